@@ -1,0 +1,9 @@
+//! Groovy 2.4 as Jenkins embeds it: text → tokens → [`ast`] with spans → bytecode → a machine of fibers with explicit
+//! stacks. Knows nothing of CI: names that a script does not define are asked of a host.
+//!
+//! Never: I/O, clocks, randomness, recursion on the native stack that a script can drive, unbounded work (fuel) or memory
+//! (heap limit). Start reading at [`ast`], then `parser`, then `machine`.
+
+pub mod ast;
+pub mod diagnostic;
+pub mod span;

@@ -1,0 +1,117 @@
+//! What happened in a run, in the past tense. The terminal, the log and `--output json` are all made from these.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{JobId, StageId, StepId};
+use crate::outcome::Outcome;
+use crate::rung::Rung;
+
+/// One thing that happened. The shell around the evaluator adds the time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A stage or parallel branch began.
+    StageStarted {
+        /// Its id.
+        stage: StageId,
+        /// The stage or branch around it.
+        parent: Option<StageId>,
+        /// Name.
+        name: String,
+        /// A branch of `parallel`, not a stage.
+        branch: bool,
+    },
+    /// It will not run.
+    StageSkipped {
+        /// Which.
+        stage: StageId,
+        /// Jenkins' words: `Stage "x" skipped due to when conditional`.
+        reason: String,
+    },
+    /// It ended.
+    StageFinished {
+        /// Which.
+        stage: StageId,
+        /// How.
+        outcome: Outcome,
+    },
+    /// A sandbox was asked for.
+    JobRequested {
+        /// Which.
+        job: JobId,
+        /// The stage it belongs to.
+        stage: Option<StageId>,
+        /// What for, in words: `maven:3`, `any`.
+        agent: String,
+    },
+    /// A sandbox is there.
+    JobStarted {
+        /// Which.
+        job: JobId,
+        /// How strong its walls are.
+        rung: Rung,
+        /// The image by digest, where there is one.
+        image: Option<String>,
+        /// Microseconds from request to ready, by part (`pull`, `create`).
+        took_us: Vec<(String, u64)>,
+    },
+    /// It is gone, with everything in it.
+    JobFinished {
+        /// Which.
+        job: JobId,
+        /// A limit that was met, in words.
+        limit: Option<String>,
+    },
+    /// A step began.
+    StepStarted {
+        /// Its id.
+        step: StepId,
+        /// The stage or branch around it.
+        stage: Option<StageId>,
+        /// `sh`.
+        name: String,
+        /// First line of the script, or the `label`.
+        label: Option<String>,
+    },
+    /// A step ended.
+    StepFinished {
+        /// Which.
+        step: StepId,
+        /// How.
+        outcome: Outcome,
+        /// What went wrong.
+        message: Option<String>,
+    },
+    /// A line of the log, without its line break.
+    Log {
+        /// The step that wrote it.
+        step: Option<StepId>,
+        /// The stage or branch around it.
+        stage: Option<StageId>,
+        /// Who wrote it.
+        source: LogSource,
+        /// The text; bytes that are not UTF-8 are replaced.
+        text: String,
+    },
+    /// The run ended.
+    RunFinished {
+        /// How.
+        outcome: Outcome,
+    },
+}
+
+/// Who wrote a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogSource {
+    /// Jenkins' own markers: `[Pipeline] { (foo)`.
+    Pipeline,
+    /// A step (`echo`) or an error report.
+    Step,
+    /// Standard output of a process.
+    Stdout,
+    /// Standard error of a process.
+    Stderr,
+    /// Cofferdam itself (pull progress, limits).
+    System,
+}

@@ -1,0 +1,11 @@
+//! The vocabulary that every other crate shares: ids, outcomes, events, limits, and the requests that an evaluated
+//! pipeline makes.
+//!
+//! Never: I/O, clocks, randomness, async, policy. Start reading at [`request`].
+
+pub mod event;
+pub mod ids;
+pub mod limits;
+pub mod outcome;
+pub mod request;
+pub mod rung;

@@ -1,0 +1,59 @@
+//! Limits on everything that somebody else's code can make large. Each has its reason; each is asserted on both sides of
+//! every wire. What a run may use of a machine is a [`Limits`] value, which policy may lower.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+const KIB: u64 = 1024;
+const MIB: u64 = 1024 * KIB;
+const GIB: u64 = 1024 * MIB;
+
+/// Largest pipeline definition in bytes. The largest public Jenkinsfile known is under 200 KiB.
+pub const MAX_DEFINITION_BYTES: usize = (4 * MIB) as usize;
+/// Longest log line kept whole, in bytes; the rest of a longer line is cut and counted.
+pub const MAX_LOG_LINE_BYTES: usize = (64 * KIB) as usize;
+/// Largest frame on the stream to init, in bytes: bounds memory on both sides.
+pub const MAX_FRAME_BYTES: usize = (256 * KIB) as usize;
+/// Largest file that `readFile` returns and largest captured standard output, in bytes.
+pub const MAX_CAPTURE_BYTES: usize = (32 * MIB) as usize;
+/// Largest stash, or set of archived artifacts of one step, in bytes as a tar stream.
+pub const MAX_STASH_BYTES: u64 = 4 * GIB;
+/// How long a process may take between SIGTERM and SIGKILL. Jenkins waits 20 s; a CI run that is being ended has no use for it.
+pub const TERM_GRACE: Duration = Duration::from_secs(5);
+
+/// What one sandbox may use. `None` is never "unlimited by the author": only the operator sets these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Memory of all processes and of the writable layer, in bytes; swap is not added.
+    pub memory_bytes: u64,
+    /// Processes and threads.
+    pub processes: u32,
+    /// Share of CPU time in thousandths of one core.
+    pub cpu_millis: u32,
+    /// Wall clock of the whole sandbox, in milliseconds.
+    pub wall_ms: u64,
+    /// Writable layer (and `/tmp`, workspace), in bytes.
+    pub disk_bytes: u64,
+    /// Files in the writable layer.
+    pub inodes: u64,
+    /// Open files of one process.
+    pub open_files: u32,
+    /// Log output of the whole job, in bytes.
+    pub log_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            memory_bytes: 4 * GIB,
+            processes: 4096,
+            cpu_millis: 2000,
+            wall_ms: 6 * 3600 * 1000,
+            disk_bytes: 8 * GIB,
+            inodes: 1_000_000,
+            open_files: 4096,
+            log_bytes: 2 * GIB,
+        }
+    }
+}

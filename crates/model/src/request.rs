@@ -1,0 +1,271 @@
+//! What an evaluated pipeline asks of the world, and what comes back.
+//!
+//! The evaluator performs nothing: it yields a [`Request`] under a [`crate::ids::RequestId`] and goes on when the matching [`Reply`]
+//! arrives. Requests are data, so they can be journalled, replayed, sent over a wire and asserted on in tests.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{JobId, StepId};
+use crate::rung::Rung;
+
+/// Where a job wants to run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AgentSpec {
+    /// `agent any`, `node { }`: the host's own tools.
+    Any,
+    /// `agent { label 'x' }`, `node('x') { }`: a label expression.
+    Label(String),
+    /// An image.
+    Docker(DockerSpec),
+}
+
+/// `agent { docker { … } }` and `docker.image(x).inside(args)`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DockerSpec {
+    /// Reference as written.
+    pub image: String,
+    /// Label of the node below it.
+    pub label: Option<String>,
+    /// Words for `docker run`, as written.
+    pub args: String,
+    /// Ask the registry even where the image is in the store.
+    pub always_pull: bool,
+    /// `registryUrl`.
+    pub registry_url: Option<String>,
+    /// `registryCredentialsId`.
+    pub registry_credentials: Option<String>,
+    /// `customWorkspace`.
+    pub custom_workspace: Option<String>,
+    /// Share the workspace (and node) of this job: `reuseNode true`, and `inside` within a `node`.
+    pub workspace_of: Option<JobId>,
+}
+
+/// A request. Where no reply is named it is [`Reply::Done`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Request {
+    /// Make a sandbox. Reply: [`Reply::Allocated`].
+    Allocate {
+        /// The id that the job has from now on, chosen by the evaluator.
+        job: JobId,
+        /// Where.
+        agent: AgentSpec,
+    },
+    /// End a job: destroy its sandbox.
+    Release {
+        /// Which.
+        job: JobId,
+    },
+    /// Run a shell script. Reply: [`Reply::Exited`].
+    Exec {
+        /// Where.
+        job: JobId,
+        /// Whose output it is.
+        step: StepId,
+        /// What.
+        script: ShellScript,
+    },
+    /// Put the definition's repository into `dir` of the workspace (`checkout scm`). Reply: [`Reply::CheckedOut`].
+    Checkout {
+        /// Where.
+        job: JobId,
+        /// Whose output it is.
+        step: StepId,
+        /// Absolute folder.
+        dir: String,
+        /// `None` for `scm`; else the repository of `git` or `checkout`.
+        source: Option<GitSource>,
+    },
+    /// Read a text file. Reply: [`Reply::Text`].
+    ReadFile {
+        /// Where.
+        job: JobId,
+        /// Absolute path.
+        path: String,
+        /// `Base64` or a character set; UTF-8 when absent.
+        encoding: Option<String>,
+    },
+    /// Write a text file, making its parent folders.
+    WriteFile {
+        /// Where.
+        job: JobId,
+        /// Absolute path.
+        path: String,
+        /// Content.
+        text: String,
+        /// As in `ReadFile`.
+        encoding: Option<String>,
+    },
+    /// Is there a file or folder? Reply: [`Reply::Bool`].
+    FileExists {
+        /// Where.
+        job: JobId,
+        /// Absolute path.
+        path: String,
+    },
+    /// Delete a folder with its content.
+    DeleteDir {
+        /// Where.
+        job: JobId,
+        /// Absolute path.
+        path: String,
+    },
+    /// Make a folder (and parents).
+    MakeDir {
+        /// Where.
+        job: JobId,
+        /// Absolute path.
+        path: String,
+    },
+    /// Keep files under a name for this run. Reply: [`Reply::Count`].
+    Stash {
+        /// Where.
+        job: JobId,
+        /// Name; data, never part of a path on a host.
+        name: String,
+        /// Which.
+        files: FileSet,
+        /// Do not fail on an empty set.
+        allow_empty: bool,
+    },
+    /// Bring the files of a stash back.
+    Unstash {
+        /// Where.
+        job: JobId,
+        /// Name.
+        name: String,
+        /// Absolute folder to put them.
+        dir: String,
+    },
+    /// Keep files as artifacts of the run. Reply: [`Reply::Count`].
+    Archive {
+        /// Where.
+        job: JobId,
+        /// Which.
+        files: FileSet,
+        /// Do not fail on an empty set.
+        allow_empty: bool,
+    },
+    /// Wait. Also the clock of `timeout`: cancelled when no longer needed.
+    Sleep {
+        /// Milliseconds.
+        ms: u64,
+    },
+    /// The time now. Reply: [`Reply::Time`].
+    Now,
+}
+
+/// A script for a shell.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShellScript {
+    /// The text as the author wrote it.
+    pub text: String,
+    /// `None`: `sh -xe FILE`. Else the words of the `#!` line, run with the file as last argument, without `-xe`.
+    pub interpreter: Option<Vec<String>>,
+    /// Absolute working folder.
+    pub dir: String,
+    /// Variables beyond those of the sandbox; `PATH+X` already resolved except for `PATH` itself.
+    pub env: Vec<(String, String)>,
+    /// Return standard output instead of logging it.
+    pub capture: bool,
+    /// Character set of the output; UTF-8 when absent.
+    pub encoding: Option<String>,
+}
+
+/// Files below a folder, by Ant patterns.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileSet {
+    /// Absolute folder.
+    pub dir: String,
+    /// Comma-separated Ant patterns; empty means `**`.
+    pub includes: String,
+    /// As `includes`; empty means none.
+    pub excludes: String,
+    /// Ant's default excludes (`.git`, `*~` …).
+    pub default_excludes: bool,
+    /// Match letter case.
+    pub case_sensitive: bool,
+}
+
+/// A git repository to check out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GitSource {
+    /// URL.
+    pub url: String,
+    /// Branch, tag or commit; the remote's default when absent.
+    pub reference: Option<String>,
+    /// Id of a credential.
+    pub credentials: Option<String>,
+}
+
+/// The answer to a [`Request`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reply {
+    /// It was done.
+    Done,
+    /// The sandbox is there.
+    Allocated(Allocated),
+    /// The process ended.
+    Exited {
+        /// Exit code; 128 + N for signal N.
+        code: i32,
+        /// Standard output where it was captured.
+        stdout: Option<String>,
+        /// A limit that ended it, in words (`memory limit of 4 GiB`).
+        limit: Option<String>,
+    },
+    /// `GIT_COMMIT`, `GIT_BRANCH`, `GIT_URL` …
+    CheckedOut(Vec<(String, String)>),
+    /// Content.
+    Text(String),
+    /// Yes or no.
+    Bool(bool),
+    /// How many files.
+    Count(u64),
+    /// Milliseconds since 1970.
+    Time(u64),
+    /// It could not be done.
+    Failed(Failure),
+    /// The evaluator cancelled the request, and it has ended.
+    Cancelled,
+}
+
+/// A sandbox as a pipeline sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Allocated {
+    /// Absolute workspace folder.
+    pub workspace: String,
+    /// `NODE_NAME`.
+    pub node_name: String,
+    /// `NODE_LABELS` and other variables of the place.
+    pub env: Vec<(String, String)>,
+    /// `PATH` of the place, for `PATH+X`.
+    pub path: String,
+    /// `HOME` of the place.
+    pub home: String,
+    /// How strong the walls are.
+    pub rung: Option<Rung>,
+}
+
+/// Why a request failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Whose fault.
+    pub kind: FailureKind,
+    /// One sentence.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+/// Whose fault a failure is; decides the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FailureKind {
+    /// The author's (no such file, empty stash): the step fails.
+    Workload,
+    /// A policy forbids it.
+    Policy,
+    /// A credential is missing or wrong.
+    Auth,
+    /// The system's (driver, registry, disk).
+    Infrastructure,
+}

@@ -1,0 +1,32 @@
+//! How strong the walls of a sandbox are.
+
+use serde::{Deserialize, Serialize};
+
+/// Isolation rungs, weakest first; a policy names the lowest that is allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Rung {
+    /// The host's own tools, read-only, in fresh namespaces.
+    Process,
+    /// An OCI image in all namespaces.
+    Container,
+    /// The image on a user-space kernel.
+    Gvisor,
+    /// The image on a kernel of its own.
+    Microvm,
+    /// A fresh machine, used once.
+    Machine,
+}
+
+impl Rung {
+    /// The name in policies, options and messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Rung::Process => "process",
+            Rung::Container => "container",
+            Rung::Gvisor => "gvisor",
+            Rung::Microvm => "microvm",
+            Rung::Machine => "machine",
+        }
+    }
+}

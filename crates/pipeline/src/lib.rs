@@ -1,1 +1,7 @@
-//! pipeline
+//! Jenkins Pipeline on top of [`groovy`]: the declarative model and its validation, the catalogue of steps, and the
+//! evaluation of a run.
+//!
+//! Never: I/O, clocks, randomness, processes. A run *asks* (requests out, results in); who drives it acts.
+//! Start reading at [`declarative::model`].
+
+pub mod declarative;

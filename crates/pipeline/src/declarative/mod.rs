@@ -1,0 +1,3 @@
+//! Declarative Pipeline: the [`model`] of a valid `pipeline { … }`.
+
+pub mod model;

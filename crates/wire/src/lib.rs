@@ -1,1 +1,10 @@
-//! wire
+//! Everything that crosses the border of a process: message types and their framing.
+//!
+//! Never: I/O, clocks, async. A codec here takes and gives bytes; who moves them is the caller's business. Decoders are
+//! for hostile input: they return errors, hold a bounded amount of memory and never panic.
+//!
+//! Start reading at [`init`], the protocol between a host and the first process of a sandbox.
+
+pub mod blob;
+pub mod frame;
+pub mod init;

@@ -1,0 +1,101 @@
+//! What a sandbox is to be: data, decided before anything is made.
+
+use std::os::fd::OwnedFd;
+
+use model::ids::SandboxId;
+use model::limits::Limits;
+
+pub use launcher::protocol::{Capabilities, Ids, LayerSource, Tmpfs, User, Walls};
+
+/// A sandbox to be made. Start from [`SandboxSpec::image`] or [`SandboxSpec::host_tools`].
+#[derive(Debug)]
+pub struct SandboxSpec {
+    /// The tree below `/`.
+    pub root: RootSpec,
+    /// Who the workload is. By default 1000:1000, as Jenkins starts the containers of its docker agents with the ids of
+    /// the agent's own unprivileged user, whatever `USER` the image names.
+    pub user: User,
+    /// What of root's power a workload with user id 0 has over the files and ids of its own sandbox. Nobody else has any.
+    pub capabilities: Capabilities,
+    /// Name of the machine, as the workload sees it; letters, digits and `-`, at most 63.
+    pub hostname: String,
+    /// The folder that steps work in.
+    pub workspace: Workspace,
+    /// Further file systems in memory (`--tmpfs`).
+    pub tmpfs: Vec<Tmpfs>,
+    /// Everything but workspace, `/tmp`, `/dev/shm` and `tmpfs` is read-only (`--read-only`).
+    pub read_only_root: bool,
+    /// What it may reach.
+    pub network: NetworkSource,
+    /// Lines `ADDRESS NAME…` for `/etc/hosts` beyond `localhost` and the own name.
+    pub hosts: Vec<String>,
+    /// What it may use.
+    pub limits: Limits,
+    /// Defences that stand. Only tests of the defences remove one.
+    pub walls: Walls,
+}
+
+impl SandboxSpec {
+    /// A sandbox whose root is these image layers, lowest first.
+    pub fn image(layers: Vec<LayerSource>) -> SandboxSpec {
+        SandboxSpec {
+            root: RootSpec::Image(layers),
+            user: User::default(),
+            capabilities: Capabilities::None,
+            hostname: "sandbox".into(),
+            workspace: Workspace::default(),
+            tmpfs: Vec::new(),
+            read_only_root: false,
+            network: NetworkSource::None,
+            hosts: Vec::new(),
+            limits: Limits::default(),
+            walls: Walls::default(),
+        }
+    }
+
+    /// A sandbox that sees the host's tools, read-only, and nothing else of the host.
+    pub fn host_tools() -> SandboxSpec {
+        SandboxSpec { root: RootSpec::HostTools, ..SandboxSpec::image(Vec::new()) }
+    }
+}
+
+/// The tree below `/`; above it lies a writable layer in memory, capped by [`Limits::disk_bytes`] and
+/// [`Limits::inodes`], charged to the sandbox's memory limit, and gone with the sandbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RootSpec {
+    /// Layers of an image, lowest first.
+    Image(Vec<LayerSource>),
+    /// The host's own tools, read-only: `/usr`, `/opt`, and what `data/host-tools.txt` lists of `/etc`.
+    HostTools,
+}
+
+/// The folder that steps work in, owned by the workload's user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Workspace {
+    /// Absolute path inside the sandbox; made where missing.
+    pub path: String,
+    /// See the workspace of this living sandbox (of either local driver) there, and run with its ids. The sharer may
+    /// outlive it.
+    pub share_with: Option<SandboxId>,
+}
+
+impl Default for Workspace {
+    fn default() -> Self {
+        Workspace { path: "/workspace".into(), share_with: None }
+    }
+}
+
+/// What a sandbox may reach.
+#[derive(Debug, Default)]
+pub enum NetworkSource {
+    /// A network namespace of its own with nothing but loopback.
+    #[default]
+    None,
+    /// A network namespace made, connected and fenced by the caller, who keeps enforcing its rules from outside.
+    Netns {
+        /// The namespace.
+        netns: OwnedFd,
+        /// Text of `/etc/resolv.conf`.
+        resolv_conf: String,
+    },
+}

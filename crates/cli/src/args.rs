@@ -1,0 +1,369 @@
+//! The flags of every command. The words here are what people read in `--help`, so they teach.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Runs Jenkins Pipelines, each job in a fresh, isolated, disposable sandbox.
+#[derive(Debug, Parser)]
+#[command(name = "cofferdam", version, about, max_term_width = 110, disable_help_subcommand = true, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// Where images and working data live [default: /var/lib/cofferdam for root, else $XDG_DATA_HOME/cofferdam]
+    #[arg(long, global = true, value_name = "DIR", env = "COFFERDAM_HOME", hide_env_values = true)]
+    pub home: Option<PathBuf>,
+
+    /// When to use colours
+    #[arg(long, global = true, value_enum, default_value_t = ColorWhen::Auto, value_name = "WHEN")]
+    pub color: ColorWhen,
+
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0 success           1 the pipeline failed     2 usage
+  3 unstable          4 no permission           5 the pipeline is invalid
+  6 a policy forbids  7 infrastructure          124 timeout    130 interrupted";
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ColorWhen {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    /// For people
+    #[default]
+    Text,
+    /// JSON, one object a line
+    Json,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a pipeline on this machine
+    Run(RunArgs),
+    /// Check pipeline definitions without running them
+    Lint(LintArgs),
+    /// Say what would run where, without running anything
+    Plan(PlanArgs),
+    /// Run a plain Groovy script
+    Groovy(GroovyArgs),
+    /// Pull, list and remove images
+    #[command(subcommand)]
+    Image(ImageCommand),
+    /// Say what this host can do, and what to install for the rest
+    Doctor(DoctorArgs),
+    /// Remove what an interrupted run has left behind
+    Clean(CleanArgs),
+    /// Print a completion script for a shell
+    Completion {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages
+    Man {
+        /// Folder for the pages; without one, the page of `cofferdam` goes to standard output
+        dir: Option<PathBuf>,
+    },
+    /// Part of an image conversion; never called by hand
+    #[command(name = "unpack-child", hide = true)]
+    UnpackChild {
+        /// Words for the child
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<std::ffi::OsString>,
+    },
+}
+
+/// Where a definition comes from and what it is given.
+#[derive(Debug, Args)]
+pub struct DefinitionArgs {
+    /// The project's folder; its files are what `checkout scm` checks out
+    #[arg(default_value = ".", value_name = "PROJECT")]
+    pub project: PathBuf,
+
+    /// The pipeline definition, relative to the project's folder
+    #[arg(short, long, default_value = "Jenkinsfile", value_name = "FILE")]
+    pub file: PathBuf,
+
+    /// A parameter of the pipeline; may be repeated
+    #[arg(short, long = "param", value_name = "NAME=VALUE", value_parser = parse_pair)]
+    pub params: Vec<(String, String)>,
+
+    /// An environment variable of the whole run; may be repeated
+    #[arg(short, long = "env", value_name = "NAME=VALUE", value_parser = parse_pair)]
+    pub env: Vec<(String, String)>,
+
+    /// The name that BRANCH_NAME has, and that `when { branch }` sees [default: the checked-out branch]
+    #[arg(long, value_name = "NAME")]
+    pub branch: Option<String>,
+}
+
+/// `cofferdam run`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cofferdam run                       the Jenkinsfile here, over the files of the current commit
+  cofferdam run --dirty               the same over the working tree
+  cofferdam run -p VERSION=1.2 -p DEPLOY=false services/api
+  cofferdam run --output json | jq    every event as a JSON object
+
+Artifacts are put into .cofferdam/artifacts of the project's folder.")]
+pub struct RunArgs {
+    /// What to run
+    #[command(flatten)]
+    pub definition: DefinitionArgs,
+
+    /// Check out the working tree with its uncommitted changes, instead of the current commit
+    #[arg(long)]
+    pub dirty: bool,
+
+    /// How events are printed
+    #[arg(long, value_enum, default_value_t = OutputFormat::Text, value_name = "FORMAT")]
+    pub output: OutputFormat,
+
+    /// How progress is shown: a live tree on a terminal, plain lines in a pipe
+    #[arg(long, value_enum, default_value_t = Progress::Auto, value_name = "HOW")]
+    pub progress: Progress,
+
+    /// Network of the sandboxes: the internet without private networks, or nothing
+    #[arg(long, value_enum, default_value_t = Network::Internet, value_name = "WHAT")]
+    pub network: Network,
+
+    /// Limits of one sandbox
+    #[command(flatten)]
+    pub limits: LimitArgs,
+
+    /// Open a shell in the sandbox of the first step that fails
+    #[arg(long)]
+    pub shell_on_failure: bool,
+
+    /// Folder for archived artifacts [default: PROJECT/.cofferdam/artifacts]
+    #[arg(long, value_name = "DIR")]
+    pub artifacts: Option<PathBuf>,
+
+    /// Ask the registry for every image, even where it is in the store
+    #[arg(long)]
+    pub pull: bool,
+}
+
+/// How progress is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Progress {
+    /// A tree on a terminal, lines elsewhere
+    Auto,
+    /// A live tree of stages
+    Tree,
+    /// Lines with the stage before each
+    Plain,
+    /// The log as Jenkins prints it
+    Jenkins,
+    /// Only the end
+    Quiet,
+}
+
+/// What sandboxes may reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Network {
+    /// Everything but private, link-local and host addresses
+    Internet,
+    /// Nothing
+    None,
+}
+
+/// Limits of one sandbox; the defaults stand in the guide.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Limits")]
+pub struct LimitArgs {
+    /// Memory with the writable layer, such as 512M or 4G
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub memory: Option<u64>,
+    /// Writable files, such as 2G
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub disk: Option<u64>,
+    /// Processes and threads
+    #[arg(long, value_name = "N")]
+    pub processes: Option<u32>,
+    /// Cores, such as 1.5
+    #[arg(long, value_name = "CORES", value_parser = parse_cores)]
+    pub cpus: Option<u32>,
+    /// Wall clock of a sandbox, such as 90s, 20m or 2h
+    #[arg(long, value_name = "TIME", value_parser = parse_duration_ms)]
+    pub timeout: Option<u64>,
+    /// Log output of a job, such as 100M
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub log: Option<u64>,
+}
+
+/// `cofferdam lint`.
+#[derive(Debug, Args)]
+#[command(after_help = "With --output json one object a file: {\"file\", \"valid\", \"diagnostics\": [{\"line\", \"column\", \"severity\", \"message\", \"hint\"}]}.
+The exit code is 5 if one file is invalid.")]
+pub struct LintArgs {
+    /// Definitions; `-` reads standard input
+    #[arg(default_value = "Jenkinsfile", value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// How findings are printed
+    #[arg(long, value_enum, default_value_t = OutputFormat::Text, value_name = "FORMAT")]
+    pub output: OutputFormat,
+}
+
+/// `cofferdam plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// What to look at
+    #[command(flatten)]
+    pub definition: DefinitionArgs,
+    /// How the plan is printed
+    #[arg(long, value_enum, default_value_t = OutputFormat::Text, value_name = "FORMAT")]
+    pub output: OutputFormat,
+}
+
+/// `cofferdam groovy`.
+#[derive(Debug, Args)]
+pub struct GroovyArgs {
+    /// The script; `-` reads standard input
+    pub file: PathBuf,
+    /// Print the value of the last expression
+    #[arg(long)]
+    pub value: bool,
+}
+
+/// `cofferdam image`.
+#[derive(Debug, Subcommand)]
+pub enum ImageCommand {
+    /// Bring images into the store
+    Pull {
+        /// References such as maven:3 or ghcr.io/org/tool@sha256:…
+        #[arg(required = true, value_name = "IMAGE")]
+        images: Vec<String>,
+        /// How progress is printed
+        #[arg(long, value_enum, default_value_t = OutputFormat::Text, value_name = "FORMAT")]
+        output: OutputFormat,
+    },
+    /// List the images in the store
+    Ls {
+        /// Only the references
+        #[arg(short, long)]
+        quiet: bool,
+        /// How the list is printed
+        #[arg(long, value_enum, default_value_t = OutputFormat::Text, value_name = "FORMAT")]
+        output: OutputFormat,
+    },
+    /// Remove images
+    Rm {
+        /// References or digests
+        #[arg(required = true, value_name = "IMAGE")]
+        images: Vec<String>,
+    },
+    /// Remove the images that were not used for the longest time, until the store is small enough
+    Gc {
+        /// What the store may hold, such as 20G; 0 removes every image that is not in use
+        #[arg(long, default_value = "20G", value_name = "SIZE", value_parser = parse_size)]
+        limit: u64,
+    },
+    /// Bring in an OCI layout (folder or tar) or an archive of `docker save`
+    Import {
+        /// The archive or folder
+        path: PathBuf,
+        /// The name it gets, where the archive has none
+        #[arg(long, value_name = "IMAGE")]
+        name: Option<String>,
+    },
+}
+
+/// `cofferdam doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// How the findings are printed
+    #[arg(long, value_enum, default_value_t = OutputFormat::Text, value_name = "FORMAT")]
+    pub output: OutputFormat,
+}
+
+/// `cofferdam clean`.
+#[derive(Debug, Args)]
+pub struct CleanArgs {
+    /// How the report is printed
+    #[arg(long, value_enum, default_value_t = OutputFormat::Text, value_name = "FORMAT")]
+    pub output: OutputFormat,
+}
+
+fn parse_pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected NAME=VALUE".to_owned()),
+    }
+}
+
+fn parse_size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match text[digits.len()..].to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kb" | "kib" => 1 << 10,
+        "m" | "mb" | "mib" => 1 << 20,
+        "g" | "gb" | "gib" => 1 << 30,
+        "t" | "tb" | "tib" => 1_u64 << 40,
+        other => return Err(format!("unknown unit `{other}`; use K, M, G or T")),
+    };
+    let number: f64 = digits.parse().map_err(|_| "expected a size such as 512M or 4G".to_owned())?;
+    if !number.is_finite() || number < 0.0 {
+        return Err("expected a size such as 512M or 4G".to_owned());
+    }
+    Ok((number * unit as f64) as u64)
+}
+
+fn parse_cores(text: &str) -> Result<u32, String> {
+    match text.parse::<f64>() {
+        Ok(cores) if cores > 0.0 && cores <= 1024.0 => Ok((cores * 1000.0).round() as u32),
+        _ => Err("expected a number of cores such as 1.5".to_owned()),
+    }
+}
+
+fn parse_duration_ms(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &text[digits.len()..] {
+        "ms" => 1.0,
+        "" | "s" => 1000.0,
+        "m" | "min" => 60_000.0,
+        "h" => 3_600_000.0,
+        other => return Err(format!("unknown unit `{other}`; use ms, s, m or h")),
+    };
+    match digits.parse::<f64>() {
+        Ok(number) if number > 0.0 && number.is_finite() => Ok((number * unit) as u64),
+        _ => Err("expected a time such as 90s, 20m or 2h".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_commands_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_and_times_have_units() {
+        assert_eq!(parse_size("4G"), Ok(4 << 30));
+        assert_eq!(parse_size("1.5k"), Ok(1536));
+        assert!(parse_size("4X").is_err());
+        assert!(parse_size("-1").is_err());
+        assert_eq!(parse_duration_ms("2h"), Ok(7_200_000));
+        assert_eq!(parse_duration_ms("90"), Ok(90_000));
+        assert_eq!(parse_cores("1.5"), Ok(1500));
+        assert!(parse_cores("0").is_err());
+    }
+}

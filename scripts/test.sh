@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Runs all tests, then says what was skipped and why. Uses cargo-nextest where it is installed.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+mkdir -p target
+
+if cargo nextest --version > /dev/null 2>&1; then
+  cargo nextest run --workspace --locked "$@"
+  status=$?
+  log=target/nextest/default/junit.xml
+else
+  log=target/test.log
+  cargo test --workspace --locked --no-fail-fast -- --show-output "$@" 2>&1 | tee "$log" | grep --line-buffered -E '^test result|^test .*FAILED|panicked|^error'
+  status=${PIPESTATUS[0]}
+fi
+
+echo
+echo "Skipped, and why:"
+grep -ohE 'skipped: [^<]*' "$log" | sort | uniq -c | sort -rn | sed 's/^/  /'
+grep -qE 'skipped: ' "$log" || echo "  nothing"
+exit "$status"

@@ -16,6 +16,8 @@ mod error;
 mod probe;
 mod spec;
 
+pub mod session;
+
 pub use driver::{Driver, Pending, Sandbox};
 pub use ended::{EndCause, Ended, LimitKind, LimitMet, Usage};
 pub use error::{CreateError, DriverError};

@@ -76,7 +76,7 @@ impl Decoder {
     }
 
     /// The next whole message, or `None` until more bytes are pushed.
-    pub fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, FrameError> {
+    pub fn message<T: DeserializeOwned>(&mut self) -> Result<Option<T>, FrameError> {
         if let Some(error) = self.failed {
             return Err(error);
         }

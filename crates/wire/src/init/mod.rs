@@ -16,7 +16,7 @@
 //!
 //! Many operations run at once; each has an id that the host chose and that is never used twice. **Flow control:** whoever
 //! sends bytes for an id (output and file content by init, input and tar streams by the host) may have at most
-//! [`WINDOW_BYTES`] of them outstanding, and gets room back by `Credit`. So a slow reader stops one operation and no other,
+//! [`WINDOW_BYTES`] of them (as [`cost`] counts) outstanding, and gets room back by `Credit`. So a slow reader stops one operation and no other,
 //! and both sides hold a bounded amount of memory. More than the window is an offence against the protocol.
 //!
 //! The host treats everything that comes from init as hostile: by the time a workload runs, init may be the workload.
@@ -38,5 +38,14 @@ pub const MAX_CHUNK_BYTES: usize = 32 * 1024;
 pub const MAX_LIVE_OPERATIONS: usize = 1024;
 /// How many skipped files a reply names; the rest is counted.
 pub const MAX_SKIPPED_NAMES: usize = 50;
+
+/// What a piece of data takes of the window: its length, but never less than what it costs to keep it in a queue, so that
+/// a million pieces of one byte are not for free.
+pub fn cost(data: &[u8]) -> u32 {
+    u32::try_from(data.len()).unwrap_or(u32::MAX).max(MIN_COST_BYTES)
+}
+
+/// See [`cost`].
+pub const MIN_COST_BYTES: u32 = 64;
 
 const _: () = assert!(MAX_CHUNK_BYTES + 1024 <= model::limits::MAX_FRAME_BYTES);

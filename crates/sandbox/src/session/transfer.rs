@@ -1,0 +1,178 @@
+//! Files in and out of a sandbox. Init does the work inside, with the ids that are asked for; the host opens no path of a
+//! sandbox, ever.
+
+use model::request::FileSet;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use wire::init::{Command, Event, FileOp, FileReply, FileStatus, MAX_CHUNK_BYTES, Skipped, TarLimits, User};
+
+use super::error::SessionError;
+use super::link::Operation;
+use super::{CloseReason, Session};
+
+/// Where and how a tar stream is extracted.
+#[derive(Clone, Debug, Default)]
+pub struct TarPlace {
+    /// Absolute folder, made where it is missing.
+    pub dir: String,
+    /// Whose rights the extraction has; `None`: init's.
+    pub user: Option<User>,
+    /// Give everything to this user and group; only with `user: None`.
+    pub owner: Option<(u32, u32)>,
+    /// Bounds.
+    pub limits: TarLimits,
+}
+
+/// What went through a tar stream, as init tells it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TarSummary {
+    /// Entries.
+    pub entries: u64,
+    /// Content in bytes.
+    pub bytes: u64,
+    /// What was passed over, with reasons.
+    pub skipped: Skipped,
+}
+
+impl Session {
+    /// Content of a regular file, refused above `limit_bytes`.
+    pub async fn read_file(&self, user: Option<User>, path: &str, limit_bytes: u64) -> Result<Vec<u8>, SessionError> {
+        let mut operation = self.file(user, FileOp::ReadFile { path: path.to_owned(), limit_bytes })?;
+        let mut content = Vec::new();
+        loop {
+            match operation.next().await? {
+                Event::Data { data, .. } => {
+                    if (content.len() + data.len()) as u64 > limit_bytes {
+                        return Err(SessionError::TooLarge(limit_bytes));
+                    }
+                    content.extend_from_slice(&data);
+                }
+                Event::Done { .. } => return Ok(content),
+                Event::Failed { error, .. } => return Err(error.into()),
+                _ => {}
+            }
+        }
+    }
+
+    /// Replaces or makes a file, with its parent folders.
+    pub async fn write_file(
+        &self,
+        user: Option<User>,
+        path: &str,
+        content: &[u8],
+        mode: u32,
+    ) -> Result<(), SessionError> {
+        let operation = self.file(user, FileOp::WriteFile { path: path.to_owned(), mode })?;
+        feed(operation, content).await.map(drop)
+    }
+
+    /// What is at a path; `None` where there is nothing. `follow` looks through a final symbolic link.
+    pub async fn stat(&self, user: Option<User>, path: &str, follow: bool) -> Result<Option<FileStatus>, SessionError> {
+        match finish(self.file(user, FileOp::Stat { path: path.to_owned(), follow })?).await? {
+            FileReply::Stat(status) => Ok(status),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Makes a folder with its parents; given to `owner` only where `user` is `None`.
+    pub async fn make_dir(
+        &self,
+        user: Option<User>,
+        path: &str,
+        mode: u32,
+        owner: Option<(u32, u32)>,
+    ) -> Result<(), SessionError> {
+        finish(self.file(user, FileOp::MakeDir { path: path.to_owned(), mode, owner })?).await.map(drop)
+    }
+
+    /// Removes a file or a whole folder (`keep_top`: only its content); no error where it is missing.
+    pub async fn remove_tree(&self, user: Option<User>, path: &str, keep_top: bool) -> Result<(), SessionError> {
+        finish(self.file(user, FileOp::RemoveTree { path: path.to_owned(), keep_top })?).await.map(drop)
+    }
+
+    /// Extracts a tar stream inside the sandbox.
+    pub async fn put_tar(
+        &self,
+        place: TarPlace,
+        tar: impl AsyncRead + Unpin + Send,
+    ) -> Result<TarSummary, SessionError> {
+        let op = FileOp::PutTar { dir: place.dir, owner: place.owner, limits: place.limits };
+        match feed(self.file(place.user, op)?, tar).await? {
+            FileReply::Put { entries, bytes, skipped } => Ok(TarSummary { entries, bytes, skipped }),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Writes the matching files as a tar stream to `out`. The stream is the workload's word: whoever reads it treats it as
+    /// hostile. On an error `out` holds an incomplete stream.
+    pub async fn get_tar(
+        &self,
+        user: Option<User>,
+        files: FileSet,
+        limits: TarLimits,
+        mut out: impl AsyncWrite + Unpin + Send,
+    ) -> Result<TarSummary, SessionError> {
+        let mut operation = self.file(user, FileOp::GetTar { files, limits })?;
+        // Room for headers and padding: three blocks an entry are more than any entry with a sane name needs.
+        let most = limits.bytes.saturating_add(limits.entries.saturating_mul(8 * 1024)).saturating_add(64 * 1024);
+        let mut received = 0u64;
+        loop {
+            match operation.next().await? {
+                Event::Data { data, .. } => {
+                    received += data.len() as u64;
+                    if received > most {
+                        return Err(SessionError::TooLarge(most));
+                    }
+                    out.write_all(&data).await.map_err(SessionError::Host)?;
+                }
+                Event::Done { reply: FileReply::Got { entries, bytes, skipped }, .. } => {
+                    out.flush().await.map_err(SessionError::Host)?;
+                    return Ok(TarSummary { entries, bytes, skipped });
+                }
+                Event::Done { .. } => return Err(unexpected()),
+                Event::Failed { error, .. } => return Err(error.into()),
+                _ => {}
+            }
+        }
+    }
+
+    fn file(&self, user: Option<User>, op: FileOp) -> Result<Operation, SessionError> {
+        self.link.begin(|id| Command::File { id, user, op })
+    }
+}
+
+fn unexpected() -> SessionError {
+    SessionError::Closed(CloseReason::Offence("a reply of the wrong kind"))
+}
+
+/// Waits for the last word of an operation that sends no data.
+async fn finish(mut operation: Operation) -> Result<FileReply, SessionError> {
+    loop {
+        match operation.next().await? {
+            Event::Done { reply, .. } => return Ok(reply),
+            Event::Failed { error, .. } => return Err(error.into()),
+            _ => {}
+        }
+    }
+}
+
+/// Sends content while waiting for the last word, which may come early (a full disk).
+async fn feed(operation: Operation, mut content: impl AsyncRead + Unpin) -> Result<FileReply, SessionError> {
+    let mut input = operation.input();
+    let mut reply = std::pin::pin!(finish(operation));
+    let mut buffer = vec![0; MAX_CHUNK_BYTES];
+    let send = async {
+        loop {
+            match content.read(&mut buffer).await.map_err(SessionError::Host)? {
+                0 => return Ok::<(), SessionError>(()),
+                n => input.send(&buffer[..n]).await?,
+            }
+        }
+    };
+    tokio::select! {
+        biased;
+        early = &mut reply => return early,
+        sent = send => sent?,
+    }
+    input.close();
+    reply.await
+}

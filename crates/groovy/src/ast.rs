@@ -80,6 +80,8 @@ pub struct TypeRef {
 pub struct Method {
     /// Annotations (`@NonCPS`) and words.
     pub modifiers: Modifiers,
+    /// `<T, …>` as names.
+    pub type_params: Vec<Text>,
     /// `None` for `def` and for constructors.
     pub return_type: Option<TypeRef>,
     /// Name.
@@ -92,6 +94,8 @@ pub struct Method {
     pub throws: Vec<TypeRef>,
     /// `None` for an abstract method.
     pub body: Option<Block>,
+    /// `default x` of a member of an `@interface`.
+    pub default_value: Option<Expr>,
     /// The whole declaration.
     pub span: Span,
 }
@@ -143,8 +147,8 @@ pub struct Class {
     pub extends: Vec<TypeRef>,
     /// `implements`.
     pub implements: Vec<TypeRef>,
-    /// Constants of an enum, with their arguments.
-    pub constants: Vec<(Text, Vec<Arg>, Span)>,
+    /// Constants of an enum, in order.
+    pub constants: Vec<EnumConstant>,
     /// Fields and properties.
     pub fields: Vec<Field>,
     /// Methods and constructors.
@@ -156,6 +160,21 @@ pub struct Class {
     /// Nested types.
     pub classes: Vec<Rc<Class>>,
     /// The whole declaration.
+    pub span: Span,
+}
+
+/// One constant of an enum: `A`, `B(1)`, `C { … }`.
+#[derive(Clone, Debug)]
+pub struct EnumConstant {
+    /// `@X` before it.
+    pub annotations: Vec<Annotation>,
+    /// Name.
+    pub name: Text,
+    /// Arguments of its constructor.
+    pub args: Vec<Arg>,
+    /// Members of its own.
+    pub body: Option<Rc<Class>>,
+    /// Where.
     pub span: Span,
 }
 
@@ -223,7 +242,7 @@ pub enum StmtKind {
     Throw(Expr),
     /// `assert x : message`
     Assert { cond: Expr, message: Option<Expr> },
-    /// `synchronized (x) { … }`: parsed, refused by the compiler of the pipeline as Jenkins does.
+    /// `synchronized (x) { … }`: parsed; the compiler refuses it, as Jenkins does.
     Synchronized { lock: Expr, body: Block },
     /// A block in braces where a statement stands.
     Block(Block),
@@ -430,7 +449,7 @@ pub enum Access {
 pub enum Member {
     /// `a.b`, `a.'b'`
     Name(Text, Span),
-    /// `a."b${c}"`, `a.(expr)`
+    /// `a."b${c}"`, `a.(expr)`; `a.{ … }` as a closure.
     Dynamic(Expr),
 }
 
@@ -486,6 +505,10 @@ pub enum ExprKind {
     InstanceOf { value: Expr, ty: TypeRef },
     /// `String.class`, `int[]`: a type where an expression stands that cannot be a name.
     TypeLiteral(TypeRef),
+    /// `f(def x = 1)`: a declaration where an argument stands. Groovy's grammar has it; nobody writes it.
+    Declaration(Local),
+    /// `@A(x)` where a value stands (inside the arguments of another annotation).
+    Annotation(Annotation),
     /// Left by error recovery; there is a diagnostic for it.
     Error,
 }

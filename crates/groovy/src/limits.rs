@@ -1,0 +1,21 @@
+//! Limits of the front end. A text beyond one of them is rejected with a diagnostic that names the limit.
+
+/// Largest source text in bytes. The largest Jenkinsfile of the public sets has 100 KB; 4 MiB bounds the memory of one
+/// parse to a few hundred MiB.
+pub const MAX_SOURCE_BYTES: usize = 4 << 20;
+
+/// How deep brackets, blocks, unary operators and other forms that the parser enters recursively may nest. Bounds the
+/// native stack: a debug build needs up to 5 KB a level, and a test thread has 2 MiB. Groovy 2.4 itself needs minutes for 30
+/// parentheses inside each other.
+pub const MAX_NESTING: u32 = 200;
+
+/// How high the syntax tree may grow, counting nesting and the links of chains (`a + b + c`, `a.b().c()`, `else if`).
+/// Bounds the native stack of everything that walks or drops a tree recursively.
+pub const MAX_TREE_DEPTH: u32 = 800;
+
+/// After this many errors the parser gives up on a text.
+pub const MAX_DIAGNOSTICS: usize = 40;
+
+/// Steps that the parser may take for each token. A correct text needs fewer than 10; what needs more is an attack or a
+/// defect of the parser, and ends with a diagnostic instead of a hang.
+pub const FUEL_PER_TOKEN: u64 = 64;

@@ -6,6 +6,7 @@
 use serde::Deserialize;
 
 use crate::config::MAX_LAYERS;
+use crate::unpack::Compression;
 use crate::{Digest, ImageError, Platform, Reference};
 
 /// Largest manifest or index in bytes: what registries accept.
@@ -64,19 +65,8 @@ pub struct Descriptor {
 pub struct LayerDescriptor {
     /// The blob.
     pub blob: Descriptor,
-    /// What the media type claims. The bytes decide.
+    /// What the media type claims.
     pub compression: Compression,
-}
-
-/// How a layer is packed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Compression {
-    /// Plain tar.
-    None,
-    /// RFC 1952.
-    Gzip,
-    /// RFC 8878.
-    Zstd,
 }
 
 /// One image of an index.
@@ -211,29 +201,14 @@ fn image(raw: RawManifest, what: &str) -> Result<ImageManifest, ImageError> {
 
 fn layer(raw: &RawDescriptor, what: &str) -> Result<LayerDescriptor, ImageError> {
     let what = || format!("layer {} of {what}", raw.digest);
-    let compression = match raw.media_type.as_str() {
-        "application/vnd.oci.image.layer.v1.tar"
-        | "application/vnd.oci.image.layer.nondistributable.v1.tar"
-        | "application/vnd.docker.image.rootfs.diff.tar" => Compression::None,
-        "application/vnd.oci.image.layer.v1.tar+gzip"
-        | "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"
-        | "application/vnd.docker.image.rootfs.diff.tar.gzip"
-        | "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip" => Compression::Gzip,
-        "application/vnd.oci.image.layer.v1.tar+zstd"
-        | "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd"
-        | "application/vnd.docker.image.rootfs.diff.tar.zstd" => Compression::Zstd,
-        other => {
-            let reason = match other.ends_with("+encrypted") {
-                true => "encrypted layers need a key that we have no place for",
-                false => "layers are tar archives, plain or packed with gzip or zstd",
-            };
-            return Err(ImageError::UnsupportedMediaType {
-                what: what(),
-                media_type: other.escape_debug().to_string(),
-                reason: reason.to_owned(),
-            });
-        }
-    };
+    let compression = Compression::of_media_type(&raw.media_type).ok_or_else(|| ImageError::UnsupportedMediaType {
+        what: what(),
+        media_type: raw.media_type.escape_debug().to_string(),
+        reason: match raw.media_type.ends_with("+encrypted") {
+            true => "encrypted layers need a key that we have no place for".to_owned(),
+            false => "layers are tar archives, plain or packed with gzip or zstd".to_owned(),
+        },
+    })?;
     if raw.size > MAX_LAYER_BYTES {
         return Err(ImageError::TooLarge { what: what(), limit: MAX_LAYER_BYTES, unit: "bytes" });
     }

@@ -38,7 +38,7 @@ fn parse(text: &str) -> Result<Manifest, ImageError> {
 #[test]
 fn compressions() {
     for (media_type, expect) in [
-        ("application/vnd.oci.image.layer.v1.tar", Compression::None),
+        ("application/vnd.oci.image.layer.v1.tar", Compression::Plain),
         ("application/vnd.oci.image.layer.v1.tar+gzip", Compression::Gzip),
         ("application/vnd.oci.image.layer.v1.tar+zstd", Compression::Zstd),
         ("application/vnd.docker.image.rootfs.diff.tar.gzip", Compression::Gzip),

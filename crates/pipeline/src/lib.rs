@@ -4,4 +4,5 @@
 //! Never: I/O, clocks, randomness, processes. A run *asks* (requests out, results in); who drives it acts.
 //! Start reading at [`declarative::model`].
 
+pub mod catalogue;
 pub mod declarative;

@@ -478,20 +478,17 @@ pub struct ExcludeAxis {
 pub type Cell = Vec<(Text, Text)>;
 
 impl Matrix {
-    /// The cells that run: the product of the axes in declaration order (the first varies slowest), without the excluded.
+    /// The cells that run: the product of the axes (the first varies fastest, as in Jenkins), without the excluded.
     pub fn cells(&self) -> Vec<Cell> {
         let mut cells: Vec<Cell> = vec![Vec::new()];
         for axis in &self.axes {
-            cells = cells
-                .iter()
-                .flat_map(|cell| {
-                    axis.values.iter().map(move |value| {
-                        let mut next = cell.clone();
-                        next.push((axis.name.clone(), value.clone()));
-                        next
-                    })
-                })
-                .collect();
+            let known = &cells;
+            let add = |value: &Text, cell: &Cell| {
+                let mut next = cell.clone();
+                next.push((axis.name.clone(), value.clone()));
+                next
+            };
+            cells = axis.values.iter().flat_map(|value| known.iter().map(move |cell| add(value, cell))).collect();
         }
         cells.retain(|cell| !self.excludes.iter().any(|exclude| exclude.matches(cell)));
         cells
@@ -501,7 +498,9 @@ impl Matrix {
 impl Exclude {
     fn matches(&self, cell: &Cell) -> bool {
         self.axes.iter().all(|axis| {
-            cell.iter().any(|(name, value)| *name == axis.name && axis.values.contains(value) != axis.inverse)
+            // An axis that the matrix does not have has no value, which is none of those listed.
+            let listed = cell.iter().any(|(name, value)| *name == axis.name && axis.values.contains(value));
+            listed != axis.inverse
         })
     }
 }

@@ -1,0 +1,266 @@
+//! What a Jenkinsfile may name: steps, agents, options, parameters, triggers, tools, conditions and values, with their
+//! parameters. It is data (`steps.table`, `symbols.table`); a new entry is a new line there.
+//!
+//! Being listed does not mean that Cofferdam can run it: see [`Support`].
+
+mod nearest;
+mod table;
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+pub use nearest::{distance, nearest};
+
+/// The kinds of thing that a name may stand for, each with its own place in a Jenkinsfile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// Callable in `steps { … }` and in Groovy code.
+    Step,
+    /// After `agent {`.
+    Agent,
+    /// In `options`, acted on by the declarative interpreter.
+    Option,
+    /// In `options` of the pipeline, acted on by the project.
+    Property,
+    /// In `parameters`.
+    Parameter,
+    /// In `triggers`.
+    Trigger,
+    /// In `tools`.
+    Tool,
+    /// In `when`.
+    When,
+    /// A value that steps and properties take (`logRotator(…)`).
+    Symbol,
+}
+
+/// Whether Cofferdam can act on an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Support {
+    /// It runs.
+    Runs,
+    /// Jenkins knows it; running it is refused with a message that says so.
+    Known,
+}
+
+/// The Java type of a parameter, as far as a literal can be checked against it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ParameterType {
+    /// `java.lang.String`
+    String,
+    /// `int`
+    Int,
+    /// `java.lang.Integer`
+    Integer,
+    /// `long`
+    Long,
+    /// `double`
+    Double,
+    /// `boolean`
+    Bool,
+    /// `java.lang.Boolean`: a sole required one may be left out.
+    Boolean,
+    /// `java.util.List`
+    List,
+    /// `java.util.Collection`
+    Collection,
+    /// `java.util.Map`
+    Map,
+    /// `java.lang.Class`
+    Class,
+    /// `java.util.concurrent.TimeUnit`
+    TimeUnit,
+    /// `hudson.scm.SCM`
+    Scm,
+    /// Anything: nothing is checked.
+    Object,
+}
+
+/// A parameter of an entry.
+#[derive(Clone, Copy, Debug)]
+pub struct Parameter {
+    /// Its name.
+    pub name: &'static str,
+    /// Its type.
+    pub ty: ParameterType,
+    /// Whether leaving it out is an error.
+    pub required: bool,
+}
+
+/// One line of a table.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// What kind of thing it is.
+    pub kind: Kind,
+    /// Its name.
+    pub name: &'static str,
+    /// Whether Cofferdam acts on it.
+    pub support: Support,
+    /// A step that takes a block.
+    pub block: bool,
+    /// A step that needs a machine.
+    pub node: bool,
+    /// An option that may stand in a stage.
+    pub stage: bool,
+    /// `parameters` is not complete.
+    pub open: bool,
+    /// Only Jenkins' own tests define it.
+    pub fixture: bool,
+    /// In the order in which Jenkins lists them.
+    pub parameters: Vec<Parameter>,
+}
+
+impl Entry {
+    /// The parameter of that name.
+    pub fn parameter(&self, name: &str) -> Option<&Parameter> {
+        self.parameters.iter().find(|p| p.name == name)
+    }
+
+    /// The parameters that must be given.
+    pub fn required(&self) -> impl Iterator<Item = &Parameter> {
+        self.parameters.iter().filter(|p| p.required)
+    }
+
+    /// The one required parameter, which may be given without its name; none where there are several.
+    pub fn sole_required(&self) -> Option<&Parameter> {
+        let mut required = self.required();
+        required.next().filter(|_| required.next().is_none())
+    }
+
+    /// Whether a block step may wrap a stage or the pipeline from `options`.
+    pub fn wraps(&self) -> bool {
+        self.kind == Kind::Step && self.block && !self.node && !matches!(self.name, "stage" | "node" | "parallel")
+    }
+}
+
+/// All entries, by kind and name.
+#[derive(Debug)]
+pub struct Catalogue {
+    entries: Vec<Entry>,
+    index: HashMap<(Kind, &'static str), usize>,
+}
+
+impl Catalogue {
+    /// The catalogue that is built in.
+    pub fn get() -> &'static Catalogue {
+        static CATALOGUE: OnceLock<Catalogue> = OnceLock::new();
+        CATALOGUE.get_or_init(|| {
+            let mut entries = table::parse(include_str!("steps.table"), Some(Kind::Step));
+            entries.extend(table::parse(include_str!("symbols.table"), None));
+            let index = entries.iter().enumerate().map(|(i, e)| ((e.kind, e.name), i)).collect();
+            Catalogue { entries, index }
+        })
+    }
+
+    /// The entry of that kind and name.
+    pub fn find(&self, kind: Kind, name: &str) -> Option<&Entry> {
+        self.index.get(&(kind, name)).map(|i| &self.entries[*i])
+    }
+
+    /// The step of that name.
+    pub fn step(&self, name: &str) -> Option<&Entry> {
+        self.find(Kind::Step, name)
+    }
+
+    /// Whether anything at all has that name: such a call may stand where Groovy code stands.
+    pub fn knows(&self, name: &str) -> bool {
+        self.of_any_kind(name).next().is_some()
+    }
+
+    /// Every entry of that name.
+    pub fn of_any_kind(&self, name: &str) -> impl Iterator<Item = &Entry> {
+        let kinds = [
+            Kind::Step,
+            Kind::Symbol,
+            Kind::Parameter,
+            Kind::Trigger,
+            Kind::Property,
+            Kind::Option,
+            Kind::Agent,
+            Kind::When,
+            Kind::Tool,
+        ];
+        kinds.into_iter().filter_map(move |kind| self.find(kind, name))
+    }
+
+    /// The names of a kind that may be shown to people, in the order of the table.
+    pub fn names(&self, kind: Kind) -> impl Iterator<Item = &'static str> {
+        self.entries.iter().filter(move |e| e.kind == kind && !e.fixture).map(|e| e.name)
+    }
+
+    /// The names that may stand in `options` (of a stage, or of the pipeline), sorted.
+    pub fn option_names(&self, in_stage: bool) -> Vec<&'static str> {
+        let mut names: Vec<_> =
+            self.entries.iter().filter(|e| e.is_option(in_stage) && !e.fixture).map(|e| e.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// The entry that an option of that name stands for: a property or option goes before a block step.
+    pub fn option(&self, name: &str, in_stage: bool) -> Option<&Entry> {
+        [Kind::Property, Kind::Option, Kind::Step]
+            .into_iter()
+            .filter_map(|kind| self.find(kind, name))
+            .find(|e| e.is_option(in_stage))
+    }
+
+    /// The known steps nearest to a name that is not known, nearest first, at most three.
+    pub fn nearest_steps(&self, name: &str) -> Vec<&'static str> {
+        nearest(name, self.names(Kind::Step))
+    }
+}
+
+impl Entry {
+    fn is_option(&self, in_stage: bool) -> bool {
+        match self.kind {
+            Kind::Option => self.stage || !in_stage,
+            Kind::Property => !in_stage,
+            Kind::Step => self.wraps(),
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_of_the_tables_is_understood_and_unique() {
+        let catalogue = Catalogue::get();
+        assert!(catalogue.entries.len() > 600, "{}", catalogue.entries.len());
+        assert_eq!(catalogue.entries.len(), catalogue.index.len(), "a name stands twice in one kind");
+    }
+
+    #[test]
+    fn a_sole_required_parameter_may_go_without_its_name() {
+        let catalogue = Catalogue::get();
+        assert_eq!(catalogue.step("sh").and_then(Entry::sole_required).map(|p| p.name), Some("script"));
+        assert_eq!(catalogue.step("writeFile").and_then(Entry::sole_required).map(|p| p.name), None);
+        assert_eq!(catalogue.step("cleanWs").and_then(Entry::sole_required).map(|p| p.name), None);
+    }
+
+    #[test]
+    fn only_block_steps_without_a_machine_wrap_from_options() {
+        let catalogue = Catalogue::get();
+        for name in ["timeout", "retry", "timestamps", "ansiColor", "withCredentials", "lock", "catchError"] {
+            assert!(catalogue.option(name, true).is_some(), "{name}");
+        }
+        for name in ["echo", "dir", "node", "stage", "sh"] {
+            assert!(catalogue.option(name, false).is_none(), "{name}");
+        }
+        assert!(catalogue.option("buildDiscarder", false).is_some());
+        assert!(catalogue.option("buildDiscarder", true).is_none());
+        assert!(catalogue.option("skipDefaultCheckout", true).is_some());
+        assert!(catalogue.option("skipStagesAfterUnstable", true).is_none());
+    }
+
+    #[test]
+    fn fixtures_are_accepted_and_never_offered() {
+        let catalogue = Catalogue::get();
+        assert!(catalogue.find(Kind::Agent, "otherField").is_some());
+        assert!(!catalogue.names(Kind::Agent).any(|n| n == "otherField"));
+        assert!(!catalogue.option_names(false).contains(&"multiArgCtorProp"));
+    }
+}

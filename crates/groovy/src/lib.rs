@@ -5,6 +5,9 @@
 //! (heap limit). Start reading at [`ast`], then `parser`, then `machine`.
 
 pub mod ast;
+pub mod compile;
 pub mod diagnostic;
 pub mod limits;
+pub mod machine;
 pub mod span;
+pub mod value;

@@ -1,0 +1,96 @@
+//! The border to whoever runs the machine: quick questions through [`Host`], everything that takes time as [`HostCall`].
+
+use std::rc::Rc;
+
+use super::{LimitExceeded, ScriptId};
+use crate::ast::Text;
+use crate::span::Span;
+use crate::value::{HostRef, TraceLine, Value};
+
+/// Answers the machine's questions. Every method is called in the middle of an instruction and must answer at once.
+pub trait Host {
+    /// Whether a call of `name` on `receiver` (`None`: unqualified) is the host's. Asked where the script has no method,
+    /// closure or class of that name. Yes makes it a [`HostCall`].
+    fn has_method(&self, receiver: Option<&HostRef>, name: &str) -> bool;
+
+    /// A property of a host object, or a global name that is neither local nor in the binding. `None`: there is none.
+    fn property(&mut self, receiver: Option<&HostRef>, name: &str) -> Option<Result<Value, Value>>;
+
+    /// Sets a property. `None` for a host object: it has no such property; for a global name: it goes to the binding.
+    fn set_property(&mut self, receiver: Option<&HostRef>, name: &str, value: &Value) -> Option<Result<(), Value>>;
+
+    /// `new X(…)` of a class that the script does not declare and the machine does not know. `None`: unknown class.
+    fn construct(&mut self, class: &str, args: &[Value]) -> Option<Result<Value, Value>>;
+
+    /// A static method, by full class name, that the machine does not know. `None`: unknown.
+    fn static_call(&mut self, class: &str, method: &str, args: &[Value]) -> Option<Result<Value, Value>> {
+        let _ = (class, method, args);
+        None
+    }
+
+    /// `println` and `print`, with the line break where there is one.
+    fn print(&mut self, text: &str);
+}
+
+/// A call that the host answers later, with [`super::Machine::resume`].
+#[derive(Clone, Debug)]
+pub struct HostCall {
+    /// The host object, or `None` for an unqualified call (and for one on the script itself).
+    pub receiver: Option<Rc<HostRef>>,
+    /// Name of the method.
+    pub name: Text,
+    /// Named arguments, as a map.
+    pub named: Option<Value>,
+    /// The other arguments; a trailing closure is the last.
+    pub args: Vec<Value>,
+    /// Where the call stands.
+    pub span: Span,
+    /// In which script.
+    pub script: ScriptId,
+}
+
+/// An exception that nothing caught.
+#[derive(Clone, Debug)]
+pub struct Thrown {
+    /// The exception object.
+    pub value: Value,
+    /// Where it was thrown.
+    pub span: Span,
+    /// In which script.
+    pub script: ScriptId,
+    /// Calls that led there, innermost first.
+    pub trace: Vec<TraceLine>,
+}
+
+impl Thrown {
+    /// Full class name of the exception.
+    pub fn class(&self) -> String {
+        self.value.type_name()
+    }
+
+    /// Its message, empty where it has none.
+    pub fn message(&self) -> String {
+        match &self.value {
+            Value::Object(o) => match o.throwable() {
+                Some(t) if !t.message.is_null() => t.message.to_text(),
+                _ => String::new(),
+            },
+            _ => String::new(),
+        }
+    }
+}
+
+/// Why [`super::Machine::run`] returned.
+#[derive(Debug)]
+pub enum Stepped {
+    /// The fiber is done; it is gone.
+    Finished(Value),
+    /// The fiber ended with an exception; it is gone.
+    Threw(Thrown),
+    /// The fiber waits for [`super::Machine::resume`].
+    Call(HostCall),
+    /// Its time slice is over: run it again.
+    Slice,
+    /// A limit was reached; the fiber is gone.
+    Limit(LimitExceeded),
+}

@@ -1,0 +1,169 @@
+//! Classes: of the script, and the names of Java classes that values answer to.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use indexmap::IndexMap;
+
+use super::{Value, is_subtype, known_parents};
+use crate::ast::{ClassKind, Text};
+use crate::compile::{Function, Type};
+use crate::machine::ScriptId;
+
+/// A class, interface, trait or enum.
+#[derive(Debug)]
+pub struct Class {
+    /// Full name.
+    pub name: Text,
+    /// `extends`.
+    pub superclass: Option<Rc<Class>>,
+    /// `implements`.
+    pub interfaces: Vec<Rc<Class>>,
+    /// Set for classes that a script declares.
+    pub script: Option<ScriptClass>,
+}
+
+/// Whether the static initialiser of a class has run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InitState {
+    /// Not yet; the first use runs it.
+    Pending,
+    /// It runs or has run.
+    Done,
+}
+
+/// A field of an object.
+#[derive(Clone, Debug)]
+pub struct FieldInfo {
+    /// Position among the fields of the object, inherited ones first.
+    pub slot: usize,
+    /// Declared type, which values are cast to.
+    pub ty: Type,
+    /// `final`
+    pub is_final: bool,
+}
+
+/// What a script declares in a class.
+#[derive(Debug)]
+pub struct ScriptClass {
+    /// Where.
+    pub script: ScriptId,
+    /// Class, interface, trait, enum.
+    pub kind: ClassKind,
+    /// `abstract`, or an interface.
+    pub is_abstract: bool,
+    /// Methods by name, static ones too, without inherited ones.
+    pub methods: HashMap<Text, Vec<Rc<Function>>>,
+    /// Constructors.
+    pub constructors: Vec<Rc<Function>>,
+    /// Fields by name, inherited ones first.
+    pub fields: IndexMap<Text, FieldInfo>,
+    /// Static fields.
+    pub statics: RefCell<IndexMap<Text, Value>>,
+    /// Sets the fields of a new object.
+    pub init: Option<Rc<Function>>,
+    /// Sets the static fields.
+    pub static_init: Option<Rc<Function>>,
+    /// Whether `static_init` has run.
+    pub state: Cell<InitState>,
+    /// Classes that this one is nested in, innermost first.
+    pub outer: Option<Text>,
+}
+
+impl Class {
+    /// A class of Java or Groovy that is only a name with its ancestors.
+    pub fn named(name: &str, superclass: Option<Rc<Class>>) -> Class {
+        Class { name: name.into(), superclass, interfaces: Vec::new(), script: None }
+    }
+
+    /// Name without package and outer class.
+    pub fn simple_name(&self) -> String {
+        simple_name(&self.name)
+    }
+
+    /// Whether a value of this class is one of `other`.
+    pub fn is_a(&self, other: &str) -> bool {
+        let mut pending: Vec<&Class> = vec![self];
+        while let Some(class) = pending.pop() {
+            if *class.name == *other || is_subtype(&class.name, other) {
+                return true;
+            }
+            pending.extend(class.superclass.as_deref());
+            pending.extend(class.interfaces.iter().map(|i| &**i));
+        }
+        other == "java.lang.Object" || other == "groovy.lang.GroovyObject" && self.script.is_some()
+    }
+
+    /// Whether it is an exception or error.
+    pub fn is_throwable(&self) -> bool {
+        self.is_a("java.lang.Throwable")
+    }
+
+    /// The class and its ancestors with bodies in a script, nearest first, each once.
+    pub fn lineage(&self) -> Vec<&Class> {
+        let mut out: Vec<&Class> = Vec::new();
+        let mut next = Some(self);
+        while let Some(class) = next {
+            out.push(class);
+            next = class.superclass.as_deref();
+        }
+        // Traits come after the classes; a trait's own parents after it.
+        let mut at = 0;
+        while at < out.len() {
+            for interface in &out[at].interfaces {
+                if !out.iter().any(|c| c.name == interface.name) {
+                    out.push(interface);
+                }
+            }
+            at += 1;
+        }
+        out
+    }
+
+    /// Methods of a name, nearest class first.
+    pub fn methods(&self, name: &str) -> Vec<Rc<Function>> {
+        // The common case: the class itself has it and no ancestor is a script class.
+        if let (Some(script), true) = (&self.script, self.interfaces.is_empty() && self.plain_parent()) {
+            return script.methods.get(name).cloned().unwrap_or_default();
+        }
+        let mut out = Vec::new();
+        for class in self.lineage() {
+            if let Some(found) = class.script.as_ref().and_then(|s| s.methods.get(name)) {
+                out.extend(found.iter().cloned());
+            }
+        }
+        out
+    }
+
+    fn plain_parent(&self) -> bool {
+        self.superclass.as_ref().is_none_or(|p| p.script.is_none() && p.superclass.is_none())
+    }
+
+    /// Whether it or an ancestor has a method of that name in a script.
+    pub fn has_method(&self, name: &str) -> bool {
+        let own = self.script.as_ref().is_some_and(|s| s.methods.contains_key(name));
+        own || !self.methods(name).is_empty()
+    }
+
+    /// The class in the lineage whose static field this is.
+    pub fn static_owner(&self, name: &str) -> Option<&Class> {
+        self.lineage().into_iter().find(|c| c.script.as_ref().is_some_and(|s| s.statics.borrow().contains_key(name)))
+    }
+
+    /// Names of the Java ancestors of a Java class, nearest first.
+    pub fn java_parents(&self) -> &'static [&'static str] {
+        known_parents(&self.name)
+    }
+}
+
+impl PartialEq for Class {
+    fn eq(&self, other: &Class) -> bool {
+        self.name == other.name
+    }
+}
+
+/// `c.D$E` → `E`; arrays keep their brackets.
+pub(crate) fn simple_name(name: &str) -> String {
+    name.rsplit(['.', '$']).next().unwrap_or(name).to_string()
+}

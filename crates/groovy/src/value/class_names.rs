@@ -1,0 +1,288 @@
+//! The names of Java and Groovy classes that scripts mention, and what each one is a kind of.
+
+/// Full name and parents (nearest first; interfaces too). `java.lang.Object` is everyone's.
+const KNOWN: &[(&str, &[&str])] = &[
+    ("java.lang.Object", &[]),
+    ("java.lang.String", &["java.lang.CharSequence", "java.lang.Comparable", "java.io.Serializable"]),
+    ("java.lang.CharSequence", &[]),
+    ("java.lang.Comparable", &[]),
+    ("java.lang.Cloneable", &[]),
+    ("java.lang.Runnable", &[]),
+    ("java.lang.Iterable", &[]),
+    ("java.io.Serializable", &[]),
+    ("java.lang.Number", &["java.io.Serializable"]),
+    ("java.lang.Boolean", &["java.lang.Comparable", "java.io.Serializable"]),
+    ("java.lang.Character", &["java.lang.Comparable", "java.io.Serializable"]),
+    ("java.lang.Byte", &["java.lang.Number", "java.lang.Comparable"]),
+    ("java.lang.Short", &["java.lang.Number", "java.lang.Comparable"]),
+    ("java.lang.Integer", &["java.lang.Number", "java.lang.Comparable"]),
+    ("java.lang.Long", &["java.lang.Number", "java.lang.Comparable"]),
+    ("java.lang.Float", &["java.lang.Number", "java.lang.Comparable"]),
+    ("java.lang.Double", &["java.lang.Number", "java.lang.Comparable"]),
+    ("java.math.BigInteger", &["java.lang.Number", "java.lang.Comparable"]),
+    ("java.math.BigDecimal", &["java.lang.Number", "java.lang.Comparable"]),
+    ("java.math.RoundingMode", &[]),
+    ("java.lang.Math", &[]),
+    ("java.lang.System", &[]),
+    ("java.lang.Thread", &[]),
+    ("java.lang.Class", &["java.io.Serializable"]),
+    ("java.lang.Enum", &["java.lang.Comparable", "java.io.Serializable"]),
+    ("java.lang.StringBuilder", &["java.lang.CharSequence", "java.lang.Appendable"]),
+    ("java.lang.StringBuffer", &["java.lang.CharSequence", "java.lang.Appendable"]),
+    ("java.lang.Appendable", &[]),
+    ("java.io.StringWriter", &["java.io.Writer"]),
+    ("java.io.Writer", &["java.lang.Appendable"]),
+    (
+        "groovy.lang.GString",
+        &["java.lang.CharSequence", "java.lang.Comparable", "java.io.Serializable", "groovy.lang.GroovyObject"],
+    ),
+    ("org.codehaus.groovy.runtime.GStringImpl", &["groovy.lang.GString"]),
+    ("groovy.lang.GroovyObject", &[]),
+    ("groovy.lang.Script", &["groovy.lang.GroovyObject"]),
+    ("groovy.lang.Binding", &["groovy.lang.GroovyObject"]),
+    (
+        "groovy.lang.Closure",
+        &["java.lang.Runnable", "java.lang.Cloneable", "java.io.Serializable", "groovy.lang.GroovyObject"],
+    ),
+    ("org.codehaus.groovy.runtime.MethodClosure", &["groovy.lang.Closure"]),
+    ("org.codehaus.groovy.runtime.CurriedClosure", &["groovy.lang.Closure"]),
+    ("org.codehaus.groovy.runtime.ComposedClosure", &["groovy.lang.Closure"]),
+    ("java.util.Collection", &["java.lang.Iterable"]),
+    ("java.util.List", &["java.util.Collection"]),
+    ("java.util.Set", &["java.util.Collection"]),
+    ("java.util.SortedSet", &["java.util.Set"]),
+    ("java.util.Queue", &["java.util.Collection"]),
+    ("java.util.Deque", &["java.util.Queue"]),
+    ("java.util.AbstractList", &["java.util.List"]),
+    (
+        "java.util.ArrayList",
+        &["java.util.AbstractList", "java.util.RandomAccess", "java.lang.Cloneable", "java.io.Serializable"],
+    ),
+    ("java.util.RandomAccess", &[]),
+    ("java.util.LinkedList", &["java.util.AbstractList", "java.util.Deque", "java.io.Serializable"]),
+    ("java.util.ArrayDeque", &["java.util.Deque"]),
+    ("java.util.Stack", &["java.util.Vector"]),
+    ("java.util.Vector", &["java.util.AbstractList"]),
+    ("java.util.Collections$UnmodifiableRandomAccessList", &["java.util.List", "java.io.Serializable"]),
+    ("java.util.HashSet", &["java.util.Set", "java.io.Serializable"]),
+    ("java.util.LinkedHashSet", &["java.util.HashSet"]),
+    ("java.util.TreeSet", &["java.util.SortedSet", "java.io.Serializable"]),
+    ("java.util.Collections$UnmodifiableSet", &["java.util.Set"]),
+    ("java.util.Map", &[]),
+    ("java.util.Map$Entry", &[]),
+    ("java.util.LinkedHashMap$Entry", &["java.util.Map$Entry"]),
+    ("java.util.SortedMap", &["java.util.Map"]),
+    ("java.util.HashMap", &["java.util.AbstractMap", "java.util.Map", "java.lang.Cloneable", "java.io.Serializable"]),
+    ("java.util.AbstractMap", &["java.util.Map"]),
+    ("java.util.LinkedHashMap", &["java.util.HashMap"]),
+    ("java.util.TreeMap", &["java.util.SortedMap", "java.util.AbstractMap", "java.io.Serializable"]),
+    ("java.util.concurrent.ConcurrentHashMap", &["java.util.AbstractMap", "java.util.concurrent.ConcurrentMap"]),
+    ("java.util.concurrent.ConcurrentMap", &["java.util.Map"]),
+    ("java.util.concurrent.TimeUnit", &[]),
+    ("java.util.Collections$UnmodifiableMap", &["java.util.Map"]),
+    ("java.util.Hashtable", &["java.util.Map"]),
+    ("java.util.Properties", &["java.util.Hashtable"]),
+    ("java.util.Collections", &[]),
+    ("java.util.Arrays", &[]),
+    ("java.util.Objects", &[]),
+    ("java.util.UUID", &[]),
+    ("java.util.Date", &["java.lang.Comparable"]),
+    ("java.util.Random", &[]),
+    ("java.util.Locale", &[]),
+    ("java.util.Base64", &[]),
+    ("java.util.Iterator", &[]),
+    ("java.util.Comparator", &[]),
+    ("groovy.lang.Range", &["java.util.List"]),
+    ("groovy.lang.IntRange", &["java.util.AbstractList", "groovy.lang.Range"]),
+    ("groovy.lang.ObjectRange", &["java.util.AbstractList", "groovy.lang.Range"]),
+    ("groovy.lang.EmptyRange", &["java.util.AbstractList", "groovy.lang.Range"]),
+    ("java.util.regex.Pattern", &["java.io.Serializable"]),
+    ("java.util.regex.Matcher", &["java.util.regex.MatchResult"]),
+    ("java.util.regex.MatchResult", &[]),
+    ("groovy.json.JsonOutput", &[]),
+    ("groovy.json.JsonSlurper", &[]),
+    ("groovy.json.JsonSlurperClassic", &[]),
+    ("groovy.json.JsonBuilder", &[]),
+    ("java.io.File", &[]),
+    ("java.net.URL", &[]),
+    ("java.net.URI", &[]),
+    ("java.net.URLEncoder", &[]),
+    ("java.net.URLDecoder", &[]),
+    ("java.nio.charset.StandardCharsets", &[]),
+    ("java.text.SimpleDateFormat", &[]),
+    ("java.awt.Point", &[]),
+    ("java.lang.Void", &[]),
+    // Exceptions.
+    ("java.lang.Throwable", &["java.io.Serializable"]),
+    ("java.lang.Exception", &["java.lang.Throwable"]),
+    ("java.lang.Error", &["java.lang.Throwable"]),
+    ("java.lang.RuntimeException", &["java.lang.Exception"]),
+    ("java.lang.AssertionError", &["java.lang.Error"]),
+    ("org.codehaus.groovy.runtime.powerassert.PowerAssertionError", &["java.lang.AssertionError"]),
+    ("java.lang.LinkageError", &["java.lang.Error"]),
+    ("java.lang.NoClassDefFoundError", &["java.lang.LinkageError"]),
+    ("java.lang.NoSuchMethodError", &["java.lang.LinkageError"]),
+    ("java.lang.VirtualMachineError", &["java.lang.Error"]),
+    ("java.lang.StackOverflowError", &["java.lang.VirtualMachineError"]),
+    ("java.lang.OutOfMemoryError", &["java.lang.VirtualMachineError"]),
+    ("java.lang.ArithmeticException", &["java.lang.RuntimeException"]),
+    ("java.lang.ClassCastException", &["java.lang.RuntimeException"]),
+    ("org.codehaus.groovy.runtime.typehandling.GroovyCastException", &["java.lang.ClassCastException"]),
+    ("java.lang.IllegalArgumentException", &["java.lang.RuntimeException"]),
+    ("java.lang.NumberFormatException", &["java.lang.IllegalArgumentException"]),
+    ("java.util.regex.PatternSyntaxException", &["java.lang.IllegalArgumentException"]),
+    ("java.util.IllegalFormatException", &["java.lang.IllegalArgumentException"]),
+    ("java.util.UnknownFormatConversionException", &["java.util.IllegalFormatException"]),
+    ("java.util.MissingFormatArgumentException", &["java.util.IllegalFormatException"]),
+    ("java.util.IllegalFormatConversionException", &["java.util.IllegalFormatException"]),
+    ("java.lang.IllegalStateException", &["java.lang.RuntimeException"]),
+    ("java.util.concurrent.CancellationException", &["java.lang.IllegalStateException"]),
+    ("java.lang.IndexOutOfBoundsException", &["java.lang.RuntimeException"]),
+    ("java.lang.ArrayIndexOutOfBoundsException", &["java.lang.IndexOutOfBoundsException"]),
+    ("java.lang.StringIndexOutOfBoundsException", &["java.lang.IndexOutOfBoundsException"]),
+    ("java.lang.NegativeArraySizeException", &["java.lang.RuntimeException"]),
+    ("java.lang.ArrayStoreException", &["java.lang.RuntimeException"]),
+    ("java.lang.NullPointerException", &["java.lang.RuntimeException"]),
+    ("java.lang.SecurityException", &["java.lang.RuntimeException"]),
+    ("java.lang.UnsupportedOperationException", &["java.lang.RuntimeException"]),
+    ("java.util.ConcurrentModificationException", &["java.lang.RuntimeException"]),
+    ("java.util.NoSuchElementException", &["java.lang.RuntimeException"]),
+    ("java.util.EmptyStackException", &["java.lang.RuntimeException"]),
+    ("java.io.UncheckedIOException", &["java.lang.RuntimeException"]),
+    ("groovy.lang.GroovyRuntimeException", &["java.lang.RuntimeException"]),
+    ("groovy.lang.MissingFieldException", &["groovy.lang.GroovyRuntimeException"]),
+    ("groovy.lang.MissingMethodException", &["groovy.lang.GroovyRuntimeException"]),
+    ("groovy.lang.MissingPropertyException", &["groovy.lang.GroovyRuntimeException"]),
+    ("groovy.lang.ReadOnlyPropertyException", &["groovy.lang.MissingPropertyException"]),
+    ("org.codehaus.groovy.control.MultipleCompilationErrorsException", &["groovy.lang.GroovyRuntimeException"]),
+    ("groovy.json.JsonException", &["java.lang.RuntimeException"]),
+    ("java.lang.CloneNotSupportedException", &["java.lang.Exception"]),
+    ("java.lang.InterruptedException", &["java.lang.Exception"]),
+    ("java.lang.ReflectiveOperationException", &["java.lang.Exception"]),
+    ("java.lang.ClassNotFoundException", &["java.lang.ReflectiveOperationException"]),
+    ("java.lang.NoSuchFieldException", &["java.lang.ReflectiveOperationException"]),
+    ("java.lang.NoSuchMethodException", &["java.lang.ReflectiveOperationException"]),
+    ("java.util.concurrent.TimeoutException", &["java.lang.Exception"]),
+    ("java.util.concurrent.ExecutionException", &["java.lang.Exception"]),
+    ("java.text.ParseException", &["java.lang.Exception"]),
+    ("java.net.URISyntaxException", &["java.lang.Exception"]),
+    ("javax.naming.NamingException", &["java.lang.Exception"]),
+    ("java.io.IOException", &["java.lang.Exception"]),
+    ("java.io.FileNotFoundException", &["java.io.IOException"]),
+    ("java.io.EOFException", &["java.io.IOException"]),
+    ("java.nio.file.NoSuchFileException", &["java.io.IOException"]),
+    ("java.nio.file.FileSystemException", &["java.io.IOException"]),
+    ("java.net.MalformedURLException", &["java.io.IOException"]),
+    ("java.net.UnknownHostException", &["java.io.IOException"]),
+    ("java.net.ConnectException", &["java.io.IOException"]),
+    ("java.net.SocketException", &["java.io.IOException"]),
+    ("java.net.SocketTimeoutException", &["java.io.IOException"]),
+    ("hudson.AbortException", &["java.io.IOException"]),
+    ("org.jenkinsci.plugins.workflow.steps.FlowInterruptedException", &["java.lang.InterruptedException"]),
+    ("org.jenkinsci.plugins.scriptsecurity.sandbox.RejectedAccessException", &["java.lang.SecurityException"]),
+];
+
+/// Packages whose classes need no import.
+const DEFAULT_PACKAGES: &[&str] =
+    &["java.lang.", "java.util.", "java.io.", "java.net.", "groovy.lang.", "groovy.util."];
+
+const INTERFACES: &[&str] = &[
+    "java.lang.CharSequence",
+    "java.lang.Comparable",
+    "java.lang.Cloneable",
+    "java.lang.Runnable",
+    "java.lang.Iterable",
+    "java.io.Serializable",
+    "java.util.Collection",
+    "java.util.List",
+    "java.util.Set",
+    "java.util.SortedSet",
+    "java.util.Queue",
+    "java.util.Deque",
+    "java.util.Map",
+    "java.util.Map$Entry",
+    "java.util.SortedMap",
+    "java.util.Iterator",
+    "java.util.Comparator",
+    "groovy.lang.Range",
+    "groovy.lang.GroovyObject",
+];
+
+const PRIMITIVES: &[&str] = &["boolean", "byte", "char", "short", "int", "long", "float", "double", "void"];
+
+/// Parents of a class by its full name.
+pub(crate) fn known_parents(name: &str) -> &'static [&'static str] {
+    KNOWN.iter().find(|(n, _)| *n == name).map_or(&[], |(_, parents)| parents)
+}
+
+/// Whether the full name is known.
+pub(crate) fn is_known(name: &str) -> bool {
+    KNOWN.iter().any(|(n, _)| *n == name)
+}
+
+pub(crate) fn is_interface(name: &str) -> bool {
+    INTERFACES.contains(&name)
+}
+
+pub(crate) fn is_primitive(name: &str) -> bool {
+    PRIMITIVES.contains(&name)
+}
+
+/// The full name of a class that needs no import.
+pub(crate) fn default_import(simple: &str) -> Option<&'static str> {
+    match simple {
+        "BigDecimal" => return Some("java.math.BigDecimal"),
+        "BigInteger" => return Some("java.math.BigInteger"),
+        "Map.Entry" | "Entry" => return Some("java.util.Map$Entry"),
+        _ => {}
+    }
+    KNOWN
+        .iter()
+        .map(|(n, _)| *n)
+        .find(|n| n.strip_suffix(simple).is_some_and(|package| DEFAULT_PACKAGES.contains(&package)))
+}
+
+/// Whether class `name` is `target` or below it. Unknown names that end like an exception are exceptions.
+pub(crate) fn is_subtype(name: &str, target: &str) -> bool {
+    if name == target || target == "java.lang.Object" {
+        return true;
+    }
+    let mut pending = vec![name];
+    let mut first = true;
+    while let Some(class) = pending.pop() {
+        if class == target {
+            return true;
+        }
+        let parents = known_parents(class);
+        if parents.is_empty() && first && !is_known(class) {
+            if class.ends_with("Exception") {
+                pending.push("java.lang.Exception");
+            } else if class.ends_with("Error") && class.contains('.') {
+                pending.push("java.lang.Error");
+            }
+        }
+        first = false;
+        pending.extend(parents);
+    }
+    target == "groovy.lang.Closure" && name.contains("$_closure")
+}
+
+/// Java's name of an array class of this element type (full name or primitive).
+pub(crate) fn array_name(element: &str) -> String {
+    let (element, dimensions) = match element.find('[') {
+        Some(at) => (&element[..at], element[at..].matches('[').count()),
+        None => (element, 0),
+    };
+    let code = match element {
+        "boolean" => "Z".to_string(),
+        "byte" => "B".into(),
+        "char" => "C".into(),
+        "short" => "S".into(),
+        "int" => "I".into(),
+        "long" => "J".into(),
+        "float" => "F".into(),
+        "double" => "D".into(),
+        other => format!("L{other};"),
+    };
+    format!("{}{code}", "[".repeat(dimensions + 1))
+}

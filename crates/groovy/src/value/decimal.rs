@@ -1,0 +1,350 @@
+//! `java.math.BigDecimal`: an integer and a scale, with Java's rules for scales and Groovy's for division.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use num_bigint::{BigInt, Sign};
+
+/// Digits a number may grow to; a sum like `1e999999999 + 1` is refused instead of filling the memory.
+pub const DIGITS_MAX: u64 = 100_000;
+
+/// `unscaled × 10^-scale`.
+#[derive(Clone, Debug)]
+pub struct Decimal {
+    unscaled: BigInt,
+    scale: i64,
+}
+
+/// The result would have more than [`DIGITS_MAX`] digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooManyDigits;
+
+fn pow10(n: u64) -> BigInt {
+    BigInt::from(10u8).pow(n as u32)
+}
+
+impl Decimal {
+    /// `unscaled × 10^-scale`.
+    pub fn new(unscaled: BigInt, scale: i64) -> Self {
+        Decimal { unscaled, scale }
+    }
+
+    /// From Java's text form: `-12.50`, `1e3`, `.5`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (mantissa, exponent) = match text.find(['e', 'E']) {
+            Some(at) => (&text[..at], text[at + 1..].parse::<i32>().ok()?),
+            None => (text, 0),
+        };
+        let (negative, digits) = match mantissa.as_bytes().first()? {
+            b'-' => (true, &mantissa[1..]),
+            b'+' => (false, &mantissa[1..]),
+            _ => (false, mantissa),
+        };
+        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+        if whole.len() + fraction.len() == 0 || (whole.len() + fraction.len()) as u64 > DIGITS_MAX {
+            return None;
+        }
+        if !whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        let number = BigInt::parse_bytes(format!("{whole}{fraction}").as_bytes(), 10)?;
+        let unscaled = if negative { -number } else { number };
+        Some(Decimal { unscaled, scale: fraction.len() as i64 - i64::from(exponent) })
+    }
+
+    /// The value of a finite double as `new BigDecimal(String.valueOf(d))` has it.
+    pub fn from_double(value: f64) -> Option<Self> {
+        if value.is_finite() { Self::parse(&super::render::double_text(value)) } else { None }
+    }
+
+    /// The unscaled value.
+    pub fn unscaled(&self) -> &BigInt {
+        &self.unscaled
+    }
+
+    /// Digits after the point (negative: zeros before it).
+    pub fn scale(&self) -> i64 {
+        self.scale
+    }
+
+    /// Number of digits of the unscaled value.
+    pub fn precision(&self) -> u64 {
+        digits(&self.unscaled)
+    }
+
+    /// -1, 0 or 1.
+    pub fn signum(&self) -> i32 {
+        match self.unscaled.sign() {
+            Sign::Minus => -1,
+            Sign::NoSign => 0,
+            Sign::Plus => 1,
+        }
+    }
+
+    /// -x
+    pub fn negate(&self) -> Self {
+        Decimal { unscaled: -&self.unscaled, scale: self.scale }
+    }
+
+    fn at_scale(&self, scale: i64) -> Result<BigInt, TooManyDigits> {
+        let shift = (scale - self.scale).unsigned_abs();
+        if self.signum() == 0 {
+            return Ok(BigInt::ZERO);
+        }
+        if shift + self.precision() > DIGITS_MAX {
+            return Err(TooManyDigits);
+        }
+        Ok(&self.unscaled * pow10(shift))
+    }
+
+    fn aligned(&self, other: &Self) -> Result<(BigInt, BigInt, i64), TooManyDigits> {
+        let scale = self.scale.max(other.scale);
+        Ok((self.at_scale(scale)?, other.at_scale(scale)?, scale))
+    }
+
+    /// `a + b`
+    pub fn add(&self, other: &Self) -> Result<Self, TooManyDigits> {
+        let (a, b, scale) = self.aligned(other)?;
+        Ok(Decimal { unscaled: a + b, scale })
+    }
+
+    /// `a - b`
+    pub fn subtract(&self, other: &Self) -> Result<Self, TooManyDigits> {
+        self.add(&other.negate())
+    }
+
+    /// `a * b`
+    pub fn multiply(&self, other: &Self) -> Result<Self, TooManyDigits> {
+        if self.precision() + other.precision() > DIGITS_MAX {
+            return Err(TooManyDigits);
+        }
+        Ok(Decimal { unscaled: &self.unscaled * &other.unscaled, scale: self.scale + other.scale })
+    }
+
+    /// `a % b` of Java's `remainder`; `b` is not zero.
+    pub fn remainder(&self, other: &Self) -> Result<Self, TooManyDigits> {
+        let (a, b, scale) = self.aligned(other)?;
+        Ok(Decimal { unscaled: a % b, scale })
+    }
+
+    /// `a / b` as Groovy's `BigDecimalMath` does it; `b` is not zero.
+    pub fn divide(&self, other: &Self) -> Result<Self, TooManyDigits> {
+        let preferred = self.scale - other.scale;
+        if self.signum() == 0 {
+            return Ok(Decimal { unscaled: BigInt::ZERO, scale: preferred.max(0) });
+        }
+        if let Some(exact) = self.divide_exact(other, preferred)? {
+            return Ok(exact);
+        }
+        let precision = self.precision().max(other.precision()) + 10;
+        let result = self.divide_to_precision(other, precision)?;
+        let scale = self.scale.max(other.scale).max(10);
+        if result.scale > scale { result.set_scale(scale, Rounding::HalfUp) } else { Ok(result) }
+    }
+
+    /// The quotient where it has finitely many digits.
+    fn divide_exact(&self, other: &Self, preferred: i64) -> Result<Option<Self>, TooManyDigits> {
+        // Java: the exact quotient needs no more than this many digits.
+        let limit = self.precision() + (10 * other.precision()).div_ceil(3);
+        if limit > DIGITS_MAX {
+            return Err(TooManyDigits);
+        }
+        let (mut scale, mut top) = (preferred, self.unscaled.clone());
+        let gcd = gcd(&top, &other.unscaled);
+        let mut bottom = &other.unscaled / &gcd;
+        top /= &gcd;
+        if bottom.sign() == Sign::Minus {
+            (bottom, top) = (-bottom, -top);
+        }
+        let (two, five) = (BigInt::from(2), BigInt::from(5));
+        for _ in 0..=limit {
+            if bottom == BigInt::from(1) {
+                return Ok(Some(Decimal { unscaled: top, scale }));
+            }
+            if (&bottom % 10u8) == BigInt::ZERO {
+                bottom /= 10u8;
+            } else if (&bottom % 2u8) == BigInt::ZERO {
+                bottom /= &two;
+                top *= &five;
+            } else if (&bottom % 5u8) == BigInt::ZERO {
+                bottom /= &five;
+                top *= &two;
+            } else {
+                return Ok(None);
+            }
+            scale += 1;
+        }
+        Ok(None)
+    }
+
+    fn divide_to_precision(&self, other: &Self, precision: u64) -> Result<Self, TooManyDigits> {
+        // Enough digits for the wanted precision and one more to round by.
+        let shift = (precision + other.precision() + 2).saturating_sub(self.precision().min(precision)) + 1;
+        if shift + self.precision() > DIGITS_MAX {
+            return Err(TooManyDigits);
+        }
+        let top = &self.unscaled * pow10(shift);
+        let (quotient, rest) = (&top / &other.unscaled, &top % &other.unscaled);
+        // A rest that is not zero only matters for ties; one more digit keeps it visible.
+        let sticky = BigInt::from(u8::from(rest != BigInt::ZERO));
+        let signed = if quotient.sign() == Sign::Minus { quotient * 10u8 - sticky } else { quotient * 10u8 + sticky };
+        let wide = Decimal { unscaled: signed, scale: self.scale - other.scale + shift as i64 + 1 };
+        let excess = wide.precision().saturating_sub(precision);
+        let mut result = wide.set_scale(wide.scale - excess as i64, Rounding::HalfUp)?;
+        if result.precision() > precision {
+            result = result.set_scale(result.scale - 1, Rounding::HalfUp)?;
+        }
+        Ok(result)
+    }
+
+    /// Changes the number of digits after the point.
+    pub fn set_scale(&self, scale: i64, rounding: Rounding) -> Result<Self, TooManyDigits> {
+        if scale >= self.scale {
+            return Ok(Decimal { unscaled: self.at_scale(scale)?, scale });
+        }
+        let drop = (self.scale - scale) as u64;
+        if drop > self.precision() + 1 {
+            let unscaled = match rounding {
+                Rounding::Up if self.signum() != 0 => BigInt::from(self.signum()),
+                Rounding::Floor if self.signum() < 0 => BigInt::from(-1),
+                Rounding::Ceiling if self.signum() > 0 => BigInt::from(1),
+                _ => BigInt::ZERO,
+            };
+            return Ok(Decimal { unscaled, scale });
+        }
+        let unit = pow10(drop);
+        let (quotient, rest) = (&self.unscaled / &unit, &self.unscaled % &unit);
+        let twice = BigInt::from(rest.magnitude().clone()) * 2u8;
+        let odd = (&quotient % 2u8) != BigInt::ZERO;
+        let away = match rounding {
+            _ if rest == BigInt::ZERO => false,
+            Rounding::Up => true,
+            Rounding::Down => false,
+            Rounding::Floor => self.signum() < 0,
+            Rounding::Ceiling => self.signum() > 0,
+            Rounding::HalfUp => twice >= unit,
+            Rounding::HalfDown => twice > unit,
+            Rounding::HalfEven => twice > unit || (twice == unit && odd),
+        };
+        let unscaled = if away { quotient + self.signum() } else { quotient };
+        Ok(Decimal { unscaled, scale })
+    }
+
+    /// `a ** n` for n ≥ 0.
+    pub fn pow(&self, n: u32) -> Result<Self, TooManyDigits> {
+        if self.precision().saturating_mul(u64::from(n)) > DIGITS_MAX {
+            return Err(TooManyDigits);
+        }
+        Ok(Decimal { unscaled: self.unscaled.pow(n), scale: self.scale * i64::from(n) })
+    }
+
+    /// Without the zeros at the end.
+    pub fn strip_trailing_zeros(&self) -> Self {
+        if self.signum() == 0 {
+            return Decimal { unscaled: BigInt::ZERO, scale: 0 };
+        }
+        let mut out = self.clone();
+        while (&out.unscaled % 10u8) == BigInt::ZERO {
+            out.unscaled /= 10u8;
+            out.scale -= 1;
+        }
+        out
+    }
+
+    /// The digits before the point.
+    pub fn to_bigint(&self) -> Result<BigInt, TooManyDigits> {
+        Ok(self.set_scale(0, Rounding::Down)?.unscaled)
+    }
+
+    /// The nearest double.
+    pub fn to_f64(&self) -> f64 {
+        format!("{}e{}", self.unscaled, -self.scale).parse().unwrap_or(f64::NAN)
+    }
+
+    /// Numeric order, whatever the scales.
+    pub fn compare(&self, other: &Self) -> Ordering {
+        match self.signum().cmp(&other.signum()) {
+            Ordering::Equal => {}
+            order => return order,
+        }
+        if self.signum() == 0 {
+            return Ordering::Equal;
+        }
+        // Compare by magnitude first: scales may be far apart.
+        let (a, b) = (self.precision() as i64 - self.scale, other.precision() as i64 - other.scale);
+        let by_size = a.cmp(&b);
+        if by_size != Ordering::Equal {
+            return if self.signum() > 0 { by_size } else { by_size.reverse() };
+        }
+        match self.aligned(other) {
+            Ok((a, b, _)) => a.cmp(&b),
+            Err(TooManyDigits) => Ordering::Equal,
+        }
+    }
+
+    /// `toPlainString()`
+    pub fn plain(&self) -> Result<String, TooManyDigits> {
+        if self.scale.unsigned_abs() + self.precision() > DIGITS_MAX {
+            return Err(TooManyDigits);
+        }
+        if self.scale <= 0 {
+            return Ok(self.at_scale(0)?.to_string());
+        }
+        let digits = self.unscaled.magnitude().to_string();
+        let scale = self.scale as usize;
+        let digits = if digits.len() <= scale { format!("{digits:0>width$}", width = scale + 1) } else { digits };
+        let point = digits.len() - scale;
+        let sign = if self.signum() < 0 { "-" } else { "" };
+        Ok(format!("{sign}{}.{}", &digits[..point], &digits[point..]))
+    }
+}
+
+/// How a digit that is dropped is rounded; Java's names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is java.math.RoundingMode's constant of that name")]
+pub enum Rounding {
+    Up,
+    Down,
+    Floor,
+    Ceiling,
+    HalfUp,
+    HalfDown,
+    HalfEven,
+}
+
+/// Number of decimal digits (1 for zero).
+pub fn digits(n: &BigInt) -> u64 {
+    let bits = n.bits();
+    if bits < 60 {
+        let small = n.iter_u64_digits().next().unwrap_or(0);
+        return small.checked_ilog10().map_or(1, |d| u64::from(d) + 1);
+    }
+    n.magnitude().to_string().len() as u64
+}
+
+fn gcd(a: &BigInt, b: &BigInt) -> BigInt {
+    let (mut a, mut b) = (BigInt::from(a.magnitude().clone()), BigInt::from(b.magnitude().clone()));
+    while b != BigInt::ZERO {
+        (a, b) = (b.clone(), a % b);
+    }
+    a
+}
+
+impl fmt::Display for Decimal {
+    /// Java's `toString()`: plain where the exponent is small, scientific else.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = self.unscaled.magnitude().to_string();
+        let exponent = -self.scale + digits.len() as i64 - 1;
+        if self.scale >= 0 && exponent >= -6 {
+            return match self.plain() {
+                Ok(text) => f.write_str(&text),
+                Err(TooManyDigits) => f.write_str(&digits),
+            };
+        }
+        let sign = if self.signum() < 0 { "-" } else { "" };
+        let point = if digits.len() > 1 { "." } else { "" };
+        let plus = if exponent >= 0 { "+" } else { "" };
+        write!(f, "{sign}{}{point}{}", &digits[..1], &digits[1..])?;
+        if exponent != 0 { write!(f, "E{plus}{exponent}") } else { Ok(()) }
+    }
+}

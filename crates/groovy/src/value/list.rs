@@ -1,0 +1,100 @@
+//! Lists and arrays.
+
+use std::cell::{Cell, Ref, RefCell, RefMut};
+
+use super::Value;
+use super::meter::Charge;
+use super::release::release;
+use crate::ast::Text;
+
+/// What a list says it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListKind {
+    /// `java.util.ArrayList`
+    Array,
+    /// `java.util.LinkedList` and the queues.
+    Linked,
+    /// An unmodifiable list.
+    Fixed,
+    /// A Java array of this element type.
+    JavaArray(Text),
+}
+
+/// A list or array.
+#[derive(Debug)]
+pub struct List {
+    items: RefCell<Vec<Value>>,
+    kind: ListKind,
+    capacity: Cell<usize>,
+    charge: Charge,
+}
+
+const HEADER: usize = 96;
+
+impl List {
+    /// A list of this kind.
+    pub fn new(items: Vec<Value>, kind: ListKind) -> Self {
+        let capacity = items.capacity();
+        let charge = Charge::new(HEADER + capacity * size_of::<Value>());
+        List { items: RefCell::new(items), kind, capacity: Cell::new(capacity), charge }
+    }
+
+    /// What it says it is.
+    pub fn kind(&self) -> &ListKind {
+        &self.kind
+    }
+
+    /// Whether it is a Java array.
+    pub fn is_array(&self) -> bool {
+        matches!(self.kind, ListKind::JavaArray(_))
+    }
+
+    /// The items.
+    pub fn items(&self) -> Ref<'_, Vec<Value>> {
+        self.items.borrow()
+    }
+
+    /// Number of items.
+    pub fn len(&self) -> usize {
+        self.items.borrow().len()
+    }
+
+    /// Whether it has no items.
+    pub fn is_empty(&self) -> bool {
+        self.items.borrow().is_empty()
+    }
+
+    /// The item at an index.
+    pub fn get(&self, index: usize) -> Option<Value> {
+        self.items.borrow().get(index).cloned()
+    }
+
+    /// Appends.
+    pub fn push(&self, value: Value) {
+        self.items.borrow_mut().push(value);
+        self.recount();
+    }
+
+    /// Changes the items; what it holds is counted again.
+    pub fn change<T>(&self, f: impl FnOnce(&mut RefMut<'_, Vec<Value>>) -> T) -> T {
+        let mut items = self.items.borrow_mut();
+        let answer = f(&mut items);
+        drop(items);
+        self.recount();
+        answer
+    }
+
+    fn recount(&self) {
+        let capacity = self.items.borrow().capacity();
+        if capacity != self.capacity.get() {
+            self.capacity.set(capacity);
+            self.charge.set(HEADER + capacity * size_of::<Value>());
+        }
+    }
+}
+
+impl Drop for List {
+    fn drop(&mut self) {
+        release(self.items.get_mut().drain(..));
+    }
+}

@@ -1,0 +1,112 @@
+//! Instances of script classes, exceptions, and scripts themselves.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use super::meter::Charge;
+use super::release::release;
+use super::{Class, Map, Value};
+use crate::ast::Text;
+use crate::machine::ScriptId;
+use crate::span::Span;
+
+/// A line of a script stack trace, innermost first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TraceLine {
+    /// Function or class the place is in.
+    pub function: Text,
+    /// Script.
+    pub script: ScriptId,
+    /// Place in its source.
+    pub span: Span,
+}
+
+/// What makes an object an exception.
+#[derive(Clone, Debug, Default)]
+pub struct Throwable {
+    /// `getMessage()`
+    pub message: Value,
+    /// `getCause()`
+    pub cause: Value,
+    /// Places, filled in when it is thrown first.
+    pub trace: Vec<TraceLine>,
+    /// Whether `trace` is filled.
+    pub thrown: bool,
+}
+
+/// The part of an object that Java would hold.
+#[derive(Clone, Debug, Default)]
+pub enum Native {
+    /// None.
+    #[default]
+    None,
+    /// An exception or error.
+    Throwable(Throwable),
+    /// A class that extends a map.
+    Map(Rc<Map>),
+    /// A script: its binding and steps are reached through it.
+    Script(ScriptId),
+    /// `new Object()` and other opaque Java objects.
+    Opaque,
+}
+
+/// An object.
+#[derive(Debug)]
+pub struct Object {
+    /// Its class.
+    pub class: Rc<Class>,
+    /// Fields by slot.
+    pub fields: RefCell<Vec<Value>>,
+    /// What Java would hold.
+    pub native: RefCell<Native>,
+    /// Properties that were set on an object that has no such field (scripts' `@Field`s, expandos).
+    _charge: Charge,
+}
+
+impl Object {
+    /// An object whose fields are all null.
+    pub fn new(class: Rc<Class>, native: Native) -> Self {
+        let count = class.script.as_ref().map_or(0, |s| s.fields.len());
+        let charge = Charge::new(128 + count * size_of::<Value>());
+        Object { class, fields: RefCell::new(vec![Value::Null; count]), native: RefCell::new(native), _charge: charge }
+    }
+
+    /// Slot of a field.
+    pub fn slot(&self, name: &str) -> Option<usize> {
+        Some(self.class.script.as_ref()?.fields.get(name)?.slot)
+    }
+
+    /// Value of a field.
+    pub fn field(&self, name: &str) -> Option<Value> {
+        let slot = self.slot(name)?;
+        self.fields.borrow().get(slot).cloned()
+    }
+
+    /// The map that the object is, for classes that extend one.
+    pub fn as_map(&self) -> Option<Rc<Map>> {
+        match &*self.native.borrow() {
+            Native::Map(m) => Some(m.clone()),
+            _ => None,
+        }
+    }
+
+    /// The exception that the object is.
+    pub fn throwable(&self) -> Option<Throwable> {
+        match &*self.native.borrow() {
+            Native::Throwable(t) => Some(t.clone()),
+            _ => None,
+        }
+    }
+}
+
+impl Drop for Object {
+    fn drop(&mut self) {
+        let fields = std::mem::take(self.fields.get_mut());
+        let native = match self.native.take() {
+            Native::Throwable(t) => vec![t.message, t.cause],
+            Native::Map(m) => vec![Value::Map(m)],
+            _ => Vec::new(),
+        };
+        release(fields.into_iter().chain(native));
+    }
+}

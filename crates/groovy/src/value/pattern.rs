@@ -1,0 +1,295 @@
+//! Regular expressions: Java's syntax on a linear-time engine, and on a backtracking one with a limit for look-around,
+//! back-references and possessive quantifiers.
+
+use std::cell::{OnceCell, RefCell};
+use std::rc::Rc;
+
+use super::meter::Charge;
+use super::text::Str;
+
+/// Steps of the backtracking engine before it gives up.
+const BACKTRACK_MAX: usize = 1_000_000;
+/// Bytes of a compiled expression.
+const COMPILED_MAX: usize = 2 << 20;
+
+/// Byte ranges of the groups of a match, group 0 first.
+pub type Groups = Vec<Option<(usize, usize)>>;
+
+/// Why an expression was refused or gave up.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct PatternError(pub String);
+
+#[derive(Debug)]
+enum Engine {
+    Linear(regex::Regex),
+    Backtracking(fancy_regex::Regex),
+}
+
+impl Engine {
+    fn new(translated: &str, flags: &str) -> Result<Engine, PatternError> {
+        let text = if flags.is_empty() { translated.to_string() } else { format!("(?{flags}){translated}") };
+        let linear = regex::RegexBuilder::new(&text).size_limit(COMPILED_MAX).dfa_size_limit(COMPILED_MAX).build();
+        match linear {
+            Ok(regex) => Ok(Engine::Linear(regex)),
+            Err(regex::Error::CompiledTooBig(_)) => Err(PatternError("the expression is too large".into())),
+            Err(_) => fancy_regex::RegexBuilder::new(&text)
+                .backtrack_limit(BACKTRACK_MAX)
+                .delegate_size_limit(COMPILED_MAX)
+                .build()
+                .map(Engine::Backtracking)
+                .map_err(|e| PatternError(e.to_string())),
+        }
+    }
+
+    fn groups(&self, text: &str, from: usize) -> Result<Option<Groups>, PatternError> {
+        match self {
+            Engine::Linear(r) => {
+                let mut places = r.capture_locations();
+                let found = r.captures_read_at(&mut places, text, from).is_some();
+                Ok(found.then(|| (0..places.len()).map(|i| places.get(i)).collect()))
+            }
+            Engine::Backtracking(r) => {
+                let found = r.captures_from_pos(text, from).map_err(|e| PatternError(e.to_string()))?;
+                Ok(found.map(|c| (0..c.len()).map(|i| c.get(i).map(|m| (m.start(), m.end()))).collect()))
+            }
+        }
+    }
+
+    fn names(&self) -> Vec<Option<String>> {
+        match self {
+            Engine::Linear(r) => r.capture_names().map(|n| n.map(str::to_string)).collect(),
+            Engine::Backtracking(r) => r.capture_names().map(|n| n.map(str::to_string)).collect(),
+        }
+    }
+}
+
+/// A compiled expression.
+#[derive(Debug)]
+pub struct Pattern {
+    /// As written.
+    pub source: Str,
+    /// Java's flag bits.
+    pub flags: i32,
+    search: Engine,
+    whole: OnceCell<Result<Engine, PatternError>>,
+    _charge: Charge,
+}
+
+impl Pattern {
+    /// Compiles Java's syntax.
+    pub fn new(source: &str, flags: i32) -> Result<Pattern, PatternError> {
+        let search = Engine::new(&translate(source, flags), &flag_letters(flags))?;
+        let charge = Charge::new(32 * 1024 + source.len() * 256);
+        Ok(Pattern { source: Str::new(source), flags, search, whole: OnceCell::new(), _charge: charge })
+    }
+
+    /// The first match at or after byte `from`.
+    pub fn find(&self, text: &str, from: usize) -> Result<Option<Groups>, PatternError> {
+        if from > text.len() { Ok(None) } else { self.search.groups(text, from) }
+    }
+
+    /// The match of the whole text.
+    pub fn matches(&self, text: &str) -> Result<Option<Groups>, PatternError> {
+        let whole = self.whole.get_or_init(|| {
+            let inner = translate(&self.source, self.flags);
+            Engine::new(&format!("\\A(?:{inner}\n)\\z").replace("\n)", ")"), &flag_letters(self.flags))
+        });
+        match whole {
+            Ok(engine) => engine.groups(text, 0),
+            Err(e) => Err(e.clone()),
+        }
+    }
+
+    /// All matches, one after the other.
+    pub fn find_all(&self, text: &str) -> Result<Vec<Groups>, PatternError> {
+        let (mut out, mut from) = (Vec::new(), 0);
+        while let Some(groups) = self.find(text, from)? {
+            let Some(Some((start, end))) = groups.first().copied() else { break };
+            from = if end > start { end } else { next_char(text, end) };
+            out.push(groups);
+        }
+        Ok(out)
+    }
+
+    /// Number of a named group.
+    pub fn group_number(&self, name: &str) -> Option<usize> {
+        self.search.names().iter().position(|n| n.as_deref() == Some(name))
+    }
+
+    /// Number of groups without group 0.
+    pub fn group_count(&self) -> usize {
+        self.search.names().len().saturating_sub(1)
+    }
+}
+
+pub(crate) fn next_char(text: &str, at: usize) -> usize {
+    text[at..].chars().next().map_or(at + 1, |c| at + c.len_utf8())
+}
+
+fn flag_letters(flags: i32) -> String {
+    [(2, 'i'), (4, 'x'), (8, 'm'), (32, 's')].iter().filter(|(bit, _)| flags & bit != 0).map(|(_, c)| *c).collect()
+}
+
+/// Java's syntax in the words of the engines: `\Q…\E`, the ASCII classes, `\Z`, `\h`.
+fn translate(source: &str, flags: i32) -> String {
+    if flags & 16 != 0 {
+        return regex::escape(source);
+    }
+    let mut out = String::with_capacity(source.len() + 16);
+    let (mut chars, mut class_depth) = (source.chars().peekable(), 0usize);
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => translate_escape(&mut chars, class_depth > 0, &mut out),
+            '[' => {
+                class_depth += 1;
+                out.push(c);
+                if chars.peek() == Some(&'^') {
+                    out.extend(chars.next());
+                }
+                if chars.peek() == Some(&']') {
+                    chars.next();
+                    out.push_str("\\]");
+                }
+            }
+            ']' if class_depth == 0 => out.push_str("\\]"),
+            ']' => {
+                class_depth -= 1;
+                out.push(c);
+            }
+            '~' | '-' if class_depth > 0 && chars.peek() == Some(&c) => {
+                out.push('\\');
+                out.push(c);
+            }
+            '$' if class_depth == 0 && flags & 8 == 0 && chars.peek().is_none() => out.push_str("(?:\\n?\\z)"),
+            _ => out.push(c),
+        }
+    }
+    // The dollar at the very end also stands before a final line break, which must not be part of the match.
+    if let Some(rest) = out.strip_suffix("(?:\\n?\\z)") {
+        out = format!("{rest}$");
+    }
+    out
+}
+
+fn translate_escape(chars: &mut std::iter::Peekable<std::str::Chars<'_>>, in_class: bool, out: &mut String) {
+    let Some(c) = chars.next() else {
+        out.push_str("\\\\");
+        return;
+    };
+    let wrapped = |out: &mut String, body: &str, negated: bool| match (in_class, negated) {
+        (true, false) => out.push_str(body),
+        (_, true) => out.push_str(&format!("[^{body}]")),
+        (false, false) => out.push_str(&format!("[{body}]")),
+    };
+    match c {
+        'Q' => {
+            let mut literal = String::new();
+            while let Some(c) = chars.next() {
+                if c == '\\' && chars.peek() == Some(&'E') {
+                    chars.next();
+                    break;
+                }
+                literal.push(c);
+            }
+            out.push_str(&regex::escape(&literal));
+        }
+        'd' => wrapped(out, "0-9", false),
+        'D' => wrapped(out, "0-9", true),
+        'w' => wrapped(out, "a-zA-Z0-9_", false),
+        'W' => wrapped(out, "a-zA-Z0-9_", true),
+        's' => wrapped(out, " \\t\\n\\x0B\\f\\r", false),
+        'S' => wrapped(out, " \\t\\n\\x0B\\f\\r", true),
+        'h' => wrapped(out, " \\t\\u{A0}\\u{1680}\\u{180e}\\u{2000}-\\u{200a}\\u{202f}\\u{205f}\\u{3000}", false),
+        'R' if !in_class => out.push_str("(?:\\r\\n|[\\n\\x0B\\f\\r\\u{85}\\u{2028}\\u{2029}])"),
+        'Z' => out.push_str("$"),
+        'e' => out.push_str("\\x1B"),
+        '/' | '"' | '\'' | '!' | '@' | '%' | ',' | ';' | ':' | '=' | '<' | '>' | '`' | '_' | ' ' | '#' => {
+            out.push_str(&regex::escape(&c.to_string()))
+        }
+        'u' => {
+            let hex: String = chars.by_ref().take(4).collect();
+            out.push_str(&format!("\\u{{{hex}}}"));
+        }
+        'p' | 'P' if chars.peek() == Some(&'{') => {
+            let name: String = chars.by_ref().skip(1).take_while(|c| *c != '}').collect();
+            match posix(&name) {
+                Some(body) => wrapped(out, body, c == 'P'),
+                None => out.push_str(&format!("\\{c}{{{}}}", name.trim_start_matches("Is"))),
+            }
+        }
+        _ => {
+            out.push('\\');
+            out.push(c);
+        }
+    }
+}
+
+fn posix(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "Lower" => "a-z",
+        "Upper" => "A-Z",
+        "Alpha" => "a-zA-Z",
+        "Digit" => "0-9",
+        "Alnum" => "a-zA-Z0-9",
+        "Punct" => "!-/:-@\\[-`{-~",
+        "Space" => " \\t\\n\\x0B\\f\\r",
+        "Blank" => " \\t",
+        "XDigit" => "0-9a-fA-F",
+        "ASCII" => "\\x00-\\x7F",
+        _ => return None,
+    })
+}
+
+/// `java.util.regex.Matcher`
+#[derive(Debug)]
+pub struct Matcher {
+    /// Expression.
+    pub pattern: Rc<Pattern>,
+    /// Text.
+    pub text: Str,
+    /// The last match.
+    pub groups: RefCell<Option<Groups>>,
+    /// Where the next `find` starts; `None` after the end.
+    pub next: RefCell<Option<usize>>,
+    /// Where `appendReplacement` copies from.
+    pub append_at: std::cell::Cell<usize>,
+}
+
+impl Matcher {
+    /// A matcher before its first match.
+    pub fn new(pattern: Rc<Pattern>, text: Str) -> Self {
+        let (groups, next) = (RefCell::new(None), RefCell::new(Some(0)));
+        Matcher { pattern, text, groups, next, append_at: std::cell::Cell::new(0) }
+    }
+
+    /// Java's `find()`.
+    pub fn find_next(&self) -> Result<bool, PatternError> {
+        let Some(from) = *self.next.borrow() else {
+            *self.groups.borrow_mut() = None;
+            return Ok(false);
+        };
+        let found = self.pattern.find(&self.text, from)?;
+        let next = match found.as_ref().and_then(|g| g.first().copied().flatten()) {
+            Some((start, end)) if end > start => Some(end),
+            Some((_, end)) if end < self.text.len() => Some(next_char(&self.text, end)),
+            _ => None,
+        };
+        *self.next.borrow_mut() = next;
+        let hit = found.is_some();
+        *self.groups.borrow_mut() = found;
+        Ok(hit)
+    }
+
+    /// Java's `reset()`.
+    pub fn reset(&self) {
+        *self.groups.borrow_mut() = None;
+        *self.next.borrow_mut() = Some(0);
+        self.append_at.set(0);
+    }
+
+    /// Groovy's truth of a matcher is its `find()`.
+    pub(crate) fn matches_anything(&self) -> bool {
+        self.find_next().unwrap_or(false)
+    }
+}

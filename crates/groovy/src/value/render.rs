@@ -1,0 +1,292 @@
+//! Text of values: Groovy's `toString()` and `inspect()`, with an explicit stack, a limit, and a way to ask the script.
+
+use std::rc::Rc;
+
+use super::{Class, Native, Value};
+
+/// Longest text that [`plain`] makes; the rest is cut. Scripts have their own limit.
+const PLAIN_MAX: usize = 64 << 20;
+
+/// How texts look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// `[a, b]`, `[k:v]`
+    Groovy,
+    /// `['a', 'b']`
+    Inspect,
+    /// `{k=v}`: what Java code makes of a map.
+    Java,
+}
+
+/// Why a text could not be made.
+#[derive(Debug)]
+pub(crate) enum RenderStop {
+    /// Longer than the limit.
+    TooLong,
+    /// A method of the script must answer first: `toString` of an object, or a closure in a GString.
+    Ask(Value),
+}
+
+enum Task {
+    Value(Value),
+    Text(&'static str),
+    Leave,
+}
+
+/// Renders with `known` answering for values that need the script.
+pub(crate) fn render(
+    value: &Value,
+    style: Style,
+    limit: usize,
+    known: &dyn Fn(&Value) -> Option<Value>,
+) -> Result<String, RenderStop> {
+    let mut out = String::new();
+    let mut path: Vec<Value> = Vec::new();
+    let mut work = vec![Task::Value(value.clone())];
+    while let Some(task) = work.pop() {
+        match task {
+            Task::Text(text) => out.push_str(text),
+            Task::Leave => {
+                path.pop();
+            }
+            Task::Value(value) => one(&value, style, known, &mut path, &mut work, &mut out)?,
+        }
+        if out.len() > limit || work.len() > limit {
+            return Err(RenderStop::TooLong);
+        }
+    }
+    Ok(out)
+}
+
+fn one(
+    value: &Value,
+    style: Style,
+    known: &dyn Fn(&Value) -> Option<Value>,
+    path: &mut Vec<Value>,
+    work: &mut Vec<Task>,
+    out: &mut String,
+) -> Result<(), RenderStop> {
+    if leaf(value, style, out) {
+        return Ok(());
+    }
+    if path.len() > 64 && path.iter().any(|p| p.same(value)) || path.len() <= 64 && path.iter().any(|p| p.same(value)) {
+        out.push_str(if matches!(value, Value::Map(_)) { "(this Map)" } else { "(this Collection)" });
+        return Ok(());
+    }
+    let mut tasks = Vec::new();
+    match value {
+        Value::List(_) | Value::Set(_) | Value::Range(_) => {
+            if let Value::Range(r) = value
+                && r.size() > 1_000_000
+            {
+                return Err(RenderStop::TooLong);
+            }
+            list_tasks(value.items().unwrap_or_default(), &mut tasks);
+        }
+        Value::Map(m) => map_tasks(m, style, &mut tasks),
+        Value::Entry(e) => {
+            tasks.push(Task::Value(e.key.clone()));
+            tasks.push(Task::Text(if style == Style::Inspect { ":" } else { "=" }));
+            tasks.push(Task::Value(e.value.borrow().clone()));
+        }
+        Value::GString(g) => {
+            if g.texts.len() == 1 {
+                out.push_str(&g.texts[0]);
+            }
+            return gstring(value, style, known, work, out);
+        }
+        Value::Object(o) => return object(value, o, known, work, out),
+        other => out.push_str(&identity(other)),
+    }
+    if !tasks.is_empty() {
+        path.push(value.clone());
+        work.push(Task::Leave);
+        work.extend(tasks.into_iter().rev());
+    }
+    Ok(())
+}
+
+fn list_tasks(items: Vec<Value>, tasks: &mut Vec<Task>) {
+    tasks.push(Task::Text("["));
+    for (i, item) in items.into_iter().enumerate() {
+        if i > 0 {
+            tasks.push(Task::Text(", "));
+        }
+        tasks.push(Task::Value(item));
+    }
+    tasks.push(Task::Text("]"));
+}
+
+fn map_tasks(map: &super::Map, style: Style, tasks: &mut Vec<Task>) {
+    let (open, between, close) = if style == Style::Java { ("{", "=", "}") } else { ("[", ":", "]") };
+    if map.is_empty() {
+        tasks.push(Task::Text(if style == Style::Java { "{}" } else { "[:]" }));
+        return;
+    }
+    tasks.push(Task::Text(open));
+    for (i, (key, value)) in map.entries().iter().enumerate() {
+        if i > 0 {
+            tasks.push(Task::Text(", "));
+        }
+        tasks.extend([Task::Value(key.0.clone()), Task::Text(between), Task::Value(value.clone())]);
+    }
+    tasks.push(Task::Text(close));
+}
+
+fn gstring(
+    value: &Value,
+    style: Style,
+    known: &dyn Fn(&Value) -> Option<Value>,
+    work: &mut Vec<Task>,
+    out: &mut String,
+) -> Result<(), RenderStop> {
+    let Value::GString(g) = value else { return Ok(()) };
+    if style == Style::Inspect {
+        let text = render(value, Style::Groovy, PLAIN_MAX, known)?;
+        quote(&text, out);
+        return Ok(());
+    }
+    if g.texts.len() == 1 {
+        return Ok(());
+    }
+    // The texts are not static: what precedes the first value is written now, the rest goes through values.
+    let mut tasks = Vec::new();
+    for (i, text) in g.texts.iter().enumerate() {
+        if !text.is_empty() {
+            tasks.push(Task::Value(Value::Str(text.clone())));
+        }
+        if let Some(value) = g.values.get(i) {
+            let value = match value {
+                Value::Closure(_) => known(value).ok_or_else(|| RenderStop::Ask(value.clone()))?,
+                other => other.clone(),
+            };
+            tasks.push(Task::Value(value));
+        }
+    }
+    work.extend(tasks.into_iter().rev());
+    Ok(())
+}
+
+fn object(
+    value: &Value,
+    o: &Rc<super::Object>,
+    known: &dyn Fn(&Value) -> Option<Value>,
+    work: &mut Vec<Task>,
+    out: &mut String,
+) -> Result<(), RenderStop> {
+    if o.class.script.is_some() && o.class.has_method("toString") {
+        let text = known(value).ok_or_else(|| RenderStop::Ask(value.clone()))?;
+        if !matches!(text, Value::Object(_)) {
+            work.push(Task::Value(text));
+        }
+        return Ok(());
+    }
+    match &*o.native.borrow() {
+        Native::Throwable(t) => {
+            out.push_str(&o.class.name);
+            if !t.message.is_null() {
+                out.push_str(": ");
+                work.push(Task::Value(t.message.clone()));
+            }
+        }
+        Native::Map(m) => work.push(Task::Value(Value::Map(m.clone()))),
+        _ => match o.field("$name") {
+            Some(name) => work.push(Task::Value(name)),
+            None => out.push_str(&identity(value)),
+        },
+    }
+    Ok(())
+}
+
+/// `Class@id`. The id is the same in every run, so it says nothing.
+fn identity(value: &Value) -> String {
+    format!("{}@1", value.type_name())
+}
+
+fn leaf(value: &Value, style: Style, out: &mut String) -> bool {
+    match value {
+        Value::Null => out.push_str("null"),
+        Value::Bool(b) => out.push_str(if *b { "true" } else { "false" }),
+        Value::Char(c) => out.push_str(&Value::unit_text(*c)),
+        Value::Int(n) => out.push_str(&n.to_string()),
+        Value::Long(n) => out.push_str(&n.to_string()),
+        Value::Float(n) => out.push_str(&float_text(*n)),
+        Value::Double(n) => out.push_str(&double_text(*n)),
+        Value::BigInt(n) => out.push_str(&n.to_string()),
+        Value::Decimal(n) => out.push_str(&n.to_string()),
+        Value::Str(s) if style == Style::Inspect => quote(s, out),
+        Value::Str(s) => out.push_str(s),
+        Value::Class(c) => out.push_str(&class_text(c)),
+        Value::Pattern(p) => out.push_str(&p.source),
+        Value::Buffer(b) => out.push_str(&b.text.borrow()),
+        Value::Matcher(m) => {
+            let size = m.text.units();
+            out.push_str(&format!("java.util.regex.Matcher[pattern={} region=0,{size} lastmatch=]", m.pattern.source));
+        }
+        _ => return false,
+    }
+    true
+}
+
+fn class_text(class: &Class) -> String {
+    match &class.script {
+        Some(s) if s.kind == crate::ast::ClassKind::Interface => format!("interface {}", class.name),
+        None if super::class_names::is_interface(&class.name) => format!("interface {}", class.name),
+        None if super::class_names::is_primitive(&class.name) => class.name.to_string(),
+        _ => format!("class {}", class.name),
+    }
+}
+
+fn quote(text: &str, out: &mut String) {
+    out.push('\'');
+    for c in text.chars() {
+        match c {
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\'' => out.push_str("\\'"),
+            '\\' => out.push_str("\\\\"),
+            _ => out.push(c),
+        }
+    }
+    out.push('\'');
+}
+
+/// Text without the script.
+pub(crate) fn plain(value: &Value) -> String {
+    let fallback = |v: &Value| Some(Value::str(identity(v)));
+    match render(value, Style::Groovy, PLAIN_MAX, &fallback) {
+        Ok(text) => text,
+        Err(_) => format!("{} (text too long)", value.type_name()),
+    }
+}
+
+/// Java's `Double.toString`.
+pub(crate) fn double_text(n: f64) -> String {
+    if n.is_nan() {
+        return "NaN".into();
+    }
+    if n.is_infinite() {
+        return if n > 0.0 { "Infinity".into() } else { "-Infinity".into() };
+    }
+    java_exponent(n == 0.0, n.abs(), format!("{n:?}"), format!("{n:e}"))
+}
+
+/// Java's `Float.toString`.
+pub(crate) fn float_text(n: f32) -> String {
+    if !n.is_finite() {
+        return double_text(f64::from(n));
+    }
+    java_exponent(n == 0.0, f64::from(n.abs()), format!("{n:?}"), format!("{n:e}"))
+}
+
+fn java_exponent(zero: bool, size: f64, plain: String, scientific: String) -> String {
+    if zero || (1e-3..1e7).contains(&size) {
+        return plain;
+    }
+    match scientific.split_once('e') {
+        Some((mantissa, exponent)) if mantissa.contains('.') => format!("{mantissa}E{exponent}"),
+        Some((mantissa, exponent)) => format!("{mantissa}.0E{exponent}"),
+        None => scientific,
+    }
+}

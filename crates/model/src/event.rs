@@ -93,6 +93,11 @@ pub enum Event {
         /// The text; bytes that are not UTF-8 are replaced.
         text: String,
     },
+    /// From here on (or no longer) each line of the log should carry its time: the `timestamps` step and option.
+    TimestampsSwitched {
+        /// On or off.
+        on: bool,
+    },
     /// The run ended.
     RunFinished {
         /// How.

@@ -19,6 +19,12 @@ pub const MAX_FRAME_BYTES: usize = (256 * KIB) as usize;
 pub const MAX_CAPTURE_BYTES: usize = (32 * MIB) as usize;
 /// Largest stash, or set of archived artifacts of one step, in bytes as a tar stream.
 pub const MAX_STASH_BYTES: u64 = 4 * GIB;
+/// How deep block steps, stages and branches may stand in each other. Real pipelines stay below 20; each level costs memory.
+pub const MAX_BLOCK_DEPTH: u32 = 500;
+/// Most branches of one `parallel` (and cells of one matrix): each is a task with a fiber of its own.
+pub const MAX_BRANCHES: usize = 10_000;
+/// How long a body that was told to end may go on before it is ended without being asked (Jenkins' grace period).
+pub const INTERRUPT_GRACE: Duration = Duration::from_secs(60);
 /// How long a process may take between SIGTERM and SIGKILL. Jenkins waits 20 s; a CI run that is being ended has no use for it.
 pub const TERM_GRACE: Duration = Duration::from_secs(5);
 

@@ -161,7 +161,7 @@ pub struct ShellScript {
     pub text: String,
     /// `None`: `sh -xe FILE`. Else the words of the `#!` line, run with the file as last argument, without `-xe`.
     pub interpreter: Option<Vec<String>>,
-    /// Absolute working folder.
+    /// Absolute working folder; made where it is missing.
     pub dir: String,
     /// Variables beyond those of the sandbox; `PATH+X` already resolved except for `PATH` itself.
     pub env: Vec<(String, String)>,

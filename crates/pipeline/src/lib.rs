@@ -6,3 +6,8 @@
 
 pub mod catalogue;
 pub mod declarative;
+pub mod engine;
+mod globals;
+pub mod log;
+mod run;
+mod steps;

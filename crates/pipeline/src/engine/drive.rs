@@ -1,0 +1,141 @@
+//! Runs fibers of the script: a call that the script does not define itself becomes a step, and the fiber goes on with
+//! what the step returned or threw.
+
+use std::rc::Rc;
+
+use groovy::machine::{FiberId, HostCall, Stepped};
+use groovy::span::Span;
+use groovy::value::Value;
+use model::limits::MAX_BLOCK_DEPTH;
+
+use super::Core;
+use super::body::Body;
+use super::executor::{Join, LocalFuture};
+use super::fault::Fault;
+use super::host::FiberHost;
+use super::interrupt::Interruption;
+use super::scope::Scope;
+
+use crate::{globals, steps};
+
+/// How many exceptions are remembered as more than their text.
+const KNOWN_FAULTS: usize = 64;
+
+/// The whole run: the body of the script.
+pub(crate) async fn root(core: Rc<Core>) -> Result<(), Fault> {
+    let scope = Scope::default();
+    core.mark(&scope, "Start of Pipeline");
+    let fiber = core.machine.borrow_mut().start_script(core.script);
+    drive(&core, &scope, fiber).await.map(drop)
+}
+
+impl Core {
+    /// Starts a body in a task of its own.
+    pub(crate) fn start_body(
+        self: &Rc<Self>,
+        scope: &Scope,
+        body: Body,
+        args: Vec<Value>,
+    ) -> Join<Result<Value, Fault>> {
+        let (core, scope) = (Rc::clone(self), scope.clone());
+        match body {
+            Body::Native(run) => self.executor.spawn(async move { run(scope).await }),
+            Body::Script(closure) => self.executor.spawn(async move {
+                let fiber = core.machine.borrow_mut().start_call(closure, args);
+                drive(&core, &scope, fiber).await
+            }),
+        }
+    }
+
+    /// Runs a body to its end.
+    pub(crate) async fn call_body(
+        self: &Rc<Self>,
+        scope: &Scope,
+        body: Body,
+        args: Vec<Value>,
+    ) -> Result<Value, Fault> {
+        self.start_body(scope, body, args).wait(&self.executor).await
+    }
+
+    /// One level further in.
+    pub(crate) fn deeper(&self, scope: &Scope) -> Result<Scope, Fault> {
+        if scope.depth >= MAX_BLOCK_DEPTH {
+            return Err(Fault::abort(format!("Blocks of steps are nested deeper than {MAX_BLOCK_DEPTH}")));
+        }
+        Ok(scope.with(|s| s.depth += 1))
+    }
+
+    /// The exception object that the script sees.
+    pub(crate) fn throwable(&self, fault: &Fault, span: Span) -> Value {
+        if let Some(value) = fault.value() {
+            return value;
+        }
+        let value = self.machine.borrow().throwable(&fault.class(), &fault.message(), span);
+        if fault.interruption().is_some() || fault.failure_kind().is_some() {
+            let mut known = self.run.known_faults.borrow_mut();
+            if known.len() >= KNOWN_FAULTS {
+                known.remove(0);
+            }
+            known.push((value.clone(), fault.clone()));
+        }
+        value
+    }
+
+    /// The fault of an exception that the script let through.
+    fn fault_of(&self, thrown: groovy::machine::Thrown) -> Fault {
+        let known = self.run.known_faults.borrow();
+        match known.iter().rev().find(|(value, _)| value.same(&thrown.value)) {
+            Some((_, fault)) => fault.clone(),
+            None => Fault::script(thrown),
+        }
+    }
+}
+
+/// Runs one fiber to its end.
+async fn drive(core: &Rc<Core>, scope: &Scope, fiber: FiberId) -> Result<Value, Fault> {
+    loop {
+        if let Some(interruption) = core.executor.take_pending() {
+            interrupt(core, fiber, interruption)?;
+        }
+        let stepped = core.machine.borrow_mut().run(fiber, &mut FiberHost { core, scope });
+        match stepped {
+            Stepped::Finished(value) => return Ok(value),
+            Stepped::Threw(thrown) => return Err(core.fault_of(thrown)),
+            Stepped::Limit(limit) => return Err(Fault::limit(limit)),
+            Stepped::Slice => core.executor.yield_now().await,
+            Stepped::Call(call) => {
+                let span = call.span;
+                let answer = dispatch(core, scope, call).await.map_err(|f| f.at(span));
+                if let Err(fault) = &answer
+                    && fault.is_final()
+                {
+                    core.machine.borrow_mut().discard(fiber);
+                    return Err(fault.clone());
+                }
+                let answer = answer.map_err(|fault| core.throwable(&fault, span));
+                core.machine.borrow_mut().resume(fiber, answer);
+            }
+        }
+    }
+}
+
+/// Throws an interruption into a fiber that is between two calls.
+fn interrupt(core: &Core, fiber: FiberId, interruption: Rc<Interruption>) -> Result<(), Fault> {
+    let fault = Fault::interrupted(interruption);
+    if fault.is_final() {
+        core.machine.borrow_mut().discard(fiber);
+        return Err(fault);
+    }
+    let value = core.throwable(&fault, Span::default());
+    core.machine.borrow_mut().interrupt(fiber, value);
+    Ok(())
+}
+
+/// What a call of the script does that the script does not define itself.
+fn dispatch(core: &Rc<Core>, scope: &Scope, call: HostCall) -> LocalFuture<Result<Value, Fault>> {
+    match &call.receiver {
+        None => steps::call(core, scope, call),
+        Some(host) if host.kind == globals::STEPS => steps::call(core, scope, call),
+        Some(_) => globals::call(core, scope, call),
+    }
+}

@@ -1,0 +1,185 @@
+//! What is thrown: by a step, by the script, by an interruption, by a limit.
+
+use std::rc::Rc;
+
+use groovy::machine::{LimitExceeded, Thrown};
+use groovy::span::Span;
+use groovy::value::Value;
+use model::outcome::Outcome;
+use model::request::{Failure, FailureKind};
+
+use super::interrupt::Interruption;
+use super::values;
+
+/// Java's name of the exception that a failing step throws.
+pub(crate) const ABORT: &str = "hudson.AbortException";
+/// … that an interrupted step throws.
+pub(crate) const INTERRUPTED: &str = "org.jenkinsci.plugins.workflow.steps.FlowInterruptedException";
+/// … that a step throws which needs a node where there is none.
+pub(crate) const NO_NODE: &str = "org.jenkinsci.plugins.workflow.steps.MissingContextVariableException";
+/// … for wrong arguments.
+pub(crate) const ILLEGAL_ARGUMENT: &str = "java.lang.IllegalArgumentException";
+
+/// An exception on its way up.
+#[derive(Clone, Debug)]
+pub(crate) struct Fault(Box<Inner>);
+
+#[derive(Clone, Debug)]
+struct Inner {
+    kind: Kind,
+    /// The innermost call of the script that it came through.
+    place: Option<Span>,
+    /// What to do about it.
+    hint: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Raised { class: String, message: String },
+    Script(Rc<Thrown>),
+    Interrupted(Rc<Interruption>),
+    Failed(Failure),
+    Limit(Rc<LimitExceeded>),
+}
+
+impl Fault {
+    fn new(kind: Kind) -> Self {
+        Fault(Box::new(Inner { kind, place: None, hint: None }))
+    }
+
+    /// An exception of a Java class.
+    pub(crate) fn raised(class: &str, message: impl Into<String>) -> Self {
+        Self::new(Kind::Raised { class: class.to_owned(), message: message.into() })
+    }
+
+    /// A step failed, and the message says it all.
+    pub(crate) fn abort(message: impl Into<String>) -> Self {
+        Self::raised(ABORT, message)
+    }
+
+    /// Wrong arguments.
+    pub(crate) fn illegal(message: impl Into<String>) -> Self {
+        Self::raised(ILLEGAL_ARGUMENT, message)
+    }
+
+    /// The script threw, and nothing in it caught.
+    pub(crate) fn script(thrown: Thrown) -> Self {
+        Self::new(Kind::Script(Rc::new(thrown)))
+    }
+
+    /// An interruption arrived.
+    pub(crate) fn interrupted(interruption: Rc<Interruption>) -> Self {
+        Self::new(Kind::Interrupted(interruption))
+    }
+
+    /// A request could not be done.
+    pub(crate) fn failed(failure: Failure) -> Self {
+        let hint = failure.hint.clone();
+        let mut fault = Self::new(Kind::Failed(failure));
+        fault.0.hint = hint;
+        fault
+    }
+
+    /// A limit of the evaluator was met.
+    pub(crate) fn limit(limit: LimitExceeded) -> Self {
+        Self::new(Kind::Limit(Rc::new(limit)))
+    }
+
+    /// The same, with advice.
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// The same, thrown at this call, unless a call further in is known.
+    pub(crate) fn at(mut self, place: Span) -> Self {
+        self.0.place.get_or_insert(place);
+        self
+    }
+
+    /// Where it was thrown in the script.
+    pub(crate) fn place(&self) -> Option<Span> {
+        match &self.0.kind {
+            Kind::Script(thrown) => self.0.place.or(Some(thrown.span)),
+            _ => self.0.place,
+        }
+    }
+
+    /// What to do about it.
+    pub(crate) fn hint(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+
+    /// The result of whatever it ends.
+    pub(crate) fn outcome(&self) -> Outcome {
+        match &self.0.kind {
+            Kind::Interrupted(i) => i.outcome(),
+            _ => Outcome::Failure,
+        }
+    }
+
+    /// The interruption that it is.
+    pub(crate) fn interruption(&self) -> Option<&Rc<Interruption>> {
+        match &self.0.kind {
+            Kind::Interrupted(i) => Some(i),
+            _ => None,
+        }
+    }
+
+    /// Whose fault it is, where a request failed.
+    pub(crate) fn failure_kind(&self) -> Option<FailureKind> {
+        match &self.0.kind {
+            Kind::Failed(failure) => Some(failure.kind),
+            _ => None,
+        }
+    }
+
+    /// May the script not catch it?
+    pub(crate) fn is_final(&self) -> bool {
+        match &self.0.kind {
+            Kind::Limit(_) => true,
+            Kind::Interrupted(i) => i.forced,
+            _ => false,
+        }
+    }
+
+    /// Did a limit of the evaluator end it?
+    pub(crate) fn is_limit(&self) -> bool {
+        matches!(self.0.kind, Kind::Limit(_))
+    }
+
+    /// Java's class name.
+    pub(crate) fn class(&self) -> String {
+        match &self.0.kind {
+            Kind::Raised { class, .. } => class.clone(),
+            Kind::Script(thrown) => thrown.value.type_name(),
+            Kind::Interrupted(_) => INTERRUPTED.to_owned(),
+            Kind::Failed(_) => ABORT.to_owned(),
+            Kind::Limit(_) => "java.lang.Error".to_owned(),
+        }
+    }
+
+    /// The message, as `e.getMessage()` gives it (`null` is empty).
+    pub(crate) fn message(&self) -> String {
+        match &self.0.kind {
+            Kind::Raised { message, .. } => message.clone(),
+            Kind::Script(thrown) => values::exception_message(&thrown.value).unwrap_or_default(),
+            Kind::Interrupted(i) => i.description(),
+            Kind::Failed(failure) => failure.message.clone(),
+            Kind::Limit(limit) => limit.to_string(),
+        }
+    }
+
+    /// The exception object that the script itself threw.
+    pub(crate) fn thrown(&self) -> Option<&Rc<Thrown>> {
+        match &self.0.kind {
+            Kind::Script(thrown) => Some(thrown),
+            _ => None,
+        }
+    }
+
+    /// The exception object, where the script made it.
+    pub(crate) fn value(&self) -> Option<Value> {
+        self.thrown().map(|t| t.value.clone())
+    }
+}

@@ -1,0 +1,56 @@
+//! What the script may ask without waiting: globals, variables, properties of the host's objects.
+
+use std::rc::Rc;
+
+use groovy::machine::Host;
+use groovy::value::{HostRef, Value};
+use model::event::LogSource;
+
+use super::Core;
+use super::scope::Scope;
+use super::values;
+
+use crate::globals;
+
+/// The host of one fiber, in its scope.
+pub(crate) struct FiberHost<'a> {
+    /// The run.
+    pub(crate) core: &'a Rc<Core>,
+    /// Where the fiber is.
+    pub(crate) scope: &'a Scope,
+}
+
+impl Host for FiberHost<'_> {
+    fn has_method(&self, _: Option<&HostRef>, _: &str) -> bool {
+        // An unknown step is refused with Jenkins' own words, which name the steps that there are.
+        true
+    }
+
+    fn property(&mut self, receiver: Option<&HostRef>, name: &str) -> Option<Result<Value, Value>> {
+        match receiver {
+            Some(host) => globals::property(self.core, self.scope, host, name).map(Ok),
+            None => self.bare_name(name).map(Ok),
+        }
+    }
+
+    fn set_property(&mut self, receiver: Option<&HostRef>, name: &str, value: &Value) -> Option<Result<(), Value>> {
+        globals::set_property(self.core, self.scope, receiver?, name, value).then_some(Ok(()))
+    }
+
+    fn construct(&mut self, _: &str, _: &[Value]) -> Option<Result<Value, Value>> {
+        None
+    }
+
+    fn print(&mut self, text: &str) {
+        self.core.log(self.scope, LogSource::Step, text);
+    }
+}
+
+impl FiberHost<'_> {
+    /// A name that is neither local nor in the binding: global, variable, parameter.
+    fn bare_name(&self, name: &str) -> Option<Value> {
+        globals::global(self.core, name)
+            .or_else(|| self.core.env_var(self.scope, name).map(|v| values::text(&v)))
+            .or_else(|| self.scope.nullable.as_ref()?.iter().any(|n| **n == *name).then_some(Value::Null))
+    }
+}

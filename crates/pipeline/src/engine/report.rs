@@ -1,0 +1,81 @@
+//! How errors read in the log, and how a run ends.
+
+use model::event::{Event, LogSource};
+use model::outcome::Outcome;
+
+use super::fault::{ABORT, Fault};
+use super::interrupt::Cause;
+use super::scope::Scope;
+use super::{Core, RunEnd};
+
+/// Most lines of a stack trace that are shown.
+const TRACE_LINES: usize = 20;
+
+impl Core {
+    /// Writes a fault that does not (or not yet) end the run.
+    pub(crate) fn say_fault(&self, scope: &Scope, fault: &Fault) {
+        self.log(scope, LogSource::Step, &self.words(fault));
+    }
+
+    /// What a fault is, for the log: one line for what a step says itself, with its place in the script otherwise.
+    fn words(&self, fault: &Fault) -> String {
+        let mut text = match fault.class() {
+            _ if fault.interruption().is_some() => fault.message(),
+            class if class == ABORT || fault.is_limit() => format!("ERROR: {}", fault.message()),
+            class => {
+                let message = fault.message();
+                let head = if message.is_empty() { class } else { format!("{class}: {message}") };
+                head + &self.trace(fault)
+            }
+        };
+        if let Some(hint) = fault.hint() {
+            text += &format!("\nhint: {hint}");
+        }
+        text
+    }
+
+    /// `\tat WorkflowScript.run(WorkflowScript:3)`, and the source line with a caret.
+    fn trace(&self, fault: &Fault) -> String {
+        let mut text = String::new();
+        let lines = fault.thrown().map(|t| t.trace.as_slice()).unwrap_or_default();
+        for line in lines.iter().take(TRACE_LINES).filter(|l| l.script == self.script) {
+            let place = self.program.place(line.span);
+            text += &format!("\n\tat WorkflowScript.{}(WorkflowScript:{})", line.function, place.line);
+        }
+        let Some(span) = fault.place().filter(|s| s.end > s.start) else { return text };
+        let place = self.program.place(span);
+        if lines.is_empty() {
+            text += &format!("\n\tat WorkflowScript.run(WorkflowScript:{})", place.line);
+        }
+        let source = self.program.line(place.line).replace('\t', " ");
+        let margin = place.line.to_string();
+        let caret = " ".repeat(place.column.saturating_sub(1) as usize);
+        if source.chars().count() < 500 {
+            text += &format!("\n{margin} | {source}\n{} | {caret}^", " ".repeat(margin.len()));
+        }
+        text
+    }
+
+    /// Ends the run: the last lines of its log, its result.
+    pub(crate) fn finish(&self, result: Result<(), Fault>) -> RunEnd {
+        let scope = Scope::default();
+        self.mark(&scope, "End of Pipeline");
+        let set = self.run.result().unwrap_or(Outcome::Success);
+        let end = match &result {
+            Ok(()) => RunEnd { outcome: set, failure: None, timed_out: false, aborted: false, message: None },
+            Err(fault) => {
+                self.say_fault(&scope, fault);
+                let cause = fault.interruption().map(|i| &i.cause);
+                RunEnd {
+                    outcome: set.worst(fault.outcome()),
+                    failure: fault.failure_kind(),
+                    timed_out: matches!(cause, Some(Cause::Timeout(_))),
+                    aborted: matches!(cause, Some(Cause::Abort(_))),
+                    message: Some(fault.message()),
+                }
+            }
+        };
+        self.event(Event::RunFinished { outcome: end.outcome });
+        end
+    }
+}

@@ -1,0 +1,85 @@
+//! The state of a run: its result, variables, parameters. A result only ever gets worse.
+//!
+//! ```text
+//!   none -> SUCCESS -> UNSTABLE -> FAILURE -> NOT_BUILT -> ABORTED
+//! ```
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use groovy::value::Value;
+use model::ids::StepId;
+use model::outcome::Outcome;
+
+use super::fault::Fault;
+use super::input::RunFacts;
+use super::scope::{Activity, Scope};
+use super::values;
+
+/// The changing facts of a run.
+pub(crate) struct RunState {
+    result: Cell<Option<Outcome>>,
+    /// `env.X = …`; build-wide.
+    pub(crate) env: RefCell<BTreeMap<String, String>>,
+    /// `params`, typed.
+    pub(crate) params: RefCell<Vec<(String, Value)>>,
+    /// `currentBuild.displayName`.
+    pub(crate) display_name: RefCell<String>,
+    /// `currentBuild.description`.
+    pub(crate) description: RefCell<Option<String>>,
+    /// Somebody aborted the run.
+    pub(crate) aborted: Cell<bool>,
+    /// `docker.image(x)` objects by number.
+    pub(crate) images: RefCell<Vec<String>>,
+    /// Exceptions that the script holds and that mean more than their text.
+    pub(crate) known_faults: RefCell<Vec<(Value, Fault)>>,
+    /// The counters of the bodies around each running process.
+    processes: RefCell<BTreeMap<StepId, Rc<Activity>>>,
+}
+
+impl RunState {
+    pub(crate) fn new(facts: &RunFacts) -> Self {
+        let params = facts.params.iter().map(|(n, v)| (n.clone(), values::text(v))).collect();
+        RunState {
+            result: Cell::new(None),
+            env: RefCell::default(),
+            params: RefCell::new(params),
+            display_name: RefCell::new(format!("#{}", facts.build_number.max(1))),
+            description: RefCell::new(None),
+            aborted: Cell::new(false),
+            images: RefCell::default(),
+            known_faults: RefCell::default(),
+            processes: RefCell::default(),
+        }
+    }
+
+    /// What was set so far.
+    pub(crate) fn result(&self) -> Option<Outcome> {
+        self.result.get()
+    }
+
+    /// Sets the result, unless a worse one stands.
+    pub(crate) fn worsen(&self, outcome: Outcome) {
+        self.result.set(Some(self.result.get().map_or(outcome, |r| r.worst(outcome))));
+    }
+
+    /// A process of `step` runs inside this scope.
+    pub(crate) fn process_started(&self, step: StepId, scope: &Scope) {
+        if let Some(activity) = &scope.activity {
+            self.processes.borrow_mut().insert(step, Rc::clone(activity));
+        }
+    }
+
+    /// It has ended.
+    pub(crate) fn process_ended(&self, step: StepId) {
+        self.processes.borrow_mut().remove(&step);
+    }
+
+    /// It wrote something.
+    pub(crate) fn output_seen(&self, step: StepId) {
+        if let Some(activity) = self.processes.borrow().get(&step) {
+            Scope::default().with(|s| s.activity = Some(Rc::clone(activity))).note_activity();
+        }
+    }
+}

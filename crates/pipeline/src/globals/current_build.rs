@@ -1,0 +1,90 @@
+//! `currentBuild`: what the run says of itself.
+
+use groovy::machine::HostCall;
+use groovy::value::Value;
+use model::outcome::Outcome;
+
+use crate::engine::Core;
+use crate::engine::scope::Scope;
+use crate::engine::values::{self, int};
+
+/// A property; none where there is none of that name.
+pub(super) fn property(core: &Core, scope: &Scope, name: &str) -> Option<Value> {
+    let facts = &core.facts;
+    let number = i64::try_from(facts.build_number).unwrap_or(i64::MAX);
+    let job = facts.job_name.as_str();
+    let base = job.rsplit('/').next().unwrap_or_default();
+    Some(match name {
+        "result" => values::opt_text(seen(core, scope).map(Outcome::name)),
+        "currentResult" => values::text(seen(core, scope).unwrap_or(Outcome::Success).name()),
+        "number" => int(number),
+        "id" => values::text(&number.to_string()),
+        "displayName" => values::text(&core.run.display_name.borrow()),
+        "fullDisplayName" => values::text(&format!("{job} {}", core.run.display_name.borrow())),
+        "description" => values::opt_text(core.run.description.borrow().as_deref()),
+        "projectName" => values::text(base),
+        "fullProjectName" => values::text(job),
+        "absoluteUrl" => values::opt_text(core.env_var(scope, "BUILD_URL").as_deref()),
+        "startTimeInMillis" | "timeInMillis" => Value::Long(i64::try_from(facts.started_at_ms).unwrap_or(i64::MAX)),
+        "duration" => Value::Long(0),
+        "durationString" => values::text("0 ms and counting"),
+        "keepLog" => Value::Bool(false),
+        "previousBuild"
+        | "nextBuild"
+        | "previousBuildInProgress"
+        | "previousBuiltBuild"
+        | "previousCompletedBuild"
+        | "previousFailedBuild"
+        | "previousNotFailedBuild"
+        | "previousSuccessfulBuild" => Value::Null,
+        "changeSets" | "upstreamBuilds" => Value::list(Vec::new()),
+        "buildCauses" => causes(core, None),
+        "buildVariables" => values::map(core.run.params.borrow().iter().map(|(n, v)| (n.as_str(), v.clone()))),
+        _ => return None,
+    })
+}
+
+/// Inside `post` the result is the one that the condition was decided with, or worse.
+fn seen(core: &Core, scope: &Scope) -> Option<Outcome> {
+    match (core.run.result(), scope.post) {
+        (Some(result), Some(post)) => Some(result.worst(post)),
+        (result, post) => result.or(post),
+    }
+}
+
+/// Sets a property; false where it cannot be set.
+pub(super) fn set_property(core: &Core, _: &Scope, name: &str, value: &Value) -> bool {
+    let text = (!value.is_null()).then(|| value.to_text());
+    match name {
+        // An unknown name is FAILURE to Jenkins, and null changes nothing.
+        "result" => text.iter().for_each(|t| core.run.worsen(Outcome::from_name(t).unwrap_or(Outcome::Failure))),
+        "displayName" => *core.run.display_name.borrow_mut() = text.unwrap_or_default(),
+        "description" => *core.run.description.borrow_mut() = text,
+        "keepLog" => {}
+        _ => return false,
+    }
+    true
+}
+
+/// A method that is no accessor.
+pub(super) fn method(core: &Core, scope: &Scope, call: &HostCall) -> Option<Value> {
+    let wanted = |value: &Value| Outcome::from_name(&value.to_text());
+    let now = seen(core, scope).unwrap_or(Outcome::Success);
+    match (&*call.name, &call.args[..]) {
+        ("resultIsBetterOrEqualTo", [other]) => Some(Value::Bool(now <= wanted(other)?)),
+        ("resultIsWorseOrEqualTo", [other]) => Some(Value::Bool(now >= wanted(other)?)),
+        ("getBuildCauses", []) => Some(causes(core, None)),
+        ("getBuildCauses", [class]) => Some(causes(core, Some(&class.to_text()))),
+        _ => None,
+    }
+}
+
+fn causes(core: &Core, class: Option<&str>) -> Value {
+    let causes = core.facts.causes.iter().filter(|c| class.is_none_or(|wanted| c.class == wanted));
+    let maps = causes.map(|cause| {
+        let known = [("_class", values::text(&cause.class)), ("shortDescription", values::text(&cause.description))];
+        let user = cause.user.iter().flat_map(|u| [("userId", values::text(u)), ("userName", values::text(u))]);
+        values::map(known.into_iter().chain(user))
+    });
+    Value::list(maps.collect())
+}

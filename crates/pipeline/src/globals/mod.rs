@@ -1,0 +1,140 @@
+//! The objects that a pipeline finds ready: `env`, `params`, `currentBuild`, `scm`, `docker`, `steps`.
+
+mod current_build;
+mod docker;
+
+use std::rc::Rc;
+
+use groovy::machine::HostCall;
+use groovy::value::{HostRef, Value};
+
+use crate::engine::Core;
+use crate::engine::executor::LocalFuture;
+use crate::engine::fault::Fault;
+use crate::engine::scope::Scope;
+use crate::engine::values;
+
+/// `steps.sh 'x'` is `sh 'x'`.
+pub(crate) const STEPS: &str = "steps";
+/// The repository of the definition.
+pub(crate) const SCM: &str = "scm";
+const ENV: &str = "env";
+const CURRENT_BUILD: &str = "currentBuild";
+const DOCKER: &str = "docker";
+const IMAGE: &str = "docker.image";
+/// The root of Jenkins' package names: only to name a class.
+const HUDSON: &str = "hudson";
+
+/// Names of the globals, for messages.
+pub(crate) const NAMES: &[&str] = &["currentBuild", "docker", "env", "params", "pipeline", "scm", "steps"];
+
+/// A global by name.
+pub(crate) fn global(core: &Core, name: &str) -> Option<Value> {
+    Some(match name {
+        "env" => Value::host(ENV, 0),
+        "currentBuild" => Value::host(CURRENT_BUILD, 0),
+        "docker" => Value::host(DOCKER, 0),
+        "steps" => Value::host(STEPS, 0),
+        "hudson" => Value::host(HUDSON, 0),
+        "scm" if core.facts.has_scm => Value::host(SCM, 0),
+        "params" => params(core),
+        _ => return None,
+    })
+}
+
+fn params(core: &Core) -> Value {
+    values::map(core.run.params.borrow().iter().map(|(n, v)| (n.as_str(), v.clone())))
+}
+
+/// A property of one of the objects.
+pub(crate) fn property(core: &Core, scope: &Scope, host: &HostRef, name: &str) -> Option<Value> {
+    match host.kind {
+        ENV => Some(values::opt_text(core.env_var(scope, name).as_deref())),
+        CURRENT_BUILD => current_build::property(core, scope, name),
+        IMAGE => docker::property(core, host.id, name),
+        HUDSON if name == "FilePath" => Some(values::text("hudson.FilePath")),
+        _ => None,
+    }
+}
+
+/// Sets a property; false where there is none of that name.
+pub(crate) fn set_property(core: &Core, scope: &Scope, host: &HostRef, name: &str, value: &Value) -> bool {
+    match host.kind {
+        ENV => {
+            let text = if value.is_null() { String::new() } else { value.to_text() };
+            core.run.env.borrow_mut().insert(name.to_owned(), text);
+            true
+        }
+        CURRENT_BUILD => current_build::set_property(core, scope, name, value),
+        _ => false,
+    }
+}
+
+/// A method of one of the objects.
+pub(crate) fn call(core: &Rc<Core>, scope: &Scope, call: HostCall) -> LocalFuture<Result<Value, Fault>> {
+    let Some(host) = call.receiver.clone() else { return Box::pin(async { Ok(Value::Null) }) };
+    if matches!(host.kind, DOCKER | IMAGE) {
+        return docker::call(core, scope, &host, call);
+    }
+    let answer = match host.kind {
+        ENV => env_method(core, scope, &call),
+        CURRENT_BUILD => current_build::method(core, scope, &call),
+        SCM if &*call.name == "toString" => Some(values::text("hudson.plugins.git.GitSCM")),
+        _ => None,
+    };
+    let answer = answer.or_else(|| accessor(core, scope, &host, &call)).ok_or_else(|| no_method(&host, &call));
+    Box::pin(async move { answer })
+}
+
+fn env_method(core: &Core, scope: &Scope, call: &HostCall) -> Option<Value> {
+    let all = || core.env_all(scope);
+    match (&*call.name, &call.args[..]) {
+        ("getProperty" | "get" | "getAt", [name]) => {
+            Some(values::opt_text(core.env_var(scope, &name.to_text()).as_deref()))
+        }
+        ("getEnvironment", []) => {
+            let vars = all();
+            Some(values::map(vars.iter().map(|(n, v)| (n.as_str(), values::text(v)))))
+        }
+        ("containsKey", [name]) => Some(Value::Bool(core.env_var(scope, &name.to_text()).is_some())),
+        ("setProperty" | "put" | "putAt", [name, value]) => {
+            let host = HostRef { kind: ENV, id: 0 };
+            set_property(core, scope, &host, &name.to_text(), value);
+            Some(Value::Null)
+        }
+        _ => None,
+    }
+}
+
+/// `getX()`, `isX()`, `setX(v)` for property `x`.
+fn accessor(core: &Core, scope: &Scope, host: &HostRef, call: &HostCall) -> Option<Value> {
+    if host.kind == ENV {
+        return None;
+    }
+    let name = |prefix: &str| {
+        let rest = call.name.strip_prefix(prefix)?;
+        let first = rest.chars().next().filter(|c| c.is_uppercase())?;
+        Some(format!("{}{}", first.to_lowercase(), &rest[first.len_utf8()..]))
+    };
+    match &call.args[..] {
+        [] => property(core, scope, host, &name("get").or_else(|| name("is"))?),
+        [value] => set_property(core, scope, host, &name("set")?, value).then_some(Value::Null),
+        _ => None,
+    }
+}
+
+/// Groovy's words for a method that an object does not have.
+fn no_method(host: &HostRef, call: &HostCall) -> Fault {
+    let types: Vec<String> = call.args.iter().map(Value::type_name).collect();
+    let values: Vec<String> = call.args.iter().map(Value::to_text).collect();
+    Fault::raised(
+        "groovy.lang.MissingMethodException",
+        format!(
+            "No signature of method: {}.{}() is applicable for argument types: ({}) values: [{}]",
+            host.kind,
+            call.name,
+            types.join(", "),
+            values.join(", ")
+        ),
+    )
+}

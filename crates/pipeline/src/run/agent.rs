@@ -1,0 +1,182 @@
+//! `agent`: a sandbox around a pipeline or stage, with the checkout that comes with it.
+
+use std::rc::Rc;
+
+use groovy::value::Value;
+use model::request::{AgentSpec, DockerSpec};
+
+use super::interpreter::Interpreter;
+use super::options::Options;
+use crate::declarative::model::Agent;
+use crate::engine::Core;
+use crate::engine::body::Body;
+use crate::engine::fault::Fault;
+use crate::engine::scope::Scope;
+use crate::steps::args::Args;
+use crate::steps::folder::workspace_path;
+use crate::steps::node::on_agent;
+use crate::steps::stage::{framed, marked};
+use crate::steps::{self, checkout_scm};
+
+/// What an agent directive comes to.
+struct Wanted {
+    spec: AgentSpec,
+    label: Option<String>,
+    workspace: Option<String>,
+    /// On a sandbox that is there already: the files are there, too.
+    reuse: bool,
+    retries: i64,
+}
+
+/// Runs a body on the agent of a directive; without one, where the run is.
+pub(super) async fn within(
+    it: &Rc<Interpreter>,
+    scope: &Scope,
+    agent: Option<&Agent>,
+    options: &Options,
+    root: bool,
+    next: Body,
+) -> Result<Value, Fault> {
+    let wanted = match agent {
+        Some(agent) if !agent.is_none() => wanted(it, scope, agent).await.map_err(|f| f.at(agent.span))?,
+        _ => return it.core.call_body(scope, next, Vec::new()).await,
+    };
+    let inherited = &it.options.common;
+    let skip = options.skip_checkout.or(inherited.skip_checkout).unwrap_or(false);
+    let checkout = it.core.facts.has_scm && !skip && !wanted.reuse;
+    let sub = options.subdirectory.clone().or_else(|| inherited.subdirectory.clone());
+    let inside = in_sandbox(&it.core, wanted.workspace.clone(), checkout.then_some(sub), root, next);
+    if wanted.retries > 1 {
+        return retried(it, scope, wanted, inside).await;
+    }
+    allocate(&it.core, scope, wanted.spec, wanted.label, inside).await
+}
+
+/// `agent { docker { … } }` of the pipeline again for one stage: `newContainerPerStage`.
+pub(super) async fn fresh_container(it: &Rc<Interpreter>, scope: &Scope, next: Body) -> Result<Value, Fault> {
+    let wanted = wanted(it, scope, &it.model.agent).await?;
+    match (wanted.spec, &scope.node) {
+        (AgentSpec::Docker(mut spec), Some(node)) => {
+            spec.workspace_of = Some(node.job);
+            allocate(&it.core, scope, AgentSpec::Docker(spec), wanted.label, next).await
+        }
+        _ => it.core.call_body(scope, next, Vec::new()).await,
+    }
+}
+
+async fn allocate(
+    core: &Rc<Core>,
+    scope: &Scope,
+    spec: AgentSpec,
+    label: Option<String>,
+    body: Body,
+) -> Result<Value, Fault> {
+    core.mark(scope, "node");
+    let result = on_agent(core, scope, spec, label, body).await;
+    core.mark(scope, "// node");
+    result
+}
+
+/// `retries 2`: again when the sandbox itself failed.
+async fn retried(it: &Rc<Interpreter>, scope: &Scope, wanted: Wanted, inside: Body) -> Result<Value, Fault> {
+    let core = Rc::clone(&it.core);
+    let body = Body::native(move |scope| {
+        let (core, spec, label, inside) = (Rc::clone(&core), wanted.spec.clone(), wanted.label.clone(), inside.clone());
+        Box::pin(async move { allocate(&core, &scope, spec, label, inside).await })
+    });
+    let named = vec![
+        ("count".to_owned(), Value::Long(wanted.retries)),
+        ("conditions".to_owned(), Value::list(vec![Value::str("agent")])),
+    ];
+    steps::run_named(&it.core, scope, Args { step: "retry".to_owned(), named, body: Some(body) }).await
+}
+
+/// What happens in a new sandbox before the body: another workspace, the checkout.
+fn in_sandbox(
+    core: &Rc<Core>,
+    workspace: Option<String>,
+    checkout: Option<Option<String>>,
+    root: bool,
+    next: Body,
+) -> Body {
+    let core = Rc::clone(core);
+    Body::native(move |scope| {
+        let (core, next, checkout) = (Rc::clone(&core), next.clone(), checkout.clone());
+        let scope = match (&workspace, &scope.node) {
+            (Some(name), Some(node)) => scope.in_workspace(workspace_path(&node.place.workspace, name)),
+            _ => scope,
+        };
+        Box::pin(async move {
+            let Some(sub) = checkout else { return core.call_body(&scope, next, Vec::new()).await };
+            let vars = check_out(&core, &scope, sub, root).await?;
+            marked(&core, &scope, "withEnv", &scope.with_env(vars), next).await
+        })
+    })
+}
+
+/// The checkout of a new sandbox: a stage of its own for the pipeline's agent.
+async fn check_out(
+    core: &Rc<Core>,
+    scope: &Scope,
+    sub: Option<String>,
+    root: bool,
+) -> Result<Vec<(String, String)>, Fault> {
+    if !root {
+        return checkout_scm(core, scope, sub.as_deref()).await;
+    }
+    let found = Rc::new(std::cell::RefCell::new(Vec::new()));
+    let (inner, result) = (Rc::clone(core), Rc::clone(&found));
+    let body = Body::native(move |scope| {
+        let (core, result, sub) = (Rc::clone(&inner), Rc::clone(&result), sub.clone());
+        Box::pin(async move {
+            let vars = checkout_scm(&core, &scope, sub.as_deref()).await?;
+            *result.borrow_mut() = vars;
+            Ok(Value::Null)
+        })
+    });
+    core.mark(scope, "stage");
+    let result = framed(core, scope, "Declarative: Checkout SCM", body).await;
+    core.mark(scope, "// stage");
+    result.map(|_| found.take())
+}
+
+/// Evaluates the fields of a directive.
+async fn wanted(it: &Rc<Interpreter>, scope: &Scope, agent: &Agent) -> Result<Wanted, Fault> {
+    let mut fields = Vec::new();
+    for field in &agent.fields {
+        if let Some(expr) = agent.field(&field.name) {
+            fields.push((field.name.to_string(), it.eval(scope, expr).await?));
+        }
+    }
+    let args = Args { step: agent.kind.to_string(), named: fields, body: None };
+    let text = |name: &str| Ok::<_, Fault>(args.get(name).map(Value::to_text).filter(|t| !t.trim().is_empty()));
+    let (label, workspace) = (text("label")?, text("customWorkspace")?);
+    let retries = args.opt_int("retries")?.unwrap_or(0);
+    let plain = || label.clone().map_or(AgentSpec::Any, AgentSpec::Label);
+    let (spec, reuse) = match &*agent.kind {
+        "any" => (AgentSpec::Any, false),
+        "label" | "node" => (plain(), false),
+        "docker" => {
+            let image = text("image")?.ok_or_else(|| Fault::illegal("agent { docker } needs the name of an image"))?;
+            let reuse = scope.node.as_ref().filter(|_| args.flag("reuseNode", false).unwrap_or(false));
+            let spec = DockerSpec {
+                image,
+                label: label.clone(),
+                args: text("args")?.unwrap_or_default(),
+                always_pull: args.flag("alwaysPull", false)?,
+                registry_url: text("registryUrl")?,
+                registry_credentials: text("registryCredentialsId")?,
+                custom_workspace: workspace.clone(),
+                workspace_of: reuse.map(|node| node.job),
+            };
+            (AgentSpec::Docker(spec), reuse.is_some())
+        }
+        kind => {
+            let text = format!("agent {{ {kind} }} is not supported yet");
+            return Err(Fault::raised("java.lang.UnsupportedOperationException", text)
+                .with_hint("any, none, label, node and docker are"));
+        }
+    };
+    let docker = matches!(spec, AgentSpec::Docker(_));
+    Ok(Wanted { spec, label, workspace: workspace.filter(|_| !docker), reuse, retries })
+}

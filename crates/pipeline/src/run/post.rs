@@ -1,0 +1,125 @@
+//! `post { … }`: conditions in a fixed order, each decided just before it runs.
+
+use std::rc::Rc;
+
+use groovy::value::Value;
+use model::outcome::Outcome;
+
+use super::interpreter::Interpreter;
+use crate::declarative::model::{Post, PostCondition};
+use crate::engine::body::Body;
+use crate::engine::fault::Fault;
+use crate::engine::scope::Scope;
+use crate::steps::stage::framed;
+
+/// Whose `post` it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Where {
+    /// A stage of its own.
+    Pipeline,
+    /// Part of the stage.
+    Stage,
+}
+
+/// Runs the conditions that hold; the first error (of what came before, or of a condition) stays.
+pub(super) async fn run(
+    it: &Rc<Interpreter>,
+    scope: &Scope,
+    post: Option<&Post>,
+    place: Where,
+    fault: Option<Fault>,
+) -> Option<Fault> {
+    let Some(post) = post.filter(|_| !fault.as_ref().is_some_and(Fault::is_final)) else { return fault };
+    let now = combined(it, scope, fault.as_ref());
+    if !post.branches.iter().any(|b| holds(b.condition, now, it.core.facts.previous)) {
+        return fault;
+    }
+    match place {
+        Where::Stage => {
+            it.core.say(scope, "Post stage");
+            conditions(it, scope, post, fault).await
+        }
+        Where::Pipeline => in_own_stage(it, scope, fault).await,
+    }
+}
+
+async fn in_own_stage(it: &Rc<Interpreter>, scope: &Scope, fault: Option<Fault>) -> Option<Fault> {
+    let (inner, before) = (Rc::clone(it), fault.clone());
+    let body = Body::native(move |scope| {
+        let (it, before) = (Rc::clone(&inner), before.clone());
+        Box::pin(async move {
+            // Results of stages that were warned about do not count for the pipeline.
+            let scope = scope.with(|s| s.warnings = None);
+            let Some(post) = &it.model.post else { return Ok(Value::Null) };
+            conditions(&it, &scope, post, before).await.map_or(Ok(Value::Null), Err)
+        })
+    });
+    it.core.mark(scope, "stage");
+    let result = framed(&it.core, scope, "Declarative: Post Actions", body).await;
+    it.core.mark(scope, "// stage");
+    result.err().or(fault)
+}
+
+async fn conditions(it: &Rc<Interpreter>, scope: &Scope, post: &Post, mut fault: Option<Fault>) -> Option<Fault> {
+    for branch in post.in_run_order() {
+        let now = combined(it, scope, fault.as_ref());
+        if !holds(branch.condition, now, it.core.facts.previous) {
+            continue;
+        }
+        let inner = scope.with(|s| s.post = Some(now));
+        if let Err(thrown) = it.run(&inner, &branch.steps.body).await {
+            if thrown.is_final() {
+                return Some(thrown);
+            }
+            it.core.say(scope, &format!("Error when executing {} post condition:", branch.condition.name()));
+            it.core.say_fault(scope, &thrown);
+            fault.get_or_insert(thrown);
+        }
+    }
+    fault
+}
+
+/// The worst of what the run, the stage and the error say.
+fn combined(it: &Interpreter, scope: &Scope, fault: Option<&Fault>) -> Outcome {
+    let parts = [it.core.run.result(), scope.warned(), fault.map(Fault::outcome)];
+    parts.into_iter().flatten().fold(Outcome::Success, Outcome::worst)
+}
+
+/// Jenkins' `BuildCondition`s.
+fn holds(condition: PostCondition, now: Outcome, previous: Option<Outcome>) -> bool {
+    match condition {
+        PostCondition::Always | PostCondition::Cleanup => true,
+        PostCondition::Changed => previous.is_none_or(|p| p != now),
+        PostCondition::Fixed => {
+            now == Outcome::Success && matches!(previous, Some(Outcome::Failure | Outcome::Unstable))
+        }
+        PostCondition::Regression => {
+            previous.is_some_and(|p| now > p) && matches!(now, Outcome::Failure | Outcome::Unstable | Outcome::Aborted)
+        }
+        PostCondition::Aborted => now == Outcome::Aborted,
+        PostCondition::Success => now == Outcome::Success,
+        PostCondition::Unsuccessful => now != Outcome::Success,
+        PostCondition::Unstable => now == Outcome::Unstable,
+        PostCondition::Failure => now == Outcome::Failure,
+        PostCondition::NotBuilt => now == Outcome::NotBuilt,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conditions_against_the_last_completed_run() {
+        use Outcome::{Failure, Success, Unstable};
+        use PostCondition::{Changed, Fixed, Regression};
+        assert!(holds(Changed, Success, None));
+        assert!(!holds(Changed, Success, Some(Success)));
+        assert!(!holds(Fixed, Success, None));
+        assert!(holds(Fixed, Success, Some(Unstable)));
+        assert!(!holds(Fixed, Success, Some(Outcome::Aborted)));
+        assert!(!holds(Regression, Failure, None));
+        assert!(holds(Regression, Failure, Some(Unstable)));
+        assert!(!holds(Regression, Unstable, Some(Failure)));
+    }
+}

@@ -1,0 +1,240 @@
+//! One stage (or cell of a matrix) through its layers:
+//!
+//! ```text
+//!   skip? -> axes -> when(beforeOptions) -> options -> when(beforeInput) -> input
+//!     content in parallel:  -> when -> environment -> branches
+//!     otherwise:            -> when(beforeAgent) -> agent -> when -> environment -> tools -> steps or stages
+//!   -> post (inside agent and environment, where the stage came so far)
+//! ```
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use groovy::value::Value;
+use model::event::Event;
+use model::limits::MAX_BRANCHES;
+use model::outcome::Outcome;
+
+use super::interpreter::{Interpreter, body};
+use super::options;
+use super::post::{self, Where};
+use super::unit::{Content, Unit};
+use super::{agent, environment, when};
+use crate::declarative::model::{Matrix, When};
+use crate::engine::body::Body;
+use crate::engine::executor::LocalFuture;
+use crate::engine::fault::Fault;
+use crate::engine::scope::Scope;
+use crate::steps::args::Args;
+use crate::steps::stage::framed;
+use crate::steps::{self, Branch, run_branches};
+
+/// Why a stage does not run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Skip {
+    /// `when` said no.
+    When,
+    /// Something failed before.
+    Failure,
+    /// `skipStagesAfterUnstable`
+    Unstable,
+}
+
+impl Skip {
+    fn words(self, name: &str) -> String {
+        let reason = match self {
+            Skip::When => "when conditional",
+            Skip::Failure => "earlier failure(s)",
+            Skip::Unstable => "earlier stage(s) marking the build as unstable",
+        };
+        format!("Stage \"{name}\" skipped due to {reason}")
+    }
+}
+
+/// A unit on its way.
+struct Passage {
+    it: Rc<Interpreter>,
+    unit: Unit,
+    skip: Option<Skip>,
+    /// `when` was asked, and said this.
+    decided: Cell<Option<bool>>,
+    /// `post` has run.
+    post_done: Cell<bool>,
+}
+
+type Ran = Result<Value, Fault>;
+
+/// Runs stages one after the other; after an error the others are skipped.
+pub(super) async fn in_order(
+    it: &Rc<Interpreter>,
+    scope: &Scope,
+    units: Vec<Unit>,
+    skip: Option<Skip>,
+) -> Result<(), Fault> {
+    let mut first: Option<Fault> = None;
+    for unit in units {
+        let unstable = it.options.skip_after_unstable && it.core.run.result() == Some(Outcome::Unstable);
+        let skip = skip.or(first.is_some().then_some(Skip::Failure)).or(unstable.then_some(Skip::Unstable));
+        if let Err(fault) = run(it, scope, unit, skip).await {
+            if fault.is_final() {
+                return Err(fault);
+            }
+            first.get_or_insert(fault);
+        }
+    }
+    first.map_or(Ok(()), Err)
+}
+
+/// Runs (or skips) one unit as a stage.
+async fn run(it: &Rc<Interpreter>, scope: &Scope, unit: Unit, skip: Option<Skip>) -> Result<(), Fault> {
+    let (decided, post_done) = (Cell::new(None), Cell::new(false));
+    let name = unit.name();
+    let passage = Rc::new(Passage { it: Rc::clone(it), unit, skip, decided, post_done });
+    it.core.mark(scope, "stage");
+    let result = framed(&it.core, scope, &name, body(&passage, enter)).await;
+    it.core.mark(scope, "// stage");
+    result.map(drop)
+}
+
+fn enter(p: Rc<Passage>, scope: Scope) -> LocalFuture<Ran> {
+    Box::pin(async move {
+        if let Some(skip) = p.skip {
+            return skipped(&p, &scope, skip).await;
+        }
+        let scope = match p.unit.axes() {
+            Some(axes) => scope.with_env(axes),
+            None => scope,
+        };
+        let result = before_options(&p, &scope).await;
+        if p.decided.get() == Some(false) && result.is_ok() {
+            return skipped(&p, &scope, Skip::When).await;
+        }
+        match p.post_done.get() {
+            true => result,
+            false => finish(&p, &scope, result.err()).await,
+        }
+    })
+}
+
+async fn before_options(p: &Rc<Passage>, scope: &Scope) -> Ran {
+    if !asked(p, scope, |w| w.before_options).await? {
+        return Ok(Value::Null);
+    }
+    options::within(&p.it, scope, &p.unit.directives().options, body(p, before_input)).await
+}
+
+fn before_input(p: Rc<Passage>, scope: Scope) -> LocalFuture<Ran> {
+    Box::pin(async move {
+        if !asked(&p, &scope, |w| w.before_input).await? {
+            return Ok(Value::Null);
+        }
+        input(&p, &scope).await?;
+        if p.unit.is_parallel() {
+            return with_agent(p, scope).await;
+        }
+        if !asked(&p, &scope, |w| w.before_agent).await? {
+            return Ok(Value::Null);
+        }
+        let directives = p.unit.directives();
+        let own = options::of(&p.it, &scope, &directives.options).await?;
+        let next = body(&p, with_agent);
+        let steps = matches!(p.unit.content(), Content::Steps(_));
+        if p.it.options.container_per_stage && directives.agent.is_none() && steps {
+            return agent::fresh_container(&p.it, &scope, next).await;
+        }
+        agent::within(&p.it, &scope, directives.agent.as_ref(), &own, false, next).await
+    })
+}
+
+async fn input(p: &Rc<Passage>, scope: &Scope) -> Result<(), Fault> {
+    let Some(input) = &p.unit.directives().input else { return Ok(()) };
+    let message = p.it.eval(scope, &input.message).await?;
+    let args = Args { step: "input".to_owned(), named: vec![("message".to_owned(), message)], body: None };
+    steps::run_named(&p.it.core, scope, args).await.map(drop)
+}
+
+fn with_agent(p: Rc<Passage>, scope: Scope) -> LocalFuture<Ran> {
+    Box::pin(async move {
+        if !asked(&p, &scope, |_| true).await? {
+            return Ok(Value::Null);
+        }
+        let environment = p.unit.directives().environment.as_ref();
+        environment::within(&p.it, &scope, environment, body(&p, content)).await
+    })
+}
+
+fn content(p: Rc<Passage>, scope: Scope) -> LocalFuture<Ran> {
+    Box::pin(async move {
+        environment::install_tools(&p.it, &scope, &p.unit.directives().tools, false).await?;
+        p.post_done.set(true);
+        let result = match p.unit.content() {
+            Content::Steps(steps) => p.it.run(&scope, &steps.body).await.map(drop),
+            Content::Stages(units) => in_order(&p.it, &scope, units, None).await,
+            Content::Parallel(units) => side_by_side(&p, &scope, units, None).await,
+            Content::Matrix(matrix) => match cells(&p.unit, matrix) {
+                Ok(units) => side_by_side(&p, &scope, units, None).await,
+                Err(fault) => Err(fault),
+            },
+        };
+        finish(&p, &scope, result.err()).await
+    })
+}
+
+/// Runs `post` and gives back what is wrong after all.
+async fn finish(p: &Rc<Passage>, scope: &Scope, fault: Option<Fault>) -> Ran {
+    p.post_done.set(true);
+    let post = p.unit.directives().post.as_ref();
+    post::run(&p.it, scope, post, Where::Stage, fault).await.map_or(Ok(Value::Null), Err)
+}
+
+/// Asks `when`, if it stands at this place and was not asked before.
+async fn asked(p: &Rc<Passage>, scope: &Scope, here: fn(&When) -> bool) -> Result<bool, Fault> {
+    if let Some(answer) = p.decided.get() {
+        return Ok(answer);
+    }
+    let Some(when) = p.unit.directives().when.as_ref().filter(|w| here(w)) else { return Ok(true) };
+    let answer = when::holds(&p.it, scope, when).await?;
+    p.decided.set(Some(answer));
+    Ok(answer)
+}
+
+/// Says why the stage does not run, and the same for the stages in it.
+async fn skipped(p: &Rc<Passage>, scope: &Scope, skip: Skip) -> Ran {
+    if let Some(stage) = scope.stage {
+        p.it.core.event(Event::StageSkipped { stage, reason: skip.words(&p.unit.name()) });
+    }
+    match p.unit.content() {
+        Content::Steps(_) => {}
+        Content::Stages(units) => in_order(&p.it, scope, units, Some(skip)).await?,
+        Content::Parallel(units) => side_by_side(p, scope, units, Some(skip)).await?,
+        Content::Matrix(matrix) => side_by_side(p, scope, cells(&p.unit, matrix)?, Some(skip)).await?,
+    }
+    Ok(Value::Null)
+}
+
+/// The cells of a matrix.
+fn cells(unit: &Unit, matrix: &Matrix) -> Result<Vec<Unit>, Fault> {
+    let count = matrix.axes.iter().try_fold(1usize, |n, axis| n.checked_mul(axis.values.len()));
+    match count {
+        Some(count) if count <= MAX_BRANCHES => Ok(matrix.cells().into_iter().map(|c| unit.as_cell(c)).collect()),
+        _ => Err(Fault::abort(format!("the matrix has more than {MAX_BRANCHES} cells")).at(matrix.span)),
+    }
+}
+
+async fn side_by_side(p: &Rc<Passage>, scope: &Scope, units: Vec<Unit>, skip: Option<Skip>) -> Result<(), Fault> {
+    let branches =
+        units.into_iter().map(|unit| Branch { name: unit.name(), body: branch(&p.it, unit, skip) }).collect();
+    let fail_fast = p.unit.stage().fail_fast || p.it.options.fail_fast;
+    p.it.core.mark(scope, "parallel");
+    let result = run_branches(&p.it.core, scope, branches, fail_fast).await;
+    p.it.core.mark(scope, "// parallel");
+    result.map(drop)
+}
+
+fn branch(it: &Rc<Interpreter>, unit: Unit, skip: Option<Skip>) -> Body {
+    let it = Rc::clone(it);
+    Body::native(move |scope| {
+        let (it, unit) = (Rc::clone(&it), unit.clone());
+        Box::pin(async move { run(&it, &scope, unit, skip).await.map(|()| Value::Null) })
+    })
+}

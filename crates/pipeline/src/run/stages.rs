@@ -1,0 +1,86 @@
+//! The root of a declarative pipeline, and lists of stages.
+//!
+//! ```text
+//!   job properties, parameters -> agent -> checkout -> environment -> options -> tools -> stages -> post
+//! ```
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use groovy::machine::HostCall;
+use groovy::value::Value;
+
+use super::interpreter::{Interpreter, body};
+use super::options::Options;
+use super::post::{self, Where};
+use super::stage;
+use super::unit::Unit;
+use super::{agent, environment, options, parameters};
+use crate::engine::Core;
+use crate::engine::executor::LocalFuture;
+use crate::engine::fault::Fault;
+use crate::engine::scope::Scope;
+
+/// A pipeline on its way through its layers.
+struct Root {
+    it: Rc<Interpreter>,
+    /// `post` has run inside the layers.
+    post_done: Cell<bool>,
+}
+
+/// `pipeline { … }`, where the script reaches it.
+pub(crate) async fn pipeline(core: Rc<Core>, scope: Scope, call: HostCall) -> Result<Value, Fault> {
+    let Some(model) = core.program.model.clone() else {
+        return Err(Fault::abort("‘pipeline’ must stand at the top level of the script"));
+    };
+    let parts = call.args.first().and_then(Value::items).unwrap_or_default();
+    let scope = core.deeper(&scope)?.with(|s| s.declarative = true);
+    let mut it = Interpreter::new(Rc::clone(&core), model, parts);
+    if !it.model.libraries.is_empty() {
+        return Err(Fault::raised("java.lang.UnsupportedOperationException", "‘libraries’ is not supported yet"));
+    }
+    parameters::declare(&it, &scope).await?;
+    it.options = options::root(&it, &scope).await?;
+    let root = Rc::new(Root { it: Rc::new(it), post_done: Cell::new(false) });
+    let result = on_agent(Rc::clone(&root), scope.clone()).await.err();
+    let fault = match root.post_done.get() {
+        true => result,
+        false => run_post(&root, &scope, result).await,
+    };
+    fault.map_or(Ok(Value::Null), Err)
+}
+
+fn on_agent(root: Rc<Root>, scope: Scope) -> LocalFuture<Result<Value, Fault>> {
+    Box::pin(async move {
+        let (it, next) = (&root.it, body(&root, with_environment));
+        agent::within(it, &scope, Some(&it.model.agent), &Options::default(), true, next).await
+    })
+}
+
+fn with_environment(root: Rc<Root>, scope: Scope) -> LocalFuture<Result<Value, Fault>> {
+    Box::pin(async move {
+        let next = body(&root, with_options);
+        environment::within(&root.it, &scope, root.it.model.environment.as_ref(), next).await
+    })
+}
+
+fn with_options(root: Rc<Root>, scope: Scope) -> LocalFuture<Result<Value, Fault>> {
+    Box::pin(async move {
+        let next = body(&root, with_tools);
+        options::within(&root.it, &scope, &root.it.model.options, next).await
+    })
+}
+
+fn with_tools(root: Rc<Root>, scope: Scope) -> LocalFuture<Result<Value, Fault>> {
+    Box::pin(async move {
+        environment::install_tools(&root.it, &scope, &root.it.model.tools, true).await?;
+        root.post_done.set(true);
+        let fault = stage::in_order(&root.it, &scope, Unit::roots(&root.it.model), None).await.err();
+        let fault = run_post(&root, &scope, fault).await;
+        fault.map_or(Ok(Value::Null), Err)
+    })
+}
+
+async fn run_post(root: &Rc<Root>, scope: &Scope, fault: Option<Fault>) -> Option<Fault> {
+    post::run(&root.it, scope, root.it.model.post.as_ref(), Where::Pipeline, fault).await
+}

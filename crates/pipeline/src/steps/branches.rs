@@ -1,0 +1,125 @@
+//! `parallel`: branches at the same time. All of them end; then the first error is thrown.
+
+use std::rc::Rc;
+use std::task::Poll;
+
+use groovy::value::Value;
+use model::event::Event;
+use model::ids::StageId;
+use model::limits::MAX_BRANCHES;
+use model::outcome::Outcome;
+
+use super::StepCall;
+use crate::engine::Core;
+use crate::engine::body::Body;
+use crate::engine::executor::Join;
+use crate::engine::fault::Fault;
+use crate::engine::interrupt::{Cause, Interruption};
+use crate::engine::scope::Scope;
+use crate::engine::values;
+
+/// A branch that has not started.
+pub(crate) struct Branch {
+    /// Its name.
+    pub(crate) name: String,
+    /// What it runs.
+    pub(crate) body: Body,
+}
+
+struct Running {
+    name: String,
+    stage: StageId,
+    scope: Scope,
+    join: Option<Join<Result<Value, Fault>>>,
+}
+
+/// `parallel a: { … }, b: { … }, failFast: true`
+pub(crate) async fn parallel(call: StepCall) -> Result<Value, Fault> {
+    let fail_fast = call.args.flag("failFast", false)?;
+    let mut branches = Vec::new();
+    for (name, value) in call.args.named.iter().filter(|(name, _)| name != "failFast") {
+        if !values::is_closure(value) {
+            let found = value.type_name();
+            return Err(Fault::illegal(format!("Expected branch ‘{name}’ to be a closure, but found {found}")));
+        }
+        branches.push(Branch { name: name.clone(), body: Body::Script(value.clone()) });
+    }
+    let names: Vec<String> = branches.iter().map(|b| b.name.clone()).collect();
+    let values = run_branches(&call.core, &call.scope, branches, fail_fast).await?;
+    Ok(Value::map(names.into_iter().map(Value::from).zip(values)))
+}
+
+/// Runs branches at the same time and gives their values in order.
+pub(crate) async fn run_branches(
+    core: &Rc<Core>,
+    scope: &Scope,
+    branches: Vec<Branch>,
+    fail_fast: bool,
+) -> Result<Vec<Value>, Fault> {
+    if branches.len() > MAX_BRANCHES {
+        return Err(Fault::abort(format!("parallel has {} branches; the limit is {MAX_BRANCHES}", branches.len())));
+    }
+    let scope = core.deeper(scope)?;
+    let mut running: Vec<Running> = branches.into_iter().map(|branch| start(core, &scope, branch)).collect();
+    let mut values: Vec<Value> = vec![Value::Null; running.len()];
+    let mut first: Option<Fault> = None;
+    while running.iter().any(|b| b.join.is_some()) {
+        let (index, result) = next_ended(core, &mut running).await;
+        end(core, &running[index], &result);
+        match result {
+            Ok(value) => values[index] = value,
+            Err(fault) => {
+                if fail_fast && first.is_none() {
+                    cancel_others(core, &running, &running[index].name);
+                }
+                // What failFast (or a person) did to the others explains nothing: a branch's own error goes first.
+                let better = first.as_ref().is_none_or(|f| f.interruption().is_some_and(|i| i.is_actual()));
+                if better && (first.is_none() || fault.interruption().is_none()) {
+                    first = Some(fault);
+                }
+            }
+        }
+    }
+    first.map_or(Ok(values), Err)
+}
+
+fn start(core: &Rc<Core>, scope: &Scope, branch: Branch) -> Running {
+    let stage = core.next_stage();
+    core.mark(scope, &format!("{{ (Branch: {})", branch.name));
+    let name = branch.name.clone();
+    core.event(Event::StageStarted { stage, parent: scope.stage, name: name.clone(), branch: true });
+    let scope = scope.with(|s| s.stage = Some(stage));
+    let join = core.start_body(&scope, branch.body, Vec::new());
+    Running { name, stage, scope, join: Some(join) }
+}
+
+/// Waits until one of the branches ends.
+async fn next_ended(core: &Rc<Core>, running: &mut [Running]) -> (usize, Result<Value, Fault>) {
+    std::future::poll_fn(|_| {
+        for (index, branch) in running.iter_mut().enumerate() {
+            let Some(join) = &branch.join else { continue };
+            if let Poll::Ready(result) = join.poll(&core.executor) {
+                branch.join = None;
+                return Poll::Ready((index, result));
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+fn end(core: &Core, branch: &Running, result: &Result<Value, Fault>) {
+    core.mark(&branch.scope, "}");
+    if result.is_err() {
+        core.say(&branch.scope, &format!("Failed in branch {}", branch.name));
+    }
+    let outcome = result.as_ref().err().map_or(Outcome::Success, Fault::outcome);
+    core.event(Event::StageFinished { stage: branch.stage, outcome });
+}
+
+fn cancel_others(core: &Core, running: &[Running], failed: &str) {
+    for join in running.iter().filter_map(|b| b.join.as_ref()) {
+        let cause = Cause::FailFast(failed.to_owned());
+        core.interrupt(&Rc::new(Interruption { cause, target: join.task, forced: false }));
+    }
+}

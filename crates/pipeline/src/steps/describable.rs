@@ -1,0 +1,23 @@
+//! Calls that only describe something: `logRotator(numToKeepStr: '5')`, `string(name: 'x')`. They are values, for the
+//! step that takes them.
+
+use groovy::machine::HostCall;
+use groovy::value::Value;
+
+use super::args::Args;
+use crate::catalogue::{Catalogue, Kind};
+use crate::engine::fault::Fault;
+use crate::engine::values;
+
+/// The key under which the name of the symbol stands.
+pub(crate) const SYMBOL: &str = "$symbol";
+
+/// The value of such a call; none where the name is no symbol.
+pub(crate) fn value(call: &HostCall) -> Option<Result<Value, Fault>> {
+    let entry = Catalogue::get().of_any_kind(&call.name).find(|e| e.kind != Kind::Step)?;
+    let sole = entry.sole_required().map_or("value", |p| p.name);
+    Some(Args::of(call, Some(sole)).map(|args| {
+        let own = args.named.iter().map(|(n, v)| (n.as_str(), v.clone()));
+        values::map([(SYMBOL, values::text(&call.name))].into_iter().chain(own))
+    }))
+}

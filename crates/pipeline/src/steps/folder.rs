@@ -1,0 +1,60 @@
+//! `dir`, `ws`, `pwd`, `isUnix`.
+
+use groovy::value::Value;
+
+use super::StepCall;
+use crate::engine::fault::Fault;
+use crate::engine::scope::join_path;
+use crate::engine::values;
+
+/// `dir('x') { … }`: the folder is made when something needs it.
+pub(crate) async fn dir(call: StepCall) -> Result<Value, Fault> {
+    let path = call.path(&call.args.text("path")?)?;
+    call.say(&format!("Running in {path}"));
+    call.run_body(&call.scope.in_dir(path)).await
+}
+
+/// `ws('x') { … }`: another workspace of the same node. A relative one lies in the node's own workspace, because a
+/// sandbox has no room of its own beside that.
+pub(crate) async fn ws(call: StepCall) -> Result<Value, Fault> {
+    let node = call.node()?;
+    let path = workspace_path(&node.place.workspace, &call.args.text("dir")?);
+    call.say(&format!("Running in {path}"));
+    call.run_body(&call.scope.in_workspace(path)).await
+}
+
+/// Where a workspace of that name lies.
+pub(crate) fn workspace_path(base: &str, name: &str) -> String {
+    if name.starts_with('/') {
+        join_path("/", name)
+    } else {
+        join_path("/", &format!("{base}{}", join_path("/", name)))
+    }
+}
+
+/// `pwd()`, `pwd(tmp: true)`
+pub(crate) async fn pwd(call: StepCall) -> Result<Value, Fault> {
+    let cwd = call.cwd()?;
+    if call.args.flag("tmp", false)? {
+        return Ok(values::text(&format!("{}@tmp", call.scope.workspace().unwrap_or(&cwd))));
+    }
+    Ok(values::text(&cwd))
+}
+
+/// `isUnix()`
+pub(crate) async fn is_unix(call: StepCall) -> Result<Value, Fault> {
+    call.node()?;
+    Ok(Value::Bool(true))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::workspace_path;
+
+    #[test]
+    fn a_relative_workspace_stays_inside() {
+        assert_eq!(workspace_path("/ws", "./a/../b/c"), "/ws/b/c");
+        assert_eq!(workspace_path("/ws", "../../etc"), "/ws/etc");
+        assert_eq!(workspace_path("/ws", "/tmp/x"), "/tmp/x");
+    }
+}

@@ -1,0 +1,94 @@
+//! `stash`, `unstash`, `archiveArtifacts`, `archive`.
+
+use groovy::value::Value;
+use model::outcome::Outcome;
+use model::request::{FileSet, Reply, Request};
+
+use super::{StepCall, unexpected};
+use crate::engine::fault::Fault;
+
+/// `stash name: 'x', includes: '**/*.jar'`
+pub(crate) async fn stash(call: StepCall) -> Result<Value, Fault> {
+    let name = call.args.text("name")?;
+    if name.is_empty() || name.contains(['/', '\\', '\0']) || name.starts_with('.') {
+        return Err(Fault::illegal(format!("‘{name}’ is not a name for a stash: it is empty or reads like a path")));
+    }
+    let files = FileSet {
+        dir: call.cwd()?,
+        includes: call.args.opt_text("includes")?.unwrap_or_default(),
+        excludes: call.args.opt_text("excludes")?.unwrap_or_default(),
+        default_excludes: call.args.flag("useDefaultExcludes", true)?,
+        case_sensitive: true,
+    };
+    let (job, allow_empty) = (call.node()?.job, call.args.flag("allowEmpty", false)?);
+    match call.ask(Request::Stash { job, name: name.clone(), files, allow_empty }).await? {
+        Reply::Count(0) if !allow_empty => Err(Fault::abort("No files included in stash ‘".to_owned() + &name + "’")),
+        Reply::Count(count) => {
+            call.say(&format!("Stashed {count} file(s)"));
+            Ok(Value::Null)
+        }
+        reply => Err(unexpected(&reply)),
+    }
+}
+
+/// `unstash 'x'`
+pub(crate) async fn unstash(call: StepCall) -> Result<Value, Fault> {
+    let (job, dir, name) = (call.node()?.job, call.cwd()?, call.args.text("name")?);
+    call.ask(Request::Unstash { job, name, dir }).await?;
+    Ok(Value::Null)
+}
+
+/// `archiveArtifacts artifacts: '**/*.jar'`
+pub(crate) async fn archive_artifacts(call: StepCall) -> Result<Value, Fault> {
+    let includes = call.args.text("artifacts")?;
+    if includes.trim().is_empty() {
+        return Err(Fault::abort(
+            "No artifacts are configured for archiving. You probably forgot to set the file pattern.",
+        ));
+    }
+    let files = FileSet {
+        dir: call.cwd()?,
+        includes: includes.clone(),
+        excludes: call.args.opt_text("excludes")?.unwrap_or_default(),
+        default_excludes: call.args.flag("defaultExcludes", true)?,
+        case_sensitive: call.args.flag("caseSensitive", true)?,
+    };
+    let (job, allow_empty) = (call.node()?.job, call.args.flag("allowEmptyArchive", false)?);
+    let worst = call.core.run.result().unwrap_or(Outcome::Success);
+    if call.args.flag("onlyIfSuccessful", false)? && worst > Outcome::Unstable {
+        call.say("Skipping archiving because build is not successful");
+        return Ok(Value::Null);
+    }
+    call.say("Archiving artifacts");
+    match call.ask(Request::Archive { job, files, allow_empty: true }).await? {
+        Reply::Count(0) if !allow_empty => Err(Fault::abort(format!(
+            "No artifacts found that match the file pattern \"{includes}\". Configuration error?"
+        ))),
+        Reply::Count(0) => {
+            call.say(&format!("No artifacts found that match the file pattern \"{includes}\". Configuration error?"));
+            Ok(Value::Null)
+        }
+        Reply::Count(_) | Reply::Done => Ok(Value::Null),
+        reply => Err(unexpected(&reply)),
+    }
+}
+
+/// `archive '**/*.jar'`: the old step; nothing found is no error.
+pub(crate) async fn archive(call: StepCall) -> Result<Value, Fault> {
+    let files = FileSet {
+        dir: call.cwd()?,
+        includes: call.args.text("includes")?,
+        excludes: call.args.opt_text("excludes")?.unwrap_or_default(),
+        default_excludes: true,
+        case_sensitive: true,
+    };
+    let job = call.node()?.job;
+    match call.ask(Request::Archive { job, files, allow_empty: true }).await? {
+        Reply::Count(0) => {
+            call.say("No artifacts found");
+            Ok(Value::Null)
+        }
+        Reply::Count(_) | Reply::Done => Ok(Value::Null),
+        reply => Err(unexpected(&reply)),
+    }
+}

@@ -1,0 +1,69 @@
+//! `node`: a sandbox for a block. Also what a declarative `agent` comes to.
+
+use std::rc::Rc;
+
+use groovy::value::Value;
+use model::event::Event;
+use model::request::{AgentSpec, Reply, Request};
+
+use super::{StepCall, unexpected};
+use crate::engine::Core;
+use crate::engine::body::Body;
+use crate::engine::fault::Fault;
+use crate::engine::scope::{Node, Scope};
+
+/// `node { … }`, `node('label') { … }`
+pub(crate) async fn node(call: StepCall) -> Result<Value, Fault> {
+    let label = call.args.opt_text("label")?.filter(|l| !l.trim().is_empty());
+    let agent = label.clone().map_or(AgentSpec::Any, AgentSpec::Label);
+    let body = call.args.body()?;
+    on_agent(&call.core, &call.scope, agent, label, body).await
+}
+
+/// Allocates a sandbox, runs a body in it, and releases it, whatever happens in between.
+pub(crate) async fn on_agent(
+    core: &Rc<Core>,
+    scope: &Scope,
+    agent: AgentSpec,
+    label: Option<String>,
+    body: Body,
+) -> Result<Value, Fault> {
+    let scope = core.deeper(scope)?;
+    core.check_interrupted()?;
+    let job = core.next_job();
+    core.event(Event::JobRequested { job, stage: scope.stage, agent: in_words(&agent) });
+    let container = matches!(agent, AgentSpec::Docker(_));
+    let (reply, interruption) = core.ask_raw(Request::Allocate { job, agent }).await;
+    let place = match reply {
+        Reply::Allocated(place) => place,
+        Reply::Failed(failure) if interruption.is_none() => return Err(Fault::failed(failure)),
+        Reply::Failed(_) | Reply::Cancelled => {
+            let cancelled = || Fault::abort("The sandbox was cancelled by the system that makes it");
+            return Err(interruption.map_or_else(cancelled, Fault::interrupted));
+        }
+        reply => return Err(unexpected(&reply)),
+    };
+    if let Some(interruption) = interruption {
+        core.ask_to_the_end(Request::Release { job }).await;
+        return Err(Fault::interrupted(interruption));
+    }
+    core.say(&scope, &format!("Running on {} in {}", place.node_name, place.workspace));
+    let inner = scope.on_node(Rc::new(Node { job, place, container, label }));
+    core.mark(&scope, "{");
+    let result = core.call_body(&inner, body, Vec::new()).await;
+    core.mark(&scope, "}");
+    let released = core.ask_to_the_end(Request::Release { job }).await;
+    match (result, released) {
+        (Ok(_), Reply::Failed(failure)) => Err(Fault::failed(failure)),
+        (result, _) => result,
+    }
+}
+
+/// What people see: `any`, the label, the image.
+fn in_words(agent: &AgentSpec) -> String {
+    match agent {
+        AgentSpec::Any => "any".to_owned(),
+        AgentSpec::Label(label) => label.clone(),
+        AgentSpec::Docker(docker) => docker.image.clone(),
+    }
+}

@@ -1,0 +1,88 @@
+//! `sh`, and what is said of `bat`.
+
+use groovy::value::Value;
+use model::request::{Reply, Request, ShellScript};
+
+use super::args::Args;
+use super::{StepCall, unexpected};
+use crate::engine::fault::Fault;
+use crate::engine::values;
+
+/// Longest label of a step, in characters.
+const MAX_LABEL: usize = 100;
+
+/// `sh 'make'`, `sh(script: 'make', returnStdout: true)`
+pub(crate) async fn sh(call: StepCall) -> Result<Value, Fault> {
+    let node = call.node()?;
+    let text = call.args.text("script")?;
+    let capture = call.args.flag("returnStdout", false)?;
+    let status = call.args.flag("returnStatus", false)?;
+    if capture && status {
+        return Err(Fault::illegal("Cannot specify both returnStdout and returnStatus"));
+    }
+    if text.trim().is_empty() {
+        call.say("Warning: was asked to run an empty script");
+    }
+    let script = ShellScript {
+        interpreter: interpreter(&text),
+        text,
+        dir: call.cwd()?,
+        env: call.core.env_for_process(&call.scope),
+        capture,
+        encoding: call.args.opt_text("encoding")?,
+    };
+    call.core.run.process_started(call.id, &call.scope);
+    let reply = call.ask(Request::Exec { job: node.job, step: call.id, script }).await;
+    call.core.run.process_ended(call.id);
+    match reply? {
+        Reply::Exited { code, .. } if status => Ok(Value::Int(code)),
+        Reply::Exited { code: 0, stdout, .. } if capture => Ok(values::text(&stdout.unwrap_or_default())),
+        Reply::Exited { code: 0, .. } => Ok(Value::Null),
+        Reply::Exited { code, stdout, limit } => {
+            if let Some(stdout) = stdout.filter(|s| !s.is_empty()) {
+                call.say(&stdout);
+            }
+            Err(Fault::abort(match limit {
+                Some(limit) => format!("script returned exit code {code}: ended by the {limit}"),
+                None => format!("script returned exit code {code}"),
+            }))
+        }
+        reply => Err(unexpected(&reply)),
+    }
+}
+
+/// There is no Windows here.
+pub(crate) async fn bat(call: StepCall) -> Result<Value, Fault> {
+    call.node()?;
+    Err(Fault::abort("Batch scripts can only be run on Windows nodes").with_hint("use `sh`"))
+}
+
+/// The words of a `#!` line: only where it is the very first thing in the script.
+fn interpreter(text: &str) -> Option<Vec<String>> {
+    let line = text.strip_prefix("#!")?.lines().next().unwrap_or_default();
+    let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+    (!words.is_empty()).then_some(words)
+}
+
+/// What people see of a step besides its name: the `label`, or the first line of the script.
+pub(crate) fn label(step: &str, args: &Args) -> Option<String> {
+    let text = args.opt_text("label").ok().flatten().or_else(|| match step {
+        "sh" | "bat" => args.opt_text("script").ok().flatten(),
+        _ => None,
+    })?;
+    let line = text.lines().map(str::trim).find(|l| !l.is_empty())?;
+    Some(line.chars().take(MAX_LABEL).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::interpreter;
+
+    #[test]
+    fn shebang() {
+        assert_eq!(interpreter("echo"), None);
+        assert_eq!(interpreter("\n#!/bin/bash\necho"), None);
+        assert_eq!(interpreter("#!/bin/bash -l\necho"), Some(vec!["/bin/bash".into(), "-l".into()]));
+        assert_eq!(interpreter("#! /usr/bin/env python3\n1"), Some(vec!["/usr/bin/env".into(), "python3".into()]));
+    }
+}

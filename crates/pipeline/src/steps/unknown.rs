@@ -1,0 +1,33 @@
+//! Calls that are not a step that runs: refused in Jenkins' words, with the nearest names.
+
+use groovy::machine::HostCall;
+
+use crate::catalogue::Catalogue;
+use crate::engine::fault::Fault;
+use crate::globals;
+
+/// What is said of a call that means nothing here.
+pub(crate) fn refuse(call: &HostCall) -> Fault {
+    refuse_name(&call.name)
+}
+
+/// The same for a name alone.
+pub(crate) fn refuse_name(name: &str) -> Fault {
+    let catalogue = Catalogue::get();
+    if catalogue.step(name).is_some() {
+        return Fault::raised(
+            "java.lang.UnsupportedOperationException",
+            format!("The step ‘{name}’ is not supported yet"),
+        )
+        .with_hint("Jenkins has this step, Cofferdam cannot run it yet");
+    }
+    let mut known: Vec<&str> = super::names().collect();
+    known.sort_unstable();
+    let globals = globals::NAMES.join(", ");
+    let text = format!("No such DSL method '{name}' found among steps [{}] or globals [{globals}]", known.join(", "));
+    let fault = Fault::raised("java.lang.NoSuchMethodError", text);
+    match &catalogue.nearest_steps(name)[..] {
+        [] => fault,
+        near => fault.with_hint(format!("did you mean {}?", near.join(" or "))),
+    }
+}

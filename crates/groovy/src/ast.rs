@@ -215,6 +215,7 @@ pub struct Stmt {
 
 /// The kinds of statement.
 #[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the fields are the parts of the form that the variant shows")]
 pub enum StmtKind {
     /// An expression; the last one of a body is its value.
     Expr(Expr),
@@ -263,6 +264,7 @@ pub struct Local {
 
 /// What a [`Local`] declares.
 #[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the fields are the parts of the form that the variant shows")]
 pub enum LocalTarget {
     /// `a = 1, b`
     Names(Vec<Declarator>),
@@ -455,6 +457,7 @@ pub enum Member {
 
 /// The kinds of expression.
 #[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the fields are the parts of the form that the variant shows")]
 pub enum ExprKind {
     /// A literal.
     Constant(Constant),

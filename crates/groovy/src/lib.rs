@@ -7,7 +7,11 @@
 pub mod ast;
 pub mod compile;
 pub mod diagnostic;
+mod lexer;
 pub mod limits;
 pub mod machine;
+pub mod parser;
 pub mod span;
 pub mod value;
+
+pub use parser::{Parsed, parse};

@@ -1,0 +1,113 @@
+//! Numbers. Only their extent is found here; the parser computes the value.
+
+use super::Lexer;
+use super::token::Kind;
+
+impl Lexer<'_> {
+    pub(super) fn number(&mut self) {
+        let start = self.at;
+        let decimal = self.integer_digits();
+        match self.peek(0) {
+            b'l' | b'L' | b'i' | b'I' | b'g' | b'G' => self.at += 1,
+            b'.' if decimal && self.peek(1).is_ascii_digit() => {
+                self.at += 1;
+                self.digits(|b| b.is_ascii_digit());
+                self.exponent();
+                self.fraction_suffix(true);
+            }
+            b'e' | b'E' if decimal && self.exponent() => self.fraction_suffix(true),
+            b'f' | b'F' | b'd' | b'D' if decimal => self.fraction_suffix(false),
+            _ => {}
+        }
+        self.push(Kind::Number, start);
+    }
+
+    /// The digits before any point or suffix; whether a point may follow.
+    fn integer_digits(&mut self) -> bool {
+        if self.peek(0) != b'0' {
+            self.digits(|b| b.is_ascii_digit());
+            return true;
+        }
+        match (self.peek(1), self.peek(2)) {
+            (b'x' | b'X', digit) if digit.is_ascii_hexdigit() => {
+                self.at += 2;
+                self.digits(|b| b.is_ascii_hexdigit());
+                false
+            }
+            (b'b' | b'B', b'0' | b'1') => {
+                self.at += 2;
+                self.digits(|b| matches!(b, b'0' | b'1'));
+                false
+            }
+            (b'0'..=b'9', _) => self.leading_zero(),
+            _ => {
+                self.at += 1;
+                true
+            }
+        }
+    }
+
+    /// `007` is octal, `007.5` and `09f` are decimal, `09` is a zero and a nine.
+    fn leading_zero(&mut self) -> bool {
+        let start = self.at;
+        self.at += 1;
+        self.digits(|b| b.is_ascii_digit());
+        let fraction = match self.peek(0) {
+            b'.' => self.peek(1).is_ascii_digit(),
+            b'f' | b'F' | b'd' | b'D' => true,
+            b'e' | b'E' => self.exponent_length() > 0,
+            _ => false,
+        };
+        if fraction {
+            return true;
+        }
+        self.at = start + 1;
+        if matches!(self.peek(0), b'0'..=b'7') {
+            self.digits(|b| matches!(b, b'0'..=b'7'));
+            return false;
+        }
+        true
+    }
+
+    /// Digits with underscores between them; the last one is a digit.
+    fn digits(&mut self, is_digit: impl Fn(u8) -> bool) {
+        let mut end = self.at;
+        let mut at = self.at;
+        while let Some(byte) = self.bytes.get(at) {
+            if is_digit(*byte) {
+                end = at + 1;
+            } else if *byte != b'_' {
+                break;
+            }
+            at += 1;
+        }
+        self.at = end;
+    }
+
+    fn exponent_length(&self) -> usize {
+        if !matches!(self.peek(0), b'e' | b'E') {
+            return 0;
+        }
+        let sign = usize::from(matches!(self.peek(1), b'+' | b'-'));
+        if self.peek(1 + sign).is_ascii_digit() { 2 + sign } else { 0 }
+    }
+
+    fn exponent(&mut self) -> bool {
+        let length = self.exponent_length();
+        self.at += length;
+        if length > 0 {
+            // The first digit is counted already; more may follow directly or behind underscores.
+            self.at -= 1;
+            self.digits(|b| b.is_ascii_digit());
+        }
+        length > 0
+    }
+
+    fn fraction_suffix(&mut self, big: bool) {
+        match self.peek(0) {
+            b'f' | b'F' | b'd' | b'D' => self.at += 1,
+            b'g' | b'G' if big => self.at += 1,
+            _ => {}
+        }
+    }
+}

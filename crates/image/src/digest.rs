@@ -39,6 +39,11 @@ impl Digest {
         Self(bytes)
     }
 
+    /// The raw 32 bytes.
+    pub fn bytes(&self) -> [u8; 32] {
+        self.0
+    }
+
     /// The 64 hexadecimal digits without the algorithm.
     pub fn hex(&self) -> String {
         self.0.iter().fold(String::with_capacity(64), |mut text, byte| {

@@ -21,6 +21,14 @@ pub enum ImageError {
         /// Who was asked and what each said.
         tried: String,
     },
+    /// Several hosts were asked; none gave it, for different reasons.
+    #[error("cannot get {reference}: {tried}")]
+    NotServed {
+        /// Which.
+        reference: String,
+        /// Who was asked and what each said.
+        tried: String,
+    },
     /// It is not in the store, and the store was not allowed to ask a registry.
     #[error("image {0} is not in the local store")]
     NotLocal(String),
@@ -207,9 +215,11 @@ impl ImageError {
             Self::Reference(_) | Self::UnsupportedMediaType { .. } | Self::Ambiguous { .. } => ErrorKind::Input,
             Self::UnknownImage { .. } | Self::NotLocal(_) | Self::NoMatchingPlatform { .. } => ErrorKind::NotFound,
             Self::Auth { .. } => ErrorKind::Auth,
-            Self::Unreachable { .. } | Self::Status { .. } | Self::Protocol { .. } | Self::Interrupted { .. } => {
-                ErrorKind::Unavailable
-            }
+            Self::NotServed { .. }
+            | Self::Unreachable { .. }
+            | Self::Status { .. }
+            | Self::Protocol { .. }
+            | Self::Interrupted { .. } => ErrorKind::Unavailable,
             Self::DigestMismatch { .. }
             | Self::SizeMismatch { .. }
             | Self::TooLarge { .. }
@@ -225,7 +235,7 @@ impl ImageError {
             Self::Auth { registry, .. } => format!("log in with `docker login {registry}`, or check the name"),
             Self::UnknownImage { .. } => "check the name and the tag; private images need `docker login`".to_owned(),
             Self::NotLocal(name) => format!("`cofferdam image pull {name}` fetches it"),
-            Self::Unreachable { .. } => {
+            Self::Unreachable { .. } | Self::NotServed { .. } => {
                 "a mirror can be named: COFFERDAM_MIRRORS=docker.io=http://127.0.0.1:5000".to_owned()
             }
             Self::DiskFull { .. } => "`cofferdam image gc --limit SIZE` frees space".to_owned(),

@@ -9,12 +9,15 @@
 //!
 //! Start reading at [`Store`].
 
+pub mod auth;
 pub mod config;
 mod digest;
 mod error;
+mod import;
 pub mod manifest;
 mod platform;
 pub mod progress;
+mod pull;
 mod reference;
 pub mod registry;
 pub mod store;

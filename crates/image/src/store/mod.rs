@@ -13,113 +13,27 @@
 //! image. Who makes a layer or fetches a name holds its lock exclusively; who uses an image or relies on a layer holds it
 //! shared. Locks die with their process, so whatever in `tmp/` is not locked is rubbish.
 
+mod folders;
+mod gc;
+mod ids;
+pub(crate) mod layer;
+mod lock;
+pub(crate) mod record;
+mod types;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::registry::RegistryOptions;
-use crate::{Digest, ImageConfig, ImageError, Platform, Progress, Reference};
+use tokio::sync::Semaphore;
 
-/// How layers are stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LayerForm {
-    /// One read-only EROFS file per layer.
-    Erofs,
-    /// A folder per layer, written inside a user namespace, for users whose kernel mounts no EROFS for them.
-    Dir,
-}
+pub(crate) use folders::Folders;
+pub(crate) use lock::{FileLock, Mode};
+pub use types::{GcReport, Image, ImageSummary, Layer, LayerForm, LayerKind, PullOptions, StoreOptions};
 
-/// Where a layer lies.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LayerKind {
-    /// An EROFS file system image.
-    Erofs(PathBuf),
-    /// A folder in overlay form (whiteouts as overlayfs writes them).
-    Dir(PathBuf),
-}
-
-/// One layer of an image in the store.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Layer {
-    /// Digest of the uncompressed archive it was made of.
-    pub diff_id: Digest,
-    /// Where it lies.
-    pub kind: LayerKind,
-    /// What it takes on disk.
-    pub bytes: u64,
-}
-
-/// An image in the store. As long as a clone of it lives, neither `remove` nor `gc` touches its layers.
-#[derive(Clone, Debug)]
-pub struct Image {
-    /// The name it was asked for by.
-    pub reference: Reference,
-    /// Digest of its manifest.
-    pub digest: Digest,
-    /// How to run it.
-    pub config: ImageConfig,
-    /// Bottom first.
-    pub layers: Vec<Layer>,
-}
-
-/// One line of `image ls`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ImageSummary {
-    /// Digest of its manifest.
-    pub digest: Digest,
-    /// Names that lead to it, in alphabetical order.
-    pub references: Vec<Reference>,
-    /// What it was built for.
-    pub platform: Platform,
-    /// Layers together, in bytes on disk, those shared with other images included.
-    pub bytes: u64,
-    /// Number of layers.
-    pub layers: usize,
-    /// Seconds since 1970 when it was last asked for.
-    pub last_used: u64,
-    /// A sandbox uses it now.
-    pub in_use: bool,
-}
-
-/// What `gc` and `remove` did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct GcReport {
-    /// Images taken away.
-    pub removed_images: Vec<Digest>,
-    /// Layers taken away.
-    pub removed_layers: usize,
-    /// Bytes freed.
-    pub freed_bytes: u64,
-    /// Bytes that layers take now.
-    pub kept_bytes: u64,
-    /// Images kept only because they are in use.
-    pub in_use: usize,
-}
-
-/// How a store behaves.
-#[derive(Clone, Debug)]
-pub struct StoreOptions {
-    /// Mirrors, credentials, timeouts.
-    pub registry: RegistryOptions,
-    /// `None`: EROFS for root where the kernel has it, else folders.
-    pub layer_form: Option<LayerForm>,
-    /// Layers downloaded and converted at once by one pull.
-    pub parallel_layers: usize,
-}
-
-/// One pull.
-#[derive(Clone, Debug, Default)]
-pub struct PullOptions {
-    /// Ask the registry although the name is in the store.
-    pub always_pull: bool,
-    /// `None`: this machine's.
-    pub platform: Option<Platform>,
-}
-
-impl Default for StoreOptions {
-    fn default() -> Self {
-        Self { registry: RegistryOptions::default(), layer_form: None, parallel_layers: 3 }
-    }
-}
+use crate::registry::Registry;
+use crate::{Digest, ImageError, Platform, Progress, PullEvent, Reference};
+use record::{ImageRecord, LayerRecord, NameRecord};
 
 /// The store. Cloning gives another handle to the same one.
 #[derive(Clone, Debug)]
@@ -129,12 +43,10 @@ pub struct Store {
 
 #[derive(Debug)]
 struct Inner {
-    root: PathBuf,
-    options: StoreOptions,
-}
-
-fn unfinished<T>(store: &Store) -> Result<T, ImageError> {
-    Err(ImageError::Store { path: store.inner.root.clone(), reason: "not connected yet".to_owned() })
+    folders: Folders,
+    form: LayerForm,
+    registry: Registry,
+    permits: Semaphore,
 }
 
 impl Store {
@@ -144,61 +56,188 @@ impl Store {
         if let Some(home) = var("COFFERDAM_HOME") {
             return home;
         }
-        if rustix::process::geteuid().is_root() {
+        let uid = rustix::process::geteuid();
+        if uid.is_root() {
             return PathBuf::from("/var/lib/cofferdam");
         }
         var("XDG_DATA_HOME")
             .or_else(|| var("HOME").map(|home| home.join(".local/share")))
-            .unwrap_or_else(|| std::env::temp_dir().join(format!("cofferdam-{}", rustix::process::geteuid().as_raw())))
+            .unwrap_or_else(|| std::env::temp_dir().join(format!("cofferdam-{}", uid.as_raw())))
             .join("cofferdam")
     }
 
     /// Opens the store, makes its folders where missing, and clears away what killed processes left.
     pub fn open(root: impl Into<PathBuf>, options: StoreOptions) -> Result<Self, ImageError> {
-        let root = root.into();
-        std::fs::create_dir_all(&root).map_err(|error| ImageError::io("create", &root, error))?;
-        Ok(Self { inner: Arc::new(Inner { root, options }) })
+        let folders =
+            Folders { root: root.into(), converter: options.converter, ids: options.ids.unwrap_or_else(ids::detect) };
+        folders.prepare()?;
+        folders.sweep()?;
+        let inner = Inner {
+            folders,
+            form: options.layer_form.unwrap_or_else(LayerForm::detect),
+            registry: Registry::new(options.registry),
+            permits: Semaphore::new(options.parallel_layers.max(1)),
+        };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Its folder.
     pub fn root(&self) -> &Path {
-        &self.inner.root
+        &self.inner.folders.root
+    }
+
+    /// How it stores layers.
+    pub fn layer_form(&self) -> LayerForm {
+        self.inner.form
+    }
+
+    pub(crate) fn folders(&self) -> &Folders {
+        &self.inner.folders
+    }
+
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.inner.registry
+    }
+
+    pub(crate) fn workshop<'a>(&'a self, progress: &'a dyn Progress) -> layer::Workshop<'a> {
+        layer::Workshop { folders: self.folders(), form: self.inner.form, permits: &self.inner.permits, progress }
     }
 
     /// The image of that name: from the store where it has it (unless `always_pull`), else from its registry.
+    ///
+    /// Of several pulls of one name at once, by whatever processes, one does the work and the others wait for it. May be
+    /// dropped at any moment.
     pub async fn pull(
         &self,
         reference: &Reference,
         options: &PullOptions,
         progress: &dyn Progress,
     ) -> Result<Image, ImageError> {
-        let _ = (reference, options, progress, &self.inner.options);
-        unfinished(self)
+        let platform = options.platform.clone().unwrap_or_else(Platform::host);
+        if !options.always_pull
+            && let Some(image) = self.local(reference, Some(&platform), progress)?
+        {
+            return Ok(image);
+        }
+        let begun = SystemTime::now();
+        let path = self.folders().lock("name", &NameRecord::key(reference));
+        let lock = FileLock::take(&path, Mode::Exclusive, || {
+            progress.event(&PullEvent::Waiting { what: format!("image {}", reference.familiar()) });
+        })
+        .await?;
+        // Whoever was waited for may have done the work; for those who insist on the registry's word, only if it asked
+        // after we did.
+        let fresh = !options.always_pull || NameRecord::written(self.folders(), reference) >= Some(begun);
+        let local = if fresh { self.local(reference, Some(&platform), progress)? } else { None };
+        let image = match local {
+            Some(image) => Ok(image),
+            None => crate::pull::pull(self, reference, &platform, progress).await,
+        };
+        // Under the lock: those who wait for it see that the file is gone and make a new one.
+        if let Err(error) = self.folders().discard(&path) {
+            tracing::debug!(%error, "cannot remove a lock file");
+        }
+        drop(lock);
+        image
+    }
+
+    fn local(
+        &self,
+        reference: &Reference,
+        platform: Option<&Platform>,
+        progress: &dyn Progress,
+    ) -> Result<Option<Image>, ImageError> {
+        let image = match self.name(reference)? {
+            Some(name) if platform.is_none_or(|wanted| wanted.rank(&name.platform).is_some()) => {
+                self.image(reference, &name.digest)?
+            }
+            _ => None,
+        };
+        if let Some(image) = &image {
+            progress.event(&PullEvent::Present { reference: reference.clone(), digest: image.digest });
+        }
+        Ok(image)
+    }
+
+    /// What a name leads to: itself, or for a digest any name of the same repository that leads to that digest. Not a
+    /// name of another repository: knowing a digest is no permission to read what another registry guards.
+    fn name(&self, reference: &Reference) -> Result<Option<NameRecord>, ImageError> {
+        if let Some(record) = NameRecord::read(self.folders(), reference) {
+            return Ok(Some(record));
+        }
+        let Some(digest) = reference.digest() else { return Ok(None) };
+        let same = |record: &NameRecord| {
+            record.reference.registry() == reference.registry()
+                && record.reference.repository() == reference.repository()
+                && (record.digest == digest || record.index == Some(digest))
+        };
+        Ok(NameRecord::all(self.folders())?.into_iter().find(same))
+    }
+
+    /// The image of that digest under a name, if it is there completely; held against removal.
+    pub(crate) fn image(&self, reference: &Reference, digest: &Digest) -> Result<Option<Image>, ImageError> {
+        let folders = self.folders();
+        // Who has it exclusively is removing it.
+        let Some(lock) = FileLock::try_take(&folders.lock("image", digest), Mode::Shared)? else { return Ok(None) };
+        let Some(record) = ImageRecord::read(folders, digest) else { return Ok(None) };
+        let present = |diff_id| LayerRecord::present(folders, diff_id, self.inner.form);
+        let Some(layers) = record.layers.iter().map(present).collect::<Option<Vec<_>>>() else { return Ok(None) };
+        let config = record.parsed_config()?;
+        ImageRecord::touch(folders, digest);
+        // A layer that hides everything below makes the lower ones invisible; overlay has no mark for that on a root.
+        let first = layers.iter().rposition(|layer| layer.root_opaque).unwrap_or(0);
+        let layers = layers[first..].iter().map(|layer| layer.to_layer(folders)).collect();
+        Ok(Some(Image { reference: reference.clone(), digest: *digest, config, layers, lease: Some(Arc::new(lock)) }))
     }
 
     /// The image of that name, if it is in the store. Counts as use.
     pub fn resolve(&self, reference: &Reference) -> Result<Option<Image>, ImageError> {
-        let _ = reference;
-        unfinished(self)
+        self.local(reference, None, &())
     }
 
     /// What is in the store, last used first.
     pub fn list(&self) -> Result<Vec<ImageSummary>, ImageError> {
-        unfinished(self)
+        let folders = self.folders();
+        let names = NameRecord::all(folders)?;
+        let mut list = Vec::new();
+        for digest in ImageRecord::all(folders)? {
+            let Some(record) = ImageRecord::read(folders, &digest) else { continue };
+            let present = |diff_id| LayerRecord::present(folders, diff_id, self.inner.form);
+            let Some(layers) = record.layers.iter().map(present).collect::<Option<Vec<_>>>() else { continue };
+            let last_used = ImageRecord::last_used(folders, &digest).duration_since(UNIX_EPOCH).unwrap_or_default();
+            let lock = folders.lock("image", &digest);
+            let mut distinct: Vec<(Digest, u64)> = layers.iter().map(|layer| (layer.diff_id, layer.bytes)).collect();
+            distinct.sort();
+            distinct.dedup();
+            list.push(ImageSummary {
+                digest,
+                references: names.iter().filter(|n| n.digest == digest).map(|n| n.reference.clone()).collect(),
+                platform: record.parsed_config()?.platform,
+                bytes: distinct.iter().map(|(_, bytes)| bytes).sum(),
+                layers: layers.len(),
+                last_used: last_used.as_secs(),
+                in_use: lock.exists() && FileLock::try_take(&lock, Mode::Exclusive)?.is_none(),
+            });
+        }
+        list.sort_by(|a, b| b.last_used.cmp(&a.last_used).then_with(|| a.references.cmp(&b.references)));
+        Ok(list)
     }
 
     /// Takes away a name (and the image, where it was the last name) or, given the beginning of a digest, an image with
     /// all its names.
     pub fn remove(&self, name: &str) -> Result<GcReport, ImageError> {
-        let _ = name;
-        unfinished(self)
+        gc::remove(self, name)
     }
 
     /// Takes away layers that belong to no image, then images that were not used for longest until at most `limit_bytes`
     /// are taken. What is in use stays.
     pub fn gc(&self, limit_bytes: u64) -> Result<GcReport, ImageError> {
-        let _ = limit_bytes;
-        unfinished(self)
+        gc::gc(self, limit_bytes)
+    }
+
+    /// Bytes that all layers take on disk.
+    pub fn used_bytes(&self) -> Result<u64, ImageError> {
+        gc::total(self.folders())
     }
 
     /// Takes in the images of an OCI layout (folder or tar) or a `docker save` archive. `name` replaces the names in it
@@ -209,7 +248,23 @@ impl Store {
         name: Option<&Reference>,
         progress: &dyn Progress,
     ) -> Result<Vec<Image>, ImageError> {
-        let _ = (path, name, progress);
-        unfinished(self)
+        crate::import::import(self, path, name, progress).await
+    }
+
+    /// Writes down an image whose layers are all held, and its name.
+    pub(crate) fn record(
+        &self,
+        reference: &Reference,
+        record: &ImageRecord,
+        index: Option<Digest>,
+        platform: &Platform,
+    ) -> Result<Image, ImageError> {
+        let folders = self.folders();
+        record.write(folders)?;
+        NameRecord::write(folders, reference, record.digest, index, platform)?;
+        self.image(reference, &record.digest)?.ok_or_else(|| ImageError::Store {
+            path: folders.root.clone(),
+            reason: format!("image {} was removed while it was being stored", record.digest),
+        })
     }
 }

@@ -114,3 +114,241 @@ impl Default for Walls {
         }
     }
 }
+
+/// First message of a driver: what stays the same for all its sandboxes. Lists of policy come from the data files of the
+/// `sandbox` crate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Folder for locks and mount points, shared by all launchers of this user on this host.
+    pub state_dir: PathBuf,
+    /// Seccomp program, 8 bytes an instruction in the order of `sock_filter`, native byte order.
+    pub filter: Vec<u8>,
+    /// Parts of `/proc` that are hidden or read-only.
+    pub masks: Masks,
+    /// Devices of `/dev`, by name.
+    pub devices: Vec<String>,
+    /// What `process` sandboxes see of the host.
+    pub tools: Tools,
+    /// Numbers of the capabilities of [`Capabilities::OwnFiles`].
+    pub file_capabilities: Vec<u8>,
+    /// Sandboxes begun before they are asked for.
+    pub ahead: u32,
+    /// First host id of the ranges for sandboxes (as root); one range of 65536 ids for each sandbox.
+    pub first_id: u32,
+    /// How many such ranges there are.
+    pub id_ranges: u32,
+    /// Subordinate ids, for a user other than root.
+    pub subordinate: Option<Subordinate>,
+    /// Use cgroups where the host has them.
+    pub cgroups: bool,
+    /// Mount EROFS files through loop devices even where the kernel could do without.
+    pub loop_devices: bool,
+}
+
+/// Parts of `/proc` that are hidden or read-only; paths relative to `/proc`, missing ones are skipped.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Masks {
+    /// Hidden behind `/dev/null` or an empty folder.
+    pub hidden: Vec<String>,
+    /// Mounted read-only over themselves.
+    pub read_only: Vec<String>,
+}
+
+/// What a sandbox of the `process` driver sees of the host, read-only; missing paths are skipped.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tools {
+    /// Folders, absolute; symbolic links among them are made again.
+    pub folders: Vec<String>,
+    /// Files and folders that are copied, absolute.
+    pub copies: Vec<String>,
+}
+
+/// Ranges of subordinate ids (`/etc/subuid`, `/etc/subgid`) of the user who runs the launcher.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subordinate {
+    /// First user id.
+    pub uid: u32,
+    /// First group id.
+    pub gid: u32,
+    /// How many of both, at most 65536 used.
+    pub count: u32,
+}
+
+/// A message of the driver. Descriptors that go with it are named in the variant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Request {
+    /// First of all. Answered by `Ready` or `Failed` with token 0.
+    Start(Box<Settings>),
+    /// Make a sandbox, with the stream for its init, and the network namespace where the plan says so. Answered by `Created`
+    /// or `Failed`.
+    Create {
+        /// Name of the sandbox in all messages.
+        token: u64,
+        /// What.
+        plan: Box<Plan>,
+    },
+    /// End it. Answered by the `Ended` that every sandbox has.
+    Destroy {
+        /// Which.
+        token: u64,
+    },
+    /// What it uses. Answered by `Usage`; not at all when it has ended.
+    Usage {
+        /// Which.
+        token: u64,
+    },
+    /// Remove what dead launchers left. Answered by `Swept`.
+    Sweep,
+}
+
+/// A sandbox to make.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Layers, lowest first; `None` for the host's tools.
+    pub layers: Option<Vec<LayerSource>>,
+    /// Who the workload is.
+    pub user: User,
+    /// Power of user id 0.
+    pub capabilities: Capabilities,
+    /// Host name.
+    pub hostname: String,
+    /// Absolute path of the workspace.
+    pub workspace: String,
+    /// Token of the sandbox whose workspace and ids it shares.
+    pub share_with: Option<u64>,
+    /// Further file systems in memory.
+    pub tmpfs: Vec<Tmpfs>,
+    /// The root is read-only.
+    pub read_only_root: bool,
+    /// A network namespace is given.
+    pub netns: bool,
+    /// Text of `/etc/resolv.conf`.
+    pub resolv_conf: String,
+    /// Text of `/etc/hosts`.
+    pub hosts: String,
+    /// What it may use.
+    pub limits: model::limits::Limits,
+    /// Defences that stand.
+    pub walls: Walls,
+}
+
+/// A message of the launcher.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reply {
+    /// It can make sandboxes.
+    Ready(Features),
+    /// A sandbox is there.
+    Created {
+        /// Which.
+        token: u64,
+        /// Who its workload is.
+        made: Made,
+    },
+    /// A sandbox could not be made, and nothing is left of it.
+    Failed {
+        /// Which; 0 for the launcher itself.
+        token: u64,
+        /// Why.
+        fault: Fault,
+    },
+    /// What a sandbox uses.
+    Usage {
+        /// Which.
+        token: u64,
+        /// What.
+        usage: Usage,
+    },
+    /// Nothing of a sandbox is left.
+    Ended {
+        /// Which.
+        token: u64,
+        /// Why it ended.
+        end: End,
+        /// What it had used.
+        usage: Usage,
+    },
+    /// What was removed.
+    Swept(Vec<String>),
+}
+
+/// What a launcher found on this host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Features {
+    /// Started by root: own id ranges, EROFS.
+    pub privileged: bool,
+    /// Cgroup version in use for memory, processes and CPU; or why none.
+    pub memory: Result<u8, String>,
+    /// As `memory`.
+    pub processes: Result<u8, String>,
+    /// As `memory`.
+    pub cpu: Result<u8, String>,
+    /// The kernel has time namespaces.
+    pub time_namespace: bool,
+}
+
+/// A sandbox as made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Made {
+    /// Who the workload is.
+    pub user: Ids,
+    /// Home folder by the image's `/etc/passwd`, or `/`.
+    pub home: String,
+}
+
+/// Why a sandbox ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum End {
+    /// It was asked for.
+    Destroyed,
+    /// Its wall clock limit passed.
+    Wall,
+    /// Its process 1 exited.
+    Exited(i32),
+    /// Its process 1 was killed.
+    Signalled(i32),
+}
+
+/// Counters of a sandbox; `None` where the host has no means to tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Largest memory in bytes.
+    pub memory_peak: Option<u64>,
+    /// CPU time in microseconds.
+    pub cpu_us: Option<u64>,
+    /// Processes killed because of the memory limit.
+    pub memory_kills: u64,
+    /// Forks refused because of the limit of processes.
+    pub refused_forks: u64,
+    /// Size and free bytes of the writable layer.
+    pub disk: Option<(u64, u64)>,
+    /// Size and free inodes of the writable layer.
+    pub inodes: Option<(u64, u64)>,
+}
+
+/// Something failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// Whose fault.
+    pub kind: FaultKind,
+    /// What was being done to what.
+    pub what: String,
+    /// Error number of the kernel, or 0.
+    pub errno: i32,
+}
+
+/// Kinds of [`Fault`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FaultKind {
+    /// A call failed.
+    Kernel,
+    /// A layer cannot be used; `what` is its path.
+    Layer,
+    /// The plan cannot be met.
+    Spec,
+    /// `what` is no user of the image.
+    UnknownUser,
+    /// No id range is free.
+    NoIds,
+    /// The sandbox to share with has ended.
+    SharedGone,
+}

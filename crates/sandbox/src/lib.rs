@@ -13,6 +13,8 @@
 mod driver;
 mod ended;
 mod error;
+pub mod local;
+mod policy;
 mod probe;
 mod spec;
 

@@ -1,0 +1,354 @@
+//! Control groups: memory, processes and share of CPU time of one sandbox, by whichever version the host has for each.
+//!
+//! Every launcher makes its groups below `cofferdam` at the root of the hierarchy, named by its process id, its start time
+//! and a counter, so that a later launcher can tell what the dead ones left. A group is used once. Nothing is ever killed
+//! through a group that a later launcher finds: the processes of a sandbox die with their launcher.
+
+use std::fs;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use model::limits::Limits;
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, mkdirat, openat, unlinkat};
+use rustix::io::Errno;
+
+use crate::fault::{Doing, Result};
+use crate::ids::write_to;
+use crate::protocol::Usage;
+
+const FOLDER: &str = "cofferdam";
+const CONTROLLERS: [&str; 3] = ["memory", "pids", "cpu"];
+const CPU_PERIOD_US: u64 = 100_000;
+
+/// Where groups are made.
+pub(crate) struct Cgroups {
+    /// One per hierarchy in use.
+    hierarchies: Vec<Hierarchy>,
+    prefix: String,
+    made: u64,
+    /// Why a controller is not in use, by [`CONTROLLERS`].
+    reasons: [Option<String>; 3],
+}
+
+struct Hierarchy {
+    base: PathBuf,
+    folder: OwnedFd,
+    version: u8,
+    controllers: Vec<&'static str>,
+}
+
+/// The groups of one sandbox.
+pub(crate) struct Group {
+    name: String,
+    members: Vec<Member>,
+}
+
+struct Member {
+    parent: OwnedFd,
+    folder: OwnedFd,
+    version: u8,
+    controllers: Vec<&'static str>,
+}
+
+impl Cgroups {
+    /// Looks for the controllers that this host lets us use.
+    pub(crate) fn open(wanted: bool) -> Cgroups {
+        let prefix = format!("{}-{}-", std::process::id(), start_time("self").unwrap_or_default());
+        let mut cgroups = Cgroups { hierarchies: Vec::new(), prefix, made: 0, reasons: [const { None }; 3] };
+        if !wanted {
+            cgroups.reasons = CONTROLLERS.map(|_| Some("switched off".to_owned()));
+            return cgroups;
+        }
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        for (index, controller) in CONTROLLERS.into_iter().enumerate() {
+            if let Err(reason) = cgroups.add(controller, &mounts) {
+                cgroups.reasons[index] = Some(reason);
+            }
+        }
+        cgroups
+    }
+
+    fn add(&mut self, controller: &'static str, mounts: &str) -> std::result::Result<(), String> {
+        let (root, version) =
+            find(controller, mounts).ok_or_else(|| format!("no cgroup hierarchy with {controller} is mounted"))?;
+        let base = root.join(FOLDER);
+        if let Some(known) = self.hierarchies.iter_mut().find(|hierarchy| hierarchy.base == base) {
+            enable(&root, &base, version, controller)?;
+            known.controllers.push(controller);
+            return Ok(());
+        }
+        match mkdirat(CWD, &base, Mode::from(0o755)) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(errno) => return Err(format!("cannot make {}: {errno}", base.display())),
+        }
+        enable(&root, &base, version, controller)?;
+        let folder = openat(CWD, &base, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+            .map_err(|errno| format!("cannot open {}: {errno}", base.display()))?;
+        if rustix::fs::access(&base, rustix::fs::Access::WRITE_OK).is_err() {
+            return Err(format!("no permission to make groups in {}", base.display()));
+        }
+        self.hierarchies.push(Hierarchy { base, folder, version, controllers: vec![controller] });
+        Ok(())
+    }
+
+    /// By [`CONTROLLERS`]: the version in use, or why none is.
+    pub(crate) fn describe(&self) -> [std::result::Result<u8, String>; 3] {
+        std::array::from_fn(|index| {
+            let mut hierarchies = self.hierarchies.iter();
+            let hierarchy = hierarchies.find(|hierarchy| hierarchy.controllers.contains(&CONTROLLERS[index]));
+            hierarchy.map(|hierarchy| hierarchy.version).ok_or_else(|| self.reasons[index].clone().unwrap_or_default())
+        })
+    }
+
+    pub(crate) fn has(&self, controller: &str) -> bool {
+        self.hierarchies.iter().any(|hierarchy| hierarchy.controllers.contains(&controller))
+    }
+
+    /// Makes the groups of one sandbox.
+    pub(crate) fn make(&mut self) -> Result<Group> {
+        self.made += 1;
+        let mut group = Group { name: format!("{}{}", self.prefix, self.made), members: Vec::new() };
+        for hierarchy in &self.hierarchies {
+            match member(hierarchy, &group.name) {
+                Ok(member) => group.members.push(member),
+                Err(fault) => {
+                    group.remove();
+                    return Err(fault);
+                }
+            }
+        }
+        Ok(group)
+    }
+
+    /// Removes the groups of dead launchers.
+    pub(crate) fn sweep(&self) -> Vec<String> {
+        let mut removed = Vec::new();
+        for hierarchy in &self.hierarchies {
+            let Ok(entries) = fs::read_dir(&hierarchy.base) else { continue };
+            for entry in entries.flatten() {
+                let name = entry.file_name();
+                let Some(name) = name.to_str() else { continue };
+                if is_dead(name) && unlinkat(&hierarchy.folder, name, AtFlags::REMOVEDIR).is_ok() {
+                    removed.push(format!("cgroup {}", hierarchy.base.join(name).display()));
+                }
+            }
+        }
+        removed
+    }
+}
+
+fn member(hierarchy: &Hierarchy, name: &str) -> Result<Member> {
+    let what = || format!("make cgroup {}/{name}", hierarchy.base.display());
+    match mkdirat(&hierarchy.folder, name, Mode::from(0o755)) {
+        // Somebody has removed the folder that was there at the start.
+        Err(Errno::NOENT) => {
+            return Err(Errno::NOENT).doing(what);
+        }
+        result => result.doing(what)?,
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let folder = openat(&hierarchy.folder, name, flags, Mode::empty()).doing(what)?;
+    let parent = hierarchy.folder.try_clone().doing(what)?;
+    Ok(Member { parent, folder, version: hierarchy.version, controllers: hierarchy.controllers.clone() })
+}
+
+impl Group {
+    /// Where `clone3` puts a new process straight away.
+    pub(crate) fn clone_into(&self) -> Option<BorrowedFd<'_>> {
+        self.members.iter().find(|member| member.version == 2).map(|member| member.folder.as_fd())
+    }
+
+    /// Moves a process into the groups that [`Group::clone_into`] does not cover.
+    pub(crate) fn attach(&self, pid: i32) -> Result<()> {
+        for member in self.members.iter().filter(|member| member.version == 1) {
+            member
+                .write("cgroup.procs", pid as u64)
+                .doing(|| format!("move process {pid} into cgroup {}", self.name))?;
+        }
+        Ok(())
+    }
+
+    /// Sets the limits.
+    pub(crate) fn limit(&self, limits: &Limits) -> Result<()> {
+        let what = |what: &str| format!("set {what} of cgroup {}", self.name);
+        let quota = u64::from(limits.cpu_millis) * CPU_PERIOD_US / 1000;
+        for member in &self.members {
+            for controller in &member.controllers {
+                match (*controller, member.version) {
+                    ("memory", 1) => {
+                        let file = "memory.limit_in_bytes";
+                        member.write(file, limits.memory_bytes).doing(|| what(file))?;
+                        member.write_if_there("memory.memsw.limit_in_bytes", limits.memory_bytes)?;
+                    }
+                    ("memory", _) => {
+                        member.write("memory.max", limits.memory_bytes).doing(|| what("memory.max"))?;
+                        member.write_if_there("memory.swap.max", 0)?;
+                    }
+                    ("pids", _) => member.write("pids.max", limits.processes.into()).doing(|| what("pids.max"))?,
+                    ("cpu", 1) => {
+                        member.write("cpu.cfs_quota_us", quota.max(1000)).doing(|| what("cpu.cfs_quota_us"))?;
+                    }
+                    _ => {
+                        let text = format!("{} {CPU_PERIOD_US}", quota.max(1000));
+                        member.write_text("cpu.max", &text).doing(|| what("cpu.max"))?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds what the groups have counted.
+    pub(crate) fn count(&self, usage: &mut Usage) {
+        for member in &self.members {
+            for controller in &member.controllers {
+                match (*controller, member.version) {
+                    ("memory", 1) => {
+                        usage.memory_peak = member.number("memory.max_usage_in_bytes");
+                        usage.memory_kills = member.field("memory.oom_control", "oom_kill").unwrap_or(0);
+                    }
+                    ("memory", _) => {
+                        usage.memory_peak = member.number("memory.peak");
+                        usage.memory_kills = member.field("memory.events", "oom_kill").unwrap_or(0);
+                    }
+                    ("pids", _) => usage.refused_forks = member.field("pids.events", "max").unwrap_or(0),
+                    ("cpu", 2) => usage.cpu_us = member.field("cpu.stat", "usage_usec"),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// Removes the groups; `false` while one is still in use.
+    pub(crate) fn remove(&mut self) -> bool {
+        let name = &self.name;
+        self.members.retain(|member| {
+            let result = unlinkat(&member.parent, name.as_str(), AtFlags::REMOVEDIR);
+            !matches!(result, Ok(()) | Err(Errno::NOENT))
+        });
+        self.members.is_empty()
+    }
+}
+
+impl Member {
+    fn open(&self, file: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+        openat(&self.folder, file, flags | OFlags::CLOEXEC, Mode::empty())
+    }
+
+    fn write(&self, file: &str, value: u64) -> rustix::io::Result<()> {
+        self.write_text(file, &value.to_string())
+    }
+
+    fn write_text(&self, file: &str, text: &str) -> rustix::io::Result<()> {
+        write_to(self.open(file, OFlags::WRONLY)?.as_fd(), text.as_bytes())
+    }
+
+    fn write_if_there(&self, file: &str, value: u64) -> Result<()> {
+        match self.write(file, value) {
+            Err(Errno::NOENT) => Ok(()),
+            result => result.doing(|| format!("set {file}")),
+        }
+    }
+
+    fn read(&self, file: &str) -> Option<String> {
+        let file = self.open(file, OFlags::RDONLY).ok()?;
+        let mut text = vec![0; 4096];
+        let length = rustix::io::read(&file, &mut text).ok()?;
+        text.truncate(length);
+        String::from_utf8(text).ok()
+    }
+
+    fn number(&self, file: &str) -> Option<u64> {
+        self.read(file)?.trim().parse().ok()
+    }
+
+    fn field(&self, file: &str, field: &str) -> Option<u64> {
+        let text = self.read(file)?;
+        text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(' ')?.trim().parse().ok())
+    }
+}
+
+/// Mount point and version of the hierarchy that has a controller.
+fn find(controller: &str, mounts: &str) -> Option<(PathBuf, u8)> {
+    let mut second = None;
+    for line in mounts.lines() {
+        let Some((before, after)) = line.split_once(" - ") else { continue };
+        let Some(point) = before.split(' ').nth(4) else { continue };
+        let mut after = after.split(' ');
+        let (kind, options) = (after.next(), after.nth(1).unwrap_or_default());
+        match kind {
+            Some("cgroup") if options.split(',').any(|option| option == controller) => {
+                return Some((point.into(), 1));
+            }
+            Some("cgroup2") => {
+                let list = fs::read_to_string(Path::new(point).join("cgroup.controllers")).unwrap_or_default();
+                if list.split_ascii_whitespace().any(|word| word == controller) {
+                    second = Some((point.into(), 2));
+                }
+            }
+            _ => {}
+        }
+    }
+    second
+}
+
+/// Version 2: hands a controller down to our groups.
+fn enable(root: &Path, base: &Path, version: u8, controller: &str) -> std::result::Result<(), String> {
+    if version == 1 {
+        return Ok(());
+    }
+    for folder in [root, base] {
+        let file = folder.join("cgroup.subtree_control");
+        let known = fs::read_to_string(&file).unwrap_or_default();
+        if known.split_ascii_whitespace().any(|word| word == controller) {
+            continue;
+        }
+        fs::write(&file, format!("+{controller}"))
+            .map_err(|error| format!("cannot write {}: {error}", file.display()))?;
+    }
+    Ok(())
+}
+
+/// Whether the launcher that made a group (`PID-START-N`) is no more.
+fn is_dead(name: &str) -> bool {
+    let mut parts = name.split('-');
+    let (Some(pid), Some(start), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+        return false;
+    };
+    pid.parse::<u32>().is_ok() && start_time(pid).is_none_or(|now| now != start)
+}
+
+/// When a process was started, in clock ticks since boot.
+fn start_time(pid: &str) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name of the program, in brackets, may hold anything.
+    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HYBRID: &str = "\
+30 29 0:26 / /sys/fs/cgroup/cpu rw,relatime - cgroup cgroup rw,cpu
+33 29 0:29 / /sys/fs/cgroup/memory rw,relatime shared:4 - cgroup cgroup rw,memory
+36 29 0:32 / /sys/fs/cgroup/systemd rw,relatime - cgroup cgroup rw,name=systemd
+";
+
+    #[test]
+    fn the_hierarchy_of_a_controller_is_found_in_version_1() {
+        assert_eq!(find("memory", HYBRID), Some(("/sys/fs/cgroup/memory".into(), 1)));
+        assert_eq!(find("cpu", HYBRID), Some(("/sys/fs/cgroup/cpu".into(), 1)));
+        assert_eq!(find("pids", HYBRID), None);
+    }
+
+    #[test]
+    fn only_groups_of_dead_launchers_are_dead() {
+        let own = start_time("self").unwrap();
+        assert!(!is_dead(&format!("{}-{own}-1", std::process::id())));
+        assert!(is_dead(&format!("{}-{own}1-1", std::process::id())));
+        assert!(is_dead("999999999-1-1"));
+        assert!(!is_dead("something-else"));
+        assert!(!is_dead("user.slice"));
+    }
+}

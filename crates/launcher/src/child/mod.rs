@@ -1,0 +1,135 @@
+//! What a new process does, from its first instruction to becoming init: it builds its root, gives up all power, and
+//! goes on as process 1, in the same program.
+//!
+//! Until its plan arrives it holds nothing but the channel to the launcher. It sees no path that a workload could have
+//! prepared other than through [`root::Root`], which resolves beneath the new root only.
+
+mod etc;
+mod kernel;
+mod power;
+mod root;
+mod users;
+
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::process::Signal;
+use rustix::thread::UnshareFlags;
+
+use crate::channel;
+use crate::embryo::{Hatch, Hatched};
+use crate::fault::{Doing, Result};
+use crate::protocol::{Fault, Made, Settings};
+use crate::sys;
+
+/// Exit code of a child that never became a sandbox.
+const NOT_MADE: i32 = 71;
+/// Where the channel is kept while everything else is closed.
+const CHANNEL: i32 = 3;
+
+/// Runs as the child; never returns.
+pub(crate) fn run(settings: &Settings, channel: OwnedFd) -> ! {
+    let Ok(channel) = shed(channel) else { sys::exit_now(NOT_MADE) };
+    let Ok(Some((hatch, descriptors))) = channel::receive::<Hatch>(&channel) else { sys::exit_now(NOT_MADE) };
+    let mut descriptors = Descriptors(descriptors.into_iter());
+    match descriptors.next().and_then(|stream| become_sandbox(settings, &hatch, descriptors).map(|made| (stream, made)))
+    {
+        Ok((stream, (made, upper, workspace))) => {
+            let told = channel::send(&channel, &Hatched::Made(made), &[upper.as_fd(), workspace.as_fd()]);
+            drop((upper, workspace, channel));
+            match told.and_then(|()| settle(stream, &hatch)) {
+                Ok(stream) => init::run(stream, init::InitConfig::default()),
+                Err(_) => sys::exit_now(NOT_MADE),
+            }
+        }
+        Err(fault) => {
+            let _ = channel::send(&channel, &Hatched::Failed(fault), &[]);
+            sys::exit_now(NOT_MADE)
+        }
+    }
+}
+
+/// Drops everything that came with the copy of the launcher.
+fn shed(channel: OwnedFd) -> rustix::io::Result<OwnedFd> {
+    // Dies with the launcher. Should that have happened already, the channel is at its end.
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    sys::set_name(c"cofferdam-init");
+    let null = openat(CWD, "/dev/null", OFlags::RDWR, Mode::empty())?;
+    sys::duplicate_to(channel.as_raw_fd(), CHANNEL)?;
+    for standard in 0..CHANNEL {
+        sys::duplicate_to(null.as_raw_fd(), standard)?;
+    }
+    // Their numbers are closed below, or are the channel's own.
+    std::mem::forget((channel, null));
+    sys::close_from(CHANNEL as u32 + 1)?;
+    // SAFETY: the descriptor was just made, and the numbers above it were closed.
+    Ok(unsafe { OwnedFd::from_raw_fd(CHANNEL) })
+}
+
+/// The descriptors of the plan, in their order.
+struct Descriptors(std::vec::IntoIter<OwnedFd>);
+
+impl Descriptors {
+    fn next(&mut self) -> Result<OwnedFd> {
+        self.0.next().ok_or_else(|| Fault::spec("a descriptor is missing"))
+    }
+
+    fn take(&mut self, count: usize) -> Result<Vec<OwnedFd>> {
+        (0..count).map(|_| self.next()).collect()
+    }
+}
+
+/// Builds the root and gives up all power. Returns who the workload is, the writable layer, and the workspace to share.
+fn become_sandbox(
+    settings: &Settings,
+    hatch: &Hatch,
+    mut descriptors: Descriptors,
+) -> Result<(Made, OwnedFd, OwnedFd)> {
+    let (plan, walls) = (&hatch.plan, &hatch.plan.walls);
+    let shared = if hatch.shared { Some(descriptors.next()?) } else { None };
+    let layers = descriptors.take(hatch.layers)?;
+    let binds = descriptors.take(hatch.binds.len())?;
+
+    power::prepare(walls)?;
+    // SAFETY: one thread. Only now is this process in the cgroup that the namespace is to begin at.
+    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWCGROUP) }.doing(|| "make a cgroup namespace".into())?;
+    if walls.network_namespace && !plan.netns {
+        sys::loopback_up().doing(|| "bring loopback up".into())?;
+    }
+    rustix::system::sethostname(plan.hostname.as_bytes()).doing(|| "set the host name".into())?;
+
+    let (root, upper) = root::Root::build(plan, &layers)?;
+    drop(layers);
+    for (bind, target) in binds.iter().zip(&hatch.binds) {
+        root.attach(bind.as_fd(), target)?;
+    }
+    drop(binds);
+    kernel::mount_all(settings, plan, &root)?;
+    for tmpfs in &plan.tmpfs {
+        root.tmpfs(tmpfs)?;
+    }
+    etc::write(plan, &root)?;
+    let (user, home) = users::resolve(&plan.user, &root)?;
+    let workspace = root.workspace(plan, user, shared)?;
+    root.enter(plan)?;
+    power::limit(plan, hatch.without)?;
+    power::drop_all(settings, plan)?;
+    Ok((Made { user, home }, upper, workspace))
+}
+
+/// The last step: nothing but the stream and an own `/dev/null` stays open, and the system call filter stands.
+fn settle(stream: OwnedFd, hatch: &Hatch) -> rustix::io::Result<OwnedFd> {
+    let null = openat(CWD, "/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+    for standard in 0..CHANNEL {
+        sys::duplicate_to(null.as_raw_fd(), standard)?;
+    }
+    drop(null);
+    if hatch.plan.walls.close_descriptors {
+        sys::duplicate_to(stream.as_raw_fd(), CHANNEL)?;
+        std::mem::forget(stream);
+        sys::close_from(CHANNEL as u32 + 1)?;
+        // SAFETY: the descriptor was just made, and the numbers above it were closed.
+        return Ok(unsafe { OwnedFd::from_raw_fd(CHANNEL) });
+    }
+    Ok(stream)
+}

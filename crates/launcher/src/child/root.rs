@@ -1,0 +1,212 @@
+//! The root file system of a sandbox, while it is built: layers below, a writable layer in memory above.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, fstatfs, mkdirat, openat, openat2, unlinkat};
+use rustix::io::Errno;
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags,
+    UnmountFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen, mount, mount_change, move_mount, open_tree,
+    unmount,
+};
+
+use crate::fault::{Doing, Result};
+use crate::protocol::{Fault, Ids, Plan, Tmpfs};
+use crate::sys;
+
+/// Where the writable layer, the layers and the new root are, on the stage.
+const BOX: &str = "box";
+const OVERLAYFS_MAGIC: i64 = 0x794c_7630;
+const TMPFS_MAGIC: i64 = 0x0102_1994;
+/// Links followed on the way to a folder; as the kernel.
+const MAX_ATTEMPTS: usize = 64;
+
+/// The new root. Every path that may have been prepared by the author of an image is resolved beneath it.
+pub(super) struct Root {
+    top: OwnedFd,
+}
+
+impl Root {
+    /// Mounts layers and writable layer; returns the root, and a handle on the writable layer.
+    pub(super) fn build(plan: &Plan, layers: &[OwnedFd]) -> Result<(Root, OwnedFd)> {
+        if plan.walls.private_propagation {
+            mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+                .doing(|| "make mounts private".into())?;
+        }
+        let options = format!("size={},nr_inodes={},mode=0755\0", plan.limits.disk_bytes, plan.limits.inodes.max(64));
+        let options = std::ffi::CStr::from_bytes_with_nul(options.as_bytes()).map_err(|_| Fault::spec("size"))?;
+        mount("writable", BOX, "tmpfs", restrictions(plan), options).doing(|| "mount the writable layer".into())?;
+        for folder in ["up", "work", "root", "none"] {
+            let path = format!("{BOX}/{folder}");
+            mkdirat(CWD, &path, Mode::from(0o755)).doing(|| format!("make {path}"))?;
+        }
+        let mut lower = String::new();
+        for (index, layer) in layers.iter().enumerate().rev() {
+            let path = format!("{BOX}/l{index}");
+            mkdirat(CWD, &path, Mode::from(0o755)).doing(|| format!("make {path}"))?;
+            attach_at(layer.as_fd(), CWD, &path)?;
+            lower.push_str(&path);
+            lower.push(':');
+        }
+        // An image of no layers is an empty folder.
+        lower.push_str(if layers.is_empty() { "box/none" } else { "" });
+        let options =
+            format!("lowerdir={},upperdir={BOX}/up,workdir={BOX}/work,userxattr\0", lower.trim_end_matches(':'));
+        let options = std::ffi::CStr::from_bytes_with_nul(options.as_bytes()).map_err(|_| Fault::spec("layers"))?;
+        mount("sandbox", "box/root", "overlay", restrictions(plan), options).doing(|| "mount the root".into())?;
+        let handle = |path: &str| {
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            openat(CWD, path, flags, Mode::empty()).doing(|| format!("open {path}"))
+        };
+        Ok((Root { top: handle("box/root")? }, handle("box/up")?))
+    }
+
+    /// Opens something by its path inside.
+    pub(super) fn open(&self, path: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        let path = path.trim_start_matches('/');
+        let path = if path.is_empty() { "." } else { path };
+        openat2(&self.top, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve)
+    }
+
+    /// A folder at the top that is no link, whatever the image has there.
+    pub(super) fn top_folder(&self, name: &str) -> Result<OwnedFd> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        for _ in 0..3 {
+            match openat(&self.top, name, flags, Mode::empty()) {
+                Err(Errno::NOTDIR | Errno::LOOP) => {
+                    unlinkat(&self.top, name, AtFlags::empty()).doing(|| format!("replace /{name} of the image"))?;
+                }
+                Err(Errno::NOENT) => {
+                    mkdirat(&self.top, name, Mode::from(0o755)).doing(|| format!("make /{name}"))?;
+                }
+                result => return result.doing(|| format!("open /{name}")),
+            }
+        }
+        Err(Fault::spec(format!("/{name} of the image cannot be replaced")))
+    }
+
+    /// A folder for steps to write to, made with its parents; links lead where they lead inside.
+    pub(super) fn folder(&self, path: &str) -> Result<OwnedFd> {
+        if !path.starts_with('/') || path.split('/').any(|part| part == "..") {
+            return Err(Fault::spec(format!("{path:?} is not an absolute path without `..`")));
+        }
+        let mut made = String::new();
+        let mut folder = self.open("/", OFlags::PATH | OFlags::DIRECTORY).doing(|| "open /".into())?;
+        for part in path.split('/').filter(|part| !part.is_empty() && *part != ".") {
+            made = format!("{made}/{part}");
+            folder = self.step(&folder, &made, part)?;
+        }
+        let kind = fstatfs(&folder).doing(|| format!("look at {path}"))?.f_type;
+        if kind != OVERLAYFS_MAGIC && kind != TMPFS_MAGIC {
+            return Err(Fault::spec(format!("{path} leads into a file system of the kernel")));
+        }
+        Ok(folder)
+    }
+
+    fn step(&self, parent: &OwnedFd, path: &str, name: &str) -> Result<OwnedFd> {
+        for _ in 0..MAX_ATTEMPTS {
+            match self.open(path, OFlags::PATH | OFlags::DIRECTORY) {
+                Err(Errno::NOENT) => match mkdirat(parent, name, Mode::from(0o755)) {
+                    Ok(()) => {}
+                    Err(Errno::EXIST) => return Err(Fault::spec(format!("{path} is a link to nowhere"))),
+                    result => result.doing(|| format!("make {path}"))?,
+                },
+                Err(Errno::NOTDIR) => return Err(Fault::spec(format!("{path} is no folder"))),
+                result => return result.doing(|| format!("open {path}")),
+            }
+        }
+        Err(Fault::spec(format!("{path} cannot be made")))
+    }
+
+    /// Attaches a detached mount to a folder.
+    pub(super) fn attach(&self, tree: BorrowedFd<'_>, path: &str) -> Result<()> {
+        let folder = self.folder(path)?;
+        attach_at(tree, folder.as_fd(), "")
+    }
+
+    /// A file system in memory.
+    pub(super) fn tmpfs(&self, spec: &Tmpfs) -> Result<()> {
+        let folder = self.folder(&spec.path)?;
+        let (size, mode) = (spec.bytes.to_string(), format!("{:o}", spec.mode & 0o7777));
+        let mut attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+        if !spec.exec {
+            attributes |= MountAttrFlags::MOUNT_ATTR_NOEXEC;
+        }
+        let tree = new_mount("tmpfs", &[("size", &size), ("mode", &mode)], attributes)?;
+        attach_at(tree.as_fd(), folder.as_fd(), "")
+    }
+
+    /// Makes the workspace; returns a mount of it to share with other sandboxes.
+    pub(super) fn workspace(&self, plan: &Plan, user: Ids, shared: Option<OwnedFd>) -> Result<OwnedFd> {
+        let path = plan.workspace.trim_end_matches('/');
+        if path.is_empty() {
+            return Err(Fault::spec("the workspace cannot be /"));
+        }
+        let folder = self.folder(path)?;
+        if let Some(shared) = shared {
+            attach_at(shared.as_fd(), folder.as_fd(), "")?;
+            return clone_of(shared.as_fd());
+        }
+        own(&folder, user)?;
+        // Jenkins keeps what belongs to a step, but not to the project, beside the workspace.
+        own(&self.folder(&format!("{path}@tmp"))?, user)?;
+        if plan.read_only_root {
+            for writable in [path, &format!("{path}@tmp"), "/tmp"] {
+                let folder = self.folder(writable)?;
+                attach_at(clone_of(folder.as_fd())?.as_fd(), folder.as_fd(), "")?;
+            }
+        }
+        clone_of(folder.as_fd())
+    }
+
+    /// Makes this the root of the process; the old one is gone.
+    pub(super) fn enter(self, plan: &Plan) -> Result<()> {
+        if plan.read_only_root {
+            sys::mount_setattr(self.top.as_fd(), sys::ATTR_RDONLY, None, false)
+                .doing(|| "make the root read-only".into())?;
+        }
+        rustix::process::fchdir(&self.top).doing(|| "go to the new root".into())?;
+        rustix::process::pivot_root(".", ".").doing(|| "change the root".into())?;
+        unmount(".", UnmountFlags::DETACH).doing(|| "let the old root go".into())?;
+        rustix::process::chdir("/").doing(|| "go to /".into())
+    }
+}
+
+fn restrictions(plan: &Plan) -> MountFlags {
+    if plan.walls.nosuid_nodev { MountFlags::NOSUID | MountFlags::NODEV } else { MountFlags::empty() }
+}
+
+fn own(folder: &OwnedFd, user: Ids) -> Result<()> {
+    let (uid, gid) = (rustix::process::Uid::from_raw(user.uid), rustix::process::Gid::from_raw(user.gid));
+    rustix::fs::chownat(folder, "", Some(uid), Some(gid), AtFlags::EMPTY_PATH)
+        .doing(|| format!("give the workspace to {}:{}", user.uid, user.gid))
+}
+
+/// A new file system, not attached anywhere.
+pub(super) fn new_mount(kind: &str, options: &[(&str, &str)], attributes: MountAttrFlags) -> Result<OwnedFd> {
+    let make = || {
+        let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
+        for (key, value) in options {
+            fsconfig_set_string(context.as_fd(), *key, *value)?;
+        }
+        fsconfig_create(context.as_fd())?;
+        fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+    };
+    make().doing(|| format!("make a file system of kind {kind}"))
+}
+
+/// Attaches a detached mount below `folder`, or to it where `path` is empty.
+pub(super) fn attach_at(tree: BorrowedFd<'_>, folder: BorrowedFd<'_>, path: &str) -> Result<()> {
+    let mut flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+    if path.is_empty() {
+        flags |= MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    }
+    move_mount(tree, "", folder, path, flags).doing(|| format!("attach a mount {path}"))
+}
+
+/// A detached mount of an open folder.
+pub(super) fn clone_of(folder: BorrowedFd<'_>) -> Result<OwnedFd> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+    open_tree(folder, "", flags).doing(|| "clone a mount".into())
+}

@@ -1,0 +1,162 @@
+//! A process in namespaces of its own that waits to be told what it is to become. It is begun ahead of need, and used once.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use serde::{Deserialize, Serialize};
+
+use crate::cgroup::{Cgroups, Group};
+use crate::fault::{Doing, Result};
+use crate::ids::{self, Ids, Mapping};
+use crate::protocol::{Fault, Made, Plan, Settings, Walls};
+use crate::sys::{self, Cloned};
+use crate::{channel, child};
+
+/// The word to a child that it may become a sandbox. Descriptors: stream, shared workspace (if any), layers, binds.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Hatch {
+    pub(crate) plan: Plan,
+    /// How many layers there are.
+    pub(crate) layers: usize,
+    /// Where the bound folders belong, relative to the root.
+    pub(crate) binds: Vec<String>,
+    /// A shared workspace is given.
+    pub(crate) shared: bool,
+    /// The kernel does not limit processes and memory by cgroups, so resource limits must.
+    pub(crate) without: Without,
+}
+
+/// Controllers that are missing.
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
+pub(crate) struct Without {
+    pub(crate) memory: bool,
+    pub(crate) processes: bool,
+}
+
+/// What a child says: that it is a sandbox (descriptors: the writable layer, the workspace), or why not.
+#[derive(Serialize, Deserialize)]
+pub(crate) enum Hatched {
+    Made(Made),
+    Failed(Fault),
+}
+
+/// A waiting child.
+pub(crate) struct Embryo {
+    pub(crate) pid: i32,
+    pub(crate) pidfd: OwnedFd,
+    pub(crate) channel: OwnedFd,
+    pub(crate) mapping: Mapping,
+    pub(crate) group: Group,
+}
+
+/// What an embryo must already be at its beginning.
+pub(crate) struct Shape<'a> {
+    pub(crate) walls: &'a Walls,
+    pub(crate) netns: Option<BorrowedFd<'a>>,
+    /// Use this range instead of one of its own.
+    pub(crate) mapping: Option<Mapping>,
+}
+
+/// What embryos are made with.
+pub(crate) struct Nest<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) ids: &'a mut Ids,
+    pub(crate) cgroups: &'a mut Cgroups,
+    pub(crate) time_namespace: &'a mut bool,
+}
+
+/// Begins one.
+pub(crate) fn begin(nest: &mut Nest<'_>, shape: &Shape<'_>) -> Result<Embryo> {
+    let mapping = match shape.mapping {
+        Some(mapping) => {
+            nest.ids.share(mapping);
+            mapping
+        }
+        None => nest.ids.take()?,
+    };
+    begin_with(nest, shape, mapping).inspect_err(|_| nest.ids.free(mapping))
+}
+
+fn begin_with(nest: &mut Nest<'_>, shape: &Shape<'_>, mapping: Mapping) -> Result<Embryo> {
+    let mut group = nest.cgroups.make()?;
+    let result = spawn(nest, shape, &group);
+    let (pid, pidfd, channel) = result.inspect_err(|_| {
+        group.remove();
+    })?;
+    let embryo = Embryo { pid, pidfd, channel, mapping, group };
+    match ids::write_maps(pid, &mapping).and_then(|()| embryo.group.attach(pid)) {
+        Ok(()) => Ok(embryo),
+        Err(fault) => {
+            embryo.discard();
+            Err(fault)
+        }
+    }
+}
+
+fn spawn(nest: &mut Nest<'_>, shape: &Shape<'_>, group: &Group) -> Result<(i32, OwnedFd, OwnedFd)> {
+    let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+        .doing(|| "make a socket pair".into())?;
+    let own_network = match shape.netns {
+        Some(netns) => Some(switch_network(netns)?),
+        None => None,
+    };
+    let cloned = loop {
+        let time = if *nest.time_namespace { sys::CLONE_NEWTIME } else { 0 };
+        match sys::clone(flags(shape) | time, group.clone_into()) {
+            Err(rustix::io::Errno::INVAL) if *nest.time_namespace => *nest.time_namespace = false,
+            result => break result.doing(|| "make namespaces".into()),
+        }
+    };
+    match cloned {
+        Ok(Cloned::Child) => child::run(nest.settings, theirs),
+        cloned => {
+            if let Some(own) = own_network {
+                move_into_link_name_space(own.as_fd(), Some(LinkNameSpaceType::Network))
+                    .doing(|| "return to the own network namespace".into())?;
+            }
+            match cloned? {
+                Cloned::Parent(pid, pidfd) => Ok((pid, pidfd, ours)),
+                Cloned::Child => child::run(nest.settings, theirs),
+            }
+        }
+    }
+}
+
+fn switch_network(netns: BorrowedFd<'_>) -> Result<OwnedFd> {
+    let own = openat(CWD, "/proc/self/ns/net", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+        .doing(|| "open the own network namespace".into())?;
+    move_into_link_name_space(netns, Some(LinkNameSpaceType::Network))
+        .doing(|| "enter the sandbox's network namespace".into())?;
+    Ok(own)
+}
+
+fn flags(shape: &Shape<'_>) -> u64 {
+    let mut flags = libc::CLONE_NEWUSER | libc::CLONE_NEWNS | libc::CLONE_NEWUTS;
+    if shape.walls.pid_namespace {
+        flags |= libc::CLONE_NEWPID;
+    }
+    if shape.walls.ipc_namespace {
+        flags |= libc::CLONE_NEWIPC;
+    }
+    if shape.walls.network_namespace && shape.netns.is_none() {
+        flags |= libc::CLONE_NEWNET;
+    }
+    flags as u64
+}
+
+impl Embryo {
+    /// Sends it its plan.
+    pub(crate) fn hatch(&self, hatch: &Hatch, descriptors: &[BorrowedFd<'_>]) -> Result<()> {
+        self.group.limit(&hatch.plan.limits)?;
+        channel::send(&self.channel, hatch, descriptors).doing(|| "send the plan".into())
+    }
+
+    /// Ends one that is not needed; its ids are the caller's to free.
+    pub(crate) fn discard(mut self) {
+        let _ = rustix::process::pidfd_send_signal(&self.pidfd, rustix::process::Signal::KILL);
+        let _ = sys::reap(self.pid);
+        self.group.remove();
+    }
+}

@@ -1,0 +1,165 @@
+//! A sandbox from its plan to its end.
+//!
+//! ```text
+//!   Hatching --made--> Alive --process 1 has ended--> clearing --cgroups gone--> reported
+//!      \--fault, death--> Failed(fault) -----------------^
+//! ```
+//!
+//! `Living::step` is the one place that changes the state.
+
+use std::cell::RefCell;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use rustix::fs::fstatvfs;
+use rustix::io::Errno;
+use rustix::process::{Signal, pidfd_send_signal};
+
+use crate::cgroup::Group;
+use crate::channel;
+use crate::embryo::{Embryo, Hatched};
+use crate::ids::Mapping;
+use crate::protocol::{End, Fault, FaultKind, Made, Reply, Usage};
+use crate::sys;
+
+/// The mount of a workspace that the next sharer gets. Taking part in a sandbox uses it up; the sharer gives a new one.
+pub(crate) type Spare = Rc<RefCell<Option<OwnedFd>>>;
+
+enum State {
+    Hatching,
+    Alive,
+    Failed(Fault),
+}
+
+/// A sandbox whose process 1 lives.
+pub(crate) struct Living {
+    pub(crate) token: u64,
+    pub(crate) embryo: Embryo,
+    pub(crate) workspace: Spare,
+    state: State,
+    upper: Option<OwnedFd>,
+    end: Option<End>,
+    deadline: Instant,
+}
+
+/// A sandbox whose process 1 was reaped, and whose cgroups are still to go.
+pub(crate) struct Clearing {
+    group: Group,
+    reply: Reply,
+}
+
+impl Living {
+    pub(crate) fn new(token: u64, embryo: Embryo, workspace: Spare, wall: Duration) -> Living {
+        let now = Instant::now();
+        // Beyond the clock means never.
+        let deadline = now.checked_add(wall).unwrap_or(now + Duration::from_secs(u32::MAX.into()));
+        Living { token, embryo, workspace, state: State::Hatching, upper: None, end: None, deadline }
+    }
+
+    pub(crate) fn is_hatching(&self) -> bool {
+        matches!(self.state, State::Hatching)
+    }
+
+    pub(crate) fn is_alive(&self) -> bool {
+        matches!(self.state, State::Alive) && self.end.is_none()
+    }
+
+    pub(crate) fn mapping(&self) -> Mapping {
+        self.embryo.mapping
+    }
+
+    /// When it must be ended; `None` when it is being ended already.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.end.is_none().then_some(self.deadline)
+    }
+
+    /// Reads what the child says; a reply where there is one now.
+    pub(crate) fn step(&mut self) -> Option<Reply> {
+        if !self.is_hatching() {
+            return None;
+        }
+        match channel::receive_now::<Hatched>(&self.embryo.channel) {
+            Ok(Some((Hatched::Made(made), descriptors))) => Some(self.made(made, descriptors)),
+            Ok(Some((Hatched::Failed(fault), _))) => {
+                self.state = State::Failed(fault);
+                None
+            }
+            Err(Errno::AGAIN) => None,
+            Ok(None) | Err(_) => {
+                let what = "a process died while its sandbox was made".to_owned();
+                self.state = State::Failed(Fault { kind: FaultKind::Kernel, what, errno: 0 });
+                self.kill();
+                None
+            }
+        }
+    }
+
+    fn made(&mut self, made: Made, descriptors: Vec<OwnedFd>) -> Reply {
+        let mut descriptors = descriptors.into_iter();
+        self.upper = descriptors.next();
+        *self.workspace.borrow_mut() = descriptors.next();
+        self.state = State::Alive;
+        Reply::Created { token: self.token, made }
+    }
+
+    /// Ends it for this reason; the first one counts.
+    pub(crate) fn end(&mut self, reason: End) {
+        self.end.get_or_insert(reason);
+        self.kill();
+    }
+
+    fn kill(&self) {
+        // Everything in a process id namespace dies with its process 1. An error means that it is dead.
+        let _ = pidfd_send_signal(&self.embryo.pidfd, Signal::KILL);
+    }
+
+    /// What it uses.
+    pub(crate) fn usage(&self) -> Usage {
+        let mut usage = Usage::default();
+        self.embryo.group.count(&mut usage);
+        if let Some(found) = self.upper.as_ref().and_then(|upper| fstatvfs(upper).ok()) {
+            usage.disk = Some((found.f_blocks * found.f_frsize, found.f_bfree * found.f_frsize));
+            usage.inodes = Some((found.f_files, found.f_ffree));
+        }
+        usage
+    }
+
+    /// Its process 1 has ended: reaps it, and gives up everything but the cgroups.
+    pub(crate) fn bury(self) -> (Clearing, Mapping) {
+        let mut usage = self.usage();
+        let (status, resources) = sys::reap(self.embryo.pid).unwrap_or((0, no_resources()));
+        usage.cpu_us = usage.cpu_us.or(Some(microseconds(resources.ru_utime) + microseconds(resources.ru_stime)));
+        let end = self.end.unwrap_or(if libc::WIFSIGNALED(status) {
+            End::Signalled(libc::WTERMSIG(status))
+        } else {
+            End::Exited(libc::WEXITSTATUS(status))
+        });
+        let reply = match self.state {
+            State::Failed(fault) => Reply::Failed { token: self.token, fault },
+            State::Hatching => {
+                let what = "it was ended while it was made".to_owned();
+                let fault = Fault { kind: FaultKind::Kernel, what, errno: Errno::CANCELED.raw_os_error() };
+                Reply::Failed { token: self.token, fault }
+            }
+            State::Alive => Reply::Ended { token: self.token, end, usage },
+        };
+        (Clearing { group: self.embryo.group, reply }, self.embryo.mapping)
+    }
+}
+
+impl Clearing {
+    /// The reply, once the cgroups are gone.
+    pub(crate) fn finish(&mut self) -> Option<&Reply> {
+        self.group.remove().then_some(&self.reply)
+    }
+}
+
+fn microseconds(time: libc::timeval) -> u64 {
+    time.tv_sec as u64 * 1_000_000 + time.tv_usec as u64
+}
+
+fn no_resources() -> libc::rusage {
+    // SAFETY: all-zero is a valid rusage.
+    unsafe { std::mem::zeroed() }
+}

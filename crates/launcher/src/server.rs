@@ -1,0 +1,401 @@
+//! The loop of the launcher: messages of the driver, words and ends of sandboxes, deadlines, and sandboxes begun ahead.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
+use crate::cgroup::Cgroups;
+use crate::channel;
+use crate::embryo::{self, Embryo, Hatch, Nest, Shape, Without};
+use crate::fault::{Doing, Result};
+use crate::ids::Ids;
+use crate::layers::{Layers, clone_tree};
+use crate::living::{Clearing, Living, Spare};
+use crate::protocol::{End, Fault, FaultKind, Features, LayerSource, Plan, Reply, Request, Settings, Usage, Walls};
+use crate::{rootless, stage, sys, tools};
+
+/// How long cgroups that are still in use are left alone.
+const RETRY: Duration = Duration::from_millis(1);
+/// At the end of the driver: how long the cgroups of the last sandboxes are waited for. What is left then, the next sweep takes.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// Serves the driver on standard input until it is gone; then ends every sandbox.
+pub fn serve() -> std::result::Result<(), Fault> {
+    // SAFETY: whoever starts this program gives it its socket as standard input.
+    let control = unsafe { <OwnedFd as std::os::fd::FromRawFd>::from_raw_fd(0) };
+    sys::set_name(c"cofferdam-launc");
+    // Not the terminal's: an interrupt is for the driver to act on.
+    let _ = rustix::process::setsid();
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    let first = channel::receive::<Request>(&control).doing(|| "receive the settings".into())?;
+    let Some((Request::Start(settings), _)) = first else { return Ok(()) };
+    let mut server = match Server::open(control.try_clone().doing(|| "copy a descriptor".into())?, *settings) {
+        Ok(server) => server,
+        Err(fault) => {
+            let reply = Reply::Failed { token: 0, fault: fault.clone() };
+            let _ = channel::send(&control, &reply, &[]);
+            return Err(fault);
+        }
+    };
+    let result = server.run();
+    server.end_all();
+    result
+}
+
+struct Server {
+    control: OwnedFd,
+    settings: Settings,
+    cgroups: Cgroups,
+    ids: Ids,
+    layers: Layers,
+    time_namespace: bool,
+    tools_made: bool,
+    /// Begun, and told nothing yet.
+    ahead: Vec<Embryo>,
+    living: Vec<Living>,
+    clearing: Vec<Clearing>,
+    /// Wait for the workspace that they are to share.
+    waiting: Vec<Asked>,
+}
+
+/// A sandbox that was asked for.
+struct Asked {
+    token: u64,
+    plan: Plan,
+    stream: OwnedFd,
+    netns: Option<OwnedFd>,
+}
+
+impl Server {
+    fn open(control: OwnedFd, settings: Settings) -> Result<Server> {
+        // Before a user namespace of our own would hide what the host lets us do.
+        let cgroups = Cgroups::open(settings.cgroups);
+        let ids = Ids::open(&settings, settings.subordinate)?;
+        if let Some(subordinate) = settings.subordinate {
+            rootless::enter(subordinate)?;
+        }
+        stage::enter(&settings, settings.subordinate.is_none())?;
+        let layers = Layers::new(settings.loop_devices);
+        let mut server = Server {
+            control,
+            settings,
+            cgroups,
+            ids,
+            layers,
+            time_namespace: true,
+            tools_made: false,
+            ahead: Vec::new(),
+            living: Vec::new(),
+            clearing: Vec::new(),
+            waiting: Vec::new(),
+        };
+        // The first one proves that sandboxes can be begun at all.
+        let first = server.begin(&Walls::default(), None, None)?;
+        server.ahead.push(first);
+        let features = server.features();
+        server.say(&Reply::Ready(features))?;
+        Ok(server)
+    }
+
+    fn features(&self) -> Features {
+        let [memory, processes, cpu] = self.cgroups.describe();
+        Features {
+            privileged: self.settings.subordinate.is_none(),
+            memory,
+            processes,
+            cpu,
+            time_namespace: self.time_namespace,
+        }
+    }
+
+    fn say(&self, reply: &Reply) -> Result<()> {
+        channel::send(&self.control, reply, &[]).doing(|| "send to the driver".into())
+    }
+
+    /// Until the driver is gone.
+    fn run(&mut self) -> Result<()> {
+        loop {
+            let (spoken, ended, control) = self.wait()?;
+            for token in spoken {
+                self.hear(token)?;
+            }
+            for token in ended {
+                self.bury(token)?;
+            }
+            self.expire();
+            self.clear()?;
+            if control {
+                match channel::receive_now::<Request>(&self.control) {
+                    Ok(Some((request, descriptors))) => self.obey(request, descriptors)?,
+                    Ok(None) => return Ok(()),
+                    Err(Errno::AGAIN) => {}
+                    Err(errno) => return Err(errno).doing(|| "receive from the driver".into()),
+                }
+            } else if self.ahead.len() < self.settings.ahead as usize {
+                // Nothing else to do. A failure shows when a sandbox is asked for.
+                if let Ok(embryo) = self.begin(&Walls::default(), None, None) {
+                    self.ahead.push(embryo);
+                }
+            }
+        }
+    }
+
+    /// Waits for something to do: tokens of those who spoke, tokens of those who ended, and whether the driver has.
+    fn wait(&self) -> Result<(Vec<u64>, Vec<u64>, bool)> {
+        let mut watched = vec![PollFd::new(&self.control, PollFlags::IN)];
+        for living in &self.living {
+            watched.push(PollFd::new(&living.embryo.pidfd, PollFlags::IN));
+            if living.is_hatching() {
+                watched.push(PollFd::new(&living.embryo.channel, PollFlags::IN));
+            }
+        }
+        let timeout = self.timeout().map(|time| Timespec {
+            tv_sec: time.as_secs().try_into().unwrap_or(i64::MAX),
+            tv_nsec: time.subsec_nanos().into(),
+        });
+        match poll(&mut watched, timeout.as_ref()) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno).doing(|| "wait".into()),
+        }
+        let mut ready = watched.iter().map(|entry| !entry.revents().is_empty());
+        let control = ready.next().unwrap_or_default();
+        let (mut spoken, mut ended) = (Vec::new(), Vec::new());
+        for living in &self.living {
+            if ready.next().unwrap_or_default() {
+                ended.push(living.token);
+            }
+            if living.is_hatching() && ready.next().unwrap_or_default() {
+                spoken.push(living.token);
+            }
+        }
+        Ok((spoken, ended, control))
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        if self.ahead.len() < self.settings.ahead as usize {
+            return Some(Duration::ZERO);
+        }
+        if !self.clearing.is_empty() {
+            return Some(RETRY);
+        }
+        let first = self.living.iter().filter_map(Living::deadline).min()?;
+        Some(first.saturating_duration_since(Instant::now()))
+    }
+
+    fn hear(&mut self, token: u64) -> Result<()> {
+        let Some(living) = self.living.iter_mut().find(|living| living.token == token) else { return Ok(()) };
+        if let Some(reply) = living.step() {
+            self.say(&reply)?;
+        }
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        for asked in std::mem::take(&mut self.waiting) {
+            self.create(asked)?;
+        }
+        Ok(())
+    }
+
+    fn bury(&mut self, token: u64) -> Result<()> {
+        // What it said before it ended counts.
+        self.hear(token)?;
+        let Some(index) = self.living.iter().position(|living| living.token == token) else { return Ok(()) };
+        let (clearing, mapping) = self.living.swap_remove(index).bury();
+        self.ids.free(mapping);
+        self.clearing.push(clearing);
+        Ok(())
+    }
+
+    fn clear(&mut self) -> Result<()> {
+        let mut left = Vec::new();
+        for mut clearing in std::mem::take(&mut self.clearing) {
+            match clearing.finish() {
+                Some(reply) => self.say(reply)?,
+                None => left.push(clearing),
+            }
+        }
+        self.clearing = left;
+        Ok(())
+    }
+
+    fn expire(&mut self) {
+        let now = Instant::now();
+        for living in &mut self.living {
+            if living.deadline().is_some_and(|deadline| deadline <= now) {
+                living.end(End::Wall);
+            }
+        }
+    }
+
+    fn obey(&mut self, request: Request, descriptors: Vec<OwnedFd>) -> Result<()> {
+        match request {
+            Request::Start(_) => Ok(()),
+            Request::Create { token, plan } => {
+                let mut descriptors = descriptors.into_iter();
+                let (stream, netns) = (descriptors.next(), descriptors.next());
+                let Some(stream) = stream else {
+                    return self.say(&Reply::Failed { token, fault: Fault::spec("the stream is missing") });
+                };
+                self.create(Asked { token, plan: *plan, stream, netns })
+            }
+            Request::Destroy { token } => {
+                if let Some(living) = self.living.iter_mut().find(|living| living.token == token) {
+                    living.end(End::Destroyed);
+                }
+                Ok(())
+            }
+            Request::Usage { token } => {
+                let living = self.living.iter().find(|living| living.token == token);
+                let usage = living.map(Living::usage);
+                usage.map_or(Ok(()), |usage: Usage| self.say(&Reply::Usage { token, usage }))
+            }
+            Request::Sweep => self.say(&Reply::Swept(self.cgroups.sweep())),
+        }
+    }
+
+    fn create(&mut self, asked: Asked) -> Result<()> {
+        let token = asked.token;
+        match self.try_create(asked) {
+            Ok(()) => Ok(()),
+            Err(fault) => self.say(&Reply::Failed { token, fault }),
+        }
+    }
+
+    fn try_create(&mut self, asked: Asked) -> Result<()> {
+        let Asked { token, plan, stream, netns } = asked;
+        let mut shared = None;
+        let mut spare = Spare::default();
+        let mut mapping = None;
+        if let Some(other) = plan.share_with {
+            let gone = || Fault { kind: FaultKind::SharedGone, what: String::new(), errno: 0 };
+            let other = self.living.iter().find(|living| living.token == other).ok_or_else(gone)?;
+            spare = Rc::clone(&other.workspace);
+            mapping = Some(other.mapping());
+            shared = spare.borrow_mut().take();
+            if shared.is_none() {
+                if !other.is_alive() && !other.is_hatching() {
+                    return Err(gone());
+                }
+                // Another sharer has it, and gives a new one soon.
+                self.waiting.push(Asked { token, plan, stream, netns });
+                return Ok(());
+            }
+        }
+        let embryo = self.embryo_for(&plan, netns.as_ref().map(AsFd::as_fd), mapping)?;
+        let living = Living::new(token, embryo, spare, Duration::from_millis(plan.limits.wall_ms));
+        match self.hatch(&living.embryo, plan, &stream, shared) {
+            Ok(()) => {
+                self.living.push(living);
+                Ok(())
+            }
+            Err(fault) => {
+                self.ids.free(living.mapping());
+                living.embryo.discard();
+                Err(fault)
+            }
+        }
+    }
+
+    fn embryo_for(
+        &mut self,
+        plan: &Plan,
+        netns: Option<BorrowedFd<'_>>,
+        mapping: Option<crate::ids::Mapping>,
+    ) -> Result<Embryo> {
+        let usual = Walls::default();
+        let shaped = plan.walls.pid_namespace == usual.pid_namespace
+            && plan.walls.ipc_namespace == usual.ipc_namespace
+            && plan.walls.network_namespace == usual.network_namespace;
+        if shaped && netns.is_none() && mapping.is_none() {
+            while let Some(embryo) = self.ahead.pop() {
+                if rustix::process::pidfd_send_signal(&embryo.pidfd, rustix::process::Signal::CONT).is_ok() {
+                    return Ok(embryo);
+                }
+                self.ids.free(embryo.mapping);
+                embryo.discard();
+            }
+        }
+        self.begin(&plan.walls, netns, mapping)
+    }
+
+    fn begin(
+        &mut self,
+        walls: &Walls,
+        netns: Option<BorrowedFd<'_>>,
+        mapping: Option<crate::ids::Mapping>,
+    ) -> Result<Embryo> {
+        let mut nest = Nest {
+            settings: &self.settings,
+            ids: &mut self.ids,
+            cgroups: &mut self.cgroups,
+            time_namespace: &mut self.time_namespace,
+        };
+        embryo::begin(&mut nest, &Shape { walls, netns, mapping })
+    }
+
+    fn hatch(&mut self, embryo: &Embryo, plan: Plan, stream: &OwnedFd, shared: Option<OwnedFd>) -> Result<()> {
+        let mut layers = Vec::new();
+        let mut binds = Vec::new();
+        let mut targets = Vec::new();
+        let ids = self.ids.namespace(embryo.mapping);
+        match &plan.layers {
+            Some(sources) => {
+                for source in sources {
+                    layers.push(self.layers.mount(source, ids)?);
+                }
+            }
+            None => {
+                if !self.tools_made {
+                    // On the stage of an unprivileged user the sandbox's root is id 1.
+                    tools::make(&self.settings.tools, u32::from(self.settings.subordinate.is_some()))?;
+                    self.tools_made = true;
+                }
+                layers.push(self.layers.mount(&LayerSource::Dir("tools".into()), ids)?);
+                for folder in tools::folders(&self.settings.tools) {
+                    binds.push(bind(folder, ids)?);
+                    targets.push(folder.display().to_string());
+                }
+            }
+        }
+        let mut descriptors = vec![stream.as_fd()];
+        descriptors.extend(shared.iter().map(AsFd::as_fd));
+        descriptors.extend(layers.iter().chain(&binds).map(AsFd::as_fd));
+        let without = Without { memory: !self.cgroups.has("memory"), processes: !self.cgroups.has("pids") };
+        let hatch = Hatch { plan, layers: layers.len(), binds: targets, shared: shared.is_some(), without };
+        embryo.hatch(&hatch, &descriptors)
+    }
+
+    /// The driver is gone: nothing may stay.
+    fn end_all(&mut self) {
+        for embryo in self.ahead.drain(..) {
+            embryo.discard();
+        }
+        for living in &mut self.living {
+            living.end(End::Destroyed);
+        }
+        for living in self.living.drain(..) {
+            self.clearing.push(living.bury().0);
+        }
+        let until = Instant::now() + LAST_WORDS;
+        while !self.clearing.is_empty() && Instant::now() < until {
+            self.clearing.retain_mut(|clearing| clearing.finish().is_none());
+            // Nobody else is left to wait for.
+            let _ = poll(&mut [], Some(&Timespec { tv_sec: 0, tv_nsec: RETRY.subsec_nanos().into() }));
+        }
+    }
+}
+
+/// A read-only mount of a folder of the host, its root's files owned by the sandbox's root where the file system can.
+fn bind(folder: &std::path::Path, ids: Option<BorrowedFd<'_>>) -> Result<OwnedFd> {
+    let attributes = sys::ATTR_RDONLY | sys::ATTR_NODEV | sys::ATTR_NOSUID;
+    let tree = clone_tree(folder, true)?;
+    if sys::mount_setattr(tree.as_fd(), attributes, ids, true).is_ok() {
+        return Ok(tree);
+    }
+    sys::mount_setattr(tree.as_fd(), attributes, None, true)
+        .doing(|| format!("make {} read-only", folder.display()))?;
+    Ok(tree)
+}

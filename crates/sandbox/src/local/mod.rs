@@ -1,0 +1,215 @@
+//! The embedded drivers, `container` and `process`: one launcher makes the sandboxes of both, so that a container can work in
+//! the workspace of a process sandbox (`reuseNode`, `docker.image().inside`).
+
+mod client;
+mod launch;
+mod probe;
+mod subordinate;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use launcher::protocol::{Features, Plan};
+use model::ids::SandboxId;
+use model::limits::Limits;
+use model::rung::Rung;
+
+use self::client::Client;
+use crate::{
+    CreateError, Driver, DriverError, Ended, NetworkSource, Pending, Probe, RootSpec, Sandbox, SandboxSpec, Usage,
+};
+
+pub use self::subordinate::{Subordinate, subordinate_ids};
+
+/// How the local drivers work on this host.
+#[derive(Clone, Debug)]
+pub struct LocalConfig {
+    /// Folder for locks and mount points; all programs of one user on one host use the same.
+    pub state_dir: PathBuf,
+    /// Sandboxes begun before they are asked for.
+    pub ahead: u32,
+    /// Use cgroups where the host has them.
+    pub cgroups: bool,
+    /// Mount EROFS layers through loop devices even where the kernel could do without.
+    pub loop_devices: bool,
+    /// As root: first host id of the ranges of 65536 ids, one for each sandbox. The default is above what systemd and
+    /// `useradd` give out.
+    pub first_id: u32,
+    /// As root: how many such ranges there are.
+    pub id_ranges: u32,
+}
+
+impl Default for LocalConfig {
+    fn default() -> Self {
+        LocalConfig {
+            state_dir: default_state_dir(),
+            ahead: 1,
+            cgroups: true,
+            loop_devices: false,
+            first_id: 0x7000_0000,
+            id_ranges: 4000,
+        }
+    }
+}
+
+fn default_state_dir() -> PathBuf {
+    let uid = rustix::process::getuid().as_raw();
+    match std::env::var_os("XDG_RUNTIME_DIR") {
+        _ if uid == 0 => "/run/cofferdam".into(),
+        Some(folder) if Path::new(&folder).is_absolute() => Path::new(&folder).join("cofferdam"),
+        _ => format!("/tmp/cofferdam-{uid}").into(),
+    }
+}
+
+/// A running launcher; its two drivers.
+#[derive(Clone)]
+pub struct Local {
+    client: Arc<Client>,
+}
+
+impl Local {
+    /// Starts the launcher. When the last copy of this value and of its drivers is dropped, all sandboxes end.
+    pub fn open(config: &LocalConfig) -> Result<Local, DriverError> {
+        Ok(Local { client: Arc::new(Client::start(config)?) })
+    }
+
+    /// What `doctor` says about this host, whether or not a launcher can be started.
+    pub fn probe(config: &LocalConfig) -> Vec<Probe> {
+        let opened = Local::open(config);
+        let findings = opened.as_ref().map(|local| local.client.features());
+        [("process", Rung::Process), ("container", Rung::Container)]
+            .map(|(driver, rung)| Probe { driver, rung, checks: probe::checks(rung, findings) })
+            .into()
+    }
+
+    /// The driver for images.
+    pub fn container(&self) -> Arc<dyn Driver> {
+        Arc::new(LocalDriver { client: Arc::clone(&self.client), rung: Rung::Container })
+    }
+
+    /// The driver for the host's own tools.
+    pub fn process(&self) -> Arc<dyn Driver> {
+        Arc::new(LocalDriver { client: Arc::clone(&self.client), rung: Rung::Process })
+    }
+
+    /// Process id of the launcher, for tests that kill it.
+    pub fn launcher_pid(&self) -> u32 {
+        self.client.launcher_pid()
+    }
+}
+
+struct LocalDriver {
+    client: Arc<Client>,
+    rung: Rung,
+}
+
+impl Driver for LocalDriver {
+    fn name(&self) -> &'static str {
+        self.rung.name()
+    }
+
+    fn rung(&self) -> Rung {
+        self.rung
+    }
+
+    fn probe(&self) -> Probe {
+        let features: Result<&Features, &DriverError> = Ok(self.client.features());
+        Probe { driver: self.name(), rung: self.rung, checks: probe::checks(self.rung, features) }
+    }
+
+    fn create(&self, spec: SandboxSpec) -> Pending<'_, Result<Sandbox, CreateError>> {
+        Box::pin(async move {
+            let layers = matches!(spec.root, RootSpec::Image(_));
+            if layers != (self.rung == Rung::Container) {
+                let what = format!("the {} driver cannot make this root", self.name());
+                return Err(CreateError::Spec { what });
+            }
+            let (plan, netns) = plan(spec)?;
+            self.client.create(plan, netns).await
+        })
+    }
+
+    fn usage(&self, id: SandboxId) -> Pending<'_, Result<Usage, DriverError>> {
+        Box::pin(self.client.usage(id))
+    }
+
+    fn destroy(&self, id: SandboxId) -> Pending<'_, Result<Ended, DriverError>> {
+        Box::pin(self.client.destroy(id))
+    }
+
+    fn sweep(&self) -> Pending<'_, Result<Vec<String>, DriverError>> {
+        Box::pin(self.client.sweep())
+    }
+}
+
+/// Checks a specification, and puts it into the launcher's words.
+fn plan(spec: SandboxSpec) -> Result<(Plan, Option<std::os::fd::OwnedFd>), CreateError> {
+    let refuse = |what: String| Err(CreateError::Spec { what });
+    let host = &spec.hostname;
+    if host.is_empty() || host.len() > 63 || !host.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.')
+    {
+        return refuse(format!("{host:?} is no host name"));
+    }
+    for path in spec.tmpfs.iter().map(|tmpfs| &tmpfs.path).chain([&spec.workspace.path]) {
+        if !path.starts_with('/') || path.split('/').any(|part| part == "..") || path.contains('\0') {
+            return refuse(format!("{path:?} is not an absolute path without `..`"));
+        }
+        if path.trim_end_matches('/').is_empty() {
+            return refuse("the root itself cannot be a workspace or a tmpfs".into());
+        }
+        if let Some(top) =
+            ["/proc", "/sys", "/dev"].iter().find(|top| path == *top || path.starts_with(&format!("{top}/")))
+        {
+            return refuse(format!("{path} lies in {top}, which belongs to the kernel"));
+        }
+    }
+    if let RootSpec::Image(layers) = &spec.root
+        && layers.len() > MAX_LAYERS
+    {
+        return refuse(format!("an image of {} layers; at most {MAX_LAYERS} can be stacked", layers.len()));
+    }
+    if spec.hosts.iter().any(|line| line.contains(['\n', '\0'])) {
+        return refuse("a host entry contains a line break".into());
+    }
+    let hosts = hosts(&spec);
+    let (netns, resolv_conf) = match spec.network {
+        NetworkSource::None => (None, String::new()),
+        NetworkSource::Netns { netns, resolv_conf } => (Some(netns), resolv_conf),
+    };
+    let plan = Plan {
+        layers: match spec.root {
+            RootSpec::Image(layers) => Some(layers),
+            RootSpec::HostTools => None,
+        },
+        user: spec.user,
+        capabilities: spec.capabilities,
+        hostname: spec.hostname,
+        workspace: spec.workspace.path,
+        share_with: spec.workspace.share_with.map(|id| id.0),
+        tmpfs: spec.tmpfs,
+        read_only_root: spec.read_only_root,
+        netns: netns.is_some(),
+        resolv_conf,
+        hosts,
+        limits: effective(spec.limits),
+        walls: spec.walls,
+    };
+    Ok((plan, netns))
+}
+
+/// As many layers as the kernel stacks for Docker.
+const MAX_LAYERS: usize = 127;
+
+/// The writable layer is in memory, and full before memory is: else a full disk would show as a lack of memory.
+pub(crate) fn effective(limits: Limits) -> Limits {
+    Limits { disk_bytes: limits.disk_bytes.min(limits.memory_bytes / 4 * 3), ..limits }
+}
+
+fn hosts(spec: &SandboxSpec) -> String {
+    let mut text = format!("127.0.0.1 localhost {0}\n::1 localhost ip6-localhost {0}\n", spec.hostname);
+    for line in &spec.hosts {
+        text.push_str(line);
+        text.push('\n');
+    }
+    text
+}

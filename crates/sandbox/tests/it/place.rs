@@ -1,0 +1,87 @@
+//! Images and state folders for tests.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use sandbox::LayerSource;
+use sandbox::local::{Local, LocalConfig};
+
+const BUSYBOX: &str = "/bin/busybox";
+
+/// A driver pair with a state folder that all tests of this process share.
+pub fn local() -> Option<Local> {
+    match Local::open(&config()) {
+        Ok(local) => Some(local),
+        Err(error) => {
+            let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+            println!("skipped: {error}: {source}");
+            None
+        }
+    }
+}
+
+/// The configuration of [`local`].
+pub fn config() -> LocalConfig {
+    LocalConfig { state_dir: base().join("state"), ..LocalConfig::default() }
+}
+
+/// A folder that lives as long as this process's build folder, and only this user can write to.
+pub fn base() -> &'static Path {
+    static BASE: OnceLock<PathBuf> = OnceLock::new();
+    BASE.get_or_init(|| {
+        let base = PathBuf::from(format!("/tmp/cofferdam-test-{}", rustix::process::getuid().as_raw()));
+        fs::create_dir_all(base.join("state")).unwrap();
+        fs::set_permissions(&base, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::set_permissions(base.join("state"), fs::Permissions::from_mode(0o711)).unwrap();
+        base
+    })
+}
+
+/// A tiny image as a folder: busybox with its applets, two users.
+pub fn image_dir() -> Option<LayerSource> {
+    static DIR: OnceLock<Option<PathBuf>> = OnceLock::new();
+    DIR.get_or_init(build_dir).clone().map(LayerSource::Dir)
+}
+
+/// The same as one EROFS file.
+pub fn image_erofs() -> Option<LayerSource> {
+    static FILE: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let file = FILE.get_or_init(|| {
+        let LayerSource::Dir(dir) = image_dir()? else { return None };
+        // Not in memory: files of tmpfs cannot back a mount.
+        let file = base().join(format!("image-{}.erofs", std::process::id()));
+        let made = Command::new("mkfs.erofs").arg("--quiet").arg(&file).arg(dir).status();
+        made.is_ok_and(|status| status.success()).then_some(file)
+    });
+    if file.is_none() {
+        println!("skipped: mkfs.erofs or busybox is not installed");
+    }
+    file.clone().map(LayerSource::Erofs)
+}
+
+fn build_dir() -> Option<PathBuf> {
+    if !Path::new(BUSYBOX).exists() {
+        println!("skipped: {BUSYBOX} (busybox-static) is not installed");
+        return None;
+    }
+    let dir = base().join(format!("image-{}", std::process::id()));
+    for folder in ["bin", "etc", "tmp", "usr/bin", "root", "home/maven", "var/tmp"] {
+        fs::create_dir_all(dir.join(folder)).unwrap();
+    }
+    for folder in ["tmp", "var/tmp"] {
+        fs::set_permissions(dir.join(folder), fs::Permissions::from_mode(0o1777)).unwrap();
+    }
+    fs::copy(BUSYBOX, dir.join("bin/busybox")).unwrap();
+    let applets = Command::new(BUSYBOX).arg("--list").output().unwrap();
+    for applet in String::from_utf8(applets.stdout).unwrap().lines().filter(|name| *name != "busybox") {
+        symlink("busybox", dir.join("bin").join(applet)).unwrap();
+    }
+    fs::write(dir.join("etc/passwd"), "root:x:0:0:root:/root:/bin/sh\nmaven:x:1234:1235::/home/maven:/bin/sh\n")
+        .unwrap();
+    fs::write(dir.join("etc/group"), "root:x:0:\nmaven:x:1235:\n").unwrap();
+    fs::write(dir.join("etc/resolv.conf"), "nameserver 192.0.2.1\n").unwrap();
+    Some(dir)
+}

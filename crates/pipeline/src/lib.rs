@@ -2,12 +2,14 @@
 //! evaluation of a run.
 //!
 //! Never: I/O, clocks, randomness, processes. A run *asks* (requests out, results in); who drives it acts.
-//! Start reading at [`declarative::model`].
+//! Start reading at [`definition`].
 
 pub mod catalogue;
 pub mod declarative;
+pub mod definition;
 pub mod engine;
 mod globals;
+pub mod lint;
 pub mod log;
 mod run;
 mod steps;

@@ -234,6 +234,17 @@ mod tests {
     }
 
     #[test]
+    fn the_steps_that_are_said_to_run_are_those_that_the_engine_has() {
+        let mut said: Vec<_> =
+            Catalogue::get().entries.iter().filter(|e| e.kind == Kind::Step && e.support == Support::Runs).collect();
+        said.sort_by_key(|e| e.name);
+        let said: Vec<_> = said.iter().map(|e| e.name).collect();
+        let mut have: Vec<_> = crate::steps::names().collect();
+        have.sort_unstable();
+        assert_eq!(said, have, "`run` in steps.table and the engine's table of steps differ");
+    }
+
+    #[test]
     fn a_sole_required_parameter_may_go_without_its_name() {
         let catalogue = Catalogue::get();
         assert_eq!(catalogue.step("sh").and_then(Entry::sole_required).map(|p| p.name), Some("script"));

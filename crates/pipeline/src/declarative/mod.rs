@@ -1,3 +1,16 @@
-//! Declarative Pipeline: the [`model`] of a valid `pipeline { … }`.
+//! Declarative Pipeline: the [`model`] of a valid `pipeline { … }`, and how it is read from the syntax tree with Jenkins'
+//! own messages for what is wrong. Start reading at [`model`], then [`crate::definition`].
 
+mod find;
+mod messages;
 pub mod model;
+mod parse;
+mod pattern;
+mod report;
+mod shape;
+mod validate;
+mod values;
+
+pub(crate) use find::{nested_pipelines, pipeline_blocks_of_call, top_level_pipeline};
+pub use parse::pipeline;
+pub use report::startup_failed;

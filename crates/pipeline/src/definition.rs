@@ -1,0 +1,95 @@
+//! What a Jenkinsfile is: its syntax tree, whether it is declarative or scripted, and everything that is wrong in it.
+
+use std::rc::Rc;
+
+use groovy::ast::Script;
+use groovy::diagnostic::{Diagnostic, Severity};
+
+use crate::declarative::model::Pipeline;
+use crate::declarative::{self, nested_pipelines, pipeline_blocks_of_call, top_level_pipeline};
+use crate::lint::names;
+
+/// What is known of a file's surroundings: names that it may use although nothing in it says where they come from.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    /// Variables of libraries that every file may use (`vars/NAME.groovy`).
+    pub library_names: Vec<String>,
+    /// There is a library whose variables are not known: no name can be said to be unknown.
+    pub unknown_library: bool,
+}
+
+/// A file that was read and checked.
+#[derive(Clone, Debug)]
+pub struct Definition {
+    /// The whole file, also where it has errors.
+    pub script: Rc<Script>,
+    /// What it is.
+    pub kind: DefinitionKind,
+    /// Errors and warnings, by place.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// The kinds of file.
+#[derive(Clone, Debug)]
+pub enum DefinitionKind {
+    /// A `pipeline { … }` at top level, valid, with whatever code stands around it.
+    Declarative(Declarative),
+    /// Groovy code without `pipeline { … }`.
+    Scripted,
+    /// There is at least one error: it does not run.
+    Invalid,
+}
+
+/// A declarative file.
+#[derive(Clone, Debug)]
+pub struct Declarative {
+    /// The model.
+    pub pipeline: Rc<Pipeline>,
+    /// Which statement of [`Script::body`] the `pipeline { … }` is.
+    pub statement: usize,
+}
+
+impl Definition {
+    /// The errors among the diagnostics.
+    pub fn errors(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.diagnostics.iter().filter(|d| d.severity == Severity::Error)
+    }
+}
+
+/// Reads and checks a file, collecting everything that is wrong in it.
+pub fn analyse(source: &str, surroundings: &Surroundings) -> Definition {
+    let groovy::parser::Parsed { script, mut diagnostics } = groovy::parser::parse(source);
+    let script = Rc::new(script);
+    if diagnostics.iter().any(|d| d.severity == Severity::Error) {
+        // What the parser guessed in place of an error would only bring errors that are none.
+        return Definition { script, kind: DefinitionKind::Invalid, diagnostics };
+    }
+    let mut kind = DefinitionKind::Scripted;
+    let mut directives = Vec::new();
+    match top_level_pipeline(&script) {
+        Some((statement, span, body)) => {
+            let (pipeline, found) = declarative::pipeline(source, &body.body, span);
+            diagnostics.extend(found);
+            if let Some(pipeline) = pipeline {
+                kind = DefinitionKind::Declarative(Declarative { pipeline: Rc::new(pipeline), statement });
+            }
+            directives.push(body);
+        }
+        None => {
+            let blocks = pipeline_blocks_of_call(&script);
+            for (span, body) in &blocks {
+                diagnostics.extend(declarative::pipeline(source, &body.body, *span).1);
+            }
+            if blocks.is_empty() {
+                diagnostics.extend(nested_pipelines(source, &script));
+            }
+            directives.extend(blocks.into_iter().map(|(_, body)| body));
+        }
+    }
+    diagnostics.extend(names::check(&script, &directives, surroundings));
+    diagnostics.sort_by_key(|d| (d.span.start, d.span.end));
+    if diagnostics.iter().any(|d| d.severity == Severity::Error) {
+        kind = DefinitionKind::Invalid;
+    }
+    Definition { script, kind, diagnostics }
+}

@@ -1,0 +1,174 @@
+//! Names that are called: which of them nobody defines, and which Cofferdam cannot run yet.
+//!
+//! A call to a name is fine where the file itself defines the name anywhere (a method, a variable, a parameter), where a
+//! step or value has it, or where Groovy gives it to every script. Otherwise it fails in the run, and it is better to
+//! say so before. What a library may define cannot be known: then it is only a warning.
+
+use std::collections::HashSet;
+use std::rc::Rc;
+
+use groovy::ast::{Closure, Script};
+use groovy::diagnostic::Diagnostic;
+use groovy::span::Span;
+
+use crate::catalogue::{Catalogue, Kind, Support, nearest};
+use crate::definition::Surroundings;
+
+use super::did_you_mean;
+use super::walk::{Facts, collect};
+
+/// What every script can call: methods of Groovy's `Script` and of every object.
+const GROOVY: [&str; 58] = [
+    "addShutdownHook",
+    "any",
+    "asBoolean",
+    "asType",
+    "call",
+    "collect",
+    "dump",
+    "each",
+    "eachWithIndex",
+    "equals",
+    "every",
+    "evaluate",
+    "find",
+    "findAll",
+    "findIndexOf",
+    "findResult",
+    "getAt",
+    "getBinding",
+    "getClass",
+    "getMetaClass",
+    "getProperty",
+    "grep",
+    "hasProperty",
+    "hashCode",
+    "identity",
+    "inject",
+    "inspect",
+    "invokeMethod",
+    "is",
+    "isCase",
+    "iterator",
+    "metaClass",
+    "notify",
+    "notifyAll",
+    "print",
+    "printf",
+    "println",
+    "putAt",
+    "respondsTo",
+    "run",
+    "setBinding",
+    "setMetaClass",
+    "setProperty",
+    "sleep",
+    "split",
+    "sprintf",
+    "tap",
+    "toString",
+    "use",
+    "wait",
+    "with",
+    "withTraits",
+    "super",
+    "this",
+    "collectEntries",
+    "eachLine",
+    "sum",
+    "getMetaPropertyValues",
+];
+
+/// The global variables of Jenkins, some of which can be called.
+const GLOBALS: [&str; 9] =
+    ["pipeline", "env", "params", "currentBuild", "scm", "docker", "checkoutScm", "pullRequest", "openshift"];
+
+/// Checks the names that a file calls. `directives` are the `pipeline { … }` blocks in it.
+pub(crate) fn check(script: &Script, directives: &[Rc<Closure>], surroundings: &Surroundings) -> Vec<Diagnostic> {
+    let facts = collect(script, directives);
+    let library = facts.library || surroundings.unknown_library;
+    let known = Known { facts: &facts, surroundings, catalogue: Catalogue::get() };
+    let mut diagnostics = Vec::new();
+    let mut warned = HashSet::new();
+    for call in &facts.calls {
+        let Some(finding) = known.finding(&call.name) else { continue };
+        match finding {
+            // An error stands at every place; a warning is worth saying once.
+            Finding::Unknown if !library && !call.elsewhere => diagnostics.push(known.unknown(&call.name, call.span)),
+            Finding::Unknown => {
+                if !call.elsewhere && warned.insert(call.name.clone()) {
+                    diagnostics.push(known.perhaps_library(&call.name, call.span));
+                }
+            }
+            Finding::NotYet => {
+                if warned.insert(call.name.clone()) {
+                    let text = format!("the step \"{}\" is known, but Cofferdam cannot run it yet", call.name);
+                    diagnostics.push(Diagnostic::warning(call.span, text));
+                }
+            }
+        }
+    }
+    for (kind, name, span) in &facts.directives {
+        if let Some(entry) = known.catalogue.find(*kind, name)
+            && entry.support == Support::Known
+            && warned.insert(name.clone())
+        {
+            let what = if *kind == Kind::Agent { "agent type" } else { "condition" };
+            let text = format!("the {what} \"{name}\" is known, but Cofferdam cannot act on it yet");
+            diagnostics.push(Diagnostic::warning(*span, text));
+        }
+    }
+    diagnostics
+}
+
+enum Finding {
+    Unknown,
+    NotYet,
+}
+
+struct Known<'a> {
+    facts: &'a Facts,
+    surroundings: &'a Surroundings,
+    catalogue: &'static Catalogue,
+}
+
+impl Known<'_> {
+    fn finding(&self, name: &str) -> Option<Finding> {
+        let defined = self.facts.defined.contains(name)
+            || self.surroundings.library_names.iter().any(|n| n == name)
+            || GLOBALS.contains(&name);
+        if defined {
+            return None;
+        }
+        match self.catalogue.step(name) {
+            Some(entry) if entry.support == Support::Runs => None,
+            // `sleep` and `evaluate` are Groovy's too, a value may share a step's name.
+            Some(_) if GROOVY.contains(&name) => None,
+            Some(_) if self.catalogue.find(Kind::Symbol, name).is_some() => None,
+            Some(_) => Some(Finding::NotYet),
+            None if GROOVY.contains(&name) || self.catalogue.knows(name) => None,
+            None => Some(Finding::Unknown),
+        }
+    }
+
+    fn unknown(&self, name: &str, span: Span) -> Diagnostic {
+        let hint = did_you_mean(&self.nearest(name)).unwrap_or_else(|| {
+            "it is neither a step nor defined in this file; a shared library is named with @Library('name') _"
+                .to_owned()
+        });
+        Diagnostic::error(span, format!("unknown step \"{name}\"")).with_hint(hint)
+    }
+
+    fn perhaps_library(&self, name: &str, span: Span) -> Diagnostic {
+        let text = format!("\"{name}\" is not a known step; it may come from a library");
+        match did_you_mean(&self.nearest(name)) {
+            Some(hint) => Diagnostic::warning(span, text).with_hint(hint),
+            None => Diagnostic::warning(span, text),
+        }
+    }
+
+    fn nearest<'s>(&'s self, name: &str) -> Vec<&'s str> {
+        let steps = self.catalogue.names(Kind::Step).map(|n| -> &'s str { n });
+        nearest(name, steps.chain(self.facts.defined.iter().map(|n| &**n)))
+    }
+}

@@ -1,0 +1,431 @@
+//! One walk over a file that gathers what it defines and what it calls. It keeps its own stack: a file may nest deeper
+//! than the native one allows.
+
+use std::collections::HashSet;
+use std::rc::Rc;
+
+use groovy::ast::{
+    Annotation, Arg, Block, Closure, Expr, ExprKind, Import, Local, LocalTarget, MapEntry, MapKey, Member, Method,
+    Param, Script, Stmt, StmtKind, StrPart, Text,
+};
+use groovy::span::Span;
+
+use crate::catalogue::{Catalogue, Kind};
+use crate::declarative::model::PostCondition;
+
+/// What the walk gathers.
+#[derive(Default)]
+pub(super) struct Facts {
+    /// Names that the file defines, wherever.
+    pub defined: HashSet<Text>,
+    /// Calls to names on nobody (or `this`).
+    pub calls: Vec<NameCall>,
+    /// Agent types and conditions in directives.
+    pub directives: Vec<(Kind, Text, Span)>,
+    /// The file loads code that is not in it.
+    pub library: bool,
+}
+
+/// A call to a name.
+pub(super) struct NameCall {
+    /// The name.
+    pub name: Text,
+    /// Where the name stands.
+    pub span: Span,
+    /// It stands in a closure that may run with another object's methods, so that the name may be one of those.
+    pub elsewhere: bool,
+}
+
+/// Methods that run a closure as it is; others may give it a delegate.
+const PLAIN_CLOSURE: [&str; 40] = [
+    "any",
+    "call",
+    "collect",
+    "collectEntries",
+    "collectMany",
+    "count",
+    "downto",
+    "each",
+    "eachFile",
+    "eachLine",
+    "eachWithIndex",
+    "every",
+    "find",
+    "findAll",
+    "findIndexOf",
+    "findResult",
+    "findResults",
+    "groupBy",
+    "inject",
+    "inside",
+    "max",
+    "min",
+    "replaceAll",
+    "reverseEach",
+    "sort",
+    "split",
+    "step",
+    "sum",
+    "takeWhile",
+    "times",
+    "toSorted",
+    "unique",
+    "upto",
+    "withCredentials",
+    "withDockerContainer",
+    "withEnv",
+    "withRegistry",
+    "withRun",
+    "withServer",
+    "withTool",
+];
+
+/// Something still to be walked.
+#[derive(Clone, Copy)]
+enum Node<'a> {
+    Expr(&'a Expr),
+    Stmt(&'a Stmt),
+    /// The content of a directive: names in it are sections, not calls.
+    Directive(&'a Block, Section),
+}
+
+/// Which directive a block belongs to, as far as it matters for its content.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Section {
+    Structure,
+    Post,
+    When,
+    Agent,
+    /// `options`, `parameters`: calls with arguments.
+    Values,
+}
+
+struct Walk<'a> {
+    facts: Facts,
+    open: Vec<(Node<'a>, bool)>,
+    directives: &'a [Rc<Closure>],
+    catalogue: &'static Catalogue,
+}
+
+/// Walks a file; `directives` are its `pipeline { … }` blocks.
+pub(super) fn collect(script: &Script, directives: &[Rc<Closure>]) -> Facts {
+    let mut walk = Walk { facts: Facts::default(), open: Vec::new(), directives, catalogue: Catalogue::get() };
+    script.imports.iter().for_each(|i| walk.import(i));
+    script.methods.iter().for_each(|m| walk.method(m));
+    for class in &script.classes {
+        walk.annotations(&class.modifiers.annotations);
+        walk.facts.defined.insert(class.name.clone());
+    }
+    // A file with `call` is a variable of a library, and its neighbours are variables too.
+    walk.facts.library |= script.methods.iter().any(|m| &*m.name == "call");
+    walk.stmts(&script.body, false);
+    walk.run();
+    walk.facts
+}
+
+impl<'a> Walk<'a> {
+    fn run(&mut self) {
+        while let Some((node, elsewhere)) = self.open.pop() {
+            match node {
+                Node::Stmt(stmt) => self.stmt(stmt, elsewhere),
+                Node::Expr(expr) => self.expr(expr, elsewhere),
+                Node::Directive(block, section) => self.directive_block(block, section),
+            }
+        }
+    }
+
+    fn define(&mut self, name: &Text) {
+        self.facts.defined.insert(name.clone());
+    }
+
+    fn stmts(&mut self, stmts: &'a [Stmt], elsewhere: bool) {
+        self.open.extend(stmts.iter().map(|s| (Node::Stmt(s), elsewhere)));
+    }
+
+    fn exprs(&mut self, exprs: impl IntoIterator<Item = &'a Expr>, elsewhere: bool) {
+        self.open.extend(exprs.into_iter().map(|e| (Node::Expr(e), elsewhere)));
+    }
+
+    fn import(&mut self, import: &Import) {
+        self.annotations(&import.annotations);
+        let last = import.path.rsplit('.').next().unwrap_or_default();
+        self.define(import.alias.as_ref().unwrap_or(&last.into()));
+        // Methods of a class that is not in the file.
+        self.facts.library |= import.is_static && import.star;
+    }
+
+    fn annotations(&mut self, annotations: &[Annotation]) {
+        self.facts.library |= annotations.iter().any(|a| matches!(&*a.name, "Library" | "Grab" | "BaseScript"));
+    }
+
+    fn method(&mut self, method: &'a Method) {
+        self.annotations(&method.modifiers.annotations);
+        self.define(&method.name);
+        self.params(&method.params, false);
+        self.stmts(method.body.as_ref().map_or(&[], |b| &b.stmts), false);
+    }
+
+    fn params(&mut self, params: &'a [Param], elsewhere: bool) {
+        for param in params {
+            self.define(&param.name);
+            self.exprs(&param.default, elsewhere);
+        }
+    }
+
+    fn local(&mut self, local: &'a Local, elsewhere: bool) {
+        self.annotations(&local.modifiers.annotations);
+        match &local.target {
+            LocalTarget::Names(names) => {
+                for name in names {
+                    self.define(&name.name);
+                    self.exprs(&name.init, elsewhere);
+                }
+            }
+            LocalTarget::Tuple { names, init } => {
+                names.iter().for_each(|(_, name, _)| self.define(name));
+                self.exprs([init], elsewhere);
+            }
+        }
+    }
+
+    fn stmt(&mut self, stmt: &'a Stmt, elsewhere: bool) {
+        match &stmt.kind {
+            StmtKind::Expr(expr) | StmtKind::Throw(expr) => self.exprs([expr], elsewhere),
+            StmtKind::Local(local) => self.local(local, elsewhere),
+            StmtKind::If { cond, then, otherwise } => {
+                self.exprs([cond], elsewhere);
+                self.open.push((Node::Stmt(then), elsewhere));
+                self.open.extend(otherwise.iter().map(|s| (Node::Stmt(s), elsewhere)));
+            }
+            StmtKind::While { cond, body } => {
+                self.exprs([cond], elsewhere);
+                self.open.push((Node::Stmt(body), elsewhere));
+            }
+            StmtKind::ForIn { name, iterable, body, .. } => {
+                self.define(name);
+                self.exprs([iterable], elsewhere);
+                self.open.push((Node::Stmt(body), elsewhere));
+            }
+            StmtKind::ForClassic { init, cond, step, body } => {
+                self.stmts(init, elsewhere);
+                self.exprs(cond, elsewhere);
+                self.exprs(step, elsewhere);
+                self.open.push((Node::Stmt(body), elsewhere));
+            }
+            StmtKind::Switch { subject, cases } => {
+                self.exprs([subject], elsewhere);
+                for case in cases {
+                    self.exprs(&case.test, elsewhere);
+                    self.stmts(&case.body, elsewhere);
+                }
+            }
+            StmtKind::Try { body, catches, finally } => {
+                self.stmts(&body.stmts, elsewhere);
+                for catch in catches {
+                    self.define(&catch.name);
+                    self.stmts(&catch.body.stmts, elsewhere);
+                }
+                self.stmts(finally.as_ref().map_or(&[], |b| &b.stmts), elsewhere);
+            }
+            StmtKind::Return(value) => self.exprs(value, elsewhere),
+            StmtKind::Assert { cond, message } => {
+                self.exprs([cond], elsewhere);
+                self.exprs(message, elsewhere);
+            }
+            StmtKind::Synchronized { lock, body } => {
+                self.exprs([lock], elsewhere);
+                self.stmts(&body.stmts, elsewhere);
+            }
+            StmtKind::Block(block) => self.stmts(&block.stmts, elsewhere),
+            StmtKind::Break(_) | StmtKind::Continue(_) | StmtKind::Empty => {}
+        }
+    }
+
+    fn args(&mut self, args: &'a [Arg], elsewhere: bool) {
+        for arg in args {
+            match arg {
+                Arg::Named(MapKey::Dynamic(key), value) => self.exprs([key, value], elsewhere),
+                Arg::Positional(e) | Arg::Named(_, e) | Arg::Spread(e) | Arg::SpreadMap(e) => {
+                    self.exprs([e], elsewhere);
+                }
+            }
+        }
+    }
+
+    fn closure(&mut self, closure: &'a Closure, elsewhere: bool) {
+        self.params(closure.params.as_deref().unwrap_or_default(), elsewhere);
+        self.stmts(&closure.body.stmts, elsewhere);
+    }
+
+    fn expr(&mut self, expr: &'a Expr, elsewhere: bool) {
+        match &*expr.kind {
+            ExprKind::Constant(_) | ExprKind::Name(_) | ExprKind::TypeLiteral(_) | ExprKind::Error => {}
+            ExprKind::Annotation(_) => {}
+            ExprKind::GString(parts) => {
+                for part in parts {
+                    match part {
+                        StrPart::Text(_) => {}
+                        StrPart::Expr(expr) => self.exprs([expr], elsewhere),
+                        StrPart::Closure(closure) => self.closure(closure, elsewhere),
+                    }
+                }
+            }
+            ExprKind::List(args) => self.args(args, elsewhere),
+            ExprKind::Map(entries) => {
+                for entry in entries {
+                    match entry {
+                        MapEntry::Pair(MapKey::Dynamic(key), value) => self.exprs([key, value], elsewhere),
+                        MapEntry::Pair(_, value) | MapEntry::Spread(value) => self.exprs([value], elsewhere),
+                    }
+                }
+            }
+            ExprKind::Call { object, callee, args, .. } => self.call(object.as_ref(), callee, args, elsewhere),
+            ExprKind::Closure(closure) => self.closure(closure, elsewhere),
+            ExprKind::Declaration(local) => self.local(local, elsewhere),
+            ExprKind::Assign { target, value, .. } => {
+                self.assigned(target);
+                self.exprs([target, value], elsewhere);
+            }
+            _ => self.parts(expr, elsewhere),
+        }
+    }
+
+    /// The expressions that only hold others.
+    fn parts(&mut self, expr: &'a Expr, elsewhere: bool) {
+        match &*expr.kind {
+            ExprKind::Range { from: a, to: b, .. }
+            | ExprKind::Binary { left: a, right: b, .. }
+            | ExprKind::Elvis { value: a, otherwise: b } => self.exprs([a, b], elsewhere),
+            ExprKind::Property { object, member, .. } | ExprKind::MethodPointer { object, member } => {
+                self.exprs([object], elsewhere);
+                self.member(member, elsewhere);
+            }
+            ExprKind::Index { object, index } => {
+                self.exprs([object], elsewhere);
+                self.args(index, elsewhere);
+            }
+            ExprKind::CallValue { callee, args } => {
+                self.exprs([callee], elsewhere);
+                self.args(args, elsewhere);
+            }
+            ExprKind::New { args, .. } => self.args(args, true),
+            ExprKind::NewArray { sizes, init, .. } => {
+                self.exprs(sizes, elsewhere);
+                self.exprs(init.iter().flatten(), elsewhere);
+            }
+            ExprKind::Unary { operand: e, .. }
+            | ExprKind::IncDec { target: e, .. }
+            | ExprKind::As { value: e, .. }
+            | ExprKind::Cast { value: e, .. }
+            | ExprKind::InstanceOf { value: e, .. } => self.exprs([e], elsewhere),
+            ExprKind::Ternary { cond, then, otherwise } => self.exprs([cond, then, otherwise], elsewhere),
+            _ => {}
+        }
+    }
+
+    fn member(&mut self, member: &'a Member, elsewhere: bool) {
+        if let Member::Dynamic(expr) = member {
+            self.exprs([expr], elsewhere);
+        }
+    }
+
+    /// An assignment to a name defines it: without `def` it is a variable of the whole script.
+    fn assigned(&mut self, target: &Expr) {
+        match &*target.kind {
+            ExprKind::Name(name) => self.define(name),
+            ExprKind::List(items) => {
+                for item in items {
+                    if let Arg::Positional(expr) = item
+                        && let ExprKind::Name(name) = &*expr.kind
+                    {
+                        self.define(name);
+                    }
+                }
+            }
+            // `this.x = …`, `binding.x = …`, `closure.delegate.x = …`
+            ExprKind::Property { member: Member::Name(name, _), .. } => self.define(name),
+            _ => {}
+        }
+    }
+
+    fn call(&mut self, object: Option<&'a Expr>, callee: &'a Member, args: &'a [Arg], elsewhere: bool) {
+        let on_self = object.is_none_or(|o| matches!(&*o.kind, ExprKind::Name(n) if &**n == "this"));
+        let Member::Name(name, span) = callee else {
+            self.exprs(object, elsewhere);
+            self.member(callee, elsewhere);
+            self.args(args, true);
+            return;
+        };
+        if !on_self {
+            self.exprs(object, elsewhere);
+            self.args(args, elsewhere || !PLAIN_CLOSURE.contains(&&**name));
+            return;
+        }
+        if &**name == "pipeline"
+            && let [Arg::Positional(body)] = args
+            && let ExprKind::Closure(closure) = &*body.kind
+            && self.directives.iter().any(|d| Rc::ptr_eq(d, closure))
+        {
+            self.open.push((Node::Directive(&closure.body, Section::Structure), false));
+            return;
+        }
+        self.facts.library |= matches!(&**name, "library" | "load" | "evaluate" | "libraryResource");
+        // `${x}` without quotes reads as a call of `$`; the rules of directives have their own words for it.
+        if &**name != "$" {
+            self.facts.calls.push(NameCall { name: name.clone(), span: *span, elsewhere });
+        }
+        // What an unknown method does with its closures is unknown too.
+        let plain = self.catalogue.knows(name) || PLAIN_CLOSURE.contains(&&**name);
+        self.args(args, elsewhere || !plain);
+    }
+
+    fn directive_block(&mut self, block: &'a Block, section: Section) {
+        for stmt in &block.stmts {
+            match &stmt.kind {
+                StmtKind::Expr(expr) => match &*expr.kind {
+                    ExprKind::Call { object: None, callee: Member::Name(name, span), args, .. } => {
+                        self.directive(name, *span, args, section);
+                    }
+                    ExprKind::Assign { value, .. } => self.exprs([value], false),
+                    _ => {}
+                },
+                StmtKind::Local(local) => self.local(local, false),
+                _ => {}
+            }
+        }
+    }
+
+    fn directive(&mut self, name: &'a Text, span: Span, args: &'a [Arg], section: Section) {
+        if section == Section::Agent {
+            self.facts.directives.push((Kind::Agent, name.clone(), span));
+        }
+        if section == Section::When {
+            self.facts.directives.push((Kind::When, name.clone(), span));
+        }
+        self.facts.library |= &**name == "libraries";
+        for arg in args {
+            let value = match arg {
+                Arg::Positional(value) | Arg::Named(_, value) | Arg::Spread(value) | Arg::SpreadMap(value) => value,
+            };
+            let ExprKind::Closure(closure) = &*value.kind else {
+                self.exprs([value], false);
+                continue;
+            };
+            let inner = match (section, &**name) {
+                (_, "steps" | "script" | "expression") => None,
+                (Section::Post, word) if PostCondition::from_name(word).is_some() => None,
+                (Section::When, _) | (_, "when") => Some(Section::When),
+                (_, "post") => Some(Section::Post),
+                (Section::Structure, "agent") => Some(Section::Agent),
+                (Section::Agent | Section::Values, _) | (_, "options" | "parameters" | "triggers" | "tools") => {
+                    Some(Section::Values)
+                }
+                (_, _) => Some(Section::Structure),
+            };
+            match inner {
+                None => self.closure(closure, false),
+                Some(inner) => self.open.push((Node::Directive(&closure.body, inner), false)),
+            }
+        }
+    }
+}

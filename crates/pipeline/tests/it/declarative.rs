@@ -1,0 +1,121 @@
+//! The declarative model, its validation and the linter.
+
+use groovy::diagnostic::{Diagnostic, Severity};
+use pipeline::declarative::startup_failed;
+use pipeline::definition::{Definition, DefinitionKind, Surroundings, analyse};
+
+use crate::conformance::{table, text, texts};
+
+/// Files of the table of valid ones that Jenkins itself rejects, or that Cofferdam rejects on purpose.
+const REJECTED: [(&str, &str); 5] = [
+    ("matrix/matrixStagesHaveStatusAndPost", "a matrix without axes; Jenkins' test of it is switched off"),
+    ("matrix/matrixStagesGroupsAndStages", "the same"),
+    ("matrix/matrixStagesShouldntTriggerNSE", "the same"),
+    ("when/conditions/allOfEmpty", "Jenkins' test of it expects the error that we give"),
+    (
+        "postStage/postSuccessNoSuchMethodError",
+        "an unknown step: said before anything runs, where Jenkins fails in the run",
+    ),
+];
+
+/// Files of the tables of runs that are rejected before anything runs; the run is a failure in Jenkins too.
+const REJECTED_RUNS: [(&str, &str); 2] = [
+    ("WhenStageTest#whenAllOfEmpty", "Jenkins rejects it in the same way"),
+    ("WithContainerStepTest#envMasking", "calls a step that the test adds to Jenkins"),
+];
+
+/// Cases of the table of invalid files that cannot apply here, with the reason.
+const NOT_APPLICABLE: [(&str, &str); 3] = [
+    (
+        "errors/optionValidatorContributor",
+        "a validator in Java that the test adds to Jenkins; the file itself is valid",
+    ),
+    ("errors/envIdentifierString", "rejected by the Groovy parser, not yet in Groovy's words"),
+    ("errors/envIdentifierHyphens", "rejected by the Groovy parser, not yet in Groovy's words"),
+];
+
+/// Variables of the libraries that the tests of Jenkins install.
+const TEST_LIBRARY: [&str; 14] = [
+    "acmeBody",
+    "acmeFunc",
+    "acmeFuncClosure1",
+    "acmeFuncClosure2",
+    "acmeFuncMap",
+    "returnAThing",
+    "someFunc",
+    "fromLib",
+    "myecho",
+    "whereFrom",
+    "validateThing",
+    "helloWorld",
+    "mockDockerLogin",
+    "removeInvalidEnvVarsStep",
+];
+
+fn read(source: &str) -> Definition {
+    let library_names = TEST_LIBRARY.iter().map(|n| (*n).to_owned()).collect();
+    analyse(source, &Surroundings { library_names, ..Surroundings::default() })
+}
+
+fn errors(definition: &Definition) -> Vec<&Diagnostic> {
+    definition.diagnostics.iter().filter(|d| d.severity == Severity::Error).collect()
+}
+
+#[test]
+fn every_valid_file_of_the_table_is_accepted() {
+    let Some(cases) = table("declarative-valid.jsonl") else { return };
+    let mut rejected = Vec::new();
+    for case in &cases {
+        let definition = read(text(case, "script"));
+        let expected = REJECTED.iter().any(|(id, _)| *id == text(case, "id"));
+        if errors(&definition).is_empty() == expected {
+            rejected.push(format!(
+                "{}\n{}",
+                text(case, "id"),
+                startup_failed(text(case, "script"), &definition.diagnostics)
+            ));
+        }
+    }
+    println!("accepted {} of {}", cases.len() - REJECTED.len() - rejected.len(), cases.len());
+    assert!(rejected.is_empty(), "{}", rejected.join("\n"));
+}
+
+#[test]
+fn every_invalid_file_of_the_table_is_rejected_with_its_messages() {
+    let Some(cases) = table("declarative-invalid.jsonl") else { return };
+    let mut wrong = Vec::new();
+    for case in &cases {
+        if NOT_APPLICABLE.iter().any(|(id, _)| *id == text(case, "id")) {
+            continue;
+        }
+        let definition = read(text(case, "script"));
+        let report = startup_failed(text(case, "script"), &definition.diagnostics);
+        // The tables keep Java's format character for a line end.
+        let missing: Vec<_> = texts(case, "message_contains")
+            .into_iter()
+            .filter(|part| !report.contains(&part.replace("%n", "\n")))
+            .collect();
+        let extra: Vec<_> = texts(case, "message_excludes").into_iter().filter(|part| report.contains(part)).collect();
+        if errors(&definition).is_empty() || !missing.is_empty() || !extra.is_empty() {
+            wrong.push(format!("{}: missing {missing:?}, extra {extra:?}\n{report}", text(case, "id")));
+        }
+    }
+    println!("rejected as expected: {} of {}", cases.len() - NOT_APPLICABLE.len() - wrong.len(), cases.len());
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_file_that_runs_in_the_table_is_accepted() {
+    let mut rejected = Vec::new();
+    for name in ["declarative-runtime.jsonl", "docker-runtime.jsonl"] {
+        for case in &table(name).unwrap_or_default() {
+            let definition = read(text(case, "script"));
+            let expected = REJECTED_RUNS.iter().any(|(id, _)| *id == text(case, "id"));
+            if matches!(definition.kind, DefinitionKind::Invalid) != expected {
+                let report = startup_failed(text(case, "script"), &definition.diagnostics);
+                rejected.push(format!("{} {}\n{report}", text(case, "id"), text(case, "result")));
+            }
+        }
+    }
+    assert!(rejected.is_empty(), "{}", rejected.join("\n"));
+}

@@ -1,0 +1,4 @@
+//! Integration tests of the crate, one binary.
+
+mod conformance;
+mod declarative;

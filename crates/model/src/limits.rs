@@ -23,6 +23,8 @@ pub const MAX_STASH_BYTES: u64 = 4 * GIB;
 pub const MAX_BLOCK_DEPTH: u32 = 500;
 /// Most branches of one `parallel` (and cells of one matrix): each is a task with a fiber of its own.
 pub const MAX_BRANCHES: usize = 10_000;
+/// Most steps of one run. Large pipelines make some thousands; a loop around `echo` makes a log that nobody can keep.
+pub const MAX_STEPS: u64 = 1_000_000;
 /// How long a body that was told to end may go on before it is ended without being asked (Jenkins' grace period).
 pub const INTERRUPT_GRACE: Duration = Duration::from_secs(60);
 /// How long a process may take between SIGTERM and SIGKILL. Jenkins waits 20 s; a CI run that is being ended has no use for it.

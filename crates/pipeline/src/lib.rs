@@ -5,6 +5,8 @@
 //! Start reading at [`definition`].
 
 pub mod catalogue;
+#[doc(hidden)]
+pub mod conformance;
 pub mod declarative;
 pub mod definition;
 pub mod engine;

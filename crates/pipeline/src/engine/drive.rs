@@ -18,6 +18,8 @@ use super::scope::Scope;
 
 use crate::{globals, steps};
 
+/// How many calls a fiber makes before other tasks (and an abort) get their turn: steps that need no answer never wait.
+const CALLS_PER_TURN: u32 = 64;
 /// How many exceptions are remembered as more than their text.
 const KNOWN_FAULTS: usize = 64;
 
@@ -71,7 +73,7 @@ impl Core {
             return value;
         }
         let value = self.machine.borrow().throwable(&fault.class(), &fault.message(), span);
-        if fault.interruption().is_some() || fault.failure_kind().is_some() {
+        if fault.interruption().is_some() || fault.failure_kind().is_some() || fault.hint().is_some() {
             let mut known = self.run.known_faults.borrow_mut();
             if known.len() >= KNOWN_FAULTS {
                 known.remove(0);
@@ -85,7 +87,7 @@ impl Core {
     fn fault_of(&self, thrown: groovy::machine::Thrown) -> Fault {
         let known = self.run.known_faults.borrow();
         match known.iter().rev().find(|(value, _)| value.same(&thrown.value)) {
-            Some((_, fault)) => fault.clone(),
+            Some((_, fault)) => fault.clone().at(thrown.span),
             None => Fault::script(thrown),
         }
     }
@@ -93,7 +95,12 @@ impl Core {
 
 /// Runs one fiber to its end.
 async fn drive(core: &Rc<Core>, scope: &Scope, fiber: FiberId) -> Result<Value, Fault> {
+    let mut calls = 0;
     loop {
+        if calls >= CALLS_PER_TURN {
+            calls = 0;
+            core.executor.yield_now().await;
+        }
         if let Some(interruption) = core.executor.take_pending() {
             interrupt(core, fiber, interruption)?;
         }
@@ -104,6 +111,7 @@ async fn drive(core: &Rc<Core>, scope: &Scope, fiber: FiberId) -> Result<Value, 
             Stepped::Limit(limit) => return Err(Fault::limit(limit)),
             Stepped::Slice => core.executor.yield_now().await,
             Stepped::Call(call) => {
+                calls += 1;
                 let span = call.span;
                 let answer = dispatch(core, scope, call).await.map_err(|f| f.at(span));
                 if let Err(fault) = &answer

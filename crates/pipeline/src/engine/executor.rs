@@ -168,19 +168,26 @@ impl Executor {
 
     /// Marks every leaf of the tree below (and including) `root`: those that wait for a cancellable request are returned
     /// with it; the others will see the interruption at their next wait.
-    pub(crate) fn interrupt(&self, root: TaskId, interruption: &Rc<Interruption>) -> Vec<RequestId> {
+    pub(crate) fn interrupt(&self, root: TaskId, interruption: &Rc<Interruption>) -> Vec<(TaskId, RequestId)> {
         let mut cancel = Vec::new();
         let mut stack = vec![root];
         let mut tasks = self.tasks.borrow_mut();
         while let Some(id) = stack.pop() {
             let Some(task) = tasks.get_mut(&id) else { continue };
             match task.waits_for {
-                Some(request) => cancel.push(request),
+                Some(request) => cancel.push((id, request)),
                 None if task.children.is_empty() => task.pending = Some(Rc::clone(interruption)),
                 None => stack.extend(task.children.iter().rev().copied()),
             }
         }
         cancel
+    }
+
+    /// The task sees the interruption at its next wait.
+    pub(crate) fn set_pending(&self, id: TaskId, interruption: &Rc<Interruption>) {
+        if let Some(task) = self.tasks.borrow_mut().get_mut(&id) {
+            task.pending = Some(Rc::clone(interruption));
+        }
     }
 
     /// Lets the other ready tasks run first.

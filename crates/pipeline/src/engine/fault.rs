@@ -9,7 +9,6 @@ use model::outcome::Outcome;
 use model::request::{Failure, FailureKind};
 
 use super::interrupt::Interruption;
-use super::values;
 
 /// Java's name of the exception that a failing step throws.
 pub(crate) const ABORT: &str = "hudson.AbortException";
@@ -39,7 +38,7 @@ enum Kind {
     Script(Rc<Thrown>),
     Interrupted(Rc<Interruption>),
     Failed(Failure),
-    Limit(Rc<LimitExceeded>),
+    Limit(String),
 }
 
 impl Fault {
@@ -64,7 +63,8 @@ impl Fault {
 
     /// The script threw, and nothing in it caught.
     pub(crate) fn script(thrown: Thrown) -> Self {
-        Self::new(Kind::Script(Rc::new(thrown)))
+        let place = thrown.trace.first().map_or(thrown.span, |line| line.span);
+        Self::new(Kind::Script(Rc::new(thrown))).at(place)
     }
 
     /// An interruption arrived.
@@ -82,7 +82,12 @@ impl Fault {
 
     /// A limit of the evaluator was met.
     pub(crate) fn limit(limit: LimitExceeded) -> Self {
-        Self::new(Kind::Limit(Rc::new(limit)))
+        Self::new(Kind::Limit(limit.to_string())).at(limit.span)
+    }
+
+    /// A limit of the run was met.
+    pub(crate) fn exhausted(limit: String) -> Self {
+        Self::new(Kind::Limit(limit))
     }
 
     /// The same, with advice.
@@ -99,10 +104,7 @@ impl Fault {
 
     /// Where it was thrown in the script.
     pub(crate) fn place(&self) -> Option<Span> {
-        match &self.0.kind {
-            Kind::Script(thrown) => self.0.place.or(Some(thrown.span)),
-            _ => self.0.place,
-        }
+        self.0.place
     }
 
     /// What to do about it.
@@ -114,6 +116,9 @@ impl Fault {
     pub(crate) fn outcome(&self) -> Outcome {
         match &self.0.kind {
             Kind::Interrupted(i) => i.outcome(),
+            Kind::Script(thrown) if matches!(&*thrown.class(), INTERRUPTED | "java.lang.InterruptedException") => {
+                Outcome::Aborted
+            }
             _ => Outcome::Failure,
         }
     }
@@ -152,7 +157,7 @@ impl Fault {
     pub(crate) fn class(&self) -> String {
         match &self.0.kind {
             Kind::Raised { class, .. } => class.clone(),
-            Kind::Script(thrown) => thrown.value.type_name(),
+            Kind::Script(thrown) => thrown.class(),
             Kind::Interrupted(_) => INTERRUPTED.to_owned(),
             Kind::Failed(_) => ABORT.to_owned(),
             Kind::Limit(_) => "java.lang.Error".to_owned(),
@@ -163,10 +168,10 @@ impl Fault {
     pub(crate) fn message(&self) -> String {
         match &self.0.kind {
             Kind::Raised { message, .. } => message.clone(),
-            Kind::Script(thrown) => values::exception_message(&thrown.value).unwrap_or_default(),
+            Kind::Script(thrown) => thrown.message(),
             Kind::Interrupted(i) => i.description(),
             Kind::Failed(failure) => failure.message.clone(),
-            Kind::Limit(limit) => limit.to_string(),
+            Kind::Limit(limit) => limit.clone(),
         }
     }
 

@@ -28,7 +28,10 @@ impl Host for FiberHost<'_> {
 
     fn property(&mut self, receiver: Option<&HostRef>, name: &str) -> Option<Result<Value, Value>> {
         match receiver {
-            Some(host) => globals::property(self.core, self.scope, host, name).map(Ok),
+            Some(host) => match globals::refused_property(host, name) {
+                Some(what) => Some(Err(rejected(&what))),
+                None => globals::property(self.core, self.scope, host, name).map(Ok),
+            },
             None => self.bare_name(name).map(Ok),
         }
     }
@@ -37,8 +40,12 @@ impl Host for FiberHost<'_> {
         globals::set_property(self.core, self.scope, receiver?, name, value).then_some(Ok(()))
     }
 
-    fn construct(&mut self, _: &str, _: &[Value]) -> Option<Result<Value, Value>> {
-        None
+    fn construct(&mut self, class: &str, _: &[Value]) -> Option<Result<Value, Value>> {
+        is_internal(class).then(|| Err(rejected(&format!("new {class}"))))
+    }
+
+    fn static_call(&mut self, class: &str, method: &str, _: &[Value]) -> Option<Result<Value, Value>> {
+        is_internal(class).then(|| Err(rejected(&format!("staticMethod {class} {method}"))))
     }
 
     fn print(&mut self, text: &str) {
@@ -53,4 +60,15 @@ impl FiberHost<'_> {
             .or_else(|| self.core.env_var(self.scope, name).map(|v| values::text(&v)))
             .or_else(|| self.scope.nullable.as_ref()?.iter().any(|n| **n == *name).then_some(Value::Null))
     }
+}
+
+/// Jenkins' own objects: there is no Jenkins here.
+fn is_internal(class: &str) -> bool {
+    ["hudson.", "jenkins.", "org.jenkinsci."].iter().any(|p| class.starts_with(p)) || class == "Jenkins"
+}
+
+/// Jenkins' words for what its script sandbox refuses.
+fn rejected(what: &str) -> Value {
+    let class = "org.jenkinsci.plugins.scriptsecurity.sandbox.RejectedAccessException";
+    values::exception(class, &format!("Scripts not permitted to use {what}"))
 }

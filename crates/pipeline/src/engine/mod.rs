@@ -33,6 +33,7 @@ use groovy::diagnostic::Diagnostic;
 use groovy::machine::{Machine, ScriptId};
 use model::event::{Event, LogSource};
 use model::ids::{JobId, RequestId, StageId, StepId};
+use model::limits::MAX_STEPS;
 use model::outcome::Outcome;
 use model::request::{FailureKind, Reply, Request};
 
@@ -48,7 +49,7 @@ use scope::Scope;
 use crate::run::Program;
 
 /// How many tasks one [`Engine::poll`] runs before it comes back, so that a busy script can be aborted.
-const TASKS_PER_POLL: usize = 256;
+const TASKS_PER_POLL: usize = 64;
 
 /// What the engine wants from the one who drives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,6 +132,11 @@ impl Engine {
         });
         let root = core.executor.spawn(drive::root(Rc::clone(&core)));
         Ok(Engine { core, root: Some(root), end: None })
+    }
+
+    /// What is odd in the definition, but no error.
+    pub fn warnings(&self) -> &[Diagnostic] {
+        &self.core.program.warnings
     }
 
     /// Works for a while and gives what came of it. Call it again while it [`is_busy`](Self::is_busy).
@@ -239,8 +245,17 @@ impl Core {
         StageId(next(&self.last_stage))
     }
 
-    pub(crate) fn next_step(&self) -> StepId {
-        StepId(next(&self.last_step))
+    /// The id of a new step.
+    ///
+    /// # Errors
+    /// The run has made as many steps as a run may.
+    pub(crate) fn next_step(&self) -> Result<StepId, Fault> {
+        match next(&self.last_step) {
+            step if step > MAX_STEPS => {
+                Err(Fault::exhausted(format!("the run made {MAX_STEPS} steps, which is its limit")))
+            }
+            step => Ok(StepId(step)),
+        }
     }
 
     pub(crate) fn next_job(&self) -> JobId {

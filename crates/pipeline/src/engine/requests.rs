@@ -118,11 +118,16 @@ impl Core {
 
     /// Interrupts everything in the tree of tasks below (and including) `interruption.target`.
     pub(crate) fn interrupt(&self, interruption: &Rc<Interruption>) {
-        for id in self.executor.interrupt(interruption.target, interruption) {
-            if let Some(slot) = self.requests.slots.borrow().get(&id) {
-                *slot.interruption.borrow_mut() = Some(Rc::clone(interruption));
+        for (task, id) in self.executor.interrupt(interruption.target, interruption) {
+            let slot = self.requests.slots.borrow().get(&id).cloned();
+            match slot {
+                Some(slot) => {
+                    *slot.interruption.borrow_mut() = Some(Rc::clone(interruption));
+                    self.cancel(id);
+                }
+                // The reply is there, the task has not seen it yet.
+                None => self.executor.set_pending(task, interruption),
             }
-            self.cancel(id);
         }
     }
 

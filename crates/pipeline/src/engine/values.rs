@@ -1,6 +1,8 @@
 //! Between Rust and the values of a script.
 
-use groovy::value::Value;
+use std::rc::Rc;
+
+use groovy::value::{Class, Native, Object, Throwable, Value};
 
 /// A string.
 pub(crate) fn text(text: &str) -> Value {
@@ -35,10 +37,8 @@ pub(crate) fn is_closure(value: &Value) -> bool {
     matches!(value, Value::Closure(_))
 }
 
-/// `getMessage()` of an exception.
-pub(crate) fn exception_message(value: &Value) -> Option<String> {
-    match value {
-        Value::Object(object) => object.throwable().map(|t| t.message).filter(|m| !m.is_null()).map(|m| m.to_text()),
-        _ => None,
-    }
+/// An exception object, where the machine cannot be asked for one because it is running.
+pub(crate) fn exception(class: &str, message: &str) -> Value {
+    let throwable = Throwable { message: text(message), ..Throwable::default() };
+    Value::Object(Rc::new(Object::new(Rc::new(Class::named(class, None)), Native::Throwable(throwable))))
 }

@@ -18,10 +18,10 @@ use crate::engine::values;
 pub(crate) const STEPS: &str = "steps";
 /// The repository of the definition.
 pub(crate) const SCM: &str = "scm";
-const ENV: &str = "env";
-const CURRENT_BUILD: &str = "currentBuild";
-const DOCKER: &str = "docker";
-const IMAGE: &str = "docker.image";
+const ENV: &str = "org.jenkinsci.plugins.workflow.cps.EnvActionImpl";
+const CURRENT_BUILD: &str = "org.jenkinsci.plugins.workflow.support.steps.build.RunWrapper";
+const DOCKER: &str = "org.jenkinsci.plugins.docker.workflow.Docker";
+const IMAGE: &str = "org.jenkinsci.plugins.docker.workflow.Docker$Image";
 /// The root of Jenkins' package names: only to name a class.
 const HUDSON: &str = "hudson";
 
@@ -55,6 +55,11 @@ pub(crate) fn property(core: &Core, scope: &Scope, host: &HostRef, name: &str) -
         HUDSON if name == "FilePath" => Some(values::text("hudson.FilePath")),
         _ => None,
     }
+}
+
+/// A property that Jenkins refuses to scripts, and how it calls it.
+pub(crate) fn refused_property(host: &HostRef, name: &str) -> Option<String> {
+    (host.kind == CURRENT_BUILD && name == "rawBuild").then(|| format!("method {CURRENT_BUILD} getRawBuild"))
 }
 
 /// Sets a property; false where there is none of that name.

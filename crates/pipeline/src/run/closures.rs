@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use groovy::ast::{Arg, Block, Closure, Expr, ExprKind, Member, Script, Stmt, StmtKind};
+use groovy::ast::{Arg, Block, Closure, Expr, ExprKind, Script, Stmt, StmtKind};
 use groovy::span::Span;
 
 use crate::declarative::model::{
@@ -150,26 +150,14 @@ impl Closures {
         }
     }
 
-    /// Replaces the closure of the `pipeline { … }` at `span` by the list of parts.
-    pub(crate) fn put_into(&mut self, script: &mut Script, span: Span) {
-        let list = std::mem::take(&mut self.parts).into_iter().map(Arg::Positional).collect();
-        let list = Expr { kind: Box::new(ExprKind::List(list)), span };
-        let call = script.body.iter_mut().find_map(|stmt| pipeline_args(stmt, span));
-        if let Some(args) = call {
-            *args = vec![Arg::Positional(list)];
+    /// Replaces the closure after `pipeline`, in this statement of the script, by the list of parts.
+    pub(crate) fn put_into(&mut self, script: &mut Script, statement: usize) {
+        let list: Vec<Arg> = std::mem::take(&mut self.parts).into_iter().map(Arg::Positional).collect();
+        let Some(StmtKind::Expr(expr)) = script.body.get_mut(statement).map(|s| &mut s.kind) else { return };
+        let span = expr.span;
+        if let ExprKind::Call { args, .. } = &mut *expr.kind {
+            *args = vec![Arg::Positional(Expr { kind: Box::new(ExprKind::List(list)), span })];
         }
-    }
-}
-
-/// The arguments of the `pipeline` call that a statement is.
-fn pipeline_args(stmt: &mut Stmt, span: Span) -> Option<&mut Vec<Arg>> {
-    let StmtKind::Expr(expr) = &mut stmt.kind else { return None };
-    let inside = expr.span.start <= span.start && span.end <= expr.span.end || expr.span.start == span.start;
-    match &mut *expr.kind {
-        ExprKind::Call { object: None, callee: Member::Name(name, _), args, .. } if &**name == "pipeline" && inside => {
-            Some(args)
-        }
-        _ => None,
     }
 }
 

@@ -2,7 +2,7 @@
 //! parts. A pattern that ends in `/` means everything below.
 
 /// Does `path` match `pattern`? The time is bounded by the product of the two lengths.
-pub(crate) fn matches(pattern: &str, path: &str, case_sensitive: bool) -> bool {
+pub fn matches(pattern: &str, path: &str, case_sensitive: bool) -> bool {
     if pattern.starts_with('/') != path.starts_with('/') {
         return false;
     }

@@ -4,7 +4,7 @@
 mod agent;
 mod closures;
 mod environment;
-mod glob;
+pub(crate) mod glob;
 mod interpreter;
 mod options;
 pub(crate) mod parameters;
@@ -16,11 +16,12 @@ mod when;
 
 use std::rc::Rc;
 
-use groovy::diagnostic::Diagnostic;
+use groovy::diagnostic::{Diagnostic, Severity};
 use groovy::machine::{Machine, ScriptId};
 use groovy::span::{LineIndex, Place, Span};
 
 use crate::declarative::model::Pipeline;
+use crate::definition::{self, Definition, DefinitionKind, Surroundings};
 
 use closures::Closures;
 
@@ -34,6 +35,8 @@ pub(crate) struct Program {
     pub(crate) model: Option<Rc<Pipeline>>,
     /// Where the Groovy parts of the model are in the list that `pipeline` gets.
     pub(crate) closures: Rc<Closures>,
+    /// What is odd in it, but no error.
+    pub(crate) warnings: Vec<Diagnostic>,
     source: String,
     lines: LineIndex,
 }
@@ -44,17 +47,26 @@ impl Program {
     /// # Errors
     /// All findings.
     pub(crate) fn load(source: &str, name: &str, machine: &mut Machine) -> Result<Program, Vec<Diagnostic>> {
-        let (mut script, model) = read(source)?;
+        let Definition { script, kind, diagnostics } = definition::analyse(source, &Surroundings::default());
+        let mut script = Rc::unwrap_or_clone(script);
         let mut closures = Closures::default();
-        if let Some(model) = &model {
-            closures.collect(model);
-            closures.put_into(&mut script, model.span);
-        }
+        let model = match kind {
+            DefinitionKind::Invalid => {
+                return Err(diagnostics.into_iter().filter(|d| d.severity == Severity::Error).collect());
+            }
+            DefinitionKind::Scripted => None,
+            DefinitionKind::Declarative(declarative) => {
+                closures.collect(&declarative.pipeline);
+                closures.put_into(&mut script, declarative.statement);
+                Some(declarative.pipeline)
+            }
+        };
         let id = machine.load(&script, name)?;
         Ok(Program {
             script: id,
-            model: model.map(Rc::new),
+            model,
             closures: Rc::new(closures),
+            warnings: diagnostics,
             source: source.to_owned(),
             lines: LineIndex::new(source),
         })
@@ -69,8 +81,4 @@ impl Program {
     pub(crate) fn line(&self, line: u32) -> &str {
         self.lines.line_text(&self.source, line)
     }
-}
-
-fn read(_source: &str) -> Result<(groovy::ast::Script, Option<Pipeline>), Vec<Diagnostic>> {
-    Err(vec![Diagnostic::error(Span::default(), "the parser is not connected yet")])
 }

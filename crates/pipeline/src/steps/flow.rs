@@ -10,7 +10,7 @@ use model::request::{FailureKind, Request};
 use super::{StepCall, duration};
 use crate::engine::Core;
 use crate::engine::body::Body;
-use crate::engine::executor::Join;
+use crate::engine::executor::{Join, TaskId};
 use crate::engine::fault::Fault;
 use crate::engine::interrupt::{Cause, Interruption};
 use crate::engine::scope::{Activity, Scope};
@@ -68,7 +68,7 @@ async fn expire(
         .await;
         if let Some(result) = ended {
             timer.into_iter().for_each(|timer| core.forget(timer));
-            return result;
+            return result.map_err(|fault| catchable(fault, body.task));
         }
         if asked == 0 && activity.is_some() && lines(&activity) != seen {
             seen = lines(&activity);
@@ -87,6 +87,16 @@ async fn expire(
             },
         );
         core.interrupt(&Rc::new(Interruption { cause: cause.clone(), target: body.task, forced: asked > 1 }));
+    }
+}
+
+/// Outside its own block even the hardest interruption is an exception like others: `post` must run.
+fn catchable(fault: Fault, target: TaskId) -> Fault {
+    match fault.interruption() {
+        Some(i) if i.forced && i.target == target => {
+            Fault::interrupted(Rc::new(Interruption { forced: false, ..Interruption::clone(i) }))
+        }
+        _ => fault,
     }
 }
 

@@ -156,7 +156,7 @@ pub(crate) fn args_for(name: &str, named: Vec<(String, Value)>, others: Vec<Valu
 }
 
 async fn run_def(core: Rc<Core>, scope: Scope, def: &'static StepDef, args: Args) -> Result<Value, Fault> {
-    let id = core.next_step();
+    let id = core.next_step()?;
     let label = shell::label(def.name, &args);
     let shown = label.as_ref().filter(|_| args.get("label").is_some() && !def.block);
     core.mark(&scope, &shown.map_or_else(|| def.name.to_owned(), |l| format!("{} ({l})", def.name)));

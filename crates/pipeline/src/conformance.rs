@@ -1,0 +1,234 @@
+//! Cases of `declarative-runtime.jsonl`: what each assumes, and whether a run of it came out as it says. For tests, here and
+//! on a real driver; it does no I/O, the caller brings the text of the table and performs the requests.
+
+use std::collections::BTreeMap;
+
+use model::outcome::Outcome;
+use regex::Regex;
+use serde::Deserialize;
+
+use crate::engine::{BuildCause, RunFacts};
+
+pub use crate::run::glob::matches as ant_matches;
+
+/// One line of the table.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Case {
+    /// `Class#method`; several cases may share one.
+    pub id: String,
+    /// The definition.
+    pub script: String,
+    /// Name of the outcome, where the case says.
+    pub result: Option<String>,
+    /// Fixtures that it assumes.
+    pub needs: Vec<String>,
+    /// Each must be in the log.
+    pub log_contains: Vec<String>,
+    /// None may be in the log.
+    pub log_excludes: Vec<String>,
+    /// Patterns that must be found in the log.
+    pub log_matches: Vec<String>,
+    /// Must be in the log in this order.
+    pub log_in_order: Vec<String>,
+    /// Name and content (or several parts of it) of archived files.
+    pub archives: Vec<(String, Content)>,
+}
+
+/// Content of an archived file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Content {
+    /// All of it.
+    Whole(String),
+    /// Each is in it.
+    Parts(Vec<String>),
+}
+
+/// What a case assumes of the world.
+#[derive(Clone, Debug, Default)]
+pub struct Fixture {
+    /// For [`crate::engine::RunInput`].
+    pub facts: RunFacts,
+    /// Variables of each agent.
+    pub agent_env: Vec<(String, String)>,
+    /// Files of the repository.
+    pub files: Vec<(String, String)>,
+}
+
+impl Fixture {
+    /// Variables of the agent that a label names.
+    pub fn env_of(&self, label: Option<&str>) -> Vec<(String, String)> {
+        let which = match label {
+            Some("other-label") => "second".to_owned(),
+            Some(label) => match label.strip_suffix("-agent") {
+                Some(name) => format!("{name} agent"),
+                None => "first".to_owned(),
+            },
+            None => "any".to_owned(),
+        };
+        let mut env = self.agent_env.clone();
+        env.push(("WHICH_AGENT".to_owned(), which));
+        env
+    }
+}
+
+/// The cases of a table, each with its id made unique (`Class#method`, `Class#method/2` …).
+///
+/// # Errors
+/// A line that is no case.
+pub fn parse(table: &str) -> Result<Vec<Case>, serde_json::Error> {
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let mut cases = Vec::new();
+    for line in table.lines().filter(|l| !l.trim().is_empty()) {
+        let mut case: Case = serde_json::from_str(line)?;
+        let count = seen.entry(case.id.clone()).or_default();
+        *count += 1;
+        if *count > 1 {
+            case.id = format!("{}/{count}", case.id);
+        }
+        cases.push(case);
+    }
+    Ok(cases)
+}
+
+/// Fixtures that no run on one machine has.
+const MISSING_FIXTURES: &[(&str, &str)] = &[
+    ("global_library", "shared libraries come later"),
+    ("second_repo", "shared libraries come later"),
+    ("credentials", "credentials need a server"),
+    ("folder", "folders need a server"),
+    ("multibranch", "several builds of a multibranch project need a server"),
+    ("tool_maven", "tool installations are not managed"),
+    ("config", "project configuration needs a server"),
+];
+
+/// Cases (or whole classes of them) that need more than one run on one machine, or test a detail of Jenkins' own JVM.
+const SKIPPED: &[(&str, &str)] = &[
+    ("RestartDeclarativePipelineActionTest", "restarting a run from a stage needs a server"),
+    ("StageInputTest", "input needs a server"),
+    ("RuntimeASTTransformerTest#globalConditionalStage", "a test plugin rewrites the pipeline"),
+    ("RuntimeASTTransformerTest#globalConditionalNoWhens", "a test plugin rewrites the pipeline"),
+    ("StepRuntimeTransformerContributorTest", "a test plugin rewrites the steps"),
+    ("UpgradeTest", "resumes a build that an old Jenkins saved"),
+    ("ValidatorTest#scriptSecurity", "the words of Jenkins' script sandbox for JVM classes"),
+    ("InternalCallsTest", "uses a class of Jenkins' core (hudson.EnvVars)"),
+    ("ValidateDeclarativePipelineStepTest", "the step validateDeclarativePipeline comes later"),
+    ("AgentTest#multipleVariablesForAgent", "an agent type of a test plugin"),
+    ("AgentTest#retryLabel", "the test removes the agent while it works"),
+    ("BasicModelDefTest#booleanParamBuildStep", "the step build needs a server"),
+    ("BasicModelDefTest#fromEvaluate", "readTrusted and evaluate come later"),
+    ("BasicModelDefTest#bigDecimalConverts", "the step junit comes later"),
+    ("BuildConditionResponderTest#abortedFlow", "input needs a server"),
+    ("BuildConditionResponderTest#contextResultOverrides", "the step junit comes later"),
+    ("MatrixTest#matrixInput", "input needs a server"),
+    ("MatrixTest#matrixStageDirectives", "a managed Maven installation"),
+    ("ParallelTest#parallelStagesAgentEnvWhen", "a managed Maven installation"),
+    ("ParallelTest#parallelStagesGroupsAndStages", "a managed Maven installation"),
+    ("ToolsTest", "a managed Maven installation"),
+    ("StepsTest#metaStepSyntax", "a step of a test plugin (rhombus)"),
+    ("StepsTest#htmlPublisher", "the step publishHTML comes later"),
+    ("WhenStageTest#whenBeforeInputTrue", "input needs a server"),
+    ("WhenStageTest#whenChangeset/2", "a second build with its changelog needs a server"),
+    ("WhenStageTest#whenChangesetMoreCommits/2", "a second build with its changelog needs a server"),
+    ("WhenStageTest#whenChangelog/2", "a second build with its changelog needs a server"),
+    ("WhenStageTest#whenChangelogMoreCommits/2", "a second build with its changelog needs a server"),
+];
+
+/// What a case assumes, or why it cannot be provided.
+///
+/// # Errors
+/// The reason for skipping the case.
+pub fn fixture(case: &Case) -> Result<Fixture, String> {
+    let missing = MISSING_FIXTURES.iter().find(|(need, _)| case.needs.iter().any(|n| n == need));
+    let skipped = SKIPPED.iter().find(|(id, _)| case.id.starts_with(id));
+    if let Some((_, why)) = missing.or(skipped) {
+        return Err((*why).to_owned());
+    }
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let mut fixture = Fixture {
+        facts: RunFacts { job_name: "test0".to_owned(), build_number: 1, has_scm: true, ..RunFacts::default() },
+        agent_env: vec![pair("ONAGENT", "true"), pair("TMPDIR", "/tmp")],
+        files: vec![pair("Jenkinsfile", &case.script)],
+    };
+    let (class, method) = case.id.split_once('#').unwrap_or((&case.id, ""));
+    match (class, method) {
+        ("EnvironmentTest", "backslashesFromExistingEnvVar") => {
+            fixture.agent_env.push(pair("HAS_BACKSLASHES", r"C:\Windows"))
+        }
+        ("EnvironmentTest", "defaultEnvValue") => fixture.agent_env.push(pair("FOO", "OTHER")),
+        ("EnvironmentTest", "readFileInEnv") => fixture.files.push(pair("Version", "BANANA")),
+        ("WhenStageTest", "whenEquals/2") => {
+            fixture.facts.build_number = 2;
+            fixture.agent_env.push(pair("SECOND_STAGE", "RUN"));
+        }
+        ("WhenStageTest", method) if method.starts_with("BuildStatusWhen") => {
+            fixture.facts.causes = vec![cause(method)]
+        }
+        ("PostStageTest", method) => post_stage(method, &mut fixture),
+        _ => {}
+    }
+    Ok(fixture)
+}
+
+fn cause(method: &str) -> BuildCause {
+    let (class, description, user) = match method {
+        "BuildStatusWhenWithTimeTrigger" => {
+            ("hudson.triggers.TimerTrigger$TimerTriggerCause", "Started by timer", None)
+        }
+        "BuildStatusWhenWithUserIdCause" => {
+            ("hudson.model.Cause$UserIdCause", "Started by user vlinde", Some("vlinde"))
+        }
+        _ => ("hudson.triggers.SCMTrigger$SCMTriggerCause", "Started by an SCM change", None),
+    };
+    BuildCause { class: class.to_owned(), description: description.to_owned(), user: user.map(str::to_owned) }
+}
+
+/// These tests set the result through a variable of the agent, and some look at the build before.
+fn post_stage(method: &str, fixture: &mut Fixture) {
+    let result = match method {
+        "withAllLocalUnstable" | "withAllLocalUnsuccessfulWithUnstable" | "withAllLocalChanged/3" => "UNSTABLE",
+        "withAllLocalUnsuccessfulWithAborted" | "withAllLocalAborted" => "ABORTED",
+        "withAllLocalUnsuccessfulWithFailure" => "FAILURE",
+        "withAllLocalUnsuccessfulWithNotBuilt" => "NOT_BUILT",
+        _ => "",
+    };
+    if !result.is_empty() {
+        fixture.agent_env.push(("MAKE_RESULT".to_owned(), result.to_owned()));
+    }
+    if method.starts_with("withAllLocalChanged/") {
+        fixture.facts.previous = Some(Outcome::Success);
+    }
+}
+
+impl Case {
+    /// What is wrong with a run of this case; empty when nothing is.
+    pub fn findings(&self, outcome: Outcome, log: &str, archived: &BTreeMap<String, String>) -> Vec<String> {
+        let mut findings = Vec::new();
+        if let Some(expected) = self.result.as_ref().filter(|r| *r != outcome.name()) {
+            findings.push(format!("result is {}, not {expected}", outcome.name()));
+        }
+        findings
+            .extend(self.log_contains.iter().filter(|t| !log.contains(t.as_str())).map(|t| format!("log lacks {t:?}")));
+        let excluded = |t: &&String| t.len() > 1 && *t != "[Pipeline] { (" && log.contains(t.as_str());
+        findings.extend(self.log_excludes.iter().filter(excluded).map(|t| format!("log has {t:?}")));
+        let found = |pattern: &String| Regex::new(pattern).is_ok_and(|r| r.is_match(log));
+        findings.extend(self.log_matches.iter().filter(|p| !found(p)).map(|p| format!("log does not match {p:?}")));
+        let mut rest = log;
+        for text in &self.log_in_order {
+            match rest.find(text.as_str()) {
+                Some(at) => rest = &rest[at + text.len()..],
+                None => findings.push(format!("log lacks {text:?} at its place in the order")),
+            }
+        }
+        for (name, content) in &self.archives {
+            let as_expected = archived.get(name).is_some_and(|found| match content {
+                Content::Whole(text) => found == text,
+                Content::Parts(parts) => parts.iter().all(|p| found.contains(p.as_str())),
+            });
+            if !as_expected {
+                findings.push(format!("archive lacks {name} as expected: {:?}", archived.get(name)));
+            }
+        }
+        findings
+    }
+}

@@ -40,7 +40,7 @@ impl Default for UnpackLimits {
             tar_bytes: 32 * GIB,
             content_bytes: 32 * GIB,
             entries: 1_000_000,
-            metadata_bytes: 256 * MIB,
+            metadata_bytes: 512 * MIB,
             path_bytes: 4096,
             depth: 255,
             xattr_bytes: 64 * 1024,

@@ -14,20 +14,32 @@
 //! stream nor a hostile archive can pass for another layer: a decompressor that was taken over can only choose the
 //! bytes that are then hashed, and a converter that was taken over writes only the file that belongs to those bytes.
 //!
-//! Start with [`Converter`]; the rules for names, links and whiteouts stand in `layer`, the formats in `tar` and `erofs`.
+//! Start with [`Converter`]; the rules for names, links and whiteouts stand in [`layer`], the formats in [`tar`] and [`erofs`].
 
 mod child;
 mod compression;
 mod converter;
+mod decompress;
 mod digest;
+pub mod erofs;
 mod error;
+mod fault;
+pub mod folder;
+pub mod layer;
 mod limits;
+pub mod probe;
+mod process;
+mod relay;
 mod report;
+pub mod tar;
+mod walls;
 
-pub use child::child_main;
+pub use child::{child_main, convert};
 pub use compression::Compression;
-pub use converter::{Converter, Expected, IdMap, IdRange};
+pub use converter::{Converter, Expected};
 pub use digest::{NotASha256, Sha256Digest};
 pub use error::{Refusal, UnpackError};
+pub use fault::Fault;
+pub use folder::{IdMap, IdRange};
 pub use limits::UnpackLimits;
 pub use report::{LayerReport, Neutralised, Unpacked, Walls};

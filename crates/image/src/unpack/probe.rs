@@ -90,6 +90,7 @@ fn act(deed: Deed) -> io::Result<()> {
         // SAFETY: the second process does nothing but end.
         Deed::Fork => match unsafe { libc::fork() } {
             -1 => Err(io::Error::last_os_error()),
+            // SAFETY: ends this process at once.
             0 => unsafe { libc::_exit(0) },
             child => {
                 let mut status = 0;

@@ -44,8 +44,8 @@ impl Confined {
         let mut child = command.stdin(Stdio::piped()).stdout(output).stderr(Stdio::piped()).spawn().map_err(failed)?;
         let words = child.stderr.take().map(|stderr| std::thread::spawn(|| listen(stderr)));
         let (input, output) = (child.stdin.take(), child.stdout.take());
-        input.iter().for_each(|pipe| enlarge(pipe));
-        output.iter().for_each(|pipe| enlarge(pipe));
+        input.iter().for_each(enlarge);
+        output.iter().for_each(enlarge);
         Ok(Confined { name, child, input, output, words, limits })
     }
 

@@ -16,4 +16,4 @@
 mod path;
 mod tree;
 
-pub use tree::{Content, Directory, Inode, InodeId, Kind, Layer, Meta, Place, ROOT};
+pub use tree::{Content, Directory, Inode, InodeId, Kind, Layer, Meta, Place, ROOT, Xattrs};

@@ -84,6 +84,9 @@ pub enum Kind {
     Gone,
 }
 
+/// Extended attributes: name and value.
+pub type Xattrs = Box<[(Box<[u8]>, Box<[u8]>)]>;
+
 /// A file of any kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inode {
@@ -94,7 +97,7 @@ pub struct Inode {
     /// What it is.
     pub kind: Kind,
     /// Extended attributes, full names, no name twice.
-    pub xattrs: Box<[(Box<[u8]>, Box<[u8]>)]>,
+    pub xattrs: Xattrs,
 }
 
 /// A layer under construction.
@@ -292,7 +295,7 @@ impl Layer {
         parent: InodeId,
         name: &[u8],
         meta: Meta,
-        xattrs: Box<[(Box<[u8]>, Box<[u8]>)]>,
+        xattrs: Xattrs,
         whole: &[u8],
     ) -> Result<InodeId, Refusal> {
         let mut opaque = false;
@@ -466,7 +469,7 @@ impl Layer {
         Ok(entry.link.as_slice().into())
     }
 
-    fn xattrs_of(&mut self, entry: &Entry) -> Result<Box<[(Box<[u8]>, Box<[u8]>)]>, Refusal> {
+    fn xattrs_of(&mut self, entry: &Entry) -> Result<Xattrs, Refusal> {
         let mut kept = vec![];
         let mut bytes = 0;
         for (name, value) in &entry.xattrs {

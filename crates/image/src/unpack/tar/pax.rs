@@ -85,7 +85,7 @@ impl Pax {
             b"GNU.sparse.offset" | b"GNU.sparse.numbytes" => {
                 let map = self.sparse.map.get_or_insert_default();
                 // Offsets and lengths take turns, beginning with an offset.
-                if (map.len() % 2 == 0) != (key == b"GNU.sparse.offset") {
+                if map.len().is_multiple_of(2) != (key == b"GNU.sparse.offset") {
                     return None;
                 }
                 map.push(decimal(value)?);
@@ -171,28 +171,40 @@ mod tests {
         }
     }
 
+    fn record(text: &str) -> String {
+        let with = |length: usize| format!("{length} {text}\n");
+        (1..).map(with).find(|record| record.split(' ').next() == Some(&record.len().to_string())).unwrap()
+    }
+
+    fn parse(texts: &[&str]) -> Result<Pax, Refusal> {
+        Pax::parse(texts.iter().map(|text| record(text)).collect::<String>().as_bytes(), 0)
+    }
+
     #[test]
     fn records() {
-        let pax = Pax::parse(b"12 path=a=b\n28 SCHILY.xattr.user.x=a\0b\nc\n", 0).unwrap();
+        let pax = parse(&["path=a=b", "SCHILY.xattr.user.x=a\0b\nc"]).unwrap();
         assert_eq!(pax.path.as_deref(), Some(&b"a=b"[..]));
         assert_eq!(pax.xattrs, [(b"user.x".to_vec(), b"a\0b\nc".to_vec())]);
-        for bad in ["x", "5 a=b\n", "7 a=b\n", "6 a=b.", "6 =ab\n", "6 abc\n", "12 size=1e9\n", "99999999999999 a=b\n"]
-        {
+        assert_eq!(parse(&["path=a", "path="]).unwrap().path, None);
+        for bad in ["=ab", "abc", "size=1e9", "uid=x", "mtime=never"] {
+            assert!(parse(&[bad]).is_err(), "{bad:?}");
+        }
+        for bad in ["x", "5 a=b\n", "7 a=b\n", "6 a=b.", "99999999999999 a=b\n", "-6 a=b\n"] {
             assert!(Pax::parse(bad.as_bytes(), 0).is_err(), "{bad:?}");
         }
     }
 
     #[test]
     fn sparse_forms() {
-        let form = |text: &str| Pax::parse(text.as_bytes(), 0).ok().and_then(|pax| pax.sparse.form());
-        assert_eq!(form(""), Some(SparseForm::None));
-        assert_eq!(
-            form("25 GNU.sparse.map=1,2,3,4\n").unwrap(),
-            SparseForm::Records(vec![Segment { offset: 1, length: 2 }, Segment { offset: 3, length: 4 }])
-        );
-        assert_eq!(form("23 GNU.sparse.map=1,2,3\n"), None);
-        assert_eq!(form("22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n"), Some(SparseForm::Data));
-        assert_eq!(form("22 GNU.sparse.major=2\n22 GNU.sparse.minor=0\n"), None);
-        assert_eq!(form("24 GNU.sparse.numbytes=1\n"), None);
+        let form = |texts: &[&str]| parse(texts).ok().and_then(|pax| pax.sparse.form());
+        assert_eq!(form(&[]), Some(SparseForm::None));
+        let pieces = SparseForm::Records(vec![Segment { offset: 1, length: 2 }, Segment { offset: 3, length: 4 }]);
+        assert_eq!(form(&["GNU.sparse.map=1,2,3,4"]), Some(pieces));
+        let pair = ["GNU.sparse.offset=1", "GNU.sparse.numbytes=2"];
+        assert_eq!(form(&pair), Some(SparseForm::Records(vec![Segment { offset: 1, length: 2 }])));
+        assert_eq!(form(&["GNU.sparse.map=1,2,3"]), None);
+        assert_eq!(form(&["GNU.sparse.major=1", "GNU.sparse.minor=0"]), Some(SparseForm::Data));
+        assert_eq!(form(&["GNU.sparse.major=2", "GNU.sparse.minor=0"]), None);
+        assert_eq!(form(&["GNU.sparse.numbytes=1"]), None);
     }
 }

@@ -7,6 +7,8 @@
 mod error;
 mod link;
 mod running;
+#[cfg(test)]
+mod tests;
 mod transfer;
 
 use std::sync::Arc;

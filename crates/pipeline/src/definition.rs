@@ -68,7 +68,7 @@ pub fn analyse(source: &str, surroundings: &Surroundings) -> Definition {
     let mut directives = Vec::new();
     match top_level_pipeline(&script) {
         Some((statement, span, body)) => {
-            let (pipeline, found) = declarative::pipeline(source, &body.body, span);
+            let (pipeline, found) = declarative::pipeline(source, &body, span);
             diagnostics.extend(found);
             if let Some(pipeline) = pipeline {
                 kind = DefinitionKind::Declarative(Declarative { pipeline: Rc::new(pipeline), statement });
@@ -78,7 +78,7 @@ pub fn analyse(source: &str, surroundings: &Surroundings) -> Definition {
         None => {
             let blocks = pipeline_blocks_of_call(&script);
             for (span, body) in &blocks {
-                diagnostics.extend(declarative::pipeline(source, &body.body, *span).1);
+                diagnostics.extend(declarative::pipeline(source, body, *span).1);
             }
             if blocks.is_empty() {
                 diagnostics.extend(nested_pipelines(source, &script));
@@ -86,7 +86,7 @@ pub fn analyse(source: &str, surroundings: &Surroundings) -> Definition {
             directives.extend(blocks.into_iter().map(|(_, body)| body));
         }
     }
-    diagnostics.extend(names::check(&script, &directives, surroundings));
+    diagnostics.extend(names::check(source, &script, &directives, surroundings));
     diagnostics.sort_by_key(|d| (d.span.start, d.span.end));
     if diagnostics.iter().any(|d| d.severity == Severity::Error) {
         kind = DefinitionKind::Invalid;

@@ -12,7 +12,7 @@ use super::parse::Reader;
 use super::shape::{BlockCall, block_of};
 
 /// The first `pipeline { … }` among the statements of a file: which one it is, its place and its block.
-pub fn top_level_pipeline(script: &Script) -> Option<(usize, Span, Rc<Closure>)> {
+pub(crate) fn top_level_pipeline(script: &Script) -> Option<(usize, Span, Rc<Closure>)> {
     script.body.iter().enumerate().find_map(|(i, stmt)| {
         let block = pipeline_block(stmt)?;
         Some((i, stmt.span, block.body.clone()))
@@ -21,7 +21,7 @@ pub fn top_level_pipeline(script: &Script) -> Option<(usize, Span, Rc<Closure>)>
 
 /// The `pipeline { … }` blocks inside the method `call` of a library variable. Only one with `agent` and `stages` is
 /// meant: a library may have its own method of that name.
-pub fn pipeline_blocks_of_call(script: &Script) -> Vec<(Span, Rc<Closure>)> {
+pub(crate) fn pipeline_blocks_of_call(script: &Script) -> Vec<(Span, Rc<Closure>)> {
     let mut found = Vec::new();
     let methods = script.methods.iter().filter(|m| &*m.name == "call");
     let mut open: Vec<&Stmt> = methods.filter_map(|m| m.body.as_ref()).flat_map(|b| &b.stmts).collect();
@@ -42,7 +42,7 @@ pub fn pipeline_blocks_of_call(script: &Script) -> Vec<(Span, Rc<Closure>)> {
 }
 
 /// Complains about every `pipeline { … }` that stands inside another block.
-pub fn nested_pipelines(source: &str, script: &Script) -> Vec<Diagnostic> {
+pub(crate) fn nested_pipelines(source: &str, script: &Script) -> Vec<Diagnostic> {
     let mut reader = Reader::new(source, Catalogue::get());
     for stmt in &script.body {
         reader.nested_pipelines(stmt);

@@ -8,9 +8,11 @@ mod parse;
 mod pattern;
 mod report;
 mod shape;
+mod unroll;
 mod validate;
 mod values;
 
 pub(crate) use find::{nested_pipelines, pipeline_blocks_of_call, top_level_pipeline};
 pub use parse::pipeline;
 pub use report::startup_failed;
+pub(crate) use unroll::unroll;

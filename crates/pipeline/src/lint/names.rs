@@ -12,10 +12,11 @@ use groovy::diagnostic::Diagnostic;
 use groovy::span::Span;
 
 use crate::catalogue::{Catalogue, Kind, Support, nearest};
+use crate::declarative::unroll;
 use crate::definition::Surroundings;
 
 use super::did_you_mean;
-use super::walk::{Facts, collect};
+use super::walk::{Facts, Within, collect};
 
 /// What every script can call: methods of Groovy's `Script` and of every object.
 const GROOVY: [&str; 58] = [
@@ -79,24 +80,39 @@ const GROOVY: [&str; 58] = [
     "getMetaPropertyValues",
 ];
 
+/// After so many calls to unknown names the rest is not looked at: looking for the nearest names costs time.
+const MAX_UNKNOWN: usize = 500;
+
 /// The global variables of Jenkins, some of which can be called.
 const GLOBALS: [&str; 9] =
     ["pipeline", "env", "params", "currentBuild", "scm", "docker", "checkoutScm", "pullRequest", "openshift"];
 
 /// Checks the names that a file calls. `directives` are the `pipeline { … }` blocks in it.
-pub(crate) fn check(script: &Script, directives: &[Rc<Closure>], surroundings: &Surroundings) -> Vec<Diagnostic> {
-    let facts = collect(script, directives);
+pub(crate) fn check(
+    source: &str,
+    script: &Script,
+    directives: &[Rc<Closure>],
+    surroundings: &Surroundings,
+) -> Vec<Diagnostic> {
+    let unrolled: Vec<Rc<Closure>> = directives.iter().map(|d| unroll(source, d)).collect();
+    let facts = collect(script, directives, &unrolled);
     let library = facts.library || surroundings.unknown_library;
     let known = Known { facts: &facts, surroundings, catalogue: Catalogue::get() };
     let mut diagnostics = Vec::new();
     let mut warned = HashSet::new();
+    let mut unknown = 0;
     for call in &facts.calls {
         let Some(finding) = known.finding(&call.name) else { continue };
+        unknown += usize::from(matches!(finding, Finding::Unknown));
+        if unknown > MAX_UNKNOWN {
+            break;
+        }
         match finding {
             // An error stands at every place; a warning is worth saying once.
-            Finding::Unknown if !library && !call.elsewhere => diagnostics.push(known.unknown(&call.name, call.span)),
+            Finding::Unknown if !known.runs_here(call.within, library) => {}
+            Finding::Unknown if !library => diagnostics.push(known.unknown(&call.name, call.span)),
             Finding::Unknown => {
-                if !call.elsewhere && warned.insert(call.name.clone()) {
+                if warned.insert(call.name.clone()) {
                     diagnostics.push(known.perhaps_library(&call.name, call.span));
                 }
             }
@@ -148,6 +164,26 @@ impl Known<'_> {
             Some(_) => Some(Finding::NotYet),
             None if GROOVY.contains(&name) || self.catalogue.knows(name) => None,
             None => Some(Finding::Unknown),
+        }
+    }
+
+    /// Whether a place runs with the script's own names.
+    fn runs_here(&self, mut within: Within, library: bool) -> bool {
+        loop {
+            if within.foreign {
+                return false;
+            }
+            let Some(call) = within.call.and_then(|i| self.facts.calls.get(i)) else { return true };
+            let plain = if self.facts.defined.contains(&call.name) {
+                !self.facts.delegates
+            } else {
+                // A misspelt step is given code like any other; what a library's does with it is unknown.
+                self.catalogue.knows(&call.name) || !library && !self.nearest(&call.name).is_empty()
+            };
+            if !plain {
+                return false;
+            }
+            within = call.within;
         }
     }
 

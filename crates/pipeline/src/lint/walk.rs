@@ -10,7 +10,7 @@ use groovy::ast::{
 };
 use groovy::span::Span;
 
-use crate::catalogue::{Catalogue, Kind};
+use crate::catalogue::Kind;
 use crate::declarative::model::PostCondition;
 
 /// What the walk gathers.
@@ -24,6 +24,8 @@ pub(super) struct Facts {
     pub directives: Vec<(Kind, Text, Span)>,
     /// The file loads code that is not in it.
     pub library: bool,
+    /// The file sets the delegate of a closure.
+    pub delegates: bool,
 }
 
 /// A call to a name.
@@ -32,8 +34,21 @@ pub(super) struct NameCall {
     pub name: Text,
     /// Where the name stands.
     pub span: Span,
-    /// It stands in a closure that may run with another object's methods, so that the name may be one of those.
-    pub elsewhere: bool,
+    /// What it stands in.
+    pub within: Within,
+}
+
+/// The closures around a place, as far as they may run with another object's methods: then a name may be one of those.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Within {
+    /// A closure given to a method of some object.
+    pub foreign: bool,
+    /// A closure given to a call of a name: the index of that call in [`Facts::calls`].
+    pub call: Option<usize>,
+}
+
+impl Within {
+    const FOREIGN: Within = Within { foreign: true, call: None };
 }
 
 /// Methods that run a closure as it is; others may give it a delegate.
@@ -102,14 +117,14 @@ enum Section {
 
 struct Walk<'a> {
     facts: Facts,
-    open: Vec<(Node<'a>, bool)>,
+    open: Vec<(Node<'a>, Within)>,
     directives: &'a [Rc<Closure>],
-    catalogue: &'static Catalogue,
 }
 
-/// Walks a file; `directives` are its `pipeline { … }` blocks.
-pub(super) fn collect(script: &Script, directives: &[Rc<Closure>]) -> Facts {
-    let mut walk = Walk { facts: Facts::default(), open: Vec::new(), directives, catalogue: Catalogue::get() };
+/// Walks a file; `directives` are its `pipeline { … }` blocks, `unrolled` the same with one section on each line.
+pub(super) fn collect(script: &Script, directives: &[Rc<Closure>], unrolled: &[Rc<Closure>]) -> Facts {
+    let mut walk = Walk { facts: Facts::default(), open: Vec::new(), directives };
+    walk.open.extend(unrolled.iter().map(|c| (Node::Directive(&c.body, Section::Structure), Within::default())));
     script.imports.iter().for_each(|i| walk.import(i));
     script.methods.iter().for_each(|m| walk.method(m));
     for class in &script.classes {
@@ -118,17 +133,17 @@ pub(super) fn collect(script: &Script, directives: &[Rc<Closure>]) -> Facts {
     }
     // A file with `call` is a variable of a library, and its neighbours are variables too.
     walk.facts.library |= script.methods.iter().any(|m| &*m.name == "call");
-    walk.stmts(&script.body, false);
+    walk.stmts(&script.body, Within::default());
     walk.run();
     walk.facts
 }
 
 impl<'a> Walk<'a> {
     fn run(&mut self) {
-        while let Some((node, elsewhere)) = self.open.pop() {
+        while let Some((node, within)) = self.open.pop() {
             match node {
-                Node::Stmt(stmt) => self.stmt(stmt, elsewhere),
-                Node::Expr(expr) => self.expr(expr, elsewhere),
+                Node::Stmt(stmt) => self.stmt(stmt, within),
+                Node::Expr(expr) => self.expr(expr, within),
                 Node::Directive(block, section) => self.directive_block(block, section),
             }
         }
@@ -138,12 +153,12 @@ impl<'a> Walk<'a> {
         self.facts.defined.insert(name.clone());
     }
 
-    fn stmts(&mut self, stmts: &'a [Stmt], elsewhere: bool) {
-        self.open.extend(stmts.iter().map(|s| (Node::Stmt(s), elsewhere)));
+    fn stmts(&mut self, stmts: &'a [Stmt], within: Within) {
+        self.open.extend(stmts.iter().map(|s| (Node::Stmt(s), within)));
     }
 
-    fn exprs(&mut self, exprs: impl IntoIterator<Item = &'a Expr>, elsewhere: bool) {
-        self.open.extend(exprs.into_iter().map(|e| (Node::Expr(e), elsewhere)));
+    fn exprs(&mut self, exprs: impl IntoIterator<Item = &'a Expr>, within: Within) {
+        self.open.extend(exprs.into_iter().map(|e| (Node::Expr(e), within)));
     }
 
     fn import(&mut self, import: &Import) {
@@ -161,103 +176,103 @@ impl<'a> Walk<'a> {
     fn method(&mut self, method: &'a Method) {
         self.annotations(&method.modifiers.annotations);
         self.define(&method.name);
-        self.params(&method.params, false);
-        self.stmts(method.body.as_ref().map_or(&[], |b| &b.stmts), false);
+        self.params(&method.params, Within::default());
+        self.stmts(method.body.as_ref().map_or(&[], |b| &b.stmts), Within::default());
     }
 
-    fn params(&mut self, params: &'a [Param], elsewhere: bool) {
+    fn params(&mut self, params: &'a [Param], within: Within) {
         for param in params {
             self.define(&param.name);
-            self.exprs(&param.default, elsewhere);
+            self.exprs(&param.default, within);
         }
     }
 
-    fn local(&mut self, local: &'a Local, elsewhere: bool) {
+    fn local(&mut self, local: &'a Local, within: Within) {
         self.annotations(&local.modifiers.annotations);
         match &local.target {
             LocalTarget::Names(names) => {
                 for name in names {
                     self.define(&name.name);
-                    self.exprs(&name.init, elsewhere);
+                    self.exprs(&name.init, within);
                 }
             }
             LocalTarget::Tuple { names, init } => {
                 names.iter().for_each(|(_, name, _)| self.define(name));
-                self.exprs([init], elsewhere);
+                self.exprs([init], within);
             }
         }
     }
 
-    fn stmt(&mut self, stmt: &'a Stmt, elsewhere: bool) {
+    fn stmt(&mut self, stmt: &'a Stmt, within: Within) {
         match &stmt.kind {
-            StmtKind::Expr(expr) | StmtKind::Throw(expr) => self.exprs([expr], elsewhere),
-            StmtKind::Local(local) => self.local(local, elsewhere),
+            StmtKind::Expr(expr) | StmtKind::Throw(expr) => self.exprs([expr], within),
+            StmtKind::Local(local) => self.local(local, within),
             StmtKind::If { cond, then, otherwise } => {
-                self.exprs([cond], elsewhere);
-                self.open.push((Node::Stmt(then), elsewhere));
-                self.open.extend(otherwise.iter().map(|s| (Node::Stmt(s), elsewhere)));
+                self.exprs([cond], within);
+                self.open.push((Node::Stmt(then), within));
+                self.open.extend(otherwise.iter().map(|s| (Node::Stmt(s), within)));
             }
             StmtKind::While { cond, body } => {
-                self.exprs([cond], elsewhere);
-                self.open.push((Node::Stmt(body), elsewhere));
+                self.exprs([cond], within);
+                self.open.push((Node::Stmt(body), within));
             }
             StmtKind::ForIn { name, iterable, body, .. } => {
                 self.define(name);
-                self.exprs([iterable], elsewhere);
-                self.open.push((Node::Stmt(body), elsewhere));
+                self.exprs([iterable], within);
+                self.open.push((Node::Stmt(body), within));
             }
             StmtKind::ForClassic { init, cond, step, body } => {
-                self.stmts(init, elsewhere);
-                self.exprs(cond, elsewhere);
-                self.exprs(step, elsewhere);
-                self.open.push((Node::Stmt(body), elsewhere));
+                self.stmts(init, within);
+                self.exprs(cond, within);
+                self.exprs(step, within);
+                self.open.push((Node::Stmt(body), within));
             }
             StmtKind::Switch { subject, cases } => {
-                self.exprs([subject], elsewhere);
+                self.exprs([subject], within);
                 for case in cases {
-                    self.exprs(&case.test, elsewhere);
-                    self.stmts(&case.body, elsewhere);
+                    self.exprs(&case.test, within);
+                    self.stmts(&case.body, within);
                 }
             }
             StmtKind::Try { body, catches, finally } => {
-                self.stmts(&body.stmts, elsewhere);
+                self.stmts(&body.stmts, within);
                 for catch in catches {
                     self.define(&catch.name);
-                    self.stmts(&catch.body.stmts, elsewhere);
+                    self.stmts(&catch.body.stmts, within);
                 }
-                self.stmts(finally.as_ref().map_or(&[], |b| &b.stmts), elsewhere);
+                self.stmts(finally.as_ref().map_or(&[], |b| &b.stmts), within);
             }
-            StmtKind::Return(value) => self.exprs(value, elsewhere),
+            StmtKind::Return(value) => self.exprs(value, within),
             StmtKind::Assert { cond, message } => {
-                self.exprs([cond], elsewhere);
-                self.exprs(message, elsewhere);
+                self.exprs([cond], within);
+                self.exprs(message, within);
             }
             StmtKind::Synchronized { lock, body } => {
-                self.exprs([lock], elsewhere);
-                self.stmts(&body.stmts, elsewhere);
+                self.exprs([lock], within);
+                self.stmts(&body.stmts, within);
             }
-            StmtKind::Block(block) => self.stmts(&block.stmts, elsewhere),
+            StmtKind::Block(block) => self.stmts(&block.stmts, within),
             StmtKind::Break(_) | StmtKind::Continue(_) | StmtKind::Empty => {}
         }
     }
 
-    fn args(&mut self, args: &'a [Arg], elsewhere: bool) {
+    fn args(&mut self, args: &'a [Arg], within: Within) {
         for arg in args {
             match arg {
-                Arg::Named(MapKey::Dynamic(key), value) => self.exprs([key, value], elsewhere),
+                Arg::Named(MapKey::Dynamic(key), value) => self.exprs([key, value], within),
                 Arg::Positional(e) | Arg::Named(_, e) | Arg::Spread(e) | Arg::SpreadMap(e) => {
-                    self.exprs([e], elsewhere);
+                    self.exprs([e], within);
                 }
             }
         }
     }
 
-    fn closure(&mut self, closure: &'a Closure, elsewhere: bool) {
-        self.params(closure.params.as_deref().unwrap_or_default(), elsewhere);
-        self.stmts(&closure.body.stmts, elsewhere);
+    fn closure(&mut self, closure: &'a Closure, within: Within) {
+        self.params(closure.params.as_deref().unwrap_or_default(), within);
+        self.stmts(&closure.body.stmts, within);
     }
 
-    fn expr(&mut self, expr: &'a Expr, elsewhere: bool) {
+    fn expr(&mut self, expr: &'a Expr, within: Within) {
         match &*expr.kind {
             ExprKind::Constant(_) | ExprKind::Name(_) | ExprKind::TypeLiteral(_) | ExprKind::Error => {}
             ExprKind::Annotation(_) => {}
@@ -265,67 +280,67 @@ impl<'a> Walk<'a> {
                 for part in parts {
                     match part {
                         StrPart::Text(_) => {}
-                        StrPart::Expr(expr) => self.exprs([expr], elsewhere),
-                        StrPart::Closure(closure) => self.closure(closure, elsewhere),
+                        StrPart::Expr(expr) => self.exprs([expr], within),
+                        StrPart::Closure(closure) => self.closure(closure, within),
                     }
                 }
             }
-            ExprKind::List(args) => self.args(args, elsewhere),
+            ExprKind::List(args) => self.args(args, within),
             ExprKind::Map(entries) => {
                 for entry in entries {
                     match entry {
-                        MapEntry::Pair(MapKey::Dynamic(key), value) => self.exprs([key, value], elsewhere),
-                        MapEntry::Pair(_, value) | MapEntry::Spread(value) => self.exprs([value], elsewhere),
+                        MapEntry::Pair(MapKey::Dynamic(key), value) => self.exprs([key, value], within),
+                        MapEntry::Pair(_, value) | MapEntry::Spread(value) => self.exprs([value], within),
                     }
                 }
             }
-            ExprKind::Call { object, callee, args, .. } => self.call(object.as_ref(), callee, args, elsewhere),
-            ExprKind::Closure(closure) => self.closure(closure, elsewhere),
-            ExprKind::Declaration(local) => self.local(local, elsewhere),
+            ExprKind::Call { object, callee, args, .. } => self.call(object.as_ref(), callee, args, within),
+            ExprKind::Closure(closure) => self.closure(closure, within),
+            ExprKind::Declaration(local) => self.local(local, within),
             ExprKind::Assign { target, value, .. } => {
                 self.assigned(target);
-                self.exprs([target, value], elsewhere);
+                self.exprs([target, value], within);
             }
-            _ => self.parts(expr, elsewhere),
+            _ => self.parts(expr, within),
         }
     }
 
     /// The expressions that only hold others.
-    fn parts(&mut self, expr: &'a Expr, elsewhere: bool) {
+    fn parts(&mut self, expr: &'a Expr, within: Within) {
         match &*expr.kind {
             ExprKind::Range { from: a, to: b, .. }
             | ExprKind::Binary { left: a, right: b, .. }
-            | ExprKind::Elvis { value: a, otherwise: b } => self.exprs([a, b], elsewhere),
+            | ExprKind::Elvis { value: a, otherwise: b } => self.exprs([a, b], within),
             ExprKind::Property { object, member, .. } | ExprKind::MethodPointer { object, member } => {
-                self.exprs([object], elsewhere);
-                self.member(member, elsewhere);
+                self.exprs([object], within);
+                self.member(member, within);
             }
             ExprKind::Index { object, index } => {
-                self.exprs([object], elsewhere);
-                self.args(index, elsewhere);
+                self.exprs([object], within);
+                self.args(index, within);
             }
             ExprKind::CallValue { callee, args } => {
-                self.exprs([callee], elsewhere);
-                self.args(args, elsewhere);
+                self.exprs([callee], within);
+                self.args(args, within);
             }
-            ExprKind::New { args, .. } => self.args(args, true),
+            ExprKind::New { args, .. } => self.args(args, Within::FOREIGN),
             ExprKind::NewArray { sizes, init, .. } => {
-                self.exprs(sizes, elsewhere);
-                self.exprs(init.iter().flatten(), elsewhere);
+                self.exprs(sizes, within);
+                self.exprs(init.iter().flatten(), within);
             }
             ExprKind::Unary { operand: e, .. }
             | ExprKind::IncDec { target: e, .. }
             | ExprKind::As { value: e, .. }
             | ExprKind::Cast { value: e, .. }
-            | ExprKind::InstanceOf { value: e, .. } => self.exprs([e], elsewhere),
-            ExprKind::Ternary { cond, then, otherwise } => self.exprs([cond, then, otherwise], elsewhere),
+            | ExprKind::InstanceOf { value: e, .. } => self.exprs([e], within),
+            ExprKind::Ternary { cond, then, otherwise } => self.exprs([cond, then, otherwise], within),
             _ => {}
         }
     }
 
-    fn member(&mut self, member: &'a Member, elsewhere: bool) {
+    fn member(&mut self, member: &'a Member, within: Within) {
         if let Member::Dynamic(expr) = member {
-            self.exprs([expr], elsewhere);
+            self.exprs([expr], within);
         }
     }
 
@@ -343,22 +358,26 @@ impl<'a> Walk<'a> {
                 }
             }
             // `this.x = …`, `binding.x = …`, `closure.delegate.x = …`
-            ExprKind::Property { member: Member::Name(name, _), .. } => self.define(name),
+            ExprKind::Property { member: Member::Name(name, _), .. } => {
+                self.facts.delegates |= matches!(&**name, "delegate" | "resolveStrategy");
+                self.define(name);
+            }
             _ => {}
         }
     }
 
-    fn call(&mut self, object: Option<&'a Expr>, callee: &'a Member, args: &'a [Arg], elsewhere: bool) {
+    fn call(&mut self, object: Option<&'a Expr>, callee: &'a Member, args: &'a [Arg], within: Within) {
         let on_self = object.is_none_or(|o| matches!(&*o.kind, ExprKind::Name(n) if &**n == "this"));
         let Member::Name(name, span) = callee else {
-            self.exprs(object, elsewhere);
-            self.member(callee, elsewhere);
-            self.args(args, true);
+            self.exprs(object, within);
+            self.member(callee, within);
+            self.args(args, Within::FOREIGN);
             return;
         };
         if !on_self {
-            self.exprs(object, elsewhere);
-            self.args(args, elsewhere || !PLAIN_CLOSURE.contains(&&**name));
+            self.exprs(object, within);
+            let plain = PLAIN_CLOSURE.contains(&&**name);
+            self.args(args, if plain { within } else { Within::FOREIGN });
             return;
         }
         if &**name == "pipeline"
@@ -366,17 +385,18 @@ impl<'a> Walk<'a> {
             && let ExprKind::Closure(closure) = &*body.kind
             && self.directives.iter().any(|d| Rc::ptr_eq(d, closure))
         {
-            self.open.push((Node::Directive(&closure.body, Section::Structure), false));
+            // Walked in its own form.
             return;
         }
         self.facts.library |= matches!(&**name, "library" | "load" | "evaluate" | "libraryResource");
         // `${x}` without quotes reads as a call of `$`; the rules of directives have their own words for it.
-        if &**name != "$" {
-            self.facts.calls.push(NameCall { name: name.clone(), span: *span, elsewhere });
+        if &**name == "$" {
+            return;
         }
-        // What an unknown method does with its closures is unknown too.
-        let plain = self.catalogue.knows(name) || PLAIN_CLOSURE.contains(&&**name);
-        self.args(args, elsewhere || !plain);
+        let index = self.facts.calls.len();
+        self.facts.calls.push(NameCall { name: name.clone(), span: *span, within });
+        let plain = PLAIN_CLOSURE.contains(&&**name);
+        self.args(args, if plain { within } else { Within { call: Some(index), ..within } });
     }
 
     fn directive_block(&mut self, block: &'a Block, section: Section) {
@@ -386,10 +406,10 @@ impl<'a> Walk<'a> {
                     ExprKind::Call { object: None, callee: Member::Name(name, span), args, .. } => {
                         self.directive(name, *span, args, section);
                     }
-                    ExprKind::Assign { value, .. } => self.exprs([value], false),
+                    ExprKind::Assign { value, .. } => self.exprs([value], Within::default()),
                     _ => {}
                 },
-                StmtKind::Local(local) => self.local(local, false),
+                StmtKind::Local(local) => self.local(local, Within::default()),
                 _ => {}
             }
         }
@@ -408,7 +428,7 @@ impl<'a> Walk<'a> {
                 Arg::Positional(value) | Arg::Named(_, value) | Arg::Spread(value) | Arg::SpreadMap(value) => value,
             };
             let ExprKind::Closure(closure) = &*value.kind else {
-                self.exprs([value], false);
+                self.exprs([value], Within::default());
                 continue;
             };
             let inner = match (section, &**name) {
@@ -423,8 +443,8 @@ impl<'a> Walk<'a> {
                 (_, _) => Some(Section::Structure),
             };
             match inner {
-                None => self.closure(closure, false),
-                Some(inner) => self.open.push((Node::Directive(&closure.body, inner), false)),
+                None => self.closure(closure, Within::default()),
+                Some(inner) => self.open.push((Node::Directive(&closure.body, inner), Within::default())),
             }
         }
     }

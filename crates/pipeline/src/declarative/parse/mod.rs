@@ -11,8 +11,9 @@ mod steps;
 mod when;
 
 use std::collections::HashSet;
+use std::rc::Rc;
 
-use groovy::ast::{Block, Expr, Stmt};
+use groovy::ast::{Block, Closure, Expr, Stmt};
 use groovy::diagnostic::{Diagnostic, Severity};
 use groovy::span::Span;
 
@@ -21,13 +22,14 @@ use crate::catalogue::{Catalogue, Kind};
 use super::messages;
 use super::model::{Agent, Call, Environment, OptionCall, Pipeline, Post, Stage, Tool};
 use super::shape::{block_of, call_of};
+use super::unroll::unroll;
 
 /// Reads the block of a `pipeline { … }`. `span` is the place of the whole statement.
 ///
 /// The model is there only where no diagnostic is an error.
-pub fn pipeline(source: &str, block: &Block, span: Span) -> (Option<Pipeline>, Vec<Diagnostic>) {
+pub fn pipeline(source: &str, closure: &Rc<Closure>, span: Span) -> (Option<Pipeline>, Vec<Diagnostic>) {
     let mut reader = Reader::new(source, Catalogue::get());
-    let pipeline = reader.pipeline(block, span);
+    let pipeline = reader.pipeline(&unroll(source, closure).body, span);
     let diagnostics = reader.into_diagnostics();
     let valid = !diagnostics.iter().any(|d| d.severity == Severity::Error);
     (pipeline.filter(|_| valid), diagnostics)

@@ -129,6 +129,12 @@ impl Lexer<'_> {
     /// parentheses and square brackets.
     fn newlines(&mut self) {
         let start = self.at;
+        self.check_line_break(start);
+        self.at += if self.bytes[start..].starts_with(b"\r\n") { 2 } else { 1 };
+        if self.peek(0) == b'/' && !matches!(self.peek(1), b'/' | b'*') {
+            let message = "a line cannot begin with `/`";
+            self.error(self.at, self.at + 1, message, "put a space before it: Groovy 2.4 takes it for a comment here");
+        }
         loop {
             match self.peek(0) {
                 b'\n' | b'\r' => {

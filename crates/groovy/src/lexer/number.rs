@@ -7,19 +7,33 @@ impl Lexer<'_> {
     pub(super) fn number(&mut self) {
         let start = self.at;
         let decimal = self.integer_digits();
-        match self.peek(0) {
-            b'l' | b'L' | b'i' | b'I' | b'g' | b'G' => self.at += 1,
-            b'.' if decimal && self.peek(1).is_ascii_digit() => {
-                self.at += 1;
-                self.digits(|b| b.is_ascii_digit());
-                self.exponent();
-                self.fraction_suffix(true);
-            }
-            b'e' | b'E' if decimal && self.exponent() => self.fraction_suffix(true),
-            b'f' | b'F' | b'd' | b'D' if decimal => self.fraction_suffix(false),
-            _ => {}
+        let mut complete = !decimal;
+        if decimal && self.peek(0) == b'.' && self.peek(1).is_ascii_digit() {
+            self.at += 1;
+            self.digits(|b| b.is_ascii_digit());
+            complete = self.exponent();
+            self.suffix(b"fFdDgG");
+        } else if decimal && self.exponent() {
+            complete = true;
+            self.suffix(b"fFdDgG");
+        } else {
+            self.suffix(if decimal { b"lLiIgGfFdD" } else { b"lLiIgG" });
         }
+        self.check_end(start, !complete);
         self.push(Kind::Number, start);
+    }
+
+    /// What cannot follow digits directly.
+    fn check_end(&mut self, start: usize, exponent_allowed: bool) {
+        let text = &self.bytes[start..self.at];
+        let ends_with_digit = text.last().is_some_and(u8::is_ascii_digit);
+        let message = match self.peek(0) {
+            b'_' if text != b"0" && ends_with_digit => "a number cannot end with an underscore",
+            b'x' | b'X' | b'b' | b'B' if text == b"0" => "this number has no digits",
+            b'e' | b'E' if exponent_allowed && ends_with_digit => "the exponent of this number has no digits",
+            _ => return,
+        };
+        self.error(start, self.at + 1, message, "");
     }
 
     /// The digits before any point or suffix; whether a point may follow.
@@ -103,11 +117,9 @@ impl Lexer<'_> {
         length > 0
     }
 
-    fn fraction_suffix(&mut self, big: bool) {
-        match self.peek(0) {
-            b'f' | b'F' | b'd' | b'D' => self.at += 1,
-            b'g' | b'G' if big => self.at += 1,
-            _ => {}
+    fn suffix(&mut self, allowed: &[u8]) {
+        if self.at < self.bytes.len() && allowed.contains(&self.peek(0)) {
+            self.at += 1;
         }
     }
 }

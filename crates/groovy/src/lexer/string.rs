@@ -31,6 +31,10 @@ impl Lexer<'_> {
     pub(super) fn dollar_slashy(&mut self) {
         let start = self.at;
         self.at += 2;
+        if self.peek(0) == b'/' {
+            // The first character is text even where `/$` would end the string: it cannot be empty.
+            self.at += 1;
+        }
         self.string_part(start, Quote::DollarSlashy, Some(start));
     }
 

@@ -18,34 +18,24 @@ impl Parser<'_> {
 
     fn argument_list(&mut self, close: Kind, open: usize) -> Result<Vec<Arg>> {
         let mut args = Vec::new();
-        let mut holes = 0;
-        while !self.at(close) {
-            if !args.is_empty() && self.at(Kind::Comma) && holes == 0 {
-                // Groovy accepts one comma too many, wherever it stands.
-                holes += 1;
-                self.bump();
-                continue;
-            }
-            if self.at(Kind::Semi) {
-                return self.fail("a list of the form (a; b; c) is allowed only in `for`");
-            }
+        if !self.at(close) {
             args.push(self.argument()?);
-            if self.at(close) {
-                break;
-            }
-            if !self.at(Kind::Comma) {
-                self.expect_closing(close, open, "`,`")?;
-                return Ok(args);
-            }
+        }
+        // Groovy accepts one comma too many, wherever it stands.
+        let mut superfluous = false;
+        while self.at(Kind::Comma) && !args.is_empty() {
             self.bump();
-            if self.at(close) {
-                holes += 1;
-                if holes > 1 {
-                    return self.expected("an argument");
-                }
+            if !self.at(close) && !self.at(Kind::Comma) {
+                args.push(self.argument()?);
+            } else if std::mem::replace(&mut superfluous, true) {
+                return self.expected("an argument");
             }
         }
-        self.expect_closing(close, open, "")?;
+        if self.at(Kind::Semi) {
+            return self.fail("a list of the form (a; b; c) is allowed only in `for`");
+        }
+        let instead = if args.is_empty() { "" } else { "`,`" };
+        self.expect_closing(close, open, instead)?;
         Ok(args)
     }
 
@@ -110,7 +100,7 @@ impl Parser<'_> {
     }
 
     fn command_argument_inner(&mut self) -> Result<Arg> {
-        if !self.command_label_starts() {
+        if !self.label_starts() {
             return Ok(Arg::Positional(self.expression(false)?));
         }
         let key = self.label()?;
@@ -121,6 +111,12 @@ impl Parser<'_> {
 
     /// `strictContextExpression`: what may stand inside brackets.
     pub(super) fn strict_expression(&mut self, declaration_allowed: bool) -> Result<Expr> {
+        if declaration_allowed && self.declaration_starts() {
+            let first = self.at;
+            let local = self.single_declaration(true)?;
+            let span = self.span_from(first);
+            return Ok(expr(ExprKind::Declaration(local), span));
+        }
         match self.peek() {
             Kind::At => {
                 let annotation = self.annotation()?;
@@ -129,12 +125,6 @@ impl Parser<'_> {
             }
             Kind::Return | Kind::Break | Kind::Continue | Kind::Throw | Kind::Assert => {
                 self.fail(format!("{} cannot stand inside an expression", self.found()))
-            }
-            _ if declaration_allowed && self.declaration_starts() => {
-                let first = self.at;
-                let local = self.single_declaration(true)?;
-                let span = self.span_from(first);
-                Ok(expr(ExprKind::Declaration(local), span))
             }
             _ => self.expression(false),
         }
@@ -184,13 +174,23 @@ impl Parser<'_> {
         }
         let mut seen = std::collections::HashSet::new();
         for (name, span) in names {
-            let text = match name {
-                Constant::Str(text) => text.to_string(),
-                other => format!("{other:?}"),
-            };
+            let text = name_of(name);
             if !seen.insert(text.clone()) {
                 self.report(span, format!("the named argument `{text}` is given twice"), None);
             }
         }
+    }
+}
+
+/// The name that a constant gives to an argument: `1:` and `'1':` are the same.
+fn name_of(constant: &Constant) -> String {
+    match constant {
+        Constant::Str(text) | Constant::BigInt(text) | Constant::Decimal(text) => text.to_string(),
+        Constant::Int(value) => value.to_string(),
+        Constant::Long(value) => value.to_string(),
+        Constant::Float(value) => format!("{value:?}"),
+        Constant::Double(value) => format!("{value:?}"),
+        Constant::Bool(value) => value.to_string(),
+        Constant::Null => "null".into(),
     }
 }

@@ -11,7 +11,6 @@ impl Parser<'_> {
             ExprKind::Name(_)
             | ExprKind::Property { .. }
             | ExprKind::Index { .. }
-            | ExprKind::List(_)
             | ExprKind::Assign { .. }
             | ExprKind::Declaration(_)
             | ExprKind::TypeLiteral(_)
@@ -20,6 +19,10 @@ impl Parser<'_> {
             ExprKind::GString(_) => "a string",
             ExprKind::Call { .. } | ExprKind::CallValue { .. } => "a call",
             ExprKind::Map(_) => "a map",
+            ExprKind::List(_) => {
+                let hint = "several variables are assigned to with parentheses: `(a, b) = …`";
+                return self.report(target.span, "a list cannot be assigned to", Some(hint.into()));
+            }
             ExprKind::Binary { op: BinaryOp::Eq, .. } => "a comparison",
             _ => "the result of an operation",
         };
@@ -30,7 +33,7 @@ impl Parser<'_> {
     /// What stands before `(` must be callable; `value` says that it is an expression of any kind.
     pub(super) fn check_callee(&mut self, callee: &Expr, value: bool) {
         let (name, span) = match &*callee.kind {
-            ExprKind::TypeLiteral(ty) if value && ty.dimensions == 0 => {
+            ExprKind::TypeLiteral(ty) if value && ty.dimensions == 0 && &*ty.name != "void" => {
                 let message = format!("the type `{}` cannot be called", ty.name);
                 return self.report(ty.span, message, None);
             }
@@ -52,6 +55,8 @@ impl Parser<'_> {
             let before = &modifiers.words[..index];
             if before.contains(word) {
                 self.report(span, format!("`{word}` is written twice"), None);
+            } else if &**word == "threadsafe" {
+                self.report(span, "`threadsafe` is reserved", None);
             } else if is_access(word) && before.iter().any(|w| is_access(w)) {
                 self.report(span, format!("`{word}` contradicts the word before it"), None);
             }

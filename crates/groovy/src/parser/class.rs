@@ -104,6 +104,9 @@ impl Parser<'_> {
             self.newline();
             if self.enum_constants_start() {
                 self.enum_constants(class)?;
+                if !matches!(self.peek(), Kind::Newline | Kind::Semi | Kind::RBrace) {
+                    return self.expected("`,`, `;` or `}` behind the constant");
+                }
             }
         }
         loop {
@@ -136,6 +139,12 @@ impl Parser<'_> {
             return Ok(());
         }
         if self.generic_method_starts() || self.tuple_declaration_starts() || self.declaration_starts() {
+            return self.declared_member(class);
+        }
+        // In annotations and constants there are no statements: any name that stands alone is a type.
+        let only_declarations =
+            class.kind == ClassKind::Annotation || self.classes.last().is_some_and(|c| c.is_empty());
+        if only_declarations && self.at(Kind::Ident) && self.nth(1) != Kind::LParen {
             return self.declared_member(class);
         }
         if self.type_declaration_starts() {
@@ -189,6 +198,10 @@ impl Parser<'_> {
     fn finish_method(&mut self, class: &Class, method: &mut Method) -> Result<()> {
         let span = method.name_span;
         if class.kind == ClassKind::Annotation {
+            if !method.params.is_empty() || method.body.is_some() || method.return_type.is_none() {
+                let hint = "write `String name() default 'x'`";
+                self.report(span, "a member of an annotation has a type, no parameters and no body", Some(hint.into()));
+            }
             if self.eat(Kind::Default) {
                 self.newline();
                 method.default_value = Some(self.annotation_value()?);

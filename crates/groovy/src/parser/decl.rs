@@ -25,7 +25,7 @@ impl Parser<'_> {
             }
             self.newline();
         }
-        if modifiers.words.len() > 1 {
+        if !modifiers.words.is_empty() {
             self.check_modifiers(&modifiers, self.token_span(first));
         }
         Ok(modifiers)

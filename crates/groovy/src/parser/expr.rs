@@ -189,7 +189,8 @@ impl Parser<'_> {
         let mut left = self.operand(attach)?;
         let mut tightest = u8::MAX;
         while let Some((level, operator)) = infix(self.peek()) {
-            if level < loosest || level > tightest {
+            // `f in: x` is a named argument.
+            if level < loosest || level > tightest || (self.peek().is_keyword() && self.nth(1) == Kind::Colon) {
                 break;
             }
             if level == RELATIONAL {

@@ -23,12 +23,23 @@ impl Parser<'_> {
         let mut at = self.at;
         let mut words = 0;
         loop {
-            if words > 0 && matches!(self.kind_at(at), Kind::Ident | Kind::Str) {
-                return true;
+            // The name comes when the token behind it cannot go on with a type: in `def foo bar`, `foo` is no name.
+            match self.kind_at(at) {
+                Kind::Str if words > 0 => return true,
+                Kind::Ident if words > 0 && !self.goes_on_behind_type(at + 1) => return true,
+                _ => {}
             }
             let Some(next) = self.skip_declaration_word(at) else { return false };
             at = next;
             words += 1;
+        }
+    }
+
+    /// Whether a declaration can go on with this token behind the name of a type.
+    fn goes_on_behind_type(&self, at: usize) -> bool {
+        match self.kind_at(at) {
+            Kind::Ident | Kind::Str | Kind::Less | Kind::LBracket | Kind::Dot | Kind::Def | Kind::At => true,
+            kind => kind.is_modifier() || kind.is_builtin_type(),
         }
     }
 
@@ -62,8 +73,11 @@ impl Parser<'_> {
         Some(at)
     }
 
-    /// `<…>` from the `<` on.
-    pub(super) fn skip_type_arguments(&self, at: usize) -> Option<usize> {
+    /// `<…>` from the `<` on; not `<>`.
+    fn skip_type_arguments(&self, at: usize) -> Option<usize> {
+        if self.kind_at(at + 1) == Kind::Greater {
+            return None;
+        }
         let mut depth = 0;
         let mut at = at;
         loop {
@@ -178,26 +192,20 @@ impl Parser<'_> {
 
     /// `argumentLabelStart`: a name, keyword, number, string or bracketed expression, then a colon.
     pub(super) fn label_starts(&self) -> bool {
-        let behind = match self.peek() {
-            Kind::Number | Kind::Str => self.at + 1,
-            Kind::LParen | Kind::StrStart => match self.behind_bracket(self.at) {
+        self.label_starts_at(self.at)
+    }
+
+    fn label_starts_at(&self, at: usize) -> bool {
+        let behind = match self.kind_at(at) {
+            Kind::Number | Kind::Str => at + 1,
+            Kind::LParen | Kind::StrStart | Kind::LBracket | Kind::LBrace => match self.behind_bracket(at) {
                 Some(behind) => behind,
                 None => return false,
             },
-            kind if kind.is_name_like() => self.at + 1,
+            kind if kind.is_name_like() => at + 1,
             _ => return false,
         };
         self.kind_at(behind) == Kind::Colon
-    }
-
-    /// The same for an argument of a command, where also a list or a closure can be a label.
-    pub(super) fn command_label_starts(&self) -> bool {
-        match self.peek() {
-            Kind::LBracket | Kind::LBrace => {
-                self.behind_bracket(self.at).is_some_and(|behind| self.kind_at(behind) == Kind::Colon)
-            }
-            _ => self.label_starts(),
-        }
     }
 
     /// Whether the token can start an operand without a sign (`unaryExpressionNotPlusMinus`).
@@ -231,12 +239,15 @@ impl Parser<'_> {
         if builtin {
             at += 1;
         } else {
+            let first = at;
             loop {
                 if self.kind_at(at) != Kind::Ident {
                     return false;
                 }
                 at += 1;
-                if self.kind_at(at) == Kind::Less {
+                if at == first + 1 && self.kind_at(at) == Kind::Less && self.kind_at(at + 1) == Kind::Greater {
+                    at += 2;
+                } else if self.kind_at(at) == Kind::Less {
                     match self.skip_type_arguments(at) {
                         Some(next) => at = next,
                         None => return false,
@@ -254,8 +265,29 @@ impl Parser<'_> {
         if self.kind_at(at) != Kind::RParen {
             return false;
         }
+        if self.kind_at(at + 1) == Kind::LParen && !self.holds_one_expression(at + 1) {
+            return false;
+        }
         let signed = matches!(self.kind_at(at + 1), Kind::Plus | Kind::Minus | Kind::Increment | Kind::Decrement);
         self.operand_starts(at + 1) || (builtin && signed)
+    }
+
+    /// Whether the parentheses at `open` could be an expression and not only arguments: `(f)(a, b)` is a call.
+    fn holds_one_expression(&self, open: usize) -> bool {
+        let mut at = open + 1;
+        if matches!(self.kind_at(at), Kind::RParen | Kind::Star) || self.label_starts_at(at) {
+            return false;
+        }
+        loop {
+            match self.kind_at(at) {
+                Kind::Comma | Kind::Eof => return false,
+                Kind::RParen => return true,
+                Kind::LParen | Kind::LBracket | Kind::LBrace | Kind::StrStart => {
+                    at = self.behind_bracket(at).unwrap_or(at + 1);
+                }
+                _ => at += 1,
+            }
+        }
     }
 
     /// `(a, b) =`

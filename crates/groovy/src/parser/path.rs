@@ -39,7 +39,8 @@ impl Parser<'_> {
         loop {
             (path, shape) = match self.peek() {
                 Kind::LParen => self.call(path, shape)?,
-                Kind::LBracket => self.index(path)?,
+                // `f [:]` is a command with an empty map.
+                Kind::LBracket if self.nth(1) != Kind::Colon => self.index(path)?,
                 Kind::LBrace => self.appended_closure(path, shape)?,
                 Kind::Newline if attach && self.nth(1) == Kind::LBrace => {
                     self.bump();
@@ -126,9 +127,8 @@ impl Parser<'_> {
         let dot = self.peek();
         self.bump();
         self.newline();
-        if self.at(Kind::Less) {
-            self.type_arguments_opt()?;
-        }
+        let generic = self.at(Kind::Less);
+        self.type_arguments_opt()?;
         let access = match dot {
             Kind::SafeDot => Access::Safe,
             Kind::SpreadDot => Access::Spread,
@@ -137,6 +137,9 @@ impl Parser<'_> {
         let attribute = self.eat(Kind::At);
         let member = self.member_name()?;
         let span = self.span_since(object.span);
+        if generic && !matches!(self.peek(), Kind::LParen | Kind::LBrace) && !self.command_argument_starts() {
+            return self.expected("the arguments of the call");
+        }
         Ok(if dot == Kind::MethodRef {
             (expr(ExprKind::MethodPointer { object, member }, span), Shape::Value)
         } else {
@@ -275,10 +278,19 @@ impl Parser<'_> {
         while self.primary_starts() {
             self.lower()?;
             let (name, _) = self.primary()?;
+            let called = matches!(self.peek(), Kind::LParen | Kind::LBrace);
+            if called || (!self.path_goes_on() && self.command_argument_starts()) {
+                self.check_callee(&name, matches!(*name.kind, ExprKind::TypeLiteral(_)));
+            }
             let member = match *name.kind {
                 ExprKind::Name(text) | ExprKind::Constant(Constant::Str(text)) => Member::Name(text, name.span),
+                ExprKind::TypeLiteral(ty) if ty.dimensions == 0 => Member::Name(ty.name, name.span),
                 kind => Member::Dynamic(expr(kind, name.span)),
             };
+            if self.at(Kind::Else) {
+                // Groovy 2.4 takes the `else` for the first word of a named argument here.
+                return self.expected("an argument or the end of the line");
+            }
             let span = self.span_since(path.span);
             path = expr(ExprKind::Property { object: path, member, access: Access::Dot, attribute: false }, span);
             if self.path_goes_on() {
@@ -291,7 +303,11 @@ impl Parser<'_> {
     }
 
     fn path_goes_on(&self) -> bool {
-        matches!(self.peek(), Kind::LParen | Kind::LBracket | Kind::LBrace) || self.dot_follows()
+        match self.peek() {
+            Kind::LParen | Kind::LBrace => true,
+            Kind::LBracket => self.nth(1) != Kind::Colon,
+            _ => self.dot_follows(),
+        }
     }
 
     fn primary_starts(&self) -> bool {

@@ -30,17 +30,22 @@ impl Parser<'_> {
         self.class_type()
     }
 
-    /// `a.b.C<D>`.
+    /// `a.b.C<D>`, `C<>`.
     pub(super) fn class_type(&mut self) -> Result<TypeRef> {
         let first = self.at;
         if !self.at(Kind::Ident) {
             return self.expected("a type");
         }
-        let mut name = {
-            let i = self.bump();
-            self.token_name(i)
+        let index = self.bump();
+        let mut name = self.token_name(index);
+        let mut args = if self.at(Kind::Less) && self.nth(1) == Kind::Greater {
+            self.bump();
+            self.bump();
+            self.newline();
+            Vec::new()
+        } else {
+            self.type_arguments_opt()?
         };
-        let mut args = self.type_arguments_opt()?;
         while self.at(Kind::Dot) && self.nth(1) == Kind::Ident {
             self.bump();
             let index = self.bump();
@@ -60,15 +65,10 @@ impl Parser<'_> {
         args
     }
 
-    /// `<A, ? extends B>` or `<>`.
+    /// `<A, ? extends B>`
     fn type_arguments(&mut self) -> Result<Vec<TypeRef>> {
         self.bump();
         let mut args = Vec::new();
-        if self.at(Kind::Greater) {
-            self.bump();
-            self.newline();
-            return Ok(args);
-        }
         self.newline();
         loop {
             args.push(self.type_argument()?);

@@ -2,8 +2,6 @@
 
 use std::collections::HashMap;
 
-use futures_util::future::try_join_all;
-
 use crate::config::MAX_CONFIG_BYTES;
 use crate::manifest::{ImageManifest, MAX_MANIFEST_BYTES, Manifest};
 use crate::registry::{Endpoint, Fetched};
@@ -64,8 +62,7 @@ pub(crate) async fn pull(
             },
         });
     }
-    let workshop = store.workshop(progress);
-    let _layers = try_join_all(distinct.into_values().map(|wanted| workshop.hold(wanted))).await?;
+    let _layers = store.hold(distinct.into_values(), progress).await?;
     let record = ImageRecord::new(
         resolved.digest,
         text(resolved.bytes, "manifest")?,

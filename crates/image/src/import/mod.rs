@@ -10,8 +10,6 @@ mod tree;
 use std::collections::HashMap;
 use std::path::Path;
 
-use futures_util::future::try_join_all;
-
 use crate::config::MAX_CONFIG_BYTES;
 use crate::store::layer::{From, Section, Wanted};
 use crate::store::record::ImageRecord;
@@ -114,8 +112,7 @@ async fn take_in(store: &Store, found: &Found, name: &Reference, progress: &dyn 
             from: From::Archive { section: &layer.section, blob: layer.blob },
         });
     }
-    let workshop = store.workshop(progress);
-    let _layers = try_join_all(distinct.into_values().map(|wanted| workshop.hold(wanted))).await?;
+    let _layers = store.hold(distinct.into_values(), progress).await?;
     let config = crate::pull::text(found.config_bytes.clone(), "config")?;
     let record = ImageRecord::new(found.digest, found.manifest.clone(), config, found.config.diff_ids.clone());
     store.record(name, &record, None, &found.config.platform)

@@ -16,7 +16,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::LayerForm;
 use super::folders::{Folders, Temp};
@@ -81,9 +81,20 @@ pub(crate) struct Workshop<'a> {
     pub(crate) form: LayerForm,
     pub(crate) permits: &'a Semaphore,
     pub(crate) progress: &'a dyn Progress,
+    /// A copy in every conversion, so that [`Workshop::close`] knows when the last has ended.
+    pub(crate) running: mpsc::Sender<()>,
 }
 
+/// Told when a workshop is empty.
+pub(crate) type Ended = mpsc::Receiver<()>;
+
 impl Workshop<'_> {
+    /// Waits until the threads of conversions that failed or were given up have removed what they began.
+    pub(crate) async fn close(self, mut ended: Ended) {
+        drop(self.running);
+        while ended.recv().await.is_some() {}
+    }
+
     /// Returns when the layer is in the store.
     pub(crate) async fn hold(&self, wanted: Wanted<'_>) -> Result<Held, ImageError> {
         let diff_id = wanted.diff_id;
@@ -210,6 +221,7 @@ struct Conversion {
     form: LayerForm,
     diff_id: Digest,
     expected: Expected,
+    _running: mpsc::Sender<()>,
 }
 
 enum Failed {
@@ -226,7 +238,13 @@ impl Conversion {
             blob_bytes: blob.map(|blob| blob.size),
             diff_id: Some(sha256(wanted.diff_id)),
         };
-        Self { folders: workshop.folders.clone(), form: workshop.form, diff_id: wanted.diff_id, expected }
+        Self {
+            folders: workshop.folders.clone(),
+            form: workshop.form,
+            diff_id: wanted.diff_id,
+            expected,
+            _running: workshop.running.clone(),
+        }
     }
 
     fn run(self, blob: impl Read + Send) -> Result<LayerRecord, Failed> {

@@ -25,7 +25,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use tokio::sync::Semaphore;
+use futures_util::future::try_join_all;
+use tokio::sync::{Semaphore, mpsc};
 
 pub(crate) use folders::Folders;
 pub(crate) use lock::{FileLock, Mode};
@@ -99,8 +100,23 @@ impl Store {
         &self.inner.registry
     }
 
-    pub(crate) fn workshop<'a>(&'a self, progress: &'a dyn Progress) -> layer::Workshop<'a> {
-        layer::Workshop { folders: self.folders(), form: self.inner.form, permits: &self.inner.permits, progress }
+    /// Makes sure that all layers are in the store and held. After a failure nothing of it is going on any more.
+    pub(crate) async fn hold(
+        &self,
+        layers: impl Iterator<Item = layer::Wanted<'_>>,
+        progress: &dyn Progress,
+    ) -> Result<Vec<layer::Held>, ImageError> {
+        let (running, ended) = mpsc::channel(1);
+        let workshop = layer::Workshop {
+            folders: self.folders(),
+            form: self.inner.form,
+            permits: &self.inner.permits,
+            progress,
+            running,
+        };
+        let held = try_join_all(layers.map(|wanted| workshop.hold(wanted))).await;
+        workshop.close(ended).await;
+        held
     }
 
     /// The image of that name: from the store where it has it (unless `always_pull`), else from its registry.

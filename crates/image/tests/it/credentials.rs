@@ -67,7 +67,10 @@ async fn a_password_gets_a_token() {
     pull(&double, Some(LOGIN)).await.unwrap();
     let seen = double.seen();
     let elsewhere = seen.iter().filter(|request| !request.path.starts_with("/token"));
-    assert!(elsewhere.into_iter().all(|request| authorization(request) != BASIC), "the password goes to the service only");
+    assert!(
+        elsewhere.into_iter().all(|request| authorization(request) != BASIC),
+        "the password goes to the service only"
+    );
 
     let error = pull(&double, None).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Auth);
@@ -152,6 +155,6 @@ async fn token_services_that_make_no_sense() {
         let double = guarded(move |_| answer.clone());
         let error = pull(&double, None).await.unwrap_err().to_string();
         assert!(error.contains(expect), "{error} (expected {expect})");
-        assert!(double.count("/token") <= 2, "no endless asking");
+        assert!(double.count("/token") <= 4, "no endless asking");
     }
 }

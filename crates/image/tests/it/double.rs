@@ -126,9 +126,17 @@ impl Double {
         for name in [tag.to_owned(), image.digest().to_string()] {
             self.put(&format!("/v2/{repository}/manifests/{name}"), image.media_type(), manifest.clone());
         }
-        self.put(&format!("/v2/{repository}/blobs/{}", image.config_digest()), "application/octet-stream", image.config());
+        self.put(
+            &format!("/v2/{repository}/blobs/{}", image.config_digest()),
+            "application/octet-stream",
+            image.config(),
+        );
         for layer in &image.layers {
-            self.put(&format!("/v2/{repository}/blobs/{}", layer.digest()), "application/octet-stream", layer.blob.clone());
+            self.put(
+                &format!("/v2/{repository}/blobs/{}", layer.digest()),
+                "application/octet-stream",
+                layer.blob.clone(),
+            );
         }
     }
 
@@ -145,11 +153,8 @@ impl Double {
     /// Waits until `condition` holds for the requests so far.
     pub fn wait(&self, condition: impl Fn(&[Request]) -> bool) {
         let seen = self.shared.seen.lock().unwrap();
-        let (_seen, late) = self
-            .shared
-            .arrived
-            .wait_timeout_while(seen, Duration::from_secs(60), |seen| !condition(seen))
-            .unwrap();
+        let (_seen, late) =
+            self.shared.arrived.wait_timeout_while(seen, Duration::from_secs(60), |seen| !condition(seen)).unwrap();
         assert!(!late.timed_out(), "the request did not come");
     }
 }
@@ -233,7 +238,11 @@ fn write_reply(mut connection: &TcpStream, reply: &Reply, server: &Shared) -> st
         while !server.over.load(Ordering::SeqCst) {
             match connection.read(&mut byte) {
                 Ok(0) => break,
-                Err(error) if !matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => break,
+                Err(error)
+                    if !matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) =>
+                {
+                    break;
+                }
                 _ => {}
             }
         }

@@ -148,8 +148,7 @@ impl TestImage {
         self.layers.iter().for_each(|layer| put(&layer.blob));
         put(&self.config());
         put(&self.manifest());
-        let mut entry =
-            json!({"mediaType": self.media_type(), "digest": self.digest(), "size": self.manifest().len()});
+        let mut entry = json!({"mediaType": self.media_type(), "digest": self.digest(), "size": self.manifest().len()});
         if let Some(name) = name {
             entry["annotations"] = json!({"org.opencontainers.image.ref.name": name});
         }

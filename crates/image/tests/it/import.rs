@@ -26,7 +26,10 @@ async fn oci_layouts_as_folder_and_as_tar() {
         let home = Home::new();
         let images = home.store.import(path, None, &()).await.unwrap();
         assert_eq!(images.len(), 1);
-        assert_eq!((images[0].digest, images[0].reference.to_string().as_str()), (image.digest(), "registry.example/team/a:1"));
+        assert_eq!(
+            (images[0].digest, images[0].reference.to_string().as_str()),
+            (image.digest(), "registry.example/team/a:1")
+        );
         assert_eq!(images[0].layers.len(), 2);
         let name = "elsewhere:2".parse().unwrap();
         let renamed = home.store.import(path, Some(&name), &()).await.unwrap();
@@ -122,7 +125,10 @@ async fn lying_archives_are_refused() {
                 std::os::unix::fs::symlink("/etc/passwd", &path).unwrap();
             })
         }),
-        ("another version", Box::new(|layout| std::fs::write(layout.join("oci-layout"), r#"{"imageLayoutVersion":"9.0"}"#).unwrap())),
+        (
+            "another version",
+            Box::new(|layout| std::fs::write(layout.join("oci-layout"), r#"{"imageLayoutVersion":"9.0"}"#).unwrap()),
+        ),
         ("no index", Box::new(|layout| std::fs::remove_file(layout.join("index.json")).unwrap())),
         ("a broken index", Box::new(|layout| std::fs::write(layout.join("index.json"), "{").unwrap())),
     ];

@@ -22,7 +22,7 @@ fn reopened(root: &std::path::Path) -> Store {
 }
 
 fn layers() -> Vec<crate::images::TestLayer> {
-    (0..3_u64).map(|seed| gzip(&tar(&[("f", &crate::images::noise(seed, 200_000))]))).collect()
+    (0..3_u64).map(|seed| gzip(&tar(&[("f", &crate::images::noise(seed, 150_000))]))).collect()
 }
 
 #[tokio::test]

@@ -115,7 +115,10 @@ async fn an_image_for_another_machine_is_refused() {
     image.config["architecture"] = json!("s390x");
     double.offer("a", "1", &image);
     let error = Home::new().store.pull(&double.name("a:1"), &PullOptions::default(), &()).await.unwrap_err();
-    assert!(matches!(&error, ImageError::NoMatchingPlatform { available, .. } if available == "linux/s390x"), "{error}");
+    assert!(
+        matches!(&error, ImageError::NoMatchingPlatform { available, .. } if available == "linux/s390x"),
+        "{error}"
+    );
 }
 
 #[tokio::test]

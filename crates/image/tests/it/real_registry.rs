@@ -75,11 +75,12 @@ async fn pulls_what_skopeo_pushed() {
     let folder = tempfile::tempdir().unwrap();
     let Some(registry) = Registry::start(folder.path()) else { return };
     let image = TestImage::new(vec![
-        gzip(&tar(&[("etc/hello", b"from the first layer\n"), ("bulk", &noise(1, 3_000_000))])),
+        gzip(&tar(&[("etc/hello", b"from the first layer\n"), ("bulk", &noise(1, 1_000_000))])),
         zstd(&tar(&[("etc/second", b"2")])),
     ]);
     registry.push(&image, folder.path(), "library/maven:3", &[]);
-    registry.push(&image, folder.path(), "team/docker:1", &["--format", "v2s2", "--dest-compress-format", "gzip"]);
+    let docker = TestImage::new(vec![image.layers[0].clone(), gzip(&tar(&[("etc/second", b"2")]))]);
+    registry.push(&docker, folder.path(), "team/docker:1", &["--format", "v2s2"]);
     let mut with_mirror = options();
     let mirror = format!("docker.io=http://127.0.0.1:{}", registry.port);
     with_mirror.registry.mirrors = vec![Mirror::parse(&mirror).unwrap()];

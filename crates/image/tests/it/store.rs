@@ -104,7 +104,10 @@ async fn damage_is_repaired_by_the_next_pull() {
     let file = |folder: &str, n: usize| root.join(folder).join(&home.names(folder)[n]);
     let name = double.name("a:1");
     let damages: Vec<(&str, Box<dyn Fn()>)> = vec![
-        ("a layer cut by a power failure", Box::new(|| std::fs::File::options().write(true).open(&layer).unwrap().set_len(4096).unwrap())),
+        (
+            "a layer cut by a power failure",
+            Box::new(|| std::fs::File::options().write(true).open(&layer).unwrap().set_len(4096).unwrap()),
+        ),
         ("a layer that is gone", Box::new(|| std::fs::remove_file(&layer).unwrap())),
         ("an empty image record", Box::new(|| std::fs::write(file("images", 0), "").unwrap())),
         ("a name that is nonsense", Box::new(|| std::fs::write(file("refs", 0), "{]").unwrap())),

@@ -98,11 +98,14 @@ async fn docker_archives() {
     }
 }
 
+/// What is done to a good layout, and how.
+type Damage = (&'static str, Box<dyn Fn(&Path)>);
+
 #[tokio::test]
 async fn lying_archives_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let good = TestImage::small(1);
-    let broken: Vec<(&str, Box<dyn Fn(&Path)>)> = vec![
+    let broken: Vec<Damage> = vec![
         ("a changed layer", {
             let (hex, mut bytes) = (good.layers[0].digest().hex(), good.layers[0].blob.clone());
             let last = bytes.len() - 1;

@@ -95,6 +95,9 @@ async fn names_and_ids() {
     home.assert_empty();
 }
 
+/// What is done to a store, and how.
+type Damage<'a> = (&'a str, Box<dyn Fn() + 'a>);
+
 #[tokio::test]
 async fn damage_is_repaired_by_the_next_pull() {
     let (home, double) = (Home::new(), Double::new());
@@ -103,7 +106,7 @@ async fn damage_is_repaired_by_the_next_pull() {
     let root = home.folder.path();
     let file = |folder: &str, n: usize| root.join(folder).join(&home.names(folder)[n]);
     let name = double.name("a:1");
-    let damages: Vec<(&str, Box<dyn Fn()>)> = vec![
+    let damages: Vec<Damage<'_>> = vec![
         (
             "a layer cut by a power failure",
             Box::new(|| std::fs::File::options().write(true).open(&layer).unwrap().set_len(4096).unwrap()),

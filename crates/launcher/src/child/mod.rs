@@ -19,7 +19,7 @@ use rustix::thread::UnshareFlags;
 use crate::channel;
 use crate::embryo::{Hatch, Hatched};
 use crate::fault::{Doing, Result};
-use crate::protocol::{Fault, Made, Settings};
+use crate::protocol::{Capabilities, Fault, Made, Settings};
 use crate::sys;
 
 /// Exit code of a child that never became a sandbox.
@@ -38,7 +38,7 @@ pub(crate) fn run(settings: &Settings, channel: OwnedFd) -> ! {
             let told = channel::send(&channel, &Hatched::Made(made), &[upper.as_fd(), workspace.as_fd()]);
             drop((upper, workspace, channel));
             match told.and_then(|()| settle(stream, &hatch)) {
-                Ok(stream) => init::run(stream, init::InitConfig::default()),
+                Ok(stream) => init::run(stream, init_config(settings, &hatch)),
                 Err(_) => sys::exit_now(NOT_MADE),
             }
         }
@@ -46,6 +46,21 @@ pub(crate) fn run(settings: &Settings, channel: OwnedFd) -> ! {
             let _ = channel::send(&channel, &Hatched::Failed(fault), &[]);
             sys::exit_now(NOT_MADE)
         }
+    }
+}
+
+fn init_config(settings: &Settings, hatch: &Hatch) -> init::InitConfig {
+    let walls = &hatch.plan.walls;
+    init::InitConfig {
+        // The filter stands already, for init too.
+        filter: Vec::new(),
+        root_capabilities: match hatch.plan.capabilities {
+            Capabilities::None => 0,
+            Capabilities::OwnFiles => settings.file_capabilities.iter().fold(0, |set, number| set | 1 << number),
+        },
+        drop_capabilities: walls.drop_capabilities,
+        no_new_privs: walls.no_new_privs,
+        close_descriptors: walls.close_descriptors,
     }
 }
 

@@ -76,7 +76,8 @@ struct Parts {
 
 impl Parts {
     fn add(&mut self, part: [Duration; 4]) {
-        for (list, time) in [&mut self.create, &mut self.greet, &mut self.exec, &mut self.destroy].into_iter().zip(part) {
+        for (list, time) in [&mut self.create, &mut self.greet, &mut self.exec, &mut self.destroy].into_iter().zip(part)
+        {
             list.push(time);
         }
     }
@@ -119,7 +120,14 @@ fn commands(root: &std::path::Path) -> Vec<(String, Command)> {
     let mut list = vec![("unshare -fUrnpimuC --mount-proc".to_owned(), unshare)];
     if root.is_dir() {
         let mut bwrap = Command::new("bwrap");
-        bwrap.args(["--unshare-all", "--ro-bind"]).arg(root).args(["/", "--proc", "/proc", "--dev", "/dev", "/bin/true"]);
+        bwrap.args(["--unshare-all", "--ro-bind"]).arg(root).args([
+            "/",
+            "--proc",
+            "/proc",
+            "--dev",
+            "/dev",
+            "/bin/true",
+        ]);
         list.push(("bwrap --unshare-all".to_owned(), bwrap));
     }
     list
@@ -131,5 +139,10 @@ fn print(name: &str, times: &mut [Duration]) {
     }
     times.sort();
     let (median, p90) = (times[times.len() / 2], times[times.len() * 9 / 10]);
-    println!("{name}: n {} median {:.2} ms, p90 {:.2} ms", times.len(), median.as_secs_f64() * 1e3, p90.as_secs_f64() * 1e3);
+    println!(
+        "{name}: n {} median {:.2} ms, p90 {:.2} ms",
+        times.len(),
+        median.as_secs_f64() * 1e3,
+        p90.as_secs_f64() * 1e3
+    );
 }

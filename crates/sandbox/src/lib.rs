@@ -10,6 +10,7 @@
 //!
 //! Start reading at [`Driver`], whose documentation is the specification of every driver, then [`SandboxSpec`].
 
+pub mod conformance;
 mod driver;
 mod ended;
 mod error;

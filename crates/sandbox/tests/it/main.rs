@@ -1,4 +1,4 @@
 //! Tests of the drivers on a real kernel. Each skips, with the reason, what this host cannot do.
 
+mod conformance;
 mod place;
-mod smoke;

@@ -176,7 +176,7 @@ impl Parser<'_> {
         for (name, span) in names {
             let text = name_of(name);
             if !seen.insert(text.clone()) {
-                self.report(span, format!("the named argument `{text}` is given twice"), None);
+                self.report(span, format!("Duplicate named parameter '{text}' found."), None);
             }
         }
     }

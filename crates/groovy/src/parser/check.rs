@@ -1,11 +1,12 @@
 //! Rules that Groovy checks on the tree right after parsing.
 
 use super::Parser;
-use crate::ast::{BinaryOp, Constant, Expr, ExprKind, Member, Modifiers, Param};
+use super::sexpr::symbol;
+use crate::ast::{Constant, Expr, ExprKind, Member, Modifiers, Param};
 use crate::span::Span;
 
 impl Parser<'_> {
-    /// What stands before `=` must be something that holds a value.
+    /// What stands before `=` must be something that holds a value. Said in Groovy's words, which people search for.
     pub(super) fn check_target(&mut self, target: &Expr) {
         let what = match &*target.kind {
             ExprKind::Name(_)
@@ -15,18 +16,18 @@ impl Parser<'_> {
             | ExprKind::Declaration(_)
             | ExprKind::TypeLiteral(_)
             | ExprKind::Error => return,
-            ExprKind::Constant(_) => "a constant",
-            ExprKind::GString(_) => "a string",
-            ExprKind::Call { .. } | ExprKind::CallValue { .. } => "a call",
-            ExprKind::Map(_) => "a map",
+            ExprKind::Constant(constant) => format!("[{}] is a constant", constant_text(constant)),
+            ExprKind::GString(_) => "this is a GString".to_owned(),
+            ExprKind::Call { .. } | ExprKind::CallValue { .. } => "this is a method call".to_owned(),
+            ExprKind::Map(_) => "this is a map".to_owned(),
             ExprKind::List(_) => {
                 let hint = "several variables are assigned to with parentheses: `(a, b) = …`";
                 return self.report(target.span, "a list cannot be assigned to", Some(hint.into()));
             }
-            ExprKind::Binary { op: BinaryOp::Eq, .. } => "a comparison",
-            _ => "the result of an operation",
+            ExprKind::Binary { .. } => format!("{} is a binary", operand_text(target)),
+            _ => "this is an operator".to_owned(),
         };
-        let message = format!("{what} cannot be assigned to");
+        let message = format!("{what} expression, but it should be a variable expression");
         self.report(target.span, message, Some("a variable, property or element stands before `=`".into()));
     }
 
@@ -80,5 +81,30 @@ impl Parser<'_> {
             let message = format!("`{}` takes any number of values, so it must be the last parameter", first.name);
             self.report(first.span, message, None);
         }
+    }
+}
+
+/// An operand as Groovy prints it in messages.
+fn operand_text(expr: &Expr) -> String {
+    match &*expr.kind {
+        ExprKind::Name(name) => name.to_string(),
+        ExprKind::Constant(constant) => constant_text(constant),
+        ExprKind::Binary { op, left, right } => {
+            format!("({} {} {})", operand_text(left), symbol(*op), operand_text(right))
+        }
+        ExprKind::Property { object, member: Member::Name(name, _), .. } => format!("{}.{name}", operand_text(object)),
+        _ => "…".to_owned(),
+    }
+}
+
+fn constant_text(constant: &Constant) -> String {
+    match constant {
+        Constant::Null => "null".to_owned(),
+        Constant::Bool(value) => value.to_string(),
+        Constant::Int(value) => value.to_string(),
+        Constant::Long(value) => value.to_string(),
+        Constant::Float(value) => value.to_string(),
+        Constant::Double(value) => value.to_string(),
+        Constant::BigInt(text) | Constant::Decimal(text) | Constant::Str(text) => text.to_string(),
     }
 }

@@ -360,7 +360,7 @@ fn constant(c: &Constant) -> String {
 }
 
 /// How an operator is written.
-fn symbol(op: BinaryOp) -> &'static str {
+pub(super) fn symbol(op: BinaryOp) -> &'static str {
     use BinaryOp::*;
     match op {
         Add => "+",

@@ -21,6 +21,8 @@ impl Reader<'_> {
                 None if entry.block || entry.open => {}
                 None => self.error(blame, messages::not_single_required()),
             },
+            // A library's variable takes what it likes.
+            Args::Positional if entry.fixture => {}
             Args::Positional => self.error(blame, messages::too_many_unnamed(entry.name)),
         }
     }

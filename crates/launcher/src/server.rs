@@ -29,7 +29,11 @@ pub fn serve() -> std::result::Result<(), Fault> {
     sys::set_name(c"cofferdam-launc");
     // Not the terminal's: an interrupt is for the driver to act on.
     let _ = rustix::process::setsid();
-    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    // Memory is hidden from other processes. A user's other processes may do what they like to this one anyway, and it has to
+    // write files of its children in `/proc`, which root may always.
+    if rustix::process::getuid().is_root() {
+        let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    }
     let first = channel::receive::<Request>(&control).doing(|| "receive the settings".into())?;
     let Some((Request::Start(settings), _)) = first else { return Ok(()) };
     let mut server = match Server::open(control.try_clone().doing(|| "copy a descriptor".into())?, *settings) {

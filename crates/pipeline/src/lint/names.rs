@@ -124,6 +124,12 @@ pub(crate) fn check(
             }
         }
     }
+    for (name, span) in &facts.internals {
+        if warned.insert(name.clone()) {
+            let text = format!("\"{name}\" belongs to Jenkins' own objects, which are not there: using it fails");
+            diagnostics.push(Diagnostic::warning(*span, text));
+        }
+    }
     for (kind, name, span) in &facts.directives {
         if let Some(entry) = known.catalogue.find(*kind, name)
             && entry.support == Support::Known

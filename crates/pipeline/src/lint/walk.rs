@@ -26,6 +26,8 @@ pub(super) struct Facts {
     pub library: bool,
     /// The file sets the delegate of a closure.
     pub delegates: bool,
+    /// Uses of Jenkins' own Java objects: what is named, and where.
+    pub internals: Vec<(Text, Span)>,
 }
 
 /// A call to a name.
@@ -95,6 +97,17 @@ const PLAIN_CLOSURE: [&str; 40] = [
     "withTool",
 ];
 
+/// Methods with which a script defines names while it runs.
+const DEFINING: [&str; 6] = ["setVariable", "setProperty", "invokeMethod", "evaluate", "parseClass", "loadClass"];
+
+/// Classes of Jenkins that a script may name although there is no Jenkins: annotations, and an exception people catch.
+const HARMLESS_IMPORTS: [&str; 4] = [
+    "com.cloudbees.groovy.cps.NonCPS",
+    "hudson.AbortException",
+    "org.jenkinsci.plugins.workflow.steps.FlowInterruptedException",
+    "org.jenkinsci.plugins.pipeline.modeldefinition.Utils",
+];
+
 /// Something still to be walked.
 #[derive(Clone, Copy)]
 enum Node<'a> {
@@ -132,7 +145,7 @@ pub(super) fn collect(script: &Script, directives: &[Rc<Closure>], unrolled: &[R
         walk.facts.defined.insert(class.name.clone());
     }
     // A file with `call` is a variable of a library, and its neighbours are variables too.
-    walk.facts.library |= script.methods.iter().any(|m| &*m.name == "call");
+    walk.facts.library |= script.methods.iter().any(|m| matches!(&*m.name, "call" | "methodMissing" | "invokeMethod"));
     walk.stmts(&script.body, Within::default());
     walk.run();
     walk.facts
@@ -163,6 +176,11 @@ impl<'a> Walk<'a> {
 
     fn import(&mut self, import: &Import) {
         self.annotations(&import.annotations);
+        if ["hudson.", "jenkins.", "org.jenkinsci.", "com.cloudbees."].iter().any(|p| import.path.starts_with(p))
+            && !HARMLESS_IMPORTS.contains(&&*import.path)
+        {
+            self.facts.internals.push((import.path.clone(), import.span));
+        }
         let last = import.path.rsplit('.').next().unwrap_or_default();
         self.define(import.alias.as_ref().unwrap_or(&last.into()));
         // Methods of a class that is not in the file.
@@ -312,6 +330,7 @@ impl<'a> Walk<'a> {
             | ExprKind::Binary { left: a, right: b, .. }
             | ExprKind::Elvis { value: a, otherwise: b } => self.exprs([a, b], within),
             ExprKind::Property { object, member, .. } | ExprKind::MethodPointer { object, member } => {
+                self.internal(object, member);
                 self.exprs([object], within);
                 self.member(member, within);
             }
@@ -335,6 +354,17 @@ impl<'a> Walk<'a> {
             | ExprKind::InstanceOf { value: e, .. } => self.exprs([e], within),
             ExprKind::Ternary { cond, then, otherwise } => self.exprs([cond, then, otherwise], within),
             _ => {}
+        }
+    }
+
+    /// Notes `Jenkins.instance`, `currentBuild.rawBuild`, `x.metaClass`.
+    fn internal(&mut self, object: &Expr, member: &Member) {
+        let Member::Name(name, span) = member else { return };
+        self.facts.library |= &**name == "metaClass";
+        let jenkins = matches!(&*object.kind, ExprKind::Name(n) if matches!(&**n, "Jenkins" | "Hudson"));
+        if jenkins || matches!(&**name, "rawBuild" | "getRawBuild") {
+            let text = if jenkins { format!("Jenkins.{name}").into() } else { name.clone() };
+            self.facts.internals.push((text, *span));
         }
     }
 
@@ -374,8 +404,10 @@ impl<'a> Walk<'a> {
             self.args(args, Within::FOREIGN);
             return;
         };
-        if !on_self {
-            self.exprs(object, within);
+        self.facts.library |= DEFINING.contains(&&**name);
+        if let (false, Some(object)) = (on_self, object) {
+            self.internal(object, callee);
+            self.exprs([object], within);
             let plain = PLAIN_CLOSURE.contains(&&**name);
             self.args(args, if plain { within } else { Within::FOREIGN });
             return;
@@ -388,7 +420,7 @@ impl<'a> Walk<'a> {
             // Walked in its own form.
             return;
         }
-        self.facts.library |= matches!(&**name, "library" | "load" | "evaluate" | "libraryResource");
+        self.facts.library |= matches!(&**name, "library" | "load" | "libraryResource");
         // `${x}` without quotes reads as a call of `$`; the rules of directives have their own words for it.
         if &**name == "$" {
             return;

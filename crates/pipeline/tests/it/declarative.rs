@@ -1,6 +1,7 @@
 //! The declarative model, its validation and the linter.
 
 use groovy::diagnostic::{Diagnostic, Severity};
+use pipeline::declarative::model::{EnvironmentValue, OptionKind, PostCondition, StageContent};
 use pipeline::declarative::startup_failed;
 use pipeline::definition::{Definition, DefinitionKind, Surroundings, analyse};
 
@@ -92,4 +93,69 @@ fn every_file_that_runs_in_the_table_is_accepted() {
         }
     }
     assert!(rejected.is_empty(), "{}", rejected.join("\n"));
+}
+
+fn model(source: &str) -> std::rc::Rc<pipeline::declarative::model::Pipeline> {
+    match read(source).kind {
+        DefinitionKind::Declarative(declarative) => declarative.pipeline,
+        other => panic!("not declarative: {other:?}"),
+    }
+}
+
+#[test]
+fn a_matrix_gives_the_cells_that_are_not_excluded_in_jenkins_order() {
+    let model = model(
+        "pipeline { agent none\nstages { stage('m') { matrix {
+            axes { axis { name 'OS'
+            values 'linux', 'mac' }
+            axis { name 'BROWSER'
+            values 'a', 'b', 'c' } }
+            excludes { exclude { axis { name 'OS'
+            values 'linux' }
+            axis { name 'BROWSER'
+            notValues 'a' } } }
+            stages { stage('x') { steps { echo 'x' } } } } } } }",
+    );
+    let StageContent::Matrix(matrix) = &model.stages[0].content else { panic!("not a matrix") };
+    let cells: Vec<String> = matrix
+        .cells()
+        .iter()
+        .map(|cell| cell.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" "))
+        .collect();
+    assert_eq!(cells, ["OS=linux BROWSER=a", "OS=mac BROWSER=a", "OS=mac BROWSER=b", "OS=mac BROWSER=c"]);
+}
+
+#[test]
+fn the_model_says_what_was_written() {
+    let model = model(
+        "pipeline {
+            agent { docker 'maven:3' }
+            environment { A = 'x'
+            B = credentials('id') }
+            options { timeout(5)
+            buildDiscarder(logRotator(numToKeepStr: '1'))
+            skipDefaultCheckout() }
+            stages { stage('one') {
+                agent { label { label 'big'
+                customWorkspace '/w' } }
+                when { beforeAgent true
+                branch 'main' }
+                steps { sh 'x' }
+            } }
+            post { cleanup { echo 'c' }
+            always { echo 'a' } }
+        }",
+    );
+    assert_eq!((&*model.agent.kind, model.agent.field("image").is_some()), ("docker", true));
+    let environment = model.environment.as_ref().expect("there is an environment");
+    assert!(matches!(environment.entries[1].value, EnvironmentValue::Credentials(_)));
+    let kinds: Vec<OptionKind> = model.options.iter().map(|o| o.kind).collect();
+    assert_eq!(kinds, [OptionKind::Wrapper, OptionKind::JobProperty, OptionKind::Declarative]);
+    let stage = &model.stages[0];
+    assert_eq!(stage.directives.agent.as_ref().map(|a| &*a.kind), Some("node"));
+    let when = stage.directives.when.as_ref().expect("there is a condition");
+    assert!(when.before_agent && when.conditions[0].kind.arg("pattern").is_some());
+    let post = model.post.as_ref().expect("there is a post section");
+    let order: Vec<PostCondition> = post.in_run_order().iter().map(|b| b.condition).collect();
+    assert_eq!(order, [PostCondition::Always, PostCondition::Cleanup]);
 }

@@ -122,6 +122,28 @@ fn known_steps_that_do_not_run_yet_are_one_warning_each() {
 }
 
 #[test]
+fn jenkins_own_objects_are_a_warning() {
+    let messages = |source: &str| lint(source).into_iter().map(|d| (d.severity, d.message)).collect::<Vec<_>>();
+    for source in
+        ["import hudson.model.Result\necho 'x'", "echo Jenkins.instance.url", "echo currentBuild.rawBuild.log"]
+    {
+        let found = messages(source);
+        assert!(
+            matches!(&found[..], [(Severity::Warning, text)] if text.contains("Jenkins' own objects")),
+            "{found:?}"
+        );
+    }
+    assert!(messages("import com.cloudbees.groovy.cps.NonCPS\n@NonCPS def f() { 1 }\nf()").is_empty());
+}
+
+#[test]
+fn names_that_a_script_defines_while_it_runs_are_not_errors() {
+    for source in ["binding.setVariable('f', { 1 })\nf()", "String.metaClass.x = { 1 }\nf()", "evaluate('x')\nf()"] {
+        assert!(lint(source).iter().all(|d| d.severity == Severity::Warning), "{source}");
+    }
+}
+
+#[test]
 fn only_steps_stand_among_steps() {
     check_steps("def x = 1\nif (true) { echo 'a' }\nx = 2\n1 + 2", &["Expected a step"; 4]);
     check_steps("docker.build('x')", &["Method calls on objects not allowed outside \"script\" blocks."]);

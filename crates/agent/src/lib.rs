@@ -1,1 +1,27 @@
-//! agent
+//! Performs what an evaluated pipeline asks for: makes a sandbox for each job, runs its steps there, moves its files, and
+//! takes the sandbox away. The same code serves `cofferdam run` and, later, the agent that leases jobs from a server.
+//!
+//! Never: evaluates a pipeline, opens a path of a sandbox from the host, hands a workload anything of the host's environment,
+//! or reports a result before the processes that made it are gone.
+//!
+//! Start reading at [`Performer`].
+
+mod artifacts;
+mod clone;
+mod docker_args;
+mod exec;
+mod failure;
+mod files;
+mod host;
+mod job;
+mod lines;
+mod perform;
+mod scm;
+mod stash;
+mod terminal;
+
+pub use docker_args::{ArgsError, DockerArgs};
+pub use failure::explain;
+pub use host::{Egress, EgressFuture, Host, HostOptions};
+pub use perform::Performer;
+pub use scm::{LocalProject, Scm, ScmError, Tree};

@@ -1,0 +1,178 @@
+//! `git url: …`: a repository from elsewhere. git runs in a sandbox of its own, with the host's git and a network, and never
+//! on the host: a repository is a stranger's input. Its files then move into the job's workspace as a tar stream.
+
+use std::sync::Arc;
+
+use model::event::{Event, LogSource};
+use model::ids::StepId;
+use model::request::{FileSet, GitSource, Reply};
+use sandbox::SandboxSpec;
+use sandbox::session::{Output, Session, TarPlace};
+use tokio::sync::mpsc;
+use wire::init::{ExecSpec, TarLimits};
+
+use crate::failure::Trouble;
+use crate::host::Host;
+use crate::job::Job;
+use crate::lines::Lines;
+
+const FOLDER: &str = "/workspace/source";
+/// Clones and prints the facts; every value of the author arrives as an argument, none as text of the script.
+const SCRIPT: &str = r#"set -e
+git clone --quiet --no-checkout -- "$1" .
+if [ -n "$2" ]; then
+  git checkout --quiet --detach "origin/$2" 2>/dev/null || git checkout --quiet --detach "$2"
+else
+  git checkout --quiet --detach HEAD
+fi
+git rev-parse HEAD"#;
+
+/// Clones a repository into `dir` of the job.
+pub async fn clone(
+    host: &Host,
+    events: &mpsc::Sender<Event>,
+    job: &Job,
+    step: StepId,
+    dir: String,
+    source: &GitSource,
+) -> Result<Reply, Trouble> {
+    check(source)?;
+    let (network, _guard) = host.network(true).await?;
+    let mut spec = SandboxSpec::host_tools();
+    spec.limits = host.options.limits;
+    spec.network = network;
+    spec.workspace.path = FOLDER.to_owned();
+    let driver = Arc::clone(&host.process);
+    let place = driver.create(spec).await?;
+    let id = place.id;
+    let cloned = async {
+        place.stream.set_nonblocking(true).map_err(|e| Trouble::infrastructure(e.to_string()))?;
+        let stream =
+            tokio::net::UnixStream::from_std(place.stream).map_err(|e| Trouble::infrastructure(e.to_string()))?;
+        let session = Session::start(stream).await?;
+        let user = wire::init::User { uid: place.user.uid, gid: place.user.gid, groups: Vec::new() };
+        let commit = run_git(&session, &user, step, source, events).await?;
+        move_files(&session, &user, job, dir).await?;
+        Ok(commit)
+    };
+    let result: Result<String, Trouble> = cloned.await;
+    driver.destroy(id).await?;
+    let commit = result?;
+    let branch = source.reference.clone().unwrap_or_else(|| "master".to_owned());
+    Ok(Reply::CheckedOut(vec![
+        ("GIT_COMMIT".to_owned(), commit),
+        ("GIT_BRANCH".to_owned(), format!("origin/{branch}")),
+        ("GIT_LOCAL_BRANCH".to_owned(), branch),
+        ("GIT_URL".to_owned(), source.url.clone()),
+    ]))
+}
+
+/// Refuses what is no address of a repository, before git sees it.
+fn check(source: &GitSource) -> Result<(), Trouble> {
+    let url = &source.url;
+    let scheme = url.split_once("://").map(|(scheme, _)| scheme);
+    if !matches!(scheme, Some("https" | "http" | "git"))
+        || url.contains(char::is_control)
+        || url.contains(char::is_whitespace)
+    {
+        return Err(Trouble::workload(format!("git: `{url}` is not an https, http or git address"))
+            .with_hint("use `checkout scm` for the project itself; ssh addresses need a credential, which `cofferdam run` does not have"));
+    }
+    if source.credentials.is_some() {
+        return Err(Trouble::workload("git: credentialsId: credentials are not available to `cofferdam run`"));
+    }
+    let bad = |name: &str| {
+        name.starts_with('-') || name.is_empty() || name.contains(|c: char| c.is_control() || c.is_whitespace())
+    };
+    match &source.reference {
+        Some(name) if bad(name) => Err(Trouble::workload(format!("git: `{name}` is not a branch, tag or commit"))),
+        _ => Ok(()),
+    }
+}
+
+async fn run_git(
+    session: &Session,
+    user: &wire::init::User,
+    step: StepId,
+    source: &GitSource,
+    events: &mpsc::Sender<Event>,
+) -> Result<String, Trouble> {
+    let env = [
+        ("PATH", "/usr/local/bin:/usr/bin:/bin"),
+        ("HOME", "/nonexistent"),
+        ("GIT_CONFIG_NOSYSTEM", "1"),
+        ("GIT_TERMINAL_PROMPT", "0"),
+        ("GIT_ALLOW_PROTOCOL", "https:http:git"),
+        ("LC_ALL", "C"),
+    ];
+    let reference = source.reference.clone().unwrap_or_default();
+    let spec = ExecSpec {
+        argv: vec![
+            "sh".to_owned(),
+            "-c".to_owned(),
+            SCRIPT.to_owned(),
+            "git".to_owned(),
+            source.url.clone(),
+            reference,
+        ],
+        env: env.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
+        cwd: FOLDER.to_owned(),
+        user: user.clone(),
+        output_limit: Some(1 << 20),
+        ..ExecSpec::default()
+    };
+    let mut running = session.exec(spec).await?;
+    let mut lines = Lines::new(None);
+    let mut last = String::new();
+    let mut said = Vec::new();
+    while let Some(output) = running.next().await? {
+        if let Output::Data { data, .. } = output {
+            lines.push(&data, |line| said.push(line));
+        }
+    }
+    lines.finish(|line| said.push(line));
+    let exit = running.wait().await?;
+    if exit.status.code() == 0 {
+        last = said.pop().unwrap_or_default();
+    }
+    for text in said {
+        let _ = events.send(Event::Log { step: Some(step), stage: None, source: LogSource::Stderr, text }).await;
+    }
+    if exit.status.code() != 0 {
+        return Err(Trouble::workload(format!("git: {} could not be cloned", source.url)));
+    }
+    Ok(last)
+}
+
+async fn move_files(session: &Session, user: &wire::init::User, job: &Job, dir: String) -> Result<(), Trouble> {
+    let (mut reader, writer) = tokio::io::simplex(256 * 1024);
+    let files =
+        FileSet { dir: FOLDER.to_owned(), includes: "**".to_owned(), case_sensitive: true, ..FileSet::default() };
+    let place = TarPlace { dir, user: Some(job.user.clone()), owner: None, limits: TarLimits::default() };
+    let (got, put) = tokio::join!(
+        session.get_tar(Some(user.clone()), files, TarLimits::default(), writer),
+        job.session.put_tar(place, &mut reader)
+    );
+    got?;
+    put?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_addresses_of_repositories_reach_git() {
+        let source = |url: &str, reference: Option<&str>| GitSource {
+            url: url.to_owned(),
+            reference: reference.map(str::to_owned),
+            credentials: None,
+        };
+        assert!(check(&source("https://example.org/a.git", Some("main"))).is_ok());
+        for url in ["ext::sh -c id", "file:///etc", "/etc", "-oProxyCommand=x", "fd::3", "https://a b", "ssh://x/y"] {
+            assert!(check(&source(url, None)).is_err(), "{url}");
+        }
+        assert!(check(&source("https://example.org/a", Some("--upload-pack=x"))).is_err());
+    }
+}

@@ -1,0 +1,194 @@
+//! `sh`: a script in a sandbox, its output as log lines, its end with the reason.
+
+use std::sync::atomic::Ordering;
+
+use encoding_rs::Encoding;
+use model::event::{Event, LogSource};
+use model::ids::StepId;
+use model::limits::{MAX_CAPTURE_BYTES, TERM_GRACE};
+use model::request::{Reply, ShellScript};
+use sandbox::session::{Output, Running, SessionError};
+use tokio::sync::{mpsc, oneshot};
+use wire::init::{ExecSpec, OutputMode, Stream};
+
+use crate::failure::Trouble;
+use crate::job::Job;
+use crate::lines::Lines;
+
+/// Runs a script. `cancelled` resolves when the pipeline no longer wants it.
+pub async fn run(
+    job: &Job,
+    step: StepId,
+    script: ShellScript,
+    events: &mpsc::Sender<Event>,
+    cancelled: &mut oneshot::Receiver<()>,
+) -> Result<Reply, Trouble> {
+    let folder = format!("{}@tmp/durable-{}", job.workspace, step.0);
+    let file = format!("{folder}/script.sh");
+    let owner = Some(job.user.clone());
+    let executable = if script.interpreter.is_some() { 0o755 } else { 0o644 };
+    job.session.write_file(owner.clone(), &file, script.text.as_bytes(), executable).await?;
+    job.session.make_dir(owner.clone(), &script.dir, 0o755, None).await?;
+
+    let mut argv = script.interpreter.clone().unwrap_or_else(|| vec!["sh".to_owned(), "-xe".to_owned()]);
+    argv.push(file);
+    let shell = argv[0].clone();
+    let mut env = job.env.clone();
+    env.extend(script.env.iter().cloned());
+    let log_left = job.log_left.load(Ordering::Relaxed);
+    let spec = ExecSpec {
+        argv,
+        env: env.into_iter().collect(),
+        cwd: script.dir.clone(),
+        user: job.user.clone(),
+        output: if script.capture { OutputMode::Split } else { OutputMode::Merged },
+        output_limit: Some(log_left.max(1)),
+        ..ExecSpec::default()
+    };
+    let mut running = match job.session.exec(spec).await {
+        Ok(running) => running,
+        Err(SessionError::Operation(error)) if error.is_not_found() => return Err(no_shell(&shell, job)),
+        Err(error) => return Err(died(job, error.into()).await),
+    };
+    let mut sink = Sink::new(step, events, &script);
+    let mut was_cancelled = false;
+    tokio::select! {
+        end = sink.drain(&mut running) => end?,
+        _ = &mut *cancelled => was_cancelled = true,
+    }
+    if was_cancelled {
+        sink.say("Sending interrupt signal to process").await;
+        let mut control = running.control();
+        let (drained, ended) = tokio::join!(sink.drain(&mut running), control.terminate(TERM_GRACE));
+        drained.and(ended.map_err(Trouble::from))?;
+    }
+    let exit = match running.wait().await {
+        Ok(exit) => exit,
+        Err(error) => return Err(died(job, error.into()).await),
+    };
+    job.log_left.fetch_sub(sink.bytes.min(log_left), Ordering::Relaxed);
+    let log_limit = sink.limit_reached.then(|| format!("log limit of {} bytes", log_left));
+    let stdout = sink.finish().await;
+    let _ = job.session.remove_tree(owner, &folder, false).await;
+    if was_cancelled {
+        return Ok(Reply::Cancelled);
+    }
+    let code = exit.status.code();
+    let limit = match code {
+        0 => None,
+        _ => job.limits_met().await.into_iter().next(),
+    };
+    Ok(Reply::Exited { code, stdout: script.capture.then_some(stdout), limit: limit.or(log_limit) })
+}
+
+fn no_shell(shell: &str, job: &Job) -> Trouble {
+    let place = job.image.as_deref().unwrap_or("this host");
+    Trouble::workload(format!("`{shell}` is not in {place}: a step needs a shell to run in"))
+        .with_hint("name an image that has a shell, such as the `-debug` or `-slim` variant of a distroless one")
+}
+
+/// The session ended under a step: says what ended the sandbox.
+async fn died(job: &Job, trouble: Trouble) -> Trouble {
+    let limits = job.limits_met().await;
+    match limits.first() {
+        Some(limit) => Trouble::workload(format!("the sandbox was ended: it met the {limit}")),
+        None => trouble,
+    }
+}
+
+/// Where output goes: to the log, line by line, and into memory where it is captured.
+struct Sink<'a> {
+    step: StepId,
+    events: &'a mpsc::Sender<Event>,
+    merged: Lines,
+    errors: Lines,
+    captured: Option<Vec<u8>>,
+    encoding: &'static Encoding,
+    bytes: u64,
+    limit_reached: bool,
+    overflow: bool,
+}
+
+impl<'a> Sink<'a> {
+    fn new(step: StepId, events: &'a mpsc::Sender<Event>, script: &ShellScript) -> Self {
+        let label = script.encoding.as_deref();
+        let encoding = label.and_then(|l| Encoding::for_label(l.as_bytes())).unwrap_or(encoding_rs::UTF_8);
+        Sink {
+            step,
+            events,
+            merged: Lines::new(label),
+            errors: Lines::new(label),
+            captured: script.capture.then(Vec::new),
+            encoding,
+            bytes: 0,
+            limit_reached: false,
+            overflow: false,
+        }
+    }
+
+    async fn drain(&mut self, running: &mut Running) -> Result<(), Trouble> {
+        while let Some(output) = running.next().await? {
+            match output {
+                Output::Data { stream, data } => self.take(stream, &data).await,
+                Output::LimitReached => {
+                    self.limit_reached = true;
+                    self.say("the log limit of this job is reached; what follows is not kept").await;
+                }
+                Output::Stopped(signal) => {
+                    self.say(&format!("the process was stopped by signal {signal} and waits")).await;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn take(&mut self, stream: Stream, data: &[u8]) {
+        self.bytes += data.len() as u64;
+        let mut lines = Vec::new();
+        let source = match (stream, &mut self.captured) {
+            (Stream::Stdout, Some(captured)) => {
+                let room = MAX_CAPTURE_BYTES.saturating_sub(captured.len());
+                captured.extend_from_slice(&data[..data.len().min(room)]);
+                self.overflow |= data.len() > room;
+                return;
+            }
+            (Stream::Stdout, None) => {
+                self.merged.push(data, |line| lines.push(line));
+                LogSource::Stdout
+            }
+            (Stream::Stderr, _) => {
+                self.errors.push(data, |line| lines.push(line));
+                LogSource::Stderr
+            }
+        };
+        for line in lines {
+            self.log(source, line).await;
+        }
+    }
+
+    async fn log(&self, source: LogSource, text: String) {
+        let _ = self.events.send(Event::Log { step: Some(self.step), stage: None, source, text }).await;
+    }
+
+    async fn say(&self, text: &str) {
+        self.log(LogSource::System, text.to_owned()).await;
+    }
+
+    /// Logs what is left and returns what was captured.
+    async fn finish(self) -> String {
+        let mut lines = Vec::new();
+        self.merged.finish(|line| lines.push((LogSource::Stdout, line)));
+        self.errors.finish(|line| lines.push((LogSource::Stderr, line)));
+        if self.overflow {
+            lines.push((
+                LogSource::System,
+                format!("returnStdout keeps {} MiB; the rest was cut", MAX_CAPTURE_BYTES >> 20),
+            ));
+        }
+        for (source, text) in lines {
+            let _ = self.events.send(Event::Log { step: Some(self.step), stage: None, source, text }).await;
+        }
+        let captured = self.captured.unwrap_or_default();
+        self.encoding.decode_without_bom_handling(&captured).0.into_owned()
+    }
+}

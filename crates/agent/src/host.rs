@@ -1,0 +1,77 @@
+//! What this host offers to jobs: drivers, images, a network, the project's files.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use image::Store;
+use model::limits::Limits;
+use sandbox::{Driver, NetworkSource};
+
+use crate::failure::Trouble;
+use crate::scm::Scm;
+
+/// Makes a connected, fenced network namespace for one sandbox.
+pub trait Egress: Send + Sync {
+    /// A namespace for a sandbox that is about to be made, and a guard that keeps it connected: dropped after the sandbox's end.
+    fn connect(&self) -> EgressFuture<'_>;
+}
+
+/// What [`Egress::connect`] returns.
+pub type EgressFuture<'a> =
+    Pin<Box<dyn Future<Output = std::io::Result<(NetworkSource, Box<dyn std::any::Any + Send + Sync>)>> + Send + 'a>>;
+
+/// How jobs are run.
+#[derive(Clone, Debug)]
+pub struct HostOptions {
+    /// Name of the run's project: the last part of the workspace's path.
+    pub job_name: String,
+    /// Upper limits of each sandbox.
+    pub limits: Limits,
+    /// Ask the registry for every image.
+    pub always_pull: bool,
+    /// Where archived artifacts go.
+    pub artifacts: PathBuf,
+    /// Folder for stashes and other data of this run, outside of every sandbox.
+    pub scratch: PathBuf,
+    /// `NODE_LABELS`.
+    pub labels: Vec<String>,
+    /// Variables of every job.
+    pub env: Vec<(String, String)>,
+}
+
+/// This host.
+pub struct Host {
+    /// For jobs without an image.
+    pub process: Arc<dyn Driver>,
+    /// For jobs with one.
+    pub container: Arc<dyn Driver>,
+    /// Images; opened when the first job names one.
+    pub store: Box<dyn Fn() -> Result<Store, image::ImageError> + Send + Sync>,
+    /// `None`: sandboxes have no network, for this reason.
+    pub egress: Result<Arc<dyn Egress>, String>,
+    /// What `checkout scm` checks out.
+    pub scm: Option<Arc<dyn Scm>>,
+    /// How.
+    pub options: HostOptions,
+}
+
+impl Host {
+    /// The network of a new sandbox, with the guard that keeps it.
+    pub(crate) async fn network(
+        &self,
+        wanted: bool,
+    ) -> Result<(NetworkSource, Option<Box<dyn std::any::Any + Send + Sync>>), Trouble> {
+        match &self.egress {
+            Ok(egress) if wanted => {
+                let (source, guard) = egress
+                    .connect()
+                    .await
+                    .map_err(|e| Trouble::infrastructure(format!("cannot connect the sandbox: {e}")))?;
+                Ok((source, Some(guard)))
+            }
+            _ => Ok((NetworkSource::None, None)),
+        }
+    }
+}

@@ -1,0 +1,395 @@
+//! A job: one sandbox, its session, and what steps need to know of the place.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use image::{Image, LayerKind, PullOptions, Reference};
+use model::event::{Event, LogSource};
+use model::ids::{JobId, SandboxId};
+use model::request::{AgentSpec, Allocated, DockerSpec};
+use model::rung::Rung;
+use sandbox::session::{Running, Session};
+use sandbox::{Capabilities, Driver, Ended, Ids, LayerSource, SandboxSpec, Tmpfs, User, Workspace};
+use tokio::sync::mpsc;
+
+use crate::docker_args::DockerArgs;
+use crate::failure::Trouble;
+use crate::host::Host;
+
+/// Folder above all workspaces inside a sandbox.
+const WORKSPACES: &str = "/workspace";
+/// Home of the workload's user where the image gives it none.
+const HOME: &str = "/home/jenkins";
+/// `PATH` where an image sets none; Docker's own default.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// A living job.
+pub struct Job {
+    pub session: Session,
+    pub user: wire::init::User,
+    pub workspace: String,
+    /// Environment of every process: the image's, then the place's.
+    pub env: BTreeMap<String, String>,
+    pub image: Option<String>,
+    driver: Arc<dyn Driver>,
+    sandbox: SandboxId,
+    /// Keeps the network connected.
+    _network: Option<Box<dyn std::any::Any + Send + Sync>>,
+    /// Keeps the image in the store.
+    _image: Option<Image>,
+    /// The image's entry point, where it has one: lives as long as the job.
+    _entrypoint: Option<Running>,
+    /// Bytes of log that the job may still write.
+    pub log_left: std::sync::atomic::AtomicU64,
+}
+
+impl Job {
+    /// Ends it and waits until nothing is left.
+    pub async fn destroy(&self) -> Result<Ended, Trouble> {
+        Ok(self.driver.destroy(self.sandbox).await?)
+    }
+
+    /// Limits that the sandbox has met so far, in words.
+    pub async fn limits_met(&self) -> Vec<String> {
+        match self.driver.usage(self.sandbox).await {
+            Ok(usage) => usage.limits_met.iter().map(ToString::to_string).collect(),
+            Err(_) => Vec::new(),
+        }
+    }
+
+    /// Id of its sandbox, to share the workspace.
+    pub fn sandbox(&self) -> SandboxId {
+        self.sandbox
+    }
+}
+
+/// What a job is made of, decided before anything is made.
+struct Blueprint {
+    spec: SandboxSpec,
+    driver: Arc<dyn Driver>,
+    image: Option<Image>,
+    args: DockerArgs,
+    env: BTreeMap<String, String>,
+    took_us: Vec<(String, u64)>,
+}
+
+/// Makes jobs.
+pub struct Maker<'a> {
+    pub host: &'a Host,
+    pub events: &'a mpsc::Sender<Event>,
+}
+
+impl Maker<'_> {
+    /// Makes the sandbox of a job. `shared` is the job whose workspace it shares.
+    pub async fn make(&self, id: JobId, agent: &AgentSpec, shared: Option<&Job>) -> Result<(Job, Allocated), Trouble> {
+        let mut plan = match agent {
+            AgentSpec::Any | AgentSpec::Label(_) => self.host_tools(),
+            AgentSpec::Docker(docker) => self.container(docker).await?,
+        };
+        plan.spec.workspace = Workspace {
+            path: shared
+                .map_or_else(|| workspace_path(agent, &self.host.options.job_name), |job| job.workspace.clone()),
+            share_with: shared.map(Job::sandbox),
+        };
+        let started = Instant::now();
+        let (network, guard) = self.host.network(!plan.args.no_network).await?;
+        plan.spec.network = network;
+        let rung = plan.driver.rung();
+        let sandbox = plan.driver.create(plan.spec).await?;
+        let (sandbox_id, ids, home, workspace) =
+            (sandbox.id, sandbox.user, sandbox.home.clone(), sandbox.workspace.clone());
+        let place = async {
+            sandbox
+                .stream
+                .set_nonblocking(true)
+                .map_err(|e| Trouble::infrastructure(format!("stream to the sandbox: {e}")))?;
+            let stream = tokio::net::UnixStream::from_std(sandbox.stream)
+                .map_err(|e| Trouble::infrastructure(format!("stream to the sandbox: {e}")))?;
+            let session = Session::start(stream).await?;
+            let home = furnish(&session, ids, home, &workspace).await?;
+            Ok::<_, Trouble>((session, home))
+        };
+        let (session, home) = match place.await {
+            Ok(place) => place,
+            Err(trouble) => {
+                let ended = plan.driver.destroy(sandbox_id).await;
+                return Err(explain(trouble, ended.ok()));
+            }
+        };
+        plan.took_us.push(("create".to_owned(), started.elapsed().as_micros() as u64));
+        plan.env.entry("HOME".to_owned()).or_insert_with(|| home.clone());
+        let user = wire::init::User { uid: ids.uid, gid: ids.gid, groups: Vec::new() };
+        let entrypoint =
+            start_entrypoint(&session, &plan.args, plan.image.as_ref(), &user, &plan.env, &workspace).await;
+        let image = plan.image.as_ref().map(|image| format!("{}@{}", image.reference, image.digest));
+        let _ =
+            self.events.send(Event::JobStarted { job: id, rung, image: image.clone(), took_us: plan.took_us }).await;
+        let allocated = self.describe(&plan.env, &workspace, &home, rung, agent);
+        let job = Job {
+            session,
+            user,
+            workspace,
+            env: plan.env,
+            image,
+            driver: plan.driver,
+            sandbox: sandbox_id,
+            _network: guard,
+            _image: plan.image,
+            _entrypoint: entrypoint,
+            log_left: self.host.options.limits.log_bytes.into(),
+        };
+        Ok((job, allocated))
+    }
+
+    fn host_tools(&self) -> Blueprint {
+        let mut spec = SandboxSpec::host_tools();
+        spec.limits = self.host.options.limits;
+        let env = BTreeMap::from([("PATH".to_owned(), DEFAULT_PATH.to_owned())]);
+        Blueprint {
+            spec,
+            driver: Arc::clone(&self.host.process),
+            image: None,
+            args: DockerArgs::default(),
+            env,
+            took_us: Vec::new(),
+        }
+    }
+
+    async fn container(&self, docker: &DockerSpec) -> Result<Blueprint, Trouble> {
+        let args = DockerArgs::parse(&docker.args)?;
+        if docker.registry_credentials.is_some() {
+            return Err(Trouble::workload("registryCredentialsId: credentials are not available to `cofferdam run`")
+                .with_hint("log in with `docker login`: Docker's config.json is used"));
+        }
+        let reference: Reference = qualified(docker).parse().map_err(image::ImageError::from)?;
+        let started = Instant::now();
+        let store = (self.host.store)()?;
+        let progress = PullProgress { events: self.events.clone(), last: std::sync::Mutex::new(Instant::now()) };
+        let options =
+            PullOptions { always_pull: docker.always_pull || self.host.options.always_pull, ..PullOptions::default() };
+        let image = store.pull(&reference, &options, &progress).await?;
+        let took_us = vec![("pull".to_owned(), started.elapsed().as_micros() as u64)];
+
+        let mut spec = SandboxSpec::image(image.layers.iter().map(layer_source).collect());
+        spec.limits = self.host.options.limits;
+        for option in args.lower(&mut spec.limits) {
+            self.say(format!("docker args: `{option}` asks for more than the limit of this host, which stands")).await;
+        }
+        for ignored in &args.ignored {
+            self.say(format!("docker args: `{ignored}` has no effect here")).await;
+        }
+        if let Some(user) = &args.user {
+            spec.user = User::Named(user.clone());
+            spec.capabilities = Capabilities::OwnFiles;
+        }
+        spec.read_only_root = args.read_only;
+        spec.hosts.clone_from(&args.hosts);
+        if let Some(name) = &args.hostname {
+            spec.hostname.clone_from(name);
+        }
+        let tmpfs = |(path, bytes, mode): &(String, u64, u32)| Tmpfs {
+            path: path.clone(),
+            bytes: *bytes,
+            mode: *mode,
+            exec: true,
+        };
+        spec.tmpfs = args.tmpfs.iter().map(tmpfs).collect();
+
+        let mut env: BTreeMap<_, _> = image.config.env.iter().cloned().collect();
+        env.entry("PATH".to_owned()).or_insert_with(|| DEFAULT_PATH.to_owned());
+        env.extend(args.env.iter().cloned());
+        Ok(Blueprint { spec, driver: Arc::clone(&self.host.container), image: Some(image), args, env, took_us })
+    }
+
+    fn describe(
+        &self,
+        env: &BTreeMap<String, String>,
+        workspace: &str,
+        home: &str,
+        rung: Rung,
+        agent: &AgentSpec,
+    ) -> Allocated {
+        let label = match agent {
+            AgentSpec::Label(label) => Some(label.clone()),
+            AgentSpec::Docker(docker) => docker.label.clone(),
+            AgentSpec::Any => None,
+        };
+        let mut labels = self.host.options.labels.clone();
+        labels.extend(label.filter(|l| l.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))));
+        let mut node_env = vec![("NODE_LABELS".to_owned(), labels.join(" "))];
+        node_env.extend(self.host.options.env.iter().cloned());
+        Allocated {
+            workspace: workspace.to_owned(),
+            node_name: "built-in".to_owned(),
+            env: node_env,
+            path: env.get("PATH").cloned().unwrap_or_else(|| DEFAULT_PATH.to_owned()),
+            home: home.to_owned(),
+            rung: Some(rung),
+        }
+    }
+
+    async fn say(&self, text: String) {
+        let _ = self.events.send(Event::Log { step: None, stage: None, source: LogSource::System, text }).await;
+    }
+}
+
+/// The image's name with the registry of `registryUrl`, as docker-workflow makes it.
+fn qualified(docker: &DockerSpec) -> String {
+    match docker.registry_url.as_deref() {
+        Some(url) if !url.is_empty() && !url.contains("index.docker.io") && !docker.image.contains("://") => {
+            let host = url.split_once("://").map_or(url, |(_, rest)| rest);
+            let host = host.split('/').next().unwrap_or(host);
+            if docker.image.starts_with(&format!("{host}/")) {
+                docker.image.clone()
+            } else {
+                format!("{host}/{}", docker.image)
+            }
+        }
+        _ => docker.image.clone(),
+    }
+}
+
+fn layer_source(layer: &image::Layer) -> LayerSource {
+    match &layer.kind {
+        LayerKind::Erofs(path) => LayerSource::Erofs(path.clone()),
+        LayerKind::Dir(path) => LayerSource::Dir(path.clone()),
+    }
+}
+
+fn workspace_path(agent: &AgentSpec, job_name: &str) -> String {
+    match agent {
+        AgentSpec::Docker(DockerSpec { custom_workspace: Some(path), .. }) if path.starts_with('/') => path.clone(),
+        AgentSpec::Docker(DockerSpec { custom_workspace: Some(path), .. }) => format!("{WORKSPACES}/{path}"),
+        _ => format!("{WORKSPACES}/{job_name}"),
+    }
+}
+
+/// Gives the workload's user what programs expect of one: a home that it can write to, an entry in `/etc/passwd`, and
+/// Jenkins' `@tmp` folder beside the workspace. Returns the home.
+async fn furnish(session: &Session, ids: Ids, home: String, workspace: &str) -> Result<String, Trouble> {
+    let owner = Some((ids.uid, ids.gid));
+    session.make_dir(None, &format!("{workspace}@tmp"), 0o755, owner).await?;
+    if ids.uid == 0 || home != "/" {
+        return Ok(if home.is_empty() { "/".to_owned() } else { home });
+    }
+    // Without an entry Java's user.home is "?", git and ssh refuse to work, and `whoami` fails.
+    let passwd = session.read_file(None, "/etc/passwd", 1 << 20).await.unwrap_or_default();
+    let known = passwd
+        .split(|b| *b == b'\n')
+        .any(|line| line.split(|b| *b == b':').nth(2) == Some(ids.uid.to_string().as_bytes()));
+    let made = session.make_dir(None, HOME, 0o755, owner).await;
+    if made.is_err() {
+        // A read-only root: the workspace's neighbour is the one folder that can be written to.
+        return Ok(format!("{workspace}@tmp"));
+    }
+    if !known {
+        let mut text = passwd;
+        if !text.is_empty() && !text.ends_with(b"\n") {
+            text.push(b'\n');
+        }
+        text.extend_from_slice(format!("jenkins:x:{}:{}::{HOME}:/bin/sh\n", ids.uid, ids.gid).as_bytes());
+        session.write_file(None, "/etc/passwd", &text, 0o644).await?;
+    }
+    Ok(HOME.to_owned())
+}
+
+/// Starts the image's ENTRYPOINT as Jenkins does (`docker run … IMAGE cat`): some prepare the place, some start a service that
+/// steps use. One that cannot run `cat` is no reason to fail: steps do not depend on it here.
+async fn start_entrypoint(
+    session: &Session,
+    args: &DockerArgs,
+    image: Option<&Image>,
+    user: &wire::init::User,
+    env: &BTreeMap<String, String>,
+    workspace: &str,
+) -> Option<Running> {
+    let mut argv = match &args.entrypoint {
+        Some(word) if word.is_empty() => return None,
+        Some(word) => vec![word.clone()],
+        None => image?.config.entrypoint.clone(),
+    };
+    if argv.is_empty() {
+        return None;
+    }
+    argv.push("cat".to_owned());
+    let spec = wire::init::ExecSpec {
+        argv,
+        env: env.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
+        cwd: workspace.to_owned(),
+        user: user.clone(),
+        input: wire::init::InputMode::Pipe,
+        output_limit: Some(0),
+        ..wire::init::ExecSpec::default()
+    };
+    session.exec(spec).await.ok()
+}
+
+/// A trouble that came while the sandbox died says why it died.
+fn explain(mut trouble: Trouble, ended: Option<Ended>) -> Trouble {
+    if let Some(ended) = ended {
+        let limits: Vec<_> = ended.usage.limits_met.iter().map(ToString::to_string).collect();
+        if !limits.is_empty() {
+            trouble.0.message = format!("{} ({})", trouble.0.message, limits.join(", "));
+        }
+    }
+    trouble
+}
+
+/// Progress of a pull as log lines, a few a second at most.
+struct PullProgress {
+    events: mpsc::Sender<Event>,
+    last: std::sync::Mutex<Instant>,
+}
+
+impl image::Progress for PullProgress {
+    fn event(&self, event: &image::PullEvent) {
+        use image::PullEvent;
+        let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+        let text = match event {
+            PullEvent::Present { .. } | PullEvent::LayerPresent { .. } | PullEvent::LayerStarted { .. } => return,
+            PullEvent::Waiting { what } => format!("waiting: {what} is being fetched by another run"),
+            PullEvent::Resolved { reference, digest, from, layers, bytes } => {
+                format!("pulling {reference} from {from}: {layers} layers, {:.1} MiB, {digest}", mib(*bytes))
+            }
+            PullEvent::LayerProgress { diff_id, received, bytes } => {
+                let Ok(mut last) = self.last.lock() else { return };
+                if last.elapsed().as_millis() < 500 {
+                    return;
+                }
+                *last = Instant::now();
+                format!("layer {}: {:.0} of {:.0} MiB", short(diff_id), mib(*received), mib(*bytes))
+            }
+            PullEvent::LayerDone { diff_id, stored_bytes, .. } => {
+                format!("layer {} is in the store, {:.0} MiB", short(diff_id), mib(*stored_bytes))
+            }
+            PullEvent::Retrying { what, reason } => format!("again: {what}: {reason}"),
+        };
+        // A view that does not keep up loses progress, never output.
+        let _ = self.events.try_send(Event::Log { step: None, stage: None, source: LogSource::System, text });
+    }
+}
+
+fn short(digest: &image::Digest) -> String {
+    let text = digest.to_string();
+    let hex = text.split_once(':').map_or(text.as_str(), |(_, hex)| hex);
+    hex.chars().take(12).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_registry_of_registry_url_qualifies_the_name() {
+        let docker = |image: &str, url: Option<&str>| DockerSpec {
+            image: image.to_owned(),
+            registry_url: url.map(str::to_owned),
+            ..DockerSpec::default()
+        };
+        assert_eq!(qualified(&docker("a/b:1", None)), "a/b:1");
+        assert_eq!(qualified(&docker("a/b:1", Some("https://r.example.org:5000/v2/"))), "r.example.org:5000/a/b:1");
+        assert_eq!(qualified(&docker("r.example.org/a:1", Some("https://r.example.org"))), "r.example.org/a:1");
+        assert_eq!(qualified(&docker("a:1", Some("https://index.docker.io/v1/"))), "a:1");
+    }
+}

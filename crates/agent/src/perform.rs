@@ -1,0 +1,169 @@
+//! [`Performer`]: requests in, replies out.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use model::event::{Event, LogSource};
+use model::ids::{JobId, StepId};
+use model::request::{AgentSpec, DockerSpec, FileSet, GitSource, Reply, Request};
+use sandbox::session::TarPlace;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{Mutex, mpsc, oneshot};
+use wire::init::{TarLimits, TerminalSize};
+
+use crate::failure::Trouble;
+use crate::host::Host;
+use crate::job::{Job, Maker};
+use crate::stash::Stashes;
+use crate::{artifacts, exec, files, terminal};
+
+/// Performs the requests of one run on one host. All calls may be under way at once.
+pub struct Performer {
+    host: Host,
+    events: mpsc::Sender<Event>,
+    jobs: Mutex<HashMap<JobId, Arc<Job>>>,
+    stashes: Stashes,
+}
+
+impl Performer {
+    /// For one run. What happens is told to `events`, which must be read for the run to go on.
+    pub fn new(host: Host, events: mpsc::Sender<Event>) -> Performer {
+        let stashes = Stashes::new(host.options.scratch.clone());
+        Performer { host, events, jobs: Mutex::default(), stashes }
+    }
+
+    /// Performs a request. When `cancelled` resolves, what is under way is ended first, and the reply is
+    /// [`Reply::Cancelled`].
+    pub async fn perform(&self, request: Request, mut cancelled: oneshot::Receiver<()>) -> Reply {
+        let done = match request {
+            Request::Exec { job, step, script } => match self.job(job).await {
+                Ok(job) => exec::run(&job, step, script, &self.events, &mut cancelled).await,
+                Err(trouble) => Err(trouble),
+            },
+            // Sandboxes are made and destroyed whole: neither is left half done.
+            Request::Allocate { job, agent } => self.allocate(job, &agent).await,
+            Request::Release { job } => self.release(job).await,
+            other => tokio::select! {
+                done = self.simple(other) => done,
+                _ = cancelled => Ok(Reply::Cancelled),
+            },
+        };
+        done.unwrap_or_else(Reply::from)
+    }
+
+    /// Ends every job that is still there.
+    pub async fn close(&self) {
+        let jobs: Vec<_> = self.jobs.lock().await.keys().copied().collect();
+        for job in jobs {
+            let _ = self.release(job).await;
+        }
+    }
+
+    /// The jobs that live.
+    pub async fn living(&self) -> Vec<JobId> {
+        self.jobs.lock().await.keys().copied().collect()
+    }
+
+    /// Opens a shell in a job's sandbox, joined to a terminal of that many rows and columns.
+    pub async fn shell(
+        &self,
+        job: JobId,
+        (rows, columns): (u16, u16),
+        input: impl AsyncRead + Unpin,
+        output: impl AsyncWrite + Unpin,
+    ) -> Result<(), String> {
+        let job = self.job(job).await.map_err(|trouble| trouble.0.message)?;
+        terminal::shell(&job, TerminalSize { rows, columns }, input, output).await.map_err(|trouble| trouble.0.message)
+    }
+
+    async fn job(&self, id: JobId) -> Result<Arc<Job>, Trouble> {
+        self.jobs.lock().await.get(&id).cloned().ok_or_else(|| Trouble::infrastructure(format!("{id} is gone")))
+    }
+
+    async fn allocate(&self, id: JobId, agent: &AgentSpec) -> Result<Reply, Trouble> {
+        let shared = match agent {
+            AgentSpec::Docker(DockerSpec { workspace_of: Some(of), .. }) => Some(self.job(*of).await?),
+            _ => None,
+        };
+        let maker = Maker { host: &self.host, events: &self.events };
+        let (job, allocated) = maker.make(id, agent, shared.as_deref()).await?;
+        self.jobs.lock().await.insert(id, Arc::new(job));
+        Ok(Reply::Allocated(allocated))
+    }
+
+    async fn release(&self, id: JobId) -> Result<Reply, Trouble> {
+        let Some(job) = self.jobs.lock().await.remove(&id) else { return Ok(Reply::Done) };
+        let ended = job.destroy().await?;
+        let limit = ended.usage.limits_met.first().map(ToString::to_string);
+        let _ = self.events.send(Event::JobFinished { job: id, limit }).await;
+        Ok(Reply::Done)
+    }
+
+    async fn simple(&self, request: Request) -> Result<Reply, Trouble> {
+        match request {
+            Request::Checkout { job, step, dir, source } => {
+                self.checkout(&*self.job(job).await?, step, dir, source).await
+            }
+            Request::ReadFile { job, path, encoding } => {
+                files::read(&*self.job(job).await?, &path, encoding.as_deref()).await
+            }
+            Request::WriteFile { job, path, text, encoding } => {
+                files::write(&*self.job(job).await?, &path, &text, encoding.as_deref()).await
+            }
+            Request::FileExists { job, path } => files::exists(&*self.job(job).await?, &path).await,
+            Request::DeleteDir { job, path } => files::delete(&*self.job(job).await?, &path).await,
+            Request::MakeDir { job, path } => files::make_dir(&*self.job(job).await?, &path).await,
+            Request::Stash { job, name, files, allow_empty } => {
+                self.stashes.put(&*self.job(job).await?, &name, files, allow_empty).await
+            }
+            Request::Unstash { job, name, dir } => self.stashes.get(&*self.job(job).await?, &name, dir).await,
+            Request::Archive { job, files, allow_empty } => {
+                self.archive(&*self.job(job).await?, files, allow_empty).await
+            }
+            Request::Sleep { ms } => {
+                tokio::time::sleep(std::time::Duration::from_millis(ms)).await;
+                Ok(Reply::Done)
+            }
+            Request::Now => {
+                let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+                Ok(Reply::Time(now.as_millis() as u64))
+            }
+            Request::Exec { .. } | Request::Allocate { .. } | Request::Release { .. } => {
+                Err(Trouble::infrastructure("performed elsewhere"))
+            }
+        }
+    }
+
+    async fn archive(&self, job: &Job, files: FileSet, allow_empty: bool) -> Result<Reply, Trouble> {
+        let options = &self.host.options;
+        let (reply, notes) = artifacts::archive(job, &options.scratch, &options.artifacts, files, allow_empty).await?;
+        for text in notes {
+            let _ = self.events.send(Event::Log { step: None, stage: None, source: LogSource::System, text }).await;
+        }
+        Ok(reply)
+    }
+
+    async fn checkout(
+        &self,
+        job: &Job,
+        step: StepId,
+        dir: String,
+        source: Option<GitSource>,
+    ) -> Result<Reply, Trouble> {
+        if let Some(source) = source {
+            return crate::clone::clone(&self.host, &self.events, job, step, dir, &source).await;
+        }
+        let Some(scm) = &self.host.scm else {
+            return Err(Trouble::workload("checkout scm: this definition does not come from a project"));
+        };
+        let tree = scm.open().await?;
+        let text = format!("Checking out {} into {dir}", tree.description);
+        let _ = self.events.send(Event::Log { step: Some(step), stage: None, source: LogSource::Step, text }).await;
+        let place = TarPlace { dir, user: Some(job.user.clone()), owner: None, limits: TarLimits::default() };
+        let put = job.session.put_tar(place, tree.tar).await;
+        // What the maker of the stream says explains a stream that ended early.
+        tree.finished.await?;
+        put?;
+        Ok(Reply::CheckedOut(tree.env))
+    }
+}

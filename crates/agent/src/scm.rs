@@ -1,0 +1,299 @@
+//! What `checkout scm` puts into a workspace: the project that the definition came from, at its commit or as it lies there.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::process::Stdio;
+
+use tokio::io::AsyncRead;
+use tokio::process::Command;
+
+/// A tree of files as a tar stream.
+pub struct Tree {
+    /// The stream; an error of whoever makes it ends it early and shows in `finished`.
+    pub tar: Box<dyn AsyncRead + Send + Unpin>,
+    /// Resolves when the stream has ended: whether it was whole.
+    pub finished: Pin<Box<dyn Future<Output = Result<(), ScmError>> + Send>>,
+    /// `GIT_COMMIT`, `GIT_BRANCH` …
+    pub env: Vec<(String, String)>,
+    /// In words: `commit 1a2b3c4 of main`.
+    pub description: String,
+}
+
+/// Source of the project's files.
+pub trait Scm: Send + Sync {
+    /// Opens the tree. Called once per checkout.
+    fn open(&self) -> Pin<Box<dyn Future<Output = Result<Tree, ScmError>> + Send + '_>>;
+}
+
+/// Why there is no tree.
+#[derive(Debug, thiserror::Error)]
+pub enum ScmError {
+    /// git could not be started.
+    #[error("cannot start git")]
+    Start(#[source] std::io::Error),
+    /// git says no.
+    #[error("git {command}: {message}")]
+    Git {
+        /// What it was asked for.
+        command: &'static str,
+        /// Its words.
+        message: String,
+    },
+    /// A file of the working tree cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// A project on this machine: a git repository, a folder inside one, or a plain folder.
+#[derive(Clone, Debug)]
+pub struct LocalProject {
+    dir: PathBuf,
+    /// Commit and branch; `None` where the working tree is used.
+    at: Option<Position>,
+    description: String,
+    env: Vec<(String, String)>,
+}
+
+#[derive(Clone, Debug)]
+struct Position {
+    commit: String,
+    /// Path of the folder inside its repository, `""` for the repository itself.
+    prefix: String,
+}
+
+impl LocalProject {
+    /// Looks at a folder. With `dirty`, or outside of any repository, its files are taken as they lie there.
+    pub async fn look(dir: &Path, dirty: bool) -> Result<LocalProject, ScmError> {
+        let plain = |why: &str| LocalProject {
+            dir: dir.to_owned(),
+            at: None,
+            description: format!("the working tree{why}"),
+            env: Vec::new(),
+        };
+        // One process for all facts: their number decides how fast a run starts.
+        let facts = ["rev-parse", "HEAD", "--show-prefix", "--abbrev-ref", "HEAD"];
+        let text = match git(dir, "rev-parse", &facts).await {
+            Ok(text) => text,
+            // Anything else (a repository of somebody else, a broken one) must not silently become "no repository".
+            Err(ScmError::Git { message, .. }) if message.contains("not a git repository") => return Ok(plain("")),
+            Err(ScmError::Git { message, .. }) if message.contains("'HEAD'") => return Ok(plain(" (no commit yet)")),
+            Err(ScmError::Start(error)) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(plain(" (no git here)"));
+            }
+            Err(error) => return Err(error),
+        };
+        let mut lines = text.lines();
+        let (Some(commit), Some(prefix)) = (lines.next(), lines.next()) else { return Ok(plain(" (no commit here)")) };
+        let branch = lines.next().filter(|b| *b != "HEAD" && !b.is_empty());
+        let mut env = vec![("GIT_COMMIT".to_owned(), commit.to_owned())];
+        if let Some(branch) = branch {
+            env.push(("GIT_BRANCH".to_owned(), branch.to_owned()));
+            env.push(("GIT_LOCAL_BRANCH".to_owned(), branch.to_owned()));
+        }
+        if let Ok(url) = git(dir, "config", &["config", "--get", "remote.origin.url"]).await {
+            env.push(("GIT_URL".to_owned(), without_credentials(url.trim())));
+        }
+        let short = commit.get(..8).unwrap_or(commit);
+        let of = branch.map(|b| format!(" of {b}")).unwrap_or_default();
+        if dirty {
+            return Ok(LocalProject { env, ..plain(&format!(" on top of {short}{of}")) });
+        }
+        let at = Some(Position { commit: commit.to_owned(), prefix: prefix.to_owned() });
+        Ok(LocalProject { dir: dir.to_owned(), at, description: format!("commit {short}{of}"), env })
+    }
+
+    /// The checked-out branch, where there is one.
+    pub fn branch(&self) -> Option<&str> {
+        self.env.iter().find(|(name, _)| name == "GIT_LOCAL_BRANCH").map(|(_, value)| value.as_str())
+    }
+
+    /// In words.
+    pub fn description(&self) -> &str {
+        &self.description
+    }
+
+    async fn committed(&self, at: &Position) -> Result<Tree, ScmError> {
+        let top = if at.prefix.is_empty() { None } else { Some(at.prefix.trim_end_matches('/')) };
+        let treeish = top.map_or_else(|| at.commit.clone(), |prefix| format!("{}:{prefix}", at.commit));
+        let mut child = hardened_git(&self.dir)
+            // The tree is named from the top of the repository, whatever folder git is started in.
+            .args(["-C", &up(&at.prefix), "archive", "--format=tar", &treeish])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(ScmError::Start)?;
+        let tar: Box<dyn AsyncRead + Send + Unpin> = match child.stdout.take() {
+            Some(stdout) => Box::new(stdout),
+            None => Box::new(tokio::io::empty()),
+        };
+        let finished = Box::pin(async move {
+            let output = child.wait_with_output().await.map_err(ScmError::Start)?;
+            if output.status.success() {
+                Ok(())
+            } else {
+                Err(ScmError::Git { command: "archive", message: words(&output.stderr) })
+            }
+        });
+        Ok(Tree { tar, finished, env: self.env.clone(), description: self.description.clone() })
+    }
+
+    async fn working_tree(&self) -> Result<Tree, ScmError> {
+        let listed = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
+        let names: Option<Vec<PathBuf>> = match git(&self.dir, "ls-files", &listed).await {
+            Ok(text) => Some(text.split('\0').filter(|name| !name.is_empty()).map(PathBuf::from).collect()),
+            Err(_) => None,
+        };
+        let (reader, writer) = tokio::net::unix::pipe::pipe()
+            .map(|(sender, receiver)| (receiver, sender))
+            .map_err(|source| ScmError::Read { path: self.dir.clone(), source })?;
+        let writer = writer.into_blocking_fd().map_err(|source| ScmError::Read { path: self.dir.clone(), source })?;
+        let dir = self.dir.clone();
+        let task = tokio::task::spawn_blocking(move || write_tree(&dir, names, std::fs::File::from(writer)));
+        let finished = Box::pin(async move {
+            match task.await {
+                Ok(result) => result,
+                Err(error) => Err(ScmError::Git { command: "working tree", message: error.to_string() }),
+            }
+        });
+        Ok(Tree { tar: Box::new(reader), finished, env: self.env.clone(), description: self.description.clone() })
+    }
+}
+
+impl Scm for LocalProject {
+    fn open(&self) -> Pin<Box<dyn Future<Output = Result<Tree, ScmError>> + Send + '_>> {
+        Box::pin(async move {
+            match &self.at {
+                Some(at) => self.committed(at).await,
+                None => self.working_tree().await,
+            }
+        })
+    }
+}
+
+/// From a folder inside a repository to its top: `a/b/` → `../../`.
+fn up(prefix: &str) -> String {
+    match prefix.split('/').filter(|part| !part.is_empty()).count() {
+        0 => ".".to_owned(),
+        depth => "../".repeat(depth),
+    }
+}
+
+/// Packs the files of a folder: those that git lists, or all but what a run itself put there.
+fn write_tree(dir: &Path, names: Option<Vec<PathBuf>>, out: std::fs::File) -> Result<(), ScmError> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| ScmError::Read { path, source }
+    };
+    let mut tar = tar::Builder::new(std::io::BufWriter::with_capacity(64 * 1024, out));
+    tar.follow_symlinks(false);
+    let names = match names {
+        Some(names) => names,
+        None => walk(dir)?,
+    };
+    for name in names {
+        let path = dir.join(&name);
+        match path.symlink_metadata() {
+            // Listed by git, but deleted in the working tree.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(failed(&path)(error)),
+            // A submodule, or a repository inside this one.
+            Ok(metadata) if metadata.is_dir() => continue,
+            Ok(_) => tar.append_path_with_name(&path, &name).map_err(failed(&path))?,
+        }
+    }
+    tar.into_inner().and_then(|mut out| std::io::Write::flush(&mut out)).map_err(failed(dir))
+}
+
+fn walk(dir: &Path) -> Result<Vec<PathBuf>, ScmError> {
+    let mut names = Vec::new();
+    let mut folders = vec![PathBuf::new()];
+    while let Some(folder) = folders.pop() {
+        let path = dir.join(&folder);
+        let entries = std::fs::read_dir(&path).map_err(|source| ScmError::Read { path: path.clone(), source })?;
+        for entry in entries {
+            let entry = entry.map_err(|source| ScmError::Read { path: path.clone(), source })?;
+            let name = folder.join(entry.file_name());
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() && name == Path::new(".cofferdam") => {}
+                Ok(kind) if kind.is_dir() => folders.push(name),
+                Ok(kind) if kind.is_file() || kind.is_symlink() => names.push(name),
+                _ => {}
+            }
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// git as it may look at a repository that somebody else wrote: no hooks, no helpers, no prompts, no system configuration.
+fn hardened_git(dir: &Path) -> Command {
+    let mut command = Command::new("git");
+    command
+        .arg("-C")
+        .arg(dir)
+        .args([
+            "-c",
+            "core.hooksPath=/dev/null",
+            "-c",
+            "core.fsmonitor=false",
+            "-c",
+            "protocol.allow=never",
+            "-c",
+            "tar.umask=0022",
+        ])
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .env("GIT_TERMINAL_PROMPT", "0")
+        .env("GIT_OPTIONAL_LOCKS", "0");
+    command
+}
+
+async fn git(dir: &Path, command: &'static str, args: &[&str]) -> Result<String, ScmError> {
+    let output = hardened_git(dir).args(args).stdin(Stdio::null()).output().await.map_err(ScmError::Start)?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        Err(ScmError::Git { command, message: words(&output.stderr) })
+    }
+}
+
+fn words(stderr: &[u8]) -> String {
+    String::from_utf8_lossy(stderr).trim().chars().take(500).collect()
+}
+
+/// A URL without the user and password that somebody may have put into it.
+fn without_credentials(url: &str) -> String {
+    match url.split_once("://") {
+        Some((scheme, rest)) => {
+            let (host, path) = rest.split_once('/').map_or((rest, None), |(h, p)| (h, Some(p)));
+            let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+            path.map_or_else(|| format!("{scheme}://{host}"), |path| format!("{scheme}://{host}/{path}"))
+        }
+        None => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_loses_its_password() {
+        assert_eq!(without_credentials("https://me:secret@example.org/a/b@c"), "https://example.org/a/b@c");
+        assert_eq!(without_credentials("git@example.org:a/b"), "git@example.org:a/b");
+    }
+
+    #[test]
+    fn the_top_is_as_many_folders_up() {
+        assert_eq!(up(""), ".");
+        assert_eq!(up("a/b/"), "../../");
+    }
+}

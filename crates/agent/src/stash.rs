@@ -1,0 +1,82 @@
+//! Stashes: files that a run keeps between its jobs, as tar streams in unnamed files of the host. Nothing in them is ever
+//! unpacked here; the name of a stash is data and no part of a path.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{Seek as _, SeekFrom};
+use std::path::PathBuf;
+
+use model::request::{FileSet, Reply};
+use sandbox::session::TarPlace;
+use tokio::sync::Mutex;
+use wire::init::TarLimits;
+
+use crate::failure::Trouble;
+use crate::job::Job;
+
+/// Most stashes of a run: each holds a file descriptor.
+const MAX_STASHES: usize = 500;
+
+/// The stashes of a run.
+pub struct Stashes {
+    folder: PathBuf,
+    files: Mutex<HashMap<String, File>>,
+}
+
+impl Stashes {
+    /// None yet; their data will lie on the file system of `folder`.
+    pub fn new(folder: PathBuf) -> Stashes {
+        Stashes { folder, files: Mutex::new(HashMap::new()) }
+    }
+
+    /// Keeps files under a name; an earlier stash of that name is replaced.
+    pub async fn put(&self, job: &Job, name: &str, files: FileSet, allow_empty: bool) -> Result<Reply, Trouble> {
+        let file = unnamed(&self.folder)?;
+        let out = tokio::fs::File::from_std(clone(&file)?);
+        let includes = files.includes.clone();
+        let summary = job.session.get_tar(Some(job.user.clone()), files, TarLimits::default(), out).await?;
+        if summary.entries == 0 && !allow_empty {
+            return Err(Trouble::workload(match includes.is_empty() {
+                true => format!("No files included in stash ‘{name}’"),
+                false => format!("No files included in stash ‘{name}’ (nothing matches `{includes}`)"),
+            }));
+        }
+        let mut stashes = self.files.lock().await;
+        if stashes.len() >= MAX_STASHES && !stashes.contains_key(name) {
+            return Err(Trouble::policy(format!("a run has at most {MAX_STASHES} stashes")));
+        }
+        stashes.insert(name.to_owned(), file);
+        Ok(Reply::Count(summary.entries))
+    }
+
+    /// Brings the files of a stash into a folder.
+    pub async fn get(&self, job: &Job, name: &str, dir: String) -> Result<Reply, Trouble> {
+        let file = match self.files.lock().await.get(name) {
+            Some(file) => reopened(file)?,
+            None => return Err(Trouble::workload(format!("No such saved stash ‘{name}’"))),
+        };
+        let place = TarPlace { dir, user: Some(job.user.clone()), owner: None, limits: TarLimits::default() };
+        job.session.put_tar(place, tokio::fs::File::from_std(file)).await?;
+        Ok(Reply::Done)
+    }
+}
+
+/// A file without a name: it is gone when the run is, also after kill -9.
+pub fn unnamed(folder: &std::path::Path) -> Result<File, Trouble> {
+    std::fs::create_dir_all(folder)
+        .and_then(|()| tempfile::tempfile_in(folder))
+        .map_err(|error| Trouble::infrastructure(format!("cannot keep files in {}: {error}", folder.display())))
+}
+
+fn clone(file: &File) -> Result<File, Trouble> {
+    file.try_clone().map_err(|error| Trouble::infrastructure(format!("cannot keep files: {error}")))
+}
+
+/// The same file with a position of its own, so that two jobs may read it at once.
+fn reopened(file: &File) -> Result<File, Trouble> {
+    use std::os::fd::AsRawFd as _;
+    let mut own = File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))
+        .map_err(|error| Trouble::infrastructure(format!("cannot read a stash: {error}")))?;
+    own.seek(SeekFrom::Start(0)).map_err(|error| Trouble::infrastructure(format!("cannot read a stash: {error}")))?;
+    Ok(own)
+}

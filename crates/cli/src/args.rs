@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[command(name = "cofferdam", version, about, max_term_width = 110, disable_help_subcommand = true, after_help = EXIT_CODES)]
 pub struct Cli {
     /// Where images and working data live [default: /var/lib/cofferdam for root, else $XDG_DATA_HOME/cofferdam]
-    #[arg(long, global = true, value_name = "DIR", env = "COFFERDAM_HOME", hide_env_values = true)]
+    #[arg(long, global = true, value_name = "DIR")]
     pub home: Option<PathBuf>,
 
     /// When to use colours
@@ -207,8 +207,10 @@ pub struct LimitArgs {
 
 /// `cofferdam lint`.
 #[derive(Debug, Args)]
-#[command(after_help = "With --output json one object a file: {\"file\", \"valid\", \"diagnostics\": [{\"line\", \"column\", \"severity\", \"message\", \"hint\"}]}.
-The exit code is 5 if one file is invalid.")]
+#[command(
+    after_help = "With --output json one object a file: {\"file\", \"valid\", \"diagnostics\": [{\"line\", \"column\", \"severity\", \"message\", \"hint\"}]}.
+The exit code is 5 if one file is invalid."
+)]
 pub struct LintArgs {
     /// Definitions; `-` reads standard input
     #[arg(default_value = "Jenkinsfile", value_name = "FILE")]

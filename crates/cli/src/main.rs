@@ -1,1 +1,74 @@
-fn main() {}
+//! The `cofferdam` binary: flags, output, wiring.
+//!
+//! Never: decides how a pipeline behaves (`pipeline` does), touches a sandbox (`agent` does), or prints what it has not
+//! made safe for a terminal. Start reading at [`args`], then `commands/run.rs`.
+
+mod args;
+mod commands;
+mod failure;
+mod place;
+mod shell;
+mod show;
+mod source;
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::{Cli, ColorWhen, Command};
+use failure::{CommandFailure, Exit};
+use show::Style;
+
+fn main() -> ExitCode {
+    // A conversion's child has no file system and few system calls: it never gets as far as the flags.
+    let mut words = std::env::args_os().skip(1);
+    if words.next().is_some_and(|word| word == place::UNPACK_CHILD) {
+        image::unpack::child_main(words);
+    }
+    let cli = Cli::parse();
+    let style = Style { colors: colors(cli.color) };
+    match dispatch(&cli, style) {
+        Ok(exit) => ExitCode::from(exit as u8),
+        Err(failure) => {
+            eprintln!("{}: {failure}", style.red("error"));
+            ExitCode::from(failure.exit as u8)
+        }
+    }
+}
+
+fn dispatch(cli: &Cli, style: Style) -> Result<Exit, CommandFailure> {
+    let home = cli.home.as_deref();
+    match &cli.command {
+        Command::Run(args) => runtime()?.block_on(commands::run::run(args, home, style)),
+        Command::Lint(args) => commands::lint::run(args, style),
+        Command::Plan(args) => runtime()?.block_on(commands::plan::run(args, home, style)),
+        Command::Groovy(args) => commands::groovy::run(args, style),
+        Command::Image(command) => runtime()?.block_on(commands::image::run(command, home)),
+        Command::Doctor(args) => runtime()?.block_on(commands::doctor::run(args, home, style)),
+        Command::Clean(args) => runtime()?.block_on(commands::clean::run(args, home)),
+        Command::Completion { shell } => commands::manual::completion(*shell),
+        Command::Man { dir } => commands::manual::man(dir.as_deref()),
+        Command::UnpackChild { .. } => {
+            Err(CommandFailure::usage("`unpack-child` is a part of image conversion, not a command"))
+        }
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, CommandFailure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CommandFailure::new(Exit::Infrastructure, format!("cannot start: {error}")))
+}
+
+fn colors(when: ColorWhen) -> bool {
+    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    match when {
+        ColorWhen::Always => true,
+        ColorWhen::Never => false,
+        ColorWhen::Auto if set("NO_COLOR") => false,
+        ColorWhen::Auto if set("CLICOLOR_FORCE") => true,
+        ColorWhen::Auto => std::io::stdout().is_terminal(),
+    }
+}

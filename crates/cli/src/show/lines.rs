@@ -70,11 +70,20 @@ impl Show for PrefixedLines {
                 }
             }
             Event::JobStarted { job, rung, image, took_us } => {
-                let parts: Vec<_> = took_us.iter().map(|(what, us)| format!("{what} {}", duration(Duration::from_micros(*us)))).collect();
+                let parts: Vec<_> = took_us
+                    .iter()
+                    .map(|(what, us)| format!("{what} {}", duration(Duration::from_micros(*us))))
+                    .collect();
                 let image = image.as_deref().unwrap_or("host tools");
-                self.print(&style.dim(&format!("[cofferdam] {job}: {} sandbox with {image} ready: {}", rung.name(), parts.join(", "))));
+                self.print(&style.dim(&format!(
+                    "[cofferdam] {job}: {} sandbox with {image} ready: {}",
+                    rung.name(),
+                    parts.join(", ")
+                )));
             }
-            Event::JobFinished { job, limit: Some(limit) } => self.print(&format!("[cofferdam] {job}: met the {limit}")),
+            Event::JobFinished { job, limit: Some(limit) } => {
+                self.print(&format!("[cofferdam] {job}: met the {limit}"))
+            }
             _ => {}
         }
     }

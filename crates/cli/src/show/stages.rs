@@ -16,7 +16,6 @@ pub struct Stage {
     pub id: StageId,
     pub name: String,
     pub depth: usize,
-    pub branch: bool,
     pub started: Duration,
     pub ended: Option<(Duration, Outcome)>,
     pub skipped: bool,
@@ -43,7 +42,7 @@ impl Stages {
     /// Takes in an event.
     pub fn apply(&mut self, at: Duration, event: &Event) {
         match event {
-            Event::StageStarted { stage, parent, name, branch } => self.insert(at, *stage, *parent, name, *branch),
+            Event::StageStarted { stage, parent, name, .. } => self.insert(at, *stage, *parent, name),
             Event::StageSkipped { stage, .. } => {
                 if let Some(stage) = self.stage_mut(*stage) {
                     stage.skipped = true;
@@ -73,12 +72,14 @@ impl Stages {
         }
     }
 
-    fn insert(&mut self, at: Duration, id: StageId, parent: Option<StageId>, name: &str, branch: bool) {
+    fn insert(&mut self, at: Duration, id: StageId, parent: Option<StageId>, name: &str) {
         let depth = parent.and_then(|p| self.order.iter().find(|s| s.id == p)).map_or(0, |p| p.depth + 1);
         // After the last descendant of the parent, so that branches that run at once do not mix.
-        let place = parent.and_then(|p| self.order.iter().rposition(|s| self.descends(s.id, p))).map_or(self.order.len(), |i| i + 1);
+        let place = parent
+            .and_then(|p| self.order.iter().rposition(|s| self.descends(s.id, p)))
+            .map_or(self.order.len(), |i| i + 1);
         self.parents.insert(id, parent);
-        self.order.insert(place, Stage { id, name: name.to_owned(), depth, branch, started: at, ended: None, skipped: false });
+        self.order.insert(place, Stage { id, name: name.to_owned(), depth, started: at, ended: None, skipped: false });
     }
 
     fn descends(&self, mut stage: StageId, ancestor: StageId) -> bool {
@@ -131,7 +132,9 @@ mod tests {
     #[test]
     fn children_stand_below_their_parent_in_any_order() {
         let mut stages = Stages::default();
-        for event in [started(1, None, "All"), started(2, Some(1), "a"), started(3, Some(1), "b"), started(4, Some(2), "a1")] {
+        for event in
+            [started(1, None, "All"), started(2, Some(1), "a"), started(3, Some(1), "b"), started(4, Some(2), "a1")]
+        {
             stages.apply(Duration::ZERO, &event);
         }
         let names: Vec<_> = stages.iter().map(|s| (s.depth, s.name.as_str())).collect();

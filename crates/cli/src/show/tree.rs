@@ -31,7 +31,14 @@ const SPINNER: [&str; 8] = ["⠋", "⠙", "⠸", "⠴", "⠦", "⠧", "⠇", "�
 impl LiveTree {
     /// An empty tree.
     pub fn new(style: Style) -> Self {
-        LiveTree { stages: Stages::default(), style, drawn_lines: 0, notice: String::new(), failures: Vec::new(), log: Vec::new() }
+        LiveTree {
+            stages: Stages::default(),
+            style,
+            drawn_lines: 0,
+            notice: String::new(),
+            failures: Vec::new(),
+            log: Vec::new(),
+        }
     }
 
     fn erase(&mut self) {
@@ -86,7 +93,8 @@ impl LiveTree {
         for (_, step) in steps {
             let took = duration(at.saturating_sub(step.started));
             lines.push(format!("{indent}{} {}", for_terminal(&step.title), self.style.dim(&took)));
-            lines.extend(step.tail.iter().map(|line| format!("{indent}{} {}", self.style.dim("│"), for_terminal(line))));
+            lines
+                .extend(step.tail.iter().map(|line| format!("{indent}{} {}", self.style.dim("│"), for_terminal(line))));
         }
     }
 

@@ -1,0 +1,137 @@
+//! Interleaved measurement: one round runs every contender once, so that a machine that becomes slower is slow for all.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Something that is measured against others.
+pub struct Contender<'a> {
+    pub name: String,
+    /// Rounds that it skips between two that it takes: for those that take seconds.
+    pub every: usize,
+    pub run: Box<dyn FnMut() -> Result<(), String> + 'a>,
+}
+
+impl<'a> Contender<'a> {
+    pub fn new(name: &str, run: impl FnMut() -> Result<(), String> + 'a) -> Self {
+        Contender { name: name.to_owned(), every: 1, run: Box::new(run) }
+    }
+
+    pub fn every(mut self, rounds: usize) -> Self {
+        self.every = rounds;
+        self
+    }
+}
+
+/// A row of a table.
+pub struct Row {
+    pub what: String,
+    pub unit: &'static str,
+    pub samples: Vec<f64>,
+}
+
+/// What one benchmark found.
+pub struct Table {
+    pub title: String,
+    pub rows: Vec<Row>,
+    /// The row that the others are compared to.
+    pub ratio_to: Option<String>,
+    pub notes: Vec<String>,
+}
+
+impl Table {
+    pub fn new(title: &str) -> Table {
+        Table { title: title.to_owned(), rows: Vec::new(), ratio_to: None, notes: Vec::new() }
+    }
+
+    pub fn push(&mut self, what: &str, unit: &'static str, samples: Vec<f64>) {
+        self.rows.push(Row { what: what.to_owned(), unit, samples });
+    }
+
+    /// Runs the contenders in turn, `rounds` times after one that is not counted.
+    pub fn interleave(&mut self, rounds: usize, mut contenders: Vec<Contender<'_>>) {
+        let mut samples: Vec<Vec<f64>> = contenders.iter().map(|_| Vec::new()).collect();
+        let mut failed: Vec<Option<String>> = contenders.iter().map(|_| None).collect();
+        for round in 0..=rounds {
+            for (index, contender) in contenders.iter_mut().enumerate() {
+                if failed[index].is_some() || round % contender.every != 0 {
+                    continue;
+                }
+                let started = Instant::now();
+                let result = (contender.run)();
+                let took = started.elapsed();
+                match result {
+                    Ok(()) if round > 0 => samples[index].push(milliseconds(took)),
+                    Ok(()) => {}
+                    Err(error) => failed[index] = Some(error),
+                }
+            }
+        }
+        for ((contender, samples), failed) in contenders.iter().zip(samples).zip(failed) {
+            match failed {
+                Some(error) => self.notes.push(format!("skipped: {}: {error}", contender.name)),
+                None => self.push(&contender.name, "ms", samples),
+            }
+        }
+    }
+
+    fn reference(&self) -> Option<(&str, f64)> {
+        let name = self.ratio_to.as_deref()?;
+        let row = self.rows.iter().find(|row| row.what == name)?;
+        Some((name, median(&row.samples)))
+    }
+
+    pub fn print(&self) {
+        println!("\n{}", self.title);
+        let reference = self.reference();
+        let against = reference.map(|(name, _)| format!("of {name}")).unwrap_or_default();
+        println!("  {:<58} {:>4} {:>12} {:>12}  {against}", "", "n", "median", "p90");
+        for row in &self.rows {
+            let median = median(&row.samples);
+            let ratio = reference
+                .filter(|(_, base)| *base > 0.0)
+                .map(|(_, base)| format!("× {:.4}", median / base))
+                .unwrap_or_default();
+            println!(
+                "  {:<58} {:>4} {median:>9.3} {:<3} {:>8.3}  {ratio}",
+                row.what,
+                row.samples.len(),
+                row.unit,
+                percentile(&row.samples, 0.9)
+            );
+        }
+        for note in &self.notes {
+            println!("  {note}");
+        }
+    }
+
+    pub fn write(&self, path: &Path) {
+        let reference = self.reference();
+        let mut text = String::new();
+        for row in &self.rows {
+            let median = median(&row.samples);
+            let line = serde_json::json!({
+                "what": row.what, "unit": row.unit, "n": row.samples.len(), "median": median, "p90": percentile(&row.samples, 0.9),
+                "ratio_to": reference.map(|(name, _)| name), "ratio": reference.map(|(_, base)| median / base),
+            });
+            text.push_str(&format!("{line}\n"));
+        }
+        let written = std::fs::File::create(path).and_then(|mut file| file.write_all(text.as_bytes()));
+        written.expect("a file in target/bench");
+    }
+}
+
+pub fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+pub fn median(samples: &[f64]) -> f64 {
+    percentile(samples, 0.5)
+}
+
+fn percentile(samples: &[f64], share: f64) -> f64 {
+    let mut sorted = samples.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let last = sorted.len().saturating_sub(1);
+    sorted.get((last as f64 * share).round() as usize).copied().unwrap_or(f64::NAN)
+}

@@ -1,0 +1,123 @@
+//! The other programs: how each starts a no-op in the same root file system. Whatever a machine lacks is skipped by name.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The no-op that everybody runs.
+pub const NOOP: [&str; 2] = ["/bin/busybox", "true"];
+
+/// Runs a command to its end; what it prints is its reason where it fails.
+pub fn run(command: &mut Command) -> Result<(), String> {
+    let output = command.stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(format!("{}: {}", output.status, said.trim().lines().last().unwrap_or_default()))
+}
+
+/// A root file system with a static busybox and nothing else.
+pub fn busybox_root(scratch: &Path) -> Result<PathBuf, String> {
+    let root = scratch.join("busybox");
+    if root.join("bin/busybox").exists() {
+        return Ok(root);
+    }
+    let make = || -> std::io::Result<()> {
+        for folder in ["bin", "etc", "tmp", "proc", "dev", "sys"] {
+            std::fs::create_dir_all(root.join(folder))?;
+        }
+        std::fs::copy("/bin/busybox", root.join("bin/busybox"))?;
+        for applet in ["sh", "true", "cat", "echo"] {
+            std::os::unix::fs::symlink("busybox", root.join("bin").join(applet))?;
+        }
+        std::fs::write(root.join("etc/passwd"), "root:x:0:0:root:/:/bin/sh\n")
+    };
+    make().map_err(|error| format!("busybox-static: {error}"))?;
+    Ok(root)
+}
+
+/// A bundle for OCI runtimes that runs the no-op.
+pub fn bundle(scratch: &Path, root: &Path) -> Result<PathBuf, String> {
+    let bundle = scratch.join("bundle");
+    std::fs::create_dir_all(&bundle).map_err(|error| error.to_string())?;
+    if !bundle.join("config.json").exists() {
+        run(Command::new("runc").arg("spec").current_dir(&bundle))?;
+        let edit = || -> Result<(), Box<dyn std::error::Error>> {
+            let path = bundle.join("config.json");
+            let mut spec: serde_json::Value = serde_json::from_slice(&std::fs::read(&path)?)?;
+            spec["process"]["terminal"] = false.into();
+            spec["process"]["args"] = NOOP.to_vec().into();
+            // A machine without CAP_SYS_RESOURCE may lower these, not raise them.
+            spec["process"]["rlimits"] = serde_json::json!([]);
+            spec["root"]["path"] = root.to_string_lossy().into_owned().into();
+            Ok(std::fs::write(path, spec.to_string())?)
+        };
+        edit().map_err(|error| error.to_string())?;
+    }
+    Ok(bundle)
+}
+
+/// A Docker engine of the benchmark's own, ended when dropped.
+pub struct Docker {
+    engine: Child,
+    pub host: String,
+}
+
+impl Docker {
+    /// Starts one and waits until it answers.
+    pub fn start(scratch: &Path) -> Result<Docker, String> {
+        let folder = scratch.join("docker");
+        std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
+        let host = format!("unix://{}", folder.join("docker.sock").display());
+        let log = std::fs::File::create(folder.join("log")).map_err(|error| error.to_string())?;
+        let engine = Command::new("dockerd")
+            .args([
+                "--data-root",
+                &folder.join("data").to_string_lossy(),
+                "--exec-root",
+                &folder.join("exec").to_string_lossy(),
+            ])
+            .args(["--pidfile", &folder.join("pid").to_string_lossy(), "-H", &host])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .map_err(|error| format!("dockerd: {error}"))?;
+        let docker = Docker { engine, host };
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while docker.command().arg("version").output().is_ok_and(|o| !o.status.success()) {
+            if Instant::now() > deadline {
+                return Err("dockerd does not answer".to_owned());
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        Ok(docker)
+    }
+
+    /// `docker`, speaking to this engine.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new("docker");
+        command.env("DOCKER_HOST", &self.host);
+        command
+    }
+
+    /// Makes an image of a folder.
+    pub fn import(&self, root: &Path, name: &str) -> Result<(), String> {
+        let script = "tar -C \"$1\" -c . | docker import - \"$2\"";
+        run(Command::new("sh").args(["-c", script, "sh"]).arg(root).arg(name).env("DOCKER_HOST", &self.host))
+    }
+}
+
+impl Drop for Docker {
+    fn drop(&mut self) {
+        // SIGTERM lets it unmount what it has mounted.
+        let _ = Command::new("kill").arg(self.engine.id().to_string()).status();
+        let _ = self.engine.wait();
+    }
+}
+
+/// Whether this process may make containers with the tools that need root.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}

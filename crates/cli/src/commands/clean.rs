@@ -1,0 +1,27 @@
+//! `cofferdam clean`: what killed runs have left behind.
+
+use std::path::Path;
+
+use crate::args::{CleanArgs, OutputFormat};
+use crate::failure::{CommandFailure, Exit};
+use crate::place;
+
+/// Sweeps and prints what was removed.
+pub async fn run(args: &CleanArgs, home: Option<&Path>) -> Result<Exit, CommandFailure> {
+    let drivers = place::drivers()?;
+    let mut removed = Vec::new();
+    for driver in [&drivers.process, &drivers.container] {
+        let lines =
+            driver.sweep().await.map_err(|error| CommandFailure::new(Exit::Infrastructure, agent::explain(&error)))?;
+        removed.extend(lines);
+    }
+    // Opening the store repairs it.
+    place::store(home)?;
+    removed.extend(place::sweep_scratch(home)?);
+    match args.output {
+        OutputFormat::Json => println!("{}", serde_json::json!({ "removed": removed })),
+        OutputFormat::Text if removed.is_empty() => println!("nothing was left behind"),
+        OutputFormat::Text => removed.iter().for_each(|line| println!("{line}")),
+    }
+    Ok(Exit::Success)
+}

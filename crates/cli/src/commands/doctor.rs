@@ -1,0 +1,69 @@
+//! `cofferdam doctor`: what this host can do, each rung with the reason why not, and what to install.
+
+use std::path::Path;
+
+use sandbox::local::{Local, LocalConfig};
+use sandbox::{Finding, Probe};
+
+use crate::args::{DoctorArgs, OutputFormat};
+use crate::failure::{CommandFailure, Exit};
+use crate::place;
+use crate::show::Style;
+
+/// Prints the findings.
+pub async fn run(args: &DoctorArgs, home: Option<&Path>, style: Style) -> Result<Exit, CommandFailure> {
+    let probes = Local::probe(&LocalConfig::default());
+    let network = place::egress().err();
+    let store = place::open_store(home).err().map(|error| error.to_string());
+    let usable = probes.iter().any(Probe::usable);
+    match args.output {
+        OutputFormat::Json => {
+            let missing = ["gvisor", "microvm", "machine"];
+            println!(
+                "{}",
+                serde_json::json!({
+                    "rungs": probes,
+                    "rungs_without_driver": missing,
+                    "network": { "usable": network.is_none(), "reason": network },
+                    "store": { "path": place::home(home), "usable": store.is_none(), "reason": store },
+                })
+            );
+        }
+        OutputFormat::Text => {
+            for probe in &probes {
+                print(probe, style);
+            }
+            println!("{}", style.bold("network of sandboxes"));
+            match &network {
+                None => println!("  {} the internet, without private, link-local and host addresses", style.green("✔")),
+                Some(reason) => println!("  {} none: {reason}", style.yellow("!")),
+            }
+            println!("{}", style.bold("image store"));
+            match &store {
+                None => println!("  {} {}", style.green("✔"), place::home(home).display()),
+                Some(reason) => println!("  {} {reason}", style.red("✘")),
+            }
+            println!("{}", style.bold("rungs gvisor, microvm, machine"));
+            println!("  {} this version has no driver for them", style.dim("–"));
+        }
+    }
+    Ok(if usable { Exit::Success } else { Exit::Infrastructure })
+}
+
+fn print(probe: &Probe, style: Style) {
+    let verdict = if probe.usable() { style.green("can be used") } else { style.red("cannot be used") };
+    println!("{} {verdict}", style.bold(&format!("rung {}, driver {}:", probe.rung.name(), probe.driver)));
+    for check in &probe.checks {
+        match &check.finding {
+            Finding::Good(how) => println!("  {} {}: {how}", style.green("✔"), check.what),
+            Finding::Reduced { reason, remedy } => {
+                println!("  {} {}: {reason}", style.yellow("!"), check.what);
+                println!("      {}", style.dim(remedy));
+            }
+            Finding::Missing { reason, remedy } => {
+                println!("  {} {}: {reason}", style.red("✘"), check.what);
+                println!("      {}", style.dim(remedy));
+            }
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! `cofferdam groovy`: a plain script in the machine that evaluates pipelines, without any step.
+
+use std::io::Write as _;
+
+use groovy::diagnostic::{Diagnostic, Severity};
+use groovy::machine::{Host, Machine, MachineLimits, Stepped};
+use groovy::span::LineIndex;
+use groovy::value::{HostRef, Value};
+
+use crate::args::GroovyArgs;
+use crate::failure::{CommandFailure, Exit};
+use crate::show::Style;
+use crate::source;
+
+/// The world of a plain script: it can print.
+struct Printer {
+    out: std::io::BufWriter<std::io::Stdout>,
+}
+
+impl Host for Printer {
+    fn has_method(&self, _: Option<&HostRef>, _: &str) -> bool {
+        false
+    }
+
+    fn property(&mut self, _: Option<&HostRef>, _: &str) -> Option<Result<Value, Value>> {
+        None
+    }
+
+    fn set_property(&mut self, _: Option<&HostRef>, _: &str, _: &Value) -> Option<Result<(), Value>> {
+        None
+    }
+
+    fn construct(&mut self, _: &str, _: &[Value]) -> Option<Result<Value, Value>> {
+        None
+    }
+
+    fn print(&mut self, text: &str) {
+        // A reader that went away is no reason to stop the script.
+        let _ = self.out.write_all(text.as_bytes());
+    }
+}
+
+/// Runs the script to its end.
+pub fn run(args: &GroovyArgs, style: Style) -> Result<Exit, CommandFailure> {
+    let text = source::read(&args.file)?;
+    let name = args.file.display().to_string();
+    let invalid = |diagnostics: &[Diagnostic]| {
+        for diagnostic in diagnostics {
+            eprintln!("{}\n", source::render(&name, &text, diagnostic, style));
+        }
+        CommandFailure::new(Exit::Invalid, format!("{name} is not valid Groovy"))
+    };
+    let parsed = groovy::parse(&text);
+    if parsed.diagnostics.iter().any(|d| d.severity == Severity::Error) {
+        return Err(invalid(&parsed.diagnostics));
+    }
+    let mut machine = Machine::new(MachineLimits::default());
+    let script = machine.load(&parsed.script, &name).map_err(|diagnostics| invalid(&diagnostics))?;
+    let fiber = machine.start_script(script);
+    let mut host = Printer { out: std::io::BufWriter::new(std::io::stdout()) };
+    let ended = loop {
+        match machine.run(fiber, &mut host) {
+            Stepped::Slice => {}
+            Stepped::Call(call) => {
+                // `has_method` never says yes, so this is a call that no world could answer.
+                let message = format!("no method {} in a plain script", call.name);
+                let error = machine.throwable("groovy.lang.MissingMethodException", &message, call.span);
+                machine.resume(fiber, Err(error));
+            }
+            ended => break ended,
+        }
+    };
+    let _ = host.out.flush();
+    match ended {
+        Stepped::Finished(value) => {
+            if args.value {
+                println!("{}", value.to_text());
+            }
+            Ok(Exit::Success)
+        }
+        Stepped::Threw(thrown) => {
+            let title = match thrown.message() {
+                message if message.is_empty() => thrown.class(),
+                message => format!("{}: {message}", thrown.class()),
+            };
+            eprintln!("{}", source::render(&name, &text, &Diagnostic::error(thrown.span, title), style));
+            let lines = LineIndex::new(&text);
+            for call in &thrown.trace {
+                eprintln!("  at {} ({name}:{})", call.function, lines.place(&text, call.span.start).line);
+            }
+            Ok(Exit::Failed)
+        }
+        Stepped::Limit(limit) => {
+            eprintln!("{}", source::render(&name, &text, &Diagnostic::error(limit.span, limit.to_string()), style));
+            Ok(Exit::Failed)
+        }
+        Stepped::Slice | Stepped::Call(_) => {
+            Err(CommandFailure::new(Exit::Infrastructure, "the script stopped without an end"))
+        }
+    }
+}

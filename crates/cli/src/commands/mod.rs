@@ -1,0 +1,10 @@
+//! One file per command. Each takes its flags and returns an exit code, or says why it could not do its work.
+
+pub mod clean;
+pub mod doctor;
+pub mod groovy;
+pub mod image;
+pub mod lint;
+pub mod manual;
+pub mod plan;
+pub mod run;

@@ -1,0 +1,295 @@
+//! `cofferdam plan`: what a run would ask for, found by evaluating the definition with a world in which every command succeeds
+//! and prints nothing. Nothing is started, pulled or written.
+
+use std::collections::HashMap;
+use std::io::Write as _;
+use std::path::Path;
+
+use agent::{DockerArgs, LocalProject};
+use model::event::Event;
+use model::ids::StageId;
+use model::request::{AgentSpec, Allocated, FailureKind, Reply, Request};
+use model::rung::Rung;
+use pipeline::engine::{Engine, Output};
+use sandbox::local::{Local, LocalConfig};
+use sandbox::{Finding, Probe};
+use serde::Serialize;
+
+use crate::args::{OutputFormat, PlanArgs};
+use crate::commands::run::Definition;
+use crate::failure::{CommandFailure, Exit};
+use crate::place;
+use crate::show::Style;
+
+/// Requests after which a definition is taken to wait for something that only a real run brings.
+const MAX_REQUESTS: u32 = 100_000;
+
+/// One line of the plan, in the order of the run.
+#[derive(Debug, Serialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+enum Item {
+    Stage {
+        name: String,
+        depth: usize,
+        branch: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        skipped: Option<String>,
+    },
+    Job {
+        depth: usize,
+        #[serde(flatten)]
+        job: PlannedJob,
+    },
+    Step {
+        depth: usize,
+        name: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        label: Option<String>,
+    },
+}
+
+/// A job that a run would start.
+#[derive(Clone, Debug, Serialize)]
+struct PlannedJob {
+    agent: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image: Option<String>,
+    /// Whether the image is in the store.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    present: Option<bool>,
+    rung: Rung,
+    /// Why it could not run here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Plan<'a> {
+    file: &'a str,
+    items: &'a [Item],
+    jobs: Vec<&'a PlannedJob>,
+}
+
+/// Prints the plan. The exit code is 6 or 7 where a job could not run here.
+pub async fn run(args: &PlanArgs, home: Option<&Path>, style: Style) -> Result<Exit, CommandFailure> {
+    let definition = Definition::read(&args.definition)?;
+    let project = LocalProject::look(&definition.project, true)
+        .await
+        .map_err(|error| CommandFailure::new(Exit::Infrastructure, agent::explain(&error)))?;
+    let engine = Engine::new(definition.input(&args.definition, &project))
+        .map_err(|diagnostics| definition.invalid(&diagnostics, args.output, style))?;
+    let probes = Local::probe(&LocalConfig::default());
+    let mut planner = Planner {
+        engine,
+        home,
+        items: Vec::new(),
+        depths: HashMap::new(),
+        open: Vec::new(),
+        probes,
+        worst: Exit::Success,
+    };
+    let complete = planner.evaluate();
+    let jobs = planner.items.iter().filter_map(|item| match item {
+        Item::Job { job, .. } => Some(job),
+        _ => None,
+    });
+    let plan = Plan { file: &definition.name, items: &planner.items, jobs: jobs.collect() };
+    match args.output {
+        OutputFormat::Json => {
+            if let Ok(line) = serde_json::to_string(&plan) {
+                let _ = writeln!(std::io::stdout(), "{line}");
+            }
+        }
+        OutputFormat::Text => print(&plan, style),
+    }
+    if !complete {
+        eprintln!("the plan ends here: the definition waits for something that only a run brings");
+    }
+    Ok(planner.worst)
+}
+
+struct Planner<'a> {
+    engine: Engine,
+    home: Option<&'a Path>,
+    items: Vec<Item>,
+    /// Depth of each stage.
+    depths: HashMap<StageId, usize>,
+    /// Where each stage stands in `items`.
+    open: Vec<(StageId, usize)>,
+    probes: Vec<Probe>,
+    worst: Exit,
+}
+
+impl Planner<'_> {
+    /// Answers every request until the run ends. False when it does not.
+    fn evaluate(&mut self) -> bool {
+        let mut requests = 0;
+        loop {
+            for output in self.engine.poll() {
+                match output {
+                    Output::Event(event) => self.event(event),
+                    Output::Cancel { id } => {
+                        self.engine.answer(id, Reply::Cancelled);
+                    }
+                    Output::Request { id, request } => {
+                        requests += 1;
+                        // A timer never fires: what it guards is done at once.
+                        if let Some(reply) = self.reply(&request) {
+                            self.engine.answer(id, reply);
+                        }
+                    }
+                }
+            }
+            if self.engine.end().is_some() {
+                return true;
+            }
+            if requests > MAX_REQUESTS || (!self.engine.is_busy() && requests == 0) {
+                return false;
+            }
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        match event {
+            Event::StageStarted { stage, parent, name, branch } => {
+                let depth = parent.and_then(|p| self.depths.get(&p)).map_or(0, |d| d + 1);
+                self.depths.insert(stage, depth);
+                self.open.push((stage, self.items.len()));
+                self.items.push(Item::Stage { name, depth, branch, skipped: None });
+            }
+            Event::StageSkipped { stage, reason } => {
+                let at = self.open.iter().find(|(id, _)| *id == stage).map(|(_, at)| *at);
+                if let Some(Item::Stage { skipped, .. }) = at.and_then(|at| self.items.get_mut(at)) {
+                    *skipped = Some(reason);
+                }
+            }
+            Event::StepStarted { stage, name, label, .. }
+                if matches!(name.as_str(), "sh" | "checkout" | "git" | "archiveArtifacts") =>
+            {
+                let depth = stage.and_then(|s| self.depths.get(&s)).map_or(0, |d| d + 1);
+                self.items.push(Item::Step { depth, name, label });
+            }
+            _ => {}
+        }
+    }
+
+    fn reply(&mut self, request: &Request) -> Option<Reply> {
+        Some(match request {
+            Request::Allocate { agent, .. } => {
+                let job = self.job(agent);
+                let depth = self.open.last().and_then(|(stage, _)| self.depths.get(stage)).map_or(0, |d| d + 1);
+                self.items.push(Item::Job { depth, job });
+                Reply::Allocated(Allocated {
+                    workspace: "/workspace/plan".to_owned(),
+                    node_name: "built-in".to_owned(),
+                    path: "/usr/bin:/bin".to_owned(),
+                    home: "/home/jenkins".to_owned(),
+                    ..Allocated::default()
+                })
+            }
+            Request::Exec { script, .. } => {
+                Reply::Exited { code: 0, stdout: script.capture.then(String::new), limit: None }
+            }
+            Request::Checkout { .. } => Reply::CheckedOut(Vec::new()),
+            Request::ReadFile { .. } => Reply::Text(String::new()),
+            Request::FileExists { .. } => Reply::Bool(true),
+            Request::Stash { .. } | Request::Archive { .. } => Reply::Count(1),
+            Request::Sleep { .. } => return None,
+            Request::Now => Reply::Time(0),
+            _ => Reply::Done,
+        })
+    }
+
+    fn job(&mut self, agent: &AgentSpec) -> PlannedJob {
+        let probes = self.probes.clone();
+        match agent {
+            AgentSpec::Any => self.planned("any".to_owned(), None, Rung::Process, usable(&probes, Rung::Process)),
+            AgentSpec::Label(label) => {
+                self.planned(format!("label {label}"), None, Rung::Process, usable(&probes, Rung::Process))
+            }
+            AgentSpec::Docker(docker) => match DockerArgs::parse(&docker.args) {
+                Ok(_) => self.planned(
+                    "docker".to_owned(),
+                    Some(&docker.image),
+                    Rung::Container,
+                    usable(&probes, Rung::Container),
+                ),
+                Err(error @ agent::ArgsError::NeedsRung { rung, .. }) => self.planned(
+                    "docker".to_owned(),
+                    Some(&docker.image),
+                    rung,
+                    Some((FailureKind::Policy, error.to_string())),
+                ),
+                Err(error) => {
+                    let refused = Some((FailureKind::Workload, error.to_string()));
+                    self.planned("docker".to_owned(), Some(&docker.image), Rung::Container, refused)
+                }
+            },
+        }
+    }
+
+    fn planned(
+        &mut self,
+        agent: String,
+        image: Option<&String>,
+        rung: Rung,
+        refused: Option<(FailureKind, String)>,
+    ) -> PlannedJob {
+        let reference = image.and_then(|name| name.parse::<image::Reference>().ok());
+        let present = reference.as_ref().map(|reference| {
+            place::open_store(self.home).ok().and_then(|store| store.resolve(reference).ok().flatten()).is_some()
+        });
+        if let Some((kind, _)) = &refused {
+            self.worst = Exit::from(*kind);
+        }
+        let image = reference.map(|r| r.to_string()).or_else(|| image.cloned());
+        PlannedJob { agent, image, present, rung, refused: refused.map(|(_, why)| why) }
+    }
+}
+
+fn usable(probes: &[Probe], rung: Rung) -> Option<(FailureKind, String)> {
+    let Some(probe) = probes.iter().find(|probe| probe.rung == rung) else {
+        return Some((FailureKind::Infrastructure, format!("no driver for rung {}", rung.name())));
+    };
+    let mut reasons = probe.blockers().map(|check| match &check.finding {
+        Finding::Missing { reason, .. } => format!("{}: {reason}", check.what),
+        _ => check.what.to_owned(),
+    });
+    reasons.next().map(|reason| (FailureKind::Infrastructure, reason))
+}
+
+fn print(plan: &Plan<'_>, style: Style) {
+    let mut out = std::io::stdout().lock();
+    for item in plan.items {
+        let line = match item {
+            Item::Stage { name, depth, branch, skipped } => {
+                let kind = if *branch { "branch" } else { "stage" };
+                let skipped = skipped.as_ref().map(|why| format!("  {}", style.dim(why))).unwrap_or_default();
+                format!("{}{} {}{skipped}", "  ".repeat(*depth), style.dim(kind), style.bold(name))
+            }
+            Item::Job { depth, job } => {
+                let what = job.image.clone().unwrap_or_else(|| format!("host tools ({})", job.agent));
+                let present = match job.present {
+                    Some(true) => ", in the store",
+                    Some(false) => ", to be pulled",
+                    None => "",
+                };
+                let refused = job
+                    .refused
+                    .as_ref()
+                    .map(|why| format!("  {}", style.red(&format!("refused: {why}"))))
+                    .unwrap_or_default();
+                format!(
+                    "{}{} {what} on rung {}{present}{refused}",
+                    "  ".repeat(*depth),
+                    style.cyan("sandbox"),
+                    job.rung.name()
+                )
+            }
+            Item::Step { depth, name, label } => {
+                format!("{}{name} {}", "  ".repeat(*depth), style.dim(label.as_deref().unwrap_or_default()))
+            }
+        };
+        let _ = writeln!(out, "{}", line.trim_end());
+    }
+}

@@ -1,0 +1,363 @@
+//! `cofferdam run`: the engine, the performer and a view, tied together on one thread.
+
+use std::collections::HashMap;
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use agent::{Host, HostOptions, LocalProject, Performer};
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use groovy::diagnostic::Severity;
+use model::event::{Event, LogSource};
+use model::ids::{JobId, RequestId, StageId, StepId};
+use model::limits::Limits;
+use model::outcome::Outcome;
+use model::request::{Reply, Request};
+use pipeline::engine::{BuildCause, Engine, Output, RunEnd, RunFacts, RunInput};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::args::{DefinitionArgs, LimitArgs, Network, OutputFormat, RunArgs};
+use crate::failure::{CommandFailure, Exit};
+use crate::show::{self, Show, Style, Summary};
+use crate::{place, shell, source};
+
+/// Events that may wait for the view. A view that is slower than the output slows the output down.
+const EVENT_QUEUE: usize = 256;
+/// How often a live view is redrawn.
+const REDRAW: Duration = Duration::from_millis(100);
+
+/// Runs a pipeline to its end.
+pub async fn run(args: &RunArgs, home: Option<&Path>, style: Style) -> Result<Exit, CommandFailure> {
+    let started = Instant::now();
+    let definition = Definition::read(&args.definition)?;
+    let project = LocalProject::look(&definition.project, args.dirty)
+        .await
+        .map_err(|error| CommandFailure::new(Exit::Infrastructure, agent::explain(&error)))?;
+    let input = definition.input(&args.definition, &project);
+    let engine = match Engine::new(input) {
+        Ok(engine) => engine,
+        Err(diagnostics) => return Err(definition.invalid(&diagnostics, args.output, style)),
+    };
+    let artifacts = args.artifacts.clone().unwrap_or_else(|| definition.project.join(".cofferdam/artifacts"));
+    let (sender, receiver) = mpsc::channel(EVENT_QUEUE);
+    let description = project.description().to_owned();
+    let host = host(args, home, &definition, project, artifacts.clone())?;
+    let performer = Performer::new(host, sender);
+    let interactive = std::io::stdout().is_terminal()
+        && std::env::var_os("CI").is_none()
+        && std::env::var("TERM").as_deref() != Ok("dumb");
+    let mut run = Run {
+        engine,
+        show: show::choose(args, interactive, style),
+        started,
+        cancels: HashMap::new(),
+        steps: HashMap::new(),
+        exec_jobs: HashMap::new(),
+        shell_wanted: args.shell_on_failure,
+        failed_in: None,
+        interrupts: 0,
+        took: Vec::new(),
+    };
+    let end = run.drive(&performer, receiver).await;
+    performer.close().await;
+    let end = end?;
+    run.took.insert(0, ("checked out".to_owned(), description));
+    if artifacts.is_dir() && run.took.iter().any(|(name, _)| name == "artifacts") {
+        place::keep_out_of_git(&artifacts);
+    }
+    let summary = Summary { outcome: end.outcome.name().to_owned(), facts: std::mem::take(&mut run.took) };
+    run.show.finish(started.elapsed(), &summary);
+    Ok(exit_code(&end))
+}
+
+/// What the outcome of a run means to whoever called the program.
+fn exit_code(end: &RunEnd) -> Exit {
+    match end.outcome {
+        Outcome::Success => Exit::Success,
+        Outcome::Unstable => Exit::Unstable,
+        _ if end.timed_out => Exit::Timeout,
+        _ if end.aborted => Exit::Interrupted,
+        _ => end.failure.map_or(Exit::Failed, Exit::from),
+    }
+}
+
+/// A definition and where it lies.
+pub struct Definition {
+    /// The project's folder, absolute.
+    pub project: PathBuf,
+    /// Name of the file as given.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+}
+
+impl Definition {
+    /// Finds and reads it.
+    pub fn read(args: &DefinitionArgs) -> Result<Definition, CommandFailure> {
+        let project = args.project.canonicalize().map_err(|error| CommandFailure::io("open", &args.project, &error))?;
+        if !project.is_dir() {
+            return Err(CommandFailure::usage(format!("{} is no folder", project.display()))
+                .with_hint("name the project's folder, and the definition with --file"));
+        }
+        let path = if args.file == Path::new("-") { args.file.clone() } else { project.join(&args.file) };
+        let text = source::read(&path).map_err(|failure| match failure.exit {
+            Exit::Usage => failure.with_hint("a definition of another name is given with --file"),
+            _ => failure,
+        })?;
+        Ok(Definition { project, name: args.file.display().to_string(), text })
+    }
+
+    /// What the engine starts with.
+    pub fn input(&self, args: &DefinitionArgs, project: &LocalProject) -> RunInput {
+        let mut env = Vec::new();
+        if let Some(branch) = args.branch.as_deref().or_else(|| project.branch()) {
+            env.push(("BRANCH_NAME".to_owned(), branch.to_owned()));
+        }
+        env.extend(args.env.iter().cloned());
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let cause = BuildCause {
+            class: "hudson.model.Cause$UserIdCause".to_owned(),
+            description: "Started from the command line".to_owned(),
+            user: None,
+        };
+        let facts = RunFacts {
+            job_name: self.job_name(),
+            build_number: 1,
+            started_at_ms: now.as_millis() as u64,
+            previous: None,
+            has_scm: true,
+            causes: vec![cause],
+            env,
+            params: args.params.clone(),
+        };
+        RunInput { source: self.text.clone(), file_name: self.name.clone(), facts, ..RunInput::default() }
+    }
+
+    /// Name of the project's folder, fit for a path.
+    pub fn job_name(&self) -> String {
+        let name = self.project.file_name().map_or_else(|| "project".into(), |n| n.to_string_lossy());
+        let name: String =
+            name.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect();
+        if name.trim_matches('.').is_empty() { "project".to_owned() } else { name }
+    }
+
+    /// Prints the findings; the failure that remains is one line.
+    pub fn invalid(
+        &self,
+        diagnostics: &[groovy::diagnostic::Diagnostic],
+        output: OutputFormat,
+        style: Style,
+    ) -> CommandFailure {
+        let errors = diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
+        let lines = groovy::span::LineIndex::new(&self.text);
+        for diagnostic in diagnostics {
+            match output {
+                OutputFormat::Text => eprintln!("{}\n", source::render(&self.name, &self.text, diagnostic, style)),
+                OutputFormat::Json => {
+                    let object = source::JsonDiagnostic::new(&self.text, &lines, diagnostic);
+                    println!("{}", serde_json::json!({ "event": "diagnostic", "diagnostic": object }));
+                }
+            }
+        }
+        let plural = if errors == 1 { "error" } else { "errors" };
+        CommandFailure::new(Exit::Invalid, format!("{} is not valid: {errors} {plural}", self.name))
+    }
+}
+
+fn host(
+    args: &RunArgs,
+    home: Option<&Path>,
+    definition: &Definition,
+    project: LocalProject,
+    artifacts: PathBuf,
+) -> Result<Host, CommandFailure> {
+    let drivers = place::drivers()?;
+    let store_home = home.map(Path::to_owned);
+    let options = HostOptions {
+        job_name: definition.job_name(),
+        limits: limits(&args.limits),
+        always_pull: args.pull,
+        artifacts,
+        scratch: place::home(home).join("scratch"),
+        labels: Vec::new(),
+        env: args.definition.env.clone(),
+    };
+    let egress = match args.network {
+        Network::None => Err("--network none".to_owned()),
+        Network::Internet => place::egress(),
+    };
+    Ok(Host {
+        process: drivers.process,
+        container: drivers.container,
+        store: Box::new(move || place::open_store(store_home.as_deref())),
+        egress,
+        scm: Some(Arc::new(project)),
+        options,
+    })
+}
+
+fn limits(args: &LimitArgs) -> Limits {
+    let mut limits = Limits::default();
+    if let Some(value) = args.memory {
+        limits.memory_bytes = value;
+        limits.disk_bytes = limits.disk_bytes.min(value);
+    }
+    limits.disk_bytes = args.disk.unwrap_or(limits.disk_bytes);
+    limits.processes = args.processes.unwrap_or(limits.processes);
+    limits.cpu_millis = args.cpus.unwrap_or(limits.cpu_millis);
+    limits.wall_ms = args.timeout.unwrap_or(limits.wall_ms);
+    limits.log_bytes = args.log.unwrap_or(limits.log_bytes);
+    limits
+}
+
+/// The state of a run under way.
+struct Run {
+    engine: Engine,
+    show: Box<dyn Show>,
+    started: Instant,
+    /// Ends requests early.
+    cancels: HashMap<RequestId, oneshot::Sender<()>>,
+    /// The stage of each running step: the performer knows only the step.
+    steps: HashMap<StepId, Option<StageId>>,
+    /// The job of each running step that has a process.
+    exec_jobs: HashMap<StepId, JobId>,
+    shell_wanted: bool,
+    failed_in: Option<JobId>,
+    interrupts: u32,
+    took: Vec<(String, String)>,
+}
+
+/// What one turn of the loop was woken by.
+enum Woken {
+    Reply(RequestId, Reply),
+    Event(Event),
+    Interrupt,
+    Redraw,
+}
+
+impl Run {
+    async fn drive(
+        &mut self,
+        performer: &Performer,
+        mut events: mpsc::Receiver<Event>,
+    ) -> Result<RunEnd, CommandFailure> {
+        let mut pending = FuturesUnordered::new();
+        let mut interrupts = place::interrupts()?;
+        let mut redraw = tokio::time::interval(REDRAW);
+        redraw.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        loop {
+            for output in self.engine.poll() {
+                match output {
+                    Output::Event(event) => self.event(event),
+                    Output::Cancel { id } => {
+                        // The receiver is gone when the request has just ended: its reply is on the way.
+                        self.cancels.remove(&id).map(|cancel| cancel.send(()));
+                    }
+                    Output::Request { id, request } => {
+                        self.before(&request, performer).await;
+                        let (cancel, cancelled) = oneshot::channel();
+                        self.cancels.insert(id, cancel);
+                        pending.push(async move { (id, performer.perform(request, cancelled).await) });
+                    }
+                }
+            }
+            if self.engine.is_busy() {
+                // Let output through and notice Ctrl-C while a script computes.
+                tokio::task::yield_now().await;
+                while let Ok(event) = events.try_recv() {
+                    self.event(event);
+                }
+                if interrupts.try_next() {
+                    self.interrupt()?;
+                }
+                continue;
+            }
+            if let Some(end) = self.engine.end().cloned()
+                && pending.is_empty()
+            {
+                while let Ok(event) = events.try_recv() {
+                    self.event(event);
+                }
+                return Ok(end);
+            }
+            let woken = tokio::select! {
+                biased;
+                Some(event) = events.recv() => Woken::Event(event),
+                Some((id, reply)) = pending.next(), if !pending.is_empty() => Woken::Reply(id, reply),
+                () = interrupts.next() => Woken::Interrupt,
+                _ = redraw.tick() => Woken::Redraw,
+            };
+            match woken {
+                Woken::Event(event) => self.event(event),
+                Woken::Reply(id, reply) => {
+                    // Output comes before the end of the step that wrote it.
+                    while let Ok(event) = events.try_recv() {
+                        self.event(event);
+                    }
+                    self.cancels.remove(&id);
+                    self.engine.answer(id, reply);
+                }
+                Woken::Interrupt => self.interrupt()?,
+                Woken::Redraw => self.show.tick(self.started.elapsed()),
+            }
+        }
+    }
+
+    fn interrupt(&mut self) -> Result<(), CommandFailure> {
+        self.interrupts += 1;
+        match self.interrupts {
+            1 => self.engine.abort("Aborted by Ctrl-C; press it again to end `post` conditions too"),
+            2 => self.engine.abort("Aborted again"),
+            // Sandboxes die with this process; nothing is lost but the rest of `post`.
+            _ => return Err(CommandFailure::new(Exit::Interrupted, "interrupted")),
+        }
+        Ok(())
+    }
+
+    /// Remembers where a step runs, and keeps a sandbox for the person who wants to look into it.
+    async fn before(&mut self, request: &Request, performer: &Performer) {
+        match request {
+            Request::Exec { job, step, .. } => {
+                self.exec_jobs.insert(*step, *job);
+            }
+            Request::Release { job } if self.shell_wanted && self.failed_in == Some(*job) => {
+                self.shell_wanted = false;
+                self.show.pause();
+                shell::open(performer, *job).await;
+            }
+            _ => {}
+        }
+    }
+
+    fn event(&mut self, mut event: Event) {
+        match &mut event {
+            Event::StepStarted { step, stage, .. } => {
+                self.steps.insert(*step, *stage);
+            }
+            Event::StepFinished { step, outcome, .. } => {
+                self.steps.remove(step);
+                let job = self.exec_jobs.remove(step);
+                if *outcome == Outcome::Failure && self.failed_in.is_none() {
+                    self.failed_in = job;
+                }
+            }
+            Event::Log { step: Some(step), stage, source, .. } => {
+                if stage.is_none() {
+                    *stage = self.steps.get(step).copied().flatten();
+                }
+                if matches!(source, LogSource::Stdout | LogSource::Stderr) {
+                    self.engine.output_seen(*step);
+                }
+            }
+            Event::JobStarted { job, took_us, .. } => {
+                for (part, us) in took_us {
+                    self.took.push((format!("{job} {part}"), show::duration(Duration::from_micros(*us))));
+                }
+            }
+            _ => {}
+        }
+        self.show.event(self.started.elapsed(), &event);
+    }
+}

@@ -1,0 +1,119 @@
+//! Where things are on this machine, and how the parts below are made: one place, so that every command agrees.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use agent::Egress;
+use image::registry::RegistryOptions;
+use image::unpack::Converter;
+use image::{ImageError, Store, StoreOptions};
+use sandbox::Driver;
+use sandbox::local::{Local, LocalConfig};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::failure::{CommandFailure, Exit};
+
+/// First word of the command line of a conversion's child.
+pub const UNPACK_CHILD: &str = "unpack-child";
+
+/// Folder of images and working data.
+pub fn home(given: Option<&Path>) -> PathBuf {
+    given.map_or_else(Store::default_root, Path::to_owned)
+}
+
+/// The image store, for commands.
+pub fn store(given: Option<&Path>) -> Result<Store, CommandFailure> {
+    Ok(open_store(given)?)
+}
+
+/// The image store.
+pub fn open_store(given: Option<&Path>) -> Result<Store, ImageError> {
+    let root = home(given);
+    let converter = Converter::of_this_program([UNPACK_CHILD.into()]).map_err(|error| ImageError::Store {
+        path: root.clone(),
+        reason: format!("this program cannot start itself: {error}"),
+    })?;
+    let options = StoreOptions { registry: RegistryOptions::from_env()?, ..StoreOptions::new(converter) };
+    Store::open(root, options)
+}
+
+/// The drivers of this host.
+pub struct Drivers {
+    /// For jobs without an image.
+    pub process: Arc<dyn Driver>,
+    /// For jobs with one.
+    pub container: Arc<dyn Driver>,
+}
+
+/// Starts the launcher of this process and its drivers.
+pub fn drivers() -> Result<Drivers, CommandFailure> {
+    let failed = |error: sandbox::DriverError| {
+        CommandFailure::new(Exit::Infrastructure, agent::explain(&error))
+            .with_hint("`cofferdam doctor` says what is missing")
+    };
+    let local = Local::open(&LocalConfig::default()).map_err(failed)?;
+    Ok(Drivers { process: local.process(), container: local.container() })
+}
+
+/// The network of sandboxes, or why there is none.
+pub fn egress() -> Result<Arc<dyn Egress>, String> {
+    Err("not connected".to_owned())
+}
+
+/// SIGINT and SIGTERM, as a person or a supervisor sends them.
+pub struct Interrupts {
+    int: Signal,
+    term: Signal,
+}
+
+/// Listens from now on.
+pub fn interrupts() -> Result<Interrupts, CommandFailure> {
+    let listen = |kind| {
+        signal(kind)
+            .map_err(|error| CommandFailure::new(Exit::Infrastructure, format!("cannot listen for signals: {error}")))
+    };
+    Ok(Interrupts { int: listen(SignalKind::interrupt())?, term: listen(SignalKind::terminate())? })
+}
+
+impl Interrupts {
+    /// Resolves at the next one.
+    pub async fn next(&mut self) {
+        tokio::select! {
+            _ = self.int.recv() => {}
+            _ = self.term.recv() => {}
+        }
+    }
+
+    /// Whether one has come since.
+    pub fn try_next(&mut self) -> bool {
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        self.int.poll_recv(&mut context).is_ready() || self.term.poll_recv(&mut context).is_ready()
+    }
+}
+
+/// Artifacts lie in the project's folder, where git should not see them.
+pub fn keep_out_of_git(artifacts: &Path) {
+    let Some(folder) = artifacts.parent().filter(|p| p.file_name().is_some_and(|n| n == ".cofferdam")) else { return };
+    let ignore = folder.join(".gitignore");
+    if !ignore.exists() {
+        // Not worth failing a run for.
+        let _ = std::fs::write(ignore, "*\n");
+    }
+}
+
+/// Removes named leftovers in the scratch folder: runs themselves use unnamed files only.
+pub fn sweep_scratch(given: Option<&Path>) -> Result<Vec<String>, CommandFailure> {
+    let scratch = home(given).join("scratch");
+    let mut removed = Vec::new();
+    let entries = match std::fs::read_dir(&scratch) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(removed),
+        Err(error) => return Err(CommandFailure::io("read", &scratch, &error)),
+    };
+    for entry in entries.flatten() {
+        if std::fs::remove_file(entry.path()).is_ok() {
+            removed.push(format!("file {}", entry.path().display()));
+        }
+    }
+    Ok(removed)
+}

@@ -25,7 +25,7 @@ test:
 
 bench: build
 	scripts/install-packages.sh build run bench
-	cargo run --release --locked -p xtask -- bench
+	cargo bench --locked -p cli --bench numbers
 
 tidy:
 	cargo fmt --all --check

@@ -25,11 +25,15 @@ fn compare(allowed: &BTreeMap<String, BTreeSet<String>>, actual: &BTreeMap<Strin
             continue;
         }
         findings.extend(
-            uses.difference(may).map(|used| format!("crates/{name}: uses `{used}`, which the crate table does not allow")),
+            uses.difference(may)
+                .map(|used| format!("crates/{name}: uses `{used}`, which the crate table does not allow")),
         );
     }
     findings.extend(
-        allowed.keys().filter(|name| !actual.contains_key(*name)).map(|name| format!("ARCHITECTURE.md: `{name}` is no crate")),
+        allowed
+            .keys()
+            .filter(|name| !actual.contains_key(*name))
+            .map(|name| format!("ARCHITECTURE.md: `{name}` is no crate")),
     );
     findings
 }
@@ -45,7 +49,8 @@ fn parse_table(text: &str) -> BTreeMap<String, BTreeSet<String>> {
         } else if !line.starts_with('|') {
             inside = false;
         } else if inside && cells.len() == 3 && cells[0].starts_with('`') {
-            let uses = cells[2].split([',', ' ']).map(|u| u.trim_matches('`')).filter(|u| !matches!(*u, "" | "–" | "-"));
+            let uses =
+                cells[2].split([',', ' ']).map(|u| u.trim_matches('`')).filter(|u| !matches!(*u, "" | "–" | "-"));
             rows.insert(cells[0].trim_matches('`').to_owned(), uses.map(str::to_owned).collect());
         }
     }

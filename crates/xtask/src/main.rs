@@ -1,7 +1,6 @@
-//! Chores of this repository: `cargo xtask tidy` (rules that no compiler checks) and `cargo xtask bench` (the table of numbers).
+//! Chores of this repository: `cargo run -p xtask -- tidy` checks the rules that no compiler checks.
 //! Never shipped, never linked by another crate. Start reading at `tidy`.
 
-mod bench;
 mod crate_table;
 mod tidy;
 
@@ -9,10 +8,8 @@ use std::path::PathBuf;
 
 fn main() -> anyhow::Result<()> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
-    let mut args = std::env::args().skip(1);
-    match args.next().as_deref() {
+    match std::env::args().nth(1).as_deref() {
         Some("tidy") => tidy::run(&root),
-        Some("bench") => bench::run(&root, &args.collect::<Vec<_>>()),
-        _ => anyhow::bail!("usage: xtask tidy | xtask bench [NAME...]"),
+        _ => anyhow::bail!("usage: xtask tidy"),
     }
 }

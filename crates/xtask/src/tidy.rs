@@ -37,11 +37,15 @@ fn tracked_files(root: &Path) -> anyhow::Result<Vec<String>> {
 }
 
 fn file_sizes(root: &Path, files: &[String]) -> anyhow::Result<Vec<String>> {
-    let list = std::fs::read_to_string(root.join("crates/xtask/tidy-large-files.txt")).context("tidy-large-files.txt")?;
+    let list =
+        std::fs::read_to_string(root.join("crates/xtask/tidy-large-files.txt")).context("tidy-large-files.txt")?;
     let mut findings = Vec::new();
     for file in files.iter().filter(|f| f.ends_with(".rs")) {
         let lines = std::fs::read_to_string(root.join(file))?.lines().count();
-        let listed = list.lines().filter(|l| !l.starts_with('#')).find_map(|l| l.strip_suffix(file.as_str())?.trim().parse().ok());
+        let listed = list
+            .lines()
+            .filter(|l| !l.starts_with('#'))
+            .find_map(|l| l.strip_suffix(file.as_str())?.trim().parse().ok());
         let limit: usize = listed.unwrap_or(MAX_LINES);
         if lines > limit {
             findings.push(format!("{file}: {lines} lines, {limit} allowed; find the second room in it"));
@@ -62,7 +66,8 @@ fn text_findings(file: &str, text: &str) -> Vec<String> {
     let mut findings = Vec::new();
     let rust = file.ends_with(".rs") && !file.starts_with("crates/xtask/");
     if file.ends_with("src/lib.rs") && !text.starts_with("//!") {
-        findings.push(format!("{file}: does not open with `//!`: what it is, what it never does, where to start reading"));
+        findings
+            .push(format!("{file}: does not open with `//!`: what it is, what it never does, where to start reading"));
     }
     for (index, line) in text.lines().enumerate() {
         let place = format!("{file}:{}", index + 1);

@@ -6,8 +6,9 @@ use crate::ast::{Constant, Expr, ExprKind, Member, Modifiers, Param};
 use crate::span::Span;
 
 impl Parser<'_> {
-    /// What stands before `=` must be something that holds a value. Said in Groovy's words, which people search for.
+    /// What stands before `=` must be something that holds a value. The messages are Groovy's own.
     pub(super) fn check_target(&mut self, target: &Expr) {
+        let text = self.source_text(target.span);
         let what = match &*target.kind {
             ExprKind::Name(_)
             | ExprKind::Property { .. }
@@ -16,19 +17,29 @@ impl Parser<'_> {
             | ExprKind::Declaration(_)
             | ExprKind::TypeLiteral(_)
             | ExprKind::Error => return,
-            ExprKind::Constant(constant) => format!("[{}] is a constant", constant_text(constant)),
-            ExprKind::GString(_) => "this is a GString".to_owned(),
-            ExprKind::Call { .. } | ExprKind::CallValue { .. } => "this is a method call".to_owned(),
-            ExprKind::Map(_) => "this is a map".to_owned(),
+            ExprKind::Constant(constant) => format!("[{}] is a constant expression", constant_text(constant)),
+            ExprKind::Binary { .. } => format!("{} is a binary expression", operand_text(target)),
+            ExprKind::GString(_) => format!("{text} is a GString expression"),
+            ExprKind::Call { .. } | ExprKind::CallValue { .. } => format!("\"{text}\" is a method call expression"),
+            ExprKind::Map(_) => format!("'{text}' is a map expression"),
             ExprKind::List(_) => {
                 let hint = "several variables are assigned to with parentheses: `(a, b) = …`";
-                return self.report(target.span, "a list cannot be assigned to", Some(hint.into()));
+                let message = format!("{text} is a list expression, but it should be a variable expression");
+                return self.report(target.span, message, Some(hint.into()));
             }
-            ExprKind::Binary { .. } => format!("{} is a binary", operand_text(target)),
-            _ => "this is an operator".to_owned(),
+            _ => format!("`{text}` is an operation"),
         };
-        let message = format!("{what} expression, but it should be a variable expression");
+        let message = format!("{what}, but it should be a variable expression");
         self.report(target.span, message, Some("a variable, property or element stands before `=`".into()));
+    }
+
+    /// The text of a node, shortened.
+    fn source_text(&self, span: Span) -> String {
+        let text = self.source.get(span.start as usize..span.end as usize).unwrap_or("");
+        match text.char_indices().nth(60) {
+            Some((cut, _)) => format!("{}…", &text[..cut]),
+            None => text.to_owned(),
+        }
     }
 
     /// What stands before `(` must be callable; `value` says that it is an expression of any kind.

@@ -56,6 +56,7 @@ pub fn parse(source: &str) -> Parsed {
     let Lexed { text, tokens, offsets, diagnostics } = lexer::lex(source);
     let fuel = (tokens.len() as u64 + 100) * limits::FUEL_PER_TOKEN;
     let mut parser = Parser {
+        source,
         text: &text,
         tokens,
         offsets,
@@ -84,6 +85,9 @@ pub(crate) struct Failed;
 type Result<T> = std::result::Result<T, Failed>;
 
 pub(crate) struct Parser<'s> {
+    /// What spans count in.
+    source: &'s str,
+    /// What tokens count in: the source with `\uXXXX` translated.
     text: &'s str,
     tokens: Vec<Token>,
     offsets: Offsets,

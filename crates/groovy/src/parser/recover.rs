@@ -2,7 +2,7 @@
 
 use super::{Failed, Parser, Result};
 use crate::diagnostic::Diagnostic;
-use crate::lexer::token::Kind;
+use crate::lexer::token::{Kind, NO_MATE, Token};
 use crate::limits;
 use crate::span::Span;
 
@@ -63,6 +63,11 @@ impl Parser<'_> {
 
     /// `expected X, found Y` at the next token, with the hint that fits the token best.
     pub(super) fn expected<T>(&mut self, what: &str) -> Result<T> {
+        if self.at(Kind::Eof)
+            && let Some(open) = self.innermost_open_bracket()
+        {
+            return self.never_closed(open);
+        }
         let message = format!("expected {what}, found {}", self.found());
         match self.hint_for_unexpected() {
             Some(hint) => self.fail_with_hint(message, hint),
@@ -85,22 +90,32 @@ impl Parser<'_> {
         }
         let opening = self.token_text(open).to_owned();
         if self.at(Kind::Eof) {
-            let span = self.token_span(open);
-            let hint = self.unclosed_hint(open);
-            if self.failed_at != open {
-                self.failed_at = open;
-                self.report(span, format!("this `{opening}` is never closed"), hint);
-            }
-            return Err(Failed);
+            return self.never_closed(open);
         }
         let line = self.line_of(open);
         let what = if instead.is_empty() { quoted(kind) } else { format!("{instead} or {}", quoted(kind)) };
         let message = format!("expected {what}, found {}", self.found());
-        let hint = match self.hint_for_unexpected() {
-            Some(hint) => hint,
-            None => format!("the `{opening}` that is open here stands on line {line}"),
-        };
+        let opened = format!("the `{opening}` that is open here stands on line {line}");
+        let new_line = line < self.line_of(self.at) && self.line_of(self.at - 1) < self.line_of(self.at);
+        let hint = if new_line { opened } else { self.hint_for_unexpected().unwrap_or(opened) };
         self.fail_with_hint(message, hint)
+    }
+
+    /// The file ends before the bracket at `open` is closed. Where a string was broken behind it, that is the reason.
+    fn never_closed<T>(&mut self, open: usize) -> Result<T> {
+        let broken = self.tokens[open..].iter().any(|t| t.kind == Kind::Error);
+        if self.failed_at != open && !broken {
+            self.failed_at = open;
+            let hint = self.unclosed_hint(open);
+            let message = format!("this `{}` is never closed", self.token_text(open));
+            self.report(self.token_span(open), message, hint);
+        }
+        Err(Failed)
+    }
+
+    fn innermost_open_bracket(&self) -> Option<usize> {
+        let is_open = |t: &Token| t.mate == NO_MATE && matches!(t.kind, Kind::LParen | Kind::LBracket | Kind::LBrace);
+        self.tokens.iter().rposition(is_open)
     }
 
     fn line_of(&self, token: usize) -> usize {
@@ -146,6 +161,16 @@ impl Parser<'_> {
             Kind::LBracket if before == Kind::SafeDot || before == Kind::Question => "write `a?.getAt(i)`",
             Kind::Else => "an `else` follows the statement or `}` of its `if` directly",
             Kind::Catch | Kind::Finally => "it follows the `}` of a `try`",
+            Kind::Ident | Kind::Str | Kind::StrStart | Kind::Number if before == Kind::Ident => {
+                return Some(format!(
+                    "a call without parentheses must be a statement of its own or stand behind `=`; write `{}(…)`, or \
+                     add the missing comma",
+                    self.token_text(self.at - 1)
+                ));
+            }
+            Kind::Ident if matches!(before, Kind::If | Kind::While | Kind::For | Kind::Switch) => {
+                "the condition stands in parentheses"
+            }
             Kind::Goto | Kind::Const => "this word is reserved",
             _ => return None,
         };

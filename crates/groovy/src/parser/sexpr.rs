@@ -241,12 +241,24 @@ pub fn expr(e: &Expr) -> String {
             Form::new("call-value").with(expr(callee)).all(args.iter().map(arg)).end()
         }
         ExprKind::Closure(c) => closure(c),
+        ExprKind::Binary { .. } => binary(e),
         ExprKind::TypeLiteral(ty) => format!("'{}", type_ref(ty)),
         ExprKind::Declaration(l) => local(l),
         ExprKind::Annotation(a) => annotation(a),
         ExprKind::Error => "<error>".into(),
         other => operation(other),
     }
+}
+
+/// A chain of operators, without recursion on its left side.
+fn binary(e: &Expr) -> String {
+    let (mut left, mut rest) = (e, Vec::new());
+    while let ExprKind::Binary { op, left: next, right } = &*left.kind {
+        rest.push((*op, right));
+        left = next;
+    }
+    let first = expr(left);
+    rest.iter().rev().fold(first, |left, (op, right)| Form::new(symbol(*op)).with(left).with(expr(right)).end())
 }
 
 fn operation(kind: &ExprKind) -> String {
@@ -259,7 +271,6 @@ fn operation(kind: &ExprKind) -> String {
             let form = Form::new("new-array").with(type_ref(ty)).all(sizes.iter().map(expr));
             form.all(init.iter().flatten().map(expr)).end()
         }
-        ExprKind::Binary { op, left, right } => Form::new(symbol(*op)).with(expr(left)).with(expr(right)).end(),
         ExprKind::Unary { op, operand } => {
             let symbol = match op {
                 UnaryOp::Not => "!",
@@ -360,7 +371,7 @@ fn constant(c: &Constant) -> String {
 }
 
 /// How an operator is written.
-pub(super) fn symbol(op: BinaryOp) -> &'static str {
+pub(crate) fn symbol(op: BinaryOp) -> &'static str {
     use BinaryOp::*;
     match op {
         Add => "+",

@@ -12,3 +12,4 @@ mod killed;
 mod pull;
 mod real_registry;
 mod store;
+mod unpack;

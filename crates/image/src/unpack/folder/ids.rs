@@ -86,9 +86,8 @@ fn granted(file: &str, name: Option<&str>, uid: u32) -> Vec<(u32, u32)> {
 /// Sets the maps of a process that waits in a new user namespace.
 pub(in crate::unpack) fn set_maps(process: u32, uids: &[IdRange], gids: &[IdRange]) -> Result<(), UnpackError> {
     for (tool, ranges) in [("newuidmap", uids), ("newgidmap", gids)] {
-        if let [IdRange { inside, outside, count: 1 }] = ranges
-            && set_own_id(process, tool, *inside, *outside).is_ok()
-        {
+        // Root may map what it likes, and everybody their own id alone: no tool is needed then.
+        if set_directly(process, tool, ranges).is_ok() {
             continue;
         }
         let tool = ["/usr/bin", "/bin", "/usr/local/bin"]
@@ -111,13 +110,20 @@ pub(in crate::unpack) fn set_maps(process: u32, uids: &[IdRange], gids: &[IdRang
     Ok(())
 }
 
-/// The user's own id alone needs no tool.
-fn set_own_id(process: u32, tool: &str, inside: u32, outside: u32) -> std::io::Result<()> {
-    let map = if tool == "newuidmap" { "uid_map" } else { "gid_map" };
-    if map == "gid_map" {
+fn set_directly(process: u32, tool: &str, ranges: &[IdRange]) -> std::io::Result<()> {
+    let line = |range: &IdRange| format!("{} {} {}\n", range.inside, range.outside, range.count);
+    let lines: String = ranges.iter().map(line).collect();
+    if tool == "newuidmap" {
+        return fs::write(format!("/proc/{process}/uid_map"), lines);
+    }
+    if !rustix::process::geteuid().is_root() {
+        // The condition for mapping one's own group. With a range, the tool does it and groups stay allowed.
+        if ranges.len() > 1 {
+            return Err(std::io::ErrorKind::PermissionDenied.into());
+        }
         fs::write(format!("/proc/{process}/setgroups"), "deny")?;
     }
-    fs::write(format!("/proc/{process}/{map}"), format!("{inside} {outside} 1\n"))
+    fs::write(format!("/proc/{process}/gid_map"), lines)
 }
 
 #[cfg(test)]

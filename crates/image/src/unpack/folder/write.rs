@@ -1,5 +1,6 @@
 //! Data while the archive comes in, names when it has ended.
 
+use std::cell::Cell;
 use std::collections::btree_map;
 use std::fs::File;
 use std::io::Read;
@@ -28,7 +29,7 @@ pub(super) fn write(folder: &OwnedFd, limits: &UnpackLimits, input: impl Read) -
     let root = make_directory(folder.as_fd(), b"fs")?;
     let mut reader = TarReader::new(input);
     let mut layer = Layer::new(*limits);
-    let mut writer = Writer { data, foreign: 0 };
+    let writer = Writer { data, foreign: Cell::new(0) };
     while let Some(entry) = reader.next_entry()? {
         if let Some(id) = layer.add(&entry)? {
             writer.store(layer.inode(id), id, &mut reader)?;
@@ -37,7 +38,7 @@ pub(super) fn write(folder: &OwnedFd, limits: &UnpackLimits, input: impl Read) -
     }
     layer.neutralised.trailing_bytes = reader.drain()?;
     let inodes = writer.name_all(&layer, root)?;
-    layer.neutralised.owners = writer.foreign;
+    layer.neutralised.owners = writer.foreign.get();
     remove_content(writer.data)?;
     rustix::fs::unlinkat(folder, c"data", AtFlags::REMOVEDIR).map_err(failed)?;
     Ok(child::report(layer, 0, inodes))
@@ -69,12 +70,12 @@ struct Writer {
     /// The directory of files without a name.
     data: OwnedFd,
     /// Owners that the user namespace does not know.
-    foreign: u64,
+    foreign: Cell<u64>,
 }
 
 impl Writer {
     /// Data of the reader's current entry, into the file with its number.
-    fn store<R: Read>(&mut self, inode: &Inode, id: InodeId, reader: &mut TarReader<R>) -> Result<(), Fault> {
+    fn store<R: Read>(&self, inode: &Inode, id: InodeId, reader: &mut TarReader<R>) -> Result<(), Fault> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
         let file = File::from(open(self.data.as_fd(), id.to_string().as_bytes(), flags, PRIVATE_FILE)?);
         let mut end = 0;
@@ -91,7 +92,7 @@ impl Writer {
     }
 
     /// Names everything, depth first. Returns the number of inodes.
-    fn name_all(&mut self, layer: &Layer, root: OwnedFd) -> Result<u64, Fault> {
+    fn name_all(&self, layer: &Layer, root: OwnedFd) -> Result<u64, Fault> {
         let mut named = vec![false; layer.ids() as usize];
         let mut inodes = 1;
         let mut path: Vec<Open<'_>> = vec![];
@@ -117,7 +118,7 @@ impl Writer {
     }
 
     fn name_file(
-        &mut self,
+        &self,
         inode: &Inode,
         id: InodeId,
         is_first: bool,
@@ -134,14 +135,13 @@ impl Writer {
         }
         if is_first && !has_data {
             // Made once, under its number; every name is a link to it.
-            let data = self.data.try_clone().map_err(Fault::Output)?;
-            self.make(inode, data.as_fd(), number.as_bytes())?;
+            self.make(inode, self.data.as_fd(), number.as_bytes())?;
         }
         linkat(&self.data, number, at, name, AtFlags::empty()).map_err(failed)
     }
 
     /// Makes what has no data.
-    fn make(&mut self, inode: &Inode, at: BorrowedFd<'_>, name: &[u8]) -> Result<(), Fault> {
+    fn make(&self, inode: &Inode, at: BorrowedFd<'_>, name: &[u8]) -> Result<(), Fault> {
         match &inode.kind {
             Kind::Symlink(target) => symlinkat(&**target, at, name).map_err(failed)?,
             Kind::Fifo => mknodat(at, name, FileType::Fifo, mode(&inode.meta), 0).map_err(failed)?,
@@ -159,7 +159,7 @@ impl Writer {
     }
 
     /// Attributes, owner, permissions and time of an open file or directory; in an order in which none undoes another.
-    fn dress(&mut self, file: BorrowedFd<'_>, inode: &Inode) -> Result<(), Fault> {
+    fn dress(&self, file: BorrowedFd<'_>, inode: &Inode) -> Result<(), Fault> {
         for (name, value) in &inode.xattrs {
             match fsetxattr(file, &**name, value, XattrFlags::empty()) {
                 // A file system without attributes, or with little room for them: an image does not fail over that.
@@ -177,7 +177,7 @@ impl Writer {
 
     /// Gives a file its owner; `nobody`, then root, where the user namespace does not know the owner.
     fn own(
-        &mut self,
+        &self,
         inode: &Inode,
         give: impl Fn(Option<Uid>, Option<Gid>) -> rustix::io::Result<()>,
     ) -> Result<(), Fault> {
@@ -195,7 +195,7 @@ impl Writer {
                 }
             }
         }
-        self.foreign += u64::from(is_foreign);
+        self.foreign.set(self.foreign.get() + u64::from(is_foreign));
         Ok(())
     }
 }

@@ -19,6 +19,7 @@ mod policy;
 mod probe;
 mod spec;
 
+pub mod net;
 pub mod session;
 
 pub use driver::{Driver, Pending, Sandbox};

@@ -74,6 +74,8 @@ fn output(id: ExecId, bytes: usize) -> Event {
     Event::Output { id, stream: Stream::Stdout, data: vec![b'x'; bytes].into() }
 }
 
+type Offence = fn(ExecId) -> Event;
+
 /// Starts a process and lets the peer do what it wants; returns what the process's end looks like to its caller.
 async fn end_of_process(misbehave: impl AsyncFnOnce(&mut Peer, ExecId)) -> SessionError {
     let (session, mut peer) = connect().await;
@@ -99,7 +101,7 @@ async fn a_peer_that_breaks_the_protocol_or_dies_ends_the_session_with_the_reaso
     assert!(matches!(error, SessionError::Closed(CloseReason::Frame(_))), "{error}");
     let error = end_of_process(async |peer, _| peer.raw(&[2, 0, 0, 0, 200, 1]).await).await;
     assert!(matches!(error, SessionError::Closed(CloseReason::Frame(_))), "{error}");
-    let offences: [(&str, fn(ExecId) -> Event); 5] = [
+    let offences: [(&str, Offence); 5] = [
         ("a second greeting", |_| Event::Hello { version: VERSION }),
         ("a repeated event", |id| Event::Started { id, pid: 3 }),
         ("more credit than was used", |id| Event::Credit { id, bytes: 1 }),

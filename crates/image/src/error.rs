@@ -234,6 +234,9 @@ impl ImageError {
         Some(match self {
             Self::Auth { registry, .. } => format!("log in with `docker login {registry}`, or check the name"),
             Self::UnknownImage { .. } => "check the name and the tag; private images need `docker login`".to_owned(),
+            Self::Status { status: 429, .. } => {
+                "too many requests: wait, log in with `docker login`, or name a mirror".to_owned()
+            }
             Self::NotLocal(name) => format!("`cofferdam image pull {name}` fetches it"),
             Self::Unreachable { .. } | Self::NotServed { .. } => {
                 "a mirror can be named: COFFERDAM_MIRRORS=docker.io=http://127.0.0.1:5000".to_owned()

@@ -350,6 +350,46 @@ mod tests {
         }
     }
 
+    /// Bounded, deterministic: whatever an archive holds, indexing it ends, and no entry lies outside of the file.
+    #[test]
+    fn mutated_archives_never_lead_outside() {
+        let mut seed = file("a/layer.tar", "one");
+        seed.extend(header("b", b'2', 0, "a/layer.tar"));
+        seed.extend(header("x", b'x', 12, ""));
+        seed.extend(file("c", "two"));
+        seed.extend(vec![0; 1024]);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.tar");
+        let mut state = 0x2545_f491_4f6c_dd1d_u64;
+        let mut random = move |below: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state % below as u64) as usize
+        };
+        for _ in 0..3000 {
+            let mut bytes = seed.clone();
+            for _ in 0..=random(3) {
+                let at = random(bytes.len());
+                bytes[at] = random(256) as u8;
+            }
+            // With right checksums, so that the mutations get further than the first check.
+            for block in bytes.chunks_mut(512).filter(|block| block.len() == 512 && random(4) > 0) {
+                block[148..156].fill(b' ');
+                let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
+                block[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+            }
+            bytes.truncate(512 + random(bytes.len() - 511));
+            std::fs::write(&path, &bytes).unwrap();
+            let Ok(Tree { kind: Kind::Archive { entries, .. }, .. }) = Tree::open(&path) else { continue };
+            for entry in entries.values() {
+                if let Entry::File { offset, len } = entry {
+                    assert!(offset + len <= bytes.len() as u64);
+                }
+            }
+        }
+    }
+
     #[test]
     fn folders_do_not_follow_links() {
         let folder = tempfile::tempdir().unwrap();

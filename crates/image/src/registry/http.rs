@@ -12,7 +12,7 @@ use serde::Deserialize;
 use tokio::sync::OnceCell;
 
 use super::challenge::Challenge;
-use super::{Endpoint, RegistryOptions, is_internal};
+use super::{Endpoint, RegistryOptions, is_internal, is_loopback};
 use crate::auth::{self, Credential, Found};
 use crate::{ImageError, Reference};
 
@@ -88,6 +88,11 @@ impl Registry {
 
     /// Sends `get`; a success is 200, or 206 where an offset was asked for.
     pub(super) async fn get(&self, get: &Get<'_>) -> Result<Response, ImageError> {
+        if is_internal(&get.endpoint.host) && !is_loopback(&get.endpoint.host) {
+            // A pipeline's author names images, and must not make this host ask a cloud's metadata service.
+            let reason = "link-local and unspecified addresses are never asked".to_owned();
+            return Err(ImageError::Unreachable { url: get.url(), reason });
+        }
         let key = (get.endpoint.base.clone(), get.repository.to_owned());
         let known = self.tokens.lock().ok().and_then(|tokens| tokens.get(&key).cloned());
         let response = self.send(get, known).await?;

@@ -268,6 +268,10 @@ async fn unknown_images_and_dead_hosts() {
     assert!(matches!(&error, ImageError::UnknownImage { reference, .. } if reference.ends_with("/a:1")), "{error}");
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert!(error.to_string().contains("MANIFEST_UNKNOWN"), "{error}");
+    for internal in ["169.254.169.254/latest/meta-data:1", "[fe80::1]/a:1", "0.0.0.0:5000/a:1"] {
+        let error = Home::new().store.pull(&internal.parse().unwrap(), &PullOptions::default(), &()).await.unwrap_err();
+        assert!(error.to_string().contains("never asked"), "{error}");
+    }
     let gone = Double::new().name("a:1");
     let error = Home::new().store.pull(&gone, &PullOptions::default(), &()).await.unwrap_err();
     assert!(matches!(error, ImageError::Unreachable { .. }), "{error}");

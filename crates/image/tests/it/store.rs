@@ -1,6 +1,6 @@
 //! Listing, removing, collecting, and repairing what is damaged.
 
-use image::{ImageError, LayerKind, PullOptions, Store};
+use image::{ImageError, LayerForm, LayerKind, PullOptions, Store};
 
 use crate::double::Double;
 use crate::images::{Home, TestImage, gzip, noise, options, tar};
@@ -127,6 +127,39 @@ async fn damage_is_repaired_by_the_next_pull() {
     }
     std::fs::write(file("images", 0), "").unwrap();
     home.store.gc(u64::MAX).unwrap();
+    home.assert_empty();
+}
+
+/// What unprivileged users get; as root the owners are those of the archive.
+#[tokio::test]
+async fn layers_as_folders() {
+    let mut as_folders = options();
+    as_folders.layer_form = Some(LayerForm::Dir);
+    if !rustix::process::geteuid().is_root() && std::fs::metadata("/usr/bin/newuidmap").is_err() {
+        println!("skipped: newuidmap is not installed");
+        return;
+    }
+    let (home, double) = (Home::with(as_folders.clone()), Double::new());
+    let image = pulled(&home, &double, "1", &TestImage::small(1)).await;
+    let LayerKind::Dir(folder) = &image.layers[0].kind else { panic!("{image:?}") };
+    assert_eq!(std::fs::read(folder.join("etc/os-release")).unwrap(), b"ID=test\n");
+    assert!(image.layers.iter().all(|layer| layer.bytes > 0));
+    let again = Store::open(home.folder.path(), as_folders).unwrap();
+    assert_eq!(again.resolve(&image.reference).unwrap().unwrap().layers, image.layers);
+
+    // The other form of the same store: made anew, in place of the folders.
+    drop((image, again));
+    let other = Store::open(home.folder.path(), options()).unwrap();
+    let name = double.name("a:1");
+    assert!(other.resolve(&name).unwrap().is_none());
+    let image = other.pull(&name, &PullOptions::default(), &()).await.unwrap();
+    assert!(matches!(image.layers[0].kind, LayerKind::Erofs(_)));
+    assert!(home.names("layers").iter().all(|name| !name.ends_with(".dir")));
+    drop(image);
+    let again = home.store.pull(&name, &PullOptions::default(), &()).await.unwrap();
+    assert!(matches!(again.layers[0].kind, LayerKind::Dir(_)));
+    drop(again);
+    home.store.gc(0).unwrap();
     home.assert_empty();
 }
 

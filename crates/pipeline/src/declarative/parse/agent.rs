@@ -12,6 +12,9 @@ use super::Reader;
 /// The kinds that need no configuration and stand without braces.
 const BARE: [&str; 2] = ["any", "none"];
 
+/// More fields than this are an attack: no agent type has so many.
+const MAX_FIELDS: usize = 1000;
+
 impl Reader<'_> {
     pub(super) fn agent(&mut self, stmt: &Stmt) -> Option<Agent> {
         match block_of(stmt) {
@@ -148,8 +151,15 @@ impl Reader<'_> {
                 }
             };
             // The last of several wins, as in a map.
-            fields.retain(|f| f.name != *name);
-            fields.push(AgentField { name: name.clone(), name_span: called.name_span, value });
+            let field = AgentField { name: name.clone(), name_span: called.name_span, value };
+            match fields.iter().position(|f| f.name == *name) {
+                Some(known) => fields[known] = field,
+                None if fields.len() < MAX_FIELDS => fields.push(field),
+                None => {
+                    self.error(stmt.span, format!("An agent has at most {MAX_FIELDS} config options"));
+                    break;
+                }
+            }
         }
         fields
     }

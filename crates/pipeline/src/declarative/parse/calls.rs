@@ -34,6 +34,9 @@ impl Reader<'_> {
         let mut seen = HashSet::new();
         let mut options = Vec::new();
         for call in self.listed(stmt, &OPTIONS, true) {
+            if self.is_full() {
+                break;
+            }
             if !seen.insert(call.name) {
                 self.error(call.called.span, messages::duplicate_option(call.name));
             }
@@ -71,6 +74,9 @@ impl Reader<'_> {
         let mut seen = HashSet::new();
         let mut triggers = Vec::new();
         for call in self.listed(stmt, &TRIGGERS, true) {
+            if self.is_full() {
+                break;
+            }
             if !seen.insert(call.name) {
                 self.error(call.called.span, messages::duplicate_trigger(call.name));
             }
@@ -82,7 +88,14 @@ impl Reader<'_> {
     /// `parameters { … }`; those of `input` may be empty.
     pub(super) fn parameters(&mut self, stmt: &Stmt, required: bool) -> Vec<Call> {
         let listed = self.listed(stmt, &PARAMETERS, required);
-        listed.iter().filter_map(|call| self.typed_call(call, Kind::Parameter, "parameter")).collect()
+        let mut parameters = Vec::new();
+        for call in &listed {
+            if self.is_full() {
+                break;
+            }
+            parameters.extend(self.typed_call(call, Kind::Parameter, "parameter"));
+        }
+        parameters
     }
 
     fn typed_call(&mut self, call: &DirectiveCall<'_>, kind: Kind, word: &str) -> Option<Call> {
@@ -141,6 +154,9 @@ impl Reader<'_> {
         };
         let mut tools: Vec<Tool> = Vec::new();
         for line in block.stmts() {
+            if self.is_full() {
+                break;
+            }
             let Some(called) = call_of(line) else {
                 self.error(line.span, messages::expected_tool());
                 continue;
@@ -170,8 +186,16 @@ impl Reader<'_> {
                 self.error_with_hint(called.name_span, messages::invalid_type("tool", kind, names), hint);
                 continue;
             }
-            tools.retain(|t| t.kind != *kind);
-            tools.push(Tool { kind: kind.clone(), kind_span: called.name_span, name });
+            // The last of several wins, as in a map.
+            let tool = Tool { kind: kind.clone(), kind_span: called.name_span, name };
+            match tools.iter().position(|t| t.kind == *kind) {
+                Some(known) => tools[known] = tool,
+                None if tools.len() < MAX_TOOLS => tools.push(tool),
+                None => {
+                    self.error(line.span, format!("There are at most {MAX_TOOLS} tools"));
+                    break;
+                }
+            }
         }
         if block.stmts().next().is_none() {
             self.error(stmt.span, messages::no_tools());
@@ -283,6 +307,9 @@ impl Reader<'_> {
         }
     }
 }
+
+/// More tools than this are an attack: there are not so many kinds.
+const MAX_TOOLS: usize = 1000;
 
 const INPUT_FIELDS: [&str; 6] = ["message", "id", "ok", "submitter", "submitterParameter", "parameters"];
 

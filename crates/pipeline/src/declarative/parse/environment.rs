@@ -1,5 +1,7 @@
 //! `environment { NAME = value }`.
 
+use std::collections::HashSet;
+
 use groovy::ast::{BinaryOp, Constant, Expr, ExprKind, LocalTarget, Stmt, StmtKind, Text};
 use groovy::span::Span;
 
@@ -24,6 +26,7 @@ impl Reader<'_> {
             return None;
         };
         let mut entries: Vec<EnvironmentEntry> = Vec::new();
+        let mut names = HashSet::new();
         let mut read = 0;
         let mut strange = false;
         for line in block.stmts() {
@@ -39,7 +42,10 @@ impl Reader<'_> {
                     "error".into()
                 }
             };
-            if entries.iter().any(|e| e.name == name) {
+            if self.is_full() {
+                break;
+            }
+            if names.contains(&name) {
                 self.error(assignment.name_span, messages::duplicate_variable(&name));
                 continue;
             }
@@ -48,6 +54,7 @@ impl Reader<'_> {
             if assignment.name.is_some() && !is_variable_name(&name) {
                 self.error(assignment.name_span, messages::invalid_variable_name(&name));
             }
+            names.insert(name.clone());
             entries.push(EnvironmentEntry { name, name_span: assignment.name_span, value });
         }
         if strange {

@@ -110,11 +110,14 @@ impl Reader<'_> {
 
     fn axis_list(&mut self, block: &BlockCall<'_>, span: Span, in_exclude: bool) -> Vec<(AxisRead, Span)> {
         let mut axes: Vec<(AxisRead, Span)> = Vec::new();
+        let mut names = HashSet::new();
         for line in block.stmts() {
+            if self.is_full() {
+                break;
+            }
             let axis = self.axis(line, in_exclude);
             if let Some((name, name_span)) = &axis.name {
-                let known = axes.iter().any(|(a, _)| a.name.as_ref().is_some_and(|(n, _)| n == name));
-                if known && !name.is_empty() {
+                if !names.insert(name.clone()) && !name.is_empty() {
                     self.error(*name_span, messages::duplicate_axis(name));
                 }
             }
@@ -189,14 +192,18 @@ impl Reader<'_> {
         if args.is_empty() {
             self.error(span, messages::required_section("values"));
         }
+        let mut seen: HashSet<Text> = axis.values.iter().cloned().collect();
         for given in args {
+            if self.is_full() {
+                break;
+            }
             let Given::One(expr) = given else {
                 self.error(given.span(), messages::expected_string_but_got(self.text(given.span())));
                 continue;
             };
             match self.axis_value(expr) {
                 Some(text) => {
-                    if axis.values.contains(&text) {
+                    if !seen.insert(text.clone()) {
                         self.error(expr.span, messages::duplicate_axis_value(&text));
                     }
                     axis.values.push(text);

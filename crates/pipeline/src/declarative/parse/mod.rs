@@ -35,6 +35,12 @@ pub fn pipeline(source: &str, closure: &Rc<Closure>, span: Span) -> (Option<Pipe
     (pipeline.filter(|_| valid), diagnostics)
 }
 
+/// After so many errors a file is not read further.
+const MAX_DIAGNOSTICS: usize = 500;
+
+/// How much of a wrong text a message repeats.
+const MAX_QUOTED_CHARS: usize = 1000;
+
 /// What the functions of this folder share: the text that they read, and what they found wrong in it.
 pub(super) struct Reader<'s> {
     source: &'s str,
@@ -75,6 +81,11 @@ impl<'s> Reader<'s> {
         self.diagnostics.push(Diagnostic::error(span, message));
     }
 
+    /// Whether so much is wrong that reading on has no use.
+    pub(super) fn is_full(&self) -> bool {
+        self.diagnostics.len() >= MAX_DIAGNOSTICS
+    }
+
     pub(super) fn error_with_hint(&mut self, span: Span, message: String, hint: Option<String>) {
         let diagnostic = Diagnostic::error(span, message);
         self.diagnostics.push(match hint {
@@ -83,9 +94,10 @@ impl<'s> Reader<'s> {
         });
     }
 
-    /// The source text of a place.
+    /// The source text of a place, cut where it is longer than anyone reads.
     pub(super) fn text(&self, span: Span) -> &'s str {
-        self.source.get(span.start as usize..span.end as usize).unwrap_or_default().trim()
+        let text = self.source.get(span.start as usize..span.end as usize).unwrap_or_default().trim();
+        text.char_indices().nth(MAX_QUOTED_CHARS).map_or(text, |(end, _)| &text[..end])
     }
 
     /// "Did you mean": the names nearest to one that is not known.
@@ -97,6 +109,9 @@ impl<'s> Reader<'s> {
         let mut sections = Sections::default();
         let mut seen = HashSet::new();
         for stmt in &block.stmts {
+            if self.is_full() {
+                break;
+            }
             let Some(called) = call_of(stmt) else {
                 self.error(stmt.span, messages::invalid_section(self.text(stmt.span)));
                 continue;
@@ -161,16 +176,18 @@ impl<'s> Reader<'s> {
             return None;
         };
         let mut stages = Vec::new();
-        let mut names = Vec::new();
+        let mut names = HashSet::new();
         let mut empty = true;
         for stmt in block.stmts() {
+            if self.is_full() {
+                return None;
+            }
             let read = self.stage(stmt, in_parallel);
             empty &= !read.is_stage;
             if let Some((name, span)) = read.name {
-                if names.contains(&name) {
+                if !names.insert(name.clone()) {
                     self.error(span, messages::duplicate_stage(&name));
                 }
-                names.push(name);
             }
             stages.extend(read.stage);
         }

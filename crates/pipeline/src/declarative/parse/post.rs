@@ -1,5 +1,7 @@
 //! `post { always { … } }`.
 
+use std::collections::HashSet;
+
 use groovy::ast::Stmt;
 
 use crate::catalogue::nearest;
@@ -19,18 +21,20 @@ impl Reader<'_> {
             return None;
         };
         let names = || PostCondition::ALL.iter().map(|c| c.name());
-        let mut seen: Vec<&str> = Vec::new();
+        let mut seen: HashSet<&str> = HashSet::new();
         let mut branches = Vec::new();
         for line in block.stmts() {
+            if self.is_full() {
+                break;
+            }
             let Some(branch) = block_of(line) else {
                 self.error(line.span, messages::invalid_post_content(messages::list(names())));
                 continue;
             };
             self.branch(branch.body);
-            if seen.contains(&&**branch.name) {
+            if !seen.insert(branch.name) {
                 self.error(line.span, messages::duplicate_condition(branch.name));
             }
-            seen.push(branch.name);
             match PostCondition::from_name(branch.name) {
                 Some(condition) => branches.push(PostBranch { condition, steps: steps(&branch) }),
                 None => {

@@ -86,6 +86,9 @@ impl Reader<'_> {
         let mut contents = Contents::default();
         let mut seen = HashSet::new();
         for stmt in stmts(body) {
+            if self.is_full() {
+                break;
+            }
             let Some(called) = call_of(stmt) else {
                 self.error(stmt.span, messages::invalid_stage_section(self.text(stmt.span)));
                 continue;

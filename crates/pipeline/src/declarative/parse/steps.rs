@@ -1,5 +1,7 @@
 //! `steps { … }` and the steps in it: only calls stand there.
 
+use std::collections::HashSet;
+
 use groovy::ast::{Closure, Constant, ExprKind, MapKey, Stmt};
 use groovy::span::Span;
 
@@ -44,7 +46,8 @@ impl Reader<'_> {
     /// The branches of `parallel(a: { … }, failFast: true)`; says how many there are.
     fn branches(&mut self, called: &Called<'_>) -> usize {
         let [Given::Map(pairs, _)] = called.args.as_slice() else { return 0 };
-        let mut names: Vec<&str> = Vec::new();
+        let mut names: HashSet<&str> = HashSet::new();
+        let mut count = 0;
         for pair in pairs {
             let name = pair.name().map(|n| &**n);
             if name == Some("failFast") {
@@ -57,23 +60,20 @@ impl Reader<'_> {
                 self.error(pair.key_span(), messages::expected_closure_or_fail_fast());
                 continue;
             };
+            count += 1;
             match (name, pair.key) {
                 (Some(name), _) => {
-                    if names.contains(&name) {
+                    if !names.insert(name) {
                         self.error(pair.key_span(), messages::duplicate_branch(name));
                     }
-                    names.push(name);
                 }
                 // `(name): { … }` with a plain variable reads as that word.
-                (None, MapKey::Dynamic(expr)) if matches!(&*expr.kind, ExprKind::Name(_)) => names.push("\0"),
-                (None, _) => {
-                    self.error(pair.key_span(), messages::expected_string());
-                    names.push("\0");
-                }
+                (None, MapKey::Dynamic(expr)) if matches!(&*expr.kind, ExprKind::Name(_)) => {}
+                (None, _) => self.error(pair.key_span(), messages::expected_string()),
             }
             self.branch(body);
         }
-        names.len()
+        count
     }
 
     /// The steps of a branch, a stage or a post condition.
@@ -81,6 +81,9 @@ impl Reader<'_> {
         let mut empty = true;
         for stmt in stmts(body) {
             empty = false;
+            if self.is_full() {
+                break;
+            }
             self.step(stmt);
         }
         if empty {

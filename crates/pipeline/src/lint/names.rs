@@ -83,6 +83,9 @@ const GROOVY: [&str; 58] = [
 /// After so many calls to unknown names the rest is not looked at: looking for the nearest names costs time.
 const MAX_UNKNOWN: usize = 500;
 
+/// With more names than this, those of the file are not offered as the nearest.
+const MAX_OWN_NAMES: usize = 1000;
+
 /// The global variables of Jenkins, some of which can be called.
 const GLOBALS: [&str; 9] =
     ["pipeline", "env", "params", "currentBuild", "scm", "docker", "checkoutScm", "pullRequest", "openshift"];
@@ -211,6 +214,8 @@ impl Known<'_> {
 
     fn nearest<'s>(&'s self, name: &str) -> Vec<&'s str> {
         let steps = self.catalogue.names(Kind::Step).map(|n| -> &'s str { n });
-        nearest(name, steps.chain(self.facts.defined.iter().map(|n| &**n)))
+        // A file with very many names of its own is no text in which someone mistyped one.
+        let own = self.facts.defined.iter().filter(|_| self.facts.defined.len() <= MAX_OWN_NAMES);
+        nearest(name, steps.chain(own.map(|n| &**n)))
     }
 }

@@ -419,15 +419,15 @@ fn no_text_makes_the_linter_panic() {
 
 #[test]
 fn a_huge_file_takes_time_in_proportion() {
-    let stages: String = (0..20_000).map(|i| format!("stage('s{i}') {{ steps {{ echo 'x' }} }}\n")).collect();
+    let stages: String = (0..4_000).map(|i| format!("stage('s{i}') {{ steps {{ echo 'x' }} }}\n")).collect();
     check(&format!("pipeline {{\nagent any\nstages {{\n{stages}}}\n}}"), &[]);
-    let entries: String = (0..50_000).map(|i| format!("V{i} = 'x'\n")).collect();
+    let entries: String = (0..8_000).map(|i| format!("V{i} = 'x'\n")).collect();
     check_section(&format!("environment {{\n{entries}}}"), &[]);
     // Errors are collected, but not without end.
-    let options: String = (0..50_000).map(|i| format!("option{i}()\n")).collect();
+    let options: String = (0..8_000).map(|i| format!("option{i}()\n")).collect();
     let found = lint(&format!("pipeline {{\nagent any\noptions {{\n{options}}}\n}}"));
     assert!((100..2000).contains(&found.len()), "{}", found.len());
-    let calls: String = (0..50_000).map(|i| format!("ecko{i}()\n")).collect();
-    let found = lint(&calls);
+    let calls: String = (0..8_000).map(|i| format!("ecko{i}()\n")).collect();
+    let found = lint(&format!("{calls}{}", calls.replace("ecko", "def helper").replace("()", "() {}")));
     assert!((100..2000).contains(&found.len()), "{}", found.len());
 }

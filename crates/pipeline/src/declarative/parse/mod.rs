@@ -78,7 +78,7 @@ impl<'s> Reader<'s> {
     }
 
     pub(super) fn error(&mut self, span: Span, message: String) {
-        self.diagnostics.push(Diagnostic::error(span, message));
+        self.error_with_hint(span, message, None);
     }
 
     /// Whether so much is wrong that reading on has no use.
@@ -87,11 +87,9 @@ impl<'s> Reader<'s> {
     }
 
     pub(super) fn error_with_hint(&mut self, span: Span, message: String, hint: Option<String>) {
-        let diagnostic = Diagnostic::error(span, message);
-        self.diagnostics.push(match hint {
-            Some(hint) => diagnostic.with_hint(hint),
-            None => diagnostic,
-        });
+        if !self.is_full() {
+            self.diagnostics.push(Diagnostic { hint, ..Diagnostic::error(span, message) });
+        }
     }
 
     /// The source text of a place, cut where it is longer than anyone reads.

@@ -8,6 +8,7 @@ pub mod ast;
 pub mod compile;
 pub mod diagnostic;
 mod lexer;
+mod library;
 pub mod limits;
 pub mod machine;
 pub mod parser;

@@ -1,5 +1,312 @@
 //! Syntax tree → bytecode. Locals become slots here; every other name is looked up when it runs.
+//!
+//! Start at [`compile_script`]; `stmt` and `expr` walk the tree, `builder` holds the function that is being made.
 
+mod assign;
+mod builder;
+mod call;
+mod class;
+mod expr;
+mod flow;
 mod function;
+mod mentions;
+mod stmt;
+mod types;
 
+use std::rc::Rc;
+
+use builder::{Builder, Place, Variable};
+pub use class::{ClassPlan, FieldPlan};
 pub use function::{Capture, Function, FunctionKind, Handler, Op, Parameter, Site, Type};
+use mentions::Mentions;
+use types::Names;
+
+use crate::ast::{Block, Expr, Method, Param, Script, Text};
+use crate::diagnostic::Diagnostic;
+use crate::machine::ScriptId;
+use crate::span::Span;
+
+/// How deep expressions and statements may nest before the compiler refuses them.
+const NESTING_MAX: u32 = 400;
+
+/// A compiled script.
+#[derive(Debug)]
+pub struct Program {
+    /// Statements at top level.
+    pub body: Rc<Function>,
+    /// The script's own class: its methods and `@Field`s.
+    pub class: ClassPlan,
+    /// Classes it declares, nested ones after those around them.
+    pub classes: Vec<ClassPlan>,
+}
+
+/// What later compilations in the same script need to know of it.
+#[derive(Debug)]
+pub struct Scope {
+    names: Names,
+    script: ScriptId,
+    library: bool,
+}
+
+/// Compiles a script. `class_name` is the name of its class.
+pub fn compile_script(
+    script: &Script,
+    id: ScriptId,
+    class_name: &str,
+    library: bool,
+) -> Result<(Program, Scope), Vec<Diagnostic>> {
+    let scope = Scope { names: Names::of(script), script: id, library };
+    let mut compiler = Compiler::new(&scope);
+    let program = compiler.script(script, class_name);
+    if compiler.diagnostics.is_empty() { Ok((program, scope)) } else { Err(compiler.diagnostics) }
+}
+
+/// Compiles a block or expression of a script as a closure.
+pub fn compile_closure(scope: &Scope, code: Code<'_>) -> Result<Rc<Function>, Vec<Diagnostic>> {
+    let mut compiler = Compiler::new(scope);
+    let mut mentions = Mentions::default();
+    let span = match code {
+        Code::Block(block) => {
+            mentions.block(block, 1);
+            block.span
+        }
+        Code::Expr(expr) => {
+            mentions.expr(expr, 1);
+            expr.span
+        }
+    };
+    let mut builder = compiler.builder("_closure".into(), FunctionKind::Closure, 1, Rc::new(mentions));
+    builder.span = span;
+    compiler.stack.push(builder);
+    compiler.implicit_it(span);
+    match code {
+        Code::Block(block) => compiler.body(&block.stmts, block.span),
+        Code::Expr(expr) => {
+            compiler.expr(expr);
+            compiler.emit_return(expr.span);
+        }
+    }
+    let function = compiler.pop();
+    if compiler.diagnostics.is_empty() { Ok(Rc::new(function)) } else { Err(compiler.diagnostics) }
+}
+
+/// What [`compile_closure`] compiles.
+#[derive(Clone, Copy, Debug)]
+pub enum Code<'a> {
+    /// Statements.
+    Block(&'a Block),
+    /// One expression: its value is the closure's.
+    Expr(&'a Expr),
+}
+
+struct Compiler<'s> {
+    scope: &'s Scope,
+    /// Functions being compiled, outermost first.
+    stack: Vec<Builder>,
+    diagnostics: Vec<Diagnostic>,
+    depth: u32,
+    closures: u32,
+    /// Classes met on the way (anonymous ones too).
+    classes: Vec<ClassPlan>,
+    /// Class whose methods are compiled.
+    class: Option<Text>,
+    /// Class of the script.
+    script_class: Text,
+}
+
+impl<'s> Compiler<'s> {
+    fn new(scope: &'s Scope) -> Self {
+        Compiler {
+            scope,
+            stack: Vec::new(),
+            diagnostics: Vec::new(),
+            depth: 0,
+            closures: 0,
+            classes: Vec::new(),
+            class: None,
+            script_class: "script".into(),
+        }
+    }
+
+    fn builder(&self, name: Text, kind: FunctionKind, level: u32, mentions: Rc<Mentions>) -> Builder {
+        let mut builder = Builder::new(name, kind, self.scope.script, level, mentions);
+        builder.library = self.scope.library;
+        builder.class = self.class.clone();
+        builder
+    }
+
+    /// The function being compiled.
+    fn f(&mut self) -> &mut Builder {
+        // A builder is on the stack whenever code is compiled: each entry pushes one first.
+        self.stack.last_mut().expect("a function is being compiled")
+    }
+
+    fn emit(&mut self, op: Op, span: Span) -> usize {
+        self.f().emit(op, span)
+    }
+
+    fn pop(&mut self) -> Function {
+        let builder = self.stack.pop().expect("a function is being compiled");
+        if builder.too_large {
+            self.diagnostics.push(Diagnostic::error(builder.span, "this block has too many variables"));
+        }
+        builder.finish()
+    }
+
+    fn error(&mut self, span: Span, message: impl Into<String>) {
+        self.diagnostics.push(Diagnostic::error(span, message));
+        self.emit(Op::Broken, span);
+    }
+
+    /// Runs `f` one level deeper; refuses what is nested too deep.
+    fn nested(&mut self, span: Span, f: impl FnOnce(&mut Self)) {
+        if self.depth >= NESTING_MAX {
+            return self.error(span, format!("nested more than {NESTING_MAX} levels deep"));
+        }
+        self.depth += 1;
+        f(self);
+        self.depth -= 1;
+    }
+
+    /// Where a name lives, from the function being compiled; closures capture it on the way.
+    fn variable(&mut self, name: &str) -> Option<Variable> {
+        let top = self.stack.len() - 1;
+        self.variable_at(name, top)
+    }
+
+    fn variable_at(&mut self, name: &str, at: usize) -> Option<Variable> {
+        // Outward to the function that declares it, then back in, capturing.
+        let mut from = at;
+        let mut found = loop {
+            let builder = &self.stack[from];
+            if let Some(v) = builder.local(name).or_else(|| builder.captured(name)) {
+                break v;
+            }
+            if builder.kind != FunctionKind::Closure || from == 0 {
+                return None;
+            }
+            from -= 1;
+        };
+        for level in from + 1..=at {
+            let capture = match found.place {
+                Place::Shared(n) => Capture::Shared(n),
+                Place::Captured(n) => Capture::Captured(n),
+                // The scan of mentions saw no closure use it: it cannot be this name.
+                Place::Slot(_) => return None,
+            };
+            let builder = &mut self.stack[level];
+            found.place = Place::Captured(builder.captures.len() as u16);
+            builder.captures.push((found.clone(), capture));
+        }
+        Some(found)
+    }
+
+    fn script(&mut self, script: &Script, class_name: &str) -> Program {
+        self.script_class = class_name.into();
+        let mut mentions = Mentions::default();
+        mentions.stmts(&script.body, 0);
+        let mentions = Rc::new(mentions);
+        let class = self.script_class(script, class_name, &mentions);
+        for class in &script.classes {
+            self.class_declaration(class, None);
+        }
+        let builder = self.builder("run".into(), FunctionKind::Script, 0, mentions);
+        self.stack.push(builder);
+        let end = script.body.last().map(|s| s.span).unwrap_or_default();
+        self.body(&script.body, end);
+        let body = Rc::new(self.pop());
+        Program { body, class, classes: std::mem::take(&mut self.classes) }
+    }
+
+    /// Compiles a method or constructor.
+    fn method(&mut self, method: &Method, is_constructor: bool) -> Function {
+        let is_static = method.modifiers.words.iter().any(|w| &**w == "static");
+        let kind = if is_constructor { FunctionKind::Constructor } else { FunctionKind::Method { is_static } };
+        let mut mentions = Mentions::default();
+        mentions.params(&method.params, 0);
+        if let Some(body) = &method.body {
+            mentions.block(body, 0);
+        }
+        let mut builder = self.builder(method.name.clone(), kind, 0, Rc::new(mentions));
+        builder.span = method.name_span;
+        let void = method.return_type.as_ref().is_some_and(|t| &*t.name == "void" && t.dimensions == 0);
+        if let Some(ty) = &method.return_type {
+            builder.returns = self.scope.names.ty(ty);
+        }
+        self.stack.push(builder);
+        self.params(&method.params);
+        match &method.body {
+            Some(body) if void || is_constructor => {
+                for stmt in &body.stmts {
+                    self.stmt(stmt);
+                }
+                self.emit(Op::Null, body.span);
+                self.emit(Op::Return, body.span);
+            }
+            Some(body) => self.body(&body.stmts, body.span),
+            None => {
+                let name = self.f().name(&method.name);
+                self.emit(Op::RecordName(name), method.span);
+            }
+        }
+        self.pop()
+    }
+
+    /// Declares parameters; the arguments are in the first slots when the function starts.
+    fn params(&mut self, params: &[Param]) {
+        for p in params {
+            let mut ty = p.ty.as_ref().map_or(Type::Any, |t| self.scope.names.ty(t));
+            if p.varargs {
+                ty = Type::Array(Box::new(ty));
+            }
+            let has_default = p.default.is_some();
+            let f = self.f();
+            f.params.push(Parameter { name: p.name.clone(), ty, has_default });
+            f.slot();
+        }
+        let last_is_array = params.last().is_some_and(|p| p.varargs || p.ty.as_ref().is_some_and(|t| t.dimensions > 0));
+        self.f().varargs = last_is_array;
+        for (i, p) in params.iter().enumerate() {
+            self.param(i as u16, p);
+        }
+    }
+
+    fn param(&mut self, slot: u16, p: &Param) {
+        if let Some(default) = &p.default {
+            let given = self.emit(Op::IfGiven { param: slot, target: 0 }, p.span);
+            self.expr(default);
+            self.emit(Op::Store(slot), p.span);
+            self.f().patch(given);
+        }
+        let ty = self.f().params[slot as usize].ty.clone();
+        if ty != Type::Any {
+            let number = self.f().ty(ty.clone());
+            self.emit(Op::Load(slot), p.span);
+            self.emit(Op::Coerce(number), p.span);
+            self.emit(Op::Store(slot), p.span);
+        }
+        let f = self.f();
+        if f.mentions.shares(&p.name, f.level) {
+            let place = f.declare(&p.name, ty, p.span);
+            self.emit(Op::Load(slot), p.span);
+            self.store_place(place, p.span);
+        } else {
+            f.bind(&p.name, ty, Place::Slot(slot));
+        }
+    }
+
+    fn implicit_it(&mut self, span: Span) {
+        let it: Text = "it".into();
+        let f = self.f();
+        f.params.push(Parameter { name: it.clone(), ty: Type::Any, has_default: true });
+        f.implicit_it = true;
+        let slot = f.slot();
+        if f.mentions.shares(&it, f.level) {
+            let place = f.declare(&it, Type::Any, span);
+            self.emit(Op::Load(slot), span);
+            self.store_place(place, span);
+        } else {
+            f.bind(&it, Type::Any, Place::Slot(slot));
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! Runs compiled scripts: fibers with explicit stacks, limits for everything, and a host for what is not the language's.
 //!
 //! ```text
-//!            start_script / start_call
+//!            start_script / start_call / start_method
 //!                      │
 //!                      ▼
 //!   ┌──────────▶ runnable ──run──▶ Finished | Threw | Limit   (the fiber is gone)
@@ -13,16 +13,43 @@
 //!
 //! Only [`Machine::run`] moves a fiber; nothing here knows time, files or other threads.
 
+mod bind;
+mod call;
+mod classes;
+mod construct;
+mod convert;
+mod exec;
+mod fiber;
 mod host;
+mod iterate;
 mod limits;
+mod name;
+mod need;
+mod operate;
+mod plain;
+mod prelude;
+mod property;
+mod unwind;
+mod world;
 
 pub use host::{Host, HostCall, Stepped, Thrown};
+pub(crate) use iterate::{item as iterated, size as iterated_size};
 pub use limits::{LimitExceeded, LimitKind, MachineLimits};
+pub(crate) use need::Fault;
+pub(crate) use operate::binary_name;
+pub use plain::{PlainOutcome, run_plain};
+pub(crate) use world::{Ctx, World};
+
+use std::rc::Rc;
+
+use exec::Vm;
+use fiber::{Fiber, Start};
 
 use crate::ast;
+use crate::compile::{self, Code};
 use crate::diagnostic::Diagnostic;
 use crate::span::Span;
-use crate::value::{Meter, Value};
+use crate::value::{Closure, ClosureCode, Native, Throwable, Value};
 
 /// A script that was loaded into a machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -34,101 +61,163 @@ pub struct FiberId(pub u32);
 
 /// Scripts, their variables, and the fibers that run them.
 pub struct Machine {
-    meter: Meter,
+    world: World,
+    fibers: std::collections::BTreeMap<u32, Box<Fiber>>,
+    next_fiber: u32,
 }
 
 impl Machine {
     /// An empty machine.
     pub fn new(limits: MachineLimits) -> Machine {
-        let _ = limits;
-        let meter = Meter::default();
-        meter.make_current();
-        Machine { meter }
+        Machine { world: World::new(limits), fibers: std::collections::BTreeMap::new(), next_fiber: 0 }
     }
 
-    /// Compiles a script. Its classes and methods are known from then on. `name` stands in stack traces; a script named
-    /// `Jenkinsfile` calls its class `WorkflowScript`.
+    /// Compiles a script. Its classes and methods are known from then on. `name` is the name of its file: the class of
+    /// the script is called after it (`Jenkinsfile`: `WorkflowScript`).
     pub fn load(&mut self, script: &ast::Script, name: &str) -> Result<ScriptId, Vec<Diagnostic>> {
-        let _ = (script, name);
-        Ok(ScriptId(0))
+        self.world.meter.make_current();
+        let id = ScriptId(self.world.scripts.len() as u32);
+        let class_name = classes::script_class_name(name);
+        let (program, scope) = compile::compile_script(script, id, &class_name, false)?;
+        self.world.link(program, scope, id)?;
+        Ok(id)
     }
 
     /// The script object: what `this` is at its top level. Its methods can be called on it.
     pub fn script_object(&self, script: ScriptId) -> Value {
-        let _ = script;
-        Value::Null
+        self.world.scripts.get(script.0 as usize).map(|s| s.object.clone()).unwrap_or_default()
+    }
+
+    fn start(&mut self, start: Start) -> FiberId {
+        let id = self.next_fiber;
+        self.next_fiber += 1;
+        self.fibers.insert(id, Box::new(Fiber::new(start)));
+        FiberId(id)
     }
 
     /// A fiber that will run the body of a script.
     pub fn start_script(&mut self, script: ScriptId) -> FiberId {
-        let _ = script;
-        FiberId(0)
+        self.start(Start::Script(script))
     }
 
     /// A fiber that will call a closure (or any object with a `call` method).
     pub fn start_call(&mut self, callee: Value, args: Vec<Value>) -> FiberId {
-        let _ = (callee, args);
-        FiberId(0)
+        self.start(Start::Call { callee, args })
     }
 
     /// A fiber that will call a method of an object, for example of [`Machine::script_object`].
     pub fn start_method(&mut self, receiver: Value, name: &str, args: Vec<Value>) -> FiberId {
-        let _ = (receiver, name, args);
-        FiberId(0)
+        self.start(Start::Method { receiver, name: name.into(), args })
     }
 
     /// A closure over the script's `this` from any block of its tree.
     pub fn closure_of(&mut self, script: ScriptId, body: &ast::Block) -> Result<Value, Vec<Diagnostic>> {
-        let _ = (script, body);
-        Ok(Value::Null)
+        self.closure(script, Code::Block(body))
     }
 
     /// A closure over the script's `this` that answers the value of an expression.
     pub fn closure_of_expr(&mut self, script: ScriptId, expr: &ast::Expr) -> Result<Value, Vec<Diagnostic>> {
-        let _ = (script, expr);
-        Ok(Value::Null)
+        self.closure(script, Code::Expr(expr))
+    }
+
+    fn closure(&mut self, script: ScriptId, code: Code<'_>) -> Result<Value, Vec<Diagnostic>> {
+        self.world.meter.make_current();
+        let Some(loaded) = self.world.scripts.get(script.0 as usize) else {
+            return Err(vec![Diagnostic::error(Span::default(), "no such script")]);
+        };
+        let (this, scope) = (loaded.object.clone(), loaded.scope.clone());
+        let function = compile::compile_closure(&scope, code)?;
+        let closure = Closure::new(ClosureCode::Function(function), Vec::new(), this.clone(), this);
+        Ok(Value::Closure(Rc::new(closure)))
     }
 
     /// Runs a fiber until something happens.
     pub fn run(&mut self, fiber: FiberId, host: &mut dyn Host) -> Stepped {
-        let _ = (fiber, host);
-        Stepped::Finished(Value::Null)
+        self.world.meter.make_current();
+        let Some(mut running) = self.fibers.remove(&fiber.0) else {
+            return Stepped::Finished(Value::Null);
+        };
+        if running.waiting && running.incoming.is_none() {
+            // Asked to run while it waits: it still waits.
+            self.fibers.insert(fiber.0, running);
+            return Stepped::Slice;
+        }
+        let stepped = Vm { world: &mut self.world, host, f: &mut running }.run();
+        if matches!(stepped, Stepped::Call(_) | Stepped::Slice) {
+            self.fibers.insert(fiber.0, running);
+        }
+        stepped
     }
 
     /// Answers the call that a fiber waits for; `Err` throws that exception there.
     pub fn resume(&mut self, fiber: FiberId, with: Result<Value, Value>) {
-        let _ = (fiber, with);
+        if let Some(f) = self.fibers.get_mut(&fiber.0) {
+            f.incoming = Some(with);
+        }
     }
 
     /// Throws an exception at the place where a fiber waits, or where it goes on next.
     pub fn interrupt(&mut self, fiber: FiberId, exception: Value) {
-        let _ = (fiber, exception);
+        self.resume(fiber, Err(exception));
     }
 
     /// Ends a fiber without running its `finally` blocks.
     pub fn discard(&mut self, fiber: FiberId) {
-        let _ = fiber;
+        self.fibers.remove(&fiber.0);
     }
 
     /// A variable of the binding.
     pub fn binding_get(&self, name: &str) -> Option<Value> {
-        let _ = name;
-        None
+        self.world.binding.get(name).cloned()
     }
 
     /// Sets a variable of the binding.
     pub fn binding_set(&mut self, name: &str, value: Value) {
-        let _ = (name, value);
+        self.world.binding.insert(name.into(), value);
     }
 
     /// An exception object of a Java class (`java.lang.RuntimeException`, `hudson.AbortException`), as if made at `span`.
     pub fn throwable(&self, class: &str, message: &str, span: Span) -> Value {
-        let _ = (class, message, span);
-        Value::Null
+        let _ = span;
+        self.world.throwable(class, Value::str(message))
+    }
+
+    /// The same with a cause.
+    pub fn throwable_with_cause(&self, class: &str, message: &str, cause: Value) -> Value {
+        let value = self.world.throwable(class, Value::str(message));
+        if let Value::Object(o) = &value {
+            *o.native.borrow_mut() =
+                Native::Throwable(Throwable { message: Value::str(message), cause, ..Throwable::default() });
+        }
+        value
+    }
+
+    /// Whether an exception is of a Java class (by its full name) or of a class below it.
+    pub fn is_a(&self, value: &Value, class: &str) -> bool {
+        self.world.class_of(value).is_a(class)
+    }
+
+    /// Names this class in `No such property: x for class: …` of unqualified names (Jenkins: `groovy.lang.Binding`).
+    pub fn set_missing_property_class(&mut self, class: &str) {
+        self.world.missing_property_class = Some(class.into());
     }
 
     /// Bytes that values hold now.
     pub fn heap_used(&self) -> usize {
-        self.meter.used()
+        self.world.meter.used()
+    }
+
+    /// Instructions that are left.
+    pub fn fuel_left(&self) -> u64 {
+        self.world.fuel
+    }
+}
+
+impl Drop for Machine {
+    /// Closures and objects that know each other would keep each other alive: what scripts can still reach is taken
+    /// apart.
+    fn drop(&mut self) {
+        self.fibers.clear();
+        self.world.take_apart();
     }
 }

@@ -54,6 +54,11 @@ impl List {
         self.items.borrow()
     }
 
+    /// A copy of the items.
+    pub fn snapshot(&self) -> Vec<Value> {
+        self.items.borrow().clone()
+    }
+
     /// Number of items.
     pub fn len(&self) -> usize {
         self.items.borrow().len()

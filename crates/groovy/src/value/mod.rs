@@ -22,10 +22,15 @@ use std::rc::Rc;
 use num_bigint::BigInt;
 
 pub use class::{Class, FieldInfo, InitState, ScriptClass};
-pub(crate) use class_names::{default_import, is_subtype, known_parents};
+pub(crate) use class_names::{
+    array_name, default_import, is_interface as is_interface_name, is_known as is_known_class, is_primitive,
+    is_subtype, known_parents,
+};
 pub use closure::{Closure, ClosureCode, Strategy, Variable};
 pub use decimal::Decimal;
-pub(crate) use equality::{Compared, compare_plain, equal_plain};
+pub(crate) use equality::{
+    Compared, compare_plain, equal_by, equal_plain, is_number, numeric_order, to_decimal, to_f64,
+};
 pub use list::{List, ListKind};
 pub use map::{Entry, Key, Map, MapKind};
 pub(crate) use meter::Charge;
@@ -212,18 +217,8 @@ impl Value {
 
     /// Whether it can hold other values.
     pub(crate) fn is_container(&self) -> bool {
-        match self {
-            Value::Null
-            | Value::Bool(_)
-            | Value::Char(_)
-            | Value::Int(_)
-            | Value::Long(_)
-            | Value::Float(_)
-            | Value::Double(_) => false,
-            Value::BigInt(_) | Value::Decimal(_) | Value::Str(_) | Value::Host(_) | Value::Pattern(_) => false,
-            Value::Matcher(_) | Value::Buffer(_) | Value::Range(_) => false,
-            _ => true,
-        }
+        use Value::{Closure, Entry, GString, Iter, List, Map, Object, Set};
+        matches!(self, GString(_) | List(_) | Map(_) | Set(_) | Entry(_) | Closure(_) | Object(_) | Iter(_))
     }
 
     /// The text of a `String` (not of a `GString`).
@@ -256,7 +251,7 @@ impl Value {
     /// Items of a list, set or array.
     pub fn items(&self) -> Option<Vec<Value>> {
         match self {
-            Value::List(l) => Some(l.items().clone()),
+            Value::List(l) => Some(l.snapshot()),
             Value::Set(s) => Some(s.keys()),
             Value::Range(r) => Some(r.iter().collect()),
             _ => None,
@@ -335,7 +330,7 @@ impl Value {
                 ListKind::Array => "java.util.ArrayList".into(),
                 ListKind::Linked => "java.util.LinkedList".into(),
                 ListKind::Fixed => "java.util.Collections$UnmodifiableRandomAccessList".into(),
-                ListKind::JavaArray(element) => class_names::array_name(element),
+                ListKind::JavaArray(element) => array_name(element),
             },
             Value::Map(m) => m.class_name(false).into(),
             Value::Set(m) => m.class_name(true).into(),

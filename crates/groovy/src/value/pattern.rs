@@ -202,7 +202,7 @@ fn translate_escape(chars: &mut std::iter::Peekable<std::str::Chars<'_>>, in_cla
         'S' => wrapped(out, " \\t\\n\\x0B\\f\\r", true),
         'h' => wrapped(out, " \\t\\u{A0}\\u{1680}\\u{180e}\\u{2000}-\\u{200a}\\u{202f}\\u{205f}\\u{3000}", false),
         'R' if !in_class => out.push_str("(?:\\r\\n|[\\n\\x0B\\f\\r\\u{85}\\u{2028}\\u{2029}])"),
-        'Z' => out.push_str("$"),
+        'Z' => out.push('$'),
         'e' => out.push_str("\\x1B"),
         '/' | '"' | '\'' | '!' | '@' | '%' | ',' | ';' | ':' | '=' | '<' | '>' | '`' | '_' | ' ' | '#' => {
             out.push_str(&regex::escape(&c.to_string()))

@@ -1,0 +1,313 @@
+//! Classes, interfaces, traits, enums, and the class of the script itself.
+
+use std::rc::Rc;
+
+use super::Compiler;
+use super::function::{Function, FunctionKind, Op, Type};
+use super::mentions::Mentions;
+use crate::ast::{Block, Class, ClassKind, Field, LocalTarget, Script, StmtKind, Text, TypeRef};
+use crate::span::Span;
+
+/// A field of a class.
+#[derive(Clone, Debug)]
+pub struct FieldPlan {
+    /// Name.
+    pub name: Text,
+    /// Declared type.
+    pub ty: Type,
+    /// `static`
+    pub is_static: bool,
+    /// `final`
+    pub is_final: bool,
+}
+
+/// A class as compiled, before the machine links it to its parents.
+#[derive(Clone, Debug)]
+pub struct ClassPlan {
+    /// Full name.
+    pub name: Text,
+    /// What it is.
+    pub kind: ClassKind,
+    /// `abstract`, or an interface.
+    pub is_abstract: bool,
+    /// Full name of the superclass.
+    pub superclass: Option<Text>,
+    /// Full names.
+    pub interfaces: Vec<Text>,
+    /// Fields, static ones too.
+    pub fields: Vec<FieldPlan>,
+    /// Methods.
+    pub methods: Vec<Rc<Function>>,
+    /// Constructors.
+    pub constructors: Vec<Rc<Function>>,
+    /// Sets the fields of a new object.
+    pub init: Option<Rc<Function>>,
+    /// Sets the static fields.
+    pub static_init: Option<Rc<Function>>,
+    /// Class around it.
+    pub outer: Option<Text>,
+    /// Names of its annotations.
+    pub annotations: Vec<Text>,
+}
+
+/// The name under which the class of a type is found.
+pub(super) fn type_class_name(ty: &Type) -> Text {
+    match ty {
+        Type::Any => "java.lang.Object".into(),
+        Type::Primitive(p) => (*p).into(),
+        Type::Class(name) => name.clone(),
+        Type::Array(inner) => format!("{}[]", type_class_name(inner)).into(),
+    }
+}
+
+/// What an initialiser sets.
+enum Init<'a> {
+    Field(&'a Field),
+    Block(&'a Block),
+}
+
+impl Compiler<'_> {
+    fn parent(&self, ty: &TypeRef) -> Text {
+        type_class_name(&self.scope.names.ty(ty))
+    }
+
+    pub(super) fn anonymous_class(&mut self, ty: &TypeRef, body: &Rc<Class>) -> Text {
+        self.closures += 1;
+        let base = self.class.clone().unwrap_or_else(|| "script".into());
+        let name: Text = format!("{base}${}", self.closures).into();
+        let parent = self.parent(ty);
+        let mut plan = self.class_plan(body, name.clone(), None);
+        if crate::value::is_interface_name(&parent) {
+            plan.interfaces.push(parent);
+        } else {
+            // The machine moves it to the interfaces where it turns out to be one.
+            plan.superclass = Some(parent);
+        }
+        self.classes.push(plan);
+        name
+    }
+
+    pub(super) fn class_declaration(&mut self, class: &Class, outer: Option<&Text>) {
+        let name: Text = match outer {
+            Some(outer) => format!("{outer}${}", class.name).into(),
+            None => class.name.clone(),
+        };
+        let plan = self.class_plan(class, name.clone(), outer.cloned());
+        self.classes.push(plan);
+        for inner in &class.classes {
+            self.class_declaration(inner, Some(&name));
+        }
+    }
+
+    fn class_plan(&mut self, class: &Class, name: Text, outer: Option<Text>) -> ClassPlan {
+        let before = self.class.replace(name.clone());
+        let has = |words: &[Text], word: &str| words.iter().any(|w| &**w == word);
+        let fields = class.fields.iter().map(|f| FieldPlan {
+            name: f.name.clone(),
+            ty: f.ty.as_ref().map_or(Type::Any, |t| self.scope.names.ty(t)),
+            is_static: has(&f.modifiers.words, "static") || class.kind == ClassKind::Interface,
+            is_final: has(&f.modifiers.words, "final"),
+        });
+        let mut fields: Vec<FieldPlan> = fields.collect();
+        if class.kind == ClassKind::Enum {
+            self.enum_fields(class, &mut fields);
+        }
+        let (mut methods, mut constructors) = (Vec::new(), Vec::new());
+        for method in &class.methods {
+            let is_constructor = method.name == class.name && method.return_type.is_none();
+            let function = Rc::new(self.method(method, is_constructor));
+            if is_constructor { constructors.push(function) } else { methods.push(function) }
+        }
+        let is_static = |f: &&Field| has(&f.modifiers.words, "static") || class.kind == ClassKind::Interface;
+        let inits = class.fields.iter().filter(|f| !is_static(f)).map(Init::Field);
+        let inits: Vec<Init<'_>> = inits.chain(class.instance_init.iter().map(Init::Block)).collect();
+        let init = self.initialiser("<init>", &inits, None);
+        let statics = class.fields.iter().filter(is_static).map(Init::Field);
+        let statics: Vec<Init<'_>> = statics.chain(class.static_init.iter().map(Init::Block)).collect();
+        let constants = (class.kind == ClassKind::Enum).then_some((class, &name));
+        let static_init = self.initialiser("<clinit>", &statics, constants);
+        self.class = before;
+        let (superclass, interfaces) = self.parents(class);
+        ClassPlan {
+            name,
+            kind: class.kind,
+            is_abstract: has(&class.modifiers.words, "abstract")
+                || matches!(class.kind, ClassKind::Interface | ClassKind::Trait | ClassKind::Annotation),
+            superclass,
+            interfaces,
+            fields,
+            methods,
+            constructors,
+            init,
+            static_init,
+            outer,
+            annotations: class.modifiers.annotations.iter().map(|a| a.name.clone()).collect(),
+        }
+    }
+
+    fn parents(&self, class: &Class) -> (Option<Text>, Vec<Text>) {
+        let mut interfaces: Vec<Text> = class.implements.iter().map(|t| self.parent(t)).collect();
+        let extends: Vec<Text> = class.extends.iter().map(|t| self.parent(t)).collect();
+        match class.kind {
+            ClassKind::Class => (extends.into_iter().next(), interfaces),
+            ClassKind::Enum => (Some("java.lang.Enum".into()), interfaces),
+            _ => {
+                interfaces.extend(extends);
+                (None, interfaces)
+            }
+        }
+    }
+
+    fn enum_fields(&self, class: &Class, fields: &mut Vec<FieldPlan>) {
+        let field = |name: &str, is_static| FieldPlan { name: name.into(), ty: Type::Any, is_static, is_final: false };
+        fields.insert(0, field("$name", false));
+        fields.insert(1, field("$ordinal", false));
+        fields.extend(class.constants.iter().map(|c| field(&c.name, true)));
+        fields.push(field("$VALUES", true));
+    }
+
+    /// A function that sets fields on `this` (for static ones `this` is the class).
+    fn initialiser(
+        &mut self,
+        name: &str,
+        inits: &[Init<'_>],
+        constants: Option<(&Class, &Text)>,
+    ) -> Option<Rc<Function>> {
+        let needed = inits.iter().any(|i| match i {
+            Init::Field(f) => {
+                f.init.is_some() || f.ty.as_ref().is_some_and(|t| matches!(self.scope.names.ty(t), Type::Primitive(_)))
+            }
+            Init::Block(_) => true,
+        });
+        if !needed && constants.is_none() {
+            return None;
+        }
+        let mut mentions = Mentions::default();
+        for init in inits {
+            match init {
+                Init::Field(f) => f.init.iter().for_each(|e| mentions.expr(e, 0)),
+                Init::Block(b) => mentions.block(b, 0),
+            }
+        }
+        let builder = self.builder(name.into(), FunctionKind::Init, 0, Rc::new(mentions));
+        self.stack.push(builder);
+        if let Some((class, full)) = constants {
+            self.enum_constants(class, full);
+        }
+        for init in inits {
+            match init {
+                Init::Field(f) => self.init_field(f),
+                Init::Block(b) => self.block(b),
+            }
+        }
+        self.emit(Op::Null, Span::default());
+        self.emit(Op::Return, Span::default());
+        Some(Rc::new(self.pop()))
+    }
+
+    fn init_field(&mut self, f: &Field) {
+        let ty = f.ty.as_ref().map_or(Type::Any, |t| self.scope.names.ty(t));
+        if f.init.is_none() && !matches!(ty, Type::Primitive(_)) {
+            return;
+        }
+        self.emit(Op::This, f.span);
+        match &f.init {
+            Some(e) => self.expr(e),
+            None => self.default_value(&ty, f.span),
+        }
+        self.coerce(&ty, f.span);
+        let number = self.f().name(&f.name);
+        self.emit(Op::SetAttr(number), f.span);
+    }
+
+    fn enum_constants(&mut self, class: &Class, full: &Text) {
+        for (i, constant) in class.constants.iter().enumerate() {
+            let (name, args, span) = (&constant.name, &constant.args, &constant.span);
+            let class_name = match &constant.body {
+                Some(body) => self.constant_class(full, name, body),
+                None => full.clone(),
+            };
+            self.emit(Op::This, *span);
+            self.emit(Op::Null, *span);
+            let site = self.arguments(class_name, args, *span);
+            let site = self.f().site(site);
+            self.emit(Op::New(site), *span);
+            for (field, op) in [("$name", None), ("$ordinal", Some(Op::Int(i as i32)))] {
+                let field: Text = field.into();
+                self.emit(Op::Dup, *span);
+                let op = op.unwrap_or_else(|| Op::Const(self.f().text(name)));
+                self.emit(op, *span);
+                let number = self.f().name(&field);
+                self.emit(Op::SetAttr(number), *span);
+            }
+            let number = self.f().name(name);
+            self.emit(Op::SetAttr(number), *span);
+        }
+        let span = class.span;
+        self.emit(Op::This, span);
+        self.emit(Op::List(0), span);
+        for constant in &class.constants {
+            let number = self.f().name(&constant.name);
+            self.emit(Op::This, constant.span);
+            self.emit(Op::Attr(number), constant.span);
+            self.emit(Op::ListAdd, constant.span);
+        }
+        let number = self.f().name(&"$VALUES".into());
+        self.emit(Op::SetAttr(number), span);
+    }
+
+    /// A constant with members of its own is the one instance of a class below the enum.
+    fn constant_class(&mut self, full: &Text, name: &Text, body: &Rc<Class>) -> Text {
+        let class: Text = format!("{full}${name}").into();
+        let mut plan = self.class_plan(body, class.clone(), None);
+        plan.superclass = Some(full.clone());
+        self.classes.push(plan);
+        class
+    }
+
+    /// The class of the script: methods and `@Field`s.
+    pub(super) fn script_class(&mut self, script: &Script, class_name: &str, mentions: &Rc<Mentions>) -> ClassPlan {
+        let mut fields = Vec::new();
+        let builder = self.builder("<init>".into(), FunctionKind::Init, 0, mentions.clone());
+        self.stack.push(builder);
+        for stmt in &script.body {
+            let StmtKind::Local(local) = &stmt.kind else { continue };
+            let is_field =
+                local.modifiers.annotations.iter().any(|a| matches!(&*a.name, "Field" | "groovy.transform.Field"));
+            let LocalTarget::Names(names) = &local.target else { continue };
+            if !is_field {
+                continue;
+            }
+            let ty = local.ty.as_ref().map_or(Type::Any, |t| self.scope.names.ty(t));
+            for d in names {
+                fields.push(FieldPlan { name: d.name.clone(), ty: ty.clone(), is_static: false, is_final: false });
+                self.emit(Op::This, d.span);
+                match &d.init {
+                    Some(e) => self.expr(e),
+                    None => self.default_value(&ty, d.span),
+                }
+                self.coerce(&ty, d.span);
+                let number = self.f().name(&d.name);
+                self.emit(Op::SetAttr(number), d.span);
+            }
+        }
+        self.emit(Op::Null, Span::default());
+        self.emit(Op::Return, Span::default());
+        let init = self.pop();
+        let methods = script.methods.iter().map(|m| Rc::new(self.method(m, false))).collect();
+        ClassPlan {
+            name: class_name.into(),
+            kind: ClassKind::Class,
+            is_abstract: false,
+            superclass: Some("groovy.lang.Script".into()),
+            interfaces: Vec::new(),
+            init: (!fields.is_empty()).then(|| Rc::new(init)),
+            fields,
+            methods,
+            constructors: Vec::new(),
+            static_init: None,
+            outer: None,
+            annotations: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Equality, order and `isCase`, asking the script's `equals` and `compareTo` where it has them.
+
+use std::cmp::Ordering;
+
+use crate::ast::BinaryOp;
+use crate::machine::{Ctx, Fault};
+use crate::value::{Compared, Value, compare_plain, equal_by};
+
+/// Groovy's `==`.
+pub(crate) fn equals(ctx: &mut Ctx<'_>, a: &Value, b: &Value) -> Result<bool, Fault> {
+    ctx.world.charge(pairs(a).min(pairs(b)) / 16);
+    let mut fault = None;
+    let answer = {
+        let mut ask = |x: &Value, y: &Value| match object_equals(ctx, x, y) {
+            Ok(same) => Some(same),
+            Err(f) => {
+                fault = Some(f);
+                None
+            }
+        };
+        equal_by(a, b, &mut ask)
+    };
+    match fault {
+        Some(f) => Err(f),
+        None => Ok(answer.unwrap_or(false)),
+    }
+}
+
+fn pairs(v: &Value) -> usize {
+    match v {
+        Value::List(l) => l.len(),
+        Value::Map(m) | Value::Set(m) => m.len(),
+        Value::Str(s) => s.len() / 8,
+        _ => 0,
+    }
+}
+
+fn object_equals(ctx: &Ctx<'_>, a: &Value, b: &Value) -> Result<bool, Fault> {
+    if let Value::Object(o) = a {
+        if o.class.has_method("equals") {
+            return Ok(ctx.ask(a, "equals", std::slice::from_ref(b))?.truth());
+        }
+        let same_class = matches!(b, Value::Object(p) if p.class == o.class);
+        if o.class.has_method("compareTo") && same_class {
+            return Ok(ctx.ask(a, "compareTo", std::slice::from_ref(b))?.as_i64() == Some(0));
+        }
+    }
+    Ok(a.same(b))
+}
+
+/// Groovy's `<=>`.
+pub(crate) fn compare(ctx: &mut Ctx<'_>, a: &Value, b: &Value) -> Result<Ordering, Fault> {
+    if let Compared::Order(order) = compare_plain(a, b) {
+        return Ok(order);
+    }
+    // A string of one letter counts as a number beside a number.
+    let letter = |v: &Value| match v {
+        Value::Str(s) if s.units() == 1 => s.unit(0).map(|u| Value::Int(i32::from(u))),
+        Value::Int(_) | Value::Long(_) => Some(v.clone()),
+        _ => None,
+    };
+    if let (Some(x), Some(y)) = (letter(a), letter(b))
+        && let Compared::Order(order) = compare_plain(&x, &y)
+    {
+        return Ok(order);
+    }
+    if let (Value::Object(x), Value::Object(y)) = (a, b) {
+        if x.class.has_method("compareTo") {
+            let answer = ctx.ask(a, "compareTo", std::slice::from_ref(b))?;
+            return Ok(answer.as_i64().unwrap_or(0).cmp(&0));
+        }
+        if let (Some(p), Some(q)) = (x.field("$ordinal"), y.field("$ordinal")) {
+            return Ok(p.as_i64().cmp(&q.as_i64()));
+        }
+    }
+    if equals(ctx, a, b)? {
+        return Ok(Ordering::Equal);
+    }
+    let show = |v: &Value| format!("{} with value '{v}'", v.type_name());
+    Err(ctx.world.illegal(format!("Cannot compare {} and {}", show(a), show(b))))
+}
+
+/// `<`, `<=`, `>`, `>=`
+pub(crate) fn relation(ctx: &mut Ctx<'_>, op: BinaryOp, a: &Value, b: &Value) -> Result<bool, Fault> {
+    let order = compare(ctx, a, b)?;
+    Ok(match op {
+        BinaryOp::Less => order.is_lt(),
+        BinaryOp::LessEq => order.is_le(),
+        BinaryOp::Greater => order.is_gt(),
+        _ => order.is_ge(),
+    })
+}
+
+/// Whether `value` is a case of `test` (for all but classes and closures).
+pub(crate) fn is_case(ctx: &mut Ctx<'_>, test: &Value, value: &Value) -> Result<bool, Fault> {
+    match test {
+        Value::Range(r) => Ok(r.has(value)),
+        Value::List(_) | Value::Set(_) => contains(ctx, test, value),
+        Value::Map(m) => Ok(m.has(value)),
+        Value::Pattern(p) => {
+            if value.is_null() {
+                return Ok(false);
+            }
+            let text = ctx.text(value)?;
+            super::regex::checked(ctx, p.matches(&text)).map(|m| m.is_some())
+        }
+        Value::Str(_) | Value::GString(_) if !value.is_null() => Ok(ctx.text(test)? == ctx.text(value)?),
+        other => equals(ctx, other, value),
+    }
+}
+
+/// Whether a collection has the item.
+pub(crate) fn contains(ctx: &mut Ctx<'_>, collection: &Value, item: &Value) -> Result<bool, Fault> {
+    if let Value::Set(s) = collection
+        && !matches!(item, Value::Object(_))
+    {
+        return Ok(s.has(item));
+    }
+    Ok(position(ctx, &collection.items().unwrap_or_default(), item)?.is_some())
+}
+
+/// Where an item is.
+pub(crate) fn position(ctx: &mut Ctx<'_>, items: &[Value], item: &Value) -> Result<Option<usize>, Fault> {
+    for (i, x) in items.iter().enumerate() {
+        if equals(ctx, x, item)? {
+            return Ok(Some(i));
+        }
+    }
+    Ok(None)
+}
+
+/// Sorts by the natural order; stable, and able to stop for the script's `compareTo`.
+pub(crate) fn sort(ctx: &mut Ctx<'_>, items: &mut [Value]) -> Result<(), Fault> {
+    ctx.world.charge(items.len());
+    let mut fault = None;
+    items.sort_by(|a, b| {
+        if fault.is_some() {
+            return Ordering::Equal;
+        }
+        compare(ctx, a, b).unwrap_or_else(|f| {
+            fault = Some(f);
+            Ordering::Equal
+        })
+    });
+    match fault {
+        Some(f) => Err(f),
+        None => Ok(()),
+    }
+}

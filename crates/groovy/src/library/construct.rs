@@ -1,0 +1,98 @@
+//! `new` of Java's classes.
+
+use std::rc::Rc;
+
+use super::{Answer, convert, sequence, yes};
+use crate::machine::{Ctx, Fault};
+use crate::value::{Buffer, Class, List, ListKind, Map, Native, Object, Throwable, Value};
+
+/// The exception that constructor arguments make: message, cause, or both.
+pub(crate) fn throwable(ctx: &mut Ctx<'_>, args: &[Value]) -> Result<Throwable, Fault> {
+    let is_cause = |v: &Value| matches!(v, Value::Object(o) if o.throwable().is_some());
+    Ok(match args {
+        [] => Throwable::default(),
+        [cause] if is_cause(cause) => {
+            Throwable { message: Value::str(ctx.text(cause)?), cause: cause.clone(), ..Throwable::default() }
+        }
+        [message, rest @ ..] => {
+            let message = if message.is_null() { Value::Null } else { Value::Str(ctx.str(message)?) };
+            let cause = rest.iter().find(|v| is_cause(v)).cloned().unwrap_or_default();
+            Throwable { message, cause, ..Throwable::default() }
+        }
+    })
+}
+
+/// An instance of a Java class; `None`: the host may know it.
+pub(crate) fn java(ctx: &mut Ctx<'_>, class: &Rc<Class>, args: &[Value]) -> Answer {
+    if class.is_throwable() {
+        let t = throwable(ctx, args)?;
+        return yes(Value::Object(Rc::new(Object::new(class.clone(), Native::Throwable(t)))));
+    }
+    let name = &*class.name;
+    match (name, args) {
+        ("java.lang.Object", []) => yes(Value::Object(Rc::new(Object::new(class.clone(), Native::Opaque)))),
+        ("java.util.ArrayList" | "java.util.Vector" | "java.util.Stack", _) => list(ctx, args, ListKind::Array),
+        ("java.util.LinkedList" | "java.util.ArrayDeque", _) => list(ctx, args, ListKind::Linked),
+        ("java.util.HashSet" | "java.util.LinkedHashSet" | "java.util.TreeSet", _) => {
+            let set = Map::new(convert::map_kind(name));
+            if let Some(source) = args.first() {
+                sequence(ctx, source)?.unwrap_or_default().into_iter().for_each(|i| {
+                    let _ = set.add(i);
+                });
+            }
+            yes(Value::Set(Rc::new(set)))
+        }
+        (
+            "java.util.HashMap"
+            | "java.util.LinkedHashMap"
+            | "java.util.TreeMap"
+            | "java.util.concurrent.ConcurrentHashMap"
+            | "java.util.Hashtable"
+            | "java.util.Properties",
+            _,
+        ) => match args.first() {
+            Some(Value::Map(m)) => yes(Value::Map(Rc::new(m.copy(convert::map_kind(name))))),
+            _ => yes(Value::Map(Rc::new(Map::new(convert::map_kind(name))))),
+        },
+        ("java.lang.StringBuilder" | "java.lang.StringBuffer" | "java.io.StringWriter", _) => {
+            let text = match args.first() {
+                Some(v) if v.is_text() => ctx.text(v)?,
+                _ => String::new(),
+            };
+            yes(Value::Buffer(Rc::new(Buffer::new(text))))
+        }
+        ("java.lang.String", [source, ..]) => match source {
+            Value::List(l) => {
+                let bytes: Option<Vec<u8>> = l.items().iter().map(|b| b.as_i64().map(|n| n as u8)).collect();
+                match (l.items().first(), bytes) {
+                    (Some(Value::Char(_)), _) => yes(l.items().iter().map(Value::to_text).collect::<String>()),
+                    (_, Some(bytes)) => yes(String::from_utf8_lossy(&bytes).into_owned()),
+                    _ => Ok(None),
+                }
+            }
+            other => yes(Value::Str(ctx.str(other)?)),
+        },
+        ("java.lang.String", []) => yes(""),
+        ("java.math.BigDecimal", [source, ..]) => convert::to_type(ctx, source, name, true),
+        ("java.math.BigInteger", [source]) => convert::to_type(ctx, source, name, true),
+        (
+            "java.lang.Integer" | "java.lang.Long" | "java.lang.Double" | "java.lang.Float" | "java.lang.Boolean"
+            | "java.lang.Short" | "java.lang.Byte",
+            [source],
+        ) => convert::to_type(ctx, source, name, true),
+        ("groovy.json.JsonSlurper" | "groovy.json.JsonSlurperClassic", _) => {
+            yes(Value::Object(Rc::new(Object::new(class.clone(), Native::Opaque))))
+        }
+        _ => Ok(None),
+    }
+}
+
+fn list(ctx: &mut Ctx<'_>, args: &[Value], kind: ListKind) -> Answer {
+    let items = match args.first() {
+        Some(source @ (Value::List(_) | Value::Set(_) | Value::Range(_) | Value::Iter(_))) => {
+            sequence(ctx, source)?.unwrap_or_default()
+        }
+        _ => Vec::new(),
+    };
+    yes(Value::List(Rc::new(List::new(items, kind))))
+}

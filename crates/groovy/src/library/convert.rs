@@ -1,0 +1,187 @@
+//! `value as T` and casts to Java's types.
+
+use std::rc::Rc;
+
+use num_bigint::BigInt;
+
+use super::{Answer, int, numbers, sequence, strings, yes};
+use crate::machine::{Ctx, Fault};
+use crate::value::{List, ListKind, Map, MapKind, Value, is_number, to_decimal, to_f64};
+
+/// A `BigInteger` from text.
+pub(crate) fn big_integer(ctx: &Ctx<'_>, text: &str) -> Result<Value, Fault> {
+    let digits = text.strip_prefix('+').unwrap_or(text);
+    let ok = text.len() as u64 <= crate::value::decimal::DIGITS_MAX;
+    let parsed = BigInt::parse_bytes(digits.as_bytes(), 10).filter(|_| ok);
+    parsed.map(Value::big).ok_or_else(|| strings::number_fault(ctx, text))
+}
+
+/// The value as the named type; `None` where there is no such conversion. `explicit` is `as`, else a cast.
+pub(crate) fn to_type(ctx: &mut Ctx<'_>, value: &Value, name: &str, explicit: bool) -> Answer {
+    match name {
+        "java.lang.String" => match value {
+            Value::Null => yes(Value::Null),
+            other => yes(Value::Str(ctx.str(other)?)),
+        },
+        "boolean" | "java.lang.Boolean" => truth(ctx, value),
+        "char" | "java.lang.Character" => match value {
+            Value::Str(s) if s.units() == 1 => yes(s.unit(0).map_or(Value::Null, Value::Char)),
+            Value::Int(n) => yes(Value::Char(*n as u16)),
+            Value::Char(_) => yes(value.clone()),
+            _ => Ok(None),
+        },
+        "java.util.List"
+        | "java.util.ArrayList"
+        | "java.util.Collection"
+        | "java.lang.Iterable"
+        | "java.util.LinkedList" => list(ctx, value, name),
+        "java.util.Set"
+        | "java.util.LinkedHashSet"
+        | "java.util.HashSet"
+        | "java.util.TreeSet"
+        | "java.util.SortedSet" => set(ctx, value, name),
+        "java.util.Map"
+        | "java.util.LinkedHashMap"
+        | "java.util.HashMap"
+        | "java.util.TreeMap"
+        | "java.util.concurrent.ConcurrentHashMap"
+        | "java.util.SortedMap" => match value {
+            Value::Map(m) => {
+                let kind = map_kind(name);
+                if m.kind() == kind { yes(value.clone()) } else { yes(Value::Map(Rc::new(m.copy(kind)))) }
+            }
+            _ => Ok(None),
+        },
+        "java.lang.CharSequence" if is_number(value) => yes(ctx.text(value)?),
+        "java.util.regex.Pattern" => {
+            let text = ctx.text(value)?;
+            Ok(Some(Value::Pattern(ctx.world.pattern(&text, 0)?)))
+        }
+        "java.lang.Class" if value.is_text() => {
+            let text = ctx.text(value)?;
+            Ok(ctx.world.class(&text).map(Value::Class))
+        }
+        "groovy.lang.Closure" => Ok(None),
+        _ => number(ctx, value, name, explicit),
+    }
+}
+
+fn truth(ctx: &mut Ctx<'_>, value: &Value) -> Answer {
+    match value {
+        Value::Object(o) if o.class.has_method("asBoolean") => {
+            let answer = ctx.ask(value, "asBoolean", &[])?;
+            yes(answer.truth())
+        }
+        Value::GString(_) => yes(!ctx.text(value)?.is_empty()),
+        other => yes(other.truth()),
+    }
+}
+
+fn list(ctx: &mut Ctx<'_>, value: &Value, name: &str) -> Answer {
+    let items = match value {
+        Value::Str(_)
+        | Value::GString(_)
+        | Value::List(_)
+        | Value::Set(_)
+        | Value::Range(_)
+        | Value::Matcher(_)
+        | Value::Iter(_) => sequence(ctx, value)?.unwrap_or_default(),
+        _ => return Ok(None),
+    };
+    let kind = if name == "java.util.LinkedList" { ListKind::Linked } else { ListKind::Array };
+    yes(Value::List(Rc::new(List::new(items, kind))))
+}
+
+fn set(ctx: &mut Ctx<'_>, value: &Value, name: &str) -> Answer {
+    let items = match value {
+        Value::Str(_) | Value::GString(_) | Value::List(_) | Value::Set(_) | Value::Range(_) | Value::Matcher(_) => {
+            sequence(ctx, value)?.unwrap_or_default()
+        }
+        _ => return Ok(None),
+    };
+    ctx.room_for_items(2 * items.len() as u64)?;
+    let set = Map::new(map_kind(name));
+    for item in items {
+        ctx.world.charge(1);
+        set.add(item);
+    }
+    yes(Value::Set(Rc::new(set)))
+}
+
+pub(crate) fn map_kind(name: &str) -> MapKind {
+    if name.contains("Tree") || name.contains("Sorted") {
+        MapKind::Tree
+    } else if name.contains("Linked") || matches!(name, "java.util.Map" | "java.util.Set") {
+        MapKind::Linked
+    } else {
+        MapKind::Hash
+    }
+}
+
+fn number(ctx: &mut Ctx<'_>, value: &Value, name: &str, explicit: bool) -> Answer {
+    let simple = name.strip_prefix("java.lang.").or(name.strip_prefix("java.math.")).unwrap_or(name);
+    if !matches!(
+        simple,
+        "int"
+            | "Integer"
+            | "long"
+            | "Long"
+            | "short"
+            | "Short"
+            | "byte"
+            | "Byte"
+            | "float"
+            | "Float"
+            | "double"
+            | "Double"
+            | "Number"
+            | "BigDecimal"
+            | "BigInteger"
+    ) {
+        return Ok(None);
+    }
+    let source = match value {
+        // A string of one letter is its code in a cast; `as` reads it as a number.
+        Value::Str(s) if !explicit && s.units() == 1 => s.unit(0).map_or(Value::Null, |u| Value::Int(i32::from(u))),
+        Value::Str(_) | Value::GString(_) if explicit => return parse(ctx, value, simple),
+        Value::Char(c) => Value::Int(i32::from(*c)),
+        v if is_number(v) => v.clone(),
+        _ => return Ok(None),
+    };
+    let whole = numbers::truncated(&source);
+    yes(match simple {
+        "int" | "Integer" => Value::Int(if let Value::Double(d) = source { d as i32 } else { whole as i32 }),
+        "long" | "Long" => Value::Long(whole),
+        "short" | "Short" => Value::Int(i32::from(whole as i16)),
+        "byte" | "Byte" => Value::Int(i32::from(whole as i8)),
+        "float" | "Float" => Value::Float(to_f64(&source).unwrap_or(f64::NAN) as f32),
+        "double" | "Double" => Value::Double(to_f64(&source).unwrap_or(f64::NAN)),
+        "BigDecimal" => match to_decimal(&source) {
+            Some(d) => Value::decimal(d),
+            None => return Ok(None),
+        },
+        "BigInteger" => match to_decimal(&source) {
+            Some(d) => Value::big(numbers::digits(d.to_bigint())?),
+            None => return Ok(None),
+        },
+        _ => source,
+    })
+}
+
+fn parse(ctx: &mut Ctx<'_>, value: &Value, simple: &str) -> Answer {
+    let text = ctx.text(value)?;
+    let text = text.trim();
+    match simple {
+        "int" | "Integer" | "short" | "Short" | "byte" | "Byte" => strings::parse_int(ctx, text, 10).map(Some),
+        "long" | "Long" => strings::parse_long(ctx, text, 10).map(Some),
+        "float" | "Float" => yes(Value::Float(strings::parse_double(ctx, text)? as f32)),
+        "double" | "Double" => yes(Value::Double(strings::parse_double(ctx, text)?)),
+        "BigInteger" => big_integer(ctx, text).map(Some),
+        _ => yes(Value::decimal(numbers::parse_decimal(ctx, text)?)),
+    }
+}
+
+/// An argument as an index or count.
+pub(crate) fn count(value: Option<&Value>) -> usize {
+    value.and_then(int).and_then(|n| usize::try_from(n).ok()).unwrap_or(0)
+}

@@ -1,0 +1,208 @@
+//! `String.format`: `%[n$][flags][width][.precision]conversion`.
+
+use crate::machine::{Ctx, Fault};
+use crate::value::decimal::Rounding;
+use crate::value::{Value, to_decimal, to_f64};
+
+#[derive(Default)]
+struct Spec {
+    position: Option<usize>,
+    flags: String,
+    width: usize,
+    precision: Option<usize>,
+    conversion: char,
+}
+
+/// Formats; a single list argument gives the values.
+pub(crate) fn format(ctx: &mut Ctx<'_>, template: &str, values: &[Value]) -> Result<Value, Fault> {
+    let listed;
+    let values = match values {
+        [Value::List(l)] => {
+            listed = l.snapshot();
+            &listed[..]
+        }
+        other => other,
+    };
+    let (mut out, mut next) = (String::new(), 0);
+    let mut chars = template.chars().peekable();
+    while let Some(c) = chars.next() {
+        if c != '%' {
+            out.push(c);
+            continue;
+        }
+        let spec = parse(&mut chars);
+        match spec.conversion {
+            '%' => out.push_str(&pad("%".into(), &spec)),
+            'n' => out.push('\n'),
+            _ => {
+                let at = spec.position.map_or(next, |p| p - 1);
+                next += usize::from(spec.position.is_none());
+                let Some(value) = values.get(at) else {
+                    let message = format!("Format specifier '%{}'", spec.conversion);
+                    return Err(ctx.fail("java.util.MissingFormatArgumentException", message));
+                };
+                ctx.room(spec.width.max(spec.precision.unwrap_or(0)))?;
+                let text = one(ctx, &spec, value)?;
+                out.push_str(&pad(text, &spec));
+            }
+        }
+        ctx.room(out.len())?;
+    }
+    ctx.new_str(out)
+}
+
+fn parse(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Spec {
+    let mut spec = Spec::default();
+    let number = |chars: &mut std::iter::Peekable<std::str::Chars<'_>>| {
+        let mut n: Option<usize> = None;
+        while let Some(d) = chars.peek().and_then(|c| c.to_digit(10)) {
+            n = Some(n.unwrap_or(0).saturating_mul(10).saturating_add(d as usize));
+            chars.next();
+        }
+        n
+    };
+    while let Some(f) = chars.peek().copied().filter(|c| "-#+ 0,(".contains(*c)) {
+        spec.flags.push(f);
+        chars.next();
+    }
+    let width = number(chars);
+    if chars.peek() == Some(&'$') {
+        chars.next();
+        spec.position = width.filter(|p| *p > 0);
+        while let Some(f) = chars.peek().copied().filter(|c| "-#+ 0,(".contains(*c)) {
+            spec.flags.push(f);
+            chars.next();
+        }
+        spec.width = number(chars).unwrap_or(0);
+    } else {
+        spec.width = width.unwrap_or(0);
+    }
+    if chars.peek() == Some(&'.') {
+        chars.next();
+        spec.precision = number(chars);
+    }
+    spec.conversion = chars.next().unwrap_or('%');
+    spec
+}
+
+fn one(ctx: &mut Ctx<'_>, spec: &Spec, value: &Value) -> Result<String, Fault> {
+    let wrong = |ctx: &Ctx<'_>| {
+        let message = format!("{} != {}", spec.conversion, value.type_name());
+        ctx.fail("java.util.IllegalFormatConversionException", message)
+    };
+    let text = match spec.conversion {
+        's' | 'S' => {
+            let text = ctx.styled(value, crate::value::render::Style::Java)?;
+            match spec.precision {
+                Some(p) => text.chars().take(p).collect(),
+                None => text,
+            }
+        }
+        'd' if value.is_null() => "null".into(),
+        'd' => {
+            if !matches!(value, Value::Int(_) | Value::Long(_) | Value::BigInt(_)) {
+                return Err(wrong(ctx));
+            }
+            signed(value.to_text(), spec)
+        }
+        'x' | 'X' | 'o' => {
+            let bits = match value {
+                Value::Int(n) => u64::from(*n as u32),
+                Value::Long(n) => *n as u64,
+                _ => return Err(wrong(ctx)),
+            };
+            let digits = if spec.conversion == 'o' { format!("{bits:o}") } else { format!("{bits:x}") };
+            zeros(digits, spec)
+        }
+        'f' | 'e' | 'E' | 'g' => floating(ctx, spec, value)?.ok_or_else(|| wrong(ctx))?,
+        'b' | 'B' => {
+            if let Value::Bool(b) = value {
+                b.to_string()
+            } else {
+                (!value.is_null()).to_string()
+            }
+        }
+        'c' => match value {
+            Value::Int(n) => Value::unit_text(*n as u16),
+            other => ctx.text(other)?,
+        },
+        'h' => format!("{:x}", super::strings::hash_code(&value.to_text())),
+        other => {
+            return Err(ctx.fail("java.util.UnknownFormatConversionException", format!("Conversion = '{other}'")));
+        }
+    };
+    Ok(if spec.conversion.is_uppercase() { text.to_uppercase() } else { text })
+}
+
+fn floating(ctx: &mut Ctx<'_>, spec: &Spec, value: &Value) -> Result<Option<String>, Fault> {
+    if !matches!(value, Value::Double(_) | Value::Float(_) | Value::Decimal(_)) {
+        return Ok(value.is_null().then(|| "null".into()));
+    }
+    let precision = spec.precision.unwrap_or(6);
+    if spec.conversion != 'f' {
+        let text = format!("{:.*e}", precision, to_f64(value).unwrap_or(f64::NAN));
+        let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+        let exponent: i32 = exponent.parse().unwrap_or(0);
+        let sign = if exponent < 0 { '-' } else { '+' };
+        return Ok(Some(format!("{mantissa}e{sign}{:02}", exponent.abs())));
+    }
+    let _ = ctx;
+    Ok(Some(match to_decimal(value) {
+        Some(d) => {
+            let rounded = super::numbers::digits(d.set_scale(precision as i64, Rounding::HalfUp))?;
+            signed(super::numbers::digits(rounded.plain())?, spec)
+        }
+        None => value.to_text(),
+    }))
+}
+
+/// Sign, grouping and zeros of a decimal number.
+fn signed(text: String, spec: &Spec) -> String {
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest.to_string()),
+        None => (false, text),
+    };
+    let digits = if spec.flags.contains(',') { grouped(&digits) } else { digits };
+    let sign = match negative {
+        true if spec.flags.contains('(') => "(",
+        true => "-",
+        false if spec.flags.contains('+') => "+",
+        false if spec.flags.contains(' ') => " ",
+        false => "",
+    };
+    let close = if sign == "(" { ")" } else { "" };
+    let body = if spec.flags.contains('0') {
+        let width = spec.width.saturating_sub(sign.len() + close.len());
+        format!("{digits:0>width$}")
+    } else {
+        digits
+    };
+    format!("{sign}{body}{close}")
+}
+
+fn grouped(digits: &str) -> String {
+    let (whole, fraction) = digits.find('.').map_or((digits, ""), |i| digits.split_at(i));
+    let mut out = String::new();
+    for (i, c) in whole.chars().enumerate() {
+        if i > 0 && (whole.len() - i) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(c);
+    }
+    out + fraction
+}
+
+fn zeros(digits: String, spec: &Spec) -> String {
+    let width = if spec.flags.contains('0') { spec.width } else { 0 };
+    let prefix = match (spec.flags.contains('#'), spec.conversion) {
+        (true, 'o') => "0",
+        (true, _) => "0x",
+        _ => "",
+    };
+    format!("{prefix}{digits:0>width$}", width = width.saturating_sub(prefix.len()))
+}
+
+fn pad(text: String, spec: &Spec) -> String {
+    let width = spec.width;
+    if spec.flags.contains('-') { format!("{text:<width$}") } else { format!("{text:>width$}") }
+}

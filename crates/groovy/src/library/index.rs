@@ -1,0 +1,200 @@
+//! `a[b]` and `a[b] = c`.
+
+use super::{Answer, int, lists, regex, yes};
+use crate::machine::{Ctx, Fault};
+use crate::value::{Range, Str, Value};
+
+/// `object[key]`; `None`: it is a call of `getAt`.
+pub(crate) fn get(ctx: &mut Ctx<'_>, object: &Value, key: &Value) -> Answer {
+    match (object, key) {
+        (Value::Map(m), _) => match m.get(key) {
+            Some(value) => Ok(Some(value)),
+            None if m.default().is_some() => ctx.ask(object, "$defaulted", std::slice::from_ref(key)).map(Some),
+            None => yes(Value::Null),
+        },
+        (Value::Object(o), _) => match o.as_map().filter(|_| !o.class.has_method("getAt")) {
+            Some(m) => yes(m.get(key).unwrap_or_default()),
+            None if key.is_text() && !o.class.has_method("getAt") => {
+                let name = ctx.text(key)?;
+                match o.field(&name) {
+                    Some(value) => Ok(Some(value)),
+                    None => super::property(ctx, object, &name),
+                }
+            }
+            None => Ok(None),
+        },
+        (Value::List(l), Value::Int(_) | Value::Long(_)) => list_item(ctx, &l.items(), int(key).unwrap_or(0)),
+        (Value::Range(r), Value::Int(_) | Value::Long(_)) => {
+            let (n, size) = (int(key).unwrap_or(0), r.size() as i64);
+            let n = if n < 0 { n + size } else { n };
+            yes(u64::try_from(n).ok().and_then(|n| r.at(n)).unwrap_or_default())
+        }
+        (Value::Str(s), Value::Int(_) | Value::Long(_)) => char_text(ctx, s, int(key).unwrap_or(0)),
+        (Value::GString(_), _) => {
+            let text = Value::Str(ctx.str(object)?);
+            get(ctx, &text, key)
+        }
+        (Value::List(_) | Value::Set(_), Value::Str(_) | Value::GString(_)) => Ok(None),
+        (Value::List(_) | Value::Range(_) | Value::Str(_), Value::Range(r)) => range_of(ctx, object, r),
+        (Value::List(_) | Value::Range(_) | Value::Str(_), Value::List(keys)) => {
+            let mut out = Vec::new();
+            for key in keys.snapshot() {
+                match (get(ctx, object, &key)?, &key) {
+                    (Some(Value::List(part)), Value::Range(_) | Value::List(_)) => {
+                        out.extend(part.items().iter().cloned())
+                    }
+                    (Some(item), _) => out.push(item),
+                    (None, _) => return Ok(None),
+                }
+            }
+            if let Value::Str(_) = object {
+                let text: Result<String, Fault> = out.iter().map(|v| ctx.text(v)).collect();
+                return yes(text?);
+            }
+            yes(Value::list(out))
+        }
+        (Value::Set(s), Value::Int(_)) => {
+            yes(s.at(int(key).unwrap_or(0).max(0) as usize).map(|(k, _)| k).unwrap_or_default())
+        }
+        (Value::Matcher(m), Value::Int(_)) => {
+            let matches = regex::checked(ctx, m.pattern.find_all(&m.text))?;
+            let n = int(key).unwrap_or(0);
+            let at = if n < 0 { n + matches.len() as i64 } else { n };
+            let found = usize::try_from(at).ok().and_then(|i| matches.get(i));
+            match found {
+                Some(groups) => {
+                    *m.groups.borrow_mut() = Some(groups.clone());
+                    yes(regex::match_value(&m.text, groups))
+                }
+                None => Err(
+                    ctx.fail("java.lang.IndexOutOfBoundsException", format!("index is out of range {n} (index = {n})"))
+                ),
+            }
+        }
+        (Value::Matcher(m), _) => {
+            let list = Value::list(super::matchers::all(ctx, m)?);
+            get(ctx, &list, key)
+        }
+        (Value::Entry(e), Value::Str(s)) if &**s == "key" => yes(e.key.clone()),
+        (Value::Entry(e), Value::Str(s)) if &**s == "value" => yes(e.value.borrow().clone()),
+        (Value::Buffer(b), _) => {
+            let text = Value::str(b.text.borrow().as_str());
+            get(ctx, &text, key)
+        }
+        (Value::Null, _) => Err(ctx.world.null_pointer("Cannot invoke method getAt() on null object")),
+        _ => Ok(None),
+    }
+}
+
+fn list_item(ctx: &Ctx<'_>, items: &[Value], n: i64) -> Answer {
+    let at = if n < 0 { n + items.len() as i64 } else { n };
+    if at < 0 {
+        let message = format!("Negative array index [{n}] too large for array size {}", items.len());
+        return Err(ctx.fail("java.lang.ArrayIndexOutOfBoundsException", message));
+    }
+    yes(items.get(at as usize).cloned().unwrap_or_default())
+}
+
+fn char_text(ctx: &Ctx<'_>, s: &Str, n: i64) -> Answer {
+    let len = s.units() as i64;
+    let at = if n < 0 { n + len } else { n };
+    if at < 0 || at >= len {
+        return Err(super::strings::out_of_bounds(ctx, n, n + 1, len));
+    }
+    yes(s.slice(at as usize, at as usize + 1))
+}
+
+/// Positions of a range in a collection of `size` items: from, to (exclusive), reversed.
+fn bounds(ctx: &Ctx<'_>, r: &Range, size: i64) -> Result<(usize, usize, bool), Fault> {
+    let norm = |n: i64| if n < 0 { n + size } else { n };
+    let (mut from, mut to) = (norm(r.from), norm(r.to));
+    if !r.inclusive {
+        if r.from == r.to {
+            return Ok((0, 0, false));
+        }
+        to += if from <= to { -1 } else { 1 };
+    }
+    let reversed = from > to;
+    if reversed {
+        (from, to) = (to, from);
+    }
+    if from < 0 || to >= size {
+        let class = "java.lang.IndexOutOfBoundsException";
+        let message = format!("toIndex = {}", to + 1);
+        return Err(ctx.fail(class, message));
+    }
+    Ok((from as usize, to as usize + 1, reversed))
+}
+
+fn range_of(ctx: &mut Ctx<'_>, object: &Value, r: &Range) -> Answer {
+    match object {
+        Value::Str(s) => {
+            let len = s.units() as i64;
+            let (from, to, reversed) =
+                bounds(ctx, r, len).map_err(|_| super::strings::out_of_bounds(ctx, r.from, r.to + 1, len))?;
+            let part = s.slice(from, to);
+            yes(if reversed { part.chars().rev().collect::<String>() } else { part.to_string() })
+        }
+        other => {
+            let items = super::sequence(ctx, other)?.unwrap_or_default();
+            let (from, to, reversed) = bounds(ctx, r, items.len() as i64)?;
+            let mut part = items[from..to].to_vec();
+            if reversed {
+                part.reverse();
+            }
+            yes(Value::list(part))
+        }
+    }
+}
+
+/// `object[key] = value`; `false`: it is a call of `putAt`.
+pub(crate) fn set(ctx: &mut Ctx<'_>, object: &Value, key: &Value, value: &Value) -> Result<bool, Fault> {
+    match (object, key) {
+        (Value::Map(m), _) => {
+            super::maps::writable(ctx, m)?;
+            m.put(key.clone(), value.clone());
+            Ok(true)
+        }
+        (Value::Object(o), _) => match o.as_map().filter(|_| !o.class.has_method("putAt")) {
+            Some(m) => {
+                m.put(key.clone(), value.clone());
+                Ok(true)
+            }
+            None => Ok(false),
+        },
+        (Value::List(l), Value::Int(_) | Value::Long(_)) => {
+            lists::writable(ctx, l)?;
+            let (n, len) = (int(key).unwrap_or(0), l.len() as i64);
+            let at = if n < 0 { n + len } else { n };
+            if at < 0 || (l.is_array() && at >= len) {
+                let message = format!("Index {n} out of bounds for length {len}");
+                return Err(ctx.fail("java.lang.ArrayIndexOutOfBoundsException", message));
+            }
+            let at = at as usize;
+            if at >= l.len() {
+                ctx.room_for_items(at as u64 + 1)?;
+            }
+            let before = l.change(|items| {
+                if at >= items.len() {
+                    items.resize(at + 1, Value::Null);
+                }
+                std::mem::replace(&mut items[at], value.clone())
+            });
+            drop(before);
+            Ok(true)
+        }
+        (Value::List(l), Value::Range(r)) => {
+            lists::writable(ctx, l)?;
+            let (from, to, _) = bounds(ctx, r, l.len() as i64)?;
+            let new = match value {
+                Value::List(_) | Value::Set(_) | Value::Range(_) => super::sequence(ctx, value)?.unwrap_or_default(),
+                other => vec![other.clone()],
+            };
+            let before: Vec<Value> = l.change(|items| items.splice(from..to, new).collect());
+            drop(before);
+            Ok(true)
+        }
+        (Value::Null, _) => Err(ctx.world.null_pointer("Cannot invoke method putAt() on null object")),
+        _ => Ok(false),
+    }
+}

@@ -1,0 +1,362 @@
+//! JSON, base64 and URL encoding.
+
+use super::{Answer, yes};
+use crate::machine::{Ctx, Fault};
+use crate::value::{Decimal, Value};
+
+/// How deep JSON may nest: the reader and the writer recurse.
+const NESTING_MAX: usize = 200;
+
+/// Static methods of `JsonOutput`.
+pub(crate) fn output(ctx: &mut Ctx<'_>, name: &str, args: &[Value]) -> Answer {
+    match (name, args) {
+        ("toJson", [value]) => {
+            let mut out = String::new();
+            write(ctx, value, &mut out, 0)?;
+            ctx.new_str(out).map(Some)
+        }
+        ("prettyPrint", [text]) => {
+            let text = ctx.text(text)?;
+            let value = parse(ctx, &text)?;
+            let mut out = String::new();
+            pretty(ctx, &value, &mut out, 0)?;
+            ctx.new_str(out).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
+fn write(ctx: &mut Ctx<'_>, value: &Value, out: &mut String, depth: usize) -> Result<(), Fault> {
+    if depth > NESTING_MAX {
+        return Err(ctx.fail("groovy.json.JsonException", format!("nested more than {NESTING_MAX} levels deep")));
+    }
+    ctx.room(out.len())?;
+    ctx.world.charge(1);
+    match value {
+        Value::Null => out.push_str("null"),
+        Value::Bool(_)
+        | Value::Int(_)
+        | Value::Long(_)
+        | Value::BigInt(_)
+        | Value::Decimal(_)
+        | Value::Double(_)
+        | Value::Float(_) => {
+            out.push_str(&value.to_text());
+        }
+        Value::Map(m) => {
+            let pairs: Vec<(Value, Value)> = m.entries().iter().map(|(k, v)| (k.0.clone(), v.clone())).collect();
+            out.push('{');
+            for (i, (k, v)) in pairs.iter().enumerate() {
+                if i > 0 {
+                    out.push(',');
+                }
+                quote(&ctx.text(k)?, out);
+                out.push(':');
+                write(ctx, v, out, depth + 1)?;
+            }
+            out.push('}');
+        }
+        Value::List(_) | Value::Set(_) | Value::Range(_) => {
+            out.push('[');
+            for (i, item) in super::sequence(ctx, value)?.unwrap_or_default().iter().enumerate() {
+                if i > 0 {
+                    out.push(',');
+                }
+                write(ctx, item, out, depth + 1)?;
+            }
+            out.push(']');
+        }
+        Value::Object(o) if o.class.script.is_some() && o.field("$name").is_none() => {
+            let map = super::objects::object_method(ctx, value, o, "getProperties", &[])?.unwrap_or_default();
+            write(ctx, &map, out, depth + 1)?;
+        }
+        other => quote(&ctx.text(other)?, out),
+    }
+    Ok(())
+}
+
+fn pretty(ctx: &mut Ctx<'_>, value: &Value, out: &mut String, depth: usize) -> Result<(), Fault> {
+    ctx.room(out.len())?;
+    let indent = |out: &mut String, n: usize| {
+        out.push('\n');
+        out.push_str(&"    ".repeat(n));
+    };
+    match value {
+        Value::Map(m) if m.is_empty() => out.push_str("{\n    \n}"),
+        Value::Map(m) => {
+            let pairs: Vec<(Value, Value)> = m.entries().iter().map(|(k, v)| (k.0.clone(), v.clone())).collect();
+            out.push('{');
+            for (i, (k, v)) in pairs.iter().enumerate() {
+                if i > 0 {
+                    out.push(',');
+                }
+                indent(out, depth + 1);
+                quote(&k.to_text(), out);
+                out.push_str(": ");
+                pretty(ctx, v, out, depth + 1)?;
+            }
+            indent(out, depth);
+            out.push('}');
+        }
+        Value::List(l) if !l.is_empty() => {
+            out.push('[');
+            for (i, item) in l.snapshot().iter().enumerate() {
+                if i > 0 {
+                    out.push(',');
+                }
+                indent(out, depth + 1);
+                pretty(ctx, item, out, depth + 1)?;
+            }
+            indent(out, depth);
+            out.push(']');
+        }
+        other => write(ctx, other, out, depth)?,
+    }
+    Ok(())
+}
+
+fn quote(text: &str, out: &mut String) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            c if (c as u32) < 0x20 || (c as u32) > 0x7e => {
+                let mut units = [0u16; 2];
+                for unit in c.encode_utf16(&mut units) {
+                    out.push_str(&format!("\\u{unit:04x}"));
+                }
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+}
+
+/// A JSON text as maps, lists and values.
+pub(crate) fn parse(ctx: &mut Ctx<'_>, text: &str) -> Result<Value, Fault> {
+    ctx.world.charge(text.len() / 8);
+    let mut reader = Reader { text: text.as_bytes(), at: 0 };
+    let value = reader.value(0).filter(|_| {
+        reader.space();
+        reader.at == reader.text.len()
+    });
+    let at = reader.at;
+    value.ok_or_else(|| ctx.fail("groovy.json.JsonException", format!("the text is no JSON at character {at}")))
+}
+
+struct Reader<'t> {
+    text: &'t [u8],
+    at: usize,
+}
+
+impl Reader<'_> {
+    fn space(&mut self) {
+        while self.text.get(self.at).is_some_and(u8::is_ascii_whitespace) {
+            self.at += 1;
+        }
+    }
+
+    fn eat(&mut self, c: u8) -> bool {
+        self.space();
+        let hit = self.text.get(self.at) == Some(&c);
+        self.at += usize::from(hit);
+        hit
+    }
+
+    fn word(&mut self, word: &str, value: Value) -> Option<Value> {
+        let hit = self.text[self.at..].starts_with(word.as_bytes());
+        self.at += if hit { word.len() } else { 0 };
+        hit.then_some(value)
+    }
+
+    fn value(&mut self, depth: usize) -> Option<Value> {
+        if depth > NESTING_MAX {
+            return None;
+        }
+        self.space();
+        match self.text.get(self.at)? {
+            b'{' => {
+                self.at += 1;
+                let mut pairs = Vec::new();
+                if self.eat(b'}') {
+                    return Some(Value::map([]));
+                }
+                loop {
+                    self.space();
+                    let key = self.string()?;
+                    if !self.eat(b':') {
+                        return None;
+                    }
+                    pairs.push((Value::str(key), self.value(depth + 1)?));
+                    if self.eat(b'}') {
+                        return Some(Value::map(pairs));
+                    }
+                    if !self.eat(b',') {
+                        return None;
+                    }
+                }
+            }
+            b'[' => {
+                self.at += 1;
+                let mut items = Vec::new();
+                if self.eat(b']') {
+                    return Some(Value::list(items));
+                }
+                loop {
+                    items.push(self.value(depth + 1)?);
+                    if self.eat(b']') {
+                        return Some(Value::list(items));
+                    }
+                    if !self.eat(b',') {
+                        return None;
+                    }
+                }
+            }
+            b'"' => self.string().map(Value::str),
+            b't' => self.word("true", Value::Bool(true)),
+            b'f' => self.word("false", Value::Bool(false)),
+            b'n' => self.word("null", Value::Null),
+            _ => self.number(),
+        }
+    }
+
+    fn string(&mut self) -> Option<String> {
+        if self.text.get(self.at) != Some(&b'"') {
+            return None;
+        }
+        self.at += 1;
+        let mut units: Vec<u8> = Vec::new();
+        loop {
+            let c = *self.text.get(self.at)?;
+            self.at += 1;
+            match c {
+                b'"' => return String::from_utf8(units).ok(),
+                b'\\' => {
+                    let escape = *self.text.get(self.at)?;
+                    self.at += 1;
+                    let simple = match escape {
+                        b'n' => b'\n',
+                        b't' => b'\t',
+                        b'r' => b'\r',
+                        b'b' => 8,
+                        b'f' => 12,
+                        b'u' => {
+                            let c = self.unicode()?;
+                            units.extend(c.to_string().bytes());
+                            continue;
+                        }
+                        other => other,
+                    };
+                    units.push(simple);
+                }
+                c => units.push(c),
+            }
+        }
+    }
+
+    fn hex(&mut self) -> Option<u16> {
+        let digits = self.text.get(self.at..self.at + 4)?;
+        self.at += 4;
+        u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+    }
+
+    fn unicode(&mut self) -> Option<char> {
+        let first = self.hex()?;
+        if (0xd800..0xdc00).contains(&first) && self.text[self.at..].starts_with(b"\\u") {
+            self.at += 2;
+            let second = self.hex()?;
+            return char::decode_utf16([first, second]).next()?.ok();
+        }
+        Some(char::from_u32(u32::from(first)).unwrap_or('\u{fffd}'))
+    }
+
+    fn number(&mut self) -> Option<Value> {
+        let start = self.at;
+        while self.text.get(self.at).is_some_and(|c| c.is_ascii_digit() || b"+-.eE".contains(c)) {
+            self.at += 1;
+        }
+        let text = std::str::from_utf8(&self.text[start..self.at]).ok()?;
+        if let Ok(n) = text.parse::<i32>() {
+            return Some(Value::Int(n));
+        }
+        if let Ok(n) = text.parse::<i64>() {
+            return Some(Value::Long(n));
+        }
+        let decimal = Decimal::parse(text)?;
+        if text.contains(['.', 'e', 'E']) {
+            Some(Value::decimal(decimal))
+        } else {
+            decimal.to_bigint().ok().map(Value::big)
+        }
+    }
+}
+
+const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+pub(crate) fn base64_encode(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let n = chunk.iter().chain([&0u8; 2]).take(3).fold(0u32, |n, b| n << 8 | u32::from(*b));
+        for i in 0..4 {
+            out.push(if i > chunk.len() { '=' } else { BASE64[(n >> (18 - 6 * i) & 63) as usize] as char });
+        }
+    }
+    out
+}
+
+pub(crate) fn base64_decode(text: &str) -> Option<Vec<u8>> {
+    let (mut out, mut bits, mut n) = (Vec::new(), 0u32, 0u32);
+    for c in text.bytes().filter(|c| !c.is_ascii_whitespace() && *c != b'=') {
+        n = n << 6 | BASE64.iter().position(|b| *b == c)? as u32;
+        bits += 6;
+        if bits >= 8 {
+            bits -= 8;
+            out.push((n >> bits) as u8);
+            n &= (1 << bits) - 1;
+        }
+    }
+    Some(out)
+}
+
+/// `URLEncoder.encode` and `URLDecoder.decode`.
+pub(crate) fn url(ctx: &mut Ctx<'_>, name: &str, args: &[Value]) -> Answer {
+    let Some(text) = args.first() else { return Ok(None) };
+    let text = ctx.text(text)?;
+    match name {
+        "encode" => {
+            let mut out = String::new();
+            for b in text.bytes() {
+                match b {
+                    b' ' => out.push('+'),
+                    b if b.is_ascii_alphanumeric() || b".-*_".contains(&b) => out.push(b as char),
+                    b => out.push_str(&format!("%{b:02X}")),
+                }
+            }
+            ctx.new_str(out).map(Some)
+        }
+        "decode" => {
+            let (mut out, mut bytes) = (Vec::new(), text.bytes());
+            while let Some(b) = bytes.next() {
+                match b {
+                    b'+' => out.push(b' '),
+                    b'%' => {
+                        let hex: Vec<u8> = bytes.by_ref().take(2).collect();
+                        let n = std::str::from_utf8(&hex).ok().and_then(|h| u8::from_str_radix(h, 16).ok());
+                        out.push(n.ok_or_else(|| {
+                            ctx.world.illegal("URLDecoder: Illegal hex characters in escape (%) pattern")
+                        })?);
+                    }
+                    b => out.push(b),
+                }
+            }
+            yes(String::from_utf8_lossy(&out).into_owned())
+        }
+        _ => Ok(None),
+    }
+}

@@ -1,0 +1,521 @@
+//! Methods of lists and arrays that call no closures.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use super::{Answer, compare, int, operators, sequence, yes};
+use crate::ast::BinaryOp;
+use crate::machine::{Ctx, Fault};
+use crate::value::{Iter, List, ListKind, Map, MapKind, Value};
+
+/// An iterator over a collection.
+pub(crate) fn iterator(source: Value) -> Value {
+    let expected = crate::machine::iterated_size(&source);
+    Value::Iter(Rc::new(Iter { source, at: Cell::new(0), expected: Cell::new(expected) }))
+}
+
+/// A collection of the kind of `like` (sets stay sets, everything else is a list).
+pub(crate) fn like(like: &Value, items: Vec<Value>) -> Value {
+    match like {
+        Value::Set(s) => {
+            let kind = if s.kind() == MapKind::Fixed { MapKind::Linked } else { s.kind() };
+            let out = Map::new(kind);
+            items.into_iter().for_each(|i| {
+                let _ = out.add(i);
+            });
+            Value::Set(Rc::new(out))
+        }
+        Value::List(l) if l.is_array() => Value::List(Rc::new(List::new(items, l.kind().clone()))),
+        _ => Value::list(items),
+    }
+}
+
+pub(crate) fn writable(ctx: &Ctx<'_>, l: &List) -> Result<(), Fault> {
+    if *l.kind() == ListKind::Fixed {
+        return Err(Fault::Throw(ctx.world.throwable("java.lang.UnsupportedOperationException", Value::Null)));
+    }
+    Ok(())
+}
+
+pub(crate) fn method(ctx: &mut Ctx<'_>, this: &Value, l: &Rc<List>, name: &str, args: &[Value]) -> Answer {
+    if let Some(found) = reading(ctx, this, l, name, args)? {
+        return Ok(Some(found));
+    }
+    if !l.is_array() {
+        if let Some(found) = changing(ctx, this, l, name, args)? {
+            return Ok(Some(found));
+        }
+        if let Some(found) = queue(ctx, l, name, args)? {
+            return Ok(Some(found));
+        }
+    }
+    let items = l.snapshot();
+    whole(ctx, this, &items, name, args)
+}
+
+fn reading(ctx: &mut Ctx<'_>, this: &Value, l: &Rc<List>, name: &str, args: &[Value]) -> Answer {
+    match (name, args) {
+        ("size", []) => yes(Value::Int(l.len() as i32)),
+        ("length", []) if l.is_array() => yes(Value::Int(l.len() as i32)),
+        ("isEmpty", []) => yes(l.is_empty()),
+        ("get" | "elementAt", [n]) => {
+            let n = int(n).unwrap_or(-1);
+            match usize::try_from(n).ok().and_then(|i| l.get(i)) {
+                Some(value) => Ok(Some(value)),
+                None => Err(out_of_bounds(ctx, n, l.len())),
+            }
+        }
+        ("getAt", [key]) => super::index::get(ctx, this, key),
+        ("clone", []) => yes(like(this, l.snapshot())),
+        ("iterator" | "listIterator", []) => yes(iterator(this.clone())),
+        ("toString", []) if l.is_array() => Ok(None),
+        ("asImmutable" | "asUnmodifiable", []) => yes(Value::List(Rc::new(List::new(l.snapshot(), ListKind::Fixed)))),
+        ("asSynchronized" | "asList", []) => Ok(Some(this.clone())),
+        ("contains", [item]) => yes(compare::position(ctx, &l.snapshot(), item)?.is_some()),
+        ("indexOf", [item]) => {
+            let at = compare::position(ctx, &l.snapshot(), item)?;
+            yes(Value::Int(at.map_or(-1, |i| i as i32)))
+        }
+        ("lastIndexOf", [item]) => {
+            let reversed: Vec<Value> = l.items().iter().rev().cloned().collect();
+            let at = compare::position(ctx, &reversed, item)?;
+            yes(Value::Int(at.map_or(-1, |i| (l.len() - 1 - i) as i32)))
+        }
+        _ => Ok(None),
+    }
+}
+
+pub(crate) fn out_of_bounds(ctx: &Ctx<'_>, n: i64, len: usize) -> Fault {
+    ctx.fail("java.lang.IndexOutOfBoundsException", format!("Index {n} out of bounds for length {len}"))
+}
+
+/// Methods that look at all items and change nothing; sets share them.
+pub(crate) fn whole(ctx: &mut Ctx<'_>, this: &Value, items: &[Value], name: &str, args: &[Value]) -> Answer {
+    if let Some(found) = parts(ctx, this, items, name, args)? {
+        return Ok(Some(found));
+    }
+    if let Some(found) = combined(ctx, this, items, name, args)? {
+        return Ok(Some(found));
+    }
+    shapes(ctx, this, items, name, args)
+}
+
+fn parts(ctx: &mut Ctx<'_>, this: &Value, items: &[Value], name: &str, args: &[Value]) -> Answer {
+    let none = |ctx: &Ctx<'_>, what: &str| {
+        ctx.fail("java.util.NoSuchElementException", format!("Cannot access {what}() element from an empty List"))
+    };
+    match (name, args) {
+        ("first" | "head" | "getFirst" | "firstElement", []) => {
+            items.first().cloned().map(Some).ok_or_else(|| none(ctx, "first"))
+        }
+        ("last" | "getLast" | "lastElement", []) => items.last().cloned().map(Some).ok_or_else(|| none(ctx, "last")),
+        ("tail", []) => yes(like(this, items.iter().skip(1).cloned().collect())),
+        ("init", []) => yes(like(this, items[..items.len().saturating_sub(1)].to_vec())),
+        ("take" | "drop" | "takeRight" | "dropRight", [n]) => {
+            let n = (int(n).unwrap_or(0).max(0) as usize).min(items.len());
+            let rest = items.len() - n;
+            let part = match name {
+                "take" => &items[..n],
+                "drop" => &items[n..],
+                "takeRight" => &items[rest..],
+                _ => &items[..rest],
+            };
+            yes(like(this, part.to_vec()))
+        }
+        ("subList", [from, to]) => {
+            let (from, to) = (int(from).unwrap_or(-1), int(to).unwrap_or(-1));
+            if from < 0 || to > items.len() as i64 {
+                let n = if from < 0 { format!("fromIndex = {from}") } else { format!("toIndex = {to}") };
+                return Err(ctx.fail("java.lang.IndexOutOfBoundsException", n));
+            }
+            if from > to {
+                return Err(ctx.world.illegal(format!("fromIndex({from}) > toIndex({to})")));
+            }
+            yes(Value::list(items[from as usize..to as usize].to_vec()))
+        }
+        ("reverse", []) => yes(like(this, items.iter().rev().cloned().collect())),
+        ("toList" | "toArray", rest) if rest.len() <= 1 => yes(if name == "toList" {
+            Value::list(items.to_vec())
+        } else {
+            Value::array(items.to_vec(), "java.lang.Object")
+        }),
+        ("toSet", []) => yes(Value::set(items.iter().cloned())),
+        ("join", rest) if rest.len() <= 1 => {
+            let between = rest.first().map_or(Ok(String::new()), |s| ctx.text(s))?;
+            let mut out = String::new();
+            for (i, item) in items.iter().enumerate() {
+                if i > 0 {
+                    out.push_str(&between);
+                }
+                out.push_str(&ctx.str(item)?);
+                ctx.room(out.len())?;
+            }
+            yes(out)
+        }
+        ("indexed" | "withIndex", rest) => {
+            let from = rest.first().and_then(int).unwrap_or(0) as i32;
+            ctx.room_for_items(items.len() as u64 * 8)?;
+            let numbered = items.iter().cloned().enumerate().map(|(i, v)| (Value::Int(i as i32 + from), v));
+            yes(match name {
+                "indexed" => Value::map(numbered),
+                _ => Value::list(numbered.map(|(i, v)| Value::list(vec![v, i])).collect()),
+            })
+        }
+        _ => Ok(None),
+    }
+}
+
+fn combined(ctx: &mut Ctx<'_>, this: &Value, items: &[Value], name: &str, args: &[Value]) -> Answer {
+    match (name, args) {
+        ("plus" | "minus" | "multiply" | "leftShift", [other]) => {
+            let op = match name {
+                "plus" => BinaryOp::Add,
+                "minus" => BinaryOp::Sub,
+                "multiply" => BinaryOp::Mul,
+                _ => BinaryOp::ShiftLeft,
+            };
+            operators::binary(ctx, op, this, other)
+        }
+        ("sum", []) => sum(ctx, items, None),
+        ("sum", [start]) if !matches!(start, Value::Closure(_)) => sum(ctx, items, Some(start.clone())),
+        ("max" | "min", []) => {
+            let wanted = if name == "max" { std::cmp::Ordering::Greater } else { std::cmp::Ordering::Less };
+            let mut best: Option<&Value> = None;
+            for item in items.iter().filter(|i| !i.is_null()) {
+                if best.is_none_or(|b| matches!(b, Value::Null))
+                    || compare::compare(ctx, item, best.unwrap_or(&Value::Null))? == wanted
+                {
+                    best = Some(item);
+                }
+            }
+            yes(best.cloned().unwrap_or_default())
+        }
+        ("sort" | "toSorted", [] | [Value::Bool(_)]) => {
+            let mut sorted = items.to_vec();
+            compare::sort(ctx, &mut sorted)?;
+            if let (Value::List(l), true) = (this, name == "sort" && !matches!(args, [Value::Bool(false)])) {
+                l.change(|i| **i = sorted);
+                return Ok(Some(this.clone()));
+            }
+            yes(Value::list(sorted))
+        }
+        ("unique" | "toUnique", [] | [Value::Bool(_)]) => {
+            let mut out: Vec<Value> = Vec::new();
+            for item in items {
+                if compare::position(ctx, &out, item)?.is_none() {
+                    out.push(item.clone());
+                }
+            }
+            if let (Value::List(l), true) = (this, name == "unique" && !matches!(args, [Value::Bool(false)])) {
+                l.change(|i| **i = out);
+                return Ok(Some(this.clone()));
+            }
+            yes(like(this, out))
+        }
+        ("intersect", [other]) => {
+            let others = sequence(ctx, other)?.unwrap_or_default();
+            let mut out = Vec::new();
+            for item in items {
+                if compare::position(ctx, &others, item)?.is_some() && compare::position(ctx, &out, item)?.is_none() {
+                    out.push(item.clone());
+                }
+            }
+            yes(like(this, out))
+        }
+        ("disjoint", [other]) => {
+            for item in sequence(ctx, other)?.unwrap_or_default() {
+                if compare::position(ctx, items, &item)?.is_some() {
+                    return yes(false);
+                }
+            }
+            yes(true)
+        }
+        ("containsAll", [other]) => {
+            for item in sequence(ctx, other)?.unwrap_or_default() {
+                if compare::position(ctx, items, &item)?.is_none() {
+                    return yes(false);
+                }
+            }
+            yes(true)
+        }
+        ("count", [item]) if !matches!(item, Value::Closure(_)) => {
+            let mut count = 0;
+            for other in items {
+                count += i32::from(compare::equals(ctx, other, item)?);
+            }
+            yes(Value::Int(count))
+        }
+        ("isCase", [item]) => yes(compare::position(ctx, items, item)?.is_some()),
+        ("grep", []) => yes(Value::list(items.iter().filter(|i| i.truth()).cloned().collect())),
+        ("equals", [other]) => yes(compare::equals(ctx, this, other)?),
+        _ => Ok(None),
+    }
+}
+
+fn sum(ctx: &mut Ctx<'_>, items: &[Value], start: Option<Value>) -> Answer {
+    let mut total = start;
+    for item in items {
+        total = Some(match total {
+            None => item.clone(),
+            Some(t) => match operators::binary(ctx, BinaryOp::Add, &t, item)? {
+                Some(value) => value,
+                None => {
+                    return Err(ctx.world.missing_method("plus", &t.type_name(), false, std::slice::from_ref(item)));
+                }
+            },
+        });
+    }
+    yes(total.unwrap_or_default())
+}
+
+fn shapes(ctx: &mut Ctx<'_>, this: &Value, items: &[Value], name: &str, args: &[Value]) -> Answer {
+    match (name, args) {
+        ("flatten", []) => {
+            let mut out = Vec::new();
+            // Depth first with a work list; what contains itself ends at the memory limit.
+            let mut work: Vec<Value> = items.iter().rev().cloned().collect();
+            while let Some(item) = work.pop() {
+                match &item {
+                    Value::List(_) | Value::Set(_) | Value::Range(_) => {
+                        let inner = sequence(ctx, &item)?.unwrap_or_default();
+                        work.extend(inner.into_iter().rev());
+                    }
+                    _ => out.push(item),
+                }
+                ctx.room_for_items((out.len() + work.len()) as u64)?;
+                ctx.world.charge(1);
+                if ctx.world.fuel == 0 {
+                    return Err(Fault::Limit(crate::machine::LimitKind::Fuel));
+                }
+            }
+            yes(like(this, out))
+        }
+        ("collate", [size, rest @ ..]) => {
+            let size = int(size).unwrap_or(0).max(0) as usize;
+            let (step, keep) = match rest {
+                [] => (size, true),
+                [Value::Bool(keep)] => (size, *keep),
+                [step] => (int(step).unwrap_or(1).max(1) as usize, true),
+                [step, keep, ..] => (int(step).unwrap_or(1).max(1) as usize, keep.truth()),
+            };
+            if size == 0 {
+                return yes(Value::list(vec![this.clone()]));
+            }
+            ctx.room_for_items((items.len() / step.max(1) + 1) as u64 * (size as u64 + 8))?;
+            let parts = (0..items.len()).step_by(step).map(|i| &items[i..(i + size).min(items.len())]);
+            yes(Value::list(parts.filter(|p| keep || p.len() == size).map(|p| Value::list(p.to_vec())).collect()))
+        }
+        ("transpose", []) => {
+            let rows: Vec<Vec<Value>> = items.iter().map(|i| i.items().unwrap_or_default()).collect();
+            let width = rows.iter().map(Vec::len).min().unwrap_or(0);
+            yes(Value::list((0..width).map(|i| Value::list(rows.iter().map(|r| r[i].clone()).collect())).collect()))
+        }
+        ("combinations", []) => combinations(ctx, items),
+        ("subsequences", []) => {
+            ctx.room_for_items(1u64.checked_shl(items.len() as u32).unwrap_or(u64::MAX).saturating_mul(8))?;
+            let sets = (1..1usize << items.len()).map(|mask| {
+                let chosen = items.iter().enumerate().filter(|(i, _)| mask >> i & 1 == 1);
+                Value::list(chosen.map(|(_, v)| v.clone()).collect())
+            });
+            yes(Value::set(sets))
+        }
+        ("permutations", []) => permutations(ctx, items),
+        ("toSpreadMap", []) => {
+            let pairs = items.chunks(2).map(|c| (c[0].clone(), c.get(1).cloned().unwrap_or_default()));
+            yes(Value::map(pairs))
+        }
+        ("stream" | "parallelStream", []) => Ok(Some(this.clone())),
+        _ => Ok(None),
+    }
+}
+
+/// The first list varies fastest.
+fn combinations(ctx: &mut Ctx<'_>, items: &[Value]) -> Answer {
+    let mut out: Vec<Vec<Value>> = vec![Vec::new()];
+    for (i, choices) in items.iter().enumerate() {
+        let choices = choices.items().unwrap_or_else(|| vec![choices.clone()]);
+        ctx.room_for_items((out.len() as u64).saturating_mul(choices.len() as u64).saturating_mul(i as u64 + 8))?;
+        let mut next = Vec::with_capacity(out.len() * choices.len());
+        for choice in &choices {
+            next.extend(out.iter().map(|o| o.iter().chain([choice]).cloned().collect::<Vec<Value>>()));
+        }
+        out = next;
+        ctx.world.charge(out.len());
+    }
+    yes(Value::list(out.into_iter().map(Value::list).collect()))
+}
+
+fn permutations(ctx: &mut Ctx<'_>, items: &[Value]) -> Answer {
+    let count = (1..=items.len() as u64).try_fold(1u64, u64::checked_mul).unwrap_or(u64::MAX);
+    ctx.room_for_items(count.saturating_mul(items.len() as u64 + 8))?;
+    let mut order: Vec<usize> = (0..items.len()).collect();
+    let out = Map::new(MapKind::Linked);
+    loop {
+        out.add(Value::list(order.iter().map(|i| items[*i].clone()).collect()));
+        // The next arrangement in lexical order.
+        let Some(i) = (1..order.len()).rev().find(|i| order[i - 1] < order[*i]) else { break };
+        let Some(j) = (i..order.len()).rev().find(|j| order[*j] > order[i - 1]) else { break };
+        order.swap(i - 1, j);
+        order[i..].reverse();
+    }
+    yes(Value::Set(Rc::new(out)))
+}
+
+fn changing(ctx: &mut Ctx<'_>, this: &Value, l: &Rc<List>, name: &str, args: &[Value]) -> Answer {
+    const CHANGES: &[&str] = &[
+        "add",
+        "addAll",
+        "remove",
+        "removeAt",
+        "removeElement",
+        "removeAll",
+        "retainAll",
+        "clear",
+        "set",
+        "putAt",
+        "swap",
+        "push",
+    ];
+    if !CHANGES.contains(&name) {
+        return Ok(None);
+    }
+    if !args.iter().any(|a| matches!(a, Value::Closure(_))) || name == "add" {
+        writable(ctx, l)?;
+    }
+    match (name, args) {
+        ("add", [item]) => {
+            l.push(item.clone());
+            yes(true)
+        }
+        ("push", [item]) => {
+            l.push(item.clone());
+            yes(item.clone())
+        }
+        ("add", [at, item]) => {
+            let n = int(at).unwrap_or(-1);
+            if n < 0 || n as usize > l.len() {
+                return Err(out_of_bounds(ctx, n, l.len()));
+            }
+            l.change(|items| items.insert(n as usize, item.clone()));
+            yes(Value::Null)
+        }
+        ("addAll", [at @ .., other]) if at.len() <= 1 => {
+            let Some(others) = sequence(ctx, other)? else { return Ok(None) };
+            ctx.room_for_items((l.len() + others.len()) as u64)?;
+            let changed = !others.is_empty();
+            let at = at.first().and_then(int).map_or(l.len(), |n| (n.max(0) as usize).min(l.len()));
+            l.change(|items| drop(items.splice(at..at, others)));
+            yes(changed)
+        }
+        ("remove" | "removeAt", [Value::Int(n)]) => {
+            let at = usize::try_from(*n).ok().filter(|i| *i < l.len());
+            match at {
+                Some(at) => yes(l.change(|items| items.remove(at))),
+                None => Err(out_of_bounds(ctx, i64::from(*n), l.len())),
+            }
+        }
+        ("remove" | "removeElement", [item]) => {
+            let at = compare::position(ctx, &l.snapshot(), item)?;
+            let removed = at.map(|i| l.change(|items| items.remove(i)));
+            yes(removed.is_some())
+        }
+        ("removeAll" | "retainAll", [other]) if !matches!(other, Value::Closure(_)) => {
+            let others = sequence(ctx, other)?.unwrap_or_default();
+            let mut kept = Vec::new();
+            for item in l.snapshot() {
+                if compare::position(ctx, &others, &item)?.is_some() == (name == "retainAll") {
+                    kept.push(item);
+                }
+            }
+            let changed = kept.len() != l.len();
+            let before = l.change(|items| std::mem::replace(&mut **items, kept));
+            drop(before);
+            yes(changed)
+        }
+        ("clear", []) => {
+            let before = l.change(|items| std::mem::take(&mut **items));
+            drop(before);
+            yes(Value::Null)
+        }
+        ("set" | "putAt", [at, item]) => {
+            let before = super::index::get(ctx, this, at)?.unwrap_or_default();
+            super::index::set(ctx, this, at, item)?;
+            yes(before)
+        }
+        ("swap", [a, b]) => {
+            let (a, b) = (int(a).unwrap_or(0) as usize, int(b).unwrap_or(0) as usize);
+            if a.max(b) >= l.len() {
+                return Err(out_of_bounds(ctx, a.max(b) as i64, l.len()));
+            }
+            l.change(|items| items.swap(a, b));
+            Ok(Some(this.clone()))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Stacks and queues.
+fn queue(ctx: &mut Ctx<'_>, l: &Rc<List>, name: &str, args: &[Value]) -> Answer {
+    let take = |first: bool| {
+        l.change(|items| match (items.is_empty(), first) {
+            (true, _) => None,
+            (_, true) => Some(items.remove(0)),
+            (_, false) => items.pop(),
+        })
+    };
+    let missing = |ctx: &Ctx<'_>| Fault::Throw(ctx.world.throwable("java.util.NoSuchElementException", Value::Null));
+    match (name, args) {
+        ("pop" | "removeLast", []) => {
+            // `pop` of a linked list takes the first, of all others the last (Groovy 2.4).
+            let first = name == "pop" && *l.kind() == ListKind::Linked;
+            take(first).map(Some).ok_or_else(|| missing(ctx))
+        }
+        ("removeFirst" | "remove", []) => take(true).map(Some).ok_or_else(|| missing(ctx)),
+        ("poll" | "pollFirst", []) => yes(take(true).unwrap_or_default()),
+        ("pollLast", []) => yes(take(false).unwrap_or_default()),
+        ("peek" | "peekFirst" | "element", []) => {
+            yes(if *l.kind() == ListKind::Linked { l.get(0) } else { l.items().last().cloned() }.unwrap_or_default())
+        }
+        ("offer" | "addLast" | "offerLast", [item]) => {
+            l.push(item.clone());
+            yes(true)
+        }
+        ("addFirst" | "offerFirst", [item]) => {
+            l.change(|items| items.insert(0, item.clone()));
+            yes(true)
+        }
+        ("empty", []) => yes(l.is_empty()),
+        _ => Ok(None),
+    }
+}
+
+pub(crate) fn iterator_method(ctx: &mut Ctx<'_>, i: &Rc<Iter>, name: &str, args: &[Value]) -> Answer {
+    match (name, args) {
+        ("hasNext", []) => yes(i.at.get() < i.expected.get()),
+        ("next", []) => match crate::machine::iterated(&i.source, i.at.get()) {
+            Some(value) => {
+                i.at.set(i.at.get() + 1);
+                Ok(Some(value))
+            }
+            None => Err(Fault::Throw(ctx.world.throwable("java.util.NoSuchElementException", Value::Null))),
+        },
+        ("remove", []) => {
+            let at = i.at.get().saturating_sub(1);
+            match &i.source {
+                Value::List(l) if at < l.len() => drop(l.change(|items| items.remove(at))),
+                Value::Map(m) | Value::Set(m) => {
+                    if let Some((key, _)) = m.at(at) {
+                        m.remove(&key);
+                    }
+                }
+                _ => return Ok(None),
+            }
+            i.at.set(at);
+            i.expected.set(i.expected.get().saturating_sub(1));
+            yes(Value::Null)
+        }
+        ("toList", []) => yes(Value::list(sequence(ctx, &Value::Iter(i.clone()))?.unwrap_or_default())),
+        ("iterator", []) => yes(Value::Iter(i.clone())),
+        _ => Ok(None),
+    }
+}

@@ -1,0 +1,199 @@
+//! Methods of maps and of their entries that call no closures.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use super::{Answer, compare, int, lists, yes};
+use crate::ast::BinaryOp;
+use crate::machine::{Ctx, Fault};
+use crate::value::{Closure, ClosureCode, Entry, Map, MapKind, Value};
+
+/// The entry at a position.
+pub(crate) fn entry_at(map: &Rc<Map>, at: usize) -> Option<Value> {
+    let (key, value) = map.at(at)?;
+    Some(Value::Entry(Rc::new(Entry { key, value: RefCell::new(value), map: Some(map.clone()) })))
+}
+
+pub(crate) fn writable(ctx: &Ctx<'_>, m: &Map) -> Result<(), Fault> {
+    if m.kind() == MapKind::Fixed {
+        return Err(Fault::Throw(ctx.world.throwable("java.lang.UnsupportedOperationException", Value::Null)));
+    }
+    Ok(())
+}
+
+/// Number of parameters a closure says it has (`maximumNumberOfParameters`).
+pub(crate) fn parameter_count(closure: &Closure) -> usize {
+    let mut closure = closure;
+    let mut given = 0;
+    loop {
+        match &closure.code {
+            ClosureCode::Function(f) => return f.params.len().saturating_sub(given),
+            ClosureCode::Method { .. } => return 1,
+            ClosureCode::Curried { inner: Value::Closure(inner), args, .. } => {
+                given += args.len();
+                closure = inner;
+            }
+            ClosureCode::Composed { first: Value::Closure(first), .. } => closure = first,
+            _ => return 1,
+        }
+    }
+}
+
+/// Groovy hands a closure key and value of an entry where it has a parameter for each. The arguments on the stack are
+/// `(entry)`, `(entry, index)` or `(start, entry)`.
+pub(crate) fn spread_entry(stack: &mut Vec<Value>, base: usize, name: &str, closure: &Closure) {
+    let count = parameter_count(closure);
+    let (at, wanted) = match name {
+        "$entry" => (base, 2),
+        "$entryIndex" => (base, 3),
+        _ => (base + 1, 3),
+    };
+    if count != wanted {
+        return;
+    }
+    if let Some(Value::Entry(e)) = stack.get(at).cloned() {
+        let value = e.value.borrow().clone();
+        stack.splice(at..=at, [e.key.clone(), value]);
+    }
+}
+
+pub(crate) fn method(ctx: &mut Ctx<'_>, this: &Value, m: &Rc<Map>, name: &str, args: &[Value]) -> Answer {
+    if let Some(found) = reading(ctx, this, m, name, args)? {
+        return Ok(Some(found));
+    }
+    changing(ctx, this, m, name, args)
+}
+
+fn reading(ctx: &mut Ctx<'_>, this: &Value, m: &Rc<Map>, name: &str, args: &[Value]) -> Answer {
+    match (name, args) {
+        ("size", []) => yes(Value::Int(m.len() as i32)),
+        ("isEmpty", []) => yes(m.is_empty()),
+        ("get" | "getAt", [key]) => match m.get(key) {
+            Some(value) => Ok(Some(value)),
+            None if m.default().is_some() => ctx.ask(this, "$defaulted", std::slice::from_ref(key)).map(Some),
+            None => yes(Value::Null),
+        },
+        ("getOrDefault", [key, default]) => yes(m.get(key).unwrap_or_else(|| default.clone())),
+        // Groovy's `get(key, default)` stores the default.
+        ("get", [key, default]) => match m.get(key) {
+            Some(value) => Ok(Some(value)),
+            None => {
+                writable(ctx, m)?;
+                m.put(key.clone(), default.clone());
+                yes(default.clone())
+            }
+        },
+        ("$default", []) => yes(m.default().cloned().unwrap_or_default()),
+        ("$withDefault", [closure]) => yes(Value::Map(Rc::new(m.with_default(closure.clone())))),
+        ("containsKey", [key]) => yes(m.has(key)),
+        ("isCase", [key]) => yes(m.has(key)),
+        ("containsValue", [value]) => yes(compare::position(ctx, &m.values(), value)?.is_some()),
+        ("keySet", []) => yes(Value::set(m.keys())),
+        ("values", []) => yes(Value::list(m.values())),
+        ("entrySet", []) => {
+            ctx.room_for_items(m.len() as u64 * 8)?;
+            yes(Value::list((0..m.len()).filter_map(|i| entry_at(m, i)).collect()))
+        }
+        ("iterator", []) => yes(lists::iterator(this.clone())),
+        ("clone", []) => yes(Value::Map(Rc::new(m.copy(m.kind())))),
+        ("asImmutable" | "asUnmodifiable", []) => yes(Value::Map(Rc::new(m.copy(MapKind::Fixed)))),
+        ("subMap", [keys]) => {
+            let keys = super::sequence(ctx, keys)?.unwrap_or_default();
+            yes(Value::map(keys.into_iter().filter(|k| m.has(k)).map(|k| (k.clone(), m.get(&k).unwrap_or_default()))))
+        }
+        ("plus", [other]) => super::operators::binary(ctx, BinaryOp::Add, this, other),
+        ("minus", [other]) => super::operators::binary(ctx, BinaryOp::Sub, this, other),
+        ("equals", [other]) => yes(compare::equals(ctx, this, other)?),
+        ("firstKey" | "lastKey", []) => {
+            let keys = m.keys();
+            yes(if name == "firstKey" { keys.first() } else { keys.last() }.cloned().unwrap_or_default())
+        }
+        ("take" | "drop", [n]) => {
+            let n = int(n).unwrap_or(0).max(0) as usize;
+            let (skip, take) = if name == "take" { (0, n) } else { (n, usize::MAX) };
+            let pairs: Vec<(Value, Value)> = (skip..m.len()).take(take).filter_map(|i| m.at(i)).collect();
+            yes(Value::map(pairs))
+        }
+        ("sort" | "toSorted", []) => {
+            let mut keys = m.keys();
+            compare::sort(ctx, &mut keys)?;
+            yes(Value::map(keys.into_iter().map(|k| (k.clone(), m.get(&k).unwrap_or_default()))))
+        }
+        ("getProperty", [key]) => {
+            let key = Value::Str(ctx.str(key)?);
+            yes(m.get(&key).unwrap_or_default())
+        }
+        _ => Ok(None),
+    }
+}
+
+fn changing(ctx: &mut Ctx<'_>, this: &Value, m: &Rc<Map>, name: &str, args: &[Value]) -> Answer {
+    const CHANGES: &[&str] =
+        &["put", "putAt", "putAll", "putIfAbsent", "remove", "clear", "leftShift", "replace", "setProperty", "load"];
+    if !CHANGES.contains(&name) {
+        return Ok(None);
+    }
+    writable(ctx, m)?;
+    match (name, args) {
+        ("put", [key, value]) => yes(m.put(key.clone(), value.clone()).unwrap_or_default()),
+        ("putAt", [key, value]) => {
+            m.put(key.clone(), value.clone());
+            yes(value.clone())
+        }
+        ("setProperty", [key, value]) => {
+            let key = Value::Str(ctx.str(key)?);
+            m.put(key, value.clone());
+            yes(Value::Null)
+        }
+        ("putIfAbsent", [key, value]) => match m.get(key).filter(|v| !v.is_null()) {
+            Some(before) => Ok(Some(before)),
+            None => {
+                m.put(key.clone(), value.clone());
+                yes(Value::Null)
+            }
+        },
+        ("replace", [key, value]) if m.has(key) => yes(m.put(key.clone(), value.clone()).unwrap_or_default()),
+        ("replace", [_, _]) => yes(Value::Null),
+        ("putAll", [other]) => {
+            let pairs: Vec<(Value, Value)> = match other {
+                Value::Map(o) => o.entries().iter().map(|(k, v)| (k.0.clone(), v.clone())).collect(),
+                Value::Null => {
+                    return Err(Fault::Throw(ctx.world.throwable("java.lang.NullPointerException", Value::Null)));
+                }
+                other => {
+                    let entries = super::sequence(ctx, other)?.unwrap_or_default();
+                    let pair = |e: Value| match e {
+                        Value::Entry(e) => Some((e.key.clone(), e.value.borrow().clone())),
+                        _ => None,
+                    };
+                    entries.into_iter().filter_map(pair).collect()
+                }
+            };
+            ctx.room_for_items(2 * pairs.len() as u64)?;
+            pairs.into_iter().for_each(|(k, v)| drop(m.put(k, v)));
+            yes(Value::Null)
+        }
+        ("leftShift", [other]) => super::operators::binary(ctx, BinaryOp::ShiftLeft, this, other),
+        ("remove", [key]) => yes(m.remove(key).unwrap_or_default()),
+        ("clear", []) => {
+            m.clear();
+            yes(Value::Null)
+        }
+        _ => Ok(None),
+    }
+}
+
+pub(crate) fn entry_method(e: &Rc<Entry>, name: &str, args: &[Value]) -> Option<Value> {
+    match (name, args) {
+        ("getKey", []) => Some(e.key.clone()),
+        ("getValue", []) => Some(e.value.borrow().clone()),
+        ("setValue", [value]) => {
+            let before = e.value.replace(value.clone());
+            if let Some(map) = &e.map {
+                map.put(e.key.clone(), value.clone());
+            }
+            Some(before)
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,194 @@
+//! The methods and properties of Java's and Groovy's own types, as far as pipelines use them.
+//!
+//! Native here: what needs no script code. What calls closures is written in Groovy, in `prelude/`. A function answers
+//! `None` where the type has no such method, so that the next place is asked.
+
+pub(crate) mod closures;
+pub(crate) mod compare;
+pub(crate) mod construct;
+pub(crate) mod convert;
+mod format;
+pub(crate) mod index;
+mod json;
+mod lists;
+pub(crate) mod maps;
+mod matchers;
+pub(crate) mod numbers;
+mod objects;
+pub(crate) mod operators;
+mod properties;
+pub(crate) mod range;
+pub(crate) mod regex;
+mod sets;
+mod statics;
+mod strings;
+mod text;
+
+use crate::machine::{Ctx, Fault};
+use crate::value::{Native, Value};
+pub(crate) use properties::{property, set_property};
+
+/// The result of a method, or `None` where there is no such method.
+pub(crate) type Answer = Result<Option<Value>, Fault>;
+
+/// `Ok(Some(value))`
+pub(crate) fn yes(value: impl Into<Value>) -> Answer {
+    Ok(Some(value.into()))
+}
+
+/// Methods that take no longer for a larger receiver.
+const QUICK: &[&str] = &[
+    "size",
+    "length",
+    "get",
+    "getAt",
+    "put",
+    "putAt",
+    "add",
+    "isEmpty",
+    "containsKey",
+    "charAt",
+    "hasNext",
+    "next",
+    "leftShift",
+    "push",
+    "pop",
+    "last",
+    "first",
+    "append",
+    "key",
+    "value",
+    "getKey",
+    "getValue",
+    "call",
+];
+
+/// `receiver.name(args)`
+pub(crate) fn method(ctx: &mut Ctx<'_>, receiver: &Value, name: &str, args: &[Value]) -> Answer {
+    if !QUICK.contains(&name) {
+        ctx.world.charge(weight(receiver) / 16);
+    }
+    let found = match receiver {
+        Value::Str(s) => strings::method(ctx, s, name, args)?,
+        Value::GString(_) => match name {
+            "getValues" | "getStrings" | "is" | "getClass" => None,
+            _ => strings::method(ctx, &ctx.str(receiver)?, name, args)?,
+        },
+        Value::List(l) => lists::method(ctx, receiver, l, name, args)?,
+        Value::Range(r) => range::method(ctx, r, name, args)?,
+        Value::Map(m) => maps::method(ctx, receiver, m, name, args)?,
+        Value::Set(s) => sets::method(ctx, receiver, s, name, args)?,
+        Value::Entry(e) => maps::entry_method(e, name, args),
+        Value::Closure(c) => closures::method(ctx, c, name, args)?,
+        Value::Class(c) => statics::method(ctx, c, name, args)?,
+        Value::Buffer(b) => text::buffer_method(ctx, receiver, b, name, args)?,
+        Value::Matcher(m) => matchers::method(ctx, receiver, m, name, args)?,
+        Value::Pattern(p) => matchers::pattern_method(ctx, p, name, args)?,
+        Value::Iter(i) => lists::iterator_method(ctx, i, name, args)?,
+        Value::Char(c) => text::char_method(ctx, *c, name, args)?,
+        Value::Bool(b) => objects::bool_method(*b, name, args),
+        Value::Object(o) => {
+            let map = match &*o.native.borrow() {
+                Native::Map(m) => Some(m.clone()),
+                _ => None,
+            };
+            match map {
+                Some(m) if o.class.name.ends_with("$proxy") => match m.get(&Value::str(name)) {
+                    // An interface made of closures: the method is called as one.
+                    Some(_) => None,
+                    None => objects::object_method(ctx, receiver, o, name, args)?,
+                },
+                Some(m) => maps::method(ctx, receiver, &m, name, args)?,
+                None => objects::object_method(ctx, receiver, o, name, args)?,
+            }
+        }
+        Value::Null => objects::null_method(ctx, name, args)?,
+        other => numbers::method(ctx, other, name, args)?,
+    };
+    match found {
+        Some(value) => Ok(Some(value)),
+        None if receiver.is_null() => Ok(None),
+        None => objects::method(ctx, receiver, name, args),
+    }
+}
+
+/// How much a method may have to look at.
+fn weight(receiver: &Value) -> usize {
+    match receiver {
+        Value::Str(s) => s.len() / 8,
+        Value::List(l) => l.len(),
+        Value::Map(m) | Value::Set(m) => m.len(),
+        Value::Range(r) => usize::try_from(r.size()).unwrap_or(usize::MAX),
+        _ => 0,
+    }
+}
+
+/// `name(args)` without a receiver, where nothing of the script is meant: `println` and what the object in question has.
+pub(crate) fn unqualified(ctx: &mut Ctx<'_>, target: &Value, name: &str, args: &[Value]) -> Answer {
+    if let Some(value) = objects::print(ctx, name, args)? {
+        return Ok(Some(value));
+    }
+    match target {
+        Value::Object(o) if matches!(*o.native.borrow(), Native::Script(_)) => objects::method(ctx, target, name, args),
+        other => method(ctx, other, name, args),
+    }
+}
+
+/// `super.name(args)` where the superclass is Java's.
+pub(crate) fn super_method(ctx: &mut Ctx<'_>, this: &Value, name: &str, args: &[Value]) -> Answer {
+    match (name, args) {
+        // The name of the test class in Jenkins' own suite stands for any Java superclass with a `toString`.
+        ("toString", []) => match this {
+            Value::Object(o) if matches!(*o.native.borrow(), Native::Throwable(_) | Native::Map(_)) => {
+                objects::java_text(ctx, o)
+            }
+            other => yes(format!("{}@1", other.type_name())),
+        },
+        ("equals", [other]) => yes(this.same(other)),
+        _ => method(ctx, this, name, args),
+    }
+}
+
+/// The items that iterating over a value gives; `None` where it is no collection.
+pub(crate) fn sequence(ctx: &mut Ctx<'_>, value: &Value) -> Result<Option<Vec<Value>>, Fault> {
+    Ok(Some(match value {
+        Value::List(_) | Value::Set(_) => value.items().unwrap_or_default(),
+        Value::Range(r) => {
+            ctx.room_for_items(r.size())?;
+            r.iter().collect()
+        }
+        Value::Map(m) => (0..m.len()).filter_map(|i| maps::entry_at(m, i)).collect(),
+        Value::Str(s) => {
+            ctx.room_for_items(s.len() as u64 * 8)?;
+            s.chars().map(|c| Value::str(c.to_string())).collect()
+        }
+        Value::GString(_) => ctx.text(value)?.chars().map(|c| Value::str(c.to_string())).collect(),
+        Value::Matcher(m) => matchers::all(ctx, m)?,
+        Value::Iter(i) => {
+            let from = i.at.get();
+            let size = i.expected.get();
+            i.at.set(size);
+            (from..size).filter_map(|n| crate::machine::iterated(&i.source, n)).collect()
+        }
+        Value::Object(o) => match o.as_map() {
+            Some(m) => (0..m.len()).filter_map(|i| maps::entry_at(&m, i)).collect(),
+            None => return Ok(None),
+        },
+        Value::Class(c) => {
+            let values = c.script.as_ref().and_then(|s| s.statics.borrow().get("$VALUES").cloned());
+            match values.and_then(|v| v.items()) {
+                Some(items) => items,
+                None => return Ok(None),
+            }
+        }
+        _ => return Ok(None),
+    }))
+}
+
+/// An argument as an `int`.
+pub(crate) fn int(value: &Value) -> Option<i64> {
+    match value {
+        Value::Int(_) | Value::Long(_) | Value::BigInt(_) | Value::Char(_) => value.as_i64(),
+        _ => None,
+    }
+}

@@ -1,0 +1,386 @@
+//! Numbers: arithmetic with Java's overflow and Groovy's decimals, and the methods of numbers.
+
+use num_bigint::BigInt;
+
+use super::{Answer, yes};
+use crate::ast::BinaryOp;
+use crate::machine::{Ctx, Fault, LimitKind};
+use crate::value::decimal::{DIGITS_MAX, Rounding, TooManyDigits};
+use crate::value::{Decimal, Value, numeric_order, to_decimal, to_f64};
+
+pub(crate) fn digits<T>(result: Result<T, TooManyDigits>) -> Result<T, Fault> {
+    result.map_err(|TooManyDigits| Fault::Limit(LimitKind::Digits))
+}
+
+/// The smallest integral type of a big number is not chosen: Groovy keeps `BigInteger`.
+fn to_big(v: &Value) -> Option<BigInt> {
+    match v {
+        Value::BigInt(n) => Some((**n).clone()),
+        Value::Int(_) | Value::Long(_) | Value::Char(_) => v.as_i64().map(BigInt::from),
+        _ => None,
+    }
+}
+
+fn is_floating(v: &Value) -> bool {
+    matches!(v, Value::Float(_) | Value::Double(_))
+}
+
+/// `a op b` for two numbers.
+pub(crate) fn arithmetic(ctx: &mut Ctx<'_>, op: BinaryOp, a: &Value, b: &Value) -> Answer {
+    match op {
+        BinaryOp::Pow => return power(ctx, a, b),
+        BinaryOp::Div if !is_floating(a) && !is_floating(b) => return divide(ctx, a, b),
+        BinaryOp::ShiftLeft | BinaryOp::ShiftRight | BinaryOp::ShiftRightUnsigned => return shift(ctx, op, a, b),
+        _ => {}
+    }
+    if is_floating(a) || is_floating(b) {
+        return floating(op, a, b);
+    }
+    if matches!(a, Value::Decimal(_)) || matches!(b, Value::Decimal(_)) {
+        return decimal(ctx, op, a, b);
+    }
+    if matches!(a, Value::BigInt(_)) || matches!(b, Value::BigInt(_)) {
+        return big(ctx, op, a, b);
+    }
+    let (Some(x), Some(y)) = (a.as_i64(), b.as_i64()) else { return Ok(None) };
+    if matches!(op, BinaryOp::Mod) && y == 0 {
+        return Err(ctx.fail("java.lang.ArithmeticException", "/ by zero"));
+    }
+    let long = matches!(a, Value::Long(_)) || matches!(b, Value::Long(_));
+    let result = match op {
+        BinaryOp::Add => x.wrapping_add(y),
+        BinaryOp::Sub => x.wrapping_sub(y),
+        BinaryOp::Mul => x.wrapping_mul(y),
+        BinaryOp::Mod => x.wrapping_rem(y),
+        BinaryOp::BitAnd => x & y,
+        BinaryOp::BitOr => x | y,
+        BinaryOp::BitXor => x ^ y,
+        _ => return Ok(None),
+    };
+    yes(if long { Value::Long(result) } else { Value::Int(result as i32) })
+}
+
+fn floating(op: BinaryOp, a: &Value, b: &Value) -> Answer {
+    let (Some(x), Some(y)) = (to_f64(a), to_f64(b)) else { return Ok(None) };
+    yes(Value::Double(match op {
+        BinaryOp::Add => x + y,
+        BinaryOp::Sub => x - y,
+        BinaryOp::Mul => x * y,
+        BinaryOp::Div => x / y,
+        BinaryOp::Mod => x % y,
+        _ => return Ok(None),
+    }))
+}
+
+fn decimal(ctx: &mut Ctx<'_>, op: BinaryOp, a: &Value, b: &Value) -> Answer {
+    let (Some(x), Some(y)) = (to_decimal(a), to_decimal(b)) else { return Ok(None) };
+    ctx.world.charge((x.precision() + y.precision()) as usize / 8);
+    let result = match op {
+        BinaryOp::Add => x.add(&y),
+        BinaryOp::Sub => x.subtract(&y),
+        BinaryOp::Mul => x.multiply(&y),
+        BinaryOp::Mod => {
+            let message = format!("Cannot use mod() on this number type: {} with value: {a}", a.type_name());
+            return Err(ctx.fail("java.lang.UnsupportedOperationException", message));
+        }
+        _ => return Ok(None),
+    };
+    yes(Value::decimal(digits(result)?))
+}
+
+fn big(ctx: &mut Ctx<'_>, op: BinaryOp, a: &Value, b: &Value) -> Answer {
+    let (Some(x), Some(y)) = (to_big(a), to_big(b)) else { return Ok(None) };
+    let words = (x.bits() + y.bits()) as usize / 64;
+    ctx.world.charge(words + words * words / 64);
+    if x.bits() + y.bits() > DIGITS_MAX * 4 {
+        return Err(Fault::Limit(LimitKind::Digits));
+    }
+    yes(Value::big(match op {
+        BinaryOp::Add => x + y,
+        BinaryOp::Sub => x - y,
+        BinaryOp::Mul => x * y,
+        BinaryOp::Mod if y == BigInt::ZERO => {
+            return Err(ctx.fail("java.lang.ArithmeticException", "BigInteger divide by zero"));
+        }
+        BinaryOp::Mod => x % y,
+        BinaryOp::BitAnd => x & y,
+        BinaryOp::BitOr => x | y,
+        BinaryOp::BitXor => x ^ y,
+        _ => return Ok(None),
+    }))
+}
+
+fn divide(ctx: &mut Ctx<'_>, a: &Value, b: &Value) -> Answer {
+    let (Some(x), Some(y)) = (to_decimal(a), to_decimal(b)) else { return Ok(None) };
+    if y.signum() == 0 {
+        return Err(ctx.fail("java.lang.ArithmeticException", "Division by zero"));
+    }
+    ctx.world.charge((x.precision() * y.precision()) as usize / 64);
+    yes(Value::decimal(digits(x.divide(&y))?))
+}
+
+fn shift(ctx: &mut Ctx<'_>, op: BinaryOp, a: &Value, b: &Value) -> Answer {
+    let Some(n) = super::int(b) else { return Ok(None) };
+    yes(match (a, op) {
+        (Value::Int(x), BinaryOp::ShiftLeft) => Value::Int(x.wrapping_shl(n as u32)),
+        (Value::Int(x), BinaryOp::ShiftRight) => Value::Int(x.wrapping_shr(n as u32)),
+        (Value::Int(x), _) => Value::Int((*x as u32).wrapping_shr(n as u32) as i32),
+        (Value::Long(x), BinaryOp::ShiftLeft) => Value::Long(x.wrapping_shl(n as u32)),
+        (Value::Long(x), BinaryOp::ShiftRight) => Value::Long(x.wrapping_shr(n as u32)),
+        (Value::Long(x), _) => Value::Long((*x as u64).wrapping_shr(n as u32) as i64),
+        (Value::BigInt(x), _) => {
+            let left = (op == BinaryOp::ShiftLeft) == (n >= 0);
+            let by = n.unsigned_abs();
+            if left && by > DIGITS_MAX * 3 {
+                return Err(Fault::Limit(LimitKind::Digits));
+            }
+            ctx.world.charge(by as usize / 64);
+            let by = by.min(DIGITS_MAX * 4);
+            Value::big(if left { &**x << by } else { &**x >> by })
+        }
+        _ => return Ok(None),
+    })
+}
+
+/// `a ** b`
+fn power(ctx: &mut Ctx<'_>, a: &Value, b: &Value) -> Answer {
+    let whole = |v: &Value| matches!(v, Value::Int(_) | Value::Long(_) | Value::BigInt(_));
+    let exponent = b.as_i64().filter(|_| whole(b));
+    match (a, exponent) {
+        (_, Some(n)) if n >= 0 && whole(a) => {
+            let Some(x) = to_big(a) else { return Ok(None) };
+            let small = x == BigInt::ZERO || x == BigInt::from(1) || x == BigInt::from(-1);
+            if !small && (x.bits().saturating_mul(n as u64) > DIGITS_MAX * 4 || n > i64::from(u32::MAX)) {
+                return Err(Fault::Limit(LimitKind::Digits));
+            }
+            let n = if small { (n % 2 + 2 * i64::from(n > 1)) as u32 } else { n as u32 };
+            ctx.world.charge((x.bits() as usize * n as usize / 64).pow(2) / 64);
+            let result = x.pow(n);
+            yes(match (a, i32::try_from(&result), i64::try_from(&result)) {
+                (Value::BigInt(_), ..) => Value::big(result),
+                (Value::Int(_), Ok(n), _) => Value::Int(n),
+                (_, _, Ok(n)) => Value::Long(n),
+                _ => Value::big(result),
+            })
+        }
+        (Value::Decimal(x), Some(n)) if n >= 0 => {
+            let n = u32::try_from(n).map_err(|_| Fault::Limit(LimitKind::Digits))?;
+            yes(Value::decimal(digits(x.pow(n))?))
+        }
+        _ => {
+            let (Some(x), Some(y)) = (to_f64(a), to_f64(b)) else { return Ok(None) };
+            let result = x.powf(y);
+            let fits = result.fract() == 0.0 && result.abs() < 2_147_483_648.0;
+            yes(if fits && whole(a) && whole(b) { Value::Int(result as i32) } else { Value::Double(result) })
+        }
+    }
+}
+
+/// `++`, `--`, unary `-`, `+`, `~`.
+pub(crate) fn step(ctx: &mut Ctx<'_>, value: &Value, name: &str) -> Result<Value, Fault> {
+    let by = |ctx: &mut Ctx<'_>, n: i32| {
+        let op = if n > 0 { BinaryOp::Add } else { BinaryOp::Sub };
+        Ok(arithmetic(ctx, op, value, &Value::Int(1))?.unwrap_or_default())
+    };
+    Ok(match (name, value) {
+        (_, Value::Null) => {
+            return Err(ctx.world.null_pointer(format!("Cannot invoke method {name}() on null object")));
+        }
+        ("next", Value::Str(s)) => super::text::neighbour(s, 1),
+        ("previous", Value::Str(s)) => super::text::neighbour(s, -1),
+        ("next", Value::Char(c)) => Value::Char(c.wrapping_add(1)),
+        ("previous", Value::Char(c)) => Value::Char(c.wrapping_sub(1)),
+        ("next", v) if crate::value::is_number(v) => by(ctx, 1)?,
+        ("previous", v) if crate::value::is_number(v) => by(ctx, -1)?,
+        ("positive", v) if crate::value::is_number(v) => v.clone(),
+        ("negative", Value::Int(n)) => Value::Int(n.wrapping_neg()),
+        ("negative", Value::Long(n)) => Value::Long(n.wrapping_neg()),
+        ("negative", Value::Double(n)) => Value::Double(-n),
+        ("negative", Value::Float(n)) => Value::Float(-n),
+        ("negative", Value::BigInt(n)) => Value::big(-(**n).clone()),
+        ("negative", Value::Decimal(n)) => Value::decimal(n.negate()),
+        ("bitwiseNegate", Value::Int(n)) => Value::Int(!n),
+        ("bitwiseNegate", Value::Long(n)) => Value::Long(!n),
+        ("bitwiseNegate", Value::BigInt(n)) => Value::big(-(**n).clone() - 1),
+        ("bitwiseNegate", v) if v.is_text() => {
+            let text = ctx.text(v)?;
+            Value::Pattern(ctx.world.pattern(&text, 0)?)
+        }
+        (_, other) => return Err(ctx.world.missing_method(name, &other.type_name(), false, &[])),
+    })
+}
+
+/// Methods of numbers.
+pub(crate) fn method(ctx: &mut Ctx<'_>, n: &Value, name: &str, args: &[Value]) -> Answer {
+    if let Some(op) = operator(name)
+        && let [other] = args
+    {
+        return super::operators::binary(ctx, op, n, other);
+    }
+    match (name, args) {
+        ("intValue" | "toInteger" | "shortValue" | "byteValue", []) => yes(Value::Int(truncated(n) as i32)),
+        ("longValue" | "toLong", []) => yes(Value::Long(truncated(n))),
+        ("doubleValue" | "toDouble", []) => yes(Value::Double(to_f64(n).unwrap_or(f64::NAN))),
+        ("floatValue" | "toFloat", []) => yes(Value::Float(to_f64(n).unwrap_or(f64::NAN) as f32)),
+        ("toBigDecimal", []) => Ok(to_decimal(n).map(Value::decimal)),
+        ("toBigInteger", []) => match to_decimal(n) {
+            Some(d) => yes(Value::big(digits(d.to_bigint())?)),
+            None => Ok(None),
+        },
+        ("abs", []) => {
+            let negative = numeric_order(n, &Value::Int(0)).is_some_and(|o| o.is_lt());
+            if negative { step(ctx, n, "negative").map(Some) } else { Ok(Some(n.clone())) }
+        }
+        ("next" | "previous" | "negative" | "positive" | "bitwiseNegate" | "unaryMinus" | "unaryPlus", []) => {
+            let name = match name {
+                "unaryMinus" => "negative",
+                "unaryPlus" => "positive",
+                other => other,
+            };
+            step(ctx, n, name).map(Some)
+        }
+        ("intdiv", [d]) => intdiv(ctx, n, d),
+        ("compareTo", [other]) => {
+            let order = super::compare::compare(ctx, n, other)?;
+            yes(Value::Int(order as i32))
+        }
+        ("isNaN", []) => yes(to_f64(n).is_some_and(f64::is_nan)),
+        ("isInfinite", []) => yes(to_f64(n).is_some_and(f64::is_infinite)),
+        ("round" | "trunc" | "floor" | "ceil", _) => rounding(ctx, n, name, args),
+        (
+            "setScale" | "scale" | "precision" | "stripTrailingZeros" | "toPlainString" | "unscaledValue" | "signum"
+            | "remainder",
+            _,
+        ) => decimal_method(ctx, n, name, args),
+        ("add" | "subtract" | "multiply" | "divide" | "pow", [other]) => {
+            let op = match name {
+                "add" => BinaryOp::Add,
+                "subtract" => BinaryOp::Sub,
+                "multiply" => BinaryOp::Mul,
+                "divide" => BinaryOp::Div,
+                _ => BinaryOp::Pow,
+            };
+            arithmetic(ctx, op, n, other)
+        }
+        ("min" | "max", [other]) => {
+            let less = super::compare::compare(ctx, n, other)?.is_lt();
+            Ok(Some(if less == (name == "min") { n.clone() } else { other.clone() }))
+        }
+        _ => Ok(None),
+    }
+}
+
+fn operator(name: &str) -> Option<BinaryOp> {
+    Some(match name {
+        "plus" => BinaryOp::Add,
+        "minus" => BinaryOp::Sub,
+        "multiply" => BinaryOp::Mul,
+        "div" => BinaryOp::Div,
+        "mod" => BinaryOp::Mod,
+        "power" => BinaryOp::Pow,
+        "leftShift" => BinaryOp::ShiftLeft,
+        "rightShift" => BinaryOp::ShiftRight,
+        "rightShiftUnsigned" => BinaryOp::ShiftRightUnsigned,
+        "and" => BinaryOp::BitAnd,
+        "or" => BinaryOp::BitOr,
+        "xor" => BinaryOp::BitXor,
+        _ => return None,
+    })
+}
+
+/// Java's narrowing of any number to 64 bits.
+pub(crate) fn truncated(n: &Value) -> i64 {
+    match n {
+        Value::BigInt(b) => b
+            .iter_u64_digits()
+            .next()
+            .map_or(0, |d| if b.sign() == num_bigint::Sign::Minus { (d as i64).wrapping_neg() } else { d as i64 }),
+        other => other.as_i64().unwrap_or(0),
+    }
+}
+
+fn intdiv(ctx: &mut Ctx<'_>, n: &Value, d: &Value) -> Answer {
+    if let (Some(x), Some(y)) = (super::int(n), super::int(d)) {
+        if y == 0 {
+            return Err(ctx.fail("java.lang.ArithmeticException", "/ by zero"));
+        }
+        let long = matches!(n, Value::Long(_)) || matches!(d, Value::Long(_));
+        let result = x.wrapping_div(y);
+        return yes(if long { Value::Long(result) } else { Value::Int(result as i32) });
+    }
+    match (to_big(n), to_big(d)) {
+        (Some(_), Some(y)) if y == BigInt::ZERO => Err(ctx.fail("java.lang.ArithmeticException", "/ by zero")),
+        (Some(x), Some(y)) => yes(Value::big(x / y)),
+        _ => {
+            let message = format!("Cannot use intdiv() on this number type: {} with value: {n}", n.type_name());
+            Err(ctx.fail("java.lang.UnsupportedOperationException", message))
+        }
+    }
+}
+
+fn rounding(ctx: &mut Ctx<'_>, n: &Value, name: &str, args: &[Value]) -> Answer {
+    let places = args.first().and_then(super::int).unwrap_or(0);
+    let mode = match name {
+        "round" => Rounding::HalfUp,
+        "trunc" => Rounding::Down,
+        "floor" => Rounding::Floor,
+        _ => Rounding::Ceiling,
+    };
+    let Some(d) = to_decimal(n) else { return Ok(Some(n.clone())) };
+    let rounded = digits(d.set_scale(places, mode))?;
+    let _ = ctx;
+    yes(match n {
+        Value::Double(_) if name == "round" && args.is_empty() => Value::Long(rounded.to_f64() as i64),
+        Value::Float(_) if name == "round" && args.is_empty() => Value::Int(rounded.to_f64() as i32),
+        Value::Double(_) => Value::Double(rounded.to_f64()),
+        Value::Float(_) => Value::Float(rounded.to_f64() as f32),
+        Value::Decimal(_) => Value::decimal(rounded),
+        other => other.clone(),
+    })
+}
+
+/// A constant of `RoundingMode` by name or number.
+fn mode(value: &Value) -> Option<Rounding> {
+    Some(match value.to_text().trim_start_matches("ROUND_") {
+        "0" | "UP" => Rounding::Up,
+        "1" | "DOWN" => Rounding::Down,
+        "2" | "CEILING" => Rounding::Ceiling,
+        "3" | "FLOOR" => Rounding::Floor,
+        "4" | "HALF_UP" => Rounding::HalfUp,
+        "5" | "HALF_DOWN" => Rounding::HalfDown,
+        "6" | "HALF_EVEN" => Rounding::HalfEven,
+        _ => return None,
+    })
+}
+
+fn decimal_method(ctx: &mut Ctx<'_>, n: &Value, name: &str, args: &[Value]) -> Answer {
+    let Some(d) = to_decimal(n) else { return Ok(None) };
+    match (name, args) {
+        ("setScale", [places, rest @ ..]) => {
+            let places = super::int(places).unwrap_or(0);
+            let chosen = rest.first().and_then(mode);
+            let result = digits(d.set_scale(places, chosen.unwrap_or(Rounding::Down)))?;
+            if chosen.is_none() && result.compare(&d).is_ne() {
+                return Err(ctx.fail("java.lang.ArithmeticException", "Rounding necessary"));
+            }
+            yes(Value::decimal(result))
+        }
+        ("scale", []) => yes(Value::Int(d.scale() as i32)),
+        ("precision", []) => yes(Value::Int(d.precision() as i32)),
+        ("signum", []) => yes(Value::Int(d.signum())),
+        ("stripTrailingZeros", []) => yes(Value::decimal(d.strip_trailing_zeros())),
+        ("toPlainString", []) => yes(digits(d.plain())?),
+        ("unscaledValue", []) => yes(Value::big(d.unscaled().clone())),
+        ("remainder", [other]) => match to_decimal(other) {
+            Some(o) if o.signum() != 0 => yes(Value::decimal(digits(d.remainder(&o))?)),
+            _ => Err(ctx.fail("java.lang.ArithmeticException", "Division by zero")),
+        },
+        _ => Ok(None),
+    }
+}
+
+/// A decimal from text, as `new BigDecimal(text)`.
+pub(crate) fn parse_decimal(ctx: &Ctx<'_>, text: &str) -> Result<Decimal, Fault> {
+    Decimal::parse(text.trim())
+        .ok_or_else(|| ctx.fail("java.lang.NumberFormatException", format!("For input string: \"{text}\"")))
+}

@@ -1,0 +1,288 @@
+//! Methods that every object has, exceptions, `null`, booleans, and printing.
+
+use std::rc::Rc;
+
+use super::{Answer, compare, yes};
+use crate::machine::{Ctx, Fault};
+use crate::value::render::Style;
+use crate::value::{Native, Object, Throwable, Value};
+
+/// `print`, `println`, `printf`, `sprintf`.
+pub(crate) fn print(ctx: &mut Ctx<'_>, name: &str, args: &[Value]) -> Answer {
+    let text = match (name, args) {
+        ("println", []) => "\n".to_string(),
+        ("println", [value]) => line(ctx, value)? + "\n",
+        ("print", [value]) => line(ctx, value)?,
+        ("printf", [template, values @ ..]) | ("sprintf", [template, values @ ..]) => {
+            let template = ctx.text(template)?;
+            let text = super::format::format(ctx, &template, values)?;
+            if name == "sprintf" {
+                return Ok(Some(text));
+            }
+            text.to_text()
+        }
+        _ => return Ok(None),
+    };
+    ctx.host.print(&text);
+    yes(Value::Null)
+}
+
+/// An array of characters prints as its text.
+fn line(ctx: &mut Ctx<'_>, value: &Value) -> Result<String, Fault> {
+    match value {
+        Value::List(l) if matches!(l.kind(), crate::value::ListKind::JavaArray(e) if &**e == "char") => {
+            l.items().iter().map(|c| ctx.text(c)).collect()
+        }
+        other => ctx.text(other),
+    }
+}
+
+/// Methods of every object but `null`.
+pub(crate) fn method(ctx: &mut Ctx<'_>, this: &Value, name: &str, args: &[Value]) -> Answer {
+    match (name, args) {
+        ("toString", []) => match this {
+            Value::List(l) if l.is_array() => yes(format!("{}@1", this.type_name())),
+            _ => yes(ctx.text(this)?),
+        },
+        ("getClass", []) => yes(Value::Class(ctx.world.class_of(this))),
+        ("equals", [other]) => yes(java_equals(ctx, this, other)?),
+        ("hashCode", []) => yes(Value::Int(hash_code(this))),
+        ("is", [other]) => yes(this.same(other)),
+        ("inspect", []) => yes(ctx.styled(this, Style::Inspect)?),
+        ("dump", []) => yes(ctx.text(this)?),
+        ("asBoolean", []) => yes(this.truth()),
+        ("compareTo", [other]) => yes(Value::Int(compare::compare(ctx, this, other)? as i32)),
+        ("isCase", [value]) => yes(compare::is_case(ctx, this, value)?),
+        ("getAt", [key]) => super::index::get(ctx, this, key),
+        ("getProperty", [key]) if !matches!(this, Value::Object(_)) => {
+            let key = ctx.text(key)?;
+            super::property(ctx, this, &key)
+        }
+        ("hasProperty", [key]) => {
+            let key = ctx.text(key)?;
+            let has = match this {
+                Value::Object(o) => o.field(&key).is_some() || o.class.has_method(&format!("get{}", capital(&key))),
+                other => super::property(ctx, other, &key)?.is_some(),
+            };
+            yes(has)
+        }
+        ("respondsTo", [key, ..]) => {
+            let key = ctx.text(key)?;
+            let has = match this {
+                Value::Object(o) => o.class.has_method(&key),
+                Value::Class(c) => c.has_method(&key),
+                _ => false,
+            };
+            yes(Value::list(if has { vec![Value::str(key)] } else { Vec::new() }))
+        }
+        ("asType", [Value::Class(c)]) => Ok(super::convert::to_type(ctx, this, &c.name, true)?
+            .or_else(|| crate::value::is_subtype(&this.type_name(), &c.name).then(|| this.clone()))),
+        ("println" | "print" | "printf" | "sprintf", _) => print(ctx, name, args),
+        ("iterator", []) => match super::sequence(ctx, this)? {
+            Some(items) => yes(super::lists::iterator(Value::list(items))),
+            None => yes(super::lists::iterator(Value::list(vec![this.clone()]))),
+        },
+        ("size", []) => match super::sequence(ctx, this)? {
+            Some(items) => yes(Value::Int(items.len() as i32)),
+            None => Ok(None),
+        },
+        ("notify" | "notifyAll" | "wait" | "finalize" | "getMetaClass", _) => Ok(None),
+        _ => Ok(None),
+    }
+}
+
+fn capital(name: &str) -> String {
+    let mut chars = name.chars();
+    chars.next().map_or(String::new(), |c| c.to_uppercase().collect::<String>() + chars.as_str())
+}
+
+/// Java's `equals`: numbers of different types differ.
+fn java_equals(ctx: &mut Ctx<'_>, a: &Value, b: &Value) -> Result<bool, Fault> {
+    if crate::value::is_number(a) {
+        return Ok(crate::value::Key(a.clone()) == crate::value::Key(b.clone()));
+    }
+    compare::equals(ctx, a, b)
+}
+
+/// Java's hash of the simple types; of others a constant (it must not differ between runs).
+fn hash_code(value: &Value) -> i32 {
+    match value {
+        Value::Null => 0,
+        Value::Bool(b) => {
+            if *b {
+                1231
+            } else {
+                1237
+            }
+        }
+        Value::Int(n) => *n,
+        Value::Char(c) => i32::from(*c),
+        Value::Long(n) => (*n ^ (*n as u64 >> 32) as i64) as i32,
+        Value::Str(s) => super::strings::hash_code(s),
+        other => super::strings::hash_code(&other.to_text()),
+    }
+}
+
+/// Methods of instances of script classes, enums, exceptions and opaque Java objects.
+pub(crate) fn object_method(ctx: &mut Ctx<'_>, this: &Value, o: &Rc<Object>, name: &str, args: &[Value]) -> Answer {
+    if let Some(t) = o.throwable()
+        && let Some(value) = throwable_method(ctx, this, o, t, name, args)?
+    {
+        return Ok(Some(value));
+    }
+    if let Some(constant) = o.field("$name") {
+        match (name, args) {
+            ("name" | "toString", []) => return Ok(Some(constant)),
+            ("ordinal", []) => return Ok(o.field("$ordinal")),
+            ("getDeclaringClass", []) => return yes(Value::Class(o.class.clone())),
+            ("next" | "previous", []) => {
+                let values = super::sequence(ctx, &Value::Class(o.class.clone()))?.unwrap_or_default();
+                let at = o.field("$ordinal").and_then(|n| n.as_i64()).unwrap_or(0);
+                let step = if name == "next" { 1 } else { -1 };
+                let n = (at + step).rem_euclid(values.len().max(1) as i64);
+                return yes(values.get(n as usize).cloned().unwrap_or_default());
+            }
+            _ => {}
+        }
+    }
+    match (name, args) {
+        ("parseText", [text]) if o.class.name.starts_with("groovy.json.JsonSlurper") => {
+            let text = ctx.text(text)?;
+            super::json::parse(ctx, &text).map(Some)
+        }
+        ("getProperties", []) => {
+            let names: Vec<_> =
+                o.class.script.iter().flat_map(|s| s.fields.keys()).filter(|n| !n.starts_with('$')).cloned().collect();
+            yes(Value::map(names.into_iter().map(|n| (Value::str(&*n), o.field(&n).unwrap_or_default()))))
+        }
+        // `getX()` and `setX(v)` of a property, which Groovy writes for the class.
+        (getter, []) if getter.len() > 3 && getter.starts_with("get") => {
+            Ok(accessor_field(&getter[3..]).and_then(|n| o.field(&n)))
+        }
+        (getter, []) if getter.len() > 2 && getter.starts_with("is") => {
+            Ok(accessor_field(&getter[2..]).and_then(|n| o.field(&n)))
+        }
+        (setter, [value]) if setter.len() > 3 && setter.starts_with("set") => {
+            let slot = accessor_field(&setter[3..]).and_then(|n| o.slot(&n));
+            Ok(slot
+                .and_then(|s| o.fields.borrow_mut().get_mut(s).map(|f| std::mem::replace(f, value.clone())))
+                .map(|_| Value::Null))
+        }
+        ("getProperty", [key]) => {
+            let key = ctx.text(key)?;
+            match o.field(&key) {
+                Some(value) => Ok(Some(value)),
+                None if matches!(*o.native.borrow(), Native::Script(_)) => {
+                    match ctx.world.binding.get(&*key).cloned().map(Ok).or_else(|| ctx.host.property(None, &key)) {
+                        Some(Ok(value)) => Ok(Some(value)),
+                        Some(Err(exception)) => Err(Fault::Throw(exception)),
+                        None => Err(ctx.world.missing_property(&key, &o.class.name)),
+                    }
+                }
+                None => Err(ctx.world.missing_property(&key, &o.class.name)),
+            }
+        }
+        ("setProperty", [key, value]) => {
+            let key = ctx.text(key)?;
+            match o.slot(&key) {
+                Some(slot) => drop(o.fields.borrow_mut().get_mut(slot).map(|f| std::mem::replace(f, value.clone()))),
+                None => drop(ctx.world.binding.insert(key.into(), value.clone())),
+            }
+            yes(Value::Null)
+        }
+        ("getBinding", []) if matches!(*o.native.borrow(), Native::Script(_)) => Ok(Some(this.clone())),
+        ("hasVariable", [key]) if matches!(*o.native.borrow(), Native::Script(_)) => {
+            let key = ctx.text(key)?;
+            yes(ctx.world.binding.contains_key(&*key))
+        }
+        ("getVariables", []) if matches!(*o.native.borrow(), Native::Script(_)) => {
+            let pairs: Vec<(Value, Value)> =
+                ctx.world.binding.iter().map(|(k, v)| (Value::str(&**k), v.clone())).collect();
+            yes(Value::map(pairs))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// `Name` → `name`; a field that begins with two capitals keeps them.
+fn accessor_field(rest: &str) -> Option<String> {
+    let mut chars = rest.chars();
+    let first = chars.next().filter(|c| c.is_uppercase())?;
+    if chars.clone().next().is_some_and(char::is_uppercase) {
+        return Some(rest.to_string());
+    }
+    Some(first.to_lowercase().collect::<String>() + chars.as_str())
+}
+
+fn throwable_method(
+    ctx: &mut Ctx<'_>,
+    this: &Value,
+    o: &Rc<Object>,
+    t: Throwable,
+    name: &str,
+    args: &[Value],
+) -> Answer {
+    match (name, args) {
+        ("getMessage" | "getLocalizedMessage", []) => yes(t.message),
+        ("getCause", []) => yes(t.cause),
+        ("toString", []) if !o.class.has_method("toString") => java_text(ctx, o),
+        ("initCause", [cause]) => {
+            *o.native.borrow_mut() = Native::Throwable(Throwable { cause: cause.clone(), ..t });
+            Ok(Some(this.clone()))
+        }
+        ("getStackTrace", []) => {
+            let lines = t.trace.iter().map(|l| Value::str(format!("{}(script {})", l.function, l.script.0)));
+            yes(Value::array(lines.collect(), "java.lang.StackTraceElement"))
+        }
+        ("setStackTrace", [_]) | ("addSuppressed", [_]) => yes(Value::Null),
+        ("getSuppressed", []) => yes(Value::array(Vec::new(), "java.lang.Throwable")),
+        ("fillInStackTrace", []) => Ok(Some(this.clone())),
+        ("printStackTrace", _) => {
+            let text = ctx.text(this)?;
+            ctx.host.print(&format!("{text}\n"));
+            yes(Value::Null)
+        }
+        _ => Ok(None),
+    }
+}
+
+/// `class: message` of an exception.
+pub(crate) fn java_text(ctx: &mut Ctx<'_>, o: &Rc<Object>) -> Answer {
+    match o.throwable() {
+        Some(t) if t.message.is_null() => yes(&*o.class.name),
+        Some(t) => yes(format!("{}: {}", o.class.name, ctx.text(&t.message)?)),
+        None => match o.as_map() {
+            Some(m) => yes(ctx.text(&Value::Map(m))?),
+            None => yes(format!("{}@1", o.class.name)),
+        },
+    }
+}
+
+/// What can be called on `null`.
+pub(crate) fn null_method(ctx: &mut Ctx<'_>, name: &str, args: &[Value]) -> Answer {
+    match (name, args) {
+        ("toString" | "inspect", []) => yes("null"),
+        ("equals" | "is", [other]) => yes(other.is_null()),
+        ("asBoolean", []) => yes(false),
+        ("asType", [_]) => yes(Value::Null),
+        ("isCase", [other]) => yes(other.is_null()),
+        ("iterator", []) => yes(super::lists::iterator(Value::list(Vec::new()))),
+        ("getClass", []) => yes(Value::Class(ctx.world.java_class("org.codehaus.groovy.runtime.NullObject"))),
+        ("plus", [other]) if other.is_text() => {
+            super::operators::binary(ctx, crate::ast::BinaryOp::Add, &Value::Null, other)
+        }
+        _ => Ok(None),
+    }
+}
+
+pub(crate) fn bool_method(b: bool, name: &str, args: &[Value]) -> Option<Value> {
+    let other = args.first().map(Value::truth);
+    Some(Value::Bool(match (name, other) {
+        ("and", Some(o)) => b & o,
+        ("or", Some(o)) => b | o,
+        ("xor", Some(o)) => b ^ o,
+        ("implies", Some(o)) => !b | o,
+        ("booleanValue" | "asBoolean" | "toBoolean", None) => b,
+        _ => return None,
+    }))
+}

@@ -1,0 +1,166 @@
+//! Binary operators of the types that are not the script's. `None`: it is a method call on a script object, or an error.
+
+use std::rc::Rc;
+
+use super::{Answer, compare, lists, numbers, yes};
+use crate::ast::BinaryOp;
+use crate::machine::{Ctx, Fault};
+use crate::value::{Closure, ClosureCode, Map, MapKind, Value, is_number};
+
+pub(crate) fn binary(ctx: &mut Ctx<'_>, op: BinaryOp, a: &Value, b: &Value) -> Answer {
+    if is_number(a) && is_number(b) && !matches!((a, b), (Value::Char(_), Value::Char(_)) if op == BinaryOp::Add) {
+        return numbers::arithmetic(ctx, op, a, b);
+    }
+    match (op, a) {
+        (BinaryOp::Add, Value::Str(_) | Value::GString(_) | Value::Char(_)) => concat(ctx, a, b),
+        (BinaryOp::Add, Value::Null) if b.is_text() => concat(ctx, a, b),
+        (BinaryOp::Add, _) if b.is_text() && is_number(a) => concat(ctx, a, b),
+        (_, Value::Str(_) | Value::GString(_)) => text(ctx, op, a, b),
+        (_, Value::List(_) | Value::Range(_) | Value::Set(_)) => collection(ctx, op, a, b),
+        (_, Value::Map(m)) => map(ctx, op, a, m, b),
+        (_, Value::Object(o)) if o.as_map().is_some() && !o.class.has_method(crate::machine::binary_name(op)) => {
+            let m = o.as_map().unwrap_or_else(|| Rc::new(Map::new(MapKind::Linked)));
+            map(ctx, op, a, &m, b)
+        }
+        (BinaryOp::BitAnd | BinaryOp::BitOr | BinaryOp::BitXor, Value::Bool(x)) => {
+            let y = b.truth();
+            yes(match op {
+                BinaryOp::BitAnd => *x & y,
+                BinaryOp::BitOr => *x | y,
+                _ => *x ^ y,
+            })
+        }
+        (BinaryOp::ShiftLeft, Value::Buffer(buffer)) => {
+            let text = ctx.text(b)?;
+            ctx.room(buffer.text.borrow().len() + text.len())?;
+            buffer.text.borrow_mut().push_str(&text);
+            buffer.recount();
+            Ok(Some(a.clone()))
+        }
+        (BinaryOp::Add, Value::Buffer(_)) => concat(ctx, a, b),
+        (BinaryOp::ShiftLeft | BinaryOp::ShiftRight, Value::Closure(_)) if matches!(b, Value::Closure(_)) => {
+            let (first, then) = if op == BinaryOp::ShiftRight { (a, b) } else { (b, a) };
+            let code = ClosureCode::Composed { first: first.clone(), then: then.clone() };
+            Ok(Some(Value::Closure(Rc::new(Closure::new(code, Vec::new(), Value::Null, Value::Null)))))
+        }
+        _ => Ok(None),
+    }
+}
+
+fn concat(ctx: &mut Ctx<'_>, a: &Value, b: &Value) -> Answer {
+    let (left, right) = (ctx.str(a)?, ctx.str(b)?);
+    ctx.room(left.len() + right.len())?;
+    ctx.world.charge((left.len() + right.len()) / 128);
+    let mut out = String::with_capacity(left.len() + right.len());
+    out.push_str(&left);
+    out.push_str(&right);
+    yes(out)
+}
+
+fn text(ctx: &mut Ctx<'_>, op: BinaryOp, a: &Value, b: &Value) -> Answer {
+    match (op, b) {
+        (BinaryOp::Mul, n) if is_number(n) => repeat(ctx, a, n.as_i64().unwrap_or(0)),
+        (BinaryOp::Sub, Value::Pattern(p)) => {
+            let text = ctx.text(a)?;
+            let found = super::regex::checked(ctx, p.find(&text, 0))?.and_then(|g| g[0]);
+            yes(found.map_or(text.clone(), |(from, to)| format!("{}{}", &text[..from], &text[to..])))
+        }
+        (BinaryOp::Sub, _) => {
+            let (text, part) = (ctx.text(a)?, ctx.text(b)?);
+            yes(text.replacen(&part, "", 1))
+        }
+        (BinaryOp::ShiftLeft, _) => {
+            let text = format!("{}{}", ctx.text(a)?, ctx.text(b)?);
+            ctx.room(text.len())?;
+            Ok(Some(Value::Buffer(Rc::new(crate::value::Buffer::new(text)))))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// `text * n`
+pub(crate) fn repeat(ctx: &mut Ctx<'_>, a: &Value, n: i64) -> Answer {
+    let text = ctx.text(a)?;
+    let count = usize::try_from(n).map_err(|_| {
+        ctx.world.illegal(format!("multiply() should be called with a number of 0 or greater not: {n}"))
+    })?;
+    ctx.room(text.len().saturating_mul(count))?;
+    ctx.world.charge(text.len() * count / 64);
+    yes(text.repeat(count))
+}
+
+fn collection(ctx: &mut Ctx<'_>, op: BinaryOp, a: &Value, b: &Value) -> Answer {
+    match op {
+        BinaryOp::ShiftLeft => return append(a, b).map_or(Ok(None), |()| Ok(Some(a.clone()))),
+        BinaryOp::Mul if is_number(b) && !matches!(a, Value::Set(_)) => {
+            let items = super::sequence(ctx, a)?.unwrap_or_default();
+            let count = b.as_i64().unwrap_or(0).max(0) as usize;
+            ctx.room_for_items((items.len() as u64).saturating_mul(count as u64))?;
+            let repeated = (0..count).flat_map(|_| items.iter().cloned()).collect();
+            return Ok(Some(Value::list(repeated)));
+        }
+        BinaryOp::Add | BinaryOp::Sub => {}
+        _ => return Ok(None),
+    }
+    let items = super::sequence(ctx, a)?.unwrap_or_default();
+    let others = match b {
+        Value::List(_) | Value::Set(_) | Value::Range(_) => super::sequence(ctx, b)?.unwrap_or_default(),
+        other => vec![other.clone()],
+    };
+    ctx.room_for_items((items.len() + others.len()) as u64)?;
+    ctx.world.charge((items.len() + others.len()) / 8);
+    let out =
+        if op == BinaryOp::Add { items.into_iter().chain(others).collect() } else { without(ctx, items, &others)? };
+    Ok(Some(lists::like(a, out)))
+}
+
+/// The items that are not equal to one of `others`.
+pub(crate) fn without(ctx: &mut Ctx<'_>, items: Vec<Value>, others: &[Value]) -> Result<Vec<Value>, Fault> {
+    let mut out = Vec::new();
+    for item in items {
+        if compare::position(ctx, others, &item)?.is_none() {
+            out.push(item);
+        }
+    }
+    Ok(out)
+}
+
+/// `list << item`
+pub(crate) fn append(a: &Value, b: &Value) -> Option<()> {
+    match a {
+        Value::List(l) if !l.is_array() && *l.kind() != crate::value::ListKind::Fixed => l.push(b.clone()),
+        Value::Set(s) => {
+            s.add(b.clone());
+        }
+        _ => return None,
+    }
+    Some(())
+}
+
+fn map(ctx: &mut Ctx<'_>, op: BinaryOp, a: &Value, m: &Rc<Map>, b: &Value) -> Answer {
+    let target = match op {
+        BinaryOp::ShiftLeft => m.clone(),
+        BinaryOp::Add | BinaryOp::Sub => Rc::new(m.copy(m.kind())),
+        _ => return Ok(None),
+    };
+    match b {
+        Value::Entry(e) => drop(target.put(e.key.clone(), e.value.borrow().clone())),
+        Value::Map(other) if op == BinaryOp::Sub => {
+            let pairs: Vec<(Value, Value)> = other.entries().iter().map(|(k, v)| (k.0.clone(), v.clone())).collect();
+            for (k, v) in pairs {
+                if let Some(mine) = target.get(&k)
+                    && compare::equals(ctx, &mine, &v)?
+                {
+                    target.remove(&k);
+                }
+            }
+        }
+        Value::Map(other) => {
+            let pairs: Vec<(Value, Value)> = other.entries().iter().map(|(k, v)| (k.0.clone(), v.clone())).collect();
+            ctx.room_for_items(2 * (target.len() + pairs.len()) as u64)?;
+            pairs.into_iter().for_each(|(k, v)| drop(target.put(k, v)));
+        }
+        _ => return Ok(None),
+    }
+    Ok(Some(if op == BinaryOp::ShiftLeft { a.clone() } else { Value::Map(target) }))
+}

@@ -1,0 +1,149 @@
+def each(self, f) { for (x in self) f(x); self }
+def eachWithIndex(self, f) { int i = 0; for (x in self) { f(x, i); i++ }; self }
+def reverseEach(self, f) { for (x in self.toList().reverse()) f(x); self }
+def collect(self, f) { def out = []; for (x in self) out.add(f(x)); out }
+def collect(self, into, f) { for (x in self) into.add(f(x)); into }
+def collect(self) { self.toList() }
+def collectMany(self, f) { def out = []; for (x in self) out.addAll(f(x)); out }
+def collectMany(self, into, f) { for (x in self) into.addAll(f(x)); into }
+def collectNested(self, f) { def out = []; for (x in self) out.add(x instanceof Collection ? x.collectNested(f) : f(x)); out }
+def collectNested(self, into, f) { for (x in self) into.add(x instanceof Collection ? x.collectNested(f) : f(x)); into }
+def collectEntries(self) { def out = [:]; for (x in self) out.$pair(x); out }
+def collectEntries(self, f) {
+    if (f instanceof Map) { for (x in self) f.$pair(x); return f }
+    def out = [:]; for (x in self) out.$pair(f(x)); out
+}
+def collectEntries(self, into, f) { for (x in self) into.$pair(f(x)); into }
+def find(self, f) { for (x in self) { if (f(x)) return x }; null }
+def find(self) { for (x in self) { if (x) return x }; null }
+def findAll(self, f) { def out = []; for (x in self) { if (f(x)) out.add(x) }; self instanceof Set ? out as LinkedHashSet : out }
+def findAll(self) { def out = []; for (x in self) { if (x) out.add(x) }; self instanceof Set ? out as LinkedHashSet : out }
+def findResult(self, f) { for (x in self) { def r = f(x); if (r != null) return r }; null }
+def findResult(self, other, f) { for (x in self) { def r = f(x); if (r != null) return r }; other }
+def findResults(self, f) { def out = []; for (x in self) { def r = f(x); if (r != null) out.add(r) }; out }
+def findIndexOf(self, f) { int i = 0; for (x in self) { if (f(x)) return i; i++ }; -1 }
+def findIndexOf(self, from, f) { int i = 0; for (x in self) { if (i >= from && f(x)) return i; i++ }; -1 }
+def findLastIndexOf(self, f) { int i = 0; int at = -1; for (x in self) { if (f(x)) at = i; i++ }; at }
+def findLastIndexOf(self, from, f) { int i = 0; int at = -1; for (x in self) { if (i >= from && f(x)) at = i; i++ }; at }
+def findIndexValues(self, f) { long i = 0; def out = []; for (x in self) { if (f(x)) out.add(i); i++ }; out }
+def findIndexValues(self, from, f) { long i = 0; def out = []; for (x in self) { if (i >= from && f(x)) out.add(i); i++ }; out }
+def any(self, f) { for (x in self) { if (f(x)) return true }; false }
+def any(self) { for (x in self) { if (x) return true }; false }
+def every(self, f) { for (x in self) { if (!f(x)) return false }; true }
+def every(self) { for (x in self) { if (!x) return false }; true }
+def count(self, f) { int n = 0; for (x in self) { if (f(x)) n++ }; n }
+def countBy(self, f) { def out = [:]; for (x in self) { def k = f(x); out.put(k, (out.get(k) ?: 0) + 1) }; out }
+def groupBy(self, f) {
+    if (f instanceof List) return self.$groupBy(f, 0)
+    def out = [:]
+    for (x in self) { def k = f(x); if (!out.containsKey(k)) out.put(k, []); out.get(k).add(x) }
+    out
+}
+def groupBy(self, f, g) { self.$groupBy([f, g], 0) }
+def groupBy(self, f, g, h) { self.$groupBy([f, g, h], 0) }
+def $groupBy(self, fs, at) {
+    def out = self.groupBy(fs[at])
+    if (at + 1 >= fs.size()) return out
+    def deep = [:]
+    for (e in out) deep.put(e.key, e.value.$groupBy(fs, at + 1))
+    deep
+}
+def inject(self, f) {
+    def it = self.iterator()
+    if (!it.hasNext()) throw new NoSuchElementException('Cannot call inject() on an empty collection without passing an initial value.')
+    def acc = it.next()
+    for (x in it) acc = f(acc, x)
+    acc
+}
+def inject(self, start, f) { def acc = start; for (x in self) acc = f(acc, x); acc }
+def sum(self, f) { def acc = null; boolean first = true; for (x in self) { def v = f(x); acc = first ? v : acc + v; first = false }; acc }
+def sum(self, start, f) { def acc = start; for (x in self) acc = acc + f(x); acc }
+def max(self, f) { self.$best(f, 1) }
+def min(self, f) { self.$best(f, -1) }
+def $best(self, f, sign) {
+    def it = self.iterator()
+    if (!it.hasNext()) return null
+    def best = it.next()
+    if (f.maximumNumberOfParameters > 1) {
+        for (x in it) { if (f(x, best) * sign > 0) best = x }
+        return best
+    }
+    def score = f(best)
+    for (x in it) { def s = f(x); if ((s <=> score) * sign > 0) { best = x; score = s } }
+    best
+}
+def sort(self, f) { self instanceof List ? self.sort(true, f) : self.toList().sort(true, f) }
+def toSorted(self, f) { self.sort(false, f) }
+def sort(self, change, f) {
+    def items = self.toList()
+    if (f.maximumNumberOfParameters == 1) {
+        def keyed = items.collect { x -> [f(x), x] }
+        items = keyed.$mergeSort { a, b -> a[0] <=> b[0] }.collect { it[1] }
+    } else {
+        items = items.$mergeSort(f)
+    }
+    if (change && self instanceof List) { self.$assign(items); return self }
+    items
+}
+def $assign(self, items) { int i = 0; for (x in items) { self[i] = x; i++ }; self }
+def $mergeSort(self, f) {
+    def from = self.toList()
+    int n = from.size()
+    def to = from.toList()
+    for (int width = 1; width < n; width = width * 2) {
+        for (int low = 0; low < n; low = low + 2 * width) {
+            int mid = Math.min(low + width, n)
+            int high = Math.min(low + 2 * width, n)
+            int a = low
+            int b = mid
+            for (int k = low; k < high; k++) {
+                if (a < mid && (b >= high || f(from[a], from[b]) <= 0)) { to[k] = from[a]; a++ } else { to[k] = from[b]; b++ }
+            }
+        }
+        def swap = from
+        from = to
+        to = swap
+    }
+    from
+}
+def unique(self, f) { self instanceof List ? self.unique(true, f) : self.unique(false, f) }
+def toUnique(self, f) { self.unique(false, f) }
+def unique(self, change, f) {
+    def out = []
+    if (f.maximumNumberOfParameters == 1) {
+        def seen = []
+        for (x in self) { def k = f(x); if (!seen.contains(k)) { seen.add(k); out.add(x) } }
+    } else {
+        for (x in self) { boolean found = false; for (y in out) { if (f(y, x) == 0) { found = true; break } }; if (!found) out.add(x) }
+    }
+    if (change && self instanceof List) { self.clear(); self.addAll(out); return self }
+    out
+}
+def split(self, f) {
+    def yes = self instanceof Set ? [] as LinkedHashSet : []
+    def no = self instanceof Set ? [] as LinkedHashSet : []
+    for (x in self) { if (f(x)) yes.add(x) else no.add(x) }
+    [yes, no]
+}
+def takeWhile(self, f) { def out = []; for (x in self) { if (!f(x)) break; out.add(x) }; out }
+def dropWhile(self, f) { def out = []; boolean on = false; for (x in self) { if (on || !f(x)) { on = true; out.add(x) } }; out }
+def grep(self, test) { def out = []; for (x in self) { if (x in test) out.add(x) }; out }
+def removeAll(self, f) { def keep = []; for (x in self) { if (!f(x)) keep.add(x) }; boolean changed = keep.size() != self.size(); if (changed) { self.clear(); self.addAll(keep) }; changed }
+def removeIf(self, f) { self.removeAll(f) }
+def retainAll(self, f) { def keep = []; for (x in self) { if (f(x)) keep.add(x) }; boolean changed = keep.size() != self.size(); if (changed) { self.clear(); self.addAll(keep) }; changed }
+def forEach(self, f) { for (x in self) f(x); null }
+def replaceAll(self, f) { for (int i = 0; i < self.size(); i++) self[i] = f(self[i]); null }
+def eachPermutation(self, f) { for (x in self.permutations()) f(x); self.iterator() }
+def permutations(self, f) { self.permutations().toList().collect(f) }
+def combinations(self, f) { self.combinations().collect(f) }
+def eachCombination(self, f) { for (x in self.combinations()) f(x); null }
+def flatten(self, f) { self.flatten().collectMany { x -> def r = f(x); r instanceof Collection ? r : [r] } }
+def join(self, between, f) { self.collect(f).join(between) }
+def step(self, n, f) { for (x in self.step(n)) f(x); null }
+def map(self, f) { self.collect(f) }
+def filter(self, f) { self.findAll(f) }
+def anyMatch(self, f) { self.any(f) }
+def allMatch(self, f) { self.every(f) }
+def noneMatch(self, f) { !self.any(f) }
+def reduce(self, start, f) { self.inject(start, f) }
+def $spread(self, name) { def out = []; for (x in self) { if (x != null) out.add(x."$name") }; out }

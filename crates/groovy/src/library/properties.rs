@@ -1,0 +1,124 @@
+//! Properties of types that are not the script's: `map.key`, `list.length`, `closure.delegate`, `x.class`.
+
+use super::{Answer, closures, method, yes};
+use crate::machine::{Ctx, Fault};
+use crate::value::{ListKind, Value};
+
+/// `object.name`
+pub(crate) fn property(ctx: &mut Ctx<'_>, object: &Value, name: &str) -> Answer {
+    match object {
+        Value::Null => return Ok(None),
+        Value::Map(m) => return yes(m.get(&Value::str(name)).unwrap_or_default()),
+        Value::Entry(e) => match name {
+            "key" => return yes(e.key.clone()),
+            "value" => return yes(e.value.borrow().clone()),
+            _ => {}
+        },
+        Value::List(l) => {
+            if name == "length" && matches!(l.kind(), ListKind::JavaArray(_)) {
+                return yes(Value::Int(l.len() as i32));
+            }
+            // ArrayList's private field, which Groovy reads all the same.
+            if name == "size" {
+                return yes(Value::Int(l.len() as i32));
+            }
+            if name != "class" {
+                return spread(ctx, object, name);
+            }
+        }
+        Value::Set(_) | Value::Range(_) if !matches!(name, "class" | "from" | "to" | "reverse") => {
+            return spread(ctx, object, name);
+        }
+        Value::Closure(c) => {
+            let getter = format!("get{}{}", name[..1].to_uppercase(), &name[1..]);
+            if let Some(value) = closures::method(ctx, c, &getter, &[])? {
+                return Ok(Some(value));
+            }
+        }
+        Value::Class(class) => {
+            if let Some(value) = super::statics::constant(ctx, class, name)? {
+                return Ok(Some(value));
+            }
+        }
+        Value::Object(o) => {
+            if let Some(t) = o.throwable() {
+                match name {
+                    "message" | "localizedMessage" => return yes(t.message),
+                    "cause" => return yes(t.cause),
+                    _ => {}
+                }
+            }
+            if name == "metaClass" || name == "properties" || name == "binding" {
+                return match name {
+                    "metaClass" => yes(Value::Class(o.class.clone())),
+                    "properties" => method(ctx, object, "getProperties", &[]),
+                    _ => method(ctx, object, "getBinding", &[]),
+                };
+            }
+        }
+        _ => {}
+    }
+    if name == "class" {
+        return yes(Value::Class(ctx.world.class_of(object)));
+    }
+    getter(ctx, object, name)
+}
+
+/// `object.name` as `object.getName()` or `object.isName()`, where Java has such a method.
+fn getter(ctx: &mut Ctx<'_>, object: &Value, name: &str) -> Answer {
+    let Some(first) = name.chars().next() else { return Ok(None) };
+    if matches!(object, Value::Object(_)) || matches!(name, "at" | "property") {
+        return Ok(None);
+    }
+    // These are properties in Groovy because Java (or Groovy) has a getter of that name.
+    let capital = format!("{}{}", first.to_uppercase(), &name[first.len_utf8()..]);
+    for prefix in ["get", "is"] {
+        if let Some(value) = method(ctx, object, &format!("{prefix}{capital}"), &[])? {
+            return Ok(Some(value));
+        }
+    }
+    // `text.bytes` and `text.chars` are written as methods here.
+    match (object, name) {
+        (Value::Str(_) | Value::GString(_), "bytes" | "chars") => method(ctx, object, name, &[]),
+        (Value::Matcher(_), "count") => method(ctx, object, "getCount", &[]),
+        _ => Ok(None),
+    }
+}
+
+/// The property of each item, where no item needs the script for it.
+fn spread(ctx: &mut Ctx<'_>, object: &Value, name: &str) -> Answer {
+    let items = super::sequence(ctx, object)?.unwrap_or_default();
+    if items.iter().any(|i| matches!(i, Value::Object(_) | Value::Host(_))) {
+        return Ok(None);
+    }
+    let mut out = Vec::with_capacity(items.len());
+    for item in items.iter().filter(|i| !i.is_null()) {
+        // Lists in lists: as deep as they are nested, which the depth check of the machine does not see.
+        if let Value::List(_) = item {
+            return Ok(None);
+        }
+        match property(ctx, item, name)? {
+            Some(value) => out.push(value),
+            None => return Err(ctx.world.missing_property(name, &item.type_name())),
+        }
+    }
+    yes(Value::list(out))
+}
+
+/// `object.name = value` for types that are not the script's or the host's.
+pub(crate) fn set_property(ctx: &mut Ctx<'_>, object: &Value, name: &str, value: &Value) -> Result<(), Fault> {
+    match object {
+        Value::Map(m) => {
+            super::maps::writable(ctx, m)?;
+            m.put(Value::str(name), value.clone());
+            Ok(())
+        }
+        Value::Closure(c) if closures::set_property(c, name, value) => Ok(()),
+        Value::Entry(e) if name == "value" => {
+            super::maps::entry_method(e, "setValue", std::slice::from_ref(value));
+            Ok(())
+        }
+        Value::List(_) if matches!(value, Value::Null) => Ok(()),
+        other => Err(ctx.world.missing_property(name, &other.type_name())),
+    }
+}

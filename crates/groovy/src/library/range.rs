@@ -1,0 +1,66 @@
+//! Ranges: their own methods, then those of lists.
+
+use std::rc::Rc;
+
+use super::{Answer, int, yes};
+use crate::machine::{Ctx, Fault};
+use crate::value::{List, ListKind, Range, Value};
+
+/// Ranges of other things than whole numbers and letters, counted with `next` and `previous`.
+pub(crate) fn by_steps(ctx: &mut Ctx<'_>, from: &Value, to: &Value, inclusive: bool) -> Result<Value, Fault> {
+    let ascending = super::compare::compare(ctx, from, to)?.is_le();
+    let name = if ascending { "next" } else { "previous" };
+    let (mut out, mut at) = (Vec::new(), from.clone());
+    loop {
+        let order = super::compare::compare(ctx, &at, to)?;
+        let inside = if ascending { order.is_le() } else { order.is_ge() };
+        if !inside || (!inclusive && order.is_eq()) {
+            break;
+        }
+        out.push(at.clone());
+        ctx.room_for_items(out.len() as u64)?;
+        ctx.world.charge(4);
+        if ctx.world.fuel == 0 {
+            return Err(Fault::Limit(crate::machine::LimitKind::Fuel));
+        }
+        let next = super::numbers::step(ctx, &at, name)?;
+        // Text that grew longer than the end never reaches it.
+        if next.to_text().len() > to.to_text().len().max(from.to_text().len()) && from.is_text() {
+            break;
+        }
+        at = next;
+    }
+    Ok(Value::list(out))
+}
+
+pub(crate) fn method(ctx: &mut Ctx<'_>, r: &Rc<Range>, name: &str, args: &[Value]) -> Answer {
+    let ends = r.ends().map(|(a, b)| (a.min(b), a.max(b)));
+    match (name, args) {
+        ("size", []) => yes(Value::Int(r.size().min(i32::MAX as u64) as i32)),
+        ("isEmpty", []) => yes(r.size() == 0),
+        ("contains" | "containsWithinBounds", [item]) => yes(r.has(item)),
+        ("isReverse", []) => yes(r.reverse()),
+        ("getFrom", []) => yes(ends.map_or(Value::Null, |(a, _)| r.item(a))),
+        ("getTo", []) => yes(ends.map_or(Value::Null, |(_, b)| r.item(b))),
+        ("min", []) => yes(ends.map_or(Value::Null, |(a, _)| r.item(a))),
+        ("max", []) => yes(ends.map_or(Value::Null, |(_, b)| r.item(b))),
+        ("first" | "head", []) if r.size() > 0 => yes(r.at(0).unwrap_or_default()),
+        ("last", []) if r.size() > 0 => yes(r.at(r.size() - 1).unwrap_or_default()),
+        ("get", [n]) => yes(int(n).and_then(|n| u64::try_from(n).ok()).and_then(|n| r.at(n)).unwrap_or_default()),
+        ("step", [n]) => {
+            let step = int(n).unwrap_or(1).unsigned_abs().max(1);
+            ctx.room_for_items(r.size() / step)?;
+            let items = (0..r.size()).step_by(usize::try_from(step).unwrap_or(usize::MAX)).filter_map(|i| r.at(i));
+            yes(Value::list(items.collect()))
+        }
+        ("getClass" | "equals" | "toString" | "is" | "inspect" | "hashCode", _) => Ok(None),
+        ("add" | "remove" | "clear" | "addAll", _) => {
+            Err(ctx.world.fail("java.lang.UnsupportedOperationException", "a range cannot be changed"))
+        }
+        _ => {
+            let items = super::sequence(ctx, &Value::Range(r.clone()))?.unwrap_or_default();
+            let list = Rc::new(List::new(items, ListKind::Array));
+            super::lists::method(ctx, &Value::List(list.clone()), &list, name, args)
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Choosing among overloads, and laying out arguments for a function.
+
+use std::rc::Rc;
+
+use super::exec::Vm;
+use super::world::World;
+use crate::compile::{Function, Parameter, Type};
+use crate::value::{ListKind, Value};
+
+const UNFIT: u32 = u32::MAX;
+
+impl World {
+    /// The function that fits the arguments best; the first of equals.
+    pub(super) fn select(&self, candidates: &[Rc<Function>], args: &[Value]) -> Option<Rc<Function>> {
+        if let [only] = candidates
+            && only.plain_params
+            && only.params.len() == args.len()
+        {
+            return Some(only.clone());
+        }
+        let mut best: Option<(u32, &Rc<Function>)> = None;
+        for function in candidates {
+            let fit = self.fit(function, args);
+            if fit != UNFIT && best.is_none_or(|(b, _)| fit < b) {
+                best = Some((fit, function));
+            }
+        }
+        best.map(|(_, f)| f.clone())
+    }
+
+    fn fit(&self, function: &Function, args: &[Value]) -> u32 {
+        let params = &function.params;
+        let required = params.iter().filter(|p| !p.has_default).count();
+        if args.len() <= params.len() && args.len() >= required {
+            let given = given_params(params, args.len());
+            let fits = given.zip(args).map(|((_, p), a)| self.distance(&p.ty, a));
+            let sum = fits.fold(0u32, u32::saturating_add);
+            if sum != UNFIT {
+                return sum.saturating_add((params.len() - args.len()) as u32);
+            }
+        }
+        if !function.varargs || args.len() + 1 < params.len() {
+            return UNFIT;
+        }
+        // The rest goes into the array of the last parameter.
+        let Some((Parameter { ty: Type::Array(element), .. }, fixed)) = params.split_last() else { return UNFIT };
+        let fits = fixed.iter().zip(args).map(|(p, a)| self.distance(&p.ty, a));
+        let rest = args[fixed.len()..].iter().map(|a| self.distance(element, a));
+        let sum = fits.chain(rest).fold(0u32, u32::saturating_add);
+        sum.saturating_add(1000)
+    }
+
+    /// How far a value is from a type: 0 is exact, [`UNFIT`] does not fit.
+    fn distance(&self, ty: &Type, value: &Value) -> u32 {
+        match ty {
+            Type::Any => 50,
+            Type::Primitive(name) => primitive_distance(name, value),
+            Type::Array(element) => match value {
+                Value::Null => 1,
+                Value::List(l) if l.is_array() => u32::from(*element != Box::new(Type::Any)),
+                _ => UNFIT,
+            },
+            Type::Class(name) => match value {
+                Value::Null => 1,
+                _ => self.class_distance(name, value),
+            },
+        }
+    }
+
+    fn class_distance(&self, name: &str, value: &Value) -> u32 {
+        let actual = value.type_name();
+        if *name == *actual {
+            return 0;
+        }
+        if let Some(n) = boxed_distance(name, value) {
+            return n;
+        }
+        if name == "java.lang.String" && matches!(value, Value::GString(_)) {
+            return 2;
+        }
+        let class = self.class_of(value);
+        if class.is_a(name) {
+            // Nearer ancestors are better: count the classes on the way up.
+            let mut steps = 1;
+            let mut next = class.superclass.clone();
+            while let Some(parent) = next {
+                if !parent.is_a(name) {
+                    break;
+                }
+                steps += 1;
+                next = parent.superclass.clone();
+            }
+            let parents = crate::value::known_parents(&actual);
+            let rank = parents.iter().position(|p| crate::value::is_subtype(p, name)).unwrap_or(0) as u32;
+            return if name == "java.lang.Object" { 50 } else { steps + rank + depth_of(&actual, name) };
+        }
+        match value {
+            // What the host's objects are, the host alone knows.
+            Value::Host(_) if !crate::value::is_known_class(name) => 10,
+            // A closure stands for any interface with one method.
+            Value::Closure(_) if self.class(name).is_none_or(|c| c.script.as_ref().is_some_and(|s| s.is_abstract)) => {
+                15
+            }
+            _ => UNFIT,
+        }
+    }
+}
+
+/// Edges between a Java class and an ancestor.
+fn depth_of(name: &str, ancestor: &str) -> u32 {
+    let mut level = vec![name];
+    for depth in 0..8 {
+        if level.contains(&ancestor) {
+            return depth * 2;
+        }
+        level = level.iter().flat_map(|n| crate::value::known_parents(n).iter().copied()).collect();
+    }
+    20
+}
+
+fn primitive_distance(name: &str, value: &Value) -> u32 {
+    match (name, value) {
+        ("boolean", Value::Bool(_)) | ("char", Value::Char(_)) | ("int", Value::Int(_)) | ("long", Value::Long(_)) => 0,
+        ("float", Value::Float(_)) | ("double", Value::Double(_)) => 0,
+        ("byte" | "short", Value::Int(_)) => 3,
+        ("long", Value::Int(_)) => 1,
+        ("float", Value::Int(_) | Value::Long(_)) => 3,
+        ("double", Value::Int(_) | Value::Long(_)) => 4,
+        ("double", Value::Float(_)) => 1,
+        ("double" | "float", Value::Decimal(_) | Value::BigInt(_)) => 5,
+        _ => UNFIT,
+    }
+}
+
+fn boxed_distance(name: &str, value: &Value) -> Option<u32> {
+    Some(match (name, value) {
+        ("java.lang.Long", Value::Int(_)) => 2,
+        ("java.lang.Byte" | "java.lang.Short", Value::Int(_)) => 4,
+        (
+            "java.lang.Double" | "java.lang.Float",
+            Value::Int(_) | Value::Long(_) | Value::Decimal(_) | Value::BigInt(_),
+        ) => 6,
+        ("java.lang.Double", Value::Float(_)) => 1,
+        (
+            "java.math.BigDecimal",
+            Value::Int(_) | Value::Long(_) | Value::BigInt(_) | Value::Double(_) | Value::Float(_),
+        ) => 7,
+        ("java.math.BigInteger", Value::Int(_) | Value::Long(_)) => 5,
+        _ => return None,
+    })
+}
+
+/// The parameters that `count` arguments are for: those with defaults are left out from the right.
+fn given_params(params: &[Parameter], count: usize) -> impl Iterator<Item = (usize, &Parameter)> {
+    let mut omit = params.len() - count.min(params.len());
+    let mut given: Vec<(usize, &Parameter)> = Vec::new();
+    for (i, p) in params.iter().enumerate().rev() {
+        if p.has_default && omit > 0 {
+            omit -= 1;
+        } else {
+            given.push((i, p));
+        }
+    }
+    given.into_iter().rev()
+}
+
+impl Vm<'_> {
+    /// Brings the arguments from `base` on into the order of the parameters; answers which were given.
+    pub(super) fn arrange(&mut self, function: &Function, base: usize) -> u64 {
+        let count = self.f.stack.len() - base;
+        let params = &function.params;
+        if function.varargs && !self.array_given(function, base) && count + 1 >= params.len() {
+            let fixed = params.len() - 1;
+            let rest = self.f.stack.split_off(base + fixed);
+            let element = match params.last().map(|p| &p.ty) {
+                Some(Type::Array(element)) => super::convert::element_name(element),
+                _ => "java.lang.Object".into(),
+            };
+            self.f.stack.push(Value::array(rest, &element));
+            return u64::MAX;
+        }
+        if count >= params.len() {
+            return u64::MAX;
+        }
+        let args = self.f.stack.split_off(base);
+        let mut given = 0u64;
+        let mut slots = vec![Value::Null; params.len()];
+        for ((i, _), arg) in given_params(params, count).zip(args) {
+            slots[i] = arg;
+            if i < 64 {
+                given |= 1 << i;
+            }
+        }
+        self.f.stack.extend(slots);
+        given
+    }
+
+    /// Whether the caller passed the array of a variable-arity function itself.
+    fn array_given(&self, function: &Function, base: usize) -> bool {
+        let args = &self.f.stack[base..];
+        args.len() == function.params.len()
+            && match args.last() {
+                Some(Value::List(l)) => matches!(l.kind(), ListKind::JavaArray(_)),
+                Some(Value::Null) => true,
+                _ => false,
+            }
+    }
+}

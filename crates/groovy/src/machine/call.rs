@@ -1,0 +1,508 @@
+//! Calls. Receiver (or callee) and arguments are on the stack: `at` is the receiver, `base` the first argument; between
+//! them stands the name of a dynamic call. Nothing on the stack changes before the call is certain to happen.
+
+use std::rc::Rc;
+
+use super::exec::{Flow, Step, Vm};
+use super::fiber::Landing;
+use super::host::HostCall;
+use super::need::Fault;
+use crate::ast::Text;
+use crate::compile::{Function, FunctionKind, Site};
+use crate::library;
+use crate::value::{Class, Closure, ClosureCode, HostRef, Native, Value};
+
+impl Vm<'_> {
+    /// Runs `f` with the arguments of a site on the stack. A spread site has them in one list, which is put back where
+    /// the instruction has to run again.
+    pub(super) fn with_arguments(&mut self, site: &Site, f: impl FnOnce(&mut Self, usize) -> Step) -> Step {
+        if !site.spread {
+            let base = self.f.stack.len() - site.count as usize;
+            return f(self, base);
+        }
+        let list = self.pop();
+        let base = self.f.stack.len();
+        self.f.stack.extend(list.items().unwrap_or_default());
+        let step = f(self, base);
+        if matches!(step, Err(Fault::Need(_) | Fault::Init(_))) {
+            self.f.stack.truncate(base);
+            self.f.stack.push(list);
+        }
+        step
+    }
+
+    pub(super) fn call_site(&mut self, site: &Site) -> Step {
+        self.with_arguments(site, |vm, base| {
+            if !site.dynamic {
+                return vm.call_method(base - 1, base, &site.name, site.named, Landing::Push);
+            }
+            let name = vm.f.stack[base - 1].clone();
+            if let Value::Closure(_) = name {
+                // `a.(closure)(x)`: the closure is called.
+                return vm.call_value(base - 1, base, Landing::Push).map(|flow| vm.drop_receiver(flow, base - 2));
+            }
+            let name: Text = vm.ctx().text(&name)?.into();
+            vm.call_method(base - 2, base, &name, site.named, Landing::Push)
+        })
+    }
+
+    fn drop_receiver(&mut self, flow: Flow, at: usize) -> Flow {
+        if matches!(flow, Flow::Next) {
+            self.f.stack.remove(at);
+        } else if let Some(frame) = self.f.frames.last_mut() {
+            frame.bottom = at;
+        }
+        flow
+    }
+
+    pub(super) fn call_value_site(&mut self, site: &Site) -> Step {
+        self.with_arguments(site, |vm, base| vm.call_value(base - 1, base, Landing::Push))
+    }
+
+    /// Puts a result in the place of receiver and arguments.
+    fn result(&mut self, at: usize, landing: Landing, value: Value) -> Step {
+        self.f.stack.truncate(at);
+        match landing {
+            Landing::Push => {
+                self.f.stack.push(value);
+                Ok(Flow::Next)
+            }
+            other => self.deliver(other, value),
+        }
+    }
+
+    /// Pushes a frame for a function of a script.
+    pub(super) fn call_function(
+        &mut self,
+        func: Rc<Function>,
+        this: Value,
+        closure: Option<Rc<Closure>>,
+        at: usize,
+        base: usize,
+        landing: Landing,
+    ) -> Step {
+        let given = self.arrange(&func, base);
+        self.push_frame(func, this, closure, base, at, given, landing)?;
+        Ok(Flow::Switch)
+    }
+
+    /// `receiver.name(args)`.
+    pub(super) fn call_method(&mut self, at: usize, base: usize, name: &str, named: bool, landing: Landing) -> Step {
+        let receiver = self.f.stack[at].clone();
+        match &receiver {
+            Value::Closure(closure) => match name {
+                "call" | "doCall" => return self.call_closure(closure.clone(), at, base, landing),
+                "$entry" | "$entryIndex" | "$entryInto" => {
+                    library::maps::spread_entry(&mut self.f.stack, base, name, closure);
+                    return self.call_closure(closure.clone(), at, base, landing);
+                }
+                _ => {}
+            },
+            Value::Object(object) => {
+                let methods = object.class.methods(name);
+                if !methods.is_empty()
+                    && let Some(func) = self.world.select(&methods, &self.f.stack[base..])
+                {
+                    let this = if is_static(&func) { Value::Class(object.class.clone()) } else { receiver.clone() };
+                    return self.call_function(func, this, None, at, base, landing);
+                }
+                if let Native::Script(_) = &*object.native.borrow() {
+                    return self.call_script(at, base, name, named, landing);
+                }
+            }
+            Value::Class(class) => {
+                if let Some(step) = self.call_static(class, at, base, name)? {
+                    return self.call_function(step, receiver.clone(), None, at, base, landing);
+                }
+            }
+            Value::Host(host) if self.host.has_method(Some(host), name) => {
+                return self.call_host(Some(host.clone()), at, base, name.into(), named, landing);
+            }
+            _ => {}
+        }
+        self.call_library(receiver, at, base, name, landing)
+    }
+
+    fn call_static(
+        &mut self,
+        class: &Rc<Class>,
+        _at: usize,
+        base: usize,
+        name: &str,
+    ) -> Result<Option<Rc<Function>>, Fault> {
+        if class.script.is_none() {
+            return Ok(None);
+        }
+        self.ready(class)?;
+        let methods: Vec<Rc<Function>> = class.methods(name).into_iter().filter(|f| is_static(f)).collect();
+        Ok(self.world.select(&methods, &self.f.stack[base..]))
+    }
+
+    /// Methods of Java and Groovy: native ones, then those written in Groovy, then closures in properties.
+    fn call_library(&mut self, receiver: Value, at: usize, base: usize, name: &str, landing: Landing) -> Step {
+        let depth = self.f.frames.len();
+        let mut ctx = super::Ctx { world: self.world, host: self.host, memo: &self.f.memo, depth };
+        if let Some(value) = library::method(&mut ctx, &receiver, name, &self.f.stack[base..])? {
+            return self.result(at, landing, value);
+        }
+        let count = self.f.stack.len() - base;
+        if let Some(func) = self.world.prelude_function(&receiver, name, count) {
+            // The receiver is the first parameter; a dynamic name between them goes.
+            self.f.stack.drain(at + 1..base);
+            return self.call_function(func, Value::Null, None, at, at, landing);
+        }
+        if let Some(closure) = self.closure_in_property(&receiver, name) {
+            self.f.stack.drain(at + 1..base);
+            self.f.stack[at] = Value::Closure(closure.clone());
+            return self.call_closure(closure, at, at + 1, landing);
+        }
+        self.call_missing(receiver, at, base, name, landing)
+    }
+
+    /// `methodMissing`, or the exception.
+    fn call_missing(&mut self, receiver: Value, at: usize, base: usize, name: &str, landing: Landing) -> Step {
+        if let Value::Object(object) = &receiver {
+            for handler in ["methodMissing", "invokeMethod"] {
+                let methods = object.class.methods(handler);
+                if let Some(func) = methods.into_iter().find(|m| m.params.len() == 2) {
+                    let args = self.f.stack.split_off(base);
+                    self.f.stack.truncate(at + 1);
+                    self.f.stack.extend([Value::str(name), Value::array(args, "java.lang.Object")]);
+                    return self.call_function(func, receiver.clone(), None, at, at + 1, landing);
+                }
+            }
+        }
+        if receiver.is_null() {
+            return Err(self.world.null_pointer(format!("Cannot invoke method {name}() on null object")));
+        }
+        let args = &self.f.stack[base..];
+        Err(match &receiver {
+            Value::Class(c) => match self.unresolved(c) {
+                Some(fault) => fault,
+                None => self.world.missing_method(name, &c.name, true, args),
+            },
+            other => self.world.missing_method(name, &other.type_name(), false, args),
+        })
+    }
+
+    /// A closure that is the value of a property of the receiver.
+    fn closure_in_property(&mut self, receiver: &Value, name: &str) -> Option<Rc<Closure>> {
+        let value = match receiver {
+            Value::Map(map) => map.get(&Value::str(name)),
+            Value::Object(object) => object.field(name).or_else(|| object.as_map()?.get(&Value::str(name))),
+            Value::Class(class) => {
+                let owner = class.static_owner(name)?;
+                owner.script.as_ref()?.statics.borrow().get(name).cloned()
+            }
+            _ => None,
+        };
+        match value {
+            Some(Value::Closure(c)) => Some(c),
+            _ => None,
+        }
+    }
+
+    /// A method called on a script object that it does not declare: a closure in the binding, or the host's.
+    fn call_script(&mut self, at: usize, base: usize, name: &str, named: bool, landing: Landing) -> Step {
+        let receiver = self.f.stack[at].clone();
+        let closure = match self.world.binding.get(name) {
+            Some(Value::Closure(c)) => Some(c.clone()),
+            _ => self.closure_in_property(&receiver, name),
+        };
+        if let Some(closure) = closure {
+            return self.call_closure(closure, at, base, landing);
+        }
+        if self.host.has_method(None, name) {
+            return self.call_host(None, at, base, name.into(), named, landing);
+        }
+        self.call_library(receiver, at, base, name, landing)
+    }
+
+    fn call_host(
+        &mut self,
+        receiver: Option<Rc<HostRef>>,
+        at: usize,
+        base: usize,
+        name: Text,
+        named: bool,
+        landing: Landing,
+    ) -> Step {
+        // What the host gets is text where it is text: a GString with a lazy part is rendered here.
+        for i in base..self.f.stack.len() {
+            let value = self.f.stack[i].clone();
+            if let Value::GString(_) = value {
+                let text = self.ctx().str(&value)?;
+                self.f.stack[i] = Value::Str(text);
+            }
+        }
+        let (span, script) = self.place();
+        let mut args = self.f.stack.split_off(base);
+        let named = if named && !args.is_empty() { Some(args.remove(0)) } else { None };
+        self.f.stack.truncate(at);
+        let call = HostCall { receiver, name, named, args, span, script };
+        match landing {
+            Landing::Push => Ok(self.suspend(call)),
+            other => {
+                // The answer goes elsewhere than on the stack: a frame that only returns it waits for it.
+                let func = self.world.prelude.identity();
+                self.push_frame(func, Value::Null, None, at, at, u64::MAX, other)?;
+                Ok(self.suspend(call))
+            }
+        }
+    }
+
+    /// Calls a value: a closure, or an object with a `call` method.
+    pub(super) fn call_value(&mut self, at: usize, base: usize, landing: Landing) -> Step {
+        match self.f.stack[at].clone() {
+            Value::Closure(closure) => self.call_closure(closure, at, base, landing),
+            _ => self.call_method(at, base, "call", false, landing),
+        }
+    }
+
+    pub(super) fn call_closure(&mut self, closure: Rc<Closure>, at: usize, base: usize, landing: Landing) -> Step {
+        let mut closure = closure;
+        let mut landing = landing;
+        loop {
+            let next = match &closure.code {
+                ClosureCode::Function(func) => {
+                    let func = func.clone();
+                    return self.enter_closure(closure, func, at, base, landing);
+                }
+                ClosureCode::Method { target, name } => {
+                    let (target, name) = (target.clone(), name.clone());
+                    return self.call_pointer(target, &name, at, base, landing);
+                }
+                ClosureCode::Curried { inner, args, at: position } => {
+                    let count = self.f.stack.len() - base;
+                    let offset = if *position >= 0 {
+                        (*position as usize).min(count)
+                    } else {
+                        count.saturating_sub(position.unsigned_abs() as usize - 1)
+                    };
+                    let tail = self.f.stack.split_off(base + offset);
+                    self.f.stack.extend(args.iter().cloned().chain(tail));
+                    inner.clone()
+                }
+                ClosureCode::Composed { first, then } => {
+                    landing = match landing {
+                        Landing::Push => Landing::Then(vec![then.clone()]),
+                        Landing::Then(mut closures) => {
+                            closures.push(then.clone());
+                            Landing::Then(closures)
+                        }
+                        // An answer or the like: the rest runs when the composition is done.
+                        other => return self.call_composed(closure.clone(), at, base, other),
+                    };
+                    first.clone()
+                }
+            };
+            // Each turn is work: a chain of closures as long as the memory allows must still end.
+            self.world.charge(1);
+            match next {
+                Value::Closure(c) => closure = c,
+                other => {
+                    self.f.stack[at] = other;
+                    return self.call_method(at, base, "call", false, landing);
+                }
+            }
+        }
+    }
+
+    /// A composition whose result does not go to the stack: a frame that returns it stands in between.
+    fn call_composed(&mut self, closure: Rc<Closure>, at: usize, base: usize, landing: Landing) -> Step {
+        let args = self.f.stack.split_off(base);
+        self.f.stack.truncate(at);
+        let func = self.world.prelude.identity();
+        self.push_frame(func, Value::Null, None, at, at, u64::MAX, landing)?;
+        let at = self.f.stack.len();
+        self.f.stack.push(Value::Closure(closure.clone()));
+        self.f.stack.extend(args);
+        self.call_closure(closure, at, at + 1, Landing::Push)
+    }
+
+    fn call_pointer(&mut self, target: Value, name: &str, at: usize, base: usize, landing: Landing) -> Step {
+        let before = std::mem::replace(&mut self.f.stack[at], target);
+        let step = self.call_method(at, base, name, false, landing);
+        if let Err(Fault::Need(_) | Fault::Init(_)) = step {
+            self.f.stack[at] = before;
+        }
+        step
+    }
+
+    fn enter_closure(
+        &mut self,
+        closure: Rc<Closure>,
+        func: Rc<Function>,
+        at: usize,
+        base: usize,
+        landing: Landing,
+    ) -> Step {
+        let count = self.f.stack.len() - base;
+        let wanted = func.params.len();
+        if count != wanted || !func.plain_params {
+            // One list for several parameters is taken apart.
+            if count == 1
+                && wanted > 1
+                && !func.varargs
+                && let Value::List(list) = &self.f.stack[base]
+            {
+                let items = list.snapshot();
+                if self.world.select(std::slice::from_ref(&func), &items).is_some() {
+                    self.f.stack.truncate(base);
+                    self.f.stack.extend(items);
+                }
+            }
+            if self.world.select(std::slice::from_ref(&func), &self.f.stack[base..]).is_none() {
+                return Err(self.world.missing_method("call", &func.name, false, &self.f.stack[base..]));
+            }
+        }
+        let this = closure.this.clone();
+        self.call_function(func, this, Some(closure), at, base, landing)
+    }
+
+    /// An unqualified call. The slot below the arguments is free for the receiver that is found.
+    pub(super) fn call_name_site(&mut self, site: &Site) -> Step {
+        self.with_arguments(site, |vm, base| vm.call_name(base, &site.name, site.named))
+    }
+
+    fn call_name(&mut self, base: usize, name: &Text, named: bool) -> Step {
+        let at = base - 1;
+        let targets = self.targets();
+        // A method of one of them.
+        for target in &targets {
+            if let Some(func) = self.method_of(target, base, name)? {
+                let this = if is_static(&func) { self.class_value(target) } else { target.clone() };
+                return self.call_function(func, this, None, at, base, Landing::Push);
+            }
+            if let Value::Host(host) = target
+                && self.host.has_method(Some(host), name)
+            {
+                return self.call_host(Some(host.clone()), at, base, name.clone(), named, Landing::Push);
+            }
+        }
+        // A closure in a property of one of them.
+        for target in &targets {
+            let in_binding = match (target, self.world.binding.get(name)) {
+                (Value::Object(o), Some(Value::Closure(c))) if matches!(*o.native.borrow(), Native::Script(_)) => {
+                    Some(c.clone())
+                }
+                _ => None,
+            };
+            if let Some(closure) = in_binding.or_else(|| self.closure_in_property(target, name)) {
+                self.f.stack[at] = Value::Closure(closure.clone());
+                return self.call_closure(closure, at, base, Landing::Push);
+            }
+        }
+        if let Some(step) = self.call_variable(at, base, name)? {
+            return Ok(step);
+        }
+        if self.host.has_method(None, name) {
+            return self.call_host(None, at, base, name.clone(), named, Landing::Push);
+        }
+        self.call_name_library(at, base, name, &targets)
+    }
+
+    /// A binding variable or host global with a `call` method (`foo(x)` where `foo` is a script or class object).
+    fn call_variable(&mut self, at: usize, base: usize, name: &Text) -> Result<Option<Flow>, Fault> {
+        let Some(value) = self.world.binding.get(name).cloned() else { return Ok(None) };
+        let callable = match &value {
+            Value::Object(o) => o.class.has_method("call"),
+            Value::Host(h) => self.host.has_method(Some(h), "call"),
+            _ => false,
+        };
+        if !callable {
+            return Ok(None);
+        }
+        self.f.stack[at] = value;
+        self.call_value(at, base, Landing::Push).map(Some)
+    }
+
+    /// The library's methods of the objects in question (`with` on `this`, `push` on a delegate).
+    fn call_name_library(&mut self, at: usize, base: usize, name: &Text, targets: &[Value]) -> Step {
+        let depth = self.f.frames.len();
+        let script = Value::Null;
+        for target in targets {
+            let mut ctx = super::Ctx { world: self.world, host: self.host, memo: &self.f.memo, depth };
+            let found = library::unqualified(&mut ctx, target, name, &self.f.stack[base..])?;
+            if let Some(value) = found {
+                return self.result(at, Landing::Push, value);
+            }
+            let count = self.f.stack.len() - base;
+            if let Some(func) = self.world.prelude_function(target, name, count) {
+                self.f.stack[at] = target.clone();
+                return self.call_function(func, script, None, at, at, Landing::Push);
+            }
+        }
+        let Some(first) =
+            targets.iter().rev().find(|t| matches!(t, Value::Object(_) | Value::Class(_))).or(targets.first())
+        else {
+            return Err(self.world.missing_method(name, "java.lang.Object", false, &self.f.stack[base..]));
+        };
+        let first = first.clone();
+        for target in targets {
+            if let Value::Object(o) = target
+                && (o.class.has_method("methodMissing") || o.class.has_method("invokeMethod"))
+            {
+                self.f.stack[at] = target.clone();
+                return self.call_missing(target.clone(), at, base, name, Landing::Push);
+            }
+        }
+        self.f.stack[at] = first.clone();
+        self.call_missing(first, at, base, name, Landing::Push)
+    }
+
+    fn class_value(&self, target: &Value) -> Value {
+        match target {
+            Value::Object(o) => Value::Class(o.class.clone()),
+            other => other.clone(),
+        }
+    }
+
+    /// The method of a script class that an unqualified call means.
+    fn method_of(&mut self, target: &Value, base: usize, name: &str) -> Result<Option<Rc<Function>>, Fault> {
+        let class = match target {
+            Value::Object(o) => o.class.clone(),
+            Value::Class(c) => c.clone(),
+            _ => return Ok(None),
+        };
+        let mut next = Some(class);
+        while let Some(class) = next {
+            let methods = class.methods(name);
+            if !methods.is_empty()
+                && let Some(func) = self.world.select(&methods, &self.f.stack[base..])
+            {
+                return Ok(Some(func));
+            }
+            // Static methods of the classes around a nested class.
+            next = class.script.as_ref().and_then(|s| s.outer.as_ref()).and_then(|o| self.world.class(o));
+        }
+        Ok(None)
+    }
+
+    pub(super) fn call_super_site(&mut self, site: &Site, func: &Function) -> Step {
+        let parent = func.class.as_ref().and_then(|c| self.world.class(c));
+        self.with_arguments(site, |vm, base| {
+            let this = vm.f.stack[base - 1].clone();
+            let mut methods = Vec::new();
+            if let Some(class) = &parent {
+                for ancestor in class.lineage().into_iter().skip(1) {
+                    let found = ancestor.script.as_ref().and_then(|s| s.methods.get(&site.name));
+                    methods.extend(found.into_iter().flatten().cloned());
+                }
+            }
+            if let Some(func) = vm.world.select(&methods, &vm.f.stack[base..]) {
+                return vm.call_function(func, this, None, base - 1, base, Landing::Push);
+            }
+            let depth = vm.f.frames.len();
+            let mut ctx = super::Ctx { world: vm.world, host: vm.host, memo: &vm.f.memo, depth };
+            match library::super_method(&mut ctx, &this, &site.name, &vm.f.stack[base..])? {
+                Some(value) => vm.result(base - 1, Landing::Push, value),
+                None => Err(vm.world.missing_method(&site.name, &this.type_name(), false, &vm.f.stack[base..])),
+            }
+        })
+    }
+}
+
+pub(super) fn is_static(func: &Function) -> bool {
+    matches!(func.kind, FunctionKind::Method { is_static: true })
+}

@@ -1,0 +1,181 @@
+//! Links compiled scripts into a machine: classes find their parents and get their fields.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use indexmap::IndexMap;
+
+use super::ScriptId;
+use super::world::{Script, World};
+use crate::ast::{ClassKind, Text};
+use crate::compile::{ClassPlan, Function, Program, Scope, Type};
+use crate::diagnostic::Diagnostic;
+use crate::span::Span;
+use crate::value::{Class, FieldInfo, InitState, Native, Object, ScriptClass, Value};
+
+/// Name of the class of a script, after the name of its file.
+pub(super) fn script_class_name(file: &str) -> String {
+    let base = file.rsplit('/').next().unwrap_or(file);
+    let stem = base.split('.').next().unwrap_or(base);
+    if stem.is_empty() || stem.starts_with("Jenkinsfile") {
+        return "WorkflowScript".into();
+    }
+    stem.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' || c == '$' { c } else { '_' }).collect()
+}
+
+impl World {
+    /// Makes a compiled script known. Its classes replace older ones of the same name.
+    pub(super) fn link(&mut self, program: Program, scope: Scope, id: ScriptId) -> Result<(), Vec<Diagnostic>> {
+        let mut pending: IndexMap<Text, ClassPlan> =
+            program.classes.into_iter().map(|plan| (plan.name.clone(), plan)).collect();
+        while let Some(name) = pending.keys().next().cloned() {
+            self.link_class(&name, &mut pending, id)?;
+        }
+        let plan = program.class;
+        let init = plan.init.clone();
+        let class = self.make_class(plan, None, Vec::new(), id);
+        let object = Rc::new(Object::new(class, Native::Script(id)));
+        self.scripts.push(Script {
+            body: program.body,
+            scope: Rc::new(scope),
+            object: Value::Object(object),
+            init: RefCell::new(init),
+        });
+        Ok(())
+    }
+
+    /// Links one class after its parents. The chain of parents is followed in a loop.
+    fn link_class(
+        &mut self,
+        name: &Text,
+        pending: &mut IndexMap<Text, ClassPlan>,
+        id: ScriptId,
+    ) -> Result<(), Vec<Diagnostic>> {
+        let mut chain = vec![name.clone()];
+        while let Some(current) = chain.last().cloned() {
+            let Some(plan) = pending.get(&current) else {
+                chain.pop();
+                continue;
+            };
+            let mut parents = plan.superclass.iter().chain(&plan.interfaces);
+            if let Some(parent) = parents.find(|p| pending.contains_key(*p)) {
+                if chain.contains(parent) {
+                    let message = format!("Cyclic inheritance involving {parent}");
+                    return Err(vec![Diagnostic::error(Span::default(), message)]);
+                }
+                chain.push(parent.clone());
+                continue;
+            }
+            if let Some(plan) = pending.shift_remove(&current) {
+                self.link_plan(plan, id);
+            }
+            chain.pop();
+        }
+        Ok(())
+    }
+
+    fn link_plan(&mut self, mut plan: ClassPlan, id: ScriptId) {
+        let mut superclass = plan.superclass.take().map(|name| self.parent_class(&name));
+        let mut interfaces: Vec<Rc<Class>> = plan.interfaces.iter().map(|n| self.parent_class(n)).collect();
+        // `new I() { … }` of an interface: the parser of names cannot tell.
+        let is_interface = |c: &Rc<Class>| {
+            c.script.as_ref().is_some_and(|s| matches!(s.kind, ClassKind::Interface | ClassKind::Trait))
+        };
+        if superclass.as_ref().is_some_and(is_interface) {
+            interfaces.extend(superclass.take());
+        }
+        self.make_class(plan, superclass, interfaces, id);
+    }
+
+    /// A parent that nothing declares is taken for a Java class of that name.
+    fn parent_class(&self, name: &str) -> Rc<Class> {
+        self.class(name).unwrap_or_else(|| self.java_class(name))
+    }
+
+    fn make_class(
+        &mut self,
+        plan: ClassPlan,
+        superclass: Option<Rc<Class>>,
+        interfaces: Vec<Rc<Class>>,
+        id: ScriptId,
+    ) -> Rc<Class> {
+        let superclass = superclass.or_else(|| plan.superclass.as_ref().map(|n| self.parent_class(n)));
+        let mut fields: IndexMap<Text, FieldInfo> = IndexMap::new();
+        let inherited = superclass.iter().chain(&interfaces).filter_map(|c| c.script.as_ref());
+        for (name, field) in inherited.flat_map(|s| s.fields.iter()) {
+            let slot = fields.len();
+            fields.entry(name.clone()).or_insert_with(|| FieldInfo { slot, ..field.clone() });
+        }
+        let mut statics = IndexMap::new();
+        for field in &plan.fields {
+            if field.is_static {
+                statics.insert(field.name.clone(), super::convert::default_value(&field.ty));
+                continue;
+            }
+            let slot = fields.get(&field.name).map_or(fields.len(), |f| f.slot);
+            fields.insert(field.name.clone(), FieldInfo { slot, ty: field.ty.clone(), is_final: field.is_final });
+        }
+        const TUPLE: &[&str] = &["Canonical", "Immutable", "TupleConstructor"];
+        if plan.annotations.iter().any(|a| TUPLE.contains(&a.rsplit('.').next().unwrap_or(a))) {
+            let slot = fields.len();
+            fields.insert("$tuple".into(), FieldInfo { slot, ty: Type::Any, is_final: true });
+        }
+        let mut methods: HashMap<Text, Vec<Rc<Function>>> = HashMap::new();
+        for method in plan.methods {
+            methods.entry(method.name.clone()).or_default().push(method);
+        }
+        let state = if plan.static_init.is_some() { InitState::Pending } else { InitState::Done };
+        let class = Rc::new(Class {
+            name: plan.name.clone(),
+            superclass,
+            interfaces,
+            script: Some(ScriptClass {
+                script: id,
+                kind: plan.kind,
+                is_abstract: plan.is_abstract,
+                methods,
+                constructors: plan.constructors,
+                fields,
+                statics: RefCell::new(statics),
+                init: plan.init,
+                static_init: plan.static_init,
+                state: Cell::new(state),
+                outer: plan.outer,
+            }),
+        });
+        self.classes.borrow_mut().insert(plan.name, class.clone());
+        class
+    }
+
+    /// Empties what scripts can reach, so that nothing keeps itself alive. The work list is the heap itself.
+    pub(super) fn take_apart(&mut self) {
+        let mut work: Vec<Value> = self.binding.drain(..).map(|(_, v)| v).collect();
+        work.extend(self.scripts.drain(..).map(|s| s.object));
+        for class in std::mem::take(self.classes.get_mut()).into_values() {
+            if let Some(script) = &class.script {
+                work.extend(script.statics.borrow_mut().drain(..).map(|(_, v)| v));
+            }
+        }
+        while let Some(value) = work.pop() {
+            match &value {
+                Value::List(l) => work.extend(l.change(|items| std::mem::take(&mut **items))),
+                Value::Map(m) | Value::Set(m) => {
+                    work.extend(m.entries().iter().flat_map(|(k, v)| [k.0.clone(), v.clone()]));
+                    m.clear();
+                }
+                Value::Object(o) => {
+                    work.extend(std::mem::take(&mut *o.fields.borrow_mut()));
+                    if let Native::Map(m) = o.native.take() {
+                        work.push(Value::Map(m));
+                    }
+                }
+                Value::Closure(c) => {
+                    work.extend(c.delegate.borrow_mut().take());
+                    work.extend(c.captured.iter().map(|v| v.0.take()));
+                }
+                _ => {}
+            }
+        }
+    }
+}

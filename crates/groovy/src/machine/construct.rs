@@ -1,0 +1,191 @@
+//! `new`.
+
+use std::rc::Rc;
+
+use super::exec::{Flow, Step, Vm};
+use super::fiber::Landing;
+use super::need::Fault;
+use crate::ast::{ClassKind, Text};
+use crate::compile::{Function, Site};
+use crate::library;
+use crate::value::{Class, Map, MapKind, Native, Object, Throwable, Value};
+
+impl Vm<'_> {
+    pub(super) fn new_site(&mut self, site: &Site) -> Step {
+        self.with_arguments(site, |vm, base| vm.new_object(&site.name, base - 1, base, site.named))
+    }
+
+    fn new_object(&mut self, name: &Text, at: usize, base: usize, named: bool) -> Step {
+        match self.world.class(name) {
+            Some(class) if class.script.is_some() => self.construct(class, at, base, named, Landing::Push),
+            Some(class) => {
+                let depth = self.f.frames.len();
+                let mut ctx = super::Ctx { world: self.world, host: self.host, memo: &self.f.memo, depth };
+                if let Some(value) = library::construct::java(&mut ctx, &class, &self.f.stack[base..])? {
+                    self.f.stack.truncate(at);
+                    self.f.stack.push(value);
+                    return Ok(Flow::Next);
+                }
+                self.construct_by_host(name, at, base)
+            }
+            None => self.construct_by_host(name, at, base),
+        }
+    }
+
+    fn construct_by_host(&mut self, name: &str, at: usize, base: usize) -> Step {
+        match self.host.construct(name, &self.f.stack[base..]) {
+            Some(Ok(value)) => {
+                self.f.stack.truncate(at);
+                self.f.stack.push(value);
+                Ok(Flow::Next)
+            }
+            Some(Err(exception)) => Err(Fault::Throw(exception)),
+            None => {
+                let class = "org.codehaus.groovy.control.MultipleCompilationErrorsException";
+                if self.world.class(name).is_some() {
+                    let args: Vec<String> = self.f.stack[base..].iter().map(Value::type_name).collect();
+                    let message = format!("Could not find matching constructor for: {name}({})", args.join(", "));
+                    return Err(self.world.fail("groovy.lang.GroovyRuntimeException", message));
+                }
+                Err(self.world.fail(class, format!("unable to resolve class {name}")))
+            }
+        }
+    }
+
+    /// Makes an instance of a script class. Receiver slot and arguments are at `at` and `base`.
+    pub(super) fn construct(
+        &mut self,
+        class: Rc<Class>,
+        at: usize,
+        base: usize,
+        named: bool,
+        landing: Landing,
+    ) -> Step {
+        self.ready(&class)?;
+        let Some(script) = &class.script else { return Ok(Flow::Next) };
+        if script.is_abstract {
+            let kind = if script.kind == ClassKind::Interface { "interface" } else { "abstract class" };
+            let message = format!("You cannot create an instance from the {kind} '{}'.", class.name);
+            return Err(self.world.fail("java.lang.InstantiationException", message));
+        }
+        let constructor = self.world.select(&script.constructors, &self.f.stack[base..]);
+        let count = self.f.stack.len() - base;
+        let object = Rc::new(Object::new(class.clone(), native_part(&class)));
+        let value = Value::Object(object.clone());
+        match constructor {
+            Some(func) => {
+                let this = value.clone();
+                let landing = match landing {
+                    Landing::Push => Landing::Give(value),
+                    other => other,
+                };
+                self.call_function(func, this, None, at, base, landing)?;
+            }
+            None if count == 0 => self.finish_plain(at, value),
+            None if named && count == 1 => {
+                let map = self.pop();
+                self.finish_plain(at, value.clone());
+                self.set_named(&value, map)?;
+            }
+            None => {
+                let args = self.f.stack[base..].to_vec();
+                if !self.implicit_constructor(&class, &object, &args)? {
+                    let types: Vec<String> = args.iter().map(Value::type_name).collect();
+                    let message =
+                        format!("Could not find matching constructor for: {}({})", class.name, types.join(", "));
+                    return Err(self.world.fail("groovy.lang.GroovyRuntimeException", message));
+                }
+                self.finish_plain(at, value);
+            }
+        }
+        self.run_initialisers(&object)?;
+        Ok(Flow::Switch)
+    }
+
+    fn finish_plain(&mut self, at: usize, value: Value) {
+        self.f.stack.truncate(at);
+        self.f.stack.push(value);
+    }
+
+    /// Named arguments set properties, after the initialisers: a library function does it on a frame of its own.
+    fn set_named(&mut self, value: &Value, map: Value) -> Result<(), Fault> {
+        let Some(func) = self.world.prelude_function(&Value::Null, "$setAll", 1) else { return Ok(()) };
+        let at = self.f.stack.len();
+        self.f.stack.extend([value.clone(), map]);
+        self.push_frame(func, Value::Null, None, at, at, u64::MAX, Landing::Discard)
+    }
+
+    /// What Java gives without a constructor in the script: exceptions take message and cause, classes with
+    /// `@Canonical` and the like take their fields in order, anonymous classes what their parent takes.
+    fn implicit_constructor(&mut self, class: &Rc<Class>, object: &Rc<Object>, args: &[Value]) -> Result<bool, Fault> {
+        if class.is_throwable() {
+            *object.native.borrow_mut() = Native::Throwable(library::construct::throwable(&mut self.ctx(), args)?);
+            return Ok(true);
+        }
+        if object.as_map().is_some() {
+            return Ok(true);
+        }
+        let Some(script) = &class.script else { return Ok(false) };
+        let tuple = script.fields.contains_key("$tuple");
+        let names: Vec<Text> = script.fields.keys().filter(|n| !n.starts_with('$')).cloned().collect();
+        if !tuple || args.len() > names.len() {
+            return Ok(false);
+        }
+        for (name, arg) in names.iter().zip(args) {
+            self.set_field(object, name, arg)?;
+        }
+        Ok(true)
+    }
+
+    /// Runs the field initialisers of a new object, those of its farthest ancestor first, before what is on the frames.
+    fn run_initialisers(&mut self, object: &Rc<Object>) -> Result<(), Fault> {
+        let inits: Vec<Rc<Function>> =
+            object.class.lineage().iter().filter_map(|c| c.script.as_ref()?.init.clone()).collect();
+        for init in inits {
+            let at = self.f.stack.len();
+            let this = Value::Object(object.clone());
+            self.push_frame(init, this, None, at, at, u64::MAX, Landing::Discard)?;
+        }
+        Ok(())
+    }
+
+    /// `this(…)` and `super(…)` in a constructor; `this` is below the arguments.
+    pub(super) fn call_constructor_site(&mut self, site: &Site, is_super: bool, func: &Function) -> Step {
+        let own = func.class.as_ref().and_then(|c| self.world.class(c));
+        self.with_arguments(site, |vm, base| {
+            let at = base - 1;
+            let this = vm.f.stack[at].clone();
+            let class = if is_super { own.as_ref().and_then(|c| c.superclass.clone()) } else { own.clone() };
+            let (Value::Object(object), Some(class)) = (&this, class) else {
+                vm.f.stack.truncate(at);
+                vm.f.stack.push(Value::Null);
+                return Ok(Flow::Next);
+            };
+            let constructor = class.script.as_ref().and_then(|s| vm.world.select(&s.constructors, &vm.f.stack[base..]));
+            if let Some(func) = constructor {
+                return vm.call_function(func, this.clone(), None, at, base, Landing::Push);
+            }
+            let args = vm.f.stack[base..].to_vec();
+            let before = object.clone();
+            if !args.is_empty() && !vm.implicit_constructor(&class, &before, &args)? {
+                let types: Vec<String> = args.iter().map(Value::type_name).collect();
+                let message = format!("Could not find matching constructor for: {}({})", class.name, types.join(", "));
+                return Err(vm.world.fail("groovy.lang.GroovyRuntimeException", message));
+            }
+            vm.f.stack.truncate(at);
+            vm.f.stack.push(Value::Null);
+            Ok(Flow::Next)
+        })
+    }
+}
+
+/// What Java holds of an instance of a script class.
+fn native_part(class: &Class) -> Native {
+    if class.is_throwable() {
+        return Native::Throwable(Throwable::default());
+    }
+    if class.is_a("java.util.Map") {
+        return Native::Map(Rc::new(Map::new(MapKind::Linked)));
+    }
+    Native::None
+}

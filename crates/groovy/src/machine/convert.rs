@@ -1,0 +1,221 @@
+//! Types at work: `as`, casts, assignments to typed variables, `instanceof`.
+
+use std::rc::Rc;
+
+use super::exec::{Flow, Step, Vm};
+use super::fiber::Landing;
+use super::need::Fault;
+use crate::compile::Type;
+use crate::library;
+use crate::value::{List, ListKind, Value, is_subtype};
+
+/// Java's name of a type.
+pub(super) fn element_name(ty: &Type) -> String {
+    match ty {
+        Type::Any => "java.lang.Object".into(),
+        Type::Primitive(p) => (*p).into(),
+        Type::Class(name) => name.to_string(),
+        Type::Array(inner) => format!("{}[]", element_name(inner)),
+    }
+}
+
+/// What a new array of the type is filled with.
+pub(super) fn default_value(ty: &Type) -> Value {
+    match ty {
+        Type::Primitive("boolean") => Value::Bool(false),
+        Type::Primitive("long") => Value::Long(0),
+        Type::Primitive("float") => Value::Float(0.0),
+        Type::Primitive("double") => Value::Double(0.0),
+        Type::Primitive("char") => Value::Char(0),
+        Type::Primitive(_) => Value::Int(0),
+        _ => Value::Null,
+    }
+}
+
+impl Vm<'_> {
+    pub(super) fn instance_of(&self, value: &Value, ty: &Type) -> bool {
+        match ty {
+            Type::Any => !value.is_null(),
+            Type::Primitive(_) => false,
+            Type::Class(name) => self.is_instance(value, name),
+            Type::Array(_) => {
+                matches!(value, Value::List(l) if matches!(l.kind(), ListKind::JavaArray(e) if **e == *element_name(ty).trim_end_matches("[]") || matches!(ty, Type::Array(i) if **i == Type::Any)))
+            }
+        }
+    }
+
+    pub(super) fn is_instance(&self, value: &Value, name: &str) -> bool {
+        match value {
+            Value::Null => false,
+            Value::Object(o) => o.class.is_a(name),
+            Value::Closure(_) if name == "groovy.lang.Closure" => true,
+            // What the host calls its objects is their class, with or without the package.
+            Value::Host(h) => h.kind == name || name.ends_with(&format!(".{}", h.kind)) || name == "java.lang.Object",
+            other => is_subtype(&other.type_name(), name),
+        }
+    }
+
+    /// `value as T`
+    pub(super) fn convert_as(&mut self, ty: &Type) -> Step {
+        let value = self.top(1).clone();
+        if let Value::Object(o) = &value
+            && o.class.has_method("asType")
+        {
+            let class = self.world.class(&element_name(&boxed(ty))).map_or(Value::Null, Value::Class);
+            let answer = self.ctx().ask(&value, "asType", &[class])?;
+            self.replace(1, answer);
+            return Ok(Flow::Next);
+        }
+        if let (Value::Map(_) | Value::Closure(_), Type::Class(name)) = (&value, ty)
+            && let Some(class) = self.world.class(name)
+            && class.script.as_ref().is_some_and(|s| s.is_abstract)
+        {
+            return self.proxy(value, class);
+        }
+        if let (Value::Map(_), Type::Class(name)) = (&value, ty)
+            && let Some(class) = self.world.class(name).filter(|c| c.script.is_some())
+        {
+            self.pop();
+            self.f.stack.extend([Value::Null, value]);
+            let at = self.f.stack.len() - 2;
+            return self.construct(class, at, at + 1, true, Landing::Push);
+        }
+        let converted = self.convert(&value, ty, true)?;
+        self.replace(1, converted);
+        Ok(Flow::Next)
+    }
+
+    /// An object whose methods are the closures of a map, or one closure for all.
+    fn proxy(&mut self, value: Value, class: Rc<crate::value::Class>) -> Step {
+        let native = match &value {
+            Value::Map(m) => crate::value::Native::Map(m.clone()),
+            _ => {
+                let map = Value::map(
+                    class.script.iter().flat_map(|s| s.methods.keys()).map(|n| (Value::str(&**n), value.clone())),
+                );
+                match map {
+                    Value::Map(m) => crate::value::Native::Map(m),
+                    _ => crate::value::Native::Opaque,
+                }
+            }
+        };
+        // The class itself is abstract: its methods must not hide the closures.
+        let mut face = crate::value::Class::named(&format!("{}$proxy", class.name), None);
+        face.interfaces.push(self.world.java_class("java.lang.Object"));
+        face.superclass = Some(Rc::new(crate::value::Class::named(&class.name, None)));
+        let object = crate::value::Object::new(Rc::new(face), native);
+        self.replace(1, Value::Object(Rc::new(object)));
+        Ok(Flow::Next)
+    }
+
+    /// `(T) value`, and values on their way into typed variables, parameters and results.
+    pub(super) fn cast(&mut self, value: &Value, ty: &Type) -> Result<Value, Fault> {
+        match (ty, value) {
+            (Type::Any, _) => Ok(value.clone()),
+            (Type::Primitive("int"), Value::Int(_)) | (Type::Primitive("boolean"), Value::Bool(_)) => Ok(value.clone()),
+            (Type::Primitive(p), Value::Null) if *p != "boolean" => {
+                let message = format!(
+                    "Cannot cast object 'null' with class 'null' to class '{p}'. Try '{}' instead",
+                    element_name(&boxed(ty))
+                );
+                Err(self.world.fail("org.codehaus.groovy.runtime.typehandling.GroovyCastException", message))
+            }
+            (_, Value::Null) if *ty != Type::Primitive("boolean") => Ok(Value::Null),
+            (Type::Class(name), _) if &**name == "java.lang.String" && matches!(value, Value::Str(_)) => {
+                Ok(value.clone())
+            }
+            (Type::Class(name), _) if self.is_instance(value, name) && &**name != "java.lang.String" => {
+                Ok(value.clone())
+            }
+            _ => self.convert(value, ty, false),
+        }
+    }
+
+    fn convert(&mut self, value: &Value, ty: &Type, explicit: bool) -> Result<Value, Fault> {
+        match ty {
+            Type::Any => Ok(value.clone()),
+            Type::Array(element) => self.convert_array(value, element),
+            Type::Primitive(_) | Type::Class(_) => {
+                let name = element_name(ty);
+                if value.is_null() && !matches!(ty, Type::Primitive(_)) {
+                    return Ok(Value::Null);
+                }
+                if name == "java.lang.Object" || matches!(ty, Type::Class(n) if self.is_instance(value, n)) {
+                    return Ok(value.clone());
+                }
+                if let Some(converted) = library::convert::to_type(&mut self.ctx(), value, &name, explicit)? {
+                    return Ok(converted);
+                }
+                self.convert_to_script_type(value, &name)
+            }
+        }
+    }
+
+    /// Enums by name; closures for interfaces; what the host calls by another name.
+    fn convert_to_script_type(&mut self, value: &Value, name: &str) -> Result<Value, Fault> {
+        let class = self.world.class(name);
+        if let (Some(class), true) = (&class, value.is_text())
+            && let Some(script) = class.script.as_ref().filter(|s| s.kind == crate::ast::ClassKind::Enum)
+        {
+            self.ready(class)?;
+            let text = self.ctx().text(value)?;
+            if let Some(constant) = script.statics.borrow().get(&*text) {
+                return Ok(constant.clone());
+            }
+        }
+        // The host's objects pass for any class that only the host knows; a closure for any interface.
+        match (value, &class) {
+            (Value::Host(_) | Value::Closure(_), None) => return Ok(value.clone()),
+            (Value::Closure(_), Some(c)) if c.script.is_none() && crate::value::is_interface_name(&c.name) => {
+                return Ok(value.clone());
+            }
+            (_, None) if !name.contains('.') => {
+                return Err(self.world.fail(
+                    "org.codehaus.groovy.control.MultipleCompilationErrorsException",
+                    format!("unable to resolve class {name}"),
+                ));
+            }
+            _ => {}
+        }
+        Err(self.world.cast_fault(value, name))
+    }
+
+    fn convert_array(&mut self, value: &Value, element: &Type) -> Result<Value, Fault> {
+        let name = element_name(element);
+        if value.is_null() {
+            return Ok(Value::Null);
+        }
+        let items = match value {
+            Value::Str(_) | Value::GString(_) if *element == Type::Primitive("char") => {
+                library::sequence(&mut self.ctx(), value)?.unwrap_or_default()
+            }
+            Value::List(_) | Value::Set(_) | Value::Range(_) => {
+                self.ctx().room_for_items(super::iterate::size(value) as u64)?;
+                value.items().unwrap_or_default()
+            }
+            other => return Err(self.world.cast_fault(other, &format!("[L{name};"))),
+        };
+        let mut out = Vec::with_capacity(items.len());
+        for item in &items {
+            // Arrays of arrays: one level of recursion for each pair of written brackets.
+            out.push(self.cast(item, element)?);
+        }
+        Ok(Value::List(Rc::new(List::new(out, ListKind::JavaArray(name.into())))))
+    }
+}
+
+/// The class that boxes a primitive.
+fn boxed(ty: &Type) -> Type {
+    let Type::Primitive(p) = ty else { return ty.clone() };
+    let name = match *p {
+        "boolean" => "java.lang.Boolean",
+        "char" => "java.lang.Character",
+        "byte" => "java.lang.Byte",
+        "short" => "java.lang.Short",
+        "long" => "java.lang.Long",
+        "float" => "java.lang.Float",
+        "double" => "java.lang.Double",
+        _ => "java.lang.Integer",
+    };
+    Type::Class(name.into())
+}

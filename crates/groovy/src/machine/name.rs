@@ -1,0 +1,253 @@
+//! Names that are not local variables: where they are looked for, and in what order.
+//!
+//! In a method: `this`. In a closure: its owner and delegate in the order of its strategy, where an owner that is a
+//! closure stands for *its* owner and delegate. A script stands for its binding, its fields, and the host's globals.
+
+use std::rc::Rc;
+
+use super::exec::{Flow, Step, Vm};
+use super::fiber::Landing;
+use super::need::Fault;
+use super::property::Found;
+use crate::ast::Text;
+use crate::value::{Closure, Native, Strategy, Value};
+
+/// Closures looked through for one name; owners and delegates may form circles.
+const TARGETS_MAX: usize = 200;
+
+impl Vm<'_> {
+    /// The objects in which the current frame looks for names, first choice first.
+    pub(super) fn targets(&self) -> Vec<Value> {
+        let Some(frame) = self.f.frames.last() else { return Vec::new() };
+        let Some(closure) = &frame.closure else { return vec![frame.this.clone()] };
+        let mut out: Vec<Value> = Vec::new();
+        let mut work = vec![Value::Closure(closure.clone())];
+        for _ in 0..TARGETS_MAX {
+            let Some(value) = work.pop() else { break };
+            let Value::Closure(c) = &value else {
+                if !out.iter().any(|o| o.same(&value)) {
+                    out.push(value);
+                }
+                continue;
+            };
+            work.extend(closure_order(c));
+        }
+        out
+    }
+
+    fn first_target(&self) -> Option<Value> {
+        let frame = self.f.frames.last()?;
+        let Some(closure) = &frame.closure else { return Some(frame.this.clone()) };
+        // Nearly always nothing was set on the way out.
+        let mut next: &Rc<Closure> = closure;
+        loop {
+            if next.delegate.borrow().is_some() || next.strategy.get() != Strategy::OwnerFirst {
+                return None;
+            }
+            match &next.owner {
+                Value::Closure(c) => next = c,
+                other => return Some(other.clone()),
+            }
+        }
+    }
+
+    pub(super) fn load_name(&mut self, name: &Text) -> Step {
+        if let Some(value) = self.closure_word(name) {
+            self.f.stack.push(value);
+            return Ok(Flow::Next);
+        }
+        let targets = match self.first_target() {
+            Some(one) => vec![one],
+            None => self.targets(),
+        };
+        for target in &targets {
+            match self.named_property(target, name)? {
+                Found::Value(value) => {
+                    self.f.stack.push(value);
+                    return Ok(Flow::Next);
+                }
+                Found::Getter(func, this) => {
+                    let at = self.f.stack.len();
+                    return self.call_function(func, this, None, at, at, Landing::Push);
+                }
+                Found::Missing => {}
+            }
+        }
+        if let Some(class) = self.world.class(name) {
+            self.f.stack.push(Value::Class(class));
+            return Ok(Flow::Next);
+        }
+        self.missing_name(name, &targets)
+    }
+
+    /// `propertyMissing`, or the exception.
+    fn missing_name(&mut self, name: &str, targets: &[Value]) -> Step {
+        for target in targets {
+            let Value::Object(o) = target else { continue };
+            if let Some(func) = o.class.methods("propertyMissing").into_iter().find(|f| f.params.len() == 1) {
+                let at = self.f.stack.len();
+                self.f.stack.push(Value::str(name));
+                return self.call_function(func, target.clone(), None, at, at, Landing::Push);
+            }
+        }
+        let last = targets.iter().rev().find(|t| matches!(t, Value::Object(_) | Value::Class(_)));
+        let class = match (last, &self.world.missing_property_class) {
+            (Some(Value::Object(o)), Some(class)) if matches!(*o.native.borrow(), Native::Script(_)) => {
+                class.to_string()
+            }
+            (Some(Value::Class(c)), _) => c.name.to_string(),
+            (Some(other), _) => other.type_name(),
+            (None, _) => "java.lang.Object".into(),
+        };
+        Err(self.world.missing_property(name, &class))
+    }
+
+    /// `owner`, `delegate` and `thisObject` inside a closure.
+    fn closure_word(&self, name: &str) -> Option<Value> {
+        let closure = self.f.frames.last()?.closure.as_ref()?;
+        Some(match name {
+            "owner" => closure.owner.clone(),
+            "delegate" => closure.delegate(),
+            "thisObject" => closure.this.clone(),
+            "resolveStrategy" => Value::Int(closure.strategy.get() as i32),
+            _ => return None,
+        })
+    }
+
+    /// What a name is to one object.
+    fn named_property(&mut self, target: &Value, name: &Text) -> Result<Found, Fault> {
+        let Value::Object(object) = target else {
+            if let Value::Class(class) = target {
+                return self.static_name(class, name);
+            }
+            return self.find_property(target, name);
+        };
+        if let Native::Script(_) = &*object.native.borrow() {
+            if let Some(value) = self.world.binding.get(name) {
+                return Ok(Found::Value(value.clone()));
+            }
+            let found = self.object_property(target, object, name)?;
+            if !matches!(found, Found::Missing) {
+                return Ok(found);
+            }
+            return match self.host.property(None, name) {
+                Some(Ok(value)) => Ok(Found::Value(value)),
+                Some(Err(exception)) => Err(Fault::Throw(exception)),
+                None => Ok(Found::Missing),
+            };
+        }
+        let found = self.object_property(target, object, name)?;
+        if matches!(found, Found::Missing) {
+            return self.static_name(&object.class.clone(), name);
+        }
+        Ok(found)
+    }
+
+    /// Static fields of a class and of the classes around it.
+    fn static_name(&mut self, class: &Rc<crate::value::Class>, name: &str) -> Result<Found, Fault> {
+        let mut next = Some(class.clone());
+        while let Some(class) = next {
+            self.ready(&class)?;
+            let found = self.class_property(&class, name)?;
+            if !matches!(found, Found::Missing) {
+                return Ok(found);
+            }
+            next = class.script.as_ref().and_then(|s| s.outer.as_ref()).and_then(|o| self.world.class(o));
+        }
+        Ok(Found::Missing)
+    }
+
+    pub(super) fn store_name(&mut self, name: &Text) -> Step {
+        if let Some(closure) = self.f.frames.last().and_then(|f| f.closure.clone())
+            && matches!(&**name, "delegate" | "resolveStrategy")
+        {
+            let value = self.pop();
+            crate::library::closures::set_property(&closure, name, &value);
+            return Ok(Flow::Next);
+        }
+        let targets = match self.first_target() {
+            Some(one) => vec![one],
+            None => self.targets(),
+        };
+        let value = self.top(1).clone();
+        for target in &targets {
+            if let Some(flow) = self.store_named(target, name, &value)? {
+                return Ok(flow);
+            }
+        }
+        let last = targets.last().map(Value::type_name).unwrap_or_default();
+        Err(self.world.missing_property(name, &last))
+    }
+
+    /// Sets a name on one object, where it is a place for it.
+    fn store_named(&mut self, target: &Value, name: &Text, value: &Value) -> Result<Option<Flow>, Fault> {
+        match target {
+            Value::Object(object) if matches!(*object.native.borrow(), Native::Script(_)) => {
+                if object.slot(name).is_some() {
+                    self.set_field(object, name, value)?;
+                    self.pop();
+                    return Ok(Some(Flow::Next));
+                }
+                match self.host.set_property(None, name, value) {
+                    Some(Ok(())) => {}
+                    Some(Err(exception)) => return Err(Fault::Throw(exception)),
+                    None => drop(self.world.binding.insert(name.clone(), value.clone())),
+                }
+                self.pop();
+                Ok(Some(Flow::Next))
+            }
+            Value::Object(object) => {
+                // A field by its name: inside the class no setter is called.
+                if object.slot(name).is_some() {
+                    self.set_field(object, name, value)?;
+                    self.pop();
+                    return Ok(Some(Flow::Next));
+                }
+                let class = object.class.clone();
+                if self.set_static(&class, name, value)? {
+                    self.pop();
+                    return Ok(Some(Flow::Next));
+                }
+                if self.has_setter(target, name) {
+                    let at = self.f.stack.len() - 1;
+                    self.f.stack.insert(at, target.clone());
+                    return self.set_property_at(at, name).map(Some);
+                }
+                Ok(None)
+            }
+            Value::Class(class) => {
+                if self.set_static(class, name, value)? {
+                    self.pop();
+                    return Ok(Some(Flow::Next));
+                }
+                Ok(None)
+            }
+            Value::Map(map) => {
+                map.put(Value::str(&**name), value.clone());
+                self.pop();
+                Ok(Some(Flow::Next))
+            }
+            Value::Host(_) => {
+                let at = self.f.stack.len() - 1;
+                self.f.stack.insert(at, target.clone());
+                self.set_property_at(at, name).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+/// What a closure looks through, last first (it goes on a stack).
+fn closure_order(c: &Closure) -> Vec<Value> {
+    let (owner, delegate) = (c.owner.clone(), c.delegate());
+    let same = owner.same(&delegate);
+    match c.strategy.get() {
+        Strategy::OwnerFirst if same => vec![owner],
+        Strategy::OwnerFirst => vec![delegate, owner],
+        Strategy::DelegateFirst if same => vec![owner],
+        Strategy::DelegateFirst => vec![owner, delegate],
+        Strategy::OwnerOnly => vec![owner],
+        Strategy::DelegateOnly => vec![delegate],
+        Strategy::ToSelf => Vec::new(),
+    }
+}

@@ -1,0 +1,397 @@
+//! `a.b` and `a.b = c`.
+
+use std::rc::Rc;
+
+use super::exec::{Flow, Step, Vm};
+use super::fiber::Landing;
+use super::need::Fault;
+use crate::ast::Text;
+use crate::compile::Function;
+use crate::library;
+use crate::value::{Class, InitState, Native, Object, Value};
+
+/// What a property turned out to be.
+pub(super) enum Found {
+    Value(Value),
+    /// A method of the script answers it, called on this object.
+    Getter(Rc<Function>, Value),
+    Missing,
+}
+
+fn accessor(prefix: &str, name: &str) -> String {
+    let mut chars = name.chars();
+    match chars.next() {
+        Some(first) => format!("{prefix}{}{}", first.to_uppercase(), chars.as_str()),
+        None => prefix.into(),
+    }
+}
+
+impl Vm<'_> {
+    pub(super) fn load_property(&mut self, name: &Text) -> Step {
+        let at = self.f.stack.len() - 1;
+        let object = self.f.stack[at].clone();
+        match self.find_property(&object, name)? {
+            Found::Value(value) => {
+                self.f.stack[at] = value;
+                Ok(Flow::Next)
+            }
+            Found::Getter(func, this) => self.call_function(func, this, None, at, at + 1, Landing::Push),
+            Found::Missing => self.property_missing(object, at, name),
+        }
+    }
+
+    fn property_missing(&mut self, object: Value, at: usize, name: &str) -> Step {
+        if object.is_null() {
+            return Err(self.world.null_pointer(format!("Cannot get property '{name}' on null object")));
+        }
+        if let Value::Object(o) = &object {
+            if let Some(func) = o.class.methods("propertyMissing").into_iter().find(|f| f.params.len() == 1) {
+                self.f.stack.push(Value::str(name));
+                return self.call_function(func, object.clone(), None, at, at + 1, Landing::Push);
+            }
+            if matches!(*o.native.borrow(), Native::Script(_)) {
+                self.f.stack.truncate(at);
+                return match self.host.property(None, name) {
+                    Some(Ok(value)) => {
+                        self.f.stack.push(value);
+                        Ok(Flow::Next)
+                    }
+                    Some(Err(exception)) => Err(Fault::Throw(exception)),
+                    None => Err(self.world.missing_property(name, &object.type_name())),
+                };
+            }
+        }
+        // A property of a collection is the list of that property of its items.
+        if matches!(object, Value::List(_) | Value::Set(_) | Value::Range(_))
+            && let Some(func) = self.world.prelude_function(&object, "$spread", 1)
+        {
+            self.f.stack.push(Value::str(name));
+            return self.call_function(func, Value::Null, None, at, at, Landing::Push);
+        }
+        if let Value::Class(class) = &object {
+            let fault = self.unresolved(class);
+            return Err(fault.unwrap_or_else(|| self.world.missing_property(name, &class.name)));
+        }
+        Err(self.world.missing_property(name, &object.type_name()))
+    }
+
+    pub(super) fn find_property(&mut self, object: &Value, name: &str) -> Result<Found, Fault> {
+        match object {
+            Value::Object(o) => {
+                let found = self.object_property(object, o, name)?;
+                if matches!(found, Found::Missing)
+                    && matches!(*o.native.borrow(), Native::Script(_))
+                    && let Some(value) = self.world.binding.get(name)
+                {
+                    return Ok(Found::Value(value.clone()));
+                }
+                Ok(found)
+            }
+            Value::Class(class) => {
+                self.ready(class)?;
+                self.class_property(&class.clone(), name)
+            }
+            Value::Host(host) => match self.host.property(Some(host), name) {
+                Some(Ok(value)) => Ok(Found::Value(value)),
+                Some(Err(exception)) => Err(Fault::Throw(exception)),
+                None => library_property(self, object, name),
+            },
+            Value::Map(map) if map.default().is_some() && !map.has(&Value::str(name)) => {
+                match self.world.prelude_function(object, "$defaulted", 1) {
+                    // The function takes (map, key): it is entered like a getter that has its arguments bound.
+                    Some(_) => Ok(Found::Value(self.ctx().ask(object, "$defaulted", &[Value::str(name)])?)),
+                    None => Ok(Found::Missing),
+                }
+            }
+            _ => library_property(self, object, name),
+        }
+    }
+
+    /// A property of an instance: getter, field, what Java would hold.
+    pub(super) fn object_property(&mut self, value: &Value, object: &Rc<Object>, name: &str) -> Result<Found, Fault> {
+        if object.class.script.is_some() && !name.starts_with('$') {
+            // Inside the class a field is read without its getter.
+            let inside = self.inside(&object.class) && object.slot(name).is_some();
+            if !inside && let Some(func) = self.getter(&object.class, name) {
+                return Ok(Found::Getter(func, value.clone()));
+            }
+        }
+        if let Some(field) = object.field(name) {
+            return Ok(Found::Value(field));
+        }
+        if let Some(map) = object.as_map() {
+            let found = map.get(&Value::str(name));
+            return Ok(Found::Value(found.unwrap_or_default()));
+        }
+        let class = object.class.clone();
+        if class.static_owner(name).is_some() {
+            return self.class_property(&class, name);
+        }
+        library_property(self, value, name)
+    }
+
+    /// Whether the running code is a method of the class (or of an ancestor or closure in one).
+    fn inside(&self, class: &Class) -> bool {
+        let Some(own) = self.f.frames.last().and_then(|f| f.func.class.as_ref()) else { return false };
+        class.lineage().iter().any(|c| c.name == *own)
+    }
+
+    fn getter(&self, class: &Class, name: &str) -> Option<Rc<Function>> {
+        for prefix in ["get", "is"] {
+            let found =
+                class.methods(&accessor(prefix, name)).into_iter().find(|f| f.params.iter().all(|p| p.has_default));
+            if found.is_some() {
+                return found;
+            }
+        }
+        None
+    }
+
+    /// Static fields and getters, enum constants, nested classes, properties of `java.lang.Class`.
+    pub(super) fn class_property(&mut self, class: &Rc<Class>, name: &str) -> Result<Found, Fault> {
+        if let Some(owner) = class.static_owner(name) {
+            let value = owner.script.as_ref().and_then(|s| s.statics.borrow().get(name).cloned());
+            return Ok(Found::Value(value.unwrap_or_default()));
+        }
+        if class.script.is_some() {
+            if let Some(func) = self.getter(class, name).filter(|f| super::call::is_static(f)) {
+                return Ok(Found::Getter(func, Value::Class(class.clone())));
+            }
+            if let Some(nested) = self.world.class(&format!("{}${name}", class.name)) {
+                return Ok(Found::Value(Value::Class(nested)));
+            }
+        }
+        library_property(self, &Value::Class(class.clone()), name)
+    }
+
+    pub(super) fn load_dynamic_property(&mut self) -> Step {
+        let name = self.top(1).clone();
+        if matches!(name, Value::Closure(_)) {
+            return Err(self.world.illegal("a closure is no property name"));
+        }
+        let name: Text = self.ctx().text(&name)?.into();
+        let key = self.pop();
+        let step = self.load_property(&name);
+        if matches!(step, Err(Fault::Need(_) | Fault::Init(_))) {
+            self.f.stack.push(key);
+        }
+        step
+    }
+
+    /// A class by its full name. What nothing declares may be the host's; else every use of it fails.
+    pub(super) fn class_ref(&mut self, name: &Text) -> Result<(), Fault> {
+        let value = match self.world.class(name) {
+            Some(class) => Value::Class(class),
+            None => match self.host.property(None, name) {
+                Some(Ok(value)) => value,
+                Some(Err(exception)) => return Err(Fault::Throw(exception)),
+                None => Value::Class(Rc::new(Class::named(name, None))),
+            },
+        };
+        self.f.stack.push(value);
+        Ok(())
+    }
+
+    /// The exception for a class that nobody knows.
+    pub(super) fn unresolved(&self, class: &Class) -> Option<Fault> {
+        let known = class.script.is_some() || self.world.class(&class.name).is_some();
+        let error = "org.codehaus.groovy.control.MultipleCompilationErrorsException";
+        (!known).then(|| self.world.fail(error, format!("unable to resolve class {}", class.name)))
+    }
+
+    pub(super) fn load_attribute(&mut self, name: &Text) -> Result<(), Fault> {
+        let object = self.top(1).clone();
+        let value = match &object {
+            Value::Object(o) => match o.field(name) {
+                Some(value) => Some(value),
+                None => o.class.static_owner(name).and_then(|c| c.script.as_ref()?.statics.borrow().get(name).cloned()),
+            },
+            Value::Class(c) => {
+                c.static_owner(name).and_then(|c| c.script.as_ref()?.statics.borrow().get(name).cloned())
+            }
+            Value::Null => return Err(self.world.null_pointer(format!("Cannot get property '{name}' on null object"))),
+            other => match library_property(self, other, name)? {
+                Found::Value(v) => Some(v),
+                _ => None,
+            },
+        };
+        let Some(value) = value else {
+            let message = format!("No such field: {name} for class: {}", object.type_name());
+            return Err(self.world.fail("groovy.lang.MissingFieldException", message));
+        };
+        self.replace(1, value);
+        Ok(())
+    }
+
+    pub(super) fn store_attribute(&mut self, name: &Text) -> Result<(), Fault> {
+        let (object, value) = (self.top(2).clone(), self.top(1).clone());
+        match &object {
+            Value::Object(o) if o.slot(name).is_some() => self.set_field(o, name, &value)?,
+            Value::Object(o) => {
+                let class = o.class.clone();
+                if !self.set_static(&class, name, &value)? {
+                    return Err(self.world.missing_property(name, &class.name));
+                }
+            }
+            Value::Class(class) => {
+                let script = class.script.as_ref();
+                drop(script.map(|s| s.statics.borrow_mut().insert(name.clone(), value)));
+            }
+            Value::Null => return Err(self.world.null_pointer(format!("Cannot set property '{name}' on null object"))),
+            other => return Err(self.world.missing_property(name, &other.type_name())),
+        }
+        self.drop_top(2);
+        Ok(())
+    }
+
+    pub(super) fn store_property(&mut self, name: &Text) -> Step {
+        let at = self.f.stack.len() - 2;
+        self.set_property_at(at, name)
+    }
+
+    pub(super) fn store_dynamic_property(&mut self) -> Step {
+        let name = self.top(2).clone();
+        let name: Text = self.ctx().text(&name)?.into();
+        let at = self.f.stack.len() - 3;
+        self.f.stack.remove(at + 1);
+        self.set_property_at(at, &name)
+    }
+
+    /// Sets a property; object and value are at `at` and go.
+    pub(super) fn set_property_at(&mut self, at: usize, name: &Text) -> Step {
+        let (object, value) = (self.f.stack[at].clone(), self.f.stack[at + 1].clone());
+        match &object {
+            Value::Null => return Err(self.world.null_pointer(format!("Cannot set property '{name}' on null object"))),
+            Value::Object(o) => {
+                let inside = self.inside(&o.class) && o.slot(name).is_some();
+                if !inside && let Some(func) = self.setter(&o.class, name, &value) {
+                    return self.call_function(func, object.clone(), None, at, at + 1, Landing::Discard);
+                }
+                if o.slot(name).is_some() {
+                    self.set_field(o, name, &value)?;
+                } else {
+                    return self.set_on_object(o, at, name, &value);
+                }
+            }
+            Value::Class(class) => {
+                self.ready(class)?;
+                if let Some(func) = self.setter(class, name, &value) {
+                    return self.call_function(func, object.clone(), None, at, at + 1, Landing::Discard);
+                }
+                if !self.set_static(class, name, &value)? && &**name != "metaClass" {
+                    return Err(self.world.missing_property(name, &class.name));
+                }
+            }
+            Value::Host(host) => match self.host.set_property(Some(host), name, &value) {
+                Some(Ok(())) => {}
+                Some(Err(exception)) => return Err(Fault::Throw(exception)),
+                None => return Err(self.world.missing_property(name, host.kind)),
+            },
+            other => library::set_property(&mut self.ctx(), other, name, &value)?,
+        }
+        self.f.stack.truncate(at);
+        Ok(Flow::Next)
+    }
+
+    /// A property that is no field: of the map an object is, of a script, or for `propertyMissing`.
+    fn set_on_object(&mut self, o: &Rc<Object>, at: usize, name: &Text, value: &Value) -> Step {
+        let is_script = matches!(*o.native.borrow(), Native::Script(_));
+        let class = o.class.clone();
+        if let Some(map) = o.as_map() {
+            map.put(Value::str(&**name), value.clone());
+        } else if is_script {
+            match self.host.set_property(None, name, value) {
+                Some(Ok(())) => {}
+                Some(Err(exception)) => return Err(Fault::Throw(exception)),
+                None => drop(self.world.binding.insert(name.clone(), value.clone())),
+            }
+        } else if let Some(func) = class.methods("propertyMissing").into_iter().find(|f| f.params.len() == 2) {
+            let value = self.pop();
+            self.f.stack.extend([Value::str(&**name), value]);
+            return self.call_function(func, Value::Object(o.clone()), None, at, at + 1, Landing::Discard);
+        } else if !self.set_static(&class, name, value)? {
+            return Err(self.world.missing_property(name, &class.name));
+        }
+        self.f.stack.truncate(at);
+        Ok(Flow::Next)
+    }
+
+    fn setter(&self, class: &Class, name: &str, value: &Value) -> Option<Rc<Function>> {
+        let methods = class.methods(&accessor("set", name));
+        self.world.select(&methods, std::slice::from_ref(value))
+    }
+
+    pub(super) fn has_setter(&self, target: &Value, name: &str) -> bool {
+        match target {
+            Value::Object(o) => o.as_map().is_some() || o.class.has_method(&accessor("set", name)),
+            _ => false,
+        }
+    }
+
+    pub(super) fn set_field(&mut self, object: &Object, name: &str, value: &Value) -> Result<(), Fault> {
+        let Some(field) = object.class.script.as_ref().and_then(|s| s.fields.get(name).cloned()) else { return Ok(()) };
+        let value = self.cast(value, &field.ty)?;
+        let before = object.fields.borrow_mut().get_mut(field.slot).map(|f| std::mem::replace(f, value));
+        drop(before);
+        Ok(())
+    }
+
+    pub(super) fn set_static(&mut self, class: &Rc<Class>, name: &Text, value: &Value) -> Result<bool, Fault> {
+        let mut next = Some(class.clone());
+        while let Some(class) = next {
+            if let Some(owner) = class.static_owner(name)
+                && let Some(script) = &owner.script
+            {
+                let before = script.statics.borrow_mut().insert(name.clone(), value.clone());
+                drop(before);
+                return Ok(true);
+            }
+            next = class.script.as_ref().and_then(|s| s.outer.as_ref()).and_then(|o| self.world.class(o));
+        }
+        Ok(false)
+    }
+
+    pub(super) fn super_property(&mut self, name: &Text, func: &Function) -> Step {
+        let parent = func.class.as_ref().and_then(|c| self.world.class(c)).and_then(|c| c.superclass.clone());
+        let at = self.f.stack.len() - 1;
+        if let Some(parent) = parent
+            && let Some(getter) = self.getter(&parent, name)
+        {
+            let this = self.f.stack[at].clone();
+            return self.call_function(getter, this, None, at, at + 1, Landing::Push);
+        }
+        self.load_property(name)
+    }
+
+    /// Makes sure that the static initialiser of a class has run.
+    pub(super) fn ready(&self, class: &Rc<Class>) -> Result<(), Fault> {
+        let mut next = Some(class);
+        while let Some(class) = next {
+            if let Some(script) = &class.script
+                && script.state.get() == InitState::Pending
+            {
+                return Err(Fault::Init(class.clone()));
+            }
+            next = class.superclass.as_ref();
+        }
+        Ok(())
+    }
+
+    /// Runs the static initialiser of a class.
+    pub(super) fn initialise(&mut self, class: &Rc<Class>) -> Step {
+        let Some(script) = &class.script else { return Ok(Flow::Switch) };
+        script.state.set(InitState::Done);
+        if let Some(func) = script.static_init.clone() {
+            let at = self.f.stack.len();
+            self.push_frame(func, Value::Class(class.clone()), None, at, at, u64::MAX, Landing::Again)?;
+        }
+        Ok(Flow::Switch)
+    }
+}
+
+fn library_property(vm: &mut Vm<'_>, object: &Value, name: &str) -> Result<Found, Fault> {
+    match library::property(&mut vm.ctx(), object, name)? {
+        Some(value) => Ok(Found::Value(value)),
+        None => Ok(Found::Missing),
+    }
+}

@@ -1,0 +1,261 @@
+//! What all fibers of a machine share: classes, scripts, the binding, limits and caches.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use indexmap::IndexMap;
+
+use super::host::Host;
+use super::limits::{LimitKind, MachineLimits};
+use super::need::{Fault, Memo, Need};
+use super::prelude::Prelude;
+use crate::ast::Text;
+use crate::compile::{Function, Scope};
+use crate::value::render::{RenderStop, Style, render};
+use crate::value::{
+    Class, Meter, Native, Object, Pattern, Str, Throwable, Value, default_import, is_known_class, is_primitive,
+    known_parents,
+};
+
+/// Compiled expressions by text and flags.
+type PatternCache = HashMap<(Box<str>, i32), Rc<Pattern>>;
+
+/// A loaded script.
+pub(crate) struct Script {
+    pub(crate) body: Rc<Function>,
+    pub(crate) scope: Rc<Scope>,
+    pub(crate) object: Value,
+    /// Sets the `@Field`s; taken by the first fiber that needs them.
+    pub(crate) init: RefCell<Option<Rc<Function>>>,
+}
+
+/// Shared by all fibers of a machine.
+pub(crate) struct World {
+    pub(crate) limits: MachineLimits,
+    pub(crate) meter: Meter,
+    pub(crate) fuel: u64,
+    pub(crate) scripts: Vec<Script>,
+    pub(crate) binding: IndexMap<Text, Value>,
+    pub(crate) classes: RefCell<HashMap<Text, Rc<Class>>>,
+    pub(crate) prelude: Prelude,
+    /// Class named by `No such property: x for class: …` for names of a script; else the script's own.
+    pub(crate) missing_property_class: Option<Text>,
+    patterns: RefCell<PatternCache>,
+}
+
+impl World {
+    pub(crate) fn new(limits: MachineLimits) -> World {
+        let meter = Meter::default();
+        meter.make_current();
+        World {
+            fuel: limits.fuel,
+            limits,
+            meter,
+            scripts: Vec::new(),
+            binding: IndexMap::new(),
+            classes: RefCell::default(),
+            prelude: Prelude::default(),
+            missing_property_class: None,
+            patterns: RefCell::default(),
+        }
+    }
+
+    /// Work of the library that is more than one instruction's worth.
+    pub(crate) fn charge(&mut self, work: usize) {
+        self.fuel = self.fuel.saturating_sub(work as u64);
+    }
+
+    /// A class by full name (or a simple name that needs no import). Unknown exceptions are exceptions.
+    pub(crate) fn class(&self, name: &str) -> Option<Rc<Class>> {
+        if let Some(class) = self.classes.borrow().get(name) {
+            return Some(class.clone());
+        }
+        if let Some(element) = name.strip_suffix("[]") {
+            let element = self.class(element).map_or_else(|| element.to_string(), |c| c.name.to_string());
+            return Some(self.java_class(&crate::value::array_name(&element)));
+        }
+        let dotted = name.contains('.');
+        let exception = dotted && (name.ends_with("Exception") || name.ends_with("Error"));
+        if is_known_class(name) || is_primitive(name) || exception {
+            return Some(self.java_class(name));
+        }
+        if dotted { None } else { default_import(name).map(|full| self.java_class(full)) }
+    }
+
+    /// The class of a Java name, made with its superclasses where it is not there yet.
+    pub(crate) fn java_class(&self, name: &str) -> Rc<Class> {
+        if let Some(class) = self.classes.borrow().get(name) {
+            return class.clone();
+        }
+        let parents = known_parents(name);
+        let fallback = if name.ends_with("Exception") && name != "java.lang.Exception" {
+            Some("java.lang.Exception")
+        } else {
+            None
+        };
+        let parent = parents
+            .first()
+            .copied()
+            .filter(|p| !crate::value::is_interface_name(p))
+            .or(fallback.filter(|_| parents.is_empty()));
+        let class = Rc::new(Class::named(name, parent.map(|p| self.java_class(p))));
+        self.classes.borrow_mut().insert(name.into(), class.clone());
+        class
+    }
+
+    /// The class of a value.
+    pub(crate) fn class_of(&self, value: &Value) -> Rc<Class> {
+        match value {
+            Value::Object(o) => o.class.clone(),
+            other => self.java_class(&other.type_name()),
+        }
+    }
+
+    /// An exception object.
+    pub(crate) fn throwable(&self, class: &str, message: Value) -> Value {
+        let class = self.class(class).unwrap_or_else(|| self.java_class(class));
+        let native = Native::Throwable(Throwable { message, ..Throwable::default() });
+        Value::Object(Rc::new(Object::new(class, native)))
+    }
+
+    /// A compiled expression, from the cache where it is there.
+    pub(crate) fn pattern(&self, source: &str, flags: i32) -> Result<Rc<Pattern>, Fault> {
+        if let Some(found) = self.patterns.borrow().get(&(source.into(), flags)) {
+            return Ok(found.clone());
+        }
+        let pattern =
+            Pattern::new(source, flags).map_err(|e| self.fail("java.util.regex.PatternSyntaxException", e.0))?;
+        let pattern = Rc::new(pattern);
+        let mut cache = self.patterns.borrow_mut();
+        if cache.len() >= 64 {
+            cache.clear();
+        }
+        cache.insert((source.into(), flags), pattern.clone());
+        Ok(pattern)
+    }
+
+    /// A fault that throws a new exception.
+    pub(crate) fn fail(&self, class: &str, message: impl Into<Box<str>>) -> Fault {
+        Fault::Throw(self.throwable(class, Value::str(message)))
+    }
+
+    pub(crate) fn null_pointer(&self, message: impl Into<Box<str>>) -> Fault {
+        self.fail("java.lang.NullPointerException", message)
+    }
+
+    pub(crate) fn illegal(&self, message: impl Into<Box<str>>) -> Fault {
+        self.fail("java.lang.IllegalArgumentException", message)
+    }
+
+    pub(crate) fn missing_property(&self, name: &str, class: &str) -> Fault {
+        self.fail("groovy.lang.MissingPropertyException", format!("No such property: {name} for class: {class}"))
+    }
+
+    pub(crate) fn missing_method(&self, name: &str, class: &str, is_static: bool, args: &[Value]) -> Fault {
+        let types: Vec<String> = args.iter().map(Value::type_name).collect();
+        let values: Vec<String> = args.iter().map(|a| shorten(a.to_text())).collect();
+        let word = if is_static { "static " } else { "" };
+        let message = format!(
+            "No signature of method: {word}{class}.{name}() is applicable for argument types: ({}) values: [{}]",
+            types.join(", "),
+            values.join(", ")
+        );
+        self.fail("groovy.lang.MissingMethodException", message)
+    }
+
+    pub(crate) fn cast_fault(&self, value: &Value, target: &str) -> Fault {
+        let from = value.type_name();
+        let message = if value.is_null() {
+            format!(
+                "Cannot cast object 'null' with class 'null' to class '{target}'. Try 'java.lang.{}' instead",
+                "Integer"
+            )
+        } else {
+            format!("Cannot cast object '{}' with class '{from}' to class '{target}'", shorten(value.to_text()))
+        };
+        self.fail("org.codehaus.groovy.runtime.typehandling.GroovyCastException", message)
+    }
+}
+
+/// Values in messages are cut, as Groovy does.
+fn shorten(text: String) -> String {
+    if text.chars().count() <= 60 { text } else { text.chars().take(57).chain("...".chars()).collect() }
+}
+
+/// What the library sees while it works: the world, the host, and what the script answered for this instruction.
+pub(crate) struct Ctx<'a> {
+    pub(crate) world: &'a mut World,
+    pub(crate) host: &'a mut dyn Host,
+    pub(crate) memo: &'a [Memo],
+    pub(crate) depth: usize,
+}
+
+impl Ctx<'_> {
+    /// The script's answer to a question of this instruction; asks it where there is none yet.
+    pub(crate) fn ask(&self, receiver: &Value, name: &'static str, args: &[Value]) -> Result<Value, Fault> {
+        match self.known(receiver, name, args) {
+            Some(value) => Ok(value),
+            None => Err(Fault::Need(Box::new(Need { receiver: receiver.clone(), name, args: args.to_vec() }))),
+        }
+    }
+
+    fn known(&self, receiver: &Value, name: &str, args: &[Value]) -> Option<Value> {
+        let hit = |m: &&Memo| m.depth == self.depth && m.need.answers(receiver, name, args);
+        self.memo.iter().find(hit).map(|m| m.value.clone())
+    }
+
+    /// Groovy's text of a value.
+    pub(crate) fn text(&self, value: &Value) -> Result<String, Fault> {
+        self.styled(value, Style::Groovy)
+    }
+
+    /// Text in another style.
+    pub(crate) fn styled(&self, value: &Value, style: Style) -> Result<String, Fault> {
+        if let (Value::Str(s), Style::Groovy) = (value, style) {
+            return Ok(s.to_string());
+        }
+        let known = |v: &Value| match v {
+            Value::Closure(_) => self.known(v, "call", &[]),
+            _ => self.known(v, "toString", &[]),
+        };
+        match render(value, style, self.world.limits.string_bytes, &known) {
+            Ok(text) => Ok(text),
+            Err(RenderStop::TooLong) => Err(Fault::Limit(LimitKind::StringLength)),
+            Err(RenderStop::Ask(v)) => {
+                let name = if matches!(v, Value::Closure(_)) { "call" } else { "toString" };
+                Err(Fault::Need(Box::new(Need { receiver: v, name, args: Vec::new() })))
+            }
+        }
+    }
+
+    /// Text as a shared string; no copy where it is one.
+    pub(crate) fn str(&self, value: &Value) -> Result<Str, Fault> {
+        match value {
+            Value::Str(s) => Ok(s.clone()),
+            other => Ok(Str::new(self.text(other)?)),
+        }
+    }
+
+    /// A new string, unless it is longer than strings may be.
+    pub(crate) fn new_str(&self, text: String) -> Result<Value, Fault> {
+        self.room(text.len())?;
+        Ok(Value::str(text))
+    }
+
+    /// Refuses a string of this many bytes where it is beyond the limit.
+    pub(crate) fn room(&self, bytes: usize) -> Result<(), Fault> {
+        if bytes > self.world.limits.string_bytes { Err(Fault::Limit(LimitKind::StringLength)) } else { Ok(()) }
+    }
+
+    /// Refuses a collection of this many items where the heap has no room for it.
+    pub(crate) fn room_for_items(&self, items: u64) -> Result<(), Fault> {
+        let bytes = items.saturating_mul(size_of::<Value>() as u64);
+        let left = self.world.limits.heap_bytes.saturating_sub(self.world.meter.used()) as u64;
+        if bytes > left { Err(Fault::Limit(LimitKind::Heap)) } else { Ok(()) }
+    }
+
+    pub(crate) fn fail(&self, class: &str, message: impl Into<Box<str>>) -> Fault {
+        self.world.fail(class, message)
+    }
+}

@@ -116,10 +116,11 @@ impl Reader<'_> {
                 break;
             }
             let axis = self.axis(line, in_exclude);
-            if let Some((name, name_span)) = &axis.name {
-                if !names.insert(name.clone()) && !name.is_empty() {
-                    self.error(*name_span, messages::duplicate_axis(name));
-                }
+            if let Some((name, name_span)) = &axis.name
+                && !names.insert(name.clone())
+                && !name.is_empty()
+            {
+                self.error(*name_span, messages::duplicate_axis(name));
             }
             axes.push((axis, line.span));
         }

@@ -182,10 +182,10 @@ impl<'s> Reader<'s> {
             }
             let read = self.stage(stmt, in_parallel);
             empty &= !read.is_stage;
-            if let Some((name, span)) = read.name {
-                if !names.insert(name.clone()) {
-                    self.error(span, messages::duplicate_stage(&name));
-                }
+            if let Some((name, span)) = read.name
+                && !names.insert(name.clone())
+            {
+                self.error(span, messages::duplicate_stage(&name));
             }
             stages.extend(read.stage);
         }

@@ -27,7 +27,11 @@ pub(crate) struct Mapping {
 impl Mapping {
     /// Text for `uid_map` and `gid_map`.
     pub(crate) fn text(&self) -> String {
-        format!("0 {} {}", self.first, self.count)
+        match (self.slot, self.first) {
+            // The user's own id is a range of its own, and no line may go over a border.
+            (None, 0) if self.count > 1 => format!("0 0 1\n1 1 {}", self.count - 1),
+            (_, first) => format!("0 {first} {}", self.count),
+        }
     }
 }
 
@@ -38,6 +42,7 @@ pub(crate) struct Ids {
     ranges: u32,
     next: u32,
     shared: Option<Mapping>,
+    as_user: Option<Mapping>,
     /// Index by slot: how many sandboxes use it (a shared workspace means shared ids), and its namespace for id-mapped mounts.
     held: Vec<Held>,
 }
@@ -59,9 +64,11 @@ impl Ids {
         let lock = openat(CWD, &path, flags, Mode::from(0o600)).doing(|| format!("open {}", path.display()))?;
         // Inside the launcher's own user namespace id 0 is the user, and the subordinate ids follow it.
         let shared = subordinate.map(|ids| Mapping { slot: None, first: 1, count: ids.count.min(RANGE) });
+        let as_user =
+            subordinate.map(|ids| Mapping { slot: None, first: 0, count: ids.count.saturating_add(1).min(RANGE) });
         // Launchers start at different places, so that they seldom ask for the same byte.
         let next = std::process::id() % settings.id_ranges.max(1);
-        Ok(Ids { lock, first: settings.first_id, ranges: settings.id_ranges, next, shared, held: Vec::new() })
+        Ok(Ids { lock, first: settings.first_id, ranges: settings.id_ranges, next, shared, as_user, held: Vec::new() })
     }
 
     /// A range that no living sandbox has.
@@ -87,6 +94,12 @@ impl Ids {
             }
         }
         Err(Fault { kind: FaultKind::NoIds, what: self.ranges.to_string(), errno: 0 })
+    }
+
+    /// Where all sandboxes share their ids: the mapping whose root is the user who runs the launcher, for layers that belong to
+    /// that user. Others are better off without it.
+    pub(crate) fn as_user(&self) -> Option<Mapping> {
+        self.as_user
     }
 
     /// One more user of a range that is in use.

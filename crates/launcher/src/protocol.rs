@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 pub enum LayerSource {
     /// One EROFS image in a file.
     Erofs(PathBuf),
-    /// A folder. For root: owned by the ids of the image (0 to 65535). For an unprivileged user: the image's id N is the user's
-    /// Nth subordinate id, as made inside a user namespace that maps exactly those.
+    /// A folder. For root: owned by the ids of the image (0 to 65535). For another user: the image's root is the user, and the
+    /// image's id N is the user's Nth subordinate id; or, where not the user but its first subordinate id owns the folder,
+    /// they begin with the image's root.
     Dir(PathBuf),
 }
 

@@ -1,6 +1,7 @@
 //! The loop of the launcher: messages of the driver, words and ends of sandboxes, deadlines, and sandboxes begun ahead.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -272,7 +273,7 @@ impl Server {
         let Asked { token, plan, stream, netns } = asked;
         let mut shared = None;
         let mut spare = Spare::default();
-        let mut mapping = None;
+        let mut mapping = self.ids.as_user().filter(|_| belongs_to_user(&plan));
         if let Some(other) = plan.share_with {
             let gone = || Fault { kind: FaultKind::SharedGone, what: String::new(), errno: 0 };
             let other = self.living.iter().find(|living| living.token == other).ok_or_else(gone)?;
@@ -390,6 +391,12 @@ impl Server {
             let _ = poll(&mut [], Some(&Timespec { tv_sec: 0, tv_nsec: RETRY.subsec_nanos().into() }));
         }
     }
+}
+
+/// Whether the layers of an unprivileged user belong to that user, who is root on the stage.
+fn belongs_to_user(plan: &Plan) -> bool {
+    let top = plan.layers.as_ref().and_then(|layers| layers.last());
+    matches!(top, Some(LayerSource::Dir(path)) if std::fs::metadata(path).is_ok_and(|found| found.uid() == 0))
 }
 
 /// A read-only mount of a folder of the host, its root's files owned by the sandbox's root where the file system can.

@@ -69,7 +69,7 @@ fn unprivileged() {
     assert_eq!(text.matches("passed       a_sandbox_starts_and_greets").count(), tests.len());
 }
 
-/// The test image, owned as an unprivileged user's layer store has it: by its subordinate ids.
+/// The test image, owned as an unprivileged user's layer store has it: by the user, who is its root.
 fn image() -> Option<std::path::PathBuf> {
     let sandbox::LayerSource::Dir(source) = place::image_dir()? else { return None };
     let target = place::base().join(format!("image-of-{NAME}"));
@@ -82,7 +82,7 @@ fn image() -> Option<std::path::PathBuf> {
 }
 
 fn give(path: &Path) {
-    lchown(path, Some(FIRST), Some(FIRST)).unwrap();
+    lchown(path, Some(UID), Some(UID)).unwrap();
     if fs::symlink_metadata(path).unwrap().is_dir() {
         fs::read_dir(path).unwrap().for_each(|entry| give(&entry.unwrap().path()));
     }

@@ -102,6 +102,8 @@ impl Server {
         server.ahead.push(first);
         let features = server.features();
         server.say(&Reply::Ready(features))?;
+        // While the driver does something else.
+        server.cgroups.sweep();
         Ok(server)
     }
 

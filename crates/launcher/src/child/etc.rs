@@ -10,7 +10,8 @@ use crate::fault::{Doing, Result};
 use crate::protocol::Plan;
 
 pub(super) fn write(plan: &Plan, root: &Root) -> Result<()> {
-    let etc = root.folder("/etc")?;
+    // Where the image has a link that leads nowhere, it gets a folder.
+    let etc = root.folder("/etc").or_else(|_| root.top_folder("etc"))?;
     let hostname = format!("{}\n", plan.hostname);
     for (name, text) in [("hostname", &hostname), ("hosts", &plan.hosts), ("resolv.conf", &plan.resolv_conf)] {
         replace(etc.as_fd(), name, text).doing(|| format!("write /etc/{name}"))?;

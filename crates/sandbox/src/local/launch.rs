@@ -61,3 +61,24 @@ pub(super) fn prepare_state(folder: &Path) -> Result<(), DriverError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::OpenOptions;
+
+    use super::*;
+
+    /// The mechanism of CVE-2019-5736: whoever can open the program through `/proc` overwrites it for the next sandbox.
+    #[test]
+    fn nobody_can_write_to_the_program() {
+        let overwrite = |memory: &OwnedFd| {
+            let path = format!("/proc/self/fd/{}", memory.as_raw_fd());
+            OpenOptions::new().write(true).open(path).and_then(|mut file| file.write_all(b"overwritten"))
+        };
+        let program = sealed().unwrap();
+        assert!(overwrite(&program).is_err());
+        // Without the seals it is possible.
+        let open = memfd_create("open", MemfdFlags::CLOEXEC).unwrap();
+        overwrite(&open).unwrap();
+    }
+}

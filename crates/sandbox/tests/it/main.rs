@@ -1,5 +1,7 @@
 //! Tests of the drivers on a real kernel. Each skips, with the reason, what this host cannot do.
 
 mod conformance;
+mod escapes;
+mod leftovers;
 mod place;
 mod unprivileged;

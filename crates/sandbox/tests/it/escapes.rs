@@ -1,0 +1,455 @@
+//! Attempts to leave a sandbox or to reach what belongs to others. Each is harmless, and each must be contained with all walls,
+//! and must fire when its walls are removed: a probe that cannot fire proves nothing, and is reported as vacuous.
+//!
+//! Where two walls stop the same attempt, each is shown to stop it alone.
+
+use std::fs;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::symlink;
+use std::os::unix::net::{SocketAddr, UnixListener};
+use std::path::Path;
+
+use sandbox::local::Local;
+use sandbox::session::{Output, Session};
+use sandbox::{Driver, LayerSource, Sandbox, SandboxSpec, User, Walls};
+use wire::init::{ExecSpec, OutputMode, Status, TerminalSize, User as WireUser};
+
+use crate::place;
+
+/// System calls by number, from Python: no compiler is needed, and no helper program is in the way.
+const PRELUDE: &str = r#"
+import ctypes, os, sys, socket, signal, mmap
+libc = ctypes.CDLL(None, use_errno=True)
+def call(nr, *args):
+    ctypes.set_errno(0)
+    r = libc.syscall(ctypes.c_long(nr), *[ctypes.c_long(a) if isinstance(a, int) else a for a in args])
+    return r, ctypes.get_errno()
+def verdict(fired, why=""):
+    print("FIRED" if fired else "CONTAINED", why); sys.stdout.flush(); os._exit(0)
+def ok(nr, *args):
+    r, e = call(nr, *args); verdict(r != -1, os.strerror(e))
+def opens(path, flags=os.O_RDONLY):
+    try: os.open(path, flags); verdict(True)
+    except OSError as e: verdict(False, str(e))
+"#;
+
+/// Takes one wall away.
+type Remove = fn(&mut Walls);
+
+struct Probe {
+    name: &'static str,
+    code: &'static str,
+    root: bool,
+    /// Without all of these it fires; with any one of them alone it is contained.
+    walls: &'static [Remove],
+}
+
+const fn probe(name: &'static str, code: &'static str, walls: &'static [Remove]) -> Probe {
+    Probe { name, code, root: false, walls }
+}
+
+const fn as_root(name: &'static str, code: &'static str, walls: &'static [Remove]) -> Probe {
+    Probe { name, code, root: true, walls }
+}
+
+const SECCOMP: Remove = |walls| walls.seccomp = false;
+const NESTED: Remove = |walls| walls.no_nested_userns = false;
+const CAPABILITIES: Remove = |walls| walls.drop_capabilities = false;
+const MASKS: Remove = |walls| walls.masks = false;
+const KEYRING: Remove = |walls| walls.keyring = false;
+const IPC: Remove = |walls| walls.ipc_namespace = false;
+const NETWORK: Remove = |walls| walls.network_namespace = false;
+
+const PROBES: &[Probe] = &[
+    probe("E-NSUSER unshare(CLONE_NEWUSER)", "ok(272, 0x10000000)", &[SECCOMP, NESTED]),
+    probe(
+        "E-NSUSER clone(CLONE_NEWUSER)",
+        "r, e = call(56, 0x10000000 | 17, 0, 0, 0, 0)\nif r == 0: os._exit(0)\nverdict(r > 0, os.strerror(e))",
+        &[SECCOMP, NESTED],
+    ),
+    probe("E-NSUSER clone3 exists", "r, e = call(435, 0, 0); verdict(e != 38, os.strerror(e))", &[SECCOMP]),
+    as_root("E-MOUNT mount(tmpfs)", "ok(165, b't', b'/mnt', b'tmpfs', 0, 0)", &[SECCOMP, CAPABILITIES]),
+    as_root("E-FSOPEN fsopen(tmpfs)", "ok(430, b'tmpfs', 0)", &[SECCOMP, CAPABILITIES]),
+    as_root("E-OPENTREE open_tree(CLONE)", "ok(428, -100, b'/', 1)", &[SECCOMP, CAPABILITIES]),
+    as_root("E-NSMNT unshare(CLONE_NEWNS)", "ok(272, 0x20000)", &[SECCOMP, CAPABILITIES]),
+    as_root(
+        "E-SETNS own UTS namespace",
+        "fd = os.open('/proc/self/ns/uts', 0)\nok(308, fd, 0x04000000)",
+        &[SECCOMP, CAPABILITIES],
+    ),
+    as_root("E-HOSTNAME sethostname", "ok(170, b'owned', 5)", &[SECCOMP, CAPABILITIES]),
+    as_root("E-PIVOT chroot", "ok(161, b'/tmp')", &[SECCOMP, CAPABILITIES]),
+    probe("E-KEY1 keyctl", "ok(250, 0, -3, 0)", &[SECCOMP]),
+    probe("E-KEY2 add_key", "ok(248, b'user', b'canary', b'x', 1, -2)", &[SECCOMP]),
+    probe(
+        "E-PERF perf_event_open",
+        "a = ctypes.create_string_buffer(128)\nimport struct\nstruct.pack_into('IIQ', a, 0, 1, 128, 9)\nstruct.pack_into('Q', a, 40, 0x60)\nok(298, a, 0, -1, -1, 0)",
+        &[SECCOMP],
+    ),
+    probe("E-URING io_uring_setup", "p = ctypes.create_string_buffer(120)\nok(425, 4, p)", &[SECCOMP]),
+    probe("E-UFFD userfaultfd", "ok(323, 1)", &[SECCOMP]),
+    probe("E-1086 netfilter socket", "ok(41, 16, 3, 12)", &[SECCOMP]),
+    probe("E-NETLINK audit socket", "ok(41, 16, 3, 15)", &[SECCOMP]),
+    probe(
+        "E-ALG crypto socket or vsock",
+        "a = call(41, 38, 5, 0); b = call(41, 40, 1, 0); verdict(a[0] != -1 or b[0] != -1, os.strerror(b[1]))",
+        &[SECCOMP],
+    ),
+    probe("E-PERSONALITY ADDR_NO_RANDOMIZE", "ok(135, 0x40000)", &[SECCOMP]),
+    probe(
+        "E-X32 x32 getpid",
+        "pid = os.fork()\nif pid == 0: call(0x40000027); os._exit(0)\nverdict(not os.WIFSIGNALED(os.waitpid(pid, 0)[1]))",
+        &[SECCOMP],
+    ),
+    probe(
+        "E-I386 int 0x80",
+        "pid = os.fork()\nif pid == 0:\n  m = mmap.mmap(-1, 4096, prot=7)\n  m.write(b'\\xb8\\x14\\x00\\x00\\x00\\xcd\\x80\\xc3')\n  ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(m)))(); os._exit(0)\nverdict(not os.WIFSIGNALED(os.waitpid(pid, 0)[1]))",
+        &[SECCOMP],
+    ),
+    probe("E-MASK /proc/interrupts", "t = open('/proc/interrupts').read(); verdict(len(t) > 0)", &[MASKS]),
+    probe(
+        "E-MASK /proc/modules or /proc/key-users",
+        "t = open('/proc/key-users').read(); verdict(len(t) > 0)",
+        &[MASKS],
+    ),
+    as_root(
+        "E-COREPAT /proc/sys of own namespaces",
+        "opens('/proc/sys/net/ipv4/ip_default_ttl', os.O_WRONLY)",
+        &[MASKS, CAPABILITIES],
+    ),
+];
+
+/// Attempts without a wall that could be taken away: they are stopped by what a user namespace, a process id namespace, or a
+/// process that cannot be dumped is. The control is a place where they must work.
+const ALWAYS: &[(&str, &str)] = &[
+    (
+        "E-FDLEAK descriptors",
+        "d = [f for f in os.listdir('/proc/self/fd') if int(f) > 2 and os.path.exists('/proc/self/fd/' + f)]\nl = [os.readlink('/proc/self/fd/' + f) for f in os.listdir('/proc/self/fd') if int(f) > 2 and os.path.lexists('/proc/self/fd/' + f)]\nverdict(bool([x for x in l if not x.startswith('/proc/')]), str(l))",
+    ),
+    ("E-5736 /proc/1/exe for writing", "opens('/proc/1/exe', os.O_WRONLY)"),
+    ("E-5736 /proc/1/exe for reading", "opens('/proc/1/exe')"),
+    ("E-PTRACE3 /proc/1/mem", "opens('/proc/1/mem')"),
+    (
+        "E-PTRACE3 /proc/1/environ",
+        "t = b''\ntry: t = open('/proc/1/environ','rb').read()\nexcept OSError as e: verdict(False, str(e))\nverdict(True)",
+    ),
+    ("E-PTRACE3 /proc/1/root", "opens('/proc/1/root/etc')"),
+    (
+        "E-PTRACE3 /proc/1/fd",
+        "try: verdict(bool(os.listdir('/proc/1/fd')))\nexcept OSError as e: verdict(False, str(e))",
+    ),
+    ("E-PTRACE1 PTRACE_SEIZE of process 1", "ok(101, 0x4206, 1, 0, 0)"),
+    (
+        "E-PTRACE2 process_vm_readv of process 1",
+        "b = ctypes.create_string_buffer(16)\nimport struct\niov = ctypes.create_string_buffer(struct.pack('QQ', ctypes.addressof(b), 8))\nrem = ctypes.create_string_buffer(struct.pack('QQ', 0x400000, 8))\nok(310, 1, iov, 1, rem, 1, 0)",
+    ),
+    ("E-PTRACE2 pidfd_getfd of process 1", "fd, e = call(434, 1, 0)\nok(438, fd, 0, 0)"),
+    ("E-COREPAT core_pattern", "opens('/proc/sys/kernel/core_pattern', os.O_WRONLY)"),
+    ("E-MODPROBE modprobe", "opens('/proc/sys/kernel/modprobe', os.O_WRONLY)"),
+    ("E-SYSRQ sysrq-trigger", "opens('/proc/sysrq-trigger', os.O_WRONLY)"),
+    (
+        "E-KCORE kcore",
+        "try: verdict(len(open('/proc/kcore','rb').read(16)) > 0)\nexcept OSError as e: verdict(False, str(e))",
+    ),
+    (
+        "E-KMSG kmsg",
+        "try:\n  fd = os.open('/proc/kmsg', os.O_RDONLY | os.O_NONBLOCK); verdict(len(os.read(fd, 16)) > 0)\nexcept OSError as e: verdict(False, str(e))",
+    ),
+    (
+        "E-CGREL release_agent",
+        "import glob\nf = glob.glob('/sys/fs/cgroup/**/release_agent', recursive=True)\nverdict(bool(f), str(f))",
+    ),
+    ("E-MKNOD block device", "ok(133, b'/tmp/vda', 0o60666, 0xfe00)"),
+    ("E-MKNOD character device", "ok(133, b'/tmp/mem', 0o20666, 0x101)"),
+    ("E-BPF bpf", "a = ctypes.create_string_buffer(128)\nok(321, 0, a, 128)"),
+    (
+        "E-OBHA open_by_handle_at",
+        "h = ctypes.create_string_buffer(b'\\x08\\0\\0\\0\\x01\\0\\0\\0\\x02\\0\\0\\0\\0\\0\\0\\0')\nok(304, -100, h, 0)",
+    ),
+    ("E-SYSLOG syslog", "b = ctypes.create_string_buffer(64)\nok(103, 3, b, 64)"),
+    ("E-REBOOT reboot with wrong magic", "r, e = call(169, 1, 2, 3, 0); verdict(e != 1, os.strerror(e))"),
+    ("E-CLOCK clock_settime", "b = ctypes.create_string_buffer(16)\nok(227, 0, b)"),
+    ("E-HOSTPID foreign processes", "p = [x for x in os.listdir('/proc') if x.isdigit()]\nverdict(len(p) > 3, str(p))"),
+    (
+        "E-DEV unexpected devices",
+        "d = set(os.listdir('/dev')) - set('null zero full random urandom tty fd stdin stdout stderr ptmx pts shm'.split())\nverdict(bool(d), str(d))",
+    ),
+    (
+        "E-DEV devices of the host",
+        "f = [n for n in 'mem kmem kvm vda sda fuse net/tun vsock vhost-net loop-control kmsg mapper/control uinput'.split() if os.path.exists('/dev/' + n)]\nverdict(bool(f), str(f))",
+    ),
+    (
+        "E-SYSFS /sys",
+        "f = [n for n in 'kernel firmware class power module bus block'.split() if os.path.exists('/sys/' + n)]\nverdict(bool(f), str(f))",
+    ),
+    (
+        "host tools: other people's files",
+        "f = [p for p in ['/root/.cargo', '/var/lib/dpkg', '/var/log', '/etc/shadow', '/run/systemd', '/home'] if os.path.exists(p) and (not os.path.isdir(p) or [x for x in os.listdir(p) if x != 'build'])]\nverdict(bool(f), str(f))",
+    ),
+    ("E-WRITE host tools", "opens('/usr/bin/env', os.O_WRONLY)"),
+];
+
+struct Inside {
+    sandbox: Sandbox,
+    session: Session,
+}
+
+async fn make(driver: &dyn Driver, spec: SandboxSpec) -> Inside {
+    let sandbox = driver.create(spec).await.unwrap();
+    let stream = sandbox.stream.try_clone().unwrap();
+    stream.set_nonblocking(true).unwrap();
+    let session = Session::start(tokio::net::UnixStream::from_std(stream).unwrap()).await.unwrap();
+    Inside { sandbox, session }
+}
+
+impl Inside {
+    fn spec(&self, argv: &[&str]) -> ExecSpec {
+        ExecSpec {
+            argv: argv.iter().map(|word| (*word).to_owned()).collect(),
+            env: vec![("PATH".into(), "/usr/bin:/bin".into())],
+            cwd: "/".into(),
+            user: WireUser { uid: self.sandbox.user.uid, gid: self.sandbox.user.gid, groups: Vec::new() },
+            ..ExecSpec::default()
+        }
+    }
+
+    /// Output of a program, and how it ended.
+    async fn run(&self, spec: ExecSpec) -> (String, Status) {
+        let mut running = self.session.exec(spec).await.unwrap();
+        let mut text = Vec::new();
+        while let Some(output) = running.next().await.unwrap() {
+            if let Output::Data { data, .. } = output {
+                text.extend(data);
+            }
+        }
+        let status = running.wait().await.unwrap().status;
+        (String::from_utf8_lossy(&text).into_owned(), status)
+    }
+
+    async fn python(&self, code: &str) -> String {
+        self.run(self.spec(&["/usr/bin/python3", "-c", &format!("{PRELUDE}\n{code}")])).await.0
+    }
+}
+
+/// Runs Python with the host's tools in a fresh sandbox.
+async fn attempt(local: &Local, code: &str, root: bool, walls: Walls) -> String {
+    let mut spec = SandboxSpec::host_tools();
+    spec.walls = walls;
+    if root {
+        spec.user = User::Named("0:0".into());
+    }
+    let driver = local.process();
+    let inside = make(&*driver, spec).await;
+    let text = inside.python(code).await;
+    driver.destroy(inside.sandbox.id).await.unwrap();
+    text
+}
+
+fn prepared() -> Option<Local> {
+    if !Path::new("/usr/bin/python3").exists() {
+        println!("skipped: /usr/bin/python3 is not installed");
+        return None;
+    }
+    place::local()
+}
+
+fn without(walls: &[Remove]) -> Walls {
+    let mut left = Walls::default();
+    walls.iter().for_each(|remove| remove(&mut left));
+    left
+}
+
+#[tokio::test]
+async fn every_probe_is_contained_and_fires_without_its_wall() {
+    let Some(local) = prepared() else { return };
+    let (mut failures, mut vacuous) = (Vec::new(), 0);
+    for probe in PROBES {
+        let text = attempt(&local, probe.code, probe.root, Walls::default()).await;
+        if !text.starts_with("CONTAINED") {
+            failures.push(format!("{} is open: {text}", probe.name));
+        }
+        for index in 0..probe.walls.len() {
+            let mut others = probe.walls.to_vec();
+            others.remove(index);
+            let text = attempt(&local, probe.code, probe.root, without(&others)).await;
+            if !text.starts_with("CONTAINED") {
+                failures.push(format!("{}: wall {index} alone does not hold: {text}", probe.name));
+            }
+        }
+        let text = attempt(&local, probe.code, probe.root, without(probe.walls)).await;
+        if text.starts_with("FIRED") {
+            println!("contained  {}", probe.name);
+        } else {
+            vacuous += 1;
+            println!("VACUOUS    {}: {}", probe.name, text.trim());
+        }
+    }
+    assert!(failures.is_empty(), "{failures:#?}");
+    // Some depend on what the kernel was built with.
+    assert!(vacuous <= 4, "{vacuous} probes cannot fire");
+}
+
+#[tokio::test]
+async fn what_no_wall_guards_alone_is_contained() {
+    let Some(local) = prepared() else { return };
+    let mut failures = Vec::new();
+    for (name, code) in ALWAYS {
+        for root in [false, true] {
+            let text = attempt(&local, code, root, Walls::default()).await;
+            println!("{name} (root: {root}): {}", text.trim());
+            if !text.starts_with("CONTAINED") {
+                failures.push(format!("{name} (root: {root}): {text}"));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{failures:#?}");
+}
+
+/// Whatever stands in the host's session keyring is out of reach.
+#[tokio::test]
+async fn the_keyring_is_another() {
+    // A session keyring that the launcher inherits, and everything it starts would.
+    // SAFETY: a null name asks for an anonymous keyring, for this thread.
+    let joined = unsafe { libc::syscall(libc::SYS_keyctl, 1, std::ptr::null::<libc::c_char>()) };
+    assert!(joined > 0);
+    let Some(local) = prepared() else { return };
+    let code = "r, e = call(250, 0, -3, 0); print(r)";
+    let host = joined.to_string();
+    assert_ne!(attempt(&local, code, false, without(&[SECCOMP])).await.trim(), host);
+    assert_eq!(attempt(&local, code, false, without(&[SECCOMP, KEYRING])).await.trim(), host);
+}
+
+#[tokio::test]
+async fn abstract_sockets_of_the_host_are_out_of_reach() {
+    let Some(local) = prepared() else { return };
+    let name = format!("cofferdam-canary-{}", std::process::id());
+    let address = SocketAddr::from_abstract_name(&name).unwrap();
+    let _listener = UnixListener::bind_addr(&address).unwrap();
+    let code = format!(
+        "s = socket.socket(socket.AF_UNIX)\ntry: s.connect('\\0{name}'); verdict(True)\nexcept OSError as e: verdict(False, str(e))"
+    );
+    let text = attempt(&local, &code, false, Walls::default()).await;
+    assert!(text.starts_with("CONTAINED"), "{text}");
+    let text = attempt(&local, &code, false, without(&[NETWORK])).await;
+    assert!(text.starts_with("FIRED"), "{text}");
+}
+
+#[tokio::test]
+async fn shared_memory_of_the_host_is_out_of_reach() {
+    let Some(local) = prepared() else { return };
+    let key = 0x00C0_FFE0 + (std::process::id() & 0xF);
+    // SAFETY: plain system calls.
+    let id = unsafe { libc::shmget(key.cast_signed(), 4096, libc::IPC_CREAT | 0o666) };
+    assert!(id >= 0);
+    let code = format!("ok(29, {key}, 0, 0)");
+    let contained = attempt(&local, &code, false, Walls::default()).await;
+    let fired = attempt(&local, &code, false, without(&[IPC])).await;
+    // SAFETY: as above; the segment is our own.
+    unsafe { libc::shmctl(id, libc::IPC_RMID, std::ptr::null_mut()) };
+    assert!(contained.starts_with("CONTAINED"), "{contained}");
+    assert!(fired.starts_with("FIRED"), "{fired}");
+}
+
+/// A set-user-id program of the sandbox's root gives nothing; each of two walls suffices.
+#[tokio::test]
+async fn set_user_id_programs_give_nothing() {
+    let Some(local) = prepared() else { return };
+    let driver = local.process();
+    let nosuid: Remove = |walls| walls.nosuid_nodev = false;
+    let privileges: Remove = |walls| walls.no_new_privs = false;
+    let cases: [(&[Remove], &str); 4] =
+        [(&[], "1000"), (&[nosuid], "1000"), (&[privileges], "1000"), (&[nosuid, privileges, CAPABILITIES], "0")];
+    for (removed, expected) in cases {
+        let mut spec = SandboxSpec::host_tools();
+        spec.walls = without(removed);
+        let inside = make(&*driver, spec).await;
+        let program = fs::read("/usr/bin/id").unwrap();
+        inside.session.write_file(None, "/tmp/id", &program, 0o755).await.unwrap();
+        let mut chmod = inside.spec(&["/usr/bin/chmod", "4755", "/tmp/id"]);
+        chmod.user = WireUser::default();
+        let (text, status) = inside.run(chmod).await;
+        assert_eq!(status, Status::Code(0), "{text}");
+        let (text, _) = inside.run(inside.spec(&["/tmp/id", "-u"])).await;
+        assert_eq!(text.trim(), expected, "{removed:?}");
+        driver.destroy(inside.sandbox.id).await.unwrap();
+    }
+}
+
+/// Nothing can be typed into a terminal for somebody else to read.
+#[tokio::test]
+async fn terminals_cannot_be_typed_into() {
+    let Some(local) = prepared() else { return };
+    let driver = local.process();
+    let inside = make(&*driver, SandboxSpec::host_tools()).await;
+    let code = format!(
+        "{PRELUDE}\nr, e = call(16, 0, 0x5412, b'x'); r2, e2 = call(16, 0, 0x541C, b'\\x02'); verdict(r != -1 or r2 != -1, f'{{e}} {{e2}}')"
+    );
+    let mut spec = inside.spec(&["/usr/bin/python3", "-c", &code]);
+    spec.output = OutputMode::Terminal(TerminalSize { rows: 24, columns: 80 });
+    let (text, _) = inside.run(spec).await;
+    assert!(text.starts_with("CONTAINED 1 1"), "{text}");
+    driver.destroy(inside.sandbox.id).await.unwrap();
+}
+
+/// CVE-2024-21626: a working folder that leads through a leaked descriptor.
+#[tokio::test]
+async fn no_working_folder_leads_out() {
+    let (Some(local), Some(layer)) = (place::local(), place::image_dir()) else { return };
+    let driver = local.container();
+    let inside = make(&*driver, SandboxSpec::image(vec![layer])).await;
+    for number in 0..40 {
+        for path in [format!("/proc/self/fd/{number}"), format!("/proc/1/fd/{number}"), "/proc/1/root".into()] {
+            let mut spec = inside.spec(&["/bin/pwd"]);
+            spec.cwd = path.clone();
+            assert!(inside.session.exec(spec).await.is_err(), "{path}");
+        }
+    }
+    let mut spec = inside.spec(&["/bin/pwd"]);
+    spec.cwd = "/tmp".into();
+    assert_eq!(inside.run(spec).await.0, "/tmp\n");
+    driver.destroy(inside.sandbox.id).await.unwrap();
+}
+
+/// CVE-2025-31133, CVE-2026-41579 and their like: what an image has where the kernel's file systems belong is replaced.
+#[tokio::test]
+async fn hostile_images_lead_nowhere() {
+    let (Some(local), Some(LayerSource::Dir(image))) = (place::local(), place::image_dir()) else { return };
+    let canary = place::base().join(format!("canary-{}", std::process::id()));
+    fs::create_dir_all(&canary).unwrap();
+    let hostile = place::base().join(format!("hostile-{}", std::process::id()));
+    fs::create_dir_all(hostile.join("bin")).unwrap();
+    fs::copy(image.join("bin/busybox"), hostile.join("bin/busybox")).unwrap();
+    for applet in ["sh", "cat", "ls", "stat", "head"] {
+        symlink("busybox", hostile.join("bin").join(applet)).unwrap();
+    }
+    symlink(&canary, hostile.join("dev")).unwrap();
+    symlink("/tmp", hostile.join("proc")).unwrap();
+    fs::write(hostile.join("sys"), "a file").unwrap();
+    symlink(&canary, hostile.join("etc")).unwrap();
+    symlink("/proc/sys/kernel", hostile.join("workspace")).unwrap();
+    symlink("../../../../../../..", hostile.join("up")).unwrap();
+    symlink("/proc/self/exe", hostile.join("entrypoint")).unwrap();
+    fs::write(hostile.join("script"), "#!/proc/self/exe\n").unwrap();
+
+    let driver = local.container();
+    let mut spec = SandboxSpec::image(vec![LayerSource::Dir(hostile.clone())]);
+    let refused = driver.create(SandboxSpec::image(vec![LayerSource::Dir(hostile.clone())])).await;
+    assert!(refused.is_err(), "a workspace in /proc/sys: {refused:?}");
+    spec.workspace.path = "/up/work".into();
+    let inside = make(&*driver, spec).await;
+    let script = "stat -c %F /dev /proc /sys; head -c 1 /proc/kcore 2>/dev/null; ls /dev/null /proc/self/status; ls /; cat /etc/hostname";
+    let (text, _) = inside.run(inside.spec(&["/bin/sh", "-c", script])).await;
+    assert!(text.starts_with("directory\ndirectory\ndirectory\n/dev/null\n/proc/self/status\n"), "{text}");
+    assert!(text.contains("\nwork\n") && text.ends_with("sandbox\n"), "{text}");
+    for program in ["/entrypoint", "/script"] {
+        let started = inside.session.exec(inside.spec(&[program])).await;
+        if let Ok(mut running) = started {
+            let status = running.wait().await.unwrap().status;
+            assert_ne!(status, Status::Code(0), "{program}");
+        }
+    }
+    driver.destroy(inside.sandbox.id).await.unwrap();
+    assert_eq!(fs::read_dir(&canary).unwrap().count(), 0, "the host was written to");
+    fs::remove_dir_all(&hostile).unwrap();
+    fs::remove_dir_all(&canary).unwrap();
+}

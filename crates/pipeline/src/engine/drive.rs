@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use groovy::machine::{FiberId, HostCall, Stepped};
+use groovy::machine::{FiberId, HostCall, ScriptId, Stepped};
 use groovy::span::Span;
 use groovy::value::Value;
 use model::limits::MAX_BLOCK_DEPTH;
@@ -59,6 +59,16 @@ impl Core {
         self.start_body(scope, body, args).wait(&self.executor).await
     }
 
+    /// Runs the body of a script that was loaded.
+    pub(crate) async fn run_script(self: &Rc<Self>, scope: &Scope, script: ScriptId) -> Result<Value, Fault> {
+        let (core, scope) = (Rc::clone(self), scope.clone());
+        let task = self.executor.spawn(async move {
+            let fiber = core.machine.borrow_mut().start_script(script);
+            drive(&core, &scope, fiber).await
+        });
+        task.wait(&self.executor).await
+    }
+
     /// One level further in.
     pub(crate) fn deeper(&self, scope: &Scope) -> Result<Scope, Fault> {
         if scope.depth >= MAX_BLOCK_DEPTH {
@@ -87,7 +97,7 @@ impl Core {
     fn fault_of(&self, thrown: groovy::machine::Thrown) -> Fault {
         let known = self.run.known_faults.borrow();
         match known.iter().rev().find(|(value, _)| value.same(&thrown.value)) {
-            Some((_, fault)) => fault.clone().at(thrown.span),
+            Some((_, fault)) => fault.clone().at((thrown.script, thrown.span)),
             None => Fault::script(thrown),
         }
     }
@@ -112,8 +122,8 @@ async fn drive(core: &Rc<Core>, scope: &Scope, fiber: FiberId) -> Result<Value, 
             Stepped::Slice => core.executor.yield_now().await,
             Stepped::Call(call) => {
                 calls += 1;
-                let span = call.span;
-                let answer = dispatch(core, scope, call).await.map_err(|f| f.at(span));
+                let (script, span) = (call.script, call.span);
+                let answer = dispatch(core, scope, call).await.map_err(|f| f.at((script, span)));
                 if let Err(fault) = &answer
                     && fault.is_final()
                 {

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use groovy::machine::{LimitExceeded, Thrown};
+use groovy::machine::{LimitExceeded, ScriptId, Thrown};
 use groovy::span::Span;
 use groovy::value::Value;
 use model::outcome::Outcome;
@@ -19,6 +19,27 @@ pub(crate) const NO_NODE: &str = "org.jenkinsci.plugins.workflow.steps.MissingCo
 /// … for wrong arguments.
 pub(crate) const ILLEGAL_ARGUMENT: &str = "java.lang.IllegalArgumentException";
 
+/// A place in one of the scripts of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SourcePlace {
+    /// `None`: the definition itself.
+    pub(crate) script: Option<ScriptId>,
+    /// Where in it.
+    pub(crate) span: Span,
+}
+
+impl From<Span> for SourcePlace {
+    fn from(span: Span) -> Self {
+        SourcePlace { script: None, span }
+    }
+}
+
+impl From<(ScriptId, Span)> for SourcePlace {
+    fn from((script, span): (ScriptId, Span)) -> Self {
+        SourcePlace { script: Some(script), span }
+    }
+}
+
 /// An exception on its way up.
 #[derive(Clone, Debug)]
 pub(crate) struct Fault(Box<Inner>);
@@ -27,7 +48,7 @@ pub(crate) struct Fault(Box<Inner>);
 struct Inner {
     kind: Kind,
     /// The innermost call of the script that it came through.
-    place: Option<Span>,
+    place: Option<SourcePlace>,
     /// What to do about it.
     hint: Option<String>,
 }
@@ -63,7 +84,7 @@ impl Fault {
 
     /// The script threw, and nothing in it caught.
     pub(crate) fn script(thrown: Thrown) -> Self {
-        let place = thrown.trace.first().map_or(thrown.span, |line| line.span);
+        let place = thrown.trace.first().map_or((thrown.script, thrown.span), |line| (line.script, line.span));
         Self::new(Kind::Script(Rc::new(thrown))).at(place)
     }
 
@@ -82,7 +103,7 @@ impl Fault {
 
     /// A limit of the evaluator was met.
     pub(crate) fn limit(limit: LimitExceeded) -> Self {
-        Self::new(Kind::Limit(limit.to_string())).at(limit.span)
+        Self::new(Kind::Limit(limit.to_string())).at((limit.script, limit.span))
     }
 
     /// A limit of the run was met.
@@ -97,13 +118,13 @@ impl Fault {
     }
 
     /// The same, thrown at this call, unless a call further in is known.
-    pub(crate) fn at(mut self, place: Span) -> Self {
-        self.0.place.get_or_insert(place);
+    pub(crate) fn at(mut self, place: impl Into<SourcePlace>) -> Self {
+        self.0.place.get_or_insert(place.into());
         self
     }
 
     /// Where it was thrown in the script.
-    pub(crate) fn place(&self) -> Option<Span> {
+    pub(crate) fn place(&self) -> Option<SourcePlace> {
         self.0.place
     }
 

@@ -10,6 +10,8 @@ use super::{Core, RunEnd};
 
 /// Most lines of a stack trace that are shown.
 const TRACE_LINES: usize = 20;
+/// Longest source line that is shown, in characters.
+const LONGEST_SHOWN: usize = 500;
 
 impl Core {
     /// Writes a fault that does not (or not yet) end the run.
@@ -38,19 +40,20 @@ impl Core {
     fn trace(&self, fault: &Fault) -> String {
         let mut text = String::new();
         let lines = fault.thrown().map(|t| t.trace.as_slice()).unwrap_or_default();
-        for line in lines.iter().take(TRACE_LINES).filter(|l| l.script == self.script) {
-            let place = self.program.place(line.span);
-            text += &format!("\n\tat WorkflowScript.{}(WorkflowScript:{})", line.function, place.line);
+        for line in lines.iter().take(TRACE_LINES) {
+            if let Some((name, place)) = self.program.place(Some(line.script), line.span) {
+                text += &format!("\n\tat {name}.{}({name}:{})", line.function, place.line);
+            }
         }
-        let Some(span) = fault.place().filter(|s| s.end > s.start) else { return text };
-        let place = self.program.place(span);
+        let Some(at) = fault.place().filter(|p| p.span.end > p.span.start) else { return text };
+        let Some((name, place)) = self.program.place(at.script, at.span) else { return text };
         if lines.is_empty() {
-            text += &format!("\n\tat WorkflowScript.run(WorkflowScript:{})", place.line);
+            text += &format!("\n\tat {name}.run({name}:{})", place.line);
         }
-        let source = self.program.line(place.line).replace('\t', " ");
+        let source = self.program.line(at.script, place.line).replace('\t', " ");
         let margin = place.line.to_string();
         let caret = " ".repeat(place.column.saturating_sub(1) as usize);
-        if source.chars().count() < 500 {
+        if source.chars().count() < LONGEST_SHOWN {
             text += &format!("\n{margin} | {source}\n{} | {caret}^", " ".repeat(margin.len()));
         }
         text

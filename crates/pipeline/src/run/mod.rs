@@ -14,12 +14,14 @@ mod stages;
 mod unit;
 mod when;
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use groovy::diagnostic::{Diagnostic, Severity};
 use groovy::machine::{Machine, ScriptId};
 use groovy::span::{LineIndex, Place, Span};
 
+use crate::declarative;
 use crate::declarative::model::Pipeline;
 use crate::definition::{self, Definition, DefinitionKind, Surroundings};
 
@@ -37,9 +39,20 @@ pub(crate) struct Program {
     pub(crate) closures: Rc<Closures>,
     /// What is odd in it, but no error.
     pub(crate) warnings: Vec<Diagnostic>,
-    source: String,
+    sources: RefCell<Vec<Source>>,
+}
+
+/// The text of a script, for messages.
+struct Source {
+    script: ScriptId,
+    /// `WorkflowScript`, or the name of a loaded file.
+    name: String,
+    text: String,
     lines: LineIndex,
 }
+
+/// Most scripts of one run: each stays in memory.
+const MAX_SCRIPTS: usize = 1000;
 
 impl Program {
     /// Reads a definition.
@@ -62,23 +75,55 @@ impl Program {
             }
         };
         let id = machine.load(&script, name)?;
-        Ok(Program {
+        let program = Program {
             script: id,
             model,
             closures: Rc::new(closures),
             warnings: diagnostics,
-            source: source.to_owned(),
-            lines: LineIndex::new(source),
-        })
+            sources: RefCell::default(),
+        };
+        program.add_source(id, "WorkflowScript", source);
+        Ok(program)
     }
 
-    /// Line and column of a span's start.
-    pub(crate) fn place(&self, span: Span) -> Place {
-        self.lines.place(&self.source, span.start)
+    /// Reads one more script: `load`.
+    ///
+    /// # Errors
+    /// Jenkins' words for a script that does not compile.
+    pub(crate) fn load_more(&self, source: &str, name: &str, machine: &mut Machine) -> Result<ScriptId, String> {
+        if self.sources.borrow().len() >= MAX_SCRIPTS {
+            return Err(format!("more than {MAX_SCRIPTS} scripts were loaded"));
+        }
+        let parsed = groovy::parser::parse(source);
+        let startup_failed = |found: &[Diagnostic]| {
+            let text = declarative::startup_failed(source, found);
+            let text = text.split_once(": ").map_or(text.as_str(), |(_, rest)| rest);
+            text.replace("WorkflowScript: ", &format!("{name}: "))
+        };
+        if parsed.has_errors() {
+            return Err(startup_failed(&parsed.diagnostics));
+        }
+        let id = machine.load(&parsed.script, name).map_err(|found| startup_failed(&found))?;
+        self.add_source(id, name, source);
+        Ok(id)
+    }
+
+    fn add_source(&self, script: ScriptId, name: &str, text: &str) {
+        let (lines, text, name) = (LineIndex::new(text), text.to_owned(), name.to_owned());
+        self.sources.borrow_mut().push(Source { script, name, text, lines });
+    }
+
+    /// Name of the script, line and column of a span's start.
+    pub(crate) fn place(&self, script: Option<ScriptId>, span: Span) -> Option<(String, Place)> {
+        let sources = self.sources.borrow();
+        let source = sources.iter().find(|s| s.script == script.unwrap_or(self.script))?;
+        Some((source.name.clone(), source.lines.place(&source.text, span.start)))
     }
 
     /// The text of a line.
-    pub(crate) fn line(&self, line: u32) -> &str {
-        self.lines.line_text(&self.source, line)
+    pub(crate) fn line(&self, script: Option<ScriptId>, line: u32) -> String {
+        let sources = self.sources.borrow();
+        let source = sources.iter().find(|s| s.script == script.unwrap_or(self.script));
+        source.map(|s| s.lines.line_text(&s.text, line).to_owned()).unwrap_or_default()
     }
 }

@@ -10,6 +10,7 @@ mod files;
 mod flow;
 pub(crate) mod folder;
 mod keep;
+mod load;
 mod meta;
 pub(crate) mod node;
 mod scm;
@@ -93,6 +94,7 @@ steps! {
     "git" sole "url" => scm::git;
     "input" sole "message" => meta::input;
     "isUnix" => folder::is_unix;
+    "load" sole "path" block true => load::load;
     "milestone" sole "ordinal" => meta::milestone;
     "node" sole "label" block true => node::node;
     "parallel" block true => branches::parallel;

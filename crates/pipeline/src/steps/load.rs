@@ -1,0 +1,27 @@
+//! `load`: a script of the workspace.
+
+use groovy::value::Value;
+use model::request::{Reply, Request};
+
+use super::{StepCall, unexpected};
+use crate::engine::fault::Fault;
+
+/// `def x = load 'lib.groovy'`: runs the file and returns what it returns (often `this`).
+pub(crate) async fn load(call: StepCall) -> Result<Value, Fault> {
+    let name = call.args.text("path")?;
+    let (job, path) = (call.node()?.job, call.path(&name)?);
+    let text = match call.ask(Request::ReadFile { job, path, encoding: None }).await? {
+        Reply::Text(text) => text,
+        reply => return Err(unexpected(&reply)),
+    };
+    let core = &call.core;
+    let stem = name.rsplit('/').next().unwrap_or_default().trim_end_matches(".groovy");
+    let script = core.program.load_more(&text, stem, &mut core.machine.borrow_mut());
+    let script =
+        script.map_err(|text| Fault::raised("org.codehaus.groovy.control.MultipleCompilationErrorsException", text))?;
+    let scope = core.deeper(&call.scope)?;
+    core.mark(&scope, &format!("{{ ({name})"));
+    let result = core.run_script(&scope, script).await;
+    core.mark(&scope, "}");
+    result
+}

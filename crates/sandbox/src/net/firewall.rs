@@ -6,14 +6,16 @@ use std::io;
 use std::net::Ipv4Addr;
 
 use super::links::Network;
-use super::netlink::{Message, Nested, Socket, text};
+use super::netlink::{Message, Nested, Socket, attributes, text};
 
 const SUBSYSTEM: u16 = 10 << 8;
 const NEW_TABLE: u16 = SUBSYSTEM;
 const NEW_CHAIN: u16 = SUBSYSTEM | 3;
+const GET_CHAIN: u16 = SUBSYSTEM | 4;
 const NEW_RULE: u16 = SUBSYSTEM | 6;
 const BATCH_BEGIN: u16 = 0x10;
 const BATCH_END: u16 = 0x11;
+const FAMILY_INET: u8 = 1;
 const FAMILY_IPV4: u8 = 2;
 
 const TABLE_NAME: u16 = 1;
@@ -23,6 +25,7 @@ const TABLE_FLAG_OWNER: u32 = 2;
 const CHAIN_TABLE: u16 = 1;
 const CHAIN_NAME: u16 = 3;
 const CHAIN_HOOK: u16 = 4;
+const CHAIN_POLICY: u16 = 5;
 const CHAIN_TYPE: u16 = 7;
 const HOOK_NUMBER: u16 = 1;
 const HOOK_PRIORITY: u16 = 2;
@@ -123,6 +126,25 @@ pub(super) fn install_gateway(
         .map(|&(protocol, port)| rule(table, "policy", [to_port(protocol, port), vec![counter(), reject()]].concat()));
     messages.extend(ports);
     install_table(socket, table, messages)
+}
+
+/// Chains of this host that drop forwarded packets unless a rule of theirs says otherwise (`table chain`). No table of ours can
+/// overrule that: sandboxes then reach nothing until the administrator lets them. Docker's daemon sets such a policy.
+pub(super) fn dropping_chains(socket: &mut Socket) -> io::Result<Vec<String>> {
+    let chains = socket.dump(GET_CHAIN, &[0; 4])?;
+    Ok(chains.iter().filter_map(|chain| dropping_chain(chain)).collect())
+}
+
+fn dropping_chain(message: &[u8]) -> Option<String> {
+    let (&[family, ..], content) = message.split_first_chunk::<4>()?;
+    if family != FAMILY_IPV4 && family != FAMILY_INET {
+        return None;
+    }
+    let find = |wanted: u16, content| attributes(content).find(|(kind, _)| *kind == wanted).map(|(_, value)| value);
+    let name = |kind| find(kind, content).map(|value| String::from_utf8_lossy(value).trim_end_matches('\0').to_owned());
+    let hook = find(HOOK_NUMBER, find(CHAIN_HOOK, content)?)?;
+    let drops = hook == HOOK_FORWARD.to_be_bytes() && find(CHAIN_POLICY, content)? == VERDICT_DROP.to_be_bytes();
+    drops.then(|| format!("{} {}", name(CHAIN_TABLE).unwrap_or_default(), name(CHAIN_NAME).unwrap_or_default()))
 }
 
 /// All of it or nothing.

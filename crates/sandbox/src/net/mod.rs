@@ -4,7 +4,7 @@
 //! Never: an `ip` or `nft` process, a bridge, a name that outlives the process, an address that a sandbox could choose. The
 //! only thing that stays on the host after the end is its `ip_forward` setting, when it was off and the process was killed.
 //!
-//! Start reading at [`Egress`]; `gateway` is where the policy stands.
+//! Start reading at [`EgressOnDemand`] and [`Egress`]; `gateway` is where the policy stands.
 
 mod error;
 mod firewall;
@@ -12,6 +12,7 @@ mod gateway;
 mod links;
 mod names;
 mod netlink;
+mod on_demand;
 #[cfg(test)]
 mod tests;
 
@@ -29,6 +30,7 @@ use firewall::Fence;
 use gateway::Gateway;
 use links::{MAIN, Network, Via};
 use netlink::Socket;
+pub use on_demand::{EgressOnDemand, available, obstacles};
 
 const FORWARDING: &str = "net/ipv4/ip_forward";
 

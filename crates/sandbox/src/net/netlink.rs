@@ -114,6 +114,25 @@ impl Socket {
         Ok(Socket { fd, sequence: 0 })
     }
 
+    /// Asks for a list; each element is given without its header, as fixed part and attributes.
+    pub(super) fn dump(&mut self, kind: u16, fixed: &[u8]) -> io::Result<Vec<Vec<u8>>> {
+        self.send(vec![Message::without_ack(kind, libc::NLM_F_DUMP, fixed)])?;
+        let mut list = Vec::new();
+        let mut buffer = vec![0u8; 64 * 1024];
+        loop {
+            let n = self.receive(&mut buffer)?;
+            for (kind, content) in messages(&buffer[..n]) {
+                match i32::from(kind) {
+                    libc::NLMSG_DONE => return Ok(list),
+                    libc::NLMSG_ERROR => {
+                        return Err(error_of(content).unwrap_or_else(|| io::ErrorKind::InvalidData.into()));
+                    }
+                    _ => list.push(content.to_vec()),
+                }
+            }
+        }
+    }
+
     /// Sends one message and waits for its acknowledgement.
     pub(super) fn request(&mut self, message: Message) -> io::Result<()> {
         self.requests(vec![message], 1)
@@ -121,6 +140,22 @@ impl Socket {
 
     /// Sends messages in one piece; waits for `acks` acknowledgements or the first error.
     pub(super) fn requests(&mut self, messages: Vec<Message>, acks: usize) -> io::Result<()> {
+        self.send(messages)?;
+        let mut acknowledged = 0;
+        let mut buffer = vec![0u8; 16 * 1024];
+        while acknowledged < acks {
+            let n = self.receive(&mut buffer)?;
+            for (_, content) in self::messages(&buffer[..n]).filter(|(kind, _)| i32::from(*kind) == libc::NLMSG_ERROR) {
+                match error_of(content) {
+                    None => acknowledged += 1,
+                    Some(error) => return Err(error),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, messages: Vec<Message>) -> io::Result<()> {
         let mut bytes = Vec::new();
         for message in messages {
             self.sequence += 1;
@@ -128,18 +163,13 @@ impl Socket {
         }
         // SAFETY: the buffer is readable for its length.
         let sent = unsafe { libc::send(self.fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), 0) };
-        if sent < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        let mut acknowledged = 0;
-        let mut buffer = [0u8; 16 * 1024];
-        while acknowledged < acks {
-            // SAFETY: the buffer is writable for its length.
-            let n = unsafe { libc::recv(self.fd.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), 0) };
-            let n = usize::try_from(n).map_err(|_| io::Error::last_os_error())?;
-            acknowledged += count_acks(&buffer[..n])?;
-        }
-        Ok(())
+        if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+
+    fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        // SAFETY: the buffer is writable for its length.
+        let n = unsafe { libc::recv(self.fd.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), 0) };
+        usize::try_from(n).map_err(|_| io::Error::last_os_error())
     }
 }
 
@@ -147,23 +177,30 @@ fn word(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(bytes.get(at..at + size_of::<u32>())?.try_into().ok()?))
 }
 
-/// How many acknowledgements a datagram holds; an error if it reports one.
-fn count_acks(mut bytes: &[u8]) -> io::Result<usize> {
-    let mut acks = 0;
-    while let Some(length) = word(bytes, 0) {
-        let length = length as usize;
-        if length < HEADER_BYTES || length > bytes.len() {
-            break;
-        }
+/// The error that a message reports; `None` for an acknowledgement.
+fn error_of(content: &[u8]) -> Option<io::Error> {
+    let code = word(content, 0).map_or(-libc::EIO, u32::cast_signed);
+    (code != 0).then(|| io::Error::from_raw_os_error(-code))
+}
+
+/// The messages of a datagram: kind and content.
+fn messages(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    std::iter::from_fn(move || {
+        let length = word(bytes, 0)? as usize;
+        let content = bytes.get(HEADER_BYTES..length)?;
         let kind = u16::from_ne_bytes([bytes[4], bytes[5]]);
-        if i32::from(kind) == libc::NLMSG_ERROR {
-            match word(bytes, HEADER_BYTES).map(u32::cast_signed) {
-                Some(0) => acks += 1,
-                Some(code) => return Err(io::Error::from_raw_os_error(-code)),
-                None => break,
-            }
-        }
         bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
-    }
-    Ok(acks)
+        Some((kind, content))
+    })
+}
+
+/// The attributes of a message: kind and value.
+pub(super) fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    std::iter::from_fn(move || {
+        let length = usize::from(u16::from_ne_bytes(bytes.get(0..2)?.try_into().ok()?));
+        let kind = u16::from_ne_bytes(bytes.get(2..4)?.try_into().ok()?) & !NESTED;
+        let value = bytes.get(4..length)?;
+        bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
+        Some((kind, value))
+    })
 }

@@ -370,6 +370,45 @@ fn nothing_is_left_after_kill_9() {
 }
 
 #[test]
+fn a_firewall_that_drops_what_is_forwarded_is_found() {
+    in_a_world(|_| {
+        assert!(super::obstacles().is_empty());
+        let ruleset =
+            "add table ip filter; add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }";
+        if !Command::new("nft").arg(ruleset).status().is_ok_and(|status| status.success()) {
+            println!("skipped: needs nft");
+            return;
+        }
+        let found = super::obstacles();
+        assert!(found.len() == 1 && found[0].contains("(chain filter FORWARD)"), "{found:?}");
+        runtime().block_on(async {
+            // And that is what it does.
+            let (egress, sandboxes) = start(1).await;
+            let result = within(&sandboxes[0].netns, || TcpStream::connect_timeout(&(INTERNET, 80).into(), AT_ONCE));
+            assert!(result.is_err());
+            // Our own chains are none.
+            assert_eq!(super::obstacles().len(), 1);
+            drop(egress);
+        });
+    });
+}
+
+#[test]
+fn who_may_not_is_told() {
+    let refused = std::thread::spawn(|| {
+        if rustix::process::geteuid().is_root() {
+            // The raw call is about this thread only.
+            // SAFETY: takes integers.
+            unsafe { libc::syscall(libc::SYS_setresuid, 54_321, 54_321, 54_321) };
+        }
+        runtime().block_on(async { (Egress::start(resolver(), 1).err(), super::available()) })
+    });
+    let (started, available) = refused.join().unwrap();
+    assert!(matches!(started, Some(super::EgressError::NotRoot)), "{started:?}");
+    assert!(matches!(available, Err(super::EgressError::NotRoot)));
+}
+
+#[test]
 fn every_refused_network_is_read() {
     assert_eq!(gateway::refused().count(), REFUSED_NETWORKS);
     assert!(FORBIDDEN.iter().all(|address| {

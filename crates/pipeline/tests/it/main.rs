@@ -2,4 +2,9 @@
 
 mod conformance;
 mod declarative;
+mod engine;
+mod engine_declarative;
+mod engine_steps;
+mod engine_world;
 mod lint;
+mod runtime;

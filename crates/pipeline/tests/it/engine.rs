@@ -1,0 +1,161 @@
+//! The engine from outside: order of the log, replay, aborts, limits.
+
+use model::event::Event;
+use model::outcome::Outcome;
+use model::request::{Failure, FailureKind, Reply, Request};
+use pipeline::conformance::Fixture;
+use pipeline::engine::{Engine, Output, RunEnd, RunFacts, RunInput};
+
+use crate::engine_world::{Ran, World};
+
+/// Runs a definition on a plain world without a repository.
+pub fn run(source: &str) -> Ran {
+    World::new(Fixture::default()).run(source).unwrap_or_else(|e| panic!("rejected: {e:?}"))
+}
+
+/// Runs steps in a scripted node.
+pub fn steps(body: &str) -> Ran {
+    run(&format!("node {{\n{body}\n}}"))
+}
+
+#[test]
+fn the_log_has_jenkins_layout() {
+    let ran = run("node('x') { stage('foo') { echo 'hello' } }");
+    ran.is(Outcome::Success);
+    let workspace = ran.log.lines().find_map(|l| l.strip_prefix("Running on x in ")).unwrap();
+    let expected = format!(
+        "[Pipeline] Start of Pipeline\n[Pipeline] node\nRunning on x in {workspace}\n[Pipeline] {{\n[Pipeline] stage\n\
+         [Pipeline] {{ (foo)\n[Pipeline] echo\nhello\n[Pipeline] }}\n[Pipeline] // stage\n[Pipeline] }}\n\
+         [Pipeline] // node\n[Pipeline] End of Pipeline\nFinished: SUCCESS\n"
+    );
+    assert_eq!(ran.log, expected);
+}
+
+#[test]
+fn the_same_answers_give_the_same_outputs() {
+    let source = "parallel a: { node { sh 'x' }; sleep 1 }, b: { retry(2) { node { sh 'y' } } }\necho env.BUILD_TAG";
+    let play = || {
+        let facts = RunFacts { job_name: "a/b".to_owned(), build_number: 7, ..RunFacts::default() };
+        let input =
+            RunInput { source: source.to_owned(), file_name: "Jenkinsfile".to_owned(), facts, ..RunInput::default() };
+        let mut engine = Engine::new(input).unwrap();
+        let mut all = Vec::new();
+        while engine.end().is_none() {
+            let outputs = engine.poll();
+            for output in &outputs {
+                if let Output::Request { id, request } = output {
+                    let reply = match request {
+                        Request::Allocate { .. } => Reply::Allocated(Default::default()),
+                        Request::Exec { .. } => Reply::Exited { code: 1, stdout: None, limit: None },
+                        _ => Reply::Done,
+                    };
+                    engine.answer(*id, reply);
+                }
+            }
+            all.extend(outputs);
+        }
+        (all, engine.end().cloned())
+    };
+    let (first, second) = (play(), play());
+    assert_eq!(first, second);
+    assert_eq!(first.1.unwrap().outcome, Outcome::Failure);
+}
+
+#[test]
+fn an_abort_runs_post_and_ends_aborted() {
+    let mut world = World::new(Fixture::default());
+    world.abort_at_ms = Some(5_000);
+    let ran = world
+        .run(
+            "pipeline { agent any; stages { stage('a') { steps { sleep 60; echo 'never' }; post { aborted { echo 'A1' } } }
+             stage('b') { steps { echo 'never' } } }; post { always { sh 'echo cleaning'; echo currentBuild.currentResult }
+             failure { echo 'F' } } }",
+        )
+        .unwrap();
+    ran.is(Outcome::Aborted).has("A1").has("cleaning").has("\nABORTED\n").lacks("never").lacks("\nF\n");
+    assert!(ran.end.aborted && !ran.end.timed_out);
+    assert!(matches!(ran.requests.last(), Some(Request::Release { .. })));
+}
+
+#[test]
+fn an_abort_reaches_a_script_that_only_computes() {
+    let input =
+        RunInput { source: "while (true) { }".to_owned(), file_name: "Jenkinsfile".to_owned(), ..RunInput::default() };
+    let mut engine = Engine::new(input).unwrap();
+    engine.poll();
+    assert!(engine.end().is_none() && engine.is_busy());
+    engine.abort("Enough");
+    for _ in 0..3 {
+        engine.poll();
+    }
+    assert_eq!(engine.outcome(), Some(Outcome::Aborted));
+}
+
+#[test]
+fn an_endless_loop_ends_at_its_limit_and_says_so() {
+    let mut input = RunInput {
+        source: "try { while (true) { } } catch (Throwable t) { echo 'caught' }".to_owned(),
+        file_name: "Jenkinsfile".to_owned(),
+        ..RunInput::default()
+    };
+    input.limits.fuel = 1_000_000;
+    let ran = World::new(Fixture::default()).run_input(input).unwrap();
+    ran.is(Outcome::Failure).has("limit").lacks("caught");
+}
+
+#[test]
+fn a_sandbox_that_cannot_be_had_is_not_the_authors_fault() {
+    let source = "try { node('big') { sh 'x' } } finally { echo 'finally' }";
+    let input = RunInput { source: source.to_owned(), file_name: "Jenkinsfile".to_owned(), ..RunInput::default() };
+    let mut engine = Engine::new(input).unwrap();
+    let mut log = String::new();
+    while engine.end().is_none() {
+        for output in engine.poll() {
+            match output {
+                Output::Request { id, .. } => {
+                    let hint = Some("add one".to_owned());
+                    let failure = Failure { kind: FailureKind::Infrastructure, message: "no host".to_owned(), hint };
+                    engine.answer(id, Reply::Failed(failure));
+                }
+                Output::Event(Event::Log { text, .. }) => log += &(text + "\n"),
+                _ => {}
+            }
+        }
+    }
+    assert!(log.contains("finally") && log.contains("ERROR: no host") && log.contains("add one"), "{log}");
+    let RunEnd { outcome, failure, .. } = engine.end().cloned().unwrap();
+    assert_eq!((outcome, failure), (Outcome::Failure, Some(FailureKind::Infrastructure)));
+}
+
+#[test]
+fn ten_thousand_echoes_take_less_than_a_second() {
+    let start = std::time::Instant::now();
+    let ran = run("for (int i = 0; i < 10000; i++) { echo \"line ${i}\" }");
+    ran.is(Outcome::Success).has("line 9999");
+    let limit = if cfg!(debug_assertions) { 10 } else { 1 };
+    assert!(start.elapsed().as_secs() < limit, "{:?}", start.elapsed());
+}
+
+#[test]
+fn blocks_nest_to_their_limit_and_no_further() {
+    let nested = |depth: usize| {
+        format!("def f(n) {{ if (n > 0) {{ withEnv(['A=b']) {{ f(n - 1) }} }} }}\nf({depth})\necho 'done'")
+    };
+    run(&nested(400)).is(Outcome::Success).has("done");
+    run(&nested(600)).is(Outcome::Failure).has("nested deeper than 500").lacks("done");
+}
+
+#[test]
+fn an_unknown_step_is_refused_with_the_nearest_names() {
+    let ran = World::new(Fixture::default()).run("def s = 'x'\nif (s == 'x') { this.\"ech${'oo'}\"('y') }");
+    let ran = ran.unwrap();
+    ran.is(Outcome::Failure)
+        .has("java.lang.NoSuchMethodError: No such DSL method 'echoo' found among steps [")
+        .has("did you mean echo");
+}
+
+#[test]
+fn an_uncaught_exception_shows_its_place() {
+    let ran = run("echo 'a'\nthrow new RuntimeException('boom')");
+    ran.is(Outcome::Failure).has("java.lang.RuntimeException: boom").has("WorkflowScript:2");
+}

@@ -1,0 +1,333 @@
+//! Each step by what it says, asks and returns.
+
+use model::outcome::Outcome;
+use model::request::{AgentSpec, GitSource, Request};
+use pipeline::conformance::Fixture;
+use pipeline::engine::RunFacts;
+
+use crate::engine::{run, steps};
+use crate::engine_world::World;
+
+#[test]
+fn sh_returns_output_untrimmed_or_a_status_or_fails() {
+    steps("echo \"<${sh(script: 'echo out; echo err >&2', returnStdout: true)}>\"")
+        .has("<out\n>")
+        .has("+ echo out")
+        .has("err");
+    steps("echo \"s=${sh(script: 'exit 3', returnStatus: true)}\"").is(Outcome::Success).has("s=3");
+    steps("sh 'exit 3'").is(Outcome::Failure).has("ERROR: script returned exit code 3");
+    steps("try { sh 'exit 3' } catch (hudson.AbortException e) { echo \"c:${e.message}\" }")
+        .is(Outcome::Success)
+        .has("c:script returned exit code 3");
+    steps("sh(script: 'echo seen; exit 1', returnStdout: true)").is(Outcome::Failure).has("\nseen\n");
+    steps("sh(script: 'x', returnStdout: true, returnStatus: true)").is(Outcome::Failure).has("Cannot specify both");
+}
+
+#[test]
+fn sh_stops_at_the_first_error_unless_it_names_its_interpreter() {
+    steps("sh '''false\necho on'''").is(Outcome::Failure).lacks("\non\n").has("+ false");
+    steps("sh '''#!/bin/sh\nfalse\necho on'''").is(Outcome::Success).has("\non\n").lacks("+ false");
+}
+
+#[test]
+fn sh_shows_its_label() {
+    steps("sh(script: 'true', label: 'the label')").has("[Pipeline] sh (the label)");
+}
+
+#[test]
+fn sh_without_a_node_says_what_is_missing() {
+    run("sh 'x'")
+        .is(Outcome::Failure)
+        .has("Perhaps you forgot to surround the step with a step that provides this, such as: node");
+}
+
+#[test]
+fn variables_of_blocks_nest_and_path_is_prepended() {
+    steps("withEnv(['A=1', 'PATH+X=/x/bin']) { withEnv(['A=2']) { sh 'echo $A $PATH' }; sh 'echo $A' }; echo \"${env.A}\"")
+        .has("\n2 /x/bin:/usr/local/bin")
+        .has("\n1\n")
+        .has("\nnull\n");
+    steps("env.B = 'b'; withEnv(['B=c']) { echo env.B }; echo B; sh 'echo \"<$B>\"'")
+        .has("\nc\n")
+        .has("\nb\n")
+        .has("\n<b>\n");
+    steps("env.PATH = \"/my:${env.PATH}\"; sh 'echo $PATH'").has("\n/my:/usr/local/bin");
+    steps("withEnv(['oops']) { }").is(Outcome::Failure).has("oops");
+}
+
+#[test]
+fn facts_of_the_run_are_variables() {
+    let facts = RunFacts { job_name: "folder/app".to_owned(), build_number: 12, ..RunFacts::default() };
+    let fixture = Fixture { facts, ..Fixture::default() };
+    let source = "node { echo \"${env.BUILD_TAG} ${JOB_BASE_NAME} ${BUILD_NUMBER} ${env.CI} ${WORKSPACE == pwd()} ${env.NODE_NAME}\" }";
+    World::new(fixture).run(source).unwrap().has("jenkins-folder-app-12 app 12 true true here");
+}
+
+#[test]
+fn folders_and_files() {
+    let ran = steps(
+        "dir('a/b') { writeFile file: 'f', text: 'text'; echo pwd() }
+         echo readFile('a/b/f'); echo \"${fileExists('a/b/f')} ${fileExists 'nope'}\"
+         dir('a') { deleteDir() }; echo \"gone ${!fileExists('a')}\"; echo \"tmp ${pwd(tmp: true)}\"; echo \"${isUnix()}\"
+         readFile 'missing'",
+    );
+    ran.is(Outcome::Failure)
+        .has("/workspace/test0/a/b\n")
+        .has("\ntext\n")
+        .has("true false")
+        .has("gone true")
+        .has("test0@tmp")
+        .has("missing");
+}
+
+#[test]
+fn a_folder_is_for_the_block_only() {
+    steps("dir('x') { sh 'pwd' }; sh 'pwd'").has("/test0/x\n").has("/test0\n");
+    steps("ws('other') { echo WORKSPACE }").has("Running in").has("/other\n");
+}
+
+#[test]
+fn stashes_carry_files_between_nodes() {
+    let ran = run("node { writeFile file: 'd/x.txt', text: 'kept'; writeFile file: 'y.log', text: ''; stash name: 's', includes: '**/*.txt' }
+                   node { unstash 's'; sh 'cat d/x.txt'; echo \"${fileExists 'y.log'}\" }");
+    ran.is(Outcome::Success).has("Stashed 1 file(s)").has("kept").has("false");
+    steps("stash 'empty'").is(Outcome::Failure).has("No files included in stash");
+    steps("stash name: 'empty', allowEmpty: true").is(Outcome::Success);
+    steps("stash '../x'").is(Outcome::Failure);
+    steps("unstash 'nope'").is(Outcome::Failure).has("No such saved stash");
+}
+
+#[test]
+fn artifacts() {
+    let ran = steps("writeFile file: 'a/b.txt', text: 'x'; archiveArtifacts artifacts: '**/*.txt', fingerprint: true");
+    ran.is(Outcome::Success).has("Archiving artifacts");
+    assert_eq!(ran.archived["a/b.txt"], "x");
+    steps("archiveArtifacts 'none'")
+        .is(Outcome::Failure)
+        .has("No artifacts found that match the file pattern \"none\"");
+    steps("archiveArtifacts artifacts: 'none', allowEmptyArchive: true").is(Outcome::Success);
+    let ran = steps("writeFile file: 'm', text: 'y'; step([$class: 'ArtifactArchiver', artifacts: 'm'])");
+    assert_eq!(ran.archived["m"], "y");
+}
+
+#[test]
+fn retry_tries_again_and_gives_up() {
+    let ran = run("int n = 0\nretry(3) { n++; echo \"try ${n}\"; if (n < 3) { error 'no' } }\necho 'good'");
+    ran.is(Outcome::Success).has("ERROR: no\nRetrying").has("try 3").has("good");
+    run("retry(2) { error 'always' }").is(Outcome::Failure).has("ERROR: always");
+    run("retry(0) { }").is(Outcome::Failure);
+}
+
+#[test]
+fn timeouts_interrupt_what_waits() {
+    let ran = run("timeout(time: 5, unit: 'SECONDS') { sleep 60; echo 'never' }");
+    ran.is(Outcome::Aborted)
+        .has("Timeout set to expire in 5 sec")
+        .has("Cancelling nested steps due to timeout")
+        .lacks("never");
+    assert!(ran.end.timed_out);
+    run("timeout(5) { echo 'quick' }").is(Outcome::Success).has("Timeout set to expire in 5 min 0 sec");
+    run("try { timeout(1) { sleep 3600 } } catch (e) { echo \"c: ${e.class.name}\" }")
+        .is(Outcome::Success)
+        .has("c: org.jenkinsci.plugins.workflow.steps.FlowInterruptedException");
+    run("retry(2) { timeout(1) { sleep 3600 } }").is(Outcome::Aborted).has("Retrying");
+}
+
+#[test]
+fn a_body_that_ignores_its_timeout_is_ended_all_the_same() {
+    let ran = run("timeout(1) { while (true) { try { sleep 3600 } catch (e) { echo 'ignored' } } }");
+    ran.is(Outcome::Aborted).has("ignored").has("terminating with extreme prejudice");
+}
+
+#[test]
+fn an_inner_timeout_does_not_end_the_outer_one() {
+    let ran = run("timeout(10) { try { timeout(1) { sleep 3600 } } catch (e) { echo 'inner' }; sleep 60; echo 'on' }");
+    ran.is(Outcome::Success).has("inner").has("\non\n");
+}
+
+#[test]
+fn activity_keeps_a_timeout_from_firing() {
+    let ran = run(
+        "timeout(time: 10, unit: 'SECONDS', activity: true) { for (int i = 0; i < 5; i++) { sleep 8; echo 'tick' } }",
+    );
+    ran.is(Outcome::Success).has("after 10 sec without activity");
+    run("timeout(time: 10, unit: 'SECONDS', activity: true) { sleep 100 }").is(Outcome::Aborted);
+}
+
+#[test]
+fn errors_that_are_caught_by_steps() {
+    let ran =
+        run("catchError(buildResult: 'UNSTABLE', stageResult: 'FAILURE', message: 'hm') { error 'bad' }\necho 'on'");
+    ran.is(Outcome::Unstable).has("hm\nERROR: bad\nSetting overall build result to UNSTABLE").has("\non\n");
+    run("catchError { error 'bad' }\necho 'on'").is(Outcome::Failure).has("\non\n");
+    run("warnError('careful') { error 'bad' }").is(Outcome::Unstable).has("careful");
+    run("unstable 'so so'\necho 'on'").is(Outcome::Unstable).has("WARNING: so so").has("\non\n");
+    run("catchError(buildResult: 'WORSE') { }").is(Outcome::Failure).has("WORSE");
+    run("catchError(catchInterruptions: false) { timeout(1) { sleep 3600 } }\necho 'never'")
+        .is(Outcome::Aborted)
+        .lacks("never");
+}
+
+#[test]
+fn branches_all_end_and_the_first_error_counts() {
+    let ran = run("def r = parallel(a: { sleep 2; 'A' }, b: { sleep 1; 'B' })\necho \"${r}\"");
+    ran.is(Outcome::Success).has("{ (Branch: a)").has("{ (Branch: b)");
+    let ran =
+        run("parallel a: { sleep 1; error 'first' }, b: { sleep 2; error 'second' }, c: { sleep 3; echo 'c ends' }");
+    ran.is(Outcome::Failure).has("c ends").has("Failed in branch a").has("ERROR: first\n");
+    assert!(ran.log.trim_end().ends_with("ERROR: first\nFinished: FAILURE"), "{}", ran.log);
+}
+
+#[test]
+fn fail_fast_interrupts_the_other_branches() {
+    let ran = run(
+        "parallel a: { sleep 1; error 'boom' }, b: { try { sleep 60 } finally { echo 'cleaned' } ; echo 'never' }, failFast: true",
+    );
+    ran.is(Outcome::Failure).has("cleaned").has("Failed in branch b").lacks("never").has("ERROR: boom");
+    let slept = ran.requests.iter().filter(|r| matches!(r, Request::Sleep { .. })).count();
+    assert_eq!(slept, 2);
+}
+
+#[test]
+fn branches_share_variables_and_take_turns() {
+    run("def n = 0\nparallel((1..20).collectEntries { i -> [\"b${i}\".toString(), { for (int k = 0; k < 10; k++) { n++; sleep 1 } }] })\necho \"n=${n}\"")
+        .is(Outcome::Success)
+        .has("n=200");
+}
+
+#[test]
+fn wait_until_asks_again() {
+    run("int n = 0\nwaitUntil { n++; n == 3 }\necho \"n=${n}\"")
+        .is(Outcome::Success)
+        .has("Will try again after 0.2 sec")
+        .has("n=3");
+    run("waitUntil { 'yes' }").is(Outcome::Failure);
+}
+
+#[test]
+fn stages_of_both_forms() {
+    run("stage('a') { echo STAGE_NAME }\nstage 'b'\necho 'in b'")
+        .is(Outcome::Success)
+        .has("[Pipeline] { (a)\n")
+        .has("\na\n")
+        .has("Entering stage b");
+}
+
+#[test]
+fn git_and_checkout_name_a_repository() {
+    let source = |ran: &crate::engine_world::Ran| {
+        let found = ran.requests.iter().find_map(|r| match r {
+            Request::Checkout { source, dir, .. } => Some((source.clone(), dir.clone())),
+            _ => None,
+        });
+        found.unwrap()
+    };
+    let git = |url: &str, reference: Option<&str>| {
+        Some(GitSource { url: url.to_owned(), reference: reference.map(str::to_owned), credentials: None })
+    };
+    let ran = steps("git url: 'https://x/y.git', branch: 'dev'");
+    assert_eq!(source(&ran).0, git("https://x/y.git", Some("dev")));
+    let ran = steps("git 'https://x/y.git'");
+    assert_eq!(source(&ran).0, git("https://x/y.git", None));
+    let ran = steps(
+        "checkout([$class: 'GitSCM', branches: [[name: '*/main']], userRemoteConfigs: [[url: 'https://x/z.git']],
+         extensions: [[$class: 'RelativeTargetDirectory', relativeTargetDir: 'sub']]])",
+    );
+    let (found, dir) = source(&ran);
+    assert_eq!(found, git("https://x/z.git", Some("main")));
+    assert!(dir.ends_with("/test0/sub"), "{dir}");
+}
+
+#[test]
+fn checkout_scm_returns_what_it_found_and_sets_nothing() {
+    let facts = RunFacts { has_scm: true, ..RunFacts::default() };
+    let files = vec![("f.txt".to_owned(), "from the repository".to_owned())];
+    let source = "node { def v = checkout scm; echo \"c=${v.GIT_COMMIT} e=${env.GIT_COMMIT}\"; sh 'cat f.txt' }";
+    let ran = World::new(Fixture { facts, files, ..Fixture::default() }).run(source).unwrap();
+    ran.is(Outcome::Success).has("c=0123456789 e=null").has("from the repository");
+}
+
+#[test]
+fn arguments_are_checked() {
+    run("echo 1").is(Outcome::Failure).has("java.lang.ClassCastException").has("java.lang.Integer");
+    run("timeout(unit: 'SECONDS') { }").is(Outcome::Failure).has("Missing required parameter: \"time\"");
+    run("timeout(time: 1, unit: 'WEEKS') { }").is(Outcome::Failure).has("WEEKS");
+    run("echo 'a', 'b'").is(Outcome::Failure).has("Expected named arguments but got");
+    run("dir('x')").is(Outcome::Failure);
+    run("timeout(1)").is(Outcome::Failure).has("timeout step must be called with a body");
+}
+
+#[test]
+fn the_build_says_what_it_is() {
+    let ran = run("echo \"${currentBuild.result} ${currentBuild.currentResult} ${currentBuild.number}\"
+        currentBuild.displayName = 'mine'; currentBuild.description = 'd'
+        currentBuild.result = 'UNSTABLE'; currentBuild.result = 'SUCCESS'
+        echo \"${currentBuild.result} ${currentBuild.displayName} ${currentBuild.resultIsWorseOrEqualTo('UNSTABLE')}\"
+        echo \"${currentBuild.getNumber()} ${currentBuild.previousBuild} ${currentBuild.getBuildCauses('x')}\"");
+    ran.is(Outcome::Unstable).has("null SUCCESS 1").has("UNSTABLE mine true").has("1 null []");
+}
+
+#[test]
+fn images_share_the_workspace_of_their_node() {
+    let ran = steps("docker.withRegistry('https://r', 'id') { docker.image('maven:3').inside('-e A=b') { sh 'pwd' } }");
+    ran.is(Outcome::Success);
+    let docker = ran.requests.iter().find_map(|r| match r {
+        Request::Allocate { agent: AgentSpec::Docker(d), .. } => Some(d.clone()),
+        _ => None,
+    });
+    let docker = docker.unwrap();
+    assert_eq!((docker.image.as_str(), docker.args.as_str()), ("maven:3", "-e A=b"));
+    assert_eq!(
+        (docker.registry_url.as_deref(), docker.registry_credentials.as_deref()),
+        (Some("https://r"), Some("id"))
+    );
+    assert!(docker.workspace_of.is_some());
+    run("docker.image('x').inside { }").is(Outcome::Failure);
+    steps("docker.build('x')").is(Outcome::Failure).has("not supported yet");
+}
+
+#[test]
+fn properties_give_parameters_their_defaults() {
+    let facts = RunFacts { params: vec![("B".to_owned(), "true".to_owned())], ..RunFacts::default() };
+    let source =
+        "properties([buildDiscarder(logRotator(numToKeepStr: '5')), parameters([string(name: 'A', defaultValue: 'x'),
+        booleanParam(name: 'B', defaultValue: false), choice(name: 'C', choices: ['one', 'two'])])])
+        echo \"${params.A} ${params.B == true} ${params.C} ${A} ${env.B}\"";
+    World::new(Fixture { facts, ..Fixture::default() })
+        .run(source)
+        .unwrap()
+        .is(Outcome::Success)
+        .has("x true one x true");
+}
+
+#[test]
+fn what_cannot_run_yet_is_named() {
+    let fails = |source: &str, text: &str| {
+        match World::new(Fixture::default()).run(source) {
+            Ok(ran) => drop(ran.is(Outcome::Failure).has(text)),
+            Err(messages) => assert!(messages.join("\n").contains(text), "{messages:?}"),
+        };
+    };
+    fails("input 'go on?'", "there is nobody to answer it here");
+    fails("node { junit 'x.xml' }", "junit");
+    fails("node { bat 'dir' }", "Batch scripts can only be run on Windows nodes");
+}
+
+#[test]
+fn a_loaded_script_has_methods() {
+    let ran = steps(
+        "writeFile file: 'lib.groovy', text: 'def hi(x) { echo \"hi \" + x; 7 }\\nreturn this'
+         def lib = load 'lib.groovy'; echo \"r=${lib.hi('you')}\"
+         writeFile file: 'bad.groovy', text: 'def x = ('; load 'bad.groovy'",
+    );
+    ran.is(Outcome::Failure)
+        .has("[Pipeline] { (lib.groovy)")
+        .has("hi you")
+        .has("r=7")
+        .has("MultipleCompilationErrorsException");
+}
+
+#[test]
+fn jenkins_internals_are_refused_by_name() {
+    run("currentBuild.rawBuild").is(Outcome::Failure).has("Scripts not permitted to use method org.jenkinsci");
+}

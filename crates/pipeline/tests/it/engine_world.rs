@@ -1,0 +1,300 @@
+//! A small world for engine tests: agents are folders, `sh` runs for real, time is virtual.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use model::event::{Event, LogSource};
+use model::ids::{JobId, RequestId, StageId, StepId};
+use model::outcome::Outcome;
+use model::request::{AgentSpec, Allocated, Failure, FailureKind, FileSet, Reply, Request, ShellScript};
+use pipeline::conformance::{Fixture, ant_matches};
+use pipeline::engine::{Engine, Output, RunEnd, RunInput};
+use pipeline::log::LogRenderer;
+use tempfile::TempDir;
+
+/// Most requests of one run: a run that does not end is a finding, not a hang.
+const MAX_REQUESTS: usize = 100_000;
+
+/// A run that is over.
+pub struct Ran {
+    pub end: RunEnd,
+    pub log: String,
+    pub archived: BTreeMap<String, String>,
+    pub requests: Vec<Request>,
+    pub events: Vec<Event>,
+}
+
+impl Ran {
+    pub fn outcome(&self) -> Outcome {
+        self.end.outcome
+    }
+
+    #[track_caller]
+    pub fn has(&self, text: &str) -> &Self {
+        assert!(self.log.contains(text), "no {text:?} in:\n{}", self.log);
+        self
+    }
+
+    #[track_caller]
+    pub fn lacks(&self, text: &str) -> &Self {
+        assert!(!self.log.contains(text), "{text:?} in:\n{}", self.log);
+        self
+    }
+
+    #[track_caller]
+    pub fn is(&self, outcome: Outcome) -> &Self {
+        assert_eq!(self.end.outcome, outcome, "log:\n{}", self.log);
+        self
+    }
+}
+
+/// What performs the requests.
+pub struct World {
+    root: TempDir,
+    fixture: Fixture,
+    places: BTreeMap<JobId, PathBuf>,
+    stages: BTreeMap<StepId, Option<StageId>>,
+    sleeping: BTreeMap<(u64, RequestId), ()>,
+    now_ms: u64,
+    stashes: BTreeMap<String, Vec<(String, Vec<u8>)>>,
+    ran: (LogRenderer, String, BTreeMap<String, String>, Vec<Request>, Vec<Event>),
+    /// Aborts the run at this virtual time.
+    pub abort_at_ms: Option<u64>,
+}
+
+impl World {
+    pub fn new(fixture: Fixture) -> World {
+        World {
+            root: tempfile::tempdir().unwrap(),
+            fixture,
+            places: BTreeMap::new(),
+            stages: BTreeMap::new(),
+            sleeping: BTreeMap::new(),
+            now_ms: 0,
+            stashes: BTreeMap::new(),
+            ran: Default::default(),
+            abort_at_ms: None,
+        }
+    }
+
+    /// Runs a definition to its end. `Err`: it was rejected.
+    pub fn run(self, source: &str) -> Result<Ran, Vec<String>> {
+        let facts = self.fixture.facts.clone();
+        self.run_input(RunInput {
+            source: source.to_owned(),
+            file_name: "Jenkinsfile".to_owned(),
+            facts,
+            ..RunInput::default()
+        })
+    }
+
+    pub fn run_input(mut self, input: RunInput) -> Result<Ran, Vec<String>> {
+        let engine = Engine::new(input).map_err(|d| d.into_iter().map(|d| d.message).collect::<Vec<_>>());
+        let mut engine = engine?;
+        loop {
+            let outputs = engine.poll();
+            for output in outputs {
+                self.perform(&mut engine, output);
+            }
+            if let Some(end) = engine.end() {
+                assert_eq!(engine.unanswered(), self.sleeping.len(), "requests are left");
+                let (_, log, archived, requests, events) = self.ran;
+                return Ok(Ran { end: end.clone(), log, archived, requests, events });
+            }
+            if !engine.is_busy() && !self.pass_time(&mut engine) {
+                panic!("the run waits for nothing; log:\n{}", self.ran.1);
+            }
+        }
+    }
+
+    /// Lets time pass until something happens.
+    fn pass_time(&mut self, engine: &mut Engine) -> bool {
+        let next = self.sleeping.keys().next().copied();
+        if let Some(at) = self.abort_at_ms.filter(|at| next.is_none_or(|(until, _)| *at <= until)) {
+            (self.now_ms, self.abort_at_ms) = (at.max(self.now_ms), None);
+            engine.abort("Aborted by the test");
+            return true;
+        }
+        let Some((until, id)) = next else { return false };
+        self.now_ms = self.now_ms.max(until);
+        self.sleeping.remove(&(until, id));
+        engine.answer(id, Reply::Done)
+    }
+
+    fn perform(&mut self, engine: &mut Engine, output: Output) {
+        match output {
+            Output::Event(event) => self.event(event),
+            Output::Cancel { id } => {
+                self.sleeping.retain(|(_, sleeper), ()| *sleeper != id);
+                engine.answer(id, Reply::Cancelled);
+            }
+            Output::Request { id, request } => {
+                self.ran.3.push(request.clone());
+                assert!(self.ran.3.len() < MAX_REQUESTS, "too many requests");
+                if let Request::Sleep { ms } = request {
+                    self.sleeping.insert((self.now_ms.saturating_add(ms), id), ());
+                    return;
+                }
+                let reply = self.answer(request).unwrap_or_else(|message| {
+                    Reply::Failed(Failure { kind: FailureKind::Workload, message, hint: None })
+                });
+                assert!(engine.answer(id, reply));
+            }
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        if let Event::StepStarted { step, stage, .. } = &event {
+            self.stages.insert(*step, *stage);
+        }
+        if let Some(line) = self.ran.0.line(&event) {
+            self.ran.1.push_str(&line);
+            self.ran.1.push('\n');
+        }
+        self.ran.4.push(event);
+    }
+
+    fn answer(&mut self, request: Request) -> Result<Reply, String> {
+        let said = |e: std::io::Error| e.to_string();
+        Ok(match request {
+            Request::Allocate { job, agent } => Reply::Allocated(self.allocate(job, &agent)),
+            Request::Release { .. } | Request::MakeDir { .. } => Reply::Done,
+            Request::Exec { step, script, job } => self.exec(job, step, &script),
+            Request::Checkout { dir, source, .. } => self.checkout(&dir, source.is_none()),
+            Request::ReadFile { path, .. } => {
+                Reply::Text(fs::read_to_string(&path).map_err(|_| format!("{path}: no such file"))?)
+            }
+            Request::WriteFile { path, text, .. } => {
+                fs::create_dir_all(Path::new(&path).parent().unwrap()).map_err(said)?;
+                fs::write(path, text).map_err(said)?;
+                Reply::Done
+            }
+            Request::FileExists { path, .. } => Reply::Bool(Path::new(&path).exists()),
+            Request::DeleteDir { path, .. } => {
+                if Path::new(&path).exists() {
+                    fs::remove_dir_all(path).map_err(said)?;
+                }
+                Reply::Done
+            }
+            Request::Stash { name, files, .. } => {
+                let found = collect(&files);
+                let count = found.len() as u64;
+                self.stashes.insert(name, found);
+                Reply::Count(count)
+            }
+            Request::Unstash { name, dir, .. } => {
+                let files = self.stashes.get(&name).ok_or_else(|| format!("No such saved stash ‘{name}’"))?;
+                for (path, bytes) in files {
+                    let path = Path::new(&dir).join(path);
+                    fs::create_dir_all(path.parent().unwrap()).map_err(said)?;
+                    fs::write(path, bytes).map_err(said)?;
+                }
+                Reply::Done
+            }
+            Request::Archive { files, .. } => {
+                let found = collect(&files);
+                let count = found.len() as u64;
+                for (path, bytes) in found {
+                    self.ran.2.insert(path, String::from_utf8_lossy(&bytes).into_owned());
+                }
+                Reply::Count(count)
+            }
+            Request::Now => Reply::Time(self.now_ms),
+            Request::Sleep { .. } => unreachable!(),
+        })
+    }
+
+    fn allocate(&mut self, job: JobId, agent: &AgentSpec) -> Allocated {
+        let (label, shared) = match agent {
+            AgentSpec::Any => (None, None),
+            AgentSpec::Label(label) => (Some(label.as_str()), None),
+            AgentSpec::Docker(docker) => (docker.label.as_deref(), docker.workspace_of),
+        };
+        let workspace = match shared.and_then(|s| self.places.get(&s)) {
+            Some(path) => path.clone(),
+            None => self.root.path().join(job.to_string()).join("workspace").join("test0"),
+        };
+        fs::create_dir_all(&workspace).unwrap();
+        self.places.insert(job, workspace.clone());
+        Allocated {
+            workspace: workspace.to_string_lossy().into_owned(),
+            node_name: label.unwrap_or("here").to_owned(),
+            env: self.fixture.env_of(label),
+            path: "/usr/local/bin:/usr/bin:/bin".to_owned(),
+            home: "/root".to_owned(),
+            rung: None,
+        }
+    }
+
+    fn exec(&mut self, job: JobId, step: StepId, script: &ShellScript) -> Reply {
+        fs::create_dir_all(&script.dir).unwrap();
+        let file = self.root.path().join(format!("{job}-{step}.sh"));
+        fs::write(&file, &script.text).unwrap();
+        let mut words = match &script.interpreter {
+            Some(words) => words.clone(),
+            None => vec!["sh".to_owned(), "-xe".to_owned()],
+        };
+        words.push(file.to_string_lossy().into_owned());
+        let output = Command::new(&words[0])
+            .args(&words[1..])
+            .current_dir(&script.dir)
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .envs(self.fixture.agent_env.iter().cloned())
+            .envs(script.env.iter().cloned())
+            .stdin(Stdio::null())
+            .output();
+        let output = output.unwrap();
+        self.lines(step, LogSource::Stderr, &output.stderr);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        if !script.capture {
+            self.lines(step, LogSource::Stdout, &output.stdout);
+        }
+        Reply::Exited { code: output.status.code().unwrap_or(137), stdout: script.capture.then_some(text), limit: None }
+    }
+
+    fn lines(&mut self, step: StepId, source: LogSource, bytes: &[u8]) {
+        let stage = self.stages.get(&step).copied().flatten();
+        for line in String::from_utf8_lossy(bytes).lines() {
+            self.event(Event::Log { step: Some(step), stage, source, text: line.to_owned() });
+        }
+    }
+
+    fn checkout(&mut self, dir: &str, own: bool) -> Reply {
+        fs::create_dir_all(dir).unwrap();
+        let files = if own { self.fixture.files.clone() } else { Vec::new() };
+        for (path, text) in files {
+            fs::write(Path::new(dir).join(path), text).unwrap();
+        }
+        let vars = [("GIT_COMMIT", "0123456789"), ("GIT_BRANCH", "master"), ("GIT_LOCAL_BRANCH", "master")];
+        Reply::CheckedOut(vars.map(|(n, v)| (n.to_owned(), v.to_owned())).to_vec())
+    }
+}
+
+/// The files of a set, with their paths below its folder.
+fn collect(set: &FileSet) -> Vec<(String, Vec<u8>)> {
+    let patterns = |text: &str| text.split(',').map(|p| p.trim().to_owned()).filter(|p| !p.is_empty()).collect();
+    let (mut includes, excludes): (Vec<String>, Vec<String>) = (patterns(&set.includes), patterns(&set.excludes));
+    if includes.is_empty() {
+        includes.push("**".to_owned());
+    }
+    let mut found = Vec::new();
+    let mut folders = vec![PathBuf::from(&set.dir)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().map(Result::unwrap) {
+            if entry.path().is_dir() {
+                folders.push(entry.path());
+                continue;
+            }
+            let name = entry.path().strip_prefix(&set.dir).unwrap().to_string_lossy().into_owned();
+            let any = |list: &[String]| list.iter().any(|p| ant_matches(p, &name, true));
+            if any(&includes) && !any(&excludes) {
+                found.push((name, fs::read(entry.path()).unwrap()));
+            }
+        }
+    }
+    found.sort();
+    found
+}

@@ -509,9 +509,9 @@ pub enum ExprKind {
     /// `String.class`, `int[]`: a type where an expression stands that cannot be a name.
     TypeLiteral(TypeRef),
     /// `f(def x = 1)`: a declaration where an argument stands. Groovy's grammar has it; nobody writes it.
-    Declaration(Local),
+    Declaration(Box<Local>),
     /// `@A(x)` where a value stands (inside the arguments of another annotation).
-    Annotation(Annotation),
+    Annotation(Box<Annotation>),
     /// Left by error recovery; there is a diagnostic for it.
     Error,
 }

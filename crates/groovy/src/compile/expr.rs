@@ -79,7 +79,7 @@ impl Compiler<'_> {
                 self.emit(Op::ClassRef(name), span);
             }
             ExprKind::Declaration(local) => {
-                let stmt = Stmt { labels: Vec::new(), kind: StmtKind::Local(local.clone()), span };
+                let stmt = Stmt { labels: Vec::new(), kind: StmtKind::Local((**local).clone()), span };
                 self.stmt(&stmt);
                 match &local.target {
                     LocalTarget::Names(names) if names.len() == 1 => self.load_name(&names[0].name, span),

@@ -115,13 +115,13 @@ impl Parser<'_> {
             let first = self.at;
             let local = self.single_declaration(true)?;
             let span = self.span_from(first);
-            return Ok(expr(ExprKind::Declaration(local), span));
+            return Ok(expr(ExprKind::Declaration(Box::new(local)), span));
         }
         match self.peek() {
             Kind::At => {
                 let annotation = self.annotation()?;
                 let span = annotation.span;
-                Ok(expr(ExprKind::Annotation(annotation), span))
+                Ok(expr(ExprKind::Annotation(Box::new(annotation)), span))
             }
             Kind::Return | Kind::Break | Kind::Continue | Kind::Throw | Kind::Assert => {
                 self.fail(format!("{} cannot stand inside an expression", self.found()))

@@ -188,7 +188,7 @@ fn mutate(text: &mut String, random: &mut Random) {
 #[test]
 fn mutated_texts() {
     let mut random = Random(2024);
-    for _ in 0..6_000 {
+    for _ in 0..3_000 {
         let mut text = piece(&mut random);
         for _ in 0..random.below(12) {
             mutate(&mut text, &mut random);
@@ -200,7 +200,7 @@ fn mutated_texts() {
 #[test]
 fn random_words() {
     let mut random = Random(77);
-    for _ in 0..6_000 {
+    for _ in 0..3_000 {
         let words = random.below(40);
         let text: String = (0..words).map(|_| WORDS[random.below(WORDS.len())]).collect();
         check(&text);

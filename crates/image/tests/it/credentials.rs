@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use image::{ErrorKind, ImageError, PullOptions};
 
+use crate::children;
 use crate::double::{Double, Reply, Request};
-use crate::images::{Home, TestImage, options};
+use crate::images::{DOCKER_CONFIG, Home, TestImage, options};
 
 /// "user:secret"
 const BASIC: &str = "Basic dXNlcjpzZWNyZXQ=";
@@ -109,13 +110,55 @@ async fn plain_basic_authentication() {
 
 #[tokio::test]
 async fn a_credential_helper_that_is_missing_is_named() {
+    let double = basic();
+    let missing = pull(&double, Some(r#"{"credHelpers":{"HOST":"cofferdam-test-does-not-exist"}}"#)).await.unwrap_err();
+    assert!(missing.to_string().contains("cannot be started"), "{missing}");
+}
+
+/// Wants `user` and `secret` with every request.
+fn basic() -> Double {
     let double = Double::with(|request, reply| match authorization(request) {
         BASIC => reply,
         _ => asks("", "Basic"),
     });
     double.offer("team/a", "1", &TestImage::small(1));
-    let missing = pull(&double, Some(r#"{"credHelpers":{"HOST":"cofferdam-test-does-not-exist"}}"#)).await.unwrap_err();
-    assert!(missing.to_string().contains("cannot be started"), "{missing}");
+    double
+}
+
+/// Helpers are found on the PATH, which a process of its own may have its own of.
+#[test]
+fn credential_helpers_are_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let double = basic();
+    let helper = folder.path().join("docker-credential-cofferdamtest");
+    let config = folder.path().join("config.json");
+    let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap_or_default());
+    let mut serial = 0;
+    let mut pull = |config_text: &str, answer: &str| {
+        serial += 1;
+        std::fs::write(&config, config_text.replace("HOST", &double.host())).unwrap();
+        std::fs::write(&helper, format!("#!/bin/sh\nread host\n{}\n", answer.replace("HOST", &double.host()))).unwrap();
+        std::fs::set_permissions(&helper, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let root = folder.path().join(format!("store{serial}"));
+        let mut child = children::command(&[], &root, &double.name("team/a:1").to_string());
+        let output = child.env("PATH", &path).env(DOCKER_CONFIG, &config).output().unwrap();
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let good = r#"[ "$host" = HOST ] && echo '{"Username":"user","Secret":"secret"}'"#;
+    for config in
+        [r#"{"credHelpers":{"HOST":"cofferdamtest"}}"#, r#"{"auths":{"HOST":{}},"credsStore":"cofferdamtest"}"#]
+    {
+        let (worked, said) = pull(config, good);
+        assert!(worked, "{config}: {said}");
+    }
+    let store = r#"{"credsStore":"cofferdamtest"}"#;
+    for (answer, expect) in [
+        ("echo 'credentials not found in native keychain'; exit 1", "credentials not found"),
+        ("echo nonsense", "makes no sense"),
+    ] {
+        let (worked, said) = pull(store, answer);
+        assert!(!worked && said.starts_with("Auth:") && said.contains(expect), "{said}");
+    }
 }
 
 #[tokio::test]

@@ -157,18 +157,21 @@ impl TestImage {
     }
 }
 
+/// Names Docker's config for [`options`] in a child process.
+pub const DOCKER_CONFIG: &str = "COFFERDAM_TEST_CHILD_DOCKER_CONFIG";
+
 /// Options for tests: impatient, and without the credentials of whoever runs them.
 pub fn options() -> StoreOptions {
     let mut options = StoreOptions::new(Converter::new(env!("CARGO_BIN_EXE_unpack-child"), []));
     // The converter writes an EROFS file without the kernel's help; only mounting it needs root.
     options.layer_form = Some(LayerForm::Erofs);
     options.registry = RegistryOptions {
-        docker_config: Some("/nonexistent/config.json".into()),
+        docker_config: Some(std::env::var_os(DOCKER_CONFIG).unwrap_or("/nonexistent/config.json".into()).into()),
         connect_timeout: Duration::from_secs(5),
         idle_timeout: Duration::from_millis(700),
         retries: 3,
         backoff: Duration::from_millis(5),
-        ..RegistryOptions::default()
+        ..RegistryOptions::from_env().unwrap()
     };
     options
 }

@@ -1,0 +1,260 @@
+//! Whole pipelines as people write them.
+
+use model::outcome::Outcome;
+use pipeline::conformance::Fixture;
+use pipeline::engine::RunFacts;
+
+use crate::engine::run;
+use crate::engine_world::World;
+
+#[test]
+fn a_scripted_build_with_cleanup_and_a_result_of_its_own() {
+    let ran = run(r#"#!groovy
+        @NonCPS
+        def version(text) {
+            def matcher = text =~ /<version>(.+)<\/version>/
+            matcher ? matcher[0][1] : null
+        }
+        def notify(Map extra = [:], String status) {
+            echo "notify ${status} ${extra.channel ?: 'none'}"
+        }
+        node('linux') {
+            def pom
+            try {
+                stage('Checkout')
+                {
+                    writeFile file: 'pom.xml', text: '<version>1.2</version>'
+                    pom = readFile('pom.xml')
+                }
+                stage('Build') {
+                    env.VERSION = version(pom)
+                    withEnv(["OPTS=-v ${env.VERSION}", 'PATH+BIN=/opt/bin']) {
+                        def out = sh(script: 'echo "built $VERSION with $OPTS"', returnStdout: true).trim()
+                        println out
+                        assert out.endsWith('-v 1.2')
+                    }
+                }
+                stage('Test') {
+                    int status = sh returnStatus: true, script: 'exit 2'
+                    if (status != 0) {
+                        currentBuild.result = 'UNSTABLE'
+                    }
+                }
+                if (currentBuild.result == null || currentBuild.result == 'SUCCESS') {
+                    error 'not reached'
+                }
+            } catch (err) {
+                currentBuild.result = 'FAILURE'
+                throw err
+            } finally {
+                notify(currentBuild.currentResult, channel: '#ci')
+                deleteDir()
+            }
+        }"#);
+    ran.is(Outcome::Unstable).has("built 1.2 with -v 1.2").has("notify UNSTABLE #ci").has("[Pipeline] { (Test)");
+}
+
+#[test]
+fn branches_made_in_a_loop() {
+    let ran = run(r#"
+        def targets = ['linux', 'mac', 'win']
+        def branches = [:]
+        for (t in targets) {
+            def target = t
+            branches["build-${target}"] = {
+                node(target) {
+                    stage("on ${target}") {
+                        sh "echo for-${target} on \$NODE_NAME"
+                    }
+                }
+            }
+        }
+        branches.failFast = true
+        parallel branches
+        targets.each { name -> retry(2) { echo "each ${name}" } }
+        def sizes = targets.collect { it.size() }.findAll { it > 3 }
+        echo "sizes ${sizes} ${targets.collectEntries { [(it): it.length()] }}"
+    "#);
+    ran.is(Outcome::Success)
+        .has("for-linux on linux")
+        .has("for-win on win")
+        .has("each mac")
+        .has("sizes [5] [linux:5, mac:3, win:3]");
+}
+
+#[test]
+fn a_rethrown_exception_is_the_one_that_was_thrown() {
+    let ran = run("node { try { sh 'exit 4' } catch (e) { echo \"saw ${e}\"; throw e } }");
+    ran.is(Outcome::Failure)
+        .has("saw hudson.AbortException: script returned exit code 4")
+        .has("\nERROR: script returned exit code 4\n");
+    let ran = run("try { error 'inner' } catch (Exception e) { throw new IllegalStateException('outer', e) }");
+    ran.is(Outcome::Failure).has("java.lang.IllegalStateException: outer");
+}
+
+#[test]
+fn closures_with_delegates_configure() {
+    let ran = run(r#"
+        def product(body) {
+            def config = [:]
+            body.resolveStrategy = Closure.DELEGATE_FIRST
+            body.delegate = config
+            body()
+            node(config.label) { echo "tool ${config.tool} at ${env.NODE_NAME}" }
+        }
+        product {
+            label = 'big'
+            tool = "maven-${1 + 2}"
+        }
+    "#);
+    ran.is(Outcome::Success).has("tool maven-3 at big");
+}
+
+#[test]
+fn a_class_calls_steps_through_the_script() {
+    let ran = run(r#"
+        class Tools implements Serializable {
+            def script
+            Tools(script) { this.script = script }
+            def greet(String who) { script.echo "hello ${who}"; script.env.GREETED = who; this }
+        }
+        def tools = new Tools(this)
+        tools.greet('you').greet('all')
+        echo "${env.GREETED} ${steps.sleep(1)}"
+    "#);
+    ran.is(Outcome::Success).has("hello you").has("hello all").has("all null");
+}
+
+#[test]
+fn a_declarative_build_as_people_write_it() {
+    let facts = RunFacts {
+        job_name: "team/app/main".to_owned(),
+        build_number: 3,
+        previous: Some(Outcome::Failure),
+        has_scm: true,
+        env: vec![("BRANCH_NAME".to_owned(), "main".to_owned())],
+        params: vec![("DEPLOY".to_owned(), "true".to_owned())],
+        ..RunFacts::default()
+    };
+    let source = r#"
+        import groovy.transform.Field
+        @Field String suffix = 'x'
+        def label() { return "v${suffix}" }
+        pipeline {
+            agent { label 'docker && linux' }
+            options {
+                timeout(time: 1, unit: 'HOURS')
+                buildDiscarder(logRotator(numToKeepStr: '10'))
+                disableConcurrentBuilds()
+                timestamps()
+            }
+            parameters {
+                booleanParam(name: 'DEPLOY', defaultValue: false, description: 'deploy it')
+                choice(name: 'ENV', choices: ['dev', 'prod'], description: '')
+            }
+            triggers { pollSCM('H/5 * * * *') }
+            environment {
+                IMAGE = "app:${env.BUILD_NUMBER}"
+                SHORT = sh(script: 'echo abc', returnStdout: true).trim()
+                TARGET = "${params.ENV}-${SHORT}"
+            }
+            stages {
+                stage('Build') {
+                    steps {
+                        sh 'echo "image $IMAGE to $TARGET"'
+                        script {
+                            def names = ['a', 'b']
+                            for (int i = 0; i < names.size(); i++) {
+                                writeFile file: "out/${names[i]}.txt", text: names[i]
+                            }
+                            env.LABEL = label()
+                        }
+                        stash includes: 'out/**', name: 'out'
+                    }
+                }
+                stage('Checks') {
+                    parallel {
+                        stage('Unit') {
+                            steps {
+                                retry(2) {
+                                    sh '''#!/bin/sh
+                                        [ -f tried ] || { touch tried; exit 1; }
+                                        echo second time lucky
+                                    '''
+                                }
+                            }
+                        }
+                        stage('Other node') {
+                            agent any
+                            options { skipDefaultCheckout() }
+                            steps {
+                                unstash 'out'
+                                sh 'cat out/a.txt out/b.txt; ls'
+                            }
+                            post { always { echo "was on ${env.NODE_NAME}" } }
+                        }
+                    }
+                }
+                stage('Deploy') {
+                    when {
+                        allOf {
+                            branch 'main'
+                            expression { params.DEPLOY }
+                            not { environment name: 'TARGET', value: 'prod-abc' }
+                        }
+                    }
+                    steps {
+                        catchError(buildResult: 'SUCCESS', stageResult: 'UNSTABLE') { sh 'exit 9' }
+                        echo "deployed ${LABEL} to ${TARGET} of ${JOB_NAME}"
+                        archiveArtifacts artifacts: 'out/*.txt', fingerprint: true
+                    }
+                    post { unstable { echo 'deploy was shaky' } }
+                }
+            }
+            post {
+                fixed { echo 'it works again' }
+                regression { echo 'never' }
+                cleanup { deleteDir() }
+            }
+        }"#;
+    let ran = World::new(Fixture { facts, ..Fixture::default() }).run(source).unwrap();
+    ran.is(Outcome::Success)
+        .has("image app:3 to dev-abc")
+        .has("second time lucky")
+        .has("was on here")
+        .has("deployed vx to dev-abc of team/app/main")
+        .has("deploy was shaky")
+        .has("it works again")
+        .lacks("\nnever\n");
+    assert_eq!(ran.archived.keys().collect::<Vec<_>>(), ["out/a.txt", "out/b.txt"]);
+}
+
+#[test]
+fn a_when_that_runs_steps_may_be_interrupted() {
+    let ran = run("pipeline { agent none; options { timeout(time: 1, unit: 'SECONDS') }; stages { stage('a') { when { expression { sleep 60; true } }
+        steps { echo 'never' } } }; post { always { echo 'post' } } }");
+    ran.is(Outcome::Aborted).lacks("\nnever\n").has("\npost\n");
+}
+
+#[test]
+fn a_post_that_is_interrupted_ends_too() {
+    let mut world = World::new(Fixture::default());
+    world.abort_at_ms = Some(2_000);
+    let ran = world.run("pipeline { agent none; stages { stage('a') { steps { echo 'a' } } }; post { always { sleep 60; echo 'never' }; cleanup { echo 'cleaned' } } }");
+    ran.unwrap().is(Outcome::Aborted).has("\ncleaned\n").lacks("\nnever\n");
+}
+
+#[test]
+fn matcher_and_regex_state_survive_steps() {
+    run("def m = ('v1.2.3' =~ /v(\\d+)\\.(\\d+)/)\necho 'between'\necho \"${m[0][1]}-${m[0][2]}\"")
+        .is(Outcome::Success)
+        .has("\n1-2\n");
+}
+
+#[test]
+fn code_outside_pipeline_runs_around_it() {
+    let ran = run(
+        "def list = []\nlist << 'before'\npipeline { agent none; stages { stage('s') { steps { script { list << 'inside' } } } } }\nlist << 'after'\necho list.join(',')",
+    );
+    ran.is(Outcome::Success).has("before,inside,after");
+}

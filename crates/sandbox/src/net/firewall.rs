@@ -65,6 +65,8 @@ const DESTINATION_PORT_AT: u32 = 2;
 /// Connection tracking's bit for packets that begin a connection.
 const STATE_NEW: u32 = 8;
 const REJECT_WITH_ICMP: u32 = 0;
+const REJECT_WITH_RESET: u32 = 1;
+const TCP: u8 = 6;
 /// "Communication administratively prohibited".
 const ICMP_PROHIBITED: u8 = 13;
 
@@ -87,13 +89,13 @@ pub(super) fn install(socket: &mut Socket, fence: &Fence<'_>) -> io::Result<()> 
         chain(table, "in", "filter", HOOK_IN, BEFORE_FILTER),
         chain(table, "forward", "filter", HOOK_FORWARD, BEFORE_FILTER),
         chain(table, "out", "nat", HOOK_POSTROUTING, SOURCE_NAT),
-        // Nothing that comes from a sandbox is for this host.
-        rule(table, "in", vec![meta(META_IIF), compare(EQUAL, uplink.to_ne_bytes()), reject()]),
         // Nobody begins a connection to a sandbox.
         rule(table, "forward", [to_uplink(EQUAL), is_new(), vec![verdict(VERDICT_DROP)]].concat()),
         // Whoever answers sees the host's address.
         rule(table, "out", [from(network), to_uplink(NOT_EQUAL), vec![expression("masq", Nested::new())]].concat()),
     ];
+    // Nothing that comes from a sandbox is for this host.
+    messages.extend(refuse(table, "in", &[meta(META_IIF), compare(EQUAL, uplink.to_ne_bytes())]));
     if fence.was_no_router {
         // A prefix of the name, so that several processes do not shut each other's way.
         let not_ours = |key| vec![meta(key), compare(NOT_EQUAL, UPLINK_NAME)];
@@ -119,12 +121,8 @@ pub(super) fn install_gateway(
         rule(table, "policy", vec![meta(META_IIF), compare(EQUAL, uplink.to_ne_bytes()), verdict(VERDICT_ACCEPT)]),
         rule(table, "policy", [to(own), vec![verdict(VERDICT_ACCEPT)]].concat()),
     ];
-    let refused = refused.map(|network| rule(table, "policy", [to(network), vec![counter(), reject()]].concat()));
-    messages.extend(refused);
-    let ports = ports
-        .iter()
-        .map(|&(protocol, port)| rule(table, "policy", [to_port(protocol, port), vec![counter(), reject()]].concat()));
-    messages.extend(ports);
+    messages.extend(refused.flat_map(|network| refuse(table, "policy", &to(network))));
+    messages.extend(ports.iter().flat_map(|&(protocol, port)| refuse(table, "policy", &to_port(protocol, port))));
     install_table(socket, table, messages)
 }
 
@@ -250,7 +248,16 @@ fn verdict(code: u32) -> Nested {
     expression("immediate", Nested::new().with(1, VERDICT_REGISTER.to_be_bytes()).with_nested(2, verdict))
 }
 
-/// Refuses and says so, so that a build fails at once.
-fn reject() -> Nested {
-    expression("reject", Nested::new().with(1, REJECT_WITH_ICMP.to_be_bytes()).with(2, [ICMP_PROHIBITED]))
+/// Rules that refuse what `matching` matches, and say so in the way that makes a build fail at once: a connection is reset,
+/// because an ICMP answer that arrives while the sender is still within its `connect` is not heard before the next attempt,
+/// a second later; anything else gets that answer.
+fn refuse(table: &str, chain: &str, matching: &[Nested]) -> [Message; 2] {
+    let tcp = vec![meta(META_PROTOCOL), compare(EQUAL, [TCP]), counter(), reject(REJECT_WITH_RESET)];
+    let other = vec![counter(), reject(REJECT_WITH_ICMP)];
+    [tcp, other].map(|end| rule(table, chain, [matching, &end].concat()))
+}
+
+/// 1 is the way of refusing, 2 the ICMP code.
+fn reject(how: u32) -> Nested {
+    expression("reject", Nested::new().with(1, how.to_be_bytes()).with(2, [ICMP_PROHIBITED]))
 }

@@ -14,6 +14,8 @@ mod names;
 mod netlink;
 mod on_demand;
 #[cfg(test)]
+mod real;
+#[cfg(test)]
 mod tests;
 
 use std::net::{Ipv4Addr, SocketAddr};

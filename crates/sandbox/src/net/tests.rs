@@ -11,10 +11,10 @@ use super::links::{self, MAIN, Network, Via};
 use super::netlink::Socket;
 use super::{Egress, SandboxNetns, gateway};
 
-const INTERNET: Ipv4Addr = Ipv4Addr::new(93, 184, 216, 34);
-const HOST_PUBLIC: Ipv4Addr = Ipv4Addr::new(93, 184, 216, 1);
+pub(super) const INTERNET: Ipv4Addr = Ipv4Addr::new(93, 184, 216, 34);
+pub(super) const HOST_PUBLIC: Ipv4Addr = Ipv4Addr::new(93, 184, 216, 1);
 /// What stands out there and must not be reached, each reachable for the host.
-const FORBIDDEN: [Ipv4Addr; 9] = [
+pub(super) const FORBIDDEN: [Ipv4Addr; 9] = [
     Ipv4Addr::new(169, 254, 169, 254),
     Ipv4Addr::new(192, 168, 7, 7),
     Ipv4Addr::new(10, 1, 2, 3),
@@ -26,10 +26,10 @@ const FORBIDDEN: [Ipv4Addr; 9] = [
     Ipv4Addr::new(198, 19, 255, 1),
 ];
 /// No refusal takes longer: it is told, not waited for.
-const AT_ONCE: Duration = Duration::from_millis(500);
+pub(super) const AT_ONCE: Duration = Duration::from_millis(500);
 
 /// Runs `test` in a thread of its own that sits in the outer namespace of a new world. False where this host cannot.
-fn in_a_world(test: impl FnOnce(&World) + Send + 'static) {
+pub(super) fn in_a_world(test: impl FnOnce(&World) + Send + 'static) {
     if !rustix::process::geteuid().is_root() {
         println!("skipped: needs root");
         return;
@@ -43,7 +43,7 @@ fn in_a_world(test: impl FnOnce(&World) + Send + 'static) {
     }
 }
 
-struct World {
+pub(super) struct World {
     outer: OwnedFd,
     outside: OwnedFd,
 }
@@ -92,7 +92,7 @@ impl World {
 }
 
 /// Tells whoever connects the address that it came from.
-fn answer_with_peer(listener: &TcpListener) {
+pub(super) fn answer_with_peer(listener: &TcpListener) {
     while let Ok((mut stream, peer)) = listener.accept() {
         // The client may be gone.
         let _ = write!(stream, "{}", peer.ip());
@@ -126,11 +126,11 @@ fn ask(address: Ipv4Addr, port: u16) -> Result<String, std::io::Error> {
     Ok(text)
 }
 
-fn runtime() -> tokio::runtime::Runtime {
+pub(super) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-fn resolver() -> Vec<SocketAddr> {
+pub(super) fn resolver() -> Vec<SocketAddr> {
     vec![(INTERNET, 53).into()]
 }
 
@@ -185,6 +185,17 @@ fn private_networks_metadata_host_and_neighbours_are_refused_at_once() {
                 assert!(result.is_err(), "{address}:{port} was reached");
                 assert!(begin.elapsed() < AT_ONCE, "{address}:{port} took {:?}: {result:?}", begin.elapsed());
             }
+            // What is no connection is told too.
+            within(&sandboxes[0].netns, || {
+                let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+                socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+                for address in FORBIDDEN.into_iter().chain([HOST_PUBLIC, neighbour]) {
+                    socket.connect((address, 9999)).unwrap();
+                    let begin = Instant::now();
+                    assert!(socket.send(b"x").and_then(|_| socket.recv(&mut [0; 10])).is_err());
+                    assert!(begin.elapsed() < AT_ONCE, "{address}: {:?}", begin.elapsed());
+                }
+            });
             // No other family leads out.
             let result = within(&sandboxes[0].netns, || TcpStream::connect("[fd00::1]:80"));
             assert!(result.is_err());

@@ -7,6 +7,7 @@ use groovy::value::{HostRef, Value};
 use model::event::LogSource;
 
 use super::Core;
+use super::fault::ABORT;
 use super::scope::Scope;
 use super::values;
 
@@ -62,6 +63,9 @@ const OF_EVERY_OBJECT: &[&str] = &[
     "with",
 ];
 
+/// Jenkins' words for a run whose definition comes from nowhere.
+const NO_SCM: &str = "‘checkout scm’ is only available when using “Multibranch Pipeline” or “Pipeline script from SCM”";
+
 /// The host of one fiber, in its scope.
 pub(crate) struct FiberHost<'a> {
     /// The run.
@@ -82,6 +86,7 @@ impl Host for FiberHost<'_> {
                 Some(what) => Some(Err(rejected(&what))),
                 None => globals::property(self.core, self.scope, host, name).map(Ok),
             },
+            None if name == "scm" && !self.core.facts.has_scm => Some(Err(values::exception(ABORT, NO_SCM))),
             None => self.bare_name(name).map(Ok),
         }
     }

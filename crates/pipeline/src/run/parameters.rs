@@ -11,10 +11,16 @@ use crate::steps;
 
 /// Declares the parameters of the model.
 pub(super) async fn declare(it: &Interpreter, scope: &Scope) -> Result<(), Fault> {
+    let mut declared = Vec::new();
     for call in &it.model.parameters {
         let (named, others) = it.arguments(scope, call).await?;
         let args = steps::args_for(&call.name, named, others)?;
         define(&it.core, &call.name, &args.named).map_err(|f| f.at(call.span))?;
+        let name = args.named.iter().find(|(n, _)| n == "name").map(|(_, v)| v.to_text());
+        declared.extend(name);
+    }
+    for (name, _) in it.core.facts.params.iter().filter(|(n, _)| !declared.contains(n)) {
+        it.core.say(scope, &format!("WARNING: the pipeline declares no parameter ‘{name}’"));
     }
     Ok(())
 }

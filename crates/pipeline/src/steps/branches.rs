@@ -69,12 +69,16 @@ pub(crate) async fn run_branches(
         match result {
             Ok(value) => values[index] = value,
             Err(fault) => {
-                if fail_fast && first.is_none() {
-                    cancel_others(core, &running, &running[index].name);
+                // Where a limit of the run is met, the other branches have no future either.
+                if fault.is_final() || fail_fast && first.is_none() {
+                    cancel_others(core, &running, &running[index].name, fault.is_final());
                 }
                 // What failFast (or a person) did to the others explains nothing: a branch's own error goes first.
-                let better = first.as_ref().is_none_or(|f| f.interruption().is_some_and(|i| i.is_actual()));
-                if better && (first.is_none() || fault.interruption().is_none()) {
+                let replace = match &first {
+                    None => true,
+                    Some(f) => f.interruption().is_some_and(|i| i.is_actual()) && fault.interruption().is_none(),
+                };
+                if replace {
                     first = Some(fault);
                 }
             }
@@ -117,9 +121,9 @@ fn end(core: &Core, branch: &Running, result: &Result<Value, Fault>) {
     core.event(Event::StageFinished { stage: branch.stage, outcome });
 }
 
-fn cancel_others(core: &Core, running: &[Running], failed: &str) {
+fn cancel_others(core: &Core, running: &[Running], failed: &str, forced: bool) {
     for join in running.iter().filter_map(|b| b.join.as_ref()) {
         let cause = Cause::FailFast(failed.to_owned());
-        core.interrupt(&Rc::new(Interruption { cause, target: join.task, forced: false }));
+        core.interrupt(&Rc::new(Interruption { cause, target: join.task, forced }));
     }
 }

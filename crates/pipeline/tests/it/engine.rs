@@ -159,3 +159,32 @@ fn an_uncaught_exception_shows_its_place() {
     let ran = run("echo 'a'\nthrow new RuntimeException('boom')");
     ran.is(Outcome::Failure).has("java.lang.RuntimeException: boom").has("WorkflowScript:2");
 }
+
+#[test]
+fn a_limit_in_one_branch_ends_the_others() {
+    let mut input = RunInput {
+        source: "parallel a: { while (true) { } }, b: { sleep 3600; echo 'never' }".to_owned(),
+        file_name: "Jenkinsfile".to_owned(),
+        ..RunInput::default()
+    };
+    input.limits.fuel = 1_000_000;
+    World::new(Fixture::default()).run_input(input).unwrap().is(Outcome::Failure).has("limit").lacks("\nnever\n");
+}
+
+#[test]
+fn a_busy_loop_of_steps_comes_back_from_each_poll() {
+    let source = "while (true) { echo 'x' }".to_owned();
+    let mut engine =
+        Engine::new(RunInput { source, file_name: "Jenkinsfile".to_owned(), ..RunInput::default() }).unwrap();
+    assert!(engine.poll().len() < 100_000);
+    engine.abort("Enough");
+    while engine.end().is_none() {
+        engine.poll();
+    }
+    assert_eq!(engine.outcome(), Some(Outcome::Aborted));
+}
+
+#[test]
+fn there_is_no_scm_without_a_repository() {
+    run("node { checkout scm }").is(Outcome::Failure).has("ERROR: ‘checkout scm’ is only available when using");
+}

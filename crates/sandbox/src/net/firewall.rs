@@ -105,6 +105,16 @@ pub(super) fn install(socket: &mut Socket, fence: &Fence<'_>) -> io::Result<()> 
     install_table(socket, table, messages)
 }
 
+/// Bounds the connections that all sandboxes of this process have at once, so that they cannot fill the host's table of
+/// connections, which everybody on it needs. Not every kernel has the expression; the rest of the fence stands without.
+pub(super) fn limit_connections(socket: &mut Socket, table: &str, uplink: u32, most: u32) -> io::Result<()> {
+    // 1 is the number, 2 says "above".
+    let above = expression("connlimit", Nested::new().with(1, most.to_be_bytes()).with(2, 1u32.to_be_bytes()));
+    let from_uplink = vec![meta(META_IIF), compare(EQUAL, uplink.to_ne_bytes())];
+    let limit = [from_uplink, is_new(), vec![above, counter(), verdict(VERDICT_DROP)]].concat();
+    batch(socket, vec![rule(table, "forward", limit)])
+}
+
 /// Installs the gateway's table. It looks at packets before they are routed, because the routes' own refusal (which stands
 /// behind it) is told once a second only, and a refusal must be told each time.
 pub(super) fn install_gateway(
@@ -150,9 +160,13 @@ fn install_table(socket: &mut Socket, table: &str, content: Vec<Message>) -> io:
     let new_table = Message::new(NEW_TABLE, libc::NLM_F_CREATE | libc::NLM_F_EXCL, &[FAMILY_IPV4, 0, 0, 0])
         .with(TABLE_NAME, text(table))
         .with(TABLE_FLAGS, TABLE_FLAG_OWNER.to_be_bytes());
+    batch(socket, [new_table].into_iter().chain(content).collect())
+}
+
+fn batch(socket: &mut Socket, content: Vec<Message>) -> io::Result<()> {
     let border = |kind| Message::without_ack(kind, 0, &[0, 0, 0, 10]);
-    let acks = content.len() + 1;
-    let messages = [border(BATCH_BEGIN), new_table].into_iter().chain(content).chain([border(BATCH_END)]);
+    let acks = content.len();
+    let messages = [border(BATCH_BEGIN)].into_iter().chain(content).chain([border(BATCH_END)]);
     socket.requests(messages.collect(), acks)
 }
 

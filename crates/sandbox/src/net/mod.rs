@@ -34,6 +34,9 @@ use links::{MAIN, Network, Via};
 use netlink::Socket;
 pub use on_demand::{EgressOnDemand, available, obstacles};
 
+/// Connections of all sandboxes of a process at once. A host tracks 65,536 and more; but the kernel walks a list for each new
+/// one, and four times as many would cost a millisecond each.
+const MAX_CONNECTIONS: u32 = 4096;
 const FORWARDING: &str = "net/ipv4/ip_forward";
 
 /// A network namespace that is ready for a sandbox. It lives as long as its descriptor or a process in it.
@@ -56,6 +59,8 @@ pub struct Egress {
     uplink: u32,
     /// Forwarding was off and is put back.
     restore: bool,
+    /// The number of connections has a limit.
+    bounded: bool,
     /// Holds the table of the firewall.
     _firewall: Socket,
 }
@@ -126,6 +131,9 @@ impl Egress {
         let name = block.interface();
         let mut firewall = Socket::open(libc::NETLINK_NETFILTER).map_err(step("open a netfilter socket"))?;
         let fence = Fence { table: &name, uplink, network: block.network(), was_no_router: restore };
+        // A connection that is refused room is dropped and tried again; see the function for why it may fail.
+        let limits_connections =
+            |firewall: &mut Socket| firewall::limit_connections(firewall, &name, uplink, MAX_CONNECTIONS).is_ok();
         let finish = firewall::install(&mut firewall, &fence)
             .map_err(step("install the firewall's table"))
             .and_then(|()| {
@@ -144,8 +152,9 @@ impl Egress {
             // Without its namespace nobody could use it, but it should not wait for that to be noticed.
             let _ = links::delete(&mut links, uplink);
         })?;
+        let bounded = limits_connections(&mut firewall);
         let pool = Some(Mutex::new(pool));
-        Ok(Egress { pool, maker: Some(maker), names, links, uplink, restore, _firewall: firewall })
+        Ok(Egress { bounded, pool, maker: Some(maker), names, links, uplink, restore, _firewall: firewall })
     }
 
     /// A namespace for one sandbox, usually made ahead.
@@ -153,6 +162,11 @@ impl Egress {
         let gone = || EgressError::Ended("it was closed".into());
         let pool = self.pool.as_ref().ok_or_else(gone)?;
         pool.lock().await.recv().await.ok_or_else(gone)?
+    }
+
+    /// The number of connections at once is limited; not every kernel can. For `doctor`.
+    pub fn limits_connections(&self) -> bool {
+        self.bounded
     }
 
     /// Forwarding was switched on in the host for this; for `doctor`.

@@ -261,6 +261,30 @@ fn a_forged_sender_is_dropped() {
 }
 
 #[test]
+fn sandboxes_cannot_fill_the_hosts_table_of_connections() {
+    in_a_world(|_| {
+        runtime().block_on(async {
+            let (egress, sandboxes) = start(1).await;
+            if !egress.limits_connections() {
+                println!("skipped: this kernel cannot count connections");
+                return;
+            }
+            within(&sandboxes[0].netns, || {
+                let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+                for port in 1000..8000u16 {
+                    // The other side may refuse: each is one more connection to track all the same.
+                    let _ = socket.send_to(b"x", (INTERNET, port));
+                }
+            });
+            let tracked = std::fs::read_to_string("/proc/sys/net/netfilter/nf_conntrack_count").unwrap();
+            let tracked = tracked.trim().parse::<u32>().unwrap();
+            println!("{tracked} connections are tracked");
+            assert!(tracked <= super::MAX_CONNECTIONS + 100 && tracked > 1000, "{tracked}");
+        });
+    });
+}
+
+#[test]
 fn names_are_asked_through_the_gateway_only() {
     in_a_world(|world| {
         let runtime = runtime();

@@ -1,0 +1,91 @@
+//! The commands that run nothing.
+
+use crate::project::{Project, run};
+
+#[test]
+fn lint_reports_every_error_with_its_place() {
+    let project = Project::new("pipeline {\n  agent any\n  stages {\n    stage('a') {\n      steps {\n        ehco 'x'\n      }\n    }\n  }\n  psot { }\n}\n");
+    let file = project.path().join("Jenkinsfile");
+    let json = run(&["lint", "--output", "json", file.to_str().unwrap()]);
+    assert_eq!(json.code, 5, "{json:?}");
+    let report: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(report["valid"], false);
+    let lines: Vec<_> = report["diagnostics"].as_array().unwrap().iter().map(|d| d["line"].as_u64().unwrap()).collect();
+    assert!(lines.contains(&6) && lines.contains(&10), "{report}");
+    let text = run(&["lint", file.to_str().unwrap()]);
+    assert_eq!(text.code, 5);
+    assert!(text.stdout.contains("ehco") && text.stdout.contains("echo"), "the nearest name is offered: {}", text.stdout);
+}
+
+#[test]
+fn lint_takes_many_files_and_names_each() {
+    let good = Project::new("node { echo 'x' }\n");
+    let bad = Project::new("node { echo 'x' \n");
+    let files = [good.path().join("Jenkinsfile"), bad.path().join("Jenkinsfile"), bad.path().join("missing")];
+    let words: Vec<_> = files.iter().map(|f| f.to_str().unwrap()).collect();
+    let ran = run(&[&["lint", "--output", "json"], words.as_slice()].concat());
+    let reports: Vec<serde_json::Value> = ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let valid: Vec<_> = reports.iter().map(|r| r["valid"].as_bool().unwrap()).collect();
+    assert_eq!(valid, [true, false, false], "{ran:?}");
+    assert_ne!(ran.code, 0);
+}
+
+#[test]
+fn groovy_prints_and_gives_the_last_value() {
+    let project = Project::new("println([1, 2, 3].collect { it * 2 })\n'a' + 1\n");
+    let file = project.path().join("Jenkinsfile");
+    let ran = run(&["groovy", "--value", file.to_str().unwrap()]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, "[2, 4, 6]\na1\n"), "{ran:?}");
+    project.write("throws.groovy", "def f() { throw new IllegalStateException('no') }\nf()\n");
+    let ran = run(&["groovy", project.path().join("throws.groovy").to_str().unwrap()]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.stderr.contains("java.lang.IllegalStateException: no") && ran.stderr.contains("throws.groovy:1"), "{}", ran.stderr);
+}
+
+#[test]
+fn plan_says_what_would_run_where_and_runs_nothing() {
+    let project = Project::new(
+        "pipeline { agent none\n stages {\n stage('A') { agent { docker 'test.invalid/none:1' } steps { sh 'touch ran' } }\n \
+         stage('B') { agent { docker { image 'x:1'; args '--privileged' } } steps { echo 'x' } }\n \
+         stage('C') { when { branch 'never' } agent any steps { echo 'x' } } } }\n",
+    );
+    let ran = run(&["plan", "--output", "json", project.path().to_str().unwrap()]);
+    let plan: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let jobs = plan["jobs"].as_array().unwrap();
+    assert_eq!(jobs[0]["image"], "test.invalid/none:1");
+    assert_eq!(jobs[0]["present"], false);
+    assert_eq!(jobs[0]["rung"], "container");
+    assert!(jobs[1]["refused"].as_str().unwrap().contains("--privileged"), "{plan}");
+    assert_eq!(jobs[1]["rung"], "microvm");
+    assert!(plan.to_string().contains("skipped due to when conditional"), "{plan}");
+    assert!(!project.path().join("ran").exists());
+    assert_eq!(ran.code, 6, "a job that a policy forbids decides the exit code");
+}
+
+#[test]
+fn usage_errors_have_their_own_code() {
+    assert_eq!(run(&["run", "--no-such-flag"]).code, 2);
+    assert_eq!(run(&["run", "/no/such/folder"]).code, 2);
+    let empty = tempfile::tempdir().unwrap();
+    let ran = run(&["run", empty.path().to_str().unwrap()]);
+    assert_eq!(ran.code, 2);
+    assert!(ran.stderr.contains("Jenkinsfile") && ran.stderr.contains("--file"), "{}", ran.stderr);
+}
+
+#[test]
+fn completion_and_man_know_every_command() {
+    let bash = run(&["completion", "bash"]);
+    assert!(bash.code == 0 && bash.stdout.contains("shell-on-failure"), "{bash:?}");
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(run(&["man", dir.path().to_str().unwrap()]).code, 0);
+    assert!(dir.path().join("cofferdam-run.1").exists());
+    assert!(run(&["man"]).stdout.contains(".TH"));
+}
+
+#[test]
+fn image_commands_name_what_is_wrong() {
+    let ran = run(&["image", "pull", "UPPER CASE"]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    let ran = run(&["image", "rm", "test.invalid/none:9"]);
+    assert_ne!(ran.code, 0);
+}

@@ -1,0 +1,85 @@
+//! Ctrl-C, termination, and kill -9: `post` runs where it can, and nothing is left in any case.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::project::{Project, run, sandboxes_work};
+
+/// A definition whose step says when it runs, and then waits.
+const WAITS: &str = "pipeline { agent any\n options { skipDefaultCheckout() }\n stages { stage('S') { steps { sh 'echo RUNS; sleep 600' } } }\n \
+    post { aborted { echo 'POST ABORTED' } always { sh 'echo POST ALWAYS' } } }\n";
+
+fn start(project: &Project) -> (Child, BufReader<std::process::ChildStdout>) {
+    let mut child = project.command(&["--progress", "plain"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    while !line.ends_with("] RUNS\n") {
+        line.clear();
+        assert_ne!(lines.read_line(&mut line).unwrap(), 0, "the run ended early");
+    }
+    (child, lines)
+}
+
+fn signal(child: &Child, name: &str) {
+    assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
+}
+
+#[test]
+fn ctrl_c_runs_post_and_ends_with_130() {
+    if !sandboxes_work() {
+        return;
+    }
+    let project = Project::new(WAITS);
+    let (mut child, lines) = start(&project);
+    signal(&child, "-INT");
+    let rest: String = lines.lines().map(|line| line.unwrap() + "\n").collect();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest}");
+    assert!(rest.contains("POST ABORTED") && rest.contains("POST ALWAYS") && rest.contains("Finished: ABORTED"), "{rest}");
+}
+
+#[test]
+fn kill_9_leaves_nothing_that_clean_does_not_remove() {
+    if !sandboxes_work() {
+        return;
+    }
+    let project = Project::new(WAITS);
+    let (mut child, _lines) = start(&project);
+    let family = descendants(child.id());
+    assert!(family.len() >= 3, "launcher, init and the step: {family:?}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while family.iter().any(|(pid, start)| start_time(*pid) == Some(*start)) {
+        assert!(Instant::now() < deadline, "still there: {family:?}");
+        std::thread::yield_now();
+    }
+    let first = run(&["clean"]);
+    assert_eq!(first.code, 0, "{first:?}");
+    let second = run(&["clean", "--output", "json"]);
+    assert_eq!(second.code, 0, "{second:?}");
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
+    assert!(!mounts.lines().any(|line| line.contains("cofferdam")), "{mounts}");
+}
+
+/// Process ids below a process, with their start times so that a number that is used again is not mistaken.
+fn descendants(pid: u32) -> Vec<(u32, u64)> {
+    let mut all = Vec::new();
+    let mut next = vec![pid];
+    while let Some(parent) = next.pop() {
+        for task in std::fs::read_dir(format!("/proc/{parent}/task")).into_iter().flatten().flatten() {
+            let text = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+            for child in text.split_whitespace().filter_map(|word| word.parse().ok()) {
+                all.extend(start_time(child).map(|start| (child, start)));
+                next.push(child);
+            }
+        }
+    }
+    all
+}
+
+fn start_time(pid: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let fields: Vec<_> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    if fields.first() == Some(&"Z") { None } else { fields.get(19)?.parse().ok() }
+}

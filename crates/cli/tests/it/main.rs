@@ -1,0 +1,9 @@
+//! The built binary, as a person uses it: real definitions, real sandboxes, real images.
+
+mod bad_input;
+mod commands;
+mod interruption;
+mod project;
+mod sandboxes;
+mod steps;
+mod views;

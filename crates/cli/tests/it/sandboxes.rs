@@ -1,0 +1,123 @@
+//! Images: what users of Jenkins' docker agent expect of them.
+
+use crate::project::{Project, busybox_image, import, sandboxes_work};
+
+fn pipeline(agent: &str, steps: &str) -> Project {
+    Project::new(&format!(
+        "pipeline {{\n agent {{ docker {agent} }}\n options {{ skipDefaultCheckout() }}\n stages {{ stage('S') {{ steps {{\n{steps}\n}} }} }}\n}}\n"
+    ))
+}
+
+/// Runs steps in a busybox image with that config and expects lines.
+fn check(name: &str, config: &str, agent: &str, steps: &str, expect: &[&str]) {
+    if !sandboxes_work() {
+        return;
+    }
+    let entrypoint = [("entry.sh", "#!/bin/sh\necho ran > /tmp/entry\nexec \"$@\"\n"), ("wrong.sh", "#!/bin/sh\nexit 3\n")];
+    let Some(image) = busybox_image(name, config, &entrypoint) else { return };
+    let ran = pipeline(&agent.replace("IMAGE", &image), steps).run(&[]);
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    for line in expect {
+        assert!(ran.stdout.contains(line), "`{line}` is not in:\n{}", ran.stdout);
+    }
+}
+
+#[test]
+fn the_image_runs_as_an_unprivileged_user_with_a_home() {
+    check(
+        "plain",
+        r#"{"Env":["PATH=/bin","FROM_IMAGE=yes"]}"#,
+        "'IMAGE'",
+        "sh 'id; echo \"$FROM_IMAGE\"; touch \"$HOME/x\" file; whoami'",
+        &["uid=1000", "yes", "jenkins"],
+    );
+}
+
+#[test]
+fn users_by_name_and_number_and_root() {
+    let config = r#"{"User":"builder","Env":["PATH=/bin"]}"#;
+    check("user", config, "{ image 'IMAGE'; args '-u builder' }", "sh 'id; touch x'", &["uid=1234(builder)"]);
+    check("user", config, "{ image 'IMAGE'; args '-u 4321:99' }", "sh 'id; touch x'", &["uid=4321", "gid=99"]);
+    check("user", config, "{ image 'IMAGE'; args '-u root' }", "sh 'id; touch /etc/x /x; cat /proc/self/status | grep CapBnd'", &["uid=0(root)"]);
+}
+
+#[test]
+fn entry_points_do_not_stand_in_the_way() {
+    check("entry", r#"{"Entrypoint":["/entry.sh"],"Env":["PATH=/bin"]}"#, "'IMAGE'", "sh 'echo step'", &["step"]);
+    check("wrong", r#"{"Entrypoint":["/wrong.sh"],"Env":["PATH=/bin"]}"#, "'IMAGE'", "sh 'echo step'", &["step"]);
+    check("cleared", r#"{"Entrypoint":["/wrong.sh"],"Env":["PATH=/bin"]}"#, "{ image 'IMAGE'; args '--entrypoint=\"\"' }", "sh 'echo step'", &["step"]);
+}
+
+#[test]
+fn harmless_args_are_honoured() {
+    let agent = "{ image 'IMAGE'; args '-e A=1 --tmpfs /scratch:size=1m --hostname box --add-host db:10.9.8.7' }";
+    check("args", r#"{"Env":["PATH=/bin"]}"#, agent, "sh 'echo \"a=$A\"; touch /scratch/x; cat /etc/hosts'", &["a=1", "10.9.8.7"]);
+}
+
+#[test]
+fn args_that_reach_for_the_host_are_refused_with_the_rung() {
+    if !sandboxes_work() {
+        return;
+    }
+    let Some(image) = busybox_image("refused", "{}", &[]) else { return };
+    let ran = pipeline(&format!("{{ image '{image}'; args '-v /:/host --privileged' }}"), "sh 'ls /host'").run(&[]);
+    assert_eq!(ran.code, 6, "{ran:?}");
+    assert!(ran.stdout.contains("microvm") || ran.stderr.contains("microvm"), "{ran:?}");
+}
+
+#[test]
+fn an_image_without_a_shell_says_so() {
+    if !sandboxes_work() {
+        return;
+    }
+    let empty = import("empty", "{}", &tar::Builder::new(Vec::new()).into_inner().unwrap());
+    let ran = pipeline(&format!("'{empty}'"), "sh 'true'").run(&[]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.stdout.contains("`sh` is not in") || ran.stderr.contains("`sh` is not in"), "{ran:?}");
+}
+
+#[test]
+fn reuse_node_shares_the_workspace_and_other_jobs_do_not() {
+    if !sandboxes_work() {
+        return;
+    }
+    let Some(image) = busybox_image("reuse", r#"{"Env":["PATH=/bin"]}"#, &[]) else { return };
+    let project = Project::new(&format!(
+        "pipeline {{ agent any\n options {{ skipDefaultCheckout() }}\n stages {{\n \
+         stage('A') {{ steps {{ sh 'echo outer > f' }} }}\n \
+         stage('B') {{ agent {{ docker {{ image '{image}'; reuseNode true }} }} steps {{ sh 'cat f; echo inner > g' }} }}\n \
+         stage('C') {{ steps {{ sh 'cat g' }} }}\n \
+         stage('D') {{ agent {{ docker '{image}' }} steps {{ sh 'ls; test ! -e f' }} }} }} }}\n"
+    ));
+    let ran = project.run(&[]);
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("outer") && ran.stdout.contains("inner"));
+}
+
+#[test]
+fn inside_runs_a_body_in_an_image() {
+    if !sandboxes_work() {
+        return;
+    }
+    let Some(image) = busybox_image("inside", r#"{"Env":["PATH=/bin"]}"#, &[]) else { return };
+    let project = Project::new(&format!("node {{ sh 'echo out > f'; docker.image('{image}').inside {{ sh 'cat f; ls /bin/busybox' }} }}\n"));
+    let ran = project.run(&[]);
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("out") && ran.stdout.contains("/bin/busybox"));
+}
+
+#[test]
+fn nothing_of_the_host_is_in_a_sandbox() {
+    if !sandboxes_work() {
+        return;
+    }
+    let canary = tempfile::NamedTempFile::new().unwrap();
+    let path = canary.path().display();
+    let ran = Project::steps(&format!("sh 'test ! -e {path}; test ! -e /root/.ssh; test ! -e /var/lib/dpkg; env; ls /proc | grep -c \"^[0-9]\"'"))
+        .command(&[])
+        .env("SECRET_OF_THE_HOST", "canary-7")
+        .output()
+        .unwrap();
+    let out = String::from_utf8_lossy(&ran.stdout);
+    assert!(ran.status.success() && !out.contains("canary-7"), "{out}");
+}

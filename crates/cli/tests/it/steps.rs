@@ -1,0 +1,115 @@
+//! Steps and directives, for real, on the host's tools.
+
+use crate::project::{Project, sandboxes_work};
+
+/// Runs steps and expects a code and lines of the log.
+fn check(steps: &str, code: i32, expect: &[&str]) {
+    if !sandboxes_work() {
+        return;
+    }
+    let ran = Project::steps(steps).run(&[]);
+    assert_eq!(ran.code, code, "{steps}\n{}\n{}", ran.stdout, ran.stderr);
+    for line in expect {
+        assert!(ran.stdout.contains(line), "`{line}` is not in:\n{}", ran.stdout);
+    }
+}
+
+#[test]
+fn sh_traces_and_returns() {
+    check("sh 'echo one; echo two >&2'", 0, &["+ echo one", "one", "two"]);
+    check("script { def out = sh(script: 'echo value', returnStdout: true); echo \"got <${out.trim()}>\" }", 0, &["got <value>"]);
+    check("script { def code = sh(script: 'exit 3', returnStatus: true); echo \"code $code\" }", 0, &["code 3"]);
+    check("sh 'false; echo not reached'", 1, &["script returned exit code 1"]);
+    check("sh '''#!/bin/bash\nfalse\necho \"reached $BASH_VERSION\"'''", 0, &["reached 5"]);
+    check("sh 'exit 7'", 1, &["script returned exit code 7"]);
+}
+
+#[test]
+fn files_go_in_and_out() {
+    check("writeFile file: 'a/b.txt', text: 'hällo'\nsh 'cat a/b.txt'\nscript { echo \"<${readFile('a/b.txt')}> ${fileExists('a')} ${fileExists('x')}\" }", 0, &["<hällo> true false"]);
+    check("dir('x/y') { sh 'pwd'; script { echo pwd() } }", 0, &["/x/y"]);
+    check("writeFile file: 'd/f', text: 'x'\ndir('d') { deleteDir() }\nscript { echo \"left ${fileExists('d/f')}\" }", 0, &["left false"]);
+    check("readFile 'missing'", 1, &["missing"]);
+}
+
+#[test]
+fn environment_reaches_processes() {
+    check("withEnv(['A=1', 'PATH+X=/opt/x']) { sh 'echo \"$A $PATH\"' }", 0, &["1 /opt/x:"]);
+    check("sh 'echo \"$JOB_NAME $BUILD_NUMBER $WORKSPACE $HOME\"; touch \"$HOME/writable\"'", 0, &[" 1 /workspace/"]);
+}
+
+#[test]
+fn stashes_move_between_jobs() {
+    if !sandboxes_work() {
+        return;
+    }
+    let project = Project::new(
+        "pipeline { agent none\n options { skipDefaultCheckout() }\n stages {\n stage('A') { agent any steps { sh 'mkdir -p o; echo hi > o/f; ln -s f o/l'; stash name: '../../x', includes: 'o/**' } }\n \
+         stage('B') { agent any steps { script { echo \"fresh ${fileExists('o')}\" }; unstash '../../x'; sh 'cat o/l' } } } }\n",
+    );
+    let ran = project.run(&[]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stdout.contains("fresh false") && ran.stdout.contains("hi"), "{}", ran.stdout);
+}
+
+#[test]
+fn artifacts_are_kept_and_links_are_not() {
+    if !sandboxes_work() {
+        return;
+    }
+    let project = Project::steps("sh 'mkdir out; echo a > out/a.txt; ln -s /etc/passwd out/link; echo no > out/b.log'\narchiveArtifacts artifacts: 'out/*', excludes: '**/*.log'");
+    let ran = project.run(&[]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let artifacts = project.path().join(".cofferdam/artifacts/out");
+    assert_eq!(std::fs::read_to_string(artifacts.join("a.txt")).unwrap(), "a\n");
+    assert!(artifacts.join("link").symlink_metadata().is_err() && !artifacts.join("b.log").exists());
+    check("archiveArtifacts artifacts: 'none/**'", 1, &["No artifacts found that match the file pattern"]);
+}
+
+#[test]
+fn outcomes_have_their_codes() {
+    check("unstable('meh')", 3, &["meh", "UNSTABLE"]);
+    check("error 'broken'", 1, &["broken", "FAILURE"]);
+    check("catchError(buildResult: 'UNSTABLE') { sh 'false' }\necho 'goes on'", 3, &["goes on"]);
+    check("timeout(time: 1, unit: 'SECONDS') { sh 'sleep 60' }", 124, &["ABORTED"]);
+    check("retry(2) { echo 'again'; sh 'false' }", 1, &["again", "Retrying"]);
+    check("error('x')\necho 'not reached'", 1, &[]);
+}
+
+#[test]
+fn parallel_branches_all_end() {
+    check("script { parallel a: { sh 'echo A' }, b: { sh 'echo B; exit 1' }, c: { sh 'sleep 0.2; echo C' } }", 1, &["A", "B", "C"]);
+}
+
+#[test]
+fn the_commit_is_checked_out_and_dirty_takes_the_tree() {
+    if !sandboxes_work() {
+        return;
+    }
+    let project = Project::new("pipeline { agent any stages { stage('S') { steps { sh 'cat file; ls; echo \"at $GIT_COMMIT on $BRANCH_NAME\"' } } } }\n");
+    project.write("file", "committed\n").write("sub/Jenkinsfile", "node { checkout scm; sh 'ls' }\n").write("sub/inside", "").commit();
+    project.write("file", "changed\n").write("new", "");
+    let ran = project.run(&[]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stdout.contains("committed") && !ran.stdout.contains("] new\n") && ran.stdout.contains("on trunk"), "{}", ran.stdout);
+    let ran = project.run(&["--dirty"]);
+    assert!(ran.stdout.contains("changed") && ran.stdout.contains("new"), "{}", ran.stdout);
+    let sub = crate::project::run(&["run", "--network", "none", project.path().join("sub").to_str().unwrap()]);
+    assert_eq!(sub.code, 0, "{sub:?}");
+    assert!(sub.stdout.contains("inside") && !sub.stdout.contains("file"), "a folder inside a repository is its own project: {}", sub.stdout);
+}
+
+#[test]
+fn parameters_come_from_the_command_line() {
+    if !sandboxes_work() {
+        return;
+    }
+    let project = Project::new(
+        "pipeline { agent any\n parameters { string(name: 'V', defaultValue: 'd'); booleanParam(name: 'B', defaultValue: true) }\n options { skipDefaultCheckout() }\n \
+         stages { stage('S') { when { expression { params.B } } steps { sh 'echo \"v=$V\"' } } } }\n",
+    );
+    assert!(project.run(&[]).stdout.contains("v=d"));
+    assert!(project.run(&["-p", "V=given"]).stdout.contains("v=given"));
+    let skipped = project.run(&["-p", "B=false"]);
+    assert!(skipped.stdout.contains("skipped due to when conditional") && skipped.code == 0, "{skipped:?}");
+}

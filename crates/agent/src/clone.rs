@@ -37,10 +37,9 @@ pub async fn clone(
     source: &GitSource,
 ) -> Result<Reply, Trouble> {
     check(source)?;
-    let (network, _guard) = host.network(true).await?;
     let mut spec = SandboxSpec::host_tools();
     spec.limits = host.options.limits;
-    spec.network = network;
+    spec.network = host.network(true).await?;
     spec.workspace.path = FOLDER.to_owned();
     let driver = Arc::clone(&host.process);
     let place = driver.create(spec).await?;

@@ -1,26 +1,15 @@
 //! What this host offers to jobs: drivers, images, a network, the project's files.
 
-use std::future::Future;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use image::Store;
 use model::limits::Limits;
+use sandbox::net::EgressOnDemand;
 use sandbox::{Driver, NetworkSource};
 
-use crate::failure::Trouble;
+use crate::failure::{Trouble, explain};
 use crate::scm::Scm;
-
-/// Makes a connected, fenced network namespace for one sandbox.
-pub trait Egress: Send + Sync {
-    /// A namespace for a sandbox that is about to be made, and a guard that keeps it connected: dropped after the sandbox's end.
-    fn connect(&self) -> EgressFuture<'_>;
-}
-
-/// What [`Egress::connect`] returns.
-pub type EgressFuture<'a> =
-    Pin<Box<dyn Future<Output = std::io::Result<(NetworkSource, Box<dyn std::any::Any + Send + Sync>)>> + Send + 'a>>;
 
 /// How jobs are run.
 #[derive(Clone, Debug)]
@@ -50,7 +39,7 @@ pub struct Host {
     /// Images; opened when the first job names one.
     pub store: Box<dyn Fn() -> Result<Store, image::ImageError> + Send + Sync>,
     /// `None`: sandboxes have no network, for this reason.
-    pub egress: Result<Arc<dyn Egress>, String>,
+    pub egress: Result<Arc<EgressOnDemand>, String>,
     /// What `checkout scm` checks out.
     pub scm: Option<Arc<dyn Scm>>,
     /// How.
@@ -58,20 +47,14 @@ pub struct Host {
 }
 
 impl Host {
-    /// The network of a new sandbox, with the guard that keeps it.
-    pub(crate) async fn network(
-        &self,
-        wanted: bool,
-    ) -> Result<(NetworkSource, Option<Box<dyn std::any::Any + Send + Sync>>), Trouble> {
+    /// The network of a new sandbox.
+    pub(crate) async fn network(&self, wanted: bool) -> Result<NetworkSource, Trouble> {
         match &self.egress {
-            Ok(egress) if wanted => {
-                let (source, guard) = egress
-                    .connect()
-                    .await
-                    .map_err(|e| Trouble::infrastructure(format!("cannot connect the sandbox: {e}")))?;
-                Ok((source, Some(guard)))
-            }
-            _ => Ok((NetworkSource::None, None)),
+            Ok(egress) if wanted => egress
+                .connect()
+                .await
+                .map_err(|error| Trouble::infrastructure(explain(&error)).with_hint("`--network none` runs without")),
+            _ => Ok(NetworkSource::None),
         }
     }
 }

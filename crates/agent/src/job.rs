@@ -34,8 +34,6 @@ pub struct Job {
     pub image: Option<String>,
     driver: Arc<dyn Driver>,
     sandbox: SandboxId,
-    /// Keeps the network connected.
-    _network: Option<Box<dyn std::any::Any + Send + Sync>>,
     /// Keeps the image in the store.
     _image: Option<Image>,
     /// The image's entry point, where it has one: lives as long as the job.
@@ -93,8 +91,7 @@ impl Maker<'_> {
             share_with: shared.map(Job::sandbox),
         };
         let started = Instant::now();
-        let (network, guard) = self.host.network(!plan.args.no_network).await?;
-        plan.spec.network = network;
+        plan.spec.network = self.host.network(!plan.args.no_network).await?;
         let rung = plan.driver.rung();
         let sandbox = plan.driver.create(plan.spec).await?;
         let (sandbox_id, ids, home, workspace) =
@@ -134,7 +131,6 @@ impl Maker<'_> {
             image,
             driver: plan.driver,
             sandbox: sandbox_id,
-            _network: guard,
             _image: plan.image,
             _entrypoint: entrypoint,
             log_left: self.host.options.limits.log_bytes.into(),

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use agent::Egress;
 use image::registry::RegistryOptions;
 use image::unpack::Converter;
 use image::{ImageError, Store, StoreOptions};
 use sandbox::Driver;
 use sandbox::local::{Local, LocalConfig};
+use sandbox::net::EgressOnDemand;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::failure::{CommandFailure, Exit};
@@ -55,9 +55,15 @@ pub fn drivers() -> Result<Drivers, CommandFailure> {
     Ok(Drivers { process: local.process(), container: local.container() })
 }
 
-/// The network of sandboxes, or why there is none.
-pub fn egress() -> Result<Arc<dyn Egress>, String> {
-    Err("not connected".to_owned())
+/// Namespaces that are connected before a sandbox asks for one.
+const NETWORKS_AHEAD: usize = 1;
+
+/// The network of sandboxes, or why there is none. Nothing is made before the first sandbox wants it.
+pub fn egress() -> Result<Arc<EgressOnDemand>, String> {
+    match sandbox::net::available() {
+        Ok(()) => Ok(Arc::new(EgressOnDemand::new(NETWORKS_AHEAD))),
+        Err(error) => Err(agent::explain(&error)),
+    }
 }
 
 /// SIGINT and SIGTERM, as a person or a supervisor sends them.

@@ -14,6 +14,7 @@ use crate::show::Style;
 pub async fn run(args: &DoctorArgs, home: Option<&Path>, style: Style) -> Result<Exit, CommandFailure> {
     let probes = Local::probe(&LocalConfig::default());
     let network = place::egress().err();
+    let obstacles = if network.is_none() { sandbox::net::obstacles() } else { Vec::new() };
     let store = place::open_store(home).err().map(|error| error.to_string());
     let usable = probes.iter().any(Probe::usable);
     match args.output {
@@ -24,7 +25,7 @@ pub async fn run(args: &DoctorArgs, home: Option<&Path>, style: Style) -> Result
                 serde_json::json!({
                     "rungs": probes,
                     "rungs_without_driver": missing,
-                    "network": { "usable": network.is_none(), "reason": network },
+                    "network": { "usable": network.is_none(), "reason": network, "obstacles": obstacles },
                     "store": { "path": place::home(home), "usable": store.is_none(), "reason": store },
                 })
             );
@@ -37,6 +38,9 @@ pub async fn run(args: &DoctorArgs, home: Option<&Path>, style: Style) -> Result
             match &network {
                 None => println!("  {} the internet, without private, link-local and host addresses", style.green("✔")),
                 Some(reason) => println!("  {} none: {reason}", style.yellow("!")),
+            }
+            for obstacle in &obstacles {
+                println!("  {} {obstacle}", style.yellow("!"));
             }
             println!("{}", style.bold("image store"));
             match &store {

@@ -9,7 +9,12 @@ fn misbehave(steps: &str, args: &[&str]) -> Option<Ran> {
 }
 
 fn shows(ran: &Ran, words: &str) {
-    assert!(ran.stdout.contains(words) || ran.stderr.contains(words), "`{words}` is not in:\n{}\n{}", ran.stdout, ran.stderr);
+    assert!(
+        ran.stdout.contains(words) || ran.stderr.contains(words),
+        "`{words}` is not in:\n{}\n{}",
+        ran.stdout,
+        ran.stderr
+    );
 }
 
 #[test]
@@ -68,7 +73,9 @@ fn output_of_any_kind_is_taken() {
     let Some(ran) = misbehave("sh 'printf \"\\\\377\\\\376 bytes\\\\n\"'", &[]) else { return };
     assert_eq!(ran.code, 0, "{ran:?}");
     shows(&ran, "\u{fffd}\u{fffd} bytes");
-    let Some(ran) = misbehave("sh 'head -c 1073741824 /dev/zero | tr \"\\\\0\" x; echo; echo after'", &[]) else { return };
+    let Some(ran) = misbehave("sh 'head -c 1073741824 /dev/zero | tr \"\\\\0\" x; echo; echo after'", &[]) else {
+        return;
+    };
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     shows(&ran, "bytes cut");
     shows(&ran, "after");
@@ -77,7 +84,10 @@ fn output_of_any_kind_is_taken() {
 
 #[test]
 fn a_log_has_a_limit() {
-    let Some(ran) = misbehave("sh 'yes | head -c 20000000; echo the end'", &["--log", "1M", "--progress", "jenkins"]) else { return };
+    let Some(ran) = misbehave("sh 'yes | head -c 20000000; echo the end'", &["--log", "1M", "--progress", "jenkins"])
+    else {
+        return;
+    };
     shows(&ran, "log limit");
     assert!(ran.stdout.len() < 3 << 20, "{} bytes of output", ran.stdout.len());
 }
@@ -92,7 +102,10 @@ fn memory_disk_and_process_table_have_limits_that_are_named() {
     assert_eq!(ran.code, 1);
     shows(&ran, "disk limit of 32 MiB");
     let forks = "sh 'for i in $(seq 200); do sleep 30 & done; wait'";
-    let Some(ran) = misbehave(&format!("timeout(time: 20, unit: 'SECONDS') {{ {forks} }}"), &["--processes", "50"]) else { return };
+    let Some(ran) = misbehave(&format!("timeout(time: 20, unit: 'SECONDS') {{ {forks} }}"), &["--processes", "50"])
+    else {
+        return;
+    };
     assert_ne!(ran.code, 0);
     shows(&ran, "limit of 50 processes");
 }
@@ -112,7 +125,11 @@ fn a_step_that_does_not_want_to_end_ends() {
 #[test]
 fn what_a_step_leaves_running_does_not_hold_it() {
     let started = Instant::now();
-    let Some(ran) = misbehave("sh '(setsid sh -c \"sleep 600\" &) ; echo left'\nsh 'exec >&- 2>&-; exit 0'\necho 'next'", &[]) else { return };
+    let Some(ran) =
+        misbehave("sh '(setsid sh -c \"sleep 600\" &) ; echo left'\nsh 'exec >&- 2>&-; exit 0'\necho 'next'", &[])
+    else {
+        return;
+    };
     assert_eq!(ran.code, 0, "{ran:?}");
     shows(&ran, "next");
     assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());

@@ -4,7 +4,9 @@ use crate::project::{Project, run};
 
 #[test]
 fn lint_reports_every_error_with_its_place() {
-    let project = Project::new("pipeline {\n  agent any\n  stages {\n    stage('a') {\n      steps {\n        ehco 'x'\n      }\n    }\n  }\n  psot { }\n}\n");
+    let project = Project::new(
+        "pipeline {\n  agent any\n  stages {\n    stage('a') {\n      steps {\n        ehco 'x'\n      }\n    }\n  }\n  psot { }\n}\n",
+    );
     let file = project.path().join("Jenkinsfile");
     let json = run(&["lint", "--output", "json", file.to_str().unwrap()]);
     assert_eq!(json.code, 5, "{json:?}");
@@ -14,7 +16,11 @@ fn lint_reports_every_error_with_its_place() {
     assert!(lines.contains(&6) && lines.contains(&10), "{report}");
     let text = run(&["lint", file.to_str().unwrap()]);
     assert_eq!(text.code, 5);
-    assert!(text.stdout.contains("ehco") && text.stdout.contains("echo"), "the nearest name is offered: {}", text.stdout);
+    assert!(
+        text.stdout.contains("ehco") && text.stdout.contains("echo"),
+        "the nearest name is offered: {}",
+        text.stdout
+    );
 }
 
 #[test]
@@ -39,7 +45,11 @@ fn groovy_prints_and_gives_the_last_value() {
     project.write("throws.groovy", "def f() { throw new IllegalStateException('no') }\nf()\n");
     let ran = run(&["groovy", project.path().join("throws.groovy").to_str().unwrap()]);
     assert_eq!(ran.code, 1);
-    assert!(ran.stderr.contains("java.lang.IllegalStateException: no") && ran.stderr.contains("throws.groovy:1"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("java.lang.IllegalStateException: no") && ran.stderr.contains("throws.groovy:1"),
+        "{}",
+        ran.stderr
+    );
 }
 
 #[test]

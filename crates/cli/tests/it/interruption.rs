@@ -11,7 +11,8 @@ const WAITS: &str = "pipeline { agent any\n options { skipDefaultCheckout() }\n 
     post { aborted { echo 'POST ABORTED' } always { sh 'echo POST ALWAYS' } } }\n";
 
 fn start(project: &Project) -> (Child, BufReader<std::process::ChildStdout>) {
-    let mut child = project.command(&["--progress", "plain"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        project.command(&["--progress", "plain"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
     while !line.ends_with("] RUNS\n") {
@@ -35,7 +36,10 @@ fn ctrl_c_runs_post_and_ends_with_130() {
     signal(&child, "-INT");
     let rest: String = lines.lines().map(|line| line.unwrap() + "\n").collect();
     assert_eq!(child.wait().unwrap().code(), Some(130), "{rest}");
-    assert!(rest.contains("POST ABORTED") && rest.contains("POST ALWAYS") && rest.contains("Finished: ABORTED"), "{rest}");
+    assert!(
+        rest.contains("POST ABORTED") && rest.contains("POST ALWAYS") && rest.contains("Finished: ABORTED"),
+        "{rest}"
+    );
 }
 
 #[test]

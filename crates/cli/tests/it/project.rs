@@ -29,7 +29,9 @@ impl Project {
 
     /// A declarative pipeline of one stage with these steps, on the host's tools.
     pub fn steps(steps: &str) -> Project {
-        Project::new(&format!("pipeline {{\n agent any\n options {{ skipDefaultCheckout() }}\n stages {{ stage('S') {{ steps {{\n{steps}\n}} }} }}\n}}\n"))
+        Project::new(&format!(
+            "pipeline {{\n agent any\n options {{ skipDefaultCheckout() }}\n stages {{ stage('S') {{ steps {{\n{steps}\n}} }} }}\n}}\n"
+        ))
     }
 
     pub fn path(&self) -> &Path {
@@ -122,14 +124,23 @@ pub fn busybox_image(name: &str, config: &str, extra: &[(&str, &str)]) -> Option
         add(&mut layer, folder, tar::EntryType::Directory, 0o755, b"");
     }
     add(&mut layer, "bin/busybox", tar::EntryType::Regular, 0o755, &busybox);
-    for applet in ["sh", "cat", "id", "ls", "echo", "pwd", "env", "sleep", "true", "touch", "stat", "whoami", "mkdir", "grep", "ip", "wc", "head", "dd"] {
+    for applet in [
+        "sh", "cat", "id", "ls", "echo", "pwd", "env", "sleep", "true", "touch", "stat", "whoami", "mkdir", "grep",
+        "ip", "wc", "head", "dd",
+    ] {
         let mut header = tar::Header::new_gnu();
         header.set_entry_type(tar::EntryType::Symlink);
         header.set_mode(0o777);
         header.set_size(0);
         layer.append_link(&mut header, format!("bin/{applet}"), "busybox").unwrap();
     }
-    add(&mut layer, "etc/passwd", tar::EntryType::Regular, 0o644, b"root:x:0:0:root:/root:/bin/sh\nbuilder:x:1234:1234::/tmp:/bin/sh\n");
+    add(
+        &mut layer,
+        "etc/passwd",
+        tar::EntryType::Regular,
+        0o644,
+        b"root:x:0:0:root:/root:/bin/sh\nbuilder:x:1234:1234::/tmp:/bin/sh\n",
+    );
     add(&mut layer, "etc/group", tar::EntryType::Regular, 0o644, b"root:x:0:\nbuilder:x:1234:\n");
     for (path, content) in extra {
         add(&mut layer, path, tar::EntryType::Regular, 0o755, content.as_bytes());

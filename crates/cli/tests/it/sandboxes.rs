@@ -13,7 +13,8 @@ fn check(name: &str, config: &str, agent: &str, steps: &str, expect: &[&str]) {
     if !sandboxes_work() {
         return;
     }
-    let entrypoint = [("entry.sh", "#!/bin/sh\necho ran > /tmp/entry\nexec \"$@\"\n"), ("wrong.sh", "#!/bin/sh\nexit 3\n")];
+    let entrypoint =
+        [("entry.sh", "#!/bin/sh\necho ran > /tmp/entry\nexec \"$@\"\n"), ("wrong.sh", "#!/bin/sh\nexit 3\n")];
     let Some(image) = busybox_image(name, config, &entrypoint) else { return };
     let ran = pipeline(&agent.replace("IMAGE", &image), steps).run(&[]);
     assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
@@ -38,20 +39,38 @@ fn users_by_name_and_number_and_root() {
     let config = r#"{"User":"builder","Env":["PATH=/bin"]}"#;
     check("user", config, "{ image 'IMAGE'; args '-u builder' }", "sh 'id; touch x'", &["uid=1234(builder)"]);
     check("user", config, "{ image 'IMAGE'; args '-u 4321:99' }", "sh 'id; touch x'", &["uid=4321", "gid=99"]);
-    check("user", config, "{ image 'IMAGE'; args '-u root' }", "sh 'id; touch /etc/x /x; cat /proc/self/status | grep CapBnd'", &["uid=0(root)"]);
+    check(
+        "user",
+        config,
+        "{ image 'IMAGE'; args '-u root' }",
+        "sh 'id; touch /etc/x /x; cat /proc/self/status | grep CapBnd'",
+        &["uid=0(root)"],
+    );
 }
 
 #[test]
 fn entry_points_do_not_stand_in_the_way() {
     check("entry", r#"{"Entrypoint":["/entry.sh"],"Env":["PATH=/bin"]}"#, "'IMAGE'", "sh 'echo step'", &["step"]);
     check("wrong", r#"{"Entrypoint":["/wrong.sh"],"Env":["PATH=/bin"]}"#, "'IMAGE'", "sh 'echo step'", &["step"]);
-    check("cleared", r#"{"Entrypoint":["/wrong.sh"],"Env":["PATH=/bin"]}"#, "{ image 'IMAGE'; args '--entrypoint=\"\"' }", "sh 'echo step'", &["step"]);
+    check(
+        "cleared",
+        r#"{"Entrypoint":["/wrong.sh"],"Env":["PATH=/bin"]}"#,
+        "{ image 'IMAGE'; args '--entrypoint=\"\"' }",
+        "sh 'echo step'",
+        &["step"],
+    );
 }
 
 #[test]
 fn harmless_args_are_honoured() {
     let agent = "{ image 'IMAGE'; args '-e A=1 --tmpfs /scratch:size=1m --hostname box --add-host db:10.9.8.7' }";
-    check("args", r#"{"Env":["PATH=/bin"]}"#, agent, "sh 'echo \"a=$A\"; touch /scratch/x; cat /etc/hosts'", &["a=1", "10.9.8.7"]);
+    check(
+        "args",
+        r#"{"Env":["PATH=/bin"]}"#,
+        agent,
+        "sh 'echo \"a=$A\"; touch /scratch/x; cat /etc/hosts'",
+        &["a=1", "10.9.8.7"],
+    );
 }
 
 #[test]
@@ -100,7 +119,9 @@ fn inside_runs_a_body_in_an_image() {
         return;
     }
     let Some(image) = busybox_image("inside", r#"{"Env":["PATH=/bin"]}"#, &[]) else { return };
-    let project = Project::new(&format!("node {{ sh 'echo out > f'; docker.image('{image}').inside {{ sh 'cat f; ls /bin/busybox' }} }}\n"));
+    let project = Project::new(&format!(
+        "node {{ sh 'echo out > f'; docker.image('{image}').inside {{ sh 'cat f; ls /bin/busybox' }} }}\n"
+    ));
     let ran = project.run(&[]);
     assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
     assert!(ran.stdout.contains("out") && ran.stdout.contains("/bin/busybox"));
@@ -113,11 +134,13 @@ fn nothing_of_the_host_is_in_a_sandbox() {
     }
     let canary = tempfile::NamedTempFile::new().unwrap();
     let path = canary.path().display();
-    let ran = Project::steps(&format!("sh 'test ! -e {path}; test ! -e /root/.ssh; test ! -e /var/lib/dpkg; env; ls /proc | grep -c \"^[0-9]\"'"))
-        .command(&[])
-        .env("SECRET_OF_THE_HOST", "canary-7")
-        .output()
-        .unwrap();
+    let ran = Project::steps(&format!(
+        "sh 'test ! -e {path}; test ! -e /root/.ssh; test ! -e /var/lib/dpkg; env; ls /proc | grep -c \"^[0-9]\"'"
+    ))
+    .command(&[])
+    .env("SECRET_OF_THE_HOST", "canary-7")
+    .output()
+    .unwrap();
     let out = String::from_utf8_lossy(&ran.stdout);
     assert!(ran.status.success() && !out.contains("canary-7"), "{out}");
 }

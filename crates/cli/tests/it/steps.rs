@@ -17,7 +17,11 @@ fn check(steps: &str, code: i32, expect: &[&str]) {
 #[test]
 fn sh_traces_and_returns() {
     check("sh 'echo one; echo two >&2'", 0, &["+ echo one", "one", "two"]);
-    check("script { def out = sh(script: 'echo value', returnStdout: true); echo \"got <${out.trim()}>\" }", 0, &["got <value>"]);
+    check(
+        "script { def out = sh(script: 'echo value', returnStdout: true); echo \"got <${out.trim()}>\" }",
+        0,
+        &["got <value>"],
+    );
     check("script { def code = sh(script: 'exit 3', returnStatus: true); echo \"code $code\" }", 0, &["code 3"]);
     check("sh 'false; echo not reached'", 1, &["script returned exit code 1"]);
     check("sh '''#!/bin/bash\nfalse\necho \"reached $BASH_VERSION\"'''", 0, &["reached 5"]);
@@ -26,9 +30,17 @@ fn sh_traces_and_returns() {
 
 #[test]
 fn files_go_in_and_out() {
-    check("writeFile file: 'a/b.txt', text: 'hällo'\nsh 'cat a/b.txt'\nscript { echo \"<${readFile('a/b.txt')}> ${fileExists('a')} ${fileExists('x')}\" }", 0, &["<hällo> true false"]);
+    check(
+        "writeFile file: 'a/b.txt', text: 'hällo'\nsh 'cat a/b.txt'\nscript { echo \"<${readFile('a/b.txt')}> ${fileExists('a')} ${fileExists('x')}\" }",
+        0,
+        &["<hällo> true false"],
+    );
     check("dir('x/y') { sh 'pwd'; script { echo pwd() } }", 0, &["/x/y"]);
-    check("writeFile file: 'd/f', text: 'x'\ndir('d') { deleteDir() }\nscript { echo \"left ${fileExists('d/f')}\" }", 0, &["left false"]);
+    check(
+        "writeFile file: 'd/f', text: 'x'\ndir('d') { deleteDir() }\nscript { echo \"left ${fileExists('d/f')}\" }",
+        0,
+        &["left false"],
+    );
     check("readFile 'missing'", 1, &["missing"]);
 }
 
@@ -57,7 +69,9 @@ fn artifacts_are_kept_and_links_are_not() {
     if !sandboxes_work() {
         return;
     }
-    let project = Project::steps("sh 'mkdir out; echo a > out/a.txt; ln -s /etc/passwd out/link; echo no > out/b.log'\narchiveArtifacts artifacts: 'out/*', excludes: '**/*.log'");
+    let project = Project::steps(
+        "sh 'mkdir out; echo a > out/a.txt; ln -s /etc/passwd out/link; echo no > out/b.log'\narchiveArtifacts artifacts: 'out/*', excludes: '**/*.log'",
+    );
     let ran = project.run(&[]);
     assert_eq!(ran.code, 0, "{ran:?}");
     let artifacts = project.path().join(".cofferdam/artifacts/out");
@@ -78,7 +92,11 @@ fn outcomes_have_their_codes() {
 
 #[test]
 fn parallel_branches_all_end() {
-    check("script { parallel a: { sh 'echo A' }, b: { sh 'echo B; exit 1' }, c: { sh 'sleep 0.2; echo C' } }", 1, &["A", "B", "C"]);
+    check(
+        "script { parallel a: { sh 'echo A' }, b: { sh 'echo B; exit 1' }, c: { sh 'sleep 0.2; echo C' } }",
+        1,
+        &["A", "B", "C"],
+    );
 }
 
 #[test]
@@ -86,17 +104,31 @@ fn the_commit_is_checked_out_and_dirty_takes_the_tree() {
     if !sandboxes_work() {
         return;
     }
-    let project = Project::new("pipeline { agent any stages { stage('S') { steps { sh 'cat file; ls; echo \"at $GIT_COMMIT on $BRANCH_NAME\"' } } } }\n");
-    project.write("file", "committed\n").write("sub/Jenkinsfile", "node { checkout scm; sh 'ls' }\n").write("sub/inside", "").commit();
+    let project = Project::new(
+        "pipeline { agent any stages { stage('S') { steps { sh 'cat file; ls; echo \"at $GIT_COMMIT on $BRANCH_NAME\"' } } } }\n",
+    );
+    project
+        .write("file", "committed\n")
+        .write("sub/Jenkinsfile", "node { checkout scm; sh 'ls' }\n")
+        .write("sub/inside", "")
+        .commit();
     project.write("file", "changed\n").write("new", "");
     let ran = project.run(&[]);
     assert_eq!(ran.code, 0, "{ran:?}");
-    assert!(ran.stdout.contains("committed") && !ran.stdout.contains("] new\n") && ran.stdout.contains("on trunk"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("committed") && !ran.stdout.contains("] new\n") && ran.stdout.contains("on trunk"),
+        "{}",
+        ran.stdout
+    );
     let ran = project.run(&["--dirty"]);
     assert!(ran.stdout.contains("changed") && ran.stdout.contains("new"), "{}", ran.stdout);
     let sub = crate::project::run(&["run", "--network", "none", project.path().join("sub").to_str().unwrap()]);
     assert_eq!(sub.code, 0, "{sub:?}");
-    assert!(sub.stdout.contains("inside") && !sub.stdout.contains("file"), "a folder inside a repository is its own project: {}", sub.stdout);
+    assert!(
+        sub.stdout.contains("inside") && !sub.stdout.contains("file"),
+        "a folder inside a repository is its own project: {}",
+        sub.stdout
+    );
 }
 
 #[test]

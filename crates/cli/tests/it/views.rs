@@ -11,7 +11,16 @@ fn json_is_one_object_a_line_with_a_summary_at_the_end() {
     let events: Vec<serde_json::Value> = ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(events.iter().all(|e| e["event"].is_string() && e["at_ms"].is_u64()));
     let kinds: Vec<_> = events.iter().map(|e| e["event"].as_str().unwrap()).collect();
-    for kind in ["stage_started", "job_started", "step_started", "log", "step_finished", "stage_finished", "job_finished", "run_finished"] {
+    for kind in [
+        "stage_started",
+        "job_started",
+        "step_started",
+        "log",
+        "step_finished",
+        "stage_finished",
+        "job_finished",
+        "run_finished",
+    ] {
         assert!(kinds.contains(&kind), "{kind} is missing: {kinds:?}");
     }
     assert_eq!(events.last().unwrap()["event"], "summary");

@@ -7,6 +7,7 @@ use model::event::{Event, LogSource};
 use model::ids::StepId;
 use model::limits::{MAX_CAPTURE_BYTES, TERM_GRACE};
 use model::request::{Reply, ShellScript};
+use sandbox::EndCause;
 use sandbox::session::{Output, Running, SessionError};
 use tokio::sync::{mpsc, oneshot};
 use wire::init::{ExecSpec, OutputMode, Stream};
@@ -52,15 +53,19 @@ pub async fn run(
     };
     let mut sink = Sink::new(step, events, &script);
     let mut was_cancelled = false;
+    let mut drained = Ok(());
     tokio::select! {
-        end = sink.drain(&mut running) => end?,
+        end = sink.drain(&mut running) => drained = end,
         _ = &mut *cancelled => was_cancelled = true,
     }
     if was_cancelled {
         sink.say("Sending interrupt signal to process").await;
         let mut control = running.control();
-        let (drained, ended) = tokio::join!(sink.drain(&mut running), control.terminate(TERM_GRACE));
-        drained.and(ended.map_err(Trouble::from))?;
+        let (rest, ended) = tokio::join!(sink.drain(&mut running), control.terminate(TERM_GRACE));
+        drained = rest.and(ended);
+    }
+    if let Err(error) = drained {
+        return Err(died(job, error.into()).await);
     }
     let exit = match running.wait().await {
         Ok(exit) => exit,
@@ -87,10 +92,14 @@ fn no_shell(shell: &str, job: &Job) -> Trouble {
         .with_hint("name an image that has a shell, such as the `-debug` or `-slim` variant of a distroless one")
 }
 
-/// The session ended under a step: says what ended the sandbox.
+/// The session ended under a step: says what ended the sandbox, once nothing of it is left.
 async fn died(job: &Job, trouble: Trouble) -> Trouble {
-    let limits = job.limits_met().await;
-    match limits.first() {
+    let Ok(ended) = job.destroy().await else { return trouble };
+    let limit = match &ended.cause {
+        EndCause::Limit(limit) => Some(limit),
+        _ => ended.usage.limits_met.first(),
+    };
+    match limit {
         Some(limit) => Trouble::workload(format!("the sandbox was ended: it met the {limit}")),
         None => trouble,
     }
@@ -126,7 +135,7 @@ impl<'a> Sink<'a> {
         }
     }
 
-    async fn drain(&mut self, running: &mut Running) -> Result<(), Trouble> {
+    async fn drain(&mut self, running: &mut Running) -> Result<(), SessionError> {
         while let Some(output) = running.next().await? {
             match output {
                 Output::Data { stream, data } => self.take(stream, &data).await,

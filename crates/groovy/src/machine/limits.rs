@@ -24,7 +24,7 @@ impl Default for MachineLimits {
     /// Enough for every pipeline seen; small enough that a server runs hundreds at once.
     fn default() -> Self {
         MachineLimits {
-            fuel: 2_000_000_000,
+            fuel: 200_000_000,
             slice: 100_000,
             heap_bytes: 256 << 20,
             call_depth: 4_000,

@@ -158,14 +158,10 @@ impl Group {
         self.members.iter().find(|member| member.version == 2).map(|member| member.folder.as_fd())
     }
 
-    /// Moves a process into the groups that [`Group::clone_into`] does not cover.
-    pub(crate) fn attach(&self, pid: i32) -> Result<()> {
-        for member in self.members.iter().filter(|member| member.version == 1) {
-            member
-                .write("cgroup.procs", pid as u64)
-                .doing(|| format!("move process {pid} into cgroup {}", self.name))?;
-        }
-        Ok(())
+    /// Moves the calling process into the groups that [`Group::clone_into`] does not cover. The kernel may take milliseconds for
+    /// that (it waits for all processors), which is why the child does it, ahead of need, and the launcher does not wait.
+    pub(crate) fn join(&self) -> rustix::io::Result<()> {
+        self.members.iter().filter(|member| member.version == 1).try_for_each(|member| member.write("cgroup.procs", 0))
     }
 
     /// Sets the limits.

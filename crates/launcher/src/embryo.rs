@@ -28,6 +28,10 @@ pub(crate) struct Hatch {
     pub(crate) without: Without,
 }
 
+/// The word to a child that its ids are mapped. Not empty, because an empty message looks like the end.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Mapped(pub(crate) bool);
+
 /// Controllers that are missing.
 #[derive(Clone, Copy, Default, Serialize, Deserialize)]
 pub(crate) struct Without {
@@ -86,7 +90,9 @@ fn begin_with(nest: &mut Nest<'_>, shape: &Shape<'_>, mapping: Mapping) -> Resul
         group.remove();
     })?;
     let embryo = Embryo { pid, pidfd, channel, mapping, group };
-    match ids::write_maps(pid, &mapping).and_then(|()| embryo.group.attach(pid)) {
+    let mapped = ids::write_maps(pid, &mapping)
+        .and_then(|()| channel::send(&embryo.channel, &Mapped(true), &[]).doing(|| "tell a child of its ids".into()));
+    match mapped {
         Ok(()) => Ok(embryo),
         Err(fault) => {
             embryo.discard();
@@ -104,13 +110,14 @@ fn spawn(nest: &mut Nest<'_>, shape: &Shape<'_>, group: &Group) -> Result<(i32, 
     };
     let cloned = loop {
         let time = if *nest.time_namespace { sys::CLONE_NEWTIME } else { 0 };
-        match sys::clone(flags(shape) | time, group.clone_into()) {
+        match sys::clone(flags(shape.walls) | time, group.clone_into()) {
             Err(rustix::io::Errno::INVAL) if *nest.time_namespace => *nest.time_namespace = false,
             result => break result.doing(|| "make namespaces".into()),
         }
     };
+    let become_child = |theirs| child::run(nest.settings, shape.walls, shape.netns.is_some(), group, theirs);
     match cloned {
-        Ok(Cloned::Child) => child::run(nest.settings, theirs),
+        Ok(Cloned::Child) => become_child(theirs),
         cloned => {
             if let Some(own) = own_network {
                 move_into_link_name_space(own.as_fd(), Some(LinkNameSpaceType::Network))
@@ -118,7 +125,7 @@ fn spawn(nest: &mut Nest<'_>, shape: &Shape<'_>, group: &Group) -> Result<(i32, 
             }
             match cloned? {
                 Cloned::Parent(pid, pidfd) => Ok((pid, pidfd, ours)),
-                Cloned::Child => child::run(nest.settings, theirs),
+                Cloned::Child => become_child(theirs),
             }
         }
     }
@@ -132,18 +139,11 @@ fn switch_network(netns: BorrowedFd<'_>) -> Result<OwnedFd> {
     Ok(own)
 }
 
-fn flags(shape: &Shape<'_>) -> u64 {
-    let mut flags = libc::CLONE_NEWUSER | libc::CLONE_NEWNS | libc::CLONE_NEWUTS;
-    if shape.walls.pid_namespace {
-        flags |= libc::CLONE_NEWPID;
-    }
-    if shape.walls.ipc_namespace {
-        flags |= libc::CLONE_NEWIPC;
-    }
-    if shape.walls.network_namespace && shape.netns.is_none() {
-        flags |= libc::CLONE_NEWNET;
-    }
-    flags as u64
+/// Namespaces that have to be there from the first instruction; the child makes the others, so that the launcher does not
+/// wait for them.
+fn flags(walls: &Walls) -> u64 {
+    let pid = if walls.pid_namespace { libc::CLONE_NEWPID } else { 0 };
+    (libc::CLONE_NEWUSER | libc::CLONE_NEWNS | pid) as u64
 }
 
 impl Embryo {

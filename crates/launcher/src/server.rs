@@ -141,7 +141,7 @@ impl Server {
                     Err(Errno::AGAIN) => {}
                     Err(errno) => return Err(errno).doing(|| "receive from the driver".into()),
                 }
-            } else if self.ahead.len() < self.settings.ahead as usize {
+            } else if self.is_short() {
                 // Nothing else to do. A failure shows when a sandbox is asked for.
                 if let Ok(embryo) = self.begin(&Walls::default(), None, None) {
                     self.ahead.push(embryo);
@@ -181,8 +181,13 @@ impl Server {
         Ok((spoken, ended, control))
     }
 
+    /// Whether a sandbox should be begun ahead: not while somebody waits for one.
+    fn is_short(&self) -> bool {
+        self.ahead.len() < self.settings.ahead as usize && !self.living.iter().any(Living::is_hatching)
+    }
+
     fn timeout(&self) -> Option<Duration> {
-        if self.ahead.len() < self.settings.ahead as usize {
+        if self.is_short() {
             return Some(Duration::ZERO);
         }
         if !self.clearing.is_empty() {
@@ -312,11 +317,7 @@ impl Server {
         netns: Option<BorrowedFd<'_>>,
         mapping: Option<crate::ids::Mapping>,
     ) -> Result<Embryo> {
-        let usual = Walls::default();
-        let shaped = plan.walls.pid_namespace == usual.pid_namespace
-            && plan.walls.ipc_namespace == usual.ipc_namespace
-            && plan.walls.network_namespace == usual.network_namespace;
-        if shaped && netns.is_none() && mapping.is_none() {
+        if plan.walls == Walls::default() && netns.is_none() && mapping.is_none() {
             while let Some(embryo) = self.ahead.pop() {
                 if rustix::process::pidfd_send_signal(&embryo.pidfd, rustix::process::Signal::CONT).is_ok() {
                     return Ok(embryo);

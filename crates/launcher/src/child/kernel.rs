@@ -3,47 +3,53 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{FileType, Mode, OFlags, fstat, openat};
+use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
 use rustix::io::Errno;
-use rustix::mount::{MountAttrFlags, OpenTreeFlags, open_tree};
+use rustix::mount::{
+    MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, mount_change, move_mount, open_tree,
+};
 
 use super::root::{Root, attach_at, new_mount};
 use crate::fault::{Doing, Result};
 use crate::layers::clone_tree;
-use crate::protocol::{Masks, Plan, Settings};
+use crate::protocol::{Masks, Plan, Settings, Walls};
 use crate::sys;
 
-pub(super) fn mount_all(settings: &Settings, plan: &Plan, root: &Root) -> Result<()> {
-    dev(plan, root)?;
-    proc(settings, plan, root)?;
-    let tree = clone_tree(Path::new("sys"), true)?;
-    attach_at(tree.as_fd(), root.top_folder("sys")?.as_fd(), "")
+/// Where `/dev`, `/proc` and `/sys` are put together, on the stage; other processes see these folders empty.
+const PLACES: [(&str, &str); 3] = [("ahead/dev", "dev"), ("ahead/proc", "proc"), ("ahead/sys", "sys")];
+const RESTRICTED: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID.union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
+
+/// Puts together what is the same for all sandboxes.
+pub(super) fn prepare(settings: &Settings, walls: &Walls) -> Result<()> {
+    if walls.private_propagation {
+        mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+            .doing(|| "make mounts private".into())?;
+    }
+    let devices = clone_tree(Path::new("dev"), true)?;
+    attach_at(devices.as_fd(), CWD, "ahead/dev")?;
+    let options = [("ptmxmode", "0666"), ("mode", "0620"), ("gid", "5")];
+    attach_at(new_mount("devpts", &options, RESTRICTED)?.as_fd(), devices.as_fd(), "pts")?;
+    let proc = new_mount("proc", &[], RESTRICTED | MountAttrFlags::MOUNT_ATTR_NODEV)?;
+    attach_at(proc.as_fd(), CWD, "ahead/proc")?;
+    if walls.masks {
+        mask(&settings.masks, &proc)?;
+    }
+    attach_at(clone_tree(Path::new("sys"), true)?.as_fd(), CWD, "ahead/sys")
 }
 
-fn dev(plan: &Plan, root: &Root) -> Result<()> {
-    let tree = clone_tree(Path::new("dev"), true)?;
-    attach_at(tree.as_fd(), root.top_folder("dev")?.as_fd(), "")?;
-    let restricted = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-    let options = [("ptmxmode", "0666"), ("mode", "0620"), ("gid", "5")];
-    let terminals = new_mount("devpts", &options, restricted)?;
-    attach_at(terminals.as_fd(), tree.as_fd(), "pts")?;
+/// Moves it to where it belongs.
+pub(super) fn mount_all(plan: &Plan, root: &Root) -> Result<()> {
+    for (place, name) in PLACES {
+        let target = root.top_folder(name)?;
+        move_mount(CWD, place, &target, "", MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH)
+            .doing(|| format!("move {place} to /{name}"))?;
+    }
     // Half of the memory, as the kernel's own default; it is charged to the memory limit like the writable layer.
     let size = (plan.limits.memory_bytes / 2).min(plan.limits.disk_bytes).max(4096).to_string();
     let inodes = plan.limits.inodes.max(64).to_string();
-    let shared = new_mount(
-        "tmpfs",
-        &[("size", &size), ("nr_inodes", &inodes), ("mode", "1777")],
-        restricted | MountAttrFlags::MOUNT_ATTR_NODEV,
-    )?;
-    attach_at(shared.as_fd(), tree.as_fd(), "shm")
-}
-
-fn proc(settings: &Settings, plan: &Plan, root: &Root) -> Result<()> {
-    let restricted =
-        MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-    let tree = new_mount("proc", &[], restricted)?;
-    attach_at(tree.as_fd(), root.top_folder("proc")?.as_fd(), "")?;
-    if plan.walls.masks { mask(&settings.masks, &tree) } else { Ok(()) }
+    let options = [("size", &*size), ("nr_inodes", &*inodes), ("mode", "1777")];
+    let shared = new_mount("tmpfs", &options, RESTRICTED | MountAttrFlags::MOUNT_ATTR_NODEV)?;
+    attach_at(shared.as_fd(), root.top_folder("dev")?.as_fd(), "shm")
 }
 
 fn mask(masks: &Masks, proc: &OwnedFd) -> Result<()> {

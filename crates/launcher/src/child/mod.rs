@@ -16,10 +16,11 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::process::Signal;
 use rustix::thread::UnshareFlags;
 
+use crate::cgroup::Group;
 use crate::channel;
-use crate::embryo::{Hatch, Hatched};
+use crate::embryo::{Hatch, Hatched, Mapped};
 use crate::fault::{Doing, Result};
-use crate::protocol::{Capabilities, Fault, Made, Settings};
+use crate::protocol::{Capabilities, Fault, Made, Settings, Walls};
 use crate::sys;
 
 /// Exit code of a child that never became a sandbox.
@@ -28,12 +29,19 @@ const NOT_MADE: i32 = 71;
 const CHANNEL: i32 = 3;
 
 /// Runs as the child; never returns.
-pub(crate) fn run(settings: &Settings, channel: OwnedFd) -> ! {
+pub(crate) fn run(settings: &Settings, walls: &Walls, given_network: bool, group: &Group, channel: OwnedFd) -> ! {
+    // What went wrong ahead is said to the one who asks for a sandbox.
+    let begun = begin(walls, given_network, group);
     let Ok(channel) = shed(channel) else { sys::exit_now(NOT_MADE) };
+    let Ok(Some((Mapped(true), _))) = channel::receive::<Mapped>(&channel) else { sys::exit_now(NOT_MADE) };
+    let begun = begun.and_then(|()| go_ahead(settings, walls, given_network));
     let Ok(Some((hatch, descriptors))) = channel::receive::<Hatch>(&channel) else { sys::exit_now(NOT_MADE) };
     let mut descriptors = Descriptors(descriptors.into_iter());
-    match descriptors.next().and_then(|stream| become_sandbox(settings, &hatch, descriptors).map(|made| (stream, made)))
-    {
+    let made = begun.and_then(|()| {
+        let stream = descriptors.next()?;
+        Ok((stream, become_sandbox(settings, &hatch, descriptors)?))
+    });
+    match made {
         Ok((stream, (made, upper, workspace))) => {
             let told = channel::send(&channel, &Hatched::Made(made), &[upper.as_fd(), workspace.as_fd()]);
             drop((upper, workspace, channel));
@@ -47,6 +55,31 @@ pub(crate) fn run(settings: &Settings, channel: OwnedFd) -> ! {
             sys::exit_now(NOT_MADE)
         }
     }
+}
+
+/// Before its ids are mapped, and while it still has the launcher's descriptors.
+fn begin(walls: &Walls, given_network: bool, group: &Group) -> Result<()> {
+    group.join().doing(|| "move into the cgroups of the sandbox".into())?;
+    let mut namespaces = UnshareFlags::NEWUTS;
+    if walls.ipc_namespace {
+        namespaces |= UnshareFlags::NEWIPC;
+    }
+    if walls.network_namespace && !given_network {
+        namespaces |= UnshareFlags::NEWNET;
+    }
+    // SAFETY: one thread.
+    unsafe { rustix::thread::unshare_unsafe(namespaces) }.doing(|| "make namespaces".into())
+}
+
+/// Everything that does not depend on the plan.
+fn go_ahead(settings: &Settings, walls: &Walls, given_network: bool) -> Result<()> {
+    power::prepare(walls)?;
+    // SAFETY: one thread. Only now is this process in the cgroup that the namespace is to begin at.
+    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWCGROUP) }.doing(|| "make a cgroup namespace".into())?;
+    if walls.network_namespace && !given_network {
+        sys::loopback_up().doing(|| "bring loopback up".into())?;
+    }
+    kernel::prepare(settings, walls)
 }
 
 fn init_config(settings: &Settings, hatch: &Hatch) -> init::InitConfig {
@@ -100,17 +133,11 @@ fn become_sandbox(
     hatch: &Hatch,
     mut descriptors: Descriptors,
 ) -> Result<(Made, OwnedFd, OwnedFd)> {
-    let (plan, walls) = (&hatch.plan, &hatch.plan.walls);
+    let plan = &hatch.plan;
     let shared = if hatch.shared { Some(descriptors.next()?) } else { None };
     let layers = descriptors.take(hatch.layers)?;
     let binds = descriptors.take(hatch.binds.len())?;
 
-    power::prepare(walls)?;
-    // SAFETY: one thread. Only now is this process in the cgroup that the namespace is to begin at.
-    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWCGROUP) }.doing(|| "make a cgroup namespace".into())?;
-    if walls.network_namespace && !plan.netns {
-        sys::loopback_up().doing(|| "bring loopback up".into())?;
-    }
     rustix::system::sethostname(plan.hostname.as_bytes()).doing(|| "set the host name".into())?;
 
     let (root, upper) = root::Root::build(plan, &layers)?;
@@ -119,7 +146,7 @@ fn become_sandbox(
         root.attach(bind.as_fd(), target)?;
     }
     drop(binds);
-    kernel::mount_all(settings, plan, &root)?;
+    kernel::mount_all(plan, &root)?;
     for tmpfs in &plan.tmpfs {
         root.tmpfs(tmpfs)?;
     }

@@ -5,9 +5,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, fstatfs, mkdirat, openat, openat2, unlinkat};
 use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags,
-    UnmountFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen, mount, mount_change, move_mount, open_tree,
-    unmount,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
+    fsconfig_create, fsconfig_set_string, fsmount, fsopen, mount, move_mount, open_tree, unmount,
 };
 
 use crate::fault::{Doing, Result};
@@ -29,10 +28,6 @@ pub(super) struct Root {
 impl Root {
     /// Mounts layers and writable layer; returns the root, and a handle on the writable layer.
     pub(super) fn build(plan: &Plan, layers: &[OwnedFd]) -> Result<(Root, OwnedFd)> {
-        if plan.walls.private_propagation {
-            mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
-                .doing(|| "make mounts private".into())?;
-        }
         let options = format!("size={},nr_inodes={},mode=0755\0", plan.limits.disk_bytes, plan.limits.inodes.max(64));
         let options = std::ffi::CStr::from_bytes_with_nul(options.as_bytes()).map_err(|_| Fault::spec("size"))?;
         mount("writable", BOX, "tmpfs", restrictions(plan), options).doing(|| "mount the writable layer".into())?;

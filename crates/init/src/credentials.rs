@@ -127,3 +127,65 @@ fn install_filter(filter: &[libc::sock_filter]) -> io::Result<()> {
     let result = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program) };
     check(i32::try_from(result).unwrap_or(-1)).map(drop)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CAP_CHOWN: u64 = 1;
+    const LOAD_SYSCALL_NUMBER: libc::sock_filter = libc::sock_filter { code: 0x20, jt: 0, jf: 0, k: 0 };
+
+    /// A filter that refuses `getppid` with error 77 and allows the rest.
+    fn refuse_getppid() -> Vec<libc::sock_filter> {
+        let number = u32::try_from(libc::SYS_getppid).unwrap();
+        let refused = libc::SECCOMP_RET_ERRNO | 77;
+        vec![
+            LOAD_SYSCALL_NUMBER,
+            libc::sock_filter { code: 0x15, jt: 0, jf: 1, k: number },
+            libc::sock_filter { code: 0x06, jt: 0, jf: 0, k: refused },
+            libc::sock_filter { code: 0x06, jt: 0, jf: 0, k: libc::SECCOMP_RET_ALLOW },
+        ]
+    }
+
+    /// What a child sees after it became `uid`: permitted set, new privileges forbidden, `getppid` refused.
+    fn check(uid: u32, config: &InitConfig, expect: (u64, bool, bool)) {
+        if !rustix::process::geteuid().is_root() {
+            println!("skipped: needs root");
+            return;
+        }
+        let user = User { uid, gid: uid, groups: vec![] };
+        // SAFETY: the child makes system calls only, and ends without unwinding.
+        let pid = unsafe { libc::fork() };
+        if pid == 0 {
+            let seen = become_user(&user, config).map(|()| {
+                let effective = permitted().unwrap_or(u64::MAX);
+                // SAFETY: takes integers.
+                let promised = unsafe { libc::prctl(libc::PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) } == 1;
+                // SAFETY: takes nothing.
+                let refused = unsafe { libc::syscall(libc::SYS_getppid) } < 0;
+                (effective, promised, refused)
+            });
+            crate::sys::exit(if seen.is_ok_and(|seen| seen == expect) { 0 } else { 1 });
+        }
+        let mut status = 0;
+        // SAFETY: the pointer is writable.
+        unsafe { libc::waitpid(pid, &raw mut status, 0) };
+        assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0, "{uid}: {expect:?}, {status:#x}");
+    }
+
+    #[test]
+    fn gives_up_everything_but_what_root_may_keep() {
+        let usual = InitConfig { root_capabilities: CAP_CHOWN, filter: refuse_getppid(), ..InitConfig::default() };
+        check(1000, &usual, (0, true, true));
+        check(0, &usual, (CAP_CHOWN, true, true));
+        check(0, &InitConfig::default(), (0, true, false));
+    }
+
+    #[test]
+    fn each_defence_can_be_left_out_for_its_control() {
+        let filter = refuse_getppid();
+        let all = permitted().unwrap();
+        check(0, &InitConfig { drop_capabilities: false, ..InitConfig::default() }, (all, true, false));
+        check(1000, &InitConfig { no_new_privs: false, filter, ..InitConfig::default() }, (0, false, true));
+    }
+}

@@ -14,6 +14,7 @@ pub mod conformance;
 mod driver;
 mod ended;
 mod error;
+pub mod fake;
 pub mod local;
 mod policy;
 mod probe;

@@ -143,7 +143,7 @@ impl Driver for LocalDriver {
 }
 
 /// Checks a specification, and puts it into the launcher's words.
-fn plan(spec: SandboxSpec) -> Result<(Plan, Option<std::os::fd::OwnedFd>), CreateError> {
+pub(crate) fn plan(spec: SandboxSpec) -> Result<(Plan, Option<std::os::fd::OwnedFd>), CreateError> {
     let refuse = |what: String| Err(CreateError::Spec { what });
     let host = &spec.hostname;
     if host.is_empty() || host.len() > 63 || !host.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.')

@@ -72,6 +72,9 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, receiver: &Value, name: &str, args: &[Va
         Value::Str(s) => strings::method(ctx, s, name, args)?,
         Value::GString(_) => match name {
             "getValues" | "getStrings" | "is" | "getClass" => None,
+            "equals" => {
+                Some(Value::Bool(args.first().is_some_and(|a| matches!(a, Value::GString(_)) && a.equals(receiver))))
+            }
             _ => strings::method(ctx, &ctx.str(receiver)?, name, args)?,
         },
         Value::List(l) => lists::method(ctx, receiver, l, name, args)?,

@@ -246,7 +246,9 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, n: &Value, name: &str, args: &[Value]) -
         }
         ("isNaN", []) => yes(to_f64(n).is_some_and(f64::is_nan)),
         ("isInfinite", []) => yes(to_f64(n).is_some_and(f64::is_infinite)),
-        ("round" | "trunc" | "floor" | "ceil", _) => rounding(ctx, n, name, args),
+        ("round" | "trunc" | "floor" | "ceil", _) if matches!(n, Value::Double(_) | Value::Float(_)) => {
+            rounding(ctx, n, name, args)
+        }
         (
             "setScale" | "scale" | "precision" | "stripTrailingZeros" | "toPlainString" | "unscaledValue" | "signum"
             | "remainder",

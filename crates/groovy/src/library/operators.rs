@@ -91,6 +91,9 @@ pub(crate) fn repeat(ctx: &mut Ctx<'_>, a: &Value, n: i64) -> Answer {
 
 fn collection(ctx: &mut Ctx<'_>, op: BinaryOp, a: &Value, b: &Value) -> Answer {
     match op {
+        BinaryOp::ShiftLeft if matches!(a, Value::List(l) if *l.kind() == crate::value::ListKind::Fixed) => {
+            return Err(Fault::Throw(ctx.world.throwable("java.lang.UnsupportedOperationException", Value::Null)));
+        }
         BinaryOp::ShiftLeft => return append(a, b).map_or(Ok(None), |()| Ok(Some(a.clone()))),
         BinaryOp::Mul if is_number(b) && !matches!(a, Value::Set(_)) => {
             let items = super::sequence(ctx, a)?.unwrap_or_default();

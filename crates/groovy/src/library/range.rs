@@ -57,6 +57,8 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, r: &Rc<Range>, name: &str, args: &[Value
         ("add" | "remove" | "clear" | "addAll", _) => {
             Err(ctx.world.fail("java.lang.UnsupportedOperationException", "a range cannot be changed"))
         }
+        // What calls closures goes over the range without making a list of it.
+        _ if args.iter().any(|a| matches!(a, Value::Closure(_))) => Ok(None),
         _ => {
             let items = super::sequence(ctx, &Value::Range(r.clone()))?.unwrap_or_default();
             let list = Rc::new(List::new(items, ListKind::Array));

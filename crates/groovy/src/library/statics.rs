@@ -215,6 +215,7 @@ fn math(ctx: &mut Ctx<'_>, name: &str, args: &[Value]) -> Answer {
 fn integers(ctx: &mut Ctx<'_>, class: &Rc<Class>, name: &str, args: &[Value]) -> Answer {
     let long = &*class.name == "java.lang.Long";
     match (name, args) {
+        ("parseInt" | "parseLong" | "valueOf" | "decode", [Value::Null, ..]) => Err(strings::number_fault(ctx, "null")),
         ("parseInt" | "parseLong" | "valueOf" | "decode", [source, rest @ ..]) => {
             if !source.is_text() {
                 return convert::to_type(ctx, source, &class.name, true);

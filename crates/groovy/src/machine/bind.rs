@@ -68,6 +68,9 @@ impl World {
     }
 
     fn class_distance(&self, name: &str, value: &Value) -> u32 {
+        if name == "groovy.lang.Closure" && matches!(value, Value::Closure(_)) {
+            return 0;
+        }
         let actual = value.type_name();
         if *name == *actual {
             return 0;

@@ -1,7 +1,7 @@
 //! Links compiled scripts into a machine: classes find their parents and get their fields.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use indexmap::IndexMap;
@@ -148,7 +148,8 @@ impl World {
         class
     }
 
-    /// Empties what scripts can reach, so that nothing keeps itself alive. The work list is the heap itself.
+    /// Cuts what closures captured and objects hold, so that nothing keeps itself alive. Lists and maps stay as they are:
+    /// the host may have kept some.
     pub(super) fn take_apart(&mut self) {
         let mut work: Vec<Value> = self.binding.drain(..).map(|(_, v)| v).collect();
         work.extend(self.scripts.drain(..).map(|s| s.object));
@@ -157,17 +158,18 @@ impl World {
                 work.extend(script.statics.borrow_mut().drain(..).map(|(_, v)| v));
             }
         }
+        let mut seen: HashSet<*const ()> = HashSet::new();
         while let Some(value) = work.pop() {
             match &value {
-                Value::List(l) => work.extend(l.change(|items| std::mem::take(&mut **items))),
-                Value::Map(m) | Value::Set(m) => {
-                    work.extend(m.entries().iter().flat_map(|(k, v)| [k.0.clone(), v.clone()]));
-                    m.clear();
+                Value::List(l) if seen.insert(Rc::as_ptr(l).cast()) => work.extend(l.snapshot()),
+                Value::Map(m) if seen.insert(Rc::as_ptr(m).cast()) => {
+                    work.extend(m.values());
+                    work.extend(m.default().cloned());
                 }
                 Value::Object(o) => {
                     work.extend(std::mem::take(&mut *o.fields.borrow_mut()));
-                    if let Native::Map(m) = o.native.take() {
-                        work.push(Value::Map(m));
+                    if let Native::Map(m) = &*o.native.borrow() {
+                        work.push(Value::Map(m.clone()));
                     }
                 }
                 Value::Closure(c) => {

@@ -10,7 +10,7 @@ use super::limits::{LimitExceeded, LimitKind};
 use super::need::{Fault, Memo};
 use super::world::{Ctx, World};
 use crate::ast::{BinaryOp, Text};
-use crate::compile::{Function, Op};
+use crate::compile::{Function, Op, Type};
 use crate::span::Span;
 use crate::value::{Value, Variable};
 
@@ -212,12 +212,18 @@ impl Vm<'_> {
             let func = frame.func.clone();
             let (base, mut pc) = (frame.base, frame.pc);
             loop {
-                if *left == 0 {
-                    self.save(pc);
-                    return Ok(Flow::Switch);
-                }
-                *left -= 1;
                 let op = func.code[pc];
+                if *left == 0 {
+                    // Others get their turn only between two rounds of a loop: `n++` is never cut in two.
+                    let between = matches!(op, Op::Jump(to) if to as usize <= pc);
+                    self.world.fuel = self.world.fuel.saturating_sub(1);
+                    if between || self.world.fuel == 0 {
+                        self.save(pc);
+                        return Ok(Flow::Switch);
+                    }
+                } else {
+                    *left -= 1;
+                }
                 pc += 1;
                 if self.fast(op, &func, base, &mut pc) {
                     continue;
@@ -298,6 +304,10 @@ impl Vm<'_> {
                 *n = n.wrapping_add(by);
             }
             Op::Binary(op) => return fast_binary(stack, op),
+            Op::Coerce(n) => {
+                let fits = (&func.types[n as usize], stack.last());
+                return matches!(fits, (Type::Primitive("int"), Some(Value::Int(_))));
+            }
             Op::Swap => {
                 let top = stack.len();
                 stack.swap(top - 1, top - 2);
@@ -374,6 +384,9 @@ fn fast_binary(stack: &mut Vec<Value>, op: BinaryOp) -> bool {
         BinaryOp::GreaterEq => Value::Bool(a >= b),
         BinaryOp::Eq => Value::Bool(a == b),
         BinaryOp::NotEq => Value::Bool(a != b),
+        BinaryOp::BitAnd => Value::Int(a & b),
+        BinaryOp::BitOr => Value::Int(a | b),
+        BinaryOp::BitXor => Value::Int(a ^ b),
         _ => return false,
     };
     stack.pop();

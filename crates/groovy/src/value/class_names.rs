@@ -264,7 +264,7 @@ pub(crate) fn is_subtype(name: &str, target: &str) -> bool {
         first = false;
         pending.extend(parents);
     }
-    target == "groovy.lang.Closure" && name.contains("$_closure")
+    target == "groovy.lang.Closure" && name.contains("_closure")
 }
 
 /// Java's name of an array class of this element type (full name or primitive).

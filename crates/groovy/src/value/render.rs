@@ -27,6 +27,41 @@ pub(crate) enum RenderStop {
     Ask(Value),
 }
 
+/// The collections that are being written, to notice one that contains itself.
+#[derive(Default)]
+struct Path {
+    order: Vec<usize>,
+    known: std::collections::HashSet<usize>,
+}
+
+impl Path {
+    fn address(value: &Value) -> usize {
+        match value {
+            Value::List(l) => Rc::as_ptr(l) as usize,
+            Value::Map(m) | Value::Set(m) => Rc::as_ptr(m) as usize,
+            Value::Entry(e) => Rc::as_ptr(e) as usize,
+            _ => 0,
+        }
+    }
+
+    fn has(&self, value: &Value) -> bool {
+        let address = Path::address(value);
+        address != 0 && self.known.contains(&address)
+    }
+
+    fn enter(&mut self, value: &Value) {
+        let address = Path::address(value);
+        self.order.push(address);
+        self.known.insert(address);
+    }
+
+    fn leave(&mut self) {
+        if let Some(address) = self.order.pop() {
+            self.known.remove(&address);
+        }
+    }
+}
+
 enum Task {
     Value(Value),
     Text(&'static str),
@@ -41,14 +76,12 @@ pub(crate) fn render(
     known: &dyn Fn(&Value) -> Option<Value>,
 ) -> Result<String, RenderStop> {
     let mut out = String::new();
-    let mut path: Vec<Value> = Vec::new();
+    let mut path = Path::default();
     let mut work = vec![Task::Value(value.clone())];
     while let Some(task) = work.pop() {
         match task {
             Task::Text(text) => out.push_str(text),
-            Task::Leave => {
-                path.pop();
-            }
+            Task::Leave => path.leave(),
             Task::Value(value) => one(&value, style, known, &mut path, &mut work, &mut out)?,
         }
         if out.len() > limit || work.len() > limit {
@@ -62,14 +95,14 @@ fn one(
     value: &Value,
     style: Style,
     known: &dyn Fn(&Value) -> Option<Value>,
-    path: &mut Vec<Value>,
+    path: &mut Path,
     work: &mut Vec<Task>,
     out: &mut String,
 ) -> Result<(), RenderStop> {
     if leaf(value, style, out) {
         return Ok(());
     }
-    if path.len() > 64 && path.iter().any(|p| p.same(value)) || path.len() <= 64 && path.iter().any(|p| p.same(value)) {
+    if path.has(value) {
         out.push_str(if matches!(value, Value::Map(_)) { "(this Map)" } else { "(this Collection)" });
         return Ok(());
     }
@@ -99,7 +132,7 @@ fn one(
         other => out.push_str(&identity(other)),
     }
     if !tasks.is_empty() {
-        path.push(value.clone());
+        path.enter(value);
         work.push(Task::Leave);
         work.extend(tasks.into_iter().rev());
     }

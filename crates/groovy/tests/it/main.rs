@@ -1,8 +1,12 @@
 //! Integration tests of the crate, one binary.
 
+mod eval_cases;
+mod eval_fibers;
+mod eval_limits;
 mod parse_conformance;
 mod parse_errors;
 mod parse_limits;
 mod parse_mutation;
 mod parse_syntax;
 mod parse_verdicts;
+mod values;

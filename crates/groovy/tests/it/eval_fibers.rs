@@ -1,0 +1,254 @@
+//! The border to the host: calls that wait, closures run by the host, exceptions in both directions, several fibers.
+
+use std::collections::VecDeque;
+
+use groovy::machine::{FiberId, Host, HostCall, Machine, MachineLimits, Stepped};
+use groovy::span::Span;
+use groovy::value::{HostRef, Value};
+
+#[derive(Default)]
+struct Steps {
+    printed: String,
+}
+
+impl Host for Steps {
+    fn has_method(&self, receiver: Option<&HostRef>, name: &str) -> bool {
+        match receiver {
+            Some(r) => r.kind == "docker" && name == "image",
+            None => matches!(name, "sh" | "echo" | "dir" | "node" | "fail" | "parallel"),
+        }
+    }
+
+    fn property(&mut self, receiver: Option<&HostRef>, name: &str) -> Option<Result<Value, Value>> {
+        match (receiver, name) {
+            (None, "docker") => Some(Ok(Value::host("docker", 1))),
+            (None, "env") => Some(Ok(Value::host("env", 2))),
+            (Some(r), key) if r.kind == "env" => Some(Ok(Value::str(format!("env {key}")))),
+            _ => None,
+        }
+    }
+
+    fn set_property(&mut self, _receiver: Option<&HostRef>, _name: &str, _value: &Value) -> Option<Result<(), Value>> {
+        None
+    }
+
+    fn construct(&mut self, _class: &str, _args: &[Value]) -> Option<Result<Value, Value>> {
+        None
+    }
+
+    fn print(&mut self, text: &str) {
+        self.printed.push_str(text);
+    }
+}
+
+fn machine(source: &str) -> (Machine, FiberId) {
+    let parsed = groovy::parse(source);
+    assert!(!parsed.has_errors(), "{:?}", parsed.diagnostics);
+    let mut machine = Machine::new(MachineLimits::default());
+    let script = machine.load(&parsed.script, "Jenkinsfile").unwrap();
+    let fiber = machine.start_script(script);
+    (machine, fiber)
+}
+
+fn step(machine: &mut Machine, fiber: FiberId) -> Stepped {
+    let mut host = Steps::default();
+    loop {
+        match machine.run(fiber, &mut host) {
+            Stepped::Slice => {}
+            other => return other,
+        }
+    }
+}
+
+/// Runs to the end; each call answers `<name>:<arguments>`, `fail` throws, `dir` and `node` run their body.
+fn log(source: &str) -> Vec<String> {
+    let (mut machine, main) = machine(source);
+    let mut log = Vec::new();
+    // Waiting fibers, innermost last: the body of a block step ends before the step does.
+    let mut fibers = vec![main];
+    while let Some(fiber) = fibers.last().copied() {
+        match step(&mut machine, fiber) {
+            Stepped::Call(call) => {
+                log.push(show(&call));
+                match (&*call.name, call.args.last()) {
+                    ("dir" | "node", Some(body @ Value::Closure(_))) => {
+                        fibers.push(machine.start_call(body.clone(), Vec::new()));
+                    }
+                    ("fail", _) => {
+                        let e = machine.throwable("hudson.AbortException", "failed", Span::default());
+                        machine.resume(fiber, Err(e));
+                    }
+                    _ => machine.resume(fiber, Ok(Value::str(format!("did {}", call.name)))),
+                }
+            }
+            Stepped::Finished(value) => {
+                fibers.pop();
+                match fibers.last() {
+                    Some(outer) => machine.resume(*outer, Ok(value)),
+                    None => log.push(format!("= {value}")),
+                }
+            }
+            Stepped::Threw(thrown) => {
+                fibers.pop();
+                match fibers.last() {
+                    Some(outer) => machine.resume(*outer, Err(thrown.value)),
+                    None => log.push(format!("! {}: {}", thrown.class(), thrown.message())),
+                }
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    log
+}
+
+fn show(call: &HostCall) -> String {
+    let receiver = call.receiver.as_ref().map_or(String::new(), |r| format!("{}.", r.kind));
+    let named = call.named.as_ref().map_or(String::new(), |n| format!("{n} "));
+    let args: Vec<String> = call.args.iter().filter(|a| !matches!(a, Value::Closure(_))).map(Value::to_text).collect();
+    format!("{receiver}{}({named}{})", call.name, args.join(", "))
+}
+
+#[track_caller]
+fn check(source: &str, expect: &[&str]) {
+    assert_eq!(log(source), expect, "{source}");
+}
+
+#[test]
+fn calls_wait_for_their_answer() {
+    check(
+        "def x = sh(script: 'ls', returnStdout: true); echo x",
+        &["sh([script:ls, returnStdout:true] )", "echo(did sh)", "= did echo"],
+    );
+    check("echo \"a${1 + 1}\"", &["echo(a2)", "= did echo"]);
+    check("docker.image('maven:3')", &["docker.image(maven:3)", "= did image"]);
+    check("this.sh 'x'", &["sh(x)", "= did sh"]);
+    check("env.PATH + \"${env.HOME}\"", &["= env PATHenv HOME"]);
+}
+
+#[test]
+fn calls_wait_inside_closures_of_the_library() {
+    check("['a', 'b'].each { sh it }", &["sh(a)", "sh(b)", "= [a, b]"]);
+    check("[1, 2].collect { sh \"$it\" }.join(';')", &["sh(1)", "sh(2)", "= did sh;did sh"]);
+    check(
+        "[b: 2, a: 1].sort { sh it.key; it.value }.each { k, v -> echo k }",
+        &["sh(b)", "sh(a)", "echo(a)", "echo(b)", "= [a:1, b:2]"],
+    );
+    check("def m = [:].withDefault { sh it }; m.x + m.x", &["sh(x)", "= did shdid sh"]);
+    check("2.times { echo \"$it\" }", &["echo(0)", "echo(1)", "= null"]);
+    check("'a1b2'.replaceAll(/\\d/) { sh it }", &["sh(1)", "sh(2)", "= adid shbdid sh"]);
+    check(
+        "class A { def s; String toString() { s.sh('in toString') } }; \"<${new A(s: this)}>\".toString()",
+        &["sh(in toString)", "= <did sh>"],
+    );
+    check("switch (1) { case { sh 'test' }: 'yes'; break }", &["sh(test)", "= yes"]);
+    check("def f = { sh it } >> { echo it }; f('x')", &["sh(x)", "echo(did sh)", "= did echo"]);
+    check("class L { def script; def build() { script.sh 'b' } }; new L(script: this).build()", &["sh(b)", "= did sh"]);
+    check(
+        "def body = { name = 'n'; sh name }; def c = [:]; body.delegate = c; body.resolveStrategy = Closure.DELEGATE_FIRST; body(); c",
+        &["sh(n)", "= [name:n]"],
+    );
+}
+
+#[test]
+fn bodies_run_in_fibers_of_their_own() {
+    check("def n = 0; node { dir('x') { n++; sh 'a'; n++ } }; n", &["node()", "dir(x)", "sh(a)", "= 2"]);
+    check("node { return 5 }", &["node()", "= 5"]);
+}
+
+#[test]
+fn exceptions_cross_the_border_both_ways() {
+    check("fail 'x'", &["fail(x)", "! hudson.AbortException: failed"]);
+    check("try { fail() } catch (IOException e) { echo e.message }", &["fail()", "echo(failed)", "= did echo"]);
+    check("try { node { throw new IllegalStateException('in') } } catch (e) { e.message }", &["node()", "= in"]);
+    check(
+        "try { node { fail() } } finally { echo 'end' }",
+        &["node()", "fail()", "echo(end)", "! hudson.AbortException: failed"],
+    );
+    check(
+        "nope 1",
+        &[
+            "! groovy.lang.MissingMethodException: No signature of method: WorkflowScript.nope() is applicable for argument types: (java.lang.Integer) values: [1]",
+        ],
+    );
+}
+
+#[test]
+fn an_interrupt_is_thrown_where_the_fiber_waits() {
+    let (mut machine, fiber) = machine("try { sh 'sleep' } catch (InterruptedException e) { 'stopped: ' + e.message }");
+    assert!(matches!(step(&mut machine, fiber), Stepped::Call(_)));
+    assert!(matches!(machine.run(fiber, &mut Steps::default()), Stepped::Slice), "it still waits");
+    let class = "org.jenkinsci.plugins.workflow.steps.FlowInterruptedException";
+    let exception = machine.throwable(class, "timeout", Span::default());
+    machine.interrupt(fiber, exception);
+    match step(&mut machine, fiber) {
+        Stepped::Finished(value) => assert_eq!(value.to_text(), "stopped: timeout"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn fibers_take_turns_and_share_variables() {
+    let (mut machine, main) = machine("def n = 0; def f = { for (i in 1..200000) n++; n }; parallel(a: f, b: f); n");
+    let Stepped::Call(call) = step(&mut machine, main) else { panic!() };
+    let branches = call.named.unwrap();
+    let mut queue: VecDeque<FiberId> =
+        ["a", "b"].iter().map(|k| machine.start_call(branches.get(k).unwrap(), Vec::new())).collect();
+    let (mut slices, mut host) = (0, Steps::default());
+    while let Some(fiber) = queue.pop_front() {
+        match machine.run(fiber, &mut host) {
+            Stepped::Slice => {
+                slices += 1;
+                queue.push_back(fiber);
+            }
+            Stepped::Finished(_) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(slices > 4, "a long loop is cut into slices");
+    machine.resume(main, Ok(Value::Null));
+    match step(&mut machine, main) {
+        Stepped::Finished(value) => assert_eq!(value.to_text(), "400000"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn closures_are_made_from_parts_of_the_tree() {
+    let parsed = groovy::parse("x = 3\ndef twice(n) { n * 2 }\nfoo { twice(x) + it }\n");
+    let mut machine = Machine::new(MachineLimits::default());
+    let script = machine.load(&parsed.script, "Jenkinsfile").unwrap();
+    machine.binding_set("x", Value::Int(5));
+    let groovy::ast::StmtKind::Expr(call) = &parsed.script.body[1].kind else { panic!() };
+    let groovy::ast::ExprKind::Call { args, .. } = &*call.kind else { panic!() };
+    let groovy::ast::Arg::Positional(closure) = &args[0] else { panic!() };
+    let groovy::ast::ExprKind::Closure(closure) = &*closure.kind else { panic!() };
+    let body = machine.closure_of(script, &closure.body).unwrap();
+    let fiber = machine.start_call(body, vec![Value::Int(1)]);
+    match step(&mut machine, fiber) {
+        Stepped::Finished(value) => assert_eq!(value.to_text(), "11"),
+        other => panic!("{other:?}"),
+    }
+    let fiber = machine.start_method(machine.script_object(script), "twice", vec![Value::Int(4)]);
+    assert!(matches!(step(&mut machine, fiber), Stepped::Finished(Value::Int(8))));
+}
+
+#[test]
+fn a_discarded_fiber_gives_its_memory_back() {
+    let (mut machine, fiber) = machine("def l = (1..100000).toList(); sh 'x'; l");
+    let before = machine.heap_used();
+    assert!(matches!(step(&mut machine, fiber), Stepped::Call(_)));
+    assert!(machine.heap_used() > before + 1_000_000);
+    machine.discard(fiber);
+    assert!(machine.heap_used() < before + 100_000);
+}
+
+#[test]
+fn a_thrown_exception_says_where() {
+    let source = "def f() {\n  throw new Exception('x')\n}\n[1].each {\n  f()\n}\n";
+    let (mut machine, fiber) = machine(source);
+    let Stepped::Threw(thrown) = step(&mut machine, fiber) else { panic!() };
+    let lines: Vec<u32> =
+        thrown.trace.iter().map(|l| groovy::span::LineIndex::new(source).place(source, l.span.start).line).collect();
+    assert_eq!(lines, [2, 5, 4]);
+    assert_eq!(groovy::span::LineIndex::new(source).place(source, thrown.span.start).line, 2);
+}

@@ -54,6 +54,8 @@ fn hash_value<H: Hasher>(value: &Value, state: &mut H, levels: u32) {
         Value::BigInt(n) => n.hash(state),
         Value::Decimal(n) => n.unscaled().hash(state),
         Value::Str(s) => s.as_str().hash(state),
+        // Two of them are equal when their texts are.
+        Value::GString(_) => value.to_text().hash(state),
         Value::Class(c) => c.name.hash(state),
         Value::Host(h) => h.hash(state),
         Value::List(l) if levels > 0 => {

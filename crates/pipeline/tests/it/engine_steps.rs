@@ -331,3 +331,15 @@ fn a_loaded_script_has_methods() {
 fn jenkins_internals_are_refused_by_name() {
     run("currentBuild.rawBuild").is(Outcome::Failure).has("Scripts not permitted to use method org.jenkinsci");
 }
+
+#[test]
+fn thousands_of_branches_take_no_longer_each() {
+    let start = std::time::Instant::now();
+    run("def b = [:]\nfor (int i = 0; i < 3000; i++) { def n = i; b[\"branch ${n}\"] = { echo \"at ${n}\" } }\nparallel b")
+        .is(Outcome::Success)
+        .has("\nat 2999\n");
+    assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
+    run("def b = [:]\nfor (int i = 0; i < 10001; i++) { b['b' + i] = { } }\nparallel b")
+        .is(Outcome::Failure)
+        .has("the limit is 10000");
+}

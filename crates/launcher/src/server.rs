@@ -20,6 +20,8 @@ use crate::{rootless, stage, sys, tools};
 
 /// How long cgroups that are still in use are left alone.
 const RETRY: Duration = Duration::from_millis(1);
+/// So long must nothing happen before a sandbox is begun ahead: moving it into its cgroups holds up every fork on the host.
+const QUIET: Duration = Duration::from_millis(3);
 /// At the end of the driver: how long the cgroups of the last sandboxes are waited for. What is left then, the next sweep takes.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
@@ -126,6 +128,7 @@ impl Server {
     fn run(&mut self) -> Result<()> {
         loop {
             let (spoken, ended, control) = self.wait()?;
+            let quiet = spoken.is_empty() && ended.is_empty() && self.clearing.is_empty();
             for token in spoken {
                 self.hear(token)?;
             }
@@ -141,7 +144,7 @@ impl Server {
                     Err(Errno::AGAIN) => {}
                     Err(errno) => return Err(errno).doing(|| "receive from the driver".into()),
                 }
-            } else if self.is_short() {
+            } else if quiet && self.is_short() {
                 // Nothing else to do. A failure shows when a sandbox is asked for.
                 if let Ok(embryo) = self.begin(&Walls::default(), None, None) {
                     self.ahead.push(embryo);
@@ -188,7 +191,7 @@ impl Server {
 
     fn timeout(&self) -> Option<Duration> {
         if self.is_short() {
-            return Some(Duration::ZERO);
+            return Some(if self.clearing.is_empty() { QUIET } else { RETRY });
         }
         if !self.clearing.is_empty() {
             return Some(RETRY);

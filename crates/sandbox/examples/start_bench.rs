@@ -1,5 +1,5 @@
 //! What a sandbox costs: create → `/bin/true` → destroyed, one after another and many at once, interleaved with other tools
-//! that are installed. Usage: `start_bench FOLDER_WITH_A_ROOT_FILE_SYSTEM [ROUNDS] [AT_ONCE]`.
+//! that are installed. Usage: `start_bench FOLDER_WITH_A_ROOT_FILE_SYSTEM [ROUNDS] [AT_ONCE] [without-cgroups]`.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -19,7 +19,8 @@ async fn main() -> Result<(), Failure> {
     let root = PathBuf::from(words.next().ok_or("a folder with a root file system is needed")?);
     let rounds: usize = words.next().map_or(Ok(30), |word| word.parse())?;
     let at_once: usize = words.next().map_or(Ok(50), |word| word.parse())?;
-    let local = Local::open(&LocalConfig::default())?;
+    let cgroups = words.next().is_none_or(|word| word != "without-cgroups");
+    let local = Local::open(&LocalConfig { cgroups, ..LocalConfig::default() })?;
     let driver = local.container();
     let layer = if root.is_dir() { LayerSource::Dir(root.clone()) } else { LayerSource::Erofs(root.clone()) };
 

@@ -4,7 +4,7 @@ use sandbox::conformance::{Claims, Subject, run};
 use sandbox::fake::{Fake, Scripted};
 use sandbox::local::{Local, LocalConfig};
 use sandbox::session::{Output, Session};
-use sandbox::{Driver, LayerSource, SandboxSpec};
+use sandbox::{Driver, LayerSource, NetworkSource, SandboxSpec};
 use wire::init::{ExecSpec, Status, Stream};
 
 use crate::place;
@@ -67,6 +67,34 @@ async fn container_through_loop_devices() {
         Err(error) if !std::path::Path::new("/dev/loop-control").exists() => println!("skipped: {error}"),
         Err(error) => panic!("{error}"),
     }
+}
+
+/// A network namespace that the caller made is the sandbox's.
+#[tokio::test]
+async fn a_given_network_is_used() {
+    let (Some(layer), Some(local)) = (place::image_dir(), place::local()) else { return };
+    if !rustix::process::getuid().is_root() || !std::path::Path::new("/usr/sbin/ip").exists() {
+        println!("skipped: needs root and ip");
+        return;
+    }
+    let netns = std::thread::spawn(|| {
+        // SAFETY: this thread alone moves, and ends.
+        assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNET) }, 0);
+        let made = std::process::Command::new("ip").args(["link", "add", "canary0", "type", "veth"]).status().unwrap();
+        (made.success(), std::fs::File::open("/proc/thread-self/ns/net").unwrap())
+    });
+    let (made, netns) = netns.join().unwrap();
+    let mut spec = SandboxSpec::image(vec![layer]);
+    spec.network = NetworkSource::Netns { netns: netns.into(), resolv_conf: "nameserver 192.0.2.53\n".into() };
+    let driver = local.container();
+    let sandbox = driver.create(spec).await.unwrap();
+    sandbox.stream.set_nonblocking(true).unwrap();
+    let session = Session::start(tokio::net::UnixStream::from_std(sandbox.stream).unwrap()).await.unwrap();
+    let interfaces = session.read_file(None, "/proc/self/net/dev", 4096).await.unwrap();
+    assert!(!made || String::from_utf8_lossy(&interfaces).contains("canary0"));
+    let resolver = session.read_file(None, "/etc/resolv.conf", 4096).await.unwrap();
+    assert_eq!(resolver, b"nameserver 192.0.2.53\n");
+    driver.destroy(sandbox.id).await.unwrap();
 }
 
 /// A root that was asked for can act on its own files, and on nothing else.

@@ -36,10 +36,23 @@ pub fn base() -> &'static Path {
     BASE.get_or_init(|| {
         let base = PathBuf::from(format!("/tmp/cofferdam-test-{}", rustix::process::getuid().as_raw()));
         fs::create_dir_all(base.join("state")).unwrap();
+        remove_what_dead_tests_left(&base);
         fs::set_permissions(&base, fs::Permissions::from_mode(0o755)).unwrap();
         fs::set_permissions(base.join("state"), fs::Permissions::from_mode(0o711)).unwrap();
         base
     })
+}
+
+/// Images are named by the process that made them.
+fn remove_what_dead_tests_left(base: &Path) {
+    for entry in fs::read_dir(base).unwrap().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let pid = name.rsplit('-').next().unwrap_or_default().trim_end_matches(".erofs").to_owned();
+        if pid.parse::<u32>().is_ok() && !Path::new("/proc").join(pid).exists() {
+            let _ =
+                if entry.path().is_dir() { fs::remove_dir_all(entry.path()) } else { fs::remove_file(entry.path()) };
+        }
+    }
 }
 
 /// A tiny image as a folder: busybox with its applets, two users.

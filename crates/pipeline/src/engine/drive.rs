@@ -26,6 +26,9 @@ const KNOWN_FAULTS: usize = 64;
 /// The whole run: the body of the script.
 pub(crate) async fn root(core: Rc<Core>) -> Result<(), Fault> {
     let scope = Scope::default();
+    if core.program.wants_libraries {
+        core.say(&scope, "WARNING: @Library is ignored: shared libraries are not supported yet");
+    }
     core.mark(&scope, "Start of Pipeline");
     let fiber = core.machine.borrow_mut().start_script(core.script);
     drive(&core, &scope, fiber).await.map(drop)

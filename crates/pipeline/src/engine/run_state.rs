@@ -28,6 +28,8 @@ pub(crate) struct RunState {
     pub(crate) display_name: RefCell<String>,
     /// `currentBuild.description`.
     pub(crate) description: RefCell<Option<String>>,
+    /// A `pipeline { … }` was reached.
+    pub(crate) pipeline_started: Cell<bool>,
     /// Somebody aborted the run.
     pub(crate) aborted: Cell<bool>,
     /// `docker.image(x)` objects by number.
@@ -47,6 +49,7 @@ impl RunState {
             params: RefCell::new(params),
             display_name: RefCell::new(format!("#{}", facts.build_number.max(1))),
             description: RefCell::new(None),
+            pipeline_started: Cell::new(false),
             aborted: Cell::new(false),
             images: RefCell::default(),
             known_faults: RefCell::default(),

@@ -17,6 +17,7 @@ mod when;
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use groovy::ast::{Script, StmtKind};
 use groovy::diagnostic::{Diagnostic, Severity};
 use groovy::machine::{Machine, ScriptId};
 use groovy::span::{LineIndex, Place, Span};
@@ -39,6 +40,8 @@ pub(crate) struct Program {
     pub(crate) closures: Rc<Closures>,
     /// What is odd in it, but no error.
     pub(crate) warnings: Vec<Diagnostic>,
+    /// It asks for shared libraries.
+    pub(crate) wants_libraries: bool,
     sources: RefCell<Vec<Source>>,
 }
 
@@ -62,6 +65,7 @@ impl Program {
     pub(crate) fn load(source: &str, name: &str, machine: &mut Machine) -> Result<Program, Vec<Diagnostic>> {
         let Definition { script, kind, diagnostics } = definition::analyse(source, &Surroundings::default());
         let mut script = Rc::unwrap_or_clone(script);
+        let wants_libraries = asks_for_libraries(&script);
         let mut closures = Closures::default();
         let model = match kind {
             DefinitionKind::Invalid => {
@@ -80,6 +84,7 @@ impl Program {
             model,
             closures: Rc::new(closures),
             warnings: diagnostics,
+            wants_libraries,
             sources: RefCell::default(),
         };
         program.add_source(id, "WorkflowScript", source);
@@ -126,4 +131,14 @@ impl Program {
         let source = sources.iter().find(|s| s.script == script.unwrap_or(self.script));
         source.map(|s| s.lines.line_text(&s.text, line).to_owned()).unwrap_or_default()
     }
+}
+
+/// `@Library('x') _`, or the same before an import.
+fn asks_for_libraries(script: &Script) -> bool {
+    let before_imports = script.imports.iter().flat_map(|i| &i.annotations);
+    let before_variables = script.body.iter().filter_map(|stmt| match &stmt.kind {
+        StmtKind::Local(local) => Some(&local.modifiers.annotations),
+        _ => None,
+    });
+    before_imports.chain(before_variables.flatten()).any(|a| &*a.name == "Library")
 }

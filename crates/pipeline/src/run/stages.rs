@@ -33,6 +33,10 @@ pub(crate) async fn pipeline(core: Rc<Core>, scope: Scope, call: HostCall) -> Re
     let Some(model) = core.program.model.clone() else {
         return Err(Fault::abort("‘pipeline’ must stand at the top level of the script"));
     };
+    if core.run.pipeline_started.replace(true) {
+        let text = "Only one pipeline { ... } block can be executed in a single run.";
+        return Err(Fault::raised("java.lang.IllegalStateException", text));
+    }
     let parts = call.args.first().and_then(Value::items).unwrap_or_default();
     let scope = core.deeper(&scope)?.with(|s| s.declarative = true);
     let mut it = Interpreter::new(Rc::clone(&core), model, parts);

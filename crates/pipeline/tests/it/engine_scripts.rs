@@ -95,7 +95,7 @@ fn a_rethrown_exception_is_the_one_that_was_thrown() {
 #[test]
 fn closures_with_delegates_configure() {
     let ran = run(r#"
-        def product(body) {
+        def product(Closure body) {
             def config = [:]
             body.resolveStrategy = Closure.DELEGATE_FIRST
             body.delegate = config
@@ -257,4 +257,21 @@ fn code_outside_pipeline_runs_around_it() {
         "def list = []\nlist << 'before'\npipeline { agent none; stages { stage('s') { steps { script { list << 'inside' } } } } }\nlist << 'after'\necho list.join(',')",
     );
     ran.is(Outcome::Success).has("before,inside,after");
+}
+
+#[test]
+fn a_second_pipeline_is_refused() {
+    let block = |name: &str| {
+        format!("pipeline {{ agent none; stages {{ stage('{name}') {{ steps {{ echo 'in {name}' }} }} }} }}\n")
+    };
+    let ran = run(&(block("a") + &block("b")));
+    ran.is(Outcome::Failure)
+        .has("\nin a\n")
+        .has("Only one pipeline { ... } block can be executed in a single run.")
+        .lacks("\nin b\n");
+}
+
+#[test]
+fn a_library_is_missed_aloud() {
+    run("@Library('x') _\necho 'on'").is(Outcome::Success).has("@Library is ignored").has("\non\n");
 }

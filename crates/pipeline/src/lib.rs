@@ -2,7 +2,7 @@
 //! evaluation of a run.
 //!
 //! Never: I/O, clocks, randomness, processes. A run *asks* (requests out, results in); who drives it acts.
-//! Start reading at [`definition`].
+//! Start reading at [`definition`] for what a file says, at [`engine`] for how it runs.
 
 pub mod catalogue;
 #[doc(hidden)]

@@ -188,3 +188,25 @@ fn a_busy_loop_of_steps_comes_back_from_each_poll() {
 fn there_is_no_scm_without_a_repository() {
     run("node { checkout scm }").is(Outcome::Failure).has("ERROR: ‘checkout scm’ is only available when using");
 }
+
+#[test]
+fn a_sandbox_that_comes_after_the_abort_is_given_back() {
+    let source = "node { echo 'never' }".to_owned();
+    let mut engine =
+        Engine::new(RunInput { source, file_name: "Jenkinsfile".to_owned(), ..RunInput::default() }).unwrap();
+    let wanted = engine.poll().into_iter().find_map(|o| match o {
+        Output::Request { id, .. } => Some(id),
+        _ => None,
+    });
+    engine.abort("Enough");
+    let id = wanted.unwrap();
+    assert!(engine.poll().contains(&Output::Cancel { id }));
+    assert!(engine.answer(id, Reply::Allocated(Default::default())));
+    let released = engine.poll().into_iter().find_map(|o| match o {
+        Output::Request { id, request: Request::Release { .. } } => Some(id),
+        _ => None,
+    });
+    assert!(engine.answer(released.unwrap(), Reply::Done) && !engine.answer(id, Reply::Done));
+    engine.poll();
+    assert_eq!(engine.outcome(), Some(Outcome::Aborted));
+}

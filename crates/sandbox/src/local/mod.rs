@@ -73,13 +73,33 @@ impl Local {
         Ok(Local { client: Arc::new(Client::start(config)?) })
     }
 
-    /// What `doctor` says about this host, whether or not a launcher can be started.
+    /// What `doctor` says about this host, whether or not a launcher can be started. Makes an empty sandbox, and ends it.
     pub fn probe(config: &LocalConfig) -> Vec<Probe> {
         let opened = Local::open(config);
+        let trial = opened.as_ref().ok().map(Local::try_out);
         let findings = opened.as_ref().map(|local| local.client.features());
-        [("process", Rung::Process), ("container", Rung::Container)]
-            .map(|(driver, rung)| Probe { driver, rung, checks: probe::checks(rung, findings) })
-            .into()
+        let probe = |(driver, rung)| {
+            let mut checks = probe::checks(rung, findings);
+            checks.extend(trial.as_ref().map(probe::trial));
+            Probe { driver, rung, checks }
+        };
+        [("process", Rung::Process), ("container", Rung::Container)].map(probe).into()
+    }
+
+    /// Makes a sandbox of an empty image, in a runtime of its own.
+    fn try_out(&self) -> Result<(), CreateError> {
+        let driver = self.container();
+        let made = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().build();
+            let runtime =
+                runtime.map_err(|source| CreateError::Kernel { operation: "make a runtime".into(), source })?;
+            runtime.block_on(async {
+                let sandbox = driver.create(SandboxSpec::image(Vec::new())).await?;
+                driver.destroy(sandbox.id).await?;
+                Ok(())
+            })
+        });
+        made.join().unwrap_or(Err(DriverError::Gone.into()))
     }
 
     /// The driver for images.

@@ -7,7 +7,7 @@ use launcher::protocol::Features;
 use model::rung::Rung;
 
 use super::subordinate_ids;
-use crate::{Check, DriverError, Finding};
+use crate::{Check, CreateError, DriverError, Finding};
 
 /// Looks at everything that a driver needs or can use. `launched`: what the launcher found, or why it did not start.
 pub(super) fn checks(rung: Rung, launched: Result<&Features, &DriverError>) -> Vec<Check> {
@@ -27,12 +27,24 @@ pub(super) fn checks(rung: Rung, launched: Result<&Features, &DriverError>) -> V
     }
     match launched {
         Ok(features) => {
-            checks.push(Check { what: "launcher", finding: Finding::Good("makes sandboxes".into()) });
+            checks.push(Check { what: "launcher", finding: Finding::Good("runs".into()) });
             checks.extend(limits(features, root));
         }
         Err(error) => checks.push(Check { what: "launcher", finding: launcher_missing(error) }),
     }
     checks
+}
+
+/// What came of making a sandbox.
+pub(super) fn trial(made: &Result<(), CreateError>) -> Check {
+    let finding = match made {
+        Ok(()) => Finding::Good("an empty sandbox was made and ended".into()),
+        Err(error) => missing(
+            error.to_string(),
+            "in a container, run it with all of /proc visible, and with mounts and user namespaces allowed",
+        ),
+    };
+    Check { what: "trial", finding }
 }
 
 fn missing(reason: impl Into<String>, remedy: impl Into<String>) -> Finding {

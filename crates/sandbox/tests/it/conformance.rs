@@ -69,6 +69,16 @@ async fn container_through_loop_devices() {
     }
 }
 
+/// Where sandboxes can be made, the probe says so, within a runtime and without.
+#[tokio::test]
+async fn the_probe_tells_the_truth() {
+    let usable = place::local().is_some();
+    for probe in Local::probe(&place::config()) {
+        println!("{probe:#?}");
+        assert_eq!(probe.usable(), usable, "{probe:#?}");
+    }
+}
+
 /// A network namespace that the caller made is the sandbox's.
 #[tokio::test]
 async fn a_given_network_is_used() {

@@ -15,7 +15,7 @@ use wire::init::TarLimits;
 
 use crate::failure::Trouble;
 use crate::job::Job;
-use crate::stash::unnamed;
+use crate::stash::{passed_over, unnamed};
 
 /// Files of one archive step.
 const MAX_FILES: u64 = 100_000;
@@ -50,7 +50,10 @@ pub async fn archive(
         extract(&spool, &target)
     });
     match extracted.await {
-        Ok(Ok(report)) => Ok((Reply::Count(report.files), report.notes)),
+        Ok(Ok(mut report)) => {
+            report.notes.extend(passed_over("not archived", &summary.skipped));
+            Ok((Reply::Count(report.files), report.notes))
+        }
         Ok(Err(error)) => Err(Trouble::infrastructure(format!("cannot keep artifacts: {error}"))),
         Err(error) => Err(Trouble::infrastructure(format!("cannot keep artifacts: {error}"))),
     }

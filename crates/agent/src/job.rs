@@ -10,8 +10,8 @@ use model::ids::{JobId, SandboxId};
 use model::request::{AgentSpec, Allocated, DockerSpec};
 use model::rung::Rung;
 use sandbox::session::{Running, Session};
-use sandbox::{Capabilities, Driver, Ended, Ids, LayerSource, SandboxSpec, Tmpfs, User, Workspace};
-use tokio::sync::mpsc;
+use sandbox::{Capabilities, Driver, Ended, Ids, LayerSource, SandboxSpec, Tmpfs, Usage, User, Workspace};
+use tokio::sync::{Mutex, mpsc};
 
 use crate::docker_args::DockerArgs;
 use crate::failure::Trouble;
@@ -38,6 +38,8 @@ pub struct Job {
     _image: Option<Image>,
     /// The image's entry point, where it has one: lives as long as the job.
     _entrypoint: Option<Running>,
+    /// What it had used when a step last failed.
+    usage: Mutex<Usage>,
     /// Bytes of log that the job may still write.
     pub log_left: std::sync::atomic::AtomicU64,
 }
@@ -48,12 +50,13 @@ impl Job {
         Ok(self.driver.destroy(self.sandbox).await?)
     }
 
-    /// Limits that the sandbox has met so far, in words.
+    /// Limits that the sandbox has met since this was last asked, in words: what a step that has just failed ran into.
     pub async fn limits_met(&self) -> Vec<String> {
-        match self.driver.usage(self.sandbox).await {
-            Ok(usage) => usage.limits_met.iter().map(ToString::to_string).collect(),
-            Err(_) => Vec::new(),
-        }
+        let Ok(now) = self.driver.usage(self.sandbox).await else { return Vec::new() };
+        let mut before = self.usage.lock().await;
+        let met = now.met_since(&before).map(ToString::to_string).collect();
+        *before = now;
+        met
     }
 
     /// Id of its sandbox, to share the workspace.
@@ -133,6 +136,7 @@ impl Maker<'_> {
             sandbox: sandbox_id,
             _image: plan.image,
             _entrypoint: entrypoint,
+            usage: Mutex::default(),
             log_left: self.host.options.limits.log_bytes.into(),
         };
         Ok((job, allocated))

@@ -14,7 +14,7 @@ use wire::init::{TarLimits, TerminalSize};
 use crate::failure::Trouble;
 use crate::host::Host;
 use crate::job::{Job, Maker};
-use crate::stash::Stashes;
+use crate::stash::{Stashes, passed_over};
 use crate::{artifacts, exec, files, terminal};
 
 /// Performs the requests of one run on one host. All calls may be under way at once.
@@ -114,9 +114,15 @@ impl Performer {
             Request::DeleteDir { job, path } => files::delete(&*self.job(job).await?, &path).await,
             Request::MakeDir { job, path } => files::make_dir(&*self.job(job).await?, &path).await,
             Request::Stash { job, name, files, allow_empty } => {
-                self.stashes.put(&*self.job(job).await?, &name, files, allow_empty).await
+                let (reply, notes) = self.stashes.put(&*self.job(job).await?, &name, files, allow_empty).await?;
+                self.say(notes).await;
+                Ok(reply)
             }
-            Request::Unstash { job, name, dir } => self.stashes.get(&*self.job(job).await?, &name, dir).await,
+            Request::Unstash { job, name, dir } => {
+                let notes = self.stashes.get(&*self.job(job).await?, &name, dir).await?;
+                self.say(notes).await;
+                Ok(Reply::Done)
+            }
             Request::Archive { job, files, allow_empty } => {
                 self.archive(&*self.job(job).await?, files, allow_empty).await
             }
@@ -137,10 +143,14 @@ impl Performer {
     async fn archive(&self, job: &Job, files: FileSet, allow_empty: bool) -> Result<Reply, Trouble> {
         let options = &self.host.options;
         let (reply, notes) = artifacts::archive(job, &options.scratch, &options.artifacts, files, allow_empty).await?;
+        self.say(notes).await;
+        Ok(reply)
+    }
+
+    async fn say(&self, notes: Vec<String>) {
         for text in notes {
             let _ = self.events.send(Event::Log { step: None, stage: None, source: LogSource::System, text }).await;
         }
-        Ok(reply)
     }
 
     async fn checkout(
@@ -163,7 +173,7 @@ impl Performer {
         let put = job.session.put_tar(place, tree.tar).await;
         // What the maker of the stream says explains a stream that ended early.
         tree.finished.await?;
-        put?;
+        self.say(passed_over("not checked out", &put?.skipped)).await;
         Ok(Reply::CheckedOut(tree.env))
     }
 }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use model::request::{FileSet, Reply};
 use sandbox::session::TarPlace;
 use tokio::sync::Mutex;
-use wire::init::TarLimits;
+use wire::init::{Skipped, TarLimits};
 
 use crate::failure::Trouble;
 use crate::job::Job;
@@ -29,8 +29,14 @@ impl Stashes {
         Stashes { folder, files: Mutex::new(HashMap::new()) }
     }
 
-    /// Keeps files under a name; an earlier stash of that name is replaced.
-    pub async fn put(&self, job: &Job, name: &str, files: FileSet, allow_empty: bool) -> Result<Reply, Trouble> {
+    /// Keeps files under a name; an earlier stash of that name is replaced. Returns what was passed over, in words.
+    pub async fn put(
+        &self,
+        job: &Job,
+        name: &str,
+        files: FileSet,
+        allow_empty: bool,
+    ) -> Result<(Reply, Vec<String>), Trouble> {
         let file = unnamed(&self.folder)?;
         let out = tokio::fs::File::from_std(clone(&file)?);
         let includes = files.includes.clone();
@@ -46,19 +52,29 @@ impl Stashes {
             return Err(Trouble::policy(format!("a run has at most {MAX_STASHES} stashes")));
         }
         stashes.insert(name.to_owned(), file);
-        Ok(Reply::Count(summary.entries))
+        Ok((Reply::Count(summary.entries), passed_over("not stashed", &summary.skipped)))
     }
 
-    /// Brings the files of a stash into a folder.
-    pub async fn get(&self, job: &Job, name: &str, dir: String) -> Result<Reply, Trouble> {
+    /// Brings the files of a stash into a folder. Returns what was passed over, in words.
+    pub async fn get(&self, job: &Job, name: &str, dir: String) -> Result<Vec<String>, Trouble> {
         let file = match self.files.lock().await.get(name) {
             Some(file) => reopened(file)?,
             None => return Err(Trouble::workload(format!("No such saved stash ‘{name}’"))),
         };
         let place = TarPlace { dir, user: Some(job.user.clone()), owner: None, limits: TarLimits::default() };
-        job.session.put_tar(place, tokio::fs::File::from_std(file)).await?;
-        Ok(Reply::Done)
+        let summary = job.session.put_tar(place, tokio::fs::File::from_std(file)).await?;
+        Ok(passed_over("not unstashed", &summary.skipped))
     }
+}
+
+/// Names files that init passed over: nothing goes missing silently.
+pub fn passed_over(what: &str, skipped: &Skipped) -> Vec<String> {
+    let mut notes: Vec<_> = skipped.names.iter().take(10).map(|(name, why)| format!("{what}: {name}: {why}")).collect();
+    let unnamed = skipped.count.saturating_sub(notes.len() as u64);
+    if unnamed > 0 {
+        notes.push(format!("{what}: {unnamed} more files"));
+    }
+    notes
 }
 
 /// A file without a name: it is gone when the run is, also after kill -9.

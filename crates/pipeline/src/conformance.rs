@@ -112,10 +112,11 @@ const SKIPPED: &[(&str, &str)] = &[
     ("UpgradeTest", "resumes a build that an old Jenkins saved"),
     ("ValidatorTest#scriptSecurity", "the words of Jenkins' script sandbox for JVM classes"),
     ("InternalCallsTest", "uses a class of Jenkins' core (hudson.EnvVars)"),
-    ("ValidateDeclarativePipelineStepTest", "the step validateDeclarativePipeline comes later"),
     ("AgentTest#multipleVariablesForAgent", "an agent type of a test plugin"),
     ("AgentTest#retryLabel", "the test removes the agent while it works"),
     ("BasicModelDefTest#booleanParamBuildStep", "the step build needs a server"),
+    ("WithContainerStepTest#envMasking", "a step of a test plugin (stepWithLauncher)"),
+    ("WithContainerStepTest#removeInvalidEnvVars", "a step of a test plugin (removeInvalidEnvVarsStep)"),
     ("BasicModelDefTest#fromEvaluate", "readTrusted and evaluate come later"),
     ("BasicModelDefTest#bigDecimalConverts", "the step junit comes later"),
     ("BuildConditionResponderTest#abortedFlow", "input needs a server"),
@@ -157,6 +158,10 @@ pub fn fixture(case: &Case) -> Result<Fixture, String> {
         }
         ("EnvironmentTest", "defaultEnvValue") => fixture.agent_env.push(pair("FOO", "OTHER")),
         ("EnvironmentTest", "readFileInEnv") => fixture.files.push(pair("Version", "BANANA")),
+        ("ValidateDeclarativePipelineStepTest", "passes") => fixture.files.push(pair("testFile.groovy", VALID)),
+        ("ValidateDeclarativePipelineStepTest", "noPipelineStep") => {
+            fixture.files.push(pair("testFile.groovy", "echo 'hello'"));
+        }
         ("WhenStageTest", "whenEquals/2") => {
             fixture.facts.build_number = 2;
             fixture.agent_env.push(pair("SECOND_STAGE", "RUN"));
@@ -169,6 +174,9 @@ pub fn fixture(case: &Case) -> Result<Fixture, String> {
     }
     Ok(fixture)
 }
+
+/// A file that `validateDeclarativePipeline` likes.
+const VALID: &str = "pipeline { agent any; stages { stage('a') { steps { echo 'a' } } } }";
 
 fn cause(method: &str) -> BuildCause {
     let (class, description, user) = match method {

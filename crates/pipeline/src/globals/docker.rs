@@ -41,7 +41,12 @@ pub(super) fn call(
             (IMAGE, "inside") => inside(&core, &scope, host.id, &call).await,
             (IMAGE, "pull") => Ok(Value::Null),
             (IMAGE, "imageName" | "getId") => Ok(values::text(&image_name(&core, host.id))),
-            (DOCKER, "build" | "withServer" | "withTool") => Err(not_yet(&format!("docker.{}", call.name))),
+            (DOCKER, "withTool") => {
+                // There is no Docker program to choose: the block is all that is left.
+                let (_, body) = block(&call)?;
+                on_some_node(&core, &scope, body).await
+            }
+            (DOCKER, "build" | "withServer") => Err(not_yet(&format!("docker.{}", call.name))),
             (IMAGE, "run" | "withRun" | "push" | "tag") => Err(not_yet(&format!("docker.image(…).{}", call.name))),
             _ => Err(no_method(&host, &call)),
         }
@@ -77,37 +82,60 @@ async fn with_registry(core: &Rc<Core>, scope: &Scope, call: &HostCall) -> Resul
     let credentials = args.pop().flatten().filter(|c| !c.is_empty());
     let url = args.pop().flatten().filter(|u| !u.is_empty());
     let scope = core.deeper(scope)?.with(|s| s.registry = Some(Rc::new((url, credentials))));
-    core.call_body(&scope, body, Vec::new()).await
+    on_some_node(core, &scope, body).await
+}
+
+/// Runs a body where the run is, or on a node of its own where it is on none.
+async fn on_some_node(core: &Rc<Core>, scope: &Scope, body: Body) -> Result<Value, Fault> {
+    if scope.node.is_some() {
+        return core.call_body(scope, body, Vec::new()).await;
+    }
+    core.mark(scope, "node");
+    let result = on_agent(core, scope, AgentSpec::Any, None, body).await;
+    core.mark(scope, "// node");
+    result
 }
 
 async fn inside(core: &Rc<Core>, scope: &Scope, id: u64, call: &HostCall) -> Result<Value, Fault> {
     let (mut args, body) = block(call)?;
-    let Some(node) = &scope.node else {
-        return Err(Fault::raised(
-            crate::engine::fault::NO_NODE,
-            "Required context class hudson.FilePath is missing\nPerhaps you forgot to surround the code with a step that \
-             provides this, such as: node",
-        ));
-    };
+    let (image, args) = (image_name(core, id), args.pop().flatten().unwrap_or_default());
+    let within = Rc::clone(core);
+    let body = Body::native(move |scope| {
+        let (core, image, args, body) = (Rc::clone(&within), image.clone(), args.clone(), body.clone());
+        Box::pin(async move {
+            core.mark(&scope, "withDockerContainer");
+            let result = in_container(&core, &scope, image, args, body).await;
+            core.mark(&scope, "// withDockerContainer");
+            result
+        })
+    });
+    on_some_node(core, scope, body).await
+}
+
+/// Runs a body in a container that shares the workspace of the node.
+pub(crate) async fn in_container(
+    core: &Rc<Core>,
+    scope: &Scope,
+    image: String,
+    args: String,
+    body: Body,
+) -> Result<Value, Fault> {
     let (url, credentials) = scope.registry.as_deref().cloned().unwrap_or_default();
     let spec = DockerSpec {
-        image: image_name(core, id),
-        args: args.pop().flatten().unwrap_or_default(),
+        image,
+        args,
         registry_url: url,
         registry_credentials: credentials,
-        workspace_of: Some(node.job),
+        workspace_of: scope.node.as_ref().map(|node| node.job),
         ..DockerSpec::default()
     };
-    core.mark(scope, "withDockerContainer");
-    let folder = scope.dir.clone();
-    let body = match folder {
+    // The container stays in the folder where it was asked for.
+    let body = match &scope.dir {
         None => body,
-        // `inside` stays in the folder where it was called.
         Some(folder) => in_folder(core, folder.path.clone(), body),
     };
-    let result = on_agent(core, scope, AgentSpec::Docker(spec), node.label.clone(), body).await;
-    core.mark(scope, "// withDockerContainer");
-    result
+    let label = scope.node.as_ref().and_then(|node| node.label.clone());
+    on_agent(core, scope, AgentSpec::Docker(spec), label, body).await
 }
 
 fn in_folder(core: &Rc<Core>, path: String, body: Body) -> Body {

@@ -1,7 +1,7 @@
 //! The objects that a pipeline finds ready: `env`, `params`, `currentBuild`, `scm`, `docker`, `steps`.
 
 mod current_build;
-mod docker;
+pub(crate) mod docker;
 
 use std::rc::Rc;
 

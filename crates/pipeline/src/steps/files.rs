@@ -1,9 +1,10 @@
-//! `readFile`, `writeFile`, `fileExists`, `deleteDir`.
+//! `readFile`, `writeFile`, `fileExists`, `deleteDir`, `validateDeclarativePipeline`.
 
 use groovy::value::Value;
 use model::request::{Reply, Request};
 
 use super::{StepCall, unexpected};
+use crate::definition::{DefinitionKind, Surroundings, analyse};
 use crate::engine::fault::Fault;
 use crate::engine::values;
 
@@ -39,4 +40,42 @@ pub(crate) async fn delete_dir(call: StepCall) -> Result<Value, Fault> {
     let (job, path) = (call.node()?.job, call.cwd()?);
     call.ask(Request::DeleteDir { job, path }).await?;
     Ok(Value::Null)
+}
+
+/// `validateDeclarativePipeline 'x'`: says what is wrong in a file of the workspace, and whether nothing is.
+pub(crate) async fn validate(call: StepCall) -> Result<Value, Fault> {
+    let name = call.args.text("path")?;
+    let (job, path) = (call.node()?.job, call.path(&name)?);
+    let about = |rest: &str| call.say(&format!("Declarative Pipeline file '{name}' {rest}"));
+    if call.ask(Request::FileExists { job, path: path.clone() }).await? != Reply::Bool(true) {
+        about("does not exist.");
+        return Ok(Value::Bool(false));
+    }
+    let text = match call.ask(Request::ReadFile { job, path, encoding: None }).await? {
+        Reply::Text(text) => text,
+        reply => return Err(unexpected(&reply)),
+    };
+    let found = analyse(&text, &Surroundings::default());
+    let valid = match found.kind {
+        DefinitionKind::Declarative(_) => true,
+        DefinitionKind::Scripted => {
+            about("does not contain the 'pipeline' step.");
+            return Ok(Value::Bool(false));
+        }
+        DefinitionKind::Invalid => false,
+    };
+    if valid {
+        about("is valid.");
+    } else {
+        call.say(&format!("Error(s) validating Declarative Pipeline file '{name}':"));
+        let lines = groovy::span::LineIndex::new(&text);
+        for error in found.errors() {
+            let place = lines.place(&text, error.span.start);
+            call.say(&format!(
+                "{name}: {}: {} @ line {}, column {}.",
+                place.line, error.message, place.line, place.column
+            ));
+        }
+    }
+    Ok(Value::Bool(valid))
 }

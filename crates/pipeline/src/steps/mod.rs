@@ -112,8 +112,10 @@ steps! {
     "timestamps" block true => meta::timestamps;
     "unstable" sole "message" => catch::unstable;
     "unstash" sole "name" => keep::unstash;
+    "validateDeclarativePipeline" sole "path" => files::validate;
     "waitUntil" block true => flow::wait_until;
     "warnError" sole "message" block true => catch::warn_error;
+    "withDockerContainer" sole "image" block true => node::with_docker_container;
     "withEnv" sole "overrides" block true => variables::with_env;
     "wrap" sole "delegate" block true => meta::wrap;
     "writeFile" => files::write_file;

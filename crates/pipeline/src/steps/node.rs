@@ -11,6 +11,7 @@ use crate::engine::Core;
 use crate::engine::body::Body;
 use crate::engine::fault::Fault;
 use crate::engine::scope::{Node, Scope};
+use crate::globals::docker;
 
 /// `node { … }`, `node('label') { … }`
 pub(crate) async fn node(call: StepCall) -> Result<Value, Fault> {
@@ -18,6 +19,13 @@ pub(crate) async fn node(call: StepCall) -> Result<Value, Fault> {
     let agent = label.clone().map_or(AgentSpec::Any, AgentSpec::Label);
     let body = call.args.body()?;
     on_agent(&call.core, &call.scope, agent, label, body).await
+}
+
+/// `withDockerContainer('image') { … }`: the same files in a container.
+pub(crate) async fn with_docker_container(call: StepCall) -> Result<Value, Fault> {
+    call.node()?;
+    let (image, args) = (call.args.text("image")?, call.args.opt_text("args")?.unwrap_or_default());
+    docker::in_container(&call.core, &call.scope, image, args, call.args.body()?).await
 }
 
 /// Allocates a sandbox, runs a body in it, and releases it, whatever happens in between.

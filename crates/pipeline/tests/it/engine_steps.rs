@@ -282,8 +282,44 @@ fn images_share_the_workspace_of_their_node() {
         (Some("https://r"), Some("id"))
     );
     assert!(docker.workspace_of.is_some());
-    run("docker.image('x').inside { }").is(Outcome::Failure);
     steps("docker.build('x')").is(Outcome::Failure).has("not supported yet");
+}
+
+#[test]
+fn images_bring_a_node_where_there_is_none() {
+    for source in [
+        "docker.image('x').inside { sh 'echo in-$PWD' }",
+        "docker.withTool('default') { docker.image('x').inside { sh 'echo in-$PWD' } }",
+        "node { withDockerContainer('x') { dir('sub') { sh 'echo in-$PWD' } } }",
+        "pipeline { agent none; stages { stage('s') { steps { script { docker.image('x').inside { sh 'echo in-$PWD' } } } } } }",
+    ] {
+        let ran = run(source);
+        ran.is(Outcome::Success).has("in-/").has("[Pipeline] withDockerContainer");
+        let agents: Vec<_> = ran.requests.iter().filter(|r| matches!(r, Request::Allocate { .. })).collect();
+        assert!(
+            matches!(&agents[..], [
+                Request::Allocate { job, agent: AgentSpec::Any },
+                Request::Allocate { agent: AgentSpec::Docker(docker), .. },
+            ] if docker.image == "x" && docker.workspace_of == Some(*job)),
+            "{agents:?}"
+        );
+    }
+    run("withDockerContainer('x') { }").is(Outcome::Failure).has("such as: node");
+}
+
+#[test]
+fn declarative_files_of_the_workspace_are_validated() {
+    let ran = steps(
+        "writeFile file: 'bad', text: 'pipeline { agent any }'
+         writeFile file: 'code', text: 'echo 1'
+         echo \"${validateDeclarativePipeline('bad')} ${validateDeclarativePipeline('code')} ${validateDeclarativePipeline('none')}\"",
+    );
+    ran.is(Outcome::Success)
+        .has("false false false")
+        .has("Error(s) validating Declarative Pipeline file 'bad'")
+        .has("Missing required section \"stages\"")
+        .has("'code' does not contain the 'pipeline' step.")
+        .has("'none' does not exist.");
 }
 
 #[test]

@@ -28,6 +28,8 @@ pub struct HostOptions {
     pub labels: Vec<String>,
     /// Variables of every job.
     pub env: Vec<(String, String)>,
+    /// Variables (label, name, value) of the jobs that ask for a label.
+    pub label_env: Vec<(String, String, String)>,
 }
 
 /// This host.

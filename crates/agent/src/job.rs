@@ -215,10 +215,14 @@ impl Maker<'_> {
             AgentSpec::Docker(docker) => docker.label.clone(),
             AgentSpec::Any => None,
         };
-        let mut labels = self.host.options.labels.clone();
+        let options = &self.host.options;
+        let of_label = options.label_env.iter().filter(|(of, ..)| label.as_ref() == Some(of));
+        let of_label: Vec<_> = of_label.map(|(_, name, value)| (name.clone(), value.clone())).collect();
+        let mut labels = options.labels.clone();
         labels.extend(label.filter(|l| l.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))));
         let mut node_env = vec![("NODE_LABELS".to_owned(), labels.join(" "))];
-        node_env.extend(self.host.options.env.iter().cloned());
+        node_env.extend(options.env.iter().cloned());
+        node_env.extend(of_label);
         Allocated {
             workspace: workspace.to_owned(),
             node_name: "built-in".to_owned(),

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use model::outcome::Outcome;
+use pipeline::engine::BuildCause;
 
 /// Runs Jenkins Pipelines, each job in a fresh, isolated, disposable sandbox.
 #[derive(Debug, Parser)]
@@ -107,6 +109,22 @@ pub struct DefinitionArgs {
     /// The name that BRANCH_NAME has, and that `when { branch }` sees [default: the checked-out branch]
     #[arg(long, value_name = "NAME")]
     pub branch: Option<String>,
+
+    /// BUILD_NUMBER of the run
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub build_number: u64,
+
+    /// Result of the build before, for `post { changed … fixed … regression … }`: SUCCESS, FAILURE …
+    #[arg(long, value_name = "RESULT", value_parser = parse_outcome)]
+    pub previous_result: Option<Outcome>,
+
+    /// Why the run was started, for `when { triggeredBy … }`: user, user:NAME, timer, scm or upstream; may be repeated
+    #[arg(long = "cause", value_name = "CAUSE", value_parser = parse_cause)]
+    pub causes: Vec<BuildCause>,
+
+    /// An environment variable of the jobs that ask for this label; may be repeated
+    #[arg(long, value_name = "LABEL:NAME=VALUE", value_parser = parse_node_env)]
+    pub node_env: Vec<(String, String, String)>,
 }
 
 /// `cofferdam run`.
@@ -307,6 +325,37 @@ fn parse_pair(text: &str) -> Result<(String, String), String> {
     }
 }
 
+fn parse_outcome(text: &str) -> Result<Outcome, String> {
+    Outcome::from_name(&text.to_ascii_uppercase())
+        .ok_or_else(|| "expected SUCCESS, UNSTABLE, FAILURE, NOT_BUILT or ABORTED".to_owned())
+}
+
+fn parse_cause(text: &str) -> Result<BuildCause, String> {
+    let cause = |class: &str, description: String, user: Option<&str>| BuildCause {
+        class: class.to_owned(),
+        description,
+        user: user.map(str::to_owned),
+    };
+    Ok(match text.split_once(':').unwrap_or((text, "")) {
+        ("user", "") => cause("hudson.model.Cause$UserIdCause", "Started from the command line".to_owned(), None),
+        ("user", name) => cause("hudson.model.Cause$UserIdCause", format!("Started by user {name}"), Some(name)),
+        ("timer", "") => cause("hudson.triggers.TimerTrigger$TimerTriggerCause", "Started by timer".to_owned(), None),
+        ("scm", "") => cause("hudson.triggers.SCMTrigger$SCMTriggerCause", "Started by an SCM change".to_owned(), None),
+        ("upstream", "") => cause("hudson.model.Cause$UpstreamCause", "Started by upstream project".to_owned(), None),
+        _ => return Err("expected user, user:NAME, timer, scm or upstream".to_owned()),
+    })
+}
+
+fn parse_node_env(text: &str) -> Result<(String, String, String), String> {
+    let Some((label, pair)) = text.split_once(':').filter(|(label, _)| !label.is_empty() && !label.contains('='))
+    else {
+        return Err("expected LABEL:NAME=VALUE".to_owned());
+    };
+    parse_pair(pair)
+        .map(|(name, value)| (label.to_owned(), name, value))
+        .map_err(|_| "expected LABEL:NAME=VALUE".to_owned())
+}
+
 fn parse_size(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = match text[digits.len()..].to_ascii_lowercase().as_str() {
@@ -355,6 +404,18 @@ mod tests {
     #[test]
     fn the_commands_are_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn facts_of_a_run_are_checked() {
+        assert_eq!(parse_outcome("unstable"), Ok(Outcome::Unstable));
+        assert!(parse_outcome("GREEN").is_err());
+        assert_eq!(parse_cause("user:ada").map(|c| c.user), Ok(Some("ada".to_owned())));
+        assert!(parse_cause("moon").is_err() && parse_cause("timer:x").is_err());
+        assert_eq!(parse_node_env("linux:A=b:c=d"), Ok(("linux".to_owned(), "A".to_owned(), "b:c=d".to_owned())));
+        assert!(
+            parse_node_env("A=b").is_err() && parse_node_env("A=b:c=d").is_err() && parse_node_env(":A=b").is_err()
+        );
     }
 
     #[test]

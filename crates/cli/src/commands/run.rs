@@ -117,18 +117,19 @@ impl Definition {
         }
         env.extend(args.env.iter().cloned());
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let cause = BuildCause {
+        let from_here = BuildCause {
             class: "hudson.model.Cause$UserIdCause".to_owned(),
             description: "Started from the command line".to_owned(),
             user: None,
         };
+        let causes = if args.causes.is_empty() { vec![from_here] } else { args.causes.clone() };
         let facts = RunFacts {
             job_name: self.job_name(),
-            build_number: 1,
+            build_number: args.build_number,
             started_at_ms: now.as_millis() as u64,
-            previous: None,
+            previous: args.previous_result,
             has_scm: true,
-            causes: vec![cause],
+            causes,
             env,
             params: args.params.clone(),
         };
@@ -183,6 +184,7 @@ fn host(
         scratch: place::home(home).join("scratch"),
         labels: Vec::new(),
         env: args.definition.env.clone(),
+        label_env: args.definition.node_env.clone(),
     };
     let egress = match args.network {
         Network::None => Err("--network none".to_owned()),

@@ -2,8 +2,10 @@
 
 mod bad_input;
 mod commands;
+mod images;
 mod interruption;
 mod project;
 mod sandboxes;
 mod steps;
+mod tables;
 mod views;

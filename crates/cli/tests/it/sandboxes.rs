@@ -1,6 +1,7 @@
 //! Images: what users of Jenkins' docker agent expect of them.
 
-use crate::project::{Project, busybox_image, import, sandboxes_work};
+use crate::images::{busybox_image, import};
+use crate::project::{Project, sandboxes_work};
 
 fn pipeline(agent: &str, steps: &str) -> Project {
     Project::new(&format!(

@@ -1,0 +1,223 @@
+//! The tables of cases of Jenkins' own plugins, for real: each case is a project with a repository, run by the built binary on
+//! the real drivers, its log and its artifacts compared with what Jenkins gives.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use model::outcome::Outcome;
+use pipeline::conformance::{self, Case, Fixture};
+use pipeline::engine::BuildCause;
+
+use crate::images;
+use crate::project::{Project, Ran, cofferdam, finish, sandboxes_work};
+
+/// Cases run at the same time: most of a case is waiting.
+const THREADS: usize = 4;
+
+/// One table, and the cases of it that fail, with the reason of each.
+struct Table {
+    name: &'static str,
+    failing: &'static str,
+    /// Store with stand-ins for the images that the cases name.
+    home: Option<PathBuf>,
+}
+
+/// What became of a case.
+enum Verdict {
+    Passed,
+    Skipped(String),
+    Failed { findings: Vec<String>, log: String },
+}
+
+#[test]
+fn declarative_runtime_table_on_the_real_drivers() {
+    Table { name: "declarative-runtime", failing: include_str!("failing/declarative-runtime.txt"), home: None }.check();
+}
+
+#[test]
+fn docker_runtime_table_on_the_real_drivers() {
+    if !sandboxes_work() {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    if !images::stand_ins(home.path()) {
+        return;
+    }
+    let home = Some(home.path().to_owned());
+    Table { name: "docker-runtime", failing: include_str!("failing/docker-runtime.txt"), home }.check();
+}
+
+impl Table {
+    fn check(&self) {
+        if !sandboxes_work() {
+            return;
+        }
+        let file = folder().join(format!("{}.jsonl", self.name));
+        let Ok(text) = std::fs::read_to_string(&file) else {
+            println!("skipped: not found ({}.jsonl)", self.name);
+            return;
+        };
+        let only = std::env::var("COFFERDAM_CASE").ok();
+        let wanted = |case: &Case| only.as_ref().is_none_or(|o| case.id.contains(o.as_str()));
+        let cases: Vec<Case> = conformance::parse(&text).unwrap().into_iter().filter(wanted).collect();
+        let verdicts = self.run_all(&cases);
+        let mut listed = reasons(self.failing);
+        let (mut passed, mut expected, mut skipped, mut wrong) = (0, 0, 0, Vec::new());
+        for (case, verdict) in cases.iter().zip(verdicts) {
+            match (verdict, listed.remove(case.id.as_str())) {
+                (Verdict::Skipped(why), None) => {
+                    println!("skipped: {}: {why}", case.id);
+                    skipped += 1;
+                }
+                (Verdict::Passed, None) => passed += 1,
+                (Verdict::Failed { .. }, Some(reason)) => {
+                    println!("fails as listed: {}: {reason}", case.id);
+                    expected += 1;
+                }
+                (Verdict::Passed | Verdict::Skipped(_), Some(_)) => {
+                    wrong.push(format!("{} is listed as failing, but did not fail: take it off the list", case.id));
+                }
+                (Verdict::Failed { findings, log }, None) => {
+                    println!("=== {}\n{log}", case.id);
+                    wrong.push(format!("{}: {}", case.id, findings.join("; ")));
+                }
+            }
+        }
+        println!("{}: {passed} passed, {expected} expected failures, {skipped} skipped", self.name);
+        if only.is_none() {
+            wrong.extend(listed.keys().map(|id| format!("{id} is listed as failing, but is no case")));
+        }
+        assert!(wrong.is_empty(), "{} findings:\n{}", wrong.len(), wrong.join("\n"));
+    }
+
+    /// The verdicts in the order of the cases.
+    fn run_all(&self, cases: &[Case]) -> Vec<Verdict> {
+        let next = AtomicUsize::new(0);
+        let verdicts: Vec<Mutex<Option<Verdict>>> = cases.iter().map(|_| Mutex::default()).collect();
+        std::thread::scope(|scope| {
+            for _ in 0..THREADS {
+                scope.spawn(|| {
+                    while let Some((case, verdict)) = {
+                        let at = next.fetch_add(1, Ordering::Relaxed);
+                        cases.get(at).zip(verdicts.get(at))
+                    } {
+                        *verdict.lock().unwrap() = Some(self.run(case));
+                    }
+                });
+            }
+        });
+        verdicts.into_iter().map(|v| v.into_inner().unwrap().unwrap()).collect()
+    }
+
+    fn run(&self, case: &Case) -> Verdict {
+        let fixture = match conformance::fixture(case) {
+            Ok(fixture) => fixture,
+            Err(why) => return Verdict::Skipped(why),
+        };
+        let project = project(case, &fixture);
+        let artifacts = tempfile::tempdir().unwrap();
+        let mut command = cofferdam();
+        if let Some(home) = &self.home {
+            command.env("COFFERDAM_HOME", home);
+        }
+        command.args(["run", "--progress", "jenkins", "--network", "none", "--artifacts"]).arg(artifacts.path());
+        command.args(flags(&fixture)).arg(project.path().join(&fixture.facts.job_name));
+        let ran = finish(command.output().unwrap());
+        let (outcome, log) = outcome_and_log(&ran);
+        let findings = match outcome {
+            Some(outcome) => case.findings(outcome, &log, &files_below(artifacts.path())),
+            None => vec![format!("ended with code {} and no result", ran.code)],
+        };
+        if findings.is_empty() && std::env::var_os("COFFERDAM_CASE").is_none() {
+            return Verdict::Passed;
+        }
+        if findings.is_empty() {
+            println!("=== {} passed\n{log}", case.id);
+            return Verdict::Passed;
+        }
+        Verdict::Failed { findings, log }
+    }
+}
+
+/// The list of failing cases: `id: reason` a line.
+fn reasons(list: &str) -> BTreeMap<&str, &str> {
+    let lines: Vec<_> = list.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with("# ")).collect();
+    let reasons: BTreeMap<_, _> =
+        lines.iter().map(|l| l.split_once(": ").unwrap_or_else(|| panic!("no reason: {l}"))).collect();
+    let ids: BTreeSet<_> = reasons.keys().collect();
+    assert_eq!(ids.len(), lines.len(), "an id is listed twice");
+    reasons
+}
+
+fn folder() -> PathBuf {
+    let folder = std::env::var_os("COFFERDAM_CONFORMANCE").map(PathBuf::from);
+    folder.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/conformance"))
+}
+
+/// A repository with the definition and the files of the fixture; its folder has the name of the job.
+fn project(case: &Case, fixture: &Fixture) -> Project {
+    let project = Project::new("");
+    let name = &fixture.facts.job_name;
+    project.write(&format!("{name}/Jenkinsfile"), &case.script);
+    for (path, text) in &fixture.files {
+        project.write(&format!("{name}/{path}"), text);
+    }
+    project.commit_folder(name, "master");
+    project
+}
+
+/// What a case assumes, as flags.
+fn flags(fixture: &Fixture) -> Vec<String> {
+    let facts = &fixture.facts;
+    let mut flags = vec![format!("--build-number={}", facts.build_number)];
+    flags.extend(facts.previous.map(|outcome| format!("--previous-result={}", outcome.name())));
+    flags.extend(facts.causes.iter().map(|cause| format!("--cause={}", cause_flag(cause))));
+    flags.extend(facts.env.iter().map(|(name, value)| format!("--env={name}={value}")));
+    flags.extend(facts.params.iter().map(|(name, value)| format!("--param={name}={value}")));
+    flags.extend(fixture.env_of(None).iter().map(|(name, value)| format!("--env={name}={value}")));
+    for label in
+        ["some-label", "other-label", "first-agent", "second-agent", "linux-agent", "mac-agent", "windows-agent"]
+    {
+        let of_label = fixture.env_of(Some(label));
+        let own = of_label.iter().filter(|pair| !fixture.agent_env.contains(pair));
+        flags.extend(own.map(|(name, value)| format!("--node-env={label}:{name}={value}")));
+    }
+    flags
+}
+
+fn cause_flag(cause: &BuildCause) -> String {
+    match (&*cause.class, &cause.user) {
+        (_, Some(user)) => format!("user:{user}"),
+        ("hudson.triggers.TimerTrigger$TimerTriggerCause", None) => "timer".to_owned(),
+        ("hudson.triggers.SCMTrigger$SCMTriggerCause", None) => "scm".to_owned(),
+        (class, None) => panic!("no flag for {class}"),
+    }
+}
+
+/// The result that the log ends with. Jenkins reports a definition that it rejects as a failed build, with the findings in its log.
+fn outcome_and_log(ran: &Ran) -> (Option<Outcome>, String) {
+    if ran.code == 5 {
+        return (Some(Outcome::Failure), ran.stderr.clone());
+    }
+    let last = ran.stdout.lines().last().and_then(|line| line.strip_prefix("Finished: "));
+    let log = if ran.stderr.is_empty() { ran.stdout.clone() } else { format!("{}{}", ran.stdout, ran.stderr) };
+    (last.and_then(Outcome::from_name), log)
+}
+
+fn files_below(folder: &Path) -> BTreeMap<String, String> {
+    let (mut found, mut folders) = (BTreeMap::new(), vec![folder.to_owned()]);
+    while let Some(current) = folders.pop() {
+        for entry in std::fs::read_dir(current).unwrap().map(Result::unwrap) {
+            let path = entry.path();
+            if entry.file_type().unwrap().is_dir() {
+                folders.push(path);
+            } else {
+                let name = path.strip_prefix(folder).unwrap().to_string_lossy().into_owned();
+                found.insert(name, String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned());
+            }
+        }
+    }
+    found
+}

@@ -2,6 +2,7 @@
 //! the real drivers, its log and its artifacts compared with what Jenkins gives.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,6 +16,9 @@ use crate::project::{Project, Ran, cofferdam, finish, sandboxes_work};
 
 /// Cases run at the same time: most of a case is waiting.
 const THREADS: usize = 4;
+
+/// Folder of the repository for programs that an agent has.
+const PROGRAMS: &str = "programs";
 
 /// One table, and the cases of it that fail, with the reason of each.
 struct Table {
@@ -164,6 +168,11 @@ fn project(case: &Case, fixture: &Fixture) -> Project {
     for (path, text) in &fixture.files {
         project.write(&format!("{name}/{path}"), text);
     }
+    for (program, text) in &fixture.programs {
+        let path = format!("{name}/{PROGRAMS}/{program}");
+        project.write(&path, text);
+        std::fs::set_permissions(project.path().join(path), std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
     project.commit_folder(name, "master");
     project
 }
@@ -177,6 +186,10 @@ fn flags(fixture: &Fixture) -> Vec<String> {
     flags.extend(facts.env.iter().map(|(name, value)| format!("--env={name}={value}")));
     flags.extend(facts.params.iter().map(|(name, value)| format!("--param={name}={value}")));
     flags.extend(fixture.env_of(None).iter().map(|(name, value)| format!("--env={name}={value}")));
+    if !fixture.programs.is_empty() {
+        let path = format!("/workspace/{}/{PROGRAMS}:/usr/local/bin:/usr/bin:/bin", facts.job_name);
+        flags.push(format!("--env=PATH={path}"));
+    }
     for label in
         ["some-label", "other-label", "first-agent", "second-agent", "linux-agent", "mac-agent", "windows-agent"]
     {

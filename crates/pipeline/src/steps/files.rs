@@ -1,4 +1,4 @@
-//! `readFile`, `writeFile`, `fileExists`, `deleteDir`, `validateDeclarativePipeline`.
+//! `readFile`, `writeFile`, `fileExists`, `deleteDir`, `cleanWs`, `validateDeclarativePipeline`.
 
 use groovy::value::Value;
 use model::request::{Reply, Request};
@@ -39,6 +39,20 @@ pub(crate) async fn file_exists(call: StepCall) -> Result<Value, Fault> {
 pub(crate) async fn delete_dir(call: StepCall) -> Result<Value, Fault> {
     let (job, path) = (call.node()?.job, call.cwd()?);
     call.ask(Request::DeleteDir { job, path }).await?;
+    Ok(Value::Null)
+}
+
+/// `cleanWs()`: the whole workspace, wherever it is called.
+pub(crate) async fn clean_workspace(call: StepCall) -> Result<Value, Fault> {
+    let job = call.node()?.job;
+    if call.args.get("patterns").is_some_and(|patterns| !patterns.is_null()) {
+        let text = "cleanWs with patterns is not supported yet";
+        return Err(Fault::raised("java.lang.UnsupportedOperationException", text).with_hint("use `sh` with `find`"));
+    }
+    let path = call.scope.workspace().map_or_else(|| call.cwd(), |workspace| Ok(workspace.to_owned()))?;
+    call.say("[WS-CLEANUP] Deleting project workspace...");
+    call.ask(Request::DeleteDir { job, path }).await?;
+    call.say("[WS-CLEANUP] done");
     Ok(Value::Null)
 }
 

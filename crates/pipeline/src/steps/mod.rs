@@ -85,6 +85,7 @@ steps! {
     "bat" sole "script" => shell::bat;
     "catchError" sole "message" block true => catch::catch_error;
     "checkout" sole "scm" => scm::checkout;
+    "cleanWs" => files::clean_workspace;
     "deleteDir" => files::delete_dir;
     "dir" sole "path" block true => folder::dir;
     "echo" sole "message" => text::echo;

@@ -308,6 +308,18 @@ fn images_bring_a_node_where_there_is_none() {
 }
 
 #[test]
+fn a_workspace_is_cleaned_from_wherever_it_is_asked() {
+    let ran = steps(
+        "writeFile file: 'a', text: 'x'; dir('b') { writeFile file: 'c', text: 'x'; cleanWs() }; echo \"left ${fileExists('a')}\"",
+    );
+    ran.is(Outcome::Success).has("left false").has("[WS-CLEANUP] done");
+    steps("cleanWs patterns: [[pattern: 'x', type: 'INCLUDE']]")
+        .is(Outcome::Failure)
+        .has("patterns is not supported yet");
+    steps("cleanWs deleteDirs: true, notFailBuild: true").is(Outcome::Success);
+}
+
+#[test]
 fn declarative_files_of_the_workspace_are_validated() {
     let ran = steps(
         "writeFile file: 'bad', text: 'pipeline { agent any }'

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -206,6 +207,18 @@ impl World {
         })
     }
 
+    /// `PATH` of each agent, with the programs of the fixture.
+    fn path(&self) -> String {
+        let folder = self.root.path().join("programs");
+        for (name, text) in &self.fixture.programs {
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join(name), text).unwrap();
+            fs::set_permissions(folder.join(name), fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let own = if folder.exists() { format!("{}:", folder.display()) } else { String::new() };
+        format!("{own}/usr/local/bin:/usr/bin:/bin")
+    }
+
     fn allocate(&mut self, job: JobId, agent: &AgentSpec) -> Allocated {
         let (label, shared) = match agent {
             AgentSpec::Any => (None, None),
@@ -222,7 +235,7 @@ impl World {
             workspace: workspace.to_string_lossy().into_owned(),
             node_name: label.unwrap_or("here").to_owned(),
             env: self.fixture.env_of(label),
-            path: "/usr/local/bin:/usr/bin:/bin".to_owned(),
+            path: self.path(),
             home: "/root".to_owned(),
             rung: None,
         }
@@ -241,7 +254,7 @@ impl World {
             .args(&words[1..])
             .current_dir(&script.dir)
             .env_clear()
-            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .env("PATH", self.path())
             .envs(self.fixture.agent_env.iter().cloned())
             .envs(script.env.iter().cloned())
             .stdin(Stdio::null())

@@ -146,3 +146,35 @@ fn parameters_come_from_the_command_line() {
     let skipped = project.run(&["-p", "B=false"]);
     assert!(skipped.stdout.contains("skipped due to when conditional") && skipped.code == 0, "{skipped:?}");
 }
+
+#[test]
+fn a_run_stands_for_any_build() {
+    if !sandboxes_work() {
+        return;
+    }
+    let project = Project::new(
+        "pipeline { agent none\n options { skipDefaultCheckout() }\n stages {\n \
+         stage('A') { when { tag 'release-*' } steps { echo 'of a tag' } }\n \
+         stage('B') { when { changeRequest target: 'main' } steps { echo 'of a change' } }\n \
+         stage('C') { when { triggeredBy 'TimerTrigger' } steps { echo 'by the clock' } }\n \
+         stage('D') { when { triggeredBy cause: 'UserIdCause', detail: 'ada' } steps { echo 'by ada' } }\n \
+         stage('E') { agent { label 'gpu' } steps { sh 'echo \"n=$BUILD_NUMBER d=$DEVICE\"' } }\n \
+         stage('F') { agent any steps { sh 'echo \"plain d=$DEVICE\"' } } }\n \
+         post { fixed { echo 'fixed it' } regression { echo 'broke it' } } }\n",
+    );
+    let ran =
+        project.run(&["--build-number=7", "--cause=user:ada", "--node-env=gpu:DEVICE=/dev/a:b", "-e", "CHANGE_ID=1"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stdout.contains("by ada") && ran.stdout.contains("n=7 d=/dev/a:b"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("plain d=\n") && !ran.stdout.contains("by the clock"), "{}", ran.stdout);
+    assert!(!ran.stdout.contains("fixed it") && !ran.stdout.contains("of a"), "{}", ran.stdout);
+    let other = ["--cause=timer", "--previous-result=failure", "-e", "TAG_NAME=release-1", "-e", "CHANGE_ID=1", "-e"];
+    let ran = project.run(&[&other[..], &["CHANGE_TARGET=main"]].concat());
+    for line in ["of a tag", "of a change", "by the clock", "fixed it"] {
+        assert!(ran.stdout.contains(line), "`{line}` is not in:\n{}", ran.stdout);
+    }
+    assert!(!ran.stdout.contains("by ada"), "{}", ran.stdout);
+    for wrong in ["--cause=moon", "--previous-result=GREEN", "--node-env=A=b", "--build-number=0"] {
+        assert_eq!(project.run(&[wrong]).code, 2, "{wrong}");
+    }
+}

@@ -18,7 +18,15 @@ use crate::steps::node::on_agent;
 
 /// `image.id`
 pub(super) fn property(core: &Core, id: u64, name: &str) -> Option<Value> {
-    matches!(name, "id" | "imageName").then(|| values::text(&image_name(core, id)))
+    (name == "id").then(|| values::text(&image_name(core, id)))
+}
+
+/// The name with the registry of `withRegistry`, as docker-workflow makes it.
+fn qualified(scope: &Scope, name: String) -> String {
+    let Some((Some(url), _)) = scope.registry.as_deref() else { return name };
+    let host = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
+    let host = host.split('/').next().unwrap_or(host);
+    if name.starts_with(&format!("{host}/")) { name } else { format!("{host}/{name}") }
 }
 
 fn image_name(core: &Core, id: u64) -> String {
@@ -40,7 +48,8 @@ pub(super) fn call(
             (DOCKER, "withRegistry") => with_registry(&core, &scope, &call).await,
             (IMAGE, "inside") => inside(&core, &scope, host.id, &call).await,
             (IMAGE, "pull") => Ok(Value::Null),
-            (IMAGE, "imageName" | "getId") => Ok(values::text(&image_name(&core, host.id))),
+            (IMAGE, "getId") => Ok(values::text(&image_name(&core, host.id))),
+            (IMAGE, "imageName") => Ok(values::text(&qualified(&scope, image_name(&core, host.id)))),
             (DOCKER, "withTool") => {
                 // There is no Docker program to choose: the block is all that is left.
                 let (_, body) = block(&call)?;

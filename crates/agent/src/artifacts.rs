@@ -44,7 +44,7 @@ pub async fn archive(
             "No artifacts found that match the file pattern \"{includes}\". Configuration error?"
         )));
     }
-    let target = target.to_owned();
+    let (folder, target) = (target, target.to_owned());
     let extracted = tokio::task::spawn_blocking(move || {
         spool.seek(SeekFrom::Start(0))?;
         extract(&spool, &target)
@@ -54,7 +54,10 @@ pub async fn archive(
             report.notes.extend(passed_over("not archived", &summary.skipped));
             Ok((Reply::Count(report.files), report.notes))
         }
-        Ok(Err(error)) => Err(Trouble::infrastructure(format!("cannot keep artifacts: {error}"))),
+        Ok(Err(error)) => {
+            Err(Trouble::infrastructure(format!("cannot keep artifacts in {}: {error}", folder.display()))
+                .with_hint("another folder is named with --artifacts"))
+        }
         Err(error) => Err(Trouble::infrastructure(format!("cannot keep artifacts: {error}"))),
     }
 }

@@ -37,6 +37,10 @@ pub async fn clone(
     source: &GitSource,
 ) -> Result<Reply, Trouble> {
     check(source)?;
+    if let Some(reason) = host.way_out.missing() {
+        let message = format!("git: cannot clone {}: sandboxes have no network: {reason}", source.url);
+        return Err(Trouble::infrastructure(message).with_hint("`checkout scm` takes the project itself, without one"));
+    }
     let mut spec = SandboxSpec::host_tools();
     spec.limits = host.options.limits;
     spec.network = host.network(true).await?;

@@ -7,8 +7,8 @@ use model::event::{Event, LogSource};
 use model::ids::StepId;
 use model::limits::{MAX_CAPTURE_BYTES, TERM_GRACE};
 use model::request::{Reply, ShellScript};
-use sandbox::EndCause;
 use sandbox::session::{Output, Running, SessionError};
+use sandbox::{EndCause, Ended, LimitMet};
 use tokio::sync::{mpsc, oneshot};
 use wire::init::{ExecSpec, OutputMode, Stream};
 
@@ -95,13 +95,17 @@ fn no_shell(shell: &str, job: &Job) -> Trouble {
 /// The session ended under a step: says what ended the sandbox, once nothing of it is left.
 async fn died(job: &Job, trouble: Trouble) -> Trouble {
     let Ok(ended) = job.destroy().await else { return trouble };
-    let limit = match &ended.cause {
-        EndCause::Limit(limit) => Some(limit),
-        _ => ended.usage.limits_met.first(),
-    };
-    match limit {
+    match limit_met(&ended) {
         Some(limit) => Trouble::workload(format!("the sandbox was ended: it met the {limit}")),
         None => trouble,
+    }
+}
+
+/// The limit that ended a sandbox, else one that it met.
+pub fn limit_met(ended: &Ended) -> Option<&LimitMet> {
+    match &ended.cause {
+        EndCause::Limit(limit) => Some(limit),
+        _ => ended.usage.limits_met.first(),
     }
 }
 

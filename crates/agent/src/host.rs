@@ -32,6 +32,27 @@ pub struct HostOptions {
     pub label_env: Vec<(String, String, String)>,
 }
 
+/// What sandboxes may reach.
+pub enum WayOut {
+    /// The internet.
+    Internet(Arc<EgressOnDemand>),
+    /// Nothing, because nobody wants it.
+    Unwanted,
+    /// Nothing, because this host cannot, for this reason.
+    Impossible(String),
+}
+
+impl WayOut {
+    /// Why there is none.
+    pub(crate) fn missing(&self) -> Option<&str> {
+        match self {
+            WayOut::Internet(_) => None,
+            WayOut::Unwanted => Some("it was switched off"),
+            WayOut::Impossible(reason) => Some(reason),
+        }
+    }
+}
+
 /// This host.
 pub struct Host {
     /// For jobs without an image.
@@ -40,8 +61,8 @@ pub struct Host {
     pub container: Arc<dyn Driver>,
     /// Images; opened when the first job names one.
     pub store: Box<dyn Fn() -> Result<Store, image::ImageError> + Send + Sync>,
-    /// `None`: sandboxes have no network, for this reason.
-    pub egress: Result<Arc<EgressOnDemand>, String>,
+    /// What sandboxes may reach.
+    pub way_out: WayOut,
     /// What `checkout scm` checks out.
     pub scm: Option<Arc<dyn Scm>>,
     /// How.
@@ -51,8 +72,8 @@ pub struct Host {
 impl Host {
     /// The network of a new sandbox.
     pub(crate) async fn network(&self, wanted: bool) -> Result<NetworkSource, Trouble> {
-        match &self.egress {
-            Ok(egress) if wanted => egress
+        match &self.way_out {
+            WayOut::Internet(egress) if wanted => egress
                 .connect()
                 .await
                 .map_err(|error| Trouble::infrastructure(explain(&error)).with_hint("`--network none` runs without")),

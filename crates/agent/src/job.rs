@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use image::{Image, LayerKind, PullOptions, Reference};
@@ -15,7 +16,7 @@ use tokio::sync::{Mutex, mpsc};
 
 use crate::docker_args::DockerArgs;
 use crate::failure::Trouble;
-use crate::host::Host;
+use crate::host::{Host, WayOut};
 
 /// Folder above all workspaces inside a sandbox.
 const WORKSPACES: &str = "/workspace";
@@ -41,7 +42,7 @@ pub struct Job {
     /// What it had used when a step last failed.
     usage: Mutex<Usage>,
     /// Bytes of log that the job may still write.
-    pub log_left: std::sync::atomic::AtomicU64,
+    pub log_left: AtomicU64,
 }
 
 impl Job {
@@ -79,6 +80,8 @@ struct Blueprint {
 pub struct Maker<'a> {
     pub host: &'a Host,
     pub events: &'a mpsc::Sender<Event>,
+    /// Whether the run was told that its sandboxes have no network.
+    pub told_no_network: &'a AtomicBool,
 }
 
 impl Maker<'_> {
@@ -95,6 +98,9 @@ impl Maker<'_> {
         };
         let started = Instant::now();
         plan.spec.network = self.host.network(!plan.args.no_network).await?;
+        if !plan.args.no_network {
+            self.say_no_network().await;
+        }
         let rung = plan.driver.rung();
         let sandbox = plan.driver.create(plan.spec).await?;
         let (sandbox_id, ids, home, workspace) =
@@ -230,6 +236,15 @@ impl Maker<'_> {
             path: env.get("PATH").cloned().unwrap_or_else(|| DEFAULT_PATH.to_owned()),
             home: home.to_owned(),
             rung: Some(rung),
+        }
+    }
+
+    /// Said once a run: a download that fails without this line would look like the pipeline's own fault.
+    async fn say_no_network(&self) {
+        if let WayOut::Impossible(reason) = &self.host.way_out
+            && !self.told_no_network.swap(true, Ordering::Relaxed)
+        {
+            self.say(format!("sandboxes have no network here: {reason}")).await;
         }
     }
 

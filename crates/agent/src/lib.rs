@@ -22,6 +22,6 @@ mod terminal;
 
 pub use docker_args::{ArgsError, DockerArgs};
 pub use failure::explain;
-pub use host::{Host, HostOptions};
+pub use host::{Host, HostOptions, WayOut};
 pub use perform::Performer;
 pub use scm::{LocalProject, Scm, ScmError, Tree};

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use model::event::{Event, LogSource};
 use model::ids::{JobId, StepId};
@@ -23,13 +24,14 @@ pub struct Performer {
     events: mpsc::Sender<Event>,
     jobs: Mutex<HashMap<JobId, Arc<Job>>>,
     stashes: Stashes,
+    told_no_network: AtomicBool,
 }
 
 impl Performer {
     /// For one run. What happens is told to `events`, which must be read for the run to go on.
     pub fn new(host: Host, events: mpsc::Sender<Event>) -> Performer {
         let stashes = Stashes::new(host.options.scratch.clone());
-        Performer { host, events, jobs: Mutex::default(), stashes }
+        Performer { host, events, jobs: Mutex::default(), stashes, told_no_network: AtomicBool::new(false) }
     }
 
     /// Performs a request. When `cancelled` resolves, what is under way is ended first, and the reply is
@@ -85,7 +87,7 @@ impl Performer {
             AgentSpec::Docker(DockerSpec { workspace_of: Some(of), .. }) => Some(self.job(*of).await?),
             _ => None,
         };
-        let maker = Maker { host: &self.host, events: &self.events };
+        let maker = Maker { host: &self.host, events: &self.events, told_no_network: &self.told_no_network };
         let (job, allocated) = maker.make(id, agent, shared.as_deref()).await?;
         self.jobs.lock().await.insert(id, Arc::new(job));
         Ok(Reply::Allocated(allocated))
@@ -94,7 +96,7 @@ impl Performer {
     async fn release(&self, id: JobId) -> Result<Reply, Trouble> {
         let Some(job) = self.jobs.lock().await.remove(&id) else { return Ok(Reply::Done) };
         let ended = job.destroy().await?;
-        let limit = ended.usage.limits_met.first().map(ToString::to_string);
+        let limit = exec::limit_met(&ended).map(ToString::to_string);
         let _ = self.events.send(Event::JobFinished { job: id, limit }).await;
         Ok(Reply::Done)
     }

@@ -40,6 +40,12 @@ pub enum ScmError {
         /// Its words.
         message: String,
     },
+    /// git does not trust it, for whoever wrote it also wrote its configuration.
+    #[error("the git repository at {} belongs to another user", dir.display())]
+    ForeignRepository {
+        /// The folder that was looked at.
+        dir: PathBuf,
+    },
     /// A file of the working tree cannot be read.
     #[error("cannot read {}", path.display())]
     Read {
@@ -49,6 +55,19 @@ pub enum ScmError {
         #[source]
         source: std::io::Error,
     },
+}
+
+impl ScmError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            ScmError::ForeignRepository { dir } => Some(format!(
+                "run as its owner, or trust it: git config --global --add safe.directory '{}'",
+                dir.display()
+            )),
+            _ => None,
+        }
+    }
 }
 
 /// A project on this machine: a git repository, a folder inside one, or a plain folder.
@@ -83,6 +102,9 @@ impl LocalProject {
             Ok(text) => text,
             // Anything else (a repository of somebody else, a broken one) must not silently become "no repository".
             Err(ScmError::Git { message, .. }) if message.contains("not a git repository") => return Ok(plain("")),
+            Err(ScmError::Git { message, .. }) if message.contains("dubious ownership") => {
+                return Err(ScmError::ForeignRepository { dir: dir.to_owned() });
+            }
             Err(ScmError::Git { message, .. }) if message.contains("'HEAD'") => return Ok(plain(" (no commit yet)")),
             Err(ScmError::Start(error)) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Ok(plain(" (no git here)"));
@@ -252,7 +274,13 @@ fn hardened_git(dir: &Path) -> Command {
         ])
         .env("GIT_CONFIG_NOSYSTEM", "1")
         .env("GIT_TERMINAL_PROMPT", "0")
-        .env("GIT_OPTIONAL_LOCKS", "0");
+        .env("GIT_OPTIONAL_LOCKS", "0")
+        // Its words are read here, and must not be translated.
+        .env("LC_ALL", "C");
+    // Set where a hook starts us: they would name the repository of the hook, whatever folder was asked for.
+    for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR", "GIT_NAMESPACE"] {
+        command.env_remove(name);
+    }
     command
 }
 

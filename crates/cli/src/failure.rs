@@ -79,6 +79,12 @@ impl CommandFailure {
     }
 }
 
+impl From<agent::ScmError> for CommandFailure {
+    fn from(error: agent::ScmError) -> Self {
+        CommandFailure { exit: Exit::Infrastructure, message: agent::explain(&error), hint: error.hint() }
+    }
+}
+
 impl fmt::Display for CommandFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.message)?;

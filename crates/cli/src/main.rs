@@ -3,6 +3,9 @@
 //! Never: decides how a pipeline behaves (`pipeline` does), touches a sandbox (`agent` does), or prints what it has not
 //! made safe for a terminal. Start reading at [`args`], then `commands/run.rs`.
 
+#[macro_use]
+mod output;
+
 mod args;
 mod commands;
 mod failure;
@@ -29,6 +32,8 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let style = Style { colors: colors(cli.color) };
     match dispatch(&cli, style) {
+        // Whoever reads a file must not take half of an answer for the whole.
+        Ok(Exit::Success) if output::failed() => ExitCode::from(Exit::Infrastructure as u8),
         Ok(exit) => ExitCode::from(exit as u8),
         Err(failure) => {
             eprintln!("{}: {failure}", style.red("error"));
@@ -69,6 +74,7 @@ fn colors(when: ColorWhen) -> bool {
         ColorWhen::Never => false,
         ColorWhen::Auto if set("NO_COLOR") => false,
         ColorWhen::Auto if set("CLICOLOR_FORCE") => true,
+        ColorWhen::Auto if std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb") => false,
         ColorWhen::Auto => std::io::stdout().is_terminal(),
     }
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use image::registry::RegistryOptions;
 use image::unpack::Converter;
 use image::{ImageError, Store, StoreOptions};
-use sandbox::Driver;
 use sandbox::local::{Local, LocalConfig};
 use sandbox::net::EgressOnDemand;
+use sandbox::{Driver, Finding, Probe};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::failure::{CommandFailure, Exit};
@@ -47,12 +47,22 @@ pub struct Drivers {
 
 /// Starts the launcher of this process and its drivers.
 pub fn drivers() -> Result<Drivers, CommandFailure> {
-    let failed = |error: sandbox::DriverError| {
-        CommandFailure::new(Exit::Infrastructure, agent::explain(&error))
-            .with_hint("`cofferdam doctor` says what is missing")
-    };
-    let local = Local::open(&LocalConfig::default()).map_err(failed)?;
+    let config = LocalConfig::default();
+    let local = Local::open(&config).map_err(|error| {
+        CommandFailure::new(Exit::Infrastructure, agent::explain(&error)).with_hint(remedy(&config))
+    })?;
     Ok(Drivers { process: local.process(), container: local.container() })
+}
+
+/// What would let the launcher start: the first thing that is missing, as `doctor` finds it.
+fn remedy(config: &LocalConfig) -> String {
+    let probes = Local::probe(config);
+    let causes = probes.iter().flat_map(Probe::blockers).filter(|check| check.what != "launcher");
+    let remedy = causes.map(|check| &check.finding).find_map(|finding| match finding {
+        Finding::Missing { remedy, .. } => Some(format!("{remedy}; `cofferdam doctor` says more")),
+        _ => None,
+    });
+    remedy.unwrap_or_else(|| "`cofferdam doctor` says what is missing".to_owned())
 }
 
 /// Namespaces that are connected before a sandbox asks for one.

@@ -244,6 +244,12 @@ impl ImageError {
             Self::DiskFull { .. } => "`cofferdam image gc --limit SIZE` frees space".to_owned(),
             Self::Interrupted { .. } => "nothing was stored; run it again".to_owned(),
             Self::NoMatchingPlatform { .. } => "name an image that is built for this machine".to_owned(),
+            Self::Store { .. } => "another folder is named with --home or COFFERDAM_HOME".to_owned(),
+            Self::Io { source, .. }
+                if matches!(source.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) =>
+            {
+                "another folder is named with --home or COFFERDAM_HOME".to_owned()
+            }
             Self::InUse(_) => "wait for the runs that use it, or abort them".to_owned(),
             Self::DigestMismatch { .. } | Self::SizeMismatch { .. } => {
                 "nothing was stored; the registry or a proxy on the way changes data".to_owned()

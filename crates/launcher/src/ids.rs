@@ -96,8 +96,8 @@ impl Ids {
         Err(Fault { kind: FaultKind::NoIds, what: self.ranges.to_string(), errno: 0 })
     }
 
-    /// Where all sandboxes share their ids: the mapping whose root is the user who runs the launcher, for layers that belong to
-    /// that user. Others are better off without it.
+    /// Where all sandboxes share their ids: the mapping whose root is the user who runs the launcher, for the host's
+    /// tools and for layers that belong to that user. Others are better off without it.
     pub(crate) fn as_user(&self) -> Option<Mapping> {
         self.as_user
     }

@@ -35,7 +35,17 @@ pub(crate) fn enter(ids: Subordinate) -> Result<()> {
             }
             drop(done);
             let (status, _) = sys::reap(pid).doing(|| "reap a child".into())?;
-            entered.doing(|| "make a user namespace".into())?;
+            // The kernel says "no space" where it means that none, or none more, may be made.
+            entered.map_err(|errno| Fault {
+                kind: FaultKind::Kernel,
+                what: match errno {
+                    Errno::NOSPC => {
+                        "make a user namespace: user.max_user_namespaces, here or outside, allows none".into()
+                    }
+                    _ => "make a user namespace".to_owned(),
+                },
+                errno: if errno == Errno::NOSPC { Errno::PERM } else { errno }.raw_os_error(),
+            })?;
             if status != 0 {
                 let what = "map subordinate ids with newuidmap and newgidmap".to_owned();
                 return Err(Fault { kind: FaultKind::Kernel, what, errno: Errno::PERM.raw_os_error() });

@@ -43,8 +43,8 @@ pub fn serve() -> std::result::Result<(), Fault> {
         Ok(server) => server,
         Err(fault) => {
             let reply = Reply::Failed { token: 0, fault: fault.clone() };
-            let _ = channel::send(&control, &reply, &[]);
-            return Err(fault);
+            // Who started us says it, once.
+            return channel::send(&control, &reply, &[]).map_err(|_| fault);
         }
     };
     let result = server.run();
@@ -100,7 +100,7 @@ impl Server {
             waiting: Vec::new(),
         };
         // The first one proves that sandboxes can be begun at all.
-        let first = server.begin(&Walls::default(), None, None)?;
+        let first = server.begin(&Walls::default(), None, server.ids.as_user())?;
         server.ahead.push(first);
         let features = server.features();
         server.say(&Reply::Ready(features))?;
@@ -146,7 +146,7 @@ impl Server {
                 }
             } else if quiet && self.is_short() {
                 // Nothing else to do. A failure shows when a sandbox is asked for.
-                if let Ok(embryo) = self.begin(&Walls::default(), None, None) {
+                if let Ok(embryo) = self.begin(&Walls::default(), None, self.ids.as_user()) {
                     self.ahead.push(embryo);
                 }
             }
@@ -320,7 +320,7 @@ impl Server {
         netns: Option<BorrowedFd<'_>>,
         mapping: Option<crate::ids::Mapping>,
     ) -> Result<Embryo> {
-        if plan.walls == Walls::default() && netns.is_none() && mapping.is_none() {
+        if plan.walls == Walls::default() && netns.is_none() && mapping == self.ids.as_user() {
             while let Some(embryo) = self.ahead.pop() {
                 if rustix::process::pidfd_send_signal(&embryo.pidfd, rustix::process::Signal::CONT).is_ok() {
                     return Ok(embryo);
@@ -361,7 +361,7 @@ impl Server {
             None => {
                 if !self.tools_made {
                     // On the stage of an unprivileged user the sandbox's root is id 1.
-                    tools::make(&self.settings.tools, u32::from(self.settings.subordinate.is_some()))?;
+                    tools::make(&self.settings.tools)?;
                     self.tools_made = true;
                 }
                 layers.push(self.layers.mount(&LayerSource::Dir("tools".into()), ids)?);
@@ -399,10 +399,13 @@ impl Server {
     }
 }
 
-/// Whether the layers of an unprivileged user belong to that user, who is root on the stage.
+/// Whether the layers of an unprivileged user belong to that user, who is root on the stage. The host's tools count as such
+/// layers: a sandbox of an image may share their workspace, and then has the same ids.
 fn belongs_to_user(plan: &Plan) -> bool {
-    let top = plan.layers.as_ref().and_then(|layers| layers.last());
-    matches!(top, Some(LayerSource::Dir(path)) if std::fs::metadata(path).is_ok_and(|found| found.uid() == 0))
+    match plan.layers.as_ref().and_then(|layers| layers.last()) {
+        Some(LayerSource::Dir(path)) => std::fs::metadata(path).is_ok_and(|found| found.uid() == 0),
+        _ => true,
+    }
 }
 
 /// A read-only mount of a folder of the host, its root's files owned by the sandbox's root where the file system can.

@@ -27,9 +27,9 @@ build:x:1000:
 nogroup:x:65534:
 ";
 
-/// Makes the tree. `owner` is the id, on the stage, of the sandbox's root.
-pub(crate) fn make(tools: &Tools, owner: u32) -> Result<()> {
-    let mut copier = Copier { left: MAX_COPIED_BYTES, owner };
+/// Makes the tree; root on the stage is the sandbox's root.
+pub(crate) fn make(tools: &Tools) -> Result<()> {
+    let mut copier = Copier { left: MAX_COPIED_BYTES };
     copier.tree(tools).doing(|| "make the root of process sandboxes".into())
 }
 
@@ -40,7 +40,6 @@ pub(crate) fn folders(tools: &Tools) -> impl Iterator<Item = &Path> {
 
 struct Copier {
     left: u64,
-    owner: u32,
 }
 
 impl Copier {
@@ -55,7 +54,7 @@ impl Copier {
         }
         let home = Path::new(TREE).join("home/build");
         self.folder(&home, 0o755)?;
-        chown(&home, Some(self.owner + 1000), Some(self.owner + 1000))?;
+        chown(&home, Some(1000), Some(1000))?;
         for folder in &tools.folders {
             self.place(Path::new(folder))?;
         }
@@ -131,7 +130,7 @@ impl Copier {
     }
 
     fn own(&self, path: &Path) -> io::Result<()> {
-        chown(path, Some(self.owner), Some(self.owner))
+        chown(path, Some(0), Some(0))
     }
 }
 

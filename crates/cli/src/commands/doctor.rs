@@ -15,8 +15,10 @@ pub async fn run(args: &DoctorArgs, home: Option<&Path>, style: Style) -> Result
     let probes = Local::probe(&LocalConfig::default());
     let network = place::egress().err();
     let obstacles = if network.is_none() { sandbox::net::obstacles() } else { Vec::new() };
-    let store = place::open_store(home).err().map(|error| error.to_string());
+    let store = place::open_store(home).err();
     let usable = probes.iter().any(Probe::usable);
+    let hint = store.as_ref().and_then(image::ImageError::hint);
+    let store = store.map(|error| agent::explain(&error));
     match args.output {
         OutputFormat::Json => {
             let missing = ["gvisor", "microvm", "machine"];
@@ -37,7 +39,7 @@ pub async fn run(args: &DoctorArgs, home: Option<&Path>, style: Style) -> Result
             println!("{}", style.bold("network of sandboxes"));
             match &network {
                 None => println!("  {} the internet, without private, link-local and host addresses", style.green("✔")),
-                Some(reason) => println!("  {} none: {reason}", style.yellow("!")),
+                Some(reason) => println!("  {} none: {reason}; pipelines run without", style.yellow("!")),
             }
             for obstacle in &obstacles {
                 println!("  {} {obstacle}", style.yellow("!"));
@@ -46,6 +48,9 @@ pub async fn run(args: &DoctorArgs, home: Option<&Path>, style: Style) -> Result
             match &store {
                 None => println!("  {} {}", style.green("✔"), place::home(home).display()),
                 Some(reason) => println!("  {} {reason}", style.red("✘")),
+            }
+            if let Some(hint) = hint {
+                println!("      {}", style.dim(&hint));
             }
             println!("{}", style.bold("rungs gvisor, microvm, machine"));
             println!("  {} this version has no driver for them", style.dim("–"));

@@ -9,7 +9,9 @@ use crate::failure::{CommandFailure, Exit};
 
 /// Prints a completion script.
 pub fn completion(shell: clap_complete::Shell) -> Result<Exit, CommandFailure> {
-    clap_complete::generate(shell, &mut Cli::command(), "cofferdam", &mut std::io::stdout());
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "cofferdam", &mut script);
+    print!("{}", String::from_utf8_lossy(&script));
     Ok(Exit::Success)
 }
 
@@ -19,8 +21,9 @@ pub fn man(dir: Option<&Path>) -> Result<Exit, CommandFailure> {
     match dir {
         None => {
             let page = clap_mangen::Man::new(command);
-            page.render(&mut std::io::stdout())
-                .map_err(|e| CommandFailure::io("write", Path::new("standard output"), &e))?;
+            let mut text = Vec::new();
+            page.render(&mut text).map_err(|e| CommandFailure::io("write", Path::new("the page"), &e))?;
+            print!("{}", String::from_utf8_lossy(&text));
         }
         Some(dir) => {
             std::fs::create_dir_all(dir).map_err(|e| CommandFailure::io("make", dir, &e))?;

@@ -73,9 +73,7 @@ struct Plan<'a> {
 /// Prints the plan. The exit code is 6 or 7 where a job could not run here.
 pub async fn run(args: &PlanArgs, home: Option<&Path>, style: Style) -> Result<Exit, CommandFailure> {
     let definition = Definition::read(&args.definition)?;
-    let project = LocalProject::look(&definition.project, true)
-        .await
-        .map_err(|error| CommandFailure::new(Exit::Infrastructure, agent::explain(&error)))?;
+    let project = LocalProject::look(&definition.project, true).await.map_err(CommandFailure::from)?;
     let engine = Engine::new(definition.input(&args.definition, &project))
         .map_err(|diagnostics| definition.invalid(&diagnostics, args.output, style))?;
     let probes = Local::probe(&LocalConfig::default());

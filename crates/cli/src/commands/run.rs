@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use agent::{Host, HostOptions, LocalProject, Performer};
+use agent::{Host, HostOptions, LocalProject, Performer, WayOut};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use groovy::diagnostic::Severity;
@@ -32,9 +32,7 @@ const REDRAW: Duration = Duration::from_millis(100);
 pub async fn run(args: &RunArgs, home: Option<&Path>, style: Style) -> Result<Exit, CommandFailure> {
     let started = Instant::now();
     let definition = Definition::read(&args.definition)?;
-    let project = LocalProject::look(&definition.project, args.dirty)
-        .await
-        .map_err(|error| CommandFailure::new(Exit::Infrastructure, agent::explain(&error)))?;
+    let project = LocalProject::look(&definition.project, args.dirty).await.map_err(CommandFailure::from)?;
     let input = definition.input(&args.definition, &project);
     let engine = match Engine::new(input) {
         Ok(engine) => engine,
@@ -58,27 +56,31 @@ pub async fn run(args: &RunArgs, home: Option<&Path>, style: Style) -> Result<Ex
         shell_wanted: args.shell_on_failure,
         failed_in: None,
         interrupts: 0,
+        wall_met: false,
+        archived: false,
         took: Vec::new(),
     };
     let end = run.drive(&performer, receiver).await;
     performer.close().await;
     let end = end?;
     run.took.insert(0, ("checked out".to_owned(), description));
-    if artifacts.is_dir() && run.took.iter().any(|(name, _)| name == "artifacts") {
+    if run.archived && artifacts.is_dir() {
         place::keep_out_of_git(&artifacts);
+        run.took.push(("artifacts".to_owned(), artifacts.display().to_string()));
     }
     let summary = Summary { outcome: end.outcome.name().to_owned(), facts: std::mem::take(&mut run.took) };
     run.show.finish(started.elapsed(), &summary);
-    Ok(exit_code(&end))
+    Ok(exit_code(&end, run.wall_met))
 }
 
 /// What the outcome of a run means to whoever called the program.
-fn exit_code(end: &RunEnd) -> Exit {
+fn exit_code(end: &RunEnd, wall_met: bool) -> Exit {
     match end.outcome {
         Outcome::Success => Exit::Success,
         Outcome::Unstable => Exit::Unstable,
         _ if end.timed_out => Exit::Timeout,
         _ if end.aborted => Exit::Interrupted,
+        _ if wall_met => Exit::Timeout,
         _ => end.failure.map_or(Exit::Failed, Exit::from),
     }
 }
@@ -186,15 +188,15 @@ fn host(
         env: args.definition.env.clone(),
         label_env: args.definition.node_env.clone(),
     };
-    let egress = match args.network {
-        Network::None => Err("--network none".to_owned()),
-        Network::Internet => place::egress(),
+    let way_out = match args.network {
+        Network::None => WayOut::Unwanted,
+        Network::Internet => place::egress().map_or_else(WayOut::Impossible, WayOut::Internet),
     };
     Ok(Host {
         process: drivers.process,
         container: drivers.container,
         store: Box::new(move || place::open_store(store_home.as_deref())),
-        egress,
+        way_out,
         scm: Some(Arc::new(project)),
         options,
     })
@@ -228,6 +230,10 @@ struct Run {
     shell_wanted: bool,
     failed_in: Option<JobId>,
     interrupts: u32,
+    /// A sandbox was ended by its time limit.
+    wall_met: bool,
+    /// The run keeps artifacts.
+    archived: bool,
     took: Vec<(String, String)>,
 }
 
@@ -324,6 +330,7 @@ impl Run {
             Request::Exec { job, step, .. } => {
                 self.exec_jobs.insert(*step, *job);
             }
+            Request::Archive { .. } => self.archived = true,
             Request::Release { job } if self.shell_wanted && self.failed_in == Some(*job) => {
                 self.shell_wanted = false;
                 self.show.pause();
@@ -353,6 +360,8 @@ impl Run {
                     self.engine.output_seen(*step);
                 }
             }
+            // As the sandbox words the limit of its wall clock.
+            Event::JobFinished { limit: Some(limit), .. } if limit.starts_with("time limit") => self.wall_met = true,
             Event::JobStarted { job, took_us, .. } => {
                 for (part, us) in took_us {
                     self.took.push((format!("{job} {part}"), show::duration(Duration::from_micros(*us))));

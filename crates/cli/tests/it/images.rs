@@ -34,7 +34,7 @@ pub fn busybox_image(name: &str, config: &str, extra: &[(&str, &str)]) -> Option
 }
 
 /// A root file system with busybox and these executable files. `None`, with the reason printed, where it cannot be made.
-fn busybox_layer(extra: &[(&str, &str)]) -> Option<Vec<u8>> {
+pub fn busybox_layer(extra: &[(&str, &str)]) -> Option<Vec<u8>> {
     let Ok(busybox) = std::fs::read("/bin/busybox") else {
         println!("skipped: busybox-static is not installed");
         return None;
@@ -77,6 +77,13 @@ pub fn import(name: &str, config: &str, layer: &[u8]) -> String {
 
 /// Imports an image of one layer with that binary.
 fn import_into(cofferdam: &mut Command, name: &str, config: &str, layer: &[u8]) {
+    let file = docker_archive(name, config, layer);
+    let imported = finish(cofferdam.args(["image", "import"]).arg(file.path()).output().unwrap());
+    assert_eq!(imported.code, 0, "{imported:?}");
+}
+
+/// What `docker save` writes for an image of one layer.
+pub fn docker_archive(name: &str, config: &str, layer: &[u8]) -> tempfile::NamedTempFile {
     let diff_id: String = sha2::Sha256::digest(layer).iter().map(|b| format!("{b:02x}")).collect();
     let config = format!(
         r#"{{"architecture":"amd64","os":"linux","config":{config},"rootfs":{{"type":"layers","diff_ids":["sha256:{diff_id}"]}}}}"#
@@ -88,8 +95,7 @@ fn import_into(cofferdam: &mut Command, name: &str, config: &str, layer: &[u8]) 
     add(&mut archive, "layer.tar", tar::EntryType::Regular, 0o644, layer);
     let mut file = tempfile::NamedTempFile::new().unwrap();
     std::io::Write::write_all(&mut file, &archive.into_inner().unwrap()).unwrap();
-    let imported = finish(cofferdam.args(["image", "import"]).arg(file.path()).output().unwrap());
-    assert_eq!(imported.code, 0, "{imported:?}");
+    file
 }
 
 fn add(tar: &mut tar::Builder<Vec<u8>>, path: &str, kind: tar::EntryType, mode: u32, content: &[u8]) {

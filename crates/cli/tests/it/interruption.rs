@@ -67,7 +67,7 @@ fn kill_9_leaves_nothing_that_clean_does_not_remove() {
 }
 
 /// Process ids below a process, with their start times so that a number that is used again is not mistaken.
-fn descendants(pid: u32) -> Vec<(u32, u64)> {
+pub fn descendants(pid: u32) -> Vec<(u32, u64)> {
     let mut all = Vec::new();
     let mut next = vec![pid];
     while let Some(parent) = next.pop() {
@@ -82,7 +82,7 @@ fn descendants(pid: u32) -> Vec<(u32, u64)> {
     all
 }
 
-fn start_time(pid: u32) -> Option<u64> {
+pub fn start_time(pid: u32) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let fields: Vec<_> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     if fields.first() == Some(&"Z") { None } else { fields.get(19)?.parse().ok() }

@@ -8,4 +8,5 @@ mod project;
 mod sandboxes;
 mod steps;
 mod tables;
+mod unprivileged;
 mod views;

@@ -174,8 +174,10 @@ fn restrictions(plan: &Plan) -> MountFlags {
 
 fn own(folder: &OwnedFd, user: Ids) -> Result<()> {
     let (uid, gid) = (rustix::process::Uid::from_raw(user.uid), rustix::process::Gid::from_raw(user.gid));
-    rustix::fs::chownat(folder, "", Some(uid), Some(gid), AtFlags::EMPTY_PATH)
-        .doing(|| format!("give the workspace to {}:{}", user.uid, user.gid))
+    let given = rustix::fs::chownat(folder, "", Some(uid), Some(gid), AtFlags::EMPTY_PATH);
+    // An id without a mapping: a user with few subordinate ids.
+    let why = if given == Err(Errno::INVAL) { ", beyond the ids that sandboxes may have here" } else { "" };
+    given.doing(|| format!("give the workspace to {}:{}{why}", user.uid, user.gid))
 }
 
 /// A new file system, not attached anywhere.

@@ -259,11 +259,11 @@ fn reap(mut child: Child) {
 }
 
 fn settings(config: &LocalConfig) -> Result<Settings, DriverError> {
-    let fail = |what: String| DriverError::Start { what, source: io::Error::from(io::ErrorKind::InvalidInput) };
-    let filter = policy::compile().map_err(|error| fail(error.to_string()))?;
+    let fail = |what: &str, why: String| DriverError::Start { what: what.into(), source: io::Error::other(why) };
+    let filter = policy::compile().map_err(|error| fail("its list of system calls", error.to_string()))?;
     let subordinate = match rustix::process::getuid().is_root() {
         true => None,
-        false => Some(subordinate_ids().map_err(fail)?),
+        false => Some(subordinate_ids().map_err(|why| fail("no ids for sandboxes", why))?),
     };
     Ok(Settings {
         state_dir: config.state_dir.clone(),

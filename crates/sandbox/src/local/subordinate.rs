@@ -4,12 +4,19 @@ use std::fs;
 
 pub use launcher::protocol::Subordinate;
 
+/// The id that a workload has where nothing else is said.
+const WORKLOAD: u32 = 1000;
+
 /// The ids that this user may give to its sandboxes: the first range in both files. `Err`: what is missing.
 pub fn subordinate_ids() -> Result<Subordinate, String> {
     let uid = rustix::process::getuid().as_raw();
     let name = user_name(uid, &fs::read_to_string("/etc/passwd").unwrap_or_default());
     let (uids, gids) = (first_range("/etc/subuid", uid, &name)?, first_range("/etc/subgid", uid, &name)?);
-    Ok(Subordinate { uid: uids.0, gid: gids.0, count: uids.1.min(gids.1).min(65536) })
+    let count = uids.1.min(gids.1).min(65536);
+    if count < WORKLOAD {
+        return Err(format!("/etc/subuid and /etc/subgid give user {name:?} ({uid}) only {count} ids, too few"));
+    }
+    Ok(Subordinate { uid: uids.0, gid: gids.0, count })
 }
 
 fn user_name(uid: u32, passwd: &str) -> String {

@@ -24,7 +24,7 @@ if [ -z "${COFFERDAM_MIRRORS:-}" ] && ! "${as_root[@]}" "$cofferdam" image ls --
   curl -sf -o /dev/null --retry 50 --retry-delay 1 --retry-connrefused "http://127.0.0.1:$port/v2/"
   if ! curl -sf -o /dev/null -H 'Accept: application/vnd.oci.image.manifest.v1+json' "http://127.0.0.1:$port/v2/library/maven/manifests/3"; then
     scripts/debian-image.sh "127.0.0.1:$port" library/maven 3 \
-      maven,default-jdk-headless,libsurefire-java,libmaven-compiler-plugin-java,libmaven-resources-plugin-java,libmaven-jar-plugin-java,junit4 \
+      maven,default-jdk-headless,libsurefire-java,libmaven-compiler-plugin-java,libmaven-resources-plugin-java,libmaven-jar-plugin-java,junit4,procps \
       examples/maven-image
   fi
   export COFFERDAM_MIRRORS="docker.io=http://127.0.0.1:$port"

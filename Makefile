@@ -3,12 +3,13 @@
 PROFILE_DIR := target/release
 COFFERDAM := $(PROFILE_DIR)/cofferdam
 
-.PHONY: help build run test bench tidy fuzz clean
+.PHONY: help build run test bench fuzz tidy
 
 help:
 	@echo "make run    install what is missing, build, and run examples/maven in a fresh container"
 	@echo "make test   all tests"
 	@echo "make bench  the benchmarks, as a table and as JSON lines in target/bench/"
+	@echo "make fuzz   the fuzz targets, a minute each"
 	@echo "make tidy   format, clippy and the repository's own rules"
 
 build:
@@ -26,6 +27,9 @@ test:
 bench: build
 	scripts/install-packages.sh build run bench
 	cargo bench --locked -p cli --bench numbers
+
+fuzz:
+	scripts/fuzz.sh 60
 
 tidy:
 	cargo fmt --all --check

@@ -99,3 +99,25 @@ fn image_commands_name_what_is_wrong() {
     let ran = run(&["image", "rm", "test.invalid/none:9"]);
     assert_ne!(ran.code, 0);
 }
+
+#[test]
+fn a_reader_that_goes_away_ends_no_command_badly() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    for words in [&["doctor"][..], &["completion", "bash"], &["man"], &["image", "ls"]] {
+        let both = (writer.try_clone().unwrap(), writer.try_clone().unwrap());
+        let ended = crate::project::cofferdam().args(words).stdout(both.0).stderr(both.1).status().unwrap();
+        // A panic would be 101; a host that makes no sandboxes is 7.
+        assert!(matches!(ended.code(), Some(0 | 7)), "{words:?}: {ended:?}");
+    }
+}
+
+#[test]
+fn an_answer_that_cannot_be_written_whole_is_no_success() {
+    let Ok(full) = std::fs::OpenOptions::new().write(true).open("/dev/full") else {
+        println!("skipped: there is no /dev/full");
+        return;
+    };
+    let ended = crate::project::cofferdam().args(["completion", "bash"]).stdout(full).status().unwrap();
+    assert_eq!(ended.code(), Some(7));
+}

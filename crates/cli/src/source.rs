@@ -66,7 +66,6 @@ pub struct JsonDiagnostic {
     column: u32,
     severity: &'static str,
     message: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
 }
 

@@ -23,7 +23,8 @@ struct FileReport {
 pub fn run(args: &LintArgs, style: Style) -> Result<Exit, CommandFailure> {
     let mut exit = Exit::Success;
     let mut worst = |found: Exit| {
-        if exit == Exit::Success || (exit == Exit::Invalid && found != Exit::Success) {
+        // One invalid file decides, whatever else went wrong.
+        if exit == Exit::Success || found == Exit::Invalid {
             exit = found;
         }
     };
@@ -73,7 +74,7 @@ fn report_unread(path: &Path, failure: &CommandFailure, output: OutputFormat) {
             let object = serde_json::json!({
                 "file": path.display().to_string(),
                 "valid": false,
-                "diagnostics": [{ "line": 1, "column": 1, "severity": "error", "message": failure.message }],
+                "diagnostics": [{ "line": 1, "column": 1, "severity": "error", "message": failure.message, "hint": failure.hint }],
             });
             let _ = writeln!(std::io::stdout(), "{object}");
         }

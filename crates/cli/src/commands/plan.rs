@@ -1,7 +1,7 @@
 //! `cofferdam plan`: what a run would ask for, found by evaluating the definition with a world in which every command succeeds
 //! and prints nothing. Nothing is started, pulled or written.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Write as _;
 use std::path::Path;
 
@@ -22,7 +22,9 @@ use crate::place;
 use crate::show::Style;
 
 /// Requests after which a definition is taken to wait for something that only a real run brings.
-const MAX_REQUESTS: u32 = 100_000;
+const MAX_REQUESTS: u32 = 10_000;
+/// The same for waiting: a week in milliseconds.
+const MAX_VIRTUAL_MS: u64 = 7 * 24 * 3600 * 1000;
 
 /// One line of the plan, in the order of the run.
 #[derive(Debug, Serialize)]
@@ -119,21 +121,28 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    /// Answers every request until the run ends. False when it does not.
+    /// Answers every request until the run ends. False when it does not. Time is virtual: it goes on when nothing but timers
+    /// is waited for, so a `sleep` takes no time and a `timeout` never fires before what it guards is done.
     fn evaluate(&mut self) -> bool {
-        let mut requests = 0;
+        let mut timers = BTreeMap::new();
+        let (mut requests, mut now_ms) = (0, 0);
         loop {
             for output in self.engine.poll() {
                 match output {
                     Output::Event(event) => self.event(event),
                     Output::Cancel { id } => {
+                        timers.retain(|_, timer| *timer != id);
                         self.engine.answer(id, Reply::Cancelled);
                     }
                     Output::Request { id, request } => {
                         requests += 1;
-                        // A timer never fires: what it guards is done at once.
-                        if let Some(reply) = self.reply(&request) {
-                            self.engine.answer(id, reply);
+                        match request {
+                            Request::Sleep { ms } => drop(timers.insert((now_ms + ms, id), id)),
+                            Request::Now => drop(self.engine.answer(id, Reply::Time(now_ms))),
+                            request => {
+                                let reply = self.reply(&request);
+                                self.engine.answer(id, reply);
+                            }
                         }
                     }
                 }
@@ -141,9 +150,15 @@ impl Planner<'_> {
             if self.engine.end().is_some() {
                 return true;
             }
-            if requests > MAX_REQUESTS || (!self.engine.is_busy() && requests == 0) {
+            if requests > MAX_REQUESTS || now_ms > MAX_VIRTUAL_MS {
                 return false;
             }
+            if self.engine.is_busy() {
+                continue;
+            }
+            let Some(((due_ms, _), id)) = timers.pop_first() else { return false };
+            now_ms = due_ms;
+            self.engine.answer(id, Reply::Done);
         }
     }
 
@@ -171,8 +186,8 @@ impl Planner<'_> {
         }
     }
 
-    fn reply(&mut self, request: &Request) -> Option<Reply> {
-        Some(match request {
+    fn reply(&mut self, request: &Request) -> Reply {
+        match request {
             Request::Allocate { agent, .. } => {
                 let job = self.job(agent);
                 let depth = self.open.last().and_then(|(stage, _)| self.depths.get(stage)).map_or(0, |d| d + 1);
@@ -192,10 +207,8 @@ impl Planner<'_> {
             Request::ReadFile { .. } => Reply::Text(String::new()),
             Request::FileExists { .. } => Reply::Bool(true),
             Request::Stash { .. } | Request::Archive { .. } => Reply::Count(1),
-            Request::Sleep { .. } => return None,
-            Request::Now => Reply::Time(0),
             _ => Reply::Done,
-        })
+        }
     }
 
     fn job(&mut self, agent: &AgentSpec) -> PlannedJob {

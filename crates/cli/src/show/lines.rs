@@ -15,17 +15,19 @@ pub struct PrefixedLines {
     stages: Stages,
     style: Style,
     quiet: bool,
+    /// The pipeline asked for `timestamps`.
+    timestamps: bool,
 }
 
 impl PrefixedLines {
     /// Every line.
     pub fn new(style: Style) -> Self {
-        PrefixedLines { stages: Stages::default(), style, quiet: false }
+        PrefixedLines { stages: Stages::default(), style, quiet: false, timestamps: false }
     }
 
     /// Only the summary.
     pub fn only_the_end(style: Style) -> Self {
-        PrefixedLines { stages: Stages::default(), style, quiet: true }
+        PrefixedLines { stages: Stages::default(), style, quiet: true, timestamps: false }
     }
 
     fn print(&self, line: &str) {
@@ -40,6 +42,7 @@ impl Show for PrefixedLines {
         self.stages.apply(at, event);
         let style = self.style;
         match event {
+            Event::TimestampsSwitched { on } => self.timestamps = *on,
             Event::Log { source: LogSource::Pipeline, .. } => {}
             Event::Log { stage, text, source, .. } => {
                 let prefix = match (source, self.stages.path(*stage)) {
@@ -47,6 +50,7 @@ impl Show for PrefixedLines {
                     (_, path) => path,
                 };
                 let text = if style.colors { for_terminal(text) } else { text.clone() };
+                let text = if self.timestamps { format!("{} {text}", clock(at)) } else { text };
                 if prefix.is_empty() {
                     self.print(&text);
                 } else {
@@ -96,4 +100,10 @@ impl Show for PrefixedLines {
         let name = outcome.map_or(summary.outcome.clone(), |o| self.style.outcome(o, o.name()));
         let _ = writeln!(std::io::stdout(), "Finished: {name} in {}", duration(at));
     }
+}
+
+/// Time since the start of the run, as `timestamps` shows it: `00:01:02.345`.
+fn clock(at: Duration) -> String {
+    let s = at.as_secs();
+    format!("{:02}:{:02}:{:02}.{:03}", s / 3600, s / 60 % 60, s % 60, at.subsec_millis())
 }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use model::event::Event;
+use model::event::{Event, LogSource};
 use model::ids::{StageId, StepId};
 use model::outcome::Outcome;
 
@@ -43,11 +43,7 @@ impl Stages {
     pub fn apply(&mut self, at: Duration, event: &Event) {
         match event {
             Event::StageStarted { stage, parent, name, .. } => self.insert(at, *stage, *parent, name),
-            Event::StageSkipped { stage, .. } => {
-                if let Some(stage) = self.stage_mut(*stage) {
-                    stage.skipped = true;
-                }
-            }
+            Event::StageSkipped { stage, .. } => self.skip(*stage),
             Event::StageFinished { stage, outcome } => {
                 if let Some(stage) = self.stage_mut(*stage) {
                     stage.ended = Some((at, *outcome));
@@ -60,6 +56,7 @@ impl Stages {
             Event::StepFinished { step, .. } => {
                 self.running.remove(step);
             }
+            Event::Log { source: LogSource::Pipeline, .. } => {}
             Event::Log { step: Some(step), text, .. } => {
                 if let Some(step) = self.running.get_mut(step) {
                     if step.tail.len() == TAIL_LINES {
@@ -80,6 +77,17 @@ impl Stages {
             .map_or(self.order.len(), |i| i + 1);
         self.parents.insert(id, parent);
         self.order.insert(place, Stage { id, name: name.to_owned(), depth, started: at, ended: None, skipped: false });
+    }
+
+    /// Marks a stage as skipped, and the branch around it, which has nothing else to do.
+    fn skip(&mut self, id: StageId) {
+        let parent = self.parents.get(&id).copied().flatten();
+        let name = self.stage(id).map(|stage| stage.name.clone());
+        for id in [Some(id), parent].into_iter().flatten() {
+            if let Some(stage) = self.stage_mut(id).filter(|stage| Some(&stage.name) == name.as_ref()) {
+                stage.skipped = true;
+            }
+        }
     }
 
     fn descends(&self, mut stage: StageId, ancestor: StageId) -> bool {
@@ -110,10 +118,11 @@ impl Stages {
 
     /// `Build › linux`: the names from the outermost stage to this one.
     pub fn path(&self, id: Option<StageId>) -> String {
-        let mut names = Vec::new();
+        let mut names: Vec<&str> = Vec::new();
         let mut next = id;
         while let Some(stage) = next {
-            names.extend(self.stage(stage).map(|s| s.name.as_str()));
+            // A parallel stage is a branch with a stage of the same name in it.
+            names.extend(self.stage(stage).map(|s| s.name.as_str()).filter(|name| names.last() != Some(name)));
             next = self.parents.get(&stage).copied().flatten();
         }
         names.reverse();

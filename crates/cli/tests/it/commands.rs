@@ -73,6 +73,15 @@ fn plan_says_what_would_run_where_and_runs_nothing() {
 }
 
 #[test]
+fn plan_does_not_wait() {
+    let project = Project::new("node { sleep 3600; timeout(5) { sh 'x' }; waitUntil { fileExists('f') } }\n");
+    assert_eq!(run(&["plan", project.path().to_str().unwrap()]).code, 0);
+    let polls = Project::new("node { while (sh(script: 'x', returnStatus: true) == 0) { sleep 60 } }\n");
+    let ran = run(&["plan", polls.path().to_str().unwrap()]);
+    assert!(ran.stderr.contains("the plan ends here"), "{ran:?}");
+}
+
+#[test]
 fn usage_errors_have_their_own_code() {
     assert_eq!(run(&["run", "--no-such-flag"]).code, 2);
     assert_eq!(run(&["run", "/no/such/folder"]).code, 2);

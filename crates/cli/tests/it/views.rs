@@ -59,3 +59,18 @@ fn a_reader_that_goes_away_does_not_fail_the_run() {
     drop(child.stdout.take());
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
+
+#[test]
+fn timestamps_and_branches_read_well_in_a_pipe() {
+    if !sandboxes_work() {
+        return;
+    }
+    let project = Project::new(
+        "pipeline { agent any\n options { skipDefaultCheckout(); timestamps() }\n stages { stage('P') { parallel {\n \
+         stage('a') { steps { echo 'x' } }\n stage('b') { when { expression { false } } steps { echo 'y' } } } } } }\n",
+    );
+    let out = project.run(&[]).stdout;
+    let line = out.lines().find(|line| line.ends_with(" x")).unwrap();
+    assert!(line.starts_with("[P › a] 00:00:0"), "{out}");
+    assert!(!out.contains("[P › b] ✔"), "a skipped branch has no result of its own: {out}");
+}

@@ -1,8 +1,11 @@
 //! Control groups: memory, processes and share of CPU time of one sandbox, by whichever version the host has for each.
 //!
 //! Every launcher makes its groups below `cofferdam` at the root of the hierarchy, named by its process id, its start time
-//! and a counter, so that a later launcher can tell what the dead ones left. A group is used once. Nothing is ever killed
-//! through a group that a later launcher finds: the processes of a sandbox die with their launcher.
+//! and a counter, so that a later launcher can tell what the dead ones left. Nothing is ever killed through a group that a
+//! later launcher finds: the processes of a sandbox die with their launcher.
+//!
+//! A group is used for one sandbox after another, as long as nothing of the last one is left in it: no process, and next to
+//! no memory. Its counters begin where the last sandbox left them, which [`Group::count`] takes off.
 
 use std::fs;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -14,11 +17,16 @@ use rustix::io::Errno;
 
 use crate::fault::{Doing, Result};
 use crate::ids::write_to;
-use crate::protocol::Usage;
+use crate::nursery::Nursery;
+use crate::protocol::{Settings, Usage};
 
 const FOLDER: &str = "cofferdam";
 const CONTROLLERS: [&str; 3] = ["memory", "pids", "cpu"];
 const CPU_PERIOD_US: u64 = 100_000;
+/// Groups that wait for the next sandbox.
+const KEPT: usize = 64;
+/// A group to which more than this is still charged (page cache, mostly) is not used again: the next sandbox's peak would show it.
+const CLEAN_BYTES: u64 = 8 << 20;
 
 /// Where groups are made.
 pub(crate) struct Cgroups {
@@ -26,6 +34,8 @@ pub(crate) struct Cgroups {
     hierarchies: Vec<Hierarchy>,
     prefix: String,
     made: u64,
+    /// Empty groups.
+    idle: Vec<Group>,
     /// Why a controller is not in use, by [`CONTROLLERS`].
     reasons: [Option<String>; 3],
 }
@@ -41,6 +51,22 @@ struct Hierarchy {
 pub(crate) struct Group {
     name: String,
     members: Vec<Member>,
+    /// Forks the sandbox's first process where that cannot be born here otherwise.
+    pub(crate) nursery: Option<Nursery>,
+    /// Limits that are set.
+    set: Option<Limits>,
+    /// Limits were set, these or others.
+    was_set: bool,
+    /// What had been counted before this sandbox.
+    before: Usage,
+    leaving: bool,
+}
+
+/// What came of making groups as if they were new.
+enum Renewal {
+    Empty,
+    InUse,
+    Unclean,
 }
 
 struct Member {
@@ -54,7 +80,8 @@ impl Cgroups {
     /// Looks for the controllers that this host lets us use.
     pub(crate) fn open(wanted: bool) -> Cgroups {
         let prefix = format!("{}-{}-", std::process::id(), start_time("self").unwrap_or_default());
-        let mut cgroups = Cgroups { hierarchies: Vec::new(), prefix, made: 0, reasons: [const { None }; 3] };
+        let mut cgroups =
+            Cgroups { hierarchies: Vec::new(), prefix, made: 0, idle: Vec::new(), reasons: [const { None }; 3] };
         if !wanted {
             cgroups.reasons = CONTROLLERS.map(|_| Some("switched off".to_owned()));
             return cgroups;
@@ -104,10 +131,44 @@ impl Cgroups {
         self.hierarchies.iter().any(|hierarchy| hierarchy.controllers.contains(&controller))
     }
 
-    /// Makes the groups of one sandbox.
+    /// Groups for one sandbox: those that wait, or new ones.
     pub(crate) fn make(&mut self) -> Result<Group> {
+        let nursery_is_ready = |group: &mut Group| match group.nursery.as_mut().map(Nursery::is_ready) {
+            Some(None) => {
+                group.close_nursery();
+                false
+            }
+            Some(Some(ready)) => ready,
+            None => false,
+        };
+        // The one used last is the one that processors remember.
+        let ready = self.idle.iter_mut().rposition(nursery_is_ready);
+        let chosen = ready.or_else(|| self.idle.iter().rposition(|group| group.nursery.is_none()));
+        if let Some(index) = chosen {
+            return Ok(self.idle.remove(index));
+        }
+        // A new group, and a process moved there, would have to wait behind a nursery that is on its way: better wait for that one.
+        if let Some(mut group) = self.idle.pop() {
+            if !group.nursery.as_mut().is_some_and(Nursery::wait) {
+                group.close_nursery();
+            }
+            return Ok(group);
+        }
+        self.make_new()
+    }
+
+    fn make_new(&mut self) -> Result<Group> {
         self.made += 1;
-        let mut group = Group { name: format!("{}{}", self.prefix, self.made), members: Vec::new() };
+        let name = format!("{}{}", self.prefix, self.made);
+        let mut group = Group {
+            name,
+            members: Vec::new(),
+            nursery: None,
+            set: None,
+            was_set: false,
+            before: Usage::default(),
+            leaving: false,
+        };
         for hierarchy in &self.hierarchies {
             match member(hierarchy, &group.name) {
                 Ok(member) => group.members.push(member),
@@ -118,6 +179,65 @@ impl Cgroups {
             }
         }
         Ok(group)
+    }
+
+    /// Whether a sandbox can be begun without moving a process.
+    pub(crate) fn is_quick(&mut self) -> bool {
+        self.hierarchies.iter().all(|hierarchy| hierarchy.version == 2)
+            || self.idle.iter_mut().any(|group| group.nursery.as_mut().and_then(Nursery::is_ready) == Some(true))
+    }
+
+    /// Whether a nursery is on its way to its cgroups.
+    pub(crate) fn is_preparing(&mut self) -> bool {
+        self.idle.iter_mut().any(|group| group.nursery.as_mut().and_then(Nursery::is_ready) == Some(false))
+    }
+
+    /// Whether [`Cgroups::prepare`] would be of use.
+    pub(crate) fn is_short(&self, wanted: usize) -> bool {
+        // Where versions are mixed, a process can neither be forked nor started into all of its groups.
+        !self.hierarchies.is_empty()
+            && self.hierarchies.iter().all(|hierarchy| hierarchy.version == 1)
+            && self.idle.iter().filter(|group| group.nursery.is_some()).count() < wanted
+    }
+
+    /// Makes groups with a nursery.
+    pub(crate) fn prepare(&mut self, settings: &Settings) -> Result<()> {
+        let empty = self.idle.iter().position(|group| group.nursery.is_none());
+        let mut group = match empty {
+            Some(index) => self.idle.remove(index),
+            None => self.make_new()?,
+        };
+        match Nursery::start(settings, &group) {
+            Ok(nursery) => {
+                group.nursery = Some(nursery);
+                self.idle.push(group);
+                Ok(())
+            }
+            Err(fault) => {
+                group.remove();
+                Err(fault)
+            }
+        }
+    }
+
+    /// Takes groups back when their sandbox has ended; gives them back while something is left in them.
+    pub(crate) fn take_back(&mut self, mut group: Group) -> Option<Group> {
+        if self.idle.len() >= KEPT || group.leaving {
+            return (!group.remove()).then_some(group);
+        }
+        match group.renew() {
+            Renewal::Empty => {
+                self.idle.push(group);
+                None
+            }
+            Renewal::InUse => Some(group),
+            Renewal::Unclean => (!group.remove()).then_some(group),
+        }
+    }
+
+    /// All groups that wait, for the caller to remove.
+    pub(crate) fn close(&mut self) -> Vec<Group> {
+        std::mem::take(&mut self.idle)
     }
 
     /// Removes the groups of dead launchers.
@@ -165,7 +285,14 @@ impl Group {
     }
 
     /// Sets the limits.
-    pub(crate) fn limit(&self, limits: &Limits) -> Result<()> {
+    pub(crate) fn limit(&mut self, limits: &Limits) -> Result<()> {
+        if self.set.as_ref() == Some(limits) {
+            return Ok(());
+        }
+        self.set = Some(*limits);
+        let again = std::mem::replace(&mut self.was_set, true);
+        // The nursery is one of the processes that the kernel counts.
+        let processes = u64::from(limits.processes) + u64::from(self.nursery.is_some());
         let what = |what: &str| format!("set {what} of cgroup {}", self.name);
         let quota = u64::from(limits.cpu_millis) * CPU_PERIOD_US / 1000;
         for member in &self.members {
@@ -173,6 +300,10 @@ impl Group {
                 match (*controller, member.version) {
                     ("memory", 1) => {
                         let file = "memory.limit_in_bytes";
+                        if again {
+                            // This one may never be the lower one.
+                            let _ = member.write_text("memory.memsw.limit_in_bytes", "-1");
+                        }
                         member.write(file, limits.memory_bytes).doing(|| what(file))?;
                         member.write_if_there("memory.memsw.limit_in_bytes", limits.memory_bytes)?;
                     }
@@ -180,7 +311,7 @@ impl Group {
                         member.write("memory.max", limits.memory_bytes).doing(|| what("memory.max"))?;
                         member.write_if_there("memory.swap.max", 0)?;
                     }
-                    ("pids", _) => member.write("pids.max", limits.processes.into()).doing(|| what("pids.max"))?,
+                    ("pids", _) => member.write("pids.max", processes).doing(|| what("pids.max"))?,
                     ("cpu", 1) => {
                         member.write("cpu.cfs_quota_us", quota.max(1000)).doing(|| what("cpu.cfs_quota_us"))?;
                     }
@@ -213,10 +344,64 @@ impl Group {
                 }
             }
         }
+        usage.memory_kills = usage.memory_kills.saturating_sub(self.before.memory_kills);
+        usage.refused_forks = usage.refused_forks.saturating_sub(self.before.refused_forks);
+        usage.cpu_us = usage.cpu_us.map(|all| all.saturating_sub(self.before.cpu_us.unwrap_or_default()));
+    }
+
+    /// Ends the nursery. The limit of processes counts it, so that one is set anew.
+    pub(crate) fn close_nursery(&mut self) {
+        if let Some(nursery) = self.nursery.take() {
+            nursery.end();
+            self.set = None;
+        }
+    }
+
+    /// Makes the groups as if they were new, where nothing is left in them.
+    fn renew(&mut self) -> Renewal {
+        let nursery = self.nursery.as_ref().map(|nursery| nursery.pid().to_string());
+        for member in &self.members {
+            match member.read("cgroup.procs") {
+                Some(text) if text.lines().all(|line| Some(line) == nursery.as_deref()) => {}
+                Some(_) => return Renewal::InUse,
+                None => return Renewal::Unclean,
+            }
+        }
+        self.before = Usage::default();
+        let mut counted = Usage::default();
+        self.count(&mut counted);
+        self.before = counted;
+        for member in &self.members {
+            for controller in &member.controllers {
+                let clean = match (*controller, member.version) {
+                    ("memory", 1) => {
+                        member.number("memory.usage_in_bytes").is_some_and(|bytes| bytes < CLEAN_BYTES)
+                            && member.write("memory.max_usage_in_bytes", 0).is_ok()
+                    }
+                    // A peak that cannot be set back for good.
+                    ("memory", _) => false,
+                    // A sandbox that has used up its share must not hold up the next one.
+                    ("cpu", 1) => {
+                        let full = self.set.is_none_or(|set| set.cpu_millis >= processors() * 1000);
+                        full || {
+                            self.set = None;
+                            member.write_text("cpu.cfs_quota_us", "-1").is_ok()
+                        }
+                    }
+                    _ => true,
+                };
+                if !clean {
+                    return Renewal::Unclean;
+                }
+            }
+        }
+        Renewal::Empty
     }
 
     /// Removes the groups; `false` while one is still in use.
     pub(crate) fn remove(&mut self) -> bool {
+        self.leaving = true;
+        self.close_nursery();
         let name = &self.name;
         self.members.retain(|member| {
             let result = unlinkat(&member.parent, name.as_str(), AtFlags::REMOVEDIR);
@@ -262,6 +447,10 @@ impl Member {
         let text = self.read(file)?;
         text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(' ')?.trim().parse().ok())
     }
+}
+
+fn processors() -> u32 {
+    std::thread::available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(u32::MAX / 1000))
 }
 
 /// Mount point and version of the hierarchy that has a controller.

@@ -85,49 +85,79 @@ pub(crate) fn begin(nest: &mut Nest<'_>, shape: &Shape<'_>) -> Result<Embryo> {
 
 fn begin_with(nest: &mut Nest<'_>, shape: &Shape<'_>, mapping: Mapping) -> Result<Embryo> {
     let mut group = nest.cgroups.make()?;
-    let result = spawn(nest, shape, &group);
-    let (pid, pidfd, channel) = result.inspect_err(|_| {
-        group.remove();
-    })?;
+    let (pid, pidfd, channel) = match spawn(nest, shape, &mut group) {
+        Ok(spawned) => spawned,
+        Err(fault) => {
+            group.remove();
+            return Err(fault);
+        }
+    };
     let embryo = Embryo { pid, pidfd, channel, mapping, group };
     let mapped = ids::write_maps(pid, &mapping)
         .and_then(|()| channel::send(&embryo.channel, &Mapped(true), &[]).doing(|| "tell a child of its ids".into()));
     match mapped {
         Ok(()) => Ok(embryo),
         Err(fault) => {
-            embryo.discard();
+            embryo.discard().remove();
             Err(fault)
         }
     }
 }
 
-fn spawn(nest: &mut Nest<'_>, shape: &Shape<'_>, group: &Group) -> Result<(i32, OwnedFd, OwnedFd)> {
+fn spawn(nest: &mut Nest<'_>, shape: &Shape<'_>, group: &mut Group) -> Result<(i32, OwnedFd, OwnedFd)> {
     let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
         .doing(|| "make a socket pair".into())?;
-    let own_network = match shape.netns {
+    if let Some(nursery) = &group.nursery {
+        match nursery.bear(shape.walls, shape.netns, *nest.time_namespace, &theirs) {
+            Ok((pid, pidfd)) => return Ok((pid, pidfd, ours)),
+            // The kernel ended it for want of memory, or does not let it fork for another.
+            Err(_) => group.close_nursery(),
+        }
+    }
+    let birth = Birth { walls: shape.walls, netns: shape.netns, group: Some(group), to_parent: false };
+    let (pid, pidfd) = clone_child(nest.settings, &birth, nest.time_namespace, theirs)?;
+    Ok((pid, pidfd, ours))
+}
+
+/// How the first process of a sandbox is forked.
+pub(crate) struct Birth<'a> {
+    pub(crate) walls: &'a Walls,
+    pub(crate) netns: Option<BorrowedFd<'a>>,
+    /// The cgroups that it has to join; `None` where it is born there.
+    pub(crate) group: Option<&'a Group>,
+    /// It becomes a child of the caller's parent.
+    pub(crate) to_parent: bool,
+}
+
+/// Forks it; returns in the caller only.
+pub(crate) fn clone_child(
+    settings: &Settings,
+    birth: &Birth<'_>,
+    time_namespace: &mut bool,
+    theirs: OwnedFd,
+) -> Result<(i32, OwnedFd)> {
+    let own_network = match birth.netns {
         Some(netns) => Some(switch_network(netns)?),
         None => None,
     };
+    let parent = if birth.to_parent { libc::CLONE_PARENT as u64 } else { 0 };
     let cloned = loop {
-        let time = if *nest.time_namespace { sys::CLONE_NEWTIME } else { 0 };
-        match sys::clone(flags(shape.walls) | time, group.clone_into()) {
-            Err(rustix::io::Errno::INVAL) if *nest.time_namespace => *nest.time_namespace = false,
+        let time = if *time_namespace { sys::CLONE_NEWTIME } else { 0 };
+        match sys::clone(flags(birth.walls) | time | parent, birth.group.and_then(Group::clone_into)) {
+            Err(rustix::io::Errno::INVAL) if *time_namespace => *time_namespace = false,
             result => break result.doing(|| "make namespaces".into()),
         }
     };
-    let become_child = |theirs| child::run(nest.settings, shape.walls, shape.netns.is_some(), group, theirs);
-    match cloned {
-        Ok(Cloned::Child) => become_child(theirs),
-        cloned => {
-            if let Some(own) = own_network {
-                move_into_link_name_space(own.as_fd(), Some(LinkNameSpaceType::Network))
-                    .doing(|| "return to the own network namespace".into())?;
-            }
-            match cloned? {
-                Cloned::Parent(pid, pidfd) => Ok((pid, pidfd, ours)),
-                Cloned::Child => become_child(theirs),
-            }
-        }
+    if let Ok(Cloned::Child) = cloned {
+        child::run(settings, birth.walls, birth.netns.is_some(), birth.group, theirs)
+    }
+    if let Some(own) = own_network {
+        move_into_link_name_space(own.as_fd(), Some(LinkNameSpaceType::Network))
+            .doing(|| "return to the own network namespace".into())?;
+    }
+    match cloned? {
+        Cloned::Parent(pid, pidfd) => Ok((pid, pidfd)),
+        Cloned::Child => child::run(settings, birth.walls, birth.netns.is_some(), birth.group, theirs),
     }
 }
 
@@ -148,15 +178,15 @@ fn flags(walls: &Walls) -> u64 {
 
 impl Embryo {
     /// Sends it its plan.
-    pub(crate) fn hatch(&self, hatch: &Hatch, descriptors: &[BorrowedFd<'_>]) -> Result<()> {
+    pub(crate) fn hatch(&mut self, hatch: &Hatch, descriptors: &[BorrowedFd<'_>]) -> Result<()> {
         self.group.limit(&hatch.plan.limits)?;
         channel::send(&self.channel, hatch, descriptors).doing(|| "send the plan".into())
     }
 
-    /// Ends one that is not needed; its ids are the caller's to free.
-    pub(crate) fn discard(mut self) {
+    /// Ends one that is not needed; its ids are the caller's to free, and its cgroups to keep or to remove.
+    pub(crate) fn discard(self) -> Group {
         let _ = rustix::process::pidfd_send_signal(&self.pidfd, rustix::process::Signal::KILL);
         let _ = sys::reap(self.pid);
-        self.group.remove();
+        self.group
     }
 }

@@ -30,6 +30,7 @@ mod fault;
 mod ids;
 mod layers;
 mod living;
+mod nursery;
 pub mod protocol;
 mod rootless;
 mod server;

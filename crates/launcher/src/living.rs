@@ -1,7 +1,7 @@
 //! A sandbox from its plan to its end.
 //!
 //! ```text
-//!   Hatching --made--> Alive --process 1 has ended--> clearing --cgroups gone--> reported
+//!   Hatching --made--> Alive --process 1 has ended--> clearing --cgroups empty-> reported
 //!      \--fault, death--> Failed(fault) -----------------^
 //! ```
 //!
@@ -16,7 +16,7 @@ use rustix::fs::fstatvfs;
 use rustix::io::Errno;
 use rustix::process::{Signal, pidfd_send_signal};
 
-use crate::cgroup::Group;
+use crate::cgroup::{Cgroups, Group};
 use crate::channel;
 use crate::embryo::{Embryo, Hatched};
 use crate::ids::Mapping;
@@ -43,9 +43,9 @@ pub(crate) struct Living {
     deadline: Instant,
 }
 
-/// A sandbox whose process 1 was reaped, and whose cgroups are still to go.
+/// A sandbox whose process 1 was reaped, and whose cgroups are still to be empty.
 pub(crate) struct Clearing {
-    group: Group,
+    group: Option<Group>,
     reply: Reply,
 }
 
@@ -144,14 +144,24 @@ impl Living {
             }
             State::Alive => Reply::Ended { token: self.token, end, usage },
         };
-        (Clearing { group: self.embryo.group, reply }, self.embryo.mapping)
+        (Clearing { group: Some(self.embryo.group), reply }, self.embryo.mapping)
     }
 }
 
 impl Clearing {
-    /// The reply, once the cgroups are gone.
-    pub(crate) fn finish(&mut self) -> Option<&Reply> {
-        self.group.remove().then_some(&self.reply)
+    /// The reply, once the cgroups are empty.
+    pub(crate) fn finish(&mut self, cgroups: &mut Cgroups) -> Option<&Reply> {
+        self.group = self.group.take().and_then(|group| cgroups.take_back(group));
+        self.group.is_none().then_some(&self.reply)
+    }
+
+    pub(crate) fn reply(&self) -> &Reply {
+        &self.reply
+    }
+
+    /// The cgroups, where they are not yet empty.
+    pub(crate) fn into_group(self) -> Option<Group> {
+        self.group
     }
 }
 

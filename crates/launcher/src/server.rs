@@ -20,8 +20,11 @@ use crate::{rootless, stage, sys, tools};
 
 /// How long cgroups that are still in use are left alone.
 const RETRY: Duration = Duration::from_millis(1);
-/// So long must nothing happen before a sandbox is begun ahead: moving it into its cgroups holds up every fork on the host.
+/// So long must nothing happen before a process is moved into cgroups ahead of need: that holds up every change of cgroups on
+/// the host.
 const QUIET: Duration = Duration::from_millis(3);
+/// The same before the first sandbox has ended: there may never be a second one.
+const LONG_QUIET: Duration = Duration::from_millis(50);
 /// At the end of the driver: how long the cgroups of the last sandboxes are waited for. What is left then, the next sweep takes.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
@@ -60,6 +63,12 @@ struct Server {
     layers: Layers,
     time_namespace: bool,
     tools_made: bool,
+    /// A sandbox has ended, so that more are to be expected.
+    is_reused: bool,
+    /// The last sandbox was given a network namespace, which its first process has to be born into.
+    is_networked: bool,
+    /// Work ahead has failed; it is left alone until somebody asks for a sandbox.
+    is_tired: bool,
     /// Begun, and told nothing yet.
     ahead: Vec<Embryo>,
     living: Vec<Living>,
@@ -94,14 +103,22 @@ impl Server {
             layers,
             time_namespace: true,
             tools_made: false,
+            is_reused: false,
+            is_tired: false,
+            is_networked: false,
             ahead: Vec::new(),
             living: Vec::new(),
             clearing: Vec::new(),
             waiting: Vec::new(),
         };
-        // The first one proves that sandboxes can be begun at all.
-        let first = server.begin(&Walls::default(), None, server.ids.as_user())?;
-        server.ahead.push(first);
+        if server.cgroups.is_short(1) && server.settings.ahead > 0 {
+            // On its way to its cgroups while the driver does something else.
+            server.cgroups.prepare(&server.settings)?;
+        } else {
+            // The first one proves that sandboxes can be begun at all.
+            let first = server.begin(&Walls::default(), None, server.ids.as_user())?;
+            server.ahead.push(first);
+        }
         let features = server.features();
         server.say(&Reply::Ready(features))?;
         // While the driver does something else.
@@ -144,17 +161,15 @@ impl Server {
                     Err(Errno::AGAIN) => {}
                     Err(errno) => return Err(errno).doing(|| "receive from the driver".into()),
                 }
-            } else if quiet && self.is_short() {
-                // Nothing else to do. A failure shows when a sandbox is asked for.
-                if let Ok(embryo) = self.begin(&Walls::default(), None, self.ids.as_user()) {
-                    self.ahead.push(embryo);
-                }
+            } else if quiet {
+                self.work_ahead();
             }
         }
     }
 
     /// Waits for something to do: tokens of those who spoke, tokens of those who ended, and whether the driver has.
-    fn wait(&self) -> Result<(Vec<u64>, Vec<u64>, bool)> {
+    fn wait(&mut self) -> Result<(Vec<u64>, Vec<u64>, bool)> {
+        let timeout = self.timeout();
         let mut watched = vec![PollFd::new(&self.control, PollFlags::IN)];
         for living in &self.living {
             watched.push(PollFd::new(&living.embryo.pidfd, PollFlags::IN));
@@ -162,7 +177,7 @@ impl Server {
                 watched.push(PollFd::new(&living.embryo.channel, PollFlags::IN));
             }
         }
-        let timeout = self.timeout().map(|time| Timespec {
+        let timeout = timeout.map(|time| Timespec {
             tv_sec: time.as_secs().try_into().unwrap_or(i64::MAX),
             tv_nsec: time.subsec_nanos().into(),
         });
@@ -184,20 +199,55 @@ impl Server {
         Ok((spoken, ended, control))
     }
 
-    /// Whether a sandbox should be begun ahead: not while somebody waits for one.
-    fn is_short(&self) -> bool {
-        self.ahead.len() < self.settings.ahead as usize && !self.living.iter().any(Living::is_hatching)
+    /// Nothing else to do. A failure shows when a sandbox is asked for.
+    fn work_ahead(&mut self) {
+        if self.is_short() {
+            if self.cgroups.is_preparing() && !self.cgroups.is_quick() {
+                return;
+            }
+            match self.begin(&Walls::default(), None, self.ids.as_user()) {
+                Ok(embryo) => self.ahead.push(embryo),
+                Err(_) => self.is_tired = true,
+            }
+        } else if self.lacks_nursery() {
+            self.is_tired = self.cgroups.prepare(&self.settings).is_err();
+        }
     }
 
-    fn timeout(&self) -> Option<Duration> {
-        if self.is_short() {
-            return Some(if self.clearing.is_empty() { QUIET } else { RETRY });
-        }
+    /// Whether one more should wait for work.
+    fn lacks_nursery(&self) -> bool {
+        self.is_reused && !self.is_tired && self.cgroups.is_short(self.settings.ahead as usize)
+    }
+
+    /// Whether a sandbox should be begun ahead: not while somebody waits for one.
+    fn is_short(&self) -> bool {
+        !self.is_tired
+            && self.ahead.len() < self.settings.ahead as usize
+            && !self.living.iter().any(Living::is_hatching)
+    }
+
+    fn timeout(&mut self) -> Option<Duration> {
         if !self.clearing.is_empty() {
             return Some(RETRY);
         }
+        if self.is_short() {
+            let preparing = self.cgroups.is_preparing();
+            return Some(match self.cgroups.is_quick() {
+                true => Duration::ZERO,
+                false if preparing => RETRY,
+                false => self.quiet(),
+            });
+        }
+        if self.lacks_nursery() {
+            return Some(self.quiet());
+        }
         let first = self.living.iter().filter_map(Living::deadline).min()?;
         Some(first.saturating_duration_since(Instant::now()))
+    }
+
+    /// So long must nothing happen before a process is moved into cgroups.
+    fn quiet(&self) -> Duration {
+        if self.is_reused { QUIET } else { LONG_QUIET }
     }
 
     fn hear(&mut self, token: u64) -> Result<()> {
@@ -225,14 +275,17 @@ impl Server {
     }
 
     fn clear(&mut self) -> Result<()> {
-        let mut left = Vec::new();
-        for mut clearing in std::mem::take(&mut self.clearing) {
-            match clearing.finish() {
-                Some(reply) => self.say(reply)?,
-                None => left.push(clearing),
+        let mut index = 0;
+        while let Some(clearing) = self.clearing.get_mut(index) {
+            match clearing.finish(&mut self.cgroups) {
+                Some(_) => {
+                    let clearing = self.clearing.swap_remove(index);
+                    self.is_reused = true;
+                    self.say(clearing.reply())?;
+                }
+                None => index += 1,
             }
         }
-        self.clearing = left;
         Ok(())
     }
 
@@ -281,6 +334,8 @@ impl Server {
 
     fn try_create(&mut self, asked: Asked) -> Result<()> {
         let Asked { token, plan, stream, netns } = asked;
+        self.is_tired = false;
+        self.is_networked = netns.is_some();
         let mut shared = None;
         let mut spare = Spare::default();
         let mut mapping = self.ids.as_user().filter(|_| belongs_to_user(&plan));
@@ -300,15 +355,15 @@ impl Server {
             }
         }
         let embryo = self.embryo_for(&plan, netns.as_ref().map(AsFd::as_fd), mapping)?;
-        let living = Living::new(token, embryo, spare, Duration::from_millis(plan.limits.wall_ms));
-        match self.hatch(&living.embryo, plan, &stream, shared) {
+        let mut living = Living::new(token, embryo, spare, Duration::from_millis(plan.limits.wall_ms));
+        match self.hatch(&mut living.embryo, plan, &stream, shared) {
             Ok(()) => {
                 self.living.push(living);
                 Ok(())
             }
             Err(fault) => {
                 self.ids.free(living.mapping());
-                living.embryo.discard();
+                living.embryo.discard().remove();
                 Err(fault)
             }
         }
@@ -326,7 +381,7 @@ impl Server {
                     return Ok(embryo);
                 }
                 self.ids.free(embryo.mapping);
-                embryo.discard();
+                embryo.discard().remove();
             }
         }
         self.begin(&plan.walls, netns, mapping)
@@ -347,7 +402,7 @@ impl Server {
         embryo::begin(&mut nest, &Shape { walls, netns, mapping })
     }
 
-    fn hatch(&mut self, embryo: &Embryo, plan: Plan, stream: &OwnedFd, shared: Option<OwnedFd>) -> Result<()> {
+    fn hatch(&mut self, embryo: &mut Embryo, plan: Plan, stream: &OwnedFd, shared: Option<OwnedFd>) -> Result<()> {
         let mut layers = Vec::new();
         let mut binds = Vec::new();
         let mut targets = Vec::new();
@@ -381,18 +436,19 @@ impl Server {
 
     /// The driver is gone: nothing may stay.
     fn end_all(&mut self) {
-        for embryo in self.ahead.drain(..) {
-            embryo.discard();
-        }
         for living in &mut self.living {
             living.end(End::Destroyed);
         }
-        for living in self.living.drain(..) {
-            self.clearing.push(living.bury().0);
-        }
+        let mut groups = self.cgroups.close();
+        groups.extend(self.ahead.drain(..).map(Embryo::discard));
+        groups.extend(self.clearing.drain(..).filter_map(Clearing::into_group));
+        groups.extend(self.living.drain(..).filter_map(|living| living.bury().0.into_group()));
         let until = Instant::now() + LAST_WORDS;
-        while !self.clearing.is_empty() && Instant::now() < until {
-            self.clearing.retain_mut(|clearing| clearing.finish().is_none());
+        loop {
+            groups.retain_mut(|group| !group.remove());
+            if groups.is_empty() || Instant::now() >= until {
+                break;
+            }
             // Nobody else is left to wait for.
             let _ = poll(&mut [], Some(&Timespec { tv_sec: 0, tv_nsec: RETRY.subsec_nanos().into() }));
         }

@@ -59,7 +59,10 @@ impl Copier {
             self.place(Path::new(folder))?;
         }
         for path in &tools.copies {
-            match self.copy(Path::new(path), MAX_DEPTH) {
+            let path = Path::new(path);
+            let copied =
+                fs::symlink_metadata(path).and_then(|_| self.parents(path)).and_then(|()| self.copy(path, MAX_DEPTH));
+            match copied {
                 // Files that this user may not read are not for sandboxes either.
                 Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) => {}
                 result => result?,
@@ -84,7 +87,6 @@ impl Copier {
     fn copy(&mut self, path: &Path, depth: usize) -> io::Result<()> {
         let found = fs::symlink_metadata(path)?;
         let target = target(path);
-        self.parents(path)?;
         if found.is_symlink() {
             return match symlink(fs::read_link(path)?, target) {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),

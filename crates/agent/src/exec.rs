@@ -28,12 +28,8 @@ pub async fn run(
     let file = format!("{folder}/script.sh");
     let owner = Some(job.user.clone());
     let executable = if script.interpreter.is_some() { 0o755 } else { 0o644 };
-    let (written, made) = tokio::join!(
-        job.session.write_file(owner.clone(), &file, script.text.as_bytes(), executable),
-        job.session.make_dir(owner.clone(), &script.dir, 0o755, None),
-    );
-    written?;
-    made?;
+    job.session.write_file(owner.clone(), &file, script.text.as_bytes(), executable).await?;
+    job.session.make_dir(owner.clone(), &script.dir, 0o755, None).await?;
 
     let mut argv = script.interpreter.clone().unwrap_or_else(|| vec!["sh".to_owned(), "-xe".to_owned()]);
     argv.push(file);
@@ -78,13 +74,15 @@ pub async fn run(
     job.log_left.fetch_sub(sink.bytes.min(log_left), Ordering::Relaxed);
     let log_limit = sink.limit_reached.then(|| format!("log limit of {} bytes", log_left));
     let stdout = sink.finish().await;
-    // Nobody waits for that: the next step has a folder of its own.
-    let session = job.session.clone();
-    tokio::spawn(async move { session.remove_tree(owner, &folder, false).await });
+    let _ = job.session.remove_tree(owner, &folder, false).await;
     if was_cancelled {
         return Ok(Reply::Cancelled);
     }
     let code = exit.status.code();
+    if code != 0 {
+        // The first one stays.
+        let _ = job.failed_in.set((script.dir.clone(), script.env.clone()));
+    }
     let limit = match code {
         0 => None,
         _ => job.limits_met().await.into_iter().next(),

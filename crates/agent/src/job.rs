@@ -39,6 +39,8 @@ pub struct Job {
     _image: Option<Image>,
     /// The image's entry point, where it has one: lives as long as the job.
     _entrypoint: Option<Running>,
+    /// Folder and variables of the first step that failed, for whoever wants to look.
+    pub failed_in: std::sync::OnceLock<(String, Vec<(String, String)>)>,
     /// What it had used when a step last failed.
     usage: Mutex<Usage>,
     /// Bytes of log that the job may still write.
@@ -142,6 +144,7 @@ impl Maker<'_> {
             sandbox: sandbox_id,
             _image: plan.image,
             _entrypoint: entrypoint,
+            failed_in: std::sync::OnceLock::new(),
             usage: Mutex::default(),
             log_left: self.host.options.limits.log_bytes.into(),
         };
@@ -288,24 +291,16 @@ fn workspace_path(agent: &AgentSpec, job_name: &str) -> String {
 /// Jenkins' `@tmp` folder beside the workspace. Returns the home.
 async fn furnish(session: &Session, ids: Ids, home: String, workspace: &str) -> Result<String, Trouble> {
     let owner = Some((ids.uid, ids.gid));
-    let beside = format!("{workspace}@tmp");
-    let beside = session.make_dir(None, &beside, 0o755, owner);
+    session.make_dir(None, &format!("{workspace}@tmp"), 0o755, owner).await?;
     if ids.uid == 0 || home != "/" {
-        beside.await?;
         return Ok(if home.is_empty() { "/".to_owned() } else { home });
     }
-    // Each is a process inside, so they are asked for at once.
-    let (beside, made, passwd) = tokio::join!(
-        beside,
-        session.make_dir(None, HOME, 0o755, owner),
-        session.read_file(None, "/etc/passwd", 1 << 20),
-    );
-    beside?;
     // Without an entry Java's user.home is "?", git and ssh refuse to work, and `whoami` fails.
-    let passwd = passwd.unwrap_or_default();
+    let passwd = session.read_file(None, "/etc/passwd", 1 << 20).await.unwrap_or_default();
     let known = passwd
         .split(|b| *b == b'\n')
         .any(|line| line.split(|b| *b == b':').nth(2) == Some(ids.uid.to_string().as_bytes()));
+    let made = session.make_dir(None, HOME, 0o755, owner).await;
     if made.is_err() {
         // A read-only root: the workspace's neighbour is the one folder that can be written to.
         return Ok(format!("{workspace}@tmp"));

@@ -9,7 +9,7 @@ use wire::init::{ExecSpec, OutputMode, TerminalSize};
 use crate::failure::Trouble;
 use crate::job::Job;
 
-/// Runs a shell in the job's sandbox until it ends.
+/// Runs a shell in the job's sandbox until it ends: in the folder and with the variables of the step that failed.
 pub async fn shell(
     job: &Job,
     size: TerminalSize,
@@ -17,11 +17,13 @@ pub async fn shell(
     mut output: impl AsyncWrite + Unpin,
 ) -> Result<(), Trouble> {
     let mut env = job.env.clone();
+    let (dir, step_env) = job.failed_in.get().cloned().unwrap_or_else(|| (job.workspace.clone(), Vec::new()));
+    env.extend(step_env);
     env.insert("TERM".to_owned(), "xterm-256color".to_owned());
     let spec = ExecSpec {
         argv: vec!["sh".to_owned(), "-i".to_owned()],
         env: env.into_iter().collect(),
-        cwd: job.workspace.clone(),
+        cwd: dir,
         user: job.user.clone(),
         output: OutputMode::Terminal(size),
         output_limit: Some(job.log_left.load(Ordering::Relaxed).max(1)),

@@ -45,13 +45,13 @@ fn main() -> ExitCode {
 fn dispatch(cli: &Cli, style: Style) -> Result<Exit, CommandFailure> {
     let home = cli.home.as_deref();
     match &cli.command {
-        Command::Run(args) => runtime()?.block_on(commands::run::run(args, home, style)),
+        Command::Run(args) => block_on(commands::run::run(args, home, style)),
         Command::Lint(args) => commands::lint::run(args, style),
-        Command::Plan(args) => runtime()?.block_on(commands::plan::run(args, home, style)),
+        Command::Plan(args) => block_on(commands::plan::run(args, home, style)),
         Command::Groovy(args) => commands::groovy::run(args, style),
-        Command::Image(command) => runtime()?.block_on(commands::image::run(command, home)),
-        Command::Doctor(args) => runtime()?.block_on(commands::doctor::run(args, home, style)),
-        Command::Clean(args) => runtime()?.block_on(commands::clean::run(args, home)),
+        Command::Image(command) => block_on(commands::image::run(command, home)),
+        Command::Doctor(args) => block_on(commands::doctor::run(args, home, style)),
+        Command::Clean(args) => block_on(commands::clean::run(args, home)),
         Command::Completion { shell } => commands::manual::completion(*shell),
         Command::Man { dir } => commands::manual::man(dir.as_deref()),
         Command::UnpackChild { .. } => {
@@ -60,11 +60,15 @@ fn dispatch(cli: &Cli, style: Style) -> Result<Exit, CommandFailure> {
     }
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, CommandFailure> {
-    tokio::runtime::Builder::new_current_thread()
+fn block_on(work: impl Future<Output = Result<Exit, CommandFailure>>) -> Result<Exit, CommandFailure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| CommandFailure::new(Exit::Infrastructure, format!("cannot start: {error}")))
+        .map_err(|error| CommandFailure::new(Exit::Infrastructure, format!("cannot start: {error}")))?;
+    let result = runtime.block_on(work);
+    // A thread that waits for the next key of a person cannot be interrupted, and must not be waited for.
+    runtime.shutdown_background();
+    result
 }
 
 fn colors(when: ColorWhen) -> bool {

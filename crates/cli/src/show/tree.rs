@@ -109,8 +109,11 @@ impl LiveTree {
                 self.log.push((*step, text.clone()));
             }
             Event::StepFinished { step, outcome: Outcome::Failure, message } => {
-                self.failures.extend(self.log.iter().filter(|(s, _)| *s == Some(*step)).map(|(_, text)| text.clone()));
-                self.failures.extend(message.clone());
+                let around = message.as_ref().is_some_and(|message| self.failures.last() == Some(message));
+                let own = self.log.iter().filter(|(s, _)| !around && *s == Some(*step));
+                self.failures.extend(own.map(|(_, text)| text.clone()));
+                // The steps around it end with the same message.
+                self.failures.extend(message.clone().filter(|message| self.failures.last() != Some(message)));
             }
             _ => {}
         }

@@ -8,5 +8,6 @@ mod project;
 mod sandboxes;
 mod steps;
 mod tables;
+mod terminal;
 mod unprivileged;
 mod views;

@@ -32,7 +32,7 @@ const REDRAW: Duration = Duration::from_millis(100);
 pub async fn run(args: &RunArgs, home: Option<&Path>, style: Style) -> Result<Exit, CommandFailure> {
     let started = Instant::now();
     let definition = Definition::read(&args.definition)?;
-    let project = LocalProject::look(&definition.project, args.dirty).await.map_err(CommandFailure::from)?;
+    let (project, drivers) = prepare(&definition, args.dirty).await?;
     let input = definition.input(&args.definition, &project);
     let engine = match Engine::new(input) {
         Ok(engine) => engine,
@@ -41,7 +41,7 @@ pub async fn run(args: &RunArgs, home: Option<&Path>, style: Style) -> Result<Ex
     let artifacts = args.artifacts.clone().unwrap_or_else(|| definition.project.join(".cofferdam/artifacts"));
     let (sender, receiver) = mpsc::channel(EVENT_QUEUE);
     let description = project.description().to_owned();
-    let host = host(args, home, &definition, project, artifacts.clone())?;
+    let host = host(args, home, &definition, project, artifacts.clone(), drivers?);
     let performer = Performer::new(host, sender);
     let interactive = std::io::stdout().is_terminal()
         && std::env::var_os("CI").is_none()
@@ -169,14 +169,31 @@ impl Definition {
     }
 }
 
+/// Looks at the project and starts the launcher, at the same time: git works while the launcher does. What keeps the launcher from
+/// starting is said after what is wrong with the definition.
+async fn prepare(
+    definition: &Definition,
+    dirty: bool,
+) -> Result<(LocalProject, Result<place::Drivers, CommandFailure>), CommandFailure> {
+    let folder = definition.project.clone();
+    let look = tokio::spawn(async move { LocalProject::look(&folder, dirty).await });
+    // Lets it start git.
+    tokio::task::yield_now().await;
+    let drivers = place::drivers();
+    match look.await {
+        Ok(project) => Ok((project.map_err(CommandFailure::from)?, drivers)),
+        Err(error) => Err(CommandFailure::new(Exit::Infrastructure, format!("cannot look at the project: {error}"))),
+    }
+}
+
 fn host(
     args: &RunArgs,
     home: Option<&Path>,
     definition: &Definition,
     project: LocalProject,
     artifacts: PathBuf,
-) -> Result<Host, CommandFailure> {
-    let drivers = place::drivers()?;
+    drivers: place::Drivers,
+) -> Host {
     let store_home = home.map(Path::to_owned);
     let options = HostOptions {
         job_name: definition.job_name(),
@@ -192,14 +209,14 @@ fn host(
         Network::None => WayOut::Unwanted,
         Network::Internet => place::egress().map_or_else(WayOut::Impossible, WayOut::Internet),
     };
-    Ok(Host {
+    Host {
         process: drivers.process,
         container: drivers.container,
         store: Box::new(move || place::open_store(store_home.as_deref())),
         way_out,
         scm: Some(Arc::new(project)),
         options,
-    })
+    }
 }
 
 fn limits(args: &LimitArgs) -> Limits {

@@ -141,7 +141,10 @@ impl Put<'_> {
         let path = if path.is_empty() { b"." } else { path };
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-        openat2(&self.root, path, flags, Mode::empty(), resolve)
+        // While something is renamed or mounted anywhere on the host, the kernel cannot prove that `..` stays inside, and asks
+        // to be asked again.
+        let open = || openat2(&self.root, path, flags, Mode::empty(), resolve);
+        (0..1000).map(|_| open()).find(|opened| !matches!(opened, Err(Errno::AGAIN))).unwrap_or(Err(Errno::AGAIN))
     }
 
     fn make_folders(&self, folders: &[&[u8]]) -> io::Result<OwnedFd> {

@@ -61,7 +61,10 @@ impl Root {
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
         let path = path.trim_start_matches('/');
         let path = if path.is_empty() { "." } else { path };
-        openat2(&self.top, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve)
+        // While something is renamed or mounted anywhere on the host, the kernel cannot prove that `..` stays inside, and asks
+        // to be asked again.
+        let open = || openat2(&self.top, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve);
+        (0..1000).map(|_| open()).find(|opened| !matches!(opened, Err(Errno::AGAIN))).unwrap_or(Err(Errno::AGAIN))
     }
 
     /// A folder at the top that is no link, whatever the image has there.

@@ -17,8 +17,7 @@ use rustix::io::Errno;
 
 use crate::fault::{Doing, Result};
 use crate::ids::write_to;
-use crate::nursery::Nursery;
-use crate::protocol::{Settings, Usage};
+use crate::protocol::Usage;
 
 const FOLDER: &str = "cofferdam";
 const CONTROLLERS: [&str; 3] = ["memory", "pids", "cpu"];
@@ -51,8 +50,6 @@ struct Hierarchy {
 pub(crate) struct Group {
     name: String,
     members: Vec<Member>,
-    /// Forks the sandbox's first process where that cannot be born here otherwise.
-    pub(crate) nursery: Option<Nursery>,
     /// Limits that are set.
     set: Option<Limits>,
     /// Limits were set, these or others.
@@ -133,42 +130,15 @@ impl Cgroups {
 
     /// Groups for one sandbox: those that wait, or new ones.
     pub(crate) fn make(&mut self) -> Result<Group> {
-        let nursery_is_ready = |group: &mut Group| match group.nursery.as_mut().map(Nursery::is_ready) {
-            Some(None) => {
-                group.close_nursery();
-                false
-            }
-            Some(Some(ready)) => ready,
-            None => false,
-        };
         // The one used last is the one that processors remember.
-        let ready = self.idle.iter_mut().rposition(nursery_is_ready);
-        let chosen = ready.or_else(|| self.idle.iter().rposition(|group| group.nursery.is_none()));
-        if let Some(index) = chosen {
-            return Ok(self.idle.remove(index));
-        }
-        // A new group, and a process moved there, would have to wait behind a nursery that is on its way: better wait for that one.
-        if let Some(mut group) = self.idle.pop() {
-            if !group.nursery.as_mut().is_some_and(Nursery::wait) {
-                group.close_nursery();
-            }
-            return Ok(group);
-        }
-        self.make_new()
+        self.idle.pop().map_or_else(|| self.make_new(), Ok)
     }
 
     fn make_new(&mut self) -> Result<Group> {
         self.made += 1;
         let name = format!("{}{}", self.prefix, self.made);
-        let mut group = Group {
-            name,
-            members: Vec::new(),
-            nursery: None,
-            set: None,
-            was_set: false,
-            before: Usage::default(),
-            leaving: false,
-        };
+        let mut group =
+            Group { name, members: Vec::new(), set: None, was_set: false, before: Usage::default(), leaving: false };
         for hierarchy in &self.hierarchies {
             match member(hierarchy, &group.name) {
                 Ok(member) => group.members.push(member),
@@ -179,45 +149,6 @@ impl Cgroups {
             }
         }
         Ok(group)
-    }
-
-    /// Whether a sandbox can be begun without moving a process.
-    pub(crate) fn is_quick(&mut self) -> bool {
-        self.hierarchies.iter().all(|hierarchy| hierarchy.version == 2)
-            || self.idle.iter_mut().any(|group| group.nursery.as_mut().and_then(Nursery::is_ready) == Some(true))
-    }
-
-    /// Whether a nursery is on its way to its cgroups.
-    pub(crate) fn is_preparing(&mut self) -> bool {
-        self.idle.iter_mut().any(|group| group.nursery.as_mut().and_then(Nursery::is_ready) == Some(false))
-    }
-
-    /// Whether [`Cgroups::prepare`] would be of use.
-    pub(crate) fn is_short(&self, wanted: usize) -> bool {
-        // Where versions are mixed, a process can neither be forked nor started into all of its groups.
-        !self.hierarchies.is_empty()
-            && self.hierarchies.iter().all(|hierarchy| hierarchy.version == 1)
-            && self.idle.iter().filter(|group| group.nursery.is_some()).count() < wanted
-    }
-
-    /// Makes groups with a nursery.
-    pub(crate) fn prepare(&mut self, settings: &Settings) -> Result<()> {
-        let empty = self.idle.iter().position(|group| group.nursery.is_none());
-        let mut group = match empty {
-            Some(index) => self.idle.remove(index),
-            None => self.make_new()?,
-        };
-        match Nursery::start(settings, &group) {
-            Ok(nursery) => {
-                group.nursery = Some(nursery);
-                self.idle.push(group);
-                Ok(())
-            }
-            Err(fault) => {
-                group.remove();
-                Err(fault)
-            }
-        }
     }
 
     /// Takes groups back when their sandbox has ended; gives them back while something is left in them.
@@ -278,10 +209,10 @@ impl Group {
         self.members.iter().find(|member| member.version == 2).map(|member| member.folder.as_fd())
     }
 
-    /// Moves the calling process into the groups that [`Group::clone_into`] does not cover. The kernel may take milliseconds for
-    /// that (it waits for all processors), which is why the child does it, ahead of need, and the launcher does not wait.
+    /// Moves the calling process, which has one thread, into the groups that [`Group::clone_into`] does not cover. As a thread that
+    /// moves itself: the kernel then need not wait for all processors, as it does for a process (`cgroup.procs`, 10 ms and more).
     pub(crate) fn join(&self) -> rustix::io::Result<()> {
-        self.members.iter().filter(|member| member.version == 1).try_for_each(|member| member.write("cgroup.procs", 0))
+        self.members.iter().filter(|member| member.version == 1).try_for_each(|member| member.write("tasks", 0))
     }
 
     /// Sets the limits.
@@ -291,8 +222,6 @@ impl Group {
         }
         self.set = Some(*limits);
         let again = std::mem::replace(&mut self.was_set, true);
-        // The nursery is one of the processes that the kernel counts.
-        let processes = u64::from(limits.processes) + u64::from(self.nursery.is_some());
         let what = |what: &str| format!("set {what} of cgroup {}", self.name);
         let quota = u64::from(limits.cpu_millis) * CPU_PERIOD_US / 1000;
         for member in &self.members {
@@ -311,7 +240,7 @@ impl Group {
                         member.write("memory.max", limits.memory_bytes).doing(|| what("memory.max"))?;
                         member.write_if_there("memory.swap.max", 0)?;
                     }
-                    ("pids", _) => member.write("pids.max", processes).doing(|| what("pids.max"))?,
+                    ("pids", _) => member.write("pids.max", limits.processes.into()).doing(|| what("pids.max"))?,
                     ("cpu", 1) => {
                         member.write("cpu.cfs_quota_us", quota.max(1000)).doing(|| what("cpu.cfs_quota_us"))?;
                     }
@@ -349,20 +278,11 @@ impl Group {
         usage.cpu_us = usage.cpu_us.map(|all| all.saturating_sub(self.before.cpu_us.unwrap_or_default()));
     }
 
-    /// Ends the nursery. The limit of processes counts it, so that one is set anew.
-    pub(crate) fn close_nursery(&mut self) {
-        if let Some(nursery) = self.nursery.take() {
-            nursery.end();
-            self.set = None;
-        }
-    }
-
     /// Makes the groups as if they were new, where nothing is left in them.
     fn renew(&mut self) -> Renewal {
-        let nursery = self.nursery.as_ref().map(|nursery| nursery.pid().to_string());
         for member in &self.members {
             match member.read("cgroup.procs") {
-                Some(text) if text.lines().all(|line| Some(line) == nursery.as_deref()) => {}
+                Some(text) if text.is_empty() => {}
                 Some(_) => return Renewal::InUse,
                 None => return Renewal::Unclean,
             }
@@ -401,7 +321,6 @@ impl Group {
     /// Removes the groups; `false` while one is still in use.
     pub(crate) fn remove(&mut self) -> bool {
         self.leaving = true;
-        self.close_nursery();
         let name = &self.name;
         self.members.retain(|member| {
             let result = unlinkat(&member.parent, name.as_str(), AtFlags::REMOVEDIR);

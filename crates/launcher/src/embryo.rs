@@ -85,7 +85,7 @@ pub(crate) fn begin(nest: &mut Nest<'_>, shape: &Shape<'_>) -> Result<Embryo> {
 
 fn begin_with(nest: &mut Nest<'_>, shape: &Shape<'_>, mapping: Mapping) -> Result<Embryo> {
     let mut group = nest.cgroups.make()?;
-    let (pid, pidfd, channel) = match spawn(nest, shape, &mut group) {
+    let (pid, pidfd, channel) = match spawn(nest, shape, &group) {
         Ok(spawned) => spawned,
         Err(fault) => {
             group.remove();
@@ -104,52 +104,25 @@ fn begin_with(nest: &mut Nest<'_>, shape: &Shape<'_>, mapping: Mapping) -> Resul
     }
 }
 
-fn spawn(nest: &mut Nest<'_>, shape: &Shape<'_>, group: &mut Group) -> Result<(i32, OwnedFd, OwnedFd)> {
+fn spawn(nest: &mut Nest<'_>, shape: &Shape<'_>, group: &Group) -> Result<(i32, OwnedFd, OwnedFd)> {
     let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
         .doing(|| "make a socket pair".into())?;
-    if let Some(nursery) = &group.nursery {
-        match nursery.bear(shape.walls, shape.netns, *nest.time_namespace, &theirs) {
-            Ok((pid, pidfd)) => return Ok((pid, pidfd, ours)),
-            // The kernel ended it for want of memory, or does not let it fork for another.
-            Err(_) => group.close_nursery(),
-        }
-    }
-    let birth = Birth { walls: shape.walls, netns: shape.netns, group: Some(group), to_parent: false };
-    let (pid, pidfd) = clone_child(nest.settings, &birth, nest.time_namespace, theirs)?;
+    let (pid, pidfd) = clone_child(nest, shape, group, theirs)?;
     Ok((pid, pidfd, ours))
 }
 
-/// How the first process of a sandbox is forked.
-pub(crate) struct Birth<'a> {
-    pub(crate) walls: &'a Walls,
-    pub(crate) netns: Option<BorrowedFd<'a>>,
-    /// The cgroups that it has to join; `None` where it is born there.
-    pub(crate) group: Option<&'a Group>,
-    /// It becomes a child of the caller's parent.
-    pub(crate) to_parent: bool,
-}
-
 /// Forks it; returns in the caller only.
-pub(crate) fn clone_child(
-    settings: &Settings,
-    birth: &Birth<'_>,
-    time_namespace: &mut bool,
-    theirs: OwnedFd,
-) -> Result<(i32, OwnedFd)> {
-    let own_network = match birth.netns {
-        Some(netns) => Some(switch_network(netns)?),
-        None => None,
-    };
-    let parent = if birth.to_parent { libc::CLONE_PARENT as u64 } else { 0 };
+fn clone_child(nest: &mut Nest<'_>, shape: &Shape<'_>, group: &Group, theirs: OwnedFd) -> Result<(i32, OwnedFd)> {
+    let own_network = shape.netns.map(switch_network).transpose()?;
     let cloned = loop {
-        let time = if *time_namespace { sys::CLONE_NEWTIME } else { 0 };
-        match sys::clone(flags(birth.walls) | time | parent, birth.group.and_then(Group::clone_into)) {
-            Err(rustix::io::Errno::INVAL) if *time_namespace => *time_namespace = false,
+        let time = if *nest.time_namespace { sys::CLONE_NEWTIME } else { 0 };
+        match sys::clone(flags(shape.walls) | time, group.clone_into()) {
+            Err(rustix::io::Errno::INVAL) if *nest.time_namespace => *nest.time_namespace = false,
             result => break result.doing(|| "make namespaces".into()),
         }
     };
     if let Ok(Cloned::Child) = cloned {
-        child::run(settings, birth.walls, birth.netns.is_some(), birth.group, theirs)
+        child::run(nest.settings, shape.walls, shape.netns.is_some(), group, theirs)
     }
     if let Some(own) = own_network {
         move_into_link_name_space(own.as_fd(), Some(LinkNameSpaceType::Network))
@@ -157,7 +130,7 @@ pub(crate) fn clone_child(
     }
     match cloned? {
         Cloned::Parent(pid, pidfd) => Ok((pid, pidfd)),
-        Cloned::Child => child::run(settings, birth.walls, birth.netns.is_some(), birth.group, theirs),
+        Cloned::Child => child::run(nest.settings, shape.walls, shape.netns.is_some(), group, theirs),
     }
 }
 

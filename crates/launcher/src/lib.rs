@@ -30,7 +30,6 @@ mod fault;
 mod ids;
 mod layers;
 mod living;
-mod nursery;
 pub mod protocol;
 mod rootless;
 mod server;

@@ -20,11 +20,8 @@ use crate::{rootless, stage, sys, tools};
 
 /// How long cgroups that are still in use are left alone.
 const RETRY: Duration = Duration::from_millis(1);
-/// So long must nothing happen before a process is moved into cgroups ahead of need: that holds up every change of cgroups on
-/// the host.
-const QUIET: Duration = Duration::from_millis(3);
-/// The same before the first sandbox has ended: there may never be a second one.
-const LONG_QUIET: Duration = Duration::from_millis(50);
+/// So long must nothing happen before the first sandbox is begun ahead of a need that there may never be.
+const QUIET: Duration = Duration::from_millis(20);
 /// At the end of the driver: how long the cgroups of the last sandboxes are waited for. What is left then, the next sweep takes.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
@@ -65,8 +62,6 @@ struct Server {
     tools_made: bool,
     /// A sandbox has ended, so that more are to be expected.
     is_reused: bool,
-    /// The last sandbox was given a network namespace, which its first process has to be born into.
-    is_networked: bool,
     /// Work ahead has failed; it is left alone until somebody asks for a sandbox.
     is_tired: bool,
     /// Begun, and told nothing yet.
@@ -105,20 +100,14 @@ impl Server {
             tools_made: false,
             is_reused: false,
             is_tired: false,
-            is_networked: false,
             ahead: Vec::new(),
             living: Vec::new(),
             clearing: Vec::new(),
             waiting: Vec::new(),
         };
-        if server.cgroups.is_short(1) && server.settings.ahead > 0 {
-            // On its way to its cgroups while the driver does something else.
-            server.cgroups.prepare(&server.settings)?;
-        } else {
-            // The first one proves that sandboxes can be begun at all.
-            let first = server.begin(&Walls::default(), None, server.ids.as_user())?;
-            server.ahead.push(first);
-        }
+        // The first one proves that sandboxes can be begun at all.
+        let first = server.begin(&Walls::default(), None, server.ids.as_user())?;
+        server.ahead.push(first);
         let features = server.features();
         server.say(&Reply::Ready(features))?;
         // While the driver does something else.
@@ -201,22 +190,13 @@ impl Server {
 
     /// Nothing else to do. A failure shows when a sandbox is asked for.
     fn work_ahead(&mut self) {
-        if self.is_short() {
-            if self.cgroups.is_preparing() && !self.cgroups.is_quick() {
-                return;
-            }
-            match self.begin(&Walls::default(), None, self.ids.as_user()) {
-                Ok(embryo) => self.ahead.push(embryo),
-                Err(_) => self.is_tired = true,
-            }
-        } else if self.lacks_nursery() {
-            self.is_tired = self.cgroups.prepare(&self.settings).is_err();
+        if !self.is_short() {
+            return;
         }
-    }
-
-    /// Whether one more should wait for work.
-    fn lacks_nursery(&self) -> bool {
-        self.is_reused && !self.is_tired && self.cgroups.is_short(self.settings.ahead as usize)
+        match self.begin(&Walls::default(), None, self.ids.as_user()) {
+            Ok(embryo) => self.ahead.push(embryo),
+            Err(_) => self.is_tired = true,
+        }
     }
 
     /// Whether a sandbox should be begun ahead: not while somebody waits for one.
@@ -231,23 +211,10 @@ impl Server {
             return Some(RETRY);
         }
         if self.is_short() {
-            let preparing = self.cgroups.is_preparing();
-            return Some(match self.cgroups.is_quick() {
-                true => Duration::ZERO,
-                false if preparing => RETRY,
-                false => self.quiet(),
-            });
-        }
-        if self.lacks_nursery() {
-            return Some(self.quiet());
+            return Some(if self.is_reused { Duration::ZERO } else { QUIET });
         }
         let first = self.living.iter().filter_map(Living::deadline).min()?;
         Some(first.saturating_duration_since(Instant::now()))
-    }
-
-    /// So long must nothing happen before a process is moved into cgroups.
-    fn quiet(&self) -> Duration {
-        if self.is_reused { QUIET } else { LONG_QUIET }
     }
 
     fn hear(&mut self, token: u64) -> Result<()> {
@@ -335,7 +302,6 @@ impl Server {
     fn try_create(&mut self, asked: Asked) -> Result<()> {
         let Asked { token, plan, stream, netns } = asked;
         self.is_tired = false;
-        self.is_networked = netns.is_some();
         let mut shared = None;
         let mut spare = Spare::default();
         let mut mapping = self.ids.as_user().filter(|_| belongs_to_user(&plan));

@@ -24,18 +24,12 @@ use crate::protocol::{Capabilities, Fault, Made, Settings, Walls};
 use crate::sys;
 
 /// Exit code of a child that never became a sandbox.
-pub(crate) const NOT_MADE: i32 = 71;
+const NOT_MADE: i32 = 71;
 /// Where the channel is kept while everything else is closed.
 const CHANNEL: i32 = 3;
 
 /// Runs as the child; never returns.
-pub(crate) fn run(
-    settings: &Settings,
-    walls: &Walls,
-    given_network: bool,
-    group: Option<&Group>,
-    channel: OwnedFd,
-) -> ! {
+pub(crate) fn run(settings: &Settings, walls: &Walls, given_network: bool, group: &Group, channel: OwnedFd) -> ! {
     // What went wrong ahead is said to the one who asks for a sandbox.
     let begun = begin(walls, given_network, group);
     let Ok(channel) = shed(channel) else { sys::exit_now(NOT_MADE) };
@@ -64,10 +58,8 @@ pub(crate) fn run(
 }
 
 /// Before its ids are mapped, and while it still has the launcher's descriptors.
-fn begin(walls: &Walls, given_network: bool, group: Option<&Group>) -> Result<()> {
-    if let Some(group) = group {
-        group.join().doing(|| "move into the cgroups of the sandbox".into())?;
-    }
+fn begin(walls: &Walls, given_network: bool, group: &Group) -> Result<()> {
+    group.join().doing(|| "move into the cgroups of the sandbox".into())?;
     let mut namespaces = UnshareFlags::NEWUTS;
     if walls.ipc_namespace {
         namespaces |= UnshareFlags::NEWIPC;
@@ -106,7 +98,7 @@ fn init_config(settings: &Settings, hatch: &Hatch) -> init::InitConfig {
 }
 
 /// Drops everything that came with the copy of the launcher.
-pub(crate) fn shed(channel: OwnedFd) -> rustix::io::Result<OwnedFd> {
+fn shed(channel: OwnedFd) -> rustix::io::Result<OwnedFd> {
     // Dies with the launcher. Should that have happened already, the channel is at its end.
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     sys::set_name(c"cofferdam-init");

@@ -102,7 +102,7 @@ pub(super) fn install(socket: &mut Socket, fence: &Fence<'_>) -> io::Result<()> 
         let foreign = [not_ours(META_IIF_NAME), not_ours(META_OIF_NAME), vec![verdict(VERDICT_DROP)]].concat();
         messages.push(rule(table, "forward", foreign));
     }
-    install_table(socket, table, messages)
+    install_table(socket, table, TABLE_FLAG_OWNER, messages)
 }
 
 /// Bounds the connections that all sandboxes of this process have at once, so that they cannot fill the host's table of
@@ -133,7 +133,8 @@ pub(super) fn install_gateway(
     ];
     messages.extend(refused.flat_map(|network| refuse(table, "policy", &to(network))));
     messages.extend(ports.iter().flat_map(|&(protocol, port)| refuse(table, "policy", &to_port(protocol, port))));
-    install_table(socket, table, messages)
+    // It goes with the namespace, which the kernel takes away without anybody waiting for it.
+    install_table(socket, table, 0, messages)
 }
 
 /// Chains of this host that drop forwarded packets unless a rule of theirs says otherwise (`table chain`). No table of ours can
@@ -156,10 +157,10 @@ fn dropping_chain(message: &[u8]) -> Option<String> {
 }
 
 /// All of it or nothing.
-fn install_table(socket: &mut Socket, table: &str, content: Vec<Message>) -> io::Result<()> {
+fn install_table(socket: &mut Socket, table: &str, flags: u32, content: Vec<Message>) -> io::Result<()> {
     let new_table = Message::new(NEW_TABLE, libc::NLM_F_CREATE | libc::NLM_F_EXCL, &[FAMILY_IPV4, 0, 0, 0])
         .with(TABLE_NAME, text(table))
-        .with(TABLE_FLAGS, TABLE_FLAG_OWNER.to_be_bytes());
+        .with(TABLE_FLAGS, flags.to_be_bytes());
     batch(socket, [new_table].into_iter().chain(content).collect())
 }
 

@@ -82,8 +82,6 @@ pub(super) fn set(name: &str, value: &str) -> io::Result<()> {
 pub(super) struct Gateway {
     netns: OwnedFd,
     links: Socket,
-    /// Holds the table of the firewall.
-    _firewall: Socket,
     block: Block,
     next: u32,
 }
@@ -115,7 +113,7 @@ impl Gateway {
         let mut firewall = Socket::open(libc::NETLINK_NETFILTER).map_err(step("open a netfilter socket"))?;
         firewall::install_gateway(&mut firewall, uplink, block.gateway(), refused(), &NAME_SERVICE)
             .map_err(step("install the gateway's table"))?;
-        Ok(Gateway { netns, links, _firewall: firewall, block, next: 0 })
+        Ok(Gateway { netns, links, block, next: 0 })
     }
 
     /// Sockets for name service, on the address that sandboxes are told.

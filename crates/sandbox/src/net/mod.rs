@@ -62,7 +62,7 @@ pub struct Egress {
     /// The number of connections has a limit.
     bounded: bool,
     /// Holds the table of the firewall.
-    _firewall: Socket,
+    firewall: Option<Socket>,
 }
 
 /// A block of addresses for one process: 198.18.0.0/15 is set aside for benchmarks and used by nobody's network.
@@ -154,7 +154,7 @@ impl Egress {
         })?;
         let bounded = limits_connections(&mut firewall);
         let pool = Some(Mutex::new(pool));
-        Ok(Egress { bounded, pool, maker: Some(maker), names, links, uplink, restore, _firewall: firewall })
+        Ok(Egress { bounded, pool, maker: Some(maker), names, links, uplink, restore, firewall: Some(firewall) })
     }
 
     /// A namespace for one sandbox, usually made ahead.
@@ -179,8 +179,13 @@ impl Drop for Egress {
     fn drop(&mut self) {
         self.names.abort();
         self.pool = None;
-        // Gone already if the namespace is; else it is better gone before the firewall's table.
-        let _ = links::delete(&mut self.links, self.uplink);
+        let (firewall, links, uplink) = (self.firewall.take(), &mut self.links, self.uplink);
+        std::thread::scope(|scope| {
+            // Each waits for all processors, some tens of milliseconds, so they do it together.
+            scope.spawn(|| drop(firewall));
+            // Gone already if the namespace is.
+            let _ = links::delete(links, uplink);
+        });
         if let Some(maker) = self.maker.take() {
             // A panic there was reported by its own thread.
             let _ = maker.join();

@@ -28,8 +28,10 @@ pub async fn run(
     let file = format!("{folder}/script.sh");
     let owner = Some(job.user.clone());
     let executable = if script.interpreter.is_some() { 0o755 } else { 0o644 };
-    job.session.write_file(owner.clone(), &file, script.text.as_bytes(), executable).await?;
-    job.session.make_dir(owner.clone(), &script.dir, 0o755, None).await?;
+    tokio::try_join!(
+        job.session.write_file(owner.clone(), &file, script.text.as_bytes(), executable),
+        job.session.make_dir(owner.clone(), &script.dir, 0o755, None),
+    )?;
 
     let mut argv = script.interpreter.clone().unwrap_or_else(|| vec!["sh".to_owned(), "-xe".to_owned()]);
     argv.push(file);
@@ -74,7 +76,9 @@ pub async fn run(
     job.log_left.fetch_sub(sink.bytes.min(log_left), Ordering::Relaxed);
     let log_limit = sink.limit_reached.then(|| format!("log limit of {} bytes", log_left));
     let stdout = sink.finish().await;
-    let _ = job.session.remove_tree(owner, &folder, false).await;
+    // Nobody waits for that: the next step has a folder of its own, and the sandbox may end before.
+    let session = job.session.clone();
+    tokio::spawn(async move { session.remove_tree(owner, &folder, false).await });
     if was_cancelled {
         return Ok(Reply::Cancelled);
     }

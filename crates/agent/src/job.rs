@@ -291,19 +291,25 @@ fn workspace_path(agent: &AgentSpec, job_name: &str) -> String {
 /// Jenkins' `@tmp` folder beside the workspace. Returns the home.
 async fn furnish(session: &Session, ids: Ids, home: String, workspace: &str) -> Result<String, Trouble> {
     let owner = Some((ids.uid, ids.gid));
-    session.make_dir(None, &format!("{workspace}@tmp"), 0o755, owner).await?;
+    let beside = format!("{workspace}@tmp");
     if ids.uid == 0 || home != "/" {
+        session.make_dir(None, &beside, 0o755, owner).await?;
         return Ok(if home.is_empty() { "/".to_owned() } else { home });
     }
     // Without an entry Java's user.home is "?", git and ssh refuse to work, and `whoami` fails.
-    let passwd = session.read_file(None, "/etc/passwd", 1 << 20).await.unwrap_or_default();
+    let (beside_made, passwd, made) = tokio::join!(
+        session.make_dir(None, &beside, 0o755, owner),
+        session.read_file(None, "/etc/passwd", 1 << 20),
+        session.make_dir(None, HOME, 0o755, owner),
+    );
+    beside_made?;
+    let passwd = passwd.unwrap_or_default();
     let known = passwd
         .split(|b| *b == b'\n')
         .any(|line| line.split(|b| *b == b':').nth(2) == Some(ids.uid.to_string().as_bytes()));
-    let made = session.make_dir(None, HOME, 0o755, owner).await;
     if made.is_err() {
         // A read-only root: the workspace's neighbour is the one folder that can be written to.
-        return Ok(format!("{workspace}@tmp"));
+        return Ok(beside);
     }
     if !known {
         let mut text = passwd;

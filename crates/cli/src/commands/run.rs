@@ -31,8 +31,11 @@ const REDRAW: Duration = Duration::from_millis(100);
 /// Runs a pipeline to its end.
 pub async fn run(args: &RunArgs, home: Option<&Path>, style: Style) -> Result<Exit, CommandFailure> {
     let started = Instant::now();
+    // The launcher starts while the definition is read and git looks at the project. What keeps it from starting is said after what
+    // is wrong with the definition.
+    let drivers = std::thread::spawn(place::drivers);
     let definition = Definition::read(&args.definition)?;
-    let (project, drivers) = prepare(&definition, args.dirty).await?;
+    let project = LocalProject::look(&definition.project, args.dirty).await?;
     let input = definition.input(&args.definition, &project);
     let engine = match Engine::new(input) {
         Ok(engine) => engine,
@@ -41,7 +44,10 @@ pub async fn run(args: &RunArgs, home: Option<&Path>, style: Style) -> Result<Ex
     let artifacts = args.artifacts.clone().unwrap_or_else(|| definition.project.join(".cofferdam/artifacts"));
     let (sender, receiver) = mpsc::channel(EVENT_QUEUE);
     let description = project.description().to_owned();
-    let host = host(args, home, &definition, project, artifacts.clone(), drivers?);
+    let drivers = drivers.join().unwrap_or_else(|_| {
+        Err(CommandFailure::new(Exit::Infrastructure, "the thread that starts the launcher has ended"))
+    })?;
+    let host = host(args, home, &definition, project, artifacts.clone(), drivers);
     let performer = Performer::new(host, sender);
     let interactive = std::io::stdout().is_terminal()
         && std::env::var_os("CI").is_none()
@@ -166,23 +172,6 @@ impl Definition {
         }
         let plural = if errors == 1 { "error" } else { "errors" };
         CommandFailure::new(Exit::Invalid, format!("{} is not valid: {errors} {plural}", self.name))
-    }
-}
-
-/// Looks at the project and starts the launcher, at the same time: git works while the launcher does. What keeps the launcher from
-/// starting is said after what is wrong with the definition.
-async fn prepare(
-    definition: &Definition,
-    dirty: bool,
-) -> Result<(LocalProject, Result<place::Drivers, CommandFailure>), CommandFailure> {
-    let folder = definition.project.clone();
-    let look = tokio::spawn(async move { LocalProject::look(&folder, dirty).await });
-    // Lets it start git.
-    tokio::task::yield_now().await;
-    let drivers = place::drivers();
-    match look.await {
-        Ok(project) => Ok((project.map_err(CommandFailure::from)?, drivers)),
-        Err(error) => Err(CommandFailure::new(Exit::Infrastructure, format!("cannot look at the project: {error}"))),
     }
 }
 

@@ -25,12 +25,13 @@ fn main() {
     let scratch = tempfile::Builder::new().prefix("cofferdam-bench.").tempdir().expect("a folder for the benchmark");
     let out = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/bench");
     std::fs::create_dir_all(&out).expect("target/bench");
-    let all: [(&str, Benchmark); 6] = [
+    let all: [(&str, Benchmark); 7] = [
         ("language", language::measure),
         ("starts", starts::measure),
         ("herd", herd::measure),
         ("runs", runs::measure),
         ("pulls", pulls::measure),
+        ("unpacking", pulls::measure_unpacking),
         ("memory", memory::measure),
     ];
     for (name, measure) in all {

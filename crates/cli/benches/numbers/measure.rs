@@ -9,12 +9,19 @@ pub struct Contender<'a> {
     pub name: String,
     /// Rounds that it skips between two that it takes: for those that take seconds.
     pub every: usize,
+    /// Makes things ready; its time does not count.
+    pub before: Box<dyn FnMut() + 'a>,
     pub run: Box<dyn FnMut() -> Result<(), String> + 'a>,
 }
 
 impl<'a> Contender<'a> {
     pub fn new(name: &str, run: impl FnMut() -> Result<(), String> + 'a) -> Self {
-        Contender { name: name.to_owned(), every: 1, run: Box::new(run) }
+        Contender { name: name.to_owned(), every: 1, before: Box::new(|| ()), run: Box::new(run) }
+    }
+
+    pub fn before(mut self, before: impl FnMut() + 'a) -> Self {
+        self.before = Box::new(before);
+        self
     }
 
     pub fn every(mut self, rounds: usize) -> Self {
@@ -57,6 +64,7 @@ impl Table {
                 if failed[index].is_some() || round % contender.every != 0 {
                     continue;
                 }
+                (contender.before)();
                 let started = Instant::now();
                 let result = (contender.run)();
                 let took = started.elapsed();

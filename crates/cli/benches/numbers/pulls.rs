@@ -8,14 +8,25 @@ use super::peers::{self, Docker, run};
 
 const PORT: u16 = 15029;
 
+const PULL: &str = "cofferdam image pull (both digests checked)";
+const IMPORT: &str = "cofferdam image import (both digests checked)";
+
 pub fn measure(scratch: &Path) -> Table {
-    let mut table = Table::new("pull and unpack from a registry on loopback");
+    with_prepared(scratch, Table::new("pull and unpack from a registry on loopback"), Prepared::measure_pulls)
+}
+
+/// Unpack alone, pinned to one core.
+pub fn measure_unpacking(scratch: &Path) -> Table {
+    with_prepared(scratch, Table::new("unpack a gzip layer on one core"), Prepared::measure_unpacking)
+}
+
+fn with_prepared(scratch: &Path, mut table: Table, measure: fn(&Prepared, &Path, &mut Table)) -> Table {
     if !peers::is_root() {
         table.notes.push("skipped: needs root".to_owned());
         return table;
     }
     match prepare(scratch) {
-        Ok(prepared) => prepared.measure(scratch, &mut table),
+        Ok(prepared) => measure(&prepared, scratch, &mut table),
         Err(error) => table.notes.push(format!("skipped: {error}")),
     }
     table
@@ -50,8 +61,11 @@ fn prepare(scratch: &Path) -> Result<Prepared, String> {
     run(Command::new("curl")
         .args(["-sf", "-o", "/dev/null", "--retry", "50", "--retry-delay", "1", "--retry-connrefused"])
         .arg(format!("http://{address}/v2/")))?;
-    run(Command::new(scripts.join("debian-image.sh")).arg(&address).args(["bench/compilers", "1", "build-essential"]))?;
     let blobs = data.join("data/docker/registry/v2/blobs/sha256");
+    if !blobs.exists() {
+        let image = ["bench/compilers", "1", "build-essential"];
+        run(Command::new(scripts.join("debian-image.sh")).arg(&address).args(image))?;
+    }
     let find = Command::new("find")
         .arg(blobs)
         .args(["-name", "data", "-size", "+10M"])
@@ -63,52 +77,77 @@ fn prepare(scratch: &Path) -> Result<Prepared, String> {
 }
 
 impl Prepared {
-    fn measure(&self, scratch: &Path, table: &mut Table) {
+    fn measure_pulls(&self, scratch: &Path, table: &mut Table) {
         let cofferdam = env!("CARGO_BIN_EXE_cofferdam");
-        let image = format!("127.0.0.1:{PORT}/bench/compilers:1");
+        let image = image();
         let docker = Docker::start(scratch);
         let home = scratch.join("pull-home");
-        let fresh = |path: &Path| {
-            let _ = std::fs::remove_dir_all(path);
-        };
-        let target = scratch.join("untar");
-        let layout = scratch.join("layout");
-        let bundle = scratch.join("umoci");
         let mut contenders = vec![
-            Contender::new("cofferdam image pull (both digests checked)", || {
-                fresh(&home);
+            Contender::new(PULL, || {
                 run(Command::new(cofferdam).arg("--home").arg(&home).args(["image", "pull", &image]))
-            }),
-            Contender::new("tar -xzf of the same layer, no digest", || {
-                fresh(&target);
-                std::fs::create_dir_all(&target).map_err(|error| error.to_string())?;
-                run(Command::new("tar").arg("-xzf").arg(&self.layer).arg("-C").arg(&target))
-            }),
+            })
+            .before(|| fresh(&home)),
         ];
-        let copied = run(Command::new("skopeo")
-            .args(["copy", "--src-tls-verify=false"])
-            .arg(format!("docker://{image}"))
-            .arg(format!("oci:{}:1", layout.display())));
-        match copied {
-            Ok(()) => contenders.push(Contender::new("umoci unpack of the same layer", || {
-                fresh(&bundle);
-                run(Command::new("umoci")
-                    .args(["unpack", "--image"])
-                    .arg(format!("{}:1", layout.display()))
-                    .arg(&bundle))
-            })),
-            Err(error) => table.notes.push(format!("skipped: umoci: {error}")),
-        }
         match &docker {
-            Ok(docker) => contenders.push(Contender::new("docker pull", || {
-                let _ = docker.command().args(["rmi", "-f", &image]).output();
-                run(docker.command().args(["pull", "-q", &image]))
-            })),
+            Ok(docker) => contenders.push(
+                Contender::new("docker pull", || run(docker.command().args(["pull", "-q", &image]))).before(|| {
+                    let _ = docker.command().args(["rmi", "-f", &image]).output();
+                }),
+            ),
             Err(error) => table.notes.push(format!("skipped: docker: {error}")),
         }
         table.interleave(3, contenders);
-        table.ratio_to = Some("cofferdam image pull (both digests checked)".to_owned());
+        table.ratio_to = Some(PULL.to_owned());
     }
+
+    fn measure_unpacking(&self, scratch: &Path, table: &mut Table) {
+        let on_one_core = |program: &str| {
+            let mut command = Command::new("taskset");
+            command.args(["-c", "0", program]);
+            command
+        };
+        let (home, target, bundle) = (scratch.join("import-home"), scratch.join("untar"), scratch.join("umoci"));
+        let layout = scratch.join("layout");
+        let copied = run(Command::new("skopeo")
+            .args(["copy", "--src-tls-verify=false"])
+            .arg(format!("docker://{}", image()))
+            .arg(format!("oci:{}:1", layout.display())));
+        if let Err(error) = copied {
+            table.notes.push(format!("skipped: {error}"));
+            return;
+        }
+        let contenders = vec![
+            Contender::new(IMPORT, || {
+                let import = ["image", "import", "--name", "bench/compilers:1"];
+                run(on_one_core(env!("CARGO_BIN_EXE_cofferdam")).arg("--home").arg(&home).args(import).arg(&layout))
+            })
+            .before(|| fresh(&home)),
+            Contender::new("tar -xzf of the layer, no digest", || {
+                run(on_one_core("tar").arg("-xzf").arg(&self.layer).arg("-C").arg(&target))
+            })
+            .before(|| {
+                fresh(&target);
+                let _ = std::fs::create_dir_all(&target);
+            }),
+            Contender::new("umoci unpack", || {
+                run(on_one_core("umoci")
+                    .args(["unpack", "--image"])
+                    .arg(format!("{}:1", layout.display()))
+                    .arg(&bundle))
+            })
+            .before(|| fresh(&bundle)),
+        ];
+        table.interleave(3, contenders);
+        table.ratio_to = Some(IMPORT.to_owned());
+    }
+}
+
+fn image() -> String {
+    format!("127.0.0.1:{PORT}/bench/compilers:1")
+}
+
+fn fresh(path: &Path) {
+    let _ = std::fs::remove_dir_all(path);
 }
 
 /// An archive as `docker save` writes it, with the folder as its one layer.

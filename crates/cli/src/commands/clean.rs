@@ -15,6 +15,13 @@ pub async fn run(args: &CleanArgs, home: Option<&Path>) -> Result<Exit, CommandF
             driver.sweep().await.map_err(|error| CommandFailure::new(Exit::Infrastructure, agent::explain(&error)))?;
         removed.extend(lines);
     }
+    match sandbox::net::forwarding::put_back() {
+        Ok(true) => removed.push("setting net.ipv4.ip_forward: switched off again".to_owned()),
+        Ok(false) => {}
+        Err(error) => {
+            return Err(CommandFailure::new(Exit::Infrastructure, format!("cannot put ip_forward back: {error}")));
+        }
+    }
     // Opening the store repairs it.
     place::store(home)?;
     removed.extend(place::sweep_scratch(home)?);

@@ -2,12 +2,13 @@
 //! decided outside of the sandbox, in a namespace that no workload can touch.
 //!
 //! Never: an `ip` or `nft` process, a bridge, a name that outlives the process, an address that a sandbox could choose. The
-//! only thing that stays on the host after the end is its `ip_forward` setting, when it was off and the process was killed.
+//! only thing that stays on the host after a kill is its `ip_forward` setting, until the next run or `cofferdam clean`.
 //!
 //! Start reading at [`EgressOnDemand`] and [`Egress`]; `gateway` is where the policy stands.
 
 mod error;
 mod firewall;
+pub mod forwarding;
 mod gateway;
 mod links;
 mod names;
@@ -37,7 +38,6 @@ pub use on_demand::{EgressOnDemand, available, obstacles};
 /// Connections of all sandboxes of a process at once. A host tracks 65,536 and more; but the kernel walks a list for each new
 /// one, and four times as many would cost a millisecond each.
 const MAX_CONNECTIONS: u32 = 4096;
-const FORWARDING: &str = "net/ipv4/ip_forward";
 
 /// A network namespace that is ready for a sandbox. It lives as long as its descriptor or a process in it.
 #[derive(Debug)]
@@ -57,8 +57,8 @@ pub struct Egress {
     names: AbortHandle,
     links: Socket,
     uplink: u32,
-    /// Forwarding was off and is put back.
-    restore: bool,
+    /// The host forwarded no packets before us.
+    was_no_router: bool,
     /// The number of connections has a limit.
     bounded: bool,
     /// Holds the table of the firewall.
@@ -127,19 +127,18 @@ impl Egress {
         let ended = |_| EgressError::Ended("its thread ended early".into());
         let netns = gateway.recv().map_err(ended)??;
         let (block, uplink) = add_uplink(&mut links, &netns)?;
-        let restore = std::fs::read_to_string(format!("/proc/sys/{FORWARDING}")).is_ok_and(|text| text.trim() == "0");
+        let was_no_router = forwarding::is_or_was_off().map_err(step("read whether the host forwards packets"))?;
         let name = block.interface();
         let mut firewall = Socket::open(libc::NETLINK_NETFILTER).map_err(step("open a netfilter socket"))?;
-        let fence = Fence { table: &name, uplink, network: block.network(), was_no_router: restore };
+        let fence = Fence { table: &name, uplink, network: block.network(), was_no_router };
         // A connection that is refused room is dropped and tried again; see the function for why it may fail.
         let limits_connections =
             |firewall: &mut Socket| firewall::limit_connections(firewall, &name, uplink, MAX_CONNECTIONS).is_ok();
         let finish = firewall::install(&mut firewall, &fence)
             .map_err(step("install the firewall's table"))
             .and_then(|()| {
-                if restore { gateway::set(FORWARDING, "1").map_err(step("switch forwarding on")) } else { Ok(()) }
-            })
-            .and_then(|()| {
+                // Only now: the table refuses what is not ours.
+                forwarding::switch_on().map_err(step("switch forwarding on"))?;
                 go.send(block).map_err(|_| EgressError::Ended("its thread ended early".into()))?;
                 report.recv().map_err(ended)?
             })
@@ -154,7 +153,7 @@ impl Egress {
         })?;
         let bounded = limits_connections(&mut firewall);
         let pool = Some(Mutex::new(pool));
-        Ok(Egress { bounded, pool, maker: Some(maker), names, links, uplink, restore, firewall: Some(firewall) })
+        Ok(Egress { bounded, pool, maker: Some(maker), names, links, uplink, was_no_router, firewall: Some(firewall) })
     }
 
     /// A namespace for one sandbox, usually made ahead.
@@ -171,7 +170,7 @@ impl Egress {
 
     /// Forwarding was switched on in the host for this; for `doctor`.
     pub fn switched_forwarding_on(&self) -> bool {
-        self.restore
+        self.was_no_router
     }
 }
 
@@ -190,11 +189,8 @@ impl Drop for Egress {
             // A panic there was reported by its own thread.
             let _ = maker.join();
         }
-        let others = (0..Block::COUNT).any(|number| links::index(&Block { number }.interface()).is_ok());
-        if self.restore && !others {
-            // Nobody to tell; the firewall of the last one refused what was not ours, from now on the host does.
-            let _ = gateway::set(FORWARDING, "0");
-        }
+        // Nobody to tell; the firewall of the last one refused what was not ours, from now on the host does.
+        let _ = forwarding::put_back();
     }
 }
 

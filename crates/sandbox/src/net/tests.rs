@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::links::{self, MAIN, Network, Via};
 use super::netlink::Socket;
-use super::{Egress, SandboxNetns, gateway};
+use super::{Egress, SandboxNetns, forwarding, gateway};
 
 pub(super) const INTERNET: Ipv4Addr = Ipv4Addr::new(93, 184, 216, 34);
 pub(super) const HOST_PUBLIC: Ipv4Addr = Ipv4Addr::new(93, 184, 216, 1);
@@ -377,7 +377,9 @@ fn victim_for_the_next_test() {
 
 #[test]
 fn nothing_is_left_after_kill_9() {
-    in_a_world(|_| {
+    let forwards = || std::fs::read_to_string("/proc/sys/net/ipv4/ip_forward").unwrap().trim() == "1";
+    in_a_world(move |_| {
+        gateway::set("net/ipv4/ip_forward", "0").unwrap();
         let mut victim = Command::new(std::env::current_exe().unwrap())
             .args(["net::tests::victim_for_the_next_test", "--exact", "--nocapture"])
             .env(VICTIM, "1")
@@ -392,6 +394,7 @@ fn nothing_is_left_after_kill_9() {
             seen.push_str(&String::from_utf8_lossy(&buffer[..length]));
         }
         assert!(links::index("cofferdam0").is_ok());
+        assert!(!forwarding::put_back().unwrap() && forwards(), "not while somebody needs it");
         victim.kill().unwrap();
         victim.wait().unwrap();
         // The kernel takes namespaces apart in its own time.
@@ -401,6 +404,22 @@ fn nothing_is_left_after_kill_9() {
             std::thread::yield_now();
         }
         assert_eq!(links::routed().unwrap().len(), 1);
+        // This one the kernel does not know to be ours.
+        assert!(forwards());
+        assert!(forwarding::put_back().unwrap() && !forwards());
+        assert!(!forwarding::put_back().unwrap(), "once");
+    });
+}
+
+#[test]
+fn a_host_that_was_a_router_stays_one() {
+    in_a_world(|_| {
+        gateway::set("net/ipv4/ip_forward", "1").unwrap();
+        runtime().block_on(async {
+            let egress = Egress::start(resolver(), 1).unwrap();
+            assert!(!egress.switched_forwarding_on());
+        });
+        assert!(!forwarding::put_back().unwrap());
     });
 }
 

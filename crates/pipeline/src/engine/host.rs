@@ -11,57 +11,7 @@ use super::fault::ABORT;
 use super::scope::Scope;
 use super::values;
 
-use crate::globals;
-
-/// What Groovy gives to every object (and script): no step, although a script may call it like one.
-const OF_EVERY_OBJECT: &[&str] = &[
-    "any",
-    "asBoolean",
-    "asType",
-    "collect",
-    "dump",
-    "each",
-    "eachWithIndex",
-    "equals",
-    "every",
-    "find",
-    "findAll",
-    "findIndexOf",
-    "getAt",
-    "getBinding",
-    "getClass",
-    "getMetaClass",
-    "getProperties",
-    "getProperty",
-    "grep",
-    "hashCode",
-    "identity",
-    "inject",
-    "inspect",
-    "invokeMethod",
-    "is",
-    "isCase",
-    "iterator",
-    "metaClass",
-    "notify",
-    "notifyAll",
-    "print",
-    "printf",
-    "println",
-    "putAt",
-    "respondsTo",
-    "run",
-    "setBinding",
-    "setMetaClass",
-    "setProperty",
-    "split",
-    "sprintf",
-    "tap",
-    "toString",
-    "use",
-    "wait",
-    "with",
-];
+use crate::{catalogue, globals};
 
 /// Jenkins' words for a run whose definition comes from nowhere.
 const NO_SCM: &str = "‘checkout scm’ is only available when using “Multibranch Pipeline” or “Pipeline script from SCM”";
@@ -77,7 +27,7 @@ pub(crate) struct FiberHost<'a> {
 impl Host for FiberHost<'_> {
     fn has_method(&self, receiver: Option<&HostRef>, name: &str) -> bool {
         // An unknown step is refused with Jenkins' own words, which name the steps that there are.
-        receiver.is_some() || !OF_EVERY_OBJECT.contains(&name)
+        receiver.is_some() || !catalogue::OF_EVERY_OBJECT.contains(&name)
     }
 
     fn property(&mut self, receiver: Option<&HostRef>, name: &str) -> Option<Result<Value, Value>> {

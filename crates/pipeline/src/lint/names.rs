@@ -11,73 +11,26 @@ use groovy::ast::{Closure, Script};
 use groovy::diagnostic::Diagnostic;
 use groovy::span::Span;
 
-use crate::catalogue::{Catalogue, Kind, Support, nearest};
+use crate::catalogue::{Catalogue, Kind, OF_EVERY_OBJECT, Support, nearest};
 use crate::declarative::unroll;
 use crate::definition::Surroundings;
 
 use super::did_you_mean;
 use super::walk::{Facts, Within, collect};
 
-/// What every script can call: methods of Groovy's `Script` and of every object.
-const GROOVY: [&str; 58] = [
-    "addShutdownHook",
-    "any",
-    "asBoolean",
-    "asType",
+/// What a script can call beside [`OF_EVERY_OBJECT`]: methods of `Script` that share their name with a step, words of the language,
+/// and what a closure calls on the object that it was given to (`list.with { sum() }`).
+const GROOVY: [&str; 10] = [
     "call",
-    "collect",
-    "dump",
-    "each",
-    "eachWithIndex",
-    "equals",
-    "every",
-    "evaluate",
-    "find",
-    "findAll",
-    "findIndexOf",
-    "findResult",
-    "getAt",
-    "getBinding",
-    "getClass",
-    "getMetaClass",
-    "getProperty",
-    "grep",
-    "hasProperty",
-    "hashCode",
-    "identity",
-    "inject",
-    "inspect",
-    "invokeMethod",
-    "is",
-    "isCase",
-    "iterator",
-    "metaClass",
-    "notify",
-    "notifyAll",
-    "print",
-    "printf",
-    "println",
-    "putAt",
-    "respondsTo",
-    "run",
-    "setBinding",
-    "setMetaClass",
-    "setProperty",
-    "sleep",
-    "split",
-    "sprintf",
-    "tap",
-    "toString",
-    "use",
-    "wait",
-    "with",
-    "withTraits",
-    "super",
-    "this",
     "collectEntries",
     "eachLine",
-    "sum",
+    "evaluate",
     "getMetaPropertyValues",
+    "sleep",
+    "sum",
+    "super",
+    "this",
+    "withTraits",
 ];
 
 /// After so many calls to unknown names the rest is not looked at: looking for the nearest names costs time.
@@ -146,6 +99,10 @@ pub(crate) fn check(
     diagnostics
 }
 
+fn is_groovys(name: &str) -> bool {
+    OF_EVERY_OBJECT.contains(&name) || GROOVY.contains(&name)
+}
+
 enum Finding {
     Unknown,
     NotYet,
@@ -168,10 +125,10 @@ impl Known<'_> {
         match self.catalogue.step(name) {
             Some(entry) if entry.support == Support::Runs => None,
             // `sleep` and `evaluate` are Groovy's too, a value may share a step's name.
-            Some(_) if GROOVY.contains(&name) => None,
+            Some(_) if is_groovys(name) => None,
             Some(_) if self.catalogue.find(Kind::Symbol, name).is_some() => None,
             Some(_) => Some(Finding::NotYet),
-            None if GROOVY.contains(&name) || self.catalogue.knows(name) => None,
+            None if is_groovys(name) || self.catalogue.knows(name) => None,
             None => Some(Finding::Unknown),
         }
     }

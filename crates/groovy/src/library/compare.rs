@@ -4,12 +4,12 @@ use std::cmp::Ordering;
 
 use crate::ast::BinaryOp;
 use crate::machine::{Ctx, Fault};
-use crate::value::{Compared, Value, compare_plain, equal_by};
+use crate::value::{Compared, Value, compare_plain, equal_by, text_work};
 
 /// Groovy's `==`.
 pub(crate) fn equals(ctx: &mut Ctx<'_>, a: &Value, b: &Value) -> Result<bool, Fault> {
-    ctx.world.charge(pairs(a).min(pairs(b)) / 16);
     let mut fault = None;
+    let mut pairs = 0;
     let answer = {
         let mut ask = |x: &Value, y: &Value| match object_equals(ctx, x, y) {
             Ok(same) => Some(same),
@@ -18,22 +18,16 @@ pub(crate) fn equals(ctx: &mut Ctx<'_>, a: &Value, b: &Value) -> Result<bool, Fa
                 None
             }
         };
-        equal_by(a, b, &mut ask)
+        equal_by(a, b, &mut ask, &mut pairs)
     };
     match fault {
         Some(f) => Err(f),
-        None => Ok(answer.unwrap_or(false)),
+        None => ctx.pay(pairs / PAIRS_AT_ONCE).map(|()| answer.unwrap_or(false)),
     }
 }
 
-fn pairs(v: &Value) -> usize {
-    match v {
-        Value::List(l) => l.len(),
-        Value::Map(m) | Value::Set(m) => m.len(),
-        Value::Str(s) => s.len() / 8,
-        _ => 0,
-    }
-}
+/// Pairs of values that are compared for about the price of one instruction.
+const PAIRS_AT_ONCE: usize = 2;
 
 fn object_equals(ctx: &Ctx<'_>, a: &Value, b: &Value) -> Result<bool, Fault> {
     if let Value::Object(o) = a {
@@ -51,7 +45,7 @@ fn object_equals(ctx: &Ctx<'_>, a: &Value, b: &Value) -> Result<bool, Fault> {
 /// Groovy's `<=>`.
 pub(crate) fn compare(ctx: &mut Ctx<'_>, a: &Value, b: &Value) -> Result<Ordering, Fault> {
     if let Compared::Order(order) = compare_plain(a, b) {
-        return Ok(order);
+        return ctx.pay(text_work(a, b) / PAIRS_AT_ONCE).map(|()| order);
     }
     // A string of one letter counts as a number beside a number.
     let letter = |v: &Value| match v {

@@ -68,6 +68,8 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, receiver: &Value, name: &str, args: &[Va
     if !QUICK.contains(&name) {
         ctx.world.charge(weight(receiver) / 16);
     }
+    // Arguments are compared and hashed.
+    ctx.pay(args.iter().map(text_weight).sum())?;
     let found = match receiver {
         Value::Str(s) => strings::method(ctx, s, name, args)?,
         Value::GString(_) => match name {
@@ -113,6 +115,11 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, receiver: &Value, name: &str, args: &[Va
         None if receiver.is_null() => Ok(None),
         None => objects::method(ctx, receiver, name, args),
     }
+}
+
+/// What looking at a text costs, in instructions.
+pub(crate) fn text_weight(value: &Value) -> usize {
+    if let Value::Str(s) = value { s.len() / 256 } else { 0 }
 }
 
 /// How much a method may have to look at.

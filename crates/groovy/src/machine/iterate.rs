@@ -76,6 +76,7 @@ impl Vm<'_> {
 
     pub(super) fn index(&mut self) -> Step {
         let (object, key) = (self.top(2).clone(), self.top(1).clone());
+        self.ctx().pay(library::text_weight(&key))?;
         if let Some(value) = library::index::get(&mut self.ctx(), &object, &key)? {
             self.replace(2, value);
             return Ok(Flow::Next);
@@ -87,6 +88,7 @@ impl Vm<'_> {
 
     pub(super) fn set_index(&mut self) -> Step {
         let (object, key, value) = (self.top(3).clone(), self.top(2).clone(), self.top(1).clone());
+        self.ctx().pay(library::text_weight(&key))?;
         if library::index::set(&mut self.ctx(), &object, &key, &value)? {
             self.drop_top(3);
             return Ok(Flow::Next);

@@ -192,6 +192,15 @@ pub(crate) struct Ctx<'a> {
 }
 
 impl Ctx<'_> {
+    /// Pays for work of the library, in instructions; an error where that is more than the script has left.
+    pub(crate) fn pay(&mut self, work: usize) -> Result<(), Fault> {
+        if work == 0 {
+            return Ok(());
+        }
+        self.world.charge(work);
+        if self.world.fuel == 0 { Err(Fault::Limit(LimitKind::Fuel)) } else { Ok(()) }
+    }
+
     /// The script's answer to a question of this instruction; asks it where there is none yet.
     pub(crate) fn ask(&self, receiver: &Value, name: &'static str, args: &[Value]) -> Result<Value, Fault> {
         match self.known(receiver, name, args) {

@@ -21,19 +21,25 @@ pub(crate) enum Compared {
 
 /// Groovy's `==` without methods of the script.
 pub(crate) fn equal_plain(a: &Value, b: &Value) -> bool {
-    equal_by(a, b, &mut |a, b| Some(identical(a, b))).unwrap_or(false)
+    equal_by(a, b, &mut |a, b| Some(identical(a, b)), &mut 0).unwrap_or(false)
 }
 
-/// Groovy's `==`. `objects` answers for script objects; `None` from it ends the comparison with `None`.
-pub(crate) fn equal_by(a: &Value, b: &Value, objects: &mut dyn FnMut(&Value, &Value) -> Option<bool>) -> Option<bool> {
+/// Groovy's `==`. `objects` answers for script objects; `None` from it ends the comparison with `None`. `pairs` counts what was
+/// looked at.
+pub(crate) fn equal_by(
+    a: &Value,
+    b: &Value,
+    objects: &mut dyn FnMut(&Value, &Value) -> Option<bool>,
+    pairs: &mut usize,
+) -> Option<bool> {
     if let Some(answer) = equal_leaf(a, b) {
+        *pairs += text_work(a, b);
         return Some(answer);
     }
     let mut work = vec![(a.clone(), b.clone())];
-    let mut pairs = 0;
     while let Some((a, b)) = work.pop() {
-        pairs += 1;
-        if pairs > PAIRS_MAX {
+        *pairs += 1 + text_work(&a, &b);
+        if *pairs > PAIRS_MAX {
             return Some(false);
         }
         match equal_leaf(&a, &b) {
@@ -54,6 +60,17 @@ pub(crate) fn equal_by(a: &Value, b: &Value, objects: &mut dyn FnMut(&Value, &Va
         }
     }
     Some(true)
+}
+
+/// Text that is compared for about the price of a pair of other values.
+const BYTES_A_PAIR: usize = 128;
+
+/// What comparing two texts costs, in pairs.
+pub(crate) fn text_work(a: &Value, b: &Value) -> usize {
+    match (a, b) {
+        (Value::Str(x), Value::Str(y)) => x.len().min(y.len()) / BYTES_A_PAIR,
+        _ => 0,
+    }
 }
 
 enum Expanded {

@@ -29,7 +29,7 @@ pub(crate) use class_names::{
 pub use closure::{Closure, ClosureCode, Strategy, Variable};
 pub use decimal::Decimal;
 pub(crate) use equality::{
-    Compared, compare_plain, equal_by, equal_plain, is_number, numeric_order, to_decimal, to_f64,
+    Compared, compare_plain, equal_by, equal_plain, is_number, numeric_order, text_work, to_decimal, to_f64,
 };
 pub use list::{List, ListKind};
 pub use map::{Entry, Key, Map, MapKind};

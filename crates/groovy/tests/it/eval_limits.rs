@@ -49,6 +49,20 @@ fn endless_loops_use_up_the_fuel() {
     check("def c = { it }; def d = c; while (true) { d = d >> c }", SIZE);
 }
 
+/// What the library compares counts, however it came to compare it: a loop of that shape must end in the time of any other.
+#[test]
+fn comparing_uses_up_the_fuel() {
+    let long = "def a = 'x' * 100000; def b = ('x' * 50000) + ('x' * 50000); ";
+    check(&format!("{long} while (true) {{ a == b }}"), FUEL);
+    check(&format!("{long} while (true) {{ a <=> b }}"), FUEL);
+    check(&format!("{long} def l = (1..200).collect {{ it % 2 ? a : b }}; while (true) {{ l.sort(false) }}"), FUEL);
+    check(&format!("{long} def l = (1..200).collect {{ a }}; while (true) {{ l.indexOf(b + 'y') }}"), FUEL);
+    check(&format!("{long} def m = [(a): 1]; while (true) {{ m[b] }}"), FUEL);
+    check(&format!("{long} def m = [(a): 1]; while (true) {{ m.containsKey(b) }}"), FUEL);
+    let nested = "def row = { (1..100).toList() }; def grid = { def r = row(); (1..100).collect { r } }; ";
+    check(&format!("{nested} def x = grid(); def y = grid(); while (true) {{ x == y }}"), FUEL);
+}
+
 #[test]
 fn endless_recursion_meets_the_depth_limit() {
     check("def f(n) { f(n + 1) }; f(0)", DEPTH);

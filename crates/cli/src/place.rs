@@ -76,10 +76,9 @@ pub fn egress() -> Result<Arc<EgressOnDemand>, String> {
     }
 }
 
-/// SIGINT and SIGTERM, as a person or a supervisor sends them.
+/// SIGINT, SIGTERM and SIGHUP, as a person, a supervisor or a terminal that is closed sends them.
 pub struct Interrupts {
-    int: Signal,
-    term: Signal,
+    signals: Vec<Signal>,
 }
 
 /// Listens from now on.
@@ -88,22 +87,38 @@ pub fn interrupts() -> Result<Interrupts, CommandFailure> {
         signal(kind)
             .map_err(|error| CommandFailure::new(Exit::Infrastructure, format!("cannot listen for signals: {error}")))
     };
-    Ok(Interrupts { int: listen(SignalKind::interrupt())?, term: listen(SignalKind::terminate())? })
+    let mut kinds = vec![SignalKind::interrupt(), SignalKind::terminate()];
+    if !ignores_hangup() {
+        kinds.push(SignalKind::hangup());
+    }
+    Ok(Interrupts { signals: kinds.into_iter().map(listen).collect::<Result<_, _>>()? })
+}
+
+/// Whoever starts a program with `nohup` wants it to outlive the terminal.
+fn ignores_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 != 0)
 }
 
 impl Interrupts {
     /// Resolves at the next one.
     pub async fn next(&mut self) {
-        tokio::select! {
-            _ = self.int.recv() => {}
-            _ = self.term.recv() => {}
-        }
+        std::future::poll_fn(|context| match self.poll(context) {
+            true => std::task::Poll::Ready(()),
+            false => std::task::Poll::Pending,
+        })
+        .await;
     }
 
     /// Whether one has come since.
     pub fn try_next(&mut self) -> bool {
-        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-        self.int.poll_recv(&mut context).is_ready() || self.term.poll_recv(&mut context).is_ready()
+        self.poll(&mut std::task::Context::from_waker(std::task::Waker::noop()))
+    }
+
+    fn poll(&mut self, context: &mut std::task::Context<'_>) -> bool {
+        // All of them, so that each wakes the caller.
+        self.signals.iter_mut().fold(false, |came, signal| signal.poll_recv(context).is_ready() || came)
     }
 }
 

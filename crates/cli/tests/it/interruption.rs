@@ -27,19 +27,20 @@ fn signal(child: &Child, name: &str) {
 }
 
 #[test]
-fn ctrl_c_runs_post_and_ends_with_130() {
+fn ctrl_c_termination_and_a_closed_terminal_run_post_and_end_with_130() {
     if !sandboxes_work() {
         return;
     }
-    let project = Project::new(WAITS);
-    let (mut child, lines) = start(&project);
-    signal(&child, "-INT");
-    let rest: String = lines.lines().map(|line| line.unwrap() + "\n").collect();
-    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest}");
-    assert!(
-        rest.contains("POST ABORTED") && rest.contains("POST ALWAYS") && rest.contains("Finished: ABORTED"),
-        "{rest}"
-    );
+    for name in ["-INT", "-TERM", "-HUP"] {
+        let project = Project::new(WAITS);
+        let (mut child, lines) = start(&project);
+        signal(&child, name);
+        let rest: String = lines.lines().map(|line| line.unwrap() + "\n").collect();
+        assert_eq!(child.wait().unwrap().code(), Some(130), "{name}: {rest}");
+        for text in ["POST ABORTED", "POST ALWAYS", "Finished: ABORTED"] {
+            assert!(rest.contains(text), "{name}: {text} is missing: {rest}");
+        }
+    }
 }
 
 #[test]

@@ -25,6 +25,11 @@ pub(crate) struct Mapping {
 }
 
 impl Mapping {
+    /// The sandbox's root on the stage.
+    pub(crate) fn first(&self) -> u32 {
+        self.first
+    }
+
     /// Text for `uid_map` and `gid_map`.
     pub(crate) fn text(&self) -> String {
         match (self.slot, self.first) {

@@ -1,5 +1,6 @@
 //! The loop of the launcher: messages of the driver, words and ends of sandboxes, deadlines, and sandboxes begun ahead.
 
+use std::collections::HashSet;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::rc::Rc;
@@ -12,7 +13,7 @@ use crate::cgroup::Cgroups;
 use crate::channel;
 use crate::embryo::{self, Embryo, Hatch, Nest, Shape, Without};
 use crate::fault::{Doing, Result};
-use crate::ids::Ids;
+use crate::ids::{Ids, Mapping};
 use crate::layers::{Layers, clone_tree};
 use crate::living::{Clearing, Living, Spare};
 use crate::protocol::{End, Fault, FaultKind, Features, LayerSource, Plan, Reply, Request, Settings, Usage, Walls};
@@ -59,7 +60,10 @@ struct Server {
     ids: Ids,
     layers: Layers,
     time_namespace: bool,
-    tools_made: bool,
+    /// Trees of the host's tools that were made.
+    trees: HashSet<String>,
+    /// File systems in memory can be id-mapped.
+    maps_memory: bool,
     /// A sandbox has ended, so that more are to be expected.
     is_reused: bool,
     /// Work ahead has failed; it is left alone until somebody asks for a sandbox.
@@ -97,7 +101,8 @@ impl Server {
             ids,
             layers,
             time_namespace: true,
-            tools_made: false,
+            trees: HashSet::new(),
+            maps_memory: true,
             is_reused: false,
             is_tired: false,
             ahead: Vec::new(),
@@ -335,12 +340,7 @@ impl Server {
         }
     }
 
-    fn embryo_for(
-        &mut self,
-        plan: &Plan,
-        netns: Option<BorrowedFd<'_>>,
-        mapping: Option<crate::ids::Mapping>,
-    ) -> Result<Embryo> {
+    fn embryo_for(&mut self, plan: &Plan, netns: Option<BorrowedFd<'_>>, mapping: Option<Mapping>) -> Result<Embryo> {
         if plan.walls == Walls::default() && netns.is_none() && mapping == self.ids.as_user() {
             while let Some(embryo) = self.ahead.pop() {
                 if rustix::process::pidfd_send_signal(&embryo.pidfd, rustix::process::Signal::CONT).is_ok() {
@@ -353,12 +353,7 @@ impl Server {
         self.begin(&plan.walls, netns, mapping)
     }
 
-    fn begin(
-        &mut self,
-        walls: &Walls,
-        netns: Option<BorrowedFd<'_>>,
-        mapping: Option<crate::ids::Mapping>,
-    ) -> Result<Embryo> {
+    fn begin(&mut self, walls: &Walls, netns: Option<BorrowedFd<'_>>, mapping: Option<Mapping>) -> Result<Embryo> {
         let mut nest = Nest {
             settings: &self.settings,
             ids: &mut self.ids,
@@ -372,20 +367,16 @@ impl Server {
         let mut layers = Vec::new();
         let mut binds = Vec::new();
         let mut targets = Vec::new();
-        let ids = self.ids.namespace(embryo.mapping);
         match &plan.layers {
             Some(sources) => {
+                let ids = self.ids.namespace(embryo.mapping);
                 for source in sources {
                     layers.push(self.layers.mount(source, ids)?);
                 }
             }
             None => {
-                if !self.tools_made {
-                    // On the stage of an unprivileged user the sandbox's root is id 1.
-                    tools::make(&self.settings.tools)?;
-                    self.tools_made = true;
-                }
-                layers.push(self.layers.mount(&LayerSource::Dir("tools".into()), ids)?);
+                layers.push(self.tools(embryo.mapping)?);
+                let ids = self.ids.namespace(embryo.mapping);
                 for folder in tools::folders(&self.settings.tools) {
                     binds.push(bind(folder, ids)?);
                     targets.push(folder.display().to_string());
@@ -398,6 +389,29 @@ impl Server {
         let without = Without { memory: !self.cgroups.has("memory"), processes: !self.cgroups.has("pids") };
         let hatch = Hatch { plan, layers: layers.len(), binds: targets, shared: shared.is_some(), without };
         embryo.hatch(&hatch, &descriptors)
+    }
+
+    /// The tree with the host's tools as a layer. Memory file systems can be id-mapped since Linux 6.3; before, each range of ids
+    /// gets a tree of its own.
+    fn tools(&mut self, mapping: Mapping) -> Result<OwnedFd> {
+        if self.maps_memory {
+            let tree = self.tree("tools".to_owned(), 0)?;
+            let ids = self.ids.namespace(mapping);
+            match self.layers.mount(&tree, ids) {
+                Err(fault) if ids.is_some() && fault.errno == Errno::INVAL.raw_os_error() => self.maps_memory = false,
+                result => return result,
+            }
+        }
+        let tree = self.tree(format!("tools-{}", mapping.first()), mapping.first())?;
+        self.layers.mount(&tree, None)
+    }
+
+    fn tree(&mut self, name: String, root: u32) -> Result<LayerSource> {
+        if !self.trees.contains(&name) {
+            tools::make(&self.settings.tools, &name, root)?;
+            self.trees.insert(name.clone());
+        }
+        Ok(LayerSource::Dir(name.into()))
     }
 
     /// The driver is gone: nothing may stay.

@@ -43,7 +43,7 @@ pub(crate) fn enter(settings: &Settings, privileged: bool) -> Result<()> {
         .doing(|| format!("mount {}", stage.display()))?;
     mount_change(&stage, MountPropagationFlags::PRIVATE).doing(|| format!("separate {}", stage.display()))?;
     rustix::process::chdir(&stage).doing(|| format!("go to {}", stage.display()))?;
-    for folder in ["dev", "empty", "box", "layers", "tools", "sys", "ahead", "ahead/dev", "ahead/proc", "ahead/sys"] {
+    for folder in ["dev", "empty", "box", "layers", "sys", "ahead", "ahead/dev", "ahead/proc", "ahead/sys"] {
         folder_at(folder)?;
     }
     devices(settings, privileged)?;

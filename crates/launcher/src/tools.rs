@@ -9,8 +9,6 @@ use std::path::{Path, PathBuf};
 use crate::fault::{Doing, Result};
 use crate::protocol::Tools;
 
-/// The tree on the stage.
-const TREE: &str = "tools";
 /// Bounds of what is copied from `/etc`.
 const MAX_COPIED_BYTES: u64 = 16 << 20;
 const MAX_DEPTH: usize = 8;
@@ -27,9 +25,12 @@ build:x:1000:
 nogroup:x:65534:
 ";
 
-/// Makes the tree; root on the stage is the sandbox's root.
-pub(crate) fn make(tools: &Tools) -> Result<()> {
-    let mut copier = Copier { left: MAX_COPIED_BYTES };
+/// The user of `process` sandboxes.
+const USER: u32 = 1000;
+
+/// Makes the tree in a folder of the stage; `root` is the id there of the sandbox's root.
+pub(crate) fn make(tools: &Tools, tree: &str, root: u32) -> Result<()> {
+    let mut copier = Copier { tree: tree.into(), root, left: MAX_COPIED_BYTES };
     copier.tree(tools).doing(|| "make the root of process sandboxes".into())
 }
 
@@ -39,22 +40,25 @@ pub(crate) fn folders(tools: &Tools) -> impl Iterator<Item = &Path> {
 }
 
 struct Copier {
+    tree: PathBuf,
+    root: u32,
     left: u64,
 }
 
 impl Copier {
     fn tree(&mut self, tools: &Tools) -> io::Result<()> {
-        self.own(Path::new(TREE))?;
+        let tree = self.tree.clone();
+        self.folder(&tree, 0o755)?;
         for folder in ["dev", "etc", "home", "mnt", "proc", "root", "run", "srv", "sys", "var", "var/lib", "workspace"]
         {
-            self.folder(&Path::new(TREE).join(folder), 0o755)?;
+            self.folder(&self.tree.join(folder), 0o755)?;
         }
         for folder in ["tmp", "var/tmp"] {
-            self.folder(&Path::new(TREE).join(folder), 0o1777)?;
+            self.folder(&self.tree.join(folder), 0o1777)?;
         }
-        let home = Path::new(TREE).join("home/build");
+        let home = self.tree.join("home/build");
         self.folder(&home, 0o755)?;
-        chown(&home, Some(1000), Some(1000))?;
+        self.give(&home, USER)?;
         for folder in &tools.folders {
             self.place(Path::new(folder))?;
         }
@@ -75,10 +79,10 @@ impl Copier {
     /// A mount point, or the same symbolic link as on the host.
     fn place(&mut self, path: &Path) -> io::Result<()> {
         match fs::symlink_metadata(path) {
-            Ok(found) if found.is_symlink() => symlink(fs::read_link(path)?, target(path)),
+            Ok(found) if found.is_symlink() => symlink(fs::read_link(path)?, self.target(path)),
             Ok(found) if found.is_dir() => {
                 self.parents(path)?;
-                self.folder(&target(path), 0o755)
+                self.folder(&self.target(path), 0o755)
             }
             _ => Ok(()),
         }
@@ -86,7 +90,7 @@ impl Copier {
 
     fn copy(&mut self, path: &Path, depth: usize) -> io::Result<()> {
         let found = fs::symlink_metadata(path)?;
-        let target = target(path);
+        let target = self.target(path);
         if found.is_symlink() {
             return match symlink(fs::read_link(path)?, target) {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
@@ -112,7 +116,7 @@ impl Copier {
 
     fn parents(&self, path: &Path) -> io::Result<()> {
         let Some(parent) = path.parent() else { return Ok(()) };
-        let parent = target(parent);
+        let parent = self.target(parent);
         if parent.is_dir() { Ok(()) } else { fs::create_dir_all(&parent).and_then(|()| self.own(&parent)) }
     }
 
@@ -126,16 +130,21 @@ impl Copier {
     }
 
     fn file(&self, name: &str, text: &str) -> io::Result<()> {
-        let path = Path::new(TREE).join(name);
+        let path = self.tree.join(name);
         fs::write(&path, text)?;
         self.own(&path)
     }
 
     fn own(&self, path: &Path) -> io::Result<()> {
-        chown(path, Some(0), Some(0))
+        self.give(path, 0)
     }
-}
 
-fn target(path: &Path) -> PathBuf {
-    Path::new(TREE).join(path.strip_prefix("/").unwrap_or(path))
+    /// Gives a file to a user of the sandbox.
+    fn give(&self, path: &Path, user: u32) -> io::Result<()> {
+        chown(path, Some(self.root + user), Some(self.root + user))
+    }
+
+    fn target(&self, path: &Path) -> PathBuf {
+        self.tree.join(path.strip_prefix("/").unwrap_or(path))
+    }
 }

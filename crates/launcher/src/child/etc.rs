@@ -10,8 +10,7 @@ use crate::fault::{Doing, Result};
 use crate::protocol::Plan;
 
 pub(super) fn write(plan: &Plan, root: &Root) -> Result<()> {
-    // Where the image has a link that leads nowhere, it gets a folder.
-    let etc = root.folder("/etc").or_else(|_| root.top_folder("etc"))?;
+    let etc = root.folder("/etc")?;
     let hostname = format!("{}\n", plan.hostname);
     for (name, text) in [("hostname", &hostname), ("hosts", &plan.hosts), ("resolv.conf", &plan.resolv_conf)] {
         replace(etc.as_fd(), name, text).doing(|| format!("write /etc/{name}"))?;

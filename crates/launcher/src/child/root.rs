@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, fstatfs, mkdirat, openat, openat2, unlinkat};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, fstatfs, mkdirat, openat, openat2};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
@@ -15,6 +15,8 @@ use crate::sys;
 
 /// Where the writable layer, the layers and the new root are, on the stage.
 const BOX: &str = "box";
+/// Folders that every sandbox has.
+const TOP_FOLDERS: [&str; 3] = ["dev", "proc", "sys"];
 const OVERLAYFS_MAGIC: i64 = 0x794c_7630;
 const TMPFS_MAGIC: i64 = 0x0102_1994;
 /// Links followed on the way to a folder; as the kernel.
@@ -35,6 +37,11 @@ impl Root {
             let path = format!("{BOX}/{folder}");
             mkdirat(CWD, &path, Mode::from(0o755)).doing(|| format!("make {path}"))?;
         }
+        // An image may have anything there: a folder above hides what is no folder below.
+        for folder in TOP_FOLDERS {
+            let path = format!("{BOX}/up/{folder}");
+            mkdirat(CWD, &path, Mode::from(0o755)).doing(|| format!("make {path}"))?;
+        }
         let mut lower = String::new();
         for (index, layer) in layers.iter().enumerate().rev() {
             let path = format!("{BOX}/l{index}");
@@ -48,12 +55,23 @@ impl Root {
         let options =
             format!("lowerdir={},upperdir={BOX}/up,workdir={BOX}/work,userxattr\0", lower.trim_end_matches(':'));
         let options = std::ffi::CStr::from_bytes_with_nul(options.as_bytes()).map_err(|_| Fault::spec("layers"))?;
-        mount("sandbox", "box/root", "overlay", restrictions(plan), options).doing(|| "mount the root".into())?;
         let handle = |path: &str| {
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
             openat(CWD, path, flags, Mode::empty()).doing(|| format!("open {path}"))
         };
-        Ok((Root { top: handle("box/root")? }, handle("box/up")?))
+        let build = || {
+            mount("sandbox", "box/root", "overlay", restrictions(plan), options).doing(|| "mount the root".into())?;
+            Ok::<_, Fault>(Root { top: handle("box/root")? })
+        };
+        let mut root = build()?;
+        if root.folder("/etc").is_err() {
+            // A file, or a link that leads nowhere inside. One that leads somewhere stays: some images are made so.
+            drop(root);
+            unmount("box/root", UnmountFlags::empty()).doing(|| "unmount the root".into())?;
+            mkdirat(CWD, "box/up/etc", Mode::from(0o755)).doing(|| "make /etc".into())?;
+            root = build()?;
+        }
+        Ok((root, handle("box/up")?))
     }
 
     /// Opens something by its path inside.
@@ -67,21 +85,10 @@ impl Root {
         (0..1000).map(|_| open()).find(|opened| !matches!(opened, Err(Errno::AGAIN))).unwrap_or(Err(Errno::AGAIN))
     }
 
-    /// A folder at the top that is no link, whatever the image has there.
+    /// One of [`TOP_FOLDERS`]; it is no link, whatever the image has there.
     pub(super) fn top_folder(&self, name: &str) -> Result<OwnedFd> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        for _ in 0..3 {
-            match openat(&self.top, name, flags, Mode::empty()) {
-                Err(Errno::NOTDIR | Errno::LOOP) => {
-                    unlinkat(&self.top, name, AtFlags::empty()).doing(|| format!("replace /{name} of the image"))?;
-                }
-                Err(Errno::NOENT) => {
-                    mkdirat(&self.top, name, Mode::from(0o755)).doing(|| format!("make /{name}"))?;
-                }
-                result => return result.doing(|| format!("open /{name}")),
-            }
-        }
-        Err(Fault::spec(format!("/{name} of the image cannot be replaced")))
+        openat(&self.top, name, flags, Mode::empty()).doing(|| format!("open /{name}"))
     }
 
     /// A folder for steps to write to, made with its parents; links lead where they lead inside.

@@ -17,6 +17,10 @@ pub(super) fn checks(rung: Rung, launched: Result<&Features, &DriverError>) -> V
         Check { what: "user ids", finding: user_ids(root) },
         Check { what: "overlay file system", finding: file_system("overlay", "the root of a sandbox") },
     ];
+    if !kernel_at_least(6, 6) {
+        let reason = "a folder of the image that a step has removed cannot be made again (error EIO)";
+        checks.push(Check { what: "writable layer", finding: reduced(reason, "Linux 6.6 or newer") });
+    }
     if rung == Rung::Container && root {
         checks.push(Check { what: "image layers", finding: erofs() });
     } else if rung == Rung::Container {
@@ -117,7 +121,13 @@ fn file_system(name: &str, purpose: &str) -> Finding {
     if known.lines().any(|line| line.split('\t').nth(1) == Some(name)) {
         return Finding::Good(name.into());
     }
-    missing(format!("the kernel does not have {name} loaded, which is {purpose}"), format!("modprobe {name}"))
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    let modules = fs::read_to_string(format!("/lib/modules/{release}/modules.dep")).unwrap_or_default();
+    let file = format!("/{name}.ko");
+    if modules.lines().any(|line| line.split(':').next().is_some_and(|path| path.contains(&file))) {
+        return Finding::Good(format!("{name}, a module that the kernel loads when it is needed"));
+    }
+    missing(format!("the kernel does not have {name}, which is {purpose}"), format!("modprobe {name}"))
 }
 
 fn erofs() -> Finding {

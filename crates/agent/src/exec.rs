@@ -87,10 +87,15 @@ pub async fn run(
         // The first one stays.
         let _ = job.failed_in.set((script.dir.clone(), script.env.clone()));
     }
-    let limit = match code {
-        0 => None,
-        _ => job.limits_met().await.into_iter().next(),
-    };
+    let met = job.limits_met().await;
+    if code == 0 {
+        // A script that goes on after what a limit did to it should know why.
+        for limit in &met {
+            let text = format!("the {limit} was met");
+            let _ = events.send(Event::Log { step: Some(step), stage: None, source: LogSource::System, text }).await;
+        }
+    }
+    let limit = if code == 0 { None } else { met.into_iter().next() };
     Ok(Reply::Exited { code, stdout: script.capture.then_some(stdout), limit: limit.or(log_limit) })
 }
 

@@ -20,8 +20,6 @@ use crate::host::{Host, WayOut};
 
 /// Folder above all workspaces inside a sandbox.
 const WORKSPACES: &str = "/workspace";
-/// Home of the workload's user where the image gives it none.
-const HOME: &str = "/home/jenkins";
 /// `PATH` where an image sets none; Docker's own default.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -107,6 +105,7 @@ impl Maker<'_> {
         let sandbox = plan.driver.create(plan.spec).await?;
         let (sandbox_id, ids, home, workspace) =
             (sandbox.id, sandbox.user, sandbox.home.clone(), sandbox.workspace.clone());
+        let groups = sandbox.groups.iter().chain(&plan.args.groups).copied().collect();
         let place = async {
             sandbox
                 .stream
@@ -127,7 +126,7 @@ impl Maker<'_> {
         };
         plan.took_us.push(("create".to_owned(), started.elapsed().as_micros() as u64));
         plan.env.entry("HOME".to_owned()).or_insert_with(|| home.clone());
-        let user = wire::init::User { uid: ids.uid, gid: ids.gid, groups: Vec::new() };
+        let user = wire::init::User { uid: ids.uid, gid: ids.gid, groups };
         let entrypoint =
             start_entrypoint(&session, &plan.args, plan.image.as_ref(), &user, &plan.env, &workspace).await;
         let image = plan.image.as_ref().map(|image| format!("{}@{}", image.reference, image.digest));
@@ -287,39 +286,12 @@ fn workspace_path(agent: &AgentSpec, job_name: &str) -> String {
     }
 }
 
-/// Gives the workload's user what programs expect of one: a home that it can write to, an entry in `/etc/passwd`, and
-/// Jenkins' `@tmp` folder beside the workspace. Returns the home.
+/// Makes Jenkins' `@tmp` folder beside the workspace. Returns the home: where the user has none of its own, that folder, which it can
+/// write to.
 async fn furnish(session: &Session, ids: Ids, home: String, workspace: &str) -> Result<String, Trouble> {
-    let owner = Some((ids.uid, ids.gid));
     let beside = format!("{workspace}@tmp");
-    if ids.uid == 0 || home != "/" {
-        session.make_dir(None, &beside, 0o755, owner).await?;
-        return Ok(if home.is_empty() { "/".to_owned() } else { home });
-    }
-    // Without an entry Java's user.home is "?", git and ssh refuse to work, and `whoami` fails.
-    let (beside_made, passwd, made) = tokio::join!(
-        session.make_dir(None, &beside, 0o755, owner),
-        session.read_file(None, "/etc/passwd", 1 << 20),
-        session.make_dir(None, HOME, 0o755, owner),
-    );
-    beside_made?;
-    let passwd = passwd.unwrap_or_default();
-    let known = passwd
-        .split(|b| *b == b'\n')
-        .any(|line| line.split(|b| *b == b':').nth(2) == Some(ids.uid.to_string().as_bytes()));
-    if made.is_err() {
-        // A read-only root: the workspace's neighbour is the one folder that can be written to.
-        return Ok(beside);
-    }
-    if !known {
-        let mut text = passwd;
-        if !text.is_empty() && !text.ends_with(b"\n") {
-            text.push(b'\n');
-        }
-        text.extend_from_slice(format!("jenkins:x:{}:{}::{HOME}:/bin/sh\n", ids.uid, ids.gid).as_bytes());
-        session.write_file(None, "/etc/passwd", &text, 0o644).await?;
-    }
-    Ok(HOME.to_owned())
+    session.make_dir(None, &beside, 0o755, Some((ids.uid, ids.gid))).await?;
+    Ok(if ids.uid != 0 && home == "/" { beside } else { home })
 }
 
 /// Starts the image's ENTRYPOINT as Jenkins does (`docker run … IMAGE cat`): some prepare the place, some start a service that

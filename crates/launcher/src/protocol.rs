@@ -292,7 +292,9 @@ pub struct Features {
 pub struct Made {
     /// Who the workload is.
     pub user: Ids,
-    /// Home folder by the image's `/etc/passwd`, or `/`.
+    /// Further groups by the image's `/etc/group`, where the user was given without a group.
+    pub groups: Vec<u32>,
+    /// Home folder by the sandbox's `/etc/passwd`, or `/`.
     pub home: String,
 }
 

@@ -66,6 +66,8 @@ struct Server {
     maps_memory: bool,
     /// A sandbox has ended, so that more are to be expected.
     is_reused: bool,
+    /// Removed at the start, and not yet told to anybody.
+    swept: Vec<String>,
     /// Work ahead has failed; it is left alone until somebody asks for a sandbox.
     is_tired: bool,
     /// Begun, and told nothing yet.
@@ -104,6 +106,7 @@ impl Server {
             trees: HashSet::new(),
             maps_memory: true,
             is_reused: false,
+            swept: Vec::new(),
             is_tired: false,
             ahead: Vec::new(),
             living: Vec::new(),
@@ -116,7 +119,7 @@ impl Server {
         let features = server.features();
         server.say(&Reply::Ready(features))?;
         // While the driver does something else.
-        server.cgroups.sweep();
+        server.swept = server.cgroups.sweep();
         Ok(server)
     }
 
@@ -292,7 +295,11 @@ impl Server {
                 let usage = living.map(Living::usage);
                 usage.map_or(Ok(()), |usage: Usage| self.say(&Reply::Usage { token, usage }))
             }
-            Request::Sweep => self.say(&Reply::Swept(self.cgroups.sweep())),
+            Request::Sweep => {
+                let mut swept = std::mem::take(&mut self.swept);
+                swept.extend(self.cgroups.sweep());
+                self.say(&Reply::Swept(swept))
+            }
         }
     }
 

@@ -70,7 +70,10 @@ pub struct Sandbox {
     pub stream: UnixStream,
     /// Who the workload is, names resolved in the sandbox's own `/etc/passwd`.
     pub user: Ids,
-    /// Home folder of that user by the same file, or `/`.
+    /// Its further groups, by the sandbox's `/etc/group`.
+    pub groups: Vec<u32>,
+    /// Home folder of that user by the same file, or `/`. A user whom the image does not know gets an entry and a home, where the
+    /// image leaves a place for them.
     pub home: String,
     /// Absolute path of the workspace inside.
     pub workspace: String,

@@ -118,7 +118,15 @@ impl Fake {
             };
             tell.send_replace(Some(Ended { cause, usage: Usage::default() }));
         });
-        Ok(Sandbox { id: SandboxId(token), stream, user, home: "/".into(), workspace: plan.workspace, ended })
+        Ok(Sandbox {
+            id: SandboxId(token),
+            stream,
+            user,
+            groups: Vec::new(),
+            home: "/".into(),
+            workspace: plan.workspace,
+            ended,
+        })
     }
 
     fn ended(&self, id: SandboxId, destroy: bool) -> Result<impl Future<Output = Ended> + use<>, DriverError> {

@@ -12,7 +12,7 @@ use rustix::mount::{
 use super::root::{Root, attach_at, new_mount};
 use crate::fault::{Doing, Result};
 use crate::layers::clone_tree;
-use crate::protocol::{Masks, Plan, Settings, Walls};
+use crate::protocol::{Masks, Settings, Walls};
 use crate::sys;
 
 /// Where `/dev`, `/proc` and `/sys` are put together, on the stage; other processes see these folders empty.
@@ -38,18 +38,14 @@ pub(super) fn prepare(settings: &Settings, walls: &Walls) -> Result<()> {
 }
 
 /// Moves it to where it belongs.
-pub(super) fn mount_all(plan: &Plan, root: &Root) -> Result<()> {
+pub(super) fn mount_all(root: &Root) -> Result<()> {
     for (place, name) in PLACES {
         let target = root.top_folder(name)?;
         move_mount(CWD, place, &target, "", MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH)
             .doing(|| format!("move {place} to /{name}"))?;
     }
-    // Half of the memory, as the kernel's own default; it is charged to the memory limit like the writable layer.
-    let size = (plan.limits.memory_bytes / 2).min(plan.limits.disk_bytes).max(4096).to_string();
-    let inodes = plan.limits.inodes.max(64).to_string();
-    let options = [("size", &*size), ("nr_inodes", &*inodes), ("mode", "1777")];
-    let shared = new_mount("tmpfs", &options, RESTRICTED | MountAttrFlags::MOUNT_ATTR_NODEV)?;
-    attach_at(shared.as_fd(), root.top_folder("dev")?.as_fd(), "shm")
+    // Part of the writable layer, so that both together have one limit.
+    attach_at(root.shared_memory()?.as_fd(), root.top_folder("dev")?.as_fd(), "shm")
 }
 
 fn mask(masks: &Masks, proc: &OwnedFd) -> Result<()> {

@@ -43,6 +43,10 @@ pub(crate) fn run(settings: &Settings, walls: &Walls, given_network: bool, group
     });
     match made {
         Ok((stream, (made, upper, workspace))) => {
+            // Where the launcher has died before, there is nobody to tell, and this process ends.
+            if die_with_launcher().is_err() {
+                sys::exit_now(NOT_MADE);
+            }
             let told = channel::send(&channel, &Hatched::Made(made), &[upper.as_fd(), workspace.as_fd()]);
             drop((upper, workspace, channel));
             match told.and_then(|()| settle(stream, &hatch)) {
@@ -97,10 +101,16 @@ fn init_config(settings: &Settings, hatch: &Hatch) -> init::InitConfig {
     }
 }
 
+/// Has the kernel end this process, and with it the whole sandbox, when the launcher ends. The kernel forgets that whenever ids
+/// change, so it is said once more when they no longer do.
+fn die_with_launcher() -> rustix::io::Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+}
+
 /// Drops everything that came with the copy of the launcher.
 fn shed(channel: OwnedFd) -> rustix::io::Result<OwnedFd> {
-    // Dies with the launcher. Should that have happened already, the channel is at its end.
-    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    // Should that have happened already, the channel is at its end.
+    die_with_launcher()?;
     sys::set_name(c"cofferdam-init");
     let null = openat(CWD, "/dev/null", OFlags::RDWR, Mode::empty())?;
     sys::duplicate_to(channel.as_raw_fd(), CHANNEL)?;
@@ -146,17 +156,18 @@ fn become_sandbox(
         root.attach(bind.as_fd(), target)?;
     }
     drop(binds);
-    kernel::mount_all(plan, &root)?;
+    kernel::mount_all(&root)?;
     for tmpfs in &plan.tmpfs {
-        root.tmpfs(tmpfs)?;
+        root.tmpfs(tmpfs, plan.limits.inodes / plan.tmpfs.len() as u64)?;
     }
     etc::write(plan, &root)?;
-    let (user, home) = users::resolve(&plan.user, &root)?;
-    let workspace = root.workspace(plan, user, shared)?;
+    let mut made = users::resolve(&plan.user, &root)?;
+    users::complete(&mut made, &root);
+    let workspace = root.workspace(plan, made.user, shared)?;
     root.enter(plan)?;
     power::limit(plan, hatch.without)?;
     power::drop_all(settings, plan)?;
-    Ok((Made { user, home }, upper, workspace))
+    Ok((made, upper, workspace))
 }
 
 /// The last step: nothing but the stream and an own `/dev/null` stays open, and the system call filter stands.

@@ -1,6 +1,7 @@
 //! The root file system of a sandbox, while it is built: layers below, a writable layer in memory above.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, fstatfs, mkdirat, openat, openat2};
 use rustix::io::Errno;
@@ -10,6 +11,7 @@ use rustix::mount::{
 };
 
 use crate::fault::{Doing, Result};
+use crate::layers::clone_tree;
 use crate::protocol::{Fault, Ids, Plan, Tmpfs};
 use crate::sys;
 
@@ -33,9 +35,11 @@ impl Root {
         let options = format!("size={},nr_inodes={},mode=0755\0", plan.limits.disk_bytes, plan.limits.inodes.max(64));
         let options = std::ffi::CStr::from_bytes_with_nul(options.as_bytes()).map_err(|_| Fault::spec("size"))?;
         mount("writable", BOX, "tmpfs", restrictions(plan), options).doing(|| "mount the writable layer".into())?;
-        for folder in ["up", "work", "root", "none"] {
+        for (folder, mode) in [("up", 0o755), ("work", 0o755), ("root", 0o755), ("none", 0o755), ("shm", 0o1777)] {
             let path = format!("{BOX}/{folder}");
-            mkdirat(CWD, &path, Mode::from(0o755)).doing(|| format!("make {path}"))?;
+            mkdirat(CWD, &path, Mode::from(mode)).doing(|| format!("make {path}"))?;
+            // Whatever the mask is.
+            rustix::fs::chmodat(CWD, &path, Mode::from(mode), AtFlags::empty()).doing(|| format!("chmod {path}"))?;
         }
         // An image may have anything there: a folder above hides what is no folder below.
         for folder in TOP_FOLDERS {
@@ -72,6 +76,14 @@ impl Root {
             root = build()?;
         }
         Ok((root, handle("box/up")?))
+    }
+
+    /// A mount of the folder for shared memory.
+    pub(super) fn shared_memory(&self) -> Result<OwnedFd> {
+        let tree = clone_tree(Path::new("box/shm"), false)?;
+        let attributes = sys::ATTR_NOSUID | sys::ATTR_NODEV | sys::ATTR_NOEXEC;
+        sys::mount_setattr(tree.as_fd(), attributes, None, false).doing(|| "restrict /dev/shm".into())?;
+        Ok(tree)
     }
 
     /// Opens something by its path inside.
@@ -130,15 +142,16 @@ impl Root {
         attach_at(tree, folder.as_fd(), "")
     }
 
-    /// A file system in memory.
-    pub(super) fn tmpfs(&self, spec: &Tmpfs) -> Result<()> {
+    /// A file system in memory of at most so many files.
+    pub(super) fn tmpfs(&self, spec: &Tmpfs, inodes: u64) -> Result<()> {
         let folder = self.folder(&spec.path)?;
         let (size, mode) = (spec.bytes.to_string(), format!("{:o}", spec.mode & 0o7777));
+        let inodes = inodes.max(64).to_string();
         let mut attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
         if !spec.exec {
             attributes |= MountAttrFlags::MOUNT_ATTR_NOEXEC;
         }
-        let tree = new_mount("tmpfs", &[("size", &size), ("mode", &mode)], attributes)?;
+        let tree = new_mount("tmpfs", &[("size", &size), ("nr_inodes", &inodes), ("mode", &mode)], attributes)?;
         attach_at(tree.as_fd(), folder.as_fd(), "")
     }
 

@@ -2,26 +2,75 @@
 
 use std::io::Read;
 
-use rustix::fs::{FileType, OFlags, fstat};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Uid, fstat, openat2};
 
 use super::root::Root;
 use crate::fault::Result;
-use crate::protocol::{Fault, FaultKind, Ids, User};
+use crate::protocol::{Fault, FaultKind, Ids, Made, User};
 
 /// What is read of either file.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// Numbers and home folder of a user.
-pub(super) fn resolve(user: &User, root: &Root) -> Result<(Ids, String)> {
+/// Entry and home folder of a user whom the image does not know.
+const UNKNOWN_NAME: &str = "jenkins";
+const UNKNOWN_HOME: &str = "/home/jenkins";
+/// Most further groups of a user.
+const MAX_GROUPS: usize = 64;
+
+/// Numbers, groups and home folder of a user.
+pub(super) fn resolve(user: &User, root: &Root) -> Result<Made> {
     let passwd = read(root, "/etc/passwd");
+    let group = read(root, "/etc/group");
     let ids = match user {
         User::Ids(ids) => *ids,
-        User::Named(text) => named(text, &passwd, &read(root, "/etc/group"))?,
+        User::Named(text) => named(text, &passwd, &group)?,
     };
     if ids.uid >= crate::ids::RANGE || ids.gid >= crate::ids::RANGE {
         return Err(Fault::spec(format!("user {}:{} is outside of the 65536 ids of a sandbox", ids.uid, ids.gid)));
     }
-    Ok((ids, home(ids.uid, &passwd)))
+    let groups = match user {
+        User::Named(text) if !text.contains(':') => groups(ids.uid, &passwd, &group),
+        _ => Vec::new(),
+    };
+    Ok(Made { user: ids, groups, home: home(ids.uid, &passwd) })
+}
+
+/// Gives a user whom the image does not know an entry and a home that it can write to: without the entry Java's `user.home` is
+/// "?", git and ssh refuse to work, and `whoami` fails. Where the image leaves no place for them, there are none.
+pub(super) fn complete(made: &mut Made, root: &Root) {
+    let Ids { uid, gid } = made.user;
+    let passwd = read(root, "/etc/passwd");
+    if uid == 0 || passwd.len() as u64 >= MAX_BYTES || passwd.lines().any(|line| field(line, 2) == Some(uid)) {
+        return;
+    }
+    let given = (|| {
+        let folder = root.folder(UNKNOWN_HOME).ok()?;
+        rustix::fs::chownat(&folder, "", Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)), AtFlags::EMPTY_PATH)
+            .ok()?;
+        let ends = if passwd.is_empty() || passwd.ends_with('\n') { "" } else { "\n" };
+        let entry = format!("{ends}{UNKNOWN_NAME}:x:{uid}:{gid}::{UNKNOWN_HOME}:/bin/sh\n");
+        let etc = root.folder("/etc").ok()?;
+        // Where the file is a link, it is one of the image's, and leads nowhere else.
+        let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::CLOEXEC;
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+        let file = openat2(&etc, "passwd", flags, Mode::from(0o644), resolve).ok()?;
+        rustix::io::write(&file, entry.as_bytes()).ok().filter(|written| *written == entry.len())
+    })();
+    if given.is_some() {
+        made.home = UNKNOWN_HOME.to_owned();
+    }
+}
+
+/// The groups that name the user as a member.
+fn groups(uid: u32, passwd: &str, group: &str) -> Vec<u32> {
+    let Some(name) = passwd.lines().find(|line| field(line, 2) == Some(uid)).and_then(|line| line.split(':').next())
+    else {
+        return Vec::new();
+    };
+    let is_member =
+        |line: &&str| line.split(':').nth(3).is_some_and(|members| members.split(',').any(|one| one == name));
+    let numbers = group.lines().filter(is_member).filter_map(|line| field(line, 2));
+    numbers.filter(|number| *number < crate::ids::RANGE).take(MAX_GROUPS).collect()
 }
 
 fn read(root: &Root, path: &str) -> String {
@@ -98,6 +147,13 @@ mod tests {
         check("root:nogroup", None);
         check("", None);
         check("broken", None);
+    }
+
+    #[test]
+    fn further_groups_are_those_that_name_the_user() {
+        assert_eq!(groups(1001, PASSWD, GROUP), [999]);
+        assert_eq!(groups(0, PASSWD, GROUP), [] as [u32; 0]);
+        assert_eq!(groups(4000, PASSWD, GROUP), [] as [u32; 0]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::os::unix::net::UnixStream;
 use std::process::Child;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 
 use launcher::channel;
 use launcher::protocol::{End, Fault, FaultKind, Features, Made, Plan, Reply, Request, Settings, Usage as Counters};
@@ -29,6 +30,7 @@ pub(super) struct Client {
     features: Features,
     shared: Arc<Shared>,
     pid: u32,
+    reader: Option<JoinHandle<()>>,
 }
 
 struct Shared {
@@ -74,11 +76,11 @@ impl Client {
         };
         let shared = Arc::new(Shared { socket, state: Mutex::default() });
         let reader = Arc::clone(&shared);
-        std::thread::Builder::new()
+        let reader = std::thread::Builder::new()
             .name("cofferdam-launcher".into())
             .spawn(move || reader.read(child))
             .map_err(|error| fail("no thread for its replies", error))?;
-        Ok(Client { features, shared, pid })
+        Ok(Client { features, shared, pid, reader: Some(reader) })
     }
 
     pub(super) fn features(&self) -> &Features {
@@ -114,7 +116,8 @@ impl Client {
             self.shared.state().entries.remove(&token);
             create_error(fault, shared_with)
         })?;
-        Ok(Sandbox { id: SandboxId(token), stream, user: made.user, home: made.home, workspace, ended: ended_later })
+        let Made { user, groups, home } = made;
+        Ok(Sandbox { id: SandboxId(token), stream, user, groups, home, workspace, ended: ended_later })
     }
 
     pub(super) async fn usage(&self, id: SandboxId) -> Result<Usage, DriverError> {
@@ -161,8 +164,13 @@ impl Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
-        // The launcher sees the end of the conversation, ends its sandboxes, and then itself; the reader reaps it.
+        // The launcher sees the end of the conversation, ends its sandboxes, and then itself; the reader reaps it. Whoever ends
+        // after this leaves no process behind.
         let _ = rustix::net::shutdown(&self.shared.socket, rustix::net::Shutdown::Write);
+        if let Some(reader) = self.reader.take() {
+            // A panic there was reported by its own thread.
+            let _ = reader.join();
+        }
     }
 }
 

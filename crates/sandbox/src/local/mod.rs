@@ -16,7 +16,8 @@ use model::rung::Rung;
 
 use self::client::Client;
 use crate::{
-    CreateError, Driver, DriverError, Ended, NetworkSource, Pending, Probe, RootSpec, Sandbox, SandboxSpec, Usage,
+    CreateError, Driver, DriverError, Ended, NetworkSource, Pending, Probe, RootSpec, Sandbox, SandboxSpec, Tmpfs,
+    Usage,
 };
 
 pub use self::subordinate::{Subordinate, subordinate_ids};
@@ -191,7 +192,11 @@ pub(crate) fn plan(spec: SandboxSpec) -> Result<(Plan, Option<std::os::fd::Owned
     if spec.hosts.iter().any(|line| line.contains(['\n', '\0'])) {
         return refuse("a host entry contains a line break".into());
     }
+    if spec.tmpfs.len() > MAX_TMPFS {
+        return refuse(format!("{} file systems in memory; at most {MAX_TMPFS}", spec.tmpfs.len()));
+    }
     let hosts = hosts(&spec);
+    let limits = effective(spec.limits);
     let (netns, resolv_conf) = match spec.network {
         NetworkSource::None => (None, String::new()),
         NetworkSource::Netns { netns, resolv_conf } => (Some(netns), resolv_conf),
@@ -206,15 +211,28 @@ pub(crate) fn plan(spec: SandboxSpec) -> Result<(Plan, Option<std::os::fd::Owned
         hostname: spec.hostname,
         workspace: spec.workspace.path,
         share_with: spec.workspace.share_with.map(|id| id.0),
-        tmpfs: spec.tmpfs,
+        tmpfs: cap(spec.tmpfs, limits.disk_bytes),
         read_only_root: spec.read_only_root,
         netns: netns.is_some(),
         resolv_conf,
         hosts,
-        limits: effective(spec.limits),
+        limits,
         walls: spec.walls,
     };
     Ok((plan, netns))
+}
+
+/// More than any pipeline has a use for.
+const MAX_TMPFS: usize = 32;
+
+/// File systems in memory have no more room, all together, than the writable layer: the author of a pipeline raises no limit.
+fn cap(mut tmpfs: Vec<Tmpfs>, disk_bytes: u64) -> Vec<Tmpfs> {
+    let asked = tmpfs.iter().fold(0u64, |all, one| all.saturating_add(one.bytes));
+    if asked > disk_bytes {
+        let share = disk_bytes / tmpfs.len() as u64;
+        tmpfs.iter_mut().for_each(|one| one.bytes = one.bytes.min(share));
+    }
+    tmpfs
 }
 
 /// As many layers as the kernel stacks for Docker.

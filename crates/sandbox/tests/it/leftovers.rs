@@ -173,3 +173,27 @@ async fn sweep_leaves_the_living_alone() {
         remains => Err(format!("{remains:?}")),
     });
 }
+
+/// The walls' clock lives in the launcher: nothing runs on without it, even while the driver's process keeps every stream open.
+#[tokio::test]
+async fn a_sandbox_dies_with_its_launcher() {
+    let (Some(local), Some(layer)) = (place::local(), place::image_dir()) else { return };
+    let driver = local.container();
+    let sandbox = driver.create(SandboxSpec::image(vec![layer])).await.unwrap();
+    let ended = sandbox.ended();
+    let stream = sandbox.stream.try_clone().unwrap();
+    stream.set_nonblocking(true).unwrap();
+    let session = Session::start(tokio::net::UnixStream::from_std(stream).unwrap()).await.unwrap();
+    let argv = ["/bin/sh", "-c", "setsid sleep 4000 & sleep 4000"];
+    let user = User { uid: 1000, gid: 1000, groups: Vec::new() };
+    let spec = ExecSpec { argv: argv.map(Into::into).into(), cwd: "/".into(), user, ..ExecSpec::default() };
+    let running = session.exec(spec).await.unwrap();
+    let launcher = local.launcher_pid();
+    kill(launcher);
+    assert_eq!(ended.await.cause, sandbox::EndCause::Lost);
+    wait_until("processes outlive the launcher", || match remains(launcher).0 {
+        processes if processes.is_empty() => Ok(()),
+        processes => Err(format!("{processes:?}")),
+    });
+    drop((running, session, sandbox));
+}

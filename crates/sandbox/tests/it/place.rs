@@ -103,3 +103,30 @@ fn build_dir() -> Option<PathBuf> {
     fs::write(dir.join("etc/resolv.conf"), "nameserver 192.0.2.1\n").unwrap();
     Some(dir)
 }
+
+/// An image with this host's Python, and nothing else of it.
+pub fn python_image() -> Option<LayerSource> {
+    static DIR: OnceLock<Option<PathBuf>> = OnceLock::new();
+    DIR.get_or_init(|| {
+        let dir = base().join(format!("python-{}", std::process::id()));
+        let script = r#"
+            set -e; python=$(readlink -f /usr/bin/python3); lib=$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')
+            mkdir -p "$0/usr/bin" "$0/etc" "$0/tmp" "$0$lib"; ln -s usr/bin "$0/bin"; ln -s usr/lib "$0/lib"; ln -s usr/lib64 "$0/lib64"
+            case $lib in /usr/lib/*) ;; *) exit 3 ;; esac
+            cp "$python" "$0/usr/bin/python3"; chmod 1777 "$0/tmp"
+            cp -r "$lib"/*.py "$lib"/ctypes "$lib"/encodings "$lib"/collections "$lib"/re "$lib"/lib-dynload "$0$lib/"
+            for file in "$python" "$lib"/lib-dynload/*.so; do ldd "$file" 2>/dev/null; done | grep -o '/[^ ]*' | sort -u |
+              while read -r file; do target=$(readlink -f "$(dirname "$file")")/$(basename "$file")
+                mkdir -p "$0$(dirname "$target")"; cp -L "$file" "$0$target"; done
+            loader=$(readlink -f /lib64/ld-linux-x86-64.so.2); mkdir -p "$0/usr/lib64"; cp "$loader" "$0/usr/lib64/ld-linux-x86-64.so.2"
+        "#;
+        let made = Command::new("sh").args(["-c", script]).arg(&dir).status();
+        let made = made.is_ok_and(|status| status.success());
+        if !made {
+            println!("skipped: no image can be made of this host's Python");
+        }
+        made.then_some(dir)
+    })
+    .clone()
+    .map(LayerSource::Dir)
+}

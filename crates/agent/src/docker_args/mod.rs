@@ -3,8 +3,14 @@
 //! What only concerns the inside of the sandbox, or lowers a limit, is honoured. What reaches for the host is refused with the
 //! rung that can honour it: there the "host" is a machine of the job's own.
 
+mod options;
+mod values;
+
 use model::limits::Limits;
 use model::rung::Rung;
+
+use options::{GRANTED_FLAGS, GRANTED_VALUES, NO_EFFECT_FLAGS, NO_EFFECT_VALUES, REFUSED};
+use values::{DEFAULT_TMPFS, absolute, add_host, memory, parse_cpus, parse_number, parse_tmpfs, platform, split_words};
 
 /// What the words ask for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,6 +19,8 @@ pub struct DockerArgs {
     pub env: Vec<(String, String)>,
     /// `-u USER[:GROUP]`.
     pub user: Option<String>,
+    /// `--group-add NUMBER`.
+    pub groups: Vec<u32>,
     /// `--entrypoint WORD`; an empty one means none.
     pub entrypoint: Option<String>,
     /// `--network none`.
@@ -55,62 +63,6 @@ pub enum ArgsError {
     Malformed(String),
 }
 
-/// Size of a `--tmpfs` without one, in bytes.
-const DEFAULT_TMPFS: u64 = 256 << 20;
-
-/// Options that take no value and change nothing for a sandbox that is always fresh, detached and removed.
-const NO_EFFECT_FLAGS: [&str; 9] =
-    ["--rm", "--init", "-i", "-t", "-d", "--interactive", "--tty", "--detach", "--oom-kill-disable"];
-/// The same with a value.
-const NO_EFFECT_VALUES: [&str; 19] = [
-    "--name",
-    "--label",
-    "-l",
-    "--log-driver",
-    "--log-opt",
-    "--restart",
-    "--stop-timeout",
-    "--stop-signal",
-    "--platform",
-    "--pull",
-    "--cap-drop",
-    "--workdir",
-    "-w",
-    "--publish",
-    "-p",
-    "--expose",
-    "--shm-size",
-    "--memory-swap",
-    "--memory-swappiness",
-];
-/// Options that reach for the host: name, takes a value, what it asks for.
-const REFUSED: [(&str, bool, &str); 24] = [
-    ("--privileged", false, "power over the kernel"),
-    ("--device", true, "a device of the host"),
-    ("--device-cgroup-rule", true, "a device of the host"),
-    ("--gpus", true, "a device of the host"),
-    ("--cap-add", true, "a capability"),
-    ("--pid", true, "another process namespace"),
-    ("--ipc", true, "another IPC namespace"),
-    ("--uts", true, "another host name namespace"),
-    ("--userns", true, "another user namespace"),
-    ("--cgroupns", true, "another cgroup namespace"),
-    ("--cgroup-parent", true, "another cgroup"),
-    ("--mount", true, "a mount"),
-    ("--volumes-from", true, "the files of another container"),
-    ("--link", true, "another container"),
-    ("--sysctl", true, "a kernel parameter"),
-    ("--runtime", true, "another runtime"),
-    ("--env-file", true, "a file of the host"),
-    ("--cidfile", true, "a file of the host"),
-    ("--dns", true, "another resolver"),
-    ("--net-alias", true, "a network of containers"),
-    ("--network-alias", true, "a network of containers"),
-    ("--ip", true, "an address"),
-    ("--publish-all", false, "ports of the host"),
-    ("-P", false, "ports of the host"),
-];
-
 impl DockerArgs {
     /// Reads the words.
     pub fn parse(text: &str) -> Result<DockerArgs, ArgsError> {
@@ -122,6 +74,9 @@ impl DockerArgs {
                 return Err(ArgsError::Malformed(format!("`{word}` is not an option")));
             }
             let (name, mut value) = split_option(&word);
+            if value.as_deref() == Some("false") && options::is_switch(&name) {
+                continue;
+            }
             let mut take = |name: &str| {
                 value
                     .take()
@@ -138,14 +93,19 @@ impl DockerArgs {
         name: &str,
         value: &mut dyn FnMut(&str) -> Result<String, ArgsError>,
     ) -> Result<(), ArgsError> {
-        if is_flag_cluster(name) || NO_EFFECT_FLAGS.contains(&name) {
+        if is_flag_cluster(name) || GRANTED_FLAGS.contains(&name) {
+            return Ok(());
+        }
+        if GRANTED_VALUES.contains(&name) {
+            return value(name).map(drop);
+        }
+        if NO_EFFECT_FLAGS.contains(&name) {
+            self.ignored.push(name.to_owned());
             return Ok(());
         }
         if NO_EFFECT_VALUES.contains(&name) {
             let value = value(name)?;
-            if matches!(name, "-p" | "--publish" | "--expose") {
-                self.ignored.push(format!("{name} {value}"));
-            }
+            self.ignored.push(format!("{name} {value}"));
             return Ok(());
         }
         if let Some((_, has_value, what)) = REFUSED.iter().find(|(refused, ..)| *refused == name) {
@@ -162,17 +122,33 @@ impl DockerArgs {
                 }
             }
             "-u" | "--user" => self.user = Some(value(name)?),
-            "--group-add" => self.ignored.push(format!("{name} {}", value(name)?)),
+            "--group-add" => {
+                let group = value(name)?;
+                match group.parse() {
+                    Ok(number) => self.groups.push(number),
+                    Err(_) => self.ignored.push(format!("{name} {group}")),
+                }
+            }
+            "--platform" => platform(&value(name)?)?,
             "--entrypoint" => self.entrypoint = Some(value(name)?),
             "--net" | "--network" => self.network(name, &value(name)?)?,
             "--read-only" => self.read_only = true,
             "-h" | "--hostname" => self.hostname = Some(value(name)?),
-            "--add-host" => self.hosts.push(add_host(&value(name)?)?),
+            "--add-host" => {
+                let host = value(name)?;
+                match host.ends_with(":host-gateway") {
+                    true => self.ignored.push(format!("{name} {host}")),
+                    false => self.hosts.push(add_host(&host)?),
+                }
+            }
             "--tmpfs" => self.tmpfs.push(parse_tmpfs(&value(name)?)?),
             "-v" | "--volume" => self.volume(name, &value(name)?)?,
-            "-m" | "--memory" => self.memory = Some(parse_bytes(&value(name)?)?),
-            "--cpus" => self.cpu_millis = Some(parse_cpus(&value(name)?)?),
-            "--pids-limit" => self.processes = parse_number(&value(name)?).ok(),
+            "-m" | "--memory" => self.memory = memory(&value(name)?)?,
+            // As for Docker, 0 means no limit of the container's own.
+            "--cpus" => {
+                self.cpu_millis = Some(value(name)?).filter(|text| text != "0").map(|t| parse_cpus(&t)).transpose()?
+            }
+            "--pids-limit" => self.processes = parse_number(&value(name)?).ok().filter(|number| *number > 0),
             "--ulimit" => self.ulimit(&value(name)?)?,
             "--security-opt" => {
                 let text = value(name)?;
@@ -278,93 +254,6 @@ fn split_option(word: &str) -> (String, Option<String>) {
     }
 }
 
-fn add_host(text: &str) -> Result<String, ArgsError> {
-    let bad = || ArgsError::Malformed(format!("`--add-host {text}`: expected NAME:ADDRESS"));
-    let (name, address) = text.split_once(':').ok_or_else(bad)?;
-    let address: std::net::IpAddr = address.trim_matches(['[', ']']).parse().map_err(|_| bad())?;
-    let valid = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'));
-    if valid { Ok(format!("{address} {name}")) } else { Err(bad()) }
-}
-
-fn parse_tmpfs(text: &str) -> Result<(String, u64, u32), ArgsError> {
-    let (path, options) = text.split_once(':').unwrap_or((text, ""));
-    let (mut bytes, mut mode) = (DEFAULT_TMPFS, 0o1777);
-    for option in options.split(',').filter(|o| !o.is_empty()) {
-        match option.split_once('=') {
-            Some(("size", size)) => bytes = parse_bytes(size)?,
-            Some(("mode", octal)) => {
-                mode = u32::from_str_radix(octal, 8)
-                    .map_err(|_| ArgsError::Malformed(format!("`{octal}` is no mode")))?
-                    & 0o1777;
-            }
-            // rw, exec, uid= …: the tmpfs of a sandbox is its own anyway.
-            _ => {}
-        }
-    }
-    Ok((absolute(path)?, bytes, mode))
-}
-
-fn absolute(path: &str) -> Result<String, ArgsError> {
-    if path.starts_with('/') && !path.split('/').any(|part| part == "..") {
-        Ok(path.to_owned())
-    } else {
-        Err(ArgsError::Malformed(format!("`{path}` is not an absolute path")))
-    }
-}
-
-fn parse_number(text: &str) -> Result<u32, ArgsError> {
-    text.parse().map_err(|_| ArgsError::Malformed(format!("`{text}` is no number")))
-}
-
-fn parse_cpus(text: &str) -> Result<u32, ArgsError> {
-    match text.parse::<f64>() {
-        Ok(cpus) if cpus > 0.0 && cpus < 100_000.0 => Ok((cpus * 1000.0) as u32),
-        _ => Err(ArgsError::Malformed(format!("`{text}` is no number of CPUs"))),
-    }
-}
-
-fn parse_bytes(text: &str) -> Result<u64, ArgsError> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit: u64 = match text[digits.len()..].to_ascii_lowercase().as_str() {
-        "" | "b" => 1,
-        "k" | "kb" => 1 << 10,
-        "m" | "mb" => 1 << 20,
-        "g" | "gb" => 1 << 30,
-        _ => return Err(ArgsError::Malformed(format!("`{text}` is no size"))),
-    };
-    let number: u64 = digits.parse().map_err(|_| ArgsError::Malformed(format!("`{text}` is no size")))?;
-    number.checked_mul(unit).ok_or_else(|| ArgsError::Malformed(format!("`{text}` is too large")))
-}
-
-/// Words as a POSIX shell would split them, without any expansion: quotes and backslashes.
-fn split_words(text: &str) -> Result<Vec<String>, String> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut rest = text.chars();
-    while let Some(c) = rest.next() {
-        match c {
-            c if c.is_whitespace() => words.extend(word.take()),
-            '\'' => quoted(&mut rest, '\'', word.get_or_insert_default())?,
-            '"' => quoted(&mut rest, '"', word.get_or_insert_default())?,
-            '\\' => word.get_or_insert_default().extend(rest.next()),
-            c => word.get_or_insert_default().push(c),
-        }
-    }
-    words.extend(word);
-    Ok(words)
-}
-
-fn quoted(rest: &mut std::str::Chars<'_>, quote: char, word: &mut String) -> Result<(), String> {
-    while let Some(c) = rest.next() {
-        match c {
-            c if c == quote => return Ok(()),
-            '\\' if quote == '"' => word.extend(rest.next()),
-            c => word.push(c),
-        }
-    }
-    Err(format!("a {quote} is not closed"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -423,6 +312,24 @@ mod tests {
         assert_eq!((limits.memory_bytes, limits.processes, limits.open_files), (512 << 20, 100, 64));
         assert_eq!(limits.cpu_millis, before.cpu_millis);
         assert_eq!(above, ["--cpus"]);
+    }
+
+    #[test]
+    fn zero_means_no_limit_of_its_own_and_too_little_is_refused() {
+        let none = parsed("-m 0 --cpus 0 --pids-limit 0");
+        assert_eq!((none.memory, none.cpu_millis, none.processes), (None, None, None));
+        assert_eq!(parsed("--pids-limit=-1").processes, None);
+        assert!(refused("-m 1k").contains("at least 6 MiB"));
+    }
+
+    #[test]
+    fn what_has_no_effect_is_said() {
+        let text = "-w /x --shm-size 1g -c 2 --cpuset-cpus 0 --add-host a:host-gateway --oom-kill-disable -p 80:80";
+        assert_eq!(parsed(text).ignored.len(), 7);
+        assert_eq!(parsed("--rm -it --name x --init").ignored, [] as [String; 0]);
+        assert_eq!(parsed("--privileged=false --read-only=false"), DockerArgs::default());
+        assert_eq!(parsed("--group-add 44").groups, [44]);
+        assert!(refused("--platform linux/s390x").contains("this host runs"));
     }
 
     #[test]

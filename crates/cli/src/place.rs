@@ -117,8 +117,12 @@ impl Interrupts {
     }
 
     fn poll(&mut self, context: &mut std::task::Context<'_>) -> bool {
-        // All of them, so that each wakes the caller.
-        self.signals.iter_mut().fold(false, |came, signal| signal.poll_recv(context).is_ready() || came)
+        let mut came = false;
+        for signal in &mut self.signals {
+            // All of them, so that each wakes the caller.
+            came |= signal.poll_recv(context).is_ready();
+        }
+        came
     }
 }
 

@@ -56,9 +56,17 @@ struct Entry {
 impl Client {
     pub(super) fn start(config: &LocalConfig) -> Result<Client, DriverError> {
         launch::prepare_state(&config.state_dir)?;
-        let settings = settings(config)?;
         let (child, socket) = launch::launch()?;
         let pid = child.id();
+        // Compiled while the launcher starts.
+        let settings = match settings(config) {
+            Ok(settings) => settings,
+            Err(error) => {
+                drop(socket);
+                reap(child);
+                return Err(error);
+            }
+        };
         let fail = |what: &str, source: io::Error| DriverError::Start { what: what.into(), source };
         channel::send(&socket, &Request::Start(Box::new(settings)), &[])
             .map_err(|errno| fail("it does not listen", errno.into()))?;

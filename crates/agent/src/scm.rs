@@ -87,6 +87,12 @@ struct Position {
     prefix: String,
 }
 
+/// Whether git could find a repository: a process less where there is none.
+fn may_be_a_repository(dir: &Path) -> bool {
+    std::env::var_os("GIT_DIR").is_some()
+        || dir.ancestors().any(|folder| folder.join(".git").exists() || folder.join("HEAD").exists())
+}
+
 impl LocalProject {
     /// Looks at a folder. With `dirty`, or outside of any repository, its files are taken as they lie there.
     pub async fn look(dir: &Path, dirty: bool) -> Result<LocalProject, ScmError> {
@@ -96,6 +102,9 @@ impl LocalProject {
             description: format!("the working tree{why}"),
             env: Vec::new(),
         };
+        if !may_be_a_repository(dir) {
+            return Ok(plain(""));
+        }
         // One process for all facts: their number decides how fast a run starts.
         let facts = ["rev-parse", "HEAD", "--show-prefix", "--abbrev-ref", "HEAD"];
         let text = match git(dir, "rev-parse", &facts).await {

@@ -44,11 +44,14 @@ pub struct Table {
     /// The row that the others are compared to.
     pub ratio_to: Option<String>,
     pub notes: Vec<String>,
+    /// Waited before each sample, so that what the kernel and daemons still clear away after one contender (network namespaces, most
+    /// of all) is not counted against the next.
+    pub pause: Duration,
 }
 
 impl Table {
     pub fn new(title: &str) -> Table {
-        Table { title: title.to_owned(), rows: Vec::new(), ratio_to: None, notes: Vec::new() }
+        Table { title: title.to_owned(), rows: Vec::new(), ratio_to: None, notes: Vec::new(), pause: Duration::ZERO }
     }
 
     pub fn push(&mut self, what: &str, unit: &'static str, samples: Vec<f64>) {
@@ -65,6 +68,7 @@ impl Table {
                     continue;
                 }
                 (contender.before)();
+                std::thread::sleep(self.pause);
                 let started = Instant::now();
                 let result = (contender.run)();
                 let took = started.elapsed();

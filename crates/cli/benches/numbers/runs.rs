@@ -8,6 +8,7 @@ use super::peers::{self, Docker, run};
 
 pub fn measure(scratch: &Path) -> Table {
     let mut table = Table::new("a pipeline with one step, whole process");
+    table.pause = std::time::Duration::from_millis(150);
     let root = match peers::busybox_root(scratch) {
         Ok(root) if peers::is_root() => root,
         _ => {

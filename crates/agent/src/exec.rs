@@ -24,6 +24,13 @@ pub async fn run(
     events: &mpsc::Sender<Event>,
     cancelled: &mut oneshot::Receiver<()>,
 ) -> Result<Reply, Trouble> {
+    if let Some(label) = script.encoding.as_deref()
+        && Encoding::for_label(label.as_bytes()).is_none()
+    {
+        return Err(
+            Trouble::workload(format!("no encoding is named {label:?}")).with_hint("UTF-8, ISO-8859-1, windows-1252 …")
+        );
+    }
     let folder = format!("{}@tmp/durable-{}", job.workspace, step.0);
     let file = format!("{folder}/script.sh");
     let owner = Some(job.user.clone());

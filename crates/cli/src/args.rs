@@ -204,7 +204,7 @@ pub enum Network {
 #[command(next_help_heading = "Limits")]
 pub struct LimitArgs {
     /// Memory with the writable layer, such as 512M or 4G
-    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
     pub memory: Option<u64>,
     /// Writable files, such as 2G
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
@@ -354,6 +354,16 @@ fn parse_node_env(text: &str) -> Result<(String, String, String), String> {
     parse_pair(pair)
         .map(|(name, value)| (label.to_owned(), name, value))
         .map_err(|_| "expected LABEL:NAME=VALUE".to_owned())
+}
+
+/// Below it no program starts; Docker's minimum too.
+const LEAST_MEMORY: u64 = 6 << 20;
+
+fn parse_memory(text: &str) -> Result<u64, String> {
+    match parse_size(text)? {
+        bytes if bytes < LEAST_MEMORY => Err(format!("at least {} MiB are needed", LEAST_MEMORY >> 20)),
+        bytes => Ok(bytes),
+    }
 }
 
 fn parse_size(text: &str) -> Result<u64, String> {

@@ -42,6 +42,7 @@ pub fn serve() -> std::result::Result<(), Fault> {
     let Some((Request::Start(settings), _)) = first else { return Ok(()) };
     let mut server = match Server::open(control.try_clone().doing(|| "copy a descriptor".into())?, *settings) {
         Ok(server) => server,
+        Err(fault) if fault.errno == Errno::PIPE.raw_os_error() => return Ok(()),
         Err(fault) => {
             let reply = Reply::Failed { token: 0, fault: fault.clone() };
             // Who started us says it, once.
@@ -50,7 +51,11 @@ pub fn serve() -> std::result::Result<(), Fault> {
     };
     let result = server.run();
     server.end_all();
-    result
+    match result {
+        // The driver has gone in the middle of a sentence.
+        Err(fault) if fault.errno == Errno::PIPE.raw_os_error() => Ok(()),
+        result => result,
+    }
 }
 
 struct Server {

@@ -15,6 +15,8 @@ use crate::source;
 /// The world of a plain script: it can print.
 struct Printer {
     out: std::io::BufWriter<std::io::Stdout>,
+    /// What the script prints goes nowhere.
+    failed: Option<std::io::Error>,
 }
 
 impl Host for Printer {
@@ -35,8 +37,18 @@ impl Host for Printer {
     }
 
     fn print(&mut self, text: &str) {
-        // A reader that went away is no reason to stop the script.
-        let _ = self.out.write_all(text.as_bytes());
+        if let Err(error) = self.out.write_all(text.as_bytes()) {
+            self.failed.get_or_insert(error);
+        }
+    }
+}
+
+/// Nobody gets what the script prints: it is ended.
+fn lost(error: &std::io::Error) -> Result<Exit, CommandFailure> {
+    match error.kind() {
+        // A reader that has seen enough is no failure.
+        std::io::ErrorKind::BrokenPipe => Ok(Exit::Success),
+        _ => Err(CommandFailure::new(Exit::Infrastructure, format!("cannot write standard output: {error}"))),
     }
 }
 
@@ -57,8 +69,11 @@ pub fn run(args: &GroovyArgs, style: Style) -> Result<Exit, CommandFailure> {
     let mut machine = Machine::new(MachineLimits::default());
     let script = machine.load(&parsed.script, &name).map_err(|diagnostics| invalid(&diagnostics))?;
     let fiber = machine.start_script(script);
-    let mut host = Printer { out: std::io::BufWriter::new(std::io::stdout()) };
+    let mut host = Printer { out: std::io::BufWriter::new(std::io::stdout()), failed: None };
     let ended = loop {
+        if let Some(error) = host.failed.take() {
+            return lost(&error);
+        }
         match machine.run(fiber, &mut host) {
             Stepped::Slice => {}
             Stepped::Call(call) => {
@@ -70,7 +85,9 @@ pub fn run(args: &GroovyArgs, style: Style) -> Result<Exit, CommandFailure> {
             ended => break ended,
         }
     };
-    let _ = host.out.flush();
+    if let Err(error) = host.out.flush() {
+        return lost(&error);
+    }
     match ended {
         Stepped::Finished(value) => {
             if args.value {

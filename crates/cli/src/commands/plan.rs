@@ -70,14 +70,18 @@ struct Plan<'a> {
     file: &'a str,
     items: &'a [Item],
     jobs: Vec<&'a PlannedJob>,
+    /// What in the definition needs a real run's output, so that something may be missing here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    incomplete: Option<String>,
 }
 
 /// Prints the plan. The exit code is 6 or 7 where a job could not run here.
 pub async fn run(args: &PlanArgs, home: Option<&Path>, style: Style) -> Result<Exit, CommandFailure> {
     let definition = Definition::read(&args.definition)?;
     let project = LocalProject::look(&definition.project, true).await.map_err(CommandFailure::from)?;
-    let engine = Engine::new(definition.input(&args.definition, &project))
-        .map_err(|diagnostics| definition.invalid(&diagnostics, args.output, style))?;
+    let mut input = definition.input(&args.definition, &project);
+    input.facts.planning = true;
+    let engine = Engine::new(input).map_err(|diagnostics| definition.invalid(&diagnostics, args.output, style))?;
     let probes = Local::probe(&LocalConfig::default());
     let mut planner = Planner {
         engine,
@@ -93,7 +97,9 @@ pub async fn run(args: &PlanArgs, home: Option<&Path>, style: Style) -> Result<E
         Item::Job { job, .. } => Some(job),
         _ => None,
     });
-    let plan = Plan { file: &definition.name, items: &planner.items, jobs: jobs.collect() };
+    let failed = planner.engine.end().filter(|end| end.outcome == model::outcome::Outcome::Failure);
+    let incomplete = failed.map(|end| end.message.clone().unwrap_or_else(|| "a step".to_owned()));
+    let plan = Plan { file: &definition.name, items: &planner.items, jobs: jobs.collect(), incomplete };
     match args.output {
         OutputFormat::Json => {
             if let Ok(line) = serde_json::to_string(&plan) {
@@ -101,6 +107,9 @@ pub async fn run(args: &PlanArgs, home: Option<&Path>, style: Style) -> Result<E
             }
         }
         OutputFormat::Text => print(&plan, style),
+    }
+    if let Some(message) = &plan.incomplete {
+        eprintln!("something may be missing: a part of the definition needs what only a run brings ({message})");
     }
     if !complete {
         eprintln!("the plan ends here: the definition waits for something that only a run brings");

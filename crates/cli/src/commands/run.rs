@@ -138,6 +138,7 @@ impl Definition {
             previous: args.previous_result,
             has_scm: true,
             causes,
+            planning: false,
             env,
             params: args.params.clone(),
         };
@@ -322,7 +323,11 @@ impl Run {
     fn interrupt(&mut self) -> Result<(), CommandFailure> {
         self.interrupts += 1;
         match self.interrupts {
-            1 => self.engine.abort("Aborted by Ctrl-C; press it again to end `post` conditions too"),
+            1 => {
+                self.engine.abort("Aborted from outside");
+                let text = "once more (Ctrl-C) ends `post` conditions too".to_owned();
+                self.event(Event::Log { step: None, stage: None, source: LogSource::System, text });
+            }
             2 => self.engine.abort("Aborted again"),
             // Sandboxes die with this process; nothing is lost but the rest of `post`.
             _ => return Err(CommandFailure::new(Exit::Interrupted, "interrupted")),

@@ -111,7 +111,13 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, receiver: &Value, name: &str, args: &[Va
         other => numbers::method(ctx, other, name, args)?,
     };
     match found {
-        Some(value) => Ok(Some(value)),
+        Some(value) => {
+            // Making something is work too, and more so than looking at it.
+            if !QUICK.contains(&name) {
+                ctx.pay(weight(&value) / 4)?;
+            }
+            Ok(Some(value))
+        }
         None if receiver.is_null() => Ok(None),
         None => objects::method(ctx, receiver, name, args),
     }

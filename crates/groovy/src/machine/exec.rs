@@ -233,6 +233,9 @@ impl Vm<'_> {
                 match step {
                     Ok(Flow::Next) => {
                         self.forget();
+                        if self.world.charged > 0 {
+                            self.shorten(left);
+                        }
                         if self.world.meter.used() > self.world.limits.heap_bytes {
                             return Err(Fault::Limit(LimitKind::Heap));
                         }
@@ -246,6 +249,15 @@ impl Vm<'_> {
                     other => return other,
                 }
             }
+        }
+    }
+
+    /// Takes work of the library from the slice. The fuel for it was taken already, and [`Vm::run`] takes what is gone from the slice.
+    fn shorten(&mut self, left: &mut u32) {
+        let cut = u32::try_from(std::mem::take(&mut self.world.charged)).unwrap_or(u32::MAX).min(*left);
+        *left -= cut;
+        if self.world.fuel > 0 {
+            self.world.fuel = self.world.fuel.saturating_add(u64::from(cut));
         }
     }
 

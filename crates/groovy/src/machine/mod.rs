@@ -166,6 +166,17 @@ impl Machine {
         self.fibers.remove(&fiber.0);
     }
 
+    /// What is left.
+    pub fn fuel(&self) -> u64 {
+        self.world.fuel
+    }
+
+    /// A little fuel for what cleans up after a script that has none left. Given once.
+    pub fn grant_reserve(&mut self) {
+        let reserve = std::mem::take(&mut self.world.reserve);
+        self.world.fuel = self.world.fuel.max(reserve);
+    }
+
     /// A variable of the binding.
     pub fn binding_get(&self, name: &str) -> Option<Value> {
         self.world.binding.get(name).cloned()

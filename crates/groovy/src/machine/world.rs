@@ -35,6 +35,11 @@ pub(crate) struct World {
     pub(crate) limits: MachineLimits,
     pub(crate) meter: Meter,
     pub(crate) fuel: u64,
+    /// What was charged since the slice was last looked at: work of the library counts for the turn of a fiber too, or others (and
+    /// whoever wants to end it) would wait for long.
+    pub(crate) charged: u64,
+    /// What [`super::Machine::grant_reserve`] gives.
+    pub(crate) reserve: u64,
     pub(crate) scripts: Vec<Script>,
     pub(crate) binding: IndexMap<Text, Value>,
     pub(crate) classes: RefCell<HashMap<Text, Rc<Class>>>,
@@ -44,12 +49,17 @@ pub(crate) struct World {
     patterns: RefCell<PatternCache>,
 }
 
+/// Part of all fuel that is kept for cleaning up.
+const RESERVE_SHARE: u64 = 100;
+
 impl World {
     pub(crate) fn new(limits: MachineLimits) -> World {
         let meter = Meter::default();
         meter.make_current();
         World {
             fuel: limits.fuel,
+            charged: 0,
+            reserve: limits.fuel / RESERVE_SHARE,
             limits,
             meter,
             scripts: Vec::new(),
@@ -64,6 +74,7 @@ impl World {
     /// Work of the library that is more than one instruction's worth.
     pub(crate) fn charge(&mut self, work: usize) {
         self.fuel = self.fuel.saturating_sub(work as u64);
+        self.charged = self.charged.saturating_add(work as u64);
     }
 
     /// A class by full name (or a simple name that needs no import). Unknown exceptions are exceptions.

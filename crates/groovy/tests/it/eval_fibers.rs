@@ -252,3 +252,22 @@ fn a_thrown_exception_says_where() {
     assert_eq!(lines, [2, 5, 4]);
     assert_eq!(groovy::span::LineIndex::new(source).place(source, thrown.span.start).line, 2);
 }
+
+/// Whoever wants to end a script can do so between two slices, however heavy its calls are.
+#[test]
+fn heavy_calls_do_not_make_a_slice_long() {
+    for body in ["s.replace('a', 'bb')", "l == k", "a * a", "s.split('a')"] {
+        let source = format!(
+            "def s = 'a' * 50000; def l = (1..100000).toList(); def k = (1..100000).toList(); def a = 3G ** 20000; \
+             for (i in 0..100000000) {{ {body} }}"
+        );
+        let (mut machine, fiber) = machine(&source);
+        let began = machine.fuel();
+        let slices = (0..5).take_while(|_| matches!(machine.run(fiber, &mut Steps::default()), Stepped::Slice)).count();
+        assert_eq!(slices, 5, "{body}");
+        // Each slice is about as long as any: one call may be heavy, but not a second one after it.
+        let spent = began - machine.fuel();
+        let slice = u64::from(MachineLimits::default().slice);
+        assert!(spent < 5 * 3 * slice + 3_000_000, "{body}: {spent}");
+    }
+}

@@ -27,6 +27,8 @@ pub struct RunFacts {
     pub started_at_ms: u64,
     /// Result of the last completed run of the project.
     pub previous: Option<Outcome>,
+    /// Nothing is run: replies are invented, so that a stage that fails says nothing about the next ones.
+    pub planning: bool,
     /// The definition comes from a repository: `checkout scm` and the implicit checkout work.
     pub has_scm: bool,
     /// Why it runs.

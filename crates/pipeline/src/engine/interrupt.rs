@@ -13,6 +13,8 @@ pub(crate) struct Interruption {
     pub(crate) target: TaskId,
     /// The script cannot catch it: it did not end when it was asked to.
     pub(crate) forced: bool,
+    /// It has not yet reached the step that raised it. Until then `retry` does not try again.
+    pub(crate) actual: bool,
 }
 
 /// Who interrupts.
@@ -41,9 +43,9 @@ impl Interruption {
         }
     }
 
-    /// Is it a person (or a limit) that ends the run, rather than a step that ends its own body? Then `retry` does not
-    /// try again.
+    /// Does it still end what it was meant for? Then `retry` does not try again. A `timeout` that has ended its own body is an
+    /// error like others to what is around it.
     pub(crate) fn is_actual(&self) -> bool {
-        !matches!(self.cause, Cause::Timeout(_))
+        self.actual
     }
 }

@@ -180,9 +180,10 @@ impl Engine {
     pub fn abort(&mut self, reason: &str) {
         let Some(root) = &self.root else { return };
         let cause = Cause::Abort(reason.to_owned());
-        self.core.run.aborted.set(true);
+        // The second time `post` conditions are ended too.
+        self.core.run.post_unwanted.set(self.core.run.aborted.replace(true));
         self.core.log(&Scope::default(), LogSource::System, reason);
-        self.core.interrupt(&Rc::new(Interruption { cause, target: root.task, forced: false }));
+        self.core.interrupt(&Rc::new(Interruption { cause, target: root.task, forced: false, actual: true }));
     }
 
     /// How the run ended, when it has.

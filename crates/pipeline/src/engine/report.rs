@@ -23,7 +23,8 @@ impl Core {
     fn words(&self, fault: &Fault) -> String {
         let mut text = match fault.class() {
             _ if fault.interruption().is_some() => fault.message(),
-            class if class == ABORT || fault.is_limit() => format!("ERROR: {}", fault.message()),
+            class if class == ABORT => format!("ERROR: {}", fault.message()),
+            _ if fault.is_limit() => format!("ERROR: {}{}", fault.message(), self.trace(fault)),
             class => {
                 let message = fault.message();
                 let head = if message.is_empty() { class } else { format!("{class}: {message}") };

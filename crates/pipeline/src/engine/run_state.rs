@@ -32,6 +32,8 @@ pub(crate) struct RunState {
     pub(crate) pipeline_started: Cell<bool>,
     /// Somebody aborted the run.
     pub(crate) aborted: Cell<bool>,
+    /// And again: `post` conditions are not wanted either.
+    pub(crate) post_unwanted: Cell<bool>,
     /// `docker.image(x)` objects by number.
     pub(crate) images: RefCell<Vec<String>>,
     /// Exceptions that the script holds and that mean more than their text.
@@ -51,6 +53,7 @@ impl RunState {
             description: RefCell::new(None),
             pipeline_started: Cell::new(false),
             aborted: Cell::new(false),
+            post_unwanted: Cell::new(false),
             images: RefCell::default(),
             known_faults: RefCell::default(),
             processes: RefCell::default(),

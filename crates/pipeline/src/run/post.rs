@@ -29,7 +29,12 @@ pub(super) async fn run(
     place: Where,
     fault: Option<Fault>,
 ) -> Option<Fault> {
-    let Some(post) = post.filter(|_| !fault.as_ref().is_some_and(Fault::is_final)) else { return fault };
+    // A script that has met a limit is over, but what cleans up after it runs.
+    let over = fault.as_ref().is_some_and(|fault| fault.is_final() && !fault.is_limit());
+    let Some(post) = post.filter(|_| !over && !it.core.run.post_unwanted.get()) else { return fault };
+    if fault.as_ref().is_some_and(Fault::is_limit) {
+        it.core.machine.borrow_mut().grant_reserve();
+    }
     let now = combined(it, scope, fault.as_ref());
     if !post.branches.iter().any(|b| holds(b.condition, now, it.core.facts.previous)) {
         return fault;
@@ -62,6 +67,9 @@ async fn in_own_stage(it: &Rc<Interpreter>, scope: &Scope, fault: Option<Fault>)
 
 async fn conditions(it: &Rc<Interpreter>, scope: &Scope, post: &Post, mut fault: Option<Fault>) -> Option<Fault> {
     for branch in post.in_run_order() {
+        if it.core.run.post_unwanted.get() {
+            break;
+        }
         let now = combined(it, scope, fault.as_ref());
         if !holds(branch.condition, now, it.core.facts.previous) {
             continue;

@@ -74,7 +74,9 @@ pub(super) async fn in_order(
     let mut first: Option<Fault> = None;
     for unit in units {
         let unstable = it.options.skip_after_unstable && it.core.run.result() == Some(Outcome::Unstable);
-        let skip = skip.or(first.is_some().then_some(Skip::Failure)).or(unstable.then_some(Skip::Unstable));
+        // A plan's replies are invented, and so is what fails because of them.
+        let failed = first.is_some() && !it.core.facts.planning;
+        let skip = skip.or(failed.then_some(Skip::Failure)).or(unstable.then_some(Skip::Unstable));
         if let Err(fault) = run(it, scope, unit, skip).await {
             if fault.is_final() {
                 return Err(fault);

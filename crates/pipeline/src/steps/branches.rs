@@ -124,6 +124,6 @@ fn end(core: &Core, branch: &Running, result: &Result<Value, Fault>) {
 fn cancel_others(core: &Core, running: &[Running], failed: &str, forced: bool) {
     for join in running.iter().filter_map(|b| b.join.as_ref()) {
         let cause = Cause::FailFast(failed.to_owned());
-        core.interrupt(&Rc::new(Interruption { cause, target: join.task, forced }));
+        core.interrupt(&Rc::new(Interruption { cause, target: join.task, forced, actual: true }));
     }
 }

@@ -56,6 +56,10 @@ async fn catch(call: StepCall, mut build: Outcome, mut stage: Outcome) -> Result
 }
 
 fn result(call: &StepCall, name: &str, default: Outcome) -> Result<Outcome, Fault> {
+    if call.args.named.iter().any(|(given, value)| given == name && value.is_null()) {
+        // "Leave it as it is."
+        return Ok(Outcome::Success);
+    }
     let Some(text) = call.args.opt_text(name)? else { return Ok(default) };
     let unknown = || {
         Fault::illegal(format!(

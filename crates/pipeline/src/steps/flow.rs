@@ -86,7 +86,12 @@ async fn expire(
                 "Body did not finish within grace period; terminating with extreme prejudice"
             },
         );
-        core.interrupt(&Rc::new(Interruption { cause: cause.clone(), target: body.task, forced: asked > 1 }));
+        core.interrupt(&Rc::new(Interruption {
+            cause: cause.clone(),
+            target: body.task,
+            forced: asked > 1,
+            actual: true,
+        }));
     }
 }
 
@@ -94,7 +99,10 @@ async fn expire(
 fn catchable(fault: Fault, target: TaskId) -> Fault {
     match fault.interruption() {
         Some(i) if i.forced && i.target == target => {
-            Fault::interrupted(Rc::new(Interruption { forced: false, ..Interruption::clone(i) }))
+            Fault::interrupted(Rc::new(Interruption { forced: false, actual: false, ..Interruption::clone(i) }))
+        }
+        Some(i) if i.target == target => {
+            Fault::interrupted(Rc::new(Interruption { actual: false, ..Interruption::clone(i) }))
         }
         _ => fault,
     }

@@ -393,3 +393,28 @@ fn thousands_of_branches_take_no_longer_each() {
         .is(Outcome::Failure)
         .has("the limit is 10000");
 }
+
+/// Jenkins tries again after a `timeout` inside of the body, and never when the timeout that is around has come.
+#[test]
+fn retry_does_not_try_again_when_a_timeout_around_it_has_come() {
+    steps("retry(2) { timeout(1) { sleep 100 } }").is(Outcome::Aborted).has("Retrying");
+    steps("timeout(1) { retry(3) { sleep 100 } }").is(Outcome::Aborted).lacks("Retrying");
+}
+
+#[test]
+fn catch_error_can_leave_the_result_as_it_is() {
+    steps("catchError(buildResult: null, stageResult: 'UNSTABLE') { error 'no' }")
+        .is(Outcome::Success)
+        .has("ERROR: no");
+}
+
+#[test]
+fn a_limit_of_the_evaluator_names_its_place_and_post_runs() {
+    run("def f(n) { f(n + 1) }\npipeline { agent none\nstages { stage('S') { steps { script { f(1) } } post { always { echo 'STAGE POST' } } } }\n\
+        post { failure { echo 'PIPELINE POST' } } }")
+        .is(Outcome::Failure)
+        .has("limit of")
+        .has("(WorkflowScript:1)")
+        .has("STAGE POST")
+        .has("PIPELINE POST");
+}

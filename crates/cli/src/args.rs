@@ -64,6 +64,9 @@ pub enum Command {
     /// Pull, list and remove images
     #[command(subcommand)]
     Image(ImageCommand),
+    /// What virtual machines boot (`--rung microvm`): make, list, remove
+    #[command(subcommand)]
+    Guest(GuestCommand),
     /// Say what this host can do, and what to install for the rest
     Doctor(DoctorArgs),
     /// Remove what an interrupted run has left behind
@@ -154,6 +157,9 @@ pub struct RunArgs {
     #[arg(long, value_enum, default_value_t = Progress::Auto, value_name = "HOW")]
     pub progress: Progress,
 
+    /// How strong the walls of the jobs are that name an image, at least
+    #[arg(long, value_enum, default_value_t = RungChoice::Container, value_name = "RUNG")]
+    pub rung: RungChoice,
     /// Network of the sandboxes: the internet without private networks, or nothing
     #[arg(long, value_enum, default_value_t = Network::Internet, value_name = "WHAT")]
     pub network: Network,
@@ -197,6 +203,15 @@ pub enum Network {
     Internet,
     /// Nothing
     None,
+}
+
+/// Rungs that this version has a driver for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RungChoice {
+    /// Namespaces, system call list, limits; the kernel is shared
+    Container,
+    /// A kernel of its own in a virtual machine (without network yet)
+    Microvm,
 }
 
 /// Limits of one sandbox; the defaults stand in the guide.
@@ -257,6 +272,29 @@ pub struct GroovyArgs {
     /// Print the value of the last expression
     #[arg(long)]
     pub value: bool,
+}
+
+/// `cofferdam guest`.
+#[derive(Debug, Subcommand)]
+pub enum GuestCommand {
+    /// Make a guest of Debian's kernel for virtual machines
+    Build {
+        /// A package of the kernel (linux-image-….deb), instead of the newest from Debian
+        #[arg(long, value_name = "FILE")]
+        package: Option<PathBuf>,
+    },
+    /// List the guests
+    Ls {
+        /// How the list is printed
+        #[arg(long, value_enum, default_value_t = OutputFormat::Text, value_name = "FORMAT")]
+        output: OutputFormat,
+    },
+    /// Remove guests
+    Rm {
+        /// Names as `ls` prints them
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
+    },
 }
 
 /// `cofferdam image`.

@@ -49,6 +49,7 @@ fn dispatch(cli: &Cli, style: Style) -> Result<Exit, CommandFailure> {
         Command::Lint(args) => commands::lint::run(args, style),
         Command::Plan(args) => block_on(commands::plan::run(args, home, style)),
         Command::Groovy(args) => commands::groovy::run(args, style),
+        Command::Guest(command) => commands::guest::run(command, home),
         Command::Image(command) => block_on(commands::image::run(command, home)),
         Command::Doctor(args) => block_on(commands::doctor::run(args, home, style)),
         Command::Clean(args) => block_on(commands::clean::run(args, home)),

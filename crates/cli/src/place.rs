@@ -6,7 +6,9 @@ use std::sync::Arc;
 use image::registry::RegistryOptions;
 use image::unpack::Converter;
 use image::{ImageError, Store, StoreOptions};
+use sandbox::guest::Guests;
 use sandbox::local::{Local, LocalConfig};
+use sandbox::microvm::{Acceleration, MicroVm, MicroVmConfig};
 use sandbox::net::EgressOnDemand;
 use sandbox::{Driver, Finding, Probe};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -37,8 +39,15 @@ pub fn open_store(given: Option<&Path>) -> Result<Store, ImageError> {
     Store::open(root, options)
 }
 
+/// The guests that virtual machines boot.
+pub fn guests(given: Option<&Path>) -> Guests {
+    Guests::new(home(given).join("guests"))
+}
+
 /// The drivers of this host.
 pub struct Drivers {
+    /// What they are made of.
+    pub local: Local,
     /// For jobs without an image.
     pub process: Arc<dyn Driver>,
     /// For jobs with one.
@@ -51,7 +60,33 @@ pub fn drivers() -> Result<Drivers, CommandFailure> {
     let local = Local::open(&config).map_err(|error| {
         CommandFailure::new(Exit::Infrastructure, agent::explain(&error)).with_hint(remedy(&config))
     })?;
-    Ok(Drivers { process: local.process(), container: local.container() })
+    Ok(Drivers { process: local.process(), container: local.container(), local })
+}
+
+/// The driver that gives each job with an image a kernel of its own.
+pub fn microvm(local: &Local, given: Option<&Path>) -> Result<Arc<dyn Driver>, CommandFailure> {
+    match guests(given).newest() {
+        Some(guest) if MicroVm::is_installed() => {
+            // Whether the processor can do it is found by a probe that boots, which this version does not have.
+            let config = MicroVmConfig { guest, acceleration: Acceleration::Tcg };
+            Ok(Arc::new(MicroVm::new(local.clone(), config)))
+        }
+        _ => {
+            let reason = microvm_missing(given).unwrap_or_default();
+            Err(CommandFailure::new(Exit::Infrastructure, format!("rung microvm: {reason}")))
+        }
+    }
+}
+
+/// Why there is no such driver here, and what to do.
+pub fn microvm_missing(given: Option<&Path>) -> Option<&'static str> {
+    if !MicroVm::is_installed() {
+        return Some("QEMU is not installed: apt-get install qemu-system-x86");
+    }
+    match guests(given).newest() {
+        Some(_) => None,
+        None => Some("there is no guest of this version: `cofferdam guest build` makes one in seconds"),
+    }
 }
 
 /// What would let the launcher start: the first thing that is missing, as `doctor` finds it.

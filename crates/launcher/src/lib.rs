@@ -27,6 +27,7 @@ pub mod channel;
 mod child;
 mod embryo;
 mod fault;
+pub mod guest;
 mod ids;
 mod layers;
 mod living;

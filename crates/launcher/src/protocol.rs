@@ -180,8 +180,8 @@ pub struct Subordinate {
 pub enum Request {
     /// First of all. Answered by `Ready` or `Failed` with token 0.
     Start(Box<Settings>),
-    /// Make a sandbox, with the stream for its init, and the network namespace where the plan says so. Answered by `Created`
-    /// or `Failed`.
+    /// Make a sandbox, with the stream for its init, the network namespace where the plan says so, and the descriptors of its
+    /// program. Answered by `Created` or `Failed`.
     Create {
         /// Name of the sandbox in all messages.
         token: u64,
@@ -231,6 +231,18 @@ pub struct Plan {
     pub limits: model::limits::Limits,
     /// Defences that stand.
     pub walls: Walls,
+    /// Runs as process 1 instead of init.
+    pub program: Option<Program>,
+}
+
+/// A program of the host that works for a sandbox behind the walls of one: the monitor of a virtual machine. It runs as the
+/// workload's user; the stream is its standard output and error.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Program {
+    /// Absolute path inside, and arguments.
+    pub argv: Vec<String>,
+    /// How many descriptors it gets, from 3 on.
+    pub descriptors: u32,
 }
 
 /// A message of the launcher.

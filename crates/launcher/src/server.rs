@@ -89,6 +89,8 @@ struct Asked {
     plan: Plan,
     stream: OwnedFd,
     netns: Option<OwnedFd>,
+    /// For its program.
+    given: Vec<OwnedFd>,
 }
 
 impl Server {
@@ -283,11 +285,11 @@ impl Server {
             Request::Start(_) => Ok(()),
             Request::Create { token, plan } => {
                 let mut descriptors = descriptors.into_iter();
-                let (stream, netns) = (descriptors.next(), descriptors.next());
-                let Some(stream) = stream else {
+                let Some(stream) = descriptors.next() else {
                     return self.say(&Reply::Failed { token, fault: Fault::spec("the stream is missing") });
                 };
-                self.create(Asked { token, plan: *plan, stream, netns })
+                let netns = if plan.netns { descriptors.next() } else { None };
+                self.create(Asked { token, plan: *plan, stream, netns, given: descriptors.collect() })
             }
             Request::Destroy { token } => {
                 if let Some(living) = self.living.iter_mut().find(|living| living.token == token) {
@@ -317,7 +319,7 @@ impl Server {
     }
 
     fn try_create(&mut self, asked: Asked) -> Result<()> {
-        let Asked { token, plan, stream, netns } = asked;
+        let Asked { token, plan, stream, netns, given } = asked;
         self.is_tired = false;
         let mut shared = None;
         let mut spare = Spare::default();
@@ -333,13 +335,13 @@ impl Server {
                     return Err(gone());
                 }
                 // Another sharer has it, and gives a new one soon.
-                self.waiting.push(Asked { token, plan, stream, netns });
+                self.waiting.push(Asked { token, plan, stream, netns, given });
                 return Ok(());
             }
         }
         let embryo = self.embryo_for(&plan, netns.as_ref().map(AsFd::as_fd), mapping)?;
         let mut living = Living::new(token, embryo, spare, Duration::from_millis(plan.limits.wall_ms));
-        match self.hatch(&mut living.embryo, plan, &stream, shared) {
+        match self.hatch(&mut living.embryo, plan, &stream, shared, &given) {
             Ok(()) => {
                 self.living.push(living);
                 Ok(())
@@ -375,7 +377,14 @@ impl Server {
         embryo::begin(&mut nest, &Shape { walls, netns, mapping })
     }
 
-    fn hatch(&mut self, embryo: &mut Embryo, plan: Plan, stream: &OwnedFd, shared: Option<OwnedFd>) -> Result<()> {
+    fn hatch(
+        &mut self,
+        embryo: &mut Embryo,
+        plan: Plan,
+        stream: &OwnedFd,
+        shared: Option<OwnedFd>,
+        given: &[OwnedFd],
+    ) -> Result<()> {
         let mut layers = Vec::new();
         let mut binds = Vec::new();
         let mut targets = Vec::new();
@@ -397,7 +406,7 @@ impl Server {
         }
         let mut descriptors = vec![stream.as_fd()];
         descriptors.extend(shared.iter().map(AsFd::as_fd));
-        descriptors.extend(layers.iter().chain(&binds).map(AsFd::as_fd));
+        descriptors.extend(layers.iter().chain(&binds).chain(given).map(AsFd::as_fd));
         let without = Without { memory: !self.cgroups.has("memory"), processes: !self.cgroups.has("pids") };
         let hatch = Hatch { plan, layers: layers.len(), binds: targets, shared: shared.is_some(), without };
         embryo.hatch(&hatch, &descriptors)

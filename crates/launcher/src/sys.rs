@@ -39,8 +39,7 @@ pub(crate) fn clone(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Cloned
     let mut args = CloneArgs {
         flags: flags | libc::CLONE_PIDFD as u64,
         pidfd: &raw mut pidfd as u64,
-        // A child of the caller's parent has the caller's own.
-        exit_signal: if flags & libc::CLONE_PARENT as u64 == 0 { libc::SIGCHLD as u64 } else { 0 },
+        exit_signal: libc::SIGCHLD as u64,
         ..CloneArgs::default()
     };
     if let Some(cgroup) = cgroup {
@@ -114,6 +113,23 @@ pub(crate) fn duplicate_to(from: i32, to: i32) -> Result<()> {
     let flags = if to < 3 { 0 } else { libc::O_CLOEXEC };
     // SAFETY: the callers own the number `to`.
     check(unsafe { libc::syscall(libc::SYS_dup3, from, to, flags) })
+}
+
+/// Makes descriptor `to` the same as `from`, and keeps it over `exec`.
+pub(crate) fn hand_down(from: i32, to: i32) -> Result<()> {
+    // SAFETY: the callers own the number `to`, and `from` differs from it.
+    check(unsafe { libc::syscall(libc::SYS_dup3, from, to, 0) })
+}
+
+/// Goes on as another program; everything that is not handed down must be close-on-exec.
+pub(crate) fn execute(argv: &[std::ffi::CString], environment: &[std::ffi::CString]) -> Result<()> {
+    let pointers = |words: &[std::ffi::CString]| -> Vec<*const libc::c_char> {
+        words.iter().map(|word| word.as_ptr()).chain([std::ptr::null()]).collect()
+    };
+    let (arguments, variables) = (pointers(argv), pointers(environment));
+    let Some(program) = argv.first() else { return Err(Errno::INVAL) };
+    // SAFETY: both arrays end with a null pointer, and their strings outlive the call.
+    check(unsafe { libc::syscall(libc::SYS_execve, program.as_ptr(), arguments.as_ptr(), variables.as_ptr()) })
 }
 
 /// Closes all descriptors from `first` on.
@@ -229,6 +245,12 @@ pub(crate) fn ioctl_int(file: BorrowedFd<'_>, request: u64, argument: u64) -> Re
 pub(crate) fn ioctl_read_from<T>(file: BorrowedFd<'_>, request: u64, argument: &T) -> Result<()> {
     // SAFETY: the callers pair each request with its structure.
     check(unsafe { libc::syscall(libc::SYS_ioctl, file.as_raw_fd(), request, std::ptr::from_ref(argument)) })
+}
+
+/// Has the kernel use what was written to its random number device.
+pub(crate) fn reseed(random: impl std::os::fd::AsFd) -> Result<()> {
+    const RNDRESEEDCRNG: u64 = 0x5207;
+    ioctl_int(random.as_fd(), RNDRESEEDCRNG, 0).map(|_| ())
 }
 
 /// Name of the process in lists.

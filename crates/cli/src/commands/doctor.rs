@@ -19,14 +19,16 @@ pub async fn run(args: &DoctorArgs, home: Option<&Path>, style: Style) -> Result
     let usable = probes.iter().any(Probe::usable);
     let hint = store.as_ref().and_then(image::ImageError::hint);
     let store = store.map(|error| agent::explain(&error));
+    let microvm = place::microvm_missing(home);
     match args.output {
         OutputFormat::Json => {
-            let missing = ["gvisor", "microvm", "machine"];
+            let missing = ["gvisor", "machine"];
             println!(
                 "{}",
                 serde_json::json!({
                     "rungs": probes,
                     "rungs_without_driver": missing,
+                    "microvm": { "usable": microvm.is_none(), "reason": microvm },
                     "network": { "usable": network.is_none(), "reason": network, "obstacles": obstacles },
                     "store": { "path": place::home(home), "usable": store.is_none(), "reason": store },
                 })
@@ -52,7 +54,15 @@ pub async fn run(args: &DoctorArgs, home: Option<&Path>, style: Style) -> Result
             if let Some(hint) = hint {
                 println!("      {}", style.dim(&hint));
             }
-            println!("{}", style.bold("rungs gvisor, microvm, machine"));
+            println!("{}", style.bold("rung microvm, driver microvm:"));
+            match &microvm {
+                None => println!(
+                    "  {} can be asked for (`run --rung microvm`); QEMU translates, no network",
+                    style.yellow("!")
+                ),
+                Some(reason) => println!("  {} {reason}", style.red("✘")),
+            }
+            println!("{}", style.bold("rungs gvisor, machine"));
             println!("  {} this version has no driver for them", style.dim("–"));
         }
     }

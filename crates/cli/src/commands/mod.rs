@@ -3,6 +3,7 @@
 pub mod clean;
 pub mod doctor;
 pub mod groovy;
+pub mod guest;
 pub mod image;
 pub mod lint;
 pub mod manual;

@@ -18,7 +18,7 @@ use model::request::{Reply, Request};
 use pipeline::engine::{BuildCause, Engine, Output, RunEnd, RunFacts, RunInput};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::args::{DefinitionArgs, LimitArgs, Network, OutputFormat, RunArgs};
+use crate::args::{DefinitionArgs, LimitArgs, Network, OutputFormat, RunArgs, RungChoice};
 use crate::failure::{CommandFailure, Exit};
 use crate::show::{self, Show, Style, Summary};
 use crate::{place, shell, source};
@@ -47,7 +47,7 @@ pub async fn run(args: &RunArgs, home: Option<&Path>, style: Style) -> Result<Ex
     let drivers = drivers.join().unwrap_or_else(|_| {
         Err(CommandFailure::new(Exit::Infrastructure, "the thread that starts the launcher has ended"))
     })?;
-    let host = host(args, home, &definition, project, artifacts.clone(), drivers);
+    let host = host(args, home, &definition, project, artifacts.clone(), drivers)?;
     let performer = Performer::new(host, sender);
     let interactive = std::io::stdout().is_terminal()
         && std::env::var_os("CI").is_none()
@@ -183,7 +183,7 @@ fn host(
     project: LocalProject,
     artifacts: PathBuf,
     drivers: place::Drivers,
-) -> Host {
+) -> Result<Host, CommandFailure> {
     let store_home = home.map(Path::to_owned);
     let options = HostOptions {
         job_name: definition.job_name(),
@@ -195,18 +195,25 @@ fn host(
         env: args.definition.env.clone(),
         label_env: args.definition.node_env.clone(),
     };
+    let container = match args.rung {
+        RungChoice::Container => drivers.container,
+        RungChoice::Microvm => place::microvm(&drivers.local, home)?,
+    };
     let way_out = match args.network {
         Network::None => WayOut::Unwanted,
+        Network::Internet if args.rung == RungChoice::Microvm => {
+            WayOut::Impossible("the microvm driver of this version has none".to_owned())
+        }
         Network::Internet => place::egress().map_or_else(WayOut::Impossible, WayOut::Internet),
     };
-    Host {
+    Ok(Host {
         process: drivers.process,
-        container: drivers.container,
+        container,
         store: Box::new(move || place::open_store(store_home.as_deref())),
         way_out,
         scm: Some(Arc::new(project)),
         options,
-    }
+    })
 }
 
 fn limits(args: &LimitArgs) -> Limits {

@@ -7,6 +7,7 @@
 mod etc;
 mod kernel;
 mod power;
+mod program;
 mod root;
 mod users;
 
@@ -39,17 +40,25 @@ pub(crate) fn run(settings: &Settings, walls: &Walls, given_network: bool, group
     let mut descriptors = Descriptors(descriptors.into_iter());
     let made = begun.and_then(|()| {
         let stream = descriptors.next()?;
-        Ok((stream, become_sandbox(settings, &hatch, descriptors)?))
+        let become_it = become_sandbox(settings, &hatch, &mut descriptors)?;
+        Ok((stream, become_it, descriptors.0.collect()))
     });
     match made {
-        Ok((stream, (made, upper, workspace))) => {
+        Ok((stream, (made, upper, workspace), given)) => {
+            let user = made.user;
             // Where the launcher has died before, there is nobody to tell, and this process ends.
             if die_with_launcher().is_err() {
                 sys::exit_now(NOT_MADE);
             }
             let told = channel::send(&channel, &Hatched::Made(made), &[upper.as_fd(), workspace.as_fd()]);
             drop((upper, workspace, channel));
-            match told.and_then(|()| settle(stream, &hatch)) {
+            if told.is_err() {
+                sys::exit_now(NOT_MADE);
+            }
+            if let Some(program) = &hatch.plan.program {
+                program::become_it(program, user, stream, given);
+            }
+            match settle(stream, &hatch) {
                 Ok(stream) => init::run(stream, init_config(settings, &hatch)),
                 Err(_) => sys::exit_now(NOT_MADE),
             }
@@ -141,7 +150,7 @@ impl Descriptors {
 fn become_sandbox(
     settings: &Settings,
     hatch: &Hatch,
-    mut descriptors: Descriptors,
+    descriptors: &mut Descriptors,
 ) -> Result<(Made, OwnedFd, OwnedFd)> {
     let plan = &hatch.plan;
     let shared = if hatch.shared { Some(descriptors.next()?) } else { None };

@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use crate::{Driver, SandboxSpec};
 
-/// Longest time for one case; a driver that takes longer has failed it.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Longest time for one case where nothing is said; a driver that takes longer has failed it.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A driver under test.
 pub struct Subject<'a> {
@@ -26,6 +26,8 @@ pub struct Subject<'a> {
     pub spec: &'a (dyn Fn() -> SandboxSpec + Sync),
     /// What is claimed.
     pub claims: Claims,
+    /// Longest time for one case: [`PATIENCE`], or more where instructions are translated.
+    pub patience: Duration,
 }
 
 /// What a driver claims to do.
@@ -161,10 +163,10 @@ pub async fn run(subject: &Subject<'_>) -> Report {
     let mut report = Vec::new();
     for case in CASES {
         let verdict = if (case.needs)(&subject.claims) {
-            match tokio::time::timeout(PATIENCE, (case.run)(subject)).await {
+            match tokio::time::timeout(subject.patience, (case.run)(subject)).await {
                 Ok(Ok(())) => Verdict::Passed,
                 Ok(Err(why)) => Verdict::Failed(why),
-                Err(_) => Verdict::Failed(format!("not done after {} s", PATIENCE.as_secs())),
+                Err(_) => Verdict::Failed(format!("not done after {} s", subject.patience.as_secs())),
             }
         } else {
             Verdict::NotClaimed

@@ -99,7 +99,13 @@ impl Client {
         self.pid
     }
 
-    pub(super) async fn create(&self, plan: Plan, netns: Option<OwnedFd>) -> Result<Sandbox, CreateError> {
+    /// Makes a sandbox; `given` are the descriptors of its program, where the plan has one.
+    pub(super) async fn create(
+        &self,
+        plan: Plan,
+        netns: Option<OwnedFd>,
+        given: Vec<OwnedFd>,
+    ) -> Result<Sandbox, CreateError> {
         let token = NEXT.fetch_add(1, Ordering::Relaxed);
         let kernel = |operation: &str, source: io::Error| CreateError::Kernel { operation: operation.into(), source };
         let (stream, theirs) = UnixStream::pair().map_err(|error| kernel("make a socket pair", error))?;
@@ -114,12 +120,12 @@ impl Client {
             state.entries.insert(token, Entry { limits, creating: Some(made), ended, usage: Vec::new() });
         }
         let mut descriptors = vec![theirs.as_fd()];
-        descriptors.extend(netns.iter().map(AsFd::as_fd));
+        descriptors.extend(netns.iter().chain(&given).map(AsFd::as_fd));
         if let Err(error) = self.shared.send(&Request::Create { token, plan: Box::new(plan) }, &descriptors) {
             self.shared.state().entries.remove(&token);
             return Err(error.into());
         }
-        drop(theirs);
+        drop((theirs, given));
         let made = waiting.await.map_err(|_| DriverError::Gone)?.map_err(|fault| {
             self.shared.state().entries.remove(&token);
             create_error(fault, shared_with)
@@ -160,6 +166,12 @@ impl Client {
             let _ = self.shared.send(&Request::Destroy { token: id.0 }, &[]);
         }
         Ok(wait_ended(ended).await)
+    }
+
+    /// Ends a sandbox, and waits for nothing.
+    pub(super) fn end(&self, id: SandboxId) {
+        // Where the launcher is gone, so is the sandbox.
+        let _ = self.shared.send(&Request::Destroy { token: id.0 }, &[]);
     }
 
     pub(super) async fn sweep(&self) -> Result<Vec<String>, DriverError> {
@@ -274,7 +286,7 @@ fn reap(mut child: Child) {
     }
 }
 
-fn settings(config: &LocalConfig) -> Result<Settings, DriverError> {
+pub(super) fn settings(config: &LocalConfig) -> Result<Settings, DriverError> {
     let fail = |what: &str, why: String| DriverError::Start { what: what.into(), source: io::Error::other(why) };
     let filter = policy::compile().map_err(|error| fail("its list of system calls", error.to_string()))?;
     let subordinate = match rustix::process::getuid().is_root() {
@@ -297,7 +309,7 @@ fn settings(config: &LocalConfig) -> Result<Settings, DriverError> {
     })
 }
 
-fn create_error(fault: Fault, shared_with: Option<u64>) -> CreateError {
+pub(crate) fn create_error(fault: Fault, shared_with: Option<u64>) -> CreateError {
     let source = || io::Error::from_raw_os_error(fault.errno);
     match fault.kind {
         FaultKind::Kernel => CreateError::Kernel { operation: fault.what.clone(), source: source() },
@@ -312,7 +324,7 @@ fn create_error(fault: Fault, shared_with: Option<u64>) -> CreateError {
 /// A writable layer with no more room than this is full: programs give up before the last page.
 const FULL_BYTES: u64 = 16 * 1024;
 
-fn report(counters: Counters, limits: &Limits) -> Usage {
+pub(crate) fn report(counters: Counters, limits: &Limits) -> Usage {
     let mut limits_met = Vec::new();
     let mut met = |kind, value, times| {
         if times > 0 {
@@ -337,7 +349,7 @@ fn report(counters: Counters, limits: &Limits) -> Usage {
     }
 }
 
-fn cause(end: End, usage: &Usage, limits: &Limits) -> EndCause {
+pub(crate) fn cause(end: End, usage: &Usage, limits: &Limits) -> EndCause {
     match end {
         End::Destroyed => EndCause::Destroyed,
         End::Wall => EndCause::Limit(LimitMet { kind: LimitKind::Wall, value: limits.wall_ms, times: 1 }),

@@ -13,6 +13,11 @@ use crate::DriverError;
 
 static LAUNCHER: &[u8] = include_bytes!(env!("COFFERDAM_LAUNCHER"));
 
+/// The launcher's program; in a virtual machine it is the first process.
+pub(crate) fn launcher_program() -> &'static [u8] {
+    LAUNCHER
+}
+
 /// The launcher process, and the socket to it.
 pub(super) fn launch() -> Result<(Child, OwnedFd), DriverError> {
     let fail = |what: &'static str| move |source: io::Error| DriverError::Start { what: what.into(), source };

@@ -6,10 +6,11 @@ mod launch;
 mod probe;
 mod subordinate;
 
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use launcher::protocol::{Features, Plan};
+use launcher::protocol::{Features, Plan, Settings};
 use model::ids::SandboxId;
 use model::limits::Limits;
 use model::rung::Rung;
@@ -20,6 +21,8 @@ use crate::{
     Usage,
 };
 
+pub(crate) use self::client::{cause, create_error, report};
+pub(crate) use self::launch::launcher_program;
 pub use self::subordinate::{Subordinate, subordinate_ids};
 
 /// How the local drivers work on this host.
@@ -113,6 +116,30 @@ impl Local {
         Arc::new(LocalDriver { client: Arc::clone(&self.client), rung: Rung::Process })
     }
 
+    /// Runs a program of this host behind the walls of the process rung.
+    pub(crate) async fn jail(
+        &self,
+        plan: Result<Plan, CreateError>,
+        given: Vec<OwnedFd>,
+    ) -> Result<Sandbox, CreateError> {
+        self.client.create(plan?, None, given).await
+    }
+
+    /// What a launcher elsewhere, which makes sandboxes of the same kind, has to know.
+    pub(crate) fn settings(&self) -> Result<Settings, DriverError> {
+        client::settings(&LocalConfig::default())
+    }
+
+    /// Ends a sandbox, and waits for nothing.
+    pub(crate) fn end(&self, id: SandboxId) {
+        self.client.end(id);
+    }
+
+    /// As [`Driver::sweep`].
+    pub(crate) fn sweep(&self) -> Pending<'_, Result<Vec<String>, DriverError>> {
+        Box::pin(self.client.sweep())
+    }
+
     /// Process id of the launcher, for tests that kill it.
     pub fn launcher_pid(&self) -> u32 {
         self.client.launcher_pid()
@@ -146,7 +173,7 @@ impl Driver for LocalDriver {
                 return Err(CreateError::Spec { what });
             }
             let (plan, netns) = plan(spec)?;
-            self.client.create(plan, netns).await
+            self.client.create(plan, netns, Vec::new()).await
         })
     }
 
@@ -164,7 +191,7 @@ impl Driver for LocalDriver {
 }
 
 /// Checks a specification, and puts it into the launcher's words.
-pub(crate) fn plan(spec: SandboxSpec) -> Result<(Plan, Option<std::os::fd::OwnedFd>), CreateError> {
+pub(crate) fn plan(spec: SandboxSpec) -> Result<(Plan, Option<OwnedFd>), CreateError> {
     let refuse = |what: String| Err(CreateError::Spec { what });
     let host = &spec.hostname;
     if host.is_empty() || host.len() > 63 || !host.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.')
@@ -218,6 +245,7 @@ pub(crate) fn plan(spec: SandboxSpec) -> Result<(Plan, Option<std::os::fd::Owned
         hosts,
         limits,
         walls: spec.walls,
+        program: None,
     };
     Ok((plan, netns))
 }

@@ -1,6 +1,6 @@
 //! The conformance suite over every driver.
 
-use sandbox::conformance::{Claims, Subject, run};
+use sandbox::conformance::{Claims, PATIENCE, Subject, run};
 use sandbox::fake::{Fake, Scripted};
 use sandbox::local::{Local, LocalConfig};
 use sandbox::session::{Output, Session};
@@ -10,7 +10,7 @@ use wire::init::{ExecSpec, Status, Stream};
 use crate::place;
 
 async fn check(driver: &dyn Driver, spec: &(dyn Fn() -> SandboxSpec + Sync), claims: Claims) {
-    let report = run(&Subject { driver, spec, claims }).await;
+    let report = run(&Subject { driver, spec, claims, patience: PATIENCE }).await;
     println!("{}:\n{report}", driver.name());
     assert!(report.passed(), "{}:\n{report}", driver.name());
 }

@@ -3,5 +3,6 @@
 mod conformance;
 mod escapes;
 mod leftovers;
+mod microvm;
 mod place;
 mod unprivileged;

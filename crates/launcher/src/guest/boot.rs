@@ -1,0 +1,106 @@
+//! From the kernel's first instruction for us to a machine that a launcher can work in.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::mount::{MountFlags, mount, mount_move};
+use rustix::system::finit_module;
+use rustix::time::{ClockId, Timespec, clock_settime};
+
+use crate::fault::{Doing, Result};
+use crate::sys;
+
+/// Modules of the kernel, one path a line, in the order in which they are loaded.
+const MODULES: &str = "/modules/list";
+/// Where the root that is not the kernel's own is made.
+const ROOT: &str = "/root";
+/// Folders of that root.
+const FOLDERS: [&str; 5] = ["dev", "proc", "run", "sys", "tmp"];
+
+/// Everything.
+pub(super) fn boot() -> Result<()> {
+    let plain = MountFlags::NOSUID | MountFlags::NOEXEC | MountFlags::NODEV;
+    file_system("dev", "/dev", "devtmpfs", MountFlags::NOSUID | MountFlags::NOEXEC)?;
+    console();
+    file_system("proc", "/proc", "proc", plain)?;
+    file_system("sys", "/sys", "sysfs", plain)?;
+    load_modules()?;
+    new_root()?;
+    file_system("cgroups", "/sys/fs/cgroup", "cgroup2", plain)?;
+    file_system("run", "/run", "tmpfs", MountFlags::NOSUID | MountFlags::NODEV)?;
+    fs::create_dir("/run/cofferdam").doing(|| "make /run/cofferdam".into())?;
+    sys::loopback_up().doing(|| "bring loopback up".into())
+}
+
+/// A copy of a machine knows what its original knew: random numbers and the clock become its own.
+pub(super) fn become_fresh(seed: &[u8; 32], now_ns: u64) -> Result<()> {
+    let random = openat(CWD, "/dev/urandom", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
+        .doing(|| "open /dev/urandom".into())?;
+    rustix::io::write(&random, seed).doing(|| "seed the random numbers".into())?;
+    // Without this the kernel mixes the seed in at its next turn, up to a minute later.
+    sys::reseed(&random).doing(|| "use the seed".into())?;
+    let now = Timespec { tv_sec: (now_ns / 1_000_000_000) as i64, tv_nsec: (now_ns % 1_000_000_000) as i64 };
+    clock_settime(ClockId::Realtime, now).doing(|| "set the clock".into())
+}
+
+fn file_system(source: &str, target: &str, kind: &str, flags: MountFlags) -> Result<()> {
+    match fs::create_dir(target) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error).doing(|| format!("make {target}"))?,
+        _ => {}
+    }
+    mount(source, target, kind, flags, None).doing(|| format!("mount {target}"))
+}
+
+/// The kernel gives its first process none where `/dev/console` was missing at its start.
+fn console() {
+    let Ok(console) = openat(CWD, "/dev/console", OFlags::RDWR, Mode::empty()) else { return };
+    let number = std::os::fd::AsRawFd::as_raw_fd(&console);
+    for standard in 0..3 {
+        let _ = sys::duplicate_to(number, standard);
+    }
+    if number < 3 {
+        std::mem::forget(console);
+    }
+}
+
+fn load_modules() -> Result<()> {
+    let list = match fs::read_to_string(MODULES) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        result => result.doing(|| format!("read {MODULES}"))?,
+    };
+    for path in list.lines().filter(|line| !line.is_empty()) {
+        let module = File::open(path).doing(|| format!("open {path}"))?;
+        match finit_module(&module, c"", 0) {
+            // Built into this kernel.
+            Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+            result => result.doing(|| format!("load {path}"))?,
+        }
+    }
+    Ok(())
+}
+
+/// The kernel's first root cannot be left by `pivot_root`, as every sandbox does: goes on in one that can.
+fn new_root() -> Result<()> {
+    mount("root", ROOT, "tmpfs", MountFlags::empty(), Some(c"mode=0755"))
+        .or_else(|_| {
+            let _ = fs::create_dir(ROOT);
+            mount("root", ROOT, "tmpfs", MountFlags::empty(), Some(c"mode=0755"))
+        })
+        .doing(|| "mount a root".into())?;
+    for folder in FOLDERS {
+        let path = Path::new(ROOT).join(folder);
+        fs::create_dir(&path).doing(|| format!("make {}", path.display()))?;
+    }
+    for folder in ["dev", "proc", "sys"] {
+        mount_move(format!("/{folder}"), format!("{ROOT}/{folder}")).doing(|| format!("move /{folder}"))?;
+    }
+    // Their memory is worth more than they are.
+    let _ = fs::remove_dir_all("/modules");
+    let _ = fs::remove_file("/init");
+    rustix::process::chdir(ROOT).doing(|| "go to the root".into())?;
+    mount_move(".", "/").doing(|| "move the root".into())?;
+    rustix::process::chroot(".").doing(|| "use the root".into())?;
+    rustix::process::chdir("/").doing(|| "go to /".into())
+}

@@ -1,0 +1,183 @@
+//! The launcher as the first process of a virtual machine: a machine that runs one launcher, and that launcher one sandbox.
+//!
+//! ```text
+//!   power on --> file systems, modules --> a root that can be left --> ports --> launcher (child) --> relay --> power off
+//! ```
+//!
+//! So a sandbox in a machine has the same walls as one on the host, and the machine around them. What the host says comes on the
+//! port [`CONTROL`] as framed [`Word`]s; each request goes to the launcher, each reply back. The sandbox's own stream is the port
+//! [`STREAM`], the layers are the disks in their order.
+//!
+//! Nothing here outlives the host's end of the control port: when it closes, or the launcher ends, the machine goes off.
+
+mod boot;
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::system::{RebootCommand, reboot};
+use serde::{Deserialize, Serialize};
+use wire::frame::{self, Decoder};
+
+use crate::fault::{Doing, Result};
+use crate::protocol::{Fault, Reply, Request};
+use crate::sys::{self, Cloned};
+use crate::{channel, server};
+
+/// Name of the port for [`Word`]s and replies.
+pub const CONTROL: &str = "cofferdam.control";
+/// Name of the port that becomes the stream of the sandbox's process 1.
+pub const STREAM: &str = "cofferdam.stream";
+
+/// What the host says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Word {
+    /// This machine is a copy of one that had started before: it must become one of its own before it learns anything.
+    Fresh {
+        /// For the random number generator.
+        seed: [u8; 32],
+        /// Nanoseconds since 1970.
+        now_ns: u64,
+    },
+    /// For the launcher.
+    Request(Request),
+}
+
+/// How long the ports may take to appear.
+const PORTS: Duration = Duration::from_secs(10);
+/// Read from the control port at once.
+const READ_BYTES: usize = 16 * 1024;
+
+/// Whether this process is the first one of a machine (and not of a PID namespace): nothing is mounted yet.
+pub fn is_first_process() -> bool {
+    std::process::id() == 1 && std::env::args_os().next().is_some_and(|name| name == "/init")
+}
+
+/// Runs as the first process; never returns.
+pub fn run() -> ! {
+    if let Err(fault) = boot::boot().and_then(|()| serve()) {
+        // The console is a file that the host keeps for whoever looks into a machine that did not start.
+        eprintln!("cofferdam guest: {fault}");
+    }
+    let _ = reboot(RebootCommand::Restart);
+    // Not reached where the host lets a machine end.
+    loop {
+        let _ = poll(&mut [], None);
+    }
+}
+
+fn serve() -> Result<()> {
+    let control = port(CONTROL)?;
+    let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+        .doing(|| "make a socket pair".into())?;
+    match sys::clone(0, None).doing(|| "start the launcher".into())? {
+        Cloned::Child => {
+            drop((ours, control));
+            let served = sys::duplicate_to(std::os::fd::AsRawFd::as_raw_fd(&theirs), 0)
+                .doing(|| "hand the socket over".into())
+                .and_then(|()| server::serve());
+            if let Err(fault) = &served {
+                eprintln!("cofferdam guest: launcher: {fault}");
+            }
+            sys::exit_now(i32::from(served.is_err()))
+        }
+        Cloned::Parent(pid, _) => {
+            drop(theirs);
+            let ended = Relay { control: control.into(), launcher: ours, decoder: Decoder::new() }.run();
+            // It ends every sandbox when its socket is closed; whatever is left of it goes with the machine.
+            let _ = sys::reap(pid);
+            ended
+        }
+    }
+}
+
+/// A port by its name, once the kernel has found it.
+fn port(name: &str) -> Result<OwnedFd> {
+    let until = Instant::now() + PORTS;
+    loop {
+        if let Some(path) = find_port(name) {
+            return openat(CWD, &path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
+                .doing(|| format!("open {}", path.display()));
+        }
+        if Instant::now() > until {
+            return Err(Fault::spec(format!("this machine has no port {name}")));
+        }
+        let _ = poll(&mut [], Some(&rustix::event::Timespec { tv_sec: 0, tv_nsec: 1_000_000 }));
+    }
+}
+
+fn find_port(name: &str) -> Option<PathBuf> {
+    let ports = std::fs::read_dir("/sys/class/virtio-ports").ok()?;
+    let named = |path: &Path| std::fs::read_to_string(path.join("name")).is_ok_and(|found| found.trim() == name);
+    let found = ports.flatten().find(|port| named(&port.path()))?;
+    Some(Path::new("/dev").join(found.file_name()))
+}
+
+/// Between the host and the launcher.
+struct Relay {
+    control: File,
+    launcher: OwnedFd,
+    decoder: Decoder,
+}
+
+impl Relay {
+    /// Until one of them is gone.
+    fn run(mut self) -> Result<()> {
+        loop {
+            let mut watched = [PollFd::new(&self.control, PollFlags::IN), PollFd::new(&self.launcher, PollFlags::IN)];
+            match poll(&mut watched, None) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno).doing(|| "wait".into()),
+            }
+            let [host, launcher] = watched.map(|entry| !entry.revents().is_empty());
+            if host && !self.hear_host()? || launcher && !self.hear_launcher()? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// `false`: the host is gone.
+    fn hear_host(&mut self) -> Result<bool> {
+        let mut bytes = [0; READ_BYTES];
+        match self.control.read(&mut bytes) {
+            Ok(0) => return Ok(false),
+            Ok(count) => self.decoder.push(&bytes[..count]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return Ok(false),
+        }
+        let broken = |error: frame::FrameError| Fault::spec(format!("what the host says: {error}"));
+        while let Some(word) = self.decoder.message::<Word>().map_err(broken)? {
+            match word {
+                Word::Fresh { seed, now_ns } => boot::become_fresh(&seed, now_ns)?,
+                Word::Request(request) => self.pass_on(&request)?,
+            }
+        }
+        Ok(true)
+    }
+
+    fn pass_on(&self, request: &Request) -> Result<()> {
+        let stream = match request {
+            Request::Create { .. } => Some(port(STREAM)?),
+            _ => None,
+        };
+        let descriptors: Vec<_> = stream.iter().map(AsFd::as_fd).collect();
+        channel::send(&self.launcher, request, &descriptors).doing(|| "send to the launcher".into())
+    }
+
+    /// `false`: the launcher is gone.
+    fn hear_launcher(&mut self) -> Result<bool> {
+        let heard = channel::receive::<Reply>(&self.launcher).doing(|| "receive from the launcher".into())?;
+        let Some((reply, _)) = heard else { return Ok(false) };
+        let mut bytes = Vec::new();
+        frame::encode(&reply, &mut bytes).map_err(|error| Fault::spec(format!("a reply: {error}")))?;
+        self.control.write_all(&bytes).doing(|| "send to the host".into())?;
+        Ok(true)
+    }
+}

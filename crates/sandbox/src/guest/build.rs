@@ -1,0 +1,248 @@
+//! Makes a guest from a package of Debian's kernel.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use sha2::{Digest as _, Sha256};
+
+use super::archive::Archive;
+use super::{DESCRIPTION, Description, Guest, Guests, INITRD, KERNEL};
+use crate::local::launcher_program;
+
+const MODULES: &str = include_str!("../../data/guest-modules.txt");
+/// Debian's name for the newest kernel that is made for virtual machines.
+const META_PACKAGE: &str = "linux-image-cloud-amd64";
+/// A kernel or a module above this size is none.
+const MAX_FILE_BYTES: u64 = 64 << 20;
+
+/// Where the kernel comes from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// Debian's kernel for virtual machines, downloaded with `apt-get`.
+    Debian,
+    /// A package that is there already.
+    Package(PathBuf),
+}
+
+/// Why there is no guest.
+#[derive(Debug, thiserror::Error)]
+pub enum GuestError {
+    /// A program of the host could not do its part.
+    #[error("{program} {doing}: {reason}")]
+    Program {
+        /// Which.
+        program: &'static str,
+        /// What it was to do.
+        doing: String,
+        /// What it said.
+        reason: String,
+    },
+    /// The package is not what was expected.
+    #[error("{package}: {reason}")]
+    Package {
+        /// Which.
+        package: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A file could not be read or written.
+    #[error("{path}: {source}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Makes a guest and keeps it among `guests`; one that is there already is not made again.
+///
+/// # Errors
+/// The package cannot be had, or holds no kernel.
+pub fn build(guests: &Guests, source: &Source) -> Result<Guest, GuestError> {
+    let scratch = guests.folder().join(format!("making-{}", std::process::id()));
+    let file = |path: &Path| {
+        let path = path.to_owned();
+        move |source| GuestError::File { path, source }
+    };
+    fs::create_dir_all(&scratch).map_err(file(&scratch))?;
+    let made = (|| {
+        let package = match source {
+            Source::Package(path) => path.clone(),
+            Source::Debian => download(&scratch)?,
+        };
+        let parts = Parts::of(&package)?;
+        let guest = parts.into_guest(&package_name(&package)?);
+        let folder = guests.folder().join(guest.description.digest.replace(':', "-"));
+        if let Some(there) = Guest::open(folder.clone()) {
+            return Ok(there);
+        }
+        let making = scratch.join("guest");
+        fs::create_dir_all(&making).map_err(file(&making))?;
+        let description = serde_json::to_vec_pretty(&guest.description).unwrap_or_default();
+        for (name, content) in [(KERNEL, &guest.kernel), (INITRD, &guest.initrd), (DESCRIPTION, &description)] {
+            let path = making.join(name);
+            fs::write(&path, content).map_err(file(&path))?;
+        }
+        // Whole or not at all.
+        match fs::rename(&making, &folder) {
+            Err(error) if !folder.exists() => return Err(file(&folder)(error)),
+            _ => {}
+        }
+        Ok(Guest { folder, description: guest.description })
+    })();
+    let _ = fs::remove_dir_all(&scratch);
+    made
+}
+
+fn run(program: &'static str, doing: &str, command: &mut Command) -> Result<Vec<u8>, GuestError> {
+    let failed = |reason: String| GuestError::Program { program, doing: doing.to_owned(), reason };
+    let output = command.stdin(Stdio::null()).output().map_err(|error| failed(error.to_string()))?;
+    if output.status.success() {
+        return Ok(output.stdout);
+    }
+    Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
+}
+
+/// The package that Debian's package of packages names.
+fn download(scratch: &Path) -> Result<PathBuf, GuestError> {
+    let shown =
+        run("apt-cache", "to find the kernel's package", Command::new("apt-cache").args(["show", META_PACKAGE]))?;
+    let shown = String::from_utf8_lossy(&shown).into_owned();
+    let names = shown.lines().filter_map(|line| line.strip_prefix("Depends: "));
+    let name = names.flat_map(|line| line.split([',', ' '])).find(|word| word.starts_with("linux-image-"));
+    let name = name.ok_or_else(|| GuestError::Package {
+        package: META_PACKAGE.to_owned(),
+        reason: "it names no kernel; is the list of packages there (apt-get update)?".to_owned(),
+    })?;
+    run("apt-get", "to download the kernel", Command::new("apt-get").args(["download", name]).current_dir(scratch))?;
+    let mut entries = fs::read_dir(scratch).into_iter().flatten().flatten().map(|entry| entry.path());
+    entries
+        .find(|path| path.extension().is_some_and(|end| end == "deb"))
+        .ok_or_else(|| GuestError::Package { package: name.to_owned(), reason: "it was not downloaded".to_owned() })
+}
+
+fn package_name(package: &Path) -> Result<String, GuestError> {
+    let format = "--showformat=${Package} ${Version}";
+    let shown =
+        run("dpkg-deb", "to read the package", Command::new("dpkg-deb").arg("--show").arg(format).arg(package))?;
+    Ok(String::from_utf8_lossy(&shown).into_owned())
+}
+
+/// What a package holds of use.
+#[derive(Default)]
+struct Parts {
+    release: String,
+    kernel: Vec<u8>,
+    /// By name, without `.ko`.
+    modules: HashMap<String, Vec<u8>>,
+}
+
+/// A guest that is in no file yet.
+struct Made {
+    description: Description,
+    kernel: Vec<u8>,
+    initrd: Vec<u8>,
+}
+
+/// The modules that are wanted, in order.
+fn wanted() -> impl Iterator<Item = &'static str> {
+    MODULES.lines().map(|line| line.split('#').next().unwrap_or_default().trim()).filter(|name| !name.is_empty())
+}
+
+impl Parts {
+    fn of(package: &Path) -> Result<Parts, GuestError> {
+        let broken = |reason: String| GuestError::Package { package: package.display().to_string(), reason };
+        let failed = |error: io::Error| broken(error.to_string());
+        let mut unpack = Command::new("dpkg-deb")
+            .arg("--fsys-tarfile")
+            .arg(package)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|error| GuestError::Program {
+                program: "dpkg-deb",
+                doing: "to unpack the kernel".to_owned(),
+                reason: error.to_string(),
+            })?;
+        let mut parts = Parts::default();
+        let taken = unpack.stdout.take().map(|tar| parts.take(tar)).transpose();
+        let status = unpack.wait().map_err(failed)?;
+        taken.map_err(failed)?;
+        if !status.success() {
+            return Err(broken("dpkg-deb cannot read it".to_owned()));
+        }
+        if parts.kernel.is_empty() {
+            return Err(broken("it holds no kernel (boot/vmlinuz-…)".to_owned()));
+        }
+        Ok(parts)
+    }
+
+    fn take(&mut self, tar: impl io::Read) -> io::Result<()> {
+        let wanted: Vec<_> = wanted().collect();
+        for entry in tar::Archive::new(tar).entries()? {
+            let entry = entry?;
+            let path = entry.path()?.into_owned();
+            let Some(name) = path.file_name().and_then(|name| name.to_str()).map(str::to_owned) else { continue };
+            let is_file = entry.header().entry_type().is_file();
+            let content = || {
+                let mut content = Vec::new();
+                entry.take(MAX_FILE_BYTES).read_to_end(&mut content).map(|_| content)
+            };
+            if let Some(release) = name.strip_prefix("vmlinuz-")
+                && is_file
+            {
+                self.kernel = content()?;
+                self.release = release.to_owned();
+            } else if let Some(module) = name.strip_suffix(".ko")
+                && is_file
+                && wanted.contains(&module)
+            {
+                self.modules.insert(module.to_owned(), content()?);
+            }
+        }
+        Ok(())
+    }
+
+    fn into_guest(self, package: &str) -> Made {
+        let mut archive = Archive::default();
+        for folder in ["dev", "proc", "sys", "root", "modules"] {
+            archive.folder(folder);
+        }
+        archive.console("dev/console");
+        archive.file("init", launcher_program());
+        let mut list = String::new();
+        for name in wanted() {
+            if let Some(content) = self.modules.get(name) {
+                archive.file(&format!("modules/{name}.ko"), content);
+                list.push_str(&format!("/modules/{name}.ko\n"));
+            }
+        }
+        archive.file("modules/list", list.as_bytes());
+        let initrd = archive.finish();
+        let mut digest = Sha256::new();
+        digest.update((self.kernel.len() as u64).to_le_bytes());
+        digest.update(&self.kernel);
+        digest.update(&initrd);
+        let description = Description {
+            release: self.release,
+            package: package.to_owned(),
+            launcher: launcher_digest(),
+            digest: in_hex(digest),
+        };
+        Made { description, kernel: self.kernel, initrd }
+    }
+}
+
+/// Digest of the launcher that this program's guests carry.
+pub(super) fn launcher_digest() -> String {
+    in_hex(Sha256::new().chain_update(launcher_program()))
+}
+
+fn in_hex(digest: Sha256) -> String {
+    let digits: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{digits}")
+}

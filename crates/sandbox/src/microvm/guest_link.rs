@@ -1,0 +1,217 @@
+//! The conversation with the launcher in a guest, over the control port. Everything that comes is hostile input: frames are
+//! bounded, a word out of turn ends the conversation, and nothing is believed that concerns anything but this machine's sandbox.
+
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use launcher::guest::Word;
+use launcher::protocol::{End, Made, Plan, Reply, Request, Settings};
+use model::limits::Limits;
+use tokio::sync::{mpsc, watch};
+use wire::frame::{self, Decoder};
+
+use crate::local::{create_error, report};
+use crate::{CreateError, DriverError, Usage};
+
+/// The one sandbox of a machine.
+const TOKEN: u64 = 1;
+/// How long a guest may take to say what its sandbox uses, before the last known is taken.
+const USAGE_PATIENCE: Duration = Duration::from_secs(2);
+/// Of the console, the last bytes are kept.
+const CONSOLE_BYTES: usize = 4096;
+
+/// The host's side.
+pub(super) struct GuestLink {
+    writer: UnixStream,
+    replies: tokio::sync::Mutex<mpsc::UnboundedReceiver<Reply>>,
+    usage: watch::Sender<(u64, Usage)>,
+    ended: watch::Sender<Option<Option<(End, Usage)>>>,
+    limits: Arc<Mutex<Limits>>,
+}
+
+impl GuestLink {
+    /// Reads replies on a thread of its own until the guest is gone.
+    pub(super) fn new(control: UnixStream) -> io::Result<GuestLink> {
+        let writer = control.try_clone()?;
+        let (sender, replies) = mpsc::unbounded_channel();
+        let usage = watch::Sender::new((0, Usage::default()));
+        let ended = watch::Sender::new(None);
+        let limits = Arc::new(Mutex::new(Limits::default()));
+        let reader =
+            Reader { control, sender, usage: usage.clone(), ended: ended.clone(), limits: Arc::clone(&limits) };
+        std::thread::Builder::new().name("guest".into()).spawn(move || reader.run())?;
+        Ok(GuestLink { writer, replies: tokio::sync::Mutex::new(replies), usage, ended, limits })
+    }
+
+    /// Makes the guest its own, starts its launcher, and has it make the sandbox.
+    pub(super) async fn start(&self, settings: Settings, plan: Plan) -> Result<Made, CreateError> {
+        *self.limits.lock().unwrap_or_else(PoisonError::into_inner) = plan.limits;
+        let settings = Settings {
+            state_dir: "/run/cofferdam".into(),
+            subordinate: None,
+            loop_devices: false,
+            ahead: 0,
+            ..settings
+        };
+        self.say(&fresh()?)?;
+        self.say(&Word::Request(Request::Start(Box::new(settings))))?;
+        let mut replies = self.replies.lock().await;
+        match replies.recv().await {
+            Some(Reply::Ready(_)) => {}
+            Some(Reply::Failed { fault, .. }) => return Err(create_error(fault, None)),
+            _ => return Err(lost()),
+        }
+        self.say(&Word::Request(Request::Create { token: TOKEN, plan: Box::new(plan) }))?;
+        match replies.recv().await {
+            Some(Reply::Created { token: TOKEN, made }) => Ok(made),
+            Some(Reply::Failed { token: TOKEN, fault }) => Err(create_error(fault, None)),
+            _ => Err(lost()),
+        }
+    }
+
+    /// How the sandbox ended, as the guest says; `None`: the guest is gone and has not said.
+    pub(super) async fn ended(&self) -> Option<(End, Usage)> {
+        let mut ended = self.ended.subscribe();
+        let told = ended.wait_for(Option::is_some).await;
+        told.ok().and_then(|told| told.clone().flatten())
+    }
+
+    /// What the sandbox uses now, or what was last known where the guest does not say.
+    pub(super) async fn usage(&self) -> Usage {
+        let mut usage = self.usage.subscribe();
+        let before = usage.borrow_and_update().0;
+        if self.say(&Word::Request(Request::Usage { token: TOKEN })).is_ok() {
+            let newer = usage.wait_for(|(count, _)| *count > before);
+            let _ = tokio::time::timeout(USAGE_PATIENCE, newer).await;
+        }
+        self.last_usage()
+    }
+
+    pub(super) fn last_usage(&self) -> Usage {
+        self.usage.borrow().1.clone()
+    }
+
+    fn say(&self, word: &Word) -> Result<(), DriverError> {
+        let mut bytes = Vec::new();
+        frame::encode(word, &mut bytes).map_err(|_| DriverError::Gone)?;
+        // Small messages into the buffer of a socket. A monitor that takes none any more is ended by its deadline.
+        (&self.writer).write_all(&bytes).map_err(|_| DriverError::Gone)
+    }
+}
+
+impl Drop for GuestLink {
+    fn drop(&mut self) {
+        // Ends the reading thread too.
+        let _ = self.writer.shutdown(std::net::Shutdown::Both);
+    }
+}
+
+fn lost() -> CreateError {
+    CreateError::Unsupported { reason: "the machine ended while it started".into() }
+}
+
+/// A seed and the time, so that a machine that is a copy of another is none any more.
+fn fresh() -> Result<Word, CreateError> {
+    let mut seed = [0; 32];
+    let failed = |source: io::Error| CreateError::Kernel { operation: "read random numbers".into(), source };
+    std::fs::File::open("/dev/urandom").and_then(|mut random| random.read_exact(&mut seed)).map_err(failed)?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Ok(Word::Fresh { seed, now_ns: u64::try_from(now.as_nanos()).unwrap_or(u64::MAX) })
+}
+
+/// The reading thread.
+struct Reader {
+    control: UnixStream,
+    sender: mpsc::UnboundedSender<Reply>,
+    usage: watch::Sender<(u64, Usage)>,
+    ended: watch::Sender<Option<Option<(End, Usage)>>>,
+    limits: Arc<Mutex<Limits>>,
+}
+
+impl Reader {
+    fn run(mut self) {
+        let mut decoder = Decoder::new();
+        let mut buffer = [0; 16 * 1024];
+        'gone: while let Ok(count) = self.control.read(&mut buffer) {
+            if count == 0 {
+                break;
+            }
+            decoder.push(&buffer[..count]);
+            loop {
+                match decoder.message::<Reply>() {
+                    Ok(Some(reply)) => self.take(reply),
+                    Ok(None) => break,
+                    Err(error) => {
+                        tracing::warn!(%error, "a guest speaks another language");
+                        break 'gone;
+                    }
+                }
+            }
+        }
+        self.ended.send_if_modified(|ended| ended.is_none() && ended.replace(None).is_none());
+    }
+
+    fn take(&self, reply: Reply) {
+        let limits = *self.limits.lock().unwrap_or_else(PoisonError::into_inner);
+        match reply {
+            Reply::Usage { token: TOKEN, usage } => {
+                self.usage.send_modify(|(count, last)| {
+                    *count += 1;
+                    *last = report(usage, &limits);
+                });
+            }
+            Reply::Ended { token: TOKEN, end, usage } => {
+                let told = Some((end, report(usage, &limits)));
+                self.ended.send_if_modified(|ended| ended.is_none() && ended.replace(told).is_none());
+            }
+            // Two are awaited; more than a few mean that somebody talks nonsense, and are not kept.
+            other if self.sender.strong_count() == 1 => {
+                let _ = self.sender.send(other);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What a machine writes to its console and the monitor to its standard error: the last of it, for whoever has to explain why a
+/// machine did not start.
+pub(super) struct Console(Arc<Mutex<Vec<u8>>>);
+
+impl Console {
+    pub(super) fn of(mut stream: UnixStream) -> Console {
+        let kept = Arc::new(Mutex::new(Vec::new()));
+        let console = Console(Arc::clone(&kept));
+        // Without a reader the monitor would wait for one.
+        let reading = std::thread::Builder::new().name("console".into()).spawn(move || {
+            let mut buffer = [0; 1024];
+            while let Ok(count) = stream.read(&mut buffer) {
+                if count == 0 {
+                    break;
+                }
+                let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                kept.extend_from_slice(&buffer[..count]);
+                let surplus = kept.len().saturating_sub(CONSOLE_BYTES);
+                kept.drain(..surplus);
+            }
+        });
+        if let Err(error) = reading {
+            tracing::warn!(%error, "nobody reads a machine's console");
+        }
+        console
+    }
+
+    /// Adds the last line that is there to an error that only says that there is no machine.
+    pub(super) fn explain(&self, error: CreateError) -> CreateError {
+        let CreateError::Unsupported { reason } = error else { return error };
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = String::from_utf8_lossy(&kept).into_owned();
+        let last = text.lines().map(str::trim).rfind(|line| !line.is_empty());
+        let plain = |line: &str| line.chars().filter(|c| !c.is_control()).take(300).collect::<String>();
+        match last {
+            Some(line) => CreateError::Unsupported { reason: format!("{reason}; its console says: {}", plain(line)) },
+            None => CreateError::Unsupported { reason },
+        }
+    }
+}

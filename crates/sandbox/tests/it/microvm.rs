@@ -1,0 +1,46 @@
+//! The `microvm` driver, on a real QEMU and Debian's kernel.
+
+use std::path::Path;
+use std::sync::OnceLock;
+
+use sandbox::guest::{Guest, Guests, Source, build};
+use sandbox::microvm::{Acceleration, MicroVm, MicroVmConfig};
+use sandbox::{SandboxSpec, conformance};
+
+use crate::place;
+
+/// A guest that all tests of this machine share.
+fn guest() -> Option<Guest> {
+    static GUEST: OnceLock<Option<Guest>> = OnceLock::new();
+    GUEST
+        .get_or_init(|| {
+            let guests = Guests::new(place::base().join("guests"));
+            build(&guests, &Source::Debian).map_err(|error| println!("skipped: {error}")).ok()
+        })
+        .clone()
+}
+
+fn driver() -> Option<MicroVm> {
+    if !Path::new("/usr/bin/qemu-system-x86_64").exists() {
+        println!("skipped: qemu-system-x86 is not installed");
+        return None;
+    }
+    let config = MicroVmConfig { guest: guest()?, acceleration: Acceleration::Tcg };
+    Some(MicroVm::new(place::local()?, config))
+}
+
+#[tokio::test]
+async fn conformance_of_the_microvm() {
+    let (Some(driver), Some(layer)) = (driver(), place::image_erofs()) else { return };
+    let spec = || SandboxSpec::image(vec![layer.clone()]);
+    let claims = conformance::Claims { shared_workspace: false, ..conformance::Claims::all() };
+    let report = conformance::run(&conformance::Subject {
+        driver: &driver,
+        spec: &spec,
+        claims,
+        patience: conformance::PATIENCE * 3,
+    })
+    .await;
+    println!("microvm:\n{report}");
+    assert!(report.passed(), "{report}");
+}

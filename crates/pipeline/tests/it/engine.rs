@@ -100,7 +100,7 @@ fn an_endless_loop_ends_at_its_limit_and_says_so() {
     };
     input.limits.fuel = 1_000_000;
     let ran = World::new(Fixture::default()).run_input(input).unwrap();
-    ran.is(Outcome::Failure).has("limit").lacks("\ncaught\n");
+    ran.is(Outcome::Failure).has("limit").lacks("[Pipeline] echo").lacks("\ncaught\n");
 }
 
 #[test]

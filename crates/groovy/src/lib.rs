@@ -13,6 +13,7 @@ pub mod limits;
 pub mod machine;
 pub mod parser;
 pub mod span;
+pub mod stack;
 pub mod value;
 
 pub use parser::{Parsed, parse};

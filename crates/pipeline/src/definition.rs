@@ -58,6 +58,10 @@ impl Definition {
 
 /// Reads and checks a file, collecting everything that is wrong in it.
 pub fn analyse(source: &str, surroundings: &Surroundings) -> Definition {
+    groovy::stack::with_room(|| read(source, surroundings))
+}
+
+fn read(source: &str, surroundings: &Surroundings) -> Definition {
     let groovy::parser::Parsed { script, mut diagnostics } = groovy::parser::parse(source);
     let script = Rc::new(script);
     if diagnostics.iter().any(|d| d.severity == Severity::Error) {

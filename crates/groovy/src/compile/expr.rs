@@ -16,10 +16,6 @@ use crate::value::{Decimal, Str, Value};
 
 impl Compiler<'_> {
     pub(super) fn expr(&mut self, e: &Expr) {
-        self.nested(e.span, |c| c.expr_kind(e));
-    }
-
-    fn expr_kind(&mut self, e: &Expr) {
         let span = e.span;
         match &*e.kind {
             ExprKind::Constant(k) => self.constant(k, span),

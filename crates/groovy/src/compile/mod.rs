@@ -25,9 +25,7 @@ use crate::ast::{Block, Expr, Method, Param, Script, Text};
 use crate::diagnostic::Diagnostic;
 use crate::machine::ScriptId;
 use crate::span::Span;
-
-/// How deep expressions and statements may nest before the compiler refuses them.
-const NESTING_MAX: u32 = 400;
+use crate::stack;
 
 /// A compiled script.
 #[derive(Debug)]
@@ -57,12 +55,16 @@ pub fn compile_script(
 ) -> Result<(Program, Scope), Vec<Diagnostic>> {
     let scope = Scope { names: Names::of(script), script: id, library };
     let mut compiler = Compiler::new(&scope);
-    let program = compiler.script(script, class_name);
+    let program = stack::with_room(|| compiler.script(script, class_name));
     if compiler.diagnostics.is_empty() { Ok((program, scope)) } else { Err(compiler.diagnostics) }
 }
 
 /// Compiles a block or expression of a script as a closure.
 pub fn compile_closure(scope: &Scope, code: Code<'_>) -> Result<Rc<Function>, Vec<Diagnostic>> {
+    stack::with_room(|| closure(scope, code))
+}
+
+fn closure(scope: &Scope, code: Code<'_>) -> Result<Rc<Function>, Vec<Diagnostic>> {
     let mut compiler = Compiler::new(scope);
     let mut mentions = Mentions::default();
     let span = match code {
@@ -104,7 +106,6 @@ struct Compiler<'s> {
     /// Functions being compiled, outermost first.
     stack: Vec<Builder>,
     diagnostics: Vec<Diagnostic>,
-    depth: u32,
     closures: u32,
     /// Classes met on the way (anonymous ones too).
     classes: Vec<ClassPlan>,
@@ -120,7 +121,6 @@ impl<'s> Compiler<'s> {
             scope,
             stack: Vec::new(),
             diagnostics: Vec::new(),
-            depth: 0,
             closures: 0,
             classes: Vec::new(),
             class: None,
@@ -156,16 +156,6 @@ impl<'s> Compiler<'s> {
     fn error(&mut self, span: Span, message: impl Into<String>) {
         self.diagnostics.push(Diagnostic::error(span, message));
         self.emit(Op::Broken, span);
-    }
-
-    /// Runs `f` one level deeper; refuses what is nested too deep.
-    fn nested(&mut self, span: Span, f: impl FnOnce(&mut Self)) {
-        if self.depth >= NESTING_MAX {
-            return self.error(span, format!("nested more than {NESTING_MAX} levels deep"));
-        }
-        self.depth += 1;
-        f(self);
-        self.depth -= 1;
     }
 
     /// Where a name lives, from the function being compiled; closures capture it on the way.

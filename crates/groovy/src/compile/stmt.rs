@@ -35,29 +35,31 @@ impl Compiler<'_> {
     /// The last statement of a function.
     pub(super) fn tail(&mut self, stmt: &Stmt) {
         let span = stmt.span;
-        self.nested(span, |c| match &stmt.kind {
+        match &stmt.kind {
             StmtKind::Expr(e) => {
-                c.expr(e);
-                c.emit_return(e.span);
+                self.expr(e);
+                self.emit_return(e.span);
             }
-            StmtKind::If { cond, then, otherwise } => c.if_chain(cond, then, otherwise.as_deref(), true, span),
-            StmtKind::Block(b) => c.tail_stmts(&b.stmts, b.span),
-            StmtKind::Try { body, catches, finally } => c.try_statement(body, catches, finally.as_ref(), true, span),
-            StmtKind::Switch { subject, cases } if stmt.labels.is_empty() => c.switch(subject, cases, &[], true, span),
+            StmtKind::If { cond, then, otherwise } => self.if_chain(cond, then, otherwise.as_deref(), true, span),
+            StmtKind::Block(b) => self.tail_stmts(&b.stmts, b.span),
+            StmtKind::Try { body, catches, finally } => self.try_statement(body, catches, finally.as_ref(), true, span),
+            StmtKind::Switch { subject, cases } if stmt.labels.is_empty() => {
+                self.switch(subject, cases, &[], true, span)
+            }
             StmtKind::Local(Local { target: LocalTarget::Names(names), .. }) if names.len() == 1 => {
-                c.stmt(stmt);
-                if c.variable(&names[0].name).is_some() {
-                    c.load_name(&names[0].name, span);
-                    c.emit_return(span);
+                self.stmt(stmt);
+                if self.variable(&names[0].name).is_some() {
+                    self.load_name(&names[0].name, span);
+                    self.emit_return(span);
                 } else {
-                    c.return_null(span);
+                    self.return_null(span);
                 }
             }
             _ => {
-                c.stmt(stmt);
-                c.return_null(span);
+                self.stmt(stmt);
+                self.return_null(span);
             }
-        });
+        }
     }
 
     pub(super) fn block(&mut self, block: &Block) {
@@ -71,20 +73,18 @@ impl Compiler<'_> {
     /// A statement whose value nobody needs.
     pub(super) fn stmt(&mut self, stmt: &Stmt) {
         let span = stmt.span;
-        self.nested(span, |c| {
-            let is_loop = matches!(
-                stmt.kind,
-                StmtKind::While { .. } | StmtKind::ForIn { .. } | StmtKind::ForClassic { .. } | StmtKind::Switch { .. }
-            );
-            if stmt.labels.is_empty() || is_loop {
-                return c.stmt_kind(stmt, span);
-            }
-            c.f().control.push(Control::Labelled { labels: stmt.labels.clone(), breaks: Vec::new() });
-            c.stmt_kind(stmt, span);
-            if let Some(Control::Labelled { breaks, .. }) = c.f().control.pop() {
-                c.f().patch_all(breaks);
-            }
-        });
+        let is_loop = matches!(
+            stmt.kind,
+            StmtKind::While { .. } | StmtKind::ForIn { .. } | StmtKind::ForClassic { .. } | StmtKind::Switch { .. }
+        );
+        if stmt.labels.is_empty() || is_loop {
+            return self.stmt_kind(stmt, span);
+        }
+        self.f().control.push(Control::Labelled { labels: stmt.labels.clone(), breaks: Vec::new() });
+        self.stmt_kind(stmt, span);
+        if let Some(Control::Labelled { breaks, .. }) = self.f().control.pop() {
+            self.f().patch_all(breaks);
+        }
     }
 
     fn stmt_kind(&mut self, stmt: &Stmt, span: Span) {
@@ -132,10 +132,10 @@ impl Compiler<'_> {
     pub(super) fn effect(&mut self, e: &Expr) {
         match &*e.kind {
             ExprKind::Assign { target, op, value } => {
-                self.nested(e.span, |c| c.assign(target, *op, value, false, e.span))
+                self.assign(target, *op, value, false, e.span);
             }
             ExprKind::IncDec { target, increment, prefix } => {
-                self.nested(e.span, |c| c.inc_dec(target, *increment, *prefix, false, e.span));
+                self.inc_dec(target, *increment, *prefix, false, e.span);
             }
             _ => {
                 self.expr(e);

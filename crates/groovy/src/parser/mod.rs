@@ -30,6 +30,7 @@ use crate::lexer::unicode::Offsets;
 use crate::lexer::{self, Lexed};
 use crate::limits;
 use crate::span::Span;
+use crate::stack;
 
 /// What the front end makes of a text: always a tree, complete where there is no error among the diagnostics.
 #[derive(Debug)]
@@ -71,7 +72,7 @@ pub fn parse(source: &str) -> Parsed {
         failed_at: usize::MAX,
         classes: Vec::new(),
     };
-    let script = parser.script();
+    let script = stack::with_room(|| parser.script());
     let mut diagnostics = parser.diagnostics;
     diagnostics.sort_by_key(|d| d.span.start);
     diagnostics.truncate(limits::MAX_DIAGNOSTICS);

@@ -8,9 +8,14 @@ use crate::ast::{
     Access, Annotation, Arg, BinaryOp, Block, Class, ClassKind, Closure, Constant, Expr, ExprKind, Import, Local,
     LocalTarget, MapEntry, MapKey, Member, Method, Modifiers, Param, Script, Stmt, StmtKind, StrPart, TypeRef, UnaryOp,
 };
+use crate::stack;
 
 /// The whole script, one item a line: package, imports, classes, methods, then statements.
 pub fn script(script: &Script) -> String {
+    stack::with_room(|| lines(script))
+}
+
+fn lines(script: &Script) -> String {
     let mut lines: Vec<String> = Vec::new();
     if let Some((name, _)) = &script.package {
         lines.push(format!("(package {name})"));

@@ -4,6 +4,7 @@
 use std::time::Instant;
 
 use groovy::limits;
+use groovy::machine::{MachineLimits, PlainOutcome, run_plain};
 
 const MANY: usize = 100_000;
 
@@ -118,7 +119,26 @@ fn everything_within_the_limits_is_accepted() {
         let parsed = groovy::parse(&text);
         assert!(parsed.diagnostics.is_empty(), "{}…: {:?}", &text[..30], parsed.diagnostics[0]);
         // Printing and cloning recurse over the tree as every other consumer does.
-        assert!(!groovy::parser::sexpr::script(&parsed.script.clone()).is_empty());
+        assert!(!groovy::parser::sexpr::script(&groovy::stack::with_room(|| parsed.script.clone())).is_empty());
+    }
+}
+
+/// The sizes are those that Groovy 2.4.21 still runs (see `limits`).
+#[test]
+fn what_groovy_runs_without_a_stack_overflow_runs() {
+    let texts = [
+        format!("def a = 1; assert 1000 == {}", vec!["a"; 1000].join(" + ")),
+        format!("assert 1000 == ({}).length()", vec!["'a'"; 1000].join(" + ")),
+        format!("assert 'x' == 'x'{}", ".toString()".repeat(600)),
+        format!("def a = 5; if (a == 0) {{}}{} else {{ return 1 }}; assert false", " else if (a == 9) {}".repeat(1000)),
+        format!("def x = {}1{}", "[".repeat(200), "]".repeat(200)),
+        format!("def f(x) {{ x }}; assert 1 == {}1{}", "f(".repeat(200), ")".repeat(200)),
+        format!("{}assert true{}", "if (true) {".repeat(600), "}".repeat(600)),
+        format!("{}assert true{}", "({ ".repeat(150), " }())".repeat(150)),
+    ];
+    for text in texts {
+        let ended = run_plain(&text, "deep", &[], MachineLimits::default(), &mut |_| {});
+        assert!(matches!(ended, PlainOutcome::Finished { .. }), "{}…: {ended:?}", &text[..30]);
     }
 }
 

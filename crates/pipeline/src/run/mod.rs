@@ -63,6 +63,10 @@ impl Program {
     /// # Errors
     /// All findings.
     pub(crate) fn load(source: &str, name: &str, machine: &mut Machine) -> Result<Program, Vec<Diagnostic>> {
+        groovy::stack::with_room(|| Program::read(source, name, machine))
+    }
+
+    fn read(source: &str, name: &str, machine: &mut Machine) -> Result<Program, Vec<Diagnostic>> {
         let Definition { script, kind, diagnostics } = definition::analyse(source, &Surroundings::default());
         let mut script = Rc::unwrap_or_clone(script);
         let wants_libraries = asks_for_libraries(&script);

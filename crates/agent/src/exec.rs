@@ -1,28 +1,29 @@
 //! `sh`: a script in a sandbox, its output as log lines, its end with the reason.
 
-use std::sync::atomic::Ordering;
-
 use encoding_rs::Encoding;
 use model::event::{Event, LogSource};
 use model::ids::StepId;
 use model::limits::{MAX_CAPTURE_BYTES, TERM_GRACE};
 use model::request::{Reply, ShellScript};
 use sandbox::session::{Output, Running, SessionError};
-use sandbox::{EndCause, Ended, LimitMet};
+use sandbox::{EndCause, Ended, LimitKind, LimitMet};
 use tokio::sync::{mpsc, oneshot};
 use wire::init::{ExecSpec, OutputMode, Stream};
 
 use crate::failure::Trouble;
+use crate::hurry::Hurry;
 use crate::job::Job;
 use crate::lines::Lines;
+use crate::quota::Quota;
 
-/// Runs a script. `cancelled` resolves when the pipeline no longer wants it.
+/// Runs a script. `cancelled` resolves when the pipeline no longer wants it; in a hurry its processes get no time to end.
 pub async fn run(
     job: &Job,
     step: StepId,
     script: ShellScript,
     events: &mpsc::Sender<Event>,
     cancelled: &mut oneshot::Receiver<()>,
+    hurry: &Hurry,
 ) -> Result<Reply, Trouble> {
     if let Some(label) = script.encoding.as_deref()
         && Encoding::for_label(label.as_bytes()).is_none()
@@ -45,14 +46,13 @@ pub async fn run(
     let shell = argv[0].clone();
     let mut env = job.env.clone();
     env.extend(script.env.iter().cloned());
-    let log_left = job.log_left.load(Ordering::Relaxed);
     let spec = ExecSpec {
         argv,
         env: env.into_iter().collect(),
         cwd: script.dir.clone(),
         user: job.user.clone(),
         output: if script.capture { OutputMode::Split } else { OutputMode::Merged },
-        output_limit: Some(log_left.max(1)),
+        output_limit: Some(job.log.room()),
         ..ExecSpec::default()
     };
     let mut running = match job.session.exec(spec).await {
@@ -60,7 +60,7 @@ pub async fn run(
         Err(SessionError::Operation(error)) if error.is_not_found() => return Err(no_shell(&shell, job)),
         Err(error) => return Err(died(job, error.into()).await),
     };
-    let mut sink = Sink::new(step, events, &script);
+    let mut sink = Sink::new(step, events, &script, &job.log);
     let mut was_cancelled = false;
     let mut drained = Ok(());
     tokio::select! {
@@ -70,7 +70,7 @@ pub async fn run(
     if was_cancelled {
         sink.say("Sending interrupt signal to process").await;
         let mut control = running.control();
-        let (rest, ended) = tokio::join!(sink.drain(&mut running), control.terminate(TERM_GRACE));
+        let (rest, ended) = tokio::join!(sink.drain(&mut running), control.terminate(hurry.or_after(TERM_GRACE)));
         drained = rest.and(ended);
     }
     if let Err(error) = drained {
@@ -80,8 +80,6 @@ pub async fn run(
         Ok(exit) => exit,
         Err(error) => return Err(died(job, error.into()).await),
     };
-    job.log_left.fetch_sub(sink.bytes.min(log_left), Ordering::Relaxed);
-    let log_limit = sink.limit_reached.then(|| format!("log limit of {} bytes", log_left));
     let stdout = sink.finish().await;
     // Nobody waits for that: the next step has a folder of its own, and the sandbox may end before.
     let session = job.session.clone();
@@ -103,7 +101,7 @@ pub async fn run(
         }
     }
     let limit = if code == 0 { None } else { met.into_iter().next() };
-    Ok(Reply::Exited { code, stdout: script.capture.then_some(stdout), limit: limit.or(log_limit) })
+    Ok(Reply::Exited { code, stdout: script.capture.then_some(stdout), limit })
 }
 
 fn no_shell(shell: &str, job: &Job) -> Trouble {
@@ -137,13 +135,12 @@ struct Sink<'a> {
     errors: Lines,
     captured: Option<Vec<u8>>,
     encoding: &'static Encoding,
-    bytes: u64,
-    limit_reached: bool,
+    quota: &'a Quota,
     overflow: bool,
 }
 
 impl<'a> Sink<'a> {
-    fn new(step: StepId, events: &'a mpsc::Sender<Event>, script: &ShellScript) -> Self {
+    fn new(step: StepId, events: &'a mpsc::Sender<Event>, script: &ShellScript, quota: &'a Quota) -> Self {
         let label = script.encoding.as_deref();
         let encoding = label.and_then(|l| Encoding::for_label(l.as_bytes())).unwrap_or(encoding_rs::UTF_8);
         Sink {
@@ -153,8 +150,7 @@ impl<'a> Sink<'a> {
             errors: Lines::new(label),
             captured: script.capture.then(Vec::new),
             encoding,
-            bytes: 0,
-            limit_reached: false,
+            quota,
             overflow: false,
         }
     }
@@ -164,8 +160,8 @@ impl<'a> Sink<'a> {
             match output {
                 Output::Data { stream, data } => self.take(stream, &data).await,
                 Output::LimitReached => {
-                    self.limit_reached = true;
-                    self.say("the log limit of this job is reached; what follows is not kept").await;
+                    let limit = LimitMet { kind: LimitKind::Log, value: self.quota.limit(), times: 1 };
+                    self.say(&format!("the {limit} is reached: nothing more of this step is kept")).await;
                 }
                 Output::Stopped(signal) => {
                     self.say(&format!("the process was stopped by signal {signal} and waits")).await;
@@ -176,7 +172,7 @@ impl<'a> Sink<'a> {
     }
 
     async fn take(&mut self, stream: Stream, data: &[u8]) {
-        self.bytes += data.len() as u64;
+        self.quota.take(data.len() as u64);
         let mut lines = Vec::new();
         let source = match (stream, &mut self.captured) {
             (Stream::Stdout, Some(captured)) => {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use image::{Image, LayerKind, PullOptions, Reference};
@@ -17,6 +17,7 @@ use tokio::sync::{Mutex, mpsc};
 use crate::docker_args::DockerArgs;
 use crate::failure::Trouble;
 use crate::host::{Host, WayOut};
+use crate::quota::Quota;
 
 /// Folder above all workspaces inside a sandbox.
 const WORKSPACES: &str = "/workspace";
@@ -41,8 +42,8 @@ pub struct Job {
     pub failed_in: std::sync::OnceLock<(String, Vec<(String, String)>)>,
     /// What it had used when a step last failed.
     usage: Mutex<Usage>,
-    /// Bytes of log that the job may still write.
-    pub log_left: AtomicU64,
+    /// How much log it may write.
+    pub log: Quota,
 }
 
 impl Job {
@@ -145,7 +146,7 @@ impl Maker<'_> {
             _entrypoint: entrypoint,
             failed_in: std::sync::OnceLock::new(),
             usage: Mutex::default(),
-            log_left: self.host.options.limits.log_bytes.into(),
+            log: Quota::new(self.host.options.limits.log_bytes),
         };
         Ok((job, allocated))
     }

@@ -14,6 +14,7 @@ use wire::init::{TarLimits, TerminalSize};
 
 use crate::failure::Trouble;
 use crate::host::Host;
+use crate::hurry::Hurry;
 use crate::job::{Job, Maker};
 use crate::stash::{Stashes, passed_over};
 use crate::{artifacts, exec, files, terminal};
@@ -25,13 +26,21 @@ pub struct Performer {
     jobs: Mutex<HashMap<JobId, Arc<Job>>>,
     stashes: Stashes,
     told_no_network: AtomicBool,
+    hurry: Hurry,
 }
 
 impl Performer {
     /// For one run. What happens is told to `events`, which must be read for the run to go on.
     pub fn new(host: Host, events: mpsc::Sender<Event>) -> Performer {
         let stashes = Stashes::new(host.options.scratch.clone());
-        Performer { host, events, jobs: Mutex::default(), stashes, told_no_network: AtomicBool::new(false) }
+        Performer {
+            host,
+            events,
+            jobs: Mutex::default(),
+            stashes,
+            told_no_network: AtomicBool::new(false),
+            hurry: Hurry::default(),
+        }
     }
 
     /// Performs a request. When `cancelled` resolves, what is under way is ended first, and the reply is
@@ -39,7 +48,7 @@ impl Performer {
     pub async fn perform(&self, request: Request, mut cancelled: oneshot::Receiver<()>) -> Reply {
         let done = match request {
             Request::Exec { job, step, script } => match self.job(job).await {
-                Ok(job) => exec::run(&job, step, script, &self.events, &mut cancelled).await,
+                Ok(job) => exec::run(&job, step, script, &self.events, &mut cancelled, &self.hurry).await,
                 Err(trouble) => Err(trouble),
             },
             // Sandboxes are made and destroyed whole: neither is left half done.
@@ -51,6 +60,11 @@ impl Performer {
             },
         };
         done.unwrap_or_else(Reply::from)
+    }
+
+    /// From now on what is cancelled is killed: nobody wants to wait until it ends by itself.
+    pub fn hurry(&self) {
+        self.hurry.begin();
     }
 
     /// Ends every job that is still there.

@@ -1,7 +1,5 @@
 //! `--shell-on-failure`: a shell on a terminal of the sandbox's own, joined to the person's.
 
-use std::sync::atomic::Ordering;
-
 use sandbox::session::Output;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use wire::init::{ExecSpec, OutputMode, TerminalSize};
@@ -26,7 +24,6 @@ pub async fn shell(
         cwd: dir,
         user: job.user.clone(),
         output: OutputMode::Terminal(size),
-        output_limit: Some(job.log_left.load(Ordering::Relaxed).max(1)),
         ..ExecSpec::default()
     };
     let mut running = job.session.exec(spec).await?;

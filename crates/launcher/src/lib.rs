@@ -22,6 +22,7 @@
 //!
 //! Start reading at [`protocol`], then `server`.
 
+mod census;
 mod cgroup;
 pub mod channel;
 mod child;

@@ -12,14 +12,16 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use rustix::fs::fstatvfs;
+use rustix::fs::{StatVfs, fstatvfs};
 use rustix::io::Errno;
 use rustix::process::{Signal, pidfd_send_signal};
 
 use crate::cgroup::{Cgroups, Group};
-use crate::channel;
 use crate::embryo::{Embryo, Hatched};
 use crate::ids::Mapping;
+use crate::{census, channel};
+use model::limits::Limits;
+
 use crate::protocol::{End, Fault, FaultKind, Made, Reply, Usage};
 use crate::sys;
 
@@ -39,8 +41,14 @@ pub(crate) struct Living {
     pub(crate) workspace: Spare,
     state: State,
     upper: Option<OwnedFd>,
+    /// File systems in memory besides the writable layer.
+    in_memory: Vec<OwnedFd>,
     end: Option<End>,
     deadline: Instant,
+    /// Limit of processes, where no cgroup counts them.
+    uncounted: Option<u32>,
+    /// How often that many were there when they were counted.
+    full: u64,
 }
 
 /// A sandbox whose process 1 was reaped, and whose cgroups are still to be empty.
@@ -50,11 +58,23 @@ pub(crate) struct Clearing {
 }
 
 impl Living {
-    pub(crate) fn new(token: u64, embryo: Embryo, workspace: Spare, wall: Duration) -> Living {
+    pub(crate) fn new(token: u64, embryo: Embryo, workspace: Spare, limits: &Limits, uncounted: Option<u32>) -> Living {
+        let wall = Duration::from_millis(limits.wall_ms);
         let now = Instant::now();
         // Beyond the clock means never.
         let deadline = now.checked_add(wall).unwrap_or(now + Duration::from_secs(u32::MAX.into()));
-        Living { token, embryo, workspace, state: State::Hatching, upper: None, end: None, deadline }
+        Living {
+            token,
+            embryo,
+            workspace,
+            state: State::Hatching,
+            upper: None,
+            in_memory: Vec::new(),
+            end: None,
+            deadline,
+            uncounted,
+            full: 0,
+        }
     }
 
     pub(crate) fn is_hatching(&self) -> bool {
@@ -99,6 +119,7 @@ impl Living {
         let mut descriptors = descriptors.into_iter();
         self.upper = descriptors.next();
         *self.workspace.borrow_mut() = descriptors.next();
+        self.in_memory = descriptors.collect();
         self.state = State::Alive;
         Reply::Created { token: self.token, made }
     }
@@ -114,19 +135,37 @@ impl Living {
         let _ = pidfd_send_signal(&self.embryo.pidfd, Signal::KILL);
     }
 
+    /// Whether [`Living::count_processes`] has something to do.
+    pub(crate) fn is_to_be_counted(&self) -> bool {
+        self.uncounted.is_some() && self.is_alive()
+    }
+
+    /// Looks whether its processes are as many as may be, where no cgroup does.
+    pub(crate) fn count_processes(&mut self) {
+        if let Some(limit) = self.uncounted
+            && self.is_alive()
+        {
+            self.full += u64::from(census::is_full(self.embryo.pid, limit));
+        }
+    }
+
     /// What it uses.
-    pub(crate) fn usage(&self) -> Usage {
-        let mut usage = Usage::default();
+    pub(crate) fn usage(&mut self) -> Usage {
+        self.count_processes();
+        let mut usage = Usage { refused_forks: self.full, ..Usage::default() };
         self.embryo.group.count(&mut usage);
         if let Some(found) = self.upper.as_ref().and_then(|upper| fstatvfs(upper).ok()) {
-            usage.disk = Some((found.f_blocks * found.f_frsize, found.f_bfree * found.f_frsize));
+            usage.disk = Some(room(&found));
             usage.inodes = Some((found.f_files, found.f_ffree));
         }
+        // The one with the least room.
+        usage.tmpfs =
+            self.in_memory.iter().filter_map(|tree| Some(room(&fstatvfs(tree).ok()?))).min_by_key(|(_, free)| *free);
         usage
     }
 
     /// Its process 1 has ended: reaps it, and gives up everything but the cgroups.
-    pub(crate) fn bury(self) -> (Clearing, Mapping) {
+    pub(crate) fn bury(mut self) -> (Clearing, Mapping) {
         let mut usage = self.usage();
         let (status, resources) = sys::reap(self.embryo.pid).unwrap_or((0, no_resources()));
         usage.cpu_us = usage.cpu_us.or(Some(microseconds(resources.ru_utime) + microseconds(resources.ru_stime)));
@@ -163,6 +202,11 @@ impl Clearing {
     pub(crate) fn into_group(self) -> Option<Group> {
         self.group
     }
+}
+
+/// Size and free bytes.
+fn room(found: &StatVfs) -> (u64, u64) {
+    (found.f_blocks * found.f_frsize, found.f_bfree * found.f_frsize)
 }
 
 fn microseconds(time: libc::timeval) -> u64 {

@@ -336,6 +336,8 @@ pub struct Usage {
     pub refused_forks: u64,
     /// Size and free bytes of the writable layer.
     pub disk: Option<(u64, u64)>,
+    /// Size and free bytes of the fullest of the other file systems in memory.
+    pub tmpfs: Option<(u64, u64)>,
     /// Size and free inodes of the writable layer.
     pub inodes: Option<(u64, u64)>,
 }

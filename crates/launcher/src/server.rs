@@ -17,7 +17,7 @@ use crate::ids::{Ids, Mapping};
 use crate::layers::{Layers, clone_tree};
 use crate::living::{Clearing, Living, Spare};
 use crate::protocol::{End, Fault, FaultKind, Features, LayerSource, Plan, Reply, Request, Settings, Usage, Walls};
-use crate::{rootless, stage, sys, tools};
+use crate::{census, rootless, stage, sys, tools};
 
 /// How long cgroups that are still in use are left alone.
 const RETRY: Duration = Duration::from_millis(1);
@@ -81,6 +81,8 @@ struct Server {
     clearing: Vec<Clearing>,
     /// Wait for the workspace that they are to share.
     waiting: Vec<Asked>,
+    /// When processes were last counted.
+    counted: Instant,
 }
 
 /// A sandbox that was asked for.
@@ -119,6 +121,7 @@ impl Server {
             living: Vec::new(),
             clearing: Vec::new(),
             waiting: Vec::new(),
+            counted: Instant::now(),
         };
         // The first one proves that sandboxes can be begun at all.
         let first = server.begin(&Walls::default(), None, server.ids.as_user())?;
@@ -157,6 +160,7 @@ impl Server {
                 self.bury(token)?;
             }
             self.expire();
+            self.count_processes();
             self.clear()?;
             if control {
                 match channel::receive_now::<Request>(&self.control) {
@@ -228,7 +232,8 @@ impl Server {
         if self.is_short() {
             return Some(if self.is_reused { Duration::ZERO } else { QUIET });
         }
-        let first = self.living.iter().filter_map(Living::deadline).min()?;
+        let census = self.living.iter().any(Living::is_to_be_counted).then_some(self.counted + census::EVERY);
+        let first = self.living.iter().filter_map(Living::deadline).chain(census).min()?;
         Some(first.saturating_duration_since(Instant::now()))
     }
 
@@ -280,6 +285,15 @@ impl Server {
         }
     }
 
+    /// Where no cgroup does.
+    fn count_processes(&mut self) {
+        let now = Instant::now();
+        if now.duration_since(self.counted) >= census::EVERY {
+            self.counted = now;
+            self.living.iter_mut().for_each(Living::count_processes);
+        }
+    }
+
     fn obey(&mut self, request: Request, descriptors: Vec<OwnedFd>) -> Result<()> {
         match request {
             Request::Start(_) => Ok(()),
@@ -298,7 +312,7 @@ impl Server {
                 Ok(())
             }
             Request::Usage { token } => {
-                let living = self.living.iter().find(|living| living.token == token);
+                let living = self.living.iter_mut().find(|living| living.token == token);
                 let usage = living.map(Living::usage);
                 usage.map_or(Ok(()), |usage: Usage| self.say(&Reply::Usage { token, usage }))
             }
@@ -340,7 +354,8 @@ impl Server {
             }
         }
         let embryo = self.embryo_for(&plan, netns.as_ref().map(AsFd::as_fd), mapping)?;
-        let mut living = Living::new(token, embryo, spare, Duration::from_millis(plan.limits.wall_ms));
+        let uncounted = (plan.walls.rlimits && !self.cgroups.has("pids")).then_some(plan.limits.processes);
+        let mut living = Living::new(token, embryo, spare, &plan.limits, uncounted);
         match self.hatch(&mut living.embryo, plan, &stream, shared, &given) {
             Ok(()) => {
                 self.living.push(living);

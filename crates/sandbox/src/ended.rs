@@ -77,8 +77,12 @@ pub enum LimitKind {
     Processes,
     /// [`model::limits::Limits::disk_bytes`]: the writable layer is full.
     Disk,
+    /// The size of one of [`crate::SandboxSpec::tmpfs`]: it is full.
+    Tmpfs,
     /// [`model::limits::Limits::inodes`]: the writable layer has no room for another file.
     Inodes,
+    /// [`model::limits::Limits::log_bytes`]: what follows is not kept. No driver says this.
+    Log,
     /// [`model::limits::Limits::wall_ms`]: the sandbox was ended.
     Wall,
 }
@@ -89,7 +93,9 @@ impl fmt::Display for LimitMet {
             LimitKind::Memory => write!(f, "memory limit of {}", Bytes(self.value)),
             LimitKind::Processes => write!(f, "limit of {} processes", self.value),
             LimitKind::Disk => write!(f, "disk limit of {}", Bytes(self.value)),
+            LimitKind::Tmpfs => write!(f, "limit of {} of a file system in memory (--tmpfs)", Bytes(self.value)),
             LimitKind::Inodes => write!(f, "limit of {} files", self.value),
+            LimitKind::Log => write!(f, "log limit of {}", Bytes(self.value)),
             LimitKind::Wall => write!(f, "time limit of {}", Duration(self.value)),
         }
     }
@@ -138,6 +144,7 @@ mod tests {
         assert_eq!(met(LimitKind::Memory, 4 << 30).to_string(), "memory limit of 4 GiB");
         assert_eq!(met(LimitKind::Disk, 1_610_612_736).to_string(), "disk limit of 1.5 GiB");
         assert_eq!(met(LimitKind::Disk, 700).to_string(), "disk limit of 700 bytes");
+        assert_eq!(met(LimitKind::Tmpfs, 1 << 20).to_string(), "limit of 1 MiB of a file system in memory (--tmpfs)");
         assert_eq!(met(LimitKind::Processes, 64).to_string(), "limit of 64 processes");
         assert_eq!(met(LimitKind::Wall, 21_600_000).to_string(), "time limit of 6 h");
         assert_eq!(met(LimitKind::Wall, 1500).to_string(), "time limit of 1500 ms");

@@ -292,7 +292,7 @@ impl Run {
                     self.event(event);
                 }
                 if interrupts.try_next() {
-                    self.interrupt()?;
+                    self.interrupt(performer)?;
                 }
                 continue;
             }
@@ -321,13 +321,13 @@ impl Run {
                     self.cancels.remove(&id);
                     self.engine.answer(id, reply);
                 }
-                Woken::Interrupt => self.interrupt()?,
+                Woken::Interrupt => self.interrupt(performer)?,
                 Woken::Redraw => self.show.tick(self.started.elapsed()),
             }
         }
     }
 
-    fn interrupt(&mut self) -> Result<(), CommandFailure> {
+    fn interrupt(&mut self, performer: &Performer) -> Result<(), CommandFailure> {
         self.interrupts += 1;
         match self.interrupts {
             1 => {
@@ -335,7 +335,10 @@ impl Run {
                 let text = "once more (Ctrl-C) ends `post` conditions too".to_owned();
                 self.event(Event::Log { step: None, stage: None, source: LogSource::System, text });
             }
-            2 => self.engine.abort("Aborted again"),
+            2 => {
+                performer.hurry();
+                self.engine.abort("Aborted again");
+            }
             // Sandboxes die with this process; nothing is lost but the rest of `post`.
             _ => return Err(CommandFailure::new(Exit::Interrupted, "interrupted")),
         }

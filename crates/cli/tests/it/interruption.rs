@@ -43,6 +43,32 @@ fn ctrl_c_termination_and_a_closed_terminal_run_post_and_end_with_130() {
     }
 }
 
+/// The first interruption gives a step its time; the second one does not, and lets no `post` condition begin.
+#[test]
+fn a_second_ctrl_c_waits_for_nobody() {
+    if !sandboxes_work() {
+        return;
+    }
+    let project = Project::new(
+        "pipeline { agent any\n options { skipDefaultCheckout() }\n stages { stage('S') { steps { sh '''
+            trap 'echo STAYS' TERM
+            echo RUNS
+            while :; do sleep 600 || :; done
+         ''' } } }\n \
+         post { aborted { echo 'POST ABORTED' } always { echo 'POST ALWAYS' } } }\n",
+    );
+    let (mut child, mut lines) = start(&project);
+    signal(&child, "-INT");
+    let mut said = String::new();
+    while !said.ends_with("] STAYS\n") {
+        assert_ne!(lines.read_line(&mut said).unwrap(), 0, "the run ended early: {said}");
+    }
+    signal(&child, "-INT");
+    let rest: String = lines.lines().map(|line| line.unwrap() + "\n").collect();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest}");
+    assert!(rest.contains("Finished: ABORTED") && !rest.contains("POST"), "{rest}");
+}
+
 #[test]
 fn kill_9_leaves_nothing_that_clean_does_not_remove() {
     if !sandboxes_work() {

@@ -180,7 +180,9 @@ fn limits_hold_without_groups() {
     let disk = user.run_steps("any", "sh 'dd if=/dev/zero of=big bs=1M count=64'", &["--disk", "8M"]);
     holds(&disk, 1, &["disk limit of 8 MiB"]);
     let forks = "sh 'for i in $(seq 100); do sleep 60 & done; wait'";
-    assert_ne!(user.run_steps("any", forks, &["--processes", "20"]).code, 0);
+    let crowd = user.run_steps("any", forks, &["--processes", "20"]);
+    assert_ne!(crowd.code, 0);
+    holds(&crowd, crowd.code, &["limit of 20 processes"]);
     let time = user.run_steps("any", "sh 'sleep 600'", &["--timeout", "1s"]);
     holds(&time, 124, &["time limit of 1 s"]);
 }

@@ -44,14 +44,16 @@ pub(crate) fn run(settings: &Settings, walls: &Walls, given_network: bool, group
         Ok((stream, become_it, descriptors.0.collect()))
     });
     match made {
-        Ok((stream, (made, upper, workspace), given)) => {
+        Ok((stream, (made, places), given)) => {
             let user = made.user;
             // Where the launcher has died before, there is nobody to tell, and this process ends.
             if die_with_launcher().is_err() {
                 sys::exit_now(NOT_MADE);
             }
-            let told = channel::send(&channel, &Hatched::Made(made), &[upper.as_fd(), workspace.as_fd()]);
-            drop((upper, workspace, channel));
+            let all: Vec<_> = places.iter().map(AsFd::as_fd).collect();
+            let told = channel::send(&channel, &Hatched::Made(made), &all);
+            drop(all);
+            drop((places, channel));
             if told.is_err() {
                 sys::exit_now(NOT_MADE);
             }
@@ -146,12 +148,9 @@ impl Descriptors {
     }
 }
 
-/// Builds the root and gives up all power. Returns who the workload is, the writable layer, and the workspace to share.
-fn become_sandbox(
-    settings: &Settings,
-    hatch: &Hatch,
-    descriptors: &mut Descriptors,
-) -> Result<(Made, OwnedFd, OwnedFd)> {
+/// Builds the root and gives up all power. Returns who the workload is, and descriptors of the writable layer, the workspace to
+/// share, and the other file systems in memory.
+fn become_sandbox(settings: &Settings, hatch: &Hatch, descriptors: &mut Descriptors) -> Result<(Made, Vec<OwnedFd>)> {
     let plan = &hatch.plan;
     let shared = if hatch.shared { Some(descriptors.next()?) } else { None };
     let layers = descriptors.take(hatch.layers)?;
@@ -166,9 +165,8 @@ fn become_sandbox(
     }
     drop(binds);
     kernel::mount_all(&root)?;
-    for tmpfs in &plan.tmpfs {
-        root.tmpfs(tmpfs, plan.limits.inodes / plan.tmpfs.len() as u64)?;
-    }
+    let inodes = plan.limits.inodes / plan.tmpfs.len().max(1) as u64;
+    let in_memory = plan.tmpfs.iter().map(|tmpfs| root.tmpfs(tmpfs, inodes)).collect::<Result<Vec<_>>>()?;
     etc::write(plan, &root)?;
     let mut made = users::resolve(&plan.user, &root)?;
     users::complete(&mut made, &root);
@@ -176,7 +174,7 @@ fn become_sandbox(
     root.enter(plan)?;
     power::limit(plan, hatch.without)?;
     power::drop_all(settings, plan)?;
-    Ok((made, upper, workspace))
+    Ok((made, [upper, workspace].into_iter().chain(in_memory).collect()))
 }
 
 /// The last step: nothing but the stream and an own `/dev/null` stays open, and the system call filter stands.

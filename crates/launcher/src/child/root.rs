@@ -142,8 +142,8 @@ impl Root {
         attach_at(tree, folder.as_fd(), "")
     }
 
-    /// A file system in memory of at most so many files.
-    pub(super) fn tmpfs(&self, spec: &Tmpfs, inodes: u64) -> Result<()> {
+    /// A file system in memory of at most so many files; returns its mount.
+    pub(super) fn tmpfs(&self, spec: &Tmpfs, inodes: u64) -> Result<OwnedFd> {
         let folder = self.folder(&spec.path)?;
         let (size, mode) = (spec.bytes.to_string(), format!("{:o}", spec.mode & 0o7777));
         let inodes = inodes.max(64).to_string();
@@ -152,7 +152,8 @@ impl Root {
             attributes |= MountAttrFlags::MOUNT_ATTR_NOEXEC;
         }
         let tree = new_mount("tmpfs", &[("size", &size), ("nr_inodes", &inodes), ("mode", &mode)], attributes)?;
-        attach_at(tree.as_fd(), folder.as_fd(), "")
+        attach_at(tree.as_fd(), folder.as_fd(), "")?;
+        Ok(tree)
     }
 
     /// Makes the workspace; returns a mount of it to share with other sandboxes.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::at::{At, expect};
 use super::{Outcome, Subject};
-use crate::{EndCause, LimitKind, Usage};
+use crate::{EndCause, LimitKind, Tmpfs, Usage};
 
 const MIB: u64 = 1 << 20;
 
@@ -34,11 +34,9 @@ pub(super) async fn processes_are_limited(subject: &Subject<'_>) -> Outcome {
     let did = at.sh("i=0; while [ $i -lt 200 ]; do sleep 30 & i=$((i+1)); echo started; done").await?;
     let started = did.stdout.lines().count();
     expect((10..=40).contains(&started), || format!("{started} processes of 40"))?;
-    if subject.claims.process_limit_named {
-        let usage = at.usage().await?;
-        names(&usage, LimitKind::Processes, 40)?;
-        expect(usage.met_since(&before).count() == 1, || format!("{before:?} to {usage:?}"))?;
-    }
+    let usage = at.usage().await?;
+    names(&usage, LimitKind::Processes, 40)?;
+    expect(usage.met_since(&before).count() == 1, || format!("{before:?} to {usage:?}"))?;
     at.session.kill_all().await.map_err(|error| error.to_string())?;
     at.out("echo alive").await?;
     at.destroy().await.map(drop)
@@ -68,6 +66,17 @@ pub(super) async fn the_writable_layer_is_limited(subject: &Subject<'_>) -> Outc
     at.out("rm big; echo fits > small").await?;
     let usage = at.usage().await?;
     expect(usage.limits_met.is_empty(), || format!("{usage:?} after it was freed"))?;
+    at.destroy().await.map(drop)
+}
+
+pub(super) async fn a_file_system_in_memory_is_limited(subject: &Subject<'_>) -> Outcome {
+    let mut spec = (subject.spec)();
+    let tmpfs = |path: &str, bytes| Tmpfs { path: path.into(), bytes, mode: 0o1777, exec: false };
+    spec.tmpfs = vec![tmpfs("/cache/a", 2 * MIB), tmpfs("/cache/b", MIB)];
+    let at = At::with(subject, spec).await?;
+    let did = at.sh("cat /dev/zero > /cache/b/big").await?;
+    expect(did.code != 0 && did.stderr.contains("No space"), || format!("{did:?}"))?;
+    names(&at.usage().await?, LimitKind::Tmpfs, MIB)?;
     at.destroy().await.map(drop)
 }
 

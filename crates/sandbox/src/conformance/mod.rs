@@ -40,10 +40,8 @@ pub struct Claims {
     pub shared_workspace: bool,
     /// The memory limit holds, and is named.
     pub memory_limit: bool,
-    /// The limit of processes holds.
+    /// The limit of processes holds, and is named.
     pub process_limit: bool,
-    /// The limit of processes is named.
-    pub process_limit_named: bool,
     /// The size of the writable layer is limited, and named.
     pub disk_limit: bool,
 }
@@ -51,14 +49,7 @@ pub struct Claims {
 impl Claims {
     /// Everything.
     pub fn all() -> Claims {
-        Claims {
-            programs: true,
-            shared_workspace: true,
-            memory_limit: true,
-            process_limit: true,
-            process_limit_named: true,
-            disk_limit: true,
-        }
+        Claims { programs: true, shared_workspace: true, memory_limit: true, process_limit: true, disk_limit: true }
     }
 }
 
@@ -154,6 +145,7 @@ const CASES: &[Case] = cases! {
     process_limit: limits::processes_are_limited;
     memory_limit: limits::memory_is_limited;
     disk_limit: limits::the_writable_layer_is_limited;
+    disk_limit: limits::a_file_system_in_memory_is_limited;
     disk_limit: limits::files_are_limited;
     programs: limits::open_files_are_limited;
 };

@@ -321,7 +321,7 @@ pub(crate) fn create_error(fault: Fault, shared_with: Option<u64>) -> CreateErro
     }
 }
 
-/// A writable layer with no more room than this is full: programs give up before the last page.
+/// A file system with no more room than this is full: programs give up before the last page.
 const FULL_BYTES: u64 = 16 * 1024;
 
 pub(crate) fn report(counters: Counters, limits: &Limits) -> Usage {
@@ -333,8 +333,12 @@ pub(crate) fn report(counters: Counters, limits: &Limits) -> Usage {
     };
     met(LimitKind::Memory, limits.memory_bytes, counters.memory_kills);
     met(LimitKind::Processes, limits.processes.into(), counters.refused_forks);
+    let is_full = |size: u64, free: u64| u64::from(free < FULL_BYTES.min(size / 2));
     if let Some((_, free)) = counters.disk {
-        met(LimitKind::Disk, limits.disk_bytes, u64::from(free < FULL_BYTES.min(limits.disk_bytes / 2)));
+        met(LimitKind::Disk, limits.disk_bytes, is_full(limits.disk_bytes, free));
+    }
+    if let Some((size, free)) = counters.tmpfs {
+        met(LimitKind::Tmpfs, size, is_full(size, free));
     }
     if let Some((_, free)) = counters.inodes {
         met(LimitKind::Inodes, limits.inodes, u64::from(free == 0));

@@ -164,11 +164,7 @@ fn limits(features: &Features, root: bool) -> Vec<Check> {
     };
     let mut checks = vec![
         check("memory limit", &features.memory, "each process is limited by itself, not all together"),
-        check(
-            "process limit",
-            &features.processes,
-            "the kernel's count for each user is used, and the limit is not named",
-        ),
+        check("process limit", &features.processes, "the kernel's count for each user is used"),
         check("CPU share", &features.cpu, "not limited"),
     ];
     if !features.time_namespace {

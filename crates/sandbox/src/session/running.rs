@@ -93,7 +93,7 @@ impl Running {
     /// SIGTERM, then SIGKILL after `grace`; drops output that was not taken. To keep reading, use [`Running::control`].
     pub async fn terminate(&mut self, grace: Duration) -> Result<Exit, SessionError> {
         let mut control = self.control();
-        let (exit, ended) = tokio::join!(self.wait(), control.terminate(grace));
+        let (exit, ended) = tokio::join!(self.wait(), control.terminate(tokio::time::sleep(grace)));
         ended.and(exit)
     }
 }
@@ -117,26 +117,26 @@ impl Control {
         self.link.send(&Command::Resize { id: self.id, size })
     }
 
-    /// SIGTERM to the process group (continued if it was stopped), and SIGKILL to the whole session after `grace`. Resolves
-    /// when the end was reported, for which somebody must take the output.
-    pub async fn terminate(&mut self, grace: Duration) -> Result<(), SessionError> {
+    /// SIGTERM to the process group (continued if it was stopped), and SIGKILL to the whole session when `patience` resolves.
+    /// Resolves when the end was reported, for which somebody must take the output.
+    pub async fn terminate(&mut self, patience: impl Future<Output = ()>) -> Result<(), SessionError> {
         self.signal(libc::SIGTERM, SignalTarget::Group)?;
         self.signal(libc::SIGCONT, SignalTarget::Group)?;
-        if !grace.is_zero() && self.has_ended_within(grace).await? {
+        if self.has_ended_before(patience).await? {
             return Ok(());
         }
         self.signal(libc::SIGKILL, SignalTarget::Session)?;
-        if self.has_ended_within(KILL_PATIENCE).await? {
+        if self.has_ended_before(tokio::time::sleep(KILL_PATIENCE)).await? {
             return Ok(());
         }
         Err(SessionError::Unkillable(KILL_PATIENCE.as_secs()))
     }
 
-    async fn has_ended_within(&mut self, time: Duration) -> Result<bool, SessionError> {
+    async fn has_ended_before(&mut self, patience: impl Future<Output = ()>) -> Result<bool, SessionError> {
         tokio::select! {
             end = self.exit.wait_for(Option::is_some) => end.map(|_| true).map_err(|_| self.link.closed()),
             reason = self.link.ended() => Err(SessionError::Closed(reason)),
-            () = tokio::time::sleep(time) => Ok(false),
+            () = patience => Ok(false),
         }
     }
 }

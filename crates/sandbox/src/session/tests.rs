@@ -219,7 +219,7 @@ async fn termination_escalates_and_gives_up_on_what_cannot_be_killed() {
     });
     let mut running = running.unwrap();
     let mut control = running.control();
-    let (ended, ()) = tokio::join!(control.terminate(Duration::from_secs(5)), async {
+    let (ended, ()) = tokio::join!(control.terminate(tokio::time::sleep(Duration::from_secs(5))), async {
         let mut signals = Vec::new();
         while signals.len() < 3 {
             match peer.command().await.unwrap() {

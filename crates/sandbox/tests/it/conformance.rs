@@ -22,7 +22,7 @@ fn claims(driver: &dyn Driver) -> Claims {
         let check = probe.checks.iter().find(|check| check.what == what);
         check.is_some_and(|check| matches!(check.finding, sandbox::Finding::Good(_)))
     };
-    Claims { memory_limit: good("memory limit"), process_limit_named: good("process limit"), ..Claims::all() }
+    Claims { memory_limit: good("memory limit"), ..Claims::all() }
 }
 
 async fn check_image(layer: Option<LayerSource>) {

@@ -182,14 +182,18 @@ impl Performer {
         let Some(scm) = &self.host.scm else {
             return Err(Trouble::workload("checkout scm: this definition does not come from a project"));
         };
-        let tree = scm.open().await?;
+        let tree = scm.open(&self.host.options.scratch).await?;
         let text = format!("Checking out {} into {dir}", tree.description);
         let _ = self.events.send(Event::Log { step: Some(step), stage: None, source: LogSource::Step, text }).await;
         let place = TarPlace { dir, user: Some(job.user.clone()), owner: None, limits: TarLimits::default() };
-        let put = job.session.put_tar(place, tree.tar).await;
+        let put = job.session.put_tar(place.clone(), tree.files.tar).await;
         // What the maker of the stream says explains a stream that ended early.
-        tree.finished.await?;
+        tree.files.finished.await?;
         self.say(passed_over("not checked out", &put?.skipped)).await;
+        if let Some(tar) = tree.repository {
+            job.session.put_tar(place, tokio::fs::File::from_std(tar)).await?;
+        }
+        self.say(tree.notes).await;
         Ok(Reply::CheckedOut(tree.env))
     }
 }

@@ -58,7 +58,9 @@ impl Stashes {
     /// Brings the files of a stash into a folder. Returns what was passed over, in words.
     pub async fn get(&self, job: &Job, name: &str, dir: String) -> Result<Vec<String>, Trouble> {
         let file = match self.files.lock().await.get(name) {
-            Some(file) => reopened(file)?,
+            Some(file) => {
+                reopened(file).map_err(|error| Trouble::infrastructure(format!("cannot read a stash: {error}")))?
+            }
             None => return Err(Trouble::workload(format!("No such saved stash ‘{name}’"))),
         };
         let place = TarPlace { dir, user: Some(job.user.clone()), owner: None, limits: TarLimits::default() };
@@ -89,10 +91,9 @@ fn clone(file: &File) -> Result<File, Trouble> {
 }
 
 /// The same file with a position of its own, so that two jobs may read it at once.
-fn reopened(file: &File) -> Result<File, Trouble> {
+pub fn reopened(file: &File) -> std::io::Result<File> {
     use std::os::fd::AsRawFd as _;
-    let mut own = File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))
-        .map_err(|error| Trouble::infrastructure(format!("cannot read a stash: {error}")))?;
-    own.seek(SeekFrom::Start(0)).map_err(|error| Trouble::infrastructure(format!("cannot read a stash: {error}")))?;
+    let mut own = File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+    own.seek(SeekFrom::Start(0))?;
     Ok(own)
 }

@@ -33,6 +33,7 @@ impl From<FailureKind> for Exit {
     fn from(kind: FailureKind) -> Exit {
         match kind {
             FailureKind::Workload => Exit::Failed,
+            FailureKind::Usage => Exit::Usage,
             FailureKind::Policy => Exit::Policy,
             FailureKind::Auth => Exit::Auth,
             FailureKind::Infrastructure => Exit::Infrastructure,

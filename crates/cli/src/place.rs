@@ -171,7 +171,7 @@ pub fn keep_out_of_git(artifacts: &Path) {
     }
 }
 
-/// Removes named leftovers in the scratch folder: runs themselves use unnamed files only.
+/// Removes named leftovers in the scratch folder: runs use unnamed files there, and folders that they hold a lock on.
 pub fn sweep_scratch(given: Option<&Path>) -> Result<Vec<String>, CommandFailure> {
     let scratch = home(given).join("scratch");
     let mut removed = Vec::new();
@@ -181,9 +181,16 @@ pub fn sweep_scratch(given: Option<&Path>) -> Result<Vec<String>, CommandFailure
         Err(error) => return Err(CommandFailure::io("read", &scratch, &error)),
     };
     for entry in entries.flatten() {
-        if std::fs::remove_file(entry.path()).is_ok() {
-            removed.push(format!("file {}", entry.path().display()));
+        let path = entry.path();
+        if std::fs::remove_file(&path).is_ok() {
+            removed.push(format!("file {}", path.display()));
+        } else if is_held_by_nobody(&path) && std::fs::remove_dir_all(&path).is_ok() {
+            removed.push(format!("folder {}", path.display()));
         }
     }
     Ok(removed)
+}
+
+fn is_held_by_nobody(folder: &Path) -> bool {
+    std::fs::File::open(folder).is_ok_and(|file| file.try_lock().is_ok())
 }

@@ -262,6 +262,8 @@ pub struct Failure {
 pub enum FailureKind {
     /// The author's (no such file, empty stash): the step fails.
     Workload,
+    /// Of whoever started the run: a parameter that the definition does not take.
+    Usage,
     /// A policy forbids it.
     Policy,
     /// A credential is missing or wrong.

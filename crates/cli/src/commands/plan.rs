@@ -92,6 +92,9 @@ pub async fn run(args: &PlanArgs, home: Option<&Path>, style: Style) -> Result<E
         probes,
         worst: Exit::Success,
     };
+    for line in definition.warnings(planner.engine.warnings()) {
+        eprintln!("{line}");
+    }
     let complete = planner.evaluate();
     let jobs = planner.items.iter().filter_map(|item| match item {
         Item::Job { job, .. } => Some(job),

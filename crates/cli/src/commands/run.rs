@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use agent::{Host, HostOptions, LocalProject, Performer, WayOut};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use groovy::diagnostic::Severity;
+use groovy::diagnostic::{Diagnostic, Severity};
 use model::event::{Event, LogSource};
 use model::ids::{JobId, RequestId, StageId, StepId};
 use model::limits::Limits;
@@ -66,6 +66,9 @@ pub async fn run(args: &RunArgs, home: Option<&Path>, style: Style) -> Result<Ex
         archived: false,
         took: Vec::new(),
     };
+    for text in definition.warnings(run.engine.warnings()).collect::<Vec<_>>() {
+        run.event(Event::Log { step: None, stage: None, source: LogSource::System, text });
+    }
     let end = run.drive(&performer, receiver).await;
     performer.close().await;
     let end = end?;
@@ -153,13 +156,18 @@ impl Definition {
         if name.trim_matches('.').is_empty() { "project".to_owned() } else { name }
     }
 
+    /// What is odd in it but no error, a line for each.
+    pub fn warnings<'a>(&'a self, found: &'a [Diagnostic]) -> impl Iterator<Item = String> + 'a {
+        let lines = groovy::span::LineIndex::new(&self.text);
+        found.iter().map(move |warning| {
+            let line = lines.place(&self.text, warning.span.start).line;
+            let hint = warning.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+            format!("warning: {}:{line}: {}{hint}", self.name, warning.message)
+        })
+    }
+
     /// Prints the findings; the failure that remains is one line.
-    pub fn invalid(
-        &self,
-        diagnostics: &[groovy::diagnostic::Diagnostic],
-        output: OutputFormat,
-        style: Style,
-    ) -> CommandFailure {
+    pub fn invalid(&self, diagnostics: &[Diagnostic], output: OutputFormat, style: Style) -> CommandFailure {
         let errors = diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
         let lines = groovy::span::LineIndex::new(&self.text);
         for diagnostic in diagnostics {

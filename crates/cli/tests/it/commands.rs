@@ -82,6 +82,36 @@ fn plan_does_not_wait() {
 }
 
 #[test]
+fn plan_goes_on_behind_what_only_a_run_knows_and_says_so() {
+    let project = Project::new(
+        "pipeline { agent none\n stages {\n stage('A') { agent any\n steps { script { env.V = readFile('v').split(':')[1] } } }\n \
+         stage('B') { agent { docker 'test.invalid/b:1' } steps { sh 'make' } } }\n post { failure { echo 'x' } } }\n",
+    );
+    let path = project.path().to_str().unwrap();
+    let ran = run(&["plan", path]);
+    assert!(ran.stdout.contains("test.invalid/b:1") && ran.stdout.contains("sh make"), "{ran:?}");
+    assert!(ran.stderr.contains("something may be missing"), "{ran:?}");
+    let ran = run(&["plan", "--output", "json", path]);
+    let plan: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(plan["jobs"][1]["image"], "test.invalid/b:1");
+    assert!(plan["incomplete"].as_str().unwrap().contains("Index 1 out of bounds"), "{plan}");
+    let whole = Project::new("pipeline { agent any\n stages { stage('A') { steps { sh 'make' } } } }\n");
+    let ran = run(&["plan", "--output", "json", whole.path().to_str().unwrap()]);
+    assert!(!ran.stdout.contains("incomplete"), "{ran:?}");
+}
+
+#[test]
+fn what_will_fail_is_said_before_anything_runs() {
+    let definition = "pipeline { agent any\n environment { TOKEN = credentials('t') }\n stages { stage('A') { steps { sh 'true' } } } }\n";
+    let project = Project::new(definition);
+    let warning = "warning: Jenkinsfile:2: TOKEN = credentials(…) fails";
+    let plan = run(&["plan", project.path().to_str().unwrap()]);
+    assert!(plan.stderr.contains(warning), "{plan:?}");
+    let ran = project.run(&[]);
+    assert!(ran.stdout.starts_with(&format!("[cofferdam] {warning}")) && ran.code != 0, "{ran:?}");
+}
+
+#[test]
 fn usage_errors_have_their_own_code() {
     assert_eq!(run(&["run", "--no-such-flag"]).code, 2);
     assert_eq!(run(&["run", "/no/such/folder"]).code, 2);

@@ -51,19 +51,22 @@ impl Project {
     /// Makes a folder of it a git repository with everything committed on that branch.
     pub fn commit_folder(&self, folder: &str, branch: &str) -> &Project {
         let first_branch = format!("init.defaultBranch={branch}");
-        let git = |args: &[&str]| {
-            let output = Command::new("git")
-                .args(["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", &first_branch])
-                .args(args)
-                .current_dir(self.path().join(folder))
-                .output()
-                .unwrap();
-            assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
-        };
-        git(&["init", "-q"]);
-        git(&["add", "-A"]);
-        git(&["commit", "-q", "-m", "one"]);
+        self.git(&["-C", folder, "-c", &first_branch, "init", "-q"]);
+        self.git(&["-C", folder, "add", "-A"]);
+        self.git(&["-C", folder, "commit", "-q", "-m", "one"]);
         self
+    }
+
+    /// What git says, without the line break at its end.
+    pub fn git(&self, args: &[&str]) -> String {
+        let output = Command::new("git")
+            .args(["-c", "user.name=t", "-c", "user.email=t@example.org"])
+            .args(args)
+            .current_dir(self.path())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
     }
 
     /// `cofferdam run ARGS PROJECT`, without network, with plain lines.

@@ -132,6 +132,52 @@ fn the_commit_is_checked_out_and_dirty_takes_the_tree() {
     );
 }
 
+/// What a build asks git for: its version, its history, what it has changed.
+#[test]
+fn a_checkout_is_a_repository_of_its_own() {
+    if !sandboxes_work() {
+        return;
+    }
+    let steps = "sh 'git rev-parse HEAD; git describe --tags --dirty --always; git log --format=said:%s; git status --short; git branch -a'\n\
+                 sh 'git config --get remote.origin.url; echo more >> file; git diff --stat; git fsck --strict --no-dangling'";
+    let project =
+        Project::new(&format!("pipeline {{ agent any stages {{ stage('S') {{ steps {{\n{steps}\n}} }} }} }}\n"));
+    project.write("file", "1\n").commit();
+    project.git(&["tag", "-a", "-m", "one", "v1.0"]);
+    project.git(&["remote", "add", "origin", "https://me:secret@example.org/a.git"]);
+    project.git(&["config", "core.hooksPath", "/tmp"]);
+    project.write("file", "2\n").commit();
+    // Not on the way to the commit.
+    project.git(&["checkout", "-q", "-b", "private", "v1.0"]);
+    project.write("unfinished", "private\n").commit();
+    project.git(&["tag", "hidden"]);
+    project.git(&["checkout", "-q", "trunk"]);
+    let commit = project.git(&["rev-parse", "HEAD"]);
+    let ran = project.run(&[]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let short = &commit[..7];
+    for text in [
+        &commit,
+        &format!("v1.0-1-g{short}\n"),
+        "said:one",
+        "remotes/origin/trunk",
+        "//example.org/a.git",
+        "1 file changed",
+    ] {
+        assert!(ran.stdout.contains(text), "{text} is missing: {}", ran.stdout);
+    }
+    for text in ["private", "secret", "hidden", " M file", "??", "checked out without"] {
+        assert!(!ran.stdout.contains(text), "{text} is there: {}", ran.stdout);
+    }
+    project.write("file", "3\n").write("new", "");
+    let ran = project.run(&["--dirty"]);
+    assert!(ran.stdout.contains(&format!("v1.0-1-g{short}-dirty")) && ran.stdout.contains("?? new"), "{ran:?}");
+    let source = format!("file://{}", project.path().display());
+    project.git(&["clone", "-q", "--depth", "1", &source, "shallow"]);
+    let shallow = crate::project::run(&["run", "--network", "none", project.path().join("shallow").to_str().unwrap()]);
+    assert!(shallow.stdout.contains(short) && shallow.stdout.matches("said:one").count() == 1, "{shallow:?}");
+}
+
 #[test]
 fn parameters_come_from_the_command_line() {
     if !sandboxes_work() {
@@ -143,6 +189,8 @@ fn parameters_come_from_the_command_line() {
     );
     assert!(project.run(&[]).stdout.contains("v=d"));
     assert!(project.run(&["-p", "V=given"]).stdout.contains("v=given"));
+    let wrong = project.run(&["-p", "B=perhaps"]);
+    assert!(wrong.code == 2 && wrong.stdout.contains("‘B’ is true or false"), "{wrong:?}");
     let skipped = project.run(&["-p", "B=false"]);
     assert!(skipped.stdout.contains("skipped due to when conditional") && skipped.code == 0, "{skipped:?}");
 }

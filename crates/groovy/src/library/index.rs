@@ -2,7 +2,7 @@
 
 use super::{Answer, int, lists, regex, yes};
 use crate::machine::{Ctx, Fault};
-use crate::value::{Range, Str, Value};
+use crate::value::{List, Range, Str, Value};
 
 /// `object[key]`; `None`: it is a call of `getAt`.
 pub(crate) fn get(ctx: &mut Ctx<'_>, object: &Value, key: &Value) -> Answer {
@@ -23,7 +23,7 @@ pub(crate) fn get(ctx: &mut Ctx<'_>, object: &Value, key: &Value) -> Answer {
             }
             None => Ok(None),
         },
-        (Value::List(l), Value::Int(_) | Value::Long(_)) => list_item(ctx, &l.items(), int(key).unwrap_or(0)),
+        (Value::List(l), Value::Int(_) | Value::Long(_)) => list_item(ctx, l, int(key).unwrap_or(0)),
         (Value::Range(r), Value::Int(_) | Value::Long(_)) => {
             let (n, size) = (int(key).unwrap_or(0), r.size() as i64);
             let n = if n < 0 { n + size } else { n };
@@ -86,13 +86,24 @@ pub(crate) fn get(ctx: &mut Ctx<'_>, object: &Value, key: &Value) -> Answer {
     }
 }
 
-fn list_item(ctx: &Ctx<'_>, items: &[Value], n: i64) -> Answer {
-    let at = if n < 0 { n + items.len() as i64 } else { n };
-    if at < 0 {
-        let message = format!("Negative array index [{n}] too large for array size {}", items.len());
-        return Err(ctx.fail("java.lang.ArrayIndexOutOfBoundsException", message));
-    }
+fn list_item(ctx: &Ctx<'_>, list: &List, n: i64) -> Answer {
+    let items = list.items();
+    let at = checked(ctx, n, items.len() as i64, list.is_array())?;
     yes(items.get(at as usize).cloned().unwrap_or_default())
+}
+
+/// Where the index of a list or array points to; one from the end may not be before its beginning, one of an array not behind
+/// its end.
+fn checked(ctx: &Ctx<'_>, n: i64, len: i64, is_array: bool) -> Result<i64, Fault> {
+    let at = if n < 0 { n + len } else { n };
+    let message = if at < 0 {
+        format!("Negative array index [{n}] too large for array size {len}")
+    } else if is_array && at >= len {
+        format!("Index {n} out of bounds for length {len}")
+    } else {
+        return Ok(at);
+    };
+    Err(ctx.fail("java.lang.ArrayIndexOutOfBoundsException", message))
 }
 
 fn char_text(ctx: &Ctx<'_>, s: &Str, n: i64) -> Answer {
@@ -165,12 +176,7 @@ pub(crate) fn set(ctx: &mut Ctx<'_>, object: &Value, key: &Value, value: &Value)
         (Value::List(l), Value::Int(_) | Value::Long(_)) => {
             lists::writable(ctx, l)?;
             let (n, len) = (int(key).unwrap_or(0), l.len() as i64);
-            let at = if n < 0 { n + len } else { n };
-            if at < 0 || (l.is_array() && at >= len) {
-                let message = format!("Index {n} out of bounds for length {len}");
-                return Err(ctx.fail("java.lang.ArrayIndexOutOfBoundsException", message));
-            }
-            let at = at as usize;
+            let at = checked(ctx, n, len, l.is_array())? as usize;
             if at >= l.len() {
                 ctx.room_for_items(at as u64 + 1)?;
             }

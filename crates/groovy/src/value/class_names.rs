@@ -215,6 +215,15 @@ pub(crate) fn known_parents(name: &str) -> &'static [&'static str] {
     KNOWN.iter().find(|(n, _)| *n == name).map_or(&[], |(_, parents)| parents)
 }
 
+/// Whether scripts can use a class of that name, with its package or without where it needs no import. A full
+/// name that ends like an exception's is one.
+pub fn is_class(name: &str) -> bool {
+    is_known(name)
+        || is_primitive(name)
+        || default_import(name).is_some()
+        || name.contains('.') && (name.ends_with("Exception") || name.ends_with("Error"))
+}
+
 /// Whether the full name is known.
 pub(crate) fn is_known(name: &str) -> bool {
     KNOWN.iter().any(|(n, _)| *n == name)

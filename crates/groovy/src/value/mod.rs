@@ -22,6 +22,7 @@ use std::rc::Rc;
 use num_bigint::BigInt;
 
 pub use class::{Class, FieldInfo, InitState, ScriptClass};
+pub use class_names::is_class;
 pub(crate) use class_names::{
     array_name, default_import, is_interface as is_interface_name, is_known as is_known_class, is_primitive,
     is_subtype, known_parents,

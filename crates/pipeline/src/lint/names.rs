@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 use std::rc::Rc;
 
-use groovy::ast::{Closure, Script};
+use groovy::ast::{Closure, Script, Text};
 use groovy::diagnostic::Diagnostic;
 use groovy::span::Span;
 
@@ -20,18 +20,8 @@ use super::walk::{Facts, Within, collect};
 
 /// What a script can call beside [`OF_EVERY_OBJECT`]: methods of `Script` that share their name with a step, words of the language,
 /// and what a closure calls on the object that it was given to (`list.with { sum() }`).
-const GROOVY: [&str; 10] = [
-    "call",
-    "collectEntries",
-    "eachLine",
-    "evaluate",
-    "getMetaPropertyValues",
-    "sleep",
-    "sum",
-    "super",
-    "this",
-    "withTraits",
-];
+const GROOVY: [&str; 9] =
+    ["call", "collectEntries", "eachLine", "getMetaPropertyValues", "sleep", "sum", "super", "this", "withTraits"];
 
 /// After so many calls to unknown names the rest is not looked at: looking for the nearest names costs time.
 const MAX_UNKNOWN: usize = 500;
@@ -42,6 +32,9 @@ const MAX_OWN_NAMES: usize = 1000;
 /// The global variables of Jenkins, some of which can be called.
 const GLOBALS: [&str; 9] =
     ["pipeline", "env", "params", "currentBuild", "scm", "docker", "checkoutScm", "pullRequest", "openshift"];
+
+/// Packages of Jenkins and its plugins.
+const INTERNAL: [&str; 4] = ["hudson.", "jenkins.", "org.jenkinsci.", "com.cloudbees."];
 
 /// Checks the names that a file calls. `directives` are the `pipeline { … }` blocks in it.
 pub(crate) fn check(
@@ -86,6 +79,21 @@ pub(crate) fn check(
             diagnostics.push(Diagnostic::warning(*span, text));
         }
     }
+    for (name, span) in &facts.made {
+        if !known.is_class(name, library) && warned.insert(name.clone()) {
+            let text = format!("the class \"{name}\" is not there: `new {name}` fails");
+            diagnostics.push(Diagnostic::warning(*span, text));
+        }
+    }
+    for (name, span) in &facts.credentials {
+        let text = format!("{name} = credentials(…) fails: a run without a server has no credentials");
+        let hint = format!("give the value from outside: -e {name}=…, without this line");
+        diagnostics.push(Diagnostic::warning(*span, text).with_hint(hint));
+    }
+    for (name, span) in &facts.annotations {
+        let text = format!("@{name} has no effect yet");
+        diagnostics.push(Diagnostic::warning(*span, text));
+    }
     for (kind, name, span) in &facts.directives {
         if let Some(entry) = known.catalogue.find(*kind, name)
             && entry.support == Support::Known
@@ -97,6 +105,10 @@ pub(crate) fn check(
         }
     }
     diagnostics
+}
+
+pub(super) fn is_internal(path: &str) -> bool {
+    INTERNAL.iter().any(|package| path.starts_with(package))
 }
 
 fn is_groovys(name: &str) -> bool {
@@ -124,13 +136,22 @@ impl Known<'_> {
         }
         match self.catalogue.step(name) {
             Some(entry) if entry.support == Support::Runs => None,
-            // `sleep` and `evaluate` are Groovy's too, a value may share a step's name.
+            // `sleep` is Groovy's too, a value may share a step's name.
             Some(_) if is_groovys(name) => None,
             Some(_) if self.catalogue.find(Kind::Symbol, name).is_some() => None,
             Some(_) => Some(Finding::NotYet),
             None if is_groovys(name) || self.catalogue.knows(name) => None,
             None => Some(Finding::Unknown),
         }
+    }
+
+    /// Whether an object of the class can be made, as far as that can be known.
+    fn is_class(&self, name: &Text, library: bool) -> bool {
+        let imported = self.facts.imported.get(name);
+        let full = imported.unwrap_or(name);
+        let is_own = imported.is_none() && (self.facts.defined.contains(name) || self.facts.imported.contains_key("*"));
+        // What belongs to Jenkins is named already.
+        is_own || groovy::value::is_class(full) || library || is_internal(full)
     }
 
     /// Whether a place runs with the script's own names.

@@ -1,17 +1,19 @@
 //! One walk over a file that gathers what it defines and what it calls. It keeps its own stack: a file may nest deeper
 //! than the native one allows.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use groovy::ast::{
-    Annotation, Arg, Block, Closure, Expr, ExprKind, Import, Local, LocalTarget, MapEntry, MapKey, Member, Method,
-    Param, Script, Stmt, StmtKind, StrPart, Text,
+    Annotation, Arg, Block, Class, Closure, Expr, ExprKind, Import, Local, LocalTarget, MapEntry, MapKey, Member,
+    Method, Param, Script, Stmt, StmtKind, StrPart, Text,
 };
 use groovy::span::Span;
 
 use crate::catalogue::Kind;
 use crate::declarative::model::PostCondition;
+
+use super::names::is_internal;
 
 /// What the walk gathers.
 #[derive(Default)]
@@ -28,6 +30,14 @@ pub(super) struct Facts {
     pub delegates: bool,
     /// Uses of Jenkins' own Java objects: what is named, and where.
     pub internals: Vec<(Text, Span)>,
+    /// Classes that are made an object of.
+    pub made: Vec<(Text, Span)>,
+    /// What an import calls by another name: that name, and the full one.
+    pub imported: HashMap<Text, Text>,
+    /// Variables of `environment { }` that are credentials.
+    pub credentials: Vec<(Text, Span)>,
+    /// Annotations that change what they stand at.
+    pub annotations: Vec<(Text, Span)>,
 }
 
 /// A call to a name.
@@ -108,6 +118,31 @@ const HARMLESS_IMPORTS: [&str; 4] = [
     "org.jenkinsci.plugins.pipeline.modeldefinition.Utils",
 ];
 
+/// Annotations whose effect (methods made, code changed) is not there yet. By the packages `groovy.transform` and `groovy.lang`.
+const TRANSFORMS: [&str; 17] = [
+    "AutoClone",
+    "Builder",
+    "Canonical",
+    "Category",
+    "Delegate",
+    "EqualsAndHashCode",
+    "ExternalizeMethods",
+    "Immutable",
+    "InheritConstructors",
+    "Lazy",
+    "Memoized",
+    "Mixin",
+    "Newify",
+    "Singleton",
+    "Sortable",
+    "ToString",
+    "TupleConstructor",
+];
+
+fn is_call_of(expr: &Expr, name: &str) -> bool {
+    matches!(&*expr.kind, ExprKind::Call { object: None, callee: Member::Name(called, _), .. } if &**called == name)
+}
+
 /// Something still to be walked.
 #[derive(Clone, Copy)]
 enum Node<'a> {
@@ -141,8 +176,7 @@ pub(super) fn collect(script: &Script, directives: &[Rc<Closure>], unrolled: &[R
     script.imports.iter().for_each(|i| walk.import(i));
     script.methods.iter().for_each(|m| walk.method(m));
     for class in &script.classes {
-        walk.annotations(&class.modifiers.annotations);
-        walk.facts.defined.insert(class.name.clone());
+        walk.class(class);
     }
     // A file with `call` is a variable of a library, and its neighbours are variables too.
     walk.facts.library |= script.methods.iter().any(|m| matches!(&*m.name, "call" | "methodMissing" | "invokeMethod"));
@@ -176,19 +210,35 @@ impl<'a> Walk<'a> {
 
     fn import(&mut self, import: &Import) {
         self.annotations(&import.annotations);
-        if ["hudson.", "jenkins.", "org.jenkinsci.", "com.cloudbees."].iter().any(|p| import.path.starts_with(p))
-            && !HARMLESS_IMPORTS.contains(&&*import.path)
-        {
+        if is_internal(&import.path) && !HARMLESS_IMPORTS.contains(&&*import.path) {
             self.facts.internals.push((import.path.clone(), import.span));
         }
         let last = import.path.rsplit('.').next().unwrap_or_default();
-        self.define(import.alias.as_ref().unwrap_or(&last.into()));
+        let name = import.alias.clone().unwrap_or_else(|| last.into());
+        self.define(&name);
+        if import.star {
+            // Any class may be one of that package.
+            self.facts.imported.insert("*".into(), import.path.clone());
+        } else {
+            self.facts.imported.insert(name, import.path.clone());
+        }
         // Methods of a class that is not in the file.
         self.facts.library |= import.is_static && import.star;
     }
 
     fn annotations(&mut self, annotations: &[Annotation]) {
         self.facts.library |= annotations.iter().any(|a| matches!(&*a.name, "Library" | "Grab" | "BaseScript"));
+        let transform = |a: &&Annotation| TRANSFORMS.contains(&a.name.rsplit('.').next().unwrap_or_default());
+        self.facts.annotations.extend(annotations.iter().filter(transform).map(|a| (a.name.clone(), a.span)));
+    }
+
+    /// Methods of a class call what only its objects have: they are not looked at.
+    fn class(&mut self, class: &Class) {
+        self.annotations(&class.modifiers.annotations);
+        self.define(&class.name);
+        class.methods.iter().for_each(|m| self.annotations(&m.modifiers.annotations));
+        class.fields.iter().for_each(|f| self.annotations(&f.modifiers.annotations));
+        class.classes.iter().for_each(|c| self.class(c));
     }
 
     fn method(&mut self, method: &'a Method) {
@@ -342,7 +392,10 @@ impl<'a> Walk<'a> {
                 self.exprs([callee], within);
                 self.args(args, within);
             }
-            ExprKind::New { args, .. } => self.args(args, Within::FOREIGN),
+            ExprKind::New { ty, args, .. } => {
+                self.facts.made.push((ty.name.clone(), ty.span));
+                self.args(args, Within::FOREIGN);
+            }
             ExprKind::NewArray { sizes, init, .. } => {
                 self.exprs(sizes, within);
                 self.exprs(init.iter().flatten(), within);
@@ -435,6 +488,11 @@ impl<'a> Walk<'a> {
         for stmt in &block.stmts {
             match &stmt.kind {
                 StmtKind::Expr(expr) => match &*expr.kind {
+                    ExprKind::Assign { target, value, .. } if is_call_of(value, "credentials") => {
+                        if let ExprKind::Name(name) = &*target.kind {
+                            self.facts.credentials.push((name.clone(), value.span));
+                        }
+                    }
                     ExprKind::Call { object: None, callee: Member::Name(name, span), args, .. } => {
                         self.directive(name, *span, args, section);
                     }

@@ -1,6 +1,7 @@
 //! `parameters { … }`: defaults and types for what the run was given.
 
 use groovy::value::Value;
+use model::request::{Failure, FailureKind};
 
 use super::interpreter::Interpreter;
 use crate::engine::Core;
@@ -51,11 +52,16 @@ pub(crate) fn define(core: &Core, kind: &str, fields: &[(String, Value)]) -> Res
     Ok(())
 }
 
+/// Whoever started the run gave a value that the definition does not take.
+fn refused(message: String) -> Fault {
+    Fault::failed(Failure { kind: FailureKind::Usage, message, hint: None })
+}
+
 fn boolean(name: &str, text: &str) -> Result<bool, Fault> {
     match text.to_ascii_lowercase().as_str() {
         "true" => Ok(true),
         "false" => Ok(false),
-        _ => Err(Fault::illegal(format!("parameter ‘{name}’ is true or false, not ‘{text}’"))),
+        _ => Err(refused(format!("parameter ‘{name}’ is true or false, not ‘{text}’"))),
     }
 }
 
@@ -69,7 +75,7 @@ fn choice(name: &str, choices: Option<&Value>, given: Option<String>) -> Result<
         Some(text) if choices.contains(&text) => Ok(text),
         Some(text) => {
             let known = choices.join(", ");
-            Err(Fault::illegal(format!("parameter ‘{name}’ has no choice ‘{text}’ (there is: {known})")))
+            Err(refused(format!("parameter ‘{name}’ has no choice ‘{text}’ (there is: {known})")))
         }
         None => Ok(choices.into_iter().next().unwrap_or_default()),
     }

@@ -137,6 +137,36 @@ fn jenkins_own_objects_are_a_warning() {
 }
 
 #[test]
+fn what_fails_in_the_run_is_a_warning_before() {
+    let messages = |source: &str| lint(source).into_iter().map(|d| (d.severity, d.message)).collect::<Vec<_>>();
+    for (source, text) in [
+        ("def c = new java.util.zip.CRC32()", "the class \"java.util.zip.CRC32\" is not there"),
+        ("import java.util.zip.CRC32 as C\nnew C()", "the class \"C\" is not there"),
+        ("echo \"${new Foo(1)}\"", "the class \"Foo\" is not there"),
+        (
+            "pipeline { agent any\n environment { A = credentials('a') }\n stages { stage('x') { steps { echo A } } } }",
+            "A = credentials(…) fails",
+        ),
+        ("evaluate('1')", "\"evaluate\" is known, but Cofferdam cannot run it yet"),
+        ("@groovy.transform.Canonical class A { int a }\nnew A(1)", "@groovy.transform.Canonical has no effect yet"),
+        ("class A { @Lazy int a = 1 }\nnew A()", "@Lazy has no effect yet"),
+    ] {
+        let found = messages(source);
+        assert!(matches!(&found[..], [(Severity::Warning, found)] if found.contains(text)), "{source}: {found:?}");
+    }
+    for source in [
+        "new Date(); new ArrayList(); new groovy.json.JsonSlurper(); new IllegalStateException('x')",
+        "import java.util.zip.*\nnew CRC32()",
+        "@Library('x') _\nnew org.acme.Thing()",
+        "class Thing { @Override String toString() { '' } }\nnew Thing()",
+        "enum E { A { int f() { 1 } } }\nnew int[3]; new String[2]",
+        "node { environment { A = credentials('a') } }\ndef environment(c) { }",
+    ] {
+        assert!(messages(source).is_empty(), "{source}: {:?}", messages(source));
+    }
+}
+
+#[test]
 fn names_that_a_script_defines_while_it_runs_are_not_errors() {
     for source in ["binding.setVariable('f', { 1 })\nf()", "String.metaClass.x = { 1 }\nf()", "evaluate('x')\nf()"] {
         assert!(lint(source).iter().all(|d| d.severity == Severity::Warning), "{source}");

@@ -1,29 +1,47 @@
 //! What `checkout scm` puts into a workspace: the project that the definition came from, at its commit or as it lies there.
 
+mod repository;
+
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::Stdio;
+use std::sync::Arc;
 
 use tokio::io::AsyncRead;
 use tokio::process::Command;
+use tokio::sync::OnceCell;
 
-/// A tree of files as a tar stream.
+use repository::Packed;
+
+use crate::stash::reopened;
+
+/// A tree of files.
 pub struct Tree {
-    /// The stream; an error of whoever makes it ends it early and shows in `finished`.
-    pub tar: Box<dyn AsyncRead + Send + Unpin>,
-    /// Resolves when the stream has ended: whether it was whole.
-    pub finished: Pin<Box<dyn Future<Output = Result<(), ScmError>> + Send>>,
+    /// The files.
+    pub files: Part,
+    /// `.git`, where there is a repository.
+    pub repository: Option<std::fs::File>,
+    /// What is worth saying.
+    pub notes: Vec<String>,
     /// `GIT_COMMIT`, `GIT_BRANCH` …
     pub env: Vec<(String, String)>,
     /// In words: `commit 1a2b3c4 of main`.
     pub description: String,
 }
 
+/// A tar stream.
+pub struct Part {
+    /// The stream; an error of whoever makes it ends it early and shows in `finished`.
+    pub tar: Box<dyn AsyncRead + Send + Unpin>,
+    /// Resolves when the stream has ended: whether it was whole.
+    pub finished: Pin<Box<dyn Future<Output = Result<(), ScmError>> + Send>>,
+}
+
 /// Source of the project's files.
 pub trait Scm: Send + Sync {
-    /// Opens the tree. Called once per checkout.
-    fn open(&self) -> Pin<Box<dyn Future<Output = Result<Tree, ScmError>> + Send + '_>>;
+    /// Opens the tree. Called once per checkout. `scratch` is a folder for what is in between.
+    fn open<'a>(&'a self, scratch: &'a Path) -> Pin<Box<dyn Future<Output = Result<Tree, ScmError>> + Send + 'a>>;
 }
 
 /// Why there is no tree.
@@ -76,6 +94,10 @@ pub struct LocalProject {
     dir: PathBuf,
     /// Commit and branch; `None` where the working tree is used.
     at: Option<Position>,
+    /// The commit whose history becomes `.git`: of a whole repository only, because a folder inside one is no repository.
+    history: Option<String>,
+    /// `.git`, packed once for all checkouts of a run; `Err` is the reason why not.
+    packed: Arc<OnceCell<Result<Packed, String>>>,
     description: String,
     env: Vec<(String, String)>,
 }
@@ -99,6 +121,8 @@ impl LocalProject {
         let plain = |why: &str| LocalProject {
             dir: dir.to_owned(),
             at: None,
+            history: None,
+            packed: Arc::default(),
             description: format!("the working tree{why}"),
             env: Vec::new(),
         };
@@ -133,11 +157,13 @@ impl LocalProject {
         }
         let short = commit.get(..8).unwrap_or(commit);
         let of = branch.map(|b| format!(" of {b}")).unwrap_or_default();
+        let history = prefix.is_empty().then(|| commit.to_owned());
         if dirty {
-            return Ok(LocalProject { env, ..plain(&format!(" on top of {short}{of}")) });
+            return Ok(LocalProject { env, history, ..plain(&format!(" on top of {short}{of}")) });
         }
         let at = Some(Position { commit: commit.to_owned(), prefix: prefix.to_owned() });
-        Ok(LocalProject { dir: dir.to_owned(), at, description: format!("commit {short}{of}"), env })
+        let description = format!("commit {short}{of}");
+        Ok(LocalProject { dir: dir.to_owned(), at, history, packed: Arc::default(), description, env })
     }
 
     /// The checked-out branch, where there is one.
@@ -150,7 +176,7 @@ impl LocalProject {
         &self.description
     }
 
-    async fn committed(&self, at: &Position) -> Result<Tree, ScmError> {
+    fn committed(&self, at: &Position) -> Result<Part, ScmError> {
         let top = if at.prefix.is_empty() { None } else { Some(at.prefix.trim_end_matches('/')) };
         let treeish = top.map_or_else(|| at.commit.clone(), |prefix| format!("{}:{prefix}", at.commit));
         let mut child = hardened_git(&self.dir)
@@ -174,10 +200,10 @@ impl LocalProject {
                 Err(ScmError::Git { command: "archive", message: words(&output.stderr) })
             }
         });
-        Ok(Tree { tar, finished, env: self.env.clone(), description: self.description.clone() })
+        Ok(Part { tar, finished })
     }
 
-    async fn working_tree(&self) -> Result<Tree, ScmError> {
+    async fn working_tree(&self) -> Result<Part, ScmError> {
         let listed = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
         let names: Option<Vec<PathBuf>> = match git(&self.dir, "ls-files", &listed).await {
             Ok(text) => Some(text.split('\0').filter(|name| !name.is_empty()).map(PathBuf::from).collect()),
@@ -195,17 +221,34 @@ impl LocalProject {
                 Err(error) => Err(ScmError::Git { command: "working tree", message: error.to_string() }),
             }
         });
-        Ok(Tree { tar: Box::new(reader), finished, env: self.env.clone(), description: self.description.clone() })
+        Ok(Part { tar: Box::new(reader), finished })
+    }
+
+    /// `.git`, and what is to be said about it. Steps that do not ask git do not miss it: no reason to fail.
+    async fn repository(&self, scratch: &Path) -> (Option<std::fs::File>, Vec<String>) {
+        let Some(commit) = &self.history else { return (None, Vec::new()) };
+        let pack = || async { repository::pack(self, commit, scratch).await.map_err(|error| error.to_string()) };
+        let reopened = match self.packed.get_or_init(pack).await {
+            Ok(packed) => reopened(&packed.tar).map(|file| (file, packed.note.clone())).map_err(|e| e.to_string()),
+            Err(reason) => Err(reason.clone()),
+        };
+        match reopened {
+            Ok((file, note)) => (Some(file), note.into_iter().collect()),
+            Err(reason) => (None, vec![format!("checked out without .git: {reason}")]),
+        }
     }
 }
 
 impl Scm for LocalProject {
-    fn open(&self) -> Pin<Box<dyn Future<Output = Result<Tree, ScmError>> + Send + '_>> {
+    fn open<'a>(&'a self, scratch: &'a Path) -> Pin<Box<dyn Future<Output = Result<Tree, ScmError>> + Send + 'a>> {
         Box::pin(async move {
-            match &self.at {
-                Some(at) => self.committed(at).await,
-                None => self.working_tree().await,
-            }
+            let files = match &self.at {
+                Some(at) => self.committed(at)?,
+                None => self.working_tree().await?,
+            };
+            let (repository, notes) = self.repository(scratch).await;
+            let (env, description) = (self.env.clone(), self.description.clone());
+            Ok(Tree { files, repository, notes, env, description })
         })
     }
 }
@@ -254,7 +297,8 @@ fn walk(dir: &Path) -> Result<Vec<PathBuf>, ScmError> {
             let entry = entry.map_err(|source| ScmError::Read { path: path.clone(), source })?;
             let name = folder.join(entry.file_name());
             match entry.file_type() {
-                Ok(kind) if kind.is_dir() && name == Path::new(".cofferdam") => {}
+                // What a run put there, and a repository without a git that could say what of it may be seen.
+                Ok(kind) if kind.is_dir() && [".cofferdam", ".git"].iter().any(|own| name == Path::new(own)) => {}
                 Ok(kind) if kind.is_dir() => folders.push(name),
                 Ok(kind) if kind.is_file() || kind.is_symlink() => names.push(name),
                 _ => {}

@@ -314,10 +314,14 @@ async fn start_entrypoint(
         return None;
     }
     argv.push("cat".to_owned());
+    if let Some(folder) = &args.workdir {
+        // Docker makes it where it is not there.
+        let _ = session.make_dir(None, folder, 0o755, None).await;
+    }
     let spec = wire::init::ExecSpec {
         argv,
         env: env.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
-        cwd: workspace.to_owned(),
+        cwd: args.workdir.clone().unwrap_or_else(|| workspace.to_owned()),
         user: user.clone(),
         input: wire::init::InputMode::Pipe,
         output_limit: Some(0),

@@ -23,6 +23,8 @@ pub struct DockerArgs {
     pub groups: Vec<u32>,
     /// `--entrypoint WORD`; an empty one means none.
     pub entrypoint: Option<String>,
+    /// `-w PATH`: of the entry point. Steps run in the workspace, as under Jenkins.
+    pub workdir: Option<String>,
     /// `--network none`.
     pub no_network: bool,
     /// `--read-only`.
@@ -131,6 +133,7 @@ impl DockerArgs {
             }
             "--platform" => platform(&value(name)?)?,
             "--entrypoint" => self.entrypoint = Some(value(name)?),
+            "-w" | "--workdir" => self.workdir = Some(absolute(&value(name)?)?),
             "--net" | "--network" => self.network(name, &value(name)?)?,
             "--read-only" => self.read_only = true,
             "-h" | "--hostname" => self.hostname = Some(value(name)?),
@@ -324,8 +327,9 @@ mod tests {
 
     #[test]
     fn what_has_no_effect_is_said() {
-        let text = "-w /x --shm-size 1g -c 2 --cpuset-cpus 0 --add-host a:host-gateway --oom-kill-disable -p 80:80";
-        assert_eq!(parsed(text).ignored.len(), 7);
+        let text = "--shm-size 1g -c 2 --cpuset-cpus 0 --add-host a:host-gateway --oom-kill-disable -p 80:80";
+        assert_eq!(parsed(text).ignored.len(), 6);
+        assert_eq!(parsed("-w /x").workdir.as_deref(), Some("/x"));
         assert_eq!(parsed("--rm -it --name x --init").ignored, [] as [String; 0]);
         assert_eq!(parsed("--privileged=false --read-only=false"), DockerArgs::default());
         assert_eq!(parsed("--group-add 44").groups, [44]);

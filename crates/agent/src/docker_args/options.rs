@@ -8,7 +8,7 @@ pub(super) const GRANTED_VALUES: [&str; 6] = ["--name", "--label", "-l", "--pull
 /// Options without a value that have no effect here, which is said.
 pub(super) const NO_EFFECT_FLAGS: [&str; 3] = ["--oom-kill-disable", "--disable-content-trust", "--sig-proxy"];
 /// The same with a value.
-pub(super) const NO_EFFECT_VALUES: [&str; 43] = [
+pub(super) const NO_EFFECT_VALUES: [&str; 41] = [
     "--annotation",
     "--attach",
     "-a",
@@ -50,8 +50,6 @@ pub(super) const NO_EFFECT_VALUES: [&str; 43] = [
     "--stop-signal",
     "--stop-timeout",
     "--storage-opt",
-    "--workdir",
-    "-w",
 ];
 /// Options that reach for the host: name, takes a value, what it asks for.
 pub(super) const REFUSED: [(&str, bool, &str); 28] = [

@@ -63,6 +63,17 @@ fn entry_points_do_not_stand_in_the_way() {
 }
 
 #[test]
+fn the_working_directory_is_that_of_the_entry_point_and_steps_run_in_the_workspace() {
+    check(
+        "workdir",
+        r#"{"Entrypoint":["/bin/sh","-c","pwd > $HOME/where"],"Env":["PATH=/bin"]}"#,
+        "{ image 'IMAGE'; args '-w /some/where' }",
+        "sh 'i=0; until test -s $HOME/where || test $i -gt 99999; do i=$((i+1)); done; echo entry in $(cat $HOME/where), step in $PWD'",
+        &["entry in /some/where, step in /workspace/"],
+    );
+}
+
+#[test]
 fn harmless_args_are_honoured() {
     let agent = "{ image 'IMAGE'; args '-e A=1 --tmpfs /scratch:size=1m --hostname box --add-host db:10.9.8.7' }";
     check(

@@ -148,7 +148,7 @@ async fn run_git(
 }
 
 async fn move_files(session: &Session, user: &wire::init::User, job: &Job, dir: String) -> Result<(), Trouble> {
-    let (mut reader, writer) = tokio::io::simplex(256 * 1024);
+    let (mut reader, writer) = tokio::io::duplex(256 * 1024);
     let files =
         FileSet { dir: FOLDER.to_owned(), includes: "**".to_owned(), case_sensitive: true, ..FileSet::default() };
     let place = TarPlace { dir, user: Some(job.user.clone()), owner: None, limits: TarLimits::default() };

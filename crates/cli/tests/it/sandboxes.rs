@@ -62,6 +62,35 @@ fn entry_points_do_not_stand_in_the_way() {
     );
 }
 
+/// CVE-2021-29136, CVE-2021-41103, CVE-2022-23648: what an image says of itself is data, and no path of the host is made of it.
+#[test]
+fn a_hostile_configuration_reaches_no_path_of_the_host() {
+    if !sandboxes_work() {
+        return;
+    }
+    let canary = tempfile::tempdir().unwrap();
+    let out = format!("/..{}", "/..".repeat(20)) + canary.path().to_str().unwrap();
+    let configs = [
+        format!(r#"{{"Volumes":{{"{out}/made":{{}}}},"Env":["PATH=/bin"]}}"#),
+        format!(
+            r#"{{"WorkingDir":"{out}/made","Entrypoint":["/bin/sh","-c","touch {out}/made"],"Env":["PATH=/bin"]}}"#
+        ),
+        format!(r#"{{"User":"{out}/made","Env":["PATH=/bin","HOME={out}/made"]}}"#),
+        r#"{"Entrypoint":["/bin/sh\u0000x","\u0000"],"Env":["PATH=/bin","A=\u0000b","NOTHING"]}"#.to_owned(),
+        r#"{"User":"../../root:../..","Env":["=","PATH=/bin"]}"#.to_owned(),
+    ];
+    for (number, config) in configs.iter().enumerate() {
+        let Some(image) = busybox_image(&format!("hostile{number}"), config, &[]) else { return };
+        for agent in [format!("'{image}'"), format!("{{ image '{image}'; args '-w {out}/made --entrypoint /bin/sh' }}")]
+        {
+            let ran = pipeline(&agent, "sh 'echo $((40 + 2)) steps'").run(&[]);
+            let told = ran.code == 0 && ran.stdout.contains("42 steps") || matches!(ran.code, 1 | 2 | 7);
+            assert!(told && !ran.stderr.contains("panicked"), "{config}: {ran:?}");
+            assert_eq!(std::fs::read_dir(canary.path()).unwrap().count(), 0, "{config}");
+        }
+    }
+}
+
 #[test]
 fn the_working_directory_is_that_of_the_entry_point_and_steps_run_in_the_workspace() {
     check(

@@ -33,7 +33,7 @@ const CHANNEL: i32 = 3;
 pub(crate) fn run(settings: &Settings, walls: &Walls, given_network: bool, group: &Group, channel: OwnedFd) -> ! {
     // What went wrong ahead is said to the one who asks for a sandbox.
     let begun = begin(walls, given_network, group);
-    let Ok(channel) = shed(channel) else { sys::exit_now(NOT_MADE) };
+    let Ok(channel) = shed(channel, walls) else { sys::exit_now(NOT_MADE) };
     let Ok(Some((Mapped(true), _))) = channel::receive::<Mapped>(&channel) else { sys::exit_now(NOT_MADE) };
     let begun = begun.and_then(|()| go_ahead(settings, walls, given_network));
     let Ok(Some((hatch, descriptors))) = channel::receive::<Hatch>(&channel) else { sys::exit_now(NOT_MADE) };
@@ -119,7 +119,7 @@ fn die_with_launcher() -> rustix::io::Result<()> {
 }
 
 /// Drops everything that came with the copy of the launcher.
-fn shed(channel: OwnedFd) -> rustix::io::Result<OwnedFd> {
+fn shed(channel: OwnedFd, walls: &Walls) -> rustix::io::Result<OwnedFd> {
     // Should that have happened already, the channel is at its end.
     die_with_launcher()?;
     sys::set_name(c"cofferdam-init");
@@ -130,8 +130,10 @@ fn shed(channel: OwnedFd) -> rustix::io::Result<OwnedFd> {
     }
     // Their numbers are closed below, or are the channel's own.
     std::mem::forget((channel, null));
-    sys::close_from(CHANNEL as u32 + 1)?;
-    // SAFETY: the descriptor was just made, and the numbers above it were closed.
+    if walls.close_descriptors {
+        sys::close_from(CHANNEL as u32 + 1)?;
+    }
+    // SAFETY: the descriptor was just made, and nobody else closes it.
     Ok(unsafe { OwnedFd::from_raw_fd(CHANNEL) })
 }
 

@@ -65,6 +65,11 @@ pub(super) const PROBES: &[Probe] = &[
     ),
     as_root("E-HOSTNAME sethostname", "ok(170, b'owned', 5)", &[SECCOMP, CAPABILITIES]),
     as_root("E-PIVOT chroot", "ok(161, b'/tmp')", &[SECCOMP, CAPABILITIES]),
+    as_root("E-NSNET unshare(CLONE_NEWNET)", "ok(272, 0x40000000)", &[SECCOMP, CAPABILITIES]),
+    as_root("E-NSCG unshare(CLONE_NEWCGROUP)", "ok(272, 0x02000000)", &[SECCOMP, CAPABILITIES]),
+    as_root("E-NSIPC unshare(CLONE_NEWIPC)", "ok(272, 0x08000000)", &[SECCOMP, CAPABILITIES]),
+    as_root("E-NSPID unshare(CLONE_NEWPID)", "ok(272, 0x20000000)", &[SECCOMP, CAPABILITIES]),
+    as_root("E-NSTIME unshare(CLONE_NEWTIME)", "ok(272, 0x80)", &[SECCOMP, CAPABILITIES]),
     probe("E-KEY1 keyctl", "ok(250, 0, -3, 0)", &[SECCOMP]),
     probe("E-KEY2 add_key", "ok(248, b'user', b'canary', b'x', 1, -2)", &[SECCOMP]),
     probe(
@@ -130,6 +135,30 @@ pub(super) const ALWAYS: &[(&str, &str)] = &[
         "b = ctypes.create_string_buffer(16)\nimport struct\niov = ctypes.create_string_buffer(struct.pack('QQ', ctypes.addressof(b), 8))\nrem = ctypes.create_string_buffer(struct.pack('QQ', 0x400000, 8))\nr, e = call(310, 1, iov, 1, rem, 1, 0); verdict(r != -1 or e == 14, os.strerror(e))",
     ),
     ("E-PTRACE2 pidfd_getfd of process 1", "fd, e = call(434, 1, 0)\nok(438, fd, 0, 0)"),
+    (
+        "E-SETNS namespaces of process 1",
+        "f = []\nfor n in 'mnt uts ipc net pid user cgroup time'.split():\n  try: fd = os.open('/proc/1/ns/' + n, 0)\n  except OSError: continue\n  if call(308, fd, 0)[0] != -1: f.append(n)\nverdict(bool(f), str(f))",
+    ),
+    ("E-KILL everybody", "try: os.kill(-1, 0); verdict(True)\nexcept OSError as e: verdict(False, str(e))"),
+    (
+        "E-CGW cgroups of others",
+        "import glob\nf = [p for p in glob.glob('/sys/fs/cgroup/**/cgroup.procs', recursive=True) if os.access(p, os.W_OK)]\nverdict(bool(f), str(f[:3]))",
+    ),
+    ("E-UEVENT uevent_helper", "opens('/sys/kernel/uevent_helper', os.O_WRONLY)"),
+    (
+        "E-BINFMT binfmt_misc",
+        "try: os.open('/proc/sys/fs/binfmt_misc/register', os.O_WRONLY); verdict(True)\nexcept OSError: pass\nok(165, b'b', b'/tmp', b'binfmt_misc', 0, 0)",
+    ),
+    (
+        "E-KALLSYMS addresses",
+        "t = ''\ntry: t = open('/proc/kallsyms').read(65536)\nexcept OSError as e: verdict(False, str(e))\nl = [x for x in t.splitlines() if not x.startswith('0' * 16)]\nverdict(bool(l), str(l[:1]))",
+    ),
+    // Each with arguments that change nothing: whether the kernel looks at them at all is the question.
+    ("E-MOD init_module", "r, e = call(175, 0, 0, b''); verdict(e not in (1, 38), os.strerror(e))"),
+    ("E-KEXEC kexec_load of nothing", "r, e = call(246, 0, 0, 0, 0); verdict(e not in (1, 38), os.strerror(e))"),
+    ("E-SWAP swapon", "r, e = call(167, 0, 0); verdict(e not in (1, 38), os.strerror(e))"),
+    ("E-ACCT acct", "r, e = call(163, b'/none/such'); verdict(e not in (1, 38), os.strerror(e))"),
+    ("E-QUOTA quotactl", "r, e = call(179, 0x80000400, 0, 0, 0); verdict(e not in (1, 38), os.strerror(e))"),
     ("E-COREPAT core_pattern", "opens('/proc/sys/kernel/core_pattern', os.O_WRONLY)"),
     ("E-MODPROBE modprobe", "opens('/proc/sys/kernel/modprobe', os.O_WRONLY)"),
     ("E-SYSRQ sysrq-trigger", "opens('/proc/sysrq-trigger', os.O_WRONLY)"),

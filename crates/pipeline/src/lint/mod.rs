@@ -2,6 +2,7 @@
 
 pub(crate) mod names;
 mod walk;
+mod words;
 
 use groovy::diagnostic::Diagnostic;
 

@@ -14,6 +14,7 @@ use crate::catalogue::Kind;
 use crate::declarative::model::PostCondition;
 
 use super::names::is_internal;
+use super::words::{DEFINING, HARMLESS_IMPORTS, PLAIN_CLOSURE, TRANSFORMS};
 
 /// What the walk gathers.
 #[derive(Default)]
@@ -62,82 +63,6 @@ pub(super) struct Within {
 impl Within {
     const FOREIGN: Within = Within { foreign: true, call: None };
 }
-
-/// Methods that run a closure as it is; others may give it a delegate.
-const PLAIN_CLOSURE: [&str; 40] = [
-    "any",
-    "call",
-    "collect",
-    "collectEntries",
-    "collectMany",
-    "count",
-    "downto",
-    "each",
-    "eachFile",
-    "eachLine",
-    "eachWithIndex",
-    "every",
-    "find",
-    "findAll",
-    "findIndexOf",
-    "findResult",
-    "findResults",
-    "groupBy",
-    "inject",
-    "inside",
-    "max",
-    "min",
-    "replaceAll",
-    "reverseEach",
-    "sort",
-    "split",
-    "step",
-    "sum",
-    "takeWhile",
-    "times",
-    "toSorted",
-    "unique",
-    "upto",
-    "withCredentials",
-    "withDockerContainer",
-    "withEnv",
-    "withRegistry",
-    "withRun",
-    "withServer",
-    "withTool",
-];
-
-/// Methods with which a script defines names while it runs.
-const DEFINING: [&str; 6] = ["setVariable", "setProperty", "invokeMethod", "evaluate", "parseClass", "loadClass"];
-
-/// Classes of Jenkins that a script may name although there is no Jenkins: annotations, and an exception people catch.
-const HARMLESS_IMPORTS: [&str; 4] = [
-    "com.cloudbees.groovy.cps.NonCPS",
-    "hudson.AbortException",
-    "org.jenkinsci.plugins.workflow.steps.FlowInterruptedException",
-    "org.jenkinsci.plugins.pipeline.modeldefinition.Utils",
-];
-
-/// Annotations whose effect (methods made, code changed) is not there yet. By the packages `groovy.transform` and `groovy.lang`.
-const TRANSFORMS: [&str; 17] = [
-    "AutoClone",
-    "Builder",
-    "Canonical",
-    "Category",
-    "Delegate",
-    "EqualsAndHashCode",
-    "ExternalizeMethods",
-    "Immutable",
-    "InheritConstructors",
-    "Lazy",
-    "Memoized",
-    "Mixin",
-    "Newify",
-    "Singleton",
-    "Sortable",
-    "ToString",
-    "TupleConstructor",
-];
 
 fn is_call_of(expr: &Expr, name: &str) -> bool {
     matches!(&*expr.kind, ExprKind::Call { object: None, callee: Member::Name(called, _), .. } if &**called == name)

@@ -22,8 +22,10 @@ pub async fn run(args: &CleanArgs, home: Option<&Path>) -> Result<Exit, CommandF
             return Err(CommandFailure::new(Exit::Infrastructure, format!("cannot put ip_forward back: {error}")));
         }
     }
-    // Opening the store repairs it.
-    place::store(home)?;
+    // Opening the store repairs it. Where there is none, none is made.
+    if place::home(home).exists() {
+        place::store(home)?;
+    }
     removed.extend(place::sweep_scratch(home)?);
     match args.output {
         OutputFormat::Json => println!("{}", serde_json::json!({ "removed": removed })),

@@ -66,8 +66,8 @@ pub async fn run(args: &RunArgs, home: Option<&Path>, style: Style) -> Result<Ex
         archived: false,
         took: Vec::new(),
     };
-    for text in definition.warnings(run.engine.warnings()).collect::<Vec<_>>() {
-        run.event(Event::Log { step: None, stage: None, source: LogSource::System, text });
+    for line in definition.warnings(run.engine.warnings()) {
+        eprintln!("{line}");
     }
     let end = run.drive(&performer, receiver).await;
     performer.close().await;

@@ -16,9 +16,14 @@ pub struct JenkinsLog {
 
 impl Show for JenkinsLog {
     fn event(&mut self, _at: Duration, event: &Event) {
-        if let Some(line) = self.renderer.line(event) {
-            let _ = writeln!(std::io::stdout(), "{line}");
-        }
+        let Some(line) = self.renderer.line(event) else { return };
+        let mut out = std::io::stdout().lock();
+        let _ = if self.renderer.timestamps() {
+            // As the timestamper plugin writes it into the log of a pipeline.
+            writeln!(out, "[{}] {line}", jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%3fZ"))
+        } else {
+            writeln!(out, "{line}")
+        };
     }
 
     fn finish(&mut self, _at: Duration, _summary: &Summary) {}

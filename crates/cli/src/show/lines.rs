@@ -62,8 +62,8 @@ impl Show for PrefixedLines {
             }
             Event::StageFinished { stage, outcome } => {
                 let took = self.stages.stage(*stage).map_or(Duration::ZERO, |s| at.saturating_sub(s.started));
-                let skipped = self.stages.stage(*stage).is_some_and(|s| s.skipped);
-                if !skipped {
+                let silent = self.stages.stage(*stage).is_some_and(|s| s.skipped || s.is_hidden());
+                if !silent {
                     self.print(&format!(
                         "{} {} {} in {}",
                         style.cyan(&format!("[{}]", self.stages.path(Some(*stage)))),

@@ -15,10 +15,19 @@ const TAIL_LINES: usize = 4;
 pub struct Stage {
     pub id: StageId,
     pub name: String,
-    pub depth: usize,
+    branch: bool,
+    children: usize,
+    has_twin: bool,
     pub started: Duration,
     pub ended: Option<(Duration, Outcome)>,
     pub skipped: bool,
+}
+
+impl Stage {
+    /// A parallel stage is a branch with a stage of the same name in it: shown once.
+    pub fn is_hidden(&self) -> bool {
+        self.branch && self.has_twin && self.children == 1
+    }
 }
 
 /// A step that has begun.
@@ -42,8 +51,12 @@ impl Stages {
     /// Takes in an event.
     pub fn apply(&mut self, at: Duration, event: &Event) {
         match event {
-            Event::StageStarted { stage, parent, name, .. } => self.insert(at, *stage, *parent, name),
-            Event::StageSkipped { stage, .. } => self.skip(*stage),
+            Event::StageStarted { stage, parent, name, branch } => self.insert(at, *stage, *parent, name, *branch),
+            Event::StageSkipped { stage, .. } => {
+                if let Some(stage) = self.stage_mut(*stage) {
+                    stage.skipped = true;
+                }
+            }
             Event::StageFinished { stage, outcome } => {
                 if let Some(stage) = self.stage_mut(*stage) {
                     stage.ended = Some((at, *outcome));
@@ -69,25 +82,30 @@ impl Stages {
         }
     }
 
-    fn insert(&mut self, at: Duration, id: StageId, parent: Option<StageId>, name: &str) {
-        let depth = parent.and_then(|p| self.order.iter().find(|s| s.id == p)).map_or(0, |p| p.depth + 1);
+    fn insert(&mut self, at: Duration, id: StageId, parent: Option<StageId>, name: &str, branch: bool) {
+        if let Some(parent) = parent.and_then(|p| self.stage_mut(p)) {
+            parent.children += 1;
+            parent.has_twin |= parent.name == name;
+        }
         // After the last descendant of the parent, so that branches that run at once do not mix.
         let place = parent
             .and_then(|p| self.order.iter().rposition(|s| self.descends(s.id, p)))
             .map_or(self.order.len(), |i| i + 1);
         self.parents.insert(id, parent);
-        self.order.insert(place, Stage { id, name: name.to_owned(), depth, started: at, ended: None, skipped: false });
+        let name = name.to_owned();
+        let stage = Stage { id, name, branch, children: 0, has_twin: false, started: at, ended: None, skipped: false };
+        self.order.insert(place, stage);
     }
 
-    /// Marks a stage as skipped, and the branch around it, which has nothing else to do.
-    fn skip(&mut self, id: StageId) {
-        let parent = self.parents.get(&id).copied().flatten();
-        let name = self.stage(id).map(|stage| stage.name.clone());
-        for id in [Some(id), parent].into_iter().flatten() {
-            if let Some(stage) = self.stage_mut(id).filter(|stage| Some(&stage.name) == name.as_ref()) {
-                stage.skipped = true;
-            }
+    /// How many stages that are shown stand around it.
+    pub fn depth(&self, id: StageId) -> usize {
+        let mut depth = 0;
+        let mut next = self.parents.get(&id).copied().flatten();
+        while let Some(around) = next {
+            depth += usize::from(self.stage(around).is_some_and(|stage| !stage.is_hidden()));
+            next = self.parents.get(&around).copied().flatten();
         }
+        depth
     }
 
     fn descends(&self, mut stage: StageId, ancestor: StageId) -> bool {
@@ -111,9 +129,9 @@ impl Stages {
         self.order.iter().find(|s| s.id == id)
     }
 
-    /// In display order.
+    /// Those that are shown, in display order.
     pub fn iter(&self) -> impl Iterator<Item = &Stage> {
-        self.order.iter()
+        self.order.iter().filter(|stage| !stage.is_hidden())
     }
 
     /// `Build › linux`: the names from the outermost stage to this one.
@@ -121,8 +139,7 @@ impl Stages {
         let mut names: Vec<&str> = Vec::new();
         let mut next = id;
         while let Some(stage) = next {
-            // A parallel stage is a branch with a stage of the same name in it.
-            names.extend(self.stage(stage).map(|s| s.name.as_str()).filter(|name| names.last() != Some(name)));
+            names.extend(self.stage(stage).filter(|s| !s.is_hidden()).map(|s| s.name.as_str()));
             next = self.parents.get(&stage).copied().flatten();
         }
         names.reverse();
@@ -146,8 +163,27 @@ mod tests {
         {
             stages.apply(Duration::ZERO, &event);
         }
-        let names: Vec<_> = stages.iter().map(|s| (s.depth, s.name.as_str())).collect();
+        let names: Vec<_> = stages.iter().map(|s| (stages.depth(s.id), s.name.as_str())).collect();
         assert_eq!(names, [(0, "All"), (1, "a"), (2, "a1"), (1, "b")]);
         assert_eq!(stages.path(Some(StageId(4))), "All › a › a1");
+    }
+
+    #[test]
+    fn a_branch_with_one_stage_of_its_name_is_shown_once() {
+        let branch = |stage: u64, name: &str| Event::StageStarted {
+            stage: StageId(stage),
+            parent: Some(StageId(1)),
+            name: name.to_owned(),
+            branch: true,
+        };
+        let mut stages = Stages::default();
+        for event in [started(1, None, "All"), branch(2, "a"), started(3, Some(2), "a"), branch(4, "b")] {
+            stages.apply(Duration::ZERO, &event);
+        }
+        let shown = |stages: &Stages| stages.iter().map(|s| (stages.depth(s.id), s.id.0)).collect::<Vec<_>>();
+        assert_eq!(shown(&stages), [(0, 1), (1, 3), (1, 4)]);
+        assert_eq!(stages.path(Some(StageId(3))), "All › a");
+        stages.apply(Duration::ZERO, &started(5, Some(2), "c"));
+        assert_eq!(shown(&stages), [(0, 1), (1, 2), (2, 3), (2, 5), (1, 4)]);
     }
 }

@@ -54,7 +54,7 @@ impl LiveTree {
         for stage in self.stages.iter() {
             lines.push(self.stage_line(stage, at));
             if stage.ended.is_none() {
-                self.step_lines(Some(stage.id), stage.depth, at, &mut lines);
+                self.step_lines(Some(stage.id), self.stages.depth(stage.id), at, &mut lines);
             }
         }
         self.step_lines(None, 0, at, &mut lines);
@@ -74,7 +74,7 @@ impl LiveTree {
     }
 
     fn stage_line(&self, stage: &Stage, at: Duration) -> String {
-        let indent = "  ".repeat(stage.depth);
+        let indent = "  ".repeat(self.stages.depth(stage.id));
         let (sign, took) = match stage.ended {
             Some(_) if stage.skipped => (self.style.dim("–"), "skipped".to_owned()),
             Some((ended, outcome)) => (self.style.sign(outcome), duration(ended.saturating_sub(stage.started))),

@@ -108,7 +108,7 @@ fn what_will_fail_is_said_before_anything_runs() {
     let plan = run(&["plan", project.path().to_str().unwrap()]);
     assert!(plan.stderr.contains(warning), "{plan:?}");
     let ran = project.run(&[]);
-    assert!(ran.stdout.starts_with(&format!("[cofferdam] {warning}")) && ran.code != 0, "{ran:?}");
+    assert!(ran.stderr.starts_with(warning) && ran.code != 0, "{ran:?}");
 }
 
 #[test]
@@ -119,6 +119,14 @@ fn usage_errors_have_their_own_code() {
     let ran = run(&["run", empty.path().to_str().unwrap()]);
     assert_eq!(ran.code, 2);
     assert!(ran.stderr.contains("Jenkinsfile") && ran.stderr.contains("--file"), "{}", ran.stderr);
+}
+
+#[test]
+fn clean_makes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = dir.path().join("none");
+    let ran = run(&["clean", "--home", home.to_str().unwrap()]);
+    assert!(matches!(ran.code, 0 | 7) && !home.exists(), "{ran:?}");
 }
 
 #[test]

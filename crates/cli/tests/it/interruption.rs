@@ -43,6 +43,20 @@ fn ctrl_c_termination_and_a_closed_terminal_run_post_and_end_with_130() {
     }
 }
 
+/// What catches the interruption does not take its meaning away.
+#[test]
+fn ctrl_c_that_was_caught_ends_with_130() {
+    if !sandboxes_work() {
+        return;
+    }
+    let project = Project::new("node { catchError { sh 'echo \"] RUNS\"; sleep 600' }\n echo 'goes on' }\n");
+    let (mut child, lines) = start(&project);
+    signal(&child, "-INT");
+    let rest: String = lines.lines().map(|line| line.unwrap() + "\n").collect();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest}");
+    assert!(rest.contains("goes on"), "{rest}");
+}
+
 /// The first interruption gives a step its time; the second one does not, and lets no `post` condition begin.
 #[test]
 fn a_second_ctrl_c_waits_for_nobody() {

@@ -41,7 +41,10 @@ fn files_go_in_and_out() {
         0,
         &["left false"],
     );
-    check("readFile 'missing'", 1, &["missing"]);
+    check("readFile 'missing'", 1, &["java.nio.file.NoSuchFileException: /workspace"]);
+    let caught =
+        "script { try { readFile 'missing' } catch (java.nio.file.NoSuchFileException e) { echo 'it is not there' } }";
+    check(caught, 0, &["it is not there"]);
 }
 
 #[test]
@@ -87,6 +90,11 @@ fn outcomes_have_their_codes() {
     check("error 'broken'", 1, &["broken", "FAILURE"]);
     check("catchError(buildResult: 'UNSTABLE') { sh 'false' }\necho 'goes on'", 3, &["goes on"]);
     check("timeout(time: 1, unit: 'SECONDS') { sh 'sleep 60' }", 124, &["ABORTED"]);
+    check(
+        "catchError { timeout(time: 1, unit: 'SECONDS') { sh 'sleep 60' } }\necho 'goes on'",
+        124,
+        &["goes on", "ABORTED"],
+    );
     check("retry(2) { echo 'again'; sh 'false' }", 1, &["again", "Retrying"]);
     check("error('x')\necho 'not reached'", 1, &[]);
 }

@@ -73,4 +73,8 @@ fn timestamps_and_branches_read_well_in_a_pipe() {
     let line = out.lines().find(|line| line.ends_with(" x")).unwrap();
     assert!(line.starts_with("[P › a] 00:00:0"), "{out}");
     assert!(!out.contains("[P › b] ✔"), "a skipped branch has no result of its own: {out}");
+    assert_eq!(out.matches("[P › a] ✔").count(), 1, "a branch and its stage are one: {out}");
+    let log = project.run(&["--progress", "jenkins"]).stdout;
+    let line = log.lines().find(|line| line.ends_with("Z] x")).unwrap_or_else(|| panic!("{log}"));
+    assert!(line.starts_with("[20") && line.len() == "[2026-01-02T03:04:05.678Z] x".len(), "{line}");
 }

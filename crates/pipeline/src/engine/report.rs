@@ -66,7 +66,12 @@ impl Core {
         self.mark(&scope, "End of Pipeline");
         let set = self.run.result().unwrap_or(Outcome::Success);
         let end = match &result {
-            Ok(()) => RunEnd { outcome: set, failure: None, timed_out: false, aborted: false, message: None },
+            // Something like `catchError` has caught the interruption, and kept what it means.
+            Ok(()) => {
+                let aborted = set == Outcome::Aborted && self.run.aborted.get();
+                let timed_out = set == Outcome::Aborted && !aborted && self.run.timed_out.get();
+                RunEnd { outcome: set, failure: None, timed_out, aborted, message: None }
+            }
             Err(fault) => {
                 self.say_fault(&scope, fault);
                 let cause = fault.interruption().map(|i| &i.cause);

@@ -30,6 +30,8 @@ pub(crate) struct RunState {
     pub(crate) description: RefCell<Option<String>>,
     /// A `pipeline { … }` was reached.
     pub(crate) pipeline_started: Cell<bool>,
+    /// A `timeout` has interrupted something.
+    pub(crate) timed_out: Cell<bool>,
     /// Somebody aborted the run.
     pub(crate) aborted: Cell<bool>,
     /// And again: `post` conditions are not wanted either.
@@ -52,6 +54,7 @@ impl RunState {
             display_name: RefCell::new(format!("#{}", facts.build_number.max(1))),
             description: RefCell::new(None),
             pipeline_started: Cell::new(false),
+            timed_out: Cell::new(false),
             aborted: Cell::new(false),
             post_unwanted: Cell::new(false),
             images: RefCell::default(),

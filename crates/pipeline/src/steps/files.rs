@@ -12,9 +12,14 @@ use crate::engine::values;
 pub(crate) async fn read_file(call: StepCall) -> Result<Value, Fault> {
     let (job, path) = (call.node()?.job, call.path(&call.args.text("file")?)?);
     let encoding = call.args.opt_text("encoding")?;
-    match call.ask(Request::ReadFile { job, path, encoding }).await? {
-        Reply::Text(text) => Ok(values::text(&text)),
-        reply => Err(unexpected(&reply)),
+    match call.ask(Request::ReadFile { job, path, encoding }).await {
+        Ok(Reply::Text(text)) => Ok(values::text(&text)),
+        Ok(reply) => Err(unexpected(&reply)),
+        // Scripts catch it by its class.
+        Err(fault) => Err(match fault.message().strip_prefix("java.nio.file.NoSuchFileException: ") {
+            Some(path) => Fault::raised("java.nio.file.NoSuchFileException", path.to_owned()),
+            None => fault,
+        }),
     }
 }
 

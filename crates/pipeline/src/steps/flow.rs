@@ -86,6 +86,7 @@ async fn expire(
                 "Body did not finish within grace period; terminating with extreme prejudice"
             },
         );
+        core.run.timed_out.set(true);
         core.interrupt(&Rc::new(Interruption {
             cause: cause.clone(),
             target: body.task,

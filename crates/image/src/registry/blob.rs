@@ -87,15 +87,16 @@ pub(crate) struct Source<'a> {
 
 impl Registry {
     /// Streams `blob` into `sink`, resuming and changing hosts as needed. The reader checks the digest. `on_bytes` hears
-    /// how many bytes have arrived, `on_retry` why it starts again. Ends well, too, when the reader is gone.
-    pub(crate) async fn download(
+    /// how many bytes have arrived, `on_retry` why it starts again. Ends well, too, when the reader is gone. Returns the host that
+    /// sent the last of it.
+    pub(crate) async fn download<'s>(
         &self,
-        source: Source<'_>,
+        source: Source<'s>,
         blob: Descriptor,
         sink: mpsc::Sender<Piece>,
         on_bytes: &(dyn Fn(u64) + Sync),
         on_retry: &(dyn Fn(String) + Sync),
-    ) -> Result<(), ImageError> {
+    ) -> Result<&'s str, ImageError> {
         let mut download =
             Download { registry: self, repository: source.repository, blob, sink: &sink, received: 0, on_bytes };
         let mut failures = 0;
@@ -103,7 +104,7 @@ impl Registry {
         loop {
             let endpoint = &source.endpoints[at % source.endpoints.len()];
             let (error, fatal) = match download.attempt(endpoint).await {
-                Ended::Complete | Ended::ReaderGone => return Ok(()),
+                Ended::Complete | Ended::ReaderGone => return Ok(&endpoint.host),
                 Ended::Broken(error) => (error, false),
                 Ended::Fatal(error) => (error, true),
             };

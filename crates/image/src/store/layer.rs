@@ -178,8 +178,7 @@ impl Workshop<'_> {
             (Err(error), Err(Failed::Unpack(_)) | Ok(_)) => Err(error),
             (_, Ok(record)) => Ok(record),
             (_, Err(Failed::Ours(error))) => Err(error),
-            (Ok(()), Err(Failed::Unpack(error))) => {
-                let host = &source.endpoints[source.first % source.endpoints.len()].host;
+            (Ok(host), Err(Failed::Unpack(error))) => {
                 let what = format!("layer blob of {} from {host}", source.repository);
                 let error = explain(error, &what, diff_id, &self.folders.root);
                 if !matches!(error, ImageError::Layer { .. }) {

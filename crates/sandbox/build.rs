@@ -1,7 +1,12 @@
-//! Builds the launcher as a static program of its own, to be embedded.
+//! Builds the launcher as a static program of its own, to be embedded, and compiles the list of system calls.
 //!
-//! It cannot be an ordinary artifact of this workspace: it needs other flags (static, abort on panic, small) than the rest,
+//! The launcher cannot be an ordinary artifact of this workspace: it needs other flags (static, abort on panic, small) than the rest,
 //! and a driver must not depend on a second file that somebody could replace.
+
+#[path = "src/policy/lines.rs"]
+mod lines;
+#[path = "src/policy/seccomp.rs"]
+mod seccomp;
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -18,7 +23,11 @@ fn main() {
         println!("cargo::rerun-if-changed={}", crates.join(source).join("src").display());
         println!("cargo::rerun-if-changed={}", crates.join(source).join("Cargo.toml").display());
     }
-    println!("cargo::rerun-if-changed=build.rs");
+    for own in ["build.rs", "src/policy", "data/seccomp.txt"] {
+        println!("cargo::rerun-if-changed={own}");
+    }
+    let filter = seccomp::compile().unwrap_or_else(|error| panic!("{error}"));
+    std::fs::write(out.join("seccomp.bpf"), filter).expect("the folder of the build can be written to");
     let target = env::var("TARGET").expect("cargo sets TARGET");
     let program = build(crates, &out, &target);
     println!("cargo::rustc-env=COFFERDAM_LAUNCHER={}", program.display());

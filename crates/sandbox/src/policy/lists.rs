@@ -2,7 +2,7 @@
 
 use launcher::protocol::{Masks, Tools};
 
-use super::lines;
+use super::lines::lines;
 
 /// Parts of `/proc` that are hidden or read-only.
 pub(crate) fn masks() -> Masks {

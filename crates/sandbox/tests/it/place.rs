@@ -110,7 +110,7 @@ pub fn python_image() -> Option<LayerSource> {
     DIR.get_or_init(|| {
         let dir = base().join(format!("python-{}", std::process::id()));
         let script = r#"
-            set -e; python=$(readlink -f /usr/bin/python3); lib=$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')
+            set -e; python=$(readlink -f /usr/bin/python3); lib=$(/usr/bin/python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')
             mkdir -p "$0/usr/bin" "$0/etc" "$0/tmp" "$0$lib"; ln -s usr/bin "$0/bin"; ln -s usr/lib "$0/lib"; ln -s usr/lib64 "$0/lib64"
             case $lib in /usr/lib/*) ;; *) exit 3 ;; esac
             cp "$python" "$0/usr/bin/python3"; chmod 1777 "$0/tmp"

@@ -87,8 +87,7 @@ const MAY_BE_ABSENT: [&str; 12] = [
 /// Runs Python as root with the host's namespaces, but for process ids and mounts, so that "process 1" and `/tmp` are nobody's.
 fn exposed(code: &str) -> String {
     let leak = leaked();
-    let script =
-        "mount -t tmpfs control /tmp; for i in 1 2 3 4; do sleep 60 & done; python3 -c \"$0\"; kill $(jobs -p)";
+    let script = "cd /; mount -t tmpfs control /tmp; for i in 1 2 3 4; do sleep 60 & done; /usr/bin/python3 -c \"$0\"; kill $(jobs -p)";
     let output = std::process::Command::new("unshare")
         .args(["--fork", "--pid", "--mount-proc", "sh", "-c", script, &format!("{PRELUDE}\n{code}")])
         .output()

@@ -1,5 +1,7 @@
 //! `sh`: a script in a sandbox, its output as log lines, its end with the reason.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use encoding_rs::Encoding;
 use model::event::{Event, LogSource};
 use model::ids::StepId;
@@ -55,6 +57,7 @@ pub async fn run(
         output_limit: Some(job.log.room()),
         ..ExecSpec::default()
     };
+    let _counted = Counted::new(&job.running);
     let mut running = match job.session.exec(spec).await {
         Ok(running) => running,
         Err(SessionError::Operation(error)) if error.is_not_found() => return Err(no_shell(&shell, job)),
@@ -80,19 +83,25 @@ pub async fn run(
         Ok(exit) => exit,
         Err(error) => return Err(died(job, error.into()).await),
     };
+    let lost = sink.lost;
     let stdout = sink.finish().await;
     // Nobody waits for that: the next step has a folder of its own, and the sandbox may end before.
     let session = job.session.clone();
     tokio::spawn(async move { session.remove_tree(owner, &folder, false).await });
+    let met = job.limits_met().await;
+    make_room(job, &met, step, events).await;
     if was_cancelled {
         return Ok(Reply::Cancelled);
+    }
+    if lost {
+        let message = format!("returnStdout keeps at most {} MiB, within the log limit", MAX_CAPTURE_BYTES >> 20);
+        return Err(Trouble::workload(message).with_hint("write it to a file, and read from that what is needed"));
     }
     let code = exit.status.code();
     if code != 0 {
         // The first one stays.
         let _ = job.failed_in.set((script.dir.clone(), script.env.clone()));
     }
-    let met = job.limits_met().await;
     if code == 0 {
         // A script that goes on after what a limit did to it should know why.
         for limit in &met {
@@ -100,8 +109,35 @@ pub async fn run(
             let _ = events.send(Event::Log { step: Some(step), stage: None, source: LogSource::System, text }).await;
         }
     }
-    let limit = if code == 0 { None } else { met.into_iter().next() };
+    let limit = met.first().filter(|_| code != 0).map(ToString::to_string);
     Ok(Reply::Exited { code, stdout: script.capture.then_some(stdout), limit })
+}
+
+/// A process table that is full of what has been left behind lets nothing else begin, neither steps nor the collection of what the
+/// failed one has made. So that is ended, where no other step runs.
+async fn make_room(job: &Job, met: &[LimitMet], step: StepId, events: &mpsc::Sender<Event>) {
+    let Some(limit) = met.iter().find(|met| met.kind == LimitKind::Processes) else { return };
+    if job.running.load(Ordering::Relaxed) > 1 || job.session.kill_all().await.is_err() {
+        return;
+    }
+    let text = format!("what was left of the step was ended, because of the {limit}");
+    let _ = events.send(Event::Log { step: Some(step), stage: None, source: LogSource::System, text }).await;
+}
+
+/// One more, as long as it lives.
+struct Counted<'a>(&'a AtomicUsize);
+
+impl<'a> Counted<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Counted(count)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 fn no_shell(shell: &str, job: &Job) -> Trouble {
@@ -136,7 +172,8 @@ struct Sink<'a> {
     captured: Option<Vec<u8>>,
     encoding: &'static Encoding,
     quota: &'a Quota,
-    overflow: bool,
+    /// Captured output was cut.
+    lost: bool,
 }
 
 impl<'a> Sink<'a> {
@@ -151,7 +188,7 @@ impl<'a> Sink<'a> {
             captured: script.capture.then(Vec::new),
             encoding,
             quota,
-            overflow: false,
+            lost: false,
         }
     }
 
@@ -160,7 +197,10 @@ impl<'a> Sink<'a> {
             match output {
                 Output::Data { stream, data } => self.take(stream, &data).await,
                 Output::LimitReached => {
-                    let limit = LimitMet { kind: LimitKind::Log, value: self.quota.limit(), times: 1 };
+                    self.quota.meet();
+                    let limit = self.quota.limit();
+                    // Half a value is worse than none.
+                    self.lost |= self.captured.is_some();
                     self.say(&format!("the {limit} is reached: nothing more of this step is kept")).await;
                 }
                 Output::Stopped(signal) => {
@@ -178,7 +218,7 @@ impl<'a> Sink<'a> {
             (Stream::Stdout, Some(captured)) => {
                 let room = MAX_CAPTURE_BYTES.saturating_sub(captured.len());
                 captured.extend_from_slice(&data[..data.len().min(room)]);
-                self.overflow |= data.len() > room;
+                self.lost |= data.len() > room;
                 return;
             }
             (Stream::Stdout, None) => {
@@ -208,12 +248,6 @@ impl<'a> Sink<'a> {
         let mut lines = Vec::new();
         self.merged.finish(|line| lines.push((LogSource::Stdout, line)));
         self.errors.finish(|line| lines.push((LogSource::Stderr, line)));
-        if self.overflow {
-            lines.push((
-                LogSource::System,
-                format!("returnStdout keeps {} MiB; the rest was cut", MAX_CAPTURE_BYTES >> 20),
-            ));
-        }
         for (source, text) in lines {
             let _ = self.events.send(Event::Log { step: Some(self.step), stage: None, source, text }).await;
         }

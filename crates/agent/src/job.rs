@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use image::{Image, LayerKind, PullOptions, Reference};
@@ -11,7 +11,7 @@ use model::ids::{JobId, SandboxId};
 use model::request::{AgentSpec, Allocated, DockerSpec};
 use model::rung::Rung;
 use sandbox::session::{Running, Session};
-use sandbox::{Capabilities, Driver, Ended, Ids, LayerSource, SandboxSpec, Tmpfs, Usage, User, Workspace};
+use sandbox::{Capabilities, Driver, Ended, Ids, LayerSource, LimitMet, SandboxSpec, Tmpfs, Usage, User, Workspace};
 use tokio::sync::{Mutex, mpsc};
 
 use crate::docker_args::DockerArgs;
@@ -21,6 +21,8 @@ use crate::quota::Quota;
 
 /// Folder above all workspaces inside a sandbox.
 const WORKSPACES: &str = "/workspace";
+/// Size of an anonymous volume in an image that is otherwise read-only.
+const VOLUME_BYTES: u64 = 256 << 20;
 /// `PATH` where an image sets none; Docker's own default.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -44,6 +46,8 @@ pub struct Job {
     usage: Mutex<Usage>,
     /// How much log it may write.
     pub log: Quota,
+    /// Steps that have a process now.
+    pub running: AtomicUsize,
 }
 
 impl Job {
@@ -52,11 +56,11 @@ impl Job {
         Ok(self.driver.destroy(self.sandbox).await?)
     }
 
-    /// Limits that the sandbox has met since this was last asked, in words: what a step that has just failed ran into.
-    pub async fn limits_met(&self) -> Vec<String> {
+    /// Limits that the sandbox has met since this was last asked: what a step that has just failed ran into.
+    pub async fn limits_met(&self) -> Vec<LimitMet> {
         let Ok(now) = self.driver.usage(self.sandbox).await else { return Vec::new() };
         let mut before = self.usage.lock().await;
-        let met = now.met_since(&before).map(ToString::to_string).collect();
+        let met = now.met_since(&before).copied().collect();
         *before = now;
         met
     }
@@ -68,7 +72,7 @@ impl Job {
 }
 
 /// What a job is made of, decided before anything is made.
-struct Blueprint {
+pub struct Blueprint {
     spec: SandboxSpec,
     driver: Arc<dyn Driver>,
     image: Option<Image>,
@@ -86,12 +90,22 @@ pub struct Maker<'a> {
 }
 
 impl Maker<'_> {
+    /// What a job is to be made of. Pulls its image; may be given up at any moment.
+    pub async fn plan(&self, agent: &AgentSpec) -> Result<Blueprint, Trouble> {
+        match agent {
+            AgentSpec::Any | AgentSpec::Label(_) => Ok(self.host_tools()),
+            AgentSpec::Docker(docker) => self.container(docker).await,
+        }
+    }
+
     /// Makes the sandbox of a job. `shared` is the job whose workspace it shares.
-    pub async fn make(&self, id: JobId, agent: &AgentSpec, shared: Option<&Job>) -> Result<(Job, Allocated), Trouble> {
-        let mut plan = match agent {
-            AgentSpec::Any | AgentSpec::Label(_) => self.host_tools(),
-            AgentSpec::Docker(docker) => self.container(docker).await?,
-        };
+    pub async fn make(
+        &self,
+        id: JobId,
+        agent: &AgentSpec,
+        mut plan: Blueprint,
+        shared: Option<&Job>,
+    ) -> Result<(Job, Allocated), Trouble> {
         plan.spec.workspace = Workspace {
             path: shared
                 .map_or_else(|| workspace_path(agent, &self.host.options.job_name), |job| job.workspace.clone()),
@@ -116,6 +130,9 @@ impl Maker<'_> {
                 .map_err(|e| Trouble::infrastructure(format!("stream to the sandbox: {e}")))?;
             let session = Session::start(stream).await?;
             let home = furnish(&session, ids, home, &workspace).await?;
+            for volume in plan.args.volumes.iter().filter(|_| !plan.args.read_only) {
+                session.make_dir(None, volume, 0o777, None).await?;
+            }
             Ok::<_, Trouble>((session, home))
         };
         let (session, home) = match place.await {
@@ -146,6 +163,7 @@ impl Maker<'_> {
             _entrypoint: entrypoint,
             failed_in: std::sync::OnceLock::new(),
             usage: Mutex::default(),
+            running: AtomicUsize::new(0),
             log: Quota::new(self.host.options.limits.log_bytes),
         };
         Ok((job, allocated))
@@ -197,13 +215,15 @@ impl Maker<'_> {
         if let Some(name) = &args.hostname {
             spec.hostname.clone_from(name);
         }
-        let tmpfs = |(path, bytes, mode): &(String, u64, u32)| Tmpfs {
+        spec.tmpfs.clone_from(&args.tmpfs);
+        // Where the rest is read-only, a volume is empty.
+        let volumes = args.volumes.iter().filter(|_| args.read_only);
+        spec.tmpfs.extend(volumes.map(|path| Tmpfs {
             path: path.clone(),
-            bytes: *bytes,
-            mode: *mode,
+            bytes: VOLUME_BYTES,
+            mode: 0o777,
             exec: true,
-        };
-        spec.tmpfs = args.tmpfs.iter().map(tmpfs).collect();
+        }));
 
         let mut env: BTreeMap<_, _> = image.config.env.iter().cloned().collect();
         env.entry("PATH".to_owned()).or_insert_with(|| DEFAULT_PATH.to_owned());

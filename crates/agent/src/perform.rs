@@ -51,8 +51,8 @@ impl Performer {
                 Ok(job) => exec::run(&job, step, script, &self.events, &mut cancelled, &self.hurry).await,
                 Err(trouble) => Err(trouble),
             },
+            Request::Allocate { job, agent } => self.allocate(job, &agent, cancelled).await,
             // Sandboxes are made and destroyed whole: neither is left half done.
-            Request::Allocate { job, agent } => self.allocate(job, &agent).await,
             Request::Release { job } => self.release(job).await,
             other => tokio::select! {
                 done = self.simple(other) => done,
@@ -96,13 +96,18 @@ impl Performer {
         self.jobs.lock().await.get(&id).cloned().ok_or_else(|| Trouble::infrastructure(format!("{id} is gone")))
     }
 
-    async fn allocate(&self, id: JobId, agent: &AgentSpec) -> Result<Reply, Trouble> {
+    async fn allocate(&self, id: JobId, agent: &AgentSpec, cancelled: oneshot::Receiver<()>) -> Result<Reply, Trouble> {
         let shared = match agent {
             AgentSpec::Docker(DockerSpec { workspace_of: Some(of), .. }) => Some(self.job(*of).await?),
             _ => None,
         };
         let maker = Maker { host: &self.host, events: &self.events, told_no_network: &self.told_no_network };
-        let (job, allocated) = maker.make(id, agent, shared.as_deref()).await?;
+        // A pull may take its time; what it has begun, the store clears away.
+        let blueprint = tokio::select! {
+            blueprint = maker.plan(agent) => blueprint?,
+            _ = cancelled => return Ok(Reply::Cancelled),
+        };
+        let (job, allocated) = maker.make(id, agent, blueprint, shared.as_deref()).await?;
         self.jobs.lock().await.insert(id, Arc::new(job));
         Ok(Reply::Allocated(allocated))
     }
@@ -110,7 +115,7 @@ impl Performer {
     async fn release(&self, id: JobId) -> Result<Reply, Trouble> {
         let Some(job) = self.jobs.lock().await.remove(&id) else { return Ok(Reply::Done) };
         let ended = job.destroy().await?;
-        let limit = exec::limit_met(&ended).map(ToString::to_string);
+        let limit = exec::limit_met(&ended).copied().or(job.log.met()).map(|limit| limit.to_string());
         let _ = self.events.send(Event::JobFinished { job: id, limit }).await;
         Ok(Reply::Done)
     }

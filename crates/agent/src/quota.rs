@@ -1,6 +1,8 @@
 //! How much log a job may write.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use sandbox::{LimitKind, LimitMet};
 
 /// Kept back for the steps after the one that used up everything: `post` conditions say why a job failed.
 const RESERVE_BYTES: u64 = 256 << 10;
@@ -11,17 +13,28 @@ pub struct Quota {
     limit: u64,
     left: AtomicU64,
     reserve: AtomicU64,
+    met: AtomicBool,
 }
 
 impl Quota {
     /// All of it is left.
     pub fn new(limit: u64) -> Quota {
-        Quota { limit, left: limit.into(), reserve: RESERVE_BYTES.min(limit).into() }
+        Quota { limit, left: limit.into(), reserve: RESERVE_BYTES.min(limit).into(), met: false.into() }
     }
 
-    /// The limit, in bytes.
-    pub fn limit(&self) -> u64 {
-        self.limit
+    /// The limit, as it is named.
+    pub fn limit(&self) -> LimitMet {
+        LimitMet { kind: LimitKind::Log, value: self.limit, times: 1 }
+    }
+
+    /// The limit, where it was met.
+    pub fn met(&self) -> Option<LimitMet> {
+        self.met.load(Ordering::Relaxed).then(|| self.limit())
+    }
+
+    /// Something was not kept.
+    pub fn meet(&self) {
+        self.met.store(true, Ordering::Relaxed);
     }
 
     /// Bytes that a step which starts now may write; at least 1.

@@ -224,8 +224,8 @@ pub struct LimitArgs {
     /// Writable files, such as 2G
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub disk: Option<u64>,
-    /// Processes and threads
-    #[arg(long, value_name = "N")]
+    /// Processes and threads, at least 16
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(16..))]
     pub processes: Option<u32>,
     /// Cores, such as 1.5
     #[arg(long, value_name = "CORES", value_parser = parse_cores)]

@@ -20,7 +20,9 @@ pub const UNPACK_CHILD: &str = "unpack-child";
 
 /// Folder of images and working data.
 pub fn home(given: Option<&Path>) -> PathBuf {
-    given.map_or_else(Store::default_root, Path::to_owned)
+    let home = given.map_or_else(Store::default_root, Path::to_owned);
+    // The launcher has a folder of its own.
+    std::path::absolute(&home).unwrap_or(home)
 }
 
 /// The image store, for commands.

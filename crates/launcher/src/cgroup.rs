@@ -422,16 +422,30 @@ fn is_dead(name: &str) -> bool {
     pid.parse::<u32>().is_ok() && start_time(pid).is_none_or(|now| now != start)
 }
 
-/// When a process was started, in clock ticks since boot.
+/// When a process was started, in clock ticks since boot. One that has ended, and that nobody has asked after yet, is none.
 fn start_time(pid: &str) -> Option<String> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    start_in(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?).map(str::to_owned)
+}
+
+fn start_in(stat: &str) -> Option<&str> {
     // The name of the program, in brackets, may hold anything.
-    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19).map(str::to_owned)
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
+    match fields.next()? {
+        "Z" | "X" => None,
+        _ => fields.nth(18),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_that_has_ended_is_none() {
+        let stat = |state: &str| format!("7 (a ) b) {state} 1 7 7 0 -1 4 0 0 0 0 0 0 0 0 20 0 1 0 12345 0 0");
+        assert_eq!(start_in(&stat("S")), Some("12345"));
+        assert_eq!(start_in(&stat("Z")), None);
+    }
 
     const HYBRID: &str = "\
 30 29 0:26 / /sys/fs/cgroup/cpu rw,relatime - cgroup cgroup rw,cpu

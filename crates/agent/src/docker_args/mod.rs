@@ -8,9 +8,10 @@ mod values;
 
 use model::limits::Limits;
 use model::rung::Rung;
+use sandbox::Tmpfs;
 
 use options::{GRANTED_FLAGS, GRANTED_VALUES, NO_EFFECT_FLAGS, NO_EFFECT_VALUES, REFUSED};
-use values::{DEFAULT_TMPFS, absolute, add_host, memory, parse_cpus, parse_number, parse_tmpfs, platform, split_words};
+use values::{absolute, add_host, memory, parse_cpus, parse_number, parse_tmpfs, platform, split_words};
 
 /// What the words ask for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,8 +34,10 @@ pub struct DockerArgs {
     pub hostname: Option<String>,
     /// `--add-host NAME:ADDRESS`, as lines of `/etc/hosts`.
     pub hosts: Vec<String>,
-    /// `--tmpfs PATH[:size=…,mode=…]` and anonymous volumes: path, bytes, mode.
-    pub tmpfs: Vec<(String, u64, u32)>,
+    /// `--tmpfs PATH[:size=…,mode=…,noexec]`.
+    pub tmpfs: Vec<Tmpfs>,
+    /// `-v PATH`: anonymous volumes.
+    pub volumes: Vec<String>,
     /// `--memory`, in bytes.
     pub memory: Option<u64>,
     /// `--cpus`, in thousandths.
@@ -46,6 +49,9 @@ pub struct DockerArgs {
     /// Words that change nothing here, to be mentioned.
     pub ignored: Vec<String>,
 }
+
+/// Below this no program can open its libraries.
+const LEAST_FILES: u32 = 16;
 
 /// Why the words cannot be honoured.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -75,17 +81,22 @@ impl DockerArgs {
             if !word.starts_with('-') || word == "-" {
                 return Err(ArgsError::Malformed(format!("`{word}` is not an option")));
             }
-            let (name, mut value) = split_option(&word);
-            if value.as_deref() == Some("false") && options::is_switch(&name) {
-                continue;
+            for word in apart(word) {
+                let (name, mut value) = split_option(&word);
+                if value.as_deref() == Some("false") && options::is_switch(&name) {
+                    continue;
+                }
+                let mut take = |name: &str| {
+                    value
+                        .take()
+                        .or_else(|| rest.next())
+                        .ok_or_else(|| ArgsError::Malformed(format!("`{name}` needs a value")))
+                };
+                args.option(&name, &mut take)?;
+                if let Some(value) = value.filter(|value| value != "true") {
+                    return Err(ArgsError::Malformed(format!("`{name}` takes no value, and got `{value}`")));
+                }
             }
-            let mut take = |name: &str| {
-                value
-                    .take()
-                    .or_else(|| rest.next())
-                    .ok_or_else(|| ArgsError::Malformed(format!("`{name}` needs a value")))
-            };
-            args.option(&name, &mut take)?;
         }
         Ok(args)
     }
@@ -95,7 +106,7 @@ impl DockerArgs {
         name: &str,
         value: &mut dyn FnMut(&str) -> Result<String, ArgsError>,
     ) -> Result<(), ArgsError> {
-        if is_flag_cluster(name) || GRANTED_FLAGS.contains(&name) {
+        if GRANTED_FLAGS.contains(&name) {
             return Ok(());
         }
         if GRANTED_VALUES.contains(&name) {
@@ -144,7 +155,11 @@ impl DockerArgs {
                     false => self.hosts.push(add_host(&host)?),
                 }
             }
-            "--tmpfs" => self.tmpfs.push(parse_tmpfs(&value(name)?)?),
+            "--tmpfs" => {
+                let (tmpfs, ignored) = parse_tmpfs(&value(name)?)?;
+                self.ignored.extend(ignored.into_iter().map(|option| format!("{name} {}:{option}", tmpfs.path)));
+                self.tmpfs.push(tmpfs);
+            }
             "-v" | "--volume" => self.volume(name, &value(name)?)?,
             "-m" | "--memory" => self.memory = memory(&value(name)?)?,
             // As for Docker, 0 means no limit of the container's own.
@@ -194,16 +209,20 @@ impl DockerArgs {
             };
             return Err(ArgsError::NeedsRung { word, what, rung: Rung::Microvm });
         }
-        // An anonymous volume is a fresh folder.
-        self.tmpfs.push((absolute(value)?, DEFAULT_TMPFS, 0o777));
+        // An anonymous volume holds what the image has there, and can be written to: as everything here. It is made where it is not.
+        self.volumes.push(absolute(value)?);
         Ok(())
     }
 
     fn ulimit(&mut self, value: &str) -> Result<(), ArgsError> {
         match value.split_once('=') {
             Some(("nofile", numbers)) => {
-                let soft = numbers.split(':').next().unwrap_or_default();
-                self.open_files = Some(parse_number(soft)?);
+                let soft = parse_number(numbers.split(':').next().unwrap_or_default())?;
+                if soft < LEAST_FILES {
+                    let text = format!("`--ulimit {value}`: no program starts with less than {LEAST_FILES} open files");
+                    return Err(ArgsError::Malformed(text));
+                }
+                self.open_files = Some(soft);
             }
             Some(_) => self.ignored.push(format!("--ulimit {value}")),
             None => return Err(ArgsError::Malformed(format!("`--ulimit {value}`: expected NAME=N"))),
@@ -235,11 +254,6 @@ impl DockerArgs {
     }
 }
 
-/// `-it`, `-dit`: several flags without a value in one word.
-fn is_flag_cluster(name: &str) -> bool {
-    name.len() > 1 && !name.starts_with("--") && name[1..].chars().all(|c| matches!(c, 'i' | 't' | 'd'))
-}
-
 /// `--name=value`, `-eNAME=V` (short options may have their value attached).
 fn split_option(word: &str) -> (String, Option<String>) {
     if word.starts_with("--") {
@@ -248,13 +262,27 @@ fn split_option(word: &str) -> (String, Option<String>) {
             None => (word.to_owned(), None),
         };
     }
-    if is_flag_cluster(word) {
-        return (word.to_owned(), None);
-    }
     match word.char_indices().nth(2) {
         Some((at, _)) => (word[..at].to_owned(), Some(word[at..].trim_start_matches('=').to_owned())),
         None => (word.to_owned(), None),
     }
+}
+
+/// `-itu root` → `-i`, `-t`, `-u root`: short options without a value may stand in one word, before one that has one.
+fn apart(word: String) -> Vec<String> {
+    if word.starts_with("--") || !word.starts_with('-') {
+        return vec![word];
+    }
+    let flags = word[1..].chars().take_while(|c| matches!(c, 'i' | 't' | 'd' | 'q' | 'P')).count();
+    let mut words: Vec<String> = word[1..].chars().take(flags).map(|c| format!("-{c}")).collect();
+    let rest = &word[1 + flags..];
+    // `-t=false`, `-d`: the last flag keeps its value.
+    match (rest.is_empty(), rest.starts_with('='), words.last_mut()) {
+        (true, ..) => {}
+        (false, true, Some(last)) => last.push_str(rest),
+        _ => words.push(format!("-{rest}")),
+    }
+    words
 }
 
 #[cfg(test)]
@@ -278,7 +306,14 @@ mod tests {
         assert_eq!(args.entrypoint.as_deref(), Some(""));
         assert!(args.no_network && args.read_only);
         assert_eq!(parsed("-u0").user.as_deref(), Some("0"));
-        assert_eq!(parsed("--tmpfs /t:rw,size=1m,mode=700").tmpfs, [("/t".to_owned(), 1 << 20, 0o700)]);
+        assert_eq!(parsed("--tmpfs /t:rw,size=1m,mode=700").tmpfs[0].bytes, 1 << 20);
+        assert_eq!(
+            parsed("--tmpfs /t:rw,size=1.5m,mode=700,noexec").tmpfs,
+            [Tmpfs { path: "/t".to_owned(), bytes: 3 << 19, mode: 0o700, exec: false }]
+        );
+        assert_eq!(parsed("-v /home").volumes, ["/home"]);
+        assert_eq!(parsed("-itu root").user.as_deref(), Some("root"));
+        assert_eq!(parsed("-dit -t=false --init=true"), DockerArgs::default());
         assert_eq!(parsed("--add-host db:10.0.0.1").hosts, ["10.0.0.1 db"]);
         assert_eq!(parsed("").env, []);
     }
@@ -299,6 +334,9 @@ mod tests {
             "--volumes-from x",
             "--ipc=host",
             "-v/var/run/docker.sock:/var/run/docker.sock",
+            "-itv/etc:/host",
+            "-dtv /etc:/host",
+            "-dP",
             "--userns=host",
             "--gpus all",
             "--env-file /etc/shadow",
@@ -342,5 +380,8 @@ mod tests {
         assert!(refused("-e").contains("needs a value"));
         assert!(refused("'x").contains("not closed"));
         assert!(refused("ubuntu").contains("not an option"));
+        assert!(refused("-ix").contains("unknown option `-x`"));
+        assert!(refused("--rm=7").contains("takes no value"));
+        assert!(refused("--ulimit nofile=5:10").contains("open files"));
     }
 }

@@ -1,5 +1,7 @@
 //! The values of options, and the words of the whole text.
 
+use sandbox::Tmpfs;
+
 use super::ArgsError;
 
 /// Size of a `--tmpfs` without one, in bytes.
@@ -40,22 +42,27 @@ pub(super) fn add_host(text: &str) -> Result<String, ArgsError> {
     if valid { Ok(format!("{address} {name}")) } else { Err(bad()) }
 }
 
-pub(super) fn parse_tmpfs(text: &str) -> Result<(String, u64, u32), ArgsError> {
+/// A file system in memory, and the options of it that have no effect.
+pub(super) fn parse_tmpfs(text: &str) -> Result<(Tmpfs, Vec<String>), ArgsError> {
     let (path, options) = text.split_once(':').unwrap_or((text, ""));
-    let (mut bytes, mut mode) = (DEFAULT_TMPFS, 0o1777);
+    let (mut bytes, mut mode, mut exec, mut ignored) = (DEFAULT_TMPFS, 0o1777, true, Vec::new());
     for option in options.split(',').filter(|o| !o.is_empty()) {
         match option.split_once('=') {
+            // A share of a memory that a sandbox does not have.
+            Some(("size", size)) if size.ends_with('%') => ignored.push(option.to_owned()),
             Some(("size", size)) => bytes = parse_bytes(size)?,
             Some(("mode", octal)) => {
                 mode = u32::from_str_radix(octal, 8)
                     .map_err(|_| ArgsError::Malformed(format!("`{octal}` is no mode")))?
                     & 0o1777;
             }
-            // rw, exec, uid= …: the tmpfs of a sandbox is its own anyway.
-            _ => {}
+            // It is so anyway.
+            None if matches!(option, "rw" | "nosuid" | "nodev") => {}
+            None if matches!(option, "exec" | "noexec") => exec = option == "exec",
+            _ => ignored.push(option.to_owned()),
         }
     }
-    Ok((absolute(path)?, bytes, mode))
+    Ok((Tmpfs { path: absolute(path)?, bytes, mode, exec }, ignored))
 }
 
 pub(super) fn absolute(path: &str) -> Result<String, ArgsError> {
@@ -86,8 +93,13 @@ pub(super) fn parse_bytes(text: &str) -> Result<u64, ArgsError> {
         "g" | "gb" => 1 << 30,
         _ => return Err(ArgsError::Malformed(format!("`{text}` is no size"))),
     };
-    let number: u64 = digits.parse().map_err(|_| ArgsError::Malformed(format!("`{text}` is no size")))?;
-    number.checked_mul(unit).ok_or_else(|| ArgsError::Malformed(format!("`{text}` is too large")))
+    // `1.5g` is one, too.
+    let number: f64 = digits.parse().map_err(|_| ArgsError::Malformed(format!("`{text}` is no size")))?;
+    let bytes = number * unit as f64;
+    match bytes.is_finite() && (0.0..9e18).contains(&bytes) {
+        true => Ok(bytes as u64),
+        false => Err(ArgsError::Malformed(format!("`{text}` is too large"))),
+    }
 }
 
 /// Words as a POSIX shell would split them, without any expansion: quotes and backslashes.

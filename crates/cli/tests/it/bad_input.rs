@@ -94,6 +94,11 @@ fn a_log_has_a_limit() {
     let ran = project.run(&["--log", "1M", "--progress", "jenkins"]);
     assert_eq!(ran.code, 1, "{}", ran.stderr);
     shows(&ran, "the log limit of 1 MiB is reached");
+    let Some(captured) = misbehave("script { sh(script: 'yes | head -c 40000000', returnStdout: true) }", &[]) else {
+        return;
+    };
+    assert_eq!(captured.code, 1, "half a value is worse than none");
+    shows(&captured, "returnStdout keeps at most 32 MiB");
     shows(&ran, "\nafter the limit");
     assert!(!ran.stdout.contains("\nthe end"), "it was kept");
     assert!(ran.stdout.len() < 3 << 20, "{} bytes of output", ran.stdout.len());
@@ -115,6 +120,18 @@ fn memory_disk_and_process_table_have_limits_that_are_named() {
     };
     assert_ne!(ran.code, 0);
     shows(&ran, "limit of 50 processes");
+    // What comes after it still works.
+    let project = Project::new(
+        "pipeline { agent any\n stages { stage('S') { steps { sh 'echo kept > result.txt; for i in $(seq 200); do sleep 30 & done; wait' } } }\n \
+         post { always { archiveArtifacts 'result.txt' } cleanup { sh 'echo cleaned up' } } }\n",
+    );
+    let ran = project.run(&["--processes", "50"]);
+    assert_eq!(ran.code, 1);
+    shows(&ran, "because of the limit of 50 processes");
+    shows(&ran, "] cleaned up");
+    let kept = std::fs::read_to_string(project.path().join(".cofferdam/artifacts/result.txt")).unwrap();
+    assert_eq!(kept, "kept\n", "{ran:?}");
+    assert_eq!(project.run(&["--processes", "1"]).code, 2);
 }
 
 #[test]

@@ -83,6 +83,24 @@ fn a_second_ctrl_c_waits_for_nobody() {
     assert!(rest.contains("Finished: ABORTED") && !rest.contains("POST"), "{rest}");
 }
 
+/// A registry that accepts, and never answers.
+#[test]
+fn ctrl_c_ends_a_pull() {
+    if !sandboxes_work() {
+        return;
+    }
+    let registry = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mirror = format!("test.invalid=http://{}", registry.local_addr().unwrap());
+    let project = Project::new(
+        "pipeline { agent { docker 'test.invalid/a:1' }\n stages { stage('S') { steps { sh 'true' } } } }\n",
+    );
+    let mut command = project.command(&["--progress", "plain"]);
+    let mut child = command.env("COFFERDAM_MIRRORS", mirror).stdout(Stdio::piped()).spawn().unwrap();
+    let _stalled = registry.accept().unwrap();
+    signal(&child, "-INT");
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+}
+
 #[test]
 fn kill_9_leaves_nothing_that_clean_does_not_remove() {
     if !sandboxes_work() {

@@ -201,7 +201,14 @@ fn own(folder: &OwnedFd, user: Ids) -> Result<()> {
     let given = rustix::fs::chownat(folder, "", Some(uid), Some(gid), AtFlags::EMPTY_PATH);
     // An id without a mapping: a user with few subordinate ids.
     let why = if given == Err(Errno::INVAL) { ", beyond the ids that sandboxes may have here" } else { "" };
-    given.doing(|| format!("give the workspace to {}:{}{why}", user.uid, user.gid))
+    given.doing(|| format!("give the workspace to {}:{}{why}", user.uid, user.gid))?;
+    // The image may have the folder already, closed to its owner.
+    let opened = || {
+        let folder = openat(folder, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        let mode = rustix::fs::fstat(&folder)?.st_mode & 0o7777;
+        if mode & 0o700 == 0o700 { Ok(()) } else { rustix::fs::fchmod(&folder, Mode::from(mode | 0o700)) }
+    };
+    opened().doing(|| "open the workspace to its owner".into())
 }
 
 /// A new file system, not attached anywhere.

@@ -1,6 +1,7 @@
 //! Users by name or number, from the image's own `/etc/passwd` and `/etc/group`, which may say anything.
 
 use std::io::Read;
+use std::os::fd::OwnedFd;
 
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Uid, fstat, openat2};
 
@@ -50,10 +51,10 @@ pub(super) fn complete(made: &mut Made, root: &Root) {
         let ends = if passwd.is_empty() || passwd.ends_with('\n') { "" } else { "\n" };
         let entry = format!("{ends}{UNKNOWN_NAME}:x:{uid}:{gid}::{UNKNOWN_HOME}:/bin/sh\n");
         let etc = root.folder("/etc").ok()?;
-        // Where the file is a link, it is one of the image's, and leads nowhere else.
-        let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::CLOEXEC;
+        // Where the file is a link, it is one of the image's, and leads nowhere else. A pipe would wait for a reader.
+        let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-        let file = openat2(&etc, "passwd", flags, Mode::from(0o644), resolve).ok()?;
+        let file = openat2(&etc, "passwd", flags, Mode::from(0o644), resolve).ok().filter(is_regular)?;
         rustix::io::write(&file, entry.as_bytes()).ok().filter(|written| *written == entry.len())
     })();
     if given.is_some() {
@@ -73,10 +74,14 @@ fn groups(uid: u32, passwd: &str, group: &str) -> Vec<u32> {
     numbers.filter(|number| *number < crate::ids::RANGE).take(MAX_GROUPS).collect()
 }
 
+fn is_regular(file: &OwnedFd) -> bool {
+    fstat(file).is_ok_and(|found| FileType::from_raw_mode(found.st_mode) == FileType::RegularFile)
+}
+
 fn read(root: &Root, path: &str) -> String {
     let Ok(file) = root.open(path, OFlags::RDONLY | OFlags::NONBLOCK) else { return String::new() };
     // A pipe or a device would not end.
-    if !fstat(&file).is_ok_and(|found| FileType::from_raw_mode(found.st_mode) == FileType::RegularFile) {
+    if !is_regular(&file) {
         return String::new();
     }
     let mut text = Vec::new();

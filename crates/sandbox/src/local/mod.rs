@@ -15,6 +15,8 @@ use model::ids::SandboxId;
 use model::limits::Limits;
 use model::rung::Rung;
 
+use launcher::protocol::LayerSource;
+
 use self::client::Client;
 use crate::{
     CreateError, Driver, DriverError, Ended, NetworkSource, Pending, Probe, RootSpec, Sandbox, SandboxSpec, Tmpfs,
@@ -212,7 +214,7 @@ pub(crate) fn plan(spec: SandboxSpec) -> Result<(Plan, Option<OwnedFd>), CreateE
         }
     }
     if let RootSpec::Image(layers) = &spec.root
-        && layers.len() > MAX_LAYERS
+        && topmost(layers.clone()).len() > MAX_LAYERS
     {
         return refuse(format!("an image of {} layers; at most {MAX_LAYERS} can be stacked", layers.len()));
     }
@@ -230,7 +232,7 @@ pub(crate) fn plan(spec: SandboxSpec) -> Result<(Plan, Option<OwnedFd>), CreateE
     };
     let plan = Plan {
         layers: match spec.root {
-            RootSpec::Image(layers) => Some(layers),
+            RootSpec::Image(layers) => Some(topmost(layers)),
             RootSpec::HostTools => None,
         },
         user: spec.user,
@@ -248,6 +250,19 @@ pub(crate) fn plan(spec: SandboxSpec) -> Result<(Plan, Option<OwnedFd>), CreateE
         program: None,
     };
     Ok((plan, netns))
+}
+
+/// Each layer once, where it is nearest to the top: what lies below of the same layer is hidden by it, and the kernel stacks no
+/// folder on itself. (Build tools write the same layer several times, an empty one above all.)
+pub(crate) fn topmost(layers: Vec<LayerSource>) -> Vec<LayerSource> {
+    let mut distinct: Vec<LayerSource> = Vec::with_capacity(layers.len());
+    for layer in layers.into_iter().rev() {
+        if !distinct.contains(&layer) {
+            distinct.push(layer);
+        }
+    }
+    distinct.reverse();
+    distinct
 }
 
 /// More than any pipeline has a use for.

@@ -37,7 +37,7 @@ use self::guest_link::GuestLink;
 use self::machine::Machine;
 use crate::driver::wait_ended;
 use crate::guest::Guest;
-use crate::local::{Local, plan as plan_of};
+use crate::local::{Local, plan as plan_of, topmost};
 use crate::{
     Check, CreateError, Driver, DriverError, EndCause, Ended, Finding, NetworkSource, Pending, Probe, RootSpec,
     Sandbox, SandboxSpec, Usage,
@@ -265,6 +265,7 @@ fn disks(spec: &SandboxSpec) -> Result<Vec<PathBuf>, CreateError> {
     let RootSpec::Image(layers) = &spec.root else {
         return refuse("the microvm driver needs an image".into());
     };
+    let layers = topmost(layers.clone());
     if layers.len() > MAX_LAYERS {
         return refuse(format!("an image of {} layers; a machine has room for {MAX_LAYERS}", layers.len()));
     }

@@ -4,5 +4,6 @@ mod conformance;
 mod escapes;
 mod leftovers;
 mod microvm;
+mod odd_images;
 mod place;
 mod unprivileged;

@@ -27,7 +27,7 @@ pub(crate) fn equals(ctx: &mut Ctx<'_>, a: &Value, b: &Value) -> Result<bool, Fa
 }
 
 /// Pairs of values that are compared for about the price of one instruction.
-const PAIRS_AT_ONCE: usize = 2;
+pub(super) const PAIRS_AT_ONCE: usize = 2;
 
 fn object_equals(ctx: &Ctx<'_>, a: &Value, b: &Value) -> Result<bool, Fault> {
     if let Value::Object(o) = a {
@@ -110,10 +110,20 @@ pub(crate) fn contains(ctx: &mut Ctx<'_>, collection: &Value, item: &Value) -> R
     {
         return Ok(s.has(item));
     }
-    Ok(position(ctx, &collection.items().unwrap_or_default(), item)?.is_some())
+    Ok(java_position(ctx, &collection.items().unwrap_or_default(), item)?.is_some())
 }
 
-/// Where an item is.
+/// Where an item is that is equal as Java's collections see it: `1` is not `1L`, and no `GString` is a `String`.
+pub(crate) fn java_position(ctx: &mut Ctx<'_>, items: &[Value], item: &Value) -> Result<Option<usize>, Fault> {
+    for (i, x) in items.iter().enumerate() {
+        if super::objects::java_equals(ctx, item, x)? {
+            return Ok(Some(i));
+        }
+    }
+    Ok(None)
+}
+
+/// Where an item is, by Groovy's `==`.
 pub(crate) fn position(ctx: &mut Ctx<'_>, items: &[Value], item: &Value) -> Result<Option<usize>, Fault> {
     for (i, x) in items.iter().enumerate() {
         if equals(ctx, x, item)? {

@@ -7,6 +7,11 @@ use crate::value::{List, Range, Str, Value};
 /// `object[key]`; `None`: it is a call of `getAt`.
 pub(crate) fn get(ctx: &mut Ctx<'_>, object: &Value, key: &Value) -> Answer {
     match (object, key) {
+        // A key in brackets is text, unlike one of `get` or of a literal map.
+        (Value::Map(_), Value::GString(_)) => {
+            let key = Value::Str(ctx.str(key)?);
+            get(ctx, object, &key)
+        }
         (Value::Map(m), _) => match m.get(key) {
             Some(value) => Ok(Some(value)),
             None if m.default().is_some() => ctx.ask(object, "$defaulted", std::slice::from_ref(key)).map(Some),
@@ -161,6 +166,10 @@ fn range_of(ctx: &mut Ctx<'_>, object: &Value, r: &Range) -> Answer {
 /// `object[key] = value`; `false`: it is a call of `putAt`.
 pub(crate) fn set(ctx: &mut Ctx<'_>, object: &Value, key: &Value, value: &Value) -> Result<bool, Fault> {
     match (object, key) {
+        (Value::Map(_), Value::GString(_)) => {
+            let key = Value::Str(ctx.str(key)?);
+            set(ctx, object, &key, value)
+        }
         (Value::Map(m), _) => {
             super::maps::writable(ctx, m)?;
             m.put(key.clone(), value.clone());

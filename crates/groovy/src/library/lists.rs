@@ -71,14 +71,14 @@ fn reading(ctx: &mut Ctx<'_>, this: &Value, l: &Rc<List>, name: &str, args: &[Va
         ("toString", []) if l.is_array() => Ok(None),
         ("asImmutable" | "asUnmodifiable", []) => yes(Value::List(Rc::new(List::new(l.snapshot(), ListKind::Fixed)))),
         ("asSynchronized" | "asList", []) => Ok(Some(this.clone())),
-        ("contains", [item]) => yes(compare::position(ctx, &l.snapshot(), item)?.is_some()),
+        ("contains", [item]) => yes(compare::java_position(ctx, &l.snapshot(), item)?.is_some()),
         ("indexOf", [item]) => {
-            let at = compare::position(ctx, &l.snapshot(), item)?;
+            let at = compare::java_position(ctx, &l.snapshot(), item)?;
             yes(Value::Int(at.map_or(-1, |i| i as i32)))
         }
         ("lastIndexOf", [item]) => {
             let reversed: Vec<Value> = l.items().iter().rev().cloned().collect();
-            let at = compare::position(ctx, &reversed, item)?;
+            let at = compare::java_position(ctx, &reversed, item)?;
             yes(Value::Int(at.map_or(-1, |i| (l.len() - 1 - i) as i32)))
         }
         _ => Ok(None),
@@ -232,7 +232,7 @@ fn combined(ctx: &mut Ctx<'_>, this: &Value, items: &[Value], name: &str, args: 
         }
         ("containsAll", [other]) => {
             for item in sequence(ctx, other)?.unwrap_or_default() {
-                if compare::position(ctx, items, &item)?.is_none() {
+                if compare::java_position(ctx, items, &item)?.is_none() {
                     return yes(false);
                 }
             }
@@ -245,7 +245,7 @@ fn combined(ctx: &mut Ctx<'_>, this: &Value, items: &[Value], name: &str, args: 
             }
             yes(Value::Int(count))
         }
-        ("isCase", [item]) => yes(compare::position(ctx, items, item)?.is_some()),
+        ("isCase", [item]) => yes(compare::java_position(ctx, items, item)?.is_some()),
         ("grep", []) => yes(Value::list(items.iter().filter(|i| i.truth()).cloned().collect())),
         ("equals", [other]) => yes(compare::equals(ctx, this, other)?),
         _ => Ok(None),
@@ -415,7 +415,7 @@ fn changing(ctx: &mut Ctx<'_>, this: &Value, l: &Rc<List>, name: &str, args: &[V
             }
         }
         ("remove" | "removeElement", [item]) => {
-            let at = compare::position(ctx, &l.snapshot(), item)?;
+            let at = compare::java_position(ctx, &l.snapshot(), item)?;
             let removed = at.map(|i| l.change(|items| items.remove(i)));
             yes(removed.is_some())
         }
@@ -423,7 +423,7 @@ fn changing(ctx: &mut Ctx<'_>, this: &Value, l: &Rc<List>, name: &str, args: &[V
             let others = sequence(ctx, other)?.unwrap_or_default();
             let mut kept = Vec::new();
             for item in l.snapshot() {
-                if compare::position(ctx, &others, &item)?.is_some() == (name == "retainAll") {
+                if compare::java_position(ctx, &others, &item)?.is_some() == (name == "retainAll") {
                     kept.push(item);
                 }
             }

@@ -87,7 +87,7 @@ fn reading(ctx: &mut Ctx<'_>, this: &Value, m: &Rc<Map>, name: &str, args: &[Val
         ("$withDefault", [closure]) => yes(Value::Map(Rc::new(m.with_default(closure.clone())))),
         ("containsKey", [key]) => yes(m.has(key)),
         ("isCase", [key]) => yes(m.has(key)),
-        ("containsValue", [value]) => yes(compare::position(ctx, &m.values(), value)?.is_some()),
+        ("containsValue", [value]) => yes(compare::java_position(ctx, &m.values(), value)?.is_some()),
         ("keySet", []) => yes(Value::set(m.keys())),
         ("values", []) => yes(Value::list(m.values())),
         ("entrySet", []) => {

@@ -42,6 +42,7 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, this: &Value, name: &str, args: &[Value]
     match (name, args) {
         ("toString", []) => match this {
             Value::List(l) if l.is_array() => yes(format!("{}@1", this.type_name())),
+            Value::Range(r) => yes(r.java_text()),
             _ => yes(ctx.text(this)?),
         },
         ("getClass", []) => yes(Value::Class(ctx.world.class_of(this))),
@@ -97,9 +98,11 @@ fn capital(name: &str) -> String {
 }
 
 /// Java's `equals`: numbers of different types differ.
-fn java_equals(ctx: &mut Ctx<'_>, a: &Value, b: &Value) -> Result<bool, Fault> {
-    if crate::value::is_number(a) {
-        return Ok(crate::value::Key(a.clone()) == crate::value::Key(b.clone()));
+pub(crate) fn java_equals(ctx: &mut Ctx<'_>, a: &Value, b: &Value) -> Result<bool, Fault> {
+    let is_text = |value: &Value| matches!(value, Value::Str(_) | Value::GString(_) | Value::Char(_));
+    if crate::value::is_number(a) || is_text(a) && is_text(b) {
+        let answer = crate::value::Key(a.clone()) == crate::value::Key(b.clone());
+        return ctx.pay(crate::value::text_work(a, b) / compare::PAIRS_AT_ONCE).map(|()| answer);
     }
     compare::equals(ctx, a, b)
 }

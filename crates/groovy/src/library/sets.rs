@@ -38,7 +38,7 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, this: &Value, s: &Rc<Map>, name: &str, a
             let others = sequence(ctx, other)?.unwrap_or_default();
             let mut changed = false;
             for item in s.keys() {
-                if compare::position(ctx, &others, &item)?.is_some() == (name == "removeAll") {
+                if compare::java_position(ctx, &others, &item)?.is_some() == (name == "removeAll") {
                     s.remove(&item);
                     changed = true;
                 }

@@ -53,7 +53,14 @@ impl World {
     /// How far a value is from a type: 0 is exact, [`UNFIT`] does not fit.
     fn distance(&self, ty: &Type, value: &Value) -> u32 {
         match ty {
-            Type::Any => 50,
+            // As Groovy has it: null goes to whatever takes anything.
+            Type::Any => {
+                if value.is_null() {
+                    0
+                } else {
+                    50
+                }
+            }
             Type::Primitive(name) => primitive_distance(name, value),
             Type::Array(element) => match value {
                 Value::Null => 1,
@@ -61,7 +68,7 @@ impl World {
                 _ => UNFIT,
             },
             Type::Class(name) => match value {
-                Value::Null => 1,
+                Value::Null => u32::from(&**name != "java.lang.Object"),
                 _ => self.class_distance(name, value),
             },
         }

@@ -91,6 +91,12 @@ impl Range {
         }
     }
 
+    /// Its own `toString`; printed it is a list.
+    pub fn java_text(&self) -> String {
+        let open = if self.inclusive { "" } else { "<" };
+        format!("{}..{open}{}", self.item(self.from).to_text(), self.item(self.to).to_text())
+    }
+
     /// All items in order.
     pub fn iter(&self) -> impl Iterator<Item = Value> + '_ {
         (0..self.size()).filter_map(|i| self.at(i))

@@ -73,7 +73,7 @@ impl CommandFailure {
     pub fn io(what: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
         let exit = match error.kind() {
             std::io::ErrorKind::PermissionDenied => Exit::Auth,
-            std::io::ErrorKind::NotFound => Exit::Usage,
+            std::io::ErrorKind::NotFound | std::io::ErrorKind::IsADirectory => Exit::Usage,
             _ => Exit::Infrastructure,
         };
         Self::new(exit, format!("cannot {what} {}: {error}", path.display()))

@@ -26,15 +26,13 @@ pub fn read(path: &Path) -> Result<String, CommandFailure> {
         let message = format!("{} is larger than {} MiB", path.display(), MAX_DEFINITION_BYTES >> 20);
         return Err(CommandFailure::new(Exit::Invalid, message));
     }
-    match String::from_utf8(bytes) {
-        Ok(text) => Ok(text),
-        Err(error) => {
-            let at = error.utf8_error().valid_up_to();
-            let line = error.as_bytes()[..at].iter().filter(|b| **b == b'\n').count() + 1;
-            let message = format!("{}:{line}: not UTF-8 (byte {at})", path.display());
-            Err(CommandFailure::new(Exit::Invalid, message).with_hint("save the file as UTF-8"))
-        }
-    }
+    Ok(String::from_utf8(bytes).unwrap_or_else(|error| {
+        // As Groovy and Jenkins read it: what is no UTF-8 is a character that says so.
+        let at = error.utf8_error().valid_up_to();
+        let line = error.as_bytes()[..at].iter().filter(|b| **b == b'\n').count() + 1;
+        eprintln!("warning: {}:{line}: byte {at} is not UTF-8, and is read as \u{fffd}", path.display());
+        String::from_utf8_lossy(error.as_bytes()).into_owned()
+    }))
 }
 
 /// A finding with the source line and a caret below it.

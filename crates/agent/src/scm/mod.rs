@@ -204,11 +204,7 @@ impl LocalProject {
     }
 
     async fn working_tree(&self) -> Result<Part, ScmError> {
-        let listed = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
-        let names: Option<Vec<PathBuf>> = match git(&self.dir, "ls-files", &listed).await {
-            Ok(text) => Some(text.split('\0').filter(|name| !name.is_empty()).map(PathBuf::from).collect()),
-            Err(_) => None,
-        };
+        let names = listed(&self.dir).await;
         let (reader, writer) = tokio::net::unix::pipe::pipe()
             .map(|(sender, receiver)| (receiver, sender))
             .map_err(|source| ScmError::Read { path: self.dir.clone(), source })?;
@@ -260,6 +256,34 @@ fn up(prefix: &str) -> String {
         depth => "../".repeat(depth),
     }
 }
+
+/// The files of a repository as it lies there, with those of submodules and repositories inside it; `None` outside of one.
+async fn listed(dir: &Path) -> Option<Vec<PathBuf>> {
+    let (mut names, mut folders) = (Vec::new(), vec![PathBuf::new()]);
+    while let Some(folder) = folders.pop() {
+        let options = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
+        let text = match git(&dir.join(&folder), "ls-files", &options).await {
+            Ok(text) => text,
+            Err(_) if folder == Path::new("") => return None,
+            // What git does not read there (somebody else's, a broken one) is not part of the project.
+            Err(_) => continue,
+        };
+        for name in text.split('\0').filter(|name| !name.is_empty()) {
+            let name = folder.join(name);
+            match dir.join(&name).symlink_metadata() {
+                // Only a repository of its own: git asked in any other folder would answer with the names of the one around it.
+                Ok(found) if found.is_dir() && dir.join(&name).join(".git").exists() && folders.len() < MAX_NESTED => {
+                    folders.push(name);
+                }
+                _ => names.push(name),
+            }
+        }
+    }
+    Some(names)
+}
+
+/// Repositories inside a project that are looked into.
+const MAX_NESTED: usize = 1000;
 
 /// Packs the files of a folder: those that git lists, or all but what a run itself put there.
 fn write_tree(dir: &Path, names: Option<Vec<PathBuf>>, out: std::fs::File) -> Result<(), ScmError> {

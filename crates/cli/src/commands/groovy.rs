@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use groovy::diagnostic::{Diagnostic, Severity};
-use groovy::machine::{Host, Machine, MachineLimits, Stepped};
+use groovy::machine::{FiberId, Host, Machine, MachineLimits, Stepped};
 use groovy::span::LineIndex;
 use groovy::value::{HostRef, Value};
 
@@ -52,6 +52,25 @@ fn lost(error: &std::io::Error) -> Result<Exit, CommandFailure> {
     }
 }
 
+/// Runs a fiber to its end, or until nobody gets what it prints.
+fn drive(machine: &mut Machine, fiber: FiberId, host: &mut Printer) -> std::io::Result<Stepped> {
+    loop {
+        if let Some(error) = host.failed.take() {
+            return Err(error);
+        }
+        match machine.run(fiber, host) {
+            Stepped::Slice => {}
+            Stepped::Call(call) => {
+                // `has_method` never says yes, so this is a call that no world could answer.
+                let message = format!("no method {} in a plain script", call.name);
+                let error = machine.throwable("groovy.lang.MissingMethodException", &message, call.span);
+                machine.resume(fiber, Err(error));
+            }
+            ended => return Ok(ended),
+        }
+    }
+}
+
 /// Runs the script to its end.
 pub fn run(args: &GroovyArgs, style: Style) -> Result<Exit, CommandFailure> {
     let text = source::read(&args.file)?;
@@ -70,20 +89,17 @@ pub fn run(args: &GroovyArgs, style: Style) -> Result<Exit, CommandFailure> {
     let script = machine.load(&parsed.script, &name).map_err(|diagnostics| invalid(&diagnostics))?;
     let fiber = machine.start_script(script);
     let mut host = Printer { out: std::io::BufWriter::new(std::io::stdout()), failed: None };
-    let ended = loop {
-        if let Some(error) = host.failed.take() {
-            return lost(&error);
+    let ended = match drive(&mut machine, fiber, &mut host) {
+        // As a script sees it: with the `toString` of its own classes.
+        Ok(Stepped::Finished(value)) if args.value => {
+            let text = machine.start_method(value, "toString", Vec::new());
+            drive(&mut machine, text, &mut host)
         }
-        match machine.run(fiber, &mut host) {
-            Stepped::Slice => {}
-            Stepped::Call(call) => {
-                // `has_method` never says yes, so this is a call that no world could answer.
-                let message = format!("no method {} in a plain script", call.name);
-                let error = machine.throwable("groovy.lang.MissingMethodException", &message, call.span);
-                machine.resume(fiber, Err(error));
-            }
-            ended => break ended,
-        }
+        ended => ended,
+    };
+    let ended = match ended {
+        Ok(ended) => ended,
+        Err(error) => return lost(&error),
     };
     if let Err(error) = host.out.flush() {
         return lost(&error);

@@ -29,10 +29,11 @@ fn broken_and_huge_definitions_are_invalid() {
     let ran = Project::new(&format!("def x = {}1{}\n", "(".repeat(100_000), ")".repeat(100_000))).run(&[]);
     assert_eq!(ran.code, 5, "{}", ran.stderr.len());
     let project = Project::new("");
-    std::fs::write(project.path().join("Jenkinsfile"), b"echo '\xff'\n").unwrap();
+    std::fs::write(project.path().join("Jenkinsfile"), b"// caf\xe9\necho '\xff'\n").unwrap();
     let ran = project.run(&[]);
-    assert_eq!(ran.code, 5);
-    shows(&ran, "not UTF-8");
+    assert_eq!(ran.code, 0, "as Groovy reads it: {ran:?}");
+    shows(&ran, "Jenkinsfile:1: byte 6 is not UTF-8");
+    shows(&ran, "\u{fffd}\n");
 }
 
 #[test]

@@ -53,6 +53,22 @@ fn groovy_prints_and_gives_the_last_value() {
 }
 
 #[test]
+fn a_value_is_shown_as_the_script_would_show_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("s.groovy");
+    for (script, value) in [
+        ("class A { String toString() { 'A!' } }\n[\"x ${new A()}\", new A()]", "[x A!, A!]\n"),
+        ("\"${-> 'lazy'}\"", "lazy\n"),
+        ("null", "null\n"),
+    ] {
+        std::fs::write(&file, script).unwrap();
+        let ran = run(&["groovy", "--value", file.to_str().unwrap()]);
+        assert_eq!((ran.stdout.as_str(), ran.code), (value, 0), "{ran:?}");
+    }
+    assert_eq!(run(&["lint", dir.path().to_str().unwrap()]).code, 2, "a folder is no definition");
+}
+
+#[test]
 fn plan_says_what_would_run_where_and_runs_nothing() {
     let project = Project::new(
         "pipeline { agent none\n stages {\n stage('A') { agent { docker 'test.invalid/none:1' } steps { sh 'touch ran' } }\n \

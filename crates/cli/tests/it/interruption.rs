@@ -49,12 +49,16 @@ fn ctrl_c_that_was_caught_ends_with_130() {
     if !sandboxes_work() {
         return;
     }
-    let project = Project::new("node { catchError { sh 'echo \"] RUNS\"; sleep 600' }\n echo 'goes on' }\n");
-    let (mut child, lines) = start(&project);
-    signal(&child, "-INT");
-    let rest: String = lines.lines().map(|line| line.unwrap() + "\n").collect();
-    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest}");
-    assert!(rest.contains("goes on"), "{rest}");
+    for catches in ["catchError { STEP }", "try { STEP } catch (e) { }", "try { STEP } catch (e) { error 'other' }"] {
+        let step = "sh 'echo \"] RUNS\"; sleep 600'";
+        let project = Project::new(&format!("node {{ {}\n echo 'goes on' }}\n", catches.replace("STEP", step)));
+        let (mut child, lines) = start(&project);
+        signal(&child, "-INT");
+        let rest: String = lines.lines().map(|line| line.unwrap() + "\n").collect();
+        assert_eq!(child.wait().unwrap().code(), Some(130), "{rest}");
+        assert_eq!(rest.contains("goes on"), !catches.contains("other"), "{rest}");
+        assert!(rest.contains("Finished: ABORTED"), "{rest}");
+    }
 }
 
 /// The first interruption gives a step its time; the second one does not, and lets no `post` condition begin.

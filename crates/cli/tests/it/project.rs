@@ -36,6 +36,10 @@ impl Project {
         self.dir.path()
     }
 
+    pub fn text(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path().join(name)).unwrap()
+    }
+
     pub fn write(&self, name: &str, text: &str) -> &Project {
         let path = self.path().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -95,6 +95,10 @@ fn outcomes_have_their_codes() {
         124,
         &["goes on", "ABORTED"],
     );
+    let causes = "script { try { timeout(time: 1, unit: 'SECONDS') { sh 'sleep 60' } } \
+                  catch (org.jenkinsci.plugins.workflow.steps.FlowInterruptedException e) { \
+                  echo \"${e.result}: ${e.getCauses()[0].shortDescription} ${e.causes[0].class.simpleName}\" } }";
+    check(causes, 0, &["ABORTED: Timeout has been exceeded"]);
     check("retry(2) { echo 'again'; sh 'false' }", 1, &["again", "Retrying"]);
     check("error('x')\necho 'not reached'", 1, &[]);
 }
@@ -177,9 +181,18 @@ fn a_checkout_is_a_repository_of_its_own() {
     for text in ["private", "secret", "hidden", " M file", "??", "checked out without"] {
         assert!(!ran.stdout.contains(text), "{text} is there: {}", ran.stdout);
     }
-    project.write("file", "3\n").write("new", "");
+    project.write("inner/.gitignore", "ignored\n").write("inner/own", "of inner\n").commit_folder("inner", "trunk");
+    project.write("inner/ignored", "").write("inner/untracked", "");
+    project
+        .write("file", "3\n")
+        .write("new", "")
+        .write("Jenkinsfile", &project.text("Jenkinsfile").replace("git status", "ls inner; git status"));
     let ran = project.run(&["--dirty"]);
     assert!(ran.stdout.contains(&format!("v1.0-1-g{short}-dirty")) && ran.stdout.contains("?? new"), "{ran:?}");
+    assert!(
+        ran.stdout.contains("] own\n") && ran.stdout.contains("] untracked\n") && !ran.stdout.contains("] ignored\n"),
+        "{ran:?}"
+    );
     let source = format!("file://{}", project.path().display());
     project.git(&["clone", "-q", "--depth", "1", &source, "shallow"]);
     let shallow = crate::project::run(&["run", "--network", "none", project.path().join("shallow").to_str().unwrap()]);

@@ -245,6 +245,10 @@ fn throwable_method(
             ctx.host.print(&format!("{text}\n"));
             yes(Value::Null)
         }
+        (getter, []) if getter.len() > 3 && getter.starts_with("get") => {
+            let wanted = accessor_field(&getter[3..]);
+            Ok(t.facts.into_iter().find(|(name, _)| wanted.as_deref() == Some(&**name)).map(|(_, value)| value))
+        }
         _ => Ok(None),
     }
 }

@@ -45,7 +45,13 @@ pub(crate) fn property(ctx: &mut Ctx<'_>, object: &Value, name: &str) -> Answer 
                 match name {
                     "message" | "localizedMessage" => return yes(t.message),
                     "cause" => return yes(t.cause),
-                    _ => {}
+                    "stackTrace" => return method(ctx, object, "getStackTrace", &[]),
+                    "suppressed" => return method(ctx, object, "getSuppressed", &[]),
+                    _ => {
+                        if let Some((_, value)) = t.facts.into_iter().find(|(fact, _)| **fact == *name) {
+                            return Ok(Some(value));
+                        }
+                    }
                 }
             }
             if name == "metaClass" || name == "properties" || name == "binding" {

@@ -193,6 +193,17 @@ impl Machine {
         self.world.throwable(class, Value::str(message))
     }
 
+    /// The same with what else it knows: `getX()` and `.x` give the value named `x`.
+    pub fn throwable_with_facts(&self, class: &str, message: &str, facts: Vec<(&str, Value)>) -> Value {
+        let value = self.world.throwable(class, Value::str(message));
+        if let Value::Object(o) = &value
+            && let Native::Throwable(throwable) = &mut *o.native.borrow_mut()
+        {
+            throwable.facts = facts.into_iter().map(|(name, value)| (name.into(), value)).collect();
+        }
+        value
+    }
+
     /// The same with a cause.
     pub fn throwable_with_cause(&self, class: &str, message: &str, cause: Value) -> Value {
         let value = self.world.throwable(class, Value::str(message));

@@ -32,6 +32,8 @@ pub struct Throwable {
     pub trace: Vec<TraceLine>,
     /// Whether `trace` is filled.
     pub thrown: bool,
+    /// What a host's exception knows besides: `causes` for `getCauses()` and `.causes`.
+    pub facts: Vec<(Text, Value)>,
 }
 
 /// The part of an object that Java would hold.
@@ -103,7 +105,9 @@ impl Drop for Object {
     fn drop(&mut self) {
         let fields = std::mem::take(self.fields.get_mut());
         let native = match self.native.take() {
-            Native::Throwable(t) => vec![t.message, t.cause],
+            Native::Throwable(t) => {
+                [t.message, t.cause].into_iter().chain(t.facts.into_iter().map(|(_, value)| value)).collect()
+            }
             Native::Map(m) => vec![Value::Map(m)],
             _ => Vec::new(),
         };

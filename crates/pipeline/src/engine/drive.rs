@@ -15,6 +15,7 @@ use super::fault::Fault;
 use super::host::FiberHost;
 use super::interrupt::Interruption;
 use super::scope::Scope;
+use super::values;
 
 use crate::{globals, steps};
 
@@ -85,7 +86,19 @@ impl Core {
         if let Some(value) = fault.value() {
             return value;
         }
-        let value = self.machine.borrow().throwable(&fault.class(), &fault.message(), span);
+        let machine = self.machine.borrow();
+        let value = match fault.interruption() {
+            Some(interruption) => {
+                let (class, description) = (interruption.class(), interruption.description());
+                let facts = vec![("shortDescription", values::text(&description))];
+                let cause = machine.throwable_with_facts(class, &description, facts);
+                let result = values::text(interruption.outcome().name());
+                let facts = vec![("causes", Value::list(vec![cause])), ("result", result)];
+                machine.throwable_with_facts(&fault.class(), &fault.message(), facts)
+            }
+            None => machine.throwable(&fault.class(), &fault.message(), span),
+        };
+        drop(machine);
         if fault.interruption().is_some() || fault.failure_kind().is_some() || fault.hint().is_some() {
             let mut known = self.run.known_faults.borrow_mut();
             if known.len() >= KNOWN_FAULTS {

@@ -34,6 +34,15 @@ impl Interruption {
         Outcome::Aborted
     }
 
+    /// The class that Jenkins has for it.
+    pub(crate) fn class(&self) -> &'static str {
+        match &self.cause {
+            Cause::Timeout(_) => "org.jenkinsci.plugins.workflow.steps.TimeoutStepExecution$ExceededTimeout",
+            Cause::FailFast(_) => "org.jenkinsci.plugins.workflow.cps.steps.ParallelStep$FailFastCause",
+            Cause::Abort(_) => "jenkins.model.CauseOfInterruption$UserInterruption",
+        }
+    }
+
     /// One line for the log.
     pub(crate) fn description(&self) -> String {
         match &self.cause {

@@ -68,9 +68,8 @@ impl Core {
         let end = match &result {
             // Something like `catchError` has caught the interruption, and kept what it means.
             Ok(()) => {
-                let aborted = set == Outcome::Aborted && self.run.aborted.get();
-                let timed_out = set == Outcome::Aborted && !aborted && self.run.timed_out.get();
-                RunEnd { outcome: set, failure: None, timed_out, aborted, message: None }
+                let timed_out = set == Outcome::Aborted && self.run.timed_out.get();
+                RunEnd { outcome: set, failure: None, timed_out, aborted: false, message: None }
             }
             Err(fault) => {
                 self.say_fault(&scope, fault);
@@ -83,6 +82,17 @@ impl Core {
                     message: Some(fault.message()),
                 }
             }
+        };
+        // Whatever a script made of it: who aborts a run gets an aborted run.
+        let end = match self.run.aborted.get() {
+            true => RunEnd {
+                outcome: end.outcome.worst(Outcome::Aborted),
+                aborted: true,
+                timed_out: false,
+                failure: None,
+                ..end
+            },
+            false => end,
         };
         self.event(Event::RunFinished { outcome: end.outcome });
         end

@@ -4,10 +4,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write as _;
 use std::path::Path;
+use std::time::Duration;
 
 use agent::{DockerArgs, LocalProject};
 use model::event::Event;
-use model::ids::StageId;
+use model::ids::{JobId, StageId};
 use model::request::{AgentSpec, Allocated, FailureKind, Reply, Request};
 use model::rung::Rung;
 use pipeline::engine::{Engine, Output};
@@ -20,13 +21,14 @@ use crate::commands::run::Definition;
 use crate::failure::{CommandFailure, Exit};
 use crate::place;
 use crate::show::Style;
+use crate::show::stages::Stages;
 
 /// Requests after which a definition is taken to wait for something that only a real run brings.
 const MAX_REQUESTS: u32 = 10_000;
 /// The same for waiting: a week in milliseconds.
 const MAX_VIRTUAL_MS: u64 = 7 * 24 * 3600 * 1000;
 
-/// One line of the plan, in the order of the run.
+/// One line of the plan: stages with what they do below them, branches one after the other.
 #[derive(Debug, Serialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
 enum Item {
@@ -44,6 +46,9 @@ enum Item {
     },
     Step {
         depth: usize,
+        /// `Build › linux`
+        #[serde(skip_serializing_if = "String::is_empty")]
+        stage: String,
         name: String,
         #[serde(skip_serializing_if = "Option::is_none")]
         label: Option<String>,
@@ -53,6 +58,9 @@ enum Item {
 /// A job that a run would start.
 #[derive(Clone, Debug, Serialize)]
 struct PlannedJob {
+    /// `Build › linux`
+    #[serde(skip_serializing_if = "String::is_empty")]
+    stage: String,
     agent: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     image: Option<String>,
@@ -86,9 +94,10 @@ pub async fn run(args: &PlanArgs, home: Option<&Path>, style: Style) -> Result<E
     let mut planner = Planner {
         engine,
         home,
-        items: Vec::new(),
-        depths: HashMap::new(),
-        open: Vec::new(),
+        stages: Stages::default(),
+        skipped: HashMap::new(),
+        work: HashMap::new(),
+        stage_of: HashMap::new(),
         probes,
         worst: Exit::Success,
     };
@@ -96,13 +105,14 @@ pub async fn run(args: &PlanArgs, home: Option<&Path>, style: Style) -> Result<E
         eprintln!("{line}");
     }
     let complete = planner.evaluate();
-    let jobs = planner.items.iter().filter_map(|item| match item {
+    let items = planner.items();
+    let jobs = items.iter().filter_map(|item| match item {
         Item::Job { job, .. } => Some(job),
         _ => None,
     });
     let failed = planner.engine.end().filter(|end| end.outcome == model::outcome::Outcome::Failure);
     let incomplete = failed.map(|end| end.message.clone().unwrap_or_else(|| "a step".to_owned()));
-    let plan = Plan { file: &definition.name, items: &planner.items, jobs: jobs.collect(), incomplete };
+    let plan = Plan { file: &definition.name, items: &items, jobs: jobs.collect(), incomplete };
     match args.output {
         OutputFormat::Json => {
             if let Ok(line) = serde_json::to_string(&plan) {
@@ -120,14 +130,21 @@ pub async fn run(args: &PlanArgs, home: Option<&Path>, style: Style) -> Result<E
     Ok(planner.worst)
 }
 
+/// What a stage does.
+enum Work {
+    Job(PlannedJob),
+    Step { name: String, label: Option<String> },
+}
+
 struct Planner<'a> {
     engine: Engine,
     home: Option<&'a Path>,
-    items: Vec<Item>,
-    /// Depth of each stage.
-    depths: HashMap<StageId, usize>,
-    /// Where each stage stands in `items`.
-    open: Vec<(StageId, usize)>,
+    stages: Stages,
+    skipped: HashMap<StageId, String>,
+    /// Jobs and steps of each stage, in their order.
+    work: HashMap<Option<StageId>, Vec<Work>>,
+    /// The stage that asked for a job.
+    stage_of: HashMap<JobId, Option<StageId>>,
     probes: Vec<Probe>,
     worst: Exit,
 }
@@ -175,35 +192,47 @@ impl Planner<'_> {
     }
 
     fn event(&mut self, event: Event) {
+        self.stages.apply(Duration::ZERO, &event);
         match event {
-            Event::StageStarted { stage, parent, name, branch } => {
-                let depth = parent.and_then(|p| self.depths.get(&p)).map_or(0, |d| d + 1);
-                self.depths.insert(stage, depth);
-                self.open.push((stage, self.items.len()));
-                self.items.push(Item::Stage { name, depth, branch, skipped: None });
-            }
-            Event::StageSkipped { stage, reason } => {
-                let at = self.open.iter().find(|(id, _)| *id == stage).map(|(_, at)| *at);
-                if let Some(Item::Stage { skipped, .. }) = at.and_then(|at| self.items.get_mut(at)) {
-                    *skipped = Some(reason);
-                }
-            }
+            Event::StageSkipped { stage, reason } => drop(self.skipped.insert(stage, reason)),
+            Event::JobRequested { job, stage, .. } => drop(self.stage_of.insert(job, stage)),
             Event::StepStarted { stage, name, label, .. }
                 if matches!(name.as_str(), "sh" | "checkout" | "git" | "archiveArtifacts") =>
             {
-                let depth = stage.and_then(|s| self.depths.get(&s)).map_or(0, |d| d + 1);
-                self.items.push(Item::Step { depth, name, label });
+                self.work.entry(stage).or_default().push(Work::Step { name, label });
             }
             _ => {}
         }
     }
 
+    /// What was found, stage by stage.
+    fn items(&mut self) -> Vec<Item> {
+        let mut items = Vec::new();
+        let mut work = std::mem::take(&mut self.work);
+        let mut add = |items: &mut Vec<Item>, stage: Option<StageId>, depth: usize, path: &str| {
+            items.extend(work.remove(&stage).into_iter().flatten().map(|work| match work {
+                Work::Job(job) => Item::Job { depth, job: PlannedJob { stage: path.to_owned(), ..job } },
+                Work::Step { name, label } => Item::Step { depth, stage: path.to_owned(), name, label },
+            }));
+        };
+        add(&mut items, None, 0, "");
+        for stage in self.stages.all() {
+            let (depth, path) = (self.stages.depth(stage.id), self.stages.path(Some(stage.id)));
+            if !stage.is_hidden() {
+                let (name, skipped) = (stage.name.clone(), self.skipped.remove(&stage.id));
+                items.push(Item::Stage { name, depth, branch: stage.is_branch(), skipped });
+            }
+            add(&mut items, Some(stage.id), depth + 1, &path);
+        }
+        items
+    }
+
     fn reply(&mut self, request: &Request) -> Reply {
         match request {
-            Request::Allocate { agent, .. } => {
+            Request::Allocate { job: id, agent } => {
                 let job = self.job(agent);
-                let depth = self.open.last().and_then(|(stage, _)| self.depths.get(stage)).map_or(0, |d| d + 1);
-                self.items.push(Item::Job { depth, job });
+                let stage = self.stage_of.get(id).copied().flatten();
+                self.work.entry(stage).or_default().push(Work::Job(job));
                 Reply::Allocated(Allocated {
                     workspace: "/workspace/plan".to_owned(),
                     node_name: "built-in".to_owned(),
@@ -266,7 +295,7 @@ impl Planner<'_> {
             self.worst = Exit::from(*kind);
         }
         let image = reference.map(|r| r.to_string()).or_else(|| image.cloned());
-        PlannedJob { agent, image, present, rung, refused: refused.map(|(_, why)| why) }
+        PlannedJob { stage: String::new(), agent, image, present, rung, refused: refused.map(|(_, why)| why) }
     }
 }
 
@@ -309,7 +338,7 @@ fn print(plan: &Plan<'_>, style: Style) {
                     job.rung.name()
                 )
             }
-            Item::Step { depth, name, label } => {
+            Item::Step { depth, name, label, .. } => {
                 format!("{}{name} {}", "  ".repeat(*depth), style.dim(label.as_deref().unwrap_or_default()))
             }
         };

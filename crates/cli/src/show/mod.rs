@@ -4,7 +4,7 @@
 mod jenkins;
 mod json;
 mod lines;
-mod stages;
+pub mod stages;
 mod style;
 mod tree;
 

@@ -24,6 +24,11 @@ pub struct Stage {
 }
 
 impl Stage {
+    /// A branch of `parallel`.
+    pub fn is_branch(&self) -> bool {
+        self.branch
+    }
+
     /// A parallel stage is a branch with a stage of the same name in it: shown once.
     pub fn is_hidden(&self) -> bool {
         self.branch && self.has_twin && self.children == 1
@@ -127,6 +132,11 @@ impl Stages {
     /// The stage of that id.
     pub fn stage(&self, id: StageId) -> Option<&Stage> {
         self.order.iter().find(|s| s.id == id)
+    }
+
+    /// In display order.
+    pub fn all(&self) -> impl Iterator<Item = &Stage> {
+        self.order.iter()
     }
 
     /// Those that are shown, in display order.

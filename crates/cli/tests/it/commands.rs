@@ -89,6 +89,30 @@ fn plan_says_what_would_run_where_and_runs_nothing() {
 }
 
 #[test]
+fn plan_keeps_what_branches_do_apart() {
+    let project = Project::new(
+        "pipeline { agent none\n options { skipDefaultCheckout() }\n stages { stage('P') { parallel {\n \
+         stage('A') { agent { docker 'test.invalid/a:1' } steps { sh 'make a' } }\n \
+         stage('B') { agent { docker 'test.invalid/b:1' } steps { sh 'make b' } } } } } }\n",
+    );
+    let path = project.path().to_str().unwrap();
+    let lines = run(&["plan", path]).stdout;
+    let lines: Vec<_> = lines.lines().map(|line| line.trim_end_matches(" on rung container, to be pulled")).collect();
+    let expect = [
+        "stage P",
+        "  stage A",
+        "    sandbox test.invalid/a:1",
+        "    sh make a",
+        "  stage B",
+        "    sandbox test.invalid/b:1",
+        "    sh make b",
+    ];
+    assert_eq!(lines, expect);
+    let plan: serde_json::Value = serde_json::from_str(&run(&["plan", "--output", "json", path]).stdout).unwrap();
+    assert_eq!((&plan["jobs"][1]["stage"], &plan["jobs"][1]["image"]), (&"P › B".into(), &"test.invalid/b:1".into()));
+}
+
+#[test]
 fn plan_does_not_wait() {
     let project = Project::new("node { sleep 3600; timeout(5) { sh 'x' }; waitUntil { fileExists('f') } }\n");
     assert_eq!(run(&["plan", project.path().to_str().unwrap()]).code, 0);

@@ -109,6 +109,12 @@ pub async fn run(
             let _ = events.send(Event::Log { step: Some(step), stage: None, source: LogSource::System, text }).await;
         }
     }
+    if code != 0
+        && met.is_empty()
+        && let Some(text) = near_memory_limit(job, exit.usage.max_rss_kib << 10).await
+    {
+        let _ = events.send(Event::Log { step: Some(step), stage: None, source: LogSource::System, text }).await;
+    }
     let limit = met.first().filter(|_| code != 0).map(ToString::to_string);
     Ok(Reply::Exited { code, stdout: script.capture.then_some(stdout), limit })
 }
@@ -122,6 +128,15 @@ async fn make_room(job: &Job, met: &[LimitMet], step: StepId, events: &mpsc::Sen
     }
     let text = format!("what was left of the step was ended, because of the {limit}");
     let _ = events.send(Event::Log { step: Some(step), stage: None, source: LogSource::System, text }).await;
+}
+
+/// Without a cgroup nothing tells that memory was refused. A process that had used a good part of what each may have by the end
+/// of a failed step, though, has probably asked for more.
+async fn near_memory_limit(job: &Job, largest: u64) -> Option<String> {
+    let limit = job.uncounted_memory().await?;
+    let as_limit = |value| LimitMet { kind: LimitKind::Memory, value, times: 1 };
+    (largest >= limit / 5 * 2)
+        .then(|| format!("each process has a {} here, and the largest had {} MiB", as_limit(limit), largest >> 20))
 }
 
 /// One more, as long as it lives.

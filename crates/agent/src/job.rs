@@ -44,6 +44,7 @@ pub struct Job {
     pub failed_in: std::sync::OnceLock<(String, Vec<(String, String)>)>,
     /// What it had used when a step last failed.
     usage: Mutex<Usage>,
+    memory_bytes: u64,
     /// How much log it may write.
     pub log: Quota,
     /// Steps that have a process now.
@@ -63,6 +64,12 @@ impl Job {
         let met = now.met_since(&before).copied().collect();
         *before = now;
         met
+    }
+
+    /// The memory that each process may have, where nothing counts what all have together.
+    pub async fn uncounted_memory(&self) -> Option<u64> {
+        let usage = self.driver.usage(self.sandbox).await.ok()?;
+        usage.memory_peak_bytes.is_none().then_some(self.memory_bytes)
     }
 
     /// Id of its sandbox, to share the workspace.
@@ -116,7 +123,7 @@ impl Maker<'_> {
         if !plan.args.no_network {
             self.say_no_network().await;
         }
-        let rung = plan.driver.rung();
+        let (rung, memory_bytes) = (plan.driver.rung(), plan.spec.limits.memory_bytes);
         let sandbox = plan.driver.create(plan.spec).await?;
         let (sandbox_id, ids, home, workspace) =
             (sandbox.id, sandbox.user, sandbox.home.clone(), sandbox.workspace.clone());
@@ -163,6 +170,7 @@ impl Maker<'_> {
             _entrypoint: entrypoint,
             failed_in: std::sync::OnceLock::new(),
             usage: Mutex::default(),
+            memory_bytes,
             running: AtomicUsize::new(0),
             log: Quota::new(self.host.options.limits.log_bytes),
         };

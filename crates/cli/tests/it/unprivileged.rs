@@ -183,6 +183,9 @@ fn limits_hold_without_groups() {
     let crowd = user.run_steps("any", forks, &["--processes", "20"]);
     assert_ne!(crowd.code, 0);
     holds(&crowd, crowd.code, &["limit of 20 processes"]);
+    let memory = "sh 'x=xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; while :; do x=$x$x; done'";
+    let memory = user.run_steps("any", memory, &["--memory", "64M"]);
+    holds(&memory, 1, &["memory limit of 64 MiB here, and the largest had"]);
     let time = user.run_steps("any", "sh 'sleep 600'", &["--timeout", "1s"]);
     holds(&time, 124, &["time limit of 1 s"]);
 }

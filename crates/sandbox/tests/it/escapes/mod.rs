@@ -322,9 +322,28 @@ async fn terminals_cannot_be_typed_into() {
 /// CVE-2024-21626: a working folder that leads through a leaked descriptor.
 #[tokio::test]
 async fn no_working_folder_leads_out() {
+    // A folder of the host, open in everything that does not close it.
+    let folder = fs::File::open(place::base()).unwrap();
+    // SAFETY: a copy of an open descriptor, which is owned from here on.
+    let leak = unsafe { OwnedFd::from_raw_fd(libc::fcntl(folder.as_raw_fd(), libc::F_DUPFD, 200)) };
     let (Some(local), Some(layer)) = (place::local(), place::image_dir()) else { return };
     let driver = local.container();
+    let through_leak = format!("/proc/self/fd/{}", leak.as_raw_fd());
+    let mut open = SandboxSpec::image(vec![layer.clone()]);
+    open.walls.close_descriptors = false;
+    let control = make(&*driver, open).await;
+    let mut spec = control.spec(&["/bin/ls"]);
+    spec.cwd.clone_from(&through_leak);
+    // With the descriptor there, the second wall stops it alone: init looks where the program would begin.
+    let error = control.session.exec(spec).await.err().map(|error| error.to_string()).unwrap_or_default();
+    assert!(error.contains("check the working folder"), "the control leads nowhere: {error}");
+    driver.destroy(control.sandbox.id).await.unwrap();
+
     let inside = make(&*driver, SandboxSpec::image(vec![layer])).await;
+    let mut spec = inside.spec(&["/bin/ls"]);
+    spec.cwd = through_leak;
+    let error = inside.session.exec(spec).await.err().map(|error| error.to_string()).unwrap_or_default();
+    assert!(error.contains("No such file"), "{error}");
     for number in 0..40 {
         for path in [format!("/proc/self/fd/{number}"), format!("/proc/1/fd/{number}"), "/proc/1/root".into()] {
             let mut spec = inside.spec(&["/bin/pwd"]);

@@ -236,7 +236,7 @@ fn index(raw: RawManifest, what: &str) -> Result<Index, ImageError> {
 
 impl Index {
     /// The entry that serves `wanted` best. An index whose only entry names no platform is taken at its word; the
-    /// image's config is checked in any case.
+    /// image's config is not asked then: it is not always labelled right.
     pub fn select(&self, wanted: &Platform, reference: &Reference) -> Result<&IndexEntry, ImageError> {
         let ranked = self.entries.iter().filter_map(|entry| Some((wanted.rank(entry.platform.as_ref()?)?, entry)));
         if let Some((_, entry)) = ranked.min_by_key(|(rank, _)| *rank) {

@@ -14,7 +14,7 @@ use crate::config::MAX_CONFIG_BYTES;
 use crate::store::layer::{From, Section, Wanted};
 use crate::store::record::ImageRecord;
 use crate::store::{FileLock, Mode};
-use crate::{Digest, Image, ImageConfig, ImageError, Progress, PullEvent, Reference, Store};
+use crate::{Digest, Image, ImageConfig, ImageError, Platform, Progress, PullEvent, Reference, Store};
 use tree::Tree;
 
 /// One image found in an archive.
@@ -94,6 +94,14 @@ fn read(path: &Path) -> Result<Vec<Found>, ImageError> {
 }
 
 async fn take_in(store: &Store, found: &Found, name: &Reference, progress: &dyn Progress) -> Result<Image, ImageError> {
+    let host = Platform::host();
+    if host.rank(&found.config.platform).is_none() {
+        return Err(ImageError::NoMatchingPlatform {
+            reference: name.to_string(),
+            wanted: host.to_string(),
+            available: found.config.platform.to_string(),
+        });
+    }
     let total = found.layers.iter().map(|layer| layer.section.len).sum();
     progress.event(&PullEvent::Resolved {
         reference: name.clone(),

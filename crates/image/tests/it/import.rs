@@ -102,6 +102,19 @@ async fn docker_archives() {
 type Damage = (&'static str, Box<dyn Fn(&Path)>);
 
 #[tokio::test]
+async fn an_image_for_another_machine_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut image = TestImage::small(1);
+    image.config["architecture"] = json!("s390x");
+    let archive = folder.path().join("saved.tar");
+    std::fs::write(&archive, saved(&image, false)).unwrap();
+    let home = Home::new();
+    let error = home.store.import(&archive, None, &()).await.unwrap_err();
+    assert!(error.to_string().contains("available: linux/s390x"), "{error}");
+    assert_eq!(home.names("images"), Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn lying_archives_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let good = TestImage::small(1);

@@ -47,6 +47,8 @@ pub(super) struct NameCall {
     pub name: Text,
     /// Where the name stands.
     pub span: Span,
+    /// `steps.name(…)`: a step, where `steps` is not something else.
+    pub of_steps: bool,
     /// What it stands in.
     pub within: Within,
 }
@@ -383,6 +385,10 @@ impl<'a> Walk<'a> {
             return;
         };
         self.facts.library |= DEFINING.contains(&&**name);
+        let of_steps = object.is_some_and(|o| matches!(&*o.kind, ExprKind::Name(n) if &**n == "steps"));
+        if of_steps {
+            self.facts.calls.push(NameCall { name: name.clone(), span: *span, of_steps, within });
+        }
         if let (false, Some(object)) = (on_self, object) {
             self.internal(object, callee);
             self.exprs([object], within);
@@ -404,7 +410,7 @@ impl<'a> Walk<'a> {
             return;
         }
         let index = self.facts.calls.len();
-        self.facts.calls.push(NameCall { name: name.clone(), span: *span, within });
+        self.facts.calls.push(NameCall { name: name.clone(), span: *span, of_steps: false, within });
         let plain = PLAIN_CLOSURE.contains(&&**name);
         self.args(args, if plain { within } else { Within { call: Some(index), ..within } });
     }

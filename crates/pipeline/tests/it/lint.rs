@@ -167,6 +167,14 @@ fn what_fails_in_the_run_is_a_warning_before() {
 }
 
 #[test]
+fn a_step_may_be_called_on_steps() {
+    let errors = |source: &str| lint(source).into_iter().filter(|d| d.severity == Severity::Error).count();
+    assert_eq!(errors("node { steps.ehco('x') }"), 1);
+    assert_eq!(errors("node { steps.echo('x'); steps.sh 'true' }"), 0);
+    assert_eq!(errors("def steps = [:]\nsteps.put('a', { })\nsteps.forEachIndexed { }\nparallel steps"), 0);
+}
+
+#[test]
 fn names_that_a_script_defines_while_it_runs_are_not_errors() {
     for source in ["binding.setVariable('f', { 1 })\nf()", "String.metaClass.x = { 1 }\nf()", "evaluate('x')\nf()"] {
         assert!(lint(source).iter().all(|d| d.severity == Severity::Warning), "{source}");

@@ -188,12 +188,20 @@ async fn watch_over(
 ) {
     let jail_ended = wait_ended(jail);
     tokio::pin!(jail_ended);
-    let told = tokio::select! {
-        told = living.link.ended() => told,
-        _ = &mut jail_ended => None,
+    let (told, jail) = tokio::select! {
+        told = living.link.ended() => (told, None),
+        jail = &mut jail_ended => (None, Some(jail)),
     };
     local.end(id);
-    let jail = jail_ended.await;
+    let jail = match jail {
+        Some(jail) => jail,
+        None => jail_ended.await,
+    };
+    // A machine may be gone before its last words were read; its end of the line is closed now.
+    let told = match told {
+        Some(told) => Some(told),
+        None => living.link.ended().await,
+    };
     let ended = match told {
         Some((end, usage)) => Ended { cause: crate::local::cause(end, &usage, &limits), usage },
         None => Ended {

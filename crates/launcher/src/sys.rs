@@ -1,6 +1,7 @@
 //! The kernel calls that no safe crate wraps: the one place with `unsafe` in this crate.
 
 use std::ffi::CStr;
+use std::net::Ipv4Addr;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use rustix::io::{Errno, Result};
@@ -230,6 +231,49 @@ pub(crate) fn loopback_up() -> Result<()> {
         request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
         check(libc::syscall(libc::SYS_ioctl, socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request))
     }
+}
+
+/// Brings an interface up with an address of its own, behind which there is one neighbour: the way to everything else.
+pub(crate) fn configure_interface(name: &str, address: Ipv4Addr, neighbour: Ipv4Addr) -> Result<()> {
+    let plain = |address: Ipv4Addr| {
+        // SAFETY: all-zero is a valid sockaddr_in, which fits into a sockaddr.
+        let mut plain: libc::sockaddr_in = unsafe { std::mem::zeroed() };
+        plain.sin_family = libc::AF_INET as libc::sa_family_t;
+        plain.sin_addr.s_addr = u32::from_ne_bytes(address.octets());
+        // SAFETY: both are 16 bytes of plain data.
+        unsafe { std::mem::transmute::<libc::sockaddr_in, libc::sockaddr>(plain) }
+    };
+    let host = Ipv4Addr::BROADCAST;
+    // SAFETY: plain system calls on a socket of our own, and structures that are zeroed, then filled.
+    unsafe {
+        let socket = libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0);
+        if socket < 0 {
+            return Err(last_error());
+        }
+        let socket = OwnedFd::from_raw_fd(socket);
+        let mut request: libc::ifreq = std::mem::zeroed();
+        for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
+            *to = from.cast_signed();
+        }
+        for (what, address) in [(libc::SIOCSIFADDR, address), (libc::SIOCSIFNETMASK, host)] {
+            request.ifr_ifru.ifru_addr = plain(address);
+            check(libc::syscall(libc::SYS_ioctl, socket.as_raw_fd(), what, &raw const request))?;
+        }
+        request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
+        check(libc::syscall(libc::SYS_ioctl, socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request))?;
+        let device = std::ffi::CString::new(name).unwrap_or_default();
+        for (to, mask, gateway) in
+            [(neighbour, host, None), (Ipv4Addr::UNSPECIFIED, Ipv4Addr::UNSPECIFIED, Some(neighbour))]
+        {
+            let mut route: libc::rtentry = std::mem::zeroed();
+            (route.rt_dst, route.rt_genmask) = (plain(to), plain(mask));
+            route.rt_gateway = plain(gateway.unwrap_or(Ipv4Addr::UNSPECIFIED));
+            route.rt_flags = libc::RTF_UP | if gateway.is_some() { libc::RTF_GATEWAY } else { libc::RTF_HOST };
+            route.rt_dev = device.as_ptr().cast_mut();
+            check(libc::syscall(libc::SYS_ioctl, socket.as_raw_fd(), libc::SIOCADDRT, &raw const route))?;
+        }
+    }
+    Ok(())
 }
 
 /// `ioctl` with an integer argument.

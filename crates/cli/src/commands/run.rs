@@ -209,9 +209,6 @@ fn host(
     };
     let way_out = match args.network {
         Network::None => WayOut::Unwanted,
-        Network::Internet if args.rung == RungChoice::Microvm => {
-            WayOut::Impossible("the microvm driver of this version has none".to_owned())
-        }
         Network::Internet => place::egress().map_or_else(WayOut::Impossible, WayOut::Internet),
     };
     Ok(Host {

@@ -10,6 +10,7 @@ use rustix::system::finit_module;
 use rustix::time::{ClockId, Timespec, clock_settime};
 
 use crate::fault::{Doing, Result};
+use crate::protocol::Fault;
 use crate::sys;
 
 /// Modules of the kernel, one path a line, in the order in which they are loaded.
@@ -31,7 +32,22 @@ pub(super) fn boot() -> Result<()> {
     file_system("cgroups", "/sys/fs/cgroup", "cgroup2", plain)?;
     file_system("run", "/run", "tmpfs", MountFlags::NOSUID | MountFlags::NODEV)?;
     fs::create_dir("/run/cofferdam").doing(|| "make /run/cofferdam".into())?;
-    sys::loopback_up().doing(|| "bring loopback up".into())
+    sys::loopback_up().doing(|| "bring loopback up".into())?;
+    network()
+}
+
+/// Gives the machine's interface the address that the host has named.
+fn network() -> Result<()> {
+    let line = fs::read_to_string("/proc/cmdline").doing(|| "read the kernel's command line".into())?;
+    let words = line.split_ascii_whitespace().filter_map(|word| word.split_once('='));
+    let Some((_, text)) = words.into_iter().find(|(name, _)| *name == super::NETWORK) else { return Ok(()) };
+    let addresses = text.split_once(',').and_then(|(own, other)| Some((own.parse().ok()?, other.parse().ok()?)));
+    let (address, neighbour) = addresses.ok_or_else(|| Fault::spec(format!("{}={text}", super::NETWORK)))?;
+    for (setting, value) in [("all/disable_ipv6", "1"), ("default/disable_ipv6", "1")] {
+        // A kernel without it has none to switch off.
+        let _ = fs::write(format!("/proc/sys/net/ipv6/conf/{setting}"), value);
+    }
+    sys::configure_interface("eth0", address, neighbour).doing(|| "configure eth0".into())
 }
 
 /// A copy of a machine knows what its original knew: random numbers and the clock become its own.

@@ -36,6 +36,9 @@ pub const CONTROL: &str = "cofferdam.control";
 /// Name of the port that becomes the stream of the sandbox's process 1.
 pub const STREAM: &str = "cofferdam.stream";
 
+/// Word of the kernel's command line with the machine's address and its only neighbour: `cofferdam.net=A.B.C.D,E.F.G.H`.
+pub const NETWORK: &str = "cofferdam.net";
+
 /// What the host says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Word {
@@ -163,11 +166,16 @@ impl Relay {
     }
 
     fn pass_on(&self, request: &Request) -> Result<()> {
-        let stream = match request {
-            Request::Create { .. } => Some(port(STREAM)?),
-            _ => None,
-        };
-        let descriptors: Vec<_> = stream.iter().map(AsFd::as_fd).collect();
+        let mut given = Vec::new();
+        if let Request::Create { plan, .. } = request {
+            given.push(port(STREAM)?);
+            if plan.netns {
+                // The machine's own: it is there for nothing else.
+                let own = openat(CWD, "/proc/self/ns/net", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+                given.push(own.doing(|| "open the network namespace".into())?);
+            }
+        }
+        let descriptors: Vec<_> = given.iter().map(AsFd::as_fd).collect();
         channel::send(&self.launcher, request, &descriptors).doing(|| "send to the launcher".into())
     }
 

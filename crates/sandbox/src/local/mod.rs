@@ -122,9 +122,10 @@ impl Local {
     pub(crate) async fn jail(
         &self,
         plan: Result<Plan, CreateError>,
+        netns: Option<OwnedFd>,
         given: Vec<OwnedFd>,
     ) -> Result<Sandbox, CreateError> {
-        self.client.create(plan?, None, given).await
+        self.client.create(plan?, netns, given).await
     }
 
     /// What a launcher elsewhere, which makes sandboxes of the same kind, has to know.

@@ -1,8 +1,9 @@
 //! The command line of the monitor: a machine of QEMU's `microvm` type, with nothing but what a sandbox needs.
 
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
-use launcher::guest::{CONTROL, STREAM};
+use launcher::guest::{CONTROL, NETWORK, STREAM};
 
 use super::tsc;
 use crate::Finding;
@@ -35,6 +36,8 @@ pub(super) struct Machine {
     pub(super) processors: u32,
     /// How many disks it has.
     pub(super) disks: usize,
+    /// Its address, and its only neighbour; its interface's descriptor comes after those of the disks.
+    pub(super) network: Option<(Ipv4Addr, Ipv4Addr)>,
 }
 
 /// The descriptors that the monitor is given, in this order; disks follow.
@@ -67,7 +70,9 @@ impl Machine {
         add("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny".into());
         add("-kernel", format!("/proc/self/fd/{KERNEL_FD}"));
         add("-initrd", format!("/proc/self/fd/{INITRD_FD}"));
-        add("-append", format!("console=ttyS0 quiet panic=-1 reboot=t tsc_early_khz={}", tsc::khz()));
+        let network = self.network.map(|(address, neighbour)| format!(" {NETWORK}={address},{neighbour}"));
+        let network = network.unwrap_or_default();
+        add("-append", format!("console=ttyS0 quiet panic=-1 reboot=t tsc_early_khz={}{network}", tsc::khz()));
         add("-chardev", "stdio,id=console,signal=off".into());
         add("-serial", "chardev:console".into());
         add("-device", "virtio-serial-device,max_ports=3".into());
@@ -76,6 +81,10 @@ impl Machine {
             add("-device", format!("virtserialport,chardev=port{number},name={name},nr={number}"));
         }
         add("-device", "virtio-rng-device".into());
+        if self.network.is_some() {
+            add("-netdev", format!("tap,id=net,fd={}", DISK_FD + self.disks));
+            add("-device", "virtio-net-device,netdev=net".into());
+        }
         for index in 0..self.disks {
             add("-add-fd", format!("fd={},set={index}", DISK_FD + index));
             let file = format!(

@@ -21,7 +21,7 @@ mod tsc;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -111,14 +111,13 @@ impl MicroVm {
         let (mut plan, netns) = plan_of(spec)?;
         plan.layers = Some((0..layers.len()).map(|index| LayerSource::Erofs(machine::disk(index))).collect());
         let workspace = plan.workspace.clone();
-        if netns.is_some() {
-            return Err(CreateError::Unsupported { reason: "the microvm driver has no network yet".into() });
-        }
 
         let kernel = |operation: &str| {
             let operation = operation.to_owned();
             move |source: io::Error| CreateError::Kernel { operation, source }
         };
+        let link = netns.as_ref().map(|netns| crate::net::machine::hand_on(netns.as_fd())).transpose();
+        let link = link.map_err(kernel("give the machine its network"))?;
         let (control, their_control) = UnixStream::pair().map_err(kernel("make a socket pair"))?;
         let (stream, their_stream) = UnixStream::pair().map_err(kernel("make a socket pair"))?;
         let machine = Machine {
@@ -126,6 +125,7 @@ impl MicroVm {
             memory_bytes: limits.memory_bytes + GUEST_MEMORY,
             processors: limits.cpu_millis.div_ceil(1000).max(1),
             disks: layers.len(),
+            network: link.as_ref().map(|link| (link.address, link.neighbour)),
         };
         let mut given: Vec<OwnedFd> = vec![their_control.into(), their_stream.into()];
         for path in [self.config.guest.kernel(), self.config.guest.initrd()] {
@@ -134,8 +134,9 @@ impl MicroVm {
         for path in &layers {
             given.push(open(path)?.into());
         }
+        given.extend(link.map(|link| link.tap));
         let _turn = self.boots.acquire().await.map_err(|_| DriverError::Gone)?;
-        let jail = self.local.jail(jail_plan(&machine, &limits, given.len()), given).await?;
+        let jail = self.local.jail(jail_plan(&machine, &limits, given.len()), netns, given).await?;
         let (id, jail_ended) = (jail.id, jail.ended.clone());
         // From here on: dropping this ends the machine.
         let mut guard = Guard { local: Some(self.local.clone()), id };
@@ -302,6 +303,8 @@ fn jail_plan(machine: &Machine, limits: &Limits, descriptors: usize) -> Result<P
     };
     let spec = SandboxSpec { limits, network: NetworkSource::None, ..SandboxSpec::host_tools() };
     let (mut plan, _) = plan_of(spec)?;
+    // The namespace that its interface is in.
+    plan.netns = machine.network.is_some();
     plan.program = Some(Program {
         argv: [MONITOR.to_owned()].into_iter().chain(machine.arguments()).collect(),
         descriptors: u32::try_from(descriptors).unwrap_or(u32::MAX),

@@ -97,11 +97,56 @@ pub(super) fn delete(socket: &mut Socket, index: u32) -> io::Result<()> {
 
 /// Gives an interface an address.
 pub(super) fn add_address(socket: &mut Socket, index: u32, network: Network) -> io::Result<()> {
-    let mut header = [FAMILY, network.prefix, 0, 0, 0, 0, 0, 0];
+    add_address_of(socket, index, network, libc::RT_SCOPE_UNIVERSE)
+}
+
+/// The same, but the kernel never sends from it by itself.
+pub(super) fn add_silent_address(socket: &mut Socket, index: u32, network: Network) -> io::Result<()> {
+    add_address_of(socket, index, network, libc::RT_SCOPE_HOST)
+}
+
+fn add_address_of(socket: &mut Socket, index: u32, network: Network, scope: u8) -> io::Result<()> {
+    let mut header = [FAMILY, network.prefix, 0, scope, 0, 0, 0, 0];
     header[4..8].copy_from_slice(&index.to_ne_bytes());
     let address = network.address.octets();
     let message = Message::new(libc::RTM_NEWADDR, CREATE, &header);
     socket.request(message.with(IFA_LOCAL, address).with(IFA_ADDRESS, address))
+}
+
+/// Takes an address from an interface.
+pub(super) fn remove_address(socket: &mut Socket, index: u32, network: Network) -> io::Result<()> {
+    let mut header = [FAMILY, network.prefix, 0, 0, 0, 0, 0, 0];
+    header[4..8].copy_from_slice(&index.to_ne_bytes());
+    socket.request(Message::new(libc::RTM_DELADDR, 0, &header).with(IFA_LOCAL, network.address.octets()))
+}
+
+/// The address of an interface of the calling thread's network namespace.
+pub(super) fn address(name: &str) -> io::Result<Ipv4Addr> {
+    // SAFETY: all-zero is a valid ifreq.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
+        *to = from.cast_signed();
+    }
+    let socket = std::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+    // SAFETY: an open socket, and the structure that belongs to this request.
+    if unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFADDR as _, &raw mut request) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has filled in an address of the internet's kind.
+    let address = unsafe { (&raw const request.ifr_ifru.ifru_addr).cast::<libc::sockaddr_in>().read_unaligned() };
+    Ok(Ipv4Addr::from(address.sin_addr.s_addr.to_ne_bytes()))
+}
+
+/// The gateway of the default route of the calling thread's network namespace.
+pub(super) fn default_gateway() -> io::Result<Ipv4Addr> {
+    let table = std::fs::read_to_string("/proc/thread-self/net/route")?;
+    let gateway = table.lines().skip(1).find_map(|line| {
+        let fields: Vec<_> = line.split_ascii_whitespace().collect();
+        let (to, gateway) = (fields.get(1)?, fields.get(2)?);
+        let gateway = u32::from_str_radix(gateway, 16).ok().filter(|gateway| *to == "00000000" && *gateway != 0)?;
+        Some(Ipv4Addr::from(gateway.to_ne_bytes()))
+    });
+    gateway.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no default route"))
 }
 
 /// Where packets to a network go.

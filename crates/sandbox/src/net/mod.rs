@@ -11,6 +11,7 @@ mod firewall;
 pub mod forwarding;
 mod gateway;
 mod links;
+pub(crate) mod machine;
 mod names;
 mod netlink;
 mod on_demand;

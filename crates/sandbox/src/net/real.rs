@@ -1,16 +1,18 @@
 //! The whole chain: a real sandbox of the process driver, with a shell in it, in the test's world.
 
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use wire::init::{ExecSpec, User};
 
 use super::tests::{AT_ONCE, FORBIDDEN, HOST_PUBLIC, INTERNET, answer_with_peer, in_a_world, resolver, runtime};
 use super::{Egress, SandboxNetns};
+use crate::guest::{Guest, Guests, Source, build};
 use crate::local::{Local, LocalConfig};
+use crate::microvm::{Acceleration, MicroVm, MicroVmConfig};
 use crate::session::{Output, Session};
-use crate::{Driver, NetworkSource, SandboxSpec};
+use crate::{Driver, LayerSource, NetworkSource, SandboxSpec};
 
 #[test]
 fn a_real_sandbox_gets_out_and_nowhere_else() {
@@ -43,7 +45,7 @@ async fn check_from_inside(driver: &dyn Driver, made: SandboxNetns) {
     let user = User { uid: sandbox.user.uid, gid: sandbox.user.gid, groups: Vec::new() };
     let ask = async |address: Ipv4Addr, port: u16| {
         let script = format!("exec 3<>/dev/tcp/{address}/{port} && cat <&3");
-        run(&session, &user, &script).await
+        run(&session, &user, "/bin/bash", &script).await
     };
     assert_eq!(ask(INTERNET, 80).await, HOST_PUBLIC.to_string());
     let forbidden = FORBIDDEN.iter().map(|address| (*address, 80));
@@ -54,18 +56,93 @@ async fn check_from_inside(driver: &dyn Driver, made: SandboxNetns) {
         assert!(begin.elapsed() < AT_ONCE, "{address}: {:?}", begin.elapsed());
     }
     // The workload may not change any of it.
-    let text =
-        run(&session, &user, "cat /etc/resolv.conf; ip link add x type dummy; ip route add 10.0.0.0/8 dev eth0").await;
+    let text = run(
+        &session,
+        &user,
+        "/bin/bash",
+        "cat /etc/resolv.conf; ip link add x type dummy; ip route add 10.0.0.0/8 dev eth0",
+    )
+    .await;
     assert!(
-        text.starts_with(&made.resolv_conf) && !run(&session, &user, "cat /proc/net/dev").await.contains("x:"),
+        text.starts_with(&made.resolv_conf)
+            && !run(&session, &user, "/bin/bash", "cat /proc/net/dev").await.contains("x:"),
         "{text}"
     );
     driver.destroy(sandbox.id).await.unwrap();
 }
 
-async fn run(session: &Session, user: &User, script: &str) -> String {
+/// The same from a machine: its kernel may send what it likes.
+#[test]
+fn microvm_gets_out_and_nowhere_else() {
+    // Before the world is another one: the guest comes from Debian's archive.
+    let Some((guest, image)) = guest_and_image() else { return };
+    in_a_world(|_| {
+        runtime().block_on(async {
+            let state = tempfile::tempdir().unwrap();
+            let local = match Local::open(&LocalConfig { state_dir: state.path().into(), ..LocalConfig::default() }) {
+                Ok(local) => local,
+                Err(error) => return println!("skipped: {error}"),
+            };
+            let host_listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 8080)).unwrap();
+            std::thread::spawn(move || answer_with_peer(&host_listener));
+            let egress = Egress::start(resolver(), 1).unwrap();
+            let made = egress.netns().await.unwrap();
+            let driver = MicroVm::new(local, MicroVmConfig { guest, acceleration: Acceleration::Tcg });
+            let network = NetworkSource::Netns { netns: made.netns, resolv_conf: made.resolv_conf.clone() };
+            let spec = SandboxSpec { network, ..SandboxSpec::image(vec![LayerSource::Erofs(image)]) };
+            let sandbox = driver.create(spec).await.unwrap();
+            let stream = sandbox.stream.try_clone().unwrap();
+            stream.set_nonblocking(true).unwrap();
+            let session = Session::start(tokio::net::UnixStream::from_std(stream).unwrap()).await.unwrap();
+            let user = User { uid: sandbox.user.uid, gid: sandbox.user.gid, groups: Vec::new() };
+            let ask = async |address: Ipv4Addr, port: u16| {
+                run(&session, &user, "/bin/sh", &format!("/bin/busybox nc {address} {port} < /dev/null")).await
+            };
+            assert_eq!(ask(INTERNET, 80).await, HOST_PUBLIC.to_string());
+            let forbidden = FORBIDDEN.iter().map(|address| (*address, 80));
+            for (address, port) in forbidden.chain([(HOST_PUBLIC, 8080), (INTERNET, 53)]) {
+                let text = ask(address, port).await;
+                assert!(text.contains("refused"), "{address}: {text}");
+            }
+            let resolver = run(&session, &user, "/bin/sh", "/bin/busybox cat /etc/resolv.conf").await;
+            assert_eq!(resolver, made.resolv_conf);
+            let name = run(&session, &user, "/bin/sh", "/bin/busybox nslookup example.org 2>&1").await;
+            assert!(name.contains(&egress_gateway(&made.resolv_conf)), "{name}");
+            driver.destroy(sandbox.id).await.unwrap();
+        });
+    });
+}
+
+fn egress_gateway(resolv_conf: &str) -> String {
+    resolv_conf.trim_start_matches("nameserver ").trim().to_owned()
+}
+
+/// A guest, and an image with busybox; `None`, with the reason printed, where there is none.
+fn guest_and_image() -> Option<(Guest, PathBuf)> {
+    let base = PathBuf::from(format!("/tmp/cofferdam-test-{}", rustix::process::getuid().as_raw()));
+    for program in ["/usr/bin/qemu-system-x86_64", "/bin/busybox", "/usr/bin/mkfs.erofs"] {
+        if !Path::new(program).exists() {
+            println!("skipped: {program} is not installed");
+            return None;
+        }
+    }
+    let guest = build(&Guests::new(base.join("guests")), &Source::Debian);
+    let guest = guest.map_err(|error| println!("skipped: {error}")).ok()?;
+    let folder = tempfile::tempdir_in(&base).unwrap();
+    for name in ["bin", "etc", "tmp"] {
+        std::fs::create_dir(folder.path().join(name)).unwrap();
+    }
+    std::fs::copy("/bin/busybox", folder.path().join("bin/busybox")).unwrap();
+    std::os::unix::fs::symlink("busybox", folder.path().join("bin/sh")).unwrap();
+    let image = base.join(format!("net-{}.erofs", std::process::id()));
+    let made = std::process::Command::new("/usr/bin/mkfs.erofs").arg("--quiet").arg(&image).arg(folder.path()).status();
+    assert!(made.unwrap().success());
+    Some((guest, image))
+}
+
+async fn run(session: &Session, user: &User, shell: &str, script: &str) -> String {
     let spec = ExecSpec {
-        argv: ["/bin/bash", "-c", script].map(String::from).into(),
+        argv: [shell, "-c", script].map(String::from).into(),
         env: vec![("PATH".into(), "/usr/sbin:/usr/bin:/sbin:/bin".into())],
         user: user.clone(),
         ..ExecSpec::default()

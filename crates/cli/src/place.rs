@@ -8,7 +8,7 @@ use image::unpack::Converter;
 use image::{ImageError, Store, StoreOptions};
 use sandbox::guest::Guests;
 use sandbox::local::{Local, LocalConfig};
-use sandbox::microvm::{Acceleration, MicroVm, MicroVmConfig};
+use sandbox::microvm::{MicroVm, MicroVmConfig};
 use sandbox::net::EgressOnDemand;
 use sandbox::{Driver, Finding, Probe};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -69,8 +69,7 @@ pub fn drivers() -> Result<Drivers, CommandFailure> {
 pub fn microvm(local: &Local, given: Option<&Path>) -> Result<Arc<dyn Driver>, CommandFailure> {
     match guests(given).newest() {
         Some(guest) if MicroVm::is_installed() => {
-            // Whether the processor can do it is found by a probe that boots, which this version does not have.
-            let config = MicroVmConfig { guest, acceleration: Acceleration::Tcg };
+            let config = MicroVmConfig { guest, acceleration: None };
             Ok(Arc::new(MicroVm::new(local.clone(), config)))
         }
         _ => {

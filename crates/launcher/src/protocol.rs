@@ -243,6 +243,8 @@ pub struct Program {
     pub argv: Vec<String>,
     /// How many descriptors it gets, from 3 on.
     pub descriptors: u32,
+    /// It may use the processor's own virtual machines (`/dev/kvm`). Only a launcher of root can give that.
+    pub kvm: bool,
 }
 
 /// A message of the launcher.

@@ -419,9 +419,13 @@ impl Server {
                 }
             }
         }
+        let kvm = match &plan.program {
+            Some(program) if program.kvm => Some(stage::kvm_for(embryo.mapping.first() + stage::PROGRAM_USER)?),
+            _ => None,
+        };
         let mut descriptors = vec![stream.as_fd()];
         descriptors.extend(shared.iter().map(AsFd::as_fd));
-        descriptors.extend(layers.iter().chain(&binds).chain(given).map(AsFd::as_fd));
+        descriptors.extend(layers.iter().chain(&binds).chain(&kvm).chain(given).map(AsFd::as_fd));
         let without = Without { memory: !self.cgroups.has("memory"), processes: !self.cgroups.has("pids") };
         let hatch = Hatch { plan, layers: layers.len(), binds: targets, shared: shared.is_some(), without };
         embryo.hatch(&hatch, &descriptors)

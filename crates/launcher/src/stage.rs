@@ -4,7 +4,7 @@
 //! The stage is a file system in memory, mounted where only the launcher sees it; it is the launcher's working folder, and all
 //! paths of this crate without a leading `/` are relative to it. It vanishes with the launcher.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -80,6 +80,27 @@ fn devices(settings: &Settings, privileged: bool) -> Result<()> {
     let tree = openat(CWD, "dev", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).doing(|| "open dev".into())?;
     let attributes = sys::ATTR_RDONLY | sys::ATTR_NOSUID | sys::ATTR_NOEXEC;
     sys::mount_setattr(tree.as_fd(), attributes, None, true).doing(|| "make dev read-only".into())
+}
+
+/// The user of a [`crate::protocol::Program`] that is given devices, inside its jail.
+pub(crate) const PROGRAM_USER: u32 = 1000;
+
+/// A node of `/dev/kvm` that this user of the host alone can open, as a mount.
+pub(crate) fn kvm_for(user: u32) -> Result<OwnedFd> {
+    let found = std::fs::metadata("/dev/kvm").doing(|| "look at /dev/kvm".into())?;
+    let (folder, path) = ("machines", format!("machines/kvm-{user}"));
+    if !Path::new(folder).exists() {
+        folder_at(folder)?;
+    }
+    let device = makedev(rustix::fs::major(found.rdev()), rustix::fs::minor(found.rdev()));
+    match mknodat(CWD, &path, FileType::CharacterDevice, Mode::from(0o600), device) {
+        // That of an earlier machine with the same ids.
+        Ok(()) | Err(Errno::EXIST) => {}
+        result => result.doing(|| format!("make {path}"))?,
+    }
+    let owner = (Some(rustix::fs::Uid::from_raw(user)), Some(rustix::fs::Gid::from_raw(user)));
+    rustix::fs::chownat(CWD, &path, owner.0, owner.1, AtFlags::empty()).doing(|| format!("chown {path}"))?;
+    clone_tree(Path::new(&path), false)
 }
 
 /// `/sys` as all sandboxes see it: how many processors there are, a place for the own cgroups, and nothing else.

@@ -48,6 +48,25 @@ pub(super) fn mount_all(root: &Root) -> Result<()> {
     attach_at(root.shared_memory()?.as_fd(), root.top_folder("dev")?.as_fd(), "shm")
 }
 
+/// What a monitor needs beside [`KVM`].
+const NODES_OF_MONITOR: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
+const KVM: &str = "kvm";
+
+/// A `/dev` for a monitor that may use the processor's virtual machines: the one of all sandboxes cannot be added to.
+pub(super) fn add_kvm(root: &Root, kvm: &OwnedFd) -> Result<()> {
+    let options = [("size", "64k"), ("nr_inodes", "16"), ("mode", "0755")];
+    let dev = new_mount("tmpfs", &options, RESTRICTED)?;
+    attach_at(dev.as_fd(), root.top_folder("dev")?.as_fd(), "")?;
+    let place = |name: &str| {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        openat(&dev, name, flags, Mode::from(0o644)).doing(|| format!("make /dev/{name}"))
+    };
+    for name in NODES_OF_MONITOR {
+        attach_at(clone_tree(&Path::new("dev").join(name), false)?.as_fd(), place(name)?.as_fd(), "")?;
+    }
+    attach_at(kvm.as_fd(), place(KVM)?.as_fd(), "")
+}
+
 fn mask(masks: &Masks, proc: &OwnedFd) -> Result<()> {
     for path in &masks.hidden {
         let Some(target) = find(proc, path)? else { continue };

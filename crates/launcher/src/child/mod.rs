@@ -167,6 +167,9 @@ fn become_sandbox(settings: &Settings, hatch: &Hatch, descriptors: &mut Descript
     }
     drop(binds);
     kernel::mount_all(&root)?;
+    if plan.program.as_ref().is_some_and(|program| program.kvm) {
+        kernel::add_kvm(&root, &descriptors.next()?)?;
+    }
     let inodes = plan.limits.inodes / plan.tmpfs.len().max(1) as u64;
     let in_memory = plan.tmpfs.iter().map(|tmpfs| root.tmpfs(tmpfs, inodes)).collect::<Result<Vec<_>>>()?;
     etc::write(plan, &root)?;

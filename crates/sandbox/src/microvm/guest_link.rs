@@ -45,9 +45,8 @@ impl GuestLink {
         Ok(GuestLink { writer, replies: tokio::sync::Mutex::new(replies), usage, ended, limits })
     }
 
-    /// Makes the guest its own, starts its launcher, and has it make the sandbox.
-    pub(super) async fn start(&self, settings: Settings, plan: Plan) -> Result<Made, CreateError> {
-        *self.limits.lock().unwrap_or_else(PoisonError::into_inner) = plan.limits;
+    /// Makes the guest its own, and starts its launcher.
+    pub(super) async fn greet(&self, settings: Settings) -> Result<(), CreateError> {
         let settings = Settings {
             state_dir: "/run/cofferdam".into(),
             subordinate: None,
@@ -57,12 +56,17 @@ impl GuestLink {
         };
         self.say(&fresh()?)?;
         self.say(&Word::Request(Request::Start(Box::new(settings))))?;
-        let mut replies = self.replies.lock().await;
-        match replies.recv().await {
-            Some(Reply::Ready(_)) => {}
-            Some(Reply::Failed { fault, .. }) => return Err(create_error(fault, None)),
-            _ => return Err(lost()),
+        match self.replies.lock().await.recv().await {
+            Some(Reply::Ready(_)) => Ok(()),
+            Some(Reply::Failed { fault, .. }) => Err(create_error(fault, None)),
+            _ => Err(lost()),
         }
+    }
+
+    /// Has its launcher make the sandbox.
+    pub(super) async fn start(&self, plan: Plan) -> Result<Made, CreateError> {
+        *self.limits.lock().unwrap_or_else(PoisonError::into_inner) = plan.limits;
+        let mut replies = self.replies.lock().await;
         self.say(&Word::Request(Request::Create { token: TOKEN, plan: Box::new(plan) }))?;
         match replies.recv().await {
             Some(Reply::Created { token: TOKEN, made }) => Ok(made),

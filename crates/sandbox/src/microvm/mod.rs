@@ -31,7 +31,7 @@ use launcher::protocol::{LayerSource, Plan, Program};
 use model::ids::SandboxId;
 use model::limits::Limits;
 use model::rung::Rung;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OnceCell, Semaphore, watch};
 
 use self::guest_link::GuestLink;
 use self::machine::Machine;
@@ -47,6 +47,10 @@ pub use self::machine::Acceleration;
 
 /// The monitor's program.
 const MONITOR: &str = "/usr/bin/qemu-system-x86_64";
+/// What a machine needs to run on the processor itself.
+const KVM: &str = "/dev/kvm";
+/// How long the first machine may take there: a guest that the processor runs starts in a tenth of that.
+const KVM_PATIENCE: Duration = Duration::from_secs(3);
 /// How long a machine may take from its start to its launcher's first word.
 const BOOT_PATIENCE: Duration = Duration::from_secs(120);
 /// Layers that have room as disks beside the machine's other devices.
@@ -63,8 +67,8 @@ const WALL_GRACE_MS: u64 = 30_000;
 pub struct MicroVmConfig {
     /// What they boot.
     pub guest: Guest,
-    /// Who executes their instructions.
-    pub acceleration: Acceleration,
+    /// Who executes their instructions; `None`: the processor where a machine boots on it, else QEMU.
+    pub acceleration: Option<Acceleration>,
 }
 
 /// The driver.
@@ -72,6 +76,8 @@ pub struct MicroVm {
     local: Local,
     config: MicroVmConfig,
     machines: Mutex<HashMap<SandboxId, Arc<Living>>>,
+    /// Who executes instructions, once it is known.
+    acceleration: OnceCell<Acceleration>,
     /// Machines that may boot at once: more than there are processors only makes each of them late.
     boots: Semaphore,
 }
@@ -86,7 +92,8 @@ impl MicroVm {
     /// A driver whose monitors are jailed by `local`'s launcher.
     pub fn new(local: Local, config: MicroVmConfig) -> MicroVm {
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        MicroVm { local, config, machines: Mutex::default(), boots: Semaphore::new(processors) }
+        let acceleration = OnceCell::new_with(config.acceleration);
+        MicroVm { local, config, machines: Mutex::default(), acceleration, boots: Semaphore::new(processors) }
     }
 
     /// Whether this host has the monitor.
@@ -96,6 +103,63 @@ impl MicroVm {
 
     fn machines(&self) -> MutexGuard<'_, HashMap<SandboxId, Arc<Living>>> {
         self.machines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who executes the instructions of this driver's machines. The first time a machine is booted on the processor: that
+    /// `/dev/kvm` is there proves nothing.
+    pub async fn acceleration(&self) -> Acceleration {
+        let find = || async {
+            let verdict = Verdict::of(&self.config.guest);
+            if let Some(known) = verdict.read() {
+                return known;
+            }
+            let found = match self.boots_on_processor().await {
+                Ok(()) => Acceleration::Kvm,
+                Err(reason) => {
+                    tracing::info!(%reason, "machines are translated");
+                    Acceleration::Tcg
+                }
+            };
+            // Without the device there is nothing to keep, and it may come.
+            if std::path::Path::new(KVM).exists() {
+                verdict.write(found);
+            }
+            found
+        };
+        *self.acceleration.get_or_init(find).await
+    }
+
+    async fn boots_on_processor(&self) -> Result<(), String> {
+        if !std::path::Path::new(KVM).exists() {
+            return Err(format!("there is no {KVM}"));
+        }
+        let limits = Limits { memory_bytes: 64 << 20, wall_ms: KVM_PATIENCE.as_millis() as u64, ..Limits::default() };
+        let machine = Machine {
+            acceleration: Acceleration::Kvm,
+            memory_bytes: limits.memory_bytes + GUEST_MEMORY,
+            processors: 1,
+            disks: 0,
+            network: None,
+        };
+        let say = |error: CreateError| explain(&error);
+        let (control, their_control) = UnixStream::pair().map_err(|error| error.to_string())?;
+        let (_stream, their_stream) = UnixStream::pair().map_err(|error| error.to_string())?;
+        let mut given: Vec<OwnedFd> = vec![their_control.into(), their_stream.into()];
+        for path in [self.config.guest.kernel(), self.config.guest.initrd()] {
+            given.push(open(&path).map_err(say)?.into());
+        }
+        let jail = self.local.jail(jail_plan(&machine, &limits, given.len()), None, given).await.map_err(say)?;
+        let guard = Guard { local: Some(self.local.clone()), id: jail.id };
+        let console = guest_link::Console::of(jail.stream);
+        let link = GuestLink::new(control).map_err(|error| error.to_string())?;
+        let settings = self.local.settings().map_err(|error| error.to_string())?;
+        let greeted = tokio::time::timeout(KVM_PATIENCE, link.greet(settings)).await;
+        drop(guard);
+        wait_ended(jail.ended).await;
+        match greeted {
+            Ok(greeted) => greeted.map_err(|error| explain(&console.explain(error))),
+            Err(_) => Err(format!("a machine did not start on {KVM} within {} s", KVM_PATIENCE.as_secs())),
+        }
     }
 
     async fn make(&self, spec: SandboxSpec) -> Result<Sandbox, CreateError> {
@@ -121,7 +185,7 @@ impl MicroVm {
         let (control, their_control) = UnixStream::pair().map_err(kernel("make a socket pair"))?;
         let (stream, their_stream) = UnixStream::pair().map_err(kernel("make a socket pair"))?;
         let machine = Machine {
-            acceleration: self.config.acceleration,
+            acceleration: self.acceleration().await,
             memory_bytes: limits.memory_bytes + GUEST_MEMORY,
             processors: limits.cpu_millis.div_ceil(1000).max(1),
             disks: layers.len(),
@@ -143,7 +207,11 @@ impl MicroVm {
 
         let console = guest_link::Console::of(jail.stream);
         let link = GuestLink::new(control).map_err(kernel("talk to the guest"))?;
-        let made = tokio::time::timeout(BOOT_PATIENCE, link.start(self.local.settings()?, plan));
+        let settings = self.local.settings()?;
+        let made = tokio::time::timeout(BOOT_PATIENCE, async {
+            link.greet(settings).await?;
+            link.start(plan).await
+        });
         let made = match made.await {
             Ok(made) => made,
             Err(_) => Err(CreateError::Unsupported {
@@ -162,6 +230,36 @@ impl MicroVm {
 
     fn find(&self, id: SandboxId) -> Result<Arc<Living>, DriverError> {
         self.machines().get(&id).cloned().ok_or(DriverError::Unknown { id })
+    }
+}
+
+/// What was found out about a guest on this host's kernel, kept beside the guest: a probe costs up to [`KVM_PATIENCE`].
+struct Verdict {
+    path: PathBuf,
+    host: String,
+}
+
+impl Verdict {
+    fn of(guest: &Guest) -> Verdict {
+        let host = rustix::system::uname();
+        let host = format!("{} {}", host.release().to_string_lossy(), host.version().to_string_lossy());
+        Verdict { path: guest.kernel().with_file_name("processor"), host }
+    }
+
+    fn read(&self) -> Option<Acceleration> {
+        let text = std::fs::read_to_string(&self.path).ok()?;
+        let (verdict, host) = text.trim_end().split_once(' ')?;
+        match (verdict, host == self.host && std::path::Path::new(KVM).exists()) {
+            ("boots", true) => Some(Acceleration::Kvm),
+            ("translated", true) => Some(Acceleration::Tcg),
+            _ => None,
+        }
+    }
+
+    fn write(&self, found: Acceleration) {
+        let verdict = if found == Acceleration::Kvm { "boots" } else { "translated" };
+        // Whoever cannot keep it asks again.
+        let _ = std::fs::write(&self.path, format!("{verdict} {}\n", self.host));
     }
 }
 
@@ -231,7 +329,9 @@ impl Driver for MicroVm {
             what: "guest",
             finding: Finding::Good(format!("{} ({})", self.config.guest.description.release, self.config.guest.name())),
         }];
-        checks.push(Check { what: "acceleration", finding: self.config.acceleration.finding() });
+        if let Some(acceleration) = self.acceleration.get() {
+            checks.push(Check { what: "acceleration", finding: acceleration.finding() });
+        }
         Probe { driver: self.name(), rung: self.rung(), checks }
     }
 
@@ -288,6 +388,12 @@ fn disks(spec: &SandboxSpec) -> Result<Vec<PathBuf>, CreateError> {
     layers.iter().map(file).collect()
 }
 
+/// The error and what caused it.
+fn explain(error: &CreateError) -> String {
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+    format!("{error}{cause}")
+}
+
 fn open(path: &std::path::Path) -> Result<File, CreateError> {
     File::open(path).map_err(|source| CreateError::Layer { path: path.to_owned(), source })
 }
@@ -308,6 +414,7 @@ fn jail_plan(machine: &Machine, limits: &Limits, descriptors: usize) -> Result<P
     plan.program = Some(Program {
         argv: [MONITOR.to_owned()].into_iter().chain(machine.arguments()).collect(),
         descriptors: u32::try_from(descriptors).unwrap_or(u32::MAX),
+        kvm: machine.acceleration == Acceleration::Kvm,
     });
     Ok(plan)
 }

@@ -87,7 +87,7 @@ fn microvm_gets_out_and_nowhere_else() {
             std::thread::spawn(move || answer_with_peer(&host_listener));
             let egress = Egress::start(resolver(), 1).unwrap();
             let made = egress.netns().await.unwrap();
-            let driver = MicroVm::new(local, MicroVmConfig { guest, acceleration: Acceleration::Tcg });
+            let driver = MicroVm::new(local, MicroVmConfig { guest, acceleration: Some(Acceleration::Tcg) });
             let network = NetworkSource::Netns { netns: made.netns, resolv_conf: made.resolv_conf.clone() };
             let spec = SandboxSpec { network, ..SandboxSpec::image(vec![LayerSource::Erofs(image)]) };
             let sandbox = driver.create(spec).await.unwrap();

@@ -1,8 +1,8 @@
 //! The options of `docker run`, by what becomes of them here. Source: Docker's command line reference.
 
 /// Options that take no value and mean what is so anyway: a sandbox is fresh, detached, and removed.
-pub(super) const GRANTED_FLAGS: [&str; 9] =
-    ["--rm", "--init", "-i", "-t", "-d", "--interactive", "--tty", "--detach", "--no-healthcheck"];
+pub(super) const GRANTED_FLAGS: [&str; 11] =
+    ["--rm", "--init", "-i", "-t", "-d", "-q", "--interactive", "--tty", "--detach", "--quiet", "--no-healthcheck"];
 /// The same with a value.
 pub(super) const GRANTED_VALUES: [&str; 6] = ["--name", "--label", "-l", "--pull", "--cap-drop", "--restart"];
 /// Options without a value that have no effect here, which is said.

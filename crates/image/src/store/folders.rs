@@ -96,6 +96,13 @@ impl Folders {
         Ok(removed)
     }
 
+    /// Lock files that somebody may hold, but that are not needed where nobody does.
+    pub(crate) fn idle_locks(&self) -> Result<Vec<PathBuf>, ImageError> {
+        let folder = self.root.join("locks");
+        let entries = fs::read_dir(&folder).map_err(|error| ImageError::io("read", &folder, error))?;
+        Ok(entries.flatten().map(|entry| entry.path()).filter(|path| *path != self.making()).collect())
+    }
+
     fn making(&self) -> PathBuf {
         self.root.join("locks").join("making")
     }

@@ -54,8 +54,19 @@ fn remove_image(folders: &Folders, digest: &Digest, names: &[NameRecord]) -> Res
     }
     report.removed_images.push(*digest);
     drop_unreferenced(folders, &mut report)?;
+    drop_idle_locks(folders)?;
     report.kept_bytes = total(folders)?;
     Ok(report)
+}
+
+/// Lock files of what is gone, or was never there because it was refused. Who needs one makes it anew.
+fn drop_idle_locks(folders: &Folders) -> Result<(), ImageError> {
+    for path in folders.idle_locks()? {
+        if let Some(_lock) = FileLock::try_take(&path, Mode::Exclusive)? {
+            folders.discard(&path)?;
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn gc(store: &Store, limit_bytes: u64) -> Result<GcReport, ImageError> {

@@ -53,6 +53,7 @@ async fn what_is_in_use_stays() {
     assert!(matches!(home.store.remove(&name), Err(ImageError::InUse(_))), "a copy is a use");
     drop(copy);
     assert_eq!(home.store.gc(0).unwrap().removed_images.len(), 1);
+    assert!(home.names("locks").iter().all(|name| name == "making"), "{:?}", home.names("locks"));
     home.assert_empty();
 }
 

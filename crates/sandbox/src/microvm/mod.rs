@@ -54,7 +54,7 @@ const KVM_PATIENCE: Duration = Duration::from_secs(3);
 /// How long a machine may take from its start to its launcher's first word.
 const BOOT_PATIENCE: Duration = Duration::from_secs(120);
 /// Layers that have room as disks beside the machine's other devices.
-const MAX_LAYERS: usize = 16;
+const MAX_LAYERS: usize = 20;
 /// What the guest's kernel, launcher and page cache need beside the sandbox's own memory.
 const GUEST_MEMORY: u64 = 96 << 20;
 /// What the monitor needs beside the guest's memory.

@@ -5,7 +5,8 @@ use std::sync::OnceLock;
 
 use sandbox::guest::{Guest, Guests, Source, build};
 use sandbox::microvm::{Acceleration, MicroVm, MicroVmConfig};
-use sandbox::{Driver as _, SandboxSpec, conformance};
+use sandbox::session::Session;
+use sandbox::{Driver as _, LayerSource, SandboxSpec, conformance};
 
 use crate::place;
 
@@ -57,4 +58,32 @@ async fn microvm_runs_on_the_processor_only_where_one_boots() {
     let kept = std::fs::read_to_string(guest().unwrap().kernel().with_file_name("processor")).unwrap_or_default();
     assert_eq!(kept.starts_with("boots "), found == Acceleration::Kvm, "{kept}");
     assert_eq!(kept.starts_with("translated "), found == Acceleration::Tcg && Path::new("/dev/kvm").exists(), "{kept}");
+}
+
+/// As many disks as a machine of this type has places for.
+#[tokio::test]
+async fn microvm_stacks_twenty_layers() {
+    let (Some(driver), Some(base)) = (driver(Some(Acceleration::Tcg)), place::image_erofs()) else { return };
+    let folder = tempfile::tempdir_in(place::base()).unwrap();
+    let mut layers = vec![base];
+    for number in 1..20 {
+        let content = folder.path().join(format!("{number}"));
+        std::fs::create_dir(&content).unwrap();
+        std::fs::write(content.join("top"), format!("{number}\n")).unwrap();
+        std::fs::write(content.join(format!("file{number}")), "").unwrap();
+        let image = folder.path().join(format!("{number}.erofs"));
+        let made = std::process::Command::new("mkfs.erofs").arg("--quiet").arg(&image).arg(&content).status();
+        assert!(made.unwrap().success());
+        layers.push(LayerSource::Erofs(image));
+    }
+    layers.push(layers[3].clone());
+    let sandbox = driver.create(SandboxSpec::image(layers)).await.unwrap();
+    sandbox.stream.set_nonblocking(true).unwrap();
+    let session = Session::start(tokio::net::UnixStream::from_std(sandbox.stream).unwrap()).await.unwrap();
+    let top = session.read_file(None, "/top", 10).await.unwrap();
+    assert_eq!(top, b"3\n", "the topmost layer is the one that stands there twice");
+    assert!(
+        session.read_file(None, "/file1", 10).await.is_ok() && session.read_file(None, "/file19", 10).await.is_ok()
+    );
+    driver.destroy(sandbox.id).await.unwrap();
 }

@@ -192,6 +192,9 @@ pub fn sweep_scratch(given: Option<&Path>) -> Result<Vec<String>, CommandFailure
     Ok(removed)
 }
 
+/// `git-PID-…`: its process has died, and nobody holds it.
 fn is_held_by_nobody(folder: &Path) -> bool {
-    std::fs::File::open(folder).is_ok_and(|file| file.try_lock().is_ok())
+    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let lives = name.split('-').nth(1).is_some_and(|pid| Path::new("/proc").join(pid).exists());
+    !lives && std::fs::File::open(folder).is_ok_and(|file| file.try_lock().is_ok())
 }

@@ -27,8 +27,9 @@ pub struct Packed {
 pub async fn pack(project: &LocalProject, commit: &str, scratch: &Path) -> Result<Packed, ScmError> {
     let failed = |source| ScmError::Read { path: scratch.to_owned(), source };
     std::fs::create_dir_all(scratch).map_err(failed)?;
-    let folder = tempfile::Builder::new().prefix("git-").tempdir_in(scratch).map_err(failed)?;
-    // Who cleans up leaves alone what somebody holds.
+    let prefix = format!("git-{}-", std::process::id());
+    let folder = tempfile::Builder::new().prefix(&prefix).tempdir_in(scratch).map_err(failed)?;
+    // Who cleans up leaves alone what somebody holds, and what belongs to a process that lives.
     let held = File::open(folder.path()).map_err(failed)?;
     held.lock().map_err(failed)?;
 

@@ -47,6 +47,8 @@ pub async fn run(args: &RunArgs, home: Option<&Path>, style: Style) -> Result<Ex
     let drivers = drivers.join().unwrap_or_else(|_| {
         Err(CommandFailure::new(Exit::Infrastructure, "the thread that starts the launcher has ended"))
     })?;
+    // What killed runs have left there; what cannot be removed, `clean` reports.
+    let _ = place::sweep_scratch(home);
     let host = host(args, home, &definition, project, artifacts.clone(), drivers)?;
     let performer = Performer::new(host, sender);
     let interactive = std::io::stdout().is_terminal()

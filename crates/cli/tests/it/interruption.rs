@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::project::{Project, run, sandboxes_work};
+use crate::project::{Project, home, run, sandboxes_work};
 
 /// A definition whose step says when it runs, and then waits.
 const WAITS: &str = "pipeline { agent any\n options { skipDefaultCheckout() }\n stages { stage('S') { steps { sh 'echo RUNS; sleep 600' } } }\n \
@@ -121,8 +121,16 @@ fn kill_9_leaves_nothing_that_clean_does_not_remove() {
         assert!(Instant::now() < deadline, "still there: {family:?}");
         std::thread::yield_now();
     }
+    // What a run killed in the middle of a checkout would have left.
+    let scratch = home().join("scratch");
+    let (dead, living) = (scratch.join("git-999999999-x"), scratch.join(format!("git-{}-x", std::process::id())));
+    for folder in [&dead, &living] {
+        std::fs::create_dir_all(folder.join("objects")).unwrap();
+    }
     let first = run(&["clean"]);
     assert_eq!(first.code, 0, "{first:?}");
+    assert!(!dead.exists() && living.exists());
+    std::fs::remove_dir_all(&living).unwrap();
     let second = run(&["clean", "--output", "json"]);
     assert_eq!(second.code, 0, "{second:?}");
     let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();

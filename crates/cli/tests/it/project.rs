@@ -107,7 +107,7 @@ pub fn finish(output: Output) -> Ran {
 }
 
 /// One store for all test processes: content-addressed, so that they may share it.
-fn home() -> &'static Path {
+pub fn home() -> &'static Path {
     static HOME: OnceLock<PathBuf> = OnceLock::new();
     HOME.get_or_init(|| Path::new(env!("CARGO_TARGET_TMPDIR")).join("home"))
 }

@@ -1,6 +1,6 @@
 //! `sh`: a script in a sandbox, its output as log lines, its end with the reason.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
 use encoding_rs::Encoding;
 use model::event::{Event, LogSource};
@@ -57,7 +57,6 @@ pub async fn run(
         output_limit: Some(job.log.room()),
         ..ExecSpec::default()
     };
-    let _counted = Counted::new(&job.running);
     let mut running = match job.session.exec(spec).await {
         Ok(running) => running,
         Err(SessionError::Operation(error)) if error.is_not_found() => return Err(no_shell(&shell, job)),
@@ -93,10 +92,6 @@ pub async fn run(
     if was_cancelled {
         return Ok(Reply::Cancelled);
     }
-    if lost {
-        let message = format!("returnStdout keeps at most {} MiB, within the log limit", MAX_CAPTURE_BYTES >> 20);
-        return Err(Trouble::workload(message).with_hint("write it to a file, and read from that what is needed"));
-    }
     let code = exit.status.code();
     if code != 0 {
         // The first one stays.
@@ -115,6 +110,14 @@ pub async fn run(
     {
         let _ = events.send(Event::Log { step: Some(step), stage: None, source: LogSource::System, text }).await;
     }
+    if code == 0 && lost {
+        let message = format!(
+            "the output was cut: returnStdout keeps at most {} MiB, and what a step writes counts against the {}",
+            MAX_CAPTURE_BYTES >> 20,
+            job.log.limit()
+        );
+        return Err(Trouble::workload(message).with_hint("write it to a file, and read from that what is needed"));
+    }
     let limit = met.first().filter(|_| code != 0).map(ToString::to_string);
     Ok(Reply::Exited { code, stdout: script.capture.then_some(stdout), limit })
 }
@@ -123,11 +126,20 @@ pub async fn run(
 /// failed one has made. So that is ended, where no other step runs.
 async fn make_room(job: &Job, met: &[LimitMet], step: StepId, events: &mpsc::Sender<Event>) {
     let Some(limit) = met.iter().find(|met| met.kind == LimitKind::Processes) else { return };
-    if job.running.load(Ordering::Relaxed) > 1 || job.session.kill_all().await.is_err() {
+    // What others do there now must not be harmed, and where there is room again, nothing is in the way.
+    if job.busy.load(Ordering::Relaxed) > 1 || !is_still_full(job).await || job.session.kill_all().await.is_err() {
         return;
     }
     let text = format!("what was left of the step was ended, because of the {limit}");
     let _ = events.send(Event::Log { step: Some(step), stage: None, source: LogSource::System, text }).await;
+}
+
+/// Init works on files in processes of its own: where none can be started, it says so.
+async fn is_still_full(job: &Job) -> bool {
+    match job.session.stat(None, &job.workspace, true).await {
+        Err(SessionError::Operation(error)) => error.errno == rustix::io::Errno::AGAIN.raw_os_error(),
+        _ => false,
+    }
 }
 
 /// Without a cgroup nothing tells that memory was refused. A process that had used a good part of what each may have by the end
@@ -137,22 +149,6 @@ async fn near_memory_limit(job: &Job, largest: u64) -> Option<String> {
     let as_limit = |value| LimitMet { kind: LimitKind::Memory, value, times: 1 };
     (largest >= limit / 5 * 2)
         .then(|| format!("each process has a {} here, and the largest had {} MiB", as_limit(limit), largest >> 20))
-}
-
-/// One more, as long as it lives.
-struct Counted<'a>(&'a AtomicUsize);
-
-impl<'a> Counted<'a> {
-    fn new(count: &'a AtomicUsize) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Counted(count)
-    }
-}
-
-impl Drop for Counted<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 fn no_shell(shell: &str, job: &Job) -> Trouble {

@@ -47,8 +47,8 @@ pub struct Job {
     memory_bytes: u64,
     /// How much log it may write.
     pub log: Quota,
-    /// Steps that have a process now.
-    pub running: AtomicUsize,
+    /// Requests that are being performed there now.
+    pub busy: AtomicUsize,
 }
 
 impl Job {
@@ -138,7 +138,10 @@ impl Maker<'_> {
             let session = Session::start(stream).await?;
             let home = furnish(&session, ids, home, &workspace).await?;
             for volume in plan.args.volumes.iter().filter(|_| !plan.args.read_only) {
-                session.make_dir(None, volume, 0o777, None).await?;
+                // What the image has there stays as it is.
+                if matches!(session.stat(None, volume, true).await, Ok(None)) {
+                    session.make_dir(None, volume, 0o755, Some((ids.uid, ids.gid))).await?;
+                }
             }
             Ok::<_, Trouble>((session, home))
         };
@@ -171,7 +174,7 @@ impl Maker<'_> {
             failed_in: std::sync::OnceLock::new(),
             usage: Mutex::default(),
             memory_bytes,
-            running: AtomicUsize::new(0),
+            busy: AtomicUsize::new(0),
             log: Quota::new(self.host.options.limits.log_bytes),
         };
         Ok((job, allocated))

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use model::event::{Event, LogSource};
 use model::ids::{JobId, StepId};
@@ -29,6 +29,23 @@ pub struct Performer {
     hurry: Hurry,
 }
 
+/// A job in which something is done.
+struct Busy(Arc<Job>);
+
+impl std::ops::Deref for Busy {
+    type Target = Job;
+
+    fn deref(&self) -> &Job {
+        &self.0
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.busy.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Performer {
     /// For one run. What happens is told to `events`, which must be read for the run to go on.
     pub fn new(host: Host, events: mpsc::Sender<Event>) -> Performer {
@@ -47,7 +64,7 @@ impl Performer {
     /// [`Reply::Cancelled`].
     pub async fn perform(&self, request: Request, mut cancelled: oneshot::Receiver<()>) -> Reply {
         let done = match request {
-            Request::Exec { job, step, script } => match self.job(job).await {
+            Request::Exec { job, step, script } => match self.at(job).await {
                 Ok(job) => exec::run(&job, step, script, &self.events, &mut cancelled, &self.hurry).await,
                 Err(trouble) => Err(trouble),
             },
@@ -92,6 +109,13 @@ impl Performer {
         terminal::shell(&job, TerminalSize { rows, columns }, input, output).await.map_err(|trouble| trouble.0.message)
     }
 
+    /// A job, for the time of one request.
+    async fn at(&self, id: JobId) -> Result<Busy, Trouble> {
+        let job = self.job(id).await?;
+        job.busy.fetch_add(1, Ordering::Relaxed);
+        Ok(Busy(job))
+    }
+
     async fn job(&self, id: JobId) -> Result<Arc<Job>, Trouble> {
         self.jobs.lock().await.get(&id).cloned().ok_or_else(|| Trouble::infrastructure(format!("{id} is gone")))
     }
@@ -123,29 +147,29 @@ impl Performer {
     async fn simple(&self, request: Request) -> Result<Reply, Trouble> {
         match request {
             Request::Checkout { job, step, dir, source } => {
-                self.checkout(&*self.job(job).await?, step, dir, source).await
+                self.checkout(&*self.at(job).await?, step, dir, source).await
             }
             Request::ReadFile { job, path, encoding } => {
-                files::read(&*self.job(job).await?, &path, encoding.as_deref()).await
+                files::read(&*self.at(job).await?, &path, encoding.as_deref()).await
             }
             Request::WriteFile { job, path, text, encoding } => {
-                files::write(&*self.job(job).await?, &path, &text, encoding.as_deref()).await
+                files::write(&*self.at(job).await?, &path, &text, encoding.as_deref()).await
             }
-            Request::FileExists { job, path } => files::exists(&*self.job(job).await?, &path).await,
-            Request::DeleteDir { job, path } => files::delete(&*self.job(job).await?, &path).await,
-            Request::MakeDir { job, path } => files::make_dir(&*self.job(job).await?, &path).await,
+            Request::FileExists { job, path } => files::exists(&*self.at(job).await?, &path).await,
+            Request::DeleteDir { job, path } => files::delete(&*self.at(job).await?, &path).await,
+            Request::MakeDir { job, path } => files::make_dir(&*self.at(job).await?, &path).await,
             Request::Stash { job, name, files, allow_empty } => {
-                let (reply, notes) = self.stashes.put(&*self.job(job).await?, &name, files, allow_empty).await?;
+                let (reply, notes) = self.stashes.put(&*self.at(job).await?, &name, files, allow_empty).await?;
                 self.say(notes).await;
                 Ok(reply)
             }
             Request::Unstash { job, name, dir } => {
-                let notes = self.stashes.get(&*self.job(job).await?, &name, dir).await?;
+                let notes = self.stashes.get(&*self.at(job).await?, &name, dir).await?;
                 self.say(notes).await;
                 Ok(Reply::Done)
             }
             Request::Archive { job, files, allow_empty } => {
-                self.archive(&*self.job(job).await?, files, allow_empty).await
+                self.archive(&*self.at(job).await?, files, allow_empty).await
             }
             Request::Sleep { ms } => {
                 tokio::time::sleep(std::time::Duration::from_millis(ms)).await;

@@ -185,16 +185,18 @@ pub fn sweep_scratch(given: Option<&Path>) -> Result<Vec<String>, CommandFailure
         let path = entry.path();
         if std::fs::remove_file(&path).is_ok() {
             removed.push(format!("file {}", path.display()));
-        } else if is_held_by_nobody(&path) && std::fs::remove_dir_all(&path).is_ok() {
+        } else if let Some(_held) = abandoned(&path)
+            && std::fs::remove_dir_all(&path).is_ok()
+        {
             removed.push(format!("folder {}", path.display()));
         }
     }
     Ok(removed)
 }
 
-/// `git-PID-…`: its process has died, and nobody holds it.
-fn is_held_by_nobody(folder: &Path) -> bool {
+/// `git-PID-…`, whose process has died and that nobody holds: a lock on it.
+fn abandoned(folder: &Path) -> Option<std::fs::File> {
     let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let lives = name.split('-').nth(1).is_some_and(|pid| Path::new("/proc").join(pid).exists());
-    !lives && std::fs::File::open(folder).is_ok_and(|file| file.try_lock().is_ok())
+    std::fs::File::open(folder).ok().filter(|file| !lives && file.try_lock().is_ok())
 }

@@ -83,7 +83,7 @@ impl DockerArgs {
             }
             for word in apart(word) {
                 let (name, mut value) = split_option(&word);
-                if value.as_deref() == Some("false") && options::is_switch(&name) {
+                if options::is_switch(&name) && value.as_deref().and_then(switch) == Some(false) {
                     continue;
                 }
                 let mut take = |name: &str| {
@@ -93,7 +93,7 @@ impl DockerArgs {
                         .ok_or_else(|| ArgsError::Malformed(format!("`{name}` needs a value")))
                 };
                 args.option(&name, &mut take)?;
-                if let Some(value) = value.filter(|value| value != "true") {
+                if let Some(value) = value.filter(|value| switch(value) != Some(true)) {
                     return Err(ArgsError::Malformed(format!("`{name}` takes no value, and got `{value}`")));
                 }
             }
@@ -254,6 +254,15 @@ impl DockerArgs {
     }
 }
 
+/// How Docker reads the value of an option that is on or off.
+fn switch(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        _ => None,
+    }
+}
+
 /// `--name=value`, `-eNAME=V` (short options may have their value attached).
 fn split_option(word: &str) -> (String, Option<String>) {
     if word.starts_with("--") {
@@ -313,7 +322,7 @@ mod tests {
         );
         assert_eq!(parsed("-v /home").volumes, ["/home"]);
         assert_eq!(parsed("-itu root").user.as_deref(), Some("root"));
-        assert_eq!(parsed("-dit -t=false --init=true"), DockerArgs::default());
+        assert_eq!(parsed("-dit -t=0 --init=1 --privileged=f"), DockerArgs::default());
         assert_eq!(parsed("--add-host db:10.0.0.1").hosts, ["10.0.0.1 db"]);
         assert_eq!(parsed("").env, []);
     }

@@ -1,5 +1,6 @@
 //! What `checkout scm` puts into a workspace: the project that the definition came from, at its commit or as it lies there.
 
+mod objects;
 mod repository;
 
 use std::future::Future;
@@ -176,48 +177,37 @@ impl LocalProject {
         &self.description
     }
 
-    fn committed(&self, at: &Position) -> Result<Part, ScmError> {
-        let top = if at.prefix.is_empty() { None } else { Some(at.prefix.trim_end_matches('/')) };
-        let treeish = top.map_or_else(|| at.commit.clone(), |prefix| format!("{}:{prefix}", at.commit));
-        let mut child = hardened_git(&self.dir)
-            // The tree is named from the top of the repository, whatever folder git is started in.
-            .args(["-C", &up(&at.prefix), "archive", "--format=tar", &treeish])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(ScmError::Start)?;
-        let tar: Box<dyn AsyncRead + Send + Unpin> = match child.stdout.take() {
-            Some(stdout) => Box::new(stdout),
-            None => Box::new(tokio::io::empty()),
-        };
+    /// The files of the commit, straight from the objects: `git archive` would run what the repository names as filters, on the
+    /// host, and leave out or change what its attributes say.
+    async fn committed(&self, at: &Position) -> Result<Part, ScmError> {
+        let entries = objects::list(&self.dir, &at.commit, &at.prefix).await?;
+        let objects = hardened_git(&self.dir).into_std();
+        self.piped("cat-file", move |out| objects::write(objects, &entries, out))
+    }
+
+    /// What a thread writes into a pipe, as a part.
+    fn piped(
+        &self,
+        command: &'static str,
+        write: impl FnOnce(std::fs::File) -> Result<(), ScmError> + Send + 'static,
+    ) -> Result<Part, ScmError> {
+        let failed = |source| ScmError::Read { path: self.dir.clone(), source };
+        let (writer, reader) = tokio::net::unix::pipe::pipe().map_err(failed)?;
+        let writer = writer.into_blocking_fd().map_err(failed)?;
+        let task = tokio::task::spawn_blocking(move || write(std::fs::File::from(writer)));
         let finished = Box::pin(async move {
-            let output = child.wait_with_output().await.map_err(ScmError::Start)?;
-            if output.status.success() {
-                Ok(())
-            } else {
-                Err(ScmError::Git { command: "archive", message: words(&output.stderr) })
+            match task.await {
+                Ok(result) => result,
+                Err(error) => Err(ScmError::Git { command, message: error.to_string() }),
             }
         });
-        Ok(Part { tar, finished })
+        Ok(Part { tar: Box::new(reader), finished })
     }
 
     async fn working_tree(&self) -> Result<Part, ScmError> {
         let names = listed(&self.dir).await;
-        let (reader, writer) = tokio::net::unix::pipe::pipe()
-            .map(|(sender, receiver)| (receiver, sender))
-            .map_err(|source| ScmError::Read { path: self.dir.clone(), source })?;
-        let writer = writer.into_blocking_fd().map_err(|source| ScmError::Read { path: self.dir.clone(), source })?;
         let dir = self.dir.clone();
-        let task = tokio::task::spawn_blocking(move || write_tree(&dir, names, std::fs::File::from(writer)));
-        let finished = Box::pin(async move {
-            match task.await {
-                Ok(result) => result,
-                Err(error) => Err(ScmError::Git { command: "working tree", message: error.to_string() }),
-            }
-        });
-        Ok(Part { tar: Box::new(reader), finished })
+        self.piped("working tree", move |out| write_tree(&dir, names, out))
     }
 
     /// `.git`, and what is to be said about it. Steps that do not ask git do not miss it: no reason to fail.
@@ -239,21 +229,13 @@ impl Scm for LocalProject {
     fn open<'a>(&'a self, scratch: &'a Path) -> Pin<Box<dyn Future<Output = Result<Tree, ScmError>> + Send + 'a>> {
         Box::pin(async move {
             let files = match &self.at {
-                Some(at) => self.committed(at)?,
+                Some(at) => self.committed(at).await?,
                 None => self.working_tree().await?,
             };
             let (repository, notes) = self.repository(scratch).await;
             let (env, description) = (self.env.clone(), self.description.clone());
             Ok(Tree { files, repository, notes, env, description })
         })
-    }
-}
-
-/// From a folder inside a repository to its top: `a/b/` → `../../`.
-fn up(prefix: &str) -> String {
-    match prefix.split('/').filter(|part| !part.is_empty()).count() {
-        0 => ".".to_owned(),
-        depth => "../".repeat(depth),
     }
 }
 
@@ -321,8 +303,10 @@ fn walk(dir: &Path) -> Result<Vec<PathBuf>, ScmError> {
             let entry = entry.map_err(|source| ScmError::Read { path: path.clone(), source })?;
             let name = folder.join(entry.file_name());
             match entry.file_type() {
-                // What a run put there, and a repository without a git that could say what of it may be seen.
-                Ok(kind) if kind.is_dir() && [".cofferdam", ".git"].iter().any(|own| name == Path::new(own)) => {}
+                // What a run put there.
+                Ok(kind) if kind.is_dir() && name == Path::new(".cofferdam") => {}
+                // A repository, of which nobody has said what may be seen.
+                Ok(_) if entry.file_name() == ".git" => {}
                 Ok(kind) if kind.is_dir() => folders.push(name),
                 Ok(kind) if kind.is_file() || kind.is_symlink() => names.push(name),
                 _ => {}
@@ -339,16 +323,7 @@ fn hardened_git(dir: &Path) -> Command {
     command
         .arg("-C")
         .arg(dir)
-        .args([
-            "-c",
-            "core.hooksPath=/dev/null",
-            "-c",
-            "core.fsmonitor=false",
-            "-c",
-            "protocol.allow=never",
-            "-c",
-            "tar.umask=0022",
-        ])
+        .args(["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "protocol.allow=never"])
         .env("GIT_CONFIG_NOSYSTEM", "1")
         .env("GIT_TERMINAL_PROMPT", "0")
         .env("GIT_OPTIONAL_LOCKS", "0")
@@ -394,11 +369,5 @@ mod tests {
     fn a_url_loses_its_password() {
         assert_eq!(without_credentials("https://me:secret@example.org/a/b@c"), "https://example.org/a/b@c");
         assert_eq!(without_credentials("git@example.org:a/b"), "git@example.org:a/b");
-    }
-
-    #[test]
-    fn the_top_is_as_many_folders_up() {
-        assert_eq!(up(""), ".");
-        assert_eq!(up("a/b/"), "../../");
     }
 }

@@ -132,6 +132,7 @@ pub async fn run(args: &PlanArgs, home: Option<&Path>, style: Style) -> Result<E
 
 /// What a stage does.
 enum Work {
+    Stage(StageId),
     Job(PlannedJob),
     Step { name: String, label: Option<String> },
 }
@@ -141,7 +142,7 @@ struct Planner<'a> {
     home: Option<&'a Path>,
     stages: Stages,
     skipped: HashMap<StageId, String>,
-    /// Jobs and steps of each stage, in their order.
+    /// Stages, jobs and steps in each stage, in their order.
     work: HashMap<Option<StageId>, Vec<Work>>,
     /// The stage that asked for a job.
     stage_of: HashMap<JobId, Option<StageId>>,
@@ -194,6 +195,7 @@ impl Planner<'_> {
     fn event(&mut self, event: Event) {
         self.stages.apply(Duration::ZERO, &event);
         match event {
+            Event::StageStarted { stage, parent, .. } => self.work.entry(parent).or_default().push(Work::Stage(stage)),
             Event::StageSkipped { stage, reason } => drop(self.skipped.insert(stage, reason)),
             Event::JobRequested { job, stage, .. } => drop(self.stage_of.insert(job, stage)),
             Event::StepStarted { stage, name, label, .. }
@@ -205,24 +207,28 @@ impl Planner<'_> {
         }
     }
 
-    /// What was found, stage by stage.
+    /// What was found: everything in the order in which it began, each stage whole.
     fn items(&mut self) -> Vec<Item> {
         let mut items = Vec::new();
-        let mut work = std::mem::take(&mut self.work);
-        let mut add = |items: &mut Vec<Item>, stage: Option<StageId>, depth: usize, path: &str| {
-            items.extend(work.remove(&stage).into_iter().flatten().map(|work| match work {
-                Work::Job(job) => Item::Job { depth, job: PlannedJob { stage: path.to_owned(), ..job } },
-                Work::Step { name, label } => Item::Step { depth, stage: path.to_owned(), name, label },
-            }));
-        };
-        add(&mut items, None, 0, "");
-        for stage in self.stages.all() {
-            let (depth, path) = (self.stages.depth(stage.id), self.stages.path(Some(stage.id)));
-            if !stage.is_hidden() {
-                let (name, skipped) = (stage.name.clone(), self.skipped.remove(&stage.id));
-                items.push(Item::Stage { name, depth, branch: stage.is_branch(), skipped });
+        let mut open = vec![None];
+        let mut rest: HashMap<_, std::vec::IntoIter<Work>> =
+            std::mem::take(&mut self.work).into_iter().map(|(stage, work)| (stage, work.into_iter())).collect();
+        while let Some(at) = open.last().copied() {
+            let path = self.stages.path(at);
+            let depth = at.map_or(0, |stage| self.stages.depth(stage) + 1);
+            match rest.get_mut(&at).and_then(Iterator::next) {
+                None => drop(open.pop()),
+                Some(Work::Job(job)) => items.push(Item::Job { depth, job: PlannedJob { stage: path, ..job } }),
+                Some(Work::Step { name, label }) => items.push(Item::Step { depth, stage: path, name, label }),
+                Some(Work::Stage(id)) => {
+                    open.push(Some(id));
+                    if let Some(stage) = self.stages.stage(id).filter(|stage| !stage.is_hidden()) {
+                        let (name, skipped) = (stage.name.clone(), self.skipped.remove(&id));
+                        let (depth, branch) = (self.stages.depth(id), stage.is_branch());
+                        items.push(Item::Stage { name, depth, branch, skipped });
+                    }
+                }
             }
-            add(&mut items, Some(stage.id), depth + 1, &path);
         }
         items
     }

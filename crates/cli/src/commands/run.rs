@@ -211,6 +211,11 @@ fn host(
     };
     let way_out = match args.network {
         Network::None => WayOut::Unwanted,
+        Network::Internet
+            if args.rung == RungChoice::Microvm && sandbox::microvm::MicroVm::without_network().is_some() =>
+        {
+            WayOut::Impossible(sandbox::microvm::MicroVm::without_network().unwrap_or_default())
+        }
         Network::Internet => place::egress().map_or_else(WayOut::Impossible, WayOut::Internet),
     };
     Ok(Host {

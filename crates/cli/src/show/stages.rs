@@ -17,7 +17,10 @@ pub struct Stage {
     pub name: String,
     branch: bool,
     children: usize,
-    has_twin: bool,
+    /// The stage of the same name in it.
+    twin: Option<StageId>,
+    /// It does something itself, or ends otherwise than the stage in it.
+    is_own: bool,
     pub started: Duration,
     pub ended: Option<(Duration, Outcome)>,
     pub skipped: bool,
@@ -31,7 +34,7 @@ impl Stage {
 
     /// A parallel stage is a branch with a stage of the same name in it: shown once.
     pub fn is_hidden(&self) -> bool {
-        self.branch && self.has_twin && self.children == 1
+        self.branch && self.twin.is_some() && self.children == 1 && !self.is_own
     }
 }
 
@@ -63,11 +66,19 @@ impl Stages {
                 }
             }
             Event::StageFinished { stage, outcome } => {
+                let twin = self.stage(*stage).and_then(|stage| stage.twin).and_then(|twin| self.stage(twin));
+                let differs = twin.and_then(|twin| twin.ended).is_some_and(|(_, ended)| ended != *outcome);
                 if let Some(stage) = self.stage_mut(*stage) {
                     stage.ended = Some((at, *outcome));
+                    stage.is_own |= differs;
                 }
             }
+            Event::JobRequested { stage: Some(stage), .. } => self.does_something(*stage),
             Event::StepStarted { step, stage, name, label } => {
+                // `stage` is the step that the stage in it is.
+                if let Some(stage) = stage.filter(|_| name != "stage") {
+                    self.does_something(stage);
+                }
                 let title = label.as_ref().map_or_else(|| name.clone(), |label| format!("{name} {label}"));
                 self.running.insert(*step, Step { stage: *stage, title, started: at, tail: VecDeque::new() });
             }
@@ -87,10 +98,16 @@ impl Stages {
         }
     }
 
+    fn does_something(&mut self, stage: StageId) {
+        if let Some(stage) = self.stage_mut(stage) {
+            stage.is_own = true;
+        }
+    }
+
     fn insert(&mut self, at: Duration, id: StageId, parent: Option<StageId>, name: &str, branch: bool) {
         if let Some(parent) = parent.and_then(|p| self.stage_mut(p)) {
             parent.children += 1;
-            parent.has_twin |= parent.name == name;
+            parent.twin = parent.twin.or((parent.name == name).then_some(id));
         }
         // After the last descendant of the parent, so that branches that run at once do not mix.
         let place = parent
@@ -98,7 +115,17 @@ impl Stages {
             .map_or(self.order.len(), |i| i + 1);
         self.parents.insert(id, parent);
         let name = name.to_owned();
-        let stage = Stage { id, name, branch, children: 0, has_twin: false, started: at, ended: None, skipped: false };
+        let stage = Stage {
+            id,
+            name,
+            branch,
+            children: 0,
+            twin: None,
+            is_own: false,
+            started: at,
+            ended: None,
+            skipped: false,
+        };
         self.order.insert(place, stage);
     }
 
@@ -132,11 +159,6 @@ impl Stages {
     /// The stage of that id.
     pub fn stage(&self, id: StageId) -> Option<&Stage> {
         self.order.iter().find(|s| s.id == id)
-    }
-
-    /// In display order.
-    pub fn all(&self) -> impl Iterator<Item = &Stage> {
-        self.order.iter()
     }
 
     /// Those that are shown, in display order.

@@ -100,7 +100,15 @@ fn ctrl_c_ends_a_pull() {
     );
     let mut command = project.command(&["--progress", "plain"]);
     let mut child = command.env("COFFERDAM_MIRRORS", mirror).stdout(Stdio::piped()).spawn().unwrap();
-    let _stalled = registry.accept().unwrap();
+    registry.set_nonblocking(true).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let _stalled = loop {
+        match registry.accept() {
+            Ok(connection) => break connection,
+            Err(error) => assert!(Instant::now() < deadline, "nobody asked the registry: {error}"),
+        }
+        std::thread::yield_now();
+    };
     signal(&child, "-INT");
     assert_eq!(child.wait().unwrap().code(), Some(130));
 }

@@ -78,6 +78,7 @@ fn a_hostile_configuration_reaches_no_path_of_the_host() {
         format!(r#"{{"User":"{out}/made","Env":["PATH=/bin","HOME={out}/made"]}}"#),
         r#"{"User":"../../root:../..","Env":["=","PATH=/bin"]}"#.to_owned(),
     ];
+    let mut worked = 0;
     for (number, config) in configs.iter().enumerate() {
         let Some(image) = busybox_image(&format!("hostile{number}"), config, &[]) else { return };
         for agent in [format!("'{image}'"), format!("{{ image '{image}'; args '-w {out}/made --entrypoint /bin/sh' }}")]
@@ -85,9 +86,11 @@ fn a_hostile_configuration_reaches_no_path_of_the_host() {
             let ran = pipeline(&agent, "sh 'echo $((40 + 2)) steps'").run(&[]);
             let told = ran.code == 0 && ran.stdout.contains("42 steps") || matches!(ran.code, 1 | 2 | 7);
             assert!(told && !ran.stderr.contains("panicked"), "{config}: {ran:?}");
+            worked += usize::from(ran.code == 0);
             assert_eq!(std::fs::read_dir(canary.path()).unwrap().count(), 0, "{config}");
         }
     }
+    assert!(worked >= configs.len(), "{worked} of {} runs worked", configs.len() * 2);
 }
 
 #[test]
@@ -99,6 +102,19 @@ fn the_working_directory_is_that_of_the_entry_point_and_steps_run_in_the_workspa
         "sh 'i=0; until test -s $HOME/where || test $i -gt 99999; do i=$((i+1)); done; echo entry in $(cat $HOME/where), step in $PWD'",
         &["entry in /some/where, step in /workspace/"],
     );
+}
+
+#[test]
+fn a_file_system_of_no_size_is_not_one_without_a_limit() {
+    for size in ["0", "0.5b"] {
+        check(
+            "nosize",
+            r#"{"Env":["PATH=/bin"]}"#,
+            &format!("{{ image 'IMAGE'; args '--tmpfs /t:size={size} -v /data' }}"),
+            "sh 'touch /data/x; if dd if=/dev/zero of=/t/x bs=1024 count=1000; then echo written; else echo full; fi'",
+            &["] full"],
+        );
+    }
 }
 
 #[test]

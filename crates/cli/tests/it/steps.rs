@@ -154,7 +154,14 @@ fn a_checkout_is_a_repository_of_its_own() {
                  sh 'git config --get remote.origin.url; echo more >> file; git diff --stat; git fsck --strict --no-dangling'";
     let project =
         Project::new(&format!("pipeline {{ agent any stages {{ stage('S') {{ steps {{\n{steps}\n}} }} }} }}\n"));
-    project.write("file", "1\n").commit();
+    project
+        .write("file", "1\n")
+        .write("tests/t", "")
+        .write(".gitattributes", "file filter=evil\ntests export-ignore\n");
+    project.commit();
+    // What the repository names as a filter does not run on the host.
+    let fired = project.path().join(".git/FIRED");
+    project.git(&["config", "filter.evil.smudge", &format!("touch {}; cat", fired.display())]);
     project.git(&["tag", "-a", "-m", "one", "v1.0"]);
     project.git(&["remote", "add", "origin", "https://me:secret@example.org/a.git"]);
     project.git(&["config", "core.hooksPath", "/tmp"]);
@@ -178,9 +185,12 @@ fn a_checkout_is_a_repository_of_its_own() {
     ] {
         assert!(ran.stdout.contains(text), "{text} is missing: {}", ran.stdout);
     }
-    for text in ["private", "secret", "hidden", " M file", "??", "checked out without"] {
+    for text in
+        ["private", "secret", "hidden", " M file", " D tests", &format!("{short}-dirty"), "??", "checked out without"]
+    {
         assert!(!ran.stdout.contains(text), "{text} is there: {}", ran.stdout);
     }
+    assert!(!fired.exists(), "a filter ran on the host");
     project.write("inner/.gitignore", "ignored\n").write("inner/own", "of inner\n").commit_folder("inner", "trunk");
     project.write("inner/ignored", "").write("inner/untracked", "");
     project

@@ -266,15 +266,21 @@ pub(crate) fn topmost(layers: Vec<LayerSource>) -> Vec<LayerSource> {
     distinct
 }
 
+/// Room for the folders that every sandbox has.
+const SMALLEST_DISK: u64 = 256 << 10;
+/// One page.
+const SMALLEST_TMPFS: u64 = 4096;
 /// More than any pipeline has a use for.
 const MAX_TMPFS: usize = 32;
 
 /// File systems in memory have no more room, all together, than the writable layer: the author of a pipeline raises no limit.
 fn cap(mut tmpfs: Vec<Tmpfs>, disk_bytes: u64) -> Vec<Tmpfs> {
+    // None at all would mean no limit to the kernel.
+    tmpfs.iter_mut().for_each(|one| one.bytes = one.bytes.max(SMALLEST_TMPFS));
     let asked = tmpfs.iter().fold(0u64, |all, one| all.saturating_add(one.bytes));
     if asked > disk_bytes {
         let share = disk_bytes / tmpfs.len() as u64;
-        tmpfs.iter_mut().for_each(|one| one.bytes = one.bytes.min(share));
+        tmpfs.iter_mut().for_each(|one| one.bytes = one.bytes.min(share.max(SMALLEST_TMPFS)));
     }
     tmpfs
 }
@@ -284,7 +290,8 @@ const MAX_LAYERS: usize = 127;
 
 /// The writable layer is in memory, and full before memory is: else a full disk would show as a lack of memory.
 pub(crate) fn effective(limits: Limits) -> Limits {
-    Limits { disk_bytes: limits.disk_bytes.min(limits.memory_bytes / 4 * 3), ..limits }
+    // And not of a size that the kernel takes for no limit.
+    Limits { disk_bytes: limits.disk_bytes.min(limits.memory_bytes / 4 * 3).max(SMALLEST_DISK), ..limits }
 }
 
 fn hosts(spec: &SandboxSpec) -> String {

@@ -96,6 +96,12 @@ impl MicroVm {
         MicroVm { local, config, machines: Mutex::default(), acceleration, boots: Semaphore::new(processors) }
     }
 
+    /// Why machines can have no network here.
+    pub fn without_network() -> Option<String> {
+        let opened = File::options().read(true).write(true).open("/dev/net/tun");
+        opened.err().map(|error| format!("/dev/net/tun: {error}"))
+    }
+
     /// Whether this host has the monitor.
     pub fn is_installed() -> bool {
         std::path::Path::new(MONITOR).exists()
@@ -110,29 +116,34 @@ impl MicroVm {
     pub async fn acceleration(&self) -> Acceleration {
         let find = || async {
             let verdict = Verdict::of(&self.config.guest);
+            // The node for the jail is root's to make.
+            if !rustix::process::getuid().is_root() || !std::path::Path::new(KVM).exists() {
+                return Acceleration::Tcg;
+            }
             if let Some(known) = verdict.read() {
                 return known;
             }
-            let found = match self.boots_on_processor().await {
-                Ok(()) => Acceleration::Kvm,
-                Err(reason) => {
-                    tracing::info!(%reason, "machines are translated");
+            match self.boots_on_processor().await {
+                Ok(true) => {
+                    verdict.write(Acceleration::Kvm);
+                    Acceleration::Kvm
+                }
+                Ok(false) => {
+                    verdict.write(Acceleration::Tcg);
                     Acceleration::Tcg
                 }
-            };
-            // Without the device there is nothing to keep, and it may come.
-            if std::path::Path::new(KVM).exists() {
-                verdict.write(found);
+                // Nothing was found out: the next driver asks again.
+                Err(reason) => {
+                    tracing::warn!(%reason, "cannot try whether machines boot on the processor");
+                    Acceleration::Tcg
+                }
             }
-            found
         };
         *self.acceleration.get_or_init(find).await
     }
 
-    async fn boots_on_processor(&self) -> Result<(), String> {
-        if !std::path::Path::new(KVM).exists() {
-            return Err(format!("there is no {KVM}"));
-        }
+    /// Whether one boots there in time; an error where none could be started.
+    async fn boots_on_processor(&self) -> Result<bool, String> {
         let limits = Limits { memory_bytes: 64 << 20, wall_ms: KVM_PATIENCE.as_millis() as u64, ..Limits::default() };
         let machine = Machine {
             acceleration: Acceleration::Kvm,
@@ -156,10 +167,13 @@ impl MicroVm {
         let greeted = tokio::time::timeout(KVM_PATIENCE, link.greet(settings)).await;
         drop(guard);
         wait_ended(jail.ended).await;
-        match greeted {
-            Ok(greeted) => greeted.map_err(|error| explain(&console.explain(error))),
-            Err(_) => Err(format!("a machine did not start on {KVM} within {} s", KVM_PATIENCE.as_secs())),
-        }
+        let reason = match greeted {
+            Ok(Ok(())) => return Ok(true),
+            Ok(Err(error)) => explain(&console.explain(error)),
+            Err(_) => format!("a machine did not start on {KVM} within {} s", KVM_PATIENCE.as_secs()),
+        };
+        tracing::info!(%reason, "machines are translated");
+        Ok(false)
     }
 
     async fn make(&self, spec: SandboxSpec) -> Result<Sandbox, CreateError> {

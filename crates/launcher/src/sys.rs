@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 use std::net::Ipv4Addr;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use rustix::io::{Errno, Result};
 
@@ -216,21 +216,30 @@ pub(crate) fn lock_byte(file: BorrowedFd<'_>, offset: i64, take: bool) -> Result
     }
 }
 
+/// A socket to configure interfaces of the current network namespace with, and the request for one of them.
+fn interface(name: &str) -> Result<(OwnedFd, libc::ifreq)> {
+    // SAFETY: a plain system call whose descriptor is owned from here on; all-zero is a valid ifreq.
+    let (socket, mut request): (_, libc::ifreq) = unsafe {
+        match libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) {
+            -1 => return Err(last_error()),
+            socket => (OwnedFd::from_raw_fd(socket), std::mem::zeroed()),
+        }
+    };
+    for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
+        *to = from.cast_signed();
+    }
+    Ok((socket, request))
+}
+
+fn interface_up(socket: &OwnedFd, request: &mut libc::ifreq) -> Result<()> {
+    request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
+    ioctl_read_from(socket.as_fd(), libc::SIOCSIFFLAGS, request)
+}
+
 /// Brings the loopback interface of the current network namespace up.
 pub(crate) fn loopback_up() -> Result<()> {
-    // SAFETY: plain system calls on a socket of our own and a zeroed, then filled, ifreq.
-    unsafe {
-        let socket = libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0);
-        if socket < 0 {
-            return Err(last_error());
-        }
-        let socket = OwnedFd::from_raw_fd(socket);
-        let mut request: libc::ifreq = std::mem::zeroed();
-        request.ifr_name[0] = b'l' as libc::c_char;
-        request.ifr_name[1] = b'o' as libc::c_char;
-        request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
-        check(libc::syscall(libc::SYS_ioctl, socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request))
-    }
+    let (socket, mut request) = interface("lo")?;
+    interface_up(&socket, &mut request)
 }
 
 /// Brings an interface up with an address of its own, behind which there is one neighbour: the way to everything else.
@@ -244,34 +253,22 @@ pub(crate) fn configure_interface(name: &str, address: Ipv4Addr, neighbour: Ipv4
         unsafe { std::mem::transmute::<libc::sockaddr_in, libc::sockaddr>(plain) }
     };
     let host = Ipv4Addr::BROADCAST;
-    // SAFETY: plain system calls on a socket of our own, and structures that are zeroed, then filled.
-    unsafe {
-        let socket = libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0);
-        if socket < 0 {
-            return Err(last_error());
-        }
-        let socket = OwnedFd::from_raw_fd(socket);
-        let mut request: libc::ifreq = std::mem::zeroed();
-        for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
-            *to = from.cast_signed();
-        }
-        for (what, address) in [(libc::SIOCSIFADDR, address), (libc::SIOCSIFNETMASK, host)] {
-            request.ifr_ifru.ifru_addr = plain(address);
-            check(libc::syscall(libc::SYS_ioctl, socket.as_raw_fd(), what, &raw const request))?;
-        }
-        request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
-        check(libc::syscall(libc::SYS_ioctl, socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request))?;
-        let device = std::ffi::CString::new(name).unwrap_or_default();
-        for (to, mask, gateway) in
-            [(neighbour, host, None), (Ipv4Addr::UNSPECIFIED, Ipv4Addr::UNSPECIFIED, Some(neighbour))]
-        {
-            let mut route: libc::rtentry = std::mem::zeroed();
-            (route.rt_dst, route.rt_genmask) = (plain(to), plain(mask));
-            route.rt_gateway = plain(gateway.unwrap_or(Ipv4Addr::UNSPECIFIED));
-            route.rt_flags = libc::RTF_UP | if gateway.is_some() { libc::RTF_GATEWAY } else { libc::RTF_HOST };
-            route.rt_dev = device.as_ptr().cast_mut();
-            check(libc::syscall(libc::SYS_ioctl, socket.as_raw_fd(), libc::SIOCADDRT, &raw const route))?;
-        }
+    let (socket, mut request) = interface(name)?;
+    for (what, address) in [(libc::SIOCSIFADDR, address), (libc::SIOCSIFNETMASK, host)] {
+        request.ifr_ifru.ifru_addr = plain(address);
+        ioctl_read_from(socket.as_fd(), what, &request)?;
+    }
+    interface_up(&socket, &mut request)?;
+    let device = std::ffi::CString::new(name).unwrap_or_default();
+    let anywhere = Ipv4Addr::UNSPECIFIED;
+    for (to, mask, gateway) in [(neighbour, host, None), (anywhere, anywhere, Some(neighbour))] {
+        // SAFETY: all-zero is a valid rtentry.
+        let mut route: libc::rtentry = unsafe { std::mem::zeroed() };
+        (route.rt_dst, route.rt_genmask) = (plain(to), plain(mask));
+        route.rt_gateway = plain(gateway.unwrap_or(anywhere));
+        route.rt_flags = libc::RTF_UP | if gateway.is_some() { libc::RTF_GATEWAY } else { libc::RTF_HOST };
+        route.rt_dev = device.as_ptr().cast_mut();
+        ioctl_read_from(socket.as_fd(), libc::SIOCADDRT, &route)?;
     }
     Ok(())
 }
@@ -292,7 +289,7 @@ pub(crate) fn ioctl_read_from<T>(file: BorrowedFd<'_>, request: u64, argument: &
 }
 
 /// Has the kernel use what was written to its random number device.
-pub(crate) fn reseed(random: impl std::os::fd::AsFd) -> Result<()> {
+pub(crate) fn reseed(random: impl AsFd) -> Result<()> {
     const RNDRESEEDCRNG: u64 = 0x5207;
     ioctl_int(random.as_fd(), RNDRESEEDCRNG, 0).map(|_| ())
 }

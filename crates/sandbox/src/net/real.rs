@@ -22,18 +22,22 @@ fn a_real_sandbox_gets_out_and_nowhere_else() {
     }
     in_a_world(|_| {
         runtime().block_on(async {
-            let state = tempfile::tempdir().unwrap();
-            let local = match Local::open(&LocalConfig { state_dir: state.path().into(), ..LocalConfig::default() }) {
-                Ok(local) => local,
-                Err(error) => return println!("skipped: {error}"),
-            };
-            let host_listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 8080)).unwrap();
-            std::thread::spawn(move || answer_with_peer(&host_listener));
-            let egress = Egress::start(resolver(), 1).unwrap();
-            let made = egress.netns().await.unwrap();
+            let Some((_state, local, _egress, made)) = way_out().await else { return };
             check_from_inside(&*local.process(), made).await;
         });
     });
+}
+
+/// Drivers with a state folder of their own, and a namespace with a way out, on a host that listens itself.
+async fn way_out() -> Option<(tempfile::TempDir, Local, Egress, SandboxNetns)> {
+    let state = tempfile::tempdir().unwrap();
+    let local = Local::open(&LocalConfig { state_dir: state.path().into(), ..LocalConfig::default() });
+    let local = local.map_err(|error| println!("skipped: {error}")).ok()?;
+    let host_listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 8080)).unwrap();
+    std::thread::spawn(move || answer_with_peer(&host_listener));
+    let egress = Egress::start(resolver(), 1).unwrap();
+    let made = egress.netns().await.unwrap();
+    Some((state, local, egress, made))
 }
 
 async fn check_from_inside(driver: &dyn Driver, made: SandboxNetns) {
@@ -78,15 +82,7 @@ fn microvm_gets_out_and_nowhere_else() {
     let Some((guest, image)) = guest_and_image() else { return };
     in_a_world(|_| {
         runtime().block_on(async {
-            let state = tempfile::tempdir().unwrap();
-            let local = match Local::open(&LocalConfig { state_dir: state.path().into(), ..LocalConfig::default() }) {
-                Ok(local) => local,
-                Err(error) => return println!("skipped: {error}"),
-            };
-            let host_listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 8080)).unwrap();
-            std::thread::spawn(move || answer_with_peer(&host_listener));
-            let egress = Egress::start(resolver(), 1).unwrap();
-            let made = egress.netns().await.unwrap();
+            let Some((_state, local, _egress, made)) = way_out().await else { return };
             let driver = MicroVm::new(local, MicroVmConfig { guest, acceleration: Some(Acceleration::Tcg) });
             let network = NetworkSource::Netns { netns: made.netns, resolv_conf: made.resolv_conf.clone() };
             let spec = SandboxSpec { network, ..SandboxSpec::image(vec![LayerSource::Erofs(image)]) };

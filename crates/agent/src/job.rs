@@ -12,7 +12,7 @@ use model::request::{AgentSpec, Allocated, DockerSpec};
 use model::rung::Rung;
 use sandbox::session::{Running, Session};
 use sandbox::{Capabilities, Driver, Ended, Ids, LayerSource, LimitMet, SandboxSpec, Tmpfs, Usage, User, Workspace};
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, mpsc, oneshot};
 
 use crate::docker_args::DockerArgs;
 use crate::failure::Trouble;
@@ -105,14 +105,16 @@ impl Maker<'_> {
         }
     }
 
-    /// Makes the sandbox of a job. `shared` is the job whose workspace it shares.
+    /// Makes the sandbox of a job. `shared` is the job whose workspace it shares. `None`: it was cancelled while the driver made
+    /// it, and the driver takes away what there was.
     pub async fn make(
         &self,
         id: JobId,
         agent: &AgentSpec,
         mut plan: Blueprint,
         shared: Option<&Job>,
-    ) -> Result<(Job, Allocated), Trouble> {
+        cancelled: &mut oneshot::Receiver<()>,
+    ) -> Result<Option<(Job, Allocated)>, Trouble> {
         plan.spec.workspace = Workspace {
             path: shared
                 .map_or_else(|| workspace_path(agent, &self.host.options.job_name), |job| job.workspace.clone()),
@@ -124,7 +126,10 @@ impl Maker<'_> {
             self.say_no_network().await;
         }
         let (rung, memory_bytes) = (plan.driver.rung(), plan.spec.limits.memory_bytes);
-        let sandbox = plan.driver.create(plan.spec).await?;
+        let sandbox = tokio::select! {
+            sandbox = plan.driver.create(plan.spec) => sandbox?,
+            _ = cancelled => return Ok(None),
+        };
         let (sandbox_id, ids, home, workspace) =
             (sandbox.id, sandbox.user, sandbox.home.clone(), sandbox.workspace.clone());
         let groups = sandbox.groups.iter().chain(&plan.args.groups).copied().collect();
@@ -177,7 +182,7 @@ impl Maker<'_> {
             busy: AtomicUsize::new(0),
             log: Quota::new(self.host.options.limits.log_bytes),
         };
-        Ok((job, allocated))
+        Ok(Some((job, allocated)))
     }
 
     fn host_tools(&self) -> Blueprint {

@@ -120,7 +120,12 @@ impl Performer {
         self.jobs.lock().await.get(&id).cloned().ok_or_else(|| Trouble::infrastructure(format!("{id} is gone")))
     }
 
-    async fn allocate(&self, id: JobId, agent: &AgentSpec, cancelled: oneshot::Receiver<()>) -> Result<Reply, Trouble> {
+    async fn allocate(
+        &self,
+        id: JobId,
+        agent: &AgentSpec,
+        mut cancelled: oneshot::Receiver<()>,
+    ) -> Result<Reply, Trouble> {
         let shared = match agent {
             AgentSpec::Docker(DockerSpec { workspace_of: Some(of), .. }) => Some(self.job(*of).await?),
             _ => None,
@@ -129,9 +134,10 @@ impl Performer {
         // A pull may take its time; what it has begun, the store clears away.
         let blueprint = tokio::select! {
             blueprint = maker.plan(agent) => blueprint?,
-            _ = cancelled => return Ok(Reply::Cancelled),
+            _ = &mut cancelled => return Ok(Reply::Cancelled),
         };
-        let (job, allocated) = maker.make(id, agent, blueprint, shared.as_deref()).await?;
+        let made = maker.make(id, agent, blueprint, shared.as_deref(), &mut cancelled).await?;
+        let Some((job, allocated)) = made else { return Ok(Reply::Cancelled) };
         self.jobs.lock().await.insert(id, Arc::new(job));
         Ok(Reply::Allocated(allocated))
     }

@@ -12,7 +12,7 @@ const BUILT_IN: &str = r##"
 def images = ['maven': '3.9', 'node': '22']
 
 pipeline {
-    agent { docker { image "maven:${images.maven}"; args '-v m2:/root/.m2' } }
+    agent { docker { image "maven:${images.maven}"; args '-v m2:/data/.m2' } }
     options { timeout(time: 1, unit: 'HOURS'); buildDiscarder(logRotator(numToKeepStr: '10')) }
     parameters { string(name: 'TARGET', defaultValue: 'verify', description: 'what to run') }
     stages {

@@ -46,7 +46,7 @@ impl fmt::Debug for Credential {
 pub struct Found {
     /// The credential, if there is one.
     pub credential: Option<Credential>,
-    /// `found in /root/.docker/config.json`, `none for ghcr.io in /root/.docker/config.json`, …
+    /// `found in CONFIG`, `none for ghcr.io in CONFIG`, with the path of the file, …
     pub origin: String,
 }
 

@@ -332,7 +332,7 @@ mod tests {
         for text in [
             "--privileged",
             "-v /etc:/etc",
-            "-v cache:/root/.m2",
+            "-v cache:/data/.m2",
             "--network host",
             "--net=host",
             "--device /dev/kvm",

@@ -211,12 +211,13 @@ fn host(
     };
     let way_out = match args.network {
         Network::None => WayOut::Unwanted,
-        Network::Internet
-            if args.rung == RungChoice::Microvm && sandbox::microvm::MicroVm::without_network().is_some() =>
-        {
-            WayOut::Impossible(sandbox::microvm::MicroVm::without_network().unwrap_or_default())
+        Network::Internet => {
+            let machines = args.rung == RungChoice::Microvm;
+            match machines.then(sandbox::microvm::MicroVm::without_network).flatten() {
+                Some(reason) => WayOut::Impossible(reason),
+                None => place::egress().map_or_else(WayOut::Impossible, WayOut::Internet),
+            }
         }
-        Network::Internet => place::egress().map_or_else(WayOut::Impossible, WayOut::Internet),
     };
     Ok(Host {
         process: drivers.process,

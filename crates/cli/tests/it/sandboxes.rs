@@ -190,8 +190,9 @@ fn nothing_of_the_host_is_in_a_sandbox() {
     }
     let canary = tempfile::NamedTempFile::new().unwrap();
     let path = canary.path().display();
+    let home = std::env::var("HOME").unwrap();
     let ran = Project::steps(&format!(
-        "sh 'test ! -e {path}; test ! -e /root/.ssh; test ! -e /var/lib/dpkg; env; ls /proc | grep -c \"^[0-9]\"'"
+        "sh 'test ! -e {path}; test ! -e {home}/.ssh; test ! -e /var/lib/dpkg; env; ls /proc | grep -c \"^[0-9]\"'"
     ))
     .command(&[])
     .env("SECRET_OF_THE_HOST", "canary-7")

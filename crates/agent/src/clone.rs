@@ -1,8 +1,6 @@
 //! `git url: …`: a repository from elsewhere. git runs in a sandbox of its own, with the host's git and a network, and never
 //! on the host: a repository is a stranger's input. Its files then move into the job's workspace as a tar stream.
 
-use std::sync::Arc;
-
 use model::event::{Event, LogSource};
 use model::ids::StepId;
 use model::request::{FileSet, GitSource, Reply};
@@ -45,7 +43,7 @@ pub async fn clone(
     spec.limits = host.options.limits;
     spec.network = host.network(true).await?;
     spec.workspace.path = FOLDER.to_owned();
-    let driver = Arc::clone(&host.process);
+    let (driver, _) = host.drivers.place(&host.need_of_tools())?;
     let place = driver.create(spec).await?;
     let id = place.id;
     let cloned = async {

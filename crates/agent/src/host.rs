@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use image::Store;
 use model::limits::Limits;
+use model::rung::Rung;
+use queue::Need;
+use sandbox::NetworkSource;
 use sandbox::net::EgressOnDemand;
-use sandbox::{Driver, NetworkSource};
 
+use crate::drivers::Drivers;
 use crate::failure::{Trouble, explain};
 use crate::scm::Scm;
 
@@ -55,10 +58,10 @@ impl WayOut {
 
 /// This host.
 pub struct Host {
-    /// For jobs without an image.
-    pub process: Arc<dyn Driver>,
-    /// For jobs with one.
-    pub container: Arc<dyn Driver>,
+    /// What makes sandboxes.
+    pub drivers: Drivers,
+    /// The lowest rung that jobs with an image may have, and who says so.
+    pub minimum: (Rung, String),
     /// Images; opened when the first job names one.
     pub store: Box<dyn Fn() -> Result<Store, image::ImageError> + Send + Sync>,
     /// What sandboxes may reach.
@@ -70,6 +73,11 @@ pub struct Host {
 }
 
 impl Host {
+    /// What a job needs that runs with the host's tools.
+    pub(crate) fn need_of_tools(&self) -> Need {
+        Need { image: false, minimum: self.minimum.clone(), engine: None }
+    }
+
     /// The network of a new sandbox.
     pub(crate) async fn network(&self, wanted: bool) -> Result<NetworkSource, Trouble> {
         match &self.way_out {

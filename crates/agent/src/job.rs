@@ -10,6 +10,7 @@ use model::event::{Event, LogSource};
 use model::ids::{JobId, SandboxId};
 use model::request::{AgentSpec, Allocated, DockerSpec};
 use model::rung::Rung;
+use queue::Need;
 use sandbox::session::{Running, Session};
 use sandbox::{Capabilities, Driver, Ended, Ids, LayerSource, LimitMet, SandboxSpec, Tmpfs, Usage, User, Workspace};
 use tokio::sync::{Mutex, mpsc, oneshot};
@@ -82,6 +83,7 @@ impl Job {
 pub struct Blueprint {
     spec: SandboxSpec,
     driver: Arc<dyn Driver>,
+    why: String,
     image: Option<Image>,
     args: DockerArgs,
     env: BTreeMap<String, String>,
@@ -98,10 +100,10 @@ pub struct Maker<'a> {
 
 impl Maker<'_> {
     /// What a job is to be made of. Pulls its image; may be given up at any moment.
-    pub async fn plan(&self, agent: &AgentSpec) -> Result<Blueprint, Trouble> {
+    pub async fn plan(&self, agent: &AgentSpec, engine: Option<String>) -> Result<Blueprint, Trouble> {
         match agent {
-            AgentSpec::Any | AgentSpec::Label(_) => Ok(self.host_tools()),
-            AgentSpec::Docker(docker) => self.container(docker).await,
+            AgentSpec::Any | AgentSpec::Label(_) => self.host_tools(engine),
+            AgentSpec::Docker(docker) => self.container(docker, engine).await,
         }
     }
 
@@ -163,8 +165,10 @@ impl Maker<'_> {
         let entrypoint =
             start_entrypoint(&session, &plan.args, plan.image.as_ref(), &user, &plan.env, &workspace).await;
         let image = plan.image.as_ref().map(|image| format!("{}@{}", image.reference, image.digest));
-        let _ =
-            self.events.send(Event::JobStarted { job: id, rung, image: image.clone(), took_us: plan.took_us }).await;
+        let driver = plan.driver.name().to_owned();
+        let started =
+            Event::JobStarted { job: id, rung, driver, why: plan.why, image: image.clone(), took_us: plan.took_us };
+        let _ = self.events.send(started).await;
         let allocated = self.describe(&plan.env, &workspace, &home, rung, agent);
         let job = Job {
             session,
@@ -185,26 +189,24 @@ impl Maker<'_> {
         Ok(Some((job, allocated)))
     }
 
-    fn host_tools(&self) -> Blueprint {
+    fn host_tools(&self, engine: Option<String>) -> Result<Blueprint, Trouble> {
+        let need = Need { engine, ..self.host.need_of_tools() };
+        let (driver, placed) = self.host.drivers.place(&need)?;
         let mut spec = SandboxSpec::host_tools();
         spec.limits = self.host.options.limits;
         let env = BTreeMap::from([("PATH".to_owned(), DEFAULT_PATH.to_owned())]);
-        Blueprint {
-            spec,
-            driver: Arc::clone(&self.host.process),
-            image: None,
-            args: DockerArgs::default(),
-            env,
-            took_us: Vec::new(),
-        }
+        let args = DockerArgs::default();
+        Ok(Blueprint { spec, driver, why: placed.to_string(), image: None, args, env, took_us: Vec::new() })
     }
 
-    async fn container(&self, docker: &DockerSpec) -> Result<Blueprint, Trouble> {
+    async fn container(&self, docker: &DockerSpec, engine: Option<String>) -> Result<Blueprint, Trouble> {
         let args = DockerArgs::parse(&docker.args)?;
         if docker.registry_credentials.is_some() {
             return Err(Trouble::workload("registryCredentialsId: credentials are not available to `cofferdam run`")
                 .with_hint("log in with `docker login`: Docker's config.json is used"));
         }
+        let need = Need { image: true, minimum: self.host.minimum.clone(), engine };
+        let (driver, placed) = self.host.drivers.place(&need)?;
         let reference: Reference = qualified(docker).parse().map_err(image::ImageError::from)?;
         let started = Instant::now();
         let store = (self.host.store)()?;
@@ -244,7 +246,7 @@ impl Maker<'_> {
         let mut env: BTreeMap<_, _> = image.config.env.iter().cloned().collect();
         env.entry("PATH".to_owned()).or_insert_with(|| DEFAULT_PATH.to_owned());
         env.extend(args.env.iter().cloned());
-        Ok(Blueprint { spec, driver: Arc::clone(&self.host.container), image: Some(image), args, env, took_us })
+        Ok(Blueprint { spec, driver, why: placed.to_string(), image: Some(image), args, env, took_us })
     }
 
     fn describe(

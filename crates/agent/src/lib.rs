@@ -9,6 +9,7 @@
 mod artifacts;
 mod clone;
 mod docker_args;
+mod drivers;
 mod exec;
 mod failure;
 mod files;
@@ -23,7 +24,8 @@ mod stash;
 mod terminal;
 
 pub use docker_args::{ArgsError, DockerArgs};
-pub use failure::explain;
+pub use drivers::{Drivers, Open};
+pub use failure::{Trouble, explain};
 pub use host::{Host, HostOptions, WayOut};
 pub use perform::Performer;
 pub use scm::{LocalProject, Scm, ScmError, Tree};

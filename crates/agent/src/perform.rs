@@ -68,7 +68,7 @@ impl Performer {
                 Ok(job) => exec::run(&job, step, script, &self.events, &mut cancelled, &self.hurry).await,
                 Err(trouble) => Err(trouble),
             },
-            Request::Allocate { job, agent } => self.allocate(job, &agent, cancelled).await,
+            Request::Allocate { job, agent, engine } => self.allocate(job, &agent, engine, cancelled).await,
             // Sandboxes are made and destroyed whole: neither is left half done.
             Request::Release { job } => self.release(job).await,
             other => tokio::select! {
@@ -124,6 +124,7 @@ impl Performer {
         &self,
         id: JobId,
         agent: &AgentSpec,
+        engine: Option<String>,
         mut cancelled: oneshot::Receiver<()>,
     ) -> Result<Reply, Trouble> {
         let shared = match agent {
@@ -133,7 +134,7 @@ impl Performer {
         let maker = Maker { host: &self.host, events: &self.events, told_no_network: &self.told_no_network };
         // A pull may take its time; what it has begun, the store clears away.
         let blueprint = tokio::select! {
-            blueprint = maker.plan(agent) => blueprint?,
+            blueprint = maker.plan(agent, engine) => blueprint?,
             _ = &mut cancelled => return Ok(Reply::Cancelled),
         };
         let made = maker.make(id, agent, blueprint, shared.as_deref(), &mut cancelled).await?;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use model::outcome::Outcome;
+use model::rung::Rung;
 use pipeline::engine::BuildCause;
 
 /// Runs Jenkins Pipelines, each job in a fresh, isolated, disposable sandbox.
@@ -157,7 +158,7 @@ pub struct RunArgs {
     #[arg(long, value_enum, default_value_t = Progress::Auto, value_name = "HOW")]
     pub progress: Progress,
 
-    /// How strong the walls of the jobs are that name an image, at least
+    /// How strong the walls of the jobs are that name an image, at least; what needs more gets more
     #[arg(long, value_enum, default_value_t = RungChoice::Container, value_name = "RUNG")]
     pub rung: RungChoice,
     /// Network of the sandboxes: the internet without private networks, or nothing
@@ -205,13 +206,27 @@ pub enum Network {
     None,
 }
 
-/// Rungs that this version has a driver for.
+/// Rungs that can be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum RungChoice {
     /// Namespaces, system call list, limits; the kernel is shared
     Container,
-    /// A kernel of its own in a virtual machine (without network yet)
+    /// A kernel in user space (gVisor)
+    Gvisor,
+    /// A kernel of its own in a virtual machine
     Microvm,
+}
+
+impl RungChoice {
+    /// The lowest rung that is allowed, and who says so.
+    pub fn minimum(self) -> (Rung, String) {
+        let rung = match self {
+            RungChoice::Container => Rung::Container,
+            RungChoice::Gvisor => Rung::Gvisor,
+            RungChoice::Microvm => Rung::Microvm,
+        };
+        (rung, format!("`--rung {}`", rung.name()))
+    }
 }
 
 /// Limits of one sandbox; the defaults stand in the guide.
@@ -259,6 +274,9 @@ pub struct PlanArgs {
     /// What to look at
     #[command(flatten)]
     pub definition: DefinitionArgs,
+    /// How strong the walls of the jobs are that name an image, at least; what needs more gets more
+    #[arg(long, value_enum, default_value_t = RungChoice::Container, value_name = "RUNG")]
+    pub rung: RungChoice,
     /// How the plan is printed
     #[arg(long, value_enum, default_value_t = OutputFormat::Text, value_name = "FORMAT")]
     pub output: OutputFormat,

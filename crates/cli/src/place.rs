@@ -6,7 +6,10 @@ use std::sync::Arc;
 use image::registry::RegistryOptions;
 use image::unpack::Converter;
 use image::{ImageError, Store, StoreOptions};
+use model::rung::Rung;
+use queue::Offer;
 use sandbox::guest::Guests;
+use sandbox::gvisor::Gvisor;
 use sandbox::local::{Local, LocalConfig};
 use sandbox::microvm::{MicroVm, MicroVmConfig};
 use sandbox::net::EgressOnDemand;
@@ -46,7 +49,8 @@ pub fn guests(given: Option<&Path>) -> Guests {
     Guests::new(home(given).join("guests"))
 }
 
-/// The drivers of this host.
+/// The drivers of this host that need nothing but its kernel.
+#[derive(Clone)]
 pub struct Drivers {
     /// What they are made of.
     pub local: Local,
@@ -65,18 +69,63 @@ pub fn drivers() -> Result<Drivers, CommandFailure> {
     Ok(Drivers { process: local.process(), container: local.container(), local })
 }
 
-/// The driver that gives each job with an image a kernel of its own.
-pub fn microvm(local: &Local, given: Option<&Path>) -> Result<Arc<dyn Driver>, CommandFailure> {
-    match guests(given).newest() {
-        Some(guest) if MicroVm::is_installed() => {
-            let config = MicroVmConfig { guest, acceleration: None };
-            Ok(Arc::new(MicroVm::new(local.clone(), config)))
-        }
-        _ => {
-            let reason = microvm_missing(given).unwrap_or_default();
-            Err(CommandFailure::new(Exit::Infrastructure, format!("rung microvm: {reason}")))
-        }
+/// What a run on this host can choose from.
+pub fn set_of(drivers: &Drivers, given: Option<&Path>) -> agent::Drivers {
+    let mut set = agent::Drivers::default();
+    for offer in offers(None, given) {
+        let (drivers, given) = (drivers.clone(), given.map(Path::to_owned));
+        let name = offer.driver;
+        set.add(offer, Box::new(move || open_driver(name, &drivers, given.as_deref())));
     }
+    set
+}
+
+/// The drivers of this host, whether they can be used or not. `probes` are those of the local drivers; without them these are taken
+/// to be usable, for a launcher that runs has proved it.
+pub fn offers(probes: Option<&[Probe]>, given: Option<&Path>) -> Vec<Offer> {
+    let blocker = |rung| {
+        let probe = probes?.iter().find(|probe| probe.rung == rung)?;
+        let check = probe.blockers().next()?;
+        match &check.finding {
+            Finding::Missing { reason, .. } => Some(format!("{}: {reason}", check.what)),
+            _ => Some(check.what.to_owned()),
+        }
+    };
+    let plain = |driver, rung, unusable| Offer {
+        driver,
+        rung,
+        engine: Err("its sandboxes have no kernel that a Docker Engine could have to itself".to_owned()),
+        unusable,
+    };
+    let jail = blocker(Rung::Process);
+    vec![
+        plain("process", Rung::Process, jail.clone()),
+        plain("container", Rung::Container, blocker(Rung::Container)),
+        plain("gvisor", Rung::Gvisor, gvisor_missing().map(str::to_owned).or(jail.clone())),
+        plain("microvm", Rung::Microvm, microvm_missing(given).map(str::to_owned).or(jail)),
+    ]
+}
+
+fn open_driver(name: &str, drivers: &Drivers, given: Option<&Path>) -> Result<Arc<dyn Driver>, agent::Trouble> {
+    let missing = |reason: Option<&str>| {
+        agent::Trouble::infrastructure(format!("driver {name}: {}", reason.unwrap_or("this host has none")))
+    };
+    Ok(match name {
+        "process" => Arc::clone(&drivers.process),
+        "container" => Arc::clone(&drivers.container),
+        "gvisor" => Arc::new(Gvisor::find(drivers.local.clone()).ok_or_else(|| missing(gvisor_missing()))?),
+        "microvm" => {
+            let guest = guests(given).newest().ok_or_else(|| missing(microvm_missing(given)))?;
+            Arc::new(MicroVm::new(drivers.local.clone(), MicroVmConfig { guest, acceleration: None }))
+        }
+        _ => return Err(missing(None)),
+    })
+}
+
+/// Why there is no such driver here, and what to do.
+pub fn gvisor_missing() -> Option<&'static str> {
+    let installed = Gvisor::is_installed();
+    (!installed).then_some("runsc is not installed: `apt-get install runsc`, or a newer one from gvisor.dev")
 }
 
 /// Why there is no such driver here, and what to do.

@@ -63,8 +63,11 @@ fn drop_bounding_set(kept: u64) -> io::Result<()> {
             continue;
         }
         // SAFETY: takes integers.
-        if unsafe { libc::prctl(libc::PR_CAPBSET_READ, capability, 0, 0, 0) } != 1 {
-            continue;
+        match unsafe { libc::prctl(libc::PR_CAPBSET_READ, capability, 0, 0, 0) } {
+            1 => {}
+            0 => continue,
+            // Past the last one that this kernel knows.
+            _ => break,
         }
         // SAFETY: takes integers.
         if let Err(error) = check(unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) }) {
@@ -106,7 +109,11 @@ fn permitted() -> io::Result<u64> {
 
 fn set_capabilities(kept: u64) -> io::Result<()> {
     // SAFETY: takes integers.
-    check(unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) })?;
+    match check(unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) }) {
+        // A kernel that knows none (gVisor's) has none to clear.
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {}
+        result => drop(result?),
+    }
     let kept = kept & permitted()?;
     let header = CapHeader { version: CAP_VERSION_3, pid: 0 };
     #[allow(clippy::cast_possible_truncation, reason = "the two halves of the set")]

@@ -1,8 +1,8 @@
 //! `cofferdam-init`: the first process (PID 1) of every sandbox, whatever made it.
 //!
 //! It runs commands, moves files, streams output, reaps everything and reports exit codes and resource use, over one byte
-//! stream to the host ([`wire::init`]). A launcher that has made the namespaces calls [`run`] in the same process; a virtual
-//! machine starts the program of the same name.
+//! stream to the host ([`wire::init`]). A launcher that has made the namespaces calls [`run`] in the same process; what others
+//! have made starts it as a [`program`].
 //!
 //! Never: makes namespaces, mounts anything, opens a connection, keeps a secret, or trusts the workload. It blocks on nothing
 //! but its own `poll`: work on files, which a workload can make slow, is done in processes of its own. When the stream ends
@@ -15,6 +15,7 @@ mod credentials;
 mod files;
 mod operation;
 mod peer;
+mod program;
 mod server;
 mod spawn;
 mod sys;
@@ -22,6 +23,8 @@ mod terminal;
 mod worker;
 
 use std::os::fd::OwnedFd;
+
+pub use program::program;
 
 /// How init treats the processes that it starts. The switches exist for tests of the defences: a probe proves something
 /// only if it fires without its defence.

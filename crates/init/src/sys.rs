@@ -200,9 +200,24 @@ fn session_of(pid: libc::pid_t) -> Option<libc::pid_t> {
 /// Closes every descriptor from `first` on.
 pub(crate) fn close_from(first: RawFd) {
     // SAFETY: takes integers; whoever calls this in a fresh child uses none of those descriptors afterwards.
-    unsafe {
-        libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 0);
+    if unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 0) } == 0 {
+        return;
     }
+    // A kernel before 5.9, or gVisor's of 2022.
+    for number in first..highest_descriptor() {
+        // SAFETY: as above.
+        unsafe { libc::close(number) };
+    }
+}
+
+/// Where nobody says which are open.
+const MOST_DESCRIPTORS: RawFd = 65536;
+
+/// One above the highest descriptor that this process may have open.
+fn highest_descriptor() -> RawFd {
+    let names = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten().map(|entry| entry.file_name());
+    let highest = names.filter_map(|name| name.to_str()?.parse::<RawFd>().ok()).max();
+    highest.map_or(MOST_DESCRIPTORS, |highest| highest + 1)
 }
 
 /// Duplicates `from` to the number `to`, not closed on exec.

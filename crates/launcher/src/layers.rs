@@ -102,6 +102,18 @@ pub(crate) fn clone_tree(path: &Path, recursive: bool) -> Result<OwnedFd> {
     open_tree(CWD, path, flags).doing(|| format!("open {}", path.display()))
 }
 
+/// A read-only mount of a folder of the host, its root's files owned by the sandbox's root where the file system can.
+pub(crate) fn bind(folder: &Path, ids: Option<BorrowedFd<'_>>) -> Result<OwnedFd> {
+    let attributes = sys::ATTR_RDONLY | sys::ATTR_NODEV | sys::ATTR_NOSUID;
+    let tree = clone_tree(folder, true)?;
+    if sys::mount_setattr(tree.as_fd(), attributes, ids, true).is_ok() {
+        return Ok(tree);
+    }
+    sys::mount_setattr(tree.as_fd(), attributes, None, true)
+        .doing(|| format!("make {} read-only", folder.display()))?;
+    Ok(tree)
+}
+
 fn erofs_mount(source: &Path) -> rustix::io::Result<OwnedFd> {
     let context = fsopen("erofs", FsOpenFlags::FSOPEN_CLOEXEC)?;
     fsconfig_set_flag(context.as_fd(), "ro")?;

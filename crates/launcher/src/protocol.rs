@@ -63,8 +63,8 @@ pub struct Tmpfs {
     pub exec: bool,
 }
 
-/// Defences that stand. Removing one is for tests of the defences: a probe proves something only if it fires without its
-/// defence.
+/// Defences that stand. One is removed by tests of the defences, for a probe proves something only if it fires without its
+/// defence, and for a [`Role::Kernel`], which puts up its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(clippy::struct_excessive_bools, reason = "each is an independent switch of one defence")]
 pub struct Walls {
@@ -235,17 +235,42 @@ pub struct Plan {
     pub program: Option<Program>,
 }
 
-/// A program of the host that works for a sandbox behind the walls of one: the monitor of a virtual machine. It runs as the
-/// workload's user; the stream is its standard output and error.
+/// A program of the host that works for a sandbox behind the walls of one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Program {
     /// Absolute path inside, and arguments.
     pub argv: Vec<String>,
     /// How many descriptors it gets, from 3 on.
     pub descriptors: u32,
-    /// It may use the processor's own virtual machines (`/dev/kvm`). Only a launcher of root can give that.
-    pub kvm: bool,
+    /// What for.
+    pub role: Role,
 }
+
+/// What a program does for its sandbox.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Role {
+    /// It is the monitor of a virtual machine, runs as the workload's user, and its standard output and error are the stream.
+    Monitor {
+        /// It may use the processor's own virtual machines (`/dev/kvm`). Only a launcher of root can give that.
+        kvm: bool,
+    },
+    /// It is a kernel in user space, which starts init itself. Its root is a small one in memory, with the plan's root at
+    /// [`SANDBOX_ROOT`], init at [`INIT`] in that, and itself at [`KERNEL`]; it stays root of its own namespaces. Its standard
+    /// input is the stream, its standard error the first descriptor that is given.
+    Kernel {
+        /// The host's file.
+        program: PathBuf,
+        /// Files of the small root: absolute path and content.
+        files: Vec<(String, String)>,
+    },
+}
+
+/// Where a [`Role::Kernel`] finds the root of its sandbox.
+pub const SANDBOX_ROOT: &str = "/sandbox";
+/// Where a [`Role::Kernel`] finds its own program.
+pub const KERNEL: &str = "/kernel";
+/// Where init lies in a root that another program starts it in.
+pub const INIT: &str = "/.cofferdam-init";
 
 /// A message of the launcher.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

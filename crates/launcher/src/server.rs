@@ -14,9 +14,11 @@ use crate::channel;
 use crate::embryo::{self, Embryo, Hatch, Nest, Shape, Without};
 use crate::fault::{Doing, Result};
 use crate::ids::{Ids, Mapping};
-use crate::layers::{Layers, clone_tree};
+use crate::layers::{Layers, bind};
 use crate::living::{Clearing, Living, Spare};
-use crate::protocol::{End, Fault, FaultKind, Features, LayerSource, Plan, Reply, Request, Settings, Usage, Walls};
+use crate::protocol::{
+    End, Fault, FaultKind, Features, LayerSource, Plan, Program, Reply, Request, Role, Settings, Usage, Walls,
+};
 use crate::{census, rootless, stage, sys, tools};
 
 /// How long cgroups that are still in use are left alone.
@@ -419,13 +421,18 @@ impl Server {
                 }
             }
         }
-        let kvm = match &plan.program {
-            Some(program) if program.kvm => Some(stage::kvm_for(embryo.mapping.first() + stage::PROGRAM_USER)?),
+        let of_role = match &plan.program {
+            Some(Program { role: Role::Monitor { kvm: true }, .. }) => {
+                Some(stage::kvm_for(embryo.mapping.first() + stage::PROGRAM_USER)?)
+            }
+            Some(Program { role: Role::Kernel { program, .. }, .. }) => {
+                Some(bind(program, self.ids.namespace(embryo.mapping))?)
+            }
             _ => None,
         };
         let mut descriptors = vec![stream.as_fd()];
         descriptors.extend(shared.iter().map(AsFd::as_fd));
-        descriptors.extend(layers.iter().chain(&binds).chain(&kvm).chain(given).map(AsFd::as_fd));
+        descriptors.extend(layers.iter().chain(&binds).chain(&of_role).chain(given).map(AsFd::as_fd));
         let without = Without { memory: !self.cgroups.has("memory"), processes: !self.cgroups.has("pids") };
         let hatch = Hatch { plan, layers: layers.len(), binds: targets, shared: shared.is_some(), without };
         embryo.hatch(&hatch, &descriptors)
@@ -482,16 +489,4 @@ fn belongs_to_user(plan: &Plan) -> bool {
         Some(LayerSource::Dir(path)) => std::fs::metadata(path).is_ok_and(|found| found.uid() == 0),
         _ => true,
     }
-}
-
-/// A read-only mount of a folder of the host, its root's files owned by the sandbox's root where the file system can.
-fn bind(folder: &std::path::Path, ids: Option<BorrowedFd<'_>>) -> Result<OwnedFd> {
-    let attributes = sys::ATTR_RDONLY | sys::ATTR_NODEV | sys::ATTR_NOSUID;
-    let tree = clone_tree(folder, true)?;
-    if sys::mount_setattr(tree.as_fd(), attributes, ids, true).is_ok() {
-        return Ok(tree);
-    }
-    sys::mount_setattr(tree.as_fd(), attributes, None, true)
-        .doing(|| format!("make {} read-only", folder.display()))?;
-    Ok(tree)
 }

@@ -50,6 +50,10 @@ pub enum Event {
         job: JobId,
         /// How strong its walls are.
         rung: Rung,
+        /// What made it.
+        driver: String,
+        /// Why that one, in words.
+        why: String,
         /// The image by digest, where there is one.
         image: Option<String>,
         /// Microseconds from request to ready, by part (`pull`, `create`).

@@ -49,6 +49,8 @@ pub enum Request {
         job: JobId,
         /// Where.
         agent: AgentSpec,
+        /// The words of the definition that want a Docker Engine there, of this job alone.
+        engine: Option<String>,
     },
     /// End a job: destroy its sandbox.
     Release {

@@ -11,11 +11,13 @@
 //! Start reading at [`Driver`], whose documentation is the specification of every driver, then [`SandboxSpec`].
 
 pub mod conformance;
+mod console;
 mod driver;
 mod ended;
 mod error;
 pub mod fake;
 pub mod guest;
+pub mod gvisor;
 pub mod local;
 pub mod microvm;
 mod policy;

@@ -19,15 +19,16 @@ pub async fn run(args: &DoctorArgs, home: Option<&Path>, style: Style) -> Result
     let usable = probes.iter().any(Probe::usable);
     let hint = store.as_ref().and_then(image::ImageError::hint);
     let store = store.map(|error| agent::explain(&error));
-    let microvm = place::microvm_missing(home);
+    let (gvisor, microvm) = (place::gvisor_missing(), place::microvm_missing(home));
     match args.output {
         OutputFormat::Json => {
-            let missing = ["gvisor", "machine"];
+            let missing = ["machine"];
             println!(
                 "{}",
                 serde_json::json!({
                     "rungs": probes,
                     "rungs_without_driver": missing,
+                    "gvisor": { "usable": gvisor.is_none(), "reason": gvisor },
                     "microvm": { "usable": microvm.is_none(), "reason": microvm },
                     "network": { "usable": network.is_none(), "reason": network, "obstacles": obstacles },
                     "store": { "path": place::home(home), "usable": store.is_none(), "reason": store },
@@ -54,16 +55,15 @@ pub async fn run(args: &DoctorArgs, home: Option<&Path>, style: Style) -> Result
             if let Some(hint) = hint {
                 println!("      {}", style.dim(&hint));
             }
-            println!("{}", style.bold("rung microvm, driver microvm:"));
-            match &microvm {
-                None => println!(
-                    "  {} can be asked for (`run --rung microvm`); QEMU translates, no network",
-                    style.yellow("!")
-                ),
-                Some(reason) => println!("  {} {reason}", style.red("✘")),
+            for (rung, missing) in [("gvisor", gvisor), ("microvm", microvm)] {
+                println!("{}", style.bold(&format!("rung {rung}, driver {rung}:")));
+                match missing {
+                    None => println!("  {} can be asked for (`run --rung {rung}`)", style.green("✔")),
+                    Some(reason) => println!("  {} {reason}", style.red("✘")),
+                }
             }
-            println!("{}", style.bold("rungs gvisor, machine"));
-            println!("  {} this version has no driver for them", style.dim("–"));
+            println!("{}", style.bold("rung machine"));
+            println!("  {} this version has no driver for it", style.dim("–"));
         }
     }
     Ok(if usable { Exit::Success } else { Exit::Infrastructure })

@@ -12,8 +12,8 @@ use model::ids::{JobId, StageId};
 use model::request::{AgentSpec, Allocated, FailureKind, Reply, Request};
 use model::rung::Rung;
 use pipeline::engine::{Engine, Output};
+use queue::{Need, Offer};
 use sandbox::local::{Local, LocalConfig};
-use sandbox::{Finding, Probe};
 use serde::Serialize;
 
 use crate::args::{OutputFormat, PlanArgs};
@@ -68,6 +68,10 @@ struct PlannedJob {
     #[serde(skip_serializing_if = "Option::is_none")]
     present: Option<bool>,
     rung: Rung,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    driver: Option<String>,
+    /// Why this rung and driver.
+    why: String,
     /// Why it could not run here.
     #[serde(skip_serializing_if = "Option::is_none")]
     refused: Option<String>,
@@ -98,7 +102,8 @@ pub async fn run(args: &PlanArgs, home: Option<&Path>, style: Style) -> Result<E
         skipped: HashMap::new(),
         work: HashMap::new(),
         stage_of: HashMap::new(),
-        probes,
+        offers: place::offers(Some(&probes), home),
+        minimum: args.rung.minimum(),
         worst: Exit::Success,
     };
     for line in definition.warnings(planner.engine.warnings()) {
@@ -146,7 +151,8 @@ struct Planner<'a> {
     work: HashMap<Option<StageId>, Vec<Work>>,
     /// The stage that asked for a job.
     stage_of: HashMap<JobId, Option<StageId>>,
-    probes: Vec<Probe>,
+    offers: Vec<Offer>,
+    minimum: (Rung, String),
     worst: Exit,
 }
 
@@ -235,8 +241,8 @@ impl Planner<'_> {
 
     fn reply(&mut self, request: &Request) -> Reply {
         match request {
-            Request::Allocate { job: id, agent } => {
-                let job = self.job(agent);
+            Request::Allocate { job: id, agent, engine } => {
+                let job = self.job(agent, engine.as_ref());
                 let stage = self.stage_of.get(id).copied().flatten();
                 self.work.entry(stage).or_default().push(Work::Job(job));
                 Reply::Allocated(Allocated {
@@ -258,62 +264,46 @@ impl Planner<'_> {
         }
     }
 
-    fn job(&mut self, agent: &AgentSpec) -> PlannedJob {
-        let probes = self.probes.clone();
-        match agent {
-            AgentSpec::Any => self.planned("any".to_owned(), None, Rung::Process, usable(&probes, Rung::Process)),
-            AgentSpec::Label(label) => {
-                self.planned(format!("label {label}"), None, Rung::Process, usable(&probes, Rung::Process))
-            }
-            AgentSpec::Docker(docker) => match DockerArgs::parse(&docker.args) {
-                Ok(_) => self.planned(
-                    "docker".to_owned(),
-                    Some(&docker.image),
-                    Rung::Container,
-                    usable(&probes, Rung::Container),
-                ),
-                Err(error @ agent::ArgsError::NeedsRung { rung, .. }) => self.planned(
-                    "docker".to_owned(),
-                    Some(&docker.image),
-                    rung,
-                    Some((FailureKind::Policy, error.to_string())),
-                ),
-                Err(error) => {
-                    let refused = Some((FailureKind::Workload, error.to_string()));
-                    self.planned("docker".to_owned(), Some(&docker.image), Rung::Container, refused)
-                }
-            },
+    fn job(&mut self, agent: &AgentSpec, engine: Option<&String>) -> PlannedJob {
+        let (words, docker) = match agent {
+            AgentSpec::Any => ("any".to_owned(), None),
+            AgentSpec::Label(label) => (format!("label {label}"), None),
+            AgentSpec::Docker(docker) => ("docker".to_owned(), Some(docker)),
+        };
+        let args = docker.map_or(Ok(DockerArgs::default()), |docker| DockerArgs::parse(&docker.args));
+        let (malformed, of_args) = match args {
+            Ok(_) => (None, None),
+            Err(error @ agent::ArgsError::NeedsRung { .. }) => (None, Some(error.to_string())),
+            Err(error) => (Some(error.to_string()), None),
+        };
+        let need = Need {
+            image: docker.is_some(),
+            minimum: self.minimum.clone(),
+            engine: engine.cloned().or_else(|| of_args.clone()),
+        };
+        let placed = queue::place(&need, &self.offers);
+        let refused = match (&placed, malformed) {
+            (_, Some(malformed)) => Some((FailureKind::Workload, malformed)),
+            (_, None) if of_args.is_some() => of_args.map(|why| (FailureKind::Policy, why)),
+            (Ok(_), None) => None,
+            (Err(refused), None) => Some((FailureKind::Infrastructure, refused.to_string())),
+        };
+        if let Some((kind, _)) = &refused {
+            self.worst = Exit::from(*kind);
         }
-    }
-
-    fn planned(
-        &mut self,
-        agent: String,
-        image: Option<&String>,
-        rung: Rung,
-        refused: Option<(FailureKind, String)>,
-    ) -> PlannedJob {
+        let (rung, driver, why) = match placed {
+            Ok(placed) => (placed.rung, Some(placed.driver.to_owned()), placed.to_string()),
+            Err(refused) => (refused.rung, None, refused.to_string()),
+        };
+        let image = docker.map(|docker| &docker.image);
         let reference = image.and_then(|name| name.parse::<image::Reference>().ok());
         let present = reference.as_ref().map(|reference| {
             place::open_store(self.home).ok().and_then(|store| store.resolve(reference).ok().flatten()).is_some()
         });
-        if let Some((kind, _)) = &refused {
-            self.worst = Exit::from(*kind);
-        }
         let image = reference.map(|r| r.to_string()).or_else(|| image.cloned());
-        PlannedJob { stage: String::new(), agent, image, present, rung, refused: refused.map(|(_, why)| why) }
+        let refused = refused.map(|(_, why)| why);
+        PlannedJob { stage: String::new(), agent: words, image, present, rung, driver, why, refused }
     }
-}
-
-fn usable(probes: &[Probe], rung: Rung) -> Option<(FailureKind, String)> {
-    let Some(probe) = probes.iter().find(|probe| probe.rung == rung) else {
-        return Some((FailureKind::Infrastructure, format!("no driver for rung {}", rung.name())));
-    };
-    let mut reasons = probe.blockers().map(|check| match &check.finding {
-        Finding::Missing { reason, .. } => format!("{}: {reason}", check.what),
-        _ => check.what.to_owned(),
-    });
-    reasons.next().map(|reason| (FailureKind::Infrastructure, reason))
 }
 
 fn print(plan: &Plan<'_>, style: Style) {
@@ -337,8 +327,12 @@ fn print(plan: &Plan<'_>, style: Style) {
                     .as_ref()
                     .map(|why| format!("  {}", style.red(&format!("refused: {why}"))))
                     .unwrap_or_default();
+                let why = match job.rung > Rung::Container && job.refused.is_none() {
+                    true => format!("  {}", style.dim(&job.why)),
+                    false => String::new(),
+                };
                 format!(
-                    "{}{} {what} on rung {}{present}{refused}",
+                    "{}{} {what} on rung {}{present}{refused}{why}",
                     "  ".repeat(*depth),
                     style.cyan("sandbox"),
                     job.rung.name()

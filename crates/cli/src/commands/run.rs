@@ -205,10 +205,6 @@ fn host(
         env: args.definition.env.clone(),
         label_env: args.definition.node_env.clone(),
     };
-    let container = match args.rung {
-        RungChoice::Container => drivers.container,
-        RungChoice::Microvm => place::microvm(&drivers.local, home)?,
-    };
     let way_out = match args.network {
         Network::None => WayOut::Unwanted,
         Network::Internet => {
@@ -220,8 +216,8 @@ fn host(
         }
     };
     Ok(Host {
-        process: drivers.process,
-        container,
+        minimum: args.rung.minimum(),
+        drivers: place::set_of(&drivers, home),
         store: Box::new(move || place::open_store(store_home.as_deref())),
         way_out,
         scm: Some(Arc::new(project)),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use model::event::{Event, LogSource};
 use model::outcome::Outcome;
+use model::rung::Rung;
 
 use super::stages::Stages;
 use super::{Show, Style, Summary, duration, for_terminal};
@@ -73,7 +74,7 @@ impl Show for PrefixedLines {
                     ));
                 }
             }
-            Event::JobStarted { job, rung, image, took_us } => {
+            Event::JobStarted { job, rung, driver, why, image, took_us } => {
                 let parts: Vec<_> = took_us
                     .iter()
                     .map(|(what, us)| format!("{what} {}", duration(Duration::from_micros(*us))))
@@ -84,6 +85,9 @@ impl Show for PrefixedLines {
                     rung.name(),
                     parts.join(", ")
                 )));
+                if *rung > Rung::Container || driver != rung.name() {
+                    self.print(&style.dim(&format!("[cofferdam] {job}: driver {driver}, because {why}")));
+                }
             }
             Event::JobFinished { job, limit: Some(limit) } => {
                 self.print(&format!("[cofferdam] {job}: met the {limit}"))

@@ -16,6 +16,9 @@ use crate::sys;
 /// Longest name in a report of what was skipped.
 const MAX_REPORTED_NAME_BYTES: usize = 512;
 
+/// Copied at once.
+const COPY_BYTES: usize = 64 * 1024;
+
 /// Performs one operation; `input` is what the host sends, `output` what it gets.
 pub(crate) fn perform(op: &FileOp, input: File, output: File) -> Result<FileReply, OperationError> {
     match op {
@@ -35,6 +38,18 @@ fn failed<'a>(call: &'a str, path: &'a str) -> impl Fn(io::Error) -> OperationEr
         Some(errno) => OperationError::new(format!("{call} {path}"), errno),
         None => OperationError::new(format!("{call} {path}: {error}"), 0),
     }
+}
+
+/// Copies by reading and writing. `io::copy` would have the kernel move what is in a pipe, and gVisor's stops after the first 64 KiB
+/// of it.
+fn copy(input: impl Read, output: &mut impl Write) -> io::Result<u64> {
+    struct Plain<R>(R);
+    impl<R: Read> Read for Plain<R> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.0.read(buffer)
+        }
+    }
+    io::copy(&mut io::BufReader::with_capacity(COPY_BYTES, Plain(input)), output)
 }
 
 /// Opens a regular file; a named pipe without a writer or a device must not make anybody wait.
@@ -57,7 +72,7 @@ fn read_file(path: &str, limit: u64, mut output: File) -> Result<FileReply, Oper
         return Err(too_large());
     }
     // It may grow while it is read, and files of /proc have no size.
-    let bytes = io::copy(&mut file.take(limit.saturating_add(1)), &mut output).map_err(failed("read", path))?;
+    let bytes = copy(file.take(limit.saturating_add(1)), &mut output).map_err(failed("read", path))?;
     if bytes > limit { Err(too_large()) } else { Ok(FileReply::Read { bytes }) }
 }
 
@@ -67,7 +82,7 @@ fn write_file(path: &str, mode: u32, mut input: File) -> Result<FileReply, Opera
     }
     let mut options = OpenOptions::new();
     let mut file = open_regular(options.write(true).create(true).truncate(true).mode(mode & 0o777), "write", path)?;
-    io::copy(&mut input, &mut file).map_err(failed("write", path))?;
+    copy(&mut input, &mut file).map_err(failed("write", path))?;
     file.flush().map_err(failed("write", path))?;
     Ok(FileReply::Done)
 }

@@ -138,13 +138,7 @@ impl Put<'_> {
     }
 
     fn beneath(&self, path: &[u8]) -> Result<OwnedFd, Errno> {
-        let path = if path.is_empty() { b"." } else { path };
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-        // While something is renamed or mounted anywhere on the host, the kernel cannot prove that `..` stays inside, and asks
-        // to be asked again.
-        let open = || openat2(&self.root, path, flags, Mode::empty(), resolve);
-        (0..1000).map(|_| open()).find(|opened| !matches!(opened, Err(Errno::AGAIN))).unwrap_or(Err(Errno::AGAIN))
+        open_beneath(&self.root, path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC)
     }
 
     fn make_folders(&self, folders: &[&[u8]]) -> io::Result<OwnedFd> {
@@ -228,13 +222,40 @@ impl Put<'_> {
         // Deepest first: a folder may close the way to those below it.
         for (path, mode) in std::mem::take(&mut self.late_modes).into_iter().rev() {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-            let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-            let result = openat2(&self.root, &*path, flags, Mode::empty(), resolve).and_then(|fd| fchmod(&fd, mode));
+            let result = open_beneath(&self.root, &path, flags).and_then(|fd| fchmod(&fd, mode));
             if let Err(errno) = result {
                 skip(&mut self.skipped, &path, io::Error::from(errno).to_string());
             }
         }
     }
+}
+
+/// Opens what lies below a folder; no link leads out of it.
+fn open_beneath(root: &OwnedFd, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
+    let path = if path.is_empty() { b"." } else { path };
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    // While something is renamed or mounted anywhere on the host, the kernel cannot prove that `..` stays inside, and asks
+    // to be asked again.
+    let open = || openat2(root, path, flags, Mode::empty(), resolve);
+    match (0..1000).map(|_| open()).find(|opened| !matches!(opened, Err(Errno::AGAIN))) {
+        Some(Err(Errno::NOSYS)) => step_by_step(root, path, flags),
+        opened => opened.unwrap_or(Err(Errno::AGAIN)),
+    }
+}
+
+/// For kernels without `openat2` (gVisor's of 2022): through no link at all.
+fn step_by_step(root: &OwnedFd, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
+    let mut folder = root.try_clone().map_err(|_| Errno::MFILE)?;
+    let mut parts = path.split(|&byte| byte == b'/').filter(|part| !part.is_empty()).peekable();
+    while let Some(part) = parts.next() {
+        if part == b".." {
+            return Err(Errno::XDEV);
+        }
+        let on_the_way = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let flags = if parts.peek().is_some() { on_the_way } else { flags };
+        folder = openat(&folder, part, flags | OFlags::NOFOLLOW, Mode::empty())?;
+    }
+    Ok(folder)
 }
 
 /// Removes what is in the way of a file or link; a folder only when it is empty.

@@ -21,7 +21,7 @@ use crate::cgroup::Group;
 use crate::channel;
 use crate::embryo::{Hatch, Hatched, Mapped};
 use crate::fault::{Doing, Result};
-use crate::protocol::{Capabilities, Fault, Made, Settings, Walls};
+use crate::protocol::{Capabilities, Fault, Made, Role, Settings, Walls};
 use crate::sys;
 
 /// Exit code of a child that never became a sandbox.
@@ -166,8 +166,11 @@ fn become_sandbox(settings: &Settings, hatch: &Hatch, descriptors: &mut Descript
         root.attach(bind.as_fd(), target)?;
     }
     drop(binds);
-    kernel::mount_all(&root)?;
-    if plan.program.as_ref().is_some_and(|program| program.kvm) {
+    let role = plan.program.as_ref().map(|program| &program.role);
+    if !matches!(role, Some(Role::Kernel { .. })) {
+        kernel::mount_all(&root)?;
+    }
+    if let Some(Role::Monitor { kvm: true }) = role {
         kernel::add_kvm(&root, &descriptors.next()?)?;
     }
     let inodes = plan.limits.inodes / plan.tmpfs.len().max(1) as u64;
@@ -176,7 +179,10 @@ fn become_sandbox(settings: &Settings, hatch: &Hatch, descriptors: &mut Descript
     let mut made = users::resolve(&plan.user, &root)?;
     users::complete(&mut made, &root);
     let workspace = root.workspace(plan, made.user, shared)?;
-    root.enter(plan)?;
+    match role {
+        Some(Role::Kernel { files, .. }) => program::surround(root, files, plan, &descriptors.next()?)?,
+        _ => root.enter(plan.read_only_root)?,
+    }
     power::limit(plan, hatch.without)?;
     power::drop_all(settings, plan)?;
     Ok((made, [upper, workspace].into_iter().chain(in_memory).collect()))

@@ -1,12 +1,16 @@
 //! Process 1 that is a program of the host instead of init.
 
 use std::ffi::CString;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use super::NOT_MADE;
-use crate::protocol::{Ids, Program};
+use super::kernel;
+use super::root::{Root, attach_at};
+use crate::fault::{Doing, Result};
+use crate::protocol::{INIT, Ids, KERNEL, Plan, Program, Role, SANDBOX_ROOT};
 use crate::sys;
 
 /// Standard streams.
@@ -14,30 +18,62 @@ const STANDARD: i32 = 3;
 /// The whole environment.
 const ENVIRONMENT: [&str; 2] = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/"];
 
-/// Goes on as the program; returns never. What went wrong is said on the stream.
+/// Enters the small root of a [`Role::Kernel`].
+pub(super) fn surround(root: Root, files: &[(String, String)], plan: &Plan, program: &OwnedFd) -> Result<()> {
+    let mut init = File::open("/proc/self/exe").doing(|| "open init".into())?;
+    root.put(INIT, 0o555, &mut init)?;
+    let around = root.surround(SANDBOX_ROOT, plan.read_only_root)?;
+    for (path, content) in files {
+        around.put(path, 0o644, &mut content.as_bytes())?;
+    }
+    around.put(KERNEL, 0o755, &mut std::io::empty())?;
+    let place = around.open(KERNEL, OFlags::PATH | OFlags::NOFOLLOW).doing(|| format!("open {KERNEL}"))?;
+    attach_at(program.as_fd(), place.as_fd(), "")?;
+    kernel::mount_all(&around)?;
+    around.enter(false)
+}
+
+/// Goes on as the program; returns never. What went wrong is said where the program would say it.
 pub(super) fn become_it(program: &Program, user: Ids, stream: OwnedFd, given: Vec<OwnedFd>) -> ! {
-    let failed = start(program, user, &stream, given);
-    let _ =
-        rustix::io::write(&stream, format!("{}: {failed}\n", program.argv.first().map_or("", |name| name)).as_bytes());
+    let failed = start(program, user, &stream, &given);
+    let name = program.argv.first().map_or("", |name| name);
+    let console = match &program.role {
+        Role::Monitor { .. } => Some(&stream),
+        Role::Kernel { .. } => given.first(),
+    };
+    if let Some(console) = console {
+        let _ = rustix::io::write(console, format!("{name}: {failed}\n").as_bytes());
+    }
     sys::exit_now(NOT_MADE)
 }
 
-fn start(program: &Program, user: Ids, stream: &OwnedFd, given: Vec<OwnedFd>) -> rustix::io::Errno {
+fn start(program: &Program, user: Ids, stream: &OwnedFd, given: &[OwnedFd]) -> rustix::io::Errno {
     let result = (|| {
         let null = openat(CWD, "/dev/null", OFlags::RDWR, Mode::empty())?;
         let above = STANDARD + i32::try_from(given.len()).map_err(|_| rustix::io::Errno::MFILE)?;
         // Out of the way of the numbers that they get.
         let high = |fd: &OwnedFd| rustix::io::fcntl_dupfd_cloexec(fd, above);
-        let (null, stream) = (high(&null)?, high(stream)?);
+        let null = high(&null)?;
+        let stream = high(stream)?;
         let given = given.iter().map(high).collect::<rustix::io::Result<Vec<_>>>()?;
-        let all = [&null, &stream, &stream].into_iter().chain(&given);
-        for (number, fd) in (0..).zip(all) {
+        let standard = match (&program.role, given.first()) {
+            (Role::Kernel { .. }, Some(console)) => [&stream, &null, console],
+            _ => [&null, &stream, &stream],
+        };
+        for (number, fd) in (0..).zip(standard.into_iter().chain(&given)) {
             sys::hand_down(fd.as_raw_fd(), number)?;
         }
-        sys::become_ids(user.uid, user.gid)?;
+        match program.role {
+            Role::Monitor { .. } => sys::become_ids(user.uid, user.gid)?,
+            Role::Kernel { .. } => sys::become_ids(0, 0)?,
+        }
         super::die_with_launcher()?;
         let words = |words: Vec<String>| {
-            words.into_iter().map(CString::new).collect::<Result<Vec<_>, _>>().map_err(|_| rustix::io::Errno::INVAL)
+            words
+                .into_iter()
+                .map(CString::new)
+                .collect::<std::result::Result<Vec<_>, _>>()
+                .map_err(|_| rustix::io::Errno::INVAL)
         };
         let (argv, environment) = (words(program.argv.clone())?, words(ENVIRONMENT.map(String::from).into())?);
         sys::execute(&argv, &environment)

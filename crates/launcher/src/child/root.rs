@@ -136,6 +136,18 @@ impl Root {
         Err(Fault::spec(format!("{path} cannot be made")))
     }
 
+    /// Writes a file, in place of whatever was there; its folder is made.
+    pub(super) fn put(&self, path: &str, mode: u32, content: &mut dyn std::io::Read) -> Result<()> {
+        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let folder = self.folder(&format!("{folder}/"))?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        // What is a folder there stays, and the file is not made.
+        let _ = rustix::fs::unlinkat(&folder, name, AtFlags::empty());
+        let file = openat(&folder, name, flags, Mode::from(mode)).doing(|| format!("make {path}"))?;
+        std::io::copy(content, &mut std::fs::File::from(file)).doing(|| format!("write {path}"))?;
+        Ok(())
+    }
+
     /// Attaches a detached mount to a folder.
     pub(super) fn attach(&self, tree: BorrowedFd<'_>, path: &str) -> Result<()> {
         let folder = self.folder(path)?;
@@ -179,9 +191,28 @@ impl Root {
         clone_of(folder.as_fd())
     }
 
+    /// A small root in memory, in which this one lies in `folder`.
+    pub(super) fn surround(self, folder: &str, read_only: bool) -> Result<Root> {
+        if read_only {
+            sys::mount_setattr(self.top.as_fd(), sys::ATTR_RDONLY, None, false)
+                .doing(|| "make the root read-only".into())?;
+        }
+        let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+        let top = new_mount("tmpfs", &[("size", "4m"), ("nr_inodes", "256"), ("mode", "0755")], attributes)?;
+        // A root has to be a mount that is attached somewhere.
+        attach_at(top.as_fd(), CWD, "empty")?;
+        let around = Root { top };
+        let inner = around.folder(folder)?;
+        attach_at(self.top.as_fd(), inner.as_fd(), "")?;
+        for folder in TOP_FOLDERS {
+            around.folder(&format!("/{folder}"))?;
+        }
+        Ok(around)
+    }
+
     /// Makes this the root of the process; the old one is gone.
-    pub(super) fn enter(self, plan: &Plan) -> Result<()> {
-        if plan.read_only_root {
+    pub(super) fn enter(self, read_only: bool) -> Result<()> {
+        if read_only {
             sys::mount_setattr(self.top.as_fd(), sys::ATTR_RDONLY, None, false)
                 .doing(|| "make the root read-only".into())?;
         }

@@ -41,7 +41,7 @@ pub(crate) async fn on_agent(
     let job = core.next_job();
     core.event(Event::JobRequested { job, stage: scope.stage, agent: in_words(&agent) });
     let container = matches!(agent, AgentSpec::Docker(_));
-    let (reply, interruption) = core.ask_raw(Request::Allocate { job, agent }).await;
+    let (reply, interruption) = core.ask_raw(Request::Allocate { job, agent, engine: None }).await;
     let place = match reply {
         Reply::Allocated(place) => place,
         Reply::Failed(failure) if interruption.is_none() => return Err(Fault::failed(failure)),

@@ -300,7 +300,7 @@ fn images_bring_a_node_where_there_is_none() {
         let agents: Vec<_> = ran.requests.iter().filter(|r| matches!(r, Request::Allocate { .. })).collect();
         assert!(
             matches!(&agents[..], [
-                Request::Allocate { job, agent: AgentSpec::Any },
+                Request::Allocate { job, agent: AgentSpec::Any, .. },
                 Request::Allocate { agent: AgentSpec::Docker(docker), .. },
             ] if docker.image == "x" && docker.workspace_of == Some(*job)),
             "{agents:?}"

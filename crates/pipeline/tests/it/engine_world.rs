@@ -160,7 +160,7 @@ impl World {
     fn answer(&mut self, request: Request) -> Result<Reply, String> {
         let said = |e: std::io::Error| e.to_string();
         Ok(match request {
-            Request::Allocate { job, agent } => Reply::Allocated(self.allocate(job, &agent)),
+            Request::Allocate { job, agent, .. } => Reply::Allocated(self.allocate(job, &agent)),
             Request::Release { .. } | Request::MakeDir { .. } => Reply::Done,
             Request::Exec { step, script, job } => self.exec(job, step, &script),
             Request::Checkout { dir, source, .. } => self.checkout(&dir, source.is_none()),

@@ -134,6 +134,7 @@ const CASES: &[Case] = cases! {
     programs: work::the_workload_is_the_user_that_was_asked_for;
     programs: work::the_workspace_belongs_to_the_user;
     programs: work::files_go_in_and_out;
+    programs: work::folders_go_in_and_out;
     programs: work::signals_end_a_program;
     programs: work::nothing_is_left_for_the_next;
     programs: work::left_behind_processes_die;

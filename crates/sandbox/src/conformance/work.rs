@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use wire::init::{InputMode, Status};
+use model::request::FileSet;
+use wire::init::{InputMode, Status, TarLimits};
 
 use super::at::{At, Did, expect, finish, say};
 use super::{Outcome, Subject};
+use crate::session::TarPlace;
 use crate::{Ids, Tmpfs, User};
 
 pub(super) async fn programs_report_their_exit_codes(subject: &Subject<'_>) -> Outcome {
@@ -95,6 +97,44 @@ pub(super) async fn files_go_in_and_out(subject: &Subject<'_>) -> Outcome {
     at.session.remove_tree(user.clone(), &format!("{}/deep", at.sandbox.workspace), false).await.map_err(say)?;
     let found = at.session.stat(user, &path, true).await.map_err(say)?;
     expect(found.is_none(), || "a removed file is there".into())?;
+    at.destroy().await.map(drop)
+}
+
+pub(super) async fn folders_go_in_and_out(subject: &Subject<'_>) -> Outcome {
+    let at = At::new(subject).await?;
+    let user = at.spec_of("").user;
+    let limits = TarLimits { entries: 100, bytes: 10 << 20 };
+    let mut tar = tar::Builder::new(Vec::new());
+    for index in 0..20_u8 {
+        let content = vec![index; 100_000];
+        let mut header = tar::Header::new_gnu();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o640);
+        let name = format!("a/b{}/file{index}", index % 3);
+        tar.append_data(&mut header, name, content.as_slice()).map_err(say)?;
+    }
+    let tar = tar.into_inner().map_err(say)?;
+    let place =
+        || TarPlace { user: Some(user.clone()), dir: format!("{}/in", at.sandbox.workspace), owner: None, limits };
+    let put = at.session.put_tar(place(), tar.as_slice()).await.map_err(say)?;
+    expect(put.entries == 20 && put.skipped.count == 0, || format!("{put:?}"))?;
+    let seen = at.out("find in -type f | wc -l; stat -c %a in/a/b0/file3; cat in/a/b*/* | wc -c").await?;
+    expect(seen == "20\n640\n2000000", || seen.clone())?;
+    // A link that leads out is no way out.
+    at.out("rm -r in/a/b0; ln -s /tmp in/a/b0").await?;
+    let put = at.session.put_tar(place(), tar.as_slice()).await.map_err(say)?;
+    let seen = at.out("ls /tmp | grep -c file || true").await?;
+    expect(put.skipped.count == 7 && seen == "0", || format!("{put:?}, {seen}"))?;
+    let files = FileSet {
+        dir: format!("{}/in", at.sandbox.workspace),
+        includes: String::new(),
+        excludes: String::new(),
+        default_excludes: false,
+        case_sensitive: true,
+    };
+    let mut out = Vec::new();
+    let got = at.session.get_tar(Some(user.clone()), files, limits, &mut out).await.map_err(say)?;
+    expect(got.entries >= 13 && got.bytes >= 1_300_000, || format!("{got:?}"))?;
     at.destroy().await.map(drop)
 }
 

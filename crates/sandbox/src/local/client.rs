@@ -47,10 +47,34 @@ struct State {
 
 struct Entry {
     limits: Limits,
+    of_kernel: OfKernel,
     /// Waits for the sandbox to be made.
     creating: Option<oneshot::Sender<Result<Made, Fault>>>,
     ended: watch::Sender<Option<Ended>>,
     usage: Vec<oneshot::Sender<Usage>>,
+}
+
+/// What a kernel of the sandbox's own needs beside the sandbox's limits. Where it has one that is a process of the host, the host's
+/// kernel can end nothing smaller.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct OfKernel {
+    pub(crate) memory_bytes: u64,
+    /// Processes and threads that it always has.
+    pub(crate) processes: u32,
+    /// Those of the host for each of the sandbox.
+    pub(crate) processes_each: u32,
+}
+
+impl OfKernel {
+    /// What the launcher is to enforce.
+    fn beside(&self, limits: Limits) -> Limits {
+        let processes = limits.processes.saturating_mul(self.processes_each.max(1));
+        Limits {
+            memory_bytes: limits.memory_bytes.saturating_add(self.memory_bytes),
+            processes: processes.saturating_add(self.processes),
+            ..limits
+        }
+    }
 }
 
 impl Client {
@@ -102,7 +126,8 @@ impl Client {
     /// Makes a sandbox; `given` are the descriptors of its program, where the plan has one.
     pub(super) async fn create(
         &self,
-        plan: Plan,
+        mut plan: Plan,
+        of_kernel: OfKernel,
         netns: Option<OwnedFd>,
         given: Vec<OwnedFd>,
     ) -> Result<Sandbox, CreateError> {
@@ -110,6 +135,7 @@ impl Client {
         let kernel = |operation: &str, source: io::Error| CreateError::Kernel { operation: operation.into(), source };
         let (stream, theirs) = UnixStream::pair().map_err(|error| kernel("make a socket pair", error))?;
         let (workspace, shared_with, limits) = (plan.workspace.clone(), plan.share_with, plan.limits);
+        plan.limits = of_kernel.beside(limits);
         let (made, waiting) = oneshot::channel();
         let (ended, ended_later) = watch::channel(None);
         {
@@ -117,7 +143,7 @@ impl Client {
             if state.gone {
                 return Err(DriverError::Gone.into());
             }
-            state.entries.insert(token, Entry { limits, creating: Some(made), ended, usage: Vec::new() });
+            state.entries.insert(token, Entry { limits, of_kernel, creating: Some(made), ended, usage: Vec::new() });
         }
         let mut descriptors = vec![theirs.as_fd()];
         descriptors.extend(netns.iter().chain(&given).map(AsFd::as_fd));
@@ -258,7 +284,7 @@ impl Shared {
             }
             Reply::Usage { token, usage } => {
                 if let Some(entry) = state.entries.get_mut(&token) {
-                    let usage = report(usage, &entry.limits);
+                    let usage = entry.report(usage);
                     for waiting in entry.usage.drain(..) {
                         let _ = waiting.send(usage.clone());
                     }
@@ -266,9 +292,9 @@ impl Shared {
             }
             Reply::Ended { token, end, usage } => {
                 if let Some(entry) = state.entries.get_mut(&token) {
-                    let usage = report(usage, &entry.limits);
+                    let usage = entry.report(usage);
                     entry.usage.clear();
-                    entry.ended.send_replace(Some(Ended { cause: cause(end, &usage, &entry.limits), usage }));
+                    entry.ended.send_replace(Some(Ended { cause: entry.cause(end, &usage), usage }));
                 }
             }
             Reply::Swept(lines) => {
@@ -276,6 +302,22 @@ impl Shared {
                     let _ = state.sweeps.remove(0).send(lines);
                 }
             }
+        }
+    }
+}
+
+impl Entry {
+    fn report(&self, mut counters: Counters) -> Usage {
+        counters.memory_peak = counters.memory_peak.map(|peak| peak.saturating_sub(self.of_kernel.memory_bytes));
+        report(counters, &self.limits)
+    }
+
+    fn cause(&self, end: End, usage: &Usage) -> EndCause {
+        let ended_it = |met: &&LimitMet| matches!(met.kind, LimitKind::Memory | LimitKind::Processes);
+        match (end, usage.limits_met.iter().find(ended_it)) {
+            // A kernel that was killed, or refused what it cannot do without.
+            (End::Exited(code), Some(met)) if code != 0 && self.of_kernel.processes_each > 0 => EndCause::Limit(*met),
+            _ => cause(end, usage, &self.limits),
         }
     }
 }

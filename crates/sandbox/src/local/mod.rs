@@ -23,7 +23,7 @@ use crate::{
     Usage,
 };
 
-pub(crate) use self::client::{cause, create_error, report};
+pub(crate) use self::client::{OfKernel, cause, create_error, report};
 pub(crate) use self::launch::launcher_program;
 pub use self::subordinate::{Subordinate, subordinate_ids};
 
@@ -122,10 +122,11 @@ impl Local {
     pub(crate) async fn jail(
         &self,
         plan: Result<Plan, CreateError>,
+        of_kernel: OfKernel,
         netns: Option<OwnedFd>,
         given: Vec<OwnedFd>,
     ) -> Result<Sandbox, CreateError> {
-        self.client.create(plan?, netns, given).await
+        self.client.create(plan?, of_kernel, netns, given).await
     }
 
     /// What a launcher elsewhere, which makes sandboxes of the same kind, has to know.
@@ -136,6 +137,16 @@ impl Local {
     /// Ends a sandbox, and waits for nothing.
     pub(crate) fn end(&self, id: SandboxId) {
         self.client.end(id);
+    }
+
+    /// As [`Driver::usage`].
+    pub(crate) fn usage(&self, id: SandboxId) -> Pending<'_, Result<Usage, DriverError>> {
+        Box::pin(self.client.usage(id))
+    }
+
+    /// As [`Driver::destroy`].
+    pub(crate) fn destroy(&self, id: SandboxId) -> Pending<'_, Result<Ended, DriverError>> {
+        Box::pin(self.client.destroy(id))
     }
 
     /// As [`Driver::sweep`].
@@ -176,7 +187,7 @@ impl Driver for LocalDriver {
                 return Err(CreateError::Spec { what });
             }
             let (plan, netns) = plan(spec)?;
-            self.client.create(plan, netns, Vec::new()).await
+            self.client.create(plan, OfKernel::default(), netns, Vec::new()).await
         })
     }
 

@@ -72,7 +72,10 @@ impl Machine {
         add("-initrd", format!("/proc/self/fd/{INITRD_FD}"));
         let network = self.network.map(|(address, neighbour)| format!(" {NETWORK}={address},{neighbour}"));
         let network = network.unwrap_or_default();
-        add("-append", format!("console=ttyS0 quiet panic=-1 reboot=t tsc_early_khz={}{network}", tsc::khz()));
+        add(
+            "-append",
+            format!("console=ttyS0 quiet panic=-1 reboot=t tsc=reliable tsc_early_khz={}{network}", tsc::khz()),
+        );
         add("-chardev", "stdio,id=console,signal=off".into());
         add("-serial", "chardev:console".into());
         add("-device", "virtio-serial-device,max_ports=3".into());

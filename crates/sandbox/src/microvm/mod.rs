@@ -27,7 +27,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use launcher::protocol::{LayerSource, Plan, Program};
+use launcher::protocol::{LayerSource, Plan, Program, Role};
 use model::ids::SandboxId;
 use model::limits::Limits;
 use model::rung::Rung;
@@ -35,9 +35,10 @@ use tokio::sync::{OnceCell, Semaphore, watch};
 
 use self::guest_link::GuestLink;
 use self::machine::Machine;
+use crate::console::Console;
 use crate::driver::wait_ended;
 use crate::guest::Guest;
-use crate::local::{Local, plan as plan_of, topmost};
+use crate::local::{Local, OfKernel, plan as plan_of, topmost};
 use crate::{
     Check, CreateError, Driver, DriverError, EndCause, Ended, Finding, NetworkSource, Pending, Probe, RootSpec,
     Sandbox, SandboxSpec, Usage,
@@ -159,9 +160,13 @@ impl MicroVm {
         for path in [self.config.guest.kernel(), self.config.guest.initrd()] {
             given.push(open(&path).map_err(say)?.into());
         }
-        let jail = self.local.jail(jail_plan(&machine, &limits, given.len()), None, given).await.map_err(say)?;
+        let jail = self
+            .local
+            .jail(jail_plan(&machine, &limits, given.len()), OfKernel::default(), None, given)
+            .await
+            .map_err(say)?;
         let guard = Guard { local: Some(self.local.clone()), id: jail.id };
-        let console = guest_link::Console::of(jail.stream);
+        let console = Console::of(jail.stream);
         let link = GuestLink::new(control).map_err(|error| error.to_string())?;
         let settings = self.local.settings().map_err(|error| error.to_string())?;
         let greeted = tokio::time::timeout(KVM_PATIENCE, link.greet(settings)).await;
@@ -214,12 +219,13 @@ impl MicroVm {
         }
         given.extend(link.map(|link| link.tap));
         let _turn = self.boots.acquire().await.map_err(|_| DriverError::Gone)?;
-        let jail = self.local.jail(jail_plan(&machine, &limits, given.len()), netns, given).await?;
+        let jail =
+            self.local.jail(jail_plan(&machine, &limits, given.len()), OfKernel::default(), netns, given).await?;
         let (id, jail_ended) = (jail.id, jail.ended.clone());
         // From here on: dropping this ends the machine.
         let mut guard = Guard { local: Some(self.local.clone()), id };
 
-        let console = guest_link::Console::of(jail.stream);
+        let console = Console::of(jail.stream);
         let link = GuestLink::new(control).map_err(kernel("talk to the guest"))?;
         let settings = self.local.settings()?;
         let made = tokio::time::timeout(BOOT_PATIENCE, async {
@@ -428,7 +434,7 @@ fn jail_plan(machine: &Machine, limits: &Limits, descriptors: usize) -> Result<P
     plan.program = Some(Program {
         argv: [MONITOR.to_owned()].into_iter().chain(machine.arguments()).collect(),
         descriptors: u32::try_from(descriptors).unwrap_or(u32::MAX),
-        kvm: machine.acceleration == Acceleration::Kvm,
+        role: Role::Monitor { kvm: machine.acceleration == Acceleration::Kvm },
     });
     Ok(plan)
 }

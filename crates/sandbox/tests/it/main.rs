@@ -2,6 +2,7 @@
 
 mod conformance;
 mod escapes;
+mod gvisor;
 mod leftovers;
 mod microvm;
 mod odd_images;

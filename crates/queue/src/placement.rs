@@ -1,0 +1,195 @@
+//! Which driver makes a job's sandbox: the rung that is asked for at least, then what the job needs, then the cheapest that fits.
+
+use std::fmt;
+
+use model::rung::Rung;
+
+/// A driver of a host, as far as a choice needs to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// Its name.
+    pub driver: &'static str,
+    /// How strong its walls are.
+    pub rung: Rung,
+    /// It can give a job a Docker Engine of its own; or why not.
+    pub engine: Result<(), String>,
+    /// Why it makes no sandboxes now, and what would change that.
+    pub unusable: Option<String>,
+}
+
+/// What a job needs of its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// It names an image. A job that does not runs with the host's tools, in the process rung, unless it needs more.
+    pub image: bool,
+    /// The lowest rung that is allowed, and who says so. Holds for jobs with an image.
+    pub minimum: (Rung, String),
+    /// The words of the pipeline that ask for a Docker Engine.
+    pub engine: Option<String>,
+}
+
+/// A choice. Prints as the reason for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// Index of the offer.
+    pub offer: usize,
+    /// Its name.
+    pub driver: &'static str,
+    /// Its rung.
+    pub rung: Rung,
+    /// Why this one, a clause each.
+    pub because: Vec<String>,
+}
+
+impl fmt::Display for Placed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.because.join("; "))
+    }
+}
+
+/// No driver fits. Prints as what stands in the way.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.reasons.join("; "))]
+pub struct Refused {
+    /// The lowest rung that would do.
+    pub rung: Rung,
+    /// What every driver of such a rung lacks, a clause each.
+    pub reasons: Vec<String>,
+}
+
+/// Chooses. Offers of one rung are taken in their order; a lower rung that is allowed is cheaper than a higher one.
+///
+/// # Errors
+/// No offer fits; nothing weaker is taken instead.
+pub fn place(need: &Need, offers: &[Offer]) -> Result<Placed, Refused> {
+    let lowest = lowest(need);
+    let mut fitting: Vec<_> = offers.iter().enumerate().filter(|(_, offer)| offer.rung >= lowest).collect();
+    if lowest == Rung::Process {
+        // The host's tools are in this rung only, and nothing asks for another.
+        fitting.retain(|(_, offer)| offer.rung == Rung::Process);
+    }
+    fitting.sort_by_key(|(_, offer)| offer.rung);
+    let mut reasons = Vec::new();
+    for (index, offer) in fitting {
+        match obstacle(need, offer) {
+            None => {
+                let because = because(need, lowest, offer, reasons);
+                return Ok(Placed { offer: index, driver: offer.driver, rung: offer.rung, because });
+            }
+            Some(reason) => reasons.push(format!("driver {}: {reason}", offer.driver)),
+        }
+    }
+    let asked = asked(need, lowest);
+    let mut all = vec![match reasons.is_empty() {
+        true => format!("{asked}, and this host has no driver of rung {} or above", lowest.name()),
+        false => asked,
+    }];
+    all.extend(reasons);
+    Err(Refused { rung: lowest, reasons: all })
+}
+
+fn lowest(need: &Need) -> Rung {
+    let of_kind = if need.image { Rung::Container.max(need.minimum.0) } else { Rung::Process };
+    if need.engine.is_some() { of_kind.max(Rung::Microvm) } else { of_kind }
+}
+
+fn obstacle(need: &Need, offer: &Offer) -> Option<String> {
+    let engine = need.engine.as_ref().and_then(|_| offer.engine.as_ref().err());
+    offer.unusable.as_ref().or(engine).cloned()
+}
+
+/// What asks for the lowest rung.
+fn asked(need: &Need, lowest: Rung) -> String {
+    match &need.engine {
+        Some(words) => format!("{words} needs a Docker Engine of the job's own, which takes rung {}", lowest.name()),
+        None if !need.image => "it names no image, so it runs with the host's tools".to_owned(),
+        None if need.minimum.0 > Rung::Container => format!("{} asks for rung {}", need.minimum.1, lowest.name()),
+        None => "it names an image".to_owned(),
+    }
+}
+
+fn because(need: &Need, lowest: Rung, offer: &Offer, passed: Vec<String>) -> Vec<String> {
+    let mut because = vec![asked(need, lowest)];
+    because.extend(passed);
+    if offer.rung > lowest {
+        because.push(format!("rung {} is the next above", offer.rung.name()));
+    }
+    because
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offer(driver: &'static str, rung: Rung) -> Offer {
+        let engine = if rung == Rung::Microvm { Ok(()) } else { Err("has none".to_owned()) };
+        Offer { driver, rung, engine, unusable: None }
+    }
+
+    fn offers() -> Vec<Offer> {
+        vec![
+            offer("microvm", Rung::Microvm),
+            offer("container", Rung::Container),
+            offer("docker", Rung::Container),
+            offer("gvisor", Rung::Gvisor),
+            offer("process", Rung::Process),
+        ]
+    }
+
+    fn image(minimum: Rung) -> Need {
+        Need { image: true, minimum: (minimum, "the policy".to_owned()), engine: None }
+    }
+
+    #[test]
+    fn the_cheapest_rung_that_is_allowed_is_taken() {
+        let chosen = |need: &Need| place(need, &offers()).unwrap().driver;
+        assert_eq!(chosen(&image(Rung::Process)), "container");
+        assert_eq!(chosen(&image(Rung::Container)), "container");
+        assert_eq!(chosen(&image(Rung::Gvisor)), "gvisor");
+        assert_eq!(chosen(&image(Rung::Microvm)), "microvm");
+        assert_eq!(chosen(&Need { image: false, ..image(Rung::Microvm) }), "process");
+    }
+
+    #[test]
+    fn an_engine_takes_a_machine_with_and_without_an_image() {
+        let need = Need { engine: Some("`docker build` (line 3)".to_owned()), ..image(Rung::Container) };
+        let placed = place(&need, &offers()).unwrap();
+        assert_eq!(placed.driver, "microvm");
+        assert_eq!(
+            placed.to_string(),
+            "`docker build` (line 3) needs a Docker Engine of the job's own, which takes rung microvm"
+        );
+        assert_eq!(place(&Need { image: false, ..need }, &offers()).unwrap().driver, "microvm");
+    }
+
+    #[test]
+    fn what_is_unusable_is_passed_by_upwards_only_and_told() {
+        let mut offers = offers();
+        offers[3].unusable = Some("runsc is not installed".to_owned());
+        let placed = place(&image(Rung::Gvisor), &offers).unwrap();
+        assert_eq!((placed.driver, placed.rung), ("microvm", Rung::Microvm));
+        let told =
+            "the policy asks for rung gvisor; driver gvisor: runsc is not installed; rung microvm is the next above";
+        assert_eq!(placed.to_string(), told);
+    }
+
+    #[test]
+    fn nothing_weaker_is_taken_instead() {
+        let mut offers = offers();
+        offers[0].unusable = Some("there is no guest".to_owned());
+        let refused = place(&image(Rung::Microvm), &offers).unwrap_err();
+        assert_eq!(refused.rung, Rung::Microvm);
+        assert_eq!(refused.to_string(), "the policy asks for rung microvm; driver microvm: there is no guest");
+        let refused = place(&image(Rung::Machine), &offers).unwrap_err();
+        assert!(refused.to_string().ends_with("no driver of rung machine or above"), "{refused}");
+        // A host without a process driver runs no host's tools elsewhere.
+        let refused = place(&Need { image: false, ..image(Rung::Container) }, &offers[..1]);
+        assert!(refused.is_err());
+    }
+
+    #[test]
+    fn the_first_of_one_rung_is_taken() {
+        let offers = vec![offer("docker", Rung::Container), offer("container", Rung::Container)];
+        assert_eq!(place(&image(Rung::Container), &offers).unwrap().driver, "docker");
+    }
+}

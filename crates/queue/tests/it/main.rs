@@ -1,0 +1,4 @@
+//! Pools under random events: whatever happens in whatever order, what was promised holds after each.
+
+mod random;
+mod world;

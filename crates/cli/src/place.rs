@@ -116,7 +116,7 @@ fn open_driver(name: &str, drivers: &Drivers, given: Option<&Path>) -> Result<Ar
         "gvisor" => Arc::new(Gvisor::find(drivers.local.clone()).ok_or_else(|| missing(gvisor_missing()))?),
         "microvm" => {
             let guest = guests(given).newest().ok_or_else(|| missing(microvm_missing(given)))?;
-            Arc::new(MicroVm::new(drivers.local.clone(), MicroVmConfig { guest, acceleration: None }))
+            Arc::new(MicroVm::new(drivers.local.clone(), MicroVmConfig { guest, acceleration: None, copies: true }))
         }
         _ => return Err(missing(None)),
     })

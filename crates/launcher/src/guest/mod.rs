@@ -14,6 +14,7 @@ mod boot;
 
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -36,9 +37,6 @@ pub const CONTROL: &str = "cofferdam.control";
 /// Name of the port that becomes the stream of the sandbox's process 1.
 pub const STREAM: &str = "cofferdam.stream";
 
-/// Word of the kernel's command line with the machine's address and its only neighbour: `cofferdam.net=A.B.C.D,E.F.G.H`.
-pub const NETWORK: &str = "cofferdam.net";
-
 /// What the host says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Word {
@@ -48,6 +46,10 @@ pub enum Word {
         seed: [u8; 32],
         /// Nanoseconds since 1970.
         now_ns: u64,
+        /// Devices in places that were empty when the machine was saved, in their order: interface, disks.
+        devices: u32,
+        /// Its interface's address and only neighbour.
+        network: Option<(Ipv4Addr, Ipv4Addr)>,
     },
     /// For the launcher.
     Request(Request),
@@ -158,7 +160,11 @@ impl Relay {
         let broken = |error: frame::FrameError| Fault::spec(format!("what the host says: {error}"));
         while let Some(word) = self.decoder.message::<Word>().map_err(broken)? {
             match word {
-                Word::Fresh { seed, now_ns } => boot::become_fresh(&seed, now_ns)?,
+                Word::Fresh { seed, now_ns, devices, network } => {
+                    boot::become_fresh(&seed, now_ns)?;
+                    boot::find_devices(devices)?;
+                    network.map_or(Ok(()), |(address, neighbour)| boot::network(address, neighbour))?;
+                }
                 Word::Request(request) => self.pass_on(&request)?,
             }
         }

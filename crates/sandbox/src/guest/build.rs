@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 
 use sha2::{Digest as _, Sha256};
 
+use super::acpi;
 use super::archive::Archive;
 use super::{DESCRIPTION, Description, Guest, Guests, INITRD, KERNEL};
 use crate::local::launcher_program;
@@ -222,7 +223,12 @@ impl Parts {
             }
         }
         archive.file("modules/list", list.as_bytes());
-        let initrd = archive.finish();
+        let mut firmware = Archive::default();
+        let [folders @ .., table] = acpi::PATH;
+        folders.iter().for_each(|folder| firmware.folder(folder));
+        firmware.file(table, &acpi::table());
+        // The kernel looks for it in the first archive, before it has a file system.
+        let initrd = [firmware.finish(), archive.finish()].concat();
         let mut digest = Sha256::new();
         digest.update((self.kernel.len() as u64).to_le_bytes());
         digest.update(&self.kernel);

@@ -5,6 +5,7 @@
 //!
 //! Start reading at [`build`]; [`Guests`] is where they are kept.
 
+pub(crate) mod acpi;
 mod archive;
 mod build;
 

@@ -2,6 +2,7 @@
 //! bounded, a word out of turn ends the conversation, and nothing is believed that concerns anything but this machine's sandbox.
 
 use std::io::{self, Read, Write};
+use std::net::Ipv4Addr;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -43,8 +44,8 @@ impl GuestLink {
         Ok(GuestLink { writer, replies: tokio::sync::Mutex::new(replies), usage, ended, limits })
     }
 
-    /// Makes the guest its own, and starts its launcher.
-    pub(super) async fn greet(&self, settings: Settings) -> Result<(), CreateError> {
+    /// Starts its launcher.
+    pub(super) async fn prepare(&self, settings: Settings) -> Result<(), CreateError> {
         let settings = Settings {
             state_dir: "/run/cofferdam".into(),
             subordinate: None,
@@ -52,13 +53,17 @@ impl GuestLink {
             ahead: 0,
             ..settings
         };
-        self.say(&fresh()?)?;
         self.say(&Word::Request(Request::Start(Box::new(settings))))?;
         match self.replies.lock().await.recv().await {
             Some(Reply::Ready(_)) => Ok(()),
             Some(Reply::Failed { fault, .. }) => Err(create_error(fault, None)),
             _ => Err(lost()),
         }
+    }
+
+    /// Makes the guest one of its own: random numbers, clock, devices that were not there when it was saved, addresses.
+    pub(super) fn become_own(&self, devices: u32, network: Option<(Ipv4Addr, Ipv4Addr)>) -> Result<(), CreateError> {
+        Ok(self.say(&fresh(devices, network)?)?)
     }
 
     /// Has its launcher make the sandbox.
@@ -115,12 +120,12 @@ fn lost() -> CreateError {
 }
 
 /// A seed and the time, so that a machine that is a copy of another is none any more.
-fn fresh() -> Result<Word, CreateError> {
+fn fresh(devices: u32, network: Option<(Ipv4Addr, Ipv4Addr)>) -> Result<Word, CreateError> {
     let mut seed = [0; 32];
     let failed = |source: io::Error| CreateError::Kernel { operation: "read random numbers".into(), source };
     std::fs::File::open("/dev/urandom").and_then(|mut random| random.read_exact(&mut seed)).map_err(failed)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Ok(Word::Fresh { seed, now_ns: u64::try_from(now.as_nanos()).unwrap_or(u64::MAX) })
+    Ok(Word::Fresh { seed, now_ns: u64::try_from(now.as_nanos()).unwrap_or(u64::MAX), devices, network })
 }
 
 /// The reading thread.

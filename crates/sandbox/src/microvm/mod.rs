@@ -15,53 +15,51 @@
 //! Start reading at [`MicroVm`]; `machine` is the monitor's command line, `guest_link` the conversation with the guest.
 
 mod guest_link;
+mod kvm;
 mod machine;
+mod qmp;
+mod running;
+mod template;
 mod tsc;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io;
+use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use launcher::protocol::{LayerSource, Plan, Program, Role};
+use launcher::protocol::{LayerSource, Made, Plan};
 use model::ids::SandboxId;
 use model::limits::Limits;
 use model::rung::Rung;
 use tokio::sync::{OnceCell, Semaphore, watch};
 
 use self::guest_link::GuestLink;
-use self::machine::Machine;
-use crate::console::Console;
+use self::machine::{MONITOR, Memory, Monitor, Shape};
+use self::running::{Ports, Running, ports};
+use self::template::Template;
 use crate::driver::wait_ended;
 use crate::guest::Guest;
-use crate::local::{Local, OfKernel, plan as plan_of, topmost};
+use crate::local::{Local, plan as plan_of, topmost};
 use crate::{
-    Check, CreateError, Driver, DriverError, EndCause, Ended, Finding, NetworkSource, Pending, Probe, RootSpec,
-    Sandbox, SandboxSpec, Usage,
+    Check, CreateError, Driver, DriverError, EndCause, Ended, Finding, Pending, Probe, RootSpec, Sandbox, SandboxSpec,
+    Usage,
 };
 
 pub use self::machine::Acceleration;
 
-/// The monitor's program.
-const MONITOR: &str = "/usr/bin/qemu-system-x86_64";
-/// What a machine needs to run on the processor itself.
-const KVM: &str = "/dev/kvm";
-/// How long the first machine may take there: a guest that the processor runs starts in a tenth of that.
-const KVM_PATIENCE: Duration = Duration::from_secs(3);
 /// How long a machine may take from its start to its launcher's first word.
 const BOOT_PATIENCE: Duration = Duration::from_secs(120);
+/// How long a copy may take until its sandbox is there; one that takes longer is given up for a machine that boots.
+const COPY_PATIENCE: Duration = Duration::from_secs(30);
 /// Layers that have room as disks beside the machine's other devices.
 const MAX_LAYERS: usize = 20;
 /// What the guest's kernel, launcher and page cache need beside the sandbox's own memory.
 const GUEST_MEMORY: u64 = 96 << 20;
-/// What the monitor needs beside the guest's memory.
-const MONITOR_MEMORY: u64 = 256 << 20;
-/// A machine whose guest does not end its sandbox in time is ended from outside this much later.
-const WALL_GRACE_MS: u64 = 30_000;
 
 /// How machines are made on this host.
 #[derive(Clone, Debug)]
@@ -70,6 +68,8 @@ pub struct MicroVmConfig {
     pub guest: Guest,
     /// Who executes their instructions; `None`: the processor where a machine boots on it, else QEMU.
     pub acceleration: Option<Acceleration>,
+    /// Boot one machine of each shape, and copy it for each sandbox; else each boots.
+    pub copies: bool,
 }
 
 /// The driver.
@@ -79,8 +79,20 @@ pub struct MicroVm {
     machines: Mutex<HashMap<SandboxId, Arc<Living>>>,
     /// Who executes instructions, once it is known.
     acceleration: OnceCell<Acceleration>,
-    /// Machines that may boot at once: more than there are processors only makes each of them late.
-    boots: Semaphore,
+    /// Machines that may start at once: more than there are processors only makes each of them late.
+    starts: Semaphore,
+    /// One for each shape; none where it could not be made.
+    templates: Mutex<BTreeMap<Shape, Arc<OnceCell<Option<Template>>>>>,
+}
+
+/// What a machine is made for.
+struct Order {
+    plan: Plan,
+    shape: Shape,
+    limits: Limits,
+    disks: Vec<PathBuf>,
+    netns: Option<OwnedFd>,
+    link: Option<crate::net::machine::MachineLink>,
 }
 
 /// A machine from its start on; stays, so that `destroy` can be asked again.
@@ -94,7 +106,8 @@ impl MicroVm {
     pub fn new(local: Local, config: MicroVmConfig) -> MicroVm {
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let acceleration = OnceCell::new_with(config.acceleration);
-        MicroVm { local, config, machines: Mutex::default(), acceleration, boots: Semaphore::new(processors) }
+        let starts = Semaphore::new(processors);
+        MicroVm { local, config, machines: Mutex::default(), acceleration, starts, templates: Mutex::default() }
     }
 
     /// Why machines can have no network here.
@@ -112,76 +125,42 @@ impl MicroVm {
         self.machines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Who executes the instructions of this driver's machines. The first time a machine is booted on the processor: that
-    /// `/dev/kvm` is there proves nothing.
+    /// Who executes the instructions of this driver's machines. The first time a machine is booted on the processor.
     pub async fn acceleration(&self) -> Acceleration {
-        let find = || async {
-            let verdict = Verdict::of(&self.config.guest);
-            // The node for the jail is root's to make.
-            if !rustix::process::getuid().is_root() || !std::path::Path::new(KVM).exists() {
-                return Acceleration::Tcg;
-            }
-            if let Some(known) = verdict.read() {
-                return known;
-            }
-            match self.boots_on_processor().await {
-                Ok(true) => {
-                    verdict.write(Acceleration::Kvm);
-                    Acceleration::Kvm
-                }
-                Ok(false) => {
-                    verdict.write(Acceleration::Tcg);
-                    Acceleration::Tcg
-                }
-                // Nothing was found out: the next driver asks again.
-                Err(reason) => {
-                    tracing::warn!(%reason, "cannot try whether machines boot on the processor");
-                    Acceleration::Tcg
-                }
-            }
-        };
-        *self.acceleration.get_or_init(find).await
-    }
-
-    /// Whether one boots there in time; an error where none could be started.
-    async fn boots_on_processor(&self) -> Result<bool, String> {
-        let limits = Limits { memory_bytes: 64 << 20, wall_ms: KVM_PATIENCE.as_millis() as u64, ..Limits::default() };
-        let machine = Machine {
-            acceleration: Acceleration::Kvm,
-            memory_bytes: limits.memory_bytes + GUEST_MEMORY,
-            processors: 1,
-            disks: 0,
-            network: None,
-        };
-        let say = |error: CreateError| explain(&error);
-        let (control, their_control) = UnixStream::pair().map_err(|error| error.to_string())?;
-        let (_stream, their_stream) = UnixStream::pair().map_err(|error| error.to_string())?;
-        let mut given: Vec<OwnedFd> = vec![their_control.into(), their_stream.into()];
-        for path in [self.config.guest.kernel(), self.config.guest.initrd()] {
-            given.push(open(&path).map_err(say)?.into());
-        }
-        let jail = self
-            .local
-            .jail(jail_plan(&machine, &limits, given.len()), OfKernel::default(), None, given)
-            .await
-            .map_err(say)?;
-        let guard = Guard { local: Some(self.local.clone()), id: jail.id };
-        let console = Console::of(jail.stream);
-        let link = GuestLink::new(control).map_err(|error| error.to_string())?;
-        let settings = self.local.settings().map_err(|error| error.to_string())?;
-        let greeted = tokio::time::timeout(KVM_PATIENCE, link.greet(settings)).await;
-        drop(guard);
-        wait_ended(jail.ended).await;
-        let reason = match greeted {
-            Ok(Ok(())) => return Ok(true),
-            Ok(Err(error)) => explain(&console.explain(error)),
-            Err(_) => format!("a machine did not start on {KVM} within {} s", KVM_PATIENCE.as_secs()),
-        };
-        tracing::info!(%reason, "machines are translated");
-        Ok(false)
+        *self.acceleration.get_or_init(|| kvm::acceleration(&self.local, &self.config.guest)).await
     }
 
     async fn make(&self, spec: SandboxSpec) -> Result<Sandbox, CreateError> {
+        let order = self.order(spec).await?;
+        let _turn = self.starts.acquire().await.map_err(|_| DriverError::Gone)?;
+        let copied = match self.template(order.shape).await.get().and_then(Option::as_ref) {
+            None => None,
+            Some(template) => match self.copy(template, &order).await {
+                Ok(made) => Some(made),
+                // What is wrong with the order is wrong with it in a fresh machine too.
+                Err(error @ (CreateError::Spec { .. } | CreateError::UnknownUser { .. })) => return Err(error),
+                Err(error) => {
+                    tracing::warn!(reason = explain(&error), "a copy of a machine did not start; one is booted");
+                    self.forget_template(order.shape);
+                    None
+                }
+            },
+        };
+        let (machine, made, stream) = match copied {
+            Some(copied) => copied,
+            None => self.boot(&order).await?,
+        };
+        let Order { plan, limits, .. } = order;
+        let (id, (link, jail_ended)) = (machine.id, machine.hand_over());
+        let (ended, ended_later) = watch::channel(None);
+        let living = Arc::new(Living { link, ended });
+        self.machines().insert(id, Arc::clone(&living));
+        tokio::spawn(watch_over(living, self.local.clone(), id, limits, jail_ended));
+        let Made { user, groups, home } = made;
+        Ok(Sandbox { id, stream, user, groups, home, workspace: plan.workspace, ended: ended_later })
+    }
+
+    async fn order(&self, spec: SandboxSpec) -> Result<Order, CreateError> {
         if let Some(id) = spec.workspace.share_with {
             if self.find(id).map_or(true, |living| living.ended.borrow().is_some()) {
                 return Err(CreateError::SharedGone { id });
@@ -189,63 +168,74 @@ impl MicroVm {
             let reason = "the microvm driver shares no workspace between machines yet".into();
             return Err(CreateError::Unsupported { reason });
         }
-        let layers = disks(&spec)?;
+        let disks = disks(&spec)?;
         let limits = spec.limits;
         let (mut plan, netns) = plan_of(spec)?;
-        plan.layers = Some((0..layers.len()).map(|index| LayerSource::Erofs(machine::disk(index))).collect());
-        let workspace = plan.workspace.clone();
-
-        let kernel = |operation: &str| {
-            let operation = operation.to_owned();
-            move |source: io::Error| CreateError::Kernel { operation, source }
-        };
+        plan.layers = Some((0..disks.len()).map(|index| LayerSource::Erofs(machine::disk(index))).collect());
         let link = netns.as_ref().map(|netns| crate::net::machine::hand_on(netns.as_fd())).transpose();
         let link = link.map_err(kernel("give the machine its network"))?;
-        let (control, their_control) = UnixStream::pair().map_err(kernel("make a socket pair"))?;
-        let (stream, their_stream) = UnixStream::pair().map_err(kernel("make a socket pair"))?;
-        let machine = Machine {
-            acceleration: self.acceleration().await,
-            memory_bytes: limits.memory_bytes + GUEST_MEMORY,
-            processors: limits.cpu_millis.div_ceil(1000).max(1),
-            disks: layers.len(),
-            network: link.as_ref().map(|link| (link.address, link.neighbour)),
-        };
-        let mut given: Vec<OwnedFd> = vec![their_control.into(), their_stream.into()];
-        for path in [self.config.guest.kernel(), self.config.guest.initrd()] {
-            given.push(open(&path)?.into());
-        }
-        for path in &layers {
-            given.push(open(path)?.into());
-        }
-        given.extend(link.map(|link| link.tap));
-        let _turn = self.boots.acquire().await.map_err(|_| DriverError::Gone)?;
-        let jail =
-            self.local.jail(jail_plan(&machine, &limits, given.len()), OfKernel::default(), netns, given).await?;
-        let (id, jail_ended) = (jail.id, jail.ended.clone());
-        // From here on: dropping this ends the machine.
-        let mut guard = Guard { local: Some(self.local.clone()), id };
+        let processors = limits.cpu_millis.div_ceil(1000).max(1);
+        let shape = Shape::new(self.acceleration().await, limits.memory_bytes + GUEST_MEMORY, processors);
+        Ok(Order { plan, shape, limits, disks, netns, link })
+    }
 
-        let console = Console::of(jail.stream);
-        let link = GuestLink::new(control).map_err(kernel("talk to the guest"))?;
-        let settings = self.local.settings()?;
-        let made = tokio::time::timeout(BOOT_PATIENCE, async {
-            link.greet(settings).await?;
-            link.start(plan).await
-        });
-        let made = match made.await {
-            Ok(made) => made,
-            Err(_) => Err(CreateError::Unsupported {
-                reason: format!("the machine did not start within {} s", BOOT_PATIENCE.as_secs()),
-            }),
+    /// The machine to copy: whoever asks first makes it, and the others wait for it.
+    async fn template(&self, shape: Shape) -> Arc<OnceCell<Option<Template>>> {
+        if !self.config.copies {
+            return Arc::default();
+        }
+        let cell = Arc::clone(self.templates().entry(shape).or_default());
+        let make = || async {
+            let made = Template::get(&self.local, &self.config.guest, shape).await;
+            made.inspect_err(|error| tracing::warn!(reason = explain(error), "machines of this shape boot each")).ok()
         };
-        let made = made.map_err(|error| console.explain(error))?;
-        let (ended, ended_later) = watch::channel(None);
-        let living = Arc::new(Living { link, ended });
-        self.machines().insert(id, Arc::clone(&living));
-        tokio::spawn(watch_over(living, self.local.clone(), id, limits, jail_ended));
-        guard.local = None;
-        let launcher::protocol::Made { user, groups, home } = made;
-        Ok(Sandbox { id, stream, user, groups, home, workspace, ended: ended_later })
+        cell.get_or_init(make).await;
+        cell
+    }
+
+    fn forget_template(&self, shape: Shape) {
+        self.templates().insert(shape, Arc::new(OnceCell::new_with(Some(None))));
+    }
+
+    fn templates(&self) -> MutexGuard<'_, BTreeMap<Shape, Arc<OnceCell<Option<Template>>>>> {
+        self.templates.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn copy(&self, template: &Template, order: &Order) -> Result<(Running, Made, UnixStream), CreateError> {
+        let (Ports { control, stream }, its_control, its_stream) = ports()?;
+        let copied = template.copy(order.shape, its_control, its_stream);
+        let (mut monitor, state) = copied.map_err(kernel("copy a machine"))?;
+        let (mut qmp, its_qmp) = UnixStream::pair().map_err(kernel("make a socket pair"))?;
+        monitor.listen(its_qmp.into());
+        order.equip(&mut monitor)?;
+        qmp::restore(&mut qmp, state).map_err(kernel("talk to the monitor"))?;
+        let devices = monitor.devices();
+        let machine = Running::start(&self.local, monitor, control, order.netns()?, &order.limits).await?;
+        let made = async {
+            machine.link.become_own(devices, order.addresses())?;
+            machine.link.start(order.plan.clone()).await
+        };
+        let made = tokio::time::timeout(COPY_PATIENCE, made).await.unwrap_or_else(|_| Err(late(COPY_PATIENCE)));
+        let made = made.map_err(|error| machine.explain(error))?;
+        Ok((machine, made, stream))
+    }
+
+    async fn boot(&self, order: &Order) -> Result<(Running, Made, UnixStream), CreateError> {
+        let (Ports { control, stream }, its_control, its_stream) = ports()?;
+        let mut monitor = Monitor::new(order.shape, Memory::Own, its_control, its_stream);
+        let guest = &self.config.guest;
+        monitor.boot(open(&guest.kernel())?.into(), open(&guest.initrd())?.into());
+        order.equip(&mut monitor)?;
+        let machine = Running::start(&self.local, monitor, control, order.netns()?, &order.limits).await?;
+        let settings = self.local.settings()?;
+        let made = async {
+            machine.link.prepare(settings).await?;
+            machine.link.become_own(0, order.addresses())?;
+            machine.link.start(order.plan.clone()).await
+        };
+        let made = tokio::time::timeout(BOOT_PATIENCE, made).await.unwrap_or_else(|_| Err(late(BOOT_PATIENCE)));
+        let made = made.map_err(|error| machine.explain(error))?;
+        Ok((machine, made, stream))
     }
 
     fn find(&self, id: SandboxId) -> Result<Arc<Living>, DriverError> {
@@ -253,48 +243,34 @@ impl MicroVm {
     }
 }
 
-/// What was found out about a guest on this host's kernel, kept beside the guest: a probe costs up to [`KVM_PATIENCE`].
-struct Verdict {
-    path: PathBuf,
-    host: String,
-}
-
-impl Verdict {
-    fn of(guest: &Guest) -> Verdict {
-        let host = rustix::system::uname();
-        let host = format!("{} {}", host.release().to_string_lossy(), host.version().to_string_lossy());
-        Verdict { path: guest.kernel().with_file_name("processor"), host }
-    }
-
-    fn read(&self) -> Option<Acceleration> {
-        let text = std::fs::read_to_string(&self.path).ok()?;
-        let (verdict, host) = text.trim_end().split_once(' ')?;
-        match (verdict, host == self.host && std::path::Path::new(KVM).exists()) {
-            ("boots", true) => Some(Acceleration::Kvm),
-            ("translated", true) => Some(Acceleration::Tcg),
-            _ => None,
+impl Order {
+    /// Its interface and its disks, in the order in which the guest looks for them.
+    fn equip(&self, monitor: &mut Monitor) -> Result<(), CreateError> {
+        if let Some(link) = &self.link {
+            monitor.network(link.tap.try_clone().map_err(kernel("copy a descriptor"))?);
         }
-    }
-
-    fn write(&self, found: Acceleration) {
-        let verdict = if found == Acceleration::Kvm { "boots" } else { "translated" };
-        // Whoever cannot keep it asks again.
-        let _ = std::fs::write(&self.path, format!("{verdict} {}\n", self.host));
-    }
-}
-
-/// Ends a machine whose making was given up.
-struct Guard {
-    local: Option<Local>,
-    id: SandboxId,
-}
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        if let Some(local) = self.local.take() {
-            local.end(self.id);
+        for path in &self.disks {
+            monitor.disk(open(path)?.into());
         }
+        Ok(())
     }
+
+    fn netns(&self) -> Result<Option<OwnedFd>, CreateError> {
+        self.netns.as_ref().map(OwnedFd::try_clone).transpose().map_err(kernel("copy a descriptor"))
+    }
+
+    fn addresses(&self) -> Option<(Ipv4Addr, Ipv4Addr)> {
+        self.link.as_ref().map(|link| (link.address, link.neighbour))
+    }
+}
+
+fn late(patience: Duration) -> CreateError {
+    CreateError::Unsupported { reason: format!("the machine did not start within {} s", patience.as_secs()) }
+}
+
+fn kernel(operation: &str) -> impl FnOnce(io::Error) -> CreateError + use<> {
+    let operation = operation.to_owned();
+    move |source| CreateError::Kernel { operation, source }
 }
 
 /// Until nothing of a machine is left. What the guest says of the sandbox's end counts; the machine is ended with it.
@@ -416,25 +392,4 @@ fn explain(error: &CreateError) -> String {
 
 fn open(path: &std::path::Path) -> Result<File, CreateError> {
     File::open(path).map_err(|source| CreateError::Layer { path: path.to_owned(), source })
-}
-
-/// The monitor's jail.
-fn jail_plan(machine: &Machine, limits: &Limits, descriptors: usize) -> Result<Plan, CreateError> {
-    let limits = Limits {
-        memory_bytes: machine.memory_bytes + MONITOR_MEMORY,
-        processes: 64 + machine.processors,
-        disk_bytes: 1 << 20,
-        wall_ms: limits.wall_ms.saturating_add(WALL_GRACE_MS),
-        ..*limits
-    };
-    let spec = SandboxSpec { limits, network: NetworkSource::None, ..SandboxSpec::host_tools() };
-    let (mut plan, _) = plan_of(spec)?;
-    // The namespace that its interface is in.
-    plan.netns = machine.network.is_some();
-    plan.program = Some(Program {
-        argv: [MONITOR.to_owned()].into_iter().chain(machine.arguments()).collect(),
-        descriptors: u32::try_from(descriptors).unwrap_or(u32::MAX),
-        role: Role::Monitor { kvm: machine.acceleration == Acceleration::Kvm },
-    });
-    Ok(plan)
 }

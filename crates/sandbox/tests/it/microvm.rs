@@ -5,8 +5,10 @@ use std::sync::OnceLock;
 
 use sandbox::guest::{Guest, Guests, Source, build};
 use sandbox::microvm::{Acceleration, MicroVm, MicroVmConfig};
-use sandbox::session::Session;
+use sandbox::session::{Output, Session};
 use sandbox::{Driver as _, LayerSource, SandboxSpec, conformance};
+
+use wire::init::ExecSpec;
 
 use crate::place;
 
@@ -26,7 +28,7 @@ fn driver(acceleration: Option<Acceleration>) -> Option<MicroVm> {
         println!("skipped: qemu-system-x86 is not installed");
         return None;
     }
-    let config = MicroVmConfig { guest: guest()?, acceleration };
+    let config = MicroVmConfig { guest: guest()?, acceleration, copies: true };
     Some(MicroVm::new(place::local()?, config))
 }
 
@@ -86,4 +88,43 @@ async fn microvm_stacks_twenty_layers() {
         session.read_file(None, "/file1", 10).await.is_ok() && session.read_file(None, "/file19", 10).await.is_ok()
     );
     driver.destroy(sandbox.id).await.unwrap();
+}
+
+/// What two machines that are copies of one know: random numbers, the time, nothing of each other.
+#[tokio::test]
+async fn microvm_copies_are_machines_of_their_own() {
+    let (Some(driver), Some(layer)) = (driver(Some(Acceleration::Tcg)), place::image_erofs()) else { return };
+    let mut seen = Vec::new();
+    for round in 0..3 {
+        let started = std::time::Instant::now();
+        let sandbox = driver.create(SandboxSpec::image(vec![layer.clone()])).await.unwrap();
+        println!("machine {round} after {} ms", started.elapsed().as_millis());
+        sandbox.stream.set_nonblocking(true).unwrap();
+        let session = Session::start(tokio::net::UnixStream::from_std(sandbox.stream).unwrap()).await.unwrap();
+        let script =
+            "head -c 16 /dev/urandom | od -An -tx1; cat /proc/sys/kernel/random/uuid; ls -a /workspace; date +%s";
+        let spec = ExecSpec {
+            argv: ["/bin/sh", "-c", script].map(Into::into).into(),
+            env: vec![("PATH".into(), "/bin".into())],
+            cwd: "/".into(),
+            ..ExecSpec::default()
+        };
+        let mut running = session.exec(spec).await.unwrap();
+        let mut text = Vec::new();
+        while let Some(Output::Data { data, .. }) = running.next().await.unwrap() {
+            text.extend(data);
+        }
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let lines: Vec<_> = text.lines().map(str::to_owned).collect();
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        let clock: u64 = lines.last().unwrap().parse().unwrap();
+        assert!(now.abs_diff(clock) <= 2, "the clock of a copy: {clock}, here it is {now}");
+        assert!(!text.contains("left-behind"), "{text}");
+        session.write_file(None, "/workspace/left-behind", b"", 0o644).await.unwrap();
+        seen.push(lines[..2].to_vec());
+        driver.destroy(sandbox.id).await.unwrap();
+    }
+    assert!(seen[0][0] != seen[1][0] && seen[1][0] != seen[2][0] && seen[0][1] != seen[1][1], "{seen:?}");
+    let kept = std::fs::read_dir(guest().unwrap().folder.join("templates")).into_iter().flatten().count();
+    assert!(kept > 0, "a saved machine is kept for the next process");
 }

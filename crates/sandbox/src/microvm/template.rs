@@ -1,0 +1,195 @@
+//! A machine that has booted and waits, saved once and copied for each job.
+//!
+//! ```text
+//!   boot, no disk, no interface ── launcher ready ── save ──▶ memory (sealed) + state
+//!                                                                │ any number of times
+//!   a job: its disks and interface in the empty places ◀── copy ─┘ memory is copied as it is changed
+//! ```
+//!
+//! It is saved before it has seen an image, a secret or a name; a copy gets its own random numbers and clock before anything else.
+//! The memory cannot be written to any more by whoever has it: not by a copy, not by this process.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use model::limits::Limits;
+use rustix::fs::{MemfdFlags, SealFlags, SeekFrom as RawSeek, fcntl_add_seals, ftruncate, memfd_create};
+use sha2::{Digest as _, Sha256};
+
+use super::machine::{MONITOR, Memory, Monitor, Shape};
+use super::qmp::Qmp;
+use super::running::{Running, ports};
+use super::{BOOT_PATIENCE, kernel, open};
+use crate::CreateError;
+use crate::driver::wait_ended;
+use crate::guest::Guest;
+use crate::local::Local;
+
+/// Folder of the guest in which they are kept for the next process.
+const FOLDER: &str = "templates";
+const MEMORY: &str = "memory";
+const STATE: &str = "state";
+/// Kept of one guest; each holds some 120 MiB.
+const MOST_KEPT: usize = 4;
+
+/// A saved machine.
+pub(super) struct Template {
+    memory: OwnedFd,
+    state: OwnedFd,
+}
+
+impl Template {
+    /// The one that another process has kept, or a new one.
+    pub(super) async fn get(local: &Local, guest: &Guest, shape: Shape) -> Result<Template, CreateError> {
+        let folder = guest.folder.join(FOLDER).join(key(guest, shape));
+        let kept = folder.clone();
+        let loaded = tokio::task::spawn_blocking(move || Template::load(&kept, shape)).await;
+        if let Ok(Ok(template)) = loaded {
+            return Ok(template);
+        }
+        let template = Template::make(local, guest, shape).await?;
+        let copy = template.try_clone().map_err(kernel("copy a descriptor"))?;
+        // In its own time: the job that waits has no need of it.
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = copy.keep(&folder) {
+                tracing::info!(%error, folder = %folder.display(), "a saved machine is not kept");
+            }
+        });
+        Ok(template)
+    }
+
+    async fn make(local: &Local, guest: &Guest, shape: Shape) -> Result<Template, CreateError> {
+        let memory = memory_file(shape.memory_bytes).map_err(kernel("make a file in memory"))?;
+        let state = memory_file(0).map_err(kernel("make a file in memory"))?;
+        let (ours, control, stream) = ports()?;
+        let (qmp, its_qmp) = UnixStream::pair().map_err(kernel("make a socket pair"))?;
+        let copy = memory.try_clone().map_err(kernel("copy a descriptor"))?;
+        let mut monitor = Monitor::new(shape, Memory::Saved(copy), control, stream);
+        monitor.boot(open(&guest.kernel())?.into(), open(&guest.initrd())?.into());
+        monitor.listen(its_qmp.into());
+        let wall_ms = BOOT_PATIENCE.as_millis() as u64;
+        let limits = Limits { wall_ms, ..Limits::default() };
+        let machine = Running::start(local, monitor, ours.control, None, &limits).await?;
+        let late = || CreateError::Unsupported { reason: "the machine to copy did not start in time".into() };
+        let prepared = tokio::time::timeout(BOOT_PATIENCE, machine.link.prepare(local.settings()?)).await;
+        prepared.map_err(|_| late()).and_then(|made| made).map_err(|error| machine.explain(error))?;
+        let written = state.try_clone().map_err(kernel("copy a descriptor"))?;
+        let saved = tokio::task::spawn_blocking(move || Qmp::start(qmp)?.save(written.as_fd())).await;
+        let (_, ended) = machine.end();
+        wait_ended(ended).await;
+        saved.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(kernel("save a machine"))?;
+        let template = Template { memory, state };
+        template.seal().map_err(kernel("seal a saved machine"))?;
+        Ok(template)
+    }
+
+    /// A copy to be started, and the number of its state's descriptor.
+    pub(super) fn copy(&self, shape: Shape, control: OwnedFd, stream: OwnedFd) -> io::Result<(Monitor, usize)> {
+        let mut monitor = Monitor::new(shape, Memory::CopyOf(self.memory.try_clone()?), control, stream);
+        // Opened anew: where a monitor reads is its own.
+        let state = File::open(format!("/proc/self/fd/{}", self.state.as_raw_fd()))?;
+        let number = monitor.wait_for(state.into());
+        Ok((monitor, number))
+    }
+
+    fn try_clone(&self) -> io::Result<Template> {
+        Ok(Template { memory: self.memory.try_clone()?, state: self.state.try_clone()? })
+    }
+
+    fn seal(&self) -> io::Result<()> {
+        for file in [&self.memory, &self.state] {
+            fcntl_add_seals(file, SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE)?;
+        }
+        Ok(())
+    }
+
+    fn load(folder: &Path, shape: Shape) -> io::Result<Template> {
+        let (kept, mut state_kept) = (File::open(folder.join(MEMORY))?, File::open(folder.join(STATE))?);
+        if kept.metadata()?.len() != shape.memory_bytes {
+            return Err(io::Error::from(io::ErrorKind::InvalidData));
+        }
+        let template = Template { memory: memory_file(shape.memory_bytes)?, state: memory_file(0)? };
+        copy_data(&kept, &template.memory.try_clone()?.into())?;
+        io::copy(&mut state_kept, &mut File::from(template.state.try_clone()?))?;
+        template.seal()?;
+        Ok(template)
+    }
+
+    /// Whole or not at all.
+    fn keep(&self, folder: &Path) -> io::Result<()> {
+        let parent = folder.parent().unwrap_or(folder);
+        std::fs::create_dir_all(parent)?;
+        let making = parent.join(format!("making-{}", std::process::id()));
+        std::fs::create_dir_all(&making)?;
+        let written = (|| {
+            let memory: File = self.memory.try_clone()?.into();
+            let file = File::create(making.join(MEMORY))?;
+            file.set_len(memory.metadata()?.len())?;
+            copy_data(&memory, &file)?;
+            let mut state = File::open(format!("/proc/self/fd/{}", self.state.as_raw_fd()))?;
+            io::copy(&mut state, &mut File::create(making.join(STATE))?)?;
+            std::fs::rename(&making, folder)
+        })();
+        if written.is_err() {
+            let _ = std::fs::remove_dir_all(&making);
+        }
+        forget_oldest(parent, folder);
+        written
+    }
+}
+
+fn memory_file(bytes: u64) -> io::Result<OwnedFd> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    // Kernels before 6.3 do not know the flag, and need none.
+    let file = memfd_create("cofferdam-machine", flags | MemfdFlags::NOEXEC_SEAL)
+        .or_else(|_| memfd_create("cofferdam-machine", flags))?;
+    // For the monitor's own user, who opens it by its number. Nobody else has a number of it.
+    rustix::fs::fchmod(&file, rustix::fs::Mode::from(0o666))?;
+    ftruncate(&file, bytes)?;
+    Ok(file)
+}
+
+/// Copies what is there of a file with holes to the same places of another.
+fn copy_data(from: &File, to: &File) -> io::Result<()> {
+    let (mut from, mut to) = (from, to);
+    let end = from.metadata()?.len();
+    let mut at = 0;
+    while at < end {
+        let data = match rustix::fs::seek(from, RawSeek::Data(at)) {
+            Ok(data) => data,
+            Err(rustix::io::Errno::NXIO) => break,
+            Err(errno) => return Err(errno.into()),
+        };
+        let hole = rustix::fs::seek(from, RawSeek::Hole(data))?;
+        from.seek(SeekFrom::Start(data))?;
+        to.seek(SeekFrom::Start(data))?;
+        io::copy(&mut Read::take(&mut from, hole - data), &mut to)?;
+        at = hole;
+    }
+    to.flush()
+}
+
+/// What a saved machine depends on: the monitor, the guest, the shape, and the speed of the host's counter since its start.
+fn key(guest: &Guest, shape: Shape) -> String {
+    use std::os::unix::fs::MetadataExt as _;
+    let monitor = std::fs::metadata(MONITOR).map(|found| (found.ino(), found.size(), found.mtime())).ok();
+    let started = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let text = format!("1 {shape:?} {monitor:?} {started} {}", guest.description.digest);
+    Sha256::digest(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Those of former starts of the host, and shapes that nobody has asked for lately.
+fn forget_oldest(parent: &Path, newest: &Path) {
+    let entries = std::fs::read_dir(parent).into_iter().flatten().flatten();
+    let made =
+        |path: &PathBuf| std::fs::metadata(path).and_then(|found| found.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
+    let mut all: Vec<_> = entries.map(|entry| entry.path()).filter(|path| path != newest).collect();
+    all.sort_by_key(|path| std::cmp::Reverse(made(path)));
+    for path in all.into_iter().skip(MOST_KEPT - 1) {
+        let _ = std::fs::remove_dir_all(path);
+    }
+}

@@ -217,6 +217,7 @@ impl Maker<'_> {
         let took_us = vec![("pull".to_owned(), started.elapsed().as_micros() as u64)];
 
         let mut spec = SandboxSpec::image(image.layers.iter().map(layer_source).collect());
+        spec.image = Some(format!("{}/{}@{}", image.reference.registry(), image.reference.repository(), image.digest));
         spec.limits = self.host.options.limits;
         for option in args.lower(&mut spec.limits) {
             self.say(format!("docker args: `{option}` asks for more than the limit of this host, which stands")).await;

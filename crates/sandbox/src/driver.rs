@@ -77,17 +77,19 @@ pub struct Sandbox {
     pub home: String,
     /// Absolute path of the workspace inside.
     pub workspace: String,
-    pub(crate) ended: watch::Receiver<Option<Ended>>,
+    /// Set once, by the driver: how it ended, when nothing is left of it. See [`Sandbox::ended`].
+    pub end: watch::Receiver<Option<Ended>>,
 }
 
 impl Sandbox {
     /// Waits until it has ended and nothing is left of it.
     pub fn ended(&self) -> impl Future<Output = Ended> + Send + 'static {
-        wait_ended(self.ended.clone())
+        wait_ended(self.end.clone())
     }
 }
 
-pub(crate) async fn wait_ended(mut ended: watch::Receiver<Option<Ended>>) -> Ended {
+/// Waits for the report of an end; a driver that is gone has lost its sandboxes.
+pub async fn wait_ended(mut ended: watch::Receiver<Option<Ended>>) -> Ended {
     match ended.wait_for(Option::is_some).await {
         Ok(report) => report.clone().unwrap_or_else(Ended::lost),
         Err(_) => Ended::lost(),

@@ -125,7 +125,7 @@ impl Fake {
             groups: Vec::new(),
             home: "/".into(),
             workspace: plan.workspace,
-            ended,
+            end: ended,
         })
     }
 

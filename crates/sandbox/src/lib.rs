@@ -27,8 +27,9 @@ mod spec;
 pub mod net;
 pub mod session;
 
-pub use driver::{Driver, Pending, Sandbox};
+pub use driver::{Driver, Pending, Sandbox, wait_ended};
 pub use ended::{EndCause, Ended, LimitKind, LimitMet, Usage};
 pub use error::{CreateError, DriverError};
+pub use local::{check, init_program};
 pub use probe::{Check, Finding, Probe};
 pub use spec::{Capabilities, Ids, LayerSource, NetworkSource, RootSpec, SandboxSpec, Tmpfs, User, Walls, Workspace};

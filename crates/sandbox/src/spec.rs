@@ -12,6 +12,8 @@ pub use launcher::protocol::{Capabilities, Ids, LayerSource, Tmpfs, User, Walls}
 pub struct SandboxSpec {
     /// The tree below `/`.
     pub root: RootSpec,
+    /// The image of the root by name and digest (`registry.example/maven@sha256:…`), for drivers whose images lie elsewhere.
+    pub image: Option<String>,
     /// Who the workload is. By default 1000:1000, as Jenkins starts the containers of its docker agents with the ids of
     /// the agent's own unprivileged user, whatever `USER` the image names.
     pub user: User,
@@ -40,6 +42,7 @@ impl SandboxSpec {
     pub fn image(layers: Vec<LayerSource>) -> SandboxSpec {
         SandboxSpec {
             root: RootSpec::Image(layers),
+            image: None,
             user: User::default(),
             capabilities: Capabilities::None,
             hostname: "sandbox".into(),

@@ -157,7 +157,7 @@ impl Client {
             create_error(fault, shared_with)
         })?;
         let Made { user, groups, home } = made;
-        Ok(Sandbox { id: SandboxId(token), stream, user, groups, home, workspace, ended: ended_later })
+        Ok(Sandbox { id: SandboxId(token), stream, user, groups, home, workspace, end: ended_later })
     }
 
     pub(super) async fn usage(&self, id: SandboxId) -> Result<Usage, DriverError> {

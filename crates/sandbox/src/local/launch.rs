@@ -18,6 +18,12 @@ pub(crate) fn launcher_program() -> &'static [u8] {
     LAUNCHER
 }
 
+/// A static program that serves as process 1 of a sandbox that something else has made, where it is started as [`launcher::protocol::INIT`]
+/// with `--stdin` or `--fd N`.
+pub fn init_program() -> &'static [u8] {
+    LAUNCHER
+}
+
 /// The launcher process, and the socket to it.
 pub(super) fn launch() -> Result<(Child, OwnedFd), DriverError> {
     let fail = |what: &'static str| move |source: io::Error| DriverError::Start { what: what.into(), source };

@@ -24,6 +24,7 @@ use crate::{
 };
 
 pub(crate) use self::client::{OfKernel, cause, create_error, report};
+pub use self::launch::init_program;
 pub(crate) use self::launch::launcher_program;
 pub use self::subordinate::{Subordinate, subordinate_ids};
 
@@ -204,8 +205,11 @@ impl Driver for LocalDriver {
     }
 }
 
-/// Checks a specification, and puts it into the launcher's words.
-pub(crate) fn plan(spec: SandboxSpec) -> Result<(Plan, Option<OwnedFd>), CreateError> {
+/// Checks a specification, for drivers elsewhere: what no driver accepts is refused by all in the same words.
+///
+/// # Errors
+/// [`CreateError::Spec`].
+pub fn check(spec: &SandboxSpec) -> Result<(), CreateError> {
     let refuse = |what: String| Err(CreateError::Spec { what });
     let host = &spec.hostname;
     if host.is_empty() || host.len() > 63 || !host.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.')
@@ -236,6 +240,12 @@ pub(crate) fn plan(spec: SandboxSpec) -> Result<(Plan, Option<OwnedFd>), CreateE
     if spec.tmpfs.len() > MAX_TMPFS {
         return refuse(format!("{} file systems in memory; at most {MAX_TMPFS}", spec.tmpfs.len()));
     }
+    Ok(())
+}
+
+/// Checks a specification, and puts it into the launcher's words.
+pub(crate) fn plan(spec: SandboxSpec) -> Result<(Plan, Option<OwnedFd>), CreateError> {
+    check(&spec)?;
     let hosts = hosts(&spec);
     let limits = effective(spec.limits);
     let (netns, resolv_conf) = match spec.network {

@@ -157,7 +157,7 @@ impl MicroVm {
         self.machines().insert(id, Arc::clone(&living));
         tokio::spawn(watch_over(living, self.local.clone(), id, limits, jail_ended));
         let Made { user, groups, home } = made;
-        Ok(Sandbox { id, stream, user, groups, home, workspace: plan.workspace, ended: ended_later })
+        Ok(Sandbox { id, stream, user, groups, home, workspace: plan.workspace, end: ended_later })
     }
 
     async fn order(&self, spec: SandboxSpec) -> Result<Order, CreateError> {

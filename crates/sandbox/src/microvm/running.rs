@@ -50,7 +50,7 @@ impl Running {
         let guard = Guard { local: Some(local.clone()), id: jail.id };
         let console = Console::of(jail.stream);
         let link = GuestLink::new(control).map_err(kernel("talk to the guest"))?;
-        Ok(Running { id: jail.id, link, console, ended: jail.ended, guard })
+        Ok(Running { id: jail.id, link, console, ended: jail.end, guard })
     }
 
     /// Adds the last word of its console to an error that says only that there is no machine.

@@ -29,4 +29,7 @@ pub use error::{ErrorKind, ImageError};
 pub use platform::{Platform, PlatformError};
 pub use progress::{Progress, PullEvent};
 pub use reference::{Reference, ReferenceError};
-pub use store::{GcReport, Image, ImageSummary, Layer, LayerForm, LayerKind, PullOptions, Store, StoreOptions};
+pub use store::{
+    ContentLayer, Contents, GcReport, Image, ImageSummary, Layer, LayerForm, LayerKind, PullOptions, Store,
+    StoreOptions,
+};

@@ -68,7 +68,8 @@ impl Ids {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let lock = openat(CWD, &path, flags, Mode::from(0o600)).doing(|| format!("open {}", path.display()))?;
         // Inside the launcher's own user namespace id 0 is the user, and the subordinate ids follow it.
-        let shared = subordinate.map(|ids| Mapping { slot: None, first: 1, count: ids.count.min(RANGE) });
+        let own = settings.own_ids.then_some(Mapping { slot: None, first: 0, count: RANGE });
+        let shared = subordinate.map(|ids| Mapping { slot: None, first: 1, count: ids.count.min(RANGE) }).or(own);
         let as_user =
             subordinate.map(|ids| Mapping { slot: None, first: 0, count: ids.count.saturating_add(1).min(RANGE) });
         // Launchers start at different places, so that they seldom ask for the same byte.

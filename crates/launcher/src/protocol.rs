@@ -140,6 +140,8 @@ pub struct Settings {
     pub id_ranges: u32,
     /// Subordinate ids, for a user other than root.
     pub subordinate: Option<Subordinate>,
+    /// The ids of every sandbox are the launcher's own, from 0 on: in a machine that has nothing else.
+    pub own_ids: bool,
     /// Use cgroups where the host has them.
     pub cgroups: bool,
     /// Mount EROFS files through loop devices even where the kernel could do without.
@@ -231,8 +233,28 @@ pub struct Plan {
     pub limits: model::limits::Limits,
     /// Defences that stand.
     pub walls: Walls,
+    /// Files and folders of the launcher's own that the sandbox sees and may write to. Only a machine's own launcher has any.
+    pub binds: Vec<Bind>,
     /// Runs as process 1 instead of init.
     pub program: Option<Program>,
+}
+
+/// A file or folder that a sandbox sees.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bind {
+    /// Where it is.
+    pub source: PathBuf,
+    /// Absolute path inside.
+    pub target: String,
+}
+
+/// The disks of a Docker Engine in a machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineDisks {
+    /// Its programs: an EROFS image, read-only.
+    pub programs: PathBuf,
+    /// Its data and the workspaces: ext4.
+    pub data: PathBuf,
 }
 
 /// A program of the host that works for a sandbox behind the walls of one.
@@ -309,6 +331,8 @@ pub enum Reply {
     },
     /// What was removed.
     Swept(Vec<String>),
+    /// A machine's Docker Engine answers.
+    EngineReady,
 }
 
 /// What a launcher found on this host.

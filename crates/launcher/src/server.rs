@@ -14,7 +14,7 @@ use crate::channel;
 use crate::embryo::{self, Embryo, Hatch, Nest, Shape, Without};
 use crate::fault::{Doing, Result};
 use crate::ids::{Ids, Mapping};
-use crate::layers::{Layers, bind};
+use crate::layers::{Layers, bind, clone_tree};
 use crate::living::{Clearing, Living, Spare};
 use crate::protocol::{
     End, Fault, FaultKind, Features, LayerSource, Plan, Program, Reply, Request, Role, Settings, Usage, Walls,
@@ -420,6 +420,10 @@ impl Server {
                     targets.push(folder.display().to_string());
                 }
             }
+        }
+        for shown in &plan.binds {
+            binds.push(clone_tree(&shown.source, true)?);
+            targets.push(shown.target.clone());
         }
         let of_role = match &plan.program {
             Some(Program { role: Role::Monitor { kvm: true }, .. }) => {

@@ -180,6 +180,14 @@ pub(crate) fn become_ids(uid: u32, gid: u32) -> Result<()> {
     }
 }
 
+/// Takes leave of any child that has ended; `None` where there is none.
+pub(crate) fn reap_any() -> Option<i32> {
+    let mut status = 0;
+    // SAFETY: the pointer is writable; resources are not asked for.
+    let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) };
+    (pid > 0).then_some(pid)
+}
+
 /// Waits for a child that has ended; its wait status and the resources of it and the children that it waited for.
 pub(crate) fn reap(pid: i32) -> Result<(i32, libc::rusage)> {
     let mut status = 0;

@@ -7,6 +7,7 @@ use groovy::diagnostic::{Diagnostic, Severity};
 
 use crate::declarative::model::Pipeline;
 use crate::declarative::{self, nested_pipelines, pipeline_blocks_of_call, top_level_pipeline};
+use crate::lint::engine::EngineUses;
 use crate::lint::names;
 
 /// What is known of a file's surroundings: names that it may use although nothing in it says where they come from.
@@ -27,6 +28,8 @@ pub struct Definition {
     pub kind: DefinitionKind,
     /// Errors and warnings, by place.
     pub diagnostics: Vec<Diagnostic>,
+    /// Which agents need a Docker Engine.
+    pub engine: EngineUses,
 }
 
 /// The kinds of file.
@@ -66,7 +69,7 @@ fn read(source: &str, surroundings: &Surroundings) -> Definition {
     let script = Rc::new(script);
     if diagnostics.iter().any(|d| d.severity == Severity::Error) {
         // What the parser guessed in place of an error would only bring errors that are none.
-        return Definition { script, kind: DefinitionKind::Invalid, diagnostics };
+        return Definition { script, kind: DefinitionKind::Invalid, diagnostics, engine: EngineUses::default() };
     }
     let mut kind = DefinitionKind::Scripted;
     let mut directives = Vec::new();
@@ -90,10 +93,16 @@ fn read(source: &str, surroundings: &Surroundings) -> Definition {
             directives.extend(blocks.into_iter().map(|(_, body)| body));
         }
     }
-    diagnostics.extend(names::check(source, &script, &directives, surroundings));
+    let (found, wants) = names::check(source, &script, &directives, surroundings);
+    diagnostics.extend(found);
+    let model = match &kind {
+        DefinitionKind::Declarative(declarative) => Some(&*declarative.pipeline),
+        _ => None,
+    };
+    let engine = EngineUses::new(model, &wants.engine, &wants.nodes);
     diagnostics.sort_by_key(|d| (d.span.start, d.span.end));
     if diagnostics.iter().any(|d| d.severity == Severity::Error) {
         kind = DefinitionKind::Invalid;
     }
-    Definition { script, kind, diagnostics }
+    Definition { script, kind, diagnostics, engine }
 }

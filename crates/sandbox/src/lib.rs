@@ -32,4 +32,7 @@ pub use ended::{EndCause, Ended, LimitKind, LimitMet, Usage};
 pub use error::{CreateError, DriverError};
 pub use local::{check, init_program};
 pub use probe::{Check, Finding, Probe};
-pub use spec::{Capabilities, Ids, LayerSource, NetworkSource, RootSpec, SandboxSpec, Tmpfs, User, Walls, Workspace};
+pub use spec::{
+    Capabilities, EngineSpec, Ids, LayerSource, NetworkSource, OfferedImage, OfferedLayer, OfferedName, RootSpec,
+    SandboxSpec, Tmpfs, User, Walls, Workspace,
+};

@@ -1,6 +1,7 @@
 //! What a sandbox is to be: data, decided before anything is made.
 
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 
 use model::ids::SandboxId;
 use model::limits::Limits;
@@ -14,6 +15,8 @@ pub struct SandboxSpec {
     pub root: RootSpec,
     /// The image of the root by name and digest (`registry.example/maven@sha256:…`), for drivers whose images lie elsewhere.
     pub image: Option<String>,
+    /// A Docker Engine for it alone, which it finds at `/run/docker.sock`; with [`RootSpec::HostTools`] the root has the engine's tools.
+    pub engine: Option<EngineSpec>,
     /// Who the workload is. By default 1000:1000, as Jenkins starts the containers of its docker agents with the ids of
     /// the agent's own unprivileged user, whatever `USER` the image names.
     pub user: User,
@@ -43,6 +46,7 @@ impl SandboxSpec {
         SandboxSpec {
             root: RootSpec::Image(layers),
             image: None,
+            engine: None,
             user: User::default(),
             capabilities: Capabilities::None,
             hostname: "sandbox".into(),
@@ -60,6 +64,50 @@ impl SandboxSpec {
     pub fn host_tools() -> SandboxSpec {
         SandboxSpec { root: RootSpec::HostTools, ..SandboxSpec::image(Vec::new()) }
     }
+}
+
+/// A Docker Engine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EngineSpec {
+    /// Images that it has without pulling them, the most important first; what has no room is left out.
+    pub images: Vec<OfferedImage>,
+}
+
+/// An image of the host's store. Its layers are EROFS files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OfferedImage {
+    /// Its configuration, as received.
+    pub config: String,
+    /// Names that lead to it.
+    pub names: Vec<OfferedName>,
+    /// Digests (`sha256:…`) that a name may have instead of a tag.
+    pub digests: Vec<String>,
+    /// Bottom first.
+    pub layers: Vec<OfferedLayer>,
+}
+
+/// A name of an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OfferedName {
+    /// With its registry: `docker.io/library/maven`.
+    pub repository: String,
+    /// Where it has one.
+    pub tag: Option<String>,
+}
+
+/// A layer of an offered image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OfferedLayer {
+    /// Digest of the uncompressed archive.
+    pub diff_id: String,
+    /// The EROFS image.
+    pub file: PathBuf,
+    /// Its size.
+    pub bytes: u64,
+    /// Digest of the compressed archive.
+    pub blob: Option<String>,
+    /// It hides everything below it.
+    pub hides_all: bool,
 }
 
 /// The tree below `/`; above it lies a writable layer in memory, capped by [`Limits::disk_bytes`] and

@@ -30,7 +30,9 @@ use tokio::sync::{Semaphore, mpsc};
 
 pub(crate) use folders::Folders;
 pub(crate) use lock::{FileLock, Mode};
-pub use types::{GcReport, Image, ImageSummary, Layer, LayerForm, LayerKind, PullOptions, StoreOptions};
+pub use types::{
+    ContentLayer, Contents, GcReport, Image, ImageSummary, Layer, LayerForm, LayerKind, PullOptions, StoreOptions,
+};
 
 use crate::registry::Registry;
 use crate::{Digest, ImageError, Platform, Progress, PullEvent, Reference};
@@ -209,6 +211,30 @@ impl Store {
     /// The image of that name, if it is in the store. Counts as use.
     pub fn resolve(&self, reference: &Reference) -> Result<Option<Image>, ImageError> {
         self.local(reference, None, &())
+    }
+
+    /// What a container engine has to know of an image of this store.
+    ///
+    /// # Errors
+    /// Its record or one of its layers is gone.
+    pub fn contents(&self, image: &Image) -> Result<Contents, ImageError> {
+        let folders = self.folders();
+        let gone = || ImageError::Store { path: self.root().to_owned(), reason: format!("{} is gone", image.digest) };
+        let record = ImageRecord::read(folders, &image.digest).ok_or_else(gone)?;
+        let blobs = record.blobs();
+        let present = |diff_id| LayerRecord::present(folders, diff_id, self.inner.form);
+        let layers = record.layers.iter().map(present).collect::<Option<Vec<_>>>().ok_or_else(gone)?;
+        let layers = layers.iter().enumerate().map(|(index, layer)| ContentLayer {
+            layer: layer.to_layer(folders),
+            blob: blobs.get(index).copied().filter(|_| blobs.len() == layers.len()),
+            hides_all: layer.root_opaque,
+        });
+        let names: Vec<_> = NameRecord::all(folders)?.into_iter().filter(|name| name.digest == image.digest).collect();
+        let mut digests: Vec<_> = names.iter().filter_map(|name| name.index).chain([image.digest]).collect();
+        digests.sort();
+        digests.dedup();
+        let names = names.into_iter().map(|name| name.reference).collect();
+        Ok(Contents { layers: layers.collect(), config: record.config, names, digests })
     }
 
     /// What is in the store, last used first.

@@ -88,6 +88,13 @@ impl ImageRecord {
         ImageConfig::parse(self.config.as_bytes(), &format!("config of {}", self.digest))
     }
 
+    /// The compressed archives of its layers, bottom first, as the manifest names them.
+    pub(crate) fn blobs(&self) -> Vec<Digest> {
+        let manifest: serde_json::Value = serde_json::from_str(&self.manifest).unwrap_or_default();
+        let layers = manifest["layers"].as_array().map(Vec::as_slice).unwrap_or_default();
+        layers.iter().filter_map(|layer| layer["digest"].as_str()?.parse().ok()).collect()
+    }
+
     /// Says that it was used now.
     pub(crate) fn touch(folders: &Folders, digest: &Digest) {
         let now = SystemTime::now();

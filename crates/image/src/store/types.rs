@@ -63,6 +63,30 @@ impl Image {
     }
 }
 
+/// Everything that a container engine has to know of an image to take it for one of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contents {
+    /// The configuration, as received; its digest is the image's id for Docker.
+    pub config: String,
+    /// Names that lead to it.
+    pub names: Vec<Reference>,
+    /// Digests that a name may have instead of a tag: of the manifest, and of the index that led to it.
+    pub digests: Vec<Digest>,
+    /// All layers, bottom first.
+    pub layers: Vec<ContentLayer>,
+}
+
+/// A layer of [`Contents`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContentLayer {
+    /// Where it lies, and its digest.
+    pub layer: Layer,
+    /// Digest of the compressed archive.
+    pub blob: Option<Digest>,
+    /// It hides everything below it.
+    pub hides_all: bool,
+}
+
 /// One line of `image ls`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageSummary {

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, fstatfs, mkdirat, openat, openat2};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, fstat, fstatfs, mkdirat, openat, openat2};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
@@ -21,6 +21,7 @@ const BOX: &str = "box";
 const TOP_FOLDERS: [&str; 3] = ["dev", "proc", "sys"];
 const OVERLAYFS_MAGIC: i64 = 0x794c_7630;
 const TMPFS_MAGIC: i64 = 0x0102_1994;
+const EXT4_MAGIC: i64 = 0xef53;
 /// Links followed on the way to a folder; as the kernel.
 const MAX_ATTEMPTS: usize = 64;
 
@@ -115,7 +116,7 @@ impl Root {
             folder = self.step(&folder, &made, part)?;
         }
         let kind = fstatfs(&folder).doing(|| format!("look at {path}"))?.f_type;
-        if kind != OVERLAYFS_MAGIC && kind != TMPFS_MAGIC {
+        if ![OVERLAYFS_MAGIC, TMPFS_MAGIC, EXT4_MAGIC].contains(&kind) {
             return Err(Fault::spec(format!("{path} leads into a file system of the kernel")));
         }
         Ok(folder)
@@ -148,8 +149,19 @@ impl Root {
         Ok(())
     }
 
-    /// Attaches a detached mount to a folder.
+    /// Attaches a detached mount to a folder, or that of a file to a file.
     pub(super) fn attach(&self, tree: BorrowedFd<'_>, path: &str) -> Result<()> {
+        let kind = |fd: BorrowedFd<'_>| fstat(fd).map(|found| FileType::from_raw_mode(found.st_mode));
+        let is_folder = kind(tree).doing(|| format!("look at what goes to {path}"))? == FileType::Directory;
+        if !is_folder {
+            let open = || self.open(path, OFlags::PATH);
+            // The same by another way, where a folder of the path is a link.
+            if open().is_ok_and(|there| kind(there.as_fd()) == kind(tree)) {
+                return Ok(());
+            }
+            self.put(path, 0o644, &mut std::io::empty())?;
+            return attach_at(tree, open().doing(|| format!("open {path}"))?.as_fd(), "");
+        }
         let folder = self.folder(path)?;
         attach_at(tree, folder.as_fd(), "")
     }
@@ -236,7 +248,7 @@ fn own(folder: &OwnedFd, user: Ids) -> Result<()> {
     // The image may have the folder already, closed to its owner.
     let opened = || {
         let folder = openat(folder, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-        let mode = rustix::fs::fstat(&folder)?.st_mode & 0o7777;
+        let mode = fstat(&folder)?.st_mode & 0o7777;
         if mode & 0o700 == 0o700 { Ok(()) } else { rustix::fs::fchmod(&folder, Mode::from(mode | 0o700)) }
     };
     opened().doing(|| "open the workspace to its owner".into())

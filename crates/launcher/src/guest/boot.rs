@@ -6,10 +6,11 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
-use rustix::mount::{MountFlags, mount, mount_move};
+use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change, mount_move};
 use rustix::system::finit_module;
 use rustix::time::{ClockId, Timespec, clock_settime};
 
+use super::Places;
 use crate::fault::{Doing, Result};
 use crate::sys;
 
@@ -27,7 +28,7 @@ pub(super) fn boot() -> Result<()> {
     console();
     file_system("proc", "/proc", "proc", plain)?;
     file_system("sys", "/sys", "sysfs", plain)?;
-    load_modules()?;
+    load_modules(Path::new(MODULES))?;
     new_root()?;
     file_system("cgroups", "/sys/fs/cgroup", "cgroup2", plain)?;
     file_system("run", "/run", "tmpfs", MountFlags::NOSUID | MountFlags::NODEV)?;
@@ -36,10 +37,9 @@ pub(super) fn boot() -> Result<()> {
 }
 
 /// Has the driver look at so many places that were empty when the kernel started: this machine is a copy, and has other devices.
-pub(super) fn find_devices(count: u32) -> Result<()> {
-    for index in 0..count {
-        // The first two are what every machine has.
-        let place = format!("LNRO0005:{:02x}", index + 2);
+pub(super) fn find_devices(places: Places) -> Result<()> {
+    for index in places.first..places.first.saturating_add(places.count) {
+        let place = format!("LNRO0005:{index:02x}");
         fs::write("/sys/bus/platform/drivers/virtio-mmio/bind", &place).doing(|| format!("find the device {place}"))?;
     }
     Ok(())
@@ -85,10 +85,10 @@ fn console() {
     }
 }
 
-fn load_modules() -> Result<()> {
-    let list = match fs::read_to_string(MODULES) {
+pub(super) fn load_modules(list: &Path) -> Result<()> {
+    let list = match fs::read_to_string(list) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        result => result.doing(|| format!("read {MODULES}"))?,
+        result => result.doing(|| format!("read {}", list.display()))?,
     };
     for path in list.lines().filter(|line| !line.is_empty()) {
         let module = File::open(path).doing(|| format!("open {path}"))?;
@@ -99,6 +99,16 @@ fn load_modules() -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Those that an engine may need later go along to the new root.
+fn keep_modules_of_engine() {
+    let Ok(list) = fs::read_to_string(Path::new("/").join(super::engine::MODULES)) else { return };
+    let _ = fs::create_dir(format!("{ROOT}/modules"));
+    for path in list.lines().chain([&*format!("/{}", super::engine::MODULES)]) {
+        // What is missing is missed when it is loaded.
+        let _ = fs::copy(path, format!("{ROOT}{path}"));
+    }
 }
 
 /// The kernel's first root cannot be left by `pivot_root`, as every sandbox does: goes on in one that can.
@@ -116,11 +126,14 @@ fn new_root() -> Result<()> {
     for folder in ["dev", "proc", "sys"] {
         mount_move(format!("/{folder}"), format!("{ROOT}/{folder}")).doing(|| format!("move /{folder}"))?;
     }
+    keep_modules_of_engine();
     // Their memory is worth more than they are.
     let _ = fs::remove_dir_all("/modules");
     let _ = fs::remove_file("/init");
     rustix::process::chdir(ROOT).doing(|| "go to the root".into())?;
     mount_move(".", "/").doing(|| "move the root".into())?;
     rustix::process::chroot(".").doing(|| "use the root".into())?;
-    rustix::process::chdir("/").doing(|| "go to /".into())
+    rustix::process::chdir("/").doing(|| "go to /".into())?;
+    // What is mounted here later, the launcher sees too.
+    mount_change("/", MountPropagationFlags::SHARED | MountPropagationFlags::REC).doing(|| "share the root".into())
 }

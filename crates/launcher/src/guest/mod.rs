@@ -11,6 +11,7 @@
 //! Nothing here outlives the host's end of the control port: when it closes, or the launcher ends, the machine goes off.
 
 mod boot;
+mod engine;
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -28,7 +29,7 @@ use serde::{Deserialize, Serialize};
 use wire::frame::{self, Decoder};
 
 use crate::fault::{Doing, Result};
-use crate::protocol::{Fault, Reply, Request};
+use crate::protocol::{EngineDisks, Fault, Reply, Request};
 use crate::sys::{self, Cloned};
 use crate::{channel, server};
 
@@ -46,17 +47,54 @@ pub enum Word {
         seed: [u8; 32],
         /// Nanoseconds since 1970.
         now_ns: u64,
-        /// Devices in places that were empty when the machine was saved, in their order: interface, disks.
-        devices: u32,
+        /// Devices in places that were empty when the machine was saved: interface, then disks.
+        devices: Places,
         /// Its interface's address and only neighbour.
         network: Option<(Ipv4Addr, Ipv4Addr)>,
     },
+    /// A Docker Engine is to be started. Answered by [`Reply::EngineReady`], or [`Reply::Failed`] with token 0.
+    Engine(EngineDisks),
+    /// Images for the engine, which is started anew. Answered as `Engine`.
+    Offer(Offer),
     /// For the launcher.
     Request(Request),
 }
 
+/// Images that a Docker Engine is to take for its own. All paths but those of disks are in its root.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offer {
+    /// Files; their folders are made.
+    pub files: Vec<EngineFile>,
+    /// Symbolic links: path and target.
+    pub links: Vec<(String, String)>,
+    /// Layers: an EROFS disk, and the folder that it is mounted on.
+    pub mounts: Vec<(PathBuf, String)>,
+}
+
+/// A file for a Docker Engine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineFile {
+    /// Absolute.
+    pub path: String,
+    /// Permission bits.
+    pub mode: u32,
+    /// Text.
+    pub content: String,
+}
+
+/// Places of a machine that were empty when it started, as its kernel numbers them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Places {
+    /// The first.
+    pub first: u32,
+    /// How many, one after the other.
+    pub count: u32,
+}
+
 /// How long the ports may take to appear.
 const PORTS: Duration = Duration::from_secs(10);
+/// How often the dead of an engine are looked for.
+const ORPHANS: rustix::event::Timespec = rustix::event::Timespec { tv_sec: 1, tv_nsec: 0 };
 /// Read from the control port at once.
 const READ_BYTES: usize = 16 * 1024;
 
@@ -95,7 +133,14 @@ fn serve() -> Result<()> {
         }
         Cloned::Parent(pid, _) => {
             drop(theirs);
-            let ended = Relay { control: control.into(), launcher: ours, decoder: Decoder::new() }.run();
+            let ended = Relay {
+                control: control.into(),
+                launcher: ours,
+                launcher_pid: pid,
+                decoder: Decoder::new(),
+                engine: None,
+            }
+            .run();
             // It ends every sandbox when its socket is closed; whatever is left of it goes with the machine.
             let _ = sys::reap(pid);
             ended
@@ -129,7 +174,9 @@ fn find_port(name: &str) -> Option<PathBuf> {
 struct Relay {
     control: File,
     launcher: OwnedFd,
+    launcher_pid: i32,
     decoder: Decoder,
+    engine: Option<engine::Engine>,
 }
 
 impl Relay {
@@ -137,9 +184,13 @@ impl Relay {
     fn run(mut self) -> Result<()> {
         loop {
             let mut watched = [PollFd::new(&self.control, PollFlags::IN), PollFd::new(&self.launcher, PollFlags::IN)];
-            match poll(&mut watched, None) {
+            let patience = self.engine.is_some().then_some(&ORPHANS);
+            match poll(&mut watched, patience) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(errno) => return Err(errno).doing(|| "wait".into()),
+            }
+            if self.engine.is_some() {
+                self.bury_orphans();
             }
             let [host, launcher] = watched.map(|entry| !entry.revents().is_empty());
             if host && !self.hear_host()? || launcher && !self.hear_launcher()? {
@@ -165,15 +216,29 @@ impl Relay {
                     boot::find_devices(devices)?;
                     network.map_or(Ok(()), |(address, neighbour)| boot::network(address, neighbour))?;
                 }
-                Word::Request(request) => self.pass_on(&request)?,
+                Word::Engine(disks) => {
+                    let started = engine::start(&disks);
+                    self.take_engine(started)?;
+                }
+                Word::Offer(offer) => {
+                    let again = match self.engine.take() {
+                        Some(running) => running.with(&offer),
+                        None => Err(Fault::spec("this machine has no Docker Engine")),
+                    };
+                    self.take_engine(again)?;
+                }
+                Word::Request(request) => self.pass_on(request)?,
             }
         }
         Ok(true)
     }
 
-    fn pass_on(&self, request: &Request) -> Result<()> {
+    fn pass_on(&self, mut request: Request) -> Result<()> {
         let mut given = Vec::new();
-        if let Request::Create { plan, .. } = request {
+        if let Request::Create { plan, .. } = &mut request {
+            if self.engine.is_some() {
+                engine::show(plan)?;
+            }
             given.push(port(STREAM)?);
             if plan.netns {
                 // The machine's own: it is there for nothing else.
@@ -182,16 +247,35 @@ impl Relay {
             }
         }
         let descriptors: Vec<_> = given.iter().map(AsFd::as_fd).collect();
-        channel::send(&self.launcher, request, &descriptors).doing(|| "send to the launcher".into())
+        channel::send(&self.launcher, &request, &descriptors).doing(|| "send to the launcher".into())
     }
 
     /// `false`: the launcher is gone.
     fn hear_launcher(&mut self) -> Result<bool> {
         let heard = channel::receive::<Reply>(&self.launcher).doing(|| "receive from the launcher".into())?;
         let Some((reply, _)) = heard else { return Ok(false) };
-        let mut bytes = Vec::new();
-        frame::encode(&reply, &mut bytes).map_err(|error| Fault::spec(format!("a reply: {error}")))?;
-        self.control.write_all(&bytes).doing(|| "send to the host".into())?;
+        self.tell_host(&reply)?;
         Ok(true)
+    }
+
+    fn tell_host(&mut self, reply: &Reply) -> Result<()> {
+        let mut bytes = Vec::new();
+        frame::encode(reply, &mut bytes).map_err(|error| Fault::spec(format!("a reply: {error}")))?;
+        self.control.write_all(&bytes).doing(|| "send to the host".into())
+    }
+
+    fn take_engine(&mut self, started: Result<engine::Engine>) -> Result<()> {
+        match started {
+            Ok(engine) => {
+                self.engine = Some(engine);
+                self.tell_host(&Reply::EngineReady)
+            }
+            Err(fault) => self.tell_host(&Reply::Failed { token: 0, fault }),
+        }
+    }
+
+    /// The first process of a machine is the parent of all whose own has ended: an engine's containers leave many.
+    fn bury_orphans(&self) {
+        while sys::reap_any().is_some_and(|pid| pid != self.launcher_pid) {}
     }
 }

@@ -14,7 +14,7 @@ use crate::engine::executor::LocalFuture;
 use crate::engine::fault::Fault;
 use crate::engine::scope::Scope;
 use crate::engine::values;
-use crate::steps::node::on_agent;
+use crate::steps::node::{Wish, on_agent};
 
 /// `image.id`
 pub(super) fn property(core: &Core, id: u64, name: &str) -> Option<Value> {
@@ -100,7 +100,7 @@ async fn on_some_node(core: &Rc<Core>, scope: &Scope, body: Body) -> Result<Valu
         return core.call_body(scope, body, Vec::new()).await;
     }
     core.mark(scope, "node");
-    let result = on_agent(core, scope, AgentSpec::Any, None, body).await;
+    let result = on_agent(core, scope, Wish { agent: AgentSpec::Any, label: None, at: None }, body).await;
     core.mark(scope, "// node");
     result
 }
@@ -144,7 +144,7 @@ pub(crate) async fn in_container(
         Some(folder) => in_folder(core, folder.path.clone(), body),
     };
     let label = scope.node.as_ref().and_then(|node| node.label.clone());
-    on_agent(core, scope, AgentSpec::Docker(spec), label, body).await
+    on_agent(core, scope, Wish { agent: AgentSpec::Docker(spec), label, at: None }, body).await
 }
 
 fn in_folder(core: &Rc<Core>, path: String, body: Body) -> Body {

@@ -1,5 +1,6 @@
 //! Everything that can be said about a Jenkinsfile without running it.
 
+pub(crate) mod engine;
 pub(crate) mod names;
 mod walk;
 mod words;

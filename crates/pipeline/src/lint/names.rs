@@ -42,9 +42,10 @@ pub(crate) fn check(
     script: &Script,
     directives: &[Rc<Closure>],
     surroundings: &Surroundings,
-) -> Vec<Diagnostic> {
+) -> (Vec<Diagnostic>, Wants) {
     let unrolled: Vec<Rc<Closure>> = directives.iter().map(|d| unroll(source, d)).collect();
-    let facts = collect(script, directives, &unrolled);
+    let mut facts = collect(script, directives, &unrolled);
+    let wants = Wants { engine: std::mem::take(&mut facts.engine), nodes: std::mem::take(&mut facts.nodes) };
     let library = facts.library || surroundings.unknown_library;
     let known = Known { facts: &facts, surroundings, catalogue: Catalogue::get() };
     let mut diagnostics = Vec::new();
@@ -107,7 +108,15 @@ pub(crate) fn check(
             diagnostics.push(Diagnostic::warning(*span, text));
         }
     }
-    diagnostics
+    (diagnostics, wants)
+}
+
+/// What the same walk has found of a wish for a Docker Engine.
+pub(crate) struct Wants {
+    /// The words for it, and where they stand.
+    pub(crate) engine: Vec<(String, Span)>,
+    /// Calls of `node` with their blocks.
+    pub(crate) nodes: Vec<Span>,
 }
 
 pub(super) fn is_internal(path: &str) -> bool {

@@ -13,6 +13,7 @@ use groovy::span::Span;
 use crate::catalogue::Kind;
 use crate::declarative::model::PostCondition;
 
+use super::engine;
 use super::names::is_internal;
 use super::words::{DEFINING, HARMLESS_IMPORTS, PLAIN_CLOSURE, TRANSFORMS};
 
@@ -39,6 +40,10 @@ pub(super) struct Facts {
     pub credentials: Vec<(Text, Span)>,
     /// Annotations that change what they stand at.
     pub annotations: Vec<(Text, Span)>,
+    /// What wants a Docker Engine: the words for it, and where.
+    pub engine: Vec<(String, Span)>,
+    /// Calls of `node` with their blocks.
+    pub nodes: Vec<Span>,
 }
 
 /// A call to a name.
@@ -385,6 +390,10 @@ impl<'a> Walk<'a> {
             return;
         };
         self.facts.library |= DEFINING.contains(&&**name);
+        self.facts.engine.extend(engine::words(object, name, args).map(|words| (words, *span)));
+        if let ("node", Some(Arg::Positional(block))) = (&**name, args.last()) {
+            self.facts.nodes.push(Span::new(span.start, block.span.end));
+        }
         let of_steps = object.is_some_and(|o| matches!(&*o.kind, ExprKind::Name(n) if &**n == "steps"));
         if of_steps {
             self.facts.calls.push(NameCall { name: name.clone(), span: *span, of_steps, within });

@@ -14,7 +14,7 @@ use crate::engine::fault::Fault;
 use crate::engine::scope::Scope;
 use crate::steps::args::Args;
 use crate::steps::folder::workspace_path;
-use crate::steps::node::on_agent;
+use crate::steps::node::{Wish, on_agent};
 use crate::steps::stage::{framed, marked};
 use crate::steps::{self, checkout_scm};
 
@@ -26,6 +26,14 @@ struct Wanted {
     /// On a sandbox that is there already: the files are there, too.
     reuse: bool,
     retries: i64,
+    /// Where the directive stands.
+    at: u32,
+}
+
+impl Wanted {
+    fn wish(&self) -> Wish {
+        Wish { agent: self.spec.clone(), label: self.label.clone(), at: Some(self.at) }
+    }
 }
 
 /// Runs a body on the agent of a directive; without one, where the run is.
@@ -49,7 +57,7 @@ pub(super) async fn within(
     if wanted.retries > 1 {
         return retried(it, scope, wanted, inside).await;
     }
-    allocate(&it.core, scope, wanted.spec, wanted.label, inside).await
+    allocate(&it.core, scope, wanted.wish(), inside).await
 }
 
 /// `agent { docker { … } }` of the pipeline again for one stage: `newContainerPerStage`.
@@ -58,34 +66,29 @@ pub(super) async fn fresh_container(it: &Rc<Interpreter>, scope: &Scope, next: B
     match (wanted.spec, &scope.node) {
         (AgentSpec::Docker(mut spec), Some(node)) => {
             spec.workspace_of = Some(node.job);
-            allocate(&it.core, scope, AgentSpec::Docker(spec), wanted.label, next).await
+            allocate(&it.core, scope, Wish { agent: AgentSpec::Docker(spec), label: wanted.label, at: None }, next)
+                .await
         }
         _ => it.core.call_body(scope, next, Vec::new()).await,
     }
 }
 
-async fn allocate(
-    core: &Rc<Core>,
-    scope: &Scope,
-    spec: AgentSpec,
-    label: Option<String>,
-    body: Body,
-) -> Result<Value, Fault> {
+async fn allocate(core: &Rc<Core>, scope: &Scope, wish: Wish, body: Body) -> Result<Value, Fault> {
     core.mark(scope, "node");
-    let result = on_agent(core, scope, spec, label, body).await;
+    let result = on_agent(core, scope, wish, body).await;
     core.mark(scope, "// node");
     result
 }
 
 /// `retries 2`: again when the sandbox itself failed.
 async fn retried(it: &Rc<Interpreter>, scope: &Scope, wanted: Wanted, inside: Body) -> Result<Value, Fault> {
-    let core = Rc::clone(&it.core);
+    let (core, retries) = (Rc::clone(&it.core), wanted.retries);
     let body = Body::native(move |scope| {
-        let (core, spec, label, inside) = (Rc::clone(&core), wanted.spec.clone(), wanted.label.clone(), inside.clone());
-        Box::pin(async move { allocate(&core, &scope, spec, label, inside).await })
+        let (core, wish, inside) = (Rc::clone(&core), wanted.wish(), inside.clone());
+        Box::pin(async move { allocate(&core, &scope, wish, inside).await })
     });
     let named = vec![
-        ("count".to_owned(), Value::Long(wanted.retries)),
+        ("count".to_owned(), Value::Long(retries)),
         ("conditions".to_owned(), Value::list(vec![Value::str("agent")])),
     ];
     steps::run_named(&it.core, scope, Args { step: "retry".to_owned(), named, body: Some(body) }).await
@@ -178,5 +181,5 @@ async fn wanted(it: &Rc<Interpreter>, scope: &Scope, agent: &Agent) -> Result<Wa
         }
     };
     let docker = matches!(spec, AgentSpec::Docker(_));
-    Ok(Wanted { spec, label, workspace: workspace.filter(|_| !docker), reuse, retries })
+    Ok(Wanted { spec, label, workspace: workspace.filter(|_| !docker), reuse, retries, at: agent.span.start })
 }

@@ -28,6 +28,8 @@ use crate::definition::{self, Definition, DefinitionKind, Surroundings};
 
 use closures::Closures;
 
+use crate::lint::engine::EngineUses;
+
 pub(crate) use stages::pipeline;
 
 /// A definition that was read, checked and loaded.
@@ -40,6 +42,8 @@ pub(crate) struct Program {
     pub(crate) closures: Rc<Closures>,
     /// What is odd in it, but no error.
     pub(crate) warnings: Vec<Diagnostic>,
+    /// Which agents need a Docker Engine.
+    pub(crate) engine: EngineUses,
     /// It asks for shared libraries.
     pub(crate) wants_libraries: bool,
     sources: RefCell<Vec<Source>>,
@@ -67,7 +71,7 @@ impl Program {
     }
 
     fn read(source: &str, name: &str, machine: &mut Machine) -> Result<Program, Vec<Diagnostic>> {
-        let Definition { script, kind, diagnostics } = definition::analyse(source, &Surroundings::default());
+        let Definition { script, kind, diagnostics, engine } = definition::analyse(source, &Surroundings::default());
         let mut script = Rc::unwrap_or_clone(script);
         let wants_libraries = asks_for_libraries(&script);
         let mut closures = Closures::default();
@@ -88,6 +92,7 @@ impl Program {
             model,
             closures: Rc::new(closures),
             warnings: diagnostics,
+            engine,
             wants_libraries,
             sources: RefCell::default(),
         };

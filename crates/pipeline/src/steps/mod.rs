@@ -61,6 +61,8 @@ pub(crate) struct StepCall {
     pub(crate) id: StepId,
     /// What it was given.
     pub(crate) args: Args,
+    /// Where it stands in the definition, where a call of the script is what runs it.
+    pub(crate) at: Option<u32>,
 }
 
 macro_rules! steps {
@@ -139,7 +141,10 @@ pub(crate) fn call(core: &Rc<Core>, scope: &Scope, call: HostCall) -> LocalFutur
         return Box::pin(run::pipeline(core, scope, call));
     }
     match find(&call.name) {
-        Some(def) => Box::pin(async move { run_def(core, scope, def, Args::of(&call, def.sole)?).await }),
+        Some(def) => Box::pin(async move {
+            let at = (call.script == core.script).then_some(call.span.start);
+            run_def(core, scope, def, Args::of(&call, def.sole)?, at).await
+        }),
         None => Box::pin(async move { describable::value(&call).unwrap_or_else(|| Err(unknown::refuse(&call))) }),
     }
 }
@@ -147,7 +152,7 @@ pub(crate) fn call(core: &Rc<Core>, scope: &Scope, call: HostCall) -> LocalFutur
 /// Runs a step that the engine itself calls: an option, an agent, a condition.
 pub(crate) async fn run_named(core: &Rc<Core>, scope: &Scope, args: Args) -> Result<Value, Fault> {
     match find(&args.step) {
-        Some(def) => run_def(Rc::clone(core), scope.clone(), def, args).await,
+        Some(def) => run_def(Rc::clone(core), scope.clone(), def, args, None).await,
         None => Err(unknown::refuse_name(&args.step)),
     }
 }
@@ -160,7 +165,13 @@ pub(crate) fn args_for(name: &str, named: Vec<(String, Value)>, others: Vec<Valu
     Args::sorted(name, named, others, sole)
 }
 
-async fn run_def(core: Rc<Core>, scope: Scope, def: &'static StepDef, args: Args) -> Result<Value, Fault> {
+async fn run_def(
+    core: Rc<Core>,
+    scope: Scope,
+    def: &'static StepDef,
+    args: Args,
+    at: Option<u32>,
+) -> Result<Value, Fault> {
     let id = core.next_step()?;
     let label = shell::label(def.name, &args);
     let shown = label.as_ref().filter(|_| args.get("label").is_some() && !def.block);
@@ -174,7 +185,7 @@ async fn run_def(core: Rc<Core>, scope: Scope, def: &'static StepDef, args: Args
             &format!("WARNING: Unknown parameter(s) found for step '{}': {}", def.name, unknown.join(",")),
         );
     }
-    let call = StepCall { core: Rc::clone(&core), scope: scope.with(|s| s.step = Some(id)), id, args };
+    let call = StepCall { core: Rc::clone(&core), scope: scope.with(|s| s.step = Some(id)), id, args, at };
     let result = (def.run)(call).await;
     if def.block {
         core.mark(&scope, &format!("// {}", def.name));

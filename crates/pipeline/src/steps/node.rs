@@ -18,7 +18,7 @@ pub(crate) async fn node(call: StepCall) -> Result<Value, Fault> {
     let label = call.args.opt_text("label")?.filter(|l| !l.trim().is_empty());
     let agent = label.clone().map_or(AgentSpec::Any, AgentSpec::Label);
     let body = call.args.body()?;
-    on_agent(&call.core, &call.scope, agent, label, body).await
+    on_agent(&call.core, &call.scope, Wish { agent, label, at: call.at }, body).await
 }
 
 /// `withDockerContainer('image') { … }`: the same files in a container.
@@ -28,20 +28,24 @@ pub(crate) async fn with_docker_container(call: StepCall) -> Result<Value, Fault
     docker::in_container(&call.core, &call.scope, image, args, call.args.body()?).await
 }
 
+/// What a sandbox is wanted for.
+pub(crate) struct Wish {
+    pub(crate) agent: AgentSpec,
+    pub(crate) label: Option<String>,
+    /// Where in the definition it is asked for.
+    pub(crate) at: Option<u32>,
+}
+
 /// Allocates a sandbox, runs a body in it, and releases it, whatever happens in between.
-pub(crate) async fn on_agent(
-    core: &Rc<Core>,
-    scope: &Scope,
-    agent: AgentSpec,
-    label: Option<String>,
-    body: Body,
-) -> Result<Value, Fault> {
+pub(crate) async fn on_agent(core: &Rc<Core>, scope: &Scope, wish: Wish, body: Body) -> Result<Value, Fault> {
+    let Wish { agent, label, at } = wish;
+    let engine = at.and_then(|at| core.program.engine.at(at));
     let scope = core.deeper(scope)?;
     core.check_interrupted()?;
     let job = core.next_job();
     core.event(Event::JobRequested { job, stage: scope.stage, agent: in_words(&agent) });
     let container = matches!(agent, AgentSpec::Docker(_));
-    let (reply, interruption) = core.ask_raw(Request::Allocate { job, agent, engine: None }).await;
+    let (reply, interruption) = core.ask_raw(Request::Allocate { job, agent, engine }).await;
     let place = match reply {
         Reply::Allocated(place) => place,
         Reply::Failed(failure) if interruption.is_none() => return Err(Fault::failed(failure)),

@@ -14,6 +14,7 @@ use super::{DESCRIPTION, Description, Guest, Guests, INITRD, KERNEL};
 use crate::local::launcher_program;
 
 const MODULES: &str = include_str!("../../data/guest-modules.txt");
+const ENGINE_MODULES: &str = include_str!("../../data/engine-modules.txt");
 /// Debian's name for the newest kernel that is made for virtual machines.
 const META_PACKAGE: &str = "linux-image-cloud-amd64";
 /// A kernel or a module above this size is none.
@@ -150,8 +151,8 @@ struct Made {
 }
 
 /// The modules that are wanted, in order.
-fn wanted() -> impl Iterator<Item = &'static str> {
-    MODULES.lines().map(|line| line.split('#').next().unwrap_or_default().trim()).filter(|name| !name.is_empty())
+fn wanted(list: &'static str) -> impl Iterator<Item = &'static str> {
+    list.lines().map(|line| line.split('#').next().unwrap_or_default().trim()).filter(|name| !name.is_empty())
 }
 
 impl Parts {
@@ -183,7 +184,7 @@ impl Parts {
     }
 
     fn take(&mut self, tar: impl io::Read) -> io::Result<()> {
-        let wanted: Vec<_> = wanted().collect();
+        let wanted: Vec<_> = wanted(MODULES).chain(wanted(ENGINE_MODULES)).collect();
         for entry in tar::Archive::new(tar).entries()? {
             let entry = entry?;
             let path = entry.path()?.into_owned();
@@ -215,14 +216,16 @@ impl Parts {
         }
         archive.console("dev/console");
         archive.file("init", launcher_program());
-        let mut list = String::new();
-        for name in wanted() {
-            if let Some(content) = self.modules.get(name) {
-                archive.file(&format!("modules/{name}.ko"), content);
-                list.push_str(&format!("/modules/{name}.ko\n"));
+        for (path, wants) in [("modules/list", MODULES), ("modules/engine", ENGINE_MODULES)] {
+            let mut list = String::new();
+            for name in wanted(wants) {
+                if let Some(content) = self.modules.get(name) {
+                    archive.file(&format!("modules/{name}.ko"), content);
+                    list.push_str(&format!("/modules/{name}.ko\n"));
+                }
             }
+            archive.file(path, list.as_bytes());
         }
-        archive.file("modules/list", list.as_bytes());
         let mut firmware = Archive::default();
         let [folders @ .., table] = acpi::PATH;
         folders.iter().for_each(|folder| firmware.folder(folder));

@@ -265,7 +265,7 @@ impl Shared {
     fn handle(&self, reply: Reply) {
         let mut state = self.state();
         match reply {
-            Reply::Ready(_) => {}
+            Reply::Ready(_) | Reply::EngineReady => {}
             Reply::Created { token, made } => {
                 let creating = state.entries.get_mut(&token).and_then(|entry| entry.creating.take());
                 let taken = creating.is_some_and(|creating| creating.send(Ok(made)).is_ok());
@@ -346,6 +346,7 @@ pub(super) fn settings(config: &LocalConfig) -> Result<Settings, DriverError> {
         first_id: config.first_id,
         id_ranges: config.id_ranges,
         subordinate,
+        own_ids: false,
         cgroups: config.cgroups,
         loop_devices: config.loop_devices,
     })

@@ -246,6 +246,9 @@ pub fn check(spec: &SandboxSpec) -> Result<(), CreateError> {
 /// Checks a specification, and puts it into the launcher's words.
 pub(crate) fn plan(spec: SandboxSpec) -> Result<(Plan, Option<OwnedFd>), CreateError> {
     check(&spec)?;
+    if spec.engine.is_some() {
+        return Err(CreateError::Unsupported { reason: "only a machine has a Docker Engine of its own".into() });
+    }
     let hosts = hosts(&spec);
     let limits = effective(spec.limits);
     let (netns, resolv_conf) = match spec.network {
@@ -269,6 +272,7 @@ pub(crate) fn plan(spec: SandboxSpec) -> Result<(Plan, Option<OwnedFd>), CreateE
         hosts,
         limits,
         walls: spec.walls,
+        binds: Vec::new(),
         program: None,
     };
     Ok((plan, netns))

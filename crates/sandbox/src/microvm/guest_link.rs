@@ -7,8 +7,8 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use launcher::guest::Word;
-use launcher::protocol::{End, Made, Plan, Reply, Request, Settings};
+use launcher::guest::{Offer, Places, Word};
+use launcher::protocol::{End, EngineDisks, Made, Plan, Reply, Request, Settings};
 use model::limits::Limits;
 use tokio::sync::{mpsc, watch};
 use wire::frame::{self, Decoder};
@@ -45,8 +45,10 @@ impl GuestLink {
     }
 
     /// Starts its launcher.
-    pub(super) async fn prepare(&self, settings: Settings) -> Result<(), CreateError> {
+    pub(super) async fn prepare(&self, settings: Settings, engine: bool) -> Result<(), CreateError> {
         let settings = Settings {
+            // What a sandbox makes, its engine's containers may work with.
+            own_ids: engine,
             state_dir: "/run/cofferdam".into(),
             subordinate: None,
             loop_devices: false,
@@ -61,8 +63,28 @@ impl GuestLink {
         }
     }
 
+    /// Has it start a Docker Engine.
+    pub(super) async fn start_engine(&self, disks: EngineDisks) -> Result<(), CreateError> {
+        self.say(&Word::Engine(disks))?;
+        self.engine_answers().await
+    }
+
+    /// Has its engine take images for its own.
+    pub(super) async fn offer(&self, offer: Offer) -> Result<(), CreateError> {
+        self.say(&Word::Offer(offer))?;
+        self.engine_answers().await
+    }
+
+    async fn engine_answers(&self) -> Result<(), CreateError> {
+        match self.replies.lock().await.recv().await {
+            Some(Reply::EngineReady) => Ok(()),
+            Some(Reply::Failed { fault, .. }) => Err(create_error(fault, None)),
+            _ => Err(lost()),
+        }
+    }
+
     /// Makes the guest one of its own: random numbers, clock, devices that were not there when it was saved, addresses.
-    pub(super) fn become_own(&self, devices: u32, network: Option<(Ipv4Addr, Ipv4Addr)>) -> Result<(), CreateError> {
+    pub(super) fn become_own(&self, devices: Places, network: Option<(Ipv4Addr, Ipv4Addr)>) -> Result<(), CreateError> {
         Ok(self.say(&fresh(devices, network)?)?)
     }
 
@@ -120,7 +142,7 @@ fn lost() -> CreateError {
 }
 
 /// A seed and the time, so that a machine that is a copy of another is none any more.
-fn fresh(devices: u32, network: Option<(Ipv4Addr, Ipv4Addr)>) -> Result<Word, CreateError> {
+fn fresh(devices: Places, network: Option<(Ipv4Addr, Ipv4Addr)>) -> Result<Word, CreateError> {
     let mut seed = [0; 32];
     let failed = |source: io::Error| CreateError::Kernel { operation: "read random numbers".into(), source };
     std::fs::File::open("/dev/urandom").and_then(|mut random| random.read_exact(&mut seed)).map_err(failed)?;

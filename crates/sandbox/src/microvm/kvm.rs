@@ -54,7 +54,7 @@ async fn boots(local: &Local, guest: &Guest) -> Result<bool, CreateError> {
     let mut monitor = Monitor::new(shape, Memory::Own, control, stream);
     monitor.boot(open(&guest.kernel())?.into(), open(&guest.initrd())?.into());
     let machine = Running::start(local, monitor, ours.control, None, &limits).await?;
-    let greeted = tokio::time::timeout(PATIENCE, machine.link.prepare(local.settings()?)).await;
+    let greeted = tokio::time::timeout(PATIENCE, machine.link.prepare(local.settings()?, false)).await;
     let (console, ended) = machine.end();
     wait_ended(ended).await;
     let reason = match greeted {

@@ -3,11 +3,12 @@
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
-use launcher::guest::{CONTROL, STREAM};
+use launcher::guest::{CONTROL, Places, STREAM};
 use launcher::protocol::{Plan, Program, Role};
 use model::limits::Limits;
 
 use super::tsc;
+use crate::guest::acpi;
 use crate::local::plan as plan_of;
 use crate::{CreateError, Finding, NetworkSource, SandboxSpec};
 
@@ -40,10 +41,11 @@ impl Acceleration {
         }
     }
 
-    fn words(self) -> &'static str {
+    fn words(self, engine: bool) -> &'static str {
         match self {
             Acceleration::Kvm => "kvm",
-            // A small cache of translations: machines are many, and short-lived.
+            // A small cache of translations: machines are many, and short-lived. An engine's programs need more.
+            Acceleration::Tcg if engine => "tcg,tb-size=256",
             Acceleration::Tcg => "tcg,tb-size=64",
         }
     }
@@ -56,15 +58,29 @@ pub(super) struct Shape {
     /// A multiple of [`Shape::MEMORY_UNIT`].
     pub(super) memory_bytes: u64,
     pub(super) processors: u32,
+    /// It has a Docker Engine, whose disk has so many bytes.
+    pub(super) engine: Option<u64>,
 }
 
 impl Shape {
     const MEMORY_UNIT: u64 = 1 << 20;
 
     pub(super) fn new(acceleration: Acceleration, memory_bytes: u64, processors: u32) -> Shape {
-        Shape { acceleration, memory_bytes: memory_bytes.next_multiple_of(Shape::MEMORY_UNIT), processors }
+        let memory_bytes = memory_bytes.next_multiple_of(Shape::MEMORY_UNIT);
+        Shape { acceleration, memory_bytes, processors, engine: None }
+    }
+
+    /// The places of further devices in a copy. QEMU's own table names what the saved machine had, ours all other places and, once
+    /// more, those of an engine's disks.
+    pub(super) fn places(self, count: u32) -> Places {
+        let of_engine = if self.engine.is_some() { ENGINE_DISKS } else { 0 };
+        let first = acpi::TAKEN as u32 + 2 * of_engine;
+        Places { first, count }
     }
 }
+
+/// Disks of an engine: programs and data. They come first.
+pub(super) const ENGINE_DISKS: u32 = 2;
 
 /// Where a machine's memory is.
 pub(super) enum Memory {
@@ -102,7 +118,7 @@ impl Monitor {
         }
         let backend = if own { "" } else { ",memory-backend=ram" };
         monitor.add("-machine", format!("microvm,acpi=on,x-option-roms=off,rtc=on,isa-serial=on{backend}"));
-        monitor.add("-accel", shape.acceleration.words().to_owned());
+        monitor.add("-accel", shape.acceleration.words(shape.engine.is_some()).to_owned());
         monitor.add("-cpu", "max".to_owned());
         monitor.add("-m", format!("{size}M"));
         monitor.add("-smp", shape.processors.to_string());
@@ -148,7 +164,7 @@ impl Monitor {
         self.add("-mon", "chardev=qmp,mode=control".to_owned());
     }
 
-    /// Its interface. Stands before all disks.
+    /// Its interface. Stands before all disks but an engine's.
     pub(super) fn network(&mut self, tap: OwnedFd) {
         let fd = self.give(tap);
         self.has_network = true;
@@ -168,9 +184,25 @@ impl Monitor {
         self.add("-device", format!("virtio-blk-device,drive=disk{index}"));
     }
 
-    /// Devices beside those that every machine has.
-    pub(super) fn devices(&self) -> u32 {
-        u32::try_from(self.disks + usize::from(self.has_network)).unwrap_or(u32::MAX)
+    /// The disks of its engine, before everything else: programs, read-only, and data.
+    pub(super) fn engine(&mut self, programs: OwnedFd, data: OwnedFd) {
+        self.disk(programs);
+        let (fd, index) = (self.give(data), self.disks);
+        self.disks += 1;
+        self.add("-add-fd", format!("fd={fd},set={index}"));
+        // It ends with the machine: nothing has to reach the host's disk.
+        let file = format!(
+            "driver=raw,node-name=disk{index},discard=unmap,cache.no-flush=on,file.driver=file,file.filename=/dev/fdset/{index},file.locking=off"
+        );
+        self.add("-blockdev", file);
+        self.add("-device", format!("virtio-blk-device,drive=disk{index}"));
+    }
+
+    /// Devices beside those that the saved machine had.
+    pub(super) fn places(&self) -> Places {
+        let of_engine = if self.shape.engine.is_some() { ENGINE_DISKS } else { 0 };
+        let all = u32::try_from(self.disks + usize::from(self.has_network)).unwrap_or(u32::MAX);
+        self.shape.places(all.saturating_sub(of_engine))
     }
 
     /// Its jail, and what it is given there. The sandbox inside has `limits`.

@@ -14,9 +14,11 @@
 //!
 //! Start reading at [`MicroVm`]; `machine` is the monitor's command line, `guest_link` the conversation with the guest.
 
+mod engine;
 mod guest_link;
 mod kvm;
 mod machine;
+mod offers;
 mod qmp;
 mod running;
 mod template;
@@ -32,6 +34,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use launcher::guest::Offer;
 use launcher::protocol::{LayerSource, Made, Plan};
 use model::ids::SandboxId;
 use model::limits::Limits;
@@ -39,7 +42,7 @@ use model::rung::Rung;
 use tokio::sync::{OnceCell, Semaphore, watch};
 
 use self::guest_link::GuestLink;
-use self::machine::{MONITOR, Memory, Monitor, Shape};
+use self::machine::{ENGINE_DISKS, MONITOR, Memory, Monitor, Shape};
 use self::running::{Ports, Running, ports};
 use self::template::Template;
 use crate::driver::wait_ended;
@@ -70,6 +73,10 @@ pub struct MicroVmConfig {
     pub acceleration: Option<Acceleration>,
     /// Boot one machine of each shape, and copy it for each sandbox; else each boots.
     pub copies: bool,
+    /// The programs of a Docker Engine, for sandboxes that are to have one.
+    pub engine: Option<PathBuf>,
+    /// Folder for disks that machines write to; they have no name there.
+    pub scratch: PathBuf,
 }
 
 /// The driver.
@@ -91,6 +98,8 @@ struct Order {
     shape: Shape,
     limits: Limits,
     disks: Vec<PathBuf>,
+    /// What its engine is to find among them.
+    offer: Option<Offer>,
     netns: Option<OwnedFd>,
     link: Option<crate::net::machine::MachineLink>,
 }
@@ -168,15 +177,37 @@ impl MicroVm {
             let reason = "the microvm driver shares no workspace between machines yet".into();
             return Err(CreateError::Unsupported { reason });
         }
-        let disks = disks(&spec)?;
+        let engine = spec.engine.clone();
+        let wants_engine = engine.is_some();
+        let first_disk = if wants_engine { ENGINE_DISKS as usize } else { 0 };
+        let mut disks = disks(&spec, MAX_LAYERS - first_disk)?;
         let limits = spec.limits;
-        let (mut plan, netns) = plan_of(spec)?;
-        plan.layers = Some((0..disks.len()).map(|index| LayerSource::Erofs(machine::disk(index))).collect());
+        let (mut plan, netns) = plan_of(SandboxSpec { engine: None, ..spec })?;
+        let layers = (first_disk..).zip(&disks).map(|(index, _)| LayerSource::Erofs(machine::disk(index)));
+        plan.layers = Some(match disks.is_empty() && wants_engine {
+            // The engine's own tools.
+            true => vec![LayerSource::Erofs(engine::disks().programs)],
+            false => layers.collect(),
+        });
+        let next = first_disk + disks.len();
+        let images = engine.map(|engine| engine.images).filter(|images| !images.is_empty());
+        let offer = images.map(|images| offers::offer(&images, next, MAX_LAYERS - next)).transpose()?;
+        let offer = offer.map(|(offer, layers)| {
+            disks.extend(layers);
+            offer
+        });
+        // What the engine publishes, the sandbox reaches.
+        plan.netns |= wants_engine;
         let link = netns.as_ref().map(|netns| crate::net::machine::hand_on(netns.as_fd())).transpose();
         let link = link.map_err(kernel("give the machine its network"))?;
         let processors = limits.cpu_millis.div_ceil(1000).max(1);
-        let shape = Shape::new(self.acceleration().await, limits.memory_bytes + GUEST_MEMORY, processors);
-        Ok(Order { plan, shape, limits, disks, netns, link })
+        let memory = limits.memory_bytes + GUEST_MEMORY + if wants_engine { engine::MEMORY } else { 0 };
+        let mut shape = Shape::new(self.acceleration().await, memory, processors);
+        if wants_engine {
+            engine::programs(&self.config)?;
+            shape.engine = Some(engine::disk_bytes(limits.disk_bytes));
+        }
+        Ok(Order { plan, shape, limits, disks, offer, netns, link })
     }
 
     /// The machine to copy: whoever asks first makes it, and the others wait for it.
@@ -186,7 +217,7 @@ impl MicroVm {
         }
         let cell = Arc::clone(self.templates().entry(shape).or_default());
         let make = || async {
-            let made = Template::get(&self.local, &self.config.guest, shape).await;
+            let made = Template::get(&self.local, &self.config, shape).await;
             made.inspect_err(|error| tracing::warn!(reason = explain(error), "machines of this shape boot each")).ok()
         };
         cell.get_or_init(make).await;
@@ -203,16 +234,19 @@ impl MicroVm {
 
     async fn copy(&self, template: &Template, order: &Order) -> Result<(Running, Made, UnixStream), CreateError> {
         let (Ports { control, stream }, its_control, its_stream) = ports()?;
-        let copied = template.copy(order.shape, its_control, its_stream);
+        let copied = template.copy(&self.config, order.shape, its_control, its_stream);
         let (mut monitor, state) = copied.map_err(kernel("copy a machine"))?;
         let (mut qmp, its_qmp) = UnixStream::pair().map_err(kernel("make a socket pair"))?;
         monitor.listen(its_qmp.into());
         order.equip(&mut monitor)?;
         qmp::restore(&mut qmp, state).map_err(kernel("talk to the monitor"))?;
-        let devices = monitor.devices();
+        let devices = monitor.places();
         let machine = Running::start(&self.local, monitor, control, order.netns()?, &order.limits).await?;
         let made = async {
             machine.link.become_own(devices, order.addresses())?;
+            if let Some(offer) = &order.offer {
+                machine.link.offer(offer.clone()).await?;
+            }
             machine.link.start(order.plan.clone()).await
         };
         let made = tokio::time::timeout(COPY_PATIENCE, made).await.unwrap_or_else(|_| Err(late(COPY_PATIENCE)));
@@ -225,12 +259,22 @@ impl MicroVm {
         let mut monitor = Monitor::new(order.shape, Memory::Own, its_control, its_stream);
         let guest = &self.config.guest;
         monitor.boot(open(&guest.kernel())?.into(), open(&guest.initrd())?.into());
+        if let Some(bytes) = order.shape.engine {
+            let data = engine::new_disk(&self.config, bytes)?;
+            monitor.engine(open(engine::programs(&self.config)?)?.into(), data.into());
+        }
         order.equip(&mut monitor)?;
         let machine = Running::start(&self.local, monitor, control, order.netns()?, &order.limits).await?;
         let settings = self.local.settings()?;
         let made = async {
-            machine.link.prepare(settings).await?;
-            machine.link.become_own(0, order.addresses())?;
+            machine.link.prepare(settings, order.shape.engine.is_some()).await?;
+            machine.link.become_own(launcher::guest::Places::default(), order.addresses())?;
+            if order.shape.engine.is_some() {
+                machine.link.start_engine(engine::disks()).await?;
+            }
+            if let Some(offer) = &order.offer {
+                machine.link.offer(offer.clone()).await?;
+            }
             machine.link.start(order.plan.clone()).await
         };
         let made = tokio::time::timeout(BOOT_PATIENCE, made).await.unwrap_or_else(|_| Err(late(BOOT_PATIENCE)));
@@ -365,14 +409,16 @@ impl Driver for MicroVm {
 }
 
 /// The files of the layers, lowest first.
-fn disks(spec: &SandboxSpec) -> Result<Vec<PathBuf>, CreateError> {
+fn disks(spec: &SandboxSpec, most: usize) -> Result<Vec<PathBuf>, CreateError> {
     let refuse = |what: String| Err(CreateError::Spec { what });
-    let RootSpec::Image(layers) = &spec.root else {
-        return refuse("the microvm driver needs an image".into());
+    let layers = match &spec.root {
+        RootSpec::Image(layers) => layers,
+        RootSpec::HostTools if spec.engine.is_some() => return Ok(Vec::new()),
+        RootSpec::HostTools => return refuse("the microvm driver needs an image".into()),
     };
     let layers = topmost(layers.clone());
-    if layers.len() > MAX_LAYERS {
-        return refuse(format!("an image of {} layers; a machine has room for {MAX_LAYERS}", layers.len()));
+    if layers.len() > most {
+        return refuse(format!("an image of {} layers; a machine has room for {most}", layers.len()));
     }
     let file = |layer: &LayerSource| match layer {
         LayerSource::Erofs(path) => Ok(path.clone()),

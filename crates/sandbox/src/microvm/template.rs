@@ -23,16 +23,16 @@ use sha2::{Digest as _, Sha256};
 use super::machine::{MONITOR, Memory, Monitor, Shape};
 use super::qmp::Qmp;
 use super::running::{Running, ports};
-use super::{BOOT_PATIENCE, kernel, open};
+use super::{BOOT_PATIENCE, MicroVmConfig, engine, kernel, open};
 use crate::CreateError;
 use crate::driver::wait_ended;
-use crate::guest::Guest;
 use crate::local::Local;
 
 /// Folder of the guest in which they are kept for the next process.
 const FOLDER: &str = "templates";
 const MEMORY: &str = "memory";
 const STATE: &str = "state";
+const DATA: &str = "data";
 /// Kept of one guest; each holds some 120 MiB.
 const MOST_KEPT: usize = 4;
 
@@ -40,18 +40,20 @@ const MOST_KEPT: usize = 4;
 pub(super) struct Template {
     memory: OwnedFd,
     state: OwnedFd,
+    /// The disk of its engine, as it was when it was saved.
+    data: Option<File>,
 }
 
 impl Template {
     /// The one that another process has kept, or a new one.
-    pub(super) async fn get(local: &Local, guest: &Guest, shape: Shape) -> Result<Template, CreateError> {
-        let folder = guest.folder.join(FOLDER).join(key(guest, shape));
+    pub(super) async fn get(local: &Local, config: &MicroVmConfig, shape: Shape) -> Result<Template, CreateError> {
+        let folder = config.guest.folder.join(FOLDER).join(key(config, shape));
         let kept = folder.clone();
         let loaded = tokio::task::spawn_blocking(move || Template::load(&kept, shape)).await;
         if let Ok(Ok(template)) = loaded {
             return Ok(template);
         }
-        let template = Template::make(local, guest, shape).await?;
+        let template = Template::make(local, config, shape).await?;
         let copy = template.try_clone().map_err(kernel("copy a descriptor"))?;
         // In its own time: the job that waits has no need of it.
         tokio::task::spawn_blocking(move || {
@@ -62,42 +64,70 @@ impl Template {
         Ok(template)
     }
 
-    async fn make(local: &Local, guest: &Guest, shape: Shape) -> Result<Template, CreateError> {
+    async fn make(local: &Local, config: &MicroVmConfig, shape: Shape) -> Result<Template, CreateError> {
         let memory = memory_file(shape.memory_bytes).map_err(kernel("make a file in memory"))?;
         let state = memory_file(0).map_err(kernel("make a file in memory"))?;
         let (ours, control, stream) = ports()?;
         let (qmp, its_qmp) = UnixStream::pair().map_err(kernel("make a socket pair"))?;
         let copy = memory.try_clone().map_err(kernel("copy a descriptor"))?;
         let mut monitor = Monitor::new(shape, Memory::Saved(copy), control, stream);
-        monitor.boot(open(&guest.kernel())?.into(), open(&guest.initrd())?.into());
+        monitor.boot(open(&config.guest.kernel())?.into(), open(&config.guest.initrd())?.into());
+        let data = match shape.engine {
+            Some(bytes) => {
+                let data = engine::new_disk(config, bytes)?;
+                let copy = data.try_clone().map_err(kernel("copy a descriptor"))?;
+                monitor.engine(open(engine::programs(config)?)?.into(), copy.into());
+                Some(data)
+            }
+            None => None,
+        };
         monitor.listen(its_qmp.into());
         let wall_ms = BOOT_PATIENCE.as_millis() as u64;
         let limits = Limits { wall_ms, ..Limits::default() };
         let machine = Running::start(local, monitor, ours.control, None, &limits).await?;
         let late = || CreateError::Unsupported { reason: "the machine to copy did not start in time".into() };
-        let prepared = tokio::time::timeout(BOOT_PATIENCE, machine.link.prepare(local.settings()?)).await;
+        let settings = local.settings()?;
+        let prepare = async {
+            machine.link.prepare(settings, data.is_some()).await?;
+            if data.is_some() { machine.link.start_engine(engine::disks()).await } else { Ok(()) }
+        };
+        let prepared = tokio::time::timeout(BOOT_PATIENCE, prepare).await;
         prepared.map_err(|_| late()).and_then(|made| made).map_err(|error| machine.explain(error))?;
         let written = state.try_clone().map_err(kernel("copy a descriptor"))?;
         let saved = tokio::task::spawn_blocking(move || Qmp::start(qmp)?.save(written.as_fd())).await;
         let (_, ended) = machine.end();
         wait_ended(ended).await;
         saved.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(kernel("save a machine"))?;
-        let template = Template { memory, state };
+        let template = Template { memory, state, data };
         template.seal().map_err(kernel("seal a saved machine"))?;
         Ok(template)
     }
 
     /// A copy to be started, and the number of its state's descriptor.
-    pub(super) fn copy(&self, shape: Shape, control: OwnedFd, stream: OwnedFd) -> io::Result<(Monitor, usize)> {
+    pub(super) fn copy(
+        &self,
+        config: &MicroVmConfig,
+        shape: Shape,
+        control: OwnedFd,
+        stream: OwnedFd,
+    ) -> io::Result<(Monitor, usize)> {
         let mut monitor = Monitor::new(shape, Memory::CopyOf(self.memory.try_clone()?), control, stream);
         // Opened anew: where a monitor reads is its own.
         let state = File::open(format!("/proc/self/fd/{}", self.state.as_raw_fd()))?;
         let number = monitor.wait_for(state.into());
+        if let Some(data) = &self.data {
+            let copy = engine::empty_file(config)?;
+            copy.set_len(data.metadata()?.len())?;
+            copy_data(data, &copy)?;
+            let programs = config.engine.as_ref().ok_or(io::ErrorKind::NotFound)?;
+            monitor.engine(File::open(programs)?.into(), copy.into());
+        }
         Ok((monitor, number))
     }
 
     fn try_clone(&self) -> io::Result<Template> {
-        Ok(Template { memory: self.memory.try_clone()?, state: self.state.try_clone()? })
+        let data = self.data.as_ref().map(File::try_clone).transpose()?;
+        Ok(Template { memory: self.memory.try_clone()?, state: self.state.try_clone()?, data })
     }
 
     fn seal(&self) -> io::Result<()> {
@@ -112,7 +142,8 @@ impl Template {
         if kept.metadata()?.len() != shape.memory_bytes {
             return Err(io::Error::from(io::ErrorKind::InvalidData));
         }
-        let template = Template { memory: memory_file(shape.memory_bytes)?, state: memory_file(0)? };
+        let data = shape.engine.map(|_| File::open(folder.join(DATA))).transpose()?;
+        let template = Template { memory: memory_file(shape.memory_bytes)?, state: memory_file(0)?, data };
         copy_data(&kept, &template.memory.try_clone()?.into())?;
         io::copy(&mut state_kept, &mut File::from(template.state.try_clone()?))?;
         template.seal()?;
@@ -132,6 +163,11 @@ impl Template {
             copy_data(&memory, &file)?;
             let mut state = File::open(format!("/proc/self/fd/{}", self.state.as_raw_fd()))?;
             io::copy(&mut state, &mut File::create(making.join(STATE))?)?;
+            if let Some(data) = &self.data {
+                let file = File::create(making.join(DATA))?;
+                file.set_len(data.metadata()?.len())?;
+                copy_data(data, &file)?;
+            }
             std::fs::rename(&making, folder)
         })();
         if written.is_err() {
@@ -174,11 +210,12 @@ fn copy_data(from: &File, to: &File) -> io::Result<()> {
 }
 
 /// What a saved machine depends on: the monitor, the guest, the shape, and the speed of the host's counter since its start.
-fn key(guest: &Guest, shape: Shape) -> String {
+fn key(config: &MicroVmConfig, shape: Shape) -> String {
     use std::os::unix::fs::MetadataExt as _;
     let monitor = std::fs::metadata(MONITOR).map(|found| (found.ino(), found.size(), found.mtime())).ok();
     let started = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    let text = format!("1 {shape:?} {monitor:?} {started} {}", guest.description.digest);
+    let engine = config.engine.as_ref().filter(|_| shape.engine.is_some());
+    let text = format!("1 {shape:?} {monitor:?} {started} {} {engine:?}", config.guest.description.digest);
     Sha256::digest(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 

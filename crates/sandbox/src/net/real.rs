@@ -83,8 +83,16 @@ fn microvm_gets_out_and_nowhere_else() {
     in_a_world(|_| {
         runtime().block_on(async {
             let Some((_state, local, _egress, made)) = way_out().await else { return };
-            let driver =
-                MicroVm::new(local, MicroVmConfig { guest, acceleration: Some(Acceleration::Tcg), copies: true });
+            let driver = MicroVm::new(
+                local,
+                MicroVmConfig {
+                    guest,
+                    acceleration: Some(Acceleration::Tcg),
+                    copies: true,
+                    engine: None,
+                    scratch: std::env::temp_dir(),
+                },
+            );
             let network = NetworkSource::Netns { netns: made.netns, resolv_conf: made.resolv_conf.clone() };
             let spec = SandboxSpec { network, ..SandboxSpec::image(vec![LayerSource::Erofs(image)]) };
             let sandbox = driver.create(spec).await.unwrap();

@@ -6,7 +6,9 @@ use std::sync::OnceLock;
 use sandbox::guest::{Guest, Guests, Source, build};
 use sandbox::microvm::{Acceleration, MicroVm, MicroVmConfig};
 use sandbox::session::{Output, Session};
-use sandbox::{Driver as _, LayerSource, SandboxSpec, conformance};
+use sandbox::{
+    Driver as _, EngineSpec, LayerSource, OfferedImage, OfferedLayer, OfferedName, SandboxSpec, conformance,
+};
 
 use wire::init::ExecSpec;
 
@@ -28,7 +30,13 @@ fn driver(acceleration: Option<Acceleration>) -> Option<MicroVm> {
         println!("skipped: qemu-system-x86 is not installed");
         return None;
     }
-    let config = MicroVmConfig { guest: guest()?, acceleration, copies: true };
+    let config = MicroVmConfig {
+        guest: guest()?,
+        acceleration,
+        copies: true,
+        engine: None,
+        scratch: place::base().join("scratch"),
+    };
     Some(MicroVm::new(place::local()?, config))
 }
 
@@ -127,4 +135,75 @@ async fn microvm_copies_are_machines_of_their_own() {
     assert!(seen[0][0] != seen[1][0] && seen[1][0] != seen[2][0] && seen[0][1] != seen[1][1], "{seen:?}");
     let kept = std::fs::read_dir(guest().unwrap().folder.join("templates")).into_iter().flatten().count();
     assert!(kept > 0, "a saved machine is kept for the next process");
+}
+
+fn engine_driver() -> Option<MicroVm> {
+    let engine = place::base().join("engine.erofs");
+    if !engine.exists() {
+        println!("skipped: no Docker Engine for machines");
+        return None;
+    }
+    let config = MicroVmConfig {
+        guest: guest()?,
+        acceleration: Some(Acceleration::Tcg),
+        copies: true,
+        engine: Some(engine),
+        scratch: place::base().join("scratch"),
+    };
+    Some(MicroVm::new(place::local()?, config))
+}
+
+/// Runs a script with the engine's tools, as the usual user; its output.
+async fn with_engine(driver: &MicroVm, images: Vec<OfferedImage>, script: &str) -> String {
+    let started = std::time::Instant::now();
+    let spec = SandboxSpec { engine: Some(EngineSpec { images }), ..SandboxSpec::host_tools() };
+    let sandbox = driver.create(spec).await.unwrap();
+    println!("a machine with an engine after {} ms", started.elapsed().as_millis());
+    sandbox.stream.set_nonblocking(true).unwrap();
+    let session = Session::start(tokio::net::UnixStream::from_std(sandbox.stream).unwrap()).await.unwrap();
+    let spec = ExecSpec {
+        argv: ["/bin/sh", "-ec", &format!("exec 2>&1; {script}")].map(Into::into).into(),
+        env: vec![("PATH".into(), "/usr/sbin:/usr/bin:/bin".into()), ("HOME".into(), "/workspace".into())],
+        cwd: "/workspace".into(),
+        user: wire::init::User { uid: 1000, gid: 1000, groups: vec![] },
+        ..ExecSpec::default()
+    };
+    let mut running = session.exec(spec).await.unwrap();
+    let mut text = Vec::new();
+    while let Some(Output::Data { data, .. }) = running.next().await.unwrap() {
+        text.extend(data);
+    }
+    let code = running.wait().await.unwrap().status;
+    driver.destroy(sandbox.id).await.unwrap();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    println!("{text}\n{code:?}");
+    text
+}
+
+/// An image of one layer that a Docker Engine can run.
+fn offered(file: std::path::PathBuf) -> OfferedImage {
+    let diff_id = format!("sha256:{}", "1".repeat(64));
+    OfferedImage {
+        config: format!(
+            r#"{{"architecture":"amd64","os":"linux","config":{{"Env":["PATH=/bin"]}},"rootfs":{{"type":"layers","diff_ids":["{diff_id}"]}}}}"#
+        ),
+        names: vec![OfferedName { repository: "registry.example/team/tools".into(), tag: Some("3".into()) }],
+        digests: vec![format!("sha256:{}", "2".repeat(64))],
+        layers: vec![OfferedLayer { diff_id, file, bytes: 1, blob: None, hides_all: false }],
+    }
+}
+
+/// A build and a container of an image that the host's store has, without a network; the next machine knows nothing of it.
+#[tokio::test]
+async fn microvm_with_an_engine_builds_and_runs() {
+    let (Some(driver), Some(LayerSource::Erofs(layer))) = (engine_driver(), place::image_erofs()) else { return };
+    let script = "docker run --rm --network none registry.example/team/tools:3 sh -c 'echo from $(cat /proc/1/comm)'; \
+        mkdir c; printf 'FROM registry.example/team/tools:3\\nRUN echo built > /made\\nCOPY x /x\\n' > c/Dockerfile; echo hi > c/x; \
+        DOCKER_BUILDKIT=0 docker build -q -t own c; \
+        docker run --rm --network none -u 1000:1000 -v /workspace:/workspace -w /workspace own sh -c 'cat /made /x; echo there > file'; \
+        cat file; stat -c %u file; docker images -q | wc -l";
+    let text = with_engine(&driver, vec![offered(layer)], script).await;
+    assert!(text.contains("from sh\n") && text.contains("built\nhi\nthere\n1000\n"), "{text}");
+    let text = with_engine(&driver, Vec::new(), "docker images -q | wc -l; docker ps -aq | wc -l; ls").await;
+    assert_eq!(text, "0\n0\n");
 }

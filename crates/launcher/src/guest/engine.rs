@@ -1,0 +1,209 @@
+//! A Docker Engine in the machine, for its one sandbox: its programs come on a disk, its data and the workspace are on another, and
+//! both end with the machine. Whoever has its socket is root here, and nowhere else.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{PermissionsExt, chroot, symlink};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::event::Timespec;
+use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_bind, mount_bind_recursive, mount_change};
+
+use super::{Offer, boot};
+use crate::fault::{Doing, Result};
+use crate::protocol::{Bind, EngineDisks, Fault, Plan};
+
+/// Modules of the kernel that it needs beside those of every machine, as `boot::MODULES`.
+pub(super) const MODULES: &str = "modules/engine";
+/// Where its root is made.
+const PLACE: &str = "/engine";
+const ROOT: &str = "/engine/root";
+/// Folder of its root that is the sandbox's folder of workspaces, under the same name, so that paths mean the same to both.
+const WORKSPACES: &str = "/workspace";
+const SOCKET: &str = "/run/docker.sock";
+const CONTAINERD: &str = "/run/containerd/containerd.sock";
+/// Addresses of its containers (`daemon.json` of the engine's root).
+const CONTAINERS: &str = "172.30.0.0/16";
+/// What its changes to its own root may take of the machine's memory.
+const CHANGES: &std::ffi::CStr = c"mode=0755,size=64m";
+/// How long one of its parts may take to answer.
+const PATIENCE: Duration = Duration::from_secs(100);
+const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
+/// Of its log, what is told where it does not start.
+const LAST_WORDS: usize = 400;
+
+/// The running engine.
+pub(super) struct Engine {
+    daemon: Child,
+}
+
+impl Engine {
+    /// Ends it and starts it anew with images in its store. It has made nothing yet that a sudden end could break.
+    pub(super) fn with(mut self, offer: &Offer) -> Result<Engine> {
+        let _ = self.daemon.kill();
+        // Where it had ended before, it was buried with the orphans.
+        let _ = self.daemon.wait();
+        let _ = fs::remove_file(within("/run/docker.pid"));
+        let _ = fs::remove_file(within(SOCKET));
+        for (disk, folder) in &offer.mounts {
+            let folder = within(folder);
+            fs::create_dir_all(&folder).doing(|| format!("make {}", folder.display()))?;
+            mount(disk, &folder, "erofs", MountFlags::RDONLY | MountFlags::NODEV, None)
+                .doing(|| format!("mount {}", disk.display()))?;
+        }
+        for file in &offer.files {
+            let path = parent_made(&file.path)?;
+            fs::write(&path, &file.content).doing(|| format!("write {}", path.display()))?;
+            fs::set_permissions(&path, fs::Permissions::from_mode(file.mode))
+                .doing(|| format!("chmod {}", path.display()))?;
+        }
+        for (link, target) in &offer.links {
+            let path = parent_made(link)?;
+            symlink(target, &path).doing(|| format!("make {}", path.display()))?;
+        }
+        daemon()
+    }
+}
+
+fn parent_made(path: &str) -> Result<PathBuf> {
+    let path = within(path);
+    let parent = path.parent().unwrap_or(&path);
+    fs::create_dir_all(parent).doing(|| format!("make {}", parent.display()))?;
+    Ok(path)
+}
+
+/// Starts it, and waits until it answers.
+pub(super) fn start(disks: &EngineDisks) -> Result<Engine> {
+    boot::load_modules(Path::new("/").join(MODULES).as_path())?;
+    make_root(disks)?;
+    run("containerd", &["--log-level", "warn"])?;
+    wait_for(CONTAINERD, "containerd", |_| Ok(true))?;
+    // The engine itself makes no rules: each of its seventy calls would take a tenth of a second where a processor is translated.
+    let rule = ["-t", "nat", "-A", "POSTROUTING", "-s", CONTAINERS, "!", "-d", CONTAINERS, "-j", "MASQUERADE"];
+    let ruled = inside("iptables").args(rule).status();
+    if !ruled.doing(|| "start iptables".into())?.success() {
+        return Err(Fault::spec("iptables: the addresses of containers cannot be hidden"));
+    }
+    daemon()
+}
+
+fn daemon() -> Result<Engine> {
+    let daemon = run("dockerd", &["--log-level", "warn"])?;
+    wait_for(SOCKET, "dockerd", |stream| {
+        stream.write_all(b"GET /_ping HTTP/1.0\r\n\r\n")?;
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer)?;
+        Ok(answer.ends_with(b"200"))
+    })?;
+    let socket = within(SOCKET);
+    fs::set_permissions(&socket, fs::Permissions::from_mode(0o666)).doing(|| format!("open {}", socket.display()))?;
+    Ok(Engine { daemon })
+}
+
+/// What a sandbox sees of it: its socket, and the workspaces that both know by the same path.
+pub(super) fn show(plan: &mut Plan) -> Result<()> {
+    let resolver = within("/run/resolv.conf");
+    fs::write(&resolver, &plan.resolv_conf).doing(|| format!("write {}", resolver.display()))?;
+    let bind = |source: &str, target: &str| Bind { source: within(source), target: target.to_owned() };
+    plan.binds.push(bind(WORKSPACES, WORKSPACES));
+    plan.binds.push(bind(SOCKET, "/run/docker.sock"));
+    plan.binds.push(bind(SOCKET, "/var/run/docker.sock"));
+    Ok(())
+}
+
+fn within(path: &str) -> PathBuf {
+    PathBuf::from(format!("{ROOT}{path}"))
+}
+
+fn make_root(disks: &EngineDisks) -> Result<()> {
+    let folder = |path: String| fs::create_dir_all(&path).doing(|| format!("make {path}"));
+    folder(PLACE.to_owned())?;
+    mount("engine", PLACE, "tmpfs", MountFlags::NODEV, CHANGES).doing(|| format!("mount {PLACE}"))?;
+    for name in ["programs", "data", "up", "work", "root"] {
+        folder(format!("{PLACE}/{name}"))?;
+    }
+    let read_only = MountFlags::RDONLY | MountFlags::NODEV;
+    mount(&disks.programs, "/engine/programs", "erofs", read_only, None)
+        .doing(|| format!("mount {}", disks.programs.display()))?;
+    mount(&disks.data, "/engine/data", "ext4", MountFlags::NOATIME | MountFlags::NODEV, None)
+        .doing(|| format!("mount {}", disks.data.display()))?;
+    let layers = c"lowerdir=/engine/programs,upperdir=/engine/up,workdir=/engine/work";
+    mount("engine", ROOT, "overlay", MountFlags::empty(), layers).doing(|| format!("mount {ROOT}"))?;
+    let plain = MountFlags::NOSUID | MountFlags::NODEV;
+    for (kind, path, options) in
+        [("tmpfs", "/run", Some(c"mode=0755")), ("tmpfs", "/tmp", Some(c"mode=1777")), ("proc", "/proc", None)]
+    {
+        folder(format!("{ROOT}{path}"))?;
+        mount(kind, within(path), kind, plain, options).doing(|| format!("mount {ROOT}{path}"))?;
+    }
+    for path in ["/sys", "/dev"] {
+        folder(format!("{ROOT}{path}"))?;
+        mount_bind_recursive(path, within(path)).doing(|| format!("bind {path}"))?;
+    }
+    for (kind, path) in [("tmpfs", "/dev/shm"), ("devpts", "/dev/pts"), ("mqueue", "/dev/mqueue")] {
+        folder(format!("{ROOT}{path}"))?;
+        // The kernel may have none.
+        let _ = mount(kind, within(path), kind, plain, None);
+    }
+    for (data, path) in [("docker", "/var/lib/docker"), ("workspace", WORKSPACES)] {
+        let source = format!("{PLACE}/data/{data}");
+        folder(source.clone())?;
+        folder(format!("{ROOT}{path}"))?;
+        mount_bind(&source, within(path)).doing(|| format!("bind {source}"))?;
+    }
+    // The launcher has seen it; a root that others share could not be left by containers.
+    mount_change(PLACE, MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+        .doing(|| format!("separate {PLACE}"))
+}
+
+/// One of its programs, in its root, with nothing of the machine's but the kernel.
+fn inside(program: &str) -> Command {
+    let mut command = Command::new(program);
+    command
+        .env_clear()
+        .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+        .env("HOME", "/root")
+        .stdin(Stdio::null());
+    // SAFETY: between fork and exec, two system calls.
+    unsafe {
+        command.pre_exec(|| {
+            chroot(ROOT)?;
+            std::env::set_current_dir("/")
+        });
+    }
+    command
+}
+
+fn log_of(program: &str) -> PathBuf {
+    within(&format!("/run/{program}.log"))
+}
+
+fn run(program: &str, arguments: &[&str]) -> Result<Child> {
+    let log = File::create(log_of(program)).doing(|| format!("make the log of {program}"))?;
+    let copy = log.try_clone().doing(|| "copy a descriptor".into())?;
+    let child = inside(program).args(arguments).stdout(log).stderr(copy).spawn();
+    // Its end is the machine's, or seen by whoever talks to it.
+    child.doing(|| format!("start {program}"))
+}
+
+fn wait_for(socket: &str, program: &str, answers: impl Fn(&mut UnixStream) -> io::Result<bool>) -> Result<()> {
+    let until = Instant::now() + PATIENCE;
+    let asked = || {
+        let mut stream = UnixStream::connect(within(socket))?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        answers(&mut stream)
+    };
+    while !asked().unwrap_or(false) {
+        if Instant::now() > until {
+            let log = fs::read(log_of(program)).unwrap_or_default();
+            let last = String::from_utf8_lossy(&log[log.len().saturating_sub(LAST_WORDS)..]).into_owned();
+            return Err(Fault::spec(format!("{program} does not answer; it says: {last}")));
+        }
+        let _ = rustix::event::poll(&mut [], Some(&PAUSE));
+    }
+    Ok(())
+}

@@ -49,6 +49,11 @@ pub fn guests(given: Option<&Path>) -> Guests {
     Guests::new(home(given).join("guests"))
 }
 
+/// The programs of the Docker Engine that machines have, where there is one.
+fn engine(given: Option<&Path>) -> Option<PathBuf> {
+    Some(guests(given).folder().join("engine.erofs")).filter(|path| path.exists())
+}
+
 /// The drivers of this host that need nothing but its kernel.
 #[derive(Clone)]
 pub struct Drivers {
@@ -98,11 +103,16 @@ pub fn offers(probes: Option<&[Probe]>, given: Option<&Path>) -> Vec<Offer> {
         unusable,
     };
     let jail = blocker(Rung::Process);
+    let engine = match engine(given) {
+        Some(_) => Ok(()),
+        None => Err("there is none for its machines: `cofferdam guest build --engine` makes one".to_owned()),
+    };
+    let microvm = plain("microvm", Rung::Microvm, microvm_missing(given).map(str::to_owned).or(jail.clone()));
     vec![
         plain("process", Rung::Process, jail.clone()),
         plain("container", Rung::Container, blocker(Rung::Container)),
-        plain("gvisor", Rung::Gvisor, gvisor_missing().map(str::to_owned).or(jail.clone())),
-        plain("microvm", Rung::Microvm, microvm_missing(given).map(str::to_owned).or(jail)),
+        plain("gvisor", Rung::Gvisor, gvisor_missing().map(str::to_owned).or(jail)),
+        Offer { engine, ..microvm },
     ]
 }
 
@@ -116,7 +126,9 @@ fn open_driver(name: &str, drivers: &Drivers, given: Option<&Path>) -> Result<Ar
         "gvisor" => Arc::new(Gvisor::find(drivers.local.clone()).ok_or_else(|| missing(gvisor_missing()))?),
         "microvm" => {
             let guest = guests(given).newest().ok_or_else(|| missing(microvm_missing(given)))?;
-            Arc::new(MicroVm::new(drivers.local.clone(), MicroVmConfig { guest, acceleration: None, copies: true }))
+            let (engine, scratch) = (engine(given), home(given).join("scratch"));
+            let config = MicroVmConfig { guest, acceleration: None, copies: true, engine, scratch };
+            Arc::new(MicroVm::new(drivers.local.clone(), config))
         }
         _ => return Err(missing(None)),
     })

@@ -48,7 +48,7 @@ pub async fn run(
     let shell = argv[0].clone();
     let mut env = job.env.clone();
     env.extend(script.env.iter().cloned());
-    let spec = ExecSpec {
+    let mut spec = ExecSpec {
         argv,
         env: env.into_iter().collect(),
         cwd: script.dir.clone(),
@@ -57,6 +57,9 @@ pub async fn run(
         output_limit: Some(job.log.room()),
         ..ExecSpec::default()
     };
+    if let Some(contained) = &job.contained {
+        spec = contained.wrap(spec, &script.env, &folder).await?;
+    }
     let mut running = match job.session.exec(spec).await {
         Ok(running) => running,
         Err(SessionError::Operation(error)) if error.is_not_found() => return Err(no_shell(&shell, job)),
@@ -71,9 +74,15 @@ pub async fn run(
     }
     if was_cancelled {
         sink.say("Sending interrupt signal to process").await;
+        if let Some(contained) = &job.contained {
+            contained.signal(&folder, "TERM").await;
+        }
         let mut control = running.control();
         let (rest, ended) = tokio::join!(sink.drain(&mut running), control.terminate(hurry.or_after(TERM_GRACE)));
         drained = rest.and(ended);
+        if let Some(contained) = &job.contained {
+            contained.signal(&folder, "KILL").await;
+        }
     }
     if let Err(error) = drained {
         return Err(died(job, error.into()).await);

@@ -64,6 +64,8 @@ pub struct Host {
     pub minimum: (Rung, String),
     /// Images; opened when the first job names one.
     pub store: Box<dyn Fn() -> Result<Store, image::ImageError> + Send + Sync>,
+    /// Text in which names of images may stand: the definition, and what the project builds images with.
+    pub mentions: String,
     /// What sandboxes may reach.
     pub way_out: WayOut,
     /// What `checkout scm` checks out.

@@ -5,28 +5,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
-use image::{Image, LayerKind, PullOptions, Reference};
+use image::Image;
 use model::event::{Event, LogSource};
 use model::ids::{JobId, SandboxId};
 use model::request::{AgentSpec, Allocated, DockerSpec};
 use model::rung::Rung;
-use queue::Need;
 use sandbox::session::{Running, Session};
-use sandbox::{Capabilities, Driver, Ended, Ids, LayerSource, LimitMet, SandboxSpec, Tmpfs, Usage, User, Workspace};
+use sandbox::{Driver, EndCause, Ended, Ids, LimitMet, Usage, Workspace};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
-use crate::docker_args::DockerArgs;
+use crate::blueprint::{Blueprint, DEFAULT_PATH, qualified};
+use crate::contained::{Client, Contained, ContainerSpec};
+use crate::docker_args::{DockerArgs, split_words};
 use crate::failure::Trouble;
 use crate::host::{Host, WayOut};
 use crate::quota::Quota;
 
 /// Folder above all workspaces inside a sandbox.
 const WORKSPACES: &str = "/workspace";
-/// Size of an anonymous volume in an image that is otherwise read-only.
-const VOLUME_BYTES: u64 = 256 << 20;
-/// `PATH` where an image sets none; Docker's own default.
-const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
 /// A living job.
 pub struct Job {
     pub session: Session,
@@ -34,11 +30,19 @@ pub struct Job {
     pub workspace: String,
     /// Environment of every process: the image's, then the place's.
     pub env: BTreeMap<String, String>,
+    /// The same of the node, where steps run in a container on it.
+    node_env: BTreeMap<String, String>,
     pub image: Option<String>,
     driver: Arc<dyn Driver>,
     sandbox: SandboxId,
-    /// Keeps the image in the store.
-    _image: Option<Image>,
+    /// It has a Docker Engine.
+    pub has_engine: bool,
+    /// Steps run in this container of the engine.
+    pub contained: Option<Contained>,
+    /// The sandbox is another job's, and goes with that.
+    is_guest: bool,
+    /// Keeps images in the store.
+    _images: Vec<Image>,
     /// The image's entry point, where it has one: lives as long as the job.
     _entrypoint: Option<Running>,
     /// Folder and variables of the first step that failed, for whoever wants to look.
@@ -55,7 +59,19 @@ pub struct Job {
 impl Job {
     /// Ends it and waits until nothing is left.
     pub async fn destroy(&self) -> Result<Ended, Trouble> {
+        if self.is_guest {
+            if let Some(contained) = &self.contained {
+                contained.remove().await?;
+            }
+            return Ok(Ended { cause: EndCause::Destroyed, usage: Usage::default() });
+        }
         Ok(self.driver.destroy(self.sandbox).await?)
+    }
+
+    /// The client of its engine.
+    fn client(&self) -> Client {
+        let (session, user) = (self.session.clone(), self.user.clone());
+        Client { session, user, env: self.node_env.clone(), workspace: self.workspace.clone() }
     }
 
     /// Limits that the sandbox has met since this was last asked: what a step that has just failed ran into.
@@ -79,17 +95,6 @@ impl Job {
     }
 }
 
-/// What a job is made of, decided before anything is made.
-pub struct Blueprint {
-    spec: SandboxSpec,
-    driver: Arc<dyn Driver>,
-    why: String,
-    image: Option<Image>,
-    args: DockerArgs,
-    env: BTreeMap<String, String>,
-    took_us: Vec<(String, u64)>,
-}
-
 /// Makes jobs.
 pub struct Maker<'a> {
     pub host: &'a Host,
@@ -99,14 +104,6 @@ pub struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    /// What a job is to be made of. Pulls its image; may be given up at any moment.
-    pub async fn plan(&self, agent: &AgentSpec, engine: Option<String>) -> Result<Blueprint, Trouble> {
-        match agent {
-            AgentSpec::Any | AgentSpec::Label(_) => self.host_tools(engine),
-            AgentSpec::Docker(docker) => self.container(docker, engine).await,
-        }
-    }
-
     /// Makes the sandbox of a job. `shared` is the job whose workspace it shares. `None`: it was cancelled while the driver made
     /// it, and the driver takes away what there was.
     pub async fn make(
@@ -128,6 +125,7 @@ impl Maker<'_> {
             self.say_no_network().await;
         }
         let (rung, memory_bytes) = (plan.driver.rung(), plan.spec.limits.memory_bytes);
+        let has_engine = plan.spec.engine.is_some();
         let sandbox = tokio::select! {
             sandbox = plan.driver.create(plan.spec) => sandbox?,
             _ = cancelled => return Ok(None),
@@ -162,23 +160,27 @@ impl Maker<'_> {
         plan.took_us.push(("create".to_owned(), started.elapsed().as_micros() as u64));
         plan.env.entry("HOME".to_owned()).or_insert_with(|| home.clone());
         let user = wire::init::User { uid: ids.uid, gid: ids.gid, groups };
-        let entrypoint =
-            start_entrypoint(&session, &plan.args, plan.image.as_ref(), &user, &plan.env, &workspace).await;
+        // An engine starts the image's own.
+        let started_here = plan.image.as_ref().filter(|_| !has_engine);
+        let entrypoint = start_entrypoint(&session, &plan.args, started_here, &user, &plan.env, &workspace).await;
         let image = plan.image.as_ref().map(|image| format!("{}@{}", image.reference, image.digest));
         let driver = plan.driver.name().to_owned();
         let started =
             Event::JobStarted { job: id, rung, driver, why: plan.why, image: image.clone(), took_us: plan.took_us };
         let _ = self.events.send(started).await;
-        let allocated = self.describe(&plan.env, &workspace, &home, rung, agent);
-        let job = Job {
+        let mut job = Job {
             session,
             user,
             workspace,
+            node_env: plan.env.clone(),
             env: plan.env,
             image,
             driver: plan.driver,
             sandbox: sandbox_id,
-            _image: plan.image,
+            has_engine,
+            contained: None,
+            is_guest: false,
+            _images: plan.offered.into_iter().chain(plan.image).collect(),
             _entrypoint: entrypoint,
             failed_in: std::sync::OnceLock::new(),
             usage: Mutex::default(),
@@ -186,68 +188,54 @@ impl Maker<'_> {
             busy: AtomicUsize::new(0),
             log: Quota::new(self.host.options.limits.log_bytes),
         };
+        if let Some((image, words)) = plan.container {
+            let contained = self.contain(&mut job, id, &image, words).await;
+            if let Err(trouble) = contained {
+                let ended = job.destroy().await;
+                return Err(explain(trouble, ended.ok()));
+            }
+        }
+        let allocated = self.describe(&job.env, &job.workspace, &home, rung, agent);
         Ok(Some((job, allocated)))
     }
 
-    fn host_tools(&self, engine: Option<String>) -> Result<Blueprint, Trouble> {
-        let need = Need { engine, ..self.host.need_of_tools() };
-        let (driver, placed) = self.host.drivers.place(&need)?;
-        let mut spec = SandboxSpec::host_tools();
-        spec.limits = self.host.options.limits;
-        let env = BTreeMap::from([("PATH".to_owned(), DEFAULT_PATH.to_owned())]);
-        let args = DockerArgs::default();
-        Ok(Blueprint { spec, driver, why: placed.to_string(), image: None, args, env, took_us: Vec::new() })
+    /// A container of the engine that `node` has, beside it: `inside`.
+    pub async fn inside(&self, id: JobId, node: &Job, docker: &DockerSpec) -> Result<(Job, Allocated), Trouble> {
+        let words = split_words(&docker.args).map_err(Trouble::workload)?;
+        let mut job = Job {
+            session: node.session.clone(),
+            user: node.user.clone(),
+            workspace: node.workspace.clone(),
+            env: node.node_env.clone(),
+            node_env: node.node_env.clone(),
+            image: Some(docker.image.clone()),
+            driver: Arc::clone(&node.driver),
+            sandbox: node.sandbox,
+            has_engine: true,
+            contained: None,
+            is_guest: true,
+            _images: Vec::new(),
+            _entrypoint: None,
+            failed_in: std::sync::OnceLock::new(),
+            usage: Mutex::default(),
+            memory_bytes: node.memory_bytes,
+            busy: AtomicUsize::new(0),
+            log: Quota::new(self.host.options.limits.log_bytes),
+        };
+        self.contain(&mut job, id, &qualified(docker), words).await?;
+        let home = job.env.get("HOME").cloned().unwrap_or_default();
+        let agent = AgentSpec::Docker(docker.clone());
+        let allocated = self.describe(&job.env, &job.workspace, &home, node.driver.rung(), &agent);
+        Ok((job, allocated))
     }
 
-    async fn container(&self, docker: &DockerSpec, engine: Option<String>) -> Result<Blueprint, Trouble> {
-        let args = DockerArgs::parse(&docker.args)?;
-        if docker.registry_credentials.is_some() {
-            return Err(Trouble::workload("registryCredentialsId: credentials are not available to `cofferdam run`")
-                .with_hint("log in with `docker login`: Docker's config.json is used"));
-        }
-        let need = Need { image: true, minimum: self.host.minimum.clone(), engine };
-        let (driver, placed) = self.host.drivers.place(&need)?;
-        let reference: Reference = qualified(docker).parse().map_err(image::ImageError::from)?;
-        let started = Instant::now();
-        let store = (self.host.store)()?;
-        let progress = PullProgress { events: self.events.clone(), last: std::sync::Mutex::new(Instant::now()) };
-        let options =
-            PullOptions { always_pull: docker.always_pull || self.host.options.always_pull, ..PullOptions::default() };
-        let image = store.pull(&reference, &options, &progress).await?;
-        let took_us = vec![("pull".to_owned(), started.elapsed().as_micros() as u64)];
-
-        let mut spec = SandboxSpec::image(image.layers.iter().map(layer_source).collect());
-        spec.image = Some(format!("{}/{}@{}", image.reference.registry(), image.reference.repository(), image.digest));
-        spec.limits = self.host.options.limits;
-        for option in args.lower(&mut spec.limits) {
-            self.say(format!("docker args: `{option}` asks for more than the limit of this host, which stands")).await;
-        }
-        for ignored in &args.ignored {
-            self.say(format!("docker args: `{ignored}` has no effect here")).await;
-        }
-        if let Some(user) = &args.user {
-            spec.user = User::Named(user.clone());
-            spec.capabilities = Capabilities::OwnFiles;
-        }
-        spec.read_only_root = args.read_only;
-        spec.hosts.clone_from(&args.hosts);
-        if let Some(name) = &args.hostname {
-            spec.hostname.clone_from(name);
-        }
-        spec.tmpfs.clone_from(&args.tmpfs);
-        // Where the rest is read-only, a volume is empty.
-        let volumes = args.volumes.iter().filter(|_| args.read_only);
-        spec.tmpfs.extend(volumes.map(|path| Tmpfs {
-            path: path.clone(),
-            bytes: VOLUME_BYTES,
-            mode: 0o777,
-            exec: true,
-        }));
-
-        let mut env: BTreeMap<_, _> = image.config.env.iter().cloned().collect();
-        env.entry("PATH".to_owned()).or_insert_with(|| DEFAULT_PATH.to_owned());
-        env.extend(args.env.iter().cloned());
-        Ok(Blueprint { spec, driver, why: placed.to_string(), image: Some(image), args, env, took_us })
+    /// Has the steps of a job run in a container of its machine's engine.
+    async fn contain(&self, job: &mut Job, id: JobId, image: &str, words: Vec<String>) -> Result<(), Trouble> {
+        let spec = ContainerSpec { image, words, job: id };
+        let (contained, env) = Contained::start(job.client(), &spec, self.events).await?;
+        job.contained = Some(contained);
+        job.env.extend(env);
+        Ok(())
     }
 
     fn describe(
@@ -290,31 +278,8 @@ impl Maker<'_> {
         }
     }
 
-    async fn say(&self, text: String) {
+    pub async fn say(&self, text: String) {
         let _ = self.events.send(Event::Log { step: None, stage: None, source: LogSource::System, text }).await;
-    }
-}
-
-/// The image's name with the registry of `registryUrl`, as docker-workflow makes it.
-fn qualified(docker: &DockerSpec) -> String {
-    match docker.registry_url.as_deref() {
-        Some(url) if !url.is_empty() && !url.contains("index.docker.io") && !docker.image.contains("://") => {
-            let host = url.split_once("://").map_or(url, |(_, rest)| rest);
-            let host = host.split('/').next().unwrap_or(host);
-            if docker.image.starts_with(&format!("{host}/")) {
-                docker.image.clone()
-            } else {
-                format!("{host}/{}", docker.image)
-            }
-        }
-        _ => docker.image.clone(),
-    }
-}
-
-fn layer_source(layer: &image::Layer) -> LayerSource {
-    match &layer.kind {
-        LayerKind::Erofs(path) => LayerSource::Erofs(path.clone()),
-        LayerKind::Dir(path) => LayerSource::Dir(path.clone()),
     }
 }
 
@@ -378,62 +343,4 @@ fn explain(mut trouble: Trouble, ended: Option<Ended>) -> Trouble {
         }
     }
     trouble
-}
-
-/// Progress of a pull as log lines, a few a second at most.
-struct PullProgress {
-    events: mpsc::Sender<Event>,
-    last: std::sync::Mutex<Instant>,
-}
-
-impl image::Progress for PullProgress {
-    fn event(&self, event: &image::PullEvent) {
-        use image::PullEvent;
-        let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
-        let text = match event {
-            PullEvent::Present { .. } | PullEvent::LayerPresent { .. } | PullEvent::LayerStarted { .. } => return,
-            PullEvent::Waiting { what } => format!("waiting: {what} is being fetched by another run"),
-            PullEvent::Resolved { reference, digest, from, layers, bytes } => {
-                format!("pulling {reference} from {from}: {layers} layers, {:.1} MiB, {digest}", mib(*bytes))
-            }
-            PullEvent::LayerProgress { diff_id, received, bytes } => {
-                let Ok(mut last) = self.last.lock() else { return };
-                if last.elapsed().as_millis() < 500 {
-                    return;
-                }
-                *last = Instant::now();
-                format!("layer {}: {:.0} of {:.0} MiB", short(diff_id), mib(*received), mib(*bytes))
-            }
-            PullEvent::LayerDone { diff_id, stored_bytes, .. } => {
-                format!("layer {} is in the store, {:.0} MiB", short(diff_id), mib(*stored_bytes))
-            }
-            PullEvent::Retrying { what, reason } => format!("again: {what}: {reason}"),
-        };
-        // A view that does not keep up loses progress, never output.
-        let _ = self.events.try_send(Event::Log { step: None, stage: None, source: LogSource::System, text });
-    }
-}
-
-fn short(digest: &image::Digest) -> String {
-    let text = digest.to_string();
-    let hex = text.split_once(':').map_or(text.as_str(), |(_, hex)| hex);
-    hex.chars().take(12).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_registry_of_registry_url_qualifies_the_name() {
-        let docker = |image: &str, url: Option<&str>| DockerSpec {
-            image: image.to_owned(),
-            registry_url: url.map(str::to_owned),
-            ..DockerSpec::default()
-        };
-        assert_eq!(qualified(&docker("a/b:1", None)), "a/b:1");
-        assert_eq!(qualified(&docker("a/b:1", Some("https://r.example.org:5000/v2/"))), "r.example.org:5000/a/b:1");
-        assert_eq!(qualified(&docker("r.example.org/a:1", Some("https://r.example.org"))), "r.example.org/a:1");
-        assert_eq!(qualified(&docker("a:1", Some("https://index.docker.io/v1/"))), "a:1");
-    }
 }

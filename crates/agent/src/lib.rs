@@ -7,7 +7,9 @@
 //! Start reading at [`Performer`].
 
 mod artifacts;
+mod blueprint;
 mod clone;
+mod contained;
 mod docker_args;
 mod drivers;
 mod exec;
@@ -17,6 +19,7 @@ mod host;
 mod hurry;
 mod job;
 mod lines;
+mod offers;
 mod perform;
 mod quota;
 mod scm;

@@ -132,6 +132,16 @@ impl Performer {
             _ => None,
         };
         let maker = Maker { host: &self.host, events: &self.events, told_no_network: &self.told_no_network };
+        if let (AgentSpec::Docker(docker), Some(node)) = (agent, &shared)
+            && node.has_engine
+        {
+            let (job, allocated) = tokio::select! {
+                made = maker.inside(id, node, docker) => made?,
+                _ = &mut cancelled => return Ok(Reply::Cancelled),
+            };
+            self.jobs.lock().await.insert(id, Arc::new(job));
+            return Ok(Reply::Allocated(allocated));
+        }
         // A pull may take its time; what it has begun, the store clears away.
         let blueprint = tokio::select! {
             blueprint = maker.plan(agent, engine) => blueprint?,

@@ -9,6 +9,7 @@ mod output;
 mod args;
 mod commands;
 mod failure;
+mod mentions;
 mod place;
 mod shell;
 mod show;

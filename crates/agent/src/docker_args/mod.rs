@@ -11,7 +11,9 @@ use model::rung::Rung;
 use sandbox::Tmpfs;
 
 use options::{GRANTED_FLAGS, GRANTED_VALUES, NO_EFFECT_FLAGS, NO_EFFECT_VALUES, REFUSED};
-use values::{absolute, add_host, memory, parse_cpus, parse_number, parse_tmpfs, platform, split_words};
+use values::{absolute, add_host, memory, parse_cpus, parse_number, parse_tmpfs, platform};
+
+pub(crate) use values::split_words;
 
 /// What the words ask for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

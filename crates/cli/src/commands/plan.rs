@@ -273,18 +273,13 @@ impl Planner<'_> {
         let args = docker.map_or(Ok(DockerArgs::default()), |docker| DockerArgs::parse(&docker.args));
         let (malformed, of_args) = match args {
             Ok(_) => (None, None),
-            Err(error @ agent::ArgsError::NeedsRung { .. }) => (None, Some(error.to_string())),
+            Err(agent::ArgsError::NeedsRung { word, .. }) => (None, Some(format!("docker args `{word}`"))),
             Err(error) => (Some(error.to_string()), None),
         };
-        let need = Need {
-            image: docker.is_some(),
-            minimum: self.minimum.clone(),
-            engine: engine.cloned().or_else(|| of_args.clone()),
-        };
+        let need = Need { image: docker.is_some(), minimum: self.minimum.clone(), engine: engine.cloned().or(of_args) };
         let placed = queue::place(&need, &self.offers);
         let refused = match (&placed, malformed) {
             (_, Some(malformed)) => Some((FailureKind::Workload, malformed)),
-            (_, None) if of_args.is_some() => of_args.map(|why| (FailureKind::Policy, why)),
             (Ok(_), None) => None,
             (Err(refused), None) => Some((FailureKind::Infrastructure, refused.to_string())),
         };

@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::args::{DefinitionArgs, LimitArgs, Network, OutputFormat, RunArgs, RungChoice};
 use crate::failure::{CommandFailure, Exit};
 use crate::show::{self, Show, Style, Summary};
-use crate::{place, shell, source};
+use crate::{mentions, place, shell, source};
 
 /// Events that may wait for the view. A view that is slower than the output slows the output down.
 const EVENT_QUEUE: usize = 256;
@@ -217,6 +217,7 @@ fn host(
     };
     Ok(Host {
         minimum: args.rung.minimum(),
+        mentions: mentions::of_project(&definition.text, &definition.project),
         drivers: place::set_of(&drivers, home),
         store: Box::new(move || place::open_store(store_home.as_deref())),
         way_out,

@@ -3,7 +3,8 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{PermissionsExt, chroot, symlink};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -11,11 +12,16 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::Timespec;
-use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_bind, mount_bind_recursive, mount_change};
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::mount::{
+    MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_bind_recursive, mount_change, unmount,
+};
+use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
 
 use super::{Offer, boot};
 use crate::fault::{Doing, Result};
 use crate::protocol::{Bind, EngineDisks, Fault, Plan};
+use crate::sys::{self, Cloned};
 
 /// Modules of the kernel that it needs beside those of every machine, as `boot::MODULES`.
 pub(super) const MODULES: &str = "modules/engine";
@@ -39,6 +45,8 @@ const LAST_WORDS: usize = 400;
 /// The running engine.
 pub(super) struct Engine {
     daemon: Child,
+    /// Its mount namespace.
+    view: OwnedFd,
 }
 
 impl Engine {
@@ -49,12 +57,11 @@ impl Engine {
         let _ = self.daemon.wait();
         let _ = fs::remove_file(within("/run/docker.pid"));
         let _ = fs::remove_file(within(SOCKET));
-        for (disk, folder) in &offer.mounts {
+        for (_, folder) in &offer.mounts {
             let folder = within(folder);
             fs::create_dir_all(&folder).doing(|| format!("make {}", folder.display()))?;
-            mount(disk, &folder, "erofs", MountFlags::RDONLY | MountFlags::NODEV, None)
-                .doing(|| format!("mount {}", disk.display()))?;
         }
+        mount_layers(&self.view, &offer.mounts)?;
         for file in &offer.files {
             let path = parent_made(&file.path)?;
             fs::write(&path, &file.content).doing(|| format!("write {}", path.display()))?;
@@ -65,7 +72,7 @@ impl Engine {
             let path = parent_made(link)?;
             symlink(target, &path).doing(|| format!("make {}", path.display()))?;
         }
-        daemon()
+        daemon(self.view)
     }
 }
 
@@ -80,19 +87,20 @@ fn parent_made(path: &str) -> Result<PathBuf> {
 pub(super) fn start(disks: &EngineDisks) -> Result<Engine> {
     boot::load_modules(Path::new("/").join(MODULES).as_path())?;
     make_root(disks)?;
-    run("containerd", &["--log-level", "warn"])?;
+    let view = view()?;
+    run(&view, "containerd", &["--log-level", "warn"])?;
     wait_for(CONTAINERD, "containerd", |_| Ok(true))?;
     // The engine itself makes no rules: each of its seventy calls would take a tenth of a second where a processor is translated.
     let rule = ["-t", "nat", "-A", "POSTROUTING", "-s", CONTAINERS, "!", "-d", CONTAINERS, "-j", "MASQUERADE"];
-    let ruled = inside("iptables").args(rule).status();
+    let ruled = inside(&view, "iptables").args(rule).status();
     if !ruled.doing(|| "start iptables".into())?.success() {
         return Err(Fault::spec("iptables: the addresses of containers cannot be hidden"));
     }
-    daemon()
+    daemon(view)
 }
 
-fn daemon() -> Result<Engine> {
-    let daemon = run("dockerd", &["--log-level", "warn"])?;
+fn daemon(view: OwnedFd) -> Result<Engine> {
+    let daemon = run(&view, "dockerd", &["--log-level", "warn"])?;
     wait_for(SOCKET, "dockerd", |stream| {
         stream.write_all(b"GET /_ping HTTP/1.0\r\n\r\n")?;
         let mut answer = [0; 12];
@@ -101,7 +109,7 @@ fn daemon() -> Result<Engine> {
     })?;
     let socket = within(SOCKET);
     fs::set_permissions(&socket, fs::Permissions::from_mode(0o666)).doing(|| format!("open {}", socket.display()))?;
-    Ok(Engine { daemon })
+    Ok(Engine { daemon, view })
 }
 
 /// What a sandbox sees of it: its socket, and the workspaces that both know by the same path.
@@ -155,24 +163,85 @@ fn make_root(disks: &EngineDisks) -> Result<()> {
         folder(format!("{ROOT}{path}"))?;
         mount_bind(&source, within(path)).doing(|| format!("bind {source}"))?;
     }
-    // The launcher has seen it; a root that others share could not be left by containers.
-    mount_change(PLACE, MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
-        .doing(|| format!("separate {PLACE}"))
+    Ok(())
+}
+
+/// Its own view of the file systems, with its root as the root of all: who joins a container joins such a view, and would find
+/// the machine's root where this one were only a folder of it.
+fn view() -> Result<OwnedFd> {
+    let (ready, is_ready) = pipe()?;
+    let (over, is_over) = pipe()?;
+    match sys::clone(0, None).doing(|| "start a process".into())? {
+        Cloned::Child => {
+            drop((ready, is_over));
+            let entered = enter_root().is_ok() && rustix::io::write(&is_ready, &[1]).is_ok();
+            let _ = rustix::io::read(&over, &mut [0; 1]);
+            sys::exit_now(i32::from(!entered))
+        }
+        Cloned::Parent(pid, _) => {
+            drop((is_ready, over));
+            let entered = rustix::io::read(&ready, &mut [0; 1]).is_ok_and(|count| count == 1);
+            let path = format!("/proc/{pid}/ns/mnt");
+            let view = openat(CWD, &path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+            drop(is_over);
+            let _ = sys::reap(pid);
+            match entered {
+                true => view.doing(|| format!("open {path}")),
+                false => Err(Fault::spec("the engine's root cannot be entered")),
+            }
+        }
+    }
+}
+
+fn pipe() -> Result<(OwnedFd, OwnedFd)> {
+    rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).doing(|| "make a pipe".into())
+}
+
+fn enter_root() -> rustix::io::Result<()> {
+    // SAFETY: one thread.
+    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }?;
+    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
+    rustix::process::chdir(ROOT)?;
+    rustix::process::pivot_root(".", ".")?;
+    unmount(".", UnmountFlags::DETACH)?;
+    rustix::process::chdir("/")
+}
+
+/// Mounts layers where the engine sees them.
+fn mount_layers(view: &OwnedFd, mounts: &[(PathBuf, String)]) -> Result<()> {
+    let mount_all = || {
+        move_into_link_name_space(view.as_fd(), Some(LinkNameSpaceType::Mount))?;
+        for (disk, folder) in mounts {
+            mount(disk, folder, "erofs", MountFlags::RDONLY | MountFlags::NODEV, None)?;
+        }
+        Ok::<_, rustix::io::Errno>(())
+    };
+    match sys::clone(0, None).doing(|| "start a process".into())? {
+        Cloned::Child => sys::exit_now(mount_all().err().map_or(0, rustix::io::Errno::raw_os_error)),
+        Cloned::Parent(pid, _) => {
+            let (status, _) = sys::reap(pid).doing(|| "wait for a process".into())?;
+            match libc::WEXITSTATUS(status) {
+                0 if libc::WIFEXITED(status) => Ok(()),
+                code => Err(rustix::io::Errno::from_raw_os_error(code)).doing(|| "mount layers".into()),
+            }
+        }
+    }
 }
 
 /// One of its programs, in its root, with nothing of the machine's but the kernel.
-fn inside(program: &str) -> Command {
+fn inside(view: &OwnedFd, program: &str) -> Command {
+    let view = view.as_raw_fd();
     let mut command = Command::new(program);
     command
         .env_clear()
         .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
         .env("HOME", "/root")
         .stdin(Stdio::null());
-    // SAFETY: between fork and exec, two system calls.
+    // SAFETY: between fork and exec, one system call on a descriptor that is open as long as the engine.
     unsafe {
-        command.pre_exec(|| {
-            chroot(ROOT)?;
-            std::env::set_current_dir("/")
+        command.pre_exec(move || {
+            move_into_link_name_space(BorrowedFd::borrow_raw(view), Some(LinkNameSpaceType::Mount))?;
+            Ok(())
         });
     }
     command
@@ -182,10 +251,10 @@ fn log_of(program: &str) -> PathBuf {
     within(&format!("/run/{program}.log"))
 }
 
-fn run(program: &str, arguments: &[&str]) -> Result<Child> {
+fn run(view: &OwnedFd, program: &str, arguments: &[&str]) -> Result<Child> {
     let log = File::create(log_of(program)).doing(|| format!("make the log of {program}"))?;
     let copy = log.try_clone().doing(|| "copy a descriptor".into())?;
-    let child = inside(program).args(arguments).stdout(log).stderr(copy).spawn();
+    let child = inside(view, program).args(arguments).stdout(log).stderr(copy).spawn();
     // Its end is the machine's, or seen by whoever talks to it.
     child.doing(|| format!("start {program}"))
 }

@@ -1,5 +1,4 @@
-//! `docker.image('x').inside { … }` and `docker.withRegistry(url, id) { … }`. Building, pushing and sidecars need a
-//! Docker engine of their own and are refused.
+//! `docker.image('x').inside { … }` and `docker.withRegistry(url, id) { … }`; what needs an engine is in `containers`.
 
 use std::rc::Rc;
 
@@ -7,7 +6,7 @@ use groovy::machine::HostCall;
 use groovy::value::{HostRef, Value};
 use model::request::{AgentSpec, DockerSpec};
 
-use super::{DOCKER, IMAGE, no_method};
+use super::{CONTAINER, DOCKER, IMAGE, containers, no_method};
 use crate::engine::Core;
 use crate::engine::body::Body;
 use crate::engine::executor::LocalFuture;
@@ -16,20 +15,20 @@ use crate::engine::scope::Scope;
 use crate::engine::values;
 use crate::steps::node::{Wish, on_agent};
 
-/// `image.id`
+/// `image.id`, `container.id`
 pub(super) fn property(core: &Core, id: u64, name: &str) -> Option<Value> {
     (name == "id").then(|| values::text(&image_name(core, id)))
 }
 
 /// The name with the registry of `withRegistry`, as docker-workflow makes it.
-fn qualified(scope: &Scope, name: String) -> String {
+pub(super) fn qualified(scope: &Scope, name: String) -> String {
     let Some((Some(url), _)) = scope.registry.as_deref() else { return name };
     let host = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
     let host = host.split('/').next().unwrap_or(host);
     if name.starts_with(&format!("{host}/")) { name } else { format!("{host}/{name}") }
 }
 
-fn image_name(core: &Core, id: u64) -> String {
+pub(super) fn image_name(core: &Core, id: u64) -> String {
     let images = core.run.images.borrow();
     usize::try_from(id).ok().and_then(|i| images.get(i).cloned()).unwrap_or_default()
 }
@@ -50,28 +49,36 @@ pub(super) fn call(
             (IMAGE, "pull") => Ok(Value::Null),
             (IMAGE, "getId") => Ok(values::text(&image_name(&core, host.id))),
             (IMAGE, "imageName") => Ok(values::text(&qualified(&scope, image_name(&core, host.id)))),
-            (DOCKER, "withTool") => {
-                // There is no Docker program to choose: the block is all that is left.
+            (DOCKER, "withTool" | "withServer") => {
+                // There is no Docker program or server to choose: the block is all that is left.
                 let (_, body) = block(&call)?;
                 on_some_node(&core, &scope, body).await
             }
-            (DOCKER, "build" | "withServer") => Err(not_yet(&format!("docker.{}", call.name))),
-            (IMAGE, "run" | "withRun" | "push" | "tag") => Err(not_yet(&format!("docker.image(…).{}", call.name))),
+            (DOCKER, "build") => containers::build(&core, &scope, &call.args).await,
+            (IMAGE, "run") => containers::run(&core, &scope, host.id, &call.args).await,
+            (IMAGE, "withRun") => {
+                let (_, body) = block(&call)?;
+                let words = call.args.split_last().map_or(&[][..], |(_, words)| words);
+                containers::with_run(&core, &scope, host.id, words, body).await
+            }
+            (IMAGE, "push") => containers::push(&core, &scope, host.id, &call.args).await,
+            (IMAGE, "tag") => containers::tag(&core, &scope, host.id, &call.args).await,
+            (CONTAINER, "stop") => containers::stop(&core, &scope, host.id).await,
+            (CONTAINER, "port") => containers::port(&core, &scope, host.id, &call.args).await,
             _ => Err(no_method(&host, &call)),
         }
     })
 }
 
-fn not_yet(what: &str) -> Fault {
-    Fault::raised("java.lang.UnsupportedOperationException", format!("{what} is not supported yet"))
-        .with_hint("it needs a Docker engine inside the sandbox, which the `microvm` rung will have")
-}
-
 fn image(core: &Core, call: &HostCall) -> Result<Value, Fault> {
     let [name] = &call.args[..] else { return Err(Fault::illegal("docker.image takes the name of an image")) };
+    Ok(new_image(core, name.to_text()))
+}
+
+pub(super) fn new_image(core: &Core, name: String) -> Value {
     let mut images = core.run.images.borrow_mut();
-    images.push(name.to_text());
-    Ok(Value::host(IMAGE, images.len() as u64 - 1))
+    images.push(name);
+    Value::host(IMAGE, images.len() as u64 - 1)
 }
 
 /// The block at the end of a call, and what stands before it as text.

@@ -1,5 +1,6 @@
 //! The objects that a pipeline finds ready: `env`, `params`, `currentBuild`, `scm`, `docker`, `steps`.
 
+pub(crate) mod containers;
 mod current_build;
 pub(crate) mod docker;
 
@@ -22,6 +23,7 @@ const ENV: &str = "org.jenkinsci.plugins.workflow.cps.EnvActionImpl";
 const CURRENT_BUILD: &str = "org.jenkinsci.plugins.workflow.support.steps.build.RunWrapper";
 const DOCKER: &str = "org.jenkinsci.plugins.docker.workflow.Docker";
 const IMAGE: &str = "org.jenkinsci.plugins.docker.workflow.Docker$Image";
+const CONTAINER: &str = "org.jenkinsci.plugins.docker.workflow.Docker$Container";
 /// The root of Jenkins' package names: only to name a class.
 const HUDSON: &str = "hudson";
 
@@ -51,7 +53,7 @@ pub(crate) fn property(core: &Core, scope: &Scope, host: &HostRef, name: &str) -
     match host.kind {
         ENV => Some(values::opt_text(core.env_var(scope, name).as_deref())),
         CURRENT_BUILD => current_build::property(core, scope, name),
-        IMAGE => docker::property(core, host.id, name),
+        IMAGE | CONTAINER => docker::property(core, host.id, name),
         HUDSON if name == "FilePath" => Some(values::text("hudson.FilePath")),
         _ => None,
     }
@@ -78,7 +80,7 @@ pub(crate) fn set_property(core: &Core, scope: &Scope, host: &HostRef, name: &st
 /// A method of one of the objects.
 pub(crate) fn call(core: &Rc<Core>, scope: &Scope, call: HostCall) -> LocalFuture<Result<Value, Fault>> {
     let Some(host) = call.receiver.clone() else { return Box::pin(async { Ok(Value::Null) }) };
-    if matches!(host.kind, DOCKER | IMAGE) {
+    if matches!(host.kind, DOCKER | IMAGE | CONTAINER) {
         return docker::call(core, scope, &host, call);
     }
     let answer = match host.kind {

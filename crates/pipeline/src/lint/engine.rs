@@ -4,7 +4,7 @@
 use groovy::ast::{Arg, Constant, Expr, ExprKind, MapKey, Member, StrPart, Text};
 use groovy::span::Span;
 
-use crate::declarative::model::{Pipeline, Stage, StageContent};
+use crate::declarative::model::{Agent, Pipeline, Stage, StageContent};
 
 /// Words of the client that follow its name; anything else that is called `docker` is a folder or a label.
 const COMMANDS: [&str; 34] = [
@@ -60,14 +60,14 @@ impl EngineUses {
     pub(crate) fn new(pipeline: Option<&Pipeline>, uses: &[(String, Span)], nodes: &[Span]) -> EngineUses {
         let mut scopes: Vec<_> = nodes.iter().map(|span| (*span, None)).collect();
         if let Some(pipeline) = pipeline {
+            let of_agent = |agent: &Agent| (&*agent.kind == "dockerfile").then(|| "`agent { dockerfile }`".to_owned());
             if !pipeline.agent.is_none() {
-                scopes.push((pipeline.span, None));
+                scopes.push((pipeline.span, of_agent(&pipeline.agent)));
             }
             let mut open: Vec<&Stage> = pipeline.stages.iter().collect();
             while let Some(stage) = open.pop() {
-                let agent = stage.directives.agent.as_ref();
-                if agent.is_some_and(|agent| !agent.is_none()) {
-                    scopes.push((stage.span, None));
+                if let Some(agent) = stage.directives.agent.as_ref().filter(|agent| !agent.is_none()) {
+                    scopes.push((stage.span, of_agent(agent)));
                 }
                 match &stage.content {
                     StageContent::Steps(_) => {}

@@ -12,6 +12,7 @@ use crate::engine::Core;
 use crate::engine::body::Body;
 use crate::engine::fault::Fault;
 use crate::engine::scope::Scope;
+use crate::globals::{containers, docker};
 use crate::steps::args::Args;
 use crate::steps::folder::workspace_path;
 use crate::steps::node::{Wish, on_agent};
@@ -28,6 +29,17 @@ struct Wanted {
     retries: i64,
     /// Where the directive stands.
     at: u32,
+    /// The image is to be built of a file of the workspace.
+    file: Option<DockerfileSpec>,
+}
+
+/// `agent { dockerfile { … } }`
+#[derive(Clone)]
+struct DockerfileSpec {
+    file: String,
+    folder: String,
+    build_words: String,
+    run_words: String,
 }
 
 impl Wanted {
@@ -53,7 +65,14 @@ pub(super) async fn within(
     let skip = options.skip_checkout.or(inherited.skip_checkout).unwrap_or(false);
     let checkout = it.core.facts.has_scm && !skip && !wanted.reuse;
     let sub = options.subdirectory.clone().or_else(|| inherited.subdirectory.clone());
+    let next = match wanted.file.clone() {
+        Some(file) => in_built_image(&it.core, file, next),
+        None => next,
+    };
     let inside = in_sandbox(&it.core, wanted.workspace.clone(), checkout.then_some(sub), root, next);
+    if wanted.reuse && wanted.file.is_some() {
+        return it.core.call_body(scope, inside, Vec::new()).await;
+    }
     if wanted.retries > 1 {
         return retried(it, scope, wanted, inside).await;
     }
@@ -92,6 +111,18 @@ async fn retried(it: &Rc<Interpreter>, scope: &Scope, wanted: Wanted, inside: Bo
         ("conditions".to_owned(), Value::list(vec![Value::str("agent")])),
     ];
     steps::run_named(&it.core, scope, Args { step: "retry".to_owned(), named, body: Some(body) }).await
+}
+
+/// Builds an image of a file of the workspace, and runs the body in it.
+fn in_built_image(core: &Rc<Core>, file: DockerfileSpec, next: Body) -> Body {
+    let core = Rc::clone(core);
+    Body::native(move |scope| {
+        let (core, file, next) = (Rc::clone(&core), file.clone(), next.clone());
+        Box::pin(async move {
+            let built = containers::of_file(&core, &scope, &file.file, &file.folder, &file.build_words).await?;
+            docker::in_container(&core, &scope, built, file.run_words, next).await
+        })
+    })
 }
 
 /// What happens in a new sandbox before the body: another workspace, the checkout.
@@ -174,12 +205,32 @@ async fn wanted(it: &Rc<Interpreter>, scope: &Scope, agent: &Agent) -> Result<Wa
             };
             (AgentSpec::Docker(spec), reuse.is_some())
         }
+        "dockerfile" => {
+            let reuse = scope.node.is_some() && args.flag("reuseNode", false)?;
+            let file = DockerfileSpec {
+                file: text("filename")?.unwrap_or_else(|| "Dockerfile".to_owned()),
+                folder: text("dir")?.unwrap_or_else(|| ".".to_owned()),
+                build_words: text("additionalBuildArgs")?.unwrap_or_default(),
+                run_words: text("args")?.unwrap_or_default(),
+            };
+            let wanted =
+                Wanted { spec: plain(), label, workspace, reuse, retries, at: agent.span.start, file: Some(file) };
+            return Ok(wanted);
+        }
         kind => {
             let text = format!("agent {{ {kind} }} is not supported yet");
             return Err(Fault::raised("java.lang.UnsupportedOperationException", text)
-                .with_hint("any, none, label, node and docker are"));
+                .with_hint("any, none, label, node, docker and dockerfile are"));
         }
     };
     let docker = matches!(spec, AgentSpec::Docker(_));
-    Ok(Wanted { spec, label, workspace: workspace.filter(|_| !docker), reuse, retries, at: agent.span.start })
+    Ok(Wanted {
+        spec,
+        label,
+        workspace: workspace.filter(|_| !docker),
+        reuse,
+        retries,
+        at: agent.span.start,
+        file: None,
+    })
 }

@@ -4,6 +4,7 @@ mod conformance;
 mod declarative;
 mod engine;
 mod engine_declarative;
+mod engine_docker;
 mod engine_scripts;
 mod engine_steps;
 mod engine_world;

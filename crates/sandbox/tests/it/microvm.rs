@@ -201,9 +201,12 @@ async fn microvm_with_an_engine_builds_and_runs() {
         mkdir c; printf 'FROM registry.example/team/tools:3\\nRUN echo built > /made\\nCOPY x /x\\n' > c/Dockerfile; echo hi > c/x; \
         DOCKER_BUILDKIT=0 docker build -q -t own c; \
         docker run --rm --network none -u 1000:1000 -v /workspace:/workspace -w /workspace own sh -c 'cat /made /x; echo there > file'; \
-        cat file; stat -c %u file; docker images -q | wc -l";
+        cat file; stat -c %u file; docker images -q | wc -l; \
+        docker run -d -t --name made --network none -v /workspace:/workspace own cat > /dev/null; \
+        docker exec -w /workspace made sh -c 'pwd; ls; ls / | grep -c engine || true'";
     let text = with_engine(&driver, vec![offered(layer)], script).await;
-    assert!(text.contains("from sh\n") && text.contains("built\nhi\nthere\n1000\n"), "{text}");
+    assert!(text.contains("from sh\n") && text.contains("built\nhi\nthere\n1000\n2\n"), "{text}");
+    assert!(text.ends_with("/workspace\nc\nfile\n0\n"), "a container is left only by its own root: {text}");
     let text = with_engine(&driver, Vec::new(), "docker images -q | wc -l; docker ps -aq | wc -l; ls").await;
     assert_eq!(text, "0\n0\n");
 }

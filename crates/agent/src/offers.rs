@@ -1,0 +1,75 @@
+//! Images of the host's store that a machine's Docker Engine gets without pulling them.
+
+use image::{Image, LayerKind, Store};
+use sandbox::{OfferedImage, OfferedLayer, OfferedName};
+
+/// More than a machine has room for.
+const MOST: usize = 20;
+
+/// The image of a job, and those of the store whose names the definition mentions. All are held against removal as long as what is
+/// returned beside them lives.
+pub fn images(store: &Store, own: Option<&Image>, mentions: &str) -> (Vec<OfferedImage>, Vec<Image>) {
+    let mut held: Vec<Image> = own.cloned().into_iter().collect();
+    for summary in store.list().unwrap_or_default() {
+        let mentioned = summary.references.iter().find(|reference| {
+            let name = reference.familiar();
+            let short = name.strip_suffix(":latest").unwrap_or(&name);
+            is_mentioned(mentions, short)
+        });
+        let Some(reference) = mentioned else { continue };
+        if held.len() < MOST
+            && !held.iter().any(|image| image.digest == summary.digest)
+            && let Ok(Some(image)) = store.resolve(reference)
+        {
+            held.push(image);
+        }
+    }
+    let offered = held.iter().filter_map(|image| offered(store, image)).collect();
+    (offered, held)
+}
+
+/// As a word of its own, not as a part of a longer name.
+fn is_mentioned(text: &str, name: &str) -> bool {
+    let part = |c: char| c.is_ascii_alphanumeric() || "._-/:".contains(c);
+    text.match_indices(name).any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        let after = text[at + name.len()..].chars().next();
+        !before.is_some_and(part) && !after.is_some_and(|c| part(c) && c != '@')
+    })
+}
+
+fn offered(store: &Store, image: &Image) -> Option<OfferedImage> {
+    let contents = store.contents(image).inspect_err(|error| tracing::info!(%error, "an image is not offered")).ok()?;
+    let layers = contents.layers.iter().map(|content| match &content.layer.kind {
+        LayerKind::Erofs(file) => Some(OfferedLayer {
+            diff_id: content.layer.diff_id.to_string(),
+            file: file.clone(),
+            bytes: content.layer.bytes,
+            blob: content.blob.map(|blob| blob.to_string()),
+            hides_all: content.hides_all,
+        }),
+        // A folder is no disk.
+        LayerKind::Dir(_) => None,
+    });
+    let layers = layers.collect::<Option<_>>()?;
+    let names = contents.names.iter().map(|name| OfferedName {
+        repository: format!("{}/{}", name.registry(), name.repository()),
+        tag: name.tag().map(str::to_owned),
+    });
+    let digests = contents.digests.iter().map(ToString::to_string).collect();
+    Some(OfferedImage { config: contents.config, names: names.collect(), digests, layers })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_mentioned;
+
+    #[test]
+    fn a_name_is_a_word_of_its_own() {
+        assert!(is_mentioned("FROM maven:3\nRUN x", "maven:3"));
+        assert!(is_mentioned("agent { docker 'maven:3' }", "maven:3"));
+        assert!(is_mentioned("FROM busybox", "busybox") && is_mentioned("FROM maven:3@sha256:a", "maven:3"));
+        assert!(!is_mentioned("FROM maven:3.9", "maven:3") && !is_mentioned("FROM x/maven:3", "maven:3"));
+        assert!(!is_mentioned("FROM busybox:1", "busybox"));
+    }
+}

@@ -1,0 +1,138 @@
+//! What the `docker` variable does with the engine of the job: building, running, tagging, pushing. Each is a command of Docker's client,
+//! as docker-workflow gives it to `sh`.
+
+use std::rc::Rc;
+
+use groovy::value::Value;
+
+use super::CONTAINER;
+use super::docker::{image_name, new_image, qualified};
+use crate::engine::Core;
+use crate::engine::body::Body;
+use crate::engine::fault::Fault;
+use crate::engine::scope::Scope;
+use crate::engine::values;
+use crate::steps::args::Args;
+use crate::steps::run_named;
+
+/// `docker.build(image, args)`
+pub(super) async fn build(core: &Rc<Core>, scope: &Scope, args: &[Value]) -> Result<Value, Fault> {
+    let [name, rest @ ..] = args else { return Err(Fault::illegal("docker.build takes the name of an image")) };
+    let name = qualified(scope, name.to_text());
+    let words = rest.first().map_or_else(|| ".".to_owned(), Value::to_text);
+    sh(core, scope, &format!("docker build -t \"{name}\" {words}")).await?;
+    Ok(new_image(core, name))
+}
+
+/// `image.run(args, command)`: the running container.
+pub(super) async fn run(core: &Rc<Core>, scope: &Scope, image: u64, args: &[Value]) -> Result<Value, Fault> {
+    let words = |index: usize| args.get(index).map(Value::to_text).filter(|text| !text.is_empty());
+    let spaced = |text: Option<String>| text.map(|text| format!(" {text}")).unwrap_or_default();
+    let name = image_name(core, image);
+    let command = format!("docker run -d{} {name}{}", spaced(words(0)), spaced(words(1)));
+    let id = captured(core, scope, &command).await?;
+    let mut containers = core.run.images.borrow_mut();
+    containers.push(id);
+    Ok(Value::host(CONTAINER, containers.len() as u64 - 1))
+}
+
+/// `image.withRun(args, command) { container -> … }`
+pub(super) async fn with_run(
+    core: &Rc<Core>,
+    scope: &Scope,
+    image: u64,
+    args: &[Value],
+    body: Body,
+) -> Result<Value, Fault> {
+    let container = run(core, scope, image, args).await?;
+    let result = core.call_body(scope, body, vec![container.clone()]).await;
+    let stopped = match &container {
+        Value::Host(host) => stop(core, scope, host.id).await,
+        _ => Ok(Value::Null),
+    };
+    // What the block failed with says more.
+    result.and_then(|value| stopped.map(|_| value))
+}
+
+/// `container.stop()`
+pub(super) async fn stop(core: &Rc<Core>, scope: &Scope, container: u64) -> Result<Value, Fault> {
+    let id = image_name(core, container);
+    sh(core, scope, &format!("docker stop {id} && docker rm -f --volumes {id}")).await.map(|_| Value::Null)
+}
+
+/// `container.port(80)`: `0.0.0.0:32768`
+pub(super) async fn port(core: &Rc<Core>, scope: &Scope, container: u64, args: &[Value]) -> Result<Value, Fault> {
+    let [port] = args else { return Err(Fault::illegal("port takes a number")) };
+    let said =
+        captured(core, scope, &format!("docker port {} {}", image_name(core, container), port.to_text())).await?;
+    Ok(values::text(said.lines().next().unwrap_or_default()))
+}
+
+/// `image.tag(name)`: the name that it has then.
+pub(super) async fn tag(core: &Rc<Core>, scope: &Scope, image: u64, args: &[Value]) -> Result<Value, Fault> {
+    tagged(core, scope, image, args).await.map(|name| values::text(&name))
+}
+
+async fn tagged(core: &Rc<Core>, scope: &Scope, image: u64, args: &[Value]) -> Result<String, Fault> {
+    let name = image_name(core, image);
+    let (repository, own) = apart(&name);
+    let tag = args.first().filter(|tag| !tag.is_null()).map(Value::to_text);
+    let tag = tag.unwrap_or_else(|| own.unwrap_or("latest").to_owned());
+    let target = qualified(scope, format!("{repository}:{tag}"));
+    sh(core, scope, &format!("docker tag {name} {target}")).await?;
+    Ok(target)
+}
+
+/// `image.push(tag)`
+pub(super) async fn push(core: &Rc<Core>, scope: &Scope, image: u64, args: &[Value]) -> Result<Value, Fault> {
+    let target = tagged(core, scope, image, args).await?;
+    sh(core, scope, &format!("docker push {target}")).await.map(|_| Value::Null)
+}
+
+/// Repository and tag; a colon before the last slash is that of a registry's port.
+fn apart(name: &str) -> (&str, Option<&str>) {
+    match name.rsplit_once(':') {
+        Some((repository, tag)) if !tag.contains('/') => (repository, Some(tag)),
+        _ => (name, None),
+    }
+}
+
+async fn sh(core: &Rc<Core>, scope: &Scope, script: &str) -> Result<Value, Fault> {
+    let named = vec![("script".to_owned(), Value::str(script))];
+    run_named(core, scope, Args { step: "sh".to_owned(), named, body: None }).await
+}
+
+async fn captured(core: &Rc<Core>, scope: &Scope, script: &str) -> Result<String, Fault> {
+    let named = vec![("script".to_owned(), Value::str(script)), ("returnStdout".to_owned(), Value::Bool(true))];
+    let said = run_named(core, scope, Args { step: "sh".to_owned(), named, body: None }).await?;
+    Ok(said.to_text().trim().to_owned())
+}
+
+/// An image of a Dockerfile of the workspace: `agent { dockerfile … }`. Its name is that of its content.
+pub(crate) async fn of_file(
+    core: &Rc<Core>,
+    scope: &Scope,
+    file: &str,
+    folder: &str,
+    words: &str,
+) -> Result<String, Fault> {
+    let path = if folder == "." { file.to_owned() } else { format!("{folder}/{file}") };
+    let script = format!("sha1sum \"{path}\" | cut -c1-40");
+    let digest = captured(core, scope, &script).await?;
+    let name = format!("cofferdam-{digest}");
+    let words = if words.is_empty() { String::new() } else { format!("{words} ") };
+    sh(core, scope, &format!("docker build -t {name} {words}-f \"{path}\" \"{folder}\"")).await?;
+    Ok(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::apart;
+
+    #[test]
+    fn a_port_is_no_tag() {
+        assert_eq!(apart("a/b:1"), ("a/b", Some("1")));
+        assert_eq!(apart("r.example:5000/a"), ("r.example:5000/a", None));
+        assert_eq!(apart("r.example:5000/a:2"), ("r.example:5000/a", Some("2")));
+    }
+}

@@ -26,6 +26,7 @@ mod spec;
 
 pub mod net;
 pub mod session;
+pub mod warm;
 
 pub use driver::{Driver, Pending, Sandbox, wait_ended};
 pub use ended::{EndCause, Ended, LimitKind, LimitMet, Usage};

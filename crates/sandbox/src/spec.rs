@@ -66,6 +66,27 @@ impl SandboxSpec {
     }
 }
 
+impl SandboxSpec {
+    /// The same without a network.
+    pub(crate) fn unconnected(&self) -> SandboxSpec {
+        SandboxSpec {
+            root: self.root.clone(),
+            image: self.image.clone(),
+            engine: self.engine.clone(),
+            user: self.user.clone(),
+            capabilities: self.capabilities,
+            hostname: self.hostname.clone(),
+            workspace: self.workspace.clone(),
+            tmpfs: self.tmpfs.clone(),
+            read_only_root: self.read_only_root,
+            network: NetworkSource::None,
+            hosts: self.hosts.clone(),
+            limits: self.limits,
+            walls: self.walls.clone(),
+        }
+    }
+}
+
 /// A Docker Engine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EngineSpec {

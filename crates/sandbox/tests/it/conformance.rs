@@ -150,3 +150,58 @@ async fn process() {
     let driver = local.process();
     check(&*driver, &SandboxSpec::host_tools, claims(&*driver)).await;
 }
+
+fn warm(driver: std::sync::Arc<dyn Driver>) -> sandbox::warm::Warm {
+    let config = sandbox::warm::WarmConfig {
+        ceiling: 4,
+        budget_bytes: 1 << 30,
+        cost_bytes: 1 << 20,
+        factor: 2.0,
+        max_age: std::time::Duration::from_secs(600),
+        connect: None,
+    };
+    sandbox::warm::Warm::new(driver, config).unwrap()
+}
+
+/// A driver with a pool before it is a driver.
+#[tokio::test]
+async fn container_from_a_pool() {
+    let (Some(layer), Some(local)) = (place::image_dir(), place::local()) else { return };
+    let claims = claims(&*local.container());
+    let driver = warm(local.container());
+    check(&driver, &|| SandboxSpec::image(vec![layer.clone()]), claims).await;
+    driver.close().await;
+    assert_eq!(driver.ready(), 0);
+}
+
+/// What is asked for again is there before, is given once, and is as if it had just been made.
+#[tokio::test]
+async fn a_pool_gives_each_sandbox_once() {
+    let (Some(layer), Some(local)) = (place::image_dir(), place::local()) else { return };
+    let driver = warm(local.container());
+    let spec = || SandboxSpec::image(vec![layer.clone()]);
+    let mut seen = std::collections::BTreeSet::new();
+    for round in 0..10 {
+        let sandbox = driver.create(spec()).await.unwrap();
+        assert!(seen.insert(sandbox.id), "round {round}: a sandbox was given twice");
+        sandbox.stream.set_nonblocking(true).unwrap();
+        let session = Session::start(tokio::net::UnixStream::from_std(sandbox.stream).unwrap()).await.unwrap();
+        assert_eq!(session.stat(None, "/tmp/mine", true).await.unwrap(), None);
+        session.write_file(None, "/tmp/mine", b"", 0o644).await.unwrap();
+        driver.destroy(sandbox.id).await.unwrap();
+        // The next one is made meanwhile.
+        for _ in 0..1000 {
+            if driver.ready() > 0 {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        assert!(driver.ready() > 0, "round {round}: nothing is kept ready");
+    }
+    // Of another kind there is none, and it is not given in its place.
+    let other = SandboxSpec { hostname: "other".into(), ..spec() };
+    let sandbox = driver.create(other).await.unwrap();
+    assert!(seen.insert(sandbox.id));
+    driver.destroy(sandbox.id).await.unwrap();
+    driver.close().await;
+}

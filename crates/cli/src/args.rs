@@ -1,11 +1,15 @@
 //! The flags of every command. The words here are what people read in `--help`, so they teach.
 
+mod guest;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use model::outcome::Outcome;
 use model::rung::Rung;
 use pipeline::engine::BuildCause;
+
+pub use guest::GuestCommand;
 
 /// Runs Jenkins Pipelines, each job in a fresh, isolated, disposable sandbox.
 #[derive(Debug, Parser)]
@@ -290,29 +294,6 @@ pub struct GroovyArgs {
     /// Print the value of the last expression
     #[arg(long)]
     pub value: bool,
-}
-
-/// `cofferdam guest`.
-#[derive(Debug, Subcommand)]
-pub enum GuestCommand {
-    /// Make a guest of Debian's kernel for virtual machines
-    Build {
-        /// A package of the kernel (linux-image-….deb), instead of the newest from Debian
-        #[arg(long, value_name = "FILE")]
-        package: Option<PathBuf>,
-    },
-    /// List the guests
-    Ls {
-        /// How the list is printed
-        #[arg(long, value_enum, default_value_t = OutputFormat::Text, value_name = "FORMAT")]
-        output: OutputFormat,
-    },
-    /// Remove guests
-    Rm {
-        /// Names as `ls` prints them
-        #[arg(required = true, value_name = "NAME")]
-        names: Vec<String>,
-    },
 }
 
 /// `cofferdam image`.

@@ -51,7 +51,7 @@ pub fn guests(given: Option<&Path>) -> Guests {
 
 /// The programs of the Docker Engine that machines have, where there is one.
 fn engine(given: Option<&Path>) -> Option<PathBuf> {
-    Some(guests(given).folder().join("engine.erofs")).filter(|path| path.exists())
+    guests(given).newest_engine().map(|engine| engine.root())
 }
 
 /// The drivers of this host that need nothing but its kernel.

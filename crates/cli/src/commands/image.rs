@@ -199,7 +199,8 @@ impl image::Progress for Progress {
     }
 }
 
-fn size(bytes: u64) -> String {
+/// A size for people.
+pub(super) fn size(bytes: u64) -> String {
     match bytes {
         0..1_024 => format!("{bytes} B"),
         1_024..1_048_576 => format!("{:.1} KiB", bytes as f64 / 1024.0),

@@ -180,6 +180,17 @@ fn completion_and_man_know_every_command() {
 }
 
 #[test]
+fn guest_commands_say_what_is_not_there() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path().to_str().unwrap();
+    let ran = run(&["--home", home, "guest", "ls"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, ""), "{ran:?}");
+    let ran = run(&["--home", home, "guest", "rm", "84275c09fc82"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.stderr.contains("no guest and no engine root \"84275c09fc82\""), "{}", ran.stderr);
+}
+
+#[test]
 fn image_commands_name_what_is_wrong() {
     let ran = run(&["image", "pull", "UPPER CASE"]);
     assert_eq!(ran.code, 2, "{ran:?}");

@@ -10,10 +10,13 @@ use sha2::{Digest as _, Sha256};
 
 use super::acpi;
 use super::archive::Archive;
+use super::scratch::Scratch;
 use super::{DESCRIPTION, Description, Guest, Guests, INITRD, KERNEL};
 use crate::local::launcher_program;
+use crate::policy::lines;
 
 const MODULES: &str = include_str!("../../data/guest-modules.txt");
+/// What a guest with an engine root loads behind them.
 const ENGINE_MODULES: &str = include_str!("../../data/engine-modules.txt");
 /// Debian's name for the newest kernel that is made for virtual machines.
 const META_PACKAGE: &str = "linux-image-cloud-amd64";
@@ -58,6 +61,9 @@ pub enum GuestError {
         /// Why.
         source: io::Error,
     },
+    /// The file system of an engine root could not be written.
+    #[error("cannot write the engine root")]
+    Convert(#[source] image::unpack::Fault),
 }
 
 /// Makes a guest and keeps it among `guests`; one that is there already is not made again.
@@ -65,42 +71,37 @@ pub enum GuestError {
 /// # Errors
 /// The package cannot be had, or holds no kernel.
 pub fn build(guests: &Guests, source: &Source) -> Result<Guest, GuestError> {
-    let scratch = guests.folder().join(format!("making-{}", std::process::id()));
+    let scratch = Scratch::new(guests.folder())?;
     let file = |path: &Path| {
         let path = path.to_owned();
         move |source| GuestError::File { path, source }
     };
-    fs::create_dir_all(&scratch).map_err(file(&scratch))?;
-    let made = (|| {
-        let package = match source {
-            Source::Package(path) => path.clone(),
-            Source::Debian => download(&scratch)?,
-        };
-        let parts = Parts::of(&package)?;
-        let guest = parts.into_guest(&package_name(&package)?);
-        let folder = guests.folder().join(guest.description.digest.replace(':', "-"));
-        if let Some(there) = Guest::open(folder.clone()) {
-            return Ok(there);
-        }
-        let making = scratch.join("guest");
-        fs::create_dir_all(&making).map_err(file(&making))?;
-        let description = serde_json::to_vec_pretty(&guest.description).unwrap_or_default();
-        for (name, content) in [(KERNEL, &guest.kernel), (INITRD, &guest.initrd), (DESCRIPTION, &description)] {
-            let path = making.join(name);
-            fs::write(&path, content).map_err(file(&path))?;
-        }
-        // Whole or not at all.
-        match fs::rename(&making, &folder) {
-            Err(error) if !folder.exists() => return Err(file(&folder)(error)),
-            _ => {}
-        }
-        Ok(Guest { folder, description: guest.description })
-    })();
-    let _ = fs::remove_dir_all(&scratch);
-    made
+    let package = match source {
+        Source::Package(path) => path.clone(),
+        Source::Debian => download(scratch.path())?,
+    };
+    let parts = Parts::of(&package)?;
+    let guest = parts.into_guest(&package_name(&package)?);
+    let folder = guests.folder().join(guest.description.digest.replace(':', "-"));
+    if let Some(there) = Guest::open(folder.clone()) {
+        return Ok(there);
+    }
+    let making = scratch.path().join("guest");
+    fs::create_dir_all(&making).map_err(file(&making))?;
+    let description = serde_json::to_vec_pretty(&guest.description).unwrap_or_default();
+    for (name, content) in [(KERNEL, &guest.kernel), (INITRD, &guest.initrd), (DESCRIPTION, &description)] {
+        let path = making.join(name);
+        fs::write(&path, content).map_err(file(&path))?;
+    }
+    // Whole or not at all.
+    match fs::rename(&making, &folder) {
+        Err(error) if !folder.exists() => Err(file(&folder)(error)),
+        _ => Ok(Guest { folder, description: guest.description }),
+    }
 }
 
-fn run(program: &'static str, doing: &str, command: &mut Command) -> Result<Vec<u8>, GuestError> {
+/// What a program prints; what it says on its standard error is why it failed.
+pub(super) fn run(program: &'static str, doing: &str, command: &mut Command) -> Result<Vec<u8>, GuestError> {
     let failed = |reason: String| GuestError::Program { program, doing: doing.to_owned(), reason };
     let output = command.stdin(Stdio::null()).output().map_err(|error| failed(error.to_string()))?;
     if output.status.success() {
@@ -150,9 +151,9 @@ struct Made {
     initrd: Vec<u8>,
 }
 
-/// The modules that are wanted, in order.
-fn wanted(list: &'static str) -> impl Iterator<Item = &'static str> {
-    list.lines().map(|line| line.split('#').next().unwrap_or_default().trim()).filter(|name| !name.is_empty())
+/// The modules of a list, in order.
+fn named_in(list: &'static str) -> impl Iterator<Item = &'static str> {
+    lines(list).map(|(_, name)| name)
 }
 
 impl Parts {
@@ -184,7 +185,7 @@ impl Parts {
     }
 
     fn take(&mut self, tar: impl io::Read) -> io::Result<()> {
-        let wanted: Vec<_> = wanted(MODULES).chain(wanted(ENGINE_MODULES)).collect();
+        let wanted: Vec<_> = [MODULES, ENGINE_MODULES].into_iter().flat_map(named_in).collect();
         for entry in tar::Archive::new(tar).entries()? {
             let entry = entry?;
             let path = entry.path()?.into_owned();
@@ -216,15 +217,15 @@ impl Parts {
         }
         archive.console("dev/console");
         archive.file("init", launcher_program());
-        for (path, wants) in [("modules/list", MODULES), ("modules/engine", ENGINE_MODULES)] {
+        for (name, modules) in [("modules/list", MODULES), ("modules/engine", ENGINE_MODULES)] {
             let mut list = String::new();
-            for name in wanted(wants) {
+            for name in named_in(modules) {
                 if let Some(content) = self.modules.get(name) {
                     archive.file(&format!("modules/{name}.ko"), content);
                     list.push_str(&format!("/modules/{name}.ko\n"));
                 }
             }
-            archive.file(path, list.as_bytes());
+            archive.file(name, list.as_bytes());
         }
         let mut firmware = Archive::default();
         let [folders @ .., table] = acpi::PATH;
@@ -251,7 +252,40 @@ pub(super) fn launcher_digest() -> String {
     in_hex(Sha256::new().chain_update(launcher_program()))
 }
 
-fn in_hex(digest: Sha256) -> String {
+pub(super) fn in_hex(digest: Sha256) -> String {
     let digits: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     format!("sha256:{digits}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_module_stands_in_the_lists_twice_and_each_has_a_reason() {
+        let mut seen = std::collections::HashSet::new();
+        for list in [MODULES, ENGINE_MODULES] {
+            for (number, name) in lines(list) {
+                assert!(seen.insert(name), "{name}");
+                let line = list.lines().nth(number - 1).unwrap();
+                assert!(line.split_once('#').is_some_and(|(_, reason)| !reason.trim().is_empty()), "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_modules_of_an_engine_are_in_every_guest_in_a_list_of_their_own() {
+        let modules = ["virtio", "overlay", "bridge", "llc"];
+        let parts = Parts {
+            release: "1".to_owned(),
+            kernel: b"kernel".to_vec(),
+            modules: modules.map(|name| (name.to_owned(), name.as_bytes().to_vec())).into(),
+        };
+        let initrd = parts.into_guest("package 1").initrd;
+        let count = |text: &str| initrd.windows(text.len()).filter(|window| *window == text.as_bytes()).count();
+        assert_eq!(count("/modules/virtio.ko\n/modules/overlay.ko\n"), 1);
+        assert_eq!(count("/modules/llc.ko\n/modules/bridge.ko\n"), 1);
+        // The name of the file, and its line.
+        assert_eq!((count("modules/llc.ko"), count("modules/engine\0")), (2, 1));
+    }
 }

@@ -3,11 +3,14 @@
 //!
 //! Never: a file of an image, a secret, anything of one run. The same package gives the same bytes.
 //!
-//! Start reading at [`build`]; [`Guests`] is where they are kept.
+//! Start reading at [`build`]; [`Guests`] is where they are kept. A guest that is to have a Docker Engine gets it from an engine root
+//! ([`build_engine`]), which lies beside the guests and fits every one of them.
 
 pub(crate) mod acpi;
 mod archive;
 mod build;
+mod engine;
+mod scratch;
 
 use std::fs;
 use std::io;
@@ -16,6 +19,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use build::{GuestError, Source, build};
+pub use engine::{Engine, EngineDescription, EngineStep, Package, Report, build_engine};
 
 const DESCRIPTION: &str = "guest.json";
 const KERNEL: &str = "kernel";
@@ -56,8 +60,7 @@ impl Guest {
 
     /// Short name: the first digits of the digest.
     pub fn name(&self) -> &str {
-        let digits = self.description.digest.split_once(':').map_or(&*self.description.digest, |(_, digits)| digits);
-        &digits[..digits.len().min(12)]
+        short_name(&self.description.digest)
     }
 
     fn open(folder: PathBuf) -> Option<Guest> {
@@ -66,7 +69,13 @@ impl Guest {
     }
 }
 
-/// The guests of one folder.
+/// The first digits of a digest.
+fn short_name(digest: &str) -> &str {
+    let digits = digest.split_once(':').map_or(digest, |(_, digits)| digits);
+    &digits[..digits.len().min(12)]
+}
+
+/// The guests of one folder, and the engine roots beside them.
 #[derive(Clone, Debug)]
 pub struct Guests {
     folder: PathBuf,
@@ -93,14 +102,16 @@ impl Guests {
         self.list().into_iter().find(|guest| guest.description.launcher == own)
     }
 
-    /// Removes one by name.
+    /// Removes a guest or an engine root by name.
     ///
     /// # Errors
     /// There is none of that name, or it cannot be removed.
     pub fn remove(&self, name: &str) -> io::Result<()> {
-        let guest = self.list().into_iter().find(|guest| guest.name() == name);
-        let guest = guest.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("no guest {name:?}")))?;
-        fs::remove_dir_all(guest.folder)
+        let guests = self.list().into_iter().map(|guest| (guest.name() == name, guest.folder));
+        let engines = self.engines().into_iter().map(|engine| (engine.name() == name, engine.folder));
+        let named = guests.chain(engines).find(|(is_named, _)| *is_named);
+        let none = || io::Error::new(io::ErrorKind::NotFound, format!("no guest and no engine root {name:?}"));
+        fs::remove_dir_all(named.ok_or_else(none)?.1)
     }
 
     /// Where guests lie.

@@ -5,6 +5,7 @@ mod lists;
 #[cfg(test)]
 mod seccomp;
 
+pub(crate) use lines::lines;
 pub(crate) use lists::{devices, file_capabilities, masks, tools};
 
 /// The program that decides on system calls, 8 bytes an instruction: `data/seccomp.txt`, compiled by the build script.

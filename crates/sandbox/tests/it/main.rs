@@ -1,6 +1,7 @@
 //! Tests of the drivers on a real kernel. Each skips, with the reason, what this host cannot do.
 
 mod conformance;
+mod engine_root;
 mod escapes;
 mod gvisor;
 mod leftovers;

@@ -12,7 +12,7 @@ use sandbox::{
 
 use wire::init::ExecSpec;
 
-use crate::place;
+use crate::{engine_root, place};
 
 /// A guest that all tests of this machine share.
 fn guest() -> Option<Guest> {
@@ -138,16 +138,16 @@ async fn microvm_copies_are_machines_of_their_own() {
 }
 
 fn engine_driver() -> Option<MicroVm> {
-    let engine = place::base().join("engine.erofs");
-    if !engine.exists() {
-        println!("skipped: no Docker Engine for machines");
+    if !Path::new("/usr/bin/qemu-system-x86_64").exists() {
+        println!("skipped: qemu-system-x86 is not installed");
         return None;
     }
+    let (engine, _) = engine_root::engine()?;
     let config = MicroVmConfig {
         guest: guest()?,
         acceleration: Some(Acceleration::Tcg),
         copies: true,
-        engine: Some(engine),
+        engine: Some(engine.root()),
         scratch: place::base().join("scratch"),
     };
     Some(MicroVm::new(place::local()?, config))
@@ -209,4 +209,27 @@ async fn microvm_with_an_engine_builds_and_runs() {
     assert!(text.ends_with("/workspace\nc\nfile\n0\n"), "a container is left only by its own root: {text}");
     let text = with_engine(&driver, Vec::new(), "docker images -q | wc -l; docker ps -aq | wc -l; ls").await;
     assert_eq!(text, "0\n0\n");
+}
+
+/// Two services of a small project that talk to each other over a network of the machine's own engine.
+#[tokio::test]
+async fn microvm_with_an_engine_composes() {
+    let (Some(driver), Some(LayerSource::Erofs(layer))) = (engine_driver(), place::image_erofs()) else { return };
+    let project = r#"services:
+  server:
+    image: registry.example/team/tools:3
+    command: sh -c "mkdir /tmp/w; echo answer > /tmp/w/index.html; nc -l -p 80 < /tmp/w/index.html"
+  client:
+    image: registry.example/team/tools:3
+    depends_on: [server]
+    command: sh -c "i=0; until nc server 80 > /tmp/got; do i=$$((i+1)); [ $$i -lt 60 ] || exit 1; sleep 1; done; cat /tmp/got"
+"#;
+    let script = format!(
+        "cat > compose.yml <<'END'\n{project}END\ndocker compose version --short; \
+         docker compose -f compose.yml up --abort-on-container-exit --exit-code-from client 2>&1; \
+         docker compose -f compose.yml down; docker ps -aq | wc -l"
+    );
+    let text = with_engine(&driver, vec![offered(layer)], &script).await;
+    assert!(text.lines().any(|line| line.contains("client") && line.contains("answer")), "{text}");
+    assert!(text.ends_with("\n0\n"), "{text}");
 }

@@ -3,6 +3,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 mkdir -p target
+rm -rf target/tmp/conformance
 
 if cargo nextest --version > /dev/null 2>&1; then
   cargo nextest run --workspace --locked "$@"
@@ -18,4 +19,8 @@ echo
 echo "Skipped, and why:"
 grep -ohE 'skipped: [^<]*' "$log" | sort | uniq -c | sort -rn | sed 's/^/  /'
 grep -qE 'skipped: ' "$log" || echo "  nothing"
+
+echo
+echo "Drivers and the cases of their conformance suite:"
+cargo run --locked -q -p xtask -- matrix | sed 's/^/  /'
 exit "$status"

@@ -1,7 +1,9 @@
-//! Chores of this repository: `cargo run -p xtask -- tidy` checks the rules that no compiler checks.
+//! Chores of this repository: `cargo run -p xtask -- tidy` checks the rules that no compiler checks, `matrix` prints what each driver
+//! did in the conformance suite.
 //! Never shipped, never linked by another crate. Start reading at `tidy`.
 
 mod crate_table;
+mod matrix;
 mod tidy;
 
 use std::path::PathBuf;
@@ -10,6 +12,7 @@ fn main() -> anyhow::Result<()> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
     match std::env::args().nth(1).as_deref() {
         Some("tidy") => tidy::run(&root),
-        _ => anyhow::bail!("usage: xtask tidy"),
+        Some("matrix") => matrix::run(&root),
+        _ => anyhow::bail!("usage: xtask tidy | matrix"),
     }
 }

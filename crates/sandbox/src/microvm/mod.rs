@@ -31,6 +31,7 @@ use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -107,6 +108,8 @@ struct Order {
 /// A machine from its start on; stays, so that `destroy` can be asked again.
 struct Living {
     link: GuestLink,
+    /// It was to be destroyed.
+    is_unwanted: AtomicBool,
     ended: watch::Sender<Option<Ended>>,
 }
 
@@ -162,7 +165,7 @@ impl MicroVm {
         let Order { plan, limits, .. } = order;
         let (id, (link, jail_ended)) = (machine.id, machine.hand_over());
         let (ended, ended_later) = watch::channel(None);
-        let living = Arc::new(Living { link, ended });
+        let living = Arc::new(Living { link, is_unwanted: AtomicBool::new(false), ended });
         self.machines().insert(id, Arc::clone(&living));
         tokio::spawn(watch_over(living, self.local.clone(), id, limits, jail_ended));
         let Made { user, groups, home } = made;
@@ -344,9 +347,9 @@ async fn watch_over(
     let ended = match told {
         Some((end, usage)) => Ended { cause: crate::local::cause(end, &usage, &limits), usage },
         None => Ended {
-            cause: match jail.cause {
-                // The jail's own end says nothing of the sandbox but that it was not asked for.
-                EndCause::Destroyed | EndCause::Lost => jail.cause,
+            // The jail's own end says nothing of the sandbox: a guest that has crashed or talks nonsense is ended with it.
+            cause: match living.is_unwanted.load(Ordering::Relaxed) {
+                true if jail.cause != EndCause::Lost => EndCause::Destroyed,
                 _ => EndCause::Lost,
             },
             usage: living.link.last_usage(),
@@ -396,6 +399,7 @@ impl Driver for MicroVm {
             if living.ended.borrow().is_none() {
                 // What it used is worth a question, but no wait: the guest need not answer.
                 living.link.usage().await;
+                living.is_unwanted.store(true, Ordering::Relaxed);
                 self.local.end(id);
             }
             Ok(wait_ended(living.ended.subscribe()).await)

@@ -21,5 +21,6 @@ async fn conformance_of_gvisor() {
     let patience = conformance::PATIENCE;
     let report = conformance::run(&conformance::Subject { driver: &driver, spec: &spec, claims, patience }).await;
     println!("gvisor:\n{report}");
+    place::keep("gvisor", &report, "");
     assert!(report.passed(), "{report}");
 }

@@ -3,6 +3,7 @@
 mod conformance;
 mod engine_root;
 mod escapes;
+mod guest_root;
 mod gvisor;
 mod leftovers;
 mod microvm;

@@ -25,19 +25,18 @@ fn guest() -> Option<Guest> {
         .clone()
 }
 
-fn driver(acceleration: Option<Acceleration>) -> Option<MicroVm> {
+/// Machines of this host, without an engine.
+pub fn config(acceleration: Option<Acceleration>) -> Option<MicroVmConfig> {
     if !Path::new("/usr/bin/qemu-system-x86_64").exists() {
         println!("skipped: qemu-system-x86 is not installed");
         return None;
     }
-    let config = MicroVmConfig {
-        guest: guest()?,
-        acceleration,
-        copies: true,
-        engine: None,
-        scratch: place::base().join("scratch"),
-    };
-    Some(MicroVm::new(place::local()?, config))
+    let scratch = place::base().join("scratch");
+    Some(MicroVmConfig { guest: guest()?, acceleration, copies: true, engine: None, scratch })
+}
+
+fn driver(acceleration: Option<Acceleration>) -> Option<MicroVm> {
+    Some(MicroVm::new(place::local()?, config(acceleration)?))
 }
 
 #[tokio::test]
@@ -53,6 +52,7 @@ async fn conformance_of_the_microvm() {
     })
     .await;
     println!("microvm:\n{report}");
+    place::keep("microvm", &report, "two machines share no workspace");
     assert!(report.passed(), "{report}");
 }
 
@@ -137,20 +137,10 @@ async fn microvm_copies_are_machines_of_their_own() {
     assert!(kept > 0, "a saved machine is kept for the next process");
 }
 
-fn engine_driver() -> Option<MicroVm> {
-    if !Path::new("/usr/bin/qemu-system-x86_64").exists() {
-        println!("skipped: qemu-system-x86 is not installed");
-        return None;
-    }
+pub fn engine_driver() -> Option<MicroVm> {
+    let config = config(Some(Acceleration::Tcg))?;
     let (engine, _) = engine_root::engine()?;
-    let config = MicroVmConfig {
-        guest: guest()?,
-        acceleration: Some(Acceleration::Tcg),
-        copies: true,
-        engine: Some(engine.root()),
-        scratch: place::base().join("scratch"),
-    };
-    Some(MicroVm::new(place::local()?, config))
+    Some(MicroVm::new(place::local()?, MicroVmConfig { engine: Some(engine.root()), ..config }))
 }
 
 /// Runs a script with the engine's tools, as the usual user; its output.
@@ -181,7 +171,7 @@ async fn with_engine(driver: &MicroVm, images: Vec<OfferedImage>, script: &str) 
 }
 
 /// An image of one layer that a Docker Engine can run.
-fn offered(file: std::path::PathBuf) -> OfferedImage {
+pub fn offered(file: std::path::PathBuf) -> OfferedImage {
     let diff_id = format!("sha256:{}", "1".repeat(64));
     OfferedImage {
         config: format!(

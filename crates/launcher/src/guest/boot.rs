@@ -35,6 +35,11 @@ pub(super) fn boot() -> Result<()> {
     sys::loopback_up().doing(|| "bring loopback up".into())
 }
 
+/// Whether this word stands on the kernel's command line.
+pub(super) fn is_told(word: &str) -> bool {
+    fs::read_to_string("/proc/cmdline").is_ok_and(|line| line.split_ascii_whitespace().any(|found| found == word))
+}
+
 /// Has the driver look at so many places that were empty when the kernel started: this machine is a copy, and has other devices.
 pub(super) fn find_devices(count: u32) -> Result<()> {
     for index in 0..count {

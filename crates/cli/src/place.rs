@@ -11,7 +11,7 @@ use queue::Offer;
 use sandbox::guest::Guests;
 use sandbox::gvisor::Gvisor;
 use sandbox::local::{Local, LocalConfig};
-use sandbox::microvm::{MicroVm, MicroVmConfig};
+use sandbox::microvm::{MicroVm, MicroVmConfig, MonitorKind};
 use sandbox::net::EgressOnDemand;
 use sandbox::{Driver, Finding, Probe};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -116,7 +116,10 @@ fn open_driver(name: &str, drivers: &Drivers, given: Option<&Path>) -> Result<Ar
         "gvisor" => Arc::new(Gvisor::find(drivers.local.clone()).ok_or_else(|| missing(gvisor_missing()))?),
         "microvm" => {
             let guest = guests(given).newest().ok_or_else(|| missing(microvm_missing(given)))?;
-            Arc::new(MicroVm::new(drivers.local.clone(), MicroVmConfig { guest, acceleration: None, copies: true }))
+            Arc::new(MicroVm::new(
+                drivers.local.clone(),
+                MicroVmConfig { monitor: MonitorKind::Qemu, guest, acceleration: None, copies: true },
+            ))
         }
         _ => return Err(missing(None)),
     })

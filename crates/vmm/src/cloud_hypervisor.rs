@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::machine::{FromSnapshot, Machine, Network, Tap};
-use crate::monitor::{Bounds, Ending, Kernel, Method, Monitor, Process, Request, Unfit, mebibytes, socket, text};
+use crate::monitor::{self, Bounds, Ending, Kernel, Method, Monitor, Process, Request, Unfit, mebibytes, socket, text};
 
 /// The monitor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +40,10 @@ impl Monitor for CloudHypervisor {
 
     fn ending(&self) -> Ending {
         Ending::PowerOff
+    }
+
+    fn interface(&self) -> monitor::Interface {
+        monitor::Interface::Takes
     }
 
     fn arguments(&self, process: &Process) -> Vec<String> {

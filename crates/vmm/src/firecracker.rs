@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::machine::{FromSnapshot, Machine, Tap};
-use crate::monitor::{Bounds, Ending, Kernel, Method, Monitor, Process, Request, Unfit, mebibytes, socket, text};
+use crate::monitor::{self, Bounds, Ending, Kernel, Method, Monitor, Process, Request, Unfit, mebibytes, socket, text};
 
 /// The monitor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +50,10 @@ impl Monitor for Firecracker {
     fn ending(&self) -> Ending {
         // By the keyboard's controller. A triple fault would end it too, as a failure.
         Ending::Restart("reboot=k")
+    }
+
+    fn interface(&self) -> monitor::Interface {
+        monitor::Interface::Opens
     }
 
     fn arguments(&self, process: &Process) -> Vec<String> {

@@ -31,6 +31,9 @@ pub trait Monitor: Send + Sync {
     /// How a guest ends its machine, and the process with it.
     fn ending(&self) -> Ending;
 
+    /// Where a machine's interface comes from.
+    fn interface(&self) -> Interface;
+
     /// The words after the program's name.
     fn arguments(&self, process: &Process) -> Vec<String>;
 
@@ -91,6 +94,15 @@ pub enum Kernel {
     Elf,
     /// That with an entry for PVH, and what distributions ship (`bzImage`).
     ElfOrBzImage,
+}
+
+/// How a monitor comes by the host's end of an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interface {
+    /// It opens it by its name: [`Tap::Named`](crate::machine::Tap::Named) only.
+    Opens,
+    /// It takes a descriptor too.
+    Takes,
 }
 
 /// How a guest ends its machine.

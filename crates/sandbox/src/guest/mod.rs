@@ -11,6 +11,7 @@ mod build;
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,7 @@ pub use build::{GuestError, Source, build};
 const DESCRIPTION: &str = "guest.json";
 const KERNEL: &str = "kernel";
 const INITRD: &str = "initrd";
+const VMLINUX: &str = "vmlinux";
 
 /// A guest, ready to boot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +49,27 @@ impl Guest {
     /// The kernel's file.
     pub fn kernel(&self) -> PathBuf {
         self.folder.join(KERNEL)
+    }
+
+    /// The kernel's file unpacked, for monitors that boot no other; made the first time. Takes a second then.
+    ///
+    /// # Errors
+    /// It is packed in an unknown way, or there is no room.
+    pub fn vmlinux(&self) -> io::Result<PathBuf> {
+        let path = self.folder.join(VMLINUX);
+        if path.exists() {
+            return Ok(path);
+        }
+        let unpacked = vmm::vmlinux::extract(&fs::read(self.kernel())?).map_err(io::Error::other)?;
+        let making = self.folder.join(format!("{VMLINUX}-{}", std::process::id()));
+        // For everybody: a monitor opens it as its own user.
+        let made = fs::write(&making, unpacked)
+            .and_then(|()| fs::set_permissions(&making, fs::Permissions::from_mode(0o644)))
+            .and_then(|()| fs::rename(&making, &path));
+        if made.is_err() {
+            let _ = fs::remove_file(&making);
+        }
+        made.map(|()| path)
     }
 
     /// The initial file system's file.

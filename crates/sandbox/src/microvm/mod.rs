@@ -1,7 +1,7 @@
 //! The `microvm` driver: each sandbox on a kernel of its own.
 //!
 //! ```text
-//!   this process ── Plan with a program ──▶ launcher ──▶ jail (walls of the process rung): the monitor, QEMU
+//!   this process ── Plan with a program ──▶ launcher ──▶ jail (walls of the process rung): the monitor
 //!        │                                                    │ disks: layers, read-only, as open descriptors
 //!        │ control port: requests and replies                 ▼
 //!        ├───────────────────────────────▶ guest's first process ──▶ launcher ──▶ sandbox (walls of the container rung)
@@ -12,11 +12,16 @@
 //! namespaces and cgroup, no capability, a system call list. It is given nothing but open descriptors. What a guest says is
 //! hostile input, believed only as far as it concerns its own sandbox.
 //!
-//! Start reading at [`MicroVm`]; `machine` is the monitor's command line, `guest_link` the conversation with the guest.
+//! The monitor is QEMU, which is told everything by its command line (`qemu`) and whose machines can be copied (`template`), or
+//! Firecracker or Cloud Hypervisor, which are asked over a socket (`asked`), run on the processor only, and boot each machine.
+//!
+//! Start reading at [`MicroVm`]; `guest_link` is the conversation with the guest.
 
+mod asked;
 mod guest_link;
 mod kvm;
 mod machine;
+mod qemu;
 mod qmp;
 mod running;
 mod template;
@@ -28,7 +33,7 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -38,13 +43,17 @@ use model::limits::Limits;
 use model::rung::Rung;
 use tokio::sync::{OnceCell, Semaphore, watch};
 
+use self::asked::{Asked, Parts};
 use self::guest_link::GuestLink;
-use self::machine::{MONITOR, Memory, Monitor, Shape};
+use self::kvm::Found;
+use self::machine::Shape;
+use self::qemu::{Memory, Qemu};
 use self::running::{Ports, Running, ports};
 use self::template::Template;
 use crate::driver::wait_ended;
 use crate::guest::Guest;
 use crate::local::{Local, plan as plan_of, topmost};
+use crate::net::machine::{MachineLink, Tap};
 use crate::{
     Check, CreateError, Driver, DriverError, EndCause, Ended, Finding, Pending, Probe, RootSpec, Sandbox, SandboxSpec,
     Usage,
@@ -64,21 +73,48 @@ const GUEST_MEMORY: u64 = 96 << 20;
 /// How machines are made on this host.
 #[derive(Clone, Debug)]
 pub struct MicroVmConfig {
+    /// What makes them.
+    pub monitor: MonitorKind,
     /// What they boot.
     pub guest: Guest,
     /// Who executes their instructions; `None`: the processor where a machine boots on it, else QEMU.
     pub acceleration: Option<Acceleration>,
-    /// Boot one machine of each shape, and copy it for each sandbox; else each boots.
+    /// Boot one machine of each shape, and copy it for each sandbox; else each boots. Only QEMU's are copied.
     pub copies: bool,
+}
+
+/// A monitor of machines.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum MonitorKind {
+    /// QEMU, of this host's packages.
+    #[default]
+    Qemu,
+    /// This program of Firecracker. It needs a processor that boots machines.
+    Firecracker(PathBuf),
+    /// This program of Cloud Hypervisor. As Firecracker.
+    CloudHypervisor(PathBuf),
+}
+
+impl MonitorKind {
+    /// `None`: it is told by its command line.
+    fn asked(&self) -> Option<Asked> {
+        match self {
+            MonitorKind::Qemu => None,
+            MonitorKind::Firecracker(program) => Some(Asked::firecracker(program)),
+            MonitorKind::CloudHypervisor(program) => Some(Asked::cloud_hypervisor(program)),
+        }
+    }
 }
 
 /// The driver.
 pub struct MicroVm {
     local: Local,
     config: MicroVmConfig,
+    /// Where the monitor is asked for machines.
+    asked: Option<Asked>,
     machines: Mutex<HashMap<SandboxId, Arc<Living>>>,
     /// Who executes instructions, once it is known.
-    acceleration: OnceCell<Acceleration>,
+    acceleration: OnceCell<Found>,
     /// Machines that may start at once: more than there are processors only makes each of them late.
     starts: Semaphore,
     /// One for each shape; none where it could not be made.
@@ -92,7 +128,7 @@ struct Order {
     limits: Limits,
     disks: Vec<PathBuf>,
     netns: Option<OwnedFd>,
-    link: Option<crate::net::machine::MachineLink>,
+    link: Option<MachineLink>,
 }
 
 /// A machine from its start on; stays, so that `destroy` can be asked again.
@@ -105,9 +141,10 @@ impl MicroVm {
     /// A driver whose monitors are jailed by `local`'s launcher.
     pub fn new(local: Local, config: MicroVmConfig) -> MicroVm {
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let acceleration = OnceCell::new_with(config.acceleration);
+        let acceleration = OnceCell::new_with(config.acceleration.map(Found::given));
         let starts = Semaphore::new(processors);
-        MicroVm { local, config, machines: Mutex::default(), acceleration, starts, templates: Mutex::default() }
+        let asked = config.monitor.asked();
+        MicroVm { local, config, asked, machines: Mutex::default(), acceleration, starts, templates: Mutex::default() }
     }
 
     /// Why machines can have no network here.
@@ -118,7 +155,7 @@ impl MicroVm {
 
     /// Whether this host has the monitor.
     pub fn is_installed() -> bool {
-        std::path::Path::new(MONITOR).exists()
+        Path::new(qemu::PROGRAM).exists()
     }
 
     fn machines(&self) -> MutexGuard<'_, HashMap<SandboxId, Arc<Living>>> {
@@ -127,7 +164,11 @@ impl MicroVm {
 
     /// Who executes the instructions of this driver's machines. The first time a machine is booted on the processor.
     pub async fn acceleration(&self) -> Acceleration {
-        *self.acceleration.get_or_init(|| kvm::acceleration(&self.local, &self.config.guest)).await
+        self.found().await.acceleration
+    }
+
+    async fn found(&self) -> &Found {
+        self.acceleration.get_or_init(|| kvm::find(&self.local, &self.config.guest, self.asked.as_ref())).await
     }
 
     async fn make(&self, spec: SandboxSpec) -> Result<Sandbox, CreateError> {
@@ -172,16 +213,21 @@ impl MicroVm {
         let limits = spec.limits;
         let (mut plan, netns) = plan_of(spec)?;
         plan.layers = Some((0..disks.len()).map(|index| LayerSource::Erofs(machine::disk(index))).collect());
-        let link = netns.as_ref().map(|netns| crate::net::machine::hand_on(netns.as_fd())).transpose();
+        let found = self.found().await;
+        if let Some(reason) = self.asked.as_ref().and_then(|asked| found.blocker(asked)) {
+            return Err(CreateError::Unsupported { reason });
+        }
+        let by_name = self.asked.as_ref().is_some_and(Asked::opens_by_name);
+        let link = netns.as_ref().map(|netns| crate::net::machine::hand_on(netns.as_fd(), by_name)).transpose();
         let link = link.map_err(kernel("give the machine its network"))?;
         let processors = limits.cpu_millis.div_ceil(1000).max(1);
-        let shape = Shape::new(self.acceleration().await, limits.memory_bytes + GUEST_MEMORY, processors);
+        let shape = Shape::new(found.acceleration, limits.memory_bytes + GUEST_MEMORY, processors);
         Ok(Order { plan, shape, limits, disks, netns, link })
     }
 
     /// The machine to copy: whoever asks first makes it, and the others wait for it.
     async fn template(&self, shape: Shape) -> Arc<OnceCell<Option<Template>>> {
-        if !self.config.copies {
+        if !self.config.copies || self.asked.is_some() {
             return Arc::default();
         }
         let cell = Arc::clone(self.templates().entry(shape).or_default());
@@ -204,13 +250,13 @@ impl MicroVm {
     async fn copy(&self, template: &Template, order: &Order) -> Result<(Running, Made, UnixStream), CreateError> {
         let (Ports { control, stream }, its_control, its_stream) = ports()?;
         let copied = template.copy(order.shape, its_control, its_stream);
-        let (mut monitor, state) = copied.map_err(kernel("copy a machine"))?;
+        let (mut qemu, state) = copied.map_err(kernel("copy a machine"))?;
         let (mut qmp, its_qmp) = UnixStream::pair().map_err(kernel("make a socket pair"))?;
-        monitor.listen(its_qmp.into());
-        order.equip(&mut monitor)?;
+        qemu.listen(its_qmp.into());
+        order.equip(&mut qemu)?;
         qmp::restore(&mut qmp, state).map_err(kernel("talk to the monitor"))?;
-        let devices = monitor.devices();
-        let machine = Running::start(&self.local, monitor, control, order.netns()?, &order.limits).await?;
+        let devices = qemu.devices();
+        let machine = Running::start(&self.local, qemu, control, order.netns()?, &order.limits).await?;
         let made = async {
             machine.link.become_own(devices, order.addresses())?;
             machine.link.start(order.plan.clone()).await
@@ -221,12 +267,7 @@ impl MicroVm {
     }
 
     async fn boot(&self, order: &Order) -> Result<(Running, Made, UnixStream), CreateError> {
-        let (Ports { control, stream }, its_control, its_stream) = ports()?;
-        let mut monitor = Monitor::new(order.shape, Memory::Own, its_control, its_stream);
-        let guest = &self.config.guest;
-        monitor.boot(open(&guest.kernel())?.into(), open(&guest.initrd())?.into());
-        order.equip(&mut monitor)?;
-        let machine = Running::start(&self.local, monitor, control, order.netns()?, &order.limits).await?;
+        let (machine, stream) = self.power_on(order).await?;
         let settings = self.local.settings()?;
         let made = async {
             machine.link.prepare(settings).await?;
@@ -238,6 +279,23 @@ impl MicroVm {
         Ok((machine, made, stream))
     }
 
+    /// A machine that boots, and its stream.
+    async fn power_on(&self, order: &Order) -> Result<(Running, UnixStream), CreateError> {
+        let guest = &self.config.guest;
+        if let Some(asked) = &self.asked {
+            let Order { shape, limits, disks, link, .. } = order;
+            let tap = link.as_ref().map(|link| &link.tap);
+            let parts = Parts { shape: *shape, guest, disks, tap, netns: order.netns()?, limits };
+            return asked.start(&self.local, parts, BOOT_PATIENCE).await;
+        }
+        let (Ports { control, stream }, its_control, its_stream) = ports()?;
+        let mut qemu = Qemu::new(order.shape, Memory::Own, its_control, its_stream);
+        qemu.boot(open(&guest.kernel())?.into(), open(&guest.initrd())?.into());
+        order.equip(&mut qemu)?;
+        let machine = Running::start(&self.local, qemu, control, order.netns()?, &order.limits).await?;
+        Ok((machine, stream))
+    }
+
     fn find(&self, id: SandboxId) -> Result<Arc<Living>, DriverError> {
         self.machines().get(&id).cloned().ok_or(DriverError::Unknown { id })
     }
@@ -245,12 +303,12 @@ impl MicroVm {
 
 impl Order {
     /// Its interface and its disks, in the order in which the guest looks for them.
-    fn equip(&self, monitor: &mut Monitor) -> Result<(), CreateError> {
-        if let Some(link) = &self.link {
-            monitor.network(link.tap.try_clone().map_err(kernel("copy a descriptor"))?);
+    fn equip(&self, qemu: &mut Qemu) -> Result<(), CreateError> {
+        if let Some(Tap::Held(tap)) = self.link.as_ref().map(|link| &link.tap) {
+            qemu.network(tap.try_clone().map_err(kernel("copy a descriptor"))?);
         }
         for path in &self.disks {
-            monitor.disk(open(path)?.into());
+            qemu.disk(open(path)?.into());
         }
         Ok(())
     }
@@ -325,8 +383,8 @@ impl Driver for MicroVm {
             what: "guest",
             finding: Finding::Good(format!("{} ({})", self.config.guest.description.release, self.config.guest.name())),
         }];
-        if let Some(acceleration) = self.acceleration.get() {
-            checks.push(Check { what: "acceleration", finding: acceleration.finding() });
+        if let Some(found) = self.acceleration.get() {
+            checks.push(Check { what: "acceleration", finding: found.finding(self.asked.as_ref()) });
         }
         Probe { driver: self.name(), rung: self.rung(), checks }
     }
@@ -385,11 +443,11 @@ fn disks(spec: &SandboxSpec) -> Result<Vec<PathBuf>, CreateError> {
 }
 
 /// The error and what caused it.
-fn explain(error: &CreateError) -> String {
-    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+fn explain(error: &dyn std::error::Error) -> String {
+    let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
     format!("{error}{cause}")
 }
 
-fn open(path: &std::path::Path) -> Result<File, CreateError> {
+fn open(path: &Path) -> Result<File, CreateError> {
     File::open(path).map_err(|source| CreateError::Layer { path: path.to_owned(), source })
 }

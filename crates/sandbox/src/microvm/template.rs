@@ -20,7 +20,8 @@ use model::limits::Limits;
 use rustix::fs::{MemfdFlags, SealFlags, SeekFrom as RawSeek, fcntl_add_seals, ftruncate, memfd_create};
 use sha2::{Digest as _, Sha256};
 
-use super::machine::{MONITOR, Memory, Monitor, Shape};
+use super::machine::Shape;
+use super::qemu::{Memory, PROGRAM, Qemu};
 use super::qmp::Qmp;
 use super::running::{Running, ports};
 use super::{BOOT_PATIENCE, kernel, open};
@@ -68,7 +69,7 @@ impl Template {
         let (ours, control, stream) = ports()?;
         let (qmp, its_qmp) = UnixStream::pair().map_err(kernel("make a socket pair"))?;
         let copy = memory.try_clone().map_err(kernel("copy a descriptor"))?;
-        let mut monitor = Monitor::new(shape, Memory::Saved(copy), control, stream);
+        let mut monitor = Qemu::new(shape, Memory::Saved(copy), control, stream);
         monitor.boot(open(&guest.kernel())?.into(), open(&guest.initrd())?.into());
         monitor.listen(its_qmp.into());
         let wall_ms = BOOT_PATIENCE.as_millis() as u64;
@@ -88,8 +89,8 @@ impl Template {
     }
 
     /// A copy to be started, and the number of its state's descriptor.
-    pub(super) fn copy(&self, shape: Shape, control: OwnedFd, stream: OwnedFd) -> io::Result<(Monitor, usize)> {
-        let mut monitor = Monitor::new(shape, Memory::CopyOf(self.memory.try_clone()?), control, stream);
+    pub(super) fn copy(&self, shape: Shape, control: OwnedFd, stream: OwnedFd) -> io::Result<(Qemu, usize)> {
+        let mut monitor = Qemu::new(shape, Memory::CopyOf(self.memory.try_clone()?), control, stream);
         // Opened anew: where a monitor reads is its own.
         let state = File::open(format!("/proc/self/fd/{}", self.state.as_raw_fd()))?;
         let number = monitor.wait_for(state.into());
@@ -176,7 +177,7 @@ fn copy_data(from: &File, to: &File) -> io::Result<()> {
 /// What a saved machine depends on: the monitor, the guest, the shape, and the speed of the host's counter since its start.
 fn key(guest: &Guest, shape: Shape) -> String {
     use std::os::unix::fs::MetadataExt as _;
-    let monitor = std::fs::metadata(MONITOR).map(|found| (found.ino(), found.size(), found.mtime())).ok();
+    let monitor = std::fs::metadata(PROGRAM).map(|found| (found.ino(), found.size(), found.mtime())).ok();
     let started = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let text = format!("1 {shape:?} {monitor:?} {started} {}", guest.description.digest);
     Sha256::digest(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect()

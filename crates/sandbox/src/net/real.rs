@@ -10,7 +10,7 @@ use super::tests::{AT_ONCE, FORBIDDEN, HOST_PUBLIC, INTERNET, answer_with_peer, 
 use super::{Egress, SandboxNetns};
 use crate::guest::{Guest, Guests, Source, build};
 use crate::local::{Local, LocalConfig};
-use crate::microvm::{Acceleration, MicroVm, MicroVmConfig};
+use crate::microvm::{Acceleration, MicroVm, MicroVmConfig, MonitorKind};
 use crate::session::{Output, Session};
 use crate::{Driver, LayerSource, NetworkSource, SandboxSpec};
 
@@ -83,8 +83,15 @@ fn microvm_gets_out_and_nowhere_else() {
     in_a_world(|_| {
         runtime().block_on(async {
             let Some((_state, local, _egress, made)) = way_out().await else { return };
-            let driver =
-                MicroVm::new(local, MicroVmConfig { guest, acceleration: Some(Acceleration::Tcg), copies: true });
+            let driver = MicroVm::new(
+                local,
+                MicroVmConfig {
+                    monitor: MonitorKind::Qemu,
+                    guest,
+                    acceleration: Some(Acceleration::Tcg),
+                    copies: true,
+                },
+            );
             let network = NetworkSource::Netns { netns: made.netns, resolv_conf: made.resolv_conf.clone() };
             let spec = SandboxSpec { network, ..SandboxSpec::image(vec![LayerSource::Erofs(image)]) };
             let sandbox = driver.create(spec).await.unwrap();

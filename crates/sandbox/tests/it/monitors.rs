@@ -1,20 +1,103 @@
-//! The `microvm` driver on Firecracker and Cloud Hypervisor: the programs themselves, where `COFFERDAM_FIRECRACKER` and
-//! `COFFERDAM_CLOUD_HYPERVISOR` name them, as far as this host's processor lets them.
+//! The `microvm` driver on Firecracker and Cloud Hypervisor: on a stand-in for both, in a real jail, and on the programs themselves
+//! where `COFFERDAM_FIRECRACKER` and `COFFERDAM_CLOUD_HYPERVISOR` name them, as far as this host's processor lets them.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
+use model::limits::Limits;
+use sandbox::conformance::{Claims, PATIENCE, Subject, run};
+use sandbox::guest::{Description, Guest};
 use sandbox::microvm::{Acceleration, MicroVm, MicroVmConfig, MonitorKind};
-use sandbox::{CreateError, Driver as _, SandboxSpec};
+use sandbox::{CreateError, Driver as _, LayerSource, SandboxSpec};
 
 use crate::{microvm, place};
 
-fn driver(monitor: MonitorKind, acceleration: Option<Acceleration>) -> Option<MicroVm> {
+/// A driver that boots what passes for a kernel in the eyes of the stand-in, and the folder of that.
+fn on(monitor: MonitorKind, acceleration: Acceleration) -> Option<(MicroVm, tempfile::TempDir)> {
     if !rustix::process::getuid().is_root() {
         println!("skipped: only root can give a monitor its devices");
         return None;
     }
-    let config = MicroVmConfig { monitor, guest: microvm::guest()?, acceleration, copies: true };
-    Some(MicroVm::new(place::local()?, config))
+    let folder = tempfile::tempdir_in(place::base()).unwrap();
+    // Both an ELF file and what distributions ship.
+    let mut kernel = b"\x7fELF".to_vec();
+    kernel.resize(0x202, 0);
+    kernel.extend(b"HdrS");
+    fs::write(folder.path().join("kernel"), kernel).unwrap();
+    fs::write(folder.path().join("initrd"), "initrd").unwrap();
+    let text = || "stand-in".to_owned();
+    let description = Description { release: text(), package: text(), launcher: text(), digest: text() };
+    let guest = Guest { folder: folder.path().to_owned(), description };
+    let config = MicroVmConfig { monitor, guest, acceleration: Some(acceleration), copies: true };
+    Some((MicroVm::new(place::local()?, config), folder))
+}
+
+/// The program of `examples`, which is built with the tests.
+fn stand_in() -> Option<PathBuf> {
+    if let Some(given) = std::env::var_os("COFFERDAM_STAND_IN") {
+        return Some(given.into());
+    }
+    let own = std::env::current_exe().unwrap();
+    let program = own.parent()?.parent()?.join("examples/monitor_stand_in");
+    if !program.exists() {
+        println!("skipped: {} is not built", program.display());
+        return None;
+    }
+    Some(program)
+}
+
+fn layer(folder: &tempfile::TempDir, mode: u32) -> LayerSource {
+    let path = folder.path().join("layer");
+    fs::write(&path, "layer").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    LayerSource::Erofs(path)
+}
+
+async fn check_conformance(monitor: fn(PathBuf) -> MonitorKind) {
+    let Some(program) = stand_in() else { return };
+    let Some((driver, folder)) = on(monitor(program), Acceleration::Kvm) else { return };
+    let spec = || SandboxSpec::image(vec![layer(&folder, 0o644)]);
+    let report = run(&Subject { driver: &driver, spec: &spec, claims: Claims::default(), patience: PATIENCE }).await;
+    println!("{report}");
+    assert!(report.passed(), "{report}");
+}
+
+#[tokio::test]
+async fn conformance_on_firecrackers_stand_in() {
+    check_conformance(MonitorKind::Firecracker).await;
+}
+
+#[tokio::test]
+async fn conformance_on_cloud_hypervisors_stand_in() {
+    check_conformance(MonitorKind::CloudHypervisor).await;
+}
+
+/// What a driver says of a sandbox that a machine cannot be made for, at once.
+async fn check_refused(monitor: MonitorKind, acceleration: Acceleration, mode: u32, limits: Limits, expect: &str) {
+    let Some((driver, folder)) = on(monitor, acceleration) else { return };
+    let began = Instant::now();
+    let spec = SandboxSpec { limits, ..SandboxSpec::image(vec![layer(&folder, mode)]) };
+    let error = driver.create(spec).await.unwrap_err();
+    let source = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
+    let said = format!("{error}{source}");
+    assert!(said.contains(expect), "{said}");
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn monitors_say_why_there_is_no_machine() {
+    use Acceleration::{Kvm, Tcg};
+    let limits = Limits::default();
+    let false_one = || MonitorKind::Firecracker("/bin/false".into());
+    let nowhere = || MonitorKind::CloudHypervisor("/nowhere".into());
+    check_refused(false_one(), Kvm, 0o644, limits, "Firecracker ended").await;
+    check_refused(nowhere(), Kvm, 0o644, limits, "/nowhere").await;
+    check_refused(nowhere(), Tcg, 0o644, limits, "Cloud Hypervisor runs machines on the processor only").await;
+    check_refused(false_one(), Kvm, 0o600, limits, "other users cannot read it").await;
+    let many = Limits { cpu_millis: 33_000, ..limits };
+    check_refused(false_one(), Kvm, 0o644, many, "Firecracker makes machines of 1 to 32").await;
 }
 
 fn program(variable: &str) -> Option<PathBuf> {
@@ -27,8 +110,10 @@ fn program(variable: &str) -> Option<PathBuf> {
 
 /// In its jail it does all that it is asked. Whether the guest then runs is up to the processor.
 async fn check_itself(monitor: MonitorKind) {
-    let Some(driver) = driver(monitor, None) else { return };
-    let Some(layer) = place::image_erofs() else { return };
+    let (Some(guest), Some(local), Some(layer)) = (microvm::guest(), place::local(), place::image_erofs()) else {
+        return;
+    };
+    let driver = MicroVm::new(local, MicroVmConfig { monitor, guest, acceleration: None, copies: true });
     match driver.create(SandboxSpec::image(vec![layer])).await {
         Ok(sandbox) => {
             microvm::check_echo(sandbox.stream).await;
@@ -36,6 +121,7 @@ async fn check_itself(monitor: MonitorKind) {
         }
         Err(CreateError::Unsupported { reason }) => {
             println!("skipped: {reason}");
+            // All was granted; then nobody was there.
             let listens = reason.contains("nobody answered on port 1024 of the guest in time");
             assert!(listens || !Path::new("/dev/kvm").exists(), "{reason}");
         }

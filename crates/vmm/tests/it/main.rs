@@ -3,6 +3,7 @@
 mod facts;
 mod openapi;
 mod real;
+mod server;
 mod stand_in;
 mod vsock;
 
@@ -19,7 +20,8 @@ use vmm::monitor::{Method, Process};
 use vmm::{Api, Monitor, Request, Unfit};
 
 use crate::facts::{CLOUD_HYPERVISOR, FIRECRACKER, Facts};
-use crate::stand_in::{Log, StandIn};
+use crate::server::Log;
+use crate::stand_in::StandIn;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 

@@ -92,6 +92,8 @@ impl Asked {
             _ => None,
         };
         let made = tokio::select! {
+            // What it said before it ended says more.
+            biased;
             made = self.converse(&folder, &requests, tap, patience) => made,
             _ = process.ended() => Err(format!("{} ended", self.monitor.name())),
         };
@@ -130,15 +132,14 @@ impl Asked {
             // The first number is the folder's.
             Ok(descriptor(u32::try_from(FIRST + given.len()).unwrap_or(u32::MAX)))
         };
-        let unpacks = self.monitor.kernel() == Kernel::Elf;
-        let kernel_path = if unpacks { vmlinux(parts.guest).await? } else { parts.guest.kernel() };
+        let (kernel_path, initrd_path) = files(parts.guest, self.monitor.kernel()).await?;
         let disk = |path| Disk { path, read_only: true };
         let process = self.process();
         Ok(Machine {
             memory_bytes: parts.shape.memory_bytes,
             processors: parts.shape.processors,
             kernel: give(&kernel_path)?,
-            initrd: give(&parts.guest.initrd())?,
+            initrd: give(&initrd_path)?,
             cmdline: self.cmdline(),
             disks: parts.disks.iter().map(|path| give(path).map(disk)).collect::<Result<_, _>>()?,
             network: parts.tap.map(|tap| Network {
@@ -186,11 +187,18 @@ impl Asked {
     }
 }
 
-/// The guest's kernel in the one form that Firecracker takes.
-async fn vmlinux(guest: &Guest) -> Result<PathBuf, CreateError> {
-    let (path, guest) = (guest.kernel(), guest.clone());
-    let made = tokio::task::spawn_blocking(move || guest.vmlinux()).await;
-    made.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(|source| CreateError::Layer { path, source })
+/// Kernel and initial file system of a guest in the form that a monitor takes.
+async fn files(guest: &Guest, kernel: Kernel) -> Result<(PathBuf, PathBuf), CreateError> {
+    let (path, guest) = (guest.folder.clone(), guest.clone());
+    let made = tokio::task::spawn_blocking(move || {
+        let kernel = match kernel {
+            Kernel::Elf => guest.vmlinux()?,
+            Kernel::ElfOrBzImage => guest.kernel(),
+        };
+        Ok((kernel, guest.plain_initrd()?))
+    });
+    let made = made.await.unwrap_or_else(|error| Err(io::Error::other(error)));
+    made.map_err(|source| CreateError::Layer { path, source })
 }
 
 /// Opens what the monitor opens once more, as a user that owns nothing here.

@@ -153,7 +153,7 @@ impl MicroVm {
         opened.err().map(|error| format!("/dev/net/tun: {error}"))
     }
 
-    /// Whether this host has the monitor.
+    /// Whether this host has QEMU.
     pub fn is_installed() -> bool {
         Path::new(qemu::PROGRAM).exists()
     }

@@ -5,6 +5,7 @@ mod escapes;
 mod gvisor;
 mod leftovers;
 mod microvm;
+mod monitors;
 mod odd_images;
 mod place;
 mod unprivileged;

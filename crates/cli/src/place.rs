@@ -11,7 +11,7 @@ use queue::Offer;
 use sandbox::guest::Guests;
 use sandbox::gvisor::Gvisor;
 use sandbox::local::{Local, LocalConfig};
-use sandbox::microvm::{MicroVm, MicroVmConfig};
+use sandbox::microvm::{MicroVm, MicroVmConfig, MonitorKind};
 use sandbox::net::EgressOnDemand;
 use sandbox::{Driver, Finding, Probe};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -126,8 +126,14 @@ fn open_driver(name: &str, drivers: &Drivers, given: Option<&Path>) -> Result<Ar
         "gvisor" => Arc::new(Gvisor::find(drivers.local.clone()).ok_or_else(|| missing(gvisor_missing()))?),
         "microvm" => {
             let guest = guests(given).newest().ok_or_else(|| missing(microvm_missing(given)))?;
-            let (engine, scratch) = (engine(given), home(given).join("scratch"));
-            let config = MicroVmConfig { guest, acceleration: None, copies: true, engine, scratch };
+            let config = MicroVmConfig {
+                monitor: MonitorKind::Qemu,
+                guest,
+                acceleration: None,
+                copies: true,
+                engine: engine(given),
+                scratch: home(given).join("scratch"),
+            };
             Arc::new(MicroVm::new(drivers.local.clone(), config))
         }
         _ => return Err(missing(None)),

@@ -172,3 +172,16 @@ fn loop_mount(path: &Path) -> rustix::io::Result<OwnedFd> {
     }
     Err(Errno::BUSY)
 }
+
+/// A new file system, not attached anywhere.
+pub(crate) fn new_mount(kind: &str, options: &[(&str, &str)], attributes: MountAttrFlags) -> Result<OwnedFd> {
+    let make = || {
+        let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
+        for (key, value) in options {
+            fsconfig_set_string(context.as_fd(), *key, *value)?;
+        }
+        fsconfig_create(context.as_fd())?;
+        fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+    };
+    make().doing(|| format!("make a file system of kind {kind}"))
+}

@@ -33,6 +33,7 @@ mod ids;
 mod layers;
 mod living;
 pub mod protocol;
+mod role;
 mod rootless;
 mod server;
 mod stage;

@@ -41,6 +41,8 @@ pub(crate) struct Living {
     pub(crate) workspace: Spare,
     state: State,
     upper: Option<OwnedFd>,
+    /// For the driver, until it is told that the sandbox is there.
+    pub(crate) folder: Option<OwnedFd>,
     /// File systems in memory besides the writable layer.
     in_memory: Vec<OwnedFd>,
     end: Option<End>,
@@ -69,6 +71,7 @@ impl Living {
             workspace,
             state: State::Hatching,
             upper: None,
+            folder: None,
             in_memory: Vec::new(),
             end: None,
             deadline,

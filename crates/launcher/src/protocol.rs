@@ -273,8 +273,14 @@ pub struct Program {
 pub enum Role {
     /// It is the monitor of a virtual machine, runs as the workload's user, and its standard output and error are the stream.
     Monitor {
+        /// The host's file, which lies at [`MONITOR`]; `None`: it is one of the host's tools.
+        program: Option<PathBuf>,
         /// It may use the processor's own virtual machines (`/dev/kvm`). Only a launcher of root can give that.
         kvm: bool,
+        /// It may open the interfaces of its network namespace by their names (`/dev/net/tun`). As `kvm`.
+        tun: bool,
+        /// It is given a small folder in memory to make sockets in, as its first descriptor. The driver gets one too.
+        folder: bool,
     },
     /// It is a kernel in user space, which starts init itself. Its root is a small one in memory, with the plan's root at
     /// [`SANDBOX_ROOT`], init at [`INIT`] in that, and itself at [`KERNEL`]; it stays root of its own namespaces. Its standard
@@ -287,6 +293,8 @@ pub enum Role {
     },
 }
 
+/// Where a [`Role::Monitor`] that is no tool of the host lies.
+pub const MONITOR: &str = "/monitor";
 /// Where a [`Role::Kernel`] finds the root of its sandbox.
 pub const SANDBOX_ROOT: &str = "/sandbox";
 /// Where a [`Role::Kernel`] finds its own program.
@@ -299,7 +307,7 @@ pub const INIT: &str = "/.cofferdam-init";
 pub enum Reply {
     /// It can make sandboxes.
     Ready(Features),
-    /// A sandbox is there.
+    /// A sandbox is there. With it comes the folder of its monitor, where it has one.
     Created {
         /// Which.
         token: u64,

@@ -16,9 +16,8 @@ use crate::fault::{Doing, Result};
 use crate::ids::{Ids, Mapping};
 use crate::layers::{Layers, bind, clone_tree};
 use crate::living::{Clearing, Living, Spare};
-use crate::protocol::{
-    End, Fault, FaultKind, Features, LayerSource, Plan, Program, Reply, Request, Role, Settings, Usage, Walls,
-};
+use crate::protocol::{End, Fault, FaultKind, Features, LayerSource, Plan, Reply, Request, Settings, Usage, Walls};
+use crate::role::Things;
 use crate::{census, rootless, stage, sys, tools};
 
 /// How long cgroups that are still in use are left alone.
@@ -242,7 +241,9 @@ impl Server {
     fn hear(&mut self, token: u64) -> Result<()> {
         let Some(living) = self.living.iter_mut().find(|living| living.token == token) else { return Ok(()) };
         if let Some(reply) = living.step() {
-            self.say(&reply)?;
+            let folder = living.folder.take();
+            let beside: Vec<_> = folder.iter().map(AsFd::as_fd).collect();
+            channel::send(&self.control, &reply, &beside).doing(|| "send to the driver".into())?;
         }
         if self.waiting.is_empty() {
             return Ok(());
@@ -359,7 +360,8 @@ impl Server {
         let uncounted = (plan.walls.rlimits && !self.cgroups.has("pids")).then_some(plan.limits.processes);
         let mut living = Living::new(token, embryo, spare, &plan.limits, uncounted);
         match self.hatch(&mut living.embryo, plan, &stream, shared, &given) {
-            Ok(()) => {
+            Ok(folder) => {
+                living.folder = folder;
                 self.living.push(living);
                 Ok(())
             }
@@ -401,7 +403,7 @@ impl Server {
         stream: &OwnedFd,
         shared: Option<OwnedFd>,
         given: &[OwnedFd],
-    ) -> Result<()> {
+    ) -> Result<Option<OwnedFd>> {
         let mut layers = Vec::new();
         let mut binds = Vec::new();
         let mut targets = Vec::new();
@@ -425,21 +427,18 @@ impl Server {
             binds.push(clone_tree(&shown.source, true)?);
             targets.push(shown.target.clone());
         }
-        let of_role = match &plan.program {
-            Some(Program { role: Role::Monitor { kvm: true }, .. }) => {
-                Some(stage::kvm_for(embryo.mapping.first() + stage::PROGRAM_USER)?)
-            }
-            Some(Program { role: Role::Kernel { program, .. }, .. }) => {
-                Some(bind(program, self.ids.namespace(embryo.mapping))?)
-            }
-            _ => None,
-        };
+        let things = plan
+            .program
+            .as_ref()
+            .map(|program| Things::of(&program.role, embryo.mapping.first(), self.ids.namespace(embryo.mapping)));
+        let Things { mounts, folder } = things.transpose()?.unwrap_or_default();
         let mut descriptors = vec![stream.as_fd()];
         descriptors.extend(shared.iter().map(AsFd::as_fd));
-        descriptors.extend(layers.iter().chain(&binds).chain(&of_role).chain(given).map(AsFd::as_fd));
+        descriptors.extend(layers.iter().chain(&binds).chain(&mounts).chain(&folder).chain(given).map(AsFd::as_fd));
         let without = Without { memory: !self.cgroups.has("memory"), processes: !self.cgroups.has("pids") };
         let hatch = Hatch { plan, layers: layers.len(), binds: targets, shared: shared.is_some(), without };
-        embryo.hatch(&hatch, &descriptors)
+        embryo.hatch(&hatch, &descriptors)?;
+        Ok(folder)
     }
 
     /// The tree with the host's tools as a layer. Memory file systems can be id-mapped since Linux 6.3; before, each range of ids

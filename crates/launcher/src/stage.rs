@@ -82,13 +82,10 @@ fn devices(settings: &Settings, privileged: bool) -> Result<()> {
     sys::mount_setattr(tree.as_fd(), attributes, None, true).doing(|| "make dev read-only".into())
 }
 
-/// The user of a [`crate::protocol::Program`] that is given devices, inside its jail.
-pub(crate) const PROGRAM_USER: u32 = 1000;
-
-/// A node of `/dev/kvm` that this user of the host alone can open, as a mount.
-pub(crate) fn kvm_for(user: u32) -> Result<OwnedFd> {
-    let found = std::fs::metadata("/dev/kvm").doing(|| "look at /dev/kvm".into())?;
-    let (folder, path) = ("machines", format!("machines/kvm-{user}"));
+/// A node of a device of the host that this user of the host alone can open, as a mount.
+pub(crate) fn device_for(user: u32, name: &str) -> Result<OwnedFd> {
+    let found = std::fs::metadata(format!("/dev/{name}")).doing(|| format!("look at /dev/{name}"))?;
+    let (folder, path) = ("machines", format!("machines/{}-{user}", name.replace('/', "-")));
     if !Path::new(folder).exists() {
         folder_at(folder)?;
     }

@@ -224,6 +224,41 @@ pub(crate) fn lock_byte(file: BorrowedFd<'_>, offset: i64, take: bool) -> Result
     }
 }
 
+/// A socket that listens on a port of this virtual machine, for whoever else runs on or beside its monitor.
+pub(crate) fn listen_vsock(port: u32) -> Result<OwnedFd> {
+    // SAFETY: all-zero is a valid sockaddr_vm.
+    let mut address: libc::sockaddr_vm = unsafe { std::mem::zeroed() };
+    address.svm_family = libc::AF_VSOCK as libc::sa_family_t;
+    address.svm_cid = libc::VMADDR_CID_ANY;
+    address.svm_port = port;
+    // SAFETY: a plain system call whose descriptor is owned from here on.
+    let socket = unsafe {
+        match libc::socket(libc::AF_VSOCK, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0) {
+            -1 => return Err(last_error()),
+            socket => OwnedFd::from_raw_fd(socket),
+        }
+    };
+    let length = size_of::<libc::sockaddr_vm>() as libc::socklen_t;
+    // SAFETY: the kernel copies the address, whose length is given.
+    check(unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), length) }.into())?;
+    rustix::net::listen(&socket, 1)?;
+    Ok(socket)
+}
+
+/// A connection, and the number of the machine at its other end.
+pub(crate) fn accept_vsock(listener: BorrowedFd<'_>) -> Result<(OwnedFd, u32)> {
+    // SAFETY: all-zero is a valid sockaddr_vm.
+    let mut peer: libc::sockaddr_vm = unsafe { std::mem::zeroed() };
+    let mut length = size_of::<libc::sockaddr_vm>() as libc::socklen_t;
+    // SAFETY: the kernel writes an address of at most that length; the descriptor is owned from here on.
+    unsafe {
+        match libc::accept4(listener.as_raw_fd(), (&raw mut peer).cast(), &raw mut length, libc::SOCK_CLOEXEC) {
+            -1 => Err(last_error()),
+            socket => Ok((OwnedFd::from_raw_fd(socket), peer.svm_cid)),
+        }
+    }
+}
+
 /// A socket to configure interfaces of the current network namespace with, and the request for one of them.
 fn interface(name: &str) -> Result<(OwnedFd, libc::ifreq)> {
     // SAFETY: a plain system call whose descriptor is owned from here on; all-zero is a valid ifreq.

@@ -3,15 +3,15 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
+use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, mkdirat, openat};
 use rustix::io::Errno;
 use rustix::mount::{
     MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, mount_change, move_mount, open_tree,
 };
 
-use super::root::{Root, attach_at, new_mount};
+use super::root::{Root, attach_at};
 use crate::fault::{Doing, Result};
-use crate::layers::clone_tree;
+use crate::layers::{clone_tree, new_mount};
 use crate::protocol::{Masks, Settings, Walls};
 use crate::sys;
 
@@ -48,12 +48,11 @@ pub(super) fn mount_all(root: &Root) -> Result<()> {
     attach_at(root.shared_memory()?.as_fd(), root.top_folder("dev")?.as_fd(), "shm")
 }
 
-/// What a monitor needs beside [`KVM`].
+/// What a monitor needs beside the devices that it is given.
 const NODES_OF_MONITOR: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
-const KVM: &str = "kvm";
 
-/// A `/dev` for a monitor that may use the processor's virtual machines: the one of all sandboxes cannot be added to.
-pub(super) fn add_kvm(root: &Root, kvm: &OwnedFd) -> Result<()> {
+/// A `/dev` for a monitor that is given devices: the one of all sandboxes cannot be added to.
+pub(super) fn add_devices(root: &Root, devices: &[(&str, OwnedFd)]) -> Result<()> {
     let options = [("size", "64k"), ("nr_inodes", "16"), ("mode", "0755")];
     let dev = new_mount("tmpfs", &options, RESTRICTED)?;
     attach_at(dev.as_fd(), root.top_folder("dev")?.as_fd(), "")?;
@@ -64,7 +63,13 @@ pub(super) fn add_kvm(root: &Root, kvm: &OwnedFd) -> Result<()> {
     for name in NODES_OF_MONITOR {
         attach_at(clone_tree(&Path::new("dev").join(name), false)?.as_fd(), place(name)?.as_fd(), "")?;
     }
-    attach_at(kvm.as_fd(), place(KVM)?.as_fd(), "")
+    for (name, device) in devices {
+        if let Some((folder, _)) = name.rsplit_once('/') {
+            mkdirat(&dev, folder, Mode::from(0o755)).doing(|| format!("make /dev/{folder}"))?;
+        }
+        attach_at(device.as_fd(), place(name)?.as_fd(), "")?;
+    }
+    Ok(())
 }
 
 fn mask(masks: &Masks, proc: &OwnedFd) -> Result<()> {

@@ -21,8 +21,8 @@ use crate::cgroup::Group;
 use crate::channel;
 use crate::embryo::{Hatch, Hatched, Mapped};
 use crate::fault::{Doing, Result};
-use crate::protocol::{Capabilities, Fault, Made, Role, Settings, Walls};
-use crate::sys;
+use crate::protocol::{Capabilities, Fault, MONITOR, Made, Role, Settings, Walls};
+use crate::{role, sys};
 
 /// Exit code of a child that never became a sandbox.
 const NOT_MADE: i32 = 71;
@@ -170,8 +170,15 @@ fn become_sandbox(settings: &Settings, hatch: &Hatch, descriptors: &mut Descript
     if !matches!(role, Some(Role::Kernel { .. })) {
         kernel::mount_all(&root)?;
     }
-    if let Some(Role::Monitor { kvm: true }) = role {
-        kernel::add_kvm(&root, &descriptors.next()?)?;
+    if let Some(role @ Role::Monitor { program, .. }) = role {
+        let names = role::devices(role);
+        let devices = names.map(|name| Ok((name, descriptors.next()?))).collect::<Result<Vec<_>>>()?;
+        if !devices.is_empty() {
+            kernel::add_devices(&root, &devices)?;
+        }
+        if program.is_some() {
+            program::place(&root, MONITOR, &descriptors.next()?)?;
+        }
     }
     let inodes = plan.limits.inodes / plan.tmpfs.len().max(1) as u64;
     let in_memory = plan.tmpfs.iter().map(|tmpfs| root.tmpfs(tmpfs, inodes)).collect::<Result<Vec<_>>>()?;

@@ -26,11 +26,16 @@ pub(super) fn surround(root: Root, files: &[(String, String)], plan: &Plan, prog
     for (path, content) in files {
         around.put(path, 0o644, &mut content.as_bytes())?;
     }
-    around.put(KERNEL, 0o755, &mut std::io::empty())?;
-    let place = around.open(KERNEL, OFlags::PATH | OFlags::NOFOLLOW).doing(|| format!("open {KERNEL}"))?;
-    attach_at(program.as_fd(), place.as_fd(), "")?;
+    place(&around, KERNEL, program)?;
     kernel::mount_all(&around)?;
     around.enter(false)
+}
+
+/// Puts the host's file of a program where it is to be found.
+pub(super) fn place(root: &Root, path: &str, program: &OwnedFd) -> Result<()> {
+    root.put(path, 0o755, &mut std::io::empty())?;
+    let place = root.open(path, OFlags::PATH | OFlags::NOFOLLOW).doing(|| format!("open {path}"))?;
+    attach_at(program.as_fd(), place.as_fd(), "")
 }
 
 /// Goes on as the program; returns never. What went wrong is said where the program would say it.

@@ -6,12 +6,11 @@ use std::path::Path;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, fstat, fstatfs, mkdirat, openat, openat2};
 use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
-    fsconfig_create, fsconfig_set_string, fsmount, fsopen, mount, move_mount, open_tree, unmount,
+    MountAttrFlags, MountFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount, move_mount, open_tree, unmount,
 };
 
 use crate::fault::{Doing, Result};
-use crate::layers::clone_tree;
+use crate::layers::{clone_tree, new_mount};
 use crate::protocol::{Fault, Ids, Plan, Tmpfs};
 use crate::sys;
 
@@ -252,19 +251,6 @@ fn own(folder: &OwnedFd, user: Ids) -> Result<()> {
         if mode & 0o700 == 0o700 { Ok(()) } else { rustix::fs::fchmod(&folder, Mode::from(mode | 0o700)) }
     };
     opened().doing(|| "open the workspace to its owner".into())
-}
-
-/// A new file system, not attached anywhere.
-pub(super) fn new_mount(kind: &str, options: &[(&str, &str)], attributes: MountAttrFlags) -> Result<OwnedFd> {
-    let make = || {
-        let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
-        for (key, value) in options {
-            fsconfig_set_string(context.as_fd(), *key, *value)?;
-        }
-        fsconfig_create(context.as_fd())?;
-        fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)
-    };
-    make().doing(|| format!("make a file system of kind {kind}"))
 }
 
 /// Attaches a detached mount below `folder`, or to it where `path` is empty.

@@ -36,6 +36,11 @@ pub(super) fn boot() -> Result<()> {
     sys::loopback_up().doing(|| "bring loopback up".into())
 }
 
+/// Whether this word stands on the kernel's command line.
+pub(super) fn is_told(word: &str) -> bool {
+    fs::read_to_string("/proc/cmdline").is_ok_and(|line| line.split_ascii_whitespace().any(|found| found == word))
+}
+
 /// Has the driver look at so many places that were empty when the kernel started: this machine is a copy, and has other devices.
 pub(super) fn find_devices(places: Places) -> Result<()> {
     for index in places.first..places.first.saturating_add(places.count) {
@@ -90,7 +95,9 @@ pub(super) fn load_modules(list: &Path) -> Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         result => result.doing(|| format!("read {}", list.display()))?,
     };
-    for path in list.lines().filter(|line| !line.is_empty()) {
+    // What reaches the host is there only where it is the way to it.
+    let with_vsock = is_told(super::VSOCK);
+    for path in list.lines().filter(|line| !line.is_empty() && (with_vsock || !line.contains("vsock"))) {
         let module = File::open(path).doing(|| format!("open {path}"))?;
         match finit_module(&module, c"", 0) {
             // Built into this kernel.

@@ -6,19 +6,21 @@
 //!
 //! So a sandbox in a machine has the same walls as one on the host, and the machine around them. What the host says comes on the
 //! port [`CONTROL`] as framed [`Word`]s; each request goes to the launcher, each reply back. The sandbox's own stream is the port
-//! [`STREAM`], the layers are the disks in their order.
+//! [`STREAM`], the layers are the disks in their order. Where the kernel was told [`VSOCK`], the ports are [`CONTROL_PORT`] and
+//! [`STREAM_PORT`] of vsock.
 //!
-//! Nothing here outlives the host's end of the control port: when it closes, or the launcher ends, the machine goes off.
+//! Nothing here outlives the host's end of the control port: when it closes, or the launcher ends, the machine goes off: by a
+//! restart, which most monitors are told to end with, or by a power-off where the kernel was told [`POWER_OFF`].
 
 mod boot;
 mod engine;
+mod ports;
 
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{CWD, Mode, OFlags, openat};
@@ -37,6 +39,15 @@ use crate::{channel, server};
 pub const CONTROL: &str = "cofferdam.control";
 /// Name of the port that becomes the stream of the sandbox's process 1.
 pub const STREAM: &str = "cofferdam.stream";
+
+/// Number of the port for [`Word`]s and replies, where it is one of vsock.
+pub const CONTROL_PORT: u32 = 1024;
+/// Number of the port that becomes the stream, where it is one of vsock.
+pub const STREAM_PORT: u32 = 1025;
+/// A word on the kernel's command line: the ports are those of vsock.
+pub const VSOCK: &str = "cofferdam.ports=vsock";
+/// A word on the kernel's command line: a restart would not end this machine, a power-off does.
+pub const POWER_OFF: &str = "cofferdam.end=off";
 
 /// What the host says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,8 +102,6 @@ pub struct Places {
     pub count: u32,
 }
 
-/// How long the ports may take to appear.
-const PORTS: Duration = Duration::from_secs(10);
 /// How often the dead of an engine are looked for.
 const ORPHANS: rustix::event::Timespec = rustix::event::Timespec { tv_sec: 1, tv_nsec: 0 };
 /// Read from the control port at once.
@@ -109,7 +118,7 @@ pub fn run() -> ! {
         // The console is a file that the host keeps for whoever looks into a machine that did not start.
         eprintln!("cofferdam guest: {fault}");
     }
-    let _ = reboot(RebootCommand::Restart);
+    let _ = reboot(if boot::is_told(POWER_OFF) { RebootCommand::PowerOff } else { RebootCommand::Restart });
     // Not reached where the host lets a machine end.
     loop {
         let _ = poll(&mut [], None);
@@ -117,12 +126,12 @@ pub fn run() -> ! {
 }
 
 fn serve() -> Result<()> {
-    let control = port(CONTROL)?;
+    let (control, stream) = ports::open()?;
     let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
         .doing(|| "make a socket pair".into())?;
     match sys::clone(0, None).doing(|| "start the launcher".into())? {
         Cloned::Child => {
-            drop((ours, control));
+            drop((ours, control, stream));
             let served = sys::duplicate_to(std::os::fd::AsRawFd::as_raw_fd(&theirs), 0)
                 .doing(|| "hand the socket over".into())
                 .and_then(|()| server::serve());
@@ -135,6 +144,7 @@ fn serve() -> Result<()> {
             drop(theirs);
             let ended = Relay {
                 control: control.into(),
+                stream,
                 launcher: ours,
                 launcher_pid: pid,
                 decoder: Decoder::new(),
@@ -148,31 +158,10 @@ fn serve() -> Result<()> {
     }
 }
 
-/// A port by its name, once the kernel has found it.
-fn port(name: &str) -> Result<OwnedFd> {
-    let until = Instant::now() + PORTS;
-    loop {
-        if let Some(path) = find_port(name) {
-            return openat(CWD, &path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
-                .doing(|| format!("open {}", path.display()));
-        }
-        if Instant::now() > until {
-            return Err(Fault::spec(format!("this machine has no port {name}")));
-        }
-        let _ = poll(&mut [], Some(&rustix::event::Timespec { tv_sec: 0, tv_nsec: 1_000_000 }));
-    }
-}
-
-fn find_port(name: &str) -> Option<PathBuf> {
-    let ports = std::fs::read_dir("/sys/class/virtio-ports").ok()?;
-    let named = |path: &Path| std::fs::read_to_string(path.join("name")).is_ok_and(|found| found.trim() == name);
-    let found = ports.flatten().find(|port| named(&port.path()))?;
-    Some(Path::new("/dev").join(found.file_name()))
-}
-
 /// Between the host and the launcher.
 struct Relay {
     control: File,
+    stream: ports::Stream,
     launcher: OwnedFd,
     launcher_pid: i32,
     decoder: Decoder,
@@ -233,13 +222,13 @@ impl Relay {
         Ok(true)
     }
 
-    fn pass_on(&self, mut request: Request) -> Result<()> {
+    fn pass_on(&mut self, mut request: Request) -> Result<()> {
         let mut given = Vec::new();
         if let Request::Create { plan, .. } = &mut request {
             if self.engine.is_some() {
                 engine::show(plan)?;
             }
-            given.push(port(STREAM)?);
+            given.push(self.stream.take()?);
             if plan.netns {
                 // The machine's own: it is there for nothing else.
                 let own = openat(CWD, "/proc/self/ns/net", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());

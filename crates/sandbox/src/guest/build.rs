@@ -227,12 +227,7 @@ impl Parts {
             }
             archive.file(name, list.as_bytes());
         }
-        let mut firmware = Archive::default();
-        let [folders @ .., table] = acpi::PATH;
-        folders.iter().for_each(|folder| firmware.folder(folder));
-        firmware.file(table, &acpi::table());
-        // The kernel looks for it in the first archive, before it has a file system.
-        let initrd = [firmware.finish(), archive.finish()].concat();
+        let initrd = [firmware(), archive.finish()].concat();
         let mut digest = Sha256::new();
         digest.update((self.kernel.len() as u64).to_le_bytes());
         digest.update(&self.kernel);
@@ -245,6 +240,16 @@ impl Parts {
         };
         Made { description, kernel: self.kernel, initrd }
     }
+}
+
+/// The beginning of an initial file system, for QEMU's machines: the kernel looks for tables in the first archive, before it has a
+/// file system.
+pub(super) fn firmware() -> Vec<u8> {
+    let mut firmware = Archive::default();
+    let [folders @ .., table] = acpi::PATH;
+    folders.iter().for_each(|folder| firmware.folder(folder));
+    firmware.file(table, &acpi::table());
+    firmware.finish()
 }
 
 /// Digest of the launcher that this program's guests carry.

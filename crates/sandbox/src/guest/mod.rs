@@ -14,7 +14,9 @@ mod scratch;
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +26,8 @@ pub use engine::{Engine, EngineDescription, EngineStep, Package, Report, build_e
 const DESCRIPTION: &str = "guest.json";
 const KERNEL: &str = "kernel";
 const INITRD: &str = "initrd";
+const VMLINUX: &str = "vmlinux";
+const PLAIN_INITRD: &str = "plain-initrd";
 
 /// A guest, ready to boot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +55,46 @@ impl Guest {
     /// The kernel's file.
     pub fn kernel(&self) -> PathBuf {
         self.folder.join(KERNEL)
+    }
+
+    /// The kernel's file unpacked, for monitors that boot no other; made the first time. Takes a second then.
+    ///
+    /// # Errors
+    /// It is packed in an unknown way, or there is no room.
+    pub fn vmlinux(&self) -> io::Result<PathBuf> {
+        self.derive(VMLINUX, || vmm::vmlinux::extract(&fs::read(self.kernel())?).map_err(io::Error::other))
+    }
+
+    /// The initial file system's file without what only QEMU's machines have places for; made the first time.
+    ///
+    /// # Errors
+    /// There is no room.
+    pub fn plain_initrd(&self) -> io::Result<PathBuf> {
+        self.derive(PLAIN_INITRD, || {
+            let whole = fs::read(self.initrd())?;
+            Ok(whole.strip_prefix(&*build::firmware()).map_or_else(|| whole.clone(), <[u8]>::to_vec))
+        })
+    }
+
+    /// A file beside the others that is made of them, whole or not at all.
+    fn derive(&self, name: &str, make: impl FnOnce() -> io::Result<Vec<u8>>) -> io::Result<PathBuf> {
+        // One of this process at a time; those of other processes are other files until they are whole.
+        static MAKING: Mutex<()> = Mutex::new(());
+        let _turn = MAKING.lock();
+        let path = self.folder.join(name);
+        if path.exists() {
+            return Ok(path);
+        }
+        let making = self.folder.join(format!("{name}-{}", std::process::id()));
+        // For everybody: a monitor opens it as its own user.
+        let made = make()
+            .and_then(|content| fs::write(&making, content))
+            .and_then(|()| fs::set_permissions(&making, fs::Permissions::from_mode(0o644)))
+            .and_then(|()| fs::rename(&making, &path));
+        if made.is_err() {
+            let _ = fs::remove_file(&making);
+        }
+        made.map(|()| path)
     }
 
     /// The initial file system's file.

@@ -73,7 +73,7 @@ impl Gvisor {
         let plan = self.jail_plan(plan)?;
         let made = self.local.jail(Ok(plan), OF_KERNEL, netns, given).await;
         let console = Console::of(console);
-        made.map_err(|error| console.explain(error))
+        made.map(|(sandbox, _)| sandbox).map_err(|error| console.explain(error))
     }
 
     fn jail_plan(&self, mut plan: Plan) -> Result<Plan, CreateError> {

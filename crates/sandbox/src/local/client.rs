@@ -45,11 +45,14 @@ struct State {
     sweeps: Vec<oneshot::Sender<Vec<String>>>,
 }
 
+/// Who its workload is, and the folder of its monitor.
+type Created = (Made, Option<OwnedFd>);
+
 struct Entry {
     limits: Limits,
     of_kernel: OfKernel,
     /// Waits for the sandbox to be made.
-    creating: Option<oneshot::Sender<Result<Made, Fault>>>,
+    creating: Option<oneshot::Sender<Result<Created, Fault>>>,
     ended: watch::Sender<Option<Ended>>,
     usage: Vec<oneshot::Sender<Usage>>,
 }
@@ -123,14 +126,15 @@ impl Client {
         self.pid
     }
 
-    /// Makes a sandbox; `given` are the descriptors of its program, where the plan has one.
+    /// Makes a sandbox; `given` are the descriptors of its program, where the plan has one. Returns with it the folder of its
+    /// monitor, where the plan gives it one.
     pub(super) async fn create(
         &self,
         mut plan: Plan,
         of_kernel: OfKernel,
         netns: Option<OwnedFd>,
         given: Vec<OwnedFd>,
-    ) -> Result<Sandbox, CreateError> {
+    ) -> Result<(Sandbox, Option<OwnedFd>), CreateError> {
         let token = NEXT.fetch_add(1, Ordering::Relaxed);
         let kernel = |operation: &str, source: io::Error| CreateError::Kernel { operation: operation.into(), source };
         let (stream, theirs) = UnixStream::pair().map_err(|error| kernel("make a socket pair", error))?;
@@ -152,12 +156,13 @@ impl Client {
             return Err(error.into());
         }
         drop((theirs, given));
-        let made = waiting.await.map_err(|_| DriverError::Gone)?.map_err(|fault| {
+        let (made, folder) = waiting.await.map_err(|_| DriverError::Gone)?.map_err(|fault| {
             self.shared.state().entries.remove(&token);
             create_error(fault, shared_with)
         })?;
         let Made { user, groups, home } = made;
-        Ok(Sandbox { id: SandboxId(token), stream, user, groups, home, workspace, end: ended_later })
+        let sandbox = Sandbox { id: SandboxId(token), stream, user, groups, home, workspace, end: ended_later };
+        Ok((sandbox, folder))
     }
 
     pub(super) async fn usage(&self, id: SandboxId) -> Result<Usage, DriverError> {
@@ -237,7 +242,7 @@ impl Shared {
     fn read(&self, child: Child) {
         loop {
             match channel::receive::<Reply>(&self.socket) {
-                Ok(Some((reply, _))) => self.handle(reply),
+                Ok(Some((reply, beside))) => self.handle(reply, beside.into_iter().next()),
                 Ok(None) => break,
                 Err(errno) => {
                     tracing::error!(%errno, "the launcher speaks another language");
@@ -262,13 +267,13 @@ impl Shared {
         }
     }
 
-    fn handle(&self, reply: Reply) {
+    fn handle(&self, reply: Reply, folder: Option<OwnedFd>) {
         let mut state = self.state();
         match reply {
             Reply::Ready(_) | Reply::EngineReady => {}
             Reply::Created { token, made } => {
                 let creating = state.entries.get_mut(&token).and_then(|entry| entry.creating.take());
-                let taken = creating.is_some_and(|creating| creating.send(Ok(made)).is_ok());
+                let taken = creating.is_some_and(|creating| creating.send(Ok((made, folder))).is_ok());
                 drop(state);
                 if !taken {
                     // Whoever asked for it has gone away.

@@ -119,14 +119,14 @@ impl Local {
         Arc::new(LocalDriver { client: Arc::clone(&self.client), rung: Rung::Process })
     }
 
-    /// Runs a program of this host behind the walls of the process rung.
+    /// Runs a program of this host behind the walls of the process rung. Returns with it the folder of a monitor that has one.
     pub(crate) async fn jail(
         &self,
         plan: Result<Plan, CreateError>,
         of_kernel: OfKernel,
         netns: Option<OwnedFd>,
         given: Vec<OwnedFd>,
-    ) -> Result<Sandbox, CreateError> {
+    ) -> Result<(Sandbox, Option<OwnedFd>), CreateError> {
         self.client.create(plan?, of_kernel, netns, given).await
     }
 
@@ -188,7 +188,8 @@ impl Driver for LocalDriver {
                 return Err(CreateError::Spec { what });
             }
             let (plan, netns) = plan(spec)?;
-            self.client.create(plan, OfKernel::default(), netns, Vec::new()).await
+            let (sandbox, _) = self.client.create(plan, OfKernel::default(), netns, Vec::new()).await?;
+            Ok(sandbox)
         })
     }
 

@@ -12,6 +12,8 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 use super::{MicroVmConfig, kernel, machine};
 use crate::CreateError;
 
+/// How many disks a machine has for it: programs and data. They come first.
+pub(super) const DISKS: usize = 2;
 /// What the engine itself needs of a machine's memory.
 pub(super) const MEMORY: u64 = 320 << 20;
 /// The file system alone needs some.

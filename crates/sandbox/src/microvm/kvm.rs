@@ -1,97 +1,163 @@
 //! Whether machines boot on the processor: that `/dev/kvm` is there proves nothing, so one is booted, once for a guest and a kernel
 //! of the host.
 
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use model::limits::Limits;
 
-use super::machine::{Acceleration, Memory, Monitor, Shape};
+use super::asked::{Asked, Parts};
+use super::machine::{Acceleration, Shape};
+use super::qemu::{Memory, Qemu};
 use super::running::{Running, ports};
 use super::{GUEST_MEMORY, explain, open};
-use crate::CreateError;
 use crate::driver::wait_ended;
 use crate::guest::Guest;
 use crate::local::Local;
+use crate::{CreateError, Finding};
 
 /// What a machine needs to run on the processor itself.
-const KVM: &str = "/dev/kvm";
+pub(super) const KVM: &str = "/dev/kvm";
 /// How long the first machine may take there: a guest that the processor runs starts in a tenth of that.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Who executes the instructions of a guest on this host.
-pub(super) async fn acceleration(local: &Local, guest: &Guest) -> Acceleration {
-    let verdict = Verdict::of(guest);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) acceleration: Acceleration,
+    /// Why it is not the processor; empty where that was not asked.
+    reason: String,
+}
+
+impl Found {
+    /// Not found, but said.
+    pub(super) fn given(acceleration: Acceleration) -> Found {
+        Found { acceleration, reason: String::new() }
+    }
+
+    fn not(reason: impl Into<String>) -> Found {
+        Found { acceleration: Acceleration::Tcg, reason: reason.into() }
+    }
+
+    /// Why this monitor can make no machines here.
+    pub(super) fn blocker(&self, asked: &Asked) -> Option<String> {
+        if self.acceleration == Acceleration::Kvm {
+            return None;
+        }
+        let why = if self.reason.is_empty() { String::new() } else { format!(": {}", self.reason) };
+        Some(format!("{} runs machines on the processor only, and here none boots there{why}", asked.monitor.name()))
+    }
+
+    pub(super) fn finding(&self, asked: Option<&Asked>) -> Finding {
+        match asked.and_then(|asked| self.blocker(asked)) {
+            Some(reason) => Finding::Missing {
+                reason,
+                remedy: "a host whose /dev/kvm boots the guest, or QEMU as the monitor".into(),
+            },
+            None => self.acceleration.finding(),
+        }
+    }
+}
+
+/// Finds out, with the monitor that is to be used.
+pub(super) async fn find(local: &Local, guest: &Guest, asked: Option<&Asked>) -> Found {
+    let verdict = Verdict::of(guest, asked);
     // The node for the jail is root's to make.
-    if !rustix::process::getuid().is_root() || !std::path::Path::new(KVM).exists() {
-        return Acceleration::Tcg;
+    if !rustix::process::getuid().is_root() {
+        return Found::not(format!("only root can give a monitor {KVM}"));
+    }
+    if !Path::new(KVM).exists() {
+        return Found::not(format!("this host has no {KVM}"));
     }
     if let Some(known) = verdict.read() {
         return known;
     }
-    match boots(local, guest).await {
-        Ok(true) => {
-            verdict.write(Acceleration::Kvm);
-            Acceleration::Kvm
-        }
-        Ok(false) => {
-            verdict.write(Acceleration::Tcg);
-            Acceleration::Tcg
+    match boots(local, guest, asked).await {
+        Ok(found) => {
+            verdict.write(&found);
+            found
         }
         // Nothing was found out: the next driver asks again.
         Err(error) => {
-            tracing::warn!(reason = explain(&error), "cannot try whether machines boot on the processor");
-            Acceleration::Tcg
+            let reason = explain(&error);
+            tracing::warn!(reason, "cannot try whether machines boot on the processor");
+            Found::not(reason)
         }
     }
 }
 
 /// Whether one boots there in time; an error where none could be started.
-async fn boots(local: &Local, guest: &Guest) -> Result<bool, CreateError> {
+async fn boots(local: &Local, guest: &Guest, asked: Option<&Asked>) -> Result<Found, CreateError> {
     let limits = Limits { memory_bytes: 64 << 20, wall_ms: PATIENCE.as_millis() as u64, ..Limits::default() };
     let shape = Shape::new(Acceleration::Kvm, limits.memory_bytes + GUEST_MEMORY, 1);
-    let (ours, control, stream) = ports()?;
-    let mut monitor = Monitor::new(shape, Memory::Own, control, stream);
-    monitor.boot(open(&guest.kernel())?.into(), open(&guest.initrd())?.into());
-    let machine = Running::start(local, monitor, ours.control, None, &limits).await?;
+    let late = || format!("a machine did not start on {KVM} within {} s", PATIENCE.as_secs());
+    let machine = match asked {
+        None => {
+            let (ours, control, stream) = ports()?;
+            let mut qemu = Qemu::new(shape, Memory::Own, control, stream);
+            qemu.boot(open(&guest.kernel())?.into(), open(&guest.initrd())?.into());
+            Running::start(local, qemu, ours.control, None, &limits).await?
+        }
+        Some(asked) => {
+            let parts = Parts { shape, guest, disks: &[], tap: None, netns: None, limits: &limits };
+            match asked.start(local, parts, PATIENCE).await {
+                Ok((machine, _)) => machine,
+                // It was there, and said no, or its guest said nothing.
+                Err(CreateError::Unsupported { reason }) => return Ok(refused(reason)),
+                Err(error) => return Err(error),
+            }
+        }
+    };
     let greeted = tokio::time::timeout(PATIENCE, machine.link.prepare(local.settings()?, false)).await;
     let (console, ended) = machine.end();
     wait_ended(ended).await;
-    let reason = match greeted {
-        Ok(Ok(())) => return Ok(true),
-        Ok(Err(error)) => explain(&console.explain(error)),
-        Err(_) => format!("a machine did not start on {KVM} within {} s", PATIENCE.as_secs()),
-    };
-    tracing::info!(%reason, "machines are translated");
-    Ok(false)
+    match greeted {
+        Ok(Ok(())) => Ok(Found::given(Acceleration::Kvm)),
+        Ok(Err(error)) => Ok(refused(explain(&console.explain(error)))),
+        Err(_) => Ok(refused(late())),
+    }
 }
 
-/// What was found out about a guest on this host's kernel, kept beside the guest: a probe costs up to [`PATIENCE`].
+fn refused(reason: String) -> Found {
+    tracing::info!(%reason, "no machine boots on the processor");
+    Found::not(reason)
+}
+
+/// What was found out about a guest and a monitor on this host's kernel, kept beside the guest: a probe costs up to [`PATIENCE`].
 struct Verdict {
     path: PathBuf,
     host: String,
 }
 
 impl Verdict {
-    fn of(guest: &Guest) -> Verdict {
+    fn of(guest: &Guest, asked: Option<&Asked>) -> Verdict {
         let host = rustix::system::uname();
         let host = format!("{} {}", host.release().to_string_lossy(), host.version().to_string_lossy());
-        Verdict { path: guest.kernel().with_file_name("processor"), host }
+        let Some(asked) = asked else {
+            return Verdict { path: guest.kernel().with_file_name("processor"), host };
+        };
+        // Another version may do better.
+        let program = std::fs::metadata(&asked.program).map(|found| (found.ino(), found.size(), found.mtime())).ok();
+        let name = asked.monitor.name().to_lowercase().replace(' ', "-");
+        let path = guest.kernel().with_file_name(format!("processor-{name}"));
+        Verdict { path, host: format!("{host} {program:?}") }
     }
 
-    fn read(&self) -> Option<Acceleration> {
+    fn read(&self) -> Option<Found> {
         let text = std::fs::read_to_string(&self.path).ok()?;
-        let (verdict, host) = text.trim_end().split_once(' ')?;
-        match (verdict, host == self.host && std::path::Path::new(KVM).exists()) {
-            ("boots", true) => Some(Acceleration::Kvm),
-            ("translated", true) => Some(Acceleration::Tcg),
+        let (first, reason) = text.split_once('\n')?;
+        let (verdict, host) = first.split_once(' ')?;
+        match (verdict, host == self.host && Path::new(KVM).exists()) {
+            ("boots", true) => Some(Found::given(Acceleration::Kvm)),
+            ("translated", true) => Some(Found::not(reason.trim_end())),
             _ => None,
         }
     }
 
-    fn write(&self, found: Acceleration) {
-        let verdict = if found == Acceleration::Kvm { "boots" } else { "translated" };
+    fn write(&self, found: &Found) {
+        let verdict = if found.acceleration == Acceleration::Kvm { "boots" } else { "translated" };
         // Whoever cannot keep it asks again.
-        let _ = std::fs::write(&self.path, format!("{verdict} {}\n", self.host));
+        let _ = std::fs::write(&self.path, format!("{verdict} {}\n{}\n", self.host, found.reason));
     }
 }

@@ -1,7 +1,7 @@
 //! The `microvm` driver: each sandbox on a kernel of its own.
 //!
 //! ```text
-//!   this process ── Plan with a program ──▶ launcher ──▶ jail (walls of the process rung): the monitor, QEMU
+//!   this process ── Plan with a program ──▶ launcher ──▶ jail (walls of the process rung): the monitor
 //!        │                                                    │ disks: layers, read-only, as open descriptors
 //!        │ control port: requests and replies                 ▼
 //!        ├───────────────────────────────▶ guest's first process ──▶ launcher ──▶ sandbox (walls of the container rung)
@@ -12,13 +12,22 @@
 //! namespaces and cgroup, no capability, a system call list. It is given nothing but open descriptors. What a guest says is
 //! hostile input, believed only as far as it concerns its own sandbox.
 //!
-//! Start reading at [`MicroVm`]; `machine` is the monitor's command line, `guest_link` the conversation with the guest.
+//! The monitor is QEMU, which is told everything by its command line (`qemu`) and whose machines can be copied (`template`), or
+//! Firecracker or Cloud Hypervisor, which are asked over a socket (`asked`), run on the processor only, and boot each machine.
+//!
+//! A machine of QEMU may have a Docker Engine (`engine`), with images of the host's store (`offers`). The engine's data is the only
+//! disk that a machine can write to; it belongs to that machine alone, and goes with it.
+//!
+//! Start reading at [`MicroVm`]; `order` is what a machine is made for, `guest_link` the conversation with the guest.
 
+mod asked;
 mod engine;
 mod guest_link;
 mod kvm;
 mod machine;
 mod offers;
+mod order;
+mod qemu;
 mod qmp;
 mod running;
 mod template;
@@ -27,31 +36,32 @@ mod tsc;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io;
-use std::net::Ipv4Addr;
-use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use launcher::guest::Offer;
-use launcher::protocol::{LayerSource, Made, Plan};
+use launcher::guest::Places;
+use launcher::protocol::Made;
 use model::ids::SandboxId;
 use model::limits::Limits;
 use model::rung::Rung;
 use tokio::sync::{OnceCell, Semaphore, watch};
 
+use self::asked::{Asked, Parts};
 use self::guest_link::GuestLink;
-use self::machine::{ENGINE_DISKS, MONITOR, Memory, Monitor, Shape};
+use self::kvm::Found;
+use self::machine::Shape;
+use self::order::Order;
+use self::qemu::{Memory, Qemu};
 use self::running::{Ports, Running, ports};
 use self::template::Template;
 use crate::driver::wait_ended;
 use crate::guest::Guest;
-use crate::local::{Local, plan as plan_of, topmost};
+use crate::local::Local;
 use crate::{
-    Check, CreateError, Driver, DriverError, EndCause, Ended, Finding, Pending, Probe, RootSpec, Sandbox, SandboxSpec,
-    Usage,
+    Check, CreateError, Driver, DriverError, EndCause, Ended, Finding, Pending, Probe, Sandbox, SandboxSpec, Usage,
 };
 
 pub use self::machine::Acceleration;
@@ -60,49 +70,62 @@ pub use self::machine::Acceleration;
 const BOOT_PATIENCE: Duration = Duration::from_secs(120);
 /// How long a copy may take until its sandbox is there; one that takes longer is given up for a machine that boots.
 const COPY_PATIENCE: Duration = Duration::from_secs(30);
-/// Layers that have room as disks beside the machine's other devices.
-const MAX_LAYERS: usize = 20;
 /// What the guest's kernel, launcher and page cache need beside the sandbox's own memory.
 const GUEST_MEMORY: u64 = 96 << 20;
 
 /// How machines are made on this host.
 #[derive(Clone, Debug)]
 pub struct MicroVmConfig {
+    /// What makes them.
+    pub monitor: MonitorKind,
     /// What they boot.
     pub guest: Guest,
     /// Who executes their instructions; `None`: the processor where a machine boots on it, else QEMU.
     pub acceleration: Option<Acceleration>,
-    /// Boot one machine of each shape, and copy it for each sandbox; else each boots.
+    /// Boot one machine of each shape, and copy it for each sandbox; else each boots. Only QEMU's are copied.
     pub copies: bool,
-    /// The programs of a Docker Engine, for sandboxes that are to have one.
+    /// The programs of a Docker Engine, for sandboxes that are to have one. Only QEMU's machines have.
     pub engine: Option<PathBuf>,
     /// Folder for disks that machines write to; they have no name there.
     pub scratch: PathBuf,
+}
+
+/// A monitor of machines.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum MonitorKind {
+    /// QEMU, of this host's packages.
+    #[default]
+    Qemu,
+    /// This program of Firecracker. It needs a processor that boots machines.
+    Firecracker(PathBuf),
+    /// This program of Cloud Hypervisor. As Firecracker.
+    CloudHypervisor(PathBuf),
+}
+
+impl MonitorKind {
+    /// `None`: it is told by its command line.
+    fn asked(&self) -> Option<Asked> {
+        match self {
+            MonitorKind::Qemu => None,
+            MonitorKind::Firecracker(program) => Some(Asked::firecracker(program)),
+            MonitorKind::CloudHypervisor(program) => Some(Asked::cloud_hypervisor(program)),
+        }
+    }
 }
 
 /// The driver.
 pub struct MicroVm {
     local: Local,
     config: MicroVmConfig,
+    /// Where the monitor is asked for machines.
+    asked: Option<Asked>,
     machines: Mutex<HashMap<SandboxId, Arc<Living>>>,
     /// Who executes instructions, once it is known.
-    acceleration: OnceCell<Acceleration>,
+    acceleration: OnceCell<Found>,
     /// Machines that may start at once: more than there are processors only makes each of them late.
     starts: Semaphore,
     /// One for each shape; none where it could not be made.
     templates: Mutex<BTreeMap<Shape, Arc<OnceCell<Option<Template>>>>>,
-}
-
-/// What a machine is made for.
-struct Order {
-    plan: Plan,
-    shape: Shape,
-    limits: Limits,
-    disks: Vec<PathBuf>,
-    /// What its engine is to find among them.
-    offer: Option<Offer>,
-    netns: Option<OwnedFd>,
-    link: Option<crate::net::machine::MachineLink>,
 }
 
 /// A machine from its start on; stays, so that `destroy` can be asked again.
@@ -117,9 +140,10 @@ impl MicroVm {
     /// A driver whose monitors are jailed by `local`'s launcher.
     pub fn new(local: Local, config: MicroVmConfig) -> MicroVm {
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let acceleration = OnceCell::new_with(config.acceleration);
+        let acceleration = OnceCell::new_with(config.acceleration.map(Found::given));
         let starts = Semaphore::new(processors);
-        MicroVm { local, config, machines: Mutex::default(), acceleration, starts, templates: Mutex::default() }
+        let asked = config.monitor.asked();
+        MicroVm { local, config, asked, machines: Mutex::default(), acceleration, starts, templates: Mutex::default() }
     }
 
     /// Why machines can have no network here.
@@ -128,9 +152,9 @@ impl MicroVm {
         opened.err().map(|error| format!("/dev/net/tun: {error}"))
     }
 
-    /// Whether this host has the monitor.
+    /// Whether this host has QEMU.
     pub fn is_installed() -> bool {
-        std::path::Path::new(MONITOR).exists()
+        Path::new(qemu::PROGRAM).exists()
     }
 
     fn machines(&self) -> MutexGuard<'_, HashMap<SandboxId, Arc<Living>>> {
@@ -139,11 +163,15 @@ impl MicroVm {
 
     /// Who executes the instructions of this driver's machines. The first time a machine is booted on the processor.
     pub async fn acceleration(&self) -> Acceleration {
-        *self.acceleration.get_or_init(|| kvm::acceleration(&self.local, &self.config.guest)).await
+        self.found().await.acceleration
+    }
+
+    async fn found(&self) -> &Found {
+        self.acceleration.get_or_init(|| kvm::find(&self.local, &self.config.guest, self.asked.as_ref())).await
     }
 
     async fn make(&self, spec: SandboxSpec) -> Result<Sandbox, CreateError> {
-        let order = self.order(spec).await?;
+        let order = Order::of(self, spec).await?;
         let _turn = self.starts.acquire().await.map_err(|_| DriverError::Gone)?;
         let copied = match self.template(order.shape).await.get().and_then(Option::as_ref) {
             None => None,
@@ -172,50 +200,9 @@ impl MicroVm {
         Ok(Sandbox { id, stream, user, groups, home, workspace: plan.workspace, end: ended_later })
     }
 
-    async fn order(&self, spec: SandboxSpec) -> Result<Order, CreateError> {
-        if let Some(id) = spec.workspace.share_with {
-            if self.find(id).map_or(true, |living| living.ended.borrow().is_some()) {
-                return Err(CreateError::SharedGone { id });
-            }
-            let reason = "the microvm driver shares no workspace between machines yet".into();
-            return Err(CreateError::Unsupported { reason });
-        }
-        let engine = spec.engine.clone();
-        let wants_engine = engine.is_some();
-        let first_disk = if wants_engine { ENGINE_DISKS as usize } else { 0 };
-        let mut disks = disks(&spec, MAX_LAYERS - first_disk)?;
-        let limits = spec.limits;
-        let (mut plan, netns) = plan_of(SandboxSpec { engine: None, ..spec })?;
-        let layers = (first_disk..).zip(&disks).map(|(index, _)| LayerSource::Erofs(machine::disk(index)));
-        plan.layers = Some(match disks.is_empty() && wants_engine {
-            // The engine's own tools.
-            true => vec![LayerSource::Erofs(engine::disks().programs)],
-            false => layers.collect(),
-        });
-        let next = first_disk + disks.len();
-        let images = engine.map(|engine| engine.images).filter(|images| !images.is_empty());
-        let offer = images.map(|images| offers::offer(&images, next, MAX_LAYERS - next)).transpose()?;
-        let offer = offer.map(|(offer, layers)| {
-            disks.extend(layers);
-            offer
-        });
-        // What the engine publishes, the sandbox reaches.
-        plan.netns |= wants_engine;
-        let link = netns.as_ref().map(|netns| crate::net::machine::hand_on(netns.as_fd())).transpose();
-        let link = link.map_err(kernel("give the machine its network"))?;
-        let processors = limits.cpu_millis.div_ceil(1000).max(1);
-        let memory = limits.memory_bytes + GUEST_MEMORY + if wants_engine { engine::MEMORY } else { 0 };
-        let mut shape = Shape::new(self.acceleration().await, memory, processors);
-        if wants_engine {
-            engine::programs(&self.config)?;
-            shape.engine = Some(engine::disk_bytes(limits.disk_bytes));
-        }
-        Ok(Order { plan, shape, limits, disks, offer, netns, link })
-    }
-
     /// The machine to copy: whoever asks first makes it, and the others wait for it.
     async fn template(&self, shape: Shape) -> Arc<OnceCell<Option<Template>>> {
-        if !self.config.copies {
+        if !self.config.copies || self.asked.is_some() {
             return Arc::default();
         }
         let cell = Arc::clone(self.templates().entry(shape).or_default());
@@ -238,13 +225,13 @@ impl MicroVm {
     async fn copy(&self, template: &Template, order: &Order) -> Result<(Running, Made, UnixStream), CreateError> {
         let (Ports { control, stream }, its_control, its_stream) = ports()?;
         let copied = template.copy(&self.config, order.shape, its_control, its_stream);
-        let (mut monitor, state) = copied.map_err(kernel("copy a machine"))?;
+        let (mut qemu, state) = copied.map_err(kernel("copy a machine"))?;
         let (mut qmp, its_qmp) = UnixStream::pair().map_err(kernel("make a socket pair"))?;
-        monitor.listen(its_qmp.into());
-        order.equip(&mut monitor)?;
+        qemu.listen(its_qmp.into());
+        order.equip(&mut qemu)?;
         qmp::restore(&mut qmp, state).map_err(kernel("talk to the monitor"))?;
-        let devices = monitor.places();
-        let machine = Running::start(&self.local, monitor, control, order.netns()?, &order.limits).await?;
+        let devices = qemu.places();
+        let machine = Running::start(&self.local, qemu, control, order.netns()?, &order.limits).await?;
         let made = async {
             machine.link.become_own(devices, order.addresses())?;
             if let Some(offer) = &order.offer {
@@ -258,20 +245,11 @@ impl MicroVm {
     }
 
     async fn boot(&self, order: &Order) -> Result<(Running, Made, UnixStream), CreateError> {
-        let (Ports { control, stream }, its_control, its_stream) = ports()?;
-        let mut monitor = Monitor::new(order.shape, Memory::Own, its_control, its_stream);
-        let guest = &self.config.guest;
-        monitor.boot(open(&guest.kernel())?.into(), open(&guest.initrd())?.into());
-        if let Some(bytes) = order.shape.engine {
-            let data = engine::new_disk(&self.config, bytes)?;
-            monitor.engine(open(engine::programs(&self.config)?)?.into(), data.into());
-        }
-        order.equip(&mut monitor)?;
-        let machine = Running::start(&self.local, monitor, control, order.netns()?, &order.limits).await?;
+        let (machine, stream) = self.power_on(order).await?;
         let settings = self.local.settings()?;
         let made = async {
             machine.link.prepare(settings, order.shape.engine.is_some()).await?;
-            machine.link.become_own(launcher::guest::Places::default(), order.addresses())?;
+            machine.link.become_own(Places::default(), order.addresses())?;
             if order.shape.engine.is_some() {
                 machine.link.start_engine(engine::disks()).await?;
             }
@@ -285,29 +263,29 @@ impl MicroVm {
         Ok((machine, made, stream))
     }
 
+    /// A machine that boots, and its stream.
+    async fn power_on(&self, order: &Order) -> Result<(Running, UnixStream), CreateError> {
+        let guest = &self.config.guest;
+        if let Some(asked) = &self.asked {
+            let Order { shape, limits, disks, link, .. } = order;
+            let tap = link.as_ref().map(|link| &link.tap);
+            let parts = Parts { shape: *shape, guest, disks, tap, netns: order.netns()?, limits };
+            return asked.start(&self.local, parts, BOOT_PATIENCE).await;
+        }
+        let (Ports { control, stream }, its_control, its_stream) = ports()?;
+        let mut qemu = Qemu::new(order.shape, Memory::Own, its_control, its_stream);
+        qemu.boot(open(&guest.kernel())?.into(), open(&guest.initrd())?.into());
+        if let Some(bytes) = order.shape.engine {
+            let data = engine::new_disk(&self.config, bytes)?;
+            qemu.engine(open(engine::programs(&self.config)?)?.into(), data.into());
+        }
+        order.equip(&mut qemu)?;
+        let machine = Running::start(&self.local, qemu, control, order.netns()?, &order.limits).await?;
+        Ok((machine, stream))
+    }
+
     fn find(&self, id: SandboxId) -> Result<Arc<Living>, DriverError> {
         self.machines().get(&id).cloned().ok_or(DriverError::Unknown { id })
-    }
-}
-
-impl Order {
-    /// Its interface and its disks, in the order in which the guest looks for them.
-    fn equip(&self, monitor: &mut Monitor) -> Result<(), CreateError> {
-        if let Some(link) = &self.link {
-            monitor.network(link.tap.try_clone().map_err(kernel("copy a descriptor"))?);
-        }
-        for path in &self.disks {
-            monitor.disk(open(path)?.into());
-        }
-        Ok(())
-    }
-
-    fn netns(&self) -> Result<Option<OwnedFd>, CreateError> {
-        self.netns.as_ref().map(OwnedFd::try_clone).transpose().map_err(kernel("copy a descriptor"))
-    }
-
-    fn addresses(&self) -> Option<(Ipv4Addr, Ipv4Addr)> {
-        self.link.as_ref().map(|link| (link.address, link.neighbour))
     }
 }
 
@@ -372,8 +350,8 @@ impl Driver for MicroVm {
             what: "guest",
             finding: Finding::Good(format!("{} ({})", self.config.guest.description.release, self.config.guest.name())),
         }];
-        if let Some(acceleration) = self.acceleration.get() {
-            checks.push(Check { what: "acceleration", finding: acceleration.finding() });
+        if let Some(found) = self.acceleration.get() {
+            checks.push(Check { what: "acceleration", finding: found.finding(self.asked.as_ref()) });
         }
         Probe { driver: self.name(), rung: self.rung(), checks }
     }
@@ -412,34 +390,12 @@ impl Driver for MicroVm {
     }
 }
 
-/// The files of the layers, lowest first.
-fn disks(spec: &SandboxSpec, most: usize) -> Result<Vec<PathBuf>, CreateError> {
-    let refuse = |what: String| Err(CreateError::Spec { what });
-    let layers = match &spec.root {
-        RootSpec::Image(layers) => layers,
-        RootSpec::HostTools if spec.engine.is_some() => return Ok(Vec::new()),
-        RootSpec::HostTools => return refuse("the microvm driver needs an image".into()),
-    };
-    let layers = topmost(layers.clone());
-    if layers.len() > most {
-        return refuse(format!("an image of {} layers; a machine has room for {most}", layers.len()));
-    }
-    let file = |layer: &LayerSource| match layer {
-        LayerSource::Erofs(path) => Ok(path.clone()),
-        LayerSource::Dir(path) => {
-            std::fs::metadata(path).map_err(|source| CreateError::Layer { path: path.clone(), source })?;
-            Err(CreateError::Spec { what: format!("{} is a folder; a machine needs layers in files", path.display()) })
-        }
-    };
-    layers.iter().map(file).collect()
-}
-
 /// The error and what caused it.
-fn explain(error: &CreateError) -> String {
-    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+fn explain(error: &dyn std::error::Error) -> String {
+    let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
     format!("{error}{cause}")
 }
 
-fn open(path: &std::path::Path) -> Result<File, CreateError> {
+fn open(path: &Path) -> Result<File, CreateError> {
     File::open(path).map_err(|source| CreateError::Layer { path: path.to_owned(), source })
 }

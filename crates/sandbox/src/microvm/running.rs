@@ -9,8 +9,10 @@ use tokio::sync::watch;
 
 use super::guest_link::GuestLink;
 use super::kernel;
-use super::machine::Monitor;
+use super::machine::Jail;
+use super::qemu::Qemu;
 use crate::console::Console;
+use crate::driver::wait_ended;
 use crate::local::{Local, OfKernel};
 use crate::{CreateError, Ended};
 
@@ -27,6 +29,42 @@ pub(super) fn ports() -> Result<(Ports, OwnedFd, OwnedFd), CreateError> {
     Ok((Ports { control, stream }, its_control.into(), its_stream.into()))
 }
 
+/// A monitor whose guest nobody talks to yet. Dropping it ends it.
+pub(super) struct Process {
+    /// Where it makes its sockets, if it makes any.
+    pub(super) folder: Option<OwnedFd>,
+    id: SandboxId,
+    console: Console,
+    ended: watch::Receiver<Option<Ended>>,
+    guard: Guard,
+}
+
+impl Process {
+    /// Starts a monitor in its jail.
+    pub(super) async fn start(local: &Local, jail: Jail, netns: Option<OwnedFd>) -> Result<Process, CreateError> {
+        let (jail, folder) = local.jail(Ok(jail.plan), OfKernel::default(), netns, jail.given).await?;
+        let guard = Guard { local: Some(local.clone()), id: jail.id };
+        Ok(Process { folder, id: jail.id, console: Console::of(jail.stream), ended: jail.end, guard })
+    }
+
+    /// Talks to the guest over its control port.
+    pub(super) fn connect(self, control: UnixStream) -> Result<Running, CreateError> {
+        let link = GuestLink::new(control).map_err(kernel("talk to the guest"))?;
+        let Process { id, console, ended, guard, .. } = self;
+        Ok(Running { id, link, console, ended, guard })
+    }
+
+    /// Until it has ended.
+    pub(super) fn ended(&self) -> impl Future<Output = Ended> + use<> {
+        wait_ended(self.ended.clone())
+    }
+
+    /// As [`Running::explain`].
+    pub(super) fn explain(&self, error: CreateError) -> CreateError {
+        self.console.explain(error)
+    }
+}
+
 /// A machine. Dropping it ends it.
 pub(super) struct Running {
     pub(super) id: SandboxId,
@@ -37,20 +75,15 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Starts a monitor in its jail.
+    /// Starts QEMU in its jail, with the other end of our control port.
     pub(super) async fn start(
         local: &Local,
-        monitor: Monitor,
+        qemu: Qemu,
         control: UnixStream,
         netns: Option<OwnedFd>,
         limits: &Limits,
     ) -> Result<Running, CreateError> {
-        let (plan, given) = monitor.jail(limits)?;
-        let jail = local.jail(Ok(plan), OfKernel::default(), netns, given).await?;
-        let guard = Guard { local: Some(local.clone()), id: jail.id };
-        let console = Console::of(jail.stream);
-        let link = GuestLink::new(control).map_err(kernel("talk to the guest"))?;
-        Ok(Running { id: jail.id, link, console, ended: jail.end, guard })
+        Process::start(local, qemu.jail(limits)?, netns).await?.connect(control)
     }
 
     /// Adds the last word of its console to an error that says only that there is no machine.

@@ -20,7 +20,8 @@ use model::limits::Limits;
 use rustix::fs::{MemfdFlags, SealFlags, SeekFrom as RawSeek, fcntl_add_seals, ftruncate, memfd_create};
 use sha2::{Digest as _, Sha256};
 
-use super::machine::{MONITOR, Memory, Monitor, Shape};
+use super::machine::Shape;
+use super::qemu::{Memory, PROGRAM, Qemu};
 use super::qmp::Qmp;
 use super::running::{Running, ports};
 use super::{BOOT_PATIENCE, MicroVmConfig, engine, kernel, open};
@@ -70,21 +71,21 @@ impl Template {
         let (ours, control, stream) = ports()?;
         let (qmp, its_qmp) = UnixStream::pair().map_err(kernel("make a socket pair"))?;
         let copy = memory.try_clone().map_err(kernel("copy a descriptor"))?;
-        let mut monitor = Monitor::new(shape, Memory::Saved(copy), control, stream);
-        monitor.boot(open(&config.guest.kernel())?.into(), open(&config.guest.initrd())?.into());
+        let mut qemu = Qemu::new(shape, Memory::Saved(copy), control, stream);
+        qemu.boot(open(&config.guest.kernel())?.into(), open(&config.guest.initrd())?.into());
         let data = match shape.engine {
             Some(bytes) => {
                 let data = engine::new_disk(config, bytes)?;
                 let copy = data.try_clone().map_err(kernel("copy a descriptor"))?;
-                monitor.engine(open(engine::programs(config)?)?.into(), copy.into());
+                qemu.engine(open(engine::programs(config)?)?.into(), copy.into());
                 Some(data)
             }
             None => None,
         };
-        monitor.listen(its_qmp.into());
+        qemu.listen(its_qmp.into());
         let wall_ms = BOOT_PATIENCE.as_millis() as u64;
         let limits = Limits { wall_ms, ..Limits::default() };
-        let machine = Running::start(local, monitor, ours.control, None, &limits).await?;
+        let machine = Running::start(local, qemu, ours.control, None, &limits).await?;
         let late = || CreateError::Unsupported { reason: "the machine to copy did not start in time".into() };
         let settings = local.settings()?;
         let prepare = async {
@@ -110,19 +111,19 @@ impl Template {
         shape: Shape,
         control: OwnedFd,
         stream: OwnedFd,
-    ) -> io::Result<(Monitor, usize)> {
-        let mut monitor = Monitor::new(shape, Memory::CopyOf(self.memory.try_clone()?), control, stream);
+    ) -> io::Result<(Qemu, usize)> {
+        let mut qemu = Qemu::new(shape, Memory::CopyOf(self.memory.try_clone()?), control, stream);
         // Opened anew: where a monitor reads is its own.
         let state = File::open(format!("/proc/self/fd/{}", self.state.as_raw_fd()))?;
-        let number = monitor.wait_for(state.into());
+        let number = qemu.wait_for(state.into());
         if let Some(data) = &self.data {
             let copy = engine::empty_file(config)?;
             copy.set_len(data.metadata()?.len())?;
             copy_data(data, &copy)?;
             let programs = config.engine.as_ref().ok_or(io::ErrorKind::NotFound)?;
-            monitor.engine(File::open(programs)?.into(), copy.into());
+            qemu.engine(File::open(programs)?.into(), copy.into());
         }
-        Ok((monitor, number))
+        Ok((qemu, number))
     }
 
     fn try_clone(&self) -> io::Result<Template> {
@@ -212,7 +213,7 @@ fn copy_data(from: &File, to: &File) -> io::Result<()> {
 /// What a saved machine depends on: the monitor, the guest, the shape, and the speed of the host's counter since its start.
 fn key(config: &MicroVmConfig, shape: Shape) -> String {
     use std::os::unix::fs::MetadataExt as _;
-    let monitor = std::fs::metadata(MONITOR).map(|found| (found.ino(), found.size(), found.mtime())).ok();
+    let monitor = std::fs::metadata(PROGRAM).map(|found| (found.ino(), found.size(), found.mtime())).ok();
     let started = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let engine = config.engine.as_ref().filter(|_| shape.engine.is_some());
     let text = format!("1 {shape:?} {monitor:?} {started} {} {engine:?}", config.guest.description.digest);

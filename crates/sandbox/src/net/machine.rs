@@ -31,27 +31,38 @@ const SETTINGS: [(&str, &str); 6] = [
     ("net/ipv4/conf/tap0/accept_redirects", "0"),
 ];
 
+/// The host's end of a guest's interface.
+#[derive(Debug)]
+pub(crate) enum Tap {
+    /// The interface lives as long as somebody has a descriptor of it.
+    Held(OwnedFd),
+    /// The interface lives as long as its namespace. Whoever is there and has `/dev/net/tun` can open it by this name, once: nobody
+    /// but the monitor is.
+    Named(&'static str),
+}
+
 /// A guest's interface, as its monitor and the guest are told of it.
 #[derive(Debug)]
 pub(crate) struct MachineLink {
-    /// For the monitor. The interface lives as long as it.
-    pub(crate) tap: OwnedFd,
+    /// For the monitor.
+    pub(crate) tap: Tap,
     /// The guest's address.
     pub(crate) address: Ipv4Addr,
     /// Its way to everything.
     pub(crate) neighbour: Ipv4Addr,
 }
 
-/// Turns a namespace with an interface [`INTERFACE`] and a default route into one that serves a guest.
-pub(crate) fn hand_on(netns: BorrowedFd<'_>) -> io::Result<MachineLink> {
+/// Turns a namespace with an interface [`INTERFACE`] and a default route into one that serves a guest. `by_name`: the monitor opens
+/// the interface itself.
+pub(crate) fn hand_on(netns: BorrowedFd<'_>, by_name: bool) -> io::Result<MachineLink> {
     std::thread::scope(|scope| {
         // A thread of its own: it does not come back to the host's namespace.
-        let worker = scope.spawn(|| enter(netns).and_then(|()| hand_on_here()));
+        let worker = scope.spawn(|| enter(netns).and_then(|()| hand_on_here(by_name)));
         worker.join().unwrap_or_else(|_| Err(io::Error::other("a thread panicked")))
     })
 }
 
-fn hand_on_here() -> io::Result<MachineLink> {
+fn hand_on_here(by_name: bool) -> io::Result<MachineLink> {
     let mut links = Socket::open(libc::NETLINK_ROUTE)?;
     let outer = links::index(INTERFACE)?;
     let address = links::address(INTERFACE)?;
@@ -71,6 +82,7 @@ fn hand_on_here() -> io::Result<MachineLink> {
     links::add_route(&mut links, MAIN, alone(gateway), Via::Link(outer))?;
     let everything = Network { address: Ipv4Addr::UNSPECIFIED, prefix: 0 };
     links::add_route(&mut links, MAIN, everything, Via::Gateway(outer, gateway))?;
+    let tap = if by_name { leave(tap)? } else { Tap::Held(tap) };
     Ok(MachineLink { tap, address, neighbour: NEIGHBOUR })
 }
 
@@ -87,6 +99,15 @@ fn open_tap() -> io::Result<OwnedFd> {
     // SAFETY: a descriptor of our own, and the structure that belongs to this request.
     match unsafe { libc::ioctl(file.as_fd().as_raw_fd(), libc::TUNSETIFF as _, &raw const request) } {
         0 => Ok(file.into()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// The interface stays when its descriptor is closed.
+fn leave(tap: OwnedFd) -> io::Result<Tap> {
+    // SAFETY: a descriptor of our own; the argument of this request is a number.
+    match unsafe { libc::ioctl(tap.as_raw_fd(), libc::TUNSETPERSIST as _, 1) } {
+        0 => Ok(Tap::Named(TAP)),
         _ => Err(io::Error::last_os_error()),
     }
 }

@@ -8,9 +8,9 @@ use wire::init::{ExecSpec, User};
 
 use super::tests::{AT_ONCE, FORBIDDEN, HOST_PUBLIC, INTERNET, answer_with_peer, in_a_world, resolver, runtime};
 use super::{Egress, SandboxNetns};
-use crate::guest::{Guest, Guests, Source, build};
+use crate::guest::{Description, Guest, Guests, Source, build};
 use crate::local::{Local, LocalConfig};
-use crate::microvm::{Acceleration, MicroVm, MicroVmConfig};
+use crate::microvm::{Acceleration, MicroVm, MicroVmConfig, MonitorKind};
 use crate::session::{Output, Session};
 use crate::{Driver, LayerSource, NetworkSource, SandboxSpec};
 
@@ -86,6 +86,7 @@ fn microvm_gets_out_and_nowhere_else() {
             let driver = MicroVm::new(
                 local,
                 MicroVmConfig {
+                    monitor: MonitorKind::Qemu,
                     guest,
                     acceleration: Some(Acceleration::Tcg),
                     copies: true,
@@ -116,6 +117,53 @@ fn microvm_gets_out_and_nowhere_else() {
             driver.destroy(sandbox.id).await.unwrap();
         });
     });
+}
+
+/// In its jail a monitor can open the interface that was made for its machine, or is given it. There is no machine: a stand-in.
+fn check_interface(monitor: fn(PathBuf) -> MonitorKind) {
+    let program = std::env::current_exe().unwrap().parent().unwrap().with_file_name("examples/monitor_stand_in");
+    if !program.exists() || !rustix::process::getuid().is_root() {
+        println!("skipped: needs root and {}", program.display());
+        return;
+    }
+    in_a_world(move |_| {
+        runtime().block_on(async {
+            let Some((state, local, _egress, made)) = way_out().await else { return };
+            // An ELF file and what distributions ship.
+            let kernel = [b"\x7fELF".as_slice(), &[0; 0x202 - 4], b"HdrS"].concat();
+            std::fs::write(state.path().join("kernel"), kernel).unwrap();
+            std::fs::write(state.path().join("initrd"), "initrd").unwrap();
+            let text = String::new;
+            let description = Description { release: text(), package: text(), launcher: text(), digest: text() };
+            let guest = Guest { folder: state.path().into(), description };
+            let (monitor, acceleration) = (monitor(program), Some(Acceleration::Kvm));
+            let driver = MicroVm::new(
+                local,
+                MicroVmConfig {
+                    monitor,
+                    guest,
+                    acceleration,
+                    copies: true,
+                    engine: None,
+                    scratch: std::env::temp_dir(),
+                },
+            );
+            let network = NetworkSource::Netns { netns: made.netns, resolv_conf: made.resolv_conf.clone() };
+            let spec = SandboxSpec { network, ..SandboxSpec::image(Vec::new()) };
+            let sandbox = driver.create(spec).await.unwrap();
+            driver.destroy(sandbox.id).await.unwrap();
+        });
+    });
+}
+
+#[test]
+fn firecracker_opens_the_interface_of_its_machine() {
+    check_interface(MonitorKind::Firecracker);
+}
+
+#[test]
+fn cloud_hypervisor_is_given_the_interface_of_its_machine() {
+    check_interface(MonitorKind::CloudHypervisor);
 }
 
 fn egress_gateway(resolv_conf: &str) -> String {

@@ -7,6 +7,7 @@ mod guest_root;
 mod gvisor;
 mod leftovers;
 mod microvm;
+mod monitors;
 mod odd_images;
 mod place;
 mod unprivileged;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use sandbox::guest::{Guest, Guests, Source, build};
-use sandbox::microvm::{Acceleration, MicroVm, MicroVmConfig};
+use sandbox::microvm::{Acceleration, MicroVm, MicroVmConfig, MonitorKind};
 use sandbox::session::{Output, Session};
 use sandbox::{
     Driver as _, EngineSpec, LayerSource, OfferedImage, OfferedLayer, OfferedName, SandboxSpec, conformance,
@@ -15,7 +15,7 @@ use wire::init::ExecSpec;
 use crate::{engine_root, place};
 
 /// A guest that all tests of this machine share.
-fn guest() -> Option<Guest> {
+pub fn guest() -> Option<Guest> {
     static GUEST: OnceLock<Option<Guest>> = OnceLock::new();
     GUEST
         .get_or_init(|| {
@@ -25,6 +25,19 @@ fn guest() -> Option<Guest> {
         .clone()
 }
 
+/// A program runs behind this stream, and says what it should.
+pub async fn check_echo(stream: std::os::unix::net::UnixStream) {
+    stream.set_nonblocking(true).unwrap();
+    let session = Session::start(tokio::net::UnixStream::from_std(stream).unwrap()).await.unwrap();
+    let argv = ["/bin/echo", "hello"].map(Into::into).into();
+    let mut running = session.exec(ExecSpec { argv, cwd: "/".into(), ..ExecSpec::default() }).await.unwrap();
+    let mut text = Vec::new();
+    while let Some(Output::Data { data, .. }) = running.next().await.unwrap() {
+        text.extend(data);
+    }
+    assert_eq!(text, b"hello\n");
+}
+
 /// Machines of this host, without an engine.
 pub fn config(acceleration: Option<Acceleration>) -> Option<MicroVmConfig> {
     if !Path::new("/usr/bin/qemu-system-x86_64").exists() {
@@ -32,7 +45,14 @@ pub fn config(acceleration: Option<Acceleration>) -> Option<MicroVmConfig> {
         return None;
     }
     let scratch = place::base().join("scratch");
-    Some(MicroVmConfig { guest: guest()?, acceleration, copies: true, engine: None, scratch })
+    Some(MicroVmConfig {
+        monitor: MonitorKind::Qemu,
+        guest: guest()?,
+        acceleration,
+        copies: true,
+        engine: None,
+        scratch,
+    })
 }
 
 fn driver(acceleration: Option<Acceleration>) -> Option<MicroVm> {

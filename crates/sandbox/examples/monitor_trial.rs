@@ -1,0 +1,102 @@
+//! A machine of Firecracker or Cloud Hypervisor from its start to its end, on a host whose processor boots one; see
+//! `scripts/try-monitors.sh`, which makes such a host. Usage: `monitor_trial guest FOLDER` makes a guest,
+//! `monitor_trial firecracker|cloud-hypervisor PROGRAM FOLDER_OF_GUESTS LAYER…` boots it.
+
+use std::fs::File;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use sandbox::guest::{Guests, Source, build};
+use sandbox::local::{Local, LocalConfig};
+use sandbox::microvm::{MicroVm, MicroVmConfig, MonitorKind};
+use sandbox::session::{Output, Session};
+use sandbox::{Driver as _, EndCause, LayerSource, NetworkSource, SandboxSpec};
+use wire::init::{ExecSpec, User};
+
+type Failure = Box<dyn std::error::Error>;
+
+/// What it is shown by: its kernel, its layers, its way out (where its only neighbour refuses it).
+const SCRIPT: &str = "uname -r; ls /; busybox nc -w 10 169.254.100.1 9 2>&1";
+/// An interface that leads nowhere, for the machine to take over.
+const NETWORK: [&str; 4] = [
+    "link add eth0 type dummy",
+    "addr add 198.18.0.2/30 dev eth0",
+    "link set eth0 up",
+    "route add default via 198.18.0.1",
+];
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Failure> {
+    let words: Vec<_> = std::env::args().skip(1).collect();
+    let (kind, program, guests, layers) = match &words[..] {
+        [word, folder] if word == "guest" => {
+            println!("{}", build(&Guests::new(folder), &Source::Debian)?.folder.display());
+            return Ok(());
+        }
+        [kind, program, guests, layers @ ..] => (kind, program, guests, layers),
+        _ => return Err("see the head of this file".into()),
+    };
+    let monitor = match &**kind {
+        "firecracker" => MonitorKind::Firecracker(program.into()),
+        "cloud-hypervisor" => MonitorKind::CloudHypervisor(program.into()),
+        _ => return Err("no such monitor".into()),
+    };
+    let guest = Guests::new(guests).newest().ok_or("no guest of this version")?;
+    let local = Local::open(&LocalConfig::default())?;
+    // Found out by a machine that has a few seconds, if nobody says so.
+    let acceleration = std::env::var_os("COFFERDAM_TRIAL_PATIENT").map(|_| sandbox::microvm::Acceleration::Kvm);
+    let driver = MicroVm::new(
+        local,
+        MicroVmConfig { monitor, guest, acceleration, copies: true, engine: None, scratch: std::env::temp_dir() },
+    );
+    let layers = || layers.iter().map(|path| LayerSource::Erofs(path.into())).collect();
+    for _ in 0..2 {
+        let started = Instant::now();
+        let netns = std::thread::spawn(network).join().map_err(|_| "no network namespace")?;
+        let network = NetworkSource::Netns { netns: netns?.into(), resolv_conf: String::new() };
+        let mut spec = SandboxSpec { network, ..SandboxSpec::image(layers()) };
+        spec.limits.memory_bytes = 256 << 20;
+        let sandbox = driver.create(spec).await?;
+        println!("{kind}: there after {} ms", started.elapsed().as_millis());
+        let ended = sandbox.ended();
+        sandbox.stream.set_nonblocking(true)?;
+        let session = Session::start(tokio::net::UnixStream::from_std(sandbox.stream)?).await?;
+        let text = run(&session, User { uid: sandbox.user.uid, gid: sandbox.user.gid, groups: Vec::new() }).await?;
+        println!("{text}");
+        session.shutdown().await?;
+        let ended = tokio::time::timeout(Duration::from_secs(60), ended).await?;
+        println!("{kind}: {ended:?}");
+        if !text.contains("refused") || ended.cause != EndCause::Exited(0) {
+            return Err("not as it should be".into());
+        }
+    }
+    println!("{kind}: passed");
+    Ok(())
+}
+
+fn network() -> Result<File, String> {
+    // SAFETY: this thread alone moves, and ends.
+    if unsafe { libc::unshare(libc::CLONE_NEWNET) } != 0 {
+        return Err("no network namespace".into());
+    }
+    for words in NETWORK {
+        let done = Command::new("/bin/busybox").arg("ip").args(words.split(' ')).status();
+        if !done.is_ok_and(|status| status.success()) {
+            return Err(words.into());
+        }
+    }
+    File::open("/proc/thread-self/ns/net").map_err(|error| error.to_string())
+}
+
+async fn run(session: &Session, user: User) -> Result<String, Failure> {
+    let argv = ["/bin/sh", "-c", SCRIPT].map(Into::into).into();
+    let env = vec![("PATH".into(), "/bin".into())];
+    let mut running = session.exec(ExecSpec { argv, env, user, ..ExecSpec::default() }).await?;
+    let mut text = Vec::new();
+    while let Some(output) = running.next().await? {
+        if let Output::Data { data, .. } = output {
+            text.extend(data);
+        }
+    }
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}

@@ -1,0 +1,264 @@
+//! Monitors that are asked over a socket of theirs: Firecracker and Cloud Hypervisor.
+//!
+//! ```text
+//!   this process ──────── requests ───────▶ folder/api ─┐
+//!        │                                              ├─ monitor, in its jail, in an empty root ── guest
+//!        └── control, stream: CONNECT port ▶ folder/vsock ┘
+//! ```
+//!
+//! The folder is in memory and attached nowhere: the jail has a descriptor of it, and so has this process until its connections
+//! stand. What the monitor is to open it opens by the number of a descriptor, as its own user.
+
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use launcher::guest::{CONTROL_PORT, POWER_OFF, STREAM_PORT, VSOCK};
+use launcher::protocol::{self, Program, Role};
+use model::limits::Limits;
+use vmm::cloud_hypervisor::CloudHypervisor;
+use vmm::firecracker::Firecracker;
+use vmm::machine::{Disk, Mac, Network, Tap, descriptor};
+use vmm::monitor::{API_SOCKET, Ending, Interface, Kernel, Process as Given, VSOCK_SOCKET};
+use vmm::{Api, Machine, Monitor, vsock};
+
+use super::kvm::KVM;
+use super::machine::{Acceleration, FIRST, Jail, Shape};
+use super::running::{Process, Running};
+use super::{explain, kernel, open};
+use crate::guest::Guest;
+use crate::local::Local;
+use crate::net::machine as net;
+use crate::{CreateError, SandboxSpec};
+
+/// How long a monitor may take for its socket, and for one answer.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
+/// The address of a guest's interface. It has one neighbour, and is the only guest that this one sees.
+const MAC: Mac = Mac([0x02, 0, 0, 0, 0, 1]);
+
+/// A monitor of this kind.
+pub(super) struct Asked {
+    pub(super) monitor: Box<dyn Monitor>,
+    pub(super) program: PathBuf,
+}
+
+/// A machine to be made.
+pub(super) struct Parts<'a> {
+    pub(super) shape: Shape,
+    pub(super) guest: &'a Guest,
+    pub(super) disks: &'a [PathBuf],
+    pub(super) tap: Option<&'a net::Tap>,
+    pub(super) netns: Option<OwnedFd>,
+    /// Of the sandbox inside.
+    pub(super) limits: &'a Limits,
+}
+
+impl Asked {
+    /// Devices on a PCI bus, for as many layers as QEMU's machines have places for.
+    pub(super) fn firecracker(program: &Path) -> Asked {
+        Asked { monitor: Box::new(Firecracker { pci: true }), program: program.to_owned() }
+    }
+
+    pub(super) fn cloud_hypervisor(program: &Path) -> Asked {
+        Asked { monitor: Box::new(CloudHypervisor), program: program.to_owned() }
+    }
+
+    /// Whether it opens a machine's interface by its name, or takes a descriptor of it.
+    pub(super) fn opens_by_name(&self) -> bool {
+        self.monitor.interface() == Interface::Opens
+    }
+
+    /// Starts a machine. Returns it with its stream, when its guest listens; gives up after `patience`.
+    pub(super) async fn start(
+        &self,
+        local: &Local,
+        parts: Parts<'_>,
+        patience: Duration,
+    ) -> Result<(Running, UnixStream), CreateError> {
+        let mut given = Vec::new();
+        let machine = self.machine(&parts, &mut given).await?;
+        let requests = self.monitor.boot(&machine).map_err(|unfit| CreateError::Spec { what: unfit.to_string() })?;
+        let jail = self.jail(&parts, given)?;
+        let mut process = Process::start(local, jail, parts.netns).await?;
+        let Some(folder) = process.folder.take() else {
+            return Err(CreateError::Unsupported { reason: "the launcher gave no folder for sockets".into() });
+        };
+        let tap = match parts.tap {
+            Some(net::Tap::Held(tap)) => Some(tap.as_fd()),
+            _ => None,
+        };
+        let made = tokio::select! {
+            // What it said before it ended says more.
+            biased;
+            made = self.converse(&folder, &requests, tap, patience) => made,
+            _ = process.ended() => Err(format!("{} ended", self.monitor.name())),
+        };
+        match made {
+            Ok((control, stream)) => Ok((process.connect(control)?, stream)),
+            Err(reason) => Err(process.explain(CreateError::Unsupported { reason })),
+        }
+    }
+
+    /// From the monitor's first word to both connections to its guest.
+    async fn converse(
+        &self,
+        folder: &OwnedFd,
+        requests: &[vmm::Request],
+        tap: Option<BorrowedFd<'_>>,
+        patience: Duration,
+    ) -> Result<(UnixStream, UnixStream), String> {
+        let here = PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd()));
+        let asked = async {
+            let mut api = Api::connect(&here.join(API_SOCKET), ANSWER_PATIENCE).await?;
+            let answer = api.ask(&self.monitor.ready(), None, ANSWER_PATIENCE).await?;
+            let version = answer.and_then(|answer| self.monitor.version(&answer));
+            tracing::debug!(monitor = self.monitor.name(), version, "a monitor hears");
+            api.ask_all(requests, tap, ANSWER_PATIENCE).await
+        };
+        asked.await.map_err(|error| explain(&error))?;
+        let socket = here.join(VSOCK_SOCKET);
+        let connect = async |port| vsock::connect(&socket, port, patience).await.map_err(|error| explain(&error));
+        Ok((connect(CONTROL_PORT).await?, connect(STREAM_PORT).await?))
+    }
+
+    /// The machine in words, and the files in the order of their numbers.
+    async fn machine(&self, parts: &Parts<'_>, given: &mut Vec<OwnedFd>) -> Result<Machine, CreateError> {
+        let mut give = |path: &Path| -> Result<PathBuf, CreateError> {
+            given.push(for_everybody(path)?);
+            // The first number is the folder's.
+            Ok(descriptor(u32::try_from(FIRST + given.len()).unwrap_or(u32::MAX)))
+        };
+        let (kernel_path, initrd_path) = files(parts.guest, self.monitor.kernel()).await?;
+        let disk = |path| Disk { path, read_only: true };
+        let process = self.process();
+        Ok(Machine {
+            memory_bytes: parts.shape.memory_bytes,
+            processors: parts.shape.processors,
+            kernel: give(&kernel_path)?,
+            initrd: give(&initrd_path)?,
+            cmdline: self.cmdline(),
+            disks: parts.disks.iter().map(|path| give(path).map(disk)).collect::<Result<_, _>>()?,
+            network: parts.tap.map(|tap| Network {
+                mac: MAC,
+                tap: match tap {
+                    net::Tap::Held(_) => Tap::Descriptor,
+                    net::Tap::Named(name) => Tap::Named((*name).to_owned()),
+                },
+            }),
+            vsock: process.vsock(),
+            console: true,
+        })
+    }
+
+    fn cmdline(&self) -> String {
+        let ending = match self.monitor.ending() {
+            Ending::Restart(word) => word,
+            Ending::PowerOff => POWER_OFF,
+        };
+        format!("console=ttyS0 quiet panic=-1 {ending} {VSOCK}")
+    }
+
+    fn process(&self) -> Given {
+        Given { id: "machine".into(), folder: u32::try_from(FIRST).unwrap_or(u32::MAX) }
+    }
+
+    fn jail(&self, parts: &Parts<'_>, given: Vec<OwnedFd>) -> Result<Jail, CreateError> {
+        let mut file = open(&self.program)?;
+        let is_static = is_static(&mut file).map_err(kernel(&format!("read {}", self.program.display())))?;
+        // What it needs at run time are the host's libraries, or nothing.
+        let spec = if is_static { SandboxSpec::image(Vec::new()) } else { SandboxSpec::host_tools() };
+        let words = self.monitor.arguments(&self.process());
+        let program = Program {
+            argv: [protocol::MONITOR.to_owned()].into_iter().chain(words).collect(),
+            descriptors: u32::try_from(1 + given.len()).unwrap_or(u32::MAX),
+            role: Role::Monitor {
+                program: Some(self.program.clone()),
+                // Where there is none, the monitor says so itself.
+                kvm: parts.shape.acceleration == Acceleration::Kvm && Path::new(KVM).exists(),
+                tun: matches!(parts.tap, Some(net::Tap::Named(_))),
+                folder: true,
+            },
+        };
+        Jail::of(parts.shape, spec, parts.limits, parts.netns.is_some(), program, given)
+    }
+}
+
+/// Kernel and initial file system of a guest in the form that a monitor takes.
+async fn files(guest: &Guest, kernel: Kernel) -> Result<(PathBuf, PathBuf), CreateError> {
+    let (path, guest) = (guest.folder.clone(), guest.clone());
+    let made = tokio::task::spawn_blocking(move || {
+        let kernel = match kernel {
+            Kernel::Elf => guest.vmlinux()?,
+            Kernel::ElfOrBzImage => guest.kernel(),
+        };
+        Ok((kernel, guest.plain_initrd()?))
+    });
+    let made = made.await.unwrap_or_else(|error| Err(io::Error::other(error)));
+    made.map_err(|source| CreateError::Layer { path, source })
+}
+
+/// Opens what the monitor opens once more, as a user that owns nothing here.
+fn for_everybody(path: &Path) -> Result<OwnedFd, CreateError> {
+    let file = open(path)?;
+    let mode = file.metadata().map_err(kernel("look at a file"))?.mode();
+    if mode & 0o004 == 0 {
+        let source =
+            io::Error::new(io::ErrorKind::PermissionDenied, "other users cannot read it, and its monitor is one");
+        return Err(CreateError::Layer { path: path.to_owned(), source });
+    }
+    Ok(file.into())
+}
+
+/// Whether an ELF file names no program that is to load it.
+fn is_static(file: &mut File) -> io::Result<bool> {
+    const INTERPRETER: u32 = 3;
+    let mut head = [0; 64];
+    file.read_exact(&mut head)?;
+    if !head.starts_with(b"\x7fELF\x02\x01") {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "no program for this processor"));
+    }
+    let number = |at: usize| u16::from_le_bytes([head[at], head[at + 1]]);
+    let (entry_bytes, entries) = (number(54), number(56));
+    let first = head[32..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    for entry in 0..entries {
+        let at = first.saturating_add(u64::from(entry) * u64::from(entry_bytes));
+        let mut kind = [0; 4];
+        file.seek(SeekFrom::Start(at))?;
+        file.read_exact(&mut kind)?;
+        if u32::from_le_bytes(kind) == INTERPRETER {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_static_program_is_told_from_another() {
+        let mut own = File::open("/proc/self/exe").unwrap();
+        assert!(!is_static(&mut own).unwrap());
+        let folder = tempfile::tempdir().unwrap();
+        let launcher = folder.path().join("launcher");
+        std::fs::write(&launcher, crate::local::launcher_program()).unwrap();
+        assert!(is_static(&mut File::open(&launcher).unwrap()).unwrap());
+        std::fs::write(&launcher, "#!/bin/sh\n".repeat(10)).unwrap();
+        assert!(is_static(&mut File::open(&launcher).unwrap()).is_err());
+    }
+
+    #[test]
+    fn a_guest_is_told_how_its_machine_ends() {
+        let check = |asked: Asked, expect: &str| assert_eq!(asked.cmdline(), expect);
+        check(Asked::firecracker(Path::new("/f")), "console=ttyS0 quiet panic=-1 reboot=k cofferdam.ports=vsock");
+        check(
+            Asked::cloud_hypervisor(Path::new("/c")),
+            "console=ttyS0 quiet panic=-1 cofferdam.end=off cofferdam.ports=vsock",
+        );
+    }
+}

@@ -1,0 +1,138 @@
+//! What a machine is made for: a sandbox's specification in a machine's words, whatever monitor makes it.
+//!
+//! ```text
+//!   devices:  [ engine: programs, data ]   [ interface ]   layers of the root   [ layers of images for the engine ]
+//! ```
+
+use std::net::Ipv4Addr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+
+use launcher::guest::Offer;
+use launcher::protocol::{LayerSource, Plan};
+use model::limits::Limits;
+
+use super::asked::Asked;
+use super::machine::{self, Shape};
+use super::qemu::Qemu;
+use super::{GUEST_MEMORY, MicroVm, engine, kernel, offers, open};
+use crate::local::{plan as plan_of, topmost};
+use crate::net::machine::{MachineLink, Tap, hand_on};
+use crate::{CreateError, RootSpec, SandboxSpec};
+
+/// Layers that have room as disks beside the machine's other devices.
+const MAX_LAYERS: usize = 20;
+
+/// What a machine is made for.
+pub(super) struct Order {
+    pub(super) plan: Plan,
+    pub(super) shape: Shape,
+    pub(super) limits: Limits,
+    /// Beside those of an engine.
+    pub(super) disks: Vec<PathBuf>,
+    /// What its engine is to find among them.
+    pub(super) offer: Option<Offer>,
+    pub(super) netns: Option<OwnedFd>,
+    pub(super) link: Option<MachineLink>,
+}
+
+impl Order {
+    /// For a sandbox of this driver.
+    pub(super) async fn of(driver: &MicroVm, mut spec: SandboxSpec) -> Result<Order, CreateError> {
+        check(driver, &spec)?;
+        let engine = spec.engine.take();
+        let first_disk = if engine.is_some() { engine::DISKS } else { 0 };
+        let mut disks = match &spec.root {
+            RootSpec::HostTools if engine.is_some() => Vec::new(),
+            root => disks(root, MAX_LAYERS - first_disk)?,
+        };
+        let limits = spec.limits;
+        let (mut plan, netns) = plan_of(spec)?;
+        plan.layers = Some(match disks.is_empty() && engine.is_some() {
+            // The engine's own tools.
+            true => vec![LayerSource::Erofs(engine::disks().programs)],
+            false => (first_disk..).zip(&disks).map(|(index, _)| LayerSource::Erofs(machine::disk(index))).collect(),
+        });
+        // What the engine publishes, the sandbox reaches.
+        plan.netns |= engine.is_some();
+        let found = driver.found().await;
+        if let Some(reason) = driver.asked.as_ref().and_then(|asked| found.blocker(asked)) {
+            return Err(CreateError::Unsupported { reason });
+        }
+        let processors = limits.cpu_millis.div_ceil(1000).max(1);
+        let memory = limits.memory_bytes + GUEST_MEMORY + if engine.is_some() { engine::MEMORY } else { 0 };
+        let mut shape = Shape::new(found.acceleration, memory, processors);
+        let mut offer = None;
+        if let Some(engine) = engine {
+            shape.engine = Some(engine::disk_bytes(limits.disk_bytes));
+            if !engine.images.is_empty() {
+                let next = first_disk + disks.len();
+                let (told, layers) = offers::offer(&engine.images, next, MAX_LAYERS - next)?;
+                disks.extend(layers);
+                offer = Some(told);
+            }
+        }
+        let by_name = driver.asked.as_ref().is_some_and(Asked::opens_by_name);
+        let link = netns.as_ref().map(|netns| hand_on(netns.as_fd(), by_name)).transpose();
+        let link = link.map_err(kernel("give the machine its network"))?;
+        Ok(Order { plan, shape, limits, disks, offer, netns, link })
+    }
+
+    /// Its interface and its disks, in the order in which the guest looks for them.
+    pub(super) fn equip(&self, qemu: &mut Qemu) -> Result<(), CreateError> {
+        if let Some(Tap::Held(tap)) = self.link.as_ref().map(|link| &link.tap) {
+            qemu.network(tap.try_clone().map_err(kernel("copy a descriptor"))?);
+        }
+        for path in &self.disks {
+            qemu.disk(open(path)?.into());
+        }
+        Ok(())
+    }
+
+    pub(super) fn netns(&self) -> Result<Option<OwnedFd>, CreateError> {
+        self.netns.as_ref().map(OwnedFd::try_clone).transpose().map_err(kernel("copy a descriptor"))
+    }
+
+    pub(super) fn addresses(&self) -> Option<(Ipv4Addr, Ipv4Addr)> {
+        self.link.as_ref().map(|link| (link.address, link.neighbour))
+    }
+}
+
+/// What this driver cannot do, whatever the sandbox is like otherwise.
+fn check(driver: &MicroVm, spec: &SandboxSpec) -> Result<(), CreateError> {
+    if let Some(id) = spec.workspace.share_with {
+        if driver.find(id).map_or(true, |living| living.ended.borrow().is_some()) {
+            return Err(CreateError::SharedGone { id });
+        }
+        let reason = "the microvm driver shares no workspace between machines yet".into();
+        return Err(CreateError::Unsupported { reason });
+    }
+    match (&spec.engine, &driver.asked) {
+        (None, _) => Ok(()),
+        (Some(_), None) => engine::programs(&driver.config).map(drop),
+        (Some(_), Some(asked)) => {
+            let reason = format!("machines of {} have no Docker Engine; those of QEMU do", asked.monitor.name());
+            Err(CreateError::Unsupported { reason })
+        }
+    }
+}
+
+/// The files of the layers, lowest first.
+fn disks(root: &RootSpec, most: usize) -> Result<Vec<PathBuf>, CreateError> {
+    let refuse = |what: String| Err(CreateError::Spec { what });
+    let RootSpec::Image(layers) = root else {
+        return refuse("the microvm driver needs an image".into());
+    };
+    let layers = topmost(layers.clone());
+    if layers.len() > most {
+        return refuse(format!("an image of {} layers; a machine has room for {most}", layers.len()));
+    }
+    let file = |layer: &LayerSource| match layer {
+        LayerSource::Erofs(path) => Ok(path.clone()),
+        LayerSource::Dir(path) => {
+            std::fs::metadata(path).map_err(|source| CreateError::Layer { path: path.clone(), source })?;
+            Err(CreateError::Spec { what: format!("{} is a folder; a machine needs layers in files", path.display()) })
+        }
+    };
+    layers.iter().map(file).collect()
+}

@@ -5,6 +5,7 @@
 //! for the rows that compare containers. `cargo bench -p cli --bench numbers -- starts herd` runs only those.
 
 mod herd;
+mod kernels;
 mod language;
 mod measure;
 mod memory;
@@ -25,10 +26,12 @@ fn main() {
     let scratch = tempfile::Builder::new().prefix("cofferdam-bench.").tempdir().expect("a folder for the benchmark");
     let out = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/bench");
     std::fs::create_dir_all(&out).expect("target/bench");
-    let all: [(&str, Benchmark); 7] = [
+    let all: [(&str, Benchmark); 9] = [
         ("language", language::measure),
         ("starts", starts::measure),
         ("herd", herd::measure),
+        ("kernels", kernels::measure),
+        ("kernels-many", kernels::measure_many),
         ("runs", runs::measure),
         ("pulls", pulls::measure),
         ("unpacking", pulls::measure_unpacking),

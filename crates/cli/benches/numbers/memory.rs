@@ -53,7 +53,7 @@ pub fn measure(scratch: &Path) -> Table {
     table
 }
 
-fn children(pid: u32) -> Vec<u32> {
+pub fn children(pid: u32) -> Vec<u32> {
     let mut found = Vec::new();
     for task in std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
         let text = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
@@ -62,11 +62,11 @@ fn children(pid: u32) -> Vec<u32> {
     found
 }
 
-fn pss(pid: &str) -> u64 {
+pub fn pss(pid: &str) -> u64 {
     field(pid, "smaps_rollup", "Pss:")
 }
 
-fn field(pid: &str, file: &str, name: &str) -> u64 {
+pub fn field(pid: &str, file: &str, name: &str) -> u64 {
     let text = std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix(name));
     line.and_then(|rest| rest.split_whitespace().next()).and_then(|number| number.parse().ok()).unwrap_or(0)

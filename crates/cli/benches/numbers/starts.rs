@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
+use model::limits::Limits;
 use sandbox::local::{Local, LocalConfig};
 use sandbox::session::Session;
 use sandbox::{Driver, LayerSource, SandboxSpec};
@@ -118,6 +119,7 @@ fn podman(root: &Path, scratch: &Path) -> Result<Vec<String>, String> {
 /// Our driver with the busybox image as its one layer.
 pub struct Place {
     pub runtime: tokio::runtime::Runtime,
+    pub local: Local,
     pub driver: Arc<dyn Driver>,
     layer: LayerSource,
 }
@@ -125,17 +127,18 @@ pub struct Place {
 impl Place {
     pub fn new(scratch: &Path, root: &Path) -> Place {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let driver = {
+        let local = {
             let _inside = runtime.enter();
             let config = LocalConfig { state_dir: scratch.join("sandboxes"), ..LocalConfig::default() };
-            Local::open(&config).expect("the drivers of this host").container()
+            Local::open(&config).expect("the drivers of this host")
         };
+        let driver = local.container();
         let file = scratch.join("busybox.erofs");
         let layer = match run(Command::new("mkfs.erofs").arg(&file).arg(root)) {
             Ok(()) => LayerSource::Erofs(file),
             Err(_) => LayerSource::Dir(root.to_owned()),
         };
-        Place { runtime, driver, layer }
+        Place { runtime, local, driver, layer }
     }
 
     /// One sandbox from nothing to nothing.
@@ -144,8 +147,12 @@ impl Place {
     }
 
     pub async fn start(&self) -> Result<(), String> {
-        let sandbox =
-            self.driver.create(SandboxSpec::image(vec![self.layer.clone()])).await.map_err(|e| e.to_string())?;
+        self.start_on(&*self.driver, Limits::default().memory_bytes).await
+    }
+
+    /// The same with another driver, and a sandbox of so much memory.
+    pub async fn start_on(&self, driver: &dyn Driver, memory_bytes: u64) -> Result<(), String> {
+        let sandbox = self.living_on(driver, memory_bytes).await?;
         let session = session(sandbox.stream).await?;
         let spec = ExecSpec {
             argv: NOOP.map(str::to_owned).to_vec(),
@@ -154,13 +161,19 @@ impl Place {
             ..ExecSpec::default()
         };
         let exit = session.exec(spec).await.map_err(|e| e.to_string())?.wait().await.map_err(|e| e.to_string())?;
-        self.driver.destroy(sandbox.id).await.map_err(|e| e.to_string())?;
+        driver.destroy(sandbox.id).await.map_err(|e| e.to_string())?;
         if exit.status.code() == 0 { Ok(()) } else { Err(format!("exit code {}", exit.status.code())) }
     }
 
     /// One that stays until it is destroyed.
     pub async fn living(&self) -> Result<sandbox::Sandbox, String> {
-        self.driver.create(SandboxSpec::image(vec![self.layer.clone()])).await.map_err(|e| e.to_string())
+        self.living_on(&*self.driver, Limits::default().memory_bytes).await
+    }
+
+    pub async fn living_on(&self, driver: &dyn Driver, memory_bytes: u64) -> Result<sandbox::Sandbox, String> {
+        let mut spec = SandboxSpec::image(vec![self.layer.clone()]);
+        spec.limits.memory_bytes = memory_bytes;
+        driver.create(spec).await.map_err(|e| e.to_string())
     }
 }
 

@@ -55,13 +55,26 @@ impl Default for InitConfig {
     }
 }
 
+/// The way to the host.
+pub enum Stream {
+    /// One descriptor for both directions.
+    Both(OwnedFd),
+    /// One for each, as an engine gives a container two pipes.
+    Pair {
+        /// What the host says.
+        input: OwnedFd,
+        /// What it hears.
+        output: OwnedFd,
+    },
+}
+
 /// Serves the protocol on `stream` until it ends, then exits. The calling process must be PID 1 of a PID namespace and have
 /// one thread; it has all that it needs of capabilities (`CAP_SETUID`, `CAP_SETGID`, `CAP_SETPCAP`, `CAP_KILL`, for
 /// file operations without a user also `CAP_CHOWN`, `CAP_DAC_OVERRIDE`, `CAP_FOWNER`); what it starts gets none, no new
 /// privileges, and no descriptor except its standard streams.
 ///
 /// The standard streams of the calling process are replaced by `/dev/null`.
-pub fn run(stream: OwnedFd, config: InitConfig) -> ! {
+pub fn run(stream: Stream, config: InitConfig) -> ! {
     let code = match server::Server::new(stream, config) {
         Ok(server) => server.serve(),
         Err(_) => EXIT_UNUSABLE,

@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use wire::frame::{self, Decoder};
 use wire::init::{Command, Event};
 
-use crate::sys;
+use crate::{Stream, sys};
 
 /// Output of processes is not read while more than this waits to be sent.
 const DATA_BACKLOG_BYTES: usize = 256 * 1024;
@@ -15,7 +15,9 @@ const COMMAND_BACKLOG_BYTES: usize = 1024 * 1024;
 
 /// The host.
 pub(crate) struct Peer {
-    stream: OwnedFd,
+    input: OwnedFd,
+    /// Where it is another than `input`.
+    output: Option<OwnedFd>,
     decoder: Decoder,
     out: Vec<u8>,
     sent: usize,
@@ -26,14 +28,20 @@ pub(crate) struct Peer {
 pub(crate) struct Lost;
 
 impl Peer {
-    pub(crate) fn new(stream: OwnedFd) -> io::Result<Peer> {
-        sys::set_close_on_exec(&stream)?;
-        sys::set_nonblocking(&stream)?;
-        Ok(Peer { stream, decoder: Decoder::new(), out: Vec::new(), sent: 0 })
+    pub(crate) fn new(stream: Stream) -> io::Result<Peer> {
+        let (input, output) = match stream {
+            Stream::Both(stream) => (stream, None),
+            Stream::Pair { input, output } => (input, Some(output)),
+        };
+        for fd in [Some(&input), output.as_ref()].into_iter().flatten() {
+            sys::set_close_on_exec(fd)?;
+            sys::set_nonblocking(fd)?;
+        }
+        Ok(Peer { input, output, decoder: Decoder::new(), out: Vec::new(), sent: 0 })
     }
 
-    pub(crate) fn fd(&self) -> RawFd {
-        self.stream.as_raw_fd()
+    fn output(&self) -> &OwnedFd {
+        self.output.as_ref().unwrap_or(&self.input)
     }
 
     fn backlog(&self) -> usize {
@@ -45,11 +53,24 @@ impl Peer {
         self.backlog() < DATA_BACKLOG_BYTES
     }
 
-    /// What to poll the stream for.
-    pub(crate) fn interest(&self) -> libc::c_short {
+    /// What to poll for what.
+    pub(crate) fn interests(&self, mut add: impl FnMut(RawFd, libc::c_short)) {
         let read = if self.backlog() < COMMAND_BACKLOG_BYTES { libc::POLLIN } else { 0 };
         let write = if self.backlog() > 0 { libc::POLLOUT } else { 0 };
-        read | write
+        match &self.output {
+            None => add(self.input.as_raw_fd(), read | write),
+            Some(output) => {
+                add(self.input.as_raw_fd(), read);
+                // Where nothing is to be written, its end is told all the same.
+                add(output.as_raw_fd(), write);
+            }
+        }
+    }
+
+    /// Whether an event of this descriptor says that nobody listens any more.
+    pub(crate) fn is_deaf(&self, fd: RawFd, events: libc::c_short) -> bool {
+        let output = self.output.as_ref().is_some_and(|output| output.as_raw_fd() == fd);
+        output && events & (libc::POLLERR | libc::POLLHUP) != 0
     }
 
     /// Queues an event and sends what the stream takes.
@@ -61,7 +82,7 @@ impl Peer {
     /// Sends what the stream takes.
     pub(crate) fn flush(&mut self) -> Result<(), Lost> {
         while self.backlog() > 0 {
-            match sys::write(&self.stream, &self.out[self.sent..]) {
+            match sys::write(self.output(), &self.out[self.sent..]) {
                 Ok(Some(n)) => self.sent += n,
                 Ok(None) => break,
                 Err(_) => return Err(Lost),
@@ -80,7 +101,7 @@ impl Peer {
 
     /// Reads once.
     pub(crate) fn fill(&mut self, buffer: &mut [u8]) -> Result<(), Lost> {
-        match sys::read(&self.stream, buffer) {
+        match sys::read(&self.input, buffer) {
             Ok(Some(0)) | Err(_) => Err(Lost),
             Ok(Some(n)) => {
                 self.decoder.push(&buffer[..n]);

@@ -10,12 +10,12 @@ use wire::init::{
     Command, Event, ExecSpec, FileOp, FileReply, MAX_LIVE_OPERATIONS, OperationError, SignalTarget, User,
 };
 
-use crate::InitConfig;
 use crate::operation::{Operation, Port};
 use crate::peer::{Lost, Peer};
 use crate::spawn;
 use crate::sys::{self, Reaped};
 use crate::worker;
+use crate::{InitConfig, Stream};
 
 /// Pipes of processes that were left behind are emptied up to this many; beyond, the oldest is closed.
 const MAX_LEFTOVER_PIPES: usize = 256;
@@ -52,7 +52,7 @@ const CODE_ENDED: i32 = 0;
 const CODE_LOST: i32 = 71;
 
 impl Server {
-    pub(crate) fn new(stream: OwnedFd, config: InitConfig) -> io::Result<Server> {
+    pub(crate) fn new(stream: Stream, config: InitConfig) -> io::Result<Server> {
         if std::process::id() != 1 {
             // `kill(-1)` below means "everything in this sandbox" only for PID 1.
             return Err(io::Error::from_raw_os_error(libc::EPERM));
@@ -103,7 +103,7 @@ impl Server {
             sources.push(source);
         };
         add(self.children.as_raw_fd(), libc::POLLIN, Source::Children);
-        add(self.peer.fd(), self.peer.interest(), Source::Host);
+        self.peer.interests(|fd, events| add(fd, events, Source::Host));
         let room = self.peer.has_room();
         for (id, operation) in &self.live {
             operation.interests(room, |fd, events, port| add(fd, events, Source::Operation(*id, port)));
@@ -125,6 +125,7 @@ impl Server {
         for (fd, source) in fds.iter().zip(sources).rev().filter(|(fd, _)| fd.revents != 0) {
             match *source {
                 Source::Children => self.empty_signals(),
+                Source::Host if self.peer.is_deaf(fd.fd, fd.revents) => return Err(Lost),
                 Source::Host => self.serve_host(fd.revents)?,
                 Source::Operation(id, port) => {
                     if let Some(operation) = self.live.get_mut(&id) {

@@ -22,6 +22,7 @@
 //!
 //! Start reading at [`protocol`], then `server`.
 
+pub mod accounts;
 mod census;
 mod cgroup;
 pub mod channel;

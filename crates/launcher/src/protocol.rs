@@ -299,7 +299,7 @@ pub const MONITOR: &str = "/monitor";
 pub const SANDBOX_ROOT: &str = "/sandbox";
 /// Where a [`Role::Kernel`] finds its own program.
 pub const KERNEL: &str = "/kernel";
-/// Where init lies in a root that another program starts it in.
+/// Where init lies in a root that another program starts it in; or the folder that it lies in.
 pub const INIT: &str = "/.cofferdam-init";
 
 /// A message of the launcher.

@@ -74,6 +74,15 @@ pub enum DriverError {
     /// The helper process of this driver has died, and every sandbox with it.
     #[error("the launcher has died")]
     Gone,
+    /// The engine that makes the sandboxes cannot be reached, or refuses.
+    #[error("{operation}")]
+    Engine {
+        /// What was being done to which object.
+        operation: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// No sandbox has this id.
     #[error("{id} is not a sandbox of this driver")]
     Unknown {

@@ -31,7 +31,8 @@ pub mod warm;
 pub use driver::{Driver, Pending, Sandbox, wait_ended};
 pub use ended::{EndCause, Ended, LimitKind, LimitMet, Usage};
 pub use error::{CreateError, DriverError};
-pub use local::{check, init_program};
+pub use local::{check, init_program, tmpfs_within_limits};
+pub use policy::root_capabilities;
 pub use probe::{Check, Finding, Probe};
 pub use spec::{
     Capabilities, EngineSpec, Ids, LayerSource, NetworkSource, OfferedImage, OfferedLayer, OfferedName, RootSpec,

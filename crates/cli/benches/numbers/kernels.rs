@@ -49,7 +49,8 @@ impl Kernels {
         if gvisor.is_none() {
             notes.push("skipped: gvisor: runsc is not installed".to_owned());
         }
-        let machines = Machines::new(scratch, &place).map_err(|why| notes.push(format!("skipped: microvm: {why}"))).ok();
+        let machines =
+            Machines::new(scratch, &place).map_err(|why| notes.push(format!("skipped: microvm: {why}"))).ok();
         Kernels { place, gvisor, machines, notes }
     }
 }

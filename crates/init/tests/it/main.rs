@@ -7,3 +7,4 @@ mod place;
 mod processes;
 mod protection;
 mod tar_streams;
+mod two_pipes;

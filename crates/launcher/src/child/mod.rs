@@ -61,7 +61,7 @@ pub(crate) fn run(settings: &Settings, walls: &Walls, given_network: bool, group
                 program::become_it(program, user, stream, given);
             }
             match settle(stream, &hatch) {
-                Ok(stream) => init::run(stream, init_config(settings, &hatch)),
+                Ok(stream) => init::run(init::Stream::Both(stream), init_config(settings, &hatch)),
                 Err(_) => sys::exit_now(NOT_MADE),
             }
         }

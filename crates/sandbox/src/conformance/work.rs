@@ -190,9 +190,13 @@ pub(super) async fn the_host_name_is_the_sandboxs_own(subject: &Subject<'_>) -> 
     spec.hostname = "a-name-of-its-own".into();
     spec.hosts = vec!["192.0.2.7 registry.example".into()];
     let at = At::with(subject, spec).await?;
-    let found = at.out("cat /proc/sys/kernel/hostname /etc/hostname; grep -c 'a-name-of-its-own$' /etc/hosts").await?;
-    expect(found == "a-name-of-its-own\na-name-of-its-own\n2", || found.clone())?;
-    at.out("grep -q '192.0.2.7 registry.example' /etc/hosts").await?;
+    let found = at.out("cat /proc/sys/kernel/hostname /etc/hostname").await?;
+    expect(found == "a-name-of-its-own\na-name-of-its-own", || found.clone())?;
+    // An engine adds the address that it gave or had given, at the end.
+    let own = "grep 'a-name-of-its-own$' /etc/hosts | head -n 2 | grep -cE '^(127.0.0.1|::1)[[:space:]]'";
+    let found = at.out(own).await?;
+    expect(found == "2", || format!("{found} of two addresses of its own"))?;
+    at.out("grep -q '192.0.2.7[[:space:]]registry.example' /etc/hosts").await?;
     at.destroy().await.map(drop)
 }
 

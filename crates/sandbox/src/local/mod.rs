@@ -311,6 +311,11 @@ fn cap(mut tmpfs: Vec<Tmpfs>, disk_bytes: u64) -> Vec<Tmpfs> {
     tmpfs
 }
 
+/// The file systems in memory of a specification as they may be, for drivers elsewhere.
+pub fn tmpfs_within_limits(spec: &SandboxSpec) -> Vec<Tmpfs> {
+    cap(spec.tmpfs.clone(), effective(spec.limits).disk_bytes)
+}
+
 /// As many layers as the kernel stacks for Docker.
 const MAX_LAYERS: usize = 127;
 

@@ -8,6 +8,14 @@ mod seccomp;
 pub(crate) use lines::lines;
 pub(crate) use lists::{devices, file_capabilities, masks, tools};
 
+/// [`crate::Capabilities`] as a set, bit N for capability N: what init is told to give a workload with user id 0.
+pub fn root_capabilities(capabilities: crate::Capabilities) -> u64 {
+    match capabilities {
+        crate::Capabilities::None => 0,
+        crate::Capabilities::OwnFiles => file_capabilities().iter().fold(0, |set, number| set | 1 << number),
+    }
+}
+
 /// The program that decides on system calls, 8 bytes an instruction: `data/seccomp.txt`, compiled by the build script.
 pub(crate) fn seccomp_filter() -> &'static [u8] {
     include_bytes!(concat!(env!("OUT_DIR"), "/seccomp.bpf"))

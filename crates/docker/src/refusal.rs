@@ -1,0 +1,42 @@
+//! What neither driver does, and why.
+
+use sandbox::{CreateError, NetworkSource, SandboxSpec, Walls};
+
+use crate::engine::About;
+
+/// An engine of this machine, where nobody said that it is meant.
+pub(crate) fn of_machine(about: &About, shared_machine: bool) -> Result<(), CreateError> {
+    match &about.shared {
+        Some(why) if !shared_machine => Err(CreateError::Unsupported {
+            reason: format!(
+                "the engine is this machine's own ({why}), and who breaks out of a container is root of it; use the engine of a \
+                 host that is dedicated to builds, or set `shared_machine` where this machine is one"
+            ),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// A specification that no engine can meet.
+pub(crate) fn of_spec(spec: &SandboxSpec, driver: &str) -> Result<(), CreateError> {
+    sandbox::check(spec)?;
+    if spec.walls != Walls::default() {
+        let reason = format!("the {driver} driver cannot take away one wall alone: an engine makes all of them");
+        return Err(CreateError::Unsupported { reason });
+    }
+    Ok(())
+}
+
+/// The engine's network for a sandbox: none, or the one that the operator named.
+pub(crate) fn network(spec: &SandboxSpec, named: Option<&String>, driver: &str) -> Result<Option<String>, CreateError> {
+    match (&spec.network, named) {
+        (NetworkSource::None, _) => Ok(None),
+        (NetworkSource::Netns { .. }, Some(name)) => Ok(Some(name.clone())),
+        (NetworkSource::Netns { .. }, None) => Err(CreateError::Unsupported {
+            reason: format!(
+                "an engine does not put a container into a network namespace that was made elsewhere, it has networks of its own; \
+                 name one for the {driver} driver (`network`), or run without (`--network none`)"
+            ),
+        }),
+    }
+}

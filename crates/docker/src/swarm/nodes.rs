@@ -1,0 +1,66 @@
+//! The engines of a Swarm's nodes: the stream to a task goes through that of its own.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use sandbox::CreateError;
+
+use crate::SwarmConfig;
+use crate::engine::{Engine, failed};
+use crate::living::Heard;
+use crate::refusal;
+use crate::seen::Images;
+
+/// An engine where tasks run.
+#[derive(Clone)]
+pub(super) struct Node {
+    pub(super) engine: Engine,
+    pub(super) heard: Arc<Heard>,
+    pub(super) images: Arc<Images>,
+}
+
+impl Node {
+    pub(super) fn new(engine: Engine, owner: &str) -> Node {
+        Node { heard: Heard::of(&engine, owner), engine, images: Arc::default() }
+    }
+}
+
+/// Those that were needed so far.
+pub(super) struct Nodes {
+    owner: String,
+    known: tokio::sync::Mutex<HashMap<String, Node>>,
+}
+
+impl Nodes {
+    /// Of a driver; the manager is one of them.
+    pub(super) fn new(manager: &Engine, owner: &str) -> Nodes {
+        let known = manager.about.node.iter().map(|id| (id.clone(), Node::new(manager.clone(), owner))).collect();
+        Nodes { owner: owner.to_owned(), known: tokio::sync::Mutex::new(known) }
+    }
+
+    /// The engine of a node, by its id.
+    pub(super) async fn of(&self, id: &str, manager: &Engine, config: &SwarmConfig) -> Result<Node, CreateError> {
+        let mut known = self.known.lock().await;
+        if let Some(node) = known.get(id) {
+            return Ok(node.clone());
+        }
+        let described = manager.client.inspect_node(id).await.map_err(failed(format!("look at node {id}")))?;
+        let name = described.description.and_then(|description| description.hostname).unwrap_or_default();
+        let Some(endpoint) = config.nodes.get(id).or_else(|| config.nodes.get(&name)) else {
+            let reason = format!(
+                "the task was placed on node {name} ({id}), whose engine is not listed (`nodes`): a manager has no way to another \
+                 node's containers; list it, or keep tasks away with `constraints`"
+            );
+            return Err(CreateError::Unsupported { reason });
+        };
+        let engine = Engine::connect(endpoint).await?;
+        if engine.about.node.as_deref() != Some(id) {
+            let reason = format!("the engine that is listed for node {name} is not that of node {id}");
+            return Err(CreateError::Unsupported { reason });
+        }
+        refusal::of_machine(&engine.about, config.shared_machine)?;
+        let node = Node::new(engine, &self.owner);
+        known.insert(id.to_owned(), node.clone());
+        Ok(node)
+    }
+}

@@ -70,14 +70,14 @@ impl Maker<'_> {
     /// What a job is to be made of. Pulls its image; may be given up at any moment.
     pub async fn plan(&self, agent: &AgentSpec, engine: Option<String>) -> Result<Blueprint, Trouble> {
         match agent {
-            AgentSpec::Any | AgentSpec::Label(_) => self.host_tools(engine),
+            AgentSpec::Any | AgentSpec::Label(_) => self.host_tools(engine).await,
             AgentSpec::Docker(docker) => self.container(docker, engine).await,
         }
     }
 
-    fn host_tools(&self, engine: Option<String>) -> Result<Blueprint, Trouble> {
+    async fn host_tools(&self, engine: Option<String>) -> Result<Blueprint, Trouble> {
         let need = Need { engine, ..self.host.need_of_tools() };
-        let (driver, placed) = self.host.drivers.place(&need)?;
+        let (driver, placed) = self.host.drivers.place(&need).await?;
         let mut plan = Blueprint::tools(driver, placed.to_string(), self.host.options.limits);
         if need.engine.is_some() {
             let store = (self.host.store)()?;
@@ -98,7 +98,7 @@ impl Maker<'_> {
             Err(error) => return Err(error.into()),
         };
         let need = Need { image: true, minimum: self.host.minimum.clone(), engine };
-        let (driver, placed) = self.host.drivers.place(&need)?;
+        let (driver, placed) = self.host.drivers.place(&need).await?;
         let reference: Reference = qualified(docker).parse().map_err(image::ImageError::from)?;
         let started = Instant::now();
         let store = (self.host.store)()?;

@@ -3,12 +3,12 @@
 use std::sync::{Arc, OnceLock};
 
 use queue::{Need, Offer, Placed};
-use sandbox::Driver;
+use sandbox::{Driver, Pending};
 
 use crate::failure::Trouble;
 
 /// Opens a driver.
-pub type Open = Box<dyn Fn() -> Result<Arc<dyn Driver>, Trouble> + Send + Sync>;
+pub type Open = Box<dyn Fn() -> Pending<'static, Result<Arc<dyn Driver>, Trouble>> + Send + Sync>;
 
 /// What a host can make sandboxes with.
 #[derive(Default)]
@@ -25,7 +25,7 @@ impl Drivers {
     }
 
     /// A driver for a job, and why it is this one.
-    pub(crate) fn place(&self, need: &Need) -> Result<(Arc<dyn Driver>, Placed), Trouble> {
+    pub(crate) async fn place(&self, need: &Need) -> Result<(Arc<dyn Driver>, Placed), Trouble> {
         let placed = queue::place(need, &self.offers).map_err(|refused| {
             Trouble::infrastructure(format!("no sandbox for this job: {refused}")).with_hint(
                 "`cofferdam doctor` says what this host can do and what is missing; nothing weaker is taken instead",
@@ -37,7 +37,7 @@ impl Drivers {
             return Ok((Arc::clone(driver), placed));
         }
         // Two jobs may open it at once; one of both is kept.
-        let driver = open()?;
+        let driver = open().await?;
         Ok((Arc::clone(opened.get_or_init(|| driver)), placed))
     }
 }

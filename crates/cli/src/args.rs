@@ -1,5 +1,6 @@
 //! The flags of every command. The words here are what people read in `--help`, so they teach.
 
+mod engine;
 mod guest;
 
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use model::outcome::Outcome;
 use model::rung::Rung;
 use pipeline::engine::BuildCause;
 
+pub use engine::{Elsewhere, EngineArgs};
 pub use guest::GuestCommand;
 
 /// Runs Jenkins Pipelines, each job in a fresh, isolated, disposable sandbox.
@@ -172,6 +174,10 @@ pub struct RunArgs {
     /// Limits of one sandbox
     #[command(flatten)]
     pub limits: LimitArgs,
+
+    /// Engines elsewhere
+    #[command(flatten)]
+    pub engines: EngineArgs,
 
     /// Open a shell in the sandbox of the first step that fails
     #[arg(long)]

@@ -16,6 +16,7 @@ use sandbox::net::EgressOnDemand;
 use sandbox::{Driver, Finding, Probe};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::args::Elsewhere;
 use crate::failure::{CommandFailure, Exit};
 
 /// First word of the command line of a conversion's child.
@@ -75,14 +76,33 @@ pub fn drivers() -> Result<Drivers, CommandFailure> {
 }
 
 /// What a run on this host can choose from.
-pub fn set_of(drivers: &Drivers, given: Option<&Path>) -> agent::Drivers {
+pub fn set_of(drivers: &Drivers, elsewhere: Option<Elsewhere>, given: Option<&Path>) -> agent::Drivers {
     let mut set = agent::Drivers::default();
+    if let Some(elsewhere) = elsewhere {
+        // Before the local one, because it was asked for.
+        let offer = plain(elsewhere.driver(), Rung::Container, None);
+        set.add(offer, Box::new(move || Box::pin(open_elsewhere(elsewhere.clone()))));
+    }
     for offer in offers(None, given) {
         let (drivers, given) = (drivers.clone(), given.map(Path::to_owned));
         let name = offer.driver;
-        set.add(offer, Box::new(move || open_driver(name, &drivers, given.as_deref())));
+        let open = move || std::future::ready(open_driver(name, &drivers, given.as_deref()));
+        set.add(offer, Box::new(move || Box::pin(open())));
     }
     set
+}
+
+async fn open_elsewhere(elsewhere: Elsewhere) -> Result<Arc<dyn Driver>, agent::Trouble> {
+    let trouble = |error: &sandbox::DriverError| agent::Trouble::infrastructure(agent::explain(error));
+    Ok(match elsewhere {
+        Elsewhere::Docker(config) => Arc::new(docker::Docker::open(config).await.map_err(|error| trouble(&error))?),
+        Elsewhere::Swarm(config) => Arc::new(docker::Swarm::open(config).await.map_err(|error| trouble(&error))?),
+    })
+}
+
+fn plain(driver: &'static str, rung: Rung, unusable: Option<String>) -> Offer {
+    let engine = Err("its sandboxes have no kernel that a Docker Engine could have to itself".to_owned());
+    Offer { driver, rung, engine, unusable }
 }
 
 /// The drivers of this host, whether they can be used or not. `probes` are those of the local drivers; without them these are taken
@@ -95,12 +115,6 @@ pub fn offers(probes: Option<&[Probe]>, given: Option<&Path>) -> Vec<Offer> {
             Finding::Missing { reason, .. } => Some(format!("{}: {reason}", check.what)),
             _ => Some(check.what.to_owned()),
         }
-    };
-    let plain = |driver, rung, unusable| Offer {
-        driver,
-        rung,
-        engine: Err("its sandboxes have no kernel that a Docker Engine could have to itself".to_owned()),
-        unusable,
     };
     let jail = blocker(Rung::Process);
     let engine = match engine(given) {

@@ -1,0 +1,114 @@
+//! Engines elsewhere that make containers.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use docker::{DockerConfig, Endpoint, SwarmConfig};
+
+/// A Docker Engine or a Swarm that makes the sandboxes of jobs with an image, instead of this machine.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "A Docker Engine or a Swarm instead of this machine")]
+pub struct EngineArgs {
+    /// A Docker Engine: unix:///run/docker.sock, or tcp://HOST:PORT with --docker-certs
+    #[arg(long, value_name = "ENDPOINT", conflicts_with = "swarm")]
+    pub docker: Option<String>,
+    /// The manager of a Docker Swarm, as --docker
+    #[arg(long, value_name = "ENDPOINT")]
+    pub swarm: Option<String>,
+    /// Folder with ca.pem, cert.pem and key.pem for an engine that is reached over TLS
+    #[arg(long, value_name = "DIR")]
+    pub docker_certs: Option<PathBuf>,
+    /// Network of the engine for sandboxes; it decides what they reach
+    #[arg(long, value_name = "NAME")]
+    pub docker_network: Option<String>,
+    /// The engine may be this machine's own: whoever breaks out of a container is root here
+    #[arg(long)]
+    pub docker_shared: bool,
+    /// Where tasks of a Swarm may be placed: node.labels.builds==yes
+    #[arg(long, value_name = "CONSTRAINT", requires = "swarm")]
+    pub constraint: Vec<String>,
+}
+
+/// What makes containers elsewhere.
+#[derive(Clone, Debug)]
+pub enum Elsewhere {
+    /// One engine.
+    Docker(DockerConfig),
+    /// A Swarm.
+    Swarm(SwarmConfig),
+}
+
+impl Elsewhere {
+    /// Name of its driver.
+    pub fn driver(&self) -> &'static str {
+        match self {
+            Elsewhere::Docker(_) => "docker",
+            Elsewhere::Swarm(_) => "swarm",
+        }
+    }
+}
+
+impl EngineArgs {
+    /// What was asked for.
+    ///
+    /// # Errors
+    /// An endpoint that is none, in words.
+    pub fn elsewhere(&self) -> Result<Option<Elsewhere>, String> {
+        Ok(match (&self.docker, &self.swarm) {
+            (Some(endpoint), _) => {
+                let mut config = DockerConfig::new(self.endpoint(endpoint)?);
+                config.shared_machine = self.docker_shared;
+                config.network.clone_from(&self.docker_network);
+                Some(Elsewhere::Docker(config))
+            }
+            (None, Some(endpoint)) => {
+                let mut config = SwarmConfig::new(self.endpoint(endpoint)?);
+                config.shared_machine = self.docker_shared;
+                config.network.clone_from(&self.docker_network);
+                config.constraints.clone_from(&self.constraint);
+                Some(Elsewhere::Swarm(config))
+            }
+            (None, None) => None,
+        })
+    }
+
+    fn endpoint(&self, text: &str) -> Result<Endpoint, String> {
+        if let Some(path) = text.strip_prefix("unix://").filter(|path| path.starts_with('/')) {
+            return Ok(Endpoint::Unix(path.into()));
+        }
+        let Some(address) = text.strip_prefix("tcp://").filter(|address| address.contains(':')) else {
+            return Err(format!("`{text}` is no endpoint: unix:///PATH or tcp://HOST:PORT"));
+        };
+        let Some(folder) = &self.docker_certs else {
+            return Err(format!("{text}: an engine is reached over TLS only: name its certificates with --docker-certs"));
+        };
+        Ok(Endpoint::Tls {
+            address: address.to_owned(),
+            authority: folder.join("ca.pem"),
+            certificate: folder.join("cert.pem"),
+            key: folder.join("key.pem"),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_is_a_socket_or_tls() {
+        let args = |docker: &str, certs: Option<&str>| EngineArgs {
+            docker: Some(docker.to_owned()),
+            docker_certs: certs.map(PathBuf::from),
+            ..EngineArgs::default()
+        };
+        let unix = args("unix:///run/docker.sock", None).elsewhere().unwrap();
+        assert!(matches!(unix, Some(Elsewhere::Docker(config)) if config.endpoint == Endpoint::Unix("/run/docker.sock".into())));
+        assert!(args("tcp://builds:2376", Some("/certs")).elsewhere().is_ok());
+        for (docker, said) in [("tcp://builds:2375", "TLS only"), ("builds", "no endpoint"), ("unix://x", "no endpoint")] {
+            let error = args(docker, None).elsewhere().unwrap_err();
+            assert!(error.contains(said), "{docker}: {error}");
+        }
+        assert!(EngineArgs::default().elsewhere().unwrap().is_none());
+    }
+}

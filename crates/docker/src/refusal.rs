@@ -10,7 +10,7 @@ pub(crate) fn of_machine(about: &About, shared_machine: bool) -> Result<(), Crea
         Some(why) if !shared_machine => Err(CreateError::Unsupported {
             reason: format!(
                 "the engine is this machine's own ({why}), and who breaks out of a container is root of it; use the engine of a \
-                 host that is dedicated to builds, or set `shared_machine` where this machine is one"
+                 host that is dedicated to builds, or say that this machine is one (`--docker-shared`)"
             ),
         }),
         _ => Ok(()),

@@ -80,7 +80,9 @@ impl EngineArgs {
             return Err(format!("`{text}` is no endpoint: unix:///PATH or tcp://HOST:PORT"));
         };
         let Some(folder) = &self.docker_certs else {
-            return Err(format!("{text}: an engine is reached over TLS only: name its certificates with --docker-certs"));
+            return Err(format!(
+                "{text}: an engine is reached over TLS only: name its certificates with --docker-certs"
+            ));
         };
         Ok(Endpoint::Tls {
             address: address.to_owned(),
@@ -103,9 +105,13 @@ mod tests {
             ..EngineArgs::default()
         };
         let unix = args("unix:///run/docker.sock", None).elsewhere().unwrap();
-        assert!(matches!(unix, Some(Elsewhere::Docker(config)) if config.endpoint == Endpoint::Unix("/run/docker.sock".into())));
+        assert!(
+            matches!(unix, Some(Elsewhere::Docker(config)) if config.endpoint == Endpoint::Unix("/run/docker.sock".into()))
+        );
         assert!(args("tcp://builds:2376", Some("/certs")).elsewhere().is_ok());
-        for (docker, said) in [("tcp://builds:2375", "TLS only"), ("builds", "no endpoint"), ("unix://x", "no endpoint")] {
+        for (docker, said) in
+            [("tcp://builds:2375", "TLS only"), ("builds", "no endpoint"), ("unix://x", "no endpoint")]
+        {
             let error = args(docker, None).elsewhere().unwrap_err();
             assert!(error.contains(said), "{docker}: {error}");
         }

@@ -4,6 +4,7 @@ mod bad_input;
 mod commands;
 mod images;
 mod interruption;
+mod kernels;
 mod project;
 mod sandboxes;
 mod steps;

@@ -1,5 +1,6 @@
 //! The conformance suite over both drivers.
 
+use std::path::Path;
 use std::time::Duration;
 
 use sandbox::conformance::{Claims, Subject, run};
@@ -21,6 +22,7 @@ async fn check(driver: &dyn Driver, spec: &(dyn Fn() -> SandboxSpec + Sync)) {
     let claims = Claims { programs: true, memory_limit: true, ..Claims::default() };
     let report = run(&Subject { driver, spec, claims, patience: PATIENCE }).await;
     println!("{}:\n{report}not claimed: {}", driver.name(), REASONS.join("\nnot claimed: "));
+    report.keep(Path::new(env!("CARGO_TARGET_TMPDIR")), driver.name(), &REASONS.join("; ")).unwrap();
     assert!(report.passed(), "{}:\n{report}", driver.name());
 }
 

@@ -10,6 +10,8 @@ mod work;
 
 use std::fmt;
 use std::future::Future;
+use std::io;
+use std::path::Path;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -72,6 +74,21 @@ impl Report {
     /// Whether no case failed.
     pub fn passed(&self) -> bool {
         !self.0.iter().any(|(_, verdict)| matches!(verdict, Verdict::Failed(_)))
+    }
+
+    /// Writes it to `conformance/DRIVER` in a folder, a case a line, for a table of all drivers.
+    ///
+    /// # Errors
+    /// The folder cannot be written to.
+    pub fn keep(&self, folder: &Path, driver: &str, why_not_claimed: &str) -> io::Result<()> {
+        let folder = folder.join("conformance");
+        std::fs::create_dir_all(&folder)?;
+        let line = |(case, verdict): &(&str, Verdict)| match verdict {
+            Verdict::Passed => format!("{case}\tpassed\n"),
+            Verdict::NotClaimed => format!("{case}\tnot claimed\t{why_not_claimed}\n"),
+            Verdict::Failed(why) => format!("{case}\tFAILED\t{}\n", why.lines().next().unwrap_or_default()),
+        };
+        std::fs::write(folder.join(driver), self.0.iter().map(line).collect::<String>())
     }
 }
 

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use sandbox::LayerSource;
-use sandbox::conformance::{Report, Verdict};
+use sandbox::conformance::Report;
 use sandbox::local::{Local, LocalConfig};
 
 /// Variable that names a folder to use as the test image.
@@ -58,14 +58,7 @@ fn remove_what_dead_tests_left(base: &Path) {
 
 /// Keeps what a driver did in the conformance suite, for the matrix that `xtask matrix` prints of all.
 pub fn keep(driver: &str, report: &Report, why_not_claimed: &str) {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("conformance");
-    fs::create_dir_all(&folder).unwrap();
-    let line = |(case, verdict): &(&str, Verdict)| match verdict {
-        Verdict::Passed => format!("{case}\tpassed\n"),
-        Verdict::NotClaimed => format!("{case}\tnot claimed\t{why_not_claimed}\n"),
-        Verdict::Failed(why) => format!("{case}\tFAILED\t{}\n", why.lines().next().unwrap_or_default()),
-    };
-    fs::write(folder.join(driver), report.0.iter().map(line).collect::<String>()).unwrap();
+    report.keep(Path::new(env!("CARGO_TARGET_TMPDIR")), driver, why_not_claimed).unwrap();
 }
 
 /// A tiny image as a folder: busybox with its applets, two users.

@@ -61,7 +61,7 @@ pub enum OutputFormat {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run a pipeline on this machine
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Check pipeline definitions without running them
     Lint(LintArgs),
     /// Say what would run where, without running anything
@@ -356,6 +356,9 @@ pub struct DoctorArgs {
 /// `cofferdam clean`.
 #[derive(Debug, Args)]
 pub struct CleanArgs {
+    /// Engines elsewhere that killed runs have used
+    #[command(flatten)]
+    pub engines: EngineArgs,
     /// How the report is printed
     #[arg(long, value_enum, default_value_t = OutputFormat::Text, value_name = "FORMAT")]
     pub output: OutputFormat,

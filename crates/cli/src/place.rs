@@ -92,7 +92,8 @@ pub fn set_of(drivers: &Drivers, elsewhere: Option<Elsewhere>, given: Option<&Pa
     set
 }
 
-async fn open_elsewhere(elsewhere: Elsewhere) -> Result<Arc<dyn Driver>, agent::Trouble> {
+/// Reaches what makes containers elsewhere.
+pub async fn open_elsewhere(elsewhere: Elsewhere) -> Result<Arc<dyn Driver>, agent::Trouble> {
     let trouble = |error: &sandbox::DriverError| agent::Trouble::infrastructure(agent::explain(error));
     Ok(match elsewhere {
         Elsewhere::Docker(config) => Arc::new(docker::Docker::open(config).await.map_err(|error| trouble(&error))?),

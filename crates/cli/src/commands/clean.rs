@@ -10,7 +10,15 @@ use crate::place;
 pub async fn run(args: &CleanArgs, home: Option<&Path>) -> Result<Exit, CommandFailure> {
     let drivers = place::drivers()?;
     let mut removed = Vec::new();
-    for driver in [&drivers.process, &drivers.container] {
+    let elsewhere = match args.engines.elsewhere().map_err(CommandFailure::usage)? {
+        Some(elsewhere) => Some(
+            place::open_elsewhere(elsewhere)
+                .await
+                .map_err(|trouble| CommandFailure::new(Exit::Infrastructure, trouble.0.message))?,
+        ),
+        None => None,
+    };
+    for driver in [&drivers.process, &drivers.container].into_iter().chain(&elsewhere) {
         let lines =
             driver.sweep().await.map_err(|error| CommandFailure::new(Exit::Infrastructure, agent::explain(&error)))?;
         removed.extend(lines);

@@ -35,7 +35,7 @@ fn run(name: &str, rung: &str) -> Option<(Project, Ran)> {
     }
     let image = busybox_image(name, r#"{"Env":["PATH=/bin"]}"#, &[])?;
     let project = Project::new(&PIPELINE.replace("IMAGE", &image));
-    let ran = project.run(&["--rung", rung, "--progress", "plain", "--network", "none", "--memory", "512M"]);
+    let ran = project.run(&["--rung", rung, "--progress", "plain", "--memory", "512M"]);
     Some((project, ran))
 }
 
@@ -103,7 +103,7 @@ fn a_rung_that_is_not_there_is_refused() {
     let Some(image) = busybox_image("kernels-missing", r#"{"Env":["PATH=/bin"]}"#, &[]) else { return };
     let project =
         Project::new(&format!("node {{ docker.build('x'); docker.image('{image}').inside {{ sh 'true' }} }}"));
-    let ran = project.run(&["--network", "none"]);
+    let ran = project.run(&[]);
     if ran.code == 0 {
         return;
     }

@@ -2,6 +2,7 @@
 
 mod engine;
 mod guest;
+mod monitor;
 
 use std::path::PathBuf;
 
@@ -12,6 +13,7 @@ use pipeline::engine::BuildCause;
 
 pub use engine::{Elsewhere, EngineArgs};
 pub use guest::GuestCommand;
+pub use monitor::MonitorChoice;
 
 /// Runs Jenkins Pipelines, each job in a fresh, isolated, disposable sandbox.
 #[derive(Debug, Parser)]
@@ -167,6 +169,9 @@ pub struct RunArgs {
     /// How strong the walls of the jobs are that name an image, at least; what needs more gets more
     #[arg(long, value_enum, default_value_t = RungChoice::Container, value_name = "RUNG")]
     pub rung: RungChoice,
+    /// What runs virtual machines
+    #[arg(long, value_enum, default_value_t, value_name = "MONITOR")]
+    pub monitor: MonitorChoice,
     /// Network of the sandboxes: the internet without private networks, or nothing
     #[arg(long, value_enum, default_value_t = Network::Internet, value_name = "WHAT")]
     pub network: Network,

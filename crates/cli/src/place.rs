@@ -76,17 +76,23 @@ pub fn drivers() -> Result<Drivers, CommandFailure> {
 }
 
 /// What a run on this host can choose from.
-pub fn set_of(drivers: &Drivers, elsewhere: Option<Elsewhere>, given: Option<&Path>) -> agent::Drivers {
+pub fn set_of(
+    drivers: &Drivers,
+    elsewhere: Option<Elsewhere>,
+    monitor: &MonitorKind,
+    given: Option<&Path>,
+) -> agent::Drivers {
     let mut set = agent::Drivers::default();
     if let Some(elsewhere) = elsewhere {
         // Before the local one, because it was asked for.
         let offer = plain(elsewhere.driver(), Rung::Container, None);
         set.add(offer, Box::new(move || Box::pin(open_elsewhere(elsewhere.clone()))));
     }
-    for offer in offers(None, given) {
+    for offer in offers(None, monitor, given) {
+        let monitor = monitor.clone();
         let (drivers, given) = (drivers.clone(), given.map(Path::to_owned));
         let name = offer.driver;
-        let open = move || std::future::ready(open_driver(name, &drivers, given.as_deref()));
+        let open = move || std::future::ready(open_driver(name, &drivers, &monitor, given.as_deref()));
         set.add(offer, Box::new(move || Box::pin(open())));
     }
     set
@@ -108,7 +114,7 @@ fn plain(driver: &'static str, rung: Rung, unusable: Option<String>) -> Offer {
 
 /// The drivers of this host, whether they can be used or not. `probes` are those of the local drivers; without them these are taken
 /// to be usable, for a launcher that runs has proved it.
-pub fn offers(probes: Option<&[Probe]>, given: Option<&Path>) -> Vec<Offer> {
+pub fn offers(probes: Option<&[Probe]>, monitor: &MonitorKind, given: Option<&Path>) -> Vec<Offer> {
     let blocker = |rung| {
         let probe = probes?.iter().find(|probe| probe.rung == rung)?;
         let check = probe.blockers().next()?;
@@ -119,10 +125,11 @@ pub fn offers(probes: Option<&[Probe]>, given: Option<&Path>) -> Vec<Offer> {
     };
     let jail = blocker(Rung::Process);
     let engine = match engine(given) {
+        Some(_) if *monitor != MonitorKind::Qemu => Err("only machines of QEMU have one".to_owned()),
         Some(_) => Ok(()),
         None => Err("there is none for its machines: `cofferdam guest build --engine` makes one".to_owned()),
     };
-    let microvm = plain("microvm", Rung::Microvm, microvm_missing(given).map(str::to_owned).or(jail.clone()));
+    let microvm = plain("microvm", Rung::Microvm, microvm_missing(monitor, given).map(str::to_owned).or(jail.clone()));
     vec![
         plain("process", Rung::Process, jail.clone()),
         plain("container", Rung::Container, blocker(Rung::Container)),
@@ -131,7 +138,12 @@ pub fn offers(probes: Option<&[Probe]>, given: Option<&Path>) -> Vec<Offer> {
     ]
 }
 
-fn open_driver(name: &str, drivers: &Drivers, given: Option<&Path>) -> Result<Arc<dyn Driver>, agent::Trouble> {
+fn open_driver(
+    name: &str,
+    drivers: &Drivers,
+    monitor: &MonitorKind,
+    given: Option<&Path>,
+) -> Result<Arc<dyn Driver>, agent::Trouble> {
     let missing = |reason: Option<&str>| {
         agent::Trouble::infrastructure(format!("driver {name}: {}", reason.unwrap_or("this host has none")))
     };
@@ -140,9 +152,9 @@ fn open_driver(name: &str, drivers: &Drivers, given: Option<&Path>) -> Result<Ar
         "container" => Arc::clone(&drivers.container),
         "gvisor" => Arc::new(Gvisor::find(drivers.local.clone()).ok_or_else(|| missing(gvisor_missing()))?),
         "microvm" => {
-            let guest = guests(given).newest().ok_or_else(|| missing(microvm_missing(given)))?;
+            let guest = guests(given).newest().ok_or_else(|| missing(microvm_missing(monitor, given)))?;
             let config = MicroVmConfig {
-                monitor: MonitorKind::Qemu,
+                monitor: monitor.clone(),
                 guest,
                 acceleration: None,
                 copies: true,
@@ -162,8 +174,8 @@ pub fn gvisor_missing() -> Option<&'static str> {
 }
 
 /// Why there is no such driver here, and what to do.
-pub fn microvm_missing(given: Option<&Path>) -> Option<&'static str> {
-    if !MicroVm::is_installed() {
+pub fn microvm_missing(monitor: &MonitorKind, given: Option<&Path>) -> Option<&'static str> {
+    if *monitor == MonitorKind::Qemu && !MicroVm::is_installed() {
         return Some("QEMU is not installed: apt-get install qemu-system-x86");
     }
     match guests(given).newest() {

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use sandbox::local::{Local, LocalConfig};
+use sandbox::microvm::MonitorKind;
 use sandbox::{Finding, Probe};
 
 use crate::args::{DoctorArgs, OutputFormat};
@@ -19,7 +20,7 @@ pub async fn run(args: &DoctorArgs, home: Option<&Path>, style: Style) -> Result
     let usable = probes.iter().any(Probe::usable);
     let hint = store.as_ref().and_then(image::ImageError::hint);
     let store = store.map(|error| agent::explain(&error));
-    let (gvisor, microvm) = (place::gvisor_missing(), place::microvm_missing(home));
+    let (gvisor, microvm) = (place::gvisor_missing(), place::microvm_missing(&MonitorKind::Qemu, home));
     match args.output {
         OutputFormat::Json => {
             let missing = ["machine"];

@@ -14,6 +14,7 @@ use model::rung::Rung;
 use pipeline::engine::{Engine, Output};
 use queue::{Need, Offer};
 use sandbox::local::{Local, LocalConfig};
+use sandbox::microvm::MonitorKind;
 use serde::Serialize;
 
 use crate::args::{OutputFormat, PlanArgs};
@@ -102,7 +103,7 @@ pub async fn run(args: &PlanArgs, home: Option<&Path>, style: Style) -> Result<E
         skipped: HashMap::new(),
         work: HashMap::new(),
         stage_of: HashMap::new(),
-        offers: place::offers(Some(&probes), home),
+        offers: place::offers(Some(&probes), &MonitorKind::Qemu, home),
         minimum: args.rung.minimum(),
         worst: Exit::Success,
     };

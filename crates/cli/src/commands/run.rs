@@ -205,6 +205,7 @@ fn host(
         env: args.definition.env.clone(),
         label_env: args.definition.node_env.clone(),
     };
+    let monitor = args.monitor.find().map_err(CommandFailure::usage)?;
     let elsewhere = args.engines.elsewhere().map_err(CommandFailure::usage)?;
     let way_out = match args.network {
         Network::None => WayOut::Unwanted,
@@ -219,7 +220,7 @@ fn host(
     Ok(Host {
         minimum: args.rung.minimum(),
         mentions: mentions::of_project(&definition.text, &definition.project),
-        drivers: place::set_of(&drivers, elsewhere, home),
+        drivers: place::set_of(&drivers, elsewhere, &monitor, home),
         store: Box::new(move || place::open_store(store_home.as_deref())),
         way_out,
         scm: Some(Arc::new(project)),

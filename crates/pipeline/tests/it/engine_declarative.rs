@@ -306,7 +306,6 @@ fn what_a_pipeline_needs_and_this_cannot_is_named() {
         &format!("pipeline {{ agent any; environment {{ K = credentials('id') }}; {body} }}"),
         "credentials(…) is not supported yet",
     );
-    fails(&format!("pipeline {{ agent {{ dockerfile true }}; {body} }}"), "dockerfile");
     fails(
         "pipeline { agent none; stages { stage('a') { input { message 'go?' }; steps { echo 'x' } } } }",
         "nobody to answer",

@@ -70,7 +70,7 @@ async fn engine_of_this_machine_is_refused_unless_it_is_meant() {
     let swarm = Swarm::open(SwarmConfig::new(engine.endpoint())).await.unwrap();
     for driver in [&docker as &dyn Driver, &swarm] {
         let why = refused(driver, engine.spec()).await;
-        assert!(why.contains("this machine") && why.contains("shared_machine"), "{why}");
+        assert!(why.contains("this machine") && why.contains("--docker-shared"), "{why}");
         let probe = driver.probe();
         assert!(!probe.usable());
         assert!(probe.blockers().all(|check| check.what == "machine"), "{probe:?}");

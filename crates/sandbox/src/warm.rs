@@ -205,7 +205,10 @@ impl Inner {
         if let (true, Some(connect)) = (kind.connected, &self.config.connect) {
             spec.network = connect().await?;
         }
-        self.driver.create(spec).await
+        let sandbox = self.driver.create(spec).await?;
+        // What is asked at its end was asked once: where instructions are translated, the first time is the slow one.
+        let _ = self.driver.usage(sandbox.id).await;
+        Ok(sandbox)
     }
 
     async fn discard(&self, member: SandboxId) {

@@ -2,6 +2,7 @@
 //! `inside` beside an engine. The node is the machine's sandbox with the engine's client; both see the same workspaces.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use model::event::{Event, LogSource};
 use model::ids::JobId;
@@ -18,6 +19,10 @@ const SOCKET: &str = "/run/docker.sock";
 const WORKSPACES: &str = "/workspace";
 /// What a client says of a few commands is short.
 const MAX_OUTPUT: usize = 1 << 20;
+/// How long an engine may take to end something; where instructions are translated, it takes seconds.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// The same for a signal, which somebody waits for.
+const SIGNAL_PATIENCE: Duration = Duration::from_secs(15);
 /// Notes its process id, by which it can be ended, and goes on as the step.
 const STARTER: &str = "echo $$ > \"$0\"; exec \"$@\"";
 
@@ -162,13 +167,17 @@ impl Contained {
     pub async fn signal(&self, folder: &str, signal: &str) {
         let script = format!("kill -{signal} -$(cat {folder}/pid) 2>/dev/null || kill -{signal} $(cat {folder}/pid)");
         let argv = ["sh".to_owned(), "-c".to_owned(), script];
-        // Where it has ended, there is nobody to tell.
-        let _ = self.client.run(&self.exec(None, &[], &argv), None).await;
+        // Where it has ended, there is nobody to tell; an engine that does not answer ends with its machine.
+        let words = self.exec(None, &[], &argv);
+        let _ = tokio::time::timeout(SIGNAL_PATIENCE, self.client.run(&words, None)).await;
     }
 
     /// Ends it.
     pub async fn remove(&self) -> Result<(), Trouble> {
         let words = ["rm", "-f", "-v", &self.name].map(str::to_owned);
-        self.client.run(&words, None).await.map(drop)
+        match tokio::time::timeout(PATIENCE, self.client.run(&words, None)).await {
+            Ok(said) => said.map(drop),
+            Err(_) => Err(Trouble::infrastructure("the machine's Docker Engine does not answer")),
+        }
     }
 }

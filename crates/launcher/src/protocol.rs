@@ -297,6 +297,8 @@ pub enum Role {
 pub const MONITOR: &str = "/monitor";
 /// Where a [`Role::Kernel`] finds the root of its sandbox.
 pub const SANDBOX_ROOT: &str = "/sandbox";
+/// Where it finds its `/tmp`, whatever links an image has there.
+pub const SANDBOX_TMP: &str = "/sandbox-tmp";
 /// Where a [`Role::Kernel`] finds its own program.
 pub const KERNEL: &str = "/kernel";
 /// Where init lies in a root that another program starts it in; or the folder that it lies in.

@@ -255,7 +255,11 @@ impl Driver for Warm {
                 let kept = spec.unconnected();
                 let sandbox = self.inner.driver.create(spec).await?;
                 self.inner.state().specs.insert(kind.clone(), kept);
-                self.inner.tell(Event::Wanted { shape: kind });
+                if let Some(member) = self.inner.tell(Event::Wanted { shape: kind }) {
+                    // Somebody who asked for the same at the same time has had it made; nobody is here to take it.
+                    self.inner.discard(member).await;
+                    self.inner.tell(Event::Ended { member });
+                }
                 return Ok(sandbox);
             }
             match self.inner.claim(&kind) {

@@ -8,9 +8,9 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use super::NOT_MADE;
 use super::kernel;
-use super::root::{Root, attach_at};
+use super::root::{Root, attach_at, clone_of};
 use crate::fault::{Doing, Result};
-use crate::protocol::{INIT, Ids, KERNEL, Plan, Program, Role, SANDBOX_ROOT};
+use crate::protocol::{INIT, Ids, KERNEL, Plan, Program, Role, SANDBOX_ROOT, SANDBOX_TMP};
 use crate::sys;
 
 /// Standard streams.
@@ -22,10 +22,13 @@ const ENVIRONMENT: [&str; 2] = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/"];
 pub(super) fn surround(root: Root, files: &[(String, String)], plan: &Plan, program: &OwnedFd) -> Result<()> {
     let mut init = File::open("/proc/self/exe").doing(|| "open init".into())?;
     root.put(INIT, 0o555, &mut init)?;
+    // Where the image's `/tmp` leads within its own root; made where there is none.
+    let temporary = clone_of(root.folder("/tmp")?.as_fd())?;
     let around = root.surround(SANDBOX_ROOT, plan.read_only_root)?;
     for (path, content) in files {
         around.put(path, 0o644, &mut content.as_bytes())?;
     }
+    around.attach(temporary.as_fd(), SANDBOX_TMP)?;
     place(&around, KERNEL, program)?;
     kernel::mount_all(&around)?;
     around.enter(false)

@@ -72,7 +72,12 @@ impl EngineUses {
                 match &stage.content {
                     StageContent::Steps(_) => {}
                     StageContent::Stages(stages) | StageContent::Parallel(stages) => open.extend(stages),
-                    StageContent::Matrix(matrix) => open.extend(&matrix.stages),
+                    StageContent::Matrix(matrix) => {
+                        if let Some(agent) = matrix.directives.agent.as_ref().filter(|agent| !agent.is_none()) {
+                            scopes.push((matrix.span, of_agent(agent)));
+                        }
+                        open.extend(&matrix.stages);
+                    }
                 }
             }
         }

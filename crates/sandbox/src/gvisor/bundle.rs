@@ -1,6 +1,6 @@
 //! What gVisor is told: a configuration of the OCI runtime specification, and the words of its command line.
 
-use launcher::protocol::{INIT, KERNEL, Plan, SANDBOX_ROOT};
+use launcher::protocol::{INIT, KERNEL, Plan, SANDBOX_ROOT, SANDBOX_TMP};
 use serde_json::json;
 
 /// Folder of the configuration in the small root.
@@ -64,10 +64,12 @@ fn configuration(plan: &Plan, capabilities: &[u8], root_capabilities: u64) -> se
     let limits = &plan.limits;
     let rlimit = |kind: &str, value: u64| json!({"type": kind, "soft": value, "hard": value});
     // Without this gVisor would mount a file system of its own where the image has none, beyond the limit of the disk.
-    let inside = |path: &str| {
-        let options = ["rbind", "rw", "nosuid", "nodev"];
-        json!({"destination": path, "type": "bind", "source": format!("{SANDBOX_ROOT}{path}"), "options": options})
-    };
+    let temporary = json!({
+        "destination": "/tmp",
+        "type": "bind",
+        "source": SANDBOX_TMP,
+        "options": ["rbind", "rw", "nosuid", "nodev"],
+    });
     json!({
         "ociVersion": "1.0.0",
         "hostname": plan.hostname,
@@ -94,7 +96,7 @@ fn configuration(plan: &Plan, capabilities: &[u8], root_capabilities: u64) -> se
         "mounts": [
             {"destination": "/proc", "type": "proc", "source": "proc"},
             {"destination": "/dev/shm", "type": "tmpfs", "source": "shm", "options": ["nosuid", "nodev", "noexec", "mode=1777", format!("size={}", limits.disk_bytes)]},
-            inside("/tmp"),
+            temporary,
         ],
         "linux": {
             "namespaces": [{"type": "pid"}, {"type": "mount"}, {"type": "ipc"}, {"type": "uts"}],

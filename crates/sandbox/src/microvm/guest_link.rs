@@ -34,6 +34,8 @@ impl GuestLink {
     /// Reads replies on a thread of its own until the guest is gone.
     pub(super) fn new(control: UnixStream) -> io::Result<GuestLink> {
         let writer = control.try_clone()?;
+        // A guest that takes nothing any more is one that is gone: whoever speaks to it must not wait with it.
+        writer.set_write_timeout(Some(USAGE_PATIENCE))?;
         let (sender, replies) = mpsc::unbounded_channel();
         let usage = watch::Sender::new((0, Usage::default()));
         let ended = watch::Sender::new(None);

@@ -56,12 +56,11 @@ impl Template {
         }
         let template = Template::make(local, config, shape).await?;
         let copy = template.try_clone().map_err(kernel("copy a descriptor"))?;
-        // In its own time: the job that waits has no need of it.
-        tokio::task::spawn_blocking(move || {
-            if let Err(error) = copy.keep(&folder) {
-                tracing::info!(%error, folder = %folder.display(), "a saved machine is not kept");
-            }
-        });
+        // Awaited, for a short run would end before it is done.
+        let kept = tokio::task::spawn_blocking(move || copy.keep(&folder)).await;
+        if let Err(error) = kept.unwrap_or_else(|error| Err(io::Error::other(error))) {
+            tracing::info!(%error, "a saved machine is not kept");
+        }
         Ok(template)
     }
 
@@ -155,8 +154,10 @@ impl Template {
     fn keep(&self, folder: &Path) -> io::Result<()> {
         let parent = folder.parent().unwrap_or(folder);
         std::fs::create_dir_all(parent)?;
-        let making = parent.join(format!("making-{}", std::process::id()));
-        std::fs::create_dir_all(&making)?;
+        sweep(parent);
+        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let making = parent.join(format!("making-{}-{name}", std::process::id()));
+        std::fs::create_dir(&making)?;
         let written = (|| {
             let memory: File = self.memory.try_clone()?.into();
             let file = File::create(making.join(MEMORY))?;
@@ -192,7 +193,9 @@ fn memory_file(bytes: u64) -> io::Result<OwnedFd> {
 
 /// Copies what is there of a file with holes to the same places of another.
 fn copy_data(from: &File, to: &File) -> io::Result<()> {
-    let (mut from, mut to) = (from, to);
+    // Opened anew, for where a file is read is shared by all who have it from one opening.
+    let mut from = &File::open(format!("/proc/self/fd/{}", from.as_raw_fd()))?;
+    let mut to = to;
     let end = from.metadata()?.len();
     let mut at = 0;
     while at < end {
@@ -218,6 +221,17 @@ fn key(config: &MicroVmConfig, shape: Shape) -> String {
     let engine = config.engine.as_ref().filter(|_| shape.engine.is_some());
     let text = format!("1 {shape:?} {monitor:?} {started} {} {engine:?}", config.guest.description.digest);
     Sha256::digest(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What processes were making when they ended.
+fn sweep(parent: &Path) {
+    for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let pid = name.strip_prefix("making-").and_then(|rest| rest.split('-').next()).map(str::to_owned);
+        if pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 /// Those of former starts of the host, and shapes that nobody has asked for lately.

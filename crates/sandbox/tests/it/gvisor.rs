@@ -1,7 +1,9 @@
 //! The `gvisor` driver, on a real `runsc`.
 
 use sandbox::gvisor::Gvisor;
-use sandbox::{SandboxSpec, conformance};
+use sandbox::session::{Output, Session};
+use sandbox::{Driver as _, LayerSource, SandboxSpec, conformance};
+use wire::init::ExecSpec;
 
 use crate::place;
 
@@ -23,4 +25,29 @@ async fn conformance_of_gvisor() {
     println!("gvisor:\n{report}");
     place::keep("gvisor", &report, "");
     assert!(report.passed(), "{report}");
+}
+
+/// What an image has at `/tmp` leads nowhere but into its own root, and where it has nothing there is a folder.
+#[tokio::test]
+async fn gvisor_takes_no_link_of_an_image_for_a_place_of_its_own() {
+    let (Some(driver), Some(base)) = (driver(), place::image_dir()) else { return };
+    let folder = tempfile::tempdir_in(place::base()).unwrap();
+    std::os::unix::fs::symlink("/", folder.path().join("tmp")).unwrap();
+    let sandbox =
+        driver.create(SandboxSpec::image(vec![base, LayerSource::Dir(folder.path().to_owned())])).await.unwrap();
+    sandbox.stream.set_nonblocking(true).unwrap();
+    let session = Session::start(tokio::net::UnixStream::from_std(sandbox.stream).unwrap()).await.unwrap();
+    let argv = ["/bin/sh", "-c", "ls -a /tmp/ /"].map(Into::into).into();
+    let env = vec![("PATH".into(), "/bin".into())];
+    let mut running = session.exec(ExecSpec { argv, env, cwd: "/".into(), ..ExecSpec::default() }).await.unwrap();
+    let mut text = Vec::new();
+    while let Some(Output::Data { data, .. }) = running.next().await.unwrap() {
+        text.extend(data);
+    }
+    let text = String::from_utf8_lossy(&text).into_owned();
+    assert!(text.contains("bin"), "{text}");
+    for of_the_jail in ["records", "bundle", "kernel", "sandbox-tmp"] {
+        assert!(!text.contains(of_the_jail), "{of_the_jail} of the jail is seen: {text}");
+    }
+    driver.destroy(sandbox.id).await.unwrap();
 }

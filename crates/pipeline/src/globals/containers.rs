@@ -18,7 +18,7 @@ use crate::steps::run_named;
 /// `docker.build(image, args)`
 pub(super) async fn build(core: &Rc<Core>, scope: &Scope, args: &[Value]) -> Result<Value, Fault> {
     let [name, rest @ ..] = args else { return Err(Fault::illegal("docker.build takes the name of an image")) };
-    let name = qualified(scope, name.to_text());
+    let name = plain(qualified(scope, name.to_text()))?;
     let words = rest.first().map_or_else(|| ".".to_owned(), Value::to_text);
     sh(core, scope, &format!("docker build -t \"{name}\" {words}")).await?;
     Ok(new_image(core, name))
@@ -28,7 +28,7 @@ pub(super) async fn build(core: &Rc<Core>, scope: &Scope, args: &[Value]) -> Res
 pub(super) async fn run(core: &Rc<Core>, scope: &Scope, image: u64, args: &[Value]) -> Result<Value, Fault> {
     let words = |index: usize| args.get(index).map(Value::to_text).filter(|text| !text.is_empty());
     let spaced = |text: Option<String>| text.map(|text| format!(" {text}")).unwrap_or_default();
-    let name = image_name(core, image);
+    let name = plain(image_name(core, image))?;
     let command = format!("docker run -d{} {name}{}", spaced(words(0)), spaced(words(1)));
     let id = captured(core, scope, &command).await?;
     let mut containers = core.run.images.borrow_mut();
@@ -78,7 +78,8 @@ async fn tagged(core: &Rc<Core>, scope: &Scope, image: u64, args: &[Value]) -> R
     let (repository, own) = apart(&name);
     let tag = args.first().filter(|tag| !tag.is_null()).map(Value::to_text);
     let tag = tag.unwrap_or_else(|| own.unwrap_or("latest").to_owned());
-    let target = qualified(scope, format!("{repository}:{tag}"));
+    let target = plain(qualified(scope, format!("{repository}:{tag}")))?;
+    plain(name.clone())?;
     sh(core, scope, &format!("docker tag {name} {target}")).await?;
     Ok(target)
 }
@@ -87,6 +88,15 @@ async fn tagged(core: &Rc<Core>, scope: &Scope, image: u64, args: &[Value]) -> R
 pub(super) async fn push(core: &Rc<Core>, scope: &Scope, image: u64, args: &[Value]) -> Result<Value, Fault> {
     let target = tagged(core, scope, image, args).await?;
     sh(core, scope, &format!("docker push {target}")).await.map(|_| Value::Null)
+}
+
+/// A name that is none to a shell: it may come from a branch or a parameter.
+fn plain(name: String) -> Result<String, Fault> {
+    let harmless = |c: char| c.is_ascii_alphanumeric() || "._/:@-".contains(c);
+    match !name.is_empty() && !name.starts_with('-') && name.chars().all(harmless) {
+        true => Ok(name),
+        false => Err(Fault::illegal(format!("{name:?} is not a name of an image"))),
+    }
 }
 
 /// Repository and tag; a colon before the last slash is that of a registry's port.

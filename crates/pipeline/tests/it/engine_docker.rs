@@ -45,6 +45,16 @@ fn images_are_built_tagged_and_pushed() {
 }
 
 #[test]
+fn a_name_is_no_script() {
+    for statement in
+        ["docker.build('x$(touch /tmp/never)')", "docker.image('a;b').run()", "docker.image('a').tag('`x`')"]
+    {
+        let ran = run(statement);
+        ran.is(Outcome::Failure).has("is not a name of an image").lacks("docker build").lacks("docker run");
+    }
+}
+
+#[test]
 fn a_sidecar_lives_as_long_as_its_block() {
     let ran = run("docker.image('db:9').withRun('-e A=b', '--flag') { c -> echo \"in ${c.id} ${c.port(80)}\" }
         def c = docker.image('db:9').run(); c.stop()");

@@ -178,7 +178,11 @@ impl MicroVm {
             Some(template) => match self.copy(template, &order).await {
                 Ok(made) => Some(made),
                 // What is wrong with the order is wrong with it in a fresh machine too.
-                Err(error @ (CreateError::Spec { .. } | CreateError::UnknownUser { .. })) => return Err(error),
+                Err(
+                    error @ (CreateError::Spec { .. } | CreateError::UnknownUser { .. } | CreateError::Layer { .. }),
+                ) => {
+                    return Err(error);
+                }
                 Err(error) => {
                     tracing::warn!(reason = explain(&error), "a copy of a machine did not start; one is booted");
                     self.forget_template(order.shape);

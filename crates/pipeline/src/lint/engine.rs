@@ -45,6 +45,9 @@ const COMMANDS: [&str; 34] = [
 ];
 /// Further ones, which read like words of other programs.
 const MORE_COMMANDS: [&str; 3] = ["version", "volume", "swarm"];
+/// Words that stand before the program of a command.
+const BEFORE: [&str; 14] =
+    ["sudo", "env", "exec", "time", "nohup", "then", "do", "else", "if", "while", "until", "!", "timeout", "eval"];
 /// Options of the client itself stand before its command.
 const MOST_OPTIONS: usize = 6;
 
@@ -154,29 +157,30 @@ fn text(expr: &Expr) -> Option<String> {
 
 /// `docker build`, where a shell script calls it so.
 fn in_shell(text: &str) -> Option<String> {
-    let mut words = text
-        .lines()
-        .filter(|line| !line.trim_start().starts_with('#'))
-        .flat_map(|line| line.split(|c: char| c.is_whitespace() || ";|&()`\"'".contains(c)))
-        .filter(|word| !word.is_empty())
-        .peekable();
-    while let Some(word) = words.next() {
-        let program = word.rsplit('/').next().unwrap_or(word);
-        if program == "docker-compose" && !word.ends_with("/docker-compose/") {
-            return Some("`docker-compose`".to_owned());
-        }
-        if program != "docker" {
-            continue;
-        }
-        let mut rest = words.clone().take(MOST_OPTIONS).skip_while(|word| word.starts_with('-'));
-        let command = rest.find(|word| COMMANDS.contains(word) || MORE_COMMANDS.contains(word));
-        let first = words.peek().copied().unwrap_or_default();
-        // Its first word, or one after options of the client.
-        if let Some(command) = command.filter(|command| *command == first || first.starts_with('-')) {
-            return Some(format!("`docker {command}`"));
-        }
+    let lines = text.lines().map(|line| line.split(" #").next().unwrap_or(line));
+    // What begins a command: a line, and what separates commands of one.
+    let commands = lines.flat_map(|line| line.split([';', '|', '&', '(', '`', '{']));
+    commands.into_iter().find_map(of_command)
+}
+
+/// The words of one command, where they call Docker's client.
+fn of_command(command: &str) -> Option<String> {
+    let mut words = command.split_whitespace().map(|word| word.trim_matches(['"', '\'', ')'])).peekable();
+    // What stands before a program and runs it: variables, `sudo -E`, `then`.
+    let before = |word: &&str| BEFORE.contains(word) || word.starts_with('-') || word.contains('=') || word.is_empty();
+    while words.next_if(before).is_some() {}
+    let program = words.next()?.rsplit('/').next()?;
+    if program == "docker-compose" {
+        return Some("`docker-compose`".to_owned());
     }
-    None
+    if program != "docker" {
+        return None;
+    }
+    let first = words.peek().copied()?;
+    let mut rest = words.take(MOST_OPTIONS).skip_while(|word| word.starts_with('-'));
+    let found = rest.find(|word| COMMANDS.contains(word) || MORE_COMMANDS.contains(word))?;
+    // Its first word, or one after options of the client.
+    (found == first || first.starts_with('-')).then(|| format!("`docker {found}`"))
 }
 
 #[cfg(test)]
@@ -198,7 +202,12 @@ mod tests {
         check("cd a && /usr/bin/docker compose up -d", Some("`docker compose`"));
         check("docker-compose -f x.yml up", Some("`docker-compose`"));
         check("echo $(docker ps -q)", Some("`docker ps`"));
-        check("ls docker build", Some("`docker build`"));
+        check("ls docker build", None);
+        check("if ! DOCKER_BUILDKIT=1 sudo -E docker build .; then exit 1; fi", Some("`docker build`"));
+        check("cd deploy/docker-compose && make", None);
+        check("apt-get install -y docker-compose", None);
+        check("echo \"skipping docker build\"", None);
+        check("make # docker build", None);
         check("cd docker; make", None);
         check("# docker build\nmake", None);
         check("mvn docker:build", None);

@@ -48,12 +48,15 @@ pub(super) struct Template {
 impl Template {
     /// The one that another process has kept, or a new one.
     pub(super) async fn get(local: &Local, config: &MicroVmConfig, shape: Shape) -> Result<Template, CreateError> {
-        let folder = config.guest.folder.join(FOLDER).join(key(config, shape));
+        let settings = format!("{:?}", local.settings()?);
+        let folder = config.guest.folder.join(FOLDER).join(key(config, shape, &settings));
         let kept = folder.clone();
         let loaded = tokio::task::spawn_blocking(move || Template::load(&kept, shape)).await;
         if let Ok(Ok(template)) = loaded {
             return Ok(template);
         }
+        // One that does not load is replaced.
+        let _ = std::fs::remove_dir_all(&folder);
         let template = Template::make(local, config, shape).await?;
         let copy = template.try_clone().map_err(kernel("copy a descriptor"))?;
         // Awaited, for a short run would end before it is done.
@@ -213,13 +216,13 @@ fn copy_data(from: &File, to: &File) -> io::Result<()> {
     to.flush()
 }
 
-/// What a saved machine depends on: the monitor, the guest, the shape, and the speed of the host's counter since its start.
-fn key(config: &MicroVmConfig, shape: Shape) -> String {
+/// What a saved machine depends on: the monitor, the guest, the shape, what its launcher was told, and the speed of the host's counter since its start.
+fn key(config: &MicroVmConfig, shape: Shape, settings: &str) -> String {
     use std::os::unix::fs::MetadataExt as _;
     let monitor = std::fs::metadata(PROGRAM).map(|found| (found.ino(), found.size(), found.mtime())).ok();
     let started = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let engine = config.engine.as_ref().filter(|_| shape.engine.is_some());
-    let text = format!("1 {shape:?} {monitor:?} {started} {} {engine:?}", config.guest.description.digest);
+    let text = format!("1 {shape:?} {monitor:?} {started} {} {engine:?} {settings}", config.guest.description.digest);
     Sha256::digest(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -23,6 +23,7 @@ fn main() {
         println!("cargo::rerun-if-changed={}", crates.join(source).join("src").display());
         println!("cargo::rerun-if-changed={}", crates.join(source).join("Cargo.toml").display());
     }
+    println!("cargo::rerun-if-changed={}", crates.join("init/preload").display());
     for own in ["build.rs", "src/policy", "data/seccomp.txt"] {
         println!("cargo::rerun-if-changed={own}");
     }

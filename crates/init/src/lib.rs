@@ -16,6 +16,7 @@ mod files;
 mod operation;
 mod peer;
 mod program;
+mod quirk;
 mod server;
 mod spawn;
 mod sys;

@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::process::ExitCode;
 
-use crate::{InitConfig, Stream, run};
+use crate::{InitConfig, Stream, quirk, run};
 
 const EXIT_USAGE: u8 = 64;
 
@@ -13,7 +13,10 @@ const EXIT_USAGE: u8 = 64;
 /// input and standard output, `--port PATH` a character device. `--root-capabilities BITS` is [`InitConfig::root_capabilities`].
 pub fn program(arguments: impl Iterator<Item = String>) -> ExitCode {
     match parse(arguments) {
-        Ok((stream, config)) => run(stream, config),
+        Ok((stream, config)) => {
+            quirk::make_up();
+            run(stream, config)
+        }
         Err(Refused::Usage) => eprintln!(
             "usage: cofferdam-init --fd N | --stdin | --stdio | --port PATH [--root-capabilities BITS]   (as process 1 of a PID namespace)"
         ),

@@ -17,16 +17,9 @@ if [ "$(id -u)" -ne 0 ] && sudo -n true 2> /dev/null; then as_root=(sudo -n --pr
 
 if [ -z "${COFFERDAM_MIRRORS:-}" ] && ! "${as_root[@]}" "$cofferdam" image ls --quiet 2> /dev/null | grep -qx 'docker.io/library/maven:3' && ! hub_answers; then
   echo "Docker Hub cannot be reached: maven:3 is built from Debian's packages and served from 127.0.0.1:$port" >&2
-  mkdir -p "$data"
-  scripts/local-registry.sh "$port" "$data" < /dev/null > "$data/registry.log" 2>&1 &
-  registry=$!
-  trap 'kill $registry 2> /dev/null || true' EXIT
-  curl -sf -o /dev/null --retry 50 --retry-delay 1 --retry-connrefused "http://127.0.0.1:$port/v2/"
-  if ! curl -sf -o /dev/null -H 'Accept: application/vnd.oci.image.manifest.v1+json' "http://127.0.0.1:$port/v2/library/maven/manifests/3"; then
-    scripts/debian-image.sh "127.0.0.1:$port" library/maven 3 \
-      maven,default-jdk-headless,libsurefire-java,libmaven-compiler-plugin-java,libmaven-resources-plugin-java,libmaven-jar-plugin-java,junit4,procps \
-      examples/maven-image
-  fi
+  coproc registry { exec scripts/example-registry.sh "$port" "$data"; }
+  trap 'kill $registry_PID 2> /dev/null || true' EXIT
+  read -r -u "${registry[0]}" _ready
   export COFFERDAM_MIRRORS="docker.io=http://127.0.0.1:$port"
 fi
 

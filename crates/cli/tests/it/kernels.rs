@@ -70,7 +70,7 @@ fn a_pipeline_on_gvisor() {
 }
 
 /// Makes a guest for the store of these tests.
-fn guest() -> bool {
+pub fn guest() -> bool {
     static MADE: OnceLock<bool> = OnceLock::new();
     *MADE.get_or_init(|| {
         if !std::path::Path::new("/usr/bin/qemu-system-x86_64").exists() {

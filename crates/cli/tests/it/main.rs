@@ -5,6 +5,7 @@ mod commands;
 mod images;
 mod interruption;
 mod kernels;
+mod maven;
 mod project;
 mod sandboxes;
 mod steps;

@@ -1,0 +1,150 @@
+//! `examples/maven`, a real project with real tools, on every driver: the same files, the same `Jenkinsfile`.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::kernels::guest;
+use crate::project::{Ran, cofferdam, finish, sandboxes_work};
+
+const PORT: &str = "15018";
+const MIRROR: &str = "docker.io=http://127.0.0.1:15018";
+
+/// A registry with `maven:3`; it ends with this.
+struct Registry {
+    process: Child,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        let _ended = Command::new("kill").arg(self.process.id().to_string()).status();
+        let _code = self.process.wait();
+    }
+}
+
+/// One at a time. The first of all builds the image, which takes a minute. `None`, with the reason printed, where it cannot.
+fn registry() -> Option<Registry> {
+    static TURN: Mutex<()> = Mutex::new(());
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    if !sandboxes_work() {
+        return None;
+    }
+    let script = root().join("scripts/example-registry.sh");
+    let mut process = Command::new(script)
+        .args([PORT, data().to_str()?])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let output = process.stdout.take();
+    let registry = Registry { process, _turn: turn };
+    let mut said = String::new();
+    BufReader::new(output?).read_line(&mut said).unwrap();
+    if said != "ready\n" {
+        println!("skipped: maven:3 cannot be built from Debian's packages, or served");
+        return None;
+    }
+    Some(registry)
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+/// Where the registry keeps the image; `make run` uses the same.
+fn data() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("example-registry")
+}
+
+fn run(arguments: &[&str]) -> Ran {
+    let mut command = cofferdam();
+    command.args(["run", "--network", "none", "--progress", "plain"]).args(arguments).env("COFFERDAM_MIRRORS", MIRROR);
+    finish(command.arg(root().join("examples/maven")).output().unwrap())
+}
+
+/// `made` is what the run says of its sandbox.
+fn check(made: &str, ran: &Ran) {
+    assert_eq!(ran.code, 0, "{made}\n{}\n{}", ran.stdout, ran.stderr);
+    for line in [made, "Tests run: 2, Failures: 0", "tide-1.0.jar", "BUILD SUCCESS"] {
+        assert!(ran.stdout.contains(line), "{made}: `{line}` is not in:\n{}", ran.stdout);
+    }
+}
+
+#[test]
+fn maven_in_a_container() {
+    if let Some(_registry) = registry() {
+        check("job-1: container sandbox with ", &run(&[]));
+    }
+}
+
+#[test]
+fn maven_on_gvisor() {
+    if !Path::new("/usr/bin/runsc").exists() {
+        println!("skipped: runsc is not installed");
+        return;
+    }
+    if let Some(_registry) = registry() {
+        check("job-1: driver gvisor, ", &run(&["--rung", "gvisor"]));
+    }
+}
+
+#[test]
+fn maven_in_a_microvm() {
+    if !guest() {
+        return;
+    }
+    if let Some(_registry) = registry() {
+        check("job-1: driver microvm, ", &run(&["--rung", "microvm"]));
+    }
+}
+
+/// In namespaces that hold an engine, a registry and no way out, and that end with this script.
+const WITH_ENGINE: &str = r#"
+set -e; dir=$1 registry=$2 data=$3; shift 3
+ip link set lo up
+"$registry" 15018 "$data" >"$dir/registry.log" 2>&1 & registry=$!
+dockerd --data-root "$dir/root" --exec-root "$dir/exec" --pidfile "$dir/pid" --host "unix://$dir/sock" \
+  --registry-mirror http://127.0.0.1:15018 --iptables=false --ip6tables=false --ip-forward=false --ip-masq=false >"$dir/log" 2>&1 & engine=$!
+trap 'kill $engine $registry; wait' EXIT
+for i in $(seq 300); do curl --silent --unix-socket "$dir/sock" http://engine/_ping >/dev/null && break; sleep 0.1; done
+curl --silent --fail --unix-socket "$dir/sock" -X POST -H 'Content-Type: application/json' \
+  -d '{"ListenAddr":"127.0.0.1:2377","AdvertiseAddr":"127.0.0.1"}' http://engine/swarm/init >&2
+"$@"
+"#;
+
+#[test]
+fn maven_on_an_engine_and_a_swarm() {
+    let lacks = |program: &&str| {
+        !Path::new("/usr/bin").join(program).exists() && !Path::new("/usr/sbin").join(program).exists()
+    };
+    if let Some(missing) = ["dockerd", "unshare", "curl"].iter().find(|program| lacks(program)) {
+        println!("skipped: {missing} is not installed");
+        return;
+    }
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: an engine is started by root only");
+        return;
+    }
+    let Some(registry) = registry() else { return };
+    // In the namespaces there is another, on the same files.
+    drop(registry);
+    for (option, made) in [("--docker", "job-1: driver docker, "), ("--swarm", "job-1: driver swarm, ")] {
+        let folder = tempfile::Builder::new().prefix("cofferdam-engine-").tempdir().unwrap();
+        let mut command = Command::new("unshare");
+        command
+            .args(["--net", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"])
+            .args(["bash", "-c", WITH_ENGINE, "engine"])
+            .arg(folder.path())
+            .arg(root().join("scripts/local-registry.sh"))
+            .arg(data())
+            .args([env!("CARGO_BIN_EXE_cofferdam"), "run", "--network", "none", "--progress", "plain"])
+            .args([option, &format!("unix://{}/sock", folder.path().display()), "--docker-shared"])
+            .arg(root().join("examples/maven"))
+            .env("COFFERDAM_HOME", crate::project::home())
+            .env("COFFERDAM_MIRRORS", MIRROR)
+            .stdin(Stdio::null());
+        check(made, &finish(command.output().unwrap()));
+    }
+}

@@ -14,7 +14,7 @@ use crate::protocol::{Fault, Made, Plan, Settings, Walls};
 use crate::sys::{self, Cloned};
 use crate::{channel, child};
 
-/// The word to a child that it may become a sandbox. Descriptors: stream, shared workspace (if any), layers, binds, those of its
+/// The word to a child that it may become a sandbox. Descriptors: stream, shared workspace (if any), layers, writable layer (if not in memory), binds, those of its
 /// program.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Hatch {

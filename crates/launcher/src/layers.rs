@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, mkdirat, openat, unlinkat};
+use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, Uid, chown, mkdirat, openat, unlinkat};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, fsconfig_create,
@@ -15,7 +15,7 @@ use rustix::mount::{
 };
 
 use crate::fault::{Doing, Result};
-use crate::protocol::{FaultKind, LayerSource};
+use crate::protocol::{FaultKind, LayerSource, Walls};
 use crate::sys;
 
 /// Mounted EROFS layers that nobody asked for lately stay until there are more than this.
@@ -111,6 +111,21 @@ pub(crate) fn bind(folder: &Path, ids: Option<BorrowedFd<'_>>) -> Result<OwnedFd
     }
     sys::mount_setattr(tree.as_fd(), attributes, None, true)
         .doing(|| format!("make {} read-only", folder.display()))?;
+    Ok(tree)
+}
+
+/// A mount of a folder that is made for a sandbox's writable layer and belongs to its root.
+pub(crate) fn writable(folder: &Path, root: u32, walls: &Walls) -> Result<OwnedFd> {
+    let made = || {
+        mkdirat(CWD, folder, Mode::from(0o755))?;
+        chown(folder, Some(Uid::from_raw(root)), Some(Gid::from_raw(root)))
+    };
+    made().doing(|| format!("make {}", folder.display()))?;
+    let tree = clone_tree(folder, false)?;
+    if walls.nosuid_nodev {
+        sys::mount_setattr(tree.as_fd(), sys::ATTR_NODEV | sys::ATTR_NOSUID, None, false)
+            .doing(|| format!("restrict {}", folder.display()))?;
+    }
     Ok(tree)
 }
 

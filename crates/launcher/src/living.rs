@@ -207,9 +207,9 @@ impl Clearing {
     }
 }
 
-/// Size and free bytes.
+/// Size, and free bytes for those who are not root of the machine.
 fn room(found: &StatVfs) -> (u64, u64) {
-    (found.f_blocks * found.f_frsize, found.f_bfree * found.f_frsize)
+    (found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize)
 }
 
 fn microseconds(time: libc::timeval) -> u64 {

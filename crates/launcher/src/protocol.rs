@@ -231,6 +231,9 @@ pub struct Plan {
     pub hosts: String,
     /// What it may use.
     pub limits: model::limits::Limits,
+    /// Empty folder of the launcher's own that becomes the writable layer, whose file system caps it; `None`: it lies in memory. Only
+    /// a machine's own launcher has one.
+    pub writable: Option<PathBuf>,
     /// Defences that stand.
     pub walls: Walls,
     /// Files and folders of the launcher's own that the sandbox sees and may write to. Only a machine's own launcher has any.
@@ -246,15 +249,6 @@ pub struct Bind {
     pub source: PathBuf,
     /// Absolute path inside.
     pub target: String,
-}
-
-/// The disks of a Docker Engine in a machine.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EngineDisks {
-    /// Its programs: an EROFS image, read-only.
-    pub programs: PathBuf,
-    /// Its data and the workspaces: ext4.
-    pub data: PathBuf,
 }
 
 /// A program of the host that works for a sandbox behind the walls of one.

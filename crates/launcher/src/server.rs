@@ -14,7 +14,7 @@ use crate::channel;
 use crate::embryo::{self, Embryo, Hatch, Nest, Shape, Without};
 use crate::fault::{Doing, Result};
 use crate::ids::{Ids, Mapping};
-use crate::layers::{Layers, bind, clone_tree};
+use crate::layers::{Layers, bind, clone_tree, writable};
 use crate::living::{Clearing, Living, Spare};
 use crate::protocol::{End, Fault, FaultKind, Features, LayerSource, Plan, Reply, Request, Settings, Usage, Walls};
 use crate::role::Things;
@@ -423,6 +423,8 @@ impl Server {
                 }
             }
         }
+        let writable = plan.writable.as_deref().map(|folder| writable(folder, embryo.mapping.first(), &plan.walls));
+        let writable = writable.transpose()?;
         for shown in &plan.binds {
             binds.push(clone_tree(&shown.source, true)?);
             targets.push(shown.target.clone());
@@ -434,7 +436,9 @@ impl Server {
         let Things { mounts, folder } = things.transpose()?.unwrap_or_default();
         let mut descriptors = vec![stream.as_fd()];
         descriptors.extend(shared.iter().map(AsFd::as_fd));
-        descriptors.extend(layers.iter().chain(&binds).chain(&mounts).chain(&folder).chain(given).map(AsFd::as_fd));
+        descriptors.extend(
+            layers.iter().chain(&writable).chain(&binds).chain(&mounts).chain(&folder).chain(given).map(AsFd::as_fd),
+        );
         let without = Without { memory: !self.cgroups.has("memory"), processes: !self.cgroups.has("pids") };
         let hatch = Hatch { plan, layers: layers.len(), binds: targets, shared: shared.is_some(), without };
         embryo.hatch(&hatch, &descriptors)?;

@@ -79,7 +79,7 @@ impl Machine {
                 starts_with(&body["kernel_image_path"], 0, b"\x7fELF")?;
                 boots(&body["initrd_path"], &body["boot_args"], "reboot=k")
             }
-            "PUT /drives/{drive_id}" => self.disk(&body["path_on_host"]),
+            "PUT /drives/{drive_id}" => self.disk(&body["path_on_host"], &body["is_read_only"]),
             "PUT /network-interfaces/{iface_id}" => {
                 self.tap = Some(open_tap(text(&body["host_dev_name"])).map_err(|error| format!("tap: {error}"))?);
                 Ok(())
@@ -89,7 +89,11 @@ impl Machine {
                 let payload = &body["payload"];
                 starts_with(&payload["kernel"], 0x202, b"HdrS")?;
                 boots(&payload["initramfs"], &payload["cmdline"], "cofferdam.end=off")?;
-                body["disks"].as_array().into_iter().flatten().try_for_each(|disk| self.disk(&disk["path"]))?;
+                body["disks"]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .try_for_each(|disk| self.disk(&disk["path"], &disk["readonly"]))?;
                 self.listen(&body["vsock"]["socket"])
             }
             "PUT /actions" | "PUT /vm.boot" => {
@@ -107,9 +111,15 @@ impl Machine {
         }
     }
 
-    fn disk(&mut self, path: &Value) -> Result<(), String> {
+    /// The first is the one to write to.
+    fn disk(&mut self, path: &Value, read_only: &Value) -> Result<(), String> {
+        let writes = read_only.as_bool() != Some(true);
+        if writes != (self.disks == 0) {
+            return Err(format!("{path}: disk {} with read_only {read_only}", self.disks));
+        }
         self.disks += 1;
-        File::open(text(path)).map(drop).map_err(|error| format!("{path}: {error}"))
+        let opened = File::options().read(true).write(writes).open(text(path));
+        opened.map(drop).map_err(|error| format!("{path}: {error}"))
     }
 
     fn listen(&mut self, path: &Value) -> Result<(), String> {
@@ -237,7 +247,7 @@ impl Guest {
     async fn create(&mut self, fake: &Fake, plan: Plan) -> Result<(Made, Ending), Fault> {
         let fault = |kind, what: String| Fault { kind, what, errno: 0 };
         let layers = plan.layers.as_ref().map_or(0, Vec::len);
-        if layers != self.disks {
+        if layers + 1 != self.disks {
             return Err(fault(FaultKind::Spec, format!("{layers} layers on {} disks", self.disks)));
         }
         let mut spec = SandboxSpec::image(Vec::new());

@@ -131,7 +131,7 @@ pub struct OfferedLayer {
     pub hides_all: bool,
 }
 
-/// The tree below `/`; above it lies a writable layer in memory, capped by [`Limits::disk_bytes`] and
+/// The tree below `/`; above it lies a writable layer in memory (a machine's is on a disk of its own), capped by [`Limits::disk_bytes`] and
 /// [`Limits::inodes`], charged to the sandbox's memory limit, and gone with the sandbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RootSpec {

@@ -12,7 +12,7 @@ use rustix::mount::{
 use super::root::{Root, attach_at};
 use crate::fault::{Doing, Result};
 use crate::layers::{clone_tree, new_mount};
-use crate::protocol::{Masks, Settings, Walls};
+use crate::protocol::{Masks, Plan, Settings, Walls};
 use crate::sys;
 
 /// Where `/dev`, `/proc` and `/sys` are put together, on the stage; other processes see these folders empty.
@@ -38,14 +38,13 @@ pub(super) fn prepare(settings: &Settings, walls: &Walls) -> Result<()> {
 }
 
 /// Moves it to where it belongs.
-pub(super) fn mount_all(root: &Root) -> Result<()> {
+pub(super) fn mount_all(root: &Root, plan: &Plan) -> Result<()> {
     for (place, name) in PLACES {
         let target = root.top_folder(name)?;
         move_mount(CWD, place, &target, "", MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH)
             .doing(|| format!("move {place} to /{name}"))?;
     }
-    // Part of the writable layer, so that both together have one limit.
-    attach_at(root.shared_memory()?.as_fd(), root.top_folder("dev")?.as_fd(), "shm")
+    attach_at(root.shared_memory(plan)?.as_fd(), root.top_folder("dev")?.as_fd(), "shm")
 }
 
 /// What a monitor needs beside the devices that it is given.

@@ -156,11 +156,12 @@ fn become_sandbox(settings: &Settings, hatch: &Hatch, descriptors: &mut Descript
     let plan = &hatch.plan;
     let shared = if hatch.shared { Some(descriptors.next()?) } else { None };
     let layers = descriptors.take(hatch.layers)?;
+    let writable = plan.writable.as_ref().map(|_| descriptors.next()).transpose()?;
     let binds = descriptors.take(hatch.binds.len())?;
 
     rustix::system::sethostname(plan.hostname.as_bytes()).doing(|| "set the host name".into())?;
 
-    let (root, upper) = root::Root::build(plan, &layers)?;
+    let (root, upper) = root::Root::build(plan, &layers, writable)?;
     drop(layers);
     for (bind, target) in binds.iter().zip(&hatch.binds) {
         root.attach(bind.as_fd(), target)?;
@@ -168,7 +169,7 @@ fn become_sandbox(settings: &Settings, hatch: &Hatch, descriptors: &mut Descript
     drop(binds);
     let role = plan.program.as_ref().map(|program| &program.role);
     if !matches!(role, Some(Role::Kernel { .. })) {
-        kernel::mount_all(&root)?;
+        kernel::mount_all(&root, plan)?;
     }
     if let Some(role @ Role::Monitor { program, .. }) = role {
         let names = role::devices(role);

@@ -30,7 +30,7 @@ pub(super) fn surround(root: Root, files: &[(String, String)], plan: &Plan, prog
     }
     around.attach(temporary.as_fd(), SANDBOX_TMP)?;
     place(&around, KERNEL, program)?;
-    kernel::mount_all(&around)?;
+    kernel::mount_all(&around, plan)?;
     around.enter(false)
 }
 

@@ -1,4 +1,4 @@
-//! The root file system of a sandbox, while it is built: layers below, a writable layer in memory above.
+//! The root file system of a sandbox, while it is built: layers below, a writable layer above, in memory or on a machine's own disk.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -30,11 +30,13 @@ pub(super) struct Root {
 }
 
 impl Root {
-    /// Mounts layers and writable layer; returns the root, and a handle on the writable layer.
-    pub(super) fn build(plan: &Plan, layers: &[OwnedFd]) -> Result<(Root, OwnedFd)> {
-        let options = format!("size={},nr_inodes={},mode=0755\0", plan.limits.disk_bytes, plan.limits.inodes.max(64));
-        let options = std::ffi::CStr::from_bytes_with_nul(options.as_bytes()).map_err(|_| Fault::spec("size"))?;
-        mount("writable", BOX, "tmpfs", restrictions(plan), options).doing(|| "mount the writable layer".into())?;
+    /// Mounts layers and writable layer, the latter in memory where none is given; returns the root, and a handle on the writable
+    /// layer.
+    pub(super) fn build(plan: &Plan, layers: &[OwnedFd], writable: Option<OwnedFd>) -> Result<(Root, OwnedFd)> {
+        match writable {
+            Some(tree) => attach_at(tree.as_fd(), CWD, BOX)?,
+            None => mount_memory(plan)?,
+        }
         for (folder, mode) in [("up", 0o755), ("work", 0o755), ("root", 0o755), ("none", 0o755), ("shm", 0o1777)] {
             let path = format!("{BOX}/{folder}");
             mkdirat(CWD, &path, Mode::from(mode)).doing(|| format!("make {path}"))?;
@@ -78,8 +80,16 @@ impl Root {
         Ok((root, handle("box/up")?))
     }
 
-    /// A mount of the folder for shared memory.
-    pub(super) fn shared_memory(&self) -> Result<OwnedFd> {
+    /// A mount for shared memory. Where the writable layer is in memory it is part of that, so that both together have one limit.
+    pub(super) fn shared_memory(&self, plan: &Plan) -> Result<OwnedFd> {
+        if plan.writable.is_some() {
+            let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID
+                | MountAttrFlags::MOUNT_ATTR_NODEV
+                | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+            // As the kernel sizes one that is asked for without a size.
+            let bytes = (plan.limits.memory_bytes / 2).to_string();
+            return new_mount("tmpfs", &[("size", &bytes), ("mode", "1777")], attributes);
+        }
         let tree = clone_tree(Path::new("box/shm"), false)?;
         let attributes = sys::ATTR_NOSUID | sys::ATTR_NODEV | sys::ATTR_NOEXEC;
         sys::mount_setattr(tree.as_fd(), attributes, None, false).doing(|| "restrict /dev/shm".into())?;
@@ -232,6 +242,12 @@ impl Root {
         unmount(".", UnmountFlags::DETACH).doing(|| "let the old root go".into())?;
         rustix::process::chdir("/").doing(|| "go to /".into())
     }
+}
+
+fn mount_memory(plan: &Plan) -> Result<()> {
+    let options = format!("size={},nr_inodes={},mode=0755\0", plan.limits.disk_bytes, plan.limits.inodes.max(64));
+    let options = std::ffi::CStr::from_bytes_with_nul(options.as_bytes()).map_err(|_| Fault::spec("size"))?;
+    mount("writable", BOX, "tmpfs", restrictions(plan), options).doing(|| "mount the writable layer".into())
 }
 
 fn restrictions(plan: &Plan) -> MountFlags {

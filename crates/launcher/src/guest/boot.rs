@@ -3,14 +3,14 @@
 use std::fs::{self, File};
 use std::io;
 use std::net::Ipv4Addr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{CWD, Mode, OFlags, openat, statvfs};
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change, mount_move};
 use rustix::system::finit_module;
 use rustix::time::{ClockId, Timespec, clock_settime};
 
-use super::Places;
+use super::{Places, SCRATCH};
 use crate::fault::{Doing, Result};
 use crate::sys;
 
@@ -19,7 +19,7 @@ const MODULES: &str = "/modules/list";
 /// Where the root that is not the kernel's own is made.
 const ROOT: &str = "/root";
 /// Folders of that root.
-const FOLDERS: [&str; 5] = ["dev", "proc", "run", "sys", "tmp"];
+const FOLDERS: [&str; 6] = ["dev", "proc", "run", "scratch", "sys", "tmp"];
 
 /// Everything.
 pub(super) fn boot() -> Result<()> {
@@ -48,6 +48,27 @@ pub(super) fn find_devices(places: Places) -> Result<()> {
         fs::write("/sys/bus/platform/drivers/virtio-mmio/bind", &place).doing(|| format!("find the device {place}"))?;
     }
     Ok(())
+}
+
+/// Mounts the disk for what is written. Nobody waits for it to be clean: it ends with the machine.
+pub(super) fn scratch(disk: &Path, inodes: u64) -> Result<()> {
+    let flags = MountFlags::NOATIME | MountFlags::NODEV;
+    mount(disk, SCRATCH, "ext4", flags, Some(c"noinit_itable")).doing(|| format!("mount {}", disk.display()))?;
+    let free = statvfs(SCRATCH).doing(|| format!("look at {SCRATCH}"))?.f_ffree;
+    // `mkfs` gives each 128 MiB no fewer than 16.
+    let taken = Path::new(SCRATCH).join(".taken");
+    let take = || {
+        fs::create_dir(&taken)?;
+        (inodes + 1..free).try_for_each(|number| File::create(taken.join(number.to_string())).map(drop))
+    };
+    if free > inodes + inodes / 50 + 64 { take().doing(|| "take files away".into()) } else { Ok(()) }
+}
+
+/// The folder on it that is a sandbox's writable layer; `None`: there is no such disk.
+pub(super) fn writable() -> Option<PathBuf> {
+    // Made by mkfs in every such file system.
+    let has_disk = Path::new(SCRATCH).join("lost+found").exists();
+    has_disk.then(|| Path::new(SCRATCH).join("sandbox"))
 }
 
 /// Gives the machine's interface its address.

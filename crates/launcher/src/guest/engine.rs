@@ -1,5 +1,5 @@
-//! A Docker Engine in the machine, for its one sandbox: its programs come on a disk, its data and the workspace are on another, and
-//! both end with the machine. Whoever has its socket is root here, and nowhere else.
+//! A Docker Engine in the machine, for its one sandbox: its programs come on a disk, its data and the workspace are on the scratch
+//! disk, and end with the machine. Whoever has its socket is root here, and nowhere else.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -18,9 +18,9 @@ use rustix::mount::{
 };
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
 
-use super::{Offer, boot};
+use super::{Offer, SCRATCH, boot};
 use crate::fault::{Doing, Result};
-use crate::protocol::{Bind, EngineDisks, Fault, Plan};
+use crate::protocol::{Bind, Fault, Plan};
 use crate::sys::{self, Cloned};
 
 /// Modules of the kernel that it needs beside those of every machine, as `boot::MODULES`.
@@ -84,9 +84,9 @@ fn parent_made(path: &str) -> Result<PathBuf> {
 }
 
 /// Starts it, and waits until it answers.
-pub(super) fn start(disks: &EngineDisks) -> Result<Engine> {
+pub(super) fn start(programs: &Path) -> Result<Engine> {
     boot::load_modules(Path::new("/").join(MODULES).as_path())?;
-    make_root(disks)?;
+    make_root(programs)?;
     let view = view()?;
     run(&view, "containerd", &["--log-level", "warn"])?;
     wait_for(CONTAINERD, "containerd", |_| Ok(true))?;
@@ -127,18 +127,15 @@ fn within(path: &str) -> PathBuf {
     PathBuf::from(format!("{ROOT}{path}"))
 }
 
-fn make_root(disks: &EngineDisks) -> Result<()> {
+fn make_root(programs: &Path) -> Result<()> {
     let folder = |path: String| fs::create_dir_all(&path).doing(|| format!("make {path}"));
     folder(PLACE.to_owned())?;
     mount("engine", PLACE, "tmpfs", MountFlags::NODEV, CHANGES).doing(|| format!("mount {PLACE}"))?;
-    for name in ["programs", "data", "up", "work", "root"] {
+    for name in ["programs", "up", "work", "root"] {
         folder(format!("{PLACE}/{name}"))?;
     }
     let read_only = MountFlags::RDONLY | MountFlags::NODEV;
-    mount(&disks.programs, "/engine/programs", "erofs", read_only, None)
-        .doing(|| format!("mount {}", disks.programs.display()))?;
-    mount(&disks.data, "/engine/data", "ext4", MountFlags::NOATIME | MountFlags::NODEV, None)
-        .doing(|| format!("mount {}", disks.data.display()))?;
+    mount(programs, "/engine/programs", "erofs", read_only, None).doing(|| format!("mount {}", programs.display()))?;
     let layers = c"lowerdir=/engine/programs,upperdir=/engine/up,workdir=/engine/work";
     mount("engine", ROOT, "overlay", MountFlags::empty(), layers).doing(|| format!("mount {ROOT}"))?;
     let plain = MountFlags::NOSUID | MountFlags::NODEV;
@@ -158,7 +155,7 @@ fn make_root(disks: &EngineDisks) -> Result<()> {
         let _ = mount(kind, within(path), kind, plain, None);
     }
     for (data, path) in [("docker", "/var/lib/docker"), ("workspace", WORKSPACES)] {
-        let source = format!("{PLACE}/data/{data}");
+        let source = format!("{SCRATCH}/{data}");
         folder(source.clone())?;
         folder(format!("{ROOT}{path}"))?;
         mount_bind(&source, within(path)).doing(|| format!("bind {source}"))?;

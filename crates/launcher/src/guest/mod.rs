@@ -31,7 +31,7 @@ use serde::{Deserialize, Serialize};
 use wire::frame::{self, Decoder};
 
 use crate::fault::{Doing, Result};
-use crate::protocol::{EngineDisks, Fault, Reply, Request};
+use crate::protocol::{Fault, Reply, Request};
 use crate::sys::{self, Cloned};
 use crate::{channel, server};
 
@@ -63,8 +63,16 @@ pub enum Word {
         /// Its interface's address and only neighbour.
         network: Option<(Ipv4Addr, Ipv4Addr)>,
     },
-    /// A Docker Engine is to be started. Answered by [`Reply::EngineReady`], or [`Reply::Failed`] with token 0.
-    Engine(EngineDisks),
+    /// A disk with an empty ext4, for everything that is written in this machine.
+    Scratch {
+        /// Where it is.
+        disk: PathBuf,
+        /// How many files it may hold, where `mkfs` has made room for more.
+        inodes: u64,
+    },
+    /// A Docker Engine is to be started, whose programs are on this EROFS disk; its data goes to the scratch disk. Answered by
+    /// [`Reply::EngineReady`], or [`Reply::Failed`] with token 0.
+    Engine(PathBuf),
     /// Images for the engine, which is started anew. Answered as `Engine`.
     Offer(Offer),
     /// For the launcher.
@@ -102,6 +110,8 @@ pub struct Places {
     pub count: u32,
 }
 
+/// Where the scratch disk is mounted.
+const SCRATCH: &str = "/scratch";
 /// How often the dead of an engine are looked for.
 const ORPHANS: rustix::event::Timespec = rustix::event::Timespec { tv_sec: 1, tv_nsec: 0 };
 /// Read from the control port at once.
@@ -205,8 +215,9 @@ impl Relay {
                     boot::find_devices(devices)?;
                     network.map_or(Ok(()), |(address, neighbour)| boot::network(address, neighbour))?;
                 }
-                Word::Engine(disks) => {
-                    let started = engine::start(&disks);
+                Word::Scratch { disk, inodes } => boot::scratch(&disk, inodes)?,
+                Word::Engine(programs) => {
+                    let started = engine::start(&programs);
                     self.take_engine(started)?;
                 }
                 Word::Offer(offer) => {
@@ -225,6 +236,7 @@ impl Relay {
     fn pass_on(&mut self, mut request: Request) -> Result<()> {
         let mut given = Vec::new();
         if let Request::Create { plan, .. } = &mut request {
+            plan.writable = boot::writable();
             if self.engine.is_some() {
                 engine::show(plan)?;
             }

@@ -272,6 +272,7 @@ pub(crate) fn plan(spec: SandboxSpec) -> Result<(Plan, Option<OwnedFd>), CreateE
         resolv_conf,
         hosts,
         limits,
+        writable: None,
         walls: spec.walls,
         binds: Vec::new(),
         program: None,
@@ -293,7 +294,7 @@ pub(crate) fn topmost(layers: Vec<LayerSource>) -> Vec<LayerSource> {
 }
 
 /// Room for the folders that every sandbox has.
-const SMALLEST_DISK: u64 = 256 << 10;
+pub(crate) const SMALLEST_DISK: u64 = 256 << 10;
 /// One page.
 const SMALLEST_TMPFS: u64 = 4096;
 /// More than any pipeline has a use for.

@@ -50,6 +50,8 @@ pub(super) struct Asked {
 pub(super) struct Parts<'a> {
     pub(super) shape: Shape,
     pub(super) guest: &'a Guest,
+    pub(super) scratch: File,
+    /// Read-only.
     pub(super) disks: &'a [PathBuf],
     pub(super) tap: Option<&'a net::Tap>,
     pub(super) netns: Option<OwnedFd>,
@@ -127,21 +129,25 @@ impl Asked {
 
     /// The machine in words, and the files in the order of their numbers.
     async fn machine(&self, parts: &Parts<'_>, given: &mut Vec<OwnedFd>) -> Result<Machine, CreateError> {
-        let mut give = |path: &Path| -> Result<PathBuf, CreateError> {
-            given.push(for_everybody(path)?);
+        let mut give = |file: OwnedFd| {
+            given.push(file);
             // The first number is the folder's.
-            Ok(descriptor(u32::try_from(FIRST + given.len()).unwrap_or(u32::MAX)))
+            descriptor(u32::try_from(FIRST + given.len()).unwrap_or(u32::MAX))
         };
         let (kernel_path, initrd_path) = files(parts.guest, self.monitor.kernel()).await?;
-        let disk = |path| Disk { path, read_only: true };
+        let scratch = parts.scratch.try_clone().map_err(kernel("copy a descriptor"))?;
+        let mut disks = vec![Disk { path: give(scratch.into()), read_only: false }];
+        for path in parts.disks {
+            disks.push(Disk { path: give(for_everybody(path)?), read_only: true });
+        }
         let process = self.process();
         Ok(Machine {
             memory_bytes: parts.shape.memory_bytes,
             processors: parts.shape.processors,
-            kernel: give(&kernel_path)?,
-            initrd: give(&initrd_path)?,
+            kernel: give(for_everybody(&kernel_path)?),
+            initrd: give(for_everybody(&initrd_path)?),
             cmdline: self.cmdline(),
-            disks: parts.disks.iter().map(|path| give(path).map(disk)).collect::<Result<_, _>>()?,
+            disks,
             network: parts.tap.map(|tap| Network {
                 mac: MAC,
                 tap: match tap {

@@ -8,11 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use launcher::guest::{Offer, Places, Word};
-use launcher::protocol::{End, EngineDisks, Made, Plan, Reply, Request, Settings};
+use launcher::protocol::{End, Made, Plan, Reply, Request, Settings};
 use model::limits::Limits;
 use tokio::sync::{mpsc, watch};
 use wire::frame::{self, Decoder};
 
+use super::machine::{self, Shape};
 use crate::local::{create_error, report};
 use crate::{CreateError, DriverError, Usage};
 
@@ -46,11 +47,13 @@ impl GuestLink {
         Ok(GuestLink { writer, replies: tokio::sync::Mutex::new(replies), usage, ended, limits })
     }
 
-    /// Starts its launcher.
-    pub(super) async fn prepare(&self, settings: Settings, engine: bool) -> Result<(), CreateError> {
+    /// Gives it its scratch disk, starts its launcher, and its Docker Engine where it has one.
+    pub(super) async fn prepare(&self, settings: Settings, shape: Shape) -> Result<(), CreateError> {
+        let [disk, programs] = [0, 1].map(machine::disk);
+        self.say(&Word::Scratch { disk, inodes: shape.scratch.inodes })?;
         let settings = Settings {
             // What a sandbox makes, its engine's containers may work with.
-            own_ids: engine,
+            own_ids: shape.engine,
             state_dir: "/run/cofferdam".into(),
             subordinate: None,
             loop_devices: false,
@@ -59,15 +62,14 @@ impl GuestLink {
         };
         self.say(&Word::Request(Request::Start(Box::new(settings))))?;
         match self.replies.lock().await.recv().await {
-            Some(Reply::Ready(_)) => Ok(()),
-            Some(Reply::Failed { fault, .. }) => Err(create_error(fault, None)),
-            _ => Err(lost()),
+            Some(Reply::Ready(_)) => {}
+            Some(Reply::Failed { fault, .. }) => return Err(create_error(fault, None)),
+            _ => return Err(lost()),
         }
-    }
-
-    /// Has it start a Docker Engine.
-    pub(super) async fn start_engine(&self, disks: EngineDisks) -> Result<(), CreateError> {
-        self.say(&Word::Engine(disks))?;
+        if !shape.engine {
+            return Ok(());
+        }
+        self.say(&Word::Engine(programs))?;
         self.engine_answers().await
     }
 

@@ -3,7 +3,7 @@
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use model::limits::Limits;
 
@@ -11,7 +11,7 @@ use super::asked::{Asked, Parts};
 use super::machine::{Acceleration, Shape};
 use super::qemu::{Memory, Qemu};
 use super::running::{Running, ports};
-use super::{GUEST_MEMORY, explain, open};
+use super::{GUEST_MEMORY, MicroVmConfig, explain, open};
 use crate::driver::wait_ended;
 use crate::guest::Guest;
 use crate::local::Local;
@@ -21,6 +21,9 @@ use crate::{CreateError, Finding};
 pub(super) const KVM: &str = "/dev/kvm";
 /// How long the first machine may take there: a guest that the processor runs starts in a tenth of that.
 const PATIENCE: Duration = Duration::from_secs(3);
+
+/// How long it counts that a machine did not start in that time: the host may only have been busy.
+const LATE_COUNTS: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Who executes the instructions of a guest on this host.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,8 +64,8 @@ impl Found {
 }
 
 /// Finds out, with the monitor that is to be used.
-pub(super) async fn find(local: &Local, guest: &Guest, asked: Option<&Asked>) -> Found {
-    let verdict = Verdict::of(guest, asked);
+pub(super) async fn find(local: &Local, config: &MicroVmConfig, asked: Option<&Asked>) -> Found {
+    let verdict = Verdict::of(&config.guest, asked);
     // The node for the jail is root's to make.
     if !rustix::process::getuid().is_root() {
         return Found::not(format!("only root can give a monitor {KVM}"));
@@ -73,9 +76,10 @@ pub(super) async fn find(local: &Local, guest: &Guest, asked: Option<&Asked>) ->
     if let Some(known) = verdict.read() {
         return known;
     }
-    match boots(local, guest, asked).await {
+    let begun = Instant::now();
+    match boots(local, config, asked).await {
         Ok(found) => {
-            verdict.write(&found);
+            verdict.write(&found, begun.elapsed() >= PATIENCE);
             found
         }
         // Nothing was found out: the next driver asks again.
@@ -88,19 +92,22 @@ pub(super) async fn find(local: &Local, guest: &Guest, asked: Option<&Asked>) ->
 }
 
 /// Whether one boots there in time; an error where none could be started.
-async fn boots(local: &Local, guest: &Guest, asked: Option<&Asked>) -> Result<Found, CreateError> {
+async fn boots(local: &Local, config: &MicroVmConfig, asked: Option<&Asked>) -> Result<Found, CreateError> {
     let limits = Limits { memory_bytes: 64 << 20, wall_ms: PATIENCE.as_millis() as u64, ..Limits::default() };
-    let shape = Shape::new(Acceleration::Kvm, limits.memory_bytes + GUEST_MEMORY, 1);
+    let shape = Shape::new(Acceleration::Kvm, &limits, GUEST_MEMORY, false);
+    let scratch = shape.scratch.make(&config.scratch)?;
+    let guest = &config.guest;
     let late = || format!("a machine did not start on {KVM} within {} s", PATIENCE.as_secs());
     let machine = match asked {
         None => {
             let (ours, control, stream) = ports()?;
             let mut qemu = Qemu::new(shape, Memory::Own, control, stream);
             qemu.boot(open(&guest.kernel())?.into(), open(&guest.initrd())?.into());
+            qemu.own_disks(scratch, config)?;
             Running::start(local, qemu, ours.control, None, &limits).await?
         }
         Some(asked) => {
-            let parts = Parts { shape, guest, disks: &[], tap: None, netns: None, limits: &limits };
+            let parts = Parts { shape, guest, scratch, disks: &[], tap: None, netns: None, limits: &limits };
             match asked.start(local, parts, PATIENCE).await {
                 Ok((machine, _)) => machine,
                 // It was there, and said no, or its guest said nothing.
@@ -109,7 +116,7 @@ async fn boots(local: &Local, guest: &Guest, asked: Option<&Asked>) -> Result<Fo
             }
         }
     };
-    let greeted = tokio::time::timeout(PATIENCE, machine.link.prepare(local.settings()?, false)).await;
+    let greeted = tokio::time::timeout(PATIENCE, machine.link.prepare(local.settings()?, shape)).await;
     let (console, ended) = machine.end();
     wait_ended(ended).await;
     match greeted {
@@ -146,18 +153,51 @@ impl Verdict {
 
     fn read(&self) -> Option<Found> {
         let text = std::fs::read_to_string(&self.path).ok()?;
+        let age = std::fs::metadata(&self.path).and_then(|found| found.modified()).ok()?.elapsed().unwrap_or_default();
         let (first, reason) = text.split_once('\n')?;
         let (verdict, host) = first.split_once(' ')?;
         match (verdict, host == self.host && Path::new(KVM).exists()) {
             ("boots", true) => Some(Found::given(Acceleration::Kvm)),
-            ("translated", true) => Some(Found::not(reason.trim_end())),
+            ("late", true) if age > LATE_COUNTS => None,
+            ("translated" | "late", true) => Some(Found::not(reason.trim_end())),
             _ => None,
         }
     }
 
-    fn write(&self, found: &Found) {
-        let verdict = if found.acceleration == Acceleration::Kvm { "boots" } else { "translated" };
+    fn write(&self, found: &Found, late: bool) {
+        let verdict = match found.acceleration {
+            Acceleration::Kvm => "boots",
+            Acceleration::Tcg if late => "late",
+            Acceleration::Tcg => "translated",
+        };
         // Whoever cannot keep it asks again.
         let _ = std::fs::write(&self.path, format!("{verdict} {}\n{}\n", self.host, found.reason));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_a_machine_was_late_counts_for_a_day() {
+        if !Path::new(KVM).exists() {
+            println!("skipped: this host has no {KVM}");
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let verdict = Verdict { path: folder.path().join("processor"), host: "host 1".into() };
+        let check = |late: bool, age: Duration, expect: Option<Found>| {
+            verdict.write(&Found::not("reason"), late);
+            let file = std::fs::File::options().append(true).open(&verdict.path).unwrap();
+            file.set_modified(std::time::SystemTime::now() - age).unwrap();
+            assert_eq!(verdict.read(), expect);
+        };
+        let hour = Duration::from_secs(60 * 60);
+        check(true, hour, Some(Found::not("reason")));
+        check(true, 25 * hour, None);
+        check(false, 25 * hour, Some(Found::not("reason")));
+        let elsewhere = Verdict { path: verdict.path.clone(), host: "host 2".into() };
+        assert_eq!(elsewhere.read(), None);
     }
 }

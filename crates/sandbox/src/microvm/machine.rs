@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use launcher::protocol::{Plan, Program};
 use model::limits::Limits;
 
+use super::scratch::Scratch;
 use crate::local::plan as plan_of;
 use crate::{CreateError, Finding, NetworkSource, SandboxSpec};
 
@@ -44,16 +45,25 @@ pub(super) struct Shape {
     /// A multiple of [`Shape::MEMORY_UNIT`].
     pub(super) memory_bytes: u64,
     pub(super) processors: u32,
-    /// It has a Docker Engine, whose disk has so many bytes.
-    pub(super) engine: Option<u64>,
+    /// Its scratch disk.
+    pub(super) scratch: Scratch,
+    /// It has a Docker Engine.
+    pub(super) engine: bool,
 }
 
 impl Shape {
     const MEMORY_UNIT: u64 = 1 << 20;
 
-    pub(super) fn new(acceleration: Acceleration, memory_bytes: u64, processors: u32) -> Shape {
-        let memory_bytes = memory_bytes.next_multiple_of(Shape::MEMORY_UNIT);
-        Shape { acceleration, memory_bytes, processors, engine: None }
+    /// For a sandbox with these limits. `beside`: what the machine needs of memory for itself.
+    pub(super) fn new(acceleration: Acceleration, limits: &Limits, beside: u64, engine: bool) -> Shape {
+        let memory_bytes = (limits.memory_bytes + beside).next_multiple_of(Shape::MEMORY_UNIT);
+        let processors = limits.cpu_millis.div_ceil(1000).max(1);
+        Shape { acceleration, memory_bytes, processors, scratch: Scratch::of(limits), engine }
+    }
+
+    /// Disks that every machine of this shape has, before those of its sandbox: scratch, and an engine's programs.
+    pub(super) fn own_disks(&self) -> usize {
+        1 + usize::from(self.engine)
     }
 }
 

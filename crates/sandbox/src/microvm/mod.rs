@@ -15,8 +15,8 @@
 //! The monitor is QEMU, which is told everything by its command line (`qemu`) and whose machines can be copied (`template`), or
 //! Firecracker or Cloud Hypervisor, which are asked over a socket (`asked`), run on the processor only, and boot each machine.
 //!
-//! A machine of QEMU may have a Docker Engine (`engine`), with images of the host's store (`offers`). The engine's data is the only
-//! disk that a machine can write to; it belongs to that machine alone, and goes with it.
+//! What is written in a machine is written to a disk of its own (`scratch`). A machine of QEMU may have a Docker Engine (`engine`),
+//! with images of the host's store (`offers`).
 //!
 //! Start reading at [`MicroVm`]; `order` is what a machine is made for, `guest_link` the conversation with the guest.
 
@@ -30,6 +30,7 @@ mod order;
 mod qemu;
 mod qmp;
 mod running;
+mod scratch;
 mod template;
 mod tsc;
 
@@ -167,7 +168,7 @@ impl MicroVm {
     }
 
     async fn found(&self) -> &Found {
-        self.acceleration.get_or_init(|| kvm::find(&self.local, &self.config.guest, self.asked.as_ref())).await
+        self.acceleration.get_or_init(|| kvm::find(&self.local, &self.config, self.asked.as_ref())).await
     }
 
     async fn make(&self, spec: SandboxSpec) -> Result<Sandbox, CreateError> {
@@ -229,7 +230,7 @@ impl MicroVm {
     async fn copy(&self, template: &Template, order: &Order) -> Result<(Running, Made, UnixStream), CreateError> {
         let (Ports { control, stream }, its_control, its_stream) = ports()?;
         let copied = template.copy(&self.config, order.shape, its_control, its_stream);
-        let (mut qemu, state) = copied.map_err(kernel("copy a machine"))?;
+        let (mut qemu, state) = copied?;
         let (mut qmp, its_qmp) = UnixStream::pair().map_err(kernel("make a socket pair"))?;
         qemu.listen(its_qmp.into());
         order.equip(&mut qemu)?;
@@ -252,11 +253,8 @@ impl MicroVm {
         let (machine, stream) = self.power_on(order).await?;
         let settings = self.local.settings()?;
         let made = async {
-            machine.link.prepare(settings, order.shape.engine.is_some()).await?;
             machine.link.become_own(Places::default(), order.addresses())?;
-            if order.shape.engine.is_some() {
-                machine.link.start_engine(engine::disks()).await?;
-            }
+            machine.link.prepare(settings, order.shape).await?;
             if let Some(offer) = &order.offer {
                 machine.link.offer(offer.clone()).await?;
             }
@@ -273,16 +271,14 @@ impl MicroVm {
         if let Some(asked) = &self.asked {
             let Order { shape, limits, disks, link, .. } = order;
             let tap = link.as_ref().map(|link| &link.tap);
-            let parts = Parts { shape: *shape, guest, disks, tap, netns: order.netns()?, limits };
+            let scratch = shape.scratch.make(&self.config.scratch)?;
+            let parts = Parts { shape: *shape, guest, scratch, disks, tap, netns: order.netns()?, limits };
             return asked.start(&self.local, parts, BOOT_PATIENCE).await;
         }
         let (Ports { control, stream }, its_control, its_stream) = ports()?;
         let mut qemu = Qemu::new(order.shape, Memory::Own, its_control, its_stream);
         qemu.boot(open(&guest.kernel())?.into(), open(&guest.initrd())?.into());
-        if let Some(bytes) = order.shape.engine {
-            let data = engine::new_disk(&self.config, bytes)?;
-            qemu.engine(open(engine::programs(&self.config)?)?.into(), data.into());
-        }
+        qemu.own_disks(order.shape.scratch.make(&self.config.scratch)?, &self.config)?;
         order.equip(&mut qemu)?;
         let machine = Running::start(&self.local, qemu, control, order.netns()?, &order.limits).await?;
         Ok((machine, stream))

@@ -1,7 +1,7 @@
 //! What a machine is made for: a sandbox's specification in a machine's words, whatever monitor makes it.
 //!
 //! ```text
-//!   devices:  [ engine: programs, data ]   [ interface ]   layers of the root   [ layers of images for the engine ]
+//!   devices:  scratch   [ an engine's programs ]   [ interface ]   layers of the root   [ layers of images for the engine ]
 //! ```
 
 use std::net::Ipv4Addr;
@@ -16,19 +16,19 @@ use super::asked::Asked;
 use super::machine::{self, Shape};
 use super::qemu::Qemu;
 use super::{GUEST_MEMORY, MicroVm, engine, kernel, offers, open};
-use crate::local::{plan as plan_of, topmost};
+use crate::local::{SMALLEST_DISK, plan as plan_of, topmost};
 use crate::net::machine::{MachineLink, Tap, hand_on};
 use crate::{CreateError, RootSpec, SandboxSpec};
 
-/// Layers that have room as disks beside the machine's other devices.
-const MAX_LAYERS: usize = 20;
+/// Disks that have room beside the machine's other devices.
+const MAX_DISKS: usize = 20;
 
 /// What a machine is made for.
 pub(super) struct Order {
     pub(super) plan: Plan,
     pub(super) shape: Shape,
     pub(super) limits: Limits,
-    /// Beside those of an engine.
+    /// Beside its own.
     pub(super) disks: Vec<PathBuf>,
     /// What its engine is to find among them.
     pub(super) offer: Option<Offer>,
@@ -41,16 +41,18 @@ impl Order {
     pub(super) async fn of(driver: &MicroVm, mut spec: SandboxSpec) -> Result<Order, CreateError> {
         check(driver, &spec)?;
         let engine = spec.engine.take();
-        let first_disk = if engine.is_some() { engine::DISKS } else { 0 };
+        let first_disk = 1 + usize::from(engine.is_some());
         let mut disks = match &spec.root {
             RootSpec::HostTools if engine.is_some() => Vec::new(),
-            root => disks(root, MAX_LAYERS - first_disk)?,
+            root => disks(root, MAX_DISKS - first_disk)?,
         };
         let limits = spec.limits;
         let (mut plan, netns) = plan_of(spec)?;
+        // Not in memory, so not less than that.
+        plan.limits.disk_bytes = limits.disk_bytes.max(SMALLEST_DISK);
         plan.layers = Some(match disks.is_empty() && engine.is_some() {
             // The engine's own tools.
-            true => vec![LayerSource::Erofs(engine::disks().programs)],
+            true => vec![LayerSource::Erofs(machine::disk(1))],
             false => (first_disk..).zip(&disks).map(|(index, _)| LayerSource::Erofs(machine::disk(index))).collect(),
         });
         // What the engine publishes, the sandbox reaches.
@@ -59,18 +61,17 @@ impl Order {
         if let Some(reason) = driver.asked.as_ref().and_then(|asked| found.blocker(asked)) {
             return Err(CreateError::Unsupported { reason });
         }
-        let processors = limits.cpu_millis.div_ceil(1000).max(1);
-        let memory = limits.memory_bytes + GUEST_MEMORY + if engine.is_some() { engine::MEMORY } else { 0 };
-        let mut shape = Shape::new(found.acceleration, memory, processors);
+        let beside = GUEST_MEMORY + if engine.is_some() { engine::MEMORY } else { 0 };
+        if engine.is_some() {
+            plan.limits.disk_bytes = plan.limits.disk_bytes.max(engine::SMALLEST_DISK);
+        }
+        let shape = Shape::new(found.acceleration, &plan.limits, beside, engine.is_some());
         let mut offer = None;
-        if let Some(engine) = engine {
-            shape.engine = Some(engine::disk_bytes(limits.disk_bytes));
-            if !engine.images.is_empty() {
-                let next = first_disk + disks.len();
-                let (told, layers) = offers::offer(&engine.images, next, MAX_LAYERS - next)?;
-                disks.extend(layers);
-                offer = Some(told);
-            }
+        if let Some(engine) = engine.filter(|engine| !engine.images.is_empty()) {
+            let next = first_disk + disks.len();
+            let (told, layers) = offers::offer(&engine.images, next, MAX_DISKS - next)?;
+            disks.extend(layers);
+            offer = Some(told);
         }
         let by_name = driver.asked.as_ref().is_some_and(Asked::opens_by_name);
         let link = netns.as_ref().map(|netns| hand_on(netns.as_fd(), by_name)).transpose();

@@ -1,5 +1,6 @@
 //! QEMU's command line: a machine of its `microvm` type, with nothing but what a sandbox needs.
 
+use std::fs::File;
 use std::os::fd::OwnedFd;
 
 use launcher::guest::{CONTROL, Places, STREAM};
@@ -7,7 +8,7 @@ use launcher::protocol::{Program, Role};
 use model::limits::Limits;
 
 use super::machine::{Acceleration, FIRST, Jail, Shape};
-use super::{engine, tsc};
+use super::{MicroVmConfig, engine, open, tsc};
 use crate::guest::acpi;
 use crate::{CreateError, SandboxSpec};
 
@@ -90,7 +91,7 @@ impl Qemu {
         self.add("-mon", "chardev=qmp,mode=control".to_owned());
     }
 
-    /// Its interface. Stands before all disks but an engine's.
+    /// Its interface. Stands before all disks but its own.
     pub(super) fn network(&mut self, tap: OwnedFd) {
         let fd = self.give(tap);
         self.has_network = true;
@@ -103,20 +104,23 @@ impl Qemu {
         self.attach(file, "read-only=on");
     }
 
-    /// The disks of its engine, before everything else: programs, read-only, and data.
-    pub(super) fn engine(&mut self, programs: OwnedFd, data: OwnedFd) {
-        self.disk(programs);
+    /// The disks that it has whatever its sandbox is, before everything else.
+    pub(super) fn own_disks(&mut self, scratch: File, config: &MicroVmConfig) -> Result<(), CreateError> {
         // It ends with the machine: nothing has to reach the host's disk.
-        self.attach(data, "discard=unmap,cache.no-flush=on");
+        self.attach(scratch.into(), "discard=unmap,cache.no-flush=on");
+        if self.shape.engine {
+            self.disk(open(engine::programs(config)?)?.into());
+        }
+        Ok(())
     }
 
     /// The places of devices that the saved machine did not have, in a copy. QEMU's own table names what that one had, ours all other
-    /// places and, once more, those of an engine's disks.
+    /// places and, once more, those of its own disks.
     pub(super) fn places(&self) -> Places {
-        let of_engine = if self.shape.engine.is_some() { engine::DISKS } else { 0 };
+        let own = self.shape.own_disks();
         let all = self.disks + usize::from(self.has_network);
         let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-        Places { first: number(acpi::TAKEN + 2 * of_engine), count: number(all.saturating_sub(of_engine)) }
+        Places { first: number(acpi::TAKEN + 2 * own), count: number(all.saturating_sub(own)) }
     }
 
     /// Its jail, and what it is given there. The sandbox inside has `limits`.
@@ -166,7 +170,7 @@ fn words(shape: Shape) -> &'static str {
     match shape.acceleration {
         Acceleration::Kvm => "kvm",
         // A small cache of translations: machines are many, and short-lived. An engine's programs need more.
-        Acceleration::Tcg if shape.engine.is_some() => "tcg,tb-size=256",
+        Acceleration::Tcg if shape.engine => "tcg,tb-size=256",
         Acceleration::Tcg => "tcg,tb-size=64",
     }
 }

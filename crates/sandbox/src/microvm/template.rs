@@ -24,7 +24,7 @@ use super::machine::Shape;
 use super::qemu::{Memory, PROGRAM, Qemu};
 use super::qmp::Qmp;
 use super::running::{Running, ports};
-use super::{BOOT_PATIENCE, MicroVmConfig, engine, kernel, open};
+use super::{BOOT_PATIENCE, MicroVmConfig, kernel, open, scratch};
 use crate::CreateError;
 use crate::driver::wait_ended;
 use crate::local::Local;
@@ -33,7 +33,7 @@ use crate::local::Local;
 const FOLDER: &str = "templates";
 const MEMORY: &str = "memory";
 const STATE: &str = "state";
-const DATA: &str = "data";
+const SCRATCH: &str = "scratch";
 /// Kept of one guest; each holds some 120 MiB.
 const MOST_KEPT: usize = 4;
 
@@ -41,8 +41,8 @@ const MOST_KEPT: usize = 4;
 pub(super) struct Template {
     memory: OwnedFd,
     state: OwnedFd,
-    /// The disk of its engine, as it was when it was saved.
-    data: Option<File>,
+    /// Its scratch disk, as it was when it was saved.
+    scratch: File,
 }
 
 impl Template {
@@ -75,33 +75,22 @@ impl Template {
         let copy = memory.try_clone().map_err(kernel("copy a descriptor"))?;
         let mut qemu = Qemu::new(shape, Memory::Saved(copy), control, stream);
         qemu.boot(open(&config.guest.kernel())?.into(), open(&config.guest.initrd())?.into());
-        let data = match shape.engine {
-            Some(bytes) => {
-                let data = engine::new_disk(config, bytes)?;
-                let copy = data.try_clone().map_err(kernel("copy a descriptor"))?;
-                qemu.engine(open(engine::programs(config)?)?.into(), copy.into());
-                Some(data)
-            }
-            None => None,
-        };
+        let scratch = shape.scratch.make(&config.scratch)?;
+        qemu.own_disks(scratch.try_clone().map_err(kernel("copy a descriptor"))?, config)?;
         qemu.listen(its_qmp.into());
         let wall_ms = BOOT_PATIENCE.as_millis() as u64;
         let limits = Limits { wall_ms, ..Limits::default() };
         let machine = Running::start(local, qemu, ours.control, None, &limits).await?;
         let late = || CreateError::Unsupported { reason: "the machine to copy did not start in time".into() };
         let settings = local.settings()?;
-        let prepare = async {
-            machine.link.prepare(settings, data.is_some()).await?;
-            if data.is_some() { machine.link.start_engine(engine::disks()).await } else { Ok(()) }
-        };
-        let prepared = tokio::time::timeout(BOOT_PATIENCE, prepare).await;
+        let prepared = tokio::time::timeout(BOOT_PATIENCE, machine.link.prepare(settings, shape)).await;
         prepared.map_err(|_| late()).and_then(|made| made).map_err(|error| machine.explain(error))?;
         let written = state.try_clone().map_err(kernel("copy a descriptor"))?;
         let saved = tokio::task::spawn_blocking(move || Qmp::start(qmp)?.save(written.as_fd())).await;
         let (_, ended) = machine.end();
         wait_ended(ended).await;
         saved.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(kernel("save a machine"))?;
-        let template = Template { memory, state, data };
+        let template = Template { memory, state, scratch };
         template.seal().map_err(kernel("seal a saved machine"))?;
         Ok(template)
     }
@@ -113,24 +102,21 @@ impl Template {
         shape: Shape,
         control: OwnedFd,
         stream: OwnedFd,
-    ) -> io::Result<(Qemu, usize)> {
-        let mut qemu = Qemu::new(shape, Memory::CopyOf(self.memory.try_clone()?), control, stream);
+    ) -> Result<(Qemu, usize), CreateError> {
+        let failed = || kernel("copy a machine");
+        let mut qemu = Qemu::new(shape, Memory::CopyOf(self.memory.try_clone().map_err(failed())?), control, stream);
         // Opened anew: where a monitor reads is its own.
-        let state = File::open(format!("/proc/self/fd/{}", self.state.as_raw_fd()))?;
+        let state = File::open(format!("/proc/self/fd/{}", self.state.as_raw_fd())).map_err(failed())?;
         let number = qemu.wait_for(state.into());
-        if let Some(data) = &self.data {
-            let copy = engine::empty_file(config)?;
-            copy.set_len(data.metadata()?.len())?;
-            copy_data(data, &copy)?;
-            let programs = config.engine.as_ref().ok_or(io::ErrorKind::NotFound)?;
-            qemu.engine(File::open(programs)?.into(), copy.into());
-        }
+        let scratch = scratch::empty_file(&config.scratch, shape.scratch.bytes).map_err(failed())?;
+        copy_data(&self.scratch, &scratch).map_err(failed())?;
+        qemu.own_disks(scratch, config)?;
         Ok((qemu, number))
     }
 
     fn try_clone(&self) -> io::Result<Template> {
-        let data = self.data.as_ref().map(File::try_clone).transpose()?;
-        Ok(Template { memory: self.memory.try_clone()?, state: self.state.try_clone()?, data })
+        let (memory, state, scratch) = (self.memory.try_clone()?, self.state.try_clone()?, self.scratch.try_clone()?);
+        Ok(Template { memory, state, scratch })
     }
 
     fn seal(&self) -> io::Result<()> {
@@ -142,11 +128,11 @@ impl Template {
 
     fn load(folder: &Path, shape: Shape) -> io::Result<Template> {
         let (kept, mut state_kept) = (File::open(folder.join(MEMORY))?, File::open(folder.join(STATE))?);
-        if kept.metadata()?.len() != shape.memory_bytes {
+        let scratch = File::open(folder.join(SCRATCH))?;
+        if kept.metadata()?.len() != shape.memory_bytes || scratch.metadata()?.len() != shape.scratch.bytes {
             return Err(io::Error::from(io::ErrorKind::InvalidData));
         }
-        let data = shape.engine.map(|_| File::open(folder.join(DATA))).transpose()?;
-        let template = Template { memory: memory_file(shape.memory_bytes)?, state: memory_file(0)?, data };
+        let template = Template { memory: memory_file(shape.memory_bytes)?, state: memory_file(0)?, scratch };
         copy_data(&kept, &template.memory.try_clone()?.into())?;
         io::copy(&mut state_kept, &mut File::from(template.state.try_clone()?))?;
         template.seal()?;
@@ -168,11 +154,9 @@ impl Template {
             copy_data(&memory, &file)?;
             let mut state = File::open(format!("/proc/self/fd/{}", self.state.as_raw_fd()))?;
             io::copy(&mut state, &mut File::create(making.join(STATE))?)?;
-            if let Some(data) = &self.data {
-                let file = File::create(making.join(DATA))?;
-                file.set_len(data.metadata()?.len())?;
-                copy_data(data, &file)?;
-            }
+            let file = File::create(making.join(SCRATCH))?;
+            file.set_len(self.scratch.metadata()?.len())?;
+            copy_data(&self.scratch, &file)?;
             std::fs::rename(&making, folder)
         })();
         if written.is_err() {
@@ -221,8 +205,8 @@ fn key(config: &MicroVmConfig, shape: Shape, settings: &str) -> String {
     use std::os::unix::fs::MetadataExt as _;
     let monitor = std::fs::metadata(PROGRAM).map(|found| (found.ino(), found.size(), found.mtime())).ok();
     let started = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    let engine = config.engine.as_ref().filter(|_| shape.engine.is_some());
-    let text = format!("1 {shape:?} {monitor:?} {started} {} {engine:?} {settings}", config.guest.description.digest);
+    let engine = config.engine.as_ref().filter(|_| shape.engine);
+    let text = format!("2 {shape:?} {monitor:?} {started} {} {engine:?} {settings}", config.guest.description.digest);
     Sha256::digest(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 

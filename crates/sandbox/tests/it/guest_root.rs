@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sandbox::microvm::MicroVm;
 use sandbox::session::{Output, Session};
-use sandbox::{Driver, EndCause, EngineSpec, LayerSource, Sandbox, SandboxSpec};
+use sandbox::{Driver, EndCause, EngineSpec, LayerSource, OfferedImage, OfferedLayer, Sandbox, SandboxSpec};
 use wire::init::ExecSpec;
 
 use crate::{microvm, place};
@@ -16,9 +16,10 @@ const CANARY: &str = "nobody touches this\n";
 
 /// What root of the guest runs, in the engine's root: it has Python.
 const PROBES: &str = r#"
-import ctypes, mmap, os, random, socket, sys
+import ctypes, fcntl, mmap, os, random, socket, struct, sys
 random.seed(7)
 def attempt(name, probe):
+    print("try", name, flush=True)
     try: said = probe()
     except OSError as error: said = "refused: " + os.strerror(error.errno or 0)
     print("probe", name, said, flush=True)
@@ -57,6 +58,104 @@ def vsock():
                 probe.settimeout(1)
                 if probe.connect_ex((context, port)) == 0: answers += 1
     return "%d answers" % answers
+def disks():
+    # Every disk, whatever the kernel has been told of it; the scratch disk is the machine's own.
+    written = []
+    for name in sorted(os.listdir("/sys/block")):
+        if not name.startswith("vd") or name == "vda": continue
+        with open("/dev/" + name, "rb") as disk: fcntl.ioctl(disk, 0x125d, (0).to_bytes(4, "little"))
+        try:
+            with open("/dev/" + name, "r+b", buffering=0) as disk:
+                disk.write(b"\xa5" * 4096)
+                os.fsync(disk.fileno())
+            written.append(name)
+        except OSError: pass
+    return "%d disks, written to %s" % (len([n for n in os.listdir("/sys/block") if n.startswith("vd")]), written)
+def balloon():
+    kinds = sorted(int(open("/sys/bus/virtio/devices/%s/device" % name).read(), 16) for name in os.listdir("/sys/bus/virtio/devices"))
+    return "absent" if 5 not in kinds else "there"
+def chains():
+    # Devices are spoken to without a driver: those of the second page of places, which hold disks that nobody needs.
+    lines = [line.split() for line in open("/proc/iomem")]
+    places = {int(line[0].split("-")[0], 16): line[2] for line in lines if line[2].startswith("LNRO0005")}
+    places = {start: name for start, name in places.items() if 0xfeb01000 <= start < 0xfeb02000}
+    for name in sorted(places.values()):
+        try: open("/sys/bus/platform/drivers/virtio-mmio/unbind", "w").write(name)
+        except OSError: pass
+    file = open("/dev/mem", "r+b", buffering=0)
+    page = mmap.mmap(file.fileno(), 4096, offset=0xfeb01000)
+    own = mmap.mmap(-1, 16 * 4096, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x2000 | 0x8000)
+    own[:] = bytes(len(own))
+    start = ctypes.addressof(ctypes.c_char.from_buffer(own))
+    with open("/proc/self/pagemap", "rb") as map:
+        map.seek(start // 4096 * 8)
+        physical = [int.from_bytes(map.read(8), "little") & (1 << 55) - 1 for _ in range(16)]
+    rounds, versions = 0, {0}
+    for place in places:
+        register = lambda offset: ctypes.c_uint32.from_buffer(page, place - 0xfeb01000 + offset)
+        if register(0).value != 0x74726976 or register(8).value != 2: continue
+        versions.add(register(4).value)
+        for number in range(300):
+            ring = physical[0] * 4096
+            data = [p * 4096 for p in physical[1:]]
+            odd = [0, 1, place, 0xfeb00000, 0xfee00000, 1 << 40, (1 << 64) - 8, ring, random.choice(data)]
+            sizes = [0, 1, 15, 16, 17, 512, 4096, 1 << 20, (1 << 31) - 1, (1 << 32) - 1]
+            chain = bytearray(4096)
+            for index in range(16):
+                address = random.choice(odd) if random.random() < .6 else random.choice(data)
+                flags = random.choice([0, 1, 1, 1, 2, 3, 4, 5, 7, 0xffff])
+                following = random.choice([index, index + 1, 0, 15, 16, 0xffff])
+                chain[index * 16:index * 16 + 16] = struct.pack("<QIHH", address, random.choice(sizes), flags, following & 0xffff)
+            # Available: flags, index, heads.
+            heads = [random.choice([0, 1, 5, 15, 16, 0x7fff, 0xffff]) for _ in range(16)]
+            chain[256:256 + 36] = struct.pack("<HH16H", 0, random.choice([1, 2, 15, 16, 17, 0x8000, 0xffff]), *heads)
+            own[0:4096] = bytes(chain)
+            # What a disk is asked for: every kind of request, at every kind of sector.
+            for piece in range(1, 16):
+                kind = random.choice([0, 1, 4, 8, 11, 13, 0xffffffff])
+                sector = random.choice([0, 1, (1 << 63) - 1, (1 << 64) - 1])
+                own[piece * 4096:piece * 4096 + 16] = struct.pack("<IIQ", kind, 0, sector)
+            queue = ring if number % 5 else random.choice(odd)
+            def put(offset, value): register(offset).value = value & 0xffffffff
+            put(0x70, 0); put(0x70, 1); put(0x70, 3)
+            put(0x24, 0); put(0x20, random.choice([0, 1 << 28, 1 << 29, 0xffffffff]))
+            if register(4).value == 1: put(0x28, random.choice([4096, 4096, 1, 0]))
+            put(0x30, 0 if number % 7 else random.choice([1, 7, 0xffff]))
+            put(0x38, random.choice([16, 16, 16, 0, 3, 0xffff]))
+            if register(4).value == 1:
+                put(0x3c, random.choice([512, 4096, 1, 0]))
+                put(0x40, queue // 4096)
+            else:
+                put(0x70, 11)
+                for at, value in ((0x80, queue), (0x90, queue + 256), (0xa0, queue + 512)): put(at, value); put(at + 4, value >> 32)
+                put(0x44, 1)
+            put(0x70, 15)
+            for _ in range(3): put(0x50, random.choice([0, 0, 0, 1, 0xffff]))
+            register(0x60).value
+            rounds += 1
+        put(0x70, 0)
+    return "%d rounds, versions %s" % (rounds, sorted(versions))
+def acpi():
+    # What the firmware's tables name, last: some of it resets the machine.
+    done = 0
+    with open("/dev/mem", "r+b", buffering=0) as device:
+        for start in (0xfea00000, 0xfec00000, 0xfed00000):
+            for place in range(start, start + 0x400, 4):
+                try:
+                    os.pwrite(device.fileno(), random.randbytes(4), place)
+                    done += 1
+                except OSError: pass
+    library = ctypes.CDLL(None)
+    if library.iopl(3) == 0:
+        code = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+        # mov edx, edi; mov eax, esi; out dx, eax; ret
+        code.write(bytes.fromhex("89fa89f0efc3"))
+        write = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_uint)(ctypes.addressof(ctypes.c_char.from_buffer(code)))
+        for function in range(0, 0x10000, 0x100):
+            write(0xcf8, 0x80000000 | function)
+            write(0xcfc, random.getrandbits(32))
+        for port in range(0x600, 0x620, 4): write(port, random.getrandbits(32))
+    return "%d words" % done
 def kexec():
     with open("/proc/sys/kernel/kexec_load_disabled") as file: return "disabled: " + file.read().strip()
 for name in sys.argv[1].split(","):
@@ -116,10 +215,17 @@ impl Host {
 
 /// A machine, and what root of its guest says when it runs a program of Python.
 async fn as_guest_root(driver: &MicroVm, layer: &std::path::Path, program: &str, words: &str) -> (Sandbox, String) {
-    let spec = SandboxSpec {
-        engine: Some(EngineSpec { images: vec![microvm::offered(layer.to_owned())] }),
-        ..SandboxSpec::host_tools()
-    };
+    as_guest_root_with(driver, vec![microvm::offered(layer.to_owned())], program, words).await
+}
+
+/// The first image is the one that the program runs beside.
+async fn as_guest_root_with(
+    driver: &MicroVm,
+    images: Vec<OfferedImage>,
+    program: &str,
+    words: &str,
+) -> (Sandbox, String) {
+    let spec = SandboxSpec { engine: Some(EngineSpec { images }), ..SandboxSpec::host_tools() };
     let sandbox = driver.create(spec).await.unwrap();
     sandbox.stream.set_nonblocking(true).unwrap();
     let stream = tokio::net::UnixStream::from_std(sandbox.stream.try_clone().unwrap()).unwrap();
@@ -143,9 +249,6 @@ async fn as_guest_root(driver: &MicroVm, layer: &std::path::Path, program: &str,
         if let Output::Data { data, .. } = output {
             text.extend(data);
         }
-        if text.windows(4).any(|end| end == b"END\n") {
-            break;
-        }
     }
     (sandbox, String::from_utf8_lossy(&text).into_owned())
 }
@@ -168,6 +271,57 @@ async fn microvm_root_of_the_guest_reaches_nothing_of_the_host() {
     assert!(said.contains("probe vsock refused") || said.contains("probe vsock 0 answers"), "{said}");
     host.is_untouched().await;
     let ended = driver.destroy(sandbox.id).await.unwrap();
+    assert!(matches!(ended.cause, EndCause::Destroyed | EndCause::Lost), "{ended:?}");
+    host.end().await;
+}
+
+/// What a driver in the guest would never say to its devices.
+#[tokio::test]
+async fn microvm_devices_stand_whatever_the_guest_says_to_them() {
+    let (Some(driver), Some(LayerSource::Erofs(layer))) = (microvm::engine_driver(), place::image_erofs()) else {
+        return;
+    };
+    let Some(host) = Host::new().await else { return };
+    let folder = tempfile::tempdir_in(place::base()).unwrap();
+    // So many disks that some are in a page of places that holds nothing else.
+    let mut spare = microvm::offered(layer.clone());
+    spare.names[0].repository = "registry.example/team/spare".into();
+    spare.digests = vec![format!("sha256:{}", "3".repeat(64))];
+    let diff_ids: Vec<_> = (0..8).map(|number| format!("sha256:{}", number.to_string().repeat(64))).collect();
+    spare.config = serde_json::json!({
+        "architecture": "amd64", "os": "linux", "config": {}, "rootfs": {"type": "layers", "diff_ids": diff_ids},
+    })
+    .to_string();
+    spare.layers = diff_ids
+        .into_iter()
+        .enumerate()
+        .map(|(number, diff_id)| {
+            let content = folder.path().join(number.to_string());
+            std::fs::create_dir(&content).unwrap();
+            std::fs::write(content.join("file"), number.to_string()).unwrap();
+            let file = folder.path().join(format!("{number}.erofs"));
+            let made = std::process::Command::new("mkfs.erofs").arg("--quiet").arg(&file).arg(&content).status();
+            assert!(made.unwrap().success());
+            OfferedLayer { diff_id, file, bytes: 1, blob: None, hides_all: false }
+        })
+        .collect();
+    let files: Vec<_> = spare.layers.iter().map(|layer| layer.file.clone()).chain([layer.clone()]).collect();
+    let contents = || files.iter().map(|file| std::fs::read(file).unwrap()).collect::<Vec<_>>();
+    let before = contents();
+    let images = vec![microvm::offered(layer.clone()), spare];
+    let probes = "balloon,disks,chains,acpi";
+    let (sandbox, said) = as_guest_root_with(&driver, images, PROBES, probes).await;
+    println!("{said}");
+    assert!(said.contains("probe balloon absent"), "{said}");
+    // A control: the disks were there, and the guest's own kernel would have written to them.
+    assert!(said.contains("probe disks 11 disks, written to []"), "{said}");
+    assert!(said.contains("try acpi"), "the machine did not get so far: {said}");
+    let rounds = said.split("probe chains ").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok());
+    assert!(rounds.is_some_and(|rounds: u32| rounds >= 300), "{said}");
+    host.is_untouched().await;
+    assert!(contents() == before, "a layer of the store has changed");
+    let ended = tokio::time::timeout(Duration::from_secs(60), driver.destroy(sandbox.id)).await.unwrap().unwrap();
+    println!("ended as {:?}", ended.cause);
     assert!(matches!(ended.cause, EndCause::Destroyed | EndCause::Lost), "{ended:?}");
     host.end().await;
 }

@@ -87,16 +87,17 @@ async fn microvm_runs_on_the_processor_only_where_one_boots() {
     driver.destroy(sandbox.id).await.unwrap();
     let kept = std::fs::read_to_string(guest().unwrap().kernel().with_file_name("processor")).unwrap_or_default();
     assert_eq!(kept.starts_with("boots "), found == Acceleration::Kvm, "{kept}");
-    assert_eq!(kept.starts_with("translated "), found == Acceleration::Tcg && Path::new("/dev/kvm").exists(), "{kept}");
+    let not = ["translated ", "late "].iter().any(|verdict| kept.starts_with(verdict));
+    assert_eq!(not, found == Acceleration::Tcg && Path::new("/dev/kvm").exists(), "{kept}");
 }
 
-/// As many disks as a machine of this type has places for.
+/// As many disks as a machine of this type has places for beside its own.
 #[tokio::test]
-async fn microvm_stacks_twenty_layers() {
+async fn microvm_stacks_nineteen_layers() {
     let (Some(driver), Some(base)) = (driver(Some(Acceleration::Tcg)), place::image_erofs()) else { return };
     let folder = tempfile::tempdir_in(place::base()).unwrap();
     let mut layers = vec![base];
-    for number in 1..20 {
+    for number in 1..19 {
         let content = folder.path().join(format!("{number}"));
         std::fs::create_dir(&content).unwrap();
         std::fs::write(content.join("top"), format!("{number}\n")).unwrap();
@@ -113,7 +114,7 @@ async fn microvm_stacks_twenty_layers() {
     let top = session.read_file(None, "/top", 10).await.unwrap();
     assert_eq!(top, b"3\n", "the topmost layer is the one that stands there twice");
     assert!(
-        session.read_file(None, "/file1", 10).await.is_ok() && session.read_file(None, "/file19", 10).await.is_ok()
+        session.read_file(None, "/file1", 10).await.is_ok() && session.read_file(None, "/file18", 10).await.is_ok()
     );
     driver.destroy(sandbox.id).await.unwrap();
 }
@@ -242,4 +243,28 @@ async fn microvm_with_an_engine_composes() {
     let text = with_engine(&driver, vec![offered(layer)], &script).await;
     assert!(text.lines().any(|line| line.contains("client") && line.contains("answer")), "{text}");
     assert!(text.ends_with("\n0\n"), "{text}");
+}
+
+/// What is written goes to a disk that has no name on the host, not to the machine's memory.
+#[tokio::test]
+async fn microvm_writes_more_than_its_memory() {
+    let (Some(driver), Some(layer)) = (driver(Some(Acceleration::Tcg)), place::image_erofs()) else { return };
+    let mut spec = SandboxSpec::image(vec![layer]);
+    (spec.limits.memory_bytes, spec.limits.disk_bytes) = (96 << 20, 512 << 20);
+    let sandbox = driver.create(spec).await.unwrap();
+    sandbox.stream.set_nonblocking(true).unwrap();
+    let session = Session::start(tokio::net::UnixStream::from_std(sandbox.stream).unwrap()).await.unwrap();
+    let script = "dd if=/dev/zero of=/big bs=1M count=300 2>&1 && stat -c %s /big; stat -f -c %T /dev/shm";
+    let argv = ["/bin/sh", "-c", script].map(Into::into).into();
+    let env = vec![("PATH".into(), "/bin".into())];
+    let mut running = session.exec(ExecSpec { argv, env, cwd: "/".into(), ..ExecSpec::default() }).await.unwrap();
+    let mut text = Vec::new();
+    while let Some(Output::Data { data, .. }) = running.next().await.unwrap() {
+        text.extend(data);
+    }
+    let text = String::from_utf8_lossy(&text).into_owned();
+    assert!(text.ends_with("314572800\ntmpfs\n"), "{text}");
+    let names: Vec<_> = std::fs::read_dir(place::base().join("scratch")).unwrap().collect();
+    assert!(names.is_empty(), "{names:?}");
+    driver.destroy(sandbox.id).await.unwrap();
 }

@@ -12,7 +12,7 @@ use queue::Need;
 use sandbox::{Capabilities, Driver, EngineSpec, LayerSource, SandboxSpec, Tmpfs, User};
 use tokio::sync::mpsc;
 
-use crate::docker_args::{ArgsError, DockerArgs, split_words};
+use crate::docker_args::{ArgsError, DockerArgs, device_of_host, split_words};
 use crate::failure::Trouble;
 use crate::job::Maker;
 use crate::offers;
@@ -76,7 +76,7 @@ impl Maker<'_> {
     }
 
     async fn host_tools(&self, engine: Option<String>) -> Result<Blueprint, Trouble> {
-        let need = Need { engine, ..self.host.need_of_tools() };
+        let need = Need { engine, ..self.host.need(false) };
         let (driver, placed) = self.host.drivers.place(&need).await?;
         let mut plan = Blueprint::tools(driver, placed.to_string(), self.host.options.limits);
         if need.engine.is_some() {
@@ -97,7 +97,8 @@ impl Maker<'_> {
             Err(ArgsError::NeedsRung { word, .. }) => (DockerArgs::default(), Some(format!("docker args `{word}`"))),
             Err(error) => return Err(error.into()),
         };
-        let need = Need { image: true, minimum: self.host.minimum.clone(), engine };
+        let mut need = Need { engine, device: device_of_host(&docker.args), ..self.host.need(true) };
+        need.memory_bytes = need.memory_bytes.min(args.memory.unwrap_or(u64::MAX));
         let (driver, placed) = self.host.drivers.place(&need).await?;
         let reference: Reference = qualified(docker).parse().map_err(image::ImageError::from)?;
         let started = Instant::now();

@@ -43,7 +43,7 @@ pub async fn clone(
     spec.limits = host.options.limits;
     spec.network = host.network(true).await?;
     spec.workspace.path = FOLDER.to_owned();
-    let (driver, _) = host.drivers.place(&host.need_of_tools()).await?;
+    let (driver, _) = host.drivers.place(&host.need(false)).await?;
     let place = driver.create(spec).await?;
     let id = place.id;
     let cloned = async {

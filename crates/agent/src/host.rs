@@ -75,9 +75,10 @@ pub struct Host {
 }
 
 impl Host {
-    /// What a job needs that runs with the host's tools.
-    pub(crate) fn need_of_tools(&self) -> Need {
-        Need { image: false, minimum: self.minimum.clone(), engine: None }
+    /// What a job needs, before its definition is asked.
+    pub(crate) fn need(&self, image: bool) -> Need {
+        let memory_bytes = self.options.limits.memory_bytes;
+        Need { image, minimum: self.minimum.clone(), engine: None, memory_bytes, device: None }
     }
 
     /// The network of a new sandbox.

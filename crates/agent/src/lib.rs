@@ -26,7 +26,7 @@ mod scm;
 mod stash;
 mod terminal;
 
-pub use docker_args::{ArgsError, DockerArgs};
+pub use docker_args::{ArgsError, DockerArgs, device_of_host};
 pub use drivers::{Drivers, Open};
 pub use failure::{Trouble, explain};
 pub use host::{Host, HostOptions, WayOut};

@@ -109,7 +109,7 @@ pub async fn open_elsewhere(elsewhere: Elsewhere) -> Result<Arc<dyn Driver>, age
 
 fn plain(driver: &'static str, rung: Rung, unusable: Option<String>) -> Offer {
     let engine = Err("its sandboxes have no kernel that a Docker Engine could have to itself".to_owned());
-    Offer { driver, rung, engine, unusable }
+    Offer { driver, rung, engine, unusable, memory_bytes: None }
 }
 
 /// The drivers of this host, whether they can be used or not. `probes` are those of the local drivers; without them these are taken
@@ -134,7 +134,7 @@ pub fn offers(probes: Option<&[Probe]>, monitor: &MonitorKind, given: Option<&Pa
         plain("process", Rung::Process, jail.clone()),
         plain("container", Rung::Container, blocker(Rung::Container)),
         plain("gvisor", Rung::Gvisor, gvisor_missing().map(str::to_owned).or(jail)),
-        Offer { engine, ..microvm },
+        Offer { engine, memory_bytes: Some(memory_for_a_machine()), ..microvm },
     ]
 }
 
@@ -165,6 +165,12 @@ fn open_driver(
         }
         _ => return Err(missing(None)),
     })
+}
+
+/// A machine has its memory for itself, so it has less than its host.
+fn memory_for_a_machine() -> u64 {
+    let host = rustix::system::sysinfo();
+    (host.totalram as u64).saturating_mul(host.mem_unit.into()).saturating_sub(sandbox::microvm::OVERHEAD)
 }
 
 /// Why there is no such driver here, and what to do.

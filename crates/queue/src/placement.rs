@@ -13,6 +13,8 @@ pub struct Offer {
     pub rung: Rung,
     /// It can give a job a Docker Engine of its own; or why not.
     pub engine: Result<(), String>,
+    /// The most memory in bytes that one of its sandboxes can be promised; `None`: it promises none, its limits are only limits.
+    pub memory_bytes: Option<u64>,
     /// Why it makes no sandboxes now, and what would change that.
     pub unusable: Option<String>,
 }
@@ -26,6 +28,10 @@ pub struct Need {
     pub minimum: (Rung, String),
     /// The words of the pipeline that ask for a Docker Engine.
     pub engine: Option<String>,
+    /// What it may use of memory, in bytes.
+    pub memory_bytes: u64,
+    /// The words of the pipeline that ask for a device of a host. No driver gives any.
+    pub device: Option<String>,
 }
 
 /// A choice. Prints as the reason for it.
@@ -95,7 +101,14 @@ fn lowest(need: &Need) -> Rung {
 
 fn obstacle(need: &Need, offer: &Offer) -> Option<String> {
     let engine = need.engine.as_ref().and_then(|_| offer.engine.as_ref().err());
-    offer.unusable.as_ref().or(engine).cloned()
+    let memory = || {
+        let most = offer.memory_bytes.filter(|most| *most < need.memory_bytes)?;
+        let [wants, most] = [need.memory_bytes, most].map(|bytes| bytes >> 20);
+        Some(format!("the job may use {wants} MiB of memory, and this host has {most} MiB for one of its sandboxes"))
+    };
+    let device =
+        || need.device.as_ref().map(|words| format!("{words} asks for a device, and it gives none of its host"));
+    offer.unusable.as_ref().or(engine).cloned().or_else(memory).or_else(device)
 }
 
 /// What asks for the lowest rung.
@@ -123,7 +136,7 @@ mod tests {
 
     fn offer(driver: &'static str, rung: Rung) -> Offer {
         let engine = if rung == Rung::Microvm { Ok(()) } else { Err("has none".to_owned()) };
-        Offer { driver, rung, engine, unusable: None }
+        Offer { driver, rung, engine, unusable: None, memory_bytes: None }
     }
 
     fn offers() -> Vec<Offer> {
@@ -137,7 +150,13 @@ mod tests {
     }
 
     fn image(minimum: Rung) -> Need {
-        Need { image: true, minimum: (minimum, "the policy".to_owned()), engine: None }
+        Need {
+            image: true,
+            minimum: (minimum, "the policy".to_owned()),
+            engine: None,
+            memory_bytes: 2 << 30,
+            device: None,
+        }
     }
 
     #[test]
@@ -185,6 +204,32 @@ mod tests {
         // A host without a process driver runs no host's tools elsewhere.
         let refused = place(&Need { image: false, ..image(Rung::Container) }, &offers[..1]);
         assert!(refused.is_err());
+    }
+
+    #[test]
+    fn memory_that_is_not_there_is_not_promised() {
+        let mut offers = offers();
+        offers[0].memory_bytes = Some(2 << 30);
+        assert_eq!(place(&image(Rung::Microvm), &offers).unwrap().driver, "microvm");
+        let large = Need { memory_bytes: 4 << 30, ..image(Rung::Microvm) };
+        let refused = place(&large, &offers).unwrap_err().to_string();
+        let told =
+            "driver microvm: the job may use 4096 MiB of memory, and this host has 2048 MiB for one of its sandboxes";
+        assert!(refused.ends_with(told), "{refused}");
+        // Where it is only a limit, it may be larger than the host.
+        assert_eq!(
+            place(&Need { memory_bytes: 4 << 30, ..image(Rung::Container) }, &offers).unwrap().driver,
+            "container"
+        );
+    }
+
+    #[test]
+    fn a_device_of_a_host_is_refused_before_anything_is_made() {
+        let words = Some("docker args `--gpus all`".to_owned());
+        let need = Need { engine: words.clone(), device: words, ..image(Rung::Container) };
+        let refused = place(&need, &offers()).unwrap_err().to_string();
+        let told = "driver microvm: docker args `--gpus all` asks for a device, and it gives none of its host";
+        assert!(refused.ends_with(told), "{refused}");
     }
 
     #[test]

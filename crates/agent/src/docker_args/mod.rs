@@ -73,6 +73,28 @@ pub enum ArgsError {
     Malformed(String),
 }
 
+/// The first of the words that asks for a device which no machine of a job's own has either.
+pub fn device_of_host(text: &str) -> Option<String> {
+    let words: Vec<_> = split_words(text).ok()?.into_iter().flat_map(apart).collect();
+    let mut rest = words.iter();
+    while let Some(word) = rest.next() {
+        let (name, value) = split_option(word);
+        let mut value = || value.clone().or_else(|| rest.next().cloned()).unwrap_or_default();
+        match &*name {
+            "--gpus" => return Some(format!("docker args `--gpus {}`", value())),
+            "--device" => {
+                let device = value();
+                let path = device.split(':').next().unwrap_or_default();
+                if !options::DEVICES_OF_MACHINES.contains(&path) {
+                    return Some(format!("docker args `--device {device}`"));
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
 impl DockerArgs {
     /// Reads the words.
     pub fn parse(text: &str) -> Result<DockerArgs, ArgsError> {
@@ -354,6 +376,19 @@ mod tests {
         ] {
             assert!(refused(text).contains("microvm"), "{text}: {}", refused(text));
         }
+    }
+
+    #[test]
+    fn devices_that_no_machine_has_are_told_from_others() {
+        let check = |text: &str, expect: Option<&str>| {
+            let expect = expect.map(|word| format!("docker args `{word}`"));
+            assert_eq!(device_of_host(text), expect, "{text}");
+        };
+        check("--privileged -v /a:/b", None);
+        check("--device /dev/fuse --device=/dev/net/tun:/dev/net/tun:rw", None);
+        check("--device /dev/fuse --device /dev/kvm", Some("--device /dev/kvm"));
+        check("-it --gpus=all", Some("--gpus all"));
+        check("--device=/dev/dri:/dev/dri", Some("--device /dev/dri:/dev/dri"));
     }
 
     #[test]

@@ -83,6 +83,18 @@ pub(super) const REFUSED: [(&str, bool, &str); 28] = [
     ("-P", false, "ports of the host"),
 ];
 
+/// Devices that are no hardware of a host: every machine's kernel has them.
+pub(super) const DEVICES_OF_MACHINES: [&str; 8] = [
+    "/dev/fuse",
+    "/dev/net/tun",
+    "/dev/null",
+    "/dev/zero",
+    "/dev/full",
+    "/dev/random",
+    "/dev/urandom",
+    "/dev/loop-control",
+];
+
 /// Options that are on or off; `--privileged=false` asks for nothing.
 pub(super) fn is_switch(name: &str) -> bool {
     let refused = REFUSED.iter().any(|(option, has_value, _)| *option == name && !has_value);

@@ -9,6 +9,7 @@ use std::time::Duration;
 use agent::{DockerArgs, LocalProject};
 use model::event::Event;
 use model::ids::{JobId, StageId};
+use model::limits::Limits;
 use model::request::{AgentSpec, Allocated, FailureKind, Reply, Request};
 use model::rung::Rung;
 use pipeline::engine::{Engine, Output};
@@ -277,7 +278,13 @@ impl Planner<'_> {
             Err(agent::ArgsError::NeedsRung { word, .. }) => (None, Some(format!("docker args `{word}`"))),
             Err(error) => (Some(error.to_string()), None),
         };
-        let need = Need { image: docker.is_some(), minimum: self.minimum.clone(), engine: engine.cloned().or(of_args) };
+        let need = Need {
+            image: docker.is_some(),
+            minimum: self.minimum.clone(),
+            engine: engine.cloned().or(of_args),
+            memory_bytes: Limits::default().memory_bytes,
+            device: docker.and_then(|docker| agent::device_of_host(&docker.args)),
+        };
         let placed = queue::place(&need, &self.offers);
         let refused = match (&placed, malformed) {
             (_, Some(malformed)) => Some((FailureKind::Workload, malformed)),

@@ -11,7 +11,7 @@ use crate::local::plan as plan_of;
 use crate::{CreateError, Finding, NetworkSource, SandboxSpec};
 
 /// What a monitor needs beside the guest's memory.
-const MONITOR_MEMORY: u64 = 256 << 20;
+pub(super) const MONITOR_MEMORY: u64 = 256 << 20;
 /// A machine whose guest does not end its sandbox in time is ended from outside this much later.
 const WALL_GRACE_MS: u64 = 30_000;
 /// The first descriptor that a program is given.

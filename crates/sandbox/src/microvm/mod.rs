@@ -74,6 +74,9 @@ const COPY_PATIENCE: Duration = Duration::from_secs(30);
 /// What the guest's kernel, launcher and page cache need beside the sandbox's own memory.
 const GUEST_MEMORY: u64 = 96 << 20;
 
+/// What a machine needs of a host's memory beside what its sandbox may use, in bytes.
+pub const OVERHEAD: u64 = GUEST_MEMORY + machine::MONITOR_MEMORY;
+
 /// How machines are made on this host.
 #[derive(Clone, Debug)]
 pub struct MicroVmConfig {

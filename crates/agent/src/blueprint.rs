@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use image::{Image, LayerKind, PullOptions, Reference, Store};
+use model::docker_args::{ArgsError, DockerArgs, device_of_host, split_words};
 use model::event::{Event, LogSource};
 use model::limits::Limits;
 use model::request::{AgentSpec, DockerSpec};
@@ -12,7 +13,6 @@ use queue::Need;
 use sandbox::{Capabilities, Driver, EngineSpec, LayerSource, SandboxSpec, Tmpfs, User};
 use tokio::sync::mpsc;
 
-use crate::docker_args::{ArgsError, DockerArgs, device_of_host, split_words};
 use crate::failure::Trouble;
 use crate::job::Maker;
 use crate::offers;

@@ -1,11 +1,11 @@
 //! Errors of the crates below, as the failures that a pipeline sees.
 
 use image::{ErrorKind, ImageError};
+use model::docker_args::ArgsError;
 use model::request::{Failure, FailureKind, Reply};
 use sandbox::session::SessionError;
 use sandbox::{CreateError, DriverError};
 
-use crate::docker_args::ArgsError;
 use crate::scm::ScmError;
 
 /// Why a request failed, before it becomes a [`Reply`].

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use image::Image;
+use model::docker_args::{DockerArgs, split_words};
 use model::event::{Event, LogSource};
 use model::ids::{JobId, SandboxId};
 use model::request::{AgentSpec, Allocated, DockerSpec};
@@ -16,7 +17,6 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 
 use crate::blueprint::{Blueprint, DEFAULT_PATH, qualified};
 use crate::contained::{Client, Contained, ContainerSpec};
-use crate::docker_args::{DockerArgs, split_words};
 use crate::failure::Trouble;
 use crate::host::{Host, WayOut};
 use crate::quota::Quota;
@@ -87,6 +87,11 @@ impl Job {
     pub async fn uncounted_memory(&self) -> Option<u64> {
         let usage = self.driver.usage(self.sandbox).await.ok()?;
         usage.memory_peak_bytes.is_none().then_some(self.memory_bytes)
+    }
+
+    /// How strong its walls are.
+    pub fn rung(&self) -> Rung {
+        self.driver.rung()
     }
 
     /// Id of its sandbox, to share the workspace.

@@ -10,7 +10,6 @@ mod artifacts;
 mod blueprint;
 mod clone;
 mod contained;
-mod docker_args;
 mod drivers;
 mod exec;
 mod failure;
@@ -26,7 +25,6 @@ mod scm;
 mod stash;
 mod terminal;
 
-pub use docker_args::{ArgsError, DockerArgs, device_of_host};
 pub use drivers::{Drivers, Open};
 pub use failure::{Trouble, explain};
 pub use host::{Host, HostOptions, WayOut};

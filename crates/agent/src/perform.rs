@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use model::event::{Event, LogSource};
 use model::ids::{JobId, StepId};
 use model::request::{AgentSpec, DockerSpec, FileSet, GitSource, Reply, Request};
+use model::rung::Rung;
+use queue::Placed;
 use sandbox::session::TarPlace;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Mutex, mpsc, oneshot};
@@ -68,7 +70,11 @@ impl Performer {
                 Ok(job) => exec::run(&job, step, script, &self.events, &mut cancelled, &self.hurry).await,
                 Err(trouble) => Err(trouble),
             },
-            Request::Allocate { job, agent, engine } => self.allocate(job, &agent, engine, cancelled).await,
+            Request::Allocate { job, agent, engine, shares } => {
+                // Several containers of one engine, where no two sandboxes could.
+                let shares = shares.filter(|_| !Placed::shares_workspaces(self.host.minimum.0));
+                self.allocate(job, &agent, engine.or(shares), cancelled).await
+            }
             // Sandboxes are made and destroyed whole: neither is left half done.
             Request::Release { job } => self.release(job).await,
             other => tokio::select! {
@@ -147,6 +153,9 @@ impl Performer {
             blueprint = maker.plan(agent, engine) => blueprint?,
             _ = &mut cancelled => return Ok(Reply::Cancelled),
         };
+        if let Some(shared) = &shared {
+            can_share(blueprint.driver.rung(), shared)?;
+        }
         let made = maker.make(id, agent, blueprint, shared.as_deref(), &mut cancelled).await?;
         let Some((job, allocated)) = made else { return Ok(Reply::Cancelled) };
         self.jobs.lock().await.insert(id, Arc::new(job));
@@ -242,4 +251,19 @@ impl Performer {
         self.say(tree.notes).await;
         Ok(Reply::CheckedOut(tree.env))
     }
+}
+
+/// A sandbox and the one whose workspace it is to share are of one kind.
+fn can_share(rung: Rung, shared: &Job) -> Result<(), Trouble> {
+    if [rung, shared.rung()].into_iter().all(Placed::shares_workspaces) {
+        return Ok(());
+    }
+    let reason = format!(
+        "a sandbox of rung {} cannot share the workspace of one of rung {}, and where the latter was made, nothing in the definition said that it would",
+        rung.name(),
+        shared.rung().name()
+    );
+    Err(Trouble::infrastructure(reason).with_hint(
+        "names of images and `args` that stand in the definition as they are can be seen ahead; values of variables cannot",
+    ))
 }

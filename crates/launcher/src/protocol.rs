@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+pub use model::limits::Tmpfs;
 use serde::{Deserialize, Serialize};
 
 /// A read-only layer of an image.
@@ -48,19 +49,6 @@ pub enum Capabilities {
     /// What package managers need: change owners and modes of files, act as another of the sandbox's users. The list stands in
     /// `data/capabilities.txt`.
     OwnFiles,
-}
-
-/// A file system in memory (`--tmpfs PATH:size=…`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tmpfs {
-    /// Absolute path inside the sandbox.
-    pub path: String,
-    /// Size in bytes.
-    pub bytes: u64,
-    /// Permission bits.
-    pub mode: u32,
-    /// Programs in it may be started.
-    pub exec: bool,
 }
 
 /// Defences that stand. One is removed by tests of the defences, for a probe proves something only if it fires without its

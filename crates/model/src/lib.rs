@@ -3,6 +3,7 @@
 //!
 //! Never: I/O, clocks, randomness, async, policy. Start reading at [`request`].
 
+pub mod docker_args;
 pub mod event;
 pub mod ids;
 pub mod limits;

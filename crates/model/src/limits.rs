@@ -65,3 +65,16 @@ impl Default for Limits {
         }
     }
 }
+
+/// A file system in memory (`--tmpfs PATH:size=…`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tmpfs {
+    /// Absolute path inside the sandbox.
+    pub path: String,
+    /// Size in bytes.
+    pub bytes: u64,
+    /// Permission bits.
+    pub mode: u32,
+    /// Programs in it may be started.
+    pub exec: bool,
+}

@@ -51,6 +51,8 @@ pub enum Request {
         agent: AgentSpec,
         /// The words of the definition that want a Docker Engine there, of this job alone.
         engine: Option<String>,
+        /// The words of the definition that have further sandboxes share its workspace.
+        shares: Option<String>,
     },
     /// End a job: destroy its sandbox.
     Release {

@@ -47,6 +47,13 @@ pub struct Placed {
     pub because: Vec<String>,
 }
 
+impl Placed {
+    /// Whether sandboxes of such a rung share a workspace with others. Two machines do not; the containers of one engine do.
+    pub fn shares_workspaces(rung: Rung) -> bool {
+        rung < Rung::Microvm
+    }
+}
+
 impl fmt::Display for Placed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.because.join("; "))

@@ -6,14 +6,15 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use agent::{DockerArgs, LocalProject};
+use agent::LocalProject;
+use model::docker_args::{ArgsError, DockerArgs, device_of_host};
 use model::event::Event;
 use model::ids::{JobId, StageId};
 use model::limits::Limits;
 use model::request::{AgentSpec, Allocated, FailureKind, Reply, Request};
 use model::rung::Rung;
 use pipeline::engine::{Engine, Output};
-use queue::{Need, Offer};
+use queue::{Need, Offer, Placed};
 use sandbox::local::{Local, LocalConfig};
 use sandbox::microvm::MonitorKind;
 use serde::Serialize;
@@ -243,8 +244,9 @@ impl Planner<'_> {
 
     fn reply(&mut self, request: &Request) -> Reply {
         match request {
-            Request::Allocate { job: id, agent, engine } => {
-                let job = self.job(agent, engine.as_ref());
+            Request::Allocate { job: id, agent, engine, shares } => {
+                let shares = shares.as_ref().filter(|_| !Placed::shares_workspaces(self.minimum.0));
+                let job = self.job(agent, engine.as_ref().or(shares));
                 let stage = self.stage_of.get(id).copied().flatten();
                 self.work.entry(stage).or_default().push(Work::Job(job));
                 Reply::Allocated(Allocated {
@@ -275,7 +277,7 @@ impl Planner<'_> {
         let args = docker.map_or(Ok(DockerArgs::default()), |docker| DockerArgs::parse(&docker.args));
         let (malformed, of_args) = match args {
             Ok(_) => (None, None),
-            Err(agent::ArgsError::NeedsRung { word, .. }) => (None, Some(format!("docker args `{word}`"))),
+            Err(ArgsError::NeedsRung { word, .. }) => (None, Some(format!("docker args `{word}`"))),
             Err(error) => (Some(error.to_string()), None),
         };
         let need = Need {
@@ -283,7 +285,7 @@ impl Planner<'_> {
             minimum: self.minimum.clone(),
             engine: engine.cloned().or(of_args),
             memory_bytes: Limits::default().memory_bytes,
-            device: docker.and_then(|docker| agent::device_of_host(&docker.args)),
+            device: docker.and_then(|docker| device_of_host(&docker.args)),
         };
         let placed = queue::place(&need, &self.offers);
         let refused = match (&placed, malformed) {

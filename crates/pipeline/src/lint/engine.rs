@@ -4,7 +4,9 @@
 use groovy::ast::{Arg, Constant, Expr, ExprKind, MapKey, Member, StrPart, Text};
 use groovy::span::Span;
 
-use crate::declarative::model::{Agent, Pipeline, Stage, StageContent};
+use model::docker_args::{ArgsError, DockerArgs};
+
+use crate::declarative::model::{Agent, Directives, OptionCall, Pipeline, Stage, StageContent};
 
 /// Words of the client that follow its name; anything else that is called `docker` is a folder or a label.
 const COMMANDS: [&str; 34] = [
@@ -51,57 +53,101 @@ const BEFORE: [&str; 14] =
 /// Options of the client itself stand before its command.
 const MOST_OPTIONS: usize = 6;
 
-/// What of a definition wants an engine.
+/// What one place of a definition asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// A Docker Engine, in these words.
+    Engine(String),
+    /// A further sandbox with the same workspace, in these words.
+    Sharing(String),
+}
+
+/// What is asked for where an agent is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    /// The words that want a Docker Engine.
+    pub(crate) engine: Option<String>,
+    /// The words that have further sandboxes share its workspace.
+    pub(crate) shares: Option<String>,
+}
+
+impl Wanted {
+    fn add(&mut self, wish: &Use) {
+        match wish {
+            Use::Engine(words) => drop(self.engine.get_or_insert_with(|| words.clone())),
+            Use::Sharing(words) => drop(self.shares.get_or_insert_with(|| words.clone())),
+        }
+    }
+}
+
+/// What of a definition wants an engine, and what shares a workspace.
 #[derive(Clone, Debug, Default)]
 pub struct EngineUses {
     /// What has an agent of its own: pipeline, stages, `node { }`.
-    scopes: Vec<(Span, Option<String>)>,
+    scopes: Vec<(Span, Wanted)>,
 }
 
 impl EngineUses {
-    /// `uses` are the words and where they stand, `nodes` the `node { }` of the script.
-    pub(crate) fn new(pipeline: Option<&Pipeline>, uses: &[(String, Span)], nodes: &[Span]) -> EngineUses {
-        let mut scopes: Vec<_> = nodes.iter().map(|span| (*span, None)).collect();
+    /// `uses` are what is asked for and where, `nodes` the `node { }` of the script.
+    pub(crate) fn new(pipeline: Option<&Pipeline>, uses: &[(Use, Span)], nodes: &[Span]) -> EngineUses {
+        let mut found = EngineUses { scopes: nodes.iter().map(|span| (*span, Wanted::default())).collect() };
+        let mut reused = Vec::new();
         if let Some(pipeline) = pipeline {
-            let of_agent = |agent: &Agent| (&*agent.kind == "dockerfile").then(|| "`agent { dockerfile }`".to_owned());
-            if !pipeline.agent.is_none() {
-                scopes.push((pipeline.span, of_agent(&pipeline.agent)));
+            let has_agent = !pipeline.agent.is_none();
+            if has_agent {
+                found.agent(pipeline.span, &pipeline.agent, pipeline.options.iter());
             }
-            let mut open: Vec<&Stage> = pipeline.stages.iter().collect();
-            while let Some(stage) = open.pop() {
-                if let Some(agent) = stage.directives.agent.as_ref().filter(|agent| !agent.is_none()) {
-                    scopes.push((stage.span, of_agent(agent)));
-                }
+            let mut open: Vec<(&Stage, bool)> = pipeline.stages.iter().map(|stage| (stage, has_agent)).collect();
+            while let Some((stage, mut within)) = open.pop() {
+                found.stage(stage.span, &stage.directives, &mut within, &mut reused);
                 match &stage.content {
                     StageContent::Steps(_) => {}
-                    StageContent::Stages(stages) | StageContent::Parallel(stages) => open.extend(stages),
+                    StageContent::Stages(stages) | StageContent::Parallel(stages) => {
+                        open.extend(stages.iter().map(|stage| (stage, within)));
+                    }
                     StageContent::Matrix(matrix) => {
-                        if let Some(agent) = matrix.directives.agent.as_ref().filter(|agent| !agent.is_none()) {
-                            scopes.push((matrix.span, of_agent(agent)));
-                        }
-                        open.extend(&matrix.stages);
+                        found.stage(matrix.span, &matrix.directives, &mut within, &mut reused);
+                        open.extend(matrix.stages.iter().map(|stage| (stage, within)));
                     }
                 }
             }
         }
-        let mut found = EngineUses { scopes };
-        for (words, span) in uses {
+        for (wish, span) in uses.iter().chain(&reused) {
             match found.innermost(span.start) {
-                Some(index) => drop(found.scopes[index].1.get_or_insert_with(|| words.clone())),
+                Some(index) => found.scopes[index].1.add(wish),
                 // A method that anything may call.
-                None => {
-                    for scope in &mut found.scopes {
-                        scope.1.get_or_insert_with(|| words.clone());
-                    }
-                }
+                None => found.scopes.iter_mut().for_each(|scope| scope.1.add(wish)),
             }
         }
         found
     }
 
-    /// The words for what has an agent of its own around that place.
-    pub(crate) fn at(&self, offset: u32) -> Option<String> {
-        self.scopes[self.innermost(offset)?].1.clone()
+    fn stage(&mut self, span: Span, directives: &Directives, within: &mut bool, reused: &mut Vec<(Use, Span)>) {
+        let Some(agent) = directives.agent.as_ref().filter(|agent| !agent.is_none()) else { return };
+        if *within && reuses(agent) {
+            // Another sandbox on the agent around it, to which everything that its steps want is added.
+            let wish = of_agent(agent).unwrap_or_else(|| Use::Sharing("`reuseNode true`".to_owned()));
+            reused.push((wish, span));
+            return;
+        }
+        *within = true;
+        self.agent(span, agent, directives.options.iter());
+    }
+
+    fn agent<'a>(&mut self, span: Span, agent: &Agent, mut options: impl Iterator<Item = &'a OptionCall>) {
+        let mut wanted = Wanted::default();
+        if let Some(wish) = of_agent(agent) {
+            wanted.add(&wish);
+        }
+        if &*agent.kind == "docker" && options.any(|option| &*option.call.name == "newContainerPerStage") {
+            wanted.add(&Use::Sharing("`newContainerPerStage`".to_owned()));
+        }
+        self.scopes.push((span, wanted));
+    }
+
+    /// What is wanted of what has an agent of its own around that place.
+    pub(crate) fn at(&self, offset: u32) -> Wanted {
+        self.innermost(offset).map(|index| self.scopes[index].1.clone()).unwrap_or_default()
     }
 
     fn innermost(&self, offset: u32) -> Option<usize> {
@@ -110,8 +156,48 @@ impl EngineUses {
     }
 }
 
+fn reuses(agent: &Agent) -> bool {
+    let is_true = |expr: &Expr| matches!(&*expr.kind, ExprKind::Constant(Constant::Bool(true)));
+    matches!(&*agent.kind, "docker" | "dockerfile") && agent.field("reuseNode").is_some_and(is_true)
+}
+
+/// What the agent of a directive wants by itself.
+fn of_agent(agent: &Agent) -> Option<Use> {
+    match &*agent.kind {
+        "dockerfile" => Some(Use::Engine("`agent { dockerfile }`".to_owned())),
+        "docker" => agent.field("args").and_then(text).and_then(|args| reaching(&args)),
+        _ => None,
+    }
+}
+
+/// Options of `docker run` that reach for a host.
+fn reaching(args: &str) -> Option<Use> {
+    match DockerArgs::parse(args) {
+        Err(ArgsError::NeedsRung { word, .. }) => Some(Use::Engine(format!("docker args `{word}`"))),
+        _ => None,
+    }
+}
+
+/// What a call asks for.
+pub(super) fn wish(object: Option<&Expr>, name: &Text, args: &[Arg]) -> Option<Use> {
+    let in_container = |args: Option<String>, call: &str| {
+        args.and_then(|args| reaching(&args)).or_else(|| Some(Use::Sharing(format!("`{call}`"))))
+    };
+    match (object, &**name) {
+        (Some(_), "inside") => in_container(
+            args.iter().find_map(|arg| match arg {
+                Arg::Positional(expr) => text(expr),
+                _ => None,
+            }),
+            "inside",
+        ),
+        (None, "withDockerContainer") => in_container(named(args, "args"), name),
+        _ => words(object, name, args).map(Use::Engine),
+    }
+}
+
 /// The words of a call that wants an engine.
-pub(super) fn words(object: Option<&Expr>, name: &Text, args: &[Arg]) -> Option<String> {
+fn words(object: Option<&Expr>, name: &Text, args: &[Arg]) -> Option<String> {
     let of_docker = |object: &Expr| matches!(&*object.kind, ExprKind::Name(name) if &**name == "docker");
     let of_image = |object: &Expr| match &*object.kind {
         ExprKind::Call { object: Some(of), callee: Member::Name(name, _), .. } => &**name == "image" && of_docker(of),
@@ -129,13 +215,21 @@ pub(super) fn words(object: Option<&Expr>, name: &Text, args: &[Arg]) -> Option<
     }
 }
 
-/// The text of a script, as far as it stands there.
-fn script(args: &[Arg]) -> Option<String> {
+/// The text of an argument by its name, as far as it stands there.
+fn named(args: &[Arg], wanted: &str) -> Option<String> {
     args.iter().find_map(|arg| match arg {
-        Arg::Positional(expr) => text(expr),
-        Arg::Named(MapKey::Constant(Constant::Str(name), _), expr) if &**name == "script" => text(expr),
+        Arg::Named(MapKey::Constant(Constant::Str(name), _), expr) if &**name == wanted => text(expr),
         _ => None,
     })
+}
+
+/// The text of a script, as far as it stands there.
+fn script(args: &[Arg]) -> Option<String> {
+    let positional = args.iter().find_map(|arg| match arg {
+        Arg::Positional(expr) => text(expr),
+        _ => None,
+    });
+    positional.or_else(|| named(args, "script"))
 }
 
 fn text(expr: &Expr) -> Option<String> {
@@ -191,7 +285,7 @@ mod tests {
     fn found(source: &str, mark: &str) -> Option<String> {
         let definition = analyse(source, &Surroundings::default());
         assert!(definition.errors().next().is_none(), "{:?}", definition.diagnostics);
-        definition.engine.at(u32::try_from(source.find(mark).unwrap()).unwrap())
+        definition.engine.at(u32::try_from(source.find(mark).unwrap()).unwrap()).engine
     }
 
     #[test]
@@ -236,5 +330,49 @@ mod tests {
         // What a method does, whoever calls it may do.
         let source = "def pack() { sh(script: 'docker push x') }\nnode { /*A*/ pack() }";
         assert_eq!(found(source, "/*A*/").as_deref(), Some("`docker push`"));
+    }
+
+    fn shares(source: &str, mark: &str) -> Option<String> {
+        let definition = analyse(source, &Surroundings::default());
+        assert!(definition.errors().next().is_none(), "{:?}", definition.diagnostics);
+        definition.engine.at(u32::try_from(source.find(mark).unwrap()).unwrap()).shares
+    }
+
+    #[test]
+    fn what_shares_a_workspace_is_seen_on_the_agent_that_it_is_of() {
+        let source = "node { /*A*/ docker.image('a').inside('-e A=b') { sh 'make' } }\nnode { /*B*/ sh 'make' }";
+        assert_eq!((found(source, "/*A*/"), shares(source, "/*A*/").as_deref()), (None, Some("`inside`")));
+        assert_eq!(shares(source, "/*B*/"), None);
+        let source = "pipeline {\n agent { docker 'a' } /*P*/\n stages {\n stage('a') { agent { docker { image 'b'; reuseNode true } } /*A*/\n                       steps { sh 'make' } } } }";
+        assert_eq!((found(source, "/*P*/"), shares(source, "/*P*/").as_deref()), (None, Some("`reuseNode true`")));
+        let source = "pipeline {\n agent { docker 'a' } /*P*/\n options { newContainerPerStage() }\n stages {\n stage('a') {                       steps { sh 'make' } } } }";
+        assert_eq!(shares(source, "/*P*/").as_deref(), Some("`newContainerPerStage`"));
+        // Without an agent around it, there is nothing to share.
+        let source = "pipeline {\n agent none\n stages {\n stage('a') { agent { docker { image 'b'; reuseNode true } } /*A*/\n                       steps { sh 'make' } } } }";
+        assert_eq!(shares(source, "/*A*/"), None);
+    }
+
+    #[test]
+    fn what_reaches_for_a_host_from_a_shared_workspace_wants_an_engine_there() {
+        let source =
+            "node { /*A*/ docker.image('a').inside('-v /var/run/docker.sock:/var/run/docker.sock') { sh 'make' } }";
+        let words = "docker args `-v /var/run/docker.sock:/var/run/docker.sock`";
+        assert_eq!(found(source, "/*A*/").as_deref(), Some(words));
+        let stages = |agent: &str, steps: &str| {
+            format!(
+                "pipeline {{\n agent any /*P*/\n stages {{\n stage('a') {{ agent {{ {agent} }}\n steps {{ {steps} }} }} }} }}"
+            )
+        };
+        let check = |agent: &str, steps: &str, expect: Option<&str>| {
+            assert_eq!(found(&stages(agent, steps), "/*P*/").as_deref(), expect, "{agent}");
+        };
+        check(
+            "docker { image 'b'; args '--privileged'; reuseNode true }",
+            "sh 'x'",
+            Some("docker args `--privileged`"),
+        );
+        check("dockerfile { reuseNode true }", "sh 'x'", Some("`agent { dockerfile }`"));
+        check("docker { image 'b'; reuseNode true }", "sh 'docker build .'", Some("`docker build`"));
+        check("docker { image 'b' }", "sh 'docker build .'", None);
     }
 }

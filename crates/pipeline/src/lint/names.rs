@@ -16,6 +16,7 @@ use crate::declarative::unroll;
 use crate::definition::Surroundings;
 
 use super::did_you_mean;
+use super::engine::Use;
 use super::walk::{Facts, Within, collect};
 
 /// What a script can call beside [`OF_EVERY_OBJECT`]: methods of `Script` that share their name with a step, words of the language,
@@ -114,7 +115,7 @@ pub(crate) fn check(
 /// What the same walk has found of a wish for a Docker Engine.
 pub(crate) struct Wants {
     /// The words for it, and where they stand.
-    pub(crate) engine: Vec<(String, Span)>,
+    pub(crate) engine: Vec<(Use, Span)>,
     /// Calls of `node` with their blocks.
     pub(crate) nodes: Vec<Span>,
 }

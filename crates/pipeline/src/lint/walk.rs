@@ -41,7 +41,7 @@ pub(super) struct Facts {
     /// Annotations that change what they stand at.
     pub annotations: Vec<(Text, Span)>,
     /// What wants a Docker Engine: the words for it, and where.
-    pub engine: Vec<(String, Span)>,
+    pub engine: Vec<(engine::Use, Span)>,
     /// Calls of `node` with their blocks.
     pub nodes: Vec<Span>,
 }
@@ -390,7 +390,7 @@ impl<'a> Walk<'a> {
             return;
         };
         self.facts.library |= DEFINING.contains(&&**name);
-        self.facts.engine.extend(engine::words(object, name, args).map(|words| (words, *span)));
+        self.facts.engine.extend(engine::wish(object, name, args).map(|wish| (wish, *span)));
         if let ("node", Some(Arg::Positional(block))) = (&**name, args.last()) {
             self.facts.nodes.push(Span::new(span.start, block.span.end));
         }

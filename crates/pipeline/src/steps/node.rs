@@ -12,6 +12,7 @@ use crate::engine::body::Body;
 use crate::engine::fault::Fault;
 use crate::engine::scope::{Node, Scope};
 use crate::globals::docker;
+use crate::lint::engine::Wanted;
 
 /// `node { … }`, `node('label') { … }`
 pub(crate) async fn node(call: StepCall) -> Result<Value, Fault> {
@@ -39,13 +40,13 @@ pub(crate) struct Wish {
 /// Allocates a sandbox, runs a body in it, and releases it, whatever happens in between.
 pub(crate) async fn on_agent(core: &Rc<Core>, scope: &Scope, wish: Wish, body: Body) -> Result<Value, Fault> {
     let Wish { agent, label, at } = wish;
-    let engine = at.and_then(|at| core.program.engine.at(at));
+    let Wanted { engine, shares } = at.map(|at| core.program.engine.at(at)).unwrap_or_default();
     let scope = core.deeper(scope)?;
     core.check_interrupted()?;
     let job = core.next_job();
     core.event(Event::JobRequested { job, stage: scope.stage, agent: in_words(&agent) });
     let container = matches!(agent, AgentSpec::Docker(_));
-    let (reply, interruption) = core.ask_raw(Request::Allocate { job, agent, engine }).await;
+    let (reply, interruption) = core.ask_raw(Request::Allocate { job, agent, engine, shares }).await;
     let place = match reply {
         Reply::Allocated(place) => place,
         Reply::Failed(failure) if interruption.is_none() => return Err(Fault::failed(failure)),

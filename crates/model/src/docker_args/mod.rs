@@ -6,14 +6,12 @@
 mod options;
 mod values;
 
-use model::limits::Limits;
-use model::rung::Rung;
-use sandbox::Tmpfs;
-
+use crate::limits::{Limits, Tmpfs};
+use crate::rung::Rung;
 use options::{GRANTED_FLAGS, GRANTED_VALUES, NO_EFFECT_FLAGS, NO_EFFECT_VALUES, REFUSED};
 use values::{absolute, add_host, memory, parse_cpus, parse_number, parse_tmpfs, platform};
 
-pub(crate) use values::split_words;
+pub use values::split_words;
 
 /// What the words ask for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! The values of options, and the words of the whole text.
 
-use sandbox::Tmpfs;
+use crate::limits::Tmpfs;
 
 use super::ArgsError;
 
@@ -103,7 +103,7 @@ pub(super) fn parse_bytes(text: &str) -> Result<u64, ArgsError> {
 }
 
 /// Words as a POSIX shell would split them, without any expansion: quotes and backslashes.
-pub(crate) fn split_words(text: &str) -> Result<Vec<String>, String> {
+pub fn split_words(text: &str) -> Result<Vec<String>, String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut rest = text.chars();

@@ -23,8 +23,8 @@ use crate::args::{OutputFormat, PlanArgs};
 use crate::commands::run::Definition;
 use crate::failure::{CommandFailure, Exit};
 use crate::place;
-use crate::show::Style;
 use crate::show::stages::Stages;
+use crate::show::{Style, tools_of};
 
 /// Requests after which a definition is taken to wait for something that only a real run brings.
 const MAX_REQUESTS: u32 = 10_000;
@@ -321,7 +321,7 @@ fn print(plan: &Plan<'_>, style: Style) {
                 format!("{}{} {}{skipped}", "  ".repeat(*depth), style.dim(kind), style.bold(name))
             }
             Item::Job { depth, job } => {
-                let what = job.image.clone().unwrap_or_else(|| format!("host tools ({})", job.agent));
+                let what = job.image.clone().unwrap_or_else(|| format!("{} ({})", tools_of(job.rung), job.agent));
                 let present = match job.present {
                     Some(true) => ", in the store",
                     Some(false) => ", to be pulled",

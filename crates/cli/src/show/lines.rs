@@ -8,7 +8,7 @@ use model::outcome::Outcome;
 use model::rung::Rung;
 
 use super::stages::Stages;
-use super::{Show, Style, Summary, duration, for_terminal};
+use super::{Show, Style, Summary, duration, for_terminal, tools_of};
 
 /// See the module.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ impl Show for PrefixedLines {
                     .iter()
                     .map(|(what, us)| format!("{what} {}", duration(Duration::from_micros(*us))))
                     .collect();
-                let image = image.as_deref().unwrap_or("host tools");
+                let image = image.as_deref().unwrap_or_else(|| tools_of(*rung));
                 self.print(&style.dim(&format!(
                     "[cofferdam] {job}: {} sandbox with {image} ready: {}",
                     rung.name(),

@@ -13,8 +13,14 @@ pub use style::Style;
 use std::time::Duration;
 
 use model::event::Event;
+use model::rung::Rung;
 
 use crate::args::{OutputFormat, Progress, RunArgs};
+
+/// What a job without an image runs with.
+pub fn tools_of(rung: Rung) -> &'static str {
+    if rung >= Rung::Microvm { "the engine's tools" } else { "host tools" }
+}
 
 /// Something that shows a run while it happens.
 pub trait Show {

@@ -46,7 +46,7 @@ pub fn busybox_layer(extra: &[(&str, &str)]) -> Option<Vec<u8>> {
     add(&mut layer, "bin/busybox", tar::EntryType::Regular, 0o755, &busybox);
     for applet in [
         "sh", "cat", "id", "ls", "echo", "pwd", "env", "sleep", "true", "touch", "stat", "whoami", "mkdir", "grep",
-        "ip", "wc", "head", "dd", "cp", "tr", "rm", "sed",
+        "ip", "wc", "head", "dd", "cp", "tr", "rm", "sed", "nc",
     ] {
         let mut header = tar::Header::new_gnu();
         header.set_entry_type(tar::EntryType::Symlink);

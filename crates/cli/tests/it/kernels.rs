@@ -4,7 +4,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use crate::images::busybox_image;
-use crate::project::{Project, Ran, home, sandboxes_work};
+use crate::project::{Project, Ran, cofferdam, finish, home, sandboxes_work};
 
 /// Steps, files, stashes, artifacts, several jobs at once, a failure that is caught.
 const PIPELINE: &str = "pipeline {
@@ -95,6 +95,66 @@ fn a_pipeline_in_microvm_machines() {
     if guest() {
         check("kernels-microvm", "microvm");
     }
+}
+
+/// A small project with all that it wants of Docker: an image of its own, two services that talk to each other, a container on the
+/// workspace of the node, options that reach for the host.
+const WITH_DOCKER: &str = "pipeline {
+  agent any
+  stages {
+    stage('Image') {
+      steps {
+        script { docker.build('page', '--pull=false -q .') }
+        sh 'docker run --rm --network none page cat /page; docker images -q page | wc -l'
+      }
+    }
+    stage('Services') { steps { sh 'docker compose up --abort-on-container-exit --exit-code-from client 2>&1; docker compose down' } }
+    stage('Shared') {
+      agent { docker { image 'IMAGE'; args '-v /var/run/docker.sock:/var/run/docker.sock'; reuseNode true } }
+      steps { sh 'cat page; ls -d /var/run/docker.sock; echo written > shared' }
+    }
+    stage('Node') { steps { sh 'cat shared' } }
+  }
+}";
+const DOCKERFILE: &str = "FROM IMAGE\nCOPY page /page\nRUN echo built >> /page\n";
+const COMPOSE: &str = "services:
+  server:
+    image: page
+    command: sh -c \"nc -l -p 80 < /page\"
+  client:
+    image: IMAGE
+    depends_on: [server]
+    command: sh -c \"i=0; until nc server 80 > /tmp/got; do i=$$((i+1)); [ $$i -lt 60 ] || exit 1; sleep 1; done; cat /tmp/got\"
+";
+
+#[test]
+fn docker_in_a_job_on_a_microvm() {
+    if !sandboxes_work() || !guest() {
+        return;
+    }
+    let Some(image) = busybox_image("kernels-docker", r#"{"Env":["PATH=/bin"]}"#, &[]) else { return };
+    let built = finish(cofferdam().args(["guest", "build", "--engine"]).output().unwrap());
+    if built.code != 0 {
+        println!("skipped: guest build --engine: {}", built.stderr.trim());
+        return;
+    }
+    let with = |text: &str| text.replace("IMAGE", &image);
+    let project = Project::new(&with(WITH_DOCKER));
+    project.write("Dockerfile", &with(DOCKERFILE)).write("compose.yaml", &with(COMPOSE)).write("page", "a page\n");
+    let ran = project.run(&["--progress", "plain"]);
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    let why = "job-1: driver microvm, because `docker.build` needs a Docker Engine of the job's own, which takes rung microvm";
+    for line in
+        [why, "[Image] built", "[Image] 1", "[Shared] a page", "[Shared] /var/run/docker.sock", "[Node] written"]
+    {
+        assert!(ran.stdout.contains(line), "`{line}` is not in:\n{}", ran.stdout);
+    }
+    let answer = ran.stdout.lines().any(|line| line.contains("client_1") && line.ends_with(" a page"));
+    assert!(answer, "the services did not talk to each other:\n{}", ran.stdout);
+    // What was built belonged to that job.
+    let after = Project::new("node { sh 'docker images -q | wc -l' }");
+    let ran = after.run(&["--progress", "plain"]);
+    assert!(ran.code == 0 && ran.stdout.contains("\n0\n"), "{}\n{}", ran.stdout, ran.stderr);
 }
 
 /// What is asked for and cannot be had is refused, with the reason and what to do.

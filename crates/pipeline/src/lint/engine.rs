@@ -112,7 +112,10 @@ impl EngineUses {
                 }
             }
         }
-        for (wish, span) in uses.iter().chain(&reused) {
+        let mut all: Vec<_> = uses.iter().chain(&reused).collect();
+        // Of several wishes the first that is written is the reason.
+        all.sort_by_key(|(_, span)| span.start);
+        for (wish, span) in all {
             match found.innermost(span.start) {
                 Some(index) => found.scopes[index].1.add(wish),
                 // A method that anything may call.

@@ -24,11 +24,13 @@ fn main() {
         println!("cargo::rerun-if-changed={}", crates.join(source).join("Cargo.toml").display());
     }
     println!("cargo::rerun-if-changed={}", crates.join("init/preload").display());
-    for own in ["build.rs", "src/policy", "data/seccomp.txt"] {
+    for own in ["build.rs", "src/policy", "data/seccomp.txt", "data/seccomp-nested.txt"] {
         println!("cargo::rerun-if-changed={own}");
     }
-    let filter = seccomp::compile().unwrap_or_else(|error| panic!("{error}"));
-    std::fs::write(out.join("seccomp.bpf"), filter).expect("the folder of the build can be written to");
+    for (name, nested) in [("seccomp.bpf", false), ("seccomp-nested.bpf", true)] {
+        let filter = seccomp::compile(nested).unwrap_or_else(|error| panic!("{error}"));
+        std::fs::write(out.join(name), filter).expect("the folder of the build can be written to");
+    }
     let target = env::var("TARGET").expect("cargo sets TARGET");
     let program = build(crates, &out, &target);
     println!("cargo::rustc-env=COFFERDAM_LAUNCHER={}", program.display());

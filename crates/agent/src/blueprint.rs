@@ -9,6 +9,7 @@ use model::docker_args::{ArgsError, DockerArgs, device_of_host, split_words};
 use model::event::{Event, LogSource};
 use model::limits::Limits;
 use model::request::{AgentSpec, DockerSpec};
+use model::rung::Rung;
 use queue::Need;
 use sandbox::{Capabilities, Driver, EngineSpec, LayerSource, SandboxSpec, Tmpfs, User};
 use tokio::sync::mpsc;
@@ -130,6 +131,12 @@ impl Maker<'_> {
         if let Some(user) = &args.user {
             spec.user = User::Named(user.clone());
             spec.capabilities = Capabilities::OwnFiles;
+        }
+        spec.nested = self.host.options.nested;
+        if spec.nested {
+            let where_to = if driver.rung() > Rung::Container { "its own kernel" } else { "the host's kernel" };
+            self.say(format!("programs of this job may make namespaces: more of {where_to} is within their reach"))
+                .await;
         }
         spec.read_only_root = args.read_only;
         spec.hosts.clone_from(&args.hosts);

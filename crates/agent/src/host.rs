@@ -21,6 +21,8 @@ pub struct HostOptions {
     pub job_name: String,
     /// Upper limits of each sandbox.
     pub limits: Limits,
+    /// Programs of jobs with an image may make namespaces of their own: the operator's decision.
+    pub nested: bool,
     /// Ask the registry for every image.
     pub always_pull: bool,
     /// Where archived artifacts go.

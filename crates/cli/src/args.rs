@@ -169,6 +169,10 @@ pub struct RunArgs {
     /// How strong the walls of the jobs are that name an image, at least; what needs more gets more
     #[arg(long, value_enum, default_value_t = RungChoice::Container, value_name = "RUNG")]
     pub rung: RungChoice,
+    /// Let programs of jobs with an image make user namespaces and mount in them, as buildah and BuildKit do without a daemon: more
+    /// of the kernel is then within their reach, which on rung container is the host's
+    #[arg(long)]
+    pub nested_namespaces: bool,
     /// What runs virtual machines
     #[arg(long, value_enum, default_value_t, value_name = "MONITOR")]
     pub monitor: MonitorChoice,

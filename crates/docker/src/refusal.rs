@@ -24,6 +24,12 @@ pub(crate) fn of_spec(spec: &SandboxSpec, driver: &str) -> Result<(), CreateErro
         let reason = format!("the {driver} driver cannot take away one wall alone: an engine makes all of them");
         return Err(CreateError::Unsupported { reason });
     }
+    if spec.nested {
+        let reason = format!(
+            "the {driver} driver gives no namespaces within a container; machines do, and containers of this host"
+        );
+        return Err(CreateError::Unsupported { reason });
+    }
     Ok(())
 }
 

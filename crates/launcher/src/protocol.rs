@@ -112,6 +112,8 @@ pub struct Settings {
     pub state_dir: PathBuf,
     /// Seccomp program, 8 bytes an instruction in the order of `sock_filter`, native byte order.
     pub filter: Vec<u8>,
+    /// The same for plans that are [`Plan::nested`].
+    pub nested_filter: Vec<u8>,
     /// Parts of `/proc` that are hidden or read-only.
     pub masks: Masks,
     /// Devices of `/dev`, by name.
@@ -222,6 +224,8 @@ pub struct Plan {
     /// Empty folder of the launcher's own that becomes the writable layer, whose file system caps it; `None`: it lies in memory. Only
     /// a machine's own launcher has one.
     pub writable: Option<PathBuf>,
+    /// The workload may make namespaces of its own, and mount in them.
+    pub nested: bool,
     /// Defences that stand.
     pub walls: Walls,
     /// Files and folders of the launcher's own that the sandbox sees and may write to. Only a machine's own launcher has any.

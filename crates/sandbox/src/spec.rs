@@ -36,6 +36,9 @@ pub struct SandboxSpec {
     pub hosts: Vec<String>,
     /// What it may use.
     pub limits: Limits,
+    /// Its programs may make namespaces of their own and mount in them, as those do that build images without a daemon. More of the
+    /// kernel is then within their reach.
+    pub nested: bool,
     /// Defences that stand. Only tests of the defences remove one.
     pub walls: Walls,
 }
@@ -56,6 +59,7 @@ impl SandboxSpec {
             network: NetworkSource::None,
             hosts: Vec::new(),
             limits: Limits::default(),
+            nested: false,
             walls: Walls::default(),
         }
     }
@@ -82,6 +86,7 @@ impl SandboxSpec {
             network: NetworkSource::None,
             hosts: self.hosts.clone(),
             limits: self.limits,
+            nested: self.nested,
             walls: self.walls.clone(),
         }
     }

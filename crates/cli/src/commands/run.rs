@@ -198,6 +198,7 @@ fn host(
     let options = HostOptions {
         job_name: definition.job_name(),
         limits: limits(&args.limits),
+        nested: args.nested_namespaces,
         always_pull: args.pull,
         artifacts,
         scratch: place::home(home).join("scratch"),
@@ -232,7 +233,6 @@ fn limits(args: &LimitArgs) -> Limits {
     let mut limits = Limits::default();
     if let Some(value) = args.memory {
         limits.memory_bytes = value;
-        limits.disk_bytes = limits.disk_bytes.min(value);
     }
     limits.disk_bytes = args.disk.unwrap_or(limits.disk_bytes);
     limits.processes = args.processes.unwrap_or(limits.processes);

@@ -21,7 +21,7 @@ use crate::cgroup::Group;
 use crate::channel;
 use crate::embryo::{Hatch, Hatched, Mapped};
 use crate::fault::{Doing, Result};
-use crate::protocol::{Capabilities, Fault, MONITOR, Made, Role, Settings, Walls};
+use crate::protocol::{Fault, MONITOR, Made, Role, Settings, Walls};
 use crate::{role, sys};
 
 /// Exit code of a child that never became a sandbox.
@@ -102,10 +102,7 @@ fn init_config(settings: &Settings, hatch: &Hatch) -> init::InitConfig {
     init::InitConfig {
         // The filter stands already, for init too.
         filter: Vec::new(),
-        root_capabilities: match hatch.plan.capabilities {
-            Capabilities::None => 0,
-            Capabilities::OwnFiles => settings.file_capabilities.iter().fold(0, |set, number| set | 1 << number),
-        },
+        root_capabilities: power::of_root(settings, &hatch.plan),
         drop_capabilities: walls.drop_capabilities,
         no_new_privs: walls.no_new_privs,
         close_descriptors: walls.close_descriptors,

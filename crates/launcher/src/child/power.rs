@@ -20,6 +20,8 @@ const OF_INIT: [u8; 8] = [
     7, // CAP_SETUID
     8, // CAP_SETPCAP
 ];
+/// Who maps its own user id 0 into a user namespace must have it (Linux 5.12).
+const CAP_SETFCAP: u32 = 31;
 /// The kernel ends a sandbox's processes before those of the host where memory is short.
 const OOM_SCORE_ADJ: &[u8] = b"300";
 
@@ -78,19 +80,17 @@ pub(super) fn limit(plan: &Plan, without: Without) -> Result<()> {
 /// After the root was built.
 pub(super) fn drop_all(settings: &Settings, plan: &Plan) -> Result<()> {
     let walls = &plan.walls;
+    let bytes = if plan.nested { &settings.nested_filter } else { &settings.filter };
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
         .doing(|| "hide memory from other processes".into())?;
     // Without the promise below, only who still has capabilities may install a filter.
     if walls.seccomp && !walls.no_new_privs {
-        sys::install_filter(&filter(&settings.filter)?).doing(|| "install the system call filter".into())?;
+        sys::install_filter(&filter(bytes)?).doing(|| "install the system call filter".into())?;
     }
     if walls.drop_capabilities {
-        let kept: &[u8] = match plan.capabilities {
-            Capabilities::None => &[],
-            Capabilities::OwnFiles => &settings.file_capabilities,
-        };
-        bound(set_of(kept)).doing(|| "bound capabilities".into())?;
-        let own = set_of(&OF_INIT) | set_of(kept);
+        let kept = CapabilitySet::from_bits_retain(of_root(settings, plan));
+        bound(kept).doing(|| "bound capabilities".into())?;
+        let own = set_of(&OF_INIT) | kept;
         let sets = CapabilitySets { effective: own, permitted: own, inheritable: CapabilitySet::empty() };
         rustix::thread::clear_ambient_capability_set().doing(|| "drop ambient capabilities".into())?;
         rustix::thread::set_capabilities(None, sets).doing(|| "drop capabilities".into())?;
@@ -99,9 +99,18 @@ pub(super) fn drop_all(settings: &Settings, plan: &Plan) -> Result<()> {
         rustix::thread::set_no_new_privs(true).doing(|| "refuse new privileges".into())?;
     }
     if walls.seccomp && walls.no_new_privs {
-        sys::install_filter(&filter(&settings.filter)?).doing(|| "install the system call filter".into())?;
+        sys::install_filter(&filter(bytes)?).doing(|| "install the system call filter".into())?;
     }
     Ok(())
+}
+
+/// What user id 0 of the workload has, bit N for capability N.
+pub(super) fn of_root(settings: &Settings, plan: &Plan) -> u64 {
+    match plan.capabilities {
+        Capabilities::None => 0,
+        Capabilities::OwnFiles if plan.nested => set_of(&settings.file_capabilities).bits() | 1 << CAP_SETFCAP,
+        Capabilities::OwnFiles => set_of(&settings.file_capabilities).bits(),
+    }
 }
 
 fn set_of(numbers: &[u8]) -> CapabilitySet {

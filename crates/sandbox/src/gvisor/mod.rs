@@ -66,6 +66,10 @@ impl Gvisor {
         if !matches!(spec.root, RootSpec::Image(_)) {
             return Err(CreateError::Spec { what: "the gvisor driver needs an image".into() });
         }
+        if spec.nested {
+            let reason = "gVisor lets no program mount in namespaces of its own; containers and machines can".into();
+            return Err(CreateError::Unsupported { reason });
+        }
         let (plan, netns) = plan_of(spec)?;
         let (console, its_console) = UnixStream::pair()
             .map_err(|source| CreateError::Kernel { operation: "make a socket pair".into(), source })?;

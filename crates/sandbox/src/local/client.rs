@@ -343,6 +343,7 @@ pub(super) fn settings(config: &LocalConfig) -> Result<Settings, DriverError> {
     Ok(Settings {
         state_dir: config.state_dir.clone(),
         filter,
+        nested_filter: policy::nested_seccomp_filter().to_vec(),
         masks: policy::masks(),
         devices: policy::devices(),
         tools: policy::tools(),

@@ -20,7 +20,7 @@ use launcher::protocol::LayerSource;
 use self::client::Client;
 use crate::{
     CreateError, Driver, DriverError, Ended, NetworkSource, Pending, Probe, RootSpec, Sandbox, SandboxSpec, Tmpfs,
-    Usage,
+    Usage, Walls,
 };
 
 pub(crate) use self::client::{OfKernel, cause, create_error, report};
@@ -273,7 +273,8 @@ pub(crate) fn plan(spec: SandboxSpec) -> Result<(Plan, Option<OwnedFd>), CreateE
         hosts,
         limits,
         writable: None,
-        walls: spec.walls,
+        nested: spec.nested,
+        walls: Walls { no_nested_userns: spec.walls.no_nested_userns && !spec.nested, ..spec.walls },
         binds: Vec::new(),
         program: None,
     };

@@ -21,12 +21,18 @@ pub(crate) fn seccomp_filter() -> &'static [u8] {
     include_bytes!(concat!(env!("OUT_DIR"), "/seccomp.bpf"))
 }
 
+/// The same with what `data/seccomp-nested.txt` adds.
+pub(crate) fn nested_seccomp_filter() -> &'static [u8] {
+    include_bytes!(concat!(env!("OUT_DIR"), "/seccomp-nested.bpf"))
+}
+
 #[cfg(test)]
 mod tests {
     #[test]
     fn every_entry_of_every_list_has_a_reason() {
         let lists = [
             ("seccomp.txt", include_str!("../../data/seccomp.txt")),
+            ("seccomp-nested.txt", include_str!("../../data/seccomp-nested.txt")),
             ("proc-masks.txt", include_str!("../../data/proc-masks.txt")),
             ("devices.txt", include_str!("../../data/devices.txt")),
             ("capabilities.txt", include_str!("../../data/capabilities.txt")),

@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 use super::lines::lines;
 
 const LIST: &str = include_str!("../../data/seccomp.txt");
+/// What is added to it where workloads may make namespaces.
+const NESTED: &str = include_str!("../../data/seccomp-nested.txt");
 
 /// The newest system call that the list has an opinion on (`mseal`, Linux 6.10). What is newer does not exist, so that
 /// libraries fall back to what does.
@@ -45,9 +47,10 @@ pub(crate) enum CompileError {
 }
 
 /// The program, 8 bytes an instruction, in the byte order of the machine that compiles it.
-pub(crate) fn compile() -> Result<Vec<u8>, CompileError> {
+pub(crate) fn compile(nested: bool) -> Result<Vec<u8>, CompileError> {
     let mut program = prefix();
-    program.extend(listed(LIST)?);
+    // Of one name, the entry without a condition counts.
+    program.extend(if nested { listed(&[LIST, NESTED].concat())? } else { listed(LIST)? });
     Ok(program.iter().flat_map(bytes).collect())
 }
 
@@ -171,7 +174,7 @@ mod tests {
     const ABSENT: u32 = ERRNO | libc::ENOSYS as u32;
 
     fn check(name: &str, nr: i64, args: &[u64], expect: u32) {
-        let program = compile().unwrap();
+        let program = compile(false).unwrap();
         let mut all = [0; 6];
         all[..args.len()].copy_from_slice(args);
         assert_eq!(verdict(&program, AUDIT_ARCH_X86_64, nr as u32, all), expect, "{name} {args:x?}");
@@ -239,7 +242,7 @@ mod tests {
         check("clone3", libc::SYS_clone3, &[], ABSENT);
         check("a new call", 470, &[], ABSENT);
         check("x32 write", 0x4000_0001, &[], KILL_PROCESS);
-        let program = compile().unwrap();
+        let program = compile(false).unwrap();
         assert_eq!(verdict(&program, 0x4000_0003, 4, [0; 6]), KILL_PROCESS, "i386");
     }
 

@@ -8,6 +8,7 @@ mod gvisor;
 mod leftovers;
 mod microvm;
 mod monitors;
+mod nested;
 mod odd_images;
 mod place;
 mod unprivileged;

@@ -1,4 +1,5 @@
-//! `examples/maven`, a real project with real tools, on every driver: the same files, the same `Jenkinsfile`.
+//! Images of Debian's packages, with the tools that people use: `examples/maven` on every driver, the same files and the same
+//! `Jenkinsfile`; and buildah, which builds images without a daemon.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -6,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::kernels::guest;
-use crate::project::{Ran, cofferdam, finish, sandboxes_work};
+use crate::project::{Project, Ran, cofferdam, finish, sandboxes_work};
 
 const PORT: &str = "15018";
 const MIRROR: &str = "docker.io=http://127.0.0.1:15018";
@@ -147,4 +148,56 @@ fn maven_on_an_engine_and_a_swarm() {
             .stdin(Stdio::null());
         check(made, &finish(command.output().unwrap()));
     }
+}
+
+/// An image with buildah; it takes half a minute the first time.
+fn buildah_image() -> bool {
+    let address = format!("127.0.0.1:{PORT}");
+    let mut known = Command::new("curl");
+    known.args(["-sf", "-o", "/dev/null", "-H", "Accept: application/vnd.oci.image.manifest.v1+json"]);
+    if known.arg(format!("http://{address}/v2/tools/buildah/manifests/1")).status().is_ok_and(|status| status.success())
+    {
+        return true;
+    }
+    let made = Command::new(root().join("scripts/debian-image.sh"))
+        .args([&address, "tools/buildah", "1", "buildah,busybox-static"])
+        .status();
+    let made = made.is_ok_and(|status| status.success());
+    if !made {
+        println!("skipped: an image with buildah cannot be built from Debian's packages");
+    }
+    made
+}
+
+const BUILDS: &str = "pipeline { agent { docker { image '127.0.0.1:15018/tools/buildah:1'; args '-u root' } } stages { stage('Build') { steps {
+  sh 'mkdir bin && cp /bin/busybox bin/'
+  sh 'buildah --storage-driver vfs bud --isolation chroot --tag own .'
+  sh 'buildah --storage-driver vfs push own oci-archive:own.tar'
+  archiveArtifacts 'own.tar'
+} } } }";
+const CONTAINERFILE: &str = "FROM scratch\nCOPY bin /bin\nRUN [\"/bin/busybox\", \"sh\", \"-c\", \"echo built as $(/bin/busybox id -u) > /made; /bin/busybox cat /made\"]\n";
+
+/// On rung container, where the operator offers it, and nowhere else.
+#[test]
+fn an_image_is_built_without_a_daemon() {
+    let Some(_registry) = registry() else { return };
+    if !buildah_image() {
+        return;
+    }
+    let project = Project::new(BUILDS);
+    project.write("Containerfile", CONTAINERFILE);
+    let ran = project.run(&["--progress", "plain"]);
+    assert_eq!(ran.code, 1, "namespaces that nobody offered: {}\n{}", ran.stdout, ran.stderr);
+    let ran = project.run(&["--progress", "plain", "--nested-namespaces"]);
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    for line in
+        ["more of the host's kernel is within their reach", "[Build] built as 0", "job-1: container sandbox with"]
+    {
+        assert!(ran.stdout.contains(line), "`{line}` is not in:\n{}", ran.stdout);
+    }
+    // What was built is an image.
+    let archive = project.path().join(".cofferdam/artifacts/own.tar");
+    let imported =
+        finish(cofferdam().args(["image", "import", "--name", "test.invalid/built:1"]).arg(archive).output().unwrap());
+    assert_eq!(imported.code, 0, "{}", imported.stderr);
 }

@@ -1,22 +1,22 @@
 //! Sandboxes on kernels of their own: gVisor's, and machines that boot, that are copies of one that has booted, and that wait in a
 //! pool. Without KVM a machine's instructions are translated.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::try_join_all;
-use sandbox::Driver;
 use sandbox::guest::{Guests, Source, build};
 use sandbox::gvisor::Gvisor;
 use sandbox::microvm::{MicroVm, MicroVmConfig, MonitorKind};
 use sandbox::warm::{Warm, WarmConfig};
+use sandbox::{Driver, SandboxSpec};
 
 use super::measure::{Contender, Table};
 use super::memory::{children, field, pss};
 use super::peers::{self, Docker, NOOP, run};
-use super::starts::Place;
+use super::starts::{self, Place};
 
 const ROUNDS: usize = 12;
 /// A machine that boots takes seconds.
@@ -39,6 +39,35 @@ struct Machines {
     copies: Arc<dyn Driver>,
     waits: Arc<Warm>,
     acceleration: String,
+}
+
+/// Drivers for the engine that `docker run` speaks to.
+struct Engines {
+    docker: docker::Docker,
+    swarm: docker::Swarm,
+    image: String,
+    _registry: peers::Registry,
+}
+
+impl Engines {
+    fn new(engine: &Docker, scratch: &Path, place: &Place) -> Result<Engines, String> {
+        let (registry, image) = engine.push(scratch, "bench/busybox:1")?;
+        engine.make_swarm()?;
+        let socket = || docker::Endpoint::Unix(engine.host.trim_start_matches("unix://").into());
+        let config = docker::DockerConfig { shared_machine: true, ..docker::DockerConfig::new(socket()) };
+        let swarm = docker::SwarmConfig { shared_machine: true, ..docker::SwarmConfig::new(socket()) };
+        let opened = place.runtime.block_on(async {
+            Ok::<_, sandbox::DriverError>((docker::Docker::open(config).await?, docker::Swarm::open(swarm).await?))
+        });
+        let (docker, swarm) = opened.map_err(|error| agent::explain(&error))?;
+        Ok(Engines { docker, swarm, image, _registry: registry })
+    }
+
+    fn spec(&self) -> SandboxSpec {
+        let mut spec = SandboxSpec { image: Some(self.image.clone()), ..SandboxSpec::image(Vec::new()) };
+        spec.limits.memory_bytes = MEMORY;
+        spec
+    }
 }
 
 impl Kernels {
@@ -97,20 +126,29 @@ fn filled(place: &Place, pool: &Warm) {
     });
 }
 
-pub fn measure(scratch: &Path) -> Table {
-    let mut table = Table::new("a kernel of its own: create → /bin/true → destroyed");
-    let root = match peers::busybox_root(scratch) {
-        Ok(root) if peers::is_root() => root,
+/// A root file system and the drivers, or a note why not.
+fn prepared(scratch: &Path, table: &mut Table) -> Option<(PathBuf, Kernels)> {
+    match peers::busybox_root(scratch) {
+        Ok(root) if peers::is_root() => {
+            let kernels = Kernels::new(scratch, &root);
+            Some((root, kernels))
+        }
         _ => {
             table.notes.push("skipped: needs root and busybox-static".to_owned());
-            return table;
+            None
         }
-    };
-    let kernels = Kernels::new(scratch, &root);
+    }
+}
+
+pub fn measure(scratch: &Path) -> Table {
+    let mut table = Table::new("a kernel of its own: create → /bin/true → destroyed");
+    let Some((root, kernels)) = prepared(scratch, &mut table) else { return table };
     let place = &kernels.place;
     let once = |driver: &Arc<dyn Driver>| place.runtime.block_on(place.start_on(&**driver, MEMORY));
     let container = place.local.container();
     let docker = Docker::start(scratch).and_then(|docker| docker.import(&root, "bench/busybox:1").map(|()| docker));
+    let engines = docker.as_ref().map_err(Clone::clone).and_then(|docker| Engines::new(docker, scratch, place));
+    let podman = starts::podman(&root, scratch);
     let bundle = peers::bundle(scratch, &root);
     let mut contenders = vec![Contender::new("cofferdam, container", || once(&container))];
     if let Some(gvisor) = &kernels.gvisor {
@@ -136,6 +174,20 @@ pub fn measure(scratch: &Path) -> Table {
                 .before(|| filled(place, &machines.waits)),
         );
     }
+    match &engines {
+        Ok(engines) => {
+            let once = |driver: &dyn Driver| place.runtime.block_on(place.start_with(driver, engines.spec()));
+            contenders.push(Contender::new("cofferdam, docker", move || once(&engines.docker)));
+            contenders.push(Contender::new("cofferdam, swarm", move || once(&engines.swarm)).every(EVERY));
+        }
+        Err(error) => table.notes.push(format!("skipped: drivers for engines: {error}")),
+    }
+    match &podman {
+        Ok(base) => {
+            contenders.push(Contender::new(starts::PODMAN_RUN, move || starts::podman_run(base)).every(EVERY));
+        }
+        Err(error) => table.notes.push(format!("skipped: podman: {error}")),
+    }
     match &docker {
         Ok(docker) => contenders.push(Contender::new("docker run --rm", move || {
             run(docker.command().args(["run", "--rm", "bench/busybox:1"]).args(NOOP))
@@ -155,14 +207,7 @@ pub fn measure(scratch: &Path) -> Table {
 /// Many at once, and what those that idle take.
 pub fn measure_many(scratch: &Path) -> Table {
     let mut table = Table::new("kernels of their own, many at once, and what they take");
-    let root = match peers::busybox_root(scratch) {
-        Ok(root) if peers::is_root() => root,
-        _ => {
-            table.notes.push("skipped: needs root and busybox-static".to_owned());
-            return table;
-        }
-    };
-    let kernels = Kernels::new(scratch, &root);
+    let Some((_, kernels)) = prepared(scratch, &mut table) else { return table };
     let place = &kernels.place;
     let mut drivers: Vec<(&str, Arc<dyn Driver>)> = vec![("container", place.local.container())];
     drivers.extend(kernels.gvisor.iter().map(|driver| ("gvisor", Arc::clone(driver))));

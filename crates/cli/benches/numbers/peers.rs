@@ -102,6 +102,22 @@ impl Docker {
         command
     }
 
+    /// Has an image pulled by its digest, for drivers that take it by no other name. Returns that, and the registry.
+    pub fn push(&self, scratch: &Path, name: &str) -> Result<(Registry, String), String> {
+        let registry = Registry::start(&scratch.join("engine-registry"))?;
+        let there = format!("127.0.0.1:{}/{name}", Registry::PORT);
+        run(self.command().args(["tag", name, &there]))?;
+        run(self.command().args(["push", &there]))?;
+        let shown = self.command().args(["inspect", "--format", "{{index .RepoDigests 0}}", &there]).output();
+        let shown = shown.map_err(|error| error.to_string())?;
+        Ok((registry, String::from_utf8_lossy(&shown.stdout).trim().to_owned()))
+    }
+
+    /// Makes it the manager and only node of a Swarm, on loopback.
+    pub fn make_swarm(&self) -> Result<(), String> {
+        run(self.command().args(["swarm", "init", "--advertise-addr", "127.0.0.1", "--listen-addr", "127.0.0.1:2377"]))
+    }
+
     /// Makes an image of a folder.
     pub fn import(&self, root: &Path, name: &str) -> Result<(), String> {
         let script = "tar -C \"$1\" -c . | docker import - \"$2\"";
@@ -114,6 +130,35 @@ impl Drop for Docker {
         // SIGTERM lets it unmount what it has mounted.
         let _ = Command::new("kill").arg(self.engine.id().to_string()).status();
         let _ = self.engine.wait();
+    }
+}
+
+/// A registry on loopback, ended when dropped.
+pub struct Registry(Child);
+
+impl Registry {
+    const PORT: &str = "15019";
+
+    fn start(folder: &Path) -> Result<Registry, String> {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/local-registry.sh");
+        let started =
+            Command::new(script).arg(Registry::PORT).arg(folder).stdin(Stdio::null()).stderr(Stdio::null()).spawn();
+        let registry = Registry(started.map_err(|error| format!("docker-registry: {error}"))?);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while std::net::TcpStream::connect(format!("127.0.0.1:{}", Registry::PORT)).is_err() {
+            if Instant::now() > deadline {
+                return Err("docker-registry does not answer".to_owned());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(registry)
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

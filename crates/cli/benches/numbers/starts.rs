@@ -67,25 +67,7 @@ pub fn measure(scratch: &Path) -> Table {
         Err(error) => table.notes.push(format!("skipped: crun, runc: {error}")),
     }
     match &podman {
-        Ok(base) => contenders.push(
-            Contender::new("podman run --rm --network none", move || {
-                run(Command::new("podman")
-                    .args(base)
-                    .args([
-                        "run",
-                        "--rm",
-                        "--network",
-                        "none",
-                        "--ulimit",
-                        "nofile=1024:1024",
-                        "--ulimit",
-                        "nproc=1000:1000",
-                        "localhost/bench/busybox:1",
-                    ])
-                    .args(NOOP))
-            })
-            .every(3),
-        ),
+        Ok(base) => contenders.push(Contender::new(PODMAN_RUN, move || podman_run(base)).every(3)),
         Err(error) => table.notes.push(format!("skipped: podman: {error}")),
     }
     match &docker {
@@ -102,8 +84,17 @@ pub fn measure(scratch: &Path) -> Table {
     table
 }
 
+pub const PODMAN_RUN: &str = "podman run --rm --network none";
+
+/// With the arguments of [`podman`].
+pub fn podman_run(base: &[String]) -> Result<(), String> {
+    let limits = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1000:1000"];
+    let run_it = ["run", "--rm", "--network", "none"];
+    run(Command::new("podman").args(base).args(run_it).args(limits).arg("localhost/bench/busybox:1").args(NOOP))
+}
+
 /// Arguments that keep podman's data in the scratch folder, with the image in it.
-fn podman(root: &Path, scratch: &Path) -> Result<Vec<String>, String> {
+pub fn podman(root: &Path, scratch: &Path) -> Result<Vec<String>, String> {
     let folder = scratch.join("podman");
     let base: Vec<String> = ["--root", "--runroot", "--tmpdir"]
         .iter()
@@ -152,7 +143,12 @@ impl Place {
 
     /// The same with another driver, and a sandbox of so much memory.
     pub async fn start_on(&self, driver: &dyn Driver, memory_bytes: u64) -> Result<(), String> {
-        let sandbox = self.living_on(driver, memory_bytes).await?;
+        self.start_with(driver, self.spec(memory_bytes)).await
+    }
+
+    /// Makes a sandbox, runs the no-op in it, and destroys it.
+    pub async fn start_with(&self, driver: &dyn Driver, spec: SandboxSpec) -> Result<(), String> {
+        let sandbox = driver.create(spec).await.map_err(|e| e.to_string())?;
         let session = session(sandbox.stream).await?;
         let spec = ExecSpec {
             argv: NOOP.map(str::to_owned).to_vec(),
@@ -171,9 +167,13 @@ impl Place {
     }
 
     pub async fn living_on(&self, driver: &dyn Driver, memory_bytes: u64) -> Result<sandbox::Sandbox, String> {
+        driver.create(self.spec(memory_bytes)).await.map_err(|e| e.to_string())
+    }
+
+    fn spec(&self, memory_bytes: u64) -> SandboxSpec {
         let mut spec = SandboxSpec::image(vec![self.layer.clone()]);
         spec.limits.memory_bytes = memory_bytes;
-        driver.create(spec).await.map_err(|e| e.to_string())
+        spec
     }
 }
 

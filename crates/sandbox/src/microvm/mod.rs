@@ -134,10 +134,18 @@ pub struct MicroVm {
 
 /// A machine from its start on; stays, so that `destroy` can be asked again.
 struct Living {
-    link: GuestLink,
+    /// Closed when it has ended: a record stays, descriptors do not.
+    link: Mutex<Option<Arc<GuestLink>>>,
     /// It was to be destroyed.
     is_unwanted: AtomicBool,
     ended: watch::Sender<Option<Ended>>,
+}
+
+impl Living {
+    /// `None`: it has ended.
+    fn link(&self) -> Option<Arc<GuestLink>> {
+        self.link.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 impl MicroVm {
@@ -201,9 +209,11 @@ impl MicroVm {
         let Order { plan, limits, .. } = order;
         let (id, (link, jail_ended)) = (machine.id, machine.hand_over());
         let (ended, ended_later) = watch::channel(None);
-        let living = Arc::new(Living { link, is_unwanted: AtomicBool::new(false), ended });
+        let link = Arc::new(link);
+        let kept = Mutex::new(Some(Arc::clone(&link)));
+        let living = Arc::new(Living { link: kept, is_unwanted: AtomicBool::new(false), ended });
         self.machines().insert(id, Arc::clone(&living));
-        tokio::spawn(watch_over(living, self.local.clone(), id, limits, jail_ended));
+        tokio::spawn(watch_over(living, link, self.local.clone(), id, limits, jail_ended));
         let Made { user, groups, home } = made;
         Ok(Sandbox { id, stream, user, groups, home, workspace: plan.workspace, end: ended_later })
     }
@@ -304,6 +314,7 @@ fn kernel(operation: &str) -> impl FnOnce(io::Error) -> CreateError + use<> {
 /// Until nothing of a machine is left. What the guest says of the sandbox's end counts; the machine is ended with it.
 async fn watch_over(
     living: Arc<Living>,
+    link: Arc<GuestLink>,
     local: Local,
     id: SandboxId,
     limits: Limits,
@@ -312,7 +323,7 @@ async fn watch_over(
     let jail_ended = wait_ended(jail);
     tokio::pin!(jail_ended);
     let (told, jail) = tokio::select! {
-        told = living.link.ended() => (told, None),
+        told = link.ended() => (told, None),
         jail = &mut jail_ended => (None, Some(jail)),
     };
     local.end(id);
@@ -323,7 +334,7 @@ async fn watch_over(
     // A machine may be gone before its last words were read; its end of the line is closed now.
     let told = match told {
         Some(told) => Some(told),
-        None => living.link.ended().await,
+        None => link.ended().await,
     };
     let ended = match told {
         Some((end, usage)) => Ended { cause: crate::local::cause(end, &usage, &limits), usage },
@@ -333,10 +344,11 @@ async fn watch_over(
                 true if jail.cause != EndCause::Lost => EndCause::Destroyed,
                 _ => EndCause::Lost,
             },
-            usage: living.link.last_usage(),
+            usage: link.last_usage(),
         },
     };
     living.ended.send_replace(Some(ended));
+    living.link.lock().unwrap_or_else(PoisonError::into_inner).take();
 }
 
 impl Driver for MicroVm {
@@ -366,10 +378,9 @@ impl Driver for MicroVm {
     fn usage(&self, id: SandboxId) -> Pending<'_, Result<Usage, DriverError>> {
         Box::pin(async move {
             let living = self.find(id)?;
-            let ended = living.ended.borrow().clone();
-            match ended {
-                Some(ended) => Ok(ended.usage),
-                None => Ok(living.link.usage().await),
+            match living.link() {
+                Some(link) => Ok(link.usage().await),
+                None => Ok(wait_ended(living.ended.subscribe()).await.usage),
             }
         })
     }
@@ -377,9 +388,9 @@ impl Driver for MicroVm {
     fn destroy(&self, id: SandboxId) -> Pending<'_, Result<Ended, DriverError>> {
         Box::pin(async move {
             let living = self.find(id)?;
-            if living.ended.borrow().is_none() {
+            if let Some(link) = living.link() {
                 // What it used is worth a question, but no wait: the guest need not answer.
-                living.link.usage().await;
+                link.usage().await;
                 living.is_unwanted.store(true, Ordering::Relaxed);
                 self.local.end(id);
             }

@@ -268,3 +268,30 @@ async fn microvm_writes_more_than_its_memory() {
     assert!(names.is_empty(), "{names:?}");
     driver.destroy(sandbox.id).await.unwrap();
 }
+
+/// Machines that have ended keep nothing open in this process.
+#[tokio::test]
+async fn microvm_that_has_ended_keeps_no_descriptor() {
+    if std::env::var_os("NEXTEST").is_none() {
+        println!("skipped: other tests open files in this process (cargo-nextest gives each its own)");
+        return;
+    }
+    let (Some(driver), Some(layer)) = (driver(Some(Acceleration::Tcg)), place::image_erofs()) else { return };
+    let open = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+    let mut counts = Vec::new();
+    for _ in 0..4 {
+        let sandbox = driver.create(SandboxSpec::image(vec![layer.clone()])).await.unwrap();
+        let (id, end) = (sandbox.id, sandbox.end.clone());
+        drop(sandbox);
+        driver.destroy(id).await.unwrap();
+        assert!(end.borrow().is_some());
+        // The thread that reads what a guest says ends on its own.
+        let until = std::time::Instant::now() + std::time::Duration::from_secs(5);
+        while counts.last().is_some_and(|last| open() > *last) && std::time::Instant::now() < until {
+            tokio::task::yield_now().await;
+        }
+        counts.push(open());
+    }
+    // The first has the machine made that the others are copies of.
+    assert!(counts[1..].iter().all(|count| *count == counts[1]), "{counts:?}");
+}

@@ -23,6 +23,15 @@ const VOLUME_BYTES: u64 = 256 << 20;
 /// `PATH` where an image sets none; Docker's own default.
 pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// What the definition says of a job beside its agent.
+#[derive(Debug, Default)]
+pub struct Words {
+    /// What wants a Docker Engine.
+    pub engine: Option<String>,
+    /// What shares its workspace.
+    pub shares: Option<String>,
+}
+
 /// What a job is made of, decided before anything is made.
 pub struct Blueprint {
     pub spec: SandboxSpec,
@@ -69,36 +78,37 @@ impl Blueprint {
 
 impl Maker<'_> {
     /// What a job is to be made of. Pulls its image; may be given up at any moment.
-    pub async fn plan(&self, agent: &AgentSpec, engine: Option<String>) -> Result<Blueprint, Trouble> {
+    pub async fn plan(&self, agent: &AgentSpec, words: Words) -> Result<Blueprint, Trouble> {
         match agent {
-            AgentSpec::Any | AgentSpec::Label(_) => self.host_tools(engine).await,
-            AgentSpec::Docker(docker) => self.container(docker, engine).await,
+            AgentSpec::Any | AgentSpec::Label(_) => self.host_tools(words).await,
+            AgentSpec::Docker(docker) => self.container(docker, words).await,
         }
     }
 
-    async fn host_tools(&self, engine: Option<String>) -> Result<Blueprint, Trouble> {
-        let need = Need { engine, ..self.host.need(false) };
+    async fn host_tools(&self, words: Words) -> Result<Blueprint, Trouble> {
+        let need = Need { engine: words.engine, shares: words.shares, ..self.host.need(false) };
         let (driver, placed) = self.host.drivers.place(&need).await?;
         let mut plan = Blueprint::tools(driver, placed.to_string(), self.host.options.limits);
-        if need.engine.is_some() {
+        if placed.engine {
             let store = (self.host.store)()?;
             plan.give_engine(&store, None, &self.host.mentions);
         }
         Ok(plan)
     }
 
-    async fn container(&self, docker: &DockerSpec, engine: Option<String>) -> Result<Blueprint, Trouble> {
+    async fn container(&self, docker: &DockerSpec, words: Words) -> Result<Blueprint, Trouble> {
         if docker.registry_credentials.is_some() {
             return Err(Trouble::workload("registryCredentialsId: credentials are not available to `cofferdam run`")
                 .with_hint("log in with `docker login`: Docker's config.json is used"));
         }
         let (args, engine) = match DockerArgs::parse(&docker.args) {
-            Ok(args) => (args, engine),
+            Ok(args) => (args, words.engine),
             // Honoured where the host that it reaches for is a machine of the job's own.
             Err(ArgsError::NeedsRung { word, .. }) => (DockerArgs::default(), Some(format!("docker args `{word}`"))),
             Err(error) => return Err(error.into()),
         };
-        let mut need = Need { engine, device: device_of_host(&docker.args), ..self.host.need(true) };
+        let mut need =
+            Need { engine, shares: words.shares, device: device_of_host(&docker.args), ..self.host.need(true) };
         need.memory_bytes = need.memory_bytes.min(args.memory.unwrap_or(u64::MAX));
         let (driver, placed) = self.host.drivers.place(&need).await?;
         let reference: Reference = qualified(docker).parse().map_err(image::ImageError::from)?;
@@ -110,7 +120,7 @@ impl Maker<'_> {
         let image = store.pull(&reference, &options, &progress).await?;
         let took_us = vec![("pull".to_owned(), started.elapsed().as_micros() as u64)];
 
-        if need.engine.is_some() {
+        if placed.engine {
             let words = split_words(&docker.args).map_err(Trouble::workload)?;
             let mut plan = Blueprint::tools(driver, placed.to_string(), self.host.options.limits);
             plan.give_engine(&store, Some(&image), &self.host.mentions);

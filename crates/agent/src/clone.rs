@@ -4,6 +4,8 @@
 use model::event::{Event, LogSource};
 use model::ids::StepId;
 use model::request::{FileSet, GitSource, Reply};
+use model::rung::Rung;
+use queue::Need;
 use sandbox::SandboxSpec;
 use sandbox::session::{Output, Session, TarPlace};
 use tokio::sync::mpsc;
@@ -43,7 +45,7 @@ pub async fn clone(
     spec.limits = host.options.limits;
     spec.network = host.network(true).await?;
     spec.workspace.path = FOLDER.to_owned();
-    let (driver, _) = host.drivers.place(&host.need(false)).await?;
+    let (driver, _) = host.drivers.place(&Need { minimum: (Rung::Process, String::new()), ..host.need(false) }).await?;
     let place = driver.create(spec).await?;
     let id = place.id;
     let cloned = async {

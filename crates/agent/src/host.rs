@@ -80,7 +80,7 @@ impl Host {
     /// What a job needs, before its definition is asked.
     pub(crate) fn need(&self, image: bool) -> Need {
         let memory_bytes = self.options.limits.memory_bytes;
-        Need { image, minimum: self.minimum.clone(), engine: None, memory_bytes, device: None }
+        Need { image, minimum: self.minimum.clone(), engine: None, shares: None, memory_bytes, device: None }
     }
 
     /// The network of a new sandbox.

@@ -8,12 +8,12 @@ use model::event::{Event, LogSource};
 use model::ids::{JobId, StepId};
 use model::request::{AgentSpec, DockerSpec, FileSet, GitSource, Reply, Request};
 use model::rung::Rung;
-use queue::Placed;
 use sandbox::session::TarPlace;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use wire::init::{TarLimits, TerminalSize};
 
+use crate::blueprint::Words;
 use crate::failure::Trouble;
 use crate::host::Host;
 use crate::hurry::Hurry;
@@ -71,9 +71,8 @@ impl Performer {
                 Err(trouble) => Err(trouble),
             },
             Request::Allocate { job, agent, engine, shares } => {
-                // Several containers of one engine, where no two sandboxes could.
-                let shares = shares.filter(|_| !Placed::shares_workspaces(self.host.minimum.0));
-                self.allocate(job, &agent, engine.or(shares), cancelled).await
+                let words = Words { engine, shares };
+                self.allocate(job, &agent, words, cancelled).await
             }
             // Sandboxes are made and destroyed whole: neither is left half done.
             Request::Release { job } => self.release(job).await,
@@ -130,7 +129,7 @@ impl Performer {
         &self,
         id: JobId,
         agent: &AgentSpec,
-        engine: Option<String>,
+        words: Words,
         mut cancelled: oneshot::Receiver<()>,
     ) -> Result<Reply, Trouble> {
         let shared = match agent {
@@ -150,7 +149,7 @@ impl Performer {
         }
         // A pull may take its time; what it has begun, the store clears away.
         let blueprint = tokio::select! {
-            blueprint = maker.plan(agent, engine) => blueprint?,
+            blueprint = maker.plan(agent, words) => blueprint?,
             _ = &mut cancelled => return Ok(Reply::Cancelled),
         };
         if let Some(shared) = &shared {
@@ -255,7 +254,7 @@ impl Performer {
 
 /// A sandbox and the one whose workspace it is to share are of one kind.
 fn can_share(rung: Rung, shared: &Job) -> Result<(), Trouble> {
-    if [rung, shared.rung()].into_iter().all(Placed::shares_workspaces) {
+    if rung < Rung::Microvm && shared.rung() < Rung::Microvm {
         return Ok(());
     }
     let reason = format!(

@@ -22,12 +22,16 @@ pub struct Offer {
 /// What a job needs of its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Need {
-    /// It names an image. A job that does not runs with the host's tools, in the process rung, unless it needs more.
+    /// It names an image. A job that does not runs with the host's tools, in the process rung; where more than a container is asked
+    /// for, with those of a machine's Docker Engine.
     pub image: bool,
-    /// The lowest rung that is allowed, and who says so. Holds for jobs with an image.
+    /// The lowest rung that is allowed, and who says so.
     pub minimum: (Rung, String),
     /// The words of the pipeline that ask for a Docker Engine.
     pub engine: Option<String>,
+    /// The words of the pipeline that have further sandboxes share its workspace. Two machines share none; containers of one machine's
+    /// engine do.
+    pub shares: Option<String>,
     /// What it may use of memory, in bytes.
     pub memory_bytes: u64,
     /// The words of the pipeline that ask for a device of a host. No driver gives any.
@@ -43,15 +47,10 @@ pub struct Placed {
     pub driver: &'static str,
     /// Its rung.
     pub rung: Rung,
+    /// It gets a Docker Engine of its own.
+    pub engine: bool,
     /// Why this one, a clause each.
     pub because: Vec<String>,
-}
-
-impl Placed {
-    /// Whether sandboxes of such a rung share a workspace with others. Two machines do not; the containers of one engine do.
-    pub fn shares_workspaces(rung: Rung) -> bool {
-        rung < Rung::Microvm
-    }
 }
 
 impl fmt::Display for Placed {
@@ -87,7 +86,8 @@ pub fn place(need: &Need, offers: &[Offer]) -> Result<Placed, Refused> {
         match obstacle(need, offer) {
             None => {
                 let because = because(need, lowest, offer, reasons);
-                return Ok(Placed { offer: index, driver: offer.driver, rung: offer.rung, because });
+                let engine = with_engine(need, offer.rung);
+                return Ok(Placed { offer: index, driver: offer.driver, rung: offer.rung, engine, because });
             }
             Some(reason) => reasons.push(format!("driver {}: {reason}", offer.driver)),
         }
@@ -102,12 +102,21 @@ pub fn place(need: &Need, offers: &[Offer]) -> Result<Placed, Refused> {
 }
 
 fn lowest(need: &Need) -> Rung {
-    let of_kind = if need.image { Rung::Container.max(need.minimum.0) } else { Rung::Process };
+    let of_kind = match (need.image, need.minimum.0) {
+        (true, minimum) => Rung::Container.max(minimum),
+        (false, minimum) if minimum > Rung::Container => Rung::Microvm.max(minimum),
+        (false, _) => Rung::Process,
+    };
     if need.engine.is_some() { of_kind.max(Rung::Microvm) } else { of_kind }
 }
 
+/// Whether it gets an engine on a driver of such a rung.
+fn with_engine(need: &Need, rung: Rung) -> bool {
+    need.engine.is_some() || rung >= Rung::Microvm && (need.shares.is_some() || !need.image)
+}
+
 fn obstacle(need: &Need, offer: &Offer) -> Option<String> {
-    let engine = need.engine.as_ref().and_then(|_| offer.engine.as_ref().err());
+    let engine = offer.engine.as_ref().err().filter(|_| with_engine(need, offer.rung));
     let memory = || {
         let most = offer.memory_bytes.filter(|most| *most < need.memory_bytes)?;
         let [wants, most] = [need.memory_bytes, most].map(|bytes| bytes >> 20);
@@ -122,6 +131,12 @@ fn obstacle(need: &Need, offer: &Offer) -> Option<String> {
 fn asked(need: &Need, lowest: Rung) -> String {
     match &need.engine {
         Some(words) => format!("{words} needs a Docker Engine of the job's own, which takes rung {}", lowest.name()),
+        None if !need.image && lowest > Rung::Process => {
+            let (rung, who) = (need.minimum.0.name(), &need.minimum.1);
+            format!(
+                "{who} asks for rung {rung}, where a job without an image has the tools of a machine's Docker Engine"
+            )
+        }
         None if !need.image => "it names no image, so it runs with the host's tools".to_owned(),
         None if need.minimum.0 > Rung::Container => format!("{} asks for rung {}", need.minimum.1, lowest.name()),
         None => "it names an image".to_owned(),
@@ -133,6 +148,9 @@ fn because(need: &Need, lowest: Rung, offer: &Offer, passed: Vec<String>) -> Vec
     because.extend(passed);
     if offer.rung > lowest {
         because.push(format!("rung {} is the next above", offer.rung.name()));
+    }
+    if let Some(words) = need.shares.as_ref().filter(|_| need.engine.is_none() && offer.rung >= Rung::Microvm) {
+        because.push(format!("{words} shares its workspace, so both are containers of the machine's Docker Engine"));
     }
     because
 }
@@ -161,6 +179,7 @@ mod tests {
             image: true,
             minimum: (minimum, "the policy".to_owned()),
             engine: None,
+            shares: None,
             memory_bytes: 2 << 30,
             device: None,
         }
@@ -173,7 +192,7 @@ mod tests {
         assert_eq!(chosen(&image(Rung::Container)), "container");
         assert_eq!(chosen(&image(Rung::Gvisor)), "gvisor");
         assert_eq!(chosen(&image(Rung::Microvm)), "microvm");
-        assert_eq!(chosen(&Need { image: false, ..image(Rung::Microvm) }), "process");
+        assert_eq!(chosen(&Need { image: false, ..image(Rung::Container) }), "process");
     }
 
     #[test]
@@ -211,6 +230,33 @@ mod tests {
         // A host without a process driver runs no host's tools elsewhere.
         let refused = place(&Need { image: false, ..image(Rung::Container) }, &offers[..1]);
         assert!(refused.is_err());
+    }
+
+    #[test]
+    fn leaving_the_image_out_lowers_nothing() {
+        for minimum in [Rung::Gvisor, Rung::Microvm] {
+            let need = Need { image: false, ..image(minimum) };
+            let placed = place(&need, &offers()).unwrap();
+            assert_eq!((placed.driver, placed.engine), ("microvm", true));
+            let told = "where a job without an image has the tools of a machine's Docker Engine";
+            assert!(placed.to_string().contains(told), "{placed}");
+            let mut offers = offers();
+            offers[0].engine = Err("there is none".to_owned());
+            assert!(place(&need, &offers).unwrap_err().to_string().ends_with("driver microvm: there is none"));
+        }
+    }
+
+    #[test]
+    fn a_shared_workspace_takes_an_engine_on_a_machine_and_nowhere_else() {
+        let need = |minimum| Need { shares: Some("`inside`".to_owned()), ..image(minimum) };
+        let placed = |minimum, offers: &[Offer]| place(&need(minimum), offers).unwrap();
+        assert!(!placed(Rung::Container, &offers()).engine && !placed(Rung::Gvisor, &offers()).engine);
+        let on_machine = placed(Rung::Microvm, &offers());
+        assert!(on_machine.engine && on_machine.to_string().ends_with("containers of the machine's Docker Engine"));
+        // Nor where a machine is only the next above.
+        let mut offers = offers();
+        offers[3].unusable = Some("runsc is not installed".to_owned());
+        assert!(placed(Rung::Gvisor, &offers).engine);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use model::limits::Limits;
 use model::request::{AgentSpec, Allocated, FailureKind, Reply, Request};
 use model::rung::Rung;
 use pipeline::engine::{Engine, Output};
-use queue::{Need, Offer, Placed};
+use queue::{Need, Offer};
 use sandbox::local::{Local, LocalConfig};
 use sandbox::microvm::MonitorKind;
 use serde::Serialize;
@@ -245,8 +245,7 @@ impl Planner<'_> {
     fn reply(&mut self, request: &Request) -> Reply {
         match request {
             Request::Allocate { job: id, agent, engine, shares } => {
-                let shares = shares.as_ref().filter(|_| !Placed::shares_workspaces(self.minimum.0));
-                let job = self.job(agent, engine.as_ref().or(shares));
+                let job = self.job(agent, engine.as_ref(), shares.as_ref());
                 let stage = self.stage_of.get(id).copied().flatten();
                 self.work.entry(stage).or_default().push(Work::Job(job));
                 Reply::Allocated(Allocated {
@@ -268,7 +267,7 @@ impl Planner<'_> {
         }
     }
 
-    fn job(&mut self, agent: &AgentSpec, engine: Option<&String>) -> PlannedJob {
+    fn job(&mut self, agent: &AgentSpec, engine: Option<&String>, shares: Option<&String>) -> PlannedJob {
         let (words, docker) = match agent {
             AgentSpec::Any => ("any".to_owned(), None),
             AgentSpec::Label(label) => (format!("label {label}"), None),
@@ -284,6 +283,7 @@ impl Planner<'_> {
             image: docker.is_some(),
             minimum: self.minimum.clone(),
             engine: engine.cloned().or(of_args),
+            shares: shares.cloned(),
             memory_bytes: Limits::default().memory_bytes,
             device: docker.and_then(|docker| device_of_host(&docker.args)),
         };

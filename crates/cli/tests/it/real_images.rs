@@ -97,7 +97,17 @@ fn maven_in_a_microvm() {
         return;
     }
     if let Some(_registry) = registry() {
-        check("job-1: driver microvm, ", &run(&["--rung", "microvm"]));
+        let mut ran = run(&["--rung", "microvm"]);
+        // Seen once in a while under QEMU's translation, whoever starts QEMU (docs/guide/guest.md).
+        let crashed = |ran: &Ran| ran.stdout.contains("SIGSEGV") || ran.stdout.contains("SIGILL");
+        for again in 1..=2 {
+            if ran.code != 1 || !crashed(&ran) {
+                break;
+            }
+            println!("the Java virtual machine has crashed; time {again}");
+            ran = run(&["--rung", "microvm"]);
+        }
+        check("job-1: driver microvm, ", &ran);
     }
 }
 

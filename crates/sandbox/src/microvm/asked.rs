@@ -29,7 +29,7 @@ use vmm::{Api, Machine, Monitor, vsock};
 use super::kvm::KVM;
 use super::machine::{Acceleration, FIRST, Jail, Shape};
 use super::running::{Process, Running};
-use super::{explain, kernel, open};
+use super::{explain, kernel, open, root};
 use crate::guest::Guest;
 use crate::local::Local;
 use crate::net::machine as net;
@@ -175,8 +175,12 @@ impl Asked {
     fn jail(&self, parts: &Parts<'_>, given: Vec<OwnedFd>) -> Result<Jail, CreateError> {
         let mut file = open(&self.program)?;
         let is_static = is_static(&mut file).map_err(kernel(&format!("read {}", self.program.display())))?;
-        // What it needs at run time are the host's libraries, or nothing.
-        let spec = if is_static { SandboxSpec::image(Vec::new()) } else { SandboxSpec::host_tools() };
+        // What it needs at run time are libraries, or nothing.
+        let layers = match is_static {
+            true => Vec::new(),
+            false => vec![root::layer(&parts.guest.folder, &self.program, &[])?],
+        };
+        let spec = SandboxSpec::image(layers);
         let words = self.monitor.arguments(&self.process());
         let program = Program {
             argv: [protocol::MONITOR.to_owned()].into_iter().chain(words).collect(),

@@ -97,7 +97,8 @@ impl Jail {
             wall_ms: limits.wall_ms.saturating_add(WALL_GRACE_MS),
             ..*limits
         };
-        let (mut plan, _) = plan_of(SandboxSpec { limits, network: NetworkSource::None, ..spec })?;
+        let (mut plan, _) =
+            plan_of(SandboxSpec { limits, network: NetworkSource::None, read_only_root: true, ..spec })?;
         plan.netns = has_network;
         plan.program = Some(program);
         Ok(Jail { plan, given })

@@ -8,8 +8,8 @@
 //!        └── stream port ─────────────────────────────────────────────────────▶ init, process 1
 //! ```
 //!
-//! The monitor is a process in a sandbox of the process rung: own user, own root without files of the host but its tools, own
-//! namespaces and cgroup, no capability, a system call list. It is given nothing but open descriptors. What a guest says is
+//! The monitor is a process in a sandbox: own user, own read-only root with nothing of the host but copies of its program and what
+//! that needs to start (`root`), own namespaces and cgroup, no capability, a system call list. It is given nothing but open descriptors. What a guest says is
 //! hostile input, believed only as far as it concerns its own sandbox.
 //!
 //! The monitor is QEMU, which is told everything by its command line (`qemu`) and whose machines can be copied (`template`), or
@@ -29,6 +29,7 @@ mod offers;
 mod order;
 mod qemu;
 mod qmp;
+mod root;
 mod running;
 mod scratch;
 mod template;

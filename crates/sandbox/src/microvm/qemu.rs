@@ -2,18 +2,31 @@
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
 use launcher::guest::{CONTROL, Places, STREAM};
 use launcher::protocol::{Program, Role};
 use model::limits::Limits;
 
 use super::machine::{Acceleration, FIRST, Jail, Shape};
-use super::{MicroVmConfig, engine, open, tsc};
+use super::{MicroVmConfig, engine, open, root, tsc};
 use crate::guest::acpi;
-use crate::{CreateError, SandboxSpec};
+use crate::{CreateError, LayerSource, SandboxSpec};
 
 /// QEMU's program.
 pub(super) const PROGRAM: &str = "/usr/bin/qemu-system-x86_64";
+
+/// What it opens beside its libraries, of Debian's packages or others'; what a release does not have, it does not open.
+const FIRMWARE: [&str; 8] = [
+    "/usr/share/qemu/bios-microvm.bin",
+    "/usr/share/qemu/kvmvapic.bin",
+    "/usr/share/qemu/linuxboot_dma.bin",
+    "/usr/share/qemu/pvh.bin",
+    "/usr/share/seabios/bios-microvm.bin",
+    "/usr/lib/x86_64-linux-gnu/qemu/accel-tcg-x86_64.so",
+    "/usr/lib64/qemu/accel-tcg-x86_64.so",
+    "/usr/lib/qemu/accel-tcg-x86_64.so",
+];
 
 /// Where a machine's memory is.
 pub(super) enum Memory {
@@ -32,12 +45,14 @@ pub(super) struct Qemu {
     given: Vec<OwnedFd>,
     disks: usize,
     has_network: bool,
+    root: Vec<LayerSource>,
 }
 
 impl Qemu {
     /// A machine with nothing but ports and random numbers.
     pub(super) fn new(shape: Shape, memory: Memory, control: OwnedFd, stream: OwnedFd) -> Qemu {
-        let mut qemu = Qemu { shape, words: Vec::new(), given: Vec::new(), disks: 0, has_network: false };
+        let mut qemu =
+            Qemu { shape, words: Vec::new(), given: Vec::new(), disks: 0, has_network: false, root: Vec::new() };
         let size = shape.memory_bytes >> 20;
         let own = matches!(memory, Memory::Own);
         for word in ["-nodefaults", "-no-user-config", "-no-reboot"] {
@@ -104,8 +119,9 @@ impl Qemu {
         self.attach(file, "read-only=on");
     }
 
-    /// The disks that it has whatever its sandbox is, before everything else.
+    /// The root of its jail, and the disks that it has whatever its sandbox is, before everything else.
     pub(super) fn own_disks(&mut self, scratch: File, config: &MicroVmConfig) -> Result<(), CreateError> {
+        self.root = vec![root::layer(&config.guest.folder, Path::new(PROGRAM), &FIRMWARE)?];
         // It ends with the machine: nothing has to reach the host's disk.
         self.attach(scratch.into(), "discard=unmap,cache.no-flush=on");
         if self.shape.engine {
@@ -135,7 +151,7 @@ impl Qemu {
                 folder: false,
             },
         };
-        Jail::of(self.shape, SandboxSpec::host_tools(), limits, self.has_network, program, self.given)
+        Jail::of(self.shape, SandboxSpec::image(self.root), limits, self.has_network, program, self.given)
     }
 
     fn attach(&mut self, file: OwnedFd, options: &str) {

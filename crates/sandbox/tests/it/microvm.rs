@@ -295,3 +295,38 @@ async fn microvm_that_has_ended_keeps_no_descriptor() {
     // The first has the machine made that the others are copies of.
     assert!(counts[1..].iter().all(|count| *count == counts[1]), "{counts:?}");
 }
+
+/// Who breaks out of a machine into its monitor finds that, and nothing else of the host.
+#[tokio::test]
+async fn microvm_has_its_monitor_in_a_root_of_its_own() {
+    let (Some(local), Some(layer)) = (place::local(), place::image_erofs()) else { return };
+    let Some(config) = config(Some(Acceleration::Tcg)) else { return };
+    let driver = MicroVm::new(local.clone(), config);
+    let sandbox = driver.create(SandboxSpec::image(vec![layer])).await.unwrap();
+    let launcher = local.launcher_pid();
+    let children = std::fs::read_to_string(format!("/proc/{launcher}/task/{launcher}/children")).unwrap();
+    let is_monitor = |pid: &&str| {
+        std::fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe.to_string_lossy().contains("qemu-system"))
+    };
+    let monitor = children.split_whitespace().find(is_monitor).expect("the monitor is a child of the launcher");
+    let root = std::path::PathBuf::from(format!("/proc/{monitor}/root"));
+    let names = |folder: &str| {
+        let mut names: Vec<_> = std::fs::read_dir(root.join(folder))
+            .map(|entries| entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect())
+            .unwrap_or_default();
+        names.sort();
+        names
+    };
+    assert_eq!(names("usr/bin"), ["qemu-system-x86_64"]);
+    for folder in ["bin", "opt", "root", "var", "usr/sbin", "usr/share/doc", "boot"] {
+        assert!(names(folder).is_empty(), "{folder}: {:?}", names(folder));
+    }
+    let of_host = names("etc")
+        .into_iter()
+        .find(|name| !["group", "hostname", "hosts", "passwd", "resolv.conf"].contains(&name.as_str()));
+    assert_eq!(of_host, None);
+    let mounts = std::fs::read_to_string(format!("/proc/{monitor}/mountinfo")).unwrap();
+    let top = mounts.lines().find(|line| line.split(' ').nth(4) == Some("/")).unwrap();
+    assert!(top.split(' ').nth(5).is_some_and(|options| options.split(',').any(|option| option == "ro")), "{top}");
+    driver.destroy(sandbox.id).await.unwrap();
+}

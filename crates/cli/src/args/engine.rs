@@ -27,6 +27,9 @@ pub struct EngineArgs {
     /// Where tasks of a Swarm may be placed: node.labels.builds==yes
     #[arg(long, value_name = "CONSTRAINT", requires = "swarm")]
     pub constraint: Vec<String>,
+    /// Engine of a further node of a Swarm, where tasks may land: NODE=tcp://HOST:PORT (the manager's is known)
+    #[arg(long, value_name = "NODE=ENDPOINT", requires = "swarm")]
+    pub swarm_node: Vec<String>,
 }
 
 /// What makes containers elsewhere.
@@ -66,6 +69,11 @@ impl EngineArgs {
                 config.shared_machine = self.docker_shared;
                 config.network.clone_from(&self.docker_network);
                 config.constraints.clone_from(&self.constraint);
+                for text in &self.swarm_node {
+                    let named = text.split_once('=').filter(|(node, _)| !node.is_empty());
+                    let (node, endpoint) = named.ok_or_else(|| format!("`{text}` is no node: NODE=tcp://HOST:PORT"))?;
+                    config.nodes.insert(node.to_owned(), self.endpoint(endpoint)?);
+                }
                 Some(Elsewhere::Swarm(config))
             }
             (None, None) => None,
@@ -116,5 +124,20 @@ mod tests {
             assert!(error.contains(said), "{docker}: {error}");
         }
         assert!(EngineArgs::default().elsewhere().unwrap().is_none());
+    }
+
+    #[test]
+    fn nodes_of_a_swarm_have_engines_of_their_own() {
+        let args = |node: &str| EngineArgs {
+            swarm: Some("unix:///run/docker.sock".to_owned()),
+            docker_certs: Some("/certs".into()),
+            swarm_node: vec![node.to_owned()],
+            ..EngineArgs::default()
+        };
+        let Some(Elsewhere::Swarm(config)) = args("second=tcp://second:2376").elsewhere().unwrap() else { panic!() };
+        assert!(matches!(&config.nodes["second"], Endpoint::Tls { address, .. } if address == "second:2376"));
+        for wrong in ["second", "=tcp://second:2376", "second=second:2376"] {
+            assert!(args(wrong).elsewhere().is_err(), "{wrong}");
+        }
     }
 }

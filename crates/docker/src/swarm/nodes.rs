@@ -48,8 +48,8 @@ impl Nodes {
         let name = described.description.and_then(|description| description.hostname).unwrap_or_default();
         let Some(endpoint) = config.nodes.get(id).or_else(|| config.nodes.get(&name)) else {
             let reason = format!(
-                "the task was placed on node {name} ({id}), whose engine is not listed (`nodes`): a manager has no way to another \
-                 node's containers; list it, or keep tasks away with `constraints`"
+                "the task was placed on node {name} ({id}), whose engine is not listed (`nodes`, `--swarm-node {name}=ENDPOINT`): a manager has no way to \
+                 another node's containers; list it, or keep tasks away with constraints"
             );
             return Err(CreateError::Unsupported { reason });
         };

@@ -48,8 +48,12 @@ const COMMANDS: [&str; 34] = [
 /// Further ones, which read like words of other programs.
 const MORE_COMMANDS: [&str; 3] = ["version", "volume", "swarm"];
 /// Words that stand before the program of a command.
-const BEFORE: [&str; 14] =
-    ["sudo", "env", "exec", "time", "nohup", "then", "do", "else", "if", "while", "until", "!", "timeout", "eval"];
+const BEFORE: [&str; 17] = [
+    "sudo", "env", "exec", "time", "nohup", "then", "do", "else", "if", "while", "until", "!", "timeout", "eval",
+    "xargs", "nice", "command",
+];
+/// Shells, whose `-c` has a command of its own.
+const SHELLS: [&str; 3] = ["sh", "bash", "dash"];
 /// Options of the client itself stand before its command.
 const MOST_OPTIONS: usize = 6;
 
@@ -264,9 +268,16 @@ fn in_shell(text: &str) -> Option<String> {
 fn of_command(command: &str) -> Option<String> {
     let mut words = command.split_whitespace().map(|word| word.trim_matches(['"', '\'', ')'])).peekable();
     // What stands before a program and runs it: variables, `sudo -E`, `then`.
-    let before = |word: &&str| BEFORE.contains(word) || word.starts_with('-') || word.contains('=') || word.is_empty();
+    let is_number = |word: &str| word.starts_with(|c: char| c.is_ascii_digit());
+    let before = |word: &&str| {
+        BEFORE.contains(word) || word.starts_with('-') || word.contains('=') || word.is_empty() || is_number(word)
+    };
     while words.next_if(before).is_some() {}
     let program = words.next()?.rsplit('/').next()?;
+    if SHELLS.contains(&program) {
+        let rest: Vec<_> = words.skip_while(|word| !(word.starts_with('-') && word.ends_with('c'))).skip(1).collect();
+        return if rest.is_empty() { None } else { of_command(&rest.join(" ")) };
+    }
     if program == "docker-compose" {
         return Some("`docker-compose`".to_owned());
     }
@@ -299,6 +310,14 @@ mod tests {
         check("cd a && /usr/bin/docker compose up -d", Some("`docker compose`"));
         check("docker-compose -f x.yml up", Some("`docker-compose`"));
         check("echo $(docker ps -q)", Some("`docker ps`"));
+        check("timeout 60 docker info", Some("`docker info`"));
+        check("timeout -k 5 2m docker compose up", Some("`docker compose`"));
+        check("docker images -q | xargs -r docker rmi", Some("`docker images`"));
+        check("ls *.tar | xargs -n1 docker load -i", Some("`docker load`"));
+        check("bash -c 'docker build .'", Some("`docker build`"));
+        check("sh -ec \"docker run x\"", Some("`docker run`"));
+        check("bash docker/run.sh", None);
+        check("sh -c 'make docker build'", None);
         check("ls docker build", None);
         check("if ! DOCKER_BUILDKIT=1 sudo -E docker build .; then exit 1; fi", Some("`docker build`"));
         check("cd deploy/docker-compose && make", None);

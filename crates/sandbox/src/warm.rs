@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use model::ids::SandboxId;
 use model::rung::Rung;
-use queue::{Command, Decision, Event, Moment, Pool, PoolSettings, SettingsError};
+use queue::{Bounds, Command, Decision, Event, Moment, Pool, PoolSettings, SettingsError};
 
 use crate::{
     CreateError, Driver, DriverError, Ended, NetworkSource, Pending, Probe, Sandbox, SandboxSpec, Usage, Walls,
@@ -49,6 +49,10 @@ pub struct WarmConfig {
     pub cost_bytes: u64,
     /// Sandboxes for each that is expected to be asked for while one is made.
     pub factor: f64,
+    /// Demand that is not seen again counts half after this long.
+    pub half_life: Duration,
+    /// Kept whatever the demand, of each as many; from the start on.
+    pub floor: Vec<(Arc<SandboxSpec>, u32)>,
     /// One that was made so long ago is not given out any more.
     pub max_age: Duration,
     /// Networks for sandboxes that have one; without it, only those without are kept.
@@ -78,7 +82,7 @@ struct State {
 }
 
 impl Warm {
-    /// Nothing is made before the first sandbox is asked for.
+    /// Nothing but floors is made before the first sandbox is asked for. Has to be called where tasks can be started.
     ///
     /// # Errors
     /// The configuration makes no sense.
@@ -91,9 +95,28 @@ impl Warm {
             ..PoolSettings::default()
         };
         settings.demand.factor = config.factor;
+        settings.demand.half_life_ms = u64::try_from(config.half_life.as_millis()).unwrap_or(u64::MAX);
+        let mut specs = BTreeMap::new();
+        for (spec, floor) in &config.floor {
+            if let Some(kind) = config.kind(spec) {
+                settings.shapes.insert(kind.clone(), Bounds { floor: *floor, ceiling: config.ceiling });
+                specs.insert(kind, spec.unconnected());
+            }
+        }
         let pool = Pool::new(settings)?;
-        let state = State { pool, specs: BTreeMap::new(), ready: HashMap::new(), given: BTreeSet::new(), turn: 0 };
-        Ok(Warm { inner: Arc::new(Inner { driver, config, began: Instant::now(), state: Mutex::new(state) }) })
+        let state = State { pool, specs, ready: HashMap::new(), given: BTreeSet::new(), turn: 0 };
+        let inner = Arc::new(Inner { driver, config, began: Instant::now(), state: Mutex::new(state) });
+        if !inner.config.floor.is_empty() {
+            inner.tell(Event::Ticked);
+        }
+        Ok(Warm { inner })
+    }
+
+    /// So many wait for a sandbox like this and cannot ask for it yet. Replaces what was said before, and fades like all demand.
+    pub fn queued(&self, spec: &SandboxSpec, waiting: u64) {
+        let Some(kind) = self.inner.config.kind(spec) else { return };
+        self.inner.state().specs.entry(kind.clone()).or_insert_with(|| spec.unconnected());
+        self.inner.tell(Event::Queued { shape: kind, waiting });
     }
 
     /// How many are ready.
@@ -117,6 +140,20 @@ impl Warm {
     }
 }
 
+impl WarmConfig {
+    /// The kind of a sandbox; `None` where such a one cannot be made ahead.
+    fn kind(&self, spec: &SandboxSpec) -> Option<Kind> {
+        let connected = matches!(spec.network, NetworkSource::Netns { .. });
+        let plain = spec.workspace.share_with.is_none() && spec.walls == Walls::default();
+        let reachable = !connected || self.connect.is_some();
+        (plain && reachable).then(|| Kind {
+            spec: format!("{:?}", spec.unconnected()),
+            connected,
+            cost_bytes: self.cost_bytes,
+        })
+    }
+}
+
 impl Inner {
     fn state(&self) -> MutexGuard<'_, State> {
         // Nothing that holds the lock can leave the state half changed.
@@ -125,18 +162,6 @@ impl Inner {
 
     fn now(&self) -> Moment {
         Moment(u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX))
-    }
-
-    /// The kind of a sandbox; `None` where such a one cannot be made ahead.
-    fn kind(&self, spec: &SandboxSpec) -> Option<Kind> {
-        let connected = matches!(spec.network, NetworkSource::Netns { .. });
-        let plain = spec.workspace.share_with.is_none() && spec.walls == Walls::default();
-        let reachable = !connected || self.config.connect.is_some();
-        (plain && reachable).then(|| Kind {
-            spec: format!("{:?}", spec.unconnected()),
-            connected,
-            cost_bytes: self.config.cost_bytes,
-        })
     }
 
     /// Tells the pool, and does what it says.
@@ -249,7 +274,7 @@ impl Driver for Warm {
 
     fn create(&self, spec: SandboxSpec) -> Pending<'_, Result<Sandbox, CreateError>> {
         Box::pin(async move {
-            let Some(kind) = self.inner.kind(&spec) else { return self.inner.driver.create(spec).await };
+            let Some(kind) = self.inner.config.kind(&spec) else { return self.inner.driver.create(spec).await };
             if !self.inner.state().specs.contains_key(&kind) {
                 // What cannot be made is not tried again ahead of anybody.
                 let kept = spec.unconnected();

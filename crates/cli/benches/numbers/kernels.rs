@@ -108,9 +108,12 @@ impl Machines {
             budget_bytes: 4 << 30,
             cost_bytes: 128 << 20,
             factor: 2.0,
+            half_life: Duration::from_secs(60),
+            floor: Vec::new(),
             max_age: Duration::from_secs(600),
             connect: None,
         };
+        let _tasks = place.runtime.enter();
         let waits = Arc::new(Warm::new(Arc::clone(&copies) as _, config).map_err(|error| error.to_string())?);
         Ok(Machines { boots: machine(false), copies, waits, acceleration })
     }

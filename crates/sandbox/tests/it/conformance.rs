@@ -153,16 +153,61 @@ async fn process() {
     check("process", &*driver, &SandboxSpec::host_tools, claims(&*driver)).await;
 }
 
-fn warm(driver: std::sync::Arc<dyn Driver>) -> sandbox::warm::Warm {
-    let config = sandbox::warm::WarmConfig {
+pub fn warm(driver: std::sync::Arc<dyn Driver>) -> sandbox::warm::Warm {
+    sandbox::warm::Warm::new(driver, warm_config()).unwrap()
+}
+
+fn warm_config() -> sandbox::warm::WarmConfig {
+    sandbox::warm::WarmConfig {
         ceiling: 4,
         budget_bytes: 1 << 30,
         cost_bytes: 1 << 20,
         factor: 2.0,
+        half_life: std::time::Duration::from_secs(60),
+        floor: Vec::new(),
         max_age: std::time::Duration::from_secs(600),
         connect: None,
+    }
+}
+
+/// Until so many are ready, within bounds that no host needs.
+async fn until_ready(driver: &sandbox::warm::Warm, holds: impl Fn(usize) -> bool) -> usize {
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while !holds(driver.ready()) && std::time::Instant::now() < until {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    driver.ready()
+}
+
+/// A floor is there before anybody asks, and again after somebody has.
+#[tokio::test]
+async fn a_pool_keeps_its_floor() {
+    let (Some(layer), Some(local)) = (place::image_dir(), place::local()) else { return };
+    let spec = || SandboxSpec::image(vec![layer.clone()]);
+    let config =
+        sandbox::warm::WarmConfig { floor: vec![(std::sync::Arc::new(spec()), 2)], factor: 0.0, ..warm_config() };
+    let driver = sandbox::warm::Warm::new(local.container(), config).unwrap();
+    assert_eq!(until_ready(&driver, |ready| ready == 2).await, 2);
+    let sandbox = driver.create(spec()).await.unwrap();
+    assert_eq!(until_ready(&driver, |ready| ready == 2).await, 2);
+    driver.destroy(sandbox.id).await.unwrap();
+    driver.close().await;
+}
+
+/// What waits is made ahead; when nothing is asked for any more, what was made goes.
+#[tokio::test]
+async fn a_pool_follows_the_queue_and_forgets_it() {
+    let (Some(layer), Some(local)) = (place::image_dir(), place::local()) else { return };
+    let config = sandbox::warm::WarmConfig {
+        half_life: std::time::Duration::from_millis(300),
+        max_age: std::time::Duration::from_secs(20),
+        ..warm_config()
     };
-    sandbox::warm::Warm::new(driver, config).unwrap()
+    let driver = sandbox::warm::Warm::new(local.container(), config).unwrap();
+    driver.queued(&SandboxSpec::image(vec![layer.clone()]), 2);
+    assert_eq!(until_ready(&driver, |ready| ready == 4).await, 4, "twice as many as wait, at most the ceiling");
+    assert_eq!(until_ready(&driver, |ready| ready == 0).await, 0, "nobody has come");
+    driver.close().await;
 }
 
 /// A driver with a pool before it is a driver.

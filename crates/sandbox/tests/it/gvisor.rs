@@ -27,6 +27,18 @@ async fn conformance_of_gvisor() {
     assert!(report.passed(), "{report}");
 }
 
+#[tokio::test]
+async fn gvisor_from_a_pool() {
+    let (Some(driver), Some(layer)) = (driver(), place::image_erofs()) else { return };
+    let driver = crate::conformance::warm(std::sync::Arc::new(driver));
+    let spec = || SandboxSpec::image(vec![layer.clone()]);
+    let (claims, patience) = (conformance::Claims::all(), conformance::PATIENCE);
+    let report = conformance::run(&conformance::Subject { driver: &driver, spec: &spec, claims, patience }).await;
+    place::keep("gvisor (pool)", &report, "");
+    assert!(report.passed(), "{report}");
+    driver.close().await;
+}
+
 /// What a command prints in a sandbox of its own.
 async fn said(driver: &Gvisor, layers: Vec<LayerSource>, argv: &[&str]) -> String {
     let sandbox = driver.create(SandboxSpec::image(layers)).await.unwrap();

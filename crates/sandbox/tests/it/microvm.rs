@@ -330,3 +330,27 @@ async fn microvm_has_its_monitor_in_a_root_of_its_own() {
     assert!(top.split(' ').nth(5).is_some_and(|options| options.split(',').any(|option| option == "ro")), "{top}");
     driver.destroy(sandbox.id).await.unwrap();
 }
+
+/// Machines are made ahead, given once, and are as if just made.
+#[tokio::test]
+async fn microvm_from_a_pool() {
+    let (Some(driver), Some(layer)) = (driver(Some(Acceleration::Tcg)), place::image_erofs()) else { return };
+    let driver = crate::conformance::warm(std::sync::Arc::new(driver));
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..3 {
+        let sandbox = driver.create(SandboxSpec::image(vec![layer.clone()])).await.unwrap();
+        assert!(seen.insert(sandbox.id), "a machine was given twice");
+        sandbox.stream.set_nonblocking(true).unwrap();
+        let session = Session::start(tokio::net::UnixStream::from_std(sandbox.stream).unwrap()).await.unwrap();
+        assert_eq!(session.stat(None, "/tmp/mine", true).await.unwrap(), None);
+        session.write_file(None, "/tmp/mine", b"", 0o644).await.unwrap();
+        driver.destroy(sandbox.id).await.unwrap();
+        let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        while driver.ready() == 0 && std::time::Instant::now() < until {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        assert!(driver.ready() > 0, "nothing was made ahead");
+    }
+    driver.close().await;
+    assert_eq!(driver.ready(), 0);
+}

@@ -13,7 +13,7 @@ use sandbox::gvisor::Gvisor;
 use sandbox::local::{Local, LocalConfig};
 use sandbox::microvm::{MicroVm, MicroVmConfig, MonitorKind};
 use sandbox::net::EgressOnDemand;
-use sandbox::{Driver, Finding, Probe};
+use sandbox::{Check, Driver, Finding, Probe};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::args::Elsewhere;
@@ -153,14 +153,7 @@ fn open_driver(
         "gvisor" => Arc::new(Gvisor::find(drivers.local.clone()).ok_or_else(|| missing(gvisor_missing()))?),
         "microvm" => {
             let guest = guests(given).newest().ok_or_else(|| missing(microvm_missing(monitor, given)))?;
-            let config = MicroVmConfig {
-                monitor: monitor.clone(),
-                guest,
-                acceleration: None,
-                copies: true,
-                engine: engine(given),
-                scratch: home(given).join("scratch"),
-            };
+            let config = machines(monitor.clone(), guest, given);
             Arc::new(MicroVm::new(drivers.local.clone(), config))
         }
         _ => return Err(missing(None)),
@@ -171,6 +164,52 @@ fn open_driver(
 fn memory_for_a_machine() -> u64 {
     let host = rustix::system::sysinfo();
     (host.totalram as u64).saturating_mul(host.mem_unit.into()).saturating_sub(sandbox::microvm::OVERHEAD)
+}
+
+/// What was found of the drivers whose sandboxes have kernels of their own. A machine may be booted for it.
+pub async fn kernel_probes(given: Option<&Path>) -> Vec<Probe> {
+    let missing = |driver, rung, reason: &str| {
+        let (reason, remedy) = reason.split_once(": ").unwrap_or((reason, ""));
+        let finding = Finding::Missing { reason: reason.to_owned(), remedy: remedy.to_owned() };
+        Probe { driver, rung, checks: vec![Check { what: "installed", finding }] }
+    };
+    let local = Local::open(&LocalConfig::default());
+    let gvisor = match (gvisor_missing(), &local) {
+        (Some(reason), _) => missing("gvisor", Rung::Gvisor, reason),
+        (None, Err(error)) => missing("gvisor", Rung::Gvisor, &agent::explain(error)),
+        (None, Ok(local)) => match Gvisor::find(local.clone()) {
+            Some(driver) => driver.probe(),
+            None => missing("gvisor", Rung::Gvisor, "runsc is gone"),
+        },
+    };
+    let microvm = match (microvm_missing(&MonitorKind::Qemu, given), &local, guests(given).newest()) {
+        (None, Ok(local), Some(guest)) => {
+            let driver = MicroVm::new(local.clone(), machines(MonitorKind::Qemu, guest, given));
+            driver.acceleration().await;
+            let mut probe = driver.probe();
+            probe.checks.push(Check { what: "Docker Engine of a job's own", finding: engine_finding(given) });
+            probe
+        }
+        (Some(reason), ..) => missing("microvm", Rung::Microvm, reason),
+        (None, Err(error), _) => missing("microvm", Rung::Microvm, &agent::explain(error)),
+        (None, Ok(_), None) => missing("microvm", Rung::Microvm, "there is no guest"),
+    };
+    vec![gvisor, microvm]
+}
+
+fn engine_finding(given: Option<&Path>) -> Finding {
+    match engine(given) {
+        Some(_) => Finding::Good("there".into()),
+        None => Finding::Reduced {
+            reason: "there is none, so jobs that build or run containers are refused".into(),
+            remedy: "cofferdam guest build --engine".into(),
+        },
+    }
+}
+
+fn machines(monitor: MonitorKind, guest: sandbox::guest::Guest, given: Option<&Path>) -> MicroVmConfig {
+    let scratch = home(given).join("scratch");
+    MicroVmConfig { monitor, guest, acceleration: None, copies: true, engine: engine(given), scratch }
 }
 
 /// Why there is no such driver here, and what to do.

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use sandbox::local::{Local, LocalConfig};
-use sandbox::microvm::MonitorKind;
 use sandbox::{Finding, Probe};
 
 use crate::args::{DoctorArgs, OutputFormat};
@@ -20,24 +19,22 @@ pub async fn run(args: &DoctorArgs, home: Option<&Path>, style: Style) -> Result
     let usable = probes.iter().any(Probe::usable);
     let hint = store.as_ref().and_then(image::ImageError::hint);
     let store = store.map(|error| agent::explain(&error));
-    let (gvisor, microvm) = (place::gvisor_missing(), place::microvm_missing(&MonitorKind::Qemu, home));
+    let kernels = place::kernel_probes(home).await;
     match args.output {
         OutputFormat::Json => {
             let missing = ["machine"];
             println!(
                 "{}",
                 serde_json::json!({
-                    "rungs": probes,
+                    "rungs": probes.iter().chain(&kernels).collect::<Vec<_>>(),
                     "rungs_without_driver": missing,
-                    "gvisor": { "usable": gvisor.is_none(), "reason": gvisor },
-                    "microvm": { "usable": microvm.is_none(), "reason": microvm },
                     "network": { "usable": network.is_none(), "reason": network, "obstacles": obstacles },
                     "store": { "path": place::home(home), "usable": store.is_none(), "reason": store },
                 })
             );
         }
         OutputFormat::Text => {
-            for probe in &probes {
+            for probe in probes.iter().chain(&kernels) {
                 print(probe, style);
             }
             println!("{}", style.bold("network of sandboxes"));
@@ -55,13 +52,6 @@ pub async fn run(args: &DoctorArgs, home: Option<&Path>, style: Style) -> Result
             }
             if let Some(hint) = hint {
                 println!("      {}", style.dim(&hint));
-            }
-            for (rung, missing) in [("gvisor", gvisor), ("microvm", microvm)] {
-                println!("{}", style.bold(&format!("rung {rung}, driver {rung}:")));
-                match missing {
-                    None => println!("  {} can be asked for (`run --rung {rung}`)", style.green("✔")),
-                    Some(reason) => println!("  {} {reason}", style.red("✘")),
-                }
             }
             println!("{}", style.bold("rung machine"));
             println!("  {} this version has no driver for it", style.dim("–"));

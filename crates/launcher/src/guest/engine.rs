@@ -56,6 +56,8 @@ impl Engine {
         // Where it had ended before, it was buried with the orphans.
         let _ = self.daemon.wait();
         let _ = fs::remove_file(within("/run/docker.pid"));
+        // By which it knows itself; a copy of a machine is not the one that was saved.
+        let _ = fs::remove_file(within("/etc/docker/key.json"));
         let _ = fs::remove_file(within(SOCKET));
         for (_, folder) in &offer.mounts {
             let folder = within(folder);

@@ -27,7 +27,7 @@ use vmm::monitor::{API_SOCKET, Ending, Interface, Kernel, Process as Given, VSOC
 use vmm::{Api, Machine, Monitor, vsock};
 
 use super::kvm::KVM;
-use super::machine::{Acceleration, FIRST, Jail, Shape};
+use super::machine::{self, Acceleration, FIRST, Jail, Shape};
 use super::running::{Process, Running};
 use super::{explain, kernel, open, root};
 use crate::guest::Guest;
@@ -37,8 +37,6 @@ use crate::{CreateError, SandboxSpec};
 
 /// How long a monitor may take for its socket, and for one answer.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
-/// The address of a guest's interface. It has one neighbour, and is the only guest that this one sees.
-const MAC: Mac = Mac([0x02, 0, 0, 0, 0, 1]);
 
 /// A monitor of this kind.
 pub(super) struct Asked {
@@ -141,6 +139,7 @@ impl Asked {
             disks.push(Disk { path: give(for_everybody(path)?), read_only: true });
         }
         let process = self.process();
+        let mac = Mac(machine::fresh_mac().map_err(kernel("read random numbers"))?);
         Ok(Machine {
             memory_bytes: parts.shape.memory_bytes,
             processors: parts.shape.processors,
@@ -149,7 +148,7 @@ impl Asked {
             cmdline: self.cmdline(),
             disks,
             network: parts.tap.map(|tap| Network {
-                mac: MAC,
+                mac,
                 tap: match tap {
                     net::Tap::Held(_) => Tap::Descriptor,
                     net::Tap::Named(name) => Tap::Named((*name).to_owned()),

@@ -73,6 +73,14 @@ pub(super) fn disk(index: usize) -> PathBuf {
     PathBuf::from(format!("/dev/vd{letter}"))
 }
 
+/// An address of the link layer for one machine: random, local, of one station.
+pub(super) fn fresh_mac() -> std::io::Result<[u8; 6]> {
+    let mut mac = [0; 6];
+    std::io::Read::read_exact(&mut std::fs::File::open("/dev/urandom")?, &mut mac)?;
+    mac[0] = mac[0] & 0xfc | 0x02;
+    Ok(mac)
+}
+
 /// The jail of a monitor, and what it is given there.
 pub(super) struct Jail {
     pub(super) plan: Plan,
@@ -102,5 +110,16 @@ impl Jail {
         plan.netns = has_network;
         plan.program = Some(program);
         Ok(Jail { plan, given })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_local_of_one_station_and_differ() {
+        let [one, other] = [fresh_mac().unwrap(), fresh_mac().unwrap()];
+        assert!(one != other && one[0] & 3 == 2 && other[0] & 3 == 2, "{one:?} {other:?}");
     }
 }

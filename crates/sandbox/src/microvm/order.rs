@@ -82,7 +82,8 @@ impl Order {
     /// Its interface and its disks, in the order in which the guest looks for them.
     pub(super) fn equip(&self, qemu: &mut Qemu) -> Result<(), CreateError> {
         if let Some(Tap::Held(tap)) = self.link.as_ref().map(|link| &link.tap) {
-            qemu.network(tap.try_clone().map_err(kernel("copy a descriptor"))?);
+            let mac = machine::fresh_mac().map_err(kernel("read random numbers"))?;
+            qemu.network(tap.try_clone().map_err(kernel("copy a descriptor"))?, mac);
         }
         for path in &self.disks {
             qemu.disk(open(path)?.into());

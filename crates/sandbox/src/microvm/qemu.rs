@@ -107,11 +107,12 @@ impl Qemu {
     }
 
     /// Its interface. Stands before all disks but its own.
-    pub(super) fn network(&mut self, tap: OwnedFd) {
+    pub(super) fn network(&mut self, tap: OwnedFd, mac: [u8; 6]) {
         let fd = self.give(tap);
+        let mac = mac.map(|byte| format!("{byte:02x}")).join(":");
         self.has_network = true;
         self.add("-netdev", format!("tap,id=net,fd={fd}"));
-        self.add("-device", "virtio-net-device,netdev=net".to_owned());
+        self.add("-device", format!("virtio-net-device,netdev=net,mac={mac}"));
     }
 
     /// Its next disk, read-only.

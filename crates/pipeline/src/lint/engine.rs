@@ -203,17 +203,32 @@ pub(super) fn wish(object: Option<&Expr>, name: &Text, args: &[Arg]) -> Option<U
     }
 }
 
-/// The words of a call that wants an engine.
-fn words(object: Option<&Expr>, name: &Text, args: &[Arg]) -> Option<String> {
-    let of_docker = |object: &Expr| matches!(&*object.kind, ExprKind::Name(name) if &**name == "docker");
-    let of_image = |object: &Expr| match &*object.kind {
+fn of_docker(object: &Expr) -> bool {
+    matches!(&*object.kind, ExprKind::Name(name) if &**name == "docker")
+}
+
+/// `docker.image(…)`
+pub(super) fn is_image(expr: &Expr) -> bool {
+    match &*expr.kind {
         ExprKind::Call { object: Some(of), callee: Member::Name(name, _), .. } => &**name == "image" && of_docker(of),
         _ => false,
-    };
+    }
+}
+
+/// The variable of a call that wants an engine if it is an image's.
+pub(super) fn of_variable<'a>(object: &'a Expr, name: &Text) -> Option<&'a Text> {
+    match (&*object.kind, &**name) {
+        (ExprKind::Name(variable), "run" | "push" | "tag") => Some(variable),
+        _ => None,
+    }
+}
+
+/// The words of a call that wants an engine.
+fn words(object: Option<&Expr>, name: &Text, args: &[Arg]) -> Option<String> {
     match (object, &**name) {
         (Some(object), "build" | "withServer") if of_docker(object) => Some(format!("`docker.{name}`")),
         (Some(_), "withRun") => Some("`withRun`".to_owned()),
-        (Some(object), "run" | "push" | "tag") if of_image(object) => Some(format!("`docker.image(…).{name}`")),
+        (Some(object), "run" | "push" | "tag") if is_image(object) => Some(format!("`docker.image(…).{name}`")),
         (None, "sh") => script(args).and_then(|text| in_shell(&text)),
         (Some(object), "sh") if matches!(&*object.kind, ExprKind::Name(name) if &**name == "steps") => {
             script(args).and_then(|text| in_shell(&text))
@@ -349,6 +364,9 @@ mod tests {
             "node { /*A*/ sh 'make' }\nnode('x') { /*B*/ docker.image('db').withRun('-e A=b') { c -> echo c.id } }";
         assert_eq!(found(source, "/*A*/"), None);
         assert_eq!(found(source, "/*B*/").as_deref(), Some("`withRun`"));
+        let source = "node { /*A*/ def list = []; list.push(1) }\nnode { /*B*/ def db = docker.image('db'); db.run() }";
+        assert_eq!(found(source, "/*A*/"), None);
+        assert_eq!(found(source, "/*B*/").as_deref(), Some("`docker.image(…).run`"));
         // What a method does, whoever calls it may do.
         let source = "def pack() { sh(script: 'docker push x') }\nnode { /*A*/ pack() }";
         assert_eq!(found(source, "/*A*/").as_deref(), Some("`docker push`"));

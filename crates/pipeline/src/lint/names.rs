@@ -46,6 +46,10 @@ pub(crate) fn check(
 ) -> (Vec<Diagnostic>, Wants) {
     let unrolled: Vec<Rc<Closure>> = directives.iter().map(|d| unroll(source, d)).collect();
     let mut facts = collect(script, directives, &unrolled);
+    let of_images = std::mem::take(&mut facts.engine_of_image);
+    let of_images = of_images.into_iter().filter(|(variable, ..)| facts.images.contains(variable));
+    let of_images: Vec<_> = of_images.map(|(_, wish, span)| (wish, span)).collect();
+    facts.engine.extend(of_images);
     let wants = Wants { engine: std::mem::take(&mut facts.engine), nodes: std::mem::take(&mut facts.nodes) };
     let library = facts.library || surroundings.unknown_library;
     let known = Known { facts: &facts, surroundings, catalogue: Catalogue::get() };

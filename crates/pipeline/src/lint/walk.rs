@@ -44,6 +44,10 @@ pub(super) struct Facts {
     pub engine: Vec<(engine::Use, Span)>,
     /// Calls of `node` with their blocks.
     pub nodes: Vec<Span>,
+    /// Variables that are set to `docker.image(…)`.
+    pub images: HashSet<Text>,
+    /// What would want a Docker Engine if the variable that it is called on were an image's.
+    pub engine_of_image: Vec<(Text, engine::Use, Span)>,
 }
 
 /// A call to a name.
@@ -193,6 +197,9 @@ impl<'a> Walk<'a> {
             LocalTarget::Names(names) => {
                 for name in names {
                     self.define(&name.name);
+                    if name.init.as_ref().is_some_and(engine::is_image) {
+                        self.facts.images.insert(name.name.clone());
+                    }
                     self.exprs(&name.init, within);
                 }
             }
@@ -299,6 +306,9 @@ impl<'a> Walk<'a> {
             ExprKind::Declaration(local) => self.local(local, within),
             ExprKind::Assign { target, value, .. } => {
                 self.assigned(target);
+                if let (ExprKind::Name(name), true) = (&*target.kind, engine::is_image(value)) {
+                    self.facts.images.insert(name.clone());
+                }
                 self.exprs([target, value], within);
             }
             _ => self.parts(expr, within),
@@ -391,6 +401,10 @@ impl<'a> Walk<'a> {
         };
         self.facts.library |= DEFINING.contains(&&**name);
         self.facts.engine.extend(engine::wish(object, name, args).map(|wish| (wish, *span)));
+        if let Some(variable) = object.and_then(|object| engine::of_variable(object, name)) {
+            let wish = engine::Use::Engine(format!("`docker.image(…).{name}`"));
+            self.facts.engine_of_image.push((variable.clone(), wish, *span));
+        }
         if let ("node", Some(Arg::Positional(block))) = (&**name, args.last()) {
             self.facts.nodes.push(Span::new(span.start, block.span.end));
         }

@@ -3,17 +3,18 @@
 mod engine;
 mod guest;
 mod monitor;
+mod walls;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use model::outcome::Outcome;
-use model::rung::Rung;
 use pipeline::engine::BuildCause;
 
 pub use engine::{Elsewhere, EngineArgs};
 pub use guest::GuestCommand;
 pub use monitor::MonitorChoice;
+pub use walls::WallArgs;
 
 /// Runs Jenkins Pipelines, each job in a fresh, isolated, disposable sandbox.
 #[derive(Debug, Parser)]
@@ -68,6 +69,8 @@ pub enum Command {
     Lint(LintArgs),
     /// Say what would run where, without running anything
     Plan(PlanArgs),
+    /// Say why each job would run where it would, and what speaks against every other driver
+    Why(PlanArgs),
     /// Run a plain Groovy script
     Groovy(GroovyArgs),
     /// Pull, list and remove images
@@ -166,9 +169,9 @@ pub struct RunArgs {
     #[arg(long, value_enum, default_value_t = Progress::Auto, value_name = "HOW")]
     pub progress: Progress,
 
-    /// How strong the walls of the jobs are that name an image, at least; what needs more gets more
-    #[arg(long, value_enum, default_value_t = RungChoice::Container, value_name = "RUNG")]
-    pub rung: RungChoice,
+    /// How strong the walls are
+    #[command(flatten)]
+    pub walls: WallArgs,
     /// Let programs of jobs with an image make user namespaces and mount in them, as buildah and BuildKit do without a daemon: more
     /// of the kernel is then within their reach, which on rung container is the host's
     #[arg(long)]
@@ -225,29 +228,6 @@ pub enum Network {
     None,
 }
 
-/// Rungs that can be asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum RungChoice {
-    /// Namespaces, system call list, limits; the kernel is shared
-    Container,
-    /// A kernel in user space (gVisor)
-    Gvisor,
-    /// A kernel of its own in a virtual machine
-    Microvm,
-}
-
-impl RungChoice {
-    /// The lowest rung that is allowed, and who says so.
-    pub fn minimum(self) -> (Rung, String) {
-        let rung = match self {
-            RungChoice::Container => Rung::Container,
-            RungChoice::Gvisor => Rung::Gvisor,
-            RungChoice::Microvm => Rung::Microvm,
-        };
-        (rung, format!("`--rung {}`", rung.name()))
-    }
-}
-
 /// Limits of one sandbox; the defaults stand in the guide.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Limits")]
@@ -293,9 +273,12 @@ pub struct PlanArgs {
     /// What to look at
     #[command(flatten)]
     pub definition: DefinitionArgs,
-    /// How strong the walls of the jobs are that name an image, at least; what needs more gets more
-    #[arg(long, value_enum, default_value_t = RungChoice::Container, value_name = "RUNG")]
-    pub rung: RungChoice,
+    /// How strong the walls are
+    #[command(flatten)]
+    pub walls: WallArgs,
+    /// What a job may use of memory, such as 512M or 4G
+    #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
+    pub memory: Option<u64>,
     /// How the plan is printed
     #[arg(long, value_enum, default_value_t = OutputFormat::Text, value_name = "FORMAT")]
     pub output: OutputFormat,

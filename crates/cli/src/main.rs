@@ -48,7 +48,8 @@ fn dispatch(cli: &Cli, style: Style) -> Result<Exit, CommandFailure> {
     match &cli.command {
         Command::Run(args) => block_on(commands::run::run(args, home, style)),
         Command::Lint(args) => commands::lint::run(args, style),
-        Command::Plan(args) => block_on(commands::plan::run(args, home, style)),
+        Command::Plan(args) => block_on(commands::plan::run(args, home, style, false)),
+        Command::Why(args) => block_on(commands::plan::run(args, home, style, true)),
         Command::Groovy(args) => commands::groovy::run(args, style),
         Command::Guest(command) => commands::guest::run(command, home),
         Command::Image(command) => block_on(commands::image::run(command, home)),

@@ -30,3 +30,34 @@ impl Rung {
         }
     }
 }
+
+/// Whose code a run is, computed from facts that the author of the code has no hand in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Trust {
+    /// What was pushed to a protected branch or tag.
+    Protected,
+    /// Of somebody with write access.
+    Member,
+    /// Of everybody else: pull requests from forks.
+    Stranger,
+}
+
+impl Trust {
+    /// The name in policies, options and messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Trust::Protected => "protected",
+            Trust::Member => "member",
+            Trust::Stranger => "stranger",
+        }
+    }
+
+    /// The lowest rung that such code may have, where no policy says more: a stranger's has a kernel of its own.
+    pub fn minimum(self) -> Rung {
+        match self {
+            Trust::Protected | Trust::Member => Rung::Container,
+            Trust::Stranger => Rung::Microvm,
+        }
+    }
+}

@@ -12,7 +12,7 @@
 mod placement;
 pub mod pool;
 
-pub use placement::{Need, Offer, Placed, Refused, place};
+pub use placement::{Need, Offer, Placed, Refused, others, place};
 pub use pool::{
     BackoffSettings, Bounds, Command, Counts, Decision, DemandSettings, Event, Moment, Pool, PoolSettings,
     SettingsError, Shape,

@@ -101,6 +101,22 @@ pub fn place(need: &Need, offers: &[Offer]) -> Result<Placed, Refused> {
     Err(Refused { rung: lowest, reasons: all })
 }
 
+/// What speaks against each other driver, in the order of the offers.
+pub fn others(need: &Need, offers: &[Offer], placed: Option<&Placed>) -> Vec<(&'static str, String)> {
+    let lowest = lowest(need);
+    let against = |offer: &Offer| match () {
+        () if offer.rung < lowest => format!("rung {} is below {}", offer.rung.name(), lowest.name()),
+        () if lowest == Rung::Process && offer.rung > lowest => "the job names no image".to_owned(),
+        () => obstacle(need, offer).unwrap_or_else(|| match placed {
+            Some(placed) if placed.rung < offer.rung => format!("rung {} is enough, and cheaper", placed.rung.name()),
+            _ => "another of its rung stands before it".to_owned(),
+        }),
+    };
+    let chosen = placed.map(|placed| placed.offer);
+    let rest = offers.iter().enumerate().filter(|(index, _)| Some(*index) != chosen);
+    rest.map(|(_, offer)| (offer.driver, against(offer))).collect()
+}
+
 fn lowest(need: &Need) -> Rung {
     let of_kind = match (need.image, need.minimum.0) {
         (true, minimum) => Rung::Container.max(minimum),
@@ -283,6 +299,22 @@ mod tests {
         let refused = place(&need, &offers()).unwrap_err().to_string();
         let told = "driver microvm: docker args `--gpus all` asks for a device, and it gives none of its host";
         assert!(refused.ends_with(told), "{refused}");
+    }
+
+    #[test]
+    fn every_other_driver_has_something_against_it() {
+        let mut offers = offers();
+        offers[3].unusable = Some("runsc is not installed".to_owned());
+        let need = image(Rung::Container);
+        let placed = place(&need, &offers).unwrap();
+        let others = others(&need, &offers, Some(&placed));
+        let told = [
+            ("microvm", "rung container is enough, and cheaper"),
+            ("docker", "another of its rung stands before it"),
+            ("gvisor", "runsc is not installed"),
+            ("process", "rung process is below container"),
+        ];
+        assert_eq!(others, told.map(|(driver, why)| (driver, why.to_owned())));
     }
 
     #[test]

@@ -78,6 +78,8 @@ struct PlannedJob {
     /// Why it could not run here.
     #[serde(skip_serializing_if = "Option::is_none")]
     refused: Option<String>,
+    /// What speaks against each other driver.
+    others: Vec<(&'static str, String)>,
 }
 
 #[derive(Debug, Serialize)]
@@ -90,8 +92,8 @@ struct Plan<'a> {
     incomplete: Option<String>,
 }
 
-/// Prints the plan. The exit code is 6 or 7 where a job could not run here.
-pub async fn run(args: &PlanArgs, home: Option<&Path>, style: Style) -> Result<Exit, CommandFailure> {
+/// Prints the plan, or only its jobs with all reasons. The exit code is 6 or 7 where a job could not run here.
+pub async fn run(args: &PlanArgs, home: Option<&Path>, style: Style, why: bool) -> Result<Exit, CommandFailure> {
     let definition = Definition::read(&args.definition)?;
     let project = LocalProject::look(&definition.project, true).await.map_err(CommandFailure::from)?;
     let mut input = definition.input(&args.definition, &project);
@@ -106,7 +108,8 @@ pub async fn run(args: &PlanArgs, home: Option<&Path>, style: Style) -> Result<E
         work: HashMap::new(),
         stage_of: HashMap::new(),
         offers: place::offers(Some(&probes), &MonitorKind::Qemu, home),
-        minimum: args.rung.minimum(),
+        minimum: args.walls.minimum(),
+        memory_bytes: args.memory.unwrap_or(Limits::default().memory_bytes),
         worst: Exit::Success,
     };
     for line in definition.warnings(planner.engine.warnings()) {
@@ -127,6 +130,7 @@ pub async fn run(args: &PlanArgs, home: Option<&Path>, style: Style) -> Result<E
                 let _ = writeln!(std::io::stdout(), "{line}");
             }
         }
+        OutputFormat::Text if why => print_reasons(&plan, style),
         OutputFormat::Text => print(&plan, style),
     }
     if let Some(message) = &plan.incomplete {
@@ -156,6 +160,7 @@ struct Planner<'a> {
     stage_of: HashMap<JobId, Option<StageId>>,
     offers: Vec<Offer>,
     minimum: (Rung, String),
+    memory_bytes: u64,
     worst: Exit,
 }
 
@@ -284,7 +289,7 @@ impl Planner<'_> {
             minimum: self.minimum.clone(),
             engine: engine.cloned().or(of_args),
             shares: shares.cloned(),
-            memory_bytes: Limits::default().memory_bytes,
+            memory_bytes: self.memory_bytes,
             device: docker.and_then(|docker| device_of_host(&docker.args)),
         };
         let placed = queue::place(&need, &self.offers);
@@ -296,6 +301,7 @@ impl Planner<'_> {
         if let Some((kind, _)) = &refused {
             self.worst = Exit::from(*kind);
         }
+        let others = queue::others(&need, &self.offers, placed.as_ref().ok());
         let (rung, driver, why) = match placed {
             Ok(placed) => (placed.rung, Some(placed.driver.to_owned()), placed.to_string()),
             Err(refused) => (refused.rung, None, refused.to_string()),
@@ -307,7 +313,23 @@ impl Planner<'_> {
         });
         let image = reference.map(|r| r.to_string()).or_else(|| image.cloned());
         let refused = refused.map(|(_, why)| why);
-        PlannedJob { stage: String::new(), agent: words, image, present, rung, driver, why, refused }
+        PlannedJob { stage: String::new(), agent: words, image, present, rung, driver, why, refused, others }
+    }
+}
+
+fn print_reasons(plan: &Plan<'_>, style: Style) {
+    let mut out = std::io::stdout().lock();
+    for job in &plan.jobs {
+        let what = job.image.clone().unwrap_or_else(|| format!("{} ({})", tools_of(job.rung), job.agent));
+        let stage = if job.stage.is_empty() { String::new() } else { format!("{}: ", job.stage) };
+        let place = match &job.driver {
+            Some(driver) => format!("rung {}, driver {driver}", job.rung.name()),
+            None => style.red("nowhere on this host"),
+        };
+        let mut lines = vec![style.bold(&format!("{stage}{what}")), format!("  {place}")];
+        lines.extend(job.why.split("; ").map(|clause| format!("    because {clause}")));
+        lines.extend(job.others.iter().map(|(driver, why)| style.dim(&format!("  not {driver}: {why}"))));
+        let _ = writeln!(out, "{}", lines.join("\n"));
     }
 }
 

@@ -15,10 +15,11 @@ use model::ids::{JobId, RequestId, StageId, StepId};
 use model::limits::Limits;
 use model::outcome::Outcome;
 use model::request::{Reply, Request};
+use model::rung::Rung;
 use pipeline::engine::{BuildCause, Engine, Output, RunEnd, RunFacts, RunInput};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::args::{DefinitionArgs, LimitArgs, Network, OutputFormat, RunArgs, RungChoice};
+use crate::args::{DefinitionArgs, LimitArgs, Network, OutputFormat, RunArgs};
 use crate::failure::{CommandFailure, Exit};
 use crate::show::{self, Show, Style, Summary};
 use crate::{mentions, place, shell, source};
@@ -211,7 +212,7 @@ fn host(
     let way_out = match args.network {
         Network::None => WayOut::Unwanted,
         Network::Internet => {
-            let machines = args.rung == RungChoice::Microvm;
+            let machines = args.walls.minimum().0 == Rung::Microvm;
             match machines.then(sandbox::microvm::MicroVm::without_network).flatten() {
                 Some(reason) => WayOut::Impossible(reason),
                 None => place::egress().map_or_else(WayOut::Impossible, WayOut::Internet),
@@ -219,7 +220,7 @@ fn host(
         }
     };
     Ok(Host {
-        minimum: args.rung.minimum(),
+        minimum: args.walls.minimum(),
         mentions: mentions::of_project(&definition.text, &definition.project),
         drivers: place::set_of(&drivers, elsewhere, &monitor, home),
         store: Box::new(move || place::open_store(store_home.as_deref())),

@@ -172,3 +172,20 @@ fn a_rung_that_is_not_there_is_refused() {
     assert!(text.contains("needs a Docker Engine of the job's own, which takes rung microvm"), "{text}");
     assert!(text.contains("guest build") || text.contains("qemu-system-x86"), "{text}");
 }
+
+/// Whose code it is decides the rung at least, and `why` says so of every driver.
+#[test]
+fn a_strangers_code_asks_for_a_kernel_of_its_own() {
+    let project =
+        Project::new("pipeline { agent { docker 'maven:3' } stages { stage('Build') { steps { sh 'mvn' } } } }");
+    let why = |args: &[&str]| {
+        let mut command = cofferdam();
+        finish(command.arg("why").args(args).arg(project.path()).output().unwrap()).stdout
+    };
+    let own = why(&[]);
+    assert!(own.contains("rung container, driver container") && own.contains("because it names an image"), "{own}");
+    assert!(own.contains("not process: rung process is below container"), "{own}");
+    let strangers = why(&["--trust", "stranger"]);
+    assert!(strangers.contains("because `--trust stranger` asks for rung microvm"), "{strangers}");
+    assert!(strangers.contains("not container: rung container is below microvm"), "{strangers}");
+}

@@ -1,9 +1,7 @@
 //! The `gvisor` driver, on a real `runsc`.
 
 use sandbox::gvisor::Gvisor;
-use sandbox::session::{Output, Session};
-use sandbox::{Driver as _, LayerSource, SandboxSpec, conformance};
-use wire::init::ExecSpec;
+use sandbox::{LayerSource, SandboxSpec, conformance};
 
 use crate::place;
 
@@ -39,22 +37,6 @@ async fn gvisor_from_a_pool() {
     driver.close().await;
 }
 
-/// What a command prints in a sandbox of its own.
-async fn said(driver: &Gvisor, layers: Vec<LayerSource>, argv: &[&str]) -> String {
-    let sandbox = driver.create(SandboxSpec::image(layers)).await.unwrap();
-    sandbox.stream.set_nonblocking(true).unwrap();
-    let session = Session::start(tokio::net::UnixStream::from_std(sandbox.stream).unwrap()).await.unwrap();
-    let argv = argv.iter().map(|word| (*word).into()).collect();
-    let env = vec![("PATH".into(), "/bin".into())];
-    let mut running = session.exec(ExecSpec { argv, env, cwd: "/".into(), ..ExecSpec::default() }).await.unwrap();
-    let mut text = Vec::new();
-    while let Some(Output::Data { data, .. }) = running.next().await.unwrap() {
-        text.extend(data);
-    }
-    driver.destroy(sandbox.id).await.unwrap();
-    String::from_utf8_lossy(&text).into_owned()
-}
-
 /// What an image has at `/tmp` leads nowhere but into its own root, and where it has nothing there is a folder.
 #[tokio::test]
 async fn gvisor_takes_no_link_of_an_image_for_a_place_of_its_own() {
@@ -62,7 +44,7 @@ async fn gvisor_takes_no_link_of_an_image_for_a_place_of_its_own() {
     let folder = tempfile::tempdir_in(place::base()).unwrap();
     std::os::unix::fs::symlink("/", folder.path().join("tmp")).unwrap();
     let layers = vec![base, LayerSource::Dir(folder.path().to_owned())];
-    let text = said(&driver, layers, &["/bin/sh", "-c", "ls -a /tmp/ /"]).await;
+    let text = place::said(&driver, SandboxSpec::image(layers), &["/bin/sh", "-c", "ls -a /tmp/ /"]).await;
     assert!(text.contains("bin"), "{text}");
     for of_the_jail in ["records", "bundle", "kernel", "sandbox-tmp"] {
         assert!(!text.contains(of_the_jail), "{of_the_jail} of the jail is seen: {text}");
@@ -78,6 +60,6 @@ async fn gvisor_of_2022_answers_what_ls_asks() {
         at_no_automount, basic, buffer = 0x800, 0x7ff, ctypes.create_string_buffer(256)\n\
         result = c.statx(-100, b'/etc', at_no_automount, basic, buffer)\n\
         print('statx', result, ctypes.get_errno(), oct(int.from_bytes(buffer[28:30], 'little') & 0o170000))";
-    let text = said(&driver, vec![layer], &["/usr/bin/python3", "-c", asked]).await;
+    let text = place::said(&driver, SandboxSpec::image(vec![layer]), &["/usr/bin/python3", "-c", asked]).await;
     assert_eq!(text.trim(), "statx 0 0 0o40000");
 }

@@ -1,8 +1,6 @@
 //! Namespaces within a sandbox: only where they are asked for, and within the same walls.
 
-use sandbox::session::{Output, Session};
 use sandbox::{Capabilities, SandboxSpec, User};
-use wire::init::ExecSpec;
 
 use crate::place;
 
@@ -11,19 +9,7 @@ async fn said(nested: bool, script: &str) -> Option<String> {
     let (local, layer) = (place::local()?, place::image_dir()?);
     let mut spec = SandboxSpec::image(vec![layer]);
     (spec.nested, spec.user, spec.capabilities) = (nested, User::Named("root".into()), Capabilities::OwnFiles);
-    let driver = local.container();
-    let sandbox = driver.create(spec).await.unwrap();
-    sandbox.stream.set_nonblocking(true).unwrap();
-    let session = Session::start(tokio::net::UnixStream::from_std(sandbox.stream).unwrap()).await.unwrap();
-    let argv = ["/bin/sh", "-c", script].map(Into::into).into();
-    let env = vec![("PATH".into(), "/bin".into())];
-    let mut running = session.exec(ExecSpec { argv, env, cwd: "/".into(), ..ExecSpec::default() }).await.unwrap();
-    let mut text = Vec::new();
-    while let Some(Output::Data { data, .. }) = running.next().await.unwrap() {
-        text.extend(data);
-    }
-    driver.destroy(sandbox.id).await.unwrap();
-    Some(String::from_utf8_lossy(&text).into_owned())
+    Some(place::said(&*local.container(), spec, &["/bin/sh", "-c", script]).await)
 }
 
 const MOUNTS: &str = "unshare -Umr sh -c 'mount -t tmpfs none /tmp && echo mounted' 2>&1; chroot / echo entered 2>&1";

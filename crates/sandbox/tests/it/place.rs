@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use sandbox::LayerSource;
 use sandbox::conformance::Report;
 use sandbox::local::{Local, LocalConfig};
+use sandbox::session::{Output, Session};
+use sandbox::{Driver, LayerSource, SandboxSpec};
+use wire::init::ExecSpec;
 
 /// Variable that names a folder to use as the test image.
 pub const IMAGE: &str = "COFFERDAM_TEST_IMAGE";
@@ -138,4 +140,20 @@ pub fn python_image() -> Option<LayerSource> {
     })
     .clone()
     .map(LayerSource::Dir)
+}
+
+/// What a command prints in a sandbox of its own, on both streams.
+pub async fn said(driver: &dyn Driver, spec: SandboxSpec, argv: &[&str]) -> String {
+    let sandbox = driver.create(spec).await.unwrap();
+    sandbox.stream.set_nonblocking(true).unwrap();
+    let session = Session::start(tokio::net::UnixStream::from_std(sandbox.stream).unwrap()).await.unwrap();
+    let argv = argv.iter().map(|word| (*word).into()).collect();
+    let env = vec![("PATH".into(), "/bin".into())];
+    let mut running = session.exec(ExecSpec { argv, env, cwd: "/".into(), ..ExecSpec::default() }).await.unwrap();
+    let mut text = Vec::new();
+    while let Some(Output::Data { data, .. }) = running.next().await.unwrap() {
+        text.extend(data);
+    }
+    driver.destroy(sandbox.id).await.unwrap();
+    String::from_utf8_lossy(&text).into_owned()
 }

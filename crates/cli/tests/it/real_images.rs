@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::kernels::guest;
+use crate::kernels::{PIPELINE, check_pipeline, guest};
 use crate::project::{Project, Ran, cofferdam, finish, sandboxes_work};
 
 const PORT: &str = "15018";
@@ -141,6 +141,8 @@ fn maven_on_an_engine_and_a_swarm() {
     let Some(registry) = registry() else { return };
     // In the namespaces there is another, on the same files.
     drop(registry);
+    // Steps, files, stashes, artifacts, jobs at once: as on the drivers of this host.
+    let pipeline = Project::new(&PIPELINE.replace("IMAGE", "maven:3"));
     for (option, made) in [("--docker", "job-1: driver docker, "), ("--swarm", "job-1: driver swarm, ")] {
         let folder = tempfile::Builder::new().prefix("cofferdam-engine-").tempdir().unwrap();
         let mut command = Command::new("unshare");
@@ -150,13 +152,18 @@ fn maven_on_an_engine_and_a_swarm() {
             .arg(folder.path())
             .arg(root().join("scripts/local-registry.sh"))
             .arg(data())
+            .args(["bash", "-c", "for project in \"$1\" \"$2\"; do \"${@:3}\" \"$project\" || exit; done", "both"])
+            .arg(root().join("examples/maven"))
+            .arg(pipeline.path())
             .args([env!("CARGO_BIN_EXE_cofferdam"), "run", "--network", "none", "--progress", "plain"])
             .args([option, &format!("unix://{}/sock", folder.path().display()), "--docker-shared"])
-            .arg(root().join("examples/maven"))
             .env("COFFERDAM_HOME", crate::project::home())
             .env("COFFERDAM_MIRRORS", MIRROR)
             .stdin(Stdio::null());
-        check(made, &finish(command.output().unwrap()));
+        let ran = finish(command.output().unwrap());
+        check(made, &ran);
+        check_pipeline(&ran);
+        assert_eq!(pipeline.text(".cofferdam/artifacts/x"), "written");
     }
 }
 

@@ -15,6 +15,7 @@ use sandbox::{Capabilities, Driver, EngineSpec, LayerSource, SandboxSpec, Tmpfs,
 use tokio::sync::mpsc;
 
 use crate::failure::Trouble;
+use crate::host::Host;
 use crate::job::Maker;
 use crate::offers;
 
@@ -69,8 +70,9 @@ impl Blueprint {
     }
 
     /// A Docker Engine, with the images of the store that it will be asked for.
-    fn give_engine(&mut self, store: &Store, own: Option<&Image>, mentions: &str) {
-        let (images, held) = offers::images(store, own, mentions);
+    fn give_engine(&mut self, store: &Store, own: Option<&Image>, host: &Host) {
+        let can_pull = host.way_out.missing().is_none();
+        let (images, held) = offers::images(store, own, &host.mentions, can_pull);
         self.spec.engine = Some(EngineSpec { images });
         self.offered = held;
     }
@@ -91,7 +93,7 @@ impl Maker<'_> {
         let mut plan = Blueprint::tools(driver, placed.to_string(), self.host.options.limits);
         if placed.engine {
             let store = (self.host.store)()?;
-            plan.give_engine(&store, None, &self.host.mentions);
+            plan.give_engine(&store, None, self.host);
         }
         Ok(plan)
     }
@@ -123,7 +125,7 @@ impl Maker<'_> {
         if placed.engine {
             let words = split_words(&docker.args).map_err(Trouble::workload)?;
             let mut plan = Blueprint::tools(driver, placed.to_string(), self.host.options.limits);
-            plan.give_engine(&store, Some(&image), &self.host.mentions);
+            plan.give_engine(&store, Some(&image), self.host);
             plan.container = Some((reference.familiar(), words));
             plan.image = Some(image);
             plan.took_us = took_us;

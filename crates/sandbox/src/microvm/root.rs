@@ -1,7 +1,7 @@
 //! What a monitor's jail has of the host's files: copies of its program, of the libraries that this needs, and of its firmware, in a
 //! folder beside the guest, which is the one layer of the jail's root.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -31,14 +31,13 @@ pub(super) fn layer(parent: &Path, program: &Path, files: &[&str]) -> Result<Lay
     }
     let mut all = vec![program.to_owned()];
     all.extend(files.iter().map(PathBuf::from).filter(|path| path.exists()));
-    let mut wanted = BTreeMap::new();
+    let mut wanted = BTreeSet::new();
     for path in all {
-        for library in libraries(&path).map_err(kernel(&format!("look for the libraries of {}", path.display())))? {
-            wanted.entry(library).or_insert(());
-        }
-        wanted.insert(path, ());
+        let found = libraries(&path).map_err(kernel(&format!("look for the libraries of {}", path.display())))?;
+        wanted.extend(found);
+        wanted.insert(path);
     }
-    let made = make(parent, wanted.keys().map(PathBuf::as_path)).map_err(kernel("make the root of a monitor"))?;
+    let made = make(parent, wanted.iter().map(PathBuf::as_path)).map_err(kernel("make the root of a monitor"))?;
     known.insert(key, made.clone());
     Ok(LayerSource::Dir(made))
 }
@@ -74,7 +73,7 @@ fn make<'a>(parent: &Path, files: impl Iterator<Item = &'a Path> + Clone) -> io:
     if folder.exists() {
         return Ok(folder);
     }
-    let making = tempfile_in(parent)?;
+    let making = new_folder(parent)?;
     let copied = files.clone().try_for_each(|path| {
         let place = making.join(path.strip_prefix("/").unwrap_or(path));
         place.parent().map_or(Ok(()), fs::create_dir_all)?;
@@ -95,7 +94,7 @@ fn make<'a>(parent: &Path, files: impl Iterator<Item = &'a Path> + Clone) -> io:
     }
 }
 
-fn tempfile_in(parent: &Path) -> io::Result<PathBuf> {
+fn new_folder(parent: &Path) -> io::Result<PathBuf> {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     fs::create_dir_all(parent)?;
     // What processes were making when they ended, and what was made of files that have changed since, go with the guest.

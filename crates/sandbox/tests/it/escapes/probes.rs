@@ -205,7 +205,7 @@ pub(super) const ALWAYS: &[(&str, &str)] = &[
     ),
     (
         "host tools: other people's files",
-        "f = [p for p in ['/root/.cargo', '/var/lib/dpkg', '/var/log', '/etc/shadow', '/run/systemd', '/home'] if os.path.exists(p) and (not os.path.isdir(p) or set(os.listdir(p)) - {'build', 'jenkins'})]\nverdict(bool(f), str(f))",
+        "f = [p for p in ['/root', '/var/lib/dpkg', '/var/log', '/etc/shadow', '/run/systemd', '/home'] if os.path.exists(p) and (not os.path.isdir(p) or set(os.listdir(p)) - {'build', 'jenkins'})]\nverdict(bool(f), str(f))",
     ),
     ("E-WRITE host tools", "opens('/usr/bin/env', os.O_WRONLY)"),
 ];

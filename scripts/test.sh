@@ -4,6 +4,9 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 mkdir -p target
 rm -rf target/tmp/conformance
+if [ -z "${COFFERDAM_OPENAPI:-}" ] && described=$(scripts/openapi.sh); then
+  export COFFERDAM_OPENAPI=$described
+fi
 
 if cargo nextest --version > /dev/null 2>&1; then
   cargo nextest run --workspace --locked "$@"

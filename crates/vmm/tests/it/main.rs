@@ -1,6 +1,7 @@
 //! Conversations with stand-ins for the monitors, and with the monitors themselves where they are.
 
 mod facts;
+mod generated;
 mod openapi;
 mod real;
 mod server;

@@ -279,6 +279,12 @@ pub struct PlanArgs {
     /// What a job may use of memory, such as 512M or 4G
     #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
     pub memory: Option<u64>,
+    /// What runs virtual machines
+    #[arg(long, value_enum, default_value_t, value_name = "MONITOR")]
+    pub monitor: MonitorChoice,
+    /// Engines elsewhere; none of them is asked
+    #[command(flatten)]
+    pub engines: EngineArgs,
     /// How the plan is printed
     #[arg(long, value_enum, default_value_t = OutputFormat::Text, value_name = "FORMAT")]
     pub output: OutputFormat,

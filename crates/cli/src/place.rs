@@ -83,12 +83,11 @@ pub fn set_of(
     given: Option<&Path>,
 ) -> agent::Drivers {
     let mut set = agent::Drivers::default();
-    if let Some(elsewhere) = elsewhere {
-        // Before the local one, because it was asked for.
-        let offer = plain(elsewhere.driver(), Rung::Container, None);
-        set.add(offer, Box::new(move || Box::pin(open_elsewhere(elsewhere.clone()))));
-    }
-    for offer in offers(None, monitor, given) {
+    for offer in offers(None, elsewhere.as_ref(), monitor, given) {
+        if let Some(elsewhere) = elsewhere.clone().filter(|elsewhere| elsewhere.driver() == offer.driver) {
+            set.add(offer, Box::new(move || Box::pin(open_elsewhere(elsewhere.clone()))));
+            continue;
+        }
         let monitor = monitor.clone();
         let (drivers, given) = (drivers.clone(), given.map(Path::to_owned));
         let name = offer.driver;
@@ -112,9 +111,14 @@ fn plain(driver: &'static str, rung: Rung, unusable: Option<String>) -> Offer {
     Offer { driver, rung, engine, unusable, memory_bytes: None }
 }
 
-/// The drivers of this host, whether they can be used or not. `probes` are those of the local drivers; without them these are taken
-/// to be usable, for a launcher that runs has proved it.
-pub fn offers(probes: Option<&[Probe]>, monitor: &MonitorKind, given: Option<&Path>) -> Vec<Offer> {
+/// The drivers that there are, whether they can be used or not. `probes` are those of the local drivers; without them these are taken
+/// to be usable, for a launcher that runs has proved it. What is elsewhere is not asked.
+pub fn offers(
+    probes: Option<&[Probe]>,
+    elsewhere: Option<&Elsewhere>,
+    monitor: &MonitorKind,
+    given: Option<&Path>,
+) -> Vec<Offer> {
     let blocker = |rung| {
         let probe = probes?.iter().find(|probe| probe.rung == rung)?;
         let check = probe.blockers().next()?;
@@ -130,12 +134,15 @@ pub fn offers(probes: Option<&[Probe]>, monitor: &MonitorKind, given: Option<&Pa
         None => Err("there is none for its machines: `cofferdam guest build --engine` makes one".to_owned()),
     };
     let microvm = plain("microvm", Rung::Microvm, microvm_missing(monitor, given).map(str::to_owned).or(jail.clone()));
-    vec![
+    // Before the local one, because it was asked for.
+    let elsewhere = elsewhere.map(|elsewhere| plain(elsewhere.driver(), Rung::Container, None));
+    let local = [
         plain("process", Rung::Process, jail.clone()),
         plain("container", Rung::Container, blocker(Rung::Container)),
         plain("gvisor", Rung::Gvisor, gvisor_missing().map(str::to_owned).or(jail)),
         Offer { engine, memory_bytes: Some(memory_for_a_machine()), ..microvm },
-    ]
+    ];
+    elsewhere.into_iter().chain(local).collect()
 }
 
 fn open_driver(

@@ -1,7 +1,7 @@
 //! `cofferdam plan`: what a run would ask for, found by evaluating the definition with a world in which every command succeeds
 //! and prints nothing. Nothing is started, pulled or written.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
@@ -11,12 +11,11 @@ use model::docker_args::{ArgsError, DockerArgs, device_of_host};
 use model::event::Event;
 use model::ids::{JobId, StageId};
 use model::limits::Limits;
-use model::request::{AgentSpec, Allocated, FailureKind, Reply, Request};
+use model::request::{AgentSpec, Allocated, DockerSpec, FailureKind, Reply, Request};
 use model::rung::Rung;
 use pipeline::engine::{Engine, Output};
 use queue::{Need, Offer};
 use sandbox::local::{Local, LocalConfig};
-use sandbox::microvm::MonitorKind;
 use serde::Serialize;
 
 use crate::args::{OutputFormat, PlanArgs};
@@ -73,6 +72,8 @@ struct PlannedJob {
     rung: Rung,
     #[serde(skip_serializing_if = "Option::is_none")]
     driver: Option<String>,
+    /// It is a container of the engine that its node's machine has.
+    inside: bool,
     /// Why this rung and driver.
     why: String,
     /// Why it could not run here.
@@ -100,6 +101,8 @@ pub async fn run(args: &PlanArgs, home: Option<&Path>, style: Style, why: bool) 
     input.facts.planning = true;
     let engine = Engine::new(input).map_err(|diagnostics| definition.invalid(&diagnostics, args.output, style))?;
     let probes = Local::probe(&LocalConfig::default());
+    let monitor = args.monitor.find().map_err(CommandFailure::usage)?;
+    let elsewhere = args.engines.elsewhere().map_err(CommandFailure::usage)?;
     let mut planner = Planner {
         engine,
         home,
@@ -107,7 +110,8 @@ pub async fn run(args: &PlanArgs, home: Option<&Path>, style: Style, why: bool) 
         skipped: HashMap::new(),
         work: HashMap::new(),
         stage_of: HashMap::new(),
-        offers: place::offers(Some(&probes), &MonitorKind::Qemu, home),
+        with_engine: HashSet::new(),
+        offers: place::offers(Some(&probes), elsewhere.as_ref(), &monitor, home),
         minimum: args.walls.minimum(),
         memory_bytes: args.memory.unwrap_or(Limits::default().memory_bytes),
         worst: Exit::Success,
@@ -158,6 +162,8 @@ struct Planner<'a> {
     work: HashMap<Option<StageId>, Vec<Work>>,
     /// The stage that asked for a job.
     stage_of: HashMap<JobId, Option<StageId>>,
+    /// Jobs whose machine has a Docker Engine.
+    with_engine: HashSet<JobId>,
     offers: Vec<Offer>,
     minimum: (Rung, String),
     memory_bytes: u64,
@@ -250,7 +256,14 @@ impl Planner<'_> {
     fn reply(&mut self, request: &Request) -> Reply {
         match request {
             Request::Allocate { job: id, agent, engine, shares } => {
-                let job = self.job(agent, engine.as_ref(), shares.as_ref());
+                let job = match agent {
+                    AgentSpec::Docker(docker)
+                        if docker.workspace_of.is_some_and(|node| self.with_engine.contains(&node)) =>
+                    {
+                        self.inside(docker)
+                    }
+                    _ => self.job(*id, agent, engine.as_ref(), shares.as_ref()),
+                };
                 let stage = self.stage_of.get(id).copied().flatten();
                 self.work.entry(stage).or_default().push(Work::Job(job));
                 Reply::Allocated(Allocated {
@@ -272,7 +285,31 @@ impl Planner<'_> {
         }
     }
 
-    fn job(&mut self, agent: &AgentSpec, engine: Option<&String>, shares: Option<&String>) -> PlannedJob {
+    /// A container beside its node's job, in the machine of both.
+    fn inside(&self, docker: &DockerSpec) -> PlannedJob {
+        let (image, present) = self.image(&docker.image);
+        PlannedJob {
+            stage: String::new(),
+            agent: "docker".to_owned(),
+            image: Some(image),
+            present: Some(present),
+            rung: Rung::Microvm,
+            driver: Some("microvm".to_owned()),
+            inside: true,
+            why: "it shares the workspace of its node, whose machine has a Docker Engine".to_owned(),
+            refused: None,
+            others: Vec::new(),
+        }
+    }
+
+    /// An image's full name, and whether it is in the store.
+    fn image(&self, name: &str) -> (String, bool) {
+        let Ok(reference) = name.parse::<image::Reference>() else { return (name.to_owned(), false) };
+        let found = place::open_store(self.home).ok().and_then(|store| store.resolve(&reference).ok().flatten());
+        (reference.to_string(), found.is_some())
+    }
+
+    fn job(&mut self, id: JobId, agent: &AgentSpec, engine: Option<&String>, shares: Option<&String>) -> PlannedJob {
         let (words, docker) = match agent {
             AgentSpec::Any => ("any".to_owned(), None),
             AgentSpec::Label(label) => (format!("label {label}"), None),
@@ -302,18 +339,27 @@ impl Planner<'_> {
             self.worst = Exit::from(*kind);
         }
         let others = queue::others(&need, &self.offers, placed.as_ref().ok());
+        if placed.as_ref().is_ok_and(|placed| placed.engine) {
+            self.with_engine.insert(id);
+        }
         let (rung, driver, why) = match placed {
             Ok(placed) => (placed.rung, Some(placed.driver.to_owned()), placed.to_string()),
             Err(refused) => (refused.rung, None, refused.to_string()),
         };
-        let image = docker.map(|docker| &docker.image);
-        let reference = image.and_then(|name| name.parse::<image::Reference>().ok());
-        let present = reference.as_ref().map(|reference| {
-            place::open_store(self.home).ok().and_then(|store| store.resolve(reference).ok().flatten()).is_some()
-        });
-        let image = reference.map(|r| r.to_string()).or_else(|| image.cloned());
+        let (image, present) = docker.map(|docker| self.image(&docker.image)).unzip();
         let refused = refused.map(|(_, why)| why);
-        PlannedJob { stage: String::new(), agent: words, image, present, rung, driver, why, refused, others }
+        PlannedJob {
+            stage: String::new(),
+            agent: words,
+            image,
+            present,
+            rung,
+            driver,
+            inside: false,
+            why,
+            refused,
+            others,
+        }
     }
 }
 
@@ -361,7 +407,7 @@ fn print(plan: &Plan<'_>, style: Style) {
                 format!(
                     "{}{} {what} on rung {}{present}{refused}{why}",
                     "  ".repeat(*depth),
-                    style.cyan("sandbox"),
+                    style.cyan(if job.inside { "container" } else { "sandbox" }),
                     job.rung.name()
                 )
             }

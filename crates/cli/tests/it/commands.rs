@@ -90,6 +90,27 @@ fn plan_says_what_would_run_where_and_runs_nothing() {
     assert_eq!(ran.code, if refused { 7 } else { 0 }, "a job that cannot be had here decides the exit code");
 }
 
+/// Nobody is asked: there is no such socket.
+#[test]
+fn plan_knows_of_engines_elsewhere_and_of_monitors() {
+    let project =
+        Project::new("pipeline { agent { docker 'test.invalid/a:1' } stages { stage('A') { steps { sh 'make' } } } }");
+    let path = project.path().to_str().unwrap();
+    for (option, driver) in [("--docker", "docker"), ("--swarm", "swarm")] {
+        let ran = run(&["plan", option, "unix:///no/such.sock", "--output", "json", path]);
+        let plan: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+        let job = &plan["jobs"][0];
+        assert_eq!((&job["driver"], &job["rung"], ran.code), (&driver.into(), &"container".into(), 0), "{plan}");
+        let why = run(&["why", option, "unix:///no/such.sock", "--rung", "microvm", path]);
+        let against = format!("not {driver}: rung container is below microvm");
+        assert!(why.stdout.contains(&against), "{why:?}");
+    }
+    assert_eq!(run(&["plan", "--docker", "no endpoint", path]).code, 2);
+    let nowhere =
+        crate::project::cofferdam().args(["plan", "--monitor", "firecracker", path]).env("PATH", "/none").output();
+    assert_eq!(nowhere.unwrap().status.code(), Some(2));
+}
+
 #[test]
 fn plan_keeps_what_branches_do_apart() {
     let project = Project::new(

@@ -156,6 +156,9 @@ fn docker_in_a_job_on_a_microvm() {
     }
     let answer = ran.stdout.lines().any(|line| line.contains("client_1") && line.ends_with(" a page"));
     assert!(answer, "the services did not talk to each other:\n{}", ran.stdout);
+    let plan = finish(cofferdam().arg("plan").env("COFFERDAM_HOME", home()).arg(project.path()).output().unwrap());
+    let within = format!("container {image} on rung microvm, in the store");
+    assert!(plan.stdout.lines().any(|line| line.trim_start().starts_with(&within)), "{plan:?}");
     // What was built belonged to that job.
     let after = Project::new("node { sh 'docker images -q | wc -l' }");
     let ran = after.run(&["--progress", "plain"]);

@@ -3,21 +3,23 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sandbox::gvisor::Gvisor;
 use sandbox::local::Local;
-use sandbox::microvm::{Acceleration, MicroVm};
+use sandbox::microvm::{Acceleration, MicroVm, MonitorKind};
 use sandbox::session::Session;
-use sandbox::{Driver, SandboxSpec};
+use sandbox::{Driver, EngineSpec, NetworkSource, SandboxSpec};
 use wire::init::{ExecSpec, User};
 
-use crate::{microvm, place};
+use crate::{conformance, microvm, monitors, place};
 
 /// Variable that makes [`victim`] one.
-const VICTIM: &str = "COFFERDAM_TEST_VICTIM";
+pub const VICTIM: &str = "COFFERDAM_TEST_VICTIM";
 /// How long the kernel may take to clear away what was killed.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -71,6 +73,35 @@ fn wait_until(what: &str, mut holds: impl FnMut() -> Result<(), String>) {
     }
 }
 
+/// What a victim makes its sandboxes with.
+async fn driver_of(kind: &str, local: &Local) -> Option<Arc<dyn Driver>> {
+    let machines = || Some(MicroVm::new(local.clone(), microvm::config(Some(Acceleration::Tcg))?));
+    Some(match kind {
+        "gvisor" => Arc::new(Gvisor::find(local.clone())?),
+        "microvm" => Arc::new(machines()?),
+        "pool" => Arc::new(conformance::warm(Arc::new(machines()?))),
+        "engine" => Arc::new(microvm::engine_driver_of(local.clone())?),
+        "firecracker" => Arc::new(monitors::on_stand_in(MonitorKind::Firecracker, local.clone())?),
+        "cloud-hypervisor" => Arc::new(monitors::on_stand_in(MonitorKind::CloudHypervisor, local.clone())?),
+        _ => local.container(),
+    })
+}
+
+/// A network namespace with an interface, whose other end stands in this process's.
+fn netns(number: usize) -> OwnedFd {
+    let inside = std::thread::spawn(|| {
+        // SAFETY: this thread alone moves, and ends.
+        assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNET) }, 0);
+        OwnedFd::from(fs::File::open("/proc/thread-self/ns/net").unwrap())
+    });
+    let inside = inside.join().unwrap();
+    let script = "ip link add made$1 type veth peer name eth0 netns /proc/$2/fd/$3 && ip link set made$1 up && \
+        nsenter --net=/proc/$2/fd/$3 sh -ec 'ip addr add 192.0.2.2/24 dev eth0; ip link set eth0 up; ip route add default via 192.0.2.1'";
+    let words = [number.to_string(), std::process::id().to_string(), inside.as_raw_fd().to_string()];
+    assert!(Command::new("sh").args(["-ec", script, "sh"]).args(words).status().unwrap().success());
+    inside
+}
+
 /// Makes sandboxes with living processes and ends them, until it is killed. Does nothing unless it was asked to.
 #[tokio::test]
 async fn victim() {
@@ -78,17 +109,21 @@ async fn victim() {
         return;
     }
     let kind = std::env::var(VICTIM).unwrap();
-    let layer = if kind == "microvm" { place::image_erofs() } else { place::image_dir() };
+    let layer = if kind == "container" || kind == "gvisor" { place::image_dir() } else { place::image_erofs() };
     let (Some(local), Some(layer)) = (place::local(), layer) else { return };
+    let Some(driver) = driver_of(&kind, &local).await else { return };
     println!("\nlauncher {}", local.launcher_pid());
-    let driver: Arc<dyn Driver> = match &*kind {
-        "gvisor" => Arc::new(Gvisor::find(local.clone()).unwrap()),
-        "microvm" => Arc::new(MicroVm::new(local.clone(), microvm::config(Some(Acceleration::Tcg)).unwrap())),
-        _ => local.container(),
-    };
     let mut living = Vec::new();
-    loop {
-        let sandbox = driver.create(SandboxSpec::image(vec![layer.clone()])).await.unwrap();
+    for number in 0.. {
+        let spec = match &*kind {
+            "engine" => SandboxSpec {
+                engine: Some(EngineSpec::default()),
+                network: NetworkSource::Netns { netns: netns(number), resolv_conf: String::new() },
+                ..SandboxSpec::host_tools()
+            },
+            _ => SandboxSpec::image(vec![layer.clone()]),
+        };
+        let sandbox = driver.create(spec).await.unwrap();
         sandbox.stream.set_nonblocking(true).unwrap();
         let stream = tokio::net::UnixStream::from_std(sandbox.stream).unwrap();
         let session = Session::start(stream).await.unwrap();
@@ -97,13 +132,15 @@ async fn victim() {
         let spec = ExecSpec { argv: argv.map(Into::into).into(), cwd: "/".into(), user, ..ExecSpec::default() };
         let running = session.exec(spec).await.unwrap();
         living.push((sandbox.id, session, running));
-        if living.len() > 3 {
+        println!("\nmade {number}");
+        if living.len() > if kind == "engine" { 1 } else { 3 } {
             driver.destroy(living.remove(0).0).await.unwrap();
         }
     }
 }
 
-fn start_victim(kind: &str, image: &std::path::Path) -> (Child, u32) {
+/// A victim that has made so many sandboxes, and its launcher.
+fn start_victim(kind: &str, image: &Path, made: usize) -> (Child, u32) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["leftovers::victim", "--exact", "--nocapture"])
         .env(VICTIM, kind)
@@ -112,9 +149,10 @@ fn start_victim(kind: &str, image: &std::path::Path) -> (Child, u32) {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let launcher = lines.map_while(Result::ok).find_map(|line| line.strip_prefix("launcher ")?.parse().ok());
-    match launcher {
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let launcher = lines.find_map(|line| line.strip_prefix("launcher ")?.parse().ok());
+    let enough = made == 0 || lines.filter(|line| line.starts_with("made ")).nth(made - 1).is_some();
+    match launcher.filter(|_| enough) {
         Some(launcher) => (child, launcher),
         None => panic!("the victim did not start: {:?}", child.wait()),
     }
@@ -133,7 +171,7 @@ fn nothing_is_left_after_kill_9_at_any_moment() {
     }
     let before = Snapshot::take();
     for round in 0u64..18 {
-        let (mut victim, launcher) = start_victim("container", &image);
+        let (mut victim, launcher) = start_victim("container", &image, 0);
         // Moments between the first instruction and steady work, different in each round.
         std::thread::sleep(Duration::from_micros(round * round * 700));
         match round % 3 {
@@ -170,35 +208,57 @@ fn swept(launcher: u32, round: u64) {
     });
 }
 
-/// Kernels of their own are processes of the host too: monitors, and gVisor's.
-fn nothing_of_kernels_is_left(kind: &str, rounds: u64) {
+/// Interfaces of this thread's network namespace.
+fn interfaces() -> BTreeSet<String> {
+    let text = fs::read_to_string("/proc/thread-self/net/dev").unwrap();
+    text.lines().filter_map(|line| Some(line.split_once(':')?.0.trim().to_owned())).collect()
+}
+
+/// Kernels of their own are processes of the host too: monitors, and gVisor's. `made`: how many sandboxes a victim makes first.
+/// Networks of the victim have their other ends in a namespace of this test, which sees them go.
+fn nothing_of_kernels_is_left(kind: &'static str, rounds: u64, made: usize) {
     let Some(sandbox::LayerSource::Dir(image)) = place::image_dir() else { return };
     if place::local().is_none() {
         return;
     }
-    for round in 0..rounds {
-        let (mut victim, launcher) = start_victim(kind, &image);
-        // Until a kernel lives, and then for a moment that differs in each round.
-        wait_until("no kernel was started", || match remains(launcher).0.len() {
-            0..3 => Err("none".to_owned()),
-            _ => Ok(()),
-        });
-        std::thread::sleep(Duration::from_millis(round * 137));
-        kill(if round % 2 == 0 { victim.id() } else { launcher });
-        wait_until("processes are left", || match remains(launcher).0 {
-            processes if processes.is_empty() => Ok(()),
-            processes => Err(format!("round {round}: {processes:?}")),
-        });
-        kill(victim.id());
-        victim.wait().unwrap();
-        swept(launcher, round);
+    let own = std::thread::spawn(move || {
+        // SAFETY: this thread alone moves, and ends; what it starts stays with it.
+        let alone = unsafe { libc::unshare(libc::CLONE_NEWNET) } == 0;
+        for round in 0..rounds {
+            let (mut victim, launcher) = start_victim(kind, &image, made);
+            // Until a kernel lives, and then for a moment that differs in each round.
+            wait_until("no kernel was started", || match remains(launcher).0.len() {
+                0..3 => Err("none".to_owned()),
+                _ => Ok(()),
+            });
+            std::thread::sleep(Duration::from_millis(round * 137));
+            let before = interfaces();
+            kill(if round % 2 == 0 { victim.id() } else { launcher });
+            wait_until("processes are left", || match remains(launcher).0 {
+                processes if processes.is_empty() => Ok(()),
+                processes => Err(format!("round {round}: {processes:?}")),
+            });
+            kill(victim.id());
+            victim.wait().unwrap();
+            swept(launcher, round);
+            if alone && kind == "engine" {
+                assert!(before.len() > 1, "round {round}: the victim's machine has an interface: {before:?}");
+                wait_until("interfaces are left", || match interfaces() {
+                    left if left.iter().all(|name| name == "lo") => Ok(()),
+                    left => Err(format!("round {round}: {left:?}")),
+                });
+            }
+        }
+    });
+    if let Err(panic) = own.join() {
+        std::panic::resume_unwind(panic);
     }
 }
 
 #[test]
 fn nothing_of_gvisor_is_left_after_kill_9() {
     match Gvisor::is_installed() {
-        true => nothing_of_kernels_is_left("gvisor", 6),
+        true => nothing_of_kernels_is_left("gvisor", 6, 0),
         false => println!("skipped: runsc is not installed"),
     }
 }
@@ -206,7 +266,35 @@ fn nothing_of_gvisor_is_left_after_kill_9() {
 #[test]
 fn nothing_of_a_microvm_is_left_after_kill_9() {
     if microvm::config(Some(Acceleration::Tcg)).is_some() {
-        nothing_of_kernels_is_left("microvm", 6);
+        nothing_of_kernels_is_left("microvm", 6, 0);
+    }
+}
+
+/// Members that nobody has asked for yet, and those that are in the making.
+#[test]
+fn nothing_of_a_pool_is_left_after_kill_9() {
+    if microvm::config(Some(Acceleration::Tcg)).is_some() {
+        nothing_of_kernels_is_left("pool", 4, 2);
+    }
+}
+
+/// A machine with a Docker Engine and an interface.
+#[test]
+fn nothing_of_an_engine_and_its_interface_is_left_after_kill_9() {
+    let tools = ["/usr/sbin/ip", "/usr/bin/nsenter"];
+    if !rustix::process::getuid().is_root() || !tools.iter().all(|tool| Path::new(tool).exists()) {
+        println!("skipped: needs root, ip and nsenter");
+    } else if place::local().and_then(microvm::engine_driver_of).is_some() {
+        nothing_of_kernels_is_left("engine", 2, 1);
+    }
+}
+
+/// Monitors that are asked over a socket: their stand-ins, in their jails.
+#[test]
+fn nothing_of_other_monitors_is_left_after_kill_9() {
+    if place::local().and_then(|local| monitors::on_stand_in(MonitorKind::Firecracker, local)).is_some() {
+        nothing_of_kernels_is_left("firecracker", 3, 1);
+        nothing_of_kernels_is_left("cloud-hypervisor", 3, 1);
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use model::limits::Limits;
 use sandbox::conformance::{Claims, PATIENCE, Subject, run};
 use sandbox::guest::{Description, Guest};
+use sandbox::local::Local;
 use sandbox::microvm::{Acceleration, MicroVm, MicroVmConfig, MonitorKind};
 use sandbox::{CreateError, Driver as _, EngineSpec, LayerSource, SandboxSpec};
 
@@ -16,11 +17,24 @@ use crate::{microvm, place};
 
 /// A driver that boots what passes for a kernel in the eyes of the stand-in, and the folder of that.
 fn on(monitor: MonitorKind, acceleration: Acceleration) -> Option<(MicroVm, tempfile::TempDir)> {
+    on_local(monitor, acceleration, place::local()?)
+}
+
+/// A driver on a stand-in that is not to be told of its end.
+pub fn on_stand_in(monitor: fn(PathBuf) -> MonitorKind, local: Local) -> Option<MicroVm> {
+    let (driver, folder) = on_local(monitor(stand_in()?), Acceleration::Kvm, local)?;
+    // Its name says whose it is, for those who clear up after dead tests.
+    let _ = folder.keep();
+    Some(driver)
+}
+
+fn on_local(monitor: MonitorKind, acceleration: Acceleration, local: Local) -> Option<(MicroVm, tempfile::TempDir)> {
     if !rustix::process::getuid().is_root() {
         println!("skipped: only root can give a monitor its devices");
         return None;
     }
-    let folder = tempfile::tempdir_in(place::base()).unwrap();
+    let owner = format!("-{}", std::process::id());
+    let folder = tempfile::Builder::new().prefix("monitor-").suffix(&owner).tempdir_in(place::base()).unwrap();
     // Both an ELF file and what distributions ship.
     let mut kernel = b"\x7fELF".to_vec();
     kernel.resize(0x202, 0);
@@ -30,7 +44,7 @@ fn on(monitor: MonitorKind, acceleration: Acceleration) -> Option<(MicroVm, temp
     let text = || "stand-in".to_owned();
     let description = Description { release: text(), package: text(), launcher: text(), digest: text() };
     let guest = Guest { folder: folder.path().to_owned(), description };
-    Some((MicroVm::new(place::local()?, config(monitor, guest, Some(acceleration))), folder))
+    Some((MicroVm::new(local, config(monitor, guest, Some(acceleration))), folder))
 }
 
 /// There is an engine, so that nothing but the monitor can be why a machine has none.

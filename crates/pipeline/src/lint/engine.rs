@@ -8,55 +8,6 @@ use model::docker_args::{ArgsError, DockerArgs};
 
 use crate::declarative::model::{Agent, Directives, OptionCall, Pipeline, Stage, StageContent};
 
-/// Words of the client that follow its name; anything else that is called `docker` is a folder or a label.
-const COMMANDS: [&str; 34] = [
-    "attach",
-    "build",
-    "builder",
-    "buildx",
-    "commit",
-    "compose",
-    "container",
-    "context",
-    "cp",
-    "create",
-    "exec",
-    "export",
-    "image",
-    "images",
-    "import",
-    "info",
-    "inspect",
-    "kill",
-    "load",
-    "login",
-    "logs",
-    "manifest",
-    "network",
-    "ps",
-    "pull",
-    "push",
-    "rm",
-    "rmi",
-    "run",
-    "save",
-    "start",
-    "stop",
-    "system",
-    "tag",
-];
-/// Further ones, which read like words of other programs.
-const MORE_COMMANDS: [&str; 3] = ["version", "volume", "swarm"];
-/// Words that stand before the program of a command.
-const BEFORE: [&str; 17] = [
-    "sudo", "env", "exec", "time", "nohup", "then", "do", "else", "if", "while", "until", "!", "timeout", "eval",
-    "xargs", "nice", "command",
-];
-/// Shells, whose `-c` has a command of its own.
-const SHELLS: [&str; 3] = ["sh", "bash", "dash"];
-/// Options of the client itself stand before its command.
-const MOST_OPTIONS: usize = 6;
-
 /// What one place of a definition asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Use {
@@ -199,7 +150,7 @@ pub(super) fn wish(object: Option<&Expr>, name: &Text, args: &[Arg]) -> Option<U
             "inside",
         ),
         (None, "withDockerContainer") => in_container(named(args, "args"), name),
-        _ => words(object, name, args).map(Use::Engine),
+        _ => words(object, name).map(Use::Engine),
     }
 }
 
@@ -224,17 +175,31 @@ pub(super) fn of_variable<'a>(object: &'a Expr, name: &Text) -> Option<&'a Text>
 }
 
 /// The words of a call that wants an engine.
-fn words(object: Option<&Expr>, name: &Text, args: &[Arg]) -> Option<String> {
+fn words(object: Option<&Expr>, name: &Text) -> Option<String> {
     match (object, &**name) {
         (Some(object), "build" | "withServer") if of_docker(object) => Some(format!("`docker.{name}`")),
         (Some(_), "withRun") => Some("`withRun`".to_owned()),
         (Some(object), "run" | "push" | "tag") if is_image(object) => Some(format!("`docker.image(…).{name}`")),
-        (None, "sh") => script(args).and_then(|text| in_shell(&text)),
-        (Some(object), "sh") if matches!(&*object.kind, ExprKind::Name(name) if &**name == "steps") => {
-            script(args).and_then(|text| in_shell(&text))
-        }
         _ => None,
     }
+}
+
+/// The script of a call that is a shell's.
+pub(super) fn script<'a>(object: Option<&Expr>, name: &Text, args: &'a [Arg]) -> Option<&'a Expr> {
+    let on_steps = object.is_none_or(|object| matches!(&*object.kind, ExprKind::Name(name) if &**name == "steps"));
+    if !on_steps || &**name != "sh" {
+        return None;
+    }
+    let positional = args.iter().find_map(|arg| match arg {
+        Arg::Positional(expr) => Some(expr),
+        _ => None,
+    });
+    positional.or_else(|| {
+        args.iter().find_map(|arg| match arg {
+            Arg::Named(MapKey::Constant(Constant::Str(name), _), expr) if &**name == "script" => Some(expr),
+            _ => None,
+        })
+    })
 }
 
 /// The text of an argument by its name, as far as it stands there.
@@ -243,15 +208,6 @@ fn named(args: &[Arg], wanted: &str) -> Option<String> {
         Arg::Named(MapKey::Constant(Constant::Str(name), _), expr) if &**name == wanted => text(expr),
         _ => None,
     })
-}
-
-/// The text of a script, as far as it stands there.
-fn script(args: &[Arg]) -> Option<String> {
-    let positional = args.iter().find_map(|arg| match arg {
-        Arg::Positional(expr) => text(expr),
-        _ => None,
-    });
-    positional.or_else(|| named(args, "script"))
 }
 
 fn text(expr: &Expr) -> Option<String> {
@@ -271,79 +227,14 @@ fn text(expr: &Expr) -> Option<String> {
     }
 }
 
-/// `docker build`, where a shell script calls it so.
-fn in_shell(text: &str) -> Option<String> {
-    let lines = text.lines().map(|line| line.split(" #").next().unwrap_or(line));
-    // What begins a command: a line, and what separates commands of one.
-    let commands = lines.flat_map(|line| line.split([';', '|', '&', '(', '`', '{']));
-    commands.into_iter().find_map(of_command)
-}
-
-/// The words of one command, where they call Docker's client.
-fn of_command(command: &str) -> Option<String> {
-    let mut words = command.split_whitespace().map(|word| word.trim_matches(['"', '\'', ')'])).peekable();
-    // What stands before a program and runs it: variables, `sudo -E`, `then`.
-    let is_number = |word: &str| word.starts_with(|c: char| c.is_ascii_digit());
-    let before = |word: &&str| {
-        BEFORE.contains(word) || word.starts_with('-') || word.contains('=') || word.is_empty() || is_number(word)
-    };
-    while words.next_if(before).is_some() {}
-    let program = words.next()?.rsplit('/').next()?;
-    if SHELLS.contains(&program) {
-        let rest: Vec<_> = words.skip_while(|word| !(word.starts_with('-') && word.ends_with('c'))).skip(1).collect();
-        return if rest.is_empty() { None } else { of_command(&rest.join(" ")) };
-    }
-    if program == "docker-compose" {
-        return Some("`docker-compose`".to_owned());
-    }
-    if program != "docker" {
-        return None;
-    }
-    let first = words.peek().copied()?;
-    let mut rest = words.take(MOST_OPTIONS).skip_while(|word| word.starts_with('-'));
-    let found = rest.find(|word| COMMANDS.contains(word) || MORE_COMMANDS.contains(word))?;
-    // Its first word, or one after options of the client.
-    (found == first || first.starts_with('-')).then(|| format!("`docker {found}`"))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::definition::{Surroundings, analyse};
 
     fn found(source: &str, mark: &str) -> Option<String> {
         let definition = analyse(source, &Surroundings::default());
         assert!(definition.errors().next().is_none(), "{:?}", definition.diagnostics);
         definition.engine.at(u32::try_from(source.find(mark).unwrap()).unwrap()).engine
-    }
-
-    #[test]
-    fn a_shell_that_calls_docker_is_seen() {
-        let check = |text: &str, expect: Option<&str>| assert_eq!(in_shell(text).as_deref(), expect, "{text}");
-        check("docker build -t x .", Some("`docker build`"));
-        check("set -e\nsudo docker --host x run --rm y", Some("`docker run`"));
-        check("cd a && /usr/bin/docker compose up -d", Some("`docker compose`"));
-        check("docker-compose -f x.yml up", Some("`docker-compose`"));
-        check("echo $(docker ps -q)", Some("`docker ps`"));
-        check("timeout 60 docker info", Some("`docker info`"));
-        check("timeout -k 5 2m docker compose up", Some("`docker compose`"));
-        check("docker images -q | xargs -r docker rmi", Some("`docker images`"));
-        check("ls *.tar | xargs -n1 docker load -i", Some("`docker load`"));
-        check("bash -c 'docker build .'", Some("`docker build`"));
-        check("sh -ec \"docker run x\"", Some("`docker run`"));
-        check("bash docker/run.sh", None);
-        check("sh -c 'make docker build'", None);
-        check("ls docker build", None);
-        check("if ! DOCKER_BUILDKIT=1 sudo -E docker build .; then exit 1; fi", Some("`docker build`"));
-        check("cd deploy/docker-compose && make", None);
-        check("apt-get install -y docker-compose", None);
-        check("echo \"skipping docker build\"", None);
-        check("make # docker build", None);
-        check("cd docker; make", None);
-        check("# docker build\nmake", None);
-        check("mvn docker:build", None);
-        check("./docker/build.sh", None);
-        check("apt-get install -y docker.io", None);
     }
 
     #[test]
@@ -370,6 +261,25 @@ mod tests {
         // What a method does, whoever calls it may do.
         let source = "def pack() { sh(script: 'docker push x') }\nnode { /*A*/ pack() }";
         assert_eq!(found(source, "/*A*/").as_deref(), Some("`docker push`"));
+    }
+
+    #[test]
+    fn scripts_are_made_of_variables() {
+        let check =
+            |source: &str, expect: Option<&str>| assert_eq!(found(source, "/*A*/").as_deref(), expect, "{source}");
+        check("def make = 'docker build .'\nnode { /*A*/ sh make }", Some("`docker build`"));
+        check("def engine = \"docker\"\nnode { /*A*/ sh \"${engine} build .\" }", Some("`docker build`"));
+        check(
+            "node { /*A*/ def tool; tool = 'docker'; def all = tool + ' run x'; sh(script: all.trim()) }",
+            Some("`docker run`"),
+        );
+        check("def tool = podman ? 'podman' : 'docker'\nnode { /*A*/ sh \"$tool run x\" }", Some("`docker run`"));
+        check("node { /*A*/ env.TOOL = 'docker'; sh '$TOOL ps' }", Some("`docker ps`"));
+        check("node { /*A*/ env.TOOL = 'docker'; sh \"${env.TOOL} ps\" }", Some("`docker ps`"));
+        check("node { /*A*/ def a; a = \"${a} build\"; sh a }", None);
+        check("def words = 'docker build'\nnode { /*A*/ echo words; sh 'make' }", None);
+        let source = "pipeline {\n agent any /*A*/\n environment { DOCKER = 'sudo docker' }\n stages {\n stage('a') { steps { sh '${DOCKER} push x' } } } }";
+        check(source, Some("`docker push`"));
     }
 
     fn shares(source: &str, mark: &str) -> Option<String> {

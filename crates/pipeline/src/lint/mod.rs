@@ -2,6 +2,8 @@
 
 pub(crate) mod engine;
 pub(crate) mod names;
+mod shell;
+mod variables;
 mod walk;
 mod words;
 

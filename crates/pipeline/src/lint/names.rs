@@ -17,6 +17,7 @@ use crate::definition::Surroundings;
 
 use super::did_you_mean;
 use super::engine::Use;
+use super::shell::in_shell;
 use super::walk::{Facts, Within, collect};
 
 /// What a script can call beside [`OF_EVERY_OBJECT`]: methods of `Script` that share their name with a step, words of the language,
@@ -47,9 +48,13 @@ pub(crate) fn check(
     let unrolled: Vec<Rc<Closure>> = directives.iter().map(|d| unroll(source, d)).collect();
     let mut facts = collect(script, directives, &unrolled);
     let of_images = std::mem::take(&mut facts.engine_of_image);
-    let of_images = of_images.into_iter().filter(|(variable, ..)| facts.images.contains(variable));
+    let of_images = of_images.into_iter().filter(|(variable, ..)| facts.variables.is_image(variable));
     let of_images: Vec<_> = of_images.map(|(_, wish, span)| (wish, span)).collect();
     facts.engine.extend(of_images);
+    for (script, span) in &facts.scripts {
+        let found = facts.variables.texts(script).iter().find_map(|text| in_shell(text));
+        facts.engine.extend(found.map(|words| (Use::Engine(words), *span)));
+    }
     let wants = Wants { engine: std::mem::take(&mut facts.engine), nodes: std::mem::take(&mut facts.nodes) };
     let library = facts.library || surroundings.unknown_library;
     let known = Known { facts: &facts, surroundings, catalogue: Catalogue::get() };

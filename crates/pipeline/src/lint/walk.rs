@@ -15,6 +15,7 @@ use crate::declarative::model::PostCondition;
 
 use super::engine;
 use super::names::is_internal;
+use super::variables::{Pieces, Variables};
 use super::words::{DEFINING, HARMLESS_IMPORTS, PLAIN_CLOSURE, TRANSFORMS};
 
 /// What the walk gathers.
@@ -44,8 +45,10 @@ pub(super) struct Facts {
     pub engine: Vec<(engine::Use, Span)>,
     /// Calls of `node` with their blocks.
     pub nodes: Vec<Span>,
-    /// Variables that are set to `docker.image(…)`.
-    pub images: HashSet<Text>,
+    /// What variables are set to.
+    pub variables: Variables,
+    /// Scripts that a shell is given, and where.
+    pub scripts: Vec<(Pieces, Span)>,
     /// What would want a Docker Engine if the variable that it is called on were an image's.
     pub engine_of_image: Vec<(Text, engine::Use, Span)>,
 }
@@ -197,9 +200,7 @@ impl<'a> Walk<'a> {
             LocalTarget::Names(names) => {
                 for name in names {
                     self.define(&name.name);
-                    if name.init.as_ref().is_some_and(engine::is_image) {
-                        self.facts.images.insert(name.name.clone());
-                    }
+                    name.init.iter().for_each(|value| self.facts.variables.set(&name.name, value));
                     self.exprs(&name.init, within);
                 }
             }
@@ -306,9 +307,7 @@ impl<'a> Walk<'a> {
             ExprKind::Declaration(local) => self.local(local, within),
             ExprKind::Assign { target, value, .. } => {
                 self.assigned(target);
-                if let (ExprKind::Name(name), true) = (&*target.kind, engine::is_image(value)) {
-                    self.facts.images.insert(name.clone());
-                }
+                self.facts.variables.assign(target, value);
                 self.exprs([target, value], within);
             }
             _ => self.parts(expr, within),
@@ -401,6 +400,7 @@ impl<'a> Walk<'a> {
         };
         self.facts.library |= DEFINING.contains(&&**name);
         self.facts.engine.extend(engine::wish(object, name, args).map(|wish| (wish, *span)));
+        self.facts.scripts.extend(engine::script(object, name, args).map(|script| (Pieces::of(script), *span)));
         if let Some(variable) = object.and_then(|object| engine::of_variable(object, name)) {
             let wish = engine::Use::Engine(format!("`docker.image(…).{name}`"));
             self.facts.engine_of_image.push((variable.clone(), wish, *span));
@@ -450,7 +450,10 @@ impl<'a> Walk<'a> {
                     ExprKind::Call { object: None, callee: Member::Name(name, span), args, .. } => {
                         self.directive(name, *span, args, section);
                     }
-                    ExprKind::Assign { value, .. } => self.exprs([value], Within::default()),
+                    ExprKind::Assign { target, value, .. } => {
+                        self.facts.variables.assign(target, value);
+                        self.exprs([value], Within::default());
+                    }
                     _ => {}
                 },
                 StmtKind::Local(local) => self.local(local, Within::default()),

@@ -9,4 +9,5 @@ pub mod ids;
 pub mod limits;
 pub mod outcome;
 pub mod request;
+pub mod run;
 pub mod rung;

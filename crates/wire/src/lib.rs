@@ -3,8 +3,11 @@
 //! Never: I/O, clocks, async. A codec here takes and gives bytes; who moves them is the caller's business. Decoders are
 //! for hostile input: they return errors, hold a bounded amount of memory and never panic.
 //!
-//! Start reading at [`init`], the protocol between a host and the first process of a sandbox.
+//! Start reading at [`init`], the protocol between a host and the first process of a sandbox. The one with the process that evaluates a run
+//! is behind the feature `engine`, for init has no use for JSON.
 
 pub mod blob;
+#[cfg(feature = "engine")]
+pub mod engine;
 pub mod frame;
 pub mod init;

@@ -6,18 +6,20 @@ use std::io::{self, Read, Write};
 use std::os::fd::FromRawFd;
 use std::process::exit;
 
+use confine::{Enclosure, raise, set_limits};
 use serde::{Deserialize, Serialize};
 
 use super::fault::{Fault, Said};
 use super::layer::Layer;
 use super::tar::TarReader;
-use super::walls::{Enclosure, raise, set_limits};
 use super::{Compression, LayerReport, UnpackLimits, Walls, decompress, erofs, folder, probe};
 
 /// Address space of the decompressor: its window and buffers many times over.
 pub(super) const DECOMPRESSOR_BYTES: u64 = 512 << 20;
 /// Open files of a child while it raises its walls; then it has its standard streams only.
 pub(super) const OPEN_FILES: u64 = 8;
+/// What a child between two streams may ask the kernel for.
+pub(super) const STREAM_CALLS: &str = include_str!("../../data/unpack-stream.calls");
 /// Exit status of a child that said why it failed.
 pub(super) const SAID_WHY: i32 = 1;
 
@@ -81,7 +83,8 @@ fn streams(
     // Standard input and output as plain files: no buffer of the standard library in between.
     // SAFETY: both are open, and nothing else in this process uses them.
     let (input, output) = unsafe { (File::from_raw_fd(0), File::from_raw_fd(1)) };
-    let walls = set_limits(memory, limits.cpu_seconds, file_bytes, OPEN_FILES).and_then(|()| raise(Enclosure::Streams));
+    let walls = set_limits(memory, limits.cpu_seconds, file_bytes, OPEN_FILES)
+        .and_then(|()| raise(Enclosure::Streams, STREAM_CALLS));
     match walls {
         Err(message) => Said::Confine(message),
         Ok(walls) => said(work(input, &output), walls),
@@ -127,5 +130,15 @@ pub(super) fn report(layer: Layer, image_bytes: u64, inodes: u64) -> LayerReport
         root_opaque: layer.root_opaque,
         neutralised: layer.neutralised,
         walls: Walls::default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn our_lists_compile_and_give_a_reason_for_every_call() {
+        for list in [super::STREAM_CALLS, super::folder::child::FOLDER_CALLS] {
+            confine::check(list).unwrap();
+        }
     }
 }

@@ -32,14 +32,14 @@ mod process;
 mod relay;
 mod report;
 pub mod tar;
-mod walls;
 
 pub use child::{child_main, convert};
 pub use compression::Compression;
+pub use confine::Walls;
 pub use converter::{Converter, Expected};
 pub use digest::{NotASha256, Sha256Digest};
 pub use error::{Refusal, UnpackError};
 pub use fault::Fault;
 pub use folder::{IdMap, IdRange};
 pub use limits::UnpackLimits;
-pub use report::{LayerReport, Neutralised, Unpacked, Walls};
+pub use report::{LayerReport, Neutralised, Unpacked};

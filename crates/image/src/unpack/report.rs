@@ -1,5 +1,6 @@
 //! What a conversion found: the part that the children report, and what the parent adds that it saw itself.
 
+use confine::Walls;
 use serde::{Deserialize, Serialize};
 
 use super::{Compression, Sha256Digest};
@@ -62,13 +63,4 @@ pub struct Neutralised {
     pub trailing_bytes: u64,
     /// Owners outside the range of ids that a folder may hold, stored as `nobody`.
     pub owners: u64,
-}
-
-/// The walls around a confined child, as it found them after raising them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Walls {
-    /// Landlock ABI that was enforced; `None` where the kernel has none (seccomp alone then stands).
-    pub landlock_abi: Option<u32>,
-    /// The system call filter is in force.
-    pub seccomp: bool,
 }

@@ -37,7 +37,8 @@ use model::limits::MAX_STEPS;
 use model::outcome::Outcome;
 use model::request::{FailureKind, Reply, Request};
 
-pub use input::{BuildCause, RunFacts, RunInput};
+pub use input::RunInput;
+pub use model::run::{BuildCause, RunEnd, RunFacts};
 
 use executor::{Executor, Join};
 use fault::Fault;
@@ -68,21 +69,6 @@ pub enum Output {
     },
     /// It happened.
     Event(Event),
-}
-
-/// How a run ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RunEnd {
-    /// Its result.
-    pub outcome: Outcome,
-    /// Whose fault, where a request that could not be done ended it.
-    pub failure: Option<FailureKind>,
-    /// A `timeout` ended it.
-    pub timed_out: bool,
-    /// [`Engine::abort`] ended it.
-    pub aborted: bool,
-    /// What ended it, in words.
-    pub message: Option<String>,
 }
 
 /// One run.
@@ -122,7 +108,7 @@ impl Engine {
             machine: RefCell::new(machine),
             script: program.script,
             run: RunState::new(&input.facts),
-            facts: input.facts.completed(),
+            facts: input::completed(input.facts),
             program,
             outputs: RefCell::default(),
             last_stage: Cell::new(0),

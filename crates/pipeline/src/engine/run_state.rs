@@ -13,9 +13,9 @@ use model::ids::StepId;
 use model::outcome::Outcome;
 
 use super::fault::Fault;
-use super::input::RunFacts;
 use super::scope::{Activity, Scope};
 use super::values;
+use model::run::RunFacts;
 
 /// The changing facts of a run.
 pub(crate) struct RunState {

@@ -5,17 +5,19 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{FromRawFd, OwnedFd};
 
+use confine::{Enclosure, raise, set_limits};
 use rustix::fs::{Mode, OFlags};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 
 use super::{remove, write};
 use crate::unpack::child::said;
 use crate::unpack::fault::{Fault, Said};
-use crate::unpack::walls::{Enclosure, raise, set_limits};
 use crate::unpack::{LayerReport, UnpackLimits};
 
 /// The standard streams, and a few; besides a directory for every level.
 const SPARE_FILES: u64 = 64;
+/// What a child in a folder may ask the kernel for.
+pub(in crate::unpack) const FOLDER_CALLS: &str = include_str!("../../../data/unpack-folder.calls");
 
 /// Writes the archive on standard input into the folder.
 pub(in crate::unpack) fn write(folder: Option<OsString>, limits: &UnpackLimits, mapped: bool) -> Said {
@@ -51,7 +53,7 @@ fn enter(
         return Said::IdMap(error.to_string());
     }
     drop(output);
-    match keep_file_capabilities().and_then(|()| raise(Enclosure::of(&folder))) {
+    match keep_file_capabilities().and_then(|()| raise(Enclosure::of(&folder), FOLDER_CALLS)) {
         Err(message) => Said::Confine(message),
         Ok(walls) => said(work(folder, input), walls),
     }

@@ -1,20 +1,9 @@
 //! The walls around the children stand, and each probe can fire where they do not.
 
 use image::unpack::UnpackError;
-use image::unpack::probe::{Deed, Standing};
+use image::unpack::probe::{Deed, FORBIDDEN, Standing};
 
 use super::converter;
-
-const FORBIDDEN: [Deed; 8] = [
-    Deed::OpenFile,
-    Deed::CreateFile,
-    Deed::Socket,
-    Deed::Exec,
-    Deed::Fork,
-    Deed::SignalParent,
-    Deed::TraceParent,
-    Deed::ExecutableMemory,
-];
 
 #[test]
 fn without_walls_every_deed_succeeds() {

@@ -8,11 +8,7 @@ use landlock::{
     RulesetCreatedAttr, Scope,
 };
 
-use super::calls;
-use crate::unpack::Walls;
-
-pub(super) const STREAM_CALLS: &str = include_str!("../../../data/unpack-stream.calls");
-pub(super) const FOLDER_CALLS: &str = include_str!("../../../data/unpack-folder.calls");
+use crate::{Walls, calls};
 
 /// The ABI whose rights we know; an older kernel enforces those it has.
 const KNOWN_ABI: ABI = ABI::V6;
@@ -21,19 +17,20 @@ const KNOWN_ABI: ABI = ABI::V6;
 const STREAMS: u64 = 3;
 
 /// What a child may reach.
-#[derive(Clone, Copy)]
-pub(in crate::unpack) enum Enclosure<'a> {
+#[derive(Clone, Copy, Debug)]
+pub enum Enclosure<'a> {
     /// Its standard streams.
     Streams,
     /// Its standard streams, and everything below this directory.
     Folder(BorrowedFd<'a>),
 }
 
-/// Gives away everything that the child does not need, then locks the door. There must be no second thread.
+/// Gives away everything that the child does not need, then locks the door. There must be no second thread. `calls`: the list of
+/// system calls that are left.
 ///
 /// # Errors
 /// Fails if one of the walls that every kernel has cannot be raised; nothing may be read then.
-pub(in crate::unpack) fn raise(enclosure: Enclosure<'_>) -> Result<Walls, String> {
+pub fn raise(enclosure: Enclosure<'_>, calls: &str) -> Result<Walls, String> {
     die_with_parent()?;
     if let Enclosure::Streams = enclosure {
         become_nobody()?;
@@ -47,12 +44,15 @@ pub(in crate::unpack) fn raise(enclosure: Enclosure<'_>) -> Result<Walls, String
         // Only now: the step before took a descriptor for a moment.
         set_limit(libc::RLIMIT_NOFILE, STREAMS).map_err(|error| format!("limit of open files: {error}"))?;
     }
-    seccomp(enclosure)?;
+    seccomp(calls)?;
     Ok(Walls { landlock_abi, seccomp: true })
 }
 
-/// Landlock alone; for the test that shows that each wall stands by itself.
-pub(in crate::unpack) fn landlock(enclosure: Enclosure<'_>) -> Result<Option<u32>, landlock::RulesetError> {
+/// Landlock alone; for the test that shows that each wall stands by itself. Returns the ABI that is enforced, if the kernel has any.
+///
+/// # Errors
+/// The kernel has Landlock, and refuses.
+pub fn landlock(enclosure: Enclosure<'_>) -> Result<Option<u32>, landlock::RulesetError> {
     let mut ruleset = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(KNOWN_ABI))?
@@ -73,11 +73,7 @@ pub(in crate::unpack) fn landlock(enclosure: Enclosure<'_>) -> Result<Option<u32
 }
 
 /// The system call filter alone.
-pub(in crate::unpack) fn seccomp(enclosure: Enclosure<'_>) -> Result<(), String> {
-    let list = match enclosure {
-        Enclosure::Streams => STREAM_CALLS,
-        Enclosure::Folder(_) => FOLDER_CALLS,
-    };
+fn seccomp(list: &str) -> Result<(), String> {
     let filter = calls::compile(list, std::process::id())?;
     seccompiler::apply_filter(&filter).map_err(|error| format!("seccomp: {error}"))
 }
@@ -124,7 +120,7 @@ fn become_nobody() -> Result<(), String> {
 ///
 /// # Errors
 /// Fails if the kernel refuses one.
-pub(in crate::unpack) fn set_limits(memory: u64, cpu_seconds: u64, file_bytes: u64, files: u64) -> Result<(), String> {
+pub fn set_limits(memory: u64, cpu_seconds: u64, file_bytes: u64, files: u64) -> Result<(), String> {
     // SAFETY: closes descriptors that nothing in this process uses yet.
     if unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) } != 0 {
         // Linux before 5.9.
@@ -162,7 +158,7 @@ fn set_limit(which: libc::__rlimit_resource_t, value: u64) -> io::Result<()> {
 
 impl<'a> Enclosure<'a> {
     /// Everything below `folder`.
-    pub(in crate::unpack) fn of(folder: &'a impl AsFd) -> Enclosure<'a> {
+    pub fn of(folder: &'a impl AsFd) -> Enclosure<'a> {
         Enclosure::Folder(folder.as_fd())
     }
 }

@@ -109,8 +109,13 @@ impl Maker<'_> {
             Err(ArgsError::NeedsRung { word, .. }) => (DockerArgs::default(), Some(format!("docker args `{word}`"))),
             Err(error) => return Err(error.into()),
         };
-        let mut need =
-            Need { engine, shares: words.shares, device: device_of_host(&docker.args), ..self.host.need(true) };
+        let beside = docker.workspace_of.map(|_| "the workspace of its node".to_owned());
+        let mut need = Need {
+            engine,
+            shares: words.shares.or(beside),
+            device: device_of_host(&docker.args),
+            ..self.host.need(true)
+        };
         need.memory_bytes = need.memory_bytes.min(args.memory.unwrap_or(u64::MAX));
         let (driver, placed) = self.host.drivers.place(&need).await?;
         let reference: Reference = qualified(docker).parse().map_err(image::ImageError::from)?;

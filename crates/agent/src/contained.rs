@@ -43,6 +43,14 @@ struct Said {
 }
 
 impl Client {
+    /// `$HOME/.m2:/root/.m2` with what the node has, as Jenkins does with every word that it starts; what the node does not have stays.
+    fn expand(&self, word: &str) -> String {
+        expand(word, |name| match name {
+            "WORKSPACE" => Some(&self.workspace),
+            name => self.env.get(name),
+        })
+    }
+
     async fn run(&self, words: &[String], events: Option<&mpsc::Sender<Event>>) -> Result<Said, Trouble> {
         let spec = ExecSpec {
             argv: [CLIENT.to_owned()].into_iter().chain(words.iter().cloned()).collect(),
@@ -116,7 +124,7 @@ impl Contained {
         if !spec.words.iter().any(|word| word.contains("docker.sock")) {
             words.extend(["-v".to_owned(), format!("{SOCKET}:/var/run/docker.sock")]);
         }
-        words.extend(spec.words.iter().cloned());
+        words.extend(spec.words.iter().map(|word| client.expand(word)));
         words.extend([spec.image.to_owned(), "cat".to_owned()]);
         let said = client.run(&words, Some(events)).await?;
         if said.code != 0 {
@@ -179,5 +187,54 @@ impl Contained {
             Ok(said) => said.map(drop),
             Err(_) => Err(Trouble::infrastructure("the machine's Docker Engine does not answer")),
         }
+    }
+}
+
+/// `$NAME`, `${NAME}` and `$$` in a word.
+fn expand<'a>(word: &str, value: impl Fn(&str) -> Option<&'a String>) -> String {
+    let mut parts = word.split('$');
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    while let Some(part) = parts.next() {
+        if part.is_empty() {
+            // Two of them stand for one, and what follows is text.
+            text.push('$');
+            text.push_str(parts.next().unwrap_or_default());
+            continue;
+        }
+        let braced = part.strip_prefix('{').and_then(|rest| rest.split_once('}'));
+        let (name, rest) = braced.unwrap_or_else(|| {
+            part.split_at(part.find(|c: char| c != '_' && !c.is_ascii_alphanumeric()).unwrap_or(part.len()))
+        });
+        match value(name) {
+            Some(value) => {
+                text.push_str(value);
+                text.push_str(rest);
+            }
+            None => {
+                text.push('$');
+                text.push_str(part);
+            }
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::expand;
+
+    #[test]
+    fn words_have_what_the_node_has() {
+        let home = "/home/jenkins".to_owned();
+        let check = |word: &str, expect: &str| {
+            assert_eq!(expand(word, |name| (name == "HOME").then_some(&home)), expect);
+        };
+        check("$HOME/.m2:/root/.m2", "/home/jenkins/.m2:/root/.m2");
+        check("${HOME}:${HOME}", "/home/jenkins:/home/jenkins");
+        check("-e A=$B", "-e A=$B");
+        check("a$$HOME", "a$HOME");
+        check("${HOME", "${HOME");
+        check("cost: 5$", "cost: 5$");
+        check("plain", "plain");
     }
 }

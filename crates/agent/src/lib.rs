@@ -11,6 +11,7 @@ mod blueprint;
 mod clone;
 mod contained;
 mod drivers;
+mod engine;
 mod exec;
 mod failure;
 mod files;
@@ -26,6 +27,7 @@ mod stash;
 mod terminal;
 
 pub use drivers::{Drivers, Open};
+pub use engine::{EngineProgram, Kept};
 pub use failure::{Trouble, explain};
 pub use host::{Host, HostOptions, WayOut};
 pub use perform::Performer;

@@ -93,6 +93,13 @@ pub enum Command {
         /// Folder for the pages; without one, the page of `cofferdam` goes to standard output
         dir: Option<PathBuf>,
     },
+    /// Evaluates a run; never called by hand
+    #[command(hide = true)]
+    Engine {
+        /// Words for it
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<std::ffi::OsString>,
+    },
     /// Part of an image conversion; never called by hand
     #[command(name = "unpack-child", hide = true)]
     UnpackChild {
@@ -346,6 +353,9 @@ pub enum ImageCommand {
 /// `cofferdam doctor`.
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
+    /// Engines elsewhere to be asked too
+    #[command(flatten)]
+    pub engines: EngineArgs,
     /// How the findings are printed
     #[arg(long, value_enum, default_value_t = OutputFormat::Text, value_name = "FORMAT")]
     pub output: OutputFormat,

@@ -86,6 +86,12 @@ impl From<agent::ScmError> for CommandFailure {
     }
 }
 
+impl From<agent::Trouble> for CommandFailure {
+    fn from(agent::Trouble(failure): agent::Trouble) -> Self {
+        CommandFailure { exit: Exit::from(failure.kind), message: failure.message, hint: failure.hint }
+    }
+}
+
 impl fmt::Display for CommandFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.message)?;

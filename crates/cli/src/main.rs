@@ -27,8 +27,11 @@ use show::Style;
 fn main() -> ExitCode {
     // A conversion's child has no file system and few system calls: it never gets as far as the flags.
     let mut words = std::env::args_os().skip(1);
-    if words.next().is_some_and(|word| word == place::UNPACK_CHILD) {
-        image::unpack::child_main(words);
+    match words.next() {
+        Some(word) if word == place::UNPACK_CHILD => image::unpack::child_main(words),
+        // Nor does what evaluates a run.
+        Some(word) if word == place::ENGINE => engine::child::main(words),
+        _ => {}
     }
     let cli = Cli::parse();
     let style = Style { colors: colors(cli.color) };
@@ -57,6 +60,9 @@ fn dispatch(cli: &Cli, style: Style) -> Result<Exit, CommandFailure> {
         Command::Clean(args) => block_on(commands::clean::run(args, home)),
         Command::Completion { shell } => commands::manual::completion(*shell),
         Command::Man { dir } => commands::manual::man(dir.as_deref()),
+        Command::Engine { .. } => {
+            Err(CommandFailure::usage("`engine` evaluates a run for the program itself; it is not a command"))
+        }
         Command::UnpackChild { .. } => {
             Err(CommandFailure::usage("`unpack-child` is a part of image conversion, not a command"))
         }

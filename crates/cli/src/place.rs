@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use agent::EngineProgram;
 use image::registry::RegistryOptions;
 use image::unpack::Converter;
-use image::{ImageError, Store, StoreOptions};
+use image::{ImageError, LayerForm, Store, StoreOptions};
 use model::rung::Rung;
 use queue::Offer;
 use sandbox::guest::Guests;
@@ -21,6 +22,15 @@ use crate::failure::{CommandFailure, Exit};
 
 /// First word of the command line of a conversion's child.
 pub const UNPACK_CHILD: &str = "unpack-child";
+
+/// First word of the command line of the process that evaluates a run.
+pub const ENGINE: &str = "engine";
+
+/// This program once more, as what evaluates a run.
+pub fn engine_program() -> EngineProgram {
+    // Also where its file has been replaced since.
+    EngineProgram { program: "/proc/self/exe".into(), words: vec![ENGINE.into()] }
+}
 
 /// Folder of images and working data.
 pub fn home(given: Option<&Path>) -> PathBuf {
@@ -100,15 +110,32 @@ pub fn set_of(
 /// Reaches what makes containers elsewhere.
 pub async fn open_elsewhere(elsewhere: Elsewhere) -> Result<Arc<dyn Driver>, agent::Trouble> {
     let trouble = |error: &sandbox::DriverError| agent::Trouble::infrastructure(agent::explain(error));
-    Ok(match elsewhere {
+    let driver: Arc<dyn Driver> = match elsewhere {
         Elsewhere::Docker(config) => Arc::new(docker::Docker::open(config).await.map_err(|error| trouble(&error))?),
         Elsewhere::Swarm(config) => Arc::new(docker::Swarm::open(config).await.map_err(|error| trouble(&error))?),
-    })
+    };
+    let asked = Arc::clone(&driver);
+    let probe = tokio::task::spawn_blocking(move || asked.probe()).await;
+    for check in probe.iter().flat_map(|probe| &probe.checks) {
+        // Walls that are lower than elsewhere, and limits that are none, are not passed over in silence.
+        if let Finding::Reduced { reason, .. } = &check.finding {
+            eprintln!("note: driver {}: {}: {reason}", driver.name(), check.what);
+        }
+    }
+    Ok(driver)
+}
+
+/// What an engine elsewhere can do.
+pub fn probe_elsewhere(elsewhere: &Elsewhere) -> Probe {
+    match elsewhere {
+        Elsewhere::Docker(config) => docker::Docker::probe(config),
+        Elsewhere::Swarm(config) => docker::Swarm::probe(config),
+    }
 }
 
 fn plain(driver: &'static str, rung: Rung, unusable: Option<String>) -> Offer {
     let engine = Err("its sandboxes have no kernel that a Docker Engine could have to itself".to_owned());
-    Offer { driver, rung, engine, unusable, memory_bytes: None }
+    Offer { driver, rung, engine, shares: Ok(()), images: Ok(()), unusable, memory_bytes: None }
 }
 
 /// The drivers that there are, whether they can be used or not. `probes` are those of the local drivers; without them these are taken
@@ -135,12 +162,15 @@ pub fn offers(
     };
     let microvm = plain("microvm", Rung::Microvm, microvm_missing(monitor, given).map(str::to_owned).or(jail.clone()));
     // Before the local one, because it was asked for.
-    let elsewhere = elsewhere.map(|elsewhere| plain(elsewhere.driver(), Rung::Container, None));
+    let elsewhere = elsewhere.map(|elsewhere| {
+        let shares = Err("its containers share no workspace".to_owned());
+        Offer { shares, ..plain(elsewhere.driver(), Rung::Container, None) }
+    });
     let local = [
         plain("process", Rung::Process, jail.clone()),
         plain("container", Rung::Container, blocker(Rung::Container)),
         plain("gvisor", Rung::Gvisor, gvisor_missing().map(str::to_owned).or(jail)),
-        Offer { engine, memory_bytes: Some(memory_for_a_machine()), ..microvm },
+        Offer { engine, images: layers_are_files(), memory_bytes: Some(memory_for_a_machine()), ..microvm },
     ];
     elsewhere.into_iter().chain(local).collect()
 }
@@ -165,6 +195,14 @@ fn open_driver(
         }
         _ => return Err(missing(None)),
     })
+}
+
+/// A machine has layers as disks.
+fn layers_are_files() -> Result<(), String> {
+    match LayerForm::detect() {
+        LayerForm::Dir => Err("layers of images are folders here, for a user other than root or a kernel that mounts no EROFS; machines need files".to_owned()),
+        LayerForm::Erofs => Ok(()),
+    }
 }
 
 /// A machine has its memory for itself, so it has less than its host.
@@ -291,11 +329,6 @@ impl Interrupts {
             false => std::task::Poll::Pending,
         })
         .await;
-    }
-
-    /// Whether one has come since.
-    pub fn try_next(&mut self) -> bool {
-        self.poll(&mut std::task::Context::from_waker(std::task::Waker::noop()))
     }
 
     fn poll(&mut self, context: &mut std::task::Context<'_>) -> bool {

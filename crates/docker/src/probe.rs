@@ -74,7 +74,7 @@ fn of_engine(about: &About, shared_machine: bool) -> Vec<Check> {
     let mut checks = vec![good("engine", &about.version)];
     checks.push(match (&about.shared, refusal::of_machine(about, shared_machine)) {
         (_, Err(error)) => {
-            missing("machine", error.to_string(), "an engine on a host dedicated to builds, or `shared_machine`")
+            missing("machine", error.to_string(), "an engine on a host dedicated to builds, or `--docker-shared`")
         }
         (Some(why), Ok(())) => reduced(
             "machine",
@@ -122,7 +122,7 @@ fn disk(about: &About, quota: bool) -> Finding {
                 "no limit of the writable layer ({}): one sandbox can fill the engine's disk",
                 about.storage
             ),
-            remedy: "the engine's data on XFS mounted with `pquota`, and `disk_quota`".into(),
+            remedy: "the engine's data on XFS mounted with `pquota`, and `--docker-disk-quota`".into(),
         },
     }
 }
@@ -132,8 +132,9 @@ fn network(name: Option<&String>) -> Finding {
         Some(name) => Finding::Good(format!("the engine's network {name}, with the rules that it has")),
         None => Finding::Reduced {
             reason: "sandboxes that ask for a network are refused".into(),
-            remedy: "a network of the engine whose rules keep builds away from everything private, and `network`"
-                .into(),
+            remedy:
+                "a network of the engine whose rules keep builds away from everything private, and `--docker-network`"
+                    .into(),
         },
     }
 }

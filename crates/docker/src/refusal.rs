@@ -17,6 +17,16 @@ pub(crate) fn of_machine(about: &About, shared_machine: bool) -> Result<(), Crea
     }
 }
 
+/// An engine whose containers would stand without a wall that the rung has.
+pub(crate) fn of_walls(about: &About) -> Result<(), CreateError> {
+    match about.seccomp {
+        true => Ok(()),
+        false => Err(CreateError::Unsupported {
+            reason: "the engine filters no system calls, which is less than rung container; use one that is built with seccomp".into(),
+        }),
+    }
+}
+
 /// A specification that no engine can meet.
 pub(crate) fn of_spec(spec: &SandboxSpec, driver: &str) -> Result<(), CreateError> {
     sandbox::check(spec)?;

@@ -13,6 +13,10 @@ pub struct Offer {
     pub rung: Rung,
     /// It can give a job a Docker Engine of its own; or why not.
     pub engine: Result<(), String>,
+    /// Its sandboxes can share a workspace, each beside the first; or why not.
+    pub shares: Result<(), String>,
+    /// It can use the images of this host's store as they lie there; or why not.
+    pub images: Result<(), String>,
     /// The most memory in bytes that one of its sandboxes can be promised; `None`: it promises none, its limits are only limits.
     pub memory_bytes: Option<u64>,
     /// Why it makes no sandboxes now, and what would change that.
@@ -133,6 +137,8 @@ fn with_engine(need: &Need, rung: Rung) -> bool {
 
 fn obstacle(need: &Need, offer: &Offer) -> Option<String> {
     let engine = offer.engine.as_ref().err().filter(|_| with_engine(need, offer.rung));
+    let shares = || offer.shares.as_ref().err().filter(|_| need.shares.is_some()).cloned();
+    let images = || offer.images.as_ref().err().filter(|_| need.image).cloned();
     let memory = || {
         let most = offer.memory_bytes.filter(|most| *most < need.memory_bytes)?;
         let [wants, most] = [need.memory_bytes, most].map(|bytes| bytes >> 20);
@@ -140,7 +146,7 @@ fn obstacle(need: &Need, offer: &Offer) -> Option<String> {
     };
     let device =
         || need.device.as_ref().map(|words| format!("{words} asks for a device, and it gives none of its host"));
-    offer.unusable.as_ref().or(engine).cloned().or_else(memory).or_else(device)
+    offer.unusable.as_ref().or(engine).cloned().or_else(shares).or_else(images).or_else(memory).or_else(device)
 }
 
 /// What asks for the lowest rung.
@@ -177,7 +183,8 @@ mod tests {
 
     fn offer(driver: &'static str, rung: Rung) -> Offer {
         let engine = if rung == Rung::Microvm { Ok(()) } else { Err("has none".to_owned()) };
-        Offer { driver, rung, engine, unusable: None, memory_bytes: None }
+        let shares = if driver == "docker" { Err("its containers share no workspace".to_owned()) } else { Ok(()) };
+        Offer { driver, rung, engine, shares, images: Ok(()), unusable: None, memory_bytes: None }
     }
 
     fn offers() -> Vec<Offer> {
@@ -273,6 +280,25 @@ mod tests {
         let mut offers = offers();
         offers[3].unusable = Some("runsc is not installed".to_owned());
         assert!(placed(Rung::Gvisor, &offers).engine);
+    }
+
+    #[test]
+    fn a_shared_workspace_keeps_away_from_an_engine_elsewhere() {
+        let offers = [offer("docker", Rung::Container), offer("container", Rung::Container)];
+        let need = Need { shares: Some("`inside`".to_owned()), ..image(Rung::Container) };
+        let placed = place(&need, &offers).unwrap();
+        assert_eq!(placed.driver, "container");
+        assert!(placed.to_string().contains("driver docker: its containers share no workspace"), "{placed}");
+        assert!(place(&need, &offers[..1]).is_err());
+    }
+
+    #[test]
+    fn images_that_a_driver_cannot_use_are_no_images() {
+        let mut offers = offers();
+        offers[0].images = Err("layers are folders here".to_owned());
+        let refused = place(&image(Rung::Microvm), &offers).unwrap_err().to_string();
+        assert!(refused.ends_with("driver microvm: layers are folders here"), "{refused}");
+        assert!(place(&Need { image: false, ..image(Rung::Microvm) }, &offers).is_ok());
     }
 
     #[test]

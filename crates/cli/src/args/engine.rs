@@ -21,6 +21,9 @@ pub struct EngineArgs {
     /// Network of the engine for sandboxes; it decides what they reach
     #[arg(long, value_name = "NAME")]
     pub docker_network: Option<String>,
+    /// The engine's storage has project quotas (XFS mounted with pquota), so that --disk is a limit there too
+    #[arg(long, requires = "docker")]
+    pub docker_disk_quota: bool,
     /// The engine may be this machine's own: whoever breaks out of a container is root here
     #[arg(long)]
     pub docker_shared: bool,
@@ -62,6 +65,7 @@ impl EngineArgs {
                 let mut config = DockerConfig::new(self.endpoint(endpoint)?);
                 config.shared_machine = self.docker_shared;
                 config.network.clone_from(&self.docker_network);
+                config.disk_quota = self.docker_disk_quota;
                 Some(Elsewhere::Docker(config))
             }
             (None, Some(endpoint)) => {

@@ -321,11 +321,12 @@ impl Planner<'_> {
             Err(ArgsError::NeedsRung { word, .. }) => (None, Some(format!("docker args `{word}`"))),
             Err(error) => (Some(error.to_string()), None),
         };
+        let beside = docker.and_then(|docker| docker.workspace_of);
         let need = Need {
             image: docker.is_some(),
             minimum: self.minimum.clone(),
             engine: engine.cloned().or(of_args),
-            shares: shares.cloned(),
+            shares: shares.cloned().or_else(|| beside.map(|_| "the workspace of its node".to_owned())),
             memory_bytes: self.memory_bytes,
             device: docker.and_then(|docker| device_of_host(&docker.args)),
         };

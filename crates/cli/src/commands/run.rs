@@ -1,4 +1,4 @@
-//! `cofferdam run`: the engine, the performer and a view, tied together on one thread.
+//! `cofferdam run`: a process that evaluates, the performer and a view, tied together on one thread.
 
 use std::collections::HashMap;
 use std::io::IsTerminal as _;
@@ -6,18 +6,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use agent::{Host, HostOptions, LocalProject, Performer, WayOut};
+use agent::{Host, HostOptions, Kept, LocalProject, Performer, WayOut};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use groovy::diagnostic::{Diagnostic, Severity};
+use groovy::span::Span;
 use model::event::{Event, LogSource};
 use model::ids::{JobId, RequestId, StageId, StepId};
 use model::limits::Limits;
 use model::outcome::Outcome;
 use model::request::{Reply, Request};
+use model::run::{BuildCause, RunEnd, RunFacts};
 use model::rung::Rung;
-use pipeline::engine::{BuildCause, Engine, Output, RunEnd, RunFacts, RunInput};
+use pipeline::engine::RunInput;
 use tokio::sync::{mpsc, oneshot};
+use wire::engine::{Begin, Finding, Heard, Input};
 
 use crate::args::{DefinitionArgs, LimitArgs, Network, OutputFormat, RunArgs};
 use crate::failure::{CommandFailure, Exit};
@@ -28,6 +31,8 @@ use crate::{mentions, place, shell, source};
 const EVENT_QUEUE: usize = 256;
 /// How often a live view is redrawn.
 const REDRAW: Duration = Duration::from_millis(100);
+/// How often a run is told that a step writes something, where it wants to know.
+const ACTIVITY: Duration = Duration::from_secs(1);
 
 /// Runs a pipeline to its end.
 pub async fn run(args: &RunArgs, home: Option<&Path>, style: Style) -> Result<Exit, CommandFailure> {
@@ -37,11 +42,22 @@ pub async fn run(args: &RunArgs, home: Option<&Path>, style: Style) -> Result<Ex
     let drivers = std::thread::spawn(place::drivers);
     let definition = Definition::read(&args.definition)?;
     let project = LocalProject::look(&definition.project, args.dirty).await?;
-    let input = definition.input(&args.definition, &project);
-    let engine = match Engine::new(input) {
-        Ok(engine) => engine,
-        Err(diagnostics) => return Err(definition.invalid(&diagnostics, args.output, style)),
-    };
+    let RunInput { source, file_name, facts, .. } = definition.input(&args.definition, &project);
+    // Only `timeout(activity: true)` wants to know of output.
+    let watches_activity = source.contains("activity");
+    let mut engine = Kept::start(place::engine_program(), Begin { source, file_name, facts })?;
+    match engine.next().await? {
+        Heard::Begun(findings) => {
+            for line in definition.warnings(&findings.into_iter().map(diagnostic).collect::<Vec<_>>()) {
+                eprintln!("{line}");
+            }
+        }
+        Heard::Invalid(findings) => {
+            let diagnostics: Vec<_> = findings.into_iter().map(diagnostic).collect();
+            return Err(definition.invalid(&diagnostics, args.output, style));
+        }
+        other => return Err(CommandFailure::new(Exit::Infrastructure, format!("the engine began with {other:?}"))),
+    }
     let artifacts = args.artifacts.clone().unwrap_or_else(|| definition.project.join(".cofferdam/artifacts"));
     let (sender, receiver) = mpsc::channel(EVENT_QUEUE);
     let description = project.description().to_owned();
@@ -57,6 +73,7 @@ pub async fn run(args: &RunArgs, home: Option<&Path>, style: Style) -> Result<Ex
         && std::env::var("TERM").as_deref() != Ok("dumb");
     let mut run = Run {
         engine,
+        activity: watches_activity.then(HashMap::new),
         show: show::choose(args, interactive, style),
         started,
         cancels: HashMap::new(),
@@ -69,9 +86,6 @@ pub async fn run(args: &RunArgs, home: Option<&Path>, style: Style) -> Result<Ex
         archived: false,
         took: Vec::new(),
     };
-    for line in definition.warnings(run.engine.warnings()) {
-        eprintln!("{line}");
-    }
     let end = run.drive(&performer, receiver).await;
     performer.close().await;
     let end = end?;
@@ -245,7 +259,9 @@ fn limits(args: &LimitArgs) -> Limits {
 
 /// The state of a run under way.
 struct Run {
-    engine: Engine,
+    engine: Kept,
+    /// When the run was last told that a step writes; `None`: it does not want to know.
+    activity: Option<HashMap<StepId, Instant>>,
     show: Box<dyn Show>,
     started: Instant,
     /// Ends requests early.
@@ -266,6 +282,7 @@ struct Run {
 
 /// What one turn of the loop was woken by.
 enum Woken {
+    Heard(Heard),
     Reply(RequestId, Reply),
     Event(Event),
     Interrupt,
@@ -282,38 +299,11 @@ impl Run {
         let mut interrupts = place::interrupts()?;
         let mut redraw = tokio::time::interval(REDRAW);
         redraw.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        let mut end: Option<RunEnd> = None;
         loop {
-            for output in self.engine.poll() {
-                match output {
-                    Output::Event(event) => self.event(event),
-                    Output::Cancel { id } => {
-                        // The receiver is gone when the request has just ended: its reply is on the way.
-                        self.cancels.remove(&id).map(|cancel| cancel.send(()));
-                    }
-                    Output::Request { id, request } => {
-                        self.before(&request, performer).await;
-                        let (cancel, cancelled) = oneshot::channel();
-                        self.cancels.insert(id, cancel);
-                        pending.push(async move { (id, performer.perform(request, cancelled).await) });
-                    }
-                }
-            }
-            if self.engine.is_busy() {
-                // Let output through and notice Ctrl-C while a script computes.
-                tokio::task::yield_now().await;
+            if let Some(end) = end.clone().filter(|_| pending.is_empty()) {
                 while let Ok(event) = events.try_recv() {
-                    self.event(event);
-                }
-                if interrupts.try_next() {
-                    self.interrupt(performer)?;
-                }
-                continue;
-            }
-            if let Some(end) = self.engine.end().cloned()
-                && pending.is_empty()
-            {
-                while let Ok(event) = events.try_recv() {
-                    self.event(event);
+                    self.event(event)?;
                 }
                 return Ok(end);
             }
@@ -322,18 +312,32 @@ impl Run {
                 Some(event) = events.recv() => Woken::Event(event),
                 Some((id, reply)) = pending.next(), if !pending.is_empty() => Woken::Reply(id, reply),
                 () = interrupts.next() => Woken::Interrupt,
+                heard = self.engine.next(), if end.is_none() => Woken::Heard(heard?),
                 _ = redraw.tick() => Woken::Redraw,
             };
             match woken {
-                Woken::Event(event) => self.event(event),
+                Woken::Event(event) => self.event(event)?,
                 Woken::Reply(id, reply) => {
                     // Output comes before the end of the step that wrote it.
                     while let Ok(event) = events.try_recv() {
-                        self.event(event);
+                        self.event(event)?;
                     }
                     self.cancels.remove(&id);
-                    self.engine.answer(id, reply);
+                    self.engine.give(Input::Answer { id, reply })?;
                 }
+                Woken::Heard(Heard::Event(event)) => self.event(event)?,
+                Woken::Heard(Heard::Cancel(id)) => {
+                    // The receiver is gone when the request has just ended: its reply is on the way.
+                    self.cancels.remove(&id).map(|cancel| cancel.send(()));
+                }
+                Woken::Heard(Heard::Request(id, request)) => {
+                    self.before(&request, performer).await;
+                    let (cancel, cancelled) = oneshot::channel();
+                    self.cancels.insert(id, cancel);
+                    pending.push(async move { (id, performer.perform(request, cancelled).await) });
+                }
+                Woken::Heard(Heard::Ended(ended)) => end = Some(ended),
+                Woken::Heard(_) => {}
                 Woken::Interrupt => self.interrupt(performer)?,
                 Woken::Redraw => self.show.tick(self.started.elapsed()),
             }
@@ -344,13 +348,13 @@ impl Run {
         self.interrupts += 1;
         match self.interrupts {
             1 => {
-                self.engine.abort("Aborted from outside");
+                self.engine.give(Input::Abort { reason: "Aborted from outside".to_owned() })?;
                 let text = "once more (Ctrl-C) ends `post` conditions too".to_owned();
-                self.event(Event::Log { step: None, stage: None, source: LogSource::System, text });
+                self.event(Event::Log { step: None, stage: None, source: LogSource::System, text })?;
             }
             2 => {
                 performer.hurry();
-                self.engine.abort("Aborted again");
+                self.engine.give(Input::Abort { reason: "Aborted again".to_owned() })?;
             }
             // Sandboxes die with this process; nothing is lost but the rest of `post`.
             _ => return Err(CommandFailure::new(Exit::Interrupted, "interrupted")),
@@ -374,7 +378,7 @@ impl Run {
         }
     }
 
-    fn event(&mut self, mut event: Event) {
+    fn event(&mut self, mut event: Event) -> Result<(), CommandFailure> {
         match &mut event {
             Event::StepStarted { step, stage, .. } => {
                 self.steps.insert(*step, *stage);
@@ -390,8 +394,12 @@ impl Run {
                 if stage.is_none() {
                     *stage = self.steps.get(step).copied().flatten();
                 }
-                if matches!(source, LogSource::Stdout | LogSource::Stderr) {
-                    self.engine.output_seen(*step);
+                if let (Some(told), LogSource::Stdout | LogSource::Stderr) = (&mut self.activity, &source) {
+                    let now = Instant::now();
+                    if told.get(step).is_none_or(|last| now.duration_since(*last) >= ACTIVITY) {
+                        told.insert(*step, now);
+                        self.engine.give(Input::OutputSeen { step: *step })?;
+                    }
                 }
             }
             // As the sandbox words the limit of its wall clock.
@@ -404,5 +412,13 @@ impl Run {
             _ => {}
         }
         self.show.event(self.started.elapsed(), &event);
+        Ok(())
     }
+}
+
+/// A finding as it is shown.
+fn diagnostic(finding: Finding) -> Diagnostic {
+    let severity = if finding.is_error { Severity::Error } else { Severity::Warning };
+    let Finding { start, end, message, hint, .. } = finding;
+    Diagnostic { severity, span: Span::new(start, end), message, hint }
 }

@@ -165,6 +165,78 @@ fn docker_in_a_job_on_a_microvm() {
     assert!(ran.code == 0 && ran.stdout.contains("\n0\n"), "{}\n{}", ran.stdout, ran.stderr);
 }
 
+/// The forms in which definitions ask for an engine, each on a machine of its own.
+const FORMS: &str = "pipeline {
+  agent none
+  stages {
+    stage('File') {
+      agent { dockerfile { filename 'ci/Dockerfile'; additionalBuildArgs '--pull=false --network none' } }
+      steps { sh 'cat /made; cat page; id -u' }
+    }
+    stage('Host') {
+      agent { docker { image 'IMAGE'; args '--privileged -v $HOME/cache:/cache -v /etc/hostname:/of-host:ro' } }
+      steps { sh 'ls -d /cache; test -e /of-host; grep CapBnd /proc/1/status; cat page' }
+    }
+    stage('Scripted') {
+      agent any
+      steps {
+        script {
+          docker.image('IMAGE').withRun('-e A=b --network none', 'sleep 1000') { c -> sh \"docker exec ${c.id} sh -c 'echo service \\$A'\" }
+          docker.image('IMAGE').inside('-e C=d') { sh 'echo inside $C; cat page' }
+          def own = docker.build('own:1', '--pull=false --network none -f ci/Dockerfile .')
+          own.inside { sh 'cat /made' }
+          own.tag('2')
+        }
+        sh 'docker images -q own | wc -l; docker ps -q | wc -l'
+      }
+    }
+  }
+}";
+
+#[test]
+fn every_form_of_docker_is_honoured_on_a_machine() {
+    if !sandboxes_work() || !guest() {
+        return;
+    }
+    let Some(image) = busybox_image("kernels-forms", r#"{"Env":["PATH=/bin"]}"#, &[]) else { return };
+    let built = finish(cofferdam().args(["guest", "build", "--engine"]).output().unwrap());
+    if built.code != 0 {
+        println!("skipped: guest build --engine: {}", built.stderr.trim());
+        return;
+    }
+    // What passes for the host's own engine: it counts who comes.
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("docker.sock");
+    let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let came = || std::iter::from_fn(|| listener.accept().ok()).count();
+    std::os::unix::net::UnixStream::connect(&socket).unwrap();
+    assert_eq!(came(), 1, "a control");
+
+    let project = Project::new(&FORMS.replace("IMAGE", &image));
+    project.write("ci/Dockerfile", &format!("FROM {image}\nRUN echo made > /made\n")).write("page", "a page\n");
+    let mut command = project.command(&["--progress", "plain"]);
+    let ran = finish(command.env("DOCKER_HOST", format!("unix://{}", socket.display())).output().unwrap());
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    for line in [
+        "[File] made",
+        "[File] a page",
+        "[File] 1000",
+        "[Host] /cache",
+        "[Host] a page",
+        "[Scripted] service b",
+        "[Scripted] inside d",
+        "[Scripted] made",
+        "[Scripted] 2",
+        "[Scripted] 0",
+    ] {
+        assert!(ran.stdout.lines().any(|said| said == line), "`{line}` is not in:\n{}", ran.stdout);
+    }
+    let all = ran.stdout.lines().find_map(|line| line.strip_prefix("[Host] CapBnd:"));
+    assert!(all.is_some_and(|set| set.trim().ends_with("fffffffff")), "privileged in its machine: {}", ran.stdout);
+    assert_eq!(came(), 0, "somebody has asked the host's engine");
+}
+
 /// What is asked for and cannot be had is refused, with the reason and what to do.
 #[test]
 fn a_rung_that_is_not_there_is_refused() {

@@ -91,6 +91,7 @@ impl Shared {
     async fn make(&self, spec: SandboxSpec) -> Result<Sandbox, CreateError> {
         refusal::of_spec(&spec, NAME)?;
         refusal::of_machine(&self.manager.about, self.config.shared_machine)?;
+        refusal::of_walls(&self.manager.about)?;
         no_sharing(&self.sandboxes, &spec, NAME)?;
         let network = refusal::network(&spec, self.config.network.as_ref(), NAME)?;
         let image = image::reference(&spec, NAME)?;

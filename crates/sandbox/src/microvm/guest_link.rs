@@ -4,6 +4,7 @@
 use std::io::{self, Read, Write};
 use std::net::Ipv4Addr;
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -19,14 +20,18 @@ use crate::{CreateError, DriverError, Usage};
 
 /// The one sandbox of a machine.
 const TOKEN: u64 = 1;
+/// Replies that may wait to be read. One is awaited at a time; who says more talks nonsense.
+const MOST_WAITING: usize = 4;
 /// How long a guest may take to say what its sandbox uses, before the last known is taken.
 const USAGE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The host's side.
 pub(super) struct GuestLink {
     writer: UnixStream,
-    replies: tokio::sync::Mutex<mpsc::UnboundedReceiver<Reply>>,
+    replies: tokio::sync::Mutex<mpsc::Receiver<Reply>>,
     usage: watch::Sender<(u64, Usage)>,
+    /// How often it was asked what its sandbox uses.
+    asked: Arc<AtomicU64>,
     ended: watch::Sender<Option<Option<(End, Usage)>>>,
     limits: Arc<Mutex<Limits>>,
 }
@@ -37,14 +42,21 @@ impl GuestLink {
         let writer = control.try_clone()?;
         // A guest that takes nothing any more is one that is gone: whoever speaks to it must not wait with it.
         writer.set_write_timeout(Some(USAGE_PATIENCE))?;
-        let (sender, replies) = mpsc::unbounded_channel();
+        let (sender, replies) = mpsc::channel(MOST_WAITING);
         let usage = watch::Sender::new((0, Usage::default()));
         let ended = watch::Sender::new(None);
         let limits = Arc::new(Mutex::new(Limits::default()));
-        let reader =
-            Reader { control, sender, usage: usage.clone(), ended: ended.clone(), limits: Arc::clone(&limits) };
+        let asked = Arc::new(AtomicU64::new(0));
+        let reader = Reader {
+            control,
+            sender,
+            usage: usage.clone(),
+            asked: Arc::clone(&asked),
+            ended: ended.clone(),
+            limits: Arc::clone(&limits),
+        };
         std::thread::Builder::new().name("guest".into()).spawn(move || reader.run())?;
-        Ok(GuestLink { writer, replies: tokio::sync::Mutex::new(replies), usage, ended, limits })
+        Ok(GuestLink { writer, replies: tokio::sync::Mutex::new(replies), usage, asked, ended, limits })
     }
 
     /// Gives it its scratch disk, starts its launcher, and its Docker Engine where it has one.
@@ -115,6 +127,7 @@ impl GuestLink {
     pub(super) async fn usage(&self) -> Usage {
         let mut usage = self.usage.subscribe();
         let before = usage.borrow_and_update().0;
+        self.asked.fetch_add(1, Ordering::SeqCst);
         if self.say(&Word::Request(Request::Usage { token: TOKEN })).is_ok() {
             let newer = usage.wait_for(|(count, _)| *count > before);
             let _ = tokio::time::timeout(USAGE_PATIENCE, newer).await;
@@ -157,8 +170,9 @@ fn fresh(devices: Places, network: Option<(Ipv4Addr, Ipv4Addr)>) -> Result<Word,
 /// The reading thread.
 struct Reader {
     control: UnixStream,
-    sender: mpsc::UnboundedSender<Reply>,
+    sender: mpsc::Sender<Reply>,
     usage: watch::Sender<(u64, Usage)>,
+    asked: Arc<AtomicU64>,
     ended: watch::Sender<Option<Option<(End, Usage)>>>,
     limits: Arc<Mutex<Limits>>,
 }
@@ -174,7 +188,12 @@ impl Reader {
             decoder.push(&buffer[..count]);
             loop {
                 match decoder.message::<Reply>() {
-                    Ok(Some(reply)) => self.take(reply),
+                    Ok(Some(reply)) => {
+                        if !self.take(reply) {
+                            tracing::warn!("a guest answers what nobody has asked");
+                            break 'gone;
+                        }
+                    }
                     Ok(None) => break,
                     Err(error) => {
                         tracing::warn!(%error, "a guest speaks another language");
@@ -186,24 +205,63 @@ impl Reader {
         self.ended.send_if_modified(|ended| ended.is_none() && ended.replace(None).is_none());
     }
 
-    fn take(&self, reply: Reply) {
+    /// False: nobody has asked for this, and who goes on so would have the host keep it, or work for nothing.
+    fn take(&self, reply: Reply) -> bool {
         let limits = *self.limits.lock().unwrap_or_else(PoisonError::into_inner);
         match reply {
             Reply::Usage { token: TOKEN, usage } => {
+                if self.usage.borrow().0 >= self.asked.load(Ordering::SeqCst) {
+                    return false;
+                }
                 self.usage.send_modify(|(count, last)| {
                     *count += 1;
                     *last = report(usage, &limits);
                 });
+                true
             }
             Reply::Ended { token: TOKEN, end, usage } => {
                 let told = Some((end, report(usage, &limits)));
-                self.ended.send_if_modified(|ended| ended.is_none() && ended.replace(told).is_none());
+                self.ended.send_if_modified(|ended| ended.is_none() && ended.replace(told).is_none())
             }
-            // Two are awaited; more than a few mean that somebody talks nonsense, and are not kept.
-            other if self.sender.strong_count() == 1 => {
-                let _ = self.sender.send(other);
-            }
-            _ => {}
+            other => self.sender.try_send(other).is_ok(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use launcher::protocol::{Fault, FaultKind};
+
+    use super::*;
+
+    /// A guest that says the same again and again, and how much of it the host took before it hung up.
+    async fn flood(reply: &Reply) -> usize {
+        const MOST: usize = 64 << 20;
+        let (control, its) = UnixStream::pair().unwrap();
+        let link = GuestLink::new(control).unwrap();
+        let mut bytes = Vec::new();
+        frame::encode(reply, &mut bytes).unwrap();
+        let guest = std::thread::spawn(move || {
+            let mut taken = 0;
+            while taken < MOST && (&its).write_all(&bytes).is_ok() {
+                taken += bytes.len();
+            }
+            taken
+        });
+        assert_eq!(link.ended().await, None, "who talks nonsense is gone");
+        drop(link);
+        let taken = guest.join().unwrap();
+        assert!(taken < MOST, "the host keeps {taken} bytes");
+        taken
+    }
+
+    #[tokio::test]
+    async fn a_guest_that_answers_what_nobody_asked_is_hung_up_on() {
+        let what = "x".repeat(200 << 10);
+        let fault = Fault { kind: FaultKind::Spec, what, errno: 0 };
+        flood(&Reply::Failed { token: 0, fault }).await;
+        flood(&Reply::EngineReady).await;
+        flood(&Reply::Usage { token: TOKEN, usage: launcher::protocol::Usage::default() }).await;
+        flood(&Reply::Swept(vec!["x".repeat(200 << 10)])).await;
     }
 }

@@ -10,8 +10,10 @@ use super::scratch::Scratch;
 use crate::local::plan as plan_of;
 use crate::{CreateError, Finding, NetworkSource, SandboxSpec};
 
-/// What a monitor needs beside the guest's memory.
+/// What a monitor needs beside the guest's memory, with a small cache of translated instructions.
 pub(super) const MONITOR_MEMORY: u64 = 256 << 20;
+/// How much larger that cache may become in a machine with an engine.
+pub(super) const ENGINE_TRANSLATIONS: u64 = 192 << 20;
 /// A machine whose guest does not end its sandbox in time is ended from outside this much later.
 const WALL_GRACE_MS: u64 = 30_000;
 /// The first descriptor that a program is given.
@@ -99,7 +101,7 @@ impl Jail {
         given: Vec<OwnedFd>,
     ) -> Result<Jail, CreateError> {
         let limits = Limits {
-            memory_bytes: shape.memory_bytes + MONITOR_MEMORY,
+            memory_bytes: shape.memory_bytes + MONITOR_MEMORY + if shape.engine { ENGINE_TRANSLATIONS } else { 0 },
             processes: 64 + shape.processors,
             disk_bytes: 1 << 20,
             wall_ms: limits.wall_ms.saturating_add(WALL_GRACE_MS),

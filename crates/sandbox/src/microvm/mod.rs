@@ -72,11 +72,13 @@ pub use self::machine::Acceleration;
 const BOOT_PATIENCE: Duration = Duration::from_secs(120);
 /// How long a copy may take until its sandbox is there; one that takes longer is given up for a machine that boots.
 const COPY_PATIENCE: Duration = Duration::from_secs(30);
+/// So many copies in a row may fail; then machines of their shape boot each, for what they are copied from is no good.
+const MOST_FAILED_COPIES: u32 = 3;
 /// What the guest's kernel, launcher and page cache need beside the sandbox's own memory.
 const GUEST_MEMORY: u64 = 96 << 20;
 
-/// What a machine needs of a host's memory beside what its sandbox may use, in bytes.
-pub const OVERHEAD: u64 = GUEST_MEMORY + machine::MONITOR_MEMORY;
+/// What a machine needs of a host's memory at most beside what its sandbox may use, in bytes: one with an engine.
+pub const OVERHEAD: u64 = GUEST_MEMORY + engine::MEMORY + machine::MONITOR_MEMORY + machine::ENGINE_TRANSLATIONS;
 
 /// How machines are made on this host.
 #[derive(Clone, Debug)]
@@ -131,6 +133,8 @@ pub struct MicroVm {
     starts: Semaphore,
     /// One for each shape; none where it could not be made.
     templates: Mutex<BTreeMap<Shape, Arc<OnceCell<Option<Template>>>>>,
+    /// Copies of each shape that have failed since the last that has not.
+    failed_copies: Mutex<BTreeMap<Shape, u32>>,
 }
 
 /// A machine from its start on; stays, so that `destroy` can be asked again.
@@ -156,7 +160,16 @@ impl MicroVm {
         let acceleration = OnceCell::new_with(config.acceleration.map(Found::given));
         let starts = Semaphore::new(processors);
         let asked = config.monitor.asked();
-        MicroVm { local, config, asked, machines: Mutex::default(), acceleration, starts, templates: Mutex::default() }
+        MicroVm {
+            local,
+            config,
+            asked,
+            machines: Mutex::default(),
+            acceleration,
+            starts,
+            templates: Mutex::default(),
+            failed_copies: Mutex::default(),
+        }
     }
 
     /// Why machines can have no network here.
@@ -189,7 +202,10 @@ impl MicroVm {
         let copied = match self.template(order.shape).await.get().and_then(Option::as_ref) {
             None => None,
             Some(template) => match self.copy(template, &order).await {
-                Ok(made) => Some(made),
+                Ok(made) => {
+                    self.failed_copies().remove(&order.shape);
+                    Some(made)
+                }
                 // What is wrong with the order is wrong with it in a fresh machine too.
                 Err(
                     error @ (CreateError::Spec { .. } | CreateError::UnknownUser { .. } | CreateError::Layer { .. }),
@@ -198,7 +214,7 @@ impl MicroVm {
                 }
                 Err(error) => {
                     tracing::warn!(reason = explain(&error), "a copy of a machine did not start; one is booted");
-                    self.forget_template(order.shape);
+                    self.copy_failed(order.shape);
                     None
                 }
             },
@@ -233,8 +249,18 @@ impl MicroVm {
         cell
     }
 
-    fn forget_template(&self, shape: Shape) {
-        self.templates().insert(shape, Arc::new(OnceCell::new_with(Some(None))));
+    /// A host that is busy for a while fails some; what fails again and again is not tried for ever.
+    fn copy_failed(&self, shape: Shape) {
+        let mut failed = self.failed_copies();
+        let count = failed.entry(shape).or_default();
+        *count += 1;
+        if *count >= MOST_FAILED_COPIES {
+            self.templates().insert(shape, Arc::new(OnceCell::new_with(Some(None))));
+        }
+    }
+
+    fn failed_copies(&self) -> MutexGuard<'_, BTreeMap<Shape, u32>> {
+        self.failed_copies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn templates(&self) -> MutexGuard<'_, BTreeMap<Shape, Arc<OnceCell<Option<Template>>>>> {

@@ -163,7 +163,8 @@ impl Qemu {
             "driver=raw,node-name=disk{index},{options},file.driver=file,file.filename=/dev/fdset/{index},file.locking=off"
         );
         self.add("-blockdev", file);
-        self.add("-device", format!("virtio-blk-device,drive=disk{index}"));
+        // Where the host's disk is full, the guest is told; else the machine would stand still without a word.
+        self.add("-device", format!("virtio-blk-device,drive=disk{index},werror=report,rerror=report"));
     }
 
     fn memory(&mut self, file: OwnedFd, size: u64, share: &str) {

@@ -206,7 +206,7 @@ fn key(config: &MicroVmConfig, shape: Shape, settings: &str) -> String {
     let monitor = std::fs::metadata(PROGRAM).map(|found| (found.ino(), found.size(), found.mtime())).ok();
     let started = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let engine = config.engine.as_ref().filter(|_| shape.engine);
-    let text = format!("2 {shape:?} {monitor:?} {started} {} {engine:?} {settings}", config.guest.description.digest);
+    let text = format!("3 {shape:?} {monitor:?} {started} {} {engine:?} {settings}", config.guest.description.digest);
     Sha256::digest(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 

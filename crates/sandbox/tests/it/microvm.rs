@@ -337,6 +337,21 @@ async fn microvm_has_its_monitor_in_a_root_of_its_own() {
         .into_iter()
         .find(|name| !["group", "hostname", "hosts", "passwd", "resolv.conf"].contains(&name.as_str()));
     assert_eq!(of_host, None);
+    let status = std::fs::read_to_string(format!("/proc/{monitor}/status")).unwrap();
+    let said = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim();
+    let ids: Vec<u32> = said("Uid:").split_whitespace().map(|id| id.parse().unwrap()).collect();
+    assert!(!rustix::process::getuid().is_root() || ids.iter().all(|id| *id >= 65536), "{ids:?}");
+    assert_eq!((said("Seccomp:"), said("NoNewPrivs:")), ("2", "1"));
+    // Its user namespace is its own: what it could do there, it can do to nothing of the host.
+    for namespace in ["user", "mnt", "pid", "net", "ipc", "uts", "cgroup"] {
+        let of = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/{namespace}")).unwrap();
+        assert_ne!(of(monitor), of("self"), "{namespace}");
+    }
+    for set in ["CapEff:", "CapPrm:", "CapBnd:", "CapAmb:"] {
+        assert_eq!(said(set), "0000000000000000", "{set}");
+    }
+    let groups = |pid: &str| std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+    assert!(groups(monitor).contains(&format!("/cofferdam/{launcher}-")), "{}", groups(monitor));
     let mounts = std::fs::read_to_string(format!("/proc/{monitor}/mountinfo")).unwrap();
     let top = mounts.lines().find(|line| line.split(' ').nth(4) == Some("/")).unwrap();
     assert!(top.split(' ').nth(5).is_some_and(|options| options.split(',').any(|option| option == "ro")), "{top}");

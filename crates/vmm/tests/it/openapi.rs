@@ -20,6 +20,8 @@ const READER: &str = "import json, sys, yaml; json.dump(yaml.safe_load(open(sys.
 /// What came after a description of an older version: which version brought it, a type, and a field of it.
 const LATER: &[(&str, &str, Option<&str>)] = &[
     ("1.16", "NetworkInterface", Some("mtu")),
+    ("1.16", "SerialDevice", Some("rate_limiter")),
+    ("1.16", "SnapshotLoadParams", Some("clock_realtime")),
     ("1.16", "SnapshotLoadParams", Some("vsock_override")),
     ("1.16", "VsockOverride", None),
 ];

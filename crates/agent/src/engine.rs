@@ -1,0 +1,143 @@
+//! The process that evaluates a run, seen from its keeper: a lost one is replaced.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::sync::mpsc;
+use wire::engine::{Begin, Heard, Input, Journal, Lines, Word, encode};
+
+use crate::failure::Trouble;
+
+/// So often an engine is replaced. One that is lost again at the same place would be lost there for ever.
+const MOST_LOSSES: u32 = 3;
+/// What is read at once.
+const PIECE_BYTES: usize = 64 << 10;
+
+/// How an engine is started.
+#[derive(Clone, Debug)]
+pub struct EngineProgram {
+    /// The program.
+    pub program: PathBuf,
+    /// Its words.
+    pub words: Vec<OsString>,
+}
+
+/// A run under evaluation.
+pub struct Kept {
+    program: EngineProgram,
+    journal: Journal,
+    process: Process,
+    losses: u32,
+}
+
+struct Process {
+    /// Killed when this is dropped.
+    child: Child,
+    /// To a task that writes: an engine may be busy saying something itself.
+    input: mpsc::UnboundedSender<Vec<u8>>,
+    output: ChildStdout,
+    lines: Lines,
+}
+
+impl Process {
+    fn start(program: &EngineProgram) -> Result<Process, Trouble> {
+        let mut command = Command::new(&program.program);
+        command.args(&program.words).env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        let failed = |error: std::io::Error| {
+            Trouble::infrastructure(format!("cannot start the engine {}: {error}", program.program.display()))
+        };
+        let mut child = command.spawn().map_err(failed)?;
+        let (Some(mut stdin), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(Trouble::infrastructure("an engine without streams"));
+        };
+        let (input, mut words) = mpsc::unbounded_channel::<Vec<u8>>();
+        tokio::spawn(async move {
+            while let Some(bytes) = words.recv().await {
+                if stdin.write_all(&bytes).await.is_err() {
+                    // It is gone, which its other stream says.
+                    return;
+                }
+            }
+        });
+        Ok(Process { child, input, output, lines: Lines::default() })
+    }
+
+    fn tell(&self, words: &[Word]) -> Result<(), Trouble> {
+        let mut bytes = Vec::new();
+        for word in words {
+            encode(word, &mut bytes).map_err(|error| Trouble::infrastructure(format!("for the engine: {error}")))?;
+        }
+        // One that is gone is replaced where its end is heard.
+        let _ = self.input.send(bytes);
+        Ok(())
+    }
+}
+
+impl Kept {
+    /// Starts an engine for a run that has not begun.
+    ///
+    /// # Errors
+    /// The program cannot be started.
+    pub fn start(program: EngineProgram, begin: Begin) -> Result<Kept, Trouble> {
+        let mut journal = Journal::new(begin);
+        let process = Process::start(&program)?;
+        process.tell(&journal.restart())?;
+        Ok(Kept { program, journal, process, losses: 0 })
+    }
+
+    /// Something came in.
+    ///
+    /// # Errors
+    /// It is too long for the protocol.
+    pub fn give(&mut self, input: Input) -> Result<(), Trouble> {
+        let words = self.journal.add(input);
+        self.process.tell(&words)
+    }
+
+    /// Process id of the engine that runs now.
+    pub fn pid(&self) -> Option<u32> {
+        self.process.child.id()
+    }
+
+    /// What is to be acted upon next. May be dropped while it waits; nothing is lost then.
+    ///
+    /// # Errors
+    /// Engines are lost again and again, or break their protocol.
+    pub async fn next(&mut self) -> Result<Heard, Trouble> {
+        loop {
+            let said = self.process.lines.message().map_err(|error| broken(&error.to_string()))?;
+            if let Some(said) = said {
+                let (heard, words) = self.journal.hear(said).map_err(|error| broken(&error.to_string()))?;
+                self.process.tell(&words)?;
+                match heard {
+                    Heard::Nothing | Heard::Took(_) | Heard::Waits => continue,
+                    heard => return Ok(heard),
+                }
+            }
+            let mut piece = [0; PIECE_BYTES];
+            match self.process.output.read(&mut piece).await {
+                Ok(count) if count > 0 => self.process.lines.push(&piece[..count]),
+                _ => self.replace().await?,
+            }
+        }
+    }
+
+    async fn replace(&mut self) -> Result<(), Trouble> {
+        self.losses += 1;
+        if self.losses > MOST_LOSSES {
+            let status =
+                self.process.child.wait().await.map_or_else(|error| error.to_string(), |status| status.to_string());
+            return Err(Trouble::infrastructure(format!("the engine was lost {MOST_LOSSES} times ({status})")));
+        }
+        tracing::warn!(losses = self.losses, "an engine was lost; a new one goes on");
+        self.process = Process::start(&self.program)?;
+        self.process.tell(&self.journal.restart())
+    }
+}
+
+fn broken(reason: &str) -> Trouble {
+    Trouble::infrastructure(format!("the engine of this run: {reason}"))
+}

@@ -1,9 +1,12 @@
 //! The conformance suite over both drivers.
 
+use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use sandbox::conformance::{Claims, Subject, run};
+use sandbox::warm::{Warm, WarmConfig};
 use sandbox::{Driver, SandboxSpec};
 
 use crate::place;
@@ -44,5 +47,45 @@ async fn engine_conformance_of_swarm() {
     // The stub is the driver's, and goes with it.
     engine.is_empty_but(1).await;
     drop(driver);
+    engine.is_empty_but(0).await;
+}
+
+/// Containers and services are made ahead too, each given once, and none is left of those that nobody took.
+async fn check_pool(driver: Arc<dyn Driver>, spec: &(dyn Fn() -> SandboxSpec + Sync)) {
+    let config = WarmConfig {
+        ceiling: 2,
+        budget_bytes: 1 << 30,
+        cost_bytes: 1 << 20,
+        factor: 1.0,
+        half_life: Duration::from_secs(60),
+        floor: vec![(Arc::new(spec()), 1)],
+        max_age: Duration::from_secs(600),
+        connect: None,
+    };
+    let pool = Warm::new(driver, config).unwrap();
+    let mut seen = BTreeSet::new();
+    for _ in 0..3 {
+        let began = Instant::now();
+        while pool.ready() == 0 {
+            assert!(began.elapsed() < PATIENCE, "nothing is made ahead");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let sandbox = pool.create(spec()).await.unwrap();
+        assert!(seen.insert(sandbox.id), "a sandbox was given twice");
+        pool.destroy(sandbox.id).await.unwrap();
+    }
+    pool.close().await;
+    assert_eq!(pool.ready(), 0);
+}
+
+#[tokio::test]
+async fn engine_has_pools_before_both_drivers() {
+    let Some(engine) = place::engine().await else { return };
+    check_pool(Arc::new(engine.docker().await), &|| engine.spec()).await;
+    engine.is_empty_but(0).await;
+    let swarm = Arc::new(engine.swarm().await);
+    check_pool(Arc::clone(&swarm) as Arc<dyn Driver>, &|| engine.spec()).await;
+    engine.is_empty_but(1).await;
+    drop(swarm);
     engine.is_empty_but(0).await;
 }

@@ -221,6 +221,48 @@ async fn container_from_a_pool() {
     assert_eq!(driver.ready(), 0);
 }
 
+/// What is made ahead of who asks for it has a network of its own already.
+#[tokio::test]
+async fn a_pool_connects_what_is_to_have_a_network() {
+    let (Some(layer), Some(local)) = (place::image_dir(), place::local()) else { return };
+    if !rustix::process::getuid().is_root() {
+        println!("skipped: only root makes network namespaces for others");
+        return;
+    }
+    let made = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let count = std::sync::Arc::clone(&made);
+    let network = move || {
+        let netns = std::thread::spawn(|| {
+            // SAFETY: this thread alone moves, and ends.
+            assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNET) }, 0);
+            std::fs::File::open("/proc/thread-self/ns/net").unwrap()
+        });
+        let number = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let resolv_conf = format!("nameserver 192.0.2.{number}\n");
+        NetworkSource::Netns { netns: netns.join().unwrap().into(), resolv_conf }
+    };
+    let ahead = network.clone();
+    let connect: sandbox::warm::Connect = std::sync::Arc::new(move || {
+        let network = ahead();
+        Box::pin(async move { Ok(network) })
+    });
+    let config = sandbox::warm::WarmConfig { connect: Some(connect), ..warm_config() };
+    let driver = sandbox::warm::Warm::new(local.container(), config).unwrap();
+    let mut seen = std::collections::BTreeSet::new();
+    for round in 0..3 {
+        let spec = SandboxSpec { network: network(), ..SandboxSpec::image(vec![layer.clone()]) };
+        let sandbox = driver.create(spec).await.unwrap();
+        sandbox.stream.set_nonblocking(true).unwrap();
+        let session = Session::start(tokio::net::UnixStream::from_std(sandbox.stream).unwrap()).await.unwrap();
+        let resolver = session.read_file(None, "/etc/resolv.conf", 4096).await.unwrap();
+        assert!(seen.insert(resolver), "round {round}: two have one network");
+        driver.destroy(sandbox.id).await.unwrap();
+        assert!(until_ready(&driver, |ready| ready > 0).await > 0, "round {round}: nothing is made ahead");
+    }
+    driver.close().await;
+    assert!(made.load(std::sync::atomic::Ordering::Relaxed) > 3, "networks were made for those ahead");
+}
+
 /// What is asked for again is there before, is given once, and is as if it had just been made.
 #[tokio::test]
 async fn a_pool_gives_each_sandbox_once() {

@@ -1,0 +1,113 @@
+//! Opening, and bringing the schema to what this version knows.
+
+use std::time::Duration;
+
+use sqlx::any::{AnyPoolOptions, install_default_drivers};
+use sqlx::{Any, AnyPool, Row as _, Transaction};
+
+use crate::StoreError;
+
+/// Steps of the schema, in their order; only forward.
+const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001.sql")];
+/// How long a connection is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Connections: readers beside one writer.
+const CONNECTIONS: u32 = 8;
+/// What PostgreSQL calls the lock of those who bring the schema up: any number, the same for all.
+const MIGRATION_LOCK: i64 = 0x00c0_ffe1;
+
+/// The kind of database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    Sqlite,
+    Postgres,
+}
+
+/// The database.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pub(crate) pool: AnyPool,
+    dialect: Dialect,
+}
+
+impl Store {
+    /// Opens it (`sqlite:PATH`, `postgres://…`), making and upgrading what has to be.
+    ///
+    /// # Errors
+    /// There is none, or a newer version has written to it.
+    pub async fn open(url: &str) -> Result<Store, StoreError> {
+        install_default_drivers();
+        let (dialect, address) = match url.split_once(':') {
+            Some(("sqlite", path)) => (Dialect::Sqlite, format!("sqlite://{}?mode=rwc", path.trim_start_matches("//"))),
+            Some(("postgres" | "postgresql", _)) => (Dialect::Postgres, url.to_owned()),
+            _ => return Err(StoreError::Url { url: url.to_owned() }),
+        };
+        let options = AnyPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE);
+        let options = options.after_connect(move |connection, _| {
+            Box::pin(async move {
+                if dialect == Dialect::Sqlite {
+                    // Durable enough for a lost process, and for a lost machine but for the last moment; many readers beside one writer.
+                    for pragma in [
+                        "PRAGMA busy_timeout = 10000",
+                        "PRAGMA journal_mode = WAL",
+                        "PRAGMA synchronous = NORMAL",
+                        "PRAGMA foreign_keys = ON",
+                    ] {
+                        sqlx::query(pragma).execute(&mut *connection).await?;
+                    }
+                }
+                Ok(())
+            })
+        });
+        let store = Store { pool: options.connect(&address).await?, dialect };
+        store.migrate().await?;
+        Ok(store)
+    }
+
+    /// A transaction that may write: of SQLite's there is one at a time.
+    pub(crate) async fn write(&self) -> Result<Transaction<'static, Any>, StoreError> {
+        Ok(match self.dialect {
+            Dialect::Sqlite => self.pool.begin_with("BEGIN IMMEDIATE").await?,
+            Dialect::Postgres => self.pool.begin().await?,
+        })
+    }
+
+    /// Closes all connections.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    async fn migrate(&self) -> Result<(), StoreError> {
+        let mut tx = self.write().await?;
+        if self.dialect == Dialect::Postgres {
+            // Two servers that start at once.
+            sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(MIGRATION_LOCK).execute(&mut *tx).await?;
+        }
+        sqlx::query("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)").execute(&mut *tx).await?;
+        let row = sqlx::query("SELECT COALESCE(MAX(version), 0) FROM schema_version").fetch_one(&mut *tx).await?;
+        let (found, known) = (row.try_get::<i64, _>(0)?, MIGRATIONS.len() as i64);
+        if found > known {
+            return Err(StoreError::Newer { found, known });
+        }
+        for (version, text) in (1_i64..).zip(MIGRATIONS).skip(usize::try_from(found).unwrap_or(0)) {
+            let lines: Vec<_> = text.lines().filter(|line| !line.trim_start().starts_with("--")).collect();
+            for statement in lines.join("\n").split(';').map(str::trim).filter(|statement| !statement.is_empty()) {
+                sqlx::query(sqlx::AssertSqlSafe(statement.to_owned())).execute(&mut *tx).await?;
+            }
+            sqlx::query("INSERT INTO schema_version (version) VALUES ($1)").bind(version).execute(&mut *tx).await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+/// The next number of a kind, from 1.
+pub(crate) async fn count(tx: &mut Transaction<'static, Any>, name: &str) -> Result<i64, StoreError> {
+    let row = sqlx::query(
+        "INSERT INTO counters (name, value) VALUES ($1, 1) ON CONFLICT (name) DO UPDATE SET value = counters.value + 1 RETURNING value",
+    )
+    .bind(name)
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(row.try_get(0)?)
+}

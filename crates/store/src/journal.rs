@@ -1,0 +1,159 @@
+//! What a run's keeper writes down, before it acts.
+
+use model::event::Event;
+use model::ids::{RequestId, RunId};
+use model::request::Request;
+use sqlx::Row as _;
+use wire::engine::{Begin, Entry, Input, Journal};
+
+use crate::logs::{LogLine, append};
+use crate::runs::Run;
+use crate::{Millis, Store, StoreError, signed, unsigned};
+
+/// Something that an engine said and that is to be acted upon.
+#[derive(Clone, Debug)]
+pub enum Act {
+    /// Do this.
+    Request(RequestId, Request),
+    /// It happened.
+    Event(Event),
+    /// End that early.
+    Cancel(RequestId),
+}
+
+impl Store {
+    /// An input came in; it gets the place `seq`, counted from 0. What it answers is outstanding no more.
+    ///
+    /// # Errors
+    /// There is an input in that place: somebody else keeps this run.
+    pub async fn add_input(&self, run: RunId, seq: usize, input: &Input) -> Result<(), StoreError> {
+        let mut tx = self.write().await?;
+        let text = serde_json::to_string(input).map_err(StoreError::damaged("an input"))?;
+        let added = sqlx::query("INSERT INTO inputs (run_id, seq, input) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
+            .bind(signed(run.0))
+            .bind(seq as i64)
+            .bind(text)
+            .execute(&mut *tx)
+            .await?;
+        if added.rows_affected() != 1 {
+            return Err(StoreError::Stale { what: run.to_string() });
+        }
+        if let Input::Answer { id, .. } = input {
+            let answered = sqlx::query("DELETE FROM requests WHERE run_id = $1 AND id = $2");
+            answered.bind(signed(run.0)).bind(signed(id.0)).execute(&mut *tx).await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// The place of an input is known.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn took_input(&self, run: RunId, seq: usize, at: u64) -> Result<(), StoreError> {
+        let change = sqlx::query("UPDATE inputs SET taken_at = $1 WHERE run_id = $2 AND seq = $3");
+        change.bind(signed(at)).bind(signed(run.0)).bind(seq as i64).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// What was heard up to here, with everything of it that is to be acted upon.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn heard(
+        &self,
+        run: RunId,
+        (heard, digest): (u64, u64),
+        acts: &[Act],
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.write().await?;
+        let mut seq = heard - acts.len() as u64;
+        for act in acts {
+            seq += 1;
+            match act {
+                Act::Request(id, request) => {
+                    let text = serde_json::to_string(request).map_err(StoreError::damaged("a request"))?;
+                    let add = sqlx::query("INSERT INTO requests (run_id, id, request) VALUES ($1, $2, $3)");
+                    add.bind(signed(run.0)).bind(signed(id.0)).bind(text).execute(&mut *tx).await?;
+                }
+                // Lines of the log are found by their number, not by what happened around them.
+                Act::Event(Event::Log { .. }) | Act::Cancel(_) => {}
+                Act::Event(event) => {
+                    let text = serde_json::to_string(event).map_err(StoreError::damaged("an event"))?;
+                    let add = sqlx::query("INSERT INTO events (run_id, seq, at_ms, event) VALUES ($1, $2, $3, $4)");
+                    add.bind(signed(run.0)).bind(signed(seq)).bind(signed(now)).bind(text).execute(&mut *tx).await?;
+                }
+            }
+        }
+        let lines: Vec<_> = acts.iter().filter_map(|act| line(act, now)).collect();
+        append(&mut tx, run, lines.iter()).await?;
+        sqlx::query("UPDATE runs SET heard = $1, digest = $2 WHERE id = $3")
+            .bind(signed(heard))
+            .bind(signed(digest))
+            .bind(signed(run.0))
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// The journal of a run as it was written down; `definition` is its text.
+    ///
+    /// # Errors
+    /// The database, or what stands there is none.
+    pub async fn journal(&self, run: &Run, definition: &str, file_name: &str) -> Result<Journal, StoreError> {
+        let rows =
+            sqlx::query("SELECT input, taken_at FROM inputs WHERE run_id = $1 ORDER BY seq").bind(signed(run.id.0));
+        let mut entries = Vec::new();
+        for row in rows.fetch_all(&self.pool).await? {
+            let text: String = row.try_get(0)?;
+            let input = serde_json::from_str(&text).map_err(StoreError::damaged("an input"))?;
+            entries.push(Entry { input, at: row.try_get::<Option<i64>, _>(1)?.map(unsigned) });
+        }
+        let row = sqlx::query("SELECT heard, digest FROM runs WHERE id = $1").bind(signed(run.id.0));
+        let row = row.fetch_one(&self.pool).await?;
+        let begin = Begin { source: definition.into(), file_name: file_name.into(), facts: run.facts.clone() };
+        Ok(match unsigned(row.try_get(0)?) {
+            0 if entries.is_empty() => Journal::new(begin),
+            heard => Journal::restored(begin, entries, heard, unsigned(row.try_get(1)?)),
+        })
+    }
+
+    /// Requests that were heard and are not answered.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn outstanding(&self, run: RunId) -> Result<Vec<(RequestId, Request)>, StoreError> {
+        let rows = sqlx::query("SELECT id, request FROM requests WHERE run_id = $1 ORDER BY id").bind(signed(run.0));
+        let mut all = Vec::new();
+        for row in rows.fetch_all(&self.pool).await? {
+            let text: String = row.try_get(1)?;
+            let request = serde_json::from_str(&text).map_err(StoreError::damaged("a request"))?;
+            all.push((RequestId(unsigned(row.try_get(0)?)), request));
+        }
+        Ok(all)
+    }
+
+    /// What happened in a run, behind `after`: number, time, event.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn events(&self, run: RunId, after: u64, limit: u32) -> Result<Vec<(u64, Millis, Event)>, StoreError> {
+        let rows =
+            sqlx::query("SELECT seq, at_ms, event FROM events WHERE run_id = $1 AND seq > $2 ORDER BY seq LIMIT $3");
+        let rows = rows.bind(signed(run.0)).bind(signed(after)).bind(i64::from(limit));
+        let mut all = Vec::new();
+        for row in rows.fetch_all(&self.pool).await? {
+            let text: String = row.try_get(2)?;
+            let event = serde_json::from_str(&text).map_err(StoreError::damaged("an event"))?;
+            all.push((unsigned(row.try_get(0)?), unsigned(row.try_get(1)?), event));
+        }
+        Ok(all)
+    }
+}
+
+fn line(act: &Act, at: Millis) -> Option<LogLine> {
+    let Act::Event(Event::Log { step, stage, source, text }) = act else { return None };
+    Some(LogLine { at, step: *step, stage: *stage, source: *source, text: text.clone() })
+}

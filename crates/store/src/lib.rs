@@ -1,0 +1,50 @@
+//! What the server remembers: projects, runs and their journals, logs, agents, tokens, and who did what. The only SQL.
+//!
+//! SQLite in a file, or PostgreSQL by URL; the same text for both. Every change is one transaction, with its row in the audit. What a run's
+//! keeper acts upon is written down before it acts ([`wire::engine::Journal`] says why).
+//!
+//! Never: a clock (whoever calls says what time it is), a decision.
+//!
+//! Start reading at [`Store`].
+
+mod access;
+mod audit;
+mod connect;
+mod error;
+mod journal;
+mod logs;
+mod projects;
+mod runs;
+
+pub use access::{AgentRecord, TokenKind, TokenRecord, digest};
+pub use audit::{AuditRow, Broken};
+pub use connect::Store;
+pub use error::StoreError;
+pub use journal::Act;
+pub use logs::LogLine;
+pub use projects::{Project, ProjectId};
+pub use runs::{NewRun, Run, RunFilter, Status};
+
+/// Milliseconds since 1970.
+pub type Millis = u64;
+
+/// Who did something, as the audit has it: `user:alice`, `agent:two`, `server`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actor(pub String);
+
+impl Actor {
+    /// The server itself.
+    pub fn server() -> Actor {
+        Actor("server".to_owned())
+    }
+}
+
+/// As databases have numbers.
+fn signed(number: u64) -> i64 {
+    number.cast_signed()
+}
+
+/// The same back.
+fn unsigned(number: i64) -> u64 {
+    number.cast_unsigned()
+}

@@ -1,0 +1,112 @@
+//! Logs: lines in chunks, compressed, found by their number.
+
+use model::event::LogSource;
+use model::ids::{RunId, StageId, StepId};
+use serde::{Deserialize, Serialize};
+use sqlx::{Any, Row as _, Transaction};
+
+use crate::{Millis, Store, StoreError, signed, unsigned};
+
+/// As zstd counts: fast, and small enough.
+const LEVEL: i32 = 3;
+/// The most that a chunk may hold when it is unpacked, in bytes.
+const MOST_BYTES: usize = 64 << 20;
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// When it was written.
+    pub at: Millis,
+    /// By which step.
+    pub step: Option<StepId>,
+    /// In which stage.
+    pub stage: Option<StageId>,
+    /// By whom.
+    pub source: LogSource,
+    /// Without its line break.
+    pub text: String,
+}
+
+/// Adds lines to a log within the change that they belong to.
+pub(crate) async fn append(
+    tx: &mut Transaction<'static, Any>,
+    run: RunId,
+    lines: impl Iterator<Item = &LogLine>,
+) -> Result<(), StoreError> {
+    let (mut text, mut count) = (Vec::new(), 0_i64);
+    for line in lines {
+        serde_json::to_writer(&mut text, line).map_err(StoreError::damaged("a line"))?;
+        text.push(b'\n');
+        count += 1;
+    }
+    if count == 0 {
+        return Ok(());
+    }
+    let packed = zstd::bulk::compress(&text, LEVEL)
+        .map_err(|error| StoreError::Damaged { what: "a chunk of a log", reason: error.to_string() })?;
+    let row =
+        sqlx::query("UPDATE runs SET lines = lines + $1 WHERE id = $2 RETURNING lines").bind(count).bind(signed(run.0));
+    let row = row.fetch_optional(&mut **tx).await?;
+    let row = row.ok_or_else(|| StoreError::Missing { what: "run", name: run.to_string() })?;
+    sqlx::query("INSERT INTO log_chunks (run_id, first_line, lines, content) VALUES ($1, $2, $3, $4)")
+        .bind(signed(run.0))
+        .bind(row.try_get::<i64, _>(0)? - count)
+        .bind(count)
+        .bind(packed)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+impl Store {
+    /// Adds lines that an agent reports, of which it has reported `first` before. Those that are there already are not added again, so a
+    /// report may come twice. How many lines of the agent there are now.
+    ///
+    /// # Errors
+    /// There are fewer lines before it than that: one report was lost.
+    pub async fn append_log(&self, run: RunId, first: u64, lines: &[LogLine]) -> Result<u64, StoreError> {
+        let mut tx = self.write().await?;
+        // Holds the run for this transaction.
+        let row = sqlx::query("UPDATE runs SET agent_lines = agent_lines WHERE id = $1 RETURNING agent_lines");
+        let row = row.bind(signed(run.0)).fetch_optional(&mut *tx).await?;
+        let row = row.ok_or_else(|| StoreError::Missing { what: "run", name: run.to_string() })?;
+        let has = unsigned(row.try_get(0)?);
+        let Some(known) = has.checked_sub(first) else {
+            return Err(StoreError::Stale {
+                what: format!("the log of {run} has {has} lines of its agent, and not {first}"),
+            });
+        };
+        let new = lines.get(usize::try_from(known).unwrap_or(usize::MAX)..).unwrap_or_default();
+        append(&mut tx, run, new.iter()).await?;
+        let total = has + new.len() as u64;
+        let change = sqlx::query("UPDATE runs SET agent_lines = $1 WHERE id = $2");
+        change.bind(signed(total)).bind(signed(run.0)).execute(&mut *tx).await?;
+        tx.commit().await?;
+        Ok(total)
+    }
+
+    /// Lines from number `from` on, at least one and about `most` of them, if there are any.
+    ///
+    /// # Errors
+    /// The database, or a chunk is damaged.
+    pub async fn log(&self, run: RunId, from: u64, most: usize) -> Result<Vec<LogLine>, StoreError> {
+        let mut lines = Vec::new();
+        let mut next = from;
+        while lines.len() < most {
+            let row = sqlx::query(
+                "SELECT first_line, content FROM log_chunks WHERE run_id = $1 AND first_line <= $2 AND first_line + lines > $2",
+            );
+            let Some(row) = row.bind(signed(run.0)).bind(signed(next)).fetch_optional(&self.pool).await? else { break };
+            let (first, packed) = (unsigned(row.try_get(0)?), row.try_get::<Vec<u8>, _>(1)?);
+            let text = zstd::bulk::decompress(&packed, MOST_BYTES)
+                .map_err(|error| StoreError::Damaged { what: "a chunk of a log", reason: error.to_string() })?;
+            let skip = usize::try_from(next - first).unwrap_or(usize::MAX);
+            for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).skip(skip) {
+                lines.push(serde_json::from_slice(line).map_err(StoreError::damaged("a line"))?);
+                next += 1;
+            }
+        }
+        lines.truncate(most);
+        Ok(lines)
+    }
+}

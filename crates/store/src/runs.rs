@@ -1,0 +1,304 @@
+//! Runs: what was asked for, where it is, and how it ended.
+
+use model::ids::RunId;
+use model::outcome::Outcome;
+use model::run::{RunEnd, RunFacts};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sqlx::any::AnyRow;
+use sqlx::{Any, Row as _, Transaction};
+
+use crate::audit::record;
+use crate::connect::count;
+use crate::projects::ProjectId;
+use crate::{Actor, Millis, Store, StoreError, signed, unsigned};
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// It waits for an agent.
+    Queued,
+    /// An agent has it.
+    Running,
+    /// It has ended.
+    Done,
+}
+
+impl Status {
+    fn read(word: &str) -> Result<Status, StoreError> {
+        match word {
+            "queued" => Ok(Status::Queued),
+            "running" => Ok(Status::Running),
+            "done" => Ok(Status::Done),
+            _ => Err(StoreError::Damaged { what: "a run", reason: format!("status {word:?}") }),
+        }
+    }
+}
+
+/// A run that is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct NewRun {
+    /// What it starts with; its number is given by the store.
+    pub facts: RunFacts,
+    /// Branch, tag or commit.
+    pub revision: Option<String>,
+}
+
+/// A run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// Which.
+    pub id: RunId,
+    /// Of which project.
+    pub project: ProjectId,
+    /// Name of the project.
+    pub project_name: String,
+    /// Its number there.
+    pub number: u64,
+    /// How far it is.
+    pub status: Status,
+    /// How it ended.
+    pub outcome: Option<Outcome>,
+    /// What ended it, in words.
+    pub message: Option<String>,
+    /// What it starts with.
+    pub facts: RunFacts,
+    /// Branch, tag or commit.
+    pub revision: Option<String>,
+    /// Text of the definition, once it is known.
+    pub definition: Option<String>,
+    /// Somebody wants it to end, for this reason.
+    pub abort_reason: Option<String>,
+    /// Of its lease: a report of an older one is refused.
+    pub epoch: u64,
+    /// Who has it.
+    pub agent: Option<u64>,
+    /// When it was asked for.
+    pub queued_at: Millis,
+    /// When an agent took it first.
+    pub started_at: Option<Millis>,
+    /// When it ended.
+    pub ended_at: Option<Millis>,
+    /// Lines of its log.
+    pub lines: u64,
+}
+
+const SELECT: &str = "SELECT r.id, r.project_id, p.name, r.number, r.status, r.outcome, r.message, r.facts, r.revision, r.definition, \
+     r.abort_reason, r.epoch, r.agent_id, r.queued_ms, r.started_ms, r.ended_ms, r.lines \
+     FROM runs r JOIN projects p ON p.id = r.project_id";
+
+fn run(row: &AnyRow) -> Result<Run, StoreError> {
+    let facts: String = row.try_get(7)?;
+    let outcome: Option<String> = row.try_get(5)?;
+    let outcome = outcome.map(|word| serde_json::from_value(word.into()));
+    let number = |index: usize| Ok::<_, StoreError>(row.try_get::<Option<i64>, _>(index)?.map(unsigned));
+    Ok(Run {
+        id: RunId(unsigned(row.try_get(0)?)),
+        project: ProjectId(unsigned(row.try_get(1)?)),
+        project_name: row.try_get(2)?,
+        number: unsigned(row.try_get(3)?),
+        status: Status::read(&row.try_get::<String, _>(4)?)?,
+        outcome: outcome.transpose().map_err(StoreError::damaged("a run"))?,
+        message: row.try_get(6)?,
+        facts: serde_json::from_str(&facts).map_err(StoreError::damaged("a run"))?,
+        revision: row.try_get(8)?,
+        definition: row.try_get(9)?,
+        abort_reason: row.try_get(10)?,
+        epoch: unsigned(row.try_get(11)?),
+        agent: number(12)?,
+        queued_at: unsigned(row.try_get(13)?),
+        started_at: number(14)?,
+        ended_at: number(15)?,
+        lines: unsigned(row.try_get(16)?),
+    })
+}
+
+/// Which runs.
+#[derive(Clone, Debug, Default)]
+pub struct RunFilter {
+    /// Of this project.
+    pub project: Option<ProjectId>,
+    /// Older than this one: the last of the page before.
+    pub before: Option<RunId>,
+    /// Not ended yet.
+    pub unfinished: bool,
+    /// At most so many.
+    pub limit: u32,
+}
+
+impl Store {
+    /// Puts a run into the queue.
+    ///
+    /// # Errors
+    /// There is no such project.
+    pub async fn create_run(&self, actor: &Actor, project: &str, new: NewRun, now: Millis) -> Result<Run, StoreError> {
+        let mut tx = self.write().await?;
+        let row =
+            sqlx::query("UPDATE projects SET last_number = last_number + 1 WHERE name = $1 RETURNING id, last_number")
+                .bind(project)
+                .fetch_optional(&mut *tx)
+                .await?;
+        let row = row.ok_or_else(|| StoreError::Missing { what: "project", name: project.to_owned() })?;
+        let (project_id, number): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+        let previous = sqlx::query(
+            "SELECT outcome FROM runs WHERE project_id = $1 AND outcome IS NOT NULL ORDER BY number DESC LIMIT 1",
+        );
+        let previous = previous.bind(project_id).fetch_optional(&mut *tx).await?;
+        let previous = previous.map(|row| row.try_get::<String, _>(0)).transpose()?;
+        let facts = RunFacts {
+            job_name: project.to_owned(),
+            build_number: unsigned(number),
+            started_at_ms: now,
+            previous: previous.and_then(|word| serde_json::from_value(word.into()).ok()),
+            ..new.facts
+        };
+        let id = count(&mut tx, "run").await?;
+        let text = serde_json::to_string(&facts).map_err(StoreError::damaged("a run"))?;
+        sqlx::query(
+            "INSERT INTO runs (id, project_id, number, status, facts, revision, epoch, queued_ms, heard, digest, lines, agent_lines) \
+             VALUES ($1, $2, $3, 'queued', $4, $5, 0, $6, 0, 0, 0, 0)",
+        )
+        .bind(id)
+        .bind(project_id)
+        .bind(number)
+        .bind(text)
+        .bind(&new.revision)
+        .bind(signed(now))
+        .execute(&mut *tx)
+        .await?;
+        let causes: Vec<_> = facts.causes.iter().map(|cause| &cause.description).collect();
+        let detail = json!({ "number": number, "revision": new.revision, "causes": causes });
+        record(&mut tx, now, actor, "run.create", &format!("{project}#{number}"), &detail).await?;
+        let made = find(&mut tx, id).await?;
+        tx.commit().await?;
+        Ok(made)
+    }
+
+    /// A run.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn run(&self, id: RunId) -> Result<Option<Run>, StoreError> {
+        let text = format!("{SELECT} WHERE r.id = $1");
+        let row = sqlx::query(sqlx::AssertSqlSafe(text)).bind(signed(id.0)).fetch_optional(&self.pool).await?;
+        row.as_ref().map(run).transpose()
+    }
+
+    /// A run by its project and number.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn run_of(&self, project: &str, number: u64) -> Result<Option<Run>, StoreError> {
+        let text = format!("{SELECT} WHERE p.name = $1 AND r.number = $2");
+        let query = sqlx::query(sqlx::AssertSqlSafe(text)).bind(project).bind(signed(number));
+        query.fetch_optional(&self.pool).await?.as_ref().map(run).transpose()
+    }
+
+    /// Runs, the newest first.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn runs(&self, filter: &RunFilter) -> Result<Vec<Run>, StoreError> {
+        let mut text = format!("{SELECT} WHERE r.id < $1");
+        let before = filter.before.map_or(i64::MAX, |before| signed(before.0));
+        if filter.unfinished {
+            text.push_str(" AND r.status <> 'done'");
+        }
+        if filter.project.is_some() {
+            text.push_str(" AND r.project_id = $3");
+        }
+        text.push_str(" ORDER BY r.id DESC LIMIT $2");
+        let mut query = sqlx::query(sqlx::AssertSqlSafe(text)).bind(before).bind(i64::from(filter.limit));
+        if let Some(project) = filter.project {
+            query = query.bind(signed(project.0));
+        }
+        query.fetch_all(&self.pool).await?.iter().map(run).collect()
+    }
+
+    /// Gives a run to an agent, or to another one. The epoch of its lease.
+    ///
+    /// # Errors
+    /// It has ended, or has another epoch than `epoch`: somebody else was faster.
+    pub async fn lease_run(&self, id: RunId, epoch: u64, agent: u64, now: Millis) -> Result<u64, StoreError> {
+        let mut tx = self.write().await?;
+        let row = sqlx::query(
+            "UPDATE runs SET epoch = epoch + 1, agent_id = $1, status = 'running', started_ms = COALESCE(started_ms, $2) \
+             WHERE id = $3 AND epoch = $4 AND status <> 'done' RETURNING epoch",
+        )
+        .bind(signed(agent))
+        .bind(signed(now))
+        .bind(signed(id.0))
+        .bind(signed(epoch))
+        .fetch_optional(&mut *tx)
+        .await?;
+        let row = row.ok_or_else(|| StoreError::Stale { what: id.to_string() })?;
+        let epoch = unsigned(row.try_get(0)?);
+        record(
+            &mut tx,
+            now,
+            &Actor::server(),
+            "run.lease",
+            &id.to_string(),
+            &json!({ "agent": agent, "epoch": epoch }),
+        )
+        .await?;
+        tx.commit().await?;
+        Ok(epoch)
+    }
+
+    /// Remembers the text of a run's definition.
+    ///
+    /// # Errors
+    /// There is another text already.
+    pub async fn set_definition(&self, id: RunId, text: &str) -> Result<(), StoreError> {
+        let change =
+            sqlx::query("UPDATE runs SET definition = $1 WHERE id = $2 AND (definition IS NULL OR definition = $1)");
+        let changed = change.bind(text).bind(signed(id.0)).execute(&self.pool).await?.rows_affected();
+        if changed == 1 { Ok(()) } else { Err(StoreError::Stale { what: id.to_string() }) }
+    }
+
+    /// Somebody wants a run to end. False: it has.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn abort_run(&self, actor: &Actor, id: RunId, reason: &str, now: Millis) -> Result<bool, StoreError> {
+        let mut tx = self.write().await?;
+        let change = sqlx::query(
+            "UPDATE runs SET abort_reason = $1 WHERE id = $2 AND status <> 'done' AND abort_reason IS NULL",
+        );
+        let changed = change.bind(reason).bind(signed(id.0)).execute(&mut *tx).await?.rows_affected() == 1;
+        if changed {
+            record(&mut tx, now, actor, "run.abort", &id.to_string(), &json!({ "reason": reason })).await?;
+        }
+        tx.commit().await?;
+        Ok(changed)
+    }
+
+    /// A run has ended. False: it had already.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn finish_run(&self, id: RunId, end: &RunEnd, now: Millis) -> Result<bool, StoreError> {
+        let mut tx = self.write().await?;
+        let word = serde_json::to_value(end.outcome).map_err(StoreError::damaged("an outcome"))?;
+        let change = sqlx::query(
+            "UPDATE runs SET status = 'done', outcome = $1, message = $2, ended_ms = $3 WHERE id = $4 AND status <> 'done'",
+        );
+        let change =
+            change.bind(word.as_str().map(str::to_owned)).bind(&end.message).bind(signed(now)).bind(signed(id.0));
+        let changed = change.execute(&mut *tx).await?.rows_affected() == 1;
+        if changed {
+            sqlx::query("DELETE FROM requests WHERE run_id = $1").bind(signed(id.0)).execute(&mut *tx).await?;
+            let detail = json!({ "outcome": end.outcome, "message": end.message });
+            record(&mut tx, now, &Actor::server(), "run.finish", &id.to_string(), &detail).await?;
+        }
+        tx.commit().await?;
+        Ok(changed)
+    }
+}
+
+async fn find(tx: &mut Transaction<'static, Any>, id: i64) -> Result<Run, StoreError> {
+    let text = format!("{SELECT} WHERE r.id = $1");
+    run(&sqlx::query(sqlx::AssertSqlSafe(text)).bind(id).fetch_one(&mut **tx).await?)
+}

@@ -1,0 +1,236 @@
+//! The cases. Each takes a database with nothing in it.
+
+use model::event::{Event, LogSource};
+use model::ids::{JobId, RequestId, RunId};
+use model::outcome::Outcome;
+use model::request::{AgentSpec, Reply, Request};
+use model::run::{BuildCause, RunEnd, RunFacts};
+use serde_json::json;
+use store::{Act, Actor, LogLine, NewRun, Project, Run, RunFilter, Status, Store, StoreError, TokenKind};
+use wire::engine::{Entry, Input};
+
+fn alice() -> Actor {
+    Actor("user:alice".into())
+}
+
+pub async fn put(store: &Store, name: &str) -> Project {
+    store.put_project(&alice(), name, &json!({ "url": "https://example.org/app.git" }), 10).await.unwrap()
+}
+
+async fn create(store: &Store, project: &str) -> Run {
+    let cause = BuildCause { class: "x".into(), description: "by hand".into(), user: Some("alice".into()) };
+    let facts = RunFacts { causes: vec![cause], has_scm: true, ..RunFacts::default() };
+    store.create_run(&alice(), project, NewRun { facts, revision: Some("main".into()) }, 20).await.unwrap()
+}
+
+fn end(outcome: Outcome) -> RunEnd {
+    RunEnd { outcome, failure: None, timed_out: false, aborted: false, message: Some("why".into()) }
+}
+
+pub async fn projects_and_runs(store: Store) {
+    let app = put(&store, "folder/app").await;
+    assert_eq!(put(&store, "folder/app").await, app, "the same once more changes nothing");
+    put(&store, "other").await;
+    let names: Vec<_> = store.projects().await.unwrap().into_iter().map(|project| project.name).collect();
+    assert_eq!(names, ["folder/app", "other"]);
+    assert!(store.project("none").await.unwrap().is_none());
+    assert!(matches!(
+        store.create_run(&alice(), "none", NewRun::default(), 1).await,
+        Err(StoreError::Missing { what: "project", .. })
+    ));
+
+    let mut ids = Vec::new();
+    for number in 1..=5 {
+        let run = create(&store, "folder/app").await;
+        assert_eq!((run.number, run.facts.build_number, run.status), (number, number, Status::Queued));
+        assert_eq!((run.facts.job_name.as_str(), run.project_name.as_str()), ("folder/app", "folder/app"));
+        ids.push(run.id);
+    }
+    create(&store, "other").await;
+    let page = |before, limit| RunFilter { project: Some(app.id), before, limit, ..RunFilter::default() };
+    let first = store.runs(&page(None, 2)).await.unwrap();
+    let second = store.runs(&page(Some(first[1].id), 9)).await.unwrap();
+    let numbers = |runs: &[Run]| runs.iter().map(|run| run.number).collect::<Vec<_>>();
+    assert_eq!((numbers(&first), numbers(&second)), (vec![5, 4], vec![3, 2, 1]));
+    assert_eq!(store.run_of("folder/app", 2).await.unwrap().unwrap().id, ids[1]);
+
+    assert!(store.finish_run(ids[4], &end(Outcome::Unstable), 50).await.unwrap());
+    assert!(!store.finish_run(ids[4], &end(Outcome::Success), 60).await.unwrap(), "a run ends once");
+    let run = store.run(ids[4]).await.unwrap().unwrap();
+    assert_eq!((run.status, run.outcome, run.ended_at), (Status::Done, Some(Outcome::Unstable), Some(50)));
+    assert_eq!(create(&store, "folder/app").await.facts.previous, Some(Outcome::Unstable));
+    let unfinished = RunFilter { unfinished: true, limit: 100, ..RunFilter::default() };
+    assert_eq!(store.runs(&unfinished).await.unwrap().len(), 6);
+    assert!(!store.abort_run(&alice(), ids[4], "late", 70).await.unwrap());
+    assert!(store.abort_run(&alice(), ids[0], "enough", 70).await.unwrap());
+    assert_eq!(store.run(ids[0]).await.unwrap().unwrap().abort_reason.as_deref(), Some("enough"));
+    assert!(store.run(RunId(999)).await.unwrap().is_none());
+}
+
+pub async fn a_lease_is_one_agents(store: Store) {
+    put(&store, "app").await;
+    let run = create(&store, "app").await;
+    let first = store.lease_run(run.id, run.epoch, 1, 30).await.unwrap();
+    assert_eq!(first, 1);
+    // Who has not heard of that is too late.
+    assert!(matches!(store.lease_run(run.id, run.epoch, 2, 31).await, Err(StoreError::Stale { .. })));
+    assert_eq!(store.lease_run(run.id, first, 2, 32).await.unwrap(), 2);
+    let run = store.run(run.id).await.unwrap().unwrap();
+    assert_eq!((run.status, run.agent, run.started_at), (Status::Running, Some(2), Some(30)));
+    store.set_definition(run.id, "echo 1").await.unwrap();
+    store.set_definition(run.id, "echo 1").await.unwrap();
+    assert!(store.set_definition(run.id, "echo 2").await.is_err(), "a run has one definition");
+    store.finish_run(run.id, &end(Outcome::Success), 40).await.unwrap();
+    assert!(store.lease_run(run.id, 2, 3, 50).await.is_err(), "it has ended");
+}
+
+pub async fn a_journal_is_as_it_was(store: Store) {
+    put(&store, "app").await;
+    let run = create(&store, "app").await;
+    let empty = store.journal(&run, "echo 1", "Jenkinsfile").await.unwrap();
+    assert_eq!((empty.entries().len(), empty.heard().0), (0, 0));
+    let request = |id: u64| {
+        let (job, agent) = (JobId(id), AgentSpec::Any);
+        Act::Request(RequestId(id), Request::Allocate { job, agent, engine: None, shares: None })
+    };
+    let log = Event::Log { step: None, stage: None, source: LogSource::Step, text: "said \u{0} \"so\"".into() };
+    store.heard(run.id, (3, u64::MAX), &[request(1), Act::Event(log), request(2)], 30).await.unwrap();
+    let outstanding = store.outstanding(run.id).await.unwrap();
+    assert_eq!(outstanding.iter().map(|(id, _)| id.0).collect::<Vec<_>>(), [1, 2]);
+    assert!(store.events(run.id, 0, 10).await.unwrap().is_empty(), "a line is in the log");
+    let said = store.log(run.id, 0, 10).await.unwrap();
+    assert_eq!((said.len(), said[0].text.as_str(), said[0].at), (1, "said \u{0} \"so\"", 30));
+    let finished = Event::RunFinished { outcome: Outcome::Success };
+    store.heard(run.id, (4, u64::MAX), &[Act::Event(finished.clone())], 31).await.unwrap();
+    assert_eq!(store.events(run.id, 0, 10).await.unwrap(), [(4, 31, finished)]);
+
+    let answer = Input::Answer { id: RequestId(1), reply: Reply::Done };
+    store.add_input(run.id, 0, &answer).await.unwrap();
+    let again = store.add_input(run.id, 0, &Input::Abort { reason: "x".into() }).await;
+    assert!(matches!(again, Err(StoreError::Stale { .. })), "one place has one input");
+    store.add_input(run.id, 1, &Input::Abort { reason: "x".into() }).await.unwrap();
+    store.took_input(run.id, 0, 7).await.unwrap();
+    assert_eq!(store.outstanding(run.id).await.unwrap().len(), 1);
+    let journal = store.journal(&run, "echo 1", "Jenkinsfile").await.unwrap();
+    let abort = Input::Abort { reason: "x".into() };
+    assert_eq!(journal.entries(), [Entry { input: answer, at: Some(7) }, Entry { input: abort, at: None }]);
+    assert_eq!(journal.heard(), (4, u64::MAX));
+    store.finish_run(run.id, &end(Outcome::Success), 40).await.unwrap();
+    assert!(store.outstanding(run.id).await.unwrap().is_empty());
+}
+
+fn lines(from: u64, to: u64) -> Vec<LogLine> {
+    let line = |number: u64| LogLine {
+        at: number,
+        step: None,
+        stage: None,
+        source: LogSource::Stdout,
+        text: format!("line {number} \u{1F980}"),
+    };
+    (from..to).map(line).collect()
+}
+
+pub async fn a_log_takes_no_line_twice(store: Store) {
+    put(&store, "app").await;
+    let run = create(&store, "app").await;
+    assert_eq!(store.append_log(run.id, 0, &lines(0, 10)).await.unwrap(), 10);
+    assert_eq!(store.append_log(run.id, 0, &lines(0, 10)).await.unwrap(), 10, "the same report again");
+    assert_eq!(store.append_log(run.id, 5, &lines(5, 2005)).await.unwrap(), 2005, "half of it again");
+    assert!(matches!(store.append_log(run.id, 2006, &lines(2006, 2007)).await, Err(StoreError::Stale { .. })));
+    assert!(matches!(store.append_log(RunId(999), 0, &lines(0, 1)).await, Err(StoreError::Missing { .. })));
+    assert_eq!(store.log(run.id, 0, 9999).await.unwrap(), lines(0, 2005));
+    assert_eq!(store.log(run.id, 8, 4).await.unwrap(), lines(8, 12), "across the border of two chunks");
+    assert!(store.log(run.id, 2005, 10).await.unwrap().is_empty());
+    assert_eq!(store.run(run.id).await.unwrap().unwrap().lines, 2005);
+}
+
+pub async fn who_may_come_in(store: Store) {
+    assert!(!store.has_api_token().await.unwrap());
+    store.add_token(&alice(), TokenKind::Api, "alice", "secret", None, 10).await.unwrap();
+    store.add_token(&alice(), TokenKind::Api, "bob", "short", Some(20), 10).await.unwrap();
+    assert_eq!(store.api_token("secret", 99).await.unwrap().unwrap().name, "alice");
+    assert!(
+        store.api_token("short", 19).await.unwrap().is_some() && store.api_token("short", 20).await.unwrap().is_none()
+    );
+    assert!(store.api_token("wrong", 1).await.unwrap().is_none() && store.has_api_token().await.unwrap());
+
+    store.add_token(&alice(), TokenKind::Enrol, "one", "once", Some(100), 10).await.unwrap();
+    assert!(store.api_token("once", 11).await.unwrap().is_none(), "it is for agents");
+    let agent = store.enrol_agent("once", "one", "key", 11).await.unwrap();
+    assert!(store.enrol_agent("once", "two", "key2", 12).await.is_err(), "it was good once");
+    store.add_token(&alice(), TokenKind::Enrol, "two", "late", Some(100), 10).await.unwrap();
+    assert!(store.enrol_agent("late", "two", "key2", 100).await.is_err(), "it has expired");
+    store.add_token(&alice(), TokenKind::Enrol, "two", "more", None, 10).await.unwrap();
+    assert!(matches!(store.enrol_agent("more", "one", "key2", 13).await, Err(StoreError::Exists { .. })));
+    assert_eq!(store.enrol_agent("more", "two", "key2", 14).await.unwrap().id, agent.id + 1, "that cost no token");
+    assert_eq!(store.agent_by_key("key", 30).await.unwrap().unwrap().name, "one");
+    assert!(store.agent_by_key("once", 30).await.unwrap().is_none());
+    let agents = store.agents().await.unwrap();
+    assert_eq!(
+        agents.iter().map(|agent| (agent.name.as_str(), agent.seen_at)).collect::<Vec<_>>(),
+        [("one", Some(30)), ("two", Some(14))]
+    );
+}
+
+pub async fn the_audit_is_a_chain(store: Store) {
+    put(&store, "app").await;
+    put(&store, "app").await;
+    let run = create(&store, "app").await;
+    store.lease_run(run.id, 0, 1, 30).await.unwrap();
+    store.abort_run(&alice(), run.id, "enough", 40).await.unwrap();
+    store.abort_run(&alice(), run.id, "again", 41).await.unwrap();
+    store.finish_run(run.id, &end(Outcome::Aborted), 50).await.unwrap();
+    let rows = store.audit(0, 100).await.unwrap();
+    let actions: Vec<_> =
+        rows.iter().map(|row| (row.actor.as_str(), row.action.as_str(), row.object.as_str())).collect();
+    let id = run.id.to_string();
+    let expect = [
+        ("user:alice", "project.create", "app"),
+        ("user:alice", "run.create", "app#1"),
+        ("server", "run.lease", id.as_str()),
+        ("user:alice", "run.abort", id.as_str()),
+        ("server", "run.finish", id.as_str()),
+    ];
+    assert_eq!(actions, expect, "what changes nothing has no row");
+    assert_eq!(store.verify_audit().await.unwrap(), Ok(5));
+    // What fails leaves no row.
+    assert!(store.create_run(&alice(), "none", NewRun::default(), 60).await.is_err());
+    assert_eq!(store.verify_audit().await.unwrap(), Ok(5));
+}
+
+/// Numbers have no gap and the chain has no fork, whoever writes at the same time.
+pub async fn many_at_once(store: Store) {
+    put(&store, "app").await;
+    let tasks: Vec<_> = (0..16)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let mut numbers = Vec::new();
+                for _ in 0..6 {
+                    numbers.push(create(&store, "app").await.number);
+                }
+                numbers
+            })
+        })
+        .collect();
+    let mut numbers = Vec::new();
+    for task in tasks {
+        numbers.extend(task.await.unwrap());
+    }
+    numbers.sort_unstable();
+    assert_eq!(numbers, (1..=96).collect::<Vec<_>>());
+    assert_eq!(store.verify_audit().await.unwrap(), Ok(97));
+    // Of many who want one run, one gets it.
+    let run = store.run_of("app", 1).await.unwrap().unwrap();
+    let tasks: Vec<_> = (0..16_u64)
+        .map(|agent| {
+            let store = store.clone();
+            tokio::spawn(async move { store.lease_run(run.id, 0, agent, 30).await.is_ok() })
+        })
+        .collect();
+    let mut winners = 0;
+    for task in tasks {
+        winners += u32::from(task.await.unwrap());
+    }
+    assert_eq!(winners, 1);
+}

@@ -1,0 +1,58 @@
+//! What the store promises, on every database that it runs on.
+
+mod cases;
+mod place;
+
+use store::Store;
+
+/// The same cases over each database, each case on one of its own.
+async fn conform(mut fresh: impl AsyncFnMut() -> Store) {
+    cases::projects_and_runs(fresh().await).await;
+    cases::a_lease_is_one_agents(fresh().await).await;
+    cases::a_journal_is_as_it_was(fresh().await).await;
+    cases::a_log_takes_no_line_twice(fresh().await).await;
+    cases::who_may_come_in(fresh().await).await;
+    cases::the_audit_is_a_chain(fresh().await).await;
+    cases::many_at_once(fresh().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn conformance_of_sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut number = 0;
+    conform(async || {
+        number += 1;
+        Store::open(&format!("sqlite:{}/{number}.db", folder.path().display())).await.unwrap()
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn conformance_of_postgres() {
+    let Some(postgres) = place::Postgres::start() else { return };
+    conform(async || Store::open(&postgres.database().await).await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn a_database_is_opened_again_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}/a b.db", folder.path().display());
+    let first = Store::open(&url).await.unwrap();
+    cases::put(&first, "app").await;
+    first.close().await;
+    let again = Store::open(&url).await.unwrap();
+    assert_eq!(again.projects().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_newer_database_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}/new.db", folder.path().display());
+    Store::open(&url).await.unwrap().close().await;
+    place::run_sql(&url, "INSERT INTO schema_version (version) VALUES (99)").await;
+    let error = Store::open(&url).await.unwrap_err();
+    assert!(error.to_string().contains("newer version"), "{error}");
+    for wrong in ["mysql://x", "nothing", ""] {
+        assert!(Store::open(wrong).await.unwrap_err().to_string().contains("is no database"));
+    }
+}

@@ -26,7 +26,8 @@ CREATE TABLE runs (
     heard BIGINT NOT NULL,
     digest BIGINT NOT NULL,
     lines BIGINT NOT NULL,
-    agent_lines BIGINT NOT NULL,
+    events BIGINT NOT NULL,
+    reported BIGINT NOT NULL,
     UNIQUE (project_id, number)
 );
 CREATE INDEX runs_of_project ON runs (project_id, id);
@@ -42,6 +43,7 @@ CREATE TABLE requests (
     run_id BIGINT NOT NULL REFERENCES runs (id),
     id BIGINT NOT NULL,
     request TEXT NOT NULL,
+    asked_ms BIGINT NOT NULL,
     PRIMARY KEY (run_id, id)
 );
 CREATE TABLE events (

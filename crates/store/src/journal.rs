@@ -3,10 +3,11 @@
 use model::event::Event;
 use model::ids::{RequestId, RunId};
 use model::request::Request;
-use sqlx::Row as _;
+use sqlx::{Any, Row as _, Transaction};
+use wire::agent::LogLine;
 use wire::engine::{Begin, Entry, Input, Journal};
 
-use crate::logs::{LogLine, append};
+use crate::logs::append;
 use crate::runs::Run;
 use crate::{Millis, Store, StoreError, signed, unsigned};
 
@@ -19,6 +20,17 @@ pub enum Act {
     Event(Event),
     /// End that early.
     Cancel(RequestId),
+}
+
+/// A request that is not answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outstanding {
+    /// Its id.
+    pub id: RequestId,
+    /// What is wanted.
+    pub request: Request,
+    /// When it was asked.
+    pub asked_at: Millis,
 }
 
 impl Store {
@@ -68,22 +80,17 @@ impl Store {
         now: Millis,
     ) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
-        let mut seq = heard - acts.len() as u64;
         for act in acts {
-            seq += 1;
             match act {
                 Act::Request(id, request) => {
                     let text = serde_json::to_string(request).map_err(StoreError::damaged("a request"))?;
-                    let add = sqlx::query("INSERT INTO requests (run_id, id, request) VALUES ($1, $2, $3)");
-                    add.bind(signed(run.0)).bind(signed(id.0)).bind(text).execute(&mut *tx).await?;
+                    let add =
+                        sqlx::query("INSERT INTO requests (run_id, id, request, asked_ms) VALUES ($1, $2, $3, $4)");
+                    add.bind(signed(run.0)).bind(signed(id.0)).bind(text).bind(signed(now)).execute(&mut *tx).await?;
                 }
                 // Lines of the log are found by their number, not by what happened around them.
                 Act::Event(Event::Log { .. }) | Act::Cancel(_) => {}
-                Act::Event(event) => {
-                    let text = serde_json::to_string(event).map_err(StoreError::damaged("an event"))?;
-                    let add = sqlx::query("INSERT INTO events (run_id, seq, at_ms, event) VALUES ($1, $2, $3, $4)");
-                    add.bind(signed(run.0)).bind(signed(seq)).bind(signed(now)).bind(text).execute(&mut *tx).await?;
-                }
+                Act::Event(event) => happened(&mut tx, run, now, event).await?,
             }
         }
         let lines: Vec<_> = acts.iter().filter_map(|act| line(act, now)).collect();
@@ -124,13 +131,15 @@ impl Store {
     ///
     /// # Errors
     /// The database.
-    pub async fn outstanding(&self, run: RunId) -> Result<Vec<(RequestId, Request)>, StoreError> {
-        let rows = sqlx::query("SELECT id, request FROM requests WHERE run_id = $1 ORDER BY id").bind(signed(run.0));
+    pub async fn outstanding(&self, run: RunId) -> Result<Vec<Outstanding>, StoreError> {
+        let rows =
+            sqlx::query("SELECT id, request, asked_ms FROM requests WHERE run_id = $1 ORDER BY id").bind(signed(run.0));
         let mut all = Vec::new();
         for row in rows.fetch_all(&self.pool).await? {
             let text: String = row.try_get(1)?;
             let request = serde_json::from_str(&text).map_err(StoreError::damaged("a request"))?;
-            all.push((RequestId(unsigned(row.try_get(0)?)), request));
+            let (id, asked_at) = (RequestId(unsigned(row.try_get(0)?)), unsigned(row.try_get(2)?));
+            all.push(Outstanding { id, request, asked_at });
         }
         Ok(all)
     }
@@ -151,6 +160,26 @@ impl Store {
         }
         Ok(all)
     }
+}
+
+/// Something happened, within the change that it belongs to.
+pub(crate) async fn happened(
+    tx: &mut Transaction<'static, Any>,
+    run: RunId,
+    at: Millis,
+    event: &Event,
+) -> Result<(), StoreError> {
+    let text = serde_json::to_string(event).map_err(StoreError::damaged("an event"))?;
+    let row = sqlx::query("UPDATE runs SET events = events + 1 WHERE id = $1 RETURNING events").bind(signed(run.0));
+    let seq: i64 = row.fetch_one(&mut **tx).await?.try_get(0)?;
+    sqlx::query("INSERT INTO events (run_id, seq, at_ms, event) VALUES ($1, $2, $3, $4)")
+        .bind(signed(run.0))
+        .bind(seq)
+        .bind(signed(at))
+        .bind(text)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
 }
 
 fn line(act: &Act, at: Millis) -> Option<LogLine> {

@@ -20,8 +20,7 @@ pub use access::{AgentRecord, TokenKind, TokenRecord, digest};
 pub use audit::{AuditRow, Broken};
 pub use connect::Store;
 pub use error::StoreError;
-pub use journal::Act;
-pub use logs::LogLine;
+pub use journal::{Act, Outstanding};
 pub use projects::{Project, ProjectId};
 pub use runs::{NewRun, Run, RunFilter, Status};
 

@@ -1,31 +1,16 @@
 //! Logs: lines in chunks, compressed, found by their number.
 
-use model::event::LogSource;
-use model::ids::{RunId, StageId, StepId};
-use serde::{Deserialize, Serialize};
+use model::ids::RunId;
 use sqlx::{Any, Row as _, Transaction};
+use wire::agent::{Item, LogLine};
 
-use crate::{Millis, Store, StoreError, signed, unsigned};
+use crate::journal::happened;
+use crate::{Store, StoreError, signed, unsigned};
 
 /// As zstd counts: fast, and small enough.
 const LEVEL: i32 = 3;
 /// The most that a chunk may hold when it is unpacked, in bytes.
 const MOST_BYTES: usize = 64 << 20;
-
-/// One line.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LogLine {
-    /// When it was written.
-    pub at: Millis,
-    /// By which step.
-    pub step: Option<StepId>,
-    /// In which stage.
-    pub stage: Option<StageId>,
-    /// By whom.
-    pub source: LogSource,
-    /// Without its line break.
-    pub text: String,
-}
 
 /// Adds lines to a log within the change that they belong to.
 pub(crate) async fn append(
@@ -59,30 +44,44 @@ pub(crate) async fn append(
 }
 
 impl Store {
-    /// Adds lines that an agent reports, of which it has reported `first` before. Those that are there already are not added again, so a
-    /// report may come twice. How many lines of the agent there are now.
+    /// Adds what an agent reports, of which it has reported `first` before. What is there already is not added again, so a report may come
+    /// twice. How much of it there is now.
     ///
     /// # Errors
-    /// There are fewer lines before it than that: one report was lost.
-    pub async fn append_log(&self, run: RunId, first: u64, lines: &[LogLine]) -> Result<u64, StoreError> {
+    /// There is less before it than that: one report was lost.
+    pub async fn report(&self, run: RunId, first: u64, items: &[Item]) -> Result<u64, StoreError> {
         let mut tx = self.write().await?;
         // Holds the run for this transaction.
-        let row = sqlx::query("UPDATE runs SET agent_lines = agent_lines WHERE id = $1 RETURNING agent_lines");
+        let row = sqlx::query("UPDATE runs SET reported = reported WHERE id = $1 RETURNING reported");
         let row = row.bind(signed(run.0)).fetch_optional(&mut *tx).await?;
         let row = row.ok_or_else(|| StoreError::Missing { what: "run", name: run.to_string() })?;
         let has = unsigned(row.try_get(0)?);
         let Some(known) = has.checked_sub(first) else {
-            return Err(StoreError::Stale {
-                what: format!("the log of {run} has {has} lines of its agent, and not {first}"),
-            });
+            return Err(StoreError::Stale { what: format!("the log of {run} has {has} reports, and not {first}") });
         };
-        let new = lines.get(usize::try_from(known).unwrap_or(usize::MAX)..).unwrap_or_default();
-        append(&mut tx, run, new.iter()).await?;
+        let new = items.get(usize::try_from(known).unwrap_or(usize::MAX)..).unwrap_or_default();
+        append(&mut tx, run, new.iter().filter_map(|item| if let Item::Line(line) = item { Some(line) } else { None }))
+            .await?;
+        for item in new {
+            if let Item::Event { at, event } = item {
+                happened(&mut tx, run, *at, event).await?;
+            }
+        }
         let total = has + new.len() as u64;
-        let change = sqlx::query("UPDATE runs SET agent_lines = $1 WHERE id = $2");
+        let change = sqlx::query("UPDATE runs SET reported = $1 WHERE id = $2");
         change.bind(signed(total)).bind(signed(run.0)).execute(&mut *tx).await?;
         tx.commit().await?;
         Ok(total)
+    }
+
+    /// How much of a run was reported by its agents.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn reported(&self, run: RunId) -> Result<u64, StoreError> {
+        let row =
+            sqlx::query("SELECT reported FROM runs WHERE id = $1").bind(signed(run.0)).fetch_one(&self.pool).await?;
+        Ok(unsigned(row.try_get(0)?))
     }
 
     /// Lines from number `from` on, at least one and about `most` of them, if there are any.

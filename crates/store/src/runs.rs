@@ -156,8 +156,8 @@ impl Store {
         let id = count(&mut tx, "run").await?;
         let text = serde_json::to_string(&facts).map_err(StoreError::damaged("a run"))?;
         sqlx::query(
-            "INSERT INTO runs (id, project_id, number, status, facts, revision, epoch, queued_ms, heard, digest, lines, agent_lines) \
-             VALUES ($1, $2, $3, 'queued', $4, $5, 0, $6, 0, 0, 0, 0)",
+            "INSERT INTO runs (id, project_id, number, status, facts, revision, epoch, queued_ms, heard, digest, lines, events, reported) \
+             VALUES ($1, $2, $3, 'queued', $4, $5, 0, $6, 0, 0, 0, 0, 0)",
         )
         .bind(id)
         .bind(project_id)

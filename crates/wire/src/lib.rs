@@ -4,8 +4,10 @@
 //! for hostile input: they return errors, hold a bounded amount of memory and never panic.
 //!
 //! Start reading at [`init`], the protocol between a host and the first process of a sandbox. The one with the process that evaluates a run
-//! is behind the feature `engine`, for init has no use for JSON.
+//! and the one with agents are behind the feature `engine`, for init has no use for JSON.
 
+#[cfg(feature = "engine")]
+pub mod agent;
 pub mod blob;
 #[cfg(feature = "engine")]
 pub mod engine;

@@ -6,7 +6,8 @@ use model::outcome::Outcome;
 use model::request::{AgentSpec, Reply, Request};
 use model::run::{BuildCause, RunEnd, RunFacts};
 use serde_json::json;
-use store::{Act, Actor, LogLine, NewRun, Project, Run, RunFilter, Status, Store, StoreError, TokenKind};
+use store::{Act, Actor, NewRun, Project, Run, RunFilter, Status, Store, StoreError, TokenKind};
+use wire::agent::{Item, LogLine};
 use wire::engine::{Entry, Input};
 
 fn alice() -> Actor {
@@ -96,13 +97,13 @@ pub async fn a_journal_is_as_it_was(store: Store) {
     let log = Event::Log { step: None, stage: None, source: LogSource::Step, text: "said \u{0} \"so\"".into() };
     store.heard(run.id, (3, u64::MAX), &[request(1), Act::Event(log), request(2)], 30).await.unwrap();
     let outstanding = store.outstanding(run.id).await.unwrap();
-    assert_eq!(outstanding.iter().map(|(id, _)| id.0).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(outstanding.iter().map(|one| one.id.0).collect::<Vec<_>>(), [1, 2]);
     assert!(store.events(run.id, 0, 10).await.unwrap().is_empty(), "a line is in the log");
     let said = store.log(run.id, 0, 10).await.unwrap();
     assert_eq!((said.len(), said[0].text.as_str(), said[0].at), (1, "said \u{0} \"so\"", 30));
     let finished = Event::RunFinished { outcome: Outcome::Success };
     store.heard(run.id, (4, u64::MAX), &[Act::Event(finished.clone())], 31).await.unwrap();
-    assert_eq!(store.events(run.id, 0, 10).await.unwrap(), [(4, 31, finished)]);
+    assert_eq!(store.events(run.id, 0, 10).await.unwrap(), [(1, 31, finished)]);
 
     let answer = Input::Answer { id: RequestId(1), reply: Reply::Done };
     store.add_input(run.id, 0, &answer).await.unwrap();
@@ -133,15 +134,26 @@ fn lines(from: u64, to: u64) -> Vec<LogLine> {
 pub async fn a_log_takes_no_line_twice(store: Store) {
     put(&store, "app").await;
     let run = create(&store, "app").await;
-    assert_eq!(store.append_log(run.id, 0, &lines(0, 10)).await.unwrap(), 10);
-    assert_eq!(store.append_log(run.id, 0, &lines(0, 10)).await.unwrap(), 10, "the same report again");
-    assert_eq!(store.append_log(run.id, 5, &lines(5, 2005)).await.unwrap(), 2005, "half of it again");
-    assert!(matches!(store.append_log(run.id, 2006, &lines(2006, 2007)).await, Err(StoreError::Stale { .. })));
-    assert!(matches!(store.append_log(RunId(999), 0, &lines(0, 1)).await, Err(StoreError::Missing { .. })));
+    let items = |from, to| lines(from, to).into_iter().map(Item::Line).collect::<Vec<_>>();
+    assert_eq!(store.report(run.id, 0, &items(0, 10)).await.unwrap(), 10);
+    assert_eq!(store.report(run.id, 0, &items(0, 10)).await.unwrap(), 10, "the same report again");
+    assert_eq!(store.report(run.id, 5, &items(5, 2005)).await.unwrap(), 2005, "half of it again");
+    assert!(matches!(store.report(run.id, 2006, &items(2006, 2007)).await, Err(StoreError::Stale { .. })));
+    assert!(matches!(store.report(RunId(999), 0, &items(0, 1)).await, Err(StoreError::Missing { .. })));
     assert_eq!(store.log(run.id, 0, 9999).await.unwrap(), lines(0, 2005));
     assert_eq!(store.log(run.id, 8, 4).await.unwrap(), lines(8, 12), "across the border of two chunks");
     assert!(store.log(run.id, 2005, 10).await.unwrap().is_empty());
     assert_eq!(store.run(run.id).await.unwrap().unwrap().lines, 2005);
+    let event = Event::JobFinished { job: JobId(1), limit: None };
+    let mixed = [Item::Event { at: 7, event: event.clone() }, Item::Line(lines(2005, 2006).remove(0))];
+    for _ in 0..2 {
+        assert_eq!(store.report(run.id, 2005, &mixed).await.unwrap(), 2007);
+    }
+    assert_eq!(store.events(run.id, 0, 10).await.unwrap(), [(1, 7, event)]);
+    assert_eq!(
+        (store.reported(run.id).await.unwrap(), store.log(run.id, 2004, 10).await.unwrap()),
+        (2007, lines(2004, 2006))
+    );
 }
 
 pub async fn who_may_come_in(store: Store) {

@@ -1,0 +1,221 @@
+//! The protocol between an agent and the server: JSON messages over one WebSocket that the agent opens.
+//!
+//! ```text
+//!   agent                                       server
+//!    |  FromAgent::Hello  --------------------> |   what it holds still
+//!    | <---------------------  ToAgent::Lease   |   a run, with an epoch
+//!    |  FromAgent::Found  --------------------> |   its definition
+//!    | <----------------------  ToAgent::Tell   |   words for its engine: the first of them start one
+//!    |  FromAgent::Said *  -------------------> |
+//!    | <------------------- ToAgent::Perform *  |   requests, at most once each
+//!    |  FromAgent::Report *, Answered *  -----> |   again and again until they are kept
+//!    | <---------------------  ToAgent::Kept *  |
+//!    | <-------------------  ToAgent::Release   |
+//! ```
+//!
+//! A connection may break at any message. Then the agent goes on with what it holds, keeps what nobody has acknowledged, and says all of that
+//! again on the next one; the server starts the engine anew and asks again for what is not answered. Everything bears the epoch of its
+//! lease, and what bears an old one is nobody's.
+//!
+//! Each side is hostile to the other.
+
+use model::event::{Event, LogSource};
+use model::ids::{RequestId, RunId, StageId, StepId};
+use model::request::{Failure, Reply, Request};
+use serde::{Deserialize, Serialize};
+
+use crate::engine::{Said, Word};
+
+/// Version of these messages; both sides must have the same.
+pub const VERSION: u32 = 1;
+/// The longest message, in bytes.
+pub const MAX_MESSAGE_BYTES: usize = crate::engine::MAX_LINE_BYTES + 4096;
+/// The most that one report has.
+pub const MAX_REPORT: usize = 2000;
+
+/// A lease of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Lease {
+    /// Of which run.
+    pub run: RunId,
+    /// Which of its leases: each next one is higher.
+    pub epoch: u64,
+}
+
+/// Where a definition and its project's files are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// A folder of the agent's machine, as it lies there. Only agents that were told so take it.
+    Folder {
+        /// Absolute path.
+        path: String,
+    },
+    /// A repository.
+    Git {
+        /// Its address: `https://…`, or `http://…`.
+        url: String,
+        /// Branch, tag or commit.
+        revision: String,
+    },
+}
+
+/// From an agent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FromAgent {
+    /// Its first word.
+    Hello {
+        /// See [`VERSION`].
+        version: u32,
+        /// How many runs it takes at once.
+        runs: u32,
+        /// Leases that it holds, from former connections.
+        held: Vec<Lease>,
+    },
+    /// What a run's definition is.
+    Found {
+        /// Of which lease.
+        lease: Lease,
+        /// Its text, or why there is none.
+        definition: Result<Definition, Failure>,
+    },
+    /// Words of the engine, in their order.
+    Said {
+        /// Of which lease.
+        lease: Lease,
+        /// Which engine of this lease: counted by the server in [`ToAgent::Tell`].
+        engine: u64,
+        /// What.
+        said: Vec<Said>,
+    },
+    /// The engine has ended without a last word.
+    EngineLost {
+        /// Of which lease.
+        lease: Lease,
+        /// Which engine.
+        engine: u64,
+        /// In words.
+        reason: String,
+    },
+    /// What came of a request.
+    Answered {
+        /// Of which lease.
+        lease: Lease,
+        /// Which request.
+        id: RequestId,
+        /// What.
+        reply: Reply,
+    },
+    /// What happened at the agent.
+    Report {
+        /// Of which lease.
+        lease: Lease,
+        /// How much was reported of this lease before.
+        first: u64,
+        /// In its order.
+        items: Vec<Item>,
+    },
+}
+
+/// A definition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Definition {
+    /// Its text.
+    pub text: String,
+    /// What the checkout says of itself: `GIT_COMMIT` and others.
+    pub env: Vec<(String, String)>,
+}
+
+/// Something that happened at an agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Item {
+    /// A line of the log.
+    Line(LogLine),
+    /// Anything else.
+    Event {
+        /// Milliseconds since 1970.
+        at: u64,
+        /// It.
+        event: Event,
+    },
+}
+
+/// A line of a log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// When it was written, in milliseconds since 1970.
+    pub at: u64,
+    /// By which step.
+    pub step: Option<StepId>,
+    /// In which stage.
+    pub stage: Option<StageId>,
+    /// By whom.
+    pub source: LogSource,
+    /// Without its line break.
+    pub text: String,
+}
+
+/// To an agent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToAgent {
+    /// It has this run from now on.
+    Lease {
+        /// Which.
+        lease: Lease,
+        /// Where its definition is.
+        source: Source,
+        /// Name of the definition's file.
+        file: String,
+        /// Name of the project.
+        project: String,
+        /// How much of it was reported before.
+        reported: u64,
+    },
+    /// Words for the engine. Where the first is [`Word::Begin`], a new one is started for it.
+    Tell {
+        /// Of which lease.
+        lease: Lease,
+        /// Which engine.
+        engine: u64,
+        /// What.
+        words: Vec<Word>,
+    },
+    /// To be done. One that was asked before is not done again; its answer is said again.
+    Perform {
+        /// Of which lease.
+        lease: Lease,
+        /// Its id.
+        id: RequestId,
+        /// What.
+        request: Request,
+    },
+    /// That request is to end early.
+    Cancel {
+        /// Of which lease.
+        lease: Lease,
+        /// Which.
+        id: RequestId,
+    },
+    /// An answer was kept.
+    AnswerKept {
+        /// Of which lease.
+        lease: Lease,
+        /// To which request.
+        id: RequestId,
+    },
+    /// So much of what was reported is kept.
+    Kept {
+        /// Of which lease.
+        lease: Lease,
+        /// How much in all.
+        reported: u64,
+    },
+    /// It has this lease no more: everything of it is to be ended.
+    Release {
+        /// Which.
+        lease: Lease,
+    },
+}

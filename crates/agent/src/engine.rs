@@ -7,7 +7,7 @@ use std::process::Stdio;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::sync::mpsc;
-use wire::engine::{Begin, Heard, Input, Journal, Lines, Word, encode};
+use wire::engine::{Begin, Heard, Input, Journal, Lines, Said, Word, encode};
 
 use crate::failure::Trouble;
 
@@ -33,8 +33,8 @@ pub struct Kept {
     losses: u32,
 }
 
-struct Process {
-    /// Killed when this is dropped.
+/// An engine that runs; killed when this is dropped.
+pub(crate) struct Process {
     child: Child,
     /// To a task that writes: an engine may be busy saying something itself.
     input: mpsc::UnboundedSender<Vec<u8>>,
@@ -43,7 +43,7 @@ struct Process {
 }
 
 impl Process {
-    fn start(program: &EngineProgram) -> Result<Process, Trouble> {
+    pub(crate) fn start(program: &EngineProgram) -> Result<Process, Trouble> {
         let mut command = Command::new(&program.program);
         command.args(&program.words).env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
         let failed = |error: std::io::Error| {
@@ -63,6 +63,46 @@ impl Process {
             }
         });
         Ok(Process { child, input, output, lines: Lines::default() })
+    }
+
+    /// Where lines for it go.
+    pub(crate) fn input(&self) -> mpsc::UnboundedSender<Vec<u8>> {
+        self.input.clone()
+    }
+
+    /// What it says next, at least one word and at most so many. `None`: it has ended.
+    pub(crate) async fn hear(&mut self, most: usize) -> Result<Option<Vec<Said>>, String> {
+        let mut said = Vec::new();
+        loop {
+            while said.len() < most
+                && let Some(word) = self.lines.message().map_err(|error| error.to_string())?
+            {
+                said.push(word);
+            }
+            if !said.is_empty() {
+                return Ok(Some(said));
+            }
+            if !self.read().await {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// False: it has ended.
+    async fn read(&mut self) -> bool {
+        let mut piece = vec![0; PIECE_BYTES];
+        match self.output.read(&mut piece).await {
+            Ok(count) if count > 0 => {
+                self.lines.push(&piece[..count]);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// How it ended, in words.
+    pub(crate) async fn ending(&mut self) -> String {
+        self.child.wait().await.map_or_else(|error| error.to_string(), |status| status.to_string())
     }
 
     fn tell(&self, words: &[Word]) -> Result<(), Trouble> {
@@ -114,13 +154,15 @@ impl Kept {
                 self.process.tell(&words)?;
                 match heard {
                     Heard::Nothing | Heard::Took(_) | Heard::Waits => continue,
-                    heard => return Ok(heard),
+                    heard => {
+                        // It has got further than any before it.
+                        self.losses = 0;
+                        return Ok(heard);
+                    }
                 }
             }
-            let mut piece = [0; PIECE_BYTES];
-            match self.process.output.read(&mut piece).await {
-                Ok(count) if count > 0 => self.process.lines.push(&piece[..count]),
-                _ => self.replace().await?,
+            if !self.process.read().await {
+                self.replace().await?;
             }
         }
     }
@@ -128,8 +170,7 @@ impl Kept {
     async fn replace(&mut self) -> Result<(), Trouble> {
         self.losses += 1;
         if self.losses > MOST_LOSSES {
-            let status =
-                self.process.child.wait().await.map_or_else(|error| error.to_string(), |status| status.to_string());
+            let status = self.process.ending().await;
             return Err(Trouble::infrastructure(format!("the engine was lost {MOST_LOSSES} times ({status})")));
         }
         tracing::warn!(losses = self.losses, "an engine was lost; a new one goes on");

@@ -1,5 +1,5 @@
 //! Performs what an evaluated pipeline asks for: makes a sandbox for each job, runs its steps there, moves its files, and
-//! takes the sandbox away. The same code serves `cofferdam run` and, later, the agent that leases jobs from a server.
+//! takes the sandbox away. The same code serves `cofferdam run` and the agent of a server ([`work`]).
 //!
 //! Never: evaluates a pipeline, opens a path of a sandbox from the host, hands a workload anything of the host's environment,
 //! or reports a result before the processes that made it are gone.
@@ -22,6 +22,7 @@ mod lines;
 mod offers;
 mod perform;
 mod quota;
+mod remote;
 mod scm;
 mod stash;
 mod terminal;
@@ -31,4 +32,5 @@ pub use engine::{EngineProgram, Kept};
 pub use failure::{Trouble, explain};
 pub use host::{Host, HostOptions, WayOut};
 pub use perform::Performer;
+pub use remote::{AgentConfig, MakeHost, work};
 pub use scm::{LocalProject, Scm, ScmError, Tree};

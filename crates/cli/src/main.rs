@@ -7,6 +7,7 @@
 mod output;
 
 mod args;
+mod client;
 mod commands;
 mod failure;
 mod mentions;
@@ -53,6 +54,15 @@ fn dispatch(cli: &Cli, style: Style) -> Result<Exit, CommandFailure> {
         Command::Lint(args) => commands::lint::run(args, style),
         Command::Plan(args) => block_on(commands::plan::run(args, home, style, false)),
         Command::Why(args) => block_on(commands::plan::run(args, home, style, true)),
+        Command::Server(args) => commands::server::serve(args, home),
+        Command::Agent(args) => block_on(commands::server::agent(args, home)),
+        Command::Dev(args) => block_on(commands::server::dev(args, home)),
+        Command::Projects(command) => block_on(commands::remote::projects(command)),
+        Command::Trigger(args) => block_on(commands::remote::trigger(args, style)),
+        Command::Runs(args) => block_on(commands::remote::runs(args)),
+        Command::Logs(args) => block_on(commands::remote::logs(args, style)),
+        Command::Cancel(args) => block_on(commands::remote::cancel(args)),
+        Command::Agents(command) => block_on(commands::remote::agents(command)),
         Command::Groovy(args) => commands::groovy::run(args, style),
         Command::Guest(command) => commands::guest::run(command, home),
         Command::Image(command) => block_on(commands::image::run(command, home)),

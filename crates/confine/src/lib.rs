@@ -5,12 +5,14 @@
 
 mod calls;
 mod deed;
+mod programs;
 mod rise;
 
 use serde::{Deserialize, Serialize};
 
 pub use calls::{check, compile};
 pub use deed::{Deed, FORBIDDEN, attempt};
+pub use programs::no_programs;
 pub use rise::{Enclosure, landlock, raise, set_limits};
 
 /// The walls around a confined process, as it found them after raising them.

@@ -247,6 +247,23 @@ impl Store {
         Ok(epoch)
     }
 
+    /// Takes a run from its agent, and puts it into the queue again.
+    ///
+    /// # Errors
+    /// It has ended, or has another epoch.
+    pub async fn requeue_run(&self, id: RunId, epoch: u64, now: Millis) -> Result<(), StoreError> {
+        let mut tx = self.write().await?;
+        let change = sqlx::query(
+            "UPDATE runs SET epoch = epoch + 1, agent_id = NULL, status = 'queued' WHERE id = $1 AND epoch = $2 AND status = 'running'",
+        );
+        if change.bind(signed(id.0)).bind(signed(epoch)).execute(&mut *tx).await?.rows_affected() != 1 {
+            return Err(StoreError::Stale { what: id.to_string() });
+        }
+        record(&mut tx, now, &Actor::server(), "run.requeue", &id.to_string(), &json!({ "epoch": epoch + 1 })).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
     /// Remembers the text of a run's definition.
     ///
     /// # Errors
@@ -275,16 +292,28 @@ impl Store {
         Ok(changed)
     }
 
+    /// A run that no agent has had ends in the queue. False: an agent has it.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn end_queued(&self, id: RunId, end: &RunEnd, now: Millis) -> Result<bool, StoreError> {
+        self.end_run(id, end, now, "AND status = 'queued'").await
+    }
+
     /// A run has ended. False: it had already.
     ///
     /// # Errors
     /// The database.
     pub async fn finish_run(&self, id: RunId, end: &RunEnd, now: Millis) -> Result<bool, StoreError> {
+        self.end_run(id, end, now, "AND status <> 'done'").await
+    }
+
+    async fn end_run(&self, id: RunId, end: &RunEnd, now: Millis, only: &str) -> Result<bool, StoreError> {
         let mut tx = self.write().await?;
         let word = serde_json::to_value(end.outcome).map_err(StoreError::damaged("an outcome"))?;
-        let change = sqlx::query(
-            "UPDATE runs SET status = 'done', outcome = $1, message = $2, ended_ms = $3 WHERE id = $4 AND status <> 'done'",
-        );
+        let text =
+            format!("UPDATE runs SET status = 'done', outcome = $1, message = $2, ended_ms = $3 WHERE id = $4 {only}");
+        let change = sqlx::query(sqlx::AssertSqlSafe(text));
         let change =
             change.bind(word.as_str().map(str::to_owned)).bind(&end.message).bind(signed(now)).bind(signed(id.0));
         let changed = change.execute(&mut *tx).await?.rows_affected() == 1;

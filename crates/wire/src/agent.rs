@@ -107,6 +107,11 @@ pub enum FromAgent {
         /// What.
         reply: Reply,
     },
+    /// Everything of a lease that was to be released has ended, and was said.
+    Released {
+        /// Which.
+        lease: Lease,
+    },
     /// What happened at the agent.
     Report {
         /// Of which lease.
@@ -155,6 +160,21 @@ pub struct LogLine {
     pub source: LogSource,
     /// Without its line break.
     pub text: String,
+}
+
+impl FromAgent {
+    /// Which lease it is about.
+    pub fn lease(&self) -> Option<Lease> {
+        match self {
+            FromAgent::Hello { .. } => None,
+            FromAgent::Found { lease, .. }
+            | FromAgent::Said { lease, .. }
+            | FromAgent::EngineLost { lease, .. }
+            | FromAgent::Answered { lease, .. }
+            | FromAgent::Released { lease }
+            | FromAgent::Report { lease, .. } => Some(*lease),
+        }
+    }
 }
 
 /// To an agent.

@@ -8,4 +8,6 @@ pub mod image;
 pub mod lint;
 pub mod manual;
 pub mod plan;
+pub mod remote;
 pub mod run;
+pub mod server;

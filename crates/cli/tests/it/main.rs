@@ -8,6 +8,7 @@ mod kernels;
 mod project;
 mod real_images;
 mod sandboxes;
+mod server;
 mod steps;
 mod tables;
 mod terminal;

@@ -1,0 +1,101 @@
+//! The connection to the server, opened again and again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::sync::mpsc;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::http::StatusCode;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+use wire::agent::{FromAgent, MAX_MESSAGE_BYTES, ToAgent};
+
+use super::{AgentConfig, Word};
+use crate::failure::Trouble;
+
+/// The first pause before another try, and the longest.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+/// A server that says nothing so long, not even that it lives, is gone.
+const SILENCE: Duration = Duration::from_secs(45);
+
+type Socket = WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>;
+
+/// Until the server says that it does not know this agent.
+pub(super) async fn keep_connected(
+    config: Arc<AgentConfig>,
+    inbox: mpsc::UnboundedSender<Word>,
+) -> Result<(), Trouble> {
+    let mut pause = PAUSE.0;
+    loop {
+        match open(&config).await {
+            Ok(socket) => {
+                pause = PAUSE.0;
+                converse(socket, &inbox).await;
+                if inbox.send(Word::Disconnected).is_err() {
+                    return Ok(());
+                }
+            }
+            Err(Error::Http(response)) if response.status() == StatusCode::UNAUTHORIZED => {
+                return Err(Trouble::policy("the server does not know this agent's key").with_hint("enrol it anew"));
+            }
+            Err(error) => tracing::warn!(%error, "the server cannot be reached"),
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(PAUSE.1);
+    }
+}
+
+async fn open(config: &AgentConfig) -> Result<Socket, Error> {
+    let address = match config.server.strip_prefix("http") {
+        Some(rest) => format!("ws{}/agent/v1/connect", rest.trim_end_matches('/')),
+        None => config.server.clone(),
+    };
+    let mut request = address.into_client_request()?;
+    let value = format!("Bearer {}", config.key)
+        .parse()
+        .map_err(|_| Error::Url(tokio_tungstenite::tungstenite::error::UrlError::NoPathOrQuery))?;
+    request.headers_mut().insert("authorization", value);
+    let limits =
+        WebSocketConfig::default().max_message_size(Some(MAX_MESSAGE_BYTES)).max_frame_size(Some(MAX_MESSAGE_BYTES));
+    Ok(connect_async_with_config(request, Some(limits), false).await?.0)
+}
+
+async fn converse(socket: Socket, inbox: &mpsc::UnboundedSender<Word>) {
+    let (mut out, mut incoming) = socket.split();
+    let (sender, mut words) = mpsc::unbounded_channel::<FromAgent>();
+    if inbox.send(Word::Connected(sender)).is_err() {
+        return;
+    }
+    loop {
+        let message = tokio::select! {
+            word = words.recv() => {
+                let Some(word) = word else { return };
+                let text = serde_json::to_string(&word).unwrap_or_default();
+                if out.send(Message::text(text)).await.is_err() {
+                    return;
+                }
+                continue;
+            }
+            message = tokio::time::timeout(SILENCE, incoming.next()) => message,
+        };
+        match message {
+            Ok(Some(Ok(Message::Text(text)))) => match serde_json::from_str::<ToAgent>(&text) {
+                Ok(message) => {
+                    if inbox.send(Word::Server(message)).is_err() {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the server speaks another version");
+                    return;
+                }
+            },
+            // Pings are answered by the library, when something is read or written next.
+            Ok(Some(Ok(Message::Ping(_)))) => drop(out.flush().await),
+            Ok(Some(Ok(Message::Close(_)) | Err(_)) | None) | Err(_) => return,
+            Ok(Some(Ok(_))) => {}
+        }
+    }
+}

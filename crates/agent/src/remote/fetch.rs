@@ -1,0 +1,139 @@
+//! Where a run's files are, and the text of its definition.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::limits::MAX_DEFINITION_BYTES;
+use model::request::Failure;
+use tokio::process::Command;
+use tokio::sync::mpsc;
+use wire::agent::{Definition, Lease, Source};
+
+use super::{AgentConfig, Word};
+use crate::failure::{Trouble, explain};
+use crate::scm::LocalProject;
+
+/// How long a repository may take to come.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// The longest name of a revision, in bytes.
+const MAX_REVISION: usize = 250;
+/// What git is told each time: nothing of the repository or of this machine runs, nothing but HTTP is spoken, and what comes is checked.
+const SETTINGS: [&str; 9] = [
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "credential.helper=",
+    "protocol.allow=never",
+    "protocol.http.allow=always",
+    "protocol.https.allow=always",
+    "transfer.fsckObjects=true",
+    "submodule.recurse=false",
+    "advice.detachedHead=false",
+];
+
+/// Fetches in a task of its own, and tells what came of it.
+pub(super) fn start(
+    config: Arc<AgentConfig>,
+    lease: Lease,
+    source: Source,
+    file: String,
+    inbox: mpsc::UnboundedSender<Word>,
+) {
+    tokio::spawn(async move {
+        let found = fetch(&config, lease, &source, &file).await;
+        let _ = inbox.send(Word::Found(lease, found.map_err(|trouble| trouble.0)));
+    });
+}
+
+type Found = (Definition, LocalProject, Option<PathBuf>);
+
+async fn fetch(config: &AgentConfig, lease: Lease, source: &Source, file: &str) -> Result<Found, Trouble> {
+    // It is a path within the project.
+    if file.starts_with('/') || file.split('/').any(|part| part.is_empty() || part == "..") {
+        return Err(Trouble::workload(format!("{file:?} is no file of the project")));
+    }
+    match source {
+        Source::Folder { path } => {
+            if !config.folders {
+                return Err(Trouble::policy("this agent takes no folders of its machine as projects"));
+            }
+            let project = LocalProject::look(Path::new(path), false)
+                .await
+                .map_err(|error| Trouble::infrastructure(explain(&error)))?;
+            let text = tokio::fs::read(Path::new(path).join(file)).await;
+            let text = text.map_err(|error| Trouble::workload(format!("cannot read {file}: {error}")))?;
+            Ok((definition(text)?, project, None))
+        }
+        Source::Git { url, revision } => {
+            let folder = config.scratch.join(format!("git-{}-{}-{}", std::process::id(), lease.run, lease.epoch));
+            match clone(&folder, url, revision, file).await {
+                Ok((definition, project)) => Ok((definition, project, Some(folder))),
+                Err(trouble) => {
+                    let _ = tokio::fs::remove_dir_all(&folder).await;
+                    Err(trouble)
+                }
+            }
+        }
+    }
+}
+
+fn definition(text: Vec<u8>) -> Result<Definition, Trouble> {
+    if text.len() > MAX_DEFINITION_BYTES {
+        return Err(Trouble::workload(format!("the definition is larger than {} MiB", MAX_DEFINITION_BYTES >> 20)));
+    }
+    Ok(Definition { text: String::from_utf8_lossy(&text).into_owned(), env: Vec::new() })
+}
+
+async fn clone(folder: &Path, url: &str, revision: &str, file: &str) -> Result<(Definition, LocalProject), Trouble> {
+    if !url.starts_with("https://") && !url.starts_with("http://") {
+        return Err(Trouble::workload(format!("{url:?} is no address of a repository: https://…")));
+    }
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_./+@".contains(c);
+    if revision.is_empty() || revision.len() > MAX_REVISION || revision.starts_with('-') || !revision.chars().all(fits)
+    {
+        return Err(Trouble::workload(format!("{revision:?} is no branch, tag or commit")));
+    }
+    tokio::fs::create_dir_all(folder)
+        .await
+        .map_err(|error| Trouble::infrastructure(format!("{}: {error}", folder.display())))?;
+    git(folder, &["init", "-q", "--template=", "."]).await?;
+    git(folder, &["fetch", "-q", "--no-tags", "--no-recurse-submodules", url, revision]).await?;
+    let is_commit = revision.len() == 40 && revision.chars().all(|c| c.is_ascii_hexdigit());
+    if is_commit {
+        git(folder, &["update-ref", "--no-deref", "HEAD", "FETCH_HEAD"]).await?;
+    } else {
+        let branch = format!("refs/heads/{}", revision.strip_prefix("refs/heads/").unwrap_or(revision));
+        git(folder, &["update-ref", &branch, "FETCH_HEAD"]).await?;
+        git(folder, &["symbolic-ref", "HEAD", &branch]).await?;
+    }
+    let text = git(folder, &["cat-file", "blob", &format!("HEAD:{file}")]).await;
+    let text = text.map_err(|_| Trouble::workload(format!("there is no {file} in {revision}")))?;
+    let project = LocalProject::look(folder, false).await.map_err(|error| Trouble::infrastructure(explain(&error)))?;
+    Ok((definition(text)?, project))
+}
+
+async fn git(folder: &Path, words: &[&str]) -> Result<Vec<u8>, Trouble> {
+    let mut command = Command::new("git");
+    command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("HOME", "/nonexistent").env("LC_ALL", "C");
+    command.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_TERMINAL_PROMPT", "0").env("GIT_CONFIG_GLOBAL", "/dev/null");
+    command.args(SETTINGS.iter().flat_map(|setting| ["-c", setting])).args(words).current_dir(folder);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let ran = tokio::time::timeout(PATIENCE, command.output()).await;
+    let ran =
+        ran.map_err(|_| Trouble::infrastructure(format!("git {} took more than {} s", words[0], PATIENCE.as_secs())))?;
+    let output = ran.map_err(|error| Trouble::infrastructure(format!("cannot start git: {error}")))?;
+    match output.status.success() {
+        true => Ok(output.stdout),
+        false => {
+            let said = String::from_utf8_lossy(&output.stderr);
+            Err(Trouble::infrastructure(format!("git {}: {}", words[0], said.lines().last().unwrap_or_default())))
+        }
+    }
+}
+
+impl From<Trouble> for Failure {
+    fn from(trouble: Trouble) -> Failure {
+        trouble.0
+    }
+}

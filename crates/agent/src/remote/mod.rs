@@ -1,0 +1,243 @@
+//! The agent of a server: takes leases of runs over a connection that it opens itself, and does what their engines ask for.
+//!
+//! ```text
+//!   server ◀── connection (opened again and again) ──▶ Agent (one task) ──▶ seat: engine process, Performer, report
+//! ```
+//!
+//! Nothing that is leased ends with a connection: what happens meanwhile is kept in the seat's report, up to a limit at which workloads wait.
+//!
+//! Never: takes a run that it was not given, says anything of a lease that it has lost, hands its key to anything that it starts.
+
+mod connection;
+mod fetch;
+mod seat;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use model::event::Event;
+use model::ids::RequestId;
+use model::request::{Failure, Reply};
+use tokio::sync::mpsc;
+use wire::agent::{Definition, FromAgent, Lease, ToAgent};
+use wire::engine::Said;
+
+use crate::engine::EngineProgram;
+use crate::failure::Trouble;
+use crate::host::Host;
+use crate::scm::LocalProject;
+
+use seat::Seat;
+
+/// Makes what a run is performed with: of its project's name, the project, and the text of its definition.
+pub type MakeHost = Arc<dyn Fn(&str, LocalProject, &str) -> Result<Host, Trouble> + Send + Sync>;
+
+/// How an agent works.
+#[derive(Clone)]
+pub struct AgentConfig {
+    /// The server: `http://HOST:PORT`.
+    pub server: String,
+    /// The key that it was enrolled with.
+    pub key: String,
+    /// Runs that it takes at once.
+    pub runs: u32,
+    /// Folders of this machine may be projects.
+    pub folders: bool,
+    /// What evaluates runs.
+    pub engine: EngineProgram,
+    /// What runs are performed with.
+    pub host: MakeHost,
+    /// Folder for what is in between.
+    pub scratch: PathBuf,
+}
+
+/// What the agent's task hears.
+enum Word {
+    /// The server can be spoken to.
+    Connected(mpsc::UnboundedSender<FromAgent>),
+    /// No more.
+    Disconnected,
+    Server(ToAgent),
+    Found(Lease, Result<(Definition, LocalProject, Option<PathBuf>), Failure>),
+    Said(Lease, u64, Vec<Said>),
+    EngineEnded(Lease, u64, String),
+    Replied(Lease, RequestId, Reply),
+    Happened(Lease, Event),
+    /// Every sandbox of a lease has ended.
+    Closed(Lease),
+}
+
+/// Works until it is dropped.
+///
+/// # Errors
+/// The server does not know the key.
+pub async fn work(config: AgentConfig) -> Result<(), Trouble> {
+    let (sender, mut inbox) = mpsc::unbounded_channel();
+    let config = Arc::new(config);
+    let mut connection = tokio::spawn(connection::keep_connected(Arc::clone(&config), sender.clone()));
+    let mut agent = Agent { config, inbox: sender, server: None, seats: HashMap::new() };
+    loop {
+        tokio::select! {
+            ended = &mut connection => {
+                return ended.unwrap_or_else(|error| Err(Trouble::infrastructure(error.to_string())));
+            }
+            Some(word) = inbox.recv() => {
+                agent.hear(word);
+                // What came meanwhile is reported together.
+                while let Ok(word) = inbox.try_recv() {
+                    agent.hear(word);
+                }
+                agent.report();
+            }
+        }
+    }
+}
+
+struct Agent {
+    config: Arc<AgentConfig>,
+    inbox: mpsc::UnboundedSender<Word>,
+    server: Option<mpsc::UnboundedSender<FromAgent>>,
+    seats: HashMap<Lease, Seat>,
+}
+
+impl Agent {
+    fn hear(&mut self, word: Word) {
+        match word {
+            Word::Connected(server) => {
+                let held = self.seats.keys().copied().collect();
+                let hello = FromAgent::Hello { version: wire::agent::VERSION, runs: self.config.runs, held };
+                let _ = server.send(hello);
+                self.server = Some(server);
+            }
+            Word::Disconnected => {
+                self.server = None;
+                // The server begins with new ones.
+                self.seats.values_mut().for_each(Seat::lose_connection);
+            }
+            Word::Server(message) => self.told(message),
+            Word::Found(lease, found) => {
+                let Some(seat) = self.seats.get_mut(&lease) else { return };
+                let definition = seat.found(found, &self.config);
+                self.say(FromAgent::Found { lease, definition });
+            }
+            Word::Said(lease, engine, said) => {
+                if self.seats.get(&lease).is_some_and(|seat| seat.engine_is(engine)) {
+                    self.say(FromAgent::Said { lease, engine, said });
+                }
+            }
+            Word::EngineEnded(lease, engine, reason) => {
+                if self.seats.get(&lease).is_some_and(|seat| seat.engine_is(engine)) {
+                    self.say(FromAgent::EngineLost { lease, engine, reason });
+                }
+            }
+            Word::Replied(lease, id, reply) => {
+                let Some(seat) = self.seats.get_mut(&lease) else { return };
+                seat.replied(id, reply.clone());
+                self.say(FromAgent::Answered { lease, id, reply });
+            }
+            Word::Happened(lease, event) => {
+                if let Some(seat) = self.seats.get_mut(&lease) {
+                    seat.happened(event);
+                }
+            }
+            Word::Closed(lease) => {
+                if let Some(seat) = self.seats.get_mut(&lease) {
+                    seat.is_closed = true;
+                }
+            }
+        }
+    }
+
+    fn told(&mut self, message: ToAgent) {
+        match message {
+            ToAgent::Lease { lease, source, file, project, reported } => {
+                // An older lease of the run is none any more.
+                let old: Vec<_> =
+                    self.seats.keys().copied().filter(|held| held.run == lease.run && *held != lease).collect();
+                old.into_iter().for_each(|lease| self.release(lease));
+                let seat = self.seats.entry(lease).or_insert_with(|| {
+                    let seat = Seat::new(lease, project, reported, self.inbox.clone());
+                    fetch::start(Arc::clone(&self.config), lease, source, file, self.inbox.clone());
+                    seat
+                });
+                seat.resend(reported);
+                let known = seat.definition.clone();
+                let answers = seat.answers();
+                if let Some(definition) = known {
+                    self.say(FromAgent::Found { lease, definition });
+                }
+                for (id, reply) in answers {
+                    self.say(FromAgent::Answered { lease, id, reply });
+                }
+            }
+            ToAgent::Tell { lease, engine, words } => {
+                let program = self.config.engine.clone();
+                if let Some(seat) = self.seats.get_mut(&lease)
+                    && let Err(reason) = seat.tell_engine(&program, engine, &words)
+                {
+                    self.say(FromAgent::EngineLost { lease, engine, reason });
+                }
+            }
+            ToAgent::Perform { lease, id, request } => {
+                let Some(seat) = self.seats.get_mut(&lease) else { return };
+                if let Some(reply) = seat.perform(id, request) {
+                    self.say(FromAgent::Answered { lease, id, reply });
+                }
+            }
+            ToAgent::Cancel { lease, id } => {
+                if let Some(seat) = self.seats.get_mut(&lease) {
+                    seat.cancel(id);
+                }
+            }
+            ToAgent::AnswerKept { lease, id } => {
+                if let Some(seat) = self.seats.get_mut(&lease) {
+                    seat.answer_kept(id);
+                }
+            }
+            ToAgent::Kept { lease, reported } => {
+                if let Some(seat) = self.seats.get_mut(&lease) {
+                    seat.kept(reported);
+                }
+            }
+            ToAgent::Release { lease } => match self.seats.contains_key(&lease) {
+                true => self.release(lease),
+                false => self.say(FromAgent::Released { lease }),
+            },
+        }
+    }
+
+    fn release(&mut self, lease: Lease) {
+        if let Some(seat) = self.seats.get_mut(&lease) {
+            seat.release();
+        }
+    }
+
+    /// Says what is new, and what has been said to its end.
+    fn report(&mut self) {
+        if self.server.is_none() {
+            return;
+        }
+        let (mut messages, mut over) = (Vec::new(), Vec::new());
+        for (lease, seat) in &mut self.seats {
+            while let Some((first, items)) = seat.next_report() {
+                messages.push(FromAgent::Report { lease: *lease, first, items });
+            }
+            if seat.is_over() {
+                over.push(*lease);
+            }
+        }
+        messages.into_iter().for_each(|message| self.say(message));
+        for lease in over {
+            self.seats.remove(&lease);
+            self.say(FromAgent::Released { lease });
+        }
+    }
+
+    fn say(&self, message: FromAgent) {
+        // Where there is nobody to hear, it is said again on the next connection.
+        if let Some(server) = &self.server {
+            let _ = server.send(message);
+        }
+    }
+}

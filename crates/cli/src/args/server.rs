@@ -1,0 +1,194 @@
+//! The server, its agents, and who asks it for something.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::parse::parse_pair;
+use super::{Network, OutputFormat};
+use crate::args::walls::WallArgs;
+
+/// `cofferdam server`.
+#[derive(Debug, Args)]
+pub struct ServerArgs {
+    /// Where it listens
+    #[arg(long, default_value = "127.0.0.1:8700", value_name = "HOST:PORT")]
+    pub listen: SocketAddr,
+    /// Folder for its data [default: HOME/server]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Database: sqlite:PATH or postgres://USER@HOST/NAME [default: a file in its data]
+    #[arg(long, env = "COFFERDAM_DATABASE", value_name = "URL")]
+    pub database: Option<String>,
+    /// Seconds that an agent may be away before its runs are given to others
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    pub agent_patience: u64,
+}
+
+/// `cofferdam agent`.
+#[derive(Debug, Args)]
+pub struct AgentArgs {
+    /// The server
+    #[arg(long, env = "COFFERDAM_SERVER", default_value = "http://127.0.0.1:8700", value_name = "URL")]
+    pub server: String,
+    /// A token to be enrolled with, once; afterwards the agent has a key in its data (`cofferdam agents token` makes one)
+    #[arg(long, env = "COFFERDAM_ENROL_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    pub token: Option<String>,
+    /// Its name [default: that of the machine]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Folder for its data [default: HOME/agent]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Runs that it takes at once
+    #[arg(long, default_value_t = 8, value_name = "N")]
+    pub runs: u32,
+    /// Folders of this machine may be projects: for a laptop
+    #[arg(long)]
+    pub folders: bool,
+    /// How strong the walls are
+    #[command(flatten)]
+    pub walls: WallArgs,
+    /// Network of the sandboxes
+    #[arg(long, value_enum, default_value_t = Network::Internet, value_name = "WHAT")]
+    pub network: Network,
+}
+
+/// `cofferdam dev`.
+#[derive(Debug, Args)]
+pub struct DevArgs {
+    /// Folder of a project to begin with
+    #[arg(default_value = ".")]
+    pub project: PathBuf,
+    /// Where the server listens
+    #[arg(long, default_value = "127.0.0.1:8700", value_name = "HOST:PORT")]
+    pub listen: SocketAddr,
+    /// Folder for all data [default: HOME/dev]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Network of the sandboxes
+    #[arg(long, value_enum, default_value_t = Network::Internet, value_name = "WHAT")]
+    pub network: Network,
+}
+
+/// Which server, and who asks.
+#[derive(Clone, Debug, Args)]
+pub struct ClientArgs {
+    /// The server
+    #[arg(long, env = "COFFERDAM_SERVER", default_value = "http://127.0.0.1:8700", value_name = "URL", global = true)]
+    pub server: String,
+    /// A token of its API
+    #[arg(long, env = "COFFERDAM_TOKEN", hide_env_values = true, value_name = "TOKEN", global = true)]
+    pub token: Option<String>,
+    /// How answers are printed
+    #[arg(long, value_enum, default_value_t = OutputFormat::Text, value_name = "FORMAT", global = true)]
+    pub output: OutputFormat,
+}
+
+/// `cofferdam trigger`.
+#[derive(Debug, Args)]
+pub struct TriggerArgs {
+    /// Name of the project
+    pub project: String,
+    /// Branch, tag or commit
+    #[arg(long, value_name = "REVISION")]
+    pub revision: Option<String>,
+    /// Value of a parameter
+    #[arg(short, long = "param", value_name = "NAME=VALUE", value_parser = parse_pair)]
+    pub params: Vec<(String, String)>,
+    /// Follow its log to its end; the exit code is the run's
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Which server
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
+/// `cofferdam runs`.
+#[derive(Debug, Args)]
+pub struct RunsArgs {
+    /// Of this project
+    #[arg(long)]
+    pub project: Option<String>,
+    /// At most so many
+    #[arg(long, default_value_t = 20)]
+    pub limit: u32,
+    /// Which server
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
+/// `cofferdam logs`.
+#[derive(Debug, Args)]
+pub struct LogsArgs {
+    /// Id of the run
+    pub run: u64,
+    /// Follow it to its end; the exit code is the run's
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Which server
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
+/// `cofferdam cancel`.
+#[derive(Debug, Args)]
+pub struct CancelArgs {
+    /// Id of the run
+    pub run: u64,
+    /// Why, for its log
+    #[arg(long)]
+    pub reason: Option<String>,
+    /// Which server
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
+/// `cofferdam projects`.
+#[derive(Debug, Subcommand)]
+pub enum ProjectsCommand {
+    /// List them
+    Ls {
+        /// Which server
+        #[command(flatten)]
+        client: ClientArgs,
+    },
+    /// Make one, or change it
+    Put {
+        /// Its name: folder/app
+        name: String,
+        /// Its repository
+        #[arg(long, value_name = "URL", required_unless_present = "folder", conflicts_with = "folder")]
+        git: Option<String>,
+        /// The branch that is built where nobody says otherwise
+        #[arg(long, default_value = "main", value_name = "NAME")]
+        branch: String,
+        /// A folder of the agents' machine, where they take any
+        #[arg(long, value_name = "DIR")]
+        folder: Option<PathBuf>,
+        /// Its definition
+        #[arg(long, default_value = "Jenkinsfile", value_name = "PATH")]
+        file: String,
+        /// Which server
+        #[command(flatten)]
+        client: ClientArgs,
+    },
+}
+
+/// `cofferdam agents`.
+#[derive(Debug, Subcommand)]
+pub enum AgentsCommand {
+    /// List them
+    Ls {
+        /// Which server
+        #[command(flatten)]
+        client: ClientArgs,
+    },
+    /// Make a token that enrols one agent, once, within an hour
+    Token {
+        /// Which server
+        #[command(flatten)]
+        client: ClientArgs,
+    },
+}

@@ -1,0 +1,98 @@
+//! Speaking to a server.
+
+use futures_util::StreamExt as _;
+use reqwest::{Client as Http, Method, Response};
+use serde_json::Value;
+
+use crate::args::server::ClientArgs;
+use crate::failure::{CommandFailure, Exit};
+
+/// A server, and who asks.
+pub struct Client {
+    http: Http,
+    server: String,
+    token: Option<String>,
+}
+
+impl Client {
+    /// For the server and the token of the command line.
+    pub fn new(args: &ClientArgs) -> Result<Client, CommandFailure> {
+        Client::of(&args.server, args.token.as_deref())
+    }
+
+    /// For a server and a token.
+    pub fn of(server: &str, token: Option<&str>) -> Result<Client, CommandFailure> {
+        // Whoever has set one before has set the same.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        // A server is spoken to by who knows it, not through a proxy for strangers.
+        let http = Http::builder().no_proxy().build();
+        let http = http.map_err(|error| CommandFailure::new(Exit::Infrastructure, agent::explain(&error)))?;
+        Ok(Client { http, server: server.trim_end_matches('/').to_owned(), token: token.map(str::to_owned) })
+    }
+
+    /// An answer in JSON.
+    pub async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, CommandFailure> {
+        let response = self.send(method, path, body).await?;
+        response.json().await.map_err(|error| self.away(&error))
+    }
+
+    /// An answer as it comes.
+    pub async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Response, CommandFailure> {
+        let mut request = self.http.request(method, format!("{}{path}", self.server));
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body.to_string());
+        }
+        let response = request.send().await.map_err(|error| self.away(&error))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status();
+        let said = response.json::<Value>().await.ok();
+        let reason = said.as_ref().and_then(|said| said["error"].as_str()).unwrap_or("no reason").to_owned();
+        Err(match status.as_u16() {
+            401 => CommandFailure::new(Exit::Auth, reason)
+                .with_hint("--token or COFFERDAM_TOKEN; a new server writes its first one to admin-token in its data"),
+            403 => CommandFailure::new(Exit::Policy, reason),
+            400..=499 => CommandFailure::usage(reason),
+            _ => CommandFailure::new(Exit::Infrastructure, format!("{status}: {reason}")),
+        })
+    }
+
+    fn away(&self, error: &reqwest::Error) -> CommandFailure {
+        CommandFailure::new(Exit::Infrastructure, format!("{}: {}", self.server, agent::explain(error)))
+    }
+
+    /// Follows a log from line `from` on; what each line is given to. The run as it ended.
+    pub async fn follow(&self, run: u64, mut line: impl FnMut(&Value)) -> Result<Value, CommandFailure> {
+        let mut from = 0;
+        loop {
+            let response = self.send(Method::GET, &format!("/api/v1/runs/{run}/log/live?from={from}"), None).await?;
+            let mut stream = response.bytes_stream();
+            let (mut buffer, mut kind) = (Vec::new(), String::new());
+            // A connection that breaks is opened again, behind what has come.
+            while let Some(Ok(bytes)) = stream.next().await {
+                buffer.extend_from_slice(&bytes);
+                while let Some(end) = buffer.iter().position(|byte| *byte == b'\n') {
+                    let text = String::from_utf8_lossy(&buffer[..end]).into_owned();
+                    buffer.drain(..=end);
+                    match text.split_once(':') {
+                        Some(("event", name)) => kind = name.trim().to_owned(),
+                        Some(("id", id)) => from = id.trim().parse::<u64>().map_or(from, |id| id + 1),
+                        Some(("data", data)) => {
+                            let value = serde_json::from_str(data.trim()).unwrap_or_default();
+                            if kind == "end" {
+                                return Ok(value);
+                            }
+                            line(&value);
+                        }
+                        _ if text.is_empty() => kind.clear(),
+                        _ => {}
+                    }
+                }
+            }
+        }
+    }
+}

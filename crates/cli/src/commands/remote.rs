@@ -1,0 +1,162 @@
+//! What a server is asked for: `projects`, `trigger`, `runs`, `logs`, `cancel`, `agents`.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::args::OutputFormat;
+use crate::args::server::{AgentsCommand, CancelArgs, LogsArgs, ProjectsCommand, RunsArgs, TriggerArgs};
+use crate::client::Client;
+use crate::failure::{CommandFailure, Exit};
+use crate::show::Style;
+
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value[name].as_str().unwrap_or_default()
+}
+
+/// Of one state in words.
+fn state(run: &Value) -> String {
+    match run["outcome"].as_str() {
+        Some(outcome) => outcome.to_lowercase(),
+        None => text(run, "status").to_owned(),
+    }
+}
+
+/// `cofferdam projects`.
+pub async fn projects(command: &ProjectsCommand) -> Result<Exit, CommandFailure> {
+    match command {
+        ProjectsCommand::Ls { client } => {
+            let answer = Client::new(client)?.ask(Method::GET, "/api/v1/projects", None).await?;
+            for project in answer["projects"].as_array().into_iter().flatten() {
+                match client.output {
+                    OutputFormat::Json => println!("{project}"),
+                    OutputFormat::Text => println!("{}  {}", text(project, "name"), project["config"]["source"]),
+                }
+            }
+        }
+        ProjectsCommand::Put { name, git, branch, folder, file, client } => {
+            let source = match (git, folder) {
+                (Some(url), _) => json!({ "git": { "url": url, "branch": branch } }),
+                (None, Some(folder)) => {
+                    let path = folder.canonicalize().map_err(|error| CommandFailure::io("open", folder, &error))?;
+                    json!({ "folder": path })
+                }
+                (None, None) => return Err(CommandFailure::usage("--git or --folder")),
+            };
+            let config = json!({ "source": source, "file": file });
+            let path = format!("/api/v1/projects/{}", name.replace('/', "%2F"));
+            let project = Client::new(client)?.ask(Method::PUT, &path, Some(&config)).await?;
+            match client.output {
+                OutputFormat::Json => println!("{project}"),
+                OutputFormat::Text => println!("{}", text(&project, "name")),
+            }
+        }
+    }
+    Ok(Exit::Success)
+}
+
+/// `cofferdam trigger`.
+pub async fn trigger(args: &TriggerArgs, style: Style) -> Result<Exit, CommandFailure> {
+    let client = Client::new(&args.client)?;
+    let params: serde_json::Map<_, _> = args.params.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+    let path = format!("/api/v1/projects/{}/runs", args.project.replace('/', "%2F"));
+    let run = client.ask(Method::POST, &path, Some(&json!({ "revision": args.revision, "params": params }))).await?;
+    match args.client.output {
+        OutputFormat::Json => println!("{run}"),
+        OutputFormat::Text => eprintln!("run {} ({} #{})", run["id"], text(&run, "project"), run["number"]),
+    }
+    match run["id"].as_u64().filter(|_| args.follow) {
+        Some(id) => follow(&client, id, args.client.output, style).await,
+        None => Ok(Exit::Success),
+    }
+}
+
+/// `cofferdam runs`.
+pub async fn runs(args: &RunsArgs) -> Result<Exit, CommandFailure> {
+    let project = args.project.as_ref().map(|name| format!("&project={name}")).unwrap_or_default();
+    let path = format!("/api/v1/runs?limit={}{project}", args.limit);
+    let answer = Client::new(&args.client)?.ask(Method::GET, &path, None).await?;
+    for run in answer["runs"].as_array().into_iter().flatten() {
+        match args.client.output {
+            OutputFormat::Json => println!("{run}"),
+            OutputFormat::Text => {
+                let cause = run["causes"][0]["description"].as_str().unwrap_or_default();
+                println!("{:>6}  {} #{}  {}  {cause}", run["id"], text(run, "project"), run["number"], state(run));
+            }
+        }
+    }
+    Ok(Exit::Success)
+}
+
+/// `cofferdam logs`.
+pub async fn logs(args: &LogsArgs, style: Style) -> Result<Exit, CommandFailure> {
+    let client = Client::new(&args.client)?;
+    if args.follow {
+        return follow(&client, args.run, args.client.output, style).await;
+    }
+    let mut from = 0;
+    loop {
+        let path = format!("/api/v1/runs/{}/log?from={from}", args.run);
+        let response = client.send(Method::GET, &path, None).await?;
+        let next =
+            response.headers().get("x-next-line").and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or(from);
+        let lines = response.text().await.unwrap_or_default();
+        if next == from {
+            return Ok(Exit::Success);
+        }
+        print!("{lines}");
+        from = next;
+    }
+}
+
+/// `cofferdam cancel`.
+pub async fn cancel(args: &CancelArgs) -> Result<Exit, CommandFailure> {
+    let body = json!({ "reason": args.reason });
+    let answer =
+        Client::new(&args.client)?.ask(Method::POST, &format!("/api/v1/runs/{}/abort", args.run), Some(&body)).await?;
+    match answer["aborted"].as_bool() {
+        Some(true) => Ok(Exit::Success),
+        _ => Err(CommandFailure::new(Exit::Failed, format!("run {} has ended", args.run))),
+    }
+}
+
+/// `cofferdam agents`.
+pub async fn agents(command: &AgentsCommand) -> Result<Exit, CommandFailure> {
+    match command {
+        AgentsCommand::Ls { client } => {
+            let answer = Client::new(client)?.ask(Method::GET, "/api/v1/agents", None).await?;
+            for agent in answer["agents"].as_array().into_iter().flatten() {
+                let is_there = if agent["connected"] == true { "connected" } else { "away" };
+                match client.output {
+                    OutputFormat::Json => println!("{agent}"),
+                    OutputFormat::Text => println!("{}  {is_there}", text(agent, "name")),
+                }
+            }
+        }
+        AgentsCommand::Token { client } => {
+            let answer = Client::new(client)?.ask(Method::POST, "/api/v1/agents/tokens", None).await?;
+            match client.output {
+                OutputFormat::Json => println!("{answer}"),
+                OutputFormat::Text => println!("{}", text(&answer, "token")),
+            }
+        }
+    }
+    Ok(Exit::Success)
+}
+
+async fn follow(client: &Client, run: u64, output: OutputFormat, style: Style) -> Result<Exit, CommandFailure> {
+    let ended = client.follow(run, |line| match output {
+        OutputFormat::Json => println!("{line}"),
+        OutputFormat::Text => println!("{}", text(line, "text")),
+    });
+    let ended = ended.await?;
+    match output {
+        OutputFormat::Json => println!("{ended}"),
+        OutputFormat::Text => eprintln!("{}", style.bold(&format!("run {run}: {}", state(&ended)))),
+    }
+    Ok(match ended["outcome"].as_str() {
+        Some("SUCCESS") => Exit::Success,
+        Some("UNSTABLE") => Exit::Unstable,
+        Some("ABORTED") => Exit::Interrupted,
+        _ => Exit::Failed,
+    })
+}

@@ -1,0 +1,208 @@
+//! `cofferdam server`, `cofferdam agent`, and both at once: `cofferdam dev`.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use agent::{AgentConfig, Host, HostOptions, MakeHost, WayOut};
+use model::limits::Limits;
+use reqwest::Method;
+use sandbox::microvm::MonitorKind;
+use serde_json::{Value, json};
+use server::{Server, ServerConfig};
+
+use crate::args::Network;
+use crate::args::server::{AgentArgs, DevArgs, ServerArgs};
+use crate::client::Client;
+use crate::failure::{CommandFailure, Exit};
+use crate::place;
+
+/// The first token of the API, for who can read the server's data.
+const TOKEN_FILE: &str = "admin-token";
+/// The key of an agent.
+const KEY_FILE: &str = "agent.key";
+/// How long a server may take to start, for `dev`.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn data(given: Option<&PathBuf>, home: Option<&Path>, name: &str) -> Result<PathBuf, CommandFailure> {
+    let folder = given.cloned().unwrap_or_else(|| place::home(home).join(name));
+    std::fs::create_dir_all(&folder).map_err(|error| CommandFailure::io("make", &folder, &error))?;
+    Ok(folder)
+}
+
+/// A file that nobody else can read.
+fn write_secret(path: &Path, text: &str) -> Result<(), CommandFailure> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
+    let written = file.and_then(|mut file| writeln!(file, "{text}"));
+    written.map_err(|error| CommandFailure::io("write", path, &error))
+}
+
+/// `cofferdam server`. Must be called before any thread is started: a server starts no program.
+pub fn serve(args: &ServerArgs, home: Option<&Path>) -> Result<Exit, CommandFailure> {
+    confine::no_programs().map_err(|reason| CommandFailure::new(Exit::Infrastructure, reason))?;
+    let data = data(args.data.as_ref(), home, "server")?;
+    let database = args.database.clone().unwrap_or_else(|| format!("sqlite:{}", data.join("cofferdam.db").display()));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime =
+        runtime.map_err(|error| CommandFailure::new(Exit::Infrastructure, format!("cannot start: {error}")))?;
+    runtime.block_on(async {
+        let token = data.join(TOKEN_FILE);
+        let agent_patience = Duration::from_secs(args.agent_patience);
+        let started =
+            Server::start(ServerConfig { agent_patience, ..ServerConfig::new(args.listen, database, &token) }).await;
+        let server = started.map_err(|error| CommandFailure::new(Exit::Infrastructure, agent::explain(&error)))?;
+        if server.is_new {
+            eprintln!("the first token of the API is in {}", token.display());
+        }
+        eprintln!("listening on http://{}", server.address);
+        let mut interrupts = place::interrupts()?;
+        interrupts.next().await;
+        server.stop().await;
+        Ok(Exit::Success)
+    })
+}
+
+/// `cofferdam agent`.
+pub async fn agent(args: &AgentArgs, home: Option<&Path>) -> Result<Exit, CommandFailure> {
+    let drivers = place::drivers()?;
+    let data = data(args.data.as_ref(), home, "agent")?;
+    let key = key(args, &data).await?;
+    let _ = place::sweep_scratch(home);
+    let egress = match args.network {
+        Network::None => None,
+        Network::Internet => Some(place::egress()),
+    };
+    let (minimum, home) = (args.walls.minimum(), home.map(Path::to_owned));
+    let (scratch, artifacts) = (place::home(home.as_deref()).join("scratch"), data.join("artifacts"));
+    std::fs::create_dir_all(&scratch).map_err(|error| CommandFailure::io("make", &scratch, &error))?;
+    let kept = scratch.clone();
+    let host: MakeHost = Arc::new(move |project, files, definition| {
+        let store_home = home.clone();
+        Ok(Host {
+            minimum: minimum.clone(),
+            mentions: definition.to_owned(),
+            drivers: place::set_of(&drivers, None, &MonitorKind::Qemu, home.as_deref()),
+            store: Box::new(move || place::open_store(store_home.as_deref())),
+            way_out: match &egress {
+                None => WayOut::Unwanted,
+                Some(Ok(egress)) => WayOut::Internet(Arc::clone(egress)),
+                Some(Err(reason)) => WayOut::Impossible(reason.clone()),
+            },
+            scm: Some(Arc::new(files)),
+            options: HostOptions {
+                job_name: project.rsplit('/').next().unwrap_or(project).to_owned(),
+                limits: Limits::default(),
+                nested: false,
+                always_pull: false,
+                artifacts: artifacts.join(project),
+                scratch: kept.clone(),
+                labels: Vec::new(),
+                env: Vec::new(),
+                label_env: Vec::new(),
+            },
+        })
+    });
+    let config = AgentConfig {
+        server: args.server.clone(),
+        key,
+        runs: args.runs,
+        folders: args.folders,
+        engine: place::engine_program(),
+        host,
+        scratch,
+    };
+    eprintln!("working for {}", args.server);
+    let mut interrupts = place::interrupts()?;
+    tokio::select! {
+        worked = agent::work(config) => worked.map(|()| Exit::Success).map_err(CommandFailure::from),
+        // Sandboxes die with this process; the server gives its runs to others.
+        () = interrupts.next() => Ok(Exit::Interrupted),
+    }
+}
+
+/// The key of before, or one for a token.
+async fn key(args: &AgentArgs, data: &Path) -> Result<String, CommandFailure> {
+    let file = data.join(KEY_FILE);
+    if let Ok(key) = std::fs::read_to_string(&file) {
+        return Ok(key.trim().to_owned());
+    }
+    let Some(token) = &args.token else {
+        return Err(CommandFailure::new(Exit::Auth, "this agent has no key yet")
+            .with_hint("--token TOKEN; `cofferdam agents token` makes one"));
+    };
+    let of_machine = || rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let name = args.name.clone().unwrap_or_else(of_machine);
+    let client = Client::of(&args.server, None)?;
+    let answer = client.ask(Method::POST, "/agent/v1/enrol", Some(&json!({ "token": token, "name": name }))).await?;
+    let key = answer["key"].as_str().unwrap_or_default().to_owned();
+    write_secret(&file, &key)?;
+    Ok(key)
+}
+
+/// `cofferdam dev`: a server and an agent, as processes of their own, until this one is ended.
+pub async fn dev(args: &DevArgs, home: Option<&Path>) -> Result<Exit, CommandFailure> {
+    let data = data(args.data.as_ref(), home, "dev")?;
+    let project = args.project.canonicalize().map_err(|error| CommandFailure::io("open", &args.project, &error))?;
+    let start = |words: &[&str]| {
+        let mut command = tokio::process::Command::new("/proc/self/exe");
+        command.args(words).stdin(Stdio::null()).kill_on_drop(true);
+        command.spawn().map_err(|error| CommandFailure::new(Exit::Infrastructure, format!("cannot start: {error}")))
+    };
+    let (of_server, of_agent, listen) = (data.join("server"), data.join("agent"), args.listen.to_string());
+    let mut server = start(&["server", "--listen", &listen, "--data", &of_server.to_string_lossy()])?;
+    let url = format!("http://{}", args.listen);
+    let token = ready(&url, args.listen, &of_server, &mut server).await?;
+    let client = Client::of(&url, Some(&token))?;
+    let enrol = match of_agent.join(KEY_FILE).exists() {
+        true => None,
+        false => Some(client.ask(Method::POST, "/api/v1/agents/tokens", None).await?),
+    };
+    let enrol = enrol.as_ref().and_then(|answer| answer["token"].as_str()).unwrap_or("none");
+    let network = if args.network == Network::None { "none" } else { "internet" };
+    let home_words: Vec<String> =
+        home.map(|home| vec!["--home".to_owned(), home.display().to_string()]).unwrap_or_default();
+    let of_agent = of_agent.to_string_lossy();
+    let mut words: Vec<&str> = home_words.iter().map(String::as_str).collect();
+    words.extend(["agent", "--server", &url, "--data", &of_agent, "--token", enrol, "--folders", "--network", network]);
+    let mut agent = start(&words)?;
+    let name = project.file_name().map_or_else(|| "project".into(), |name| name.to_string_lossy().into_owned());
+    if project.join("Jenkinsfile").exists() {
+        let config: Value = json!({ "source": { "folder": project }, "file": "Jenkinsfile" });
+        client.ask(Method::PUT, &format!("/api/v1/projects/{name}"), Some(&config)).await?;
+        eprintln!("project {name}: cofferdam trigger {name} --follow");
+    }
+    eprintln!("pages: {url}/   token: export COFFERDAM_TOKEN={token}");
+    let mut interrupts = place::interrupts()?;
+    tokio::select! {
+        ended = server.wait() => Err(CommandFailure::new(Exit::Infrastructure, format!("the server has ended: {ended:?}"))),
+        ended = agent.wait() => Err(CommandFailure::new(Exit::Infrastructure, format!("the agent has ended: {ended:?}"))),
+        () = interrupts.next() => Ok(Exit::Interrupted),
+    }
+}
+
+/// Waits until the server answers; its first token.
+async fn ready(
+    url: &str,
+    listen: SocketAddr,
+    data: &Path,
+    server: &mut tokio::process::Child,
+) -> Result<String, CommandFailure> {
+    let client = Client::of(url, None)?;
+    let began = Instant::now();
+    while client.send(Method::GET, "/healthz", None).await.is_err() {
+        if let Ok(Some(status)) = server.try_wait() {
+            return Err(CommandFailure::new(Exit::Infrastructure, format!("the server has ended: {status}")));
+        }
+        if began.elapsed() > PATIENCE {
+            return Err(CommandFailure::new(Exit::Infrastructure, format!("the server does not answer on {listen}")));
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let file = data.join(TOKEN_FILE);
+    let token = std::fs::read_to_string(&file).map_err(|error| CommandFailure::io("read", &file, &error))?;
+    Ok(token.trim().to_owned())
+}

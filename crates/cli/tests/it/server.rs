@@ -1,0 +1,386 @@
+//! A server and an agent as processes, spoken to as people do; lost and started again at any moment.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::project::{Project, Ran, cofferdam, finish, sandboxes_work};
+
+/// How long something may take that takes a moment.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A process that ends with this.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // One that has ended already is as good.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A server with its data, and agents.
+struct Place {
+    folder: tempfile::TempDir,
+    port: u16,
+    server: Option<Process>,
+    agents: Vec<Process>,
+}
+
+impl Place {
+    /// A server without agents.
+    fn new() -> Place {
+        // Free a moment ago.
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let folder = tempfile::Builder::new().prefix("server-").tempdir().unwrap();
+        let mut place = Place { folder, port, server: None, agents: Vec::new() };
+        place.start_server();
+        place
+    }
+
+    /// With one agent, where sandboxes can be made.
+    fn with_agent() -> Option<Place> {
+        if !sandboxes_work() {
+            return None;
+        }
+        let mut place = Place::new();
+        place.add_agent("one");
+        Some(place)
+    }
+
+    fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    fn log(&self, name: &str) -> Stdio {
+        let file = std::fs::File::options().create(true).append(true).open(self.folder.path().join(name));
+        file.unwrap().into()
+    }
+
+    fn start_server(&mut self) {
+        let mut command = cofferdam();
+        command.args(["server", "--agent-patience", "3", "--listen", &format!("127.0.0.1:{}", self.port)]);
+        command
+            .arg("--data")
+            .arg(self.folder.path().join("server"))
+            .stdout(Stdio::null())
+            .stderr(self.log("server.log"));
+        self.server = Some(Process(command.spawn().unwrap()));
+        wait_until("the server answers", || std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok());
+    }
+
+    fn kill_server(&mut self) {
+        self.server = None;
+    }
+
+    fn add_agent(&mut self, name: &str) {
+        let token = self.ask(&["agents", "token"]);
+        assert_eq!(token.code, 0, "{token:?}");
+        let mut command = cofferdam();
+        command.args(["agent", "--folders", "--network", "none", "--name", name, "--server", &self.url()]);
+        command.args(["--token", token.stdout.trim(), "--data"]).arg(self.folder.path().join(name));
+        command.stdout(Stdio::null()).stderr(self.log(&format!("{name}.log")));
+        self.agents.push(Process(command.spawn().unwrap()));
+        wait_until("the agent is connected", || {
+            self.ask(&["agents", "ls"]).stdout.contains(&format!("{name}  connected"))
+        });
+    }
+
+    /// The same agent once more, with the key that it has.
+    fn restart_agent(&mut self, name: &str) {
+        let mut command = cofferdam();
+        command.args(["agent", "--folders", "--network", "none", "--name", name, "--server", &self.url(), "--data"]);
+        command.arg(self.folder.path().join(name)).stdout(Stdio::null()).stderr(self.log(&format!("{name}.log")));
+        self.agents.push(Process(command.spawn().unwrap()));
+    }
+
+    fn token(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("server/admin-token")).unwrap().trim().to_owned()
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = cofferdam();
+        command.args(args).env("COFFERDAM_SERVER", self.url()).env("COFFERDAM_TOKEN", self.token());
+        command
+    }
+
+    fn ask(&self, args: &[&str]) -> Ran {
+        finish(self.command(args).output().unwrap())
+    }
+
+    fn put(&self, name: &str, project: &Project) {
+        let put = self.ask(&["projects", "put", name, "--folder", project.path().to_str().unwrap()]);
+        assert_eq!(put.code, 0, "{put:?}");
+    }
+
+    /// Asks for a run; its id.
+    fn trigger(&self, project: &str) -> u64 {
+        let ran = self.ask(&["trigger", project, "--output", "json"]);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        serde_json::from_str::<serde_json::Value>(&ran.stdout).unwrap()["id"].as_u64().unwrap()
+    }
+
+    fn run(&self, id: u64) -> serde_json::Value {
+        let listed = self.ask(&["runs", "--output", "json", "--limit", "100"]);
+        let all = listed.stdout.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        all.into_iter().find(|run| run["id"] == id).unwrap_or_else(|| panic!("{listed:?}"))
+    }
+
+    fn wait_for_end(&self, id: u64) -> serde_json::Value {
+        wait_until("the run ends", || self.ask(&["runs"]).code == 0 && self.run(id)["status"] == "done");
+        self.run(id)
+    }
+
+    fn logs(&self) -> String {
+        let read = |name: &str| std::fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
+        format!("server:\n{}\nagent:\n{}", read("server.log"), read("one.log"))
+    }
+}
+
+fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < PATIENCE, "not within {} s: {what}", PATIENCE.as_secs());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_server_runs_what_it_is_asked_for() {
+    let Some(place) = Place::with_agent() else { return };
+    let project = Project::new(
+        "pipeline { agent any\n parameters { string(name: 'WHO', defaultValue: 'nobody') }\n stages {\n \
+         stage('A') { steps { sh 'cat file; echo for $WHO' } }\n \
+         stage('B') { parallel { stage('x') { agent any\n steps { sh 'echo x > x'; stash name: 's', includes: 'x' } }\n \
+         stage('y') { steps { sleep 1; echo \"number ${env.BUILD_NUMBER}\" } } } }\n \
+         stage('C') { steps { unstash 's'; sh 'cat x'; archiveArtifacts 'x' } } } }",
+    );
+    project.write("file", "a file\n");
+    place.put("folder/app", &project);
+    let ran = place.ask(&["trigger", "folder/app", "-p", "WHO=me", "--follow"]);
+    assert_eq!(ran.code, 0, "{ran:?}\n{}", place.logs());
+    for line in ["a file", "for me", "number 1", "x"] {
+        assert!(ran.stdout.lines().any(|said| said == line), "`{line}` is not in:\n{}", ran.stdout);
+    }
+    assert_eq!(place.ask(&["logs", "1"]).stdout, ran.stdout, "what was followed is what is kept");
+    let run = place.run(1);
+    assert_eq!(
+        (&run["project"], &run["number"], &run["outcome"]),
+        (&"folder/app".into(), &1.into(), &"SUCCESS".into())
+    );
+    // How a run ends is how the command ends.
+    for (definition, code) in [
+        ("node { sh 'exit 3' }", 1),
+        ("node { unstable 'so so' }", 3),
+        ("pipeline { stages { } }", 1),
+        ("node { echo readFile('none') }", 1),
+    ] {
+        place.put("other", &Project::new(definition));
+        let project = Project::new(definition);
+        place.put("other", &project);
+        let ran = place.ask(&["trigger", "other", "--follow"]);
+        assert_eq!(ran.code, code, "{definition}: {ran:?}\n{}", place.logs());
+    }
+    let listed = place.ask(&["runs", "--project", "other"]).stdout;
+    assert_eq!(listed.lines().count(), 4, "{listed}");
+    assert_eq!(place.ask(&["trigger", "none"]).code, 2);
+}
+
+#[test]
+fn a_run_is_ended_on_request() {
+    let Some(place) = Place::with_agent() else { return };
+    let project = Project::new("try { node { sh 'echo begun; sleep 600' } } finally { echo 'after' }");
+    place.put("app", &project);
+    let id = place.trigger("app");
+    wait_until("it has begun", || place.ask(&["logs", &id.to_string()]).stdout.contains("\nbegun"));
+    assert_eq!(place.ask(&["cancel", &id.to_string(), "--reason", "no need"]).code, 0);
+    let ended = place.wait_for_end(id);
+    assert_eq!((&ended["outcome"], &ended["abort_reason"]), (&"ABORTED".into(), &"no need".into()), "{}", place.logs());
+    let log = place.ask(&["logs", &id.to_string()]).stdout;
+    assert!(log.contains("no need") && log.contains("after"), "{log}");
+    assert_eq!(place.ask(&["cancel", &id.to_string()]).code, 1, "it has ended");
+}
+
+#[test]
+fn nobody_comes_in_without_a_token() {
+    let place = Place::new();
+    let mut command = cofferdam();
+    let ran = finish(command.args(["runs", "--server", &place.url()]).env_remove("COFFERDAM_TOKEN").output().unwrap());
+    assert_eq!(ran.code, 4, "{ran:?}");
+    let ran = finish(cofferdam().args(["runs", "--server", &place.url(), "--token", "cft_wrong"]).output().unwrap());
+    assert_eq!(ran.code, 4, "{ran:?}");
+    let get = |words: &[&str], path: &str| {
+        let mut command = Command::new("curl");
+        command.args(["-s", "-i"]).args(words).arg(format!("{}{path}", place.url()));
+        String::from_utf8_lossy(&command.output().unwrap().stdout).into_owned()
+    };
+    for path in ["/", "/runs/1"] {
+        let answer = get(&[], path);
+        assert!(answer.starts_with("HTTP/1.1 303") && answer.to_lowercase().contains("location: /login"), "{answer}");
+    }
+    for path in ["/api/v1/runs", "/api/v1/projects", "/api/v1/agents", "/api/v1/runs/1/log", "/agent/v1/connect"] {
+        assert!(!get(&[], path).starts_with("HTTP/1.1 2"), "{path}");
+    }
+    let with_token = get(&["-H", &format!("Cookie: cofferdam={}", place.token())], "/");
+    assert!(with_token.starts_with("HTTP/1.1 200") && with_token.contains("content-security-policy"), "{with_token}");
+    // A cookie is good for looking only.
+    let cookie = format!("Cookie: cofferdam={}", place.token());
+    assert!(get(&["-H", &cookie, "-X", "POST"], "/api/v1/agents/tokens").starts_with("HTTP/1.1 401"));
+    // A token for agents is good once.
+    let token = place.ask(&["agents", "token"]).stdout.trim().to_owned();
+    let enrol = |name: &str| {
+        let body = format!("{{\"token\":\"{token}\",\"name\":\"{name}\"}}");
+        get(&["-H", "Content-Type: application/json", "-d", &body], "/agent/v1/enrol")
+    };
+    assert!(enrol("../x").starts_with("HTTP/1.1 400"));
+    assert!(enrol("one").starts_with("HTTP/1.1 201"));
+    assert!(enrol("two").starts_with("HTTP/1.1 401"));
+}
+
+/// The control plane never runs anything: it could not if it wanted to.
+#[test]
+fn a_server_cannot_start_a_program() {
+    let place = Place::new();
+    let pid = place.server.as_ref().unwrap().0.id();
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    assert!(status.contains("Seccomp:\t2"), "{status}");
+    for task in std::fs::read_dir(format!("/proc/{pid}/task")).unwrap() {
+        let status = std::fs::read_to_string(task.unwrap().path().join("status")).unwrap();
+        assert!(status.contains("Seccomp:\t2"), "every thread: {status}");
+    }
+}
+
+/// Children of the agents that evaluate.
+fn engines(place: &Place) -> Vec<u32> {
+    let agents: Vec<_> = place.agents.iter().map(|agent| agent.0.id()).collect();
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_string_lossy().parse::<u32>().ok());
+    let is_engine = |pid: &u32| {
+        let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let parent = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1)?.parse::<u32>().ok());
+        words.split(|byte| *byte == 0).nth(1) == Some(b"engine")
+            && parent.is_some_and(|parent| agents.contains(&parent))
+    };
+    pids.filter(is_engine).collect()
+}
+
+fn kill_9(pid: u32) {
+    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+}
+
+/// Servers and engines may be killed at any moment: the run goes on, every line is there once, and the audit is whole.
+#[test]
+fn nothing_is_lost_when_servers_and_engines_are_killed() {
+    let Some(mut place) = Place::with_agent() else { return };
+    let project = Project::new(
+        "node { for (int i = 0; i < 40; i++) { sh \"echo line-${i}; sleep 0.1\"; echo \"said-${i}\" }\n writeFile file: 'n', text: '40'; echo \"read ${readFile('n')}\" }",
+    );
+    place.put("app", &project);
+    let id = place.trigger("app");
+    let (mut kills, mut round) = (0, 0_u64);
+    let began = Instant::now();
+    loop {
+        // Moments that differ, for whatever is under way then.
+        std::thread::sleep(Duration::from_millis(60 + round * 37 % 240));
+        if round % 2 == 0 {
+            place.kill_server();
+            place.start_server();
+            kills += 1;
+        } else {
+            let engines = engines(&place);
+            kills += engines.len();
+            engines.into_iter().for_each(kill_9);
+        }
+        round += 1;
+        let is_over = place.ask(&["runs"]).stdout.contains("success") || place.run(id)["status"] == "done";
+        if is_over || round > 200 {
+            break;
+        }
+        assert!(began.elapsed() < PATIENCE * 2, "{}", place.logs());
+    }
+    let ended = place.wait_for_end(id);
+    let log = place.ask(&["logs", &id.to_string()]).stdout;
+    assert_eq!(ended["outcome"], "SUCCESS", "{ended}\n{log}\n{}", place.logs());
+    let said = |word: &str| log.lines().filter(|line| line.starts_with(word)).map(str::to_owned).collect::<Vec<_>>();
+    let all = |word: &str| (0..40).map(|number| format!("{word}{number}")).collect::<Vec<_>>();
+    assert_eq!(said("line-"), all("line-"), "{log}");
+    assert_eq!(said("said-"), all("said-"), "{log}");
+    assert!(log.contains("read 40"), "{log}");
+    println!("{kills} processes were killed");
+    assert!(kills > 10, "only {kills} were killed");
+    place.kill_server();
+    let database = format!("sqlite:{}", place.folder.path().join("server/cofferdam.db").display());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let rows = runtime.block_on(async { store::Store::open(&database).await.unwrap().verify_audit().await.unwrap() });
+    assert!(rows.as_ref().is_ok_and(|rows| *rows > 5), "{rows:?}");
+}
+
+/// What an agent had is lost with it, and said so; the run itself goes on where it can.
+#[test]
+fn a_run_outlives_its_agent() {
+    let Some(mut place) = Place::with_agent() else { return };
+    let project = Project::new(
+        "try { node { sh 'echo begun; sleep 600' } } catch (error) { echo \"caught ${error.message}\" }\n\
+         node { sh 'echo on another' }",
+    );
+    place.put("app", &project);
+    let id = place.trigger("app");
+    wait_until("it has begun", || place.ask(&["logs", &id.to_string()]).stdout.contains("\nbegun"));
+    kill_9(place.agents[0].0.id());
+    place.add_agent("two");
+    let ended = place.wait_for_end(id);
+    let log = place.ask(&["logs", &id.to_string()]).stdout;
+    assert_eq!(ended["outcome"], "SUCCESS", "{ended}\n{log}\n{}", place.logs());
+    assert!(
+        log.contains("caught ") && log.contains("the agent that had this was lost") && log.contains("\non another"),
+        "{log}"
+    );
+    // The first comes back, and is given what there is.
+    place.agents.clear();
+    place.restart_agent("one");
+    let id = place.trigger("app");
+    wait_until("it has begun again", || place.ask(&["logs", &id.to_string()]).stdout.contains("\nbegun"));
+    place.ask(&["cancel", &id.to_string()]);
+    place.wait_for_end(id);
+}
+
+/// A repository over HTTP: the definition and the files of a branch.
+#[test]
+fn a_project_comes_out_of_a_repository() {
+    let Some(place) = Place::with_agent() else { return };
+    let project =
+        Project::new("node { checkout scm; sh 'cat file; git log --format=%s -n 1'; echo \"on ${env.BRANCH_NAME}\" }");
+    project.write("file", "of main\n").commit_folder(".", "main");
+    project.git(&["checkout", "-q", "-b", "side"]);
+    project.write("file", "of side\n");
+    project.git(&["commit", "-q", "-am", "two"]);
+    project.git(&["update-server-info"]);
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut command = Command::new("python3");
+    command.args(["-m", "http.server", "--bind", "127.0.0.1", &port.to_string(), "--directory"]);
+    command.arg(project.path().join(".git")).stdout(Stdio::null()).stderr(Stdio::null());
+    let _web = Process(command.spawn().unwrap());
+    wait_until("the repository is served", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+    let url = format!("http://127.0.0.1:{port}/");
+    assert_eq!(place.ask(&["projects", "put", "app", "--git", &url]).code, 0);
+    let ran = place.ask(&["trigger", "app", "--follow"]);
+    assert!(ran.code == 0 && ran.stdout.contains("\nof main\n"), "{ran:?}\n{}", place.logs());
+    let ran = place.ask(&["trigger", "app", "--revision", "side", "--follow"]);
+    assert!(
+        ran.code == 0
+            && ran.stdout.contains("\nof side\n")
+            && ran.stdout.contains("\ntwo\n")
+            && ran.stdout.contains("on side"),
+        "{ran:?}"
+    );
+    for wrong in ["none", "--upload-pack=x", "a b"] {
+        let revision = format!("--revision={wrong}");
+        let ran = place.ask(&["trigger", "app", &revision, "--follow"]);
+        assert_eq!(ran.code, 1, "{wrong}: {ran:?}");
+    }
+    assert!(Path::new(&place.folder.path().join("one/agent.key")).exists());
+}

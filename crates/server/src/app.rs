@@ -1,0 +1,39 @@
+//! What all of the server's parts share.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use model::ids::RunId;
+use store::{Millis, Store};
+use tokio::sync::broadcast;
+
+use crate::config::ServerConfig;
+use crate::hub::Hub;
+
+/// Runs that have changed, for who looks on; who is slower than this looks at the store.
+const CHANGES: usize = 1024;
+
+pub(crate) struct App {
+    pub(crate) store: Store,
+    pub(crate) config: ServerConfig,
+    pub(crate) hub: Hub,
+    /// Something of that run is new.
+    pub(crate) changed: broadcast::Sender<RunId>,
+}
+
+impl App {
+    pub(crate) fn new(store: Store, config: ServerConfig) -> App {
+        App { store, config, hub: Hub::default(), changed: broadcast::channel(CHANGES).0 }
+    }
+
+    /// Tells who looks on.
+    pub(crate) fn changed(&self, run: RunId) {
+        // Nobody need look.
+        let _ = self.changed.send(run);
+    }
+}
+
+/// The time.
+pub(crate) fn now() -> Millis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,76 @@
+//! What an operator says of the server, and of projects.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use wire::agent::Source;
+
+/// How the server works.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// `sqlite:PATH` or `postgres://…`.
+    pub database: String,
+    /// The file that the first token of the API is written to, for nobody else to read.
+    pub first_token: PathBuf,
+    /// How long an agent may be away before what it holds is taken from it.
+    pub agent_patience: Duration,
+}
+
+impl ServerConfig {
+    /// The defaults, for a database.
+    pub fn new(listen: SocketAddr, database: impl Into<String>, first_token: impl Into<PathBuf>) -> ServerConfig {
+        let (database, first_token) = (database.into(), first_token.into());
+        ServerConfig { listen, database, first_token, agent_patience: Duration::from_secs(60) }
+    }
+}
+
+/// How a project is run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProjectConfig {
+    /// Where its files are.
+    pub source: ProjectSource,
+    /// Name of its definition there.
+    #[serde(default = "jenkinsfile")]
+    pub file: String,
+}
+
+fn jenkinsfile() -> String {
+    "Jenkinsfile".to_owned()
+}
+
+/// Where a project's files are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum ProjectSource {
+    /// A folder of the agents' machine.
+    Folder(String),
+    /// A repository by its address, and the branch that is built where nobody says otherwise.
+    Git {
+        /// `https://…`
+        url: String,
+        /// Its branch.
+        #[serde(default = "main")]
+        branch: String,
+    },
+}
+
+fn main() -> String {
+    "main".to_owned()
+}
+
+impl ProjectConfig {
+    /// What a run is made from; `revision` of who asked for it, if anybody did.
+    pub fn source_of(&self, revision: Option<&str>) -> Source {
+        match &self.source {
+            ProjectSource::Folder(path) => Source::Folder { path: path.clone() },
+            ProjectSource::Git { url, branch } => {
+                Source::Git { url: url.clone(), revision: revision.unwrap_or(branch).to_owned() }
+            }
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Errors as an answer.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+use store::StoreError;
+
+/// A request that was not done: the status says whose fault, the text why.
+#[derive(Debug)]
+pub(crate) struct Refused(pub(crate) StatusCode, pub(crate) String);
+
+impl Refused {
+    pub(crate) fn missing(what: &str) -> Refused {
+        Refused(StatusCode::NOT_FOUND, format!("there is no such {what}"))
+    }
+
+    pub(crate) fn bad(message: impl Into<String>) -> Refused {
+        Refused(StatusCode::BAD_REQUEST, message.into())
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        (self.0, Json(json!({ "error": self.1 }))).into_response()
+    }
+}
+
+impl From<StoreError> for Refused {
+    fn from(error: StoreError) -> Refused {
+        let status = match &error {
+            StoreError::Missing { .. } => StatusCode::NOT_FOUND,
+            StoreError::Exists { .. } | StoreError::Stale { .. } => StatusCode::CONFLICT,
+            error if error.is_unavailable() => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        match status {
+            StatusCode::INTERNAL_SERVER_ERROR => {
+                // What a database says is for the operator.
+                tracing::error!(%error, "a request failed");
+                Refused(status, "the store failed; the server's log says how".into())
+            }
+            status => Refused(status, error.to_string()),
+        }
+    }
+}

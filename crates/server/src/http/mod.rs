@@ -1,0 +1,64 @@
+//! What is spoken over HTTP: one file for each kind of thing.
+
+mod agents;
+mod auth;
+mod error;
+mod pages;
+mod projects;
+mod runs;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderName, HeaderValue};
+use axum::middleware;
+use axum::response::Response;
+use axum::routing::{get, post, put};
+
+use crate::app::App;
+
+/// Largest body of a request: everything large comes over the agents' connection.
+const MAX_BODY_BYTES: usize = 1 << 20;
+
+pub(crate) fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/", get(pages::home))
+        .route("/runs/{id}", get(pages::run))
+        .route("/login", get(auth::ask).post(auth::login))
+        .route("/healthz", get(pages::health))
+        .route("/api/v1/projects", get(projects::list))
+        .route("/api/v1/projects/{name}", put(projects::put).get(projects::get))
+        .route("/api/v1/projects/{name}/runs", post(runs::create))
+        .route("/api/v1/runs", get(runs::list))
+        .route("/api/v1/runs/{id}", get(runs::get))
+        .route("/api/v1/runs/{id}/abort", post(runs::abort))
+        .route("/api/v1/runs/{id}/events", get(runs::events))
+        .route("/api/v1/runs/{id}/log", get(runs::log))
+        .route("/api/v1/runs/{id}/log/live", get(runs::live))
+        .route("/api/v1/agents", get(agents::list))
+        .route("/api/v1/agents/tokens", post(agents::token))
+        .route("/agent/v1/enrol", post(agents::enrol))
+        .route("/agent/v1/connect", get(agents::connect))
+        .layer(middleware::map_response(guarded))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .with_state(app)
+}
+
+/// What browsers are told of every answer: nothing in it runs, nothing frames it, nothing of it is guessed.
+const GUARDS: [(HeaderName, &str); 4] = [
+    (
+        HeaderName::from_static("content-security-policy"),
+        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'",
+    ),
+    (HeaderName::from_static("x-content-type-options"), "nosniff"),
+    (HeaderName::from_static("referrer-policy"), "same-origin"),
+    (HeaderName::from_static("cache-control"), "no-store"),
+];
+
+async fn guarded(mut response: Response) -> Response {
+    for (name, value) in GUARDS {
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    response
+}

@@ -1,0 +1,107 @@
+//! Pages that need no JavaScript.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use maud::{DOCTYPE, Markup, html};
+use model::event::Event;
+use model::ids::RunId;
+use store::{Run, RunFilter, Status};
+
+use super::auth::Viewer;
+use super::error::Refused;
+use crate::app::App;
+
+const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}\
+    table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.3rem .8rem .3rem 0;border-bottom:1px solid #ddd}\
+    pre{background:#f6f6f6;padding:1rem;overflow:auto}a{color:#0550ae}.success{color:#116329}.failure{color:#a40e26}\
+    @media(prefers-color-scheme:dark){body{color:#ddd;background:#111}pre{background:#1c1c1c}td,th{border-color:#333}a{color:#6cb6ff}\
+    .success{color:#57ab5a}.failure{color:#f47067}}";
+
+pub(super) async fn health(State(app): State<Arc<App>>) -> Result<&'static str, Refused> {
+    app.store.has_api_token().await?;
+    Ok("ok\n")
+}
+
+pub(super) fn page(title: &str, body: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width";
+                title { (title) " · Cofferdam" }
+                style { (maud::PreEscaped(STYLE)) }
+            }
+            body { (body) }
+        }
+    }
+}
+
+fn state(run: &Run) -> (String, &'static str) {
+    match (run.status, run.outcome) {
+        (Status::Queued, _) => ("queued".into(), "queued"),
+        (Status::Running, _) => ("running".into(), "running"),
+        (Status::Done, Some(outcome)) if outcome == model::outcome::Outcome::Success => {
+            (outcome.name().to_lowercase(), "success")
+        }
+        (Status::Done, outcome) => (outcome.map_or("done".into(), |outcome| outcome.name().to_lowercase()), "failure"),
+    }
+}
+
+pub(super) async fn home(State(app): State<Arc<App>>, _viewer: Viewer) -> Result<Markup, Refused> {
+    let runs = app.store.runs(&RunFilter { limit: 50, ..RunFilter::default() }).await?;
+    let agents = app.store.agents().await?;
+    Ok(page(
+        "Runs",
+        &html! {
+            h1 { "Runs" }
+            table {
+                tr { th { "Run" } th { "State" } th { "Why" } }
+                @for run in &runs {
+                    @let (word, class) = state(run);
+                    tr {
+                        td { a href=(format!("/runs/{}", run.id.0)) { (run.project_name) " #" (run.number) } }
+                        td class=(class) { (word) }
+                        td { (run.facts.causes.first().map(|cause| cause.description.as_str()).unwrap_or_default()) }
+                    }
+                }
+            }
+            h2 { "Agents" }
+            table {
+                tr { th { "Agent" } th { "State" } }
+                @for agent in &agents {
+                    tr { td { (agent.name) } td { @if app.hub.is_there(agent.id) { "connected" } @else { "away" } } }
+                }
+            }
+        },
+    ))
+}
+
+pub(super) async fn run(State(app): State<Arc<App>>, _viewer: Viewer, Path(id): Path<u64>) -> Result<Markup, Refused> {
+    let run = app.store.run(RunId(id)).await?.ok_or_else(|| Refused::missing("run"))?;
+    let events = app.store.events(run.id, 0, 10_000).await?;
+    let lines = app.store.log(run.id, run.lines.saturating_sub(2000), 2000).await?;
+    let (word, class) = state(&run);
+    Ok(page(
+        &format!("{} #{}", run.project_name, run.number),
+        &html! {
+            p { a href="/" { "Runs" } }
+            h1 { (run.project_name) " #" (run.number) " " span class=(class) { (word) } }
+            @if let Some(message) = &run.message { p { (message) } }
+            h2 { "Stages" }
+            ul {
+                @for (_, _, event) in &events {
+                    @match event {
+                        Event::StageStarted { name, .. } => { li { (name) } }
+                        Event::StageSkipped { reason, .. } => { li { (reason) } }
+                        _ => {}
+                    }
+                }
+            }
+            h2 { "Log" }
+            @if run.lines > 2000 { p { "The last 2000 of " (run.lines) " lines." } }
+            pre { @for line in &lines { (line.text) "\n" } }
+        },
+    ))
+}

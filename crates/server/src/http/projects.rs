@@ -1,0 +1,51 @@
+//! Projects.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use serde_json::{Value, json};
+use store::Project;
+
+use super::auth::User;
+use super::error::Refused;
+use crate::app::{App, now};
+use crate::config::ProjectConfig;
+
+/// The longest name of a project, in bytes.
+const MAX_NAME: usize = 200;
+
+fn shown(project: &Project) -> Value {
+    json!({ "name": project.name, "config": project.config, "last_number": project.last_number })
+}
+
+pub(super) async fn list(State(app): State<Arc<App>>, _user: User) -> Result<Json<Value>, Refused> {
+    let projects: Vec<_> = app.store.projects().await?.iter().map(shown).collect();
+    Ok(Json(json!({ "projects": projects })))
+}
+
+pub(super) async fn get(
+    State(app): State<Arc<App>>,
+    _user: User,
+    Path(name): Path<String>,
+) -> Result<Json<Value>, Refused> {
+    let project = app.store.project(&name).await?.ok_or_else(|| Refused::missing("project"))?;
+    Ok(Json(shown(&project)))
+}
+
+pub(super) async fn put(
+    State(app): State<Arc<App>>,
+    User(actor): User,
+    Path(name): Path<String>,
+    Json(config): Json<Value>,
+) -> Result<Json<Value>, Refused> {
+    // A name is part of paths and of variables.
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+    let parts_fit = name.split('/').all(|part| !part.trim_matches('.').is_empty());
+    if name.len() > MAX_NAME || !name.chars().all(fits) || !parts_fit {
+        return Err(Refused::bad("a name of a project has letters, digits and -_., in parts between slashes"));
+    }
+    let known: ProjectConfig = serde_json::from_value(config).map_err(|error| Refused::bad(error.to_string()))?;
+    let config = serde_json::to_value(&known).map_err(|error| Refused::bad(error.to_string()))?;
+    Ok(Json(shown(&app.store.put_project(&actor, &name, &config, now()).await?)))
+}

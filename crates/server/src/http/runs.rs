@@ -1,0 +1,256 @@
+//! Runs: asked for, looked at, followed, ended.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use futures_util::stream::{self, Stream};
+use model::ids::RunId;
+use model::run::{BuildCause, RunFacts};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use store::{NewRun, Run, RunFilter, Status};
+
+use super::auth::User;
+use super::error::Refused;
+use crate::app::{App, now};
+
+/// Runs on a page at most, and where nobody says how many.
+const MAX_PAGE: u32 = 200;
+const PAGE: u32 = 50;
+/// Lines of a log in one answer.
+const MAX_LINES: usize = 5000;
+/// Parameters of one run.
+const MAX_PARAMS: usize = 200;
+/// How often who follows a log looks, where nobody has told of anything new.
+const LOOK: Duration = Duration::from_secs(2);
+
+pub(super) fn shown(run: &Run) -> Value {
+    json!({
+        "id": run.id.0, "project": run.project_name, "number": run.number, "status": run.status, "outcome": run.outcome,
+        "message": run.message, "revision": run.revision, "queued_at": run.queued_at, "started_at": run.started_at,
+        "ended_at": run.ended_at, "lines": run.lines, "causes": run.facts.causes, "params": run.facts.params,
+        "agent": run.agent, "abort_reason": run.abort_reason,
+    })
+}
+
+async fn find(app: &App, id: u64) -> Result<Run, Refused> {
+    app.store.run(RunId(id)).await?.ok_or_else(|| Refused::missing("run"))
+}
+
+/// What is asked for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Wanted {
+    revision: Option<String>,
+    params: std::collections::BTreeMap<String, String>,
+}
+
+pub(super) async fn create(
+    State(app): State<Arc<App>>,
+    User(actor): User,
+    Path(name): Path<String>,
+    body: Option<Json<Wanted>>,
+) -> Result<(StatusCode, Json<Value>), Refused> {
+    let Wanted { revision, params } = body.map(|Json(wanted)| wanted).unwrap_or_default();
+    if params.len() > MAX_PARAMS {
+        return Err(Refused::bad(format!("more than {MAX_PARAMS} parameters")));
+    }
+    let user = actor.0.strip_prefix("user:").unwrap_or(&actor.0).to_owned();
+    let cause = BuildCause {
+        class: "hudson.model.Cause$UserIdCause".into(),
+        description: format!("Started by user {user}"),
+        user: Some(user),
+    };
+    let mut env = Vec::new();
+    env.extend(revision.iter().map(|revision| ("BRANCH_NAME".to_owned(), revision.clone())));
+    let facts = RunFacts {
+        causes: vec![cause],
+        has_scm: true,
+        params: params.into_iter().collect(),
+        env,
+        ..RunFacts::default()
+    };
+    let run = app.store.create_run(&actor, &name, NewRun { facts, revision }, now()).await?;
+    app.hub.wake();
+    app.changed(run.id);
+    Ok((StatusCode::CREATED, Json(shown(&run))))
+}
+
+/// Which runs.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Listed {
+    project: Option<String>,
+    before: Option<u64>,
+    limit: Option<u32>,
+    unfinished: bool,
+}
+
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    _user: User,
+    Query(listed): Query<Listed>,
+) -> Result<Json<Value>, Refused> {
+    let project = match &listed.project {
+        Some(name) => Some(app.store.project(name).await?.ok_or_else(|| Refused::missing("project"))?.id),
+        None => None,
+    };
+    let limit = listed.limit.unwrap_or(PAGE).clamp(1, MAX_PAGE);
+    let filter = RunFilter { project, before: listed.before.map(RunId), unfinished: listed.unfinished, limit };
+    let runs = app.store.runs(&filter).await?;
+    // Whoever asks for the next page says where this one ended.
+    let next = runs.last().filter(|_| runs.len() == limit as usize).map(|run| run.id.0);
+    Ok(Json(json!({ "runs": runs.iter().map(shown).collect::<Vec<_>>(), "next_before": next })))
+}
+
+pub(super) async fn get(State(app): State<Arc<App>>, _user: User, Path(id): Path<u64>) -> Result<Json<Value>, Refused> {
+    Ok(Json(shown(&find(&app, id).await?)))
+}
+
+/// Why it is to end.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Abort {
+    reason: Option<String>,
+}
+
+pub(super) async fn abort(
+    State(app): State<Arc<App>>,
+    User(actor): User,
+    Path(id): Path<u64>,
+    body: Option<Json<Abort>>,
+) -> Result<Json<Value>, Refused> {
+    let run = find(&app, id).await?;
+    let user = actor.0.strip_prefix("user:").unwrap_or(&actor.0);
+    let reason = body.and_then(|Json(abort)| abort.reason).unwrap_or_else(|| format!("Aborted by {user}"));
+    if run.status == Status::Queued {
+        // Nobody has it: it ends here.
+        let end = model::run::RunEnd {
+            outcome: model::outcome::Outcome::Aborted,
+            failure: None,
+            timed_out: false,
+            aborted: true,
+            message: Some(reason.clone()),
+        };
+        if app.store.abort_run(&actor, run.id, &reason, now()).await?
+            && app.store.end_queued(run.id, &end, now()).await?
+        {
+            app.changed(run.id);
+            return Ok(Json(json!({ "aborted": true })));
+        }
+    }
+    let aborted = app.store.abort_run(&actor, run.id, &reason, now()).await?;
+    app.hub.abort(run.id);
+    Ok(Json(json!({ "aborted": aborted || run.status == Status::Queued })))
+}
+
+/// From where.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct From {
+    from: u64,
+    after: u64,
+}
+
+pub(super) async fn events(
+    State(app): State<Arc<App>>,
+    _user: User,
+    Path(id): Path<u64>,
+    Query(from): Query<From>,
+) -> Result<Json<Value>, Refused> {
+    let run = find(&app, id).await?;
+    let events = app.store.events(run.id, from.after, 1000).await?;
+    let shown: Vec<_> = events.iter().map(|(seq, at, event)| json!({ "seq": seq, "at": at, "event": event })).collect();
+    Ok(Json(json!({ "events": shown })))
+}
+
+/// The log as text, or as JSON lines where that is asked for.
+pub(super) async fn log(
+    State(app): State<Arc<App>>,
+    _user: User,
+    Path(id): Path<u64>,
+    Query(from): Query<From>,
+    headers: HeaderMap,
+) -> Result<(HeaderMap, String), Refused> {
+    let run = find(&app, id).await?;
+    let lines = app.store.log(run.id, from.from, MAX_LINES).await?;
+    let wants_json = headers.get("accept").is_some_and(|accept| accept == "application/x-ndjson");
+    let mut text = String::new();
+    for line in &lines {
+        match wants_json {
+            true => text.push_str(&serde_json::to_string(line).unwrap_or_default()),
+            false => text.push_str(&line.text),
+        }
+        text.push('\n');
+    }
+    let kind = if wants_json { "application/x-ndjson" } else { "text/plain; charset=utf-8" };
+    let next = (from.from + lines.len() as u64).to_string();
+    let headers = [("content-type", kind), ("x-next-line", next.as_str()), ("x-content-type-options", "nosniff")];
+    let pairs = headers.into_iter().filter_map(|(name, value)| Some((name.parse().ok()?, value.parse().ok()?)));
+    Ok((pairs.collect(), text))
+}
+
+/// Who follows a log.
+struct Follower {
+    app: Arc<App>,
+    run: RunId,
+    next: u64,
+    changes: tokio::sync::broadcast::Receiver<RunId>,
+    is_over: bool,
+}
+
+/// Lines as they come. Each has its number as id, so that `Last-Event-ID` goes on behind it; the last event is `end`.
+pub(super) async fn live(
+    State(app): State<Arc<App>>,
+    _user: User,
+    Path(id): Path<u64>,
+    Query(from): Query<From>,
+    headers: HeaderMap,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Refused> {
+    let run = find(&app, id).await?;
+    let last = headers.get("last-event-id").and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let changes = app.changed.subscribe();
+    let follower =
+        Follower { app, run: run.id, next: last.map_or(from.from, |last| last + 1), changes, is_over: false };
+    let stream = stream::unfold(follower, |mut follower| async move {
+        let events = follower.next().await?;
+        Some((stream::iter(events.into_iter().map(Ok)), follower))
+    });
+    Ok(Sse::new(futures_util::StreamExt::flatten(stream)).keep_alive(KeepAlive::default()))
+}
+
+impl Follower {
+    /// `None`: there will be nothing more.
+    async fn next(&mut self) -> Option<Vec<Event>> {
+        while !self.is_over {
+            // In this order: a line that comes between both is seen the next time.
+            let run = self.app.store.run(self.run).await.ok()??;
+            let lines = self.app.store.log(self.run, self.next, MAX_LINES).await.ok()?;
+            if !lines.is_empty() {
+                let first = self.next;
+                self.next += lines.len() as u64;
+                let event =
+                    |(number, line)| Event::default().id(u64::to_string(&number)).json_data(line).unwrap_or_default();
+                return Some((first..).zip(&lines).map(event).collect());
+            }
+            if run.status == Status::Done {
+                self.is_over = true;
+                return Some(vec![Event::default().event("end").json_data(shown(&run)).unwrap_or_default()]);
+            }
+            let mine = async {
+                while let Ok(run) = self.changes.recv().await {
+                    if run == self.run {
+                        break;
+                    }
+                }
+            };
+            let _ = tokio::time::timeout(LOOK, mine).await;
+        }
+        None
+    }
+}

@@ -1,0 +1,215 @@
+//! Agents that are connected, and keepers of runs that are under way: who talks to whom, and who gets what waits.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use model::ids::RunId;
+use store::{Run, RunFilter, Status, StoreError};
+use tokio::sync::{Notify, mpsc};
+use wire::agent::{FromAgent, Lease, ToAgent};
+
+use crate::app::App;
+use crate::keeper::{self, ToKeeper};
+
+/// How often the queue is looked at where nothing has told that it changed.
+const LOOK: Duration = Duration::from_secs(2);
+/// Runs that are looked at in one turn.
+const MOST_AT_ONCE: u32 = 1000;
+
+/// Who is there.
+#[derive(Default)]
+pub(crate) struct Hub {
+    agents: Mutex<HashMap<u64, Connected>>,
+    keepers: Mutex<HashMap<RunId, mpsc::UnboundedSender<ToKeeper>>>,
+    /// Which agent each run has a place at.
+    seats: Mutex<HashMap<RunId, u64>>,
+    /// Something may be given out.
+    wake: Notify,
+    closed: std::sync::atomic::AtomicBool,
+}
+
+/// An agent's connection.
+struct Connected {
+    /// Which of its connections: a later one replaces an earlier one.
+    connection: u64,
+    sender: mpsc::UnboundedSender<ToAgent>,
+    /// Runs that it takes at once.
+    most: u32,
+}
+
+/// Goes on with what is under way, and gives out what waits from now on.
+pub(crate) async fn begin(app: &Arc<App>) -> Result<(), StoreError> {
+    let filter = RunFilter { unfinished: true, limit: u32::MAX >> 1, ..RunFilter::default() };
+    for run in app.store.runs(&filter).await? {
+        if run.status == Status::Running {
+            start_keeper(app, run);
+        }
+    }
+    let app = Arc::clone(app);
+    tokio::spawn(async move {
+        while !app.hub.closed.load(std::sync::atomic::Ordering::Relaxed) {
+            if let Err(error) = give_out(&app).await {
+                tracing::warn!(%error, "the queue cannot be looked at");
+            }
+            let _ = tokio::time::timeout(LOOK, app.hub.wake.notified()).await;
+        }
+    });
+    Ok(())
+}
+
+/// Gives what waits to agents that have room, the oldest first.
+async fn give_out(app: &Arc<App>) -> Result<(), StoreError> {
+    if app.hub.agent_with_room().is_none() {
+        return Ok(());
+    }
+    let filter = RunFilter { unfinished: true, limit: MOST_AT_ONCE, ..RunFilter::default() };
+    let runs = app.store.runs(&filter).await?;
+    for run in runs.into_iter().rev().filter(|run| run.status == Status::Queued) {
+        if app.hub.agent_with_room().is_none() {
+            return Ok(());
+        }
+        start_keeper(app, run);
+    }
+    Ok(())
+}
+
+fn start_keeper(app: &Arc<App>, run: Run) {
+    let mut keepers = app.hub.keepers();
+    let entry = keepers.entry(run.id);
+    if let std::collections::hash_map::Entry::Vacant(vacant) = entry {
+        let (sender, inbox) = mpsc::unbounded_channel();
+        vacant.insert(sender);
+        let app = Arc::clone(app);
+        tokio::spawn(async move {
+            let id = run.id;
+            keeper::keep(Arc::clone(&app), run, inbox).await;
+            app.hub.keepers().remove(&id);
+            app.hub.wake.notify_one();
+        });
+    }
+}
+
+impl Hub {
+    fn agents(&self) -> MutexGuard<'_, HashMap<u64, Connected>> {
+        self.agents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keepers(&self) -> MutexGuard<'_, HashMap<RunId, mpsc::UnboundedSender<ToKeeper>>> {
+        self.keepers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives nothing out any more.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, std::sync::atomic::Ordering::Relaxed);
+        self.agents().clear();
+        self.keepers().clear();
+        self.wake.notify_one();
+    }
+
+    /// Something may be given out.
+    pub(crate) fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// The agent with the most room, if any has.
+    pub(crate) fn agent_with_room(&self) -> Option<u64> {
+        let agents = self.agents();
+        let taken = self.taken();
+        let room =
+            |agent: &u64, connected: &Connected| connected.most.saturating_sub(taken.get(agent).copied().unwrap_or(0));
+        let best =
+            agents.iter().map(|(agent, connected)| (room(agent, connected), *agent)).filter(|(room, _)| *room > 0);
+        best.max().map(|(_, agent)| agent)
+    }
+
+    /// How many runs each agent has.
+    fn taken(&self) -> HashMap<u64, u32> {
+        let mut taken = HashMap::new();
+        for agent in self.seats.lock().unwrap_or_else(PoisonError::into_inner).values() {
+            *taken.entry(*agent).or_default() += 1;
+        }
+        taken
+    }
+
+    /// A place at the agent with the most room, taken for a run.
+    pub(crate) fn take_seat(&self, run: RunId) -> Option<u64> {
+        let agent = self.agent_with_room()?;
+        self.hold_seat(run, agent);
+        Some(agent)
+    }
+
+    /// A run has a place at that agent.
+    pub(crate) fn hold_seat(&self, run: RunId, agent: u64) {
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner).insert(run, agent);
+    }
+
+    /// It needs none any more.
+    pub(crate) fn leave_seat(&self, run: RunId) {
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner).remove(&run);
+        self.wake();
+    }
+
+    /// An agent has come; whoever had its place has lost it.
+    pub(crate) fn come(
+        &self,
+        agent: u64,
+        connection: u64,
+        most: u32,
+        sender: mpsc::UnboundedSender<ToAgent>,
+        held: &[Lease],
+    ) {
+        self.agents().insert(agent, Connected { connection, sender, most });
+        for (run, keeper) in self.keepers().iter() {
+            let held = held.iter().copied().find(|lease| lease.run == *run);
+            let _ = keeper.send(ToKeeper::Came { agent, held });
+        }
+        // What it holds and nobody keeps is to be ended.
+        let keepers = self.keepers();
+        for lease in held.iter().filter(|lease| !keepers.contains_key(&lease.run)) {
+            self.tell(agent, ToAgent::Release { lease: *lease });
+        }
+        drop(keepers);
+        self.wake();
+    }
+
+    /// A connection has ended.
+    pub(crate) fn go(&self, agent: u64, connection: u64) {
+        let mut agents = self.agents();
+        if agents.get(&agent).is_none_or(|connected| connected.connection != connection) {
+            return;
+        }
+        agents.remove(&agent);
+        drop(agents);
+        for keeper in self.keepers().values() {
+            let _ = keeper.send(ToKeeper::Went { agent });
+        }
+    }
+
+    /// Whether an agent is connected.
+    pub(crate) fn is_there(&self, agent: u64) -> bool {
+        self.agents().contains_key(&agent)
+    }
+
+    /// Says something to an agent; one that is away is told when it comes back.
+    pub(crate) fn tell(&self, agent: u64, message: ToAgent) {
+        if let Some(connected) = self.agents().get(&agent) {
+            let _ = connected.sender.send(message);
+        }
+    }
+
+    /// An agent has said something of a run.
+    pub(crate) fn heard(&self, agent: u64, lease: Lease, message: FromAgent) {
+        match self.keepers().get(&lease.run) {
+            Some(keeper) => drop(keeper.send(ToKeeper::Said { agent, lease, message })),
+            None => self.tell(agent, ToAgent::Release { lease }),
+        }
+    }
+
+    /// A run is to end.
+    pub(crate) fn abort(&self, run: RunId) {
+        if let Some(keeper) = self.keepers().get(&run) {
+            let _ = keeper.send(ToKeeper::Abort);
+        }
+    }
+}

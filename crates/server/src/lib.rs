@@ -1,0 +1,119 @@
+//! The control plane: what is to be run, who runs it, and what came of it.
+//!
+//! ```text
+//!   people, programs ──▶ http ──▶ store ◀── keeper (one for each run that is under way)
+//!                                              │  ▲
+//!   agents ◀──────── WebSocket ──── hub ───────┘  │  journal, timers, requests, answers
+//!                                    └────────────┘
+//! ```
+//!
+//! The server decides nothing that the store does not know: it may be killed at any moment, and the next one goes on
+//! ([`wire::engine::Journal`] says how). Everything of a run that computes or touches files is an agent's.
+//!
+//! Never: evaluates a pipeline, makes a sandbox, starts a process, unpacks what strangers made, believes an agent beyond its leases.
+//!
+//! Start reading at [`Server`]; `keeper` is the life of a run.
+
+mod app;
+mod config;
+mod http;
+mod hub;
+mod keeper;
+mod random;
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use store::{Actor, Store, StoreError, TokenKind};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use app::App;
+
+pub use config::{ProjectConfig, ServerConfig};
+
+/// Why there is no server.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The store.
+    #[error("the store")]
+    Store(#[from] StoreError),
+    /// The first token cannot be written.
+    #[error("cannot write {}", path.display())]
+    Token {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Its address cannot be had.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// A server that runs. Dropping it ends it, in the middle of whatever it does.
+pub struct Server {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// This start has made the first token of the API.
+    pub is_new: bool,
+    app: Arc<App>,
+    stop: watch::Sender<bool>,
+    served: tokio::task::JoinHandle<()>,
+}
+
+impl Server {
+    /// Opens the store, goes on with what is under way, and listens.
+    ///
+    /// # Errors
+    /// The store cannot be opened, or the address not be had.
+    pub async fn start(config: ServerConfig) -> Result<Server, ServerError> {
+        let store = Store::open(&config.database).await?;
+        let is_new = first_token(&store, &config.first_token).await?;
+        let failed = |source| ServerError::Listen { address: config.listen, source };
+        let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let app = Arc::new(App::new(store, config));
+        hub::begin(&app).await?;
+        let (stop, mut stopped) = watch::channel(false);
+        let router = http::router(Arc::clone(&app));
+        let served = tokio::spawn(async move {
+            let ended = async move { drop(stopped.wait_for(|stop| *stop).await) };
+            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(ended).await {
+                tracing::error!(%error, "the server has ended");
+            }
+        });
+        Ok(Server { address, is_new, app, stop, served })
+    }
+
+    /// Takes no more requests, and closes the store. What is under way at agents goes on, and is heard of again by the next server.
+    pub async fn stop(self) {
+        self.app.hub.close();
+        self.stop.send_replace(true);
+        self.served.abort();
+        self.app.store.close().await;
+    }
+}
+
+/// Whether it was made. Before anybody can ask, and written before it is good.
+async fn first_token(store: &Store, path: &Path) -> Result<bool, ServerError> {
+    if store.has_api_token().await? {
+        return Ok(false);
+    }
+    let token = random::secret("cft");
+    let file = std::fs::File::options().write(true).create(true).truncate(true).mode(0o600).open(path);
+    let written = file.and_then(|mut file| writeln!(file, "{token}"));
+    written.map_err(|source| ServerError::Token { path: path.to_owned(), source })?;
+    store.add_token(&Actor::server(), TokenKind::Api, "admin", &token, None, app::now()).await?;
+    Ok(true)
+}

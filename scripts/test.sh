@@ -7,6 +7,9 @@ rm -rf target/tmp/conformance
 if [ -z "${COFFERDAM_OPENAPI:-}" ] && described=$(scripts/openapi.sh); then
   export COFFERDAM_OPENAPI=$described
 fi
+if [ -z "${COFFERDAM_WEBHOOK_EXAMPLES:-}" ] && examples=$(scripts/webhook-examples.sh); then
+  export COFFERDAM_WEBHOOK_EXAMPLES=$examples
+fi
 
 if cargo nextest --version > /dev/null 2>&1; then
   cargo nextest run --workspace --locked "$@"

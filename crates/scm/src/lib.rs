@@ -1,0 +1,152 @@
+//! What forges say: webhooks of GitHub, GitLab, Gitea (and Forgejo) and Bitbucket, verified and read. Pure.
+//!
+//! Never: I/O, a decision what is run. What stands in a webhook is what its sender wants to be believed; of what matters for trust, only
+//! what follows from who could send it ([`PullRequest::is_fork`] is the forge's word, once [`verify`] has said that it is the forge that
+//! speaks).
+//!
+//! Start reading at [`verify`], then [`read`].
+
+mod bitbucket;
+mod field;
+mod github;
+mod gitlab;
+mod signature;
+
+use serde::{Deserialize, Serialize};
+
+pub use signature::verify;
+
+/// A kind of forge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Forge {
+    /// GitHub, and GitHub Enterprise.
+    Github,
+    /// GitLab.
+    Gitlab,
+    /// Gitea and Forgejo.
+    Gitea,
+    /// Bitbucket, of either kind.
+    Bitbucket,
+}
+
+/// Headers of a request, by their name in lower case.
+pub trait Headers {
+    /// The value of a header that is there.
+    fn get(&self, name: &str) -> Option<&str>;
+}
+
+/// Why a webhook is not acted upon.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// It is signed by nobody who knows the secret.
+    #[error("the signature is missing or wrong")]
+    Signature,
+    /// It is no webhook of such a forge.
+    #[error("no webhook of {forge:?}: {reason}")]
+    Malformed {
+        /// Which.
+        forge: Forge,
+        /// In words.
+        reason: String,
+    },
+}
+
+/// What happened at a forge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hook {
+    /// A branch or tag has another commit.
+    Push(Push),
+    /// A pull (or merge) request is new, or has other commits.
+    PullRequest(PullRequest),
+    /// Nothing that a run follows from.
+    Nothing {
+        /// In words.
+        what: String,
+    },
+}
+
+/// A branch or a tag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reference {
+    /// `main`
+    Branch(String),
+    /// `v1.0`
+    Tag(String),
+}
+
+impl Reference {
+    /// Of `refs/heads/main` or `refs/tags/v1.0`.
+    pub(crate) fn of(name: &str) -> Option<Reference> {
+        let branch = name.strip_prefix("refs/heads/").map(|name| Reference::Branch(name.to_owned()));
+        branch.or_else(|| name.strip_prefix("refs/tags/").map(|name| Reference::Tag(name.to_owned())))
+    }
+}
+
+/// A push.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Push {
+    /// What has changed.
+    pub reference: Reference,
+    /// Its commit now.
+    pub commit: String,
+    /// Who pushed.
+    pub by: Option<String>,
+}
+
+/// A pull request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PullRequest {
+    /// Its number.
+    pub number: u64,
+    /// Its commit.
+    pub commit: String,
+    /// Where that can be fetched from the target's repository; `None`: nowhere.
+    pub fetch: Option<String>,
+    /// Its branch.
+    pub branch: String,
+    /// The branch that it is for.
+    pub target: String,
+    /// Its title.
+    pub title: String,
+    /// Who made it.
+    pub author: Option<String>,
+    /// Its page.
+    pub url: Option<String>,
+    /// It comes from another repository: from somebody who need not have the right to write to this one.
+    pub is_fork: bool,
+}
+
+/// The number that the forge gives to this delivery: one that comes twice has the same.
+pub fn delivery(forge: Forge, headers: &dyn Headers) -> Option<String> {
+    let names: &[&str] = match forge {
+        Forge::Github => &["x-github-delivery"],
+        Forge::Gitlab => &["x-gitlab-event-uuid", "idempotency-key"],
+        Forge::Gitea => &["x-gitea-delivery", "x-forgejo-delivery", "x-gogs-delivery"],
+        Forge::Bitbucket => &["x-request-uuid", "x-request-id"],
+    };
+    names.iter().find_map(|name| headers.get(name)).map(str::to_owned)
+}
+
+/// What a webhook says. Verify it first.
+///
+/// # Errors
+/// It is none.
+pub fn read(forge: Forge, headers: &dyn Headers, body: &[u8]) -> Result<Hook, Refused> {
+    let malformed = |reason: String| Refused::Malformed { forge, reason };
+    let header = match forge {
+        Forge::Github => "x-github-event",
+        Forge::Gitlab => "x-gitlab-event",
+        Forge::Gitea => "x-gitea-event",
+        Forge::Bitbucket => "x-event-key",
+    };
+    let event = headers.get(header).or_else(|| headers.get("x-forgejo-event").filter(|_| forge == Forge::Gitea));
+    let event = event.ok_or_else(|| malformed(format!("there is no {header}")))?;
+    let body = serde_json::from_slice(body).map_err(|error| malformed(error.to_string()))?;
+    let read = match forge {
+        Forge::Github | Forge::Gitea => github::read(event, &body),
+        Forge::Gitlab => gitlab::read(event, &body),
+        Forge::Bitbucket => bitbucket::read(event, &body),
+    };
+    read.map_err(malformed)
+}

@@ -32,5 +32,5 @@ pub use engine::{EngineProgram, Kept};
 pub use failure::{Trouble, explain};
 pub use host::{Host, HostOptions, WayOut};
 pub use perform::Performer;
-pub use remote::{AgentConfig, MakeHost, work};
+pub use remote::{AgentConfig, MakeHost, RunOf, work};
 pub use scm::{LocalProject, Scm, ScmError, Tree};

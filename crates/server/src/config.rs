@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use model::rung::Trust;
+use scm::Forge;
 use serde::{Deserialize, Serialize};
 use wire::agent::Source;
 
@@ -37,6 +39,22 @@ pub struct ProjectConfig {
     /// Name of its definition there.
     #[serde(default = "jenkinsfile")]
     pub file: String,
+    /// Its forge, where that is to tell of pushes and pull requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hook: Option<HookConfig>,
+    /// Branches that only those who are trusted push to; of the source's own branch it is so anyway.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub protected: Vec<String>,
+}
+
+/// What a forge tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HookConfig {
+    /// Which kind.
+    pub forge: Forge,
+    /// What it signs with.
+    pub secret: String,
 }
 
 fn jenkinsfile() -> String {
@@ -64,6 +82,22 @@ fn main() -> String {
 }
 
 impl ProjectConfig {
+    /// Without what is secret.
+    pub fn told(&self) -> ProjectConfig {
+        let hook = self.hook.as_ref().map(|hook| HookConfig { secret: "…".to_owned(), ..hook.clone() });
+        ProjectConfig { hook, ..self.clone() }
+    }
+
+    /// Whose code a branch has.
+    pub fn trust_of(&self, branch: &str) -> Trust {
+        let is_own = matches!(&self.source, ProjectSource::Git { branch: own, .. } if own == branch);
+        if is_own || self.protected.iter().any(|protected| protected == branch) {
+            Trust::Protected
+        } else {
+            Trust::Member
+        }
+    }
+
     /// What a run is made from; `revision` of who asked for it, if anybody did.
     pub fn source_of(&self, revision: Option<&str>) -> Source {
         match &self.source {

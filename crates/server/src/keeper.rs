@@ -156,6 +156,7 @@ impl Keeper {
             source: config.source_of(self.run.revision.as_deref()),
             file: config.file.clone(),
             project: self.run.project_name.clone(),
+            trust: self.run.trust,
             reported: self.app.store.reported(self.run.id).await?,
         });
         if let Some(text) = self.run.definition.clone() {

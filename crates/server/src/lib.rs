@@ -33,7 +33,7 @@ use tokio::sync::watch;
 
 use app::App;
 
-pub use config::{ProjectConfig, ServerConfig};
+pub use config::{HookConfig, ProjectConfig, ProjectSource, ServerConfig};
 
 /// Why there is no server.
 #[derive(Debug, thiserror::Error)]

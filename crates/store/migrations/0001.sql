@@ -16,6 +16,7 @@ CREATE TABLE runs (
     message TEXT,
     facts TEXT NOT NULL,
     revision TEXT,
+    trust TEXT NOT NULL,
     definition TEXT,
     abort_reason TEXT,
     epoch BIGINT NOT NULL,
@@ -32,6 +33,10 @@ CREATE TABLE runs (
 );
 CREATE INDEX runs_of_project ON runs (project_id, id);
 CREATE INDEX runs_unfinished ON runs (status) WHERE status <> 'done';
+CREATE TABLE deliveries (
+    digest TEXT PRIMARY KEY,
+    run_id BIGINT NOT NULL REFERENCES runs (id)
+);
 CREATE TABLE inputs (
     run_id BIGINT NOT NULL REFERENCES runs (id),
     seq BIGINT NOT NULL,

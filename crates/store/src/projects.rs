@@ -1,6 +1,6 @@
 //! Projects: where a pipeline comes from, and how it is run.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
@@ -38,7 +38,7 @@ fn project(row: &AnyRow) -> Result<Project, StoreError> {
 }
 
 impl Store {
-    /// Makes a project, or gives one of that name another configuration.
+    /// Makes a project, or gives one of that name another configuration. `told` is what the audit has of it: it may have secrets.
     ///
     /// # Errors
     /// The database.
@@ -47,6 +47,7 @@ impl Store {
         actor: &Actor,
         name: &str,
         config: &Value,
+        told: &Value,
         now: Millis,
     ) -> Result<Project, StoreError> {
         let mut tx = self.write().await?;
@@ -58,7 +59,7 @@ impl Store {
             Some(_) => {
                 let change = sqlx::query("UPDATE projects SET config = $1 WHERE name = $2");
                 change.bind(text).bind(name).execute(&mut *tx).await?;
-                record(&mut tx, now, actor, "project.change", name, config).await?;
+                record(&mut tx, now, actor, "project.change", name, told).await?;
             }
             None => {
                 let id = count(&mut tx, "project").await?;
@@ -71,7 +72,7 @@ impl Store {
                 .bind(signed(now))
                 .execute(&mut *tx)
                 .await?;
-                record(&mut tx, now, actor, "project.create", name, &json!(config)).await?;
+                record(&mut tx, now, actor, "project.create", name, told).await?;
             }
         }
         let row = sqlx::query("SELECT id, name, config, last_number FROM projects WHERE name = $1");

@@ -3,11 +3,13 @@
 use model::ids::RunId;
 use model::outcome::Outcome;
 use model::run::{RunEnd, RunFacts};
+use model::rung::Trust;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::any::AnyRow;
 use sqlx::{Any, Row as _, Transaction};
 
+use crate::access::digest;
 use crate::audit::record;
 use crate::connect::count;
 use crate::projects::ProjectId;
@@ -43,6 +45,10 @@ pub struct NewRun {
     pub facts: RunFacts,
     /// Branch, tag or commit.
     pub revision: Option<String>,
+    /// Whose code it is; `None`: whoever asks answers for it.
+    pub trust: Option<Trust>,
+    /// What asked for it, where that may ask twice: the second time there is no second run.
+    pub delivery: Option<String>,
 }
 
 /// A run.
@@ -66,6 +72,8 @@ pub struct Run {
     pub facts: RunFacts,
     /// Branch, tag or commit.
     pub revision: Option<String>,
+    /// Whose code it is.
+    pub trust: Trust,
     /// Text of the definition, once it is known.
     pub definition: Option<String>,
     /// Somebody wants it to end, for this reason.
@@ -85,7 +93,7 @@ pub struct Run {
 }
 
 const SELECT: &str = "SELECT r.id, r.project_id, p.name, r.number, r.status, r.outcome, r.message, r.facts, r.revision, r.definition, \
-     r.abort_reason, r.epoch, r.agent_id, r.queued_ms, r.started_ms, r.ended_ms, r.lines \
+     r.abort_reason, r.epoch, r.agent_id, r.queued_ms, r.started_ms, r.ended_ms, r.lines, r.trust \
      FROM runs r JOIN projects p ON p.id = r.project_id";
 
 fn run(row: &AnyRow) -> Result<Run, StoreError> {
@@ -111,6 +119,7 @@ fn run(row: &AnyRow) -> Result<Run, StoreError> {
         started_at: number(14)?,
         ended_at: number(15)?,
         lines: unsigned(row.try_get(16)?),
+        trust: serde_json::from_value(row.try_get::<String, _>(17)?.into()).map_err(StoreError::damaged("a run"))?,
     })
 }
 
@@ -140,6 +149,16 @@ impl Store {
                 .fetch_optional(&mut *tx)
                 .await?;
         let row = row.ok_or_else(|| StoreError::Missing { what: "project", name: project.to_owned() })?;
+        if let Some(delivery) = &new.delivery {
+            let known = sqlx::query("SELECT run_id FROM deliveries WHERE digest = $1").bind(digest(delivery));
+            if let Some(row) = known.fetch_optional(&mut *tx).await? {
+                // The number that was counted above is given back.
+                let run = find(&mut tx, row.try_get(0)?).await?;
+                tx.rollback().await?;
+                return Ok(run);
+            }
+        }
+        let trust = new.trust.unwrap_or(Trust::Protected);
         let (project_id, number): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
         let previous = sqlx::query(
             "SELECT outcome FROM runs WHERE project_id = $1 AND outcome IS NOT NULL ORDER BY number DESC LIMIT 1",
@@ -156,8 +175,8 @@ impl Store {
         let id = count(&mut tx, "run").await?;
         let text = serde_json::to_string(&facts).map_err(StoreError::damaged("a run"))?;
         sqlx::query(
-            "INSERT INTO runs (id, project_id, number, status, facts, revision, epoch, queued_ms, heard, digest, lines, events, reported) \
-             VALUES ($1, $2, $3, 'queued', $4, $5, 0, $6, 0, 0, 0, 0, 0)",
+            "INSERT INTO runs (id, project_id, number, status, facts, revision, trust, epoch, queued_ms, heard, digest, lines, events, reported) \
+             VALUES ($1, $2, $3, 'queued', $4, $5, $7, 0, $6, 0, 0, 0, 0, 0)",
         )
         .bind(id)
         .bind(project_id)
@@ -165,10 +184,15 @@ impl Store {
         .bind(text)
         .bind(&new.revision)
         .bind(signed(now))
+        .bind(trust.name())
         .execute(&mut *tx)
         .await?;
+        if let Some(delivery) = &new.delivery {
+            let add = sqlx::query("INSERT INTO deliveries (digest, run_id) VALUES ($1, $2)");
+            add.bind(digest(delivery)).bind(id).execute(&mut *tx).await?;
+        }
         let causes: Vec<_> = facts.causes.iter().map(|cause| &cause.description).collect();
-        let detail = json!({ "number": number, "revision": new.revision, "causes": causes });
+        let detail = json!({ "number": number, "revision": new.revision, "causes": causes, "trust": trust });
         record(&mut tx, now, actor, "run.create", &format!("{project}#{number}"), &detail).await?;
         let made = find(&mut tx, id).await?;
         tx.commit().await?;

@@ -22,6 +22,7 @@
 use model::event::{Event, LogSource};
 use model::ids::{RequestId, RunId, StageId, StepId};
 use model::request::{Failure, Reply, Request};
+use model::rung::Trust;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::{Said, Word};
@@ -191,6 +192,8 @@ pub enum ToAgent {
         file: String,
         /// Name of the project.
         project: String,
+        /// Whose code it is; it asks for a rung at least.
+        trust: Trust,
         /// How much of it was reported before.
         reported: u64,
     },

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use model::event::Event;
 use model::ids::RequestId;
 use model::request::{Failure, Reply};
+use model::rung::Trust;
 use tokio::sync::mpsc;
 use wire::agent::{Definition, FromAgent, Lease, ToAgent};
 use wire::engine::Said;
@@ -30,8 +31,19 @@ use crate::scm::LocalProject;
 
 use seat::Seat;
 
-/// Makes what a run is performed with: of its project's name, the project, and the text of its definition.
-pub type MakeHost = Arc<dyn Fn(&str, LocalProject, &str) -> Result<Host, Trouble> + Send + Sync>;
+/// Makes what a run is performed with.
+pub type MakeHost = Arc<dyn Fn(&RunOf, LocalProject) -> Result<Host, Trouble> + Send + Sync>;
+
+/// What a run is of.
+#[derive(Clone, Debug)]
+pub struct RunOf {
+    /// Name of its project.
+    pub project: String,
+    /// Whose code it is.
+    pub trust: Trust,
+    /// Text of its definition.
+    pub definition: String,
+}
 
 /// How an agent works.
 #[derive(Clone)]
@@ -151,13 +163,13 @@ impl Agent {
 
     fn told(&mut self, message: ToAgent) {
         match message {
-            ToAgent::Lease { lease, source, file, project, reported } => {
+            ToAgent::Lease { lease, source, file, project, trust, reported } => {
                 // An older lease of the run is none any more.
                 let old: Vec<_> =
                     self.seats.keys().copied().filter(|held| held.run == lease.run && *held != lease).collect();
                 old.into_iter().for_each(|lease| self.release(lease));
                 let seat = self.seats.entry(lease).or_insert_with(|| {
-                    let seat = Seat::new(lease, project, reported, self.inbox.clone());
+                    let seat = Seat::new(lease, (project, trust), reported, self.inbox.clone());
                     fetch::start(Arc::clone(&self.config), lease, source, file, self.inbox.clone());
                     seat
                 });

@@ -8,11 +8,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use model::event::Event;
 use model::ids::RequestId;
 use model::request::{Failure, Reply, Request};
+use model::rung::Trust;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use wire::agent::{Definition, Item, Lease, LogLine, MAX_REPORT};
 use wire::engine::Word as EngineWord;
 
-use super::{AgentConfig, Word};
+use super::{AgentConfig, RunOf, Word};
 use crate::engine::{EngineProgram, Process};
 use crate::perform::Performer;
 use crate::scm::LocalProject;
@@ -27,6 +28,7 @@ const MOST_WORDS: usize = 500;
 pub(super) struct Seat {
     lease: Lease,
     project: String,
+    trust: Trust,
     inbox: mpsc::UnboundedSender<Word>,
     /// What was said to the server of it.
     pub(super) definition: Option<Result<Definition, Failure>>,
@@ -60,10 +62,16 @@ enum State {
 }
 
 impl Seat {
-    pub(super) fn new(lease: Lease, project: String, reported: u64, inbox: mpsc::UnboundedSender<Word>) -> Seat {
+    pub(super) fn new(
+        lease: Lease,
+        (project, trust): (String, Trust),
+        reported: u64,
+        inbox: mpsc::UnboundedSender<Word>,
+    ) -> Seat {
         Seat {
             lease,
             project,
+            trust,
             inbox,
             definition: None,
             performer: None,
@@ -87,7 +95,8 @@ impl Seat {
     ) -> Result<Definition, Failure> {
         let made = found.and_then(|(definition, project, repository)| {
             self.repository = repository;
-            let host = (config.host)(&self.project, project, &definition.text).map_err(|trouble| trouble.0)?;
+            let of = RunOf { project: self.project.clone(), trust: self.trust, definition: definition.text.clone() };
+            let host = (config.host)(&of, project).map_err(|trouble| trouble.0)?;
             let (sender, mut events) = mpsc::channel(EVENTS);
             self.performer = Some(Arc::new(Performer::new(host, sender)));
             let (inbox, lease, room) = (self.inbox.clone(), self.lease, Arc::clone(&self.room));

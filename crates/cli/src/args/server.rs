@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::parse::parse_pair;
 use super::{Network, OutputFormat};
@@ -145,6 +145,31 @@ pub struct CancelArgs {
     pub client: ClientArgs,
 }
 
+/// Kinds of forges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ForgeChoice {
+    /// GitHub
+    Github,
+    /// GitLab
+    Gitlab,
+    /// Gitea or Forgejo
+    Gitea,
+    /// Bitbucket
+    Bitbucket,
+}
+
+impl ForgeChoice {
+    /// As the API has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            ForgeChoice::Github => "github",
+            ForgeChoice::Gitlab => "gitlab",
+            ForgeChoice::Gitea => "gitea",
+            ForgeChoice::Bitbucket => "bitbucket",
+        }
+    }
+}
+
 /// `cofferdam projects`.
 #[derive(Debug, Subcommand)]
 pub enum ProjectsCommand {
@@ -170,6 +195,15 @@ pub enum ProjectsCommand {
         /// Its definition
         #[arg(long, default_value = "Jenkinsfile", value_name = "PATH")]
         file: String,
+        /// Its forge, which tells of pushes and pull requests at SERVER/hooks/NAME
+        #[arg(long, value_enum, value_name = "FORGE", requires = "hook_secret_file")]
+        hook: Option<ForgeChoice>,
+        /// File with what the forge signs with: its first line
+        #[arg(long, value_name = "FILE", requires = "hook")]
+        hook_secret_file: Option<PathBuf>,
+        /// A branch that only those who are trusted push to, beside --branch
+        #[arg(long = "protected", value_name = "BRANCH")]
+        protected: Vec<String>,
         /// Which server
         #[command(flatten)]
         client: ClientArgs,

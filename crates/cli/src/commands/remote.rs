@@ -33,7 +33,7 @@ pub async fn projects(command: &ProjectsCommand) -> Result<Exit, CommandFailure>
                 }
             }
         }
-        ProjectsCommand::Put { name, git, branch, folder, file, client } => {
+        ProjectsCommand::Put { name, git, branch, folder, file, hook, hook_secret_file, protected, client } => {
             let source = match (git, folder) {
                 (Some(url), _) => json!({ "git": { "url": url, "branch": branch } }),
                 (None, Some(folder)) => {
@@ -42,7 +42,13 @@ pub async fn projects(command: &ProjectsCommand) -> Result<Exit, CommandFailure>
                 }
                 (None, None) => return Err(CommandFailure::usage("--git or --folder")),
             };
-            let config = json!({ "source": source, "file": file });
+            let mut config = json!({ "source": source, "file": file, "protected": protected });
+            if let (Some(forge), Some(secret)) = (hook, hook_secret_file) {
+                let text =
+                    std::fs::read_to_string(secret).map_err(|error| CommandFailure::io("read", secret, &error))?;
+                let secret = text.lines().next().unwrap_or_default().trim();
+                config["hook"] = json!({ "forge": forge.name(), "secret": secret });
+            }
             let path = format!("/api/v1/projects/{}", name.replace('/', "%2F"));
             let project = Client::new(client)?.ask(Method::PUT, &path, Some(&config)).await?;
             match client.output {

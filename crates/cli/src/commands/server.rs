@@ -80,11 +80,15 @@ pub async fn agent(args: &AgentArgs, home: Option<&Path>) -> Result<Exit, Comman
     let (scratch, artifacts) = (place::home(home.as_deref()).join("scratch"), data.join("artifacts"));
     std::fs::create_dir_all(&scratch).map_err(|error| CommandFailure::io("make", &scratch, &error))?;
     let kept = scratch.clone();
-    let host: MakeHost = Arc::new(move |project, files, definition| {
-        let store_home = home.clone();
+    let host: MakeHost = Arc::new(move |run, files| {
+        let (store_home, project) = (home.clone(), run.project.as_str());
+        let of_trust = run.trust.minimum();
         Ok(Host {
-            minimum: minimum.clone(),
-            mentions: definition.to_owned(),
+            minimum: match of_trust > minimum.0 {
+                true => (of_trust, format!("trust {}", run.trust.name())),
+                false => minimum.clone(),
+            },
+            mentions: run.definition.clone(),
             drivers: place::set_of(&drivers, None, &MonitorKind::Qemu, home.as_deref()),
             store: Box::new(move || place::open_store(store_home.as_deref())),
             way_out: match &egress {

@@ -14,9 +14,12 @@ use crate::config::ProjectConfig;
 
 /// The longest name of a project, in bytes.
 const MAX_NAME: usize = 200;
+/// The shortest secret of a hook: shorter ones can be guessed.
+const MIN_SECRET: usize = 16;
 
 fn shown(project: &Project) -> Value {
-    json!({ "name": project.name, "config": project.config, "last_number": project.last_number })
+    let told = serde_json::from_value::<ProjectConfig>(project.config.clone()).map(|config| config.told()).ok();
+    json!({ "name": project.name, "config": told, "last_number": project.last_number })
 }
 
 pub(super) async fn list(State(app): State<Arc<App>>, _user: User) -> Result<Json<Value>, Refused> {
@@ -46,6 +49,10 @@ pub(super) async fn put(
         return Err(Refused::bad("a name of a project has letters, digits and -_., in parts between slashes"));
     }
     let known: ProjectConfig = serde_json::from_value(config).map_err(|error| Refused::bad(error.to_string()))?;
-    let config = serde_json::to_value(&known).map_err(|error| Refused::bad(error.to_string()))?;
-    Ok(Json(shown(&app.store.put_project(&actor, &name, &config, now()).await?)))
+    if known.hook.as_ref().is_some_and(|hook| hook.secret.len() < MIN_SECRET) {
+        return Err(Refused::bad(format!("the secret of a hook has at least {MIN_SECRET} characters")));
+    }
+    let json = |config: &ProjectConfig| serde_json::to_value(config).map_err(|error| Refused::bad(error.to_string()));
+    let (config, told) = (json(&known)?, json(&known.told())?);
+    Ok(Json(shown(&app.store.put_project(&actor, &name, &config, &told, now()).await?)))
 }

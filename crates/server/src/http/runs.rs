@@ -10,7 +10,8 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::stream::{self, Stream};
 use model::ids::RunId;
-use model::run::{BuildCause, RunFacts};
+use model::outcome::Outcome;
+use model::run::{BuildCause, RunEnd, RunFacts};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use store::{NewRun, Run, RunFilter, Status};
@@ -34,7 +35,7 @@ pub(super) fn shown(run: &Run) -> Value {
         "id": run.id.0, "project": run.project_name, "number": run.number, "status": run.status, "outcome": run.outcome,
         "message": run.message, "revision": run.revision, "queued_at": run.queued_at, "started_at": run.started_at,
         "ended_at": run.ended_at, "lines": run.lines, "causes": run.facts.causes, "params": run.facts.params,
-        "agent": run.agent, "abort_reason": run.abort_reason,
+        "agent": run.agent, "trust": run.trust, "abort_reason": run.abort_reason,
     })
 }
 
@@ -75,7 +76,7 @@ pub(super) async fn create(
         env,
         ..RunFacts::default()
     };
-    let run = app.store.create_run(&actor, &name, NewRun { facts, revision }, now()).await?;
+    let run = app.store.create_run(&actor, &name, NewRun { facts, revision, ..NewRun::default() }, now()).await?;
     app.hub.wake();
     app.changed(run.id);
     Ok((StatusCode::CREATED, Json(shown(&run))))
@@ -128,25 +129,25 @@ pub(super) async fn abort(
     let run = find(&app, id).await?;
     let user = actor.0.strip_prefix("user:").unwrap_or(&actor.0);
     let reason = body.and_then(|Json(abort)| abort.reason).unwrap_or_else(|| format!("Aborted by {user}"));
-    if run.status == Status::Queued {
-        // Nobody has it: it ends here.
-        let end = model::run::RunEnd {
-            outcome: model::outcome::Outcome::Aborted,
-            failure: None,
-            timed_out: false,
-            aborted: true,
-            message: Some(reason.clone()),
-        };
-        if app.store.abort_run(&actor, run.id, &reason, now()).await?
-            && app.store.end_queued(run.id, &end, now()).await?
-        {
-            app.changed(run.id);
-            return Ok(Json(json!({ "aborted": true })));
-        }
+    Ok(Json(json!({ "aborted": end(&app, &actor, &run, &reason).await? })))
+}
+
+/// Has a run end. False: it has ended, or somebody else wants that already.
+pub(super) async fn end(app: &App, actor: &store::Actor, run: &Run, reason: &str) -> Result<bool, Refused> {
+    let is_wanted = app.store.abort_run(actor, run.id, reason, now()).await?;
+    // One that nobody has ends here.
+    let end = RunEnd {
+        outcome: Outcome::Aborted,
+        failure: None,
+        timed_out: false,
+        aborted: true,
+        message: Some(reason.to_owned()),
+    };
+    if !app.store.end_queued(run.id, &end, now()).await? {
+        app.hub.abort(run.id);
     }
-    let aborted = app.store.abort_run(&actor, run.id, &reason, now()).await?;
-    app.hub.abort(run.id);
-    Ok(Json(json!({ "aborted": aborted || run.status == Status::Queued })))
+    app.changed(run.id);
+    Ok(is_wanted)
 }
 
 /// From where.

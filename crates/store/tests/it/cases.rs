@@ -5,6 +5,7 @@ use model::ids::{JobId, RequestId, RunId};
 use model::outcome::Outcome;
 use model::request::{AgentSpec, Reply, Request};
 use model::run::{BuildCause, RunEnd, RunFacts};
+use model::rung::Trust;
 use serde_json::json;
 use store::{Act, Actor, NewRun, Project, Run, RunFilter, Status, Store, StoreError, TokenKind};
 use wire::agent::{Item, LogLine};
@@ -15,13 +16,17 @@ fn alice() -> Actor {
 }
 
 pub async fn put(store: &Store, name: &str) -> Project {
-    store.put_project(&alice(), name, &json!({ "url": "https://example.org/app.git" }), 10).await.unwrap()
+    let (config, told) = (json!({ "url": "https://example.org/app.git", "secret": "s3cret" }), json!({ "url": "…" }));
+    store.put_project(&alice(), name, &config, &told, 10).await.unwrap()
 }
 
 async fn create(store: &Store, project: &str) -> Run {
     let cause = BuildCause { class: "x".into(), description: "by hand".into(), user: Some("alice".into()) };
     let facts = RunFacts { causes: vec![cause], has_scm: true, ..RunFacts::default() };
-    store.create_run(&alice(), project, NewRun { facts, revision: Some("main".into()) }, 20).await.unwrap()
+    store
+        .create_run(&alice(), project, NewRun { facts, revision: Some("main".into()), ..NewRun::default() }, 20)
+        .await
+        .unwrap()
 }
 
 fn end(outcome: Outcome) -> RunEnd {
@@ -66,6 +71,14 @@ pub async fn projects_and_runs(store: Store) {
     assert!(store.abort_run(&alice(), ids[0], "enough", 70).await.unwrap());
     assert_eq!(store.run(ids[0]).await.unwrap().unwrap().abort_reason.as_deref(), Some("enough"));
     assert!(store.run(RunId(999)).await.unwrap().is_none());
+    // What asks twice gets one run.
+    let twice = || NewRun { delivery: Some("delivery 1".into()), trust: Some(Trust::Stranger), ..NewRun::default() };
+    let first = store.create_run(&alice(), "other", twice(), 80).await.unwrap();
+    assert_eq!(
+        (store.create_run(&alice(), "other", twice(), 81).await.unwrap().id, first.trust),
+        (first.id, Trust::Stranger)
+    );
+    assert_eq!(create(&store, "other").await.number, first.number + 1, "no number is lost");
 }
 
 pub async fn a_lease_is_one_agents(store: Store) {
@@ -205,6 +218,7 @@ pub async fn the_audit_is_a_chain(store: Store) {
     ];
     assert_eq!(actions, expect, "what changes nothing has no row");
     assert_eq!(store.verify_audit().await.unwrap(), Ok(5));
+    assert!(!rows.iter().any(|row| row.detail.contains("s3cret")), "{rows:?}");
     // What fails leaves no row.
     assert!(store.create_run(&alice(), "none", NewRun::default(), 60).await.is_err());
     assert_eq!(store.verify_audit().await.unwrap(), Ok(5));

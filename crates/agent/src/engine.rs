@@ -13,6 +13,8 @@ use crate::failure::Trouble;
 
 /// So often an engine is replaced. One that is lost again at the same place would be lost there for ever.
 const MOST_LOSSES: u32 = 3;
+/// Words of an engine are handed on when they are so long together.
+const MOST_BYTES: usize = 1 << 20;
 /// What is read at once.
 const PIECE_BYTES: usize = 64 << 10;
 
@@ -74,7 +76,9 @@ impl Process {
     pub(crate) async fn hear(&mut self, most: usize) -> Result<Option<Vec<Said>>, String> {
         let mut said = Vec::new();
         loop {
+            let before = self.lines.taken();
             while said.len() < most
+                && self.lines.taken() - before < MOST_BYTES
                 && let Some(word) = self.lines.message().map_err(|error| error.to_string())?
             {
                 said.push(word);

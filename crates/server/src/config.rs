@@ -98,13 +98,15 @@ impl ProjectConfig {
         }
     }
 
-    /// What a run is made from; `revision` of who asked for it, if anybody did.
-    pub fn source_of(&self, revision: Option<&str>) -> Source {
+    /// What a run is made from; `revision` and `commit` of who asked for it, if anybody did.
+    pub fn source_of(&self, revision: Option<&str>, commit: Option<&str>) -> Source {
         match &self.source {
             ProjectSource::Folder(path) => Source::Folder { path: path.clone() },
-            ProjectSource::Git { url, branch } => {
-                Source::Git { url: url.clone(), revision: revision.unwrap_or(branch).to_owned() }
-            }
+            ProjectSource::Git { url, branch } => Source::Git {
+                url: url.clone(),
+                revision: revision.unwrap_or(branch).to_owned(),
+                commit: commit.map(str::to_owned),
+            },
         }
     }
 }

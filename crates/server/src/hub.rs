@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use model::ids::RunId;
 use store::{Run, RunFilter, Status, StoreError};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, oneshot};
 use wire::agent::{FromAgent, Lease, ToAgent};
 
 use crate::app::App;
@@ -36,6 +36,8 @@ struct Connected {
     sender: mpsc::UnboundedSender<ToAgent>,
     /// Runs that it takes at once.
     most: u32,
+    /// Ends the connection when it is dropped.
+    _alive: oneshot::Sender<()>,
 }
 
 /// Goes on with what is under way, and gives out what waits from now on.
@@ -63,9 +65,7 @@ async fn give_out(app: &Arc<App>) -> Result<(), StoreError> {
     if app.hub.agent_with_room().is_none() {
         return Ok(());
     }
-    let filter = RunFilter { unfinished: true, limit: MOST_AT_ONCE, ..RunFilter::default() };
-    let runs = app.store.runs(&filter).await?;
-    for run in runs.into_iter().rev().filter(|run| run.status == Status::Queued) {
+    for run in app.store.queued(MOST_AT_ONCE).await? {
         if app.hub.agent_with_room().is_none() {
             return Ok(());
         }
@@ -123,6 +123,22 @@ impl Hub {
         best.max().map(|(_, agent)| agent)
     }
 
+    /// Why what is queued waits, and what would change that.
+    pub(crate) fn why_waits(&self) -> String {
+        let agents = self.agents();
+        if agents.is_empty() {
+            return "no agent is connected: `cofferdam agent` on a build host makes one".to_owned();
+        }
+        let (count, most) = (agents.len(), agents.values().map(|agent| u64::from(agent.most)).sum::<u64>());
+        drop(agents);
+        match self.agent_with_room() {
+            Some(_) => "it is given out in a moment".to_owned(),
+            None => {
+                format!("all {most} places at {count} agents are taken: one that ends, or a further agent, makes room")
+            }
+        }
+    }
+
     /// How many runs each agent has.
     fn taken(&self) -> HashMap<u64, u32> {
         let mut taken = HashMap::new();
@@ -154,12 +170,12 @@ impl Hub {
     pub(crate) fn come(
         &self,
         agent: u64,
-        connection: u64,
+        (connection, alive): (u64, oneshot::Sender<()>),
         most: u32,
         sender: mpsc::UnboundedSender<ToAgent>,
         held: &[Lease],
     ) {
-        self.agents().insert(agent, Connected { connection, sender, most });
+        self.agents().insert(agent, Connected { connection, sender, most, _alive: alive });
         for (run, keeper) in self.keepers().iter() {
             let held = held.iter().copied().find(|lease| lease.run == *run);
             let _ = keeper.send(ToKeeper::Came { agent, held });
@@ -167,7 +183,7 @@ impl Hub {
         // What it holds and nobody keeps is to be ended.
         let keepers = self.keepers();
         for lease in held.iter().filter(|lease| !keepers.contains_key(&lease.run)) {
-            self.tell(agent, ToAgent::Release { lease: *lease });
+            self.tell(agent, ToAgent::Release { lease: *lease, forget: true });
         }
         drop(keepers);
         self.wake();
@@ -202,7 +218,7 @@ impl Hub {
     pub(crate) fn heard(&self, agent: u64, lease: Lease, message: FromAgent) {
         match self.keepers().get(&lease.run) {
             Some(keeper) => drop(keeper.send(ToKeeper::Said { agent, lease, message })),
-            None => self.tell(agent, ToAgent::Release { lease }),
+            None => self.tell(agent, ToAgent::Release { lease, forget: true }),
         }
     }
 

@@ -27,7 +27,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use store::{Actor, Store, StoreError, TokenKind};
+use store::{Actor, Claim, Store, StoreError, TokenKind};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -70,6 +70,7 @@ pub struct Server {
     app: Arc<App>,
     stop: watch::Sender<bool>,
     served: tokio::task::JoinHandle<()>,
+    _claim: Claim,
 }
 
 impl Server {
@@ -79,6 +80,7 @@ impl Server {
     /// The store cannot be opened, or the address not be had.
     pub async fn start(config: ServerConfig) -> Result<Server, ServerError> {
         let store = Store::open(&config.database).await?;
+        let claim = store.claim().await?;
         let is_new = first_token(&store, &config.first_token).await?;
         let failed = |source| ServerError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
@@ -93,7 +95,7 @@ impl Server {
                 tracing::error!(%error, "the server has ended");
             }
         });
-        Ok(Server { address, is_new, app, stop, served })
+        Ok(Server { address, is_new, app, stop, served, _claim: claim })
     }
 
     /// Takes no more requests, and closes the store. What is under way at agents goes on, and is heard of again by the next server.

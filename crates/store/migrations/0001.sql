@@ -16,6 +16,7 @@ CREATE TABLE runs (
     message TEXT,
     facts TEXT NOT NULL,
     revision TEXT,
+    commit_id TEXT,
     trust TEXT NOT NULL,
     definition TEXT,
     abort_reason TEXT,
@@ -49,6 +50,7 @@ CREATE TABLE requests (
     id BIGINT NOT NULL,
     request TEXT NOT NULL,
     asked_ms BIGINT NOT NULL,
+    cancelled BIGINT NOT NULL,
     PRIMARY KEY (run_id, id)
 );
 CREATE TABLE events (

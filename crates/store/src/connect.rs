@@ -1,5 +1,6 @@
 //! Opening, and bringing the schema to what this version knows.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use sqlx::any::{AnyPoolOptions, install_default_drivers};
@@ -28,6 +29,8 @@ pub(crate) enum Dialect {
 pub struct Store {
     pub(crate) pool: AnyPool,
     dialect: Dialect,
+    /// Its file, where it is one.
+    pub(crate) path: Option<PathBuf>,
 }
 
 impl Store {
@@ -37,20 +40,23 @@ impl Store {
     /// There is none, or a newer version has written to it.
     pub async fn open(url: &str) -> Result<Store, StoreError> {
         install_default_drivers();
-        let (dialect, address) = match url.split_once(':') {
-            Some(("sqlite", path)) => (Dialect::Sqlite, format!("sqlite://{}?mode=rwc", path.trim_start_matches("//"))),
-            Some(("postgres" | "postgresql", _)) => (Dialect::Postgres, url.to_owned()),
-            _ => return Err(StoreError::Url { url: url.to_owned() }),
+        let (dialect, path, address) = match url.split_once(':') {
+            Some(("sqlite", path)) => {
+                let path = path.trim_start_matches("//");
+                (Dialect::Sqlite, Some(PathBuf::from(path)), format!("sqlite://{path}?mode=rwc"))
+            }
+            Some(("postgres" | "postgresql", _)) => (Dialect::Postgres, None, url.to_owned()),
+            _ => return Err(StoreError::Url),
         };
         let options = AnyPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE);
         let options = options.after_connect(move |connection, _| {
             Box::pin(async move {
                 if dialect == Dialect::Sqlite {
-                    // Durable enough for a lost process, and for a lost machine but for the last moment; many readers beside one writer.
+                    // What was acknowledged is not lost with the machine: agents forget it then. Many readers beside one writer.
                     for pragma in [
                         "PRAGMA busy_timeout = 10000",
                         "PRAGMA journal_mode = WAL",
-                        "PRAGMA synchronous = NORMAL",
+                        "PRAGMA synchronous = FULL",
                         "PRAGMA foreign_keys = ON",
                     ] {
                         sqlx::query(pragma).execute(&mut *connection).await?;
@@ -59,7 +65,7 @@ impl Store {
                 Ok(())
             })
         });
-        let store = Store { pool: options.connect(&address).await?, dialect };
+        let store = Store { pool: options.connect(&address).await?, dialect, path };
         store.migrate().await?;
         Ok(store)
     }

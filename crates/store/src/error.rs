@@ -44,12 +44,12 @@ pub enum StoreError {
         /// Of this program.
         known: i64,
     },
+    /// Another server has this database.
+    #[error("another server has this database")]
+    InUse,
     /// It names no database.
-    #[error("{url:?} is no database: sqlite:PATH or postgres://USER@HOST/NAME")]
-    Url {
-        /// What was given.
-        url: String,
-    },
+    #[error("no address of a database: sqlite:PATH or postgres://USER@HOST/NAME")]
+    Url,
 }
 
 impl StoreError {

@@ -31,6 +31,8 @@ pub struct Outstanding {
     pub request: Request,
     /// When it was asked.
     pub asked_at: Millis,
+    /// Its run wants it to end early.
+    pub is_cancelled: bool,
 }
 
 impl Store {
@@ -40,20 +42,7 @@ impl Store {
     /// There is an input in that place: somebody else keeps this run.
     pub async fn add_input(&self, run: RunId, seq: usize, input: &Input) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
-        let text = serde_json::to_string(input).map_err(StoreError::damaged("an input"))?;
-        let added = sqlx::query("INSERT INTO inputs (run_id, seq, input) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
-            .bind(signed(run.0))
-            .bind(seq as i64)
-            .bind(text)
-            .execute(&mut *tx)
-            .await?;
-        if added.rows_affected() != 1 {
-            return Err(StoreError::Stale { what: run.to_string() });
-        }
-        if let Input::Answer { id, .. } = input {
-            let answered = sqlx::query("DELETE FROM requests WHERE run_id = $1 AND id = $2");
-            answered.bind(signed(run.0)).bind(signed(id.0)).execute(&mut *tx).await?;
-        }
+        put_input(&mut tx, run, seq as i64, input).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -84,12 +73,17 @@ impl Store {
             match act {
                 Act::Request(id, request) => {
                     let text = serde_json::to_string(request).map_err(StoreError::damaged("a request"))?;
-                    let add =
-                        sqlx::query("INSERT INTO requests (run_id, id, request, asked_ms) VALUES ($1, $2, $3, $4)");
+                    let add = sqlx::query(
+                        "INSERT INTO requests (run_id, id, request, asked_ms, cancelled) VALUES ($1, $2, $3, $4, 0)",
+                    );
                     add.bind(signed(run.0)).bind(signed(id.0)).bind(text).bind(signed(now)).execute(&mut *tx).await?;
                 }
                 // Lines of the log are found by their number, not by what happened around them.
-                Act::Event(Event::Log { .. }) | Act::Cancel(_) => {}
+                Act::Event(Event::Log { .. }) => {}
+                Act::Cancel(id) => {
+                    let change = sqlx::query("UPDATE requests SET cancelled = 1 WHERE run_id = $1 AND id = $2");
+                    change.bind(signed(run.0)).bind(signed(id.0)).execute(&mut *tx).await?;
+                }
                 Act::Event(event) => happened(&mut tx, run, now, event).await?,
             }
         }
@@ -132,14 +126,15 @@ impl Store {
     /// # Errors
     /// The database.
     pub async fn outstanding(&self, run: RunId) -> Result<Vec<Outstanding>, StoreError> {
-        let rows =
-            sqlx::query("SELECT id, request, asked_ms FROM requests WHERE run_id = $1 ORDER BY id").bind(signed(run.0));
+        let rows = sqlx::query("SELECT id, request, asked_ms, cancelled FROM requests WHERE run_id = $1 ORDER BY id")
+            .bind(signed(run.0));
         let mut all = Vec::new();
         for row in rows.fetch_all(&self.pool).await? {
             let text: String = row.try_get(1)?;
             let request = serde_json::from_str(&text).map_err(StoreError::damaged("a request"))?;
             let (id, asked_at) = (RequestId(unsigned(row.try_get(0)?)), unsigned(row.try_get(2)?));
-            all.push(Outstanding { id, request, asked_at });
+            let is_cancelled = row.try_get::<i64, _>(3)? != 0;
+            all.push(Outstanding { id, request, asked_at, is_cancelled });
         }
         Ok(all)
     }
@@ -160,6 +155,30 @@ impl Store {
         }
         Ok(all)
     }
+}
+
+/// Adds an input, within the change that it belongs to. What it answers is outstanding no more.
+pub(crate) async fn put_input(
+    tx: &mut Transaction<'static, Any>,
+    run: RunId,
+    seq: i64,
+    input: &Input,
+) -> Result<(), StoreError> {
+    let text = serde_json::to_string(input).map_err(StoreError::damaged("an input"))?;
+    let added = sqlx::query("INSERT INTO inputs (run_id, seq, input) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
+        .bind(signed(run.0))
+        .bind(seq)
+        .bind(text)
+        .execute(&mut **tx)
+        .await?;
+    if added.rows_affected() != 1 {
+        return Err(StoreError::Stale { what: run.to_string() });
+    }
+    if let Input::Answer { id, .. } = input {
+        let answered = sqlx::query("DELETE FROM requests WHERE run_id = $1 AND id = $2");
+        answered.bind(signed(run.0)).bind(signed(id.0)).execute(&mut **tx).await?;
+    }
+    Ok(())
 }
 
 /// Something happened, within the change that it belongs to.

@@ -9,6 +9,7 @@
 
 mod access;
 mod audit;
+mod claim;
 mod connect;
 mod error;
 mod journal;
@@ -18,6 +19,7 @@ mod runs;
 
 pub use access::{AgentRecord, TokenKind, TokenRecord, digest};
 pub use audit::{AuditRow, Broken};
+pub use claim::Claim;
 pub use connect::Store;
 pub use error::StoreError;
 pub use journal::{Act, Outstanding};

@@ -1,5 +1,6 @@
 //! Logs: lines in chunks, compressed, found by their number.
 
+use model::event::LogSource;
 use model::ids::RunId;
 use sqlx::{Any, Row as _, Transaction};
 use wire::agent::{Item, LogLine};
@@ -9,8 +10,10 @@ use crate::{Store, StoreError, signed, unsigned};
 
 /// As zstd counts: fast, and small enough.
 const LEVEL: i32 = 3;
-/// The most that a chunk may hold when it is unpacked, in bytes.
-const MOST_BYTES: usize = 64 << 20;
+/// A chunk that has so many bytes is full.
+const CHUNK_BYTES: usize = 1 << 20;
+/// The most that a chunk may hold when it is unpacked, in bytes: a full one and the longest line.
+const MOST_BYTES: usize = 2 * CHUNK_BYTES + wire::engine::MAX_LINE_BYTES;
 
 /// Adds lines to a log within the change that they belong to.
 pub(crate) async fn append(
@@ -23,11 +26,18 @@ pub(crate) async fn append(
         serde_json::to_writer(&mut text, line).map_err(StoreError::damaged("a line"))?;
         text.push(b'\n');
         count += 1;
+        // One line at least, and then no more than can be read again at once.
+        if text.len() > CHUNK_BYTES {
+            chunk(tx, run, &text, count).await?;
+            text.clear();
+            count = 0;
+        }
     }
-    if count == 0 {
-        return Ok(());
-    }
-    let packed = zstd::bulk::compress(&text, LEVEL)
+    if count > 0 { chunk(tx, run, &text, count).await } else { Ok(()) }
+}
+
+async fn chunk(tx: &mut Transaction<'static, Any>, run: RunId, text: &[u8], count: i64) -> Result<(), StoreError> {
+    let packed = zstd::bulk::compress(text, LEVEL)
         .map_err(|error| StoreError::Damaged { what: "a chunk of a log", reason: error.to_string() })?;
     let row =
         sqlx::query("UPDATE runs SET lines = lines + $1 WHERE id = $2 RETURNING lines").bind(count).bind(signed(run.0));
@@ -48,7 +58,7 @@ impl Store {
     /// twice. How much of it there is now.
     ///
     /// # Errors
-    /// There is less before it than that: one report was lost.
+    /// There is no such run.
     pub async fn report(&self, run: RunId, first: u64, items: &[Item]) -> Result<u64, StoreError> {
         let mut tx = self.write().await?;
         // Holds the run for this transaction.
@@ -56,9 +66,15 @@ impl Store {
         let row = row.bind(signed(run.0)).fetch_optional(&mut *tx).await?;
         let row = row.ok_or_else(|| StoreError::Missing { what: "run", name: run.to_string() })?;
         let has = unsigned(row.try_get(0)?);
-        let Some(known) = has.checked_sub(first) else {
-            return Err(StoreError::Stale { what: format!("the log of {run} has {has} reports, and not {first}") });
-        };
+        // What an older state of the database had is gone; the log says so, and goes on.
+        let lost = first.saturating_sub(has);
+        if lost > 0 {
+            let (at, source) = (first_time(items), LogSource::System);
+            let text = format!("{lost} lines and events are missing here: the server's store has lost them");
+            append(&mut tx, run, std::iter::once(&LogLine { at, step: None, stage: None, source, text })).await?;
+        }
+        let has = has + lost;
+        let known = has - first;
         let new = items.get(usize::try_from(known).unwrap_or(usize::MAX)..).unwrap_or_default();
         append(&mut tx, run, new.iter().filter_map(|item| if let Item::Line(line) = item { Some(line) } else { None }))
             .await?;
@@ -108,4 +124,11 @@ impl Store {
         lines.truncate(most);
         Ok(lines)
     }
+}
+
+fn first_time(items: &[Item]) -> u64 {
+    items.first().map_or(0, |item| match item {
+        Item::Line(line) => line.at,
+        Item::Event { at, .. } => *at,
+    })
 }

@@ -8,10 +8,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::any::AnyRow;
 use sqlx::{Any, Row as _, Transaction};
+use wire::engine::Input;
 
 use crate::access::digest;
 use crate::audit::record;
 use crate::connect::count;
+use crate::journal::put_input;
 use crate::projects::ProjectId;
 use crate::{Actor, Millis, Store, StoreError, signed, unsigned};
 
@@ -45,6 +47,8 @@ pub struct NewRun {
     pub facts: RunFacts,
     /// Branch, tag or commit.
     pub revision: Option<String>,
+    /// The commit that is meant.
+    pub commit: Option<String>,
     /// Whose code it is; `None`: whoever asks answers for it.
     pub trust: Option<Trust>,
     /// What asked for it, where that may ask twice: the second time there is no second run.
@@ -72,6 +76,8 @@ pub struct Run {
     pub facts: RunFacts,
     /// Branch, tag or commit.
     pub revision: Option<String>,
+    /// The commit that is meant.
+    pub commit: Option<String>,
     /// Whose code it is.
     pub trust: Trust,
     /// Text of the definition, once it is known.
@@ -93,7 +99,7 @@ pub struct Run {
 }
 
 const SELECT: &str = "SELECT r.id, r.project_id, p.name, r.number, r.status, r.outcome, r.message, r.facts, r.revision, r.definition, \
-     r.abort_reason, r.epoch, r.agent_id, r.queued_ms, r.started_ms, r.ended_ms, r.lines, r.trust \
+     r.abort_reason, r.epoch, r.agent_id, r.queued_ms, r.started_ms, r.ended_ms, r.lines, r.trust, r.commit_id \
      FROM runs r JOIN projects p ON p.id = r.project_id";
 
 fn run(row: &AnyRow) -> Result<Run, StoreError> {
@@ -119,6 +125,7 @@ fn run(row: &AnyRow) -> Result<Run, StoreError> {
         started_at: number(14)?,
         ended_at: number(15)?,
         lines: unsigned(row.try_get(16)?),
+        commit: row.try_get(18)?,
         trust: serde_json::from_value(row.try_get::<String, _>(17)?.into()).map_err(StoreError::damaged("a run"))?,
     })
 }
@@ -175,8 +182,8 @@ impl Store {
         let id = count(&mut tx, "run").await?;
         let text = serde_json::to_string(&facts).map_err(StoreError::damaged("a run"))?;
         sqlx::query(
-            "INSERT INTO runs (id, project_id, number, status, facts, revision, trust, epoch, queued_ms, heard, digest, lines, events, reported) \
-             VALUES ($1, $2, $3, 'queued', $4, $5, $7, 0, $6, 0, 0, 0, 0, 0)",
+            "INSERT INTO runs (id, project_id, number, status, facts, revision, trust, commit_id, epoch, queued_ms, heard, digest, lines, events, reported) \
+             VALUES ($1, $2, $3, 'queued', $4, $5, $7, $8, 0, $6, 0, 0, 0, 0, 0)",
         )
         .bind(id)
         .bind(project_id)
@@ -185,6 +192,7 @@ impl Store {
         .bind(&new.revision)
         .bind(signed(now))
         .bind(trust.name())
+        .bind(&new.commit)
         .execute(&mut *tx)
         .await?;
         if let Some(delivery) = &new.delivery {
@@ -271,11 +279,11 @@ impl Store {
         Ok(epoch)
     }
 
-    /// Takes a run from its agent, and puts it into the queue again.
+    /// Takes a run from its agent, answers what nobody answers any more, and puts it into the queue again.
     ///
     /// # Errors
     /// It has ended, or has another epoch.
-    pub async fn requeue_run(&self, id: RunId, epoch: u64, now: Millis) -> Result<(), StoreError> {
+    pub async fn requeue_run(&self, id: RunId, epoch: u64, answers: &[Input], now: Millis) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
         let change = sqlx::query(
             "UPDATE runs SET epoch = epoch + 1, agent_id = NULL, status = 'queued' WHERE id = $1 AND epoch = $2 AND status = 'running'",
@@ -283,19 +291,42 @@ impl Store {
         if change.bind(signed(id.0)).bind(signed(epoch)).execute(&mut *tx).await?.rows_affected() != 1 {
             return Err(StoreError::Stale { what: id.to_string() });
         }
+        let row =
+            sqlx::query("SELECT COUNT(*) FROM inputs WHERE run_id = $1").bind(signed(id.0)).fetch_one(&mut *tx).await?;
+        let first: i64 = row.try_get(0)?;
+        for (seq, answer) in (first..).zip(answers) {
+            put_input(&mut tx, id, seq, answer).await?;
+        }
         record(&mut tx, now, &Actor::server(), "run.requeue", &id.to_string(), &json!({ "epoch": epoch + 1 })).await?;
         tx.commit().await?;
         Ok(())
     }
 
-    /// Remembers the text of a run's definition.
+    /// Runs that wait for an agent, the oldest first.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn queued(&self, limit: u32) -> Result<Vec<Run>, StoreError> {
+        let text = format!("{SELECT} WHERE r.status = 'queued' ORDER BY r.id LIMIT $1");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(text)).bind(i64::from(limit)).fetch_all(&self.pool).await?;
+        rows.iter().map(run).collect()
+    }
+
+    /// Remembers the text of a run's definition, and the commit that it is of.
     ///
     /// # Errors
     /// There is another text already.
-    pub async fn set_definition(&self, id: RunId, text: &str) -> Result<(), StoreError> {
-        let change =
-            sqlx::query("UPDATE runs SET definition = $1 WHERE id = $2 AND (definition IS NULL OR definition = $1)");
-        let changed = change.bind(text).bind(signed(id.0)).execute(&self.pool).await?.rows_affected();
+    pub async fn set_definition(&self, id: RunId, text: &str, commit: Option<&str>) -> Result<(), StoreError> {
+        let change = sqlx::query(
+            "UPDATE runs SET definition = $1, commit_id = COALESCE($3, commit_id) WHERE id = $2 AND (definition IS NULL OR definition = $1)",
+        );
+        let changed = change
+            .bind(text)
+            .bind(signed(id.0))
+            .bind(commit.map(str::to_owned))
+            .execute(&self.pool)
+            .await?
+            .rows_affected();
         if changed == 1 { Ok(()) } else { Err(StoreError::Stale { what: id.to_string() }) }
     }
 
@@ -308,7 +339,7 @@ impl Store {
         let change = sqlx::query(
             "UPDATE runs SET abort_reason = $1 WHERE id = $2 AND status <> 'done' AND abort_reason IS NULL",
         );
-        let changed = change.bind(reason).bind(signed(id.0)).execute(&mut *tx).await?.rows_affected() == 1;
+        let changed = change.bind(clean(reason)).bind(signed(id.0)).execute(&mut *tx).await?.rows_affected() == 1;
         if changed {
             record(&mut tx, now, actor, "run.abort", &id.to_string(), &json!({ "reason": reason })).await?;
         }
@@ -338,8 +369,11 @@ impl Store {
         let text =
             format!("UPDATE runs SET status = 'done', outcome = $1, message = $2, ended_ms = $3 WHERE id = $4 {only}");
         let change = sqlx::query(sqlx::AssertSqlSafe(text));
-        let change =
-            change.bind(word.as_str().map(str::to_owned)).bind(&end.message).bind(signed(now)).bind(signed(id.0));
+        let change = change
+            .bind(word.as_str().map(str::to_owned))
+            .bind(end.message.as_deref().map(clean))
+            .bind(signed(now))
+            .bind(signed(id.0));
         let changed = change.execute(&mut *tx).await?.rows_affected() == 1;
         if changed {
             sqlx::query("DELETE FROM requests WHERE run_id = $1").bind(signed(id.0)).execute(&mut *tx).await?;
@@ -354,4 +388,9 @@ impl Store {
 async fn find(tx: &mut Transaction<'static, Any>, id: i64) -> Result<Run, StoreError> {
     let text = format!("{SELECT} WHERE r.id = $1");
     run(&sqlx::query(sqlx::AssertSqlSafe(text)).bind(id).fetch_one(&mut **tx).await?)
+}
+
+/// Text that every database takes: PostgreSQL has no NUL.
+fn clean(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
 }

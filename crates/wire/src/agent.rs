@@ -58,6 +58,8 @@ pub enum Source {
         url: String,
         /// Branch, tag or commit.
         revision: String,
+        /// The commit of it that is meant, where that is known.
+        commit: Option<String>,
     },
 }
 
@@ -129,6 +131,8 @@ pub enum FromAgent {
 pub struct Definition {
     /// Its text.
     pub text: String,
+    /// The commit that it is of; all that follows is of this one.
+    pub commit: Option<String>,
     /// What the checkout says of itself: `GIT_COMMIT` and others.
     pub env: Vec<(String, String)>,
 }
@@ -240,5 +244,7 @@ pub enum ToAgent {
     Release {
         /// Which.
         lease: Lease,
+        /// Nobody wants to hear of it any more, not even what is not kept.
+        forget: bool,
     },
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::http::StatusCode;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
@@ -17,6 +18,8 @@ use crate::failure::Trouble;
 
 /// The first pause before another try, and the longest.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+/// How long a connection may take to be opened.
+const OPENING: Duration = Duration::from_secs(20);
 /// A server that says nothing so long, not even that it lives, is gone.
 const SILENCE: Duration = Duration::from_secs(45);
 
@@ -29,7 +32,9 @@ pub(super) async fn keep_connected(
 ) -> Result<(), Trouble> {
     let mut pause = PAUSE.0;
     loop {
-        match open(&config).await {
+        let opened = tokio::time::timeout(OPENING, open(&config)).await;
+        let late = || Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, "it does not answer"));
+        match opened.unwrap_or_else(|_| Err(late())) {
             Ok(socket) => {
                 pause = PAUSE.0;
                 converse(socket, &inbox).await;
@@ -48,10 +53,7 @@ pub(super) async fn keep_connected(
 }
 
 async fn open(config: &AgentConfig) -> Result<Socket, Error> {
-    let address = match config.server.strip_prefix("http") {
-        Some(rest) => format!("ws{}/agent/v1/connect", rest.trim_end_matches('/')),
-        None => config.server.clone(),
-    };
+    let address = format!("ws{}/agent/v1/connect", config.server.trim_start_matches("http").trim_end_matches('/'));
     let mut request = address.into_client_request()?;
     let value = format!("Bearer {}", config.key)
         .parse()
@@ -68,18 +70,21 @@ async fn converse(socket: Socket, inbox: &mpsc::UnboundedSender<Word>) {
     if inbox.send(Word::Connected(sender)).is_err() {
         return;
     }
+    // Counted from what was heard last, whatever is said meanwhile.
+    let mut deadline = Instant::now() + SILENCE;
     loop {
         let message = tokio::select! {
             word = words.recv() => {
                 let Some(word) = word else { return };
                 let text = serde_json::to_string(&word).unwrap_or_default();
-                if out.send(Message::text(text)).await.is_err() {
-                    return;
+                match tokio::time::timeout_at(deadline, out.send(Message::text(text))).await {
+                    Ok(Ok(())) => continue,
+                    _ => return,
                 }
-                continue;
             }
-            message = tokio::time::timeout(SILENCE, incoming.next()) => message,
+            message = tokio::time::timeout_at(deadline, incoming.next()) => message,
         };
+        deadline = Instant::now() + SILENCE;
         match message {
             Ok(Some(Ok(Message::Text(text)))) => match serde_json::from_str::<ToAgent>(&text) {
                 Ok(message) => {

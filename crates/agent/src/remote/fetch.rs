@@ -63,11 +63,11 @@ async fn fetch(config: &AgentConfig, lease: Lease, source: &Source, file: &str) 
                 .map_err(|error| Trouble::infrastructure(explain(&error)))?;
             let text = tokio::fs::read(Path::new(path).join(file)).await;
             let text = text.map_err(|error| Trouble::workload(format!("cannot read {file}: {error}")))?;
-            Ok((definition(text)?, project, None))
+            Ok((definition(text, None)?, project, None))
         }
-        Source::Git { url, revision } => {
+        Source::Git { url, revision, commit } => {
             let folder = config.scratch.join(format!("git-{}-{}-{}", std::process::id(), lease.run, lease.epoch));
-            match clone(&folder, url, revision, file).await {
+            match clone(&folder, url, (revision, commit.as_deref()), file).await {
                 Ok((definition, project)) => Ok((definition, project, Some(folder))),
                 Err(trouble) => {
                     let _ = tokio::fs::remove_dir_all(&folder).await;
@@ -78,14 +78,19 @@ async fn fetch(config: &AgentConfig, lease: Lease, source: &Source, file: &str) 
     }
 }
 
-fn definition(text: Vec<u8>) -> Result<Definition, Trouble> {
+fn definition(text: Vec<u8>, commit: Option<String>) -> Result<Definition, Trouble> {
     if text.len() > MAX_DEFINITION_BYTES {
         return Err(Trouble::workload(format!("the definition is larger than {} MiB", MAX_DEFINITION_BYTES >> 20)));
     }
-    Ok(Definition { text: String::from_utf8_lossy(&text).into_owned(), env: Vec::new() })
+    Ok(Definition { text: String::from_utf8_lossy(&text).into_owned(), commit, env: Vec::new() })
 }
 
-async fn clone(folder: &Path, url: &str, revision: &str, file: &str) -> Result<(Definition, LocalProject), Trouble> {
+async fn clone(
+    folder: &Path,
+    url: &str,
+    (revision, commit): (&str, Option<&str>),
+    file: &str,
+) -> Result<(Definition, LocalProject), Trouble> {
     if !url.starts_with("https://") && !url.starts_with("http://") {
         return Err(Trouble::workload(format!("{url:?} is no address of a repository: https://…")));
     }
@@ -94,23 +99,55 @@ async fn clone(folder: &Path, url: &str, revision: &str, file: &str) -> Result<(
     {
         return Err(Trouble::workload(format!("{revision:?} is no branch, tag or commit")));
     }
-    tokio::fs::create_dir_all(folder)
-        .await
-        .map_err(|error| Trouble::infrastructure(format!("{}: {error}", folder.display())))?;
+    let made = tokio::fs::create_dir_all(folder).await;
+    made.map_err(|error| Trouble::infrastructure(format!("{}: {error}", folder.display())))?;
     git(folder, &["init", "-q", "--template=", "."]).await?;
-    git(folder, &["fetch", "-q", "--no-tags", "--no-recurse-submodules", url, revision]).await?;
-    let is_commit = revision.len() == 40 && revision.chars().all(|c| c.is_ascii_hexdigit());
-    if is_commit {
-        git(folder, &["update-ref", "--no-deref", "HEAD", "FETCH_HEAD"]).await?;
-    } else {
-        let branch = format!("refs/heads/{}", revision.strip_prefix("refs/heads/").unwrap_or(revision));
-        git(folder, &["update-ref", &branch, "FETCH_HEAD"]).await?;
-        git(folder, &["symbolic-ref", "HEAD", &branch]).await?;
+    let name = fetched(folder, url, revision).await?;
+    let tip = String::from_utf8_lossy(&git(folder, &["rev-parse", "FETCH_HEAD^{commit}"]).await?).trim().to_owned();
+    let at = match commit.filter(|commit| **commit != tip) {
+        None => tip,
+        // The branch has gone on; what is meant is still in it, or nowhere.
+        Some(commit) if is_commit(commit) => {
+            let is_in = git(folder, &["merge-base", "--is-ancestor", commit, &tip]).await;
+            is_in.map_err(|_| Trouble::workload(format!("commit {commit} is not in {revision} any more")))?;
+            commit.to_owned()
+        }
+        Some(other) => return Err(Trouble::workload(format!("{other:?} is no commit"))),
+    };
+    match &name {
+        None => drop(git(folder, &["update-ref", "--no-deref", "HEAD", &at]).await?),
+        Some(branch) => {
+            git(folder, &["update-ref", branch, &at]).await?;
+            git(folder, &["symbolic-ref", "HEAD", branch]).await?;
+        }
     }
     let text = git(folder, &["cat-file", "blob", &format!("HEAD:{file}")]).await;
     let text = text.map_err(|_| Trouble::workload(format!("there is no {file} in {revision}")))?;
     let project = LocalProject::look(folder, false).await.map_err(|error| Trouble::infrastructure(explain(&error)))?;
-    Ok((definition(text)?, project))
+    Ok((definition(text, Some(at))?, project))
+}
+
+fn is_commit(text: &str) -> bool {
+    [40, 64].contains(&text.len()) && text.chars().all(|c| c.is_ascii_hexdigit())
+}
+
+/// Fetches a revision: a commit, a full name, or else a branch before a tag, for a branch is what its name stands for everywhere else. The
+/// branch that it is checked out as.
+async fn fetched(folder: &Path, url: &str, revision: &str) -> Result<Option<String>, Trouble> {
+    let fetch =
+        async |name: &str| git(folder, &["fetch", "-q", "--no-tags", "--no-recurse-submodules", url, name]).await;
+    if is_commit(revision) || revision.starts_with("refs/") {
+        fetch(revision).await?;
+        let branch = revision.strip_prefix("refs/heads/").map(|_| revision.to_owned());
+        return Ok(branch.or_else(|| revision.strip_prefix("refs/").map(|name| format!("refs/heads/{name}"))));
+    }
+    let branch = format!("refs/heads/{revision}");
+    if let Err(no_branch) = fetch(&branch).await
+        && fetch(&format!("refs/tags/{revision}")).await.is_err()
+    {
+        return Err(no_branch);
+    }
+    Ok(Some(branch))
 }
 
 async fn git(folder: &Path, words: &[&str]) -> Result<Vec<u8>, Trouble> {

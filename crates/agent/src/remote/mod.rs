@@ -134,12 +134,13 @@ impl Agent {
                 self.say(FromAgent::Found { lease, definition });
             }
             Word::Said(lease, engine, said) => {
-                if self.seats.get(&lease).is_some_and(|seat| seat.engine_is(engine)) {
+                if self.seats.get_mut(&lease).is_some_and(|seat| seat.engine_said(engine, &said)) {
                     self.say(FromAgent::Said { lease, engine, said });
                 }
             }
             Word::EngineEnded(lease, engine, reason) => {
-                if self.seats.get(&lease).is_some_and(|seat| seat.engine_is(engine)) {
+                // After its last word it ends, and nobody has lost it.
+                if self.seats.get(&lease).is_some_and(|seat| seat.engine_is(engine) && !seat.engine_is_done()) {
                     self.say(FromAgent::EngineLost { lease, engine, reason });
                 }
             }
@@ -212,9 +213,15 @@ impl Agent {
                     seat.kept(reported);
                 }
             }
-            ToAgent::Release { lease } => match self.seats.contains_key(&lease) {
-                true => self.release(lease),
-                false => self.say(FromAgent::Released { lease }),
+            ToAgent::Release { lease, forget } => match self.seats.get_mut(&lease) {
+                Some(seat) => {
+                    if forget {
+                        seat.forget();
+                    }
+                    seat.release();
+                }
+                None if forget => {}
+                None => self.say(FromAgent::Released { lease }),
             },
         }
     }
@@ -241,8 +248,10 @@ impl Agent {
         }
         messages.into_iter().for_each(|message| self.say(message));
         for lease in over {
-            self.seats.remove(&lease);
-            self.say(FromAgent::Released { lease });
+            let is_forgotten = self.seats.remove(&lease).is_some_and(|seat| seat.is_forgotten());
+            if !is_forgotten {
+                self.say(FromAgent::Released { lease });
+            }
         }
     }
 

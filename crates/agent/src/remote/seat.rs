@@ -10,8 +10,9 @@ use model::ids::RequestId;
 use model::request::{Failure, Reply, Request};
 use model::rung::Trust;
 use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::JoinHandle;
 use wire::agent::{Definition, Item, Lease, LogLine, MAX_REPORT};
-use wire::engine::Word as EngineWord;
+use wire::engine::{Said, Word as EngineWord};
 
 use super::{AgentConfig, RunOf, Word};
 use crate::engine::{EngineProgram, Process};
@@ -20,6 +21,8 @@ use crate::scm::LocalProject;
 
 /// What may wait to be kept by the server; then workloads wait.
 const MOST_WAITING: usize = 50_000;
+/// Of it in one report, about so many bytes.
+const MOST_BYTES: usize = 1 << 20;
 /// Events on their way from workloads.
 const EVENTS: usize = 256;
 /// Words of an engine in one message.
@@ -37,6 +40,12 @@ pub(super) struct Seat {
     repository: Option<PathBuf>,
     engine: Option<Engine>,
     requests: HashMap<RequestId, State>,
+    /// What was asked before there was anything to do it with.
+    early: Vec<(RequestId, Request)>,
+    /// What is being done.
+    tasks: Vec<JoinHandle<()>>,
+    /// Hands events on.
+    forwarder: Option<JoinHandle<()>>,
     /// What is not kept yet.
     waiting: VecDeque<Item>,
     /// How much was kept before that.
@@ -46,11 +55,14 @@ pub(super) struct Seat {
     /// Room for more events.
     room: Arc<Semaphore>,
     is_released: bool,
+    is_forgotten: bool,
     pub(super) is_closed: bool,
 }
 
 struct Engine {
     number: u64,
+    /// It has said its last word.
+    is_done: bool,
     input: mpsc::UnboundedSender<Vec<u8>>,
     /// Ends the process when dropped.
     _alive: oneshot::Sender<()>,
@@ -78,11 +90,15 @@ impl Seat {
             repository: None,
             engine: None,
             requests: HashMap::new(),
+            early: Vec::new(),
+            tasks: Vec::new(),
+            forwarder: None,
             waiting: VecDeque::new(),
             kept: reported,
             said: 0,
             room: Arc::new(Semaphore::new(MOST_WAITING)),
             is_released: false,
+            is_forgotten: false,
             is_closed: false,
         }
     }
@@ -100,7 +116,7 @@ impl Seat {
             let (sender, mut events) = mpsc::channel(EVENTS);
             self.performer = Some(Arc::new(Performer::new(host, sender)));
             let (inbox, lease, room) = (self.inbox.clone(), self.lease, Arc::clone(&self.room));
-            tokio::spawn(async move {
+            self.forwarder = Some(tokio::spawn(async move {
                 while let Some(event) = events.recv().await {
                     // Given back when the server has it.
                     let Ok(taken) = room.acquire().await else { return };
@@ -109,10 +125,13 @@ impl Seat {
                         return;
                     }
                 }
-            });
+            }));
             Ok(definition)
         });
         self.definition = Some(made.clone());
+        for (id, request) in std::mem::take(&mut self.early) {
+            self.begin(id, request);
+        }
         if self.is_released {
             self.close();
         }
@@ -123,6 +142,18 @@ impl Seat {
         self.engine.as_ref().is_some_and(|engine| engine.number == number)
     }
 
+    /// An engine has said this. False: it is another one.
+    pub(super) fn engine_said(&mut self, number: u64, said: &[Said]) -> bool {
+        let Some(engine) = self.engine.as_mut().filter(|engine| engine.number == number) else { return false };
+        let is_last = |said: &Said| matches!(said, Said::Ended(_) | Said::Invalid { .. } | Said::Diverged { .. });
+        engine.is_done |= said.iter().any(is_last);
+        true
+    }
+
+    pub(super) fn engine_is_done(&self) -> bool {
+        self.engine.as_ref().is_some_and(|engine| engine.is_done)
+    }
+
     /// Words for an engine; a beginning starts a new one.
     pub(super) fn tell_engine(
         &mut self,
@@ -130,12 +161,15 @@ impl Seat {
         number: u64,
         words: &[EngineWord],
     ) -> Result<(), String> {
+        if self.is_released {
+            return Ok(());
+        }
         if matches!(words.first(), Some(EngineWord::Begin(_))) {
             let process = Process::start(program).map_err(|trouble| trouble.0.message)?;
             let input = process.input();
             let (alive, gone) = oneshot::channel();
             tokio::spawn(listen(process, self.lease, number, gone, self.inbox.clone()));
-            self.engine = Some(Engine { number, input, _alive: alive });
+            self.engine = Some(Engine { number, is_done: false, input, _alive: alive });
         }
         if let Some(engine) = self.engine.as_ref().filter(|engine| engine.number == number) {
             let mut bytes = Vec::new();
@@ -155,20 +189,41 @@ impl Seat {
             Some(State::Done(reply)) => return Some(reply.clone()),
             None => {}
         }
-        let (cancel, cancelled) = oneshot::channel();
-        self.requests.insert(id, State::Running(Some(cancel)));
-        let (inbox, lease, performer) = (self.inbox.clone(), self.lease, self.performer.clone());
-        tokio::spawn(async move {
-            let reply = match performer {
-                Some(performer) => performer.perform(request, cancelled).await,
-                None => Reply::from(crate::Trouble::infrastructure("this agent has nothing of this run")),
-            };
-            let _ = inbox.send(Word::Replied(lease, id, reply));
-        });
+        match self.definition.is_some() {
+            true => self.begin(id, request),
+            // Its answer depends on what is found.
+            false => {
+                self.requests.insert(id, State::Running(None));
+                self.early.push((id, request));
+            }
+        }
         None
     }
 
+    fn begin(&mut self, id: RequestId, request: Request) {
+        let (cancel, cancelled) = oneshot::channel();
+        self.requests.insert(id, State::Running(Some(cancel)));
+        let failure = match &self.definition {
+            Some(Err(failure)) => failure.clone(),
+            _ => crate::Trouble::infrastructure("this agent has nothing of this run").0,
+        };
+        let (inbox, lease, performer) = (self.inbox.clone(), self.lease, self.performer.clone());
+        let task = tokio::spawn(async move {
+            let reply = match performer {
+                Some(performer) => performer.perform(request, cancelled).await,
+                None => Reply::Failed(failure),
+            };
+            let _ = inbox.send(Word::Replied(lease, id, reply));
+        });
+        self.tasks.retain(|task| !task.is_finished());
+        self.tasks.push(task);
+    }
+
     pub(super) fn cancel(&mut self, id: RequestId) {
+        if let Some(at) = self.early.iter().position(|(early, _)| *early == id) {
+            self.early.remove(at);
+            let _ = self.inbox.send(Word::Replied(self.lease, id, Reply::Cancelled));
+        }
         if let Some(State::Running(cancel)) = self.requests.get_mut(&id) {
             cancel.take().map(|cancel| cancel.send(()));
         }
@@ -197,6 +252,9 @@ impl Seat {
     pub(super) fn happened(&mut self, event: Event) {
         let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let at = u64::try_from(at.as_millis()).unwrap_or(u64::MAX);
+        if self.is_forgotten {
+            return;
+        }
         self.waiting.push_back(match event {
             Event::Log { step, stage, source, text } => Item::Line(LogLine { at, step, stage, source, text }),
             event => Item::Event { at, event },
@@ -205,7 +263,14 @@ impl Seat {
 
     /// The next piece of what was not said yet, and what was said before it.
     pub(super) fn next_report(&mut self) -> Option<(u64, Vec<Item>)> {
-        let items: Vec<_> = self.waiting.iter().skip(self.said).take(MAX_REPORT).cloned().collect();
+        let (mut items, mut bytes) = (Vec::new(), 0);
+        for item in self.waiting.iter().skip(self.said).take(MAX_REPORT) {
+            bytes += if let Item::Line(line) = item { line.text.len() } else { 0 };
+            if bytes > MOST_BYTES && !items.is_empty() {
+                break;
+            }
+            items.push(item.clone());
+        }
         let first = self.kept + self.said as u64;
         self.said += items.len();
         (!items.is_empty()).then_some((first, items))
@@ -247,13 +312,34 @@ impl Seat {
         }
     }
 
+    /// Nobody wants to hear of it: what waits is dropped, and nothing waits for room.
+    pub(super) fn forget(&mut self) {
+        self.is_forgotten = true;
+        self.waiting.clear();
+        self.said = 0;
+        self.room.close();
+    }
+
+    pub(super) fn is_forgotten(&self) -> bool {
+        self.is_forgotten
+    }
+
     fn close(&mut self) {
         let (performer, inbox, lease) = (self.performer.take(), self.inbox.clone(), self.lease);
-        let repository = self.repository.take();
+        let (repository, forwarder) = (self.repository.take(), self.forwarder.take());
+        let tasks = std::mem::take(&mut self.tasks);
         tokio::spawn(async move {
             if let Some(performer) = performer {
                 performer.hurry();
+                // What is being made is made, and then ended with the rest.
+                for task in tasks {
+                    let _ = task.await;
+                }
                 performer.close().await;
+            }
+            // The last of what happened comes before the end.
+            if let Some(forwarder) = forwarder {
+                let _ = forwarder.await;
             }
             if let Some(folder) = repository {
                 let _ = tokio::fs::remove_dir_all(folder).await;

@@ -19,7 +19,7 @@ pub struct ServerArgs {
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// Database: sqlite:PATH or postgres://USER@HOST/NAME [default: a file in its data]
-    #[arg(long, env = "COFFERDAM_DATABASE", value_name = "URL")]
+    #[arg(long, env = "COFFERDAM_DATABASE", hide_env_values = true, value_name = "URL")]
     pub database: Option<String>,
     /// Seconds that an agent may be away before its runs are given to others
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]

@@ -86,7 +86,14 @@ pub async fn runs(args: &RunsArgs) -> Result<Exit, CommandFailure> {
             OutputFormat::Json => println!("{run}"),
             OutputFormat::Text => {
                 let cause = run["causes"][0]["description"].as_str().unwrap_or_default();
-                println!("{:>6}  {} #{}  {}  {cause}", run["id"], text(run, "project"), run["number"], state(run));
+                let waits = run["waits"].as_str().map(|why| format!(" ({why})")).unwrap_or_default();
+                println!(
+                    "{:>6}  {} #{}  {}{waits}  {cause}",
+                    run["id"],
+                    text(run, "project"),
+                    run["number"],
+                    state(run)
+                );
             }
         }
     }

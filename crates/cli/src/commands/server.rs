@@ -1,5 +1,6 @@
 //! `cofferdam server`, `cofferdam agent`, and both at once: `cofferdam dev`.
 
+use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -41,8 +42,18 @@ fn write_secret(path: &Path, text: &str) -> Result<(), CommandFailure> {
     written.map_err(|error| CommandFailure::io("write", path, &error))
 }
 
+/// What the server and agents say of themselves goes to standard error.
+fn speak() {
+    let level = tracing::Level::INFO;
+    let is_terminal = std::io::stderr().is_terminal();
+    // Whoever has set one before has set the same.
+    let _ =
+        tracing_subscriber::fmt().with_max_level(level).with_ansi(is_terminal).with_writer(std::io::stderr).try_init();
+}
+
 /// `cofferdam server`. Must be called before any thread is started: a server starts no program.
 pub fn serve(args: &ServerArgs, home: Option<&Path>) -> Result<Exit, CommandFailure> {
+    speak();
     confine::no_programs().map_err(|reason| CommandFailure::new(Exit::Infrastructure, reason))?;
     let data = data(args.data.as_ref(), home, "server")?;
     let database = args.database.clone().unwrap_or_else(|| format!("sqlite:{}", data.join("cofferdam.db").display()));
@@ -68,6 +79,7 @@ pub fn serve(args: &ServerArgs, home: Option<&Path>) -> Result<Exit, CommandFail
 
 /// `cofferdam agent`.
 pub async fn agent(args: &AgentArgs, home: Option<&Path>) -> Result<Exit, CommandFailure> {
+    speak();
     let drivers = place::drivers()?;
     let data = data(args.data.as_ref(), home, "agent")?;
     let key = key(args, &data).await?;
@@ -133,6 +145,12 @@ async fn key(args: &AgentArgs, data: &Path) -> Result<String, CommandFailure> {
     let file = data.join(KEY_FILE);
     if let Ok(key) = std::fs::read_to_string(&file) {
         return Ok(key.trim().to_owned());
+    }
+    if !args.server.starts_with("http://") {
+        return Err(CommandFailure::usage(format!(
+            "{}: an agent speaks plain HTTP (http://HOST:PORT) for now; a tunnel may carry it",
+            args.server
+        )));
     }
     let Some(token) = &args.token else {
         return Err(CommandFailure::new(Exit::Auth, "this agent has no key yet")

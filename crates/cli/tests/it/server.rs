@@ -177,7 +177,6 @@ fn a_server_runs_what_it_is_asked_for() {
         ("pipeline { stages { } }", 1),
         ("node { echo readFile('none') }", 1),
     ] {
-        place.put("other", &Project::new(definition));
         let project = Project::new(definition);
         place.put("other", &project);
         let ran = place.ask(&["trigger", "other", "--follow"]);
@@ -191,16 +190,39 @@ fn a_server_runs_what_it_is_asked_for() {
 #[test]
 fn a_run_is_ended_on_request() {
     let Some(place) = Place::with_agent() else { return };
-    let project = Project::new("try { node { sh 'echo begun; sleep 600' } } finally { echo 'after' }");
+    let project =
+        Project::new("try { node { sh 'echo begun; sleep 600' } } finally { echo 'after'; sleep 600; echo 'late' }");
     place.put("app", &project);
     let id = place.trigger("app");
     wait_until("it has begun", || place.ask(&["logs", &id.to_string()]).stdout.contains("\nbegun"));
     assert_eq!(place.ask(&["cancel", &id.to_string(), "--reason", "no need"]).code, 0);
+    // What has to be done at the end is; whoever does not want to wait for that asks again.
+    wait_until("it is at its end", || place.ask(&["logs", &id.to_string()]).stdout.contains("\nafter"));
+    assert_eq!(place.run(id)["status"], "running");
+    assert_eq!(place.ask(&["cancel", &id.to_string()]).code, 0);
     let ended = place.wait_for_end(id);
     assert_eq!((&ended["outcome"], &ended["abort_reason"]), (&"ABORTED".into(), &"no need".into()), "{}", place.logs());
     let log = place.ask(&["logs", &id.to_string()]).stdout;
-    assert!(log.contains("no need") && log.contains("after"), "{log}");
+    assert!(log.contains("no need") && log.contains("after") && !log.contains("late"), "{log}");
     assert_eq!(place.ask(&["cancel", &id.to_string()]).code, 1, "it has ended");
+}
+
+/// Nothing is given to nobody; what waits says why, and is ended without anybody.
+#[test]
+fn what_waits_says_why() {
+    let Some(mut place) = Some(Place::new()).filter(|_| sandboxes_work()) else { return };
+    let project = Project::new("node { sh 'echo begun' }");
+    place.put("app", &project);
+    let (first, second) = (place.trigger("app"), place.trigger("app"));
+    let waiting = place.run(first);
+    assert_eq!(waiting["status"], "queued");
+    assert!(waiting["waits"].as_str().is_some_and(|why| why.contains("no agent is connected")), "{waiting}");
+    assert!(place.ask(&["runs"]).stdout.contains("queued (no agent is connected"));
+    assert_eq!(place.ask(&["cancel", &second.to_string()]).code, 0);
+    assert_eq!(place.run(second)["outcome"], "ABORTED");
+    place.add_agent("one");
+    assert_eq!(place.wait_for_end(first)["outcome"], "SUCCESS", "{}", place.logs());
+    assert_eq!(place.run(second)["outcome"], "ABORTED", "and it stays so");
 }
 
 #[test]
@@ -243,6 +265,11 @@ fn nobody_comes_in_without_a_token() {
 #[test]
 fn a_server_cannot_start_a_program() {
     let place = Place::new();
+    // Nor is there a second one on the same data.
+    let mut second = cofferdam();
+    second.args(["server", "--listen", "127.0.0.1:0", "--data"]).arg(place.folder.path().join("server"));
+    let ran = finish(second.output().unwrap());
+    assert!(ran.code == 7 && ran.stderr.contains("another server has this database"), "{ran:?}");
     let pid = place.server.as_ref().unwrap().0.id();
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     assert!(status.contains("Seccomp:\t2"), "{status}");
@@ -323,11 +350,12 @@ fn nothing_is_lost_when_servers_and_engines_are_killed() {
 #[test]
 fn a_run_outlives_its_agent() {
     let Some(mut place) = Place::with_agent() else { return };
-    let project = Project::new(
+    // Out of a repository, so that the other agent has to fetch it while it is asked for things already.
+    let (_project, _web, url) = served(
         "try { node { sh 'echo begun; sleep 600' } } catch (error) { echo \"caught ${error.message}\" }\n\
-         node { sh 'echo on another' }",
+         node { checkout scm; sh 'cat file; echo on another' }",
     );
-    place.put("app", &project);
+    assert_eq!(place.ask(&["projects", "put", "app", "--git", &url]).code, 0);
     let id = place.trigger("app");
     wait_until("it has begun", || place.ask(&["logs", &id.to_string()]).stdout.contains("\nbegun"));
     kill_9(place.agents[0].0.id());
@@ -348,10 +376,11 @@ fn a_run_outlives_its_agent() {
     place.wait_for_end(id);
 }
 
+const SHOWS: &str = "node { checkout scm; sh 'cat file; git log --format=%s -n 1'; echo \"on ${env.BRANCH_NAME}\" }";
+
 /// A repository that is served over HTTP, on two branches and with a pull request, and its address.
-fn served() -> (Project, Process, String) {
-    let project =
-        Project::new("node { checkout scm; sh 'cat file; git log --format=%s -n 1'; echo \"on ${env.BRANCH_NAME}\" }");
+fn served(definition: &str) -> (Project, Process, String) {
+    let project = Project::new(definition);
     project.write("file", "of main\n").commit_folder(".", "main");
     project.git(&["checkout", "-q", "-b", "side"]);
     project.write("file", "of side\n");
@@ -371,7 +400,7 @@ fn served() -> (Project, Process, String) {
 #[test]
 fn a_project_comes_out_of_a_repository() {
     let Some(place) = Place::with_agent() else { return };
-    let (_project, _web, url) = served();
+    let (_project, _web, url) = served(SHOWS);
     assert_eq!(place.ask(&["projects", "put", "app", "--git", &url]).code, 0);
     let ran = place.ask(&["trigger", "app", "--follow"]);
     assert!(ran.code == 0 && ran.stdout.contains("\nof main\n"), "{ran:?}\n{}", place.logs());
@@ -427,7 +456,7 @@ fn a_forge_tells_of_pushes_and_pull_requests() {
         println!("skipped: openssl or curl is not installed");
         return;
     }
-    let (project, _web, url) = served();
+    let (project, _web, url) = served(SHOWS);
     let file = place.folder.path().join("secret");
     std::fs::write(&file, format!("{SECRET}\n")).unwrap();
     let secret_file = file.to_str().unwrap();

@@ -13,7 +13,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use store::{AgentRecord, TokenKind};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use wire::agent::{FromAgent, MAX_MESSAGE_BYTES, ToAgent, VERSION};
 
 use super::auth::{User, bearer};
@@ -105,20 +105,27 @@ async fn converse(app: Arc<App>, agent: AgentRecord, socket: WebSocket) {
             }
         }
     });
-    let mut is_known = false;
-    while let Ok(Some(Ok(message))) = tokio::time::timeout(SILENCE, incoming.next()).await {
+    let (alive, mut displaced) = oneshot::channel();
+    let mut alive = Some(alive);
+    loop {
+        let message = tokio::select! {
+            message = tokio::time::timeout(SILENCE, incoming.next()) => message,
+            // Another connection of the same agent has its place; until it greets, nobody can take that.
+            _ = &mut displaced => break,
+        };
+        let Ok(Some(Ok(message))) = message else { break };
         let text = match message {
             Message::Text(text) => text,
             Message::Close(_) => break,
             _ => continue,
         };
         match serde_json::from_str::<FromAgent>(&text) {
-            Ok(FromAgent::Hello { version: VERSION, runs, held }) if !is_known => {
-                is_known = true;
+            Ok(FromAgent::Hello { version: VERSION, runs, held }) if alive.is_some() => {
+                let Some(alive) = alive.take() else { break };
                 tracing::info!(agent = agent.name, runs, held = held.len(), "an agent has come");
-                app.hub.come(agent.id, connection, runs, sender.clone(), &held);
+                app.hub.come(agent.id, (connection, alive), runs, sender.clone(), &held);
             }
-            Ok(message) if is_known => {
+            Ok(message) if alive.is_none() => {
                 if let Some(lease) = message.lease() {
                     app.hub.heard(agent.id, lease, message);
                 }

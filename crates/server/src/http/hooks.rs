@@ -68,12 +68,13 @@ fn of_push(config: &ProjectConfig, push: Push) -> NewRun {
     match push.reference {
         Reference::Branch(name) => {
             let trust = config.trust_of(&name);
-            new_run(format!("Push to branch {name}{by}"), vec![("BRANCH_NAME", name.clone())], name, trust)
+            let what = (format!("refs/heads/{name}"), push.commit);
+            new_run(format!("Push to branch {name}{by}"), vec![("BRANCH_NAME", name)], what, trust)
         }
         // Tags are made by who may write; which of them are protected, the forge knows.
         Reference::Tag(name) => {
             let env = vec![("BRANCH_NAME", name.clone()), ("TAG_NAME", name.clone())];
-            new_run(format!("Push of tag {name}{by}"), env, format!("refs/tags/{name}"), Trust::Member)
+            new_run(format!("Push of tag {name}{by}"), env, (format!("refs/tags/{name}"), push.commit), Trust::Member)
         }
     }
 }
@@ -92,14 +93,25 @@ fn of_request(request: PullRequest) -> Option<NewRun> {
     env.extend(request.author.clone().filter(|_| request.is_fork).map(|author| ("CHANGE_FORK", author)));
     let by = request.author.map(|author| format!(" of {author}")).unwrap_or_default();
     let trust = if request.is_fork { Trust::Stranger } else { Trust::Member };
-    Some(new_run(format!("Pull request {}{by}", request.number), env, fetch, trust))
+    Some(new_run(format!("Pull request {}{by}", request.number), env, (fetch, request.commit), trust))
 }
 
-fn new_run(description: String, env: Vec<(&str, String)>, revision: String, trust: Trust) -> NewRun {
+fn new_run(
+    description: String,
+    env: Vec<(&str, String)>,
+    (revision, commit): (String, String),
+    trust: Trust,
+) -> NewRun {
     let cause = BuildCause { class: "jenkins.branch.BranchEventCause".into(), description, user: None };
     let env = env.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     let facts = RunFacts { causes: vec![cause], has_scm: true, env, ..RunFacts::default() };
-    NewRun { facts, revision: Some(revision), trust: Some(trust), delivery: None }
+    NewRun {
+        facts,
+        revision: Some(revision), // What is abbreviated says nothing that can be relied on.
+        commit: Some(commit).filter(|commit| commit.len() >= 40),
+        trust: Some(trust),
+        delivery: None,
+    }
 }
 
 /// A pull request's older runs tell nothing any more.

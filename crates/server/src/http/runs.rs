@@ -30,8 +30,10 @@ const MAX_PARAMS: usize = 200;
 /// How often who follows a log looks, where nobody has told of anything new.
 const LOOK: Duration = Duration::from_secs(2);
 
-pub(super) fn shown(run: &Run) -> Value {
+pub(super) fn shown(app: &App, run: &Run) -> Value {
+    let waits = (run.status == Status::Queued).then(|| app.hub.why_waits());
     json!({
+        "waits": waits,
         "id": run.id.0, "project": run.project_name, "number": run.number, "status": run.status, "outcome": run.outcome,
         "message": run.message, "revision": run.revision, "queued_at": run.queued_at, "started_at": run.started_at,
         "ended_at": run.ended_at, "lines": run.lines, "causes": run.facts.causes, "params": run.facts.params,
@@ -79,7 +81,7 @@ pub(super) async fn create(
     let run = app.store.create_run(&actor, &name, NewRun { facts, revision, ..NewRun::default() }, now()).await?;
     app.hub.wake();
     app.changed(run.id);
-    Ok((StatusCode::CREATED, Json(shown(&run))))
+    Ok((StatusCode::CREATED, Json(shown(&app, &run))))
 }
 
 /// Which runs.
@@ -106,11 +108,11 @@ pub(super) async fn list(
     let runs = app.store.runs(&filter).await?;
     // Whoever asks for the next page says where this one ended.
     let next = runs.last().filter(|_| runs.len() == limit as usize).map(|run| run.id.0);
-    Ok(Json(json!({ "runs": runs.iter().map(shown).collect::<Vec<_>>(), "next_before": next })))
+    Ok(Json(json!({ "runs": runs.iter().map(|run| shown(&app, run)).collect::<Vec<_>>(), "next_before": next })))
 }
 
 pub(super) async fn get(State(app): State<Arc<App>>, _user: User, Path(id): Path<u64>) -> Result<Json<Value>, Refused> {
-    Ok(Json(shown(&find(&app, id).await?)))
+    Ok(Json(shown(&app, &find(&app, id).await?)))
 }
 
 /// Why it is to end.
@@ -132,9 +134,9 @@ pub(super) async fn abort(
     Ok(Json(json!({ "aborted": end(&app, &actor, &run, &reason).await? })))
 }
 
-/// Has a run end. False: it has ended, or somebody else wants that already.
+/// Has a run end. False: it has ended.
 pub(super) async fn end(app: &App, actor: &store::Actor, run: &Run, reason: &str) -> Result<bool, Refused> {
-    let is_wanted = app.store.abort_run(actor, run.id, reason, now()).await?;
+    app.store.abort_run(actor, run.id, reason, now()).await?;
     // One that nobody has ends here.
     let end = RunEnd {
         outcome: Outcome::Aborted,
@@ -147,7 +149,8 @@ pub(super) async fn end(app: &App, actor: &store::Actor, run: &Run, reason: &str
         app.hub.abort(run.id);
     }
     app.changed(run.id);
-    Ok(is_wanted)
+    // Who asks again has `post` conditions ended too.
+    Ok(run.status != Status::Done)
 }
 
 /// From where.
@@ -241,7 +244,7 @@ impl Follower {
             }
             if run.status == Status::Done {
                 self.is_over = true;
-                return Some(vec![Event::default().event("end").json_data(shown(&run)).unwrap_or_default()]);
+                return Some(vec![Event::default().event("end").json_data(shown(&self.app, &run)).unwrap_or_default()]);
             }
             let mine = async {
                 while let Ok(run) = self.changes.recv().await {

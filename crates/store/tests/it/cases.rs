@@ -91,11 +91,20 @@ pub async fn a_lease_is_one_agents(store: Store) {
     assert_eq!(store.lease_run(run.id, first, 2, 32).await.unwrap(), 2);
     let run = store.run(run.id).await.unwrap().unwrap();
     assert_eq!((run.status, run.agent, run.started_at), (Status::Running, Some(2), Some(30)));
-    store.set_definition(run.id, "echo 1").await.unwrap();
-    store.set_definition(run.id, "echo 1").await.unwrap();
-    assert!(store.set_definition(run.id, "echo 2").await.is_err(), "a run has one definition");
+    store.set_definition(run.id, "echo 1", Some("c0ffee")).await.unwrap();
+    store.set_definition(run.id, "echo 1", None).await.unwrap();
+    assert!(store.set_definition(run.id, "echo 2", None).await.is_err(), "a run has one definition");
+    assert_eq!(store.run(run.id).await.unwrap().unwrap().commit.as_deref(), Some("c0ffee"));
+    // What its agent had is answered, and it waits again, in one change.
+    let answers = [Input::Answer { id: RequestId(1), reply: Reply::Done }];
+    assert!(store.requeue_run(run.id, 1, &answers, 35).await.is_err(), "of an older lease");
+    store.requeue_run(run.id, 2, &answers, 35).await.unwrap();
+    assert_eq!(store.queued(10).await.unwrap().iter().map(|run| run.epoch).collect::<Vec<_>>(), [3]);
+    let run = store.run(run.id).await.unwrap().unwrap();
+    assert_eq!(store.journal(&run, "echo 1", "").await.unwrap().entries().len(), 1);
+    assert_eq!(store.lease_run(run.id, 3, 2, 36).await.unwrap(), 4);
     store.finish_run(run.id, &end(Outcome::Success), 40).await.unwrap();
-    assert!(store.lease_run(run.id, 2, 3, 50).await.is_err(), "it has ended");
+    assert!(store.lease_run(run.id, 4, 3, 50).await.is_err(), "it has ended");
 }
 
 pub async fn a_journal_is_as_it_was(store: Store) {
@@ -125,10 +134,15 @@ pub async fn a_journal_is_as_it_was(store: Store) {
     store.add_input(run.id, 1, &Input::Abort { reason: "x".into() }).await.unwrap();
     store.took_input(run.id, 0, 7).await.unwrap();
     assert_eq!(store.outstanding(run.id).await.unwrap().len(), 1);
+    store.heard(run.id, (5, u64::MAX), &[Act::Cancel(RequestId(2))], 32).await.unwrap();
+    assert!(
+        store.outstanding(run.id).await.unwrap()[0].is_cancelled,
+        "it is wanted to end, whoever keeps the run then"
+    );
     let journal = store.journal(&run, "echo 1", "Jenkinsfile").await.unwrap();
     let abort = Input::Abort { reason: "x".into() };
     assert_eq!(journal.entries(), [Entry { input: answer, at: Some(7) }, Entry { input: abort, at: None }]);
-    assert_eq!(journal.heard(), (4, u64::MAX));
+    assert_eq!(journal.heard(), (5, u64::MAX));
     store.finish_run(run.id, &end(Outcome::Success), 40).await.unwrap();
     assert!(store.outstanding(run.id).await.unwrap().is_empty());
 }
@@ -151,7 +165,6 @@ pub async fn a_log_takes_no_line_twice(store: Store) {
     assert_eq!(store.report(run.id, 0, &items(0, 10)).await.unwrap(), 10);
     assert_eq!(store.report(run.id, 0, &items(0, 10)).await.unwrap(), 10, "the same report again");
     assert_eq!(store.report(run.id, 5, &items(5, 2005)).await.unwrap(), 2005, "half of it again");
-    assert!(matches!(store.report(run.id, 2006, &items(2006, 2007)).await, Err(StoreError::Stale { .. })));
     assert!(matches!(store.report(RunId(999), 0, &items(0, 1)).await, Err(StoreError::Missing { .. })));
     assert_eq!(store.log(run.id, 0, 9999).await.unwrap(), lines(0, 2005));
     assert_eq!(store.log(run.id, 8, 4).await.unwrap(), lines(8, 12), "across the border of two chunks");
@@ -167,6 +180,15 @@ pub async fn a_log_takes_no_line_twice(store: Store) {
         (store.reported(run.id).await.unwrap(), store.log(run.id, 2004, 10).await.unwrap()),
         (2007, lines(2004, 2006))
     );
+    // What the store has lost is said, and the log goes on.
+    assert_eq!(store.report(run.id, 2010, &items(2010, 2011)).await.unwrap(), 2011);
+    let said = store.log(run.id, 2006, 10).await.unwrap();
+    assert!(said.len() == 2 && said[0].text.starts_with("3 lines and events are missing"), "{said:?}");
+    // A line may be long, and a chunk is not: all of it can be read.
+    let long =
+        |number: u64| Item::Line(LogLine { text: "\u{1}".repeat(700 << 10), ..lines(number, number + 1).remove(0) });
+    assert_eq!(store.report(run.id, 2011, &[long(1), long(2), long(3)]).await.unwrap(), 2014);
+    assert_eq!(store.log(run.id, 2008, 10).await.unwrap().len(), 3);
 }
 
 pub async fn who_may_come_in(store: Store) {
@@ -259,4 +281,20 @@ pub async fn many_at_once(store: Store) {
         winners += u32::from(task.await.unwrap());
     }
     assert_eq!(winners, 1);
+}
+
+pub async fn a_database_has_one_server(store: Store) {
+    let claim = store.claim().await.unwrap();
+    assert!(matches!(store.claim().await, Err(StoreError::InUse)));
+    drop(claim);
+    // A session of PostgreSQL ends a moment after its connection.
+    let mut again = store.claim().await;
+    for _ in 0..100 {
+        if again.is_ok() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        again = store.claim().await;
+    }
+    assert!(again.is_ok(), "{again:?}");
 }

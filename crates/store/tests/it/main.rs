@@ -14,6 +14,7 @@ async fn conform(mut fresh: impl AsyncFnMut() -> Store) {
     cases::who_may_come_in(fresh().await).await;
     cases::the_audit_is_a_chain(fresh().await).await;
     cases::many_at_once(fresh().await).await;
+    cases::a_database_has_one_server(fresh().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -53,6 +54,6 @@ async fn a_newer_database_is_left_alone() {
     let error = Store::open(&url).await.unwrap_err();
     assert!(error.to_string().contains("newer version"), "{error}");
     for wrong in ["mysql://x", "nothing", ""] {
-        assert!(Store::open(wrong).await.unwrap_err().to_string().contains("is no database"));
+        assert!(Store::open(wrong).await.unwrap_err().to_string().contains("no address of a database"));
     }
 }

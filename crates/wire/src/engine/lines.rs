@@ -47,6 +47,8 @@ pub struct Lines {
     start: usize,
     /// Up to here there is no end of a line.
     searched: usize,
+    /// Bytes of all messages that were taken.
+    taken: usize,
 }
 
 impl Lines {
@@ -60,6 +62,11 @@ impl Lines {
         self.buffer.extend_from_slice(bytes);
     }
 
+    /// How long all messages were that were taken, in bytes.
+    pub fn taken(&self) -> usize {
+        self.taken
+    }
+
     /// The next whole message; `None`: more bytes are needed.
     ///
     /// # Errors
@@ -71,8 +78,10 @@ impl Lines {
         };
         let end = self.searched + length;
         let line = &self.buffer[self.start..end];
+        let bytes = line.len();
         let message = serde_json::from_slice(line).map_err(|error| LineError::Malformed { reason: error.to_string() });
         (self.start, self.searched) = (end + 1, end + 1);
+        self.taken += bytes;
         message.map(Some)
     }
 }

@@ -27,8 +27,8 @@ use serde::{Deserialize, Serialize};
 pub use journal::{Entry, Heard, Journal, JournalError};
 pub use lines::{LineError, Lines, encode};
 
-/// The longest message in bytes: what a step captures of a program's output has to fit, as JSON writes it.
-pub const MAX_LINE_BYTES: usize = 4 * model::limits::MAX_CAPTURE_BYTES;
+/// The longest message in bytes: what a step captures of a program's output has to fit, as JSON writes it: up to six bytes for one.
+pub const MAX_LINE_BYTES: usize = 7 * model::limits::MAX_CAPTURE_BYTES;
 
 /// To an engine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,27 +9,27 @@
 //! What cannot be written down is not acted upon: the keeper begins again with what the store has ([`Keeper::resume`]), which is also how it
 //! begins after a restart of the server, and when an agent comes back.
 
-use std::collections::{BTreeSet, HashSet};
+mod end;
+mod engine;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::ids::RequestId;
-use model::outcome::Outcome;
-use model::request::{Failure, FailureKind, Reply, Request};
+use model::ids::{RequestId, StepId};
+use model::request::{FailureKind, Reply};
 use model::run::RunEnd;
-use store::{Act, Millis, Run, Status, StoreError};
+use store::{Millis, Run, Status, StoreError};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-use wire::agent::{Definition, FromAgent, Lease, ToAgent};
-use wire::engine::{Heard, Input, Journal, JournalError, Said, Word};
+use wire::agent::{FromAgent, Lease, ToAgent};
+use wire::engine::{Input, Journal};
 
 use crate::app::{App, now};
 use crate::config::ProjectConfig;
 
 /// How long a store that does not answer is left alone.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
-/// So often an engine is started anew at one place.
-const MOST_LOSSES: u32 = 3;
 /// How long an agent may take to say the rest of what it has, when a run has ended.
 const LAST_WORDS: Duration = Duration::from_secs(60);
 
@@ -59,9 +59,23 @@ pub(crate) async fn keep(app: Arc<App>, run: Run, mut inbox: mpsc::UnboundedRece
             Ok(Step::On) => false,
             Ok(Step::Again) => true,
             Ok(Step::Over) => break,
-            Err(error) => {
+            Err(error) if error.is_unavailable() || matches!(error, StoreError::Stale { .. }) => {
                 tracing::warn!(run = %id, %error, "a run is taken up again");
                 tokio::time::sleep(STORE_PAUSE).await;
+                true
+            }
+            Err(error) => {
+                tracing::error!(run = %id, %error, "a run cannot be kept");
+                match keeper
+                    .fail(
+                        FailureKind::Infrastructure,
+                        "the store does not take what this run has; the server's log says more",
+                    )
+                    .await
+                {
+                    Ok(_) => break,
+                    Err(_) => tokio::time::sleep(STORE_PAUSE).await,
+                }
                 true
             }
         };
@@ -95,6 +109,8 @@ struct Keeper {
     /// Requests that are not answered.
     open: HashSet<RequestId>,
     timers: BTreeSet<(Millis, RequestId)>,
+    /// When its engine was last told that a step writes.
+    activity: HashMap<StepId, Instant>,
     /// How it ended, and until when the agent's last words are waited for.
     ended: Option<(RunEnd, Instant)>,
 }
@@ -114,6 +130,7 @@ impl Keeper {
             losses: 0,
             open: HashSet::new(),
             timers: BTreeSet::new(),
+            activity: HashMap::new(),
             ended: None,
         }
     }
@@ -125,8 +142,11 @@ impl Keeper {
         (self.journal, self.ended) = (None, None);
         self.open.clear();
         self.timers.clear();
+        // What the row says counts: a change whose answer was lost has been made all the same.
+        self.lease.epoch = self.run.epoch;
+        self.agent = self.run.agent.filter(|_| self.run.status == Status::Running);
         if self.run.status == Status::Done {
-            self.tell_agent(ToAgent::Release { lease: self.lease });
+            self.tell_agent(ToAgent::Release { lease: self.lease, forget: false });
             return Ok(Step::Over);
         }
         let agent = match self.agent {
@@ -153,7 +173,7 @@ impl Keeper {
         };
         self.tell_agent(ToAgent::Lease {
             lease: self.lease,
-            source: config.source_of(self.run.revision.as_deref()),
+            source: config.source_of(self.run.revision.as_deref(), self.run.commit.as_deref()),
             file: config.file.clone(),
             project: self.run.project_name.clone(),
             trust: self.run.trust,
@@ -163,6 +183,9 @@ impl Keeper {
             self.journal = Some(self.app.store.journal(&self.run, &text, &config.file).await?);
             for outstanding in self.app.store.outstanding(self.run.id).await? {
                 self.ask(outstanding.id, outstanding.request, outstanding.asked_at).await?;
+                if outstanding.is_cancelled {
+                    self.cancel(outstanding.id).await?;
+                }
             }
             self.start_engine();
             self.abort_if_wanted().await?;
@@ -211,12 +234,12 @@ impl Keeper {
             ToKeeper::Came { agent, held } if Some(agent) == self.agent => {
                 match held {
                     // It has lost what it had, as after its own restart.
-                    None if self.journal.is_some() => self.agent_lost().await,
+                    None if self.run.definition.is_some() || self.journal.is_some() => self.agent_lost().await,
                     _ => Ok(Step::Again),
                 }
             }
             ToKeeper::Came { agent, held: Some(lease) } => {
-                self.app.hub.tell(agent, ToAgent::Release { lease });
+                self.app.hub.tell(agent, ToAgent::Release { lease, forget: true });
                 Ok(Step::On)
             }
             ToKeeper::Went { agent } if Some(agent) == self.agent => {
@@ -225,15 +248,18 @@ impl Keeper {
             }
             ToKeeper::Came { .. } | ToKeeper::Went { .. } => Ok(Step::On),
             ToKeeper::Abort => {
-                if let Some(run) = self.app.store.run(self.run.id).await? {
-                    self.run.abort_reason = run.abort_reason;
+                let Some(run) = self.app.store.run(self.run.id).await? else { return Ok(Step::Over) };
+                let reason = run.abort_reason.clone().unwrap_or_default();
+                self.run.abort_reason = run.abort_reason;
+                match self.journal.is_some() {
+                    // Each time: the second one ends `post` conditions too.
+                    true => self.add(Input::Abort { reason }).await.map(|()| Step::On),
+                    false => self.abandon(&reason).await,
                 }
-                self.abort_if_wanted().await?;
-                Ok(Step::On)
             }
             // Of a lease that was taken away, or of somebody else's.
             ToKeeper::Said { agent, lease, .. } if lease != self.lease || Some(agent) != self.agent => {
-                self.app.hub.tell(agent, ToAgent::Release { lease });
+                self.app.hub.tell(agent, ToAgent::Release { lease, forget: true });
                 Ok(Step::On)
             }
             ToKeeper::Said { message, .. } => self.heard(message).await,
@@ -243,6 +269,8 @@ impl Keeper {
     async fn heard(&mut self, message: FromAgent) -> Result<Step, StoreError> {
         match message {
             FromAgent::Found { definition, .. } => self.found(definition).await,
+            // After its last word an engine has nothing to say, and its end is none to replace.
+            FromAgent::Said { .. } | FromAgent::EngineLost { .. } if self.ended.is_some() => Ok(Step::On),
             FromAgent::Said { engine, said, .. } if engine == self.engine => self.said(said).await,
             FromAgent::EngineLost { engine, reason, .. } if engine == self.engine => self.engine_lost(&reason).await,
             FromAgent::Answered { id, reply, .. } => {
@@ -251,6 +279,7 @@ impl Keeper {
                 Ok(Step::On)
             }
             FromAgent::Report { first, items, .. } => {
+                self.see_output(&items).await?;
                 let reported = self.app.store.report(self.run.id, first, &items).await?;
                 self.tell_agent(ToAgent::Kept { lease: self.lease, reported });
                 self.app.changed(self.run.id);
@@ -262,197 +291,9 @@ impl Keeper {
         }
     }
 
-    async fn found(&mut self, definition: Result<Definition, Failure>) -> Result<Step, StoreError> {
-        if self.journal.is_some() {
-            return Ok(Step::On);
-        }
-        match definition {
-            Ok(Definition { text, .. }) => {
-                self.app.store.set_definition(self.run.id, &text).await?;
-                Ok(Step::Again)
-            }
-            Err(failure) => self.fail(failure.kind, &failure.message).await,
-        }
-    }
-
-    fn start_engine(&mut self) {
-        self.engine += 1;
-        let words = self.journal.as_mut().map(Journal::restart).unwrap_or_default();
-        self.tell_engine(words);
-    }
-
-    /// The engine has said something: written down first, then acted upon.
-    async fn said(&mut self, said: Vec<Said>) -> Result<Step, StoreError> {
-        let Some(journal) = &mut self.journal else { return Ok(Step::On) };
-        let (mut acts, mut took, mut words, mut end) = (Vec::new(), Vec::new(), Vec::new(), None);
-        for said in said {
-            let (heard, more) = match journal.hear(said) {
-                Ok(heard) => heard,
-                Err(error) => return self.engine_is_another(&error).await,
-            };
-            words.extend(more);
-            match heard {
-                Heard::Request(id, request) => acts.push(Act::Request(id, request)),
-                Heard::Cancel(id) => acts.push(Act::Cancel(id)),
-                Heard::Event(event) => acts.push(Act::Event(event)),
-                Heard::Took(index) => took.push(index),
-                Heard::Ended(ended) => end = Some(ended),
-                Heard::Invalid(findings) => {
-                    let errors = findings.iter().filter(|finding| finding.is_error);
-                    let said: Vec<_> = errors.map(|finding| finding.message.as_str()).collect();
-                    return self
-                        .fail(FailureKind::Workload, &format!("the definition is not valid: {}", said.join("; ")))
-                        .await;
-                }
-                Heard::Begun(_) | Heard::Waits | Heard::Nothing => {}
-            }
-        }
-        let (entries, heard) = (journal.entries().to_vec(), journal.heard());
-        for index in took {
-            if let Some(at) = entries.get(index).and_then(|entry| entry.at) {
-                self.app.store.took_input(self.run.id, index, at).await?;
-            }
-        }
-        if !acts.is_empty() {
-            // It has got further than any before it.
-            self.losses = 0;
-            self.app.store.heard(self.run.id, heard, &acts, now()).await?;
-            self.app.changed(self.run.id);
-        }
-        self.tell_engine(words);
-        for act in acts {
-            match act {
-                Act::Request(id, request) => self.ask(id, request, now()).await?,
-                Act::Cancel(id) => self.cancel(id).await?,
-                Act::Event(_) => {}
-            }
-        }
-        if let Some(end) = end {
-            self.ended = Some((end, Instant::now() + LAST_WORDS));
-            self.tell_agent(ToAgent::Release { lease: self.lease });
-        }
-        Ok(Step::On)
-    }
-
-    /// Has a request done. Time is the server's own.
-    async fn ask(&mut self, id: RequestId, request: Request, asked_at: Millis) -> Result<(), StoreError> {
-        self.open.insert(id);
-        match request {
-            Request::Sleep { ms } => drop(self.timers.insert((asked_at.saturating_add(ms), id))),
-            Request::Now => self.answer(id, Reply::Time(now())).await?,
-            request => self.tell_agent(ToAgent::Perform { lease: self.lease, id, request }),
-        }
-        Ok(())
-    }
-
-    async fn cancel(&mut self, id: RequestId) -> Result<(), StoreError> {
-        if let Some(timer) = self.timers.iter().copied().find(|(_, timer)| *timer == id) {
-            self.timers.remove(&timer);
-            return self.answer(id, Reply::Cancelled).await;
-        }
-        if self.open.contains(&id) {
-            self.tell_agent(ToAgent::Cancel { lease: self.lease, id });
-        }
-        Ok(())
-    }
-
-    /// An answer, once.
-    async fn answer(&mut self, id: RequestId, reply: Reply) -> Result<(), StoreError> {
-        if !self.open.remove(&id) {
-            return Ok(());
-        }
-        self.add(Input::Answer { id, reply }).await
-    }
-
-    async fn add(&mut self, input: Input) -> Result<(), StoreError> {
-        let Some(journal) = &mut self.journal else { return Ok(()) };
-        self.app.store.add_input(self.run.id, journal.entries().len(), &input).await?;
-        let words = journal.add(input);
-        self.tell_engine(words);
-        Ok(())
-    }
-
-    /// Once is enough: who asks again wants what is under way already.
-    async fn abort_if_wanted(&mut self) -> Result<(), StoreError> {
-        let (Some(reason), Some(journal)) = (self.run.abort_reason.clone(), &self.journal) else { return Ok(()) };
-        let is_told = journal.entries().iter().any(|entry| matches!(entry.input, Input::Abort { .. }));
-        if is_told { Ok(()) } else { self.add(Input::Abort { reason }).await }
-    }
-
-    async fn engine_lost(&mut self, reason: &str) -> Result<Step, StoreError> {
-        self.losses += 1;
-        if self.losses > MOST_LOSSES {
-            return self
-                .fail(FailureKind::Infrastructure, &format!("the engine was lost {MOST_LOSSES} times: {reason}"))
-                .await;
-        }
-        tracing::warn!(run = %self.run.id, reason, "an engine was lost; a new one goes on");
-        self.start_engine();
-        Ok(Step::On)
-    }
-
-    async fn engine_is_another(&mut self, error: &JournalError) -> Result<Step, StoreError> {
-        self.fail(FailureKind::Infrastructure, &error.to_string()).await
-    }
-
-    /// Its agent does not come back: what was there is gone, and the run goes on at another.
-    async fn agent_lost(&mut self) -> Result<Step, StoreError> {
-        tracing::warn!(run = %self.run.id, agent = self.agent, "an agent was lost");
-        if let Some(text) = self.run.definition.clone() {
-            // Nobody answers any more; the next engine hears of it.
-            let journal = self.app.store.journal(&self.run, &text, "").await?;
-            let mut seq = journal.entries().len();
-            for outstanding in self.app.store.outstanding(self.run.id).await? {
-                if matches!(outstanding.request, Request::Sleep { .. } | Request::Now) {
-                    continue;
-                }
-                let message = "the agent that had this was lost".to_owned();
-                let reply = match outstanding.request {
-                    Request::Release { .. } => Reply::Done,
-                    _ => Reply::Failed(Failure { kind: FailureKind::Infrastructure, message, hint: None }),
-                };
-                self.app.store.add_input(self.run.id, seq, &Input::Answer { id: outstanding.id, reply }).await?;
-                seq += 1;
-            }
-        }
-        let epoch = self.run.epoch.max(self.lease.epoch);
-        self.app.hub.leave_seat(self.run.id);
-        self.agent = None;
-        self.lost_at = None;
-        // Nobody may report for the old lease from now on.
-        self.app.store.requeue_run(self.run.id, epoch, now()).await?;
-        Ok(Step::Again)
-    }
-
-    /// The run cannot be done.
-    async fn fail(&mut self, kind: FailureKind, message: &str) -> Result<Step, StoreError> {
-        let end = RunEnd {
-            outcome: Outcome::Failure,
-            failure: Some(kind),
-            timed_out: false,
-            aborted: false,
-            message: Some(message.to_owned()),
-        };
-        self.tell_agent(ToAgent::Release { lease: self.lease });
-        self.app.store.finish_run(self.run.id, &end, now()).await?;
-        Ok(Step::Over)
-    }
-
-    async fn finish(&mut self) -> Result<Step, StoreError> {
-        let Some((end, _)) = &self.ended else { return Ok(Step::On) };
-        self.app.store.finish_run(self.run.id, end, now()).await?;
-        Ok(Step::Over)
-    }
-
     fn tell_agent(&self, message: ToAgent) {
         if let Some(agent) = self.agent {
             self.app.hub.tell(agent, message);
-        }
-    }
-
-    fn tell_engine(&self, words: Vec<Word>) {
-        if !words.is_empty() {
-            self.tell_agent(ToAgent::Tell { lease: self.lease, engine: self.engine, words });
         }
     }
 }

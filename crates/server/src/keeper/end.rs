@@ -1,0 +1,71 @@
+//! How a run ends, or leaves its agent.
+
+use model::outcome::Outcome;
+use model::request::{Failure, FailureKind, Reply, Request};
+use model::run::RunEnd;
+use store::StoreError;
+use wire::agent::ToAgent;
+use wire::engine::Input;
+
+use super::{Keeper, Step};
+use crate::app::now;
+
+impl Keeper {
+    /// Its agent does not come back: what was there is gone, and the run goes on at another.
+    pub(super) async fn agent_lost(&mut self) -> Result<Step, StoreError> {
+        tracing::warn!(run = %self.run.id, agent = self.agent, "an agent was lost");
+        if let Some(reason) = self.run.abort_reason.clone() {
+            return self.abandon(&reason).await;
+        }
+        let mut answers = Vec::new();
+        for outstanding in self.app.store.outstanding(self.run.id).await? {
+            let message = "the agent that had this was lost".to_owned();
+            let reply = match outstanding.request {
+                // Time goes on without it.
+                Request::Sleep { .. } | Request::Now => continue,
+                Request::Release { .. } => Reply::Done,
+                _ => Reply::Failed(Failure { kind: FailureKind::Infrastructure, message, hint: None }),
+            };
+            answers.push(Input::Answer { id: outstanding.id, reply });
+        }
+        // In one change: nobody may report for the old lease from now on, and nobody answers but this.
+        self.app.store.requeue_run(self.run.id, self.lease.epoch, &answers, now()).await?;
+        self.app.hub.leave_seat(self.run.id);
+        self.lost_at = None;
+        Ok(Step::Again)
+    }
+
+    /// It is to end, and there is nobody who could end it in good order.
+    pub(super) async fn abandon(&mut self, reason: &str) -> Result<Step, StoreError> {
+        let end = RunEnd {
+            outcome: Outcome::Aborted,
+            failure: None,
+            timed_out: false,
+            aborted: true,
+            message: Some(reason.to_owned()),
+        };
+        self.tell_agent(ToAgent::Release { lease: self.lease, forget: false });
+        self.app.store.finish_run(self.run.id, &end, now()).await?;
+        Ok(Step::Over)
+    }
+
+    /// The run cannot be done.
+    pub(super) async fn fail(&mut self, kind: FailureKind, message: &str) -> Result<Step, StoreError> {
+        let end = RunEnd {
+            outcome: Outcome::Failure,
+            failure: Some(kind),
+            timed_out: false,
+            aborted: false,
+            message: Some(message.to_owned()),
+        };
+        self.tell_agent(ToAgent::Release { lease: self.lease, forget: false });
+        self.app.store.finish_run(self.run.id, &end, now()).await?;
+        Ok(Step::Over)
+    }
+
+    pub(super) async fn finish(&mut self) -> Result<Step, StoreError> {
+        let Some((end, _)) = &self.ended else { return Ok(Step::On) };
+        self.app.store.finish_run(self.run.id, end, now()).await?;
+        Ok(Step::Over)
+    }
+}

@@ -1,0 +1,210 @@
+//! A run and its engine: what that says and is told.
+
+use std::time::Duration;
+
+use model::event::LogSource;
+use model::ids::RequestId;
+use model::request::{Failure, FailureKind, Reply, Request};
+use store::{Act, Millis, StoreError};
+use tokio::time::Instant;
+use wire::agent::{Definition, Item, LogLine, ToAgent};
+use wire::engine::{Heard, Input, Journal, JournalError, Said, Word};
+
+use super::{Keeper, LAST_WORDS, Step};
+use crate::app::now;
+
+/// So often an engine is started anew at one place.
+const MOST_LOSSES: u32 = 3;
+/// How often a run is told that a step writes something, where it wants to know.
+const ACTIVITY: Duration = Duration::from_secs(1);
+/// Of what an engine is told at once, about so many bytes.
+const MOST_BYTES: usize = 4 << 20;
+
+impl Keeper {
+    /// Who waits for a step to write something is told, now and then.
+    pub(super) async fn see_output(&mut self, items: &[Item]) -> Result<(), StoreError> {
+        if !self.run.definition.as_ref().is_some_and(|text| text.contains("activity")) {
+            return Ok(());
+        }
+        for item in items {
+            let Item::Line(LogLine { step: Some(step), source: LogSource::Stdout | LogSource::Stderr, .. }) = item
+            else {
+                continue;
+            };
+            let at = Instant::now();
+            if self.activity.get(step).is_none_or(|last| at.duration_since(*last) >= ACTIVITY) {
+                self.activity.insert(*step, at);
+                self.add(Input::OutputSeen { step: *step }).await?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn found(&mut self, definition: Result<Definition, Failure>) -> Result<Step, StoreError> {
+        if self.journal.is_some() {
+            return Ok(Step::On);
+        }
+        match definition {
+            Ok(Definition { text, .. }) if text.contains('\0') => {
+                self.fail(FailureKind::Workload, "the definition has a NUL character").await
+            }
+            Ok(Definition { text, commit, .. }) => {
+                self.app.store.set_definition(self.run.id, &text, commit.as_deref()).await?;
+                Ok(Step::Again)
+            }
+            Err(failure) => self.fail(failure.kind, &failure.message).await,
+        }
+    }
+
+    pub(super) fn start_engine(&mut self) {
+        self.engine += 1;
+        let words = self.journal.as_mut().map(Journal::restart).unwrap_or_default();
+        self.tell_engine(words);
+    }
+
+    /// The engine has said something: written down first, then acted upon.
+    pub(super) async fn said(&mut self, said: Vec<Said>) -> Result<Step, StoreError> {
+        let Some(journal) = &mut self.journal else { return Ok(Step::On) };
+        let (mut acts, mut took, mut words, mut end) = (Vec::new(), Vec::new(), Vec::new(), None);
+        for said in said {
+            let (heard, more) = match journal.hear(said) {
+                Ok(heard) => heard,
+                Err(error) => return self.engine_is_another(&error).await,
+            };
+            words.extend(more);
+            match heard {
+                Heard::Request(id, request) => acts.push(Act::Request(id, request)),
+                Heard::Cancel(id) => acts.push(Act::Cancel(id)),
+                Heard::Event(event) => acts.push(Act::Event(event)),
+                Heard::Took(index) => took.push(index),
+                Heard::Ended(ended) => end = Some(ended),
+                Heard::Invalid(findings) => {
+                    let errors = findings.iter().filter(|finding| finding.is_error);
+                    let said: Vec<_> = errors.map(|finding| finding.message.as_str()).collect();
+                    return self
+                        .fail(FailureKind::Workload, &format!("the definition is not valid: {}", said.join("; ")))
+                        .await;
+                }
+                Heard::Begun(_) | Heard::Waits | Heard::Nothing => {}
+            }
+        }
+        let heard = journal.heard();
+        let places: Vec<_> =
+            took.iter().filter_map(|index| Some((*index, journal.entries().get(*index)?.at?))).collect();
+        for (index, at) in places {
+            self.app.store.took_input(self.run.id, index, at).await?;
+        }
+        if !acts.is_empty() {
+            // It has got further than any before it.
+            self.losses = 0;
+            self.app.store.heard(self.run.id, heard, &acts, now()).await?;
+            self.app.changed(self.run.id);
+        }
+        self.tell_engine(words);
+        for act in acts {
+            match act {
+                Act::Request(id, request) => self.ask(id, request, now()).await?,
+                Act::Cancel(id) => self.cancel(id).await?,
+                Act::Event(_) => {}
+            }
+        }
+        if let Some(end) = end {
+            self.ended = Some((end, Instant::now() + LAST_WORDS));
+            self.tell_agent(ToAgent::Release { lease: self.lease, forget: false });
+        }
+        Ok(Step::On)
+    }
+
+    /// Has a request done. Time is the server's own.
+    pub(super) async fn ask(&mut self, id: RequestId, request: Request, asked_at: Millis) -> Result<(), StoreError> {
+        self.open.insert(id);
+        match request {
+            Request::Sleep { ms } => drop(self.timers.insert((asked_at.saturating_add(ms), id))),
+            Request::Now => self.answer(id, Reply::Time(now())).await?,
+            request => self.tell_agent(ToAgent::Perform { lease: self.lease, id, request }),
+        }
+        Ok(())
+    }
+
+    pub(super) async fn cancel(&mut self, id: RequestId) -> Result<(), StoreError> {
+        if let Some(timer) = self.timers.iter().copied().find(|(_, timer)| *timer == id) {
+            self.timers.remove(&timer);
+            return self.answer(id, Reply::Cancelled).await;
+        }
+        if self.open.contains(&id) {
+            self.tell_agent(ToAgent::Cancel { lease: self.lease, id });
+        }
+        Ok(())
+    }
+
+    /// An answer, once.
+    pub(super) async fn answer(&mut self, id: RequestId, reply: Reply) -> Result<(), StoreError> {
+        if !self.open.remove(&id) {
+            return Ok(());
+        }
+        self.add(Input::Answer { id, reply }).await
+    }
+
+    pub(super) async fn add(&mut self, input: Input) -> Result<(), StoreError> {
+        let Some(journal) = &mut self.journal else { return Ok(()) };
+        self.app.store.add_input(self.run.id, journal.entries().len(), &input).await?;
+        let words = journal.add(input);
+        self.tell_engine(words);
+        Ok(())
+    }
+
+    /// Once is enough: who asks again wants what is under way already.
+    pub(super) async fn abort_if_wanted(&mut self) -> Result<(), StoreError> {
+        let (Some(reason), Some(journal)) = (self.run.abort_reason.clone(), &self.journal) else { return Ok(()) };
+        let is_told = journal.entries().iter().any(|entry| matches!(entry.input, Input::Abort { .. }));
+        if is_told { Ok(()) } else { self.add(Input::Abort { reason }).await }
+    }
+
+    pub(super) async fn engine_lost(&mut self, reason: &str) -> Result<Step, StoreError> {
+        self.losses += 1;
+        if self.losses > MOST_LOSSES {
+            return self
+                .fail(FailureKind::Infrastructure, &format!("the engine was lost {MOST_LOSSES} times: {reason}"))
+                .await;
+        }
+        tracing::warn!(run = %self.run.id, reason, "an engine was lost; a new one goes on");
+        self.start_engine();
+        Ok(Step::On)
+    }
+
+    pub(super) async fn engine_is_another(&mut self, error: &JournalError) -> Result<Step, StoreError> {
+        self.fail(FailureKind::Infrastructure, &error.to_string()).await
+    }
+
+    /// In pieces that a connection takes: what a run has captured may be large.
+    pub(super) fn tell_engine(&self, words: Vec<Word>) {
+        let (mut piece, mut bytes) = (Vec::new(), 0);
+        let tell = |words| self.tell_agent(ToAgent::Tell { lease: self.lease, engine: self.engine, words });
+        for word in words {
+            let size = size_of_word(&word);
+            if bytes + size > MOST_BYTES && !piece.is_empty() {
+                tell(std::mem::take(&mut piece));
+                bytes = 0;
+            }
+            bytes += size;
+            piece.push(word);
+        }
+        if !piece.is_empty() {
+            tell(piece);
+        }
+    }
+}
+
+/// About how long a word is.
+fn size_of_word(word: &Word) -> usize {
+    let text = match word {
+        Word::Begin(begin) => begin.source.len(),
+        Word::Input { input: Input::Answer { reply, .. }, .. } => match reply {
+            Reply::Exited { stdout, .. } => stdout.as_ref().map_or(0, String::len),
+            Reply::Text(text) => text.len(),
+            _ => 0,
+        },
+        Word::Input { .. } => 0,
+    };
+    text + 256
+}

@@ -53,3 +53,15 @@ pub struct RunEnd {
     /// What ended it, in words.
     pub message: Option<String>,
 }
+
+impl RunEnd {
+    /// Of a run that was ended without its engine.
+    pub fn aborted(reason: &str) -> RunEnd {
+        RunEnd { aborted: true, ..RunEnd::failed(Outcome::Aborted, None, reason) }
+    }
+
+    /// Of a run that could not go on.
+    pub fn failed(outcome: Outcome, failure: Option<FailureKind>, message: &str) -> RunEnd {
+        RunEnd { outcome, failure, timed_out: false, aborted: false, message: Some(message.to_owned()) }
+    }
+}

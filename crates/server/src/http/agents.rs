@@ -125,11 +125,11 @@ async fn converse(app: Arc<App>, agent: AgentRecord, socket: WebSocket) {
                 tracing::info!(agent = agent.name, runs, held = held.len(), "an agent has come");
                 app.hub.come(agent.id, (connection, alive), runs, sender.clone(), &held);
             }
-            Ok(message) if alive.is_none() => {
-                if let Some(lease) = message.lease() {
-                    app.hub.heard(agent.id, lease, message);
-                }
-            }
+            Ok(message) if alive.is_none() => match message.lease() {
+                Some(lease) => app.hub.heard(agent.id, lease, message),
+                // One that greets twice is none.
+                None => break,
+            },
             Ok(_) => {
                 tracing::warn!(agent = agent.name, "an agent of another version, or one that does not greet");
                 break;

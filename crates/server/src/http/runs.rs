@@ -10,7 +10,6 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::stream::{self, Stream};
 use model::ids::RunId;
-use model::outcome::Outcome;
 use model::run::{BuildCause, RunEnd, RunFacts};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -138,13 +137,7 @@ pub(super) async fn abort(
 pub(super) async fn end(app: &App, actor: &store::Actor, run: &Run, reason: &str) -> Result<bool, Refused> {
     app.store.abort_run(actor, run.id, reason, now()).await?;
     // One that nobody has ends here.
-    let end = RunEnd {
-        outcome: Outcome::Aborted,
-        failure: None,
-        timed_out: false,
-        aborted: true,
-        message: Some(reason.to_owned()),
-    };
+    let end = RunEnd::aborted(reason);
     if !app.store.end_queued(run.id, &end, now()).await? {
         app.hub.abort(run.id);
     }

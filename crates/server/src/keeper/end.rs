@@ -37,13 +37,7 @@ impl Keeper {
 
     /// It is to end, and there is nobody who could end it in good order.
     pub(super) async fn abandon(&mut self, reason: &str) -> Result<Step, StoreError> {
-        let end = RunEnd {
-            outcome: Outcome::Aborted,
-            failure: None,
-            timed_out: false,
-            aborted: true,
-            message: Some(reason.to_owned()),
-        };
+        let end = RunEnd::aborted(reason);
         self.tell_agent(ToAgent::Release { lease: self.lease, forget: false });
         self.app.store.finish_run(self.run.id, &end, now()).await?;
         Ok(Step::Over)
@@ -51,13 +45,7 @@ impl Keeper {
 
     /// The run cannot be done.
     pub(super) async fn fail(&mut self, kind: FailureKind, message: &str) -> Result<Step, StoreError> {
-        let end = RunEnd {
-            outcome: Outcome::Failure,
-            failure: Some(kind),
-            timed_out: false,
-            aborted: false,
-            message: Some(message.to_owned()),
-        };
+        let end = RunEnd::failed(Outcome::Failure, Some(kind), message);
         self.tell_agent(ToAgent::Release { lease: self.lease, forget: false });
         self.app.store.finish_run(self.run.id, &end, now()).await?;
         Ok(Step::Over)

@@ -1,0 +1,206 @@
+//! A server with a client, and an agent by hand.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use engine::Session;
+use futures_util::{SinkExt as _, StreamExt as _};
+use model::ids::RequestId;
+use model::request::{Allocated, Reply, Request};
+use serde_json::{Value, json};
+use server::{Server, ServerConfig};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use wire::agent::{Definition, FromAgent, Lease, ToAgent, VERSION};
+use wire::engine::{Said, Word};
+
+/// How long something may take that takes a moment.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub struct Place {
+    pub folder: tempfile::TempDir,
+    pub server: Option<Server>,
+    http: reqwest::Client,
+}
+
+impl Place {
+    pub async fn new() -> Place {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let folder = tempfile::tempdir().unwrap();
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let mut place = Place { folder, server: None, http };
+        place.start().await;
+        place.ask("PUT", "/api/v1/projects/app", json!({ "source": { "folder": "/nowhere" } })).await;
+        place
+    }
+
+    pub async fn start(&mut self) {
+        let path = |name: &str| self.folder.path().join(name);
+        let database = format!("sqlite:{}", path("db").display());
+        let config = ServerConfig::new("127.0.0.1:0".parse().unwrap(), database, path("token"));
+        self.server =
+            Some(Server::start(ServerConfig { agent_patience: Duration::from_secs(2), ..config }).await.unwrap());
+    }
+
+    /// Another server on the same database.
+    pub async fn restart(&mut self) {
+        self.server.take().unwrap().stop().await;
+        self.start().await;
+    }
+
+    fn address(&self) -> std::net::SocketAddr {
+        self.server.as_ref().unwrap().address
+    }
+
+    /// An answer: it has to be a good one.
+    pub async fn ask(&self, method: &str, path: &str, body: Value) -> Value {
+        let token = std::fs::read_to_string(self.folder.path().join("token")).unwrap();
+        let url = format!("http://{}{path}", self.address());
+        let request = self.http.request(method.parse().unwrap(), url).bearer_auth(token.trim());
+        let request = if body.is_null() {
+            request
+        } else {
+            request.header("content-type", "application/json").body(body.to_string())
+        };
+        let response = request.send().await.unwrap();
+        assert!(response.status().is_success(), "{path}: {response:?}");
+        let text = response.text().await.unwrap();
+        serde_json::from_str(&text).unwrap_or(Value::String(text))
+    }
+
+    /// Asks for a run; its id.
+    pub async fn trigger(&self) -> u64 {
+        self.ask("POST", "/api/v1/projects/app/runs", json!({})).await["id"].as_u64().unwrap()
+    }
+
+    pub async fn run(&self, id: u64) -> Value {
+        self.ask("GET", &format!("/api/v1/runs/{id}"), Value::Null).await
+    }
+
+    pub async fn log(&self, id: u64) -> String {
+        self.ask("GET", &format!("/api/v1/runs/{id}/log"), Value::Null).await.as_str().unwrap_or_default().to_owned()
+    }
+
+    pub async fn wait_for_end(&self, id: u64) -> Value {
+        for _ in 0..1000 {
+            let run = self.run(id).await;
+            if run["status"] == "done" {
+                return run;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("the run does not end: {}", self.run(id).await);
+    }
+
+    pub async fn enrol(&self, name: &str) -> String {
+        let token = self.ask("POST", "/api/v1/agents/tokens", Value::Null).await;
+        let answer = self.ask("POST", "/agent/v1/enrol", json!({ "token": token["token"], "name": name })).await;
+        answer["key"].as_str().unwrap().to_owned()
+    }
+
+    /// Connects without a greeting.
+    pub async fn connect(&self, key: &str) -> Agent {
+        let mut request = format!("ws://{}/agent/v1/connect", self.address()).into_client_request().unwrap();
+        request.headers_mut().insert("authorization", format!("Bearer {key}").parse().unwrap());
+        Agent { socket: connect_async(request).await.unwrap().0, engines: HashMap::new() }
+    }
+
+    /// Connects and greets.
+    pub async fn agent(&self, key: &str, held: &[Lease]) -> Agent {
+        let mut agent = self.connect(key).await;
+        agent.say(&FromAgent::Hello { version: VERSION, runs: 1, held: held.to_vec() }).await;
+        agent
+    }
+}
+
+pub struct Agent {
+    socket: WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>,
+    engines: HashMap<Lease, (u64, Session)>,
+}
+
+impl Agent {
+    pub async fn say(&mut self, message: &FromAgent) {
+        self.say_text(&serde_json::to_string(message).unwrap()).await;
+    }
+
+    pub async fn say_text(&mut self, text: &str) {
+        // A connection that was ended is seen where something is to be heard.
+        let _ = self.socket.send(Message::text(text)).await;
+    }
+
+    /// `None`: the connection was ended.
+    pub async fn hear(&mut self) -> Option<ToAgent> {
+        loop {
+            let message = tokio::time::timeout(PATIENCE, self.socket.next()).await.expect("the server says something");
+            match message {
+                Some(Ok(Message::Text(text))) => return Some(serde_json::from_str(&text).unwrap()),
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
+                Some(Ok(_)) => {}
+            }
+        }
+    }
+
+    /// The lease of the next run, whose definition is this.
+    pub async fn take(&mut self, definition: &str) -> Lease {
+        let Some(ToAgent::Lease { lease, .. }) = self.hear().await else { panic!("no lease") };
+        let definition = Definition { text: definition.into(), commit: None, env: Vec::new() };
+        self.say(&FromAgent::Found { lease, definition: Ok(definition) }).await;
+        lease
+    }
+
+    /// Gives an engine its words, and says what came of it.
+    pub async fn evaluate(&mut self, lease: Lease, engine: u64, words: Vec<Word>) {
+        let mut said = Vec::new();
+        for word in words {
+            match word {
+                Word::Begin(begin) => {
+                    let (session, begun) = Session::begin(begin);
+                    said.push(begun);
+                    self.engines.insert(lease, (engine, session.unwrap()));
+                }
+                Word::Input { at, input } => self.engines.get_mut(&lease).unwrap().1.give(at, input),
+            }
+        }
+        let (number, session) = self.engines.get_mut(&lease).unwrap();
+        assert_eq!(*number, engine);
+        loop {
+            said.extend(session.turn());
+            if session.is_over() || session.waits() {
+                break;
+            }
+        }
+        if !said.iter().all(|said| matches!(said, Said::Waits)) {
+            self.say(&FromAgent::Said { lease, engine, said }).await;
+        }
+    }
+
+    /// Works until it hears something that `stop` wants.
+    pub async fn work(&mut self, mut stop: impl FnMut(&ToAgent) -> bool) -> ToAgent {
+        loop {
+            let message = self.hear().await.expect("the server is there");
+            if stop(&message) {
+                return message;
+            }
+            match message {
+                ToAgent::Tell { lease, engine, words } => self.evaluate(lease, engine, words).await,
+                ToAgent::Perform { lease, id, request } => self.answer(lease, id, reply(&request)).await,
+                ToAgent::Release { lease, .. } => self.say(&FromAgent::Released { lease }).await,
+                _ => {}
+            }
+        }
+    }
+
+    pub async fn answer(&mut self, lease: Lease, id: RequestId, reply: Reply) {
+        self.say(&FromAgent::Answered { lease, id, reply }).await;
+    }
+}
+
+/// What came of a request that was done well.
+pub fn reply(request: &Request) -> Reply {
+    match request {
+        Request::Allocate { .. } => Reply::Allocated(Allocated { workspace: "/w".into(), ..Allocated::default() }),
+        Request::Exec { .. } => Reply::Exited { code: 0, stdout: None, limit: None },
+        _ => Reply::Done,
+    }
+}

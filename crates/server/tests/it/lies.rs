@@ -1,0 +1,120 @@
+//! Agents that lie, and such as talk nonsense.
+
+use model::event::LogSource;
+use model::ids::{RequestId, RunId};
+use model::request::Reply;
+use serde_json::Value;
+use wire::agent::{Definition, FromAgent, Item, Lease, LogLine, ToAgent, VERSION};
+use wire::engine::Said;
+
+use crate::agent::Place;
+
+/// Everything that can be said of a lease.
+fn everything(lease: Lease) -> Vec<FromAgent> {
+    let line = LogLine { at: 1, step: None, stage: None, source: LogSource::Stdout, text: "a lie".into() };
+    let definition = Definition { text: "echo 'a lie'".into(), commit: None, env: Vec::new() };
+    vec![
+        FromAgent::Found { lease, definition: Ok(definition) },
+        FromAgent::Said { lease, engine: 1, said: vec![Said::Waits] },
+        FromAgent::EngineLost { lease, engine: 1, reason: "a lie".into() },
+        FromAgent::Answered { lease, id: RequestId(1), reply: Reply::Done },
+        FromAgent::Report { lease, first: 0, items: vec![Item::Line(line)] },
+        FromAgent::Released { lease },
+    ]
+}
+
+#[tokio::test]
+async fn an_agent_changes_nothing_of_what_it_does_not_have() {
+    let place = Place::new().await;
+    let (one, two) = (place.enrol("one").await, place.enrol("two").await);
+    let id = place.trigger().await;
+    let mut good = place.agent(&one, &[]).await;
+    let lease = good.take("node { sh 'make' }").await;
+    good.work(|message| matches!(message, ToAgent::Perform { .. })).await;
+    let mut liar = place.agent(&two, &[]).await;
+    let older = Lease { epoch: lease.epoch - 1, ..lease };
+    let nobodys = Lease { run: RunId(999), epoch: 1 };
+    for of in [lease, Lease { epoch: lease.epoch + 1, ..lease }, older, nobodys] {
+        for message in everything(of) {
+            liar.say(&message).await;
+            assert_eq!(liar.hear().await, Some(ToAgent::Release { lease: of, forget: true }), "{message:?}");
+        }
+    }
+    // Nor does the one that has it, of a lease that it had.
+    for message in everything(older) {
+        good.say(&message).await;
+        good.work(|told| *told == ToAgent::Release { lease: older, forget: true }).await;
+    }
+    let run = place.run(id).await;
+    assert_eq!((&run["status"], &run["agent"]), (&"running".into(), &1.into()), "{run}");
+    assert!(!place.log(id).await.contains("a lie"));
+}
+
+#[tokio::test]
+async fn nonsense_ends_its_own_connection() {
+    let place = Place::new().await;
+    let key = place.enrol("one").await;
+    for text in [
+        "nonsense",
+        "{}",
+        "{\"hello\":{\"version\":1}}",
+        &"[".repeat(100_000),
+        "{\"report\":{\"lease\":{\"run\":-1,\"epoch\":1},\"first\":0,\"items\":[]}}",
+    ] {
+        let mut agent = place.agent(&key, &[]).await;
+        agent.say_text(text).await;
+        assert_eq!(agent.hear().await, None, "{}", &text[..text.len().min(40)]);
+    }
+    let hello = |version| FromAgent::Hello { version, runs: 1, held: Vec::new() };
+    for message in [hello(VERSION + 1), FromAgent::Released { lease: Lease { run: RunId(1), epoch: 1 } }] {
+        let mut agent = place.connect(&key).await;
+        agent.say(&message).await;
+        assert_eq!(agent.hear().await, None, "it has to greet: {message:?}");
+    }
+    let mut twice = place.agent(&key, &[]).await;
+    twice.say(&hello(VERSION)).await;
+    assert_eq!(twice.hear().await, None);
+    // Who is there is not troubled by any of that.
+    let id = place.trigger().await;
+    let mut agent = place.agent(&key, &[]).await;
+    agent.take("echo 'x'").await;
+    assert_eq!(place.run(id).await["status"], "running");
+}
+
+/// An engine that is none: what it says cannot be, and its run ends with that reason.
+#[tokio::test]
+async fn an_engine_that_lies_ends_its_run() {
+    let place = Place::new().await;
+    let key = place.enrol("one").await;
+    let end = |id| async move { id };
+    for (said, reason) in [
+        (vec![Said::Took { at: 1 }], "breaks its protocol"),
+        (vec![Said::Diverged { reason: "no".into() }], "does not do again"),
+        (vec![Said::Invalid { findings: Vec::new() }], "not valid"),
+    ] {
+        let id = end(place.trigger().await).await;
+        let mut agent = place.agent(&key, &[]).await;
+        let lease = agent.take("echo 'x'").await;
+        agent.work(|message| matches!(message, ToAgent::Tell { .. })).await;
+        agent.say(&FromAgent::Said { lease, engine: 1, said }).await;
+        agent.work(|message| matches!(message, ToAgent::Release { .. })).await;
+        let run = place.wait_for_end(id).await;
+        assert_eq!(run["outcome"], "FAILURE", "{run}");
+        assert!(run["message"].as_str().is_some_and(|message| message.contains(reason)), "{run}");
+    }
+}
+
+/// A place that two have is the later one's.
+#[tokio::test]
+async fn the_same_key_twice_is_one_agent() {
+    let place = Place::new().await;
+    let key = place.enrol("one").await;
+    let mut first = place.agent(&key, &[]).await;
+    let id = place.trigger().await;
+    let lease = first.take("node { sh 'make' }").await;
+    let mut second = place.agent(&key, &[lease]).await;
+    assert!(matches!(second.hear().await, Some(ToAgent::Lease { .. })));
+    // Whatever was on its way to the first one, nothing more is.
+    while first.hear().await.is_some() {}
+    assert_ne!(place.run(id).await["status"], Value::from("done"));
+}

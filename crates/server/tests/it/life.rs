@@ -1,0 +1,120 @@
+//! The life of a run, at an agent that keeps its word.
+
+use model::event::LogSource;
+use model::request::{Reply, Request};
+use wire::agent::{FromAgent, Item, LogLine, ToAgent};
+
+use crate::agent::Place;
+
+fn line(text: &str) -> Item {
+    Item::Line(LogLine { at: 1, step: None, stage: None, source: LogSource::Stdout, text: text.into() })
+}
+
+fn is_exec(message: &ToAgent) -> bool {
+    matches!(message, ToAgent::Perform { request: Request::Exec { .. }, .. })
+}
+
+#[tokio::test]
+async fn a_run_from_its_lease_to_its_end() {
+    let place = Place::new().await;
+    let key = place.enrol("one").await;
+    let id = place.trigger().await;
+    let mut agent = place.agent(&key, &[]).await;
+    let lease = agent.take("node { sh 'make'; echo 'said' }").await;
+    assert_eq!((lease.run.0, lease.epoch), (id, 1));
+    let asked = agent.work(is_exec).await;
+    assert_eq!(place.run(id).await["status"], "running");
+    let ToAgent::Perform { id: request, .. } = asked else { panic!() };
+    agent.say(&FromAgent::Report { lease, first: 0, items: vec![line("of make")] }).await;
+    agent.answer(lease, request, Reply::Exited { code: 0, stdout: None, limit: None }).await;
+    agent.work(|message| matches!(message, ToAgent::Release { .. })).await;
+    // Its last words come before its end.
+    agent.say(&FromAgent::Report { lease, first: 1, items: vec![line("at last")] }).await;
+    agent.say(&FromAgent::Released { lease }).await;
+    let ended = place.wait_for_end(id).await;
+    assert_eq!(ended["outcome"], "SUCCESS", "{ended}");
+    let log = place.log(id).await;
+    let at = |text: &str| log.lines().position(|line| line == text).unwrap_or_else(|| panic!("{text} is not in {log}"));
+    assert!(at("of make") < at("said") && at("said") < at("at last"), "{log}");
+}
+
+/// The same agent comes back: it is asked again for what is not answered, and its engine begins anew.
+#[tokio::test]
+async fn a_connection_may_break_and_a_server_be_another() {
+    let mut place = Place::new().await;
+    let key = place.enrol("one").await;
+    let id = place.trigger().await;
+    let mut agent = place.agent(&key, &[]).await;
+    let lease = agent.take("node { sh 'first'; sh 'second' }").await;
+    let ToAgent::Perform { id: first, .. } = agent.work(is_exec).await else { panic!() };
+    agent.say(&FromAgent::Report { lease, first: 0, items: vec![line("line 1"), line("line 2")] }).await;
+    agent.work(|message| matches!(message, ToAgent::Kept { reported: 2, .. })).await;
+    for round in 0..3 {
+        drop(agent);
+        if round > 0 {
+            place.restart().await;
+        }
+        agent = place.agent(&key, &[lease]).await;
+        let again = agent.work(is_exec).await;
+        assert!(matches!(again, ToAgent::Perform { id, .. } if id == first), "round {round}: {again:?}");
+        // What was not acknowledged is said again, and kept once.
+        agent.say(&FromAgent::Report { lease, first: 1, items: vec![line("line 2")] }).await;
+    }
+    let done = Reply::Exited { code: 0, stdout: None, limit: None };
+    agent.answer(lease, first, done.clone()).await;
+    let second = agent.work(|message| matches!(message, ToAgent::Perform { id, .. } if *id > first)).await;
+    let ToAgent::Perform { id: second, .. } = second else { panic!() };
+    // An answer that comes twice is one.
+    agent.answer(lease, second, done.clone()).await;
+    agent.answer(lease, second, done).await;
+    agent.work(|message| matches!(message, ToAgent::Release { .. })).await;
+    agent.say(&FromAgent::Released { lease }).await;
+    let log = place.log(id).await;
+    assert_eq!((log.matches("line 1\n").count(), log.matches("line 2\n").count()), (1, 1), "{log}");
+    assert_eq!(place.wait_for_end(id).await["outcome"], "SUCCESS");
+}
+
+/// That a step is to end was heard by a server that is no more; the next one knows it.
+#[tokio::test]
+async fn a_cancellation_outlives_its_server() {
+    let mut place = Place::new().await;
+    let key = place.enrol("one").await;
+    let id = place.trigger().await;
+    let mut agent = place.agent(&key, &[]).await;
+    let lease = agent.take("node { timeout(time: 1, unit: 'SECONDS') { sh 'sleep 600' } }").await;
+    let ToAgent::Perform { id: long, .. } = agent.work(is_exec).await else { panic!() };
+    agent.work(|message| matches!(message, ToAgent::Cancel { id, .. } if *id == long)).await;
+    drop(agent);
+    place.restart().await;
+    let mut agent = place.agent(&key, &[lease]).await;
+    agent.work(|message| matches!(message, ToAgent::Cancel { id, .. } if *id == long)).await;
+    agent.answer(lease, long, Reply::Cancelled).await;
+    agent.work(|message| matches!(message, ToAgent::Release { .. })).await;
+    agent.say(&FromAgent::Released { lease }).await;
+    assert_eq!(place.wait_for_end(id).await["outcome"], "ABORTED");
+}
+
+/// Its agent does not come back: what it had is answered, and another one goes on.
+#[tokio::test]
+async fn a_run_goes_on_at_another_agent() {
+    let place = Place::new().await;
+    let (one, two) = (place.enrol("one").await, place.enrol("two").await);
+    let id = place.trigger().await;
+    let mut agent = place.agent(&one, &[]).await;
+    let definition = "try { node { sh 'first' } } catch (e) { echo \"caught ${e.message}\" }\nnode { sh 'second' }";
+    let lease = agent.take(definition).await;
+    agent.work(is_exec).await;
+    drop(agent);
+    let mut other = place.agent(&two, &[]).await;
+    let next = other.take(definition).await;
+    assert_eq!((next.run, next.epoch > lease.epoch), (lease.run, true));
+    // The first one is late: it has nothing any more.
+    let mut late = place.agent(&one, &[lease]).await;
+    let told = late.hear().await;
+    assert_eq!(told, Some(ToAgent::Release { lease, forget: true }));
+    other.work(|message| matches!(message, ToAgent::Release { .. })).await;
+    other.say(&FromAgent::Released { lease: next }).await;
+    let ended = place.wait_for_end(id).await;
+    let log = place.log(id).await;
+    assert!(ended["outcome"] == "SUCCESS" && log.contains("the agent that had this was lost"), "{ended}\n{log}");
+}

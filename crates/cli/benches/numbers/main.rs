@@ -12,6 +12,7 @@ mod memory;
 mod peers;
 mod pulls;
 mod runs;
+mod server;
 mod starts;
 
 use std::path::PathBuf;
@@ -26,13 +27,14 @@ fn main() {
     let scratch = tempfile::Builder::new().prefix("cofferdam-bench.").tempdir().expect("a folder for the benchmark");
     let out = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/bench");
     std::fs::create_dir_all(&out).expect("target/bench");
-    let all: [(&str, Benchmark); 9] = [
+    let all: [(&str, Benchmark); 10] = [
         ("language", language::measure),
         ("starts", starts::measure),
         ("herd", herd::measure),
         ("kernels", kernels::measure),
         ("kernels-many", kernels::measure_many),
         ("runs", runs::measure),
+        ("server", server::measure),
         ("pulls", pulls::measure),
         ("unpacking", pulls::measure_unpacking),
         ("memory", memory::measure),

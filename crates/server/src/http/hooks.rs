@@ -1,23 +1,29 @@
 //! What forges tell of projects.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::body::to_bytes;
+use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use model::run::{BuildCause, RunFacts};
 use model::rung::Trust;
 use scm::{Hook, PullRequest, Push, Reference, delivery, read, verify};
 use serde_json::{Value, json};
 use store::{Actor, NewRun, RunFilter};
+use tokio::sync::Semaphore;
 
 use super::error::Refused;
 use crate::app::{App, now};
 use crate::config::ProjectConfig;
 
 /// The largest webhook, in bytes: what GitHub sends at most.
-pub(super) const MAX_BYTES: usize = 25 << 20;
+const MAX_BYTES: usize = 25 << 20;
+/// How long one may take to come.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Of those that are read at the same time, each may be of the largest size.
+static READING: Semaphore = Semaphore::const_new(8);
 /// Older runs of one pull request that are looked for.
 const MOST_OLDER: u32 = 1000;
 
@@ -35,12 +41,16 @@ pub(super) async fn hear(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
     headers: HeaderMap,
-    body: Bytes,
+    request: Request,
 ) -> Result<(StatusCode, Json<Value>), Refused> {
     let unknown = || Refused(StatusCode::UNAUTHORIZED, "no such project, or the signature is wrong".into());
     let project = app.store.project(&name).await?.ok_or_else(unknown)?;
     let config: ProjectConfig = serde_json::from_value(project.config).map_err(|_| unknown())?;
     let hook = config.hook.clone().ok_or_else(unknown)?;
+    // Only now, and of few at once: anybody may send one.
+    let _turn = READING.acquire().await.map_err(|_| unknown())?;
+    let read_whole = tokio::time::timeout(PATIENCE, to_bytes(request.into_body(), MAX_BYTES)).await;
+    let body = read_whole.ok().and_then(Result::ok).ok_or_else(|| Refused::bad("it is too long, or does not come"))?;
     let given = Given(&headers);
     verify(hook.forge, &given, &body, &hook.secret).map_err(|_| unknown())?;
     let said = read(hook.forge, &given, &body).map_err(|refused| Refused::bad(refused.to_string()))?;

@@ -39,7 +39,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/api/v1/runs/{id}/log/live", get(runs::live))
         .route("/api/v1/agents", get(agents::list))
         .route("/api/v1/agents/tokens", post(agents::token))
-        .route("/hooks/{project}", post(hooks::hear).layer(DefaultBodyLimit::max(hooks::MAX_BYTES)))
+        .route("/hooks/{project}", post(hooks::hear))
         .route("/agent/v1/enrol", post(agents::enrol))
         .route("/agent/v1/connect", get(agents::connect))
         .layer(middleware::map_response(guarded))

@@ -43,7 +43,7 @@ struct Said {
 }
 
 impl Client {
-    /// `$HOME/.m2:/root/.m2` with what the node has, as Jenkins does with every word that it starts; what the node does not have stays.
+    /// `$HOME/cache:/cache` with what the node has, as Jenkins does with every word that it starts; what the node does not have stays.
     fn expand(&self, word: &str) -> String {
         expand(word, |name| match name {
             "WORKSPACE" => Some(&self.workspace),
@@ -229,7 +229,7 @@ mod tests {
         let check = |word: &str, expect: &str| {
             assert_eq!(expand(word, |name| (name == "HOME").then_some(&home)), expect);
         };
-        check("$HOME/.m2:/root/.m2", "/home/jenkins/.m2:/root/.m2");
+        check("$HOME/cache:/cache", "/home/jenkins/cache:/cache");
         check("${HOME}:${HOME}", "/home/jenkins:/home/jenkins");
         check("-e A=$B", "-e A=$B");
         check("a$$HOME", "a$HOME");

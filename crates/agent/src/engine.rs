@@ -141,11 +141,6 @@ impl Kept {
         self.process.tell(&words)
     }
 
-    /// Process id of the engine that runs now.
-    pub fn pid(&self) -> Option<u32> {
-        self.process.child.id()
-    }
-
     /// What is to be acted upon next. May be dropped while it waits; nothing is lost then.
     ///
     /// # Errors

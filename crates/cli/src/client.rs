@@ -1,11 +1,16 @@
 //! Speaking to a server.
 
+use std::time::Duration;
+
 use futures_util::StreamExt as _;
 use reqwest::{Client as Http, Method, Response};
 use serde_json::Value;
 
 use crate::args::server::ClientArgs;
 use crate::failure::{CommandFailure, Exit};
+
+/// Before a connection that has broken is opened again.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// A server, and who asks.
 pub struct Client {
@@ -93,6 +98,7 @@ impl Client {
                     }
                 }
             }
+            tokio::time::sleep(PAUSE).await;
         }
     }
 }

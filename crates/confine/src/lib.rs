@@ -10,7 +10,7 @@ mod rise;
 
 use serde::{Deserialize, Serialize};
 
-pub use calls::{check, compile};
+pub use calls::check;
 pub use deed::{Deed, FORBIDDEN, attempt};
 pub use programs::no_programs;
 pub use rise::{Enclosure, landlock, raise, set_limits};

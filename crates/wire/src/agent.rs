@@ -133,8 +133,6 @@ pub struct Definition {
     pub text: String,
     /// The commit that it is of; all that follows is of this one.
     pub commit: Option<String>,
-    /// What the checkout says of itself: `GIT_COMMIT` and others.
-    pub env: Vec<(String, String)>,
 }
 
 /// Something that happened at an agent.

@@ -82,7 +82,7 @@ fn definition(text: Vec<u8>, commit: Option<String>) -> Result<Definition, Troub
     if text.len() > MAX_DEFINITION_BYTES {
         return Err(Trouble::workload(format!("the definition is larger than {} MiB", MAX_DEFINITION_BYTES >> 20)));
     }
-    Ok(Definition { text: String::from_utf8_lossy(&text).into_owned(), commit, env: Vec::new() })
+    Ok(Definition { text: String::from_utf8_lossy(&text).into_owned(), commit })
 }
 
 async fn clone(

@@ -48,7 +48,7 @@ impl Keeper {
             Ok(Definition { text, .. }) if text.contains('\0') => {
                 self.fail(FailureKind::Workload, "the definition has a NUL character").await
             }
-            Ok(Definition { text, commit, .. }) => {
+            Ok(Definition { text, commit }) => {
                 self.app.store.set_definition(self.run.id, &text, commit.as_deref()).await?;
                 Ok(Step::Again)
             }

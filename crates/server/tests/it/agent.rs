@@ -144,7 +144,7 @@ impl Agent {
     /// The lease of the next run, whose definition is this.
     pub async fn take(&mut self, definition: &str) -> Lease {
         let Some(ToAgent::Lease { lease, .. }) = self.hear().await else { panic!("no lease") };
-        let definition = Definition { text: definition.into(), commit: None, env: Vec::new() };
+        let definition = Definition { text: definition.into(), commit: None };
         self.say(&FromAgent::Found { lease, definition: Ok(definition) }).await;
         lease
     }

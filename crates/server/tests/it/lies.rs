@@ -12,7 +12,7 @@ use crate::agent::Place;
 /// Everything that can be said of a lease.
 fn everything(lease: Lease) -> Vec<FromAgent> {
     let line = LogLine { at: 1, step: None, stage: None, source: LogSource::Stdout, text: "a lie".into() };
-    let definition = Definition { text: "echo 'a lie'".into(), commit: None, env: Vec::new() };
+    let definition = Definition { text: "echo 'a lie'".into(), commit: None };
     vec![
         FromAgent::Found { lease, definition: Ok(definition) },
         FromAgent::Said { lease, engine: 1, said: vec![Said::Waits] },
@@ -86,13 +86,12 @@ async fn nonsense_ends_its_own_connection() {
 async fn an_engine_that_lies_ends_its_run() {
     let place = Place::new().await;
     let key = place.enrol("one").await;
-    let end = |id| async move { id };
     for (said, reason) in [
         (vec![Said::Took { at: 1 }], "breaks its protocol"),
         (vec![Said::Diverged { reason: "no".into() }], "does not do again"),
         (vec![Said::Invalid { findings: Vec::new() }], "not valid"),
     ] {
-        let id = end(place.trigger().await).await;
+        let id = place.trigger().await;
         let mut agent = place.agent(&key, &[]).await;
         let lease = agent.take("echo 'x'").await;
         agent.work(|message| matches!(message, ToAgent::Tell { .. })).await;

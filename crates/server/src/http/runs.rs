@@ -146,10 +146,10 @@ pub(super) async fn end(app: &App, actor: &store::Actor, run: &Run, reason: &str
     Ok(run.status != Status::Done)
 }
 
-/// From where.
+/// Where to go on: `from` is a line of the log, `after` an event of the run.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct From {
+pub(super) struct Position {
     from: u64,
     after: u64,
 }
@@ -158,7 +158,7 @@ pub(super) async fn events(
     State(app): State<Arc<App>>,
     _user: User,
     Path(id): Path<u64>,
-    Query(from): Query<From>,
+    Query(from): Query<Position>,
 ) -> Result<Json<Value>, Refused> {
     let run = find(&app, id).await?;
     let events = app.store.events(run.id, from.after, 1000).await?;
@@ -171,7 +171,7 @@ pub(super) async fn log(
     State(app): State<Arc<App>>,
     _user: User,
     Path(id): Path<u64>,
-    Query(from): Query<From>,
+    Query(from): Query<Position>,
     headers: HeaderMap,
 ) -> Result<(HeaderMap, String), Refused> {
     let run = find(&app, id).await?;
@@ -206,7 +206,7 @@ pub(super) async fn live(
     State(app): State<Arc<App>>,
     _user: User,
     Path(id): Path<u64>,
-    Query(from): Query<From>,
+    Query(from): Query<Position>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Refused> {
     let run = find(&app, id).await?;

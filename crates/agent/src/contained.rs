@@ -25,6 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const SIGNAL_PATIENCE: Duration = Duration::from_secs(15);
 /// Notes its process id, by which it can be ended, and goes on as the step.
 const STARTER: &str = "echo $$ > \"$0\"; exec \"$@\"";
+/// The same where both streams are one. The engine passes on two of them without their order.
+const MERGED_STARTER: &str = "echo $$ > \"$0\"; exec \"$@\" 2>&1";
 
 /// The engine's client on a node.
 #[derive(Clone)]
@@ -162,7 +164,8 @@ impl Contained {
         for (name, value) in others {
             options.extend(["-e".to_owned(), format!("{name}={value}")]);
         }
-        let starter = ["sh", "-c", STARTER, &format!("{folder}/pid")].map(str::to_owned);
+        let starter = if spec.output == OutputMode::Merged { MERGED_STARTER } else { STARTER };
+        let starter = ["sh", "-c", starter, &format!("{folder}/pid")].map(str::to_owned);
         let argv: Vec<_> = starter.into_iter().chain(std::mem::take(&mut spec.argv)).collect();
         let words = self.exec(Some(&spec.cwd), &options, &argv);
         spec.argv = [CLIENT.to_owned()].into_iter().chain(words).collect();

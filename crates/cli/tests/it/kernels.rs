@@ -182,7 +182,7 @@ const FORMS: &str = "pipeline {
       steps {
         script {
           docker.image('IMAGE').withRun('-e A=b --network none', 'sleep 1000') { c -> sh \"docker exec ${c.id} sh -c 'echo service \\$A'\" }
-          docker.image('IMAGE').inside('-e C=d') { sh 'echo inside $C; cat page' }
+          docker.image('IMAGE').inside('-e C=d') { sh 'echo inside $C; cat page; set +x; ALTERNATING' }
           def own = docker.build('own:1', '--pull=false --network none -f ci/Dockerfile .')
           own.inside { sh 'cat /made' }
           own.tag('2')
@@ -213,7 +213,8 @@ fn every_form_of_docker_is_honoured_on_a_machine() {
     std::os::unix::net::UnixStream::connect(&socket).unwrap();
     assert_eq!(came(), 1, "a control");
 
-    let project = Project::new(&FORMS.replace("IMAGE", &image));
+    let alternating = "for n in 1 2 3 4 5 6 7 8 9; do echo out $n; echo err $n >&2; done";
+    let project = Project::new(&FORMS.replace("IMAGE", &image).replace("ALTERNATING", alternating));
     project.write("ci/Dockerfile", &format!("FROM {image}\nRUN echo made > /made\n")).write("page", "a page\n");
     let mut command = project.command(&["--progress", "plain"]);
     let ran = finish(command.env("DOCKER_HOST", format!("unix://{}", socket.display())).output().unwrap());
@@ -232,6 +233,8 @@ fn every_form_of_docker_is_honoured_on_a_machine() {
     ] {
         assert!(ran.stdout.lines().any(|said| said == line), "`{line}` is not in:\n{}", ran.stdout);
     }
+    let order: String = (1..=9).map(|n| format!("[Scripted] out {n}\n[Scripted] err {n}\n")).collect();
+    assert!(ran.stdout.contains(&order), "both streams in the order of their words: {}", ran.stdout);
     let all = ran.stdout.lines().find_map(|line| line.strip_prefix("[Host] CapBnd:"));
     assert!(all.is_some_and(|set| set.trim().ends_with("fffffffff")), "privileged in its machine: {}", ran.stdout);
     assert_eq!(came(), 0, "somebody has asked the host's engine");

@@ -43,7 +43,7 @@ pub async fn clone(
     }
     let mut spec = SandboxSpec::host_tools();
     spec.limits = host.options.limits;
-    spec.network = host.network(true).await?;
+    spec.network = host.network(true);
     spec.workspace.path = FOLDER.to_owned();
     let (driver, _) = host.drivers.place(&Need { minimum: (Rung::Process, String::new()), ..host.need(false) }).await?;
     let place = driver.create(spec).await?;

@@ -58,8 +58,11 @@ impl From<CreateError> for Trouble {
             CreateError::Spec { .. } | CreateError::UnknownUser { .. } => FailureKind::Workload,
             _ => FailureKind::Infrastructure,
         };
-        let hint = matches!(error, CreateError::Unsupported { .. })
-            .then(|| "`cofferdam doctor` says what is missing".to_owned());
+        let hint = match error {
+            CreateError::Unsupported { .. } => Some("`cofferdam doctor` says what is missing".to_owned()),
+            CreateError::Network(_) => Some("`--network none` runs without".to_owned()),
+            _ => None,
+        };
         Trouble(Failure { kind, message: explain(&error), hint })
     }
 }

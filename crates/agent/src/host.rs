@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use image::Store;
 use model::limits::Limits;
@@ -9,9 +10,11 @@ use model::rung::Rung;
 use queue::Need;
 use sandbox::NetworkSource;
 use sandbox::net::EgressOnDemand;
+use tokio::sync::mpsc;
 
 use crate::drivers::Drivers;
-use crate::failure::{Trouble, explain};
+use crate::failure::Trouble;
+use crate::job::Maker;
 use crate::scm::Scm;
 
 /// How jobs are run.
@@ -38,6 +41,7 @@ pub struct HostOptions {
 }
 
 /// What sandboxes may reach.
+#[derive(Clone)]
 pub enum WayOut {
     /// The internet.
     Internet(Arc<EgressOnDemand>),
@@ -83,14 +87,23 @@ impl Host {
         Need { image, minimum: self.minimum.clone(), engine: None, shares: None, memory_bytes, device: None }
     }
 
+    /// Says that so many jobs with this image are to be expected, so that sandboxes for them can be made ahead. Pulls it where it
+    /// is not in the store.
+    ///
+    /// # Errors
+    /// It cannot be had, or no driver fits.
+    pub async fn expect(&self, image: &str, count: u64) -> Result<(), Trouble> {
+        // Nobody listens to its progress.
+        let (events, _) = mpsc::channel(1);
+        let maker = Maker { host: self, events: &events, told_no_network: &AtomicBool::new(true) };
+        maker.expect(image, count).await
+    }
+
     /// The network of a new sandbox.
-    pub(crate) async fn network(&self, wanted: bool) -> Result<NetworkSource, Trouble> {
+    pub(crate) fn network(&self, wanted: bool) -> NetworkSource {
         match &self.way_out {
-            WayOut::Internet(egress) if wanted => egress
-                .connect()
-                .await
-                .map_err(|error| Trouble::infrastructure(explain(&error)).with_hint("`--network none` runs without")),
-            _ => Ok(NetworkSource::None),
+            WayOut::Internet(egress) if wanted => NetworkSource::OnDemand(Arc::clone(egress) as _),
+            _ => NetworkSource::None,
         }
     }
 }

@@ -15,7 +15,7 @@ use sandbox::session::{Running, Session};
 use sandbox::{Driver, EndCause, Ended, Ids, LimitMet, Usage, Workspace};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
-use crate::blueprint::{Blueprint, DEFAULT_PATH, qualified};
+use crate::blueprint::{Blueprint, DEFAULT_PATH, Words, qualified};
 use crate::contained::{Client, Contained, ContainerSpec};
 use crate::failure::Trouble;
 use crate::host::{Host, WayOut};
@@ -119,13 +119,10 @@ impl Maker<'_> {
         shared: Option<&Job>,
         cancelled: &mut oneshot::Receiver<()>,
     ) -> Result<Option<(Job, Allocated)>, Trouble> {
-        plan.spec.workspace = Workspace {
-            path: shared
-                .map_or_else(|| workspace_path(agent, &self.host.options.job_name), |job| job.workspace.clone()),
-            share_with: shared.map(Job::sandbox),
-        };
+        let workspace =
+            shared.map_or_else(|| workspace_path(agent, &self.host.options.job_name), |job| job.workspace.clone());
+        self.set_place(&mut plan, &workspace, shared);
         let started = Instant::now();
-        plan.spec.network = self.host.network(!plan.args.no_network).await?;
         if !plan.args.no_network {
             self.say_no_network().await;
         }
@@ -135,8 +132,7 @@ impl Maker<'_> {
             sandbox = plan.driver.create(plan.spec) => sandbox?,
             _ = cancelled => return Ok(None),
         };
-        let (sandbox_id, ids, home, workspace) =
-            (sandbox.id, sandbox.user, sandbox.home.clone(), sandbox.workspace.clone());
+        let (sandbox_id, ids, home) = (sandbox.id, sandbox.user, sandbox.home.clone());
         let groups = sandbox.groups.iter().chain(&plan.args.groups).copied().collect();
         let place = async {
             sandbox
@@ -202,6 +198,22 @@ impl Maker<'_> {
         }
         let allocated = self.describe(&job.env, &job.workspace, &home, rung, agent);
         Ok(Some((job, allocated)))
+    }
+
+    /// Has sandboxes for jobs with this image made ahead, where its driver makes any.
+    pub async fn expect(&self, image: &str, count: u64) -> Result<(), Trouble> {
+        let docker = DockerSpec { image: image.to_owned(), ..DockerSpec::default() };
+        let mut plan = self.plan(&AgentSpec::Docker(docker), Words::default()).await?;
+        self.set_place(&mut plan, WORKSPACES, None);
+        plan.driver.expect(&plan.spec, count);
+        Ok(())
+    }
+
+    /// Folder and network. A sandbox that was made ahead serves any project, so it has the folder above all workspaces.
+    fn set_place(&self, plan: &mut Blueprint, workspace: &str, shared: Option<&Job>) {
+        let path = above_all(workspace).to_owned();
+        plan.spec.workspace = Workspace { path, share_with: shared.map(Job::sandbox) };
+        plan.spec.network = self.host.network(!plan.args.no_network);
     }
 
     /// A container of the engine that `node` has, beside it: `inside`.
@@ -296,11 +308,19 @@ fn workspace_path(agent: &AgentSpec, job_name: &str) -> String {
     }
 }
 
-/// Makes Jenkins' `@tmp` folder beside the workspace. Returns the home: where the user has none of its own, that folder, which it can
+/// The folder above all workspaces, where this is one of them.
+fn above_all(workspace: &str) -> &str {
+    let below = workspace.strip_prefix(WORKSPACES).and_then(|rest| rest.strip_prefix('/'));
+    let plain = below.is_some_and(|below| below.split('/').all(|part| part != ".."));
+    if plain { WORKSPACES } else { workspace }
+}
+
+/// Makes the workspace, and Jenkins' `@tmp` folder beside it. Returns the home: where the user has none of its own, that folder, which it can
 /// write to.
 async fn furnish(session: &Session, ids: Ids, home: String, workspace: &str) -> Result<String, Trouble> {
     let beside = format!("{workspace}@tmp");
-    session.make_dir(None, &beside, 0o755, Some((ids.uid, ids.gid))).await?;
+    let owner = Some((ids.uid, ids.gid));
+    tokio::try_join!(session.make_dir(None, workspace, 0o755, owner), session.make_dir(None, &beside, 0o755, owner))?;
     Ok(if ids.uid != 0 && home == "/" { beside } else { home })
 }
 

@@ -4,6 +4,7 @@ mod engine;
 mod guest;
 mod monitor;
 mod parse;
+mod place;
 pub mod server;
 mod walls;
 
@@ -19,6 +20,7 @@ pub use monitor::MonitorChoice;
 use parse::{
     parse_cause, parse_cores, parse_duration_ms, parse_memory, parse_node_env, parse_outcome, parse_pair, parse_size,
 };
+pub use place::{PlaceArgs, WarmArgs};
 pub use walls::WallArgs;
 
 /// Runs Jenkins Pipelines, each job in a fresh, isolated, disposable sandbox.
@@ -201,27 +203,9 @@ pub struct RunArgs {
     #[arg(long, value_enum, default_value_t = Progress::Auto, value_name = "HOW")]
     pub progress: Progress,
 
-    /// How strong the walls are
+    /// How sandboxes are made
     #[command(flatten)]
-    pub walls: WallArgs,
-    /// Let programs of jobs with an image make user namespaces and mount in them, as buildah and BuildKit do without a daemon: more
-    /// of the kernel is then within their reach, which on rung container is the host's
-    #[arg(long)]
-    pub nested_namespaces: bool,
-    /// What runs virtual machines
-    #[arg(long, value_enum, default_value_t, value_name = "MONITOR")]
-    pub monitor: MonitorChoice,
-    /// Network of the sandboxes: the internet without private networks, or nothing
-    #[arg(long, value_enum, default_value_t = Network::Internet, value_name = "WHAT")]
-    pub network: Network,
-
-    /// Limits of one sandbox
-    #[command(flatten)]
-    pub limits: LimitArgs,
-
-    /// Engines elsewhere
-    #[command(flatten)]
-    pub engines: EngineArgs,
+    pub place: PlaceArgs,
 
     /// Open a shell in the sandbox of the first step that fails
     #[arg(long)]

@@ -10,11 +10,13 @@ mod args;
 mod client;
 mod commands;
 mod failure;
+mod machine;
 mod mentions;
 mod place;
 mod shell;
 mod show;
 mod source;
+mod standing;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;

@@ -14,11 +14,12 @@ use sandbox::gvisor::Gvisor;
 use sandbox::local::{Local, LocalConfig};
 use sandbox::microvm::{MicroVm, MicroVmConfig, MonitorKind};
 use sandbox::net::EgressOnDemand;
-use sandbox::{Check, Driver, Finding, Probe};
+use sandbox::{Check, Driver, Finding, Pending, Probe};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::args::Elsewhere;
 use crate::failure::{CommandFailure, Exit};
+use crate::standing::Standing;
 
 /// First word of the command line of a conversion's child.
 pub const UNPACK_CHILD: &str = "unpack-child";
@@ -91,18 +92,32 @@ pub fn set_of(
     elsewhere: Option<Elsewhere>,
     monitor: &MonitorKind,
     given: Option<&Path>,
+    standing: Option<&Arc<Standing>>,
 ) -> agent::Drivers {
     let mut set = agent::Drivers::default();
     for offer in offers(None, elsewhere.as_ref(), monitor, given) {
-        if let Some(elsewhere) = elsewhere.clone().filter(|elsewhere| elsewhere.driver() == offer.driver) {
-            set.add(offer, Box::new(move || Box::pin(open_elsewhere(elsewhere.clone()))));
-            continue;
-        }
-        let monitor = monitor.clone();
-        let (drivers, given) = (drivers.clone(), given.map(Path::to_owned));
         let name = offer.driver;
-        let open = move || std::future::ready(open_driver(name, &drivers, &monitor, given.as_deref()));
-        set.add(offer, Box::new(move || Box::pin(open())));
+        let elsewhere = elsewhere.clone().filter(|elsewhere| elsewhere.driver() == name);
+        let (drivers, monitor, given) = (drivers.clone(), monitor.clone(), given.map(Path::to_owned));
+        let standing = standing.cloned();
+        let open = move || {
+            let (elsewhere, drivers, monitor) = (elsewhere.clone(), drivers.clone(), monitor.clone());
+            let (given, standing) = (given.clone(), standing.clone());
+            let guest = (name == "microvm").then(|| guests(given.as_deref()).newest()).flatten();
+            let guest = guest.map(|guest| guest.kernel());
+            let opening = async move {
+                match elsewhere {
+                    Some(elsewhere) => open_elsewhere(elsewhere).await,
+                    None => open_driver(name, &drivers, &monitor, given.as_deref()),
+                }
+            };
+            let opened: Pending<'static, _> = match standing {
+                Some(standing) => Box::pin(async move { standing.driver(name, guest, opening).await }),
+                None => Box::pin(opening),
+            };
+            opened
+        };
+        set.add(offer, Box::new(open));
     }
     set
 }

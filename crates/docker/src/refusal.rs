@@ -47,8 +47,8 @@ pub(crate) fn of_spec(spec: &SandboxSpec, driver: &str) -> Result<(), CreateErro
 pub(crate) fn network(spec: &SandboxSpec, named: Option<&String>, driver: &str) -> Result<Option<String>, CreateError> {
     match (&spec.network, named) {
         (NetworkSource::None, _) => Ok(None),
-        (NetworkSource::Netns { .. }, Some(name)) => Ok(Some(name.clone())),
-        (NetworkSource::Netns { .. }, None) => Err(CreateError::Unsupported {
+        (_, Some(name)) => Ok(Some(name.clone())),
+        (_, None) => Err(CreateError::Unsupported {
             reason: format!(
                 "an engine does not put a container into a network namespace that was made elsewhere, it has networks of its own; \
                  name one for the {driver} driver (`network`), or run without (`--network none`)"

@@ -50,6 +50,9 @@ pub trait Driver: Send + Sync {
     /// Makes a sandbox.
     fn create(&self, spec: SandboxSpec) -> Pending<'_, Result<Sandbox, CreateError>>;
 
+    /// So many sandboxes like this will be asked for soon, as far as anybody knows. Who makes some ahead makes these; nobody has to.
+    fn expect(&self, _spec: &SandboxSpec, _count: u64) {}
+
     /// What a living sandbox uses now, and which limits it has met since it was made; what it had used at its end after that.
     fn usage(&self, id: SandboxId) -> Pending<'_, Result<Usage, DriverError>>;
 

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use model::ids::SandboxId;
 
+use crate::net::EgressError;
+
 /// A sandbox could not be made; nothing of it is left.
 #[derive(Debug, thiserror::Error)]
 pub enum CreateError {
@@ -54,6 +56,9 @@ pub enum CreateError {
         /// Why.
         source: io::Error,
     },
+    /// It could not be connected.
+    #[error(transparent)]
+    Network(#[from] EgressError),
     /// The driver failed.
     #[error(transparent)]
     Driver(#[from] DriverError),

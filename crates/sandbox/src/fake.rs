@@ -69,14 +69,14 @@ impl Fake {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn make(&self, spec: SandboxSpec) -> Result<Sandbox, CreateError> {
+    async fn make(&self, spec: SandboxSpec) -> Result<Sandbox, CreateError> {
         if let RootSpec::Image(layers) = &spec.root {
             for layer in layers {
                 let (LayerSource::Dir(path) | LayerSource::Erofs(path)) = layer;
                 std::fs::metadata(path).map_err(|source| CreateError::Layer { path: path.clone(), source })?;
             }
         }
-        let (plan, _netns) = plan(spec)?;
+        let (plan, _netns) = plan(spec).await?;
         let user = match &plan.user {
             User::Ids(ids) => *ids,
             User::Named(name) if name == "root" => Ids { uid: 0, gid: 0 },
@@ -154,7 +154,7 @@ impl Driver for Fake {
     }
 
     fn create(&self, spec: SandboxSpec) -> Pending<'_, Result<Sandbox, CreateError>> {
-        Box::pin(async move { self.make(spec) })
+        Box::pin(self.make(spec))
     }
 
     fn usage(&self, id: SandboxId) -> Pending<'_, Result<Usage, DriverError>> {

@@ -35,6 +35,6 @@ pub use local::{check, init_program, tmpfs_within_limits};
 pub use policy::root_capabilities;
 pub use probe::{Check, Finding, Probe};
 pub use spec::{
-    Capabilities, EngineSpec, Ids, LayerSource, NetworkSource, OfferedImage, OfferedLayer, OfferedName, RootSpec,
-    SandboxSpec, Tmpfs, User, Walls, Workspace,
+    Capabilities, Connected, Connector, EngineSpec, Ids, LayerSource, NetworkSource, OfferedImage, OfferedLayer,
+    OfferedName, RootSpec, SandboxSpec, Tmpfs, User, Walls, Workspace,
 };

@@ -2,9 +2,12 @@
 
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use model::ids::SandboxId;
 use model::limits::Limits;
+
+use crate::{CreateError, Pending};
 
 pub use launcher::protocol::{Capabilities, Ids, LayerSource, Tmpfs, User, Walls};
 
@@ -71,9 +74,14 @@ impl SandboxSpec {
 }
 
 impl SandboxSpec {
-    /// The same without a network.
-    pub(crate) fn unconnected(&self) -> SandboxSpec {
-        SandboxSpec {
+    /// The same once more; `None` where its network cannot be had twice.
+    pub(crate) fn again(&self) -> Option<SandboxSpec> {
+        let network = match &self.network {
+            NetworkSource::None => NetworkSource::None,
+            NetworkSource::OnDemand(connector) => NetworkSource::OnDemand(Arc::clone(connector)),
+            NetworkSource::Netns { .. } => return None,
+        };
+        Some(SandboxSpec {
             root: self.root.clone(),
             image: self.image.clone(),
             engine: self.engine.clone(),
@@ -83,12 +91,12 @@ impl SandboxSpec {
             workspace: self.workspace.clone(),
             tmpfs: self.tmpfs.clone(),
             read_only_root: self.read_only_root,
-            network: NetworkSource::None,
+            network,
             hosts: self.hosts.clone(),
             limits: self.limits,
             nested: self.nested,
             walls: self.walls.clone(),
-        }
+        })
     }
 }
 
@@ -175,4 +183,29 @@ pub enum NetworkSource {
         /// Text of `/etc/resolv.conf`.
         resolv_conf: String,
     },
+    /// One that is made when the sandbox is.
+    OnDemand(Arc<dyn Connector>),
+}
+
+/// A namespace for one sandbox, connected and fenced, and the text of its `/etc/resolv.conf`.
+pub type Connected = (OwnedFd, String);
+
+/// Makes networks for sandboxes.
+pub trait Connector: std::fmt::Debug + Send + Sync {
+    /// One more.
+    fn connect(&self) -> Pending<'_, Result<Connected, CreateError>>;
+}
+
+impl NetworkSource {
+    /// Makes the namespace, where one is wanted; and the text of `/etc/resolv.conf`.
+    pub(crate) async fn connect(self) -> Result<(Option<OwnedFd>, String), CreateError> {
+        match self {
+            NetworkSource::None => Ok((None, String::new())),
+            NetworkSource::Netns { netns, resolv_conf } => Ok((Some(netns), resolv_conf)),
+            NetworkSource::OnDemand(connector) => {
+                let (netns, resolv_conf) = connector.connect().await?;
+                Ok((Some(netns), resolv_conf))
+            }
+        }
+    }
 }

@@ -4,31 +4,34 @@
 //! decided by `queue::pool`, from what was asked for lately; here its commands are performed. Whoever asks for what is not there
 //! waits for the driver, as without a pool.
 //!
+//! The layers of an image may be removed while sandboxes of it wait: what is mounted stays, and what then cannot be made is made
+//! when it is asked for, by whoever has fetched the image again.
+//!
 //! Never: a sandbox that differs in anything from what was asked for, or that somebody else has had.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::os::fd::AsFd as _;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use model::ids::SandboxId;
 use model::rung::Rung;
 use queue::{Bounds, Command, Decision, Event, Moment, Pool, PoolSettings, SettingsError};
+use rustix::event::{PollFd, PollFlags, Timespec};
 
 use crate::{
     CreateError, Driver, DriverError, Ended, NetworkSource, Pending, Probe, Sandbox, SandboxSpec, Usage, Walls,
 };
 
-/// Makes a network for a sandbox that nobody has asked for yet.
-pub type Connect =
-    Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<NetworkSource, CreateError>> + Send>> + Send + Sync>;
+/// How often the records are held against what is there. The end of a member is noticed at once; this finds what was not noticed.
+const RECONCILE: Duration = Duration::from_secs(60);
 
 /// Everything that makes a difference to whoever gets a sandbox.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Kind {
     spec: String,
-    connected: bool,
+    /// Address of what connects it.
+    connector: Option<usize>,
     cost_bytes: u64,
 }
 
@@ -55,8 +58,6 @@ pub struct WarmConfig {
     pub floor: Vec<(Arc<SandboxSpec>, u32)>,
     /// One that was made so long ago is not given out any more.
     pub max_age: Duration,
-    /// Networks for sandboxes that have one; without it, only those without are kept.
-    pub connect: Option<Connect>,
 }
 
 /// A driver with a pool before it.
@@ -73,7 +74,7 @@ struct Inner {
 
 struct State {
     pool: Pool<Kind>,
-    /// How a member of a kind is made.
+    /// How a member of a kind is made; of those that the pool has in mind.
     specs: BTreeMap<Kind, SandboxSpec>,
     ready: HashMap<SandboxId, Sandbox>,
     given: BTreeSet<SandboxId>,
@@ -91,16 +92,16 @@ impl Warm {
             ceiling: config.ceiling,
             ceiling_of_others: config.ceiling,
             budget_bytes: config.budget_bytes,
-            max_age_ms: u64::try_from(config.max_age.as_millis()).unwrap_or(u64::MAX),
+            max_age_ms: millis(config.max_age),
             ..PoolSettings::default()
         };
         settings.demand.factor = config.factor;
-        settings.demand.half_life_ms = u64::try_from(config.half_life.as_millis()).unwrap_or(u64::MAX);
+        settings.demand.half_life_ms = millis(config.half_life);
         let mut specs = BTreeMap::new();
         for (spec, floor) in &config.floor {
-            if let Some(kind) = config.kind(spec) {
+            if let Some((kind, spec)) = config.kind(spec) {
                 settings.shapes.insert(kind.clone(), Bounds { floor: *floor, ceiling: config.ceiling });
-                specs.insert(kind, spec.unconnected());
+                specs.insert(kind, spec);
             }
         }
         let pool = Pool::new(settings)?;
@@ -109,14 +110,8 @@ impl Warm {
         if !inner.config.floor.is_empty() {
             inner.tell(Event::Ticked);
         }
+        tokio::spawn(keep_records_true(Arc::downgrade(&inner)));
         Ok(Warm { inner })
-    }
-
-    /// So many wait for a sandbox like this and cannot ask for it yet. Replaces what was said before, and fades like all demand.
-    pub fn queued(&self, spec: &SandboxSpec, waiting: u64) {
-        let Some(kind) = self.inner.config.kind(spec) else { return };
-        self.inner.state().specs.entry(kind.clone()).or_insert_with(|| spec.unconnected());
-        self.inner.tell(Event::Queued { shape: kind, waiting });
     }
 
     /// How many are ready.
@@ -140,17 +135,29 @@ impl Warm {
     }
 }
 
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 impl WarmConfig {
-    /// The kind of a sandbox; `None` where such a one cannot be made ahead.
-    fn kind(&self, spec: &SandboxSpec) -> Option<Kind> {
-        let connected = matches!(spec.network, NetworkSource::Netns { .. });
+    /// The kind of a sandbox, and how one more is made; `None` where such a one cannot be made ahead.
+    fn kind(&self, spec: &SandboxSpec) -> Option<(Kind, SandboxSpec)> {
         let plain = spec.workspace.share_with.is_none() && spec.walls == Walls::default();
-        let reachable = !connected || self.connect.is_some();
-        (plain && reachable).then(|| Kind {
-            spec: format!("{:?}", spec.unconnected()),
-            connected,
-            cost_bytes: self.cost_bytes,
-        })
+        let again = spec.again().filter(|_| plain)?;
+        let connector = match &spec.network {
+            NetworkSource::OnDemand(connector) => Some(Arc::as_ptr(connector).addr()),
+            _ => None,
+        };
+        Some((Kind { spec: format!("{spec:?}"), connector, cost_bytes: self.cost_bytes }, again))
+    }
+}
+
+/// As long as there is a pool.
+async fn keep_records_true(pool: Weak<Inner>) {
+    loop {
+        tokio::time::sleep(RECONCILE).await;
+        let Some(inner) = pool.upgrade() else { return };
+        inner.reconcile();
     }
 }
 
@@ -161,17 +168,34 @@ impl Inner {
     }
 
     fn now(&self) -> Moment {
-        Moment(u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX))
+        Moment(millis(self.began.elapsed()))
     }
 
     /// Tells the pool, and does what it says.
     fn tell(self: &Arc<Self>, event: Event<Kind>) -> Option<SandboxId> {
-        let (decision, turn) = {
-            let mut state = self.state();
-            let now = self.now();
-            state.turn += 1;
-            (state.pool.handle(event, now), state.turn)
-        };
+        self.tell_of(event, None)
+    }
+
+    /// The same of a kind that may be new to it.
+    fn tell_of(self: &Arc<Self>, event: Event<Kind>, kind: Option<(Kind, SandboxSpec)>) -> Option<SandboxId> {
+        let mut state = self.state();
+        state.specs.extend(kind);
+        let (decision, turn) = self.decide(&mut state, event);
+        drop(state);
+        self.perform(decision, turn)
+    }
+
+    fn decide(&self, state: &mut State, event: Event<Kind>) -> (Decision<Kind>, u64) {
+        state.turn += 1;
+        let decision = state.pool.handle(event, self.now());
+        let State { pool, specs, .. } = state;
+        // What the pool has forgotten is not made again, so strangers cannot fill this.
+        let known: BTreeSet<&Kind> = pool.counts().map(|(kind, _)| kind).collect();
+        specs.retain(|kind, _| known.contains(kind));
+        (decision, state.turn)
+    }
+
+    fn perform(self: &Arc<Self>, decision: Decision<Kind>, turn: u64) -> Option<SandboxId> {
         let Decision { given, commands, wake_at } = decision;
         for command in commands {
             let inner = Arc::clone(self);
@@ -193,15 +217,32 @@ impl Inner {
         given
     }
 
+    /// Holds the records against what is there: what they do not know is destroyed, and what they miss is made again.
+    fn reconcile(self: &Arc<Self>) {
+        let mut state = self.state();
+        let dead: Vec<_> = state.ready.values().filter(|member| !lives(member)).map(|member| member.id).collect();
+        state.ready.retain(|id, _| !dead.contains(id));
+        let existing = state.ready.keys().chain(&state.given).copied().collect();
+        let (decision, turn) = self.decide(&mut state, Event::Reconciled { existing });
+        drop(state);
+        for id in dead {
+            let inner = Arc::clone(self);
+            // Of whatever is left of it, nothing may stay.
+            tokio::spawn(async move { inner.discard(id).await });
+        }
+        self.perform(decision, turn);
+    }
+
     async fn make(self: Arc<Self>, kind: Kind) {
         let started = Instant::now();
-        let made = self.make_one(&kind).await;
-        match made {
+        let (maker, of) = (Arc::clone(&self), kind.clone());
+        let made = tokio::spawn(async move { maker.make_one(&of).await }).await;
+        // Also where the driver panics: whoever is told nothing would wait for the member for ever.
+        match made.map_err(|error| error.to_string()).and_then(|made| made.map_err(|error| error.to_string())) {
             Ok(sandbox) => {
                 let (member, ended) = (sandbox.id, sandbox.ended());
                 self.state().ready.insert(member, sandbox);
-                let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-                self.tell(Event::Made { shape: kind, member, took_ms });
+                self.tell(Event::Made { shape: kind, member, took_ms: millis(started.elapsed()) });
                 let weak = Arc::downgrade(&self);
                 drop(self);
                 tokio::spawn(async move {
@@ -221,15 +262,11 @@ impl Inner {
     }
 
     async fn make_one(&self, kind: &Kind) -> Result<Sandbox, CreateError> {
-        let spec = self.state().specs.get(kind).map(SandboxSpec::unconnected);
-        let gone = || CreateError::Spec { what: "a kind of sandbox that nobody has asked for".into() };
+        let spec = self.state().specs.get(kind).and_then(SandboxSpec::again);
+        let gone = || CreateError::Spec { what: "a kind of sandbox that nobody asks for any more".into() };
         let mut spec = spec.ok_or_else(gone)?;
         // Its time begins when it is made; whoever gets it has all of theirs.
-        let age = u64::try_from(self.config.max_age.as_millis()).unwrap_or(u64::MAX);
-        spec.limits.wall_ms = spec.limits.wall_ms.saturating_add(age);
-        if let (true, Some(connect)) = (kind.connected, &self.config.connect) {
-            spec.network = connect().await?;
-        }
+        spec.limits.wall_ms = spec.limits.wall_ms.saturating_add(millis(self.config.max_age));
         let sandbox = self.driver.create(spec).await?;
         // What is asked at its end was asked once: where instructions are translated, the first time is the slow one.
         let _ = self.driver.usage(sandbox.id).await;
@@ -242,11 +279,11 @@ impl Inner {
     }
 
     /// One that is ready and alive.
-    fn claim(self: &Arc<Self>, kind: &Kind) -> Option<Sandbox> {
-        let id = self.tell(Event::Wanted { shape: kind.clone() })?;
+    fn claim(self: &Arc<Self>, kind: Kind, spec: SandboxSpec) -> Option<Sandbox> {
+        let id = self.tell_of(Event::Wanted { shape: kind.clone() }, Some((kind, spec)))?;
         let claimed = {
             let mut state = self.state();
-            let claimed = state.ready.remove(&id).filter(|sandbox| sandbox.end.borrow().is_none());
+            let claimed = state.ready.remove(&id).filter(lives);
             if claimed.is_some() {
                 state.given.insert(id);
             }
@@ -257,6 +294,17 @@ impl Inner {
         }
         claimed
     }
+
+    fn knows(&self, kind: &Kind) -> bool {
+        self.state().specs.contains_key(kind)
+    }
+}
+
+/// No end was told of it, and its process 1 has not hung up.
+fn lives(member: &Sandbox) -> bool {
+    let mut stream = [PollFd::from_borrowed_fd(member.stream.as_fd(), PollFlags::empty())];
+    let asked = rustix::event::poll(&mut stream, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
+    member.end.borrow().is_none() && asked.is_ok() && stream[0].revents().is_empty()
 }
 
 impl Driver for Warm {
@@ -274,24 +322,29 @@ impl Driver for Warm {
 
     fn create(&self, spec: SandboxSpec) -> Pending<'_, Result<Sandbox, CreateError>> {
         Box::pin(async move {
-            let Some(kind) = self.inner.config.kind(&spec) else { return self.inner.driver.create(spec).await };
-            if !self.inner.state().specs.contains_key(&kind) {
-                // What cannot be made is not tried again ahead of anybody.
-                let kept = spec.unconnected();
-                let sandbox = self.inner.driver.create(spec).await?;
-                self.inner.state().specs.insert(kind.clone(), kept);
-                if let Some(member) = self.inner.tell(Event::Wanted { shape: kind }) {
-                    // Somebody who asked for the same at the same time has had it made; nobody is here to take it.
-                    self.inner.discard(member).await;
-                    self.inner.tell(Event::Ended { member });
-                }
-                return Ok(sandbox);
+            let Some((kind, again)) = self.inner.config.kind(&spec) else {
+                return self.inner.driver.create(spec).await;
+            };
+            if self.inner.knows(&kind) {
+                return match self.inner.claim(kind, again) {
+                    Some(sandbox) => Ok(sandbox),
+                    None => self.inner.driver.create(spec).await,
+                };
             }
-            match self.inner.claim(&kind) {
-                Some(sandbox) => Ok(sandbox),
-                None => self.inner.driver.create(spec).await,
+            // What cannot be made is not tried again ahead of anybody.
+            let sandbox = self.inner.driver.create(spec).await?;
+            if let Some(unwanted) = self.inner.claim(kind, again) {
+                // Somebody who asked for the same at the same time has had it made; nobody is here to take it.
+                let _ = self.destroy(unwanted.id).await;
             }
+            Ok(sandbox)
         })
+    }
+
+    /// Replaces what was said before of such, and fades like all demand.
+    fn expect(&self, spec: &SandboxSpec, count: u64) {
+        let Some((kind, spec)) = self.inner.config.kind(spec) else { return };
+        self.inner.tell_of(Event::Queued { shape: kind.clone(), waiting: count }, Some((kind, spec)));
     }
 
     fn usage(&self, id: SandboxId) -> Pending<'_, Result<Usage, DriverError>> {
@@ -310,6 +363,10 @@ impl Driver for Warm {
     }
 
     fn sweep(&self) -> Pending<'_, Result<Vec<String>, DriverError>> {
-        self.inner.driver.sweep()
+        Box::pin(async move {
+            let swept = self.inner.driver.sweep().await;
+            self.inner.reconcile();
+            swept
+        })
     }
 }

@@ -1,5 +1,6 @@
 //! Runs: what was asked for, where it is, and how it ended.
 
+use model::event::LogSource;
 use model::ids::RunId;
 use model::outcome::Outcome;
 use model::run::{RunEnd, RunFacts};
@@ -8,12 +9,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::any::AnyRow;
 use sqlx::{Any, Row as _, Transaction};
+use wire::agent::LogLine;
 use wire::engine::Input;
 
 use crate::access::digest;
 use crate::audit::record;
 use crate::connect::count;
 use crate::journal::put_input;
+use crate::logs::append;
 use crate::projects::ProjectId;
 use crate::{Actor, Millis, Store, StoreError, signed, unsigned};
 
@@ -352,7 +355,7 @@ impl Store {
     /// # Errors
     /// The database.
     pub async fn end_queued(&self, id: RunId, end: &RunEnd, now: Millis) -> Result<bool, StoreError> {
-        self.end_run(id, end, now, "AND status = 'queued'").await
+        self.end_run(id, end, now, "AND status = 'queued'", None).await
     }
 
     /// A run has ended. False: it had already.
@@ -360,10 +363,27 @@ impl Store {
     /// # Errors
     /// The database.
     pub async fn finish_run(&self, id: RunId, end: &RunEnd, now: Millis) -> Result<bool, StoreError> {
-        self.end_run(id, end, now, "AND status <> 'done'").await
+        self.end_run(id, end, now, "AND status <> 'done'", None).await
     }
 
-    async fn end_run(&self, id: RunId, end: &RunEnd, now: Millis, only: &str) -> Result<bool, StoreError> {
+    /// The same of a run whose engine says nothing of it: the reason is the last line of its log.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn break_run(&self, id: RunId, end: &RunEnd, now: Millis) -> Result<bool, StoreError> {
+        let text = format!("ERROR: {}", end.message.as_deref().unwrap_or("no reason is known"));
+        let line = LogLine { at: now, step: None, stage: None, source: LogSource::System, text };
+        self.end_run(id, end, now, "AND status <> 'done'", Some(&line)).await
+    }
+
+    async fn end_run(
+        &self,
+        id: RunId,
+        end: &RunEnd,
+        now: Millis,
+        only: &str,
+        last: Option<&LogLine>,
+    ) -> Result<bool, StoreError> {
         let mut tx = self.write().await?;
         let word = serde_json::to_value(end.outcome).map_err(StoreError::damaged("an outcome"))?;
         let text =
@@ -376,6 +396,7 @@ impl Store {
             .bind(signed(id.0));
         let changed = change.execute(&mut *tx).await?.rows_affected() == 1;
         if changed {
+            append(&mut tx, id, last.into_iter()).await?;
             sqlx::query("DELETE FROM requests WHERE run_id = $1").bind(signed(id.0)).execute(&mut *tx).await?;
             let detail = json!({ "outcome": end.outcome, "message": end.message });
             record(&mut tx, now, &Actor::server(), "run.finish", &id.to_string(), &detail).await?;

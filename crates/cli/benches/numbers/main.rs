@@ -4,9 +4,12 @@
 //! `ratio` is this median divided by that of `ratio_to`). A contender that this machine lacks is named as skipped. Needs root
 //! for the rows that compare containers. `cargo bench -p cli --bench numbers -- starts herd` runs only those.
 
+mod drivers;
+mod emulation;
 mod herd;
 mod kernels;
 mod language;
+mod many;
 mod measure;
 mod memory;
 mod peers;
@@ -14,6 +17,7 @@ mod pulls;
 mod runs;
 mod server;
 mod starts;
+mod stock;
 
 use std::path::PathBuf;
 
@@ -27,12 +31,13 @@ fn main() {
     let scratch = tempfile::Builder::new().prefix("cofferdam-bench.").tempdir().expect("a folder for the benchmark");
     let out = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/bench");
     std::fs::create_dir_all(&out).expect("target/bench");
-    let all: [(&str, Benchmark); 10] = [
+    let all: [(&str, Benchmark); 11] = [
         ("language", language::measure),
         ("starts", starts::measure),
         ("herd", herd::measure),
         ("kernels", kernels::measure),
-        ("kernels-many", kernels::measure_many),
+        ("kernels-many", many::measure),
+        ("kernels-emulation", emulation::measure),
         ("runs", runs::measure),
         ("server", server::measure),
         ("pulls", pulls::measure),

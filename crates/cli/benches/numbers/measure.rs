@@ -4,10 +4,39 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+/// What the time of a run is given as.
+#[derive(Clone, Copy)]
+enum Unit {
+    Milliseconds,
+    /// A run does so many things.
+    PerSecond(usize),
+}
+
+impl Unit {
+    fn word(self) -> &'static str {
+        match self {
+            Unit::Milliseconds => "ms",
+            Unit::PerSecond(_) => "/s",
+        }
+    }
+
+    fn of(self, took: Duration) -> f64 {
+        match self {
+            Unit::Milliseconds => milliseconds(took),
+            Unit::PerSecond(count) => count as f64 / took.as_secs_f64(),
+        }
+    }
+}
+
 /// Something that is measured against others.
 pub struct Contender<'a> {
     pub name: String,
-    /// Rounds that it skips between two that it takes: for those that take seconds.
+    unit: Unit,
+    /// The row that it is compared to, where that is not the one of its table.
+    against: Option<String>,
+    /// Its first run counts too, because another contender's has done what is done once.
+    is_warm: bool,
+    /// Rounds from one that it takes to the next: for those that take seconds.
     pub every: usize,
     /// Makes things ready; its time does not count.
     pub before: Box<dyn FnMut() + 'a>,
@@ -16,7 +45,31 @@ pub struct Contender<'a> {
 
 impl<'a> Contender<'a> {
     pub fn new(name: &str, run: impl FnMut() -> Result<(), String> + 'a) -> Self {
-        Contender { name: name.to_owned(), every: 1, before: Box::new(|| ()), run: Box::new(run) }
+        Contender {
+            name: name.to_owned(),
+            unit: Unit::Milliseconds,
+            against: None,
+            is_warm: false,
+            every: 1,
+            before: Box::new(|| ()),
+            run: Box::new(run),
+        }
+    }
+
+    /// What one run does `count` times is given as times a second.
+    pub fn rate(mut self, count: usize) -> Self {
+        self.unit = Unit::PerSecond(count);
+        self
+    }
+
+    pub fn against(mut self, row: &str) -> Self {
+        self.against = Some(row.to_owned());
+        self
+    }
+
+    pub fn warm(mut self) -> Self {
+        self.is_warm = true;
+        self
     }
 
     pub fn before(mut self, before: impl FnMut() + 'a) -> Self {
@@ -35,13 +88,15 @@ pub struct Row {
     pub what: String,
     pub unit: &'static str,
     pub samples: Vec<f64>,
+    /// The row that this one is compared to, where that is not the one of the table.
+    against: Option<String>,
 }
 
 /// What one benchmark found.
 pub struct Table {
     pub title: String,
     pub rows: Vec<Row>,
-    /// The row that the others are compared to.
+    /// The row that the others are compared to; none of them where there is no such row.
     pub ratio_to: Option<String>,
     pub notes: Vec<String>,
     /// Waited before each sample, so that what the kernel and daemons still clear away after one contender (network namespaces, most
@@ -55,10 +110,10 @@ impl Table {
     }
 
     pub fn push(&mut self, what: &str, unit: &'static str, samples: Vec<f64>) {
-        self.rows.push(Row { what: what.to_owned(), unit, samples });
+        self.rows.push(Row { what: what.to_owned(), unit, samples, against: None });
     }
 
-    /// Runs the contenders in turn, `rounds` times after one that is not counted.
+    /// Runs the contenders in turn, `rounds` times after one that is not counted. Whoever fails is not run again.
     pub fn interleave(&mut self, rounds: usize, mut contenders: Vec<Contender<'_>>) {
         let mut samples: Vec<Vec<f64>> = contenders.iter().map(|_| Vec::new()).collect();
         let mut failed: Vec<Option<String>> = contenders.iter().map(|_| None).collect();
@@ -73,37 +128,41 @@ impl Table {
                 let result = (contender.run)();
                 let took = started.elapsed();
                 match result {
-                    Ok(()) if round > 0 => samples[index].push(milliseconds(took)),
+                    Ok(()) if round > 0 || contender.is_warm => samples[index].push(contender.unit.of(took)),
                     Ok(()) => {}
                     Err(error) => failed[index] = Some(error),
                 }
             }
         }
-        for ((contender, samples), failed) in contenders.iter().zip(samples).zip(failed) {
+        for ((contender, samples), failed) in contenders.into_iter().zip(samples).zip(failed) {
+            let Contender { name: what, unit, against, .. } = contender;
             match failed {
-                Some(error) => self.notes.push(format!("skipped: {}: {error}", contender.name)),
-                None => self.push(&contender.name, "ms", samples),
+                Some(error) if samples.is_empty() => self.notes.push(format!("skipped: {what}: {error}")),
+                Some(error) => self.notes.push(format!("failed after {} samples: {what}: {error}", samples.len())),
+                None => {}
+            }
+            if !samples.is_empty() {
+                self.rows.push(Row { what, unit: unit.word(), samples, against });
             }
         }
     }
 
-    fn reference(&self) -> Option<(&str, f64)> {
-        let name = self.ratio_to.as_deref()?;
-        let row = self.rows.iter().find(|row| row.what == name)?;
-        Some((name, median(&row.samples)))
+    /// What a row is compared to: its name and median.
+    fn reference(&self, row: &Row) -> Option<(&str, f64)> {
+        let name = row.against.as_ref().or(self.ratio_to.as_ref())?;
+        let row = self.rows.iter().find(|row| row.what == *name)?;
+        Some((&row.what, median(&row.samples)))
     }
 
     pub fn print(&self) {
         println!("\n{}", self.title);
-        let reference = self.reference();
-        let against = reference.map(|(name, _)| format!("of {name}")).unwrap_or_default();
+        let against = self.ratio_to.as_ref().map(|name| format!("of {name}")).unwrap_or_default();
         println!("  {:<58} {:>4} {:>12} {:>12}  {against}", "", "n", "median", "p90");
         for row in &self.rows {
             let median = median(&row.samples);
-            let ratio = reference
-                .filter(|(_, base)| *base > 0.0)
-                .map(|(_, base)| format!("× {:.4}", median / base))
-                .unwrap_or_default();
+            let reference = self.reference(row).filter(|(_, base)| *base > 0.0);
+            let of = row.against.as_ref().map(|name| format!(" of {name}")).unwrap_or_default();
+            let ratio = reference.map(|(_, base)| format!("× {:.4}{of}", median / base)).unwrap_or_default();
             println!(
                 "  {:<58} {:>4} {median:>9.3} {:<3} {:>8.3}  {ratio}",
                 row.what,
@@ -118,9 +177,9 @@ impl Table {
     }
 
     pub fn write(&self, path: &Path) {
-        let reference = self.reference();
         let mut text = String::new();
         for row in &self.rows {
+            let reference = self.reference(row);
             let median = median(&row.samples);
             let line = serde_json::json!({
                 "what": row.what, "unit": row.unit, "n": row.samples.len(), "median": median, "p90": percentile(&row.samples, 0.9),

@@ -1,15 +1,44 @@
 //! The other programs: how each starts a no-op in the same root file system. Whatever a machine lacks is skipped by name.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// The no-op that everybody runs.
 pub const NOOP: [&str; 2] = ["/bin/busybox", "true"];
 
+/// What [`Docker::run_noop`] and its row are called.
+pub const DOCKER_RUN: &str = "docker run --rm";
+/// The image of [`busybox_root`] in an engine.
+pub const BUSYBOX: &str = "bench/busybox:1";
+
+/// Engines that were started.
+static ENGINES: AtomicU32 = AtomicU32::new(0);
+
 /// Runs a command to its end; what it prints is its reason where it fails.
 pub fn run(command: &mut Command) -> Result<(), String> {
-    let output = command.stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
+    judge(&command.stdin(Stdio::null()).output().map_err(|error| error.to_string())?)
+}
+
+/// Runs commands at the same time, all to their ends; the first reason of a failure, and how many failed.
+pub fn run_together(commands: impl IntoIterator<Item = Command>) -> Result<(), String> {
+    let quiet = |mut command: Command| {
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().map_err(|e| e.to_string())
+    };
+    // All are started before the first is waited for.
+    let started: Vec<Result<Child, String>> = commands.into_iter().map(quiet).collect();
+    let count = started.len();
+    let ended = started.into_iter().map(|child| judge(&child?.wait_with_output().map_err(|e| e.to_string())?));
+    let failed: Vec<String> = ended.filter_map(Result::err).collect();
+    match failed.first() {
+        Some(first) => Err(format!("{} of {count} failed: {first}", failed.len())),
+        None => Ok(()),
+    }
+}
+
+/// What a command printed is its reason where it failed.
+fn judge(output: &Output) -> Result<(), String> {
     if output.status.success() {
         return Ok(());
     }
@@ -58,6 +87,21 @@ pub fn bundle(scratch: &Path, root: &Path) -> Result<PathBuf, String> {
     Ok(bundle)
 }
 
+/// What [`runsc_run`] and its row are called.
+pub const RUNSC_RUN: &str = "runsc run";
+
+/// A sandbox of gVisor's own tool for the bundle.
+pub fn runsc_run(bundle: &Path, scratch: &Path) -> Command {
+    static TURN: AtomicU32 = AtomicU32::new(0);
+    let mut command = Command::new("runsc");
+    command
+        .arg(format!("--root={}", scratch.join("runsc").display()))
+        .args(["--platform=ptrace", "--network=none", "--ignore-cgroups", "run", "--bundle"])
+        .arg(bundle)
+        .arg(format!("bench-{}", TURN.fetch_add(1, Ordering::Relaxed)));
+    command
+}
+
 /// A Docker engine of the benchmark's own, ended when dropped.
 pub struct Docker {
     engine: Child,
@@ -65,9 +109,10 @@ pub struct Docker {
 }
 
 impl Docker {
-    /// Starts one and waits until it answers.
+    /// Starts one, which has nothing yet, and waits until it answers.
     pub fn start(scratch: &Path) -> Result<Docker, String> {
-        let folder = scratch.join("docker");
+        // What the engine of another table has left, a Swarm of its own for instance, would be in the way of this one.
+        let folder = scratch.join(format!("docker-{}", ENGINES.fetch_add(1, Ordering::Relaxed)));
         std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
         let host = format!("unix://{}", folder.join("docker.sock").display());
         let log = std::fs::File::create(folder.join("log")).map_err(|error| error.to_string())?;
@@ -95,6 +140,27 @@ impl Docker {
         Ok(docker)
     }
 
+    /// One that has the image [`BUSYBOX`].
+    pub fn with_busybox(scratch: &Path, root: &Path) -> Result<Docker, String> {
+        let docker = Docker::start(scratch)?;
+        docker.import(root, BUSYBOX)?;
+        Ok(docker)
+    }
+
+    /// A container for the no-op.
+    pub fn run_noop(&self) -> Command {
+        let mut command = self.command();
+        command.args(["run", "--rm", BUSYBOX]).args(NOOP);
+        command
+    }
+
+    /// What `docker` says to this, in words.
+    pub fn ask(&self, arguments: &[&str]) -> Result<Vec<String>, String> {
+        let output = self.command().args(arguments).output().map_err(|error| error.to_string())?;
+        judge(&output)?;
+        Ok(String::from_utf8_lossy(&output.stdout).split_whitespace().map(str::to_owned).collect())
+    }
+
     /// `docker`, speaking to this engine.
     pub fn command(&self) -> Command {
         let mut command = Command::new("docker");
@@ -108,18 +174,20 @@ impl Docker {
         let there = format!("127.0.0.1:{}/{name}", Registry::PORT);
         run(self.command().args(["tag", name, &there]))?;
         run(self.command().args(["push", &there]))?;
-        let shown = self.command().args(["inspect", "--format", "{{index .RepoDigests 0}}", &there]).output();
-        let shown = shown.map_err(|error| error.to_string())?;
-        Ok((registry, String::from_utf8_lossy(&shown.stdout).trim().to_owned()))
+        let digests = self.ask(&["inspect", "--format", "{{index .RepoDigests 0}}", &there])?;
+        Ok((registry, digests.into_iter().next().ok_or("the image has no digest")?))
     }
 
-    /// Makes it the manager and only node of a Swarm, on loopback.
+    /// Makes it the manager and only node of a Swarm, on loopback, where it is not yet.
     pub fn make_swarm(&self) -> Result<(), String> {
+        if self.ask(&["info", "--format", "{{.Swarm.LocalNodeState}}"])? == ["active"] {
+            return Ok(());
+        }
         run(self.command().args(["swarm", "init", "--advertise-addr", "127.0.0.1", "--listen-addr", "127.0.0.1:2377"]))
     }
 
     /// Makes an image of a folder.
-    pub fn import(&self, root: &Path, name: &str) -> Result<(), String> {
+    fn import(&self, root: &Path, name: &str) -> Result<(), String> {
         let script = "tar -C \"$1\" -c . | docker import - \"$2\"";
         run(Command::new("sh").args(["-c", script, "sh"]).arg(root).arg(name).env("DOCKER_HOST", &self.host))
     }

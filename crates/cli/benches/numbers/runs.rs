@@ -27,7 +27,7 @@ pub fn measure(scratch: &Path) -> Table {
         table.notes.push(format!("skipped: {error}"));
         return table;
     }
-    let docker = Docker::start(scratch).and_then(|docker| docker.import(&root, "bench/busybox:1").map(|()| docker));
+    let docker = Docker::with_busybox(scratch, &root);
     let ours = |file: &'static str, network: &'static str| {
         let (home, project) = (home.clone(), project.clone());
         move || {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use model::limits::Limits;
 use sandbox::local::{Local, LocalConfig};
 use sandbox::session::Session;
-use sandbox::{Driver, LayerSource, SandboxSpec};
+use sandbox::{Driver, Ids, LayerSource, Sandbox, SandboxSpec};
 use wire::init::{ExecSpec, User};
 
 use super::measure::{Contender, Table};
@@ -29,7 +29,7 @@ pub fn measure(scratch: &Path) -> Table {
         }
     };
     let bundle = peers::bundle(scratch, &root);
-    let docker = Docker::start(scratch).and_then(|docker| docker.import(&root, "bench/busybox:1").map(|()| docker));
+    let docker = Docker::with_busybox(scratch, &root);
     let place = Place::new(scratch, &root);
     let podman = podman(&root, scratch);
     let mut contenders = vec![
@@ -67,16 +67,11 @@ pub fn measure(scratch: &Path) -> Table {
         Err(error) => table.notes.push(format!("skipped: crun, runc: {error}")),
     }
     match &podman {
-        Ok(base) => contenders.push(Contender::new(PODMAN_RUN, move || podman_run(base)).every(3)),
+        Ok(base) => contenders.push(Contender::new(PODMAN_RUN, move || run(&mut podman_run(base))).every(3)),
         Err(error) => table.notes.push(format!("skipped: podman: {error}")),
     }
     match &docker {
-        Ok(docker) => contenders.push(
-            Contender::new("docker run --rm", move || {
-                run(docker.command().args(["run", "--rm", "bench/busybox:1"]).args(NOOP))
-            })
-            .every(3),
-        ),
+        Ok(docker) => contenders.push(Contender::new(peers::DOCKER_RUN, move || run(&mut docker.run_noop())).every(3)),
         Err(error) => table.notes.push(format!("skipped: docker: {error}")),
     }
     table.interleave(ROUNDS, contenders);
@@ -87,10 +82,12 @@ pub fn measure(scratch: &Path) -> Table {
 pub const PODMAN_RUN: &str = "podman run --rm --network none";
 
 /// With the arguments of [`podman`].
-pub fn podman_run(base: &[String]) -> Result<(), String> {
+pub fn podman_run(base: &[String]) -> Command {
     let limits = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1000:1000"];
     let run_it = ["run", "--rm", "--network", "none"];
-    run(Command::new("podman").args(base).args(run_it).args(limits).arg("localhost/bench/busybox:1").args(NOOP))
+    let mut command = Command::new("podman");
+    command.args(base).args(run_it).args(limits).arg("localhost/bench/busybox:1").args(NOOP);
+    command
 }
 
 /// Arguments that keep podman's data in the scratch folder, with the image in it.
@@ -148,33 +145,44 @@ impl Place {
 
     /// Makes a sandbox, runs the no-op in it, and destroys it.
     pub async fn start_with(&self, driver: &dyn Driver, spec: SandboxSpec) -> Result<(), String> {
-        let sandbox = driver.create(spec).await.map_err(|e| e.to_string())?;
-        let session = session(sandbox.stream).await?;
-        let spec = ExecSpec {
-            argv: NOOP.map(str::to_owned).to_vec(),
-            cwd: "/".to_owned(),
-            user: User { uid: sandbox.user.uid, gid: sandbox.user.gid, groups: Vec::new() },
-            ..ExecSpec::default()
+        self.start_and(driver, spec, || ()).await
+    }
+
+    /// The same, with a look at it after the no-op.
+    pub async fn start_and(&self, driver: &dyn Driver, spec: SandboxSpec, look: impl FnOnce()) -> Result<(), String> {
+        let Sandbox { id, stream, user, .. } = driver.create(spec).await.map_err(|e| e.to_string())?;
+        let session = session(stream).await;
+        let ran = match &session {
+            Ok(session) => noop(session, user).await,
+            Err(error) => Err(error.clone()),
         };
-        let exit = session.exec(spec).await.map_err(|e| e.to_string())?.wait().await.map_err(|e| e.to_string())?;
-        driver.destroy(sandbox.id).await.map_err(|e| e.to_string())?;
-        if exit.status.code() == 0 { Ok(()) } else { Err(format!("exit code {}", exit.status.code())) }
+        look();
+        driver.destroy(id).await.map_err(|e| e.to_string())?;
+        ran
     }
 
     /// One that stays until it is destroyed.
-    pub async fn living(&self) -> Result<sandbox::Sandbox, String> {
-        self.living_on(&*self.driver, Limits::default().memory_bytes).await
+    pub async fn living(&self) -> Result<Sandbox, String> {
+        self.driver.create(self.spec(Limits::default().memory_bytes)).await.map_err(|e| e.to_string())
     }
 
-    pub async fn living_on(&self, driver: &dyn Driver, memory_bytes: u64) -> Result<sandbox::Sandbox, String> {
-        driver.create(self.spec(memory_bytes)).await.map_err(|e| e.to_string())
-    }
-
-    fn spec(&self, memory_bytes: u64) -> SandboxSpec {
+    /// What it makes sandboxes of.
+    pub fn spec(&self, memory_bytes: u64) -> SandboxSpec {
         let mut spec = SandboxSpec::image(vec![self.layer.clone()]);
         spec.limits.memory_bytes = memory_bytes;
         spec
     }
+}
+
+async fn noop(session: &Session, user: Ids) -> Result<(), String> {
+    let spec = ExecSpec {
+        argv: NOOP.map(str::to_owned).to_vec(),
+        cwd: "/".to_owned(),
+        user: User { uid: user.uid, gid: user.gid, groups: Vec::new() },
+        ..ExecSpec::default()
+    };
+    let exit = session.exec(spec).await.map_err(|e| e.to_string())?.wait().await.map_err(|e| e.to_string())?;
+    if exit.status.code() == 0 { Ok(()) } else { Err(format!("exit code {}", exit.status.code())) }
 }
 
 async fn session(stream: std::os::unix::net::UnixStream) -> Result<Session, String> {

@@ -41,6 +41,17 @@ pub(in crate::args) fn parse_node_env(text: &str) -> Result<(String, String, Str
         .map_err(|_| "expected LABEL:NAME=VALUE".to_owned())
 }
 
+pub(in crate::args) fn parse_count(text: &str) -> Result<(String, u64), String> {
+    // A reference has no `=`.
+    let (name, count) = parse_pair(text).map_err(|_| "expected IMAGE=N".to_owned())?;
+    count.parse().map(|count| (name, count)).map_err(|_| "expected IMAGE=N".to_owned())
+}
+
+pub(in crate::args) fn parse_factor(text: &str) -> Result<f64, String> {
+    let factor: Option<f64> = text.parse().ok();
+    factor.filter(|factor| (0.0..=1000.0).contains(factor)).ok_or_else(|| "expected a number up to 1000".to_owned())
+}
+
 /// Below it no program starts; Docker's minimum too.
 const LEAST_MEMORY: u64 = 6 << 20;
 

@@ -6,8 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::parse::parse_pair;
-use super::{Network, OutputFormat};
-use crate::args::walls::WallArgs;
+use super::{Network, OutputFormat, PlaceArgs, WarmArgs};
 
 /// `cofferdam server`.
 #[derive(Debug, Args)]
@@ -47,12 +46,12 @@ pub struct AgentArgs {
     /// Folders of this machine may be projects: for a laptop
     #[arg(long)]
     pub folders: bool,
-    /// How strong the walls are
+    /// How sandboxes are made
     #[command(flatten)]
-    pub walls: WallArgs,
-    /// Network of the sandboxes
-    #[arg(long, value_enum, default_value_t = Network::Internet, value_name = "WHAT")]
-    pub network: Network,
+    pub place: PlaceArgs,
+    /// Which are made ahead
+    #[command(flatten)]
+    pub warm: WarmArgs,
 }
 
 /// `cofferdam dev`.

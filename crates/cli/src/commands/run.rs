@@ -6,24 +6,23 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use agent::{Host, HostOptions, Kept, LocalProject, Performer, WayOut};
+use agent::{Kept, LocalProject, Performer};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use groovy::diagnostic::{Diagnostic, Severity};
 use groovy::span::Span;
 use model::event::{Event, LogSource};
 use model::ids::{JobId, RequestId, StageId, StepId};
-use model::limits::Limits;
 use model::outcome::Outcome;
 use model::request::{Reply, Request};
 use model::run::{BuildCause, RunEnd, RunFacts};
-use model::rung::Rung;
 use pipeline::engine::RunInput;
 use tokio::sync::{mpsc, oneshot};
 use wire::engine::{Begin, Finding, Heard, Input};
 
-use crate::args::{DefinitionArgs, LimitArgs, Network, OutputFormat, RunArgs};
+use crate::args::{DefinitionArgs, OutputFormat, RunArgs};
 use crate::failure::{CommandFailure, Exit};
+use crate::machine::{self, Machine};
 use crate::show::{self, Show, Style, Summary};
 use crate::{mentions, place, shell, source};
 
@@ -66,7 +65,17 @@ pub async fn run(args: &RunArgs, home: Option<&Path>, style: Style) -> Result<Ex
     })?;
     // What killed runs have left there; what cannot be removed, `clean` reports.
     let _ = place::sweep_scratch(home);
-    let host = host(args, home, &definition, project, artifacts.clone(), drivers)?;
+    let machine = Machine::new(&args.place, home, drivers, None)?;
+    let host = machine.host(machine::Of {
+        job_name: definition.job_name(),
+        minimum: None,
+        mentions: mentions::of_project(&definition.text, &definition.project),
+        scm: Some(Arc::new(project)),
+        artifacts: artifacts.clone(),
+        always_pull: args.pull,
+        env: args.definition.env.clone(),
+        label_env: args.definition.node_env.clone(),
+    });
     let performer = Performer::new(host, sender);
     let interactive = std::io::stdout().is_terminal()
         && std::env::var_os("CI").is_none()
@@ -199,62 +208,6 @@ impl Definition {
         let plural = if errors == 1 { "error" } else { "errors" };
         CommandFailure::new(Exit::Invalid, format!("{} is not valid: {errors} {plural}", self.name))
     }
-}
-
-fn host(
-    args: &RunArgs,
-    home: Option<&Path>,
-    definition: &Definition,
-    project: LocalProject,
-    artifacts: PathBuf,
-    drivers: place::Drivers,
-) -> Result<Host, CommandFailure> {
-    let store_home = home.map(Path::to_owned);
-    let options = HostOptions {
-        job_name: definition.job_name(),
-        limits: limits(&args.limits),
-        nested: args.nested_namespaces,
-        always_pull: args.pull,
-        artifacts,
-        scratch: place::home(home).join("scratch"),
-        labels: Vec::new(),
-        env: args.definition.env.clone(),
-        label_env: args.definition.node_env.clone(),
-    };
-    let monitor = args.monitor.find().map_err(CommandFailure::usage)?;
-    let elsewhere = args.engines.elsewhere().map_err(CommandFailure::usage)?;
-    let way_out = match args.network {
-        Network::None => WayOut::Unwanted,
-        Network::Internet => {
-            let machines = args.walls.minimum().0 == Rung::Microvm;
-            match machines.then(sandbox::microvm::MicroVm::without_network).flatten() {
-                Some(reason) => WayOut::Impossible(reason),
-                None => place::egress().map_or_else(WayOut::Impossible, WayOut::Internet),
-            }
-        }
-    };
-    Ok(Host {
-        minimum: args.walls.minimum(),
-        mentions: mentions::of_project(&definition.text, &definition.project),
-        drivers: place::set_of(&drivers, elsewhere, &monitor, home),
-        store: Box::new(move || place::open_store(store_home.as_deref())),
-        way_out,
-        scm: Some(Arc::new(project)),
-        options,
-    })
-}
-
-fn limits(args: &LimitArgs) -> Limits {
-    let mut limits = Limits::default();
-    if let Some(value) = args.memory {
-        limits.memory_bytes = value;
-    }
-    limits.disk_bytes = args.disk.unwrap_or(limits.disk_bytes);
-    limits.processes = args.processes.unwrap_or(limits.processes);
-    limits.cpu_millis = args.cpus.unwrap_or(limits.cpu_millis);
-    limits.wall_ms = args.timeout.unwrap_or(limits.wall_ms);
-    limits.log_bytes = args.log.unwrap_or(limits.log_bytes);
-    limits
 }
 
 /// The state of a run under way.

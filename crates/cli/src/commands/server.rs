@@ -1,5 +1,6 @@
 //! `cofferdam server`, `cofferdam agent`, and both at once: `cofferdam dev`.
 
+use std::convert::Infallible;
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -7,23 +8,26 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use agent::{AgentConfig, Host, HostOptions, MakeHost, WayOut};
-use model::limits::Limits;
+use agent::{AgentConfig, MakeHost};
 use reqwest::Method;
-use sandbox::microvm::MonitorKind;
 use serde_json::{Value, json};
 use server::{Server, ServerConfig};
 
 use crate::args::Network;
+use crate::args::WarmArgs;
 use crate::args::server::{AgentArgs, DevArgs, ServerArgs};
 use crate::client::Client;
 use crate::failure::{CommandFailure, Exit};
+use crate::machine::{self, Machine};
 use crate::place;
+use crate::standing::Standing;
 
 /// The first token of the API, for who can read the server's data.
 const TOKEN_FILE: &str = "admin-token";
 /// The key of an agent.
 const KEY_FILE: &str = "agent.key";
+/// How often it is said that images are to be expected, at least.
+const EXPECT_AGAIN: Duration = Duration::from_secs(60);
 /// How long a server may take to start, for `dev`.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -84,43 +88,22 @@ pub async fn agent(args: &AgentArgs, home: Option<&Path>) -> Result<Exit, Comman
     let data = data(args.data.as_ref(), home, "agent")?;
     let key = key(args, &data).await?;
     let _ = place::sweep_scratch(home);
-    let egress = match args.network {
-        Network::None => None,
-        Network::Internet => Some(place::egress()),
-    };
-    let (minimum, home) = (args.walls.minimum(), home.map(Path::to_owned));
-    let (scratch, artifacts) = (place::home(home.as_deref()).join("scratch"), data.join("artifacts"));
+    let scratch = place::home(home).join("scratch");
     std::fs::create_dir_all(&scratch).map_err(|error| CommandFailure::io("make", &scratch, &error))?;
-    let kept = scratch.clone();
+    let machine = Arc::new(Machine::new(&args.place, home, drivers, Some(Standing::new(args.warm.clone())))?);
+    let (of_runs, artifacts) = (Arc::clone(&machine), data.join("artifacts"));
     let host: MakeHost = Arc::new(move |run, files| {
-        let (store_home, project) = (home.clone(), run.project.as_str());
-        let of_trust = run.trust.minimum();
-        Ok(Host {
-            minimum: match of_trust > minimum.0 {
-                true => (of_trust, format!("trust {}", run.trust.name())),
-                false => minimum.clone(),
-            },
+        let project = run.project.as_str();
+        Ok(of_runs.host(machine::Of {
+            job_name: project.rsplit('/').next().unwrap_or(project).to_owned(),
+            minimum: Some((run.trust.minimum(), format!("trust {}", run.trust.name()))),
             mentions: run.definition.clone(),
-            drivers: place::set_of(&drivers, None, &MonitorKind::Qemu, home.as_deref()),
-            store: Box::new(move || place::open_store(store_home.as_deref())),
-            way_out: match &egress {
-                None => WayOut::Unwanted,
-                Some(Ok(egress)) => WayOut::Internet(Arc::clone(egress)),
-                Some(Err(reason)) => WayOut::Impossible(reason.clone()),
-            },
             scm: Some(Arc::new(files)),
-            options: HostOptions {
-                job_name: project.rsplit('/').next().unwrap_or(project).to_owned(),
-                limits: Limits::default(),
-                nested: false,
-                always_pull: false,
-                artifacts: artifacts.join(project),
-                scratch: kept.clone(),
-                labels: Vec::new(),
-                env: Vec::new(),
-                label_env: Vec::new(),
-            },
-        })
+            artifacts: artifacts.join(project),
+            always_pull: false,
+            env: Vec::new(),
+            label_env: Vec::new(),
+        }))
     });
     let config = AgentConfig {
         server: args.server.clone(),
@@ -133,10 +116,27 @@ pub async fn agent(args: &AgentArgs, home: Option<&Path>) -> Result<Exit, Comman
     };
     eprintln!("working for {}", args.server);
     let mut interrupts = place::interrupts()?;
-    tokio::select! {
+    let ended = tokio::select! {
         worked = agent::work(config) => worked.map(|()| Exit::Success).map_err(CommandFailure::from),
         // Sandboxes die with this process; the server gives its runs to others.
         () = interrupts.next() => Ok(Exit::Interrupted),
+        never = expect(&machine, &args.warm) => match never {},
+    };
+    machine.close().await;
+    ended
+}
+
+/// Has sandboxes of images made ahead, whatever is asked for. Said again and again, for demand fades.
+async fn expect(machine: &Machine, args: &WarmArgs) -> Infallible {
+    let again = Duration::from_millis(args.warm_half_life / 8).clamp(Duration::from_secs(1), EXPECT_AGAIN);
+    loop {
+        for (image, count) in &args.warm_image {
+            let host = machine.host(machine::Of::nothing());
+            if let Err(trouble) = host.expect(image, *count).await {
+                tracing::warn!("no sandbox of {image} is made ahead: {}", trouble.0.message);
+            }
+        }
+        tokio::time::sleep(again).await;
     }
 }
 

@@ -1,151 +1,15 @@
 //! A server and an agent as processes, spoken to as people do; lost and started again at any moment.
 
+mod place;
+mod pool;
+
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::project::{Project, Ran, cofferdam, finish, sandboxes_work};
-
-/// How long something may take that takes a moment.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A process that ends with this.
-struct Process(Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // One that has ended already is as good.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// A server with its data, and agents.
-struct Place {
-    folder: tempfile::TempDir,
-    port: u16,
-    server: Option<Process>,
-    agents: Vec<Process>,
-}
-
-impl Place {
-    /// A server without agents.
-    fn new() -> Place {
-        // Free a moment ago.
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let folder = tempfile::Builder::new().prefix("server-").tempdir().unwrap();
-        let mut place = Place { folder, port, server: None, agents: Vec::new() };
-        place.start_server();
-        place
-    }
-
-    /// With one agent, where sandboxes can be made.
-    fn with_agent() -> Option<Place> {
-        if !sandboxes_work() {
-            return None;
-        }
-        let mut place = Place::new();
-        place.add_agent("one");
-        Some(place)
-    }
-
-    fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
-    }
-
-    fn log(&self, name: &str) -> Stdio {
-        let file = std::fs::File::options().create(true).append(true).open(self.folder.path().join(name));
-        file.unwrap().into()
-    }
-
-    fn start_server(&mut self) {
-        let mut command = cofferdam();
-        command.args(["server", "--agent-patience", "3", "--listen", &format!("127.0.0.1:{}", self.port)]);
-        command
-            .arg("--data")
-            .arg(self.folder.path().join("server"))
-            .stdout(Stdio::null())
-            .stderr(self.log("server.log"));
-        self.server = Some(Process(command.spawn().unwrap()));
-        wait_until("the server answers", || std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok());
-    }
-
-    fn kill_server(&mut self) {
-        self.server = None;
-    }
-
-    fn add_agent(&mut self, name: &str) {
-        let token = self.ask(&["agents", "token"]);
-        assert_eq!(token.code, 0, "{token:?}");
-        let mut command = cofferdam();
-        command.args(["agent", "--folders", "--network", "none", "--name", name, "--server", &self.url()]);
-        command.args(["--token", token.stdout.trim(), "--data"]).arg(self.folder.path().join(name));
-        command.stdout(Stdio::null()).stderr(self.log(&format!("{name}.log")));
-        self.agents.push(Process(command.spawn().unwrap()));
-        wait_until("the agent is connected", || {
-            self.ask(&["agents", "ls"]).stdout.contains(&format!("{name}  connected"))
-        });
-    }
-
-    /// The same agent once more, with the key that it has.
-    fn restart_agent(&mut self, name: &str) {
-        let mut command = cofferdam();
-        command.args(["agent", "--folders", "--network", "none", "--name", name, "--server", &self.url(), "--data"]);
-        command.arg(self.folder.path().join(name)).stdout(Stdio::null()).stderr(self.log(&format!("{name}.log")));
-        self.agents.push(Process(command.spawn().unwrap()));
-    }
-
-    fn token(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("server/admin-token")).unwrap().trim().to_owned()
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = cofferdam();
-        command.args(args).env("COFFERDAM_SERVER", self.url()).env("COFFERDAM_TOKEN", self.token());
-        command
-    }
-
-    fn ask(&self, args: &[&str]) -> Ran {
-        finish(self.command(args).output().unwrap())
-    }
-
-    fn put(&self, name: &str, project: &Project) {
-        let put = self.ask(&["projects", "put", name, "--folder", project.path().to_str().unwrap()]);
-        assert_eq!(put.code, 0, "{put:?}");
-    }
-
-    /// Asks for a run; its id.
-    fn trigger(&self, project: &str) -> u64 {
-        let ran = self.ask(&["trigger", project, "--output", "json"]);
-        assert_eq!(ran.code, 0, "{ran:?}");
-        serde_json::from_str::<serde_json::Value>(&ran.stdout).unwrap()["id"].as_u64().unwrap()
-    }
-
-    fn run(&self, id: u64) -> serde_json::Value {
-        let listed = self.ask(&["runs", "--output", "json", "--limit", "100"]);
-        let all = listed.stdout.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-        all.into_iter().find(|run| run["id"] == id).unwrap_or_else(|| panic!("{listed:?}"))
-    }
-
-    fn wait_for_end(&self, id: u64) -> serde_json::Value {
-        wait_until("the run ends", || self.ask(&["runs"]).code == 0 && self.run(id)["status"] == "done");
-        self.run(id)
-    }
-
-    fn logs(&self) -> String {
-        let read = |name: &str| std::fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
-        format!("server:\n{}\nagent:\n{}", read("server.log"), read("one.log"))
-    }
-}
-
-fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !holds() {
-        assert!(began.elapsed() < PATIENCE, "not within {} s: {what}", PATIENCE.as_secs());
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
+use self::place::{PATIENCE, Place, Process, wait_until};
+use crate::project::{Project, cofferdam, finish, sandboxes_work};
 
 #[test]
 fn a_server_runs_what_it_is_asked_for() {
@@ -181,6 +45,7 @@ fn a_server_runs_what_it_is_asked_for() {
         place.put("other", &project);
         let ran = place.ask(&["trigger", "other", "--follow"]);
         assert_eq!(ran.code, code, "{definition}: {ran:?}\n{}", place.logs());
+        assert!(!ran.stdout.is_empty(), "{definition}: nothing says why: {ran:?}");
     }
     let listed = place.ask(&["runs", "--project", "other"]).stdout;
     assert_eq!(listed.lines().count(), 4, "{listed}");

@@ -70,7 +70,7 @@ impl Gvisor {
             let reason = "gVisor lets no program mount in namespaces of its own; containers and machines can".into();
             return Err(CreateError::Unsupported { reason });
         }
-        let (plan, netns) = plan_of(spec)?;
+        let (plan, netns) = plan_of(spec).await?;
         let (console, its_console) = UnixStream::pair()
             .map_err(|source| CreateError::Kernel { operation: "make a socket pair".into(), source })?;
         let given: Vec<OwnedFd> = vec![its_console.into()];

@@ -19,8 +19,7 @@ use launcher::protocol::LayerSource;
 
 use self::client::Client;
 use crate::{
-    CreateError, Driver, DriverError, Ended, NetworkSource, Pending, Probe, RootSpec, Sandbox, SandboxSpec, Tmpfs,
-    Usage, Walls,
+    CreateError, Driver, DriverError, Ended, Pending, Probe, RootSpec, Sandbox, SandboxSpec, Tmpfs, Usage, Walls,
 };
 
 pub(crate) use self::client::{OfKernel, cause, create_error, report};
@@ -187,7 +186,7 @@ impl Driver for LocalDriver {
                 let what = format!("the {} driver cannot make this root", self.name());
                 return Err(CreateError::Spec { what });
             }
-            let (plan, netns) = plan(spec)?;
+            let (plan, netns) = plan(spec).await?;
             let (sandbox, _) = self.client.create(plan, OfKernel::default(), netns, Vec::new()).await?;
             Ok(sandbox)
         })
@@ -244,19 +243,23 @@ pub fn check(spec: &SandboxSpec) -> Result<(), CreateError> {
     Ok(())
 }
 
-/// Checks a specification, and puts it into the launcher's words.
-pub(crate) fn plan(spec: SandboxSpec) -> Result<(Plan, Option<OwnedFd>), CreateError> {
+/// Checks a specification, connects it, and puts it into the launcher's words.
+pub(crate) async fn plan(mut spec: SandboxSpec) -> Result<(Plan, Option<OwnedFd>), CreateError> {
+    let network = std::mem::take(&mut spec.network);
+    let plan = unconnected_plan(spec)?;
+    let (netns, resolv_conf) = network.connect().await?;
+    Ok((Plan { netns: netns.is_some(), resolv_conf, ..plan }, netns))
+}
+
+/// The same without the network.
+pub(crate) fn unconnected_plan(spec: SandboxSpec) -> Result<Plan, CreateError> {
     check(&spec)?;
     if spec.engine.is_some() {
         return Err(CreateError::Unsupported { reason: "only a machine has a Docker Engine of its own".into() });
     }
     let hosts = hosts(&spec);
     let limits = effective(spec.limits);
-    let (netns, resolv_conf) = match spec.network {
-        NetworkSource::None => (None, String::new()),
-        NetworkSource::Netns { netns, resolv_conf } => (Some(netns), resolv_conf),
-    };
-    let plan = Plan {
+    Ok(Plan {
         layers: match spec.root {
             RootSpec::Image(layers) => Some(topmost(layers)),
             RootSpec::HostTools => None,
@@ -268,8 +271,8 @@ pub(crate) fn plan(spec: SandboxSpec) -> Result<(Plan, Option<OwnedFd>), CreateE
         share_with: spec.workspace.share_with.map(|id| id.0),
         tmpfs: cap(spec.tmpfs, limits.disk_bytes),
         read_only_root: spec.read_only_root,
-        netns: netns.is_some(),
-        resolv_conf,
+        netns: false,
+        resolv_conf: String::new(),
         hosts,
         limits,
         writable: None,
@@ -277,8 +280,7 @@ pub(crate) fn plan(spec: SandboxSpec) -> Result<(Plan, Option<OwnedFd>), CreateE
         walls: Walls { no_nested_userns: spec.walls.no_nested_userns && !spec.nested, ..spec.walls },
         binds: Vec::new(),
         program: None,
-    };
-    Ok((plan, netns))
+    })
 }
 
 /// Each layer once, where it is nearest to the top: what lies below of the same layer is hidden by it, and the kernel stacks no

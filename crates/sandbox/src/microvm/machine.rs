@@ -7,8 +7,8 @@ use launcher::protocol::{Plan, Program};
 use model::limits::Limits;
 
 use super::scratch::Scratch;
-use crate::local::plan as plan_of;
-use crate::{CreateError, Finding, NetworkSource, SandboxSpec};
+use crate::local::unconnected_plan;
+use crate::{CreateError, Finding, SandboxSpec};
 
 /// What a monitor needs beside the guest's memory, with a small cache of translated instructions.
 pub(super) const MONITOR_MEMORY: u64 = 256 << 20;
@@ -107,8 +107,7 @@ impl Jail {
             wall_ms: limits.wall_ms.saturating_add(WALL_GRACE_MS),
             ..*limits
         };
-        let (mut plan, _) =
-            plan_of(SandboxSpec { limits, network: NetworkSource::None, read_only_root: true, ..spec })?;
+        let mut plan = unconnected_plan(SandboxSpec { limits, read_only_root: true, ..spec })?;
         plan.netns = has_network;
         plan.program = Some(program);
         Ok(Jail { plan, given })

@@ -47,7 +47,7 @@ impl Order {
             root => disks(root, MAX_DISKS - first_disk)?,
         };
         let limits = spec.limits;
-        let (mut plan, netns) = plan_of(spec)?;
+        let (mut plan, netns) = plan_of(spec).await?;
         // Not in memory, so not less than that.
         plan.limits.disk_bytes = limits.disk_bytes.max(SMALLEST_DISK);
         plan.layers = Some(match disks.is_empty() && engine.is_some() {

@@ -1,11 +1,13 @@
 //! A way out that is made when the first sandbox wants one: most runs that need none should not pay for it.
 
+use std::fmt;
+
 use tokio::sync::OnceCell;
 
 use super::firewall;
 use super::netlink::Socket;
 use super::{Egress, EgressError, names};
-use crate::NetworkSource;
+use crate::{Connected, Connector, CreateError, Pending};
 
 /// See the module.
 pub struct EgressOnDemand {
@@ -13,17 +15,27 @@ pub struct EgressOnDemand {
     ahead: usize,
 }
 
+impl fmt::Debug for EgressOnDemand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EgressOnDemand").finish_non_exhaustive()
+    }
+}
+
 impl EgressOnDemand {
     /// Nothing is made yet; `ahead` as for [`Egress::start`].
     pub fn new(ahead: usize) -> EgressOnDemand {
         EgressOnDemand { started: OnceCell::new(), ahead }
     }
+}
 
-    /// A connected and fenced namespace for one sandbox. It stays connected until it is gone or `self` is dropped.
-    pub async fn connect(&self) -> Result<NetworkSource, EgressError> {
-        let egress = self.started.get_or_try_init(async || Egress::start(Vec::new(), self.ahead)).await?;
-        let made = egress.netns().await?;
-        Ok(NetworkSource::Netns { netns: made.netns, resolv_conf: made.resolv_conf })
+/// What it has made stays connected until it is gone or `self` is dropped.
+impl Connector for EgressOnDemand {
+    fn connect(&self) -> Pending<'_, Result<Connected, CreateError>> {
+        Box::pin(async move {
+            let egress = self.started.get_or_try_init(async || Egress::start(Vec::new(), self.ahead)).await?;
+            let made = egress.netns().await?;
+            Ok((made.netns, made.resolv_conf))
+        })
     }
 }
 

@@ -9,7 +9,7 @@ use wire::init::{ExecSpec, Status, Stream};
 
 use crate::place;
 
-async fn check(name: &str, driver: &dyn Driver, spec: &(dyn Fn() -> SandboxSpec + Sync), claims: Claims) {
+pub async fn check(name: &str, driver: &dyn Driver, spec: &(dyn Fn() -> SandboxSpec + Sync), claims: Claims) {
     let report = run(&Subject { driver, spec, claims, patience: PATIENCE }).await;
     println!("{name}:\n{report}");
     let why = if claims.programs { "this host counts no memory of a sandbox" } else { "it runs no real programs" };
@@ -18,7 +18,7 @@ async fn check(name: &str, driver: &dyn Driver, spec: &(dyn Fn() -> SandboxSpec 
 }
 
 /// What this host lets the local drivers claim.
-fn claims(driver: &dyn Driver) -> Claims {
+pub fn claims(driver: &dyn Driver) -> Claims {
     let good = |what: &str| {
         let probe = driver.probe();
         let check = probe.checks.iter().find(|check| check.what == what);
@@ -151,146 +151,4 @@ async fn process() {
     let Some(local) = place::local() else { return };
     let driver = local.process();
     check("process", &*driver, &SandboxSpec::host_tools, claims(&*driver)).await;
-}
-
-pub fn warm(driver: std::sync::Arc<dyn Driver>) -> sandbox::warm::Warm {
-    sandbox::warm::Warm::new(driver, warm_config()).unwrap()
-}
-
-fn warm_config() -> sandbox::warm::WarmConfig {
-    sandbox::warm::WarmConfig {
-        ceiling: 4,
-        budget_bytes: 1 << 30,
-        cost_bytes: 1 << 20,
-        factor: 2.0,
-        half_life: std::time::Duration::from_secs(60),
-        floor: Vec::new(),
-        max_age: std::time::Duration::from_secs(600),
-        connect: None,
-    }
-}
-
-/// Until so many are ready, within bounds that no host needs.
-async fn until_ready(driver: &sandbox::warm::Warm, holds: impl Fn(usize) -> bool) -> usize {
-    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
-    while !holds(driver.ready()) && std::time::Instant::now() < until {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
-    driver.ready()
-}
-
-/// A floor is there before anybody asks, and again after somebody has.
-#[tokio::test]
-async fn a_pool_keeps_its_floor() {
-    let (Some(layer), Some(local)) = (place::image_dir(), place::local()) else { return };
-    let spec = || SandboxSpec::image(vec![layer.clone()]);
-    let config =
-        sandbox::warm::WarmConfig { floor: vec![(std::sync::Arc::new(spec()), 2)], factor: 0.0, ..warm_config() };
-    let driver = sandbox::warm::Warm::new(local.container(), config).unwrap();
-    assert_eq!(until_ready(&driver, |ready| ready == 2).await, 2);
-    let sandbox = driver.create(spec()).await.unwrap();
-    assert_eq!(until_ready(&driver, |ready| ready == 2).await, 2);
-    driver.destroy(sandbox.id).await.unwrap();
-    driver.close().await;
-}
-
-/// What waits is made ahead; when nothing is asked for any more, what was made goes.
-#[tokio::test]
-async fn a_pool_follows_the_queue_and_forgets_it() {
-    let (Some(layer), Some(local)) = (place::image_dir(), place::local()) else { return };
-    let config = sandbox::warm::WarmConfig {
-        half_life: std::time::Duration::from_millis(300),
-        max_age: std::time::Duration::from_secs(20),
-        ..warm_config()
-    };
-    let driver = sandbox::warm::Warm::new(local.container(), config).unwrap();
-    driver.queued(&SandboxSpec::image(vec![layer.clone()]), 2);
-    assert_eq!(until_ready(&driver, |ready| ready == 4).await, 4, "twice as many as wait, at most the ceiling");
-    assert_eq!(until_ready(&driver, |ready| ready == 0).await, 0, "nobody has come");
-    driver.close().await;
-}
-
-/// A driver with a pool before it is a driver.
-#[tokio::test]
-async fn container_from_a_pool() {
-    let (Some(layer), Some(local)) = (place::image_dir(), place::local()) else { return };
-    let claims = claims(&*local.container());
-    let driver = warm(local.container());
-    check("container (pool)", &driver, &|| SandboxSpec::image(vec![layer.clone()]), claims).await;
-    driver.close().await;
-    assert_eq!(driver.ready(), 0);
-}
-
-/// What is made ahead of who asks for it has a network of its own already.
-#[tokio::test]
-async fn a_pool_connects_what_is_to_have_a_network() {
-    let (Some(layer), Some(local)) = (place::image_dir(), place::local()) else { return };
-    if !rustix::process::getuid().is_root() {
-        println!("skipped: only root makes network namespaces for others");
-        return;
-    }
-    let made = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
-    let count = std::sync::Arc::clone(&made);
-    let network = move || {
-        let netns = std::thread::spawn(|| {
-            // SAFETY: this thread alone moves, and ends.
-            assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNET) }, 0);
-            std::fs::File::open("/proc/thread-self/ns/net").unwrap()
-        });
-        let number = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let resolv_conf = format!("nameserver 192.0.2.{number}\n");
-        NetworkSource::Netns { netns: netns.join().unwrap().into(), resolv_conf }
-    };
-    let ahead = network.clone();
-    let connect: sandbox::warm::Connect = std::sync::Arc::new(move || {
-        let network = ahead();
-        Box::pin(async move { Ok(network) })
-    });
-    let config = sandbox::warm::WarmConfig { connect: Some(connect), ..warm_config() };
-    let driver = sandbox::warm::Warm::new(local.container(), config).unwrap();
-    let mut seen = std::collections::BTreeSet::new();
-    for round in 0..3 {
-        let spec = SandboxSpec { network: network(), ..SandboxSpec::image(vec![layer.clone()]) };
-        let sandbox = driver.create(spec).await.unwrap();
-        sandbox.stream.set_nonblocking(true).unwrap();
-        let session = Session::start(tokio::net::UnixStream::from_std(sandbox.stream).unwrap()).await.unwrap();
-        let resolver = session.read_file(None, "/etc/resolv.conf", 4096).await.unwrap();
-        assert!(seen.insert(resolver), "round {round}: two have one network");
-        driver.destroy(sandbox.id).await.unwrap();
-        assert!(until_ready(&driver, |ready| ready > 0).await > 0, "round {round}: nothing is made ahead");
-    }
-    driver.close().await;
-    assert!(made.load(std::sync::atomic::Ordering::Relaxed) > 3, "networks were made for those ahead");
-}
-
-/// What is asked for again is there before, is given once, and is as if it had just been made.
-#[tokio::test]
-async fn a_pool_gives_each_sandbox_once() {
-    let (Some(layer), Some(local)) = (place::image_dir(), place::local()) else { return };
-    let driver = warm(local.container());
-    let spec = || SandboxSpec::image(vec![layer.clone()]);
-    let mut seen = std::collections::BTreeSet::new();
-    for round in 0..10 {
-        let sandbox = driver.create(spec()).await.unwrap();
-        assert!(seen.insert(sandbox.id), "round {round}: a sandbox was given twice");
-        sandbox.stream.set_nonblocking(true).unwrap();
-        let session = Session::start(tokio::net::UnixStream::from_std(sandbox.stream).unwrap()).await.unwrap();
-        assert_eq!(session.stat(None, "/tmp/mine", true).await.unwrap(), None);
-        session.write_file(None, "/tmp/mine", b"", 0o644).await.unwrap();
-        driver.destroy(sandbox.id).await.unwrap();
-        // The next one is made meanwhile.
-        for _ in 0..1000 {
-            if driver.ready() > 0 {
-                break;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
-        assert!(driver.ready() > 0, "round {round}: nothing is kept ready");
-    }
-    // Of another kind there is none, and it is not given in its place.
-    let other = SandboxSpec { hostname: "other".into(), ..spec() };
-    let sandbox = driver.create(other).await.unwrap();
-    assert!(seen.insert(sandbox.id));
-    driver.destroy(sandbox.id).await.unwrap();
-    driver.close().await;
 }

@@ -28,7 +28,7 @@ async fn conformance_of_gvisor() {
 #[tokio::test]
 async fn gvisor_from_a_pool() {
     let (Some(driver), Some(layer)) = (driver(), place::image_erofs()) else { return };
-    let driver = crate::conformance::warm(std::sync::Arc::new(driver));
+    let driver = crate::pools::warm(std::sync::Arc::new(driver));
     let spec = || SandboxSpec::image(vec![layer.clone()]);
     let (claims, patience) = (conformance::Claims::all(), conformance::PATIENCE);
     let report = conformance::run(&conformance::Subject { driver: &driver, spec: &spec, claims, patience }).await;

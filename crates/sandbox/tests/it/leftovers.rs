@@ -16,7 +16,7 @@ use sandbox::session::Session;
 use sandbox::{Driver, EngineSpec, NetworkSource, SandboxSpec};
 use wire::init::{ExecSpec, User};
 
-use crate::{conformance, microvm, monitors, place};
+use crate::{microvm, monitors, place, pools};
 
 /// Variable that makes [`victim`] one.
 pub const VICTIM: &str = "COFFERDAM_TEST_VICTIM";
@@ -79,7 +79,7 @@ async fn driver_of(kind: &str, local: &Local) -> Option<Arc<dyn Driver>> {
     Some(match kind {
         "gvisor" => Arc::new(Gvisor::find(local.clone())?),
         "microvm" => Arc::new(machines()?),
-        "pool" => Arc::new(conformance::warm(Arc::new(machines()?))),
+        "pool" => Arc::new(pools::warm(Arc::new(machines()?))),
         "engine" => Arc::new(microvm::engine_driver_of(local.clone())?),
         "firecracker" => Arc::new(monitors::on_stand_in(MonitorKind::Firecracker, local.clone())?),
         "cloud-hypervisor" => Arc::new(monitors::on_stand_in(MonitorKind::CloudHypervisor, local.clone())?),

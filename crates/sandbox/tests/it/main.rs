@@ -11,4 +11,5 @@ mod monitors;
 mod nested;
 mod odd_images;
 mod place;
+mod pools;
 mod unprivileged;

@@ -362,7 +362,7 @@ async fn microvm_has_its_monitor_in_a_root_of_its_own() {
 #[tokio::test]
 async fn microvm_from_a_pool() {
     let (Some(driver), Some(layer)) = (driver(Some(Acceleration::Tcg)), place::image_erofs()) else { return };
-    let driver = crate::conformance::warm(std::sync::Arc::new(driver));
+    let driver = crate::pools::warm(std::sync::Arc::new(driver));
     let mut seen = std::collections::BTreeSet::new();
     for _ in 0..3 {
         let sandbox = driver.create(SandboxSpec::image(vec![layer.clone()])).await.unwrap();

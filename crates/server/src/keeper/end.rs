@@ -39,7 +39,7 @@ impl Keeper {
     pub(super) async fn abandon(&mut self, reason: &str) -> Result<Step, StoreError> {
         let end = RunEnd::aborted(reason);
         self.tell_agent(ToAgent::Release { lease: self.lease, forget: false });
-        self.app.store.finish_run(self.run.id, &end, now()).await?;
+        self.app.store.break_run(self.run.id, &end, now()).await?;
         Ok(Step::Over)
     }
 
@@ -47,7 +47,7 @@ impl Keeper {
     pub(super) async fn fail(&mut self, kind: FailureKind, message: &str) -> Result<Step, StoreError> {
         let end = RunEnd::failed(Outcome::Failure, Some(kind), message);
         self.tell_agent(ToAgent::Release { lease: self.lease, forget: false });
-        self.app.store.finish_run(self.run.id, &end, now()).await?;
+        self.app.store.break_run(self.run.id, &end, now()).await?;
         Ok(Step::Over)
     }
 

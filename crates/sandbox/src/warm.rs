@@ -18,13 +18,17 @@ use model::ids::SandboxId;
 use model::rung::Rung;
 use queue::{Bounds, Command, Decision, Event, Moment, Pool, PoolSettings, SettingsError};
 use rustix::event::{PollFd, PollFlags, Timespec};
+use wire::init::{ExecSpec, User};
 
+use crate::session::{CloseReason, Session, SessionError};
 use crate::{
-    CreateError, Driver, DriverError, Ended, NetworkSource, Pending, Probe, Sandbox, SandboxSpec, Usage, Walls,
+    CreateError, Driver, DriverError, Ended, Ids, NetworkSource, Pending, Probe, Sandbox, SandboxSpec, Usage, Walls,
 };
 
 /// How often the records are held against what is there. The end of a member is noticed at once; this finds what was not noticed.
 const RECONCILE: Duration = Duration::from_secs(60);
+/// How long the rehearsal of a sandbox may take.
+const REHEARSAL: Duration = Duration::from_secs(10);
 
 /// Everything that makes a difference to whoever gets a sandbox.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -268,7 +272,12 @@ impl Inner {
         // Its time begins when it is made; whoever gets it has all of theirs.
         spec.limits.wall_ms = spec.limits.wall_ms.saturating_add(millis(self.config.max_age));
         let sandbox = self.driver.create(spec).await?;
-        // What is asked at its end was asked once: where instructions are translated, the first time is the slow one.
+        // One that fails at it is found out when it is claimed, or by its end.
+        let rehearsed = tokio::time::timeout(REHEARSAL, rehearse(&sandbox)).await;
+        if let Ok(Err(error)) = rehearsed {
+            tracing::debug!(%error, sandbox = %sandbox.id, "the rehearsal of a sandbox failed");
+        }
+        // What is asked at its end was asked once.
         let _ = self.driver.usage(sandbox.id).await;
         Ok(sandbox)
     }
@@ -298,6 +307,27 @@ impl Inner {
     fn knows(&self, kind: &Kind) -> bool {
         self.state().specs.contains_key(kind)
     }
+}
+
+/// Does once what every job does first, with the shell of its image: the first time is the slow one, by far where a machine's
+/// instructions are translated.
+async fn rehearse(sandbox: &Sandbox) -> Result<(), SessionError> {
+    let stream = sandbox.stream.try_clone().and_then(|stream| {
+        stream.set_nonblocking(true)?;
+        tokio::net::UnixStream::from_std(stream)
+    });
+    let session =
+        Session::start(stream.map_err(|error| SessionError::Closed(CloseReason::Stream(error.kind())))?).await?;
+    let Ids { uid, gid } = sandbox.user;
+    session.make_dir(None, &sandbox.workspace, 0o755, Some((uid, gid))).await?;
+    let spec = ExecSpec {
+        argv: ["sh", "-c", ":"].map(str::to_owned).into(),
+        env: vec![("PATH".to_owned(), "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned())],
+        cwd: sandbox.workspace.clone(),
+        user: User { uid, gid, groups: sandbox.groups.clone() },
+        ..ExecSpec::default()
+    };
+    session.exec(spec).await?.wait().await.map(drop)
 }
 
 /// No end was told of it, and its process 1 has not hung up.

@@ -4,6 +4,7 @@ mod objects;
 mod repository;
 
 use std::future::Future;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::Stdio;
@@ -287,10 +288,28 @@ fn write_tree(dir: &Path, names: Option<Vec<PathBuf>>, out: std::fs::File) -> Re
             Err(error) => return Err(failed(&path)(error)),
             // A submodule, or a repository inside this one.
             Ok(metadata) if metadata.is_dir() => continue,
+            Ok(metadata) if metadata.is_file() => {
+                let file = std::fs::File::open(&path).map_err(failed(&path))?;
+                let now = file.metadata().map_err(failed(&path))?;
+                append(&mut tar, &name, &now, file).map_err(failed(&path))?;
+            }
             Ok(_) => tar.append_path_with_name(&path, &name).map_err(failed(&path))?,
         }
     }
-    tar.into_inner().and_then(|mut out| std::io::Write::flush(&mut out)).map_err(failed(dir))
+    tar.into_inner().and_then(|mut out| out.flush()).map_err(failed(dir))
+}
+
+/// Adds a file that somebody may be writing to: as many bytes as were announced, whatever has become of it.
+fn append(
+    tar: &mut tar::Builder<impl Write>,
+    name: &Path,
+    announced: &std::fs::Metadata,
+    file: impl Read,
+) -> std::io::Result<()> {
+    let mut header = tar::Header::new_gnu();
+    header.set_metadata(announced);
+    let size = announced.len();
+    tar.append_data(&mut header, name, file.take(size).chain(std::io::repeat(0)).take(size))
 }
 
 fn walk(dir: &Path) -> Result<Vec<PathBuf>, ScmError> {
@@ -364,6 +383,22 @@ fn without_credentials(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_that_grows_or_shrinks_while_it_is_read_spoils_no_other() {
+        for now in ["", "more than before"] {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(&file, "before").unwrap();
+            let announced = file.as_file().metadata().unwrap();
+            let mut tar = tar::Builder::new(Vec::new());
+            append(&mut tar, Path::new("changed"), &announced, now.as_bytes()).unwrap();
+            append(&mut tar, Path::new("next"), &announced, b"before".as_slice()).unwrap();
+            let written = tar.into_inner().unwrap();
+            let mut archive = tar::Archive::new(written.as_slice());
+            let names = archive.entries().unwrap().map(|entry| entry.unwrap().path().unwrap().into_owned());
+            assert_eq!(names.collect::<Vec<_>>(), [Path::new("changed"), Path::new("next")]);
+        }
+    }
 
     #[test]
     fn a_url_loses_its_password() {

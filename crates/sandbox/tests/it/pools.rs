@@ -1,12 +1,12 @@
 //! Pools before drivers: what is made ahead, given out once, and made again.
 
 use std::collections::BTreeSet;
-use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use model::ids::SandboxId;
+use sandbox::fake::{Fake, Scripted};
 use sandbox::session::Session;
 use sandbox::warm::{Warm, WarmConfig};
 use sandbox::{
@@ -124,14 +124,14 @@ impl Connector for Networks {
 /// Members whose end nobody has told of are found in a sweep, and made again.
 #[tokio::test]
 async fn a_pool_makes_again_what_its_records_miss() {
-    let driver = Arc::new(Silent::default());
+    let driver = Arc::new(Silent::new());
     let spec = || SandboxSpec::image(Vec::new());
     let config = WarmConfig { floor: vec![(Arc::new(spec()), 2)], factor: 0.0, ..warm_config() };
     let pool = Warm::new(driver.clone(), config).unwrap();
     assert_eq!(until_ready(&pool, |ready| ready == 2).await, 2);
     pool.sweep().await.unwrap();
     assert_eq!((pool.ready(), driver.made()), (2, 2), "what lives stays");
-    driver.hang_up();
+    driver.end_all().await;
     assert_eq!(pool.ready(), 2, "nobody has told");
     pool.sweep().await.unwrap();
     assert_eq!(until_ready(&pool, |ready| ready == 2).await, 2);
@@ -143,22 +143,29 @@ async fn a_pool_makes_again_what_its_records_miss() {
 }
 
 /// A driver whose sandboxes end without a word.
-#[derive(Default)]
 struct Silent {
-    ends: Mutex<Vec<UnixStream>>,
-    made: AtomicUsize,
+    fake: Fake,
+    made: Mutex<Vec<SandboxId>>,
     destroyed: Mutex<Vec<SandboxId>>,
     /// Keeps every watch open.
     tell: Mutex<Vec<tokio::sync::watch::Sender<Option<Ended>>>>,
 }
 
 impl Silent {
-    fn made(&self) -> usize {
-        self.made.load(Ordering::Relaxed)
+    fn new() -> Silent {
+        let fake = Fake::new(|_| Scripted::default());
+        Silent { fake, made: Mutex::default(), destroyed: Mutex::default(), tell: Mutex::default() }
     }
 
-    fn hang_up(&self) {
-        self.ends.lock().unwrap().clear();
+    fn made(&self) -> usize {
+        self.made.lock().unwrap().len()
+    }
+
+    async fn end_all(&self) {
+        let made = self.made.lock().unwrap().clone();
+        for id in made {
+            self.fake.destroy(id).await.unwrap();
+        }
     }
 }
 
@@ -168,73 +175,33 @@ impl Driver for Silent {
     }
 
     fn rung(&self) -> model::rung::Rung {
-        model::rung::Rung::Container
+        self.fake.rung()
     }
 
     fn probe(&self) -> sandbox::Probe {
-        sandbox::Probe { driver: "silent", rung: self.rung(), checks: Vec::new() }
+        self.fake.probe()
     }
 
-    fn create(&self, _spec: SandboxSpec) -> Pending<'_, Result<Sandbox, CreateError>> {
-        let (stream, theirs) = UnixStream::pair().unwrap();
-        let (tell, end) = tokio::sync::watch::channel(None);
-        self.ends.lock().unwrap().push(theirs);
-        self.tell.lock().unwrap().push(tell);
-        let number = self.made.fetch_add(1, Ordering::Relaxed) as u64;
-        let sandbox = Sandbox {
-            id: SandboxId(number),
-            stream,
-            user: sandbox::Ids { uid: 1000, gid: 1000 },
-            groups: Vec::new(),
-            home: "/".into(),
-            workspace: "/workspace".into(),
-            end,
-        };
-        Box::pin(std::future::ready(Ok(sandbox)))
+    fn create(&self, spec: SandboxSpec) -> Pending<'_, Result<Sandbox, CreateError>> {
+        Box::pin(async move {
+            let made = self.fake.create(spec).await?;
+            let (tell, end) = tokio::sync::watch::channel(None);
+            self.tell.lock().unwrap().push(tell);
+            self.made.lock().unwrap().push(made.id);
+            Ok(Sandbox { end, ..made })
+        })
     }
 
     fn usage(&self, id: SandboxId) -> Pending<'_, Result<Usage, DriverError>> {
-        Box::pin(std::future::ready(Err(DriverError::Unknown { id })))
+        self.fake.usage(id)
     }
 
     fn destroy(&self, id: SandboxId) -> Pending<'_, Result<Ended, DriverError>> {
         self.destroyed.lock().unwrap().push(id);
-        Box::pin(std::future::ready(Ok(Ended { cause: sandbox::EndCause::Destroyed, usage: Usage::default() })))
+        self.fake.destroy(id)
     }
 
     fn sweep(&self) -> Pending<'_, Result<Vec<String>, DriverError>> {
-        Box::pin(std::future::ready(Ok(Vec::new())))
+        self.fake.sweep()
     }
-}
-
-/// What is asked for again is there before, is given once, and is as if it had just been made.
-#[tokio::test]
-async fn a_pool_gives_each_sandbox_once() {
-    let (Some(layer), Some(local)) = (place::image_dir(), place::local()) else { return };
-    let driver = warm(local.container());
-    let spec = || SandboxSpec::image(vec![layer.clone()]);
-    let mut seen = BTreeSet::new();
-    for round in 0..10 {
-        let sandbox = driver.create(spec()).await.unwrap();
-        assert!(seen.insert(sandbox.id), "round {round}: a sandbox was given twice");
-        sandbox.stream.set_nonblocking(true).unwrap();
-        let session = Session::start(tokio::net::UnixStream::from_std(sandbox.stream).unwrap()).await.unwrap();
-        assert_eq!(session.stat(None, "/tmp/mine", true).await.unwrap(), None);
-        session.write_file(None, "/tmp/mine", b"", 0o644).await.unwrap();
-        driver.destroy(sandbox.id).await.unwrap();
-        // The next one is made meanwhile.
-        for _ in 0..1000 {
-            if driver.ready() > 0 {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        assert!(driver.ready() > 0, "round {round}: nothing is kept ready");
-    }
-    // Of another kind there is none, and it is not given in its place.
-    let other = SandboxSpec { hostname: "other".into(), ..spec() };
-    let sandbox = driver.create(other).await.unwrap();
-    assert!(seen.insert(sandbox.id));
-    driver.destroy(sandbox.id).await.unwrap();
-    driver.close().await;
 }

@@ -116,6 +116,7 @@ impl Maker<'_> {
             device: device_of_host(&docker.args),
             ..self.host.need(true)
         };
+        need.network &= !args.no_network;
         need.memory_bytes = need.memory_bytes.min(args.memory.unwrap_or(u64::MAX));
         let (driver, placed) = self.host.drivers.place(&need).await?;
         let reference: Reference = qualified(docker).parse().map_err(image::ImageError::from)?;

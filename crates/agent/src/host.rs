@@ -83,8 +83,16 @@ pub struct Host {
 impl Host {
     /// What a job needs, before its definition is asked.
     pub(crate) fn need(&self, image: bool) -> Need {
-        let memory_bytes = self.options.limits.memory_bytes;
-        Need { image, minimum: self.minimum.clone(), engine: None, shares: None, memory_bytes, device: None }
+        Need {
+            image,
+            minimum: self.minimum.clone(),
+            engine: None,
+            shares: None,
+            network: self.way_out.missing().is_none(),
+            nested: self.options.nested,
+            memory_bytes: self.options.limits.memory_bytes,
+            device: None,
+        }
     }
 
     /// Says that so many jobs with this image are to be expected, so that sandboxes for them can be made ahead. Pulls it where it

@@ -122,6 +122,7 @@ impl Maker<'_> {
         let workspace =
             shared.map_or_else(|| workspace_path(agent, &self.host.options.job_name), |job| job.workspace.clone());
         self.set_place(&mut plan, &workspace, shared);
+        self.host.drivers.note(&plan.driver, &plan.spec);
         let started = Instant::now();
         if !plan.args.no_network {
             self.say_no_network().await;

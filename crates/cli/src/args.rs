@@ -295,9 +295,15 @@ pub struct PlanArgs {
     /// What a job may use of memory, such as 512M or 4G
     #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
     pub memory: Option<u64>,
+    /// As of `run`
+    #[arg(long)]
+    pub nested_namespaces: bool,
     /// What runs virtual machines
     #[arg(long, value_enum, default_value_t, value_name = "MONITOR")]
     pub monitor: MonitorChoice,
+    /// Network of the sandboxes
+    #[arg(long, value_enum, default_value_t = Network::Internet, value_name = "WHAT")]
+    pub network: Network,
     /// Engines elsewhere; none of them is asked
     #[command(flatten)]
     pub engines: EngineArgs,

@@ -1,9 +1,10 @@
 //! What this machine offers to runs, as it was told at its start: for `run` and `agent`, in the same way.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use agent::{Host, HostOptions, Scm, WayOut};
+use agent::{Host, HostOptions, Noted, Scm, WayOut};
 use model::limits::Limits;
 use model::rung::Rung;
 use sandbox::microvm::MonitorKind;
@@ -13,11 +14,16 @@ use crate::failure::CommandFailure;
 use crate::place;
 use crate::standing::Standing;
 
+/// Projects of which is kept in mind what their runs have asked for.
+const MOST_PROJECTS: usize = 1000;
+
 /// See the module.
 pub struct Machine {
-    drivers: place::Drivers,
+    drivers: Mutex<place::Drivers>,
     /// Keeps drivers open from run to run.
     standing: Option<Arc<Standing>>,
+    /// What each project's runs have asked for.
+    noted: Mutex<HashMap<String, Noted>>,
     minimum: (Rung, String),
     monitor: MonitorKind,
     elsewhere: Option<Elsewhere>,
@@ -29,8 +35,8 @@ pub struct Machine {
 
 /// What differs from run to run.
 pub struct Of {
-    /// Name of the project: the last part of the workspace's path.
-    pub job_name: String,
+    /// Full name of the project; its last part is that of the workspace's path.
+    pub project: String,
     /// A rung that is asked for beside the machine's own, and who does.
     pub minimum: Option<(Rung, String)>,
     /// Text in which names of images may stand.
@@ -51,7 +57,7 @@ impl Of {
     /// No run.
     pub fn nothing() -> Of {
         Of {
-            job_name: String::new(),
+            project: String::new(),
             minimum: None,
             mentions: String::new(),
             scm: None,
@@ -73,8 +79,9 @@ impl Machine {
         standing: Option<Standing>,
     ) -> Result<Machine, CommandFailure> {
         Ok(Machine {
-            drivers,
+            drivers: Mutex::new(drivers),
             standing: standing.map(Arc::new),
+            noted: Mutex::default(),
             minimum: args.walls.minimum(),
             monitor: args.monitor.find().map_err(CommandFailure::usage)?,
             elsewhere: args.engines.elsewhere().map_err(CommandFailure::usage)?,
@@ -88,26 +95,54 @@ impl Machine {
         })
     }
 
+    /// The local drivers. Whoever has killed their launcher has ended what was there; for what comes there is another.
+    fn drivers(&self) -> Result<place::Drivers, CommandFailure> {
+        let mut drivers = self.drivers.lock().unwrap_or_else(PoisonError::into_inner);
+        if drivers.local.is_gone() {
+            tracing::warn!("the launcher has died, and every sandbox with it; another one is started");
+            *drivers = place::drivers()?;
+        }
+        Ok(drivers.clone())
+    }
+
+    /// So many runs of a project wait.
+    pub fn waits(&self, project: &str, count: u64) {
+        let noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner).get(project).cloned();
+        if let Some(noted) = noted {
+            noted.expect(count);
+        }
+    }
+
+    fn noted(&self, project: &str) -> Noted {
+        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        if noted.len() >= MOST_PROJECTS && !noted.contains_key(project) {
+            noted.clear();
+        }
+        noted.entry(project.to_owned()).or_default().clone()
+    }
+
     /// For one run.
-    pub fn host(&self, of: Of) -> Host {
+    pub fn host(&self, of: Of) -> Result<Host, CommandFailure> {
+        let mut drivers = place::set_of(
+            &self.drivers()?,
+            self.elsewhere.clone(),
+            &self.monitor,
+            self.home.as_deref(),
+            self.standing.as_ref(),
+        );
+        drivers.noted = self.standing.as_ref().map(|_| self.noted(&of.project));
         let asked = of.minimum.filter(|(rung, _)| *rung > self.minimum.0);
         let minimum = asked.unwrap_or_else(|| self.minimum.clone());
         let store_home = self.home.clone();
-        Host {
+        Ok(Host {
             mentions: of.mentions,
-            drivers: place::set_of(
-                &self.drivers,
-                self.elsewhere.clone(),
-                &self.monitor,
-                self.home.as_deref(),
-                self.standing.as_ref(),
-            ),
+            drivers,
             store: Box::new(move || place::open_store(store_home.as_deref())),
             way_out: self.way_out_of(minimum.0),
             minimum,
             scm: of.scm,
             options: HostOptions {
-                job_name: of.job_name,
+                job_name: of.project.rsplit('/').next().unwrap_or(&of.project).to_owned(),
                 limits: self.limits,
                 nested: self.nested,
                 always_pull: of.always_pull,
@@ -117,7 +152,7 @@ impl Machine {
                 env: of.env,
                 label_env: of.label_env,
             },
-        }
+        })
     }
 
     fn way_out_of(&self, minimum: Rung) -> WayOut {

@@ -11,7 +11,6 @@ mod client;
 mod commands;
 mod failure;
 mod machine;
-mod mentions;
 mod place;
 mod shell;
 mod show;

@@ -103,8 +103,11 @@ pub fn set_of(
         let open = move || {
             let (elsewhere, drivers, monitor) = (elsewhere.clone(), drivers.clone(), monitor.clone());
             let (given, standing) = (given.clone(), standing.clone());
-            let guest = (name == "microvm").then(|| guests(given.as_deref()).newest()).flatten();
-            let guest = guest.map(|guest| guest.kernel());
+            let mut of = drivers.local.launcher_pid().to_string();
+            if name == "microvm" {
+                let guest = guests(given.as_deref()).newest().map(|guest| guest.kernel());
+                of = format!("{of} {guest:?} {:?}", engine(given.as_deref()));
+            }
             let opening = async move {
                 match elsewhere {
                     Some(elsewhere) => open_elsewhere(elsewhere).await,
@@ -112,7 +115,7 @@ pub fn set_of(
                 }
             };
             let opened: Pending<'static, _> = match standing {
-                Some(standing) => Box::pin(async move { standing.driver(name, guest, opening).await }),
+                Some(standing) => Box::pin(async move { standing.driver(name, of, opening).await }),
                 None => Box::pin(opening),
             };
             opened
@@ -129,6 +132,11 @@ pub async fn open_elsewhere(elsewhere: Elsewhere) -> Result<Arc<dyn Driver>, age
         Elsewhere::Docker(config) => Arc::new(docker::Docker::open(config).await.map_err(|error| trouble(&error))?),
         Elsewhere::Swarm(config) => Arc::new(docker::Swarm::open(config).await.map_err(|error| trouble(&error))?),
     };
+    // What killed ones have left there.
+    match driver.sweep().await {
+        Ok(swept) => swept.iter().for_each(|what| tracing::info!("removed, for nobody has it any more: {what}")),
+        Err(error) => tracing::warn!("left-overs of an engine: {}", agent::explain(&error)),
+    }
     let asked = Arc::clone(&driver);
     let probe = tokio::task::spawn_blocking(move || asked.probe()).await;
     for check in probe.iter().flat_map(|probe| &probe.checks) {
@@ -150,7 +158,9 @@ pub fn probe_elsewhere(elsewhere: &Elsewhere) -> Probe {
 
 fn plain(driver: &'static str, rung: Rung, unusable: Option<String>) -> Offer {
     let engine = Err("its sandboxes have no kernel that a Docker Engine could have to itself".to_owned());
-    Offer { driver, rung, engine, shares: Ok(()), images: Ok(()), unusable, memory_bytes: None }
+    let all = Ok(());
+    let (shares, network, nested, images) = (all.clone(), all.clone(), all.clone(), all);
+    Offer { driver, rung, engine, shares, network, nested, images, unusable, memory_bytes: None }
 }
 
 /// The drivers that there are, whether they can be used or not. `probes` are those of the local drivers; without them these are taken
@@ -179,12 +189,19 @@ pub fn offers(
     // Before the local one, because it was asked for.
     let elsewhere = elsewhere.map(|elsewhere| {
         let shares = Err("its containers share no workspace".to_owned());
-        Offer { shares, ..plain(elsewhere.driver(), Rung::Container, None) }
+        let no_network =
+            "an engine has networks of its own, and none was named (`--docker-network`, or `--network none`)";
+        let network = if elsewhere.has_network() { Ok(()) } else { Err(no_network.to_owned()) };
+        let nested = Err("its containers have no namespaces within".to_owned());
+        Offer { shares, network, nested, ..plain(elsewhere.driver(), Rung::Container, None) }
     });
     let local = [
         plain("process", Rung::Process, jail.clone()),
         plain("container", Rung::Container, blocker(Rung::Container)),
-        plain("gvisor", Rung::Gvisor, gvisor_missing().map(str::to_owned).or(jail)),
+        Offer {
+            nested: Err("its kernel lets no program mount in namespaces of its own".to_owned()),
+            ..plain("gvisor", Rung::Gvisor, gvisor_missing().map(str::to_owned).or(jail))
+        },
         Offer { engine, images: layers_are_files(), memory_bytes: Some(memory_for_a_machine()), ..microvm },
     ];
     elsewhere.into_iter().chain(local).collect()

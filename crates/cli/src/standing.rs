@@ -2,14 +2,13 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use agent::Trouble;
 use sandbox::Driver;
 use sandbox::warm::{Warm, WarmConfig};
-use tokio::sync::Mutex;
+use tokio::sync::Mutex as AsyncMutex;
 
 use crate::args::WarmArgs;
 
@@ -23,12 +22,13 @@ const INIT_BYTES: u64 = 2 << 20;
 /// Open drivers by name.
 pub struct Standing {
     args: WarmArgs,
-    open: Mutex<HashMap<&'static str, Opened>>,
+    /// Each with a lock of its own, for one that is slow to open is no reason for others to wait.
+    open: Mutex<HashMap<&'static str, Arc<AsyncMutex<Option<Opened>>>>>,
 }
 
 struct Opened {
     /// What it was opened with.
-    of: Option<PathBuf>,
+    of: String,
     driver: Arc<dyn Driver>,
     pool: Option<Arc<Warm>>,
 }
@@ -39,27 +39,32 @@ impl Standing {
         Standing { args, open: Mutex::default() }
     }
 
-    /// The driver of this name. One that was opened with something else, such as a guest of before, is opened anew; what runs on it
-    /// runs on.
+    /// The driver of this name. One that was opened with something else, such as a guest of before or a launcher that has died, is
+    /// opened anew; what runs on it runs on.
     pub async fn driver(
         &self,
         name: &'static str,
-        of: Option<PathBuf>,
+        of: String,
         opening: impl Future<Output = Result<Arc<dyn Driver>, Trouble>>,
     ) -> Result<Arc<dyn Driver>, Trouble> {
-        let mut open = self.open.lock().await;
-        if let Some(opened) = open.get(name).filter(|opened| opened.of == of) {
+        let cell = Arc::clone(self.open().entry(name).or_default());
+        let mut open = cell.lock().await;
+        if let Some(opened) = open.as_ref().filter(|opened| opened.of == of) {
             return Ok(Arc::clone(&opened.driver));
         }
         let opened = self.with_pool(of, name, opening.await?)?;
         let driver = Arc::clone(&opened.driver);
-        if let Some(pool) = open.insert(name, opened).and_then(|before| before.pool) {
+        if let Some(pool) = open.replace(opened).and_then(|before| before.pool) {
             tokio::spawn(async move { pool.close().await });
         }
         Ok(driver)
     }
 
-    fn with_pool(&self, of: Option<PathBuf>, name: &str, driver: Arc<dyn Driver>) -> Result<Opened, Trouble> {
+    fn open(&self) -> MutexGuard<'_, HashMap<&'static str, Arc<AsyncMutex<Option<Opened>>>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn with_pool(&self, of: String, name: &str, driver: Arc<dyn Driver>) -> Result<Opened, Trouble> {
         if self.args.warm == 0 {
             return Ok(Opened { of, driver, pool: None });
         }
@@ -83,8 +88,10 @@ impl Standing {
 
     /// Ends what waits, and makes no more.
     pub async fn close(&self) {
-        for (_, opened) in self.open.lock().await.drain() {
-            if let Some(pool) = opened.pool {
+        let all: Vec<_> = self.open().drain().map(|(_, cell)| cell).collect();
+        for cell in all {
+            let opened = cell.lock().await.take();
+            if let Some(pool) = opened.and_then(|opened| opened.pool) {
                 pool.close().await;
             }
         }

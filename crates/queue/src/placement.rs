@@ -15,6 +15,10 @@ pub struct Offer {
     pub engine: Result<(), String>,
     /// Its sandboxes can share a workspace, each beside the first; or why not.
     pub shares: Result<(), String>,
+    /// It can connect its sandboxes to what a run may reach; or why not.
+    pub network: Result<(), String>,
+    /// Programs of its sandboxes can have namespaces of their own; or why not.
+    pub nested: Result<(), String>,
     /// It can use the images of this host's store as they lie there; or why not.
     pub images: Result<(), String>,
     /// The most memory in bytes that one of its sandboxes can be promised; `None`: it promises none, its limits are only limits.
@@ -36,6 +40,10 @@ pub struct Need {
     /// The words of the pipeline that have further sandboxes share its workspace. Two machines share none; containers of one machine's
     /// engine do.
     pub shares: Option<String>,
+    /// It is to have a network.
+    pub network: bool,
+    /// Its programs are to make namespaces of their own.
+    pub nested: bool,
     /// What it may use of memory, in bytes.
     pub memory_bytes: u64,
     /// The words of the pipeline that ask for a device of a host. No driver gives any.
@@ -138,6 +146,8 @@ fn with_engine(need: &Need, rung: Rung) -> bool {
 fn obstacle(need: &Need, offer: &Offer) -> Option<String> {
     let engine = offer.engine.as_ref().err().filter(|_| with_engine(need, offer.rung));
     let shares = || offer.shares.as_ref().err().filter(|_| need.shares.is_some()).cloned();
+    let network = || offer.network.as_ref().err().filter(|_| need.network).cloned();
+    let nested = || offer.nested.as_ref().err().filter(|_| need.nested && need.image).cloned();
     let images = || offer.images.as_ref().err().filter(|_| need.image).cloned();
     let memory = || {
         let most = offer.memory_bytes.filter(|most| *most < need.memory_bytes)?;
@@ -146,7 +156,8 @@ fn obstacle(need: &Need, offer: &Offer) -> Option<String> {
     };
     let device =
         || need.device.as_ref().map(|words| format!("{words} asks for a device, and it gives none of its host"));
-    offer.unusable.as_ref().or(engine).cloned().or_else(shares).or_else(images).or_else(memory).or_else(device)
+    let first = offer.unusable.as_ref().or(engine).cloned().or_else(shares).or_else(network).or_else(nested);
+    first.or_else(images).or_else(memory).or_else(device)
 }
 
 /// What asks for the lowest rung.
@@ -184,7 +195,9 @@ mod tests {
     fn offer(driver: &'static str, rung: Rung) -> Offer {
         let engine = if rung == Rung::Microvm { Ok(()) } else { Err("has none".to_owned()) };
         let shares = if driver == "docker" { Err("its containers share no workspace".to_owned()) } else { Ok(()) };
-        Offer { driver, rung, engine, shares, images: Ok(()), unusable: None, memory_bytes: None }
+        let all = Ok(());
+        let (network, nested, images) = (all.clone(), all.clone(), all);
+        Offer { driver, rung, engine, shares, network, nested, images, unusable: None, memory_bytes: None }
     }
 
     fn offers() -> Vec<Offer> {
@@ -203,6 +216,8 @@ mod tests {
             minimum: (minimum, "the policy".to_owned()),
             engine: None,
             shares: None,
+            network: true,
+            nested: false,
             memory_bytes: 2 << 30,
             device: None,
         }
@@ -228,6 +243,24 @@ mod tests {
             "`docker build` (line 3) needs a Docker Engine of the job's own, which takes rung microvm"
         );
         assert_eq!(place(&Need { image: false, ..need }, &offers()).unwrap().driver, "microvm");
+    }
+
+    #[test]
+    fn what_cannot_connect_or_nest_is_passed_by() {
+        let mut offers = offers();
+        let lacks = |offer: &mut Offer| {
+            offer.network = Err("no network was named".to_owned());
+            offer.nested = Err("it nests nothing".to_owned());
+        };
+        offers.iter_mut().filter(|offer| ["container", "gvisor"].contains(&offer.driver)).for_each(lacks);
+        let chosen = |need: &Need| place(need, &offers).unwrap().driver;
+        let alone = Need { network: false, ..image(Rung::Container) };
+        assert_eq!(chosen(&alone), "container");
+        assert_eq!(chosen(&image(Rung::Container)), "docker");
+        assert_eq!(chosen(&Need { nested: true, ..alone }), "docker");
+        let nested = Need { nested: true, network: false, ..image(Rung::Gvisor) };
+        let placed = place(&nested, &offers).unwrap();
+        assert!(placed.driver == "microvm" && placed.to_string().contains("it nests nothing"), "{placed}");
     }
 
     #[test]

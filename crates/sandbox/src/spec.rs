@@ -75,7 +75,7 @@ impl SandboxSpec {
 
 impl SandboxSpec {
     /// The same once more; `None` where its network cannot be had twice.
-    pub(crate) fn again(&self) -> Option<SandboxSpec> {
+    pub fn again(&self) -> Option<SandboxSpec> {
         let network = match &self.network {
             NetworkSource::None => NetworkSource::None,
             NetworkSource::OnDemand(connector) => NetworkSource::OnDemand(Arc::clone(connector)),

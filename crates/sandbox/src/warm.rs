@@ -18,11 +18,13 @@ use model::ids::SandboxId;
 use model::rung::Rung;
 use queue::{Bounds, Command, Decision, Event, Moment, Pool, PoolSettings, SettingsError};
 use rustix::event::{PollFd, PollFlags, Timespec};
+use tokio::sync::watch;
 use wire::init::{ExecSpec, User};
 
 use crate::session::{CloseReason, Session, SessionError};
 use crate::{
-    CreateError, Driver, DriverError, Ended, Ids, NetworkSource, Pending, Probe, Sandbox, SandboxSpec, Usage, Walls,
+    CreateError, Driver, DriverError, EndCause, Ended, Ids, LayerSource, LimitKind, LimitMet, NetworkSource, Pending,
+    Probe, RootSpec, Sandbox, SandboxSpec, Usage, Walls, wait_ended,
 };
 
 /// How often the records are held against what is there. The end of a member is noticed at once; this finds what was not noticed.
@@ -81,7 +83,8 @@ struct State {
     /// How a member of a kind is made; of those that the pool has in mind.
     specs: BTreeMap<Kind, SandboxSpec>,
     ready: HashMap<SandboxId, Sandbox>,
-    given: BTreeSet<SandboxId>,
+    /// How each that was given and lives ends; and each whose time was over.
+    given: HashMap<SandboxId, watch::Receiver<Option<Ended>>>,
     /// Counts decisions, so that only the last one's alarm rings.
     turn: u64,
 }
@@ -109,7 +112,7 @@ impl Warm {
             }
         }
         let pool = Pool::new(settings)?;
-        let state = State { pool, specs, ready: HashMap::new(), given: BTreeSet::new(), turn: 0 };
+        let state = State { pool, specs, ready: HashMap::new(), given: HashMap::new(), turn: 0 };
         let inner = Arc::new(Inner { driver, config, began: Instant::now(), state: Mutex::new(state) });
         if !inner.config.floor.is_empty() {
             inner.tell(Event::Ticked);
@@ -146,7 +149,13 @@ fn millis(duration: Duration) -> u64 {
 impl WarmConfig {
     /// The kind of a sandbox, and how one more is made; `None` where such a one cannot be made ahead.
     fn kind(&self, spec: &SandboxSpec) -> Option<(Kind, SandboxSpec)> {
-        let plain = spec.workspace.share_with.is_none() && spec.walls == Walls::default();
+        // A folder of the store may be emptied under those that wait, and filled again; a file stays what it was.
+        let of_files = |layer: &LayerSource| matches!(layer, LayerSource::Erofs(_));
+        let stays = match &spec.root {
+            RootSpec::Image(layers) => layers.iter().all(of_files),
+            RootSpec::HostTools => true,
+        };
+        let plain = spec.workspace.share_with.is_none() && spec.walls == Walls::default() && stays;
         let again = spec.again().filter(|_| plain)?;
         let connector = match &spec.network {
             NetworkSource::OnDemand(connector) => Some(Arc::as_ptr(connector).addr()),
@@ -226,7 +235,8 @@ impl Inner {
         let mut state = self.state();
         let dead: Vec<_> = state.ready.values().filter(|member| !lives(member)).map(|member| member.id).collect();
         state.ready.retain(|id, _| !dead.contains(id));
-        let existing = state.ready.keys().chain(&state.given).copied().collect();
+        let given = state.given.iter().filter(|(_, end)| end.borrow().is_none()).map(|(id, _)| id);
+        let existing = state.ready.keys().chain(given).copied().collect();
         let (decision, turn) = self.decide(&mut state, Event::Reconciled { existing });
         drop(state);
         for id in dead {
@@ -269,13 +279,19 @@ impl Inner {
         let spec = self.state().specs.get(kind).and_then(SandboxSpec::again);
         let gone = || CreateError::Spec { what: "a kind of sandbox that nobody asks for any more".into() };
         let mut spec = spec.ok_or_else(gone)?;
-        // Its time begins when it is made; whoever gets it has all of theirs.
+        // Its time begins when it is made; that of whoever gets it is counted from then on.
         spec.limits.wall_ms = spec.limits.wall_ms.saturating_add(millis(self.config.max_age));
         let sandbox = self.driver.create(spec).await?;
-        // One that fails at it is found out when it is claimed, or by its end.
         let rehearsed = tokio::time::timeout(REHEARSAL, rehearse(&sandbox)).await;
-        if let Ok(Err(error)) = rehearsed {
-            tracing::debug!(%error, sandbox = %sandbox.id, "the rehearsal of a sandbox failed");
+        let failure = match rehearsed {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some(format!("it took longer than {} s", REHEARSAL.as_secs())),
+        };
+        if let Some(reason) = failure {
+            // Words of it may still be on their way, and would be taken for an answer to whoever gets it.
+            let _ = self.driver.destroy(sandbox.id).await;
+            return Err(CreateError::Unsupported { reason: format!("the rehearsal of a sandbox failed: {reason}") });
         }
         // What is asked at its end was asked once.
         let _ = self.driver.usage(sandbox.id).await;
@@ -289,23 +305,59 @@ impl Inner {
 
     /// One that is ready and alive.
     fn claim(self: &Arc<Self>, kind: Kind, spec: SandboxSpec) -> Option<Sandbox> {
+        let wall_ms = spec.limits.wall_ms;
         let id = self.tell_of(Event::Wanted { shape: kind.clone() }, Some((kind, spec)))?;
         let claimed = {
             let mut state = self.state();
             let claimed = state.ready.remove(&id).filter(lives);
-            if claimed.is_some() {
-                state.given.insert(id);
-            }
-            claimed
+            claimed.map(|sandbox| {
+                let (tell, end) = watch::channel(None);
+                state.given.insert(id, end.clone());
+                (tell, Sandbox { end, ..sandbox }, sandbox.end)
+            })
         };
-        if claimed.is_none() {
+        let Some((tell, sandbox, ended)) = claimed else {
             self.tell(Event::Ended { member: id });
-        }
-        claimed
+            return None;
+        };
+        tokio::spawn(watch_over(Arc::downgrade(self), Arc::clone(&self.driver), id, wall_ms, ended, tell));
+        Some(sandbox)
     }
 
     fn knows(&self, kind: &Kind) -> bool {
         self.state().specs.contains_key(kind)
+    }
+}
+
+/// Until one that was given has ended: by the limit of its own time, where nothing else ends it before.
+async fn watch_over(
+    pool: Weak<Inner>,
+    driver: Arc<dyn Driver>,
+    id: SandboxId,
+    wall_ms: u64,
+    ended: watch::Receiver<Option<Ended>>,
+    tell: watch::Sender<Option<Ended>>,
+) {
+    let ended = tokio::select! {
+        ended = wait_ended(ended.clone()) => ended,
+        () = tokio::time::sleep(Duration::from_millis(wall_ms)) => {
+            let met = LimitMet { kind: LimitKind::Wall, value: wall_ms, times: 1 };
+            let mut last = driver.destroy(id).await.unwrap_or_else(|_| Ended::lost());
+            if last.cause == EndCause::Destroyed {
+                last.cause = EndCause::Limit(met);
+                last.usage.limits_met.push(met);
+            }
+            last
+        }
+    };
+    // What the driver says of it too needs no second record.
+    let is_ours = matches!(ended.cause, EndCause::Limit(LimitMet { kind: LimitKind::Wall, .. }));
+    tell.send_replace(Some(ended));
+    if let Some(pool) = pool.upgrade() {
+        if !is_ours {
+            pool.state().given.remove(&id);
+        }
+        pool.tell(Event::Ended { member: id });
     }
 }
 
@@ -327,7 +379,14 @@ async fn rehearse(sandbox: &Sandbox) -> Result<(), SessionError> {
         user: User { uid, gid, groups: sandbox.groups.clone() },
         ..ExecSpec::default()
     };
-    session.exec(spec).await?.wait().await.map(drop)
+    match session.exec(spec).await {
+        Ok(mut running) => drop(running.wait().await?),
+        // Not every image has one.
+        Err(SessionError::Operation(_)) => {}
+        Err(error) => return Err(error),
+    }
+    // Nothing of the image runs on while nobody has asked for it.
+    session.kill_all().await
 }
 
 /// No end was told of it, and its process 1 has not hung up.
@@ -365,7 +424,8 @@ impl Driver for Warm {
             let sandbox = self.inner.driver.create(spec).await?;
             if let Some(unwanted) = self.inner.claim(kind, again) {
                 // Somebody who asked for the same at the same time has had it made; nobody is here to take it.
-                let _ = self.destroy(unwanted.id).await;
+                let driver = Arc::clone(&self.inner.driver);
+                tokio::spawn(async move { driver.destroy(unwanted.id).await });
             }
             Ok(sandbox)
         })
@@ -383,12 +443,13 @@ impl Driver for Warm {
 
     fn destroy(&self, id: SandboxId) -> Pending<'_, Result<Ended, DriverError>> {
         Box::pin(async move {
+            let given = self.inner.state().given.get(&id).cloned();
             let ended = self.inner.driver.destroy(id).await;
-            let was_given = self.inner.state().given.remove(&id);
-            if was_given {
-                self.inner.tell(Event::Ended { member: id });
+            match given {
+                // By its time, perhaps.
+                Some(given) => Ok(wait_ended(given).await),
+                None => ended,
             }
-            ended
         })
     }
 

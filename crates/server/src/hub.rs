@@ -1,6 +1,6 @@
 //! Agents that are connected, and keepers of runs that are under way: who talks to whom, and who gets what waits.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -50,11 +50,16 @@ pub(crate) async fn begin(app: &Arc<App>) -> Result<(), StoreError> {
     }
     let app = Arc::clone(app);
     tokio::spawn(async move {
+        let mut told = BTreeMap::new();
         while !app.hub.closed.load(std::sync::atomic::Ordering::Relaxed) {
             if let Err(error) = give_out(&app).await {
                 tracing::warn!(%error, "the queue cannot be looked at");
             }
-            let _ = tokio::time::timeout(LOOK, app.hub.wake.notified()).await;
+            if tokio::time::timeout(LOOK, app.hub.wake.notified()).await.is_err()
+                && let Err(error) = tell_waiting(&app, &mut told).await
+            {
+                tracing::warn!(%error, "the queue cannot be looked at");
+            }
         }
     });
     Ok(())
@@ -71,6 +76,21 @@ async fn give_out(app: &Arc<App>) -> Result<(), StoreError> {
         }
         start_keeper(app, run);
     }
+    Ok(())
+}
+
+/// Tells agents what waits, so that they can prepare for it. Said again while something does, for what they make of it fades.
+async fn tell_waiting(app: &Arc<App>, told: &mut BTreeMap<String, u64>) -> Result<(), StoreError> {
+    let mut projects = BTreeMap::new();
+    for run in app.store.queued(MOST_AT_ONCE).await? {
+        *projects.entry(run.project_name).or_default() += 1;
+    }
+    if !projects.is_empty() || !told.is_empty() {
+        for agent in app.hub.agents().values() {
+            let _ = agent.sender.send(ToAgent::Waiting { projects: projects.clone() });
+        }
+    }
+    *told = projects;
     Ok(())
 }
 

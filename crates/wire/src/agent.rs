@@ -19,6 +19,8 @@
 //!
 //! Each side is hostile to the other.
 
+use std::collections::BTreeMap;
+
 use model::event::{Event, LogSource};
 use model::ids::{RequestId, RunId, StageId, StepId};
 use model::request::{Failure, Reply, Request};
@@ -28,7 +30,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::{Said, Word};
 
 /// Version of these messages; both sides must have the same.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// The longest message, in bytes.
 pub const MAX_MESSAGE_BYTES: usize = crate::engine::MAX_LINE_BYTES + 4096;
 /// The most that one report has.
@@ -244,5 +246,10 @@ pub enum ToAgent {
         lease: Lease,
         /// Nobody wants to hear of it any more, not even what is not kept.
         forget: bool,
+    },
+    /// So many runs of each project wait for any agent. Replaces what was said before.
+    Waiting {
+        /// By the project's name.
+        projects: BTreeMap<String, u64>,
     },
 }

@@ -13,6 +13,7 @@ use wire::agent::{Definition, Lease, Source};
 
 use super::{AgentConfig, Word};
 use crate::failure::{Trouble, explain};
+use crate::mentions;
 use crate::scm::LocalProject;
 
 /// How long a repository may take to come.
@@ -46,7 +47,15 @@ pub(super) fn start(
     });
 }
 
-type Found = (Definition, LocalProject, Option<PathBuf>);
+/// What was found of a run.
+pub(super) struct Found {
+    pub(super) definition: Definition,
+    pub(super) files: LocalProject,
+    /// To be removed at its end.
+    pub(super) repository: Option<PathBuf>,
+    /// Text in which names of images may stand.
+    pub(super) mentions: String,
+}
 
 async fn fetch(config: &AgentConfig, lease: Lease, source: &Source, file: &str) -> Result<Found, Trouble> {
     // It is a path within the project.
@@ -63,12 +72,17 @@ async fn fetch(config: &AgentConfig, lease: Lease, source: &Source, file: &str) 
                 .map_err(|error| Trouble::infrastructure(explain(&error)))?;
             let text = tokio::fs::read(Path::new(path).join(file)).await;
             let text = text.map_err(|error| Trouble::workload(format!("cannot read {file}: {error}")))?;
-            Ok((definition(text, None)?, project, None))
+            let definition = definition(text, None)?;
+            let mentions = mentions::of_folder(&definition.text, Path::new(path));
+            Ok(Found { definition, files: project, repository: None, mentions })
         }
         Source::Git { url, revision, commit } => {
             let folder = config.scratch.join(format!("git-{}-{}-{}", std::process::id(), lease.run, lease.epoch));
             match clone(&folder, url, (revision, commit.as_deref()), file).await {
-                Ok((definition, project)) => Ok((definition, project, Some(folder))),
+                Ok((definition, files)) => {
+                    let mentions = mentions::of_commit(&definition.text, &files).await;
+                    Ok(Found { definition, files, repository: Some(folder), mentions })
+                }
                 Err(trouble) => {
                     let _ = tokio::fs::remove_dir_all(&folder).await;
                     Err(trouble)

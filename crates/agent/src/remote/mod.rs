@@ -15,13 +15,14 @@ mod seat;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use model::event::Event;
 use model::ids::RequestId;
 use model::request::{Failure, Reply};
 use model::rung::Trust;
 use tokio::sync::mpsc;
-use wire::agent::{Definition, FromAgent, Lease, ToAgent};
+use wire::agent::{FromAgent, Lease, ToAgent};
 use wire::engine::Said;
 
 use crate::engine::EngineProgram;
@@ -29,10 +30,17 @@ use crate::failure::Trouble;
 use crate::host::Host;
 use crate::scm::LocalProject;
 
+use fetch::Found;
 use seat::Seat;
 
-/// Makes what a run is performed with.
-pub type MakeHost = Arc<dyn Fn(&RunOf, LocalProject) -> Result<Host, Trouble> + Send + Sync>;
+/// Makes what runs are performed with.
+pub trait Hosts: Send + Sync {
+    /// For one run.
+    fn host(&self, of: &RunOf, files: LocalProject) -> Result<Host, Trouble>;
+
+    /// So many runs of a project wait.
+    fn waits(&self, project: &str, count: u64);
+}
 
 /// What a run is of.
 #[derive(Clone, Debug)]
@@ -41,8 +49,8 @@ pub struct RunOf {
     pub project: String,
     /// Whose code it is.
     pub trust: Trust,
-    /// Text of its definition.
-    pub definition: String,
+    /// Text in which names of images may stand: its definition, and what its project builds images with.
+    pub mentions: String,
 }
 
 /// How an agent works.
@@ -59,10 +67,13 @@ pub struct AgentConfig {
     /// What evaluates runs.
     pub engine: EngineProgram,
     /// What runs are performed with.
-    pub host: MakeHost,
+    pub hosts: Arc<dyn Hosts>,
     /// Folder for what is in between.
     pub scratch: PathBuf,
 }
+
+/// How long the end of everything may take.
+const STOPPING: Duration = Duration::from_secs(30);
 
 /// What the agent's task hears.
 enum Word {
@@ -71,7 +82,7 @@ enum Word {
     /// No more.
     Disconnected,
     Server(ToAgent),
-    Found(Lease, Result<(Definition, LocalProject, Option<PathBuf>), Failure>),
+    Found(Lease, Result<Found, Failure>),
     Said(Lease, u64, Vec<Said>),
     EngineEnded(Lease, u64, String),
     Replied(Lease, RequestId, Reply),
@@ -80,19 +91,26 @@ enum Word {
     Closed(Lease),
 }
 
-/// Works until it is dropped.
+/// Works until it is to stop; then everything of its runs is ended here, and the server, which hears nothing more, gives them to others.
 ///
 /// # Errors
 /// The server does not know the key.
-pub async fn work(config: AgentConfig) -> Result<(), Trouble> {
+pub async fn work(config: AgentConfig, stop: impl Future<Output = ()>) -> Result<(), Trouble> {
     let (sender, mut inbox) = mpsc::unbounded_channel();
     let config = Arc::new(config);
     let mut connection = tokio::spawn(connection::keep_connected(Arc::clone(&config), sender.clone()));
     let mut agent = Agent { config, inbox: sender, server: None, seats: HashMap::new() };
+    tokio::pin!(stop);
     loop {
         tokio::select! {
             ended = &mut connection => {
                 return ended.unwrap_or_else(|error| Err(Trouble::infrastructure(error.to_string())));
+            }
+            () = &mut stop => {
+                connection.abort();
+                // An agent that cannot end what it has leaves that to the end of its process.
+                let _ = tokio::time::timeout(STOPPING, agent.end_all(&mut inbox)).await;
+                return Ok(());
             }
             Some(word) = inbox.recv() => {
                 agent.hear(word);
@@ -223,6 +241,24 @@ impl Agent {
                 None if forget => {}
                 None => self.say(FromAgent::Released { lease }),
             },
+            ToAgent::Waiting { projects } => {
+                projects.iter().for_each(|(project, count)| self.config.hosts.waits(project, *count));
+            }
+        }
+    }
+
+    /// Without a word to the server: what is ended here is none of the runs' doing.
+    async fn end_all(&mut self, inbox: &mut mpsc::UnboundedReceiver<Word>) {
+        self.server = None;
+        for seat in self.seats.values_mut() {
+            seat.forget();
+            seat.release();
+        }
+        while self.seats.values().any(|seat| !seat.is_closed) {
+            match inbox.recv().await {
+                Some(Word::Connected(_) | Word::Server(_)) | None => {}
+                Some(word) => self.hear(word),
+            }
         }
     }
 

@@ -14,10 +14,10 @@ use tokio::task::JoinHandle;
 use wire::agent::{Definition, Item, Lease, LogLine, MAX_REPORT};
 use wire::engine::{Said, Word as EngineWord};
 
+use super::fetch::Found;
 use super::{AgentConfig, RunOf, Word};
 use crate::engine::{EngineProgram, Process};
 use crate::perform::Performer;
-use crate::scm::LocalProject;
 
 /// What may wait to be kept by the server; then workloads wait.
 const MOST_WAITING: usize = 50_000;
@@ -104,15 +104,11 @@ impl Seat {
     }
 
     /// The definition is here, and what the run is performed with can be made.
-    pub(super) fn found(
-        &mut self,
-        found: Result<(Definition, LocalProject, Option<PathBuf>), Failure>,
-        config: &AgentConfig,
-    ) -> Result<Definition, Failure> {
-        let made = found.and_then(|(definition, project, repository)| {
+    pub(super) fn found(&mut self, found: Result<Found, Failure>, config: &AgentConfig) -> Result<Definition, Failure> {
+        let made = found.and_then(|Found { definition, files, repository, mentions }| {
             self.repository = repository;
-            let of = RunOf { project: self.project.clone(), trust: self.trust, definition: definition.text.clone() };
-            let host = (config.host)(&of, project).map_err(|trouble| trouble.0)?;
+            let of = RunOf { project: self.project.clone(), trust: self.trust, mentions };
+            let host = config.hosts.host(&of, files).map_err(|trouble| trouble.0)?;
             let (sender, mut events) = mpsc::channel(EVENTS);
             self.performer = Some(Arc::new(Performer::new(host, sender)));
             let (inbox, lease, room) = (self.inbox.clone(), self.lease, Arc::clone(&self.room));

@@ -178,6 +178,17 @@ impl LocalProject {
         &self.description
     }
 
+    /// Texts of the commit's files that are looked for, at most so many. What cannot be read is not among them.
+    pub(crate) async fn contents(&self, wanted: impl Fn(&Path) -> bool, most: usize) -> Vec<String> {
+        let Some(at) = &self.at else { return Vec::new() };
+        let entries = objects::list(&self.dir, &at.commit, &at.prefix).await.unwrap_or_default();
+        let mut contents = Vec::new();
+        for entry in entries.iter().filter(|entry| entry.is_file() && wanted(&entry.path)).take(most) {
+            contents.extend(git(&self.dir, "cat-file", &["cat-file", "blob", &entry.object]).await.ok());
+        }
+        contents
+    }
+
     /// The files of the commit, straight from the objects: `git archive` would run what the repository names as filters, on the
     /// host, and leave out or change what its attributes say.
     async fn committed(&self, at: &Position) -> Result<Part, ScmError> {

@@ -15,9 +15,15 @@ const MAX_LINK: u64 = 64 * 1024;
 
 /// A file of a commit.
 pub(super) struct Entry {
-    path: PathBuf,
+    pub(super) path: PathBuf,
     kind: Kind,
-    object: String,
+    pub(super) object: String,
+}
+
+impl Entry {
+    pub(super) fn is_file(&self) -> bool {
+        matches!(self.kind, Kind::File { .. })
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

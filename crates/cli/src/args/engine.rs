@@ -54,6 +54,16 @@ impl Elsewhere {
     }
 }
 
+impl Elsewhere {
+    /// The operator has named a network for its containers.
+    pub fn has_network(&self) -> bool {
+        match self {
+            Elsewhere::Docker(config) => config.network.is_some(),
+            Elsewhere::Swarm(config) => config.network.is_some(),
+        }
+    }
+}
+
 impl EngineArgs {
     /// What was asked for.
     ///

@@ -54,3 +54,19 @@ pub struct WarmArgs {
     #[arg(long, value_name = "IMAGE=N", value_parser = parse_count)]
     pub warm_image: Vec<(String, u64)>,
 }
+
+impl WarmArgs {
+    /// # Errors
+    /// What would have no effect, in words.
+    pub fn check(&self) -> Result<(), String> {
+        let expected: u64 = self.warm_image.iter().map(|(_, count)| count).sum();
+        match () {
+            () if self.warm_image.is_empty() => Ok(()),
+            () if self.warm_factor == 0.0 => Err("--warm-image has no effect with --warm-factor 0".to_owned()),
+            () if expected > u64::from(self.warm) => {
+                Err(format!("--warm-image expects {expected} sandboxes, and --warm keeps {} at most", self.warm))
+            }
+            () => Ok(()),
+        }
+    }
+}

@@ -18,7 +18,7 @@ use queue::{Need, Offer};
 use sandbox::local::{Local, LocalConfig};
 use serde::Serialize;
 
-use crate::args::{OutputFormat, PlanArgs};
+use crate::args::{Network, OutputFormat, PlanArgs};
 use crate::commands::run::Definition;
 use crate::failure::{CommandFailure, Exit};
 use crate::place;
@@ -113,6 +113,8 @@ pub async fn run(args: &PlanArgs, home: Option<&Path>, style: Style, why: bool) 
         with_engine: HashSet::new(),
         offers: place::offers(Some(&probes), elsewhere.as_ref(), &monitor, home),
         minimum: args.walls.minimum(),
+        network: args.network == Network::Internet && place::egress().is_ok(),
+        nested: args.nested_namespaces,
         memory_bytes: args.memory.unwrap_or(Limits::default().memory_bytes),
         worst: Exit::Success,
     };
@@ -166,6 +168,8 @@ struct Planner<'a> {
     with_engine: HashSet<JobId>,
     offers: Vec<Offer>,
     minimum: (Rung, String),
+    network: bool,
+    nested: bool,
     memory_bytes: u64,
     worst: Exit,
 }
@@ -316,6 +320,7 @@ impl Planner<'_> {
             AgentSpec::Docker(docker) => ("docker".to_owned(), Some(docker)),
         };
         let args = docker.map_or(Ok(DockerArgs::default()), |docker| DockerArgs::parse(&docker.args));
+        let of_docker = args.as_ref().ok().cloned();
         let (malformed, of_args) = match args {
             Ok(_) => (None, None),
             Err(ArgsError::NeedsRung { word, .. }) => (None, Some(format!("docker args `{word}`"))),
@@ -327,6 +332,8 @@ impl Planner<'_> {
             minimum: self.minimum.clone(),
             engine: engine.cloned().or(of_args),
             shares: shares.cloned().or_else(|| beside.map(|_| "the workspace of its node".to_owned())),
+            network: self.network && of_docker.is_none_or(|args| !args.no_network),
+            nested: self.nested,
             memory_bytes: self.memory_bytes,
             device: docker.and_then(|docker| device_of_host(&docker.args)),
         };

@@ -24,7 +24,7 @@ use crate::args::{DefinitionArgs, OutputFormat, RunArgs};
 use crate::failure::{CommandFailure, Exit};
 use crate::machine::{self, Machine};
 use crate::show::{self, Show, Style, Summary};
-use crate::{mentions, place, shell, source};
+use crate::{place, shell, source};
 
 /// Events that may wait for the view. A view that is slower than the output slows the output down.
 const EVENT_QUEUE: usize = 256;
@@ -67,15 +67,15 @@ pub async fn run(args: &RunArgs, home: Option<&Path>, style: Style) -> Result<Ex
     let _ = place::sweep_scratch(home);
     let machine = Machine::new(&args.place, home, drivers, None)?;
     let host = machine.host(machine::Of {
-        job_name: definition.job_name(),
+        project: definition.job_name(),
         minimum: None,
-        mentions: mentions::of_project(&definition.text, &definition.project),
+        mentions: agent::mentions::of_folder(&definition.text, &definition.project),
         scm: Some(Arc::new(project)),
         artifacts: artifacts.clone(),
         always_pull: args.pull,
         env: args.definition.env.clone(),
         label_env: args.definition.node_env.clone(),
-    });
+    })?;
     let performer = Performer::new(host, sender);
     let interactive = std::io::stdout().is_terminal()
         && std::env::var_os("CI").is_none()

@@ -8,7 +8,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use agent::{AgentConfig, MakeHost};
+use agent::{AgentConfig, Host, Hosts, LocalProject, RunOf, Trouble};
 use reqwest::Method;
 use serde_json::{Value, json};
 use server::{Server, ServerConfig};
@@ -83,6 +83,7 @@ pub fn serve(args: &ServerArgs, home: Option<&Path>) -> Result<Exit, CommandFail
 
 /// `cofferdam agent`.
 pub async fn agent(args: &AgentArgs, home: Option<&Path>) -> Result<Exit, CommandFailure> {
+    args.warm.check().map_err(CommandFailure::usage)?;
     speak();
     let drivers = place::drivers()?;
     let data = data(args.data.as_ref(), home, "agent")?;
@@ -91,39 +92,55 @@ pub async fn agent(args: &AgentArgs, home: Option<&Path>) -> Result<Exit, Comman
     let scratch = place::home(home).join("scratch");
     std::fs::create_dir_all(&scratch).map_err(|error| CommandFailure::io("make", &scratch, &error))?;
     let machine = Arc::new(Machine::new(&args.place, home, drivers, Some(Standing::new(args.warm.clone())))?);
-    let (of_runs, artifacts) = (Arc::clone(&machine), data.join("artifacts"));
-    let host: MakeHost = Arc::new(move |run, files| {
-        let project = run.project.as_str();
-        Ok(of_runs.host(machine::Of {
-            job_name: project.rsplit('/').next().unwrap_or(project).to_owned(),
-            minimum: Some((run.trust.minimum(), format!("trust {}", run.trust.name()))),
-            mentions: run.definition.clone(),
-            scm: Some(Arc::new(files)),
-            artifacts: artifacts.join(project),
-            always_pull: false,
-            env: Vec::new(),
-            label_env: Vec::new(),
-        }))
-    });
+    let hosts = Arc::new(OfRuns { machine: Arc::clone(&machine), artifacts: data.join("artifacts") });
     let config = AgentConfig {
         server: args.server.clone(),
         key,
         runs: args.runs,
         folders: args.folders,
         engine: place::engine_program(),
-        host,
+        hosts,
         scratch,
     };
     eprintln!("working for {}", args.server);
     let mut interrupts = place::interrupts()?;
+    let mut interrupted = false;
+    let stop = async {
+        interrupts.next().await;
+        interrupted = true;
+    };
     let ended = tokio::select! {
-        worked = agent::work(config) => worked.map(|()| Exit::Success).map_err(CommandFailure::from),
-        // Sandboxes die with this process; the server gives its runs to others.
-        () = interrupts.next() => Ok(Exit::Interrupted),
+        worked = agent::work(config, stop) => worked.map_err(CommandFailure::from),
         never = expect(&machine, &args.warm) => match never {},
     };
     machine.close().await;
-    ended
+    ended.map(|()| if interrupted { Exit::Interrupted } else { Exit::Success })
+}
+
+/// What an agent's runs are performed with.
+struct OfRuns {
+    machine: Arc<Machine>,
+    artifacts: PathBuf,
+}
+
+impl Hosts for OfRuns {
+    fn host(&self, run: &RunOf, files: LocalProject) -> Result<Host, Trouble> {
+        let made = self.machine.host(machine::Of {
+            project: run.project.clone(),
+            minimum: Some((run.trust.minimum(), format!("trust {}", run.trust.name()))),
+            mentions: run.mentions.clone(),
+            scm: Some(Arc::new(files)),
+            artifacts: self.artifacts.join(&run.project),
+            always_pull: false,
+            env: Vec::new(),
+            label_env: Vec::new(),
+        });
+        made.map_err(|failure| Trouble::infrastructure(failure.message))
+    }
+
+    fn waits(&self, project: &str, count: u64) {
+        self.machine.waits(project, count);
+    }
 }
 
 /// Has sandboxes of images made ahead, whatever is asked for. Said again and again, for demand fades.
@@ -131,9 +148,12 @@ async fn expect(machine: &Machine, args: &WarmArgs) -> Infallible {
     let again = Duration::from_millis(args.warm_half_life / 8).clamp(Duration::from_secs(1), EXPECT_AGAIN);
     loop {
         for (image, count) in &args.warm_image {
-            let host = machine.host(machine::Of::nothing());
-            if let Err(trouble) = host.expect(image, *count).await {
-                tracing::warn!("no sandbox of {image} is made ahead: {}", trouble.0.message);
+            let expected = match machine.host(machine::Of::nothing()) {
+                Ok(host) => host.expect(image, *count).await.map_err(|trouble| trouble.0.message),
+                Err(failure) => Err(failure.message),
+            };
+            if let Err(reason) = expected {
+                tracing::warn!("no sandbox of {image} is made ahead: {reason}");
             }
         }
         tokio::time::sleep(again).await;

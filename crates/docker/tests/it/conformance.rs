@@ -60,7 +60,6 @@ async fn check_pool(driver: Arc<dyn Driver>, spec: &(dyn Fn() -> SandboxSpec + S
         half_life: Duration::from_secs(60),
         floor: vec![(Arc::new(spec()), 1)],
         max_age: Duration::from_secs(600),
-        connect: None,
     };
     let pool = Warm::new(driver, config).unwrap();
     let mut seen = BTreeSet::new();

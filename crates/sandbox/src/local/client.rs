@@ -122,6 +122,10 @@ impl Client {
         &self.features
     }
 
+    pub(super) fn is_gone(&self) -> bool {
+        self.shared.state().gone
+    }
+
     pub(super) fn launcher_pid(&self) -> u32 {
         self.pid
     }

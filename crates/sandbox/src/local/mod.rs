@@ -154,6 +154,11 @@ impl Local {
         Box::pin(self.client.sweep())
     }
 
+    /// Its launcher has died; it makes no more sandboxes.
+    pub fn is_gone(&self) -> bool {
+        self.client.is_gone()
+    }
+
     /// Process id of the launcher, for tests that kill it.
     pub fn launcher_pid(&self) -> u32 {
         self.client.launcher_pid()

@@ -1,29 +1,32 @@
 //! Root of a machine's guest against the host: whoever has the engine's socket is that. Rows E-HV and E-VSOCK of the list of attacks.
 //!
-//! The host has canaries, which stand in `canaries`; none may change, whatever the guest does to its devices, and a machine that has gone
-//! mad ends without a trace. `flood` is about what the host keeps of what a guest says, `kexec` about a guest that starts a kernel of
-//! its own.
+//! Nothing on the host may change (`canaries`) or grow (`traces`), whatever the guest does to its devices, and a machine that has gone mad
+//! ends without a trace. `flood` is about a guest that never stops to speak, `kexec` about one that starts a kernel of its own.
 
 mod canaries;
 mod flood;
 mod kexec;
+mod traces;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use sandbox::microvm::MicroVm;
-use sandbox::session::{Input, Output, Running, Session};
+use sandbox::session::{Input, Output, Running, Session, SessionError};
 use sandbox::{Driver, EndCause, EngineSpec, LayerSource, OfferedImage, OfferedLayer, Sandbox, SandboxSpec};
 use tokio::net::UnixStream;
 use wire::init::{ExecSpec, InputMode, User};
 
 use crate::{microvm, place};
 use canaries::{Host, Key};
+use traces::Traces;
 
 /// What root of the guest runs, in the engine's root: it has Python.
 const PROBES: &str = include_str!("guest_root/probes.py");
 /// A machine that has gone mad says nothing more.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// Within this time one has ended that is to end, or that the host understands no more.
+const END_PATIENCE: Duration = Duration::from_secs(60);
 
 /// The host with its canaries, a driver of machines with engines, and an image for them.
 async fn setting() -> Option<(Host, MicroVm, PathBuf)> {
@@ -75,6 +78,13 @@ impl Root {
         matches!(more, Ok(Ok(Some(_))))
     }
 
+    /// Why its session has ended, once it has.
+    async fn closed(&mut self) -> SessionError {
+        while self.says_more().await {}
+        let last = tokio::time::timeout(PATIENCE, self.running.next()).await;
+        last.expect("the session has ended").expect_err("the program has ended before its session")
+    }
+
     async fn until_it_says(&mut self, text: &str) {
         while !self.said.contains(text) {
             assert!(self.says_more().await, "it did not say {text:?}: {}", self.said);
@@ -97,19 +107,42 @@ fn stream_of(sandbox: &Sandbox) -> UnixStream {
     UnixStream::from_std(sandbox.stream.try_clone().unwrap()).unwrap()
 }
 
-/// A machine, and all that root of its guest says when it runs a program of Python. The first image is the one that it runs beside.
-async fn as_root(
-    driver: &MicroVm,
-    images: Vec<OfferedImage>,
-    program: &str,
-    words: &str,
-    files: &[(&str, &[u8])],
-) -> (Sandbox, String) {
-    let sandbox = machine(driver, images).await;
-    let mut root = Root::new(stream_of(&sandbox), program, words, files).await;
-    while root.says_more().await {}
-    println!("{}", root.said);
-    (sandbox, root.said)
+/// A machine, and all that root of its guest said when it ran a program.
+struct Attacked {
+    sandbox: Sandbox,
+    said: String,
+    traces: Traces,
+}
+
+impl Attacked {
+    /// The first image is the one that the program runs beside.
+    async fn by(
+        host: &Host,
+        driver: &MicroVm,
+        images: Vec<OfferedImage>,
+        program: &str,
+        words: &str,
+        files: &[(&str, &[u8])],
+    ) -> Attacked {
+        let sandbox = machine(driver, images).await;
+        let mut traces = Traces::of(host);
+        let mut root = Root::new(stream_of(&sandbox), program, words, files).await;
+        traces.until(async { while root.says_more().await {} }).await;
+        traces.check_memory(traces::of_machine(), traces::OF_OTHERS);
+        println!("{}", root.said);
+        Attacked { sandbox, said: root.said, traces }
+    }
+
+    /// Ends the machine. Nothing of it is left, and nothing of the host has changed.
+    async fn end(self, host: Host, driver: &MicroVm) {
+        host.is_untouched().await;
+        self.traces.check_files();
+        let ended = tokio::time::timeout(END_PATIENCE, driver.destroy(self.sandbox.id)).await.unwrap().unwrap();
+        println!("ended as {:?}", ended.cause);
+        assert!(matches!(ended.cause, EndCause::Destroyed | EndCause::Lost), "{ended:?}");
+        self.traces.check_end();
+        host.end().await;
+    }
 }
 
 /// Of the guest's kernel, the modules of ports to the host, in the order of their loading; the last one is of ports that lead to the
@@ -148,7 +181,8 @@ async fn microvm_root_of_the_guest_reaches_nothing_of_the_host() {
     let beside: Vec<_> = names.iter().map(String::as_str).zip(modules.iter().map(Vec::as_slice)).collect();
     let images = vec![microvm::offered(layer)];
     let words = format!("{probes} {}", host.names());
-    let (sandbox, said) = as_root(&driver, images, PROBES, &words, &beside).await;
+    let attacked = Attacked::by(&host, &driver, images, PROBES, &words, &beside).await;
+    let said = &attacked.said;
     for probe in probes.split(',') {
         assert!(said.contains(&format!("probe {probe} ")), "{probe} did not run: {said}");
     }
@@ -156,10 +190,8 @@ async fn microvm_root_of_the_guest_reaches_nothing_of_the_host() {
     assert!(said.contains("probe ports done") && said.contains("probe serial done"), "{said}");
     assert!(said.contains("probe vsock refused") || said.contains("probe vsock 0 answers"), "{said}");
     assert!(!has_loopback || said.contains("probe loopback found"), "{said}");
-    host.is_untouched().await;
-    let ended = driver.destroy(sandbox.id).await.unwrap();
-    assert!(matches!(ended.cause, EndCause::Destroyed | EndCause::Lost), "{ended:?}");
-    host.end().await;
+    assert!(said.contains("probe canaries 0 of the host, 5 of its own"), "{said}");
+    attacked.end(host, &driver).await;
 }
 
 /// What a driver in the guest would never say to its devices.
@@ -194,28 +226,25 @@ async fn microvm_devices_stand_whatever_the_guest_says_to_them() {
     let before = contents();
     let images = vec![microvm::offered(layer.clone()), spare];
     let probes = "balloon,disks,chains,acpi";
-    let (sandbox, said) = as_root(&driver, images, PROBES, probes, &[]).await;
+    let attacked = Attacked::by(&host, &driver, images, PROBES, probes, &[]).await;
+    let said = &attacked.said;
     assert!(said.contains("probe balloon absent"), "{said}");
     // A control: the disks were there, and the one that may be written to was.
     assert!(said.contains("probe disks 11 disks, written to ['vda']"), "{said}");
     assert!(said.contains("try acpi"), "the machine did not get so far: {said}");
     let rounds = said.split("probe chains ").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok());
     assert!(rounds.is_some_and(|rounds: u32| rounds >= 300), "{said}");
-    host.is_untouched().await;
     assert!(contents() == before, "a layer of the store has changed");
-    let ended = tokio::time::timeout(Duration::from_secs(60), driver.destroy(sandbox.id)).await.unwrap().unwrap();
-    println!("ended as {:?}", ended.cause);
-    assert!(matches!(ended.cause, EndCause::Destroyed | EndCause::Lost), "{ended:?}");
-    host.end().await;
+    attacked.end(host, &driver).await;
 }
 
 #[tokio::test]
 async fn microvm_that_crashes_is_lost_and_gone() {
     let Some((host, driver, layer)) = setting().await else { return };
     let crash = "import os\nprint('now', flush=True)\nos.sync()\nopen('/proc/sysrq-trigger', 'w').write('c')\n";
-    let (sandbox, _) = as_root(&driver, vec![microvm::offered(layer)], crash, "", &[]).await;
-    let ended = tokio::time::timeout(Duration::from_secs(60), sandbox.ended()).await;
+    let attacked = Attacked::by(&host, &driver, vec![microvm::offered(layer)], crash, "", &[]).await;
+    let ended = tokio::time::timeout(END_PATIENCE, attacked.sandbox.ended()).await;
     let ended = ended.expect("a machine whose kernel has panicked ends");
     assert_eq!(ended.cause, EndCause::Lost, "{ended:?}");
-    host.end().await;
+    attacked.end(host, &driver).await;
 }

@@ -1,17 +1,21 @@
 //! Pools before drivers: what is made ahead, given out once, and made again.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use model::ids::SandboxId;
 use sandbox::fake::{Fake, Scripted};
-use sandbox::session::Session;
+use sandbox::session::{Output, Session};
 use sandbox::warm::{Warm, WarmConfig};
 use sandbox::{
-    Connected, Connector, CreateError, Driver, DriverError, Ended, NetworkSource, Pending, Sandbox, SandboxSpec, Usage,
+    Connected, Connector, CreateError, Driver, DriverError, EndCause, Ended, Ids, LayerSource, LimitKind, LimitMet,
+    NetworkSource, Pending, Sandbox, SandboxSpec, Usage,
 };
+use wire::init::{ExecSpec, User};
 
 use crate::conformance::{check, claims};
 use crate::place;
@@ -44,7 +48,7 @@ async fn until_ready(driver: &Warm, holds: impl Fn(usize) -> bool) -> usize {
 /// A floor is there before anybody asks, and again after somebody has.
 #[tokio::test]
 async fn a_pool_keeps_its_floor() {
-    let (Some(layer), Some(local)) = (place::image_dir(), place::local()) else { return };
+    let (Some(layer), Some(local)) = (place::image_erofs(), place::local()) else { return };
     let spec = || SandboxSpec::image(vec![layer.clone()]);
     let config = WarmConfig { floor: vec![(Arc::new(spec()), 2)], factor: 0.0, ..warm_config() };
     let driver = Warm::new(local.container(), config).unwrap();
@@ -58,7 +62,7 @@ async fn a_pool_keeps_its_floor() {
 /// What waits is made ahead; when nothing is asked for any more, what was made goes.
 #[tokio::test]
 async fn a_pool_follows_the_queue_and_forgets_it() {
-    let (Some(layer), Some(local)) = (place::image_dir(), place::local()) else { return };
+    let (Some(layer), Some(local)) = (place::image_erofs(), place::local()) else { return };
     let config =
         WarmConfig { half_life: Duration::from_millis(300), max_age: Duration::from_secs(20), ..warm_config() };
     let driver = Warm::new(local.container(), config).unwrap();
@@ -71,7 +75,7 @@ async fn a_pool_follows_the_queue_and_forgets_it() {
 /// A driver with a pool before it is a driver.
 #[tokio::test]
 async fn container_from_a_pool() {
-    let (Some(layer), Some(local)) = (place::image_dir(), place::local()) else { return };
+    let (Some(layer), Some(local)) = (place::image_erofs(), place::local()) else { return };
     let claims = claims(&*local.container());
     let driver = warm(local.container());
     check("container (pool)", &driver, &|| SandboxSpec::image(vec![layer.clone()]), claims).await;
@@ -82,7 +86,7 @@ async fn container_from_a_pool() {
 /// What is made ahead of who asks for it has a network of its own already.
 #[tokio::test]
 async fn a_pool_connects_what_is_to_have_a_network() {
-    let (Some(layer), Some(local)) = (place::image_dir(), place::local()) else { return };
+    let (Some(layer), Some(local)) = (place::image_erofs(), place::local()) else { return };
     if !rustix::process::getuid().is_root() {
         println!("skipped: only root makes network namespaces for others");
         return;
@@ -119,6 +123,114 @@ impl Connector for Networks {
         let made = (netns.join().unwrap().into(), format!("nameserver 192.0.2.{number}\n"));
         Box::pin(std::future::ready(Ok(made)))
     }
+}
+
+/// Its time begins when it is given.
+#[tokio::test]
+async fn a_member_has_the_time_of_who_gets_it_and_no_more() {
+    let (Some(layer), Some(local)) = (place::image_erofs(), place::local()) else { return };
+    let driver = warm(local.container());
+    let spec = || {
+        let mut spec = SandboxSpec::image(vec![layer.clone()]);
+        spec.limits.wall_ms = 1500;
+        spec
+    };
+    driver.expect(&spec(), 1);
+    assert!(until_ready(&driver, |ready| ready > 0).await > 0);
+    let claimed = driver.create(spec()).await.unwrap();
+    let ended = tokio::time::timeout(Duration::from_secs(20), claimed.ended()).await.expect("it is ended in time");
+    let met = LimitMet { kind: LimitKind::Wall, value: 1500, times: 1 };
+    assert_eq!(ended.cause, EndCause::Limit(met));
+    assert_eq!(driver.destroy(claimed.id).await.unwrap(), ended, "it has one end");
+    driver.close().await;
+}
+
+/// An image whose shell is this script.
+fn with_shell(name: &str, script: &str) -> Option<LayerSource> {
+    place::image_erofs()?;
+    let Some(LayerSource::Dir(busybox)) = place::image_dir() else { return None };
+    let dir = place::base().join(format!("{name}-{}", std::process::id()));
+    let file = dir.with_extension("erofs");
+    let copied = Command::new("cp").arg("-a").arg(&busybox).arg(&dir).status().unwrap();
+    assert!(copied.success());
+    std::fs::remove_file(dir.join("bin/sh")).unwrap();
+    std::fs::write(dir.join("bin/sh"), script).unwrap();
+    std::fs::set_permissions(dir.join("bin/sh"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let made = Command::new("mkfs.erofs").arg("--quiet").arg(&file).arg(&dir).status().unwrap();
+    std::fs::remove_dir_all(&dir).unwrap();
+    assert!(made.success());
+    Some(LayerSource::Erofs(file))
+}
+
+async fn processes(session: &Session, user: Ids) -> String {
+    let spec = ExecSpec {
+        argv: ["/bin/busybox", "ps"].map(str::to_owned).into(),
+        cwd: "/".into(),
+        user: User { uid: user.uid, gid: user.gid, groups: Vec::new() },
+        ..ExecSpec::default()
+    };
+    let mut running = session.exec(spec).await.unwrap();
+    let mut text = Vec::new();
+    while let Some(output) = running.next().await.unwrap() {
+        if let Output::Data { data, .. } = output {
+            text.extend(data);
+        }
+    }
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+/// What an image starts in a rehearsal is not there when somebody gets the sandbox.
+#[tokio::test]
+async fn nothing_of_an_image_runs_in_a_member_that_waits() {
+    let Some(local) = place::local() else { return };
+    let script =
+        "#!/bin/busybox sh\n/bin/busybox setsid /bin/busybox sleep 1234 &\n/bin/busybox touch /tmp/rehearsed\n";
+    let Some(layer) = with_shell("daemon", script) else { return };
+    let driver = warm(local.container());
+    let spec = || SandboxSpec::image(vec![layer.clone()]);
+    driver.expect(&spec(), 1);
+    assert!(until_ready(&driver, |ready| ready > 0).await > 0);
+    let claimed = driver.create(spec()).await.unwrap();
+    claimed.stream.set_nonblocking(true).unwrap();
+    let session = Session::start(tokio::net::UnixStream::from_std(claimed.stream).unwrap()).await.unwrap();
+    assert!(session.stat(None, "/tmp/rehearsed", true).await.unwrap().is_some(), "a control: it has rehearsed");
+    let text = processes(&session, claimed.user).await;
+    assert!(text.contains("busybox ps") && !text.contains("sleep 1234"), "{text}");
+    driver.destroy(claimed.id).await.unwrap();
+    driver.close().await;
+}
+
+/// One whose rehearsal does not end is given to nobody.
+#[tokio::test]
+async fn a_member_that_fails_its_rehearsal_is_given_to_nobody() {
+    let Some(local) = place::local() else { return };
+    let Some(layer) = with_shell("slow", "#!/bin/busybox sh\nexec /bin/busybox sleep 1234\n") else { return };
+    let driver = warm(local.container());
+    let spec = || SandboxSpec::image(vec![layer.clone()]);
+    driver.expect(&spec(), 1);
+    // Longer than a rehearsal may take.
+    let began = Instant::now();
+    until_ready(&driver, |ready| ready > 0 || began.elapsed() > Duration::from_secs(12)).await;
+    assert_eq!(driver.ready(), 0);
+    let made = driver.create(spec()).await.unwrap();
+    made.stream.set_nonblocking(true).unwrap();
+    let session = Session::start(tokio::net::UnixStream::from_std(made.stream).unwrap()).await.unwrap();
+    assert!(processes(&session, made.user).await.contains("busybox ps"));
+    driver.destroy(made.id).await.unwrap();
+    driver.close().await;
+}
+
+/// A folder may be emptied and filled again while sandboxes of it wait.
+#[tokio::test]
+async fn what_lies_in_folders_is_not_made_ahead() {
+    let (Some(layer), Some(local)) = (place::image_dir(), place::local()) else { return };
+    let driver = warm(local.container());
+    let spec = || SandboxSpec::image(vec![layer.clone()]);
+    driver.expect(&spec(), 3);
+    let made = driver.create(spec()).await.unwrap();
+    driver.destroy(made.id).await.unwrap();
+    assert_eq!(driver.ready(), 0);
+    driver.close().await;
 }
 
 /// Members whose end nobody has told of are found in a sweep, and made again.

@@ -63,7 +63,92 @@ fn an_agent_makes_ahead_what_it_is_told_to_expect() {
         return;
     }
     let Some(image) = busybox_image("pool", r#"{"Env":["PATH=/bin"]}"#, &[]) else { return };
-    let (place, _files) = place(&image, &["--warm-image", &format!("{image}=1"), "--warm-half-life", "8s"]);
-    // The first may be asked for before there is one.
-    wait_until("one that was made ahead", || place.comes_from_the_pool("app"));
+    let (place, _files) = place(&image, &["--warm-image", &format!("{image}=2")]);
+    wait_until("both are there", || sandboxes_of(place.agents[0].0.id()) == SPARE + 2);
+    assert!(place.comes_from_the_pool("app"), "and given to who asks");
+    let agent = place.agents[0].0.id();
+    drop(place);
+    assert_eq!(sandboxes_of(agent), 0);
+}
+
+#[test]
+fn an_agent_prepares_for_what_waits() {
+    if !sandboxes_work() {
+        return;
+    }
+    let Some(image) = busybox_image("pool", r#"{"Env":["PATH=/bin"]}"#, &[]) else { return };
+    let (place, files) = place(&image, &["--runs", "1"]);
+    assert!(!place.comes_from_the_pool("app"), "nobody has asked before");
+    let blocking = Project::new("node { sh 'while [ -e .. ]; do sleep 1; done' }");
+    place.put("blocking", &blocking);
+    let id = place.trigger("blocking");
+    wait_until("it runs", || place.run(id)["status"] == "running");
+    // What is kept for one run that has been is fewer than what waits.
+    for _ in 0..3 {
+        place.trigger("app");
+    }
+    wait_until("three are there", || sandboxes_of(place.agents[0].0.id()) >= SPARE + 1 + 3);
+    drop(files);
+}
+
+/// Whoever kills its launcher ends what runs; what comes then is run as before.
+#[test]
+fn an_agent_outlives_its_launcher() {
+    let Some(place) = Place::with_agent() else { return };
+    let project = Project::new("node { sh 'echo still here' }");
+    place.put("app", &project);
+    assert_eq!(place.ask(&["trigger", "app", "--follow"]).code, 0);
+    let agent = place.agents[0].0.id();
+    let launchers = || of_agent(agent, "cofferdam-launc");
+    let [launcher] = launchers()[..] else { panic!("{:?}", launchers()) };
+    super::kill_9(launcher);
+    wait_until("it is gone", || launchers() != [launcher]);
+    let ran = place.ask(&["trigger", "app", "--follow"]);
+    assert_eq!(ran.code, 0, "{ran:?}\n{}", place.logs());
+}
+
+/// What an agent has is ended before it is, and the run goes on elsewhere.
+#[test]
+fn an_agent_that_is_stopped_ends_what_it_has() {
+    let Some(mut place) = Place::with_agent() else { return };
+    let project = Project::new("node { sh 'echo begun; sleep 600' }");
+    place.put("app", &project);
+    let id = place.trigger("app");
+    wait_until("it has begun", || place.ask(&["logs", &id.to_string()]).stdout.contains("\nbegun"));
+    let pid = place.agents[0].0.id();
+    let stopped = Command::new("kill").arg("-TERM").arg(pid.to_string()).status().unwrap();
+    assert!(stopped.success());
+    assert_eq!(place.agents[0].0.wait().unwrap().code(), Some(130), "{}", place.logs());
+    assert_eq!(sandboxes_of(pid), 0);
+    assert_eq!(place.run(id)["status"], "running", "its end is not the run's");
+    place.agents.clear();
+}
+
+/// Processes below an agent's, by the first 15 bytes of their name.
+fn of_agent(agent: u32, name: &str) -> Vec<u32> {
+    let status = |pid: u32, key: &str| {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        text.lines().find_map(|line| line.strip_prefix(key)).map(|value| value.trim().to_owned())
+    };
+    let parent = |pid: u32| status(pid, "PPid:").and_then(|pid| pid.parse::<u32>().ok());
+    let all = std::fs::read_dir("/proc").unwrap().flatten();
+    let pids = all.filter_map(|entry| entry.file_name().to_string_lossy().parse::<u32>().ok());
+    let below = |pid: &u32| std::iter::successors(Some(*pid), |pid| parent(*pid)).take(32).any(|pid| pid == agent);
+    pids.filter(|pid| status(*pid, "Name:").as_deref() == Some(name)).filter(below).collect()
+}
+
+/// The process that the next sandbox comes of, whatever it will be.
+const SPARE: usize = 1;
+
+fn sandboxes_of(agent: u32) -> usize {
+    // Their first processes; what works for them has the same name and another parent.
+    let all = of_agent(agent, "cofferdam-init");
+    let launchers = of_agent(agent, "cofferdam-launc");
+    let parent = |pid: u32| std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let is_first = |pid: &&u32| {
+        let stat = parent(**pid);
+        let after = stat.rsplit(')').next().unwrap_or_default().split_whitespace().nth(1).map(str::to_owned);
+        after.and_then(|parent| parent.parse::<u32>().ok()).is_some_and(|parent| launchers.contains(&parent))
+    };
+    all.iter().filter(is_first).count()
 }

@@ -10,7 +10,7 @@ use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::path::PathBuf;
 
 use sandbox::session::Session;
-use sandbox::{Driver as _, Sandbox, SandboxSpec};
+use sandbox::{Sandbox, SandboxSpec};
 
 use super::stream_of;
 use crate::place;

@@ -1,3 +1,4 @@
+# What root of a guest does to the devices of its machine, and looks for on its host. Words: what of it, and the names of canaries.
 import ctypes, fcntl, mmap, os, random, socket, struct, sys
 random.seed(7)
 def attempt(name, probe):
@@ -32,23 +33,42 @@ def ports():
     start = ctypes.addressof(ctypes.c_char.from_buffer(code))
     read = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int)(start)
     write = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_int)(start + 8)
-    for port in list(range(0x1000)) + list(range(0xc000, 0xc100)):
+    for port in range(0x10000):
         if port in (0x64, 0x92, 0xcf9) or 0x600 <= port < 0x620: continue
         read(port)
         write(port, random.randrange(256))
     return "done"
-def memory():
-    done = 0
+def windows():
+    # The places of devices, as far as this kernel gives them away: pages of words.
     with open("/dev/mem", "r+b", buffering=0) as device:
-        for place in range(0xfeb00000, 0xfeb00000 + 24 * 512, 4):
-            try:
-                os.pwrite(device.fileno(), random.randbytes(4), place)
-                done += 1
+        for start in range(0xfeb00000, 0xfeb03000, 4096):
+            try: yield (ctypes.c_uint32 * 1024).from_buffer(mmap.mmap(device.fileno(), 4096, offset=start))
             except OSError: pass
+def memory():
+    # This program's own disk may be among them; the way to the host is left.
+    ctypes.CDLL(None).mlockall(1)
+    done = 0
+    for page in windows():
+        for place in range(0, 1024, 128):
+            if page[place + 2] == 3: continue
+            for word in range(place, place + 128):
+                page[word] = random.getrandbits(32)
+                done += 1
     return "%d words" % done
+def beyond():
+    # Where there is no memory, and nothing that is known of.
+    with open("/proc/iomem") as file: end = max(int(line.split()[0].split("-")[1], 16) + 1 for line in file if "System RAM" in line)
+    places, there = [end + 4095 & ~4095] + [1 << bits for bits in range(33, 40)], 0
+    with open("/dev/mem", "r+b", buffering=0) as device:
+        for start in places:
+            try: page = mmap.mmap(device.fileno(), 1 << 16, offset=start)
+            except OSError: continue
+            there += 1
+            for place in range(0, 1 << 16, 512): page[place:place + 4] = page[place + 4:place + 8]
+    return "%d places of %d" % (there, len(places))
 def serial():
     with open("/dev/ttyS0", "wb", buffering=0) as device:
-        for _ in range(64): device.write(random.randbytes(1024))
+        for _ in range(256): device.write(random.randbytes(1024))
     return "done"
 def load(number):
     try: module = os.open("/workspace/%d.ko" % number, os.O_RDONLY)

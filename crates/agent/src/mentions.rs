@@ -2,12 +2,29 @@
 
 use std::path::Path;
 
+use crate::scm::LocalProject;
+
 /// Looked at in the project's folder and those in it.
 const MOST_FILES: usize = 64;
 const MOST_BYTES: usize = 64 * 1024;
 
+/// The same of a commit that no folder has.
+pub async fn of_commit(definition: &str, project: &LocalProject) -> String {
+    let mut text = definition.to_owned();
+    let is_near = |path: &Path| path.components().count() <= 2 && !path.parent().is_some_and(is_hidden_folder);
+    for content in project.contents(|path| is_near(path) && names_images(path), MOST_FILES).await {
+        text.push('\n');
+        text.extend(content.chars().take(MOST_BYTES));
+    }
+    text
+}
+
+fn is_hidden_folder(folder: &Path) -> bool {
+    folder.as_os_str().as_encoded_bytes().first() == Some(&b'.')
+}
+
 /// The definition, and what the project builds images and starts containers with. A file that cannot be read says nothing.
-pub fn of_project(definition: &str, project: &Path) -> String {
+pub fn of_folder(definition: &str, project: &Path) -> String {
     let mut text = definition.to_owned();
     let entries = |folder: &Path| {
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
@@ -53,7 +70,7 @@ mod tests {
         write("docker-compose.yml", "image: three");
         write("src/main.rs", "four");
         write(".git/Dockerfile", "five");
-        let text = of_project("zero", project.path());
+        let text = of_folder("zero", project.path());
         assert!(["zero", "one", "two", "three"].iter().all(|word| text.contains(word)), "{text}");
         assert!(!text.contains("four") && !text.contains("five"), "{text}");
     }

@@ -368,6 +368,9 @@ pub enum ImageCommand {
 /// `cofferdam doctor`.
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
+    /// What runs virtual machines
+    #[arg(long, value_enum, default_value_t, value_name = "MONITOR")]
+    pub monitor: MonitorChoice,
     /// Engines elsewhere to be asked too
     #[command(flatten)]
     pub engines: EngineArgs,

@@ -9,7 +9,7 @@ use model::limits::Limits;
 use model::rung::Rung;
 use sandbox::microvm::MonitorKind;
 
-use crate::args::{Elsewhere, LimitArgs, Network, PlaceArgs};
+use crate::args::{Elsewhere, LimitArgs, PlaceArgs};
 use crate::failure::CommandFailure;
 use crate::place;
 use crate::standing::Standing;
@@ -78,17 +78,15 @@ impl Machine {
         drivers: place::Drivers,
         standing: Option<Standing>,
     ) -> Result<Machine, CommandFailure> {
+        let elsewhere = args.engines.elsewhere().map_err(CommandFailure::usage)?;
         Ok(Machine {
             drivers: Mutex::new(drivers),
             standing: standing.map(Arc::new),
             noted: Mutex::default(),
             minimum: args.walls.minimum(),
             monitor: args.monitor.find().map_err(CommandFailure::usage)?,
-            elsewhere: args.engines.elsewhere().map_err(CommandFailure::usage)?,
-            way_out: match args.network {
-                Network::None => WayOut::Unwanted,
-                Network::Internet => place::egress().map_or_else(WayOut::Impossible, WayOut::Internet),
-            },
+            way_out: place::way_out(args.network, elsewhere.as_ref())?,
+            elsewhere,
             limits: limits(&args.limits),
             nested: args.nested_namespaces,
             home: home.map(Path::to_owned),

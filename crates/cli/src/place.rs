@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use agent::EngineProgram;
+use agent::{EngineProgram, WayOut};
 use image::registry::RegistryOptions;
 use image::unpack::Converter;
 use image::{ImageError, LayerForm, Store, StoreOptions};
@@ -17,7 +17,7 @@ use sandbox::net::EgressOnDemand;
 use sandbox::{Check, Driver, Finding, Pending, Probe};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::args::Elsewhere;
+use crate::args::{Elsewhere, Network};
 use crate::failure::{CommandFailure, Exit};
 use crate::standing::Standing;
 
@@ -189,8 +189,7 @@ pub fn offers(
     // Before the local one, because it was asked for.
     let elsewhere = elsewhere.map(|elsewhere| {
         let shares = Err("its containers share no workspace".to_owned());
-        let no_network =
-            "an engine has networks of its own, and none was named (`--docker-network`, or `--network none`)";
+        let no_network = "an engine has networks of its own, and none was named (`--docker-network`)";
         let network = if elsewhere.has_network() { Ok(()) } else { Err(no_network.to_owned()) };
         let nested = Err("its containers have no namespaces within".to_owned());
         Offer { shares, network, nested, ..plain(elsewhere.driver(), Rung::Container, None) }
@@ -244,7 +243,7 @@ fn memory_for_a_machine() -> u64 {
 }
 
 /// What was found of the drivers whose sandboxes have kernels of their own. A machine may be booted for it.
-pub async fn kernel_probes(given: Option<&Path>) -> Vec<Probe> {
+pub async fn kernel_probes(monitor: &MonitorKind, given: Option<&Path>) -> Vec<Probe> {
     let missing = |driver, rung, reason: &str| {
         let (reason, remedy) = reason.split_once(": ").unwrap_or((reason, ""));
         let finding = Finding::Missing { reason: reason.to_owned(), remedy: remedy.to_owned() };
@@ -259,12 +258,12 @@ pub async fn kernel_probes(given: Option<&Path>) -> Vec<Probe> {
             None => missing("gvisor", Rung::Gvisor, "runsc is gone"),
         },
     };
-    let microvm = match (microvm_missing(&MonitorKind::Qemu, given), &local, guests(given).newest()) {
+    let microvm = match (microvm_missing(monitor, given), &local, guests(given).newest()) {
         (None, Ok(local), Some(guest)) => {
-            let driver = MicroVm::new(local.clone(), machines(MonitorKind::Qemu, guest, given));
+            let driver = MicroVm::new(local.clone(), machines(monitor.clone(), guest, given));
             driver.acceleration().await;
             let mut probe = driver.probe();
-            probe.checks.push(Check { what: "Docker Engine of a job's own", finding: engine_finding(given) });
+            probe.checks.push(Check { what: "Docker Engine of a job's own", finding: engine_finding(monitor, given) });
             probe
         }
         (Some(reason), ..) => missing("microvm", Rung::Microvm, reason),
@@ -274,8 +273,12 @@ pub async fn kernel_probes(given: Option<&Path>) -> Vec<Probe> {
     vec![gvisor, microvm]
 }
 
-fn engine_finding(given: Option<&Path>) -> Finding {
+fn engine_finding(monitor: &MonitorKind, given: Option<&Path>) -> Finding {
     match engine(given) {
+        _ if *monitor != MonitorKind::Qemu => Finding::Reduced {
+            reason: "only machines of QEMU have one, so jobs that build or run containers are refused".into(),
+            remedy: "--monitor qemu".into(),
+        },
         Some(_) => Finding::Good("there".into()),
         None => Finding::Reduced {
             reason: "there is none, so jobs that build or run containers are refused".into(),
@@ -325,6 +328,23 @@ pub fn egress() -> Result<Arc<EgressOnDemand>, String> {
     match sandbox::net::available() {
         Ok(()) => Ok(Arc::new(EgressOnDemand::new(NETWORKS_AHEAD))),
         Err(error) => Err(agent::explain(&error)),
+    }
+}
+
+/// The network of sandboxes that is asked for. An engine elsewhere has networks of its own, and its jobs are not quietly made here for
+/// want of one.
+pub fn way_out(network: Network, elsewhere: Option<&Elsewhere>) -> Result<WayOut, CommandFailure> {
+    let way_out = match network {
+        Network::None => WayOut::Unwanted,
+        Network::Internet => egress().map_or_else(WayOut::Impossible, WayOut::Internet),
+    };
+    match elsewhere.filter(|elsewhere| !elsewhere.has_network()) {
+        Some(elsewhere) if matches!(way_out, WayOut::Internet(_)) => {
+            let message =
+                format!("--{}: an engine has networks of its own, and none of them is named", elsewhere.driver());
+            Err(CommandFailure::usage(message).with_hint("--docker-network NAME, or --network none"))
+        }
+        _ => Ok(way_out),
     }
 }
 

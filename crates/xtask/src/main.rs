@@ -12,7 +12,7 @@ fn main() -> anyhow::Result<()> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
     match std::env::args().nth(1).as_deref() {
         Some("tidy") => tidy::run(&root),
-        Some("matrix") => matrix::run(&root),
+        Some("matrix") => matrix::run(&root, &std::env::args().skip(2).collect::<Vec<_>>()),
         _ => anyhow::bail!("usage: xtask tidy | matrix"),
     }
 }

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-/// Prints drivers across and cases down, then why something is not claimed.
-pub fn run(root: &Path) -> anyhow::Result<()> {
+/// Prints drivers across and cases down, then why something is not claimed. Fails where one of `required` is not among them.
+pub fn run(root: &Path, required: &[String]) -> anyhow::Result<()> {
     let folder = root.join("target/tmp/conformance");
+    let missing: Vec<_> = required.iter().filter(|driver| !folder.join(driver).exists()).cloned().collect();
     let Ok(entries) = fs::read_dir(&folder) else {
         println!("no driver has been through the conformance suite");
+        anyhow::ensure!(missing.is_empty(), "not run: {}", missing.join(", "));
         return Ok(());
     };
     let mut drivers: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
@@ -43,5 +45,6 @@ pub fn run(root: &Path) -> anyhow::Result<()> {
     }
     println!("+ passed, - not claimed, X failed, ? not run");
     reasons.iter().for_each(|reason| println!("  {reason}"));
+    anyhow::ensure!(missing.is_empty(), "not run: {}", missing.join(", "));
     Ok(())
 }

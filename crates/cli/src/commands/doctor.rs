@@ -19,7 +19,8 @@ pub async fn run(args: &DoctorArgs, home: Option<&Path>, style: Style) -> Result
     let usable = probes.iter().any(Probe::usable);
     let hint = store.as_ref().and_then(image::ImageError::hint);
     let store = store.map(|error| agent::explain(&error));
-    let mut kernels = place::kernel_probes(home).await;
+    let monitor = args.monitor.find().map_err(CommandFailure::usage)?;
+    let mut kernels = place::kernel_probes(&monitor, home).await;
     let elsewhere = args.engines.elsewhere().map_err(CommandFailure::usage)?;
     if let Some(elsewhere) = elsewhere {
         let asked = tokio::task::spawn_blocking(move || place::probe_elsewhere(&elsewhere)).await;

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use agent::LocalProject;
+use agent::{LocalProject, WayOut};
 use model::docker_args::{ArgsError, DockerArgs, device_of_host};
 use model::event::Event;
 use model::ids::{JobId, StageId};
@@ -18,7 +18,7 @@ use queue::{Need, Offer};
 use sandbox::local::{Local, LocalConfig};
 use serde::Serialize;
 
-use crate::args::{Network, OutputFormat, PlanArgs};
+use crate::args::{OutputFormat, PlanArgs};
 use crate::commands::run::Definition;
 use crate::failure::{CommandFailure, Exit};
 use crate::place;
@@ -113,7 +113,7 @@ pub async fn run(args: &PlanArgs, home: Option<&Path>, style: Style, why: bool) 
         with_engine: HashSet::new(),
         offers: place::offers(Some(&probes), elsewhere.as_ref(), &monitor, home),
         minimum: args.walls.minimum(),
-        network: args.network == Network::Internet && place::egress().is_ok(),
+        network: matches!(place::way_out(args.network, elsewhere.as_ref())?, WayOut::Internet(_)),
         nested: args.nested_namespaces,
         memory_bytes: args.memory.unwrap_or(Limits::default().memory_bytes),
         worst: Exit::Success,

@@ -97,13 +97,21 @@ fn plan_knows_of_engines_elsewhere_and_of_monitors() {
         Project::new("pipeline { agent { docker 'test.invalid/a:1' } stages { stage('A') { steps { sh 'make' } } } }");
     let path = project.path().to_str().unwrap();
     for (option, driver) in [("--docker", "docker"), ("--swarm", "swarm")] {
-        let ran = run(&["plan", option, "unix:///no/such.sock", "--output", "json", path]);
+        let nowhere = [option, "unix:///no/such.sock"];
+        let ran = run(&[&["plan", "--output", "json", "--network", "none"], &nowhere[..], &[path]].concat());
         let plan: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
         let job = &plan["jobs"][0];
         assert_eq!((&job["driver"], &job["rung"], ran.code), (&driver.into(), &"container".into(), 0), "{plan}");
-        let why = run(&["why", option, "unix:///no/such.sock", "--rung", "microvm", path]);
+        let named = ["--docker-network", "builds", "--rung", "microvm"];
+        let why = run(&[&["why"], &nowhere[..], &named, &[path]].concat());
         let against = format!("not {driver}: rung container is below microvm");
         assert!(why.stdout.contains(&against), "{why:?}");
+        // Where sandboxes of this host would have one.
+        let resolvers = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+        if rustix::process::geteuid().is_root() && resolvers.contains("nameserver") {
+            let ran = run(&[&["plan"], &nowhere[..], &[path]].concat());
+            assert!(ran.code == 2 && ran.stderr.contains("--docker-network NAME"), "{ran:?}");
+        }
     }
     assert_eq!(run(&["plan", "--docker", "no endpoint", path]).code, 2);
     let nowhere =

@@ -80,9 +80,9 @@ async fn check_from_inside(driver: &dyn Driver, made: SandboxNetns) {
 fn microvm_gets_out_and_nowhere_else() {
     // Before the world is another one: the guest comes from Debian's archive.
     let Some((guest, image)) = guest_and_image() else { return };
-    in_a_world(|_| {
+    in_a_world(move |_| {
         runtime().block_on(async {
-            let Some((_state, local, _egress, made)) = way_out().await else { return };
+            let Some((_state, local, egress, made)) = way_out().await else { return };
             let driver = MicroVm::new(
                 local,
                 MicroVmConfig {
@@ -95,8 +95,8 @@ fn microvm_gets_out_and_nowhere_else() {
                 },
             );
             let network = NetworkSource::Netns { netns: made.netns, resolv_conf: made.resolv_conf.clone() };
-            let spec = SandboxSpec { network, ..SandboxSpec::image(vec![LayerSource::Erofs(image)]) };
-            let sandbox = driver.create(spec).await.unwrap();
+            let with = |network| SandboxSpec { network, ..SandboxSpec::image(vec![LayerSource::Erofs(image.clone())]) };
+            let sandbox = driver.create(with(network)).await.unwrap();
             let stream = sandbox.stream.try_clone().unwrap();
             stream.set_nonblocking(true).unwrap();
             let session = Session::start(tokio::net::UnixStream::from_std(stream).unwrap()).await.unwrap();
@@ -114,6 +114,20 @@ fn microvm_gets_out_and_nowhere_else() {
             assert_eq!(resolver, made.resolv_conf);
             let name = run(&session, &user, "/bin/sh", "/bin/busybox nslookup example.org 2>&1").await;
             assert!(name.contains(&egress_gateway(&made.resolv_conf)), "{name}");
+            let other = egress.netns().await.unwrap();
+            let network = NetworkSource::Netns { netns: other.netns, resolv_conf: other.resolv_conf };
+            let copy = driver.create(with(network)).await.unwrap();
+            copy.stream.set_nonblocking(true).unwrap();
+            let of_copy = Session::start(tokio::net::UnixStream::from_std(copy.stream).unwrap()).await.unwrap();
+            let mut stations = Vec::new();
+            for session in [&session, &of_copy] {
+                let text = run(session, &user, "/bin/sh", "/bin/busybox ip link").await;
+                let words: Vec<_> = text.split_whitespace().collect();
+                let at = words.iter().position(|word| *word == "link/ether").unwrap_or_else(|| panic!("{text}"));
+                stations.push(words[at + 1].to_owned());
+            }
+            assert_ne!(stations[0], stations[1], "copies are stations of their own");
+            driver.destroy(copy.id).await.unwrap();
             driver.destroy(sandbox.id).await.unwrap();
         });
     });

@@ -10,10 +10,12 @@ mod bitbucket;
 mod field;
 mod github;
 mod gitlab;
+mod report;
 mod signature;
 
 use serde::{Deserialize, Serialize};
 
+pub use report::{Post, Report, State, post, public_api};
 pub use signature::verify;
 
 /// A kind of forge.

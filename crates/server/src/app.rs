@@ -7,6 +7,7 @@ use store::{Millis, Store};
 use tokio::sync::broadcast;
 
 use crate::config::ServerConfig;
+use crate::http::Counted;
 use crate::hub::Hub;
 
 /// Runs that have changed, for who looks on; who is slower than this looks at the store.
@@ -16,13 +17,14 @@ pub(crate) struct App {
     pub(crate) store: Store,
     pub(crate) config: ServerConfig,
     pub(crate) hub: Hub,
+    pub(crate) counted: Counted,
     /// Something of that run is new.
     pub(crate) changed: broadcast::Sender<RunId>,
 }
 
 impl App {
     pub(crate) fn new(store: Store, config: ServerConfig) -> App {
-        App { store, config, hub: Hub::default(), changed: broadcast::channel(CHANGES).0 }
+        App { store, config, hub: Hub::default(), counted: Counted::default(), changed: broadcast::channel(CHANGES).0 }
     }
 
     /// Tells who looks on.

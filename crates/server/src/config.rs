@@ -20,13 +20,15 @@ pub struct ServerConfig {
     pub first_token: PathBuf,
     /// How long an agent may be away before what it holds is taken from it.
     pub agent_patience: Duration,
+    /// Where people find it: what links in forges lead to. `None`: where it listens.
+    pub url: Option<String>,
 }
 
 impl ServerConfig {
     /// The defaults, for a database.
     pub fn new(listen: SocketAddr, database: impl Into<String>, first_token: impl Into<PathBuf>) -> ServerConfig {
         let (database, first_token) = (database.into(), first_token.into());
-        ServerConfig { listen, database, first_token, agent_patience: Duration::from_secs(60) }
+        ServerConfig { listen, database, first_token, agent_patience: Duration::from_secs(60), url: None }
     }
 }
 
@@ -42,6 +44,9 @@ pub struct ProjectConfig {
     /// Its forge, where that is to tell of pushes and pull requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hook: Option<HookConfig>,
+    /// Its forge, where that is to be told how runs of its commits go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<ReportConfig>,
     /// Branches that only those who are trusted push to; of the source's own branch it is so anyway.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub protected: Vec<String>,
@@ -55,6 +60,28 @@ pub struct HookConfig {
     pub forge: Forge,
     /// What it signs with.
     pub secret: String,
+}
+
+/// What a forge is told with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReportConfig {
+    /// Which kind.
+    pub forge: Forge,
+    /// `https://git.example.org/api/v1`; of public services it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api: Option<String>,
+    /// `org/app`
+    pub repository: String,
+    /// Who may set statuses.
+    pub token: String,
+}
+
+impl ReportConfig {
+    /// Where it is told.
+    pub fn api(&self) -> Option<&str> {
+        self.api.as_deref().or_else(|| scm::public_api(self.forge))
+    }
 }
 
 fn jenkinsfile() -> String {
@@ -85,7 +112,8 @@ impl ProjectConfig {
     /// Without what is secret.
     pub fn told(&self) -> ProjectConfig {
         let hook = self.hook.as_ref().map(|hook| HookConfig { secret: "…".to_owned(), ..hook.clone() });
-        ProjectConfig { hook, ..self.clone() }
+        let report = self.report.as_ref().map(|report| ReportConfig { token: "…".to_owned(), ..report.clone() });
+        ProjectConfig { hook, report, ..self.clone() }
     }
 
     /// Whose code a branch has.

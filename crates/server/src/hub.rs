@@ -29,6 +29,13 @@ pub(crate) struct Hub {
     closed: std::sync::atomic::AtomicBool,
 }
 
+/// Places for runs at connected agents.
+pub(crate) struct Places {
+    pub(crate) agents: usize,
+    pub(crate) taken: u64,
+    pub(crate) free: u64,
+}
+
 /// An agent's connection.
 struct Connected {
     /// Which of its connections: a later one replaces an earlier one.
@@ -157,6 +164,15 @@ impl Hub {
                 format!("all {most} places at {count} agents are taken: one that ends, or a further agent, makes room")
             }
         }
+    }
+
+    /// Places at connected agents.
+    pub(crate) fn places(&self) -> Places {
+        let agents = self.agents();
+        let all: u64 = agents.values().map(|agent| u64::from(agent.most)).sum();
+        let held = self.taken();
+        let taken = agents.keys().filter_map(|agent| held.get(agent)).map(|taken| u64::from(*taken)).sum();
+        Places { agents: agents.len(), taken, free: all.saturating_sub(taken) }
     }
 
     /// How many runs each agent has.

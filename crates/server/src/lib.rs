@@ -16,6 +16,7 @@
 
 mod app;
 mod config;
+mod forges;
 mod http;
 mod hub;
 mod keeper;
@@ -33,7 +34,7 @@ use tokio::sync::watch;
 
 use app::App;
 
-pub use config::{HookConfig, ProjectConfig, ProjectSource, ServerConfig};
+pub use config::{HookConfig, ProjectConfig, ProjectSource, ReportConfig, ServerConfig};
 
 /// Why there is no server.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +71,7 @@ pub struct Server {
     app: Arc<App>,
     stop: watch::Sender<bool>,
     served: tokio::task::JoinHandle<()>,
+    teller: tokio::task::JoinHandle<()>,
     _claim: Claim,
 }
 
@@ -87,6 +89,7 @@ impl Server {
         let address = listener.local_addr().map_err(failed)?;
         let app = Arc::new(App::new(store, config));
         hub::begin(&app).await?;
+        let teller = tokio::spawn(forges::tell(Arc::clone(&app), address));
         let (stop, mut stopped) = watch::channel(false);
         let router = http::router(Arc::clone(&app));
         let served = tokio::spawn(async move {
@@ -95,7 +98,7 @@ impl Server {
                 tracing::error!(%error, "the server has ended");
             }
         });
-        Ok(Server { address, is_new, app, stop, served, _claim: claim })
+        Ok(Server { address, is_new, app, stop, served, teller, _claim: claim })
     }
 
     /// Takes no more requests, and closes the store. What is under way at agents goes on, and is heard of again by the next server.
@@ -103,6 +106,7 @@ impl Server {
         self.app.hub.close();
         self.stop.send_replace(true);
         self.served.abort();
+        self.teller.abort();
         self.app.store.close().await;
     }
 }

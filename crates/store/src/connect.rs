@@ -9,7 +9,7 @@ use sqlx::{Any, AnyPool, Row as _, Transaction};
 use crate::StoreError;
 
 /// Steps of the schema, in their order; only forward.
-const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("../migrations/0001.sql"), include_str!("../migrations/0002.sql")];
 /// How long a connection is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Connections: readers beside one writer.

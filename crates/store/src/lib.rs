@@ -15,6 +15,7 @@ mod error;
 mod journal;
 mod logs;
 mod projects;
+mod reports;
 mod runs;
 
 pub use access::{AgentRecord, TokenKind, TokenRecord, digest};
@@ -24,7 +25,7 @@ pub use connect::Store;
 pub use error::StoreError;
 pub use journal::{Act, Outstanding};
 pub use projects::{Project, ProjectId};
-pub use runs::{NewRun, Run, RunFilter, Status};
+pub use runs::{NewRun, Run, RunCounts, RunFilter, Status};
 
 /// Milliseconds since 1970.
 pub type Millis = u64;

@@ -56,6 +56,8 @@ pub struct NewRun {
     pub trust: Option<Trust>,
     /// What asked for it, where that may ask twice: the second time there is no second run.
     pub delivery: Option<String>,
+    /// Its forge is to be told how far it is.
+    pub reports: bool,
 }
 
 /// A run.
@@ -133,6 +135,17 @@ fn run(row: &AnyRow) -> Result<Run, StoreError> {
     })
 }
 
+/// Runs that have not ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RunCounts {
+    /// They wait for an agent.
+    pub queued: u64,
+    /// Agents have them.
+    pub running: u64,
+    /// When the oldest of those that wait was asked for.
+    pub oldest_queued_at: Option<Millis>,
+}
+
 /// Which runs.
 #[derive(Clone, Debug, Default)]
 pub struct RunFilter {
@@ -185,8 +198,8 @@ impl Store {
         let id = count(&mut tx, "run").await?;
         let text = serde_json::to_string(&facts).map_err(StoreError::damaged("a run"))?;
         sqlx::query(
-            "INSERT INTO runs (id, project_id, number, status, facts, revision, trust, commit_id, epoch, queued_ms, heard, digest, lines, events, reported) \
-             VALUES ($1, $2, $3, 'queued', $4, $5, $7, $8, 0, $6, 0, 0, 0, 0, 0)",
+            "INSERT INTO runs (id, project_id, number, status, facts, revision, trust, commit_id, epoch, queued_ms, heard, digest, lines, events, reported, reports, report) \
+             VALUES ($1, $2, $3, 'queued', $4, $5, $7, $8, 0, $6, 0, 0, 0, 0, 0, $9, CASE WHEN $9 = 1 THEN 'queued' END)",
         )
         .bind(id)
         .bind(project_id)
@@ -196,6 +209,7 @@ impl Store {
         .bind(signed(now))
         .bind(trust.name())
         .bind(&new.commit)
+        .bind(i64::from(new.reports))
         .execute(&mut *tx)
         .await?;
         if let Some(delivery) = &new.delivery {
@@ -258,7 +272,8 @@ impl Store {
     pub async fn lease_run(&self, id: RunId, epoch: u64, agent: u64, now: Millis) -> Result<u64, StoreError> {
         let mut tx = self.write().await?;
         let row = sqlx::query(
-            "UPDATE runs SET epoch = epoch + 1, agent_id = $1, status = 'running', started_ms = COALESCE(started_ms, $2) \
+            "UPDATE runs SET epoch = epoch + 1, agent_id = $1, status = 'running', started_ms = COALESCE(started_ms, $2), \
+             report = CASE WHEN reports = 1 THEN 'running' END \
              WHERE id = $3 AND epoch = $4 AND status <> 'done' RETURNING epoch",
         )
         .bind(signed(agent))
@@ -313,6 +328,24 @@ impl Store {
         let text = format!("{SELECT} WHERE r.status = 'queued' ORDER BY r.id LIMIT $1");
         let rows = sqlx::query(sqlx::AssertSqlSafe(text)).bind(i64::from(limit)).fetch_all(&self.pool).await?;
         rows.iter().map(run).collect()
+    }
+
+    /// How many runs have not ended.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn run_counts(&self) -> Result<RunCounts, StoreError> {
+        let text = "SELECT status, COUNT(*), MIN(queued_ms) FROM runs WHERE status <> 'done' GROUP BY status";
+        let mut counts = RunCounts::default();
+        for row in sqlx::query(text).fetch_all(&self.pool).await? {
+            let (status, count, oldest) = (row.try_get::<String, _>(0)?, unsigned(row.try_get(1)?), row.try_get(2)?);
+            match Status::read(&status)? {
+                Status::Queued => (counts.queued, counts.oldest_queued_at) = (count, Some(unsigned(oldest))),
+                Status::Running => counts.running = count,
+                Status::Done => {}
+            }
+        }
+        Ok(counts)
     }
 
     /// Remembers the text of a run's definition, and the commit that it is of.
@@ -386,8 +419,9 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let mut tx = self.write().await?;
         let word = serde_json::to_value(end.outcome).map_err(StoreError::damaged("an outcome"))?;
-        let text =
-            format!("UPDATE runs SET status = 'done', outcome = $1, message = $2, ended_ms = $3 WHERE id = $4 {only}");
+        let text = format!(
+            "UPDATE runs SET status = 'done', outcome = $1, message = $2, ended_ms = $3, report = CASE WHEN reports = 1 AND commit_id IS NOT NULL THEN $1 END WHERE id = $4 {only}"
+        );
         let change = sqlx::query(sqlx::AssertSqlSafe(text));
         let change = change
             .bind(word.as_str().map(str::to_owned))

@@ -14,6 +14,9 @@ pub struct ServerArgs {
     /// Where it listens
     #[arg(long, default_value = "127.0.0.1:8700", value_name = "HOST:PORT")]
     pub listen: SocketAddr,
+    /// Where people find it, for links: https://ci.example.org [default: where it listens]
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
     /// Folder for its data [default: HOME/server]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
@@ -179,34 +182,50 @@ pub enum ProjectsCommand {
         client: ClientArgs,
     },
     /// Make one, or change it
-    Put {
-        /// Its name: folder/app
-        name: String,
-        /// Its repository
-        #[arg(long, value_name = "URL", required_unless_present = "folder", conflicts_with = "folder")]
-        git: Option<String>,
-        /// The branch that is built where nobody says otherwise
-        #[arg(long, default_value = "main", value_name = "NAME")]
-        branch: String,
-        /// A folder of the agents' machine, where they take any
-        #[arg(long, value_name = "DIR")]
-        folder: Option<PathBuf>,
-        /// Its definition
-        #[arg(long, default_value = "Jenkinsfile", value_name = "PATH")]
-        file: String,
-        /// Its forge, which tells of pushes and pull requests at SERVER/hooks/NAME
-        #[arg(long, value_enum, value_name = "FORGE", requires = "hook_secret_file")]
-        hook: Option<ForgeChoice>,
-        /// File with what the forge signs with: its first line
-        #[arg(long, value_name = "FILE", requires = "hook")]
-        hook_secret_file: Option<PathBuf>,
-        /// A branch that only those who are trusted push to, beside --branch
-        #[arg(long = "protected", value_name = "BRANCH")]
-        protected: Vec<String>,
-        /// Which server
-        #[command(flatten)]
-        client: ClientArgs,
-    },
+    Put(Box<PutArgs>),
+}
+
+/// `cofferdam projects put`.
+#[derive(Debug, Args)]
+pub struct PutArgs {
+    /// Its name: folder/app
+    pub name: String,
+    /// Its repository
+    #[arg(long, value_name = "URL", required_unless_present = "folder", conflicts_with = "folder")]
+    pub git: Option<String>,
+    /// The branch that is built where nobody says otherwise
+    #[arg(long, default_value = "main", value_name = "NAME")]
+    pub branch: String,
+    /// A folder of the agents' machine, where they take any
+    #[arg(long, value_name = "DIR")]
+    pub folder: Option<PathBuf>,
+    /// Its definition
+    #[arg(long, default_value = "Jenkinsfile", value_name = "PATH")]
+    pub file: String,
+    /// Its forge, which tells of pushes and pull requests at SERVER/hooks/NAME
+    #[arg(long, value_enum, value_name = "FORGE", requires = "hook_secret_file")]
+    pub hook: Option<ForgeChoice>,
+    /// File with what the forge signs with: its first line
+    #[arg(long, value_name = "FILE", requires = "hook")]
+    pub hook_secret_file: Option<PathBuf>,
+    /// Its forge, which is told how runs of its commits go
+    #[arg(long, value_enum, value_name = "FORGE", requires_all = ["report_repository", "report_token_file"])]
+    pub report: Option<ForgeChoice>,
+    /// Name of the repository there: org/app
+    #[arg(long, value_name = "NAME", requires = "report")]
+    pub report_repository: Option<String>,
+    /// File with the token that may set statuses: its first line
+    #[arg(long, value_name = "FILE", requires = "report")]
+    pub report_token_file: Option<PathBuf>,
+    /// Address of its API [default: that of the public service]
+    #[arg(long, value_name = "URL", requires = "report")]
+    pub report_api: Option<String>,
+    /// A branch that only those who are trusted push to, beside --branch
+    #[arg(long = "protected", value_name = "BRANCH")]
+    pub protected: Vec<String>,
+    /// Which server
+    #[command(flatten)]
+    pub client: ClientArgs,
 }
 
 /// `cofferdam agents`.

@@ -1,10 +1,12 @@
 //! What a server is asked for: `projects`, `trigger`, `runs`, `logs`, `cancel`, `agents`.
 
+use std::path::Path;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::args::OutputFormat;
-use crate::args::server::{AgentsCommand, CancelArgs, LogsArgs, ProjectsCommand, RunsArgs, TriggerArgs};
+use crate::args::server::{AgentsCommand, CancelArgs, LogsArgs, ProjectsCommand, PutArgs, RunsArgs, TriggerArgs};
 use crate::client::Client;
 use crate::failure::{CommandFailure, Exit};
 use crate::show::Style;
@@ -33,7 +35,8 @@ pub async fn projects(command: &ProjectsCommand) -> Result<Exit, CommandFailure>
                 }
             }
         }
-        ProjectsCommand::Put { name, git, branch, folder, file, hook, hook_secret_file, protected, client } => {
+        ProjectsCommand::Put(args) => {
+            let PutArgs { name, git, branch, folder, file, protected, client, .. } = args.as_ref();
             let source = match (git, folder) {
                 (Some(url), _) => json!({ "git": { "url": url, "branch": branch } }),
                 (None, Some(folder)) => {
@@ -43,11 +46,14 @@ pub async fn projects(command: &ProjectsCommand) -> Result<Exit, CommandFailure>
                 (None, None) => return Err(CommandFailure::usage("--git or --folder")),
             };
             let mut config = json!({ "source": source, "file": file, "protected": protected });
-            if let (Some(forge), Some(secret)) = (hook, hook_secret_file) {
-                let text =
-                    std::fs::read_to_string(secret).map_err(|error| CommandFailure::io("read", secret, &error))?;
-                let secret = text.lines().next().unwrap_or_default().trim();
-                config["hook"] = json!({ "forge": forge.name(), "secret": secret });
+            if let (Some(forge), Some(file)) = (args.hook, &args.hook_secret_file) {
+                config["hook"] = json!({ "forge": forge.name(), "secret": first_line(file)? });
+            }
+            if let (Some(forge), Some(file)) = (args.report, &args.report_token_file) {
+                config["report"] = json!({
+                    "forge": forge.name(), "api": args.report_api, "repository": args.report_repository,
+                    "token": first_line(file)?,
+                });
             }
             let path = format!("/api/v1/projects/{}", name.replace('/', "%2F"));
             let project = Client::new(client)?.ask(Method::PUT, &path, Some(&config)).await?;
@@ -58,6 +64,12 @@ pub async fn projects(command: &ProjectsCommand) -> Result<Exit, CommandFailure>
         }
     }
     Ok(Exit::Success)
+}
+
+/// Of a file with a secret.
+fn first_line(file: &Path) -> Result<String, CommandFailure> {
+    let text = std::fs::read_to_string(file).map_err(|error| CommandFailure::io("read", file, &error))?;
+    Ok(text.lines().next().unwrap_or_default().trim().to_owned())
 }
 
 /// `cofferdam trigger`.

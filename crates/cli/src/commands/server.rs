@@ -67,8 +67,8 @@ pub fn serve(args: &ServerArgs, home: Option<&Path>) -> Result<Exit, CommandFail
     runtime.block_on(async {
         let token = data.join(TOKEN_FILE);
         let agent_patience = Duration::from_secs(args.agent_patience);
-        let started =
-            Server::start(ServerConfig { agent_patience, ..ServerConfig::new(args.listen, database, &token) }).await;
+        let config = ServerConfig::new(args.listen, database, &token);
+        let started = Server::start(ServerConfig { agent_patience, url: args.url.clone(), ..config }).await;
         let server = started.map_err(|error| CommandFailure::new(Exit::Infrastructure, agent::explain(&error)))?;
         if server.is_new {
             eprintln!("the first token of the API is in {}", token.display());

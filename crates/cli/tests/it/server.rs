@@ -312,6 +312,25 @@ fn hook(
     (status.parse().unwrap(), serde_json::from_str(answer).unwrap_or_default())
 }
 
+/// Where a forge is told of commits: its address, and the file that has what it was told, a line each.
+fn statuses(folder: &Path) -> (Process, String, std::path::PathBuf) {
+    const FORGE: &str = "import http.server, sys
+class Forge(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers['content-length'])).decode()
+        print(self.path, self.headers['authorization'], body, file=open(sys.argv[2], 'a'), flush=True)
+        self.send_response(201); self.end_headers()
+http.server.HTTPServer(('127.0.0.1', int(sys.argv[1])), Forge).serve_forever()";
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let told = folder.join("told");
+    std::fs::write(&told, "").unwrap();
+    let mut command = Command::new("python3");
+    command.args(["-c", FORGE, &port.to_string()]).arg(&told).stdout(Stdio::null()).stderr(Stdio::null());
+    let forge = Process(command.spawn().unwrap());
+    wait_until("the forge listens", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+    (forge, format!("http://127.0.0.1:{port}"), told)
+}
+
 /// A push, and a pull request of a stranger: forge, server, agent, sandbox.
 #[test]
 fn a_forge_tells_of_pushes_and_pull_requests() {
@@ -325,8 +344,15 @@ fn a_forge_tells_of_pushes_and_pull_requests() {
     let file = place.folder.path().join("secret");
     std::fs::write(&file, format!("{SECRET}\n")).unwrap();
     let secret_file = file.to_str().unwrap();
-    let put =
-        place.ask(&["projects", "put", "app", "--git", &url, "--hook", "github", "--hook-secret-file", secret_file]);
+    let (_statuses, api, told) = statuses(place.folder.path());
+    let put = place.ask(
+        &[
+            &["projects", "put", "app", "--git", &url, "--hook", "github", "--hook-secret-file", secret_file][..],
+            &["--report", "gitea", "--report-repository", "org/app", "--report-token-file", secret_file],
+            &["--report-api", &api],
+        ]
+        .concat(),
+    );
     assert_eq!(put.code, 0, "{put:?}");
     let listed = place.ask(&["projects", "ls", "--output", "json"]).stdout;
     assert!(listed.contains("github") && !listed.contains(SECRET), "{listed}");
@@ -339,6 +365,9 @@ fn a_forge_tells_of_pushes_and_pull_requests() {
     assert_eq!(place.wait_for_end(run)["outcome"], "SUCCESS", "{}", place.logs());
     let log = place.ask(&["logs", &run.to_string()]).stdout;
     assert!(log.contains("\nof side\n") && log.contains("\non side\n"), "{log}");
+    let to = format!("/repos/org/app/statuses/{} token {SECRET} ", commit("side"));
+    let heard = |line: &str| line.starts_with(&to) && line.contains("\"success\"");
+    wait_until("the forge has heard of it", || std::fs::read_to_string(&told).unwrap().lines().any(heard));
     // The same once more is the same run; who does not know the secret is nobody.
     assert_eq!(hook(&place, "push", "one", SECRET, &push).1["run"], run);
     assert_eq!(hook(&place, "push", "two", "another secret", &push).0, 401);

@@ -8,6 +8,7 @@ use axum::http::header::{AUTHORIZATION, COOKIE, SET_COOKIE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Redirect, Response};
+use base64::Engine as _;
 use maud::{Markup, html};
 use serde::Deserialize;
 use store::Actor;
@@ -23,13 +24,21 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     headers.get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ").map(str::trim)
 }
 
+/// A token as the password of somebody, whose name says nothing: what tools for Jenkins send.
+fn password(headers: &HeaderMap) -> Option<String> {
+    let encoded = headers.get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Basic ")?;
+    let decoded = base64::engine::general_purpose::STANDARD.decode(encoded.trim()).ok()?;
+    let text = String::from_utf8(decoded).ok()?;
+    text.split_once(':').map(|(_, password)| password.to_owned())
+}
+
 impl FromRequestParts<Arc<App>> for User {
     type Rejection = Refused;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<User, Refused> {
         let refused = || Refused(StatusCode::UNAUTHORIZED, "a token is needed: `Authorization: Bearer …`".into());
-        let token = bearer(&parts.headers).ok_or_else(refused)?;
-        let known = app.store.api_token(token, now()).await?;
+        let token = bearer(&parts.headers).map(str::to_owned).or_else(|| password(&parts.headers));
+        let known = app.store.api_token(&token.ok_or_else(refused)?, now()).await?;
         known.map(|token| User(Actor(format!("user:{}", token.name)))).ok_or_else(refused)
     }
 }

@@ -65,7 +65,8 @@ pub(super) async fn hear(
     };
     // What comes again has the number that it had, or else the same content.
     let id = delivery(hook.forge, &given).unwrap_or_else(|| store::digest(&String::from_utf8_lossy(&body)));
-    let new = NewRun { delivery: Some(format!("{name} {id}")), ..new };
+    let reports = config.report.is_some();
+    let new = NewRun { delivery: Some(format!("{name} {id}")), reports, ..new };
     let run = app.store.create_run(&Actor(format!("hook:{name}")), &name, new, now()).await?;
     supersede(&app, &run).await?;
     app.hub.wake();
@@ -120,7 +121,7 @@ fn new_run(
         revision: Some(revision), // What is abbreviated says nothing that can be relied on.
         commit: Some(commit).filter(|commit| commit.len() >= 40),
         trust: Some(trust),
-        delivery: None,
+        ..NewRun::default()
     }
 }
 

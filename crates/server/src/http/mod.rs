@@ -4,6 +4,8 @@ mod agents;
 mod auth;
 mod error;
 mod hooks;
+mod jenkins;
+mod metrics;
 mod pages;
 mod projects;
 mod runs;
@@ -19,6 +21,8 @@ use axum::routing::{get, post, put};
 
 use crate::app::App;
 
+pub(crate) use metrics::Counted;
+
 /// Largest body of a request: everything large comes over the agents' connection.
 const MAX_BODY_BYTES: usize = 1 << 20;
 
@@ -28,6 +32,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/runs/{id}", get(pages::run))
         .route("/login", get(auth::ask).post(auth::login))
         .route("/healthz", get(pages::health))
+        .route("/metrics", get(metrics::show))
         .route("/api/v1/projects", get(projects::list))
         .route("/api/v1/projects/{name}", put(projects::put).get(projects::get))
         .route("/api/v1/projects/{name}/runs", post(runs::create))
@@ -40,6 +45,12 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/api/v1/agents", get(agents::list))
         .route("/api/v1/agents/tokens", post(agents::token))
         .route("/hooks/{project}", post(hooks::hear))
+        .route("/api/json", get(jenkins::root))
+        .route("/job/{*path}", get(jenkins::job).post(jenkins::job))
+        .route("/queue/item/{id}/api/json", get(jenkins::queue_item))
+        .route("/crumbIssuer/api/json", get(jenkins::crumb))
+        .route("/buildStatus/icon", get(jenkins::badge))
+        .route("/cc.xml", get(jenkins::cc))
         .route("/agent/v1/enrol", post(agents::enrol))
         .route("/agent/v1/connect", get(agents::connect))
         .layer(middleware::map_response(guarded))

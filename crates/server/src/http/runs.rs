@@ -18,6 +18,7 @@ use store::{NewRun, Run, RunFilter, Status};
 use super::auth::User;
 use super::error::Refused;
 use crate::app::{App, now};
+use crate::config::ProjectConfig;
 
 /// Runs on a page at most, and where nobody says how many.
 const MAX_PAGE: u32 = 200;
@@ -77,7 +78,10 @@ pub(super) async fn create(
         env,
         ..RunFacts::default()
     };
-    let run = app.store.create_run(&actor, &name, NewRun { facts, revision, ..NewRun::default() }, now()).await?;
+    let project = app.store.project(&name).await?.ok_or_else(|| Refused::missing("project"))?;
+    let reports = serde_json::from_value::<ProjectConfig>(project.config).is_ok_and(|config| config.report.is_some());
+    let new = NewRun { facts, revision, reports, ..NewRun::default() };
+    let run = app.store.create_run(&actor, &name, new, now()).await?;
     app.hub.wake();
     app.changed(run.id);
     Ok((StatusCode::CREATED, Json(shown(&app, &run))))

@@ -40,6 +40,7 @@ impl Keeper {
         let end = RunEnd::aborted(reason);
         self.tell_agent(ToAgent::Release { lease: self.lease, forget: false });
         self.app.store.break_run(self.run.id, &end, now()).await?;
+        self.count(&end);
         Ok(Step::Over)
     }
 
@@ -48,12 +49,18 @@ impl Keeper {
         let end = RunEnd::failed(Outcome::Failure, Some(kind), message);
         self.tell_agent(ToAgent::Release { lease: self.lease, forget: false });
         self.app.store.break_run(self.run.id, &end, now()).await?;
+        self.count(&end);
         Ok(Step::Over)
     }
 
     pub(super) async fn finish(&mut self) -> Result<Step, StoreError> {
         let Some((end, _)) = &self.ended else { return Ok(Step::On) };
         self.app.store.finish_run(self.run.id, end, now()).await?;
+        self.count(end);
         Ok(Step::Over)
+    }
+
+    fn count(&self, end: &RunEnd) {
+        self.app.counted.ended(end.outcome, now().saturating_sub(self.run.queued_at));
     }
 }

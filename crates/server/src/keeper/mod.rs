@@ -156,6 +156,9 @@ impl Keeper {
                 let epoch = self.app.store.lease_run(self.run.id, self.run.epoch, agent, now()).await?;
                 self.lease = Lease { run: self.run.id, epoch };
                 self.agent = Some(agent);
+                if self.run.started_at.is_none() {
+                    self.app.counted.taken(now().saturating_sub(self.run.queued_at));
+                }
                 self.app.changed(self.run.id);
                 agent
             }

@@ -143,8 +143,13 @@ impl Agent {
 
     /// The lease of the next run, whose definition is this.
     pub async fn take(&mut self, definition: &str) -> Lease {
+        self.take_at(definition, None).await
+    }
+
+    /// The same at this commit.
+    pub async fn take_at(&mut self, definition: &str, commit: Option<&str>) -> Lease {
         let Some(ToAgent::Lease { lease, .. }) = self.hear().await else { panic!("no lease") };
-        let definition = Definition { text: definition.into(), commit: None };
+        let definition = Definition { text: definition.into(), commit: commit.map(str::to_owned) };
         self.say(&FromAgent::Found { lease, definition: Ok(definition) }).await;
         lease
     }

@@ -1,0 +1,171 @@
+//! Tells forges how runs of their commits go.
+//!
+//! What is to be told stands in the store until the forge has heard it, so nothing is lost with the server; a forge that is away
+//! hears it later, and what has changed meanwhile instead.
+//!
+//! Never: waits for a forge anywhere else, tells a token to anybody but the address that an operator gave with it.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::ids::RunId;
+use reqwest::{Client, StatusCode, redirect};
+use scm::{Post, Report, State};
+use store::Run;
+use tokio::time::Instant;
+
+use crate::app::App;
+use crate::config::{ProjectConfig, ReportConfig};
+
+/// How long a forge may take for an answer.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How often is looked where nobody has told of anything new.
+const LOOK: Duration = Duration::from_secs(2);
+/// Told at the same time.
+const AT_ONCE: usize = 8;
+/// Looked at in one turn.
+const MOST: u32 = 200;
+/// The first pause after a failure, and the longest.
+const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
+/// Failures in a row after which nobody waits for that forge to hear of a run: some hours.
+const MOST_FAILURES: u32 = 60;
+
+/// Failures in a row of telling of a run.
+#[derive(Clone, Copy)]
+struct Failed {
+    times: u32,
+    again_at: Instant,
+}
+
+/// Until the server ends.
+pub(crate) async fn tell(app: Arc<App>, address: SocketAddr) {
+    // Whoever has set one before has set the same.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    // To where it was sent and nowhere else: a token goes with it.
+    let made = Client::builder().redirect(redirect::Policy::none()).timeout(PATIENCE).user_agent("cofferdam").build();
+    let http = match made {
+        Ok(http) => http,
+        Err(error) => return tracing::error!(%error, "forges are told nothing"),
+    };
+    let teller = Teller { page: page(&app, address), app, http };
+    let mut changes = teller.app.changed.subscribe();
+    let mut failed = HashMap::new();
+    loop {
+        if let Err(error) = teller.turn(&mut failed).await {
+            tracing::warn!(%error, "what forges are to be told cannot be read");
+        }
+        let _ = tokio::time::timeout(LOOK, changes.recv()).await;
+    }
+}
+
+fn page(app: &App, address: SocketAddr) -> String {
+    let given = app.config.url.as_ref().map(|url| url.trim_end_matches('/').to_owned());
+    given.unwrap_or_else(|| format!("http://{address}"))
+}
+
+struct Teller {
+    app: Arc<App>,
+    http: Client,
+    page: String,
+}
+
+impl Teller {
+    async fn turn(&self, failed: &mut HashMap<RunId, Failed>) -> Result<(), store::StoreError> {
+        let now = Instant::now();
+        let waiting = self.app.store.to_report(MOST).await?;
+        failed.retain(|id, _| waiting.iter().any(|(run, _)| run.id == *id));
+        let due: Vec<_> = waiting
+            .into_iter()
+            .filter(|(run, _)| failed.get(&run.id).is_none_or(|failed| failed.again_at <= now))
+            .collect();
+        for group in due.chunks(AT_ONCE) {
+            let told = futures_util::future::join_all(group.iter().map(|(run, word)| self.tell_one(run, word))).await;
+            for ((run, word), told) in group.iter().zip(told) {
+                let times = failed.get(&run.id).map_or(0, |failed| failed.times) + 1;
+                match told {
+                    Err(Trouble::Passing(reason)) if times < MOST_FAILURES => {
+                        tracing::info!(run = %run.id, reason, "a forge was not told");
+                        let pause = PAUSE.0.saturating_mul(1 << times.min(16)).min(PAUSE.1);
+                        failed.insert(run.id, Failed { times, again_at: Instant::now() + pause });
+                        continue;
+                    }
+                    Err(Trouble::Passing(reason) | Trouble::Lasting(reason)) => {
+                        tracing::warn!(run = %run.id, project = run.project_name, reason, "a forge is not told");
+                    }
+                    Ok(()) => {}
+                }
+                failed.remove(&run.id);
+                self.app.store.reported_state(run.id, word).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn tell_one(&self, run: &Run, word: &str) -> Result<(), Trouble> {
+        let project = self.app.store.project(&run.project_name).await;
+        let project = project.map_err(|error| Trouble::Passing(error.to_string()))?;
+        let config = project.and_then(|project| serde_json::from_value::<ProjectConfig>(project.config).ok());
+        let report = config.and_then(|config| config.report);
+        let report = report.ok_or_else(|| Trouble::Lasting("the project tells nobody any more".to_owned()))?;
+        let post = self.post(&report, run, word).ok_or_else(|| Trouble::Lasting("it has no commit".to_owned()))?;
+        let mut request = self.http.post(post.url).json(&post.body);
+        for (name, value) in post.headers {
+            request = request.header(name, value);
+        }
+        let answer = request.send().await.map_err(|error| Trouble::Passing(error.without_url().to_string()))?;
+        match answer.status() {
+            status if status.is_success() => Ok(()),
+            status if is_passing(status) => Err(Trouble::Passing(status.to_string())),
+            status => Err(Trouble::Lasting(status.to_string())),
+        }
+    }
+
+    fn post(&self, report: &ReportConfig, run: &Run, word: &str) -> Option<Post> {
+        let (state, what) = state(word);
+        let name = format!("cofferdam/{}", run.project_name);
+        let message = run.message.as_ref().filter(|_| state == State::Failure || state == State::Aborted);
+        let description = match message {
+            Some(message) => format!("#{} {what}: {message}", run.number),
+            None => format!("#{} {what}", run.number),
+        };
+        let url = format!("{}/runs/{}", self.page, run.id.0);
+        let said = Report {
+            repository: &report.repository,
+            commit: run.commit.as_deref()?,
+            state,
+            name: &name,
+            description: &description,
+            url: &url,
+        };
+        Some(scm::post(report.forge, report.api()?, &report.token, &said))
+    }
+}
+
+/// Why a forge was not told.
+enum Trouble {
+    /// It may be told later.
+    Passing(String),
+    /// It will not take it.
+    Lasting(String),
+}
+
+/// Of a server that is away or busy, or does not know of the commit yet.
+fn is_passing(status: StatusCode) -> bool {
+    status.is_server_error()
+        || [StatusCode::TOO_MANY_REQUESTS, StatusCode::REQUEST_TIMEOUT, StatusCode::NOT_FOUND].contains(&status)
+}
+
+/// The state of a run by the store's word for it, and a word for people.
+fn state(word: &str) -> (State, &'static str) {
+    match word {
+        "queued" => (State::Queued, "waits"),
+        "running" => (State::Running, "runs"),
+        "SUCCESS" => (State::Success, "succeeded"),
+        "UNSTABLE" => (State::Failure, "is unstable"),
+        "ABORTED" => (State::Aborted, "was aborted"),
+        "NOT_BUILT" => (State::Aborted, "was not built"),
+        _ => (State::Failure, "failed"),
+    }
+}

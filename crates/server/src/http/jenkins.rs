@@ -1,0 +1,410 @@
+//! What tools in the field ask a Jenkins for: jobs, builds, logs, triggers, badges, the list of `cc.xml`.
+//!
+//! Source: Jenkins' "Remote access API". A project `folder/app` is `/job/folder/job/app/`. Two things are other than there: the offset of
+//! `progressiveText` counts lines (who hands back what `X-Text-Size` said, as all do, sees no difference), and a crumb is not needed, for
+//! nothing here is done on the strength of a cookie.
+//!
+//! Never: what the API does not allow the same token.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, Query, RawQuery, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use maud::{PreEscaped, html};
+use model::ids::RunId;
+use model::outcome::Outcome;
+use model::run::{BuildCause, RunFacts};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use store::{NewRun, Project, Run, RunFilter, Status};
+
+use super::auth::User;
+use super::error::Refused;
+use crate::app::{App, now};
+use crate::config::ProjectConfig;
+
+/// Builds of a job that are listed.
+const BUILDS: u32 = 100;
+/// Lines of a log in one answer.
+const MOST_LINES: usize = 20_000;
+/// Parameters of one build.
+const MOST_PARAMS: usize = 200;
+
+/// `GET /api/json`
+pub(super) async fn root(State(app): State<Arc<App>>, _user: User, headers: HeaderMap) -> Result<Json<Value>, Refused> {
+    let base = base(&app, &headers);
+    let mut jobs = Vec::new();
+    for project in app.store.projects().await? {
+        let last = last_run(&app, &project).await?;
+        jobs.push(json!({
+            "_class": CLASS_OF_JOB, "name": project.name, "url": job_url(&base, &project.name), "color": color(last.as_ref()),
+        }));
+    }
+    Ok(Json(json!({ "_class": "hudson.model.Hudson", "mode": "NORMAL", "url": format!("{base}/"), "jobs": jobs })))
+}
+
+const CLASS_OF_JOB: &str = "org.jenkinsci.plugins.workflow.job.WorkflowJob";
+const CLASS_OF_RUN: &str = "org.jenkinsci.plugins.workflow.job.WorkflowRun";
+
+/// `GET /crumbIssuer/api/json`
+pub(super) async fn crumb(_user: User) -> Json<Value> {
+    Json(json!({
+        "_class": "hudson.security.csrf.DefaultCrumbIssuer", "crumb": "none-needed", "crumbRequestField": "Jenkins-Crumb",
+    }))
+}
+
+/// `GET /queue/item/N/api/json`
+pub(super) async fn queue_item(
+    State(app): State<Arc<App>>,
+    _user: User,
+    Path(id): Path<u64>,
+    headers: HeaderMap,
+) -> Result<Json<Value>, Refused> {
+    let run = app.store.run(RunId(id)).await?.ok_or_else(|| Refused::missing("item"))?;
+    let base = base(&app, &headers);
+    let waits = run.status == Status::Queued;
+    let executable = (!waits).then(|| json!({ "number": run.number, "url": run_url(&base, &run) }));
+    Ok(Json(json!({
+        "_class": if waits { "hudson.model.Queue$WaitingItem" } else { "hudson.model.Queue$LeftItem" },
+        "id": id, "blocked": false, "buildable": waits, "stuck": false, "cancelled": false,
+        "why": waits.then(|| app.hub.why_waits()), "executable": executable,
+        "task": { "name": run.project_name, "url": job_url(&base, &run.project_name) },
+    })))
+}
+
+/// Where something of a job is: its name, and what stands behind.
+struct Asked<'a> {
+    project: String,
+    rest: Vec<&'a str>,
+}
+
+/// `folder/job/app/12/api/json`: the parts behind `job` are the name's.
+fn asked(path: &str) -> Asked<'_> {
+    let parts: Vec<_> = path.split('/').filter(|part| !part.is_empty()).collect();
+    let (mut names, mut at) = (Vec::new(), 0);
+    if let Some(first) = parts.first() {
+        names.push(*first);
+        at = 1;
+        while let ["job", name, ..] = &parts[at..] {
+            names.push(name);
+            at += 2;
+        }
+    }
+    Asked { project: names.join("/"), rest: parts[at..].to_vec() }
+}
+
+/// `GET` and `POST /job/…`
+pub(super) async fn job(
+    State(app): State<Arc<App>>,
+    user: User,
+    Path(path): Path<String>,
+    RawQuery(query): RawQuery,
+    method: Method,
+    headers: HeaderMap,
+    body: String,
+) -> Result<Response, Refused> {
+    let Asked { project, rest } = asked(&path);
+    let project = app.store.project(&project).await?.ok_or_else(|| Refused::missing("job"))?;
+    let base = base(&app, &headers);
+    let query = query.unwrap_or_default();
+    match (&method, rest.as_slice()) {
+        (&Method::POST, ["build" | "buildWithParameters"]) => {
+            let form = headers.get("content-type").is_some_and(|kind| kind == "application/x-www-form-urlencoded");
+            let given = pairs(&query).chain(pairs(if form { &body } else { "" }));
+            let run = build(&app, user, &project, given.collect()).await?;
+            let place = format!("{base}/queue/item/{}/", run.id.0);
+            Ok((StatusCode::CREATED, [("location", place)]).into_response())
+        }
+        (&Method::GET, ["api", "json"]) => Ok(Json(described(&app, &base, &project).await?).into_response()),
+        (_, [number, rest @ ..]) => {
+            let run = numbered(&app, &project, number).await?.ok_or_else(|| Refused::missing("build"))?;
+            of_run(&app, user, &base, &run, (&method, rest), &query).await
+        }
+        _ => Err(Refused::missing("page")),
+    }
+}
+
+async fn of_run(
+    app: &App,
+    user: User,
+    base: &str,
+    run: &Run,
+    (method, rest): (&Method, &[&str]),
+    query: &str,
+) -> Result<Response, Refused> {
+    match (method, rest) {
+        (&Method::GET, ["api", "json"]) => Ok(Json(build_of(base, run)).into_response()),
+        (&Method::GET, ["consoleText"]) => Ok(text_from(app, run, 0).await?.0.into_response()),
+        (&Method::GET, ["logText", "progressiveText"]) => {
+            let start = pairs(query).find(|(name, _)| name == "start").and_then(|(_, value)| value.parse().ok());
+            let (text, next) = text_from(app, run, start.unwrap_or(0)).await?;
+            let more = run.status != Status::Done || next < run.lines;
+            let mut headers = HeaderMap::new();
+            headers.insert(HeaderName::from_static("x-text-size"), HeaderValue::from(next));
+            if more {
+                headers.insert(HeaderName::from_static("x-more-data"), HeaderValue::from_static("true"));
+            }
+            Ok((headers, text).into_response())
+        }
+        (&Method::POST, ["stop" | "term" | "kill"]) => {
+            super::runs::end(app, &user.0, run, "Aborted by a client of Jenkins").await?;
+            Ok(StatusCode::OK.into_response())
+        }
+        _ => Err(Refused::missing("page")),
+    }
+}
+
+/// Lines from `from` on, and the number of the next.
+async fn text_from(app: &App, run: &Run, from: u64) -> Result<(String, u64), Refused> {
+    let lines = app.store.log(run.id, from, MOST_LINES).await?;
+    let text = lines.iter().map(|line| format!("{}\n", line.text)).collect();
+    Ok((text, from + lines.len() as u64))
+}
+
+async fn build(app: &App, User(actor): User, project: &Project, given: Vec<(String, String)>) -> Result<Run, Refused> {
+    // What Jenkins itself reads there.
+    let params =
+        given.into_iter().filter(|(name, _)| !["token", "cause", "delay", "json", "Submit"].contains(&name.as_str()));
+    let params: Vec<_> = params.collect();
+    if params.len() > MOST_PARAMS {
+        return Err(Refused::bad(format!("more than {MOST_PARAMS} parameters")));
+    }
+    let user = actor.0.strip_prefix("user:").unwrap_or(&actor.0).to_owned();
+    let cause = BuildCause {
+        class: "hudson.model.Cause$UserIdCause".into(),
+        description: format!("Started by user {user}"),
+        user: Some(user),
+    };
+    let reports =
+        serde_json::from_value::<ProjectConfig>(project.config.clone()).is_ok_and(|config| config.report.is_some());
+    let facts = RunFacts { causes: vec![cause], has_scm: true, params, ..RunFacts::default() };
+    let run =
+        app.store.create_run(&actor, &project.name, NewRun { facts, reports, ..NewRun::default() }, now()).await?;
+    app.hub.wake();
+    app.changed(run.id);
+    Ok(run)
+}
+
+/// `12`, `lastBuild`, `lastSuccessfulBuild` …
+async fn numbered(app: &App, project: &Project, word: &str) -> Result<Option<Run>, Refused> {
+    if let Ok(number) = word.parse() {
+        return Ok(app.store.run_of(&project.name, number).await?);
+    }
+    let runs = builds(app, project).await?;
+    let outcome = |run: &Run| run.outcome;
+    Ok(runs.into_iter().find(|run| match word {
+        "lastBuild" => true,
+        "lastCompletedBuild" => run.status == Status::Done,
+        "lastSuccessfulBuild" => matches!(outcome(run), Some(Outcome::Success | Outcome::Unstable)),
+        "lastStableBuild" => outcome(run) == Some(Outcome::Success),
+        "lastUnstableBuild" => outcome(run) == Some(Outcome::Unstable),
+        "lastFailedBuild" => outcome(run) == Some(Outcome::Failure),
+        "lastUnsuccessfulBuild" => outcome(run).is_some_and(|outcome| outcome != Outcome::Success),
+        _ => false,
+    }))
+}
+
+async fn builds(app: &App, project: &Project) -> Result<Vec<Run>, Refused> {
+    Ok(app.store.runs(&RunFilter { project: Some(project.id), limit: BUILDS, ..RunFilter::default() }).await?)
+}
+
+async fn last_run(app: &App, project: &Project) -> Result<Option<Run>, Refused> {
+    let filter = RunFilter { project: Some(project.id), limit: 1, ..RunFilter::default() };
+    Ok(app.store.runs(&filter).await?.into_iter().next())
+}
+
+async fn described(app: &App, base: &str, project: &Project) -> Result<Value, Refused> {
+    let runs = builds(app, project).await?;
+    let short = |run: &Run| json!({ "_class": CLASS_OF_RUN, "number": run.number, "url": run_url(base, run) });
+    let first = |fits: &dyn Fn(&Run) -> bool| runs.iter().find(|run| fits(run)).map(short);
+    let ended = |outcome: Outcome| move |run: &Run| run.outcome == Some(outcome);
+    let name = project.name.rsplit('/').next().unwrap_or(&project.name);
+    Ok(json!({
+        "_class": CLASS_OF_JOB, "name": name, "fullName": project.name, "fullDisplayName": project.name, "displayName": name,
+        "url": job_url(base, &project.name), "buildable": true, "color": color(runs.first()),
+        "inQueue": runs.iter().any(|run| run.status == Status::Queued), "nextBuildNumber": project.last_number + 1,
+        "builds": runs.iter().map(short).collect::<Vec<_>>(),
+        "lastBuild": first(&|_| true),
+        "lastCompletedBuild": first(&|run| run.status == Status::Done),
+        "lastSuccessfulBuild": first(&|run| matches!(run.outcome, Some(Outcome::Success | Outcome::Unstable))),
+        "lastStableBuild": first(&ended(Outcome::Success)),
+        "lastUnstableBuild": first(&ended(Outcome::Unstable)),
+        "lastFailedBuild": first(&ended(Outcome::Failure)),
+        "lastUnsuccessfulBuild": first(&|run| run.outcome.is_some_and(|outcome| outcome != Outcome::Success)),
+    }))
+}
+
+fn build_of(base: &str, run: &Run) -> Value {
+    let took = run.started_at.zip(run.ended_at).map_or(0, |(started, ended)| ended.saturating_sub(started));
+    let causes = run.facts.causes.iter();
+    let causes: Vec<_> = causes
+        .map(|cause| json!({ "_class": cause.class, "shortDescription": cause.description, "userId": cause.user }))
+        .collect();
+    let params: Vec<_> = run.facts.params.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
+    let mut actions = vec![json!({ "_class": "hudson.model.CauseAction", "causes": causes })];
+    if !params.is_empty() {
+        actions.push(json!({ "_class": "hudson.model.ParametersAction", "parameters": params }));
+    }
+    let name = format!("#{}", run.number);
+    json!({
+        "_class": CLASS_OF_RUN, "number": run.number, "id": run.number.to_string(), "queueId": run.id.0, "displayName": name,
+        "fullDisplayName": format!("{} {name}", run.project_name), "url": run_url(base, run),
+        "building": run.status != Status::Done, "inProgress": run.status != Status::Done,
+        "result": run.outcome.map(Outcome::name), "timestamp": run.started_at.unwrap_or(run.queued_at), "duration": took,
+        "actions": actions, "artifacts": [], "changeSets": [],
+    })
+}
+
+/// Jenkins' word for how a job stands.
+fn color(last: Option<&Run>) -> String {
+    let Some(run) = last else { return "notbuilt".to_owned() };
+    match (run.status, run.outcome) {
+        (Status::Done, Some(Outcome::Success)) => "blue",
+        (Status::Done, Some(Outcome::Unstable)) => "yellow",
+        (Status::Done, Some(Outcome::Failure)) => "red",
+        (Status::Done, Some(Outcome::NotBuilt)) => "notbuilt",
+        (Status::Done, _) => "aborted",
+        _ => "blue_anime",
+    }
+    .to_owned()
+}
+
+/// Which job a badge is of.
+#[derive(Deserialize)]
+pub(super) struct Badge {
+    job: String,
+}
+
+/// `GET /buildStatus/icon?job=NAME`
+pub(super) async fn badge(
+    State(app): State<Arc<App>>,
+    _user: User,
+    Query(Badge { job }): Query<Badge>,
+) -> Result<Response, Refused> {
+    let project = app.store.project(&job).await?.ok_or_else(|| Refused::missing("job"))?;
+    let last = builds(&app, &project).await?.into_iter().find(|run| run.status == Status::Done);
+    let (word, fill) = match last.and_then(|run| run.outcome) {
+        Some(Outcome::Success) => ("passing", "#2da44e"),
+        Some(Outcome::Unstable) => ("unstable", "#bf8700"),
+        Some(Outcome::Failure) => ("failing", "#cf222e"),
+        Some(_) => ("aborted", "#6e7781"),
+        None => ("not run", "#6e7781"),
+    };
+    let svg = html! {
+        svg xmlns="http://www.w3.org/2000/svg" width="110" height="20" role="img" aria-label={ "build: " (word) } {
+            rect width="40" height="20" fill="#555" {}
+            rect x="40" width="70" height="20" fill=(fill) {}
+            g fill="#fff" font-family="Verdana,sans-serif" font-size="11" text-anchor="middle" {
+                text x="20" y="14" { "build" }
+                text x="75" y="14" { (word) }
+            }
+        }
+    };
+    Ok(([("content-type", "image/svg+xml")], svg.into_string()).into_response())
+}
+
+/// `GET /cc.xml`
+pub(super) async fn cc(State(app): State<Arc<App>>, _user: User, headers: HeaderMap) -> Result<Response, Refused> {
+    let base = base(&app, &headers);
+    let mut projects = Vec::new();
+    for project in app.store.projects().await? {
+        let runs = builds(&app, &project).await?;
+        let runs_now = runs.first().is_some_and(|run| run.status == Status::Running);
+        let last = runs.into_iter().find(|run| run.status == Status::Done);
+        projects.push((project, runs_now, last));
+    }
+    let xml = html! {
+        (PreEscaped("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"))
+        Projects {
+            @for (project, runs_now, last) in &projects {
+                Project name=(project.name) activity=(if *runs_now { "Building" } else { "Sleeping" })
+                    lastBuildStatus=(status_of(last.as_ref())) lastBuildLabel=[last.as_ref().map(|run| run.number)]
+                    lastBuildTime=[last.as_ref().and_then(|run| time(run.ended_at?))] webUrl=(job_url(&base, &project.name)) {}
+            }
+        }
+    };
+    Ok(([("content-type", "application/xml")], xml.into_string()).into_response())
+}
+
+fn status_of(last: Option<&Run>) -> &'static str {
+    match last.and_then(|run| run.outcome) {
+        Some(Outcome::Success | Outcome::Unstable) => "Success",
+        Some(Outcome::Failure) => "Failure",
+        Some(_) => "Exception",
+        None => "Unknown",
+    }
+}
+
+/// As ISO 8601 has it.
+fn time(ms: u64) -> Option<String> {
+    let time = jiff::Timestamp::from_millisecond(i64::try_from(ms).ok()?).ok()?;
+    Some(time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+}
+
+/// Where the server is found: as it was told, or as who asks has found it.
+fn base(app: &App, headers: &HeaderMap) -> String {
+    let host = || headers.get("host").and_then(|host| host.to_str().ok()).unwrap_or("localhost");
+    let given = app.config.url.as_ref().map(|url| url.trim_end_matches('/').to_owned());
+    given.unwrap_or_else(|| format!("http://{}", host()))
+}
+
+fn job_url(base: &str, project: &str) -> String {
+    format!("{base}/job/{}/", project.replace('/', "/job/"))
+}
+
+fn run_url(base: &str, run: &Run) -> String {
+    format!("{}{}/", job_url(base, &run.project_name), run.number)
+}
+
+/// Of a query or a form.
+fn pairs(text: &str) -> impl Iterator<Item = (String, String)> {
+    text.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (decoded(name), decoded(value))
+    })
+}
+
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        let ahead: Vec<u8> = rest.clone().take(2).collect();
+        let digits = std::str::from_utf8(&ahead).ok().filter(|digits| digits.len() == 2);
+        match (byte, digits.and_then(|digits| u8::from_str_radix(digits, 16).ok())) {
+            (b'+', _) => bytes.push(b' '),
+            (b'%', Some(decoded)) => {
+                bytes.push(decoded);
+                rest.nth(1);
+            }
+            (other, _) => bytes.push(other),
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_a_name_and_what_stands_behind() {
+        let check = |path: &str, name: &str, rest: &[&str]| {
+            let Asked { project, rest: found } = asked(path);
+            assert_eq!((project.as_str(), found.as_slice()), (name, rest), "{path}");
+        };
+        check("app/build", "app", &["build"]);
+        check("folder/job/app/12/api/json", "folder/app", &["12", "api", "json"]);
+        check("a/job/b/job/c/", "a/b/c", &[]);
+        check("", "", &[]);
+        check("app/job", "app", &["job"]);
+    }
+
+    #[test]
+    fn queries_are_decoded() {
+        let all: Vec<_> = pairs("A=b+c&%44=%C3%A9%zz&E&&F=1=2%4").collect();
+        let expect = [("A", "b c"), ("D", "é%zz"), ("E", ""), ("F", "1=2%4")];
+        assert_eq!(all, expect.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    }
+}

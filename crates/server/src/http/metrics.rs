@@ -1,0 +1,117 @@
+//! `/metrics`, as Prometheus reads it, by the names that OpenTelemetry's conventions for CI/CD have.
+//!
+//! Numbers of runs are the store's; what is counted since the start of this process says so (`_total`, `_duration_seconds`).
+
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::extract::State;
+use axum::response::IntoResponse;
+use model::outcome::Outcome;
+
+use super::auth::User;
+use super::error::Refused;
+use crate::app::{App, now};
+
+/// Upper ends of the groups that durations are counted in, in seconds.
+const ENDS: [f64; 12] = [0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 180.0, 600.0, 1800.0, 3600.0, 10800.0, f64::INFINITY];
+
+/// What is counted since the start.
+#[derive(Default)]
+pub(crate) struct Counted {
+    /// Of each outcome, durations by group and their sum in milliseconds.
+    ended: Mutex<Vec<(Outcome, [u64; ENDS.len()], u64)>>,
+    waited_ms: AtomicU64,
+    taken: AtomicU64,
+}
+
+impl Counted {
+    /// A run has ended, so many milliseconds after it was asked for.
+    pub(crate) fn ended(&self, outcome: Outcome, ms: u64) {
+        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = ended.iter().position(|(of, ..)| *of == outcome).unwrap_or_else(|| {
+            ended.push((outcome, [0; ENDS.len()], 0));
+            ended.len() - 1
+        });
+        let (_, groups, sum) = &mut ended[at];
+        let group = ENDS.iter().position(|end| ms as f64 / 1000.0 <= *end).unwrap_or(ENDS.len() - 1);
+        groups[group] += 1;
+        *sum += ms;
+    }
+
+    /// A run has got its first place, after so many milliseconds in the queue.
+    pub(crate) fn taken(&self, waited_ms: u64) {
+        self.waited_ms.fetch_add(waited_ms, Ordering::Relaxed);
+        self.taken.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+pub(super) async fn show(State(app): State<Arc<App>>, _user: User) -> Result<impl IntoResponse, Refused> {
+    let counts = app.store.run_counts().await?;
+    let places = app.hub.places();
+    let mut text = String::new();
+    let mut page = Page(&mut text);
+    page.head("cicd_pipeline_run_active", "gauge", "Runs that have not ended.");
+    page.line("cicd_pipeline_run_active", "cicd_pipeline_run_state=\"pending\"", counts.queued);
+    page.line("cicd_pipeline_run_active", "cicd_pipeline_run_state=\"executing\"", counts.running);
+    page.head("cofferdam_queue_oldest_seconds", "gauge", "How long the oldest run in the queue has waited.");
+    let oldest = counts.oldest_queued_at.map_or(0.0, |at| now().saturating_sub(at) as f64 / 1000.0);
+    page.line("cofferdam_queue_oldest_seconds", "", oldest);
+    page.head("cicd_worker_count", "gauge", "Places for runs at connected agents.");
+    page.line("cicd_worker_count", "cicd_worker_state=\"busy\"", places.taken);
+    page.line("cicd_worker_count", "cicd_worker_state=\"available\"", places.free);
+    page.head("cofferdam_agents_connected", "gauge", "Agents that are connected.");
+    page.line("cofferdam_agents_connected", "", places.agents);
+    page.head("cofferdam_queue_wait_seconds", "summary", "Time from a run's request to its first place.");
+    page.line("cofferdam_queue_wait_seconds_sum", "", app.counted.waited_ms.load(Ordering::Relaxed) as f64 / 1000.0);
+    page.line("cofferdam_queue_wait_seconds_count", "", app.counted.taken.load(Ordering::Relaxed));
+    page.head("cicd_pipeline_run_duration_seconds", "histogram", "Time from a run's request to its end.");
+    let ended = app.counted.ended.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    for (outcome, groups, sum) in &ended {
+        let result = format!("cicd_pipeline_result=\"{}\"", result(*outcome));
+        let mut all = 0;
+        for (end, count) in ENDS.iter().zip(groups) {
+            all += count;
+            let end = if end.is_finite() { end.to_string() } else { "+Inf".to_owned() };
+            page.line("cicd_pipeline_run_duration_seconds_bucket", &format!("{result},le=\"{end}\""), all);
+        }
+        page.line("cicd_pipeline_run_duration_seconds_sum", &result, *sum as f64 / 1000.0);
+        page.line("cicd_pipeline_run_duration_seconds_count", &result, all);
+    }
+    if let Some(bytes) = resident_bytes() {
+        page.head("process_resident_memory_bytes", "gauge", "Memory of this process.");
+        page.line("process_resident_memory_bytes", "", bytes);
+    }
+    Ok(([("content-type", "text/plain; version=0.0.4; charset=utf-8")], text))
+}
+
+/// OpenTelemetry's word.
+fn result(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Success => "success",
+        Outcome::Unstable | Outcome::Failure => "failure",
+        Outcome::NotBuilt => "skip",
+        Outcome::Aborted => "cancellation",
+    }
+}
+
+fn resident_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib << 10)
+}
+
+/// Text that grows.
+struct Page<'a>(&'a mut String);
+
+impl Page<'_> {
+    fn head(&mut self, name: &str, kind: &str, help: &str) {
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    fn line(&mut self, name: &str, labels: &str, value: impl std::fmt::Display) {
+        let labels = if labels.is_empty() { String::new() } else { format!("{{{labels}}}") };
+        let _ = writeln!(self.0, "{name}{labels} {value}");
+    }
+}

@@ -1,0 +1,119 @@
+//! What tools for Jenkins ask, and are answered.
+
+use model::request::{Reply, Request};
+use serde_json::{Value, json};
+use wire::agent::{FromAgent, ToAgent};
+
+use crate::agent::Place;
+
+fn is_exec(message: &ToAgent) -> bool {
+    matches!(message, ToAgent::Perform { request: Request::Exec { .. }, .. })
+}
+
+#[tokio::test]
+async fn a_build_from_its_trigger_to_its_log() {
+    let place = Place::new().await;
+    place.ask("PUT", "/api/v1/projects/folder%2Fapp", json!({ "source": { "folder": "/nowhere" } })).await;
+    let key = place.enrol("one").await;
+    let crumb = place.jenkins("GET", "/crumbIssuer/api/json").await;
+    assert_eq!(crumb.body["crumbRequestField"], "Jenkins-Crumb");
+
+    let asked = place.jenkins("POST", "/job/folder/job/app/buildWithParameters?WHO=a+b&token=x").await;
+    assert_eq!(asked.status, 201);
+    let item = asked.location.expect("where the item is");
+    let item = item.split_once("/queue/").map(|(_, rest)| format!("/queue/{rest}api/json")).unwrap();
+    let waits = place.jenkins("GET", &item).await.body;
+    assert!(
+        waits["executable"].is_null() && waits["why"].as_str().is_some_and(|why| why.contains("no agent")),
+        "{waits}"
+    );
+
+    let mut agent = place.agent(&key, &[]).await;
+    let lease = agent.take("node { sh 'make'; echo 'said' }").await;
+    let ToAgent::Perform { id, .. } = agent.work(is_exec).await else { panic!() };
+    let executable = place.jenkins("GET", &item).await.body["executable"].clone();
+    assert_eq!(executable["number"], 1);
+    assert!(executable["url"].as_str().unwrap().ends_with("/job/folder/job/app/1/"), "{executable}");
+    let first = place.jenkins("GET", "/job/folder/job/app/1/logText/progressiveText?start=0").await;
+    assert!(first.more && first.size > 0, "it is not at its end");
+    agent.answer(lease, id, Reply::Exited { code: 0, stdout: None, limit: None }).await;
+    agent.work(|message| matches!(message, ToAgent::Release { .. })).await;
+    agent.say(&FromAgent::Released { lease }).await;
+    place.wait_for_end(lease.run.0).await;
+
+    let rest =
+        place.jenkins("GET", &format!("/job/folder/job/app/1/logText/progressiveText?start={}", first.size)).await;
+    assert!(!rest.more);
+    let whole = place.jenkins("GET", "/job/folder/job/app/lastBuild/consoleText").await.text;
+    assert_eq!(format!("{}{}", first.text, rest.text), whole);
+    assert!(whole.contains("\nsaid\n"), "{whole}");
+
+    let build = place.jenkins("GET", "/job/folder/job/app/lastSuccessfulBuild/api/json").await.body;
+    assert_eq!((&build["result"], &build["building"], &build["number"]), (&"SUCCESS".into(), &false.into(), &1.into()));
+    let params = build["actions"].as_array().unwrap().iter().find_map(|action| action["parameters"].as_array());
+    assert_eq!(params, Some(&vec![json!({ "name": "WHO", "value": "a b" })]));
+    let job = place.jenkins("GET", "/job/folder/job/app/api/json").await.body;
+    assert_eq!((&job["color"], &job["lastBuild"]["number"]), (&"blue".into(), &1.into()), "{job}");
+    let jobs = place.jenkins("GET", "/api/json").await.body["jobs"].clone();
+    assert!(jobs.as_array().unwrap().iter().any(|job| job["name"] == "folder/app"), "{jobs}");
+    let cc = place.jenkins("GET", "/cc.xml").await.text;
+    assert!(cc.contains("name=\"folder/app\" activity=\"Sleeping\" lastBuildStatus=\"Success\""), "{cc}");
+    assert!(place.jenkins("GET", "/buildStatus/icon?job=folder%2Fapp").await.text.contains("passing"));
+    let metrics = place.jenkins("GET", "/metrics").await.text;
+    for line in [
+        "cicd_pipeline_run_active{cicd_pipeline_run_state=\"executing\"} 0",
+        "cicd_worker_count{cicd_worker_state=\"available\"} 1",
+        "cofferdam_queue_wait_seconds_count 1",
+        "cicd_pipeline_run_duration_seconds_bucket{cicd_pipeline_result=\"success\",le=\"+Inf\"} 1",
+    ] {
+        assert!(metrics.lines().any(|found| found == line), "`{line}` is not in:\n{metrics}");
+    }
+}
+
+#[tokio::test]
+async fn a_build_is_stopped_and_what_is_not_there_is_said() {
+    let place = Place::new().await;
+    place.jenkins("POST", "/job/app/build").await;
+    assert_eq!(place.jenkins("POST", "/job/app/1/stop").await.status, 200);
+    assert_eq!(place.run(1).await["outcome"], "ABORTED");
+    for path in
+        ["/job/none/api/json", "/job/app/7/api/json", "/job/app/lastStableBuild/api/json", "/job/app/config.xml"]
+    {
+        assert_eq!(place.jenkins("GET", path).await.status, 404, "{path}");
+    }
+    let nobody = place.jenkins_as("GET", "/job/app/api/json", "admin:wrong").await;
+    assert_eq!(nobody.status, 401);
+    assert_eq!(place.jenkins_as("POST", "/job/app/build", "admin:wrong").await.status, 401);
+}
+
+/// An answer.
+struct Answer {
+    status: u16,
+    location: Option<String>,
+    size: u64,
+    more: bool,
+    text: String,
+    body: Value,
+}
+
+impl Place {
+    async fn jenkins(&self, method: &str, path: &str) -> Answer {
+        let token = std::fs::read_to_string(self.folder.path().join("token")).unwrap();
+        self.jenkins_as(method, path, &format!("anybody:{}", token.trim())).await
+    }
+
+    async fn jenkins_as(&self, method: &str, path: &str, who: &str) -> Answer {
+        let (user, password) = who.split_once(':').unwrap();
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let url = format!("http://{}{path}", self.server.as_ref().unwrap().address);
+        let request = http.request(method.parse().unwrap(), url).basic_auth(user, Some(password));
+        let answer = request.send().await.unwrap();
+        let header = |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+        let (location, more) = (header("location"), header("x-more-data").is_some());
+        let size = header("x-text-size").and_then(|size| size.parse().ok()).unwrap_or(0);
+        let status = answer.status().as_u16();
+        let text = answer.text().await.unwrap();
+        let body = serde_json::from_str(&text).unwrap_or_default();
+        Answer { status, location, size, more, text, body }
+    }
+}

@@ -1,0 +1,36 @@
+//! What forges are to be told of runs: written down in the change that it is about, and gone when the forge has heard it.
+
+use model::ids::RunId;
+use sqlx::Row as _;
+
+use crate::{Run, Store, StoreError, signed, unsigned};
+
+impl Store {
+    /// Runs of which a forge is to be told something, with the word of it, the oldest first. It is told of commits.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn to_report(&self, limit: u32) -> Result<Vec<(Run, String)>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT id, report FROM runs WHERE report IS NOT NULL AND commit_id IS NOT NULL ORDER BY id LIMIT $1",
+        );
+        let rows = rows.bind(i64::from(limit)).fetch_all(&self.pool).await?;
+        let mut reports = Vec::with_capacity(rows.len());
+        for row in rows {
+            let run = self.run(RunId(unsigned(row.try_get(0)?))).await?;
+            let word = row.try_get(1)?;
+            reports.extend(run.map(|run| (run, word)));
+        }
+        Ok(reports)
+    }
+
+    /// The forge has heard this, or will never hear it. What has happened meanwhile is still to be told.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn reported_state(&self, run: RunId, word: &str) -> Result<(), StoreError> {
+        let change = sqlx::query("UPDATE runs SET report = NULL WHERE id = $1 AND report = $2");
+        change.bind(signed(run.0)).bind(word).execute(&self.pool).await?;
+        Ok(())
+    }
+}

@@ -80,6 +80,10 @@ pub enum Command {
     Why(PlanArgs),
     /// Serve an organisation: projects, runs, agents
     Server(server::ServerArgs),
+    /// Write everything that a server remembers into a file, also while it runs
+    Backup(server::BackupArgs),
+    /// Fill the empty database of a server with what was written
+    Restore(server::BackupArgs),
     /// Work for a server on this machine
     Agent(server::AgentArgs),
     /// A server and an agent on this machine, to try things
@@ -95,6 +99,10 @@ pub enum Command {
     Logs(server::LogsArgs),
     /// End a run
     Cancel(server::CancelArgs),
+    /// Run the same once more: its commit, its parameters
+    Rerun(server::RerunArgs),
+    /// List what waits at a server, and why
+    Queue(server::QueueArgs),
     /// Agents of a server
     #[command(subcommand)]
     Agents(server::AgentsCommand),

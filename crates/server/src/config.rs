@@ -47,6 +47,15 @@ pub struct ProjectConfig {
     /// Its forge, where that is to be told how runs of its commits go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<ReportConfig>,
+    /// When it is run without anybody asking, as Jenkins' `cron` says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cron: Option<String>,
+    /// Runs that are kept: so many of the last. `None`: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_runs: Option<u64>,
+    /// Runs that are kept: those that ended within so many days. `None`: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_days: Option<u64>,
     /// Branches that only those who are trusted push to; of the source's own branch it is so anyway.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub protected: Vec<String>,

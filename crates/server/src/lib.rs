@@ -17,10 +17,12 @@
 mod app;
 mod config;
 mod forges;
+mod housekeeping;
 mod http;
 mod hub;
 mod keeper;
 mod random;
+mod schedules;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -71,7 +73,7 @@ pub struct Server {
     app: Arc<App>,
     stop: watch::Sender<bool>,
     served: tokio::task::JoinHandle<()>,
-    teller: tokio::task::JoinHandle<()>,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
     _claim: Claim,
 }
 
@@ -89,7 +91,11 @@ impl Server {
         let address = listener.local_addr().map_err(failed)?;
         let app = Arc::new(App::new(store, config));
         hub::begin(&app).await?;
-        let teller = tokio::spawn(forges::tell(Arc::clone(&app), address));
+        let tasks = vec![
+            tokio::spawn(forges::tell(Arc::clone(&app), address)),
+            tokio::spawn(schedules::watch(Arc::clone(&app))),
+            tokio::spawn(housekeeping::keep_house(Arc::clone(&app))),
+        ];
         let (stop, mut stopped) = watch::channel(false);
         let router = http::router(Arc::clone(&app));
         let served = tokio::spawn(async move {
@@ -98,7 +104,7 @@ impl Server {
                 tracing::error!(%error, "the server has ended");
             }
         });
-        Ok(Server { address, is_new, app, stop, served, teller, _claim: claim })
+        Ok(Server { address, is_new, app, stop, served, tasks, _claim: claim })
     }
 
     /// Takes no more requests, and closes the store. What is under way at agents goes on, and is heard of again by the next server.
@@ -106,9 +112,33 @@ impl Server {
         self.app.hub.close();
         self.stop.send_replace(true);
         self.served.abort();
-        self.teller.abort();
+        self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
         self.app.store.close().await;
     }
+}
+
+/// Writes everything that a database has, also while a server has it. How many rows.
+///
+/// # Errors
+/// The store, or whoever takes what is written.
+pub async fn backup(database: &str, out: impl std::io::Write) -> Result<u64, ServerError> {
+    let store = Store::open(database).await?;
+    let rows = store.backup(out).await;
+    store.close().await;
+    Ok(rows?)
+}
+
+/// Fills a database that has nothing, and that no server has. How many rows.
+///
+/// # Errors
+/// The store, or what is read is no backup.
+pub async fn restore(database: &str, text: impl std::io::BufRead) -> Result<u64, ServerError> {
+    let store = Store::open(database).await?;
+    let claim = store.claim().await?;
+    let rows = store.restore(text).await;
+    drop(claim);
+    store.close().await;
+    Ok(rows?)
 }
 
 /// Whether it was made. Before anybody can ask, and written before it is good.

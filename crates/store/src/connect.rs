@@ -10,6 +10,8 @@ use crate::StoreError;
 
 /// Steps of the schema, in their order; only forward.
 const MIGRATIONS: [&str; 2] = [include_str!("../migrations/0001.sql"), include_str!("../migrations/0002.sql")];
+/// The schema that this version knows.
+pub(crate) const SCHEMA: i64 = MIGRATIONS.len() as i64;
 /// How long a connection is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Connections: readers beside one writer.
@@ -78,6 +80,10 @@ impl Store {
         })
     }
 
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
     /// Closes all connections.
     pub async fn close(&self) {
         self.pool.close().await;
@@ -91,7 +97,7 @@ impl Store {
         }
         sqlx::query("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)").execute(&mut *tx).await?;
         let row = sqlx::query("SELECT COALESCE(MAX(version), 0) FROM schema_version").fetch_one(&mut *tx).await?;
-        let (found, known) = (row.try_get::<i64, _>(0)?, MIGRATIONS.len() as i64);
+        let (found, known) = (row.try_get::<i64, _>(0)?, SCHEMA);
         if found > known {
             return Err(StoreError::Newer { found, known });
         }

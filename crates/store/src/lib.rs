@@ -9,13 +9,16 @@
 
 mod access;
 mod audit;
+mod backup;
 mod claim;
 mod connect;
 mod error;
 mod journal;
 mod logs;
+mod marks;
 mod projects;
 mod reports;
+mod retention;
 mod runs;
 
 pub use access::{AgentRecord, TokenKind, TokenRecord, digest};

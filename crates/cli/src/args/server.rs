@@ -28,6 +28,19 @@ pub struct ServerArgs {
     pub agent_patience: u64,
 }
 
+/// `cofferdam backup`, `cofferdam restore`.
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    /// The file; whoever can read it can read what projects were told in confidence
+    pub file: PathBuf,
+    /// Folder of the server's data [default: HOME/server]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Its database, as for `server`
+    #[arg(long, env = "COFFERDAM_DATABASE", hide_env_values = true, value_name = "URL")]
+    pub database: Option<String>,
+}
+
 /// `cofferdam agent`.
 #[derive(Debug, Args)]
 pub struct AgentArgs {
@@ -172,6 +185,27 @@ impl ForgeChoice {
     }
 }
 
+/// `cofferdam rerun`.
+#[derive(Debug, Args)]
+pub struct RerunArgs {
+    /// Which
+    pub run: u64,
+    /// Print its log until it ends; the exit code is the run's
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Which server
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
+/// `cofferdam queue`.
+#[derive(Debug, Args)]
+pub struct QueueArgs {
+    /// Which server
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
 /// `cofferdam projects`.
 #[derive(Debug, Subcommand)]
 pub enum ProjectsCommand {
@@ -220,6 +254,15 @@ pub struct PutArgs {
     /// Address of its API [default: that of the public service]
     #[arg(long, value_name = "URL", requires = "report")]
     pub report_api: Option<String>,
+    /// When it is run without anybody asking, as Jenkins' cron says it: 'H 3 * * 1-5'
+    #[arg(long, value_name = "TEXT")]
+    pub cron: Option<String>,
+    /// Keep so many of the last runs
+    #[arg(long, value_name = "N")]
+    pub keep_runs: Option<u64>,
+    /// Keep runs that ended within so many days
+    #[arg(long, value_name = "N")]
+    pub keep_days: Option<u64>,
     /// A branch that only those who are trusted push to, beside --branch
     #[arg(long = "protected", value_name = "BRANCH")]
     pub protected: Vec<String>,

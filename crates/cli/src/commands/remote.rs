@@ -1,4 +1,4 @@
-//! What a server is asked for: `projects`, `trigger`, `runs`, `logs`, `cancel`, `agents`.
+//! What a server is asked for: `projects`, `trigger`, `runs`, `logs`, `cancel`, `rerun`, `queue`, `agents`.
 
 use std::path::Path;
 
@@ -6,7 +6,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::args::OutputFormat;
-use crate::args::server::{AgentsCommand, CancelArgs, LogsArgs, ProjectsCommand, PutArgs, RunsArgs, TriggerArgs};
+use crate::args::server::{
+    AgentsCommand, CancelArgs, LogsArgs, ProjectsCommand, PutArgs, QueueArgs, RerunArgs, RunsArgs, TriggerArgs,
+};
 use crate::client::Client;
 use crate::failure::{CommandFailure, Exit};
 use crate::show::Style;
@@ -46,6 +48,9 @@ pub async fn projects(command: &ProjectsCommand) -> Result<Exit, CommandFailure>
                 (None, None) => return Err(CommandFailure::usage("--git or --folder")),
             };
             let mut config = json!({ "source": source, "file": file, "protected": protected });
+            config["cron"] = json!(args.cron);
+            config["keep_runs"] = json!(args.keep_runs);
+            config["keep_days"] = json!(args.keep_days);
             if let (Some(forge), Some(file)) = (args.hook, &args.hook_secret_file) {
                 config["hook"] = json!({ "forge": forge.name(), "secret": first_line(file)? });
             }
@@ -78,14 +83,46 @@ pub async fn trigger(args: &TriggerArgs, style: Style) -> Result<Exit, CommandFa
     let params: serde_json::Map<_, _> = args.params.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
     let path = format!("/api/v1/projects/{}/runs", args.project.replace('/', "%2F"));
     let run = client.ask(Method::POST, &path, Some(&json!({ "revision": args.revision, "params": params }))).await?;
-    match args.client.output {
+    made(&client, &run, args.follow, args.client.output, style).await
+}
+
+/// Says which run was made, and follows it where that is wanted.
+async fn made(
+    client: &Client,
+    run: &Value,
+    follows: bool,
+    output: OutputFormat,
+    style: Style,
+) -> Result<Exit, CommandFailure> {
+    match output {
         OutputFormat::Json => println!("{run}"),
-        OutputFormat::Text => eprintln!("run {} ({} #{})", run["id"], text(&run, "project"), run["number"]),
+        OutputFormat::Text => eprintln!("run {} ({} #{})", run["id"], text(run, "project"), run["number"]),
     }
-    match run["id"].as_u64().filter(|_| args.follow) {
-        Some(id) => follow(&client, id, args.client.output, style).await,
+    match run["id"].as_u64().filter(|_| follows) {
+        Some(id) => follow(client, id, output, style).await,
         None => Ok(Exit::Success),
     }
+}
+
+/// `cofferdam rerun`.
+pub async fn rerun(args: &RerunArgs, style: Style) -> Result<Exit, CommandFailure> {
+    let client = Client::new(&args.client)?;
+    let run = client.ask(Method::POST, &format!("/api/v1/runs/{}/rerun", args.run), None).await?;
+    made(&client, &run, args.follow, args.client.output, style).await
+}
+
+/// `cofferdam queue`.
+pub async fn queue(args: &QueueArgs) -> Result<Exit, CommandFailure> {
+    let answer = Client::new(&args.client)?.ask(Method::GET, "/api/v1/queue", None).await?;
+    for run in answer["queue"].as_array().into_iter().flatten() {
+        match args.client.output {
+            OutputFormat::Json => println!("{run}"),
+            OutputFormat::Text => {
+                println!("{}  {} #{}  {}", run["id"], text(run, "project"), run["number"], text(run, "waits"));
+            }
+        }
+    }
+    Ok(Exit::Success)
 }
 
 /// `cofferdam runs`.

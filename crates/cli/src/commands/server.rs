@@ -15,7 +15,7 @@ use server::{Server, ServerConfig};
 
 use crate::args::Network;
 use crate::args::WarmArgs;
-use crate::args::server::{AgentArgs, DevArgs, ServerArgs};
+use crate::args::server::{AgentArgs, BackupArgs, DevArgs, ServerArgs};
 use crate::client::Client;
 use crate::failure::{CommandFailure, Exit};
 use crate::machine::{self, Machine};
@@ -60,7 +60,7 @@ pub fn serve(args: &ServerArgs, home: Option<&Path>) -> Result<Exit, CommandFail
     speak();
     confine::no_programs().map_err(|reason| CommandFailure::new(Exit::Infrastructure, reason))?;
     let data = data(args.data.as_ref(), home, "server")?;
-    let database = args.database.clone().unwrap_or_else(|| format!("sqlite:{}", data.join("cofferdam.db").display()));
+    let database = database(args.database.as_ref(), &data);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime =
         runtime.map_err(|error| CommandFailure::new(Exit::Infrastructure, format!("cannot start: {error}")))?;
@@ -79,6 +79,49 @@ pub fn serve(args: &ServerArgs, home: Option<&Path>) -> Result<Exit, CommandFail
         server.stop().await;
         Ok(Exit::Success)
     })
+}
+
+fn database(given: Option<&String>, data: &Path) -> String {
+    given.cloned().unwrap_or_else(|| format!("sqlite:{}", data.join("cofferdam.db").display()))
+}
+
+/// `cofferdam backup`. Whole or not at all.
+pub async fn backup(args: &BackupArgs, home: Option<&Path>) -> Result<Exit, CommandFailure> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let database = database(args.database.as_ref(), &data(args.data.as_ref(), home, "server")?);
+    let path = match database.strip_prefix("sqlite:") {
+        Some(path) if !Path::new(path).exists() => {
+            return Err(CommandFailure::usage(format!("there is no database {path}")).with_hint("--data, --database"));
+        }
+        _ => args.file.with_extension("part"),
+    };
+    let failed = |error| CommandFailure::io("write", &path, &error);
+    let file = std::fs::File::options().create(true).truncate(true).write(true).mode(0o600).open(&path);
+    let file = file.map_err(failed)?;
+    let copy = file.try_clone().map_err(failed)?;
+    let rows = server::backup(&database, std::io::BufWriter::new(copy)).await;
+    let kept = rows.map_err(of_server).and_then(|rows| {
+        file.sync_all().and_then(|()| std::fs::rename(&path, &args.file)).map_err(failed)?;
+        Ok(rows)
+    });
+    if kept.is_err() {
+        let _ = std::fs::remove_file(&path);
+    }
+    eprintln!("{} rows in {}", kept?, args.file.display());
+    Ok(Exit::Success)
+}
+
+/// `cofferdam restore`.
+pub async fn restore(args: &BackupArgs, home: Option<&Path>) -> Result<Exit, CommandFailure> {
+    let database = database(args.database.as_ref(), &data(args.data.as_ref(), home, "server")?);
+    let file = std::fs::File::open(&args.file).map_err(|error| CommandFailure::io("open", &args.file, &error))?;
+    let rows = server::restore(&database, std::io::BufReader::new(file)).await.map_err(of_server)?;
+    eprintln!("{rows} rows from {}", args.file.display());
+    Ok(Exit::Success)
+}
+
+fn of_server(error: server::ServerError) -> CommandFailure {
+    CommandFailure::new(Exit::Infrastructure, agent::explain(&error))
 }
 
 /// `cofferdam agent`.

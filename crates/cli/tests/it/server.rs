@@ -47,6 +47,9 @@ fn a_server_runs_what_it_is_asked_for() {
         assert_eq!(ran.code, code, "{definition}: {ran:?}\n{}", place.logs());
         assert!(!ran.stdout.is_empty(), "{definition}: nothing says why: {ran:?}");
     }
+    let again = place.ask(&["rerun", "1", "--follow"]);
+    assert!(again.code == 0 && again.stdout.lines().any(|said| said == "for me"), "its parameters: {again:?}");
+    assert_eq!(place.ask(&["rerun", "999"]).code, 2);
     let listed = place.ask(&["runs", "--project", "other"]).stdout;
     assert_eq!(listed.lines().count(), 4, "{listed}");
     assert_eq!(place.ask(&["trigger", "none"]).code, 2);
@@ -83,6 +86,8 @@ fn what_waits_says_why() {
     assert_eq!(waiting["status"], "queued");
     assert!(waiting["waits"].as_str().is_some_and(|why| why.contains("no agent is connected")), "{waiting}");
     assert!(place.ask(&["runs"]).stdout.contains("queued (no agent is connected"));
+    let queue = place.ask(&["queue"]).stdout;
+    assert!(queue.lines().count() == 2 && queue.contains("app #1  no agent is connected"), "{queue}");
     assert_eq!(place.ask(&["cancel", &second.to_string()]).code, 0);
     assert_eq!(place.run(second)["outcome"], "ABORTED");
     place.add_agent("one");
@@ -387,4 +392,49 @@ fn a_forge_tells_of_pushes_and_pull_requests() {
     let refused = log.contains("trust stranger asks for rung microvm");
     assert!(on_a_machine || refused, "{ended}\n{log}");
     assert_eq!(ended["causes"][0]["description"], "Pull request 7 of eve");
+}
+
+/// While the server runs; the next one on what was restored knows everything, and its tokens.
+#[test]
+fn a_server_comes_back_from_its_backup() {
+    let Some(mut place) = Place::with_agent() else { return };
+    let project = Project::new("node { sh 'echo of before' }");
+    place.put("app", &project);
+    assert_eq!(place.ask(&["trigger", "app", "--follow"]).code, 0);
+    let (data, file) = (place.folder.path().join("server"), place.folder.path().join("backup"));
+    let with =
+        |command: &str| finish(cofferdam().args([command]).arg(&file).arg("--data").arg(&data).output().unwrap());
+    let backed_up = with("backup");
+    assert!(backed_up.code == 0 && backed_up.stderr.contains(" rows in "), "{backed_up:?}");
+    let refused = with("restore");
+    assert!(refused.code == 7 && refused.stderr.contains("another server has this database"), "{refused:?}");
+    place.kill_server();
+    std::fs::read_dir(&data)
+        .unwrap()
+        .flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().contains(".db"))
+        .for_each(|entry| std::fs::remove_file(entry.path()).unwrap());
+    assert_eq!(with("restore").code, 0);
+    place.start_server();
+    assert!(place.ask(&["logs", "1"]).stdout.contains("of before"), "{}", place.logs());
+    assert_eq!(place.ask(&["trigger", "app", "--follow"]).code, 0, "its agent is known: {}", place.logs());
+    assert_eq!(place.run(2)["number"], 2);
+}
+
+/// Every minute has a moment, and the next one is at most a minute away.
+#[test]
+fn the_clock_starts_a_run() {
+    let Some(place) = Place::with_agent() else { return };
+    let project = Project::new("node { sh 'echo on time' }");
+    let path = project.path().to_str().unwrap();
+    let wrong = place.ask(&["projects", "put", "app", "--folder", path, "--cron", "61 * * * *"]);
+    assert!(wrong.code != 0 && wrong.stderr.contains("cron"), "{wrong:?}");
+    assert_eq!(place.ask(&["projects", "put", "app", "--folder", path, "--cron", "* * * * *"]).code, 0);
+    let began = Instant::now();
+    let runs = || place.ask(&["runs", "--output", "json"]).stdout;
+    while runs().is_empty() {
+        assert!(began.elapsed() < Duration::from_secs(80), "{}", place.logs());
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    assert_eq!(place.wait_for_end(1)["causes"][0]["description"], "Started by timer");
 }

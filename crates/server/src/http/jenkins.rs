@@ -23,7 +23,6 @@ use store::{NewRun, Project, Run, RunFilter, Status};
 use super::auth::User;
 use super::error::Refused;
 use crate::app::{App, now};
-use crate::config::ProjectConfig;
 
 /// Builds of a job that are listed.
 const BUILDS: u32 = 100;
@@ -177,8 +176,7 @@ async fn build(app: &App, User(actor): User, project: &Project, given: Vec<(Stri
         description: format!("Started by user {user}"),
         user: Some(user),
     };
-    let reports =
-        serde_json::from_value::<ProjectConfig>(project.config.clone()).is_ok_and(|config| config.report.is_some());
+    let reports = super::runs::reports(app, &project.name).await?;
     let facts = RunFacts { causes: vec![cause], has_scm: true, params, ..RunFacts::default() };
     let run =
         app.store.create_run(&actor, &project.name, NewRun { facts, reports, ..NewRun::default() }, now()).await?;

@@ -23,6 +23,8 @@ use crate::config::ProjectConfig;
 /// Runs on a page at most, and where nobody says how many.
 const MAX_PAGE: u32 = 200;
 const PAGE: u32 = 50;
+/// Runs that wait, in one answer.
+const MAX_QUEUE: u32 = 1000;
 /// Lines of a log in one answer.
 const MAX_LINES: usize = 5000;
 /// Parameters of one run.
@@ -78,8 +80,7 @@ pub(super) async fn create(
         env,
         ..RunFacts::default()
     };
-    let project = app.store.project(&name).await?.ok_or_else(|| Refused::missing("project"))?;
-    let reports = serde_json::from_value::<ProjectConfig>(project.config).is_ok_and(|config| config.report.is_some());
+    let reports = reports(&app, &name).await?;
     let new = NewRun { facts, revision, reports, ..NewRun::default() };
     let run = app.store.create_run(&actor, &name, new, now()).await?;
     app.hub.wake();
@@ -116,6 +117,43 @@ pub(super) async fn list(
 
 pub(super) async fn get(State(app): State<Arc<App>>, _user: User, Path(id): Path<u64>) -> Result<Json<Value>, Refused> {
     Ok(Json(shown(&app, &find(&app, id).await?)))
+}
+
+/// The same once more: its commit, its parameters, its trust. What has changed since is its number, and who wanted it.
+pub(super) async fn rerun(
+    State(app): State<Arc<App>>,
+    User(actor): User,
+    Path(id): Path<u64>,
+) -> Result<(StatusCode, Json<Value>), Refused> {
+    let run = find(&app, id).await?;
+    let user = actor.0.strip_prefix("user:").unwrap_or(&actor.0).to_owned();
+    let replay = BuildCause {
+        class: "org.jenkinsci.plugins.workflow.cps.replay.ReplayCause".into(),
+        description: format!("Rerun of #{} by {user}", run.number),
+        user: Some(user),
+    };
+    let causes = [vec![replay], run.facts.causes.clone()].concat();
+    let reports = reports(&app, &run.project_name).await?;
+    let facts = RunFacts { causes, ..run.facts.clone() };
+    let (revision, commit, trust) = (run.revision, run.commit, Some(run.trust));
+    let new = NewRun { facts, revision, commit, trust, reports, delivery: None };
+    let made = app.store.create_run(&actor, &run.project_name, new, now()).await?;
+    app.hub.wake();
+    app.changed(made.id);
+    Ok((StatusCode::CREATED, Json(shown(&app, &made))))
+}
+
+/// Whether a project's forge is to be told of its runs.
+pub(super) async fn reports(app: &App, project: &str) -> Result<bool, Refused> {
+    let project = app.store.project(project).await?.ok_or_else(|| Refused::missing("project"))?;
+    Ok(serde_json::from_value::<ProjectConfig>(project.config).is_ok_and(|config| config.report.is_some()))
+}
+
+/// What waits, and why.
+pub(super) async fn queue(State(app): State<Arc<App>>, _user: User) -> Result<Json<Value>, Refused> {
+    let waiting = app.store.queued(MAX_QUEUE).await?;
+    let shown: Vec<_> = waiting.iter().map(|run| shown(&app, run)).collect();
+    Ok(Json(json!({ "queue": shown, "waiting": app.store.run_counts().await?.queued })))
 }
 
 /// Why it is to end.

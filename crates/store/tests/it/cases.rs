@@ -298,3 +298,86 @@ pub async fn a_database_has_one_server(store: Store) {
     }
     assert!(again.is_ok(), "{again:?}");
 }
+
+async fn filled(store: &Store) -> Run {
+    put(store, "app").await;
+    let run = create(store, "app").await;
+    let lines: Vec<_> = (0..3000)
+        .map(|number| {
+            let text = format!("line {number} \u{1f600}");
+            Item::Line(LogLine { at: 5, step: None, stage: None, source: LogSource::Stdout, text })
+        })
+        .collect();
+    store.lease_run(run.id, 0, 1, 25).await.unwrap();
+    store.report(run.id, 0, &lines).await.unwrap();
+    store.finish_run(run.id, &end(Outcome::Success), 40).await.unwrap();
+    store.add_token(&alice(), TokenKind::Api, "ci", "cft_secret", None, 50).await.unwrap();
+    run
+}
+
+/// Into an empty database, of either kind, and into no other.
+pub async fn what_is_backed_up_is_restored(store: Store, other: Store) {
+    let run = filled(&store).await;
+    let mut written = Vec::new();
+    let rows = store.backup(&mut written).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let sqlite = Store::open(&format!("sqlite:{}/restored.db", folder.path().display())).await.unwrap();
+    for target in [&other, &sqlite] {
+        assert_eq!(target.restore(written.as_slice()).await.unwrap(), rows);
+        assert_eq!(target.run(run.id).await.unwrap(), store.run(run.id).await.unwrap());
+        assert_eq!(target.log(run.id, 0, 5000).await.unwrap(), store.log(run.id, 0, 5000).await.unwrap());
+        assert_eq!(target.verify_audit().await.unwrap(), store.verify_audit().await.unwrap());
+        assert!(target.api_token("cft_secret", 60).await.unwrap().is_some());
+        // Numbers go on where they were.
+        assert_eq!(create(target, "app").await.number, 2);
+        assert!(matches!(target.restore(written.as_slice()).await, Err(StoreError::Exists { .. })));
+    }
+    let empty = Store::open(&format!("sqlite:{}/empty.db", folder.path().display())).await.unwrap();
+    for wrong in [&b""[..], b"no backup", &written[..written.len() / 2]] {
+        assert!(empty.restore(wrong).await.is_err());
+        assert_eq!(empty.projects().await.unwrap().len(), 0, "half a backup is none");
+    }
+}
+
+pub async fn old_runs_are_forgotten(store: Store) {
+    let app = put(&store, "app").await;
+    let mut ids = Vec::new();
+    for at in 0..6 {
+        let run = create(&store, "app").await;
+        if at < 5 {
+            store.finish_run(run.id, &end(Outcome::Success), 100 + at * 10).await.unwrap();
+        }
+        ids.push(run.id);
+    }
+    let forget = async |before, most| store.forget_runs(app.id, before, most, 2, 500).await.unwrap();
+    assert_eq!(forget(None, None).await, 0, "who says nothing keeps all");
+    assert_eq!(forget(Some(130), None).await, 2, "no more than so many at once");
+    assert_eq!(forget(Some(130), None).await, 1);
+    assert_eq!(forget(Some(130), None).await, 0);
+    assert_eq!(forget(None, Some(2)).await, 1, "of the last two, one runs");
+    let left = store.runs(&RunFilter { limit: 10, ..RunFilter::default() }).await.unwrap();
+    assert_eq!(left.iter().map(|run| run.id).collect::<Vec<_>>(), [ids[5], ids[4]]);
+    assert!(store.log(ids[0], 0, 10).await.unwrap().is_empty());
+    assert!(store.verify_audit().await.unwrap().is_ok());
+    assert_eq!(create(&store, "app").await.number, 7);
+}
+
+/// It stands there until it is heard; what has changed meanwhile is told instead.
+pub async fn what_forges_are_to_hear(store: Store) {
+    put(&store, "app").await;
+    let new = NewRun { commit: Some("c".repeat(40)), reports: true, ..NewRun::default() };
+    let run = store.create_run(&alice(), "app", new, 20).await.unwrap();
+    create(&store, "app").await;
+    let told = async || {
+        let all = store.to_report(10).await.unwrap();
+        all.into_iter().map(|(run, word)| (run.id, word)).collect::<Vec<_>>()
+    };
+    assert_eq!(told().await, [(run.id, "queued".to_owned())]);
+    store.lease_run(run.id, 0, 1, 30).await.unwrap();
+    store.reported_state(run.id, "queued").await.unwrap();
+    assert_eq!(told().await, [(run.id, "running".to_owned())], "what was heard late is not the last word");
+    store.reported_state(run.id, "running").await.unwrap();
+    assert_eq!(told().await, []);
+    store.finish_run(run.id, &end(Outcome::Unstable), 40).await.unwrap();
+    assert_eq!(told().await, [(run.id, "UNSTABLE".to_owned())]);
+}

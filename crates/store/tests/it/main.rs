@@ -15,6 +15,9 @@ async fn conform(mut fresh: impl AsyncFnMut() -> Store) {
     cases::the_audit_is_a_chain(fresh().await).await;
     cases::many_at_once(fresh().await).await;
     cases::a_database_has_one_server(fresh().await).await;
+    cases::what_is_backed_up_is_restored(fresh().await, fresh().await).await;
+    cases::old_runs_are_forgotten(fresh().await).await;
+    cases::what_forges_are_to_hear(fresh().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,0 +1,27 @@
+//! Numbers that outlive a server.
+
+use sqlx::Row as _;
+
+use crate::{Store, StoreError, signed, unsigned};
+
+impl Store {
+    /// A number that was marked.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn marked(&self, name: &str) -> Result<Option<u64>, StoreError> {
+        let row = sqlx::query("SELECT value FROM counters WHERE name = $1").bind(format!("mark {name}"));
+        let row = row.fetch_optional(&self.pool).await?;
+        row.map(|row| Ok(unsigned(row.try_get(0)?))).transpose()
+    }
+
+    /// Marks a number.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn mark(&self, name: &str, value: u64) -> Result<(), StoreError> {
+        let text = "INSERT INTO counters (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = $2";
+        sqlx::query(text).bind(format!("mark {name}")).bind(signed(value)).execute(&self.pool).await?;
+        Ok(())
+    }
+}

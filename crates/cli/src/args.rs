@@ -101,6 +101,8 @@ pub enum Command {
     Cancel(server::CancelArgs),
     /// Run the same once more: its commit, its parameters
     Rerun(server::RerunArgs),
+    /// Let a run of a stranger's code go: you answer for its commit
+    Approve(server::ApproveArgs),
     /// List what waits at a server, and why
     Queue(server::QueueArgs),
     /// Agents of a server

@@ -66,6 +66,7 @@ fn dispatch(cli: &Cli, style: Style) -> Result<Exit, CommandFailure> {
         Command::Logs(args) => block_on(commands::remote::logs(args, style)),
         Command::Cancel(args) => block_on(commands::remote::cancel(args)),
         Command::Rerun(args) => block_on(commands::remote::rerun(args, style)),
+        Command::Approve(args) => block_on(commands::remote::approve(args)),
         Command::Queue(args) => block_on(commands::remote::queue(args)),
         Command::Agents(command) => block_on(commands::remote::agents(command)),
         Command::Groovy(args) => commands::groovy::run(args, style),

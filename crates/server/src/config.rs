@@ -47,6 +47,9 @@ pub struct ProjectConfig {
     /// Its forge, where that is to be told how runs of its commits go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<ReportConfig>,
+    /// Runs of strangers' code wait until somebody approves each.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub approve_strangers: bool,
     /// When it is run without anybody asking, as Jenkins' `cron` says it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cron: Option<String>,

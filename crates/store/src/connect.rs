@@ -9,7 +9,11 @@ use sqlx::{Any, AnyPool, Row as _, Transaction};
 use crate::StoreError;
 
 /// Steps of the schema, in their order; only forward.
-const MIGRATIONS: [&str; 2] = [include_str!("../migrations/0001.sql"), include_str!("../migrations/0002.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("../migrations/0001.sql"),
+    include_str!("../migrations/0002.sql"),
+    include_str!("../migrations/0003.sql"),
+];
 /// The schema that this version knows.
 pub(crate) const SCHEMA: i64 = MIGRATIONS.len() as i64;
 /// How long a connection is waited for.

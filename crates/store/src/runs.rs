@@ -58,6 +58,8 @@ pub struct NewRun {
     pub delivery: Option<String>,
     /// Its forge is to be told how far it is.
     pub reports: bool,
+    /// Why nobody gets it until somebody approves it.
+    pub held: Option<String>,
 }
 
 /// A run.
@@ -101,10 +103,12 @@ pub struct Run {
     pub ended_at: Option<Millis>,
     /// Lines of its log.
     pub lines: u64,
+    /// Why nobody gets it until somebody approves it.
+    pub held: Option<String>,
 }
 
 const SELECT: &str = "SELECT r.id, r.project_id, p.name, r.number, r.status, r.outcome, r.message, r.facts, r.revision, r.definition, \
-     r.abort_reason, r.epoch, r.agent_id, r.queued_ms, r.started_ms, r.ended_ms, r.lines, r.trust, r.commit_id \
+     r.abort_reason, r.epoch, r.agent_id, r.queued_ms, r.started_ms, r.ended_ms, r.lines, r.trust, r.commit_id, r.held \
      FROM runs r JOIN projects p ON p.id = r.project_id";
 
 fn run(row: &AnyRow) -> Result<Run, StoreError> {
@@ -131,6 +135,7 @@ fn run(row: &AnyRow) -> Result<Run, StoreError> {
         ended_at: number(15)?,
         lines: unsigned(row.try_get(16)?),
         commit: row.try_get(18)?,
+        held: row.try_get(19)?,
         trust: serde_json::from_value(row.try_get::<String, _>(17)?.into()).map_err(StoreError::damaged("a run"))?,
     })
 }
@@ -198,8 +203,8 @@ impl Store {
         let id = count(&mut tx, "run").await?;
         let text = serde_json::to_string(&facts).map_err(StoreError::damaged("a run"))?;
         sqlx::query(
-            "INSERT INTO runs (id, project_id, number, status, facts, revision, trust, commit_id, epoch, queued_ms, heard, digest, lines, events, reported, reports, report) \
-             VALUES ($1, $2, $3, 'queued', $4, $5, $7, $8, 0, $6, 0, 0, 0, 0, 0, $9, CASE WHEN $9 = 1 THEN 'queued' END)",
+            "INSERT INTO runs (id, project_id, number, status, facts, revision, trust, commit_id, epoch, queued_ms, heard, digest, lines, events, reported, reports, report, held) \
+             VALUES ($1, $2, $3, 'queued', $4, $5, $7, $8, 0, $6, 0, 0, 0, 0, 0, $9, CASE WHEN $9 = 1 THEN 'queued' END, $10)",
         )
         .bind(id)
         .bind(project_id)
@@ -210,6 +215,7 @@ impl Store {
         .bind(trust.name())
         .bind(&new.commit)
         .bind(i64::from(new.reports))
+        .bind(&new.held)
         .execute(&mut *tx)
         .await?;
         if let Some(delivery) = &new.delivery {
@@ -320,12 +326,22 @@ impl Store {
         Ok(())
     }
 
+    /// Runs that wait, for an agent or for somebody to approve them, the oldest first.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn waiting(&self, limit: u32) -> Result<Vec<Run>, StoreError> {
+        let text = format!("{SELECT} WHERE r.status = 'queued' ORDER BY r.id LIMIT $1");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(text)).bind(i64::from(limit)).fetch_all(&self.pool).await?;
+        rows.iter().map(run).collect()
+    }
+
     /// Runs that wait for an agent, the oldest first.
     ///
     /// # Errors
     /// The database.
     pub async fn queued(&self, limit: u32) -> Result<Vec<Run>, StoreError> {
-        let text = format!("{SELECT} WHERE r.status = 'queued' ORDER BY r.id LIMIT $1");
+        let text = format!("{SELECT} WHERE r.status = 'queued' AND r.held IS NULL ORDER BY r.id LIMIT $1");
         let rows = sqlx::query(sqlx::AssertSqlSafe(text)).bind(i64::from(limit)).fetch_all(&self.pool).await?;
         rows.iter().map(run).collect()
     }
@@ -346,6 +362,24 @@ impl Store {
             }
         }
         Ok(counts)
+    }
+
+    /// Somebody answers for a run that was held: for the commit that it is of, and no other. False: it was not held.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn approve_run(&self, actor: &Actor, id: RunId, now: Millis) -> Result<bool, StoreError> {
+        let mut tx = self.write().await?;
+        let change = sqlx::query(
+            "UPDATE runs SET held = NULL WHERE id = $1 AND held IS NOT NULL AND status = 'queued' RETURNING commit_id",
+        );
+        let row = change.bind(signed(id.0)).fetch_optional(&mut *tx).await?;
+        if let Some(row) = &row {
+            let commit: Option<String> = row.try_get(0)?;
+            record(&mut tx, now, actor, "run.approve", &id.to_string(), &json!({ "commit": commit })).await?;
+        }
+        tx.commit().await?;
+        Ok(row.is_some())
     }
 
     /// Remembers the text of a run's definition, and the commit that it is of.

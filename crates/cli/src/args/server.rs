@@ -198,6 +198,16 @@ pub struct RerunArgs {
     pub client: ClientArgs,
 }
 
+/// `cofferdam approve`.
+#[derive(Debug, Args)]
+pub struct ApproveArgs {
+    /// Which
+    pub run: u64,
+    /// Which server
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
 /// `cofferdam queue`.
 #[derive(Debug, Args)]
 pub struct QueueArgs {
@@ -254,6 +264,9 @@ pub struct PutArgs {
     /// Address of its API [default: that of the public service]
     #[arg(long, value_name = "URL", requires = "report")]
     pub report_api: Option<String>,
+    /// Runs of strangers' code (pull requests from forks) wait until somebody approves each
+    #[arg(long)]
+    pub approve_strangers: bool,
     /// When it is run without anybody asking, as Jenkins' cron says it: 'H 3 * * 1-5'
     #[arg(long, value_name = "TEXT")]
     pub cron: Option<String>,

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use crate::args::OutputFormat;
 use crate::args::server::{
-    AgentsCommand, CancelArgs, LogsArgs, ProjectsCommand, PutArgs, QueueArgs, RerunArgs, RunsArgs, TriggerArgs,
+    AgentsCommand, ApproveArgs, CancelArgs, LogsArgs, ProjectsCommand, PutArgs, QueueArgs, RerunArgs, RunsArgs,
+    TriggerArgs,
 };
 use crate::client::Client;
 use crate::failure::{CommandFailure, Exit};
@@ -48,6 +49,7 @@ pub async fn projects(command: &ProjectsCommand) -> Result<Exit, CommandFailure>
                 (None, None) => return Err(CommandFailure::usage("--git or --folder")),
             };
             let mut config = json!({ "source": source, "file": file, "protected": protected });
+            config["approve_strangers"] = json!(args.approve_strangers);
             config["cron"] = json!(args.cron);
             config["keep_runs"] = json!(args.keep_runs);
             config["keep_days"] = json!(args.keep_days);
@@ -109,6 +111,17 @@ pub async fn rerun(args: &RerunArgs, style: Style) -> Result<Exit, CommandFailur
     let client = Client::new(&args.client)?;
     let run = client.ask(Method::POST, &format!("/api/v1/runs/{}/rerun", args.run), None).await?;
     made(&client, &run, args.follow, args.client.output, style).await
+}
+
+/// `cofferdam approve`.
+pub async fn approve(args: &ApproveArgs) -> Result<Exit, CommandFailure> {
+    let path = format!("/api/v1/runs/{}/approve", args.run);
+    let run = Client::new(&args.client)?.ask(Method::POST, &path, None).await?;
+    match args.client.output {
+        OutputFormat::Json => println!("{run}"),
+        OutputFormat::Text => eprintln!("run {} ({} #{})", run["id"], text(&run, "project"), run["number"]),
+    }
+    Ok(Exit::Success)
 }
 
 /// `cofferdam queue`.

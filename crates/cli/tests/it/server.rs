@@ -392,6 +392,26 @@ fn a_forge_tells_of_pushes_and_pull_requests() {
     let refused = log.contains("trust stranger asks for rung microvm");
     assert!(on_a_machine || refused, "{ended}\n{log}");
     assert_eq!(ended["causes"][0]["description"], "Pull request 7 of eve");
+
+    // Where somebody is to look first, it waits for that.
+    let put = place.ask(
+        &[
+            &["projects", "put", "app", "--git", &url, "--hook", "github", "--hook-secret-file", secret_file][..],
+            &["--approve-strangers"],
+        ]
+        .concat(),
+    );
+    assert_eq!(put.code, 0, "{put:?}");
+    let (_, said) = hook(&place, "pull_request", "six", SECRET, &request);
+    let run = said["run"].as_u64().unwrap().to_string();
+    let queue = place.ask(&["queue"]).stdout;
+    assert!(queue.contains("a stranger's code waits for somebody to approve it"), "{queue}");
+    let (_, of_member) = hook(&place, "push", "seven", SECRET, &push);
+    place.wait_for_end(of_member["run"].as_u64().unwrap());
+    assert_eq!(place.run(run.parse().unwrap())["status"], "queued", "others are not held up, and it is not let go");
+    assert_eq!(place.ask(&["approve", &run]).code, 0);
+    place.wait_for_end(run.parse().unwrap());
+    assert_ne!(place.ask(&["approve", &run]).code, 0, "once");
 }
 
 /// While the server runs; the next one on what was restored knows everything, and its tokens.

@@ -66,7 +66,9 @@ pub(super) async fn hear(
     // What comes again has the number that it had, or else the same content.
     let id = delivery(hook.forge, &given).unwrap_or_else(|| store::digest(&String::from_utf8_lossy(&body)));
     let reports = config.report.is_some();
-    let new = NewRun { delivery: Some(format!("{name} {id}")), reports, ..new };
+    let is_held = config.approve_strangers && new.trust == Some(Trust::Stranger);
+    let held = is_held.then(|| "a stranger's code waits for somebody to approve it".to_owned());
+    let new = NewRun { delivery: Some(format!("{name} {id}")), reports, held, ..new };
     let run = app.store.create_run(&Actor(format!("hook:{name}")), &name, new, now()).await?;
     supersede(&app, &run).await?;
     app.hub.wake();

@@ -33,7 +33,13 @@ const MAX_PARAMS: usize = 200;
 const LOOK: Duration = Duration::from_secs(2);
 
 pub(super) fn shown(app: &App, run: &Run) -> Value {
-    let waits = (run.status == Status::Queued).then(|| app.hub.why_waits());
+    let why = || match &run.held {
+        Some(reason) => {
+            format!("{reason}: `cofferdam approve {}`, or `POST /api/v1/runs/{}/approve`", run.id.0, run.id.0)
+        }
+        None => app.hub.why_waits(),
+    };
+    let waits = (run.status == Status::Queued).then(why);
     json!({
         "waits": waits,
         "id": run.id.0, "project": run.project_name, "number": run.number, "status": run.status, "outcome": run.outcome,
@@ -136,11 +142,27 @@ pub(super) async fn rerun(
     let reports = reports(&app, &run.project_name).await?;
     let facts = RunFacts { causes, ..run.facts.clone() };
     let (revision, commit, trust) = (run.revision, run.commit, Some(run.trust));
-    let new = NewRun { facts, revision, commit, trust, reports, delivery: None };
+    // Who wants a stranger's code once more answers for it.
+    let new = NewRun { facts, revision, commit, trust, reports, ..NewRun::default() };
     let made = app.store.create_run(&actor, &run.project_name, new, now()).await?;
     app.hub.wake();
     app.changed(made.id);
     Ok((StatusCode::CREATED, Json(shown(&app, &made))))
+}
+
+/// Somebody answers for a run of strangers' code: for its commit, and no other.
+pub(super) async fn approve(
+    State(app): State<Arc<App>>,
+    User(actor): User,
+    Path(id): Path<u64>,
+) -> Result<Json<Value>, Refused> {
+    let run = find(&app, id).await?;
+    if !app.store.approve_run(&actor, run.id, now()).await? {
+        return Err(Refused(StatusCode::CONFLICT, "it does not wait for approval".into()));
+    }
+    app.hub.wake();
+    app.changed(run.id);
+    Ok(Json(shown(&app, &find(&app, id).await?)))
 }
 
 /// Whether a project's forge is to be told of its runs.
@@ -151,7 +173,7 @@ pub(super) async fn reports(app: &App, project: &str) -> Result<bool, Refused> {
 
 /// What waits, and why.
 pub(super) async fn queue(State(app): State<Arc<App>>, _user: User) -> Result<Json<Value>, Refused> {
-    let waiting = app.store.queued(MAX_QUEUE).await?;
+    let waiting = app.store.waiting(MAX_QUEUE).await?;
     let shown: Vec<_> = waiting.iter().map(|run| shown(&app, run)).collect();
     Ok(Json(json!({ "queue": shown, "waiting": app.store.run_counts().await?.queued })))
 }

@@ -381,3 +381,19 @@ pub async fn what_forges_are_to_hear(store: Store) {
     store.finish_run(run.id, &end(Outcome::Unstable), 40).await.unwrap();
     assert_eq!(told().await, [(run.id, "UNSTABLE".to_owned())]);
 }
+
+pub async fn what_is_held_is_given_to_nobody(store: Store) {
+    put(&store, "app").await;
+    let held = NewRun { held: Some("a stranger's".into()), commit: Some("c".repeat(40)), ..NewRun::default() };
+    let run = store.create_run(&alice(), "app", held, 20).await.unwrap();
+    let free = create(&store, "app").await;
+    let queued = async || store.queued(10).await.unwrap().iter().map(|run| run.id).collect::<Vec<_>>();
+    assert_eq!(queued().await, [free.id]);
+    assert!(!store.approve_run(&alice(), free.id, 30).await.unwrap());
+    assert!(store.approve_run(&alice(), run.id, 30).await.unwrap());
+    assert!(!store.approve_run(&alice(), run.id, 31).await.unwrap(), "once");
+    assert_eq!(queued().await, [run.id, free.id]);
+    let rows = store.audit(0, 100).await.unwrap();
+    let last = rows.last().unwrap();
+    assert!(last.action == "run.approve" && last.detail.contains(&"c".repeat(40)), "{last:?}");
+}

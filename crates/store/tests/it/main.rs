@@ -18,6 +18,7 @@ async fn conform(mut fresh: impl AsyncFnMut() -> Store) {
     cases::what_is_backed_up_is_restored(fresh().await, fresh().await).await;
     cases::old_runs_are_forgotten(fresh().await).await;
     cases::what_forges_are_to_hear(fresh().await).await;
+    cases::what_is_held_is_given_to_nobody(fresh().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

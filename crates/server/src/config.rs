@@ -7,7 +7,7 @@ use std::time::Duration;
 use model::rung::Trust;
 use scm::Forge;
 use serde::{Deserialize, Serialize};
-use wire::agent::Source;
+use wire::agent::{Login, Source};
 
 /// How the server works.
 #[derive(Clone, Debug)]
@@ -113,6 +113,9 @@ pub enum ProjectSource {
         /// Its branch.
         #[serde(default = "main")]
         branch: String,
+        /// Who agents are to it when they fetch. No workload sees it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        login: Option<Login>,
     },
 }
 
@@ -125,7 +128,11 @@ impl ProjectConfig {
     pub fn told(&self) -> ProjectConfig {
         let hook = self.hook.as_ref().map(|hook| HookConfig { secret: "…".to_owned(), ..hook.clone() });
         let report = self.report.as_ref().map(|report| ReportConfig { token: "…".to_owned(), ..report.clone() });
-        ProjectConfig { hook, report, ..self.clone() }
+        let mut source = self.source.clone();
+        if let ProjectSource::Git { login: Some(login), .. } = &mut source {
+            "…".clone_into(&mut login.password);
+        }
+        ProjectConfig { source, hook, report, ..self.clone() }
     }
 
     /// Whose code a branch has.
@@ -142,8 +149,9 @@ impl ProjectConfig {
     pub fn source_of(&self, revision: Option<&str>, commit: Option<&str>) -> Source {
         match &self.source {
             ProjectSource::Folder(path) => Source::Folder { path: path.clone() },
-            ProjectSource::Git { url, branch } => Source::Git {
+            ProjectSource::Git { url, branch, login } => Source::Git {
                 url: url.clone(),
+                login: login.clone(),
                 revision: revision.unwrap_or(branch).to_owned(),
                 commit: commit.map(str::to_owned),
             },

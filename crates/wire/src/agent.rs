@@ -62,7 +62,25 @@ pub enum Source {
         revision: String,
         /// The commit of it that is meant, where that is known.
         commit: Option<String>,
+        /// Who fetches it; nobody in particular, where that is enough.
+        #[serde(default)]
+        login: Option<Login>,
     },
+}
+
+/// A name and a secret, for one repository. Whoever prints it sees the name.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Login {
+    /// The name.
+    pub user: String,
+    /// A password, or a token that stands for one.
+    pub password: String,
+}
+
+impl std::fmt::Debug for Login {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Login").field("user", &self.user).finish_non_exhaustive()
+    }
 }
 
 /// From an agent.

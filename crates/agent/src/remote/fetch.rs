@@ -5,11 +5,12 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
 use model::limits::MAX_DEFINITION_BYTES;
 use model::request::Failure;
 use tokio::process::Command;
 use tokio::sync::mpsc;
-use wire::agent::{Definition, Lease, Source};
+use wire::agent::{Definition, Lease, Login, Source};
 
 use super::{AgentConfig, Word};
 use crate::failure::{Trouble, explain};
@@ -76,9 +77,9 @@ async fn fetch(config: &AgentConfig, lease: Lease, source: &Source, file: &str) 
             let mentions = mentions::of_folder(&definition.text, Path::new(path));
             Ok(Found { definition, files: project, repository: None, mentions })
         }
-        Source::Git { url, revision, commit } => {
+        Source::Git { url, revision, commit, login } => {
             let folder = config.scratch.join(format!("git-{}-{}-{}", std::process::id(), lease.run, lease.epoch));
-            match clone(&folder, url, (revision, commit.as_deref()), file).await {
+            match clone(&folder, (url, login.as_ref()), (revision, commit.as_deref()), file).await {
                 Ok((definition, files)) => {
                     let mentions = mentions::of_commit(&definition.text, &files).await;
                     Ok(Found { definition, files, repository: Some(folder), mentions })
@@ -101,7 +102,7 @@ fn definition(text: Vec<u8>, commit: Option<String>) -> Result<Definition, Troub
 
 async fn clone(
     folder: &Path,
-    url: &str,
+    (url, login): (&str, Option<&Login>),
     (revision, commit): (&str, Option<&str>),
     file: &str,
 ) -> Result<(Definition, LocalProject), Trouble> {
@@ -116,7 +117,7 @@ async fn clone(
     let made = tokio::fs::create_dir_all(folder).await;
     made.map_err(|error| Trouble::infrastructure(format!("{}: {error}", folder.display())))?;
     git(folder, &["init", "-q", "--template=", "."]).await?;
-    let name = fetched(folder, url, revision).await?;
+    let name = fetched(folder, url, login, revision).await?;
     let tip = String::from_utf8_lossy(&git(folder, &["rev-parse", "FETCH_HEAD^{commit}"]).await?).trim().to_owned();
     let at = match commit.filter(|commit| **commit != tip) {
         None => tip,
@@ -147,9 +148,22 @@ fn is_commit(text: &str) -> bool {
 
 /// Fetches a revision: a commit, a full name, or else a branch before a tag, for a branch is what its name stands for everywhere else. The
 /// branch that it is checked out as.
-async fn fetched(folder: &Path, url: &str, revision: &str) -> Result<Option<String>, Trouble> {
-    let fetch =
-        async |name: &str| git(folder, &["fetch", "-q", "--no-tags", "--no-recurse-submodules", url, name]).await;
+async fn fetched(folder: &Path, url: &str, login: Option<&Login>, revision: &str) -> Result<Option<String>, Trouble> {
+    // In the environment, which nobody else can read; and to nowhere else, wherever that address leads.
+    let header = login.map(|Login { user, password }| {
+        let words = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
+        [
+            ("GIT_CONFIG_COUNT", "2".to_owned()),
+            ("GIT_CONFIG_KEY_0", format!("http.{url}.extraHeader")),
+            ("GIT_CONFIG_VALUE_0", format!("Authorization: Basic {words}")),
+            ("GIT_CONFIG_KEY_1", "http.followRedirects".to_owned()),
+            ("GIT_CONFIG_VALUE_1", "false".to_owned()),
+        ]
+    });
+    let env = header.iter().flatten().map(|(name, value)| (*name, value.as_str())).collect::<Vec<_>>();
+    let fetch = async |name: &str| {
+        git_with(folder, &env, &["fetch", "-q", "--no-tags", "--no-recurse-submodules", url, name]).await
+    };
     if is_commit(revision) || revision.starts_with("refs/") {
         fetch(revision).await?;
         let branch = revision.strip_prefix("refs/heads/").map(|_| revision.to_owned());
@@ -165,9 +179,14 @@ async fn fetched(folder: &Path, url: &str, revision: &str) -> Result<Option<Stri
 }
 
 async fn git(folder: &Path, words: &[&str]) -> Result<Vec<u8>, Trouble> {
+    git_with(folder, &[], words).await
+}
+
+async fn git_with(folder: &Path, env: &[(&str, &str)], words: &[&str]) -> Result<Vec<u8>, Trouble> {
     let mut command = Command::new("git");
     command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("HOME", "/nonexistent").env("LC_ALL", "C");
     command.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_TERMINAL_PROMPT", "0").env("GIT_CONFIG_GLOBAL", "/dev/null");
+    command.envs(env.iter().copied());
     command.args(SETTINGS.iter().flat_map(|setting| ["-c", setting])).args(words).current_dir(folder);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let ran = tokio::time::timeout(PATIENCE, command.output()).await;

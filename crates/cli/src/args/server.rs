@@ -240,6 +240,12 @@ pub struct PutArgs {
     /// The branch that is built where nobody says otherwise
     #[arg(long, default_value = "main", value_name = "NAME")]
     pub branch: String,
+    /// Name that agents fetch it with; what tokens stand for a password with differs by forge, and most take any
+    #[arg(long, default_value = "cofferdam", value_name = "NAME")]
+    pub git_user: String,
+    /// File with the password or token that agents fetch it with: its first line. No workload sees it
+    #[arg(long, value_name = "FILE", requires = "git")]
+    pub git_password_file: Option<PathBuf>,
     /// A folder of the agents' machine, where they take any
     #[arg(long, value_name = "DIR")]
     pub folder: Option<PathBuf>,

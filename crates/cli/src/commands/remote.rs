@@ -41,7 +41,11 @@ pub async fn projects(command: &ProjectsCommand) -> Result<Exit, CommandFailure>
         ProjectsCommand::Put(args) => {
             let PutArgs { name, git, branch, folder, file, protected, client, .. } = args.as_ref();
             let source = match (git, folder) {
-                (Some(url), _) => json!({ "git": { "url": url, "branch": branch } }),
+                (Some(url), _) => {
+                    let password = args.git_password_file.as_ref().map(|file| first_line(file)).transpose()?;
+                    let login = password.map(|password| json!({ "user": args.git_user, "password": password }));
+                    json!({ "git": { "url": url, "branch": branch, "login": login } })
+                }
                 (None, Some(folder)) => {
                     let path = folder.canonicalize().map_err(|error| CommandFailure::io("open", folder, &error))?;
                     json!({ "folder": path })

@@ -2,6 +2,7 @@
 
 mod place;
 mod pool;
+mod private;
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -249,7 +250,7 @@ fn a_run_outlives_its_agent() {
 const SHOWS: &str = "node { checkout scm; sh 'cat file; git log --format=%s -n 1'; echo \"on ${env.BRANCH_NAME}\" }";
 
 /// A repository that is served over HTTP, on two branches and with a pull request, and its address.
-fn served(definition: &str) -> (Project, Process, String) {
+pub fn served(definition: &str) -> (Project, Process, String) {
     let project = Project::new(definition);
     project.write("file", "of main\n").commit_folder(".", "main");
     project.git(&["checkout", "-q", "-b", "side"]);

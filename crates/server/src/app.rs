@@ -9,6 +9,7 @@ use tokio::sync::broadcast;
 use crate::config::ServerConfig;
 use crate::http::Counted;
 use crate::hub::Hub;
+use crate::line::Waiting;
 
 /// Runs that have changed, for who looks on; who is slower than this looks at the store.
 const CHANGES: usize = 1024;
@@ -17,6 +18,7 @@ pub(crate) struct App {
     pub(crate) store: Store,
     pub(crate) config: ServerConfig,
     pub(crate) hub: Hub,
+    pub(crate) waiting: Waiting,
     pub(crate) counted: Counted,
     /// Something of that run is new.
     pub(crate) changed: broadcast::Sender<RunId>,
@@ -24,7 +26,14 @@ pub(crate) struct App {
 
 impl App {
     pub(crate) fn new(store: Store, config: ServerConfig) -> App {
-        App { store, config, hub: Hub::default(), counted: Counted::default(), changed: broadcast::channel(CHANGES).0 }
+        App {
+            store,
+            config,
+            hub: Hub::default(),
+            waiting: Waiting::default(),
+            counted: Counted::default(),
+            changed: broadcast::channel(CHANGES).0,
+        }
     }
 
     /// Tells who looks on.

@@ -1,6 +1,7 @@
 //! What an operator says of the server, and of projects.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -47,6 +48,24 @@ pub struct ProjectConfig {
     /// Its forge, where that is to be told how runs of its commits go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<ReportConfig>,
+    /// Its agents: a label, or an expression of labels (`linux && !arm`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// Its share of places, in proportion to those of other projects. `None`: 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<NonZeroU32>,
+    /// Runs of it that are under way at once, at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_once: Option<u32>,
+    /// Of one branch no run begins while another is under way (`disableConcurrentBuilds`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub alone: bool,
+    /// Among its own runs; the larger goes first.
+    #[serde(default)]
+    pub priority: i32,
+    /// A run that has waited so many minutes is ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue_minutes: Option<u64>,
     /// Runs of strangers' code wait until somebody approves each.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub approve_strangers: bool,

@@ -5,12 +5,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use model::ids::RunId;
-use store::{Run, RunFilter, Status, StoreError};
+use queue::line::{Command, Event};
+use store::{Run, Status, StoreError};
 use tokio::sync::{Notify, mpsc, oneshot};
 use wire::agent::{FromAgent, Lease, ToAgent};
 
 use crate::app::App;
 use crate::keeper::{self, ToKeeper};
+use crate::line;
 
 /// How often the queue is looked at where nothing has told that it changed.
 const LOOK: Duration = Duration::from_secs(2);
@@ -22,8 +24,8 @@ const MOST_AT_ONCE: u32 = 1000;
 pub(crate) struct Hub {
     agents: Mutex<HashMap<u64, Connected>>,
     keepers: Mutex<HashMap<RunId, mpsc::UnboundedSender<ToKeeper>>>,
-    /// Which agent each run has a place at.
-    seats: Mutex<HashMap<RunId, u64>>,
+    /// What the line has said, and nobody has done yet.
+    later: Mutex<Vec<Command>>,
     /// Something may be given out.
     wake: Notify,
     closed: std::sync::atomic::AtomicBool,
@@ -49,40 +51,27 @@ struct Connected {
 
 /// Goes on with what is under way, and gives out what waits from now on.
 pub(crate) async fn begin(app: &Arc<App>) -> Result<(), StoreError> {
-    let filter = RunFilter { unfinished: true, limit: u32::MAX >> 1, ..RunFilter::default() };
-    for run in app.store.runs(&filter).await? {
-        if run.status == Status::Running {
-            start_keeper(app, run);
-        }
+    for run in line::begin(app).await? {
+        start_keeper(app, run);
     }
     let app = Arc::clone(app);
     tokio::spawn(async move {
         let mut told = BTreeMap::new();
         while !app.hub.closed.load(std::sync::atomic::Ordering::Relaxed) {
-            if let Err(error) = give_out(&app).await {
+            let late = std::mem::take(&mut *app.hub.later());
+            line::perform(&app, late).await;
+            if let Err(error) = line::take_in(&app).await {
                 tracing::warn!(%error, "the queue cannot be looked at");
             }
-            if tokio::time::timeout(LOOK, app.hub.wake.notified()).await.is_err()
-                && let Err(error) = tell_waiting(&app, &mut told).await
-            {
-                tracing::warn!(%error, "the queue cannot be looked at");
+            let pause = app.waiting.due_in().unwrap_or(LOOK).min(LOOK);
+            if tokio::time::timeout(pause, app.hub.wake.notified()).await.is_err() {
+                line::perform(&app, app.waiting.tell(Event::Ticked)).await;
+                if let Err(error) = tell_waiting(&app, &mut told).await {
+                    tracing::warn!(%error, "the queue cannot be looked at");
+                }
             }
         }
     });
-    Ok(())
-}
-
-/// Gives what waits to agents that have room, the oldest first.
-async fn give_out(app: &Arc<App>) -> Result<(), StoreError> {
-    if app.hub.agent_with_room().is_none() {
-        return Ok(());
-    }
-    for run in app.store.queued(MOST_AT_ONCE).await? {
-        if app.hub.agent_with_room().is_none() {
-            return Ok(());
-        }
-        start_keeper(app, run);
-    }
     Ok(())
 }
 
@@ -101,7 +90,7 @@ async fn tell_waiting(app: &Arc<App>, told: &mut BTreeMap<String, u64>) -> Resul
     Ok(())
 }
 
-fn start_keeper(app: &Arc<App>, run: Run) {
+pub(crate) fn start_keeper(app: &Arc<App>, run: Run) {
     let mut keepers = app.hub.keepers();
     let entry = keepers.entry(run.id);
     if let std::collections::hash_map::Entry::Vacant(vacant) = entry {
@@ -112,6 +101,16 @@ fn start_keeper(app: &Arc<App>, run: Run) {
             let id = run.id;
             keeper::keep(Arc::clone(&app), run, inbox).await;
             app.hub.keepers().remove(&id);
+            line::perform(&app, app.waiting.tell(Event::Finished { run: id })).await;
+            // One whose agent was lost waits for another.
+            match app.store.run(id).await {
+                Ok(Some(run)) if run.status == Status::Queued => {
+                    if let Err(error) = line::queued(&app, &run).await {
+                        tracing::warn!(run = %id, %error, "a run waits for the next start of the server");
+                    }
+                }
+                _ => {}
+            }
             app.hub.wake.notify_one();
         });
     }
@@ -139,67 +138,23 @@ impl Hub {
         self.wake.notify_one();
     }
 
-    /// The agent with the most room, if any has.
-    pub(crate) fn agent_with_room(&self) -> Option<u64> {
-        let agents = self.agents();
-        let taken = self.taken();
-        let room =
-            |agent: &u64, connected: &Connected| connected.most.saturating_sub(taken.get(agent).copied().unwrap_or(0));
-        let best =
-            agents.iter().map(|(agent, connected)| (room(agent, connected), *agent)).filter(|(room, _)| *room > 0);
-        best.max().map(|(_, agent)| agent)
+    fn later(&self) -> MutexGuard<'_, Vec<Command>> {
+        self.later.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Why what is queued waits, and what would change that.
-    pub(crate) fn why_waits(&self) -> String {
-        let agents = self.agents();
-        if agents.is_empty() {
-            return "no agent is connected: `cofferdam agent` on a build host makes one".to_owned();
-        }
-        let (count, most) = (agents.len(), agents.values().map(|agent| u64::from(agent.most)).sum::<u64>());
-        drop(agents);
-        match self.agent_with_room() {
-            Some(_) => "it is given out in a moment".to_owned(),
-            None => {
-                format!("all {most} places at {count} agents are taken: one that ends, or a further agent, makes room")
-            }
+    /// Has somebody else perform this, soon.
+    pub(crate) fn keep_for_later(&self, commands: Vec<Command>) {
+        if !commands.is_empty() {
+            self.later().extend(commands);
+            self.wake();
         }
     }
 
-    /// Places at connected agents.
-    pub(crate) fn places(&self) -> Places {
+    /// Places at connected agents; `taken` of all that there are.
+    pub(crate) fn places(&self, taken: u64) -> Places {
         let agents = self.agents();
         let all: u64 = agents.values().map(|agent| u64::from(agent.most)).sum();
-        let held = self.taken();
-        let taken = agents.keys().filter_map(|agent| held.get(agent)).map(|taken| u64::from(*taken)).sum();
         Places { agents: agents.len(), taken, free: all.saturating_sub(taken) }
-    }
-
-    /// How many runs each agent has.
-    fn taken(&self) -> HashMap<u64, u32> {
-        let mut taken = HashMap::new();
-        for agent in self.seats.lock().unwrap_or_else(PoisonError::into_inner).values() {
-            *taken.entry(*agent).or_default() += 1;
-        }
-        taken
-    }
-
-    /// A place at the agent with the most room, taken for a run.
-    pub(crate) fn take_seat(&self, run: RunId) -> Option<u64> {
-        let agent = self.agent_with_room()?;
-        self.hold_seat(run, agent);
-        Some(agent)
-    }
-
-    /// A run has a place at that agent.
-    pub(crate) fn hold_seat(&self, run: RunId, agent: u64) {
-        self.seats.lock().unwrap_or_else(PoisonError::into_inner).insert(run, agent);
-    }
-
-    /// It needs none any more.
-    pub(crate) fn leave_seat(&self, run: RunId) {
-        self.seats.lock().unwrap_or_else(PoisonError::into_inner).remove(&run);
-        self.wake();
     }
 
     /// An agent has come; whoever had its place has lost it.
@@ -225,17 +180,18 @@ impl Hub {
         self.wake();
     }
 
-    /// A connection has ended.
-    pub(crate) fn go(&self, agent: u64, connection: u64) {
+    /// A connection has ended. False: it was displaced before.
+    pub(crate) fn go(&self, agent: u64, connection: u64) -> bool {
         let mut agents = self.agents();
         if agents.get(&agent).is_none_or(|connected| connected.connection != connection) {
-            return;
+            return false;
         }
         agents.remove(&agent);
         drop(agents);
         for keeper in self.keepers().values() {
             let _ = keeper.send(ToKeeper::Went { agent });
         }
+        true
     }
 
     /// Whether an agent is connected.

@@ -21,6 +21,7 @@ mod housekeeping;
 mod http;
 mod hub;
 mod keeper;
+mod line;
 mod random;
 mod schedules;
 

@@ -382,6 +382,17 @@ impl Store {
         Ok(row.is_some())
     }
 
+    /// Runs newer than this one that wait for an agent, the oldest first.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn queued_after(&self, after: RunId, limit: u32) -> Result<Vec<Run>, StoreError> {
+        let text =
+            format!("{SELECT} WHERE r.status = 'queued' AND r.held IS NULL AND r.id > $1 ORDER BY r.id LIMIT $2");
+        let query = sqlx::query(sqlx::AssertSqlSafe(text)).bind(signed(after.0)).bind(i64::from(limit));
+        query.fetch_all(&self.pool).await?.iter().map(run).collect()
+    }
+
     /// Remembers the text of a run's definition, and the commit that it is of.
     ///
     /// # Errors

@@ -30,7 +30,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::{Said, Word};
 
 /// Version of these messages; both sides must have the same.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// The longest message, in bytes.
 pub const MAX_MESSAGE_BYTES: usize = crate::engine::MAX_LINE_BYTES + 4096;
 /// The most that one report has.
@@ -95,6 +95,9 @@ pub enum FromAgent {
         runs: u32,
         /// Leases that it holds, from former connections.
         held: Vec<Lease>,
+        /// What it is, for projects that ask for such agents.
+        #[serde(default)]
+        labels: Vec<String>,
     },
     /// What a run's definition is.
     Found {

@@ -62,6 +62,8 @@ pub struct AgentConfig {
     pub key: String,
     /// Runs that it takes at once.
     pub runs: u32,
+    /// What it is, for projects that ask for such agents.
+    pub labels: Vec<String>,
     /// Folders of this machine may be projects.
     pub folders: bool,
     /// What evaluates runs.
@@ -136,7 +138,9 @@ impl Agent {
         match word {
             Word::Connected(server) => {
                 let held = self.seats.keys().copied().collect();
-                let hello = FromAgent::Hello { version: wire::agent::VERSION, runs: self.config.runs, held };
+                let AgentConfig { runs, labels, .. } = self.config.as_ref();
+                let (runs, labels) = (*runs, labels.clone());
+                let hello = FromAgent::Hello { version: wire::agent::VERSION, runs, held, labels };
                 let _ = server.send(hello);
                 self.server = Some(server);
             }

@@ -59,6 +59,9 @@ pub struct AgentArgs {
     /// Runs that it takes at once
     #[arg(long, default_value_t = 8, value_name = "N")]
     pub runs: u32,
+    /// What this machine is, for projects that ask for such agents; may be repeated
+    #[arg(long = "label", value_name = "LABEL")]
+    pub labels: Vec<String>,
     /// Folders of this machine may be projects: for a laptop
     #[arg(long)]
     pub folders: bool,
@@ -270,6 +273,18 @@ pub struct PutArgs {
     /// Address of its API [default: that of the public service]
     #[arg(long, value_name = "URL", requires = "report")]
     pub report_api: Option<String>,
+    /// Its agents: a label, or an expression of labels: 'linux && !arm'
+    #[arg(long, value_name = "LABELS")]
+    pub label: Option<String>,
+    /// Its share of places, in proportion to other projects
+    #[arg(long, value_name = "N")]
+    pub weight: Option<std::num::NonZeroU32>,
+    /// Runs of it that are under way at once, at most
+    #[arg(long, value_name = "N")]
+    pub at_once: Option<u32>,
+    /// Of one branch no run begins while another is under way
+    #[arg(long)]
+    pub alone: bool,
     /// Runs of strangers' code (pull requests from forks) wait until somebody approves each
     #[arg(long)]
     pub approve_strangers: bool,

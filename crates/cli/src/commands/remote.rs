@@ -53,6 +53,10 @@ pub async fn projects(command: &ProjectsCommand) -> Result<Exit, CommandFailure>
                 (None, None) => return Err(CommandFailure::usage("--git or --folder")),
             };
             let mut config = json!({ "source": source, "file": file, "protected": protected });
+            config["label"] = json!(args.label);
+            config["weight"] = json!(args.weight);
+            config["at_once"] = json!(args.at_once);
+            config["alone"] = json!(args.alone);
             config["approve_strangers"] = json!(args.approve_strangers);
             config["cron"] = json!(args.cron);
             config["keep_runs"] = json!(args.keep_runs);

@@ -140,6 +140,7 @@ pub async fn agent(args: &AgentArgs, home: Option<&Path>) -> Result<Exit, Comman
         server: args.server.clone(),
         key,
         runs: args.runs,
+        labels: args.labels.clone(),
         folders: args.folders,
         engine: place::engine_program(),
         hosts,

@@ -1,7 +1,7 @@
 //! How long a shape that cannot be made is left alone.
 
-use super::clock::Elapsed;
 use super::settings::BackoffSettings;
+use crate::clock::Elapsed;
 
 /// Failures in a row of one shape.
 #[derive(Clone, Debug, Default)]

@@ -2,7 +2,8 @@
 
 use std::f64::consts::LN_2;
 
-use super::clock::Elapsed;
+use crate::clock::{Elapsed, remaining};
+
 use super::settings::DemandSettings;
 
 /// Claims, or waiting requests, that count as none: what three half-lives leave of a single one. Without such an end
@@ -77,19 +78,6 @@ impl Demand {
     }
 }
 
-/// What is left of 1 after so many milliseconds. The exponential of the standard library may differ in its last bit
-/// from machine to machine; this one may not, for the same events must give the same commands.
-fn remaining(ms: u64, half_life_ms: u64) -> f64 {
-    let Ok(halvings @ 0..64) = u32::try_from(ms / half_life_ms) else { return 0.0 };
-    let exponent = -((ms % half_life_ms) as f64 / half_life_ms as f64) * LN_2;
-    let (mut sum, mut term) = (1.0, 1.0);
-    for n in 1..=16u8 {
-        term *= exponent / f64::from(n);
-        sum += term;
-    }
-    sum / (1u64 << halvings) as f64
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,15 +92,6 @@ mod tests {
         let mut demand = Demand::none(at(0));
         demand.queued(waiting, at(0), &SETTINGS);
         demand
-    }
-
-    #[test]
-    fn a_half_life_halves() {
-        for (ms, expect) in [(0, 1.0), (1000, 0.5), (500, 0.5f64.sqrt()), (3000, 0.125), (999, 0.500_346_7)] {
-            assert!((remaining(ms, 1000) - expect).abs() < 1e-6, "{ms}");
-        }
-        assert_eq!(remaining(u64::MAX, 1), 0.0);
-        assert!(remaining(u64::MAX - 1, u64::MAX) >= 0.5);
     }
 
     #[test]

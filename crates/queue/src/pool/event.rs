@@ -5,7 +5,7 @@ use std::fmt;
 
 use model::ids::SandboxId;
 
-use super::clock::Moment;
+use crate::clock::Moment;
 
 /// What a member is made of: driver, image digest, limits. Members of equal shapes can stand in for each other;
 /// whatever would make a difference to the claimer belongs into the shape.

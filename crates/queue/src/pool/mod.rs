@@ -13,7 +13,6 @@
 //! what was given belongs to the claimer, and is remembered only so that a sweep leaves it alone.
 
 mod backoff;
-mod clock;
 mod demand;
 mod event;
 mod plan;
@@ -26,11 +25,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use model::ids::SandboxId;
 
-pub use clock::Moment;
+pub use crate::clock::Moment;
 pub use event::{Command, Counts, Decision, Event, Shape};
 pub use settings::{BackoffSettings, Bounds, DemandSettings, MAX_AT_ONCE, MAX_SHAPES, PoolSettings, SettingsError};
 
-use clock::{Clock, Elapsed};
+use crate::clock::{Clock, Elapsed};
 use plan::{Bid, Room, share};
 use shelf::{Member, Shelf};
 

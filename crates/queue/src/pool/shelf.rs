@@ -5,11 +5,11 @@ use std::collections::VecDeque;
 use model::ids::SandboxId;
 
 use super::backoff::Backoff;
-use super::clock::Elapsed;
 use super::demand::Demand;
 use super::event::Shape;
 use super::plan::Bid;
 use super::settings::{Bounds, PoolSettings};
+use crate::clock::Elapsed;
 
 /// Looks at fading demand so many times in a half-life: what is not wanted any more stays so much longer at most.
 const LOOKS_PER_HALF_LIFE: u64 = 4;

@@ -6,9 +6,13 @@ use queue::{BackoffSettings, Bounds, Decision, DemandSettings, Event, PoolSettin
 use crate::world::{Kind, World};
 
 /// A small generator (xorshift), so that a failure is repeatable from its seed.
-struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
+    pub fn new(seed: u64) -> Random {
+        Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
     fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -16,7 +20,7 @@ impl Random {
         self.0
     }
 
-    fn below(&mut self, limit: u64) -> u64 {
+    pub fn below(&mut self, limit: u64) -> u64 {
         self.next() % limit
     }
 
@@ -24,7 +28,7 @@ impl Random {
         (!of.is_empty()).then(|| usize::try_from(self.below(of.len() as u64)).unwrap())
     }
 
-    fn pick<T: Copy>(&mut self, of: &[T]) -> Option<T> {
+    pub fn pick<T: Copy>(&mut self, of: &[T]) -> Option<T> {
         self.index(of).map(|index| of[index])
     }
 }
@@ -121,7 +125,7 @@ fn settle(world: &mut World) {
 }
 
 fn run(seed: u64) -> Vec<Decision<Kind>> {
-    let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let mut random = Random::new(seed);
     let mut world = World::new(settings(&mut random));
     world.sweep(None, None);
     let events = 100 + random.below(300);

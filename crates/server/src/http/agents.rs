@@ -10,6 +10,7 @@ use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use futures_util::{SinkExt as _, StreamExt as _};
+use queue::line::{AgentId, Event};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use store::{AgentRecord, TokenKind};
@@ -19,8 +20,11 @@ use wire::agent::{FromAgent, MAX_MESSAGE_BYTES, ToAgent, VERSION};
 use super::auth::{User, bearer};
 use super::error::Refused;
 use crate::app::{App, now};
+use crate::line;
 use crate::random::secret;
 
+/// Labels of one agent.
+const MOST_LABELS: usize = 200;
 /// How long a token to enrol an agent is good, in milliseconds.
 const TOKEN_MS: u64 = 3_600_000;
 /// How long an agent may say nothing, not even that it lives.
@@ -120,10 +124,14 @@ async fn converse(app: Arc<App>, agent: AgentRecord, socket: WebSocket) {
             _ => continue,
         };
         match serde_json::from_str::<FromAgent>(&text) {
-            Ok(FromAgent::Hello { version: VERSION, runs, held }) if alive.is_some() => {
+            Ok(FromAgent::Hello { version: VERSION, runs, held, labels }) if alive.is_some() => {
                 let Some(alive) = alive.take() else { break };
                 tracing::info!(agent = agent.name, runs, held = held.len(), "an agent has come");
                 app.hub.come(agent.id, (connection, alive), runs, sender.clone(), &held);
+                // Its name is one too.
+                let labels = labels.into_iter().take(MOST_LABELS).chain([agent.name.clone()]).collect();
+                let came = Event::AgentCame { agent: AgentId(agent.id), labels, places: runs, images: Vec::new() };
+                line::perform(&app, app.waiting.tell(came)).await;
             }
             Ok(message) if alive.is_none() => match message.lease() {
                 Some(lease) => app.hub.heard(agent.id, lease, message),
@@ -140,6 +148,8 @@ async fn converse(app: Arc<App>, agent: AgentRecord, socket: WebSocket) {
             }
         }
     }
-    app.hub.go(agent.id, connection);
+    if app.hub.go(agent.id, connection) {
+        line::perform(&app, app.waiting.tell(Event::AgentWent { agent: AgentId(agent.id) })).await;
+    }
     writer.abort();
 }

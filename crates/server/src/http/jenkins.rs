@@ -68,7 +68,7 @@ pub(super) async fn queue_item(
     Ok(Json(json!({
         "_class": if waits { "hudson.model.Queue$WaitingItem" } else { "hudson.model.Queue$LeftItem" },
         "id": id, "blocked": false, "buildable": waits, "stuck": false, "cancelled": false,
-        "why": waits.then(|| app.hub.why_waits()), "executable": executable,
+        "why": waits.then(|| super::runs::why(&app, &run)), "executable": executable,
         "task": { "name": run.project_name, "url": job_url(&base, &run.project_name) },
     })))
 }

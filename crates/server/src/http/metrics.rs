@@ -49,7 +49,7 @@ impl Counted {
 
 pub(super) async fn show(State(app): State<Arc<App>>, _user: User) -> Result<impl IntoResponse, Refused> {
     let counts = app.store.run_counts().await?;
-    let places = app.hub.places();
+    let places = app.hub.places(app.waiting.taken());
     let mut text = String::new();
     let mut page = Page(&mut text);
     page.head("cicd_pipeline_run_active", "gauge", "Runs that have not ended.");

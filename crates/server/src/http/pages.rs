@@ -62,7 +62,7 @@ pub(super) async fn home(State(app): State<Arc<App>>, _viewer: Viewer) -> Result
                     @let (word, class) = state(run);
                     tr {
                         td { a href=(format!("/runs/{}", run.id.0)) { (run.project_name) " #" (run.number) } }
-                        td class=(class) { (word) @if run.status == Status::Queued { ": " (app.hub.why_waits()) } }
+                        td class=(class) { (word) @if run.status == Status::Queued { ": " (super::runs::why(&app, run)) } }
                         td { (run.facts.causes.first().map(|cause| cause.description.as_str()).unwrap_or_default()) }
                     }
                 }

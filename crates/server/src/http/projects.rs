@@ -55,10 +55,16 @@ pub(super) async fn put(
     if known.report.as_ref().is_some_and(|report| report.api().is_none_or(|api| !api.starts_with("http"))) {
         return Err(Refused::bad("report: the API of that forge is not known: give its address as `api`"));
     }
+    if let Some(label) = &known.label {
+        label.parse::<queue::line::Expression>().map_err(|error| Refused::bad(format!("label: {error}")))?;
+    }
     if let Some(text) = &known.cron {
         cron::Schedule::parse(text, &name).map_err(|error| Refused::bad(format!("cron: {error}")))?;
     }
     let json = |config: &ProjectConfig| serde_json::to_value(config).map_err(|error| Refused::bad(error.to_string()));
     let (config, told) = (json(&known)?, json(&known.told())?);
-    Ok(Json(shown(&app.store.put_project(&actor, &name, &config, &told, now()).await?)))
+    let project = app.store.put_project(&actor, &name, &config, &told, now()).await?;
+    crate::line::set_terms(&app, &project);
+    app.hub.wake();
+    Ok(Json(shown(&project)))
 }

@@ -7,10 +7,11 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::sse::{Event as Sent, KeepAlive, Sse};
 use futures_util::stream::{self, Stream};
 use model::ids::RunId;
 use model::run::{BuildCause, RunEnd, RunFacts};
+use queue::line::Event;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use store::{NewRun, Run, RunFilter, Status};
@@ -32,14 +33,18 @@ const MAX_PARAMS: usize = 200;
 /// How often who follows a log looks, where nobody has told of anything new.
 const LOOK: Duration = Duration::from_secs(2);
 
-pub(super) fn shown(app: &App, run: &Run) -> Value {
-    let why = || match &run.held {
+/// Why a run waits, and what would change that.
+pub(super) fn why(app: &App, run: &Run) -> String {
+    match &run.held {
         Some(reason) => {
             format!("{reason}: `cofferdam approve {}`, or `POST /api/v1/runs/{}/approve`", run.id.0, run.id.0)
         }
-        None => app.hub.why_waits(),
-    };
-    let waits = (run.status == Status::Queued).then(why);
+        None => app.waiting.why(run.id).unwrap_or_else(|| "it is given out in a moment".to_owned()),
+    }
+}
+
+pub(super) fn shown(app: &App, run: &Run) -> Value {
+    let waits = (run.status == Status::Queued).then(|| why(app, run));
     json!({
         "waits": waits,
         "id": run.id.0, "project": run.project_name, "number": run.number, "status": run.status, "outcome": run.outcome,
@@ -160,9 +165,10 @@ pub(super) async fn approve(
     if !app.store.approve_run(&actor, run.id, now()).await? {
         return Err(Refused(StatusCode::CONFLICT, "it does not wait for approval".into()));
     }
-    app.hub.wake();
+    let run = find(&app, id).await?;
+    crate::line::queued(&app, &run).await?;
     app.changed(run.id);
-    Ok(Json(shown(&app, &find(&app, id).await?)))
+    Ok(Json(shown(&app, &run)))
 }
 
 /// Whether a project's forge is to be told of its runs.
@@ -202,8 +208,9 @@ pub(super) async fn end(app: &App, actor: &store::Actor, run: &Run, reason: &str
     app.store.abort_run(actor, run.id, reason, now()).await?;
     // One that nobody has ends here.
     let end = RunEnd::aborted(reason);
-    if !app.store.end_queued(run.id, &end, now()).await? {
-        app.hub.abort(run.id);
+    match app.store.end_queued(run.id, &end, now()).await? {
+        true => app.hub.keep_for_later(app.waiting.tell(Event::Withdrawn { run: run.id })),
+        false => app.hub.abort(run.id),
     }
     app.changed(run.id);
     // Who asks again has `post` conditions ended too.
@@ -272,7 +279,7 @@ pub(super) async fn live(
     Path(id): Path<u64>,
     Query(from): Query<Position>,
     headers: HeaderMap,
-) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Refused> {
+) -> Result<Sse<impl Stream<Item = Result<Sent, Infallible>>>, Refused> {
     let run = find(&app, id).await?;
     let last = headers.get("last-event-id").and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     let changes = app.changed.subscribe();
@@ -287,7 +294,7 @@ pub(super) async fn live(
 
 impl Follower {
     /// `None`: there will be nothing more.
-    async fn next(&mut self) -> Option<Vec<Event>> {
+    async fn next(&mut self) -> Option<Vec<Sent>> {
         while !self.is_over {
             // In this order: a line that comes between both is seen the next time.
             let run = self.app.store.run(self.run).await.ok()??;
@@ -296,12 +303,12 @@ impl Follower {
                 let first = self.next;
                 self.next += lines.len() as u64;
                 let event =
-                    |(number, line)| Event::default().id(u64::to_string(&number)).json_data(line).unwrap_or_default();
+                    |(number, line)| Sent::default().id(u64::to_string(&number)).json_data(line).unwrap_or_default();
                 return Some((first..).zip(&lines).map(event).collect());
             }
             if run.status == Status::Done {
                 self.is_over = true;
-                return Some(vec![Event::default().event("end").json_data(shown(&self.app, &run)).unwrap_or_default()]);
+                return Some(vec![Sent::default().event("end").json_data(shown(&self.app, &run)).unwrap_or_default()]);
             }
             let mine = async {
                 while let Ok(run) = self.changes.recv().await {

@@ -30,9 +30,8 @@ impl Keeper {
         }
         // In one change: nobody may report for the old lease from now on, and nobody answers but this.
         self.app.store.requeue_run(self.run.id, self.lease.epoch, &answers, now()).await?;
-        self.app.hub.leave_seat(self.run.id);
-        self.lost_at = None;
-        Ok(Step::Again)
+        // It waits for another place, as one that is new.
+        Ok(Step::Over)
     }
 
     /// It is to end, and there is nobody who could end it in good order.

@@ -80,7 +80,6 @@ pub(crate) async fn keep(app: Arc<App>, run: Run, mut inbox: mpsc::UnboundedRece
             }
         };
     }
-    app.hub.leave_seat(id);
     app.changed(id);
 }
 
@@ -152,7 +151,7 @@ impl Keeper {
         let agent = match self.agent {
             Some(agent) => agent,
             None => {
-                let Some(agent) = self.app.hub.take_seat(self.run.id) else { return Ok(Step::Over) };
+                let Some(agent) = self.app.waiting.place_of(self.run.id) else { return Ok(Step::Over) };
                 let epoch = self.app.store.lease_run(self.run.id, self.run.epoch, agent, now()).await?;
                 self.lease = Lease { run: self.run.id, epoch };
                 self.agent = Some(agent);
@@ -163,7 +162,6 @@ impl Keeper {
                 agent
             }
         };
-        self.app.hub.hold_seat(self.run.id, agent);
         if !self.app.hub.is_there(agent) {
             self.lost_at.get_or_insert_with(|| Instant::now() + self.app.config.agent_patience);
             return Ok(Step::On);

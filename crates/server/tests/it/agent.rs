@@ -109,7 +109,7 @@ impl Place {
     /// Connects and greets.
     pub async fn agent(&self, key: &str, held: &[Lease]) -> Agent {
         let mut agent = self.connect(key).await;
-        agent.say(&FromAgent::Hello { version: VERSION, runs: 1, held: held.to_vec() }).await;
+        agent.say(&FromAgent::Hello { version: VERSION, runs: 1, held: held.to_vec(), labels: Vec::new() }).await;
         agent
     }
 }

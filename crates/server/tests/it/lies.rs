@@ -65,7 +65,7 @@ async fn nonsense_ends_its_own_connection() {
         agent.say_text(text).await;
         assert_eq!(agent.hear().await, None, "{}", &text[..text.len().min(40)]);
     }
-    let hello = |version| FromAgent::Hello { version, runs: 1, held: Vec::new() };
+    let hello = |version| FromAgent::Hello { version, runs: 1, held: Vec::new(), labels: Vec::new() };
     for message in [hello(VERSION + 1), FromAgent::Released { lease: Lease { run: RunId(1), epoch: 1 } }] {
         let mut agent = place.connect(&key).await;
         agent.say(&message).await;

@@ -5,3 +5,4 @@ mod forges;
 mod jenkins;
 mod lies;
 mod life;
+mod line;

@@ -1,4 +1,6 @@
-//! Time, as a pool sees it pass.
+//! Time, as what is decided here sees it pass, and what it leaves of a number that fades.
+
+use std::f64::consts::LN_2;
 
 /// A moment of the caller's clock, in milliseconds. Where its zero lies is the caller's affair.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -11,17 +13,19 @@ impl Moment {
     }
 }
 
-/// Milliseconds that a pool has seen pass. It only grows; with 128 bits no sum of clock jumps reaches the end.
+/// Milliseconds that were seen to pass. It only grows; with 128 bits no sum of clock jumps reaches the end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Elapsed(u128);
+pub(crate) struct Elapsed(u128);
 
 impl Elapsed {
-    pub(super) fn after(self, ms: u64) -> Elapsed {
+    pub(crate) const ZERO: Elapsed = Elapsed(0);
+
+    pub(crate) fn after(self, ms: u64) -> Elapsed {
         Elapsed(self.0.saturating_add(ms.into()))
     }
 
     /// Milliseconds from `earlier` to here; 0 where it is later.
-    pub(super) fn since(self, earlier: Elapsed) -> u64 {
+    pub(crate) fn since(self, earlier: Elapsed) -> u64 {
         u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(u64::MAX)
     }
 }
@@ -30,17 +34,30 @@ impl Elapsed {
 /// time passes as before: with ages as differences of moments, a member would live as much longer as the clock went
 /// back.
 #[derive(Debug, Default)]
-pub(super) struct Clock {
+pub(crate) struct Clock {
     seen: Option<Moment>,
     elapsed: Elapsed,
 }
 
 impl Clock {
-    pub(super) fn advance(&mut self, now: Moment) -> Elapsed {
+    pub(crate) fn advance(&mut self, now: Moment) -> Elapsed {
         let seen = self.seen.replace(now).unwrap_or(now);
         self.elapsed = self.elapsed.after(now.0.saturating_sub(seen.0));
         self.elapsed
     }
+}
+
+/// What is left of 1 after so many milliseconds. The exponential of the standard library may differ in its last bit
+/// from machine to machine; this one may not, for the same events must give the same commands.
+pub(crate) fn remaining(ms: u64, half_life_ms: u64) -> f64 {
+    let Ok(halvings @ 0..64) = u32::try_from(ms / half_life_ms) else { return 0.0 };
+    let exponent = -((ms % half_life_ms) as f64 / half_life_ms as f64) * LN_2;
+    let (mut sum, mut term) = (1.0, 1.0);
+    for n in 1..=16u8 {
+        term *= exponent / f64::from(n);
+        sum += term;
+    }
+    sum / (1u64 << halvings) as f64
 }
 
 #[cfg(test)]
@@ -67,5 +84,14 @@ mod tests {
         assert_eq!(clock.advance(Moment(7)).since(before), 7);
         assert_eq!(before.since(before.after(1)), 0);
         assert_eq!(Moment(u64::MAX - 1).after(5), Moment(u64::MAX));
+    }
+
+    #[test]
+    fn a_half_life_halves() {
+        for (ms, expect) in [(0, 1.0), (1000, 0.5), (500, 0.5f64.sqrt()), (3000, 0.125), (999, 0.500_346_7)] {
+            assert!((remaining(ms, 1000) - expect).abs() < 1e-6, "{ms}");
+        }
+        assert_eq!(remaining(u64::MAX, 1), 0.0);
+        assert!(remaining(u64::MAX - 1, u64::MAX) >= 0.5);
     }
 }

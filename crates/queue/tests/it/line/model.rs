@@ -1,0 +1,140 @@
+//! What is true, kept in the simplest way: lists, and a look at all of them for each question.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::ids::RunId;
+use queue::line::{AgentId, Class, Expression, ImageName, Item, Labels, LineSettings, ProjectName, Terms};
+
+pub struct Host {
+    pub is_there: bool,
+    pub drains: bool,
+    pub labels: Labels,
+    pub places: u32,
+    pub images: Vec<ImageName>,
+    /// Interactive runs in a row that got places here.
+    pub in_a_row: u32,
+}
+
+pub struct Seated {
+    pub item: Item,
+    pub agent: AgentId,
+    pub since: u128,
+}
+
+pub struct Model {
+    pub settings: LineSettings,
+    /// Milliseconds that have passed from event to event, jumps back left out.
+    pub passed: u128,
+    pub agents: BTreeMap<AgentId, Host>,
+    /// With the moment that each came to the queue.
+    pub waiting: BTreeMap<RunId, (Item, u128)>,
+    pub placed: BTreeMap<RunId, Seated>,
+    pub terms: BTreeMap<ProjectName, Terms>,
+    /// Places that were left: whose, what each counted, and when.
+    pub past: Vec<(ProjectName, f64, u128)>,
+}
+
+impl Model {
+    pub fn new(settings: LineSettings) -> Model {
+        Model {
+            settings,
+            passed: 0,
+            agents: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            placed: BTreeMap::new(),
+            terms: BTreeMap::new(),
+            past: Vec::new(),
+        }
+    }
+
+    pub fn terms(&self, project: &ProjectName) -> Terms {
+        self.terms.get(project).copied().unwrap_or(self.settings.terms)
+    }
+
+    pub fn held(&self, project: &ProjectName) -> u32 {
+        self.placed.values().filter(|seated| seated.item.project == *project).count() as u32
+    }
+
+    pub fn held_at(&self, agent: AgentId) -> u32 {
+        self.placed.values().filter(|seated| seated.agent == agent).count() as u32
+    }
+
+    pub fn room(&self, agent: AgentId) -> u32 {
+        match self.agents.get(&agent) {
+            Some(host) if host.is_there && !host.drains => host.places.saturating_sub(self.held_at(agent)),
+            _ => 0,
+        }
+    }
+
+    pub fn present(&self) -> impl Iterator<Item = (AgentId, &Host)> {
+        self.agents.iter().filter(|(_, host)| host.is_there).map(|(id, host)| (*id, host))
+    }
+
+    pub fn fitting(&self, labels: &Expression) -> Vec<(AgentId, &Host)> {
+        self.present().filter(|(_, host)| labels.evaluate(&host.labels)).collect()
+    }
+
+    pub fn is_at_limit(&self, project: &ProjectName) -> bool {
+        self.terms(project).at_once.is_some_and(|most| self.held(project) >= most)
+    }
+
+    /// The oldest run with a place on the branch of a run that runs alone there.
+    pub fn blocker(&self, item: &Item) -> Option<RunId> {
+        let branch = item.branch.as_ref().filter(|branch| branch.alone)?;
+        let same = |other: &Item| {
+            other.project == item.project && other.branch.as_ref().is_some_and(|b| b.name == branch.name)
+        };
+        self.placed.values().map(|seated| &seated.item).filter(|other| same(other)).map(|other| other.run).min()
+    }
+
+    /// No rule keeps it back.
+    pub fn may_go(&self, item: &Item) -> bool {
+        !self.is_at_limit(&item.project) && self.blocker(item).is_none()
+    }
+
+    pub fn agents_for(&self, item: &Item) -> BTreeSet<AgentId> {
+        if !self.may_go(item) {
+            return BTreeSet::new();
+        }
+        let fitting = self.fitting(&item.labels).into_iter().map(|(id, _)| id);
+        fitting.filter(|id| self.room(*id) > 0).collect()
+    }
+
+    /// Waiting runs of a class that could get a place now, at that agent or anywhere.
+    pub fn candidates(&self, class: Class, at: Option<AgentId>) -> Vec<&Item> {
+        let items = self.waiting.values().map(|(item, _)| item).filter(|item| item.class == class);
+        items.filter(|item| self.agents_for(item).iter().any(|agent| at.is_none_or(|at| at == *agent))).collect()
+    }
+
+    /// What a project is charged with.
+    pub fn used(&self, project: &ProjectName) -> f64 {
+        let past = self.past.iter().filter(|(whose, ..)| whose == project);
+        let past: f64 = past.map(|(_, counted, at)| counted * self.left(self.passed - at)).sum();
+        past + f64::from(self.held(project))
+    }
+
+    pub fn score(&self, project: &ProjectName) -> f64 {
+        self.used(project) / f64::from(self.terms(project).weight.get())
+    }
+
+    pub fn leave(&mut self, run: RunId) {
+        let Some(seated) = self.placed.remove(&run) else { return };
+        let had = (self.passed - seated.since).max(self.settings.least_ms.into());
+        self.past.push((seated.item.project, 1.0 - self.left(had), self.passed));
+    }
+
+    fn left(&self, ms: u128) -> f64 {
+        (-(ms as f64) / self.settings.half_life_ms as f64).exp2()
+    }
+
+    /// Milliseconds that a run has waited.
+    pub fn age(&self, run: RunId) -> u128 {
+        let (item, since) = &self.waiting[&run];
+        self.passed - since + u128::from(item.waited_ms)
+    }
+}
+
+/// Order within a project and class.
+pub fn rank(item: &Item) -> (std::cmp::Reverse<i32>, RunId) {
+    (std::cmp::Reverse(item.priority), item.run)
+}

@@ -1,0 +1,173 @@
+//! Which run goes where: the line of `queue`, which decides, told of what the store has and of agents that come and go.
+//!
+//! Never: a decision of its own; a place for a run that the store does not have in the queue.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use model::ids::RunId;
+use model::run::RunEnd;
+use queue::line::{AgentId, Branch, Class, Command, Event, Expression, Item, Line, LineSettings, Moment, Terms};
+use store::{Project, Run, RunFilter, Status, StoreError};
+
+use crate::app::{App, now};
+use crate::config::ProjectConfig;
+
+/// Runs that are read at once.
+const PAGE: u32 = 500;
+
+/// The line, and how far the store was read into it.
+pub(crate) struct Waiting {
+    state: Mutex<State>,
+    began: Instant,
+}
+
+struct State {
+    line: Line,
+    /// The newest run that it was told of.
+    newest: RunId,
+}
+
+impl Default for Waiting {
+    fn default() -> Waiting {
+        // The settings are ours, and the tests of `queue` hold them good; without a line there is no server.
+        let line = Line::new(LineSettings::default()).unwrap_or_else(|error| panic!("{error}"));
+        Waiting { state: Mutex::new(State { line, newest: RunId(0) }), began: Instant::now() }
+    }
+}
+
+impl Waiting {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> Moment {
+        Moment(u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// Takes note; what follows is to be performed by [`perform`].
+    #[must_use]
+    pub(crate) fn tell(&self, event: Event) -> Vec<Command> {
+        let now = self.now();
+        self.state().line.handle(event, now)
+    }
+
+    /// Why a run waits, and what would change that.
+    pub(crate) fn why(&self, run: RunId) -> Option<String> {
+        self.state().line.why(run).map(|waits| waits.to_string())
+    }
+
+    /// The agent that has a place for it.
+    pub(crate) fn place_of(&self, run: RunId) -> Option<u64> {
+        self.state().line.place_of(run).map(|agent| agent.0)
+    }
+
+    /// Places that are taken.
+    pub(crate) fn taken(&self) -> u64 {
+        self.state().line.standings().map(|(_, standing)| u64::from(standing.held)).sum()
+    }
+
+    /// Until something is due without anything happening.
+    pub(crate) fn due_in(&self) -> Option<Duration> {
+        let at = self.state().line.wake_at()?;
+        Some(Duration::from_millis(at.0.saturating_sub(self.now().0)))
+    }
+}
+
+/// Tells the line of everything that the store has: at the start.
+pub(crate) async fn begin(app: &Arc<App>) -> Result<Vec<Run>, StoreError> {
+    for project in app.store.projects().await? {
+        set_terms(app, &project);
+    }
+    let mut running = Vec::new();
+    let filter = RunFilter { unfinished: true, limit: u32::MAX >> 1, ..RunFilter::default() };
+    for run in app.store.runs(&filter).await? {
+        if let (Status::Running, Some(agent)) = (run.status, run.agent) {
+            let item = item_of(app, &run).await?;
+            perform(app, app.waiting.tell(Event::Found { item, agent: AgentId(agent) })).await;
+            running.push(run);
+        }
+    }
+    take_in(app).await?;
+    Ok(running)
+}
+
+/// What a project may have was changed.
+pub(crate) fn set_terms(app: &App, project: &Project) {
+    let config = serde_json::from_value::<ProjectConfig>(project.config.clone()).ok();
+    let terms = config
+        .map(|config| Terms { weight: config.weight.unwrap_or(std::num::NonZeroU32::MIN), at_once: config.at_once });
+    // At most something may be given out now, which the next look finds.
+    let placed = app.waiting.tell(Event::TermsSet { project: project.name.as_str().into(), terms });
+    app.hub.keep_for_later(placed);
+}
+
+/// Tells the line of runs that are new in the store.
+pub(crate) async fn take_in(app: &Arc<App>) -> Result<(), StoreError> {
+    loop {
+        let newest = app.waiting.state().newest;
+        let runs = app.store.queued_after(newest, PAGE).await?;
+        for run in &runs {
+            queued(app, run).await?;
+            let mut state = app.waiting.state();
+            state.newest = state.newest.max(run.id);
+        }
+        if runs.len() < PAGE as usize {
+            return Ok(());
+        }
+    }
+}
+
+/// A run waits: a new one, one that was approved, one whose agent was lost.
+pub(crate) async fn queued(app: &Arc<App>, run: &Run) -> Result<(), StoreError> {
+    let item = item_of(app, run).await?;
+    perform(app, app.waiting.tell(Event::Queued(item))).await;
+    Ok(())
+}
+
+/// Does what the line says.
+pub(crate) async fn perform(app: &Arc<App>, commands: Vec<Command>) {
+    for command in commands {
+        let (run, reason) = match command {
+            Command::Place { run, .. } => {
+                match app.store.run(run).await {
+                    Ok(Some(found)) if found.status == Status::Queued && found.held.is_none() => {
+                        crate::hub::start_keeper(app, found);
+                    }
+                    Ok(_) => app.hub.keep_for_later(app.waiting.tell(Event::Finished { run })),
+                    Err(error) => {
+                        tracing::warn!(%run, %error, "a run cannot be begun");
+                        app.hub.keep_for_later(app.waiting.tell(Event::Finished { run }));
+                        // It is looked at again from the beginning.
+                        app.waiting.state().newest = RunId(0);
+                    }
+                }
+                continue;
+            }
+            Command::Expire { run } => (run, "It has waited for longer than it was to".to_owned()),
+            Command::Supersede { run, by } => (run, format!("Superseded by run {by}")),
+        };
+        if let Err(error) = app.store.end_queued(run, &RunEnd::aborted(&reason), now()).await {
+            tracing::warn!(%run, %error, "a run cannot be ended");
+        }
+        app.changed(run);
+    }
+}
+
+async fn item_of(app: &App, run: &Run) -> Result<Item, StoreError> {
+    let project = app.store.project(&run.project_name).await?;
+    let config = project.and_then(|project| serde_json::from_value::<ProjectConfig>(project.config).ok());
+    let mut item = Item::new(run.id, run.project_name.as_str());
+    item.waited_ms = now().saturating_sub(run.queued_at);
+    let is_of_clock = run.facts.causes.iter().any(|cause| cause.class.contains("TimerTrigger"));
+    item.class = if is_of_clock { Class::Background } else { Class::Interactive };
+    let Some(config) = config else { return Ok(item) };
+    item.priority = config.priority;
+    // It was read when the project was made.
+    item.labels = config.label.and_then(|label| label.parse().ok()).unwrap_or_else(Expression::any);
+    let branch = run.facts.env.iter().find(|(name, _)| name == "BRANCH_NAME").map(|(_, branch)| branch.clone());
+    let name = branch.or_else(|| run.revision.clone()).unwrap_or_default();
+    item.branch = Some(Branch { name: name.into(), alone: config.alone, yields: false });
+    item.limit_ms = config.queue_minutes.map(|minutes| minutes.saturating_mul(60_000));
+    Ok(item)
+}

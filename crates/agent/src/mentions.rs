@@ -12,9 +12,9 @@ const MOST_BYTES: usize = 64 * 1024;
 pub async fn of_commit(definition: &str, project: &LocalProject) -> String {
     let mut text = definition.to_owned();
     let is_near = |path: &Path| path.components().count() <= 2 && !path.parent().is_some_and(is_hidden_folder);
-    for content in project.contents(|path| is_near(path) && names_images(path), MOST_FILES).await {
+    for content in project.contents(|path| is_near(path) && names_images(path), (MOST_FILES, MOST_BYTES)).await {
         text.push('\n');
-        text.extend(content.chars().take(MOST_BYTES));
+        text.push_str(&content);
     }
     text
 }

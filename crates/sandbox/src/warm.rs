@@ -309,8 +309,13 @@ impl Inner {
         let id = self.tell_of(Event::Wanted { shape: kind.clone() }, Some((kind, spec)))?;
         let claimed = {
             let mut state = self.state();
-            let claimed = state.ready.remove(&id).filter(lives);
-            claimed.map(|sandbox| {
+            let member = state.ready.remove(&id);
+            if member.as_ref().is_some_and(|member| !lives(member)) {
+                // Of whatever is left of it, nothing may stay.
+                let inner = Arc::clone(self);
+                tokio::spawn(async move { inner.discard(id).await });
+            }
+            member.filter(lives).map(|sandbox| {
                 let (tell, end) = watch::channel(None);
                 state.given.insert(id, end.clone());
                 (tell, Sandbox { end, ..sandbox }, sandbox.end)
@@ -446,7 +451,7 @@ impl Driver for Warm {
             let given = self.inner.state().given.get(&id).cloned();
             let ended = self.inner.driver.destroy(id).await;
             match given {
-                // By its time, perhaps.
+                // By its time, perhaps: whoever asks once more asks the driver.
                 Some(given) => Ok(wait_ended(given).await),
                 None => ended,
             }

@@ -138,18 +138,54 @@ pub enum ProjectSource {
     },
 }
 
+/// What is shown instead of a secret.
+const HIDDEN: &str = "…";
+
 fn main() -> String {
     "main".to_owned()
 }
 
+impl ProjectSource {
+    /// The branch that is built where nobody says otherwise.
+    pub fn branch(&self) -> Option<&str> {
+        match self {
+            ProjectSource::Folder(_) => None,
+            ProjectSource::Git { branch, .. } => Some(branch),
+        }
+    }
+}
+
 impl ProjectConfig {
+    /// What cannot be meant.
+    pub fn unfit(&self) -> Option<&'static str> {
+        let login = match &self.source {
+            ProjectSource::Git { login, .. } => login.as_ref().map(|login| &login.password),
+            ProjectSource::Folder(_) => None,
+        };
+        let secrets =
+            [self.hook.as_ref().map(|hook| &hook.secret), self.report.as_ref().map(|report| &report.token), login];
+        if secrets.into_iter().flatten().any(|secret| secret == HIDDEN) {
+            return Some("a secret that reads `…` is what is shown instead of one: give it, or leave it out");
+        }
+        let url = match &self.source {
+            ProjectSource::Git { url, .. } => Some(url.as_str()),
+            ProjectSource::Folder(_) => None,
+        };
+        let urls = [url, self.report.as_ref().and_then(|report| report.api.as_deref())];
+        let authority =
+            |url: &str| url.split_once("://").map_or(url, |(_, rest)| rest).split('/').next().map(str::to_owned);
+        let has_login = urls.into_iter().flatten().filter_map(authority).any(|authority| authority.contains('@'));
+        has_login
+            .then_some("an address is shown to everybody, so it has no name and password in it: give them as `login`")
+    }
+
     /// Without what is secret.
     pub fn told(&self) -> ProjectConfig {
-        let hook = self.hook.as_ref().map(|hook| HookConfig { secret: "…".to_owned(), ..hook.clone() });
-        let report = self.report.as_ref().map(|report| ReportConfig { token: "…".to_owned(), ..report.clone() });
+        let hook = self.hook.as_ref().map(|hook| HookConfig { secret: HIDDEN.to_owned(), ..hook.clone() });
+        let report = self.report.as_ref().map(|report| ReportConfig { token: HIDDEN.to_owned(), ..report.clone() });
         let mut source = self.source.clone();
         if let ProjectSource::Git { login: Some(login), .. } = &mut source {
-            "…".clone_into(&mut login.password);
+            HIDDEN.clone_into(&mut login.password);
         }
         ProjectConfig { source, hook, report, ..self.clone() }
     }

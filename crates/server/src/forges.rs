@@ -5,7 +5,7 @@
 //!
 //! Never: waits for a forge anywhere else, tells a token to anybody but the address that an operator gave with it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,8 +25,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_secs(2);
 /// Told at the same time.
 const AT_ONCE: usize = 8;
-/// Looked at in one turn.
-const MOST: u32 = 200;
+/// Looked at in one turn, and told of.
+const MOST: (u32, usize) = (100_000, 200);
+/// Between two turns, however much happens.
+const REST: Duration = Duration::from_millis(100);
 /// The first pause after a failure, and the longest.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
 /// Failures in a row after which nobody waits for that forge to hear of a run: some hours.
@@ -57,6 +59,9 @@ pub(crate) async fn tell(app: Arc<App>, address: SocketAddr) {
             tracing::warn!(%error, "what forges are to be told cannot be read");
         }
         let _ = tokio::time::timeout(LOOK, changes.recv()).await;
+        tokio::time::sleep(REST).await;
+        // One look, which comes next, is enough for all of them.
+        changes = changes.resubscribe();
     }
 }
 
@@ -74,12 +79,15 @@ struct Teller {
 impl Teller {
     async fn turn(&self, failed: &mut HashMap<RunId, Failed>) -> Result<(), store::StoreError> {
         let now = Instant::now();
-        let waiting = self.app.store.to_report(MOST).await?;
-        failed.retain(|id, _| waiting.iter().any(|(run, _)| run.id == *id));
-        let due: Vec<_> = waiting
-            .into_iter()
-            .filter(|(run, _)| failed.get(&run.id).is_none_or(|failed| failed.again_at <= now))
-            .collect();
+        let waiting = self.app.store.to_report(MOST.0).await?;
+        let known: HashSet<_> = waiting.iter().map(|(id, _)| *id).collect();
+        failed.retain(|id, _| known.contains(id));
+        // Those of a forge that is away hold up no others.
+        let is_due = |id: &RunId| failed.get(id).is_none_or(|failed: &Failed| failed.again_at <= now);
+        let mut due = Vec::new();
+        for (id, word) in waiting.into_iter().filter(|(id, _)| is_due(id)).take(MOST.1) {
+            due.extend(self.app.store.run(id).await?.map(|run| (run, word)));
+        }
         for group in due.chunks(AT_ONCE) {
             let told = futures_util::future::join_all(group.iter().map(|(run, word)| self.tell_one(run, word))).await;
             for ((run, word), told) in group.iter().zip(told) {
@@ -87,7 +95,7 @@ impl Teller {
                 match told {
                     Err(Trouble::Passing(reason)) if times < MOST_FAILURES => {
                         tracing::info!(run = %run.id, reason, "a forge was not told");
-                        let pause = PAUSE.0.saturating_mul(1 << times.min(16)).min(PAUSE.1);
+                        let pause = PAUSE.0.saturating_mul(1 << (times - 1).min(16)).min(PAUSE.1);
                         failed.insert(run.id, Failed { times, again_at: Instant::now() + pause });
                         continue;
                     }

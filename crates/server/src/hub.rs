@@ -2,20 +2,23 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use model::ids::RunId;
-use queue::line::{Command, Event};
+use model::run::RunEnd;
+use queue::line::{AgentId, Command, Event, Labels};
 use store::{Run, Status, StoreError};
 use tokio::sync::{Notify, mpsc, oneshot};
 use wire::agent::{FromAgent, Lease, ToAgent};
 
-use crate::app::App;
+use crate::app::{App, now};
 use crate::keeper::{self, ToKeeper};
-use crate::line;
+use crate::line::{self, Waiting};
 
 /// How often the queue is looked at where nothing has told that it changed.
 const LOOK: Duration = Duration::from_secs(2);
+/// How often all that waits in the store is held against the line.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
 /// Runs that are looked at in one turn.
 const MOST_AT_ONCE: u32 = 1000;
 
@@ -39,14 +42,14 @@ pub(crate) struct Places {
 }
 
 /// An agent's connection.
-struct Connected {
+pub(crate) struct Connected {
     /// Which of its connections: a later one replaces an earlier one.
-    connection: u64,
-    sender: mpsc::UnboundedSender<ToAgent>,
+    pub(crate) connection: u64,
+    pub(crate) sender: mpsc::UnboundedSender<ToAgent>,
     /// Runs that it takes at once.
-    most: u32,
+    pub(crate) most: u32,
     /// Ends the connection when it is dropped.
-    _alive: oneshot::Sender<()>,
+    pub(crate) _alive: oneshot::Sender<()>,
 }
 
 /// Goes on with what is under way, and gives out what waits from now on.
@@ -57,6 +60,7 @@ pub(crate) async fn begin(app: &Arc<App>) -> Result<(), StoreError> {
     let app = Arc::clone(app);
     tokio::spawn(async move {
         let mut told = BTreeMap::new();
+        let (mut tell_at, mut again_at) = (Instant::now() + LOOK, Instant::now() + LOOK_AGAIN);
         while !app.hub.closed.load(std::sync::atomic::Ordering::Relaxed) {
             let late = std::mem::take(&mut *app.hub.later());
             line::perform(&app, late).await;
@@ -66,9 +70,16 @@ pub(crate) async fn begin(app: &Arc<App>) -> Result<(), StoreError> {
             let pause = app.waiting.due_in().unwrap_or(LOOK).min(LOOK);
             if tokio::time::timeout(pause, app.hub.wake.notified()).await.is_err() {
                 line::perform(&app, app.waiting.tell(Event::Ticked)).await;
+            }
+            if tell_at <= Instant::now() {
+                tell_at = Instant::now() + LOOK;
                 if let Err(error) = tell_waiting(&app, &mut told).await {
                     tracing::warn!(%error, "the queue cannot be looked at");
                 }
+            }
+            if again_at <= Instant::now() {
+                again_at = Instant::now() + LOOK_AGAIN;
+                app.waiting.look_again();
             }
         }
     });
@@ -101,15 +112,21 @@ pub(crate) fn start_keeper(app: &Arc<App>, run: Run) {
             let id = run.id;
             keeper::keep(Arc::clone(&app), run, inbox).await;
             app.hub.keepers().remove(&id);
+            if app.hub.closed.load(std::sync::atomic::Ordering::Relaxed) {
+                return;
+            }
             line::perform(&app, app.waiting.tell(Event::Finished { run: id })).await;
-            // One whose agent was lost waits for another.
-            match app.store.run(id).await {
-                Ok(Some(run)) if run.status == Status::Queued => {
-                    if let Err(error) = line::queued(&app, &run).await {
-                        tracing::warn!(run = %id, %error, "a run waits for the next start of the server");
-                    }
-                }
-                _ => {}
+            // One whose agent was lost waits for another, unless somebody has wanted it to end meanwhile.
+            let again = match app.store.run(id).await {
+                Ok(Some(run)) if run.status == Status::Queued => match &run.abort_reason {
+                    Some(reason) => app.store.end_queued(id, &RunEnd::aborted(reason), now()).await.map(drop),
+                    None => line::queued(&app, &run).await,
+                },
+                found => found.map(drop),
+            };
+            if let Err(error) = again {
+                tracing::warn!(run = %id, %error, "a run is looked at again later");
+                app.waiting.look_again();
             }
             app.hub.wake.notify_one();
         });
@@ -157,41 +174,43 @@ impl Hub {
         Places { agents: agents.len(), taken, free: all.saturating_sub(taken) }
     }
 
-    /// An agent has come; whoever had its place has lost it.
+    /// An agent has come; whoever had its place has lost it. What follows is to be performed.
+    #[must_use]
     pub(crate) fn come(
         &self,
+        waiting: &Waiting,
         agent: u64,
-        (connection, alive): (u64, oneshot::Sender<()>),
-        most: u32,
-        sender: mpsc::UnboundedSender<ToAgent>,
+        connected: Connected,
+        labels: Labels,
         held: &[Lease],
-    ) {
-        self.agents().insert(agent, Connected { connection, sender, most, _alive: alive });
-        for (run, keeper) in self.keepers().iter() {
+    ) -> Vec<Command> {
+        // All who are told hear of comings and goings in the order in which they were.
+        let (keepers, mut agents) = (self.keepers(), self.agents());
+        for (run, keeper) in keepers.iter() {
             let held = held.iter().copied().find(|lease| lease.run == *run);
             let _ = keeper.send(ToKeeper::Came { agent, held });
         }
         // What it holds and nobody keeps is to be ended.
-        let keepers = self.keepers();
         for lease in held.iter().filter(|lease| !keepers.contains_key(&lease.run)) {
-            self.tell(agent, ToAgent::Release { lease: *lease, forget: true });
+            let _ = connected.sender.send(ToAgent::Release { lease: *lease, forget: true });
         }
-        drop(keepers);
-        self.wake();
+        let places = connected.most;
+        agents.insert(agent, connected);
+        waiting.tell(Event::AgentCame { agent: AgentId(agent), labels, places, images: Vec::new() })
     }
 
-    /// A connection has ended. False: it was displaced before.
-    pub(crate) fn go(&self, agent: u64, connection: u64) -> bool {
-        let mut agents = self.agents();
+    /// A connection has ended. Nothing follows where it was displaced before.
+    #[must_use]
+    pub(crate) fn go(&self, waiting: &Waiting, agent: u64, connection: u64) -> Vec<Command> {
+        let (keepers, mut agents) = (self.keepers(), self.agents());
         if agents.get(&agent).is_none_or(|connected| connected.connection != connection) {
-            return false;
+            return Vec::new();
         }
         agents.remove(&agent);
-        drop(agents);
-        for keeper in self.keepers().values() {
+        for keeper in keepers.values() {
             let _ = keeper.send(ToKeeper::Went { agent });
         }
-        true
+        waiting.tell(Event::AgentWent { agent: AgentId(agent) })
     }
 
     /// Whether an agent is connected.

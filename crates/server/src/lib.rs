@@ -123,7 +123,7 @@ impl Server {
 /// # Errors
 /// The store, or whoever takes what is written.
 pub async fn backup(database: &str, out: impl std::io::Write) -> Result<u64, ServerError> {
-    let store = Store::open(database).await?;
+    let store = Store::open_unchanged(database).await?;
     let rows = store.backup(out).await;
     store.close().await;
     Ok(rows?)

@@ -52,6 +52,16 @@ impl Waiting {
         self.state().line.handle(event, now)
     }
 
+    fn knows(&self, run: RunId) -> bool {
+        let state = self.state();
+        state.line.is_waiting(run) || state.line.place_of(run).is_some()
+    }
+
+    /// Has the store be looked at from its beginning, for what the line does not know.
+    pub(crate) fn look_again(&self) {
+        self.state().newest = RunId(0);
+    }
+
     /// Why a run waits, and what would change that.
     pub(crate) fn why(&self, run: RunId) -> Option<String> {
         self.state().line.why(run).map(|waits| waits.to_string())
@@ -93,7 +103,7 @@ pub(crate) async fn begin(app: &Arc<App>) -> Result<Vec<Run>, StoreError> {
 }
 
 /// What a project may have was changed.
-pub(crate) fn set_terms(app: &App, project: &Project) {
+fn set_terms(app: &App, project: &Project) {
     let config = serde_json::from_value::<ProjectConfig>(project.config.clone()).ok();
     let terms = config
         .map(|config| Terms { weight: config.weight.unwrap_or(std::num::NonZeroU32::MIN), at_once: config.at_once });
@@ -102,15 +112,33 @@ pub(crate) fn set_terms(app: &App, project: &Project) {
     app.hub.keep_for_later(placed);
 }
 
+/// A project was changed: its waiting runs wait as it says now.
+pub(crate) async fn changed(app: &App, project: &Project) -> Result<(), StoreError> {
+    set_terms(app, project);
+    let filter =
+        RunFilter { project: Some(project.id), unfinished: true, limit: u32::MAX >> 1, ..RunFilter::default() };
+    for run in app.store.runs(&filter).await? {
+        // One that has a place keeps it.
+        app.hub.keep_for_later(app.waiting.tell(Event::Withdrawn { run: run.id }));
+    }
+    app.waiting.look_again();
+    app.hub.wake();
+    Ok(())
+}
+
 /// Tells the line of runs that are new in the store.
 pub(crate) async fn take_in(app: &Arc<App>) -> Result<(), StoreError> {
     loop {
-        let newest = app.waiting.state().newest;
-        let runs = app.store.queued_after(newest, PAGE).await?;
+        let mut at = app.waiting.state().newest;
+        let runs = app.store.queued_after(at, PAGE).await?;
         for run in &runs {
             queued(app, run).await?;
             let mut state = app.waiting.state();
-            state.newest = state.newest.max(run.id);
+            // Somebody wants all of it to be looked at again.
+            if state.newest != at {
+                break;
+            }
+            (state.newest, at) = (run.id, run.id);
         }
         if runs.len() < PAGE as usize {
             return Ok(());
@@ -120,6 +148,9 @@ pub(crate) async fn take_in(app: &Arc<App>) -> Result<(), StoreError> {
 
 /// A run waits: a new one, one that was approved, one whose agent was lost.
 pub(crate) async fn queued(app: &Arc<App>, run: &Run) -> Result<(), StoreError> {
+    if app.waiting.knows(run.id) {
+        return Ok(());
+    }
     let item = item_of(app, run).await?;
     perform(app, app.waiting.tell(Event::Queued(item))).await;
     Ok(())
@@ -138,8 +169,7 @@ pub(crate) async fn perform(app: &Arc<App>, commands: Vec<Command>) {
                     Err(error) => {
                         tracing::warn!(%run, %error, "a run cannot be begun");
                         app.hub.keep_for_later(app.waiting.tell(Event::Finished { run }));
-                        // It is looked at again from the beginning.
-                        app.waiting.state().newest = RunId(0);
+                        app.waiting.look_again();
                     }
                 }
                 continue;
@@ -149,6 +179,7 @@ pub(crate) async fn perform(app: &Arc<App>, commands: Vec<Command>) {
         };
         if let Err(error) = app.store.end_queued(run, &RunEnd::aborted(&reason), now()).await {
             tracing::warn!(%run, %error, "a run cannot be ended");
+            app.waiting.look_again();
         }
         app.changed(run);
     }
@@ -158,15 +189,17 @@ async fn item_of(app: &App, run: &Run) -> Result<Item, StoreError> {
     let project = app.store.project(&run.project_name).await?;
     let config = project.and_then(|project| serde_json::from_value::<ProjectConfig>(project.config).ok());
     let mut item = Item::new(run.id, run.project_name.as_str());
-    item.waited_ms = now().saturating_sub(run.queued_at);
-    let is_of_clock = run.facts.causes.iter().any(|cause| cause.class.contains("TimerTrigger"));
+    // One that had a place before did not wait all the time since it was asked for.
+    item.waited_ms = if run.started_at.is_none() { now().saturating_sub(run.queued_at) } else { 0 };
+    let is_of_clock = run.facts.causes.first().is_some_and(|cause| cause.class.contains("TimerTrigger"));
     item.class = if is_of_clock { Class::Background } else { Class::Interactive };
     let Some(config) = config else { return Ok(item) };
     item.priority = config.priority;
     // It was read when the project was made.
     item.labels = config.label.and_then(|label| label.parse().ok()).unwrap_or_else(Expression::any);
-    let branch = run.facts.env.iter().find(|(name, _)| name == "BRANCH_NAME").map(|(_, branch)| branch.clone());
-    let name = branch.or_else(|| run.revision.clone()).unwrap_or_default();
+    let branch = run.facts.env.iter().find(|(name, _)| name == "BRANCH_NAME").map(|(_, branch)| branch.as_str());
+    let revision = run.revision.as_deref().map(|name| name.strip_prefix("refs/heads/").unwrap_or(name));
+    let name = branch.or(revision).or_else(|| config.source.branch()).unwrap_or_default();
     item.branch = Some(Branch { name: name.into(), alone: config.alone, yields: false });
     item.limit_ms = config.queue_minutes.map(|minutes| minutes.saturating_mul(60_000));
     Ok(item)

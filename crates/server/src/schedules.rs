@@ -33,9 +33,10 @@ pub(crate) async fn watch(app: Arc<App>) {
 /// Starts what has come due since the last turn.
 async fn turn(app: &App, until: Millis) -> Result<(), StoreError> {
     let since = app.store.marked(MARK).await?.unwrap_or(until);
-    // A clock that was set back has its time twice, and its runs once.
+    // A clock that was set back has its time twice, and its runs once; one that was far ahead starts anew.
     if since >= until {
-        return app.store.mark(MARK, since).await;
+        let far = since - until > LONGEST;
+        return app.store.mark(MARK, if far { until } else { since }).await;
     }
     let since = since.max(until.saturating_sub(LONGEST));
     for project in app.store.projects().await? {
@@ -59,9 +60,13 @@ async fn turn(app: &App, until: Millis) -> Result<(), StoreError> {
             let facts = RunFacts { causes: vec![cause], has_scm: true, ..RunFacts::default() };
             let delivery = Some(format!("cron {} {moment}", project.name));
             let new = NewRun { facts, delivery, reports, ..NewRun::default() };
-            let run = app.store.create_run(&Actor("timer".into()), &project.name, new, now()).await?;
+            match app.store.create_run(&Actor("timer".into()), &project.name, new, now()).await {
+                Ok(run) => app.changed(run.id),
+                // It was run, and that is forgotten.
+                Err(StoreError::Exists { .. }) => {}
+                Err(error) => return Err(error),
+            }
             app.hub.wake();
-            app.changed(run.id);
         }
     }
     app.store.mark(MARK, until).await

@@ -9,10 +9,11 @@ use sqlx::{Any, AnyPool, Row as _, Transaction};
 use crate::StoreError;
 
 /// Steps of the schema, in their order; only forward.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("../migrations/0001.sql"),
     include_str!("../migrations/0002.sql"),
     include_str!("../migrations/0003.sql"),
+    include_str!("../migrations/0004.sql"),
 ];
 /// The schema that this version knows.
 pub(crate) const SCHEMA: i64 = MIGRATIONS.len() as i64;
@@ -45,6 +46,24 @@ impl Store {
     /// # Errors
     /// There is none, or a newer version has written to it.
     pub async fn open(url: &str) -> Result<Store, StoreError> {
+        let store = Store::connect(url).await?;
+        store.migrate().await?;
+        Ok(store)
+    }
+
+    /// Opens it as it is: a server of another version may have it.
+    ///
+    /// # Errors
+    /// There is none, or its schema is not the one that this version knows.
+    pub async fn open_unchanged(url: &str) -> Result<Store, StoreError> {
+        let store = Store::connect(url).await?;
+        match store.version().await? {
+            SCHEMA => Ok(store),
+            found => Err(StoreError::Other { found, known: SCHEMA }),
+        }
+    }
+
+    async fn connect(url: &str) -> Result<Store, StoreError> {
         install_default_drivers();
         let (dialect, path, address) = match url.split_once(':') {
             Some(("sqlite", path)) => {
@@ -72,8 +91,12 @@ impl Store {
             })
         });
         let store = Store { pool: options.connect(&address).await?, dialect, path };
-        store.migrate().await?;
         Ok(store)
+    }
+
+    async fn version(&self) -> Result<i64, StoreError> {
+        let row = sqlx::query("SELECT COALESCE(MAX(version), 0) FROM schema_version").fetch_one(&self.pool).await?;
+        Ok(row.try_get(0)?)
     }
 
     /// A transaction that may write: of SQLite's there is one at a time.

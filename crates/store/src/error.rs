@@ -44,6 +44,14 @@ pub enum StoreError {
         /// Of this program.
         known: i64,
     },
+    /// Another version has written to this database, or none.
+    #[error("the database has schema {found}, and this program's is {known}: use the version that has it")]
+    Other {
+        /// Of the database.
+        found: i64,
+        /// Of this program.
+        known: i64,
+    },
     /// Another server has this database.
     #[error("another server has this database")]
     InUse,

@@ -3,23 +3,21 @@
 use model::ids::RunId;
 use sqlx::Row as _;
 
-use crate::{Run, Store, StoreError, signed, unsigned};
+use crate::{Store, StoreError, signed, unsigned};
 
 impl Store {
     /// Runs of which a forge is to be told something, with the word of it, the oldest first. It is told of commits.
     ///
     /// # Errors
     /// The database.
-    pub async fn to_report(&self, limit: u32) -> Result<Vec<(Run, String)>, StoreError> {
+    pub async fn to_report(&self, limit: u32) -> Result<Vec<(RunId, String)>, StoreError> {
         let rows = sqlx::query(
             "SELECT id, report FROM runs WHERE report IS NOT NULL AND commit_id IS NOT NULL ORDER BY id LIMIT $1",
         );
         let rows = rows.bind(i64::from(limit)).fetch_all(&self.pool).await?;
         let mut reports = Vec::with_capacity(rows.len());
         for row in rows {
-            let run = self.run(RunId(unsigned(row.try_get(0)?))).await?;
-            let word = row.try_get(1)?;
-            reports.extend(run.map(|run| (run, word)));
+            reports.push((RunId(unsigned(row.try_get(0)?)), row.try_get(1)?));
         }
         Ok(reports)
     }

@@ -7,8 +7,12 @@ use crate::audit::record;
 use crate::projects::ProjectId;
 use crate::{Actor, Millis, Store, StoreError, signed};
 
-/// Tables with rows of a run.
-const OF_RUNS: [&str; 5] = ["deliveries", "inputs", "requests", "events", "log_chunks"];
+/// Tables with rows of a run. What asked for it stays known, so that it does not ask for another.
+const OF_RUNS: [&str; 4] = ["inputs", "requests", "events", "log_chunks"];
+
+fn within(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
 
 impl Store {
     /// Forgets runs of a project that ended before `before`, and those that are not among its last `most`; at most `limit` at once, the
@@ -26,11 +30,11 @@ impl Store {
     ) -> Result<u64, StoreError> {
         let mut tx = self.write().await?;
         let text = "SELECT r.id, r.number FROM runs r JOIN projects p ON p.id = r.project_id \
-             WHERE r.project_id = $1 AND r.status = 'done' AND (r.ended_ms < $2 OR r.number <= p.last_number - $3) ORDER BY r.id LIMIT $4";
+             WHERE r.project_id = $1 AND r.status = 'done' AND r.report IS NULL AND (r.ended_ms < $2 OR r.number <= p.last_number - $3) ORDER BY r.id LIMIT $4";
         let rows = sqlx::query(text)
             .bind(signed(project.0))
-            .bind(before.map_or(-1, signed))
-            .bind(most.map_or(i64::MAX, signed))
+            .bind(before.map_or(-1, within))
+            .bind(most.map_or(i64::MAX, within))
             .bind(i64::from(limit))
             .fetch_all(&mut *tx)
             .await?;

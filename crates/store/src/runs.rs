@@ -181,9 +181,10 @@ impl Store {
             let known = sqlx::query("SELECT run_id FROM deliveries WHERE digest = $1").bind(digest(delivery));
             if let Some(row) = known.fetch_optional(&mut *tx).await? {
                 // The number that was counted above is given back.
-                let run = find(&mut tx, row.try_get(0)?).await?;
+                let run = maybe(&mut tx, row.try_get(0)?).await?;
                 tx.rollback().await?;
-                return Ok(run);
+                let name = "it was run once, and that run is forgotten".to_owned();
+                return run.ok_or(StoreError::Exists { what: "delivery", name });
             }
         }
         let trust = new.trust.unwrap_or(Trust::Protected);
@@ -341,9 +342,7 @@ impl Store {
     /// # Errors
     /// The database.
     pub async fn queued(&self, limit: u32) -> Result<Vec<Run>, StoreError> {
-        let text = format!("{SELECT} WHERE r.status = 'queued' AND r.held IS NULL ORDER BY r.id LIMIT $1");
-        let rows = sqlx::query(sqlx::AssertSqlSafe(text)).bind(i64::from(limit)).fetch_all(&self.pool).await?;
-        rows.iter().map(run).collect()
+        self.queued_after(RunId(0), limit).await
     }
 
     /// How many runs have not ended.
@@ -371,9 +370,9 @@ impl Store {
     pub async fn approve_run(&self, actor: &Actor, id: RunId, now: Millis) -> Result<bool, StoreError> {
         let mut tx = self.write().await?;
         let change = sqlx::query(
-            "UPDATE runs SET held = NULL WHERE id = $1 AND held IS NOT NULL AND status = 'queued' RETURNING commit_id",
+            "UPDATE runs SET held = NULL, queued_ms = $2 WHERE id = $1 AND held IS NOT NULL AND status = 'queued' RETURNING commit_id",
         );
-        let row = change.bind(signed(id.0)).fetch_optional(&mut *tx).await?;
+        let row = change.bind(signed(id.0)).bind(signed(now)).fetch_optional(&mut *tx).await?;
         if let Some(row) = &row {
             let commit: Option<String> = row.try_get(0)?;
             record(&mut tx, now, actor, "run.approve", &id.to_string(), &json!({ "commit": commit })).await?;
@@ -486,8 +485,12 @@ impl Store {
 }
 
 async fn find(tx: &mut Transaction<'static, Any>, id: i64) -> Result<Run, StoreError> {
+    maybe(tx, id).await?.ok_or_else(|| StoreError::Missing { what: "run", name: id.to_string() })
+}
+
+async fn maybe(tx: &mut Transaction<'static, Any>, id: i64) -> Result<Option<Run>, StoreError> {
     let text = format!("{SELECT} WHERE r.id = $1");
-    run(&sqlx::query(sqlx::AssertSqlSafe(text)).bind(id).fetch_one(&mut **tx).await?)
+    sqlx::query(sqlx::AssertSqlSafe(text)).bind(id).fetch_optional(&mut **tx).await?.as_ref().map(run).transpose()
 }
 
 /// Text that every database takes: PostgreSQL has no NUL.

@@ -268,7 +268,7 @@ pub enum ToAgent {
         /// Nobody wants to hear of it any more, not even what is not kept.
         forget: bool,
     },
-    /// So many runs of each project wait for any agent. Replaces what was said before.
+    /// So many runs of each project wait for any agent. What is not said again fades.
     Waiting {
         /// By the project's name.
         projects: BTreeMap<String, u64>,

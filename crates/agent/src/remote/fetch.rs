@@ -93,9 +93,13 @@ async fn fetch(config: &AgentConfig, lease: Lease, source: &Source, file: &str) 
     }
 }
 
+fn too_large() -> Trouble {
+    Trouble::workload(format!("the definition is larger than {} MiB", MAX_DEFINITION_BYTES >> 20))
+}
+
 fn definition(text: Vec<u8>, commit: Option<String>) -> Result<Definition, Trouble> {
     if text.len() > MAX_DEFINITION_BYTES {
-        return Err(Trouble::workload(format!("the definition is larger than {} MiB", MAX_DEFINITION_BYTES >> 20)));
+        return Err(too_large());
     }
     Ok(Definition { text: String::from_utf8_lossy(&text).into_owned(), commit })
 }
@@ -136,8 +140,14 @@ async fn clone(
             git(folder, &["symbolic-ref", "HEAD", branch]).await?;
         }
     }
-    let text = git(folder, &["cat-file", "blob", &format!("HEAD:{file}")]).await;
-    let text = text.map_err(|_| Trouble::workload(format!("there is no {file} in {revision}")))?;
+    // Before it is read: it may be of any size.
+    let (object, missing) = (format!("HEAD:{file}"), || Trouble::workload(format!("there is no {file} in {revision}")));
+    let size = git(folder, &["cat-file", "-s", &object]).await.map_err(|_| missing())?;
+    let size = String::from_utf8_lossy(&size).trim().parse::<usize>().map_err(|_| missing())?;
+    if size > MAX_DEFINITION_BYTES {
+        return Err(too_large());
+    }
+    let text = git(folder, &["cat-file", "blob", &object]).await.map_err(|_| missing())?;
     let project = LocalProject::look(folder, false).await.map_err(|error| Trouble::infrastructure(explain(&error)))?;
     Ok((definition(text, Some(at))?, project))
 }

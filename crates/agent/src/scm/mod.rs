@@ -178,13 +178,16 @@ impl LocalProject {
         &self.description
     }
 
-    /// Texts of the commit's files that are looked for, at most so many. What cannot be read is not among them.
-    pub(crate) async fn contents(&self, wanted: impl Fn(&Path) -> bool, most: usize) -> Vec<String> {
+    /// Beginnings of the commit's files that are looked for, in its folder and those in it: at most so many, and so many bytes of each.
+    /// What cannot be read is not among them.
+    pub(crate) async fn contents(&self, wanted: impl Fn(&Path) -> bool, (most, bytes): (usize, usize)) -> Vec<String> {
         let Some(at) = &self.at else { return Vec::new() };
-        let entries = objects::list(&self.dir, &at.commit, &at.prefix).await.unwrap_or_default();
         let mut contents = Vec::new();
-        for entry in entries.iter().filter(|entry| entry.is_file() && wanted(&entry.path)).take(most) {
-            contents.extend(git(&self.dir, "cat-file", &["cat-file", "blob", &entry.object]).await.ok());
+        for entry in objects::near(&self.dir, &at.commit, &at.prefix).await {
+            if contents.len() < most && entry.is_file() && wanted(&entry.path) {
+                let text = objects::limited(&self.dir, &["cat-file", "blob", &entry.object], bytes).await;
+                contents.push(String::from_utf8_lossy(&text).into_owned());
+            }
         }
         contents
     }
@@ -409,6 +412,36 @@ mod tests {
             let names = archive.entries().unwrap().map(|entry| entry.unwrap().path().unwrap().into_owned());
             assert_eq!(names.collect::<Vec<_>>(), [Path::new("changed"), Path::new("next")]);
         }
+    }
+
+    /// As far as they can be looked at cheaply: whoever made a repository may have made much.
+    #[tokio::test]
+    async fn files_of_a_commit_are_found_near_its_root_and_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let git = |words: &[&str]| {
+            let mut command = std::process::Command::new("git");
+            let done = command.arg("-C").arg(folder.path()).args(words).output();
+            done.is_ok_and(|output| output.status.success())
+        };
+        if !git(&["init", "-q"]) {
+            println!("skipped: git is not installed");
+            return;
+        }
+        std::fs::create_dir_all(folder.path().join("web/deep")).unwrap();
+        let files = [("Dockerfile", "FROM one"), ("web/Dockerfile", "FROM two"), ("web/deep/Dockerfile", "FROM three")];
+        for (name, text) in files {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        assert!(git(&["add", "."]) && git(&["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "x"]));
+        let project = LocalProject::look(folder.path(), false).await.unwrap();
+        let contents = project.contents(|path| path.ends_with("Dockerfile"), (9, 6)).await;
+        assert_eq!(contents, ["FROM o", "FROM t"]);
+        assert_eq!(project.contents(|path| path.ends_with("Dockerfile"), (1, 100)).await, ["FROM one"]);
+        let text = crate::mentions::of_commit("zero", &project).await;
+        assert!(
+            ["zero", "FROM one", "FROM two"].iter().all(|word| text.contains(word)) && !text.contains("three"),
+            "{text}"
+        );
     }
 
     #[test]

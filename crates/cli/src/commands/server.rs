@@ -96,7 +96,9 @@ pub async fn backup(args: &BackupArgs, home: Option<&Path>) -> Result<Exit, Comm
         _ => args.file.with_extension("part"),
     };
     let failed = |error| CommandFailure::io("write", &path, &error);
-    let file = std::fs::File::options().create(true).truncate(true).write(true).mode(0o600).open(&path);
+    // One that was left has perhaps another mode.
+    let _ = std::fs::remove_file(&path);
+    let file = std::fs::File::options().create_new(true).write(true).mode(0o600).open(&path);
     let file = file.map_err(failed)?;
     let copy = file.try_clone().map_err(failed)?;
     let rows = server::backup(&database, std::io::BufWriter::new(copy)).await;
@@ -233,13 +235,14 @@ async fn key(args: &AgentArgs, data: &Path) -> Result<String, CommandFailure> {
 pub async fn dev(args: &DevArgs, home: Option<&Path>) -> Result<Exit, CommandFailure> {
     let data = data(args.data.as_ref(), home, "dev")?;
     let project = args.project.canonicalize().map_err(|error| CommandFailure::io("open", &args.project, &error))?;
-    let start = |words: &[&str]| {
+    let start = |words: &[&str], token: &str| {
         let mut command = tokio::process::Command::new("/proc/self/exe");
-        command.args(words).stdin(Stdio::null()).kill_on_drop(true);
+        // A command line is for everybody to read.
+        command.env("COFFERDAM_ENROL_TOKEN", token).args(words).stdin(Stdio::null()).kill_on_drop(true);
         command.spawn().map_err(|error| CommandFailure::new(Exit::Infrastructure, format!("cannot start: {error}")))
     };
     let (of_server, of_agent, listen) = (data.join("server"), data.join("agent"), args.listen.to_string());
-    let mut server = start(&["server", "--listen", &listen, "--data", &of_server.to_string_lossy()])?;
+    let mut server = start(&["server", "--listen", &listen, "--data", &of_server.to_string_lossy()], "none")?;
     let url = format!("http://{}", args.listen);
     let token = ready(&url, args.listen, &of_server, &mut server).await?;
     let client = Client::of(&url, Some(&token))?;
@@ -253,8 +256,8 @@ pub async fn dev(args: &DevArgs, home: Option<&Path>) -> Result<Exit, CommandFai
         home.map(|home| vec!["--home".to_owned(), home.display().to_string()]).unwrap_or_default();
     let of_agent = of_agent.to_string_lossy();
     let mut words: Vec<&str> = home_words.iter().map(String::as_str).collect();
-    words.extend(["agent", "--server", &url, "--data", &of_agent, "--token", enrol, "--folders", "--network", network]);
-    let mut agent = start(&words)?;
+    words.extend(["agent", "--server", &url, "--data", &of_agent, "--folders", "--network", network]);
+    let mut agent = start(&words, enrol)?;
     let name = project.file_name().map_or_else(|| "project".into(), |name| name.to_string_lossy().into_owned());
     if project.join("Jenkinsfile").exists() {
         let config: Value = json!({ "source": { "folder": project }, "file": "Jenkinsfile" });

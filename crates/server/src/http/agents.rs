@@ -10,7 +10,6 @@ use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use futures_util::{SinkExt as _, StreamExt as _};
-use queue::line::{AgentId, Event};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use store::{AgentRecord, TokenKind};
@@ -20,6 +19,7 @@ use wire::agent::{FromAgent, MAX_MESSAGE_BYTES, ToAgent, VERSION};
 use super::auth::{User, bearer};
 use super::error::Refused;
 use crate::app::{App, now};
+use crate::hub::Connected;
 use crate::line;
 use crate::random::secret;
 
@@ -127,11 +127,11 @@ async fn converse(app: Arc<App>, agent: AgentRecord, socket: WebSocket) {
             Ok(FromAgent::Hello { version: VERSION, runs, held, labels }) if alive.is_some() => {
                 let Some(alive) = alive.take() else { break };
                 tracing::info!(agent = agent.name, runs, held = held.len(), "an agent has come");
-                app.hub.come(agent.id, (connection, alive), runs, sender.clone(), &held);
                 // Its name is one too.
                 let labels = labels.into_iter().take(MOST_LABELS).chain([agent.name.clone()]).collect();
-                let came = Event::AgentCame { agent: AgentId(agent.id), labels, places: runs, images: Vec::new() };
-                line::perform(&app, app.waiting.tell(came)).await;
+                let connected = Connected { connection, sender: sender.clone(), most: runs, _alive: alive };
+                let placed = app.hub.come(&app.waiting, agent.id, connected, labels, &held);
+                line::perform(&app, placed).await;
             }
             Ok(message) if alive.is_none() => match message.lease() {
                 Some(lease) => app.hub.heard(agent.id, lease, message),
@@ -148,8 +148,7 @@ async fn converse(app: Arc<App>, agent: AgentRecord, socket: WebSocket) {
             }
         }
     }
-    if app.hub.go(agent.id, connection) {
-        line::perform(&app, app.waiting.tell(Event::AgentWent { agent: AgentId(agent.id) })).await;
-    }
+    let placed = app.hub.go(&app.waiting, agent.id, connection);
+    line::perform(&app, placed).await;
     writer.abort();
 }

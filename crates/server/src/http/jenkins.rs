@@ -1,6 +1,6 @@
 //! What tools in the field ask a Jenkins for: jobs, builds, logs, triggers, badges, the list of `cc.xml`.
 //!
-//! Source: Jenkins' "Remote access API". A project `folder/app` is `/job/folder/job/app/`. Two things are other than there: the offset of
+//! Source: Jenkins' "Remote access API". A project `folder/app` is `/job/folder/job/app/`. Some things are other than there: files are no parameters; the offset of
 //! `progressiveText` counts lines (who hands back what `X-Text-Size` said, as all do, sees no difference), and a crumb is not needed, for
 //! nothing here is done on the strength of a cookie.
 //!
@@ -26,7 +26,9 @@ use crate::app::{App, now};
 
 /// Builds of a job that are listed.
 const BUILDS: u32 = 100;
-/// Lines of a log in one answer.
+/// Builds of a job among which the last is that has ended.
+const FEW: u32 = 20;
+/// Lines of a log in one answer of `progressiveText`.
 const MOST_LINES: usize = 20_000;
 /// Parameters of one build.
 const MOST_PARAMS: usize = 200;
@@ -110,7 +112,14 @@ pub(super) async fn job(
     let query = query.unwrap_or_default();
     match (&method, rest.as_slice()) {
         (&Method::POST, ["build" | "buildWithParameters"]) => {
-            let form = headers.get("content-type").is_some_and(|kind| kind == "application/x-www-form-urlencoded");
+            let kind = headers.get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+            let kind = kind.split(';').next().unwrap_or_default().trim();
+            if kind.starts_with("multipart/") {
+                let reason =
+                    "parameters are taken from the address or from a form that is URL-encoded, and files not at all";
+                return Err(Refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, reason.into()));
+            }
+            let form = kind == "application/x-www-form-urlencoded";
             let given = pairs(&query).chain(pairs(if form { &body } else { "" }));
             let run = build(&app, user, &project, given.collect()).await?;
             let place = format!("{base}/queue/item/{}/", run.id.0);
@@ -135,7 +144,18 @@ async fn of_run(
 ) -> Result<Response, Refused> {
     match (method, rest) {
         (&Method::GET, ["api", "json"]) => Ok(Json(build_of(base, run)).into_response()),
-        (&Method::GET, ["consoleText"]) => Ok(text_from(app, run, 0).await?.0.into_response()),
+        (&Method::GET, ["consoleText"]) => {
+            let (mut text, mut next) = text_from(app, run, 0).await?;
+            while next < run.lines {
+                let (more, after) = text_from(app, run, next).await?;
+                text.push_str(&more);
+                if after == next {
+                    break;
+                }
+                next = after;
+            }
+            Ok(text.into_response())
+        }
         (&Method::GET, ["logText", "progressiveText"]) => {
             let start = pairs(query).find(|(name, _)| name == "start").and_then(|(_, value)| value.parse().ok());
             let (text, next) = text_from(app, run, start.unwrap_or(0)).await?;
@@ -190,7 +210,7 @@ async fn numbered(app: &App, project: &Project, word: &str) -> Result<Option<Run
     if let Ok(number) = word.parse() {
         return Ok(app.store.run_of(&project.name, number).await?);
     }
-    let runs = builds(app, project).await?;
+    let runs = builds(app, project, BUILDS).await?;
     let outcome = |run: &Run| run.outcome;
     Ok(runs.into_iter().find(|run| match word {
         "lastBuild" => true,
@@ -204,8 +224,8 @@ async fn numbered(app: &App, project: &Project, word: &str) -> Result<Option<Run
     }))
 }
 
-async fn builds(app: &App, project: &Project) -> Result<Vec<Run>, Refused> {
-    Ok(app.store.runs(&RunFilter { project: Some(project.id), limit: BUILDS, ..RunFilter::default() }).await?)
+async fn builds(app: &App, project: &Project, limit: u32) -> Result<Vec<Run>, Refused> {
+    Ok(app.store.runs(&RunFilter { project: Some(project.id), limit, ..RunFilter::default() }).await?)
 }
 
 async fn last_run(app: &App, project: &Project) -> Result<Option<Run>, Refused> {
@@ -214,7 +234,7 @@ async fn last_run(app: &App, project: &Project) -> Result<Option<Run>, Refused> 
 }
 
 async fn described(app: &App, base: &str, project: &Project) -> Result<Value, Refused> {
-    let runs = builds(app, project).await?;
+    let runs = builds(app, project, BUILDS).await?;
     let short = |run: &Run| json!({ "_class": CLASS_OF_RUN, "number": run.number, "url": run_url(base, run) });
     let first = |fits: &dyn Fn(&Run) -> bool| runs.iter().find(|run| fits(run)).map(short);
     let ended = |outcome: Outcome| move |run: &Run| run.outcome == Some(outcome);
@@ -282,7 +302,7 @@ pub(super) async fn badge(
     Query(Badge { job }): Query<Badge>,
 ) -> Result<Response, Refused> {
     let project = app.store.project(&job).await?.ok_or_else(|| Refused::missing("job"))?;
-    let last = builds(&app, &project).await?.into_iter().find(|run| run.status == Status::Done);
+    let last = builds(&app, &project, FEW).await?.into_iter().find(|run| run.status == Status::Done);
     let (word, fill) = match last.and_then(|run| run.outcome) {
         Some(Outcome::Success) => ("passing", "#2da44e"),
         Some(Outcome::Unstable) => ("unstable", "#bf8700"),
@@ -308,7 +328,7 @@ pub(super) async fn cc(State(app): State<Arc<App>>, _user: User, headers: Header
     let base = base(&app, &headers);
     let mut projects = Vec::new();
     for project in app.store.projects().await? {
-        let runs = builds(&app, &project).await?;
+        let runs = builds(&app, &project, FEW).await?;
         let runs_now = runs.first().is_some_and(|run| run.status == Status::Running);
         let last = runs.into_iter().find(|run| run.status == Status::Done);
         projects.push((project, runs_now, last));

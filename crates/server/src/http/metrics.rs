@@ -20,8 +20,8 @@ const ENDS: [f64; 12] = [0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 180.0, 600.0, 1800.0, 3
 /// What is counted since the start.
 #[derive(Default)]
 pub(crate) struct Counted {
-    /// Of each outcome, durations by group and their sum in milliseconds.
-    ended: Mutex<Vec<(Outcome, [u64; ENDS.len()], u64)>>,
+    /// Of each result, durations by group and their sum in milliseconds.
+    ended: Mutex<Vec<(&'static str, [u64; ENDS.len()], u64)>>,
     waited_ms: AtomicU64,
     taken: AtomicU64,
 }
@@ -30,8 +30,9 @@ impl Counted {
     /// A run has ended, so many milliseconds after it was asked for.
     pub(crate) fn ended(&self, outcome: Outcome, ms: u64) {
         let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = ended.iter().position(|(of, ..)| *of == outcome).unwrap_or_else(|| {
-            ended.push((outcome, [0; ENDS.len()], 0));
+        let result = result(outcome);
+        let at = ended.iter().position(|(of, ..)| *of == result).unwrap_or_else(|| {
+            ended.push((result, [0; ENDS.len()], 0));
             ended.len() - 1
         });
         let (_, groups, sum) = &mut ended[at];
@@ -68,8 +69,8 @@ pub(super) async fn show(State(app): State<Arc<App>>, _user: User) -> Result<imp
     page.line("cofferdam_queue_wait_seconds_count", "", app.counted.taken.load(Ordering::Relaxed));
     page.head("cicd_pipeline_run_duration_seconds", "histogram", "Time from a run's request to its end.");
     let ended = app.counted.ended.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    for (outcome, groups, sum) in &ended {
-        let result = format!("cicd_pipeline_result=\"{}\"", result(*outcome));
+    for (result, groups, sum) in &ended {
+        let result = format!("cicd_pipeline_result=\"{result}\"");
         let mut all = 0;
         for (end, count) in ENDS.iter().zip(groups) {
             all += count;

@@ -55,6 +55,9 @@ pub(super) async fn put(
     if known.report.as_ref().is_some_and(|report| report.api().is_none_or(|api| !api.starts_with("http"))) {
         return Err(Refused::bad("report: the API of that forge is not known: give its address as `api`"));
     }
+    if let Some(what) = known.unfit() {
+        return Err(Refused::bad(what));
+    }
     if let Some(label) = &known.label {
         label.parse::<queue::line::Expression>().map_err(|error| Refused::bad(format!("label: {error}")))?;
     }
@@ -64,7 +67,6 @@ pub(super) async fn put(
     let json = |config: &ProjectConfig| serde_json::to_value(config).map_err(|error| Refused::bad(error.to_string()));
     let (config, told) = (json(&known)?, json(&known.told())?);
     let project = app.store.put_project(&actor, &name, &config, &told, now()).await?;
-    crate::line::set_terms(&app, &project);
-    app.hub.wake();
+    crate::line::changed(&app, &project).await?;
     Ok(Json(shown(&project)))
 }

@@ -165,10 +165,11 @@ pub(super) async fn approve(
     if !app.store.approve_run(&actor, run.id, now()).await? {
         return Err(Refused(StatusCode::CONFLICT, "it does not wait for approval".into()));
     }
-    let run = find(&app, id).await?;
-    crate::line::queued(&app, &run).await?;
+    // It is older than what was looked at last.
+    app.waiting.look_again();
+    app.hub.wake();
     app.changed(run.id);
-    Ok(Json(shown(&app, &run)))
+    Ok(Json(shown(&app, &find(&app, id).await?)))
 }
 
 /// Whether a project's forge is to be told of its runs.

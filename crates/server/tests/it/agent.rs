@@ -129,12 +129,15 @@ impl Agent {
         let _ = self.socket.send(Message::text(text)).await;
     }
 
-    /// `None`: the connection was ended.
+    /// `None`: the connection was ended. What waits elsewhere is told at any time, and means nothing here.
     pub async fn hear(&mut self) -> Option<ToAgent> {
         loop {
             let message = tokio::time::timeout(PATIENCE, self.socket.next()).await.expect("the server says something");
             match message {
-                Some(Ok(Message::Text(text))) => return Some(serde_json::from_str(&text).unwrap()),
+                Some(Ok(Message::Text(text))) => match serde_json::from_str(&text).unwrap() {
+                    ToAgent::Waiting { .. } => {}
+                    message => return Some(message),
+                },
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
                 Some(Ok(_)) => {}
             }

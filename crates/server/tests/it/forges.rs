@@ -33,13 +33,13 @@ impl Forge {
         self.told.lock().unwrap().clone()
     }
 
-    fn states(&self) -> Vec<String> {
-        self.told().iter().map(|(_, body)| body["state"].as_str().unwrap().to_owned()).collect()
+    fn count(&self, path: &str, state: &str) -> usize {
+        self.told().iter().filter(|(other, body)| other.ends_with(path) && body["state"] == state).count()
     }
 
-    async fn wait_for(&self, state: &str) {
+    async fn wait_for(&self, path: &str, state: &str) {
         for _ in 0..1000 {
-            if self.states().last().is_some_and(|last| last == state) {
+            if self.count(path, state) > 0 {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -85,7 +85,7 @@ async fn a_forge_hears_how_a_run_goes() {
     let commit = "0123456789012345678901234567890123456789";
     let lease = agent.take_at("node { sh 'make' }", Some(commit)).await;
     let ToAgent::Perform { id: request, .. } = agent.work(is_exec).await else { panic!() };
-    forge.wait_for("pending").await;
+    forge.wait_for(commit, "pending").await;
     drop(agent);
     place.restart().await;
     let mut agent = place.agent(&key, &[lease]).await;
@@ -94,7 +94,7 @@ async fn a_forge_hears_how_a_run_goes() {
     agent.work(|message| matches!(message, ToAgent::Release { .. })).await;
     agent.say(&FromAgent::Released { lease }).await;
     assert_eq!(place.wait_for_end(id).await["outcome"], "FAILURE");
-    forge.wait_for("failure").await;
+    forge.wait_for(commit, "failure").await;
     let told = forge.told();
     let (path, last) = told.last().unwrap();
     assert_eq!(path, &format!("/repos/org/app/statuses/{commit}"));
@@ -112,16 +112,16 @@ async fn a_forge_that_refuses_is_not_asked_again() {
     let mut agent = place.agent(&key, &[]).await;
     for number in 1..=2 {
         let id = place.trigger().await;
-        let lease = agent.take_at("echo 'done'", Some(&number.to_string().repeat(40))).await;
+        let commit = number.to_string().repeat(40);
+        let lease = agent.take_at("echo 'done'", Some(&commit)).await;
         agent.work(|message| matches!(message, ToAgent::Release { .. })).await;
         agent.say(&FromAgent::Released { lease }).await;
         place.wait_for_end(id).await;
-        forge.wait_for("success").await;
+        forge.wait_for(&commit, "success").await;
     }
-    let of = |path: &str, state: &str| {
-        forge.told().iter().filter(|(other, body)| other.ends_with(path) && body["state"] == state).count()
-    };
-    for path in ["1".repeat(40), "2".repeat(40)] {
-        assert_eq!(of(&path, "success"), 1, "{:?}", forge.told());
+    // Longer than the pause before what is told once more.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    for commit in ["1".repeat(40), "2".repeat(40)] {
+        assert_eq!(forge.count(&commit, "success"), 1, "{:?}", forge.told());
     }
 }

@@ -360,6 +360,17 @@ pub async fn old_runs_are_forgotten(store: Store) {
     assert!(store.log(ids[0], 0, 10).await.unwrap().is_empty());
     assert!(store.verify_audit().await.unwrap().is_ok());
     assert_eq!(create(&store, "app").await.number, 7);
+
+    // What a forge is still to hear is kept, and what came once does not come again when its run is forgotten.
+    let new =
+        || NewRun { delivery: Some("one".into()), commit: Some("c".repeat(40)), reports: true, ..NewRun::default() };
+    let run = store.create_run(&alice(), "app", new(), 600).await.unwrap();
+    store.finish_run(run.id, &end(Outcome::Success), 610).await.unwrap();
+    assert_eq!(forget(Some(700), None).await, 1, "the other one that has ended");
+    assert!(store.run(run.id).await.unwrap().is_some());
+    store.reported_state(run.id, "SUCCESS").await.unwrap();
+    assert_eq!(forget(Some(700), None).await, 1);
+    assert!(matches!(store.create_run(&alice(), "app", new(), 800).await, Err(StoreError::Exists { .. })));
 }
 
 /// It stands there until it is heard; what has changed meanwhile is told instead.
@@ -368,10 +379,7 @@ pub async fn what_forges_are_to_hear(store: Store) {
     let new = NewRun { commit: Some("c".repeat(40)), reports: true, ..NewRun::default() };
     let run = store.create_run(&alice(), "app", new, 20).await.unwrap();
     create(&store, "app").await;
-    let told = async || {
-        let all = store.to_report(10).await.unwrap();
-        all.into_iter().map(|(run, word)| (run.id, word)).collect::<Vec<_>>()
-    };
+    let told = async || store.to_report(10).await.unwrap();
     assert_eq!(told().await, [(run.id, "queued".to_owned())]);
     store.lease_run(run.id, 0, 1, 30).await.unwrap();
     store.reported_state(run.id, "queued").await.unwrap();

@@ -77,17 +77,17 @@ fn an_agent_prepares_for_what_waits() {
         return;
     }
     let Some(image) = busybox_image("pool", r#"{"Env":["PATH=/bin"]}"#, &[]) else { return };
-    let (place, files) = place(&image, &["--runs", "1"]);
+    let (place, files) = place(&image, &["--runs", "1", "--warm", "8"]);
     assert!(!place.comes_from_the_pool("app"), "nobody has asked before");
     let blocking = Project::new("node { sh 'while [ -e .. ]; do sleep 1; done' }");
     place.put("blocking", &blocking);
     let id = place.trigger("blocking");
     wait_until("it runs", || place.run(id)["status"] == "running");
-    // What is kept for one run that has been is fewer than what waits.
-    for _ in 0..3 {
+    // Of each driver one or two are kept for runs that have been, which are fewer than what waits.
+    for _ in 0..6 {
         place.trigger("app");
     }
-    wait_until("three are there", || sandboxes_of(place.agents[0].0.id()) >= SPARE + 1 + 3);
+    wait_until("six are there", || sandboxes_of(place.agents[0].0.id()) >= SPARE + 1 + 6);
     drop(files);
 }
 
@@ -120,7 +120,7 @@ fn an_agent_that_is_stopped_ends_what_it_has() {
     assert!(stopped.success());
     assert_eq!(place.agents[0].0.wait().unwrap().code(), Some(130), "{}", place.logs());
     assert_eq!(sandboxes_of(pid), 0);
-    assert_eq!(place.run(id)["status"], "running", "its end is not the run's");
+    assert_ne!(place.run(id)["status"], "done", "its end is not the run's");
     place.agents.clear();
 }
 

@@ -451,7 +451,7 @@ impl Driver for Warm {
             let given = self.inner.state().given.get(&id).cloned();
             let ended = self.inner.driver.destroy(id).await;
             match given {
-                // By its time, perhaps: whoever asks once more asks the driver.
+                // By its time, perhaps, which the driver knows nothing of.
                 Some(given) => Ok(wait_ended(given).await),
                 None => ended,
             }

@@ -10,5 +10,11 @@ print("first kernel", read("/proc/sys/kernel/random/boot_id"), read("/proc/cmdli
 words = " ".join([read("/proc/cmdline"), *sys.argv[1:]]).encode()
 kernel, initrd = (os.open("/workspace/" + name, os.O_RDONLY) for name in ("kernel", "initrd"))
 print("load", call(320, kernel, initrd, len(words) + 1, words, 0), flush=True)
+# What a device still writes when the next kernel stands in its place breaks that: nothing is to be asked of one.
+def write(path, text):
+    with open(path, "w") as file: file.write(text)
+write("/sys/class/misc/hw_random/rng_current", "none")
 sys.stdin.readline()
+os.sync()
+while any(number != "0" for disk in os.listdir("/sys/block") for number in read("/sys/block/" + disk + "/inflight").split()): pass
 print("start", call(169, 0xfee1dead, 0x28121969, 0x45584543, None), flush=True)

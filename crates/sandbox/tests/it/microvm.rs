@@ -142,7 +142,7 @@ async fn microvm_copies_are_machines_of_their_own() {
         println!("machine {round} after {} ms", started.elapsed().as_millis());
         sandbox.stream.set_nonblocking(true).unwrap();
         let session = Session::start(tokio::net::UnixStream::from_std(sandbox.stream).unwrap()).await.unwrap();
-        let script = "head -c 16 /dev/urandom | od -An -tx1; cd /proc/sys/kernel/random; cat uuid boot_id; ls -a /workspace; date +%s";
+        let script = "head -c 16 /dev/urandom | od -An -tx1; cd /proc/sys/kernel/random; cat uuid boot_id /etc/machine-id; ls -a /workspace; date +%s";
         let spec = ExecSpec {
             argv: ["/bin/sh", "-c", script].map(Into::into).into(),
             env: vec![("PATH".into(), "/bin".into())],
@@ -161,11 +161,11 @@ async fn microvm_copies_are_machines_of_their_own() {
         assert!(now.abs_diff(clock) <= 2, "the clock of a copy: {clock}, here it is {now}");
         assert!(!text.contains("left-behind"), "{text}");
         session.write_file(None, "/workspace/left-behind", b"", 0o644).await.unwrap();
-        seen.push(lines[..3].to_vec());
+        seen.push(lines[..4].to_vec());
         driver.destroy(sandbox.id).await.unwrap();
     }
     for [one, other] in [[0, 1], [1, 2], [0, 2]] {
-        assert!((0..3).all(|line| seen[one][line] != seen[other][line]), "{seen:?}");
+        assert!((0..4).all(|line| seen[one][line] != seen[other][line]), "{seen:?}");
     }
     let kept = std::fs::read_dir(guest().unwrap().folder.join("templates")).into_iter().flatten().count();
     assert!(kept > 0, "a saved machine is kept for the next process");

@@ -1,7 +1,5 @@
 //! What all of the server's parts share.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use model::ids::RunId;
 use store::{Millis, Store};
 use tokio::sync::broadcast;
@@ -36,15 +34,14 @@ impl App {
         }
     }
 
+    /// The time.
+    pub(crate) fn now(&self) -> Millis {
+        self.config.clock.now()
+    }
+
     /// Tells who looks on.
     pub(crate) fn changed(&self, run: RunId) {
         // Nobody need look.
         let _ = self.changed.send(run);
     }
-}
-
-/// The time.
-pub(crate) fn now() -> Millis {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

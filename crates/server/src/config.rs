@@ -10,6 +10,8 @@ use scm::Forge;
 use serde::{Deserialize, Serialize};
 use wire::agent::{Login, Source};
 
+use crate::clock::Clock;
+
 /// How the server works.
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
@@ -23,13 +25,22 @@ pub struct ServerConfig {
     pub agent_patience: Duration,
     /// Where people find it: what links in forges lead to. `None`: where it listens.
     pub url: Option<String>,
+    /// Where the time of day comes from.
+    pub clock: Clock,
 }
 
 impl ServerConfig {
     /// The defaults, for a database.
     pub fn new(listen: SocketAddr, database: impl Into<String>, first_token: impl Into<PathBuf>) -> ServerConfig {
         let (database, first_token) = (database.into(), first_token.into());
-        ServerConfig { listen, database, first_token, agent_patience: Duration::from_secs(60), url: None }
+        ServerConfig {
+            listen,
+            database,
+            first_token,
+            agent_patience: Duration::from_secs(60),
+            url: None,
+            clock: Clock::Machine,
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use store::{Project, StoreError};
 
-use crate::app::{App, now};
+use crate::app::App;
 use crate::config::ProjectConfig;
 
 /// How often is looked.
@@ -36,6 +36,6 @@ async fn forget(app: &App, project: &Project, config: &ProjectConfig) -> Result<
     if config.keep_days.is_none() && config.keep_runs.is_none() {
         return Ok(0);
     }
-    let before = config.keep_days.map(|days| now().saturating_sub(days.saturating_mul(DAY)));
-    app.store.forget_runs(project.id, before, config.keep_runs, AT_ONCE, now()).await
+    let before = config.keep_days.map(|days| app.now().saturating_sub(days.saturating_mul(DAY)));
+    app.store.forget_runs(project.id, before, config.keep_runs, AT_ONCE, app.now()).await
 }

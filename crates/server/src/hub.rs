@@ -2,16 +2,17 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use model::ids::RunId;
 use model::run::RunEnd;
 use queue::line::{AgentId, Command, Event, Labels};
 use store::{Run, Status, StoreError};
 use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::Instant;
 use wire::agent::{FromAgent, Lease, ToAgent};
 
-use crate::app::{App, now};
+use crate::app::App;
 use crate::keeper::{self, ToKeeper};
 use crate::line::{self, Waiting};
 
@@ -119,7 +120,7 @@ pub(crate) fn start_keeper(app: &Arc<App>, run: Run) {
             // One whose agent was lost waits for another, unless somebody has wanted it to end meanwhile.
             let again = match app.store.run(id).await {
                 Ok(Some(run)) if run.status == Status::Queued => match &run.abort_reason {
-                    Some(reason) => app.store.end_queued(id, &RunEnd::aborted(reason), now()).await.map(drop),
+                    Some(reason) => app.store.end_queued(id, &RunEnd::aborted(reason), app.now()).await.map(drop),
                     None => line::queued(&app, &run).await,
                 },
                 found => found.map(drop),

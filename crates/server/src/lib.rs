@@ -15,7 +15,9 @@
 //! Start reading at [`Server`]; `keeper` is the life of a run.
 
 mod app;
+mod clock;
 mod config;
+mod connection;
 mod forges;
 mod housekeeping;
 mod http;
@@ -28,15 +30,18 @@ mod schedules;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use store::{Actor, Claim, Store, StoreError, TokenKind};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
+use wire::agent::{FromAgent, ToAgent};
 
 use app::App;
+use connection::{Sign, attend};
 
+pub use clock::{Clock, Simulated};
 pub use config::{HookConfig, ProjectConfig, ProjectSource, ReportConfig, ServerConfig};
 
 /// Why there is no server.
@@ -73,7 +78,6 @@ pub struct Server {
     pub is_new: bool,
     app: Arc<App>,
     stop: watch::Sender<bool>,
-    served: tokio::task::JoinHandle<()>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
     _claim: Claim,
 }
@@ -84,12 +88,29 @@ impl Server {
     /// # Errors
     /// The store cannot be opened, or the address not be had.
     pub async fn start(config: ServerConfig) -> Result<Server, ServerError> {
-        let store = Store::open(&config.database).await?;
-        let claim = store.claim().await?;
-        let is_new = first_token(&store, &config.first_token).await?;
         let failed = |source| ServerError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
+        let mut server = Server::unconnected(ServerConfig { listen: address, ..config }).await?;
+        let (router, mut stopped) = (server.router(), server.stop.subscribe());
+        server.tasks.push(tokio::spawn(async move {
+            let ended = async move { drop(stopped.wait_for(|stop| *stop).await) };
+            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(ended).await {
+                tracing::error!(%error, "the server has ended");
+            }
+        }));
+        Ok(server)
+    }
+
+    /// The same without an address: who talks to it does so with [`router`](Server::router) and [`attach`](Server::attach).
+    ///
+    /// # Errors
+    /// The store cannot be opened.
+    pub async fn unconnected(config: ServerConfig) -> Result<Server, ServerError> {
+        let store = Store::open(&config.database).await?;
+        let claim = store.claim().await?;
+        let is_new = first_token(&store, &config).await?;
+        let address = config.listen;
         let app = Arc::new(App::new(store, config));
         hub::begin(&app).await?;
         let tasks = vec![
@@ -97,22 +118,35 @@ impl Server {
             tokio::spawn(schedules::watch(Arc::clone(&app))),
             tokio::spawn(housekeeping::keep_house(Arc::clone(&app))),
         ];
-        let (stop, mut stopped) = watch::channel(false);
-        let router = http::router(Arc::clone(&app));
-        let served = tokio::spawn(async move {
-            let ended = async move { drop(stopped.wait_for(|stop| *stop).await) };
-            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(ended).await {
-                tracing::error!(%error, "the server has ended");
-            }
-        });
-        Ok(Server { address, is_new, app, stop, served, tasks, _claim: claim })
+        Ok(Server { address, is_new, app, stop: watch::Sender::new(false), tasks, _claim: claim })
+    }
+
+    /// What is answered to requests of HTTP.
+    pub fn router(&self) -> axum::Router {
+        http::router(Arc::clone(&self.app))
+    }
+
+    /// Connects an agent, as by its WebSocket. False: there is none with that key.
+    ///
+    /// # Errors
+    /// The store.
+    pub async fn attach(
+        &self,
+        key: &str,
+        to: mpsc::UnboundedSender<ToAgent>,
+        mut from: mpsc::UnboundedReceiver<FromAgent>,
+    ) -> Result<bool, ServerError> {
+        let Some(agent) = self.app.store.agent_by_key(key, self.app.now()).await? else { return Ok(false) };
+        let signs =
+            futures_util::stream::poll_fn(move |context| from.poll_recv(context).map(|said| said.map(Sign::Says)));
+        tokio::spawn(attend(Arc::clone(&self.app), agent, to, signs));
+        Ok(true)
     }
 
     /// Takes no more requests, and closes the store. What is under way at agents goes on, and is heard of again by the next server.
     pub async fn stop(self) {
         self.app.hub.close();
         self.stop.send_replace(true);
-        self.served.abort();
         self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
         self.app.store.close().await;
     }
@@ -143,14 +177,14 @@ pub async fn restore(database: &str, text: impl std::io::BufRead) -> Result<u64,
 }
 
 /// Whether it was made. Before anybody can ask, and written before it is good.
-async fn first_token(store: &Store, path: &Path) -> Result<bool, ServerError> {
+async fn first_token(store: &Store, config: &ServerConfig) -> Result<bool, ServerError> {
     if store.has_api_token().await? {
         return Ok(false);
     }
-    let token = random::secret("cft");
+    let (token, path) = (random::secret("cft"), &config.first_token);
     let file = std::fs::File::options().write(true).create(true).truncate(true).mode(0o600).open(path);
     let written = file.and_then(|mut file| writeln!(file, "{token}"));
-    written.map_err(|source| ServerError::Token { path: path.to_owned(), source })?;
-    store.add_token(&Actor::server(), TokenKind::Api, "admin", &token, None, app::now()).await?;
+    written.map_err(|source| ServerError::Token { path: path.clone(), source })?;
+    store.add_token(&Actor::server(), TokenKind::Api, "admin", &token, None, config.clock.now()).await?;
     Ok(true)
 }

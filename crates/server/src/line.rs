@@ -3,14 +3,15 @@
 //! Never: a decision of its own; a place for a run that the store does not have in the queue.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use model::ids::RunId;
 use model::run::RunEnd;
 use queue::line::{AgentId, Branch, Class, Command, Event, Expression, Item, Line, LineSettings, Moment, Terms};
 use store::{Project, Run, RunFilter, Status, StoreError};
+use tokio::time::Instant;
 
-use crate::app::{App, now};
+use crate::app::App;
 use crate::config::ProjectConfig;
 
 /// Runs that are read at once.
@@ -177,7 +178,7 @@ pub(crate) async fn perform(app: &Arc<App>, commands: Vec<Command>) {
             Command::Expire { run } => (run, "It has waited for longer than it was to".to_owned()),
             Command::Supersede { run, by } => (run, format!("Superseded by run {by}")),
         };
-        if let Err(error) = app.store.end_queued(run, &RunEnd::aborted(&reason), now()).await {
+        if let Err(error) = app.store.end_queued(run, &RunEnd::aborted(&reason), app.now()).await {
             tracing::warn!(%run, %error, "a run cannot be ended");
             app.waiting.look_again();
         }
@@ -190,7 +191,7 @@ async fn item_of(app: &App, run: &Run) -> Result<Item, StoreError> {
     let config = project.and_then(|project| serde_json::from_value::<ProjectConfig>(project.config).ok());
     let mut item = Item::new(run.id, run.project_name.as_str());
     // One that had a place before did not wait all the time since it was asked for.
-    item.waited_ms = if run.started_at.is_none() { now().saturating_sub(run.queued_at) } else { 0 };
+    item.waited_ms = if run.started_at.is_none() { app.now().saturating_sub(run.queued_at) } else { 0 };
     let is_of_clock = run.facts.causes.first().is_some_and(|cause| cause.class.contains("TimerTrigger"));
     item.class = if is_of_clock { Class::Background } else { Class::Interactive };
     let Some(config) = config else { return Ok(item) };

@@ -10,7 +10,7 @@ use cron::Schedule;
 use model::run::{BuildCause, RunFacts};
 use store::{Actor, Millis, NewRun, StoreError};
 
-use crate::app::{App, now};
+use crate::app::App;
 use crate::config::ProjectConfig;
 
 /// How often is looked: a schedule names minutes.
@@ -23,7 +23,7 @@ const MARK: &str = "cron";
 /// Until the server ends.
 pub(crate) async fn watch(app: Arc<App>) {
     loop {
-        if let Err(error) = turn(&app, now()).await {
+        if let Err(error) = turn(&app, app.now()).await {
             tracing::warn!(%error, "schedules cannot be looked at");
         }
         tokio::time::sleep(LOOK).await;
@@ -60,7 +60,7 @@ async fn turn(app: &App, until: Millis) -> Result<(), StoreError> {
             let facts = RunFacts { causes: vec![cause], has_scm: true, ..RunFacts::default() };
             let delivery = Some(format!("cron {} {moment}", project.name));
             let new = NewRun { facts, delivery, reports, ..NewRun::default() };
-            match app.store.create_run(&Actor("timer".into()), &project.name, new, now()).await {
+            match app.store.create_run(&Actor("timer".into()), &project.name, new, app.now()).await {
                 Ok(run) => app.changed(run.id),
                 // It was run, and that is forgotten.
                 Err(StoreError::Exists { .. }) => {}

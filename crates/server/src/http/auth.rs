@@ -14,7 +14,7 @@ use serde::Deserialize;
 use store::Actor;
 
 use super::error::Refused;
-use crate::app::{App, now};
+use crate::app::App;
 
 /// Somebody with a token of the API.
 pub(crate) struct User(pub(crate) Actor);
@@ -38,7 +38,7 @@ impl FromRequestParts<Arc<App>> for User {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<User, Refused> {
         let refused = || Refused(StatusCode::UNAUTHORIZED, "a token is needed: `Authorization: Bearer …`".into());
         let token = bearer(&parts.headers).map(str::to_owned).or_else(|| password(&parts.headers));
-        let known = app.store.api_token(&token.ok_or_else(refused)?, now()).await?;
+        let known = app.store.api_token(&token.ok_or_else(refused)?, app.now()).await?;
         known.map(|token| User(Actor(format!("user:{}", token.name)))).ok_or_else(refused)
     }
 }
@@ -62,7 +62,7 @@ impl FromRequestParts<Arc<App>> for Viewer {
         let token = bearer(&parts.headers).or_else(|| cookie(&parts.headers));
         let known = match token {
             Some(token) => {
-                app.store.api_token(token, now()).await.map_err(|error| Refused::from(error).into_response())?
+                app.store.api_token(token, app.now()).await.map_err(|error| Refused::from(error).into_response())?
             }
             None => None,
         };
@@ -95,7 +95,7 @@ pub(super) async fn login(
     Form(Login { token }): Form<Login>,
 ) -> Result<Response, Refused> {
     let token = token.trim();
-    let known = app.store.api_token(token, now()).await?;
+    let known = app.store.api_token(token, app.now()).await?;
     if known.is_none() {
         return Err(Refused(StatusCode::UNAUTHORIZED, "there is no such token".into()));
     }

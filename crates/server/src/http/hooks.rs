@@ -15,7 +15,7 @@ use store::{Actor, NewRun, RunFilter};
 use tokio::sync::Semaphore;
 
 use super::error::Refused;
-use crate::app::{App, now};
+use crate::app::App;
 use crate::config::ProjectConfig;
 
 /// The largest webhook, in bytes: what GitHub sends at most.
@@ -69,7 +69,7 @@ pub(super) async fn hear(
     let is_held = config.approve_strangers && new.trust == Some(Trust::Stranger);
     let held = is_held.then(|| "a stranger's code waits for somebody to approve it".to_owned());
     let new = NewRun { delivery: Some(format!("{name} {id}")), reports, held, ..new };
-    let run = app.store.create_run(&Actor(format!("hook:{name}")), &name, new, now()).await?;
+    let run = app.store.create_run(&Actor(format!("hook:{name}")), &name, new, app.now()).await?;
     supersede(&app, &run).await?;
     app.hub.wake();
     app.changed(run.id);

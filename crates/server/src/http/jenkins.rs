@@ -22,7 +22,7 @@ use store::{NewRun, Project, Run, RunFilter, Status};
 
 use super::auth::User;
 use super::error::Refused;
-use crate::app::{App, now};
+use crate::app::App;
 
 /// Builds of a job that are listed.
 const BUILDS: u32 = 100;
@@ -199,7 +199,7 @@ async fn build(app: &App, User(actor): User, project: &Project, given: Vec<(Stri
     let reports = super::runs::reports(app, &project.name).await?;
     let facts = RunFacts { causes: vec![cause], has_scm: true, params, ..RunFacts::default() };
     let run =
-        app.store.create_run(&actor, &project.name, NewRun { facts, reports, ..NewRun::default() }, now()).await?;
+        app.store.create_run(&actor, &project.name, NewRun { facts, reports, ..NewRun::default() }, app.now()).await?;
     app.hub.wake();
     app.changed(run.id);
     Ok(run)

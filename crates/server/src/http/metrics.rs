@@ -12,7 +12,7 @@ use model::outcome::Outcome;
 
 use super::auth::User;
 use super::error::Refused;
-use crate::app::{App, now};
+use crate::app::App;
 
 /// Upper ends of the groups that durations are counted in, in seconds.
 const ENDS: [f64; 12] = [0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 180.0, 600.0, 1800.0, 3600.0, 10800.0, f64::INFINITY];
@@ -57,7 +57,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, _user: User) -> Result<imp
     page.line("cicd_pipeline_run_active", "cicd_pipeline_run_state=\"pending\"", counts.queued);
     page.line("cicd_pipeline_run_active", "cicd_pipeline_run_state=\"executing\"", counts.running);
     page.head("cofferdam_queue_oldest_seconds", "gauge", "How long the oldest run in the queue has waited.");
-    let oldest = counts.oldest_queued_at.map_or(0.0, |at| now().saturating_sub(at) as f64 / 1000.0);
+    let oldest = counts.oldest_queued_at.map_or(0.0, |at| app.now().saturating_sub(at) as f64 / 1000.0);
     page.line("cofferdam_queue_oldest_seconds", "", oldest);
     page.head("cicd_worker_count", "gauge", "Places for runs at connected agents.");
     page.line("cicd_worker_count", "cicd_worker_state=\"busy\"", places.taken);

@@ -9,7 +9,7 @@ use store::Project;
 
 use super::auth::User;
 use super::error::Refused;
-use crate::app::{App, now};
+use crate::app::App;
 use crate::config::ProjectConfig;
 
 /// The longest name of a project, in bytes.
@@ -66,7 +66,7 @@ pub(super) async fn put(
     }
     let json = |config: &ProjectConfig| serde_json::to_value(config).map_err(|error| Refused::bad(error.to_string()));
     let (config, told) = (json(&known)?, json(&known.told())?);
-    let project = app.store.put_project(&actor, &name, &config, &told, now()).await?;
+    let project = app.store.put_project(&actor, &name, &config, &told, app.now()).await?;
     crate::line::changed(&app, &project).await?;
     Ok(Json(shown(&project)))
 }

@@ -18,7 +18,7 @@ use store::{NewRun, Run, RunFilter, Status};
 
 use super::auth::User;
 use super::error::Refused;
-use crate::app::{App, now};
+use crate::app::App;
 use crate::config::ProjectConfig;
 
 /// Runs on a page at most, and where nobody says how many.
@@ -93,7 +93,7 @@ pub(super) async fn create(
     };
     let reports = reports(&app, &name).await?;
     let new = NewRun { facts, revision, reports, ..NewRun::default() };
-    let run = app.store.create_run(&actor, &name, new, now()).await?;
+    let run = app.store.create_run(&actor, &name, new, app.now()).await?;
     app.hub.wake();
     app.changed(run.id);
     Ok((StatusCode::CREATED, Json(shown(&app, &run))))
@@ -149,7 +149,7 @@ pub(super) async fn rerun(
     let (revision, commit, trust) = (run.revision, run.commit, Some(run.trust));
     // Who wants a stranger's code once more answers for it.
     let new = NewRun { facts, revision, commit, trust, reports, ..NewRun::default() };
-    let made = app.store.create_run(&actor, &run.project_name, new, now()).await?;
+    let made = app.store.create_run(&actor, &run.project_name, new, app.now()).await?;
     app.hub.wake();
     app.changed(made.id);
     Ok((StatusCode::CREATED, Json(shown(&app, &made))))
@@ -162,7 +162,7 @@ pub(super) async fn approve(
     Path(id): Path<u64>,
 ) -> Result<Json<Value>, Refused> {
     let run = find(&app, id).await?;
-    if !app.store.approve_run(&actor, run.id, now()).await? {
+    if !app.store.approve_run(&actor, run.id, app.now()).await? {
         return Err(Refused(StatusCode::CONFLICT, "it does not wait for approval".into()));
     }
     // It is older than what was looked at last.
@@ -206,10 +206,10 @@ pub(super) async fn abort(
 
 /// Has a run end. False: it has ended.
 pub(super) async fn end(app: &App, actor: &store::Actor, run: &Run, reason: &str) -> Result<bool, Refused> {
-    app.store.abort_run(actor, run.id, reason, now()).await?;
+    app.store.abort_run(actor, run.id, reason, app.now()).await?;
     // One that nobody has ends here.
     let end = RunEnd::aborted(reason);
-    match app.store.end_queued(run.id, &end, now()).await? {
+    match app.store.end_queued(run.id, &end, app.now()).await? {
         true => app.hub.keep_for_later(app.waiting.tell(Event::Withdrawn { run: run.id })),
         false => app.hub.abort(run.id),
     }

@@ -8,7 +8,6 @@ use wire::agent::ToAgent;
 use wire::engine::Input;
 
 use super::{Keeper, Step};
-use crate::app::now;
 
 impl Keeper {
     /// Its agent does not come back: what was there is gone, and the run goes on at another.
@@ -29,7 +28,7 @@ impl Keeper {
             answers.push(Input::Answer { id: outstanding.id, reply });
         }
         // In one change: nobody may report for the old lease from now on, and nobody answers but this.
-        self.app.store.requeue_run(self.run.id, self.lease.epoch, &answers, now()).await?;
+        self.app.store.requeue_run(self.run.id, self.lease.epoch, &answers, self.app.now()).await?;
         // It waits for another place, as one that is new.
         Ok(Step::Over)
     }
@@ -38,7 +37,7 @@ impl Keeper {
     pub(super) async fn abandon(&mut self, reason: &str) -> Result<Step, StoreError> {
         let end = RunEnd::aborted(reason);
         self.tell_agent(ToAgent::Release { lease: self.lease, forget: false });
-        self.app.store.break_run(self.run.id, &end, now()).await?;
+        self.app.store.break_run(self.run.id, &end, self.app.now()).await?;
         self.count(&end);
         Ok(Step::Over)
     }
@@ -47,19 +46,19 @@ impl Keeper {
     pub(super) async fn fail(&mut self, kind: FailureKind, message: &str) -> Result<Step, StoreError> {
         let end = RunEnd::failed(Outcome::Failure, Some(kind), message);
         self.tell_agent(ToAgent::Release { lease: self.lease, forget: false });
-        self.app.store.break_run(self.run.id, &end, now()).await?;
+        self.app.store.break_run(self.run.id, &end, self.app.now()).await?;
         self.count(&end);
         Ok(Step::Over)
     }
 
     pub(super) async fn finish(&mut self) -> Result<Step, StoreError> {
         let Some((end, _)) = &self.ended else { return Ok(Step::On) };
-        self.app.store.finish_run(self.run.id, end, now()).await?;
+        self.app.store.finish_run(self.run.id, end, self.app.now()).await?;
         self.count(end);
         Ok(Step::Over)
     }
 
     fn count(&self, end: &RunEnd) {
-        self.app.counted.ended(end.outcome, now().saturating_sub(self.run.queued_at));
+        self.app.counted.ended(end.outcome, self.app.now().saturating_sub(self.run.queued_at));
     }
 }

@@ -11,7 +11,6 @@ use wire::agent::{Definition, Item, LogLine, ToAgent};
 use wire::engine::{Heard, Input, Journal, JournalError, Said, Word};
 
 use super::{Keeper, LAST_WORDS, Step};
-use crate::app::now;
 
 /// So often an engine is started anew at one place.
 const MOST_LOSSES: u32 = 3;
@@ -97,13 +96,13 @@ impl Keeper {
         if !acts.is_empty() {
             // It has got further than any before it.
             self.losses = 0;
-            self.app.store.heard(self.run.id, heard, &acts, now()).await?;
+            self.app.store.heard(self.run.id, heard, &acts, self.app.now()).await?;
             self.app.changed(self.run.id);
         }
         self.tell_engine(words);
         for act in acts {
             match act {
-                Act::Request(id, request) => self.ask(id, request, now()).await?,
+                Act::Request(id, request) => self.ask(id, request, self.app.now()).await?,
                 Act::Cancel(id) => self.cancel(id).await?,
                 Act::Event(_) => {}
             }
@@ -120,7 +119,7 @@ impl Keeper {
         self.open.insert(id);
         match request {
             Request::Sleep { ms } => drop(self.timers.insert((asked_at.saturating_add(ms), id))),
-            Request::Now => self.answer(id, Reply::Time(now())).await?,
+            Request::Now => self.answer(id, Reply::Time(self.app.now())).await?,
             request => self.tell_agent(ToAgent::Perform { lease: self.lease, id, request }),
         }
         Ok(())

@@ -25,7 +25,7 @@ use tokio::time::Instant;
 use wire::agent::{FromAgent, Lease, ToAgent};
 use wire::engine::{Input, Journal};
 
-use crate::app::{App, now};
+use crate::app::App;
 use crate::config::ProjectConfig;
 
 /// How long a store that does not answer is left alone.
@@ -152,11 +152,11 @@ impl Keeper {
             Some(agent) => agent,
             None => {
                 let Some(agent) = self.app.waiting.place_of(self.run.id) else { return Ok(Step::Over) };
-                let epoch = self.app.store.lease_run(self.run.id, self.run.epoch, agent, now()).await?;
+                let epoch = self.app.store.lease_run(self.run.id, self.run.epoch, agent, self.app.now()).await?;
                 self.lease = Lease { run: self.run.id, epoch };
                 self.agent = Some(agent);
                 if self.run.started_at.is_none() {
-                    self.app.counted.taken(now().saturating_sub(self.run.queued_at));
+                    self.app.counted.taken(self.app.now().saturating_sub(self.run.queued_at));
                 }
                 self.app.changed(self.run.id);
                 agent
@@ -196,7 +196,7 @@ impl Keeper {
 
     async fn step(&mut self, inbox: &mut mpsc::UnboundedReceiver<ToKeeper>) -> Result<Step, StoreError> {
         let timer = self.timers.first().copied();
-        let due = timer.map(|(at, _)| Instant::now() + Duration::from_millis(at.saturating_sub(now())));
+        let due = timer.map(|(at, _)| Instant::now() + Duration::from_millis(at.saturating_sub(self.app.now())));
         let deadline = [due, self.lost_at, self.ended.as_ref().map(|(_, until)| *until)].into_iter().flatten().min();
         let woken = async {
             match deadline {
@@ -223,7 +223,7 @@ impl Keeper {
         if self.lost_at.is_some_and(|lost| at >= lost) {
             return self.agent_lost().await;
         }
-        while let Some((due, id)) = self.timers.first().copied().filter(|(due, _)| *due <= now()) {
+        while let Some((due, id)) = self.timers.first().copied().filter(|(due, _)| *due <= self.app.now()) {
             self.timers.remove(&(due, id));
             self.answer(id, Reply::Done).await?;
         }

@@ -1,0 +1,78 @@
+//! An agent's connection, whatever carries it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::{Stream, StreamExt as _};
+use store::AgentRecord;
+use tokio::sync::{mpsc, oneshot};
+use wire::agent::{FromAgent, ToAgent, VERSION};
+
+use crate::app::App;
+use crate::hub::Connected;
+use crate::line;
+
+/// Labels of one agent.
+const MOST_LABELS: usize = 200;
+/// How long an agent may say nothing, not even that it lives.
+const SILENCE: Duration = Duration::from_secs(45);
+
+/// What comes from an agent.
+pub(crate) enum Sign {
+    /// It lives.
+    Lives,
+    /// It says this.
+    Says(FromAgent),
+    /// It says what is not of the protocol.
+    Breaks(String),
+}
+
+/// Until the connection ends, or is to be ended. The first word is a greeting.
+pub(crate) async fn attend(
+    app: Arc<App>,
+    agent: AgentRecord,
+    sender: mpsc::UnboundedSender<ToAgent>,
+    signs: impl Stream<Item = Sign>,
+) {
+    static CONNECTIONS: AtomicU64 = AtomicU64::new(1);
+    let connection = CONNECTIONS.fetch_add(1, Ordering::Relaxed);
+    let (alive, mut displaced) = oneshot::channel();
+    let mut alive = Some(alive);
+    tokio::pin!(signs);
+    loop {
+        let sign = tokio::select! {
+            sign = tokio::time::timeout(SILENCE, signs.next()) => sign,
+            // Another connection of the same agent has its place; until it greets, nobody can take that.
+            _ = &mut displaced => break,
+        };
+        let Ok(Some(sign)) = sign else { break };
+        match sign {
+            Sign::Lives => {}
+            Sign::Says(FromAgent::Hello { version: VERSION, runs, held, labels }) if alive.is_some() => {
+                let Some(alive) = alive.take() else { break };
+                tracing::info!(agent = agent.name, runs, held = held.len(), "an agent has come");
+                // Its name is one too.
+                let labels = labels.into_iter().take(MOST_LABELS).chain([agent.name.clone()]).collect();
+                let connected = Connected { connection, sender: sender.clone(), most: runs, _alive: alive };
+                let placed = app.hub.come(&app.waiting, agent.id, connected, labels, &held);
+                line::perform(&app, placed).await;
+            }
+            Sign::Says(message) if alive.is_none() => match message.lease() {
+                Some(lease) => app.hub.heard(agent.id, lease, message),
+                // One that greets twice is none.
+                None => break,
+            },
+            Sign::Says(_) => {
+                tracing::warn!(agent = agent.name, "an agent of another version, or one that does not greet");
+                break;
+            }
+            Sign::Breaks(reason) => {
+                tracing::warn!(agent = agent.name, reason, "an agent breaks its protocol");
+                break;
+            }
+        }
+    }
+    let placed = app.hub.go(&app.waiting, agent.id, connection);
+    line::perform(&app, placed).await;
+}

@@ -255,7 +255,7 @@ pub enum Network {
 }
 
 /// Limits of one sandbox; the defaults stand in the guide.
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Limits")]
 pub struct LimitArgs {
     /// Memory with the writable layer, such as 512M or 4G

@@ -29,6 +29,8 @@ pub struct DockerConfig {
     /// The engine may be the one of this machine. Off by default: who breaks out of a container of the control plane's machine is
     /// where the keys are.
     pub shared_machine: bool,
+    /// `HOST:PORT` of the control plane, where that is known: its machine is as good as this one.
+    pub control_plane: Option<String>,
     /// The engine's network for sandboxes whose caller asks for one. A caller asks with a network namespace, fenced by rules of
     /// its own (the agent does, for every job that wants the internet); an engine cannot put a container into that, so it is
     /// dropped, and it is the engine's network that decides what can be reached: it has to be one whose rules the operator made.
@@ -42,7 +44,7 @@ pub struct DockerConfig {
 impl DockerConfig {
     /// The defaults, for an engine.
     pub fn new(endpoint: Endpoint) -> DockerConfig {
-        DockerConfig { endpoint, shared_machine: false, network: None, disk_quota: false }
+        DockerConfig { endpoint, shared_machine: false, control_plane: None, network: None, disk_quota: false }
     }
 }
 
@@ -53,6 +55,8 @@ pub struct SwarmConfig {
     pub manager: Endpoint,
     /// As [`DockerConfig::shared_machine`], of every node.
     pub shared_machine: bool,
+    /// As [`DockerConfig::control_plane`].
+    pub control_plane: Option<String>,
     /// As [`DockerConfig::network`]; here a network of the Swarm.
     pub network: Option<String>,
     /// The engines of further nodes, by node id or host name. The stream to a task goes through the engine of its node; a task on
@@ -65,6 +69,13 @@ pub struct SwarmConfig {
 impl SwarmConfig {
     /// The defaults, for a manager.
     pub fn new(manager: Endpoint) -> SwarmConfig {
-        SwarmConfig { manager, shared_machine: false, network: None, nodes: BTreeMap::new(), constraints: Vec::new() }
+        SwarmConfig {
+            manager,
+            shared_machine: false,
+            control_plane: None,
+            network: None,
+            nodes: BTreeMap::new(),
+            constraints: Vec::new(),
+        }
     }
 }

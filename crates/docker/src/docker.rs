@@ -43,7 +43,7 @@ impl Docker {
     /// # Errors
     /// [`DriverError::Engine`]: it does not answer, or is older than Docker 20.10.
     pub async fn open(config: DockerConfig) -> Result<Docker, DriverError> {
-        let engine = Engine::connect(&config.endpoint).await?;
+        let engine = Engine::connect(&config.endpoint, config.control_plane.as_deref()).await?;
         let owner = Owner::new();
         let heard = Heard::of(&engine, owner.id());
         let (images, sandboxes) = (Images::default(), Sandboxes::new());

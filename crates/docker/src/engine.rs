@@ -1,6 +1,6 @@
 //! [`Engine`]: a connection, and what the engine says of itself.
 
-use std::net::{SocketAddr, ToSocketAddrs as _, UdpSocket};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _, UdpSocket};
 use std::time::Duration;
 
 use bollard::errors::Error;
@@ -29,7 +29,7 @@ pub(crate) struct About {
     pub(crate) version: String,
     /// Host name of its machine.
     pub(crate) machine: String,
-    /// Why it is believed to be this machine's.
+    /// Why it is believed to be on this machine, or on the control plane's.
     pub(crate) shared: Option<String>,
     /// Processors: an engine refuses a limit above.
     pub(crate) processors: i64,
@@ -50,8 +50,8 @@ pub(crate) struct About {
 }
 
 impl Engine {
-    /// Connects, agrees on a version of the API, and asks what it is.
-    pub(crate) async fn connect(endpoint: &Endpoint) -> Result<Engine, DriverError> {
+    /// Connects, agrees on a version of the API, and asks what it is. `control_plane`: as [`DockerConfig::control_plane`](crate::DockerConfig).
+    pub(crate) async fn connect(endpoint: &Endpoint, control_plane: Option<&str>) -> Result<Engine, DriverError> {
         let of = name(endpoint);
         let client = open(endpoint).map_err(failed(format!("reach the engine at {of}")))?;
         let client = client.negotiate_version().await.map_err(failed(format!("reach the engine at {of}")))?;
@@ -70,7 +70,7 @@ impl Engine {
         let below = below.iter().find(|pair| pair.first().is_some_and(|key| key == "Backing Filesystem"));
         let about = About {
             version: format!("{} (API {api})", info.server_version.unwrap_or_default()),
-            shared: shared(endpoint, &machine),
+            shared: shared(endpoint, &machine, control_plane),
             machine,
             processors: info.ncpu.unwrap_or(1).max(1),
             warnings: info.warnings.unwrap_or_default(),
@@ -113,14 +113,18 @@ pub(crate) fn name(endpoint: &Endpoint) -> String {
     }
 }
 
-/// Why an engine is this machine's; nothing that it says can make it another's.
-fn shared(endpoint: &Endpoint, machine: &str) -> Option<String> {
+/// Why an engine is on this machine, or on the control plane's; nothing that it says can make it another's.
+fn shared(endpoint: &Endpoint, machine: &str, control_plane: Option<&str>) -> Option<String> {
     match endpoint {
         Endpoint::Unix(path) => return Some(format!("{} is a socket of this machine", path.display())),
         Endpoint::Tls { address, .. } => {
-            let addresses = address.to_socket_addrs().into_iter().flatten();
-            if let Some(own) = addresses.map(|address| address.ip()).find(|ip| ip.is_loopback() || is_own(*ip)) {
+            let engine = addresses(address);
+            if let Some(own) = engine.iter().find(|ip| ip.is_loopback() || is_own(**ip)) {
                 return Some(format!("{own} is an address of this machine"));
+            }
+            let server = control_plane.map(addresses).unwrap_or_default();
+            if let Some(both) = engine.iter().find(|ip| server.contains(ip)) {
+                return Some(format!("{both} is the address of the server that this agent works for"));
             }
         }
     }
@@ -128,8 +132,13 @@ fn shared(endpoint: &Endpoint, machine: &str) -> Option<String> {
     (machine == own).then(|| format!("the engine's machine has the name of this one, {own}"))
 }
 
+/// Of a `HOST:PORT`.
+fn addresses(of: &str) -> Vec<IpAddr> {
+    of.to_socket_addrs().into_iter().flatten().map(|address| address.ip()).collect()
+}
+
 /// Only to an address of its own can a machine bind.
-fn is_own(ip: std::net::IpAddr) -> bool {
+fn is_own(ip: IpAddr) -> bool {
     UdpSocket::bind(SocketAddr::new(ip, 0)).is_ok()
 }
 
@@ -166,7 +175,7 @@ mod tests {
     }
 
     fn check(endpoint: &Endpoint, machine: &str, expect: bool) {
-        assert_eq!(shared(endpoint, machine).is_some(), expect, "{endpoint:?}, {machine}");
+        assert_eq!(shared(endpoint, machine, Some("192.0.2.9:8700")).is_some(), expect, "{endpoint:?}, {machine}");
     }
 
     #[test]
@@ -177,5 +186,6 @@ mod tests {
         check(&tls("[::1]:2376"), "elsewhere", true);
         check(&tls("192.0.2.1:2376"), "elsewhere", false);
         check(&tls("192.0.2.1:2376"), &own, true);
+        check(&tls("192.0.2.9:2376"), "elsewhere", true);
     }
 }

@@ -12,13 +12,13 @@ use crate::{DockerConfig, Endpoint, SwarmConfig, docker, refusal, swarm};
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Asks afresh, in a runtime of its own: a probe may be asked for with a runtime and without.
-fn ask(endpoint: &Endpoint) -> Result<About, String> {
-    let endpoint = endpoint.clone();
+fn ask(endpoint: &Endpoint, control_plane: Option<&String>) -> Result<About, String> {
+    let (endpoint, control_plane) = (endpoint.clone(), control_plane.cloned());
     let asking = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| error.to_string())?;
         runtime.block_on(async {
-            match tokio::time::timeout(PATIENCE, Engine::connect(&endpoint)).await {
+            match tokio::time::timeout(PATIENCE, Engine::connect(&endpoint, control_plane.as_deref())).await {
                 Ok(Ok(engine)) => Ok(engine.about),
                 Ok(Err(error)) => Err(explain(&error)),
                 Err(_) => Err(format!("{} does not answer within {} s", name(&endpoint), PATIENCE.as_secs())),
@@ -34,7 +34,7 @@ fn explain(error: &DriverError) -> String {
 }
 
 pub(crate) fn docker(config: &DockerConfig) -> Probe {
-    let checks = match ask(&config.endpoint) {
+    let checks = match ask(&config.endpoint, config.control_plane.as_ref()) {
         Err(reason) => vec![missing("engine", reason, "a Docker Engine, and the right to use its socket")],
         Ok(about) => {
             let mut checks = of_engine(&about, config.shared_machine);
@@ -47,7 +47,7 @@ pub(crate) fn docker(config: &DockerConfig) -> Probe {
 }
 
 pub(crate) fn swarm(config: &SwarmConfig) -> Probe {
-    let checks = match ask(&config.manager) {
+    let checks = match ask(&config.manager, config.control_plane.as_ref()) {
         Err(reason) => vec![missing("engine", reason, "a manager of a Swarm, and the right to use its socket")],
         Ok(about) => {
             let mut checks = of_engine(&about, config.shared_machine);
@@ -78,7 +78,9 @@ fn of_engine(about: &About, shared_machine: bool) -> Vec<Check> {
         }
         (Some(why), Ok(())) => reduced(
             "machine",
-            &format!("the engine is this machine's own ({why}): who breaks out of a container is root of it"),
+            &format!(
+                "the engine is on a machine that is not its own ({why}): who breaks out of a container is root there"
+            ),
             "an engine on a host dedicated to builds",
         ),
         (None, Ok(())) => good("machine", &about.machine),

@@ -4,13 +4,13 @@ use sandbox::{CreateError, NetworkSource, SandboxSpec, Walls};
 
 use crate::engine::About;
 
-/// An engine of this machine, where nobody said that it is meant.
+/// An engine of this machine or of the control plane's, where nobody said that it is meant.
 pub(crate) fn of_machine(about: &About, shared_machine: bool) -> Result<(), CreateError> {
     match &about.shared {
         Some(why) if !shared_machine => Err(CreateError::Unsupported {
             reason: format!(
-                "the engine is this machine's own ({why}), and who breaks out of a container is root of it; use the engine of a \
-                 host that is dedicated to builds, or say that this machine is one (`--docker-shared`)"
+                "the engine is on a machine that is not its own ({why}), and who breaks out of a container is root there; use the engine of a \
+                 host that is dedicated to builds, or say that this one is (`--docker-shared`)"
             ),
         }),
         _ => Ok(()),

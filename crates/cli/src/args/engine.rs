@@ -24,7 +24,7 @@ pub struct EngineArgs {
     /// The engine's storage has project quotas (XFS mounted with pquota), so that --disk is a limit there too
     #[arg(long, requires = "docker")]
     pub docker_disk_quota: bool,
-    /// The engine may be this machine's own: whoever breaks out of a container is root here
+    /// The engine may be on this machine or the server's: whoever breaks out of a container is root here
     #[arg(long)]
     pub docker_shared: bool,
     /// Where tasks of a Swarm may be placed: node.labels.builds==yes
@@ -33,6 +33,9 @@ pub struct EngineArgs {
     /// Engine of a further node of a Swarm, where tasks may land: NODE=tcp://HOST:PORT (the manager's is known)
     #[arg(long, value_name = "NODE=ENDPOINT", requires = "swarm")]
     pub swarm_node: Vec<String>,
+    /// `HOST:PORT` of the server that the sandboxes are made for
+    #[arg(skip)]
+    pub control_plane: Option<String>,
 }
 
 /// What makes containers elsewhere.
@@ -76,6 +79,7 @@ impl EngineArgs {
                 config.shared_machine = self.docker_shared;
                 config.network.clone_from(&self.docker_network);
                 config.disk_quota = self.docker_disk_quota;
+                config.control_plane.clone_from(&self.control_plane);
                 Some(Elsewhere::Docker(config))
             }
             (None, Some(endpoint)) => {
@@ -83,6 +87,7 @@ impl EngineArgs {
                 config.shared_machine = self.docker_shared;
                 config.network.clone_from(&self.docker_network);
                 config.constraints.clone_from(&self.constraint);
+                config.control_plane.clone_from(&self.control_plane);
                 for text in &self.swarm_node {
                     let named = text.split_once('=').filter(|(node, _)| !node.is_empty());
                     let (node, endpoint) = named.ok_or_else(|| format!("`{text}` is no node: NODE=tcp://HOST:PORT"))?;

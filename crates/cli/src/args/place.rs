@@ -6,7 +6,7 @@ use super::parse::{parse_count, parse_duration_ms, parse_factor, parse_size};
 use super::{EngineArgs, LimitArgs, MonitorChoice, Network, WallArgs};
 
 /// How sandboxes are made.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct PlaceArgs {
     /// How strong the walls are
     #[command(flatten)]

@@ -136,7 +136,9 @@ pub async fn agent(args: &AgentArgs, home: Option<&Path>) -> Result<Exit, Comman
     let _ = place::sweep_scratch(home);
     let scratch = place::home(home).join("scratch");
     std::fs::create_dir_all(&scratch).map_err(|error| CommandFailure::io("make", &scratch, &error))?;
-    let machine = Arc::new(Machine::new(&args.place, home, drivers, Some(Standing::new(args.warm.clone())))?);
+    let mut place = args.place.clone();
+    place.engines.control_plane = Some(authority(&args.server));
+    let machine = Arc::new(Machine::new(&place, home, drivers, Some(Standing::new(args.warm.clone())))?);
     let hosts = Arc::new(OfRuns { machine: Arc::clone(&machine), artifacts: data.join("artifacts") });
     let config = AgentConfig {
         server: args.server.clone(),
@@ -161,6 +163,15 @@ pub async fn agent(args: &AgentArgs, home: Option<&Path>) -> Result<Exit, Comman
     };
     machine.close().await;
     ended.map(|()| if interrupted { Exit::Interrupted } else { Exit::Success })
+}
+
+/// `HOST:PORT` of a server's address.
+fn authority(server: &str) -> String {
+    let rest = server.split_once("://").map_or(server, |(_, rest)| rest);
+    let host = rest.split('/').next().unwrap_or_default();
+    // An address of IPv6 has colons too, in brackets.
+    let has_port = host.rsplit_once(':').is_some_and(|(_, port)| !port.is_empty() && !port.contains(']'));
+    if has_port { host.to_owned() } else { format!("{host}:80") }
 }
 
 /// What an agent's runs are performed with.
@@ -294,4 +305,18 @@ async fn ready(
     let file = data.join(TOKEN_FILE);
     let token = std::fs::read_to_string(&file).map_err(|error| CommandFailure::io("read", &file, &error))?;
     Ok(token.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_has_a_port() {
+        let check = |server: &str, expect: &str| assert_eq!(authority(server), expect, "{server}");
+        check("http://10.0.0.5:8700", "10.0.0.5:8700");
+        check("http://ci.example/", "ci.example:80");
+        check("http://[::1]:8700/x", "[::1]:8700");
+        check("http://[::1]", "[::1]:80");
+    }
 }

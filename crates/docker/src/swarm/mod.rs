@@ -68,7 +68,7 @@ impl Swarm {
     /// # Errors
     /// [`DriverError::Engine`]: it does not answer, or is older than Docker 20.10.
     pub async fn open(config: SwarmConfig) -> Result<Swarm, DriverError> {
-        let manager = Engine::connect(&config.manager).await?;
+        let manager = Engine::connect(&config.manager, config.control_plane.as_deref()).await?;
         let owner = Owner::new();
         let nodes = Nodes::new(&manager, owner.id());
         let (sandboxes, stub, next) = (Sandboxes::new(), OnceCell::new(), AtomicU64::new(1));

@@ -53,7 +53,7 @@ impl Nodes {
             );
             return Err(CreateError::Unsupported { reason });
         };
-        let engine = Engine::connect(endpoint).await?;
+        let engine = Engine::connect(endpoint, config.control_plane.as_deref()).await?;
         if engine.about.node.as_deref() != Some(id) {
             let reason = format!("the engine that is listed for node {name} is not that of node {id}");
             return Err(CreateError::Unsupported { reason });

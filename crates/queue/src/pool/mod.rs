@@ -9,8 +9,9 @@
 //!                            pause, doubling      too old, not wanted, no room ──Destroy───┘
 //! ```
 //!
-//! The one place where any of this changes is [`Pool::handle`]. The ceilings bound what is ready and in the making;
-//! what was given belongs to the claimer, and is remembered only so that a sweep leaves it alone.
+//! The one place where any of this changes is [`Pool::handle`]; [`Pool::set_bounds`] says only how many there may and
+//! should be. The ceilings bound what is ready and in the making; what was given belongs to the claimer, and is
+//! remembered only so that a sweep leaves it alone.
 
 mod backoff;
 mod demand;
@@ -97,6 +98,28 @@ impl<S: Shape> Pool<S> {
             self.shelves.retain(|_, shelf| !shelf.is_forgotten(elapsed, &self.settings));
         }
         Decision { given, commands, wake_at: self.wake_in_ms(elapsed).map(|ms| now.after(ms)) }
+    }
+
+    /// Has other shapes with bounds of their own from now on: which those are may be known only when the first image was
+    /// looked up, and changes with it.
+    ///
+    /// # Errors
+    /// They contradict each other or the other settings. Then nothing changes.
+    pub fn set_bounds(&mut self, shapes: BTreeMap<S, Bounds>, now: Moment) -> Result<Decision<S>, SettingsError> {
+        let settings = PoolSettings { shapes, ..self.settings.clone() };
+        settings.check()?;
+        self.settings = settings;
+        let elapsed = self.clock.advance(now);
+        for (shape, shelf) in &mut self.shelves {
+            shelf.bounds = self.settings.bounds(shape);
+        }
+        let with_floor = self.settings.shapes.iter().filter(|(_, bounds)| bounds.floor > 0 && !self.draining);
+        for (shape, bounds) in with_floor {
+            // Beside however many shapes strangers have made up: an operator makes up no more than the settings may hold.
+            let shelf = || Shelf::new(*bounds, shape.cost_bytes(), elapsed);
+            self.shelves.entry(shape.clone()).or_insert_with(shelf);
+        }
+        Ok(self.handle(Event::Ticked, now))
     }
 
     /// How many members there are of each shape that the pool has in mind.

@@ -26,7 +26,7 @@ pub(super) struct Member {
 /// The members of one shape, and the demand for more.
 #[derive(Debug)]
 pub(super) struct Shelf {
-    bounds: Bounds,
+    pub(super) bounds: Bounds,
     cost_bytes: u64,
     /// Oldest first.
     pub(super) ready: VecDeque<Member>,

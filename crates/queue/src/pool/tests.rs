@@ -38,6 +38,16 @@ impl Host {
 
     fn tell(&mut self, event: Event<Kind>) -> Option<u64> {
         let decision = self.pool.handle(event, Moment(self.now));
+        self.perform(decision)
+    }
+
+    fn set_bounds(&mut self, shapes: BTreeMap<Kind, Bounds>) -> Result<(), String> {
+        let decision = self.pool.set_bounds(shapes, Moment(self.now)).map_err(|error| error.to_string())?;
+        self.perform(decision);
+        Ok(())
+    }
+
+    fn perform(&mut self, decision: Decision<Kind>) -> Option<u64> {
         for command in decision.commands {
             match command {
                 Command::Make { shape } => self.making.push(shape),
@@ -115,6 +125,53 @@ fn a_floor_is_kept_without_any_demand() {
     assert_eq!(host.destroyed, []);
     assert_eq!(host.claim(A), Some(1), "the oldest");
     host.check(A, (2, 1));
+}
+
+#[test]
+fn a_floor_that_is_set_later_is_kept_as_one_of_the_start() {
+    let mut host = Host::new(|s| s.demand.factor = 0.0);
+    host.claim(B);
+    host.check(B, (0, 0));
+    host.set_bounds(floor(A, 2)).unwrap();
+    host.check(A, (0, 2));
+    host.finish();
+    for expect in 1..=3 {
+        assert_eq!(host.claim(A), Some(expect));
+        host.check(A, (1, 1));
+        host.finish();
+    }
+    // Far longer than any demand is remembered.
+    host.pass(90_000);
+    host.check(A, (2, 0));
+    host.set_bounds(floor(B, 1)).unwrap();
+    host.finish();
+    assert_eq!(host.destroyed, [4, 5], "nobody is promised these any more");
+    host.check(B, (1, 0));
+    assert_eq!(host.pool.counts().count(), 1);
+}
+
+#[test]
+fn bounds_that_have_no_room_change_nothing() {
+    let mut host = Host::new(|s| (s.shapes, s.ceiling) = (floor(A, 2), 3));
+    host.tell(Event::Ticked);
+    host.finish();
+    let refused = host.set_bounds([floor(A, 2), floor(B, 2)].into_iter().flatten().collect());
+    assert_eq!(refused, Err("sum of shapes[].floor is 4, but ceiling allows 3".to_owned()));
+    host.check(A, (2, 0));
+    assert_eq!(host.claim(A), Some(1));
+    host.check(A, (1, 1));
+}
+
+#[test]
+fn strangers_that_fill_the_records_take_no_room_from_a_floor_that_is_set_later() {
+    let mut host = Host::new(|s| (s.ceiling, s.budget_bytes) = (MAX_SHAPES as u32 + 1, u64::MAX));
+    for n in 0..MAX_SHAPES as u64 {
+        host.queue(Kind("other", n), 1);
+    }
+    host.finish();
+    assert_eq!(host.pool.counts().filter(|(_, counts)| counts.ready == 1).count(), MAX_SHAPES);
+    host.set_bounds(floor(A, 1)).unwrap();
+    host.check(A, (0, 1));
 }
 
 #[test]
@@ -395,6 +452,7 @@ fn a_pool_that_drains_destroys_all_and_makes_no_more() {
     assert_eq!(host.destroyed, [2, 3], "what was in the making");
     host.failed();
     host.queue(B, 5);
+    host.set_bounds(floor(B, 1)).unwrap();
     assert_eq!(host.claim(A), None);
     host.sweep(&[1, 700]);
     assert_eq!(host.destroyed, [2, 3, 700]);

@@ -9,42 +9,45 @@
 //!
 //! Never: a sandbox that differs in anything from what was asked for, or that somebody else has had.
 
+mod kind;
+mod member;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::os::fd::AsFd as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use model::ids::SandboxId;
 use model::rung::Rung;
-use queue::{Bounds, Command, Decision, Event, Moment, Pool, PoolSettings, SettingsError};
-use rustix::event::{PollFd, PollFlags, Timespec};
+use queue::{Command, Decision, Event, Moment, Pool, PoolSettings, SettingsError};
 use tokio::sync::watch;
-use wire::init::{ExecSpec, User};
 
-use crate::session::{CloseReason, Session, SessionError};
+use self::kind::Kind;
+use self::member::{lives, rehearse};
 use crate::{
-    CreateError, Driver, DriverError, EndCause, Ended, Ids, LayerSource, LimitKind, LimitMet, NetworkSource, Pending,
-    Probe, RootSpec, Sandbox, SandboxSpec, Usage, Walls, wait_ended,
+    CreateError, Driver, DriverError, EndCause, Ended, LimitKind, LimitMet, Pending, Probe, Sandbox, SandboxSpec,
+    Usage, wait_ended,
 };
 
-/// How often the records are held against what is there. The end of a member is noticed at once; this finds what was not noticed.
-const RECONCILE: Duration = Duration::from_secs(60);
+/// How often the records are held against what is there, and the driver sweeps. The end of a member is noticed at once; this finds
+/// what was not noticed, and takes away what an engine lost that was gone for a while.
+const UPKEEP: Duration = Duration::from_secs(60);
 /// How long the rehearsal of a sandbox may take.
 const REHEARSAL: Duration = Duration::from_secs(10);
 
-/// Everything that makes a difference to whoever gets a sandbox.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Kind {
-    spec: String,
-    /// Address of what connects it.
-    connector: Option<usize>,
-    cost_bytes: u64,
-}
+/// So many of each.
+pub type Floor = Vec<(Arc<SandboxSpec>, u32)>;
 
-impl queue::Shape for Kind {
-    fn cost_bytes(&self) -> u64 {
-        self.cost_bytes
-    }
+/// A floor that is not kept.
+#[derive(Debug, thiserror::Error)]
+pub enum FloorError {
+    /// It has no room.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// Whoever claimed such a sandbox would not get what was asked for.
+    #[error("such a sandbox is not made ahead: {0}")]
+    Unfit(&'static str),
 }
 
 /// How a pool is kept.
@@ -60,8 +63,8 @@ pub struct WarmConfig {
     pub factor: f64,
     /// Demand that is not seen again counts half after this long.
     pub half_life: Duration,
-    /// Kept whatever the demand, of each as many; from the start on.
-    pub floor: Vec<(Arc<SandboxSpec>, u32)>,
+    /// Kept whatever the demand, of each as many; from the start on. What cannot be made ahead is not.
+    pub floor: Floor,
     /// One that was made so long ago is not given out any more.
     pub max_age: Duration,
 }
@@ -95,6 +98,14 @@ impl Warm {
     /// # Errors
     /// The configuration makes no sense.
     pub fn new(driver: Arc<dyn Driver>, config: WarmConfig) -> Result<Warm, SettingsError> {
+        Warm::with_upkeep(driver, config, UPKEEP)
+    }
+
+    /// The same with another time between two looks at what is there.
+    ///
+    /// # Errors
+    /// The configuration makes no sense.
+    pub fn with_upkeep(driver: Arc<dyn Driver>, config: WarmConfig, every: Duration) -> Result<Warm, SettingsError> {
         let mut settings = PoolSettings {
             ceiling: config.ceiling,
             ceiling_of_others: config.ceiling,
@@ -105,9 +116,9 @@ impl Warm {
         settings.demand.factor = config.factor;
         settings.demand.half_life_ms = millis(config.half_life);
         let mut specs = BTreeMap::new();
-        for (spec, floor) in &config.floor {
-            if let Some((kind, spec)) = config.kind(spec) {
-                settings.shapes.insert(kind.clone(), Bounds { floor: *floor, ceiling: config.ceiling });
+        for (spec, count) in &config.floor {
+            if let Ok((kind, spec)) = config.kind(spec) {
+                config.promise(&mut settings.shapes, &kind, *count);
                 specs.insert(kind, spec);
             }
         }
@@ -117,13 +128,34 @@ impl Warm {
         if !inner.config.floor.is_empty() {
             inner.tell(Event::Ticked);
         }
-        tokio::spawn(keep_records_true(Arc::downgrade(&inner)));
+        tokio::spawn(keep_up(Arc::downgrade(&inner), every));
         Ok(Warm { inner })
     }
 
     /// How many are ready.
     pub fn ready(&self) -> usize {
         self.inner.state().ready.len()
+    }
+
+    /// Keeps so many of each from now on, whatever the demand, in place of the floor of before.
+    ///
+    /// # Errors
+    /// It cannot be kept. Then that of before is.
+    pub fn set_floor(&self, floor: &[(Arc<SandboxSpec>, u32)]) -> Result<(), FloorError> {
+        let inner = &self.inner;
+        let (mut shapes, mut specs) = (BTreeMap::new(), BTreeMap::new());
+        for (spec, count) in floor {
+            let (kind, spec) = inner.config.kind(spec).map_err(FloorError::Unfit)?;
+            inner.config.promise(&mut shapes, &kind, *count);
+            specs.insert(kind, spec);
+        }
+        let mut state = inner.state();
+        let decision = state.pool.set_bounds(shapes, inner.now())?;
+        state.specs.extend(specs);
+        let turn = state.decided();
+        drop(state);
+        inner.perform(decision, turn);
+        Ok(())
     }
 
     /// Ends what nobody has asked for, and makes no more.
@@ -146,31 +178,25 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-impl WarmConfig {
-    /// The kind of a sandbox, and how one more is made; `None` where such a one cannot be made ahead.
-    fn kind(&self, spec: &SandboxSpec) -> Option<(Kind, SandboxSpec)> {
-        // A folder of the store may be emptied under those that wait, and filled again; a file stays what it was.
-        let of_files = |layer: &LayerSource| matches!(layer, LayerSource::Erofs(_));
-        let stays = match &spec.root {
-            RootSpec::Image(layers) => layers.iter().all(of_files),
-            RootSpec::HostTools => true,
-        };
-        let plain = spec.workspace.share_with.is_none() && spec.walls == Walls::default() && stays;
-        let again = spec.again().filter(|_| plain)?;
-        let connector = match &spec.network {
-            NetworkSource::OnDemand(connector) => Some(Arc::as_ptr(connector).addr()),
-            _ => None,
-        };
-        Some((Kind { spec: format!("{spec:?}"), connector, cost_bytes: self.cost_bytes }, again))
+/// As long as there is a pool.
+async fn keep_up(pool: Weak<Inner>, every: Duration) {
+    let mut failed = false;
+    loop {
+        tokio::time::sleep(every).await;
+        let Some(inner) = pool.upgrade() else { return };
+        inner.reconcile();
+        failed = inner.sweep(failed).await;
     }
 }
 
-/// As long as there is a pool.
-async fn keep_records_true(pool: Weak<Inner>) {
-    loop {
-        tokio::time::sleep(RECONCILE).await;
-        let Some(inner) = pool.upgrade() else { return };
-        inner.reconcile();
+impl State {
+    /// Takes note of a decision; its turn.
+    fn decided(&mut self) -> u64 {
+        self.turn += 1;
+        // What the pool has forgotten is not made again, so strangers cannot fill this.
+        let known: BTreeSet<&Kind> = self.pool.counts().map(|(kind, _)| kind).collect();
+        self.specs.retain(|kind, _| known.contains(kind));
+        self.turn
     }
 }
 
@@ -199,13 +225,8 @@ impl Inner {
     }
 
     fn decide(&self, state: &mut State, event: Event<Kind>) -> (Decision<Kind>, u64) {
-        state.turn += 1;
         let decision = state.pool.handle(event, self.now());
-        let State { pool, specs, .. } = state;
-        // What the pool has forgotten is not made again, so strangers cannot fill this.
-        let known: BTreeSet<&Kind> = pool.counts().map(|(kind, _)| kind).collect();
-        specs.retain(|kind, _| known.contains(kind));
-        (decision, state.turn)
+        (decision, state.decided())
     }
 
     fn perform(self: &Arc<Self>, decision: Decision<Kind>, turn: u64) -> Option<SandboxId> {
@@ -245,6 +266,22 @@ impl Inner {
             tokio::spawn(async move { inner.discard(id).await });
         }
         self.perform(decision, turn);
+    }
+
+    /// Has the driver take away what nobody has any more; whether it could not. `failed`: the last time, which has been told.
+    async fn sweep(&self, failed: bool) -> bool {
+        let swept = self.driver.sweep().await;
+        match &swept {
+            Ok(swept) => swept.iter().for_each(|what| tracing::info!("removed, for nobody has it any more: {what}")),
+            Err(error) => {
+                let (driver, error) = (self.driver.name(), error as &dyn std::error::Error);
+                match failed {
+                    true => tracing::debug!(error, driver, "left-overs stay still"),
+                    false => tracing::warn!(error, driver, "left-overs stay until it works again"),
+                }
+            }
+        }
+        swept.is_err()
     }
 
     async fn make(self: Arc<Self>, kind: Kind) {
@@ -366,41 +403,6 @@ async fn watch_over(
     }
 }
 
-/// Does once what every job does first, with the shell of its image: the first time is the slow one, by far where a machine's
-/// instructions are translated.
-async fn rehearse(sandbox: &Sandbox) -> Result<(), SessionError> {
-    let stream = sandbox.stream.try_clone().and_then(|stream| {
-        stream.set_nonblocking(true)?;
-        tokio::net::UnixStream::from_std(stream)
-    });
-    let session =
-        Session::start(stream.map_err(|error| SessionError::Closed(CloseReason::Stream(error.kind())))?).await?;
-    let Ids { uid, gid } = sandbox.user;
-    session.make_dir(None, &sandbox.workspace, 0o755, Some((uid, gid))).await?;
-    let spec = ExecSpec {
-        argv: ["sh", "-c", ":"].map(str::to_owned).into(),
-        env: vec![("PATH".to_owned(), "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned())],
-        cwd: sandbox.workspace.clone(),
-        user: User { uid, gid, groups: sandbox.groups.clone() },
-        ..ExecSpec::default()
-    };
-    match session.exec(spec).await {
-        Ok(mut running) => drop(running.wait().await?),
-        // Not every image has one.
-        Err(SessionError::Operation(_)) => {}
-        Err(error) => return Err(error),
-    }
-    // Nothing of the image runs on while nobody has asked for it.
-    session.kill_all().await
-}
-
-/// No end was told of it, and its process 1 has not hung up.
-fn lives(member: &Sandbox) -> bool {
-    let mut stream = [PollFd::from_borrowed_fd(member.stream.as_fd(), PollFlags::empty())];
-    let asked = rustix::event::poll(&mut stream, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
-    member.end.borrow().is_none() && asked.is_ok() && stream[0].revents().is_empty()
-}
-
 impl Driver for Warm {
     fn name(&self) -> &'static str {
         self.inner.driver.name()
@@ -416,7 +418,7 @@ impl Driver for Warm {
 
     fn create(&self, spec: SandboxSpec) -> Pending<'_, Result<Sandbox, CreateError>> {
         Box::pin(async move {
-            let Some((kind, again)) = self.inner.config.kind(&spec) else {
+            let Ok((kind, again)) = self.inner.config.kind(&spec) else {
                 return self.inner.driver.create(spec).await;
             };
             if self.inner.knows(&kind) {
@@ -438,7 +440,7 @@ impl Driver for Warm {
 
     /// Replaces what was said before of such, and fades like all demand.
     fn expect(&self, spec: &SandboxSpec, count: u64) {
-        let Some((kind, spec)) = self.inner.config.kind(spec) else { return };
+        let Ok((kind, spec)) = self.inner.config.kind(spec) else { return };
         self.inner.tell_of(Event::Queued { shape: kind.clone(), waiting: count }, Some((kind, spec)));
     }
 

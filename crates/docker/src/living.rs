@@ -124,20 +124,24 @@ impl Sandboxes {
         (id, ended_later)
     }
 
-    /// Removes what could not be removed when it ended; a line for each.
+    /// Removes what could not be removed when it ended; a line for each. Whoever gives it up midway loses none.
     pub(crate) async fn remove_lost(&self) -> Vec<String> {
-        let lost = std::mem::take(&mut *self.lost.lock().unwrap_or_else(PoisonError::into_inner));
+        let lost = self.lost().clone();
         let mut removed = Vec::new();
         for place in lost {
             match place.remove().await {
-                Ok(()) => removed.push(format!("{place}, which the engine had lost")),
-                Err(error) => {
-                    tracing::warn!(%error, "what an engine lost stays");
-                    self.lost.lock().unwrap_or_else(PoisonError::into_inner).push(place);
+                Ok(()) => {
+                    self.lost().retain(|other| other.container != place.container);
+                    removed.push(format!("{place}, which the engine had lost"));
                 }
+                Err(error) => tracing::info!(%error, "what an engine lost stays"),
             }
         }
         removed
+    }
+
+    fn lost(&self) -> MutexGuard<'_, Vec<Place>> {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

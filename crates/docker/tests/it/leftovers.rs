@@ -2,10 +2,12 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::models::ContainerCreateBody;
 use bollard::query_parameters::ListContainersOptionsBuilder;
+use sandbox::warm::{Warm, WarmConfig};
 use sandbox::{Driver, EndCause};
 
 use crate::place::{self, ENGINE, Engine, run, session};
@@ -149,6 +151,51 @@ async fn engine_killed_under_its_sandboxes() {
     drop(made);
     drop(swarm);
     engine.is_empty_but(0).await;
+}
+
+/// Nobody has to ask for what an engine that was killed has lost, nor to open its driver once more: the pool before it does.
+#[tokio::test]
+async fn engine_killed_under_pools_is_cleared_when_it_is_back() {
+    let Some(engine) = place::engine().await else { return };
+    let config = WarmConfig {
+        ceiling: 1,
+        budget_bytes: 1 << 30,
+        cost_bytes: 1 << 20,
+        factor: 1.0,
+        half_life: Duration::from_secs(3600),
+        floor: Vec::new(),
+        max_age: Duration::from_secs(3600),
+    };
+    let pool = |driver| Warm::with_upkeep(driver, config.clone(), Duration::from_millis(200)).unwrap();
+    let pools = [pool(Arc::new(engine.docker().await) as _), pool(Arc::new(engine.swarm().await) as _)];
+    let mut made = Vec::new();
+    for pool in &pools {
+        made.push(pool.create(engine.spec()).await.unwrap());
+        // One that is somebody's, and one that nobody has asked for.
+        until("one more is ready", || pool.ready() == 1).await;
+    }
+    engine.tell("kill");
+    for sandbox in &made {
+        let ended = tokio::time::timeout(Duration::from_secs(20), sandbox.ended()).await.unwrap();
+        assert_eq!(ended.cause, EndCause::Lost);
+    }
+    until("those that waited are lost too", || pools.iter().all(|pool| pool.ready() == 0)).await;
+    for pool in &pools {
+        pool.close().await;
+    }
+    engine.tell("start");
+    // Of all drivers only the config object of the Swarm's tasks.
+    engine.is_empty_but(1).await;
+    drop(pools);
+    engine.is_empty_but(0).await;
+}
+
+async fn until(what: &str, holds: impl Fn() -> bool) {
+    let begun = std::time::Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "not within a minute: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// A machine that vanishes closes no connection.

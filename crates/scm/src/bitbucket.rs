@@ -1,19 +1,28 @@
 //! Bitbucket: Cloud (`repo:push`, `pullrequest:…`) and Data Center (`repo:refs_changed`, `pr:…`).
 //!
-//! Source: <https://support.atlassian.com/bitbucket-cloud/docs/event-payloads/> and
-//! <https://confluence.atlassian.com/bitbucketserver/event-payload-938025882.html>.
+//! Sources: <https://support.atlassian.com/bitbucket-cloud/docs/event-payloads/>,
+//! <https://confluence.atlassian.com/bitbucketserver/event-payload-938025882.html> and, of Cloud alone,
+//! <https://developer.atlassian.com/cloud/bitbucket/rest/api-group-pullrequests/>.
 
 use serde_json::Value;
 
-use crate::field::{commit, maybe, number, text};
-use crate::{Hook, PullRequest, Push, Reference};
+use crate::field::{abbreviated, address, commit, is_true, maybe, name, number, text};
+use crate::{Closed, Facts, Hook, PullRequest, Push, Reference, Removed, RequestState};
+
+/// The most references of one push that are told to be gone; who removes more sweeps up, and a look at all that are there finds out.
+const MAX_REMOVED: usize = 100;
 
 pub(crate) fn read(event: &str, body: &Value) -> Result<Hook, String> {
     match event {
         "repo:push" => push(body),
         "repo:refs_changed" => refs_changed(body),
-        "pullrequest:created" | "pullrequest:updated" => of_cloud(body),
+        "pullrequest:created" | "pullrequest:updated" => {
+            let of = body.get("pullrequest").ok_or("there is no pullrequest")?;
+            Ok(Hook::PullRequest(of_cloud(of)?))
+        }
+        "pullrequest:fulfilled" | "pullrequest:rejected" => closed(body, event, "/pullrequest/id", "/actor/nickname"),
         "pr:opened" | "pr:from_ref_updated" => of_data_center(body),
+        "pr:merged" | "pr:declined" | "pr:deleted" => closed(body, event, "/pullRequest/id", "/actor/name"),
         other => Ok(Hook::Nothing { what: other.to_owned() }),
     }
 }
@@ -21,45 +30,77 @@ pub(crate) fn read(event: &str, body: &Value) -> Result<Hook, String> {
 fn push(body: &Value) -> Result<Hook, String> {
     // Of several changes the last one is run; the others come as deliveries of their own where they matter.
     let changes = body.pointer("/push/changes").and_then(Value::as_array).ok_or("there is no push/changes")?;
+    let by = maybe(body, "/actor/nickname");
     let Some(new) = changes.iter().rev().map(|change| &change["new"]).find(|new| new.is_object()) else {
-        return Ok(Hook::Nothing { what: "something was removed".to_owned() });
-    };
-    let name = text(new, "/name")?;
-    let reference = match text(new, "/type")?.as_str() {
-        "tag" => Reference::Tag(name),
-        _ => Reference::Branch(name),
+        let old = changes.iter().map(|change| &change["old"]).filter(|old| old.is_object());
+        return removed(old.take(MAX_REMOVED).map(reference).collect::<Result<_, _>>()?, by);
     };
     let commit = commit(new, "/target/hash")?.ok_or("a push without a commit")?;
-    Ok(Hook::Push(Push { reference, commit, by: maybe(body, "/actor/nickname") }))
+    Ok(Hook::Push(Push { reference: reference(new)?, commit, by }))
+}
+
+fn reference(of: &Value) -> Result<Reference, String> {
+    let name = name(of, "/name")?;
+    Ok(if text(of, "/type")? == "tag" { Reference::Tag(name) } else { Reference::Branch(name) })
 }
 
 fn refs_changed(body: &Value) -> Result<Hook, String> {
     let changes = body.pointer("/changes").and_then(Value::as_array).ok_or("there are no changes")?;
+    let by = maybe(body, "/actor/name");
+    let mut gone = Vec::new();
     for change in changes.iter().rev() {
         let reference = Reference::of(&text(change, "/ref/id")?);
-        if let (Some(reference), Some(commit)) = (reference, commit(change, "/toHash")?) {
-            return Ok(Hook::Push(Push { reference, commit, by: maybe(body, "/actor/name") }));
+        match (reference, commit(change, "/toHash")?) {
+            (Some(reference), Some(commit)) => return Ok(Hook::Push(Push { reference, commit, by })),
+            (Some(reference), None) if gone.len() < MAX_REMOVED => gone.push(reference),
+            _ => {}
         }
     }
-    Ok(Hook::Nothing { what: "something was removed".to_owned() })
+    removed(gone, by)
 }
 
-fn of_cloud(body: &Value) -> Result<Hook, String> {
-    let repository = |side: &str| body.pointer(&format!("/pullrequest/{side}/repository/uuid"));
+fn removed(references: Vec<Reference>, by: Option<String>) -> Result<Hook, String> {
+    match references.is_empty() {
+        true => Ok(Hook::Nothing { what: "a push of nothing".to_owned() }),
+        false => Ok(Hook::Removed(Removed { references, by })),
+    }
+}
+
+fn closed(body: &Value, event: &str, id: &str, by: &str) -> Result<Hook, String> {
+    let is_merged = matches!(event, "pullrequest:fulfilled" | "pr:merged");
+    Ok(Hook::Closed(Closed { number: number(body, id)?, is_merged, by: maybe(body, by) }))
+}
+
+/// A pull request of Cloud, in a webhook or in an answer.
+fn of_cloud(of: &Value) -> Result<PullRequest, String> {
+    let repository = |side: &str| of.pointer(&format!("/{side}/repository/uuid"));
     // Cloud abbreviates the commit here; its branch can be fetched where it is of this repository.
     let is_fork = repository("destination").is_none() || repository("source") != repository("destination");
-    let branch = text(body, "/pullrequest/source/branch/name")?;
-    Ok(Hook::PullRequest(PullRequest {
-        number: number(body, "/pullrequest/id")?,
-        commit: text(body, "/pullrequest/source/commit/hash")?,
+    let branch = name(of, "/source/branch/name")?;
+    Ok(PullRequest {
+        number: number(of, "/id")?,
+        commit: abbreviated(of, "/source/commit/hash")?,
         fetch: (!is_fork).then(|| format!("refs/heads/{branch}")),
         branch,
-        target: text(body, "/pullrequest/destination/branch/name")?,
-        title: maybe(body, "/pullrequest/title").unwrap_or_default(),
-        author: maybe(body, "/pullrequest/author/nickname"),
-        url: maybe(body, "/pullrequest/links/html/href"),
+        target: name(of, "/destination/branch/name")?,
+        title: maybe(of, "/title").unwrap_or_default(),
+        author: maybe(of, "/author/nickname"),
+        url: address(of, "/links/html/href"),
         is_fork,
-    }))
+    })
+}
+
+/// Reads a pull request of Cloud that was asked for.
+pub(crate) fn facts(of: &Value) -> Result<Facts, String> {
+    let word = text(of, "/state")?;
+    let state = match word.as_str() {
+        "OPEN" | "DRAFT" | "QUEUED" => RequestState::Open,
+        "MERGED" => RequestState::Merged,
+        "DECLINED" | "SUPERSEDED" => RequestState::Closed,
+        other => return Err(format!("{other:?} is no state")),
+    };
+    let is_draft = word == "DRAFT" || is_true(of, "/draft");
+    Ok(Facts { request: of_cloud(of)?, state, is_draft, target_commit: None })
 }
 
 fn of_data_center(body: &Value) -> Result<Hook, String> {
@@ -70,11 +111,11 @@ fn of_data_center(body: &Value) -> Result<Hook, String> {
         number,
         commit: commit(body, "/pullRequest/fromRef/latestCommit")?.ok_or("a pull request without a commit")?,
         fetch: Some(format!("refs/pull-requests/{number}/from")),
-        branch: text(body, "/pullRequest/fromRef/displayId")?,
-        target: text(body, "/pullRequest/toRef/displayId")?,
+        branch: name(body, "/pullRequest/fromRef/displayId")?,
+        target: name(body, "/pullRequest/toRef/displayId")?,
         title: maybe(body, "/pullRequest/title").unwrap_or_default(),
         author: maybe(body, "/pullRequest/author/user/name"),
-        url: maybe(body, "/pullRequest/links/self/0/href"),
+        url: address(body, "/pullRequest/links/self/0/href"),
         is_fork,
     }))
 }

@@ -1,12 +1,18 @@
-//! What forges say: webhooks of GitHub, GitLab, Gitea (and Forgejo) and Bitbucket, verified and read. Pure.
+//! What forges say and are asked: webhooks of GitHub, GitLab, Gitea (and Forgejo) and Bitbucket, verified and read; what a forge is asked
+//! before something follows from one, and for all its branches and pull requests; and what it is told of runs. Pure: requests are data,
+//! and whoever has a network makes them.
 //!
 //! Never: I/O, a decision what is run. What stands in a webhook is what its sender wants to be believed; of what matters for trust, only
 //! what follows from who could send it ([`PullRequest::is_fork`] is the forge's word, once [`verify`] has said that it is the forge that
 //! speaks).
 //!
-//! Start reading at [`verify`], then [`read`].
+//! Start reading at [`verify`], then [`read`]; then [`ask_pull_request`] and [`read_pull_request`].
 
+mod api;
+mod ask;
 mod bitbucket;
+mod check;
+mod facts;
 mod field;
 mod github;
 mod gitlab;
@@ -15,7 +21,20 @@ mod signature;
 
 use serde::{Deserialize, Serialize};
 
-pub use report::{Post, Report, State, post, public_api};
+use crate::field::is_name;
+pub use api::{Get, MAX_ANSWER_BYTES, Post, public_api};
+pub use ask::{
+    MAX_PAGES, ask_branch, ask_branches, ask_commit, ask_pull_request, ask_pull_requests, ask_tags, next_page,
+};
+pub use check::{
+    Annotation, Check, CheckId, CheckRun, Conclusion, Level, MAX_ANNOTATIONS, Method, Progress, annotate_check,
+    create_check, read_check, update_check,
+};
+pub use facts::{
+    Branch, Facts, Listed, RequestState, Tag, is_whole, merged_ref, read_branch, read_branches, read_commit,
+    read_pull_request, read_pull_requests, read_tags,
+};
+pub use report::{Report, State, post};
 pub use signature::verify;
 
 /// A kind of forge.
@@ -38,7 +57,7 @@ pub trait Headers {
     fn get(&self, name: &str) -> Option<&str>;
 }
 
-/// Why a webhook is not acted upon.
+/// Why what a forge says is not acted upon.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// It is signed by nobody who knows the secret.
@@ -47,6 +66,14 @@ pub enum Refused {
     /// It is no webhook of such a forge.
     #[error("no webhook of {forge:?}: {reason}")]
     Malformed {
+        /// Which.
+        forge: Forge,
+        /// In words.
+        reason: String,
+    },
+    /// It is not what such a forge answers.
+    #[error("no answer of {forge:?}: {reason}")]
+    Answer {
         /// Which.
         forge: Forge,
         /// In words.
@@ -61,6 +88,10 @@ pub enum Hook {
     Push(Push),
     /// A pull (or merge) request is new, or has other commits.
     PullRequest(PullRequest),
+    /// A pull request is no longer open.
+    Closed(Closed),
+    /// Branches or tags are gone.
+    Removed(Removed),
     /// Nothing that a run follows from.
     Nothing {
         /// In words.
@@ -80,8 +111,8 @@ pub enum Reference {
 impl Reference {
     /// Of `refs/heads/main` or `refs/tags/v1.0`.
     pub(crate) fn of(name: &str) -> Option<Reference> {
-        let branch = name.strip_prefix("refs/heads/").map(|name| Reference::Branch(name.to_owned()));
-        branch.or_else(|| name.strip_prefix("refs/tags/").map(|name| Reference::Tag(name.to_owned())))
+        let named = |prefix| name.strip_prefix(prefix).filter(|name| is_name(name)).map(str::to_owned);
+        named("refs/heads/").map(Reference::Branch).or_else(|| named("refs/tags/").map(Reference::Tag))
     }
 }
 
@@ -115,8 +146,28 @@ pub struct PullRequest {
     pub author: Option<String>,
     /// Its page.
     pub url: Option<String>,
-    /// It comes from another repository: from somebody who need not have the right to write to this one.
+    /// It comes from another repository, or from no branch of this one: from somebody who need not have the right to write here.
     pub is_fork: bool,
+}
+
+/// A pull request that is no longer open. It may be opened again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// Its number.
+    pub number: u64,
+    /// It is in its target.
+    pub is_merged: bool,
+    /// Who closed it.
+    pub by: Option<String>,
+}
+
+/// What was removed, all in one push. A forge may say it twice; and where something else was pushed with it, only that is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Removed {
+    /// At least one.
+    pub references: Vec<Reference>,
+    /// Who removed them.
+    pub by: Option<String>,
 }
 
 /// The number that the forge gives to this delivery: one that comes twice has the same.

@@ -2,9 +2,10 @@
 //!
 //! Sources: GitHub's "Commit statuses", GitLab's "Commits API", Gitea's `CreateStatusOption`, Bitbucket Cloud's "Commit statuses".
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::Forge;
+use crate::api::{Post, headers, repository};
 
 /// GitHub cuts nothing: a longer one is refused.
 const MOST_CHARS: usize = 140;
@@ -44,48 +45,15 @@ pub struct Report<'a> {
     pub url: &'a str,
 }
 
-/// A request to be posted.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Post {
-    /// Whereto.
-    pub url: String,
-    /// With these headers; one of them has the token.
-    pub headers: Vec<(&'static str, String)>,
-    /// As JSON.
-    pub body: Value,
-}
-
-/// Where the API of a forge's public service is.
-pub fn public_api(forge: Forge) -> Option<&'static str> {
-    match forge {
-        Forge::Github => Some("https://api.github.com"),
-        Forge::Gitlab => Some("https://gitlab.com/api/v4"),
-        Forge::Bitbucket => Some("https://api.bitbucket.org/2.0"),
-        // There are many.
-        Forge::Gitea => None,
-    }
-}
-
 /// What is posted to say this.
 pub fn post(forge: Forge, api: &str, token: &str, report: &Report<'_>) -> Post {
-    let api = api.trim_end_matches('/');
-    let Report { repository, commit, state, name, url, .. } = *report;
+    let Report { commit, state, name, url, .. } = *report;
     let description: String = report.description.chars().take(MOST_CHARS).collect();
-    match forge {
-        Forge::Github => Post {
-            url: format!("{api}/repos/{}/statuses/{commit}", path(repository)),
-            headers: vec![
-                ("authorization", format!("Bearer {token}")),
-                ("accept", "application/vnd.github+json".to_owned()),
-                ("x-github-api-version", "2022-11-28".to_owned()),
-            ],
-            body: json!({ "state": word_of_github(state), "context": name, "description": description, "target_url": url }),
-        },
-        Forge::Gitea => Post {
-            url: format!("{api}/repos/{}/statuses/{commit}", path(repository)),
-            headers: vec![("authorization", format!("token {token}"))],
-            body: json!({ "state": word_of_github(state), "context": name, "description": description, "target_url": url }),
-        },
+    let (path, body) = match forge {
+        Forge::Github | Forge::Gitea => (
+            format!("statuses/{commit}"),
+            json!({ "state": word_of_github(state), "context": name, "description": description, "target_url": url }),
+        ),
         Forge::Gitlab => {
             let word = match state {
                 State::Queued => "pending",
@@ -94,11 +62,8 @@ pub fn post(forge: Forge, api: &str, token: &str, report: &Report<'_>) -> Post {
                 State::Failure => "failed",
                 State::Aborted => "canceled",
             };
-            Post {
-                url: format!("{api}/projects/{}/statuses/{commit}", part(repository)),
-                headers: vec![("private-token", token.to_owned())],
-                body: json!({ "state": word, "name": name, "description": description, "target_url": url }),
-            }
+            let body = json!({ "state": word, "name": name, "description": description, "target_url": url });
+            (format!("statuses/{commit}"), body)
         }
         Forge::Bitbucket => {
             let word = match state {
@@ -107,13 +72,12 @@ pub fn post(forge: Forge, api: &str, token: &str, report: &Report<'_>) -> Post {
                 State::Failure => "FAILED",
                 State::Aborted => "STOPPED",
             };
-            Post {
-                url: format!("{api}/repositories/{}/commit/{commit}/statuses/build", path(repository)),
-                headers: vec![("authorization", format!("Bearer {token}"))],
-                body: json!({ "state": word, "key": key(name), "name": name, "description": description, "url": url }),
-            }
+            let (path, key) = (format!("commit/{commit}/statuses/build"), key(name));
+            (path, json!({ "state": word, "key": key, "name": name, "description": description, "url": url }))
         }
-    }
+    };
+    let url = format!("{}/{path}", repository(forge, api, report.repository));
+    Post { url, headers: headers(forge, Some(token)), body }
 }
 
 /// Of Bitbucket: what is too long has its digest instead.
@@ -134,19 +98,10 @@ fn word_of_github(state: State) -> &'static str {
     }
 }
 
-/// A repository's name as parts of a path.
-fn path(name: &str) -> String {
-    name.split('/').map(part).collect::<Vec<_>>().join("/")
-}
-
-/// As one part of a path.
-fn part(name: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
-    name.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     #[test]

@@ -8,6 +8,7 @@ use crate::config::ServerConfig;
 use crate::http::Counted;
 use crate::hub::Hub;
 use crate::line::Waiting;
+use crate::passwords::Passwords;
 
 /// Runs that have changed, for who looks on; who is slower than this looks at the store.
 const CHANGES: usize = 1024;
@@ -18,6 +19,7 @@ pub(crate) struct App {
     pub(crate) hub: Hub,
     pub(crate) waiting: Waiting,
     pub(crate) counted: Counted,
+    pub(crate) passwords: Passwords,
     /// Something of that run is new.
     pub(crate) changed: broadcast::Sender<RunId>,
 }
@@ -30,6 +32,7 @@ impl App {
             hub: Hub::default(),
             waiting: Waiting::default(),
             counted: Counted::default(),
+            passwords: Passwords::default(),
             changed: broadcast::channel(CHANGES).0,
         }
     }
@@ -37,6 +40,13 @@ impl App {
     /// The time.
     pub(crate) fn now(&self) -> Millis {
         self.config.clock.now()
+    }
+
+    /// A cookie for this server's pages, which no other site's page can have sent.
+    pub(crate) fn cookie(&self, name: &str, value: &str, seconds: u64) -> String {
+        let is_https = self.config.url.as_ref().is_some_and(|url| url.starts_with("https://"));
+        let secure = if is_https { "; Secure" } else { "" };
+        format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
     }
 
     /// Tells who looks on.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use wire::agent::{Login, Source};
 
 use crate::clock::Clock;
+use crate::policy::Grant;
 
 /// How the server works.
 #[derive(Clone, Debug)]
@@ -25,6 +26,8 @@ pub struct ServerConfig {
     pub agent_patience: Duration,
     /// Where people find it: what links in forges lead to. `None`: where it listens.
     pub url: Option<String>,
+    /// Who says who people are, beside their passwords.
+    pub oidc: Option<OidcConfig>,
     /// Where the time of day comes from.
     pub clock: Clock,
 }
@@ -39,8 +42,30 @@ impl ServerConfig {
             first_token,
             agent_patience: Duration::from_secs(60),
             url: None,
+            oidc: None,
             clock: Clock::Machine,
         }
+    }
+}
+
+/// A provider of OpenID Connect.
+#[derive(Clone)]
+pub struct OidcConfig {
+    /// What people call it.
+    pub name: String,
+    /// Its address.
+    pub issuer: String,
+    /// What it calls this server.
+    pub client_id: String,
+    /// What this server says to it.
+    pub client_secret: Option<String>,
+    /// What somebody may who comes for the first time; `None`: they have to be known before.
+    pub newcomers: Option<Vec<Grant>>,
+}
+
+impl std::fmt::Debug for OidcConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OidcConfig").field("issuer", &self.issuer).finish_non_exhaustive()
     }
 }
 

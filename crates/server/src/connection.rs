@@ -42,9 +42,10 @@ pub(crate) async fn attend(
     tokio::pin!(signs);
     loop {
         let sign = tokio::select! {
-            sign = tokio::time::timeout(SILENCE, signs.next()) => sign,
+            biased;
             // Another connection of the same agent has its place; until it greets, nobody can take that.
             _ = &mut displaced => break,
+            sign = tokio::time::timeout(SILENCE, signs.next()) => sign,
         };
         let Ok(Some(sign)) = sign else { break };
         match sign {

@@ -1,6 +1,6 @@
 //! Agents that are connected, and keepers of runs that are under way: who talks to whom, and who gets what waits.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -26,8 +26,9 @@ const MOST_AT_ONCE: u32 = 1000;
 /// Who is there.
 #[derive(Default)]
 pub(crate) struct Hub {
-    agents: Mutex<HashMap<u64, Connected>>,
-    keepers: Mutex<HashMap<RunId, mpsc::UnboundedSender<ToKeeper>>>,
+    // In an order, so that whoever is told of something is told of it in the same one each time.
+    agents: Mutex<BTreeMap<u64, Connected>>,
+    keepers: Mutex<BTreeMap<RunId, mpsc::UnboundedSender<ToKeeper>>>,
     /// What the line has said, and nobody has done yet.
     later: Mutex<Vec<Command>>,
     /// Something may be given out.
@@ -105,7 +106,7 @@ async fn tell_waiting(app: &Arc<App>, told: &mut BTreeMap<String, u64>) -> Resul
 pub(crate) fn start_keeper(app: &Arc<App>, run: Run) {
     let mut keepers = app.hub.keepers();
     let entry = keepers.entry(run.id);
-    if let std::collections::hash_map::Entry::Vacant(vacant) = entry {
+    if let std::collections::btree_map::Entry::Vacant(vacant) = entry {
         let (sender, inbox) = mpsc::unbounded_channel();
         vacant.insert(sender);
         let app = Arc::clone(app);
@@ -135,11 +136,11 @@ pub(crate) fn start_keeper(app: &Arc<App>, run: Run) {
 }
 
 impl Hub {
-    fn agents(&self) -> MutexGuard<'_, HashMap<u64, Connected>> {
+    fn agents(&self) -> MutexGuard<'_, BTreeMap<u64, Connected>> {
         self.agents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn keepers(&self) -> MutexGuard<'_, HashMap<RunId, mpsc::UnboundedSender<ToKeeper>>> {
+    fn keepers(&self) -> MutexGuard<'_, BTreeMap<RunId, mpsc::UnboundedSender<ToKeeper>>> {
         self.keepers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -212,6 +213,11 @@ impl Hub {
             let _ = keeper.send(ToKeeper::Went { agent });
         }
         waiting.tell(Event::AgentWent { agent: AgentId(agent) })
+    }
+
+    /// How many runs are kept.
+    pub(crate) fn kept(&self) -> usize {
+        self.keepers().len()
     }
 
     /// Whether an agent is connected.

@@ -24,6 +24,8 @@ mod http;
 mod hub;
 mod keeper;
 mod line;
+mod passwords;
+pub mod policy;
 mod random;
 mod schedules;
 
@@ -33,16 +35,20 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use store::{Actor, Claim, Store, StoreError, TokenKind};
+use store::{Actor, Claim, NewToken, Person, Store, StoreError, TokenKind};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use wire::agent::{FromAgent, ToAgent};
 
 use app::App;
 use connection::{Sign, attend};
+use policy::{Grant, Role};
 
 pub use clock::{Clock, Simulated};
 pub use config::{HookConfig, ProjectConfig, ProjectSource, ReportConfig, ServerConfig};
+
+/// Who may do everything at first.
+const FIRST: &str = "admin";
 
 /// Why there is no server.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +74,17 @@ pub enum ServerError {
         #[source]
         source: std::io::Error,
     },
+}
+
+/// How many runs a server has in mind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Those that are kept.
+    pub keepers: usize,
+    /// Those that wait for a place.
+    pub waiting: usize,
+    /// Those that have one.
+    pub placed: u64,
 }
 
 /// A server that runs. Dropping it ends it, in the middle of whatever it does.
@@ -107,7 +124,14 @@ impl Server {
     /// # Errors
     /// The store cannot be opened.
     pub async fn unconnected(config: ServerConfig) -> Result<Server, ServerError> {
-        let store = Store::open(&config.database).await?;
+        Server::upon(Store::open(&config.database).await?, config).await
+    }
+
+    /// The same upon a store that is open already.
+    ///
+    /// # Errors
+    /// Another server has it.
+    pub async fn upon(store: Store, config: ServerConfig) -> Result<Server, ServerError> {
         let claim = store.claim().await?;
         let is_new = first_token(&store, &config).await?;
         let address = config.listen;
@@ -119,6 +143,12 @@ impl Server {
             tokio::spawn(housekeeping::keep_house(Arc::clone(&app))),
         ];
         Ok(Server { address, is_new, app, stop: watch::Sender::new(false), tasks, _claim: claim })
+    }
+
+    /// What it has in mind of runs. Of those that have ended, nothing.
+    pub fn census(&self) -> Census {
+        let (waiting, placed) = self.app.waiting.counts();
+        Census { keepers: self.app.hub.kept(), waiting, placed }
     }
 
     /// What is answered to requests of HTTP.
@@ -178,6 +208,11 @@ pub async fn restore(database: &str, text: impl std::io::BufRead) -> Result<u64,
 
 /// Whether it was made. Before anybody can ask, and written before it is good.
 async fn first_token(store: &Store, config: &ServerConfig) -> Result<bool, ServerError> {
+    if store.people().await?.is_empty() {
+        let grants = serde_json::json!([Grant::everywhere(Role::Admin)]);
+        let first = Person { name: FIRST.to_owned(), password: None, subject: None, grants, disabled: false };
+        store.put_person(&Actor::server(), &first, config.clock.now()).await?;
+    }
     if store.has_api_token().await? {
         return Ok(false);
     }
@@ -185,6 +220,7 @@ async fn first_token(store: &Store, config: &ServerConfig) -> Result<bool, Serve
     let file = std::fs::File::options().write(true).create(true).truncate(true).mode(0o600).open(path);
     let written = file.and_then(|mut file| writeln!(file, "{token}"));
     written.map_err(|source| ServerError::Token { path: path.clone(), source })?;
-    store.add_token(&Actor::server(), TokenKind::Api, "admin", &token, None, config.clock.now()).await?;
+    let new = NewToken { kind: TokenKind::Api, name: "the first", owner: Some(FIRST), scopes: None, expires_at: None };
+    store.add_token(&Actor::server(), &new, &token, config.clock.now()).await?;
     Ok(true)
 }

@@ -73,6 +73,12 @@ impl Waiting {
         self.state().line.place_of(run).map(|agent| agent.0)
     }
 
+    /// How many wait, and how many have places.
+    pub(crate) fn counts(&self) -> (usize, u64) {
+        let waiting = self.state().line.waiting();
+        (waiting, self.taken())
+    }
+
     /// Places that are taken.
     pub(crate) fn taken(&self) -> u64 {
         self.state().line.standings().map(|(_, standing)| u64::from(standing.held)).sum()
@@ -117,7 +123,7 @@ fn set_terms(app: &App, project: &Project) {
 pub(crate) async fn changed(app: &App, project: &Project) -> Result<(), StoreError> {
     set_terms(app, project);
     let filter =
-        RunFilter { project: Some(project.id), unfinished: true, limit: u32::MAX >> 1, ..RunFilter::default() };
+        RunFilter { projects: Some(vec![project.id]), unfinished: true, limit: u32::MAX >> 1, ..RunFilter::default() };
     for run in app.store.runs(&filter).await? {
         // One that has a place keeps it.
         app.hub.keep_for_later(app.waiting.tell(Event::Withdrawn { run: run.id }));

@@ -20,24 +20,18 @@ pub enum TokenKind {
     Api,
     /// Enrolling one agent, once.
     Enrol,
+    /// Looking at pages, for a while.
+    Session,
 }
 
 impl TokenKind {
-    fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             TokenKind::Api => "api",
             TokenKind::Enrol => "enrol",
+            TokenKind::Session => "session",
         }
     }
-}
-
-/// A token.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TokenRecord {
-    /// Whose it is.
-    pub name: String,
-    /// Not good any more after this.
-    pub expires_at: Option<Millis>,
 }
 
 /// An agent.
@@ -52,50 +46,6 @@ pub struct AgentRecord {
 }
 
 impl Store {
-    /// Makes a token.
-    ///
-    /// # Errors
-    /// The database.
-    pub async fn add_token(
-        &self,
-        actor: &Actor,
-        kind: TokenKind,
-        name: &str,
-        secret: &str,
-        expires_at: Option<Millis>,
-        now: Millis,
-    ) -> Result<(), StoreError> {
-        let mut tx = self.write().await?;
-        sqlx::query("INSERT INTO tokens (digest, kind, name, created_ms, expires_ms) VALUES ($1, $2, $3, $4, $5)")
-            .bind(digest(secret))
-            .bind(kind.word())
-            .bind(name)
-            .bind(signed(now))
-            .bind(expires_at.map(signed))
-            .execute(&mut *tx)
-            .await?;
-        let detail = json!({ "expires_at": expires_at });
-        record(&mut tx, now, actor, &format!("token.{}.create", kind.word()), name, &detail).await?;
-        tx.commit().await?;
-        Ok(())
-    }
-
-    /// Whose token of the API it is, if it is good.
-    ///
-    /// # Errors
-    /// The database.
-    pub async fn api_token(&self, secret: &str, now: Millis) -> Result<Option<TokenRecord>, StoreError> {
-        let row = sqlx::query(
-            "SELECT name, expires_ms FROM tokens WHERE digest = $1 AND kind = 'api' AND (expires_ms IS NULL OR expires_ms > $2)",
-        );
-        let row = row.bind(digest(secret)).bind(signed(now)).fetch_optional(&self.pool).await?;
-        let record = |row: sqlx::any::AnyRow| {
-            let expires_at = row.try_get::<Option<i64>, _>(1)?.map(unsigned);
-            Ok(TokenRecord { name: row.try_get(0)?, expires_at })
-        };
-        row.map(record).transpose()
-    }
-
     /// Whether there is any token of the API.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use crate::connect::{Dialect, SCHEMA};
 use crate::{Store, StoreError};
 
 /// In the order in which they refer to each other, with what orders their rows.
-const TABLES: [(&str, &str); 11] = [
+const TABLES: [(&str, &str); 14] = [
     ("counters", "name"),
     ("projects", "id"),
     ("runs", "id"),
@@ -22,7 +22,10 @@ const TABLES: [(&str, &str); 11] = [
     ("requests", "run_id, id"),
     ("events", "run_id, seq"),
     ("log_chunks", "run_id, first_line"),
+    ("artifacts", "run_id, path"),
+    ("spare_blobs", "key"),
     ("agents", "id"),
+    ("people", "name"),
     ("tokens", "digest"),
     ("audit", "seq"),
 ];

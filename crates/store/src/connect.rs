@@ -1,6 +1,8 @@
 //! Opening, and bringing the schema to what this version knows.
 
 use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::any::{AnyPoolOptions, install_default_drivers};
@@ -9,11 +11,13 @@ use sqlx::{Any, AnyPool, Row as _, Transaction};
 use crate::StoreError;
 
 /// Steps of the schema, in their order; only forward.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("../migrations/0001.sql"),
     include_str!("../migrations/0002.sql"),
     include_str!("../migrations/0003.sql"),
     include_str!("../migrations/0004.sql"),
+    include_str!("../migrations/0005.sql"),
+    include_str!("../migrations/0006.sql"),
 ];
 /// The schema that this version knows.
 pub(crate) const SCHEMA: i64 = MIGRATIONS.len() as i64;
@@ -31,6 +35,9 @@ pub(crate) enum Dialect {
     Postgres,
 }
 
+/// Waited for before each use of a database that is used in turn.
+pub type Gate = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+
 /// The database.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -46,9 +53,34 @@ impl Store {
     /// # Errors
     /// There is none, or a newer version has written to it.
     pub async fn open(url: &str) -> Result<Store, StoreError> {
-        let store = Store::connect(url).await?;
+        let store = Store::connect(url, several()).await?;
         store.migrate().await?;
         Ok(store)
+    }
+
+    /// The same with one connection, so that everything is done in the order in which it was asked for, and one thing at a time: what a
+    /// simulation needs to come out the same each time. `gate` is waited for before each use.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub async fn open_in_turn(url: &str, gate: Gate) -> Result<Store, StoreError> {
+        // Nothing of it depends on how long something takes, and no round trip is made that nobody asked for.
+        let options = AnyPoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
+        let options = options.test_before_acquire(false).before_acquire(move |_, _| {
+            let passed = gate();
+            Box::pin(async move {
+                passed.await;
+                Ok(true)
+            })
+        });
+        let store = Store::connect(url, options).await?;
+        store.migrate().await?;
+        Ok(store)
+    }
+
+    /// Nobody waits for the database.
+    pub fn is_idle(&self) -> bool {
+        self.pool.size() as usize == self.pool.num_idle()
     }
 
     /// Opens it as it is: a server of another version may have it.
@@ -56,14 +88,14 @@ impl Store {
     /// # Errors
     /// There is none, or its schema is not the one that this version knows.
     pub async fn open_unchanged(url: &str) -> Result<Store, StoreError> {
-        let store = Store::connect(url).await?;
+        let store = Store::connect(url, several()).await?;
         match store.version().await? {
             SCHEMA => Ok(store),
             found => Err(StoreError::Other { found, known: SCHEMA }),
         }
     }
 
-    async fn connect(url: &str) -> Result<Store, StoreError> {
+    async fn connect(url: &str, options: AnyPoolOptions) -> Result<Store, StoreError> {
         install_default_drivers();
         let (dialect, path, address) = match url.split_once(':') {
             Some(("sqlite", path)) => {
@@ -73,8 +105,7 @@ impl Store {
             Some(("postgres" | "postgresql", _)) => (Dialect::Postgres, None, url.to_owned()),
             _ => return Err(StoreError::Url),
         };
-        let options = AnyPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE);
-        let options = options.after_connect(move |connection, _| {
+        let options = options.acquire_timeout(PATIENCE).after_connect(move |connection, _| {
             Box::pin(async move {
                 if dialect == Dialect::Sqlite {
                     // What was acknowledged is not lost with the machine: agents forget it then. Many readers beside one writer.
@@ -138,6 +169,11 @@ impl Store {
         tx.commit().await?;
         Ok(())
     }
+}
+
+/// Readers beside one writer.
+fn several() -> AnyPoolOptions {
+    AnyPoolOptions::new().max_connections(CONNECTIONS)
 }
 
 /// The next number of a kind, from 1.

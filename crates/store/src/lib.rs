@@ -1,4 +1,4 @@
-//! What the server remembers: projects, runs and their journals, logs, agents, tokens, and who did what. The only SQL.
+//! What the server remembers: projects, runs and their journals, logs, what they archived, agents, tokens, and who did what. The only SQL.
 //!
 //! SQLite in a file, or PostgreSQL by URL; the same text for both. Every change is one transaction, with its row in the audit. What a run's
 //! keeper acts upon is written down before it acts ([`wire::engine::Journal`] says why).
@@ -8,6 +8,7 @@
 //! Start reading at [`Store`].
 
 mod access;
+mod artifacts;
 mod audit;
 mod backup;
 mod claim;
@@ -16,17 +17,20 @@ mod error;
 mod journal;
 mod logs;
 mod marks;
+mod people;
 mod projects;
 mod reports;
 mod retention;
 mod runs;
 
-pub use access::{AgentRecord, TokenKind, TokenRecord, digest};
+pub use access::{AgentRecord, TokenKind, digest};
+pub use artifacts::{Artifact, ArtifactLimits, Holder, NotKept};
 pub use audit::{AuditRow, Broken};
 pub use claim::Claim;
-pub use connect::Store;
+pub use connect::{Gate, Store};
 pub use error::StoreError;
 pub use journal::{Act, Outstanding};
+pub use people::{Known, Listed, NewToken, Person};
 pub use projects::{Project, ProjectId};
 pub use runs::{NewRun, Run, RunCounts, RunFilter, Status};
 

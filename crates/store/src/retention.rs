@@ -1,4 +1,4 @@
-//! What is forgotten: old runs, with their logs. What was done to them stays in the audit.
+//! What is forgotten: old runs, with their logs and what they archived. What was done to them stays in the audit.
 
 use serde_json::json;
 use sqlx::Row as _;
@@ -41,6 +41,7 @@ impl Store {
         let mut numbers = Vec::with_capacity(rows.len());
         for row in &rows {
             let id: i64 = row.try_get(0)?;
+            crate::artifacts::forget(&mut tx, id, now).await?;
             for table in OF_RUNS {
                 let text = format!("DELETE FROM {table} WHERE run_id = $1");
                 sqlx::query(sqlx::AssertSqlSafe(text)).bind(id).execute(&mut *tx).await?;

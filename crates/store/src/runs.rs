@@ -154,8 +154,8 @@ pub struct RunCounts {
 /// Which runs.
 #[derive(Clone, Debug, Default)]
 pub struct RunFilter {
-    /// Of this project.
-    pub project: Option<ProjectId>,
+    /// Of these projects.
+    pub projects: Option<Vec<ProjectId>>,
     /// Older than this one: the last of the page before.
     pub before: Option<RunId>,
     /// Not ended yet.
@@ -261,14 +261,12 @@ impl Store {
         if filter.unfinished {
             text.push_str(" AND r.status <> 'done'");
         }
-        if filter.project.is_some() {
-            text.push_str(" AND r.project_id = $3");
+        if let Some(projects) = &filter.projects {
+            let ids = projects.iter().map(|project| format!(", {}", project.0)).collect::<String>();
+            text.push_str(&format!(" AND r.project_id IN (0{ids})"));
         }
         text.push_str(" ORDER BY r.id DESC LIMIT $2");
-        let mut query = sqlx::query(sqlx::AssertSqlSafe(text)).bind(before).bind(i64::from(filter.limit));
-        if let Some(project) = filter.project {
-            query = query.bind(signed(project.0));
-        }
+        let query = sqlx::query(sqlx::AssertSqlSafe(text)).bind(before).bind(i64::from(filter.limit));
         query.fetch_all(&self.pool).await?.iter().map(run).collect()
     }
 

@@ -1,6 +1,12 @@
-//! Webhooks: those that GitHub publishes as examples, where they are at hand, and hand-made ones of the others; forged and broken ones.
+//! Webhooks: those that GitHub publishes as examples, where they are at hand, and hand-made ones of the others; forged and broken ones. What
+//! forges are asked and told, and what they answer: hand-made, and against GitHub's own description of its API.
 
+mod asked;
+mod checks;
+mod described;
 mod examples;
+mod gone;
+mod pages;
 
 use std::collections::BTreeMap;
 
@@ -64,8 +70,6 @@ fn gitlab_speaks_of_pushes_and_merge_requests() {
     let body = json!({ "ref": "refs/heads/feature/x", "after": COMMIT, "user_username": "ada" });
     let push = Push { reference: Reference::Branch("feature/x".into()), commit: COMMIT.into(), by: Some("ada".into()) };
     assert_eq!(said(Forge::Gitlab, "x-gitlab-event", "Push Hook", &body), Ok(Hook::Push(push)));
-    let gone = json!({ "ref": "refs/tags/v1", "after": "0".repeat(40) });
-    assert!(matches!(said(Forge::Gitlab, "x-gitlab-event", "Tag Push Hook", &gone), Ok(Hook::Nothing { .. })));
     let request = |action: &str, source: u64| {
         json!({ "user": { "username": "eve" }, "object_attributes": { "iid": 7, "action": action, "title": "a title",
             "source_branch": "fix", "target_branch": "main", "source_project_id": source, "target_project_id": 1,
@@ -133,6 +137,39 @@ fn what_is_not_said_makes_nobody_a_member() {
         panic!()
     };
     assert!(found.is_fork);
+}
+
+/// Whoever may read a repository of Gitea may push to `refs/for/main` of it, which makes a pull request of the same repository.
+#[test]
+fn who_pushes_for_review_is_no_member() {
+    let request = |head: serde_json::Value| json!({ "action": "opened", "pull_request": { "number": 3, "head": head, "base": { "ref": "main", "repo": { "id": 1 } } } });
+    let own = json!({ "label": "fix", "ref": "fix", "sha": COMMIT, "repo": { "id": 1 } });
+    let mut flow = request(own.clone());
+    flow["pull_request"]["flow"] = 1.into();
+    let nameless = request(json!({ "label": "", "ref": "fix", "sha": COMMIT, "repo": { "id": 1 } }));
+    let pulled = request(json!({ "label": "eve/fix", "ref": "refs/pull/3/head", "sha": COMMIT, "repo": { "id": 1 } }));
+    for (body, expect) in [(request(own), false), (flow, true), (nameless, true), (pulled, true)] {
+        let Ok(Hook::PullRequest(found)) = said(Forge::Gitea, "x-gitea-event", "pull_request", &body) else { panic!() };
+        assert_eq!(found.is_fork, expect, "{body}");
+    }
+}
+
+/// What git would not take as a name is none: it becomes part of paths.
+#[test]
+fn a_name_is_one_that_git_allows() {
+    let push = |name: &str| {
+        let body = json!({ "ref": format!("refs/heads/{name}"), "after": COMMIT });
+        said(Forge::Github, "x-github-event", "push", &body).unwrap()
+    };
+    for good in ["main", "feature/x", "-x", "ü", "a.b", "dependabot/npm_and_yarn/a-1.2", "a@b", "refs/heads/x"] {
+        assert!(matches!(push(good), Hook::Push(push) if push.reference == Reference::Branch(good.into())), "{good}");
+    }
+    for bad in [
+        "", "..", "a/../b", "a//b", "/a", "a/", ".a", "a/.b", "a b", "a\tb", "a:b", "a\\b", "a?", "a.lock", "a@{1}",
+        "a.",
+    ] {
+        assert!(matches!(push(bad), Hook::Nothing { .. }), "{bad:?}");
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use axum::response::Response;
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use store::{AgentRecord, TokenKind};
+use store::{AgentRecord, NewToken, TokenKind};
 use tokio::sync::mpsc;
 use wire::agent::{MAX_MESSAGE_BYTES, ToAgent};
 
@@ -20,6 +20,7 @@ use super::auth::{User, bearer};
 use super::error::Refused;
 use crate::app::App;
 use crate::connection::{Sign, attend};
+use crate::policy::Action;
 use crate::random::secret;
 
 /// How long a token to enrol an agent is good, in milliseconds.
@@ -27,7 +28,8 @@ const TOKEN_MS: u64 = 3_600_000;
 /// How often it is asked whether it lives.
 const PING: Duration = Duration::from_secs(15);
 
-pub(super) async fn list(State(app): State<Arc<App>>, _user: User) -> Result<Json<Value>, Refused> {
+pub(super) async fn list(State(app): State<Arc<App>>, user: User) -> Result<Json<Value>, Refused> {
+    user.may(Action::SeeAgents, None)?;
     let agents = app.store.agents().await?;
     let shown: Vec<_> = agents
         .iter()
@@ -37,13 +39,12 @@ pub(super) async fn list(State(app): State<Arc<App>>, _user: User) -> Result<Jso
 }
 
 /// A token that is good for one agent, once.
-pub(super) async fn token(
-    State(app): State<Arc<App>>,
-    User(actor): User,
-) -> Result<(StatusCode, Json<Value>), Refused> {
+pub(super) async fn token(State(app): State<Arc<App>>, user: User) -> Result<(StatusCode, Json<Value>), Refused> {
+    let actor = user.may(Action::EnrolAgent, None)?;
     let (token, at) = (secret("cfe"), app.now());
     let expires = at + TOKEN_MS;
-    app.store.add_token(&actor, TokenKind::Enrol, "agent", &token, Some(expires), at).await?;
+    let new = NewToken { kind: TokenKind::Enrol, name: "agent", owner: None, scopes: None, expires_at: Some(expires) };
+    app.store.add_token(&actor, &new, &token, at).await?;
     Ok((StatusCode::CREATED, Json(json!({ "token": token, "expires_at": expires }))))
 }
 

@@ -1,9 +1,8 @@
-//! Who asks.
+//! Who asks, and whether they may: no handler comes by an actor but through [`User::may`].
 
 use std::sync::Arc;
 
-use axum::Form;
-use axum::extract::{FromRequestParts, State};
+use axum::extract::{Form, FromRequestParts, Query, State};
 use axum::http::header::{AUTHORIZATION, COOKIE, SET_COOKIE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
@@ -11,13 +10,78 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use base64::Engine as _;
 use maud::{Markup, html};
 use serde::Deserialize;
-use store::Actor;
+use store::{Actor, Known, NewToken, Project, ProjectId, TokenKind};
 
 use super::error::Refused;
 use crate::app::App;
+use crate::policy::{Action, Grant, Place, Who};
+use crate::random::secret;
+
+/// How long somebody stays logged in, in milliseconds.
+pub(super) const SESSION_MS: u64 = 12 * 3_600_000;
+/// Name of the cookie that pages are looked at with. It is good for pages only: nothing can be changed with it.
+const COOKIE_NAME: &str = "cofferdam";
 
 /// Somebody with a token of the API.
-pub(crate) struct User(pub(crate) Actor);
+pub(crate) struct User(Who);
+
+/// Somebody who looks at pages, with a session in a cookie or a token in the request.
+pub(crate) struct Viewer(pub(crate) User);
+
+impl User {
+    /// Who they are, if they may do this; to a project, if it is about one.
+    ///
+    /// # Errors
+    /// They may not. What they may not even see is not there.
+    pub(crate) fn may(&self, action: Action, project: Option<&str>) -> Result<Actor, Refused> {
+        if self.0.may(action, project) {
+            return Ok(Actor(format!("user:{}", self.0.name)));
+        }
+        let (role, place) = action.needs();
+        if place == Place::Project && project.is_some_and(|project| !self.sees(project)) {
+            return Err(Refused::missing("project"));
+        }
+        let on = match (place, project) {
+            (Place::Project, Some(project)) => format!(" on {project}"),
+            (Place::Anywhere, _) => String::new(),
+            _ => " on everything".to_owned(),
+        };
+        let (resource, word) = action.name();
+        let reason = format!("`{word}` of a {resource} needs role {}{on}", role.name());
+        Err(Refused(StatusCode::FORBIDDEN, reason))
+    }
+
+    pub(crate) fn sees(&self, project: &str) -> bool {
+        self.0.may(Action::SeeProject, Some(project))
+    }
+
+    /// Of all projects those that they see; `None`: all of them.
+    pub(crate) async fn visible(&self, app: &App) -> Result<Option<Vec<ProjectId>>, Refused> {
+        if self.0.may(Action::SeeProject, None) {
+            return Ok(None);
+        }
+        Ok(Some(self.projects(app).await?.iter().map(|project| project.id).collect()))
+    }
+
+    /// The projects that they see.
+    pub(crate) async fn projects(&self, app: &App) -> Result<Vec<Project>, Refused> {
+        let mut projects = app.store.projects().await?;
+        projects.retain(|project| self.sees(&project.name));
+        Ok(projects)
+    }
+
+    pub(crate) fn who(&self) -> &Who {
+        &self.0
+    }
+}
+
+fn user(known: Known) -> Result<User, Refused> {
+    let read = |json: serde_json::Value| serde_json::from_value::<Vec<Grant>>(json);
+    let unknown = |_| Refused(StatusCode::FORBIDDEN, "this server does not know what is granted there".into());
+    let grants = read(known.grants).map_err(unknown)?;
+    let scopes = known.scopes.map(read).transpose().map_err(unknown)?;
+    Ok(User(Who { name: known.owner, grants, scopes }))
+}
 
 /// What stands behind `Bearer`.
 pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -38,16 +102,10 @@ impl FromRequestParts<Arc<App>> for User {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<User, Refused> {
         let refused = || Refused(StatusCode::UNAUTHORIZED, "a token is needed: `Authorization: Bearer …`".into());
         let token = bearer(&parts.headers).map(str::to_owned).or_else(|| password(&parts.headers));
-        let known = app.store.api_token(&token.ok_or_else(refused)?, app.now()).await?;
-        known.map(|token| User(Actor(format!("user:{}", token.name)))).ok_or_else(refused)
+        let known = app.store.known(TokenKind::Api, &token.ok_or_else(refused)?, app.now()).await?;
+        user(known.ok_or_else(refused)?)
     }
 }
-
-/// Name of the cookie that pages are looked at with. It is good for pages only: nothing can be changed with it.
-const COOKIE_NAME: &str = "cofferdam";
-
-/// Somebody who looks at pages, with a token in a cookie or in the request.
-pub(crate) struct Viewer;
 
 fn cookie(headers: &HeaderMap) -> Option<&str> {
     let all = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
@@ -59,25 +117,38 @@ impl FromRequestParts<Arc<App>> for Viewer {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Viewer, Response> {
-        let token = bearer(&parts.headers).or_else(|| cookie(&parts.headers));
-        let known = match token {
-            Some(token) => {
-                app.store.api_token(token, app.now()).await.map_err(|error| Refused::from(error).into_response())?
-            }
-            None => None,
+        let known = match (bearer(&parts.headers), cookie(&parts.headers)) {
+            (Some(token), _) => app.store.known(TokenKind::Api, token, app.now()).await,
+            (None, Some(session)) => app.store.known(TokenKind::Session, session, app.now()).await,
+            (None, None) => Ok(None),
         };
-        known.map(|_| Viewer).ok_or_else(|| Redirect::to("/login").into_response())
+        let known = known.map_err(|error| Refused::from(error).into_response())?;
+        let known = known.ok_or_else(|| Redirect::to("/login").into_response())?;
+        Ok(Viewer(user(known).map_err(axum::response::IntoResponse::into_response)?))
     }
 }
 
-pub(super) async fn ask() -> Markup {
+/// What the page to log in is to say.
+#[derive(Default, Deserialize)]
+pub(super) struct Asked {
+    /// It went wrong.
+    #[serde(default)]
+    wrong: bool,
+}
+
+pub(super) async fn ask(State(app): State<Arc<App>>, Query(Asked { wrong }): Query<Asked>) -> Markup {
     super::pages::page(
         "Log in",
         &html! {
             h1 { "Log in" }
+            @if wrong { p class="failure" { "That is no name and password, and no token, that this server knows." } }
+            @if let Some(provider) = &app.config.oidc {
+                p { a href="/login/oidc" { "Log in with " (provider.name) } }
+            }
             form method="post" action="/login" {
-                label { "Token of the API " input type="password" name="token" autocomplete="current-password" required; }
-                " "
+                p { label { "Name " input name="name" autocomplete="username"; } }
+                p { label { "Password " input type="password" name="password" autocomplete="current-password"; } }
+                p { label { "or a token of the API " input type="password" name="token" autocomplete="off"; } }
                 button { "Log in" }
             }
         },
@@ -85,20 +156,44 @@ pub(super) async fn ask() -> Markup {
 }
 
 /// What stands in the form.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 pub(super) struct Login {
+    name: String,
+    password: String,
     token: String,
 }
 
-pub(super) async fn login(
-    State(app): State<Arc<App>>,
-    Form(Login { token }): Form<Login>,
-) -> Result<Response, Refused> {
-    let token = token.trim();
-    let known = app.store.api_token(token, app.now()).await?;
-    if known.is_none() {
-        return Err(Refused(StatusCode::UNAUTHORIZED, "there is no such token".into()));
+pub(super) async fn login(State(app): State<Arc<App>>, Form(login): Form<Login>) -> Result<Response, Refused> {
+    let token = login.token.trim();
+    let (owner, scopes) = match token.is_empty() {
+        true if app.passwords.is_of(&app, &login.name, &login.password).await? => (login.name, None),
+        true => return Ok(Redirect::to("/login?wrong=true").into_response()),
+        false => match app.store.known(TokenKind::Api, token, app.now()).await? {
+            Some(known) => (known.owner, known.scopes),
+            None => return Ok(Redirect::to("/login?wrong=true").into_response()),
+        },
+    };
+    session(&app, &owner, scopes.as_ref()).await
+}
+
+/// Logs somebody in.
+pub(super) async fn session(app: &App, owner: &str, scopes: Option<&serde_json::Value>) -> Result<Response, Refused> {
+    let (session, now) = (secret("cfs"), app.now());
+    let token = NewToken {
+        kind: TokenKind::Session,
+        name: "session",
+        owner: Some(owner),
+        scopes,
+        expires_at: Some(now + SESSION_MS),
+    };
+    app.store.add_token(&Actor(format!("user:{owner}")), &token, &session, now).await?;
+    Ok(([(SET_COOKIE, app.cookie(COOKIE_NAME, &session, SESSION_MS / 1000))], Redirect::to("/")).into_response())
+}
+
+pub(super) async fn logout(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Refused> {
+    if let Some(session) = cookie(&headers) {
+        app.store.end_session(session, app.now()).await?;
     }
-    let cookie = format!("{COOKIE_NAME}={token}; Path=/; HttpOnly; SameSite=Strict");
-    Ok(([(SET_COOKIE, cookie)], Redirect::to("/")).into_response())
+    Ok(([(SET_COOKIE, app.cookie(COOKIE_NAME, "", 0))], Redirect::to("/login")).into_response())
 }

@@ -57,6 +57,7 @@ pub(super) async fn hear(
     let ignored = |what: &str| Ok((StatusCode::OK, Json(json!({ "ignored": what }))));
     let new = match said {
         Hook::Nothing { what } => return ignored(&what),
+        Hook::Closed(_) | Hook::Removed(_) => return ignored("what is gone"),
         Hook::Push(push) => of_push(&config, push),
         Hook::PullRequest(request) => match of_request(request) {
             Some(new) => new,
@@ -132,7 +133,8 @@ async fn supersede(app: &App, run: &store::Run) -> Result<(), Refused> {
     if !run.facts.env.iter().any(|(name, _)| name == "CHANGE_ID") {
         return Ok(());
     }
-    let filter = RunFilter { project: Some(run.project), unfinished: true, before: Some(run.id), limit: MOST_OLDER };
+    let filter =
+        RunFilter { projects: Some(vec![run.project]), unfinished: true, before: Some(run.id), limit: MOST_OLDER };
     for older in app.store.runs(&filter).await?.iter().filter(|older| older.revision == run.revision) {
         super::runs::end(app, &Actor::server(), older, &format!("Superseded by #{}", run.number)).await?;
     }

@@ -13,16 +13,16 @@ use axum::extract::{Path, Query, RawQuery, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use maud::{PreEscaped, html};
-use model::ids::RunId;
 use model::outcome::Outcome;
 use model::run::{BuildCause, RunFacts};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use store::{NewRun, Project, Run, RunFilter, Status};
+use store::{Actor, NewRun, Project, Run, RunFilter, Status};
 
 use super::auth::User;
 use super::error::Refused;
 use crate::app::App;
+use crate::policy::Action;
 
 /// Builds of a job that are listed.
 const BUILDS: u32 = 100;
@@ -34,10 +34,10 @@ const MOST_LINES: usize = 20_000;
 const MOST_PARAMS: usize = 200;
 
 /// `GET /api/json`
-pub(super) async fn root(State(app): State<Arc<App>>, _user: User, headers: HeaderMap) -> Result<Json<Value>, Refused> {
+pub(super) async fn root(State(app): State<Arc<App>>, user: User, headers: HeaderMap) -> Result<Json<Value>, Refused> {
     let base = base(&app, &headers);
     let mut jobs = Vec::new();
-    for project in app.store.projects().await? {
+    for project in user.projects(&app).await? {
         let last = last_run(&app, &project).await?;
         jobs.push(json!({
             "_class": CLASS_OF_JOB, "name": project.name, "url": job_url(&base, &project.name), "color": color(last.as_ref()),
@@ -59,11 +59,11 @@ pub(super) async fn crumb(_user: User) -> Json<Value> {
 /// `GET /queue/item/N/api/json`
 pub(super) async fn queue_item(
     State(app): State<Arc<App>>,
-    _user: User,
+    user: User,
     Path(id): Path<u64>,
     headers: HeaderMap,
 ) -> Result<Json<Value>, Refused> {
-    let run = app.store.run(RunId(id)).await?.ok_or_else(|| Refused::missing("item"))?;
+    let (run, _) = super::runs::find(&app, &user, Action::SeeProject, id).await?;
     let base = base(&app, &headers);
     let waits = run.status == Status::Queued;
     let executable = (!waits).then(|| json!({ "number": run.number, "url": run_url(&base, &run) }));
@@ -107,7 +107,8 @@ pub(super) async fn job(
     body: String,
 ) -> Result<Response, Refused> {
     let Asked { project, rest } = asked(&path);
-    let project = app.store.project(&project).await?.ok_or_else(|| Refused::missing("job"))?;
+    let project = app.store.project(&project).await?.filter(|project| user.sees(&project.name));
+    let project = project.ok_or_else(|| Refused::missing("job"))?;
     let base = base(&app, &headers);
     let query = query.unwrap_or_default();
     match (&method, rest.as_slice()) {
@@ -121,7 +122,8 @@ pub(super) async fn job(
             }
             let form = kind == "application/x-www-form-urlencoded";
             let given = pairs(&query).chain(pairs(if form { &body } else { "" }));
-            let run = build(&app, user, &project, given.collect()).await?;
+            let actor = user.may(Action::TriggerRun, Some(&project.name))?;
+            let run = build(&app, actor, &project, given.collect()).await?;
             let place = format!("{base}/queue/item/{}/", run.id.0);
             Ok((StatusCode::CREATED, [("location", place)]).into_response())
         }
@@ -168,7 +170,8 @@ async fn of_run(
             Ok((headers, text).into_response())
         }
         (&Method::POST, ["stop" | "term" | "kill"]) => {
-            super::runs::end(app, &user.0, run, "Aborted by a client of Jenkins").await?;
+            let actor = user.may(Action::EndRun, Some(&run.project_name))?;
+            super::runs::end(app, &actor, run, "Aborted by a client of Jenkins").await?;
             Ok(StatusCode::OK.into_response())
         }
         _ => Err(Refused::missing("page")),
@@ -182,7 +185,7 @@ async fn text_from(app: &App, run: &Run, from: u64) -> Result<(String, u64), Ref
     Ok((text, from + lines.len() as u64))
 }
 
-async fn build(app: &App, User(actor): User, project: &Project, given: Vec<(String, String)>) -> Result<Run, Refused> {
+async fn build(app: &App, actor: Actor, project: &Project, given: Vec<(String, String)>) -> Result<Run, Refused> {
     // What Jenkins itself reads there.
     let params =
         given.into_iter().filter(|(name, _)| !["token", "cause", "delay", "json", "Submit"].contains(&name.as_str()));
@@ -225,11 +228,11 @@ async fn numbered(app: &App, project: &Project, word: &str) -> Result<Option<Run
 }
 
 async fn builds(app: &App, project: &Project, limit: u32) -> Result<Vec<Run>, Refused> {
-    Ok(app.store.runs(&RunFilter { project: Some(project.id), limit, ..RunFilter::default() }).await?)
+    Ok(app.store.runs(&RunFilter { projects: Some(vec![project.id]), limit, ..RunFilter::default() }).await?)
 }
 
 async fn last_run(app: &App, project: &Project) -> Result<Option<Run>, Refused> {
-    let filter = RunFilter { project: Some(project.id), limit: 1, ..RunFilter::default() };
+    let filter = RunFilter { projects: Some(vec![project.id]), limit: 1, ..RunFilter::default() };
     Ok(app.store.runs(&filter).await?.into_iter().next())
 }
 
@@ -298,9 +301,10 @@ pub(super) struct Badge {
 /// `GET /buildStatus/icon?job=NAME`
 pub(super) async fn badge(
     State(app): State<Arc<App>>,
-    _user: User,
+    user: User,
     Query(Badge { job }): Query<Badge>,
 ) -> Result<Response, Refused> {
+    user.may(Action::SeeProject, Some(&job))?;
     let project = app.store.project(&job).await?.ok_or_else(|| Refused::missing("job"))?;
     let last = builds(&app, &project, FEW).await?.into_iter().find(|run| run.status == Status::Done);
     let (word, fill) = match last.and_then(|run| run.outcome) {
@@ -324,10 +328,10 @@ pub(super) async fn badge(
 }
 
 /// `GET /cc.xml`
-pub(super) async fn cc(State(app): State<Arc<App>>, _user: User, headers: HeaderMap) -> Result<Response, Refused> {
+pub(super) async fn cc(State(app): State<Arc<App>>, user: User, headers: HeaderMap) -> Result<Response, Refused> {
     let base = base(&app, &headers);
     let mut projects = Vec::new();
-    for project in app.store.projects().await? {
+    for project in user.projects(&app).await? {
         let runs = builds(&app, &project, FEW).await?;
         let runs_now = runs.first().is_some_and(|run| run.status == Status::Running);
         let last = runs.into_iter().find(|run| run.status == Status::Done);

@@ -13,6 +13,7 @@ use model::outcome::Outcome;
 use super::auth::User;
 use super::error::Refused;
 use crate::app::App;
+use crate::policy::Action;
 
 /// Upper ends of the groups that durations are counted in, in seconds.
 const ENDS: [f64; 12] = [0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 180.0, 600.0, 1800.0, 3600.0, 10800.0, f64::INFINITY];
@@ -48,7 +49,8 @@ impl Counted {
     }
 }
 
-pub(super) async fn show(State(app): State<Arc<App>>, _user: User) -> Result<impl IntoResponse, Refused> {
+pub(super) async fn show(State(app): State<Arc<App>>, user: User) -> Result<impl IntoResponse, Refused> {
+    user.may(Action::SeeMetrics, None)?;
     let counts = app.store.run_counts().await?;
     let places = app.hub.places(app.waiting.taken());
     let mut text = String::new();

@@ -7,6 +7,7 @@ mod hooks;
 mod jenkins;
 mod metrics;
 mod pages;
+mod people;
 mod projects;
 mod runs;
 
@@ -17,7 +18,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware;
 use axum::response::Response;
-use axum::routing::{get, post, put};
+use axum::routing::{delete, get, post, put};
 
 use crate::app::App;
 
@@ -31,6 +32,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/", get(pages::home))
         .route("/runs/{id}", get(pages::run))
         .route("/login", get(auth::ask).post(auth::login))
+        .route("/logout", post(auth::logout))
         .route("/healthz", get(pages::health))
         .route("/metrics", get(metrics::show))
         .route("/api/v1/projects", get(projects::list))
@@ -45,6 +47,12 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/api/v1/runs/{id}/events", get(runs::events))
         .route("/api/v1/runs/{id}/log", get(runs::log))
         .route("/api/v1/runs/{id}/log/live", get(runs::live))
+        .route("/api/v1/me", get(people::me))
+        .route("/api/v1/me/password", post(people::password))
+        .route("/api/v1/people", get(people::list))
+        .route("/api/v1/people/{name}", put(people::put))
+        .route("/api/v1/tokens", get(people::tokens).post(people::make_token))
+        .route("/api/v1/tokens/{id}", delete(people::remove_token))
         .route("/api/v1/agents", get(agents::list))
         .route("/api/v1/agents/tokens", post(agents::token))
         .route("/hooks/{project}", post(hooks::hear))

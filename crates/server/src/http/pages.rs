@@ -5,12 +5,12 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use maud::{DOCTYPE, Markup, html};
 use model::event::Event;
-use model::ids::RunId;
 use store::{Run, RunFilter, Status};
 
 use super::auth::Viewer;
 use super::error::Refused;
 use crate::app::App;
+use crate::policy::Action;
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}\
     table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.3rem .8rem .3rem 0;border-bottom:1px solid #ddd}\
@@ -49,8 +49,9 @@ fn state(run: &Run) -> (String, &'static str) {
     }
 }
 
-pub(super) async fn home(State(app): State<Arc<App>>, _viewer: Viewer) -> Result<Markup, Refused> {
-    let runs = app.store.runs(&RunFilter { limit: 50, ..RunFilter::default() }).await?;
+pub(super) async fn home(State(app): State<Arc<App>>, Viewer(user): Viewer) -> Result<Markup, Refused> {
+    let projects = user.visible(&app).await?;
+    let runs = app.store.runs(&RunFilter { projects, limit: 50, ..RunFilter::default() }).await?;
     let agents = app.store.agents().await?;
     Ok(page(
         "Runs",
@@ -78,8 +79,12 @@ pub(super) async fn home(State(app): State<Arc<App>>, _viewer: Viewer) -> Result
     ))
 }
 
-pub(super) async fn run(State(app): State<Arc<App>>, _viewer: Viewer, Path(id): Path<u64>) -> Result<Markup, Refused> {
-    let run = app.store.run(RunId(id)).await?.ok_or_else(|| Refused::missing("run"))?;
+pub(super) async fn run(
+    State(app): State<Arc<App>>,
+    Viewer(user): Viewer,
+    Path(id): Path<u64>,
+) -> Result<Markup, Refused> {
+    let (run, _) = super::runs::find(&app, &user, Action::SeeProject, id).await?;
     let events = app.store.events(run.id, 0, 10_000).await?;
     let lines = app.store.log(run.id, run.lines.saturating_sub(2000), 2000).await?;
     let (word, class) = state(&run);

@@ -11,6 +11,7 @@ use super::auth::User;
 use super::error::Refused;
 use crate::app::App;
 use crate::config::ProjectConfig;
+use crate::policy::Action;
 
 /// The longest name of a project, in bytes.
 const MAX_NAME: usize = 200;
@@ -22,26 +23,28 @@ fn shown(project: &Project) -> Value {
     json!({ "name": project.name, "config": told, "last_number": project.last_number })
 }
 
-pub(super) async fn list(State(app): State<Arc<App>>, _user: User) -> Result<Json<Value>, Refused> {
-    let projects: Vec<_> = app.store.projects().await?.iter().map(shown).collect();
+pub(super) async fn list(State(app): State<Arc<App>>, user: User) -> Result<Json<Value>, Refused> {
+    let projects: Vec<_> = user.projects(&app).await?.iter().map(shown).collect();
     Ok(Json(json!({ "projects": projects })))
 }
 
 pub(super) async fn get(
     State(app): State<Arc<App>>,
-    _user: User,
+    user: User,
     Path(name): Path<String>,
 ) -> Result<Json<Value>, Refused> {
+    user.may(Action::SeeProject, Some(&name))?;
     let project = app.store.project(&name).await?.ok_or_else(|| Refused::missing("project"))?;
     Ok(Json(shown(&project)))
 }
 
 pub(super) async fn put(
     State(app): State<Arc<App>>,
-    User(actor): User,
+    user: User,
     Path(name): Path<String>,
     Json(config): Json<Value>,
 ) -> Result<Json<Value>, Refused> {
+    let actor = user.may(Action::ChangeProject, Some(&name))?;
     // A name is part of paths and of variables.
     let fits = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
     let parts_fit = name.split('/').all(|part| !part.trim_matches('.').is_empty());

@@ -14,12 +14,13 @@ use model::run::{BuildCause, RunEnd, RunFacts};
 use queue::line::Event;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use store::{NewRun, Run, RunFilter, Status};
+use store::{Actor, NewRun, Run, RunFilter, Status};
 
 use super::auth::User;
 use super::error::Refused;
 use crate::app::App;
 use crate::config::ProjectConfig;
+use crate::policy::Action;
 
 /// Runs on a page at most, and where nobody says how many.
 const MAX_PAGE: u32 = 200;
@@ -54,8 +55,14 @@ pub(super) fn shown(app: &App, run: &Run) -> Value {
     })
 }
 
-async fn find(app: &App, id: u64) -> Result<Run, Refused> {
-    app.store.run(RunId(id)).await?.ok_or_else(|| Refused::missing("run"))
+/// A run, and who asks, if they may do this to it. One that they may not even see is not there.
+pub(super) async fn find(app: &App, user: &User, action: Action, id: u64) -> Result<(Run, Actor), Refused> {
+    let run = app.store.run(RunId(id)).await?.ok_or_else(|| Refused::missing("run"))?;
+    if !user.sees(&run.project_name) {
+        return Err(Refused::missing("run"));
+    }
+    let actor = user.may(action, Some(&run.project_name))?;
+    Ok((run, actor))
 }
 
 /// What is asked for.
@@ -68,10 +75,11 @@ pub(super) struct Wanted {
 
 pub(super) async fn create(
     State(app): State<Arc<App>>,
-    User(actor): User,
+    user: User,
     Path(name): Path<String>,
     body: Option<Json<Wanted>>,
 ) -> Result<(StatusCode, Json<Value>), Refused> {
+    let actor = user.may(Action::TriggerRun, Some(&name))?;
     let Wanted { revision, params } = body.map(|Json(wanted)| wanted).unwrap_or_default();
     if params.len() > MAX_PARAMS {
         return Err(Refused::bad(format!("more than {MAX_PARAMS} parameters")));
@@ -111,32 +119,36 @@ pub(super) struct Listed {
 
 pub(super) async fn list(
     State(app): State<Arc<App>>,
-    _user: User,
+    user: User,
     Query(listed): Query<Listed>,
 ) -> Result<Json<Value>, Refused> {
-    let project = match &listed.project {
-        Some(name) => Some(app.store.project(name).await?.ok_or_else(|| Refused::missing("project"))?.id),
-        None => None,
+    let projects = match &listed.project {
+        Some(name) => {
+            user.may(Action::SeeProject, Some(name))?;
+            Some(vec![app.store.project(name).await?.ok_or_else(|| Refused::missing("project"))?.id])
+        }
+        None => user.visible(&app).await?,
     };
     let limit = listed.limit.unwrap_or(PAGE).clamp(1, MAX_PAGE);
-    let filter = RunFilter { project, before: listed.before.map(RunId), unfinished: listed.unfinished, limit };
+    let filter = RunFilter { projects, before: listed.before.map(RunId), unfinished: listed.unfinished, limit };
     let runs = app.store.runs(&filter).await?;
     // Whoever asks for the next page says where this one ended.
     let next = runs.last().filter(|_| runs.len() == limit as usize).map(|run| run.id.0);
     Ok(Json(json!({ "runs": runs.iter().map(|run| shown(&app, run)).collect::<Vec<_>>(), "next_before": next })))
 }
 
-pub(super) async fn get(State(app): State<Arc<App>>, _user: User, Path(id): Path<u64>) -> Result<Json<Value>, Refused> {
-    Ok(Json(shown(&app, &find(&app, id).await?)))
+pub(super) async fn get(State(app): State<Arc<App>>, user: User, Path(id): Path<u64>) -> Result<Json<Value>, Refused> {
+    let (run, _) = find(&app, &user, Action::SeeProject, id).await?;
+    Ok(Json(shown(&app, &run)))
 }
 
 /// The same once more: its commit, its parameters, its trust. What has changed since is its number, and who wanted it.
 pub(super) async fn rerun(
     State(app): State<Arc<App>>,
-    User(actor): User,
+    user: User,
     Path(id): Path<u64>,
 ) -> Result<(StatusCode, Json<Value>), Refused> {
-    let run = find(&app, id).await?;
+    let (run, actor) = find(&app, &user, Action::RerunRun, id).await?;
     let user = actor.0.strip_prefix("user:").unwrap_or(&actor.0).to_owned();
     let replay = BuildCause {
         class: "org.jenkinsci.plugins.workflow.cps.replay.ReplayCause".into(),
@@ -158,10 +170,10 @@ pub(super) async fn rerun(
 /// Somebody answers for a run of strangers' code: for its commit, and no other.
 pub(super) async fn approve(
     State(app): State<Arc<App>>,
-    User(actor): User,
+    user: User,
     Path(id): Path<u64>,
 ) -> Result<Json<Value>, Refused> {
-    let run = find(&app, id).await?;
+    let (run, actor) = find(&app, &user, Action::ApproveRun, id).await?;
     if !app.store.approve_run(&actor, run.id, app.now()).await? {
         return Err(Refused(StatusCode::CONFLICT, "it does not wait for approval".into()));
     }
@@ -169,7 +181,8 @@ pub(super) async fn approve(
     app.waiting.look_again();
     app.hub.wake();
     app.changed(run.id);
-    Ok(Json(shown(&app, &find(&app, id).await?)))
+    let (run, _) = find(&app, &user, Action::SeeProject, id).await?;
+    Ok(Json(shown(&app, &run)))
 }
 
 /// Whether a project's forge is to be told of its runs.
@@ -179,8 +192,11 @@ pub(super) async fn reports(app: &App, project: &str) -> Result<bool, Refused> {
 }
 
 /// What waits, and why.
-pub(super) async fn queue(State(app): State<Arc<App>>, _user: User) -> Result<Json<Value>, Refused> {
-    let waiting = app.store.waiting(MAX_QUEUE).await?;
+pub(super) async fn queue(State(app): State<Arc<App>>, user: User) -> Result<Json<Value>, Refused> {
+    // How many wait in all tells nothing of whose they are.
+    user.may(Action::SeeAgents, None)?;
+    let mut waiting = app.store.waiting(MAX_QUEUE).await?;
+    waiting.retain(|run| user.sees(&run.project_name));
     let shown: Vec<_> = waiting.iter().map(|run| shown(&app, run)).collect();
     Ok(Json(json!({ "queue": shown, "waiting": app.store.run_counts().await?.queued })))
 }
@@ -194,18 +210,18 @@ pub(super) struct Abort {
 
 pub(super) async fn abort(
     State(app): State<Arc<App>>,
-    User(actor): User,
+    user: User,
     Path(id): Path<u64>,
     body: Option<Json<Abort>>,
 ) -> Result<Json<Value>, Refused> {
-    let run = find(&app, id).await?;
+    let (run, actor) = find(&app, &user, Action::EndRun, id).await?;
     let user = actor.0.strip_prefix("user:").unwrap_or(&actor.0);
     let reason = body.and_then(|Json(abort)| abort.reason).unwrap_or_else(|| format!("Aborted by {user}"));
     Ok(Json(json!({ "aborted": end(&app, &actor, &run, &reason).await? })))
 }
 
 /// Has a run end. False: it has ended.
-pub(super) async fn end(app: &App, actor: &store::Actor, run: &Run, reason: &str) -> Result<bool, Refused> {
+pub(super) async fn end(app: &App, actor: &Actor, run: &Run, reason: &str) -> Result<bool, Refused> {
     app.store.abort_run(actor, run.id, reason, app.now()).await?;
     // One that nobody has ends here.
     let end = RunEnd::aborted(reason);
@@ -228,11 +244,11 @@ pub(super) struct Position {
 
 pub(super) async fn events(
     State(app): State<Arc<App>>,
-    _user: User,
+    user: User,
     Path(id): Path<u64>,
     Query(from): Query<Position>,
 ) -> Result<Json<Value>, Refused> {
-    let run = find(&app, id).await?;
+    let (run, _) = find(&app, &user, Action::SeeProject, id).await?;
     let events = app.store.events(run.id, from.after, 1000).await?;
     let shown: Vec<_> = events.iter().map(|(seq, at, event)| json!({ "seq": seq, "at": at, "event": event })).collect();
     Ok(Json(json!({ "events": shown })))
@@ -241,12 +257,12 @@ pub(super) async fn events(
 /// The log as text, or as JSON lines where that is asked for.
 pub(super) async fn log(
     State(app): State<Arc<App>>,
-    _user: User,
+    user: User,
     Path(id): Path<u64>,
     Query(from): Query<Position>,
     headers: HeaderMap,
 ) -> Result<(HeaderMap, String), Refused> {
-    let run = find(&app, id).await?;
+    let (run, _) = find(&app, &user, Action::SeeProject, id).await?;
     let lines = app.store.log(run.id, from.from, MAX_LINES).await?;
     let wants_json = headers.get("accept").is_some_and(|accept| accept == "application/x-ndjson");
     let mut text = String::new();
@@ -276,12 +292,12 @@ struct Follower {
 /// Lines as they come. Each has its number as id, so that `Last-Event-ID` goes on behind it; the last event is `end`.
 pub(super) async fn live(
     State(app): State<Arc<App>>,
-    _user: User,
+    user: User,
     Path(id): Path<u64>,
     Query(from): Query<Position>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Sent, Infallible>>>, Refused> {
-    let run = find(&app, id).await?;
+    let (run, _) = find(&app, &user, Action::SeeProject, id).await?;
     let last = headers.get("last-event-id").and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     let changes = app.changed.subscribe();
     let follower =

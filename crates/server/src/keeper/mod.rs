@@ -205,12 +205,14 @@ impl Keeper {
             }
         };
         tokio::select! {
+            // What is due is due, however much is said. And in an order, so that the same comes of the same.
+            biased;
+            () = woken => self.wake().await,
             message = inbox.recv() => match message {
                 Some(message) => self.hear(message).await,
                 // The server ends.
                 None => Ok(Step::Over),
             },
-            () = woken => self.wake().await,
         }
     }
 

@@ -28,7 +28,8 @@ impl Place {
     pub async fn new() -> Place {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let none = reqwest::redirect::Policy::none();
+        let http = reqwest::Client::builder().no_proxy().redirect(none).build().unwrap();
         let mut place = Place { folder, server: None, http };
         place.start().await;
         place.ask("PUT", "/api/v1/projects/app", json!({ "source": { "folder": "/nowhere" } })).await;
@@ -67,6 +68,54 @@ impl Place {
         assert!(response.status().is_success(), "{path}: {response:?}");
         let text = response.text().await.unwrap();
         serde_json::from_str(&text).unwrap_or(Value::String(text))
+    }
+
+    pub fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        self.http.request(method.parse().unwrap(), format!("http://{}{path}", self.address()))
+    }
+
+    /// The token of who may do everything.
+    pub fn admin(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("token")).unwrap().trim().to_owned()
+    }
+
+    /// A session, for the name and the password of somebody.
+    pub async fn log_in(&self, name: &str, password: &str) -> Option<String> {
+        let plain = |text: &str| text.replace(' ', "+");
+        let form = format!("name={}&password={}", plain(name), plain(password));
+        let request = self.request("POST", "/login").header("content-type", "application/x-www-form-urlencoded");
+        let answer = request.body(form).send().await.unwrap();
+        let cookie = answer.headers().get("set-cookie")?.to_str().unwrap().to_owned();
+        assert!(cookie.contains("HttpOnly; SameSite=Strict"), "{cookie}");
+        cookie.strip_prefix("cofferdam=").and_then(|rest| rest.split(';').next()).map(str::to_owned)
+    }
+
+    /// A page, for who has that session.
+    pub async fn page(&self, path: &str, session: Option<&str>) -> (u16, String) {
+        let request = self.request("GET", path);
+        let request = match session {
+            Some(session) => request.header("cookie", format!("x=y; cofferdam={session}")),
+            None => request,
+        };
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+
+    /// A token of somebody, put into the store by hand: they would make it with another one.
+    pub async fn token_of(&self, name: &str) -> String {
+        let store =
+            store::Store::open_unchanged(&format!("sqlite:{}", self.folder.path().join("db").display())).await.unwrap();
+        let token = format!("cft_of_{name}");
+        let new = store::NewToken {
+            kind: store::TokenKind::Api,
+            name: "by hand",
+            owner: Some(name),
+            scopes: None,
+            expires_at: None,
+        };
+        store.add_token(&store::Actor::server(), &new, &token, 1).await.unwrap();
+        store.close().await;
+        token
     }
 
     /// Asks for a run; its id.

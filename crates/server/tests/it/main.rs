@@ -6,3 +6,4 @@ mod jenkins;
 mod lies;
 mod life;
 mod line;
+mod people;

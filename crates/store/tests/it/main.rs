@@ -1,6 +1,8 @@
 //! What the store promises, on every database that it runs on.
 
+mod artifacts;
 mod cases;
+mod people;
 mod place;
 
 use store::Store;
@@ -12,11 +14,17 @@ async fn conform(mut fresh: impl AsyncFnMut() -> Store) {
     cases::a_journal_is_as_it_was(fresh().await).await;
     cases::a_log_takes_no_line_twice(fresh().await).await;
     cases::who_may_come_in(fresh().await).await;
+    people::tokens_are_somebodys(fresh().await).await;
+    people::who_is_shut_out_is_out(fresh().await).await;
     cases::the_audit_is_a_chain(fresh().await).await;
     cases::many_at_once(fresh().await).await;
     cases::a_database_has_one_server(fresh().await).await;
     cases::what_is_backed_up_is_restored(fresh().await, fresh().await).await;
     cases::old_runs_are_forgotten(fresh().await).await;
+    artifacts::files_are_their_runs(fresh().await).await;
+    artifacts::a_run_has_only_so_much(fresh().await).await;
+    artifacts::only_who_has_a_run_adds_to_it(fresh().await).await;
+    artifacts::files_go_with_their_runs(fresh().await, fresh().await).await;
     cases::what_forges_are_to_hear(fresh().await).await;
     cases::what_is_held_is_given_to_nobody(fresh().await).await;
 }

@@ -1,0 +1,170 @@
+//! Who may do what, asked over HTTP.
+
+use model::request::Request;
+use serde_json::{Value, json};
+use wire::agent::ToAgent;
+
+use crate::agent::Place;
+
+/// What each role may, where it is held: on everything, on the folder of the project, elsewhere. `.`: yes; `f`: it is forbidden; `-`: there
+/// is no such thing for them.
+const EXPECT: [(&str, &str, &str, [&str; 4]); 17] = [
+    // What is asked:                                                          reader developer maintainer admin
+    ("GET", "/api/v1/runs/RUN", "", ["..-", "..-", "..-", "..-"]),
+    ("GET", "/api/v1/runs/RUN/log", "", ["..-", "..-", "..-", "..-"]),
+    ("GET", "/api/v1/runs/RUN/events", "", ["..-", "..-", "..-", "..-"]),
+    ("GET", "/api/v1/projects/team%2Fapp", "", ["..-", "..-", "..-", "..-"]),
+    ("GET", "/api/v1/runs?project=team/app", "", ["..-", "..-", "..-", "..-"]),
+    ("GET", "/job/team/job/app/1/consoleText", "", ["..-", "..-", "..-", "..-"]),
+    ("GET", "/buildStatus/icon?job=team/app", "", ["..-", "..-", "..-", "..-"]),
+    ("POST", "/api/v1/projects/team%2Fapp/runs", "{}", ["ff-", "..-", "..-", "..-"]),
+    ("POST", "/job/team/job/app/build", "", ["ff-", "..-", "..-", "..-"]),
+    ("POST", "/api/v1/runs/RUN/rerun", "", ["ff-", "..-", "..-", "..-"]),
+    ("POST", "/api/v1/runs/RUN/abort", "{}", ["ff-", "..-", "..-", "..-"]),
+    ("PUT", "/api/v1/projects/team%2Fapp", r#"{"source":{"folder":"/nowhere"}}"#, ["ff-", "ff-", "..-", "..-"]),
+    ("GET", "/metrics", "", [".ff", ".ff", ".ff", ".ff"]),
+    ("GET", "/api/v1/agents", "", ["...", "...", "...", "..."]),
+    ("POST", "/api/v1/agents/tokens", "", ["fff", "fff", "fff", ".ff"]),
+    ("GET", "/api/v1/people", "", ["fff", "fff", "fff", ".ff"]),
+    ("PUT", "/api/v1/people/mallory", r#"{"grants":["admin"]}"#, ["fff", "fff", "fff", ".ff"]),
+];
+const ROLES: [&str; 4] = ["reader", "developer", "maintainer", "admin"];
+const PLACES: [&str; 3] = ["", "@team", "@other"];
+
+impl Place {
+    /// The status of an answer, and what it says.
+    async fn as_who(&self, token: &str, method: &str, path: &str, body: &str) -> (u16, Value) {
+        let request = self.request(method, path).bearer_auth(token);
+        let request = if body.is_empty() { request } else { request.header("content-type", "application/json") };
+        let response = request.body(body.to_owned()).send().await.unwrap();
+        let status = response.status().as_u16();
+        (status, serde_json::from_str(&response.text().await.unwrap()).unwrap_or_default())
+    }
+
+    /// Somebody who may this, and a token of theirs.
+    async fn somebody(&self, name: &str, grants: &[&str]) -> String {
+        self.ask("PUT", &format!("/api/v1/people/{name}"), json!({ "grants": grants, "password": PASSWORD })).await;
+        let session = self.log_in(name, PASSWORD).await.expect("they can log in");
+        assert!(session.starts_with("cfs_"));
+        // A token for somebody else is made by nobody; what they could do in a browser is done here.
+        self.token_of(name).await
+    }
+}
+
+const PASSWORD: &str = "a password of some length";
+
+#[tokio::test]
+async fn each_role_may_what_the_policy_says() {
+    let place = Place::new().await;
+    place.ask("PUT", "/api/v1/projects/team%2Fapp", json!({ "source": { "folder": "/nowhere" } })).await;
+    let run = place.ask("POST", "/api/v1/projects/team%2Fapp/runs", json!({})).await["id"].to_string();
+    let mut tokens = Vec::new();
+    for role in ROLES {
+        for (number, on) in PLACES.iter().enumerate() {
+            tokens.push(place.somebody(&format!("{role}{number}"), &[&format!("{role}{on}")]).await);
+        }
+    }
+    for (method, path, body, expect) in EXPECT {
+        let path = path.replace("RUN", &run);
+        let mut found = Vec::new();
+        for tokens in tokens.chunks(PLACES.len()) {
+            let mut of_role = String::new();
+            for token in tokens {
+                of_role.push(match place.as_who(token, method, &path, body).await.0 {
+                    200..300 => '.',
+                    403 => 'f',
+                    404 => '-',
+                    other => panic!("{method} {path}: {other}"),
+                });
+            }
+            found.push(of_role);
+        }
+        assert_eq!(found, expect, "{method} {path}");
+    }
+    // What somebody does not see is in no list.
+    let lists =
+        [("/api/v1/runs", "runs"), ("/api/v1/projects", "projects"), ("/api/json", "jobs"), ("/api/v1/queue", "queue")];
+    for (path, of) in lists {
+        let sees =
+            |answer: Value| answer[of].as_array().unwrap().iter().any(|one| one.to_string().contains("team/app"));
+        assert!(sees(place.as_who(&tokens[1], "GET", path, "").await.1), "{path}");
+        assert!(!sees(place.as_who(&tokens[2], "GET", path, "").await.1), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_may_no_more_than_who_made_it() {
+    let place = Place::new().await;
+    let token = place.somebody("dev", &["developer@team", "reader"]).await;
+    let make = async |with: &str, body: Value| place.as_who(with, "POST", "/api/v1/tokens", &body.to_string()).await;
+    let (status, said) = make(&token, json!({ "name": "more", "scopes": ["maintainer@team"] })).await;
+    assert_eq!(status, 403, "{said}");
+    let (status, said) = make(&token, json!({ "name": "less", "scopes": ["reader@team"], "days": 1 })).await;
+    let less = said["token"].as_str().unwrap().to_owned();
+    assert_eq!(status, 201);
+    assert_eq!(place.as_who(&less, "GET", "/metrics", "").await.0, 403);
+    assert_eq!(place.as_who(&less, "POST", "/api/v1/projects/team%2Fapp/runs", "{}").await.0, 403);
+    // What is made with it is not more either, whether that is said or not.
+    assert_eq!(make(&less, json!({ "name": "up", "scopes": ["developer@team"] })).await.0, 403);
+    let same = make(&less, json!({ "name": "same" })).await.1["token"].as_str().unwrap().to_owned();
+    assert_eq!(place.as_who(&same, "GET", "/metrics", "").await.0, 403);
+    let me = place.as_who(&same, "GET", "/api/v1/me", "").await.1;
+    assert_eq!((&me["name"], &me["scopes"]), (&json!("dev"), &json!(["reader@team"])));
+
+    let listed = place.as_who(&token, "GET", "/api/v1/tokens", "").await.1;
+    let listed = listed["tokens"].as_array().unwrap().clone();
+    assert!(
+        listed.iter().all(|token| token["owner"] == "dev")
+            && !listed.iter().any(|one| one.to_string().contains("cft_"))
+    );
+    assert_eq!(place.as_who(&token, "GET", "/api/v1/tokens?all=true", "").await.0, 403);
+    let id = |name: &str| listed.iter().find(|token| token["name"] == name).unwrap()["id"].as_str().unwrap().to_owned();
+    let other = place.somebody("other", &["reader"]).await;
+    let path = format!("/api/v1/tokens/{}", id("less"));
+    assert_eq!(place.as_who(&other, "DELETE", &path, "").await.0, 404, "it is not theirs");
+    assert_eq!(place.as_who(&token, "DELETE", &path, "").await.0, 204);
+    assert_eq!(place.as_who(&less, "GET", "/api/v1/me", "").await.0, 401);
+    // Who may not come in any more has no token either.
+    place.ask("PUT", "/api/v1/people/dev", json!({ "disabled": true })).await;
+    assert_eq!(place.as_who(&token, "GET", "/api/v1/me", "").await.0, 401);
+    assert!(place.log_in("dev", PASSWORD).await.is_none());
+}
+
+#[tokio::test]
+async fn passwords_are_guessed_by_nobody() {
+    let place = Place::new().await;
+    place.somebody("alice", &["reader"]).await;
+    let short = place.as_who(&place.admin(), "PUT", "/api/v1/people/alice", r#"{"password":"short"}"#).await;
+    assert_eq!(short.0, 400, "{short:?}");
+    let session = place.log_in("alice", PASSWORD).await.unwrap();
+    let page = place.page("/", Some(&session)).await;
+    assert!(page.0 == 200 && page.1.contains("Runs"), "{page:?}");
+    assert_eq!(place.page("/", None).await.0, 303);
+    assert_eq!(place.page("/", Some("cfs_nonsense")).await.0, 303);
+    // A session is good for pages only.
+    assert_eq!(place.as_who(&session, "GET", "/api/v1/me", "").await.0, 401);
+    assert!(place.log_in("alice", "not the password").await.is_none());
+    assert!(place.log_in("nobody", PASSWORD).await.is_none());
+    place.request("POST", "/logout").header("cookie", format!("cofferdam={session}")).send().await.unwrap();
+    assert_eq!(place.page("/", Some(&session)).await.0, 303);
+    for _ in 0..6 {
+        assert!(place.log_in("alice", "not the password").await.is_none());
+    }
+    assert!(place.log_in("alice", PASSWORD).await.is_none(), "now even the right one has to wait");
+    // Nobody shuts the last one out who may take people in.
+    let last = place.as_who(&place.admin(), "PUT", "/api/v1/people/admin", r#"{"disabled":true}"#).await;
+    assert_eq!(last.0, 409, "{last:?}");
+}
+
+/// A run that a role has begun does what it does: no role of its own goes along with it.
+#[tokio::test]
+async fn who_asked_is_in_the_audit_and_in_the_cause() {
+    let place = Place::new().await;
+    let token = place.somebody("dev", &["developer"]).await;
+    let key = place.enrol("one").await;
+    let (status, run) = place.as_who(&token, "POST", "/api/v1/projects/app/runs", "{}").await;
+    assert_eq!((status, &run["causes"][0]["description"]), (201, &json!("Started by user dev")));
+    let mut agent = place.agent(&key, &[]).await;
+    agent.take("node { sh 'make' }").await;
+    agent.work(|message| matches!(message, ToAgent::Perform { request: Request::Exec { .. }, .. })).await;
+}

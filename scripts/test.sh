@@ -10,6 +10,9 @@ fi
 if [ -z "${COFFERDAM_WEBHOOK_EXAMPLES:-}" ] && examples=$(scripts/webhook-examples.sh); then
   export COFFERDAM_WEBHOOK_EXAMPLES=$examples
 fi
+if [ -z "${COFFERDAM_GITHUB_OPENAPI:-}" ] && described=$(scripts/github-openapi.sh); then
+  export COFFERDAM_GITHUB_OPENAPI=$described
+fi
 
 if cargo nextest --version > /dev/null 2>&1; then
   cargo nextest run --workspace --locked "$@"

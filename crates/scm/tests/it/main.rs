@@ -142,7 +142,10 @@ fn what_is_not_said_makes_nobody_a_member() {
 /// Whoever may read a repository of Gitea may push to `refs/for/main` of it, which makes a pull request of the same repository.
 #[test]
 fn who_pushes_for_review_is_no_member() {
-    let request = |head: serde_json::Value| json!({ "action": "opened", "pull_request": { "number": 3, "head": head, "base": { "ref": "main", "repo": { "id": 1 } } } });
+    let request = |head: serde_json::Value| {
+        let base = json!({ "ref": "main", "repo": { "id": 1 } });
+        json!({ "action": "opened", "pull_request": { "number": 3, "head": head, "base": base } })
+    };
     let own = json!({ "label": "fix", "ref": "fix", "sha": COMMIT, "repo": { "id": 1 } });
     let mut flow = request(own.clone());
     flow["pull_request"]["flow"] = 1.into();

@@ -131,7 +131,7 @@ fn shown(row: &AnyRow) -> Result<Map<String, Value>, StoreError> {
 
 async fn put(tx: &mut Transaction<'static, Any>, table: &str, row: &Map<String, Value>) -> Result<(), StoreError> {
     let damaged = |reason: String| StoreError::Damaged { what: "a backup", reason };
-    let is_name = |name: &String| name.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+    let is_name = |name: &String| name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
     if let Some(name) = row.keys().find(|name| !is_name(name)) {
         return Err(damaged(format!("a column {name:?}")));
     }

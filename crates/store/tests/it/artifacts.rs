@@ -1,0 +1,131 @@
+//! Files that runs have archived.
+
+use model::ids::RunId;
+use model::outcome::Outcome;
+use model::run::RunEnd;
+use store::{Actor, Artifact, ArtifactLimits, Holder, NewRun, NotKept, Run, Store};
+
+use crate::cases::put;
+
+const LIMITS: ArtifactLimits = ArtifactLimits { file_bytes: 100, run_bytes: 250, run_files: 3 };
+
+fn file(path: &str, bytes: u64, key: &str) -> Artifact {
+    Artifact { path: path.into(), bytes, sha256: format!("digest of {key}"), key: key.into(), at: 50 }
+}
+
+/// A run that agent 1 has, and its holder.
+async fn leased(store: &Store) -> (Run, Holder) {
+    put(store, "app").await;
+    let run = store.create_run(&Actor::server(), "app", NewRun::default(), 20).await.unwrap();
+    let epoch = store.lease_run(run.id, run.epoch, 1, 30).await.unwrap();
+    let holder = Holder { run: run.id, epoch, agent: 1 };
+    (run, holder)
+}
+
+async fn begin(store: &Store, of: Holder, key: &str) -> Result<u64, NotKept> {
+    store.begin_artifact(of, key, &LIMITS, 40).await.unwrap()
+}
+
+async fn keep(store: &Store, of: Holder, new: &Artifact) -> Result<(), NotKept> {
+    store.keep_artifact(of, new, &LIMITS).await.unwrap()
+}
+
+async fn spare(store: &Store) -> Vec<String> {
+    store.spare_blobs("", 100).await.unwrap()
+}
+
+pub async fn files_are_their_runs(store: Store) {
+    let (run, holder) = leased(&store).await;
+    for (name, key) in [("b/c d", "k2"), ("a", "k1")] {
+        assert_eq!(begin(&store, holder, key).await, Ok(100));
+        assert_eq!(spare(&store).await, [key], "until it is the run's");
+        keep(&store, holder, &file(name, 60, key)).await.unwrap();
+    }
+    let all = [file("a", 60, "k1"), file("b/c d", 60, "k2")];
+    assert_eq!(store.artifacts(run.id, "", 9).await.unwrap(), all);
+    assert_eq!(store.artifacts(run.id, "a", 9).await.unwrap(), all[1..]);
+    assert_eq!(store.artifacts(run.id, "", 1).await.unwrap(), all[..1]);
+    assert_eq!(store.artifact(run.id, "b/c d").await.unwrap().as_ref(), Some(&all[1]));
+    assert_eq!(store.artifact(run.id, "b").await.unwrap(), None);
+    assert!(spare(&store).await.is_empty());
+    // The same path once more: the older one is spare.
+    begin(&store, holder, "k3").await.unwrap();
+    keep(&store, holder, &file("a", 90, "k3")).await.unwrap();
+    assert_eq!(store.artifact(run.id, "a").await.unwrap().unwrap().key, "k3");
+    assert_eq!(spare(&store).await, ["k1"]);
+    assert!(store.is_spare("k1").await.unwrap() && !store.is_spare("k3").await.unwrap());
+    store.blob_is_gone("k1").await.unwrap();
+    store.blob_is_gone("k1").await.unwrap();
+    assert!(spare(&store).await.is_empty());
+    // What was taken for left meanwhile is not the run's.
+    begin(&store, holder, "k4").await.unwrap();
+    store.blob_is_gone("k4").await.unwrap();
+    assert_eq!(keep(&store, holder, &file("x", 1, "k4")).await, Err(NotKept::Over));
+    assert_eq!(store.artifact(run.id, "x").await.unwrap(), None);
+}
+
+pub async fn a_run_has_only_so_much(store: Store) {
+    let (run, holder) = leased(&store).await;
+    for (name, key) in [("a", "k1"), ("b", "k2")] {
+        begin(&store, holder, key).await.unwrap();
+        keep(&store, holder, &file(name, 100, key)).await.unwrap();
+    }
+    assert_eq!(begin(&store, holder, "k3").await, Ok(50), "what is left for it");
+    let too_much = Err(NotKept::TooMuch { files: 3, bytes: 250 });
+    assert_eq!(keep(&store, holder, &file("c", 51, "k3")).await, too_much);
+    assert_eq!(spare(&store).await, ["k3"]);
+    // What is replaced makes room.
+    keep(&store, holder, &file("a", 10, "k3")).await.unwrap();
+    begin(&store, holder, "k4").await.unwrap();
+    keep(&store, holder, &file("c", 100, "k4")).await.unwrap();
+    assert_eq!(begin(&store, holder, "k5").await, Ok(40));
+    assert_eq!(keep(&store, holder, &file("d", 1, "k5")).await, too_much, "three files");
+    assert_eq!(store.artifacts(run.id, "", 9).await.unwrap().len(), 3);
+}
+
+pub async fn only_who_has_a_run_adds_to_it(store: Store) {
+    let (run, holder) = leased(&store).await;
+    let queued = store.create_run(&Actor::server(), "app", NewRun::default(), 20).await.unwrap();
+    begin(&store, holder, "k1").await.unwrap();
+    for (of, reason) in [
+        (Holder { agent: 2, ..holder }, NotKept::NotItsOwn),
+        (Holder { epoch: holder.epoch + 1, ..holder }, NotKept::Over),
+        (Holder { epoch: holder.epoch - 1, ..holder }, NotKept::Over),
+        (Holder { run: RunId(999), ..holder }, NotKept::NoRun),
+        (Holder { run: queued.id, epoch: 0, agent: 1 }, NotKept::NotItsOwn),
+    ] {
+        assert_eq!(begin(&store, of, "lie").await, Err(reason.clone()), "{of:?}");
+        assert_eq!(keep(&store, of, &file("a", 1, "k1")).await, Err(reason), "{of:?}");
+    }
+    assert_eq!(spare(&store).await, ["k1"], "nothing of what was refused");
+    // Its own, once it has lost it, or the run has ended.
+    store.requeue_run(run.id, holder.epoch, &[], 60).await.unwrap();
+    assert_eq!(keep(&store, holder, &file("a", 1, "k1")).await, Err(NotKept::Over));
+    let epoch = store.lease_run(run.id, holder.epoch + 1, 1, 70).await.unwrap();
+    let again = Holder { epoch, ..holder };
+    keep(&store, again, &file("a", 1, "k1")).await.unwrap();
+    let end = RunEnd { outcome: Outcome::Success, failure: None, timed_out: false, aborted: false, message: None };
+    store.finish_run(run.id, &end, 80).await.unwrap();
+    assert_eq!(begin(&store, again, "k2").await, Err(NotKept::Over));
+    assert_eq!(store.artifacts(run.id, "", 9).await.unwrap().len(), 1, "what it had, it has");
+}
+
+/// What is backed up names the blobs; what is forgotten leaves them to be removed.
+pub async fn files_go_with_their_runs(store: Store, other: Store) {
+    let (run, holder) = leased(&store).await;
+    begin(&store, holder, "k1").await.unwrap();
+    keep(&store, holder, &file("a", 60, "k1")).await.unwrap();
+    begin(&store, holder, "begun").await.unwrap();
+    let mut written = Vec::new();
+    store.backup(&mut written).await.unwrap();
+    other.restore(written.as_slice()).await.unwrap();
+    assert_eq!(other.artifacts(run.id, "", 9).await.unwrap(), [file("a", 60, "k1")]);
+    assert_eq!(spare(&other).await, ["begun"]);
+    assert_eq!(begin(&other, holder, "k2").await, Ok(100));
+    let end = RunEnd { outcome: Outcome::Success, failure: None, timed_out: false, aborted: false, message: None };
+    store.finish_run(run.id, &end, 80).await.unwrap();
+    assert_eq!(store.forget_runs(run.project, None, Some(0), 9, 90).await.unwrap(), 1);
+    assert_eq!(spare(&store).await, ["begun", "k1"]);
+    assert!(store.artifacts(run.id, "", 9).await.unwrap().is_empty());
+    assert_eq!(store.artifact(run.id, "a").await.unwrap(), None);
+}

@@ -3,13 +3,14 @@
 PROFILE_DIR := target/release
 COFFERDAM := $(PROFILE_DIR)/cofferdam
 
-.PHONY: help build run test bench fuzz tidy
+.PHONY: help build run test bench fuzz sim tidy
 
 help:
 	@echo "make run    install what is missing, build, and run examples/maven in a fresh container"
 	@echo "make test   all tests"
 	@echo "make bench  the benchmarks, as a table and as JSON lines in target/bench/"
 	@echo "make fuzz   the fuzz targets, a minute each"
+	@echo "make sim    10,000 simulated hours of a server, its agents and everything that goes wrong"
 	@echo "make tidy   format, clippy and the repository's own rules"
 
 build:
@@ -30,6 +31,11 @@ bench: build
 
 fuzz:
 	scripts/fuzz.sh 60
+
+# Each seed is hours of its own; one that fails says how to see it again.
+sim:
+	scripts/install-packages.sh build
+	cargo run --release --locked -p sim -- --seed $(or $(SEED),1) --seeds $(or $(SEEDS),250) --hours 40 --jobs $$(nproc)
 
 tidy:
 	cargo fmt --all --check

@@ -160,17 +160,20 @@ impl Server {
     ///
     /// # Errors
     /// The store.
-    pub async fn attach(
+    pub fn attach(
         &self,
         key: &str,
         to: mpsc::UnboundedSender<ToAgent>,
         mut from: mpsc::UnboundedReceiver<FromAgent>,
-    ) -> Result<bool, ServerError> {
-        let Some(agent) = self.app.store.agent_by_key(key, self.app.now()).await? else { return Ok(false) };
-        let signs =
-            futures_util::stream::poll_fn(move |context| from.poll_recv(context).map(|said| said.map(Sign::Says)));
-        tokio::spawn(attend(Arc::clone(&self.app), agent, to, signs));
-        Ok(true)
+    ) -> impl Future<Output = Result<bool, ServerError>> + Send + use<> {
+        let (app, key) = (Arc::clone(&self.app), key.to_owned());
+        async move {
+            let Some(agent) = app.store.agent_by_key(&key, app.now()).await? else { return Ok(false) };
+            let signs =
+                futures_util::stream::poll_fn(move |context| from.poll_recv(context).map(|said| said.map(Sign::Says)));
+            tokio::spawn(attend(app, agent, to, signs));
+            Ok(true)
+        }
     }
 
     /// Takes no more requests, and closes the store. What is under way at agents goes on, and is heard of again by the next server.

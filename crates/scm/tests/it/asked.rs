@@ -137,6 +137,7 @@ fn a_token_is_in_a_header_and_nowhere_else() {
     ]) {
         let get = ask_pull_request(forge, "https://api", Some("t0ken"), "a/b", 1);
         assert!(get.headers.iter().any(|(name, value)| (*name, value.as_str()) == header), "{forge:?}");
+        assert_eq!(get.headers.iter().any(|(name, _)| *name == "x-github-api-version"), forge == Forge::Github);
         assert!(!get.url.contains("t0ken") && !format!("{get:?}").contains("t0ken"), "{get:?}");
         let get = ask_pull_request(forge, "https://api", None, "a/b", 1);
         assert!(get.headers.iter().all(|(name, _)| !["authorization", "private-token"].contains(name)), "{forge:?}");
@@ -156,16 +157,54 @@ fn each_forge_says_how_a_pull_request_is() {
         ready["draft"] = false.into();
         assert!(!read_pull_request(forge, &ready).unwrap().is_draft, "{forge:?}");
     }
+}
+
+#[test]
+fn what_is_called_otherwise_is_the_same() {
+    let read = |forge, answer: &Value| read_pull_request(forge, answer).unwrap();
     // One of a list says when, and not that.
     let mut listed = request(Forge::Github, true, "closed");
     listed.as_object_mut().unwrap().remove("merged");
     listed["merged_at"] = json!("2026-01-01T00:00:00Z");
-    assert_eq!(read_pull_request(Forge::Github, &listed).unwrap().state, RequestState::Merged);
-    // The fork is gone.
-    let mut gone = request(Forge::Bitbucket, true, "OPEN");
-    gone["source"]["repository"] = json!(null);
-    assert!(read_pull_request(Forge::Bitbucket, &gone).unwrap().request.is_fork);
-    // The target is gone.
+    assert_eq!(read(Forge::Github, &listed).state, RequestState::Merged);
+    for (forge, word, state) in [
+        (Forge::Gitlab, "locked", RequestState::Open),
+        (Forge::Bitbucket, "QUEUED", RequestState::Open),
+        (Forge::Bitbucket, "SUPERSEDED", RequestState::Closed),
+    ] {
+        assert_eq!(read(forge, &request(forge, true, word)).state, state, "{word}");
+    }
+    let mut old = request(Forge::Gitlab, true, "opened");
+    old.as_object_mut().unwrap().remove("draft");
+    assert!(!read(Forge::Gitlab, &old).is_draft);
+    old["work_in_progress"] = true.into();
+    assert!(read(Forge::Gitlab, &old).is_draft);
+    let mut draft = request(Forge::Bitbucket, true, "DRAFT");
+    draft.as_object_mut().unwrap().remove("draft");
+    assert!(read(Forge::Bitbucket, &draft).is_draft);
+}
+
+/// Neither a fork nor a target that is gone makes anybody a member.
+#[test]
+fn what_is_gone_is_a_fork() {
+    let without = |forge, fields: &[&str]| {
+        let mut answer = request(forge, false, states(forge)[0]);
+        for field in fields {
+            *answer.pointer_mut(field).unwrap() = json!(null);
+        }
+        read_pull_request(forge, &answer).unwrap()
+    };
+    for (forge, source, target) in [
+        (Forge::Github, "/head/repo", "/base/repo"),
+        (Forge::Gitea, "/head/repo", "/base/repo"),
+        (Forge::Gitlab, "/source_project_id", "/target_project_id"),
+        (Forge::Bitbucket, "/source/repository", "/destination/repository"),
+    ] {
+        for fields in [&[source][..], &[target], &[source, target]] {
+            assert!(without(forge, fields).request.is_fork, "{forge:?}: {fields:?}");
+        }
+        assert!(!without(forge, &[]).request.is_fork, "{forge:?}");
+    }
     let mut gone = request(Forge::Gitea, true, "open");
     gone["base"]["sha"] = "".into();
     assert_eq!(read_pull_request(Forge::Gitea, &gone).unwrap().target_commit, None);
@@ -196,8 +235,13 @@ fn what_is_no_pull_request_is_refused() {
     bare["title"] = "x".repeat(2000).into();
     bare["user"] = json!(null);
     bare["html_url"] = "javascript:alert(1)".into();
-    let bare = read_pull_request(Forge::Github, &bare).unwrap().request;
-    assert_eq!((bare.title.as_str(), bare.author, bare.url), ("", None, None));
+    let read = read_pull_request(Forge::Github, &bare).unwrap().request;
+    assert_eq!((read.title.as_str(), read.author, read.url), ("", None, None));
+    bare["html_url"] = "http://forge.example/7".into();
+    assert!(read_pull_request(Forge::Github, &bare).unwrap().request.url.is_some());
+    let mut short = request(Forge::Bitbucket, true, "OPEN");
+    short["source"]["commit"]["hash"] = "012345".into();
+    assert!(refused(read_pull_request(Forge::Bitbucket, &short)), "so many commits begin so");
 }
 
 #[test]

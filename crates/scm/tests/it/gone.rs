@@ -57,6 +57,10 @@ fn each_forge_says_what_is_removed() {
     let changed = |changes: Value| json!({ "actor": { "name": "ada" }, "changes": changes });
     let both = json!([change("refs/tags/v1", &zero), change("refs/heads/fix/x", &zero)]);
     assert_eq!(hears("repo:refs_changed", changed(both)), removed(&[branch, tag]));
+    let many: Vec<_> = (0..500).map(|at| change(&format!("refs/tags/v{at}"), &zero)).collect();
+    assert!(
+        matches!(hears("repo:refs_changed", changed(many.into())), Hook::Removed(some) if some.references.len() == 100)
+    );
     let mixed = json!([change("refs/heads/a", COMMIT), change("refs/heads/b", &zero)]);
     assert!(matches!(hears("repo:refs_changed", changed(mixed)), Hook::Push(_)));
 }

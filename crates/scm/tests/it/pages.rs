@@ -59,6 +59,14 @@ fn no_answer_leads_elsewhere() {
     }
 }
 
+/// What is not understood is not the end of a list: branches that are not heard of would be taken for gone.
+#[test]
+fn a_header_that_is_too_long_is_no_end() {
+    let link = format!("<https://x/?{}>; rel=\"prev\", <https://x/?page=2>; rel=\"next\"", "a".repeat(10_000));
+    let next = next_page(Forge::Github, &first(Forge::Github), &given(&[("link", &link)]), &json!([]));
+    assert!(matches!(next, Err(Refused::Answer { .. })), "{next:?}");
+}
+
 #[test]
 fn a_list_that_never_ends_is_none() {
     let (mut asked, headers) = (first(Forge::Github), linked("https://x/?page=2"));
@@ -88,6 +96,9 @@ fn gitea_counts() {
         assert_eq!(on(&third, "1000", 0), None, "nothing comes any more");
         assert_eq!(on(&asked, "50", 50), None);
         assert_eq!(on(&asked, "many", 50), None);
+        // Where it links, the link that is missing says that it is the last.
+        let last = given(&[("x-total-count", "120"), ("link", "<https://x/?page=1>; rel=\"prev\"")]);
+        assert_eq!(next_page(Forge::Gitea, &asked, &last, &items(50)), Ok(None));
         // An operator may allow fewer on a page.
         assert!(on(&on(&asked, "70", 30).unwrap(), "70", 30).unwrap().url.ends_with("page=3"));
     }

@@ -13,6 +13,13 @@ fi
 if [ -z "${COFFERDAM_GITHUB_OPENAPI:-}" ] && described=$(scripts/github-openapi.sh); then
   export COFFERDAM_GITHUB_OPENAPI=$described
 fi
+if [ -z "${COFFERDAM_OIDC_PROVIDER:-}" ] && provider=$(scripts/oidc-provider.sh); then
+  export COFFERDAM_OIDC_PROVIDER=$provider
+fi
+
+if [ -z "${COFFERDAM_S3_SERVER:-}" ] && program=$(scripts/s3-server.sh); then
+  export COFFERDAM_S3_SERVER=$program
+fi
 
 if cargo nextest --version > /dev/null 2>&1; then
   cargo nextest run --workspace --locked "$@"

@@ -19,6 +19,14 @@ pub const MAX_FRAME_BYTES: usize = (256 * KIB) as usize;
 pub const MAX_CAPTURE_BYTES: usize = (32 * MIB) as usize;
 /// Largest stash, or set of archived artifacts of one step, in bytes as a tar stream.
 pub const MAX_STASH_BYTES: u64 = 4 * GIB;
+/// Largest artifact that a server keeps, in bytes: no larger than what one step archives.
+pub const MAX_ARTIFACT_BYTES: u64 = MAX_STASH_BYTES;
+/// Artifacts of one run that a server keeps, in bytes: a few full steps. A disk that is full ends everybody's runs.
+pub const MAX_RUN_ARTIFACT_BYTES: u64 = 4 * MAX_ARTIFACT_BYTES;
+/// And how many files: a large set of HTML reports has some ten thousand.
+pub const MAX_RUN_ARTIFACTS: u64 = 100_000;
+/// Longest path of an artifact, in bytes: what an index of PostgreSQL takes, with room.
+pub const MAX_ARTIFACT_PATH_BYTES: usize = 1024;
 /// How deep block steps, stages and branches may stand in each other. Real pipelines stay below 20; each level costs memory.
 pub const MAX_BLOCK_DEPTH: u32 = 500;
 /// Most branches of one `parallel` (and cells of one matrix): each is a task with a fiber of its own.

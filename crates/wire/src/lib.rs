@@ -8,6 +8,8 @@
 
 #[cfg(feature = "engine")]
 pub mod agent;
+#[cfg(feature = "engine")]
+pub mod artifact;
 pub mod blob;
 #[cfg(feature = "engine")]
 pub mod engine;

@@ -1,0 +1,86 @@
+//! What a run has archived: how an agent hands it to the server, and how anybody gets it from there.
+//!
+//! ```text
+//!   PUT /agent/v1/runs/{id}/artifacts/{path}?epoch=N    by who has the lease: the bytes, with their length before them
+//!   201 Received                                        what has come; the agent holds it against what it sent
+//!   GET /api/v1/runs/{id}/artifacts                     [`Listed`], in pages
+//!   GET /api/v1/runs/{id}/artifacts/{path}              the bytes, or a range of them
+//! ```
+//!
+//! A path is a name and nothing else: neither side makes a path of its machine from it unless [`is_path`] holds and somebody who may has
+//! named the folder that it is to be in.
+
+use std::fmt::Write as _;
+
+use model::limits::MAX_ARTIFACT_PATH_BYTES;
+use serde::{Deserialize, Serialize};
+
+use crate::agent::Lease;
+
+/// What has come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Received {
+    /// So many bytes.
+    pub bytes: u64,
+    /// Their digest, in hexadecimal digits.
+    pub sha256: String,
+}
+
+/// An artifact in a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listed {
+    /// Its path.
+    pub path: String,
+    /// Its size.
+    pub bytes: u64,
+    /// Its digest, in hexadecimal digits.
+    pub sha256: String,
+}
+
+/// Whether it names a file beneath a folder: parts with single slashes between, none of them `.` or `..`, and nothing that a terminal or a
+/// database would take for something else.
+pub fn is_path(path: &str) -> bool {
+    let is_part = |part: &str| !matches!(part, "" | "." | "..");
+    path.len() <= MAX_ARTIFACT_PATH_BYTES && path.split('/').all(is_part) && !path.chars().any(char::is_control)
+}
+
+/// A path as it stands in an address.
+pub fn encoded(path: &str) -> String {
+    let mut text = String::with_capacity(path.len());
+    for byte in path.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => text.push(char::from(byte)),
+            // Writing to a string does not fail.
+            other => drop(write!(text, "%{other:02X}")),
+        }
+    }
+    text
+}
+
+/// Where an agent puts an artifact, at its server.
+pub fn upload(lease: Lease, path: &str) -> String {
+    format!("/agent/v1/runs/{}/artifacts/{}?epoch={}", lease.run.0, encoded(path), lease.epoch)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_stays_beneath() {
+        for good in ["a", "a/b.txt", "..a/b..", "ä b/%2e%2e", "a\\b", ".hidden"] {
+            assert!(is_path(good), "{good}");
+        }
+        let long = "a".repeat(MAX_ARTIFACT_PATH_BYTES + 1);
+        for bad in ["", "/", "/a", "a/", "a//b", ".", "..", "a/../b", "./a", "a/.", "a\0b", "a\nb", "a\u{9b}b", &long] {
+            assert!(!is_path(bad), "{bad:?}");
+        }
+        assert!(is_path(&long[1..]));
+    }
+
+    #[test]
+    fn an_address_has_no_other_meaning() {
+        let lease = Lease { run: model::ids::RunId(7), epoch: 3 };
+        assert_eq!(upload(lease, "a b/c?d#é%2e"), "/agent/v1/runs/7/artifacts/a%20b/c%3Fd%23%C3%A9%252e?epoch=3");
+    }
+}

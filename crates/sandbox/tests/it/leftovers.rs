@@ -1,5 +1,7 @@
 //! Nothing is left: not after the end of a sandbox, and not after kill -9 at any moment.
 
+mod killed;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -88,7 +90,7 @@ async fn driver_of(kind: &str, local: &Local) -> Option<Arc<dyn Driver>> {
 }
 
 /// A network namespace with an interface, whose other end stands in this process's.
-fn netns(number: usize) -> OwnedFd {
+pub fn netns(number: usize) -> OwnedFd {
     let inside = std::thread::spawn(|| {
         // SAFETY: this thread alone moves, and ends.
         assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNET) }, 0);

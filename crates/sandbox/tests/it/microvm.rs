@@ -1,5 +1,6 @@
 //! The `microvm` driver, on a real QEMU and Debian's kernel.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -13,6 +14,7 @@ use sandbox::{
 
 use wire::init::ExecSpec;
 
+use crate::jail::{self, Jailed};
 use crate::{engine_root, leftovers, place};
 
 /// A guest that all tests of this machine share.
@@ -35,6 +37,15 @@ pub fn guest() -> Option<Guest> {
             }
         })
         .clone()
+}
+
+/// The processes of QEMU that this launcher has started.
+pub fn monitors(launcher: u32) -> Vec<u32> {
+    let children = std::fs::read_to_string(format!("/proc/{launcher}/task/{launcher}/children")).unwrap_or_default();
+    let is_monitor = |pid: &u32| {
+        std::fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe.to_string_lossy().contains("qemu-system"))
+    };
+    children.split_whitespace().map(|pid| pid.parse().unwrap()).filter(is_monitor).collect()
 }
 
 /// A program runs behind this stream, and says what it should.
@@ -190,8 +201,15 @@ async fn with_engine(driver: &MicroVm, images: Vec<OfferedImage>, script: &str) 
     let spec = SandboxSpec { engine: Some(EngineSpec { images }), ..SandboxSpec::host_tools() };
     let sandbox = driver.create(spec).await.unwrap();
     println!("a machine with an engine after {} ms", started.elapsed().as_millis());
-    sandbox.stream.set_nonblocking(true).unwrap();
-    let session = Session::start(tokio::net::UnixStream::from_std(sandbox.stream).unwrap()).await.unwrap();
+    let text = script_in(sandbox.stream, script).await;
+    driver.destroy(sandbox.id).await.unwrap();
+    text
+}
+
+/// The same in a machine whose stream this is.
+pub async fn script_in(stream: std::os::unix::net::UnixStream, script: &str) -> String {
+    stream.set_nonblocking(true).unwrap();
+    let session = Session::start(tokio::net::UnixStream::from_std(stream).unwrap()).await.unwrap();
     let spec = ExecSpec {
         argv: ["/bin/sh", "-ec", &format!("exec 2>&1; {script}")].map(Into::into).into(),
         env: vec![("PATH".into(), "/usr/sbin:/usr/bin:/bin".into()), ("HOME".into(), "/workspace".into())],
@@ -205,7 +223,6 @@ async fn with_engine(driver: &MicroVm, images: Vec<OfferedImage>, script: &str) 
         text.extend(data);
     }
     let code = running.wait().await.unwrap().status;
-    driver.destroy(sandbox.id).await.unwrap();
     let text = String::from_utf8_lossy(&text).into_owned();
     println!("{text}\n{code:?}");
     text
@@ -324,45 +341,14 @@ async fn microvm_has_its_monitor_in_a_root_of_its_own() {
     let driver = MicroVm::new(local.clone(), config);
     let sandbox = driver.create(SandboxSpec::image(vec![layer])).await.unwrap();
     let launcher = local.launcher_pid();
-    let children = std::fs::read_to_string(format!("/proc/{launcher}/task/{launcher}/children")).unwrap();
-    let is_monitor = |pid: &&str| {
-        std::fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe.to_string_lossy().contains("qemu-system"))
-    };
-    let monitor = children.split_whitespace().find(is_monitor).expect("the monitor is a child of the launcher");
-    let root = std::path::PathBuf::from(format!("/proc/{monitor}/root"));
-    let names = |folder: &str| {
-        let mut names: Vec<_> = std::fs::read_dir(root.join(folder))
-            .map(|entries| entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect())
-            .unwrap_or_default();
-        names.sort();
-        names
-    };
-    assert_eq!(names("usr/bin"), ["qemu-system-x86_64"]);
+    let monitor = monitors(launcher).pop().expect("the monitor is a child of the launcher");
+    let monitor = Jailed::new(monitor);
+    assert_eq!(monitor.names("usr/bin"), BTreeSet::from(["qemu-system-x86_64".to_owned()]));
     for folder in ["bin", "opt", "root", "var", "usr/sbin", "usr/share/doc", "boot"] {
-        assert!(names(folder).is_empty(), "{folder}: {:?}", names(folder));
+        assert!(monitor.names(folder).is_empty(), "{folder}: {:?}", monitor.names(folder));
     }
-    let of_host = names("etc")
-        .into_iter()
-        .find(|name| !["group", "hostname", "hosts", "passwd", "resolv.conf"].contains(&name.as_str()));
-    assert_eq!(of_host, None);
-    let status = std::fs::read_to_string(format!("/proc/{monitor}/status")).unwrap();
-    let said = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim();
-    let ids: Vec<u32> = said("Uid:").split_whitespace().map(|id| id.parse().unwrap()).collect();
-    assert!(!rustix::process::getuid().is_root() || ids.iter().all(|id| *id >= 65536), "{ids:?}");
-    assert_eq!((said("Seccomp:"), said("NoNewPrivs:")), ("2", "1"));
-    // Its user namespace is its own: what it could do there, it can do to nothing of the host.
-    for namespace in ["user", "mnt", "pid", "net", "ipc", "uts", "cgroup"] {
-        let of = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/{namespace}")).unwrap();
-        assert_ne!(of(monitor), of("self"), "{namespace}");
-    }
-    for set in ["CapEff:", "CapPrm:", "CapBnd:", "CapAmb:"] {
-        assert_eq!(said(set), "0000000000000000", "{set}");
-    }
-    let groups = |pid: &str| std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
-    assert!(groups(monitor).contains(&format!("/cofferdam/{launcher}-")), "{}", groups(monitor));
-    let mounts = std::fs::read_to_string(format!("/proc/{monitor}/mountinfo")).unwrap();
-    let top = mounts.lines().find(|line| line.split(' ').nth(4) == Some("/")).unwrap();
-    assert!(top.split(' ').nth(5).is_some_and(|options| options.split(',').any(|option| option == "ro")), "{top}");
+    assert_eq!(monitor.names("etc").into_iter().find(|name| !jail::TOLD.contains(&name.as_str())), None);
+    monitor.check(launcher);
     driver.destroy(sandbox.id).await.unwrap();
 }
 
@@ -371,7 +357,7 @@ async fn microvm_has_its_monitor_in_a_root_of_its_own() {
 async fn microvm_from_a_pool() {
     let (Some(driver), Some(layer)) = (driver(Some(Acceleration::Tcg)), place::image_erofs()) else { return };
     let driver = crate::pools::warm(std::sync::Arc::new(driver));
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     for _ in 0..3 {
         let sandbox = driver.create(SandboxSpec::image(vec![layer.clone()])).await.unwrap();
         assert!(seen.insert(sandbox.id), "a machine was given twice");

@@ -1,9 +1,11 @@
 //! The `microvm` driver on Firecracker and Cloud Hypervisor: on a stand-in for both, in a real jail, and on the programs themselves
 //! where `COFFERDAM_FIRECRACKER` and `COFFERDAM_CLOUD_HYPERVISOR` name them, as far as this host's processor lets them.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use model::limits::Limits;
@@ -11,9 +13,10 @@ use sandbox::conformance::{Claims, PATIENCE, Subject, run};
 use sandbox::guest::{Description, Guest};
 use sandbox::local::Local;
 use sandbox::microvm::{Acceleration, MicroVm, MicroVmConfig, MonitorKind};
-use sandbox::{CreateError, Driver as _, EngineSpec, LayerSource, SandboxSpec};
+use sandbox::{CreateError, Driver as _, EngineSpec, LayerSource, NetworkSource, SandboxSpec};
 
-use crate::{microvm, place};
+use crate::jail::{self, Jailed};
+use crate::{leftovers, microvm, place};
 
 /// A driver that boots what passes for a kernel in the eyes of the stand-in, and the folder of that.
 fn on(monitor: MonitorKind, acceleration: Acceleration) -> Option<(MicroVm, tempfile::TempDir)> {
@@ -92,6 +95,96 @@ async fn conformance_on_firecrackers_stand_in() {
 #[tokio::test]
 async fn conformance_on_cloud_hypervisors_stand_in() {
     check_conformance("microvm (Cloud Hypervisor's stand-in)", MonitorKind::CloudHypervisor).await;
+}
+
+/// Who breaks out of such a monitor finds what who breaks out of QEMU finds. `opens`: it opens its machine's interface itself.
+fn check_jail(monitor: fn(PathBuf) -> MonitorKind, opens: bool) {
+    let tools = ["/usr/sbin/ip", "/usr/bin/nsenter", "/usr/bin/ldd"];
+    if !rustix::process::getuid().is_root() || !tools.iter().all(|tool| Path::new(tool).exists()) {
+        println!("skipped: needs root, ip, nsenter and ldd");
+        return;
+    }
+    place::in_a_network_of_its_own(async move || {
+        let (Some(program), Some(local)) = (stand_in(), place::local()) else { return };
+        let launcher = local.launcher_pid();
+        let Some((driver, folder)) = on_local(monitor(program.clone()), Acceleration::Kvm, local) else { return };
+        for has_network in [false, true] {
+            let network = match has_network {
+                true => NetworkSource::Netns { netns: leftovers::netns(0), resolv_conf: String::new() },
+                false => NetworkSource::None,
+            };
+            let spec = SandboxSpec { network, ..SandboxSpec::image(vec![layer(&folder, 0o644)]) };
+            let sandbox = driver.create(spec).await.unwrap();
+            let monitor = jailed(launcher, &program);
+            monitor.check(launcher);
+            check_files(&monitor, &program);
+            check_open(&monitor, folder.path());
+            let devices = ["full", "null", "random", "urandom", "zero"].into_iter();
+            let given = [("kvm", Path::new("/dev/kvm").exists()), ("net/tun", has_network && opens)];
+            let given = given.iter().filter(|(_, is_given)| *is_given).map(|(name, _)| *name);
+            monitor.check_devices(devices.chain(given));
+            // Of the one that it is given only a descriptor of, a stand-in has no use.
+            let interfaces = [("eth0", has_network), ("lo", true), ("tap0", has_network && opens)];
+            let interfaces = interfaces.iter().filter(|(_, is_there)| *is_there).map(|(name, _)| *name);
+            assert!(monitor.interfaces().iter().eq(interfaces), "{:?}", monitor.interfaces());
+            driver.destroy(sandbox.id).await.unwrap();
+        }
+    });
+}
+
+/// The one process of this program that the launcher has started, under whatever name.
+fn jailed(launcher: u32, program: &Path) -> Jailed {
+    let children = fs::read_to_string(format!("/proc/{launcher}/task/{launcher}/children")).unwrap();
+    let file = |path: &str| fs::metadata(path).map(|found| (found.dev(), found.ino())).ok();
+    let is_it = |pid: &u32| file(&format!("/proc/{pid}/exe")) == file(program.to_str().unwrap());
+    let found: Vec<u32> = children.split_whitespace().map(|pid| pid.parse().unwrap()).filter(is_it).collect();
+    let [pid] = found[..] else { panic!("{found:?}") };
+    Jailed::new(pid)
+}
+
+/// Its root holds the program, what that needs to start, and what every sandbox is told of itself.
+fn check_files(monitor: &Jailed, program: &Path) {
+    let output = Command::new("ldd").arg(program).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let libraries = text.lines().filter_map(|line| line.split_whitespace().find(|word| word.starts_with('/')));
+    let mut expect: BTreeSet<_> = libraries.map(|path| path[1..].to_owned()).collect();
+    if !expect.is_empty() {
+        expect.insert(program.strip_prefix("/").unwrap().display().to_string());
+    }
+    expect.insert("monitor".to_owned());
+    let files = monitor.files();
+    let (told, files): (BTreeSet<_>, _) = files.into_iter().partition(|path| path.starts_with("etc/"));
+    assert_eq!(files, expect);
+    assert!(told.iter().all(|path| jail::TOLD.contains(&&path[4..])), "{told:?}");
+}
+
+/// What it has open is what its machine is made of (here all in one folder), which it can only read, but for one disk without a name.
+fn check_open(monitor: &Jailed, folder: &Path) {
+    let mut written = 0;
+    for (link, writes) in monitor.open() {
+        match &link {
+            link if link.starts_with(place::base().join("scratch")) => written += 1,
+            link if link.starts_with(folder) => assert!(!writes, "{} can be written to", link.display()),
+            // The folder that both sides have is attached nowhere; the rest is the program's own.
+            link => {
+                let text = link.to_string_lossy();
+                let kinds = ["socket:", "anon_inode:", "/dev/net/tun"];
+                let own = kinds.iter().any(|kind| text.starts_with(kind));
+                assert!(own || ["/", "/dev/null"].contains(&&*text), "{text}");
+            }
+        }
+    }
+    assert_eq!(written, 1);
+}
+
+#[test]
+fn firecracker_is_in_a_root_of_its_own() {
+    check_jail(MonitorKind::Firecracker, true);
+}
+
+#[test]
+fn cloud_hypervisor_is_in_a_root_of_its_own() {
+    check_jail(MonitorKind::CloudHypervisor, false);
 }
 
 /// What a driver says of a sandbox that a machine cannot be made for, at once.

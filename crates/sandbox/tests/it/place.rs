@@ -33,6 +33,19 @@ pub fn config() -> LocalConfig {
     LocalConfig { state_dir: base().join("state"), ..LocalConfig::default() }
 }
 
+/// Runs a test in a thread whose network namespace is new, and has nothing but loopback.
+pub fn in_a_network_of_its_own(test: impl AsyncFnOnce() + Send + 'static) {
+    let thread = std::thread::spawn(|| {
+        // SAFETY: this thread alone moves, and ends; what it starts stays with it.
+        assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNET) }, 0);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(test());
+    });
+    if let Err(panic) = thread.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
 /// A folder that lives as long as this process's build folder, and only this user can write to.
 pub fn base() -> &'static Path {
     static BASE: OnceLock<PathBuf> = OnceLock::new();

@@ -12,19 +12,19 @@ use sandbox::fake::{Fake, Scripted};
 use sandbox::session::{Output, Session};
 use sandbox::warm::{Warm, WarmConfig};
 use sandbox::{
-    Connected, Connector, CreateError, Driver, DriverError, EndCause, Ended, Ids, LayerSource, LimitKind, LimitMet,
-    NetworkSource, Pending, Sandbox, SandboxSpec, Usage,
+    Connected, Connector, CreateError, Driver, DriverError, EndCause, Ended, EngineSpec, Ids, LayerSource, LimitKind,
+    LimitMet, NetworkSource, Pending, Sandbox, SandboxSpec, Usage,
 };
 use wire::init::{ExecSpec, User};
 
 use crate::conformance::{check, claims};
-use crate::place;
+use crate::{microvm, place};
 
 pub fn warm(driver: Arc<dyn Driver>) -> Warm {
     Warm::new(driver, warm_config()).unwrap()
 }
 
-fn warm_config() -> WarmConfig {
+pub fn warm_config() -> WarmConfig {
     WarmConfig {
         ceiling: 4,
         budget_bytes: 1 << 30,
@@ -38,7 +38,11 @@ fn warm_config() -> WarmConfig {
 
 /// Until so many are ready, within bounds that no host needs.
 async fn until_ready(driver: &Warm, holds: impl Fn(usize) -> bool) -> usize {
-    let until = Instant::now() + Duration::from_secs(60);
+    until_ready_within(driver, Duration::from_secs(60), holds).await
+}
+
+async fn until_ready_within(driver: &Warm, patience: Duration, holds: impl Fn(usize) -> bool) -> usize {
+    let until = Instant::now() + patience;
     while !holds(driver.ready()) && Instant::now() < until {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -231,6 +235,40 @@ async fn what_lies_in_folders_is_not_made_ahead() {
     driver.destroy(made.id).await.unwrap();
     assert_eq!(driver.ready(), 0);
     driver.close().await;
+}
+
+/// A machine's Docker Engine is there before anybody asks for it, and is one of nobody else.
+#[tokio::test]
+async fn microvm_with_an_engine_from_a_pool() {
+    let (Some(driver), Some(LayerSource::Erofs(layer))) = (microvm::engine_driver(), place::image_erofs()) else {
+        return;
+    };
+    let spec = || {
+        let engine = EngineSpec { images: vec![microvm::offered(layer.clone())] };
+        SandboxSpec { engine: Some(engine), ..SandboxSpec::host_tools() }
+    };
+    let config = WarmConfig { ceiling: 1, floor: vec![(Arc::new(spec()), 1)], factor: 0.0, ..warm_config() };
+    let pool = Warm::new(Arc::new(driver), config).unwrap();
+    // What it has of its own, then what it leaves behind: an image, a volume, a network, a container that runs, and files.
+    let script = "echo engine $(docker info -f '{{.ID}}'); docker info -f '{{.Containers}} containers {{.Images}} image'; \
+        echo $(docker volume ls -q | wc -l) volumes $(docker network ls -q | wc -l) networks $(ls -A | wc -l) files; \
+        docker tag registry.example/team/tools:3 left:1; docker network create left > /dev/null; touch left; \
+        docker run -d --name left --network none -v left:/left left:1 sh -c 'echo ran > /left/file; sleep 4000' > /dev/null; \
+        docker exec left cat /left/file; docker ps -q | wc -l";
+    let (mut given, mut engines) = (BTreeSet::new(), BTreeSet::new());
+    for _ in 0..2 {
+        let ready = until_ready_within(&pool, Duration::from_secs(240), |ready| ready == 1).await;
+        assert_eq!(ready, 1, "none is made ahead");
+        let claimed = pool.create(spec()).await.unwrap();
+        assert_eq!(pool.ready(), 0, "it is the one that was made ahead");
+        assert!(given.insert(claimed.id), "a machine was given twice");
+        let text = microvm::script_in(claimed.stream, script).await;
+        let (engine, rest) = text.split_once('\n').unwrap();
+        assert_eq!(rest, "0 containers 1 image\n0 volumes 3 networks 0 files\nran\n1\n");
+        assert!(engine.len() > 15 && engines.insert(engine.to_owned()), "{engine:?} of {engines:?}");
+        assert_eq!(pool.destroy(claimed.id).await.unwrap().cause, EndCause::Destroyed);
+    }
+    pool.close().await;
 }
 
 /// Members whose end nobody has told of are found in a sweep, and made again.

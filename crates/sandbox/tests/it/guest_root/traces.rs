@@ -40,12 +40,7 @@ impl Traces {
     /// From now on.
     pub(super) fn of(host: &Host) -> Traces {
         let launcher = host.local.launcher_pid();
-        let children = fs::read_to_string(format!("/proc/{launcher}/task/{launcher}/children")).unwrap();
-        let is_monitor = |pid: &u32| {
-            fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe.to_string_lossy().contains("qemu-system"))
-        };
-        let mut children = children.split_whitespace().map(|pid| pid.parse().unwrap());
-        let monitor = children.find(is_monitor).expect("the monitor is a child of the launcher");
+        let monitor = microvm::monitors(launcher).pop().expect("the monitor is a child of the launcher");
         let groups = groups(monitor).unwrap();
         assert!(groups.contains("cofferdam"), "{groups}");
         let others = [Witness::new("the launcher", launcher), Witness::new("this process", std::process::id())];

@@ -172,9 +172,12 @@ fn volume(labels: &HashMap<String, String>) -> Mount {
 mod tests {
     use super::*;
 
+    fn terms() -> Terms {
+        Terms { processors: 2, network: None, disk_quota: false, labels: HashMap::new() }
+    }
+
     fn made(spec: &SandboxSpec) -> (ContainerCreateBody, HostConfig) {
-        let terms = Terms { processors: 2, network: None, disk_quota: false, labels: HashMap::new() };
-        let body = container(spec, "image@sha256:0", Ids { uid: 7, gid: 8 }, terms);
+        let body = container(spec, "image@sha256:0", Ids { uid: 7, gid: 8 }, terms());
         let host = body.host_config.clone().unwrap();
         (body, host)
     }
@@ -192,6 +195,20 @@ mod tests {
         );
         assert_eq!(body.entrypoint.unwrap(), [INIT, "--stdio", "--root-capabilities", "0"]);
         assert_eq!(body.healthcheck.unwrap().test, Some(vec!["NONE".into()]));
+    }
+
+    /// An engine without project quotas makes no container that is to have one.
+    #[test]
+    fn the_layer_is_limited_where_the_engine_can() {
+        let mut spec = SandboxSpec::image(Vec::new());
+        spec.limits.disk_bytes = 3 << 30;
+        let check = |disk_quota: bool, expect: Option<&str>| {
+            let body = container(&spec, "image@sha256:0", Ids { uid: 7, gid: 8 }, Terms { disk_quota, ..terms() });
+            let expect = expect.map(|size| HashMap::from([("size".to_owned(), size.to_owned())]));
+            assert_eq!(body.host_config.unwrap().storage_opt, expect);
+        };
+        check(true, Some("3221225472"));
+        check(false, None);
     }
 
     #[test]

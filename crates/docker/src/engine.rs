@@ -114,7 +114,7 @@ pub(crate) fn name(endpoint: &Endpoint) -> String {
 }
 
 /// Why an engine is on this machine, or on the control plane's; nothing that it says can make it another's.
-fn shared(endpoint: &Endpoint, machine: &str, control_plane: Option<&str>) -> Option<String> {
+pub(crate) fn shared(endpoint: &Endpoint, machine: &str, control_plane: Option<&str>) -> Option<String> {
     match endpoint {
         Endpoint::Unix(path) => return Some(format!("{} is a socket of this machine", path.display())),
         Endpoint::Tls { address, .. } => {

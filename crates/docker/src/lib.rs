@@ -39,4 +39,5 @@ mod usage;
 
 pub use config::{DockerConfig, Endpoint, SwarmConfig};
 pub use docker::Docker;
+pub use refusal::of_address as refused_by_address;
 pub use swarm::Swarm;

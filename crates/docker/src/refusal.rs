@@ -2,7 +2,8 @@
 
 use sandbox::{CreateError, NetworkSource, SandboxSpec, Walls};
 
-use crate::engine::About;
+use crate::Endpoint;
+use crate::engine::{About, shared};
 
 /// An engine of this machine or of the control plane's, where nobody said that it is meant.
 pub(crate) fn of_machine(about: &About, shared_machine: bool) -> Result<(), CreateError> {
@@ -14,6 +15,18 @@ pub(crate) fn of_machine(about: &About, shared_machine: bool) -> Result<(), Crea
             ),
         }),
         _ => Ok(()),
+    }
+}
+
+/// Why an engine is refused for where it is, as far as its address says that: nobody is asked. A driver refuses it for the same reason.
+pub fn of_address(endpoint: &Endpoint, shared_machine: bool, control_plane: Option<&str>) -> Option<String> {
+    if shared_machine {
+        return None;
+    }
+    let about = About { shared: shared(endpoint, "", control_plane), ..About::default() };
+    match of_machine(&about, shared_machine) {
+        Err(CreateError::Unsupported { reason }) => Some(reason),
+        _ => None,
     }
 }
 
@@ -54,5 +67,33 @@ pub(crate) fn network(spec: &SandboxSpec, named: Option<&String>, driver: &str) 
                  name one for the {driver} driver (`network`), or run without (`--network none`)"
             ),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a plan says before anybody is asked is what the driver says when it was.
+    #[test]
+    fn an_address_says_as_much_as_the_engine_behind_it() {
+        let none = std::path::PathBuf::new;
+        let tls = |address: &str| Endpoint::Tls {
+            address: address.into(),
+            authority: none(),
+            certificate: none(),
+            key: none(),
+        };
+        let check = |endpoint: Endpoint, refused: bool| {
+            let said = of_address(&endpoint, false, None);
+            assert_eq!(said.is_some(), refused, "{endpoint:?}");
+            let about = About { shared: shared(&endpoint, "its name", None), ..About::default() };
+            let asked = of_machine(&about, false).err().map(|error| error.to_string());
+            assert!(asked.unwrap_or_default().ends_with(&said.unwrap_or_default()), "{endpoint:?}");
+            assert_eq!(of_address(&endpoint, true, None), None);
+        };
+        check(Endpoint::Unix("/run/docker.sock".into()), true);
+        check(tls("127.0.0.1:2376"), true);
+        check(tls("192.0.2.1:2376"), false);
     }
 }

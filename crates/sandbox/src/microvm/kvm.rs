@@ -1,6 +1,7 @@
 //! Whether machines boot on the processor: that `/dev/kvm` is there proves nothing, so one is booted, once for a guest and a kernel
 //! of the host.
 
+use std::fs::File;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -63,19 +64,27 @@ impl Found {
     }
 }
 
-/// Finds out, with the monitor that is to be used.
-pub(super) async fn find(local: &Local, config: &MicroVmConfig, asked: Option<&Asked>) -> Found {
-    let verdict = Verdict::of(&config.guest, asked);
+/// What is known without booting a machine: what the host lacks, or what was found out before. `None`: it has to be tried.
+pub(super) fn known(guest: &Guest, asked: Option<&Asked>) -> Option<Found> {
     // The node for the jail is root's to make.
     if !rustix::process::getuid().is_root() {
-        return Found::not(format!("only root can give a monitor {KVM}"));
+        return Some(Found::not(format!("only root can give a monitor {KVM}")));
     }
     if !Path::new(KVM).exists() {
-        return Found::not(format!("this host has no {KVM}"));
+        return Some(Found::not(format!("this host has no {KVM}")));
     }
-    if let Some(known) = verdict.read() {
+    if let Err(error) = File::options().read(true).write(true).open(KVM) {
+        return Some(Found::not(format!("{KVM}: {error}")));
+    }
+    Verdict::of(guest, asked).read()
+}
+
+/// Finds out, with the monitor that is to be used.
+pub(super) async fn find(local: &Local, config: &MicroVmConfig, asked: Option<&Asked>) -> Found {
+    if let Some(known) = known(&config.guest, asked) {
         return known;
     }
+    let verdict = Verdict::of(&config.guest, asked);
     let begun = Instant::now();
     match boots(local, config, asked).await {
         Ok(found) => {
@@ -178,6 +187,7 @@ impl Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::guest::Description;
 
     #[test]
     fn that_a_machine_was_late_counts_for_a_day() {
@@ -189,7 +199,7 @@ mod tests {
         let verdict = Verdict { path: folder.path().join("processor"), host: "host 1".into() };
         let check = |late: bool, age: Duration, expect: Option<Found>| {
             verdict.write(&Found::not("reason"), late);
-            let file = std::fs::File::options().append(true).open(&verdict.path).unwrap();
+            let file = File::options().append(true).open(&verdict.path).unwrap();
             file.set_modified(std::time::SystemTime::now() - age).unwrap();
             assert_eq!(verdict.read(), expect);
         };
@@ -199,5 +209,27 @@ mod tests {
         check(false, 25 * hour, Some(Found::not("reason")));
         let elsewhere = Verdict { path: verdict.path.clone(), host: "host 2".into() };
         assert_eq!(elsewhere.read(), None);
+    }
+
+    #[test]
+    fn what_was_found_out_is_known_without_booting() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = String::new;
+        let description = Description { release: text(), package: text(), launcher: text(), digest: text() };
+        let guest = Guest { folder: folder.path().to_owned(), description };
+        let own = std::env::current_exe().unwrap();
+        let (asked, other) = (Asked::firecracker(&own), Asked::cloud_hypervisor(&own));
+        let blocker = || known(&guest, Some(&asked)).and_then(|found| found.blocker(&asked));
+        if let Some(reason) = blocker() {
+            assert!(reason.contains(KVM), "{reason}");
+            println!("skipped: {reason}");
+            return;
+        }
+        Verdict::of(&guest, Some(&asked)).write(&Found::not("it said no"), false);
+        let told = "Firecracker runs machines on the processor only, and here none boots there: it said no";
+        assert_eq!(blocker().as_deref(), Some(told));
+        assert_eq!(known(&guest, Some(&other)), None, "another monitor may do better");
+        Verdict::of(&guest, Some(&asked)).write(&Found::given(Acceleration::Kvm), false);
+        assert_eq!(blocker(), None);
     }
 }

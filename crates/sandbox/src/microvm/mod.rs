@@ -67,6 +67,7 @@ use crate::{
 };
 
 pub use self::machine::Acceleration;
+pub use self::order::most_layers;
 
 /// How long a machine may take from its start to its launcher's first word.
 const BOOT_PATIENCE: Duration = Duration::from_secs(120);
@@ -176,6 +177,12 @@ impl MicroVm {
     pub fn without_network() -> Option<String> {
         let opened = File::options().read(true).write(true).open("/dev/net/tun");
         opened.err().map(|error| format!("/dev/net/tun: {error}"))
+    }
+
+    /// Why this monitor makes no machines of that guest here, as far as that is known without booting one.
+    pub fn blocker(monitor: &MonitorKind, guest: &Guest) -> Option<String> {
+        let asked = monitor.asked()?;
+        kvm::known(guest, Some(&asked))?.blocker(&asked)
     }
 
     /// Whether this host has QEMU.

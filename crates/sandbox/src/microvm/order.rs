@@ -23,6 +23,11 @@ use crate::{CreateError, RootSpec, SandboxSpec};
 /// Disks that have room beside the machine's other devices.
 const MAX_DISKS: usize = 20;
 
+/// The most layers that a machine has as disks, beside those that are its own: of a sandbox's image, or of images for its Docker Engine.
+pub const fn most_layers(engine: bool) -> usize {
+    MAX_DISKS - 1 - engine as usize
+}
+
 /// What a machine is made for.
 pub(super) struct Order {
     pub(super) plan: Plan,
@@ -44,7 +49,7 @@ impl Order {
         let first_disk = 1 + usize::from(engine.is_some());
         let mut disks = match &spec.root {
             RootSpec::HostTools if engine.is_some() => Vec::new(),
-            root => disks(root, MAX_DISKS - first_disk)?,
+            root => disks(root, most_layers(engine.is_some()))?,
         };
         let limits = spec.limits;
         let (mut plan, netns) = plan_of(spec).await?;

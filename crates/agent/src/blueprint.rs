@@ -1,16 +1,16 @@
 //! What a job is to be made of: its driver, its image, its limits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
 use image::{Image, LayerKind, PullOptions, Reference, Store};
-use model::docker_args::{ArgsError, DockerArgs, device_of_host, split_words};
+use model::docker_args::{DockerArgs, split_words};
 use model::event::{Event, LogSource};
 use model::limits::Limits;
 use model::request::{AgentSpec, DockerSpec};
 use model::rung::Rung;
-use queue::Need;
+use queue::{Layers, Need};
 use sandbox::{Capabilities, Driver, EngineSpec, LayerSource, SandboxSpec, Tmpfs, User};
 use tokio::sync::mpsc;
 
@@ -103,22 +103,10 @@ impl Maker<'_> {
             return Err(Trouble::workload("registryCredentialsId: credentials are not available to `cofferdam run`")
                 .with_hint("log in with `docker login`: Docker's config.json is used"));
         }
-        let (args, engine) = match DockerArgs::parse(&docker.args) {
-            Ok(args) => (args, words.engine),
-            // Honoured where the host that it reaches for is a machine of the job's own.
-            Err(ArgsError::NeedsRung { word, .. }) => (DockerArgs::default(), Some(format!("docker args `{word}`"))),
-            Err(error) => return Err(error.into()),
-        };
-        let beside = docker.workspace_of.map(|_| "the workspace of its node".to_owned());
-        let mut need = Need {
-            engine,
-            shares: words.shares.or(beside),
-            device: device_of_host(&docker.args),
-            ..self.host.need(true)
-        };
-        need.network &= !args.no_network;
-        need.memory_bytes = need.memory_bytes.min(args.memory.unwrap_or(u64::MAX));
-        let (driver, placed) = self.host.drivers.place(&need).await?;
+        let need = Need { engine: words.engine, shares: words.shares, ..self.host.need(true) };
+        let (mut need, args) = need.with_docker(docker);
+        let args = args?;
+        let (mut driver, mut placed) = self.host.drivers.place(&need).await?;
         let reference: Reference = qualified(docker).parse().map_err(image::ImageError::from)?;
         let started = Instant::now();
         let store = (self.host.store)()?;
@@ -127,6 +115,11 @@ impl Maker<'_> {
             PullOptions { always_pull: docker.always_pull || self.host.options.always_pull, ..PullOptions::default() };
         let image = store.pull(&reference, &options, &progress).await?;
         let took_us = vec![("pull".to_owned(), started.elapsed().as_micros() as u64)];
+        // Machines have room for so many layers, and how many there are is known only now.
+        if placed.rung >= Rung::Microvm {
+            need.layers = Some(layers(&store, &image));
+            (driver, placed) = self.host.drivers.place(&need).await?;
+        }
 
         if placed.engine {
             let words = split_words(&docker.args).map_err(Trouble::workload)?;
@@ -183,6 +176,14 @@ impl Maker<'_> {
             ..Blueprint::tools(driver, placed.to_string(), self.host.options.limits)
         })
     }
+}
+
+/// How many layers an image of the store has.
+pub fn layers(store: &Store, image: &Image) -> Layers {
+    let seen = image.layers.iter().map(|layer| layer.diff_id).collect::<BTreeSet<_>>().len();
+    // What cannot be looked at is given to no engine either.
+    let stacked = store.contents(image).map_or(image.layers.len(), |contents| contents.layers.len());
+    Layers { seen, stacked }
 }
 
 /// The image's name with the registry of `registryUrl`, as docker-workflow makes it.

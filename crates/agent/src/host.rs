@@ -91,6 +91,7 @@ impl Host {
             network: self.way_out.missing().is_none(),
             nested: self.options.nested,
             memory_bytes: self.options.limits.memory_bytes,
+            layers: None,
             device: None,
         }
     }

@@ -28,6 +28,7 @@ mod scm;
 mod stash;
 mod terminal;
 
+pub use blueprint::{layers, qualified};
 pub use drivers::{Drivers, Noted, Open};
 pub use engine::{EngineProgram, Kept};
 pub use failure::{Trouble, explain};

@@ -8,11 +8,11 @@ use image::registry::RegistryOptions;
 use image::unpack::Converter;
 use image::{ImageError, LayerForm, Store, StoreOptions};
 use model::rung::Rung;
-use queue::Offer;
+use queue::{Layers, Offer};
 use sandbox::guest::Guests;
 use sandbox::gvisor::Gvisor;
 use sandbox::local::{Local, LocalConfig};
-use sandbox::microvm::{MicroVm, MicroVmConfig, MonitorKind};
+use sandbox::microvm::{MicroVm, MicroVmConfig, MonitorKind, most_layers};
 use sandbox::net::EgressOnDemand;
 use sandbox::{Check, Driver, Finding, Pending, Probe};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -156,15 +156,25 @@ pub fn probe_elsewhere(elsewhere: &Elsewhere) -> Probe {
     }
 }
 
+/// Why an engine elsewhere will be refused, as far as its address says that.
+fn refused_elsewhere(elsewhere: &Elsewhere) -> Option<String> {
+    let (endpoint, shared, server) = match elsewhere {
+        Elsewhere::Docker(config) => (&config.endpoint, config.shared_machine, &config.control_plane),
+        Elsewhere::Swarm(config) => (&config.manager, config.shared_machine, &config.control_plane),
+    };
+    docker::refused_by_address(endpoint, shared, server.as_deref())
+}
+
 fn plain(driver: &'static str, rung: Rung, unusable: Option<String>) -> Offer {
     let engine = Err("its sandboxes have no kernel that a Docker Engine could have to itself".to_owned());
     let all = Ok(());
     let (shares, network, nested, images) = (all.clone(), all.clone(), all.clone(), all);
-    Offer { driver, rung, engine, shares, network, nested, images, unusable, memory_bytes: None }
+    let (memory_bytes, layers, refuses) = (None, None, None);
+    Offer { driver, rung, engine, shares, network, nested, images, memory_bytes, layers, unusable, refuses }
 }
 
 /// The drivers that there are, whether they can be used or not. `probes` are those of the local drivers; without them these are taken
-/// to be usable, for a launcher that runs has proved it. What is elsewhere is not asked.
+/// to be usable, for a launcher that runs has proved it, and so is what is elsewhere. No engine there is asked.
 pub fn offers(
     probes: Option<&[Probe]>,
     elsewhere: Option<&Elsewhere>,
@@ -185,14 +195,17 @@ pub fn offers(
         Some(_) => Ok(()),
         None => Err("there is none for its machines: `cofferdam guest build --engine` makes one".to_owned()),
     };
-    let microvm = plain("microvm", Rung::Microvm, microvm_missing(monitor, given).map(str::to_owned).or(jail.clone()));
+    let missing = microvm_missing(monitor, given).map(str::to_owned).or_else(|| monitor_blocked(monitor, given));
+    let microvm = plain("microvm", Rung::Microvm, missing.or(jail.clone()));
     // Before the local one, because it was asked for.
     let elsewhere = elsewhere.map(|elsewhere| {
         let shares = Err("its containers share no workspace".to_owned());
         let no_network = "an engine has networks of its own, and none was named (`--docker-network`)";
         let network = if elsewhere.has_network() { Ok(()) } else { Err(no_network.to_owned()) };
         let nested = Err("its containers have no namespaces within".to_owned());
-        Offer { shares, network, nested, ..plain(elsewhere.driver(), Rung::Container, None) }
+        // Who opens it hears that of it; here a name may have to be looked up.
+        let refuses = probes.and_then(|_| refused_elsewhere(elsewhere));
+        Offer { shares, network, nested, refuses, ..plain(elsewhere.driver(), Rung::Container, None) }
     });
     let local = [
         plain("process", Rung::Process, jail.clone()),
@@ -201,7 +214,13 @@ pub fn offers(
             nested: Err("its kernel lets no program mount in namespaces of its own".to_owned()),
             ..plain("gvisor", Rung::Gvisor, gvisor_missing().map(str::to_owned).or(jail))
         },
-        Offer { engine, images: layers_are_files(), memory_bytes: Some(memory_for_a_machine()), ..microvm },
+        Offer {
+            engine,
+            images: layers_are_files(),
+            layers: Some(Layers { seen: most_layers(false), stacked: most_layers(true) }),
+            memory_bytes: Some(memory_for_a_machine()),
+            ..microvm
+        },
     ];
     elsewhere.into_iter().chain(local).collect()
 }
@@ -307,6 +326,12 @@ pub fn microvm_missing(monitor: &MonitorKind, given: Option<&Path>) -> Option<&'
         Some(_) => None,
         None => Some("there is no guest of this version: `cofferdam guest build` makes one in seconds"),
     }
+}
+
+/// Why that monitor makes no machines here, though its program and a guest are there. None is booted to find out.
+fn monitor_blocked(monitor: &MonitorKind, given: Option<&Path>) -> Option<String> {
+    let reason = MicroVm::blocker(monitor, &guests(given).newest()?)?;
+    Some(format!("{reason} (`--monitor qemu` translates what they run)"))
 }
 
 /// What would let the launcher start: the first thing that is missing, as `doctor` finds it.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use model::docker_args::{ArgsError, DockerArgs, device_of_host};
+use model::request::DockerSpec;
 use model::rung::Rung;
 
 /// A driver of a host, as far as a choice needs to know.
@@ -23,8 +25,21 @@ pub struct Offer {
     pub images: Result<(), String>,
     /// The most memory in bytes that one of its sandboxes can be promised; `None`: it promises none, its limits are only limits.
     pub memory_bytes: Option<u64>,
+    /// The most layers that an image may have for it; `None`: any image will do.
+    pub layers: Option<Layers>,
     /// Why it makes no sandboxes now, and what would change that.
     pub unusable: Option<String>,
+    /// It was asked for by name, and makes none for this reason: a job that fits it is refused, for nothing else is quietly taken instead.
+    pub refuses: Option<String>,
+}
+
+/// How many layers an image has, or may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layers {
+    /// For a sandbox on the image: different ones that nothing above hides.
+    pub seen: usize,
+    /// For a Docker Engine, which stacks all of them.
+    pub stacked: usize,
 }
 
 /// What a job needs of its place.
@@ -46,8 +61,33 @@ pub struct Need {
     pub nested: bool,
     /// What it may use of memory, in bytes.
     pub memory_bytes: u64,
+    /// What its image has of layers, where that is known: an image has to be in the store for it.
+    pub layers: Option<Layers>,
     /// The words of the pipeline that ask for a device of a host. No driver gives any.
     pub device: Option<String>,
+}
+
+impl Need {
+    /// The same for a job with an image, and its words for `docker run`, or why they cannot be honoured. Plans and runs both ask here,
+    /// so that they say the same. Words that reach for a host ask for a machine's engine, which then reads all of them.
+    pub fn with_docker(mut self, docker: &DockerSpec) -> (Need, Result<DockerArgs, ArgsError>) {
+        let args = match DockerArgs::parse(&docker.args) {
+            Err(ArgsError::NeedsRung { word, .. }) => {
+                self.engine = Some(format!("docker args `{word}`"));
+                Ok(DockerArgs::default())
+            }
+            parsed => parsed,
+        };
+        self.image = true;
+        self.device = device_of_host(&docker.args);
+        self.shares = self.shares.or_else(|| docker.workspace_of.map(|_| "the workspace of its node".to_owned()));
+        // Words for a container of an engine take nothing from the machine around it, and that is what is placed.
+        if let (Ok(args), None, None) = (&args, &self.engine, &self.shares) {
+            self.network &= !args.no_network;
+            self.memory_bytes = self.memory_bytes.min(args.memory.unwrap_or(u64::MAX));
+        }
+        (self, args)
+    }
 }
 
 /// A choice. Prints as the reason for it.
@@ -97,7 +137,11 @@ pub fn place(need: &Need, offers: &[Offer]) -> Result<Placed, Refused> {
     for (index, offer) in fitting {
         match obstacle(need, offer) {
             None => {
-                let because = because(need, lowest, offer, reasons);
+                let mut because = because(need, lowest, offer, reasons);
+                if let Some(reason) = &offer.refuses {
+                    because.push(format!("driver {}: {reason}", offer.driver));
+                    return Err(Refused { rung: offer.rung, reasons: because });
+                }
                 let engine = with_engine(need, offer.rung);
                 return Ok(Placed { offer: index, driver: offer.driver, rung: offer.rung, engine, because });
             }
@@ -119,9 +163,10 @@ pub fn others(need: &Need, offers: &[Offer], placed: Option<&Placed>) -> Vec<(&'
     let against = |offer: &Offer| match () {
         () if offer.rung < lowest => format!("rung {} is below {}", offer.rung.name(), lowest.name()),
         () if lowest == Rung::Process && offer.rung > lowest => "the job names no image".to_owned(),
-        () => obstacle(need, offer).unwrap_or_else(|| match placed {
+        () => obstacle(need, offer).or_else(|| offer.refuses.clone()).unwrap_or_else(|| match placed {
             Some(placed) if placed.rung < offer.rung => format!("rung {} is enough, and cheaper", placed.rung.name()),
-            _ => "another of its rung stands before it".to_owned(),
+            Some(_) => "another of its rung stands before it".to_owned(),
+            None => "another was asked for, and nothing is taken instead".to_owned(),
         }),
     };
     let chosen = placed.map(|placed| placed.offer);
@@ -154,10 +199,26 @@ fn obstacle(need: &Need, offer: &Offer) -> Option<String> {
         let [wants, most] = [need.memory_bytes, most].map(|bytes| bytes >> 20);
         Some(format!("the job may use {wants} MiB of memory, and this host has {most} MiB for one of its sandboxes"))
     };
+    let layers = || match pulled_inside(need, offer) {
+        Some(_) if need.network => None,
+        Some(why) => Some(format!("{why}, and without a network it pulls none")),
+        None if with_engine(need, offer.rung) => None,
+        None => {
+            let (has, room) = (need.layers?.seen, offer.layers?.seen);
+            (has > room).then(|| format!("the image has {has} layers, and one of its sandboxes has room for {room}"))
+        }
+    };
     let device =
         || need.device.as_ref().map(|words| format!("{words} asks for a device, and it gives none of its host"));
     let first = offer.unusable.as_ref().or(engine).cloned().or_else(shares).or_else(network).or_else(nested);
-    first.or_else(images).or_else(memory).or_else(device)
+    first.or_else(images).or_else(layers).or_else(memory).or_else(device)
+}
+
+/// Why an engine is not given the job's image from the host's store, and has to pull it.
+fn pulled_inside(need: &Need, offer: &Offer) -> Option<String> {
+    let (has, room) = (need.layers?.stacked, offer.layers?.stacked);
+    let is_given = !with_engine(need, offer.rung) || has <= room;
+    (!is_given).then(|| format!("the image has {has} layers, and a machine gives its Docker Engine {room} at most"))
 }
 
 /// What asks for the lowest rung.
@@ -185,6 +246,7 @@ fn because(need: &Need, lowest: Rung, offer: &Offer, passed: Vec<String>) -> Vec
     if let Some(words) = need.shares.as_ref().filter(|_| need.engine.is_none() && offer.rung >= Rung::Microvm) {
         because.push(format!("{words} shares its workspace, so both are containers of the machine's Docker Engine"));
     }
+    because.extend(pulled_inside(need, offer).map(|why| format!("{why}, so the engine pulls it itself")));
     because
 }
 
@@ -197,7 +259,8 @@ mod tests {
         let shares = if driver == "docker" { Err("its containers share no workspace".to_owned()) } else { Ok(()) };
         let all = Ok(());
         let (network, nested, images) = (all.clone(), all.clone(), all);
-        Offer { driver, rung, engine, shares, network, nested, images, unusable: None, memory_bytes: None }
+        let (unusable, refuses, memory_bytes, layers) = (None, None, None, None);
+        Offer { driver, rung, engine, shares, network, nested, images, memory_bytes, layers, unusable, refuses }
     }
 
     fn offers() -> Vec<Offer> {
@@ -219,6 +282,7 @@ mod tests {
             network: true,
             nested: false,
             memory_bytes: 2 << 30,
+            layers: None,
             device: None,
         }
     }
@@ -349,6 +413,58 @@ mod tests {
             place(&Need { memory_bytes: 4 << 30, ..image(Rung::Container) }, &offers).unwrap().driver,
             "container"
         );
+    }
+
+    #[test]
+    fn an_image_has_no_more_layers_than_there_is_room_for() {
+        let mut offers = offers();
+        offers[0].layers = Some(Layers { seen: 19, stacked: 18 });
+        offers[3].unusable = Some("runsc is not installed".to_owned());
+        let need = |minimum, layers| Need { layers: Some(Layers { seen: layers, stacked: layers }), ..image(minimum) };
+        let said = |need: &Need| {
+            place(need, &offers).map_or_else(|refused| format!("refused: {refused}"), |placed| placed.to_string())
+        };
+        assert_eq!(said(&need(Rung::Container, 40)), "it names an image");
+        assert_eq!(said(&need(Rung::Microvm, 19)), "the policy asks for rung microvm");
+        let told = "driver gvisor: runsc is not installed; driver microvm: the image has 20 layers, and one of its sandboxes has room for 19";
+        assert_eq!(said(&need(Rung::Gvisor, 20)), format!("refused: the policy asks for rung gvisor; {told}"));
+        // What lies in it twice, or hidden, counts for an engine only.
+        let hidden = Some(Layers { seen: 1, stacked: 40 });
+        assert_eq!(said(&Need { layers: hidden, ..need(Rung::Microvm, 0) }), "the policy asks for rung microvm");
+        let engine = |layers| Need { engine: Some("`docker.build`".to_owned()), ..need(Rung::Container, layers) };
+        assert!(said(&engine(18)).ends_with("takes rung microvm"));
+        assert!(said(&engine(19)).ends_with("gives its Docker Engine 18 at most, so the engine pulls it itself"));
+        let alone = said(&Need { network: false, ..engine(19) });
+        assert!(alone.starts_with("refused: ") && alone.ends_with("and without a network it pulls none"), "{alone}");
+    }
+
+    #[test]
+    fn words_for_docker_run_are_read_once_for_all() {
+        let docker = |args: &str| DockerSpec { args: args.to_owned(), ..DockerSpec::default() };
+        let (need, args) = image(Rung::Container).with_docker(&docker("--memory 512m --network none"));
+        assert_eq!((need.memory_bytes, need.network, args.unwrap().memory), (512 << 20, false, Some(512 << 20)));
+        let (need, _) = image(Rung::Container).with_docker(&docker("--memory 4g"));
+        assert_eq!((need.memory_bytes, need.network), (2 << 30, true), "no limit is raised");
+        let (need, args) = image(Rung::Container).with_docker(&docker("--privileged --memory 512m --network none"));
+        assert_eq!(need.engine.as_deref(), Some("docker args `--privileged`"));
+        // Those are the container's, not its machine's.
+        assert_eq!((need.memory_bytes, need.network, args), (2 << 30, true, Ok(DockerArgs::default())));
+        assert!(image(Rung::Container).with_docker(&docker("--gpus all")).0.device.unwrap().contains("--gpus"));
+        assert!(image(Rung::Container).with_docker(&docker("--memory much")).1.is_err());
+    }
+
+    #[test]
+    fn a_driver_that_was_asked_for_and_refuses_is_not_passed_by() {
+        let mut offers = vec![offer("docker", Rung::Container), offer("container", Rung::Container)];
+        offers[0].refuses = Some("it is this machine's".to_owned());
+        let need = image(Rung::Container);
+        let refused = place(&need, &offers).unwrap_err().to_string();
+        assert_eq!(refused, "it names an image; driver docker: it is this machine's");
+        let told = ["it is this machine's", "another was asked for, and nothing is taken instead"];
+        assert_eq!(others(&need, &offers, None).into_iter().map(|(_, why)| why).collect::<Vec<_>>(), told);
+        // Jobs that it is not for have a place as ever.
+        let need = Need { shares: Some("`inside`".to_owned()), ..need };
+        assert_eq!(place(&need, &offers).unwrap().driver, "container");
     }
 
     #[test]

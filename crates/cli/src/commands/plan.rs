@@ -7,14 +7,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use agent::{LocalProject, WayOut};
-use model::docker_args::{ArgsError, DockerArgs, device_of_host};
 use model::event::Event;
 use model::ids::{JobId, StageId};
 use model::limits::Limits;
 use model::request::{AgentSpec, Allocated, DockerSpec, FailureKind, Reply, Request};
 use model::rung::Rung;
 use pipeline::engine::{Engine, Output};
-use queue::{Need, Offer};
+use queue::{Layers, Need, Offer};
 use sandbox::local::{Local, LocalConfig};
 use serde::Serialize;
 
@@ -155,6 +154,13 @@ enum Work {
     Step { name: String, label: Option<String> },
 }
 
+/// An image that a job names.
+struct PlannedImage {
+    name: String,
+    /// `None`: it is not in the store.
+    layers: Option<Layers>,
+}
+
 struct Planner<'a> {
     engine: Engine,
     home: Option<&'a Path>,
@@ -290,27 +296,53 @@ impl Planner<'_> {
     }
 
     /// A container beside its node's job, in the machine of both.
-    fn inside(&self, docker: &DockerSpec) -> PlannedJob {
-        let (image, present) = self.image(&docker.image);
+    fn inside(&mut self, docker: &DockerSpec) -> PlannedJob {
+        let image = self.image(docker);
+        let (need, _) =
+            Need { engine: Some("a container beside its node".to_owned()), ..self.need() }.with_docker(docker);
+        let refused = queue::place(&Need { layers: image.layers, ..need }, &self.offers).err();
+        if refused.is_some() {
+            // It is the engine that says so to a run, when a step asks for it.
+            self.worst = Exit::from(FailureKind::Workload);
+        }
         PlannedJob {
             stage: String::new(),
             agent: "docker".to_owned(),
-            image: Some(image),
-            present: Some(present),
+            present: Some(image.layers.is_some()),
+            image: Some(image.name),
             rung: Rung::Microvm,
-            driver: Some("microvm".to_owned()),
+            driver: Some("microvm".to_owned()).filter(|_| refused.is_none()),
             inside: true,
             why: "it shares the workspace of its node, whose machine has a Docker Engine".to_owned(),
-            refused: None,
+            refused: refused.map(|refused| refused.to_string()),
             others: Vec::new(),
         }
     }
 
-    /// An image's full name, and whether it is in the store.
-    fn image(&self, name: &str) -> (String, bool) {
-        let Ok(reference) = name.parse::<image::Reference>() else { return (name.to_owned(), false) };
-        let found = place::open_store(self.home).ok().and_then(|store| store.resolve(&reference).ok().flatten());
-        (reference.to_string(), found.is_some())
+    /// What a job needs, before its definition is asked.
+    fn need(&self) -> Need {
+        Need {
+            image: false,
+            minimum: self.minimum.clone(),
+            engine: None,
+            shares: None,
+            network: self.network,
+            nested: self.nested,
+            memory_bytes: self.memory_bytes,
+            layers: None,
+            device: None,
+        }
+    }
+
+    /// An image as a run names it, and what the store has of it.
+    fn image(&self, docker: &DockerSpec) -> PlannedImage {
+        let name = agent::qualified(docker);
+        let Ok(reference) = name.parse::<image::Reference>() else { return PlannedImage { name, layers: None } };
+        let layers = place::open_store(self.home).ok().and_then(|store| {
+            let image = store.resolve(&reference).ok().flatten()?;
+            Some(agent::layers(&store, &image))
+        });
+        PlannedImage { name: reference.to_string(), layers }
     }
 
     fn job(&mut self, id: JobId, agent: &AgentSpec, engine: Option<&String>, shares: Option<&String>) -> PlannedJob {
@@ -319,24 +351,13 @@ impl Planner<'_> {
             AgentSpec::Label(label) => (format!("label {label}"), None),
             AgentSpec::Docker(docker) => ("docker".to_owned(), Some(docker)),
         };
-        let args = docker.map_or(Ok(DockerArgs::default()), |docker| DockerArgs::parse(&docker.args));
-        let of_docker = args.as_ref().ok().cloned();
-        let (malformed, of_args) = match args {
-            Ok(_) => (None, None),
-            Err(ArgsError::NeedsRung { word, .. }) => (None, Some(format!("docker args `{word}`"))),
-            Err(error) => (Some(error.to_string()), None),
+        let need = Need { engine: engine.cloned(), shares: shares.cloned(), ..self.need() };
+        let (mut need, malformed) = match docker.map(|docker| need.clone().with_docker(docker)) {
+            Some((need, args)) => (need, args.err().map(|error| error.to_string())),
+            None => (need, None),
         };
-        let beside = docker.and_then(|docker| docker.workspace_of);
-        let need = Need {
-            image: docker.is_some(),
-            minimum: self.minimum.clone(),
-            engine: engine.cloned().or(of_args),
-            shares: shares.cloned().or_else(|| beside.map(|_| "the workspace of its node".to_owned())),
-            network: self.network && of_docker.is_none_or(|args| !args.no_network),
-            nested: self.nested,
-            memory_bytes: self.memory_bytes,
-            device: docker.and_then(|docker| device_of_host(&docker.args)),
-        };
+        let image = docker.map(|docker| self.image(docker));
+        need.layers = image.as_ref().and_then(|image| image.layers);
         let placed = queue::place(&need, &self.offers);
         let refused = match (&placed, malformed) {
             (_, Some(malformed)) => Some((FailureKind::Workload, malformed)),
@@ -354,7 +375,7 @@ impl Planner<'_> {
             Ok(placed) => (placed.rung, Some(placed.driver.to_owned()), placed.to_string()),
             Err(refused) => (refused.rung, None, refused.to_string()),
         };
-        let (image, present) = docker.map(|docker| self.image(&docker.image)).unzip();
+        let (image, present) = image.map(|image| (image.name, image.layers.is_some())).unzip();
         let refused = refused.map(|(_, why)| why);
         PlannedJob {
             stage: String::new(),

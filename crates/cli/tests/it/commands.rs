@@ -97,7 +97,7 @@ fn plan_knows_of_engines_elsewhere_and_of_monitors() {
         Project::new("pipeline { agent { docker 'test.invalid/a:1' } stages { stage('A') { steps { sh 'make' } } } }");
     let path = project.path().to_str().unwrap();
     for (option, driver) in [("--docker", "docker"), ("--swarm", "swarm")] {
-        let nowhere = [option, "unix:///no/such.sock"];
+        let nowhere = [option, "unix:///no/such.sock", "--docker-shared"];
         let ran = run(&[&["plan", "--output", "json", "--network", "none"], &nowhere[..], &[path]].concat());
         let plan: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
         let job = &plan["jobs"][0];
@@ -117,6 +117,38 @@ fn plan_knows_of_engines_elsewhere_and_of_monitors() {
     let nowhere =
         crate::project::cofferdam().args(["plan", "--monitor", "firecracker", path]).env("PATH", "/none").output();
     assert_eq!(nowhere.unwrap().status.code(), Some(2));
+}
+
+/// That an engine is this machine's is known of its address.
+#[test]
+fn plan_refuses_an_engine_as_a_run_does() {
+    let project = Project::new(
+        "pipeline { agent none\n stages {\n stage('A') { agent { docker 'test.invalid/a:1' } steps { sh 'make' } }\n \
+         stage('B') { agent any\n steps { sh 'make' } } } }",
+    );
+    let path = project.path().to_str().unwrap();
+    for engine in ["unix:///no/such.sock", "tcp://127.0.0.1:2376"] {
+        for option in ["--docker", "--swarm"] {
+            let words = [option, engine, "--docker-certs", "/no/certs", "--docker-network", "builds", path];
+            let ran = run(&[&["plan", "--output", "json"], &words[..]].concat());
+            let plan: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+            let (job, driver) = (&plan["jobs"][0], option.trim_start_matches('-'));
+            let refused = job["refused"].as_str().unwrap_or_else(|| panic!("{plan}"));
+            assert!(
+                refused.contains(&format!("driver {driver}: ")) && refused.contains("--docker-shared"),
+                "{refused}"
+            );
+            assert!(job["driver"].is_null() && ran.code == 7, "{plan}");
+            assert_ne!(plan["jobs"][1]["refused"], job["refused"], "a job without an image is not for it: {plan}");
+            let why = run(&[&["why"], &words[..]].concat()).stdout;
+            assert!(why.contains("not container: another was asked for, and nothing is taken instead"), "{why}");
+        }
+    }
+    let guide = include_str!("../../../../docs/guide/plan.md");
+    let example = guide.lines().find_map(|line| line.strip_prefix("$ cofferdam ").filter(|it| it.contains("--docker")));
+    let words: Vec<_> = example.unwrap().split(' ').chain([path]).collect();
+    let ran = run(&words);
+    assert!(ran.stdout.contains("test.invalid/a:1 on rung container, to be pulled\n"), "{ran:?}");
 }
 
 #[test]

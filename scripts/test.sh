@@ -3,7 +3,8 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 mkdir -p target
-rm -rf target/tmp/conformance
+# What an earlier run has left says nothing of this one.
+rm -rf target/tmp/conformance target/nextest/default/junit.xml target/test.log
 if [ -z "${COFFERDAM_OPENAPI:-}" ] && described=$(scripts/openapi.sh); then
   export COFFERDAM_OPENAPI=$described
 fi
@@ -24,7 +25,6 @@ fi
 if cargo nextest --version > /dev/null 2>&1; then
   cargo nextest run --workspace --locked "$@"
   status=$?
-  log=target/nextest/default/junit.xml
 else
   log=target/test.log
   cargo test --workspace --locked --no-fail-fast -- --show-output "$@" 2>&1 | tee "$log" | grep --line-buffered -E '^test result|^test .*FAILED|panicked|^error'
@@ -33,8 +33,7 @@ fi
 
 echo
 echo "Skipped, and why:"
-grep -ohE 'skipped: [^<]*' "$log" | sort | uniq -c | sort -rn | sed 's/^/  /'
-grep -qE 'skipped: ' "$log" || echo "  nothing"
+cargo run --locked -q -p xtask -- skips | sed 's/^/  /'
 
 echo
 echo "Drivers and the cases of their conformance suite:"

@@ -1,34 +1,45 @@
-//! `archiveArtifacts`: files that outlive the run, as plain files below one folder of the host.
+//! `archiveArtifacts`: files that outlive the run, as plain files below one folder of the host, or at the server that the run is of.
 //!
 //! The tar stream that brings them was written by the workload. Only regular files and folders are taken, below the folder,
-//! through no link, never over a file that is none.
+//! through no link, never over a file that is none. What is for a server is taken so too, and lies here no longer than it is on its way.
 
 use std::fs::File;
-use std::io::{Read, Seek as _, SeekFrom, Write as _};
-use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Component, Path, PathBuf};
+use std::io::{Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
 
 use model::limits::MAX_STASH_BYTES;
 use model::request::{FileSet, Reply};
-use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use wire::init::TarLimits;
 
+use crate::below::{Below, inside};
 use crate::failure::Trouble;
 use crate::job::Job;
+use crate::remote::Uploads;
 use crate::stash::{passed_over, unnamed};
 
 /// Files of one archive step.
 const MAX_FILES: u64 = 100_000;
+/// What is said of files that are not archived, in lines.
+const MOST_NOTES: usize = 20;
+
+/// Where they are kept.
+#[derive(Clone, Copy)]
+pub enum Keep<'a> {
+    /// A folder of this host.
+    Folder(&'a Path),
+    /// A server.
+    Server(&'a Uploads),
+}
 
 /// Keeps files; returns how many.
 pub async fn archive(
     job: &Job,
     scratch: &Path,
-    target: &Path,
+    keep: Keep<'_>,
     files: FileSet,
     allow_empty: bool,
 ) -> Result<(Reply, Vec<String>), Trouble> {
-    let mut spool = unnamed(scratch)?;
+    let spool = unnamed(scratch)?;
     let out = spool.try_clone().map_err(|error| Trouble::infrastructure(format!("cannot keep artifacts: {error}")))?;
     let includes = files.includes.clone();
     let limits = TarLimits { bytes: MAX_STASH_BYTES, entries: MAX_FILES };
@@ -44,34 +55,56 @@ pub async fn archive(
             "No artifacts found that match the file pattern \"{includes}\". Configuration error?"
         )));
     }
-    let (folder, target) = (target, target.to_owned());
-    let extracted = tokio::task::spawn_blocking(move || {
-        spool.seek(SeekFrom::Start(0))?;
-        extract(&spool, &target)
-    });
-    match extracted.await {
-        Ok(Ok(mut report)) => {
-            report.notes.extend(passed_over("not archived", &summary.skipped));
-            Ok((Reply::Count(report.files), report.notes))
-        }
-        Ok(Err(error)) => {
-            Err(Trouble::infrastructure(format!("cannot keep artifacts in {}: {error}", folder.display()))
-                .with_hint("another folder is named with --artifacts"))
-        }
-        Err(error) => Err(Trouble::infrastructure(format!("cannot keep artifacts: {error}"))),
+    let mut report = match keep {
+        Keep::Folder(target) => extracted(spool, target.to_owned()).await.map_err(|error| {
+            Trouble::infrastructure(format!("cannot keep artifacts in {}: {error}", target.display()))
+                .with_hint("another folder is named with --artifacts")
+        })?,
+        Keep::Server(uploads) => hand_over(spool, scratch, uploads).await?,
+    };
+    report.notes.extend(passed_over("not archived", &summary.skipped));
+    Ok((Reply::Count(report.paths.len() as u64), report.notes))
+}
+
+/// Takes files out here, and hands them to the server. Nothing of them is left here, however this ends.
+async fn hand_over(spool: File, scratch: &Path, uploads: &Uploads) -> Result<Extracted, Trouble> {
+    let failed = |error| Trouble::infrastructure(format!("cannot keep artifacts in {}: {error}", scratch.display()));
+    // Whoever sweeps the folder sees by the name whether its process lives.
+    let prefix = format!("artifacts-{}-", std::process::id());
+    let folder = tempfile::Builder::new().prefix(&prefix).tempdir_in(scratch).map_err(failed)?;
+    let mut report = extracted(spool, folder.path().to_owned()).await.map_err(failed)?;
+    let is_named = |path: &PathBuf| path.to_str().is_some_and(wire::artifact::is_path);
+    let (named, strange): (Vec<_>, Vec<_>) = report.paths.into_iter().partition(is_named);
+    let strange = strange.iter().map(|path| format!("not archived: {path:?} has a name that no server takes"));
+    report.notes.extend(strange.take(MOST_NOTES));
+    report.paths = named;
+    let below = Below::open(folder.path()).map_err(failed)?;
+    let sent = uploads.send(&below, &report.paths).await;
+    let gone = tokio::task::spawn_blocking(move || folder.close()).await;
+    if let Ok(Err(error)) = gone {
+        tracing::warn!(%error, "what was archived is left in the scratch folder");
     }
+    sent.map(|()| report)
 }
 
 /// What was taken out of a tar stream.
 #[derive(Debug, Default)]
 struct Extracted {
-    files: u64,
+    /// Each path once, however often it was there.
+    paths: Vec<PathBuf>,
     notes: Vec<String>,
 }
 
+async fn extracted(mut spool: File, target: PathBuf) -> std::io::Result<Extracted> {
+    let extracted = tokio::task::spawn_blocking(move || {
+        spool.seek(SeekFrom::Start(0))?;
+        extract(&spool, &target)
+    });
+    extracted.await.unwrap_or_else(|error| Err(std::io::Error::other(error)))
+}
+
 fn extract(tar: &File, target: &Path) -> std::io::Result<Extracted> {
-    std::fs::create_dir_all(target)?;
-    let root: OwnedFd = File::open(target)?.into();
+    let below = Below::open(target)?;
     let mut report = Extracted::default();
     let mut archive = tar::Archive::new(std::io::BufReader::new(tar));
     for entry in archive.entries()? {
@@ -82,67 +115,19 @@ fn extract(tar: &File, target: &Path) -> std::io::Result<Extracted> {
             continue;
         };
         match entry.header().entry_type() {
-            tar::EntryType::Directory => make_folders(&root, &parts)?,
+            tar::EntryType::Directory => below.make_folders(&parts)?,
             tar::EntryType::Regular | tar::EntryType::GNUSparse | tar::EntryType::Continuous => {
                 let executable = entry.header().mode().unwrap_or(0) & 0o100 != 0;
-                write_file(&root, &parts, executable, &mut entry)?;
-                report.files += 1;
+                below.replace(&parts, executable, &mut entry)?;
+                report.paths.push(parts.iter().collect());
             }
             _ => report.notes.push(format!("not archived: {} is no regular file", path.display())),
         }
     }
-    report.notes.truncate(20);
+    report.notes.truncate(MOST_NOTES);
+    report.paths.sort();
+    report.paths.dedup();
     Ok(report)
-}
-
-/// The parts of a relative path that stays below where it starts.
-fn inside(path: &Path) -> Option<Vec<PathBuf>> {
-    let mut parts = Vec::new();
-    for component in path.components() {
-        match component {
-            Component::Normal(part) => parts.push(PathBuf::from(part)),
-            Component::CurDir => {}
-            Component::ParentDir | Component::RootDir | Component::Prefix(_) => return None,
-        }
-    }
-    (!parts.is_empty() && parts.len() < 256).then_some(parts)
-}
-
-const BENEATH: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
-
-fn make_folders(root: &OwnedFd, parts: &[PathBuf]) -> std::io::Result<()> {
-    let mut path = PathBuf::new();
-    for part in parts {
-        let parent = folder(root, &path)?;
-        match rustix::fs::mkdirat(&parent, part, Mode::from_raw_mode(0o755)) {
-            Ok(()) | Err(rustix::io::Errno::EXIST) => {}
-            Err(error) => return Err(error.into()),
-        }
-        path.push(part);
-    }
-    Ok(())
-}
-
-fn folder(root: &OwnedFd, path: &Path) -> std::io::Result<OwnedFd> {
-    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    Ok(openat2(root.as_fd(), path, flags, Mode::empty(), BENEATH)?)
-}
-
-fn write_file(root: &OwnedFd, parts: &[PathBuf], executable: bool, content: &mut impl Read) -> std::io::Result<()> {
-    let Some((name, folders)) = parts.split_last() else { return Ok(()) };
-    make_folders(root, folders)?;
-    let parent = folder(root, &folders.iter().collect::<PathBuf>())?;
-    // A file of an earlier run is replaced, not written into: it may be linked from elsewhere.
-    match rustix::fs::unlinkat(&parent, name, rustix::fs::AtFlags::empty()) {
-        Ok(()) | Err(rustix::io::Errno::NOENT) => {}
-        Err(error) => return Err(error.into()),
-    }
-    let mode = if executable { 0o755 } else { 0o644 };
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let mut file = File::from(openat2(&parent, name, flags, Mode::from_raw_mode(mode), BENEATH)?);
-    std::io::copy(content, &mut file)?;
-    file.flush()
 }
 
 #[cfg(test)]
@@ -181,7 +166,7 @@ mod tests {
             ("null", Char, ""),
         ]);
         let report = extract(&tar, &target).unwrap();
-        assert_eq!(report.files, 1);
+        assert_eq!(report.paths, [Path::new("a/b.txt")]);
         assert_eq!(report.notes.len(), 4, "{:?}", report.notes);
         assert_eq!(std::fs::read_to_string(target.join("a/b.txt")).unwrap(), "hello");
         assert!(!dir.path().join("escape").exists() && target.join("link").symlink_metadata().is_err());

@@ -28,7 +28,7 @@ pub struct HostOptions {
     pub nested: bool,
     /// Ask the registry for every image.
     pub always_pull: bool,
-    /// Where archived artifacts go.
+    /// Where archived artifacts go, where no server takes them.
     pub artifacts: PathBuf,
     /// Folder for stashes and other data of this run, outside of every sandbox.
     pub scratch: PathBuf,

@@ -7,6 +7,7 @@
 //! Start reading at [`Performer`].
 
 mod artifacts;
+pub mod below;
 mod blueprint;
 mod clone;
 mod contained;

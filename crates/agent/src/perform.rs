@@ -13,11 +13,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use wire::init::{TarLimits, TerminalSize};
 
+use crate::artifacts::Keep;
 use crate::blueprint::Words;
 use crate::failure::Trouble;
 use crate::host::Host;
 use crate::hurry::Hurry;
 use crate::job::{Job, Maker};
+use crate::remote::Uploads;
 use crate::stash::{Stashes, passed_over};
 use crate::{artifacts, exec, files, terminal};
 
@@ -27,6 +29,8 @@ pub struct Performer {
     events: mpsc::Sender<Event>,
     jobs: Mutex<HashMap<JobId, Arc<Job>>>,
     stashes: Stashes,
+    /// Where artifacts go, if not into a folder of this host.
+    uploads: Option<Uploads>,
     told_no_network: AtomicBool,
     hurry: Hurry,
 }
@@ -57,9 +61,15 @@ impl Performer {
             events,
             jobs: Mutex::default(),
             stashes,
+            uploads: None,
             told_no_network: AtomicBool::new(false),
             hurry: Hurry::default(),
         }
+    }
+
+    /// The same, with artifacts at a server.
+    pub(crate) fn archiving_to(self, uploads: Uploads) -> Performer {
+        Performer { uploads: Some(uploads), ..self }
     }
 
     /// Performs a request. When `cancelled` resolves, what is under way is ended first, and the reply is
@@ -212,7 +222,8 @@ impl Performer {
 
     async fn archive(&self, job: &Job, files: FileSet, allow_empty: bool) -> Result<Reply, Trouble> {
         let options = &self.host.options;
-        let (reply, notes) = artifacts::archive(job, &options.scratch, &options.artifacts, files, allow_empty).await?;
+        let keep = self.uploads.as_ref().map_or(Keep::Folder(&options.artifacts), Keep::Server);
+        let (reply, notes) = artifacts::archive(job, &options.scratch, keep, files, allow_empty).await?;
         self.say(notes).await;
         Ok(reply)
     }

@@ -1,5 +1,6 @@
 //! The flags of every command. The words here are what people read in `--help`, so they teach.
 
+pub mod artifacts;
 mod engine;
 mod guest;
 mod monitor;
@@ -97,6 +98,8 @@ pub enum Command {
     Runs(server::RunsArgs),
     /// Print the log of a run
     Logs(server::LogsArgs),
+    /// List what a run has archived, or bring it here
+    Artifacts(artifacts::ArtifactsArgs),
     /// End a run
     Cancel(server::CancelArgs),
     /// Run the same once more: its commit, its parameters

@@ -43,12 +43,23 @@ impl Client {
 
     /// An answer as it comes.
     pub async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Response, CommandFailure> {
-        let mut request = self.http.request(method, format!("{}{path}", self.server));
+        let request = self.http.request(method, format!("{}{path}", self.server));
+        self.sent(match body {
+            Some(body) => request.header("content-type", "application/json").body(body.to_string()),
+            None => request,
+        })
+        .await
+    }
+
+    /// A file, from that byte on.
+    pub async fn download(&self, path: &str, from: u64) -> Result<Response, CommandFailure> {
+        let request = self.http.get(format!("{}{path}", self.server));
+        self.sent(if from > 0 { request.header("range", format!("bytes={from}-")) } else { request }).await
+    }
+
+    async fn sent(&self, mut request: reqwest::RequestBuilder) -> Result<Response, CommandFailure> {
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
-        }
-        if let Some(body) = body {
-            request = request.header("content-type", "application/json").body(body.to_string());
         }
         let response = request.send().await.map_err(|error| self.away(&error))?;
         if response.status().is_success() {

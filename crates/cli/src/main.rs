@@ -64,6 +64,7 @@ fn dispatch(cli: &Cli, style: Style) -> Result<Exit, CommandFailure> {
         Command::Trigger(args) => block_on(commands::remote::trigger(args, style)),
         Command::Runs(args) => block_on(commands::remote::runs(args)),
         Command::Logs(args) => block_on(commands::remote::logs(args, style)),
+        Command::Artifacts(args) => block_on(commands::artifacts::artifacts(args)),
         Command::Cancel(args) => block_on(commands::remote::cancel(args)),
         Command::Rerun(args) => block_on(commands::remote::rerun(args, style)),
         Command::Approve(args) => block_on(commands::remote::approve(args)),

@@ -1,9 +1,11 @@
 //! What all of the server's parts share.
 
+use blob::Blobs;
 use model::ids::RunId;
 use store::{Millis, Store};
-use tokio::sync::broadcast;
+use tokio::sync::{Notify, broadcast};
 
+use crate::artifacts::Artifacts;
 use crate::config::ServerConfig;
 use crate::http::Counted;
 use crate::hub::Hub;
@@ -18,6 +20,9 @@ pub(crate) struct App {
     pub(crate) config: ServerConfig,
     pub(crate) hub: Hub,
     pub(crate) waiting: Waiting,
+    pub(crate) artifacts: Artifacts,
+    /// There may be something to forget.
+    pub(crate) house: Notify,
     pub(crate) counted: Counted,
     pub(crate) passwords: Passwords,
     /// Something of that run is new.
@@ -25,12 +30,14 @@ pub(crate) struct App {
 }
 
 impl App {
-    pub(crate) fn new(store: Store, config: ServerConfig) -> App {
+    pub(crate) fn new(store: Store, blobs: Blobs, config: ServerConfig) -> App {
         App {
             store,
             config,
             hub: Hub::default(),
             waiting: Waiting::default(),
+            artifacts: Artifacts::new(blobs),
+            house: Notify::new(),
             counted: Counted::default(),
             passwords: Passwords::default(),
             changed: broadcast::channel(CHANGES).0,

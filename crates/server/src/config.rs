@@ -5,9 +5,11 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use model::limits::{MAX_ARTIFACT_BYTES, MAX_RUN_ARTIFACT_BYTES, MAX_RUN_ARTIFACTS};
 use model::rung::Trust;
 use scm::Forge;
 use serde::{Deserialize, Serialize};
+use store::ArtifactLimits;
 use wire::agent::{Login, Source};
 
 use crate::clock::Clock;
@@ -28,6 +30,10 @@ pub struct ServerConfig {
     pub url: Option<String>,
     /// Who says who people are, beside their passwords.
     pub oidc: Option<OidcConfig>,
+    /// Where artifacts are: `file:///…`, `s3://BUCKET/PREFIX`, `gs://…`, `az://…`. `None`: the folder `blobs` beside the first token.
+    pub blobs: Option<String>,
+    /// What runs may archive.
+    pub artifacts: ArtifactLimits,
     /// Where the time of day comes from.
     pub clock: Clock,
 }
@@ -43,6 +49,12 @@ impl ServerConfig {
             agent_patience: Duration::from_secs(60),
             url: None,
             oidc: None,
+            blobs: None,
+            artifacts: ArtifactLimits {
+                file_bytes: MAX_ARTIFACT_BYTES,
+                run_bytes: MAX_RUN_ARTIFACT_BYTES,
+                run_files: MAX_RUN_ARTIFACTS,
+            },
             clock: Clock::Machine,
         }
     }

@@ -1,4 +1,4 @@
-//! Forgets what projects do not keep.
+//! Forgets what projects do not keep, and removes what nothing refers to any more.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,6 +6,7 @@ use std::time::Duration;
 use store::{Project, StoreError};
 
 use crate::app::App;
+use crate::artifacts;
 use crate::config::ProjectConfig;
 
 /// How often is looked.
@@ -20,7 +21,12 @@ pub(crate) async fn keep_house(app: Arc<App>) {
         if let Err(error) = turn(&app).await {
             tracing::warn!(%error, "old runs cannot be forgotten");
         }
-        tokio::time::sleep(LOOK).await;
+        if let Err(error) = artifacts::sweep(&app).await {
+            let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+            tracing::warn!(%error, cause, "what was archived by runs that are forgotten is removed later");
+        }
+        // Looked at early, where somebody has said that there may be something.
+        let _ = tokio::time::timeout(LOOK, app.house.notified()).await;
     }
 }
 

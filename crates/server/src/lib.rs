@@ -15,6 +15,7 @@
 //! Start reading at [`Server`]; `keeper` is the life of a run.
 
 mod app;
+mod artifacts;
 mod clock;
 mod config;
 mod connection;
@@ -41,10 +42,12 @@ use tokio::sync::{mpsc, watch};
 use wire::agent::{FromAgent, ToAgent};
 
 use app::App;
+use blob::BlobError;
 use connection::{Sign, attend};
 use policy::{Grant, Role};
 
 pub use clock::{Clock, Simulated};
+pub use store::ArtifactLimits;
 pub use config::{HookConfig, ProjectConfig, ProjectSource, ReportConfig, ServerConfig};
 
 /// Who may do everything at first.
@@ -56,6 +59,9 @@ pub enum ServerError {
     /// The store.
     #[error("the store")]
     Store(#[from] StoreError),
+    /// The place for artifacts cannot be had.
+    #[error("the place for artifacts")]
+    Blobs(#[from] BlobError),
     /// The first token cannot be written.
     #[error("cannot write {}", path.display())]
     Token {
@@ -135,7 +141,8 @@ impl Server {
         let claim = store.claim().await?;
         let is_new = first_token(&store, &config).await?;
         let address = config.listen;
-        let app = Arc::new(App::new(store, config));
+        let blobs = artifacts::open(&config).await?;
+        let app = Arc::new(App::new(store, blobs, config));
         hub::begin(&app).await?;
         let tasks = vec![
             tokio::spawn(forges::tell(Arc::clone(&app), address)),

@@ -30,7 +30,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::{Said, Word};
 
 /// Version of these messages; both sides must have the same.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 /// The longest message, in bytes.
 pub const MAX_MESSAGE_BYTES: usize = crate::engine::MAX_LINE_BYTES + 4096;
 /// The most that one report has.

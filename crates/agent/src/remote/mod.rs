@@ -11,6 +11,7 @@
 mod connection;
 mod fetch;
 mod seat;
+mod upload;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -32,6 +33,9 @@ use crate::scm::LocalProject;
 
 use fetch::Found;
 use seat::Seat;
+use upload::Uploader;
+
+pub(crate) use upload::Uploads;
 
 /// Makes what runs are performed with.
 pub trait Hosts: Send + Sync {
@@ -101,7 +105,8 @@ pub async fn work(config: AgentConfig, stop: impl Future<Output = ()>) -> Result
     let (sender, mut inbox) = mpsc::unbounded_channel();
     let config = Arc::new(config);
     let mut connection = tokio::spawn(connection::keep_connected(Arc::clone(&config), sender.clone()));
-    let mut agent = Agent { config, inbox: sender, server: None, seats: HashMap::new() };
+    let uploader = Uploader::new(&config)?;
+    let mut agent = Agent { config, uploader, inbox: sender, server: None, seats: HashMap::new() };
     tokio::pin!(stop);
     loop {
         tokio::select! {
@@ -128,6 +133,7 @@ pub async fn work(config: AgentConfig, stop: impl Future<Output = ()>) -> Result
 
 struct Agent {
     config: Arc<AgentConfig>,
+    uploader: Uploader,
     inbox: mpsc::UnboundedSender<Word>,
     server: Option<mpsc::UnboundedSender<FromAgent>>,
     seats: HashMap<Lease, Seat>,
@@ -152,7 +158,7 @@ impl Agent {
             Word::Server(message) => self.told(message),
             Word::Found(lease, found) => {
                 let Some(seat) = self.seats.get_mut(&lease) else { return };
-                let definition = seat.found(found, &self.config);
+                let definition = seat.found(found, &self.config, &self.uploader);
                 self.say(FromAgent::Found { lease, definition });
             }
             Word::Said(lease, engine, said) => {

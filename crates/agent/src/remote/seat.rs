@@ -15,6 +15,7 @@ use wire::agent::{Definition, Item, Lease, LogLine, MAX_REPORT};
 use wire::engine::{Said, Word as EngineWord};
 
 use super::fetch::Found;
+use super::upload::Uploader;
 use super::{AgentConfig, RunOf, Word};
 use crate::engine::{EngineProgram, Process};
 use crate::perform::Performer;
@@ -104,13 +105,18 @@ impl Seat {
     }
 
     /// The definition is here, and what the run is performed with can be made.
-    pub(super) fn found(&mut self, found: Result<Found, Failure>, config: &AgentConfig) -> Result<Definition, Failure> {
+    pub(super) fn found(
+        &mut self,
+        found: Result<Found, Failure>,
+        config: &AgentConfig,
+        uploader: &Uploader,
+    ) -> Result<Definition, Failure> {
         let made = found.and_then(|Found { definition, files, repository, mentions }| {
             self.repository = repository;
             let of = RunOf { project: self.project.clone(), trust: self.trust, mentions };
             let host = config.hosts.host(&of, files).map_err(|trouble| trouble.0)?;
             let (sender, mut events) = mpsc::channel(EVENTS);
-            self.performer = Some(Arc::new(Performer::new(host, sender)));
+            self.performer = Some(Arc::new(Performer::new(host, sender).archiving_to(uploader.of(self.lease))));
             let (inbox, lease, room) = (self.inbox.clone(), self.lease, Arc::clone(&self.room));
             self.forwarder = Some(tokio::spawn(async move {
                 while let Some(event) = events.recv().await {

@@ -23,6 +23,9 @@ pub struct ServerArgs {
     /// Database: sqlite:PATH or postgres://USER@HOST/NAME [default: a file in its data]
     #[arg(long, env = "COFFERDAM_DATABASE", hide_env_values = true, value_name = "URL")]
     pub database: Option<String>,
+    /// Place for artifacts: file:///FOLDER, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX [default: a folder in its data]
+    #[arg(long, env = "COFFERDAM_BLOBS", value_name = "URL")]
+    pub blobs: Option<String>,
     /// Seconds that an agent may be away before its runs are given to others
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     pub agent_patience: u64,

@@ -68,7 +68,7 @@ pub fn serve(args: &ServerArgs, home: Option<&Path>) -> Result<Exit, CommandFail
         let token = data.join(TOKEN_FILE);
         let agent_patience = Duration::from_secs(args.agent_patience);
         let config = ServerConfig::new(args.listen, database, &token);
-        let started = Server::start(ServerConfig { agent_patience, url: args.url.clone(), ..config }).await;
+        let started = Server::start(ServerConfig { agent_patience, url: args.url.clone(), blobs: args.blobs.clone(), ..config }).await;
         let server = started.map_err(|error| CommandFailure::new(Exit::Infrastructure, agent::explain(&error)))?;
         if server.is_new {
             eprintln!("the first token of the API is in {}", token.display());
@@ -139,7 +139,7 @@ pub async fn agent(args: &AgentArgs, home: Option<&Path>) -> Result<Exit, Comman
     let mut place = args.place.clone();
     place.engines.control_plane = Some(authority(&args.server));
     let machine = Arc::new(Machine::new(&place, home, drivers, Some(Standing::new(args.warm.clone())))?);
-    let hosts = Arc::new(OfRuns { machine: Arc::clone(&machine), artifacts: data.join("artifacts") });
+    let hosts = Arc::new(OfRuns { machine: Arc::clone(&machine) });
     let config = AgentConfig {
         server: args.server.clone(),
         key,
@@ -177,7 +177,6 @@ fn authority(server: &str) -> String {
 /// What an agent's runs are performed with.
 struct OfRuns {
     machine: Arc<Machine>,
-    artifacts: PathBuf,
 }
 
 impl Hosts for OfRuns {
@@ -187,7 +186,8 @@ impl Hosts for OfRuns {
             minimum: Some((run.trust.minimum(), format!("trust {}", run.trust.name()))),
             mentions: run.mentions.clone(),
             scm: Some(Arc::new(files)),
-            artifacts: self.artifacts.join(&run.project),
+            // They go to the server.
+            artifacts: PathBuf::new(),
             always_pull: false,
             env: Vec::new(),
             label_env: Vec::new(),

@@ -1,5 +1,6 @@
 //! A server and an agent as processes, spoken to as people do; lost and started again at any moment.
 
+mod artifacts;
 mod place;
 mod pool;
 mod private;

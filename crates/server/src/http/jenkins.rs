@@ -128,6 +128,10 @@ pub(super) async fn job(
             Ok((StatusCode::CREATED, [("location", place)]).into_response())
         }
         (&Method::GET, ["api", "json"]) => Ok(Json(described(&app, &base, &project).await?).into_response()),
+        (&Method::GET, [number, "artifact", parts @ ..]) => {
+            let run = numbered(&app, &project, number).await?.ok_or_else(|| Refused::missing("build"))?;
+            super::artifacts::hand_out(&app, &run, &parts.join("/"), &headers).await
+        }
         (_, [number, rest @ ..]) => {
             let run = numbered(&app, &project, number).await?.ok_or_else(|| Refused::missing("build"))?;
             of_run(&app, user, &base, &run, (&method, rest), &query).await
@@ -145,7 +149,16 @@ async fn of_run(
     query: &str,
 ) -> Result<Response, Refused> {
     match (method, rest) {
-        (&Method::GET, ["api", "json"]) => Ok(Json(build_of(base, run)).into_response()),
+        (&Method::GET, ["api", "json"]) => {
+            let artifacts = super::artifacts::of_run(app, run, "").await?;
+            let shown = artifacts.iter().map(|artifact| {
+                let name = artifact.path.rsplit('/').next();
+                json!({ "displayPath": name, "fileName": name, "relativePath": artifact.path })
+            });
+            let mut build = build_of(base, run);
+            build["artifacts"] = shown.collect();
+            Ok(Json(build).into_response())
+        }
         (&Method::GET, ["consoleText"]) => {
             let (mut text, mut next) = text_from(app, run, 0).await?;
             while next < run.lines {

@@ -1,6 +1,7 @@
 //! What is spoken over HTTP: one file for each kind of thing.
 
 mod agents;
+mod artifacts;
 mod auth;
 mod error;
 mod hooks;
@@ -24,13 +25,14 @@ use crate::app::App;
 
 pub(crate) use metrics::Counted;
 
-/// Largest body of a request: everything large comes over the agents' connection.
+/// Largest body of a request: what is larger comes over the agents' connection, or as an artifact, which is never in memory as a whole.
 const MAX_BODY_BYTES: usize = 1 << 20;
 
 pub(crate) fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/", get(pages::home))
         .route("/runs/{id}", get(pages::run))
+        .route("/runs/{id}/artifacts/{*path}", get(artifacts::page))
         .route("/login", get(auth::ask).post(auth::login))
         .route("/logout", post(auth::logout))
         .route("/healthz", get(pages::health))
@@ -47,6 +49,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/api/v1/runs/{id}/events", get(runs::events))
         .route("/api/v1/runs/{id}/log", get(runs::log))
         .route("/api/v1/runs/{id}/log/live", get(runs::live))
+        .route("/api/v1/runs/{id}/artifacts", get(artifacts::list))
+        .route("/api/v1/runs/{id}/artifacts/{*path}", get(artifacts::get))
         .route("/api/v1/me", get(people::me))
         .route("/api/v1/me/password", post(people::password))
         .route("/api/v1/people", get(people::list))
@@ -64,6 +68,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/cc.xml", get(jenkins::cc))
         .route("/agent/v1/enrol", post(agents::enrol))
         .route("/agent/v1/connect", get(agents::connect))
+        .route("/agent/v1/runs/{id}/artifacts/{*path}", put(artifacts::put))
         .layer(middleware::map_response(guarded))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(app)

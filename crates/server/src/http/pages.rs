@@ -87,6 +87,7 @@ pub(super) async fn run(
     let (run, _) = super::runs::find(&app, &user, Action::SeeProject, id).await?;
     let events = app.store.events(run.id, 0, 10_000).await?;
     let lines = app.store.log(run.id, run.lines.saturating_sub(2000), 2000).await?;
+    let artifacts = super::artifacts::of_run(&app, &run, "").await?;
     let (word, class) = state(&run);
     Ok(page(
         &format!("{} #{}", run.project_name, run.number),
@@ -104,6 +105,7 @@ pub(super) async fn run(
                     }
                 }
             }
+            (super::artifacts::listed(run.id, &artifacts))
             h2 { "Log" }
             @if run.lines > 2000 { p { "The last 2000 of " (run.lines) " lines." } }
             pre { @for line in &lines { (line.text) "\n" } }

@@ -71,5 +71,6 @@ pub(super) async fn put(
     let (config, told) = (json(&known)?, json(&known.told())?);
     let project = app.store.put_project(&actor, &name, &config, &told, app.now()).await?;
     crate::line::changed(&app, &project).await?;
+    app.house.notify_one();
     Ok(Json(shown(&project)))
 }

@@ -8,7 +8,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use model::ids::RequestId;
 use model::request::{Allocated, Reply, Request};
 use serde_json::{Value, json};
-use server::{Server, ServerConfig};
+use server::{ArtifactLimits, Server, ServerConfig};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
@@ -39,9 +39,10 @@ impl Place {
     pub async fn start(&mut self) {
         let path = |name: &str| self.folder.path().join(name);
         let database = format!("sqlite:{}", path("db").display());
+        let artifacts = ArtifactLimits { file_bytes: 8 << 20, run_bytes: 16 << 20, run_files: 50 };
         let config = ServerConfig::new("127.0.0.1:0".parse().unwrap(), database, path("token"));
-        self.server =
-            Some(Server::start(ServerConfig { agent_patience: Duration::from_secs(2), ..config }).await.unwrap());
+        let config = ServerConfig { agent_patience: Duration::from_secs(2), artifacts, ..config };
+        self.server = Some(Server::start(config).await.unwrap());
     }
 
     /// Another server on the same database.

@@ -1,0 +1,283 @@
+//! What runs have archived: taken from agents, listed, handed out.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, Query, State};
+use axum::http::header::{
+    ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_NONE_MATCH, IF_RANGE,
+    RANGE,
+};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use blob::{BlobError, Key};
+use futures_util::StreamExt as _;
+use maud::{Markup, html};
+use model::ids::RunId;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use store::{Artifact, Holder, NotKept, Run};
+use wire::artifact::{Listed, Received, encoded, is_path};
+
+use super::auth::{User, Viewer, bearer};
+use super::error::Refused;
+use crate::app::App;
+use crate::artifacts::{NotTaken, take};
+use crate::policy::Action;
+
+/// Artifacts in one answer.
+const PAGE: u32 = 1000;
+/// Artifacts on a run's page.
+const ON_PAGE: usize = 200;
+/// How long the rest of what was refused is read, so that who sends it reads why.
+const LINGER: Duration = Duration::from_secs(10);
+
+impl From<NotTaken> for Refused {
+    fn from(error: NotTaken) -> Refused {
+        let status = match &error {
+            NotTaken::NotKept(NotKept::NoRun) => StatusCode::NOT_FOUND,
+            NotTaken::NotKept(NotKept::NotItsOwn) => StatusCode::FORBIDDEN,
+            NotTaken::NotKept(NotKept::Over) => StatusCode::CONFLICT,
+            NotTaken::NotKept(NotKept::TooMuch { .. }) | NotTaken::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            NotTaken::Busy => StatusCode::TOO_MANY_REQUESTS,
+            // Another try may do.
+            NotTaken::Broken => StatusCode::REQUEST_TIMEOUT,
+            NotTaken::Blob(_) | NotTaken::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        match error {
+            NotTaken::Store(error) => error.into(),
+            NotTaken::Blob(error) => of_blob(&error),
+            error => Refused(status, error.to_string()),
+        }
+    }
+}
+
+/// What the place for blobs says is for the operator.
+fn of_blob(error: &BlobError) -> Refused {
+    if matches!(error, BlobError::Missing { .. }) {
+        return Refused(StatusCode::NOT_FOUND, "its bytes are gone from the place for blobs".into());
+    }
+    let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+    tracing::error!(%error, cause, "artifacts");
+    let status =
+        if error.is_unavailable() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::INTERNAL_SERVER_ERROR };
+    Refused(status, "the place for blobs failed; the server's log says how".into())
+}
+
+/// Of an agent's address.
+#[derive(Debug, Deserialize)]
+pub(super) struct Lease {
+    epoch: u64,
+}
+
+/// `PUT /agent/v1/runs/{id}/artifacts/{path}?epoch=N`
+pub(super) async fn put(
+    State(app): State<Arc<App>>,
+    Path((run, path)): Path<(u64, String)>,
+    Query(Lease { epoch }): Query<Lease>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<(StatusCode, Json<Received>), Refused> {
+    let unknown = || Refused(StatusCode::UNAUTHORIZED, "this is no agent's key".into());
+    let key = bearer(&headers).ok_or_else(unknown)?;
+    let agent = app.store.agent_by_key(key, app.now()).await?.ok_or_else(unknown)?.id;
+    if !is_path(&path) {
+        return Err(Refused::bad(format!("{path:?} is no path of an artifact")));
+    }
+    let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let length = length.ok_or_else(|| Refused(StatusCode::LENGTH_REQUIRED, "its length comes before it".into()))?;
+    // In a task of its own, for it is not to be dropped with a connection that breaks.
+    let taken = tokio::spawn(async move {
+        let mut content = body.into_data_stream();
+        let holder = Holder { run: RunId(run), epoch, agent };
+        let taken = take(&app, holder, &path, length, &mut content).await;
+        if taken.is_err() {
+            // An answer is not read by who is cut off in the middle of a sentence.
+            let rest = async move { while let Some(Ok(_)) = content.next().await {} };
+            tokio::spawn(tokio::time::timeout(LINGER, rest));
+        }
+        taken
+    });
+    let taken = taken.await.map_err(|_| Refused(StatusCode::INTERNAL_SERVER_ERROR, "it was not taken".into()))?;
+    let Artifact { bytes, sha256, .. } = taken?;
+    Ok((StatusCode::CREATED, Json(Received { bytes, sha256 })))
+}
+
+/// Behind which path a list goes on.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Position {
+    after: String,
+}
+
+/// `GET /api/v1/runs/{id}/artifacts`
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    user: User,
+    Path(id): Path<u64>,
+    Query(Position { after }): Query<Position>,
+) -> Result<Json<Value>, Refused> {
+    let (run, _) = super::runs::find(&app, &user, Action::SeeProject, id).await?;
+    let artifacts = of_run(&app, &run, &after).await?;
+    let next = artifacts.last().filter(|_| artifacts.len() == PAGE as usize).map(|last| last.path.clone());
+    Ok(Json(json!({ "artifacts": artifacts, "next_after": next })))
+}
+
+/// Artifacts of a run, as many as are shown at once.
+pub(super) async fn of_run(app: &App, run: &Run, after: &str) -> Result<Vec<Listed>, Refused> {
+    let artifacts = app.store.artifacts(run.id, after, PAGE).await?;
+    let listed = |artifact: Artifact| {
+        let Artifact { path, bytes, sha256, .. } = artifact;
+        Listed { path, bytes, sha256 }
+    };
+    Ok(artifacts.into_iter().map(listed).collect())
+}
+
+/// For the page of a run.
+pub(super) fn listed(run: RunId, artifacts: &[Listed]) -> Markup {
+    html! {
+        @if !artifacts.is_empty() {
+            h2 { "Artifacts" }
+            ul {
+                @for artifact in artifacts.iter().take(ON_PAGE) {
+                    li {
+                        a href=(format!("/runs/{}/artifacts/{}", run.0, encoded(&artifact.path))) { (artifact.path) }
+                        " " (size(artifact.bytes))
+                    }
+                }
+            }
+            @if artifacts.len() > ON_PAGE { p { "There are more: " code { "cofferdam artifacts " (run.0) } } }
+        }
+    }
+}
+
+/// In the largest unit of which there is one.
+fn size(bytes: u64) -> String {
+    let units = [(1_u64 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    match units.into_iter().find(|(unit, _)| bytes >= *unit) {
+        Some((unit, name)) => format!("{:.1} {name}", bytes as f64 / unit as f64),
+        None => format!("{bytes} B"),
+    }
+}
+
+/// `GET /api/v1/runs/{id}/artifacts/{path}`
+pub(super) async fn get(
+    State(app): State<Arc<App>>,
+    user: User,
+    Path((id, path)): Path<(u64, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Refused> {
+    let (run, _) = super::runs::find(&app, &user, Action::SeeProject, id).await?;
+    hand_out(&app, &run, &path, &headers).await
+}
+
+/// `GET /runs/{id}/artifacts/{path}`: the same for who looks at pages.
+pub(super) async fn page(
+    State(app): State<Arc<App>>,
+    Viewer(user): Viewer,
+    Path((id, path)): Path<(u64, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Refused> {
+    let (run, _) = super::runs::find(&app, &user, Action::SeeProject, id).await?;
+    hand_out(&app, &run, &path, &headers).await
+}
+
+/// The bytes of an artifact, or the range of them that is asked for. To be kept as a file, and never shown: a stranger wrote it.
+pub(super) async fn hand_out(app: &App, run: &Run, path: &str, headers: &HeaderMap) -> Result<Response, Refused> {
+    let missing = || Refused::missing("artifact");
+    let artifact = app.store.artifact(run.id, path).await?.ok_or_else(missing)?;
+    let tag = format!("\"{}\"", artifact.sha256);
+    let is_same = |name| headers.get(name).is_some_and(|value: &HeaderValue| value.as_bytes() == tag.as_bytes());
+    let mut told = HeaderMap::new();
+    let mut tell = |name, value: String| told.extend(HeaderValue::try_from(value).ok().map(|value| (name, value)));
+    tell(ETAG, tag.clone());
+    tell(ACCEPT_RANGES, "bytes".to_owned());
+    tell(CONTENT_DISPOSITION, disposition(path));
+    tell(CONTENT_TYPE, "application/octet-stream".to_owned());
+    if is_same(IF_NONE_MATCH) {
+        return Ok((StatusCode::NOT_MODIFIED, told).into_response());
+    }
+    // A range of another file is of no use to who has the beginning of this one.
+    let wanted = headers.get(RANGE).filter(|_| !headers.contains_key(IF_RANGE) || is_same(IF_RANGE));
+    let wanted = wanted.and_then(|range| range.to_str().ok()).and_then(|range| asked(range, artifact.bytes));
+    let (status, range) = match wanted {
+        None => (StatusCode::OK, 0..artifact.bytes),
+        Some(Ok(range)) => {
+            tell(CONTENT_RANGE, format!("bytes {}-{}/{}", range.start, range.end - 1, artifact.bytes));
+            (StatusCode::PARTIAL_CONTENT, range)
+        }
+        Some(Err(NoSuchRange)) => {
+            tell(CONTENT_RANGE, format!("bytes */{}", artifact.bytes));
+            return Ok((StatusCode::RANGE_NOT_SATISFIABLE, told).into_response());
+        }
+    };
+    tell(CONTENT_LENGTH, (range.end - range.start).to_string());
+    let key = Key::new(artifact.key.as_str()).ok_or_else(missing)?;
+    let part = (status == StatusCode::PARTIAL_CONTENT).then_some(range);
+    let content = app.artifacts.blobs.get(&key, part).await.map_err(|error| of_blob(&error))?;
+    Ok((status, told, Body::from_stream(content.stream)).into_response())
+}
+
+/// It is to be a file, of the last part of its path.
+fn disposition(path: &str) -> String {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_. ".contains(c) { c } else { '_' };
+    format!(
+        "attachment; filename=\"{}\"; filename*=UTF-8''{}",
+        name.chars().map(plain).collect::<String>(),
+        encoded(name)
+    )
+}
+
+/// It begins behind the end.
+#[derive(Debug, PartialEq, Eq)]
+struct NoSuchRange;
+
+/// `bytes=FROM-TO`, `bytes=FROM-`, `bytes=-LAST`. What is anything else is not asked for (RFC 9110, 14.2).
+fn asked(text: &str, bytes: u64) -> Option<Result<Range<u64>, NoSuchRange>> {
+    let (from, to) = text.strip_prefix("bytes=")?.split_once('-')?;
+    let number = |text: &str| text.bytes().all(|c| c.is_ascii_digit()).then(|| text.parse::<u64>().unwrap_or(u64::MAX));
+    let range = match (from.trim(), to.trim()) {
+        ("", "") => return None,
+        ("", last) => bytes.saturating_sub(number(last)?)..bytes,
+        (from, "") => number(from)?..bytes,
+        (from, to) => {
+            let (from, to) = (number(from)?, number(to)?);
+            if to < from {
+                return None;
+            }
+            from..to.saturating_add(1).min(bytes)
+        }
+    };
+    Some(if range.start < range.end { Ok(range) } else { Err(NoSuchRange) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_read() {
+        let check = |text: &str, bytes: u64, expect| assert_eq!(asked(text, bytes), expect, "{text}");
+        check("bytes=0-0", 10, Some(Ok(0..1)));
+        check("bytes=3-", 10, Some(Ok(3..10)));
+        check("bytes=-3", 10, Some(Ok(7..10)));
+        check("bytes=-30", 10, Some(Ok(0..10)));
+        check("bytes=5-99999999999999999999999", 10, Some(Ok(5..10)));
+        check("bytes=10-", 10, Some(Err(NoSuchRange)));
+        check("bytes=0-", 0, Some(Err(NoSuchRange)));
+        check("bytes=-0", 10, Some(Err(NoSuchRange)));
+        for none in ["bytes=5-4", "bytes=-", "bytes=a-b", "bytes=0-1,3-4", "lines=0-1", "bytes", "bytes=+1-2"] {
+            check(none, 10, None);
+        }
+    }
+
+    #[test]
+    fn a_name_says_nothing_else() {
+        assert_eq!(disposition("a/b.txt"), "attachment; filename=\"b.txt\"; filename*=UTF-8''b.txt");
+        assert_eq!(disposition("é\";x=\""), "attachment; filename=\"___x__\"; filename*=UTF-8''%C3%A9%22%3Bx%3D%22");
+    }
+}

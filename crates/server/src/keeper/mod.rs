@@ -289,6 +289,9 @@ impl Keeper {
                 Ok(Step::On)
             }
             FromAgent::Released { .. } if self.ended.is_some() => self.finish().await,
+            // It had heard of the end from a server, or over a connection, that is no more. It has nothing left to say it again with; somebody
+            // else has.
+            FromAgent::Released { .. } => self.agent_lost().await,
             // Of an engine that is replaced.
             _ => Ok(Step::On),
         }

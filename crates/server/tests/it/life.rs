@@ -118,3 +118,26 @@ async fn a_run_goes_on_at_another_agent() {
     let log = place.log(id).await;
     assert!(ended["outcome"] == "SUCCESS" && log.contains("the agent that had this was lost"), "{ended}\n{log}");
 }
+
+/// The end of a run was heard by a server that is no more, and its agent has put everything away: another engine says the end again.
+#[tokio::test]
+async fn an_end_outlives_the_server_that_heard_it() {
+    let mut place = Place::new().await;
+    let key = place.enrol("one").await;
+    let id = place.trigger().await;
+    let mut agent = place.agent(&key, &[]).await;
+    let definition = "node { sh 'make' }";
+    let lease = agent.take(definition).await;
+    let is_release = |message: &ToAgent| matches!(message, ToAgent::Release { .. });
+    agent.work(is_release).await;
+    drop(agent);
+    place.restart().await;
+    let mut agent = place.agent(&key, &[lease]).await;
+    agent.work(|message| matches!(message, ToAgent::Tell { .. })).await;
+    agent.say(&FromAgent::Released { lease }).await;
+    let is_next = |message: &ToAgent| matches!(message, ToAgent::Lease { lease: next, .. } if next.epoch > lease.epoch);
+    let ToAgent::Lease { lease: next, .. } = agent.work(is_next).await else { panic!() };
+    agent.work(is_release).await;
+    agent.say(&FromAgent::Released { lease: next }).await;
+    assert_eq!(place.wait_for_end(id).await["outcome"], "SUCCESS");
+}

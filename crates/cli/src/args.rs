@@ -5,6 +5,7 @@ mod engine;
 mod guest;
 mod monitor;
 mod parse;
+pub mod people;
 mod place;
 pub mod server;
 mod walls;
@@ -21,7 +22,7 @@ pub use monitor::MonitorChoice;
 use parse::{
     parse_cause, parse_cores, parse_duration_ms, parse_memory, parse_node_env, parse_outcome, parse_pair, parse_size,
 };
-pub use place::{PlaceArgs, WarmArgs};
+pub use place::{PlaceArgs, WarmArgs, WarmImage};
 pub use walls::WallArgs;
 
 /// Runs Jenkins Pipelines, each job in a fresh, isolated, disposable sandbox.
@@ -111,6 +112,14 @@ pub enum Command {
     /// Agents of a server
     #[command(subcommand)]
     Agents(server::AgentsCommand),
+    /// Who may come in at a server, and what each may do
+    #[command(subcommand)]
+    People(people::PeopleCommand),
+    /// Tokens of a server's API
+    #[command(subcommand)]
+    Tokens(people::TokensCommand),
+    /// Who did what at a server
+    Audit(people::AuditArgs),
     /// Run a plain Groovy script
     Groovy(GroovyArgs),
     /// Pull, list and remove images

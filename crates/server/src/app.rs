@@ -3,14 +3,15 @@
 use blob::Blobs;
 use model::ids::RunId;
 use store::{Millis, Store};
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{Notify, broadcast, mpsc};
 
 use crate::artifacts::Artifacts;
 use crate::config::ServerConfig;
-use crate::http::Counted;
+use crate::http::{Counted, Logins};
 use crate::hub::Hub;
 use crate::line::Waiting;
 use crate::passwords::Passwords;
+use crate::scan::Wanted;
 
 /// Runs that have changed, for who looks on; who is slower than this looks at the store.
 const CHANGES: usize = 1024;
@@ -18,6 +19,10 @@ const CHANGES: usize = 1024;
 pub(crate) struct App {
     pub(crate) store: Store,
     pub(crate) config: ServerConfig,
+    /// For forges.
+    pub(crate) http: reqwest::Client,
+    /// Who looks at forges is told where.
+    pub(crate) scan: mpsc::UnboundedSender<Wanted>,
     pub(crate) hub: Hub,
     pub(crate) waiting: Waiting,
     pub(crate) artifacts: Artifacts,
@@ -25,21 +30,31 @@ pub(crate) struct App {
     pub(crate) house: Notify,
     pub(crate) counted: Counted,
     pub(crate) passwords: Passwords,
+    pub(crate) logins: Logins,
     /// Something of that run is new.
     pub(crate) changed: broadcast::Sender<RunId>,
 }
 
 impl App {
-    pub(crate) fn new(store: Store, blobs: Blobs, config: ServerConfig) -> App {
+    pub(crate) fn new(
+        store: Store,
+        blobs: Blobs,
+        config: ServerConfig,
+        http: reqwest::Client,
+        scan: mpsc::UnboundedSender<Wanted>,
+    ) -> App {
         App {
             store,
             config,
+            http,
+            scan,
             hub: Hub::default(),
             waiting: Waiting::default(),
             artifacts: Artifacts::new(blobs),
             house: Notify::new(),
             counted: Counted::default(),
             passwords: Passwords::default(),
+            logins: Logins::default(),
             changed: broadcast::channel(CHANGES).0,
         }
     }

@@ -10,6 +10,7 @@ use model::rung::Trust;
 use scm::Forge;
 use serde::{Deserialize, Serialize};
 use store::ArtifactLimits;
+use store::Run;
 use wire::agent::{Login, Source};
 
 use crate::clock::Clock;
@@ -117,6 +118,12 @@ pub struct ProjectConfig {
     /// Runs of strangers' code wait until somebody approves each.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub approve_strangers: bool,
+    /// Pull requests are run as merged with their target, and again whenever that has moved. Its forge has to be known (`report`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub merge_requests: bool,
+    /// So often its forge is asked what is new there, in minutes, whatever webhooks say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub poll_minutes: Option<u64>,
     /// When it is run without anybody asking, as Jenkins' `cron` says it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cron: Option<String>,
@@ -248,15 +255,16 @@ impl ProjectConfig {
         }
     }
 
-    /// What a run is made from; `revision` and `commit` of who asked for it, if anybody did.
-    pub fn source_of(&self, revision: Option<&str>, commit: Option<&str>) -> Source {
+    /// What a run is made from.
+    pub(crate) fn source_of(&self, run: &Run) -> Source {
         match &self.source {
             ProjectSource::Folder(path) => Source::Folder { path: path.clone() },
             ProjectSource::Git { url, branch, login } => Source::Git {
                 url: url.clone(),
                 login: login.clone(),
-                revision: revision.unwrap_or(branch).to_owned(),
-                commit: commit.map(str::to_owned),
+                revision: run.revision.as_ref().unwrap_or(branch).clone(),
+                commit: run.commit.clone(),
+                merge: run.merge.clone(),
             },
         }
     }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::ids::RunId;
-use reqwest::{Client, StatusCode, redirect};
+use reqwest::StatusCode;
 use scm::{Post, Report, State};
 use store::Run;
 use tokio::time::Instant;
@@ -19,8 +19,6 @@ use tokio::time::Instant;
 use crate::app::App;
 use crate::config::{ProjectConfig, ReportConfig};
 
-/// How long a forge may take for an answer.
-const PATIENCE: Duration = Duration::from_secs(20);
 /// How often is looked where nobody has told of anything new.
 const LOOK: Duration = Duration::from_secs(2);
 /// Told at the same time.
@@ -43,15 +41,7 @@ struct Failed {
 
 /// Until the server ends.
 pub(crate) async fn tell(app: Arc<App>, address: SocketAddr) {
-    // Whoever has set one before has set the same.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    // To where it was sent and nowhere else: a token goes with it.
-    let made = Client::builder().redirect(redirect::Policy::none()).timeout(PATIENCE).user_agent("cofferdam").build();
-    let http = match made {
-        Ok(http) => http,
-        Err(error) => return tracing::error!(%error, "forges are told nothing"),
-    };
-    let teller = Teller { page: page(&app, address), app, http };
+    let teller = Teller { page: page(&app, address), app };
     let mut changes = teller.app.changed.subscribe();
     let mut failed = HashMap::new();
     loop {
@@ -72,7 +62,6 @@ fn page(app: &App, address: SocketAddr) -> String {
 
 struct Teller {
     app: Arc<App>,
-    http: Client,
     page: String,
 }
 
@@ -118,7 +107,7 @@ impl Teller {
         let report = config.and_then(|config| config.report);
         let report = report.ok_or_else(|| Trouble::Lasting("the project tells nobody any more".to_owned()))?;
         let post = self.post(&report, run, word).ok_or_else(|| Trouble::Lasting("it has no commit".to_owned()))?;
-        let mut request = self.http.post(post.url).json(&post.body);
+        let mut request = self.app.http.post(post.url).json(&post.body);
         for (name, value) in post.headers {
             request = request.header(name, value);
         }

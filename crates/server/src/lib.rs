@@ -16,9 +16,11 @@
 
 mod app;
 mod artifacts;
+mod changes;
 mod clock;
 mod config;
 mod connection;
+mod forge;
 mod forges;
 mod housekeeping;
 mod http;
@@ -28,6 +30,7 @@ mod line;
 mod passwords;
 pub mod policy;
 mod random;
+mod scan;
 mod schedules;
 
 use std::io::Write as _;
@@ -47,8 +50,8 @@ use connection::{Sign, attend};
 use policy::{Grant, Role};
 
 pub use clock::{Clock, Simulated};
+pub use config::{HookConfig, OidcConfig, ProjectConfig, ProjectSource, ReportConfig, ServerConfig};
 pub use store::ArtifactLimits;
-pub use config::{HookConfig, ProjectConfig, ProjectSource, ReportConfig, ServerConfig};
 
 /// Who may do everything at first.
 const FIRST: &str = "admin";
@@ -71,6 +74,9 @@ pub enum ServerError {
         #[source]
         source: std::io::Error,
     },
+    /// Forges cannot be spoken to.
+    #[error("no client of HTTP")]
+    Client(#[source] reqwest::Error),
     /// Its address cannot be had.
     #[error("cannot listen on {address}")]
     Listen {
@@ -142,10 +148,13 @@ impl Server {
         let is_new = first_token(&store, &config).await?;
         let address = config.listen;
         let blobs = artifacts::open(&config).await?;
-        let app = Arc::new(App::new(store, blobs, config));
+        let http = forge::client().map_err(ServerError::Client)?;
+        let (scan, wanted) = mpsc::unbounded_channel();
+        let app = Arc::new(App::new(store, blobs, config, http, scan));
         hub::begin(&app).await?;
         let tasks = vec![
             tokio::spawn(forges::tell(Arc::clone(&app), address)),
+            tokio::spawn(scan::watch(Arc::clone(&app), wanted)),
             tokio::spawn(schedules::watch(Arc::clone(&app))),
             tokio::spawn(housekeeping::keep_house(Arc::clone(&app))),
         ];

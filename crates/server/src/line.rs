@@ -12,6 +12,7 @@ use store::{Project, Run, RunFilter, Status, StoreError};
 use tokio::time::Instant;
 
 use crate::app::App;
+use crate::changes::TARGET_MOVED;
 use crate::config::ProjectConfig;
 
 /// Runs that are read at once.
@@ -198,7 +199,11 @@ async fn item_of(app: &App, run: &Run) -> Result<Item, StoreError> {
     let mut item = Item::new(run.id, run.project_name.as_str());
     // One that had a place before did not wait all the time since it was asked for.
     item.waited_ms = if run.started_at.is_none() { app.now().saturating_sub(run.queued_at) } else { 0 };
-    let is_of_clock = run.facts.causes.first().is_some_and(|cause| cause.class.contains("TimerTrigger"));
+    let is_of_clock = run
+        .facts
+        .causes
+        .first()
+        .is_some_and(|cause| cause.class.contains("TimerTrigger") || cause.class == TARGET_MOVED);
     item.class = if is_of_clock { Class::Background } else { Class::Interactive };
     let Some(config) = config else { return Ok(item) };
     item.priority = config.priority;

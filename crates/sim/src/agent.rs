@@ -207,7 +207,7 @@ impl Agent {
                 let text = work::definition(around.seed, lease.run);
                 let found = match around.dice.once_in(50) {
                     true => Err(work::failure("the repository does not answer")),
-                    false => Ok(Definition { text, commit: Some(commit(lease.run)) }),
+                    false => Ok(Definition { text, commit: Some(commit(lease.run)), tree: None }),
                 };
                 seat.definition = Some(found.clone());
                 for (id, request) in std::mem::take(&mut seat.early) {

@@ -11,13 +11,14 @@ use sqlx::{Any, AnyPool, Row as _, Transaction};
 use crate::StoreError;
 
 /// Steps of the schema, in their order; only forward.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("../migrations/0001.sql"),
     include_str!("../migrations/0002.sql"),
     include_str!("../migrations/0003.sql"),
     include_str!("../migrations/0004.sql"),
     include_str!("../migrations/0005.sql"),
     include_str!("../migrations/0006.sql"),
+    include_str!("../migrations/0007.sql"),
 ];
 /// The schema that this version knows.
 pub(crate) const SCHEMA: i64 = MIGRATIONS.len() as i64;

@@ -8,7 +8,7 @@ use wire::agent::LogLine;
 use wire::engine::{Begin, Entry, Input, Journal};
 
 use crate::logs::append;
-use crate::runs::Run;
+use crate::run::Run;
 use crate::{Millis, Store, StoreError, signed, unsigned};
 
 /// Something that an engine said and that is to be acted upon.

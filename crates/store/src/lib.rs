@@ -21,6 +21,7 @@ mod people;
 mod projects;
 mod reports;
 mod retention;
+mod run;
 mod runs;
 
 pub use access::{AgentRecord, TokenKind, digest};
@@ -32,7 +33,7 @@ pub use error::StoreError;
 pub use journal::{Act, Outstanding};
 pub use people::{Known, Listed, NewToken, Person};
 pub use projects::{Project, ProjectId};
-pub use runs::{NewRun, Run, RunCounts, RunFilter, Status};
+pub use run::{NewRun, Run, RunCounts, RunFilter, Status};
 
 /// Milliseconds since 1970.
 pub type Millis = u64;

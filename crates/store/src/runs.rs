@@ -2,14 +2,12 @@
 
 use model::event::LogSource;
 use model::ids::RunId;
-use model::outcome::Outcome;
 use model::run::{RunEnd, RunFacts};
 use model::rung::Trust;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::any::AnyRow;
 use sqlx::{Any, Row as _, Transaction};
-use wire::agent::LogLine;
+use wire::agent::{Definition, LogLine};
 use wire::engine::Input;
 
 use crate::access::digest;
@@ -18,101 +16,15 @@ use crate::connect::count;
 use crate::journal::put_input;
 use crate::logs::append;
 use crate::projects::ProjectId;
+use crate::run::{NewRun, Run, RunCounts, RunFilter, Status};
 use crate::{Actor, Millis, Store, StoreError, signed, unsigned};
 
-/// How far a run is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Status {
-    /// It waits for an agent.
-    Queued,
-    /// An agent has it.
-    Running,
-    /// It has ended.
-    Done,
-}
-
-impl Status {
-    fn read(word: &str) -> Result<Status, StoreError> {
-        match word {
-            "queued" => Ok(Status::Queued),
-            "running" => Ok(Status::Running),
-            "done" => Ok(Status::Done),
-            _ => Err(StoreError::Damaged { what: "a run", reason: format!("status {word:?}") }),
-        }
-    }
-}
-
-/// A run that is asked for.
-#[derive(Clone, Debug, Default)]
-pub struct NewRun {
-    /// What it starts with; its number is given by the store.
-    pub facts: RunFacts,
-    /// Branch, tag or commit.
-    pub revision: Option<String>,
-    /// The commit that is meant.
-    pub commit: Option<String>,
-    /// Whose code it is; `None`: whoever asks answers for it.
-    pub trust: Option<Trust>,
-    /// What asked for it, where that may ask twice: the second time there is no second run.
-    pub delivery: Option<String>,
-    /// Its forge is to be told how far it is.
-    pub reports: bool,
-    /// Why nobody gets it until somebody approves it.
-    pub held: Option<String>,
-}
-
-/// A run.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Run {
-    /// Which.
-    pub id: RunId,
-    /// Of which project.
-    pub project: ProjectId,
-    /// Name of the project.
-    pub project_name: String,
-    /// Its number there.
-    pub number: u64,
-    /// How far it is.
-    pub status: Status,
-    /// How it ended.
-    pub outcome: Option<Outcome>,
-    /// What ended it, in words.
-    pub message: Option<String>,
-    /// What it starts with.
-    pub facts: RunFacts,
-    /// Branch, tag or commit.
-    pub revision: Option<String>,
-    /// The commit that is meant.
-    pub commit: Option<String>,
-    /// Whose code it is.
-    pub trust: Trust,
-    /// Text of the definition, once it is known.
-    pub definition: Option<String>,
-    /// Somebody wants it to end, for this reason.
-    pub abort_reason: Option<String>,
-    /// Of its lease: a report of an older one is refused.
-    pub epoch: u64,
-    /// Who has it.
-    pub agent: Option<u64>,
-    /// When it was asked for.
-    pub queued_at: Millis,
-    /// When an agent took it first.
-    pub started_at: Option<Millis>,
-    /// When it ended.
-    pub ended_at: Option<Millis>,
-    /// Lines of its log.
-    pub lines: u64,
-    /// Why nobody gets it until somebody approves it.
-    pub held: Option<String>,
-}
-
 const SELECT: &str = "SELECT r.id, r.project_id, p.name, r.number, r.status, r.outcome, r.message, r.facts, r.revision, r.definition, \
-     r.abort_reason, r.epoch, r.agent_id, r.queued_ms, r.started_ms, r.ended_ms, r.lines, r.trust, r.commit_id, r.held \
+     r.abort_reason, r.epoch, r.agent_id, r.queued_ms, r.started_ms, r.ended_ms, r.lines, r.trust, r.commit_id, r.held, r.merge \
      FROM runs r JOIN projects p ON p.id = r.project_id";
 
 fn run(row: &AnyRow) -> Result<Run, StoreError> {
-    let facts: String = row.try_get(7)?;
+    let (facts, merge): (String, Option<String>) = (row.try_get(7)?, row.try_get(20)?);
     let outcome: Option<String> = row.try_get(5)?;
     let outcome = outcome.map(|word| serde_json::from_value(word.into()));
     let number = |index: usize| Ok::<_, StoreError>(row.try_get::<Option<i64>, _>(index)?.map(unsigned));
@@ -136,32 +48,9 @@ fn run(row: &AnyRow) -> Result<Run, StoreError> {
         lines: unsigned(row.try_get(16)?),
         commit: row.try_get(18)?,
         held: row.try_get(19)?,
+        merge: merge.map(|text| serde_json::from_str(&text)).transpose().map_err(StoreError::damaged("a run"))?,
         trust: serde_json::from_value(row.try_get::<String, _>(17)?.into()).map_err(StoreError::damaged("a run"))?,
     })
-}
-
-/// Runs that have not ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RunCounts {
-    /// They wait for an agent.
-    pub queued: u64,
-    /// Agents have them.
-    pub running: u64,
-    /// When the oldest of those that wait was asked for.
-    pub oldest_queued_at: Option<Millis>,
-}
-
-/// Which runs.
-#[derive(Clone, Debug, Default)]
-pub struct RunFilter {
-    /// Of these projects.
-    pub projects: Option<Vec<ProjectId>>,
-    /// Older than this one: the last of the page before.
-    pub before: Option<RunId>,
-    /// Not ended yet.
-    pub unfinished: bool,
-    /// At most so many.
-    pub limit: u32,
 }
 
 impl Store {
@@ -204,8 +93,8 @@ impl Store {
         let id = count(&mut tx, "run").await?;
         let text = serde_json::to_string(&facts).map_err(StoreError::damaged("a run"))?;
         sqlx::query(
-            "INSERT INTO runs (id, project_id, number, status, facts, revision, trust, commit_id, epoch, queued_ms, heard, digest, lines, events, reported, reports, report, held) \
-             VALUES ($1, $2, $3, 'queued', $4, $5, $7, $8, 0, $6, 0, 0, 0, 0, 0, $9, CASE WHEN $9 = 1 THEN 'queued' END, $10)",
+            "INSERT INTO runs (id, project_id, number, status, facts, revision, trust, commit_id, epoch, queued_ms, heard, digest, lines, events, reported, reports, report, held, merge) \
+             VALUES ($1, $2, $3, 'queued', $4, $5, $7, $8, 0, $6, 0, 0, 0, 0, 0, $9, CASE WHEN $9 = 1 THEN 'queued' END, $10, $11)",
         )
         .bind(id)
         .bind(project_id)
@@ -217,6 +106,7 @@ impl Store {
         .bind(&new.commit)
         .bind(i64::from(new.reports))
         .bind(&new.held)
+        .bind(new.merge.as_ref().map(serde_json::to_string).transpose().map_err(StoreError::damaged("a run"))?)
         .execute(&mut *tx)
         .await?;
         if let Some(delivery) = &new.delivery {
@@ -394,18 +284,63 @@ impl Store {
     ///
     /// # Errors
     /// There is another text already.
-    pub async fn set_definition(&self, id: RunId, text: &str, commit: Option<&str>) -> Result<(), StoreError> {
+    pub async fn set_definition(&self, id: RunId, found: &Definition) -> Result<(), StoreError> {
         let change = sqlx::query(
-            "UPDATE runs SET definition = $1, commit_id = COALESCE($3, commit_id) WHERE id = $2 AND (definition IS NULL OR definition = $1)",
+            "UPDATE runs SET definition = $1, commit_id = COALESCE($3, commit_id), tree = COALESCE($4, tree) WHERE id = $2 AND (definition IS NULL OR definition = $1)",
         );
         let changed = change
-            .bind(text)
+            .bind(&found.text)
             .bind(signed(id.0))
-            .bind(commit.map(str::to_owned))
+            .bind(&found.commit)
+            .bind(&found.tree)
             .execute(&self.pool)
             .await?
             .rows_affected();
         if changed == 1 { Ok(()) } else { Err(StoreError::Stale { what: id.to_string() }) }
+    }
+
+    /// Whether something has come before, under this name.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn knows_delivery(&self, delivery: &str) -> Result<bool, StoreError> {
+        let query = sqlx::query("SELECT COUNT(*) FROM deliveries WHERE digest = $1").bind(digest(delivery));
+        Ok(query.fetch_one(&self.pool).await?.try_get::<i64, _>(0)? > 0)
+    }
+
+    /// From now on that has come, though no run is made of it.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn note_delivery(&self, delivery: &str) -> Result<(), StoreError> {
+        let query = sqlx::query("INSERT INTO deliveries (digest, run_id) VALUES ($1, 0) ON CONFLICT DO NOTHING");
+        query.bind(digest(delivery)).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// A run of the same tree, of code that is trusted as much, that has come to a verdict.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn verdict_of(&self, project: ProjectId, tree: &str, trust: Trust) -> Result<Option<Run>, StoreError> {
+        let text = format!(
+            "{SELECT} WHERE r.project_id = $1 AND r.tree = $2 AND r.trust = $3 AND r.outcome IN ('SUCCESS', 'UNSTABLE', 'FAILURE') \
+             AND r.started_ms IS NOT NULL ORDER BY r.id DESC LIMIT 1"
+        );
+        let query = sqlx::query(sqlx::AssertSqlSafe(text)).bind(signed(project.0)).bind(tree).bind(trust.name());
+        query.fetch_optional(&self.pool).await?.as_ref().map(run).transpose()
+    }
+
+    /// Whether somebody has let this commit run before, of code whose runs wait for that.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn was_let_go(&self, project: ProjectId, commit: &str) -> Result<bool, StoreError> {
+        let query = sqlx::query(
+            "SELECT COUNT(*) FROM runs WHERE project_id = $1 AND commit_id = $2 AND held IS NULL AND started_ms IS NOT NULL",
+        );
+        let row = query.bind(signed(project.0)).bind(commit).fetch_one(&self.pool).await?;
+        Ok(row.try_get::<i64, _>(0)? > 0)
     }
 
     /// Somebody wants a run to end. False: it has.

@@ -65,7 +65,19 @@ pub enum Source {
         /// Who fetches it; nobody in particular, where that is enough.
         #[serde(default)]
         login: Option<Login>,
+        /// What it is merged with before it is run.
+        #[serde(default)]
+        merge: Option<Merge>,
     },
+}
+
+/// The other side of a merge: where a pull request is to go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Merge {
+    /// Its full name: `refs/heads/main`.
+    pub reference: String,
+    /// Its commit.
+    pub commit: String,
 }
 
 /// A name and a secret, for one repository. Whoever prints it sees the name.
@@ -154,8 +166,11 @@ pub enum FromAgent {
 pub struct Definition {
     /// Its text.
     pub text: String,
-    /// The commit that it is of; all that follows is of this one.
+    /// The commit that it is of; all that follows is of this one, or of its merge.
     pub commit: Option<String>,
+    /// Of a merge, the tree that came of it.
+    #[serde(default)]
+    pub tree: Option<String>,
 }
 
 /// Something that happened at an agent.

@@ -10,7 +10,7 @@ use model::limits::MAX_DEFINITION_BYTES;
 use model::request::Failure;
 use tokio::process::Command;
 use tokio::sync::mpsc;
-use wire::agent::{Definition, Lease, Login, Source};
+use wire::agent::{Definition, Lease, Login, Merge, Source};
 
 use super::{AgentConfig, Word};
 use crate::failure::{Trouble, explain};
@@ -73,13 +73,14 @@ async fn fetch(config: &AgentConfig, lease: Lease, source: &Source, file: &str) 
                 .map_err(|error| Trouble::infrastructure(explain(&error)))?;
             let text = tokio::fs::read(Path::new(path).join(file)).await;
             let text = text.map_err(|error| Trouble::workload(format!("cannot read {file}: {error}")))?;
-            let definition = definition(text, None)?;
+            let definition = definition(text, None, None)?;
             let mentions = mentions::of_folder(&definition.text, Path::new(path));
             Ok(Found { definition, files: project, repository: None, mentions })
         }
-        Source::Git { url, revision, commit, login } => {
+        Source::Git { url, revision, commit, login, merge } => {
             let folder = config.scratch.join(format!("git-{}-{}-{}", std::process::id(), lease.run, lease.epoch));
-            match clone(&folder, (url, login.as_ref()), (revision, commit.as_deref()), file).await {
+            let wanted = (revision.as_str(), commit.as_deref(), merge.as_ref());
+            match clone(&folder, (url, login.as_ref()), wanted, file).await {
                 Ok((definition, files)) => {
                     let mentions = mentions::of_commit(&definition.text, &files).await;
                     Ok(Found { definition, files, repository: Some(folder), mentions })
@@ -97,17 +98,17 @@ fn too_large() -> Trouble {
     Trouble::workload(format!("the definition is larger than {} MiB", MAX_DEFINITION_BYTES >> 20))
 }
 
-fn definition(text: Vec<u8>, commit: Option<String>) -> Result<Definition, Trouble> {
+fn definition(text: Vec<u8>, commit: Option<String>, tree: Option<String>) -> Result<Definition, Trouble> {
     if text.len() > MAX_DEFINITION_BYTES {
         return Err(too_large());
     }
-    Ok(Definition { text: String::from_utf8_lossy(&text).into_owned(), commit })
+    Ok(Definition { text: String::from_utf8_lossy(&text).into_owned(), commit, tree })
 }
 
 async fn clone(
     folder: &Path,
     (url, login): (&str, Option<&Login>),
-    (revision, commit): (&str, Option<&str>),
+    (revision, commit, merge): (&str, Option<&str>, Option<&Merge>),
     file: &str,
 ) -> Result<(Definition, LocalProject), Trouble> {
     if !url.starts_with("https://") && !url.starts_with("http://") {
@@ -122,16 +123,14 @@ async fn clone(
     made.map_err(|error| Trouble::infrastructure(format!("{}: {error}", folder.display())))?;
     git(folder, &["init", "-q", "--template=", "."]).await?;
     let name = fetched(folder, url, login, revision).await?;
-    let tip = String::from_utf8_lossy(&git(folder, &["rev-parse", "FETCH_HEAD^{commit}"]).await?).trim().to_owned();
-    let at = match commit.filter(|commit| **commit != tip) {
-        None => tip,
-        // The branch has gone on; what is meant is still in it, or nowhere.
-        Some(commit) if is_commit(commit) => {
-            let is_in = git(folder, &["merge-base", "--is-ancestor", commit, &tip]).await;
-            is_in.map_err(|_| Trouble::workload(format!("commit {commit} is not in {revision} any more")))?;
-            commit.to_owned()
+    let own = pinned(folder, revision, commit).await?;
+    let (at, tree) = match merge {
+        None => (own.clone(), None),
+        Some(merge) => {
+            fetched(folder, url, login, &merge.reference).await?;
+            let target = pinned(folder, &merge.reference, Some(&merge.commit)).await?;
+            merged(folder, &own, &target, &merge.reference).await?
         }
-        Some(other) => return Err(Trouble::workload(format!("{other:?} is no commit"))),
     };
     match &name {
         None => drop(git(folder, &["update-ref", "--no-deref", "HEAD", &at]).await?),
@@ -149,7 +148,50 @@ async fn clone(
     }
     let text = git(folder, &["cat-file", "blob", &object]).await.map_err(|_| missing())?;
     let project = LocalProject::look(folder, false).await.map_err(|error| Trouble::infrastructure(explain(&error)))?;
-    Ok((definition(text, Some(at))?, project))
+    Ok((definition(text, Some(own), tree)?, project))
+}
+
+/// The commit that is meant of what was fetched last.
+async fn pinned(folder: &Path, revision: &str, commit: Option<&str>) -> Result<String, Trouble> {
+    let tip = word(&git(folder, &["rev-parse", "FETCH_HEAD^{commit}"]).await?);
+    match commit.filter(|commit| **commit != tip) {
+        None => Ok(tip),
+        // The branch has gone on; what is meant is still in it, or nowhere.
+        Some(commit) if is_commit(commit) => {
+            let is_in = git(folder, &["merge-base", "--is-ancestor", commit, &tip]).await;
+            is_in.map_err(|_| Trouble::workload(format!("commit {commit} is not in {revision} any more")))?;
+            Ok(commit.to_owned())
+        }
+        Some(other) => Err(Trouble::workload(format!("{other:?} is no commit"))),
+    }
+}
+
+/// The merge of a commit with its target, and its tree. The same two make the same commit, wherever and whenever that is.
+async fn merged(folder: &Path, own: &str, target: &str, name: &str) -> Result<(String, Option<String>), Trouble> {
+    let tree_of =
+        async |what: &str| Ok::<_, Trouble>(word(&git(folder, &["rev-parse", &format!("{what}^{{tree}}")]).await?));
+    if git(folder, &["merge-base", "--is-ancestor", target, own]).await.is_ok() {
+        return Ok((own.to_owned(), Some(tree_of(own).await?)));
+    }
+    let made = git(folder, &["merge-tree", "--write-tree", "--no-messages", target, own]).await;
+    let conflict = |_| Trouble::workload(format!("it cannot be merged with {name} (at {target}): there are conflicts"));
+    let tree = word(&made.map_err(conflict)?);
+    let at = word(&git(folder, &["show", "-s", "--format=%ct +0000", own]).await?);
+    let env = ["GIT_AUTHOR", "GIT_COMMITTER"].map(|who| {
+        [
+            (format!("{who}_NAME"), "Cofferdam".to_owned()),
+            (format!("{who}_EMAIL"), "merge@cofferdam.invalid".to_owned()),
+            (format!("{who}_DATE"), at.clone()),
+        ]
+    });
+    let env: Vec<_> = env.iter().flatten().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let message = format!("Merge {own} into {name}");
+    let words = ["commit-tree", &tree, "-p", target, "-p", own, "-m", &message];
+    Ok((word(&git_with(folder, &env, &words).await?), Some(tree)))
+}
+
+fn word(output: &[u8]) -> String {
+    String::from_utf8_lossy(output).trim().to_owned()
 }
 
 fn is_commit(text: &str) -> bool {

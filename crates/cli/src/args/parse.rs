@@ -1,7 +1,12 @@
 //! Values of flags.
 
+use clap::ValueEnum as _;
 use model::outcome::Outcome;
 use model::run::BuildCause;
+use model::rung::Rung;
+
+use super::place::WarmImage;
+use super::walls::RungChoice;
 
 pub(in crate::args) fn parse_pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
@@ -41,10 +46,19 @@ pub(in crate::args) fn parse_node_env(text: &str) -> Result<(String, String, Str
         .map_err(|_| "expected LABEL:NAME=VALUE".to_owned())
 }
 
-pub(in crate::args) fn parse_count(text: &str) -> Result<(String, u64), String> {
-    // A reference has no `=`.
-    let (name, count) = parse_pair(text).map_err(|_| "expected IMAGE=N".to_owned())?;
-    count.parse().map(|count| (name, count)).map_err(|_| "expected IMAGE=N".to_owned())
+pub(in crate::args) fn parse_warm_image(text: &str) -> Result<WarmImage, String> {
+    let wrong = || "expected IMAGE=N or IMAGE=N@WHERE, where WHERE is container, gvisor, microvm or engine".to_owned();
+    // A reference may have a digest (`@`), but no `=`.
+    let (image, rest) = parse_pair(text).map_err(|_| wrong())?;
+    let (count, place) = rest.split_once('@').map_or((&*rest, None), |(count, place)| (count, Some(place)));
+    let engine = place == Some("engine");
+    let rung = match place {
+        _ if engine => Some(Rung::Microvm),
+        Some(place) => Some(RungChoice::from_str(place, false).map_err(|_| wrong())?.rung()),
+        None => None,
+    };
+    let image = Some(image).filter(|image| image != "any");
+    Ok(WarmImage { image, count: count.parse().map_err(|_| wrong())?, rung, engine })
 }
 
 pub(in crate::args) fn parse_factor(text: &str) -> Result<f64, String> {
@@ -115,6 +129,24 @@ mod tests {
         assert!(
             parse_node_env("A=b").is_err() && parse_node_env("A=b:c=d").is_err() && parse_node_env(":A=b").is_err()
         );
+    }
+
+    #[test]
+    fn what_is_kept_ready_has_an_image_a_number_and_perhaps_a_place() {
+        let check = |text: &str, image: Option<&str>, count, rung, engine| {
+            let image = image.map(str::to_owned);
+            let parsed = parse_warm_image(text);
+            assert_eq!(parsed, Ok(WarmImage { image, count, rung, engine }), "{text}");
+            assert_eq!(parsed.map(|flag| flag.to_string()), Ok(text.to_owned()), "and said as it was written");
+        };
+        check("maven:3=2", Some("maven:3"), 2, None, false);
+        check("r:5000/a@sha256:0f=1@microvm", Some("r:5000/a@sha256:0f"), 1, Some(Rung::Microvm), false);
+        check("a=1@container", Some("a"), 1, Some(Rung::Container), false);
+        check("a=4@engine", Some("a"), 4, Some(Rung::Microvm), true);
+        check("any=3@gvisor", None, 3, Some(Rung::Gvisor), false);
+        for wrong in ["a", "=1", "a=", "a=x", "a=-1", "a=1@", "a=1@process", "a=1@moon", "a@microvm=1@microvm@x"] {
+            assert!(parse_warm_image(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

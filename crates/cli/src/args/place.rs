@@ -1,8 +1,12 @@
 //! How sandboxes are made, for whoever runs jobs: `run` and `agent`.
 
-use clap::Args;
+use std::collections::BTreeMap;
+use std::fmt;
 
-use super::parse::{parse_count, parse_duration_ms, parse_factor, parse_size};
+use clap::Args;
+use model::rung::Rung;
+
+use super::parse::{parse_duration_ms, parse_factor, parse_size, parse_warm_image};
 use super::{EngineArgs, LimitArgs, MonitorChoice, Network, WallArgs};
 
 /// How sandboxes are made.
@@ -50,23 +54,70 @@ pub struct WarmArgs {
     /// Not given out any more after this time
     #[arg(long, default_value = "30m", value_name = "TIME", value_parser = parse_duration_ms)]
     pub warm_age: u64,
-    /// Expect so many jobs with this image at any time, whatever was asked for lately; may be repeated
-    #[arg(long, value_name = "IMAGE=N", value_parser = parse_count)]
-    pub warm_image: Vec<(String, u64)>,
+    /// Keep so many ready for jobs with this image at any time, whatever was asked for lately; `any` for jobs without one. WHERE: on
+    /// this rung (container, gvisor, microvm), such as strangers' jobs have, or `engine`: with a Docker Engine of its own [default: the
+    /// lowest that --rung allows]. May be repeated
+    #[arg(long, value_name = "IMAGE=N[@WHERE]", value_parser = parse_warm_image)]
+    pub warm_image: Vec<WarmImage>,
+}
+
+/// Sandboxes of one kind that are ready at any time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WarmImage {
+    /// `None`: for jobs that name none.
+    pub image: Option<String>,
+    /// So many.
+    pub count: u32,
+    /// The lowest rung that they may have, where it is not the machine's own.
+    pub rung: Option<Rung>,
+    /// Each has a Docker Engine.
+    pub engine: bool,
+}
+
+impl WarmImage {
+    fn place(&self) -> Option<&'static str> {
+        if self.engine { Some("engine") } else { self.rung.map(Rung::name) }
+    }
+}
+
+impl fmt::Display for WarmImage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.image.as_deref().unwrap_or("any"), self.count)?;
+        self.place().map_or(Ok(()), |place| write!(f, "@{place}"))
+    }
 }
 
 impl WarmArgs {
     /// # Errors
-    /// What would have no effect, in words.
+    /// What no driver would have room for, in words.
     pub fn check(&self) -> Result<(), String> {
-        let expected: u64 = self.warm_image.iter().map(|(_, count)| count).sum();
-        match () {
-            () if self.warm_image.is_empty() => Ok(()),
-            () if self.warm_factor == 0.0 => Err("--warm-image has no effect with --warm-factor 0".to_owned()),
-            () if expected > u64::from(self.warm) => {
-                Err(format!("--warm-image expects {expected} sandboxes, and --warm keeps {} at most", self.warm))
-            }
-            () => Ok(()),
+        // What is on different rungs is kept by different drivers.
+        let mut places: BTreeMap<_, u64> = BTreeMap::new();
+        for flag in &self.warm_image {
+            *places.entry(flag.rung).or_default() += u64::from(flag.count);
         }
+        match places.into_values().find(|count| *count > u64::from(self.warm)) {
+            Some(count) => Err(format!("--warm-image wants {count} sandboxes, and --warm keeps {} at most", self.warm)),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_no_room_is_refused() {
+        let check = |warm, flags: &[&str]| {
+            let warm_image = flags.iter().map(|text| parse_warm_image(text).unwrap()).collect();
+            let (warm_memory, warm_factor, warm_half_life, warm_age) = (None, 0.0, 1, 1);
+            WarmArgs { warm, warm_memory, warm_factor, warm_half_life, warm_age, warm_image }.check()
+        };
+        assert_eq!(check(0, &[]), Ok(()));
+        assert_eq!(check(3, &["a=1", "b=2", "a=2@microvm", "any=1@engine"]), Ok(()));
+        let refused = |count| Err(format!("--warm-image wants {count} sandboxes, and --warm keeps 2 at most"));
+        assert_eq!(check(2, &["a=1", "b=2"]), refused(3));
+        assert_eq!(check(2, &["a=2@microvm", "any=2@engine"]), refused(4), "machines are one driver's");
     }
 }

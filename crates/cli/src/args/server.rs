@@ -29,6 +29,61 @@ pub struct ServerArgs {
     /// Seconds that an agent may be away before its runs are given to others
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     pub agent_patience: u64,
+    /// How it says what it does, on standard error
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub log_format: LogFormat,
+    /// Who says who people are, beside passwords
+    #[command(flatten)]
+    pub oidc: OidcArgs,
+}
+
+/// How a server and an agent say what they do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people
+    #[default]
+    Text,
+    /// A JSON object a line
+    Json,
+}
+
+/// A provider of OpenID Connect: people come back from it to URL/login/oidc/callback.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Logging in with a provider of OpenID Connect")]
+pub struct OidcArgs {
+    /// Its address: https://accounts.example.org
+    #[arg(long, value_name = "URL", requires_all = ["oidc_client", "url"])]
+    pub oidc: Option<String>,
+    /// What it calls this server
+    #[arg(long, value_name = "ID", requires = "oidc")]
+    pub oidc_client: Option<String>,
+    /// File with the client's secret: its first line
+    #[arg(long, value_name = "FILE", requires = "oidc")]
+    pub oidc_secret_file: Option<PathBuf>,
+    /// What people call it
+    #[arg(long, default_value = "single sign-on", value_name = "NAME")]
+    pub oidc_name: String,
+    /// What somebody may who comes for the first time: reader, developer@team …; without it they have to be known before (`people put --subject`)
+    #[arg(long, value_name = "ROLE[@FOLDER]", requires = "oidc")]
+    pub oidc_newcomers: Vec<server::policy::Grant>,
+}
+
+impl OidcArgs {
+    /// What was asked for.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn config(&self) -> std::io::Result<Option<server::OidcConfig>> {
+        let (Some(issuer), Some(client_id)) = (&self.oidc, &self.oidc_client) else { return Ok(None) };
+        let secret = self.oidc_secret_file.as_ref().map(std::fs::read_to_string).transpose()?;
+        Ok(Some(server::OidcConfig {
+            name: self.oidc_name.clone(),
+            issuer: issuer.clone(),
+            client_id: client_id.clone(),
+            client_secret: secret.map(|text| text.lines().next().unwrap_or_default().trim().to_owned()),
+            newcomers: Some(self.oidc_newcomers.clone()).filter(|grants| !grants.is_empty()),
+        }))
+    }
 }
 
 /// `cofferdam backup`, `cofferdam restore`.
@@ -68,6 +123,9 @@ pub struct AgentArgs {
     /// Folders of this machine may be projects: for a laptop
     #[arg(long)]
     pub folders: bool,
+    /// How it says what it does, on standard error
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub log_format: LogFormat,
     /// How sandboxes are made
     #[command(flatten)]
     pub place: PlaceArgs,
@@ -288,6 +346,12 @@ pub struct PutArgs {
     /// Of one branch no run begins while another is under way
     #[arg(long)]
     pub alone: bool,
+    /// Pull requests are run as merged with their target, and again whenever that has moved
+    #[arg(long, requires = "report")]
+    pub merge: bool,
+    /// Ask the forge so often what is new there, whatever webhooks say
+    #[arg(long, value_name = "MINUTES", requires = "report")]
+    pub poll: Option<u64>,
     /// Runs of strangers' code (pull requests from forks) wait until somebody approves each
     #[arg(long)]
     pub approve_strangers: bool,

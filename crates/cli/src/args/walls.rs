@@ -15,7 +15,8 @@ pub enum RungChoice {
 }
 
 impl RungChoice {
-    fn rung(self) -> Rung {
+    /// As the rest of the program has it.
+    pub fn rung(self) -> Rung {
         match self {
             RungChoice::Container => Rung::Container,
             RungChoice::Gvisor => Rung::Gvisor,

@@ -8,6 +8,7 @@ pub mod guest;
 pub mod image;
 pub mod lint;
 pub mod manual;
+pub mod people;
 pub mod plan;
 pub mod remote;
 pub mod run;

@@ -14,7 +14,7 @@ use crate::client::Client;
 use crate::failure::{CommandFailure, Exit};
 use crate::show::Style;
 
-fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+pub(super) fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value[name].as_str().unwrap_or_default()
 }
 
@@ -58,6 +58,8 @@ pub async fn projects(command: &ProjectsCommand) -> Result<Exit, CommandFailure>
             config["at_once"] = json!(args.at_once);
             config["alone"] = json!(args.alone);
             config["approve_strangers"] = json!(args.approve_strangers);
+            config["merge_requests"] = json!(args.merge);
+            config["poll_minutes"] = json!(args.poll);
             config["cron"] = json!(args.cron);
             config["keep_runs"] = json!(args.keep_runs);
             config["keep_days"] = json!(args.keep_days);
@@ -82,7 +84,7 @@ pub async fn projects(command: &ProjectsCommand) -> Result<Exit, CommandFailure>
 }
 
 /// Of a file with a secret.
-fn first_line(file: &Path) -> Result<String, CommandFailure> {
+pub(super) fn first_line(file: &Path) -> Result<String, CommandFailure> {
     let text = std::fs::read_to_string(file).map_err(|error| CommandFailure::io("read", file, &error))?;
     Ok(text.lines().next().unwrap_or_default().trim().to_owned())
 }

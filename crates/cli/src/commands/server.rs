@@ -15,7 +15,7 @@ use server::{Server, ServerConfig};
 
 use crate::args::Network;
 use crate::args::WarmArgs;
-use crate::args::server::{AgentArgs, BackupArgs, DevArgs, ServerArgs};
+use crate::args::server::{AgentArgs, BackupArgs, DevArgs, LogFormat, ServerArgs};
 use crate::client::Client;
 use crate::failure::{CommandFailure, Exit};
 use crate::machine::{self, Machine};
@@ -26,8 +26,10 @@ use crate::standing::Standing;
 const TOKEN_FILE: &str = "admin-token";
 /// The key of an agent.
 const KEY_FILE: &str = "agent.key";
-/// How often it is said that images are to be expected, at least.
-const EXPECT_AGAIN: Duration = Duration::from_secs(60);
+/// How often an agent looks after what stands ready and what is elsewhere.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// The same where it has just failed; twice as long with each further failure.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
 /// How long a server may take to start, for `dev`.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -47,17 +49,20 @@ fn write_secret(path: &Path, text: &str) -> Result<(), CommandFailure> {
 }
 
 /// What the server and agents say of themselves goes to standard error.
-fn speak() {
+fn speak(format: LogFormat) {
     let level = tracing::Level::INFO;
     let is_terminal = std::io::stderr().is_terminal();
+    let lines = tracing_subscriber::fmt().with_max_level(level).with_ansi(is_terminal).with_writer(std::io::stderr);
     // Whoever has set one before has set the same.
-    let _ =
-        tracing_subscriber::fmt().with_max_level(level).with_ansi(is_terminal).with_writer(std::io::stderr).try_init();
+    let _ = match format {
+        LogFormat::Text => lines.try_init(),
+        LogFormat::Json => lines.with_ansi(false).json().flatten_event(true).try_init(),
+    };
 }
 
 /// `cofferdam server`. Must be called before any thread is started: a server starts no program.
 pub fn serve(args: &ServerArgs, home: Option<&Path>) -> Result<Exit, CommandFailure> {
-    speak();
+    speak(args.log_format);
     confine::no_programs().map_err(|reason| CommandFailure::new(Exit::Infrastructure, reason))?;
     let data = data(args.data.as_ref(), home, "server")?;
     let database = database(args.database.as_ref(), &data);
@@ -68,7 +73,9 @@ pub fn serve(args: &ServerArgs, home: Option<&Path>) -> Result<Exit, CommandFail
         let token = data.join(TOKEN_FILE);
         let agent_patience = Duration::from_secs(args.agent_patience);
         let config = ServerConfig::new(args.listen, database, &token);
-        let started = Server::start(ServerConfig { agent_patience, url: args.url.clone(), blobs: args.blobs.clone(), ..config }).await;
+        let oidc = args.oidc.config().map_err(|error| CommandFailure::usage(format!("--oidc-secret-file: {error}")))?;
+        let (url, blobs) = (args.url.clone(), args.blobs.clone());
+        let started = Server::start(ServerConfig { agent_patience, url, blobs, oidc, ..config }).await;
         let server = started.map_err(|error| CommandFailure::new(Exit::Infrastructure, agent::explain(&error)))?;
         if server.is_new {
             eprintln!("the first token of the API is in {}", token.display());
@@ -129,7 +136,7 @@ fn of_server(error: server::ServerError) -> CommandFailure {
 /// `cofferdam agent`.
 pub async fn agent(args: &AgentArgs, home: Option<&Path>) -> Result<Exit, CommandFailure> {
     args.warm.check().map_err(CommandFailure::usage)?;
-    speak();
+    speak(args.log_format);
     let drivers = place::drivers()?;
     let data = data(args.data.as_ref(), home, "agent")?;
     let key = key(args, &data).await?;
@@ -159,7 +166,7 @@ pub async fn agent(args: &AgentArgs, home: Option<&Path>) -> Result<Exit, Comman
     };
     let ended = tokio::select! {
         worked = agent::work(config, stop) => worked.map_err(CommandFailure::from),
-        never = expect(&machine, &args.warm) => match never {},
+        never = look_after(&machine, &args.warm) => match never {},
     };
     machine.close().await;
     ended.map(|()| if interrupted { Exit::Interrupted } else { Exit::Success })
@@ -200,20 +207,28 @@ impl Hosts for OfRuns {
     }
 }
 
-/// Has sandboxes of images made ahead, whatever is asked for. Said again and again, for demand fades.
-async fn expect(machine: &Machine, args: &WarmArgs) -> Infallible {
-    let again = Duration::from_millis(args.warm_half_life / 8).clamp(Duration::from_secs(1), EXPECT_AGAIN);
+/// What an agent does beside its runs: it reaches what is elsewhere, and keeps sandboxes ready. Again and again, for engines come back,
+/// and images and launchers change.
+async fn look_after(machine: &Machine, args: &WarmArgs) -> Infallible {
+    let (mut pause, mut told) = (TRY_AGAIN, Vec::new());
     loop {
-        for (image, count) in &args.warm_image {
-            let expected = match machine.host(machine::Of::nothing()) {
-                Ok(host) => host.expect(image, *count).await.map_err(|trouble| trouble.0.message),
-                Err(failure) => Err(failure.message),
-            };
-            if let Err(reason) = expected {
-                tracing::warn!("no sandbox of {image} is made ahead: {reason}");
+        let keeping = async {
+            let mut reasons = Vec::new();
+            for (number, flag) in args.warm_image.iter().enumerate() {
+                let kept = machine.keep_ready(number, flag).await;
+                reasons.extend(kept.err().map(|reason| format!("--warm-image {flag}: none is kept ready: {reason}")));
             }
-        }
-        tokio::time::sleep(again).await;
+            reasons
+        };
+        // An engine that is slow to answer is no reason to wait.
+        let (reached, mut reasons) = tokio::join!(machine.reach_elsewhere(), keeping);
+        reasons.extend(reached.err().map(|reason| format!("jobs for elsewhere will fail until it is there: {reason}")));
+        // Once.
+        reasons.iter().filter(|reason| !told.contains(*reason)).for_each(|reason| tracing::warn!("{reason}"));
+        let next = if reasons.is_empty() { LOOK_AGAIN } else { pause };
+        pause = if reasons.is_empty() { TRY_AGAIN } else { (pause * 2).min(LOOK_AGAIN) };
+        tokio::time::sleep(next).await;
+        told = reasons;
     }
 }
 

@@ -1,6 +1,7 @@
 //! A server and an agent as processes, spoken to as people do; lost and started again at any moment.
 
 mod artifacts;
+mod forge;
 mod place;
 mod pool;
 mod private;
@@ -10,6 +11,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use self::forge::hook;
 use self::place::{PATIENCE, Place, Process, wait_until};
 use crate::project::{Project, cofferdam, finish, sandboxes_work};
 
@@ -259,13 +261,19 @@ pub fn served(definition: &str) -> (Project, Process, String) {
     project.git(&["commit", "-q", "-am", "two"]);
     project.git(&["update-ref", "refs/pull/7/head", "side"]);
     project.git(&["update-server-info"]);
+    let (web, url) = serve(&project);
+    (project, web, url)
+}
+
+/// Serves a project's repository over HTTP, at this address.
+pub fn serve(project: &Project) -> (Process, String) {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let mut command = Command::new("python3");
     command.args(["-m", "http.server", "--bind", "127.0.0.1", &port.to_string(), "--directory"]);
     command.arg(project.path().join(".git")).stdout(Stdio::null()).stderr(Stdio::null());
     let web = Process(command.spawn().unwrap());
     wait_until("the repository is served", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
-    (project, web, format!("http://127.0.0.1:{port}/"))
+    (web, format!("http://127.0.0.1:{port}/"))
 }
 
 /// A repository over HTTP: the definition and the files of a branch.
@@ -290,130 +298,6 @@ fn a_project_comes_out_of_a_repository() {
         assert_eq!(ran.code, 1, "{wrong}: {ran:?}");
     }
     assert!(Path::new(&place.folder.path().join("one/agent.key")).exists());
-}
-
-/// Has a webhook come, signed with that secret, and the answer: its status and what it says.
-fn hook(
-    place: &Place,
-    event: &str,
-    delivery: &str,
-    secret: &str,
-    body: &serde_json::Value,
-) -> (u16, serde_json::Value) {
-    let file = place.folder.path().join("hook.json");
-    std::fs::write(&file, body.to_string()).unwrap();
-    let mut sign = Command::new("openssl");
-    let signed = sign.args(["dgst", "-sha256", "-hmac", secret]).arg(&file).output().unwrap();
-    let signature = String::from_utf8_lossy(&signed.stdout).trim().rsplit(' ').next().unwrap().to_owned();
-    let mut command = Command::new("curl");
-    command.args(["-s", "-w", "\n%{http_code}", "-H", &format!("X-GitHub-Event: {event}")]);
-    command.args([
-        "-H",
-        &format!("X-GitHub-Delivery: {delivery}"),
-        "-H",
-        &format!("X-Hub-Signature-256: sha256={signature}"),
-    ]);
-    command.arg("--data-binary").arg(format!("@{}", file.display())).arg(format!("{}/hooks/app", place.url()));
-    let said = String::from_utf8_lossy(&command.output().unwrap().stdout).into_owned();
-    let (answer, status) = said.rsplit_once('\n').unwrap();
-    (status.parse().unwrap(), serde_json::from_str(answer).unwrap_or_default())
-}
-
-/// Where a forge is told of commits: its address, and the file that has what it was told, a line each.
-fn statuses(folder: &Path) -> (Process, String, std::path::PathBuf) {
-    const FORGE: &str = "import http.server, sys
-class Forge(http.server.BaseHTTPRequestHandler):
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers['content-length'])).decode()
-        print(self.path, self.headers['authorization'], body, file=open(sys.argv[2], 'a'), flush=True)
-        self.send_response(201); self.end_headers()
-http.server.HTTPServer(('127.0.0.1', int(sys.argv[1])), Forge).serve_forever()";
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let told = folder.join("told");
-    std::fs::write(&told, "").unwrap();
-    let mut command = Command::new("python3");
-    command.args(["-c", FORGE, &port.to_string()]).arg(&told).stdout(Stdio::null()).stderr(Stdio::null());
-    let forge = Process(command.spawn().unwrap());
-    wait_until("the forge listens", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
-    (forge, format!("http://127.0.0.1:{port}"), told)
-}
-
-/// A push, and a pull request of a stranger: forge, server, agent, sandbox.
-#[test]
-fn a_forge_tells_of_pushes_and_pull_requests() {
-    const SECRET: &str = "a secret of the forge";
-    let Some(place) = Place::with_agent() else { return };
-    if ["openssl", "curl"].iter().any(|program| Command::new(program).arg("--version").output().is_err()) {
-        println!("skipped: openssl or curl is not installed");
-        return;
-    }
-    let (project, _web, url) = served(SHOWS);
-    let file = place.folder.path().join("secret");
-    std::fs::write(&file, format!("{SECRET}\n")).unwrap();
-    let secret_file = file.to_str().unwrap();
-    let (_statuses, api, told) = statuses(place.folder.path());
-    let put = place.ask(
-        &[
-            &["projects", "put", "app", "--git", &url, "--hook", "github", "--hook-secret-file", secret_file][..],
-            &["--report", "gitea", "--report-repository", "org/app", "--report-token-file", secret_file],
-            &["--report-api", &api],
-        ]
-        .concat(),
-    );
-    assert_eq!(put.code, 0, "{put:?}");
-    let listed = place.ask(&["projects", "ls", "--output", "json"]).stdout;
-    assert!(listed.contains("github") && !listed.contains(SECRET), "{listed}");
-
-    let commit = |branch: &str| project.git(&["rev-parse", branch]);
-    let push = serde_json::json!({ "ref": "refs/heads/side", "after": commit("side"), "sender": { "login": "ada" } });
-    let (status, said) = hook(&place, "push", "one", SECRET, &push);
-    assert_eq!((status, &said["trust"]), (202, &"member".into()), "{said}");
-    let run = said["run"].as_u64().unwrap();
-    assert_eq!(place.wait_for_end(run)["outcome"], "SUCCESS", "{}", place.logs());
-    let log = place.ask(&["logs", &run.to_string()]).stdout;
-    assert!(log.contains("\nof side\n") && log.contains("\non side\n"), "{log}");
-    let to = format!("/repos/org/app/statuses/{} token {SECRET} ", commit("side"));
-    let heard = |line: &str| line.starts_with(&to) && line.contains("\"success\"");
-    wait_until("the forge has heard of it", || std::fs::read_to_string(&told).unwrap().lines().any(heard));
-    // The same once more is the same run; who does not know the secret is nobody.
-    assert_eq!(hook(&place, "push", "one", SECRET, &push).1["run"], run);
-    assert_eq!(hook(&place, "push", "two", "another secret", &push).0, 401);
-    assert_eq!(hook(&place, "issues", "three", SECRET, &push), (200, serde_json::json!({ "ignored": "issues" })));
-    assert_eq!(hook(&place, "push", "four", SECRET, &serde_json::json!({ "ref": 7 })).0, 400);
-
-    let request = serde_json::json!({ "action": "synchronize", "number": 7, "pull_request": { "number": 7, "title": "mine",
-        "user": { "login": "eve" }, "head": { "sha": commit("side"), "ref": "patch", "repo": { "id": 2 } },
-        "base": { "ref": "main", "repo": { "id": 1 } } } });
-    let (status, said) = hook(&place, "pull_request", "five", SECRET, &request);
-    assert_eq!((status, &said["trust"]), (202, &"stranger".into()), "{said}");
-    let run = said["run"].as_u64().unwrap();
-    let ended = place.wait_for_end(run);
-    let log = place.ask(&["logs", &run.to_string()]).stdout;
-    // A kernel of its own, or a refusal where there is none: never less.
-    let on_a_machine = log.contains("\non PR-7\n") && ended["outcome"] == "SUCCESS";
-    let refused = log.contains("trust stranger asks for rung microvm");
-    assert!(on_a_machine || refused, "{ended}\n{log}");
-    assert_eq!(ended["causes"][0]["description"], "Pull request 7 of eve");
-
-    // Where somebody is to look first, it waits for that.
-    let put = place.ask(
-        &[
-            &["projects", "put", "app", "--git", &url, "--hook", "github", "--hook-secret-file", secret_file][..],
-            &["--approve-strangers"],
-        ]
-        .concat(),
-    );
-    assert_eq!(put.code, 0, "{put:?}");
-    let (_, said) = hook(&place, "pull_request", "six", SECRET, &request);
-    let run = said["run"].as_u64().unwrap().to_string();
-    let queue = place.ask(&["queue"]).stdout;
-    assert!(queue.contains("a stranger's code waits for somebody to approve it"), "{queue}");
-    let (_, of_member) = hook(&place, "push", "seven", SECRET, &push);
-    place.wait_for_end(of_member["run"].as_u64().unwrap());
-    assert_eq!(place.run(run.parse().unwrap())["status"], "queued", "others are not held up, and it is not let go");
-    assert_eq!(place.ask(&["approve", &run]).code, 0);
-    place.wait_for_end(run.parse().unwrap());
-    assert_ne!(place.ask(&["approve", &run]).code, 0, "once");
 }
 
 /// While the server runs; the next one on what was restored knows everything, and its tokens.

@@ -108,9 +108,14 @@ impl FromRequestParts<Arc<App>> for User {
 }
 
 fn cookie(headers: &HeaderMap) -> Option<&str> {
+    cookie_of(headers, COOKIE_NAME)
+}
+
+/// A cookie by its name.
+pub(super) fn cookie_of<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
     let all = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = all.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, _)| *name == COOKIE_NAME).map(|(_, value)| value)
+    pairs.find(|(name, _)| *name == wanted).map(|(_, value)| value)
 }
 
 impl FromRequestParts<Arc<App>> for Viewer {

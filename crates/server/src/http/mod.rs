@@ -2,11 +2,13 @@
 
 mod agents;
 mod artifacts;
+mod audit;
 mod auth;
 mod error;
 mod hooks;
 mod jenkins;
 mod metrics;
+mod oidc;
 mod pages;
 mod people;
 mod projects;
@@ -24,6 +26,8 @@ use axum::routing::{delete, get, post, put};
 use crate::app::App;
 
 pub(crate) use metrics::Counted;
+pub(crate) use oidc::Logins;
+pub(crate) use runs::end;
 
 /// Largest body of a request: what is larger comes over the agents' connection, or as an artifact, which is never in memory as a whole.
 const MAX_BODY_BYTES: usize = 1 << 20;
@@ -34,6 +38,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/runs/{id}", get(pages::run))
         .route("/runs/{id}/artifacts/{*path}", get(artifacts::page))
         .route("/login", get(auth::ask).post(auth::login))
+        .route("/login/oidc", get(oidc::begin))
+        .route("/login/oidc/callback", get(oidc::end))
         .route("/logout", post(auth::logout))
         .route("/healthz", get(pages::health))
         .route("/metrics", get(metrics::show))
@@ -51,6 +57,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/api/v1/runs/{id}/log/live", get(runs::live))
         .route("/api/v1/runs/{id}/artifacts", get(artifacts::list))
         .route("/api/v1/runs/{id}/artifacts/{*path}", get(artifacts::get))
+        .route("/api/v1/audit", get(audit::list))
         .route("/api/v1/me", get(people::me))
         .route("/api/v1/me/password", post(people::password))
         .route("/api/v1/people", get(people::list))

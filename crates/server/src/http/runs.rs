@@ -14,7 +14,7 @@ use model::run::{BuildCause, RunEnd, RunFacts};
 use queue::line::Event;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use store::{Actor, NewRun, Run, RunFilter, Status};
+use store::{Actor, NewRun, Run, RunFilter, Status, StoreError};
 
 use super::auth::User;
 use super::error::Refused;
@@ -221,7 +221,7 @@ pub(super) async fn abort(
 }
 
 /// Has a run end. False: it has ended.
-pub(super) async fn end(app: &App, actor: &Actor, run: &Run, reason: &str) -> Result<bool, Refused> {
+pub(crate) async fn end(app: &App, actor: &Actor, run: &Run, reason: &str) -> Result<bool, StoreError> {
     app.store.abort_run(actor, run.id, reason, app.now()).await?;
     // One that nobody has ends here.
     let end = RunEnd::aborted(reason);

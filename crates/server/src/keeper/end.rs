@@ -33,6 +33,21 @@ impl Keeper {
         Ok(Step::Over)
     }
 
+    /// What was merged is what was run before: that has the verdict.
+    pub(super) async fn known_already(&mut self, tree: &str) -> Result<Step, StoreError> {
+        let (project, trust) = (self.run.project, self.run.trust);
+        let same = self.app.store.verdict_of(project, tree, trust).await?.filter(|same| same.id != self.run.id);
+        let Some((same, outcome)) = same.and_then(|same| same.outcome.map(|outcome| (same, outcome))) else {
+            return Ok(Step::Again);
+        };
+        let message = format!("#{} has run the same tree: {}", same.number, outcome.name());
+        let end = RunEnd { outcome, failure: None, timed_out: false, aborted: false, message: Some(message) };
+        self.tell_agent(ToAgent::Release { lease: self.lease, forget: false });
+        self.app.store.finish_run(self.run.id, &end, self.app.now()).await?;
+        self.count(&end);
+        Ok(Step::Over)
+    }
+
     /// It is to end, and there is nobody who could end it in good order.
     pub(super) async fn abandon(&mut self, reason: &str) -> Result<Step, StoreError> {
         let end = RunEnd::aborted(reason);

@@ -47,9 +47,12 @@ impl Keeper {
             Ok(Definition { text, .. }) if text.contains('\0') => {
                 self.fail(FailureKind::Workload, "the definition has a NUL character").await
             }
-            Ok(Definition { text, commit }) => {
-                self.app.store.set_definition(self.run.id, &text, commit.as_deref()).await?;
-                Ok(Step::Again)
+            Ok(found) => {
+                self.app.store.set_definition(self.run.id, &found).await?;
+                match (&self.run.merge, &found.tree) {
+                    (Some(_), Some(tree)) => self.known_already(tree).await,
+                    _ => Ok(Step::Again),
+                }
             }
             Err(failure) => self.fail(failure.kind, &failure.message).await,
         }

@@ -174,7 +174,7 @@ impl Keeper {
         };
         self.tell_agent(ToAgent::Lease {
             lease: self.lease,
-            source: config.source_of(self.run.revision.as_deref(), self.run.commit.as_deref()),
+            source: config.source_of(&self.run),
             file: config.file.clone(),
             project: self.run.project_name.clone(),
             trust: self.run.trust,

@@ -8,7 +8,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use model::ids::RequestId;
 use model::request::{Allocated, Reply, Request};
 use serde_json::{Value, json};
-use server::{ArtifactLimits, Server, ServerConfig};
+use server::{ArtifactLimits, OidcConfig, Server, ServerConfig};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
@@ -21,6 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Place {
     pub folder: tempfile::TempDir,
     pub server: Option<Server>,
+    pub url: Option<String>,
+    pub oidc: Option<OidcConfig>,
     http: reqwest::Client,
 }
 
@@ -30,7 +32,7 @@ impl Place {
         let folder = tempfile::tempdir().unwrap();
         let none = reqwest::redirect::Policy::none();
         let http = reqwest::Client::builder().no_proxy().redirect(none).build().unwrap();
-        let mut place = Place { folder, server: None, http };
+        let mut place = Place { folder, server: None, url: None, oidc: None, http };
         place.start().await;
         place.ask("PUT", "/api/v1/projects/app", json!({ "source": { "folder": "/nowhere" } })).await;
         place
@@ -41,7 +43,8 @@ impl Place {
         let database = format!("sqlite:{}", path("db").display());
         let artifacts = ArtifactLimits { file_bytes: 8 << 20, run_bytes: 16 << 20, run_files: 50 };
         let config = ServerConfig::new("127.0.0.1:0".parse().unwrap(), database, path("token"));
-        let config = ServerConfig { agent_patience: Duration::from_secs(2), artifacts, ..config };
+        let (url, oidc, agent_patience) = (self.url.clone(), self.oidc.clone(), Duration::from_secs(2));
+        let config = ServerConfig { agent_patience, url, oidc, artifacts, ..config };
         self.server = Some(Server::start(config).await.unwrap());
     }
 
@@ -73,6 +76,10 @@ impl Place {
 
     pub fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
         self.http.request(method.parse().unwrap(), format!("http://{}{path}", self.address()))
+    }
+
+    pub fn anywhere(&self, method: &str, url: &str) -> reqwest::RequestBuilder {
+        self.http.request(method.parse().unwrap(), url)
     }
 
     /// The token of who may do everything.
@@ -202,7 +209,7 @@ impl Agent {
     /// The same at this commit.
     pub async fn take_at(&mut self, definition: &str, commit: Option<&str>) -> Lease {
         let Some(ToAgent::Lease { lease, .. }) = self.hear().await else { panic!("no lease") };
-        let definition = Definition { text: definition.into(), commit: commit.map(str::to_owned) };
+        let definition = Definition { text: definition.into(), commit: commit.map(str::to_owned), tree: None };
         self.say(&FromAgent::Found { lease, definition: Ok(definition) }).await;
         lease
     }

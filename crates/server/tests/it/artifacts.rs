@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use wire::agent::{Lease, ToAgent};
 use wire::artifact::{encoded, upload};
 
-use crate::agent::{Agent, Place};
+use crate::agent::{Agent, Place, reply};
 
 /// What this test's servers take of one run, in bytes; of one file half of it.
 const MOST: usize = 16 << 20;
@@ -21,6 +21,8 @@ struct Held {
     key: String,
     agent: Agent,
     lease: Lease,
+    /// What it is to do, and has not done yet.
+    asked: ToAgent,
 }
 
 impl Held {
@@ -30,8 +32,8 @@ impl Held {
         place.trigger().await;
         let mut agent = place.agent(&key, &[]).await;
         let lease = agent.take("node { sh 'make' }").await;
-        agent.work(|message| matches!(message, ToAgent::Perform { .. })).await;
-        Held { place, key, agent, lease }
+        let asked = agent.work(|message| matches!(message, ToAgent::Perform { .. })).await;
+        Held { place, key, agent, lease, asked }
     }
 
     async fn put(&self, path: &str, content: Vec<u8>) -> (StatusCode, Value) {
@@ -174,7 +176,8 @@ async fn what_is_archived_is_handed_out() {
     held.keep_runs(None).await;
     held.wait_for_blobs(3).await;
     // What a run had when it ended, it has until it is forgotten.
-    held.place.ask("POST", "/api/v1/runs/1/abort", json!({})).await;
+    let ToAgent::Perform { lease, id, request } = &held.asked else { panic!("{:?}", held.asked) };
+    held.agent.answer(*lease, *id, reply(request)).await;
     held.agent.work(|message| matches!(message, ToAgent::Release { .. })).await;
     held.place.wait_for_end(1).await;
     assert_eq!(held.put("late", b"x".to_vec()).await.0, StatusCode::CONFLICT);

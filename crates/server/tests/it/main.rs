@@ -3,8 +3,10 @@
 mod agent;
 mod artifacts;
 mod forges;
+mod herd;
 mod jenkins;
 mod lies;
 mod life;
 mod line;
+mod oidc;
 mod people;

@@ -2,6 +2,7 @@
 
 mod artifacts;
 mod cases;
+mod merges;
 mod people;
 mod place;
 
@@ -14,6 +15,8 @@ async fn conform(mut fresh: impl AsyncFnMut() -> Store) {
     cases::a_journal_is_as_it_was(fresh().await).await;
     cases::a_log_takes_no_line_twice(fresh().await).await;
     cases::who_may_come_in(fresh().await).await;
+    merges::the_same_tree_has_one_verdict(fresh().await).await;
+    merges::what_has_come_is_known(fresh().await).await;
     people::tokens_are_somebodys(fresh().await).await;
     people::who_is_shut_out_is_out(fresh().await).await;
     cases::the_audit_is_a_chain(fresh().await).await;

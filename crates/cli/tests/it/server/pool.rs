@@ -1,10 +1,16 @@
 //! Sandboxes that an agent makes ahead.
 
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 
 use super::place::{Place, wait_until};
 use crate::images::busybox_image;
-use crate::project::{Project, sandboxes_work};
+use crate::interruption::{descendants, start_time};
+use crate::kernels::guest;
+use crate::project::{Project, run, sandboxes_work};
 
 /// Prints when the sandbox's own files were made.
 const BORN: &str = "pipeline { agent { docker 'IMAGE' }
@@ -24,11 +30,21 @@ impl Place {
         let asked = now();
         let ran = self.ask(&["trigger", project, "--follow"]);
         assert_eq!(ran.code, 0, "{ran:?}\n{}", self.logs());
-        let born = ran.stdout.lines().find_map(|line| line.strip_prefix("born ")).map(str::to_owned);
-        let born = born.unwrap_or_else(|| panic!("{ran:?}"));
-        assert_eq!((born.len(), asked.len()), (35, 35), "{born} {asked}");
-        born < asked
+        born(&ran.stdout) < asked
     }
+}
+
+/// What a log says of [`BORN`].
+fn born(log: &str) -> String {
+    let born = log.lines().find_map(|line| line.strip_prefix("born ")).unwrap_or_else(|| panic!("{log}"));
+    assert_eq!((born.len(), now().len()), (35, 35), "{born}");
+    born.to_owned()
+}
+
+/// Those that [`descendants`] has found: whoever looks for children of a process that has ended finds none, for they have another
+/// parent then.
+fn is_gone(family: &[(u32, u64)]) -> bool {
+    family.iter().all(|(pid, start)| start_time(*pid) != Some(*start))
 }
 
 fn place(image: &str, words: &[&str]) -> (Place, Project) {
@@ -58,17 +74,64 @@ fn an_agent_makes_ahead_what_was_asked_for_lately() {
 }
 
 #[test]
-fn an_agent_makes_ahead_what_it_is_told_to_expect() {
+fn an_agent_keeps_ready_what_it_is_told_to() {
     if !sandboxes_work() {
         return;
     }
     let Some(image) = busybox_image("pool", r#"{"Env":["PATH=/bin"]}"#, &[]) else { return };
-    let (place, _files) = place(&image, &["--warm-image", &format!("{image}=2")]);
-    wait_until("both are there", || sandboxes_of(place.agents[0].0.id()) == SPARE + 2);
-    assert!(place.comes_from_the_pool("app"), "and given to who asks");
+    // Demand is worth nothing, so what is there was promised.
+    let (place, _files) = place(&image, &["--warm-image", &format!("{image}=2"), "--warm-factor", "0"]);
     let agent = place.agents[0].0.id();
+    wait_until("both are there", || sandboxes_of(agent) == SPARE + 2);
+    for project in ["app", "other", "app"] {
+        assert!(place.comes_from_the_pool(project), "and given to who asks");
+        wait_until("both are there again", || sandboxes_of(agent) == SPARE + 2);
+    }
+    let family = descendants(agent);
+    assert!(family.len() > SPARE + 2, "the launcher too: {family:?}");
     drop(place);
-    assert_eq!(sandboxes_of(agent), 0);
+    wait_until("all of them are gone", || is_gone(&family));
+}
+
+/// Strangers' jobs have machines, whatever the agent's own rung is.
+#[test]
+fn an_agent_keeps_a_microvm_ready_for_strangers() {
+    if !sandboxes_work() || !guest() {
+        return;
+    }
+    let Some(image) = busybox_image("pool-stranger", r#"{"Env":["PATH=/bin"]}"#, &[]) else { return };
+    let (project, _web, url) = super::served(&BORN.replace("IMAGE", &image));
+    let place = |words: &[&str]| {
+        let mut place = Place::new();
+        place.add_agent_with("one", &[&["--memory", "512M", "--warm-factor", "0"], words].concat());
+        let secret = place.folder.path().join("secret");
+        std::fs::write(&secret, "a secret\n").unwrap();
+        let hook = ["--hook", "github", "--hook-secret-file", secret.to_str().unwrap()];
+        let put = place.ask(&[&["projects", "put", "app", "--git", &url][..], &hook].concat());
+        assert_eq!(put.code, 0, "{put:?}");
+        place
+    };
+    let commit = project.git(&["rev-parse", "main"]);
+    let request = serde_json::json!({ "action": "synchronize", "number": 7, "pull_request": { "number": 7,
+        "title": "mine", "user": { "login": "eve" }, "head": { "sha": commit, "ref": "patch", "repo": { "id": 2 } },
+        "base": { "ref": "main", "repo": { "id": 1 } } } });
+    let mut delivery = 0;
+    let mut comes_from_the_pool = |place: &Place| {
+        delivery += 1;
+        let asked = now();
+        let (status, said) = super::hook(place, "pull_request", &delivery.to_string(), "a secret", &request);
+        assert_eq!((status, &said["trust"]), (202, &"stranger".into()), "{said}");
+        let run = said["run"].as_u64().unwrap();
+        let ended = place.wait_for_end(run);
+        let log = place.ask(&["logs", &run.to_string()]).stdout;
+        assert_eq!(ended["outcome"], "SUCCESS", "{log}\n{}", place.logs());
+        born(&log) < asked
+    };
+    let without = place(&[]);
+    assert!(!comes_from_the_pool(&without), "a control");
+    drop(without);
+    let with = place(&["--warm-image", &format!("{image}=1@microvm")]);
+    wait_until("a stranger gets one that was made ahead", || comes_from_the_pool(&with));
 }
 
 #[test]
@@ -107,6 +170,79 @@ fn an_agent_outlives_its_launcher() {
     assert_eq!(ran.code, 0, "{ran:?}\n{}", place.logs());
 }
 
+/// What killed agents have left at an engine elsewhere goes as soon as that is there, whether or not a job is ever placed there.
+#[test]
+fn an_agent_sweeps_an_engine_that_is_away_when_it_starts() {
+    if !sandboxes_work() {
+        return;
+    }
+    let mut place = Place::new();
+    let socket = place.folder.path().join("engine");
+    place.add_agent_with("one", &["--docker", &format!("unix://{}", socket.display()), "--docker-shared"]);
+    place.put("app", &Project::new("node { sh 'echo here' }"));
+    let ran = place.ask(&["trigger", "app", "--follow"]);
+    assert_eq!(ran.code, 0, "what is not placed there runs: {ran:?}\n{}", place.logs());
+    let asked = engine(&socket);
+    let has_removed = |name: &str| {
+        let asked = asked.lock().unwrap();
+        asked.iter().any(|line| line.starts_with("DELETE ") && line.contains(&format!("/containers/{name}?")))
+    };
+    wait_until("what nobody has is removed", || has_removed("dead"));
+    assert!(!has_removed("living"));
+}
+
+/// Whoever asks for it hears what was removed there.
+#[test]
+fn clean_says_what_was_left_at_an_engine() {
+    if !sandboxes_work() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("engine");
+    engine(&socket);
+    let cleaned = run(&["clean", "--docker", &format!("unix://{}", socket.display())]);
+    assert!(cleaned.code == 0 && cleaned.stdout.contains("container dead of dead\n"), "{cleaned:?}");
+    assert!(!cleaned.stdout.contains("living"), "{cleaned:?}");
+}
+
+/// An engine as far as the question goes what is left there: of a time that is over, and of a machine that cannot be looked at. What
+/// it was asked, a line each.
+fn engine(socket: &Path) -> Arc<Mutex<Vec<String>>> {
+    let container = |name: &str, until: u64| {
+        let labels = serde_json::json!({ "cofferdam.owner": name, "cofferdam.until": until.to_string() });
+        serde_json::json!({ "Id": name, "Labels": labels })
+    };
+    let left = serde_json::json!([container("dead", 1_000_000_000), container("living", 99_000_000_000)]);
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let (listener, all) = (UnixListener::bind(socket).unwrap(), Arc::clone(&asked));
+    let answer = move |stream: UnixStream| {
+        let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
+        // None of these has a body.
+        while let Some(first) = lines.next() {
+            lines.by_ref().find(String::is_empty);
+            let body = match first.split(['?', ' ']).nth(1).unwrap_or_default() {
+                path if path.ends_with("/version") => r#"{"ApiVersion":"1.41","Version":"20.10.24"}"#.to_owned(),
+                path if path.ends_with("/info") => r#"{"Name":"elsewhere","NCPU":1}"#.to_owned(),
+                path if path.ends_with("/containers/json") => left.to_string(),
+                _ => "{}".to_owned(),
+            };
+            all.lock().unwrap().push(first);
+            let length = body.len();
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n");
+            if (&stream).write_all((head + &body).as_bytes()).is_err() {
+                return;
+            }
+        }
+    };
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let answer = answer.clone();
+            std::thread::spawn(move || answer(stream));
+        }
+    });
+    asked
+}
+
 /// What an agent has is ended before it is, and the run goes on elsewhere.
 #[test]
 fn an_agent_that_is_stopped_ends_what_it_has() {
@@ -116,10 +252,12 @@ fn an_agent_that_is_stopped_ends_what_it_has() {
     let id = place.trigger("app");
     wait_until("it has begun", || place.ask(&["logs", &id.to_string()]).stdout.contains("\nbegun"));
     let pid = place.agents[0].0.id();
+    let family = descendants(pid);
+    assert!(family.len() > 4, "launcher, init, the step, who evaluates the run: {family:?}");
     let stopped = Command::new("kill").arg("-TERM").arg(pid.to_string()).status().unwrap();
     assert!(stopped.success());
     assert_eq!(place.agents[0].0.wait().unwrap().code(), Some(130), "{}", place.logs());
-    assert_eq!(sandboxes_of(pid), 0);
+    wait_until("all of it is gone", || is_gone(&family));
     assert_ne!(place.run(id)["status"], "done", "its end is not the run's");
     place.agents.clear();
 }

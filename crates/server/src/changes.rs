@@ -1,0 +1,79 @@
+//! What a push, a pull request or a target that has moved becomes: a run that is asked for.
+
+use model::run::{BuildCause, RunFacts};
+use model::rung::Trust;
+use scm::{PullRequest, Push, Reference, is_whole};
+use store::NewRun;
+use wire::agent::Merge;
+
+use crate::config::ProjectConfig;
+
+/// Class of the cause of runs that nobody waits for: the target of their pull request has moved.
+pub(crate) const TARGET_MOVED: &str = "jenkins.branch.BranchIndexingCause";
+
+/// Of a branch or a tag that has another commit.
+pub(crate) fn of_push(config: &ProjectConfig, push: Push) -> NewRun {
+    let by = push.by.map(|by| format!(" by {by}")).unwrap_or_default();
+    match push.reference {
+        Reference::Branch(name) => {
+            let trust = config.trust_of(&name);
+            let what = (format!("refs/heads/{name}"), push.commit);
+            new_run(format!("Push to branch {name}{by}"), vec![("BRANCH_NAME", name)], what, trust)
+        }
+        // Tags are made by who may write; which of them are protected, the forge knows.
+        Reference::Tag(name) => {
+            let env = vec![("BRANCH_NAME", name.clone()), ("TAG_NAME", name.clone())];
+            new_run(format!("Push of tag {name}{by}"), env, (format!("refs/tags/{name}"), push.commit), Trust::Member)
+        }
+    }
+}
+
+/// Of a pull request. `None`: its commits cannot be fetched from here.
+pub(crate) fn of_request(request: PullRequest) -> Option<NewRun> {
+    let fetch = request.fetch?;
+    let mut env = vec![
+        ("BRANCH_NAME", format!("PR-{}", request.number)),
+        ("CHANGE_ID", request.number.to_string()),
+        ("CHANGE_BRANCH", request.branch),
+        ("CHANGE_TARGET", request.target),
+        ("CHANGE_TITLE", request.title),
+    ];
+    env.extend(request.url.map(|url| ("CHANGE_URL", url)));
+    env.extend(request.author.clone().map(|author| ("CHANGE_AUTHOR", author)));
+    env.extend(request.author.clone().filter(|_| request.is_fork).map(|author| ("CHANGE_FORK", author)));
+    let by = request.author.map(|author| format!(" of {author}")).unwrap_or_default();
+    let trust = if request.is_fork { Trust::Stranger } else { Trust::Member };
+    Some(new_run(format!("Pull request {}{by}", request.number), env, (fetch, request.commit), trust))
+}
+
+/// The same as merged with its target at a commit.
+pub(crate) fn merged(new: NewRun, target: &str, commit: &str) -> NewRun {
+    NewRun { merge: Some(Merge { reference: format!("refs/heads/{target}"), commit: commit.to_owned() }), ..new }
+}
+
+/// The same because the target has moved: nobody waits for it.
+pub(crate) fn again(mut new: NewRun, target: &str) -> NewRun {
+    for cause in &mut new.facts.causes {
+        TARGET_MOVED.clone_into(&mut cause.class);
+        cause.description = format!("{}: {target} has moved", cause.description);
+    }
+    new
+}
+
+fn new_run(
+    description: String,
+    env: Vec<(&str, String)>,
+    (revision, commit): (String, String),
+    trust: Trust,
+) -> NewRun {
+    let cause = BuildCause { class: "jenkins.branch.BranchEventCause".into(), description, user: None };
+    let env = env.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let facts = RunFacts { causes: vec![cause], has_scm: true, env, ..RunFacts::default() };
+    NewRun {
+        facts,
+        revision: Some(revision), // What is abbreviated says nothing that can be relied on.
+        commit: Some(commit).filter(|commit| is_whole(commit)),
+        trust: Some(trust),
+        ..NewRun::default()
+    }
+}

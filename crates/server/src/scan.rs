@@ -1,0 +1,252 @@
+//! What is new at forges, found by asking them: branches, tags and pull requests, and pull requests whose target has moved (the herd).
+//!
+//! ```text
+//!   webhook ── confirmed ──▶ a run          and, where pull requests are merged, a look at those of that target
+//!   every so often, and at the start ─────▶ a look at everything
+//! ```
+//!
+//! A look makes a run of each commit, and of each pair of a pull request's and its target's commit, that it has not seen before: the store knows
+//! each by its name, so that looking twice does nothing, and what was missed while there was no server is found by the next one.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::rung::Trust;
+use scm::{Facts, Push, Reference, RequestState};
+use store::{Actor, NewRun, Project, Run, RunFilter, StoreError};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::app::App;
+use crate::changes::{again, merged, of_push, of_request};
+use crate::config::ProjectConfig;
+use crate::forge::{Asker, Silent};
+
+/// How often is seen whether some project is due.
+const LOOK: Duration = Duration::from_secs(20);
+/// The longest pause after a forge was away, for a look that was wanted.
+const AGAIN: Duration = Duration::from_secs(60);
+/// Older runs of one branch or pull request that are looked for.
+const MOST_OLDER: u32 = 1000;
+
+/// A look that is wanted: at all of a project, or at the pull requests for one branch of it.
+pub(crate) struct Wanted {
+    pub(crate) project: String,
+    pub(crate) target: Option<String>,
+}
+
+/// Until the server ends.
+pub(crate) async fn watch(app: Arc<App>, mut wanted: mpsc::UnboundedReceiver<Wanted>) {
+    let mut looked: HashMap<String, Instant> = HashMap::new();
+    // Each once, however often it is wanted.
+    let mut due: BTreeMap<(String, Option<String>), Instant> = BTreeMap::new();
+    loop {
+        if let Err(error) = plan(&app, &mut looked, &mut due).await {
+            tracing::warn!(%error, "projects cannot be looked at");
+        }
+        let now = Instant::now();
+        let next = due.iter().find(|(_, at)| **at <= now).map(|(key, _)| key.clone());
+        if let Some((project, target)) = next {
+            due.remove(&(project.clone(), target.clone()));
+            if let Err(error) = look(&app, &project, target.as_deref()).await {
+                tracing::warn!(project, %error, "a forge cannot be looked at; it is tried again");
+                due.insert((project, target), Instant::now() + AGAIN);
+            }
+        }
+        let at = due.values().min().copied().unwrap_or_else(|| Instant::now() + LOOK).min(Instant::now() + LOOK);
+        tokio::select! {
+            () = tokio::time::sleep_until(at) => {}
+            more = wanted.recv() => match more {
+                Some(Wanted { project, target }) => drop(due.entry((project, target)).or_insert_with(Instant::now)),
+                None => return,
+            },
+        }
+    }
+}
+
+/// Projects whose turn it is. Those with pull requests to be merged are looked at once after a start, for what was missed.
+async fn plan(
+    app: &App,
+    looked: &mut HashMap<String, Instant>,
+    due: &mut BTreeMap<(String, Option<String>), Instant>,
+) -> Result<(), StoreError> {
+    let mut known = HashMap::new();
+    for project in app.store.projects().await? {
+        let Some(config) = config_of(&project) else { continue };
+        let every = config.poll_minutes.map(|minutes| Duration::from_secs(minutes.max(1) * 60));
+        let last = looked.get(&project.name).copied();
+        let is_due = match (last, every) {
+            (None, None) => config.merge_requests && config.report.is_some(),
+            (None, Some(_)) => true,
+            (Some(last), Some(every)) => last.elapsed() >= every,
+            (Some(_), None) => false,
+        };
+        known.insert(project.name.clone(), if is_due { Instant::now() } else { last.unwrap_or_else(Instant::now) });
+        if is_due {
+            due.entry((project.name, None)).or_insert_with(Instant::now);
+        }
+    }
+    *looked = known;
+    Ok(())
+}
+
+fn config_of(project: &Project) -> Option<ProjectConfig> {
+    serde_json::from_value(project.config.clone()).ok()
+}
+
+/// Why a look was none.
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    #[error("{0}")]
+    Forge(#[from] Silent),
+}
+
+async fn look(app: &Arc<App>, name: &str, target: Option<&str>) -> Result<(), Failed> {
+    let Some(project) = app.store.project(name).await? else { return Ok(()) };
+    let Some(config) = config_of(&project) else { return Ok(()) };
+    let Some(asker) = config.report.as_ref().and_then(|report| Asker::of(&app.http, report)) else { return Ok(()) };
+    let look = Look { app, project: &project, config: &config };
+    let polls = config.poll_minutes.is_some() && target.is_none();
+    if polls {
+        for branch in asker.branches().await? {
+            look.push(Reference::Branch(branch.name), branch.commit).await?;
+        }
+        for tag in asker.tags().await? {
+            look.push(Reference::Tag(tag.name), tag.commit).await?;
+        }
+    }
+    let mut targets: HashMap<String, String> = HashMap::new();
+    for facts in asker.pull_requests().await? {
+        if target.is_some_and(|target| facts.request.target != target) || facts.state != RequestState::Open {
+            continue;
+        }
+        // Each is asked for once more: what a list says of it may be abbreviated.
+        let facts =
+            if scm::is_whole(&facts.request.commit) { facts } else { asker.pull_request(facts.request.number).await? };
+        if !config.merge_requests {
+            look.request(facts, None).await?;
+            continue;
+        }
+        let branch = facts.request.target.clone();
+        let commit = match targets.get(&branch) {
+            Some(commit) => commit.clone(),
+            None => {
+                let commit = asker.branch(&branch).await?.commit;
+                targets.entry(branch).or_insert(commit).clone()
+            }
+        };
+        look.request(facts, Some(&commit)).await?;
+    }
+    Ok(())
+}
+
+struct Look<'a> {
+    app: &'a Arc<App>,
+    project: &'a Project,
+    config: &'a ProjectConfig,
+}
+
+impl Look<'_> {
+    async fn push(&self, reference: Reference, commit: String) -> Result<(), Failed> {
+        let name = match &reference {
+            Reference::Branch(name) => format!("branch {name}"),
+            Reference::Tag(name) => format!("tag {name}"),
+        };
+        let delivery = format!("{} {name} {commit}", self.project.name);
+        self.make(NewRun { delivery: Some(delivery), ..of_push(self.config, Push { reference, commit, by: None }) })
+            .await
+    }
+
+    async fn request(&self, facts: Facts, target: Option<&str>) -> Result<(), Failed> {
+        let request = facts.request;
+        let (name, branch) =
+            (request_name(&self.project.name, request.number, &request.commit), request.target.clone());
+        let Some(new) = of_request(request) else { return Ok(()) };
+        let Some(target) = target else {
+            return self.make(NewRun { delivery: Some(name), ..new }).await;
+        };
+        // Its commit was run before, or is: now it is because of the target.
+        let is_known = self.app.store.knows_delivery(&name).await?;
+        let pair = format!("{name} in {target}");
+        let new = merged(new, &branch, target);
+        if !is_known {
+            self.app.store.note_delivery(&pair).await?;
+            return self.make(NewRun { delivery: Some(name), ..new }).await;
+        }
+        let commit = new.commit.clone().unwrap_or_default();
+        let waits = self.config.approve_strangers && new.trust == Some(Trust::Stranger);
+        // What nobody has let go for itself, nobody has let go for its target's sake either.
+        if waits && !self.app.store.was_let_go(self.project.id, &commit).await? {
+            return Ok(());
+        }
+        self.make(NewRun { delivery: Some(pair), ..again(new, &branch) }).await
+    }
+
+    async fn make(&self, new: NewRun) -> Result<(), Failed> {
+        let delivery = new.delivery.clone().unwrap_or_default();
+        if self.app.store.knows_delivery(&delivery).await? {
+            return Ok(());
+        }
+        create(self.app, &Actor("scan".into()), self.project, self.config, new).await?;
+        Ok(())
+    }
+}
+
+/// By which a pull request's commit is known.
+pub(crate) fn request_name(project: &str, number: u64, commit: &str) -> String {
+    format!("{project} pull request {number} {commit}")
+}
+
+/// Asks for a run of what a forge has told. Older ones of the same pull request tell nothing any more.
+pub(crate) async fn create(
+    app: &App,
+    actor: &Actor,
+    project: &Project,
+    config: &ProjectConfig,
+    new: NewRun,
+) -> Result<Run, StoreError> {
+    let is_held = config.approve_strangers && new.trust == Some(Trust::Stranger) && !is_again(&new);
+    let held = is_held.then(|| "a stranger's code waits for somebody to approve it".to_owned());
+    let new = NewRun { reports: config.report.is_some(), held: new.held.clone().or(held), ..new };
+    let run = app.store.create_run(actor, &project.name, new, app.now()).await?;
+    supersede(app, &run).await?;
+    app.hub.wake();
+    app.changed(run.id);
+    Ok(run)
+}
+
+fn is_again(new: &NewRun) -> bool {
+    new.facts.causes.iter().any(|cause| cause.class == crate::changes::TARGET_MOVED)
+}
+
+fn is_of_herd(run: &Run) -> bool {
+    run.facts.causes.iter().any(|cause| cause.class == crate::changes::TARGET_MOVED)
+}
+
+/// Ends older runs of the same pull request. One that is there because the target has moved ends only such: the other one is what somebody waits for.
+async fn supersede(app: &App, run: &Run) -> Result<(), StoreError> {
+    if !run.facts.env.iter().any(|(name, _)| name == "CHANGE_ID") {
+        return Ok(());
+    }
+    let reason = format!("Superseded by #{}", run.number);
+    let fits =
+        |older: &Run| older.id < run.id && older.revision == run.revision && (!is_of_herd(run) || is_of_herd(older));
+    end_all(app, run.project, &reason, fits).await
+}
+
+/// Ends what is under way of a branch or a pull request that is gone.
+pub(crate) async fn end_all(
+    app: &App,
+    project: store::ProjectId,
+    reason: &str,
+    fits: impl Fn(&Run) -> bool,
+) -> Result<(), StoreError> {
+    let filter = RunFilter { projects: Some(vec![project]), unfinished: true, before: None, limit: MOST_OLDER };
+    for older in app.store.runs(&filter).await?.iter().filter(|older| fits(older)) {
+        crate::http::end(app, &Actor::server(), older, reason).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,329 @@
+//! What follows from webhooks, of a forge that is asked again; and what becomes of pull requests whose target has moved.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, Uri};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde_json::{Value, json};
+use sha2::Sha256;
+use wire::agent::{Definition, FromAgent, Lease, Merge, Source, ToAgent};
+
+use crate::agent::{Agent, Place};
+
+const SECRET: &str = "a secret of the hook";
+
+/// A GitHub with one repository.
+#[derive(Clone, Default)]
+struct Forge(Arc<Mutex<Repository>>);
+
+#[derive(Default)]
+struct Repository {
+    branches: BTreeMap<String, String>,
+    /// Number: commit, target, state, whether it comes from a fork.
+    requests: BTreeMap<u64, (String, String, String, bool)>,
+    away: bool,
+}
+
+fn commit(number: u64) -> String {
+    format!("{number:040x}")
+}
+
+fn request(number: u64, (head, target, state, fork): &(String, String, String, bool)) -> Value {
+    let repo = |id: u64| json!({ "id": id, "full_name": "org/app" });
+    json!({
+        "number": number, "state": state, "merged": false, "title": "t", "draft": false,
+        "html_url": format!("https://forge.example/pulls/{number}"), "user": { "login": "alice" },
+        "head": { "sha": head, "ref": format!("topic-{number}"), "repo": repo(1 + u64::from(*fork)), "label": "alice:topic" },
+        "base": { "ref": target, "sha": commit(0), "repo": repo(1) },
+    })
+}
+
+async fn answer(State(Forge(repository)): State<Forge>, uri: Uri) -> (StatusCode, Json<Value>) {
+    let repository = repository.lock().unwrap();
+    if repository.away {
+        return (StatusCode::BAD_GATEWAY, Json(Value::Null));
+    }
+    let path = uri.path().strip_prefix("/repos/org/app/").unwrap_or_default();
+    let found = match path.split('/').collect::<Vec<_>>().as_slice() {
+        ["branches"] => {
+            let all = repository.branches.iter();
+            Some(
+                all.map(|(name, commit)| json!({ "name": name, "commit": { "sha": commit }, "protected": false }))
+                    .collect(),
+            )
+        }
+        ["tags"] => Some(json!([])),
+        ["branches", name] => repository
+            .branches
+            .get(*name)
+            .map(|commit| json!({ "name": name, "commit": { "sha": commit }, "protected": false })),
+        ["pulls"] => {
+            // Pages of thirty, as if there were no more room.
+            let page: usize = uri.query().unwrap_or_default().split("page=").last().unwrap().parse().unwrap_or(1);
+            let open = repository.requests.iter().filter(|(_, of)| of.2 == "open");
+            let some: Vec<_> =
+                open.skip((page.max(1) - 1) * 30).take(30).map(|(number, of)| request(*number, of)).collect();
+            Some(json!(some))
+        }
+        ["pulls", number] => {
+            number.parse().ok().and_then(|number: u64| Some(request(number, repository.requests.get(&number)?)))
+        }
+        ["statuses", _] => return (StatusCode::CREATED, Json(json!({}))),
+        _ => None,
+    };
+    match found {
+        Some(found) => (StatusCode::OK, Json(found)),
+        None => (StatusCode::NOT_FOUND, Json(json!({ "message": "Not Found" }))),
+    }
+}
+
+impl Forge {
+    async fn start(&self) -> String {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = axum::Router::new().fallback(answer).with_state(self.clone());
+        let link =
+            axum::middleware::from_fn(|request: axum::extract::Request, next: axum::middleware::Next| async move {
+                let query = request.uri().query().unwrap_or_default().to_owned();
+                let is_list = request.uri().path().ends_with("/pulls");
+                let page: u64 = query.rsplit("&page=").next().and_then(|page| page.parse().ok()).unwrap_or(1);
+                let mut response = next.run(request).await;
+                if is_list && page < 4 {
+                    let link = format!("<http://elsewhere.invalid/x?state=open&page={}>; rel=\"next\"", page + 1);
+                    response.headers_mut().insert("link", link.parse().unwrap());
+                }
+                response
+            });
+        let router = router.layer(link);
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        format!("http://{address}")
+    }
+
+    fn set(&self, change: impl FnOnce(&mut Repository)) {
+        change(&mut self.0.lock().unwrap());
+    }
+}
+
+impl Place {
+    async fn with_forge(forge: &Forge, more: Value) -> Place {
+        let place = Place::new().await;
+        let mut config = json!({
+            "source": { "git": { "url": "http://127.0.0.1:9/app.git" } },
+            "hook": { "forge": "github", "secret": SECRET },
+            "report": { "forge": "github", "api": forge.start().await, "repository": "org/app", "token": "t" },
+        });
+        for (name, value) in more.as_object().unwrap() {
+            config[name] = value.clone();
+        }
+        place.ask("PUT", "/api/v1/projects/app", config).await;
+        place
+    }
+
+    /// What is said to a webhook.
+    async fn hook(&self, event: &str, id: &str, body: &Value) -> Value {
+        let body = body.to_string();
+        let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
+        mac.update(body.as_bytes());
+        let digits: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        let sent = self.request("POST", "/hooks/app").header("x-github-event", event).header("x-github-delivery", id);
+        let answer = sent.header("x-hub-signature-256", format!("sha256={digits}")).body(body).send().await.unwrap();
+        assert!(answer.status().is_success(), "{answer:?}");
+        serde_json::from_str(&answer.text().await.unwrap()).unwrap()
+    }
+
+    async fn push(&self, branch: &str, commit: &str, id: &str) -> Value {
+        let body = json!({ "ref": format!("refs/heads/{branch}"), "after": commit, "sender": { "login": "alice" } });
+        self.hook("push", id, &body).await
+    }
+
+    async fn open(&self, forge: &Forge, number: u64, id: &str) -> Value {
+        let of = forge.0.lock().unwrap().requests.get(&number).cloned().unwrap_or((
+            commit(9),
+            "main".into(),
+            "open".into(),
+            false,
+        ));
+        self.hook("pull_request", id, &json!({ "action": "opened", "pull_request": request(number, &of) })).await
+    }
+
+    async fn runs(&self) -> Vec<Value> {
+        let mut runs = self.ask("GET", "/api/v1/runs?limit=200", Value::Null).await["runs"].as_array().unwrap().clone();
+        runs.reverse();
+        runs
+    }
+
+    async fn wait_for_runs(&self, count: usize) -> Vec<Value> {
+        // Each is a change of the database, and each change is on the disk before the next.
+        for _ in 0..6000 {
+            let runs = self.runs().await;
+            if runs.len() >= count {
+                return runs;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("{} runs of {count}", self.runs().await.len());
+    }
+}
+
+/// The next lease, and what it is of.
+async fn leased(agent: &mut Agent) -> (Lease, Option<String>, Option<Merge>) {
+    match agent.hear().await {
+        Some(ToAgent::Lease { lease, source: Source::Git { commit, merge, .. }, .. }) => (lease, commit, merge),
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn found(agent: &mut Agent, lease: Lease, tree: Option<&str>) {
+    let definition = Definition { text: "echo 'it is run'".into(), commit: None, tree: tree.map(str::to_owned) };
+    agent.say(&FromAgent::Found { lease, definition: Ok(definition) }).await;
+    agent.work(|message| matches!(message, ToAgent::Release { .. })).await;
+    agent.say(&FromAgent::Released { lease }).await;
+}
+
+#[tokio::test]
+async fn a_webhook_is_acted_upon_as_its_forge_confirms() {
+    let forge = Forge::default();
+    forge.set(|repository| drop(repository.branches.insert("main".into(), commit(2))));
+    let place = Place::with_forge(&forge, json!({})).await;
+    let key = place.enrol("one").await;
+    let mut agent = place.agent(&key, &[]).await;
+    // It comes late: the branch has gone on.
+    let told = place.push("main", &commit(1), "a").await;
+    assert_eq!(told["trust"], "protected", "{told}");
+    let (lease, of, _) = leased(&mut agent).await;
+    assert_eq!(of, Some(commit(2)));
+    found(&mut agent, lease, None).await;
+    // What comes for the commit that was run already is no other run.
+    assert_eq!(place.push("main", &commit(2), "b").await["run"], told["run"]);
+    assert!(place.push("gone", &commit(1), "c").await["ignored"].as_str().unwrap().contains("no branch gone"));
+    assert!(place.open(&forge, 7, "d").await["ignored"].as_str().unwrap().contains("no pull request 7"));
+    // A forge says whether it is a fork, and whether it is open, whatever the webhook says.
+    forge.set(|repository| drop(repository.requests.insert(7, (commit(3), "main".into(), "open".into(), true))));
+    let hook =
+        json!({ "action": "opened", "pull_request": request(7, &(commit(3), "main".into(), "open".into(), false)) });
+    assert_eq!(place.hook("pull_request", "e", &hook).await["trust"], "stranger");
+    forge.set(|repository| "closed".clone_into(&mut repository.requests.get_mut(&7).unwrap().2));
+    assert!(place.hook("pull_request", "f", &hook).await["ignored"].as_str().unwrap().contains("not open"));
+    // One that is away confirms nothing: nothing is lost, and nothing done.
+    forge.set(|repository| repository.away = true);
+    let held = place.push("main", &commit(4), "g").await;
+    assert!(held["held"].as_str().unwrap().contains("has not confirmed"), "{held}");
+    let id = held["run"].as_u64().unwrap();
+    place.ask("POST", &format!("/api/v1/runs/{id}/approve"), Value::Null).await;
+    loop {
+        let (lease, _, _) = leased(&mut agent).await;
+        if lease.run.0 == id {
+            break;
+        }
+        found(&mut agent, lease, None).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_gone_is_ended() {
+    let forge = Forge::default();
+    forge.set(|repository| {
+        repository.branches.insert("topic".into(), commit(1));
+        repository.requests.insert(5, (commit(2), "main".into(), "open".into(), false));
+    });
+    let place = Place::with_forge(&forge, json!({})).await;
+    let branch = place.push("topic", &commit(1), "a").await["run"].as_u64().unwrap();
+    let opened = place.open(&forge, 5, "b").await["run"].as_u64().unwrap();
+    let deleted =
+        json!({ "ref": "refs/heads/topic", "after": "0".repeat(40), "deleted": true, "sender": { "login": "a" } });
+    place.hook("push", "c", &deleted).await;
+    let run = place.wait_for_end(branch).await;
+    assert!(run["outcome"] == "ABORTED" && run["message"].as_str().unwrap().contains("was removed"), "{run}");
+    let of = (commit(2), "main".to_owned(), "closed".to_owned(), false);
+    place.hook("pull_request", "d", &json!({ "action": "closed", "pull_request": request(5, &of) })).await;
+    let run = place.wait_for_end(opened).await;
+    assert!(run["message"].as_str().unwrap().contains("Pull request 5 was closed"), "{run}");
+}
+
+/// Fifty pull requests, whose target moves, again and again: each pair of commits is one run, the same tree has one verdict, and what somebody
+/// waits for goes first.
+#[tokio::test]
+async fn a_target_that_moves_has_its_pull_requests_run_again() {
+    const REQUESTS: u64 = 50;
+    let forge = Forge::default();
+    forge.set(|repository| {
+        repository.branches.insert("main".into(), commit(1));
+        for number in 1..=REQUESTS {
+            repository.requests.insert(number, (commit(1000 + number), "main".into(), "open".into(), false));
+        }
+        repository.requests.insert(99, (commit(1099), "other".into(), "open".into(), false));
+        repository.branches.insert("other".into(), commit(8));
+    });
+    let place = Place::with_forge(&forge, json!({ "merge_requests": true })).await;
+    // Found at the first look, as merged with what the target is now.
+    let first = place.wait_for_runs(51).await;
+    let of_pr = |runs: &[Value], number: u64| {
+        let description = format!("Pull request {number} of alice");
+        runs.iter().filter(|run| run["causes"][0]["description"].as_str().unwrap().starts_with(&description)).count()
+    };
+    assert_eq!((first.len(), of_pr(&first, 7), of_pr(&first, 99)), (51, 1, 1));
+    // What a webhook says of them afterwards is known.
+    assert_eq!(
+        place.open(&forge, 7, "known").await["run"],
+        first.iter().find(|run| { run["causes"][0]["description"] == "Pull request 7 of alice" }).unwrap()["id"]
+    );
+
+    forge.set(|repository| drop(repository.branches.insert("main".into(), commit(2))));
+    for id in ["x", "y", "x"] {
+        place.push("main", &commit(2), id).await;
+    }
+    let runs = place.wait_for_runs(51 + 1 + REQUESTS as usize).await;
+    assert_eq!((runs.len(), of_pr(&runs, 7), of_pr(&runs, 99)), (102, 2, 1));
+    // It moves again before any of them was given out: those of the commit before are of no use, the ones that somebody waits for stay.
+    forge.set(|repository| drop(repository.branches.insert("main".into(), commit(3))));
+    place.push("main", &commit(3), "z").await;
+    let runs = place.wait_for_runs(102 + 1 + REQUESTS as usize).await;
+    let ended: Vec<_> = runs.iter().filter(|run| run["outcome"] == "ABORTED").collect();
+    assert_eq!(ended.len(), REQUESTS as usize);
+    assert!(
+        ended.iter().all(|run| run["causes"][0]["description"].as_str().unwrap().ends_with("main has moved")),
+        "{ended:?}"
+    );
+
+    let key = place.enrol("one").await;
+    let mut agent = place.agent(&key, &[]).await;
+    let (mut background, mut interactive) = (0, 0);
+    let mut verdicts = 0;
+    while background + interactive < 51 + 2 + REQUESTS {
+        let (lease, of, merge) = leased(&mut agent).await;
+        let run = place.run(lease.run.0).await;
+        let is_again = run["causes"][0]["description"].as_str().unwrap().ends_with("has moved");
+        let Some(merge) = merge else {
+            found(&mut agent, lease, None).await;
+            interactive += 1;
+            continue;
+        };
+        let of = u64::from_str_radix(&of.unwrap(), 16).unwrap();
+        assert_eq!(merge.reference, if of == 1099 { "refs/heads/other" } else { "refs/heads/main" });
+        match is_again {
+            true => {
+                assert_eq!(merge.commit, commit(3));
+                background += 1;
+                // Every second one comes to the tree of the one before.
+                let tree = format!("{:040x}", of / 2);
+                let definition = Definition { text: "echo 'it is run'".into(), commit: None, tree: Some(tree) };
+                agent.say(&FromAgent::Found { lease, definition: Ok(definition) }).await;
+                agent.work(|message| matches!(message, ToAgent::Release { .. })).await;
+                agent.say(&FromAgent::Released { lease }).await;
+                let ended = place.wait_for_end(lease.run.0).await;
+                assert_eq!(ended["outcome"], "SUCCESS", "{ended}");
+                verdicts +=
+                    u64::from(ended["message"].as_str().is_some_and(|said| said.contains("has run the same tree")));
+            }
+            false => {
+                interactive += 1;
+                found(&mut agent, lease, Some(&format!("{:040x}", 1_000_000 + of))).await;
+            }
+        }
+    }
+    assert_eq!((background, verdicts), (REQUESTS, REQUESTS / 2), "{interactive}");
+}

@@ -1,0 +1,126 @@
+//! What a run is.
+
+use model::ids::RunId;
+use model::outcome::Outcome;
+use model::run::RunFacts;
+use model::rung::Trust;
+use serde::{Deserialize, Serialize};
+use wire::agent::Merge;
+
+use crate::projects::ProjectId;
+use crate::{Millis, StoreError};
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// It waits for an agent.
+    Queued,
+    /// An agent has it.
+    Running,
+    /// It has ended.
+    Done,
+}
+
+impl Status {
+    pub(crate) fn read(word: &str) -> Result<Status, StoreError> {
+        match word {
+            "queued" => Ok(Status::Queued),
+            "running" => Ok(Status::Running),
+            "done" => Ok(Status::Done),
+            _ => Err(StoreError::Damaged { what: "a run", reason: format!("status {word:?}") }),
+        }
+    }
+}
+
+/// A run that is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct NewRun {
+    /// What it starts with; its number is given by the store.
+    pub facts: RunFacts,
+    /// Branch, tag or commit.
+    pub revision: Option<String>,
+    /// The commit that is meant.
+    pub commit: Option<String>,
+    /// Whose code it is; `None`: whoever asks answers for it.
+    pub trust: Option<Trust>,
+    /// What asked for it, where that may ask twice: the second time there is no second run.
+    pub delivery: Option<String>,
+    /// Its forge is to be told how far it is.
+    pub reports: bool,
+    /// Why nobody gets it until somebody approves it.
+    pub held: Option<String>,
+    /// What its commit is merged with before it is run.
+    pub merge: Option<Merge>,
+}
+
+/// A run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// Which.
+    pub id: RunId,
+    /// Of which project.
+    pub project: ProjectId,
+    /// Name of the project.
+    pub project_name: String,
+    /// Its number there.
+    pub number: u64,
+    /// How far it is.
+    pub status: Status,
+    /// How it ended.
+    pub outcome: Option<Outcome>,
+    /// What ended it, in words.
+    pub message: Option<String>,
+    /// What it starts with.
+    pub facts: RunFacts,
+    /// Branch, tag or commit.
+    pub revision: Option<String>,
+    /// The commit that is meant.
+    pub commit: Option<String>,
+    /// Whose code it is.
+    pub trust: Trust,
+    /// Text of the definition, once it is known.
+    pub definition: Option<String>,
+    /// Somebody wants it to end, for this reason.
+    pub abort_reason: Option<String>,
+    /// Of its lease: a report of an older one is refused.
+    pub epoch: u64,
+    /// Who has it.
+    pub agent: Option<u64>,
+    /// When it was asked for.
+    pub queued_at: Millis,
+    /// When an agent took it first.
+    pub started_at: Option<Millis>,
+    /// When it ended.
+    pub ended_at: Option<Millis>,
+    /// Lines of its log.
+    pub lines: u64,
+    /// Why nobody gets it until somebody approves it.
+    pub held: Option<String>,
+    /// What its commit is merged with before it is run.
+    pub merge: Option<Merge>,
+}
+
+/// Runs that have not ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RunCounts {
+    /// They wait for an agent.
+    pub queued: u64,
+    /// Agents have them.
+    pub running: u64,
+    /// When the oldest of those that wait was asked for.
+    pub oldest_queued_at: Option<Millis>,
+}
+
+/// Which runs.
+#[derive(Clone, Debug, Default)]
+pub struct RunFilter {
+    /// Of these projects.
+    pub projects: Option<Vec<ProjectId>>,
+    /// Older than this one: the last of the page before.
+    pub before: Option<RunId>,
+    /// Not ended yet.
+    pub unfinished: bool,
+    /// At most so many.
+    pub limit: u32,
+}

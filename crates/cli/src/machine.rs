@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use agent::{Host, HostOptions, Noted, Scm, WayOut};
 use model::limits::Limits;
+use model::request::{AgentSpec, DockerSpec};
 use model::rung::Rung;
 use sandbox::microvm::MonitorKind;
 
-use crate::args::{Elsewhere, LimitArgs, PlaceArgs};
+use crate::args::{Elsewhere, LimitArgs, PlaceArgs, WarmImage};
 use crate::failure::CommandFailure;
 use crate::place;
-use crate::standing::Standing;
+use crate::standing::{Note, Standing, ask};
 
 /// Projects of which is kept in mind what their runs have asked for.
 const MOST_PROJECTS: usize = 1000;
@@ -121,14 +122,13 @@ impl Machine {
 
     /// For one run.
     pub fn host(&self, of: Of) -> Result<Host, CommandFailure> {
-        let mut drivers = place::set_of(
-            &self.drivers()?,
-            self.elsewhere.clone(),
-            &self.monitor,
-            self.home.as_deref(),
-            self.standing.as_ref(),
-        );
-        drivers.noted = self.standing.as_ref().map(|_| self.noted(&of.project));
+        self.host_with(of, self.standing.as_ref())
+    }
+
+    fn host_with(&self, of: Of, standing: Option<&Arc<Standing>>) -> Result<Host, CommandFailure> {
+        let mut drivers =
+            place::set_of(&self.drivers()?, self.elsewhere.clone(), &self.monitor, self.home.as_deref(), standing);
+        drivers.noted = standing.map(|_| self.noted(&of.project));
         let asked = of.minimum.filter(|(rung, _)| *rung > self.minimum.0);
         let minimum = asked.unwrap_or_else(|| self.minimum.clone());
         let store_home = self.home.clone();
@@ -159,6 +159,39 @@ impl Machine {
             Some(reason) => WayOut::Impossible(reason),
             None => self.way_out.clone(),
         }
+    }
+
+    /// Has as many sandboxes ready at any time as a flag says, of the kind that a job gets which asks for such a one now. `number` is
+    /// that flag's.
+    ///
+    /// # Errors
+    /// In words: there is none of the kind, or no room for them.
+    pub async fn keep_ready(&self, number: usize, flag: &WarmImage) -> Result<(), String> {
+        let Some(standing) = &self.standing else { return Ok(()) };
+        let note = Note::default();
+        let asking = Arc::new(standing.noting(&note));
+        let minimum = flag.rung.map(|rung| (rung, format!("`--warm-image {flag}`")));
+        let host = self.host_with(Of { minimum, ..Of::nothing() }, Some(&asking)).map_err(|failure| failure.message)?;
+        let agent = match &flag.image {
+            Some(image) => AgentSpec::Docker(DockerSpec { image: image.clone(), ..DockerSpec::default() }),
+            None => AgentSpec::Any,
+        };
+        let kind = ask(host, &note, agent, flag.engine.then(|| format!("`--warm-image {flag}`"))).await?;
+        standing.keep(number, kind, flag.count).await
+    }
+
+    /// Opens the driver of what is elsewhere, where it is not open: it then takes away what agents have left there that were killed,
+    /// whether or not a job is ever placed there.
+    ///
+    /// # Errors
+    /// In words: it cannot be reached.
+    pub async fn reach_elsewhere(&self) -> Result<(), String> {
+        let (Some(elsewhere), Some(standing)) = (self.elsewhere.clone(), &self.standing) else { return Ok(()) };
+        let drivers = self.drivers().map_err(|failure| failure.message)?;
+        // As a job opens it, or the first would open it once more.
+        let of = drivers.local.launcher_pid().to_string();
+        let opened = standing.driver(elsewhere.driver(), of, place::open_elsewhere(elsewhere)).await;
+        opened.map(drop).map_err(|trouble| trouble.0.message)
     }
 
     /// Ends what was made ahead.

@@ -1,10 +1,14 @@
 //! One pipeline on every rung that this host has: what a step sees of Jenkins is the same.
 
+mod host_engine;
+mod python;
+
 use std::process::Command;
 use std::sync::OnceLock;
 
 use crate::images::busybox_image;
 use crate::project::{Project, Ran, cofferdam, finish, home, sandboxes_work};
+use host_engine::HostEngine;
 
 /// Steps, files, stashes, artifacts, several jobs at once, a failure that is caught.
 pub const PIPELINE: &str = "pipeline {
@@ -114,61 +118,53 @@ fn a_pipeline_in_microvm_machines() {
     }
 }
 
-/// A small project with all that it wants of Docker: an image of its own, two services that talk to each other, a container on the
-/// workspace of the node, options that reach for the host.
-const WITH_DOCKER: &str = "pipeline {
-  agent any
-  stages {
-    stage('Image') {
-      steps {
-        script { docker.build('page', '--pull=false -q .') }
-        sh 'docker run --rm --network none page cat /page; docker images -q page | wc -l'
-      }
-    }
-    stage('Services') { steps { sh 'docker compose up --abort-on-container-exit --exit-code-from client 2>&1; docker compose down' } }
+/// What stands behind the stages of `examples/tides`: a container on the workspace of the node, which asks for the host's engine.
+const SHARED: &str = "
     stage('Shared') {
-      agent { docker { image 'IMAGE'; args '-v /var/run/docker.sock:/var/run/docker.sock'; reuseNode true } }
-      steps { sh 'cat page; ls -d /var/run/docker.sock; echo written > shared' }
+      agent { docker { image 'python:3-slim'; args '-v /var/run/docker.sock:/var/run/docker.sock'; reuseNode true } }
+      steps { sh 'grep Ellery board.txt; python ping.py; echo written > shared' }
     }
     stage('Node') { steps { sh 'cat shared' } }
   }
-}";
-const DOCKERFILE: &str = "FROM IMAGE\nCOPY page /page\nRUN echo built >> /page\n";
-const COMPOSE: &str = "services:
-  server:
-    image: page
-    command: sh -c \"nc -l -p 80 < /page\"
-  client:
-    image: IMAGE
-    depends_on: [server]
-    command: sh -c \"i=0; until nc server 80 > /tmp/got; do i=$$((i+1)); [ $$i -lt 60 ] || exit 1; sleep 1; done; cat /tmp/got\"
+}
+";
+const PING: &str = r"import socket
+engine = socket.socket(socket.AF_UNIX)
+engine.connect('/var/run/docker.sock')
+engine.sendall(b'GET /_ping HTTP/1.0\r\n\r\n')
+print([line for line in engine.makefile() if 'Server' in line][0])
 ";
 
+/// A project with an image of its own and services that talk to each other, as its users have it.
 #[test]
 fn docker_in_a_job_on_a_microvm() {
-    if !sandboxes_work() || !guest() {
+    if !sandboxes_work() || !guest() || !python::put() || !engine() {
         return;
     }
-    let Some(image) = busybox_image("kernels-docker", r#"{"Env":["PATH=/bin"]}"#, &[]) else { return };
-    if !engine() {
-        return;
-    }
-    let with = |text: &str| text.replace("IMAGE", &image);
-    let project = Project::new(&with(WITH_DOCKER));
-    project.write("Dockerfile", &with(DOCKERFILE)).write("compose.yaml", &with(COMPOSE)).write("page", "a page\n");
-    let ran = project.run(&["--progress", "plain"]);
+    let Some(host) = HostEngine::start(python::PYTHON) else { return };
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/tides");
+    let project = Project::new("");
+    let copied = Command::new("cp").args(["-r", &format!("{example}/.")]).arg(project.path()).status().unwrap();
+    assert!(copied.success());
+    let stages = project.text("Jenkinsfile");
+    let stages = stages.strip_suffix("\n  }\n}\n").unwrap();
+    project.write("Jenkinsfile", &format!("{stages}{SHARED}")).write("ping.py", PING);
+    let ran = finish(host.host_of(&project.command(&["--progress", "plain"])).output().unwrap());
     assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
     let why = "job-1: driver microvm, because `docker.build` needs a Docker Engine of the job's own, which takes rung microvm";
-    for line in
-        [why, "[Image] built", "[Image] 1", "[Shared] a page", "[Shared] /var/run/docker.sock", "[Node] written"]
-    {
+    let ellery = "Ellery      11:10 4.5 m  23:41 4.3 m";
+    let shared = format!("[Shared] {ellery}");
+    for line in [why, "[Image] OK", &shared, "[Shared] Server: Docker/", "[Node] written"] {
         assert!(ran.stdout.contains(line), "`{line}` is not in:\n{}", ran.stdout);
     }
-    let answer = ran.stdout.lines().any(|line| line.contains("client_1") && line.ends_with(" a page"));
-    assert!(answer, "the services did not talk to each other:\n{}", ran.stdout);
-    let plan = finish(cofferdam().arg("plan").env("COFFERDAM_HOME", home()).arg(project.path()).output().unwrap());
-    let within = format!("container {image} on rung microvm, in the store");
-    assert!(plan.stdout.lines().any(|line| line.trim_start().starts_with(&within)), "{plan:?}");
+    let board = project.text(".cofferdam/artifacts/board.txt");
+    for line in [ellery, "Sandwyke    05:06 3.0 m  17:47 3.4 m"] {
+        assert!(board.lines().any(|said| said == line), "the services did not talk to each other:\n{board}");
+    }
+    assert_eq!(host.came(), 0, "somebody has asked the host's engine");
+    let plan = finish(cofferdam().arg("plan").arg(project.path()).output().unwrap());
+    let within = "container docker.io/library/python:3-slim on rung microvm, in the store";
+    assert!(plan.stdout.lines().any(|line| line.trim_start().starts_with(within)), "{plan:?}");
     // What was built belonged to that job.
     let after = Project::new("node { sh 'docker images -q | wc -l' }");
     let ran = after.run(&["--progress", "plain"]);
@@ -204,7 +200,7 @@ const FORMS: &str = "pipeline {
 }";
 
 #[test]
-fn every_form_of_docker_is_honoured_on_a_machine() {
+fn every_form_of_docker_is_honoured_on_a_microvm() {
     if !sandboxes_work() || !guest() {
         return;
     }
@@ -212,20 +208,11 @@ fn every_form_of_docker_is_honoured_on_a_machine() {
     if !engine() {
         return;
     }
-    // What passes for the host's own engine: it counts who comes.
-    let folder = tempfile::tempdir().unwrap();
-    let socket = folder.path().join("docker.sock");
-    let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
-    listener.set_nonblocking(true).unwrap();
-    let came = || std::iter::from_fn(|| listener.accept().ok()).count();
-    std::os::unix::net::UnixStream::connect(&socket).unwrap();
-    assert_eq!(came(), 1, "a control");
-
+    let Some(host) = HostEngine::start(&image) else { return };
     let alternating = "for n in 1 2 3 4 5 6 7 8 9; do echo out $n; echo err $n >&2; done";
     let project = Project::new(&FORMS.replace("IMAGE", &image).replace("ALTERNATING", alternating));
     project.write("ci/Dockerfile", &format!("FROM {image}\nRUN echo made > /made\n")).write("page", "a page\n");
-    let mut command = project.command(&["--progress", "plain"]);
-    let ran = finish(command.env("DOCKER_HOST", format!("unix://{}", socket.display())).output().unwrap());
+    let ran = finish(host.host_of(&project.command(&["--progress", "plain"])).output().unwrap());
     assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
     for line in [
         "[File] made",
@@ -245,7 +232,7 @@ fn every_form_of_docker_is_honoured_on_a_machine() {
     assert!(ran.stdout.contains(&order), "both streams in the order of their words: {}", ran.stdout);
     let all = ran.stdout.lines().find_map(|line| line.strip_prefix("[Host] CapBnd:"));
     assert!(all.is_some_and(|set| set.trim().ends_with("fffffffff")), "privileged in its machine: {}", ran.stdout);
-    assert_eq!(came(), 0, "somebody has asked the host's engine");
+    assert_eq!(host.came(), 0, "somebody has asked the host's engine");
 }
 
 /// What is asked for and cannot be had is refused, with the reason and what to do.

@@ -1,0 +1,1 @@
+"""High waters of a few harbours that are on no map."""

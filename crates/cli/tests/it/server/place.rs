@@ -67,7 +67,12 @@ impl Place {
             .stdout(Stdio::null())
             .stderr(self.log("server.log"));
         self.server = Some(Process(command.spawn().unwrap()));
-        wait_until("the server answers", || std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok());
+        // It listens before it has a store, and its first token.
+        let token = self.folder.path().join("server/admin-token");
+        let has_token = || std::fs::metadata(&token).is_ok_and(|file| file.len() > 0);
+        wait_until("the server answers", || {
+            has_token() && std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok()
+        });
     }
 
     pub fn kill_server(&mut self) {

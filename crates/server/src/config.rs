@@ -255,6 +255,11 @@ impl ProjectConfig {
         }
     }
 
+    /// Whether its forge is looked at.
+    pub(crate) fn is_looked_at(&self) -> bool {
+        self.report.is_some() && (self.merge_requests || self.poll_minutes.is_some())
+    }
+
     /// What a run is made from.
     pub(crate) fn source_of(&self, run: &Run) -> Source {
         match &self.source {

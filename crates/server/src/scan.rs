@@ -74,15 +74,14 @@ async fn plan(
     let mut known = HashMap::new();
     for project in app.store.projects().await? {
         let Some(config) = config_of(&project) else { continue };
+        // One that is to be looked at no more is new when it is again.
+        if !config.is_looked_at() {
+            continue;
+        }
         let every = config.poll_minutes.map(|minutes| Duration::from_secs(minutes.max(1) * 60));
         let last = looked.get(&project.name).copied();
-        let is_due = match (last, every) {
-            (None, None) => config.merge_requests && config.report.is_some(),
-            (None, Some(_)) => true,
-            (Some(last), Some(every)) => last.elapsed() >= every,
-            (Some(_), None) => false,
-        };
-        known.insert(project.name.clone(), if is_due { Instant::now() } else { last.unwrap_or_else(Instant::now) });
+        let is_due = last.is_none_or(|last| every.is_some_and(|every| last.elapsed() >= every));
+        known.insert(project.name.clone(), last.filter(|_| !is_due).unwrap_or_else(Instant::now));
         if is_due {
             due.entry((project.name, None)).or_insert_with(Instant::now);
         }

@@ -113,7 +113,10 @@ impl World {
         let source = model::event::LogSource::Stdout;
         let line = LogLine { at: 1, step: None, stage: None, source, text: format!("@{}.0 a lie", lease.epoch) };
         let message = match self.dice.below(6) {
-            0 => FromAgent::Found { lease, definition: Ok(Definition { text: "echo 'a lie'".into(), commit: None, tree: None }) },
+            0 => FromAgent::Found {
+                lease,
+                definition: Ok(Definition { text: "echo 'a lie'".into(), commit: None, tree: None }),
+            },
             1 => FromAgent::Said { lease, engine: 1, said: vec![Said::Took { at: 0 }] },
             2 => FromAgent::EngineLost { lease, engine: 1, reason: "a lie".into() },
             3 => FromAgent::Answered { lease, id: RequestId(self.dice.below(20)), reply: Reply::Done },

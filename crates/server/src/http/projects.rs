@@ -12,6 +12,7 @@ use super::error::Refused;
 use crate::app::App;
 use crate::config::ProjectConfig;
 use crate::policy::Action;
+use crate::scan::Wanted;
 
 /// The longest name of a project, in bytes.
 const MAX_NAME: usize = 200;
@@ -71,6 +72,10 @@ pub(super) async fn put(
     let (config, told) = (json(&known)?, json(&known.told())?);
     let project = app.store.put_project(&actor, &name, &config, &told, app.now()).await?;
     crate::line::changed(&app, &project).await?;
+    if known.is_looked_at() {
+        // Nobody need look.
+        let _ = app.scan.send(Wanted { project: name, target: None });
+    }
     app.house.notify_one();
     Ok(Json(shown(&project)))
 }

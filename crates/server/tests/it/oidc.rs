@@ -73,14 +73,14 @@ impl Browser {
     }
 
     /// From the server's page to the provider's, through that, to the address that leads back. Which is asked for by nobody here.
-    async fn to_provider_and_back(&mut self, place: &Place, issuer: &str, name: &str) -> String {
+    async fn log_in_there(&mut self, place: &Place, issuer: &str, name: &str) -> String {
         let begun = place.request("GET", "/login/oidc").send().await.unwrap();
         assert_eq!(begun.status(), 303, "{}", begun.text().await.unwrap());
         self.keep(begun.headers());
         let mut next = begun.headers()[LOCATION].to_str().unwrap().to_owned();
         for _ in 0..20 {
-            if next.starts_with(URL) {
-                return next[URL.len()..].to_owned();
+            if let Some(path) = next.strip_prefix(URL) {
+                return path.to_owned();
             }
             let url = if next.starts_with('/') { format!("{issuer}{next}") } else { next };
             let answer = place.anywhere("GET", &url).header("cookie", self.cookies()).send().await.unwrap();
@@ -118,13 +118,13 @@ async fn a_provider_says_who_somebody_is() {
     assert!(place.page("/login", None).await.1.contains("Log in with the house"));
     // Nobody knows her.
     let mut alice = Browser::default();
-    let back = alice.to_provider_and_back(&place, &provider.issuer, "alice").await;
+    let back = alice.log_in_there(&place, &provider.issuer, "alice").await;
     let (status, said) = alice.come_back(&place, &back).await;
     let subject = format!("{} alice", provider.issuer);
     assert!(status == 403 && said.contains(&subject), "{status} {said}");
     // Now somebody does.
     place.ask("PUT", "/api/v1/people/alice", json!({ "grants": ["reader"], "subject": subject })).await;
-    let back = alice.to_provider_and_back(&place, &provider.issuer, "alice").await;
+    let back = alice.log_in_there(&place, &provider.issuer, "alice").await;
     let (status, said) = alice.come_back(&place, &back).await;
     assert_eq!(status, 200, "{said}");
     let session = alice.0["cofferdam"].clone();
@@ -134,7 +134,7 @@ async fn a_provider_says_who_somebody_is() {
 
     // What one browser has begun, another does not end: it would be logged in as somebody else.
     let mut mallory = Browser::default();
-    let hers = mallory.to_provider_and_back(&place, &provider.issuer, "mallory").await;
+    let hers = mallory.log_in_there(&place, &provider.issuer, "mallory").await;
     assert_eq!(alice.come_back(&place, &hers).await.0, 403);
     let forged = format!("{}&state=0", hers.split("&state").next().unwrap());
     assert_eq!(mallory.come_back(&place, &forged).await.0, 403);
@@ -149,14 +149,14 @@ async fn newcomers_may_what_was_said_and_take_nobodys_name() {
     place.oidc = Some(provider.config(Some(vec![Grant { role: Role::Reader, on: "team".into() }])));
     place.restart().await;
     let mut bob = Browser::default();
-    let back = bob.to_provider_and_back(&place, &provider.issuer, "bob").await;
+    let back = bob.log_in_there(&place, &provider.issuer, "bob").await;
     assert_eq!(bob.come_back(&place, &back).await.0, 200);
     let people = place.ask("GET", "/api/v1/people", serde_json::Value::Null).await;
     let found = people["people"].as_array().unwrap().iter().find(|person| person["name"] == "bob").unwrap().clone();
     assert_eq!(found["grants"], json!(["reader@team"]));
     // `admin` is taken, whatever the provider calls somebody.
     let mut other = Browser::default();
-    let back = other.to_provider_and_back(&place, &provider.issuer, "admin").await;
+    let back = other.log_in_there(&place, &provider.issuer, "admin").await;
     let (status, said) = other.come_back(&place, &back).await;
     assert!(status == 403 && said.contains("somebody has your name"), "{status} {said}");
 }

@@ -313,8 +313,8 @@ async fn filled(store: &Store) -> Run {
     store.lease_run(run.id, 0, 1, 25).await.unwrap();
     store.report(run.id, 0, &lines).await.unwrap();
     store.finish_run(run.id, &end(Outcome::Success), 40).await.unwrap();
-    people::take_in(&store, "ci").await;
-    people::give(&store, TokenKind::Api, "ci", "cft_secret", None).await;
+    people::take_in(store, "ci").await;
+    people::give(store, TokenKind::Api, "ci", "cft_secret", None).await;
     run
 }
 

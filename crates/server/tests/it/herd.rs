@@ -320,7 +320,7 @@ async fn a_target_that_moves_has_its_pull_requests_run_again() {
                 assert_eq!(merge.commit, commit(3));
                 background += 1;
                 // Every second one comes to the tree of the one before.
-                let tree = format!("{:040x}", of / 2);
+                let tree = format!("{:040x}", (of - 1) / 2);
                 let definition = Definition { text: "echo 'it is run'".into(), commit: None, tree: Some(tree) };
                 agent.say(&FromAgent::Found { lease, definition: Ok(definition) }).await;
                 agent.work(|message| matches!(message, ToAgent::Release { .. })).await;

@@ -188,9 +188,10 @@ impl Hub {
     ) -> Vec<Command> {
         // All who are told hear of comings and goings in the order in which they were.
         let (keepers, mut agents) = (self.keepers(), self.agents());
+        let connection = connected.connection;
         for (run, keeper) in keepers.iter() {
             let held = held.iter().copied().find(|lease| lease.run == *run);
-            let _ = keeper.send(ToKeeper::Came { agent, held });
+            let _ = keeper.send(ToKeeper::Came { agent, connection, held });
         }
         // What it holds and nobody keeps is to be ended.
         for lease in held.iter().filter(|lease| !keepers.contains_key(&lease.run)) {
@@ -228,6 +229,18 @@ impl Hub {
     /// Says something to an agent; one that is away is told when it comes back.
     pub(crate) fn tell(&self, agent: u64, message: ToAgent) {
         if let Some(connected) = self.agents().get(&agent) {
+            let _ = connected.sender.send(message);
+        }
+    }
+
+    /// The connection of an agent that is there.
+    pub(crate) fn connection_of(&self, agent: u64) -> Option<u64> {
+        self.agents().get(&agent).map(|connected| connected.connection)
+    }
+
+    /// The same over one of its connections only: at the end of another one there may be somebody who knows nothing of what was said before.
+    pub(crate) fn tell_over(&self, agent: u64, connection: u64, message: ToAgent) {
+        if let Some(connected) = self.agents().get(&agent).filter(|connected| connected.connection == connection) {
             let _ = connected.sender.send(message);
         }
     }

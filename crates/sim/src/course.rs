@@ -109,6 +109,7 @@ impl World {
             self.later(ms, Event::Connect(index));
         }
         self.links.clear();
+        self.attached.clear();
         self.settle()?;
         self.pass(ms)
     }

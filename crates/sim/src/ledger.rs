@@ -22,12 +22,12 @@ const OVERTAKEN: u64 = 60_000;
 
 /// What a project allows.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Terms {
-    pub(crate) at_once: Option<u32>,
-    pub(crate) alone: bool,
-    pub(crate) label: Option<String>,
+struct Terms {
+    at_once: Option<u32>,
+    alone: bool,
+    label: Option<String>,
     /// When that was said.
-    pub(crate) since: u64,
+    since: u64,
 }
 
 /// What an agent is.
@@ -68,7 +68,7 @@ pub(crate) struct Ledger {
     /// Of projects, by their ids from 1.
     names: Vec<String>,
     unfinished: BTreeSet<RunId>,
-    pub(crate) projects: BTreeMap<String, Terms>,
+    projects: BTreeMap<String, Terms>,
     pub(crate) hosts: BTreeMap<u64, Host>,
     /// Runs that somebody has asked to be approved.
     pub(crate) asked: BTreeSet<RunId>,
@@ -138,10 +138,26 @@ impl Ledger {
             // Projects are counted in the change that makes them.
             "project.create" => {
                 self.names.push(row.object.clone());
+                self.allows(row, &detail, now);
+                Ok(())
+            }
+            "project.change" => {
+                self.allows(row, &detail, now);
                 Ok(())
             }
             _ => Ok(()),
         }
+    }
+
+    /// A project is as somebody wants it from now on.
+    fn allows(&mut self, row: &AuditRow, config: &Value, now: u64) {
+        let terms = Terms {
+            at_once: config["at_once"].as_u64().and_then(|most| u32::try_from(most).ok()),
+            alone: config["alone"] == true,
+            label: config["label"].as_str().map(str::to_owned),
+            since: now,
+        };
+        self.projects.insert(row.object.clone(), terms);
     }
 
     fn known(&mut self, row: &AuditRow) -> Result<&mut Known, String> {

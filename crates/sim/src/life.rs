@@ -26,6 +26,8 @@ use tokio::sync::mpsc;
 use tower::ServiceExt as _;
 use wire::agent::{FromAgent, ToAgent};
 
+use crate::dice::Dice;
+
 /// More than there are tasks to poll between two looks at anything else.
 const MANY: u32 = 1 << 30;
 
@@ -70,7 +72,6 @@ pub(crate) struct Life {
 }
 
 /// Knows when nothing goes on by itself.
-#[derive(Default)]
 struct Watch {
     waker: Mutex<Option<Waker>>,
     /// Who wants to use the database.
@@ -81,6 +82,10 @@ struct Watch {
     /// Uses of the database that are left; below 0: no end is set.
     left: AtomicI64,
     used: AtomicU64,
+    /// Somebody has the database, and waits for it.
+    is_slow: AtomicBool,
+    /// How long a use takes at most, in milliseconds, and the chance of it.
+    slowness: Mutex<(u64, Dice)>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -88,12 +93,27 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Watch {
+    fn new() -> Watch {
+        Watch {
+            waker: Mutex::default(),
+            next: Mutex::default(),
+            store: Mutex::default(),
+            is_quiet: AtomicBool::default(),
+            is_killed: AtomicBool::default(),
+            left: AtomicI64::new(-1),
+            used: AtomicU64::default(),
+            is_slow: AtomicBool::default(),
+            slowness: Mutex::new((0, Dice::of(0, 0))),
+        }
+    }
+
     /// There is no task to poll.
     fn parked(&self) {
         if let Some(next) = locked(&self.next).take() {
             return next.wake();
         }
-        if locked(&self.store).as_ref().is_some_and(Store::is_idle) {
+        let is_slow = self.is_slow.load(Ordering::Relaxed);
+        if is_slow || locked(&self.store).as_ref().is_some_and(Store::is_idle) {
             self.is_quiet.store(true, Ordering::Relaxed);
             self.wake();
         }
@@ -122,8 +142,18 @@ impl Watch {
         }
     }
 
-    /// Until nobody else has anything to do.
+    /// Until it is this one's turn: where the database is slow, later, and when nobody else has anything to do.
     async fn turn(&self) {
+        let takes = {
+            let mut slowness = locked(&self.slowness);
+            let most = slowness.0;
+            if most == 0 { 0 } else { slowness.1.below(most) * slowness.1.below(2) }
+        };
+        if takes > 0 {
+            self.is_slow.store(true, Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_millis(takes)).await;
+            self.is_slow.store(false, Ordering::Relaxed);
+        }
         let mut has_waited = false;
         poll_fn(|context| {
             if std::mem::replace(&mut has_waited, true) {
@@ -154,7 +184,7 @@ impl Watch {
 impl Life {
     /// A server at this time of day, upon what the one before it left. `None`: it was killed when it had used the database `lives` times.
     pub(crate) fn begin(home: &Home, wall: u64, lives: Option<u32>) -> Result<Option<Life>, String> {
-        let watch = Arc::new(Watch { left: AtomicI64::new(-1), ..Watch::default() });
+        let watch = Arc::new(Watch::new());
         let parked = Arc::clone(&watch);
         let mut builder = Builder::new_current_thread();
         builder.enable_time().start_paused(true).event_interval(MANY).global_queue_interval(MANY);
@@ -213,6 +243,11 @@ impl Life {
         self.watch.left.store(uses.map_or(-1, i64::from), Ordering::Relaxed);
     }
 
+    /// Each use of the database takes up to so many milliseconds from now on.
+    pub(crate) fn slow(&self, most: u64, dice: Dice) {
+        *locked(&self.watch.slowness) = (most, dice);
+    }
+
     /// Until nothing goes on by itself.
     pub(crate) fn settle(&self) -> Rest {
         match &self.runtime {
@@ -235,6 +270,11 @@ impl Life {
         self.clock.jump(by_ms);
     }
 
+    /// Somebody waits for the database.
+    pub(crate) fn is_slow(&self) -> bool {
+        self.watch.is_slow.load(Ordering::Relaxed)
+    }
+
     /// How often the database was used.
     pub(crate) fn used(&self) -> u64 {
         self.watch.used.load(Ordering::Relaxed)
@@ -244,7 +284,7 @@ impl Life {
         self.inside.as_ref().map(|inside| inside.server.census()).unwrap_or_default()
     }
 
-    /// Asks; the answer is there when it has come to rest.
+    /// Asks; the answer is there when it has come to rest, unless the database is slow.
     pub(crate) fn ask(&self, request: Request<Body>) -> Slot<Answer> {
         let slot = Slot::default();
         if let (Some(runtime), Some(inside)) = (&self.runtime, &self.inside) {
@@ -261,7 +301,7 @@ impl Life {
         slot
     }
 
-    /// An agent connects. Whether its key is known is there when it has come to rest.
+    /// An agent connects. Whether its key is known is there when it was looked up; where that failed, true.
     pub(crate) fn attach(&self, key: &str) -> (Wires, Slot<bool>) {
         let (to_server, from_agent) = mpsc::unbounded_channel();
         let (to_agent, from_server) = mpsc::unbounded_channel();
@@ -270,7 +310,7 @@ impl Life {
             let (known, attached) = (Arc::clone(&slot), inside.server.attach(key, to_agent, from_agent));
             runtime.spawn(async move {
                 let attached = attached.await;
-                *locked(&known) = Some(attached.unwrap_or(false));
+                *locked(&known) = Some(attached.unwrap_or(true));
             });
         }
         (Wires { to_server, from_server }, slot)

@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 
 use crate::dice::Dice;
-use crate::ledger::Terms;
 use crate::network::Latency;
 
 /// What goes wrong.
@@ -61,6 +60,8 @@ pub(crate) struct Plan {
     pub(crate) grain: u64,
     /// How long the server waits for an agent, in seconds.
     pub(crate) patience: u64,
+    /// How long the database takes for each use at most, in milliseconds.
+    pub(crate) slowness: u64,
     pub(crate) projects: Vec<&'static str>,
     /// Places and labels of each agent.
     pub(crate) agents: Vec<(u32, Vec<&'static str>)>,
@@ -88,6 +89,7 @@ impl Plan {
             fault_every: [4_000, 20_000, 90_000][dice.below(3) as usize],
             people_every: [6_000, 30_000, 60_000][dice.below(3) as usize],
             grain: [300, 1_000, 4_000][dice.below(3) as usize],
+            slowness: [0, 0, 5, 60][dice.below(4) as usize],
             patience: [5, 60][dice.below(2) as usize],
             projects,
             agents,
@@ -95,31 +97,25 @@ impl Plan {
     }
 }
 
-/// A project as somebody might want it, and what of it is held against the server.
-pub(crate) fn project(name: &str, dice: &mut Dice, now: u64) -> (Value, Terms) {
+/// A project as somebody might want it.
+pub(crate) fn project(name: &str, dice: &mut Dice) -> Value {
     let mut config = json!({
         "source": { "git": { "url": format!("https://git.example.org/{name}"), "branch": "main" } },
         "hook": { "forge": "gitea", "secret": SECRET },
         "priority": dice.below(3),
         "approve_strangers": dice.once_in(2),
     });
-    let mut terms = Terms { since: now, ..Terms::default() };
     if dice.once_in(3) {
         config["weight"] = dice.between(1, 5).into();
     }
     if dice.once_in(3) {
-        let most = dice.between(1, 3);
-        config["at_once"] = most.into();
-        terms.at_once = Some(most as u32);
+        config["at_once"] = dice.between(1, 3).into();
     }
     if dice.once_in(3) {
         config["alone"] = true.into();
-        terms.alone = true;
     }
     if dice.once_in(3) {
-        let label = ["linux", "gpu", "gpu && linux", "linux || !linux"][dice.below(4) as usize];
-        config["label"] = label.into();
-        terms.label = Some(label.to_owned());
+        config["label"] = ["linux", "gpu", "gpu && linux", "linux || !linux"][dice.below(4) as usize].into();
     }
     if dice.once_in(4) {
         config["queue_minutes"] = dice.between(1, 60).into();
@@ -130,5 +126,5 @@ pub(crate) fn project(name: &str, dice: &mut Dice, now: u64) -> (Value, Terms) {
     if dice.once_in(4) {
         config["cron"] = ["H/15 * * * *", "H H * * *", "@hourly"][dice.below(3) as usize].into();
     }
-    (config, terms)
+    config
 }

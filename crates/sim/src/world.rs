@@ -24,6 +24,8 @@ use crate::{Options, Tally};
 
 /// When it begins, in milliseconds since 1970: 2026-01-01.
 const BEGAN: u64 = 1_767_225_600_000;
+/// The longest step while the database is waited for.
+const MOMENT: u64 = 10;
 /// The longest step where nothing is under way.
 const STRIDE: u64 = 15_000;
 /// After so long without anything going wrong, what is left waits for a clock.
@@ -173,10 +175,13 @@ impl World {
     fn answer_of(&mut self, path: &str, body: Option<serde_json::Value>) -> Result<serde_json::Value, String> {
         self.ask(Asked::Page, "POST", path, body)?;
         let pending = self.pending.pop().ok_or("there is no server")?;
-        self.settle()?;
-        match taken(&pending.slot) {
-            Some((200 | 201, body)) => Ok(body),
-            other => Err(format!("{path}: {other:?}")),
+        loop {
+            self.settle()?;
+            match taken(&pending.slot) {
+                Some((200 | 201, body)) => return Ok(body),
+                None if self.now < pending.since + PATIENCE => self.pass(5)?,
+                other => return Err(format!("{path}: {other:?}")),
+            }
         }
     }
 
@@ -200,6 +205,7 @@ impl World {
             let waits = self.calm_since.is_some_and(|since| self.now > since + PATIENCE);
             let is_busy = !waits && self.ledger.under_way().next().is_some();
             let longest = if is_busy { self.plan.grain } else { STRIDE };
+            let longest = if self.life.as_ref().is_some_and(Life::is_slow) { MOMENT } else { longest };
             return self.pass((at - self.now).min(longest));
         }
         // What comes at almost the same time may be there before anybody has looked at any of it.
@@ -251,17 +257,27 @@ impl World {
                 }
             }
         }
-        for Pending { asked, slot } in std::mem::take(&mut self.pending) {
+        for Pending { asked, since, slot } in std::mem::take(&mut self.pending) {
             match taken(&slot) {
                 Some(answer) => self.answered(&asked, answer)?,
                 None if rest == Rest::Killed => {}
+                None if self.plan.slowness > 0 && self.now < since + PATIENCE => {
+                    self.pending.push(Pending { asked, since, slot });
+                }
                 None => return Err(format!("{asked:?} is not answered")),
             }
         }
         for slot in std::mem::take(&mut self.attached) {
-            if taken(&slot).is_none_or(|is_known| !is_known) && rest == Rest::Quiet {
-                return Err("an agent's key is not known any more".to_owned());
+            match taken(&slot) {
+                Some(true) => {}
+                None if rest == Rest::Killed => {}
+                None if self.plan.slowness > 0 => self.attached.push(slot),
+                _ => return Err("an agent's key is not known any more".to_owned()),
             }
+        }
+        if rest == Rest::Killed {
+            self.pending.clear();
+            self.attached.clear();
         }
         if rest == Rest::Killed {
             self.bury();
@@ -319,7 +335,10 @@ impl World {
         let life = Life::begin(&self.home, self.wall_now(), uses)?;
         self.trace.line(self.now, if life.is_some() { "a server begins" } else { "a server dies as it begins" });
         match life {
-            Some(life) => self.life = Some(life),
+            Some(life) => {
+                life.slow(self.plan.slowness, Dice::of(self.options.seed, self.now));
+                self.life = Some(life);
+            }
             None => {
                 self.tally.kills += 1;
                 self.later(1_000, Event::Begin);

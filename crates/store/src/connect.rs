@@ -24,6 +24,8 @@ const MIGRATIONS: [&str; 7] = [
 pub(crate) const SCHEMA: i64 = MIGRATIONS.len() as i64;
 /// How long a connection is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a turn is waited for: who gave up would close the connection.
+const TURN: Duration = Duration::from_secs(24 * 60 * 60);
 /// Connections: readers beside one writer.
 const CONNECTIONS: u32 = 8;
 /// What PostgreSQL calls the lock of those who bring the schema up: any number, the same for all.
@@ -67,6 +69,7 @@ impl Store {
     pub async fn open_in_turn(url: &str, gate: Gate) -> Result<Store, StoreError> {
         // Nothing of it depends on how long something takes, and no round trip is made that nobody asked for.
         let options = AnyPoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
+        let options = options.acquire_timeout(TURN);
         let options = options.test_before_acquire(false).before_acquire(move |_, _| {
             let passed = gate();
             Box::pin(async move {
@@ -106,7 +109,7 @@ impl Store {
             Some(("postgres" | "postgresql", _)) => (Dialect::Postgres, None, url.to_owned()),
             _ => return Err(StoreError::Url),
         };
-        let options = options.acquire_timeout(PATIENCE).after_connect(move |connection, _| {
+        let options = options.after_connect(move |connection, _| {
             Box::pin(async move {
                 if dialect == Dialect::Sqlite {
                     // What was acknowledged is not lost with the machine: agents forget it then. Many readers beside one writer.
@@ -174,7 +177,7 @@ impl Store {
 
 /// Readers beside one writer.
 fn several() -> AnyPoolOptions {
-    AnyPoolOptions::new().max_connections(CONNECTIONS)
+    AnyPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE)
 }
 
 /// The next number of a kind, from 1.

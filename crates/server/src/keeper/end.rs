@@ -13,6 +13,8 @@ impl Keeper {
     /// Its agent does not come back: what was there is gone, and the run goes on at another.
     pub(super) async fn agent_lost(&mut self) -> Result<Step, StoreError> {
         tracing::warn!(run = %self.run.id, agent = self.agent, "an agent was lost");
+        // Should this not be written down, it is all the same.
+        self.is_lost = true;
         if let Some(reason) = self.run.abort_reason.clone() {
             return self.abandon(&reason).await;
         }

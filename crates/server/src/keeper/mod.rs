@@ -36,7 +36,7 @@ const LAST_WORDS: Duration = Duration::from_secs(60);
 /// What a keeper hears.
 pub(crate) enum ToKeeper {
     /// An agent has connected; it holds this lease of the run.
-    Came { agent: u64, held: Option<Lease> },
+    Came { agent: u64, connection: u64, held: Option<Lease> },
     /// An agent's connection has ended.
     Went { agent: u64 },
     /// An agent says something of this run.
@@ -99,6 +99,12 @@ struct Keeper {
     lease: Lease,
     /// Who has the lease; `None`: nobody yet.
     agent: Option<u64>,
+    /// Over which of its connections it is spoken to: the last one that this has heard of.
+    connection: Option<u64>,
+    /// It has nothing of the run any more, and that is not written down yet.
+    is_lost: bool,
+    /// How much was reported, and whether the agent has said anything since it was told that: before, it may have gone on from more.
+    reported: (u64, bool),
     /// When what the agent has is taken from it; `None`: it is there.
     lost_at: Option<Instant>,
     journal: Option<Journal>,
@@ -123,6 +129,9 @@ impl Keeper {
             run,
             lease,
             agent,
+            connection: None,
+            is_lost: false,
+            reported: (0, false),
             lost_at: None,
             journal: None,
             engine: 0,
@@ -149,12 +158,15 @@ impl Keeper {
             return Ok(Step::Over);
         }
         let agent = match self.agent {
+            Some(_) if self.is_lost => return self.agent_lost().await,
             Some(agent) => agent,
+            // That was written down, though nobody has said so.
+            None if self.is_lost => return Ok(Step::Over),
             None => {
                 let Some(agent) = self.app.waiting.place_of(self.run.id) else { return Ok(Step::Over) };
                 let epoch = self.app.store.lease_run(self.run.id, self.run.epoch, agent, self.app.now()).await?;
                 self.lease = Lease { run: self.run.id, epoch };
-                self.agent = Some(agent);
+                (self.agent, self.connection) = (Some(agent), self.app.hub.connection_of(agent));
                 if self.run.started_at.is_none() {
                     self.app.counted.taken(self.app.now().saturating_sub(self.run.queued_at));
                 }
@@ -162,23 +174,28 @@ impl Keeper {
                 agent
             }
         };
-        if !self.app.hub.is_there(agent) {
-            self.lost_at.get_or_insert_with(|| Instant::now() + self.app.config.agent_patience);
-            return Ok(Step::On);
+        match self.app.hub.connection_of(agent) {
+            None => {
+                self.lost_at.get_or_insert_with(|| Instant::now() + self.app.config.agent_patience);
+                return Ok(Step::On);
+            }
+            // What it holds is on its way to here, and comes first.
+            there if there != self.connection => return Ok(Step::On),
+            Some(_) => self.lost_at = None,
         }
-        self.lost_at = None;
         let project = self.app.store.project(&self.run.project_name).await?;
         let config = project.and_then(|project| serde_json::from_value::<ProjectConfig>(project.config).ok());
         let Some(config) = config else {
             return self.fail(FailureKind::Usage, "the project has no configuration that this server knows").await;
         };
+        self.reported = (self.app.store.reported(self.run.id).await?, false);
         self.tell_agent(ToAgent::Lease {
             lease: self.lease,
             source: config.source_of(&self.run),
             file: config.file.clone(),
             project: self.run.project_name.clone(),
             trust: self.run.trust,
-            reported: self.app.store.reported(self.run.id).await?,
+            reported: self.reported.0,
         });
         if let Some(text) = self.run.definition.clone() {
             self.journal = Some(self.app.store.journal(&self.run, &text, &config.file).await?);
@@ -234,14 +251,15 @@ impl Keeper {
 
     async fn hear(&mut self, message: ToKeeper) -> Result<Step, StoreError> {
         match message {
-            ToKeeper::Came { agent, held } if Some(agent) == self.agent => {
+            ToKeeper::Came { agent, connection, held } if Some(agent) == self.agent => {
+                self.connection = Some(connection);
                 match held {
                     // It has lost what it had, as after its own restart.
                     None if self.run.definition.is_some() || self.journal.is_some() => self.agent_lost().await,
                     _ => Ok(Step::Again),
                 }
             }
-            ToKeeper::Came { agent, held: Some(lease) } => {
+            ToKeeper::Came { agent, held: Some(lease), .. } => {
                 self.app.hub.tell(agent, ToAgent::Release { lease, forget: true });
                 Ok(Step::On)
             }
@@ -271,7 +289,10 @@ impl Keeper {
 
     async fn heard(&mut self, message: FromAgent) -> Result<Step, StoreError> {
         match message {
-            FromAgent::Found { definition, .. } => self.found(definition).await,
+            FromAgent::Found { definition, .. } => {
+                self.reported.1 = true;
+                self.found(definition).await
+            }
             // After its last word an engine has nothing to say, and its end is none to replace.
             FromAgent::Said { .. } | FromAgent::EngineLost { .. } if self.ended.is_some() => Ok(Step::On),
             FromAgent::Said { engine, said, .. } if engine == self.engine => self.said(said).await,
@@ -281,9 +302,12 @@ impl Keeper {
                 self.tell_agent(ToAgent::AnswerKept { lease: self.lease, id });
                 Ok(Step::On)
             }
+            // Something between was not written down, and comes again: it was said before the agent heard how much is.
+            FromAgent::Report { first, .. } if first > self.reported.0 && !self.reported.1 => Ok(Step::On),
             FromAgent::Report { first, items, .. } => {
                 self.see_output(&items).await?;
                 let reported = self.app.store.report(self.run.id, first, &items).await?;
+                self.reported.0 = reported;
                 self.tell_agent(ToAgent::Kept { lease: self.lease, reported });
                 self.app.changed(self.run.id);
                 Ok(Step::On)
@@ -298,8 +322,11 @@ impl Keeper {
     }
 
     fn tell_agent(&self, message: ToAgent) {
-        if let Some(agent) = self.agent {
-            self.app.hub.tell(agent, message);
+        match (self.agent, self.connection, &message) {
+            // Whoever has it has it no more.
+            (Some(agent), _, ToAgent::Release { .. }) => self.app.hub.tell(agent, message),
+            (Some(agent), Some(connection), _) => self.app.hub.tell_over(agent, connection, message),
+            _ => {}
         }
     }
 }

@@ -1,4 +1,5 @@
-//! One sandbox after the other: create → `/bin/busybox true` → destroyed, all walls up, against everybody else's.
+//! One sandbox after the other: create → `/bin/busybox true` → destroyed, all walls up, against everybody else's. One that waited in a
+//! pool is against `unshare`, which puts up fewer walls and has none ready.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,10 +11,13 @@ use sandbox::session::Session;
 use sandbox::{Driver, Ids, LayerSource, Sandbox, SandboxSpec};
 use wire::init::{ExecSpec, User};
 
+use super::drivers::MEMORY;
 use super::measure::{Contender, Table};
 use super::peers::{self, Docker, NOOP, run};
+use super::stock::Stock;
 
 const ROUNDS: usize = 30;
+const UNSHARE: &str = "unshare -fUrnpimuC --mount-proc";
 
 pub fn measure(scratch: &Path) -> Table {
     let mut table = Table::new("create → /bin/true → destroyed, one after the other");
@@ -32,11 +36,11 @@ pub fn measure(scratch: &Path) -> Table {
     let docker = Docker::with_busybox(scratch, &root);
     let place = Place::new(scratch, &root);
     let podman = podman(&root, scratch);
+    // A pool holds none of what lies in folders.
+    let stock = matches!(place.layer, LayerSource::Erofs(_)).then(|| Stock::new(&place, &place.driver));
     let mut contenders = vec![
         Contender::new("fork and exec", || run(Command::new(NOOP[0]).arg(NOOP[1]))),
-        Contender::new("unshare -fUrnpimuC --mount-proc", || {
-            run(Command::new("unshare").args(["-fUrnpimuC", "--mount-proc"]).args(NOOP))
-        }),
+        Contender::new(UNSHARE, || run(Command::new("unshare").args(["-fUrnpimuC", "--mount-proc"]).args(NOOP))),
         Contender::new("bwrap --unshare-all", || {
             run(Command::new("bwrap")
                 .args(["--unshare-all", "--ro-bind"])
@@ -46,6 +50,15 @@ pub fn measure(scratch: &Path) -> Table {
         }),
         Contender::new("cofferdam, container", || place.once()),
     ];
+    match &stock {
+        Some(stock) => {
+            let claim = || place.runtime.block_on(place.start_on(&stock.pool, MEMORY));
+            let claim = Contender::new("cofferdam, container from the pool", claim).against(UNSHARE);
+            contenders.push(claim.before(|| stock.fill(&place, 1)));
+            table.notes.push("the pool is filled again after the sample".to_owned());
+        }
+        None => table.notes.push("skipped: a container from the pool: mkfs.erofs is not installed".to_owned()),
+    }
     match &bundle {
         Ok(bundle) => {
             let mut turn = 0;
@@ -76,6 +89,9 @@ pub fn measure(scratch: &Path) -> Table {
     }
     table.interleave(ROUNDS, contenders);
     table.ratio_to = Some("cofferdam, container".to_owned());
+    if let Some(stock) = &stock {
+        place.runtime.block_on(stock.pool.close());
+    }
     table
 }
 

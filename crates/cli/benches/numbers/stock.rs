@@ -1,5 +1,5 @@
-//! A pool of machines that is filled before a sample, and not again during it: what makes the next ones would else take the
-//! processors from what is measured, and from whoever is measured after it.
+//! A pool that is filled before a sample, and not again during it: what makes the next ones would else take the processors from what
+//! is measured, and from whoever is measured after it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,10 +16,10 @@ use super::starts::Place;
 /// How long filling it may take. A machine that is copied takes a third of a second where it has a processor for itself.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Below 1, or what claims of former samples have left of demand would be rounded up to one machine more; so near to it that
+/// Below 1, or what claims of former samples have left of demand would be rounded up to one more; so near to it that
 /// as many as are asked for are made, up to [`MOST`].
 const FACTOR: f64 = 0.99;
-/// Most machines.
+/// Most sandboxes.
 const MOST: u32 = 50;
 
 pub struct Stock {
@@ -36,7 +36,7 @@ impl Stock {
         Stock { pool, held }
     }
 
-    /// Waits until so many machines are ready, and has no more made.
+    /// Waits until so many are ready, and has no more made.
     pub fn fill(&self, place: &Place, count: usize) {
         let until = Instant::now() + PATIENCE;
         self.held.may_make.send_replace(true);

@@ -119,10 +119,17 @@ fn nobody_comes_in_without_a_token() {
     for path in ["/api/v1/runs", "/api/v1/projects", "/api/v1/agents", "/api/v1/runs/1/log", "/agent/v1/connect"] {
         assert!(!get(&[], path).starts_with("HTTP/1.1 2"), "{path}");
     }
+    let logged_in = get(&["-d", &format!("token={}", place.token())], "/login");
+    let session = logged_in.split("cofferdam=").nth(1).and_then(|rest| rest.split(';').next()).expect("a cookie");
+    let cookie = format!("Cookie: cofferdam={session}");
+    let with_session = get(&["-H", &cookie], "/");
+    assert!(
+        with_session.starts_with("HTTP/1.1 200") && with_session.contains("content-security-policy"),
+        "{with_session}"
+    );
     let with_token = get(&["-H", &format!("Cookie: cofferdam={}", place.token())], "/");
-    assert!(with_token.starts_with("HTTP/1.1 200") && with_token.contains("content-security-policy"), "{with_token}");
+    assert!(with_token.starts_with("HTTP/1.1 303"), "a token is no session: {with_token}");
     // A cookie is good for looking only.
-    let cookie = format!("Cookie: cofferdam={}", place.token());
     assert!(get(&["-H", &cookie, "-X", "POST"], "/api/v1/agents/tokens").starts_with("HTTP/1.1 401"));
     // A token for agents is good once.
     let token = place.ask(&["agents", "token"]).stdout.trim().to_owned();

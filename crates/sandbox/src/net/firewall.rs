@@ -62,8 +62,9 @@ const SOURCE_ADDRESS_AT: u32 = 12;
 const DESTINATION_ADDRESS_AT: u32 = 16;
 const TRANSPORT_HEADER: u32 = 2;
 const DESTINATION_PORT_AT: u32 = 2;
-/// Connection tracking's bit for packets that begin a connection.
+/// Connection tracking's bits for packets that begin a connection, and for those that make no sense in any.
 const STATE_NEW: u32 = 8;
+const STATE_INVALID: u32 = 1;
 const REJECT_WITH_ICMP: u32 = 0;
 const REJECT_WITH_RESET: u32 = 1;
 const TCP: u8 = 6;
@@ -85,17 +86,20 @@ pub(super) struct Fence<'a> {
 pub(super) fn install(socket: &mut Socket, fence: &Fence<'_>) -> io::Result<()> {
     let Fence { table, uplink, network, .. } = *fence;
     let to_uplink = |how| vec![meta(META_OIF), compare(how, uplink.to_ne_bytes())];
+    let from_uplink = vec![meta(META_IIF), compare(EQUAL, uplink.to_ne_bytes())];
     let mut messages = vec![
         chain(table, "in", "filter", HOOK_IN, BEFORE_FILTER),
         chain(table, "forward", "filter", HOOK_FORWARD, BEFORE_FILTER),
         chain(table, "out", "nat", HOOK_POSTROUTING, SOURCE_NAT),
         // Nobody begins a connection to a sandbox.
-        rule(table, "forward", [to_uplink(EQUAL), is_new(), vec![verdict(VERDICT_DROP)]].concat()),
+        rule(table, "forward", [to_uplink(EQUAL), is(STATE_NEW), vec![verdict(VERDICT_DROP)]].concat()),
+        // What belongs to no connection is given no other address: it would go out under the sandbox's own.
+        rule(table, "forward", [from_uplink.clone(), is(STATE_INVALID), vec![verdict(VERDICT_DROP)]].concat()),
         // Whoever answers sees the host's address.
         rule(table, "out", [from(network), to_uplink(NOT_EQUAL), vec![expression("masq", Nested::new())]].concat()),
     ];
     // Nothing that comes from a sandbox is for this host.
-    messages.extend(refuse(table, "in", &[meta(META_IIF), compare(EQUAL, uplink.to_ne_bytes())]));
+    messages.extend(refuse(table, "in", &from_uplink));
     if fence.was_no_router {
         // A prefix of the name, so that several processes do not shut each other's way.
         let not_ours = |key| vec![meta(key), compare(NOT_EQUAL, UPLINK_NAME)];
@@ -111,7 +115,7 @@ pub(super) fn limit_connections(socket: &mut Socket, table: &str, uplink: u32, m
     // 1 is the number, 2 says "above".
     let above = expression("connlimit", Nested::new().with(1, most.to_be_bytes()).with(2, 1u32.to_be_bytes()));
     let from_uplink = vec![meta(META_IIF), compare(EQUAL, uplink.to_ne_bytes())];
-    let limit = [from_uplink, is_new(), vec![above, counter(), verdict(VERDICT_DROP)]].concat();
+    let limit = [from_uplink, is(STATE_NEW), vec![above, counter(), verdict(VERDICT_DROP)]].concat();
     batch(socket, vec![rule(table, "forward", limit)])
 }
 
@@ -251,11 +255,11 @@ fn counter() -> Nested {
     expression("counter", Nested::new())
 }
 
-/// Goes on if the packet begins a connection.
-fn is_new() -> Vec<Nested> {
+/// Goes on if connection tracking has given the packet this state.
+fn is(state: u32) -> Vec<Nested> {
     // 1 is the register, 2 the fact: 0 for the state.
-    let state = Nested::new().with(1, REGISTER.to_be_bytes()).with(2, 0u32.to_be_bytes());
-    vec![expression("ct", state), mask(STATE_NEW.to_ne_bytes()), compare(NOT_EQUAL, [0; 4])]
+    let known = Nested::new().with(1, REGISTER.to_be_bytes()).with(2, 0u32.to_be_bytes());
+    vec![expression("ct", known), mask(state.to_ne_bytes()), compare(NOT_EQUAL, [0; 4])]
 }
 
 fn verdict(code: u32) -> Nested {

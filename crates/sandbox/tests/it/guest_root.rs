@@ -1,20 +1,28 @@
 //! Root of a machine's guest against the host: whoever has the engine's socket is that. Rows E-HV and E-VSOCK of the list of attacks.
 //!
 //! Nothing on the host may change (`canaries`) or grow (`traces`), whatever the guest does to its devices, and a machine that has gone mad
-//! ends without a trace. `flood` is about a guest that never stops to speak, `kexec` about one that starts a kernel of its own.
+//! ends without a trace. `flood` is about a guest that never stops to speak, `kexec` about one that starts a kernel of its own, `network`
+//! about what it sends (nowhere but into a `world` of the test's own).
 
 mod canaries;
+mod ear;
 mod flood;
 mod kexec;
+mod network;
 mod traces;
+mod world;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use sandbox::microvm::MicroVm;
 use sandbox::session::{Input, Output, Running, Session, SessionError};
-use sandbox::{Driver, EndCause, EngineSpec, LayerSource, OfferedImage, OfferedLayer, Sandbox, SandboxSpec};
+use sandbox::{
+    Driver, EndCause, EngineSpec, LayerSource, NetworkSource, OfferedImage, OfferedLayer, Sandbox, SandboxSpec,
+};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
+use tokio::sync::watch;
 use wire::init::{ExecSpec, InputMode, User};
 
 use crate::{microvm, place};
@@ -98,13 +106,37 @@ impl Root {
 }
 
 async fn machine(driver: &MicroVm, images: Vec<OfferedImage>) -> Sandbox {
-    let spec = SandboxSpec { engine: Some(EngineSpec { images }), ..SandboxSpec::host_tools() };
+    machine_on(NetworkSource::None, driver, images).await
+}
+
+/// The first image is the one that a program runs beside.
+async fn machine_on(network: NetworkSource, driver: &MicroVm, images: Vec<OfferedImage>) -> Sandbox {
+    let spec = SandboxSpec { engine: Some(EngineSpec { images }), network, ..SandboxSpec::host_tools() };
     driver.create(spec).await.unwrap()
 }
 
 fn stream_of(sandbox: &Sandbox) -> UnixStream {
     sandbox.stream.set_nonblocking(true).unwrap();
     UnixStream::from_std(sandbox.stream.try_clone().unwrap()).unwrap()
+}
+
+/// Between a session and its machine: everything passes, and what the machine says is kept, whether the session listens or not.
+fn tap(machine: UnixStream) -> (UnixStream, watch::Receiver<String>) {
+    let (session, ours) = UnixStream::pair().unwrap();
+    // A half of this kind hangs up only when both are gone.
+    let (mut from_machine, mut to_machine) = tokio::io::split(machine);
+    let (mut from_session, mut to_session) = tokio::io::split(ours);
+    tokio::spawn(async move { tokio::io::copy(&mut from_session, &mut to_machine).await });
+    let (heard, kept) = watch::channel(String::new());
+    tokio::spawn(async move {
+        let mut buffer = [0; 64 << 10];
+        while let Ok(count @ 1..) = from_machine.read(&mut buffer).await {
+            heard.send_modify(|heard| heard.push_str(&String::from_utf8_lossy(&buffer[..count])));
+            let _ = to_session.write_all(&buffer[..count]).await;
+        }
+        let _ = to_session.shutdown().await;
+    });
+    (session, kept)
 }
 
 /// A machine, and all that root of its guest said when it ran a program.
@@ -115,16 +147,7 @@ struct Attacked {
 }
 
 impl Attacked {
-    /// The first image is the one that the program runs beside.
-    async fn by(
-        host: &Host,
-        driver: &MicroVm,
-        images: Vec<OfferedImage>,
-        program: &str,
-        words: &str,
-        files: &[(&str, &[u8])],
-    ) -> Attacked {
-        let sandbox = machine(driver, images).await;
+    async fn by(host: &Host, sandbox: Sandbox, program: &str, words: &str, files: &[(&str, &[u8])]) -> Attacked {
         let mut traces = Traces::of(host);
         let mut root = Root::new(stream_of(&sandbox), program, words, files).await;
         traces.until(async { while root.says_more().await {} }).await;
@@ -179,9 +202,9 @@ async fn microvm_root_of_the_guest_reaches_nothing_of_the_host() {
     let has_loopback = !modules.is_empty();
     let names: Vec<_> = (0..modules.len()).map(|number| format!("{number}.ko")).collect();
     let beside: Vec<_> = names.iter().map(String::as_str).zip(modules.iter().map(Vec::as_slice)).collect();
-    let images = vec![microvm::offered(layer)];
+    let sandbox = machine(&driver, vec![microvm::offered(layer)]).await;
     let words = format!("{probes} {}", host.names());
-    let attacked = Attacked::by(&host, &driver, images, PROBES, &words, &beside).await;
+    let attacked = Attacked::by(&host, sandbox, PROBES, &words, &beside).await;
     let said = &attacked.said;
     for probe in probes.split(',') {
         assert!(said.contains(&format!("probe {probe} ")), "{probe} did not run: {said}");
@@ -226,7 +249,8 @@ async fn microvm_devices_stand_whatever_the_guest_says_to_them() {
     let before = contents();
     let images = vec![microvm::offered(layer.clone()), spare];
     let probes = "balloon,disks,chains,acpi";
-    let attacked = Attacked::by(&host, &driver, images, PROBES, probes, &[]).await;
+    let sandbox = machine(&driver, images).await;
+    let attacked = Attacked::by(&host, sandbox, PROBES, probes, &[]).await;
     let said = &attacked.said;
     assert!(said.contains("probe balloon absent"), "{said}");
     // A control: the disks were there, and the one that may be written to was.
@@ -242,7 +266,8 @@ async fn microvm_devices_stand_whatever_the_guest_says_to_them() {
 async fn microvm_that_crashes_is_lost_and_gone() {
     let Some((host, driver, layer)) = setting().await else { return };
     let crash = "import os\nprint('now', flush=True)\nos.sync()\nopen('/proc/sysrq-trigger', 'w').write('c')\n";
-    let attacked = Attacked::by(&host, &driver, vec![microvm::offered(layer)], crash, "", &[]).await;
+    let sandbox = machine(&driver, vec![microvm::offered(layer)]).await;
+    let attacked = Attacked::by(&host, sandbox, crash, "", &[]).await;
     let ended = tokio::time::timeout(END_PATIENCE, attacked.sandbox.ended()).await;
     let ended = ended.expect("a machine whose kernel has panicked ends");
     assert_eq!(ended.cause, EndCause::Lost, "{ended:?}");

@@ -254,7 +254,7 @@ async fn microvm_with_an_engine_from_a_pool() {
         echo $(docker volume ls -q | wc -l) volumes $(docker network ls -q | wc -l) networks $(ls -A | wc -l) files; \
         docker tag registry.example/team/tools:3 left:1; docker network create left > /dev/null; touch left; \
         docker run -d --name left --network none -v left:/left left:1 sh -c 'echo ran > /left/file; sleep 4000' > /dev/null; \
-        docker exec left cat /left/file; docker ps -q | wc -l";
+        docker exec left sh -c 'until grep ran /left/file 2> /dev/null; do :; done'; docker ps -q | wc -l";
     let (mut given, mut engines) = (BTreeSet::new(), BTreeSet::new());
     for _ in 0..2 {
         let ready = until_ready_within(&pool, Duration::from_secs(240), |ready| ready == 1).await;

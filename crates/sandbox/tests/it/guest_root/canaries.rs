@@ -55,6 +55,11 @@ impl Host {
         format!("{} {name} {} {} {KEY}", path.display(), self.listeners.port(), file.display())
     }
 
+    /// Of the host's loopback, on which somebody listens.
+    pub(super) fn port(&self) -> u16 {
+        self.listeners.port()
+    }
+
     pub(super) async fn is_untouched(&self) {
         assert!(self.canary.end.borrow().is_none(), "the sandbox beside the machine has ended");
         assert_eq!(self.session.read_file(None, "/canary", 100).await.unwrap(), CANARY.as_bytes());
@@ -102,9 +107,9 @@ impl Listeners {
         self.by_path.set_nonblocking(true).unwrap();
         self.by_name.set_nonblocking(true).unwrap();
         self.by_port.set_nonblocking(true).unwrap();
-        check_alone("by its path", self.by_path.accept());
-        check_alone("by its name", self.by_name.accept());
-        check_alone("by its port", self.by_port.accept());
+        check_alone("the host was found by its path", self.by_path.accept());
+        check_alone("the host was found by its name", self.by_name.accept());
+        check_alone("the host was found by its port", self.by_port.accept());
     }
 
     /// The control: somebody who comes is seen, even if only for a moment.
@@ -124,8 +129,8 @@ impl Listeners {
     }
 }
 
-fn check_alone<T: Debug>(how: &str, came: std::io::Result<T>) {
-    assert!(matches!(&came, Err(error) if error.kind() == ErrorKind::WouldBlock), "the host was found {how}: {came:?}");
+pub(super) fn check_alone<T: Debug>(how: &str, came: std::io::Result<T>) {
+    assert!(matches!(&came, Err(error) if error.kind() == ErrorKind::WouldBlock), "{how}: {came:?}");
 }
 
 /// In the keyring of this session, which whatever is started from here on has too, until it takes another.

@@ -8,12 +8,9 @@ use std::time::Duration;
 
 use sandbox::session::{CloseReason, SessionError};
 use sandbox::{Driver as _, EndCause, LayerSource};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::UnixStream;
-use tokio::sync::watch;
 
 use super::traces::{OF_OTHERS, Traces, of_machine};
-use super::{END_PATIENCE, PATIENCE, PROBES, Root, machine, setting, stream_of};
+use super::{END_PATIENCE, PATIENCE, PROBES, Root, machine, setting, stream_of, tap};
 use crate::{microvm, place};
 
 const PROGRAM: &str = include_str!("kexec.py");
@@ -42,25 +39,6 @@ fn initrd_with(files: &[(&str, u32, &[u8])]) -> Vec<u8> {
         archive.resize(archive.len().next_multiple_of(4), 0);
     }
     archive
-}
-
-/// Between a session and its machine: everything passes, and what the machine says is kept, whether the session listens or not.
-fn tap(machine: UnixStream) -> (UnixStream, watch::Receiver<String>) {
-    let (session, ours) = UnixStream::pair().unwrap();
-    // A half of this kind hangs up only when both are gone.
-    let (mut from_machine, mut to_machine) = tokio::io::split(machine);
-    let (mut from_session, mut to_session) = tokio::io::split(ours);
-    tokio::spawn(async move { tokio::io::copy(&mut from_session, &mut to_machine).await });
-    let (heard, kept) = watch::channel(String::new());
-    tokio::spawn(async move {
-        let mut buffer = [0; 64 << 10];
-        while let Ok(count @ 1..) = from_machine.read(&mut buffer).await {
-            heard.send_modify(|heard| heard.push_str(&String::from_utf8_lossy(&buffer[..count])));
-            let _ = to_session.write_all(&buffer[..count]).await;
-        }
-        let _ = to_session.shutdown().await;
-    });
-    (session, kept)
 }
 
 /// The word after this.

@@ -76,6 +76,12 @@ impl Traces {
         self.look();
         println!("{:?} {:?}", self.monitor, self.others);
         assert!(self.monitor.peak <= of_machine() && self.monitor.growth() <= of_monitor, "{:?}", self.monitor);
+        self.check_others(of_others);
+    }
+
+    /// The same of all but the monitor, which has a limit.
+    pub(super) fn check_others(&mut self, of_others: u64) {
+        self.look();
         for other in &self.others {
             assert!(other.pid == std::process::id() && !is_alone() || other.growth() <= of_others, "{other:?}");
         }

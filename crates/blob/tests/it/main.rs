@@ -108,7 +108,8 @@ async fn a_place_that_is_away_is_not_asked_for_ever() {
         let blobs = service.blobs(between.address, "away", QUICK);
         let error = blobs.put(&cases::key("a"), cases::content(b"x"), 10).await.unwrap_err();
         assert!(matches!(error, BlobError::Away(_)) && error.is_unavailable(), "{fault:?}: {error:?}");
-        assert_eq!(between.faults(), QUICK.tries + 1, "{fault:?}");
+        // Fewer where the time for all of them is over first, on a machine that is busy.
+        assert!((2..=QUICK.tries + 1).contains(&between.faults()), "{fault:?}: {}", between.faults());
         assert!(blobs.get(&cases::key("a"), None).await.is_err_and(|error| error.is_unavailable()));
         assert!(blobs.check().await.is_err_and(|error| error.is_unavailable()));
     }

@@ -1,6 +1,7 @@
 //! What dead processes left at an engine.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
 
 use bollard::query_parameters::{
     ListConfigsOptionsBuilder, ListContainersOptionsBuilder, ListServicesOptionsBuilder, ListVolumesOptionsBuilder,
@@ -11,6 +12,12 @@ use sandbox::DriverError;
 use crate::engine::{Engine, failed};
 use crate::living::{remove_container, remove_service};
 use crate::owner::{Life, OWNER, Owner};
+
+/// How long containers may take to be there that were being made when their owner died: until then an engine lists them, and says
+/// that it has none such when they are to be removed.
+const UNFINISHED: Duration = Duration::from_secs(10);
+/// How often it is asked for them.
+const PAUSE: Duration = Duration::from_millis(50);
 
 fn ours() -> HashMap<String, Vec<String>> {
     [("label".to_owned(), vec![OWNER.to_owned()])].into()
@@ -24,17 +31,21 @@ fn dead(labels: Option<HashMap<String, String>>, us: &Owner) -> Option<String> {
 
 /// Removes containers whose owner is dead, and what an engine that was killed may have left of theirs.
 pub(crate) async fn containers(engine: &Engine, us: &Owner) -> Result<Vec<String>, DriverError> {
-    let options = ListContainersOptionsBuilder::default().all(true).filters(&ours()).build();
-    let found = engine.client.list_containers(Some(options)).await.map_err(failed("list containers"))?;
-    let mut swept = Vec::new();
-    for container in found {
-        // A task's container goes with its service.
-        let of_swarm = container.labels.as_ref().is_some_and(|labels| labels.contains_key("com.docker.swarm.task.id"));
-        if let (Some(owner), Some(id), false) = (dead(container.labels, us), container.id, of_swarm) {
+    let mut swept = BTreeMap::new();
+    let begun = Instant::now();
+    loop {
+        let found = dead_containers(engine, us).await?;
+        let is_last = found.is_empty() || begun.elapsed() > UNFINISHED;
+        for (id, owner) in found {
             remove_container(engine, &id).await?;
-            swept.push(format!("container {id} of {owner}"));
+            swept.insert(id, owner);
         }
+        if is_last {
+            break;
+        }
+        tokio::time::sleep(PAUSE).await;
     }
+    let mut swept: Vec<_> = swept.into_iter().map(|(id, owner)| format!("container {id} of {owner}")).collect();
     let options = ListVolumesOptionsBuilder::default().filters(&ours()).build();
     let found = engine.client.list_volumes(Some(options)).await.map_err(failed("list volumes"))?;
     for volume in found.volumes.unwrap_or_default() {
@@ -46,6 +57,19 @@ pub(crate) async fn containers(engine: &Engine, us: &Owner) -> Result<Vec<String
         }
     }
     Ok(swept)
+}
+
+/// Each with its owner.
+async fn dead_containers(engine: &Engine, us: &Owner) -> Result<Vec<(String, String)>, DriverError> {
+    let options = ListContainersOptionsBuilder::default().all(true).filters(&ours()).build();
+    let found = engine.client.list_containers(Some(options)).await.map_err(failed("list containers"))?;
+    let of_dead = found.into_iter().filter_map(|container| {
+        // A task's container goes with its service.
+        let of_swarm = container.labels.as_ref().is_some_and(|labels| labels.contains_key("com.docker.swarm.task.id"));
+        let owner = dead(container.labels, us).filter(|_| !of_swarm)?;
+        Some((container.id?, owner))
+    });
+    Ok(of_dead.collect())
 }
 
 /// Removes services and configs whose owner is dead.

@@ -194,12 +194,12 @@ fn an_agent_sweeps_an_engine_that_is_away_when_it_starts() {
     let ran = place.ask(&["trigger", "app", "--follow"]);
     assert_eq!(ran.code, 0, "what is not placed there runs: {ran:?}\n{}", place.logs());
     let asked = engine(&socket);
-    let has_removed = |name: &str| {
-        let asked = asked.lock().unwrap();
-        asked.iter().any(|line| line.starts_with("DELETE ") && line.contains(&format!("/containers/{name}?")))
-    };
-    wait_until("what nobody has is removed", || has_removed("dead"));
-    assert!(!has_removed("living"));
+    wait_until("what nobody has is removed", || has_removed(&asked.lock().unwrap(), "dead"));
+    assert!(!has_removed(&asked.lock().unwrap(), "living"));
+}
+
+fn has_removed(asked: &[String], name: &str) -> bool {
+    asked.iter().any(|line| line.starts_with("DELETE ") && line.contains(&format!("/containers/{name}?")))
 }
 
 /// Whoever asks for it hears what was removed there.
@@ -223,8 +223,8 @@ fn engine(socket: &Path) -> Arc<Mutex<Vec<String>>> {
         let labels = serde_json::json!({ "cofferdam.owner": name, "cofferdam.until": until.to_string() });
         serde_json::json!({ "Id": name, "Labels": labels })
     };
-    let left = serde_json::json!([container("dead", 1_000_000_000), container("living", 99_000_000_000)]);
-    let asked = Arc::new(Mutex::new(Vec::new()));
+    let left = [container("dead", 1_000_000_000), container("living", 99_000_000_000)];
+    let asked = Arc::new(Mutex::new(Vec::<String>::new()));
     let (listener, all) = (UnixListener::bind(socket).unwrap(), Arc::clone(&asked));
     let answer = move |stream: UnixStream| {
         let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
@@ -234,7 +234,11 @@ fn engine(socket: &Path) -> Arc<Mutex<Vec<String>>> {
             let body = match first.split(['?', ' ']).nth(1).unwrap_or_default() {
                 path if path.ends_with("/version") => r#"{"ApiVersion":"1.41","Version":"20.10.24"}"#.to_owned(),
                 path if path.ends_with("/info") => r#"{"Name":"elsewhere","NCPU":1}"#.to_owned(),
-                path if path.ends_with("/containers/json") => left.to_string(),
+                path if path.ends_with("/containers/json") => {
+                    let is_there = |name: &str| !has_removed(&all.lock().unwrap(), name);
+                    let there = left.iter().filter(|left| is_there(left["Id"].as_str().unwrap()));
+                    serde_json::json!(there.collect::<Vec<_>>()).to_string()
+                }
                 _ => "{}".to_owned(),
             };
             all.lock().unwrap().push(first);

@@ -14,7 +14,7 @@ def connect(address, port, family=socket.AF_INET):
         return probe
 def is_allowed():
     # The control: this is how it is done where it is allowed.
-    with socket.create_connection((allowed, known["port"]), timeout=60) as stream: return stream.recv(100).decode()
+    with socket.create_connection((allowed, known["port"]), timeout=60) as stream: return stream.makefile().read()
 def connects():
     # Under other names too, and whatever is sent without a connection.
     reached, tried = [], 0

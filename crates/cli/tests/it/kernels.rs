@@ -154,7 +154,7 @@ fn docker_in_a_job_on_a_microvm() {
     let why = "job-1: driver microvm, because `docker.build` needs a Docker Engine of the job's own, which takes rung microvm";
     let ellery = "Ellery      11:10 4.5 m  23:41 4.3 m";
     let shared = format!("[Shared] {ellery}");
-    for line in [why, "[Image] Successfully tagged tides:latest", &shared, "[Shared] Server: Docker/", "[Node] written"] {
+    for line in [why, "Successfully tagged tides:latest", &shared, "[Shared] Server: Docker/", "[Node] written"] {
         assert!(ran.stdout.contains(line), "`{line}` is not in:\n{}", ran.stdout);
     }
     let board = project.text(".cofferdam/artifacts/board.txt");

@@ -112,67 +112,6 @@ def disks():
 def balloon():
     kinds = sorted(int(open("/sys/bus/virtio/devices/%s/device" % name).read(), 16) for name in os.listdir("/sys/bus/virtio/devices"))
     return "absent" if 5 not in kinds else "there"
-def chains():
-    # Devices are spoken to without a driver: those of the second page of places, which hold disks that nobody needs.
-    lines = [line.split() for line in open("/proc/iomem")]
-    places = {int(line[0].split("-")[0], 16): line[2] for line in lines if line[2].startswith("LNRO0005")}
-    places = {start: name for start, name in places.items() if 0xfeb01000 <= start < 0xfeb02000}
-    for name in sorted(places.values()):
-        try: open("/sys/bus/platform/drivers/virtio-mmio/unbind", "w").write(name)
-        except OSError: pass
-    file = open("/dev/mem", "r+b", buffering=0)
-    page = mmap.mmap(file.fileno(), 4096, offset=0xfeb01000)
-    own = mmap.mmap(-1, 16 * 4096, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x2000 | 0x8000)
-    own[:] = bytes(len(own))
-    start = ctypes.addressof(ctypes.c_char.from_buffer(own))
-    with open("/proc/self/pagemap", "rb") as map:
-        map.seek(start // 4096 * 8)
-        physical = [int.from_bytes(map.read(8), "little") & (1 << 55) - 1 for _ in range(16)]
-    rounds, versions = 0, {0}
-    for place in places:
-        register = lambda offset: ctypes.c_uint32.from_buffer(page, place - 0xfeb01000 + offset)
-        if register(0).value != 0x74726976 or register(8).value != 2: continue
-        versions.add(register(4).value)
-        for number in range(300):
-            ring = physical[0] * 4096
-            data = [p * 4096 for p in physical[1:]]
-            odd = [0, 1, place, 0xfeb00000, 0xfee00000, 1 << 40, (1 << 64) - 8, ring, random.choice(data)]
-            sizes = [0, 1, 15, 16, 17, 512, 4096, 1 << 20, (1 << 31) - 1, (1 << 32) - 1]
-            chain = bytearray(4096)
-            for index in range(16):
-                address = random.choice(odd) if random.random() < .6 else random.choice(data)
-                flags = random.choice([0, 1, 1, 1, 2, 3, 4, 5, 7, 0xffff])
-                following = random.choice([index, index + 1, 0, 15, 16, 0xffff])
-                chain[index * 16:index * 16 + 16] = struct.pack("<QIHH", address, random.choice(sizes), flags, following & 0xffff)
-            # Available: flags, index, heads.
-            heads = [random.choice([0, 1, 5, 15, 16, 0x7fff, 0xffff]) for _ in range(16)]
-            chain[256:256 + 36] = struct.pack("<HH16H", 0, random.choice([1, 2, 15, 16, 17, 0x8000, 0xffff]), *heads)
-            own[0:4096] = bytes(chain)
-            # What a disk is asked for: every kind of request, at every kind of sector.
-            for piece in range(1, 16):
-                kind = random.choice([0, 1, 4, 8, 11, 13, 0xffffffff])
-                sector = random.choice([0, 1, (1 << 63) - 1, (1 << 64) - 1])
-                own[piece * 4096:piece * 4096 + 16] = struct.pack("<IIQ", kind, 0, sector)
-            queue = ring if number % 5 else random.choice(odd)
-            def put(offset, value): register(offset).value = value & 0xffffffff
-            put(0x70, 0); put(0x70, 1); put(0x70, 3)
-            put(0x24, 0); put(0x20, random.choice([0, 1 << 28, 1 << 29, 0xffffffff]))
-            if register(4).value == 1: put(0x28, random.choice([4096, 4096, 1, 0]))
-            put(0x30, 0 if number % 7 else random.choice([1, 7, 0xffff]))
-            put(0x38, random.choice([16, 16, 16, 0, 3, 0xffff]))
-            if register(4).value == 1:
-                put(0x3c, random.choice([512, 4096, 1, 0]))
-                put(0x40, queue // 4096)
-            else:
-                put(0x70, 11)
-                for at, value in ((0x80, queue), (0x90, queue + 256), (0xa0, queue + 512)): put(at, value); put(at + 4, value >> 32)
-                put(0x44, 1)
-            put(0x70, 15)
-            for _ in range(3): put(0x50, random.choice([0, 0, 0, 1, 0xffff]))
-            register(0x60).value
-            rounds += 1
-        put(0x70, 0)
-    return "%d rounds, versions %s" % (rounds, sorted(versions))
 def acpi():
     # What the firmware's tables name, last: some of it resets the machine.
     done = 0

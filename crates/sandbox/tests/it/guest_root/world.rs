@@ -147,6 +147,34 @@ impl World {
         })
     }
 
+    /// The guest's station, as the namespace around its monitor has learned it, is from now on taken for granted: a device without a
+    /// driver does not answer when it is asked. Then it is sent something again and again.
+    pub(super) fn feed(&self) -> Feed {
+        let guest = self.machine.address;
+        let socket = within(&self.machine.netns, || {
+            let known = fs::read_to_string("/proc/thread-self/net/arp").unwrap();
+            let known =
+                known.lines().find(|line| line.starts_with(&format!("{guest} "))).expect("the guest has spoken");
+            let words = format!(
+                "neigh replace {guest} lladdr {} dev tap0 nud permanent",
+                known.split_whitespace().nth(3).unwrap()
+            );
+            assert!(Command::new("ip").args(words.split(' ')).status().unwrap().success());
+            let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+            socket.connect((guest, 9)).unwrap();
+            socket
+        });
+        let (stop, stopped) = std::sync::mpsc::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            let pause = Duration::from_millis(2);
+            while stopped.recv_timeout(pause) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+                // Nobody takes it at times.
+                let _ = socket.send(&[0x5a; 200]);
+            }
+        });
+        Feed { stop: Some(stop), thread: Some(thread) }
+    }
+
     pub(super) fn is_untouched(&self) {
         self.canaries.iter().for_each(Canary::is_untouched);
     }
@@ -173,6 +201,19 @@ pub(super) struct Counts {
     pub(super) bytes: u64,
     /// Packets whose sender is not behind the interface that they came from.
     pub(super) refused: u64,
+}
+
+/// Sends until it is dropped.
+pub(super) struct Feed {
+    stop: Option<std::sync::mpsc::Sender<()>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        self.stop.take();
+        let _ = self.thread.take().map(std::thread::JoinHandle::join);
+    }
 }
 
 /// Somebody who listens, for connections and for datagrams.

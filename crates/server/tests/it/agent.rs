@@ -208,7 +208,14 @@ impl Agent {
 
     /// The same at this commit.
     pub async fn take_at(&mut self, definition: &str, commit: Option<&str>) -> Lease {
-        let Some(ToAgent::Lease { lease, .. }) = self.hear().await else { panic!("no lease") };
+        let lease = loop {
+            match self.hear().await {
+                Some(ToAgent::Lease { lease, .. }) => break lease,
+                // Of one before, which nobody keeps any more.
+                Some(ToAgent::Release { forget: true, .. }) => {}
+                other => panic!("no lease: {other:?}"),
+            }
+        };
         let definition = Definition { text: definition.into(), commit: commit.map(str::to_owned), tree: None };
         self.say(&FromAgent::Found { lease, definition: Ok(definition) }).await;
         lease
@@ -250,10 +257,17 @@ impl Agent {
             match message {
                 ToAgent::Tell { lease, engine, words } => self.evaluate(lease, engine, words).await,
                 ToAgent::Perform { lease, id, request } => self.answer(lease, id, reply(&request)).await,
-                ToAgent::Release { lease, .. } => self.say(&FromAgent::Released { lease }).await,
+                // What nobody wants to hear of is not answered.
+                ToAgent::Release { lease, forget: false } => self.say(&FromAgent::Released { lease }).await,
                 _ => {}
             }
         }
+    }
+
+    /// Works until this lease is to be given back, whatever is heard of those before it, and gives it back.
+    pub async fn give_back(&mut self, lease: Lease) {
+        self.work(|message| matches!(message, ToAgent::Release { lease: of, .. } if *of == lease)).await;
+        self.say(&FromAgent::Released { lease }).await;
     }
 
     pub async fn answer(&mut self, lease: Lease, id: RequestId, reply: Reply) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
-use wire::agent::{FromAgent, Lease, ToAgent};
+use wire::agent::{Lease, ToAgent};
 use wire::artifact::{encoded, upload};
 
 use crate::agent::{Agent, Place, reply};
@@ -178,8 +178,7 @@ async fn what_is_archived_is_handed_out() {
     // What a run had when it ended, it has until it is forgotten.
     let ToAgent::Perform { lease, id, request } = &held.asked else { panic!("{:?}", held.asked) };
     held.agent.answer(*lease, *id, reply(request)).await;
-    held.agent.work(|message| matches!(message, ToAgent::Release { .. })).await;
-    held.agent.say(&FromAgent::Released { lease: held.lease }).await;
+    held.agent.give_back(held.lease).await;
     held.place.wait_for_end(1).await;
     assert_eq!(held.put("late", b"x".to_vec()).await.0, StatusCode::CONFLICT);
     assert_eq!(held.paths().await.len(), 3);

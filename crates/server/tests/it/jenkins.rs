@@ -2,7 +2,7 @@
 
 use model::request::{Reply, Request};
 use serde_json::{Value, json};
-use wire::agent::{FromAgent, ToAgent};
+use wire::agent::ToAgent;
 
 use crate::agent::Place;
 
@@ -37,8 +37,7 @@ async fn a_build_from_its_trigger_to_its_log() {
     let first = place.jenkins("GET", "/job/folder/job/app/1/logText/progressiveText?start=0").await;
     assert!(first.more && first.size > 0, "it is not at its end");
     agent.answer(lease, id, Reply::Exited { code: 0, stdout: None, limit: None }).await;
-    agent.work(|message| matches!(message, ToAgent::Release { .. })).await;
-    agent.say(&FromAgent::Released { lease }).await;
+    agent.give_back(lease).await;
     place.wait_for_end(lease.run.0).await;
 
     let rest =

@@ -67,8 +67,7 @@ async fn a_connection_may_break_and_a_server_be_another() {
     // An answer that comes twice is one.
     agent.answer(lease, second, done.clone()).await;
     agent.answer(lease, second, done).await;
-    agent.work(|message| matches!(message, ToAgent::Release { .. })).await;
-    agent.say(&FromAgent::Released { lease }).await;
+    agent.give_back(lease).await;
     let log = place.log(id).await;
     assert_eq!((log.matches("line 1\n").count(), log.matches("line 2\n").count()), (1, 1), "{log}");
     assert_eq!(place.wait_for_end(id).await["outcome"], "SUCCESS");
@@ -89,8 +88,7 @@ async fn a_cancellation_outlives_its_server() {
     let mut agent = place.agent(&key, &[lease]).await;
     agent.work(|message| matches!(message, ToAgent::Cancel { id, .. } if *id == long)).await;
     agent.answer(lease, long, Reply::Cancelled).await;
-    agent.work(|message| matches!(message, ToAgent::Release { .. })).await;
-    agent.say(&FromAgent::Released { lease }).await;
+    agent.give_back(lease).await;
     assert_eq!(place.wait_for_end(id).await["outcome"], "ABORTED");
 }
 
@@ -112,8 +110,7 @@ async fn a_run_goes_on_at_another_agent() {
     let mut late = place.agent(&one, &[lease]).await;
     let told = late.hear().await;
     assert_eq!(told, Some(ToAgent::Release { lease, forget: true }));
-    other.work(|message| matches!(message, ToAgent::Release { .. })).await;
-    other.say(&FromAgent::Released { lease: next }).await;
+    other.give_back(next).await;
     let ended = place.wait_for_end(id).await;
     let log = place.log(id).await;
     assert!(ended["outcome"] == "SUCCESS" && log.contains("the agent that had this was lost"), "{ended}\n{log}");

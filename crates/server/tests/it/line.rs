@@ -31,8 +31,7 @@ impl Place {
 /// Has a run end; its lease.
 async fn whole_run(place: &Place, agent: &mut Agent) -> Lease {
     let lease = agent.take("echo 'done'").await;
-    agent.work(|message| matches!(message, ToAgent::Release { .. })).await;
-    agent.say(&FromAgent::Released { lease }).await;
+    agent.give_back(lease).await;
     place.wait_for_end(lease.run.0).await;
     lease
 }

@@ -9,6 +9,7 @@
 //! Start reading at [`verify`], then [`read`]; then [`ask_pull_request`] and [`read_pull_request`].
 
 mod api;
+mod app;
 mod ask;
 mod bitbucket;
 mod check;
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::field::is_name;
 pub use api::{Get, MAX_ANSWER_BYTES, Post, public_api};
+pub use app::{TOKEN_SECONDS, ask_token, claim, read_token};
 pub use ask::{
     MAX_PAGES, ask_branch, ask_branches, ask_commit, ask_pull_request, ask_pull_requests, ask_tags, next_page,
 };

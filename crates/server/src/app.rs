@@ -7,6 +7,7 @@ use tokio::sync::{Notify, broadcast, mpsc};
 
 use crate::artifacts::Artifacts;
 use crate::config::ServerConfig;
+use crate::github_app::Tokens;
 use crate::http::{Counted, Logins};
 use crate::hub::Hub;
 use crate::line::Waiting;
@@ -21,6 +22,7 @@ pub(crate) struct App {
     pub(crate) config: ServerConfig,
     /// For forges.
     pub(crate) http: reqwest::Client,
+    pub(crate) tokens: Tokens,
     /// Who looks at forges is told where.
     pub(crate) scan: mpsc::UnboundedSender<Wanted>,
     pub(crate) hub: Hub,
@@ -47,6 +49,7 @@ impl App {
             store,
             config,
             http,
+            tokens: Tokens::default(),
             scan,
             hub: Hub::default(),
             waiting: Waiting::default(),

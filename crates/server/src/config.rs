@@ -14,6 +14,7 @@ use store::Run;
 use wire::agent::{Login, Source};
 
 use crate::clock::Clock;
+use crate::github_app;
 use crate::policy::Grant;
 
 /// How the server works.
@@ -160,7 +161,32 @@ pub struct ReportConfig {
     /// `org/app`
     pub repository: String,
     /// Who may set statuses.
+    #[serde(default)]
     pub token: String,
+    /// Of GitHub, instead of a token: it is told by checks then, which only apps may write.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<GithubApp>,
+}
+
+/// An app of GitHub, and where it is installed.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GithubApp {
+    /// Its client id, or its number.
+    pub id: String,
+    /// The number of the installation.
+    pub installation: u64,
+    /// Its private key, as PEM.
+    pub key: String,
+}
+
+impl std::fmt::Debug for GithubApp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GithubApp")
+            .field("id", &self.id)
+            .field("installation", &self.installation)
+            .finish_non_exhaustive()
+    }
 }
 
 impl ReportConfig {
@@ -217,10 +243,18 @@ impl ProjectConfig {
             ProjectSource::Git { login, .. } => login.as_ref().map(|login| &login.password),
             ProjectSource::Folder(_) => None,
         };
-        let secrets =
-            [self.hook.as_ref().map(|hook| &hook.secret), self.report.as_ref().map(|report| &report.token), login];
+        let report = self.report.as_ref();
+        let app = report.and_then(|report| report.app.as_ref());
+        let (hook, token) = (self.hook.as_ref().map(|hook| &hook.secret), report.map(|report| &report.token));
+        let secrets = [hook, token, app.map(|app| &app.key), login];
         if secrets.into_iter().flatten().any(|secret| secret == HIDDEN) {
             return Some("a secret that reads `…` is what is shown instead of one: give it, or leave it out");
+        }
+        if app.is_some() && report.is_some_and(|report| report.forge != Forge::Github) {
+            return Some("only GitHub has such apps");
+        }
+        if app.is_some_and(|app| github_app::pair(&app.key).is_none()) {
+            return Some("the key of an app is an RSA key in PEM, as GitHub hands it out");
         }
         let url = match &self.source {
             ProjectSource::Git { url, .. } => Some(url.as_str()),
@@ -237,7 +271,11 @@ impl ProjectConfig {
     /// Without what is secret.
     pub fn told(&self) -> ProjectConfig {
         let hook = self.hook.as_ref().map(|hook| HookConfig { secret: HIDDEN.to_owned(), ..hook.clone() });
-        let report = self.report.as_ref().map(|report| ReportConfig { token: HIDDEN.to_owned(), ..report.clone() });
+        let report = self.report.as_ref().map(|report| {
+            let app = report.app.as_ref().map(|app| GithubApp { key: HIDDEN.to_owned(), ..app.clone() });
+            let token = if report.token.is_empty() { "" } else { HIDDEN };
+            ReportConfig { token: token.to_owned(), app, ..report.clone() }
+        });
         let mut source = self.source.clone();
         if let ProjectSource::Git { login: Some(login), .. } = &mut source {
             HIDDEN.clone_into(&mut login.password);

@@ -5,11 +5,13 @@
 use std::time::Duration;
 
 use axum::http::HeaderMap;
-use reqwest::{Client, StatusCode, redirect};
+use reqwest::{Client, RequestBuilder, StatusCode, redirect};
 use scm::{Facts, Forge, Get, MAX_ANSWER_BYTES, Refused};
 use serde_json::Value;
 
+use crate::app::App;
 use crate::config::ReportConfig;
+use crate::github_app;
 
 /// How long a forge may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -20,7 +22,10 @@ pub(crate) enum Silent {
     /// There is no such thing there.
     #[error("it knows of no such thing")]
     Missing,
-    /// It is away, busy, or does not let us ask.
+    /// It is busy, or does not let us ask.
+    #[error("{0}")]
+    Status(StatusCode),
+    /// It is away, or speaks of something else.
     #[error("{0}")]
     Away(String),
     /// Its answer is none.
@@ -44,60 +49,67 @@ pub(crate) fn client() -> reqwest::Result<Client> {
     Client::builder().redirect(redirect::Policy::none()).timeout(PATIENCE).user_agent("cofferdam").build()
 }
 
+/// A request with headers of `scm`'s.
+pub(crate) fn with(request: RequestBuilder, headers: &[(&'static str, String)]) -> RequestBuilder {
+    headers.iter().fold(request, |request, (name, value)| request.header(*name, value))
+}
+
+/// What is answered to a request, with its headers.
+pub(crate) async fn answer(request: RequestBuilder) -> Result<(HeaderMap, Value), Silent> {
+    let away = |error: reqwest::Error| Silent::Away(error.without_url().to_string());
+    let mut answer = request.send().await.map_err(away)?;
+    match answer.status() {
+        status if status.is_success() => {}
+        StatusCode::NOT_FOUND | StatusCode::GONE => return Err(Silent::Missing),
+        status => return Err(Silent::Status(status)),
+    }
+    let mut body = Vec::new();
+    while let Some(bytes) = answer.chunk().await.map_err(away)? {
+        if body.len() + bytes.len() > MAX_ANSWER_BYTES {
+            return Err(Silent::Away(format!("an answer of more than {MAX_ANSWER_BYTES} bytes")));
+        }
+        body.extend_from_slice(&bytes);
+    }
+    let read = serde_json::from_slice(&body).map_err(|error| Silent::Away(format!("no answer in JSON: {error}")))?;
+    Ok((answer.headers().clone(), read))
+}
+
 /// What a project's forge is asked with.
 pub(crate) struct Asker<'a> {
-    http: Client,
+    app: &'a App,
     config: &'a ReportConfig,
     api: &'a str,
 }
 
 impl<'a> Asker<'a> {
     /// `None`: its API is not known.
-    pub(crate) fn of(http: &Client, config: &'a ReportConfig) -> Option<Asker<'a>> {
-        Some(Asker { http: http.clone(), config, api: config.api()? })
+    pub(crate) fn of(app: &'a App, config: &'a ReportConfig) -> Option<Asker<'a>> {
+        Some(Asker { app, config, api: config.api()? })
     }
 
     fn forge(&self) -> Forge {
         self.config.forge
     }
 
-    fn token(&self) -> Option<&str> {
-        Some(self.config.token.as_str()).filter(|token| !token.is_empty())
+    async fn token(&self) -> Result<Option<String>, Silent> {
+        github_app::token(self.app, self.config).await
     }
 
     async fn get(&self, get: &Get) -> Result<(HeaderMap, Value), Silent> {
-        let away = |error: reqwest::Error| Silent::Away(error.without_url().to_string());
-        let mut request = self.http.get(&get.url);
-        for (name, value) in &get.headers {
-            request = request.header(*name, value);
-        }
-        let mut answer = request.send().await.map_err(away)?;
-        match answer.status() {
-            status if status.is_success() => {}
-            StatusCode::NOT_FOUND | StatusCode::GONE => return Err(Silent::Missing),
-            status => return Err(Silent::Away(status.to_string())),
-        }
-        let mut body = Vec::new();
-        while let Some(bytes) = answer.chunk().await.map_err(away)? {
-            if body.len() + bytes.len() > MAX_ANSWER_BYTES {
-                return Err(Silent::Away(format!("an answer of more than {MAX_ANSWER_BYTES} bytes")));
-            }
-            body.extend_from_slice(&bytes);
-        }
-        let read =
-            serde_json::from_slice(&body).map_err(|error| Silent::Away(format!("no answer in JSON: {error}")))?;
-        Ok((answer.headers().clone(), read))
+        answer(with(self.app.http.get(&get.url), &get.headers)).await
     }
 
     /// A branch's commit now.
     pub(crate) async fn branch(&self, name: &str) -> Result<scm::Branch, Silent> {
-        let get = scm::ask_branch(self.forge(), self.api, self.token(), &self.config.repository, name);
+        let token = self.token().await?;
+        let get = scm::ask_branch(self.forge(), self.api, token.as_deref(), &self.config.repository, name);
         Ok(scm::read_branch(self.forge(), &self.get(&get).await?.1)?)
     }
 
     /// A pull request as it is now, with its whole commit.
     pub(crate) async fn pull_request(&self, number: u64) -> Result<Facts, Silent> {
-        let get = scm::ask_pull_request(self.forge(), self.api, self.token(), &self.config.repository, number);
+        let token = self.token().await?;
+        let get = scm::ask_pull_request(self.forge(), self.api, token.as_deref(), &self.config.repository, number);
         let facts = scm::read_pull_request(self.forge(), &self.get(&get).await?.1)?;
         self.whole(facts).await
     }
@@ -106,7 +118,8 @@ impl<'a> Asker<'a> {
     async fn whole(&self, mut facts: Facts) -> Result<Facts, Silent> {
         if !scm::is_whole(&facts.request.commit) {
             let commit = &facts.request.commit;
-            let get = scm::ask_commit(self.forge(), self.api, self.token(), &self.config.repository, commit);
+            let token = self.token().await?;
+            let get = scm::ask_commit(self.forge(), self.api, token.as_deref(), &self.config.repository, commit);
             facts.request.commit = scm::read_commit(self.forge(), commit, &self.get(&get).await?.1)?;
         }
         Ok(facts)
@@ -114,19 +127,22 @@ impl<'a> Asker<'a> {
 
     /// Those that are open.
     pub(crate) async fn pull_requests(&self) -> Result<Vec<Facts>, Silent> {
-        let first = scm::ask_pull_requests(self.forge(), self.api, self.token(), &self.config.repository);
+        let token = self.token().await?;
+        let first = scm::ask_pull_requests(self.forge(), self.api, token.as_deref(), &self.config.repository);
         self.all(first, |answer| scm::read_pull_requests(self.forge(), answer)).await
     }
 
     /// All branches.
     pub(crate) async fn branches(&self) -> Result<Vec<scm::Branch>, Silent> {
-        let first = scm::ask_branches(self.forge(), self.api, self.token(), &self.config.repository);
+        let token = self.token().await?;
+        let first = scm::ask_branches(self.forge(), self.api, token.as_deref(), &self.config.repository);
         self.all(first, |answer| scm::read_branches(self.forge(), answer)).await
     }
 
     /// All tags.
     pub(crate) async fn tags(&self) -> Result<Vec<scm::Tag>, Silent> {
-        let first = scm::ask_tags(self.forge(), self.api, self.token(), &self.config.repository);
+        let token = self.token().await?;
+        let first = scm::ask_tags(self.forge(), self.api, token.as_deref(), &self.config.repository);
         self.all(first, |answer| scm::read_tags(self.forge(), answer)).await
     }
 

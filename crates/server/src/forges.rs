@@ -12,12 +12,14 @@ use std::time::Duration;
 
 use model::ids::RunId;
 use reqwest::StatusCode;
-use scm::{Post, Report, State};
-use store::Run;
+use scm::{CheckId, CheckRun, Method, Post, Report, State};
+use store::{Run, StoreError};
 use tokio::time::Instant;
 
 use crate::app::App;
 use crate::config::{ProjectConfig, ReportConfig};
+use crate::forge::{Silent, answer, with};
+use crate::github_app;
 
 /// How often is looked where nobody has told of anything new.
 const LOOK: Duration = Duration::from_secs(2);
@@ -66,7 +68,7 @@ struct Teller {
 }
 
 impl Teller {
-    async fn turn(&self, failed: &mut HashMap<RunId, Failed>) -> Result<(), store::StoreError> {
+    async fn turn(&self, failed: &mut HashMap<RunId, Failed>) -> Result<(), StoreError> {
         let now = Instant::now();
         let waiting = self.app.store.to_report(MOST.0).await?;
         let known: HashSet<_> = waiting.iter().map(|(id, _)| *id).collect();
@@ -102,32 +104,74 @@ impl Teller {
 
     async fn tell_one(&self, run: &Run, word: &str) -> Result<(), Trouble> {
         let project = self.app.store.project(&run.project_name).await;
-        let project = project.map_err(|error| Trouble::Passing(error.to_string()))?;
-        let config = project.and_then(|project| serde_json::from_value::<ProjectConfig>(project.config).ok());
+        let config = project?.and_then(|project| serde_json::from_value::<ProjectConfig>(project.config).ok());
         let report = config.and_then(|config| config.report);
         let report = report.ok_or_else(|| Trouble::Lasting("the project tells nobody any more".to_owned()))?;
-        let post = self.post(&report, run, word).ok_or_else(|| Trouble::Lasting("it has no commit".to_owned()))?;
-        let mut request = self.app.http.post(post.url).json(&post.body);
-        for (name, value) in post.headers {
-            request = request.header(name, value);
+        if report.app.is_some() {
+            return self.check(&report, run, word).await;
         }
+        let post = self.post(&report, run, word).ok_or_else(no_commit)?;
+        let request = with(self.app.http.post(post.url).json(&post.body), &post.headers);
         let answer = request.send().await.map_err(|error| Trouble::Passing(error.without_url().to_string()))?;
         match answer.status() {
             status if status.is_success() => Ok(()),
-            status if is_passing(status) => Err(Trouble::Passing(status.to_string())),
-            status => Err(Trouble::Lasting(status.to_string())),
+            status => Err(Trouble::of(status)),
         }
+    }
+
+    /// Makes GitHub's check of a run, or changes the one that was made for it.
+    async fn check(&self, report: &ReportConfig, run: &Run, word: &str) -> Result<(), Trouble> {
+        let token = github_app::token(&self.app, report).await?.unwrap_or_default();
+        let made = self.app.store.check_of(run.id).await?;
+        let (name, url) = (name_of(run), self.page_of(run));
+        let (state, what) = state(word);
+        let said = CheckRun {
+            repository: &report.repository,
+            commit: run.commit.as_deref().ok_or_else(no_commit)?,
+            name: &name,
+            progress: state.into(),
+            title: &format!("#{} {what}", run.number),
+            summary: run.message.as_deref().unwrap_or_default(),
+            annotations: &[],
+            url: &url,
+            external_id: &run.id.0.to_string(),
+        };
+        let api = report.api().unwrap_or_default();
+        let check = match made {
+            Some(id) => scm::update_check(api, &token, CheckId(id), &said),
+            None => scm::create_check(api, &token, &said),
+        };
+        let request = match check.method {
+            Method::Post => self.app.http.post(check.url),
+            Method::Patch => self.app.http.patch(check.url),
+        };
+        let made = match answer(with(request.json(&check.body), &check.headers)).await {
+            Ok((_, told)) => Some(scm::read_check(&told).map_err(Silent::from)?.0),
+            // It is gone, and the next try makes another.
+            Err(Silent::Missing) => None,
+            Err(Silent::Status(StatusCode::UNAUTHORIZED)) => {
+                self.app.tokens.forget(&token);
+                return Err(Trouble::Passing("the app's token was not taken".to_owned()));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        self.app.store.has_check(run.id, made).await?;
+        made.map(drop).ok_or_else(|| Trouble::of(StatusCode::NOT_FOUND))
+    }
+
+    fn page_of(&self, run: &Run) -> String {
+        format!("{}/runs/{}", self.page, run.id.0)
     }
 
     fn post(&self, report: &ReportConfig, run: &Run, word: &str) -> Option<Post> {
         let (state, what) = state(word);
-        let name = format!("cofferdam/{}", run.project_name);
+        let name = name_of(run);
         let message = run.message.as_ref().filter(|_| state == State::Failure || state == State::Aborted);
         let description = match message {
             Some(message) => format!("#{} {what}: {message}", run.number),
             None => format!("#{} {what}", run.number),
         };
-        let url = format!("{}/runs/{}", self.page, run.id.0);
+        let url = self.page_of(run);
         let said = Report {
             repository: &report.repository,
             commit: run.commit.as_deref()?,
@@ -146,6 +190,39 @@ enum Trouble {
     Passing(String),
     /// It will not take it.
     Lasting(String),
+}
+
+impl Trouble {
+    /// Of an answer that is no success.
+    fn of(status: StatusCode) -> Trouble {
+        if is_passing(status) { Trouble::Passing(status.to_string()) } else { Trouble::Lasting(status.to_string()) }
+    }
+}
+
+impl From<StoreError> for Trouble {
+    fn from(error: StoreError) -> Trouble {
+        Trouble::Passing(error.to_string())
+    }
+}
+
+impl From<Silent> for Trouble {
+    fn from(error: Silent) -> Trouble {
+        match error {
+            Silent::Missing => Trouble::of(StatusCode::NOT_FOUND),
+            Silent::Status(status) => Trouble::of(status),
+            Silent::Away(reason) => Trouble::Passing(reason),
+            Silent::Answer(_) => Trouble::Lasting(error.to_string()),
+        }
+    }
+}
+
+fn no_commit() -> Trouble {
+    Trouble::Lasting("it has no commit".to_owned())
+}
+
+/// What a run is to a forge: the next one of the same project and commit replaces it there.
+fn name_of(run: &Run) -> String {
+    format!("cofferdam/{}", run.project_name)
 }
 
 /// Of a server that is away or busy, or does not know of the commit yet.

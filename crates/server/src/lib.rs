@@ -22,6 +22,7 @@ mod config;
 mod connection;
 mod forge;
 mod forges;
+mod github_app;
 mod housekeeping;
 mod http;
 mod hub;

@@ -106,7 +106,7 @@ enum Failed {
 async fn look(app: &Arc<App>, name: &str, target: Option<&str>) -> Result<(), Failed> {
     let Some(project) = app.store.project(name).await? else { return Ok(()) };
     let Some(config) = config_of(&project) else { return Ok(()) };
-    let Some(asker) = config.report.as_ref().and_then(|report| Asker::of(&app.http, report)) else { return Ok(()) };
+    let Some(asker) = config.report.as_ref().and_then(|report| Asker::of(app, report)) else { return Ok(()) };
     let look = Look { app, project: &project, config: &config };
     let polls = config.poll_minutes.is_some() && target.is_none();
     if polls {

@@ -31,4 +31,25 @@ impl Store {
         change.bind(signed(run.0)).bind(word).execute(&self.pool).await?;
         Ok(())
     }
+
+    /// The number of the check that GitHub has of a run.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn check_of(&self, run: RunId) -> Result<Option<u64>, StoreError> {
+        let row = sqlx::query("SELECT check_id FROM runs WHERE id = $1").bind(signed(run.0));
+        let row = row.fetch_optional(&self.pool).await?;
+        let number = row.map(|row| row.try_get::<Option<i64>, _>(0)).transpose()?.flatten();
+        Ok(number.map(unsigned))
+    }
+
+    /// GitHub has this check of a run, or none any more.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn has_check(&self, run: RunId, number: Option<u64>) -> Result<(), StoreError> {
+        let change = sqlx::query("UPDATE runs SET check_id = $1 WHERE id = $2");
+        change.bind(number.map(signed)).bind(signed(run.0)).execute(&self.pool).await?;
+        Ok(())
+    }
 }

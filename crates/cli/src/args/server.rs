@@ -323,14 +323,23 @@ pub struct PutArgs {
     #[arg(long, value_name = "FILE", requires = "hook")]
     pub hook_secret_file: Option<PathBuf>,
     /// Its forge, which is told how runs of its commits go
-    #[arg(long, value_enum, value_name = "FORGE", requires_all = ["report_repository", "report_token_file"])]
+    #[arg(long, value_enum, value_name = "FORGE", requires = "report_repository")]
     pub report: Option<ForgeChoice>,
     /// Name of the repository there: org/app
     #[arg(long, value_name = "NAME", requires = "report")]
     pub report_repository: Option<String>,
     /// File with the token that may set statuses: its first line
-    #[arg(long, value_name = "FILE", requires = "report")]
+    #[arg(long, value_name = "FILE", requires = "report", conflicts_with = "report_app")]
     pub report_token_file: Option<PathBuf>,
+    /// Instead of a token, an app of GitHub by its client id: it is told by checks
+    #[arg(long, value_name = "ID", requires_all = ["report", "report_installation", "report_key_file"])]
+    pub report_app: Option<String>,
+    /// The number of the app's installation there
+    #[arg(long, value_name = "N", requires = "report_app")]
+    pub report_installation: Option<u64>,
+    /// File with the app's private key, as GitHub hands it out (PEM)
+    #[arg(long, value_name = "FILE", requires = "report_app")]
+    pub report_key_file: Option<PathBuf>,
     /// Address of its API [default: that of the public service]
     #[arg(long, value_name = "URL", requires = "report")]
     pub report_api: Option<String>,

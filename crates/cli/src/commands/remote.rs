@@ -66,11 +66,19 @@ pub async fn projects(command: &ProjectsCommand) -> Result<Exit, CommandFailure>
             if let (Some(forge), Some(file)) = (args.hook, &args.hook_secret_file) {
                 config["hook"] = json!({ "forge": forge.name(), "secret": first_line(file)? });
             }
-            if let (Some(forge), Some(file)) = (args.report, &args.report_token_file) {
-                config["report"] = json!({
-                    "forge": forge.name(), "api": args.report_api, "repository": args.report_repository,
-                    "token": first_line(file)?,
-                });
+            if let Some(forge) = args.report {
+                let mut report =
+                    json!({ "forge": forge.name(), "api": args.report_api, "repository": args.report_repository });
+                match (&args.report_token_file, &args.report_app, &args.report_key_file) {
+                    (Some(file), ..) => report["token"] = json!(first_line(file)?),
+                    (None, Some(id), Some(file)) => {
+                        let key = std::fs::read_to_string(file);
+                        let key = key.map_err(|error| CommandFailure::io("read", file, &error))?;
+                        report["app"] = json!({ "id": id, "installation": args.report_installation, "key": key });
+                    }
+                    _ => return Err(CommandFailure::usage("--report wants --report-token-file or --report-app")),
+                }
+                config["report"] = report;
             }
             let path = format!("/api/v1/projects/{}", name.replace('/', "%2F"));
             let project = Client::new(client)?.ask(Method::PUT, &path, Some(&config)).await?;

@@ -105,7 +105,7 @@ type Follows = Result<NewRun, String>;
 
 impl Heard<'_> {
     fn asker(&self) -> Option<Asker<'_>> {
-        self.config.report.as_ref().and_then(|report| Asker::of(&self.app.http, report))
+        self.config.report.as_ref().and_then(|report| Asker::of(self.app, report))
     }
 
     async fn push(&self, push: Push) -> Result<Follows, Refused> {

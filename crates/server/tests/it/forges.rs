@@ -5,10 +5,14 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use model::request::{Reply, Request};
+use rustls::pki_types::PrivatePkcs1KeyDer;
+use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
-use wire::agent::{FromAgent, ToAgent};
+use wire::agent::ToAgent;
 
 use crate::agent::Place;
 
@@ -91,8 +95,7 @@ async fn a_forge_hears_how_a_run_goes() {
     let mut agent = place.agent(&key, &[lease]).await;
     agent.work(is_exec).await;
     agent.answer(lease, request, Reply::Exited { code: 3, stdout: None, limit: None }).await;
-    agent.work(|message| matches!(message, ToAgent::Release { .. })).await;
-    agent.say(&FromAgent::Released { lease }).await;
+    agent.give_back(lease).await;
     assert_eq!(place.wait_for_end(id).await["outcome"], "FAILURE");
     forge.wait_for(commit, "failure").await;
     let told = forge.told();
@@ -114,8 +117,7 @@ async fn a_forge_that_refuses_is_not_asked_again() {
         let id = place.trigger().await;
         let commit = number.to_string().repeat(40);
         let lease = agent.take_at("echo 'done'", Some(&commit)).await;
-        agent.work(|message| matches!(message, ToAgent::Release { .. })).await;
-        agent.say(&FromAgent::Released { lease }).await;
+        agent.give_back(lease).await;
         place.wait_for_end(id).await;
         forge.wait_for(&commit, "success").await;
     }
@@ -124,4 +126,121 @@ async fn a_forge_that_refuses_is_not_asked_again() {
     for commit in ["1".repeat(40), "2".repeat(40)] {
         assert_eq!(forge.count(&commit, "success"), 1, "{:?}", forge.told());
     }
+}
+
+/// A key for tests, which all the world knows.
+const APP_KEY: &str = include_str!("../data/github-app.pem");
+
+/// What GitHub says to an app. Its first token is not taken, and its first check is gone when it is to be changed.
+#[derive(Clone)]
+struct Github {
+    /// As `signature` verifies.
+    public: Arc<Vec<u8>>,
+    /// What it has done as it was asked.
+    heard: Arc<Mutex<Vec<(String, Value)>>>,
+    tokens: Arc<Mutex<u32>>,
+}
+
+impl Github {
+    fn said(&self) -> Vec<(String, Value)> {
+        self.heard.lock().unwrap().clone()
+    }
+
+    async fn wait_for(&self, field: &str, word: &str) -> Value {
+        for _ in 0..1000 {
+            if let Some((_, body)) = self.said().into_iter().find(|(_, body)| body[field] == word) {
+                return body;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("it did not hear of {field} {word}: {:?}", self.said());
+    }
+}
+
+async fn github(
+    State(github): State<Github>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    Json(body): Json<Value>,
+) -> (StatusCode, Json<Value>) {
+    let bearer = headers["authorization"].to_str().unwrap().strip_prefix("Bearer ").unwrap();
+    if uri.path() == "/app/installations/7/access_tokens" {
+        // Source: RFC 7515, 5.2.
+        let (signed, signature) = bearer.rsplit_once('.').unwrap();
+        let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).unwrap();
+        let kind = &ring::signature::RSA_PKCS1_2048_8192_SHA256;
+        let key = ring::signature::UnparsedPublicKey::new(kind, github.public.as_slice());
+        key.verify(signed.as_bytes(), &signature).expect("signed by the app");
+        let claims = BASE64_URL_SAFE_NO_PAD.decode(signed.split('.').nth(1).unwrap()).unwrap();
+        assert_eq!(serde_json::from_slice::<Value>(&claims).unwrap()["iss"], "Iv1.app");
+        assert_eq!(body["repositories"], json!(["app"]));
+        let mut tokens = github.tokens.lock().unwrap();
+        *tokens += 1;
+        return (StatusCode::CREATED, Json(json!({ "token": format!("ghs_{tokens}") })));
+    }
+    if bearer == "ghs_1" {
+        return (StatusCode::UNAUTHORIZED, Json(json!({ "message": "Bad credentials" })));
+    }
+    let request = format!("{method} {}", uri.path());
+    if request == "PATCH /repos/org/app/check-runs/1" {
+        return (StatusCode::NOT_FOUND, Json(json!({ "message": "Not Found" })));
+    }
+    let mut heard = github.heard.lock().unwrap();
+    heard.push((request, body));
+    let made = heard.iter().filter(|(request, _)| request.starts_with("POST")).count();
+    (StatusCode::OK, Json(json!({ "id": made })))
+}
+
+#[tokio::test]
+async fn github_hears_by_checks_of_an_app() {
+    let der = PrivatePkcs1KeyDer::from_pem_slice(APP_KEY.as_bytes()).unwrap();
+    let pair = ring::signature::RsaKeyPair::from_der(der.secret_pkcs1_der()).unwrap();
+    let public = ring::signature::KeyPair::public_key(&pair).as_ref().to_vec();
+    let forge = Github { public: Arc::new(public), heard: Arc::default(), tokens: Arc::default() };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let api = format!("http://{}", listener.local_addr().unwrap());
+    let router = axum::Router::new().fallback(github).with_state(forge.clone());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+
+    let place = Place::new().await;
+    let config = |key: &str, forge: &str| {
+        let app = json!({ "id": "Iv1.app", "installation": 7, "key": key });
+        let report = json!({ "forge": forge, "api": api, "repository": "org/app", "app": app });
+        json!({ "source": { "folder": "/nowhere" }, "report": report })
+    };
+    for (key, forge, why) in
+        [("no key", "github", "RSA key"), (APP_KEY, "gitlab", "only GitHub"), ("…", "github", "secret")]
+    {
+        let request = place.request("PUT", "/api/v1/projects/app").bearer_auth(place.admin());
+        let request = request.header("content-type", "application/json").body(config(key, forge).to_string());
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+        let text = answer.text().await.unwrap();
+        assert!(text.contains(why), "{text}");
+    }
+    let told = place.ask("PUT", "/api/v1/projects/app", config(APP_KEY, "github")).await;
+    assert_eq!(
+        (&told["config"]["report"]["app"]["key"], &told["config"]["report"]["token"]),
+        (&json!("…"), &json!(""))
+    );
+
+    let key = place.enrol("one").await;
+    let id = place.trigger().await;
+    let mut agent = place.agent(&key, &[]).await;
+    let commit = "0123456789012345678901234567890123456789";
+    let lease = agent.take_at("node { sh 'make' }", Some(commit)).await;
+    let ToAgent::Perform { id: request, .. } = agent.work(is_exec).await else { panic!() };
+    let made = forge.wait_for("head_sha", commit).await;
+    assert_eq!((&made["name"], &made["external_id"]), (&json!("cofferdam/app"), &json!(id.to_string())));
+    assert!(made["details_url"].as_str().unwrap().ends_with(&format!("/runs/{id}")), "{made}");
+    agent.answer(lease, request, Reply::Exited { code: 3, stdout: None, limit: None }).await;
+    agent.give_back(lease).await;
+    assert_eq!(place.wait_for_end(id).await["outcome"], "FAILURE");
+    let last = forge.wait_for("conclusion", "failure").await;
+    assert!(last["output"]["title"].as_str().unwrap().starts_with("#1 failed"), "{last}");
+    let said = forge.said();
+    let made = said.iter().filter(|(request, _)| request == "POST /repos/org/app/check-runs").count();
+    assert_eq!(made, 2, "another for the one that was gone: {said:?}");
+    assert_eq!(*forge.tokens.lock().unwrap(), 2, "a token is used again while it is good");
 }

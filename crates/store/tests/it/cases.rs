@@ -391,6 +391,12 @@ pub async fn what_forges_are_to_hear(store: Store) {
     assert_eq!(told().await, []);
     store.finish_run(run.id, &end(Outcome::Unstable), 40).await.unwrap();
     assert_eq!(told().await, [(run.id, "UNSTABLE".to_owned())]);
+
+    assert_eq!(store.check_of(run.id).await.unwrap(), None);
+    for number in [Some(1 << 40), None] {
+        store.has_check(run.id, number).await.unwrap();
+        assert_eq!(store.check_of(run.id).await.unwrap(), number);
+    }
 }
 
 pub async fn what_is_held_is_given_to_nobody(store: Store) {

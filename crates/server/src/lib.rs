@@ -39,6 +39,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use store::{Actor, Claim, NewToken, Person, Store, StoreError, TokenKind};
 use tokio::net::TcpListener;
@@ -54,6 +55,8 @@ pub use clock::{Clock, Simulated};
 pub use config::{HookConfig, OidcConfig, ProjectConfig, ProjectSource, ReportConfig, ServerConfig};
 pub use store::ArtifactLimits;
 
+/// How often is looked whether the database is still this server's.
+const LOOK: Duration = Duration::from_secs(2);
 /// Who may do everything at first.
 const FIRST: &str = "admin";
 
@@ -109,7 +112,7 @@ pub struct Server {
     app: Arc<App>,
     stop: watch::Sender<bool>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
-    _claim: Claim,
+    claim: Claim,
 }
 
 impl Server {
@@ -159,13 +162,26 @@ impl Server {
             tokio::spawn(schedules::watch(Arc::clone(&app))),
             tokio::spawn(housekeeping::keep_house(Arc::clone(&app))),
         ];
-        Ok(Server { address, is_new, app, stop: watch::Sender::new(false), tasks, _claim: claim })
+        Ok(Server { address, is_new, app, stop: watch::Sender::new(false), tasks, claim })
     }
 
     /// What it has in mind of runs. Of those that have ended, nothing.
     pub fn census(&self) -> Census {
         let (waiting, placed) = self.app.waiting.counts();
         Census { keepers: self.app.hub.kept(), waiting, placed }
+    }
+
+    /// Until another server has the database: this one writes nothing any more, and is to be stopped. Whoever starts a server waits for this,
+    /// for it also claims the database again after that was away.
+    pub async fn lost(&mut self) {
+        loop {
+            match self.claim.is_held().await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => tracing::warn!(%error, "the database is away"),
+            }
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// What is answered to requests of HTTP.

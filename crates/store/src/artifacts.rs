@@ -218,7 +218,6 @@ impl Store {
     /// # Errors
     /// The database.
     pub async fn blob_is_gone(&self, key: &str) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM spare_blobs WHERE key = $1").bind(key.to_owned()).execute(&self.pool).await?;
-        Ok(())
+        self.change(sqlx::query("DELETE FROM spare_blobs WHERE key = $1").bind(key.to_owned())).await.map(drop)
     }
 }

@@ -1,7 +1,12 @@
 //! A database has one server at a time.
+//!
+//! Of a file the claim lasts as long as the process. Of PostgreSQL it is a lock of a session, which ends with the connection: so each claim has
+//! a number, every change is made with it ([`Store::write`]), and a server whose session was cut off claims again ([`Claim::is_held`]), unless
+//! another one has come between.
 
 use std::fs::{File, TryLockError};
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 
 use sqlx::{AnyConnection, Row as _};
 
@@ -13,9 +18,10 @@ const SERVER_LOCK: i64 = 0x00c0_ffe2;
 /// Held by the server that has a database; given back when it is dropped, or its process ends.
 #[derive(Debug)]
 pub struct Claim {
+    store: Store,
     _file: Option<File>,
     /// A session of its own: it has the lock as long as it lives.
-    _session: Option<AnyConnection>,
+    session: Option<AnyConnection>,
 }
 
 impl Store {
@@ -24,20 +30,57 @@ impl Store {
     /// # Errors
     /// [`StoreError::InUse`]: another server has it.
     pub async fn claim(&self) -> Result<Claim, StoreError> {
+        let store = self.clone();
         let Some(path) = &self.path else {
-            let mut session = self.pool.acquire().await?.detach();
-            let row = sqlx::query("SELECT pg_try_advisory_lock($1)").bind(SERVER_LOCK).fetch_one(&mut session).await?;
-            return match row.try_get::<bool, _>(0)? {
-                true => Ok(Claim { _file: None, _session: Some(session) }),
-                false => Err(StoreError::InUse),
-            };
+            let session = self.locked().await?.ok_or(StoreError::InUse)?;
+            let next = sqlx::query("UPDATE server_epoch SET value = value + 1 RETURNING value");
+            let epoch = next.fetch_one(&self.pool).await?.try_get(0)?;
+            self.epoch.store(epoch, Ordering::Relaxed);
+            return Ok(Claim { store, _file: None, session: Some(session) });
         };
         let lock = PathBuf::from(format!("{}.lock", path.display()));
         let file = File::options().create(true).truncate(false).write(true).open(lock).map_err(sqlx::Error::Io)?;
         match file.try_lock() {
-            Ok(()) => Ok(Claim { _file: Some(file), _session: None }),
+            Ok(()) => Ok(Claim { store, _file: Some(file), session: None }),
             Err(TryLockError::WouldBlock) => Err(StoreError::InUse),
             Err(TryLockError::Error(error)) => Err(StoreError::Database(sqlx::Error::Io(error))),
         }
+    }
+
+    /// A session that has the lock; `None`: another one has it.
+    async fn locked(&self) -> Result<Option<AnyConnection>, StoreError> {
+        let mut session = self.pool.acquire().await?.detach();
+        let row = sqlx::query("SELECT pg_try_advisory_lock($1)").bind(SERVER_LOCK).fetch_one(&mut session).await?;
+        Ok(row.try_get::<bool, _>(0)?.then_some(session))
+    }
+
+    /// Whether no server has claimed the database since this one.
+    async fn is_last(&self) -> Result<bool, StoreError> {
+        let row = sqlx::query("SELECT value FROM server_epoch").fetch_one(&self.pool).await?;
+        Ok(row.try_get::<i64, _>(0)? == self.epoch.load(Ordering::Relaxed))
+    }
+}
+
+impl Claim {
+    /// Whether the database is still this server's; it is claimed again where the session was cut off. To be asked every few seconds.
+    ///
+    /// # Errors
+    /// The database is away: it is this server's until another one has claimed it.
+    pub async fn is_held(&mut self) -> Result<bool, StoreError> {
+        if self.store.path.is_some() {
+            return Ok(true);
+        }
+        if let Some(session) = &mut self.session {
+            if sqlx::query("SELECT 1").execute(&mut *session).await.is_ok() {
+                return Ok(true);
+            }
+            self.session = None;
+        }
+        if !self.store.is_last().await? {
+            return Ok(false);
+        }
+        // Where nobody has come between, who has the lock is a session of ours that the database has not missed yet.
+        self.session = self.store.locked().await?;
+        Ok(true)
     }
 }

@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use sqlx::any::{AnyPoolOptions, install_default_drivers};
+use sqlx::any::{AnyArguments, AnyPoolOptions, install_default_drivers};
+use sqlx::query::Query;
 use sqlx::{Any, AnyPool, Row as _, Transaction};
 
 use crate::StoreError;
@@ -49,6 +51,8 @@ pub struct Store {
     dialect: Dialect,
     /// Its file, where it is one.
     pub(crate) path: Option<PathBuf>,
+    /// Which server of this database has claimed it through this; 0: none. Source: `claim`.
+    pub(crate) epoch: Arc<AtomicI64>,
 }
 
 impl Store {
@@ -126,7 +130,7 @@ impl Store {
                 Ok(())
             })
         });
-        let store = Store { pool: options.connect(&address).await?, dialect, path };
+        let store = Store { pool: options.connect(&address).await?, dialect, path, epoch: Arc::default() };
         Ok(store)
     }
 
@@ -135,12 +139,29 @@ impl Store {
         Ok(row.try_get(0)?)
     }
 
-    /// A transaction that may write: of SQLite's there is one at a time.
+    /// A transaction that may write: of SQLite's there is one at a time; of PostgreSQL's none of a server that has lost its claim.
     pub(crate) async fn write(&self) -> Result<Transaction<'static, Any>, StoreError> {
-        Ok(match self.dialect {
-            Dialect::Sqlite => self.pool.begin_with("BEGIN IMMEDIATE").await?,
-            Dialect::Postgres => self.pool.begin().await?,
-        })
+        if self.dialect == Dialect::Sqlite {
+            return Ok(self.pool.begin_with("BEGIN IMMEDIATE").await?);
+        }
+        let mut tx = self.pool.begin().await?;
+        let own = self.epoch.load(Ordering::Relaxed);
+        if own != 0 {
+            // The next claim waits for this transaction, or this one sees it.
+            let row = sqlx::query("SELECT value FROM server_epoch FOR SHARE").fetch_one(&mut *tx).await?;
+            if row.try_get::<i64, _>(0)? != own {
+                return Err(StoreError::InUse);
+            }
+        }
+        Ok(tx)
+    }
+
+    /// One change, as in [`Store::write`]: how many rows it was of.
+    pub(crate) async fn change(&self, change: Query<'_, Any, AnyArguments>) -> Result<u64, StoreError> {
+        let mut tx = self.write().await?;
+        let changed = change.execute(&mut *tx).await?.rows_affected();
+        tx.commit().await?;
+        Ok(changed)
     }
 
     pub(crate) fn dialect(&self) -> Dialect {

@@ -65,13 +65,36 @@ impl StoreError {
         move |error| StoreError::Damaged { what, reason: error.to_string() }
     }
 
-    /// The database is away, rather than the request wrong: worth another try.
+    /// The database is away, or has no room, rather than the request wrong: worth another try.
     pub fn is_unavailable(&self) -> bool {
-        matches!(
-            self,
+        match self {
             StoreError::Database(
-                sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed
-            )
-        )
+                sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed,
+            ) => true,
+            StoreError::Database(sqlx::Error::Database(error)) => error.code().is_some_and(|code| passes(&code)),
+            _ => false,
+        }
+    }
+}
+
+/// Whether what a database says may be otherwise soon. Sources: PostgreSQL's appendix A (classes 08, 53, 57P), SQLite's "Result codes":
+/// BUSY, LOCKED, IOERR, FULL, CANTOPEN in the low byte.
+fn passes(code: &str) -> bool {
+    match code.parse::<u32>() {
+        Ok(number) if code.len() < 5 => [5, 6, 10, 13, 14].contains(&(number & 0xff)),
+        _ => ["08", "53", "57P"].iter().any(|class| code.starts_with(class)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_otherwise_soon() {
+        let soon = ["57P01", "57P03", "08006", "53100", "53300", "13", "778", "5"];
+        assert!(soon.iter().all(|code| passes(code)));
+        let never = ["23505", "42P01", "40001", "1", "19", "2067", "11"];
+        assert!(!never.iter().any(|code| passes(code)));
     }
 }

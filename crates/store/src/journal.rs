@@ -53,8 +53,7 @@ impl Store {
     /// The database.
     pub async fn took_input(&self, run: RunId, seq: usize, at: u64) -> Result<(), StoreError> {
         let change = sqlx::query("UPDATE inputs SET taken_at = $1 WHERE run_id = $2 AND seq = $3");
-        change.bind(signed(at)).bind(signed(run.0)).bind(seq as i64).execute(&self.pool).await?;
-        Ok(())
+        self.change(change.bind(signed(at)).bind(signed(run.0)).bind(seq as i64)).await.map(drop)
     }
 
     /// What was heard up to here, with everything of it that is to be acted upon.

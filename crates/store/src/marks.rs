@@ -21,7 +21,6 @@ impl Store {
     /// The database.
     pub async fn mark(&self, name: &str, value: u64) -> Result<(), StoreError> {
         let text = "INSERT INTO counters (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = $2";
-        sqlx::query(text).bind(format!("mark {name}")).bind(signed(value)).execute(&self.pool).await?;
-        Ok(())
+        self.change(sqlx::query(text).bind(format!("mark {name}")).bind(signed(value))).await.map(drop)
     }
 }

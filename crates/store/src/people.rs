@@ -256,7 +256,6 @@ impl Store {
     /// The database.
     pub async fn end_session(&self, secret: &str, now: Millis) -> Result<(), StoreError> {
         let ended = sqlx::query("DELETE FROM tokens WHERE kind = 'session' AND (digest = $1 OR expires_ms <= $2)");
-        ended.bind(digest(secret)).bind(signed(now)).execute(&self.pool).await?;
-        Ok(())
+        self.change(ended.bind(digest(secret)).bind(signed(now))).await.map(drop)
     }
 }

@@ -28,8 +28,7 @@ impl Store {
     /// The database.
     pub async fn reported_state(&self, run: RunId, word: &str) -> Result<(), StoreError> {
         let change = sqlx::query("UPDATE runs SET report = NULL WHERE id = $1 AND report = $2");
-        change.bind(signed(run.0)).bind(word).execute(&self.pool).await?;
-        Ok(())
+        self.change(change.bind(signed(run.0)).bind(word)).await.map(drop)
     }
 
     /// The number of the check that GitHub has of a run.
@@ -49,7 +48,6 @@ impl Store {
     /// The database.
     pub async fn has_check(&self, run: RunId, number: Option<u64>) -> Result<(), StoreError> {
         let change = sqlx::query("UPDATE runs SET check_id = $1 WHERE id = $2");
-        change.bind(number.map(signed)).bind(signed(run.0)).execute(&self.pool).await?;
-        Ok(())
+        self.change(change.bind(number.map(signed)).bind(signed(run.0))).await.map(drop)
     }
 }

@@ -288,14 +288,8 @@ impl Store {
         let change = sqlx::query(
             "UPDATE runs SET definition = $1, commit_id = COALESCE($3, commit_id), tree = COALESCE($4, tree) WHERE id = $2 AND (definition IS NULL OR definition = $1)",
         );
-        let changed = change
-            .bind(&found.text)
-            .bind(signed(id.0))
-            .bind(&found.commit)
-            .bind(&found.tree)
-            .execute(&self.pool)
-            .await?
-            .rows_affected();
+        let change = change.bind(&found.text).bind(signed(id.0)).bind(&found.commit).bind(&found.tree);
+        let changed = self.change(change).await?;
         if changed == 1 { Ok(()) } else { Err(StoreError::Stale { what: id.to_string() }) }
     }
 
@@ -314,8 +308,7 @@ impl Store {
     /// The database.
     pub async fn note_delivery(&self, delivery: &str) -> Result<(), StoreError> {
         let query = sqlx::query("INSERT INTO deliveries (digest, run_id) VALUES ($1, 0) ON CONFLICT DO NOTHING");
-        query.bind(digest(delivery)).execute(&self.pool).await?;
-        Ok(())
+        self.change(query.bind(digest(delivery))).await.map(drop)
     }
 
     /// A run of the same tree, of code that is trusted as much, that has come to a verdict.

@@ -76,15 +76,21 @@ pub fn serve(args: &ServerArgs, home: Option<&Path>) -> Result<Exit, CommandFail
         let oidc = args.oidc.config().map_err(|error| CommandFailure::usage(format!("--oidc-secret-file: {error}")))?;
         let (url, blobs) = (args.url.clone(), args.blobs.clone());
         let started = Server::start(ServerConfig { agent_patience, url, blobs, oidc, ..config }).await;
-        let server = started.map_err(|error| CommandFailure::new(Exit::Infrastructure, agent::explain(&error)))?;
+        let mut server = started.map_err(|error| CommandFailure::new(Exit::Infrastructure, agent::explain(&error)))?;
         if server.is_new {
             eprintln!("the first token of the API is in {}", token.display());
         }
         eprintln!("listening on http://{}", server.address);
         let mut interrupts = place::interrupts()?;
-        interrupts.next().await;
+        let is_lost = tokio::select! {
+            _ = interrupts.next() => false,
+            () = server.lost() => true,
+        };
         server.stop().await;
-        Ok(Exit::Success)
+        match is_lost {
+            false => Ok(Exit::Success),
+            true => Err(CommandFailure::new(Exit::Infrastructure, "another server has this database now")),
+        }
     })
 }
 

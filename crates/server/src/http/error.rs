@@ -31,6 +31,7 @@ impl From<StoreError> for Refused {
         let status = match &error {
             StoreError::Missing { .. } => StatusCode::NOT_FOUND,
             StoreError::Exists { .. } | StoreError::Stale { .. } => StatusCode::CONFLICT,
+            StoreError::InUse => StatusCode::SERVICE_UNAVAILABLE,
             error if error.is_unavailable() => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };

@@ -59,7 +59,7 @@ pub(crate) async fn keep(app: Arc<App>, run: Run, mut inbox: mpsc::UnboundedRece
             Ok(Step::On) => false,
             Ok(Step::Again) => true,
             Ok(Step::Over) => break,
-            Err(error) if error.is_unavailable() || matches!(error, StoreError::Stale { .. }) => {
+            Err(error) if error.is_unavailable() || matches!(error, StoreError::Stale { .. } | StoreError::InUse) => {
                 tracing::warn!(run = %id, %error, "a run is taken up again");
                 tokio::time::sleep(STORE_PAUSE).await;
                 true

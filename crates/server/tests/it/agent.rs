@@ -8,7 +8,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use model::ids::RequestId;
 use model::request::{Allocated, Reply, Request};
 use serde_json::{Value, json};
-use server::{ArtifactLimits, OidcConfig, Server, ServerConfig};
+use server::{ArtifactLimits, OidcConfig, Server, ServerConfig, ServerError};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
@@ -21,6 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Place {
     pub folder: tempfile::TempDir,
     pub server: Option<Server>,
+    /// `None`: a file in the folder.
+    pub database: Option<String>,
     pub url: Option<String>,
     pub oidc: Option<OidcConfig>,
     http: reqwest::Client,
@@ -28,24 +30,39 @@ pub struct Place {
 
 impl Place {
     pub async fn new() -> Place {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let folder = tempfile::tempdir().unwrap();
-        let none = reqwest::redirect::Policy::none();
-        let http = reqwest::Client::builder().no_proxy().redirect(none).build().unwrap();
-        let mut place = Place { folder, server: None, url: None, oidc: None, http };
+        Place::on(None).await
+    }
+
+    /// On this database.
+    pub async fn on(database: Option<String>) -> Place {
+        let mut place = Place::on_nothing(database);
         place.start().await;
         place.ask("PUT", "/api/v1/projects/app", json!({ "source": { "folder": "/nowhere" } })).await;
         place
     }
 
+    /// Without a server.
+    pub fn on_nothing(database: Option<String>) -> Place {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let folder = tempfile::tempdir().unwrap();
+        let none = reqwest::redirect::Policy::none();
+        let http = reqwest::Client::builder().no_proxy().redirect(none).build().unwrap();
+        Place { folder, server: None, database, url: None, oidc: None, http }
+    }
+
     pub async fn start(&mut self) {
+        self.try_start().await.unwrap();
+    }
+
+    pub async fn try_start(&mut self) -> Result<(), ServerError> {
         let path = |name: &str| self.folder.path().join(name);
-        let database = format!("sqlite:{}", path("db").display());
+        let database = self.database.clone().unwrap_or_else(|| format!("sqlite:{}", path("db").display()));
         let artifacts = ArtifactLimits { file_bytes: 8 << 20, run_bytes: 16 << 20, run_files: 50 };
         let config = ServerConfig::new("127.0.0.1:0".parse().unwrap(), database, path("token"));
         let (url, oidc, agent_patience) = (self.url.clone(), self.oidc.clone(), Duration::from_secs(2));
         let config = ServerConfig { agent_patience, url, oidc, artifacts, ..config };
-        self.server = Some(Server::start(config).await.unwrap());
+        self.server = Some(Server::start(config).await?);
+        Ok(())
     }
 
     /// Another server on the same database.

@@ -2,6 +2,7 @@
 
 mod agent;
 mod artifacts;
+mod database;
 mod forges;
 mod herd;
 mod jenkins;
@@ -10,3 +11,5 @@ mod life;
 mod line;
 mod oidc;
 mod people;
+#[path = "../../../store/tests/it/place.rs"]
+mod postgres;

@@ -49,6 +49,49 @@ async fn conformance_of_postgres() {
     conform(async || Store::open(&postgres.database().await).await.unwrap()).await;
 }
 
+/// A server whose connections were cut has its database still, unless another one has come between: then it writes nothing any more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_has_one_server_also_when_its_session_ends() {
+    let Some(mut postgres) = place::Postgres::start() else { return };
+    let url = postgres.database().await;
+    let (one, other) = (Store::open(&url).await.unwrap(), Store::open(&url).await.unwrap());
+    let mut claim = one.claim().await.unwrap();
+    one.mark("x", 1).await.unwrap();
+    postgres.crash();
+    assert!(one.mark("x", 2).await.unwrap_err().is_unavailable());
+    assert!(claim.is_held().await.unwrap_err().is_unavailable());
+    postgres.come_back();
+    // It is there before it answers.
+    while let Err(error) = claim.is_held().await {
+        assert!(error.is_unavailable(), "{error}");
+    }
+    place::cut(&url).await;
+    assert!(claim.is_held().await.unwrap());
+    one.mark("x", 2).await.unwrap();
+    assert!(matches!(other.claim().await, Err(store::StoreError::InUse)), "it was claimed again");
+
+    // Sessions that are ended end soon.
+    let mut theirs = loop {
+        place::cut(&url).await;
+        match other.claim().await {
+            Ok(claim) => break claim,
+            Err(store::StoreError::InUse) => {}
+            Err(error) => panic!("{error}"),
+        }
+    };
+    for _ in 0..2 {
+        assert!(matches!(one.mark("x", 3).await, Err(store::StoreError::InUse)));
+        let grants = serde_json::json!([]);
+        let person = store::Person { name: "eve".into(), password: None, subject: None, grants, disabled: false };
+        let put = one.put_person(&store::Actor::server(), &person, 1).await;
+        assert!(matches!(put, Err(store::StoreError::InUse)), "{put:?}");
+        assert!(!claim.is_held().await.unwrap());
+    }
+    other.mark("x", 4).await.unwrap();
+    assert!(theirs.is_held().await.unwrap());
+    assert_eq!(one.marked("x").await.unwrap(), Some(4));
+}
+
 #[tokio::test]
 async fn a_database_is_opened_again_as_it_was() {
     let folder = tempfile::tempdir().unwrap();

@@ -10,6 +10,7 @@ use sqlx::Connection as _;
 /// Ends with this.
 pub struct Postgres {
     process: Child,
+    program: PathBuf,
     folder: tempfile::TempDir,
     next: AtomicU32,
 }
@@ -48,22 +49,23 @@ impl Postgres {
         let made =
             as_nobody(&initdb).arg("-D").arg(&data).args(["-A", "trust", "-U", "ci", "--no-sync"]).output().unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let process = as_nobody(&postgres)
-            .arg("-D")
-            .arg(&data)
-            .args(["-c", "listen_addresses=", "-c", "fsync=off", "-k"])
-            .arg(folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let began = Instant::now();
-        while !folder.path().join(".s.PGSQL.5432").exists() {
-            assert!(began.elapsed() < Duration::from_secs(60), "PostgreSQL does not start");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Some(Postgres { process, folder, next: AtomicU32::new(1) })
+        let process = process(&postgres, folder.path());
+        Some(Postgres { process, program: postgres, folder, next: AtomicU32::new(1) })
+    }
+
+    /// It ends as if its machine had: nobody is told.
+    pub fn crash(&mut self) {
+        self.end("-QUIT");
+    }
+
+    /// It is there again.
+    pub fn come_back(&mut self) {
+        self.process = process(&self.program, self.folder.path());
+    }
+
+    fn end(&mut self, signal: &str) {
+        let _ended = Command::new("kill").args([signal, &self.process.id().to_string()]).status();
+        let _code = self.process.wait();
     }
 
     fn url(&self, name: &str) -> String {
@@ -86,9 +88,31 @@ impl Postgres {
 impl Drop for Postgres {
     fn drop(&mut self) {
         // SIGINT: the server ends at once, and tidily.
-        let _ended = Command::new("kill").args(["-INT", &self.process.id().to_string()]).status();
-        let _code = self.process.wait();
+        self.end("-INT");
     }
+}
+
+/// A server of the data in this folder.
+fn process(program: &Path, folder: &Path) -> Child {
+    let socket = folder.join(".s.PGSQL.5432");
+    // One before may have had no time to tidy up.
+    let _none = std::fs::remove_file(&socket);
+    let process = as_nobody(program)
+        .arg("-D")
+        .arg(folder.join("data"))
+        .args(["-c", "listen_addresses=", "-c", "fsync=off", "-k"])
+        .arg(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let began = Instant::now();
+    while !socket.exists() {
+        assert!(began.elapsed() < Duration::from_secs(60), "PostgreSQL does not start");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    process
 }
 
 async fn try_sql(url: &str, text: &str) -> Result<(), sqlx::Error> {
@@ -96,6 +120,12 @@ async fn try_sql(url: &str, text: &str) -> Result<(), sqlx::Error> {
     let mut connection = sqlx::AnyConnection::connect(url).await?;
     sqlx::query(sqlx::AssertSqlSafe(text.to_owned())).execute(&mut connection).await?;
     connection.close().await
+}
+
+/// Ends all connections to a database, as a network does that was cut.
+pub async fn cut(url: &str) {
+    let others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    run_sql(url, &format!("SELECT pg_terminate_backend(pid) {others}")).await;
 }
 
 /// Changes a database behind the store's back.

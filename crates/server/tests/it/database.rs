@@ -1,0 +1,92 @@
+//! A database that goes, comes back, and is somebody else's then.
+
+use std::time::Duration;
+
+use model::event::LogSource;
+use model::request::{Reply, Request};
+use serde_json::{Value, json};
+use wire::agent::{FromAgent, Item, LogLine, ToAgent};
+
+use crate::agent::Place;
+use crate::postgres::{self, Postgres};
+
+fn line(text: &str) -> Item {
+    Item::Line(LogLine { at: 1, step: None, stage: None, source: LogSource::Stdout, text: text.into() })
+}
+
+fn is_exec(message: &ToAgent) -> bool {
+    matches!(message, ToAgent::Perform { request: Request::Exec { .. }, .. })
+}
+
+impl Place {
+    /// The status of an answer, and what it says.
+    async fn status(&self, method: &str, path: &str) -> (u16, String) {
+        let request = self.request(method, path).header("content-type", "application/json").body("{}");
+        let answer = request.bearer_auth(self.admin()).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+}
+
+/// It crashes in the middle of a run. Who asks is told so; what the agent has said meanwhile is not lost, for it says it again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_is_away_loses_no_run() {
+    let Some(mut database) = Postgres::start() else { return };
+    let mut place = Place::on(Some(database.database().await)).await;
+    let key = place.enrol("one").await;
+    let id = place.trigger().await;
+    let mut agent = place.agent(&key, &[]).await;
+    let lease = agent.take("node { sh 'first'; sh 'second' }").await;
+    let ToAgent::Perform { id: first, .. } = agent.work(is_exec).await else { panic!() };
+
+    database.crash();
+    agent.say(&FromAgent::Report { lease, first: 0, items: vec![line("line 1")] }).await;
+    agent.answer(lease, first, Reply::Exited { code: 0, stdout: None, limit: None }).await;
+    for (method, path) in [("GET", "/api/v1/runs"), ("POST", "/api/v1/projects/app/runs")] {
+        let (status, answer) = place.status(method, path).await;
+        assert_eq!(status, 503, "{answer}");
+        assert!(answer.contains("database"), "{answer}");
+    }
+
+    database.come_back();
+    // The claim is looked after by whoever has started the server.
+    let mut server = place.server.take().unwrap();
+    let lost = tokio::time::timeout(Duration::from_secs(5), server.lost()).await;
+    assert!(lost.is_err(), "nobody else has it");
+    place.server = Some(server);
+    // It is told how much is kept: nothing.
+    let told = agent.work(|message| matches!(message, ToAgent::Lease { .. })).await;
+    assert!(matches!(told, ToAgent::Lease { reported: 0, .. }), "{told:?}");
+    agent.say(&FromAgent::Report { lease, first: 0, items: vec![line("line 1")] }).await;
+    let again = agent.work(is_exec).await;
+    assert!(matches!(again, ToAgent::Perform { id, .. } if id == first), "{again:?}");
+    agent.answer(lease, first, Reply::Exited { code: 0, stdout: None, limit: None }).await;
+    agent.give_back(lease).await;
+    let ended = place.wait_for_end(id).await;
+    assert_eq!(ended["outcome"], "SUCCESS", "{ended}");
+    assert_eq!(place.log(id).await.lines().filter(|line| *line == "line 1").count(), 1);
+}
+
+/// Whoever was cut off from it and replaced meanwhile hears so, and changes nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_was_replaced_knows_it() {
+    let Some(database) = Postgres::start() else { return };
+    let url = database.database().await;
+    let mut old = Place::on(Some(url.clone())).await;
+    let mut new = Place::on_nothing(Some(url.clone()));
+    assert!(new.try_start().await.is_err(), "a database has one server");
+    for _ in 0..50 {
+        postgres::cut(&url).await;
+        if new.try_start().await.is_ok() {
+            break;
+        }
+    }
+    // The token of the API was written by the one that made it.
+    let (status, answer) = old.status("POST", "/api/v1/projects/app/runs").await;
+    assert_eq!(status, 503, "{answer}");
+    assert!(answer.contains("another server"), "{answer}");
+    let mut server = old.server.take().unwrap();
+    tokio::time::timeout(Duration::from_secs(20), server.lost()).await.expect("it hears so");
+    server.stop().await;
+    std::fs::copy(old.folder.path().join("token"), new.folder.path().join("token")).unwrap();
+    assert_eq!(new.ask("GET", "/api/v1/runs", Value::Null).await["runs"], json!([]));
+}

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use model::limits::{MAX_ARTIFACT_BYTES, MAX_RUN_ARTIFACT_BYTES, MAX_RUN_ARTIFACTS};
+use model::outcome::Outcome;
 use model::rung::Trust;
 use scm::Forge;
 use serde::{Deserialize, Serialize};
@@ -128,6 +129,9 @@ pub struct ProjectConfig {
     /// When it is run without anybody asking, as Jenkins' `cron` says it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cron: Option<String>,
+    /// When it is run because others were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<UpstreamConfig>,
     /// Runs that are kept: so many of the last. `None`: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_runs: Option<u64>,
@@ -137,6 +141,17 @@ pub struct ProjectConfig {
     /// Branches that only those who are trusted push to; of the source's own branch it is so anyway.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub protected: Vec<String>,
+}
+
+/// Whose ends have a project run, as Jenkins' `upstream` says it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UpstreamConfig {
+    /// Each run of one of these, if it is of protected code.
+    pub projects: Vec<String>,
+    /// And has ended no worse than this.
+    #[serde(default = "success")]
+    pub threshold: Outcome,
 }
 
 /// What a forge tells.
@@ -194,6 +209,10 @@ impl ReportConfig {
     pub fn api(&self) -> Option<&str> {
         self.api.as_deref().or_else(|| scm::public_api(self.forge))
     }
+}
+
+fn success() -> Outcome {
+    Outcome::Success
 }
 
 fn jenkinsfile() -> String {

@@ -33,6 +33,7 @@ pub mod policy;
 mod random;
 mod scan;
 mod schedules;
+mod upstream;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -52,7 +53,7 @@ use connection::{Sign, attend};
 use policy::{Grant, Role};
 
 pub use clock::{Clock, Simulated};
-pub use config::{HookConfig, OidcConfig, ProjectConfig, ProjectSource, ReportConfig, ServerConfig};
+pub use config::{HookConfig, OidcConfig, ProjectConfig, ProjectSource, ReportConfig, ServerConfig, UpstreamConfig};
 pub use store::ArtifactLimits;
 
 /// How often is looked whether the database is still this server's.
@@ -160,6 +161,7 @@ impl Server {
             tokio::spawn(forges::tell(Arc::clone(&app), address)),
             tokio::spawn(scan::watch(Arc::clone(&app), wanted)),
             tokio::spawn(schedules::watch(Arc::clone(&app))),
+            tokio::spawn(upstream::watch(Arc::clone(&app))),
             tokio::spawn(housekeeping::keep_house(Arc::clone(&app))),
         ];
         Ok(Server { address, is_new, app, stop: watch::Sender::new(false), tasks, claim })

@@ -111,6 +111,15 @@ impl Store {
             .collect()
     }
 
+    /// The number of the last row; 0: there is none.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn last_audit(&self) -> Result<u64, StoreError> {
+        let row = sqlx::query("SELECT COALESCE(MAX(seq), 0) FROM audit").fetch_one(&self.pool).await?;
+        Ok(unsigned(row.try_get(0)?))
+    }
+
     /// Reads the whole chain. How many rows it has.
     ///
     /// # Errors

@@ -367,6 +367,12 @@ pub struct PutArgs {
     /// When it is run without anybody asking, as Jenkins' cron says it: 'H 3 * * 1-5'
     #[arg(long, value_name = "TEXT")]
     pub cron: Option<String>,
+    /// Run it after each run of this project, if that was of protected code and has ended well
+    #[arg(long, value_name = "PROJECT")]
+    pub upstream: Vec<String>,
+    /// What is well enough
+    #[arg(long, value_enum, value_name = "OUTCOME", default_value = "success", requires = "upstream")]
+    pub upstream_threshold: Threshold,
     /// Keep so many of the last runs
     #[arg(long, value_name = "N")]
     pub keep_runs: Option<u64>,
@@ -379,6 +385,28 @@ pub struct PutArgs {
     /// Which server
     #[command(flatten)]
     pub client: ClientArgs,
+}
+
+/// The worst outcome that something follows from.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Threshold {
+    /// Nothing was wrong
+    Success,
+    /// Tests may have failed
+    Unstable,
+    /// It may have failed
+    Failure,
+}
+
+impl Threshold {
+    /// As the server calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Threshold::Success => "SUCCESS",
+            Threshold::Unstable => "UNSTABLE",
+            Threshold::Failure => "FAILURE",
+        }
+    }
 }
 
 /// `cofferdam agents`.

@@ -61,6 +61,9 @@ pub async fn projects(command: &ProjectsCommand) -> Result<Exit, CommandFailure>
             config["merge_requests"] = json!(args.merge);
             config["poll_minutes"] = json!(args.poll);
             config["cron"] = json!(args.cron);
+            if !args.upstream.is_empty() {
+                config["upstream"] = json!({ "projects": args.upstream, "threshold": args.upstream_threshold.name() });
+            }
             config["keep_runs"] = json!(args.keep_runs);
             config["keep_days"] = json!(args.keep_days);
             if let (Some(forge), Some(file)) = (args.hook, &args.hook_secret_file) {

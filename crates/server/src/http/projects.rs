@@ -68,6 +68,14 @@ pub(super) async fn put(
     if let Some(text) = &known.cron {
         cron::Schedule::parse(text, &name).map_err(|error| Refused::bad(format!("cron: {error}")))?;
     }
+    if let Some(upstream) = &known.upstream {
+        for project in &upstream.projects {
+            user.may(Action::SeeProject, Some(project))?;
+        }
+        if crate::upstream::is_circle(&app, &name, upstream).await? {
+            return Err(Refused::bad("upstream: the project would follow from itself"));
+        }
+    }
     let json = |config: &ProjectConfig| serde_json::to_value(config).map_err(|error| Refused::bad(error.to_string()));
     let (config, told) = (json(&known)?, json(&known.told())?);
     let project = app.store.put_project(&actor, &name, &config, &told, app.now()).await?;

@@ -13,3 +13,4 @@ mod oidc;
 mod people;
 #[path = "../../../store/tests/it/place.rs"]
 mod postgres;
+mod upstream;

@@ -9,12 +9,14 @@ mod emulation;
 mod herd;
 mod kernels;
 mod language;
+mod listing;
 mod many;
 mod measure;
 mod memory;
 mod peers;
 mod pulls;
 mod runs;
+mod scheduling;
 mod server;
 mod starts;
 mod stock;
@@ -31,7 +33,7 @@ fn main() {
     let scratch = tempfile::Builder::new().prefix("cofferdam-bench.").tempdir().expect("a folder for the benchmark");
     let out = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/bench");
     std::fs::create_dir_all(&out).expect("target/bench");
-    let all: [(&str, Benchmark); 11] = [
+    let all: [(&str, Benchmark); 13] = [
         ("language", language::measure),
         ("starts", starts::measure),
         ("herd", herd::measure),
@@ -40,6 +42,8 @@ fn main() {
         ("kernels-emulation", emulation::measure),
         ("runs", runs::measure),
         ("server", server::measure),
+        ("scheduling", scheduling::measure),
+        ("listing", listing::measure),
         ("pulls", pulls::measure),
         ("unpacking", pulls::measure_unpacking),
         ("memory", memory::measure),

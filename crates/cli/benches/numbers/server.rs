@@ -15,7 +15,13 @@ const COFFERDAM: &str = env!("CARGO_BIN_EXE_cofferdam");
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A process that ends with this.
-struct Process(Child);
+pub struct Process(Child);
+
+impl Process {
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+}
 
 impl Drop for Process {
     fn drop(&mut self) {
@@ -24,20 +30,20 @@ impl Drop for Process {
     }
 }
 
-fn start(words: &[&str], data: &Path) -> Result<Process, String> {
+pub fn start(words: &[&str], data: &Path) -> Result<Process, String> {
     let mut command = Command::new(COFFERDAM);
     command.args(words).arg("--data").arg(data).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.spawn().map(Process).map_err(|error| error.to_string())
 }
 
-fn answers(port: u16) -> bool {
+pub fn answers(port: u16) -> bool {
     let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
     let mut said = String::new();
     let asked = stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     asked.is_ok() && stream.read_to_string(&mut said).is_ok() && said.starts_with("HTTP/1.1 200")
 }
 
-fn until(what: &str, mut holds: impl FnMut() -> bool) -> Result<(), String> {
+pub fn until(what: &str, mut holds: impl FnMut() -> bool) -> Result<(), String> {
     let began = Instant::now();
     while !holds() {
         if began.elapsed() > PATIENCE {
@@ -48,8 +54,14 @@ fn until(what: &str, mut holds: impl FnMut() -> bool) -> Result<(), String> {
     Ok(())
 }
 
+/// A port of loopback that nobody has.
+pub fn free_port() -> Result<u16, String> {
+    let address = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    address.map(|address| address.port()).map_err(|error| error.to_string())
+}
+
 /// Resident memory of a process in MB.
-fn resident(pid: u32) -> f64 {
+pub fn resident(pid: u32) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
     line.trim().trim_end_matches(" kB").parse::<f64>().map_or(f64::NAN, |kilobytes| kilobytes / 1024.0)
@@ -64,10 +76,7 @@ pub fn measure(scratch: &Path) -> Table {
 }
 
 fn fill(table: &mut Table, scratch: &Path) -> Result<(), String> {
-    let port = TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .map_err(|error| error.to_string())?
-        .port();
+    let port = free_port()?;
     let listen = format!("127.0.0.1:{port}");
     let (mut starts, mut memory) = (Vec::new(), Vec::new());
     let mut server = None;

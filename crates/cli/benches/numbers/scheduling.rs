@@ -1,0 +1,83 @@
+//! The line of runs: how many a second get a place while so many others wait. Nothing is run, and nothing is written down.
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::time::Instant;
+
+use model::ids::RunId;
+use queue::line::{AgentId, Command, Event, Item, Line, LineSettings, Moment};
+
+use super::measure::Table;
+
+const WAITING: [u64; 4] = [10, 1_000, 100_000, 1_000_000];
+const AGENTS: u64 = 50;
+const PLACES: u32 = 4;
+/// Of different sizes, so that fair shares differ.
+const PROJECTS: u64 = 100;
+const LABELS: [&str; 4] = ["linux", "linux && !arm", "docker || kvm", ""];
+/// Runs that end, and are followed by others, in one round.
+const COUNT: usize = 2_000;
+const ROUNDS: usize = 15;
+
+/// What waits, and what has places.
+struct Full {
+    line: Line,
+    next: u64,
+    now: u64,
+    placed: VecDeque<RunId>,
+}
+
+impl Full {
+    fn of(waiting: u64) -> Full {
+        let line = Line::new(LineSettings::default()).expect("the settings");
+        let mut full = Full { line, next: 0, now: 0, placed: VecDeque::new() };
+        for agent in 0..AGENTS {
+            let labels = ["linux", if agent % 2 == 0 { "docker" } else { "arm" }].into_iter().collect();
+            full.tell(Event::AgentCame { agent: AgentId(agent), labels, places: PLACES, images: Vec::new() });
+        }
+        for _ in 0..waiting + AGENTS * u64::from(PLACES) {
+            full.ask();
+        }
+        full
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.now += 1;
+        for command in self.line.handle(event, Moment(self.now)) {
+            if let Command::Place { run, .. } = command {
+                self.placed.push_back(run);
+            }
+        }
+    }
+
+    fn ask(&mut self) {
+        self.next += 1;
+        let mut item = Item::new(RunId(self.next), format!("project-{}", self.next * self.next % PROJECTS).as_str());
+        let label = LABELS[self.next as usize % LABELS.len()];
+        if !label.is_empty() {
+            item.labels = label.parse().expect("an expression");
+        }
+        self.tell(Event::Queued(item));
+    }
+
+    /// One ends, one more is asked for.
+    fn turn(&mut self) {
+        let ended = self.placed.pop_front().expect("all places are taken");
+        self.tell(Event::Finished { run: ended });
+        self.ask();
+    }
+}
+
+pub fn measure(_: &Path) -> Table {
+    let mut table = Table::new("scheduling: runs that get a place");
+    for waiting in WAITING {
+        let mut full = Full::of(waiting);
+        let rates = (0..ROUNDS).map(|_| {
+            let began = Instant::now();
+            (0..COUNT).for_each(|_| full.turn());
+            COUNT as f64 / began.elapsed().as_secs_f64()
+        });
+        table.push(&format!("while {waiting} wait"), "/s", rates.collect());
+    }
+    table
+}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sandbox::CreateError;
 
 use crate::SwarmConfig;
-use crate::engine::{Engine, failed};
+use crate::engine::{About, Engine, failed};
 use crate::living::Heard;
 use crate::refusal;
 use crate::seen::Images;
@@ -54,13 +54,39 @@ impl Nodes {
             return Err(CreateError::Unsupported { reason });
         };
         let engine = Engine::connect(endpoint, config.control_plane.as_deref()).await?;
-        if engine.about.node.as_deref() != Some(id) {
-            let reason = format!("the engine that is listed for node {name} is not that of node {id}");
-            return Err(CreateError::Unsupported { reason });
-        }
-        refusal::of_machine(&engine.about, config.shared_machine)?;
+        check(&engine.about, id, &name, config.shared_machine)?;
         let node = Node::new(engine, &self.owner);
         known.insert(id.to_owned(), node.clone());
         Ok(node)
+    }
+}
+
+/// Whether tasks may run at an engine: the manager's own is asked the same before anything is made.
+fn check(about: &About, id: &str, name: &str, shared_machine: bool) -> Result<(), CreateError> {
+    if about.node.as_deref() != Some(id) {
+        let reason = format!("the engine that is listed for node {name} is not that of node {id}");
+        return Err(CreateError::Unsupported { reason });
+    }
+    refusal::of_machine(about, shared_machine)?;
+    refusal::of_walls(about)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A worker's engine is held to what the manager's is.
+    #[test]
+    fn a_worker_has_walls_of_its_own() {
+        let good = || About { node: Some("n1".into()), seccomp: true, ..About::default() };
+        assert!(check(&good(), "n1", "one", false).is_ok());
+        let refused = |about: About, shared_machine, word: &str| {
+            let said = check(&about, "n1", "one", shared_machine).unwrap_err().to_string();
+            assert!(said.contains(word), "{said}");
+        };
+        refused(About { seccomp: false, ..good() }, true, "filters no system calls");
+        refused(About { shared: Some("it is here".into()), ..good() }, false, "not its own");
+        assert!(check(&About { shared: Some("it is here".into()), ..good() }, "n1", "one", true).is_ok());
+        refused(About { node: Some("n2".into()), ..good() }, true, "not that of node n1");
     }
 }

@@ -222,12 +222,14 @@ async fn microvm_devices_stand_whatever_the_guest_says_to_them() {
     let Some((host, driver, layer)) = setting().await else { return };
     let before = std::fs::read(&layer).unwrap();
     let sandbox = machine(&driver, vec![microvm::offered(layer.clone())]).await;
-    let attacked = Attacked::by(&host, sandbox, PROBES, "balloon,disks,acpi", &[]).await;
+    let attacked = Attacked::by(&host, sandbox, PROBES, "balloon,disks,acpi,pci,sleep", &[]).await;
     let said = &attacked.said;
     assert!(said.contains("probe balloon absent"), "{said}");
     // A control: the disks were there, and the one that may be written to was.
     assert!(said.contains("probe disks 3 disks, written to ['vda']"), "{said}");
-    assert!(said.contains("try acpi"), "the machine did not get so far: {said}");
+    // Controls: the words were written, those too that came before what may end the machine.
+    assert!(said.contains("probe acpi 768 words") && said.contains("probe pci done"), "{said}");
+    assert!(said.contains("try sleep") && !said.contains("probe sleep refused"), "{said}");
     assert!(std::fs::read(layer).unwrap() == before, "a layer of the store has changed");
     attacked.end(host, &driver).await;
 }

@@ -113,7 +113,7 @@ def balloon():
     kinds = sorted(int(open("/sys/bus/virtio/devices/%s/device" % name).read(), 16) for name in os.listdir("/sys/bus/virtio/devices"))
     return "absent" if 5 not in kinds else "there"
 def acpi():
-    # What the firmware's tables name, last: some of it resets the machine.
+    # What the firmware's tables name.
     done = 0
     with open("/dev/mem", "r+b", buffering=0) as device:
         for start in (0xfea00000, 0xfec00000, 0xfed00000):
@@ -122,16 +122,29 @@ def acpi():
                     os.pwrite(device.fileno(), random.randbytes(4), place)
                     done += 1
                 except OSError: pass
-    library = ctypes.CDLL(None)
-    if library.iopl(3) == 0:
-        code = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
-        # mov edx, edi; mov eax, esi; out dx, eax; ret
-        code.write(bytes.fromhex("89fa89f0efc3"))
-        write = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_uint)(ctypes.addressof(ctypes.c_char.from_buffer(code)))
-        for function in range(0, 0x10000, 0x100):
-            write(0xcf8, 0x80000000 | function)
-            write(0xcfc, random.getrandbits(32))
-        for port in range(0x600, 0x620, 4): write(port, random.getrandbits(32))
     return "%d words" % done
+def words_to_ports():
+    if ctypes.CDLL(None).iopl(3) != 0: return None
+    code = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+    # mov edx, edi; mov eax, esi; out dx, eax; ret
+    code.write(bytes.fromhex("89fa89f0efc3"))
+    write = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_uint)(ctypes.addressof(ctypes.c_char.from_buffer(code)))
+    # Its code lives as long as it does.
+    write.code = code
+    return write
+def pci():
+    # The configuration of each function that a bus could have.
+    write = words_to_ports()
+    if not write: return "refused"
+    for function in range(0, 0x10000, 0x100):
+        write(0xcf8, 0x80000000 | function)
+        write(0xcfc, random.getrandbits(32))
+    return "done"
+def sleep():
+    # Power and sleep of ACPI, last: it may end the machine.
+    write = words_to_ports()
+    if not write: return "refused"
+    for port in range(0x600, 0x620, 4): write(port, random.getrandbits(32))
+    return "done"
 for name in sys.argv[1].split(","):
     attempt(name, globals()[name])

@@ -9,13 +9,13 @@
 //! Start reading at [`verify`], then [`read`]; then [`ask_pull_request`] and [`read_pull_request`].
 
 mod api;
-mod app;
 mod ask;
 mod bitbucket;
 mod check;
 mod facts;
 mod field;
 mod github;
+mod github_app;
 mod gitlab;
 mod report;
 mod signature;
@@ -24,7 +24,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::field::is_name;
 pub use api::{Get, MAX_ANSWER_BYTES, Post, public_api};
-pub use app::{TOKEN_SECONDS, ask_token, claim, read_token};
 pub use ask::{
     MAX_PAGES, ask_branch, ask_branches, ask_commit, ask_pull_request, ask_pull_requests, ask_tags, next_page,
 };
@@ -36,6 +35,7 @@ pub use facts::{
     Branch, Facts, Listed, RequestState, Tag, is_whole, merged_ref, read_branch, read_branches, read_commit,
     read_pull_request, read_pull_requests, read_tags,
 };
+pub use github_app::{TOKEN_SECONDS, app_claim, ask_token, read_token};
 pub use report::{Report, State, post};
 pub use signature::verify;
 

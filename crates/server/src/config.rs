@@ -272,7 +272,7 @@ impl ProjectConfig {
         if app.is_some() && report.is_some_and(|report| report.forge != Forge::Github) {
             return Some("only GitHub has such apps");
         }
-        if app.is_some_and(|app| github_app::pair(&app.key).is_none()) {
+        if app.is_some_and(|app| github_app::key_pair(&app.key).is_none()) {
             return Some("the key of an app is an RSA key in PEM, as GitHub hands it out");
         }
         let url = match &self.source {

@@ -96,7 +96,11 @@ impl<'a> Asker<'a> {
     }
 
     async fn get(&self, get: &Get) -> Result<(HeaderMap, Value), Silent> {
-        answer(with(self.app.http.get(&get.url), &get.headers)).await
+        let answered = answer(with(self.app.http.get(&get.url), &get.headers)).await;
+        if matches!(answered, Err(Silent::Status(StatusCode::UNAUTHORIZED))) {
+            self.app.tokens.forget(self.config);
+        }
+        answered
     }
 
     /// A branch's commit now.

@@ -150,7 +150,7 @@ impl Teller {
             // It is gone, and the next try makes another.
             Err(Silent::Missing) => None,
             Err(Silent::Status(StatusCode::UNAUTHORIZED)) => {
-                self.app.tokens.forget(&token);
+                self.app.tokens.forget(report);
                 return Err(Trouble::Passing("the app's token was not taken".to_owned()));
             }
             Err(error) => return Err(error.into()),

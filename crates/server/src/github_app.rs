@@ -34,14 +34,20 @@ impl Tokens {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// This one is not taken any more.
-    pub(crate) fn forget(&self, token: &str) {
-        self.known().retain(|_, known| known.text != token);
+    /// The one that is used there is not taken any more.
+    pub(crate) fn forget(&self, config: &ReportConfig) {
+        if let Some(app) = &config.app {
+            self.known().remove(&whom(config, app));
+        }
     }
 }
 
+fn whom(config: &ReportConfig, app: &GithubApp) -> Whom {
+    (config.api().unwrap_or_default().to_owned(), config.repository.clone(), app.clone())
+}
+
 /// An app's key: of either kind that there is in PEM.
-pub(crate) fn pair(pem: &str) -> Option<RsaKeyPair> {
+pub(crate) fn key_pair(pem: &str) -> Option<RsaKeyPair> {
     match PrivateKeyDer::from_pem_slice(pem.as_bytes()).ok()? {
         PrivateKeyDer::Pkcs1(key) => RsaKeyPair::from_der(key.secret_pkcs1_der()).ok(),
         PrivateKeyDer::Pkcs8(key) => RsaKeyPair::from_pkcs8(key.secret_pkcs8_der()).ok(),
@@ -56,12 +62,12 @@ pub(crate) fn pair(pem: &str) -> Option<RsaKeyPair> {
 pub(crate) async fn token(app: &App, config: &ReportConfig) -> Result<Option<String>, Silent> {
     let Some(github) = &config.app else { return Ok(Some(config.token.clone()).filter(|token| !token.is_empty())) };
     let api = config.api().unwrap_or_default();
-    let whom = (api.to_owned(), config.repository.clone(), github.clone());
+    let whom = whom(config, github);
     let now = app.now();
     if let Some(token) = app.tokens.known().get(&whom).filter(|token| now < token.until) {
         return Ok(Some(token.text.clone()));
     }
-    let claim = scm::claim(&github.id, now / 1000);
+    let claim = scm::app_claim(&github.id, now / 1000);
     let signature = sign(&github.key, &claim).ok_or_else(|| Silent::Away("the app's key is none".to_owned()))?;
     let post = scm::ask_token(api, &claim, &signature, github.installation, &config.repository);
     let request = with(app.http.post(post.url).json(&post.body), &post.headers);
@@ -74,7 +80,7 @@ pub(crate) async fn token(app: &App, config: &ReportConfig) -> Result<Option<Str
 }
 
 fn sign(pem: &str, claim: &str) -> Option<Vec<u8>> {
-    let pair = pair(pem)?;
+    let pair = key_pair(pem)?;
     let mut signature = vec![0; pair.public_key().modulus_len()];
     pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), claim.as_bytes(), &mut signature).ok()?;
     Some(signature)

@@ -93,7 +93,9 @@ impl Store {
     /// The database.
     pub async fn agent_by_key(&self, key: &str, now: Millis) -> Result<Option<AgentRecord>, StoreError> {
         let row = sqlx::query("UPDATE agents SET seen_ms = $1 WHERE key_digest = $2 RETURNING id, name");
-        let row = row.bind(signed(now)).bind(digest(key)).fetch_optional(&self.pool).await?;
+        let mut tx = self.write().await?;
+        let row = row.bind(signed(now)).bind(digest(key)).fetch_optional(&mut *tx).await?;
+        tx.commit().await?;
         let record = |row: sqlx::any::AnyRow| {
             Ok(AgentRecord { id: unsigned(row.try_get(0)?), name: row.try_get(1)?, seen_at: Some(now) })
         };

@@ -8,7 +8,7 @@ use std::fs::{File, TryLockError};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
-use sqlx::{AnyConnection, Row as _};
+use sqlx::{Any, AnyConnection, Executor, Row as _};
 
 use crate::{Store, StoreError};
 
@@ -32,9 +32,10 @@ impl Store {
     pub async fn claim(&self) -> Result<Claim, StoreError> {
         let store = self.clone();
         let Some(path) = &self.path else {
-            let session = self.locked().await?.ok_or(StoreError::InUse)?;
+            let mut session = self.locked().await?.ok_or(StoreError::InUse)?;
+            // Over the session that has the lock: one that is cut off counts nothing.
             let next = sqlx::query("UPDATE server_epoch SET value = value + 1 RETURNING value");
-            let epoch = next.fetch_one(&self.pool).await?.try_get(0)?;
+            let epoch = next.fetch_one(&mut session).await?.try_get(0)?;
             self.epoch.store(epoch, Ordering::Relaxed);
             return Ok(Claim { store, _file: None, session: Some(session) });
         };
@@ -55,8 +56,8 @@ impl Store {
     }
 
     /// Whether no server has claimed the database since this one.
-    async fn is_last(&self) -> Result<bool, StoreError> {
-        let row = sqlx::query("SELECT value FROM server_epoch").fetch_one(&self.pool).await?;
+    async fn is_last(&self, asked: impl Executor<'_, Database = Any>) -> Result<bool, StoreError> {
+        let row = sqlx::query("SELECT value FROM server_epoch").fetch_one(asked).await?;
         Ok(row.try_get::<i64, _>(0)? == self.epoch.load(Ordering::Relaxed))
     }
 }
@@ -71,12 +72,12 @@ impl Claim {
             return Ok(true);
         }
         if let Some(session) = &mut self.session {
-            if sqlx::query("SELECT 1").execute(&mut *session).await.is_ok() {
-                return Ok(true);
+            if let Ok(is_last) = self.store.is_last(session).await {
+                return Ok(is_last);
             }
             self.session = None;
         }
-        if !self.store.is_last().await? {
+        if !self.store.is_last(&self.store.pool).await? {
             return Ok(false);
         }
         // Where nobody has come between, who has the lock is a session of ours that the database has not missed yet.

@@ -11,6 +11,6 @@ mod life;
 mod line;
 mod oidc;
 mod people;
-#[path = "../../../store/tests/it/place.rs"]
+#[path = "../../../store/tests/it/postgres.rs"]
 mod postgres;
 mod upstream;

@@ -4,7 +4,7 @@ mod artifacts;
 mod cases;
 mod merges;
 mod people;
-mod place;
+mod postgres;
 
 use store::Store;
 
@@ -45,14 +45,14 @@ async fn conformance_of_sqlite() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn conformance_of_postgres() {
-    let Some(postgres) = place::Postgres::start() else { return };
+    let Some(postgres) = postgres::Postgres::start() else { return };
     conform(async || Store::open(&postgres.database().await).await.unwrap()).await;
 }
 
 /// A server whose connections were cut has its database still, unless another one has come between: then it writes nothing any more.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_has_one_server_also_when_its_session_ends() {
-    let Some(mut postgres) = place::Postgres::start() else { return };
+    let Some(mut postgres) = postgres::Postgres::start() else { return };
     let url = postgres.database().await;
     let (one, other) = (Store::open(&url).await.unwrap(), Store::open(&url).await.unwrap());
     let mut claim = one.claim().await.unwrap();
@@ -65,14 +65,14 @@ async fn a_database_has_one_server_also_when_its_session_ends() {
     while let Err(error) = claim.is_held().await {
         assert!(error.is_unavailable(), "{error}");
     }
-    place::cut(&url).await;
+    postgres::cut(&url).await;
     assert!(claim.is_held().await.unwrap());
     one.mark("x", 2).await.unwrap();
     assert!(matches!(other.claim().await, Err(store::StoreError::InUse)), "it was claimed again");
 
     // Sessions that are ended end soon.
     let mut theirs = loop {
-        place::cut(&url).await;
+        postgres::cut(&url).await;
         match other.claim().await {
             Ok(claim) => break claim,
             Err(store::StoreError::InUse) => {}
@@ -90,6 +90,10 @@ async fn a_database_has_one_server_also_when_its_session_ends() {
     other.mark("x", 4).await.unwrap();
     assert!(theirs.is_held().await.unwrap());
     assert_eq!(one.marked("x").await.unwrap(), Some(4));
+    // The number counts, also for whoever still has the session.
+    postgres::run_sql(&url, "UPDATE server_epoch SET value = value + 1").await;
+    assert!(!theirs.is_held().await.unwrap());
+    assert!(matches!(other.agent_by_key("none", 1).await, Err(store::StoreError::InUse)));
 }
 
 #[tokio::test]
@@ -108,7 +112,7 @@ async fn a_newer_database_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}/new.db", folder.path().display());
     Store::open(&url).await.unwrap().close().await;
-    place::run_sql(&url, "INSERT INTO schema_version (version) VALUES (99)").await;
+    postgres::run_sql(&url, "INSERT INTO schema_version (version) VALUES (99)").await;
     let error = Store::open(&url).await.unwrap_err();
     assert!(error.to_string().contains("newer version"), "{error}");
     for wrong in ["mysql://x", "nothing", ""] {

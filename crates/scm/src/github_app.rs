@@ -18,7 +18,7 @@ const BEHIND: u64 = 60;
 const AHEAD: u64 = 8 * 60;
 
 /// What an app's key signs (RS256) to say that it is the app. `app`: its client id, or its number. `now`: seconds since 1970.
-pub fn claim(app: &str, now: u64) -> String {
+pub fn app_claim(app: &str, now: u64) -> String {
     let head = json!({ "alg": "RS256", "typ": "JWT" });
     let claims = json!({ "iat": now.saturating_sub(BEHIND), "exp": now + AHEAD, "iss": app });
     [head, claims].map(|part| BASE64_URL_SAFE_NO_PAD.encode(part.to_string())).join(".")
@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn an_app_says_who_it_is_and_asks_for_little() {
-        let claim = claim("Iv1.abc", 1_000_000);
+        let claim = app_claim("Iv1.abc", 1_000_000);
         let parts: Vec<Value> = claim
             .split('.')
             .map(|part| serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap())

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use engine::Session;
 use futures_util::{SinkExt as _, StreamExt as _};
+use model::event::LogSource;
 use model::ids::RequestId;
 use model::request::{Allocated, Reply, Request};
 use serde_json::{Value, json};
@@ -12,7 +13,7 @@ use server::{ArtifactLimits, OidcConfig, Server, ServerConfig, ServerError};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
-use wire::agent::{Definition, FromAgent, Lease, ToAgent, VERSION};
+use wire::agent::{Definition, FromAgent, Item, Lease, LogLine, ToAgent, VERSION};
 use wire::engine::{Said, Word};
 
 /// How long something may take that takes a moment.
@@ -89,6 +90,20 @@ impl Place {
         assert!(response.status().is_success(), "{path}: {response:?}");
         let text = response.text().await.unwrap();
         serde_json::from_str(&text).unwrap_or(Value::String(text))
+    }
+
+    /// The status of an answer, and what it says.
+    pub async fn as_who(&self, token: &str, method: &str, path: &str, body: &str) -> (u16, Value) {
+        let request = self.request(method, path).bearer_auth(token);
+        let request = if body.is_empty() { request } else { request.header("content-type", "application/json") };
+        let response = request.body(body.to_owned()).send().await.unwrap();
+        let status = response.status().as_u16();
+        (status, serde_json::from_str(&response.text().await.unwrap()).unwrap_or_default())
+    }
+
+    /// The same for who may do everything.
+    pub async fn as_admin(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
+        self.as_who(&self.admin(), method, path, &body.to_string()).await
     }
 
     pub fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
@@ -290,6 +305,16 @@ impl Agent {
     pub async fn answer(&mut self, lease: Lease, id: RequestId, reply: Reply) {
         self.say(&FromAgent::Answered { lease, id, reply }).await;
     }
+}
+
+/// A line of a log, as a workload says it.
+pub fn line(text: &str) -> Item {
+    Item::Line(LogLine { at: 1, step: None, stage: None, source: LogSource::Stdout, text: text.into() })
+}
+
+/// A step is to be run.
+pub fn is_exec(message: &ToAgent) -> bool {
+    matches!(message, ToAgent::Perform { request: Request::Exec { .. }, .. })
 }
 
 /// What came of a request that was done well.

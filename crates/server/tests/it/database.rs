@@ -2,30 +2,12 @@
 
 use std::time::Duration;
 
-use model::event::LogSource;
-use model::request::{Reply, Request};
+use model::request::Reply;
 use serde_json::{Value, json};
-use wire::agent::{FromAgent, Item, LogLine, ToAgent};
+use wire::agent::{FromAgent, ToAgent};
 
-use crate::agent::Place;
+use crate::agent::{Place, is_exec, line};
 use crate::postgres::{self, Postgres};
-
-fn line(text: &str) -> Item {
-    Item::Line(LogLine { at: 1, step: None, stage: None, source: LogSource::Stdout, text: text.into() })
-}
-
-fn is_exec(message: &ToAgent) -> bool {
-    matches!(message, ToAgent::Perform { request: Request::Exec { .. }, .. })
-}
-
-impl Place {
-    /// The status of an answer, and what it says.
-    async fn status(&self, method: &str, path: &str) -> (u16, String) {
-        let request = self.request(method, path).header("content-type", "application/json").body("{}");
-        let answer = request.bearer_auth(self.admin()).send().await.unwrap();
-        (answer.status().as_u16(), answer.text().await.unwrap())
-    }
-}
 
 /// It crashes in the middle of a run. Who asks is told so; what the agent has said meanwhile is not lost, for it says it again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -42,9 +24,9 @@ async fn a_database_that_is_away_loses_no_run() {
     agent.say(&FromAgent::Report { lease, first: 0, items: vec![line("line 1")] }).await;
     agent.answer(lease, first, Reply::Exited { code: 0, stdout: None, limit: None }).await;
     for (method, path) in [("GET", "/api/v1/runs"), ("POST", "/api/v1/projects/app/runs")] {
-        let (status, answer) = place.status(method, path).await;
+        let (status, answer) = place.as_admin(method, path, &json!({})).await;
         assert_eq!(status, 503, "{answer}");
-        assert!(answer.contains("database"), "{answer}");
+        assert!(answer.to_string().contains("database"), "{answer}");
     }
 
     database.come_back();
@@ -81,9 +63,9 @@ async fn a_server_that_was_replaced_knows_it() {
         }
     }
     // The token of the API was written by the one that made it.
-    let (status, answer) = old.status("POST", "/api/v1/projects/app/runs").await;
+    let (status, answer) = old.as_admin("POST", "/api/v1/projects/app/runs", &json!({})).await;
     assert_eq!(status, 503, "{answer}");
-    assert!(answer.contains("another server"), "{answer}");
+    assert!(answer.to_string().contains("another server"), "{answer}");
     let mut server = old.server.take().unwrap();
     tokio::time::timeout(Duration::from_secs(20), server.lost()).await.expect("it hears so");
     server.stop().await;

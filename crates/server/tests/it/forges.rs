@@ -8,13 +8,14 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use model::request::{Reply, Request};
+use model::ids::RequestId;
+use model::request::Reply;
 use rustls::pki_types::PrivatePkcs1KeyDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
-use wire::agent::ToAgent;
+use wire::agent::{Lease, ToAgent};
 
-use crate::agent::Place;
+use crate::agent::{Agent, Place, is_exec};
 
 /// A forge that remembers what it was told, and is away so many times before.
 #[derive(Clone, Default)]
@@ -74,8 +75,13 @@ async fn place(api: &str) -> Place {
     place
 }
 
-fn is_exec(message: &ToAgent) -> bool {
-    matches!(message, ToAgent::Perform { request: Request::Exec { .. }, .. })
+const COMMIT: &str = "0123456789012345678901234567890123456789";
+
+/// Has a run of that commit come to its step.
+async fn runs_step(agent: &mut Agent) -> (Lease, RequestId) {
+    let lease = agent.take_at("node { sh 'make' }", Some(COMMIT)).await;
+    let ToAgent::Perform { id, .. } = agent.work(is_exec).await else { panic!() };
+    (lease, id)
 }
 
 /// It is away for a while, the server is another one for the end: it hears of the end all the same.
@@ -86,10 +92,8 @@ async fn a_forge_hears_how_a_run_goes() {
     let key = place.enrol("one").await;
     let id = place.trigger().await;
     let mut agent = place.agent(&key, &[]).await;
-    let commit = "0123456789012345678901234567890123456789";
-    let lease = agent.take_at("node { sh 'make' }", Some(commit)).await;
-    let ToAgent::Perform { id: request, .. } = agent.work(is_exec).await else { panic!() };
-    forge.wait_for(commit, "pending").await;
+    let (lease, request) = runs_step(&mut agent).await;
+    forge.wait_for(COMMIT, "pending").await;
     drop(agent);
     place.restart().await;
     let mut agent = place.agent(&key, &[lease]).await;
@@ -97,10 +101,10 @@ async fn a_forge_hears_how_a_run_goes() {
     agent.answer(lease, request, Reply::Exited { code: 3, stdout: None, limit: None }).await;
     agent.give_back(lease).await;
     assert_eq!(place.wait_for_end(id).await["outcome"], "FAILURE");
-    forge.wait_for(commit, "failure").await;
+    forge.wait_for(COMMIT, "failure").await;
     let told = forge.told();
     let (path, last) = told.last().unwrap();
-    assert_eq!(path, &format!("/repos/org/app/statuses/{commit}"));
+    assert_eq!(path, &format!("/repos/org/app/statuses/{COMMIT}"));
     assert_eq!(last["context"], "cofferdam/app");
     assert!(last["description"].as_str().unwrap().starts_with("#1 failed"), "{last}");
     assert!(last["target_url"].as_str().unwrap().ends_with(&format!("/runs/{id}")), "{last}");
@@ -212,12 +216,8 @@ async fn github_hears_by_checks_of_an_app() {
     for (key, forge, why) in
         [("no key", "github", "RSA key"), (APP_KEY, "gitlab", "only GitHub"), ("…", "github", "secret")]
     {
-        let request = place.request("PUT", "/api/v1/projects/app").bearer_auth(place.admin());
-        let request = request.header("content-type", "application/json").body(config(key, forge).to_string());
-        let answer = request.send().await.unwrap();
-        assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
-        let text = answer.text().await.unwrap();
-        assert!(text.contains(why), "{text}");
+        let (status, answer) = place.as_admin("PUT", "/api/v1/projects/app", &config(key, forge)).await;
+        assert!(status == 400 && answer.to_string().contains(why), "{status} {answer}");
     }
     let told = place.ask("PUT", "/api/v1/projects/app", config(APP_KEY, "github")).await;
     assert_eq!(
@@ -228,10 +228,8 @@ async fn github_hears_by_checks_of_an_app() {
     let key = place.enrol("one").await;
     let id = place.trigger().await;
     let mut agent = place.agent(&key, &[]).await;
-    let commit = "0123456789012345678901234567890123456789";
-    let lease = agent.take_at("node { sh 'make' }", Some(commit)).await;
-    let ToAgent::Perform { id: request, .. } = agent.work(is_exec).await else { panic!() };
-    let made = forge.wait_for("head_sha", commit).await;
+    let (lease, request) = runs_step(&mut agent).await;
+    let made = forge.wait_for("head_sha", COMMIT).await;
     assert_eq!((&made["name"], &made["external_id"]), (&json!("cofferdam/app"), &json!(id.to_string())));
     assert!(made["details_url"].as_str().unwrap().ends_with(&format!("/runs/{id}")), "{made}");
     agent.answer(lease, request, Reply::Exited { code: 3, stdout: None, limit: None }).await;

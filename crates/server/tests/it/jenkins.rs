@@ -1,14 +1,10 @@
 //! What tools for Jenkins ask, and are answered.
 
-use model::request::{Reply, Request};
+use model::request::Reply;
 use serde_json::{Value, json};
 use wire::agent::ToAgent;
 
-use crate::agent::Place;
-
-fn is_exec(message: &ToAgent) -> bool {
-    matches!(message, ToAgent::Perform { request: Request::Exec { .. }, .. })
-}
+use crate::agent::{Place, is_exec};
 
 #[tokio::test]
 async fn a_build_from_its_trigger_to_its_log() {
@@ -22,11 +18,17 @@ async fn a_build_from_its_trigger_to_its_log() {
     assert_eq!(asked.status, 201);
     let item = asked.location.expect("where the item is");
     let item = item.split_once("/queue/").map(|(_, rest)| format!("/queue/{rest}api/json")).unwrap();
-    let waits = place.jenkins("GET", &item).await.body;
-    assert!(
-        waits["executable"].is_null() && waits["why"].as_str().is_some_and(|why| why.contains("no agent")),
-        "{waits}"
-    );
+    // It says why once the line has heard of it, a moment later.
+    let mut waits = Value::Null;
+    for _ in 0..1000 {
+        waits = place.jenkins("GET", &item).await.body;
+        if waits["why"].as_str().is_some_and(|why| why.contains("no agent")) {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let why = waits["why"].as_str().unwrap_or_default();
+    assert!(waits["executable"].is_null() && why.contains("no agent"), "{waits}");
 
     let mut agent = place.agent(&key, &[]).await;
     let lease = agent.take("node { sh 'make'; echo 'said' }").await;

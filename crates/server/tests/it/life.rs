@@ -1,18 +1,9 @@
 //! The life of a run, at an agent that keeps its word.
 
-use model::event::LogSource;
-use model::request::{Reply, Request};
-use wire::agent::{FromAgent, Item, LogLine, ToAgent};
+use model::request::Reply;
+use wire::agent::{FromAgent, ToAgent};
 
-use crate::agent::Place;
-
-fn line(text: &str) -> Item {
-    Item::Line(LogLine { at: 1, step: None, stage: None, source: LogSource::Stdout, text: text.into() })
-}
-
-fn is_exec(message: &ToAgent) -> bool {
-    matches!(message, ToAgent::Perform { request: Request::Exec { .. }, .. })
-}
+use crate::agent::{Place, is_exec, line};
 
 #[tokio::test]
 async fn a_run_from_its_lease_to_its_end() {

@@ -32,15 +32,6 @@ const ROLES: [&str; 4] = ["reader", "developer", "maintainer", "admin"];
 const PLACES: [&str; 3] = ["", "@team", "@other"];
 
 impl Place {
-    /// The status of an answer, and what it says.
-    async fn as_who(&self, token: &str, method: &str, path: &str, body: &str) -> (u16, Value) {
-        let request = self.request(method, path).bearer_auth(token);
-        let request = if body.is_empty() { request } else { request.header("content-type", "application/json") };
-        let response = request.body(body.to_owned()).send().await.unwrap();
-        let status = response.status().as_u16();
-        (status, serde_json::from_str(&response.text().await.unwrap()).unwrap_or_default())
-    }
-
     /// Somebody who may this, and a token of theirs.
     async fn somebody(&self, name: &str, grants: &[&str]) -> String {
         self.ask("PUT", &format!("/api/v1/people/{name}"), json!({ "grants": grants, "password": PASSWORD })).await;

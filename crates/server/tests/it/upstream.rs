@@ -7,9 +7,7 @@ use crate::agent::{Agent, Place};
 impl Place {
     async fn follows(&self, name: &str, upstream: Value) -> u16 {
         let config = json!({ "source": { "folder": "/nowhere" }, "upstream": upstream });
-        let request = self.request("PUT", &format!("/api/v1/projects/{name}")).bearer_auth(self.admin());
-        let request = request.header("content-type", "application/json").body(config.to_string());
-        request.send().await.unwrap().status().as_u16()
+        self.as_admin("PUT", &format!("/api/v1/projects/{name}"), &config).await.0
     }
 
     async fn runs_of(&self, name: &str) -> Vec<Value> {

@@ -8,7 +8,9 @@ use agent::{Host, HostOptions, Noted, Scm, WayOut};
 use model::limits::Limits;
 use model::request::{AgentSpec, DockerSpec};
 use model::rung::Rung;
+use queue::Offer;
 use sandbox::microvm::MonitorKind;
+use wire::agent::Offers;
 
 use crate::args::{Elsewhere, LimitArgs, PlaceArgs, WarmImage};
 use crate::failure::CommandFailure;
@@ -118,6 +120,20 @@ impl Machine {
             noted.clear();
         }
         noted.entry(project.to_owned()).or_default().clone()
+    }
+
+    /// What it has for runs now, as a server wants to know it.
+    pub fn offers(&self) -> Offers {
+        let home = self.home.as_deref();
+        let usable = |offer: &Offer| offer.unusable.is_none() && offer.refuses.is_none();
+        let all = place::offers(None, self.elsewhere.as_ref(), &self.monitor, home);
+        let all: Vec<_> = all.into_iter().filter(usable).collect();
+        let images = place::open_store(home).and_then(|store| store.list()).unwrap_or_default();
+        Offers {
+            rungs: all.iter().map(|offer| offer.rung).collect(),
+            engine: all.iter().any(|offer| offer.engine.is_ok()),
+            images: images.iter().map(|image| image.digest.to_string()).collect(),
+        }
     }
 
     /// For one run.

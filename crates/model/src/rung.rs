@@ -31,6 +31,23 @@ impl Rung {
     }
 }
 
+/// What a run needs of the host that makes its sandboxes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Needs {
+    /// Sandboxes of this rung at least.
+    pub rung: Rung,
+    /// One of them with a Docker Engine of its own.
+    pub engine: bool,
+}
+
+impl Needs {
+    /// Both.
+    #[must_use]
+    pub fn and(self, other: Needs) -> Needs {
+        Needs { rung: self.rung.max(other.rung), engine: self.engine || other.engine }
+    }
+}
+
 /// Whose code a run is, computed from facts that the author of the code has no hand in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -15,7 +15,7 @@ pub mod line;
 mod placement;
 pub mod pool;
 
-pub use placement::{Layers, Need, Offer, Placed, Refused, others, place};
+pub use placement::{Layers, Need, Offer, Placed, Refused, needs, others, place};
 pub use pool::{
     BackoffSettings, Bounds, Command, Counts, Decision, DemandSettings, Event, Moment, Pool, PoolSettings,
     SettingsError, Shape,

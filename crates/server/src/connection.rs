@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::{Stream, StreamExt as _};
 use store::AgentRecord;
 use tokio::sync::{mpsc, oneshot};
-use wire::agent::{FromAgent, ToAgent, VERSION};
+use wire::agent::{FromAgent, Offers, ToAgent, VERSION};
 
 use crate::app::App;
 use crate::hub::Connected;
@@ -15,6 +15,8 @@ use crate::line;
 
 /// Labels of one agent.
 const MOST_LABELS: usize = 200;
+/// Images of one agent, and the longest name of one, in bytes.
+const MOST_IMAGES: (usize, usize) = (2000, 200);
 /// How long an agent may say nothing, not even that it lives.
 const SILENCE: Duration = Duration::from_secs(45);
 
@@ -50,13 +52,18 @@ pub(crate) async fn attend(
         let Ok(Some(sign)) = sign else { break };
         match sign {
             Sign::Lives => {}
-            Sign::Says(FromAgent::Hello { version: VERSION, runs, held, labels }) if alive.is_some() => {
+            Sign::Says(FromAgent::Hello { version: VERSION, runs, held, labels, offers }) if alive.is_some() => {
                 let Some(alive) = alive.take() else { break };
                 tracing::info!(agent = agent.name, runs, held = held.len(), "an agent has come");
                 // Its name is one too.
                 let labels = labels.into_iter().take(MOST_LABELS).chain([agent.name.clone()]).collect();
-                let connected = Connected { connection, sender: sender.clone(), most: runs, _alive: alive };
-                let placed = app.hub.come(&app.waiting, agent.id, connected, labels, &held);
+                let (sender, offers) = (sender.clone(), bounded(offers));
+                let connected = Connected { connection, sender, most: runs, labels, offers, _alive: alive };
+                let placed = app.hub.come(&app.waiting, agent.id, connected, &held);
+                line::perform(&app, placed).await;
+            }
+            Sign::Says(FromAgent::Offers(offers)) if alive.is_none() => {
+                let placed = app.hub.offers(&app.waiting, agent.id, connection, bounded(offers));
                 line::perform(&app, placed).await;
             }
             Sign::Says(message) if alive.is_none() => match message.lease() {
@@ -76,4 +83,12 @@ pub(crate) async fn attend(
     }
     let placed = app.hub.go(&app.waiting, agent.id, connection);
     line::perform(&app, placed).await;
+}
+
+/// As much of it as one agent may say.
+fn bounded(mut offers: Offers) -> Offers {
+    let (most, longest) = MOST_IMAGES;
+    offers.images.truncate(most);
+    offers.images.retain(|image| image.len() <= longest);
+    offers
 }

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use model::ids::RunId;
 use model::run::RunEnd;
-use queue::line::{AgentId, Command, Event, Labels};
+use model::rung::Needs;
+use queue::line::{AgentId, Command, Event};
 use store::{Run, Status, StoreError};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
-use wire::agent::{FromAgent, Lease, ToAgent};
+use wire::agent::{FromAgent, Lease, Offers, ToAgent};
 
 use crate::app::App;
 use crate::keeper::{self, ToKeeper};
@@ -50,6 +51,10 @@ pub(crate) struct Connected {
     pub(crate) sender: mpsc::UnboundedSender<ToAgent>,
     /// Runs that it takes at once.
     pub(crate) most: u32,
+    /// What it was called.
+    pub(crate) labels: Vec<String>,
+    /// What it has.
+    pub(crate) offers: Offers,
     /// Ends the connection when it is dropped.
     pub(crate) _alive: oneshot::Sender<()>,
 }
@@ -135,6 +140,15 @@ pub(crate) fn start_keeper(app: &Arc<App>, run: Run) {
     }
 }
 
+impl Connected {
+    /// What the line is told of it.
+    fn came(&self, agent: u64) -> Event {
+        let labels = self.labels.iter().cloned().chain(line::labels_of(&self.offers)).collect();
+        let images = self.offers.images.iter().map(|image| image.as_str().into()).collect();
+        Event::AgentCame { agent: AgentId(agent), labels, places: self.most, images }
+    }
+}
+
 impl Hub {
     fn agents(&self) -> MutexGuard<'_, BTreeMap<u64, Connected>> {
         self.agents.lock().unwrap_or_else(PoisonError::into_inner)
@@ -178,14 +192,7 @@ impl Hub {
 
     /// An agent has come; whoever had its place has lost it. What follows is to be performed.
     #[must_use]
-    pub(crate) fn come(
-        &self,
-        waiting: &Waiting,
-        agent: u64,
-        connected: Connected,
-        labels: Labels,
-        held: &[Lease],
-    ) -> Vec<Command> {
+    pub(crate) fn come(&self, waiting: &Waiting, agent: u64, connected: Connected, held: &[Lease]) -> Vec<Command> {
         // All who are told hear of comings and goings in the order in which they were.
         let (keepers, mut agents) = (self.keepers(), self.agents());
         let connection = connected.connection;
@@ -197,9 +204,30 @@ impl Hub {
         for lease in held.iter().filter(|lease| !keepers.contains_key(&lease.run)) {
             let _ = connected.sender.send(ToAgent::Release { lease: *lease, forget: true });
         }
-        let places = connected.most;
+        let came = connected.came(agent);
         agents.insert(agent, connected);
-        waiting.tell(Event::AgentCame { agent: AgentId(agent), labels, places, images: Vec::new() })
+        waiting.tell(came)
+    }
+
+    /// An agent has other things than before. What follows is to be performed.
+    #[must_use]
+    pub(crate) fn offers(&self, waiting: &Waiting, agent: u64, connection: u64, offers: Offers) -> Vec<Command> {
+        let mut agents = self.agents();
+        let Some(connected) = agents.get_mut(&agent).filter(|connected| connected.connection == connection) else {
+            return Vec::new();
+        };
+        connected.offers = offers;
+        waiting.tell(connected.came(agent))
+    }
+
+    /// Whether an agent that is there lacks this.
+    pub(crate) fn lacks(&self, agent: u64, needs: Needs) -> bool {
+        self.agents().get(&agent).is_some_and(|connected| !connected.offers.satisfies(needs))
+    }
+
+    /// What an agent that is there has.
+    pub(crate) fn offers_of(&self, agent: u64) -> Option<Offers> {
+        self.agents().get(&agent).map(|connected| connected.offers.clone())
     }
 
     /// A connection has ended. Nothing follows where it was displaced before.
@@ -219,11 +247,6 @@ impl Hub {
     /// How many runs are kept.
     pub(crate) fn kept(&self) -> usize {
         self.keepers().len()
-    }
-
-    /// Whether an agent is connected.
-    pub(crate) fn is_there(&self, agent: u64) -> bool {
-        self.agents().contains_key(&agent)
     }
 
     /// Says something to an agent; one that is away is told when it comes back.

@@ -2,14 +2,19 @@
 //!
 //! Never: a decision of its own; a place for a run that the store does not have in the queue.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use model::ids::RunId;
 use model::run::RunEnd;
-use queue::line::{AgentId, Branch, Class, Command, Event, Expression, Item, Line, LineSettings, Moment, Terms};
+use model::rung::{Needs, Rung};
+use queue::line::{
+    AgentId, Branch, Class, Command, Event, Expression, ImageName, Item, Line, LineSettings, Moment, Terms,
+};
 use store::{Project, Run, RunFilter, Status, StoreError};
 use tokio::time::Instant;
+use wire::agent::Offers;
 
 use crate::app::App;
 use crate::changes::TARGET_MOVED;
@@ -17,11 +22,31 @@ use crate::config::ProjectConfig;
 
 /// Runs that are read at once.
 const PAGE: u32 = 500;
+/// Projects of which is kept in mind what image their runs have.
+const MOST_PROJECTS: usize = 10_000;
+/// The label of agents whose jobs can have a Docker Engine of their own.
+const ENGINE: &str = "engine:docker";
+/// Rungs that an agent may have.
+const RUNGS: [Rung; 5] = [Rung::Process, Rung::Container, Rung::Gvisor, Rung::Microvm, Rung::Machine];
+
+/// What an agent can give is a label of it: what a run needs is asked for like any other, and told in the same words where nobody has it.
+pub(crate) fn labels_of(offers: &Offers) -> Vec<String> {
+    let has = |rung: &Rung| offers.satisfies(Needs { rung: *rung, engine: false });
+    let rungs = RUNGS.into_iter().filter(has).map(label_of);
+    rungs.chain(offers.engine.then(|| ENGINE.to_owned())).collect()
+}
+
+/// Of agents whose sandboxes have that rung, or a higher one.
+fn label_of(rung: Rung) -> String {
+    format!("rung:{}", rung.name())
+}
 
 /// The line, and how far the store was read into it.
 pub(crate) struct Waiting {
     state: Mutex<State>,
     began: Instant,
+    /// The image that a project's runs had last. It is lost with the server, and found again by the next run.
+    images: Mutex<HashMap<String, ImageName>>,
 }
 
 struct State {
@@ -34,7 +59,7 @@ impl Default for Waiting {
     fn default() -> Waiting {
         // The settings are ours, and the tests of `queue` hold them good; without a line there is no server.
         let line = Line::new(LineSettings::default()).unwrap_or_else(|error| panic!("{error}"));
-        Waiting { state: Mutex::new(State { line, newest: RunId(0) }), began: Instant::now() }
+        Waiting { state: Mutex::new(State { line, newest: RunId(0) }), began: Instant::now(), images: Mutex::default() }
     }
 }
 
@@ -62,6 +87,19 @@ impl Waiting {
     /// Has the store be looked at from its beginning, for what the line does not know.
     pub(crate) fn look_again(&self) {
         self.state().newest = RunId(0);
+    }
+
+    /// A run of the project has this image.
+    pub(crate) fn learn_image(&self, project: &str, digest: &str) {
+        let mut images = self.images.lock().unwrap_or_else(PoisonError::into_inner);
+        if images.len() >= MOST_PROJECTS && !images.contains_key(project) {
+            images.clear();
+        }
+        images.insert(project.to_owned(), digest.into());
+    }
+
+    fn image_of(&self, project: &str) -> Option<ImageName> {
+        self.images.lock().unwrap_or_else(PoisonError::into_inner).get(project).cloned()
     }
 
     /// Why a run waits, and what would change that.
@@ -205,14 +243,25 @@ async fn item_of(app: &App, run: &Run) -> Result<Item, StoreError> {
         .first()
         .is_some_and(|cause| cause.class.contains("TimerTrigger") || cause.class == TARGET_MOVED);
     item.class = if is_of_clock { Class::Background } else { Class::Interactive };
+    item.image = app.waiting.image_of(&run.project_name);
+    item.labels = needed(run, Expression::any());
     let Some(config) = config else { return Ok(item) };
     item.priority = config.priority;
     // It was read when the project was made.
-    item.labels = config.label.and_then(|label| label.parse().ok()).unwrap_or_else(Expression::any);
+    item.labels = needed(run, config.label.and_then(|label| label.parse().ok()).unwrap_or_else(Expression::any));
     let branch = run.facts.env.iter().find(|(name, _)| name == "BRANCH_NAME").map(|(_, branch)| branch.as_str());
     let revision = run.revision.as_deref().map(|name| name.strip_prefix("refs/heads/").unwrap_or(name));
     let name = branch.or(revision).or_else(|| config.source.branch()).unwrap_or_default();
     item.branch = Some(Branch { name: name.into(), alone: config.alone, yields: false });
     item.limit_ms = config.queue_minutes.map(|minutes| minutes.saturating_mul(60_000));
     Ok(item)
+}
+
+/// What a run asks of an agent beside what its project does. Before its first job asks for a place, its trust is all that is known; that
+/// any agent has containers is taken for granted until then, for a job without an image needs none.
+fn needed(run: &Run, labels: Expression) -> Expression {
+    let trusted = Some(run.trust.minimum()).filter(|rung| *rung > Rung::Container);
+    let rung = trusted.max(run.needs.map(|needs| needs.rung));
+    let labels = rung.map(label_of).into_iter().fold(labels, Expression::and);
+    if run.needs.is_some_and(|needs| needs.engine) { labels.and(ENGINE) } else { labels }
 }

@@ -14,6 +14,7 @@ use crate::Offence;
 use crate::deeds::Deeds;
 use crate::dice::Dice;
 use crate::network::LinkId;
+use crate::plan::offers;
 use crate::seat::{Seat, State};
 use crate::work;
 
@@ -86,7 +87,8 @@ impl Agent {
     pub(crate) fn hello(&mut self) -> FromAgent {
         self.released.clear();
         let held = self.seats.keys().copied().collect();
-        FromAgent::Hello { version: VERSION, runs: self.runs, held, labels: self.labels.clone() }
+        let (labels, offers) = (self.labels.clone(), offers(&self.labels));
+        FromAgent::Hello { version: VERSION, runs: self.runs, held, labels, offers }
     }
 
     pub(crate) fn lose_connection(&mut self) {

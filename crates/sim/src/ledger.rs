@@ -11,11 +11,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::ids::RunId;
+use model::rung::Needs;
 use queue::line::{Expression, Labels};
 use serde_json::Value;
 use store::AuditRow;
 
 use crate::checker::Checker;
+use crate::plan::offers;
 
 /// A change of a project may be overtaken by what it had before, for so long in milliseconds.
 const OVERTAKEN: u64 = 60_000;
@@ -51,6 +53,7 @@ pub(crate) struct Known {
     pub(crate) project: String,
     pub(crate) number: u64,
     branch: String,
+    needs: Needs,
     is_held: bool,
     state: State,
     epoch: u64,
@@ -101,12 +104,15 @@ impl Ledger {
         match row.action.as_str() {
             "run.create" => self.created(checker, row, now),
             "run.lease" => self.leased(row, &detail, now),
-            "run.requeue" => {
+            "run.requeue" | "run.move" => {
                 let run = self.known(row)?;
                 if !matches!(run.state, State::Leased(_)) || detail["epoch"] != run.epoch + 1 {
                     return Err(format!("it is taken from nobody: {run:?}"));
                 }
                 (run.state, run.epoch) = (State::Waits, run.epoch + 1);
+                if row.action == "run.move" {
+                    run.needs = serde_json::from_value(detail["needs"].clone()).map_err(|error| error.to_string())?;
+                }
                 Ok(())
             }
             "run.finish" => {
@@ -185,6 +191,7 @@ impl Ledger {
             project: project.to_owned(),
             number,
             branch: branch.or(revision).unwrap_or_else(|| "main".to_owned()),
+            needs: Needs { rung: run.trust.minimum(), engine: false },
             is_held: run.held.is_some(),
             state: State::Waits,
             epoch: 0,
@@ -208,13 +215,16 @@ impl Ledger {
             return Err(format!("agent {agent} gets epoch {epoch} of {run:?}"));
         }
         (run.state, run.epoch) = (State::Leased(agent), epoch);
-        let (project, branch) = (run.project.clone(), run.branch.clone());
+        let (project, branch, needs) = (run.project.clone(), run.branch.clone(), run.needs);
         let host = self.hosts.get(&agent).ok_or_else(|| format!("there is no agent {agent}"))?;
         let leased: Vec<&Known> =
             self.unfinished.iter().filter_map(|id| self.runs.get(id).filter(|run| run.is_leased())).collect();
         let at_agent = leased.iter().filter(|run| run.state == State::Leased(agent)).count();
         if at_agent > host.runs as usize {
             return Err(format!("agent {agent} has {at_agent} runs, and takes {}", host.runs));
+        }
+        if !offers(&host.labels).satisfies(needs) {
+            return Err(format!("agent {agent} has not what {id} needs: {needs:?}"));
         }
         let Some(terms) = self.projects.get(&project).filter(|terms| now >= terms.since + OVERTAKEN) else {
             return Ok(());

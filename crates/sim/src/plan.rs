@@ -1,6 +1,8 @@
 //! What a seed is about: projects, agents, and what goes wrong. Each seed has some of it, so that what one fault hides another seed shows.
 
+use model::rung::Rung;
 use serde_json::{Value, json};
+use wire::agent::Offers;
 
 use crate::dice::Dice;
 use crate::network::Latency;
@@ -95,6 +97,13 @@ impl Plan {
             agents,
         }
     }
+}
+
+/// What an agent has: machines with engines are where `linux` and `gpu` are, as the first agent always is.
+pub(crate) fn offers(labels: &[String]) -> Offers {
+    let has_machines = ["linux", "gpu"].iter().all(|label| labels.iter().any(|has| has == label));
+    let rungs = if has_machines { vec![Rung::Container, Rung::Microvm] } else { vec![Rung::Process, Rung::Container] };
+    Offers { rungs, engine: has_machines, images: Vec::new() }
 }
 
 /// A project as somebody might want it.

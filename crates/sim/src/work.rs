@@ -26,7 +26,9 @@ pub(crate) fn definition(seed: u64, run: RunId) -> String {
             let (one, two) = (steps(&mut dice, 2), steps(&mut dice, 2));
             format!("parallel one: {{ node {{ {one} }} }}, two: {{ node {{ {two} }} }}\necho 'both'")
         }
-        10..12 => {
+        // It needs an agent that has machines, and says so when one has it.
+        10 => format!("echo 'an image'\nnode {{ sh 'docker build .'\n {} }}", steps(&mut dice, 2)),
+        11..13 => {
             let (one, two) = (steps(&mut dice, 1), steps(&mut dice, 2));
             format!("try {{ node {{ {one} }} }} catch (e) {{ echo \"caught ${{e.message}}\" }}\nnode {{ {two} }}")
         }

@@ -3,7 +3,7 @@
 use model::ids::RunId;
 use model::outcome::Outcome;
 use model::run::RunFacts;
-use model::rung::Trust;
+use model::rung::{Needs, Trust};
 use serde::{Deserialize, Serialize};
 use wire::agent::Merge;
 
@@ -99,6 +99,8 @@ pub struct Run {
     pub held: Option<String>,
     /// What its commit is merged with before it is run.
     pub merge: Option<Merge>,
+    /// What it turned out to need of its agent.
+    pub needs: Option<Needs>,
 }
 
 /// Runs that have not ended.

@@ -3,7 +3,7 @@
 use model::event::LogSource;
 use model::ids::RunId;
 use model::run::{RunEnd, RunFacts};
-use model::rung::Trust;
+use model::rung::{Needs, Trust};
 use serde_json::json;
 use sqlx::any::AnyRow;
 use sqlx::{Any, Row as _, Transaction};
@@ -20,11 +20,12 @@ use crate::run::{NewRun, Run, RunCounts, RunFilter, Status};
 use crate::{Actor, Millis, Store, StoreError, signed, unsigned};
 
 const SELECT: &str = "SELECT r.id, r.project_id, p.name, r.number, r.status, r.outcome, r.message, r.facts, r.revision, r.definition, \
-     r.abort_reason, r.epoch, r.agent_id, r.queued_ms, r.started_ms, r.ended_ms, r.lines, r.trust, r.commit_id, r.held, r.merge \
+     r.abort_reason, r.epoch, r.agent_id, r.queued_ms, r.started_ms, r.ended_ms, r.lines, r.trust, r.commit_id, r.held, r.merge, r.needs \
      FROM runs r JOIN projects p ON p.id = r.project_id";
 
 fn run(row: &AnyRow) -> Result<Run, StoreError> {
-    let (facts, merge): (String, Option<String>) = (row.try_get(7)?, row.try_get(20)?);
+    let (facts, merge, needs): (String, Option<String>, Option<String>) =
+        (row.try_get(7)?, row.try_get(20)?, row.try_get(21)?);
     let outcome: Option<String> = row.try_get(5)?;
     let outcome = outcome.map(|word| serde_json::from_value(word.into()));
     let number = |index: usize| Ok::<_, StoreError>(row.try_get::<Option<i64>, _>(index)?.map(unsigned));
@@ -49,6 +50,7 @@ fn run(row: &AnyRow) -> Result<Run, StoreError> {
         commit: row.try_get(18)?,
         held: row.try_get(19)?,
         merge: merge.map(|text| serde_json::from_str(&text)).transpose().map_err(StoreError::damaged("a run"))?,
+        needs: needs.map(|text| serde_json::from_str(&text)).transpose().map_err(StoreError::damaged("a run"))?,
         trust: serde_json::from_value(row.try_get::<String, _>(17)?.into()).map_err(StoreError::damaged("a run"))?,
     })
 }
@@ -211,6 +213,26 @@ impl Store {
             put_input(&mut tx, id, seq, answer).await?;
         }
         record(&mut tx, now, &Actor::server(), "run.requeue", &id.to_string(), &json!({ "epoch": epoch + 1 })).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// A run that has begun nothing leaves its agent, which has not what it needs, and waits for another.
+    ///
+    /// # Errors
+    /// Its lease is another one.
+    pub async fn move_run(&self, id: RunId, epoch: u64, needs: Needs, now: Millis) -> Result<(), StoreError> {
+        let text = serde_json::to_string(&needs).map_err(StoreError::damaged("a run"))?;
+        let mut tx = self.write().await?;
+        let change = sqlx::query(
+            "UPDATE runs SET epoch = epoch + 1, agent_id = NULL, status = 'queued', needs = $3 WHERE id = $1 AND epoch = $2 AND status = 'running'",
+        );
+        let change = change.bind(signed(id.0)).bind(signed(epoch)).bind(text);
+        if change.execute(&mut *tx).await?.rows_affected() != 1 {
+            return Err(StoreError::Stale { what: id.to_string() });
+        }
+        let detail = json!({ "epoch": epoch + 1, "needs": needs });
+        record(&mut tx, now, &Actor::server(), "run.move", &id.to_string(), &detail).await?;
         tx.commit().await?;
         Ok(())
     }

@@ -24,13 +24,13 @@ use std::collections::BTreeMap;
 use model::event::{Event, LogSource};
 use model::ids::{RequestId, RunId, StageId, StepId};
 use model::request::{Failure, Reply, Request};
-use model::rung::Trust;
+use model::rung::{Needs, Rung, Trust};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::{Said, Word};
 
 /// Version of these messages; both sides must have the same.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 /// The longest message, in bytes.
 pub const MAX_MESSAGE_BYTES: usize = crate::engine::MAX_LINE_BYTES + 4096;
 /// The most that one report has.
@@ -95,6 +95,24 @@ impl std::fmt::Debug for Login {
     }
 }
 
+/// What an agent has for runs, as far as a server chooses by it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offers {
+    /// Rungs that its sandboxes can have.
+    pub rungs: Vec<Rung>,
+    /// A job can have a Docker Engine of its own.
+    pub engine: bool,
+    /// Digests of images that it need not fetch, those that were used last first.
+    pub images: Vec<String>,
+}
+
+impl Offers {
+    /// Whether a run that needs this can be there.
+    pub fn satisfies(&self, needs: Needs) -> bool {
+        self.rungs.iter().any(|rung| *rung >= needs.rung) && (self.engine || !needs.engine)
+    }
+}
+
 /// From an agent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -110,7 +128,11 @@ pub enum FromAgent {
         /// What it is, for projects that ask for such agents.
         #[serde(default)]
         labels: Vec<String>,
+        /// What it has.
+        offers: Offers,
     },
+    /// It has other things than it said before.
+    Offers(Offers),
     /// What a run's definition is.
     Found {
         /// Of which lease.
@@ -207,7 +229,7 @@ impl FromAgent {
     /// Which lease it is about.
     pub fn lease(&self) -> Option<Lease> {
         match self {
-            FromAgent::Hello { .. } => None,
+            FromAgent::Hello { .. } | FromAgent::Offers(_) => None,
             FromAgent::Found { lease, .. }
             | FromAgent::Said { lease, .. }
             | FromAgent::EngineLost { lease, .. }

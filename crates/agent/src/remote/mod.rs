@@ -14,6 +14,7 @@ mod seat;
 mod upload;
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,8 +23,8 @@ use model::event::Event;
 use model::ids::RequestId;
 use model::request::{Failure, Reply};
 use model::rung::Trust;
-use tokio::sync::mpsc;
-use wire::agent::{FromAgent, Lease, ToAgent};
+use tokio::sync::{Notify, mpsc};
+use wire::agent::{FromAgent, Lease, Offers, ToAgent};
 use wire::engine::Said;
 
 use crate::engine::EngineProgram;
@@ -44,6 +45,9 @@ pub trait Hosts: Send + Sync {
 
     /// So many runs of a project wait.
     fn waits(&self, project: &str, count: u64);
+
+    /// What it has for runs now. May take a while: files are read.
+    fn offers(&self) -> Offers;
 }
 
 /// What a run is of.
@@ -80,6 +84,8 @@ pub struct AgentConfig {
 
 /// How long the end of everything may take.
 const STOPPING: Duration = Duration::from_secs(30);
+/// How often it is looked at what this machine has for runs: guests and programs come and go.
+const LOOK: Duration = Duration::from_secs(30);
 
 /// What the agent's task hears.
 enum Word {
@@ -95,6 +101,8 @@ enum Word {
     Happened(Lease, Event),
     /// Every sandbox of a lease has ended.
     Closed(Lease),
+    /// This machine has other things for runs than before.
+    Offers(Offers),
 }
 
 /// Works until it is to stop; then everything of its runs is ended here, and the server, which hears nothing more, gives them to others.
@@ -104,15 +112,19 @@ enum Word {
 pub async fn work(config: AgentConfig, stop: impl Future<Output = ()>) -> Result<(), Trouble> {
     let (sender, mut inbox) = mpsc::unbounded_channel();
     let config = Arc::new(config);
+    let offers = look(&config.hosts).await;
+    let again = Arc::new(Notify::new());
+    let looks = keep_looking(Arc::clone(&config.hosts), offers.clone(), Arc::clone(&again), sender.clone());
     let mut connection = tokio::spawn(connection::keep_connected(Arc::clone(&config), sender.clone()));
     let uploader = Uploader::new(&config)?;
-    let mut agent = Agent { config, uploader, inbox: sender, server: None, seats: HashMap::new() };
-    tokio::pin!(stop);
+    let mut agent = Agent { config, uploader, inbox: sender, server: None, seats: HashMap::new(), offers, again };
+    tokio::pin!(stop, looks);
     loop {
         tokio::select! {
             ended = &mut connection => {
                 return ended.unwrap_or_else(|error| Err(Trouble::infrastructure(error.to_string())));
             }
+            never = &mut looks => match never {},
             () = &mut stop => {
                 connection.abort();
                 // An agent that cannot end what it has leaves that to the end of its process.
@@ -131,12 +143,39 @@ pub async fn work(config: AgentConfig, stop: impl Future<Output = ()>) -> Result
     }
 }
 
+async fn look(hosts: &Arc<dyn Hosts>) -> Offers {
+    let hosts = Arc::clone(hosts);
+    tokio::task::spawn_blocking(move || hosts.offers()).await.unwrap_or_default()
+}
+
+/// Tells when this machine has other things than before. Looks now and then, and where there is reason to.
+async fn keep_looking(
+    hosts: Arc<dyn Hosts>,
+    mut known: Offers,
+    again: Arc<Notify>,
+    inbox: mpsc::UnboundedSender<Word>,
+) -> Infallible {
+    loop {
+        let _ = tokio::time::timeout(LOOK, again.notified()).await;
+        let offers = look(&hosts).await;
+        if offers != known {
+            // Nobody hears it where the agent ends.
+            let _ = inbox.send(Word::Offers(offers.clone()));
+        }
+        known = offers;
+    }
+}
+
 struct Agent {
     config: Arc<AgentConfig>,
     uploader: Uploader,
     inbox: mpsc::UnboundedSender<Word>,
     server: Option<mpsc::UnboundedSender<FromAgent>>,
     seats: HashMap<Lease, Seat>,
+    /// What this machine has for runs.
+    offers: Offers,
+    /// There is reason to look at that again.
+    again: Arc<Notify>,
 }
 
 impl Agent {
@@ -145,8 +184,8 @@ impl Agent {
             Word::Connected(server) => {
                 let held = self.seats.keys().copied().collect();
                 let AgentConfig { runs, labels, .. } = self.config.as_ref();
-                let (runs, labels) = (*runs, labels.clone());
-                let hello = FromAgent::Hello { version: wire::agent::VERSION, runs, held, labels };
+                let (runs, labels, offers) = (*runs, labels.clone(), self.offers.clone());
+                let hello = FromAgent::Hello { version: wire::agent::VERSION, runs, held, labels, offers };
                 let _ = server.send(hello);
                 self.server = Some(server);
             }
@@ -186,6 +225,12 @@ impl Agent {
                 if let Some(seat) = self.seats.get_mut(&lease) {
                     seat.is_closed = true;
                 }
+                // It may have left an image.
+                self.again.notify_one();
+            }
+            Word::Offers(offers) => {
+                self.offers = offers.clone();
+                self.say(FromAgent::Offers(offers));
             }
         }
     }

@@ -215,6 +215,13 @@ pub async fn cancel(args: &CancelArgs) -> Result<Exit, CommandFailure> {
     }
 }
 
+/// What an agent's sandboxes can be.
+fn sandboxes(agent: &Value) -> String {
+    let rungs = agent["rungs"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let engine = (agent["engine"] == true).then_some("docker-engine");
+    rungs.chain(engine).collect::<Vec<_>>().join(",")
+}
+
 /// `cofferdam agents`.
 pub async fn agents(command: &AgentsCommand) -> Result<Exit, CommandFailure> {
     match command {
@@ -224,7 +231,7 @@ pub async fn agents(command: &AgentsCommand) -> Result<Exit, CommandFailure> {
                 let is_there = if agent["connected"] == true { "connected" } else { "away" };
                 match client.output {
                     OutputFormat::Json => println!("{agent}"),
-                    OutputFormat::Text => println!("{}  {is_there}", text(agent, "name")),
+                    OutputFormat::Text => println!("{}  {is_there}  {}", text(agent, "name"), sandboxes(agent)),
                 }
             }
         }

@@ -12,6 +12,7 @@ use agent::{AgentConfig, Host, Hosts, LocalProject, RunOf, Trouble};
 use reqwest::Method;
 use serde_json::{Value, json};
 use server::{Server, ServerConfig};
+use wire::agent::Offers;
 
 use crate::args::Network;
 use crate::args::WarmArgs;
@@ -210,6 +211,10 @@ impl Hosts for OfRuns {
 
     fn waits(&self, project: &str, count: u64) {
         self.machine.waits(project, count);
+    }
+
+    fn offers(&self) -> Offers {
+        self.machine.offers()
     }
 }
 

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use store::{AgentRecord, NewToken, TokenKind};
 use tokio::sync::mpsc;
-use wire::agent::{MAX_MESSAGE_BYTES, ToAgent};
+use wire::agent::{MAX_MESSAGE_BYTES, Offers, ToAgent};
 
 use super::auth::{User, bearer};
 use super::error::Refused;
@@ -31,11 +31,16 @@ const PING: Duration = Duration::from_secs(15);
 pub(super) async fn list(State(app): State<Arc<App>>, user: User) -> Result<Json<Value>, Refused> {
     user.may(Action::SeeAgents, None)?;
     let agents = app.store.agents().await?;
-    let shown: Vec<_> = agents
-        .iter()
-        .map(|agent| json!({ "id": agent.id, "name": agent.name, "seen_at": agent.seen_at, "connected": app.hub.is_there(agent.id) }))
-        .collect();
-    Ok(Json(json!({ "agents": shown })))
+    let shown = agents.iter().map(|agent| {
+        let offers = app.hub.offers_of(agent.id);
+        let (connected, offers) = (offers.is_some(), offers.unwrap_or_default());
+        let Offers { rungs, engine, images } = offers;
+        json!({
+            "id": agent.id, "name": agent.name, "seen_at": agent.seen_at, "connected": connected,
+            "rungs": rungs, "engine": engine, "images": images.len(),
+        })
+    });
+    Ok(Json(json!({ "agents": shown.collect::<Vec<_>>() })))
 }
 
 /// A token that is good for one agent, once.

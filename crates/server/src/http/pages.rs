@@ -6,6 +6,7 @@ use axum::extract::{Path, State};
 use maud::{DOCTYPE, Markup, html};
 use model::event::Event;
 use store::{Run, RunFilter, Status};
+use wire::agent::Offers;
 
 use super::auth::Viewer;
 use super::error::Refused;
@@ -70,13 +71,24 @@ pub(super) async fn home(State(app): State<Arc<App>>, Viewer(user): Viewer) -> R
             }
             h2 { "Agents" }
             table {
-                tr { th { "Agent" } th { "State" } }
+                tr { th { "Agent" } th { "State" } th { "Sandboxes" } }
                 @for agent in &agents {
-                    tr { td { (agent.name) } td { @if app.hub.is_there(agent.id) { "connected" } @else { "away" } } }
+                    @let offers = app.hub.offers_of(agent.id);
+                    tr {
+                        td { (agent.name) }
+                        td { @if offers.is_some() { "connected" } @else { "away" } }
+                        td { (offers.map(in_words).unwrap_or_default()) }
+                    }
                 }
             }
         },
     ))
+}
+
+/// What an agent has.
+fn in_words(offers: Offers) -> String {
+    let rungs = offers.rungs.iter().map(|rung| rung.name());
+    rungs.chain(offers.engine.then_some("Docker Engine")).collect::<Vec<_>>().join(", ")
 }
 
 pub(super) async fn run(

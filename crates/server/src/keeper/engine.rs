@@ -102,6 +102,9 @@ impl Keeper {
             self.app.store.heard(self.run.id, heard, &acts, self.app.now()).await?;
             self.app.changed(self.run.id);
         }
+        if let Some(needs) = self.needs_elsewhere(&acts) {
+            return self.leave(needs).await;
+        }
         self.tell_engine(words);
         for act in acts {
             match act {

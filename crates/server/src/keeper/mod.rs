@@ -11,6 +11,7 @@
 
 mod end;
 mod engine;
+mod needs;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -305,6 +306,7 @@ impl Keeper {
             // Something between was not written down, and comes again: it was said before the agent heard how much is.
             FromAgent::Report { first, .. } if first > self.reported.0 && !self.reported.1 => Ok(Step::On),
             FromAgent::Report { first, items, .. } => {
+                self.see_images(&items);
                 self.see_output(&items).await?;
                 let reported = self.app.store.report(self.run.id, first, &items).await?;
                 self.reported.0 = reported;

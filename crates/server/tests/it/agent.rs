@@ -8,12 +8,13 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use model::event::LogSource;
 use model::ids::RequestId;
 use model::request::{Allocated, Reply, Request};
+use model::rung::Rung;
 use serde_json::{Value, json};
 use server::{ArtifactLimits, OidcConfig, Server, ServerConfig, ServerError};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
-use wire::agent::{Definition, FromAgent, Item, Lease, LogLine, ToAgent, VERSION};
+use wire::agent::{Definition, FromAgent, Item, Lease, LogLine, Offers, ToAgent, VERSION};
 use wire::engine::{Said, Word};
 
 /// How long something may take that takes a moment.
@@ -198,9 +199,40 @@ impl Place {
     /// Connects and greets.
     pub async fn agent(&self, key: &str, held: &[Lease]) -> Agent {
         let mut agent = self.connect(key).await;
-        agent.say(&FromAgent::Hello { version: VERSION, runs: 1, held: held.to_vec(), labels: Vec::new() }).await;
+        let (held, offers) = (held.to_vec(), everything());
+        agent.say(&FromAgent::Hello { version: VERSION, runs: 1, held, labels: Vec::new(), offers }).await;
         agent
     }
+
+    /// Why a run waits.
+    pub async fn waits(&self, id: u64) -> String {
+        self.run(id).await["waits"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Until a run waits for this.
+    pub async fn waits_for(&self, id: u64, word: &str) -> String {
+        for _ in 0..1000 {
+            let why = self.waits(id).await;
+            if why.contains(word) {
+                return why;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("it does not wait for {word}: {}", self.waits(id).await)
+    }
+
+    /// A new agent that has this.
+    pub async fn agent_that_offers(&self, name: &str, runs: u32, labels: &[&str], offers: Offers) -> Agent {
+        let mut agent = self.connect(&self.enrol(name).await).await;
+        let labels = labels.iter().map(ToString::to_string).collect();
+        agent.say(&FromAgent::Hello { version: VERSION, runs, held: Vec::new(), labels, offers }).await;
+        agent
+    }
+}
+
+/// What an agent has that nothing is too much for.
+pub fn everything() -> Offers {
+    Offers { rungs: vec![Rung::Process, Rung::Container, Rung::Microvm], engine: true, images: Vec::new() }
 }
 
 pub struct Agent {

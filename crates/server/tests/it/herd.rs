@@ -8,11 +8,12 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use model::rung::Rung;
 use serde_json::{Value, json};
 use sha2::Sha256;
-use wire::agent::{Definition, FromAgent, Lease, Merge, Source, ToAgent};
+use wire::agent::{Definition, FromAgent, Lease, Merge, Offers, Source, ToAgent};
 
-use crate::agent::{Agent, Place};
+use crate::agent::{Agent, Place, everything};
 
 const SECRET: &str = "a secret of the hook";
 
@@ -226,6 +227,26 @@ async fn a_webhook_is_acted_upon_as_its_forge_confirms() {
         }
         found(&mut agent, lease, None).await;
     }
+}
+
+/// A stranger's code has a kernel of its own, and is given to nobody who has none for it.
+#[tokio::test]
+async fn a_strangers_run_waits_for_machines() {
+    let forge = Forge::default();
+    forge.set(|repository| {
+        repository.branches.insert("main".into(), commit(1));
+        repository.requests.insert(7, (commit(3), "main".into(), "open".into(), true));
+    });
+    let place = Place::with_forge(&forge, json!({})).await;
+    let containers = Offers { rungs: vec![Rung::Process, Rung::Container], ..Offers::default() };
+    let _plain = place.agent_that_offers("plain", 1, &[], containers).await;
+    let told = place.open(&forge, 7, "a").await;
+    assert_eq!(told["trust"], "stranger", "{told}");
+    let id = told["run"].as_u64().unwrap();
+    let why = place.waits_for(id, "rung:microvm").await;
+    assert!(!why.contains("engine"), "{why}");
+    let mut machines = place.agent_that_offers("machines", 1, &[], everything()).await;
+    assert_eq!(leased(&mut machines).await.0.run.0, id);
 }
 
 #[tokio::test]

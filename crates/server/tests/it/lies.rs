@@ -4,7 +4,7 @@ use model::event::LogSource;
 use model::ids::{RequestId, RunId};
 use model::request::Reply;
 use serde_json::Value;
-use wire::agent::{Definition, FromAgent, Item, Lease, LogLine, ToAgent, VERSION};
+use wire::agent::{Definition, FromAgent, Item, Lease, LogLine, Offers, ToAgent, VERSION};
 use wire::engine::Said;
 
 use crate::agent::Place;
@@ -65,7 +65,13 @@ async fn nonsense_ends_its_own_connection() {
         agent.say_text(text).await;
         assert_eq!(agent.hear().await, None, "{}", &text[..text.len().min(40)]);
     }
-    let hello = |version| FromAgent::Hello { version, runs: 1, held: Vec::new(), labels: Vec::new() };
+    let hello = |version| FromAgent::Hello {
+        version,
+        runs: 1,
+        held: Vec::new(),
+        labels: Vec::new(),
+        offers: Offers::default(),
+    };
     for message in [hello(VERSION + 1), FromAgent::Released { lease: Lease { run: RunId(1), epoch: 1 } }] {
         let mut agent = place.connect(&key).await;
         agent.say(&message).await;

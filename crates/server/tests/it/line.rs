@@ -1,9 +1,13 @@
 //! Which run goes where, and why another waits.
 
+use model::event::Event;
+use model::ids::JobId;
+use model::request::{Failure, FailureKind, Reply, Request};
+use model::rung::Rung;
 use serde_json::{Value, json};
-use wire::agent::{FromAgent, Lease, ToAgent, VERSION};
+use wire::agent::{FromAgent, Item, Lease, Offers, ToAgent};
 
-use crate::agent::{Agent, Place};
+use crate::agent::{Agent, Place, everything, is_exec};
 
 impl Place {
     async fn put(&self, name: &str, more: Value) {
@@ -16,15 +20,8 @@ impl Place {
         self.ask("POST", &format!("/api/v1/projects/{name}/runs"), json!({})).await["id"].as_u64().unwrap()
     }
 
-    async fn waits(&self, id: u64) -> String {
-        self.run(id).await["waits"].as_str().unwrap_or_default().to_owned()
-    }
-
     async fn agent_with(&self, name: &str, runs: u32, labels: &[&str]) -> Agent {
-        let mut agent = self.connect(&self.enrol(name).await).await;
-        let labels = labels.iter().map(ToString::to_string).collect();
-        agent.say(&FromAgent::Hello { version: VERSION, runs, held: Vec::new(), labels }).await;
-        agent
+        self.agent_that_offers(name, runs, labels, everything()).await
     }
 }
 
@@ -64,15 +61,7 @@ async fn a_label_finds_its_agents() {
     place.put("app", json!({ "label": "gpu && !arm" })).await;
     let id = place.trigger().await;
     let _plain = place.agent_with("plain", 1, &["linux"]).await;
-    let mut why = String::new();
-    for _ in 0..1000 {
-        why = place.waits(id).await;
-        if why.contains("gpu") {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
-    assert!(why.contains("gpu"), "{why}");
+    place.waits_for(id, "gpu").await;
     let mut fits = place.agent_with("fits", 1, &["gpu"]).await;
     assert_eq!(whole_run(&place, &mut fits).await.run.0, id);
 }
@@ -90,6 +79,81 @@ async fn limits_of_a_project_hold_and_can_be_changed() {
     place.put("app", json!({ "at_once": 2 })).await;
     let is_second = |message: &ToAgent| matches!(message, ToAgent::Lease { lease, .. } if lease.run.0 == second);
     agent.work(is_second).await;
+}
+
+/// Which agent has machines is known before a run is given to one, as far as what a run needs is.
+#[tokio::test]
+async fn a_run_that_needs_an_engine_leaves_an_agent_without() {
+    let mut place = Place::new().await;
+    let containers = || Offers { rungs: vec![Rung::Process, Rung::Container], ..Offers::default() };
+    let mut plain = place.agent_that_offers("plain", 2, &[], containers()).await;
+    let id = place.trigger().await;
+    let lease = plain.take("echo 'so far'\nnode { sh 'docker build .' }").await;
+    assert_eq!(lease.run.0, id);
+    // Nothing of it is asked for there.
+    plain.work(|message| matches!(message, ToAgent::Release { lease: of, forget: true } if *of == lease)).await;
+    let why = place.waits_for(id, "engine:docker").await;
+    assert!(why.contains("rung:microvm"), "{why}");
+    // What it needs is known after a restart too, and one that knows nothing of engines gets another run meanwhile.
+    place.restart().await;
+    let mut plain = place.agent_that_offers("plain-2", 2, &[], containers()).await;
+    let other = place.trigger().await;
+    assert_eq!(whole_run(&place, &mut plain).await.run.0, other);
+    place.waits_for(id, "engine:docker").await;
+    // An agent may come by machines while it is there.
+    plain.say(&FromAgent::Offers(everything())).await;
+    let again = plain.take("echo 'so far'\nnode { sh 'docker build .' }").await;
+    assert_eq!((again.run.0, again.epoch), (id, lease.epoch + 2), "one that it left with, and one that it comes with");
+    plain.give_back(again).await;
+    assert_eq!(place.wait_for_end(id).await["outcome"], "SUCCESS");
+    assert_eq!(place.log(id).await.matches("so far").count(), 1, "its journal went with it");
+}
+
+/// Its sandbox and its stashes are there; elsewhere it would be another run.
+#[tokio::test]
+async fn a_run_that_has_begun_stays_and_hears_what_is_lacking() {
+    let place = Place::new().await;
+    let containers = Offers { rungs: vec![Rung::Process, Rung::Container], ..Offers::default() };
+    let mut plain = place.agent_that_offers("plain", 1, &[], containers).await;
+    let _machines = place.agent_that_offers("machines", 0, &[], everything()).await;
+    let id = place.trigger().await;
+    let lease = plain.take("node { sh 'make' }\nnode { docker.image('a').inside('--privileged') { sh 'make' } }").await;
+    let wants_engine = |message: &ToAgent| {
+        matches!(message, ToAgent::Perform { request: Request::Allocate { engine: Some(_), .. }, .. })
+    };
+    let ToAgent::Perform { id: request, .. } = plain.work(wants_engine).await else { panic!("no request") };
+    let failure = Failure { kind: FailureKind::Infrastructure, message: "no machines here".into(), hint: None };
+    plain.answer(lease, request, Reply::Failed(failure)).await;
+    plain.give_back(lease).await;
+    let ended = place.wait_for_end(id).await;
+    assert_eq!(ended["outcome"], "FAILURE");
+    assert!(ended["message"].as_str().unwrap().contains("no machines here"), "{ended}");
+}
+
+#[tokio::test]
+async fn a_run_goes_where_its_project_has_its_image() {
+    let place = Place::new().await;
+    let with = |digest: &str| Offers { images: vec![digest.to_owned()], ..everything() };
+    let mut first = place.agent_that_offers("first", 1, &[], with("sha256:one")).await;
+    place.trigger().await;
+    let lease = first.take("node { sh 'make' }").await;
+    first.work(is_exec).await;
+    let started = Event::JobStarted {
+        job: JobId(1),
+        rung: Rung::Container,
+        driver: "container".into(),
+        why: String::new(),
+        image: Some("registry.example/app@sha256:two".into()),
+        took_us: Vec::new(),
+    };
+    let items = vec![Item::Event { at: 1, event: started }];
+    first.say(&FromAgent::Report { lease, first: 0, items }).await;
+    first.work(|message| matches!(message, ToAgent::Kept { reported: 1, .. })).await;
+    // More room is elsewhere, and a smaller id.
+    let _roomy = place.agent_that_offers("roomy", 4, &[], with("sha256:one")).await;
+    let mut has = place.agent_that_offers("has", 1, &[], with("sha256:two")).await;
+    let id = place.trigger().await;
+    assert_eq!(has.take("echo 'done'").await.run.0, id);
 }
 
 /// A server that is another one knows who has which place.

@@ -5,7 +5,7 @@ use model::ids::{JobId, RequestId, RunId};
 use model::outcome::Outcome;
 use model::request::{AgentSpec, Reply, Request};
 use model::run::{BuildCause, RunEnd, RunFacts};
-use model::rung::Trust;
+use model::rung::{Needs, Rung, Trust};
 use serde_json::json;
 use store::{Act, Actor, NewRun, NewToken, Project, Run, RunFilter, Status, Store, StoreError, TokenKind};
 use wire::agent::{Definition, Item, LogLine};
@@ -114,8 +114,15 @@ pub async fn a_lease_is_one_agents(store: Store) {
     let run = store.run(run.id).await.unwrap().unwrap();
     assert_eq!(store.journal(&run, "echo 1", "").await.unwrap().entries().len(), 1);
     assert_eq!(store.lease_run(run.id, 3, 2, 36).await.unwrap(), 4);
+    // It turns out to need more than its agent has.
+    let needs = Needs { rung: Rung::Microvm, engine: true };
+    assert!(matches!(store.move_run(run.id, 3, needs, 37).await, Err(StoreError::Stale { .. })), "of an older lease");
+    store.move_run(run.id, 4, needs, 37).await.unwrap();
+    let moved = store.run(run.id).await.unwrap().unwrap();
+    assert_eq!((moved.status, moved.agent, moved.epoch, moved.needs), (Status::Queued, None, 5, Some(needs)));
+    assert_eq!(store.lease_run(run.id, 5, 2, 38).await.unwrap(), 6);
     store.finish_run(run.id, &end(Outcome::Success), 40).await.unwrap();
-    assert!(store.lease_run(run.id, 4, 3, 50).await.is_err(), "it has ended");
+    assert!(store.lease_run(run.id, 6, 3, 50).await.is_err(), "it has ended");
 }
 
 pub async fn a_journal_is_as_it_was(store: Store) {

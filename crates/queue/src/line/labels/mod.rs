@@ -77,6 +77,20 @@ impl Expression {
         Expression::default()
     }
 
+    /// The same, and this label too.
+    #[must_use]
+    pub fn and(self, label: impl Into<Arc<str>>) -> Expression {
+        let label = Node::Label(label.into());
+        Expression(match self.0 {
+            Node::Any => label,
+            Node::All(mut nodes) => {
+                nodes.push(label);
+                Node::All(nodes)
+            }
+            node => Node::All(vec![node, label]),
+        })
+    }
+
     /// Whether an agent with such labels will do.
     pub fn evaluate(&self, labels: &Labels) -> bool {
         self.0.evaluate(labels)

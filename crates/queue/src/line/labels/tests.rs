@@ -148,3 +148,12 @@ fn no_way_is_told_where_none_is_found() {
     check_difference("a && (!a || b)", "", None);
     check_difference("!(a -> a)", "", None);
 }
+
+#[test]
+fn a_label_more_is_asked_for() {
+    for (written, expect) in [("", "c"), ("a", "a && c"), ("a && b", "a && b && c"), ("a || b", "(a || b) && c")] {
+        let expression = written.parse().unwrap_or_else(|_| Expression::any()).and("c");
+        assert_eq!(expression.to_string(), expect);
+        assert_eq!(expression, expect.parse().unwrap());
+    }
+}

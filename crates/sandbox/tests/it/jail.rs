@@ -4,9 +4,15 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::place;
 
 /// Names in `/etc` of what every sandbox is told of itself, none of it the host's.
-pub const TOLD: [&str; 6] = ["group", "hostname", "hosts", "machine-id", "passwd", "resolv.conf"];
+const TOLD: [&str; 6] = ["group", "hostname", "hosts", "machine-id", "passwd", "resolv.conf"];
+
+/// The memory that a machine is a copy of, which is the other copies' too.
+const TEMPLATE: &str = "/memfd:cofferdam-machine (deleted)";
 
 /// A process, as the host sees it.
 pub struct Jailed {
@@ -33,7 +39,7 @@ impl Jailed {
     }
 
     /// Names in a folder of its root.
-    pub fn names(&self, folder: &str) -> BTreeSet<String> {
+    fn names(&self, folder: &str) -> BTreeSet<String> {
         let entries = fs::read_dir(self.root().join(folder)).into_iter().flatten().flatten();
         entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
     }
@@ -45,7 +51,7 @@ impl Jailed {
     }
 
     /// Everything in its root that is no folder, but for what the kernel shows there.
-    pub fn files(&self) -> BTreeSet<String> {
+    fn files(&self) -> BTreeSet<String> {
         let (root, mut found, mut folders) = (self.root(), BTreeSet::new(), vec![PathBuf::new()]);
         while let Some(folder) = folders.pop() {
             for entry in fs::read_dir(root.join(&folder)).unwrap().map(Result::unwrap) {
@@ -61,15 +67,54 @@ impl Jailed {
     }
 
     /// Where the files lead that it has open, and whether it can write to them.
-    pub fn open(&self) -> Vec<(PathBuf, bool)> {
+    fn open(&self) -> Vec<(PathBuf, bool)> {
         let numbers = fs::read_dir(format!("/proc/{}/fd", self.pid)).unwrap().map(Result::unwrap);
         let of = |entry: fs::DirEntry| {
             let about = self.file(&format!("fdinfo/{}", entry.file_name().display()));
             let flags = about.lines().find_map(|line| line.strip_prefix("flags:")).unwrap().trim().to_owned();
             let flags = i32::from_str_radix(&flags, 8).unwrap();
-            (fs::read_link(entry.path()).unwrap(), flags & libc::O_ACCMODE != libc::O_RDONLY)
+            let may_write = flags & libc::O_ACCMODE != libc::O_RDONLY;
+            (fs::read_link(entry.path()).unwrap(), may_write && !is_sealed(&entry.path()))
         };
         numbers.map(of).collect()
+    }
+
+    /// Its root holds the program, what that needs to start, `others`, and what every sandbox is told of itself.
+    pub fn check_files(&self, program: &Path, others: &[&str]) {
+        let output = Command::new("ldd").arg(program).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let libraries = text.lines().filter_map(|line| line.split_whitespace().find(|word| word.starts_with('/')));
+        let mut expect: BTreeSet<_> = libraries.map(|path| path[1..].to_owned()).collect();
+        if !expect.is_empty() {
+            expect.insert(program.strip_prefix("/").unwrap().display().to_string());
+        }
+        expect.extend(others.iter().map(ToString::to_string));
+        let (told, files): (BTreeSet<_>, _) = self.files().into_iter().partition(|path| path.starts_with("etc/"));
+        assert_eq!(files, expect);
+        assert!(told.iter().all(|path| TOLD.contains(&&path[4..])), "{told:?}");
+    }
+
+    /// What it has open is what its machine is made of, which lies in these folders and which it can only read, but for one disk without a
+    /// name.
+    pub fn check_open(&self, folders: &[&Path]) {
+        let mut written = BTreeSet::new();
+        for (link, writes) in self.open() {
+            match &link {
+                link if link.starts_with(place::base().join("scratch")) => drop(written.insert(link.clone())),
+                link if folders.iter().any(|folder| link.starts_with(folder)) || *link == Path::new(TEMPLATE) => {
+                    assert!(!writes, "{} can be written to", link.display());
+                }
+                // The folder that both sides have is attached nowhere; the rest is the program's own.
+                link => {
+                    let text = link.to_string_lossy();
+                    let kinds = ["socket:", "anon_inode:", "/dev/net/tun"];
+                    let own = kinds.iter().any(|kind| text.starts_with(kind));
+                    assert!(own || ["/", "/dev/null"].contains(&&*text), "{text}");
+                }
+            }
+        }
+        // It may be open more than once.
+        assert_eq!(written.len(), 1, "{written:?}");
     }
 
     /// Its `/dev` has these and no others, where it was given one; the host's own are for its user alone.
@@ -123,4 +168,11 @@ impl Jailed {
         let top = mounts.lines().find(|line| line.split(' ').nth(4) == Some("/")).unwrap();
         assert!(top.split(' ').nth(5).is_some_and(|options| options.split(',').any(|option| option == "ro")), "{top}");
     }
+}
+
+/// Nobody can write to it, whatever it was opened for.
+fn is_sealed(file: &Path) -> bool {
+    use rustix::fs::{SealFlags, fcntl_get_seals};
+    let found = fs::metadata(file).is_ok_and(|found| found.is_file()).then(|| fs::File::open(file).ok()).flatten();
+    found.is_some_and(|file| fcntl_get_seals(file).is_ok_and(|seals| seals.contains(SealFlags::WRITE)))
 }

@@ -10,6 +10,7 @@ mod args;
 mod client;
 mod commands;
 mod failure;
+mod leftovers;
 mod machine;
 mod place;
 mod shell;

@@ -427,32 +427,3 @@ pub fn keep_out_of_git(artifacts: &Path) {
         let _ = std::fs::write(ignore, "*\n");
     }
 }
-
-/// Removes named leftovers in the scratch folder: runs use unnamed files there, and folders that they hold a lock on.
-pub fn sweep_scratch(given: Option<&Path>) -> Result<Vec<String>, CommandFailure> {
-    let scratch = home(given).join("scratch");
-    let mut removed = Vec::new();
-    let entries = match std::fs::read_dir(&scratch) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(removed),
-        Err(error) => return Err(CommandFailure::io("read", &scratch, &error)),
-    };
-    for entry in entries.flatten() {
-        let path = entry.path();
-        if std::fs::remove_file(&path).is_ok() {
-            removed.push(format!("file {}", path.display()));
-        } else if let Some(_held) = abandoned(&path)
-            && std::fs::remove_dir_all(&path).is_ok()
-        {
-            removed.push(format!("folder {}", path.display()));
-        }
-    }
-    Ok(removed)
-}
-
-/// `git-PID-…`, whose process has died and that nobody holds: a lock on it.
-fn abandoned(folder: &Path) -> Option<std::fs::File> {
-    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let lives = name.split('-').nth(1).is_some_and(|pid| Path::new("/proc").join(pid).exists());
-    std::fs::File::open(folder).ok().filter(|file| !lives && file.try_lock().is_ok())
-}

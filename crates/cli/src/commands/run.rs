@@ -24,7 +24,7 @@ use crate::args::{DefinitionArgs, OutputFormat, RunArgs};
 use crate::failure::{CommandFailure, Exit};
 use crate::machine::{self, Machine};
 use crate::show::{self, Show, Style, Summary};
-use crate::{place, shell, source};
+use crate::{leftovers, place, shell, source};
 
 /// Events that may wait for the view. A view that is slower than the output slows the output down.
 const EVENT_QUEUE: usize = 256;
@@ -64,7 +64,7 @@ pub async fn run(args: &RunArgs, home: Option<&Path>, style: Style) -> Result<Ex
         Err(CommandFailure::new(Exit::Infrastructure, "the thread that starts the launcher has ended"))
     })?;
     // What killed runs have left there; what cannot be removed, `clean` reports.
-    let _ = place::sweep_scratch(home);
+    let _ = leftovers::sweep(home);
     let machine = Machine::new(&args.place, home, drivers, None)?;
     let host = machine.host(machine::Of {
         project: definition.job_name(),

@@ -19,6 +19,7 @@ use crate::args::WarmArgs;
 use crate::args::server::{AgentArgs, BackupArgs, DevArgs, LogFormat, ServerArgs};
 use crate::client::Client;
 use crate::failure::{CommandFailure, Exit};
+use crate::leftovers;
 use crate::machine::{self, Machine};
 use crate::place;
 use crate::standing::Standing;
@@ -147,7 +148,7 @@ pub async fn agent(args: &AgentArgs, home: Option<&Path>) -> Result<Exit, Comman
     let drivers = place::drivers()?;
     let data = data(args.data.as_ref(), home, "agent")?;
     let key = key(args, &data).await?;
-    let _ = place::sweep_scratch(home);
+    sweep(home.map(Path::to_owned)).await;
     let scratch = place::home(home).join("scratch");
     std::fs::create_dir_all(&scratch).map_err(|error| CommandFailure::io("make", &scratch, &error))?;
     let mut place = args.place.clone();
@@ -173,7 +174,7 @@ pub async fn agent(args: &AgentArgs, home: Option<&Path>) -> Result<Exit, Comman
     };
     let ended = tokio::select! {
         worked = agent::work(config, stop) => worked.map_err(CommandFailure::from),
-        never = look_after(&machine, &args.warm) => match never {},
+        never = look_after(&machine, &args.warm, home) => match never {},
     };
     machine.close().await;
     ended.map(|()| if interrupted { Exit::Interrupted } else { Exit::Success })
@@ -220,7 +221,7 @@ impl Hosts for OfRuns {
 
 /// What an agent does beside its runs: it reaches what is elsewhere, and keeps sandboxes ready. Again and again, for engines come back,
 /// and images and launchers change.
-async fn look_after(machine: &Machine, args: &WarmArgs) -> Infallible {
+async fn look_after(machine: &Machine, args: &WarmArgs, home: Option<&Path>) -> Infallible {
     let (mut pause, mut told) = (TRY_AGAIN, Vec::new());
     loop {
         let keeping = async {
@@ -240,6 +241,18 @@ async fn look_after(machine: &Machine, args: &WarmArgs) -> Infallible {
         pause = if reasons.is_empty() { TRY_AGAIN } else { (pause * 2).min(LOOK_AGAIN) };
         tokio::time::sleep(next).await;
         told = reasons;
+        sweep(home.map(Path::to_owned)).await;
+    }
+}
+
+/// Takes away what processes have left here that were killed: of before, and of other commands on this machine.
+async fn sweep(home: Option<PathBuf>) {
+    match tokio::task::spawn_blocking(move || leftovers::sweep(home.as_deref())).await {
+        Ok(Ok(removed)) => {
+            removed.iter().for_each(|what| tracing::info!("removed, for nobody has it any more: {what}"))
+        }
+        Ok(Err(failure)) => tracing::warn!("left-overs: {}", failure.message),
+        Err(error) => tracing::warn!("left-overs: {error}"),
     }
 }
 

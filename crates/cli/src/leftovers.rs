@@ -1,0 +1,153 @@
+//! What killed processes have left in this machine's folder of images and working data.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use crate::failure::CommandFailure;
+use crate::place;
+
+/// Removes it; a line for each.
+///
+/// # Errors
+/// What cannot be read or removed.
+pub fn sweep(home: Option<&Path>) -> Result<Vec<String>, CommandFailure> {
+    let mut removed = sweep_scratch(home)?;
+    removed.extend(sweep_guests(place::guests(home).folder())?);
+    Ok(removed)
+}
+
+/// Removes named leftovers in the scratch folder: runs use unnamed files there, and folders that they hold a lock on.
+fn sweep_scratch(given: Option<&Path>) -> Result<Vec<String>, CommandFailure> {
+    let scratch = place::home(given).join("scratch");
+    let mut removed = Vec::new();
+    let entries = match fs::read_dir(&scratch) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(removed),
+        Err(error) => return Err(CommandFailure::io("read", &scratch, &error)),
+    };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        if fs::remove_file(&path).is_ok() {
+            removed.push(format!("file {}", path.display()));
+        } else if let Some(_held) = abandoned(&path)
+            && fs::remove_dir_all(&path).is_ok()
+        {
+            removed.push(format!("folder {}", path.display()));
+        }
+    }
+    Ok(removed)
+}
+
+/// `git-PID-…`, whose process has died and that nobody holds: a lock on it.
+fn abandoned(folder: &Path) -> Option<File> {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let lives = name.split('-').nth(1).is_some_and(|pid| Path::new("/proc").join(pid).exists());
+    File::open(folder).ok().filter(|file| !lives && file.try_lock().is_ok())
+}
+
+/// Removes what processes that are gone were making for machines: guests and engine roots, saved machines, and what monitors start from.
+fn sweep_guests(guests: &Path) -> Result<Vec<String>, CommandFailure> {
+    let mut folders = vec![guests.to_owned()];
+    for kept in entries(guests)? {
+        folders.extend([kept.join("templates"), kept]);
+    }
+    let mut removed = Vec::new();
+    for folder in folders {
+        for path in entries(&folder)? {
+            let Some(_held) = half_made(&path) else { continue };
+            let (what, done) = match path.is_dir() {
+                true => ("folder", fs::remove_dir_all(&path)),
+                false => ("file", fs::remove_file(&path)),
+            };
+            match done {
+                Err(error) if path.exists() => return Err(CommandFailure::io("remove", &path, &error)),
+                // Another one was faster, or not.
+                _ => removed.push(format!("{what} {}", path.display())),
+            }
+        }
+    }
+    Ok(removed)
+}
+
+/// What lies in a folder, which may be none.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, CommandFailure> {
+    use std::io::ErrorKind::{NotADirectory, NotFound};
+    match fs::read_dir(folder) {
+        Ok(entries) => Ok(entries.flatten().map(|entry| entry.path()).collect()),
+        Err(error) if matches!(error.kind(), NotADirectory | NotFound) => Ok(Vec::new()),
+        Err(error) => Err(CommandFailure::io("read", folder, &error)),
+    }
+}
+
+/// `making-PID-…`, or a file that is `NAME-PID` until it is whole, where that process is gone and nobody holds it: a lock on it. A
+/// process of another namespace cannot be seen here, but its lock can.
+fn half_made(path: &Path) -> Option<File> {
+    let name = path.file_name()?.to_str()?;
+    let pid = match name.strip_prefix("making-") {
+        Some(rest) => rest.split('-').next(),
+        None => ["vmlinux-", "plain-initrd-"].iter().find_map(|prefix| name.strip_prefix(prefix)),
+    };
+    let pid: u32 = pid?.parse().ok()?;
+    let lives = Path::new("/proc").join(pid.to_string()).exists();
+    File::open(path).ok().filter(|file| !lives && file.try_lock().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_being_made_goes_with_who_made_it() {
+        let home = tempfile::tempdir().unwrap();
+        let guests = home.path().join("guests");
+        assert_eq!(sweep_guests(&guests).unwrap(), Vec::<String>::new(), "there are none");
+        // No process has this number: it is above the kernel's largest.
+        let (dead, living) = (4_194_305, std::process::id());
+        let folder = |path: String| {
+            let path = guests.join(path);
+            fs::create_dir_all(path.join("below")).unwrap();
+            fs::write(path.join("below/file"), "some").unwrap();
+            path
+        };
+        let file = |path: String| {
+            fs::write(guests.join(&path), "some").unwrap();
+            guests.join(path)
+        };
+        let kept = [
+            "sha256-0f/below",
+            "engines/sha256-0f",
+            "sha256-0f/templates/0f",
+            "sha256-0f/monitor-4194305",
+            &format!("making-{living}-0"),
+            &format!("sha256-0f/templates/making-{living}-0f"),
+        ]
+        .map(|path| folder(path.to_owned()));
+        let whole = ["kernel", "vmlinux", "plain-initrd", &format!("vmlinux-{living}")]
+            .map(|name| file(format!("sha256-0f/{name}")));
+        let gone = [
+            folder(format!("making-{dead}-0")),
+            folder(format!("engines/making-{dead}-3")),
+            folder(format!("sha256-0f/making-{dead}-root-1")),
+            folder(format!("sha256-0f/templates/making-{dead}-0f")),
+            file(format!("sha256-0f/vmlinux-{dead}")),
+            file(format!("sha256-0f/plain-initrd-{dead}")),
+        ];
+        let held = folder(format!("making-{dead}-1"));
+        let lock = File::open(&held).unwrap();
+        lock.lock().unwrap();
+
+        let mut said = sweep_guests(&guests).unwrap();
+        said.sort();
+        let is_folder = |path: &Path| path.to_string_lossy().contains("making-");
+        let mut expect = gone.each_ref().map(|path| {
+            let what = if is_folder(path) { "folder" } else { "file" };
+            format!("{what} {}", path.display())
+        });
+        expect.sort();
+        assert_eq!(said, expect);
+        assert!(gone.iter().all(|path| !path.exists()));
+        assert!(kept.iter().chain(&whole).chain([&held]).all(|path| path.exists()));
+        drop(lock);
+        assert_eq!(sweep_guests(&guests).unwrap().len(), 1, "nobody holds it any more");
+    }
+}

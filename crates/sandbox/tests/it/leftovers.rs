@@ -165,17 +165,17 @@ fn kill(pid: u32) {
     let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
 }
 
-#[test]
-fn nothing_is_left_after_kill_9_at_any_moment() {
+/// `step`: in microseconds; what is between the first instruction and steady work lies within the square of `rounds` of them.
+fn nothing_is_left_at_any_moment(kind: &str, rounds: u64, step: u64) {
     let Some(sandbox::LayerSource::Dir(image)) = place::image_dir() else { return };
     if place::local().is_none() {
         return;
     }
     let before = Snapshot::take();
-    for round in 0u64..18 {
-        let (mut victim, launcher) = start_victim("container", &image, 0);
-        // Moments between the first instruction and steady work, different in each round.
-        std::thread::sleep(Duration::from_micros(round * round * 700));
+    for round in 0..rounds {
+        let (mut victim, launcher) = start_victim(kind, &image, 0);
+        // Another moment in each round.
+        std::thread::sleep(Duration::from_micros(round * round * step));
         match round % 3 {
             0 => kill(victim.id()),
             1 => kill(launcher),
@@ -197,6 +197,19 @@ fn nothing_is_left_after_kill_9_at_any_moment() {
         swept(launcher, round);
     }
     assert_eq!(Snapshot::take(), before);
+}
+
+#[test]
+fn nothing_is_left_after_kill_9_at_any_moment() {
+    nothing_is_left_at_any_moment("container", 18, 700);
+}
+
+/// The machine is a copy: a second is enough for all of its life.
+#[test]
+fn nothing_of_a_microvm_is_left_after_kill_9_at_any_moment() {
+    if microvm::config(Some(Acceleration::Tcg)).is_some() {
+        nothing_is_left_at_any_moment("microvm", 12, 9_000);
+    }
 }
 
 /// The next start sweeps, or the one after that: where the kernel has not let go of a process, its cgroup stays.

@@ -133,6 +133,15 @@ impl Driver for Gvisor {
         let checks = vec![
             Check { what: "runsc", finding: Finding::Good(self.program.display().to_string()) },
             Check { what: "platform", finding: platform },
+            // `bundle::arguments` says why.
+            Check {
+                what: "network",
+                finding: Finding::Reduced {
+                    reason: "sockets of a sandbox with a network are the host kernel's, in a namespace of its own"
+                        .into(),
+                    remedy: "`--network none`, or rung microvm, whose network is its own kernel's".into(),
+                },
+            },
         ];
         Probe { driver: self.name(), rung: self.rung(), checks }
     }

@@ -1,7 +1,7 @@
 //! The `gvisor` driver, on a real `runsc`.
 
 use sandbox::gvisor::Gvisor;
-use sandbox::{LayerSource, SandboxSpec, conformance};
+use sandbox::{Driver as _, Finding, LayerSource, SandboxSpec, conformance};
 
 use crate::place;
 
@@ -23,6 +23,16 @@ async fn conformance_of_gvisor() {
     println!("gvisor:\n{report}");
     place::keep("gvisor", &report, "");
     assert!(report.passed(), "{report}");
+}
+
+/// Whose network it is stands in its probe, as what is less than others have.
+#[tokio::test]
+async fn gvisor_says_whose_network_it_has() {
+    let Some(driver) = driver() else { return };
+    let probe = driver.probe();
+    let check = probe.checks.iter().find(|check| check.what == "network").unwrap();
+    assert!(matches!(&check.finding, Finding::Reduced { reason, .. } if reason.contains("host kernel")), "{probe:?}");
+    assert!(probe.usable(), "{probe:?}");
 }
 
 #[tokio::test]

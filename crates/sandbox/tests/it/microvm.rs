@@ -9,7 +9,8 @@ use sandbox::local::Local;
 use sandbox::microvm::{Acceleration, MicroVm, MicroVmConfig, MonitorKind};
 use sandbox::session::{Output, Session};
 use sandbox::{
-    Driver as _, EngineSpec, LayerSource, OfferedImage, OfferedLayer, OfferedName, SandboxSpec, conformance,
+    Driver as _, EngineSpec, LayerSource, NetworkSource, OfferedImage, OfferedLayer, OfferedName, SandboxSpec,
+    conformance,
 };
 
 use wire::init::ExecSpec;
@@ -180,6 +181,30 @@ async fn microvm_copies_are_machines_of_their_own() {
     }
     let kept = std::fs::read_dir(guest().unwrap().folder.join("templates")).into_iter().flatten().count();
     assert!(kept > 0, "a saved machine is kept for the next process");
+}
+
+/// Of the link layer too: two on one bridge would hear each other's frames.
+#[test]
+fn microvm_copies_have_addresses_of_their_own() {
+    let tools = ["/usr/sbin/ip", "/usr/bin/nsenter"];
+    if !rustix::process::getuid().is_root() || !tools.iter().all(|tool| Path::new(tool).exists()) {
+        println!("skipped: needs root, ip and nsenter");
+        return;
+    }
+    place::in_a_network_of_its_own(async || {
+        let (Some(driver), Some(layer)) = (driver(Some(Acceleration::Tcg)), place::image_erofs()) else { return };
+        let mut seen = BTreeSet::new();
+        for number in 0..2 {
+            let network = NetworkSource::Netns { netns: leftovers::netns(number), resolv_conf: String::new() };
+            let spec = SandboxSpec { network, ..SandboxSpec::image(vec![layer.clone()]) };
+            let said = place::said(&driver, spec, &["/bin/ifconfig", "eth0"]).await;
+            let address = said.split_whitespace().skip_while(|word| *word != "HWaddr").nth(1).map(str::to_owned);
+            let address = address.unwrap_or_else(|| panic!("{said}"));
+            // One of a station, and of nobody's list of makers.
+            assert_eq!(u8::from_str_radix(&address[..2], 16).unwrap() & 3, 2, "{address}");
+            assert!(seen.insert(address), "{seen:?}");
+        }
+    });
 }
 
 pub fn engine_driver() -> Option<MicroVm> {

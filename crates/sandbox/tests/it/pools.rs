@@ -87,6 +87,17 @@ async fn container_from_a_pool() {
     assert_eq!(driver.ready(), 0);
 }
 
+#[tokio::test]
+async fn process_from_a_pool() {
+    let Some(local) = place::local() else { return };
+    let claims = claims(&*local.process());
+    let driver = warm(local.process());
+    check("process (pool)", &driver, &SandboxSpec::host_tools, claims).await;
+    assert!(until_ready(&driver, |ready| ready > 0).await > 0, "none was made ahead");
+    driver.close().await;
+    assert_eq!(driver.ready(), 0);
+}
+
 /// What is made ahead of who asks for it has a network of its own already.
 #[tokio::test]
 async fn a_pool_connects_what_is_to_have_a_network() {

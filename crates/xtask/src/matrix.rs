@@ -1,8 +1,11 @@
 //! What each driver did in the conformance suite, as the tests of the drivers have left it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+
+/// Cases of one reason that are named one by one.
+const MOST_NAMED: usize = 4;
 
 /// Prints drivers across and cases down, then why something is not claimed. Fails where one of `required` is not among them.
 pub fn run(root: &Path, required: &[String]) -> anyhow::Result<()> {
@@ -14,7 +17,8 @@ pub fn run(root: &Path, required: &[String]) -> anyhow::Result<()> {
         return Ok(());
     };
     let mut drivers: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
-    let (mut cases, mut reasons) = (Vec::new(), BTreeSet::new());
+    let mut cases = Vec::new();
+    let mut reasons: BTreeMap<(String, String, String), Vec<String>> = BTreeMap::new();
     for entry in entries.flatten() {
         let driver = entry.file_name().to_string_lossy().into_owned();
         for line in fs::read_to_string(entry.path())?.lines() {
@@ -24,7 +28,8 @@ pub fn run(root: &Path, required: &[String]) -> anyhow::Result<()> {
                 cases.push(case.to_owned());
             }
             if let Some(reason) = fields.next().filter(|reason| !reason.is_empty()) {
-                reasons.insert(format!("{driver}: {verdict}: {reason}"));
+                let of = (driver.clone(), verdict.to_owned(), reason.to_owned());
+                reasons.entry(of).or_default().push(case.to_owned());
             }
             drivers.entry(driver.clone()).or_default().insert(case.to_owned(), verdict.to_owned());
         }
@@ -44,7 +49,10 @@ pub fn run(root: &Path, required: &[String]) -> anyhow::Result<()> {
         println!("{case:width$}  {}", marks.collect::<String>().trim_end());
     }
     println!("+ passed, - not claimed, X failed, ? not run");
-    reasons.iter().for_each(|reason| println!("  {reason}"));
+    for ((driver, verdict, reason), cases) in &reasons {
+        let which = if cases.len() <= MOST_NAMED { cases.join(", ") } else { format!("{} cases", cases.len()) };
+        println!("  {driver}: {which}: {verdict}: {reason}");
+    }
     anyhow::ensure!(missing.is_empty(), "not run: {}", missing.join(", "));
     Ok(())
 }

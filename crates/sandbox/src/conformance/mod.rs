@@ -32,26 +32,43 @@ pub struct Subject<'a> {
     pub patience: Duration,
 }
 
+/// A claim, or in words why it is not made.
+pub type Claim = Result<(), &'static str>;
+
 /// What a driver claims to do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(clippy::struct_excessive_bools, reason = "each is an independent claim")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Claims {
     /// Runs real programs, in process id, network and file system namespaces of their own.
-    pub programs: bool,
+    pub programs: Claim,
     /// Two sandboxes can share a workspace.
-    pub shared_workspace: bool,
+    pub shared_workspace: Claim,
     /// The memory limit holds, and is named.
-    pub memory_limit: bool,
+    pub memory_limit: Claim,
     /// The limit of processes holds, and is named.
-    pub process_limit: bool,
+    pub process_limit: Claim,
     /// The size of the writable layer is limited, and named.
-    pub disk_limit: bool,
+    pub disk_limit: Claim,
 }
 
 impl Claims {
     /// Everything.
     pub fn all() -> Claims {
-        Claims { programs: true, shared_workspace: true, memory_limit: true, process_limit: true, disk_limit: true }
+        Claims::each(Ok(()))
+    }
+
+    /// Nothing but a life, for this reason.
+    pub fn none(why: &'static str) -> Claims {
+        Claims::each(Err(why))
+    }
+
+    fn each(claim: Claim) -> Claims {
+        Claims {
+            programs: claim,
+            shared_workspace: claim,
+            memory_limit: claim,
+            process_limit: claim,
+            disk_limit: claim,
+        }
     }
 }
 
@@ -60,8 +77,8 @@ impl Claims {
 pub enum Verdict {
     /// As specified.
     Passed,
-    /// The driver does not claim to.
-    NotClaimed,
+    /// The driver does not claim to, for this reason.
+    NotClaimed(&'static str),
     /// Not as specified.
     Failed(String),
 }
@@ -80,12 +97,12 @@ impl Report {
     ///
     /// # Errors
     /// The folder cannot be written to.
-    pub fn keep(&self, folder: &Path, driver: &str, why_not_claimed: &str) -> io::Result<()> {
+    pub fn keep(&self, folder: &Path, driver: &str) -> io::Result<()> {
         let folder = folder.join("conformance");
         std::fs::create_dir_all(&folder)?;
         let line = |(case, verdict): &(&str, Verdict)| match verdict {
             Verdict::Passed => format!("{case}\tpassed\n"),
-            Verdict::NotClaimed => format!("{case}\tnot claimed\t{why_not_claimed}\n"),
+            Verdict::NotClaimed(why) => format!("{case}\tnot claimed\t{why}\n"),
             Verdict::Failed(why) => format!("{case}\tFAILED\t{}\n", why.lines().next().unwrap_or_default()),
         };
         std::fs::write(folder.join(driver), self.0.iter().map(line).collect::<String>())
@@ -97,7 +114,7 @@ impl fmt::Display for Report {
         for (name, verdict) in &self.0 {
             match verdict {
                 Verdict::Passed => writeln!(f, "passed       {name}")?,
-                Verdict::NotClaimed => writeln!(f, "not claimed  {name}")?,
+                Verdict::NotClaimed(why) => writeln!(f, "not claimed  {name}: {why}")?,
                 Verdict::Failed(why) => writeln!(f, "FAILED       {name}: {why}")?,
             }
         }
@@ -111,7 +128,7 @@ type Running<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
 
 struct Case {
     name: &'static str,
-    needs: fn(&Claims) -> bool,
+    needs: fn(&Claims) -> Claim,
     run: for<'a> fn(&'a Subject<'a>) -> Running<'a>,
 }
 
@@ -125,14 +142,14 @@ macro_rules! cases {
     };
 }
 
-fn needs(name: &str, claims: &Claims) -> bool {
+fn needs(name: &str, claims: &Claims) -> Claim {
     match name {
         "programs" => claims.programs,
         "shared_workspace" => claims.shared_workspace,
         "memory_limit" => claims.memory_limit,
         "process_limit" => claims.process_limit,
         "disk_limit" => claims.disk_limit,
-        _ => true,
+        _ => Ok(()),
     }
 }
 
@@ -172,14 +189,13 @@ const CASES: &[Case] = cases! {
 pub async fn run(subject: &Subject<'_>) -> Report {
     let mut report = Vec::new();
     for case in CASES {
-        let verdict = if (case.needs)(&subject.claims) {
-            match tokio::time::timeout(subject.patience, (case.run)(subject)).await {
+        let verdict = match (case.needs)(&subject.claims) {
+            Ok(()) => match tokio::time::timeout(subject.patience, (case.run)(subject)).await {
                 Ok(Ok(())) => Verdict::Passed,
                 Ok(Err(why)) => Verdict::Failed(why),
                 Err(_) => Verdict::Failed(format!("not done after {} s", subject.patience.as_secs())),
-            }
-        } else {
-            Verdict::NotClaimed
+            },
+            Err(why) => Verdict::NotClaimed(why),
         };
         report.push((case.name, verdict));
     }

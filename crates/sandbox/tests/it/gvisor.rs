@@ -21,7 +21,7 @@ async fn conformance_of_gvisor() {
     let patience = conformance::PATIENCE;
     let report = conformance::run(&conformance::Subject { driver: &driver, spec: &spec, claims, patience }).await;
     println!("gvisor:\n{report}");
-    place::keep("gvisor", &report, "");
+    place::keep("gvisor", &report);
     assert!(report.passed(), "{report}");
 }
 
@@ -42,7 +42,7 @@ async fn gvisor_from_a_pool() {
     let spec = || SandboxSpec::image(vec![layer.clone()]);
     let (claims, patience) = (conformance::Claims::all(), conformance::PATIENCE);
     let report = conformance::run(&conformance::Subject { driver: &driver, spec: &spec, claims, patience }).await;
-    place::keep("gvisor (pool)", &report, "");
+    place::keep("gvisor (pool)", &report);
     assert!(report.passed(), "{report}");
     driver.close().await;
 }

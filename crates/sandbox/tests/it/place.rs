@@ -72,10 +72,10 @@ fn remove_what_dead_tests_left(base: &Path) {
 }
 
 /// Keeps what a driver did in the conformance suite, for the matrix that `xtask matrix` prints of all.
-pub fn keep(driver: &str, report: &Report, why_not_claimed: &str) {
+pub fn keep(driver: &str, report: &Report) {
     // The same tests run again as a user who cannot write there.
     if rustix::process::getuid().is_root() {
-        report.keep(Path::new(env!("CARGO_TARGET_TMPDIR")), driver, why_not_claimed).unwrap();
+        report.keep(Path::new(env!("CARGO_TARGET_TMPDIR")), driver).unwrap();
     }
 }
 

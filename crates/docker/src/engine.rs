@@ -35,8 +35,8 @@ pub(crate) struct About {
     pub(crate) processors: i64,
     /// Lacks of the host, in the engine's words.
     pub(crate) warnings: Vec<String>,
-    /// Its system call filter is on.
-    pub(crate) seccomp: bool,
+    /// What its containers may ask of the kernel.
+    pub(crate) filter: Filter,
     /// Ids inside are others outside.
     pub(crate) user_namespace: bool,
     /// Its storage driver and the file system below.
@@ -47,6 +47,36 @@ pub(crate) struct About {
     pub(crate) node: Option<String>,
     /// It manages that Swarm.
     pub(crate) manages: bool,
+}
+
+/// The system call filter of an engine's containers, where none is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Filter {
+    /// None.
+    #[default]
+    Missing,
+    /// The engine's own.
+    Usual,
+    /// One that its operator has written: a file.
+    Other(String),
+}
+
+impl Filter {
+    /// By the engine's `SecurityOptions`: `name=seccomp,profile=default`, or `builtin` since version 23.
+    fn of(options: &[String]) -> Filter {
+        let is_seccomp = |option: &&String| option.split(',').any(|part| part == "name=seccomp");
+        let profile =
+            |option: &String| option.split(',').find_map(|part| part.strip_prefix("profile=").map(str::to_owned));
+        match options.iter().find(is_seccomp).map(profile) {
+            None => Filter::Missing,
+            Some(None) => Filter::Usual,
+            Some(Some(profile)) => match profile.as_str() {
+                "default" | "builtin" => Filter::Usual,
+                "unconfined" => Filter::Missing,
+                _ => Filter::Other(profile),
+            },
+        }
+    }
 }
 
 impl Engine {
@@ -74,7 +104,7 @@ impl Engine {
             machine,
             processors: info.ncpu.unwrap_or(1).max(1),
             warnings: info.warnings.unwrap_or_default(),
-            seccomp: has("seccomp"),
+            filter: Filter::of(&security),
             user_namespace: has("userns") || has("rootless"),
             storage: match below.and_then(|pair| pair.get(1)) {
                 Some(below) => format!("{} on {below}", info.driver.unwrap_or_default()),
@@ -187,5 +217,16 @@ mod tests {
         check(&tls("192.0.2.1:2376"), "elsewhere", false);
         check(&tls("192.0.2.1:2376"), &own, true);
         check(&tls("192.0.2.9:2376"), "elsewhere", true);
+    }
+
+    #[test]
+    fn an_engine_says_what_it_filters() {
+        let of = |options: &[&str]| Filter::of(&options.iter().map(ToString::to_string).collect::<Vec<_>>());
+        assert_eq!(of(&["name=apparmor", "name=seccomp,profile=default", "name=cgroupns"]), Filter::Usual);
+        assert_eq!(of(&["name=seccomp,profile=builtin"]), Filter::Usual);
+        assert_eq!(of(&["name=seccomp"]), Filter::Usual);
+        assert_eq!(of(&["name=seccomp,profile=unconfined"]), Filter::Missing);
+        assert_eq!(of(&["name=seccomp,profile=/etc/docker/own.json"]), Filter::Other("/etc/docker/own.json".into()));
+        assert_eq!(of(&["name=apparmor"]), Filter::Missing);
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use model::rung::Rung;
 use sandbox::{Check, DriverError, Finding, Probe};
 
-use crate::engine::{About, Engine, name};
+use crate::engine::{About, Engine, Filter, name};
 use crate::{DockerConfig, Endpoint, SwarmConfig, docker, refusal, swarm};
 
 /// How long an engine may take to say what it is.
@@ -96,10 +96,20 @@ fn of_engine(about: &About, shared_machine: bool) -> Vec<Check> {
             ),
         });
     }
-    checks.push(match about.seccomp {
-        true => good("system call filter", "the engine's default"),
-        false => {
-            missing("system call filter", "the engine filters no system calls".into(), "an engine built with seccomp")
+    let what = "system call filter";
+    checks.push(match &about.filter {
+        Filter::Usual => good(what, "the engine's default"),
+        Filter::Other(profile) => {
+            let reason =
+                format!("the engine's containers have the profile {profile}, and what it lets pass is not looked at");
+            Check {
+                what,
+                finding: Finding::Reduced { reason, remedy: "the engine's own: no `seccomp-profile`".into() },
+            }
+        }
+        Filter::Missing => {
+            let remedy = "an engine built with seccomp, and no `seccomp-profile: unconfined`";
+            missing(what, "the engine filters no system calls".into(), remedy)
         }
     });
     checks.push(match about.user_namespace {

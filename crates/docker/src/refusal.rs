@@ -3,7 +3,7 @@
 use sandbox::{CreateError, NetworkSource, SandboxSpec, Walls};
 
 use crate::Endpoint;
-use crate::engine::{About, shared};
+use crate::engine::{About, Filter, shared};
 
 /// An engine of this machine or of the control plane's, where nobody said that it is meant.
 pub(crate) fn of_machine(about: &About, shared_machine: bool) -> Result<(), CreateError> {
@@ -32,10 +32,10 @@ pub fn of_address(endpoint: &Endpoint, shared_machine: bool, control_plane: Opti
 
 /// An engine whose containers would stand without a wall that the rung has.
 pub(crate) fn of_walls(about: &About) -> Result<(), CreateError> {
-    match about.seccomp {
-        true => Ok(()),
-        false => Err(CreateError::Unsupported {
-            reason: "the engine filters no system calls, which is less than rung container; use one that is built with seccomp".into(),
+    match about.filter {
+        Filter::Usual | Filter::Other(_) => Ok(()),
+        Filter::Missing => Err(CreateError::Unsupported {
+            reason: "the engine filters no system calls, which is less than rung container; use one that is built with seccomp, and whose profile is not `unconfined`".into(),
         }),
     }
 }

@@ -74,17 +74,18 @@ fn check(about: &About, id: &str, name: &str, shared_machine: bool) -> Result<()
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::Filter;
 
     /// A worker's engine is held to what the manager's is.
     #[test]
     fn a_worker_has_walls_of_its_own() {
-        let good = || About { node: Some("n1".into()), seccomp: true, ..About::default() };
+        let good = || About { node: Some("n1".into()), filter: Filter::Usual, ..About::default() };
         assert!(check(&good(), "n1", "one", false).is_ok());
         let refused = |about: About, shared_machine, word: &str| {
             let said = check(&about, "n1", "one", shared_machine).unwrap_err().to_string();
             assert!(said.contains(word), "{said}");
         };
-        refused(About { seccomp: false, ..good() }, true, "filters no system calls");
+        refused(About { filter: Filter::Missing, ..good() }, true, "filters no system calls");
         refused(About { shared: Some("it is here".into()), ..good() }, false, "not its own");
         assert!(check(&About { shared: Some("it is here".into()), ..good() }, "n1", "one", true).is_ok());
         refused(About { node: Some("n2".into()), ..good() }, true, "not that of node n1");

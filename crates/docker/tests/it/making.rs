@@ -242,6 +242,17 @@ async fn engine_of_another_node_has_the_task() {
         assert!(begun.elapsed() < Duration::from_secs(30), "the node does not remove what was refused");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+    // Whose engine it is does not depend on what is listed.
+    let other = [(node.clone(), engine.endpoint())].into();
+    let misled = Swarm::open(SwarmConfig { nodes: other, ..config.clone() }).await.unwrap();
+    let why = refused(&misled, engine.spec()).await;
+    assert!(why.contains("is not that of node"), "{why}");
+    drop(misled);
+    let begun = Instant::now();
+    while !second.list_containers(None).await.unwrap().is_empty() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "the node does not remove what was refused");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     let nodes = [(node, docker::Endpoint::Unix(socket))].into();
     let driver = Swarm::open(SwarmConfig { nodes, ..config }).await.unwrap();
     let sandbox = driver.create(engine.spec()).await.unwrap();

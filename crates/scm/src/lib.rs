@@ -53,6 +53,11 @@ pub enum Forge {
     Bitbucket,
 }
 
+impl Forge {
+    /// All of them.
+    pub const ALL: [Forge; 4] = [Forge::Github, Forge::Gitlab, Forge::Gitea, Forge::Bitbucket];
+}
+
 /// Headers of a request, by their name in lower case.
 pub trait Headers {
     /// The value of a header that is there.

@@ -12,10 +12,12 @@ use scm::Forge;
 use serde::{Deserialize, Serialize};
 use store::ArtifactLimits;
 use store::Run;
+use utoipa::ToSchema;
 use wire::agent::{Login, Source};
 
 use crate::clock::Clock;
 use crate::github_app;
+use crate::http::description;
 use crate::policy::Grant;
 
 /// How the server works.
@@ -85,7 +87,7 @@ impl std::fmt::Debug for OidcConfig {
 }
 
 /// How a project is run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProjectConfig {
     /// Where its files are.
@@ -104,6 +106,7 @@ pub struct ProjectConfig {
     pub label: Option<String>,
     /// Its share of places, in proportion to those of other projects. `None`: 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u32>, minimum = 1)]
     pub weight: Option<NonZeroU32>,
     /// Runs of it that are under way at once, at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -144,31 +147,34 @@ pub struct ProjectConfig {
 }
 
 /// Whose ends have a project run, as Jenkins' `upstream` says it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UpstreamConfig {
     /// Each run of one of these, if it is of protected code.
     pub projects: Vec<String>,
     /// And has ended no worse than this.
     #[serde(default = "success")]
+    #[schema(schema_with = description::outcome)]
     pub threshold: Outcome,
 }
 
 /// What a forge tells.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HookConfig {
     /// Which kind.
+    #[schema(schema_with = description::forge)]
     pub forge: Forge,
     /// What it signs with.
     pub secret: String,
 }
 
 /// What a forge is told with.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReportConfig {
     /// Which kind.
+    #[schema(schema_with = description::forge)]
     pub forge: Forge,
     /// `https://git.example.org/api/v1`; of public services it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -184,7 +190,7 @@ pub struct ReportConfig {
 }
 
 /// An app of GitHub, and where it is installed.
-#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GithubApp {
     /// Its client id, or its number.
@@ -220,7 +226,7 @@ fn jenkinsfile() -> String {
 }
 
 /// Where a project's files are.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum ProjectSource {
     /// A folder of the agents' machine.
@@ -234,8 +240,18 @@ pub enum ProjectSource {
         branch: String,
         /// Who agents are to it when they fetch. No workload sees it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Option<Fetcher>)]
         login: Option<Login>,
     },
+}
+
+/// Who fetches.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "described, as `wire` has it, which describes nothing")]
+struct Fetcher {
+    user: String,
+    /// Or a token that stands for one.
+    password: String,
 }
 
 /// What is shown instead of a secret.

@@ -10,14 +10,18 @@ use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use futures_util::{SinkExt as _, StreamExt as _};
-use serde::Deserialize;
+use model::rung::Rung;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use store::{AgentRecord, NewToken, TokenKind};
 use tokio::sync::mpsc;
+use utoipa::ToSchema;
 use wire::agent::{MAX_MESSAGE_BYTES, Offers, ToAgent};
 
 use super::auth::{User, bearer};
+use super::description;
 use super::error::Refused;
+use super::people::MadeToken;
 use crate::app::App;
 use crate::connection::{Sign, attend};
 use crate::policy::Action;
@@ -28,29 +32,53 @@ const TOKEN_MS: u64 = 3_600_000;
 /// How often it is asked whether it lives.
 const PING: Duration = Duration::from_secs(15);
 
-pub(super) async fn list(State(app): State<Arc<App>>, user: User) -> Result<Json<Value>, Refused> {
+/// An agent.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Agent)]
+pub(super) struct Shown {
+    id: u64,
+    name: String,
+    seen_at: Option<u64>,
+    connected: bool,
+    /// That its sandboxes can have.
+    #[schema(schema_with = description::rungs)]
+    rungs: Vec<Rung>,
+    /// Its jobs can have a Docker Engine of their own.
+    engine: bool,
+    /// How many images lie there.
+    images: usize,
+}
+
+/// All of them.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Agents {
+    agents: Vec<Shown>,
+}
+
+/// Agents, and what they have.
+#[utoipa::path(get, path = "/api/v1/agents", tag = "agents", responses((status = 200, body = Agents)))]
+pub(super) async fn list(State(app): State<Arc<App>>, user: User) -> Result<Json<Agents>, Refused> {
     user.may(Action::SeeAgents, None)?;
     let agents = app.store.agents().await?;
-    let shown = agents.iter().map(|agent| {
+    let shown = agents.into_iter().map(|agent| {
         let offers = app.hub.offers_of(agent.id);
         let (connected, offers) = (offers.is_some(), offers.unwrap_or_default());
         let Offers { rungs, engine, images } = offers;
-        json!({
-            "id": agent.id, "name": agent.name, "seen_at": agent.seen_at, "connected": connected,
-            "rungs": rungs, "engine": engine, "images": images.len(),
-        })
+        let AgentRecord { id, name, seen_at, .. } = agent;
+        Shown { id, name, seen_at, connected, rungs, engine, images: images.len() }
     });
-    Ok(Json(json!({ "agents": shown.collect::<Vec<_>>() })))
+    Ok(Json(Agents { agents: shown.collect() }))
 }
 
-/// A token that is good for one agent, once.
-pub(super) async fn token(State(app): State<Arc<App>>, user: User) -> Result<(StatusCode, Json<Value>), Refused> {
+/// A token that is good for one agent, once, for an hour.
+#[utoipa::path(post, path = "/api/v1/agents/tokens", tag = "agents", responses((status = 201, body = MadeToken)))]
+pub(super) async fn token(State(app): State<Arc<App>>, user: User) -> Result<(StatusCode, Json<MadeToken>), Refused> {
     let actor = user.may(Action::EnrolAgent, None)?;
     let (token, at) = (secret("cfe"), app.now());
     let expires = at + TOKEN_MS;
     let new = NewToken { kind: TokenKind::Enrol, name: "agent", owner: None, scopes: None, expires_at: Some(expires) };
     app.store.add_token(&actor, &new, &token, at).await?;
-    Ok((StatusCode::CREATED, Json(json!({ "token": token, "expires_at": expires }))))
+    Ok((StatusCode::CREATED, Json(MadeToken { token, expires_at: Some(expires) })))
 }
 
 /// Who wants to be an agent.

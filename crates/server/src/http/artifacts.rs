@@ -17,9 +17,9 @@ use blob::{BlobError, Key};
 use futures_util::StreamExt as _;
 use maud::{Markup, html};
 use model::ids::RunId;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 use store::{Artifact, Holder, NotKept, Run};
+use utoipa::{IntoParams, ToSchema};
 use wire::artifact::{Listed, Received, encoded, is_path};
 
 use super::auth::{User, Viewer, bearer};
@@ -107,23 +107,48 @@ pub(super) async fn put(
 }
 
 /// Behind which path a list goes on.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(default)]
 pub(super) struct Position {
+    /// `next_after` of the page before.
     after: String,
 }
 
-/// `GET /api/v1/runs/{id}/artifacts`
+/// What a run has archived, by path.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Artifacts {
+    /// At most 1000.
+    #[schema(value_type = Vec<ListedArtifact>)]
+    artifacts: Vec<Listed>,
+    /// Where the next page goes on.
+    next_after: Option<String>,
+}
+
+/// An artifact.
+#[derive(ToSchema)]
+#[schema(as = Artifact)]
+#[allow(dead_code, reason = "described, as `wire` has it, which describes nothing")]
+struct ListedArtifact {
+    path: String,
+    bytes: u64,
+    /// In hexadecimal digits.
+    sha256: String,
+}
+
+/// What a run has archived.
+#[utoipa::path(get, path = "/api/v1/runs/{id}/artifacts", tag = "artifacts", params(("id" = u64, Path), Position),
+    responses((status = 200, body = Artifacts)))]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
     user: User,
     Path(id): Path<u64>,
     Query(Position { after }): Query<Position>,
-) -> Result<Json<Value>, Refused> {
+) -> Result<Json<Artifacts>, Refused> {
     let (run, _) = super::runs::find(&app, &user, Action::SeeProject, id).await?;
     let artifacts = of_run(&app, &run, &after).await?;
-    let next = artifacts.last().filter(|_| artifacts.len() == PAGE as usize).map(|last| last.path.clone());
-    Ok(Json(json!({ "artifacts": artifacts, "next_after": next })))
+    let next_after = artifacts.last().filter(|_| artifacts.len() == PAGE as usize).map(|last| last.path.clone());
+    Ok(Json(Artifacts { artifacts, next_after }))
 }
 
 /// Artifacts of a run, as many as are shown at once.
@@ -163,7 +188,11 @@ fn size(bytes: u64) -> String {
     }
 }
 
-/// `GET /api/v1/runs/{id}/artifacts/{path}`
+/// Its bytes, or a range of them.
+#[utoipa::path(get, path = "/api/v1/runs/{id}/artifacts/{*path}", tag = "artifacts",
+    params(("id" = u64, Path), ("path" = String, Path, description = "With its slashes.")),
+    responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 206, body = Vec<u8>, content_type = "application/octet-stream", description = "The range that was asked for.")))]
 pub(super) async fn get(
     State(app): State<Arc<App>>,
     user: User,

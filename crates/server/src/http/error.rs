@@ -3,8 +3,9 @@
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
 use store::StoreError;
+
+use super::description::Refusal;
 
 /// A request that was not done: the status says whose fault, the text why.
 #[derive(Debug)]
@@ -22,7 +23,7 @@ impl Refused {
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        (self.0, Json(json!({ "error": self.1 }))).into_response()
+        (self.0, Json(Refusal { error: self.1 })).into_response()
     }
 }
 

@@ -1,9 +1,12 @@
 //! What is spoken over HTTP: one file for each kind of thing.
 
+#![allow(unused_qualifications, reason = "what utoipa's macros write")]
+
 mod agents;
 mod artifacts;
 mod audit;
 mod auth;
+pub(crate) mod description;
 mod error;
 mod hooks;
 mod jenkins;
@@ -16,14 +19,19 @@ mod runs;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware;
 use axum::response::Response;
-use axum::routing::{delete, get, post, put};
+use axum::routing::{get, post, put};
+use axum::{Json, Router};
+use utoipa::OpenApi as _;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::app::App;
+
+use description::{Description, complete};
 
 pub(crate) use metrics::Counted;
 pub(crate) use oidc::Logins;
@@ -32,8 +40,39 @@ pub(crate) use runs::end;
 /// Largest body of a request: what is larger comes over the agents' connection, or as an artifact, which is never in memory as a whole.
 const MAX_BODY_BYTES: usize = 1 << 20;
 
+/// What is described, and what describes it.
+fn api() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
+    let api = OpenApiRouter::with_openapi(Description::openapi())
+        .routes(routes!(projects::list))
+        .routes(routes!(projects::put, projects::get))
+        .routes(routes!(runs::create))
+        .routes(routes!(runs::list))
+        .routes(routes!(runs::get))
+        .routes(routes!(runs::abort))
+        .routes(routes!(runs::rerun))
+        .routes(routes!(runs::approve))
+        .routes(routes!(runs::queue))
+        .routes(routes!(runs::events))
+        .routes(routes!(runs::log))
+        .routes(routes!(runs::live))
+        .routes(routes!(artifacts::list))
+        .routes(routes!(artifacts::get))
+        .routes(routes!(audit::list))
+        .routes(routes!(people::me))
+        .routes(routes!(people::password))
+        .routes(routes!(people::list))
+        .routes(routes!(people::put))
+        .routes(routes!(people::tokens, people::make_token))
+        .routes(routes!(people::remove_token))
+        .routes(routes!(agents::list))
+        .routes(routes!(agents::token));
+    let (router, described) = api.split_for_parts();
+    (router, complete(described))
+}
+
 pub(crate) fn router(app: Arc<App>) -> Router {
-    Router::new()
+    let (api, described) = api();
+    api.route("/api/v1/openapi.json", get(async move || Json(described)))
         .route("/", get(pages::home))
         .route("/runs/{id}", get(pages::run))
         .route("/runs/{id}/artifacts/{*path}", get(artifacts::page))
@@ -43,29 +82,6 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/logout", post(auth::logout))
         .route("/healthz", get(pages::health))
         .route("/metrics", get(metrics::show))
-        .route("/api/v1/projects", get(projects::list))
-        .route("/api/v1/projects/{name}", put(projects::put).get(projects::get))
-        .route("/api/v1/projects/{name}/runs", post(runs::create))
-        .route("/api/v1/runs", get(runs::list))
-        .route("/api/v1/runs/{id}", get(runs::get))
-        .route("/api/v1/runs/{id}/abort", post(runs::abort))
-        .route("/api/v1/runs/{id}/rerun", post(runs::rerun))
-        .route("/api/v1/runs/{id}/approve", post(runs::approve))
-        .route("/api/v1/queue", get(runs::queue))
-        .route("/api/v1/runs/{id}/events", get(runs::events))
-        .route("/api/v1/runs/{id}/log", get(runs::log))
-        .route("/api/v1/runs/{id}/log/live", get(runs::live))
-        .route("/api/v1/runs/{id}/artifacts", get(artifacts::list))
-        .route("/api/v1/runs/{id}/artifacts/{*path}", get(artifacts::get))
-        .route("/api/v1/audit", get(audit::list))
-        .route("/api/v1/me", get(people::me))
-        .route("/api/v1/me/password", post(people::password))
-        .route("/api/v1/people", get(people::list))
-        .route("/api/v1/people/{name}", put(people::put))
-        .route("/api/v1/tokens", get(people::tokens).post(people::make_token))
-        .route("/api/v1/tokens/{id}", delete(people::remove_token))
-        .route("/api/v1/agents", get(agents::list))
-        .route("/api/v1/agents/tokens", post(agents::token))
         .route("/hooks/{project}", post(hooks::hear))
         .route("/api/json", get(jenkins::root))
         .route("/job/{*path}", get(jenkins::job).post(jenkins::job))

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use store::{Listed, NewToken, Person, TokenKind};
+use utoipa::{IntoParams, ToSchema};
 
 use super::auth::User;
 use super::error::Refused;
@@ -22,12 +23,35 @@ const MAX_NAME: usize = 100;
 const MAX_GRANTS: usize = 100;
 const DAY: u64 = 24 * 3_600_000;
 
-fn shown(person: &Person) -> Value {
+/// Somebody.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Person)]
+pub(super) struct Shown {
+    name: String,
+    /// `ROLE` or `ROLE:FOLDER`.
+    grants: Vec<String>,
+    disabled: bool,
+    /// Who they are to the provider of identities.
+    subject: Option<String>,
+    /// They have one.
+    password: bool,
+}
+
+/// All of them.
+#[derive(Serialize, ToSchema)]
+pub(super) struct People {
+    people: Vec<Shown>,
+}
+
+fn shown(person: &Person) -> Shown {
     let grants = serde_json::from_value::<Vec<Grant>>(person.grants.clone()).unwrap_or_default();
-    json!({
-        "name": person.name, "grants": words(&grants), "disabled": person.disabled, "subject": person.subject,
-        "password": person.password.is_some(),
-    })
+    Shown {
+        name: person.name.clone(),
+        grants: words(&grants),
+        disabled: person.disabled,
+        subject: person.subject.clone(),
+        password: person.password.is_some(),
+    }
 }
 
 fn words(grants: &[Grant]) -> Vec<String> {
@@ -45,36 +69,52 @@ fn json_of(grants: &[Grant]) -> Value {
     serde_json::to_value(grants).unwrap_or_default()
 }
 
-pub(super) async fn list(State(app): State<Arc<App>>, user: User) -> Result<Json<Value>, Refused> {
+/// Who there is.
+#[utoipa::path(get, path = "/api/v1/people", tag = "people", responses((status = 200, body = People)))]
+pub(super) async fn list(State(app): State<Arc<App>>, user: User) -> Result<Json<People>, Refused> {
     user.may(Action::SeePeople, None)?;
-    let people: Vec<_> = app.store.people().await?.iter().map(shown).collect();
-    Ok(Json(json!({ "people": people })))
+    Ok(Json(People { people: app.store.people().await?.iter().map(shown).collect() }))
+}
+
+/// Who asks.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Me {
+    name: String,
+    grants: Vec<String>,
+    /// Of the token; none: as much as its owner may.
+    scopes: Option<Vec<String>>,
 }
 
 /// Who asks, and what they may.
-pub(super) async fn me(user: User) -> Json<Value> {
+#[utoipa::path(get, path = "/api/v1/me", tag = "people", responses((status = 200, body = Me)))]
+pub(super) async fn me(user: User) -> Json<Me> {
     let who = user.who();
-    Json(json!({
-        "name": who.name, "grants": words(&who.grants), "scopes": who.scopes.as_ref().map(|scopes| words(scopes)),
-    }))
+    let scopes = who.scopes.as_ref().map(|scopes| words(scopes));
+    Json(Me { name: who.name.clone(), grants: words(&who.grants), scopes })
 }
 
 /// What is to be another; what is not named stays as it is.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(as = PersonChange)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Change {
+    /// `ROLE` or `ROLE:FOLDER`.
     grants: Option<Vec<String>>,
     password: Option<String>,
+    /// Who they are to the provider of identities; empty: nobody.
     subject: Option<String>,
     disabled: Option<bool>,
 }
 
+/// Takes somebody in, or changes what is named.
+#[utoipa::path(put, path = "/api/v1/people/{name}", tag = "people", request_body = Change, params(("name" = String, Path)),
+    responses((status = 200, body = Shown)))]
 pub(super) async fn put(
     State(app): State<Arc<App>>,
     user: User,
     Path(name): Path<String>,
     Json(change): Json<Change>,
-) -> Result<Json<Value>, Refused> {
+) -> Result<Json<Shown>, Refused> {
     let actor = user.may(Action::ChangePeople, None)?;
     let fits = |c: char| c.is_ascii_alphanumeric() || "-_.@+".contains(c);
     if name.is_empty() || name.len() > MAX_NAME || !name.chars().all(fits) {
@@ -114,13 +154,15 @@ async fn hash(app: &App, password: String) -> Result<String, Refused> {
 }
 
 /// Another password of one's own.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewPassword {
     old: String,
     new: String,
 }
 
+/// Changes one's own password.
+#[utoipa::path(post, path = "/api/v1/me/password", tag = "people", request_body = NewPassword, responses((status = 204)))]
 pub(super) async fn password(
     State(app): State<Arc<App>>,
     user: User,
@@ -138,48 +180,79 @@ pub(super) async fn password(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn listed(token: &Listed) -> Value {
-    let scopes = token.scopes.clone().and_then(|scopes| serde_json::from_value::<Vec<Grant>>(scopes).ok());
-    json!({
-        "id": token.id, "name": token.name, "owner": token.owner, "scopes": scopes.as_deref().map(words),
-        "created_at": token.created_at, "expires_at": token.expires_at,
-    })
+/// A token, without what it says.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Token {
+    id: String,
+    name: String,
+    owner: String,
+    /// None: as much as its owner may.
+    scopes: Option<Vec<String>>,
+    created_at: u64,
+    expires_at: Option<u64>,
+}
+
+/// Some of them.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Tokens {
+    tokens: Vec<Token>,
+}
+
+fn listed(token: Listed) -> Token {
+    let scopes = token.scopes.and_then(|scopes| serde_json::from_value::<Vec<Grant>>(scopes).ok());
+    let Listed { id, name, owner, created_at, expires_at, .. } = token;
+    Token { id, name, owner, scopes: scopes.as_deref().map(words), created_at, expires_at }
 }
 
 /// Whose tokens.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(default)]
 pub(super) struct Whose {
+    /// Everybody's, and not one's own.
     all: bool,
 }
 
+/// Tokens.
+#[utoipa::path(get, path = "/api/v1/tokens", tag = "people", params(Whose), responses((status = 200, body = Tokens)))]
 pub(super) async fn tokens(
     State(app): State<Arc<App>>,
     user: User,
     Query(Whose { all }): Query<Whose>,
-) -> Result<Json<Value>, Refused> {
+) -> Result<Json<Tokens>, Refused> {
     user.may(if all { Action::AllTokens } else { Action::OwnTokens }, None)?;
     let owner = Some(user.who().name.as_str()).filter(|_| !all);
-    let tokens: Vec<_> = app.store.tokens(owner).await?.iter().map(listed).collect();
-    Ok(Json(json!({ "tokens": tokens })))
+    Ok(Json(Tokens { tokens: app.store.tokens(owner).await?.into_iter().map(listed).collect() }))
 }
 
 /// A token that is wanted.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = WantedToken)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wanted {
     name: String,
+    /// What it may; none: as much as whoever makes it.
     #[serde(default)]
     scopes: Option<Vec<String>>,
+    /// How long it is good; none: for ever.
     #[serde(default)]
     days: Option<u64>,
 }
 
+/// A token: what it says is said once.
+#[derive(Serialize, ToSchema)]
+pub(super) struct MadeToken {
+    pub(super) token: String,
+    pub(super) expires_at: Option<u64>,
+}
+
+/// Makes a token for oneself.
+#[utoipa::path(post, path = "/api/v1/tokens", tag = "people", request_body = Wanted, responses((status = 201, body = MadeToken)))]
 pub(super) async fn make_token(
     State(app): State<Arc<App>>,
     user: User,
     Json(wanted): Json<Wanted>,
-) -> Result<(StatusCode, Json<Value>), Refused> {
+) -> Result<(StatusCode, Json<MadeToken>), Refused> {
     let actor = user.may(Action::OwnTokens, None)?;
     if wanted.name.is_empty() || wanted.name.len() > MAX_NAME {
         return Err(Refused::bad(format!("a token has a name of at most {MAX_NAME} bytes")));
@@ -205,9 +278,12 @@ pub(super) async fn make_token(
         expires_at: wanted.days.map(|days| now.saturating_add(days.saturating_mul(DAY))),
     };
     app.store.add_token(&actor, &new, &token, now).await?;
-    Ok((StatusCode::CREATED, Json(json!({ "token": token, "expires_at": new.expires_at }))))
+    let expires_at = new.expires_at;
+    Ok((StatusCode::CREATED, Json(MadeToken { token, expires_at })))
 }
 
+/// Takes a token back.
+#[utoipa::path(delete, path = "/api/v1/tokens/{id}", tag = "people", params(("id" = String, Path)), responses((status = 204)))]
 pub(super) async fn remove_token(
     State(app): State<Arc<App>>,
     user: User,

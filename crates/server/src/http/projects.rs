@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 use store::Project;
+use utoipa::ToSchema;
 
 use super::auth::User;
 use super::error::Refused;
@@ -19,32 +21,57 @@ const MAX_NAME: usize = 200;
 /// The shortest secret of a hook: shorter ones can be guessed.
 const MIN_SECRET: usize = 16;
 
-fn shown(project: &Project) -> Value {
-    let told = serde_json::from_value::<ProjectConfig>(project.config.clone()).map(|config| config.told()).ok();
-    json!({ "name": project.name, "config": told, "last_number": project.last_number })
+/// A project.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Project)]
+pub(super) struct Shown {
+    name: String,
+    /// In place of secrets it has `…`. None: a configuration of another version of this server.
+    config: Option<ProjectConfig>,
+    /// Of its runs.
+    last_number: u64,
 }
 
-pub(super) async fn list(State(app): State<Arc<App>>, user: User) -> Result<Json<Value>, Refused> {
-    let projects: Vec<_> = user.projects(&app).await?.iter().map(shown).collect();
-    Ok(Json(json!({ "projects": projects })))
+/// Projects that one may see.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Projects {
+    projects: Vec<Shown>,
 }
 
+fn shown(project: &Project) -> Shown {
+    let config = serde_json::from_value::<ProjectConfig>(project.config.clone()).map(|config| config.told()).ok();
+    Shown { name: project.name.clone(), config, last_number: project.last_number }
+}
+
+/// Projects that one may see.
+#[utoipa::path(get, path = "/api/v1/projects", tag = "projects", responses((status = 200, body = Projects)))]
+pub(super) async fn list(State(app): State<Arc<App>>, user: User) -> Result<Json<Projects>, Refused> {
+    let projects = user.projects(&app).await?.iter().map(shown).collect();
+    Ok(Json(Projects { projects }))
+}
+
+/// A project.
+#[utoipa::path(get, path = "/api/v1/projects/{name}", tag = "projects",
+    params(("name" = String, Path, description = "A slash is `%2F`.")), responses((status = 200, body = Shown)))]
 pub(super) async fn get(
     State(app): State<Arc<App>>,
     user: User,
     Path(name): Path<String>,
-) -> Result<Json<Value>, Refused> {
+) -> Result<Json<Shown>, Refused> {
     user.may(Action::SeeProject, Some(&name))?;
     let project = app.store.project(&name).await?.ok_or_else(|| Refused::missing("project"))?;
     Ok(Json(shown(&project)))
 }
 
+/// Makes a project, or changes all of it.
+#[utoipa::path(put, path = "/api/v1/projects/{name}", tag = "projects", request_body = ProjectConfig,
+    params(("name" = String, Path, description = "A slash is `%2F`.")), responses((status = 200, body = Shown)))]
 pub(super) async fn put(
     State(app): State<Arc<App>>,
     user: User,
     Path(name): Path<String>,
     Json(config): Json<Value>,
-) -> Result<Json<Value>, Refused> {
+) -> Result<Json<Shown>, Refused> {
     let actor = user.may(Action::ChangeProject, Some(&name))?;
     // A name is part of paths and of variables.
     let fits = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);

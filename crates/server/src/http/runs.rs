@@ -10,13 +10,17 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event as Sent, KeepAlive, Sse};
 use futures_util::stream::{self, Stream};
 use model::ids::RunId;
+use model::outcome::Outcome;
 use model::run::{BuildCause, RunEnd, RunFacts};
+use model::rung::Trust;
 use queue::line::Event;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use store::{Actor, NewRun, Run, RunFilter, Status, StoreError};
+use utoipa::{IntoParams, ToSchema};
 
 use super::auth::User;
+use super::description;
 use super::error::Refused;
 use crate::app::App;
 use crate::config::ProjectConfig;
@@ -44,15 +48,73 @@ pub(super) fn why(app: &App, run: &Run) -> String {
     }
 }
 
-pub(super) fn shown(app: &App, run: &Run) -> Value {
-    let waits = (run.status == Status::Queued).then(|| why(app, run));
-    json!({
-        "waits": waits,
-        "id": run.id.0, "project": run.project_name, "number": run.number, "status": run.status, "outcome": run.outcome,
-        "message": run.message, "revision": run.revision, "queued_at": run.queued_at, "started_at": run.started_at,
-        "ended_at": run.ended_at, "lines": run.lines, "causes": run.facts.causes, "params": run.facts.params,
-        "agent": run.agent, "trust": run.trust, "abort_reason": run.abort_reason,
-    })
+/// A run.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Run)]
+pub(super) struct Shown {
+    /// Among all runs of the server.
+    id: u64,
+    project: String,
+    /// Among those of its project, from 1.
+    number: u64,
+    #[schema(schema_with = description::status)]
+    status: Status,
+    #[schema(schema_with = description::maybe_outcome)]
+    outcome: Option<Outcome>,
+    /// What ended it, in words.
+    message: Option<String>,
+    /// Branch, tag or commit.
+    revision: Option<String>,
+    queued_at: u64,
+    started_at: Option<u64>,
+    ended_at: Option<u64>,
+    /// Of its log.
+    lines: u64,
+    causes: Vec<Cause>,
+    /// Names and values.
+    params: Vec<(String, String)>,
+    /// Who has it.
+    agent: Option<u64>,
+    #[schema(schema_with = description::trust)]
+    trust: Trust,
+    /// Why somebody wants it to end.
+    abort_reason: Option<String>,
+    /// Why it waits, and what would change that.
+    waits: Option<String>,
+}
+
+/// Why it was started, in Jenkins' terms.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Cause {
+    /// Name of a Java class.
+    class: String,
+    description: String,
+    user: Option<String>,
+}
+
+pub(super) fn shown(app: &App, run: &Run) -> Shown {
+    let run = run.clone();
+    let waits = (run.status == Status::Queued).then(|| why(app, &run));
+    let cause = |BuildCause { class, description, user }| Cause { class, description, user };
+    Shown {
+        id: run.id.0,
+        project: run.project_name,
+        number: run.number,
+        status: run.status,
+        outcome: run.outcome,
+        message: run.message,
+        revision: run.revision,
+        queued_at: run.queued_at,
+        started_at: run.started_at,
+        ended_at: run.ended_at,
+        lines: run.lines,
+        causes: run.facts.causes.into_iter().map(cause).collect(),
+        params: run.facts.params,
+        agent: run.agent,
+        trust: run.trust,
+        abort_reason: run.abort_reason,
+        waits,
+    }
 }
 
 /// A run, and who asks, if they may do this to it. One that they may not even see is not there.
@@ -66,19 +128,25 @@ pub(super) async fn find(app: &App, user: &User, action: Action, id: u64) -> Res
 }
 
 /// What is asked for.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(as = WantedRun)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Wanted {
+    /// Branch, tag or commit.
     revision: Option<String>,
+    /// Values of parameters.
     params: std::collections::BTreeMap<String, String>,
 }
 
+/// Asks for a run.
+#[utoipa::path(post, path = "/api/v1/projects/{name}/runs", tag = "runs", request_body = Option<Wanted>,
+    params(("name" = String, Path, description = "The project; a slash is `%2F`.")), responses((status = 201, body = Shown)))]
 pub(super) async fn create(
     State(app): State<Arc<App>>,
     user: User,
     Path(name): Path<String>,
     body: Option<Json<Wanted>>,
-) -> Result<(StatusCode, Json<Value>), Refused> {
+) -> Result<(StatusCode, Json<Shown>), Refused> {
     let actor = user.may(Action::TriggerRun, Some(&name))?;
     let Wanted { revision, params } = body.map(|Json(wanted)| wanted).unwrap_or_default();
     if params.len() > MAX_PARAMS {
@@ -108,20 +176,36 @@ pub(super) async fn create(
 }
 
 /// Which runs.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(default)]
 pub(super) struct Listed {
+    /// Of this project.
     project: Option<String>,
+    /// Older than this one: `next_before` of the page before.
     before: Option<u64>,
+    /// At most 200.
     limit: Option<u32>,
+    /// Not ended yet.
     unfinished: bool,
 }
 
+/// A page of runs, the newest first.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Runs)]
+pub(super) struct Page {
+    runs: Vec<Shown>,
+    /// Where the next page goes on.
+    next_before: Option<u64>,
+}
+
+/// Runs, the newest first.
+#[utoipa::path(get, path = "/api/v1/runs", tag = "runs", params(Listed), responses((status = 200, body = Page)))]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
     user: User,
     Query(listed): Query<Listed>,
-) -> Result<Json<Value>, Refused> {
+) -> Result<Json<Page>, Refused> {
     let projects = match &listed.project {
         Some(name) => {
             user.may(Action::SeeProject, Some(name))?;
@@ -133,21 +217,24 @@ pub(super) async fn list(
     let filter = RunFilter { projects, before: listed.before.map(RunId), unfinished: listed.unfinished, limit };
     let runs = app.store.runs(&filter).await?;
     // Whoever asks for the next page says where this one ended.
-    let next = runs.last().filter(|_| runs.len() == limit as usize).map(|run| run.id.0);
-    Ok(Json(json!({ "runs": runs.iter().map(|run| shown(&app, run)).collect::<Vec<_>>(), "next_before": next })))
+    let next_before = runs.last().filter(|_| runs.len() == limit as usize).map(|run| run.id.0);
+    Ok(Json(Page { runs: runs.iter().map(|run| shown(&app, run)).collect(), next_before }))
 }
 
-pub(super) async fn get(State(app): State<Arc<App>>, user: User, Path(id): Path<u64>) -> Result<Json<Value>, Refused> {
+/// A run.
+#[utoipa::path(get, path = "/api/v1/runs/{id}", tag = "runs", params(("id" = u64, Path)), responses((status = 200, body = Shown)))]
+pub(super) async fn get(State(app): State<Arc<App>>, user: User, Path(id): Path<u64>) -> Result<Json<Shown>, Refused> {
     let (run, _) = find(&app, &user, Action::SeeProject, id).await?;
     Ok(Json(shown(&app, &run)))
 }
 
 /// The same once more: its commit, its parameters, its trust. What has changed since is its number, and who wanted it.
+#[utoipa::path(post, path = "/api/v1/runs/{id}/rerun", tag = "runs", params(("id" = u64, Path)), responses((status = 201, body = Shown)))]
 pub(super) async fn rerun(
     State(app): State<Arc<App>>,
     user: User,
     Path(id): Path<u64>,
-) -> Result<(StatusCode, Json<Value>), Refused> {
+) -> Result<(StatusCode, Json<Shown>), Refused> {
     let (run, actor) = find(&app, &user, Action::RerunRun, id).await?;
     let user = actor.0.strip_prefix("user:").unwrap_or(&actor.0).to_owned();
     let replay = BuildCause {
@@ -168,11 +255,12 @@ pub(super) async fn rerun(
 }
 
 /// Somebody answers for a run of strangers' code: for its commit, and no other.
+#[utoipa::path(post, path = "/api/v1/runs/{id}/approve", tag = "runs", params(("id" = u64, Path)), responses((status = 200, body = Shown)))]
 pub(super) async fn approve(
     State(app): State<Arc<App>>,
     user: User,
     Path(id): Path<u64>,
-) -> Result<Json<Value>, Refused> {
+) -> Result<Json<Shown>, Refused> {
     let (run, actor) = find(&app, &user, Action::ApproveRun, id).await?;
     if !app.store.approve_run(&actor, run.id, app.now()).await? {
         return Err(Refused(StatusCode::CONFLICT, "it does not wait for approval".into()));
@@ -191,33 +279,53 @@ pub(super) async fn reports(app: &App, project: &str) -> Result<bool, Refused> {
     Ok(serde_json::from_value::<ProjectConfig>(project.config).is_ok_and(|config| config.report.is_some()))
 }
 
+/// What waits.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Queue {
+    /// The oldest first, at most 1000, of projects that one may see.
+    queue: Vec<Shown>,
+    /// How many wait in all.
+    waiting: u64,
+}
+
 /// What waits, and why.
-pub(super) async fn queue(State(app): State<Arc<App>>, user: User) -> Result<Json<Value>, Refused> {
+#[utoipa::path(get, path = "/api/v1/queue", tag = "runs", responses((status = 200, body = Queue)))]
+pub(super) async fn queue(State(app): State<Arc<App>>, user: User) -> Result<Json<Queue>, Refused> {
     // How many wait in all tells nothing of whose they are.
     user.may(Action::SeeAgents, None)?;
     let mut waiting = app.store.waiting(MAX_QUEUE).await?;
     waiting.retain(|run| user.sees(&run.project_name));
-    let shown: Vec<_> = waiting.iter().map(|run| shown(&app, run)).collect();
-    Ok(Json(json!({ "queue": shown, "waiting": app.store.run_counts().await?.queued })))
+    let queue = waiting.iter().map(|run| shown(&app, run)).collect();
+    Ok(Json(Queue { queue, waiting: app.store.run_counts().await?.queued }))
 }
 
 /// Why it is to end.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Abort {
     reason: Option<String>,
 }
 
+/// What came of it.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Aborted {
+    /// False: it had ended.
+    aborted: bool,
+}
+
+/// Has a run end. Asked again, its `post` conditions end too.
+#[utoipa::path(post, path = "/api/v1/runs/{id}/abort", tag = "runs", request_body = Option<Abort>, params(("id" = u64, Path)),
+    responses((status = 200, body = Aborted)))]
 pub(super) async fn abort(
     State(app): State<Arc<App>>,
     user: User,
     Path(id): Path<u64>,
     body: Option<Json<Abort>>,
-) -> Result<Json<Value>, Refused> {
+) -> Result<Json<Aborted>, Refused> {
     let (run, actor) = find(&app, &user, Action::EndRun, id).await?;
     let user = actor.0.strip_prefix("user:").unwrap_or(&actor.0);
     let reason = body.and_then(|Json(abort)| abort.reason).unwrap_or_else(|| format!("Aborted by {user}"));
-    Ok(Json(json!({ "aborted": end(&app, &actor, &run, &reason).await? })))
+    Ok(Json(Aborted { aborted: end(&app, &actor, &run, &reason).await? }))
 }
 
 /// Has a run end. False: it has ended.
@@ -235,26 +343,51 @@ pub(crate) async fn end(app: &App, actor: &Actor, run: &Run, reason: &str) -> Re
 }
 
 /// Where to go on: `from` is a line of the log, `after` an event of the run.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(default)]
 pub(super) struct Position {
+    /// Of a log: the first line that is wanted, from 0.
     from: u64,
+    /// Of events: the number of the last that is known.
     after: u64,
 }
 
+/// What happened in a run.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Events {
+    /// At most 1000.
+    events: Vec<Happened>,
+}
+
+/// Something that happened.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Happened {
+    /// Its number in the run.
+    seq: u64,
+    at: u64,
+    /// An object whose one field is what kind it is.
+    event: Value,
+}
+
+/// What happened in a run.
+#[utoipa::path(get, path = "/api/v1/runs/{id}/events", tag = "runs", params(("id" = u64, Path), Position), responses((status = 200, body = Events)))]
 pub(super) async fn events(
     State(app): State<Arc<App>>,
     user: User,
     Path(id): Path<u64>,
     Query(from): Query<Position>,
-) -> Result<Json<Value>, Refused> {
+) -> Result<Json<Events>, Refused> {
     let (run, _) = find(&app, &user, Action::SeeProject, id).await?;
     let events = app.store.events(run.id, from.after, 1000).await?;
-    let shown: Vec<_> = events.iter().map(|(seq, at, event)| json!({ "seq": seq, "at": at, "event": event })).collect();
-    Ok(Json(json!({ "events": shown })))
+    let shown = |(seq, at, event)| Happened { seq, at, event: serde_json::to_value(event).unwrap_or_default() };
+    Ok(Json(Events { events: events.into_iter().map(shown).collect() }))
 }
 
-/// The log as text, or as JSON lines where that is asked for.
+/// The log as text, or as JSON lines where that is asked for (`Accept: application/x-ndjson`). At most 5000 lines; `X-Next-Line` says where the
+/// next piece begins.
+#[utoipa::path(get, path = "/api/v1/runs/{id}/log", tag = "runs", params(("id" = u64, Path), Position),
+    responses((status = 200, content((String = "text/plain; charset=utf-8"), (String = "application/x-ndjson")))))]
 pub(super) async fn log(
     State(app): State<Arc<App>>,
     user: User,
@@ -290,6 +423,8 @@ struct Follower {
 }
 
 /// Lines as they come. Each has its number as id, so that `Last-Event-ID` goes on behind it; the last event is `end`.
+#[utoipa::path(get, path = "/api/v1/runs/{id}/log/live", tag = "runs", params(("id" = u64, Path), Position),
+    responses((status = 200, body = String, content_type = "text/event-stream")))]
 pub(super) async fn live(
     State(app): State<Arc<App>>,
     user: User,

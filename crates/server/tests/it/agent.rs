@@ -17,6 +17,8 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use wire::agent::{Definition, FromAgent, Item, Lease, LogLine, Offers, ToAgent, VERSION};
 use wire::engine::{Said, Word};
 
+use crate::described::Described;
+
 /// How long something may take that takes a moment.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -28,6 +30,7 @@ pub struct Place {
     pub url: Option<String>,
     pub oidc: Option<OidcConfig>,
     http: reqwest::Client,
+    described: tokio::sync::OnceCell<Described>,
 }
 
 impl Place {
@@ -49,7 +52,7 @@ impl Place {
         let folder = tempfile::tempdir().unwrap();
         let none = reqwest::redirect::Policy::none();
         let http = reqwest::Client::builder().no_proxy().redirect(none).build().unwrap();
-        Place { folder, server: None, database, url: None, oidc: None, http }
+        Place { folder, server: None, database, url: None, oidc: None, http, described: Default::default() }
     }
 
     pub async fn start(&mut self) {
@@ -89,7 +92,9 @@ impl Place {
         };
         let response = request.send().await.unwrap();
         assert!(response.status().is_success(), "{path}: {response:?}");
+        let status = response.status().as_u16();
         let text = response.text().await.unwrap();
+        self.check(method, path, &body.to_string(), status, &text).await;
         serde_json::from_str(&text).unwrap_or(Value::String(text))
     }
 
@@ -98,8 +103,21 @@ impl Place {
         let request = self.request(method, path).bearer_auth(token);
         let request = if body.is_empty() { request } else { request.header("content-type", "application/json") };
         let response = request.body(body.to_owned()).send().await.unwrap();
-        let status = response.status().as_u16();
-        (status, serde_json::from_str(&response.text().await.unwrap()).unwrap_or_default())
+        let (status, text) = (response.status().as_u16(), response.text().await.unwrap());
+        self.check(method, path, body, status, &text).await;
+        (status, serde_json::from_str(&text).unwrap_or_default())
+    }
+
+    /// An answer is as the API says that answers are.
+    async fn check(&self, method: &str, path: &str, body: &str, status: u16, answer: &str) {
+        let described = self.described.get_or_init(async || Described::new(self.description().await));
+        described.await.check(method, path, body, status, answer);
+    }
+
+    /// What the API says of itself, which nobody need be somebody for.
+    pub async fn description(&self) -> Value {
+        let answer = self.request("GET", "/api/v1/openapi.json").send().await.unwrap();
+        serde_json::from_str(&answer.text().await.unwrap()).unwrap()
     }
 
     /// The same for who may do everything.

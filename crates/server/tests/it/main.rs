@@ -3,6 +3,7 @@
 mod agent;
 mod artifacts;
 mod database;
+mod described;
 mod forges;
 mod herd;
 mod jenkins;

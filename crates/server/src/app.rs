@@ -12,6 +12,7 @@ use crate::http::{Counted, Logins};
 use crate::hub::Hub;
 use crate::line::Waiting;
 use crate::passwords::Passwords;
+use crate::project_files::ProjectFiles;
 use crate::scan::Wanted;
 
 /// Runs that have changed, for who looks on; who is slower than this looks at the store.
@@ -26,6 +27,8 @@ pub(crate) struct App {
     /// Who looks at forges is told where.
     pub(crate) scan: mpsc::UnboundedSender<Wanted>,
     pub(crate) hub: Hub,
+    /// Projects that files say.
+    pub(crate) project_files: ProjectFiles,
     pub(crate) waiting: Waiting,
     pub(crate) artifacts: Artifacts,
     /// There may be something to forget.
@@ -52,6 +55,7 @@ impl App {
             tokens: Tokens::default(),
             scan,
             hub: Hub::default(),
+            project_files: ProjectFiles::default(),
             waiting: Waiting::default(),
             artifacts: Artifacts::new(blobs),
             house: Notify::new(),

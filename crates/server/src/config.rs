@@ -37,6 +37,8 @@ pub struct ServerConfig {
     pub oidc: Option<OidcConfig>,
     /// Where artifacts are: `file:///…`, `s3://BUCKET/PREFIX`, `gs://…`, `az://…`. `None`: the folder `blobs` beside the first token.
     pub blobs: Option<String>,
+    /// Folder with files of projects.
+    pub projects: Option<PathBuf>,
     /// What runs may archive.
     pub artifacts: ArtifactLimits,
     /// Where the time of day comes from.
@@ -55,6 +57,7 @@ impl ServerConfig {
             url: None,
             oidc: None,
             blobs: None,
+            projects: None,
             artifacts: ArtifactLimits {
                 file_bytes: MAX_ARTIFACT_BYTES,
                 run_bytes: MAX_RUN_ARTIFACT_BYTES,

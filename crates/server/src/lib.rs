@@ -30,6 +30,8 @@ mod keeper;
 mod line;
 mod passwords;
 pub mod policy;
+mod project_files;
+mod projects;
 mod random;
 mod scan;
 mod schedules;
@@ -70,6 +72,9 @@ pub enum ServerError {
     /// The place for artifacts cannot be had.
     #[error("the place for artifacts")]
     Blobs(#[from] BlobError),
+    /// Files of projects are wrong, each in words.
+    #[error("files of projects: {}", .0.join("; "))]
+    Projects(Vec<String>),
     /// The first token cannot be written.
     #[error("cannot write {}", path.display())]
     Token {
@@ -156,12 +161,17 @@ impl Server {
         let http = forge::client().map_err(ServerError::Client)?;
         let (scan, wanted) = mpsc::unbounded_channel();
         let app = Arc::new(App::new(store, blobs, config, http, scan));
+        let wrong = project_files::take(&app).await;
+        if !wrong.is_empty() {
+            return Err(ServerError::Projects(wrong));
+        }
         hub::begin(&app).await?;
         let tasks = vec![
             tokio::spawn(forges::tell(Arc::clone(&app), address)),
             tokio::spawn(scan::watch(Arc::clone(&app), wanted)),
             tokio::spawn(schedules::watch(Arc::clone(&app))),
             tokio::spawn(upstream::watch(Arc::clone(&app))),
+            tokio::spawn(project_files::watch(Arc::clone(&app))),
             tokio::spawn(housekeeping::keep_house(Arc::clone(&app))),
         ];
         Ok(Server { address, is_new, app, stop: watch::Sender::new(false), tasks, claim })

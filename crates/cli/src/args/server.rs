@@ -26,6 +26,9 @@ pub struct ServerArgs {
     /// Place for artifacts: file:///FOLDER, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX [default: a folder in its data]
     #[arg(long, env = "COFFERDAM_BLOBS", value_name = "URL")]
     pub blobs: Option<String>,
+    /// Folder with files of projects: team/app.toml is the project team/app, in the words of the API; they are read again when they change
+    #[arg(long, value_name = "DIR")]
+    pub projects: Option<PathBuf>,
     /// Seconds that an agent may be away before its runs are given to others
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     pub agent_patience: u64,

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use agent::{AgentConfig, Host, Hosts, LocalProject, RunOf, Trouble};
 use reqwest::Method;
 use serde_json::{Value, json};
-use server::{Server, ServerConfig};
+use server::{Server, ServerConfig, ServerError};
 use wire::agent::Offers;
 
 use crate::args::Network;
@@ -76,9 +76,9 @@ pub fn serve(args: &ServerArgs, home: Option<&Path>) -> Result<Exit, CommandFail
         let agent_patience = Duration::from_secs(args.agent_patience);
         let config = ServerConfig::new(args.listen, database, &token);
         let oidc = args.oidc.config().map_err(|error| CommandFailure::usage(format!("--oidc-secret-file: {error}")))?;
-        let (url, blobs) = (args.url.clone(), args.blobs.clone());
-        let started = Server::start(ServerConfig { agent_patience, url, blobs, oidc, ..config }).await;
-        let mut server = started.map_err(|error| CommandFailure::new(Exit::Infrastructure, agent::explain(&error)))?;
+        let (url, blobs, projects) = (args.url.clone(), args.blobs.clone(), args.projects.clone());
+        let started = Server::start(ServerConfig { agent_patience, url, blobs, projects, oidc, ..config }).await;
+        let mut server = started.map_err(of_server)?;
         if server.is_new {
             eprintln!("the first token of the API is in {}", token.display());
         }
@@ -137,8 +137,9 @@ pub async fn restore(args: &BackupArgs, home: Option<&Path>) -> Result<Exit, Com
     Ok(Exit::Success)
 }
 
-fn of_server(error: server::ServerError) -> CommandFailure {
-    CommandFailure::new(Exit::Infrastructure, agent::explain(&error))
+fn of_server(error: ServerError) -> CommandFailure {
+    let exit = if matches!(error, ServerError::Projects(_)) { Exit::Usage } else { Exit::Infrastructure };
+    CommandFailure::new(exit, agent::explain(&error))
 }
 
 /// `cofferdam agent`.

@@ -29,6 +29,8 @@ pub struct Place {
     pub database: Option<String>,
     pub url: Option<String>,
     pub oidc: Option<OidcConfig>,
+    /// Folder with files of projects.
+    pub projects: Option<std::path::PathBuf>,
     http: reqwest::Client,
     described: tokio::sync::OnceCell<Described>,
 }
@@ -52,7 +54,16 @@ impl Place {
         let folder = tempfile::tempdir().unwrap();
         let none = reqwest::redirect::Policy::none();
         let http = reqwest::Client::builder().no_proxy().redirect(none).build().unwrap();
-        Place { folder, server: None, database, url: None, oidc: None, http, described: Default::default() }
+        Place {
+            folder,
+            server: None,
+            database,
+            url: None,
+            oidc: None,
+            projects: None,
+            http,
+            described: Default::default(),
+        }
     }
 
     pub async fn start(&mut self) {
@@ -65,7 +76,8 @@ impl Place {
         let artifacts = ArtifactLimits { file_bytes: 8 << 20, run_bytes: 16 << 20, run_files: 50 };
         let config = ServerConfig::new("127.0.0.1:0".parse().unwrap(), database, path("token"));
         let (url, oidc, agent_patience) = (self.url.clone(), self.oidc.clone(), Duration::from_secs(2));
-        let config = ServerConfig { agent_patience, url, oidc, artifacts, ..config };
+        let projects = self.projects.clone();
+        let config = ServerConfig { agent_patience, url, oidc, projects, artifacts, ..config };
         self.server = Some(Server::start(config).await?);
         Ok(())
     }

@@ -14,4 +14,5 @@ mod oidc;
 mod people;
 #[path = "../../../store/tests/it/postgres.rs"]
 mod postgres;
+mod project_files;
 mod upstream;

@@ -43,7 +43,17 @@ pub(super) fn complete(mut api: utoipa::openapi::OpenApi) -> utoipa::openapi::Op
     api.paths.paths = paths.into_iter().map(|(path, item)| (path.replace("{*", "{"), item)).collect();
     for item in api.paths.paths.values_mut() {
         let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete];
-        for Operation { responses, .. } in operations.into_iter().flatten() {
+        for Operation { responses, operation_id, tags, .. } in operations.into_iter().flatten() {
+            // Handlers are called the same in each file.
+            let of = tags.iter().flatten().next().cloned().unwrap_or_default();
+            *operation_id = operation_id.take().map(|name| format!("{of}_{name}"));
+            for response in responses.responses.values_mut() {
+                if let RefOr::T(response) = response
+                    && response.description.is_empty()
+                {
+                    "It was done.".clone_into(&mut response.description);
+                }
+            }
             responses.responses.insert("default".to_owned(), RefOr::T(refused()));
         }
     }

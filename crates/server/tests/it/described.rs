@@ -78,7 +78,9 @@ async fn the_api_is_described() {
     let operations = document["paths"].as_object().unwrap().iter().flat_map(|(path, item)| {
         item.as_object().unwrap().iter().map(move |(method, operation)| (format!("{method} {path}"), operation))
     });
+    let mut names = std::collections::BTreeSet::new();
     for (name, operation) in operations.clone() {
+        assert!(names.insert(operation["operationId"].as_str().unwrap().to_owned()), "{name}: {operation}");
         assert!(operation["summary"].as_str().is_some_and(|summary| !summary.is_empty()), "{name} says nothing");
         assert_eq!(operation["tags"].as_array().map(Vec::len), Some(1), "{name}");
         assert!(operation["responses"]["default"].is_object(), "{name}");

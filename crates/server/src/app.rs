@@ -73,7 +73,7 @@ impl App {
 
     /// A cookie for this server's pages, which no other site's page can have sent.
     pub(crate) fn cookie(&self, name: &str, value: &str, seconds: u64) -> String {
-        let is_https = self.config.url.as_ref().is_some_and(|url| url.starts_with("https://"));
+        let is_https = self.config.url.as_deref().unwrap_or(self.config.scheme()).starts_with("https");
         let secure = if is_https { "; Secure" } else { "" };
         format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
     }

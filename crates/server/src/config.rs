@@ -19,6 +19,7 @@ use crate::clock::Clock;
 use crate::github_app;
 use crate::http::description;
 use crate::policy::Grant;
+use crate::tls::TlsFiles;
 
 /// How the server works.
 #[derive(Clone, Debug)]
@@ -33,6 +34,8 @@ pub struct ServerConfig {
     pub agent_patience: Duration,
     /// Where people find it: what links in forges lead to. `None`: where it listens.
     pub url: Option<String>,
+    /// It speaks TLS itself.
+    pub tls: Option<TlsFiles>,
     /// Who says who people are, beside their passwords.
     pub oidc: Option<OidcConfig>,
     /// Where artifacts are: `file:///…`, `s3://BUCKET/PREFIX`, `gs://…`, `az://…`. `None`: the folder `blobs` beside the first token.
@@ -46,6 +49,11 @@ pub struct ServerConfig {
 }
 
 impl ServerConfig {
+    /// How it is spoken to where nobody says otherwise.
+    pub(crate) fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
+
     /// The defaults, for a database.
     pub fn new(listen: SocketAddr, database: impl Into<String>, first_token: impl Into<PathBuf>) -> ServerConfig {
         let (database, first_token) = (database.into(), first_token.into());
@@ -55,6 +63,7 @@ impl ServerConfig {
             first_token,
             agent_patience: Duration::from_secs(60),
             url: None,
+            tls: None,
             oidc: None,
             blobs: None,
             projects: None,

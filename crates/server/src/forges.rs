@@ -59,7 +59,7 @@ pub(crate) async fn tell(app: Arc<App>, address: SocketAddr) {
 
 fn page(app: &App, address: SocketAddr) -> String {
     let given = app.config.url.as_ref().map(|url| url.trim_end_matches('/').to_owned());
-    given.unwrap_or_else(|| format!("http://{address}"))
+    given.unwrap_or_else(|| format!("{}://{address}", app.config.scheme()))
 }
 
 struct Teller {

@@ -35,6 +35,7 @@ mod projects;
 mod random;
 mod scan;
 mod schedules;
+mod tls;
 mod upstream;
 
 use std::io::Write as _;
@@ -57,6 +58,7 @@ use policy::{Grant, Role};
 pub use clock::{Clock, Simulated};
 pub use config::{HookConfig, OidcConfig, ProjectConfig, ProjectSource, ReportConfig, ServerConfig, UpstreamConfig};
 pub use store::ArtifactLimits;
+pub use tls::TlsFiles;
 
 /// How often is looked whether the database is still this server's.
 const LOOK: Duration = Duration::from_secs(2);
@@ -75,6 +77,9 @@ pub enum ServerError {
     /// Files of projects are wrong, each in words.
     #[error("files of projects: {}", .0.join("; "))]
     Projects(Vec<String>),
+    /// Its certificate or key cannot be used, in words.
+    #[error("TLS: {0}")]
+    Tls(String),
     /// The first token cannot be written.
     #[error("cannot write {}", path.display())]
     Token {
@@ -130,11 +135,19 @@ impl Server {
         let failed = |source| ServerError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
+        let secured = match config.tls.clone() {
+            Some(files) => Ok(tls::secure(listener, files).map_err(ServerError::Tls)?),
+            None => Err(listener),
+        };
         let mut server = Server::unconnected(ServerConfig { listen: address, ..config }).await?;
         let (router, mut stopped) = (server.router(), server.stop.subscribe());
         server.tasks.push(tokio::spawn(async move {
             let ended = async move { drop(stopped.wait_for(|stop| *stop).await) };
-            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(ended).await {
+            let served = match secured {
+                Ok(secured) => axum::serve(secured, router).with_graceful_shutdown(ended).await,
+                Err(plain) => axum::serve(plain, router).with_graceful_shutdown(ended).await,
+            };
+            if let Err(error) = served {
                 tracing::error!(%error, "the server has ended");
             }
         }));

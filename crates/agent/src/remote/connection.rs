@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
+use rustls::{ClientConfig, RootCertStore};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::http::StatusCode;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
 use wire::agent::{FromAgent, MAX_MESSAGE_BYTES, ToAgent};
 
 use super::{AgentConfig, Word};
@@ -61,7 +62,18 @@ async fn open(config: &AgentConfig) -> Result<Socket, Error> {
     request.headers_mut().insert("authorization", value);
     let limits =
         WebSocketConfig::default().max_message_size(Some(MAX_MESSAGE_BYTES)).max_frame_size(Some(MAX_MESSAGE_BYTES));
-    Ok(connect_async_with_config(request, Some(limits), false).await?.0)
+    let connector = config.server.starts_with("https:").then(authorities).transpose()?;
+    Ok(connect_async_tls_with_config(request, Some(limits), false, connector).await?.0)
+}
+
+/// Whom a server's certificate may come from: the system's authorities, or those of `SSL_CERT_FILE`. Read each time, for they change.
+fn authorities() -> Result<Connector, Error> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let versions = versions.map_err(|error| Error::Io(std::io::Error::other(error)))?;
+    Ok(Connector::Rustls(Arc::new(versions.with_root_certificates(roots).with_no_client_auth())))
 }
 
 async fn converse(socket: Socket, inbox: &mpsc::UnboundedSender<Word>) {

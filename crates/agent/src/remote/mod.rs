@@ -64,7 +64,7 @@ pub struct RunOf {
 /// How an agent works.
 #[derive(Clone)]
 pub struct AgentConfig {
-    /// The server: `http://HOST:PORT`.
+    /// The server: `https://HOST:PORT`, `http://…`.
     pub server: String,
     /// The key that it was enrolled with.
     pub key: String,

@@ -29,6 +29,12 @@ pub struct ServerArgs {
     /// Folder with files of projects: team/app.toml is the project team/app, in the words of the API; they are read again when they change
     #[arg(long, value_name = "DIR")]
     pub projects: Option<PathBuf>,
+    /// It speaks TLS itself: its certificate and those that lead to an authority, in PEM; renewed files count without a restart
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// The private key of its certificate, in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
     /// Seconds that an agent may be away before its runs are given to others
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     pub agent_patience: u64,
@@ -105,7 +111,7 @@ pub struct BackupArgs {
 /// `cofferdam agent`.
 #[derive(Debug, Args)]
 pub struct AgentArgs {
-    /// The server
+    /// The server; of https:// the authorities are the system's, or those in the file that SSL_CERT_FILE names
     #[arg(long, env = "COFFERDAM_SERVER", default_value = "http://127.0.0.1:8700", value_name = "URL")]
     pub server: String,
     /// A token to be enrolled with, once; afterwards the agent has a key in its data (`cofferdam agents token` makes one)

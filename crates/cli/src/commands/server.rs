@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use agent::{AgentConfig, Host, Hosts, LocalProject, RunOf, Trouble};
 use reqwest::Method;
 use serde_json::{Value, json};
-use server::{Server, ServerConfig, ServerError};
+use server::{Server, ServerConfig, ServerError, TlsFiles};
 use wire::agent::Offers;
 
 use crate::args::Network;
@@ -77,12 +77,15 @@ pub fn serve(args: &ServerArgs, home: Option<&Path>) -> Result<Exit, CommandFail
         let config = ServerConfig::new(args.listen, database, &token);
         let oidc = args.oidc.config().map_err(|error| CommandFailure::usage(format!("--oidc-secret-file: {error}")))?;
         let (url, blobs, projects) = (args.url.clone(), args.blobs.clone(), args.projects.clone());
-        let started = Server::start(ServerConfig { agent_patience, url, blobs, projects, oidc, ..config }).await;
+        let tls = args.tls_cert.clone().zip(args.tls_key.clone());
+        let tls = tls.map(|(certificate, key)| TlsFiles { certificate, key });
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let started = Server::start(ServerConfig { agent_patience, url, tls, blobs, projects, oidc, ..config }).await;
         let mut server = started.map_err(of_server)?;
         if server.is_new {
             eprintln!("the first token of the API is in {}", token.display());
         }
-        eprintln!("listening on http://{}", server.address);
+        eprintln!("listening on {scheme}://{}", server.address);
         let mut interrupts = place::interrupts()?;
         let is_lost = tokio::select! {
             _ = interrupts.next() => false,
@@ -138,7 +141,11 @@ pub async fn restore(args: &BackupArgs, home: Option<&Path>) -> Result<Exit, Com
 }
 
 fn of_server(error: ServerError) -> CommandFailure {
-    let exit = if matches!(error, ServerError::Projects(_)) { Exit::Usage } else { Exit::Infrastructure };
+    let exit = if matches!(error, ServerError::Projects(_) | ServerError::Tls(_)) {
+        Exit::Usage
+    } else {
+        Exit::Infrastructure
+    };
     CommandFailure::new(exit, agent::explain(&error))
 }
 
@@ -187,7 +194,8 @@ fn authority(server: &str) -> String {
     let host = rest.split('/').next().unwrap_or_default();
     // An address of IPv6 has colons too, in brackets.
     let has_port = host.rsplit_once(':').is_some_and(|(_, port)| !port.is_empty() && !port.contains(']'));
-    if has_port { host.to_owned() } else { format!("{host}:80") }
+    let usual = if server.starts_with("https:") { 443 } else { 80 };
+    if has_port { host.to_owned() } else { format!("{host}:{usual}") }
 }
 
 /// What an agent's runs are performed with.
@@ -263,11 +271,8 @@ async fn key(args: &AgentArgs, data: &Path) -> Result<String, CommandFailure> {
     if let Ok(key) = std::fs::read_to_string(&file) {
         return Ok(key.trim().to_owned());
     }
-    if !args.server.starts_with("http://") {
-        return Err(CommandFailure::usage(format!(
-            "{}: an agent speaks plain HTTP (http://HOST:PORT) for now; a tunnel may carry it",
-            args.server
-        )));
+    if !args.server.starts_with("http://") && !args.server.starts_with("https://") {
+        return Err(CommandFailure::usage(format!("{}: a server is at https://HOST:PORT, or http://…", args.server)));
     }
     let Some(token) = &args.token else {
         return Err(CommandFailure::new(Exit::Auth, "this agent has no key yet")
@@ -358,5 +363,6 @@ mod tests {
         check("http://ci.example/", "ci.example:80");
         check("http://[::1]:8700/x", "[::1]:8700");
         check("http://[::1]", "[::1]:80");
+        check("https://ci.example", "ci.example:443");
     }
 }

@@ -5,6 +5,7 @@ mod forge;
 mod place;
 mod pool;
 mod private;
+mod tls;
 
 use std::net::TcpListener;
 use std::path::Path;

@@ -382,7 +382,7 @@ fn time(ms: u64) -> Option<String> {
 fn base(app: &App, headers: &HeaderMap) -> String {
     let host = || headers.get("host").and_then(|host| host.to_str().ok()).unwrap_or("localhost");
     let given = app.config.url.as_ref().map(|url| url.trim_end_matches('/').to_owned());
-    given.unwrap_or_else(|| format!("http://{}", host()))
+    given.unwrap_or_else(|| format!("{}://{}", app.config.scheme(), host()))
 }
 
 fn job_url(base: &str, project: &str) -> String {

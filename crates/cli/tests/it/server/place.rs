@@ -1,6 +1,7 @@
 //! A server with its data, and agents, as processes.
 
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -26,17 +27,24 @@ pub struct Place {
     pub port: u16,
     pub server: Option<Process>,
     pub agents: Vec<Process>,
+    /// It speaks TLS: the file with the authority that its certificate is of.
+    pub authority: Option<PathBuf>,
 }
 
 impl Place {
     /// A server without agents.
     pub fn new() -> Place {
+        let mut place = Place::on_nothing();
+        place.start_server();
+        place
+    }
+
+    /// Without a server.
+    pub fn on_nothing() -> Place {
         // Free a moment ago.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let folder = tempfile::Builder::new().prefix("server-").tempdir().unwrap();
-        let mut place = Place { folder, port, server: None, agents: Vec::new() };
-        place.start_server();
-        place
+        Place { folder, port, server: None, agents: Vec::new(), authority: None }
     }
 
     /// With one agent, where sandboxes can be made.
@@ -50,7 +58,8 @@ impl Place {
     }
 
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        let scheme = if self.authority.is_some() { "https" } else { "http" };
+        format!("{scheme}://127.0.0.1:{}", self.port)
     }
 
     pub fn log(&self, name: &str) -> Stdio {
@@ -61,6 +70,10 @@ impl Place {
     pub fn start_server(&mut self) {
         let mut command = cofferdam();
         command.args(["server", "--agent-patience", "3", "--listen", &format!("127.0.0.1:{}", self.port)]);
+        if self.authority.is_some() {
+            let file = |name: &str| self.folder.path().join(name);
+            command.arg("--tls-cert").arg(file("server.pem")).arg("--tls-key").arg(file("server.key"));
+        }
         command
             .arg("--data")
             .arg(self.folder.path().join("server"))
@@ -86,7 +99,7 @@ impl Place {
     pub fn add_agent_with(&mut self, name: &str, words: &[&str]) {
         let token = self.ask(&["agents", "token"]);
         assert_eq!(token.code, 0, "{token:?}");
-        let mut command = cofferdam();
+        let mut command = self.program();
         command.args(["agent", "--folders", "--network", "none", "--name", name, "--server", &self.url()]);
         command.args(["--token", token.stdout.trim(), "--data"]).arg(self.folder.path().join(name)).args(words);
         command.stdout(Stdio::null()).stderr(self.log(&format!("{name}.log")));
@@ -108,8 +121,15 @@ impl Place {
         std::fs::read_to_string(self.folder.path().join("server/admin-token")).unwrap().trim().to_owned()
     }
 
-    pub fn command(&self, args: &[&str]) -> Command {
+    /// The program, which trusts whom this place's people trust.
+    pub fn program(&self) -> Command {
         let mut command = cofferdam();
+        command.envs(self.authority.iter().map(|file| ("SSL_CERT_FILE", file)));
+        command
+    }
+
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = self.program();
         command.args(args).env("COFFERDAM_SERVER", self.url()).env("COFFERDAM_TOKEN", self.token());
         command
     }

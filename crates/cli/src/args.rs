@@ -193,6 +193,10 @@ pub struct DefinitionArgs {
     #[arg(long = "cause", value_name = "CAUSE", value_parser = parse_cause)]
     pub causes: Vec<BuildCause>,
 
+    /// Begin with this stage of a declarative pipeline; those before it are skipped
+    #[arg(long, value_name = "STAGE")]
+    pub from_stage: Option<String>,
+
     /// An environment variable of the jobs that ask for this label; may be repeated
     #[arg(long, value_name = "LABEL:NAME=VALUE", value_parser = parse_node_env)]
     pub node_env: Vec<(String, String, String)>,

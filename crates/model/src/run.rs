@@ -26,6 +26,9 @@ pub struct RunFacts {
     pub env: Vec<(String, String)>,
     /// Values of parameters, as text.
     pub params: Vec<(String, String)>,
+    /// A declarative pipeline begins with this stage; those before it are skipped (Jenkins' *Restart from Stage*).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart_from: Option<String>,
 }
 
 /// Why a run was started, in Jenkins' terms.

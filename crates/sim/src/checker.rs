@@ -1,5 +1,6 @@
 //! Looks into the database itself, beside the server: also while there is none.
 
+use model::event::Event;
 use model::ids::RunId;
 use model::outcome::Outcome;
 use model::run::RunEnd;
@@ -136,7 +137,7 @@ impl Checker {
         let mut expected = Vec::new();
         for said in said {
             match said {
-                Said::Event(model::event::Event::Log { text, .. }) => expected.push(text),
+                Said::Event(Event::Log { text, .. } | Event::StageSkipped { reason: text, .. }) => expected.push(text),
                 Said::Ended(ended) => end = Some(ended),
                 Said::Diverged { reason } => return Err(format!("{id} cannot be evaluated again: {reason}")),
                 _ => {}

@@ -1,6 +1,6 @@
 //! What a run's keeper writes down, before it acts.
 
-use model::event::Event;
+use model::event::{Event, LogSource};
 use model::ids::{RequestId, RunId};
 use model::request::Request;
 use sqlx::{Any, Row as _, Transaction};
@@ -201,6 +201,14 @@ pub(crate) async fn happened(
 }
 
 fn line(act: &Act, at: Millis) -> Option<LogLine> {
-    let Act::Event(Event::Log { step, stage, source, text }) = act else { return None };
-    Some(LogLine { at, step: *step, stage: *stage, source: *source, text: text.clone() })
+    Some(match act {
+        Act::Event(Event::Log { step, stage, source, text }) => {
+            LogLine { at, step: *step, stage: *stage, source: *source, text: text.clone() }
+        }
+        // As in the log of Jenkins, so that its reader need not look at what happened.
+        Act::Event(Event::StageSkipped { stage, reason }) => {
+            LogLine { at, step: None, stage: Some(*stage), source: LogSource::Step, text: reason.clone() }
+        }
+        _ => return None,
+    })
 }

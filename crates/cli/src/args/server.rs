@@ -263,6 +263,12 @@ impl ForgeChoice {
 pub struct RerunArgs {
     /// Which
     pub run: u64,
+    /// Begin with this stage of its declarative pipeline; those before it are skipped
+    #[arg(long, value_name = "STAGE", conflicts_with = "failed")]
+    pub from: Option<String>,
+    /// Begin with the first stage that did not end well
+    #[arg(long)]
+    pub failed: bool,
     /// Print its log until it ends; the exit code is the run's
     #[arg(short, long)]
     pub follow: bool,

@@ -130,7 +130,8 @@ async fn made(
 /// `cofferdam rerun`.
 pub async fn rerun(args: &RerunArgs, style: Style) -> Result<Exit, CommandFailure> {
     let client = Client::new(&args.client)?;
-    let run = client.ask(Method::POST, &format!("/api/v1/runs/{}/rerun", args.run), None).await?;
+    let again = json!({ "from": args.from, "failed": args.failed });
+    let run = client.ask(Method::POST, &format!("/api/v1/runs/{}/rerun", args.run), Some(&again)).await?;
     made(&client, &run, args.follow, args.client.output, style).await
 }
 

@@ -170,6 +170,7 @@ impl Definition {
             planning: false,
             env,
             params: args.params.clone(),
+            restart_from: args.from_stage.clone(),
         };
         RunInput { source: self.text.clone(), file_name: self.name.clone(), facts, ..RunInput::default() }
     }

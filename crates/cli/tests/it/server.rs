@@ -60,6 +60,32 @@ fn a_server_runs_what_it_is_asked_for() {
     assert_eq!(place.ask(&["trigger", "none"]).code, 2);
 }
 
+/// As Jenkins restarts from a stage.
+#[test]
+fn a_run_is_begun_again_in_the_middle() {
+    let Some(place) = Place::with_agent() else { return };
+    let project = Project::new(
+        "pipeline { agent any\n stages { stage('Build') { steps { echo 'compiled' } }\n stage('Test') { steps { sh 'test -e good' } }\n \
+         stage('Deploy') { steps { echo 'deployed' } } } }",
+    );
+    place.put("app", &project);
+    let first = place.trigger("app");
+    assert_eq!(place.wait_for_end(first)["outcome"], "FAILURE", "{}", place.logs());
+    project.write("good", "");
+    let first = first.to_string();
+    let ran = place.ask(&["rerun", &first, "--failed", "--follow"]);
+    assert!(ran.code == 0 && ran.stdout.contains("deployed") && !ran.stdout.contains("compiled"), "{ran:?}");
+    assert!(ran.stdout.contains("restarting at stage \"Test\""), "{ran:?}");
+    let cause = place.run(2)["causes"][0]["description"].as_str().unwrap().to_owned();
+    assert!(cause.starts_with("Restarted from build #1, stage \"Test\""), "{cause}");
+    let ran = place.ask(&["rerun", "2", "--failed"]);
+    assert!(ran.code == 2 && ran.stderr.contains("no stage of it has failed"), "{ran:?}");
+    let ran = place.ask(&["rerun", &first, "--from", "Deploy", "--follow"]);
+    assert!(ran.code == 0 && !ran.stdout.contains("test -e good") && ran.stdout.contains("deployed"), "{ran:?}");
+    let ran = place.ask(&["rerun", &first, "--from", "Nowhere", "--follow"]);
+    assert!(ran.code == 1 && ran.stdout.contains("There is no stage \"Nowhere\""), "{ran:?}");
+}
+
 #[test]
 fn a_run_is_ended_on_request() {
     let Some(place) = Place::with_agent() else { return };

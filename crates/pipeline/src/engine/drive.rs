@@ -31,6 +31,9 @@ pub(crate) async fn root(core: Rc<Core>) -> Result<(), Fault> {
         core.say(&scope, "WARNING: @Library is ignored: shared libraries are not supported yet");
     }
     core.mark(&scope, "Start of Pipeline");
+    if core.facts.restart_from.is_some() && core.program.model.is_none() {
+        return Err(Fault::abort("Only a declarative pipeline can be restarted from a stage"));
+    }
     let fiber = core.machine.borrow_mut().start_script(core.script);
     drive(&core, &scope, fiber).await.map(drop)
 }

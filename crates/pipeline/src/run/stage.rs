@@ -38,14 +38,18 @@ pub(super) enum Skip {
     Failure,
     /// `skipStagesAfterUnstable`
     Unstable,
+    /// The run begins with a later one.
+    Restart,
 }
 
 impl Skip {
-    fn words(self, name: &str) -> String {
+    /// Source: `Messages.properties` of pipeline-model-definition, `SkippedStageReason`.
+    fn words(self, name: &str, restart_from: Option<&str>) -> String {
         let reason = match self {
-            Skip::When => "when conditional",
-            Skip::Failure => "earlier failure(s)",
-            Skip::Unstable => "earlier stage(s) marking the build as unstable",
+            Skip::When => "when conditional".to_owned(),
+            Skip::Failure => "earlier failure(s)".to_owned(),
+            Skip::Unstable => "earlier stage(s) marking the build as unstable".to_owned(),
+            Skip::Restart => format!("this build restarting at stage \"{}\"", restart_from.unwrap_or_default()),
         };
         format!("Stage \"{name}\" skipped due to {reason}")
     }
@@ -64,18 +68,34 @@ struct Passage {
 
 type Ran = Result<Value, Fault>;
 
+/// The stages of a pipeline, or those of it that a restart is to run.
+pub(super) async fn roots(it: &Rc<Interpreter>, scope: &Scope, units: Vec<Unit>) -> Result<(), Fault> {
+    let before = match &it.core.facts.restart_from {
+        Some(name) => units.iter().position(|unit| unit.name() == *name).unwrap_or_default(),
+        None => 0,
+    };
+    in_order_after(it, scope, units, before, None).await
+}
+
 /// Runs stages one after the other; after an error the others are skipped.
-pub(super) async fn in_order(
+async fn in_order(it: &Rc<Interpreter>, scope: &Scope, units: Vec<Unit>, skip: Option<Skip>) -> Result<(), Fault> {
+    in_order_after(it, scope, units, 0, skip).await
+}
+
+/// The same, but for the first few, which are not run again.
+async fn in_order_after(
     it: &Rc<Interpreter>,
     scope: &Scope,
     units: Vec<Unit>,
+    before: usize,
     skip: Option<Skip>,
 ) -> Result<(), Fault> {
     let mut first: Option<Fault> = None;
-    for unit in units {
+    for (index, unit) in units.into_iter().enumerate() {
         let unstable = it.options.skip_after_unstable && it.core.run.result() == Some(Outcome::Unstable);
         // A plan's replies are invented, and so is what fails because of them.
         let failed = first.is_some() && !it.core.facts.planning;
+        let skip = skip.or((index < before).then_some(Skip::Restart));
         let skip = skip.or(failed.then_some(Skip::Failure)).or(unstable.then_some(Skip::Unstable));
         if let Err(fault) = run(it, scope, unit, skip).await {
             if fault.is_final() {
@@ -203,7 +223,8 @@ async fn asked(p: &Rc<Passage>, scope: &Scope, here: fn(&When) -> bool) -> Resul
 /// Says why the stage does not run, and the same for the stages in it.
 async fn skipped(p: &Rc<Passage>, scope: &Scope, skip: Skip) -> Ran {
     if let Some(stage) = scope.stage {
-        p.it.core.event(Event::StageSkipped { stage, reason: skip.words(&p.unit.name()) });
+        let reason = skip.words(&p.unit.name(), p.it.core.facts.restart_from.as_deref());
+        p.it.core.event(Event::StageSkipped { stage, reason });
     }
     match p.unit.content() {
         Content::Steps(_) => {}

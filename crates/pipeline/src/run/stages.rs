@@ -43,6 +43,7 @@ pub(crate) async fn pipeline(core: Rc<Core>, scope: Scope, call: HostCall) -> Re
     if !it.model.libraries.is_empty() {
         return Err(Fault::raised("java.lang.UnsupportedOperationException", "‘libraries’ is not supported yet"));
     }
+    can_restart(&it)?;
     parameters::declare(&it, &scope).await?;
     it.options = options::root(&it, &scope).await?;
     let root = Rc::new(Root { it: Rc::new(it), post_done: Cell::new(false) });
@@ -52,6 +53,22 @@ pub(crate) async fn pipeline(core: Rc<Core>, scope: Scope, call: HostCall) -> Re
         false => run_post(&root, &scope, result).await,
     };
     fault.map_or(Ok(Value::Null), Err)
+}
+
+/// Whether the stage is there that the run is to begin with.
+fn can_restart(it: &Interpreter) -> Result<(), Fault> {
+    let Some(name) = &it.core.facts.restart_from else { return Ok(()) };
+    if it.model.options.iter().any(|option| &*option.call.name == "disableRestartFromStage") {
+        return Err(Fault::abort("The option disableRestartFromStage forbids to restart this pipeline from a stage"));
+    }
+    let names: Vec<_> = Unit::roots(&it.model).iter().map(Unit::name).collect();
+    match names.contains(name) {
+        true => Ok(()),
+        false => Err(Fault::abort(format!(
+            "There is no stage \"{name}\" to restart from; those of the pipeline are \"{}\"",
+            names.join("\", \"")
+        ))),
+    }
 }
 
 fn on_agent(root: Rc<Root>, scope: Scope) -> LocalFuture<Result<Value, Fault>> {
@@ -79,7 +96,7 @@ fn with_tools(root: Rc<Root>, scope: Scope) -> LocalFuture<Result<Value, Fault>>
     Box::pin(async move {
         environment::install_tools(&root.it, &scope, &root.it.model.tools, true).await?;
         root.post_done.set(true);
-        let fault = stage::in_order(&root.it, &scope, Unit::roots(&root.it.model), None).await.err();
+        let fault = stage::roots(&root.it, &scope, Unit::roots(&root.it.model)).await.err();
         let fault = run_post(&root, &scope, fault).await;
         fault.map_or(Ok(Value::Null), Err)
     })

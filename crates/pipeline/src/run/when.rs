@@ -83,7 +83,7 @@ impl Asked<'_> {
             WhenTest::ChangeRequest => self.change_request().await,
             WhenTest::Environment => self.environment().await,
             WhenTest::Equals => self.equals().await,
-            WhenTest::IsRestartedRun => Ok(false),
+            WhenTest::IsRestartedRun => Ok(self.it.core.facts.restart_from.is_some()),
             WhenTest::TriggeredBy => self.triggered_by().await,
         }
     }

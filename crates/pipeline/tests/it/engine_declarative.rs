@@ -338,3 +338,44 @@ fn events_tell_the_tree() {
     let ended = ran.events.iter().filter(|e| matches!(e, Event::StageFinished { .. })).count();
     assert_eq!(ended, 5);
 }
+
+/// Source: pipeline-model-definition, *Restart from Stage*.
+#[test]
+fn a_restarted_run_skips_what_comes_before() {
+    let source = "pipeline { agent any
+        stages {
+            stage('Build') { steps { echo 'built' } }
+            stage('Test') { parallel { stage('a') { steps { echo 'tested a' } } stage('b') { steps { echo 'tested b' } } } }
+            stage('Deploy') { when { isRestartedRun() }
+                stages { stage('to') { steps { echo 'deployed' } } } }
+        }
+        post { success { echo 'well' } } }";
+    let from = |stage: &str| {
+        let facts = RunFacts { restart_from: Some(stage.to_owned()), ..RunFacts::default() };
+        with_facts(facts, source)
+    };
+    let ran = from("Deploy");
+    ran.is(Outcome::Success).has("deployed").has("well").lacks("built").lacks("tested");
+    for name in ["Build", "Test", "a", "b"] {
+        ran.has(&format!("Stage \"{name}\" skipped due to this build restarting at stage \"Deploy\""));
+    }
+    let ran = from("Test");
+    ran.is(Outcome::Success).has("tested a").has("tested b").has("deployed").lacks("built");
+    let ran = run(source);
+    ran.is(Outcome::Success).has("built").lacks("deployed");
+    // Only those at the top, as in Jenkins.
+    for name in ["a", "to", "Release"] {
+        let ran = from(name);
+        ran.is(Outcome::Failure).lacks("built").lacks("tested");
+        ran.has(&format!(
+            "There is no stage \"{name}\" to restart from; those of the pipeline are \"Build\", \"Test\", \"Deploy\""
+        ));
+    }
+    let facts = || RunFacts { restart_from: Some("Build".to_owned()), ..RunFacts::default() };
+    let forbids = source.replace("agent any", "agent any\noptions { disableRestartFromStage() }");
+    with_facts(facts(), &forbids).is(Outcome::Failure).has("disableRestartFromStage").lacks("built");
+    with_facts(facts(), "stage('Build') { echo 'built' }")
+        .is(Outcome::Failure)
+        .has("Only a declarative")
+        .lacks("built");
+}

@@ -19,6 +19,7 @@ use utoipa::ToSchema;
 use wire::agent::{MAX_MESSAGE_BYTES, Offers, ToAgent};
 
 use super::auth::{User, bearer};
+use super::body::Sent;
 use super::description;
 use super::error::Refused;
 use super::people::MadeToken;
@@ -91,7 +92,7 @@ pub(super) struct Enrol {
 
 pub(super) async fn enrol(
     State(app): State<Arc<App>>,
-    Json(enrol): Json<Enrol>,
+    Sent(enrol): Sent<Enrol>,
 ) -> Result<(StatusCode, Json<Value>), Refused> {
     let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     if enrol.name.is_empty() || enrol.name.len() > 100 || !enrol.name.chars().all(fits) {

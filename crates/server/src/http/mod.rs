@@ -6,10 +6,12 @@ mod agents;
 mod artifacts;
 mod audit;
 mod auth;
+mod body;
 pub(crate) mod description;
 mod error;
 mod hooks;
 mod jenkins;
+mod logs;
 mod metrics;
 mod oidc;
 mod pages;
@@ -53,8 +55,8 @@ fn api() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
         .routes(routes!(runs::approve))
         .routes(routes!(runs::queue))
         .routes(routes!(runs::events))
-        .routes(routes!(runs::log))
-        .routes(routes!(runs::live))
+        .routes(routes!(logs::log))
+        .routes(routes!(logs::live))
         .routes(routes!(artifacts::list))
         .routes(routes!(artifacts::get))
         .routes(routes!(audit::list))

@@ -11,6 +11,7 @@ use store::{Listed, NewToken, Person, TokenKind};
 use utoipa::{IntoParams, ToSchema};
 
 use super::auth::User;
+use super::body::Sent;
 use super::error::Refused;
 use crate::app::App;
 use crate::passwords::{MAX_BYTES, MIN_CHARS};
@@ -113,7 +114,7 @@ pub(super) async fn put(
     State(app): State<Arc<App>>,
     user: User,
     Path(name): Path<String>,
-    Json(change): Json<Change>,
+    Sent(change): Sent<Change>,
 ) -> Result<Json<Shown>, Refused> {
     let actor = user.may(Action::ChangePeople, None)?;
     let fits = |c: char| c.is_ascii_alphanumeric() || "-_.@+".contains(c);
@@ -166,7 +167,7 @@ pub(super) struct NewPassword {
 pub(super) async fn password(
     State(app): State<Arc<App>>,
     user: User,
-    Json(NewPassword { old, new }): Json<NewPassword>,
+    Sent(NewPassword { old, new }): Sent<NewPassword>,
 ) -> Result<StatusCode, Refused> {
     let actor = user.may(Action::OwnTokens, None)?;
     let name = &user.who().name;
@@ -251,7 +252,7 @@ pub(super) struct MadeToken {
 pub(super) async fn make_token(
     State(app): State<Arc<App>>,
     user: User,
-    Json(wanted): Json<Wanted>,
+    Sent(wanted): Sent<Wanted>,
 ) -> Result<(StatusCode, Json<MadeToken>), Refused> {
     let actor = user.may(Action::OwnTokens, None)?;
     if wanted.name.is_empty() || wanted.name.len() > MAX_NAME {

@@ -11,6 +11,7 @@ use store::Project;
 use utoipa::ToSchema;
 
 use super::auth::User;
+use super::body::Sent;
 use super::error::Refused;
 use crate::app::App;
 use crate::config::ProjectConfig;
@@ -66,7 +67,7 @@ pub(super) async fn put(
     State(app): State<Arc<App>>,
     user: User,
     Path(name): Path<String>,
-    Json(config): Json<Value>,
+    Sent(config): Sent<Value>,
 ) -> Result<Json<Shown>, Refused> {
     let actor = user.may(Action::ChangeProject, Some(&name))?;
     if let Some(file) = app.project_files.of(&name) {

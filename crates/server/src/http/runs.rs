@@ -1,14 +1,11 @@
 //! Runs: asked for, looked at, followed, ended.
 
-use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::sse::{Event as Sent, KeepAlive, Sse};
-use futures_util::stream::{self, Stream};
+use axum::http::StatusCode;
+use model::event::Event as Happening;
 use model::ids::RunId;
 use model::outcome::Outcome;
 use model::run::{BuildCause, RunEnd, RunFacts};
@@ -20,6 +17,7 @@ use store::{Actor, NewRun, Run, RunFilter, Status, StoreError};
 use utoipa::{IntoParams, ToSchema};
 
 use super::auth::User;
+use super::body::Sent;
 use super::description;
 use super::error::Refused;
 use crate::app::App;
@@ -31,12 +29,10 @@ const MAX_PAGE: u32 = 200;
 const PAGE: u32 = 50;
 /// Runs that wait, in one answer.
 const MAX_QUEUE: u32 = 1000;
-/// Lines of a log in one answer.
-const MAX_LINES: usize = 5000;
+/// Events that are read at once.
+const EVENTS: u32 = 1000;
 /// Parameters of one run.
 const MAX_PARAMS: usize = 200;
-/// How often who follows a log looks, where nobody has told of anything new.
-const LOOK: Duration = Duration::from_secs(2);
 
 /// Why a run waits, and what would change that.
 pub(super) fn why(app: &App, run: &Run) -> String {
@@ -145,10 +141,10 @@ pub(super) async fn create(
     State(app): State<Arc<App>>,
     user: User,
     Path(name): Path<String>,
-    body: Option<Json<Wanted>>,
+    Sent(body): Sent<Option<Wanted>>,
 ) -> Result<(StatusCode, Json<Shown>), Refused> {
     let actor = user.may(Action::TriggerRun, Some(&name))?;
-    let Wanted { revision, params } = body.map(|Json(wanted)| wanted).unwrap_or_default();
+    let Wanted { revision, params } = body.unwrap_or_default();
     if params.len() > MAX_PARAMS {
         return Err(Refused::bad(format!("more than {MAX_PARAMS} parameters")));
     }
@@ -228,23 +224,50 @@ pub(super) async fn get(State(app): State<Arc<App>>, user: User, Path(id): Path<
     Ok(Json(shown(&app, &run)))
 }
 
+/// How much of a run is wanted again. Nothing said: all of it.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Again {
+    /// Begin with this stage at the top of its declarative pipeline.
+    from: Option<String>,
+    /// Begin with the first stage that did not end well.
+    failed: bool,
+}
+
 /// The same once more: its commit, its parameters, its trust. What has changed since is its number, and who wanted it.
-#[utoipa::path(post, path = "/api/v1/runs/{id}/rerun", tag = "runs", params(("id" = u64, Path)), responses((status = 201, body = Shown)))]
+#[utoipa::path(post, path = "/api/v1/runs/{id}/rerun", tag = "runs",
+    request_body = Option<Again>, params(("id" = u64, Path)), responses((status = 201, body = Shown)))]
 pub(super) async fn rerun(
     State(app): State<Arc<App>>,
     user: User,
     Path(id): Path<u64>,
+    Sent(body): Sent<Option<Again>>,
 ) -> Result<(StatusCode, Json<Shown>), Refused> {
     let (run, actor) = find(&app, &user, Action::RerunRun, id).await?;
     let user = actor.0.strip_prefix("user:").unwrap_or(&actor.0).to_owned();
-    let replay = BuildCause {
-        class: "org.jenkinsci.plugins.workflow.cps.replay.ReplayCause".into(),
-        description: format!("Rerun of #{} by {user}", run.number),
-        user: Some(user),
+    let Again { from, failed } = body.unwrap_or_default();
+    let restart_from = match (from, failed) {
+        (Some(_), true) => return Err(Refused::bad("`from` and `failed` say two different things")),
+        (Some(from), false) => Some(from),
+        (None, true) => first_failed(&app, &run).await?,
+        // What was begun in the middle is begun there again.
+        (None, false) => run.facts.restart_from.clone(),
+    };
+    let replay = match &restart_from {
+        Some(stage) => BuildCause {
+            class: "org.jenkinsci.plugins.pipeline.modeldefinition.causes.RestartDeclarativePipelineCause".into(),
+            description: format!("Restarted from build #{}, stage \"{stage}\", by {user}", run.number),
+            user: Some(user),
+        },
+        None => BuildCause {
+            class: "org.jenkinsci.plugins.workflow.cps.replay.ReplayCause".into(),
+            description: format!("Rerun of #{} by {user}", run.number),
+            user: Some(user),
+        },
     };
     let causes = [vec![replay], run.facts.causes.clone()].concat();
     let reports = reports(&app, &run.project_name).await?;
-    let facts = RunFacts { causes, ..run.facts.clone() };
+    let facts = RunFacts { causes, restart_from, ..run.facts.clone() };
     let (revision, commit, trust) = (run.revision, run.commit, Some(run.trust));
     // Who wants a stranger's code once more answers for it.
     let new = NewRun { facts, revision, commit, trust, reports, ..NewRun::default() };
@@ -252,6 +275,35 @@ pub(super) async fn rerun(
     app.hub.wake();
     app.changed(made.id);
     Ok((StatusCode::CREATED, Json(shown(&app, &made))))
+}
+
+/// The first stage at the top that did not end well. None: what was before all stages, and so is all of it.
+async fn first_failed(app: &App, run: &Run) -> Result<Option<String>, Refused> {
+    let (mut names, mut after) = (std::collections::HashMap::new(), 0);
+    loop {
+        let events = app.store.events(run.id, after, EVENTS).await?;
+        for (_, _, event) in &events {
+            match event {
+                Happening::StageStarted { stage, parent: None, name, branch: false } => {
+                    names.insert(*stage, name.clone());
+                }
+                Happening::StageFinished { stage, outcome } if *outcome != Outcome::Success => {
+                    let name = names.get(stage).filter(|_| *outcome != Outcome::NotBuilt);
+                    // What Jenkins puts around the stages is none of the pipeline's.
+                    match name.map(|name| (name, name.starts_with("Declarative: "))) {
+                        Some((name, false)) => return Ok(Some(name.clone())),
+                        Some((_, true)) => return Ok(None),
+                        None => {}
+                    }
+                }
+                _ => {}
+            }
+        }
+        match events.last().filter(|_| events.len() == EVENTS as usize) {
+            Some((last, ..)) => after = *last,
+            None => return Err(Refused(StatusCode::CONFLICT, "no stage of it has failed".into())),
+        }
+    }
 }
 
 /// Somebody answers for a run of strangers' code: for its commit, and no other.
@@ -320,11 +372,11 @@ pub(super) async fn abort(
     State(app): State<Arc<App>>,
     user: User,
     Path(id): Path<u64>,
-    body: Option<Json<Abort>>,
+    Sent(body): Sent<Option<Abort>>,
 ) -> Result<Json<Aborted>, Refused> {
     let (run, actor) = find(&app, &user, Action::EndRun, id).await?;
     let user = actor.0.strip_prefix("user:").unwrap_or(&actor.0);
-    let reason = body.and_then(|Json(abort)| abort.reason).unwrap_or_else(|| format!("Aborted by {user}"));
+    let reason = body.and_then(|abort| abort.reason).unwrap_or_else(|| format!("Aborted by {user}"));
     Ok(Json(Aborted { aborted: end(&app, &actor, &run, &reason).await? }))
 }
 
@@ -348,9 +400,9 @@ pub(crate) async fn end(app: &App, actor: &Actor, run: &Run, reason: &str) -> Re
 #[serde(default)]
 pub(super) struct Position {
     /// Of a log: the first line that is wanted, from 0.
-    from: u64,
+    pub(super) from: u64,
     /// Of events: the number of the last that is known.
-    after: u64,
+    pub(super) after: u64,
 }
 
 /// What happened in a run.
@@ -379,98 +431,7 @@ pub(super) async fn events(
     Query(from): Query<Position>,
 ) -> Result<Json<Events>, Refused> {
     let (run, _) = find(&app, &user, Action::SeeProject, id).await?;
-    let events = app.store.events(run.id, from.after, 1000).await?;
+    let events = app.store.events(run.id, from.after, EVENTS).await?;
     let shown = |(seq, at, event)| Happened { seq, at, event: serde_json::to_value(event).unwrap_or_default() };
     Ok(Json(Events { events: events.into_iter().map(shown).collect() }))
-}
-
-/// The log as text, or as JSON lines where that is asked for (`Accept: application/x-ndjson`). At most 5000 lines; `X-Next-Line` says where the
-/// next piece begins.
-#[utoipa::path(get, path = "/api/v1/runs/{id}/log", tag = "runs", params(("id" = u64, Path), Position),
-    responses((status = 200, content((String = "text/plain; charset=utf-8"), (String = "application/x-ndjson")))))]
-pub(super) async fn log(
-    State(app): State<Arc<App>>,
-    user: User,
-    Path(id): Path<u64>,
-    Query(from): Query<Position>,
-    headers: HeaderMap,
-) -> Result<(HeaderMap, String), Refused> {
-    let (run, _) = find(&app, &user, Action::SeeProject, id).await?;
-    let lines = app.store.log(run.id, from.from, MAX_LINES).await?;
-    let wants_json = headers.get("accept").is_some_and(|accept| accept == "application/x-ndjson");
-    let mut text = String::new();
-    for line in &lines {
-        match wants_json {
-            true => text.push_str(&serde_json::to_string(line).unwrap_or_default()),
-            false => text.push_str(&line.text),
-        }
-        text.push('\n');
-    }
-    let kind = if wants_json { "application/x-ndjson" } else { "text/plain; charset=utf-8" };
-    let next = (from.from + lines.len() as u64).to_string();
-    let headers = [("content-type", kind), ("x-next-line", next.as_str()), ("x-content-type-options", "nosniff")];
-    let pairs = headers.into_iter().filter_map(|(name, value)| Some((name.parse().ok()?, value.parse().ok()?)));
-    Ok((pairs.collect(), text))
-}
-
-/// Who follows a log.
-struct Follower {
-    app: Arc<App>,
-    run: RunId,
-    next: u64,
-    changes: tokio::sync::broadcast::Receiver<RunId>,
-    is_over: bool,
-}
-
-/// Lines as they come. Each has its number as id, so that `Last-Event-ID` goes on behind it; the last event is `end`.
-#[utoipa::path(get, path = "/api/v1/runs/{id}/log/live", tag = "runs", params(("id" = u64, Path), Position),
-    responses((status = 200, body = String, content_type = "text/event-stream")))]
-pub(super) async fn live(
-    State(app): State<Arc<App>>,
-    user: User,
-    Path(id): Path<u64>,
-    Query(from): Query<Position>,
-    headers: HeaderMap,
-) -> Result<Sse<impl Stream<Item = Result<Sent, Infallible>>>, Refused> {
-    let (run, _) = find(&app, &user, Action::SeeProject, id).await?;
-    let last = headers.get("last-event-id").and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    let changes = app.changed.subscribe();
-    let follower =
-        Follower { app, run: run.id, next: last.map_or(from.from, |last| last + 1), changes, is_over: false };
-    let stream = stream::unfold(follower, |mut follower| async move {
-        let events = follower.next().await?;
-        Some((stream::iter(events.into_iter().map(Ok)), follower))
-    });
-    Ok(Sse::new(futures_util::StreamExt::flatten(stream)).keep_alive(KeepAlive::default()))
-}
-
-impl Follower {
-    /// `None`: there will be nothing more.
-    async fn next(&mut self) -> Option<Vec<Sent>> {
-        while !self.is_over {
-            // In this order: a line that comes between both is seen the next time.
-            let run = self.app.store.run(self.run).await.ok()??;
-            let lines = self.app.store.log(self.run, self.next, MAX_LINES).await.ok()?;
-            if !lines.is_empty() {
-                let first = self.next;
-                self.next += lines.len() as u64;
-                let event =
-                    |(number, line)| Sent::default().id(u64::to_string(&number)).json_data(line).unwrap_or_default();
-                return Some((first..).zip(&lines).map(event).collect());
-            }
-            if run.status == Status::Done {
-                self.is_over = true;
-                return Some(vec![Sent::default().event("end").json_data(shown(&self.app, &run)).unwrap_or_default()]);
-            }
-            let mine = async {
-                while let Ok(run) = self.changes.recv().await {
-                    if run == self.run {
-                        break;
-                    }
-                }
-            };
-            let _ = tokio::time::timeout(LOOK, mine).await;
-        }
-        None
-    }
 }

@@ -93,6 +93,29 @@ async fn the_api_is_described() {
     assert_eq!(document["security"], json!([{ "token": [] }]));
 }
 
+/// What is wrong with a body is said in the same way as all else.
+#[tokio::test]
+async fn a_body_that_cannot_be_read_is_refused_in_words() {
+    let place = Place::new().await;
+    let admin = place.admin();
+    for (method, path, body, expect) in [
+        ("PUT", "/api/v1/projects/x", "{", "line 1"),
+        ("PUT", "/api/v1/projects/x", "", "null"),
+        ("PUT", "/api/v1/people/x", "[]", "body"),
+        ("POST", "/api/v1/tokens", r#"{"nam":"x"}"#, "nam"),
+        ("POST", "/api/v1/projects/app/runs", r#"{"params":1}"#, "body"),
+    ] {
+        let (status, said) = place.as_who(&admin, method, path, body).await;
+        assert!(status == 400 && said["error"].as_str().unwrap().contains(expect), "{method} {path} {body}: {said}");
+    }
+    // One that need not be there may be nothing, whatever it is said to be; and one that is none of JSON is not looked at.
+    let request = || place.request("POST", "/api/v1/projects/app/runs").bearer_auth(&admin);
+    let status = async |request: reqwest::RequestBuilder| request.send().await.unwrap().status().as_u16();
+    assert_eq!(status(request().header("content-type", "application/json")).await, 201);
+    assert_eq!(status(request()).await, 201);
+    assert_eq!(status(request().header("content-type", "text/plain").body("{}")).await, 415);
+}
+
 /// The check is one: it takes neither what is missing, nor another type, nor what nobody has described.
 #[tokio::test]
 async fn what_is_not_as_described_is_seen() {

@@ -23,6 +23,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Sent<T> {
             let what = "a body is JSON here, and says so: `Content-Type: application/json`";
             return Err(Refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, what.into()));
         }
+        // A list would be taken for the fields of an object, one by one.
+        if !bytes.is_empty() && !bytes.trim_ascii_start().starts_with(b"{") {
+            return Err(Refused::bad("the body: it is no object"));
+        }
         let text: &[u8] = if bytes.is_empty() { b"null" } else { &bytes };
         serde_json::from_slice(text).map(Sent).map_err(|error| Refused::bad(format!("the body: {error}")))
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use model::event::{Event, LogSource};
 use model::ids::{JobId, StepId};
-use model::request::{AgentSpec, DockerSpec, FileSet, GitSource, Reply, Request};
+use model::request::{AgentSpec, DockerSpec, FileSet, GitSource, Question, Reply, Request};
 use model::rung::Rung;
 use sandbox::session::TarPlace;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -213,6 +213,11 @@ impl Performer {
             Request::Now => {
                 let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
                 Ok(Reply::Time(now.as_millis() as u64))
+            }
+            Request::Input(Question { message, .. }) => {
+                let text = format!("The run stops at ‘input’ (“{message}”): there is nobody to answer it here");
+                let hint = "`input` needs a server; guard it with `when`, or give the choice as a parameter";
+                Err(Trouble::workload(text).with_hint(hint))
             }
             Request::Exec { .. } | Request::Allocate { .. } | Request::Release { .. } => {
                 Err(Trouble::infrastructure("performed elsewhere"))

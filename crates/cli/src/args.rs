@@ -107,6 +107,8 @@ pub enum Command {
     Rerun(server::RerunArgs),
     /// Let a run of a stranger's code go: you answer for its commit
     Approve(server::ApproveArgs),
+    /// Say yes or no where a run asks (`input`); without either, print what it asks
+    Answer(server::AnswerArgs),
     /// List what waits at a server, and why
     Queue(server::QueueArgs),
     /// Agents of a server

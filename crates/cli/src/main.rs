@@ -69,6 +69,7 @@ fn dispatch(cli: &Cli, style: Style) -> Result<Exit, CommandFailure> {
         Command::Cancel(args) => block_on(commands::remote::cancel(args)),
         Command::Rerun(args) => block_on(commands::remote::rerun(args, style)),
         Command::Approve(args) => block_on(commands::remote::approve(args)),
+        Command::Answer(args) => block_on(commands::remote::answer(args)),
         Command::Queue(args) => block_on(commands::remote::queue(args)),
         Command::Agents(command) => block_on(commands::remote::agents(command)),
         Command::People(command) => block_on(commands::people::people(command)),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use model::ids::RunId;
+use model::ids::{RequestId, RunId};
 use model::run::RunEnd;
 use model::rung::Needs;
 use queue::line::{AgentId, Command, Event};
@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use wire::agent::{FromAgent, Lease, Offers, ToAgent};
 
 use crate::app::App;
-use crate::keeper::{self, ToKeeper};
+use crate::keeper::{self, Decision, ToKeeper};
 use crate::line::{self, Waiting};
 
 /// How often the queue is looked at where nothing has told that it changed.
@@ -274,6 +274,14 @@ impl Hub {
             Some(keeper) => drop(keeper.send(ToKeeper::Said { agent, lease, message })),
             None => self.tell(agent, ToAgent::Release { lease, forget: true }),
         }
+    }
+
+    /// Somebody has decided what a run asks. False: nobody asks that, or nobody is there to hear it.
+    pub(crate) async fn decide(&self, run: RunId, id: RequestId, decision: Decision) -> bool {
+        let (heard, answer) = oneshot::channel();
+        let keeper = self.keepers().get(&run).cloned();
+        keeper.is_some_and(|keeper| keeper.send(ToKeeper::Decided { id, decision, heard }).is_ok())
+            && answer.await.unwrap_or(false)
     }
 
     /// A run is to end.

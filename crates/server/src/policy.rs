@@ -136,6 +136,8 @@ actions! {
     RerunRun: "run" "rerun", Developer, Project;
     /// Have it end.
     EndRun: "run" "end", Developer, Project;
+    /// Say yes or no where a run asks (`input`).
+    AnswerRun: "run" "answer", Developer, Project;
     /// Let a stranger's code run.
     ApproveRun: "run" "approve", Maintainer, Project;
     /// Who is there, and what they can do.

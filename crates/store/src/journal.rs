@@ -7,9 +7,10 @@ use sqlx::{Any, Row as _, Transaction};
 use wire::agent::LogLine;
 use wire::engine::{Begin, Entry, Input, Journal};
 
+use crate::audit::record;
 use crate::logs::append;
 use crate::run::Run;
-use crate::{Millis, Store, StoreError, signed, unsigned};
+use crate::{Actor, Millis, Store, StoreError, signed, unsigned};
 
 /// Something that an engine said and that is to be acted upon.
 #[derive(Clone, Debug)]
@@ -43,6 +44,26 @@ impl Store {
     pub async fn add_input(&self, run: RunId, seq: usize, input: &Input) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
         put_input(&mut tx, run, seq as i64, input).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// The same, for what somebody has decided.
+    ///
+    /// # Errors
+    /// As [`Store::add_input`].
+    pub async fn add_decision(
+        &self,
+        actor: &Actor,
+        run: RunId,
+        seq: usize,
+        input: &Input,
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.write().await?;
+        put_input(&mut tx, run, seq as i64, input).await?;
+        let detail = serde_json::to_value(input).map_err(StoreError::damaged("an input"))?;
+        record(&mut tx, now, actor, "run.answer", &run.to_string(), &detail).await?;
         tx.commit().await?;
         Ok(())
     }

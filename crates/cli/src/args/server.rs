@@ -277,6 +277,28 @@ pub struct RerunArgs {
     pub client: ClientArgs,
 }
 
+/// `cofferdam answer`.
+#[derive(Debug, Args)]
+pub struct AnswerArgs {
+    /// Which run
+    pub run: u64,
+    /// Which of its questions, where it asks several: the number that is printed without --yes and --no
+    #[arg(long, value_name = "N")]
+    pub question: Option<u64>,
+    /// It goes on
+    #[arg(short, long, conflicts_with = "no")]
+    pub yes: bool,
+    /// It ends there
+    #[arg(short, long)]
+    pub no: bool,
+    /// What is said of a parameter; may be repeated
+    #[arg(short, long = "param", value_name = "NAME=VALUE", value_parser = parse_pair, requires = "yes")]
+    pub params: Vec<(String, String)>,
+    /// Which server
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
 /// `cofferdam approve`.
 #[derive(Debug, Args)]
 pub struct ApproveArgs {

@@ -291,6 +291,9 @@ impl Planner<'_> {
             Request::ReadFile { .. } => Reply::Text(String::new()),
             Request::FileExists { .. } => Reply::Bool(true),
             Request::Stash { .. } | Request::Archive { .. } => Reply::Count(1),
+            Request::Input(question) => {
+                Reply::Decided { by: "somebody".to_owned(), values: question.complete(Vec::new()).ok() }
+            }
             _ => Reply::Done,
         }
     }

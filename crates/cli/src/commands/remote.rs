@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::args::OutputFormat;
 use crate::args::server::{
-    AgentsCommand, ApproveArgs, CancelArgs, LogsArgs, ProjectsCommand, PutArgs, QueueArgs, RerunArgs, RunsArgs,
-    TriggerArgs,
+    AgentsCommand, AnswerArgs, ApproveArgs, CancelArgs, LogsArgs, ProjectsCommand, PutArgs, QueueArgs, RerunArgs,
+    RunsArgs, TriggerArgs,
 };
 use crate::client::Client;
 use crate::failure::{CommandFailure, Exit};
@@ -133,6 +133,53 @@ pub async fn rerun(args: &RerunArgs, style: Style) -> Result<Exit, CommandFailur
     let again = json!({ "from": args.from, "failed": args.failed });
     let run = client.ask(Method::POST, &format!("/api/v1/runs/{}/rerun", args.run), Some(&again)).await?;
     made(&client, &run, args.follow, args.client.output, style).await
+}
+
+/// `cofferdam answer`.
+pub async fn answer(args: &AnswerArgs) -> Result<Exit, CommandFailure> {
+    let client = Client::new(&args.client)?;
+    let path = format!("/api/v1/runs/{}/questions", args.run);
+    let asked = client.ask(Method::GET, &path, None).await?;
+    let is_meant = |question: &&Value| args.question.is_none_or(|number| question["number"] == number);
+    let questions: Vec<_> = asked["questions"].as_array().into_iter().flatten().filter(is_meant).collect();
+    if !args.yes && !args.no {
+        for question in questions {
+            match args.client.output {
+                OutputFormat::Json => println!("{question}"),
+                OutputFormat::Text => println!("{}", in_words(question)),
+            }
+        }
+        return Ok(Exit::Success);
+    }
+    let [question] = questions[..] else {
+        let message = match questions.len() {
+            0 => "the run asks nothing of the kind".to_owned(),
+            several => format!("the run asks {several} things"),
+        };
+        let hint = format!("`cofferdam answer {}` prints what it asks; --question N", args.run);
+        return Err(CommandFailure::usage(message).with_hint(hint));
+    };
+    let values: serde_json::Map<_, _> =
+        args.params.iter().map(|(name, value)| (name.clone(), Value::from(value.clone()))).collect();
+    let said = json!({ "proceed": args.yes, "values": values });
+    client.send(Method::POST, &format!("{path}/{}", question["number"]), Some(&said)).await?;
+    Ok(Exit::Success)
+}
+
+/// A question, and what else is to be said.
+fn in_words(question: &Value) -> String {
+    let mut words = format!("{}  {} [{}]", question["number"], text(question, "message"), text(question, "ok"));
+    for parameter in question["parameters"].as_array().into_iter().flatten() {
+        let choices: Vec<_> = parameter["choices"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let choices = if choices.is_empty() { String::new() } else { format!(" of {}", choices.join(", ")) };
+        let default = text(parameter, "default");
+        words.push_str(&format!(
+            "\n    -p {}={default}{choices}  {}",
+            text(parameter, "name"),
+            text(parameter, "description")
+        ));
+    }
+    words
 }
 
 /// `cofferdam approve`.

@@ -60,6 +60,42 @@ fn a_server_runs_what_it_is_asked_for() {
     assert_eq!(place.ask(&["trigger", "none"]).code, 2);
 }
 
+#[test]
+fn a_run_asks_and_waits_for_an_answer() {
+    let Some(mut place) = Place::with_agent() else { return };
+    let project = Project::new(
+        "pipeline { agent none\n stages { stage('Deploy') {\n \
+         input { message 'Where to?'\n ok 'Go'\n submitterParameter 'WHO'\n parameters { choice(name: 'ENV', choices: ['dev', 'prod'], description: 'a place') } }\n \
+         agent any\n steps { sh 'echo to $ENV by $WHO' } } } }",
+    );
+    place.put("app", &project);
+    let id = place.trigger("app").to_string();
+    let asked = || place.ask(&["answer", &id]).stdout;
+    wait_until("it asks", || asked().contains("Where to? [Go]"));
+    assert!(asked().contains("-p ENV=dev of dev, prod  a place"), "{}", asked());
+    let wrong = place.ask(&["answer", &id, "--yes", "-p", "ENV=mars"]);
+    assert!(wrong.code == 2 && wrong.stderr.contains("no choice `mars`"), "{wrong:?}");
+    // Neither a server nor an agent that is lost answers for anybody.
+    place.kill_server();
+    place.start_server();
+    place.agents.clear();
+    place.restart_agent("one");
+    let asked = || place.ask(&["answer", &id]).stdout;
+    wait_until("it asks still", || {
+        asked().contains("Where to?") && place.ask(&["answer", &id, "--yes", "-p", "ENV=prod"]).code == 0
+    });
+    let ended = place.wait_for_end(id.parse().unwrap());
+    let log = place.ask(&["logs", &id]).stdout;
+    assert!(ended["outcome"] == "SUCCESS" && log.contains("to prod by admin"), "{log}\n{}", place.logs());
+    assert_eq!(place.ask(&["answer", &id, "--no"]).code, 2, "it is answered");
+    let audit = place.ask(&["audit", "--output", "json"]).stdout;
+    assert!(audit.lines().any(|row| row.contains("run.answer") && row.contains("user:admin")), "{audit}");
+    let id = place.trigger("app").to_string();
+    wait_until("it asks again", || place.ask(&["answer", &id, "--no"]).code == 0);
+    assert_eq!(place.wait_for_end(id.parse().unwrap())["outcome"], "ABORTED");
+    assert!(place.ask(&["logs", &id]).stdout.contains("Rejected by admin"));
+}
+
 /// As Jenkins restarts from a stage.
 #[test]
 fn a_run_is_begun_again_in_the_middle() {

@@ -26,6 +26,8 @@ pub(crate) enum Cause {
     FailFast(String),
     /// Somebody ended the run; in words.
     Abort(String),
+    /// Somebody said no to an `input`; who.
+    Rejected(String),
 }
 
 impl Interruption {
@@ -40,6 +42,7 @@ impl Interruption {
             Cause::Timeout(_) => "org.jenkinsci.plugins.workflow.steps.TimeoutStepExecution$ExceededTimeout",
             Cause::FailFast(_) => "org.jenkinsci.plugins.workflow.cps.steps.ParallelStep$FailFastCause",
             Cause::Abort(_) => "jenkins.model.CauseOfInterruption$UserInterruption",
+            Cause::Rejected(_) => "org.jenkinsci.plugins.workflow.support.steps.input.Rejection",
         }
     }
 
@@ -49,6 +52,7 @@ impl Interruption {
             Cause::Timeout(_) => "Timeout has been exceeded".to_owned(),
             Cause::FailFast(branch) => format!("Failed in branch {branch}"),
             Cause::Abort(reason) => reason.clone(),
+            Cause::Rejected(by) => format!("Rejected by {by}"),
         }
     }
 

@@ -74,7 +74,9 @@ impl Closures {
         self.tools(&directives.tools);
         directives.options.iter().for_each(|o| self.call(&o.call));
         if let Some(input) = &directives.input {
-            self.expr(&input.message);
+            let fields = [&input.id, &input.ok, &input.submitter, &input.submitter_parameter];
+            fields.into_iter().flatten().chain([&input.message]).for_each(|expr| self.expr(expr));
+            input.parameters.iter().for_each(|parameter| self.call(parameter));
         }
         directives.when.iter().flat_map(|w| &w.conditions).for_each(|c| self.condition(c));
         self.post(directives.post.as_ref());

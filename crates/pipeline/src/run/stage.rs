@@ -25,9 +25,10 @@ use crate::engine::body::Body;
 use crate::engine::executor::LocalFuture;
 use crate::engine::fault::Fault;
 use crate::engine::scope::Scope;
+use crate::engine::values;
 use crate::steps::args::Args;
 use crate::steps::stage::framed;
-use crate::steps::{self, Branch, run_branches};
+use crate::steps::{self, Branch, SYMBOL, run_branches};
 
 /// Why a stage does not run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,7 +151,7 @@ fn before_input(p: Rc<Passage>, scope: Scope) -> LocalFuture<Ran> {
         if !asked(&p, &scope, |w| w.before_input).await? {
             return Ok(Value::Null);
         }
-        input(&p, &scope).await?;
+        let scope = input(&p, &scope).await?;
         if p.unit.is_parallel() {
             return with_agent(p, scope).await;
         }
@@ -168,11 +169,40 @@ fn before_input(p: Rc<Passage>, scope: Scope) -> LocalFuture<Ran> {
     })
 }
 
-async fn input(p: &Rc<Passage>, scope: &Scope) -> Result<(), Fault> {
-    let Some(input) = &p.unit.directives().input else { return Ok(()) };
-    let message = p.it.eval(scope, &input.message).await?;
-    let args = Args { step: "input".to_owned(), named: vec![("message".to_owned(), message)], body: None };
-    steps::run_named(&p.it.core, scope, args).await.map(drop)
+/// Asks what the directive asks. What was said is in the environment of the stage.
+async fn input(p: &Rc<Passage>, scope: &Scope) -> Result<Scope, Fault> {
+    let Some(input) = &p.unit.directives().input else { return Ok(scope.clone()) };
+    let mut named = vec![("message".to_owned(), p.it.eval(scope, &input.message).await?)];
+    let fields = [
+        ("id", &input.id),
+        ("ok", &input.ok),
+        ("submitter", &input.submitter),
+        ("submitterParameter", &input.submitter_parameter),
+    ];
+    for (name, expr) in fields {
+        if let Some(expr) = expr {
+            named.push((name.to_owned(), p.it.eval(scope, expr).await?));
+        }
+    }
+    let mut names = Vec::new();
+    let mut definitions = Vec::new();
+    for call in &input.parameters {
+        let (own, others) = p.it.arguments(scope, call).await?;
+        let args = steps::args_for(&call.name, own, others)?;
+        names.extend(args.get("name").map(Value::to_text));
+        let own = args.named.iter().map(|(name, value)| (name.as_str(), value.clone()));
+        definitions.push(values::map([(SYMBOL, values::text(&call.name))].into_iter().chain(own)));
+    }
+    named.push(("parameters".to_owned(), Value::list(definitions)));
+    names.extend(named.iter().find(|(name, _)| name == "submitterParameter").map(|(_, value)| value.to_text()));
+    let args = Args { step: "input".to_owned(), named, body: None };
+    let said = steps::run_named(&p.it.core, scope, args).await?;
+    let env = match (values::entries(&said), names.as_slice()) {
+        (Some(entries), _) => entries.into_iter().map(|(name, value)| (name, value.to_text())).collect(),
+        (None, [name]) => vec![(name.clone(), said.to_text())],
+        (None, _) => Vec::new(),
+    };
+    Ok(scope.with_env(env))
 }
 
 fn with_agent(p: Rc<Passage>, scope: Scope) -> LocalFuture<Ran> {

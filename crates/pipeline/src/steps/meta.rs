@@ -6,7 +6,7 @@ use model::event::Event;
 use super::args::Args;
 use super::describable::SYMBOL;
 use super::{StepCall, run_named, unknown};
-use crate::engine::fault::{ABORT, Fault};
+use crate::engine::fault::Fault;
 use crate::engine::values;
 use crate::run;
 
@@ -103,11 +103,4 @@ pub(crate) async fn get_context(call: StepCall) -> Result<Value, Fault> {
         "FilePath" => Ok(values::opt_text(call.scope.cwd())),
         _ => Err(unknown::refuse_name("getContext")),
     }
-}
-
-/// `input`: nobody is asked in a run without a server.
-pub(crate) async fn input(call: StepCall) -> Result<Value, Fault> {
-    let message = call.args.opt_text("message")?.unwrap_or_default();
-    Err(Fault::raised(ABORT, format!("The run stops at ‘input’ (“{message}”): there is nobody to answer it here"))
-        .with_hint("`input` needs a server; guard it with `when`, or give the choice as a parameter"))
 }

@@ -9,6 +9,7 @@ pub(crate) mod duration;
 mod files;
 mod flow;
 pub(crate) mod folder;
+mod input;
 mod keep;
 mod load;
 mod meta;
@@ -39,6 +40,7 @@ use crate::run;
 use args::Args;
 
 pub(crate) use branches::{Branch, run_branches};
+pub(crate) use describable::SYMBOL;
 pub(crate) use scm::checkout_scm;
 
 /// What a step looks like from outside.
@@ -95,7 +97,7 @@ steps! {
     "fileExists" sole "file" => files::file_exists;
     "getContext" sole "type" => meta::get_context;
     "git" sole "url" => scm::git;
-    "input" sole "message" => meta::input;
+    "input" sole "message" => input::input;
     "isUnix" => folder::is_unix;
     "load" sole "path" block true => load::load;
     "milestone" sole "ordinal" => meta::milestone;

@@ -1,7 +1,7 @@
 //! Each step by what it says, asks and returns.
 
 use model::outcome::Outcome;
-use model::request::{AgentSpec, GitSource, Request};
+use model::request::{AgentSpec, GitSource, Question, Request};
 use pipeline::conformance::Fixture;
 use pipeline::engine::RunFacts;
 
@@ -416,4 +416,46 @@ fn a_limit_of_the_evaluator_names_its_place_and_post_runs() {
         .has("(WorkflowScript:1)")
         .has("STAGE POST")
         .has("PIPELINE POST");
+}
+
+/// Source: `InputStep` of pipeline-input-step: what comes back is nothing, a value or a map, and a no ends the run.
+#[test]
+fn people_are_asked() {
+    let said = |said: Option<&[(&str, &str)]>, source: &str| {
+        let mut world = World::new(Fixture::default());
+        let values = |values: &[(&str, &str)]| values.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        world.decisions.push_back(said.map(values));
+        world.run(source).unwrap_or_else(|e| panic!("rejected: {e:?}"))
+    };
+    let ran = said(Some(&[]), "def x = input 'Deploy?'; echo \"and then ${x}\"");
+    ran.is(Outcome::Success).has("Deploy?").has("Proceed or Abort").has("Approved by alice").has("and then null");
+    let one = "def x = input message: 'Where?', ok: 'Go', parameters: [choice(name: 'ENV', choices: ['dev', 'prod'], description: 'a place')]
+        echo \"to ${x}\"";
+    said(Some(&[("ENV", "prod")]), one).is(Outcome::Success).has("Input requested").has("to prod");
+    said(Some(&[]), one).is(Outcome::Success).has("to dev");
+    said(Some(&[("ENV", "mars")]), one).is(Outcome::Failure).has("has no choice `mars`");
+    let several = "def x = input message: '?', submitterParameter: 'WHO', parameters: [booleanParam(name: 'SURE', defaultValue: true), string(name: 'V')]
+        echo \"${x.WHO} ${x.SURE == true} ${x.V}\"";
+    said(Some(&[("V", "1.2")]), several).is(Outcome::Success).has("alice true 1.2");
+    said(Some(&[]), "def x = input message: '?', submitterParameter: 'WHO'; echo \"by ${x}\"").has("by alice");
+    // A no is an interruption, which a script may catch and see through.
+    let ran = said(None, "try { input 'Deploy?' } finally { echo 'at last' }\necho 'not this'");
+    ran.is(Outcome::Aborted).has("Rejected by alice").has("at last").lacks("not this");
+    let caught = "try { input 'Deploy?' } catch (org.jenkinsci.plugins.workflow.steps.FlowInterruptedException e) { echo \"caught ${e.causes[0].shortDescription}\" }";
+    said(None, caught).is(Outcome::Success).has("caught Rejected by alice");
+    let stage = "pipeline { agent none
+        stages { stage('Deploy') {
+            input { message 'Where?'\n ok 'Go'\n submitter 'alice,bob'\n submitterParameter 'WHO'\n parameters { string(name: 'ENV', defaultValue: 'dev', description: '') } }
+            steps { echo \"${ENV} by ${WHO}\" } } } }";
+    said(Some(&[("ENV", "prod")]), stage).is(Outcome::Success).has("prod by alice");
+    said(None, stage).is(Outcome::Aborted).lacks("dev by alice");
+    let ran = said(Some(&[]), stage);
+    let asked = ran.requests.iter().find_map(|request| match request {
+        Request::Input(question) => Some(question.clone()),
+        _ => None,
+    });
+    let Question { id, ok, submitters, parameters, .. } = asked.unwrap();
+    assert_eq!((id.as_str(), ok.as_str(), submitters), ("", "Go", vec!["alice".to_owned(), "bob".to_owned()]));
+    assert_eq!((parameters.len(), parameters[0].default.as_str()), (1, "dev"));
+    run("input 'go on?'").is(Outcome::Failure).has("there is nobody to answer it here");
 }

@@ -1,6 +1,6 @@
 //! A small world for engine tests: agents are folders, `sh` runs for real, time is virtual.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use model::event::{Event, LogSource};
 use model::ids::{JobId, RequestId, StageId, StepId};
 use model::outcome::Outcome;
-use model::request::{AgentSpec, Allocated, Failure, FailureKind, FileSet, Reply, Request, ShellScript};
+use model::request::{AgentSpec, Allocated, Failure, FailureKind, FileSet, Question, Reply, Request, ShellScript};
 use pipeline::conformance::{Fixture, ant_matches};
 use pipeline::engine::{Engine, Output, RunEnd, RunInput};
 use pipeline::log::LogRenderer;
@@ -63,6 +63,8 @@ pub struct World {
     ran: (LogRenderer, String, BTreeMap<String, String>, Vec<Request>, Vec<Event>),
     /// Aborts the run at this virtual time.
     pub abort_at_ms: Option<u64>,
+    /// What is said to each `input`; who is asked more is nobody.
+    pub decisions: VecDeque<Option<Vec<(String, String)>>>,
 }
 
 impl World {
@@ -77,6 +79,7 @@ impl World {
             stashes: BTreeMap::new(),
             ran: Default::default(),
             abort_at_ms: None,
+            decisions: VecDeque::new(),
         }
     }
 
@@ -203,6 +206,12 @@ impl World {
                 Reply::Count(count)
             }
             Request::Now => Reply::Time(self.now_ms),
+            Request::Input(Question { message, .. }) => match self.decisions.pop_front() {
+                Some(values) => Reply::Decided { by: "alice".to_owned(), values },
+                None => {
+                    return Err(format!("The run stops at ‘input’ (“{message}”): there is nobody to answer it here"));
+                }
+            },
             Request::Sleep { .. } => unreachable!(),
         })
     }

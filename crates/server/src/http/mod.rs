@@ -17,6 +17,7 @@ mod oidc;
 mod pages;
 mod people;
 mod projects;
+mod questions;
 mod runs;
 
 use std::sync::Arc;
@@ -54,6 +55,8 @@ fn api() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
         .routes(routes!(runs::rerun))
         .routes(routes!(runs::approve))
         .routes(routes!(runs::queue))
+        .routes(routes!(questions::list))
+        .routes(routes!(questions::answer))
         .routes(routes!(runs::events))
         .routes(routes!(logs::log))
         .routes(routes!(logs::live))

@@ -100,6 +100,7 @@ pub(super) async fn run(
     let events = app.store.events(run.id, 0, 10_000).await?;
     let lines = app.store.log(run.id, run.lines.saturating_sub(2000), 2000).await?;
     let artifacts = super::artifacts::of_run(&app, &run, "").await?;
+    let questions = super::questions::of_run(&app, &run).await?;
     let (word, class) = state(&run);
     Ok(page(
         &format!("{} #{}", run.project_name, run.number),
@@ -107,6 +108,7 @@ pub(super) async fn run(
             p { a href="/" { "Runs" } }
             h1 { (run.project_name) " #" (run.number) " " span class=(class) { (word) } }
             @if let Some(message) = &run.message { p { (message) } }
+            @for question in &questions { (super::questions::page(&run, question)) }
             h2 { "Stages" }
             ul {
                 @for (_, _, event) in &events {

@@ -23,7 +23,7 @@ impl Keeper {
             let message = "the agent that had this was lost".to_owned();
             let reply = match outstanding.request {
                 // Time goes on without it.
-                Request::Sleep { .. } | Request::Now => continue,
+                Request::Sleep { .. } | Request::Now | Request::Input(_) => continue,
                 Request::Release { .. } => Reply::Done,
                 _ => Reply::Failed(Failure { kind: FailureKind::Infrastructure, message, hint: None }),
             };

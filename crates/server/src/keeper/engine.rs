@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use wire::agent::{Definition, Item, LogLine, ToAgent};
 use wire::engine::{Heard, Input, Journal, JournalError, Said, Word};
 
-use super::{Keeper, LAST_WORDS, Step};
+use super::{Decision, Keeper, LAST_WORDS, Step};
 
 /// So often an engine is started anew at one place.
 const MOST_LOSSES: u32 = 3;
@@ -126,6 +126,7 @@ impl Keeper {
         match request {
             Request::Sleep { ms } => drop(self.timers.insert((asked_at.saturating_add(ms), id))),
             Request::Now => self.answer(id, Reply::Time(self.app.now())).await?,
+            Request::Input(_) => drop(self.questions.insert(id)),
             request => self.tell_agent(ToAgent::Perform { lease: self.lease, id, request }),
         }
         Ok(())
@@ -136,10 +137,27 @@ impl Keeper {
             self.timers.remove(&timer);
             return self.answer(id, Reply::Cancelled).await;
         }
+        if self.questions.remove(&id) {
+            return self.answer(id, Reply::Cancelled).await;
+        }
         if self.open.contains(&id) {
             self.tell_agent(ToAgent::Cancel { lease: self.lease, id });
         }
         Ok(())
+    }
+
+    /// What somebody says to a question. False: it is none any more.
+    pub(super) async fn decided(&mut self, id: RequestId, decision: Decision) -> Result<bool, StoreError> {
+        let Some(journal) = self.journal.as_mut().filter(|_| self.questions.contains(&id)) else { return Ok(false) };
+        let Decision { actor, by, values } = decision;
+        let input = Input::Answer { id, reply: Reply::Decided { by, values } };
+        self.app.store.add_decision(&actor, self.run.id, journal.entries().len(), &input, self.app.now()).await?;
+        self.questions.remove(&id);
+        self.open.remove(&id);
+        let words = journal.add(input);
+        self.tell_engine(words);
+        self.app.changed(self.run.id);
+        Ok(true)
     }
 
     /// An answer, once.

@@ -20,8 +20,8 @@ use std::time::Duration;
 use model::ids::{RequestId, StepId};
 use model::request::{FailureKind, Reply};
 use model::run::RunEnd;
-use store::{Millis, Run, Status, StoreError};
-use tokio::sync::mpsc;
+use store::{Actor, Millis, Run, Status, StoreError};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use wire::agent::{FromAgent, Lease, ToAgent};
 use wire::engine::{Input, Journal};
@@ -44,6 +44,17 @@ pub(crate) enum ToKeeper {
     Said { agent: u64, lease: Lease, message: FromAgent },
     /// Somebody wants it to end.
     Abort,
+    /// Somebody has decided what a run asks. They hear whether that counts: it is written down then.
+    Decided { id: RequestId, decision: Decision, heard: oneshot::Sender<bool> },
+}
+
+/// What somebody says where a run asks.
+pub(crate) struct Decision {
+    pub(crate) actor: Actor,
+    /// Their name.
+    pub(crate) by: String,
+    /// Of each parameter; `None`: the run is to end there.
+    pub(crate) values: Option<Vec<(String, String)>>,
 }
 
 /// Keeps a run until it has ended.
@@ -115,6 +126,8 @@ struct Keeper {
     /// Requests that are not answered.
     open: HashSet<RequestId>,
     timers: BTreeSet<(Millis, RequestId)>,
+    /// Those that people are to answer.
+    questions: HashSet<RequestId>,
     /// When its engine was last told that a step writes.
     activity: HashMap<StepId, Instant>,
     /// How it ended, and until when the agent's last words are waited for.
@@ -139,6 +152,7 @@ impl Keeper {
             losses: 0,
             open: HashSet::new(),
             timers: BTreeSet::new(),
+            questions: HashSet::new(),
             activity: HashMap::new(),
             ended: None,
         }
@@ -151,6 +165,7 @@ impl Keeper {
         (self.journal, self.ended) = (None, None);
         self.open.clear();
         self.timers.clear();
+        self.questions.clear();
         // What the row says counts: a change whose answer was lost has been made all the same.
         self.lease.epoch = self.run.epoch;
         self.agent = self.run.agent.filter(|_| self.run.status == Status::Running);
@@ -278,6 +293,12 @@ impl Keeper {
                     true => self.add(Input::Abort { reason }).await.map(|()| Step::On),
                     false => self.abandon(&reason).await,
                 }
+            }
+            ToKeeper::Decided { id, decision, heard } => {
+                let counts = self.decided(id, decision).await?;
+                // Whoever asked may have gone.
+                let _ = heard.send(counts);
+                Ok(Step::On)
             }
             // Of a lease that was taken away, or of somebody else's.
             ToKeeper::Said { agent, lease, .. } if lease != self.lease || Some(agent) != self.agent => {

@@ -22,7 +22,7 @@ impl Keeper {
         let agent = self.agent.filter(|agent| self.app.hub.lacks(*agent, needs))?;
         let had_a_place =
             |input: &Input| matches!(input, Input::Answer { reply: Reply::Allocated(_), .. } | Input::Abort { .. });
-        let is_new = self.open.len() == self.timers.len()
+        let is_new = self.open.len() == self.timers.len() + self.questions.len()
             && !self.journal.as_ref()?.entries().iter().any(|entry| had_a_place(&entry.input));
         tracing::info!(run = %self.run.id, agent, ?needs, is_new, "an agent lacks what a run needs");
         is_new.then(|| self.run.needs.map_or(needs, |known| known.and(needs)))

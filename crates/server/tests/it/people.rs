@@ -8,7 +8,7 @@ use crate::agent::Place;
 
 /// What each role may, where it is held: on everything, on the folder of the project, elsewhere. `.`: yes; `f`: it is forbidden; `-`: there
 /// is no such thing for them.
-const EXPECT: [(&str, &str, &str, [&str; 4]); 17] = [
+const EXPECT: [(&str, &str, &str, [&str; 4]); 19] = [
     // What is asked:                                                          reader developer maintainer admin
     ("GET", "/api/v1/runs/RUN", "", ["..-", "..-", "..-", "..-"]),
     ("GET", "/api/v1/runs/RUN/log", "", ["..-", "..-", "..-", "..-"]),
@@ -20,6 +20,9 @@ const EXPECT: [(&str, &str, &str, [&str; 4]); 17] = [
     ("POST", "/api/v1/projects/team%2Fapp/runs", "{}", ["ff-", "..-", "..-", "..-"]),
     ("POST", "/job/team/job/app/build", "", ["ff-", "..-", "..-", "..-"]),
     ("POST", "/api/v1/runs/RUN/rerun", "", ["ff-", "..-", "..-", "..-"]),
+    ("GET", "/api/v1/runs/RUN/questions", "", ["..-", "..-", "..-", "..-"]),
+    // There is none: who may answer hears just that.
+    ("POST", "/api/v1/runs/RUN/questions/1", r#"{"proceed":true}"#, ["ff-", "---", "---", "---"]),
     ("POST", "/api/v1/runs/RUN/abort", "{}", ["ff-", "..-", "..-", "..-"]),
     ("PUT", "/api/v1/projects/team%2Fapp", r#"{"source":{"folder":"/nowhere"}}"#, ["ff-", "ff-", "..-", "..-"]),
     ("GET", "/metrics", "", [".ff", ".ff", ".ff", ".ff"]),

@@ -1,0 +1,92 @@
+//! `input`: a run waits until somebody has decided.
+
+use std::rc::Rc;
+
+use groovy::value::Value;
+use model::request::{Parameter, Question, Reply, Request};
+
+use super::describable::SYMBOL;
+use super::{StepCall, unexpected};
+use crate::engine::fault::Fault;
+use crate::engine::interrupt::{Cause, Interruption};
+use crate::engine::values;
+
+/// What Jenkins calls a yes.
+const PROCEED: &str = "Proceed";
+
+/// `input 'Deploy?'`, `input message: 'Which?', parameters: [choice(…)], submitterParameter: 'WHO'`. Its value is nothing, that of its one
+/// parameter, or a map.
+///
+/// Source: `InputStepExecution` of pipeline-input-step.
+pub(crate) async fn input(call: StepCall) -> Result<Value, Fault> {
+    let message = call.args.opt_text("message")?.unwrap_or_default();
+    let submitters = call.args.opt_text("submitter")?.unwrap_or_default();
+    let definitions = call.args.get("parameters").and_then(Value::items).unwrap_or_default();
+    let asked = definitions.iter().map(parameter).collect::<Result<Vec<_>, _>>()?;
+    let ok = call.args.opt_text("ok")?.unwrap_or_else(|| PROCEED.to_owned());
+    let question = Question {
+        id: call.args.opt_text("id")?.unwrap_or_default(),
+        message: message.clone(),
+        ok: ok.clone(),
+        submitters: submitters.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect(),
+        parameters: asked.iter().map(|(parameter, _)| parameter.clone()).collect(),
+    };
+    call.say(&message);
+    call.say(&if asked.is_empty() { format!("{ok} or Abort") } else { "Input requested".to_owned() });
+    let (by, said) = match call.ask(Request::Input(question.clone())).await? {
+        Reply::Decided { by, values } => (by, values),
+        other => return Err(unexpected(&other)),
+    };
+    let Some(said) = said else {
+        call.say(&format!("Rejected by {by}"));
+        let target = call.core.executor.current().unwrap_or_default();
+        let cause = Cause::Rejected(by);
+        return Err(Fault::interrupted(Rc::new(Interruption { cause, target, forced: false, actual: true })));
+    };
+    call.say(&format!("Approved by {by}"));
+    let said = question.complete(said).map_err(Fault::illegal)?;
+    let typed = said.into_iter().zip(&asked).map(|((name, text), (_, is_boolean))| match is_boolean {
+        true => (name, Value::Bool(text == "true")),
+        false => (name, values::text(&text)),
+    });
+    let mut all: Vec<_> = typed.collect();
+    let who = call.args.opt_text("submitterParameter")?.filter(|name| !name.is_empty());
+    all.extend(who.map(|name| (name, values::text(&by))));
+    Ok(match all.as_slice() {
+        [] => Value::Null,
+        [(_, value)] => value.clone(),
+        _ => values::map(all.iter().map(|(name, value)| (name.as_str(), value.clone()))),
+    })
+}
+
+/// A parameter, and whether it is true or false.
+fn parameter(definition: &Value) -> Result<(Parameter, bool), Fault> {
+    let fields = values::entries(definition).unwrap_or_default();
+    let field = |name: &str| fields.iter().find(|(n, _)| n == name).map(|(_, v)| v).filter(|v| !v.is_null());
+    let kind = field(SYMBOL).or_else(|| field("$class")).map(Value::to_text).unwrap_or_default();
+    let kind = kind.rsplit('.').next().unwrap_or_default().to_owned();
+    let name = field("name").map(Value::to_text).ok_or_else(|| Fault::illegal("a parameter needs a name"))?;
+    let default = field("defaultValue").map(Value::to_text).unwrap_or_default();
+    let description = field("description").map(Value::to_text).unwrap_or_default();
+    let (default, choices) = match kind.strip_suffix("ParameterDefinition").unwrap_or(&kind) {
+        "booleanParam" | "Boolean" => {
+            let default = if default.eq_ignore_ascii_case("true") { "true" } else { "false" };
+            return Ok((boolean(name, description, default), true));
+        }
+        "choice" | "Choice" => {
+            let choices: Vec<String> = match field("choices") {
+                Some(value) if value.is_text() => value.to_text().lines().map(str::to_owned).collect(),
+                Some(value) => value.items().unwrap_or_default().iter().map(Value::to_text).collect(),
+                None => Vec::new(),
+            };
+            (choices.first().cloned().unwrap_or_default(), choices)
+        }
+        _ => (default, Vec::new()),
+    };
+    Ok((Parameter { name, description, default, choices }, false))
+}
+
+fn boolean(name: String, description: String, default: &str) -> Parameter {
+    let choices = vec!["true".to_owned(), "false".to_owned()];
+    Parameter { name, description, default: default.to_owned(), choices }
+}

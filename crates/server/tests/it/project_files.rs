@@ -38,15 +38,20 @@ fn write(place: &Place, name: &str, text: &str) {
     fs::rename(path.with_extension("part"), path).unwrap();
 }
 
-async fn until(what: &str, place: &Place, holds: impl Fn(&Value) -> bool) -> Value {
+/// They are read again every two seconds.
+async fn until(what: &str, holds: impl AsyncFn() -> bool) {
     for _ in 0..500 {
-        let project = place.as_admin("GET", "/api/v1/projects/team%2Fapp", &Value::Null).await.1;
-        if holds(&project) {
-            return project;
+        if holds().await {
+            return;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    panic!("{what}: {}", place.as_admin("GET", "/api/v1/projects/team%2Fapp", &Value::Null).await.1)
+    panic!("it is not so: {what}");
+}
+
+/// What a project is now.
+async fn config(place: &Place, name: &str) -> Value {
+    place.as_admin("GET", &format!("/api/v1/projects/{name}"), &Value::Null).await.1["config"].clone()
 }
 
 #[tokio::test]
@@ -54,10 +59,10 @@ async fn files_say_what_projects_there_are() {
     let other = r#"{ "source": { "folder": "/nowhere" }, "upstream": { "projects": ["team/app"] } }"#;
     let mut place = with_files(&[("team/app.toml", APP), ("other.json", other)]);
     place.start().await;
-    let project = until("it is there", &place, |project| project["name"] == "team/app").await;
-    let config = &project["config"];
-    assert_eq!((&config["file"], &config["priority"]), (&json!("ci/Jenkinsfile"), &json!(3)));
-    assert_eq!(config["hook"]["secret"], "…", "nobody is shown it");
+    let app = async || config(&place, "team%2Fapp").await;
+    let told = app().await;
+    assert_eq!((&told["file"], &told["priority"]), (&json!("ci/Jenkinsfile"), &json!(3)));
+    assert_eq!(told["hook"]["secret"], "…", "nobody is shown it");
     let put = place.as_admin("PUT", "/api/v1/projects/team%2Fapp", &json!({ "source": { "folder": "/x" } })).await;
     assert!(put.0 == 409 && put.1["error"].as_str().unwrap().contains("team/app.toml"), "{put:?}");
     let audit = place.ask("GET", "/api/v1/audit", Value::Null).await;
@@ -66,28 +71,21 @@ async fn files_say_what_projects_there_are() {
 
     // What changes is read again; what is wrong then changes nothing, and what is mended counts.
     write(&place, "team/app.toml", &APP.replace("priority = 3", "priority = 4"));
-    until("it has changed", &place, |project| project["config"]["priority"] == 4).await;
+    until("it has changed", async || app().await["priority"] == 4).await;
     write(&place, "team/app.toml", "priority = ");
     write(&place, "other.json", &other.replace("/nowhere", "/elsewhere"));
-    until("the other has changed", &place, |_| true).await;
-    for _ in 0..500 {
-        if place.ask("GET", "/api/v1/projects/other", Value::Null).await["config"]["source"]["folder"] == "/elsewhere" {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    let other = place.ask("GET", "/api/v1/projects/other", Value::Null).await;
-    assert_eq!(other["config"]["source"]["folder"], "/elsewhere", "one that is wrong holds up no other");
-    until("it is as it was", &place, |project| project["config"]["priority"] == 4).await;
+    // One that is wrong holds up no other.
+    until("the other has changed", async || config(&place, "other").await["source"]["folder"] == "/elsewhere").await;
+    assert_eq!(app().await["priority"], 4, "it is as it was");
     write(&place, "team/app.toml", &APP.replace("priority = 3", "priority = 5"));
-    until("it was mended", &place, |project| project["config"]["priority"] == 5).await;
+    until("it was mended", async || app().await["priority"] == 5).await;
 
     // What a file stands for may change without it.
     let api = |secret: &'static str| {
         format!("{APP}\n[source.git.login]\nuser = \"{secret}\"\npassword = \"${{file:SECRET}}\"\n")
     };
     write(&place, "team/app.toml", &api("somebody"));
-    until("it logs in", &place, |project| project["config"]["source"]["git"]["login"]["user"] == "somebody").await;
+    until("it logs in", async || app().await["source"]["git"]["login"]["user"] == "somebody").await;
     let changes = async || {
         let audit = place.ask("GET", "/api/v1/audit?limit=1000", Value::Null).await;
         let of_app = |row: &&Value| row["object"] == "team/app" && row["action"] == "project.change";
@@ -95,26 +93,14 @@ async fn files_say_what_projects_there_are() {
     };
     let before = changes().await;
     fs::write(place.folder.path().join("secret"), "another secret of the hook").unwrap();
-    for _ in 0..500 {
-        if changes().await > before {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until("that counts", async || changes().await > before).await;
     assert_eq!(changes().await, before + 1);
 
     // A project whose file is gone is there, and the API's.
     fs::remove_file(place.projects.as_ref().unwrap().join("team/app.toml")).unwrap();
-    let config = json!({ "source": { "folder": "/x" } });
-    let mut status = 0;
-    for _ in 0..500 {
-        status = place.as_admin("PUT", "/api/v1/projects/team%2Fapp", &config).await.0;
-        if status == 200 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    assert_eq!(status, 200);
+    let mine = json!({ "source": { "folder": "/x" } });
+    let put = async || place.as_admin("PUT", "/api/v1/projects/team%2Fapp", &mine).await.0;
+    until("it is the API's", async || put().await == 200).await;
 }
 
 #[tokio::test]

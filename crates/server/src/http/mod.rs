@@ -81,6 +81,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/", get(pages::home))
         .route("/runs/{id}", get(pages::run))
         .route("/runs/{id}/artifacts/{*path}", get(artifacts::page))
+        .route("/runs/{id}/questions/{number}", post(questions::said))
         .route("/login", get(auth::ask).post(auth::login))
         .route("/login/oidc", get(oidc::begin))
         .route("/login/oidc/callback", get(oidc::end))

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Form, Path, State};
 use axum::http::StatusCode;
+use axum::response::Redirect;
 use maud::{Markup, html};
 use model::ids::RequestId;
 use model::request::{Parameter, Question, Request};
@@ -13,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use store::Run;
 use utoipa::ToSchema;
 
-use super::auth::User;
+use super::auth::{User, Viewer};
 use super::body::Sent;
 use super::error::Refused;
 use super::runs::find;
@@ -69,14 +70,49 @@ pub(super) async fn of_run(app: &App, run: &Run) -> Result<Vec<Shown>, Refused> 
     Ok(all)
 }
 
-/// For the page of a run.
+/// For the page of a run: where it is answered too.
 pub(super) fn page(run: &Run, question: &Shown) -> Markup {
     html! {
-        p class="waits" {
-            (question.message) " "
-            code { "cofferdam answer " (run.id.0) " --yes" } " (" (question.ok) ") or " code { "--no" }
+        form method="post" action=(format!("/runs/{}/questions/{}", run.id.0, question.number)) {
+            p class="waits" { (question.message) }
+            @for Asked { name, description, default, choices } in &question.parameters {
+                p {
+                    label {
+                        (name) " "
+                        @if choices.is_empty() {
+                            input name=(format!("{OF_PARAMETER}{name}")) value=(default);
+                        } @else {
+                            select name=(format!("{OF_PARAMETER}{name}")) {
+                                @for choice in choices { option selected[choice == default] { (choice) } }
+                            }
+                        }
+                    }
+                    " " (description)
+                }
+            }
+            button name="proceed" value="true" { (question.ok) }
+            " "
+            button name="proceed" value="false" { "Abort" }
         }
     }
+}
+
+/// What stands before a parameter's name in the form.
+const OF_PARAMETER: &str = "of-";
+
+/// The form of a run's page. Nobody else's page has the session that it comes with (`SameSite=Strict`).
+pub(super) async fn said(
+    State(app): State<Arc<App>>,
+    Viewer(user): Viewer,
+    Path((id, number)): Path<(u64, u64)>,
+    Form(said): Form<BTreeMap<String, String>>,
+) -> Result<Redirect, Refused> {
+    let proceed = said.get("proceed").is_some_and(|word| word == "true");
+    let values =
+        said.into_iter().filter_map(|(name, value)| Some((name.strip_prefix(OF_PARAMETER)?.to_owned(), value)));
+    let answer = Answer { proceed, values: values.collect() };
+    decide(&app, &user, (id, number), answer).await?;
+    Ok(Redirect::to(&format!("/runs/{id}")))
 }
 
 /// What a run asks.
@@ -108,9 +144,19 @@ pub(super) async fn answer(
     State(app): State<Arc<App>>,
     user: User,
     Path((id, number)): Path<(u64, u64)>,
-    Sent(Answer { proceed, values }): Sent<Answer>,
+    Sent(answer): Sent<Answer>,
 ) -> Result<StatusCode, Refused> {
-    let (run, actor) = find(&app, &user, Action::AnswerRun, id).await?;
+    decide(&app, &user, (id, number), answer).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn decide(
+    app: &App,
+    user: &User,
+    (id, number): (u64, u64),
+    Answer { proceed, values }: Answer,
+) -> Result<(), Refused> {
+    let (run, actor) = find(app, user, Action::AnswerRun, id).await?;
     let outstanding = app.store.outstanding(run.id).await?;
     let question = outstanding.into_iter().find(|outstanding| outstanding.id == RequestId(number));
     let Some(Request::Input(question)) = question.map(|outstanding| outstanding.request) else {
@@ -127,7 +173,7 @@ pub(super) async fn answer(
         false => None,
     };
     match app.hub.decide(run.id, RequestId(number), Decision { actor, by, values }).await {
-        true => Ok(StatusCode::NO_CONTENT),
+        true => Ok(()),
         false => Err(Refused(StatusCode::CONFLICT, "it is answered, or asked no more".into())),
     }
 }

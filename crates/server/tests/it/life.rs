@@ -1,6 +1,7 @@
 //! The life of a run, at an agent that keeps its word.
 
 use model::request::Reply;
+use serde_json::{Value, json};
 use wire::agent::{FromAgent, ToAgent};
 
 use crate::agent::{Place, is_exec, line};
@@ -128,4 +129,51 @@ async fn an_end_outlives_the_server_that_heard_it() {
     agent.work(is_release).await;
     agent.say(&FromAgent::Released { lease: next }).await;
     assert_eq!(place.wait_for_end(id).await["outcome"], "SUCCESS");
+}
+
+/// On the page of a run, by whoever may; what a page shows is text, whoever wrote it.
+#[tokio::test]
+async fn a_question_is_answered_on_the_page() {
+    let place = Place::new().await;
+    for (name, grants) in [("reader", "reader"), ("dev", "developer")] {
+        let person = json!({ "grants": [grants], "password": "a long enough password" });
+        place.ask("PUT", &format!("/api/v1/people/{name}"), person).await;
+    }
+    let mut agent = place.agent(&place.enrol("one").await, &[]).await;
+    let id = place.trigger().await;
+    let lease = agent
+        .take("def x = input message: '<b>Where?</b>', ok: 'Go', parameters: [choice(name: 'ENV', choices: ['dev', 'prod'])]; echo \"to ${x}\"")
+        .await;
+    let reader = place.log_in("reader", "a long enough password").await.unwrap();
+    let dev = place.log_in("dev", "a long enough password").await.unwrap();
+    let asks =
+        async |place: &Place| place.page(&format!("/runs/{id}"), Some(&reader)).await.1.contains("&lt;b&gt;Where?");
+    let working = agent.give_back(lease);
+    tokio::pin!(working);
+    let asked = async {
+        while !asks(&place).await {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        () = &mut working => panic!("it does not ask"),
+        () = asked => {}
+    }
+    let number =
+        place.ask("GET", &format!("/api/v1/runs/{id}/questions"), Value::Null).await["questions"][0]["number"].clone();
+    let form = async |session: &str, body: &str| {
+        let request = place.request("POST", &format!("/runs/{id}/questions/{number}"));
+        let request = request.header("cookie", format!("cofferdam={session}"));
+        let request = request.header("content-type", "application/x-www-form-urlencoded").body(body.to_owned());
+        request.send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(form("cfs_nobody", "proceed=true").await, 303, "to the login");
+    assert!(asks(&place).await);
+    assert_eq!(form(&reader, "proceed=true").await, 403);
+    assert_eq!(form(&dev, "proceed=true&of-ENV=mars").await, 400);
+    assert_eq!(form(&dev, "proceed=true&of-ENV=prod").await, 303);
+    working.await;
+    assert_eq!(place.wait_for_end(id).await["outcome"], "SUCCESS");
+    assert!(place.log(id).await.contains("Approved by dev\n") && place.log(id).await.contains("to prod"));
+    assert_eq!(form(&dev, "proceed=true").await, 404, "it is answered");
 }

@@ -32,19 +32,31 @@ impl Rung {
 }
 
 /// What a run needs of the host that makes its sandboxes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Needs {
     /// Sandboxes of this rung at least.
     pub rung: Rung,
     /// One of them with a Docker Engine of its own.
     pub engine: bool,
+    /// Labels that its definition asks for, as an expression.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
 }
 
 impl Needs {
+    /// Of a rung, and nothing else.
+    pub fn of_rung(rung: Rung) -> Needs {
+        Needs { rung, engine: false, label: None }
+    }
+
     /// Both.
     #[must_use]
     pub fn and(self, other: Needs) -> Needs {
-        Needs { rung: self.rung.max(other.rung), engine: self.engine || other.engine }
+        let label = match (self.label, other.label) {
+            (Some(own), Some(other)) if own != other => Some(format!("({own}) && ({other})")),
+            (own, other) => own.or(other),
+        };
+        Needs { rung: self.rung.max(other.rung), engine: self.engine || other.engine, label }
     }
 }
 

@@ -124,7 +124,7 @@ pub struct Refused {
 /// What a host has to have for a job, as far as the job alone says that.
 pub fn needs(need: &Need) -> Needs {
     let rung = lowest(need);
-    Needs { rung, engine: with_engine(need, rung) }
+    Needs { engine: with_engine(need, rung), ..Needs::of_rung(rung) }
 }
 
 /// Chooses. Offers of one rung are taken in their order; a lower rung that is allowed is cheaper than a higher one.

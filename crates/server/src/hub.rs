@@ -7,7 +7,7 @@ use std::time::Duration;
 use model::ids::{RequestId, RunId};
 use model::run::RunEnd;
 use model::rung::Needs;
-use queue::line::{AgentId, Command, Event};
+use queue::line::{AgentId, Command, Event, Expression, Labels};
 use store::{Run, Status, StoreError};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
@@ -141,9 +141,14 @@ pub(crate) fn start_keeper(app: &Arc<App>, run: Run) {
 }
 
 impl Connected {
+    /// What it was called, and what it has.
+    fn labels(&self) -> Labels {
+        self.labels.iter().cloned().chain(line::labels_of(&self.offers)).collect()
+    }
+
     /// What the line is told of it.
     fn came(&self, agent: u64) -> Event {
-        let labels = self.labels.iter().cloned().chain(line::labels_of(&self.offers)).collect();
+        let labels = self.labels();
         let images = self.offers.images.iter().map(|image| image.as_str().into()).collect();
         Event::AgentCame { agent: AgentId(agent), labels, places: self.most, images }
     }
@@ -221,8 +226,15 @@ impl Hub {
     }
 
     /// Whether an agent that is there lacks this.
-    pub(crate) fn lacks(&self, agent: u64, needs: Needs) -> bool {
+    pub(crate) fn lacks(&self, agent: u64, needs: &Needs) -> bool {
         self.agents().get(&agent).is_some_and(|connected| !connected.offers.satisfies(needs))
+    }
+
+    /// Whether an agent that is there has not these labels, and another that is there has them.
+    pub(crate) fn others_fit(&self, agent: u64, labels: &Expression) -> bool {
+        let agents = self.agents();
+        let fits = |connected: &Connected| labels.evaluate(&connected.labels());
+        agents.get(&agent).is_some_and(|own| !fits(own)) && agents.values().any(|other| other.most > 0 && fits(other))
     }
 
     /// What an agent that is there has.

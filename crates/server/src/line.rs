@@ -31,7 +31,7 @@ const RUNGS: [Rung; 5] = [Rung::Process, Rung::Container, Rung::Gvisor, Rung::Mi
 
 /// What an agent can give is a label of it: what a run needs is asked for like any other, and told in the same words where nobody has it.
 pub(crate) fn labels_of(offers: &Offers) -> Vec<String> {
-    let has = |rung: &Rung| offers.satisfies(Needs { rung: *rung, engine: false });
+    let has = |rung: &Rung| offers.satisfies(&Needs::of_rung(*rung));
     let rungs = RUNGS.into_iter().filter(has).map(label_of);
     rungs.chain(offers.engine.then(|| ENGINE.to_owned())).collect()
 }
@@ -261,7 +261,10 @@ async fn item_of(app: &App, run: &Run) -> Result<Item, StoreError> {
 /// any agent has containers is taken for granted until then, for a job without an image needs none.
 fn needed(run: &Run, labels: Expression) -> Expression {
     let trusted = Some(run.trust.minimum()).filter(|rung| *rung > Rung::Container);
-    let rung = trusted.max(run.needs.map(|needs| needs.rung));
-    let labels = rung.map(label_of).into_iter().fold(labels, Expression::and);
-    if run.needs.is_some_and(|needs| needs.engine) { labels.and(ENGINE) } else { labels }
+    let rung = trusted.max(run.needs.as_ref().map(|needs| needs.rung));
+    let of_rung = rung.map(|rung| Expression::label(label_of(rung)));
+    let engine = run.needs.as_ref().is_some_and(|needs| needs.engine).then(|| Expression::label(ENGINE));
+    // It was read when the run was moved for it.
+    let own = run.needs.as_ref().and_then(|needs| needs.label.as_ref()?.parse().ok());
+    [of_rung, engine, own].into_iter().flatten().fold(labels, Expression::and)
 }

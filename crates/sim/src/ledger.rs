@@ -191,7 +191,7 @@ impl Ledger {
             project: project.to_owned(),
             number,
             branch: branch.or(revision).unwrap_or_else(|| "main".to_owned()),
-            needs: Needs { rung: run.trust.minimum(), engine: false },
+            needs: Needs::of_rung(run.trust.minimum()),
             is_held: run.held.is_some(),
             state: State::Waits,
             epoch: 0,
@@ -215,7 +215,7 @@ impl Ledger {
             return Err(format!("agent {agent} gets epoch {epoch} of {run:?}"));
         }
         (run.state, run.epoch) = (State::Leased(agent), epoch);
-        let (project, branch, needs) = (run.project.clone(), run.branch.clone(), run.needs);
+        let (project, branch, needs) = (run.project.clone(), run.branch.clone(), run.needs.clone());
         let host = self.hosts.get(&agent).ok_or_else(|| format!("there is no agent {agent}"))?;
         let leased: Vec<&Known> =
             self.unfinished.iter().filter_map(|id| self.runs.get(id).filter(|run| run.is_leased())).collect();
@@ -223,7 +223,7 @@ impl Ledger {
         if at_agent > host.runs as usize {
             return Err(format!("agent {agent} has {at_agent} runs, and takes {}", host.runs));
         }
-        if !offers(&host.labels).satisfies(needs) {
+        if !offers(&host.labels).satisfies(&needs) {
             return Err(format!("agent {agent} has not what {id} needs: {needs:?}"));
         }
         let Some(terms) = self.projects.get(&project).filter(|terms| now >= terms.since + OVERTAKEN) else {

@@ -221,8 +221,8 @@ impl Store {
     ///
     /// # Errors
     /// Its lease is another one.
-    pub async fn move_run(&self, id: RunId, epoch: u64, needs: Needs, now: Millis) -> Result<(), StoreError> {
-        let text = serde_json::to_string(&needs).map_err(StoreError::damaged("a run"))?;
+    pub async fn move_run(&self, id: RunId, epoch: u64, needs: &Needs, now: Millis) -> Result<(), StoreError> {
+        let text = serde_json::to_string(needs).map_err(StoreError::damaged("a run"))?;
         let mut tx = self.write().await?;
         let change = sqlx::query(
             "UPDATE runs SET epoch = epoch + 1, agent_id = NULL, status = 'queued', needs = $3 WHERE id = $1 AND epoch = $2 AND status = 'running'",

@@ -107,8 +107,8 @@ pub struct Offers {
 }
 
 impl Offers {
-    /// Whether a run that needs this can be there.
-    pub fn satisfies(&self, needs: Needs) -> bool {
+    /// Whether a run that needs this can be there, as far as labels do not say it.
+    pub fn satisfies(&self, needs: &Needs) -> bool {
         self.rungs.iter().any(|rung| *rung >= needs.rung) && (self.engine || !needs.engine)
     }
 }

@@ -18,19 +18,26 @@ impl Keeper {
             Act::Request(_, request) => Some(request),
             Act::Cancel(_) | Act::Event(_) => None,
         });
-        let needs = requests.filter_map(|request| needs_of(request, self.run.trust)).reduce(Needs::and)?;
-        let agent = self.agent.filter(|agent| self.app.hub.lacks(*agent, needs))?;
+        let mut needs = requests.filter_map(|request| needs_of(request, self.run.trust)).reduce(Needs::and)?;
+        let agent = self.agent?;
+        // A label that nobody has is one of another server, and of no meaning here.
+        let label =
+            needs.label.take_if(|label| !label.parse().is_ok_and(|labels| self.app.hub.others_fit(agent, &labels)));
+        if needs.label.is_none() && !self.app.hub.lacks(agent, &needs) {
+            return None;
+        }
+        tracing::debug!(label, "labels that the run is not moved for");
         let had_a_place =
             |input: &Input| matches!(input, Input::Answer { reply: Reply::Allocated(_), .. } | Input::Abort { .. });
         let is_new = self.open.len() == self.timers.len() + self.questions.len()
             && !self.journal.as_ref()?.entries().iter().any(|entry| had_a_place(&entry.input));
         tracing::info!(run = %self.run.id, agent, ?needs, is_new, "an agent lacks what a run needs");
-        is_new.then(|| self.run.needs.map_or(needs, |known| known.and(needs)))
+        is_new.then(|| self.run.needs.clone().map_or(needs.clone(), |known| known.and(needs)))
     }
 
     /// It waits for an agent that has what it needs, and asks again there.
     pub(super) async fn leave(&mut self, needs: Needs) -> Result<Step, StoreError> {
-        self.app.store.move_run(self.run.id, self.lease.epoch, needs, self.app.now()).await?;
+        self.app.store.move_run(self.run.id, self.lease.epoch, &needs, self.app.now()).await?;
         self.tell_agent(ToAgent::Release { lease: self.lease, forget: true });
         Ok(Step::Over)
     }
@@ -61,8 +68,11 @@ fn needs_of(request: &Request, trust: Trust) -> Option<Needs> {
         layers: None,
         device: None,
     };
-    Some(queue::needs(&match agent {
-        AgentSpec::Docker(docker) => need.with_docker(docker).0,
-        AgentSpec::Any | AgentSpec::Label(_) => need,
-    }))
+    let (need, label) = match agent {
+        AgentSpec::Docker(docker) => (need.with_docker(docker).0, docker.label.as_ref()),
+        AgentSpec::Label(label) => (need, Some(label)),
+        AgentSpec::Any => (need, None),
+    };
+    let label = label.filter(|label| !label.trim().is_empty()).cloned();
+    Some(Needs { label, ..queue::needs(&need) })
 }

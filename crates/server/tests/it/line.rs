@@ -130,6 +130,27 @@ async fn a_run_that_has_begun_stays_and_hears_what_is_lacking() {
     assert!(ended["message"].as_str().unwrap().contains("no machines here"), "{ended}");
 }
 
+/// What a definition asks for as Jenkins' authors do; a label that no agent has is of no meaning here.
+#[tokio::test]
+async fn a_label_of_a_definition_finds_its_agent() {
+    let place = Place::new().await;
+    let mut plain = place.agent_with("plain", 2, &["linux"]).await;
+    let nobodys = place.trigger().await;
+    let lease = plain.take("node('nowhere-else') { sh 'make' }").await;
+    plain.give_back(lease).await;
+    assert_eq!(place.wait_for_end(nobodys).await["outcome"], "SUCCESS");
+    let mut arm = place.agent_with("arm", 1, &["linux", "arm"]).await;
+    let id = place.trigger().await;
+    let definition = "node('linux && arm') { sh 'make' }";
+    // It has more room.
+    let lease = plain.take(definition).await;
+    plain.work(|message| matches!(message, ToAgent::Release { lease: of, forget: true } if *of == lease)).await;
+    let lease = arm.take(definition).await;
+    assert_eq!(lease.run.0, id);
+    arm.give_back(lease).await;
+    assert_eq!(place.wait_for_end(id).await["outcome"], "SUCCESS");
+}
+
 #[tokio::test]
 async fn a_run_goes_where_its_project_has_its_image() {
     let place = Place::new().await;

@@ -115,9 +115,9 @@ pub async fn a_lease_is_one_agents(store: Store) {
     assert_eq!(store.journal(&run, "echo 1", "").await.unwrap().entries().len(), 1);
     assert_eq!(store.lease_run(run.id, 3, 2, 36).await.unwrap(), 4);
     // It turns out to need more than its agent has.
-    let needs = Needs { rung: Rung::Microvm, engine: true };
-    assert!(matches!(store.move_run(run.id, 3, needs, 37).await, Err(StoreError::Stale { .. })), "of an older lease");
-    store.move_run(run.id, 4, needs, 37).await.unwrap();
+    let needs = Needs { engine: true, label: Some("a && b".into()), ..Needs::of_rung(Rung::Microvm) };
+    assert!(matches!(store.move_run(run.id, 3, &needs, 37).await, Err(StoreError::Stale { .. })), "of an older lease");
+    store.move_run(run.id, 4, &needs, 37).await.unwrap();
     let moved = store.run(run.id).await.unwrap().unwrap();
     assert_eq!((moved.status, moved.agent, moved.epoch, moved.needs), (Status::Queued, None, 5, Some(needs)));
     assert_eq!(store.lease_run(run.id, 5, 2, 38).await.unwrap(), 6);

@@ -77,17 +77,24 @@ impl Expression {
         Expression::default()
     }
 
-    /// The same, and this label too.
+    /// One label.
+    pub fn label(label: impl Into<Arc<str>>) -> Expression {
+        Expression(Node::Label(label.into()))
+    }
+
+    /// Both.
     #[must_use]
-    pub fn and(self, label: impl Into<Arc<str>>) -> Expression {
-        let label = Node::Label(label.into());
-        Expression(match self.0 {
-            Node::Any => label,
-            Node::All(mut nodes) => {
-                nodes.push(label);
-                Node::All(nodes)
-            }
-            node => Node::All(vec![node, label]),
+    pub fn and(self, other: Expression) -> Expression {
+        let parts = |node| match node {
+            Node::Any => Vec::new(),
+            Node::All(nodes) => nodes,
+            node => vec![node],
+        };
+        let mut nodes = [parts(self.0), parts(other.0)].concat();
+        Expression(match nodes.len() {
+            0 => Node::Any,
+            1 => nodes.remove(0),
+            _ => Node::All(nodes),
         })
     }
 

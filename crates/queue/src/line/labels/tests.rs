@@ -150,10 +150,19 @@ fn no_way_is_told_where_none_is_found() {
 }
 
 #[test]
-fn a_label_more_is_asked_for() {
-    for (written, expect) in [("", "c"), ("a", "a && c"), ("a && b", "a && b && c"), ("a || b", "(a || b) && c")] {
-        let expression = written.parse().unwrap_or_else(|_| Expression::any()).and("c");
-        assert_eq!(expression.to_string(), expect);
-        assert_eq!(expression, expect.parse().unwrap());
+fn two_expressions_are_one() {
+    for (one, other, expect) in [
+        ("", "c", "c"),
+        ("a", "", "a"),
+        ("", "", ""),
+        ("a", "c", "a && c"),
+        ("a && b", "c && d", "a && b && c && d"),
+        ("a || b", "c", "(a || b) && c"),
+    ] {
+        let parse = |text: &str| text.parse().unwrap_or_else(|_| Expression::any());
+        let both = parse(one).and(parse(other));
+        assert_eq!(both.to_string(), expect);
+        assert_eq!(both, parse(expect));
     }
+    assert_eq!(Expression::label("a").to_string(), "a");
 }

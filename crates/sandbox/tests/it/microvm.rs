@@ -192,6 +192,10 @@ fn microvm_copies_have_addresses_of_their_own() {
         println!("skipped: needs root, ip and nsenter");
         return;
     }
+    // Its packages come from outside, where the namespace has no way to.
+    if guest().is_none() {
+        return;
+    }
     place::in_a_network_of_its_own(async || {
         let (Some(driver), Some(layer)) = (driver(Some(Acceleration::Tcg)), place::image_erofs()) else { return };
         let mut seen = BTreeSet::new();

@@ -55,8 +55,9 @@ pub(crate) async fn attend(
             Sign::Says(FromAgent::Hello { version: VERSION, runs, held, labels, offers }) if alive.is_some() => {
                 let Some(alive) = alive.take() else { break };
                 tracing::info!(agent = agent.name, runs, held = held.len(), "an agent has come");
-                // Its name is one too.
-                let labels = labels.into_iter().take(MOST_LABELS).chain([agent.name.clone()]).collect();
+                // Its name is one too. What it has it says in other words, which are held to.
+                let own = labels.into_iter().filter(|label| !line::is_reserved(label)).take(MOST_LABELS);
+                let labels = own.chain([agent.name.clone()]).collect();
                 let (sender, offers) = (sender.clone(), bounded(offers));
                 let connected = Connected { connection, sender, most: runs, labels, offers, _alive: alive };
                 let placed = app.hub.come(&app.waiting, agent.id, connected, &held);

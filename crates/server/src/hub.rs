@@ -230,11 +230,14 @@ impl Hub {
         self.agents().get(&agent).is_some_and(|connected| !connected.offers.satisfies(needs))
     }
 
-    /// Whether an agent that is there has not these labels, and another that is there has them.
-    pub(crate) fn others_fit(&self, agent: u64, labels: &Expression) -> bool {
-        let agents = self.agents();
-        let fits = |connected: &Connected| labels.evaluate(&connected.labels());
-        agents.get(&agent).is_some_and(|own| !fits(own)) && agents.values().any(|other| other.most > 0 && fits(other))
+    /// Whether an agent that is there has these labels.
+    pub(crate) fn fits(&self, agent: u64, labels: &Expression) -> bool {
+        self.agents().get(&agent).is_some_and(|connected| labels.evaluate(&connected.labels()))
+    }
+
+    /// Whether any agent that is there has them, and takes runs.
+    pub(crate) fn somebody_fits(&self, labels: &Expression) -> bool {
+        self.agents().values().any(|connected| connected.most > 0 && labels.evaluate(&connected.labels()))
     }
 
     /// What an agent that is there has.

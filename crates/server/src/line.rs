@@ -29,6 +29,11 @@ const ENGINE: &str = "engine:docker";
 /// Rungs that an agent may have.
 const RUNGS: [Rung; 5] = [Rung::Process, Rung::Container, Rung::Gvisor, Rung::Microvm, Rung::Machine];
 
+/// Whether a label says what an agent has, which it says otherwise: nobody gives it to one by hand.
+pub(crate) fn is_reserved(label: &str) -> bool {
+    label.starts_with("rung:") || label.starts_with("engine:")
+}
+
 /// What an agent can give is a label of it: what a run needs is asked for like any other, and told in the same words where nobody has it.
 pub(crate) fn labels_of(offers: &Offers) -> Vec<String> {
     let has = |rung: &Rung| offers.satisfies(&Needs::of_rung(*rung));
@@ -244,11 +249,9 @@ async fn item_of(app: &App, run: &Run) -> Result<Item, StoreError> {
         .is_some_and(|cause| cause.class.contains("TimerTrigger") || cause.class == TARGET_MOVED);
     item.class = if is_of_clock { Class::Background } else { Class::Interactive };
     item.image = app.waiting.image_of(&run.project_name);
-    item.labels = needed(run, Expression::any());
+    item.labels = needed(run, config.as_ref());
     let Some(config) = config else { return Ok(item) };
     item.priority = config.priority;
-    // It was read when the project was made.
-    item.labels = needed(run, config.label.and_then(|label| label.parse().ok()).unwrap_or_else(Expression::any));
     let branch = run.facts.env.iter().find(|(name, _)| name == "BRANCH_NAME").map(|(_, branch)| branch.as_str());
     let revision = run.revision.as_deref().map(|name| name.strip_prefix("refs/heads/").unwrap_or(name));
     let name = branch.or(revision).or_else(|| config.source.branch()).unwrap_or_default();
@@ -257,14 +260,16 @@ async fn item_of(app: &App, run: &Run) -> Result<Item, StoreError> {
     Ok(item)
 }
 
-/// What a run asks of an agent beside what its project does. Before its first job asks for a place, its trust is all that is known; that
-/// any agent has containers is taken for granted until then, for a job without an image needs none.
-fn needed(run: &Run, labels: Expression) -> Expression {
+/// What a run asks of an agent: what its project does, and what it needs itself. Before its first job asks for a place, its trust is all
+/// that is known; that any agent has containers is taken for granted until then, for a job without an image needs none.
+pub(crate) fn needed(run: &Run, config: Option<&ProjectConfig>) -> Expression {
+    // It was read when the project was made.
+    let of_project = config.and_then(|config| config.label.as_ref()?.parse().ok());
     let trusted = Some(run.trust.minimum()).filter(|rung| *rung > Rung::Container);
     let rung = trusted.max(run.needs.as_ref().map(|needs| needs.rung));
     let of_rung = rung.map(|rung| Expression::label(label_of(rung)));
     let engine = run.needs.as_ref().is_some_and(|needs| needs.engine).then(|| Expression::label(ENGINE));
     // It was read when the run was moved for it.
     let own = run.needs.as_ref().and_then(|needs| needs.label.as_ref()?.parse().ok());
-    [of_rung, engine, own].into_iter().flatten().fold(labels, Expression::and)
+    [of_project, of_rung, engine, own].into_iter().flatten().fold(Expression::any(), Expression::and)
 }

@@ -102,7 +102,7 @@ impl Keeper {
             self.app.store.heard(self.run.id, heard, &acts, self.app.now()).await?;
             self.app.changed(self.run.id);
         }
-        if let Some(needs) = self.needs_elsewhere(&acts) {
+        if let Some(needs) = self.needs_elsewhere(&acts).await? {
             return self.leave(needs).await;
         }
         self.tell_engine(words);

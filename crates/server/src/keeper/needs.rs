@@ -4,35 +4,57 @@ use model::event::Event;
 use model::request::{AgentSpec, Reply, Request};
 use model::rung::{Needs, Trust};
 use queue::Need;
-use store::{Act, StoreError};
+use store::{Act, Run, StoreError};
 use wire::agent::{Item, ToAgent};
 use wire::engine::Input;
 
 use super::{Keeper, Step};
+use crate::line;
 
 impl Keeper {
     /// What has just been asked for, where this agent lacks it and another may still have the run: nothing of it lies here, no sandbox and
     /// no stash. Later it stays, and hears from its agent why there is no such place.
-    pub(super) fn needs_elsewhere(&self, acts: &[Act]) -> Option<Needs> {
+    pub(super) async fn needs_elsewhere(&self, acts: &[Act]) -> Result<Option<Needs>, StoreError> {
         let requests = acts.iter().filter_map(|act| match act {
             Act::Request(_, request) => Some(request),
             Act::Cancel(_) | Act::Event(_) => None,
         });
-        let mut needs = requests.filter_map(|request| needs_of(request, self.run.trust)).reduce(Needs::and)?;
-        let agent = self.agent?;
-        // A label that nobody has is one of another server, and of no meaning here.
-        let label =
-            needs.label.take_if(|label| !label.parse().is_ok_and(|labels| self.app.hub.others_fit(agent, &labels)));
-        if needs.label.is_none() && !self.app.hub.lacks(agent, &needs) {
-            return None;
+        let asked = requests.filter_map(|request| needs_of(request, self.run.trust)).reduce(Needs::and);
+        let (Some(agent), Some(mut asked)) = (self.agent, asked) else { return Ok(None) };
+        let label = asked.label.take();
+        let lacks = self.app.hub.lacks(agent, &asked);
+        let mut needs = self.run.needs.clone().map_or(asked.clone(), |known| known.and(asked));
+        let is_elsewhere = match label {
+            Some(label) => self.add_label(agent, &mut needs, label).await?,
+            None => false,
+        };
+        if !lacks && !is_elsewhere {
+            return Ok(None);
         }
-        tracing::debug!(label, "labels that the run is not moved for");
         let had_a_place =
             |input: &Input| matches!(input, Input::Answer { reply: Reply::Allocated(_), .. } | Input::Abort { .. });
         let is_new = self.open.len() == self.timers.len() + self.questions.len()
-            && !self.journal.as_ref()?.entries().iter().any(|entry| had_a_place(&entry.input));
+            && self.journal.as_ref().is_some_and(|journal| !journal.entries().iter().any(|e| had_a_place(&e.input)));
         tracing::info!(run = %self.run.id, agent, ?needs, is_new, "an agent lacks what a run needs");
-        is_new.then(|| self.run.needs.clone().map_or(needs.clone(), |known| known.and(needs)))
+        Ok(is_new.then_some(needs))
+    }
+
+    /// Adds a label of the definition, where an agent that is there has it with all else that the run asks for. Any other label is one of
+    /// another server's agents, and of no meaning here; and a stranger chooses no agent. Whether it was added, and this agent has it not.
+    async fn add_label(&self, agent: u64, needs: &mut Needs, label: String) -> Result<bool, StoreError> {
+        let Ok(labels) = label.parse() else { return Ok(false) };
+        if self.run.trust == Trust::Stranger {
+            return Ok(false);
+        }
+        let project = self.app.store.project(&self.run.project_name).await?;
+        let config = project.and_then(|project| serde_json::from_value(project.config).ok());
+        let with = needs.clone().and(Needs { label: Some(label), ..needs.clone() });
+        let run = Run { needs: Some(with.clone()), ..self.run.clone() };
+        let is_there = self.app.hub.somebody_fits(&line::needed(&run, config.as_ref()));
+        if is_there {
+            *needs = with;
+        }
+        Ok(is_there && !self.app.hub.fits(agent, &labels))
     }
 
     /// It waits for an agent that has what it needs, and asks again there.

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use wire::agent::{Definition, FromAgent, Lease, Merge, Offers, Source, ToAgent};
 
-use crate::agent::{Agent, Place, everything};
+use crate::agent::{Agent, Place, everything, is_exec};
 
 const SECRET: &str = "a secret of the hook";
 
@@ -246,7 +246,14 @@ async fn a_strangers_run_waits_for_machines() {
     let why = place.waits_for(id, "rung:microvm").await;
     assert!(!why.contains("engine"), "{why}");
     let mut machines = place.agent_that_offers("machines", 1, &[], everything()).await;
-    assert_eq!(leased(&mut machines).await.0.run.0, id);
+    let lease = leased(&mut machines).await.0;
+    assert_eq!(lease.run.0, id);
+    // And it is not for a stranger to choose an agent: its name is a label.
+    let _named = place.agent_that_offers("named", 1, &[], everything()).await;
+    let definition = Definition { text: "node('named') { sh 'make' }".into(), commit: Some(commit(3)), tree: None };
+    machines.say(&FromAgent::Found { lease, definition: Ok(definition) }).await;
+    let next = machines.work(|message| is_exec(message) || matches!(message, ToAgent::Release { .. })).await;
+    assert!(is_exec(&next), "{next:?}");
 }
 
 #[tokio::test]

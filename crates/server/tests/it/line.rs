@@ -151,6 +151,48 @@ async fn a_label_of_a_definition_finds_its_agent() {
     assert_eq!(place.wait_for_end(id).await["outcome"], "SUCCESS");
 }
 
+/// It would wait for an agent that is nowhere: one has the label, another what else the run asks for.
+#[tokio::test]
+async fn a_label_of_a_definition_goes_with_all_else_that_is_asked_for() {
+    let place = Place::new().await;
+    place.put("app", json!({ "label": "gpu" })).await;
+    let mut gpu = place.agent_with("gpu", 1, &["gpu"]).await;
+    let mut arm = place.agent_with("arm", 1, &["arm"]).await;
+    let id = place.trigger().await;
+    let lease = gpu.take("node('arm') { sh 'make' }").await;
+    gpu.give_back(lease).await;
+    assert_eq!(place.wait_for_end(id).await["outcome"], "SUCCESS");
+
+    // An engine is here, the label there.
+    place.put("app", json!({})).await;
+    let containers = Offers { rungs: vec![Rung::Process, Rung::Container], ..Offers::default() };
+    let mut sparc = place.agent_that_offers("sparc", 8, &["sparc"], containers).await;
+    let id = place.trigger().await;
+    let definition = "node('arm || sparc') { sh 'docker build .' }";
+    // Of those with the label one has no engine: the other is meant.
+    let lease = sparc.take(definition).await;
+    sparc.work(|message| matches!(message, ToAgent::Release { lease: of, forget: true } if *of == lease)).await;
+    // Another has an engine, a smaller id and as much room, but not the label.
+    let lease = arm.take(definition).await;
+    assert_eq!(lease.run.0, id);
+    arm.give_back(lease).await;
+    assert_eq!(place.wait_for_end(id).await["outcome"], "SUCCESS");
+}
+
+/// What an agent has is what it says that it has, and not what somebody has called it.
+#[tokio::test]
+async fn nobody_is_given_an_engine_by_a_label() {
+    let place = Place::new().await;
+    let containers = || Offers { rungs: vec![Rung::Process, Rung::Container], ..Offers::default() };
+    let labels = ["engine:docker", "rung:microvm"];
+    let mut plain = place.agent_that_offers("plain", 1, &labels, containers()).await;
+    let id = place.trigger().await;
+    let lease = plain.take("node { sh 'docker build .' }").await;
+    plain.work(|message| matches!(message, ToAgent::Release { lease: of, forget: true } if *of == lease)).await;
+    let why = place.waits_for(id, "engine:docker").await;
+    assert!(why.contains("would if it had"), "{why}");
+}
+
 #[tokio::test]
 async fn a_run_goes_where_its_project_has_its_image() {
     let place = Place::new().await;

@@ -10,7 +10,7 @@ pub(crate) mod acpi;
 mod archive;
 mod build;
 mod engine;
-mod scratch;
+pub(crate) mod scratch;
 
 use std::fs;
 use std::io;
@@ -87,10 +87,13 @@ impl Guest {
         }
         let making = self.folder.join(format!("{name}-{}", std::process::id()));
         // For everybody: a monitor opens it as its own user.
-        let made = make()
-            .and_then(|content| fs::write(&making, content))
-            .and_then(|()| fs::set_permissions(&making, fs::Permissions::from_mode(0o644)))
-            .and_then(|()| fs::rename(&making, &path));
+        let made = (|| {
+            fs::write(&making, "")?;
+            let _held = scratch::hold(&making)?;
+            fs::write(&making, make()?)?;
+            fs::set_permissions(&making, fs::Permissions::from_mode(0o644))?;
+            fs::rename(&making, &path)
+        })();
         if made.is_err() {
             let _ = fs::remove_file(&making);
         }
@@ -161,5 +164,29 @@ impl Guests {
     /// Where guests lie.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_derived_is_held_until_it_is_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = || "some".to_owned();
+        let description = Description { release: text(), package: text(), launcher: text(), digest: text() };
+        let guest = Guest { folder: folder.path().to_owned(), description };
+        let making = folder.path().join(format!("x-{}", std::process::id()));
+        let is_held = || fs::File::open(&making).is_ok_and(|file| file.try_lock().is_err());
+        let made = guest.derive("x", || {
+            assert!(is_held(), "whoever does not see this process takes it for left over");
+            Ok(b"content".to_vec())
+        });
+        assert_eq!(fs::read(made.unwrap()).unwrap(), b"content");
+        assert!(!making.exists());
+        assert!(guest.derive("y", || Err(io::Error::other("no"))).is_err());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left of what was not made");
+        assert_eq!(guest.derive("x", || panic!("it is there")).unwrap(), folder.path().join("x"));
     }
 }

@@ -1,13 +1,15 @@
 //! Folders in which guests and engine roots are made.
 
 use std::fs::{self, File};
+use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::GuestError;
 
-const PREFIX: &str = "making-";
+/// Names of what is being made begin with it, and with the number of the process behind it.
+pub(crate) const PREFIX: &str = "making-";
 
 /// A folder of its own, gone when dropped.
 pub(super) struct Scratch {
@@ -24,8 +26,7 @@ impl Scratch {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let path = parent.join(format!("{PREFIX}{}-{number}", std::process::id()));
         let held = fs::create_dir_all(&path).and_then(|()| {
-            let held = File::open(&path)?;
-            held.lock()?;
+            let held = hold(&path)?;
             // Nobody else looks at, or changes, what is not finished.
             held.set_permissions(fs::Permissions::from_mode(0o700))?;
             Ok(held)
@@ -48,7 +49,15 @@ impl Drop for Scratch {
     }
 }
 
-fn sweep(parent: &Path) {
+/// Says that what is being made is not left over, to those who cannot see this process. While the file is open.
+pub(crate) fn hold(making: &Path) -> io::Result<File> {
+    let held = File::open(making)?;
+    held.lock()?;
+    Ok(held)
+}
+
+/// Removes what processes were making that are gone.
+pub(crate) fn sweep(parent: &Path) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let pid = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next());

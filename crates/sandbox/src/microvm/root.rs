@@ -13,11 +13,12 @@ use std::sync::{Mutex, PoisonError};
 use sha2::{Digest as _, Sha256};
 
 use super::kernel;
+use crate::guest::scratch::{PREFIX, hold};
 use crate::{CreateError, LayerSource};
 
 /// Starts programs, and tells what libraries one would get.
 const LOADERS: [&str; 2] = ["/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"];
-const PREFIX: &str = "monitor-";
+const WHOLE: &str = "monitor-";
 
 /// A folder below `parent` with a program and what else of `files` there is on this host; all under the paths that they have
 /// here. One that was made before is taken while the files are the same.
@@ -69,11 +70,12 @@ fn make<'a>(parent: &Path, files: impl Iterator<Item = &'a Path> + Clone) -> io:
         digest.update(format!("{path:?} {} {} {} {}\n", found.ino(), found.size(), found.mtime(), found.mtime_nsec()));
     }
     let key: String = digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    let folder = parent.join(format!("{PREFIX}{key}"));
+    let folder = parent.join(format!("{WHOLE}{key}"));
     if folder.exists() {
         return Ok(folder);
     }
     let making = new_folder(parent)?;
+    let _held = hold(&making)?;
     let copied = files.clone().try_for_each(|path| {
         let place = making.join(path.strip_prefix("/").unwrap_or(path));
         place.parent().map_or(Ok(()), fs::create_dir_all)?;
@@ -97,8 +99,8 @@ fn make<'a>(parent: &Path, files: impl Iterator<Item = &'a Path> + Clone) -> io:
 fn new_folder(parent: &Path) -> io::Result<PathBuf> {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     fs::create_dir_all(parent)?;
-    // What processes were making when they ended, and what was made of files that have changed since, go with the guest.
-    let path = parent.join(format!("making-{}-root-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
+    // What was made of files that have changed since goes with the guest.
+    let path = parent.join(format!("{PREFIX}{}-root-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
     fs::create_dir(&path)?;
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
     Ok(path)

@@ -27,6 +27,7 @@ use super::running::{Running, ports};
 use super::{BOOT_PATIENCE, MicroVmConfig, kernel, open, scratch};
 use crate::CreateError;
 use crate::driver::wait_ended;
+use crate::guest::scratch::{PREFIX, hold, sweep};
 use crate::local::Local;
 
 /// Folder of the guest in which they are kept for the next process.
@@ -145,8 +146,9 @@ impl Template {
         std::fs::create_dir_all(parent)?;
         sweep(parent);
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let making = parent.join(format!("making-{}-{name}", std::process::id()));
+        let making = parent.join(format!("{PREFIX}{}-{name}", std::process::id()));
         std::fs::create_dir(&making)?;
+        let _held = hold(&making)?;
         let written = (|| {
             let memory: File = self.memory.try_clone()?.into();
             let file = File::create(making.join(MEMORY))?;
@@ -210,23 +212,13 @@ fn key(config: &MicroVmConfig, shape: Shape, settings: &str) -> String {
     Sha256::digest(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// What processes were making when they ended.
-fn sweep(parent: &Path) {
-    for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let pid = name.strip_prefix("making-").and_then(|rest| rest.split('-').next()).map(str::to_owned);
-        if pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
-            let _ = std::fs::remove_dir_all(entry.path());
-        }
-    }
-}
-
 /// Those of former starts of the host, and shapes that nobody has asked for lately.
 fn forget_oldest(parent: &Path, newest: &Path) {
     let entries = std::fs::read_dir(parent).into_iter().flatten().flatten();
     let made =
         |path: &PathBuf| std::fs::metadata(path).and_then(|found| found.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
-    let mut all: Vec<_> = entries.map(|entry| entry.path()).filter(|path| path != newest).collect();
+    let is_whole = |entry: &std::fs::DirEntry| !entry.file_name().to_string_lossy().starts_with(PREFIX);
+    let mut all: Vec<_> = entries.filter(is_whole).map(|entry| entry.path()).filter(|path| path != newest).collect();
     all.sort_by_key(|path| std::cmp::Reverse(made(path)));
     for path in all.into_iter().skip(MOST_KEPT - 1) {
         let _ = std::fs::remove_dir_all(path);

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Boots machines of Firecracker and Cloud Hypervisor (COFFERDAM_FIRECRACKER, COFFERDAM_CLOUD_HYPERVISOR: their programs) on a host
 # without a processor for that: QEMU translates one that has AMD's extension, and a host on it runs examples/monitor_trial.
-# Needs qemu-system-x86, busybox-static, e2fsprogs, erofs-utils, cpio, kmod, and Debian's kernel for clouds, installed. Takes two minutes.
+# Needs qemu-system-x86, busybox-static, e2fsprogs, erofs-utils, cpio, kmod, and Debian's kernel for clouds, installed. Takes four minutes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-target}

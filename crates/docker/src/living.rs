@@ -8,7 +8,6 @@
 //!     └──────▶ the engine is gone ───────┘    (then nothing can be removed: it is kept in mind for the next sweep)
 //! ```
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -18,6 +17,7 @@ use bollard::query_parameters::{RemoveContainerOptionsBuilder, WaitContainerOpti
 use futures_util::StreamExt as _;
 use model::ids::SandboxId;
 use model::limits::Limits;
+use sandbox::records::Records;
 use sandbox::{DriverError, EndCause, Ended, LimitKind, LimitMet, Usage, wait_ended};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -66,7 +66,9 @@ impl Heard {
     }
 }
 
-/// A sandbox; stays, so that `destroy` can be asked again.
+type Table = Records<SandboxId, Arc<Living>>;
+
+/// A sandbox; stays for a while, so that `destroy` can be asked again.
 pub(crate) struct Living {
     place: Place,
     heard: Arc<Heard>,
@@ -78,7 +80,7 @@ pub(crate) struct Living {
 
 /// All sandboxes of a driver. With this value they end.
 pub(crate) struct Sandboxes {
-    table: Mutex<HashMap<SandboxId, Arc<Living>>>,
+    table: Arc<Mutex<Table>>,
     closing: watch::Sender<()>,
     /// What an engine that was gone could not remove.
     lost: Arc<Mutex<Vec<Place>>>,
@@ -94,15 +96,15 @@ enum Why {
 
 impl Sandboxes {
     pub(crate) fn new() -> Sandboxes {
-        Sandboxes { table: Mutex::default(), closing: watch::Sender::new(()), lost: Arc::default() }
+        Sandboxes { table: Arc::default(), closing: watch::Sender::new(()), lost: Arc::default() }
     }
 
-    fn table(&self) -> MutexGuard<'_, HashMap<SandboxId, Arc<Living>>> {
+    fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn find(&self, id: SandboxId) -> Result<Arc<Living>, DriverError> {
-        self.table().get(&id).cloned().ok_or(DriverError::Unknown { id })
+        self.table().get(id).cloned().ok_or(DriverError::Unknown { id })
     }
 
     /// Watches over a container that was started. `exit` waits for its end, `closed` says when the caller has closed its stream.
@@ -120,7 +122,11 @@ impl Sandboxes {
             Living { place, heard, limits, asked: watch::Sender::new(false), ended, measured: Mutex::default() };
         let living = Arc::new(living);
         self.table().insert(id, Arc::clone(&living));
-        tokio::spawn(watch_over(living, exit, closed, self.closing.subscribe(), Arc::clone(&self.lost)));
+        let (table, closing, lost) = (Arc::clone(&self.table), self.closing.subscribe(), Arc::clone(&self.lost));
+        tokio::spawn(async move {
+            watch_over(living, exit, closed, closing, lost).await;
+            table.lock().unwrap_or_else(PoisonError::into_inner).ended(id);
+        });
         (id, ended_later)
     }
 

@@ -329,6 +329,8 @@ pub enum Reply {
     Swept(Vec<String>),
     /// A machine's Docker Engine answers.
     EngineReady,
+    /// A machine can be saved.
+    Parting,
 }
 
 /// What a launcher found on this host.

@@ -316,6 +316,19 @@ pub(crate) fn configure_interface(name: &str, address: Ipv4Addr, neighbour: Ipv4
     Ok(())
 }
 
+/// Gives an interface another address of the link layer.
+pub(crate) fn set_link_address(name: &str, mac: [u8; 6]) -> Result<()> {
+    let (socket, mut request) = interface(name)?;
+    // SAFETY: all-zero is a valid sockaddr.
+    let mut address: libc::sockaddr = unsafe { std::mem::zeroed() };
+    address.sa_family = libc::ARPHRD_ETHER;
+    for (to, from) in address.sa_data.iter_mut().zip(mac) {
+        *to = from.cast_signed();
+    }
+    request.ifr_ifru.ifru_hwaddr = address;
+    ioctl_read_from(socket.as_fd(), libc::SIOCSIFHWADDR, &request)
+}
+
 /// `ioctl` with an integer argument.
 pub(crate) fn ioctl_int(file: BorrowedFd<'_>, request: u64, argument: u64) -> Result<i64> {
     // SAFETY: used for requests whose argument is an integer.

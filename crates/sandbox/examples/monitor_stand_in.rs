@@ -1,6 +1,6 @@
 //! Stands in for Firecracker and Cloud Hypervisor in tests of the `microvm` driver: a program that runs in a monitor's jail, takes its
 //! words and requests and refuses all others, and has no machine. Behind its ports speaks a guest whose sandboxes are those of
-//! [`sandbox::fake`].
+//! [`sandbox::fake`]. What it saves of a machine is what it was given, and a word in place of its memory.
 //!
 //! Usage: as that of the monitor.
 
@@ -22,6 +22,7 @@ use launcher::guest::{CONTROL_PORT, STREAM_PORT, VSOCK, Word};
 use launcher::protocol::{End, Fault, FaultKind, Features, Made, Plan, Reply, Request, Usage};
 use sandbox::fake::{Fake, Scripted};
 use sandbox::{CreateError, Driver as _, EndCause, SandboxSpec};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use wire::frame::{self, Decoder};
@@ -64,10 +65,24 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 #[derive(Default)]
 struct Machine {
     vsock: Option<UnixListener>,
-    disks: usize,
     /// The host's end of its interface.
     tap: Option<File>,
+    parts: Parts,
+    is_copy: bool,
 }
+
+/// What it has, as it is saved.
+#[derive(Default, Serialize, Deserialize)]
+struct Parts {
+    /// Paths.
+    disks: Vec<String>,
+    vsock: String,
+    interface: bool,
+}
+
+/// In place of a machine's memory, behind as many zeros.
+const MEMORY: &[u8] = b"memory";
+const ZEROS: usize = 1 << 20;
 
 impl Machine {
     /// Does what the monitor would have to be able to do here.
@@ -80,8 +95,9 @@ impl Machine {
                 boots(&body["initrd_path"], &body["boot_args"], "reboot=k")
             }
             "PUT /drives/{drive_id}" => self.disk(&body["path_on_host"], &body["is_read_only"]),
-            "PUT /network-interfaces/{iface_id}" => {
-                self.tap = Some(open_tap(text(&body["host_dev_name"])).map_err(|error| format!("tap: {error}"))?);
+            "PUT /network-interfaces/{iface_id}" => self.open_tap(&body["host_dev_name"]),
+            "PUT /vm.add-net" => {
+                self.parts.interface = true;
                 Ok(())
             }
             "PUT /vsock" => self.listen(&body["uds_path"]),
@@ -96,36 +112,102 @@ impl Machine {
                     .try_for_each(|disk| self.disk(&disk["path"], &disk["readonly"]))?;
                 self.listen(&body["vsock"]["socket"])
             }
-            "PUT /actions" | "PUT /vm.boot" => {
-                let listener = self.vsock.take().ok_or("no vsock")?;
-                let disks = self.disks;
-                std::thread::spawn(move || {
-                    if let Err(error) = run_guest(&listener, disks) {
-                        eprintln!("guest: {error}");
-                    }
-                    std::process::exit(0);
-                });
-                Ok(())
+            "PUT /actions" | "PUT /vm.boot" => self.run(),
+            "PATCH /vm" if body["state"] != "Resumed" => Ok(()),
+            // One that was paused for a while runs already.
+            "PATCH /vm" | "PUT /vm.resume" if self.vsock.is_none() => Ok(()),
+            "PATCH /vm" | "PUT /vm.resume" => self.run(),
+            "PUT /snapshot/create" => self.save(text(&body["snapshot_path"]), text(&body["mem_file_path"])),
+            "PUT /vm.snapshot" => {
+                let folder = folder(&body["destination_url"])?;
+                self.save(&format!("{folder}/state.json"), &format!("{folder}/memory-ranges"))
+            }
+            "PUT /snapshot/load" => {
+                self.load(text(&body["snapshot_path"]), text(&body["mem_backend"]["backend_path"]))?;
+                let overrides = body["network_overrides"].as_array().map_or(&[][..], Vec::as_slice);
+                if overrides.len() != usize::from(self.parts.interface) {
+                    return Err(format!("interfaces: {overrides:?}"));
+                }
+                overrides.iter().try_for_each(|given| self.open_tap(&given["host_dev_name"]))?;
+                self.listen(&body["vsock_override"]["uds_path"])
+            }
+            "PUT /vm.restore" => {
+                let folder = folder(&body["source_url"])?;
+                self.load(&format!("{folder}/state.json"), &format!("{folder}/memory-ranges"))?;
+                if body["net_fds"].is_array() != self.parts.interface {
+                    return Err(format!("interfaces: {}", body["net_fds"]));
+                }
+                self.listen(&self.parts.vsock.clone().into())
             }
             _ => Ok(()),
         }
     }
 
+    fn run(&mut self) -> Result<(), String> {
+        let listener = self.vsock.take().ok_or("no vsock")?;
+        let (disks, is_copy) = (self.parts.disks.len(), self.is_copy);
+        std::thread::spawn(move || {
+            if let Err(error) = run_guest(&listener, disks, is_copy) {
+                eprintln!("guest: {error}");
+            }
+            std::process::exit(0);
+        });
+        Ok(())
+    }
+
     /// The first is the one to write to.
     fn disk(&mut self, path: &Value, read_only: &Value) -> Result<(), String> {
         let writes = read_only.as_bool() != Some(true);
-        if writes != (self.disks == 0) {
-            return Err(format!("{path}: disk {} with read_only {read_only}", self.disks));
+        let number = self.parts.disks.len();
+        if writes != (number == 0) {
+            return Err(format!("{path}: disk {number} with read_only {read_only}"));
         }
-        self.disks += 1;
-        let opened = File::options().read(true).write(writes).open(text(path));
-        opened.map(drop).map_err(|error| format!("{path}: {error}"))
+        self.parts.disks.push(text(path).to_owned());
+        open_disk(text(path), writes)
     }
 
     fn listen(&mut self, path: &Value) -> Result<(), String> {
+        self.parts.vsock = text(path).to_owned();
         self.vsock = Some(UnixListener::bind(text(path)).map_err(|error| format!("{path}: {error}"))?);
         Ok(())
     }
+
+    fn open_tap(&mut self, name: &Value) -> Result<(), String> {
+        self.parts.interface = true;
+        self.tap = Some(open_tap(text(name)).map_err(|error| format!("tap: {error}"))?);
+        Ok(())
+    }
+
+    fn save(&self, state: &str, memory: &str) -> Result<(), String> {
+        let parts = serde_json::to_vec(&self.parts).map_err(|error| error.to_string())?;
+        std::fs::write(state, parts).map_err(|error| format!("{state}: {error}"))?;
+        let content = [&vec![0; ZEROS], MEMORY].concat();
+        std::fs::write(memory, content).map_err(|error| format!("{memory}: {error}"))
+    }
+
+    /// As it was saved, with what is under the same paths here.
+    fn load(&mut self, state: &str, memory: &str) -> Result<(), String> {
+        let text = std::fs::read(state).map_err(|error| format!("{state}: {error}"))?;
+        self.parts = serde_json::from_slice(&text).map_err(|error| format!("{state}: {error}"))?;
+        let content = std::fs::read(memory).map_err(|error| format!("{memory}: {error}"))?;
+        if content.len() != ZEROS + MEMORY.len() || !content.ends_with(MEMORY) {
+            return Err(format!("{memory}: no memory"));
+        }
+        if [state, memory].iter().any(|path| File::options().write(true).open(path).is_ok()) {
+            return Err("a copy could write to what it is a copy of".into());
+        }
+        self.is_copy = true;
+        self.parts.disks.iter().enumerate().try_for_each(|(index, path)| open_disk(path, index == 0))
+    }
+}
+
+fn open_disk(path: &str, writes: bool) -> Result<(), String> {
+    let opened = File::options().read(true).write(writes).open(path);
+    opened.map(drop).map_err(|error| format!("{path}: {error}"))
+}
+
+fn folder(url: &Value) -> Result<&str, String> {
+    text(url).strip_prefix("file://").ok_or_else(|| format!("{url} is no folder"))
 }
 
 fn text(value: &Value) -> &str {
@@ -162,8 +244,8 @@ fn open_tap(name: &str) -> io::Result<File> {
     }
 }
 
-/// The guest: nobody listens at first; then both ports take one connection.
-fn run_guest(listener: &UnixListener, disks: usize) -> Result<(), Failure> {
+/// The guest: nobody listens at first; then both ports take one connection, and one more where it was told to part.
+fn run_guest(listener: &UnixListener, disks: usize, is_copy: bool) -> Result<(), Failure> {
     drop(listener.accept()?);
     let connect = |port: u32| -> Result<UnixStream, Failure> {
         let (mut stream, _) = listener.accept()?;
@@ -177,13 +259,18 @@ fn run_guest(listener: &UnixListener, disks: usize) -> Result<(), Failure> {
         stream.set_nonblocking(true)?;
         Ok(stream)
     };
-    let (control, stream) = (connect(CONTROL_PORT)?, connect(STREAM_PORT)?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let control = tokio::net::UnixStream::from_std(control)?;
-        let guest = Guest { control, stream: Some(tokio::net::UnixStream::from_std(stream)?), disks };
-        guest.serve().await
-    })
+    loop {
+        let (control, stream) = (connect(CONTROL_PORT)?, connect(STREAM_PORT)?);
+        let has_parted = runtime.block_on(async {
+            let control = tokio::net::UnixStream::from_std(control)?;
+            let guest = Guest { control, stream: Some(tokio::net::UnixStream::from_std(stream)?), disks, is_copy };
+            guest.serve().await
+        })?;
+        if !has_parted {
+            return Ok(());
+        }
+    }
 }
 
 /// The first process of a guest, and its launcher.
@@ -191,18 +278,26 @@ struct Guest {
     control: tokio::net::UnixStream,
     stream: Option<tokio::net::UnixStream>,
     disks: usize,
+    is_copy: bool,
 }
 
 impl Guest {
-    /// Until the host is gone, or the sandbox has ended.
-    async fn serve(mut self) -> Result<(), Failure> {
+    /// Until the host is gone, or the sandbox has ended; `true`: until it was told to part.
+    async fn serve(mut self) -> Result<bool, Failure> {
         let fake = Fake::new(|spec| Scripted { stdout: spec.argv.join(" ").into_bytes(), ..Scripted::default() });
         let mut decoder = Decoder::new();
         let mut buffer = vec![0; 64 * 1024];
         let mut ended = None;
         loop {
             while let Some(word) = decoder.message::<Word>()? {
-                let Word::Request(request) = word else { continue };
+                let request = match word {
+                    Word::Request(request) => request,
+                    Word::Part => {
+                        self.say(&Reply::Parting).await?;
+                        return Ok(true);
+                    }
+                    _ => continue,
+                };
                 match request {
                     Request::Start(_) => self.say(&Reply::Ready(features())).await?,
                     Request::Usage { token } => self.say(&Reply::Usage { token, usage: Usage::default() }).await?,
@@ -224,7 +319,7 @@ impl Guest {
             };
             tokio::select! {
                 count = self.control.read(&mut buffer) => match count? {
-                    0 => return Ok(()),
+                    0 => return Ok(false),
                     count => decoder.push(&buffer[..count]),
                 },
                 (token, ended) = end => {
@@ -232,7 +327,8 @@ impl Guest {
                         EndCause::Exited(code) => End::Exited(code),
                         _ => End::Wall,
                     };
-                    return self.say(&Reply::Ended { token, end, usage: Usage::default() }).await;
+                    self.say(&Reply::Ended { token, end, usage: Usage::default() }).await?;
+                    return Ok(false);
                 }
             }
         }
@@ -247,7 +343,8 @@ impl Guest {
     async fn create(&mut self, fake: &Fake, plan: Plan) -> Result<(Made, Ending), Fault> {
         let fault = |kind, what: String| Fault { kind, what, errno: 0 };
         let layers = plan.layers.as_ref().map_or(0, Vec::len);
-        if layers + 1 != self.disks {
+        // A copy has places to spare.
+        if layers + 1 > self.disks || layers + 1 < self.disks && !self.is_copy {
             return Err(fault(FaultKind::Spec, format!("{layers} layers on {} disks", self.disks)));
         }
         let mut spec = SandboxSpec::image(Vec::new());

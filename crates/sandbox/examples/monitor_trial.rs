@@ -16,7 +16,7 @@ use wire::init::{ExecSpec, User};
 type Failure = Box<dyn std::error::Error>;
 
 /// What it is shown by: its kernel, its layers, its way out (where its only neighbour refuses it).
-const SCRIPT: &str = "uname -r; ls /; busybox nc -w 10 169.254.100.1 9 2>&1";
+const SCRIPT: &str = "uname -r; ls /; busybox head -c 9 /proc/sys/kernel/random/uuid; busybox ip link show eth0; busybox nc -w 10 169.254.100.1 9 2>&1";
 /// An interface that leads nowhere, for the machine to take over.
 const NETWORK: [&str; 4] = [
     "link add eth0 type dummy",
@@ -45,19 +45,20 @@ async fn main() -> Result<(), Failure> {
     let local = Local::open(&LocalConfig::default())?;
     // Found out by a machine that has a few seconds, if nobody says so.
     let acceleration = std::env::var_os("COFFERDAM_TRIAL_PATIENT").map(|_| sandbox::microvm::Acceleration::Kvm);
-    let driver = MicroVm::new(
-        local,
-        MicroVmConfig { monitor, guest, acceleration, copies: true, engine: None, scratch: std::env::temp_dir() },
-    );
+    let driver = |copies| {
+        let (monitor, guest, scratch) = (monitor.clone(), guest.clone(), std::env::temp_dir());
+        MicroVm::new(local.clone(), MicroVmConfig { monitor, guest, acceleration, copies, engine: None, scratch })
+    };
+    let (booting, copying) = (driver(false), driver(true));
     let layers = || layers.iter().map(|path| LayerSource::Erofs(path.into())).collect();
-    for _ in 0..2 {
+    for (how, driver) in [("booted", &booting), ("saved and copied", &copying), ("copied", &copying)] {
         let started = Instant::now();
         let netns = std::thread::spawn(network).join().map_err(|_| "no network namespace")?;
         let network = NetworkSource::Netns { netns: netns?.into(), resolv_conf: String::new() };
         let mut spec = SandboxSpec { network, ..SandboxSpec::image(layers()) };
         spec.limits.memory_bytes = 256 << 20;
         let sandbox = driver.create(spec).await?;
-        println!("{kind}: there after {} ms", started.elapsed().as_millis());
+        println!("{kind}: {how}, there after {} ms", started.elapsed().as_millis());
         let ended = sandbox.ended();
         sandbox.stream.set_nonblocking(true)?;
         let session = Session::start(tokio::net::UnixStream::from_std(sandbox.stream)?).await?;

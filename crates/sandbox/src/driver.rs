@@ -25,7 +25,8 @@ pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// done destroys what was made; dropping that of `destroy` does not stop the destruction.
 ///
 /// **Idempotence.** `destroy` of a sandbox that has ended, is being destroyed, or was destroyed before waits for and returns
-/// the one [`Ended`] it has. Only an id that this driver never gave out is an error.
+/// the one [`Ended`] it has. An error is only an id that this driver never gave out, or one whose sandbox ended so long ago that
+/// [many others](crate::records::MOST_ENDED) have ended since.
 ///
 /// **End.** A sandbox ends because it was destroyed, because its process 1 ended, because of a limit of the whole sandbox
 /// (wall clock), or because the process that made it died. However it ends, when [`Sandbox::ended`] or `destroy` has

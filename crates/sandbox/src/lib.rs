@@ -25,6 +25,7 @@ mod probe;
 mod spec;
 
 pub mod net;
+pub mod records;
 pub mod session;
 pub mod warm;
 

@@ -104,9 +104,6 @@ impl Monitor for CloudHypervisor {
     }
 
     fn load(&self, copy: &FromSnapshot) -> Result<Vec<Request>, Unfit> {
-        if !copy.fresh.is_empty() {
-            return Err(Unfit::Fixed { monitor: NAME, what: "the disks" });
-        }
         socket(&copy.vsock)?;
         let by_descriptor = copy.tap == Some(Tap::Descriptor);
         let restore = Restore {

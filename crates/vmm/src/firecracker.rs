@@ -130,12 +130,7 @@ impl Monitor for Firecracker {
             network_overrides: overrides.into_iter().collect::<Result<_, Unfit>>()?,
             vsock_override: VsockOverride { uds_path: socket(&copy.vsock)? },
         };
-        let mut requests = vec![put("/snapshot/load", load)];
-        for (index, path) in &copy.fresh {
-            let change = DriveChange { drive_id: drive(*index), path_on_host: text(path)? };
-            requests.push(Request::new(Method::Patch, format!("/drives/{}", change.drive_id), change));
-        }
-        Ok(requests)
+        Ok(vec![put("/snapshot/load", load)])
     }
 
     fn resume(&self) -> Vec<Request> {
@@ -211,12 +206,6 @@ struct Drive {
     is_read_only: bool,
     cache_type: &'static str,
     io_engine: &'static str,
-}
-
-#[derive(Serialize)]
-struct DriveChange {
-    drive_id: String,
-    path_on_host: String,
 }
 
 #[derive(Serialize)]

@@ -76,7 +76,8 @@ impl fmt::Display for Mac {
 
 /// A machine that comes from a snapshot.
 ///
-/// Disks and kernel are not named again: the monitor opens them by the paths that the snapshot was made with.
+/// Disks are not named again: the monitor opens them by the paths that the snapshot was made with, and the guest goes on believing
+/// that each is as long as its file was then. So a place for a disk to come is saved with a file longer than any that will be there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FromSnapshot {
     /// The snapshot's folder, as the monitor sees it.
@@ -85,7 +86,4 @@ pub struct FromSnapshot {
     pub tap: Option<Tap>,
     /// As [`Machine::vsock`]; for Cloud Hypervisor it must be the path that the snapshot was made with.
     pub vsock: PathBuf,
-    /// Disks, by their place in [`Machine::disks`], whose file has another path or another size than the one in the snapshot. The
-    /// guest must not have them in use.
-    pub fresh: Vec<(usize, PathBuf)>,
 }

@@ -222,14 +222,6 @@ pub enum Unfit {
         /// Which monitor.
         monitor: &'static str,
     },
-    /// What a snapshot was made with cannot be exchanged.
-    #[error("{monitor} takes {what} of a machine from its snapshot only")]
-    Fixed {
-        /// Which monitor.
-        monitor: &'static str,
-        /// What.
-        what: &'static str,
-    },
 }
 
 /// What a monitor can do, checked in one place.

@@ -2,7 +2,6 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, OFlags, openat, statvfs};
@@ -10,7 +9,7 @@ use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change, moun
 use rustix::system::finit_module;
 use rustix::time::{ClockId, Timespec, clock_settime};
 
-use super::{Places, SCRATCH};
+use super::{Network, Places, SCRATCH};
 use crate::fault::{Doing, Result};
 use crate::sys;
 
@@ -18,6 +17,8 @@ use crate::sys;
 const MODULES: &str = "/modules/list";
 /// Where the root that is not the kernel's own is made.
 const ROOT: &str = "/root";
+/// The machine's only one.
+const INTERFACE: &str = "eth0";
 /// Folders of that root.
 const FOLDERS: [&str; 6] = ["dev", "proc", "run", "scratch", "sys", "tmp"];
 
@@ -71,13 +72,16 @@ pub(super) fn writable() -> Option<PathBuf> {
     has_disk.then(|| Path::new(SCRATCH).join("sandbox"))
 }
 
-/// Gives the machine's interface its address.
-pub(super) fn network(address: Ipv4Addr, neighbour: Ipv4Addr) -> Result<()> {
+/// Gives the machine's interface its addresses.
+pub(super) fn network(Network { address, neighbour, mac }: Network) -> Result<()> {
     for (setting, value) in [("all/disable_ipv6", "1"), ("default/disable_ipv6", "1")] {
         // A kernel without it has none to switch off.
         let _ = fs::write(format!("/proc/sys/net/ipv6/conf/{setting}"), value);
     }
-    sys::configure_interface("eth0", address, neighbour).doing(|| "configure eth0".into())
+    if let Some(mac) = mac {
+        sys::set_link_address(INTERFACE, mac).doing(|| format!("give {INTERFACE} an address of its own"))?;
+    }
+    sys::configure_interface(INTERFACE, address, neighbour).doing(|| format!("configure {INTERFACE}"))
 }
 
 /// A copy of a machine knows what its original knew: random numbers and the clock become its own.

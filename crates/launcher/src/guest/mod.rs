@@ -25,7 +25,7 @@ use std::path::PathBuf;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType, shutdown, socketpair};
 use rustix::system::{RebootCommand, reboot};
 use serde::{Deserialize, Serialize};
 use wire::frame::{self, Decoder};
@@ -60,8 +60,8 @@ pub enum Word {
         now_ns: u64,
         /// Devices in places that were empty when the machine was saved: interface, then disks.
         devices: Places,
-        /// Its interface's address and only neighbour.
-        network: Option<(Ipv4Addr, Ipv4Addr)>,
+        /// Its interface.
+        network: Option<Network>,
     },
     /// A disk with an empty ext4, for everything that is written in this machine.
     Scratch {
@@ -75,8 +75,22 @@ pub enum Word {
     Engine(PathBuf),
     /// Images for the engine, which is started anew. Answered as `Engine`.
     Offer(Offer),
+    /// This machine is to be saved. It listens on its ports once more, answers [`Reply::Parting`] and lets go of the host; whoever
+    /// comes next is the host of a copy. Only where the ports are those of vsock.
+    Part,
     /// For the launcher.
     Request(Request),
+}
+
+/// A machine's interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Network {
+    /// Its address.
+    pub address: Ipv4Addr,
+    /// Its way to everything.
+    pub neighbour: Ipv4Addr,
+    /// Its address of the link layer, where the device has that of the machine that was copied.
+    pub mac: Option<[u8; 6]>,
 }
 
 /// Images that a Docker Engine is to take for its own. All paths but those of disks are in its root.
@@ -213,7 +227,7 @@ impl Relay {
                 Word::Fresh { seed, now_ns, devices, network } => {
                     boot::become_fresh(&seed, now_ns)?;
                     boot::find_devices(devices)?;
-                    network.map_or(Ok(()), |(address, neighbour)| boot::network(address, neighbour))?;
+                    network.map_or(Ok(()), boot::network)?;
                 }
                 Word::Scratch { disk, inodes } => boot::scratch(&disk, inodes)?,
                 Word::Engine(programs) => {
@@ -227,10 +241,22 @@ impl Relay {
                     };
                     self.take_engine(again)?;
                 }
+                Word::Part => self.part()?,
                 Word::Request(request) => self.pass_on(request)?,
             }
         }
         Ok(true)
+    }
+
+    /// Lets go of the host, and waits for another.
+    fn part(&mut self) -> Result<()> {
+        let listeners = ports::Listeners::open()?;
+        self.tell_host(&Reply::Parting)?;
+        self.stream = ports::Stream::Connected(None);
+        shutdown(&self.control, Shutdown::Both).doing(|| "let go of the host".into())?;
+        let (control, stream) = listeners.accept(None)?;
+        (self.control, self.stream, self.decoder) = (control.into(), stream, Decoder::new());
+        Ok(())
     }
 
     fn pass_on(&mut self, mut request: Request) -> Result<()> {

@@ -5,7 +5,8 @@
 //!   the others    two ports of vsock, listened on by number; the host connects to each once
 //! ```
 //!
-//! Over vsock both connections stand before the first word is said, and nobody listens any more when a workload starts.
+//! Over vsock both connections stand before the first word is said, and nobody listens any more when a workload starts. A machine
+//! that is to be saved lets go of both and listens once more: whoever comes then is the host of a copy.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ use crate::fault::{Doing, Result};
 use crate::protocol::Fault;
 use crate::sys;
 
-/// How long the ports may take to appear, and the host to come.
+/// How long the ports may take to appear, and the host to come to a machine that has booted.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The host's number among virtual machines.
 const HOST: u32 = libc::VMADDR_CID_HOST;
@@ -37,9 +38,27 @@ pub(super) fn open() -> Result<(OwnedFd, Stream)> {
     if !boot::is_told(VSOCK) {
         return Ok((named(CONTROL)?, Stream::Named));
     }
-    let listen = |port| sys::listen_vsock(port).doing(|| format!("listen on port {port} of vsock"));
-    let (control, stream) = (listen(CONTROL_PORT)?, listen(STREAM_PORT)?);
-    Ok((accept(&control, CONTROL_PORT)?, Stream::Connected(Some(accept(&stream, STREAM_PORT)?))))
+    Listeners::open()?.accept(Some(PATIENCE))
+}
+
+/// Both ports of vsock, which the host has yet to come to.
+pub(super) struct Listeners {
+    control: OwnedFd,
+    stream: OwnedFd,
+}
+
+impl Listeners {
+    pub(super) fn open() -> Result<Listeners> {
+        let listen = |port| sys::listen_vsock(port).doing(|| format!("listen on port {port} of vsock"));
+        Ok(Listeners { control: listen(CONTROL_PORT)?, stream: listen(STREAM_PORT)? })
+    }
+
+    /// `None`: however long that takes.
+    pub(super) fn accept(self, patience: Option<Duration>) -> Result<(OwnedFd, Stream)> {
+        let until = patience.map(|patience| Instant::now() + patience);
+        let control = accept(&self.control, CONTROL_PORT, until)?;
+        Ok((control, Stream::Connected(Some(accept(&self.stream, STREAM_PORT, until)?))))
+    }
 }
 
 impl Stream {
@@ -75,12 +94,12 @@ fn find(name: &str) -> Option<PathBuf> {
 }
 
 /// The host's connection.
-fn accept(listener: &OwnedFd, port: u32) -> Result<OwnedFd> {
-    let until = Instant::now() + PATIENCE;
+fn accept(listener: &OwnedFd, port: u32, until: Option<Instant>) -> Result<OwnedFd> {
     loop {
-        let left = until.saturating_duration_since(Instant::now());
-        let timeout = Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() };
-        let came = poll(&mut [PollFd::new(listener, PollFlags::IN)], Some(&timeout));
+        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+        let timeout =
+            left.map(|left| Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() });
+        let came = poll(&mut [PollFd::new(listener, PollFlags::IN)], timeout.as_ref());
         if came.doing(|| "wait for the host".into())? == 0 {
             return Err(Fault::spec(format!("nobody came to port {port}")));
         }

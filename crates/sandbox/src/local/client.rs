@@ -3,7 +3,6 @@
 //! Requests are sent by whoever makes them; one thread reads the replies and wakes those who wait. Each sandbox has an entry
 //! from the request on, which stays, so that `destroy` can be asked again.
 
-use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -20,6 +19,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::{LocalConfig, launch, subordinate_ids};
 use crate::driver::wait_ended;
+use crate::records::Records;
 use crate::{CreateError, DriverError, EndCause, Ended, LimitKind, LimitMet, Sandbox, Usage, policy};
 
 /// Sandbox ids are unique within the process, whatever driver gave them out.
@@ -41,7 +41,7 @@ struct Shared {
 #[derive(Default)]
 struct State {
     gone: bool,
-    entries: HashMap<u64, Entry>,
+    entries: Records<u64, Entry>,
     sweeps: Vec<oneshot::Sender<Vec<String>>>,
 }
 
@@ -156,12 +156,12 @@ impl Client {
         let mut descriptors = vec![theirs.as_fd()];
         descriptors.extend(netns.iter().chain(&given).map(AsFd::as_fd));
         if let Err(error) = self.shared.send(&Request::Create { token, plan: Box::new(plan) }, &descriptors) {
-            self.shared.state().entries.remove(&token);
+            self.shared.state().entries.remove(token);
             return Err(error.into());
         }
         drop((theirs, given));
         let (made, folder) = waiting.await.map_err(|_| DriverError::Gone)?.map_err(|fault| {
-            self.shared.state().entries.remove(&token);
+            self.shared.state().entries.remove(token);
             create_error(fault, shared_with)
         })?;
         let Made { user, groups, home } = made;
@@ -174,7 +174,7 @@ impl Client {
         let ended = {
             let mut state = self.shared.state();
             let gone = state.gone;
-            let entry = state.entries.get_mut(&id.0).ok_or(DriverError::Unknown { id })?;
+            let entry = state.entries.get_mut(id.0).ok_or(DriverError::Unknown { id })?;
             let report = entry.ended.borrow().clone();
             match report {
                 Some(report) => return Ok(report.usage),
@@ -193,7 +193,7 @@ impl Client {
     pub(super) async fn destroy(&self, id: SandboxId) -> Result<Ended, DriverError> {
         let ended = {
             let state = self.shared.state();
-            let entry = state.entries.get(&id.0).ok_or(DriverError::Unknown { id })?;
+            let entry = state.entries.get(id.0).ok_or(DriverError::Unknown { id })?;
             entry.ended.subscribe()
         };
         if ended.borrow().is_none() {
@@ -274,9 +274,9 @@ impl Shared {
     fn handle(&self, reply: Reply, folder: Option<OwnedFd>) {
         let mut state = self.state();
         match reply {
-            Reply::Ready(_) | Reply::EngineReady => {}
+            Reply::Ready(_) | Reply::EngineReady | Reply::Parting => {}
             Reply::Created { token, made } => {
-                let creating = state.entries.get_mut(&token).and_then(|entry| entry.creating.take());
+                let creating = state.entries.get_mut(token).and_then(|entry| entry.creating.take());
                 let taken = creating.is_some_and(|creating| creating.send(Ok((made, folder))).is_ok());
                 drop(state);
                 if !taken {
@@ -285,14 +285,14 @@ impl Shared {
                 }
             }
             Reply::Failed { token, fault } => {
-                if let Some(creating) = state.entries.get_mut(&token).and_then(|entry| entry.creating.take())
+                if let Some(creating) = state.entries.get_mut(token).and_then(|entry| entry.creating.take())
                     && creating.send(Err(fault)).is_err()
                 {
-                    state.entries.remove(&token);
+                    state.entries.remove(token);
                 }
             }
             Reply::Usage { token, usage } => {
-                if let Some(entry) = state.entries.get_mut(&token) {
+                if let Some(entry) = state.entries.get_mut(token) {
                     let usage = entry.report(usage);
                     for waiting in entry.usage.drain(..) {
                         let _ = waiting.send(usage.clone());
@@ -300,10 +300,11 @@ impl Shared {
                 }
             }
             Reply::Ended { token, end, usage } => {
-                if let Some(entry) = state.entries.get_mut(&token) {
+                if let Some(entry) = state.entries.get_mut(token) {
                     let usage = entry.report(usage);
                     entry.usage.clear();
                     entry.ended.send_replace(Some(Ended { cause: entry.cause(end, &usage), usage }));
+                    state.entries.ended(token);
                 }
             }
             Reply::Swept(lines) => {

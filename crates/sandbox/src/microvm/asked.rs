@@ -22,9 +22,10 @@ use launcher::protocol::{self, Program, Role};
 use model::limits::Limits;
 use vmm::cloud_hypervisor::CloudHypervisor;
 use vmm::firecracker::Firecracker;
-use vmm::machine::{Disk, Mac, Network, Tap, descriptor};
+use vmm::http::HttpError;
+use vmm::machine::{Disk, FromSnapshot, Mac, Network, Tap, descriptor};
 use vmm::monitor::{API_SOCKET, Ending, Interface, Kernel, Process as Given, VSOCK_SOCKET};
-use vmm::{Api, Machine, Monitor, vsock};
+use vmm::{Api, Machine, Monitor, Unfit, vsock};
 
 use super::kvm::KVM;
 use super::machine::{self, Acceleration, FIRST, Jail, Shape};
@@ -55,6 +56,15 @@ pub(super) struct Parts<'a> {
     pub(super) netns: Option<OwnedFd>,
     /// Of the sandbox inside.
     pub(super) limits: &'a Limits,
+    /// Folder of a saved machine: one to be saved, or to be copied.
+    pub(super) saved: Option<&'a File>,
+}
+
+/// A machine whose guest listens, its stream, and the way to its monitor.
+pub(super) struct Begun {
+    pub(super) machine: Running,
+    pub(super) stream: UnixStream,
+    pub(super) api: Api,
 }
 
 impl Asked {
@@ -72,16 +82,52 @@ impl Asked {
         self.monitor.interface() == Interface::Opens
     }
 
-    /// Starts a machine. Returns it with its stream, when its guest listens; gives up after `patience`.
-    pub(super) async fn start(
+    /// Boots a machine; gives up after `patience`.
+    pub(super) async fn boot(&self, local: &Local, parts: Parts<'_>, patience: Duration) -> Result<Begun, CreateError> {
+        let Hardware { mut files, disks, network } = self.give(&parts)?;
+        let (kernel, initrd) = files_of(parts.guest, self.monitor.kernel()).await?;
+        let machine = Machine {
+            memory_bytes: parts.shape.memory_bytes,
+            processors: parts.shape.processors,
+            kernel: push(&mut files, for_everybody(&kernel)?),
+            initrd: push(&mut files, for_everybody(&initrd)?),
+            cmdline: self.cmdline(),
+            disks,
+            network,
+            vsock: self.process().vsock(),
+            console: true,
+        };
+        let requests = self.monitor.boot(&machine).map_err(unfit)?;
+        self.begin(local, parts, files, &requests, patience).await
+    }
+
+    /// Makes a machine of a saved one; gives up after `patience`.
+    pub(super) async fn copy(&self, local: &Local, parts: Parts<'_>, patience: Duration) -> Result<Begun, CreateError> {
+        // Under the same numbers as what the saved one had.
+        let Hardware { files, network, .. } = self.give(&parts)?;
+        let tap = network.map(|network| network.tap);
+        let copy = FromSnapshot { snapshot: saved(), tap, vsock: self.process().vsock() };
+        let mut requests = self.monitor.load(&copy).map_err(unfit)?;
+        requests.extend(self.monitor.resume());
+        self.begin(local, parts, files, &requests, patience).await
+    }
+
+    /// Saves a machine into the folder that was among its parts. It stands still from then on.
+    pub(super) async fn save(&self, api: &mut Api, patience: Duration) -> Result<(), CreateError> {
+        let mut requests = self.monitor.pause();
+        requests.extend(self.monitor.save(&saved()).map_err(unfit)?);
+        let asked = api.ask_all(&requests, None, patience).await;
+        asked.map_err(|error| CreateError::Unsupported { reason: explain(&error) })
+    }
+
+    async fn begin(
         &self,
         local: &Local,
         parts: Parts<'_>,
+        given: Vec<OwnedFd>,
+        requests: &[vmm::Request],
         patience: Duration,
-    ) -> Result<(Running, UnixStream), CreateError> {
-        let mut given = Vec::new();
-        let machine = self.machine(&parts, &mut given).await?;
-        let requests = self.monitor.boot(&machine).map_err(|unfit| CreateError::Spec { what: unfit.to_string() })?;
+    ) -> Result<Begun, CreateError> {
         let jail = self.jail(&parts, given)?;
         let mut process = Process::start(local, jail, parts.netns).await?;
         let Some(folder) = process.folder.take() else {
@@ -94,11 +140,11 @@ impl Asked {
         let made = tokio::select! {
             // What it said before it ended says more.
             biased;
-            made = self.converse(&folder, &requests, tap, patience) => made,
+            made = self.converse(&folder, requests, tap, patience) => made,
             _ = process.ended() => Err(format!("{} ended", self.monitor.name())),
         };
         match made {
-            Ok((control, stream)) => Ok((process.connect(control)?, stream)),
+            Ok((control, stream, api)) => Ok(Begun { machine: process.connect(control)?, stream, api }),
             Err(reason) => Err(process.explain(CreateError::Unsupported { reason })),
         }
     }
@@ -110,53 +156,43 @@ impl Asked {
         requests: &[vmm::Request],
         tap: Option<BorrowedFd<'_>>,
         patience: Duration,
-    ) -> Result<(UnixStream, UnixStream), String> {
+    ) -> Result<(UnixStream, UnixStream, Api), String> {
         let here = PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd()));
         let asked = async {
             let mut api = Api::connect(&here.join(API_SOCKET), ANSWER_PATIENCE).await?;
             let answer = api.ask(&self.monitor.ready(), None, ANSWER_PATIENCE).await?;
             let version = answer.and_then(|answer| self.monitor.version(&answer));
             tracing::debug!(monitor = self.monitor.name(), version, "a monitor hears");
-            api.ask_all(requests, tap, ANSWER_PATIENCE).await
+            api.ask_all(requests, tap, ANSWER_PATIENCE).await?;
+            Ok::<_, HttpError>(api)
         };
-        asked.await.map_err(|error| explain(&error))?;
+        let api = asked.await.map_err(|error| explain(&error))?;
         let socket = here.join(VSOCK_SOCKET);
         let connect = async |port| vsock::connect(&socket, port, patience).await.map_err(|error| explain(&error));
-        Ok((connect(CONTROL_PORT).await?, connect(STREAM_PORT).await?))
+        Ok((connect(CONTROL_PORT).await?, connect(STREAM_PORT).await?, api))
     }
 
-    /// The machine in words, and the files in the order of their numbers.
-    async fn machine(&self, parts: &Parts<'_>, given: &mut Vec<OwnedFd>) -> Result<Machine, CreateError> {
-        let mut give = |file: OwnedFd| {
-            given.push(file);
-            // The first number is the folder's.
-            descriptor(u32::try_from(FIRST + given.len()).unwrap_or(u32::MAX))
-        };
-        let (kernel_path, initrd_path) = files(parts.guest, self.monitor.kernel()).await?;
-        let scratch = parts.scratch.try_clone().map_err(kernel("copy a descriptor"))?;
-        let mut disks = vec![Disk { path: give(scratch.into()), read_only: false }];
-        for path in parts.disks {
-            disks.push(Disk { path: give(for_everybody(path)?), read_only: true });
+    /// What a machine is given, saved or not: its disks, and its interface.
+    fn give(&self, parts: &Parts<'_>) -> Result<Hardware, CreateError> {
+        let copied = |file: io::Result<File>| file.map_err(kernel("copy a descriptor"));
+        let mut files = Vec::new();
+        if let Some(folder) = parts.saved {
+            push(&mut files, copied(folder.try_clone())?.into());
         }
-        let process = self.process();
+        let scratch = push(&mut files, copied(parts.scratch.try_clone())?.into());
+        let mut disks = vec![Disk { path: scratch, read_only: false }];
+        for path in parts.disks {
+            disks.push(Disk { path: push(&mut files, for_everybody(path)?), read_only: true });
+        }
         let mac = Mac(machine::fresh_mac().map_err(kernel("read random numbers"))?);
-        Ok(Machine {
-            memory_bytes: parts.shape.memory_bytes,
-            processors: parts.shape.processors,
-            kernel: give(for_everybody(&kernel_path)?),
-            initrd: give(for_everybody(&initrd_path)?),
-            cmdline: self.cmdline(),
-            disks,
-            network: parts.tap.map(|tap| Network {
-                mac,
-                tap: match tap {
-                    net::Tap::Held(_) => Tap::Descriptor,
-                    net::Tap::Named(name) => Tap::Named((*name).to_owned()),
-                },
-            }),
-            vsock: process.vsock(),
-            console: true,
-        })
+        let network = parts.tap.map(|tap| Network {
+            mac,
+            tap: match tap {
+                net::Tap::Held(_) => Tap::Descriptor,
+                net::Tap::Named(name) => Tap::Named((*name).to_owned()),
+            },
+        });
+        Ok(Hardware { files, disks, network })
     }
 
     fn cmdline(&self) -> String {
@@ -196,8 +232,32 @@ impl Asked {
     }
 }
 
+/// What a machine is given.
+struct Hardware {
+    /// In the order of their numbers.
+    files: Vec<OwnedFd>,
+    disks: Vec<Disk>,
+    network: Option<Network>,
+}
+
+/// One more of them, and what it is called.
+fn push(files: &mut Vec<OwnedFd>, file: OwnedFd) -> PathBuf {
+    files.push(file);
+    // The first number is the folder's.
+    descriptor(u32::try_from(FIRST + files.len()).unwrap_or(u32::MAX))
+}
+
+/// Where a saved machine is, if one is among the parts: after the folder for sockets.
+fn saved() -> PathBuf {
+    descriptor(u32::try_from(FIRST + 1).unwrap_or(u32::MAX))
+}
+
+fn unfit(unfit: Unfit) -> CreateError {
+    CreateError::Spec { what: unfit.to_string() }
+}
+
 /// Kernel and initial file system of a guest in the form that a monitor takes.
-async fn files(guest: &Guest, kernel: Kernel) -> Result<(PathBuf, PathBuf), CreateError> {
+async fn files_of(guest: &Guest, kernel: Kernel) -> Result<(PathBuf, PathBuf), CreateError> {
     let (path, guest) = (guest.folder.clone(), guest.clone());
     let made = tokio::task::spawn_blocking(move || {
         let kernel = match kernel {

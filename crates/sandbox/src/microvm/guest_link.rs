@@ -2,13 +2,12 @@
 //! bounded, a word out of turn ends the conversation, and nothing is believed that concerns anything but this machine's sandbox.
 
 use std::io::{self, Read, Write};
-use std::net::Ipv4Addr;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use launcher::guest::{Offer, Places, Word};
+use launcher::guest::{Network, Offer, Places, Word};
 use launcher::protocol::{End, Made, Plan, Reply, Request, Settings};
 use model::limits::Limits;
 use tokio::sync::{mpsc, watch};
@@ -99,8 +98,19 @@ impl GuestLink {
         }
     }
 
+    /// Has it let go of this conversation, so that it can be saved.
+    pub(super) async fn part(&self) -> Result<(), CreateError> {
+        self.say(&Word::Part)?;
+        match self.replies.lock().await.recv().await {
+            Some(Reply::Parting) => {}
+            _ => return Err(lost()),
+        }
+        self.ended().await;
+        Ok(())
+    }
+
     /// Makes the guest one of its own: random numbers, clock, devices that were not there when it was saved, addresses.
-    pub(super) fn become_own(&self, devices: Places, network: Option<(Ipv4Addr, Ipv4Addr)>) -> Result<(), CreateError> {
+    pub(super) fn become_own(&self, devices: Places, network: Option<Network>) -> Result<(), CreateError> {
         Ok(self.say(&fresh(devices, network)?)?)
     }
 
@@ -159,7 +169,7 @@ fn lost() -> CreateError {
 }
 
 /// A seed and the time, so that a machine that is a copy of another is none any more.
-fn fresh(devices: Places, network: Option<(Ipv4Addr, Ipv4Addr)>) -> Result<Word, CreateError> {
+fn fresh(devices: Places, network: Option<Network>) -> Result<Word, CreateError> {
     let mut seed = [0; 32];
     let failed = |source: io::Error| CreateError::Kernel { operation: "read random numbers".into(), source };
     std::fs::File::open("/dev/urandom").and_then(|mut random| random.read_exact(&mut seed)).map_err(failed)?;

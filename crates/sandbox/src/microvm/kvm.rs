@@ -116,9 +116,10 @@ async fn boots(local: &Local, config: &MicroVmConfig, asked: Option<&Asked>) -> 
             Running::start(local, qemu, ours.control, None, &limits).await?
         }
         Some(asked) => {
-            let parts = Parts { shape, guest, scratch, disks: &[], tap: None, netns: None, limits: &limits };
-            match asked.start(local, parts, PATIENCE).await {
-                Ok((machine, _)) => machine,
+            let parts =
+                Parts { shape, guest, scratch, disks: &[], tap: None, netns: None, limits: &limits, saved: None };
+            match asked.boot(local, parts, PATIENCE).await {
+                Ok(begun) => begun.machine,
                 // It was there, and said no, or its guest said nothing.
                 Err(CreateError::Unsupported { reason }) => return Ok(refused(reason)),
                 Err(error) => return Err(error),

@@ -51,6 +51,10 @@ pub(super) struct Shape {
     pub(super) scratch: Scratch,
     /// It has a Docker Engine.
     pub(super) engine: bool,
+    /// For disks that come with a copy, where the monitor must know of them before; else 0.
+    pub(super) places: usize,
+    /// Whether there is an interface, where the monitor must know that before.
+    pub(super) interface: bool,
 }
 
 impl Shape {
@@ -60,7 +64,15 @@ impl Shape {
     pub(super) fn new(acceleration: Acceleration, limits: &Limits, beside: u64, engine: bool) -> Shape {
         let memory_bytes = (limits.memory_bytes + beside).next_multiple_of(Shape::MEMORY_UNIT);
         let processors = limits.cpu_millis.div_ceil(1000).max(1);
-        Shape { acceleration, memory_bytes, processors, scratch: Scratch::of(limits), engine }
+        Shape {
+            acceleration,
+            memory_bytes,
+            processors,
+            scratch: Scratch::of(limits),
+            engine,
+            places: 0,
+            interface: false,
+        }
     }
 
     /// Disks that every machine of this shape has, before those of its sandbox: scratch, and an engine's programs.

@@ -13,7 +13,7 @@
 //! hostile input, believed only as far as it concerns its own sandbox.
 //!
 //! The monitor is QEMU, which is told everything by its command line (`qemu`) and whose machines can be copied (`template`), or
-//! Firecracker or Cloud Hypervisor, which are asked over a socket (`asked`), run on the processor only, and boot each machine.
+//! Firecracker or Cloud Hypervisor, which are asked over a socket (`asked`), run on the processor only, and copy theirs too (`saved`).
 //!
 //! What is written in a machine is written to a disk of its own (`scratch`). A machine of QEMU may have a Docker Engine (`engine`),
 //! with images of the host's store (`offers`).
@@ -23,6 +23,7 @@
 mod asked;
 mod engine;
 mod guest_link;
+mod kept;
 mod kvm;
 mod machine;
 mod offers;
@@ -31,11 +32,12 @@ mod qemu;
 mod qmp;
 mod root;
 mod running;
+mod saved;
 mod scratch;
 mod template;
 mod tsc;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -51,17 +53,19 @@ use model::limits::Limits;
 use model::rung::Rung;
 use tokio::sync::{OnceCell, Semaphore, watch};
 
-use self::asked::{Asked, Parts};
+use self::asked::{Asked, Begun};
 use self::guest_link::GuestLink;
 use self::kvm::Found;
 use self::machine::Shape;
 use self::order::Order;
 use self::qemu::{Memory, Qemu};
 use self::running::{Ports, Running, ports};
+use self::saved::Saved;
 use self::template::Template;
 use crate::driver::wait_ended;
 use crate::guest::Guest;
 use crate::local::Local;
+use crate::records::Records;
 use crate::{
     Check, CreateError, Driver, DriverError, EndCause, Ended, Finding, Pending, Probe, Sandbox, SandboxSpec, Usage,
 };
@@ -127,18 +131,28 @@ pub struct MicroVm {
     config: MicroVmConfig,
     /// Where the monitor is asked for machines.
     asked: Option<Asked>,
-    machines: Mutex<HashMap<SandboxId, Arc<Living>>>,
+    machines: Arc<Mutex<Machines>>,
     /// Who executes instructions, once it is known.
     acceleration: OnceCell<Found>,
     /// Machines that may start at once: more than there are processors only makes each of them late.
     starts: Semaphore,
     /// One for each shape; none where it could not be made.
-    templates: Mutex<BTreeMap<Shape, Arc<OnceCell<Option<Template>>>>>,
+    originals: Mutex<BTreeMap<Shape, Arc<OnceCell<Option<Original>>>>>,
     /// Copies of each shape that have failed since the last that has not.
     failed_copies: Mutex<BTreeMap<Shape, u32>>,
 }
 
-/// A machine from its start on; stays, so that `destroy` can be asked again.
+/// A machine to copy.
+enum Original {
+    /// QEMU's.
+    Template(Template),
+    /// Of a monitor that is asked.
+    Saved(Saved),
+}
+
+type Machines = Records<SandboxId, Arc<Living>>;
+
+/// A machine from its start on; stays for a while, so that `destroy` can be asked again.
 struct Living {
     /// Closed when it has ended: a record stays, descriptors do not.
     link: Mutex<Option<Arc<GuestLink>>>,
@@ -165,10 +179,10 @@ impl MicroVm {
             local,
             config,
             asked,
-            machines: Mutex::default(),
+            machines: Arc::default(),
             acceleration,
             starts,
-            templates: Mutex::default(),
+            originals: Mutex::default(),
             failed_copies: Mutex::default(),
         }
     }
@@ -190,7 +204,7 @@ impl MicroVm {
         Path::new(qemu::PROGRAM).exists()
     }
 
-    fn machines(&self) -> MutexGuard<'_, HashMap<SandboxId, Arc<Living>>> {
+    fn machines(&self) -> MutexGuard<'_, Machines> {
         self.machines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -206,9 +220,9 @@ impl MicroVm {
     async fn make(&self, spec: SandboxSpec) -> Result<Sandbox, CreateError> {
         let order = Order::of(self, spec).await?;
         let _turn = self.starts.acquire().await.map_err(|_| DriverError::Gone)?;
-        let copied = match self.template(order.shape).await.get().and_then(Option::as_ref) {
+        let copied = match self.original(order.shape).await.get().and_then(Option::as_ref) {
             None => None,
-            Some(template) => match self.copy(template, &order).await {
+            Some(original) => match self.copy(original, &order).await {
                 Ok(made) => {
                     self.failed_copies().remove(&order.shape);
                     Some(made)
@@ -237,19 +251,27 @@ impl MicroVm {
         let kept = Mutex::new(Some(Arc::clone(&link)));
         let living = Arc::new(Living { link: kept, is_unwanted: AtomicBool::new(false), ended });
         self.machines().insert(id, Arc::clone(&living));
-        tokio::spawn(watch_over(living, link, self.local.clone(), id, limits, jail_ended));
+        let (machines, local) = (Arc::clone(&self.machines), self.local.clone());
+        tokio::spawn(async move {
+            watch_over(living, link, local, id, limits, jail_ended).await;
+            machines.lock().unwrap_or_else(PoisonError::into_inner).ended(id);
+        });
         let Made { user, groups, home } = made;
         Ok(Sandbox { id, stream, user, groups, home, workspace: plan.workspace, end: ended_later })
     }
 
     /// The machine to copy: whoever asks first makes it, and the others wait for it.
-    async fn template(&self, shape: Shape) -> Arc<OnceCell<Option<Template>>> {
-        if !self.config.copies || self.asked.is_some() {
+    async fn original(&self, shape: Shape) -> Arc<OnceCell<Option<Original>>> {
+        if !self.config.copies {
             return Arc::default();
         }
-        let cell = Arc::clone(self.templates().entry(shape).or_default());
+        let cell = Arc::clone(self.originals().entry(shape).or_default());
         let make = || async {
-            let made = Template::get(&self.local, &self.config, shape).await;
+            let (local, config) = (&self.local, &self.config);
+            let made = match &self.asked {
+                None => Template::get(local, config, shape).await.map(Original::Template),
+                Some(asked) => Saved::get(local, config, asked, shape).await.map(Original::Saved),
+            };
             made.inspect_err(|error| tracing::warn!(reason = explain(error), "machines of this shape boot each")).ok()
         };
         cell.get_or_init(make).await;
@@ -262,7 +284,7 @@ impl MicroVm {
         let count = failed.entry(shape).or_default();
         *count += 1;
         if *count >= MOST_FAILED_COPIES {
-            self.templates().insert(shape, Arc::new(OnceCell::new_with(Some(None))));
+            self.originals().insert(shape, Arc::new(OnceCell::new_with(Some(None))));
         }
     }
 
@@ -270,22 +292,27 @@ impl MicroVm {
         self.failed_copies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn templates(&self) -> MutexGuard<'_, BTreeMap<Shape, Arc<OnceCell<Option<Template>>>>> {
-        self.templates.lock().unwrap_or_else(PoisonError::into_inner)
+    fn originals(&self) -> MutexGuard<'_, BTreeMap<Shape, Arc<OnceCell<Option<Original>>>>> {
+        self.originals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn copy(&self, template: &Template, order: &Order) -> Result<(Running, Made, UnixStream), CreateError> {
-        let (Ports { control, stream }, its_control, its_stream) = ports()?;
-        let copied = template.copy(&self.config, order.shape, its_control, its_stream);
-        let (mut qemu, state) = copied?;
-        let (mut qmp, its_qmp) = UnixStream::pair().map_err(kernel("make a socket pair"))?;
-        qemu.listen(its_qmp.into());
-        order.equip(&mut qemu)?;
-        qmp::restore(&mut qmp, state).map_err(kernel("talk to the monitor"))?;
-        let devices = qemu.places();
-        let machine = Running::start(&self.local, qemu, control, order.netns()?, &order.limits).await?;
+    async fn copy(&self, original: &Original, order: &Order) -> Result<(Running, Made, UnixStream), CreateError> {
+        // What the monitor of a template is told, it reads in its own time.
+        let (machine, stream, devices, mac, _told) = match (original, &self.asked) {
+            (Original::Saved(saved), Some(asked)) => {
+                let (machine, stream) = saved.copy(&self.local, &self.config, asked, order).await?;
+                // The device has that of the saved machine.
+                let mac = machine::fresh_mac().map_err(kernel("read random numbers"))?;
+                (machine, stream, Places::default(), Some(mac), None)
+            }
+            (Original::Template(template), _) => {
+                let (machine, stream, devices, told) = self.copy_template(template, order).await?;
+                (machine, stream, devices, None, Some(told))
+            }
+            (Original::Saved(_), None) => return Err(DriverError::Gone.into()),
+        };
         let made = async {
-            machine.link.become_own(devices, order.addresses())?;
+            machine.link.become_own(devices, order.network(mac))?;
             if let Some(offer) = &order.offer {
                 machine.link.offer(offer.clone()).await?;
             }
@@ -296,11 +323,30 @@ impl MicroVm {
         Ok((machine, made, stream))
     }
 
+    /// A copy of a machine of QEMU, its stream, where its guest has to look for devices, and the way to the monitor, which is to stay open
+    /// until the guest answers.
+    async fn copy_template(
+        &self,
+        template: &Template,
+        order: &Order,
+    ) -> Result<(Running, UnixStream, Places, UnixStream), CreateError> {
+        let (Ports { control, stream }, its_control, its_stream) = ports()?;
+        let copied = template.copy(&self.config, order.shape, its_control, its_stream);
+        let (mut qemu, state) = copied?;
+        let (mut qmp, its_qmp) = UnixStream::pair().map_err(kernel("make a socket pair"))?;
+        qemu.listen(its_qmp.into());
+        order.equip(&mut qemu)?;
+        qmp::restore(&mut qmp, state).map_err(kernel("talk to the monitor"))?;
+        let devices = qemu.places();
+        let machine = Running::start(&self.local, qemu, control, order.netns()?, &order.limits).await?;
+        Ok((machine, stream, devices, qmp))
+    }
+
     async fn boot(&self, order: &Order) -> Result<(Running, Made, UnixStream), CreateError> {
         let (machine, stream) = self.power_on(order).await?;
         let settings = self.local.settings()?;
         let made = async {
-            machine.link.become_own(Places::default(), order.addresses())?;
+            machine.link.become_own(Places::default(), order.network(None))?;
             machine.link.prepare(settings, order.shape).await?;
             if let Some(offer) = &order.offer {
                 machine.link.offer(offer.clone()).await?;
@@ -316,11 +362,9 @@ impl MicroVm {
     async fn power_on(&self, order: &Order) -> Result<(Running, UnixStream), CreateError> {
         let guest = &self.config.guest;
         if let Some(asked) = &self.asked {
-            let Order { shape, limits, disks, link, .. } = order;
-            let tap = link.as_ref().map(|link| &link.tap);
-            let scratch = shape.scratch.make(&self.config.scratch)?;
-            let parts = Parts { shape: *shape, guest, scratch, disks, tap, netns: order.netns()?, limits };
-            return asked.start(&self.local, parts, BOOT_PATIENCE).await;
+            let parts = order.parts(guest, order.shape.scratch.make(&self.config.scratch)?)?;
+            let Begun { machine, stream, .. } = asked.boot(&self.local, parts, BOOT_PATIENCE).await?;
+            return Ok((machine, stream));
         }
         let (Ports { control, stream }, its_control, its_stream) = ports()?;
         let mut qemu = Qemu::new(order.shape, Memory::Own, its_control, its_stream);
@@ -332,7 +376,7 @@ impl MicroVm {
     }
 
     fn find(&self, id: SandboxId) -> Result<Arc<Living>, DriverError> {
-        self.machines().get(&id).cloned().ok_or(DriverError::Unknown { id })
+        self.machines().get(id).cloned().ok_or(DriverError::Unknown { id })
     }
 }
 

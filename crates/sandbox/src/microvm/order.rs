@@ -4,18 +4,19 @@
 //!   devices:  scratch   [ an engine's programs ]   [ interface ]   layers of the root   [ layers of images for the engine ]
 //! ```
 
-use std::net::Ipv4Addr;
+use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
-use launcher::guest::Offer;
+use launcher::guest::{Network, Offer};
 use launcher::protocol::{LayerSource, Plan};
 use model::limits::Limits;
 
-use super::asked::Asked;
+use super::asked::{Asked, Parts};
 use super::machine::{self, Shape};
 use super::qemu::Qemu;
 use super::{GUEST_MEMORY, MicroVm, engine, kernel, offers, open};
+use crate::guest::Guest;
 use crate::local::{SMALLEST_DISK, plan as plan_of, topmost};
 use crate::net::machine::{MachineLink, Tap, hand_on};
 use crate::{CreateError, RootSpec, SandboxSpec};
@@ -70,13 +71,18 @@ impl Order {
         if engine.is_some() {
             plan.limits.disk_bytes = plan.limits.disk_bytes.max(engine::SMALLEST_DISK);
         }
-        let shape = Shape::new(found.acceleration, &plan.limits, beside, engine.is_some());
+        let mut shape = Shape::new(found.acceleration, &plan.limits, beside, engine.is_some());
         let mut offer = None;
         if let Some(engine) = engine.filter(|engine| !engine.images.is_empty()) {
             let next = first_disk + disks.len();
             let (told, layers) = offers::offer(&engine.images, next, MAX_DISKS - next)?;
             disks.extend(layers);
             offer = Some(told);
+        }
+        if driver.asked.is_some() {
+            // So that machines of few kinds are saved.
+            shape.places = disks.len().next_power_of_two().min(most_layers(false));
+            shape.interface = netns.is_some();
         }
         let by_name = driver.asked.as_ref().is_some_and(Asked::opens_by_name);
         let link = netns.as_ref().map(|netns| hand_on(netns.as_fd(), by_name)).transpose();
@@ -100,8 +106,16 @@ impl Order {
         self.netns.as_ref().map(OwnedFd::try_clone).transpose().map_err(kernel("copy a descriptor"))
     }
 
-    pub(super) fn addresses(&self) -> Option<(Ipv4Addr, Ipv4Addr)> {
-        self.link.as_ref().map(|link| (link.address, link.neighbour))
+    /// The machine's interface, as its guest is told of it. `mac`: where the device does not have its own.
+    pub(super) fn network(&self, mac: Option<[u8; 6]>) -> Option<Network> {
+        self.link.as_ref().map(|link| Network { address: link.address, neighbour: link.neighbour, mac })
+    }
+
+    /// For a monitor that is asked.
+    pub(super) fn parts<'a>(&'a self, guest: &'a Guest, scratch: File) -> Result<Parts<'a>, CreateError> {
+        let tap = self.link.as_ref().map(|link| &link.tap);
+        let (shape, disks, limits) = (self.shape, &self.disks, &self.limits);
+        Ok(Parts { shape, guest, scratch, disks, tap, netns: self.netns()?, limits, saved: None })
     }
 }
 

@@ -10,16 +10,15 @@
 //! The memory cannot be written to any more by whoever has it: not by a copy, not by this process.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::path::Path;
 
 use model::limits::Limits;
-use rustix::fs::{MemfdFlags, SealFlags, SeekFrom as RawSeek, fcntl_add_seals, ftruncate, memfd_create};
-use sha2::{Digest as _, Sha256};
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 
+use super::kept::{self, Making, copy_data};
 use super::machine::Shape;
 use super::qemu::{Memory, PROGRAM, Qemu};
 use super::qmp::Qmp;
@@ -27,16 +26,11 @@ use super::running::{Running, ports};
 use super::{BOOT_PATIENCE, MicroVmConfig, kernel, open, scratch};
 use crate::CreateError;
 use crate::driver::wait_ended;
-use crate::guest::scratch::{PREFIX, hold, sweep};
 use crate::local::Local;
 
-/// Folder of the guest in which they are kept for the next process.
-const FOLDER: &str = "templates";
 const MEMORY: &str = "memory";
 const STATE: &str = "state";
 const SCRATCH: &str = "scratch";
-/// Kept of one guest; each holds some 120 MiB.
-const MOST_KEPT: usize = 4;
 
 /// A saved machine.
 pub(super) struct Template {
@@ -50,7 +44,7 @@ impl Template {
     /// The one that another process has kept, or a new one.
     pub(super) async fn get(local: &Local, config: &MicroVmConfig, shape: Shape) -> Result<Template, CreateError> {
         let settings = format!("{:?}", local.settings()?);
-        let folder = config.guest.folder.join(FOLDER).join(key(config, shape, &settings));
+        let folder = kept::place(config, Path::new(PROGRAM), shape, &settings);
         let kept = folder.clone();
         let loaded = tokio::task::spawn_blocking(move || Template::load(&kept, shape)).await;
         if let Ok(Ok(template)) = loaded {
@@ -142,30 +136,17 @@ impl Template {
 
     /// Whole or not at all.
     fn keep(&self, folder: &Path) -> io::Result<()> {
-        let parent = folder.parent().unwrap_or(folder);
-        std::fs::create_dir_all(parent)?;
-        sweep(parent);
-        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let making = parent.join(format!("{PREFIX}{}-{name}", std::process::id()));
-        std::fs::create_dir(&making)?;
-        let _held = hold(&making)?;
-        let written = (|| {
-            let memory: File = self.memory.try_clone()?.into();
-            let file = File::create(making.join(MEMORY))?;
-            file.set_len(memory.metadata()?.len())?;
-            copy_data(&memory, &file)?;
-            let mut state = File::open(format!("/proc/self/fd/{}", self.state.as_raw_fd()))?;
-            io::copy(&mut state, &mut File::create(making.join(STATE))?)?;
-            let file = File::create(making.join(SCRATCH))?;
-            file.set_len(self.scratch.metadata()?.len())?;
-            copy_data(&self.scratch, &file)?;
-            std::fs::rename(&making, folder)
-        })();
-        if written.is_err() {
-            let _ = std::fs::remove_dir_all(&making);
-        }
-        forget_oldest(parent, folder);
-        written
+        let making = Making::new(folder)?;
+        let memory: File = self.memory.try_clone()?.into();
+        let file = File::create(making.path.join(MEMORY))?;
+        file.set_len(memory.metadata()?.len())?;
+        copy_data(&memory, &file)?;
+        let mut state = File::open(format!("/proc/self/fd/{}", self.state.as_raw_fd()))?;
+        io::copy(&mut state, &mut File::create(making.path.join(STATE))?)?;
+        let file = File::create(making.path.join(SCRATCH))?;
+        file.set_len(self.scratch.metadata()?.len())?;
+        copy_data(&self.scratch, &file)?;
+        making.finish()
     }
 }
 
@@ -178,49 +159,4 @@ fn memory_file(bytes: u64) -> io::Result<OwnedFd> {
     rustix::fs::fchmod(&file, rustix::fs::Mode::from(0o666))?;
     ftruncate(&file, bytes)?;
     Ok(file)
-}
-
-/// Copies what is there of a file with holes to the same places of another.
-fn copy_data(from: &File, to: &File) -> io::Result<()> {
-    // Opened anew, for where a file is read is shared by all who have it from one opening.
-    let mut from = &File::open(format!("/proc/self/fd/{}", from.as_raw_fd()))?;
-    let mut to = to;
-    let end = from.metadata()?.len();
-    let mut at = 0;
-    while at < end {
-        let data = match rustix::fs::seek(from, RawSeek::Data(at)) {
-            Ok(data) => data,
-            Err(rustix::io::Errno::NXIO) => break,
-            Err(errno) => return Err(errno.into()),
-        };
-        let hole = rustix::fs::seek(from, RawSeek::Hole(data))?;
-        from.seek(SeekFrom::Start(data))?;
-        to.seek(SeekFrom::Start(data))?;
-        io::copy(&mut Read::take(&mut from, hole - data), &mut to)?;
-        at = hole;
-    }
-    to.flush()
-}
-
-/// What a saved machine depends on: the monitor, the guest, the shape, what its launcher was told, and the speed of the host's counter since its start.
-fn key(config: &MicroVmConfig, shape: Shape, settings: &str) -> String {
-    use std::os::unix::fs::MetadataExt as _;
-    let monitor = std::fs::metadata(PROGRAM).map(|found| (found.ino(), found.size(), found.mtime())).ok();
-    let started = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    let engine = config.engine.as_ref().filter(|_| shape.engine);
-    let text = format!("3 {shape:?} {monitor:?} {started} {} {engine:?} {settings}", config.guest.description.digest);
-    Sha256::digest(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Those of former starts of the host, and shapes that nobody has asked for lately.
-fn forget_oldest(parent: &Path, newest: &Path) {
-    let entries = std::fs::read_dir(parent).into_iter().flatten().flatten();
-    let made =
-        |path: &PathBuf| std::fs::metadata(path).and_then(|found| found.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
-    let is_whole = |entry: &std::fs::DirEntry| !entry.file_name().to_string_lossy().starts_with(PREFIX);
-    let mut all: Vec<_> = entries.filter(is_whole).map(|entry| entry.path()).filter(|path| path != newest).collect();
-    all.sort_by_key(|path| std::cmp::Reverse(made(path)));
-    for path in all.into_iter().skip(MOST_KEPT - 1) {
-        let _ = std::fs::remove_dir_all(path);
-    }
 }

@@ -12,6 +12,8 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
+use rustix::thread::{UnshareFlags, unshare_unsafe};
+
 use super::gateway::{enter, set};
 use super::links::{self, MAIN, Network, Via};
 use super::netlink::Socket;
@@ -58,6 +60,20 @@ pub(crate) fn hand_on(netns: BorrowedFd<'_>, by_name: bool) -> io::Result<Machin
     std::thread::scope(|scope| {
         // A thread of its own: it does not come back to the host's namespace.
         let worker = scope.spawn(|| enter(netns).and_then(|()| hand_on_here(by_name)));
+        worker.join().unwrap_or_else(|_| Err(io::Error::other("a thread panicked")))
+    })
+}
+
+/// A namespace in which nothing is but the host's end of a machine's interface, for a machine that talks to nobody.
+pub(crate) fn lone_tap(by_name: bool) -> io::Result<(OwnedFd, Tap)> {
+    std::thread::scope(|scope| {
+        let worker = scope.spawn(|| {
+            // SAFETY: one thread, which ends with this and shares nothing that this changes.
+            unsafe { unshare_unsafe(UnshareFlags::NEWNET) }?;
+            let tap = open_tap()?;
+            let netns = File::open("/proc/thread-self/ns/net")?.into();
+            Ok((netns, if by_name { leave(tap)? } else { Tap::Held(tap) }))
+        });
         worker.join().unwrap_or_else(|_| Err(io::Error::other("a thread panicked")))
     })
 }

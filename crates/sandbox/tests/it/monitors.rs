@@ -42,10 +42,13 @@ fn on_local(monitor: MonitorKind, acceleration: Acceleration, local: Local) -> O
     kernel.extend(b"HdrS");
     fs::write(folder.path().join("kernel"), kernel).unwrap();
     fs::write(folder.path().join("initrd"), "initrd").unwrap();
+    Some((MicroVm::new(local, config(monitor, guest_in(folder.path()), Some(acceleration))), folder))
+}
+
+fn guest_in(folder: &Path) -> Guest {
     let text = || "stand-in".to_owned();
     let description = Description { release: text(), package: text(), launcher: text(), digest: text() };
-    let guest = Guest { folder: folder.path().to_owned(), description };
-    Some((MicroVm::new(local, config(monitor, guest, Some(acceleration))), folder))
+    Guest { folder: folder.to_owned(), description }
 }
 
 /// There is an engine, so that nothing but the monitor can be why a machine has none.
@@ -94,6 +97,51 @@ async fn conformance_on_firecrackers_stand_in() {
 #[tokio::test]
 async fn conformance_on_cloud_hypervisors_stand_in() {
     check_conformance("microvm (Cloud Hypervisor's stand-in)", MonitorKind::CloudHypervisor).await;
+}
+
+/// Machines of one shape are copies of one that was saved, for another process too; those of another shape are not.
+fn check_copies(monitor: fn(PathBuf) -> MonitorKind) {
+    if !Path::new("/usr/sbin/ip").exists() {
+        println!("skipped: needs ip");
+        return;
+    }
+    place::in_a_network_of_its_own(async move || {
+        let (Some(program), Some(local)) = (stand_in(), place::local()) else { return };
+        let Some((first, folder)) = on_local(monitor(program.clone()), Acceleration::Kvm, local.clone()) else {
+            return;
+        };
+        let netns = |number| NetworkSource::Netns { netns: leftovers::netns(number), resolv_conf: String::new() };
+        let layer = |number: usize| {
+            let path = folder.path().join(number.to_string());
+            fs::write(&path, "layer").unwrap();
+            LayerSource::Erofs(path)
+        };
+        let spec = |layers, network| SandboxSpec { network, ..SandboxSpec::image((0..layers).map(layer).collect()) };
+        for network in [NetworkSource::None, netns(0)] {
+            let sandbox = first.create(spec(3, network)).await.unwrap();
+            first.destroy(sandbox.id).await.unwrap();
+        }
+        // From now on nothing boots.
+        fs::write(folder.path().join("kernel"), "no kernel").unwrap();
+        fs::remove_file(folder.path().join("vmlinux")).ok();
+        let second = MicroVm::new(local, config(monitor(program), guest_in(folder.path()), Some(Acceleration::Kvm)));
+        // One place is to spare, then none.
+        for (layers, network) in [(3, NetworkSource::None), (4, NetworkSource::None), (3, netns(1))] {
+            let sandbox = second.create(spec(layers, network)).await.unwrap();
+            second.destroy(sandbox.id).await.unwrap();
+        }
+        second.create(spec(5, NetworkSource::None)).await.expect_err("that is another shape, and nothing boots");
+    });
+}
+
+#[test]
+fn firecrackers_machines_are_copied() {
+    check_copies(MonitorKind::Firecracker);
+}
+
+#[test]
+fn cloud_hypervisors_machines_are_copied() {
+    check_copies(MonitorKind::CloudHypervisor);
 }
 
 /// Who breaks out of such a monitor finds what who breaks out of QEMU finds. `opens`: it opens its machine's interface itself.

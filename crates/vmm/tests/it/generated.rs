@@ -61,7 +61,7 @@ async fn cloud_hypervisor_is_asked_in_the_words_of_a_generated_client() {
         let boot = monitor.boot(&machine(network.clone())).unwrap();
         let saved = monitor.save("/proc/self/fd/8".as_ref()).unwrap();
         live(&[boot, monitor.pause(), saved, monitor.resume(), monitor.end()].concat()).await;
-        live(&[monitor.load(&copy(network, &[])).unwrap(), monitor.resume(), monitor.end()].concat()).await;
+        live(&[monitor.load(&copy(network)).unwrap(), monitor.resume(), monitor.end()].concat()).await;
     }
 }
 
@@ -72,7 +72,7 @@ fn calls_with_descriptors_say_what_is_published() {
     let [create, add, _] = boot.as_slice() else { panic!("{boot:?}") };
     as_published::<models::VmConfig>(create);
     as_published::<models::NetConfig>(add);
-    let mut load = CloudHypervisor.load(&copy(Some(Tap::Descriptor), &[])).unwrap();
+    let mut load = CloudHypervisor.load(&copy(Some(Tap::Descriptor))).unwrap();
     let body = load[0].body.as_mut().and_then(Value::as_object_mut).expect("content");
     assert!(body.remove("net_fds").is_some(), "in its source only");
     as_published::<models::RestoreConfig>(&load[0]);

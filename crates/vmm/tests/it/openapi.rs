@@ -205,14 +205,14 @@ impl Published {
 }
 
 /// Everything that a monitor is ever asked.
-fn everything(monitor: &dyn Monitor, tap: Tap, fresh: &[(usize, u32)]) -> Vec<Request> {
+fn everything(monitor: &dyn Monitor, tap: Tap) -> Vec<Request> {
     let machines = [machine(Some(tap.clone())), vmm::Machine { console: false, ..machine(None) }];
     let mut requests = vec![monitor.ready()];
     requests.extend(machines.iter().flat_map(|machine| monitor.boot(machine).unwrap()));
     requests.extend(monitor.pause());
     requests.extend(monitor.save("/proc/self/fd/8".as_ref()).unwrap());
-    requests.extend(monitor.load(&copy(Some(tap), fresh)).unwrap());
-    requests.extend(monitor.load(&copy(None, &[])).unwrap());
+    requests.extend(monitor.load(&copy(Some(tap))).unwrap());
+    requests.extend(monitor.load(&copy(None)).unwrap());
     requests.extend(monitor.resume());
     requests.extend(monitor.end());
     requests
@@ -221,7 +221,7 @@ fn everything(monitor: &dyn Monitor, tap: Tap, fresh: &[(usize, u32)]) -> Vec<Re
 #[test]
 fn firecracker_is_asked_for_what_is_published() {
     let facts = Facts::read(FIRECRACKER);
-    let requests = everything(&firecracker(), named("tap0"), &[(0, 9)]);
+    let requests = everything(&firecracker(), named("tap0"));
     assert!(requests.iter().all(|request| facts.accepts(request).is_ok()), "{requests:?}");
     let Some(published) = Published::read("firecracker.yaml", "/definitions") else { return };
     println!("{}", published.document["info"]["version"]);
@@ -234,7 +234,7 @@ fn cloud_hypervisor_is_asked_for_what_is_published() {
     let facts = Facts::read(CLOUD_HYPERVISOR);
     let (mut requests, beside) = (Vec::new(), ["net_fds"]);
     for tap in [named("tap0"), Tap::Descriptor] {
-        requests.extend(everything(&CloudHypervisor, tap, &[]));
+        requests.extend(everything(&CloudHypervisor, tap));
     }
     for request in &requests {
         facts.accepts(request).expect("as believed");

@@ -60,7 +60,7 @@ impl Shared {
     async fn make(&self, spec: SandboxSpec) -> Result<Sandbox, CreateError> {
         refusal::of_spec(&spec, NAME)?;
         refusal::of_machine(&self.engine.about, self.config.shared_machine)?;
-        refusal::of_walls(&self.engine.about)?;
+        refusal::of_filter(&self.engine.filter().await?)?;
         no_sharing(&self.sandboxes, &spec, NAME)?;
         let network = refusal::network(&spec, self.config.network.as_ref(), NAME)?;
         let image = image::reference(&spec, NAME)?;
@@ -218,5 +218,21 @@ impl Driver for Docker {
             swept.extend(sweep::containers(&self.shared.engine, &self.shared.owner).await?);
             Ok(swept)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::answers::{Answers, info};
+
+    #[tokio::test]
+    async fn an_engine_that_filters_no_more_is_refused() {
+        // As it was connected to, it filtered.
+        let engine = Answers::start(|call, nth| info(call, if nth == 1 { "default" } else { "unconfined" }));
+        let config = DockerConfig { shared_machine: true, ..DockerConfig::new(engine.endpoint()) };
+        let docker = Docker::open(config).await.unwrap();
+        let error = docker.create(SandboxSpec::image(Vec::new())).await.unwrap_err();
+        assert!(error.to_string().contains("filters no system calls"), "{error}");
     }
 }

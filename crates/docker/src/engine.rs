@@ -117,6 +117,12 @@ impl Engine {
         Ok(Engine { client, about })
     }
 
+    /// What its containers may ask of the kernel now: it may have been started anew, with other settings, since it was connected to.
+    pub(crate) async fn filter(&self) -> Result<Filter, DriverError> {
+        let info = self.client.info().await.map_err(failed("ask the engine what it filters"))?;
+        Ok(Filter::of(&info.security_options.unwrap_or_default()))
+    }
+
     /// Whether it still answers.
     pub(crate) async fn answers(&self) -> bool {
         tokio::time::timeout(SIGN_OF_LIFE, self.client.ping()).await.is_ok_and(|answer| answer.is_ok())

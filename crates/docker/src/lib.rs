@@ -19,6 +19,8 @@
 //! Start reading at [`Docker`]; `body` is what an engine is asked for, `inside` what is put in, `living` how a sandbox ends, `sweep`
 //! what becomes of left-overs.
 
+#[cfg(test)]
+mod answers;
 mod body;
 mod bridge;
 mod config;

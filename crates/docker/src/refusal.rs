@@ -31,8 +31,8 @@ pub fn of_address(endpoint: &Endpoint, shared_machine: bool, control_plane: Opti
 }
 
 /// An engine whose containers would stand without a wall that the rung has.
-pub(crate) fn of_walls(about: &About) -> Result<(), CreateError> {
-    match about.filter {
+pub(crate) fn of_filter(filter: &Filter) -> Result<(), CreateError> {
+    match filter {
         Filter::Usual | Filter::Other(_) => Ok(()),
         Filter::Missing => Err(CreateError::Unsupported {
             reason: "the engine filters no system calls, which is less than rung container; use one that is built with seccomp, and whose profile is not `unconfined`".into(),

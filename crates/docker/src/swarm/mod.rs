@@ -21,7 +21,6 @@ use bollard::query_parameters::ListTasksOptionsBuilder;
 use model::ids::SandboxId;
 use model::rung::Rung;
 use sandbox::{CreateError, Driver, DriverError, Ended, Pending, Probe, Sandbox, SandboxSpec, Usage, init_program};
-use tokio::sync::OnceCell;
 
 use self::nodes::{Node, Nodes};
 use self::service::{Terms, service};
@@ -42,8 +41,10 @@ const PATIENCE: Duration = Duration::from_secs(10 * 60);
 const PAUSE: Duration = Duration::from_millis(25);
 /// How often the removal of a config object is tried.
 const RETRIES: u32 = 120;
-/// A config object belongs to a driver, which lives as long as it likes.
-const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+/// So long a config object is used; then another takes its place, for what a host leaves that does not come back must come to an end.
+const STUB_USED: Duration = Duration::from_secs(24 * 3600);
+/// And so long whoever sweeps leaves it alone.
+const STUB_LIFE: Duration = Duration::from_secs(2 * 24 * 3600);
 
 /// The driver.
 pub struct Swarm {
@@ -56,9 +57,17 @@ struct Shared {
     owner: Owner,
     nodes: Nodes,
     sandboxes: Sandboxes,
-    /// Id and name of the config object with the stub.
-    stub: OnceCell<(String, String)>,
+    /// The last is in use, those before it were.
+    stubs: Arc<tokio::sync::Mutex<Vec<Stub>>>,
     next: AtomicU64,
+}
+
+/// A config object with the stub.
+#[derive(Clone)]
+struct Stub {
+    id: String,
+    name: String,
+    made: Instant,
 }
 
 impl Swarm {
@@ -71,8 +80,8 @@ impl Swarm {
         let manager = Engine::connect(&config.manager, config.control_plane.as_deref()).await?;
         let owner = Owner::new();
         let nodes = Nodes::new(&manager, owner.id());
-        let (sandboxes, stub, next) = (Sandboxes::new(), OnceCell::new(), AtomicU64::new(1));
-        Ok(Swarm { shared: Arc::new(Shared { config, manager, owner, nodes, sandboxes, stub, next }) })
+        let (sandboxes, stubs, next) = (Sandboxes::new(), Arc::default(), AtomicU64::new(1));
+        Ok(Swarm { shared: Arc::new(Shared { config, manager, owner, nodes, sandboxes, stubs, next }) })
     }
 
     /// What `doctor` says of a manager, whether or not it can be reached.
@@ -91,7 +100,7 @@ impl Shared {
     async fn make(&self, spec: SandboxSpec) -> Result<Sandbox, CreateError> {
         refusal::of_spec(&spec, NAME)?;
         refusal::of_machine(&self.manager.about, self.config.shared_machine)?;
-        refusal::of_walls(&self.manager.about)?;
+        refusal::of_filter(&self.manager.filter().await?)?;
         no_sharing(&self.sandboxes, &spec, NAME)?;
         let network = refusal::network(&spec, self.config.network.as_ref(), NAME)?;
         let image = image::reference(&spec, NAME)?;
@@ -102,7 +111,7 @@ impl Shared {
         }
         let terms = Terms {
             name: format!("cofferdam-{}-{}", self.owner.id(), self.next.fetch_add(1, Ordering::Relaxed)),
-            stub: self.stub.get_or_try_init(|| self.make_stub()).await?.clone(),
+            stub: self.stub(STUB_USED).await?,
             constraints: self.config.constraints.clone(),
             network: network.clone(),
             processors: self.manager.about.processors,
@@ -133,17 +142,36 @@ impl Shared {
         }
     }
 
-    async fn make_stub(&self) -> Result<(String, String), DriverError> {
-        let name = format!("cofferdam-{}", self.owner.id());
+    /// Id and name of the config object with the stub: one that has been used for less than `used`.
+    async fn stub(&self, used: Duration) -> Result<(String, String), DriverError> {
+        let mut stubs = self.stubs.lock().await;
+        if stubs.last().is_none_or(|stub| stub.made.elapsed() >= used) {
+            // What services still have stays until it is used no more.
+            let mut kept = Vec::new();
+            for stub in stubs.drain(..) {
+                match self.manager.client.delete_config(&stub.id).await {
+                    Err(error) if !is_missing(&error) => kept.push(stub),
+                    _ => {}
+                }
+            }
+            *stubs = kept;
+            stubs.push(self.make_stub().await?);
+        }
+        Ok(stubs.last().map(|stub| (stub.id.clone(), stub.name.clone())).unwrap_or_default())
+    }
+
+    async fn make_stub(&self) -> Result<Stub, DriverError> {
+        let name = format!("cofferdam-{}-stub-{}", self.owner.id(), self.next.fetch_add(1, Ordering::Relaxed));
+        let made = Instant::now();
         let config = ConfigSpec {
             name: Some(name.clone()),
-            labels: Some(self.owner.labels(FOR_EVER)),
+            labels: Some(self.owner.labels(STUB_LIFE)),
             data: Some(base64::prelude::BASE64_STANDARD.encode(STUB)),
             ..ConfigSpec::default()
         };
-        let made =
+        let object =
             self.manager.client.create_config(config).await.map_err(failed("make a config object for the stub"))?;
-        Ok((made.id, name))
+        Ok(Stub { id: object.id, name, made })
     }
 
     async fn start(
@@ -155,6 +183,7 @@ impl Shared {
     ) -> Result<Sandbox, CreateError> {
         let Placed { node, container } = placed.insert(self.wait_placed(service).await?);
         let engine = &node.engine;
+        refusal::of_filter(&engine.filter().await?)?;
         let image_id = if networked { image_of(engine, container).await? } else { isolate(engine, container).await? };
         let inside = look(engine, &node.images, &image_id, At::Container(container.clone()), spec).await?;
         if let Some(archive) = inside.archive()? {
@@ -260,18 +289,17 @@ async fn image_of(engine: &Engine, container: &str) -> Result<String, CreateErro
 }
 
 impl Drop for Swarm {
-    /// The config object is let go when the last service that has it is gone. Without a runtime it stays for the next sweep.
+    /// Config objects are let go when the last service that has them is gone. Without a runtime they stay for the next sweep.
     fn drop(&mut self) {
-        let (Some((id, _)), Ok(runtime)) = (self.shared.stub.get().cloned(), tokio::runtime::Handle::try_current())
-        else {
-            return;
-        };
-        let manager = self.shared.manager.clone();
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let (stubs, manager) = (Arc::clone(&self.shared.stubs), self.shared.manager.clone());
         runtime.spawn(async move {
-            for _ in 0..RETRIES {
-                match manager.client.delete_config(&id).await {
-                    Err(error) if !is_missing(&error) => tokio::time::sleep(20 * PAUSE).await,
-                    _ => break,
+            for Stub { id, .. } in stubs.lock().await.drain(..) {
+                for _ in 0..RETRIES {
+                    match manager.client.delete_config(&id).await {
+                        Err(error) if !is_missing(&error) => tokio::time::sleep(20 * PAUSE).await,
+                        _ => break,
+                    }
                 }
             }
         });
@@ -314,5 +342,31 @@ impl Driver for Swarm {
             swept.extend(sweep::services(&self.shared.manager, &self.shared.owner).await?);
             Ok(swept)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::answers::{Answers, info};
+
+    #[tokio::test]
+    async fn a_config_object_that_was_used_for_long_makes_room_for_another() {
+        // The first cannot be removed yet: a service has it.
+        let engine = Answers::start(|call, nth| match call {
+            "POST /configs/create" => (201, format!(r#"{{"ID":"config-{nth}"}}"#)),
+            "DELETE /configs/config-1" if nth == 1 => (400, r#"{"message":"in use"}"#.into()),
+            "DELETE /configs/config-1" | "DELETE /configs/config-2" => (204, String::new()),
+            other => info(other, "default"),
+        });
+        let config = SwarmConfig { shared_machine: true, ..SwarmConfig::new(engine.endpoint()) };
+        let swarm = Swarm::open(config).await.unwrap();
+        let stub = async |used| swarm.shared.stub(used).await.unwrap().0;
+        let fresh = [stub(STUB_USED).await, stub(STUB_USED).await];
+        assert_eq!(fresh, ["config-1", "config-1"]);
+        let others = [stub(Duration::ZERO).await, stub(Duration::ZERO).await, stub(STUB_USED).await];
+        assert_eq!(others, ["config-2", "config-3", "config-3"]);
+        let removed: Vec<_> = engine.heard().into_iter().filter(|call| call.starts_with("DELETE")).collect();
+        assert_eq!(removed, ["DELETE /configs/config-1", "DELETE /configs/config-1", "DELETE /configs/config-2"]);
     }
 }

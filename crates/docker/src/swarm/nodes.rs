@@ -68,7 +68,7 @@ fn check(about: &About, id: &str, name: &str, shared_machine: bool) -> Result<()
         return Err(CreateError::Unsupported { reason });
     }
     refusal::of_machine(about, shared_machine)?;
-    refusal::of_walls(about)
+    refusal::of_filter(&about.filter)
 }
 
 #[cfg(test)]

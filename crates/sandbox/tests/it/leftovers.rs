@@ -165,17 +165,23 @@ fn kill(pid: u32) {
     let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
 }
 
-/// `step`: in microseconds; what is between the first instruction and steady work lies within the square of `rounds` of them.
+/// `step`: in microseconds; what is between the first instruction and steady work lies within the square of `rounds` of them. The last
+/// round begins when a sandbox works.
 fn nothing_is_left_at_any_moment(kind: &str, rounds: u64, step: u64) {
     let Some(sandbox::LayerSource::Dir(image)) = place::image_dir() else { return };
     if place::local().is_none() {
         return;
     }
     let before = Snapshot::take();
-    for round in 0..rounds {
-        let (mut victim, launcher) = start_victim(kind, &image, 0);
-        // Another moment in each round.
-        std::thread::sleep(Duration::from_micros(round * round * step));
+    for round in 0..=rounds {
+        let is_last = round == rounds;
+        let (mut victim, launcher) = start_victim(kind, &image, usize::from(is_last));
+        if is_last {
+            assert!(!remains(launcher).0.is_empty(), "a sandbox works, and nothing of it is seen");
+        } else {
+            // Another moment in each round.
+            std::thread::sleep(Duration::from_micros(round * round * step));
+        }
         match round % 3 {
             0 => kill(victim.id()),
             1 => kill(launcher),

@@ -3,6 +3,8 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+use sandbox::guest::half_made;
+
 use crate::failure::CommandFailure;
 use crate::place;
 
@@ -79,21 +81,10 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, CommandFailure> {
     }
 }
 
-/// `making-PID-…`, or a file that is `NAME-PID` until it is whole, where that process is gone and nobody holds it: a lock on it. A
-/// process of another namespace cannot be seen here, but its lock can.
-fn half_made(path: &Path) -> Option<File> {
-    let name = path.file_name()?.to_str()?;
-    let pid = match name.strip_prefix("making-") {
-        Some(rest) => rest.split('-').next(),
-        None => ["vmlinux-", "plain-initrd-"].iter().find_map(|prefix| name.strip_prefix(prefix)),
-    };
-    let pid: u32 = pid?.parse().ok()?;
-    let lives = Path::new("/proc").join(pid.to_string()).exists();
-    File::open(path).ok().filter(|file| !lives && file.try_lock().is_ok())
-}
-
 #[cfg(test)]
 mod tests {
+    use sandbox::guest::making;
+
     use super::*;
 
     #[test]
@@ -102,7 +93,7 @@ mod tests {
         let guests = home.path().join("guests");
         assert_eq!(sweep_guests(&guests).unwrap(), Vec::<String>::new(), "there are none");
         // No process has this number: it is above the kernel's largest.
-        let (dead, living) = (4_194_305, std::process::id());
+        let dead = "making-4194305-7-0";
         let folder = |path: String| {
             let path = guests.join(path);
             fs::create_dir_all(path.join("below")).unwrap();
@@ -118,27 +109,28 @@ mod tests {
             "engines/sha256-0f",
             "sha256-0f/templates/0f",
             "sha256-0f/monitor-4194305",
-            &format!("making-{living}-0"),
-            &format!("sha256-0f/templates/making-{living}-0f"),
+            &making("x"),
+            &format!("sha256-0f/templates/{}", making("0f")),
         ]
         .map(|path| folder(path.to_owned()));
-        let whole = ["kernel", "vmlinux", "plain-initrd", &format!("vmlinux-{living}")]
-            .map(|name| file(format!("sha256-0f/{name}")));
+        let whole =
+            ["kernel", "vmlinux", "plain-initrd", &making("vmlinux")].map(|name| file(format!("sha256-0f/{name}")));
         let gone = [
-            folder(format!("making-{dead}-0")),
-            folder(format!("engines/making-{dead}-3")),
-            folder(format!("sha256-0f/making-{dead}-root-1")),
-            folder(format!("sha256-0f/templates/making-{dead}-0f")),
-            file(format!("sha256-0f/vmlinux-{dead}")),
-            file(format!("sha256-0f/plain-initrd-{dead}")),
+            folder(format!("{dead}-x")),
+            folder(format!("engines/{dead}-x")),
+            folder(format!("sha256-0f/{dead}-root")),
+            folder(format!("sha256-0f/templates/{dead}-0f")),
+            file(format!("sha256-0f/{dead}-vmlinux")),
+            file(format!("sha256-0f/{dead}-plain-initrd")),
         ];
-        let held = folder(format!("making-{dead}-1"));
+        let held = folder(format!("{dead}-held"));
         let lock = File::open(&held).unwrap();
         lock.lock().unwrap();
 
         let mut said = sweep_guests(&guests).unwrap();
         said.sort();
-        let is_folder = |path: &Path| path.to_string_lossy().contains("making-");
+        let is_folder =
+            |path: &Path| !path.to_string_lossy().ends_with("vmlinux") && !path.to_string_lossy().ends_with("initrd");
         let mut expect = gone.each_ref().map(|path| {
             let what = if is_folder(path) { "folder" } else { "file" };
             format!("{what} {}", path.display())

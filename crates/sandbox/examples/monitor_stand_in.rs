@@ -145,9 +145,9 @@ impl Machine {
 
     fn run(&mut self) -> Result<(), String> {
         let listener = self.vsock.take().ok_or("no vsock")?;
-        let (disks, is_copy) = (self.parts.disks.len(), self.is_copy);
+        let (disks, is_copy) = (self.parts.disks.clone(), self.is_copy);
         std::thread::spawn(move || {
-            if let Err(error) = run_guest(&listener, disks, is_copy) {
+            if let Err(error) = run_guest(&listener, &disks, is_copy) {
                 eprintln!("guest: {error}");
             }
             std::process::exit(0);
@@ -245,7 +245,7 @@ fn open_tap(name: &str) -> io::Result<File> {
 }
 
 /// The guest: nobody listens at first; then both ports take one connection, and one more where it was told to part.
-fn run_guest(listener: &UnixListener, disks: usize, is_copy: bool) -> Result<(), Failure> {
+fn run_guest(listener: &UnixListener, disks: &[String], is_copy: bool) -> Result<(), Failure> {
     drop(listener.accept()?);
     let connect = |port: u32| -> Result<UnixStream, Failure> {
         let (mut stream, _) = listener.accept()?;
@@ -264,7 +264,8 @@ fn run_guest(listener: &UnixListener, disks: usize, is_copy: bool) -> Result<(),
         let (control, stream) = (connect(CONTROL_PORT)?, connect(STREAM_PORT)?);
         let has_parted = runtime.block_on(async {
             let control = tokio::net::UnixStream::from_std(control)?;
-            let guest = Guest { control, stream: Some(tokio::net::UnixStream::from_std(stream)?), disks, is_copy };
+            let stream = Some(tokio::net::UnixStream::from_std(stream)?);
+            let guest = Guest { control, stream, disks: disks.to_vec(), is_copy, is_own: false };
             guest.serve().await
         })?;
         if !has_parted {
@@ -277,8 +278,11 @@ fn run_guest(listener: &UnixListener, disks: usize, is_copy: bool) -> Result<(),
 struct Guest {
     control: tokio::net::UnixStream,
     stream: Option<tokio::net::UnixStream>,
-    disks: usize,
+    /// Paths.
+    disks: Vec<String>,
     is_copy: bool,
+    /// It has been given what no other machine has.
+    is_own: bool,
 }
 
 impl Guest {
@@ -292,6 +296,14 @@ impl Guest {
             while let Some(word) = decoder.message::<Word>()? {
                 let request = match word {
                     Word::Request(request) => request,
+                    Word::Fresh { seed, now_ns, network, .. } => {
+                        let has_own = network.is_some_and(|network| network.mac.is_some_and(|mac| mac != [0; 6]));
+                        if seed == [0; 32] || now_ns == 0 || has_own != (self.is_copy && network.is_some()) {
+                            return Err(format!("no identity: {seed:?} {now_ns} {network:?}").into());
+                        }
+                        self.is_own = true;
+                        continue;
+                    }
                     Word::Part => {
                         self.say(&Reply::Parting).await?;
                         return Ok(true);
@@ -340,13 +352,31 @@ impl Guest {
         Ok(self.control.write_all(&bytes).await?)
     }
 
+    /// Layers have some content, by which tests say in which order they are; what is in a place to spare is empty.
+    fn check_content(&self, layers: usize) -> Result<(), String> {
+        let mut last = Vec::new();
+        for (index, path) in self.disks.iter().skip(1).enumerate() {
+            let mut content = Vec::new();
+            let read = File::open(path).and_then(|file| file.take(4096).read_to_end(&mut content));
+            read.map_err(|error| format!("{path}: {error}"))?;
+            let is_layer = content.iter().any(|byte| *byte != 0);
+            if is_layer != (index < layers) || is_layer && content < last {
+                return Err(format!("disk {index} of {layers} layers has the content of another"));
+            }
+            last = content;
+        }
+        Ok(())
+    }
+
     async fn create(&mut self, fake: &Fake, plan: Plan) -> Result<(Made, Ending), Fault> {
         let fault = |kind, what: String| Fault { kind, what, errno: 0 };
         let layers = plan.layers.as_ref().map_or(0, Vec::len);
         // A copy has places to spare.
-        if layers + 1 > self.disks || layers + 1 < self.disks && !self.is_copy {
-            return Err(fault(FaultKind::Spec, format!("{layers} layers on {} disks", self.disks)));
+        let disks = self.disks.len();
+        if layers + 1 > disks || layers + 1 < disks && !self.is_copy || !self.is_own {
+            return Err(fault(FaultKind::Spec, format!("{layers} layers on {disks} disks, or no identity")));
         }
+        self.check_content(layers).map_err(|what| fault(FaultKind::Spec, what))?;
         let mut spec = SandboxSpec::image(Vec::new());
         (spec.user, spec.limits, spec.workspace.path) = (plan.user, plan.limits, plan.workspace);
         let made = fake.create(spec).await.map_err(|error| match error {

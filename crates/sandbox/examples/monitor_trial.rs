@@ -2,7 +2,9 @@
 //! `scripts/try-monitors.sh`, which makes such a host. Usage: `monitor_trial guest FOLDER` makes a guest,
 //! `monitor_trial firecracker|cloud-hypervisor PROGRAM FOLDER_OF_GUESTS LAYER…` boots it.
 
+use std::collections::BTreeSet;
 use std::fs::File;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -16,7 +18,8 @@ use wire::init::{ExecSpec, User};
 type Failure = Box<dyn std::error::Error>;
 
 /// What it is shown by: its kernel, its layers, its way out (where its only neighbour refuses it).
-const SCRIPT: &str = "uname -r; ls /; busybox head -c 9 /proc/sys/kernel/random/uuid; busybox ip link show eth0; busybox nc -w 10 169.254.100.1 9 2>&1";
+const SCRIPT: &str = "uname -r; ls /; echo id $(busybox cat /proc/sys/kernel/random/uuid)
+    busybox ip link show eth0 | busybox sed -n 's/.*ether \\([^ ]*\\).*/id \\1/p'; busybox nc -w 10 169.254.100.1 9 2>&1";
 /// An interface that leads nowhere, for the machine to take over.
 const NETWORK: [&str; 4] = [
     "link add eth0 type dummy",
@@ -51,7 +54,10 @@ async fn main() -> Result<(), Failure> {
     };
     let (booting, copying) = (driver(false), driver(true));
     let layers = || layers.iter().map(|path| LayerSource::Erofs(path.into())).collect();
+    let mut identities = BTreeSet::new();
     for (how, driver) in [("booted", &booting), ("saved and copied", &copying), ("copied", &copying)] {
+        // From then on nothing boots, where machines are copied at all.
+        let _hidden = (how == "copied" && kind == "firecracker").then(|| Hidden::new(guest.vmlinux()?)).transpose()?;
         let started = Instant::now();
         let netns = std::thread::spawn(network).join().map_err(|_| "no network namespace")?;
         let network = NetworkSource::Netns { netns: netns?.into(), resolv_conf: String::new() };
@@ -70,9 +76,36 @@ async fn main() -> Result<(), Failure> {
         if !text.contains("refused") || ended.cause != EndCause::Exited(0) {
             return Err("not as it should be".into());
         }
+        // A random number, and an address of the link layer.
+        let count = identities.len();
+        identities.extend(text.lines().filter_map(|line| line.strip_prefix("id ")).map(str::to_owned));
+        if identities.len() != count + 2 {
+            return Err(format!("it is none of its own: {identities:?}").into());
+        }
     }
     println!("{kind}: passed");
     Ok(())
+}
+
+/// A file that is not what it was, until this is dropped.
+struct Hidden {
+    path: PathBuf,
+    away: PathBuf,
+}
+
+impl Hidden {
+    fn new(path: PathBuf) -> std::io::Result<Hidden> {
+        let away = path.with_extension("away");
+        std::fs::rename(&path, &away)?;
+        std::fs::write(&path, "no kernel")?;
+        Ok(Hidden { path, away })
+    }
+}
+
+impl Drop for Hidden {
+    fn drop(&mut self) {
+        let _ = std::fs::rename(&self.away, &self.path);
+    }
 }
 
 fn network() -> Result<File, String> {

@@ -38,6 +38,11 @@ impl<K: Copy + Eq + Hash, T> Records<K, T> {
     }
 
     /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = (&K, &T)> {
+        self.all.iter()
+    }
+
+    /// All of them.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.all.values_mut()
     }

@@ -25,6 +25,7 @@ use tokio::sync::watch;
 
 use self::kind::Kind;
 use self::member::{lives, rehearse};
+use crate::records::Records;
 use crate::{
     CreateError, Driver, DriverError, EndCause, Ended, LimitKind, LimitMet, Pending, Probe, Sandbox, SandboxSpec,
     Usage, wait_ended,
@@ -87,7 +88,7 @@ struct State {
     specs: BTreeMap<Kind, SandboxSpec>,
     ready: HashMap<SandboxId, Sandbox>,
     /// How each that was given and lives ends; and each whose time was over.
-    given: HashMap<SandboxId, watch::Receiver<Option<Ended>>>,
+    given: Records<SandboxId, watch::Receiver<Option<Ended>>>,
     /// Counts decisions, so that only the last one's alarm rings.
     turn: u64,
 }
@@ -123,7 +124,7 @@ impl Warm {
             }
         }
         let pool = Pool::new(settings)?;
-        let state = State { pool, specs, ready: HashMap::new(), given: HashMap::new(), turn: 0 };
+        let state = State { pool, specs, ready: HashMap::new(), given: Records::default(), turn: 0 };
         let inner = Arc::new(Inner { driver, config, began: Instant::now(), state: Mutex::new(state) });
         if !inner.config.floor.is_empty() {
             inner.tell(Event::Ticked);
@@ -396,9 +397,13 @@ async fn watch_over(
     let is_ours = matches!(ended.cause, EndCause::Limit(LimitMet { kind: LimitKind::Wall, .. }));
     tell.send_replace(Some(ended));
     if let Some(pool) = pool.upgrade() {
-        if !is_ours {
-            pool.state().given.remove(&id);
+        let mut state = pool.state();
+        if is_ours {
+            state.given.ended(id)
+        } else {
+            state.given.remove(id)
         }
+        drop(state);
         pool.tell(Event::Ended { member: id });
     }
 }
@@ -450,7 +455,7 @@ impl Driver for Warm {
 
     fn destroy(&self, id: SandboxId) -> Pending<'_, Result<Ended, DriverError>> {
         Box::pin(async move {
-            let given = self.inner.state().given.get(&id).cloned();
+            let given = self.inner.state().given.get(id).cloned();
             let ended = self.inner.driver.destroy(id).await;
             match given {
                 // By its time, perhaps, which the driver knows nothing of.

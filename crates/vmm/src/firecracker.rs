@@ -52,6 +52,11 @@ impl Monitor for Firecracker {
         Ending::Restart("reboot=k")
     }
 
+    fn shares_memory(&self) -> bool {
+        // It maps the file.
+        true
+    }
+
     fn interface(&self) -> monitor::Interface {
         monitor::Interface::Opens
     }

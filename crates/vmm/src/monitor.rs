@@ -31,6 +31,9 @@ pub trait Monitor: Send + Sync {
     /// How a guest ends its machine, and the process with it.
     fn ending(&self) -> Ending;
 
+    /// Whether machines that are loaded from one folder share what they have not changed of its memory.
+    fn shares_memory(&self) -> bool;
+
     /// Where a machine's interface comes from.
     fn interface(&self) -> Interface;
 

@@ -167,8 +167,9 @@ fn an_agent_takes_away_what_killed_processes_have_left() {
     let Some(mut place) = Some(Place::new()).filter(|_| sandboxes_work()) else { return };
     let home = tempfile::tempdir().unwrap();
     // No process has this number: it is above the kernel's largest.
-    let left = ["guests/making-4194305-0", "guests/sha256-0f/templates/making-4194305-0f", "scratch/git-4194305-1-1"]
-        .map(|path| home.path().join(path));
+    let left =
+        ["guests/making-4194305-7-0-x", "guests/sha256-0f/templates/making-4194305-7-0-0f", "scratch/git-4194305-1-1"]
+            .map(|path| home.path().join(path));
     let whole = home.path().join("guests/sha256-0f/templates/0f");
     left.iter().chain([&whole]).for_each(|path| std::fs::create_dir_all(path.join("below")).unwrap());
     place.add_agent_with("one", &["--home", home.path().to_str().unwrap()]);

@@ -13,7 +13,7 @@ mod service;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use base64::Engine as _;
 use bollard::models::{ConfigSpec, NetworkDisconnectRequest, Task, TaskState};
@@ -43,6 +43,8 @@ const PAUSE: Duration = Duration::from_millis(25);
 const RETRIES: u32 = 120;
 /// So long a config object is used; then another takes its place, for what a host leaves that does not come back must come to an end.
 const STUB_USED: Duration = Duration::from_secs(24 * 3600);
+/// So much later it is removed, if no service has it.
+const STUB_GRACE: Duration = PATIENCE;
 /// And so long whoever sweeps leaves it alone.
 const STUB_LIFE: Duration = Duration::from_secs(2 * 24 * 3600);
 
@@ -67,7 +69,16 @@ struct Shared {
 struct Stub {
     id: String,
     name: String,
-    made: Instant,
+    /// By the clock of the host, which goes on while that sleeps.
+    made: SystemTime,
+    /// It is given to no service any more.
+    is_over: bool,
+}
+
+impl Stub {
+    fn age(&self) -> Duration {
+        self.made.elapsed().unwrap_or_default()
+    }
 }
 
 impl Swarm {
@@ -118,6 +129,10 @@ impl Shared {
             labels: self.owner.labels(PATIENCE + Duration::from_millis(spec.limits.wall_ms)),
         };
         let made = self.manager.client.create_service(service(&spec, &image, terms), None).await;
+        if made.is_err() {
+            // Perhaps for its config object, which somebody has removed: the next one gets another.
+            self.stubs.lock().await.iter_mut().for_each(|stub| stub.is_over = true);
+        }
         let service = made.map_err(failed(format!("make a service of {image}")))?.id.unwrap_or_default();
         let mut container = None;
         match self.start(&service, &spec, network.is_some(), &mut container).await {
@@ -142,27 +157,34 @@ impl Shared {
         }
     }
 
-    /// Id and name of the config object with the stub: one that has been used for less than `used`.
+    /// Id and name of the config object with the stub: one that has been used for less than `used`. Whoever was given an older one may be
+    /// making a service with it yet.
     async fn stub(&self, used: Duration) -> Result<(String, String), DriverError> {
         let mut stubs = self.stubs.lock().await;
-        if stubs.last().is_none_or(|stub| stub.made.elapsed() >= used) {
-            // What services still have stays until it is used no more.
-            let mut kept = Vec::new();
-            for stub in stubs.drain(..) {
-                match self.manager.client.delete_config(&stub.id).await {
-                    Err(error) if !is_missing(&error) => kept.push(stub),
-                    _ => {}
+        if stubs.last().is_none_or(|stub| stub.is_over || stub.age() >= used) {
+            let made = self.make_stub().await?;
+            stubs.push(made);
+            let mut index = 0;
+            while index + 1 < stubs.len() {
+                let removed = stubs[index].age() >= used + STUB_GRACE
+                    && match self.manager.client.delete_config(&stubs[index].id).await {
+                        // A service has it still.
+                        Err(error) => is_missing(&error),
+                        Ok(()) => true,
+                    };
+                if removed {
+                    stubs.remove(index);
+                } else {
+                    index += 1;
                 }
             }
-            *stubs = kept;
-            stubs.push(self.make_stub().await?);
         }
         Ok(stubs.last().map(|stub| (stub.id.clone(), stub.name.clone())).unwrap_or_default())
     }
 
     async fn make_stub(&self) -> Result<Stub, DriverError> {
         let name = format!("cofferdam-{}-stub-{}", self.owner.id(), self.next.fetch_add(1, Ordering::Relaxed));
-        let made = Instant::now();
+        let made = SystemTime::now();
         let config = ConfigSpec {
             name: Some(name.clone()),
             labels: Some(self.owner.labels(STUB_LIFE)),
@@ -171,7 +193,7 @@ impl Shared {
         };
         let object =
             self.manager.client.create_config(config).await.map_err(failed("make a config object for the stub"))?;
-        Ok(Stub { id: object.id, name, made })
+        Ok(Stub { id: object.id, name, made, is_over: false })
     }
 
     async fn start(
@@ -356,7 +378,7 @@ mod tests {
         let engine = Answers::start(|call, nth| match call {
             "POST /configs/create" => (201, format!(r#"{{"ID":"config-{nth}"}}"#)),
             "DELETE /configs/config-1" if nth == 1 => (400, r#"{"message":"in use"}"#.into()),
-            "DELETE /configs/config-1" | "DELETE /configs/config-2" => (204, String::new()),
+            removed if removed.starts_with("DELETE /configs/") => (204, String::new()),
             other => info(other, "default"),
         });
         let config = SwarmConfig { shared_machine: true, ..SwarmConfig::new(engine.endpoint()) };
@@ -364,9 +386,21 @@ mod tests {
         let stub = async |used| swarm.shared.stub(used).await.unwrap().0;
         let fresh = [stub(STUB_USED).await, stub(STUB_USED).await];
         assert_eq!(fresh, ["config-1", "config-1"]);
-        let others = [stub(Duration::ZERO).await, stub(Duration::ZERO).await, stub(STUB_USED).await];
-        assert_eq!(others, ["config-2", "config-3", "config-3"]);
-        let removed: Vec<_> = engine.heard().into_iter().filter(|call| call.starts_with("DELETE")).collect();
-        assert_eq!(removed, ["DELETE /configs/config-1", "DELETE /configs/config-1", "DELETE /configs/config-2"]);
+        let removed = || engine.heard().into_iter().filter(|call| call.starts_with("DELETE")).collect::<Vec<_>>();
+        assert_eq!(stub(Duration::ZERO).await, "config-2");
+        assert_eq!(removed(), [""; 0], "somebody may be making a service with it");
+        let grow_old = async || {
+            let past = SystemTime::now() - STUB_USED - STUB_GRACE;
+            swarm.shared.stubs.lock().await.iter_mut().for_each(|stub| stub.made = past);
+        };
+        grow_old().await;
+        assert_eq!([stub(STUB_USED).await, stub(STUB_USED).await], ["config-3", "config-3"]);
+        assert_eq!(removed(), ["DELETE /configs/config-1", "DELETE /configs/config-2"], "a service has the first");
+        grow_old().await;
+        assert_eq!(stub(STUB_USED).await, "config-4");
+        assert_eq!(removed()[2..], ["DELETE /configs/config-1", "DELETE /configs/config-3"]);
+        // No service could be made: for lack of it, perhaps.
+        swarm.shared.stubs.lock().await.iter_mut().for_each(|stub| stub.is_over = true);
+        assert_eq!(stub(STUB_USED).await, "config-5");
     }
 }

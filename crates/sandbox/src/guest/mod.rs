@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use build::{GuestError, Source, build};
 pub use engine::{Engine, EngineDescription, EngineStep, Package, Report, build_engine};
+pub use scratch::{half_made, making};
 
 const DESCRIPTION: &str = "guest.json";
 const KERNEL: &str = "kernel";
@@ -85,7 +86,7 @@ impl Guest {
         if path.exists() {
             return Ok(path);
         }
-        let making = self.folder.join(format!("{name}-{}", std::process::id()));
+        let making = self.folder.join(making(name));
         // For everybody: a monitor opens it as its own user.
         let made = (|| {
             fs::write(&making, "")?;
@@ -177,16 +178,16 @@ mod tests {
         let text = || "some".to_owned();
         let description = Description { release: text(), package: text(), launcher: text(), digest: text() };
         let guest = Guest { folder: folder.path().to_owned(), description };
-        let making = folder.path().join(format!("x-{}", std::process::id()));
-        let is_held = || fs::File::open(&making).is_ok_and(|file| file.try_lock().is_err());
+        let files = || fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+        let is_held = || files().iter().all(|path| fs::File::open(path).is_ok_and(|file| file.try_lock().is_err()));
         let made = guest.derive("x", || {
-            assert!(is_held(), "whoever does not see this process takes it for left over");
+            assert!(files().len() == 1 && is_held(), "whoever does not see this process takes it for left over");
             Ok(b"content".to_vec())
         });
         assert_eq!(fs::read(made.unwrap()).unwrap(), b"content");
-        assert!(!making.exists());
+        assert_eq!(files(), [folder.path().join("x")]);
         assert!(guest.derive("y", || Err(io::Error::other("no"))).is_err());
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left of what was not made");
+        assert_eq!(files().len(), 1, "nothing is left of what was not made");
         assert_eq!(guest.derive("x", || panic!("it is there")).unwrap(), folder.path().join("x"));
     }
 }

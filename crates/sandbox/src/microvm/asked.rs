@@ -57,7 +57,7 @@ pub(super) struct Parts<'a> {
     /// Of the sandbox inside.
     pub(super) limits: &'a Limits,
     /// Folder of a saved machine: one to be saved, or to be copied.
-    pub(super) saved: Option<&'a File>,
+    pub(super) saved: Option<&'a OwnedFd>,
 }
 
 /// A machine whose guest listens, its stream, and the way to its monitor.
@@ -177,7 +177,7 @@ impl Asked {
         let copied = |file: io::Result<File>| file.map_err(kernel("copy a descriptor"));
         let mut files = Vec::new();
         if let Some(folder) = parts.saved {
-            push(&mut files, copied(folder.try_clone())?.into());
+            push(&mut files, folder.try_clone().map_err(kernel("copy a descriptor"))?);
         }
         let scratch = push(&mut files, copied(parts.scratch.try_clone())?.into());
         let mut disks = vec![Disk { path: scratch, read_only: false }];

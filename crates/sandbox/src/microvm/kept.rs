@@ -12,12 +12,12 @@ use sha2::{Digest as _, Sha256};
 
 use super::MicroVmConfig;
 use super::machine::Shape;
-use crate::guest::scratch::{PREFIX, hold, sweep};
+use crate::guest::scratch::{PREFIX, hold, making, sweep};
 
 /// In the guest's folder.
 const FOLDER: &str = "templates";
-/// Kept of one guest; each holds some 120 MiB.
-const MOST: usize = 4;
+/// Kept of one guest beside those in use; each holds some 120 MiB.
+pub(super) const MOST: usize = 4;
 /// Shorter runs of zeros are not worth a hole.
 const BLOCK: usize = 4096;
 
@@ -37,7 +37,7 @@ pub(super) struct Making {
     /// Nobody else looks into it.
     pub(super) path: PathBuf,
     place: PathBuf,
-    _held: File,
+    held: File,
 }
 
 impl Making {
@@ -46,16 +46,17 @@ impl Making {
         let parent = place.parent().unwrap_or(place);
         fs::create_dir_all(parent)?;
         sweep(parent);
-        let name = place.file_name().unwrap_or_default().to_string_lossy();
-        let path = parent.join(format!("{PREFIX}{}-{name}", std::process::id()));
+        let path = parent.join(making(&place.file_name().unwrap_or_default().to_string_lossy()));
         fs::create_dir(&path)?;
         let held = hold(&path)?;
         held.set_permissions(Permissions::from_mode(0o700))?;
-        Ok(Making { path, place: place.to_owned(), _held: held })
+        Ok(Making { path, place: place.to_owned(), held })
     }
 
     /// Puts it there, and removes the oldest of many.
     pub(super) fn finish(self) -> io::Result<()> {
+        // Who finds it uses it at once.
+        self.held.lock_shared()?;
         fs::rename(&self.path, &self.place)?;
         forget_oldest(&self.place);
         Ok(())
@@ -68,11 +69,20 @@ impl Drop for Making {
     }
 }
 
-/// Says that a saved machine is in use, while the file is open.
+/// Says that a saved machine is in use, now and while the file is open.
 pub(super) fn in_use(place: &Path) -> io::Result<File> {
     let folder = File::open(place)?;
     folder.try_lock_shared()?;
+    let _ = folder.set_modified(SystemTime::now());
     Ok(folder)
+}
+
+/// Removes a saved machine that nobody uses: one that is damaged, say.
+pub(super) fn remove(place: &Path) {
+    let Ok(folder) = File::open(place) else { return };
+    if folder.try_lock().is_ok() {
+        let _ = fs::remove_dir_all(place);
+    }
 }
 
 /// Those of former starts of the host, and shapes that nobody has asked for lately.
@@ -82,12 +92,8 @@ fn forget_oldest(newest: &Path) {
     let is_whole = |entry: &fs::DirEntry| !entry.file_name().to_string_lossy().starts_with(PREFIX);
     let mut all: Vec<_> = entries.filter(is_whole).map(|entry| entry.path()).filter(|path| path != newest).collect();
     all.sort_by_key(|path| std::cmp::Reverse(made(path)));
-    for path in all.into_iter().skip(MOST - 1) {
-        let Ok(folder) = File::open(&path) else { continue };
-        if folder.try_lock().is_ok() {
-            let _ = fs::remove_dir_all(path);
-        }
-    }
+    let is_used = |path: &&PathBuf| !File::open(path).is_ok_and(|folder| folder.try_lock().is_ok());
+    all.iter().filter(|path| !is_used(path)).skip(MOST - 1).for_each(|path| remove(path));
 }
 
 /// Copies what is there of a file with holes to the same places of another.
@@ -161,6 +167,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_whole_is_used_at_once_and_what_is_damaged_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("one");
+        let making = Making::new(&place).unwrap();
+        // Who makes it lives on while another finds it.
+        let finished = making.finish();
+        let used = in_use(&place).unwrap();
+        assert!(finished.is_ok());
+        remove(&place);
+        assert!(place.exists(), "somebody uses it");
+        drop(used);
+        let again = Making::new(&place).unwrap();
+        remove(&place);
+        assert!(!place.exists());
+        again.finish().unwrap();
+    }
+
+    #[test]
     fn what_is_in_use_is_not_forgotten() {
         let folder = tempfile::tempdir().unwrap();
         let places = [0, 1, 2, 3, 4, 5].map(|number| folder.path().join(format!("{number}")));
@@ -174,6 +198,6 @@ mod tests {
             held = held.or_else(|| in_use(place).ok());
         }
         let there = places.each_ref().map(|place| place.exists());
-        assert_eq!(there, [true, false, true, true, true, true], "the oldest is held, the next is forgotten");
+        assert_eq!(there, [true, false, true, true, true, true], "the first is in use, the next is forgotten");
     }
 }

@@ -13,7 +13,7 @@
 //! hostile input, believed only as far as it concerns its own sandbox.
 //!
 //! The monitor is QEMU, which is told everything by its command line (`qemu`) and whose machines can be copied (`template`), or
-//! Firecracker or Cloud Hypervisor, which are asked over a socket (`asked`), run on the processor only, and copy theirs too (`saved`).
+//! Firecracker or Cloud Hypervisor, which are asked over a socket (`asked`), run on the processor only; Firecracker's are copied too (`saved`).
 //!
 //! What is written in a machine is written to a disk of its own (`scratch`). A machine of QEMU may have a Docker Engine (`engine`),
 //! with images of the host's store (`offers`).
@@ -28,6 +28,7 @@ mod kvm;
 mod machine;
 mod offers;
 mod order;
+mod originals;
 mod qemu;
 mod qmp;
 mod root;
@@ -37,7 +38,6 @@ mod scratch;
 mod template;
 mod tsc;
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -58,6 +58,7 @@ use self::guest_link::GuestLink;
 use self::kvm::Found;
 use self::machine::Shape;
 use self::order::Order;
+use self::originals::{Cell, Original, Originals};
 use self::qemu::{Memory, Qemu};
 use self::running::{Ports, Running, ports};
 use self::saved::Saved;
@@ -77,8 +78,6 @@ pub use self::order::most_layers;
 const BOOT_PATIENCE: Duration = Duration::from_secs(120);
 /// How long a copy may take until its sandbox is there; one that takes longer is given up for a machine that boots.
 const COPY_PATIENCE: Duration = Duration::from_secs(30);
-/// So many copies in a row may fail; then machines of their shape boot each, for what they are copied from is no good.
-const MOST_FAILED_COPIES: u32 = 3;
 /// What the guest's kernel, launcher and page cache need beside the sandbox's own memory.
 const GUEST_MEMORY: u64 = 96 << 20;
 
@@ -94,7 +93,8 @@ pub struct MicroVmConfig {
     pub guest: Guest,
     /// Who executes their instructions; `None`: the processor where a machine boots on it, else QEMU.
     pub acceleration: Option<Acceleration>,
-    /// Boot one machine of each shape, and copy it for each sandbox; else each boots. Only QEMU's are copied.
+    /// Boot one machine of each shape, and copy it for each sandbox; else each boots. Not where a copy would share no memory with the others
+    /// (Cloud Hypervisor).
     pub copies: bool,
     /// The programs of a Docker Engine, for sandboxes that are to have one. Only QEMU's machines have.
     pub engine: Option<PathBuf>,
@@ -137,17 +137,7 @@ pub struct MicroVm {
     /// Machines that may start at once: more than there are processors only makes each of them late.
     starts: Semaphore,
     /// One for each shape; none where it could not be made.
-    originals: Mutex<BTreeMap<Shape, Arc<OnceCell<Option<Original>>>>>,
-    /// Copies of each shape that have failed since the last that has not.
-    failed_copies: Mutex<BTreeMap<Shape, u32>>,
-}
-
-/// A machine to copy.
-enum Original {
-    /// QEMU's.
-    Template(Template),
-    /// Of a monitor that is asked.
-    Saved(Saved),
+    originals: Mutex<Originals>,
 }
 
 type Machines = Records<SandboxId, Arc<Living>>;
@@ -175,16 +165,7 @@ impl MicroVm {
         let acceleration = OnceCell::new_with(config.acceleration.map(Found::given));
         let starts = Semaphore::new(processors);
         let asked = config.monitor.asked();
-        MicroVm {
-            local,
-            config,
-            asked,
-            machines: Arc::default(),
-            acceleration,
-            starts,
-            originals: Mutex::default(),
-            failed_copies: Mutex::default(),
-        }
+        MicroVm { local, config, asked, machines: Arc::default(), acceleration, starts, originals: Mutex::default() }
     }
 
     /// Why machines can have no network here.
@@ -224,7 +205,7 @@ impl MicroVm {
             None => None,
             Some(original) => match self.copy(original, &order).await {
                 Ok(made) => {
-                    self.failed_copies().remove(&order.shape);
+                    self.originals().copied(order.shape);
                     Some(made)
                 }
                 // What is wrong with the order is wrong with it in a fresh machine too.
@@ -261,11 +242,11 @@ impl MicroVm {
     }
 
     /// The machine to copy: whoever asks first makes it, and the others wait for it.
-    async fn original(&self, shape: Shape) -> Arc<OnceCell<Option<Original>>> {
-        if !self.config.copies {
+    async fn original(&self, shape: Shape) -> Cell {
+        if !self.config.copies || self.asked.as_ref().is_some_and(|asked| !asked.monitor.shares_memory()) {
             return Arc::default();
         }
-        let cell = Arc::clone(self.originals().entry(shape).or_default());
+        let cell = self.originals().of(shape);
         let make = || async {
             let (local, config) = (&self.local, &self.config);
             let made = match &self.asked {
@@ -278,21 +259,16 @@ impl MicroVm {
         cell
     }
 
-    /// A host that is busy for a while fails some; what fails again and again is not tried for ever.
     fn copy_failed(&self, shape: Shape) {
-        let mut failed = self.failed_copies();
-        let count = failed.entry(shape).or_default();
-        *count += 1;
-        if *count >= MOST_FAILED_COPIES {
-            self.originals().insert(shape, Arc::new(OnceCell::new_with(Some(None))));
+        if self.originals().failed(shape) {
+            let monitor = self.asked.as_ref().map_or(Path::new(qemu::PROGRAM), |asked| &*asked.program);
+            if let Ok(settings) = self.local.settings() {
+                kept::remove(&kept::place(&self.config, monitor, shape, &format!("{settings:?}")));
+            }
         }
     }
 
-    fn failed_copies(&self) -> MutexGuard<'_, BTreeMap<Shape, u32>> {
-        self.failed_copies.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn originals(&self) -> MutexGuard<'_, BTreeMap<Shape, Arc<OnceCell<Option<Original>>>>> {
+    fn originals(&self) -> MutexGuard<'_, Originals> {
         self.originals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -7,13 +7,12 @@ use std::io;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use sha2::{Digest as _, Sha256};
 
 use super::kernel;
-use crate::guest::scratch::{PREFIX, hold};
+use crate::guest::scratch::{hold, making};
 use crate::{CreateError, LayerSource};
 
 /// Starts programs, and tells what libraries one would get.
@@ -74,33 +73,32 @@ fn make<'a>(parent: &Path, files: impl Iterator<Item = &'a Path> + Clone) -> io:
     if folder.exists() {
         return Ok(folder);
     }
-    let making = new_folder(parent)?;
-    let _held = hold(&making)?;
+    let folder_made = new_folder(parent)?;
+    let _held = hold(&folder_made)?;
     let copied = files.clone().try_for_each(|path| {
-        let place = making.join(path.strip_prefix("/").unwrap_or(path));
+        let place = folder_made.join(path.strip_prefix("/").unwrap_or(path));
         place.parent().map_or(Ok(()), fs::create_dir_all)?;
         fs::copy(path, &place)?;
         // Its user is nobody here.
         fs::set_permissions(&place, fs::Permissions::from_mode(0o755))
     });
-    match copied.and_then(|()| fs::rename(&making, &folder)) {
+    match copied.and_then(|()| fs::rename(&folder_made, &folder)) {
         Err(error) if !folder.exists() => {
-            let _ = fs::remove_dir_all(&making);
+            let _ = fs::remove_dir_all(&folder_made);
             Err(error)
         }
         // Another process was first, or not.
         _ => {
-            let _ = fs::remove_dir_all(&making);
+            let _ = fs::remove_dir_all(&folder_made);
             Ok(folder)
         }
     }
 }
 
 fn new_folder(parent: &Path) -> io::Result<PathBuf> {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
     fs::create_dir_all(parent)?;
     // What was made of files that have changed since goes with the guest.
-    let path = parent.join(format!("{PREFIX}{}-root-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
+    let path = parent.join(making("root"));
     fs::create_dir(&path)?;
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
     Ok(path)

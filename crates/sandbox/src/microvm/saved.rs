@@ -11,11 +11,14 @@
 
 use std::fs::{self, File, Permissions};
 use std::io;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use model::limits::Limits;
+use rustix::fs::{CWD, statvfs};
+use rustix::mount::{OpenTreeFlags, open_tree};
 
 use super::asked::{Asked, Begun, Parts};
 use super::kept::{self, Making, copy_data, copy_with_holes};
@@ -40,9 +43,9 @@ const PLACE_BYTES: u64 = 1 << 40;
 pub(super) struct Saved {
     /// As long as it is open, nobody removes it.
     _held: File,
-    machine: File,
+    machine: PathBuf,
     scratch: File,
-    empty: PathBuf,
+    empty: File,
 }
 
 impl Saved {
@@ -59,7 +62,7 @@ impl Saved {
         }
         let failed = || kernel("keep a saved machine");
         // One that is damaged is replaced.
-        let _ = fs::remove_dir_all(&place);
+        kept::remove(&place);
         let making = Making::new(&place).map_err(failed())?;
         Saved::make(local, config, asked, shape, &making.path).await?;
         if let Err(error) = making.finish() {
@@ -71,12 +74,13 @@ impl Saved {
 
     fn open(place: &Path, shape: Shape) -> io::Result<Saved> {
         let held = kept::in_use(place)?;
-        let (machine, scratch) = (File::open(place.join(MACHINE))?, File::open(place.join(SCRATCH))?);
-        let is_whole = machine.metadata()?.is_dir() && scratch.metadata()?.len() == shape.scratch.bytes;
-        if !is_whole {
+        let (machine, scratch, empty) = (place.join(MACHINE), place.join(SCRATCH), place.join(EMPTY));
+        let (scratch, empty) = (File::open(scratch)?, File::open(empty)?);
+        let has_content = fs::read_dir(&machine)?.next().is_some();
+        if !has_content || scratch.metadata()?.len() != shape.scratch.bytes || empty.metadata()?.len() != PLACE_BYTES {
             return Err(io::ErrorKind::InvalidData.into());
         }
-        Ok(Saved { _held: held, machine, scratch, empty: place.join(EMPTY) })
+        Ok(Saved { _held: held, machine, scratch, empty })
     }
 
     async fn make(
@@ -88,8 +92,8 @@ impl Saved {
     ) -> Result<(), CreateError> {
         let failed = || kernel("save a machine");
         let (machine, empty) = (folder.join(MACHINE), folder.join(EMPTY));
-        let prepared = make_places(&machine, &empty).and_then(|()| File::open(&machine));
-        let saved = prepared.map_err(failed())?;
+        has_room(folder, shape.memory_bytes)?;
+        let saved = make_places(&machine, &empty).and_then(|()| alone(&machine)).map_err(failed())?;
         let scratch = shape.scratch.make(&config.scratch)?;
         let alone = shape.interface.then(|| lone_tap(asked.opens_by_name())).transpose().map_err(failed())?;
         let (netns, tap) = alone.unzip();
@@ -137,11 +141,29 @@ impl Saved {
         let failed = || kernel("copy a machine");
         let scratch = scratch::empty_file(&config.scratch, order.shape.scratch.bytes).map_err(failed())?;
         copy_data(&self.scratch, &scratch).map_err(failed())?;
+        let machine = alone(&self.machine).map_err(failed())?;
         let mut disks = order.disks.clone();
-        disks.resize(order.shape.places, self.empty.clone());
-        let parts = Parts { disks: &disks, saved: Some(&self.machine), ..order.parts(&config.guest, scratch)? };
+        disks.resize(order.shape.places, format!("/proc/self/fd/{}", self.empty.as_raw_fd()).into());
+        let parts = Parts { disks: &disks, saved: Some(&machine), ..order.parts(&config.guest, scratch)? };
         let Begun { machine, stream, .. } = asked.copy(local, parts, COPY_PATIENCE).await?;
         Ok((machine, stream))
+    }
+}
+
+/// A folder as the root of a mount that is attached nowhere: nothing leads out of it, and who has it shares it with nobody.
+fn alone(folder: &Path) -> io::Result<OwnedFd> {
+    Ok(open_tree(CWD, folder, OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC)?)
+}
+
+/// A monitor writes all of the memory before it is known what of it is zero.
+fn has_room(folder: &Path, bytes: u64) -> Result<(), CreateError> {
+    let found = statvfs(folder).map_err(|errno| kernel("look at the guest's folder")(errno.into()))?;
+    match found.f_bavail.saturating_mul(found.f_frsize) > bytes + bytes / 8 {
+        true => Ok(()),
+        false => {
+            let reason = format!("no room in {} to save a machine of {} MiB", folder.display(), bytes >> 20);
+            Err(CreateError::Unsupported { reason })
+        }
     }
 }
 

@@ -51,7 +51,7 @@ impl Template {
             return Ok(template);
         }
         // One that does not load is replaced.
-        let _ = std::fs::remove_dir_all(&folder);
+        kept::remove(&folder);
         let template = Template::make(local, config, shape).await?;
         let copy = template.try_clone().map_err(kernel("copy a descriptor"))?;
         // Awaited, for a short run would end before it is done.
@@ -99,9 +99,13 @@ impl Template {
         stream: OwnedFd,
     ) -> Result<(Qemu, usize), CreateError> {
         let failed = || kernel("copy a machine");
-        let mut qemu = Qemu::new(shape, Memory::CopyOf(self.memory.try_clone().map_err(failed())?), control, stream);
         // Opened anew: where a monitor reads is its own.
-        let state = File::open(format!("/proc/self/fd/{}", self.state.as_raw_fd())).map_err(failed())?;
+        let anew = |file: &OwnedFd, writes| {
+            File::options().read(true).write(writes).open(format!("/proc/self/fd/{}", file.as_raw_fd()))
+        };
+        let memory = anew(&self.memory, true).map_err(failed())?;
+        let mut qemu = Qemu::new(shape, Memory::CopyOf(memory.into()), control, stream);
+        let state = anew(&self.state, false).map_err(failed())?;
         let number = qemu.wait_for(state.into());
         let scratch = scratch::empty_file(&config.scratch, shape.scratch.bytes).map_err(failed())?;
         copy_data(&self.scratch, &scratch).map_err(failed())?;
@@ -122,6 +126,7 @@ impl Template {
     }
 
     fn load(folder: &Path, shape: Shape) -> io::Result<Template> {
+        let _used = kept::in_use(folder)?;
         let (kept, mut state_kept) = (File::open(folder.join(MEMORY))?, File::open(folder.join(STATE))?);
         let scratch = File::open(folder.join(SCRATCH))?;
         if kept.metadata()?.len() != shape.memory_bytes || scratch.metadata()?.len() != shape.scratch.bytes {

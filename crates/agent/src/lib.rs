@@ -28,6 +28,7 @@ mod remote;
 mod scm;
 mod stash;
 mod terminal;
+mod test_report;
 
 pub use blueprint::{layers, qualified};
 pub use drivers::{Drivers, Noted, Open};

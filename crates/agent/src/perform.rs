@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use model::event::{Event, LogSource};
 use model::ids::{JobId, StepId};
@@ -21,7 +21,7 @@ use crate::hurry::Hurry;
 use crate::job::{Job, Maker};
 use crate::remote::Uploads;
 use crate::stash::{Stashes, passed_over};
-use crate::{artifacts, exec, files, terminal};
+use crate::{artifacts, exec, files, terminal, test_report};
 
 /// Performs the requests of one run on one host. All calls may be under way at once.
 pub struct Performer {
@@ -32,6 +32,8 @@ pub struct Performer {
     /// Where artifacts go, if not into a folder of this host.
     uploads: Option<Uploads>,
     told_no_network: AtomicBool,
+    /// Bytes of tests that were told of.
+    tests_told: AtomicUsize,
     hurry: Hurry,
 }
 
@@ -63,6 +65,7 @@ impl Performer {
             stashes,
             uploads: None,
             told_no_network: AtomicBool::new(false),
+            tests_told: AtomicUsize::new(0),
             hurry: Hurry::default(),
         }
     }
@@ -205,6 +208,14 @@ impl Performer {
             }
             Request::Archive { job, files, allow_empty } => {
                 self.archive(&*self.at(job).await?, files, allow_empty).await
+            }
+            Request::TestReport { job, step, files } => {
+                let job = self.at(job).await?;
+                let scratch = &self.host.options.scratch;
+                let (reply, notes) =
+                    test_report::read(&job, scratch, step, files, &self.events, &self.tests_told).await?;
+                self.say(notes).await;
+                Ok(reply)
             }
             Request::Sleep { ms } => {
                 tokio::time::sleep(std::time::Duration::from_millis(ms)).await;

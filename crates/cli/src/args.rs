@@ -8,6 +8,7 @@ mod parse;
 pub mod people;
 mod place;
 pub mod server;
+pub mod test_results;
 mod walls;
 
 use std::path::PathBuf;
@@ -101,6 +102,9 @@ pub enum Command {
     Logs(server::LogsArgs),
     /// List what a run has archived, or bring it here
     Artifacts(artifacts::ArtifactsArgs),
+    /// Tests that runs have reported (`junit`)
+    #[command(subcommand)]
+    Tests(test_results::TestsCommand),
     /// End a run
     Cancel(server::CancelArgs),
     /// Run the same once more: its commit, its parameters

@@ -66,6 +66,7 @@ fn dispatch(cli: &Cli, style: Style) -> Result<Exit, CommandFailure> {
         Command::Runs(args) => block_on(commands::remote::runs(args)),
         Command::Logs(args) => block_on(commands::remote::logs(args, style)),
         Command::Artifacts(args) => block_on(commands::artifacts::artifacts(args)),
+        Command::Tests(command) => block_on(commands::test_results::tests(command)),
         Command::Cancel(args) => block_on(commands::remote::cancel(args)),
         Command::Rerun(args) => block_on(commands::remote::rerun(args, style)),
         Command::Approve(args) => block_on(commands::remote::approve(args)),

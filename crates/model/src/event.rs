@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{JobId, StageId, StepId};
 use crate::outcome::Outcome;
 use crate::rung::Rung;
+use crate::test_result::TestCase;
 
 /// One thing that happened. The shell around the evaluator adds the time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,6 +97,13 @@ pub enum Event {
         source: LogSource,
         /// The text; bytes that are not UTF-8 are replaced.
         text: String,
+    },
+    /// Tests, as a workload has reported them; a step may say this several times.
+    TestsReported {
+        /// The step that has read them.
+        step: StepId,
+        /// At most [`crate::test_result::MAX_REPORTED_CASES`].
+        cases: Vec<TestCase>,
     },
     /// From here on (or no longer) each line of the log should carry its time: the `timestamps` step and option.
     TimestampsSwitched {

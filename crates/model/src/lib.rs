@@ -11,3 +11,4 @@ pub mod outcome;
 pub mod request;
 pub mod run;
 pub mod rung;
+pub mod test_result;

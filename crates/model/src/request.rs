@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{JobId, StepId};
 use crate::rung::Rung;
+use crate::test_result::TestCounts;
 
 /// Where a job wants to run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -149,6 +150,16 @@ pub enum Request {
         /// Do not fail on an empty set.
         allow_empty: bool,
     },
+    /// Read reports of tests. What is in them happens at the place as [`Event::TestsReported`](crate::event::Event::TestsReported).
+    /// Reply: [`Reply::Tests`].
+    TestReport {
+        /// Where.
+        job: JobId,
+        /// Whose they are.
+        step: StepId,
+        /// Which.
+        files: FileSet,
+    },
     /// Wait. Also the clock of `timeout`: cancelled when no longer needed.
     Sleep {
         /// Milliseconds.
@@ -277,6 +288,13 @@ pub enum Reply {
     Bool(bool),
     /// How many files.
     Count(u64),
+    /// What was reported of tests.
+    Tests {
+        /// How many files there were.
+        files: u64,
+        /// What was in them.
+        tests: TestCounts,
+    },
     /// Milliseconds since 1970.
     Time(u64),
     /// Somebody has decided.

@@ -53,7 +53,8 @@ impl LogRenderer {
                 None
             }
             Event::RunFinished { outcome } => Some(format!("Finished: {}", outcome.name())),
-            Event::StageFinished { .. }
+            Event::TestsReported { .. }
+            | Event::StageFinished { .. }
             | Event::JobRequested { .. }
             | Event::JobStarted { .. }
             | Event::JobFinished { .. }

@@ -3,6 +3,7 @@
 use model::ids::RunId;
 use model::request::{Allocated, Failure, FailureKind, Reply, Request};
 use model::rung::Rung;
+use model::test_result::TestCounts;
 
 use crate::dice::Dice;
 
@@ -93,6 +94,10 @@ pub(crate) fn reply(dice: &mut Dice, request: &Request) -> Reply {
         Request::ReadFile { .. } => Reply::Text("b".into()),
         Request::FileExists { .. } => Reply::Bool(dice.once_in(2)),
         Request::Stash { .. } | Request::Archive { .. } => Reply::Count(dice.below(9)),
+        Request::TestReport { .. } => {
+            let tests = TestCounts { failed: dice.below(2), skipped: dice.below(3), passed: dice.below(9) };
+            Reply::Tests { files: 1, tests }
+        }
         _ => Reply::Done,
     }
 }

@@ -13,7 +13,7 @@ use crate::connect::{Dialect, SCHEMA};
 use crate::{Store, StoreError};
 
 /// In the order in which they refer to each other, with what orders their rows.
-const TABLES: [(&str, &str); 14] = [
+const TABLES: [(&str, &str); 15] = [
     ("counters", "name"),
     ("projects", "id"),
     ("runs", "id"),
@@ -23,6 +23,7 @@ const TABLES: [(&str, &str); 14] = [
     ("events", "run_id, seq"),
     ("log_chunks", "run_id, first_line"),
     ("artifacts", "run_id, path"),
+    ("tests", "run_id, seq"),
     ("spare_blobs", "key"),
     ("agents", "id"),
     ("people", "name"),

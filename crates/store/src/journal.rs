@@ -208,6 +208,9 @@ pub(crate) async fn happened(
     at: Millis,
     event: &Event,
 ) -> Result<(), StoreError> {
+    if let Event::TestsReported { cases, .. } = event {
+        return crate::test_results::add(tx, run, cases).await;
+    }
     let text = serde_json::to_string(event).map_err(StoreError::damaged("an event"))?;
     let row = sqlx::query("UPDATE runs SET events = events + 1 WHERE id = $1 RETURNING events").bind(signed(run.0));
     let seq: i64 = row.fetch_one(&mut **tx).await?.try_get(0)?;

@@ -23,6 +23,7 @@ mod reports;
 mod retention;
 mod run;
 mod runs;
+mod test_results;
 
 pub use access::{AgentRecord, TokenKind, digest};
 pub use artifacts::{Artifact, ArtifactLimits, Holder, NotKept};
@@ -34,6 +35,7 @@ pub use journal::{Act, Outstanding};
 pub use people::{Known, Listed, NewToken, Person};
 pub use projects::{Project, ProjectId};
 pub use run::{NewRun, Run, RunCounts, RunFilter, Status};
+pub use test_results::{FlakyTest, PastResult, TestResult};
 
 /// Milliseconds since 1970.
 pub type Millis = u64;

@@ -8,7 +8,7 @@ use crate::projects::ProjectId;
 use crate::{Actor, Millis, Store, StoreError, signed};
 
 /// Tables with rows of a run. What asked for it stays known, so that it does not ask for another.
-const OF_RUNS: [&str; 4] = ["inputs", "requests", "events", "log_chunks"];
+const OF_RUNS: [&str; 5] = ["inputs", "requests", "events", "log_chunks", "tests"];
 
 fn within(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)

@@ -4,6 +4,7 @@ use model::ids::RunId;
 use model::outcome::Outcome;
 use model::run::RunFacts;
 use model::rung::{Needs, Trust};
+use model::test_result::TestCounts;
 use serde::{Deserialize, Serialize};
 use wire::agent::Merge;
 
@@ -101,6 +102,8 @@ pub struct Run {
     pub merge: Option<Merge>,
     /// What it turned out to need of its agent.
     pub needs: Option<Needs>,
+    /// Tests that it has reported.
+    pub tests: TestCounts,
 }
 
 /// Runs that have not ended.

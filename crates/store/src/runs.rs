@@ -4,6 +4,7 @@ use model::event::LogSource;
 use model::ids::RunId;
 use model::run::{RunEnd, RunFacts};
 use model::rung::{Needs, Trust};
+use model::test_result::TestCounts;
 use serde_json::json;
 use sqlx::any::AnyRow;
 use sqlx::{Any, Row as _, Transaction};
@@ -20,7 +21,8 @@ use crate::run::{NewRun, Run, RunCounts, RunFilter, Status};
 use crate::{Actor, Millis, Store, StoreError, signed, unsigned};
 
 const SELECT: &str = "SELECT r.id, r.project_id, p.name, r.number, r.status, r.outcome, r.message, r.facts, r.revision, r.definition, \
-     r.abort_reason, r.epoch, r.agent_id, r.queued_ms, r.started_ms, r.ended_ms, r.lines, r.trust, r.commit_id, r.held, r.merge, r.needs \
+     r.abort_reason, r.epoch, r.agent_id, r.queued_ms, r.started_ms, r.ended_ms, r.lines, r.trust, r.commit_id, r.held, r.merge, r.needs, \
+     r.tests_failed, r.tests_skipped, r.tests_passed \
      FROM runs r JOIN projects p ON p.id = r.project_id";
 
 fn run(row: &AnyRow) -> Result<Run, StoreError> {
@@ -28,6 +30,11 @@ fn run(row: &AnyRow) -> Result<Run, StoreError> {
         (row.try_get(7)?, row.try_get(20)?, row.try_get(21)?);
     let outcome: Option<String> = row.try_get(5)?;
     let outcome = outcome.map(|word| serde_json::from_value(word.into()));
+    let tests = TestCounts {
+        failed: unsigned(row.try_get(22)?),
+        skipped: unsigned(row.try_get(23)?),
+        passed: unsigned(row.try_get(24)?),
+    };
     let number = |index: usize| Ok::<_, StoreError>(row.try_get::<Option<i64>, _>(index)?.map(unsigned));
     Ok(Run {
         id: RunId(unsigned(row.try_get(0)?)),
@@ -49,6 +56,7 @@ fn run(row: &AnyRow) -> Result<Run, StoreError> {
         lines: unsigned(row.try_get(16)?),
         commit: row.try_get(18)?,
         held: row.try_get(19)?,
+        tests,
         merge: merge.map(|text| serde_json::from_str(&text)).transpose().map_err(StoreError::damaged("a run"))?,
         needs: needs.map(|text| serde_json::from_str(&text)).transpose().map_err(StoreError::damaged("a run"))?,
         trust: serde_json::from_value(row.try_get::<String, _>(17)?.into()).map_err(StoreError::damaged("a run"))?,

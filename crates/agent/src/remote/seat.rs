@@ -9,6 +9,7 @@ use model::event::Event;
 use model::ids::RequestId;
 use model::request::{Failure, Reply, Request};
 use model::rung::Trust;
+use model::test_result::TestCase;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use wire::agent::{Definition, Item, Lease, LogLine, MAX_REPORT};
@@ -267,7 +268,13 @@ impl Seat {
     pub(super) fn next_report(&mut self) -> Option<(u64, Vec<Item>)> {
         let (mut items, mut bytes) = (Vec::new(), 0);
         for item in self.waiting.iter().skip(self.said).take(MAX_REPORT) {
-            bytes += if let Item::Line(line) = item { line.text.len() } else { 0 };
+            bytes += match item {
+                Item::Line(line) => line.text.len(),
+                Item::Event { event: Event::TestsReported { cases, .. }, .. } => {
+                    cases.iter().map(TestCase::bytes).sum()
+                }
+                Item::Event { .. } => 0,
+            };
             if bytes > MOST_BYTES && !items.is_empty() {
                 break;
             }

@@ -13,3 +13,4 @@ pub mod plan;
 pub mod remote;
 pub mod run;
 pub mod server;
+pub mod test_results;

@@ -12,6 +12,7 @@ use model::ids::{JobId, StageId};
 use model::limits::Limits;
 use model::request::{AgentSpec, Allocated, DockerSpec, FailureKind, Reply, Request};
 use model::rung::Rung;
+use model::test_result::TestCounts;
 use pipeline::engine::{Engine, Output};
 use queue::{Layers, Need, Offer};
 use sandbox::local::{Local, LocalConfig};
@@ -291,6 +292,9 @@ impl Planner<'_> {
             Request::ReadFile { .. } => Reply::Text(String::new()),
             Request::FileExists { .. } => Reply::Bool(true),
             Request::Stash { .. } | Request::Archive { .. } => Reply::Count(1),
+            Request::TestReport { .. } => {
+                Reply::Tests { files: 1, tests: TestCounts { passed: 1, ..TestCounts::default() } }
+            }
             Request::Input(question) => {
                 Reply::Decided { by: "somebody".to_owned(), values: question.complete(Vec::new()).ok() }
             }

@@ -5,6 +5,7 @@ mod forge;
 mod place;
 mod pool;
 mod private;
+mod reports;
 mod tls;
 
 use std::net::TcpListener;

@@ -7,6 +7,7 @@ use engine::Session;
 use model::ids::RequestId;
 use model::request::{Allocated, Failure, FailureKind, Reply, Request};
 use model::run::{RunEnd, RunFacts};
+use model::test_result::TestCounts;
 use wire::engine::{Begin, Heard, Input, Journal, Said, Word};
 
 /// Most turns of one run: a run that does not end is a finding, not a hang.
@@ -195,6 +196,7 @@ fn reply(request: &Request) -> Reply {
         Request::ReadFile { path, .. } => Reply::Text(format!("content of {path}")),
         Request::FileExists { path, .. } => Reply::Bool(path.len() % 2 == 0),
         Request::Stash { .. } | Request::Archive { .. } => Reply::Count(3),
+        Request::TestReport { .. } => Reply::Tests { files: 1, tests: TestCounts { failed: 1, skipped: 0, passed: 2 } },
         Request::Now => Reply::Time(1_700_000_000_000),
         _ => Reply::Done,
     }

@@ -28,6 +28,7 @@ pub(crate) async fn step(call: StepCall) -> Result<Value, Fault> {
     let (class, args) = delegate(&call.args)?;
     let (name, sole) = match class.rsplit('.').next().unwrap_or_default() {
         "ArtifactArchiver" | "archiveArtifacts" => ("archiveArtifacts", "artifacts"),
+        "JUnitResultArchiver" | "junit" => ("junit", "testResults"),
         other => return Err(unknown_class("step", other)),
     };
     run_named(&call.core, &call.scope, renamed(args, name, sole)).await

@@ -10,6 +10,7 @@ mod files;
 mod flow;
 pub(crate) mod folder;
 mod input;
+mod junit;
 mod keep;
 mod load;
 mod meta;
@@ -99,6 +100,7 @@ steps! {
     "git" sole "url" => scm::git;
     "input" sole "message" => input::input;
     "isUnix" => folder::is_unix;
+    "junit" sole "testResults" => junit::junit;
     "load" sole "path" block true => load::load;
     "milestone" sole "ordinal" => meta::milestone;
     "node" sole "label" block true => node::node;

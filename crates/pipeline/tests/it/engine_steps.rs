@@ -358,8 +358,25 @@ fn what_cannot_run_yet_is_named() {
         };
     };
     fails("input 'go on?'", "there is nobody to answer it here");
-    fails("node { junit 'x.xml' }", "junit");
+    fails("node { slackSend message: 'x' }", "slackSend");
     fails("node { bat 'dir' }", "Batch scripts can only be run on Windows nodes");
+}
+
+#[test]
+fn test_reports_make_a_run_unstable() {
+    let reports = "writeFile file: 'a/TEST-1.xml', text: '<testcase/><testcase><failure/></testcase>'";
+    let ran = steps(&format!(
+        "{reports}; def all = junit 'a/*.xml'; echo \"${{all.failCount}} of ${{all.totalCount}}, ${{all.passCount}}\"
+         echo currentBuild.result"
+    ));
+    ran.is(Outcome::Unstable).has("Recording test results").has("1 of 2, 1").has("UNSTABLE");
+    steps(&format!("{reports}; step([$class: 'JUnitResultArchiver', testResults: 'a/*.xml'])")).is(Outcome::Unstable);
+    steps(&format!("{reports}; junit testResults: 'a/*.xml', skipMarkingBuildUnstable: true")).is(Outcome::Success);
+    steps("junit 'none/*.xml'").is(Outcome::Failure).has("No test report files were found. Configuration error?");
+    let allowed = "junit testResults: 'none/*.xml', allowEmptyResults: true";
+    steps(allowed).is(Outcome::Success).has("No test report files were found. Configuration error?");
+    let empty = "writeFile file: 'e.xml', text: '<testsuite/>'; junit 'e.xml'";
+    steps(empty).is(Outcome::Failure).has("None of the test reports contained any result");
 }
 
 #[test]

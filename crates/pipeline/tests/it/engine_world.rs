@@ -10,6 +10,7 @@ use model::event::{Event, LogSource};
 use model::ids::{JobId, RequestId, StageId, StepId};
 use model::outcome::Outcome;
 use model::request::{AgentSpec, Allocated, Failure, FailureKind, FileSet, Question, Reply, Request, ShellScript};
+use model::test_result::TestCounts;
 use pipeline::conformance::{Fixture, ant_matches};
 use pipeline::engine::{Engine, Output, RunEnd, RunInput};
 use pipeline::log::LogRenderer;
@@ -204,6 +205,16 @@ impl World {
                     self.ran.2.insert(path, String::from_utf8_lossy(&bytes).into_owned());
                 }
                 Reply::Count(count)
+            }
+            Request::TestReport { files, .. } => {
+                let found = collect(&files);
+                let count = |what: &str| {
+                    let texts = found.iter().map(|(_, bytes)| String::from_utf8_lossy(bytes).matches(what).count());
+                    texts.sum::<usize>() as u64
+                };
+                let (all, failed) = (count("<testcase"), count("<failure"));
+                let tests = TestCounts { failed, skipped: 0, passed: all - failed };
+                Reply::Tests { files: found.len() as u64, tests }
             }
             Request::Now => Reply::Time(self.now_ms),
             Request::Input(Question { message, .. }) => match self.decisions.pop_front() {

@@ -110,12 +110,12 @@ fn a_library_makes_unknown_names_a_warning() {
 
 #[test]
 fn known_steps_that_do_not_run_yet_are_one_warning_each() {
-    let found = lint("node { junit 'a.xml'; junit 'b.xml'; slackSend message: 'x' }");
+    let found = lint("node { publishHTML 'a'; publishHTML 'b'; slackSend message: 'x' }");
     let messages: Vec<_> = found.iter().map(|d| (d.severity, d.message.as_str())).collect();
     assert_eq!(
         messages,
         [
-            (Severity::Warning, "the step \"junit\" is known, but Cofferdam cannot run it yet"),
+            (Severity::Warning, "the step \"publishHTML\" is known, but Cofferdam cannot run it yet"),
             (Severity::Warning, "the step \"slackSend\" is known, but Cofferdam cannot run it yet"),
         ]
     );

@@ -159,6 +159,9 @@ async fn of_run(
             build["artifacts"] = shown.collect();
             Ok(Json(build).into_response())
         }
+        (&Method::GET, ["testReport", "api", "json"]) => {
+            Ok(super::test_results::as_jenkins(app, run).await?.into_response())
+        }
         (&Method::GET, ["consoleText"]) => {
             let (mut text, mut next) = text_from(app, run, 0).await?;
             while next < run.lines {

@@ -19,6 +19,7 @@ mod people;
 mod projects;
 mod questions;
 mod runs;
+mod test_results;
 
 use std::sync::Arc;
 
@@ -62,6 +63,9 @@ fn api() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
         .routes(routes!(logs::live))
         .routes(routes!(artifacts::list))
         .routes(routes!(artifacts::get))
+        .routes(routes!(test_results::list))
+        .routes(routes!(test_results::history))
+        .routes(routes!(test_results::flaky))
         .routes(routes!(audit::list))
         .routes(routes!(people::me))
         .routes(routes!(people::password))
@@ -81,6 +85,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/", get(pages::home))
         .route("/runs/{id}", get(pages::run))
         .route("/runs/{id}/artifacts/{*path}", get(artifacts::page))
+        .route("/tests", get(test_results::page))
         .route("/runs/{id}/questions/{number}", post(questions::said))
         .route("/login", get(auth::ask).post(auth::login))
         .route("/login/oidc", get(oidc::begin))

@@ -101,6 +101,7 @@ pub(super) async fn run(
     let lines = app.store.log(run.id, run.lines.saturating_sub(2000), 2000).await?;
     let artifacts = super::artifacts::of_run(&app, &run, "").await?;
     let questions = super::questions::of_run(&app, &run).await?;
+    let tests = super::test_results::of_run(&app, &run).await?;
     let (word, class) = state(&run);
     Ok(page(
         &format!("{} #{}", run.project_name, run.number),
@@ -119,6 +120,7 @@ pub(super) async fn run(
                     }
                 }
             }
+            (tests)
             (super::artifacts::listed(run.id, &artifacts))
             h2 { "Log" }
             @if run.lines > 2000 { p { "The last 2000 of " (run.lines) " lines." } }

@@ -20,6 +20,7 @@ use super::auth::User;
 use super::body::Sent;
 use super::description;
 use super::error::Refused;
+use super::test_results::Counts;
 use crate::app::App;
 use crate::config::ProjectConfig;
 use crate::policy::Action;
@@ -77,6 +78,8 @@ pub(super) struct Shown {
     abort_reason: Option<String>,
     /// Why it waits, and what would change that.
     waits: Option<String>,
+    /// Tests that it has reported.
+    tests: Counts,
 }
 
 /// Why it was started, in Jenkins' terms.
@@ -110,6 +113,7 @@ pub(super) fn shown(app: &App, run: &Run) -> Shown {
         trust: run.trust,
         abort_reason: run.abort_reason,
         waits,
+        tests: run.tests.into(),
     }
 }
 

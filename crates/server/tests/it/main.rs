@@ -15,4 +15,5 @@ mod people;
 #[path = "../../../store/tests/it/postgres.rs"]
 mod postgres;
 mod project_files;
+mod test_results;
 mod upstream;

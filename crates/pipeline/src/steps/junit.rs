@@ -1,0 +1,59 @@
+//! `junit`: results of tests, from files that the workload has written.
+
+use groovy::value::Value;
+use model::outcome::Outcome;
+use model::request::{FileSet, Reply, Request};
+use model::test_result::TestCounts;
+
+use super::{StepCall, unexpected};
+use crate::engine::fault::Fault;
+use crate::engine::values;
+
+/// `junit '**/target/surefire-reports/*.xml'`. Failed tests make the run and its stage unstable.
+///
+/// Source: `JUnitResultsStepExecution` and `JUnitResultArchiver` of the junit plugin.
+pub(crate) async fn junit(call: StepCall) -> Result<Value, Fault> {
+    let files = FileSet {
+        dir: call.cwd()?,
+        includes: call.args.text("testResults")?,
+        case_sensitive: true,
+        default_excludes: true,
+        ..FileSet::default()
+    };
+    let (job, allow_empty) = (call.node()?.job, call.args.flag("allowEmptyResults", false)?);
+    call.say("Recording test results");
+    let (count, tests) = match call.ask(Request::TestReport { job, step: call.id, files }).await? {
+        Reply::Tests { files, tests } => (files, tests),
+        reply => return Err(unexpected(&reply)),
+    };
+    let lack = match (count, tests.total()) {
+        (0, _) => Some("No test report files were found. Configuration error?"),
+        (_, 0) => Some("None of the test reports contained any result"),
+        _ => None,
+    };
+    match lack {
+        Some(lack) if !allow_empty => return Err(Fault::abort(lack)),
+        Some(lack) => call.say(lack),
+        None => {}
+    }
+    if tests.failed > 0 {
+        if !call.args.flag("skipMarkingBuildUnstable", false)? {
+            call.core.run.worsen(Outcome::Unstable);
+        }
+        if !call.args.flag("skipMarkingStageUnstable", false)? {
+            call.scope.warn(Outcome::Unstable);
+        }
+    }
+    Ok(summary(tests))
+}
+
+fn summary(tests: TestCounts) -> Value {
+    let TestCounts { failed, skipped, passed } = tests;
+    let count = |count: u64| values::int(i64::try_from(count).unwrap_or(i64::MAX));
+    values::map([
+        ("failCount", count(failed)),
+        ("skipCount", count(skipped)),
+        ("passCount", count(passed)),
+        ("totalCount", count(tests.total())),
+    ])
+}

@@ -1,12 +1,12 @@
 //! GitHub, and Gitea, which speaks like it.
 //!
-//! Sources: <https://docs.github.com/webhooks/webhook-events-and-payloads>, `push`, `delete` and `pull_request`; and
+//! Sources: <https://docs.github.com/webhooks/webhook-events-and-payloads>, `push`, `delete`, `pull_request` and `check_run`; and
 //! <https://docs.github.com/rest/pulls/pulls>, whose pull requests are those of webhooks.
 
 use serde_json::Value;
 
 use crate::field::{address, commit, is_true, maybe, name, number, text};
-use crate::{Closed, Facts, Forge, Hook, PullRequest, Push, Reference, Removed, RequestState};
+use crate::{Again, Closed, Facts, Forge, Hook, PullRequest, Push, Reference, Removed, RequestState};
 
 /// What makes a pull request's commits other ones. Gitea says `synchronized`.
 const NEW_COMMITS: [&str; 5] = ["opened", "reopened", "synchronize", "synchronized", "ready_for_review"];
@@ -16,6 +16,7 @@ pub(crate) fn read(event: &str, body: &Value) -> Result<Hook, String> {
         "push" => push(body),
         "delete" => delete(body),
         "pull_request" | "pull_request_sync" => pull_request(body),
+        "check_run" => check_run(body),
         other => Ok(Hook::Nothing { what: other.to_owned() }),
     }
 }
@@ -52,6 +53,15 @@ fn pull_request(body: &Value) -> Result<Hook, String> {
             by: maybe(body, "/sender/login"),
         })),
         action => Ok(Hook::Nothing { what: format!("pull request {action}") }),
+    }
+}
+
+/// *Re-run* at a check. One of whatever else writes checks has an id of its own, or none.
+fn check_run(body: &Value) -> Result<Hook, String> {
+    let action = text(body, "/action")?;
+    match (action.as_str(), maybe(body, "/check_run/external_id").filter(|id| !id.is_empty())) {
+        ("rerequested", Some(external_id)) => Ok(Hook::Again(Again { external_id, by: maybe(body, "/sender/login") })),
+        _ => Ok(Hook::Nothing { what: format!("check {action}") }),
     }
 }
 

@@ -99,11 +99,22 @@ pub enum Hook {
     Closed(Closed),
     /// Branches or tags are gone.
     Removed(Removed),
+    /// Somebody wants a run once more.
+    Again(Again),
     /// Nothing that a run follows from.
     Nothing {
         /// In words.
         what: String,
     },
+}
+
+/// A run that is wanted once more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Again {
+    /// What it is called here, as [`CheckRun::external_id`] told.
+    pub external_id: String,
+    /// Who wants it.
+    pub by: Option<String>,
 }
 
 /// A branch or a tag.

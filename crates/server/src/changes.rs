@@ -8,6 +8,17 @@ use wire::agent::Merge;
 
 use crate::config::ProjectConfig;
 
+/// Jenkins' class of causes: somebody wanted a run once more.
+pub(crate) const REPLAYED: &str = "org.jenkinsci.plugins.workflow.cps.replay.ReplayCause";
+/// The same, from one of its stages on.
+pub(crate) const RESTARTED: &str =
+    "org.jenkinsci.plugins.pipeline.modeldefinition.causes.RestartDeclarativePipelineCause";
+
+/// Whether somebody wanted this run, whatever is known of what it runs.
+pub(crate) fn is_rerun(facts: &RunFacts) -> bool {
+    facts.causes.first().is_some_and(|cause| cause.class == REPLAYED || cause.class == RESTARTED)
+}
+
 /// Class of the cause of runs that nobody waits for: the target of their pull request has moved.
 pub(crate) const TARGET_MOVED: &str = "jenkins.branch.BranchIndexingCause";
 

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::ids::RunId;
+use model::test_result::{TestCase, TestCounts, TestStatus};
 use reqwest::StatusCode;
 use scm::{CheckId, CheckRun, Method, Post, Report, State};
 use store::{Run, StoreError};
@@ -33,6 +34,8 @@ const REST: Duration = Duration::from_millis(100);
 const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
 /// Failures in a row after which nobody waits for that forge to hear of a run: some hours.
 const MOST_FAILURES: u32 = 60;
+/// Failed tests that a check names.
+const MOST_TESTS: u32 = 20;
 
 /// Failures in a row of telling of a run.
 #[derive(Clone, Copy)]
@@ -131,7 +134,7 @@ impl Teller {
             name: &name,
             progress: state.into(),
             title: &format!("#{} {what}", run.number),
-            summary: run.message.as_deref().unwrap_or_default(),
+            summary: &self.summary(run).await?,
             annotations: &[],
             url: &url,
             external_id: &run.id.0.to_string(),
@@ -159,6 +162,19 @@ impl Teller {
         made.map(drop).ok_or_else(|| Trouble::of(StatusCode::NOT_FOUND))
     }
 
+    /// What came of a run, in Markdown: what ended it, and the tests that failed.
+    async fn summary(&self, run: &Run) -> Result<String, Trouble> {
+        let mut lines: Vec<String> = run.message.iter().cloned().collect();
+        if run.tests.total() > 0 {
+            let TestCounts { failed, skipped, passed } = run.tests;
+            lines.push(format!("Tests: {failed} failed, {skipped} skipped, {passed} passed"));
+            let told = self.app.store.tests(run.id, Some(TestStatus::Failed), 0, MOST_TESTS).await?;
+            let list: Vec<_> = told.iter().map(|test| format!("* {}", in_code(&test.case))).collect();
+            lines.extend((!list.is_empty()).then(|| list.join("\n")));
+        }
+        Ok(lines.join("\n\n"))
+    }
+
     fn page_of(&self, run: &Run) -> String {
         format!("{}/runs/{}", self.page, run.id.0)
     }
@@ -182,6 +198,14 @@ impl Teller {
         };
         Some(scm::post(report.forge, report.api()?, &report.token, &said))
     }
+}
+
+/// A test in a line that nothing in it can break out of: a workload wrote it, and Markdown could call people by their names.
+fn in_code(case: &TestCase) -> String {
+    let message = case.message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
+    let text = format!("{} {}{message}", case.class, case.name);
+    let plain = |c: char| if c == '`' || c.is_control() { '\'' } else { c };
+    format!("`{}`", text.trim().chars().map(plain).collect::<String>())
 }
 
 /// Why a forge was not told.

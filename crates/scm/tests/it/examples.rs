@@ -71,6 +71,10 @@ fn is_read(name: &str, example: &Value, seen: &mut Seen) {
             is_answer(&example["pull_request"]);
             seen.closed += 1;
         }
+        ("check_run", "rerequested", Hook::Again(again)) => {
+            assert_eq!(again.external_id, example["check_run"]["external_id"].as_str().unwrap());
+            seen.others += 1;
+        }
         ("push" | "delete", _, hook) => panic!("{name}: {hook:?}"),
         ("pull_request", "opened" | "reopened" | "synchronize" | "ready_for_review" | "closed", hook) => {
             panic!("{action}: {hook:?}")

@@ -8,12 +8,15 @@ use axum::Json;
 use axum::body::to_bytes;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode};
-use scm::{Hook, PullRequest, Push, Reference, RequestState, delivery, read, verify};
+use model::ids::RunId;
+use model::rung::Trust;
+use scm::{Again, Hook, PullRequest, Push, Reference, RequestState, delivery, read, verify};
 use serde_json::{Value, json};
-use store::{Actor, NewRun, Project};
+use store::{Actor, NewRun, Project, Run};
 use tokio::sync::Semaphore;
 
 use super::error::Refused;
+use super::runs::again;
 use crate::app::App;
 use crate::changes::{merged, of_push, of_request};
 use crate::config::ProjectConfig;
@@ -53,6 +56,15 @@ pub(super) async fn hear(
         Hook::Nothing { what } => return ignored(&what),
         Hook::Push(push) => heard.push(push).await?,
         Hook::PullRequest(request) => heard.request(request).await?,
+        Hook::Again(again) => match heard.again(again).await? {
+            Ok(new) => {
+                let run = app.store.create_run(&Actor(format!("hook:{name}")), &project.name, new, app.now()).await?;
+                app.hub.wake();
+                app.changed(run.id);
+                return accepted(&run);
+            }
+            Err(what) => Err(what),
+        },
         Hook::Closed(closed) => {
             let id = closed.number.to_string();
             let is_it =
@@ -74,10 +86,12 @@ pub(super) async fn hear(
         Err(what) => return ignored(&what),
     };
     let run = create(&app, &Actor(format!("hook:{name}")), &project, &config, new).await?;
-    Ok((
-        StatusCode::ACCEPTED,
-        Json(json!({ "run": run.id.0, "number": run.number, "trust": run.trust, "held": run.held })),
-    ))
+    accepted(&run)
+}
+
+fn accepted(run: &Run) -> Result<(StatusCode, Json<Value>), Refused> {
+    let told = json!({ "run": run.id.0, "number": run.number, "trust": run.trust, "held": run.held });
+    Ok((StatusCode::ACCEPTED, Json(told)))
 }
 
 fn ignored(what: &str) -> Result<(StatusCode, Json<Value>), Refused> {
@@ -125,6 +139,20 @@ impl Heard<'_> {
             Err(Silent::Missing) => Ok(Err(format!("the forge knows of no branch {name}"))),
             Err(error) => Ok(Ok(unconfirmed(new(push), &error))),
         }
+    }
+
+    /// A run of this project, once more. Who may ask a forge for that is not known here: a stranger's code waits as it did at first.
+    async fn again(&self, Again { external_id, by }: Again) -> Result<Follows, Refused> {
+        let run = match external_id.parse() {
+            Ok(id) => self.app.store.run(RunId(id)).await?.filter(|run| run.project == self.project.id),
+            Err(_) => None,
+        };
+        let Some(run) = run else { return Ok(Err("it is no check of this project".to_owned())) };
+        let held = self.config.approve_strangers && run.trust == Trust::Stranger;
+        let held = held.then(|| "a stranger's code waits for somebody to approve it".to_owned());
+        let by = by.unwrap_or_else(|| "somebody at the forge".to_owned());
+        let reports = self.config.report.is_some();
+        Ok(Ok(NewRun { delivery: Some(self.id.clone()), held, reports, ..again(&run, None, by) }))
     }
 
     async fn request(&self, request: PullRequest) -> Result<Follows, Refused> {

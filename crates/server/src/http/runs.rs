@@ -22,6 +22,7 @@ use super::description;
 use super::error::Refused;
 use super::test_results::Counts;
 use crate::app::App;
+use crate::changes::{REPLAYED, RESTARTED};
 use crate::config::ProjectConfig;
 use crate::policy::Action;
 
@@ -257,28 +258,33 @@ pub(super) async fn rerun(
         // What was begun in the middle is begun there again.
         (None, false) => run.facts.restart_from.clone(),
     };
-    let replay = match &restart_from {
-        Some(stage) => BuildCause {
-            class: "org.jenkinsci.plugins.pipeline.modeldefinition.causes.RestartDeclarativePipelineCause".into(),
-            description: format!("Restarted from build #{}, stage \"{stage}\", by {user}", run.number),
-            user: Some(user),
-        },
-        None => BuildCause {
-            class: "org.jenkinsci.plugins.workflow.cps.replay.ReplayCause".into(),
-            description: format!("Rerun of #{} by {user}", run.number),
-            user: Some(user),
-        },
-    };
-    let causes = [vec![replay], run.facts.causes.clone()].concat();
     let reports = reports(&app, &run.project_name).await?;
-    let facts = RunFacts { causes, restart_from, ..run.facts.clone() };
-    let (revision, commit, trust) = (run.revision, run.commit, Some(run.trust));
     // Who wants a stranger's code once more answers for it.
-    let new = NewRun { facts, revision, commit, trust, reports, ..NewRun::default() };
+    let new = NewRun { reports, ..again(&run, restart_from, user) };
     let made = app.store.create_run(&actor, &run.project_name, new, app.now()).await?;
     app.hub.wake();
     app.changed(made.id);
     Ok((StatusCode::CREATED, Json(shown(&app, &made))))
+}
+
+/// The same run once more.
+pub(super) fn again(run: &Run, restart_from: Option<String>, by: String) -> NewRun {
+    let replay = match &restart_from {
+        Some(stage) => BuildCause {
+            class: RESTARTED.into(),
+            description: format!("Restarted from build #{}, stage \"{stage}\", by {by}", run.number),
+            user: Some(by),
+        },
+        None => BuildCause {
+            class: REPLAYED.into(),
+            description: format!("Rerun of #{} by {by}", run.number),
+            user: Some(by),
+        },
+    };
+    let causes = [vec![replay], run.facts.causes.clone()].concat();
+    let facts = RunFacts { causes, restart_from, ..run.facts.clone() };
+    let (revision, commit, merge) = (run.revision.clone(), run.commit.clone(), run.merge.clone());
+    NewRun { facts, revision, commit, merge, trust: Some(run.trust), ..NewRun::default() }
 }
 
 /// The first stage at the top that did not end well. None: what was before all stages, and so is all of it.

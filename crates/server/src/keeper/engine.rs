@@ -11,6 +11,7 @@ use wire::agent::{Definition, Item, LogLine, ToAgent};
 use wire::engine::{Heard, Input, Journal, JournalError, Said, Word};
 
 use super::{Decision, Keeper, LAST_WORDS, Step};
+use crate::changes::is_rerun;
 
 /// So often an engine is started anew at one place.
 const MOST_LOSSES: u32 = 3;
@@ -50,7 +51,7 @@ impl Keeper {
             Ok(found) => {
                 self.app.store.set_definition(self.run.id, &found).await?;
                 match (&self.run.merge, &found.tree) {
-                    (Some(_), Some(tree)) => self.known_already(tree).await,
+                    (Some(_), Some(tree)) if !is_rerun(&self.run.facts) => self.known_already(tree).await,
                     _ => Ok(Step::Again),
                 }
             }

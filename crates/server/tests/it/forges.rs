@@ -8,12 +8,14 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use model::ids::RequestId;
+use model::event::Event;
+use model::ids::{RequestId, StepId};
 use model::request::Reply;
+use model::test_result::{TestCase, TestStatus};
 use rustls::pki_types::PrivatePkcs1KeyDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
-use wire::agent::{Lease, ToAgent};
+use wire::agent::{FromAgent, Item, Lease, ToAgent};
 
 use crate::agent::{Agent, Place, is_exec};
 
@@ -232,10 +234,22 @@ async fn github_hears_by_checks_of_an_app() {
     let made = forge.wait_for("head_sha", COMMIT).await;
     assert_eq!((&made["name"], &made["external_id"]), (&json!("cofferdam/app"), &json!(id.to_string())));
     assert!(made["details_url"].as_str().unwrap().ends_with(&format!("/runs/{id}")), "{made}");
+    let test = TestCase {
+        class: "a.B".into(),
+        name: "breaks".into(),
+        status: TestStatus::Failed,
+        ms: 0,
+        message: Some("`@all` <b>".into()),
+        detail: None,
+    };
+    let event = Event::TestsReported { step: StepId(1), cases: vec![test] };
+    agent.say(&FromAgent::Report { lease, first: 0, items: vec![Item::Event { at: 30, event }] }).await;
     agent.answer(lease, request, Reply::Exited { code: 3, stdout: None, limit: None }).await;
     agent.give_back(lease).await;
     assert_eq!(place.wait_for_end(id).await["outcome"], "FAILURE");
     let last = forge.wait_for("conclusion", "failure").await;
+    let summary = last["output"]["summary"].as_str().unwrap();
+    assert!(summary.ends_with("Tests: 1 failed, 0 skipped, 0 passed\n\n* `a.B breaks: '@all' <b>`"), "{summary}");
     assert!(last["output"]["title"].as_str().unwrap().starts_with("#1 failed"), "{last}");
     let said = forge.said();
     let made = said.iter().filter(|(request, _)| request == "POST /repos/org/app/check-runs").count();

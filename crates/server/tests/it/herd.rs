@@ -366,3 +366,54 @@ async fn a_target_that_moves_has_its_pull_requests_run_again() {
     }
     assert_eq!((background, verdicts), (REQUESTS, REQUESTS / 2), "{interactive}");
 }
+
+/// What GitHub says when somebody wants a check once more.
+fn wanted(run: &Value) -> Value {
+    json!({ "action": "rerequested", "check_run": { "external_id": run.to_string() }, "sender": { "login": "alice" } })
+}
+
+#[tokio::test]
+async fn a_check_is_run_once_more() {
+    let forge = Forge::default();
+    forge.set(|repository| drop(repository.branches.insert("main".into(), commit(1))));
+    let place = Place::with_forge(&forge, json!({ "merge_requests": true, "approve_strangers": true })).await;
+    let key = place.enrol("one").await;
+    let mut agent = place.agent(&key, &[]).await;
+    let first = place.push("main", &commit(1), "a").await;
+    let (lease, of, _) = leased(&mut agent).await;
+    found(&mut agent, lease, None).await;
+    place.wait_for_end(lease.run.0).await;
+    let again = place.hook("check_run", "b", &wanted(&first["run"])).await;
+    assert_eq!((&again["number"], &again["held"]), (&json!(2), &Value::Null));
+    assert_eq!(place.hook("check_run", "b", &wanted(&first["run"])).await["run"], again["run"], "it comes twice");
+    let (lease, once_more, _) = leased(&mut agent).await;
+    assert_eq!((lease.run.0, once_more), (again["run"].as_u64().unwrap(), of));
+    found(&mut agent, lease, None).await;
+    place.wait_for_end(lease.run.0).await;
+
+    // A stranger's code waits again, and is run as merged again, though its tree was run before.
+    let request = (commit(7), "main".into(), "open".into(), true);
+    forge.set(|repository| drop(repository.requests.insert(7, request)));
+    let stranger = place.open(&forge, 7, "c").await;
+    let approve = async |run: &Value| {
+        place.ask("POST", &format!("/api/v1/runs/{run}/approve"), Value::Null).await;
+    };
+    approve(&stranger["run"]).await;
+    let (lease, _, merge) = leased(&mut agent).await;
+    assert!(merge.is_some());
+    found(&mut agent, lease, Some("tree")).await;
+    place.wait_for_end(lease.run.0).await;
+    let again = place.hook("check_run", "d", &wanted(&stranger["run"])).await;
+    assert!(again["held"].as_str().is_some_and(|held| held.contains("stranger")), "{again}");
+    approve(&again["run"]).await;
+    let (lease, _, once_more) = leased(&mut agent).await;
+    assert_eq!((json!(lease.run.0), once_more), (again["run"].clone(), merge));
+    found(&mut agent, lease, Some("tree")).await;
+    let ended = place.wait_for_end(lease.run.0).await;
+    assert_eq!((&ended["outcome"], &ended["message"]), (&json!("SUCCESS"), &Value::Null), "{ended}");
+
+    for odd in [json!("x"), json!(9999)] {
+        let said = place.hook("check_run", &format!("e {odd}"), &wanted(&odd)).await;
+        assert_eq!(said["ignored"], "it is no check of this project");
+    }
+}

@@ -227,7 +227,8 @@ impl Performer {
             }
             Request::Input(Question { message, .. }) => {
                 let text = format!("The run stops at ‘input’ (“{message}”): there is nobody to answer it here");
-                let hint = "`input` needs a server; guard it with `when`, or give the choice as a parameter";
+                let hint =
+                    "`input` needs a terminal or a server; guard it with `when`, or give the choice as a parameter";
                 Err(Trouble::workload(text).with_hint(hint))
             }
             Request::Exec { .. } | Request::Allocate { .. } | Request::Release { .. } => {

@@ -7,6 +7,7 @@
 mod output;
 
 mod args;
+mod ask;
 mod client;
 mod commands;
 mod failure;

@@ -21,6 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 use wire::engine::{Begin, Finding, Heard, Input};
 
 use crate::args::{DefinitionArgs, OutputFormat, RunArgs};
+use crate::ask::Terminal;
 use crate::failure::{CommandFailure, Exit};
 use crate::machine::{self, Machine};
 use crate::show::{self, Show, Style, Summary};
@@ -89,6 +90,7 @@ pub async fn run(args: &RunArgs, home: Option<&Path>, style: Style) -> Result<Ex
         steps: HashMap::new(),
         exec_jobs: HashMap::new(),
         shell_wanted: args.shell_on_failure,
+        for_people: args.output == OutputFormat::Text,
         failed_in: None,
         interrupts: 0,
         wall_met: false,
@@ -225,6 +227,8 @@ struct Run {
     /// The job of each running step that has a process.
     exec_jobs: HashMap<StepId, JobId>,
     shell_wanted: bool,
+    /// What is printed is not for a program.
+    for_people: bool,
     failed_in: Option<JobId>,
     interrupts: u32,
     /// A sandbox was ended by its time limit.
@@ -232,6 +236,22 @@ struct Run {
     /// The run keeps artifacts.
     archived: bool,
     took: Vec<(String, String)>,
+}
+
+/// What comes of a request: people are asked here, if they are here.
+async fn done(
+    request: Request,
+    performer: &Performer,
+    terminal: Option<&Terminal>,
+    cancelled: oneshot::Receiver<()>,
+) -> Reply {
+    match (request, terminal) {
+        (Request::Input(question), Some(terminal)) => tokio::select! {
+            reply = terminal.ask(&question) => reply,
+            _ = cancelled => Reply::Cancelled,
+        },
+        (request, _) => performer.perform(request, cancelled).await,
+    }
 }
 
 /// What one turn of the loop was woken by.
@@ -249,6 +269,7 @@ impl Run {
         performer: &Performer,
         mut events: mpsc::Receiver<Event>,
     ) -> Result<RunEnd, CommandFailure> {
+        let terminal = Terminal::find(self.for_people);
         let mut pending = FuturesUnordered::new();
         let mut interrupts = place::interrupts()?;
         let mut redraw = tokio::time::interval(REDRAW);
@@ -288,11 +309,16 @@ impl Run {
                     self.before(&request, performer).await;
                     let (cancel, cancelled) = oneshot::channel();
                     self.cancels.insert(id, cancel);
-                    pending.push(async move { (id, performer.perform(request, cancelled).await) });
+                    if matches!(request, Request::Input(_)) {
+                        self.show.pause();
+                    }
+                    let terminal = terminal.as_ref();
+                    pending.push(async move { (id, done(request, performer, terminal, cancelled).await) });
                 }
                 Woken::Heard(Heard::Ended(ended)) => end = Some(ended),
                 Woken::Heard(_) => {}
                 Woken::Interrupt => self.interrupt(performer)?,
+                Woken::Redraw if terminal.as_ref().is_some_and(Terminal::is_asking) => {}
                 Woken::Redraw => self.show.tick(self.started.elapsed()),
             }
         }

@@ -58,3 +58,32 @@ fn a_shell_opens_where_the_step_failed() {
     assert_eq!(child.wait().unwrap().code(), Some(1), "{seen}");
     assert!(seen.contains("/sub") && seen.contains("here") && seen.contains("is blue"), "{seen}");
 }
+
+#[test]
+fn whoever_is_at_the_terminal_is_asked() {
+    if !sandboxes_work() {
+        return;
+    }
+    let definition = "def where = input message: 'Deploy?', parameters: [choice(name: 'WHERE', choices: ['test', 'live'])]; echo \"to ${where}\"";
+    let project = Project::new(&format!("node {{ {definition} }}"));
+    let mut child = on_a_terminal(&project, "--progress plain")
+        .env("USER", "alice")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut keys, mut screen) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let (mut seen, mut buffer, mut answers) =
+        (String::new(), [0; 4096], vec![("[p/a]: ", "p\n"), ("WHERE [test]: ", "live\n")]);
+    loop {
+        match screen.read(&mut buffer) {
+            Ok(0) | Err(_) => break,
+            Ok(n) => seen.push_str(&String::from_utf8_lossy(&buffer[..n])),
+        }
+        if let Some((_, answer)) = answers.pop_if(|(prompt, _)| seen.ends_with(*prompt)) {
+            keys.write_all(answer.as_bytes()).unwrap();
+        }
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(0), "{seen}");
+    assert!(seen.contains("Approved by alice") && seen.contains("to live"), "{seen}");
+}

@@ -1,0 +1,133 @@
+//! `input` on a terminal: whoever has started the run answers it.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use model::request::{Parameter, Question, Reply};
+use tokio::sync::{Mutex, oneshot};
+
+use crate::show::for_terminal;
+
+/// Somebody at a terminal. One question at a time.
+#[derive(Default)]
+pub struct Terminal {
+    turn: Mutex<()>,
+    asking: AtomicUsize,
+}
+
+impl Terminal {
+    /// `None`: nobody is there, or what is printed is for a program.
+    pub fn find(for_people: bool) -> Option<Terminal> {
+        let is_there = for_people && std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+        is_there.then(Terminal::default)
+    }
+
+    /// Whether it waits for an answer now: nothing else is to be drawn there.
+    pub fn is_asking(&self) -> bool {
+        self.asking.load(Ordering::Relaxed) > 0
+    }
+
+    /// Asks until what is said makes sense.
+    pub async fn ask(&self, question: &Question) -> Reply {
+        let _turn = self.turn.lock().await;
+        self.asking.fetch_add(1, Ordering::Relaxed);
+        let _asking = Asking(&self.asking);
+        // What was typed before it was asked is no answer to it.
+        let _ = rustix::termios::tcflush(std::io::stdin(), rustix::termios::QueueSelector::IFlush);
+        let by = std::env::var("USER").unwrap_or_else(|_| "whoever is at the terminal".to_owned());
+        // The end of what can be typed is a no.
+        let values = conversation(question, typed).await.unwrap_or_default();
+        Reply::Decided { by, values }
+    }
+}
+
+/// The next line; `None`: there is none any more. Who gives up waiting leaves a thread behind, which takes one line more.
+async fn typed() -> Option<String> {
+    let (sender, receiver) = oneshot::channel();
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        let read = std::io::stdin().read_line(&mut line);
+        let _ = sender.send(read.is_ok_and(|count| count > 0).then(|| line.trim_end_matches(['\n', '\r']).to_owned()));
+    });
+    receiver.await.ok().flatten()
+}
+
+/// While somebody is asked, however that ends.
+struct Asking<'a>(&'a AtomicUsize);
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What is said of each parameter, or (within) no; `None`: nobody types any more.
+async fn conversation(
+    question: &Question,
+    mut next: impl AsyncFnMut() -> Option<String>,
+) -> Option<Option<Vec<(String, String)>>> {
+    say(&format!("\n{}\n", question.message));
+    let mut values = Vec::new();
+    for parameter in &question.parameters {
+        say(&in_words(parameter));
+        loop {
+            say(&format!("{} [{}]: ", parameter.name, parameter.default));
+            let line = next().await?;
+            let value = if line.is_empty() { parameter.default.clone() } else { line };
+            if parameter.choices.is_empty() || parameter.choices.contains(&value) {
+                values.push((parameter.name.clone(), value));
+                break;
+            }
+            say(&format!("one of: {}\n", parameter.choices.join(", ")));
+        }
+    }
+    loop {
+        say(&format!("{} or Abort? [p/a]: ", question.ok));
+        match next().await?.trim().to_lowercase().as_str() {
+            "p" | "y" | "yes" | "proceed" => return Some(Some(values)),
+            "a" | "n" | "no" | "abort" => return Some(None),
+            said if said == question.ok.to_lowercase() => return Some(Some(values)),
+            _ => {}
+        }
+    }
+}
+
+fn in_words(Parameter { description, choices, .. }: &Parameter) -> String {
+    let choices = if choices.is_empty() { String::new() } else { format!("one of: {}\n", choices.join(", ")) };
+    let description = if description.is_empty() { String::new() } else { format!("{description}\n") };
+    format!("{description}{choices}")
+}
+
+fn say(text: &str) {
+    let plain: Vec<_> = text.split('\n').map(for_terminal).collect();
+    let mut out = std::io::stderr();
+    let _ = write!(out, "{}", plain.join("\n")).and_then(|()| out.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn check(typed: &[&str], expect: Option<Option<&[(&str, &str)]>>) {
+        let parameter = |name: &str, default: &str, choices: &[&str]| Parameter {
+            name: name.into(),
+            default: default.into(),
+            choices: choices.iter().map(ToString::to_string).collect(),
+            ..Parameter::default()
+        };
+        let parameters = vec![parameter("WHERE", "test", &["test", "live"]), parameter("WHY", "", &[])];
+        let question = Question { message: "Deploy?".into(), ok: "Ship it".into(), parameters, ..Question::default() };
+        let mut lines = typed.iter().map(ToString::to_string);
+        let said = conversation(&question, async || lines.next()).await;
+        let own = |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+        assert_eq!(said, expect.map(|values| values.map(own)), "{typed:?}");
+    }
+
+    #[tokio::test]
+    async fn what_is_typed_is_an_answer() {
+        check(&["", "because", "p"], Some(Some(&[("WHERE", "test"), ("WHY", "because")]))).await;
+        check(&["nowhere", "live", "", "what?", "ship it"], Some(Some(&[("WHERE", "live"), ("WHY", "")]))).await;
+        check(&["", "", "a"], Some(None)).await;
+        check(&["live"], None).await;
+    }
+}

@@ -20,6 +20,7 @@ use crate::github_app;
 use crate::http::description;
 use crate::policy::Grant;
 use crate::tls::TlsFiles;
+use crate::traces::OtlpConfig;
 
 /// How the server works.
 #[derive(Clone, Debug)]
@@ -40,6 +41,8 @@ pub struct ServerConfig {
     pub oidc: Option<OidcConfig>,
     /// Where artifacts are: `file:///…`, `s3://BUCKET/PREFIX`, `gs://…`, `az://…`. `None`: the folder `blobs` beside the first token.
     pub blobs: Option<String>,
+    /// Where traces of runs go.
+    pub otlp: Option<OtlpConfig>,
     /// Folder with files of projects.
     pub projects: Option<PathBuf>,
     /// What runs may archive.
@@ -66,6 +69,7 @@ impl ServerConfig {
             tls: None,
             oidc: None,
             blobs: None,
+            otlp: None,
             projects: None,
             artifacts: ArtifactLimits {
                 file_bytes: MAX_ARTIFACT_BYTES,

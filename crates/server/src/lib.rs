@@ -20,6 +20,7 @@ mod changes;
 mod clock;
 mod config;
 mod connection;
+mod ended;
 mod forge;
 mod forges;
 mod github_app;
@@ -36,6 +37,7 @@ mod random;
 mod scan;
 mod schedules;
 mod tls;
+mod traces;
 mod upstream;
 
 use std::io::Write as _;
@@ -59,6 +61,7 @@ pub use clock::{Clock, Simulated};
 pub use config::{HookConfig, OidcConfig, ProjectConfig, ProjectSource, ReportConfig, ServerConfig, UpstreamConfig};
 pub use store::ArtifactLimits;
 pub use tls::TlsFiles;
+pub use traces::OtlpConfig;
 
 /// How often is looked whether the database is still this server's.
 const LOOK: Duration = Duration::from_secs(2);
@@ -184,6 +187,7 @@ impl Server {
             tokio::spawn(scan::watch(Arc::clone(&app), wanted)),
             tokio::spawn(schedules::watch(Arc::clone(&app))),
             tokio::spawn(upstream::watch(Arc::clone(&app))),
+            tokio::spawn(traces::watch(Arc::clone(&app))),
             tokio::spawn(project_files::watch(Arc::clone(&app))),
             tokio::spawn(housekeeping::keep_house(Arc::clone(&app))),
         ];

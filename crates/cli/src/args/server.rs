@@ -41,9 +41,39 @@ pub struct ServerArgs {
     /// How it says what it does, on standard error
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     pub log_format: LogFormat,
+    /// Where traces of runs go: the place of a collector of OpenTelemetry, over HTTP with JSON (http://collector:4318)
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
+    pub otlp: Option<String>,
+    /// Headers that the collector wants, as in OpenTelemetry's variable: name=value,name=value
+    #[arg(
+        long,
+        env = "OTEL_EXPORTER_OTLP_HEADERS",
+        hide_env_values = true,
+        value_name = "HEADERS",
+        default_value = ""
+    )]
+    pub otlp_headers: String,
     /// Who says who people are, beside passwords
     #[command(flatten)]
     pub oidc: OidcArgs,
+}
+
+impl ServerArgs {
+    /// Where traces go.
+    ///
+    /// # Errors
+    /// In words: what is no header.
+    pub fn otlp(&self) -> Result<Option<server::OtlpConfig>, String> {
+        let Some(endpoint) = self.otlp.clone().filter(|endpoint| !endpoint.is_empty()) else { return Ok(None) };
+        let pair = |pair: &str| match pair.split_once('=') {
+            Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.trim().to_owned())),
+            // What stands there may be a secret.
+            _ => Err("--otlp-headers: name=value,name=value".to_owned()),
+        };
+        let headers =
+            self.otlp_headers.split(',').filter(|one| !one.trim().is_empty()).map(pair).collect::<Result<_, _>>()?;
+        Ok(Some(server::OtlpConfig { endpoint, headers }))
+    }
 }
 
 /// How a server and an agent say what they do.

@@ -76,11 +76,13 @@ pub fn serve(args: &ServerArgs, home: Option<&Path>) -> Result<Exit, CommandFail
         let agent_patience = Duration::from_secs(args.agent_patience);
         let config = ServerConfig::new(args.listen, database, &token);
         let oidc = args.oidc.config().map_err(|error| CommandFailure::usage(format!("--oidc-secret-file: {error}")))?;
+        let otlp = args.otlp().map_err(CommandFailure::usage)?;
         let (url, blobs, projects) = (args.url.clone(), args.blobs.clone(), args.projects.clone());
         let tls = args.tls_cert.clone().zip(args.tls_key.clone());
         let tls = tls.map(|(certificate, key)| TlsFiles { certificate, key });
         let scheme = if tls.is_some() { "https" } else { "http" };
-        let started = Server::start(ServerConfig { agent_patience, url, tls, blobs, projects, oidc, ..config }).await;
+        let started =
+            Server::start(ServerConfig { agent_patience, url, tls, blobs, projects, oidc, otlp, ..config }).await;
         let mut server = started.map_err(of_server)?;
         if server.is_new {
             eprintln!("the first token of the API is in {}", token.display());

@@ -10,7 +10,7 @@ use model::ids::RequestId;
 use model::request::{Allocated, Reply, Request};
 use model::rung::Rung;
 use serde_json::{Value, json};
-use server::{ArtifactLimits, OidcConfig, Server, ServerConfig, ServerError};
+use server::{ArtifactLimits, OidcConfig, OtlpConfig, Server, ServerConfig, ServerError};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
@@ -29,6 +29,7 @@ pub struct Place {
     pub database: Option<String>,
     pub url: Option<String>,
     pub oidc: Option<OidcConfig>,
+    pub otlp: Option<OtlpConfig>,
     /// Folder with files of projects.
     pub projects: Option<std::path::PathBuf>,
     http: reqwest::Client,
@@ -60,6 +61,7 @@ impl Place {
             database,
             url: None,
             oidc: None,
+            otlp: None,
             projects: None,
             http,
             described: Default::default(),
@@ -76,8 +78,9 @@ impl Place {
         let artifacts = ArtifactLimits { file_bytes: 8 << 20, run_bytes: 16 << 20, run_files: 50 };
         let config = ServerConfig::new("127.0.0.1:0".parse().unwrap(), database, path("token"));
         let (url, oidc, agent_patience) = (self.url.clone(), self.oidc.clone(), Duration::from_secs(2));
+        let otlp = self.otlp.clone();
         let projects = self.projects.clone();
-        let config = ServerConfig { agent_patience, url, oidc, projects, artifacts, ..config };
+        let config = ServerConfig { agent_patience, url, oidc, otlp, projects, artifacts, ..config };
         self.server = Some(Server::start(config).await?);
         Ok(())
     }
@@ -278,6 +281,12 @@ impl Agent {
     pub async fn say_text(&mut self, text: &str) {
         // A connection that was ended is seen where something is to be heard.
         let _ = self.socket.send(Message::text(text)).await;
+    }
+
+    /// As they are, below the protocol of messages.
+    pub async fn say_bytes(&mut self, bytes: &[u8]) {
+        let MaybeTlsStream::Plain(stream) = self.socket.get_mut() else { panic!("it is not plain") };
+        tokio::io::AsyncWriteExt::write_all(stream, bytes).await.unwrap();
     }
 
     /// `None`: the connection was ended. What waits elsewhere is told at any time, and means nothing here.

@@ -1,7 +1,7 @@
 //! Agents that lie, and such as talk nonsense.
 
-use model::event::LogSource;
-use model::ids::{RequestId, RunId};
+use model::event::{Event, LogSource};
+use model::ids::{JobId, RequestId, RunId, StageId};
 use model::request::Reply;
 use serde_json::Value;
 use wire::agent::{Definition, FromAgent, Item, Lease, LogLine, Offers, ToAgent, VERSION};
@@ -123,4 +123,47 @@ async fn the_same_key_twice_is_one_agent() {
     // Whatever was on its way to the first one, nothing more is.
     while first.hear().await.is_some() {}
     assert_ne!(place.run(id).await["status"], Value::from("done"));
+}
+
+/// The head of a message is enough to see that it is too long: its ten gigabytes need not come.
+#[tokio::test]
+async fn messages_that_are_too_long_end_their_connection() {
+    let place = Place::new().await;
+    let key = place.enrol("one").await;
+    for bytes in [10 << 30, u64::MAX >> 1, wire::agent::MAX_MESSAGE_BYTES as u64 + 1] {
+        let mut agent = place.agent(&key, &[]).await;
+        // Source: RFC 6455, 5.2. A text, masked, of so many bytes.
+        let head = [&[0x81, 0xff], &bytes.to_be_bytes()[..], &[0; 4], b"{"].concat();
+        agent.say_bytes(&head).await;
+        assert_eq!(agent.hear().await, None, "{bytes}");
+    }
+    let mut agent = place.agent(&key, &[]).await;
+    let id = place.trigger().await;
+    agent.take("echo 'x'").await;
+    assert_eq!(place.run(id).await["status"], "running");
+}
+
+/// Whatever an agent calls things, pages show it as text.
+#[tokio::test]
+async fn names_are_text() {
+    const SCRIPT: &str = "<script>alert(1)</script>";
+    let place = Place::new().await;
+    place.trigger().await;
+    let mut agent = place.agent_that_offers("one", 1, &[SCRIPT], crate::agent::everything()).await;
+    let lease = agent.take("node { sh 'make' }").await;
+    agent.work(|message| matches!(message, ToAgent::Perform { .. })).await;
+    let events = [
+        Event::StageStarted { stage: StageId(50), parent: None, name: SCRIPT.into(), branch: false },
+        Event::StageSkipped { stage: StageId(51), reason: SCRIPT.into() },
+        Event::JobRequested { job: JobId(9), stage: None, agent: SCRIPT.into() },
+    ];
+    let line = LogLine { at: u64::MAX, step: None, stage: None, source: LogSource::Stdout, text: SCRIPT.into() };
+    // Times before 1970 cannot be said; this one is in the year 292 million.
+    let items = events.map(|event| Item::Event { at: u64::MAX, event }).into_iter().chain([Item::Line(line)]).collect();
+    agent.say(&FromAgent::Report { lease, first: 0, items }).await;
+    agent.work(|message| matches!(message, ToAgent::Kept { reported: 4, .. })).await;
+    for (path, shows) in [("/".to_owned(), false), (format!("/runs/{}", lease.run.0), true)] {
+        let page = place.ask("GET", &path, Value::Null).await.to_string();
+        assert!(!page.contains("<script") && page.contains("&lt;script&gt;") == shows, "{path}: {page}");
+    }
 }

@@ -16,4 +16,5 @@ mod people;
 mod postgres;
 mod project_files;
 mod test_results;
+mod traces;
 mod upstream;

@@ -7,6 +7,8 @@
 mod drivers;
 mod emulation;
 mod herd;
+mod hooks;
+mod ingest;
 mod kernels;
 mod language;
 mod listing;
@@ -33,7 +35,7 @@ fn main() {
     let scratch = tempfile::Builder::new().prefix("cofferdam-bench.").tempdir().expect("a folder for the benchmark");
     let out = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/bench");
     std::fs::create_dir_all(&out).expect("target/bench");
-    let all: [(&str, Benchmark); 13] = [
+    let all: [(&str, Benchmark); 15] = [
         ("language", language::measure),
         ("starts", starts::measure),
         ("herd", herd::measure),
@@ -42,6 +44,8 @@ fn main() {
         ("kernels-emulation", emulation::measure),
         ("runs", runs::measure),
         ("server", server::measure),
+        ("hooks", hooks::measure),
+        ("ingest", ingest::measure),
         ("scheduling", scheduling::measure),
         ("listing", listing::measure),
         ("pulls", pulls::measure),

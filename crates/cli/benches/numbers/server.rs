@@ -18,6 +18,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Process(Child);
 
 impl Process {
+    pub fn of(child: Child) -> Process {
+        Process(child)
+    }
+
     pub fn id(&self) -> u32 {
         self.0.id()
     }

@@ -1,0 +1,219 @@
+//! From a webhook that is accepted to the first line of the step that follows from it: a forge's words, the queue, an agent, a fetch over
+//! HTTP, an engine, a sandbox, and the live log. One at a time, and a herd of fifty.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::measure::{Table, milliseconds};
+use super::peers;
+use super::server::{Process, answers, free_port, start, until};
+
+const COFFERDAM: &str = env!("CARGO_BIN_EXE_cofferdam");
+const SECRET: &str = "a secret of the forge";
+const IDLE: usize = 30;
+const HERD: usize = 50;
+/// How long a line may be waited for.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+pub fn measure(scratch: &Path) -> Table {
+    let mut table = Table::new("a webhook, from its 202 to the first line of the step");
+    if !peers::is_root() {
+        table.notes.push("skipped: needs root".to_owned());
+    } else if let Err(error) = fill(&mut table, &scratch.join("hooks")) {
+        table.notes.push(format!("skipped: {error}"));
+    }
+    table
+}
+
+/// A server that a project's forge speaks to.
+struct Place {
+    port: u16,
+    token: String,
+}
+
+fn fill(table: &mut Table, scratch: &Path) -> Result<(), String> {
+    let text = |error: std::io::Error| error.to_string();
+    let port = free_port()?;
+    let listen = format!("127.0.0.1:{port}");
+    let _server = start(&["server", "--listen", &listen], &scratch.join("data"))?;
+    until("the server answers", || answers(port))?;
+    let token = std::fs::read_to_string(scratch.join("data/admin-token")).map_err(text)?.trim().to_owned();
+    let place = Place { port, token };
+    let enrol = place.said(&["agents", "token"])?;
+    let url = format!("http://{listen}");
+    let words = ["agent", "--network", "none", "--runs", "4", "--server", &url, "--token", &enrol];
+    let _agent = start(&words, &scratch.join("agent"))?;
+    until("an agent is there", || place.said(&["agents", "ls"]).is_ok_and(|said| said.contains("connected")))?;
+    let repository = scratch.join("repository");
+    let commits = commits(&repository)?;
+    let (_web, web) = serve(&repository)?;
+    let secret = scratch.join("secret");
+    std::fs::write(&secret, SECRET).map_err(text)?;
+    place.said(&[
+        "projects",
+        "put",
+        "app",
+        "--git",
+        &web,
+        "--hook",
+        "github",
+        "--hook-secret-file",
+        &secret.to_string_lossy(),
+    ])?;
+
+    let mut idle = Vec::new();
+    for round in 0..=IDLE {
+        let push = json!({ "ref": "refs/heads/main", "after": commits[0], "sender": { "login": "ada" } });
+        let (began, run) = place.hook("push", &format!("idle-{round}"), &push)?;
+        let took = place.first_line(run, began)?;
+        // The first fetches what the others have.
+        if round > 0 {
+            idle.push(milliseconds(took));
+        }
+        until("the run has ended", || {
+            place.get(&format!("/api/v1/runs/{run}")).is_ok_and(|run| run.contains("\"done\""))
+        })?;
+    }
+    table.push("one at a time", "ms", idle);
+    let herd: Vec<_> = std::thread::scope(|scope| {
+        let place = &place;
+        let each = commits.iter().skip(1).enumerate().map(|(index, commit)| {
+            scope.spawn(move || {
+                let (began, run) = place.hook("pull_request", &format!("herd-{index}"), &opened(index + 1, commit))?;
+                place.first_line(run, began)
+            })
+        });
+        let all: Vec<_> = each.collect();
+        all.into_iter().map(|one| one.join().unwrap_or_else(|_| Err("a thread panicked".to_owned()))).collect()
+    });
+    let herd = herd.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let herd: Vec<_> = herd.into_iter().map(milliseconds).collect();
+    let worst = herd.iter().copied().fold(0.0, f64::max);
+    table.push(&format!("a herd of {HERD} pull requests, four at a time"), "ms", herd);
+    table.notes.push(format!("the last of the herd after {worst:.0} ms"));
+    Ok(())
+}
+
+impl Place {
+    fn said(&self, words: &[&str]) -> Result<String, String> {
+        let url = format!("http://127.0.0.1:{}", self.port);
+        let mut command = Command::new(COFFERDAM);
+        command.args(words).env("COFFERDAM_SERVER", url).env("COFFERDAM_TOKEN", &self.token).stdin(Stdio::null());
+        let output = command.output().map_err(|error| error.to_string())?;
+        match output.status.success() {
+            true => Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned()),
+            false => Err(format!("{words:?}: {}", String::from_utf8_lossy(&output.stderr))),
+        }
+    }
+
+    /// Says it. When it was accepted, and the run that follows.
+    fn hook(&self, event: &str, delivery: &str, body: &Value) -> Result<(Instant, u64), String> {
+        let body = body.to_string();
+        let head = format!(
+            "POST /hooks/app HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-GitHub-Event: {event}\r\nX-GitHub-Delivery: {delivery}\r\n\
+             X-Hub-Signature-256: sha256={}\r\nContent-Length: {}\r\n\r\n{body}",
+            signature(body.as_bytes()),
+            body.len()
+        );
+        let mut answer = String::new();
+        let asked = TcpStream::connect(("127.0.0.1", self.port)).and_then(|mut stream| {
+            stream.write_all(head.as_bytes())?;
+            stream.read_to_string(&mut answer)
+        });
+        asked.map_err(|error| error.to_string())?;
+        let accepted = Instant::now();
+        let said = answer.split("\r\n\r\n").nth(1).and_then(|body| serde_json::from_str::<Value>(body).ok());
+        let run = said.and_then(|said| said["run"].as_u64());
+        run.map(|run| (accepted, run)).ok_or_else(|| format!("no run follows: {answer:.300}"))
+    }
+
+    fn ask(&self, path: &str) -> std::io::Result<TcpStream> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        let token = &self.token;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n")?;
+        Ok(stream)
+    }
+
+    fn get(&self, path: &str) -> std::io::Result<String> {
+        let mut answer = String::new();
+        self.ask(path)?.read_to_string(&mut answer)?;
+        Ok(answer)
+    }
+
+    /// How long after `began` it is on its way to whoever follows the log.
+    fn first_line(&self, run: u64, began: Instant) -> Result<Duration, String> {
+        let stream = self.ask(&format!("/api/v1/runs/{run}/log/live")).map_err(|error| error.to_string())?;
+        for line in BufReader::new(stream).lines() {
+            let line = line.map_err(|error| format!("run {run}: {error}"))?;
+            if line.starts_with("data:") && line.contains("the first line") && !line.contains("echo") {
+                return Ok(began.elapsed());
+            }
+        }
+        Err(format!("run {run} has no such line"))
+    }
+}
+
+/// Source: RFC 2104.
+fn signature(body: &[u8]) -> String {
+    let mut key = [0; 64];
+    key[..SECRET.len()].copy_from_slice(SECRET.as_bytes());
+    let pad = |with: u8| key.map(|byte| byte ^ with);
+    let inner = Sha256::new().chain_update(pad(0x36)).chain_update(body).finalize();
+    let outer = Sha256::new().chain_update(pad(0x5c)).chain_update(inner).finalize();
+    outer.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A pull request of somebody with a branch of their own in the repository.
+fn opened(number: usize, commit: &str) -> Value {
+    let of = |name: &str| json!({ "ref": name, "sha": commit, "repo": { "id": 1, "full_name": "org/app" }, "label": "org:x" });
+    json!({ "action": "opened", "number": number, "pull_request": {
+        "number": number, "state": "open", "head": of(&format!("topic-{number}")), "base": of("main"),
+        "user": { "login": "ada" }, "title": "a change",
+    }})
+}
+
+/// A repository with that many commits, each of its own; the first is `main`.
+fn commits(folder: &Path) -> Result<Vec<String>, String> {
+    std::fs::create_dir_all(folder).map_err(|error| error.to_string())?;
+    let git = |words: &[&str]| {
+        let mut command = Command::new("git");
+        command.args(["-c", "user.name=ada", "-c", "user.email=ada@example.org"]).args(words).current_dir(folder);
+        let output = command.env("GIT_CONFIG_GLOBAL", "/dev/null").output().map_err(|error| error.to_string())?;
+        match output.status.success() {
+            true => Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned()),
+            false => Err(format!("git {words:?}: {}", String::from_utf8_lossy(&output.stderr))),
+        }
+    };
+    git(&["init", "-q", "-b", "main"])?;
+    std::fs::write(folder.join("Jenkinsfile"), "node { sh 'echo the first \"line\"' }")
+        .map_err(|error| error.to_string())?;
+    git(&["add", "."])?;
+    git(&["commit", "-q", "-m", "one"])?;
+    let mut all = vec![git(&["rev-parse", "HEAD"])?];
+    for number in 1..=HERD {
+        let commit = git(&["commit-tree", "-p", "HEAD", "-m", &format!("change {number}"), "HEAD^{tree}"])?;
+        git(&["update-ref", &format!("refs/pull/{number}/head"), &commit])?;
+        all.push(commit);
+    }
+    git(&["update-server-info"])?;
+    Ok(all)
+}
+
+fn serve(folder: &Path) -> Result<(Process, String), String> {
+    let port = free_port()?;
+    let mut command = Command::new("python3");
+    command
+        .args(["-m", "http.server", "--bind", "127.0.0.1", &port.to_string(), "--directory"])
+        .arg(folder.join(".git"));
+    let web = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    let web = Process::of(web.map_err(|error| error.to_string())?);
+    until("the repository is served", || TcpStream::connect(("127.0.0.1", port)).is_ok())?;
+    Ok((web, format!("http://127.0.0.1:{port}/")))
+}

@@ -1,0 +1,64 @@
+//! Lines that agents report, into the store: taken once each, packed, on the disk.
+
+use std::path::Path;
+use std::time::Instant;
+
+use model::event::LogSource;
+use model::ids::StepId;
+use store::{Actor, NewRun, Store};
+use wire::agent::{Item, LogLine, MAX_REPORT};
+
+use super::measure::Table;
+
+/// Of one round.
+const REPORTS: usize = 100;
+const ROUNDS: usize = 5;
+
+pub fn measure(scratch: &Path) -> Table {
+    let mut table = Table::new("lines of logs into the store (SQLite), one run");
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let filled = runtime.map_err(|error| error.to_string()).and_then(|runtime| {
+        let file = scratch.join("ingest.db");
+        runtime.block_on(fill(&mut table, &format!("sqlite:{}", file.display()))).map_err(|error| error.to_string())
+    });
+    if let Err(error) = filled {
+        table.notes.push(format!("skipped: {error}"));
+    }
+    table
+}
+
+/// Like those of a build: no two the same, and alike.
+fn lines(from: usize) -> Vec<Item> {
+    let line = |number: usize| {
+        let text = format!(
+            "[INFO] Downloading from central: https://repo.example.org/maven2/org/example/part-{}/1.{}/part-{number}.jar ({} kB)",
+            number % 97,
+            number % 13,
+            number * 7919 % 10_007
+        );
+        Item::Line(LogLine { at: number as u64, step: Some(StepId(1)), stage: None, source: LogSource::Stdout, text })
+    };
+    (from..from + MAX_REPORT).map(line).collect()
+}
+
+async fn fill(table: &mut Table, url: &str) -> Result<(), store::StoreError> {
+    let store = Store::open(url).await?;
+    let config = serde_json::json!({ "source": { "folder": "/nowhere" } });
+    store.put_project(&Actor::server(), "app", &config, &config, 1).await?;
+    let run = store.create_run(&Actor::server(), "app", NewRun::default(), 1).await?;
+    let reports: Vec<_> = (0..REPORTS).map(|number| lines(number * MAX_REPORT)).collect();
+    let bytes: usize =
+        reports.iter().flatten().map(|item| if let Item::Line(line) = item { line.text.len() + 1 } else { 0 }).sum();
+    let (mut rates, mut kept) = (Vec::new(), 0);
+    for round in 0..=ROUNDS {
+        let began = Instant::now();
+        for report in &reports {
+            kept = store.report(run.id, kept, report).await?;
+        }
+        if round > 0 {
+            rates.push(bytes as f64 / 1e6 / began.elapsed().as_secs_f64());
+        }
+    }
+    table.push("text of lines", "MB/s", rates);
+    Ok(())
+}

@@ -102,7 +102,7 @@ pub fn guest() -> bool {
 }
 
 /// Whether machines have a Docker Engine; says why not.
-fn engine() -> bool {
+pub fn engine() -> bool {
     let built = finish(cofferdam().args(["guest", "build", "--engine"]).output().unwrap());
     if built.code != 0 {
         assert!(built.stderr.contains("apt-"), "guest build --engine: {}", built.stderr);

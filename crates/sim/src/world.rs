@@ -210,9 +210,12 @@ impl World {
         }
         // What comes at almost the same time may be there before anybody has looked at any of it.
         let soon = self.now + if self.dice.once_in(4) { self.dice.below(50) } else { 0 };
-        while let Some(entry) = self.events.first_entry().filter(|entry| entry.key().0 <= soon) {
+        // What follows from it comes later: time stands still here, and who waits for a moment of it would wait for ever.
+        let known = self.counted;
+        let is_known = |(key, _): &(&(u64, u64), &Event)| key.1 <= known;
+        while let Some(key) = self.events.range(..=(soon, u64::MAX)).find(is_known).map(|(key, _)| *key) {
+            let Some(event) = self.events.remove(&key) else { break };
             self.tally.events += 1;
-            let event = entry.remove();
             self.happens(event)?;
         }
         self.settle()

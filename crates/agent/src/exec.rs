@@ -18,6 +18,9 @@ use crate::job::Job;
 use crate::lines::Lines;
 use crate::quota::Quota;
 
+/// Processes that there is to be room for after a step.
+const ROOM: usize = 8;
+
 /// Runs a script. `cancelled` resolves when the pipeline no longer wants it; in a hurry its processes get no time to end.
 pub async fn run(
     job: &Job,
@@ -143,12 +146,14 @@ async fn make_room(job: &Job, met: &[LimitMet], step: StepId, events: &mpsc::Sen
     let _ = events.send(Event::Log { step: Some(step), stage: None, source: LogSource::System, text }).await;
 }
 
-/// Init works on files in processes of its own: where none can be started, it says so.
+/// Init works on files in processes of its own: where none can be started, it says so. Room for a single one is no room: a shell is
+/// several, and what is cleared away after the step is one as well.
 async fn is_still_full(job: &Job) -> bool {
-    match job.session.stat(None, &job.workspace, true).await {
+    let tries = (0..ROOM).map(|_| job.session.stat(None, &job.workspace, true));
+    futures_util::future::join_all(tries).await.iter().any(|tried| match tried {
         Err(SessionError::Operation(error)) => error.errno == rustix::io::Errno::AGAIN.raw_os_error(),
         _ => false,
-    }
+    })
 }
 
 /// Without a cgroup nothing tells that memory was refused. A process that had used a good part of what each may have by the end

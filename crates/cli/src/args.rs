@@ -7,6 +7,7 @@ mod monitor;
 mod parse;
 pub mod people;
 mod place;
+pub mod projects;
 pub mod server;
 pub mod test_results;
 mod walls;
@@ -93,7 +94,7 @@ pub enum Command {
     Dev(server::DevArgs),
     /// Projects of a server
     #[command(subcommand)]
-    Projects(server::ProjectsCommand),
+    Projects(projects::ProjectsCommand),
     /// Ask a server for a run
     Trigger(server::TriggerArgs),
     /// List runs of a server

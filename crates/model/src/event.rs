@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{JobId, StageId, StepId};
 use crate::outcome::Outcome;
+use crate::properties::Properties;
 use crate::rung::Rung;
 use crate::test_result::TestCase;
 
@@ -104,6 +105,11 @@ pub enum Event {
         step: StepId,
         /// At most [`crate::test_result::MAX_REPORTED_CASES`].
         cases: Vec<TestCase>,
+    },
+    /// What the definition says of its project: a declarative pipeline says it when it begins, a script with the step `properties`.
+    PropertiesSet {
+        /// All of it.
+        properties: Properties,
     },
     /// From here on (or no longer) each line of the log should carry its time: the `timestamps` step and option.
     TimestampsSwitched {

@@ -8,6 +8,7 @@ pub mod event;
 pub mod ids;
 pub mod limits;
 pub mod outcome;
+pub mod properties;
 pub mod request;
 pub mod run;
 pub mod rung;

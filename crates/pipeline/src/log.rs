@@ -54,6 +54,7 @@ impl LogRenderer {
             }
             Event::RunFinished { outcome } => Some(format!("Finished: {}", outcome.name())),
             Event::TestsReported { .. }
+            | Event::PropertiesSet { .. }
             | Event::StageFinished { .. }
             | Event::JobRequested { .. }
             | Event::JobStarted { .. }

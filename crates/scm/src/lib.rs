@@ -17,6 +17,7 @@ mod field;
 mod github;
 mod github_app;
 mod gitlab;
+mod refs;
 mod report;
 mod signature;
 
@@ -36,6 +37,7 @@ pub use facts::{
     read_pull_request, read_pull_requests, read_tags,
 };
 pub use github_app::{TOKEN_SECONDS, app_claim, ask_token, read_token};
+pub use refs::{Refs, read_refs, refs_url};
 pub use report::{Report, State, post};
 pub use signature::verify;
 
@@ -78,6 +80,9 @@ pub enum Refused {
         /// In words.
         reason: String,
     },
+    /// It is not what a repository answers that is asked what it has.
+    #[error("no answer of a repository: {0}")]
+    Repository(&'static str),
     /// It is not what such a forge answers.
     #[error("no answer of {forge:?}: {reason}")]
     Answer {

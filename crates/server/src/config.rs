@@ -142,7 +142,8 @@ pub struct ProjectConfig {
     /// Pull requests are run as merged with their target, and again whenever that has moved. Its forge has to be known (`report`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub merge_requests: bool,
-    /// So often its forge is asked what is new there, in minutes, whatever webhooks say.
+    /// So often its forge is asked what is new there, in minutes, whatever webhooks say. Where no forge is known (`report`), its repository is
+    /// asked for branches and tags.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub poll_minutes: Option<u64>,
     /// When it is run without anybody asking, as Jenkins' `cron` says it.
@@ -344,9 +345,9 @@ impl ProjectConfig {
         }
     }
 
-    /// Whether its forge is looked at.
+    /// Whether its forge is looked at, or where none is known its repository.
     pub(crate) fn is_looked_at(&self) -> bool {
-        self.report.is_some() && (self.merge_requests || self.poll_minutes.is_some())
+        self.poll_minutes.is_some() || self.report.is_some() && self.merge_requests
     }
 
     /// What a run is made from.

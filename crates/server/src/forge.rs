@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use axum::http::HeaderMap;
 use reqwest::{Client, RequestBuilder, StatusCode, redirect};
-use scm::{Facts, Forge, Get, MAX_ANSWER_BYTES, Refused};
+use scm::{Facts, Forge, Get, MAX_ANSWER_BYTES, Refs, Refused};
 use serde_json::Value;
+use wire::agent::Login;
 
 use crate::app::App;
 use crate::config::ReportConfig;
@@ -54,8 +55,24 @@ pub(crate) fn with(request: RequestBuilder, headers: &[(&'static str, String)]) 
     headers.iter().fold(request, |request, (name, value)| request.header(*name, value))
 }
 
-/// What is answered to a request, with its headers.
+/// What is answered to a request in JSON, with its headers.
 pub(crate) async fn answer(request: RequestBuilder) -> Result<(HeaderMap, Value), Silent> {
+    let (headers, body) = body(request).await?;
+    let read = serde_json::from_slice(&body).map_err(|error| Silent::Away(format!("no answer in JSON: {error}")))?;
+    Ok((headers, read))
+}
+
+/// The branches and tags of a repository, by its own word.
+///
+/// # Errors
+/// It has not said it.
+pub(crate) async fn refs(app: &App, url: &str, login: Option<&Login>) -> Result<Refs, Silent> {
+    let request = app.http.get(scm::refs_url(url));
+    let request = login.iter().fold(request, |request, login| request.basic_auth(&login.user, Some(&login.password)));
+    Ok(scm::read_refs(&body(request).await?.1)?)
+}
+
+async fn body(request: RequestBuilder) -> Result<(HeaderMap, Vec<u8>), Silent> {
     let away = |error: reqwest::Error| Silent::Away(error.without_url().to_string());
     let mut answer = request.send().await.map_err(away)?;
     match answer.status() {
@@ -70,8 +87,7 @@ pub(crate) async fn answer(request: RequestBuilder) -> Result<(HeaderMap, Value)
         }
         body.extend_from_slice(&bytes);
     }
-    let read = serde_json::from_slice(&body).map_err(|error| Silent::Away(format!("no answer in JSON: {error}")))?;
-    Ok((answer.headers().clone(), read))
+    Ok((answer.headers().clone(), body))
 }
 
 /// What a project's forge is asked with.

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use store::{Project, StoreError};
+use store::{BranchRuns, Old, StoreError};
 
 use crate::app::App;
 use crate::artifacts;
 use crate::config::ProjectConfig;
+use crate::properties;
 
 /// How often is looked.
 const LOOK: Duration = Duration::from_secs(60);
@@ -31,17 +32,26 @@ pub(crate) async fn keep_house(app: Arc<App>) {
 }
 
 async fn turn(app: &App) -> Result<(), StoreError> {
-    for project in app.store.projects().await? {
+    let projects = app.store.projects().await?;
+    for project in &projects {
         let Ok(config) = serde_json::from_value::<ProjectConfig>(project.config.clone()) else { continue };
-        while forget(app, &project, &config).await? == u64::from(AT_ONCE) {}
+        let old = old(app, config.keep_runs, config.keep_days);
+        if old.before.is_some() || old.beyond.is_some() {
+            while app.store.forget_runs(project.id, old, AT_ONCE, app.now()).await? == u64::from(AT_ONCE) {}
+        }
+    }
+    for said in properties::all(app, &projects).await? {
+        let Some(keep) = properties::keeps(&said.properties) else { continue };
+        let (id, branch) = (said.project.id, BranchRuns { name: &said.branch, is_default: said.is_default() });
+        let runs = old(app, keep.runs, keep.days);
+        while app.store.forget_runs_of(id, branch, runs, AT_ONCE, app.now()).await? == u64::from(AT_ONCE) {}
+        let files = old(app, keep.artifact_runs, keep.artifact_days);
+        while app.store.forget_artifacts_of(id, branch, files, AT_ONCE, app.now()).await? == u64::from(AT_ONCE) {}
     }
     Ok(())
 }
 
-async fn forget(app: &App, project: &Project, config: &ProjectConfig) -> Result<u64, StoreError> {
-    if config.keep_days.is_none() && config.keep_runs.is_none() {
-        return Ok(0);
-    }
-    let before = config.keep_days.map(|days| app.now().saturating_sub(days.saturating_mul(DAY)));
-    app.store.forget_runs(project.id, before, config.keep_runs, AT_ONCE, app.now()).await
+/// What is not among so many of the last, or is from before so many days.
+fn old(app: &App, runs: Option<u64>, days: Option<u64>) -> Old {
+    Old { before: days.map(|days| app.now().saturating_sub(days.saturating_mul(DAY))), beyond: runs }
 }

@@ -33,6 +33,7 @@ mod passwords;
 pub mod policy;
 mod project_files;
 mod projects;
+mod properties;
 mod random;
 mod scan;
 mod schedules;

@@ -19,6 +19,7 @@ use wire::agent::Offers;
 use crate::app::App;
 use crate::changes::TARGET_MOVED;
 use crate::config::ProjectConfig;
+use crate::properties;
 
 /// Runs that are read at once.
 const PAGE: u32 = 500;
@@ -204,7 +205,21 @@ pub(crate) async fn queued(app: &Arc<App>, run: &Run) -> Result<(), StoreError> 
     }
     let item = item_of(app, run).await?;
     perform(app, app.waiting.tell(Event::Queued(item))).await;
-    Ok(())
+    end_previous(app, run).await
+}
+
+/// Ends older runs of a branch that has asked for that (`disableConcurrentBuilds abortPrevious: true`).
+async fn end_previous(app: &Arc<App>, run: &Run) -> Result<(), StoreError> {
+    let project = app.store.project(&run.project_name).await?;
+    let config = project.and_then(|project| serde_json::from_value::<ProjectConfig>(project.config).ok());
+    let Some(config) = config else { return Ok(()) };
+    if !properties::of_run(app, run, &config).await?.alone.is_some_and(|alone| alone.abort_previous) {
+        return Ok(());
+    }
+    let branch = properties::branch_of(run, &config);
+    let is_older = |older: &Run| older.id < run.id && properties::branch_of(older, &config) == branch;
+    let reason = format!("Superseded by {}#{}", run.project_name, run.number);
+    crate::scan::end_all(app, run.project, &reason, is_older).await
 }
 
 /// Does what the line says.
@@ -255,7 +270,8 @@ async fn item_of(app: &App, run: &Run) -> Result<Item, StoreError> {
     let branch = run.facts.env.iter().find(|(name, _)| name == "BRANCH_NAME").map(|(_, branch)| branch.as_str());
     let revision = run.revision.as_deref().map(|name| name.strip_prefix("refs/heads/").unwrap_or(name));
     let name = branch.or(revision).or_else(|| config.source.branch()).unwrap_or_default();
-    item.branch = Some(Branch { name: name.into(), alone: config.alone, yields: false });
+    let alone = config.alone || properties::of_run(app, run, &config).await?.alone.is_some();
+    item.branch = Some(Branch { name: name.into(), alone, yields: false });
     item.limit_ms = config.queue_minutes.map(|minutes| minutes.saturating_mul(60_000));
     Ok(item)
 }

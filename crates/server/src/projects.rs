@@ -4,7 +4,7 @@ use store::{Actor, Project, StoreError};
 
 use crate::app::App;
 use crate::config::ProjectConfig;
-use crate::scan::Wanted;
+use crate::scan::{At, Wanted};
 
 /// The longest name of a project, in bytes.
 const MAX_NAME: usize = 200;
@@ -39,7 +39,7 @@ pub(crate) async fn put(app: &App, actor: &Actor, name: &str, config: &ProjectCo
     crate::line::changed(app, &project).await?;
     if config.is_looked_at() {
         // Nobody need look.
-        let _ = app.scan.send(Wanted { project: name.to_owned(), target: None });
+        let _ = app.scan.send(Wanted { project: name.to_owned(), at: At::All });
     }
     app.house.notify_one();
     Ok(project)

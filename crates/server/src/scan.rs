@@ -1,8 +1,10 @@
-//! What is new at forges, found by asking them: branches, tags and pull requests, and pull requests whose target has moved (the herd).
+//! What is new at forges, found by asking them: branches, tags and pull requests, and pull requests whose target has moved (the herd). Where no
+//! forge is known, the repository itself is asked for its branches and tags.
 //!
 //! ```text
 //!   webhook ── confirmed ──▶ a run          and, where pull requests are merged, a look at those of that target
 //!   every so often, and at the start ─────▶ a look at everything
+//!   `pollSCM` of a definition ────────────▶ a look at its branch
 //! ```
 //!
 //! A look makes a run of each commit, and of each pair of a pull request's and its target's commit, that it has not seen before: the store knows
@@ -13,15 +15,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::rung::Trust;
-use scm::{Facts, Push, Reference, RequestState};
+use scm::{Facts, Push, Reference, Refs, RequestState};
 use store::{Actor, NewRun, Project, Run, RunFilter, StoreError};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::app::App;
 use crate::changes::{again, merged, of_push, of_request};
-use crate::config::ProjectConfig;
-use crate::forge::{Asker, Silent};
+use crate::config::{ProjectConfig, ProjectSource};
+use crate::forge::{Asker, Silent, refs};
+use crate::properties;
 
 /// How often is seen whether some project is due.
 const LOOK: Duration = Duration::from_secs(20);
@@ -30,35 +33,46 @@ const AGAIN: Duration = Duration::from_secs(60);
 /// Older runs of one branch or pull request that are looked for.
 const MOST_OLDER: u32 = 1000;
 
-/// A look that is wanted: at all of a project, or at the pull requests for one branch of it.
+/// A look that is wanted.
 pub(crate) struct Wanted {
     pub(crate) project: String,
-    pub(crate) target: Option<String>,
+    pub(crate) at: At,
+}
+
+/// At what is looked.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum At {
+    /// Everything that the project wants to hear of.
+    All,
+    /// The pull requests for a branch.
+    RequestsFor(String),
+    /// A branch, as its definition asks for (`pollSCM`).
+    Branch(String),
 }
 
 /// Until the server ends.
 pub(crate) async fn watch(app: Arc<App>, mut wanted: mpsc::UnboundedReceiver<Wanted>) {
     let mut looked: HashMap<String, Instant> = HashMap::new();
     // Each once, however often it is wanted.
-    let mut due: BTreeMap<(String, Option<String>), Instant> = BTreeMap::new();
+    let mut due: BTreeMap<(String, At), Instant> = BTreeMap::new();
     loop {
         if let Err(error) = plan(&app, &mut looked, &mut due).await {
             tracing::warn!(%error, "projects cannot be looked at");
         }
         let now = Instant::now();
         let next = due.iter().find(|(_, at)| **at <= now).map(|(key, _)| key.clone());
-        if let Some((project, target)) = next {
-            due.remove(&(project.clone(), target.clone()));
-            if let Err(error) = look(&app, &project, target.as_deref()).await {
+        if let Some((project, place)) = next {
+            due.remove(&(project.clone(), place.clone()));
+            if let Err(error) = look(&app, &project, &place).await {
                 tracing::warn!(project, %error, "a forge cannot be looked at; it is tried again");
-                due.insert((project, target), Instant::now() + AGAIN);
+                due.insert((project, place), Instant::now() + AGAIN);
             }
         }
         let at = due.values().min().copied().unwrap_or_else(|| Instant::now() + LOOK).min(Instant::now() + LOOK);
         tokio::select! {
             () = tokio::time::sleep_until(at) => {}
             more = wanted.recv() => match more {
-                Some(Wanted { project, target }) => drop(due.entry((project, target)).or_insert_with(Instant::now)),
+                Some(Wanted { project, at }) => drop(due.entry((project, at)).or_insert_with(Instant::now)),
                 None => return,
             },
         }
@@ -69,7 +83,7 @@ pub(crate) async fn watch(app: Arc<App>, mut wanted: mpsc::UnboundedReceiver<Wan
 async fn plan(
     app: &App,
     looked: &mut HashMap<String, Instant>,
-    due: &mut BTreeMap<(String, Option<String>), Instant>,
+    due: &mut BTreeMap<(String, At), Instant>,
 ) -> Result<(), StoreError> {
     let mut known = HashMap::new();
     for project in app.store.projects().await? {
@@ -83,7 +97,7 @@ async fn plan(
         let is_due = last.is_none_or(|last| every.is_some_and(|every| last.elapsed() >= every));
         known.insert(project.name.clone(), last.filter(|_| !is_due).unwrap_or_else(Instant::now));
         if is_due {
-            due.entry((project.name, None)).or_insert_with(Instant::now);
+            due.entry((project.name, At::All)).or_insert_with(Instant::now);
         }
     }
     *looked = known;
@@ -103,20 +117,20 @@ enum Failed {
     Forge(#[from] Silent),
 }
 
-async fn look(app: &Arc<App>, name: &str, target: Option<&str>) -> Result<(), Failed> {
+async fn look(app: &Arc<App>, name: &str, at: &At) -> Result<(), Failed> {
     let Some(project) = app.store.project(name).await? else { return Ok(()) };
     let Some(config) = config_of(&project) else { return Ok(()) };
-    let Some(asker) = config.report.as_ref().and_then(|report| Asker::of(app, report)) else { return Ok(()) };
+    let asker = config.report.as_ref().and_then(|report| Asker::of(app, report));
     let look = Look { app, project: &project, config: &config };
-    let polls = config.poll_minutes.is_some() && target.is_none();
-    if polls {
-        for branch in asker.branches().await? {
-            look.push(Reference::Branch(branch.name), branch.commit).await?;
-        }
-        for tag in asker.tags().await? {
-            look.push(Reference::Tag(tag.name), tag.commit).await?;
-        }
+    let target = match at {
+        At::All => None,
+        At::RequestsFor(target) => Some(target.as_str()),
+        At::Branch(name) => return look.branch(asker.as_ref(), name).await,
+    };
+    if config.poll_minutes.is_some() && *at == At::All {
+        look.everything(asker.as_ref()).await?;
     }
+    let Some(asker) = asker else { return Ok(()) };
     let mut targets: HashMap<String, String> = HashMap::new();
     for facts in asker.pull_requests().await? {
         if target.is_some_and(|target| facts.request.target != target) || facts.state != RequestState::Open {
@@ -149,6 +163,51 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
+    /// All branches and tags. What a branch has said that is gone is over.
+    async fn everything(&self, asker: Option<&Asker<'_>>) -> Result<(), Failed> {
+        let (branches, tags) = match asker {
+            Some(asker) => (asker.branches().await?, asker.tags().await?),
+            None => self.refs().await.map(|refs| (refs.branches, refs.tags))?,
+        };
+        for said in self.app.store.all_properties(Some(self.project.id)).await? {
+            if properties::is_branch(&said.branch) && branches.iter().all(|branch| branch.name != said.branch) {
+                self.app.store.forget_properties(self.project.id, &said.branch, self.app.now()).await?;
+            }
+        }
+        for branch in branches {
+            self.push(Reference::Branch(branch.name), branch.commit).await?;
+        }
+        for tag in tags {
+            self.push(Reference::Tag(tag.name), tag.commit).await?;
+        }
+        Ok(())
+    }
+
+    /// One branch, whose definition wants that: a run, if it is at a commit that had none.
+    async fn branch(&self, asker: Option<&Asker<'_>>, name: &str) -> Result<(), Failed> {
+        let found = match asker {
+            Some(asker) => asker.branch(name).await,
+            None => self
+                .refs()
+                .await
+                .and_then(|refs| refs.branches.into_iter().find(|branch| branch.name == name).ok_or(Silent::Missing)),
+        };
+        match found {
+            Ok(branch) if self.app.store.has_run_at(self.project.id, &branch.commit).await? => Ok(()),
+            Ok(branch) => self.push(Reference::Branch(branch.name), branch.commit).await,
+            Err(Silent::Missing) => Ok(self.app.store.forget_properties(self.project.id, name, self.app.now()).await?),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What its repository says itself. A folder has none.
+    async fn refs(&self) -> Result<Refs, Silent> {
+        match &self.config.source {
+            ProjectSource::Git { url, login, .. } => refs(self.app, url, login.as_ref()).await,
+            ProjectSource::Folder(_) => Ok(Refs::default()),
+        }
+    }
+
     async fn push(&self, reference: Reference, commit: String) -> Result<(), Failed> {
         let name = match &reference {
             Reference::Branch(name) => format!("branch {name}"),

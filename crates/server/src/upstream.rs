@@ -5,17 +5,20 @@
 //!
 //! Never: a run for the end of code that is not protected where it was run; a run of a project that would follow from itself.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use model::ids::RunId;
+use model::properties::Trigger;
 use model::run::{BuildCause, RunFacts};
 use model::rung::Trust;
 use store::{Actor, NewRun, Run, StoreError};
 
 use crate::app::App;
 use crate::config::{ProjectConfig, UpstreamConfig};
+use crate::properties;
+use crate::schedules::of_branch;
 
 /// How often is looked where nobody has told of anything new.
 const LOOK: Duration = Duration::from_secs(5);
@@ -51,7 +54,7 @@ async fn turn(app: &App) -> Result<(), StoreError> {
         return Ok(());
     }
     let followers = Followers::of(app).await?;
-    while !followers.0.is_empty() {
+    while !followers.all.is_empty() {
         let rows = app.store.audit(at, PAGE).await?;
         for row in rows.iter().filter(|row| row.action == "run.finish") {
             let id = row.object.strip_prefix("run-").and_then(|number| number.parse().ok()).map(RunId);
@@ -68,25 +71,65 @@ async fn turn(app: &App) -> Result<(), StoreError> {
     if at < last { app.store.mark(MARK, last).await } else { Ok(()) }
 }
 
-/// Projects that are run after others, with what they have said of that, and whether their forge is told.
-struct Followers(BTreeMap<String, (UpstreamConfig, bool)>);
+/// What is run after others.
+struct Follower {
+    project: String,
+    after: UpstreamConfig,
+    /// What is run.
+    new: NewRun,
+    /// The branch whose definition wants it; `None`: the configuration does.
+    branch: Option<String>,
+}
+
+struct Followers {
+    all: Vec<Follower>,
+    /// Of all projects.
+    names: HashSet<String>,
+}
 
 impl Followers {
+    /// Those that say so in their configuration, and protected branches whose definitions do.
     async fn of(app: &App) -> Result<Followers, StoreError> {
-        let config = |config| serde_json::from_value::<ProjectConfig>(config).ok();
-        let all = app.store.projects().await?.into_iter().filter_map(|project| {
-            let config = config(project.config)?;
-            Some((project.name, (config.upstream?, config.report.is_some())))
+        let projects = app.store.projects().await?;
+        let configs = projects.iter().filter_map(|project| {
+            let config: ProjectConfig = serde_json::from_value(project.config.clone()).ok()?;
+            let facts = RunFacts { has_scm: true, ..RunFacts::default() };
+            let new = NewRun { facts, reports: config.report.is_some(), ..NewRun::default() };
+            Some(Follower { project: project.name.clone(), after: config.upstream?, new, branch: None })
         });
-        Ok(Followers(all.collect()))
+        let mut all: Vec<_> = configs.collect();
+        for said in properties::all(app, &projects).await? {
+            let is_protected = said.is_default() || said.config.trust_of(&said.branch) == Trust::Protected;
+            if !is_protected || !properties::is_branch(&said.branch) {
+                continue;
+            }
+            all.extend(said.properties.triggers.iter().filter_map(|trigger| match trigger {
+                Trigger::Upstream { projects, threshold } => Some(Follower {
+                    project: said.project.name.clone(),
+                    after: UpstreamConfig { projects: projects.clone(), threshold: *threshold },
+                    new: of_branch(&said),
+                    branch: Some(said.branch.clone()),
+                }),
+                Trigger::Cron(_) | Trigger::PollScm(_) => None,
+            }));
+        }
+        Ok(Followers { all, names: projects.into_iter().map(|project| project.name).collect() })
+    }
+
+    /// Whether a name of what is followed means that project, or a branch of it.
+    fn is_of(&self, name: &str, project: &str) -> bool {
+        let is_branch = name.strip_prefix(project).is_some_and(|rest| rest.starts_with('/'));
+        name == project || is_branch && !self.names.contains(name)
     }
 
     /// Whether a project would follow from itself.
     fn is_circle(&self, project: &str) -> bool {
         let (mut seen, mut next) = (HashSet::new(), vec![project]);
         while let Some(name) = next.pop() {
-            for before in self.0.get(name).into_iter().flat_map(|(config, _)| &config.projects) {
-                if before == project {
+            for before in
+                self.all.iter().filter(|one| self.is_of(name, &one.project)).flat_map(|one| &one.after.projects)
+            {
+                if self.is_of(before, project) {
                     return true;
                 }
                 if seen.insert(before) {
@@ -99,8 +142,12 @@ impl Followers {
 
     async fn start(&self, app: &App, ended: &Run) -> Result<(), StoreError> {
         let Some(outcome) = ended.outcome.filter(|_| ended.trust == Trust::Protected) else { return Ok(()) };
-        for (project, (config, reports)) in &self.0 {
-            if !config.projects.contains(&ended.project_name) || outcome > config.threshold {
+        let branch = branch_name(app, ended).await?;
+        let of_branch = format!("{}/{branch}", ended.project_name);
+        let ends = |name: &String| *name == ended.project_name || *name == of_branch && !self.names.contains(name);
+        for follower in &self.all {
+            let project = &follower.project;
+            if !follower.after.projects.iter().any(ends) || outcome > follower.after.threshold {
                 continue;
             }
             if self.is_circle(project) {
@@ -110,9 +157,9 @@ impl Followers {
             let description =
                 format!("Started by upstream project \"{}\" build number {}", ended.project_name, ended.number);
             let cause = BuildCause { class: "hudson.model.Cause$UpstreamCause".into(), description, user: None };
-            let facts = RunFacts { causes: vec![cause], has_scm: true, ..RunFacts::default() };
-            let delivery = Some(format!("upstream {project} {}", ended.id));
-            let new = NewRun { facts, delivery, reports: *reports, ..NewRun::default() };
+            let name = follower.branch.as_ref().map_or(project.clone(), |branch| format!("{project}/{branch}"));
+            let mut new = NewRun { delivery: Some(format!("upstream {name} {}", ended.id)), ..follower.new.clone() };
+            new.facts.causes = vec![cause];
             match app.store.create_run(&Actor("upstream".into()), project, new, app.now()).await {
                 Ok(run) => app.changed(run.id),
                 // It was run and is forgotten, or the project is.
@@ -125,12 +172,20 @@ impl Followers {
     }
 }
 
+async fn branch_name(app: &App, run: &Run) -> Result<String, StoreError> {
+    let project = app.store.project(&run.project_name).await?;
+    let config = project.and_then(|project| serde_json::from_value::<ProjectConfig>(project.config).ok());
+    Ok(config.as_ref().and_then(|config| properties::branch_of(run, config)).unwrap_or_default().to_owned())
+}
+
 /// Whether a project that is run after these would follow from itself.
 ///
 /// # Errors
 /// The database.
 pub(crate) async fn is_circle(app: &App, project: &str, config: &UpstreamConfig) -> Result<bool, StoreError> {
     let mut followers = Followers::of(app).await?;
-    followers.0.insert(project.to_owned(), (config.clone(), false));
-    Ok(followers.is_circle(project))
+    followers.all.retain(|one| one.project != project || one.branch.is_some());
+    let (project, after, new) = (project.to_owned(), config.clone(), NewRun::default());
+    followers.all.push(Follower { project: project.clone(), after, new, branch: None });
+    Ok(followers.is_circle(&project))
 }

@@ -13,7 +13,7 @@ use crate::connect::{Dialect, SCHEMA};
 use crate::{Store, StoreError};
 
 /// In the order in which they refer to each other, with what orders their rows.
-const TABLES: [(&str, &str); 15] = [
+const TABLES: [(&str, &str); 16] = [
     ("counters", "name"),
     ("projects", "id"),
     ("runs", "id"),
@@ -24,6 +24,7 @@ const TABLES: [(&str, &str); 15] = [
     ("log_chunks", "run_id, first_line"),
     ("artifacts", "run_id, path"),
     ("tests", "run_id, seq"),
+    ("properties", "project_id, branch"),
     ("spare_blobs", "key"),
     ("agents", "id"),
     ("people", "name"),

@@ -2,6 +2,7 @@
 
 use model::event::{Event, LogSource};
 use model::ids::{RequestId, RunId};
+use model::properties::Properties;
 use model::request::Request;
 use sqlx::{Any, Row as _, Transaction};
 use wire::agent::LogLine;
@@ -19,6 +20,8 @@ pub enum Act {
     Request(RequestId, Request),
     /// It happened.
     Event(Event),
+    /// The run says this of its branch, and is believed.
+    Properties(String, Properties),
     /// End that early.
     Cancel(RequestId),
 }
@@ -104,6 +107,7 @@ impl Store {
                     let change = sqlx::query("UPDATE requests SET cancelled = 1 WHERE run_id = $1 AND id = $2");
                     change.bind(signed(run.0)).bind(signed(id.0)).execute(&mut *tx).await?;
                 }
+                Act::Properties(branch, said) => crate::properties::set(&mut tx, run, branch, said, now).await?,
                 Act::Event(event) => happened(&mut tx, run, now, event).await?,
             }
         }

@@ -19,6 +19,7 @@ mod logs;
 mod marks;
 mod people;
 mod projects;
+mod properties;
 mod reports;
 mod retention;
 mod run;
@@ -34,6 +35,8 @@ pub use error::StoreError;
 pub use journal::{Act, Outstanding};
 pub use people::{Known, Listed, NewToken, Person};
 pub use projects::{Project, ProjectId};
+pub use properties::BranchProperties;
+pub use retention::{BranchRuns, Old};
 pub use run::{NewRun, Run, RunCounts, RunFilter, Status};
 pub use test_results::{FlakyTest, PastResult, TestResult};
 

@@ -1,7 +1,8 @@
 //! What is forgotten: old runs, with their logs and what they archived. What was done to them stays in the audit.
 
 use serde_json::json;
-use sqlx::Row as _;
+use sqlx::any::AnyRow;
+use sqlx::{Any, Row as _, Transaction};
 
 use crate::audit::record;
 use crate::projects::ProjectId;
@@ -10,50 +11,161 @@ use crate::{Actor, Millis, Store, StoreError, signed};
 /// Tables with rows of a run. What asked for it stays known, so that it does not ask for another.
 const OF_RUNS: [&str; 5] = ["inputs", "requests", "events", "log_chunks", "tests"];
 
+/// The runs of one branch.
+#[derive(Clone, Copy, Debug)]
+pub struct BranchRuns<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Runs for which nobody has said of what are of it, too.
+    pub is_default: bool,
+}
+
+/// Which runs are old.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Old {
+    /// Those that ended before.
+    pub before: Option<Millis>,
+    /// Those that are not among so many of the last.
+    pub beyond: Option<u64>,
+}
+
 fn within(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 impl Store {
-    /// Forgets runs of a project that ended before `before`, and those that are not among its last `most`; at most `limit` at once, the
-    /// oldest first. How many.
+    /// Forgets old runs of a project, at most `limit` at once, the oldest first. How many.
     ///
     /// # Errors
     /// The database.
-    pub async fn forget_runs(
-        &self,
-        project: ProjectId,
-        before: Option<Millis>,
-        most: Option<u64>,
-        limit: u32,
-        now: Millis,
-    ) -> Result<u64, StoreError> {
+    pub async fn forget_runs(&self, project: ProjectId, old: Old, limit: u32, now: Millis) -> Result<u64, StoreError> {
         let mut tx = self.write().await?;
         let text = "SELECT r.id, r.number FROM runs r JOIN projects p ON p.id = r.project_id \
              WHERE r.project_id = $1 AND r.status = 'done' AND r.report IS NULL AND (r.ended_ms < $2 OR r.number <= p.last_number - $3) ORDER BY r.id LIMIT $4";
         let rows = sqlx::query(text)
             .bind(signed(project.0))
-            .bind(before.map_or(-1, within))
-            .bind(most.map_or(i64::MAX, within))
+            .bind(old.before.map_or(-1, within))
+            .bind(old.beyond.map_or(i64::MAX, within))
             .bind(i64::from(limit))
             .fetch_all(&mut *tx)
             .await?;
+        let forgotten = forget(&mut tx, project, &rows, now).await?;
+        tx.commit().await?;
+        Ok(forgotten)
+    }
+
+    /// The same for the runs of a branch, of which the last successful one is never old.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn forget_runs_of(
+        &self,
+        project: ProjectId,
+        branch: BranchRuns<'_>,
+        old: Old,
+        limit: u32,
+        now: Millis,
+    ) -> Result<u64, StoreError> {
+        let mut tx = self.write().await?;
+        let rows = old_runs(&mut tx, project, branch, old, limit, "1 = 1").await?;
+        let forgotten = forget(&mut tx, project, &rows, now).await?;
+        tx.commit().await?;
+        Ok(forgotten)
+    }
+
+    /// The same for what they have archived; they stay.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn forget_artifacts_of(
+        &self,
+        project: ProjectId,
+        branch: BranchRuns<'_>,
+        old: Old,
+        limit: u32,
+        now: Millis,
+    ) -> Result<u64, StoreError> {
+        let mut tx = self.write().await?;
+        let rows = old_runs(&mut tx, project, branch, old, limit, "r.artifact_files > 0").await?;
         let mut numbers = Vec::with_capacity(rows.len());
         for row in &rows {
             let id: i64 = row.try_get(0)?;
             crate::artifacts::forget(&mut tx, id, now).await?;
-            for table in OF_RUNS {
-                let text = format!("DELETE FROM {table} WHERE run_id = $1");
-                sqlx::query(sqlx::AssertSqlSafe(text)).bind(id).execute(&mut *tx).await?;
-            }
-            sqlx::query("DELETE FROM runs WHERE id = $1").bind(id).execute(&mut *tx).await?;
+            let none = sqlx::query("UPDATE runs SET artifact_files = 0, artifact_bytes = 0 WHERE id = $1");
+            none.bind(id).execute(&mut *tx).await?;
             numbers.push(row.try_get::<i64, _>(1)?);
         }
         if !numbers.is_empty() {
-            let detail = json!({ "runs": numbers });
-            record(&mut tx, now, &Actor::server(), "run.forget", &format!("project {}", project.0), &detail).await?;
+            let (object, detail) = (format!("project {}", project.0), json!({ "runs": numbers }));
+            record(&mut tx, now, &Actor::server(), "artifacts.forget", &object, &detail).await?;
         }
         tx.commit().await?;
         Ok(numbers.len() as u64)
     }
+}
+
+/// Runs of a branch that are over and old.
+async fn old_runs(
+    tx: &mut Transaction<'static, Any>,
+    project: ProjectId,
+    branch: BranchRuns<'_>,
+    old: Old,
+    limit: u32,
+    with: &str,
+) -> Result<Vec<AnyRow>, StoreError> {
+    let of = |runs: &str| {
+        let unnamed = if branch.is_default { format!(" OR {runs}.revision IS NULL") } else { String::new() };
+        format!("{runs}.project_id = $1 AND ({runs}.revision IN ($2, $3){unnamed})")
+    };
+    // Before the first of those that are kept.
+    let beyond = match old.beyond {
+        Some(0) => "$6 = 0".to_owned(),
+        Some(_) => {
+            let newest = format!("SELECT k.id FROM runs k WHERE {} ORDER BY k.id DESC LIMIT 1 OFFSET $6", of("k"));
+            format!("r.id < ({newest})")
+        }
+        // The parameter has to be there.
+        None => "$6 < 0".to_owned(),
+    };
+    let text = format!(
+        "SELECT r.id, r.number FROM runs r WHERE {} AND r.status = 'done' AND r.report IS NULL AND {with} \
+         AND (r.ended_ms < $4 OR {beyond}) \
+         AND r.id <> COALESCE((SELECT MAX(g.id) FROM runs g WHERE {} AND g.outcome = $7), -1) ORDER BY r.id LIMIT $5",
+        of("r"),
+        of("g")
+    );
+    let rows = sqlx::query(sqlx::AssertSqlSafe(text))
+        .bind(signed(project.0))
+        .bind(branch.name.to_owned())
+        .bind(format!("refs/heads/{}", branch.name))
+        .bind(old.before.map_or(-1, within))
+        .bind(i64::from(limit))
+        .bind(old.beyond.map_or(0, |most| within(most.saturating_sub(1))))
+        .bind("SUCCESS".to_owned());
+    Ok(rows.fetch_all(&mut **tx).await?)
+}
+
+/// Forgets these, within the change that it belongs to. How many.
+async fn forget(
+    tx: &mut Transaction<'static, Any>,
+    project: ProjectId,
+    rows: &[AnyRow],
+    now: Millis,
+) -> Result<u64, StoreError> {
+    let mut numbers = Vec::with_capacity(rows.len());
+    for row in rows {
+        let id: i64 = row.try_get(0)?;
+        crate::artifacts::forget(tx, id, now).await?;
+        for table in OF_RUNS {
+            let text = format!("DELETE FROM {table} WHERE run_id = $1");
+            sqlx::query(sqlx::AssertSqlSafe(text)).bind(id).execute(&mut **tx).await?;
+        }
+        sqlx::query("DELETE FROM runs WHERE id = $1").bind(id).execute(&mut **tx).await?;
+        numbers.push(row.try_get::<i64, _>(1)?);
+    }
+    if !numbers.is_empty() {
+        let detail = json!({ "runs": numbers });
+        record(tx, now, &Actor::server(), "run.forget", &format!("project {}", project.0), &detail).await?;
+    }
+    Ok(numbers.len() as u64)
 }

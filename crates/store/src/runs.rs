@@ -151,6 +151,16 @@ impl Store {
         query.fetch_optional(&self.pool).await?.as_ref().map(run).transpose()
     }
 
+    /// Whether a project had a run of this commit.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn has_run_at(&self, project: ProjectId, commit: &str) -> Result<bool, StoreError> {
+        let query = sqlx::query("SELECT 1 FROM runs WHERE project_id = $1 AND commit_id = $2 LIMIT 1");
+        let found = query.bind(signed(project.0)).bind(commit.to_owned()).fetch_optional(&self.pool).await?;
+        Ok(found.is_some())
+    }
+
     /// Runs, the newest first.
     ///
     /// # Errors

@@ -249,6 +249,10 @@ async fn git_with(folder: &Path, env: &[(&str, &str)], words: &[&str]) -> Result
         true => Ok(output.stdout),
         false => {
             let said = String::from_utf8_lossy(&output.stderr);
+            if let Some((_, name)) = said.split_once("couldn't find remote ref ") {
+                let name = name.lines().next().unwrap_or_default();
+                return Err(Trouble::workload(format!("the repository has no {name}")));
+            }
             Err(Trouble::infrastructure(format!("git {}: {}", words[0], said.lines().last().unwrap_or_default())))
         }
     }

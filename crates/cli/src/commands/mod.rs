@@ -1,6 +1,7 @@
 //! One file per command. Each takes its flags and returns an exit code, or says why it could not do its work.
 
 pub mod artifacts;
+mod branches;
 pub mod clean;
 pub mod doctor;
 pub mod groovy;

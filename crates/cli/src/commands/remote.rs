@@ -6,9 +6,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::args::OutputFormat;
+use crate::args::projects::{ProjectsCommand, PutArgs};
 use crate::args::server::{
-    AgentsCommand, AnswerArgs, ApproveArgs, CancelArgs, LogsArgs, ProjectsCommand, PutArgs, QueueArgs, RerunArgs,
-    RunsArgs, TriggerArgs,
+    AgentsCommand, AnswerArgs, ApproveArgs, CancelArgs, LogsArgs, QueueArgs, RerunArgs, RunsArgs, TriggerArgs,
 };
 use crate::client::Client;
 use crate::failure::{CommandFailure, Exit};
@@ -38,6 +38,7 @@ pub async fn projects(command: &ProjectsCommand) -> Result<Exit, CommandFailure>
                 }
             }
         }
+        ProjectsCommand::Branches { name, client } => super::branches::ls(name, client).await?,
         ProjectsCommand::Put(args) => {
             let PutArgs { name, git, branch, folder, file, protected, client, .. } = args.as_ref();
             let source = match (git, folder) {

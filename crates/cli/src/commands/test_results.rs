@@ -79,7 +79,7 @@ async fn ls(LsArgs { run, all, client: args }: &LsArgs) -> Result<(), CommandFai
     }
 }
 
-fn each(list: &Value, output: OutputFormat, line: impl Fn(&Value) -> String) {
+pub(super) fn each(list: &Value, output: OutputFormat, line: impl Fn(&Value) -> String) {
     for one in list.as_array().into_iter().flatten() {
         match output {
             OutputFormat::Json => println!("{one}"),
@@ -100,6 +100,6 @@ fn seconds(of: &Value) -> String {
 }
 
 /// In an address, in one part of its path.
-fn name_of(name: &str) -> String {
+pub(super) fn name_of(name: &str) -> String {
     encoded(name).replace('/', "%2F")
 }

@@ -4,6 +4,8 @@ use std::rc::Rc;
 
 use groovy::value::{Class, Native, Object, Throwable, Value};
 
+use crate::steps::SYMBOL;
+
 /// A string.
 pub(crate) fn text(text: &str) -> Value {
     Value::str(text)
@@ -30,6 +32,12 @@ pub(crate) fn entries(value: &Value) -> Option<Vec<(String, Value)>> {
         Value::Map(map) => Some((0..map.len()).filter_map(|i| map.at(i)).map(|(k, v)| (k.to_text(), v)).collect()),
         _ => None,
     }
+}
+
+/// What a description is one of: `logRotator(…)`, `[$class: 'hudson.tasks.LogRotator', …]` (without the package).
+pub(crate) fn symbol(fields: &[(String, Value)]) -> Option<String> {
+    let (_, name) = fields.iter().find(|(key, _)| key == SYMBOL || key == "$class")?;
+    name.to_text().rsplit('.').next().map(str::to_owned)
 }
 
 /// Can it be called?

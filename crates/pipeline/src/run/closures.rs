@@ -53,6 +53,7 @@ impl Closures {
         self.tools(&pipeline.tools);
         pipeline.options.iter().for_each(|o| self.call(&o.call));
         pipeline.parameters.iter().for_each(|p| self.call(p));
+        pipeline.triggers.iter().for_each(|t| self.call(t));
         pipeline.stages.iter().for_each(|s| self.stage(s));
     }
 

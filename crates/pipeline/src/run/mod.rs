@@ -9,6 +9,7 @@ mod interpreter;
 mod options;
 pub(crate) mod parameters;
 mod post;
+pub(crate) mod properties;
 mod stage;
 mod stages;
 mod unit;

@@ -1,6 +1,7 @@
 //! `parameters { … }`: defaults and types for what the run was given.
 
 use groovy::value::Value;
+use model::properties::{Parameter, ParameterKind};
 use model::request::{Failure, FailureKind};
 
 use super::interpreter::Interpreter;
@@ -10,46 +11,72 @@ use crate::engine::scope::Scope;
 use crate::engine::values;
 use crate::steps;
 
-/// Declares the parameters of the model.
-pub(super) async fn declare(it: &Interpreter, scope: &Scope) -> Result<(), Fault> {
+/// Declares the parameters of the model. What they are, for whoever asks for the next run.
+pub(super) async fn declare(it: &Interpreter, scope: &Scope) -> Result<Vec<Parameter>, Fault> {
     let mut declared = Vec::new();
     for call in &it.model.parameters {
         let (named, others) = it.arguments(scope, call).await?;
         let args = steps::args_for(&call.name, named, others)?;
-        define(&it.core, &call.name, &args.named).map_err(|f| f.at(call.span))?;
-        let name = args.named.iter().find(|(n, _)| n == "name").map(|(_, v)| v.to_text());
-        declared.extend(name);
+        declared.push(define(&it.core, &call.name, &args.named).map_err(|f| f.at(call.span))?);
     }
-    for (name, _) in it.core.facts.params.iter().filter(|(n, _)| !declared.contains(n)) {
+    for (name, _) in it.core.facts.params.iter().filter(|(n, _)| declared.iter().all(|known| known.name != *n)) {
         it.core.say(scope, &format!("WARNING: the pipeline declares no parameter ‘{name}’"));
     }
-    Ok(())
+    Ok(declared)
+}
+
+/// What `string(name: 'x', …)` says.
+pub(crate) fn described(kind: &str, fields: &[(String, Value)]) -> Result<Parameter, Fault> {
+    let field = |name: &str| fields.iter().find(|(n, _)| n == name).map(|(_, v)| v).filter(|v| !v.is_null());
+    let text = |name: &str| field(name).map(Value::to_text).unwrap_or_default();
+    let kind = match kind.strip_suffix("ParameterDefinition").unwrap_or(kind) {
+        "booleanParam" | "Boolean" => ParameterKind::Boolean,
+        "choice" | "choiceParam" | "Choice" => ParameterKind::Choice,
+        "string" | "stringParam" | "String" => ParameterKind::String,
+        "text" | "textParam" | "Text" => ParameterKind::Text,
+        "password" | "Password" => ParameterKind::Password,
+        _ => ParameterKind::Other,
+    };
+    let choices = match field("choices").filter(|_| kind == ParameterKind::Choice) {
+        Some(value) if value.is_text() => value.to_text().lines().map(str::to_owned).collect(),
+        Some(value) => value.items().unwrap_or_default().iter().map(Value::to_text).collect(),
+        None => Vec::new(),
+    };
+    let default = match kind {
+        ParameterKind::Boolean => text("defaultValue").eq_ignore_ascii_case("true").to_string(),
+        ParameterKind::Choice => choices.first().cloned().unwrap_or_default(),
+        _ if field("trim").is_some_and(Value::truth) => text("defaultValue").trim().to_owned(),
+        _ => text("defaultValue"),
+    };
+    let name = field("name").map(Value::to_text).ok_or_else(|| Fault::illegal("a parameter needs a name"))?;
+    Ok(Parameter { name, kind, description: text("description"), default, choices })
 }
 
 /// Declares one parameter: the value given gets the right type, a missing one its default.
-pub(crate) fn define(core: &Core, kind: &str, fields: &[(String, Value)]) -> Result<(), Fault> {
-    let field = |name: &str| fields.iter().find(|(n, _)| n == name).map(|(_, v)| v).filter(|v| !v.is_null());
-    let name = field("name").map(Value::to_text).ok_or_else(|| Fault::illegal("a parameter needs a name"))?;
-    let given = core.facts.params.iter().find(|(n, _)| *n == name).map(|(_, v)| v.clone());
-    let default = field("defaultValue");
-    let value = match kind.strip_suffix("ParameterDefinition").unwrap_or(kind) {
-        "booleanParam" | "Boolean" => match given {
-            Some(text) => Value::Bool(boolean(&name, &text)?),
-            None => Value::Bool(default.is_some_and(|v| v.to_text().eq_ignore_ascii_case("true"))),
-        },
-        "choice" | "Choice" => values::text(&choice(&name, field("choices"), given)?),
+pub(crate) fn define(core: &Core, kind: &str, fields: &[(String, Value)]) -> Result<Parameter, Fault> {
+    let parameter = described(kind, fields)?;
+    let name = &parameter.name;
+    let given = core.facts.params.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
+    let text = given.clone().unwrap_or_else(|| parameter.default.clone());
+    let value = match parameter.kind {
+        ParameterKind::Boolean => Value::Bool(boolean(name, &text)?),
+        ParameterKind::Choice if given.is_some() && !parameter.choices.contains(&text) => {
+            let known = parameter.choices.join(", ");
+            return Err(refused(format!("parameter ‘{name}’ has no choice ‘{text}’ (there is: {known})")));
+        }
+        ParameterKind::Choice => values::text(&text),
         _ => {
-            let text = given.or_else(|| default.map(Value::to_text)).unwrap_or_default();
-            let trim = field("trim").is_some_and(Value::truth);
+            let trim = fields.iter().any(|(n, v)| n == "trim" && v.truth());
             values::text(if trim { text.trim() } else { &text })
         }
     };
     let mut params = core.run.params.borrow_mut();
-    match params.iter_mut().find(|(n, _)| *n == name) {
+    match params.iter_mut().find(|(n, _)| n == name) {
         Some((_, old)) => *old = value,
-        None => params.push((name, value)),
+        None => params.push((name.clone(), value)),
     }
-    Ok(())
+    drop(params);
+    Ok(parameter)
 }
 
 /// Whoever started the run gave a value that the definition does not take.
@@ -62,21 +89,5 @@ fn boolean(name: &str, text: &str) -> Result<bool, Fault> {
         "true" => Ok(true),
         "false" => Ok(false),
         _ => Err(refused(format!("parameter ‘{name}’ is true or false, not ‘{text}’"))),
-    }
-}
-
-fn choice(name: &str, choices: Option<&Value>, given: Option<String>) -> Result<String, Fault> {
-    let choices: Vec<String> = match choices {
-        Some(value) if value.is_text() => value.to_text().lines().map(str::to_owned).collect(),
-        Some(value) => value.items().unwrap_or_default().iter().map(Value::to_text).collect(),
-        None => Vec::new(),
-    };
-    match given {
-        Some(text) if choices.contains(&text) => Ok(text),
-        Some(text) => {
-            let known = choices.join(", ");
-            Err(refused(format!("parameter ‘{name}’ has no choice ‘{text}’ (there is: {known})")))
-        }
-        None => Ok(choices.into_iter().next().unwrap_or_default()),
     }
 }

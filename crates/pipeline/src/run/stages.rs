@@ -15,7 +15,7 @@ use super::options::Options;
 use super::post::{self, Where};
 use super::stage;
 use super::unit::Unit;
-use super::{agent, environment, options, parameters};
+use super::{agent, environment, options, parameters, properties};
 use crate::engine::Core;
 use crate::engine::executor::LocalFuture;
 use crate::engine::fault::Fault;
@@ -44,7 +44,8 @@ pub(crate) async fn pipeline(core: Rc<Core>, scope: Scope, call: HostCall) -> Re
         return Err(Fault::raised("java.lang.UnsupportedOperationException", "‘libraries’ is not supported yet"));
     }
     can_restart(&it)?;
-    parameters::declare(&it, &scope).await?;
+    let declared = parameters::declare(&it, &scope).await?;
+    properties::tell(&it, &scope, declared).await?;
     it.options = options::root(&it, &scope).await?;
     let root = Rc::new(Root { it: Rc::new(it), post_done: Cell::new(false) });
     let result = on_agent(Rc::clone(&root), scope.clone()).await.err();

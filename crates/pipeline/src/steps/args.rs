@@ -3,6 +3,7 @@
 use groovy::machine::HostCall;
 use groovy::value::Value;
 
+use super::describable::SYMBOL;
 use crate::catalogue::Catalogue;
 use crate::engine::body::Body;
 use crate::engine::fault::Fault;
@@ -40,10 +41,13 @@ impl Args {
             Some(last) if values::is_closure(last) => positional.pop().map(Body::Script),
             _ => None,
         };
+        // A map is what it has; a description (`logRotator(…)`) is a value.
         if named.is_empty()
             && let [Value::Map(_)] = &positional[..]
+            && let Some(entries) = values::entries(&positional[0])
+            && !entries.iter().any(|(name, _)| name == SYMBOL)
         {
-            named = values::entries(&positional[0]).unwrap_or_default();
+            named = entries;
             positional.clear();
         }
         match (&positional[..], sole) {

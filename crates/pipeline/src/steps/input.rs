@@ -3,13 +3,14 @@
 use std::rc::Rc;
 
 use groovy::value::Value;
+use model::properties::ParameterKind;
 use model::request::{Parameter, Question, Reply, Request};
 
-use super::describable::SYMBOL;
 use super::{StepCall, unexpected};
 use crate::engine::fault::Fault;
 use crate::engine::interrupt::{Cause, Interruption};
 use crate::engine::values;
+use crate::run::parameters;
 
 /// What Jenkins calls a yes.
 const PROCEED: &str = "Proceed";
@@ -62,31 +63,8 @@ pub(crate) async fn input(call: StepCall) -> Result<Value, Fault> {
 /// A parameter, and whether it is true or false.
 fn parameter(definition: &Value) -> Result<(Parameter, bool), Fault> {
     let fields = values::entries(definition).unwrap_or_default();
-    let field = |name: &str| fields.iter().find(|(n, _)| n == name).map(|(_, v)| v).filter(|v| !v.is_null());
-    let kind = field(SYMBOL).or_else(|| field("$class")).map(Value::to_text).unwrap_or_default();
-    let kind = kind.rsplit('.').next().unwrap_or_default().to_owned();
-    let name = field("name").map(Value::to_text).ok_or_else(|| Fault::illegal("a parameter needs a name"))?;
-    let default = field("defaultValue").map(Value::to_text).unwrap_or_default();
-    let description = field("description").map(Value::to_text).unwrap_or_default();
-    let (default, choices) = match kind.strip_suffix("ParameterDefinition").unwrap_or(&kind) {
-        "booleanParam" | "Boolean" => {
-            let default = if default.eq_ignore_ascii_case("true") { "true" } else { "false" };
-            return Ok((boolean(name, description, default), true));
-        }
-        "choice" | "Choice" => {
-            let choices: Vec<String> = match field("choices") {
-                Some(value) if value.is_text() => value.to_text().lines().map(str::to_owned).collect(),
-                Some(value) => value.items().unwrap_or_default().iter().map(Value::to_text).collect(),
-                None => Vec::new(),
-            };
-            (choices.first().cloned().unwrap_or_default(), choices)
-        }
-        _ => (default, Vec::new()),
-    };
-    Ok((Parameter { name, description, default, choices }, false))
-}
-
-fn boolean(name: String, description: String, default: &str) -> Parameter {
-    let choices = vec!["true".to_owned(), "false".to_owned()];
-    Parameter { name, description, default: default.to_owned(), choices }
+    let of = parameters::described(&values::symbol(&fields).unwrap_or_default(), &fields)?;
+    let is_boolean = of.kind == ParameterKind::Boolean;
+    let choices = if is_boolean { vec!["true".to_owned(), "false".to_owned()] } else { of.choices };
+    Ok((Parameter { name: of.name, description: of.description, default: of.default, choices }, is_boolean))
 }

@@ -71,22 +71,10 @@ fn unknown_class(step: &str, class: &str) -> Fault {
     )
 }
 
-/// `properties([parameters([…]), …])`: parameters get their defaults; the rest is for a server.
+/// `properties([parameters([…]), …])`
 pub(crate) async fn properties(call: StepCall) -> Result<Value, Fault> {
-    for property in call.args.get("properties").and_then(Value::items).unwrap_or_default() {
-        let Some(fields) = values::entries(&property) else { continue };
-        let symbol = fields.iter().find(|(n, _)| n == SYMBOL || n == "$class").map(|(_, v)| v.to_text());
-        if !matches!(symbol.as_deref(), Some("parameters" | "ParametersDefinitionProperty")) {
-            continue;
-        }
-        let is_list = |n: &str| matches!(n, "parameterDefinitions" | "value");
-        let definitions = fields.iter().find(|(n, _)| is_list(n)).and_then(|(_, v)| v.items()).unwrap_or_default();
-        for definition in definitions {
-            let fields = values::entries(&definition).unwrap_or_default();
-            let kind = fields.iter().find(|(n, _)| n == SYMBOL || n == "$class").map(|(_, v)| v.to_text());
-            run::parameters::define(&call.core, &kind.unwrap_or_default(), &fields)?;
-        }
-    }
+    let all = call.args.get("properties").and_then(Value::items).unwrap_or_default();
+    run::properties::set(&call.core, &all)?;
     Ok(Value::Null)
 }
 

@@ -5,6 +5,7 @@ mod declarative;
 mod engine;
 mod engine_declarative;
 mod engine_docker;
+mod engine_properties;
 mod engine_scripts;
 mod engine_steps;
 mod engine_world;

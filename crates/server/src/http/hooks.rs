@@ -21,7 +21,7 @@ use crate::app::App;
 use crate::changes::{merged, of_push, of_request};
 use crate::config::ProjectConfig;
 use crate::forge::{Asker, Given, Silent};
-use crate::scan::{Wanted, create, end_all, request_name};
+use crate::scan::{At, Wanted, create, end_all, request_name};
 
 /// The largest webhook, in bytes: what GitHub sends at most.
 const MAX_BYTES: usize = 25 << 20;
@@ -78,6 +78,10 @@ pub(super) async fn hear(
             let is_it = |run: &store::Run| run.revision.as_ref().is_some_and(|name| gone.contains(name));
             let reason = format!("{} was removed", gone.join(", "));
             end_all(&app, project.id, &reason, is_it).await?;
+            for name in &gone {
+                let name = name.strip_prefix("refs/heads/").unwrap_or(name);
+                app.store.forget_properties(project.id, name, app.now()).await?;
+            }
             return ignored(&reason);
         }
     };
@@ -130,8 +134,10 @@ impl Heard<'_> {
             Ok(branch) => {
                 if self.config.merge_requests {
                     // Nobody need look.
-                    let _ =
-                        self.app.scan.send(Wanted { project: self.project.name.clone(), target: Some(name.clone()) });
+                    let _ = self
+                        .app
+                        .scan
+                        .send(Wanted { project: self.project.name.clone(), at: At::RequestsFor(name.clone()) });
                 }
                 let known = format!("{} branch {name} {}", self.project.name, branch.commit);
                 Ok(Ok(NewRun { delivery: Some(known), ..new(Push { commit: branch.commit, ..push }) }))

@@ -262,6 +262,7 @@ async fn described(app: &App, base: &str, project: &Project) -> Result<Value, Re
         "_class": CLASS_OF_JOB, "name": name, "fullName": project.name, "fullDisplayName": project.name, "displayName": name,
         "url": job_url(base, &project.name), "buildable": true, "color": color(runs.first()),
         "inQueue": runs.iter().any(|run| run.status == Status::Queued), "nextBuildNumber": project.last_number + 1,
+        "property": super::branches::as_jenkins(app, project).await?,
         "builds": runs.iter().map(short).collect::<Vec<_>>(),
         "lastBuild": first(&|_| true),
         "lastCompletedBuild": first(&|run| run.status == Status::Done),

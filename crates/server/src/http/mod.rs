@@ -7,6 +7,7 @@ mod artifacts;
 mod audit;
 mod auth;
 mod body;
+mod branches;
 pub(crate) mod description;
 mod error;
 mod hooks;
@@ -49,6 +50,7 @@ fn api() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
     let api = OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(projects::list))
         .routes(routes!(projects::put, projects::get))
+        .routes(routes!(branches::of_project))
         .routes(routes!(runs::create))
         .routes(routes!(runs::list))
         .routes(routes!(runs::get))

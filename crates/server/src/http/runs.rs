@@ -63,6 +63,8 @@ pub(super) struct Shown {
     message: Option<String>,
     /// Branch, tag or commit.
     revision: Option<String>,
+    /// The commit that is meant, once that is known.
+    commit: Option<String>,
     queued_at: u64,
     started_at: Option<u64>,
     ended_at: Option<u64>,
@@ -104,6 +106,7 @@ pub(super) fn shown(app: &App, run: &Run) -> Shown {
         outcome: run.outcome,
         message: run.message,
         revision: run.revision,
+        commit: run.commit,
         queued_at: run.queued_at,
         started_at: run.started_at,
         ended_at: run.ended_at,

@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
-use model::event::LogSource;
+use model::event::{Event, LogSource};
 use model::ids::RequestId;
 use model::request::{Failure, FailureKind, Reply, Request};
-use store::{Act, Millis, StoreError};
+use store::{Act, Millis, Project, StoreError};
 use tokio::time::Instant;
 use wire::agent::{Definition, Item, LogLine, ToAgent};
 use wire::engine::{Heard, Input, Journal, JournalError, Said, Word};
 
 use super::{Decision, Keeper, LAST_WORDS, Step};
 use crate::changes::is_rerun;
+use crate::config::ProjectConfig;
+use crate::{line, properties};
 
 /// So often an engine is started anew at one place.
 const MOST_LOSSES: u32 = 3;
@@ -55,8 +57,43 @@ impl Keeper {
                     _ => Ok(Step::Again),
                 }
             }
-            Err(failure) => self.fail(failure.kind, &failure.message).await,
+            Err(failure) => {
+                if failure.kind == FailureKind::Workload {
+                    self.says_nothing().await?;
+                }
+                self.fail(failure.kind, &failure.message).await
+            }
         }
+    }
+
+    /// There is no such branch any more, or no definition in it: what it has said is over.
+    async fn says_nothing(&self) -> Result<(), StoreError> {
+        let Some((_, branch)) = self.branch().await? else { return Ok(()) };
+        self.app.store.forget_properties(self.run.project, &branch, self.app.now()).await
+    }
+
+    /// What it may speak of, and its project.
+    async fn branch(&self) -> Result<Option<(Project, String)>, StoreError> {
+        let Some(project) = self.app.store.project(&self.run.project_name).await? else { return Ok(None) };
+        let Ok(config) = serde_json::from_value::<ProjectConfig>(project.config.clone()) else { return Ok(None) };
+        let branch = properties::branch_of(&self.run, &config).filter(|_| properties::is_believed(&self.run));
+        Ok(branch.map(|branch| (project, branch.to_owned())))
+    }
+
+    /// What it says of its branch, to be written down with the rest; the project, where its runs are to wait otherwise from then on.
+    async fn said_of_branch(&self, acts: &mut Vec<Act>) -> Result<Option<Project>, StoreError> {
+        let last = acts.iter().rev().find_map(|act| match act {
+            Act::Event(Event::PropertiesSet { properties }) => Some(properties.clone().bounded()),
+            _ => None,
+        });
+        let Some(said) = last else { return Ok(None) };
+        let Some((project, branch)) = self.branch().await? else { return Ok(None) };
+        let before = self.app.store.properties(project.id, &branch).await?.unwrap_or_default();
+        let waits_otherwise = before.alone != said.alone;
+        if before != said {
+            acts.push(Act::Properties(branch, said));
+        }
+        Ok(waits_otherwise.then_some(project))
     }
 
     pub(super) fn start_engine(&mut self) {
@@ -92,6 +129,8 @@ impl Keeper {
             }
         }
         let heard = journal.heard();
+        let waits_otherwise = self.said_of_branch(&mut acts).await?;
+        let Some(journal) = &self.journal else { return Ok(Step::On) };
         let places: Vec<_> =
             took.iter().filter_map(|index| Some((*index, journal.entries().get(*index)?.at?))).collect();
         for (index, at) in places {
@@ -103,6 +142,9 @@ impl Keeper {
             self.app.store.heard(self.run.id, heard, &acts, self.app.now()).await?;
             self.app.changed(self.run.id);
         }
+        if let Some(project) = waits_otherwise {
+            line::changed(&self.app, &project).await?;
+        }
         if let Some(needs) = self.needs_elsewhere(&acts).await? {
             return self.leave(needs).await;
         }
@@ -111,7 +153,7 @@ impl Keeper {
             match act {
                 Act::Request(id, request) => self.ask(id, request, self.app.now()).await?,
                 Act::Cancel(id) => self.cancel(id).await?,
-                Act::Event(_) => {}
+                Act::Event(_) | Act::Properties(..) => {}
             }
         }
         if let Some(end) = end {

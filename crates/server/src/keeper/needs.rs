@@ -17,7 +17,7 @@ impl Keeper {
     pub(super) async fn needs_elsewhere(&self, acts: &[Act]) -> Result<Option<Needs>, StoreError> {
         let requests = acts.iter().filter_map(|act| match act {
             Act::Request(_, request) => Some(request),
-            Act::Cancel(_) | Act::Event(_) => None,
+            Act::Cancel(_) | Act::Event(_) | Act::Properties(..) => None,
         });
         let asked = requests.filter_map(|request| needs_of(request, self.run.trust)).reduce(Needs::and);
         let (Some(agent), Some(mut asked)) = (self.agent, asked) else { return Ok(None) };

@@ -10,7 +10,7 @@ use model::ids::RequestId;
 use model::request::{Allocated, Reply, Request};
 use model::rung::Rung;
 use serde_json::{Value, json};
-use server::{ArtifactLimits, OidcConfig, OtlpConfig, Server, ServerConfig, ServerError};
+use server::{ArtifactLimits, Clock, OidcConfig, OtlpConfig, Server, ServerConfig, ServerError};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
@@ -30,6 +30,7 @@ pub struct Place {
     pub url: Option<String>,
     pub oidc: Option<OidcConfig>,
     pub otlp: Option<OtlpConfig>,
+    pub clock: Clock,
     /// Folder with files of projects.
     pub projects: Option<std::path::PathBuf>,
     http: reqwest::Client,
@@ -62,6 +63,7 @@ impl Place {
             url: None,
             oidc: None,
             otlp: None,
+            clock: Clock::Machine,
             projects: None,
             http,
             described: Default::default(),
@@ -79,8 +81,8 @@ impl Place {
         let config = ServerConfig::new("127.0.0.1:0".parse().unwrap(), database, path("token"));
         let (url, oidc, agent_patience) = (self.url.clone(), self.oidc.clone(), Duration::from_secs(2));
         let otlp = self.otlp.clone();
-        let projects = self.projects.clone();
-        let config = ServerConfig { agent_patience, url, oidc, otlp, projects, artifacts, ..config };
+        let (projects, clock) = (self.projects.clone(), self.clock.clone());
+        let config = ServerConfig { agent_patience, url, oidc, otlp, projects, artifacts, clock, ..config };
         self.server = Some(Server::start(config).await?);
         Ok(())
     }

@@ -19,17 +19,17 @@ const SECRET: &str = "a secret of the hook";
 
 /// A GitHub with one repository.
 #[derive(Clone, Default)]
-struct Forge(Arc<Mutex<Repository>>);
+pub struct Forge(Arc<Mutex<Repository>>);
 
 #[derive(Default)]
-struct Repository {
-    branches: BTreeMap<String, String>,
+pub struct Repository {
+    pub branches: BTreeMap<String, String>,
     /// Number: commit, target, state, whether it comes from a fork.
-    requests: BTreeMap<u64, (String, String, String, bool)>,
+    pub requests: BTreeMap<u64, (String, String, String, bool)>,
     away: bool,
 }
 
-fn commit(number: u64) -> String {
+pub fn commit(number: u64) -> String {
     format!("{number:040x}")
 }
 
@@ -104,13 +104,13 @@ impl Forge {
         format!("http://{address}")
     }
 
-    fn set(&self, change: impl FnOnce(&mut Repository)) {
+    pub fn set(&self, change: impl FnOnce(&mut Repository)) {
         change(&mut self.0.lock().unwrap());
     }
 }
 
 impl Place {
-    async fn with_forge(forge: &Forge, more: Value) -> Place {
+    pub async fn with_forge(forge: &Forge, more: Value) -> Place {
         let place = Place::new().await;
         let mut config = json!({
             "source": { "git": { "url": "http://127.0.0.1:9/app.git" } },
@@ -125,7 +125,7 @@ impl Place {
     }
 
     /// What is said to a webhook.
-    async fn hook(&self, event: &str, id: &str, body: &Value) -> Value {
+    pub async fn hook(&self, event: &str, id: &str, body: &Value) -> Value {
         let body = body.to_string();
         let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
         mac.update(body.as_bytes());
@@ -136,12 +136,12 @@ impl Place {
         serde_json::from_str(&answer.text().await.unwrap()).unwrap()
     }
 
-    async fn push(&self, branch: &str, commit: &str, id: &str) -> Value {
+    pub async fn push(&self, branch: &str, commit: &str, id: &str) -> Value {
         let body = json!({ "ref": format!("refs/heads/{branch}"), "after": commit, "sender": { "login": "alice" } });
         self.hook("push", id, &body).await
     }
 
-    async fn open(&self, forge: &Forge, number: u64, id: &str) -> Value {
+    pub async fn open(&self, forge: &Forge, number: u64, id: &str) -> Value {
         let of = forge.0.lock().unwrap().requests.get(&number).cloned().unwrap_or((
             commit(9),
             "main".into(),
@@ -151,13 +151,13 @@ impl Place {
         self.hook("pull_request", id, &json!({ "action": "opened", "pull_request": request(number, &of) })).await
     }
 
-    async fn runs(&self) -> Vec<Value> {
+    pub async fn runs(&self) -> Vec<Value> {
         let mut runs = self.ask("GET", "/api/v1/runs?limit=200", Value::Null).await["runs"].as_array().unwrap().clone();
         runs.reverse();
         runs
     }
 
-    async fn wait_for_runs(&self, count: usize) -> Vec<Value> {
+    pub async fn wait_for_runs(&self, count: usize) -> Vec<Value> {
         // Each is a change of the database, and each change is on the disk before the next.
         for _ in 0..6000 {
             let runs = self.runs().await;

@@ -88,17 +88,17 @@ async fn a_build_is_stopped_and_what_is_not_there_is_said() {
 }
 
 /// An answer.
-struct Answer {
-    status: u16,
-    location: Option<String>,
-    size: u64,
-    more: bool,
-    text: String,
-    body: Value,
+pub struct Answer {
+    pub status: u16,
+    pub location: Option<String>,
+    pub size: u64,
+    pub more: bool,
+    pub text: String,
+    pub body: Value,
 }
 
 impl Place {
-    async fn jenkins(&self, method: &str, path: &str) -> Answer {
+    pub async fn jenkins(&self, method: &str, path: &str) -> Answer {
         let token = std::fs::read_to_string(self.folder.path().join("token")).unwrap();
         self.jenkins_as(method, path, &format!("anybody:{}", token.trim())).await
     }

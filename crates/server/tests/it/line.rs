@@ -20,7 +20,7 @@ impl Place {
         self.ask("POST", &format!("/api/v1/projects/{name}/runs"), json!({})).await["id"].as_u64().unwrap()
     }
 
-    async fn agent_with(&self, name: &str, runs: u32, labels: &[&str]) -> Agent {
+    pub async fn agent_with(&self, name: &str, runs: u32, labels: &[&str]) -> Agent {
         self.agent_that_offers(name, runs, labels, everything()).await
     }
 }

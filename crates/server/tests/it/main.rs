@@ -15,6 +15,7 @@ mod people;
 #[path = "../../../store/tests/it/postgres.rs"]
 mod postgres;
 mod project_files;
+mod properties;
 mod test_results;
 mod traces;
 mod upstream;

@@ -3,7 +3,7 @@
 use model::ids::RunId;
 use model::outcome::Outcome;
 use model::run::RunEnd;
-use store::{Actor, Artifact, ArtifactLimits, Holder, NewRun, NotKept, Run, Store};
+use store::{Actor, Artifact, ArtifactLimits, Holder, NewRun, NotKept, Old, Run, Store};
 
 use crate::cases::put;
 
@@ -124,7 +124,7 @@ pub async fn files_go_with_their_runs(store: Store, other: Store) {
     assert_eq!(begin(&other, holder, "k2").await, Ok(100));
     let end = RunEnd { outcome: Outcome::Success, failure: None, timed_out: false, aborted: false, message: None };
     store.finish_run(run.id, &end, 80).await.unwrap();
-    assert_eq!(store.forget_runs(run.project, None, Some(0), 9, 90).await.unwrap(), 1);
+    assert_eq!(store.forget_runs(run.project, Old { before: None, beyond: Some(0) }, 9, 90).await.unwrap(), 1);
     assert_eq!(spare(&store).await, ["begun", "k1"]);
     assert!(store.artifacts(run.id, "", 9).await.unwrap().is_empty());
     assert_eq!(store.artifact(run.id, "a").await.unwrap(), None);

@@ -7,7 +7,7 @@ use model::request::{AgentSpec, Reply, Request};
 use model::run::{BuildCause, RunEnd, RunFacts};
 use model::rung::{Needs, Rung, Trust};
 use serde_json::json;
-use store::{Act, Actor, NewRun, NewToken, Project, Run, RunFilter, Status, Store, StoreError, TokenKind};
+use store::{Act, Actor, NewRun, NewToken, Old, Project, Run, RunFilter, Status, Store, StoreError, TokenKind};
 use wire::agent::{Definition, Item, LogLine};
 use wire::engine::{Entry, Input};
 
@@ -359,7 +359,7 @@ pub async fn old_runs_are_forgotten(store: Store) {
         }
         ids.push(run.id);
     }
-    let forget = async |before, most| store.forget_runs(app.id, before, most, 2, 500).await.unwrap();
+    let forget = async |before, beyond| store.forget_runs(app.id, Old { before, beyond }, 2, 500).await.unwrap();
     assert_eq!(forget(None, None).await, 0, "who says nothing keeps all");
     assert_eq!(forget(Some(130), None).await, 2, "no more than so many at once");
     assert_eq!(forget(Some(130), None).await, 1);

@@ -5,6 +5,7 @@ mod cases;
 mod merges;
 mod people;
 mod postgres;
+mod properties;
 mod test_results;
 
 use store::Store;
@@ -29,6 +30,9 @@ async fn conform(mut fresh: impl AsyncFnMut() -> Store) {
     artifacts::a_run_has_only_so_much(fresh().await).await;
     artifacts::only_who_has_a_run_adds_to_it(fresh().await).await;
     artifacts::files_go_with_their_runs(fresh().await, fresh().await).await;
+    properties::a_branch_says_what_its_last_run_has_said(fresh().await, fresh().await).await;
+    properties::a_branch_keeps_its_own_runs(fresh().await).await;
+    properties::a_branch_keeps_what_was_archived(fresh().await).await;
     test_results::tests_are_counted_and_found(fresh().await).await;
     test_results::a_test_has_a_history(fresh().await).await;
     cases::what_forges_are_to_hear(fresh().await).await;

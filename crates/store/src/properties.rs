@@ -1,0 +1,103 @@
+//! What definitions say of the projects that they are run for, branch by branch.
+
+use model::ids::RunId;
+use model::properties::Properties;
+use serde_json::json;
+use sqlx::{Any, Row as _, Transaction};
+
+use crate::audit::record;
+use crate::projects::ProjectId;
+use crate::{Actor, Millis, Store, StoreError, signed, unsigned};
+
+/// What a branch has said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BranchProperties {
+    /// Of which project.
+    pub project: ProjectId,
+    /// Which branch; `refs/…` where it is none.
+    pub branch: String,
+    /// The run that said it.
+    pub run: RunId,
+    /// It.
+    pub properties: Properties,
+}
+
+fn read(row: &sqlx::any::AnyRow) -> Result<BranchProperties, StoreError> {
+    let said: String = row.try_get(3)?;
+    Ok(BranchProperties {
+        project: ProjectId(unsigned(row.try_get(0)?)),
+        branch: row.try_get(1)?,
+        run: RunId(unsigned(row.try_get(2)?)),
+        properties: serde_json::from_str(&said).map_err(StoreError::damaged("properties"))?,
+    })
+}
+
+/// A run has said it of its branch, within the change that it belongs to. What a later run has said stands.
+pub(crate) async fn set(
+    tx: &mut Transaction<'static, Any>,
+    run: RunId,
+    branch: &str,
+    properties: &Properties,
+    now: Millis,
+) -> Result<(), StoreError> {
+    let row = sqlx::query("SELECT project_id FROM runs WHERE id = $1").bind(signed(run.0)).fetch_one(&mut **tx).await?;
+    let project: i64 = row.try_get(0)?;
+    let found =
+        sqlx::query("SELECT project_id, branch, run_id, said FROM properties WHERE project_id = $1 AND branch = $2");
+    let found = found.bind(project).bind(branch.to_owned()).fetch_optional(&mut **tx).await?;
+    let found = found.as_ref().map(read).transpose()?;
+    if found.as_ref().is_some_and(|found| found.run > run) {
+        return Ok(());
+    }
+    let said = serde_json::to_value(properties).map_err(StoreError::damaged("properties"))?;
+    let put = "INSERT INTO properties (project_id, branch, run_id, said) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT (project_id, branch) DO UPDATE SET run_id = $3, said = $4";
+    let put = sqlx::query(put).bind(project).bind(branch.to_owned()).bind(signed(run.0)).bind(said.to_string());
+    put.execute(&mut **tx).await?;
+    let before = found.map(|found| found.properties).unwrap_or_default();
+    if before != *properties {
+        let detail = json!({ "branch": branch, "run": run.0, "properties": said });
+        record(tx, now, &Actor::server(), "project.properties", &format!("project {project}"), &detail).await?;
+    }
+    Ok(())
+}
+
+impl Store {
+    /// What a branch has said last.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn properties(&self, project: ProjectId, branch: &str) -> Result<Option<Properties>, StoreError> {
+        let text = "SELECT project_id, branch, run_id, said FROM properties WHERE project_id = $1 AND branch = $2";
+        let row = sqlx::query(text).bind(signed(project.0)).bind(branch.to_owned()).fetch_optional(&self.pool).await?;
+        Ok(row.as_ref().map(read).transpose()?.map(|said| said.properties))
+    }
+
+    /// What the branches of a project have said, or those of all projects.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn all_properties(&self, project: Option<ProjectId>) -> Result<Vec<BranchProperties>, StoreError> {
+        let text = "SELECT project_id, branch, run_id, said FROM properties \
+             WHERE project_id = $1 OR $1 = -1 ORDER BY project_id, branch";
+        let rows = sqlx::query(text).bind(project.map_or(-1, |id| signed(id.0))).fetch_all(&self.pool).await?;
+        rows.iter().map(read).collect()
+    }
+
+    /// A branch is gone, and says nothing any more.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn forget_properties(&self, project: ProjectId, branch: &str, now: Millis) -> Result<(), StoreError> {
+        let mut tx = self.write().await?;
+        let gone = sqlx::query("DELETE FROM properties WHERE project_id = $1 AND branch = $2");
+        let gone = gone.bind(signed(project.0)).bind(branch.to_owned()).execute(&mut *tx).await?;
+        if gone.rows_affected() > 0 {
+            let detail = json!({ "branch": branch });
+            let object = format!("project {}", project.0);
+            record(&mut tx, now, &Actor::server(), "project.properties", &object, &detail).await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,113 @@
+//! What definitions say of their projects, and what is forgotten because of that.
+
+use model::outcome::Outcome;
+use model::properties::{Alone, Properties, Trigger};
+use model::run::RunEnd;
+use store::{Act, Artifact, ArtifactLimits, BranchRuns, Holder, NewRun, Old, Run, RunFilter, Store};
+
+use crate::cases::{alice, put};
+
+async fn run_of(store: &Store, revision: Option<&str>, outcome: Option<Outcome>) -> Run {
+    let new = NewRun { revision: revision.map(str::to_owned), ..NewRun::default() };
+    let run = store.create_run(&alice(), "app", new, 20).await.unwrap();
+    if let Some(outcome) = outcome {
+        let end = RunEnd { outcome, failure: None, timed_out: false, aborted: false, message: None };
+        store.finish_run(run.id, &end, 100 + run.number).await.unwrap();
+    }
+    run
+}
+
+async fn say(store: &Store, run: &Run, branch: &str, said: &Properties) {
+    store.heard(run.id, (1, 1), &[Act::Properties(branch.into(), said.clone())], 30).await.unwrap();
+}
+
+pub async fn a_branch_says_what_its_last_run_has_said(store: Store, other: Store) {
+    let app = put(&store, "app").await;
+    put(&store, "other").await;
+    let nightly = Properties { triggers: vec![Trigger::Cron("@daily".into())], ..Properties::default() };
+    let alone = Properties { alone: Some(Alone { abort_previous: true }), ..Properties::default() };
+    let first = run_of(&store, Some("main"), None).await;
+    let second = run_of(&store, Some("main"), None).await;
+    assert_eq!(store.properties(app.id, "main").await.unwrap(), None);
+    say(&store, &second, "main", &nightly).await;
+    say(&store, &first, "main", &alone).await;
+    assert_eq!(store.properties(app.id, "main").await.unwrap(), Some(nightly.clone()), "the later run counts");
+    say(&store, &second, "side", &alone).await;
+    let all = store.all_properties(None).await.unwrap();
+    let names: Vec<_> = all.iter().map(|said| (said.branch.as_str(), said.run, said.project)).collect();
+    assert_eq!(names, [("main", second.id, app.id), ("side", second.id, app.id)]);
+    let of_other = store.project("other").await.unwrap().unwrap().id;
+    assert!(store.all_properties(Some(of_other)).await.unwrap().is_empty());
+    let rows = async || {
+        let rows = store.audit(0, 100).await.unwrap();
+        rows.iter().filter(|row| row.action == "project.properties").count()
+    };
+    assert_eq!(rows().await, 2);
+    say(&store, &second, "side", &alone).await;
+    assert_eq!(rows().await, 2, "the same again is no change");
+
+    let mut written = Vec::new();
+    store.backup(&mut written).await.unwrap();
+    other.restore(written.as_slice()).await.unwrap();
+    assert_eq!(other.all_properties(None).await.unwrap(), all);
+
+    store.forget_properties(app.id, "main", 40).await.unwrap();
+    store.forget_properties(app.id, "main", 40).await.unwrap();
+    assert_eq!((store.properties(app.id, "main").await.unwrap(), rows().await), (None, 3));
+}
+
+pub async fn a_branch_keeps_its_own_runs(store: Store) {
+    let app = put(&store, "app").await;
+    let mut ids = Vec::new();
+    for outcome in [Outcome::Failure, Outcome::Success, Outcome::Failure, Outcome::Failure, Outcome::Failure] {
+        ids.push(run_of(&store, Some("refs/heads/main"), Some(outcome)).await.id);
+    }
+    ids.push(run_of(&store, None, Some(Outcome::Failure)).await.id);
+    ids.push(run_of(&store, Some("main"), None).await.id);
+    let of_side = run_of(&store, Some("side"), Some(Outcome::Failure)).await.id;
+    let branch = |is_default| BranchRuns { name: "main", is_default };
+    let forget = async |is_default, old| store.forget_runs_of(app.id, branch(is_default), old, 2, 500).await.unwrap();
+    let left = async || {
+        let runs = store.runs(&RunFilter { limit: 20, ..RunFilter::default() }).await.unwrap();
+        runs.iter().rev().map(|run| run.id).collect::<Vec<_>>()
+    };
+    assert_eq!(forget(true, Old::default()).await, 0, "who says nothing keeps all");
+    let ended = |number: u64| Old { before: Some(100 + number), ..Old::default() };
+    assert_eq!(forget(true, ended(2)).await, 1);
+    let beyond = |most| Old { beyond: Some(most), ..Old::default() };
+    assert_eq!(forget(false, beyond(4)).await, 0, "the one that nobody has said anything of is none of it");
+    assert_eq!(forget(true, beyond(4)).await, 1, "the last four, and the last that was well");
+    assert_eq!(left().await, [ids[1], ids[3], ids[4], ids[5], ids[6], of_side]);
+    assert_eq!(forget(true, beyond(0)).await, 2, "no more than so many at once");
+    assert_eq!((forget(true, beyond(0)).await, forget(true, beyond(0)).await), (1, 0));
+    assert_eq!(left().await, [ids[1], ids[6], of_side], "nor one that is under way");
+    assert!(store.verify_audit().await.unwrap().is_ok());
+}
+
+pub async fn a_branch_keeps_what_was_archived(store: Store) {
+    let app = put(&store, "app").await;
+    let limits = ArtifactLimits { file_bytes: 9, run_bytes: 9, run_files: 9 };
+    let mut ids = Vec::new();
+    for number in 1..=3_u64 {
+        let run = run_of(&store, Some("main"), None).await;
+        let epoch = store.lease_run(run.id, 0, 1, 30).await.unwrap();
+        let holder = Holder { run: run.id, epoch, agent: 1 };
+        let key = format!("k{number}");
+        store.begin_artifact(holder, &key, &limits, 35).await.unwrap().unwrap();
+        let file = Artifact { path: "a".into(), bytes: 1, sha256: String::new(), key, at: 40 };
+        store.keep_artifact(holder, &file, &limits).await.unwrap().unwrap();
+        let outcome = if number == 1 { Outcome::Success } else { Outcome::Failure };
+        let end = RunEnd { outcome, failure: None, timed_out: false, aborted: false, message: None };
+        store.finish_run(run.id, &end, 100).await.unwrap();
+        ids.push(run.id);
+    }
+    let old = Old { beyond: Some(1), ..Old::default() };
+    let branch = BranchRuns { name: "main", is_default: true };
+    assert_eq!(store.forget_artifacts_of(app.id, branch, old, 9, 500).await.unwrap(), 1);
+    assert_eq!(store.forget_artifacts_of(app.id, branch, old, 9, 500).await.unwrap(), 0);
+    let mut has = Vec::new();
+    for id in ids {
+        has.push(store.artifacts(id, "", 9).await.unwrap().len());
+    }
+    assert_eq!(has, [1, 0, 1], "those of the last, and of the last that was well");
+}

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use model::limits::{MAX_ARTIFACT_BYTES, MAX_RUN_ARTIFACT_BYTES, MAX_RUN_ARTIFACTS};
+use model::limits::{MAX_ARTIFACT_BYTES, MAX_CAPTURE_BYTES, MAX_RUN_ARTIFACT_BYTES, MAX_RUN_ARTIFACTS};
 use model::outcome::Outcome;
 use model::rung::Trust;
 use scm::Forge;
@@ -33,6 +33,10 @@ pub struct ServerConfig {
     pub first_token: PathBuf,
     /// How long an agent may be away before what it holds is taken from it.
     pub agent_patience: Duration,
+    /// What an agent may say of one run before it is heard, in bytes: who says more is cut off. Agents in good order stay far below.
+    pub agent_backlog_bytes: usize,
+    /// What a run may read into its pipeline, in bytes of all that it captures: it is remembered as long as the run, for the next engine.
+    pub run_read_bytes: usize,
     /// Where people find it: what links in forges lead to. `None`: where it listens.
     pub url: Option<String>,
     /// It speaks TLS itself.
@@ -65,6 +69,8 @@ impl ServerConfig {
             database,
             first_token,
             agent_patience: Duration::from_secs(60),
+            agent_backlog_bytes: 256 << 20,
+            run_read_bytes: 8 * MAX_CAPTURE_BYTES,
             url: None,
             tls: None,
             oidc: None,

@@ -13,8 +13,8 @@ use crate::app::App;
 use crate::hub::Connected;
 use crate::line;
 
-/// Labels of one agent.
-const MOST_LABELS: usize = 200;
+/// Labels of one agent, and the longest of one, in bytes.
+const MOST_LABELS: (usize, usize) = (200, 200);
 /// Images of one agent, and the longest name of one, in bytes.
 const MOST_IMAGES: (usize, usize) = (2000, 200);
 /// How long an agent may say nothing, not even that it lives.
@@ -24,8 +24,8 @@ const SILENCE: Duration = Duration::from_secs(45);
 pub(crate) enum Sign {
     /// It lives.
     Lives,
-    /// It says this.
-    Says(FromAgent),
+    /// It says this, in a message of so many bytes.
+    Says(FromAgent, usize),
     /// It says what is not of the protocol.
     Breaks(String),
 }
@@ -52,27 +52,35 @@ pub(crate) async fn attend(
         let Ok(Some(sign)) = sign else { break };
         match sign {
             Sign::Lives => {}
-            Sign::Says(FromAgent::Hello { version: VERSION, runs, held, labels, offers }) if alive.is_some() => {
+            Sign::Says(FromAgent::Hello { version: VERSION, runs, held, labels, offers }, _) if alive.is_some() => {
                 let Some(alive) = alive.take() else { break };
                 tracing::info!(agent = agent.name, runs, held = held.len(), "an agent has come");
                 // Its name is one too. What it has it says in other words, which are held to.
-                let own = labels.into_iter().filter(|label| !line::is_reserved(label)).take(MOST_LABELS);
+                let (most, longest) = MOST_LABELS;
+                let is_one = |label: &String| label.len() <= longest && !line::is_reserved(label);
+                let own = labels.into_iter().filter(is_one).take(most);
                 let labels = own.chain([agent.name.clone()]).collect();
                 let (sender, offers) = (sender.clone(), bounded(offers));
                 let connected = Connected { connection, sender, most: runs, labels, offers, _alive: alive };
                 let placed = app.hub.come(&app.waiting, agent.id, connected, &held);
                 line::perform(&app, placed).await;
             }
-            Sign::Says(FromAgent::Offers(offers)) if alive.is_none() => {
+            Sign::Says(FromAgent::Offers(offers), _) if alive.is_none() => {
                 let placed = app.hub.offers(&app.waiting, agent.id, connection, bounded(offers));
                 line::perform(&app, placed).await;
             }
-            Sign::Says(message) if alive.is_none() => match message.lease() {
-                Some(lease) => app.hub.heard(agent.id, lease, message),
+            Sign::Says(message, bytes) if alive.is_none() => match message.lease() {
+                Some(lease) => {
+                    let most = app.config.agent_backlog_bytes;
+                    if !app.hub.heard(agent.id, lease, message, bytes, most) {
+                        tracing::warn!(agent = agent.name, run = %lease.run, "an agent does not wait until it is heard");
+                        break;
+                    }
+                }
                 // One that greets twice is none.
                 None => break,
             },
-            Sign::Says(_) => {
+            Sign::Says(..) => {
                 tracing::warn!(agent = agent.name, "an agent of another version, or one that does not greet");
                 break;
             }

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use wire::agent::{FromAgent, Lease, Offers, ToAgent};
 
 use crate::app::App;
-use crate::keeper::{self, Decision, ToKeeper};
+use crate::keeper::{self, Decision, KeeperLink, ToKeeper};
 use crate::line::{self, Waiting};
 
 /// How often the queue is looked at where nothing has told that it changed.
@@ -29,7 +29,7 @@ const MOST_AT_ONCE: u32 = 1000;
 pub(crate) struct Hub {
     // In an order, so that whoever is told of something is told of it in the same one each time.
     agents: Mutex<BTreeMap<u64, Connected>>,
-    keepers: Mutex<BTreeMap<RunId, mpsc::UnboundedSender<ToKeeper>>>,
+    keepers: Mutex<BTreeMap<RunId, KeeperLink>>,
     /// What the line has said, and nobody has done yet.
     later: Mutex<Vec<Command>>,
     /// Something may be given out.
@@ -112,8 +112,8 @@ pub(crate) fn start_keeper(app: &Arc<App>, run: Run) {
     let mut keepers = app.hub.keepers();
     let entry = keepers.entry(run.id);
     if let std::collections::btree_map::Entry::Vacant(vacant) = entry {
-        let (sender, inbox) = mpsc::unbounded_channel();
-        vacant.insert(sender);
+        let (link, inbox) = keeper::inbox();
+        vacant.insert(link);
         let app = Arc::clone(app);
         tokio::spawn(async move {
             let id = run.id;
@@ -159,7 +159,7 @@ impl Hub {
         self.agents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn keepers(&self) -> MutexGuard<'_, BTreeMap<RunId, mpsc::UnboundedSender<ToKeeper>>> {
+    fn keepers(&self) -> MutexGuard<'_, BTreeMap<RunId, KeeperLink>> {
         self.keepers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -203,7 +203,7 @@ impl Hub {
         let connection = connected.connection;
         for (run, keeper) in keepers.iter() {
             let held = held.iter().copied().find(|lease| lease.run == *run);
-            let _ = keeper.send(ToKeeper::Came { agent, connection, held });
+            keeper.send(ToKeeper::Came { agent, connection, held });
         }
         // What it holds and nobody keeps is to be ended.
         for lease in held.iter().filter(|lease| !keepers.contains_key(&lease.run)) {
@@ -254,7 +254,7 @@ impl Hub {
         }
         agents.remove(&agent);
         for keeper in keepers.values() {
-            let _ = keeper.send(ToKeeper::Went { agent });
+            keeper.send(ToKeeper::Went { agent });
         }
         waiting.tell(Event::AgentWent { agent: AgentId(agent) })
     }
@@ -283,11 +283,15 @@ impl Hub {
         }
     }
 
-    /// An agent has said something of a run.
-    pub(crate) fn heard(&self, agent: u64, lease: Lease, message: FromAgent) {
+    /// An agent has said something of a run, in a message of so many bytes. False: it says more than it may, before it is heard.
+    #[must_use]
+    pub(crate) fn heard(&self, agent: u64, lease: Lease, message: FromAgent, bytes: usize, most: usize) -> bool {
         match self.keepers().get(&lease.run) {
-            Some(keeper) => drop(keeper.send(ToKeeper::Said { agent, lease, message })),
-            None => self.tell(agent, ToAgent::Release { lease, forget: true }),
+            Some(keeper) => keeper.take(agent, lease, message, bytes, most),
+            None => {
+                self.tell(agent, ToAgent::Release { lease, forget: true });
+                true
+            }
         }
     }
 
@@ -295,14 +299,14 @@ impl Hub {
     pub(crate) async fn decide(&self, run: RunId, id: RequestId, decision: Decision) -> bool {
         let (heard, answer) = oneshot::channel();
         let keeper = self.keepers().get(&run).cloned();
-        keeper.is_some_and(|keeper| keeper.send(ToKeeper::Decided { id, decision, heard }).is_ok())
+        keeper.is_some_and(|keeper| keeper.send(ToKeeper::Decided { id, decision, heard }))
             && answer.await.unwrap_or(false)
     }
 
     /// A run is to end.
     pub(crate) fn abort(&self, run: RunId) {
         if let Some(keeper) = self.keepers().get(&run) {
-            let _ = keeper.send(ToKeeper::Abort);
+            keeper.send(ToKeeper::Abort);
         }
     }
 }

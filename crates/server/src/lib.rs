@@ -232,8 +232,9 @@ impl Server {
         let (app, key) = (Arc::clone(&self.app), key.to_owned());
         async move {
             let Some(agent) = app.store.agent_by_key(&key, app.now()).await? else { return Ok(false) };
-            let signs =
-                futures_util::stream::poll_fn(move |context| from.poll_recv(context).map(|said| said.map(Sign::Says)));
+            let signs = futures_util::stream::poll_fn(move |context| {
+                from.poll_recv(context).map(|said| said.map(|message| Sign::Says(message, 0)))
+            });
             tokio::spawn(attend(app, agent, to, signs));
             Ok(true)
         }

@@ -165,7 +165,7 @@ impl Agent {
                     None => effects.push(Effect::Say(FromAgent::Released { lease })),
                 }
             }
-            ToAgent::Waiting { .. } => {}
+            ToAgent::Waiting { .. } | ToAgent::Heard { .. } => {}
         }
         Ok(effects)
     }

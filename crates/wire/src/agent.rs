@@ -7,6 +7,7 @@
 //!    |  FromAgent::Found  --------------------> |   its definition
 //!    | <----------------------  ToAgent::Tell   |   words for its engine: the first of them start one
 //!    |  FromAgent::Said *  -------------------> |
+//!    | <------------------- ToAgent::Heard *    |   some may be on their way, no more
 //!    | <------------------- ToAgent::Perform *  |   requests, at most once each
 //!    |  FromAgent::Report *, Answered *  -----> |   again and again until they are kept
 //!    | <---------------------  ToAgent::Kept *  |
@@ -30,9 +31,11 @@ use serde::{Deserialize, Serialize};
 use crate::engine::{Said, Word};
 
 /// Version of these messages; both sides must have the same.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 /// The longest message, in bytes.
 pub const MAX_MESSAGE_BYTES: usize = crate::engine::MAX_LINE_BYTES + 4096;
+/// So many messages with words of one engine may be on their way; until one is heard, an agent does not listen to that engine.
+pub const MAX_SAID: usize = 8;
 /// The most that one report has.
 pub const MAX_REPORT: usize = 2000;
 
@@ -267,6 +270,13 @@ pub enum ToAgent {
         engine: u64,
         /// What.
         words: Vec<Word>,
+    },
+    /// A message with words of that engine was written down, and acted upon.
+    Heard {
+        /// Of which lease.
+        lease: Lease,
+        /// Which engine.
+        engine: u64,
     },
     /// To be done. One that was asked before is not done again; its answer is said again.
     Perform {

@@ -265,6 +265,11 @@ impl Agent {
                     self.say(FromAgent::EngineLost { lease, engine, reason });
                 }
             }
+            ToAgent::Heard { lease, engine } => {
+                if let Some(seat) = self.seats.get(&lease) {
+                    seat.engine_heard(engine);
+                }
+            }
             ToAgent::Perform { lease, id, request } => {
                 let Some(seat) = self.seats.get_mut(&lease) else { return };
                 if let Some(reply) = seat.perform(id, request) {

@@ -12,7 +12,7 @@ use model::rung::Trust;
 use model::test_result::TestCase;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
-use wire::agent::{Definition, Item, Lease, LogLine, MAX_REPORT};
+use wire::agent::{Definition, Item, Lease, LogLine, MAX_REPORT, MAX_SAID};
 use wire::engine::{Said, Word as EngineWord};
 
 use super::fetch::Found;
@@ -66,6 +66,8 @@ struct Engine {
     /// It has said its last word.
     is_done: bool,
     input: mpsc::UnboundedSender<Vec<u8>>,
+    /// Messages with its words that may be on their way.
+    ahead: Arc<Semaphore>,
     /// Ends the process when dropped.
     _alive: oneshot::Sender<()>,
 }
@@ -153,6 +155,15 @@ impl Seat {
         true
     }
 
+    /// The server has heard a message of an engine.
+    pub(super) fn engine_heard(&self, number: u64) {
+        if let Some(engine) = self.engine.as_ref().filter(|engine| engine.number == number)
+            && engine.ahead.available_permits() < MAX_SAID
+        {
+            engine.ahead.add_permits(1);
+        }
+    }
+
     pub(super) fn engine_is_done(&self) -> bool {
         self.engine.as_ref().is_some_and(|engine| engine.is_done)
     }
@@ -171,8 +182,9 @@ impl Seat {
             let process = Process::start(program).map_err(|trouble| trouble.0.message)?;
             let input = process.input();
             let (alive, gone) = oneshot::channel();
-            tokio::spawn(listen(process, self.lease, number, gone, self.inbox.clone()));
-            self.engine = Some(Engine { number, is_done: false, input, _alive: alive });
+            let ahead = Arc::new(Semaphore::new(MAX_SAID));
+            tokio::spawn(listen(process, (self.lease, number), Arc::clone(&ahead), gone, self.inbox.clone()));
+            self.engine = Some(Engine { number, is_done: false, input, ahead, _alive: alive });
         }
         if let Some(engine) = self.engine.as_ref().filter(|engine| engine.number == number) {
             let mut bytes = Vec::new();
@@ -366,8 +378,8 @@ impl Seat {
 /// Hands on what an engine says, until it ends or is not wanted any more.
 async fn listen(
     mut process: Process,
-    lease: Lease,
-    number: u64,
+    (lease, number): (Lease, u64),
+    ahead: Arc<Semaphore>,
     mut gone: oneshot::Receiver<()>,
     inbox: mpsc::UnboundedSender<Word>,
 ) {
@@ -382,8 +394,46 @@ async fn listen(
             Err(reason) => Word::EngineEnded(lease, number, reason),
         };
         let is_last = matches!(word, Word::EngineEnded(..));
+        if !is_last {
+            // Given back when the server has heard it. Meanwhile the engine's pipe fills up, and it waits.
+            let turn = tokio::select! {
+                turn = ahead.acquire() => turn,
+                _ = &mut gone => return,
+            };
+            let Ok(turn) = turn else { return };
+            turn.forget();
+        }
         if inbox.send(word).is_err() || is_last {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_engine_is_listened_to_as_far_as_the_server_follows() {
+        let lease = Lease { run: model::ids::RunId(1), epoch: 1 };
+        // It says the same for ever.
+        let program = EngineProgram { program: "/usr/bin/yes".into(), words: vec!["\"waits\"".into()] };
+        let process = Process::start(&program).unwrap();
+        let (ahead, (_alive, gone)) = (Arc::new(Semaphore::new(MAX_SAID)), oneshot::channel());
+        let (sender, mut inbox) = mpsc::unbounded_channel();
+        let listening = tokio::spawn(listen(process, (lease, 1), Arc::clone(&ahead), gone, sender));
+        let mut said = async || {
+            let mut count = 0;
+            // What can come comes at once; then nothing does.
+            while let Ok(Some(word)) = tokio::time::timeout(std::time::Duration::from_millis(500), inbox.recv()).await {
+                assert!(matches!(word, Word::Said(_, 1, _)));
+                count += 1;
+            }
+            count
+        };
+        assert_eq!(said().await, MAX_SAID);
+        ahead.add_permits(2);
+        assert_eq!(said().await, 2);
+        listening.abort();
     }
 }

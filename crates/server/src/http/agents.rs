@@ -140,7 +140,9 @@ async fn converse(app: Arc<App>, agent: AgentRecord, socket: WebSocket) {
     let whole = incoming.take_while(|message| ready(matches!(message, Ok(message) if !is_close(message))));
     let signs = whole.map(|message| match message {
         Ok(Message::Text(text)) => {
-            serde_json::from_str(&text).map_or_else(|error| Sign::Breaks(error.to_string()), Sign::Says)
+            let bytes = text.len();
+            serde_json::from_str(&text)
+                .map_or_else(|error| Sign::Breaks(error.to_string()), |message| Sign::Says(message, bytes))
         }
         _ => Sign::Lives,
     });

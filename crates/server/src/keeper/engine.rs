@@ -265,12 +265,23 @@ impl Keeper {
 fn size_of_word(word: &Word) -> usize {
     let text = match word {
         Word::Begin(begin) => begin.source.len(),
-        Word::Input { input: Input::Answer { reply, .. }, .. } => match reply {
-            Reply::Exited { stdout, .. } => stdout.as_ref().map_or(0, String::len),
-            Reply::Text(text) => text.len(),
-            _ => 0,
-        },
-        Word::Input { .. } => 0,
+        Word::Input { input, .. } => size_of_input(input),
     };
     text + 256
+}
+
+pub(super) fn size_of_input(input: &Input) -> usize {
+    match input {
+        Input::Answer { reply, .. } => size_of_reply(reply),
+        _ => 0,
+    }
+}
+
+/// About how much text an answer has.
+pub(super) fn size_of_reply(reply: &Reply) -> usize {
+    match reply {
+        Reply::Exited { stdout, .. } => stdout.as_ref().map_or(0, String::len),
+        Reply::Text(text) => text.len(),
+        _ => 0,
+    }
 }

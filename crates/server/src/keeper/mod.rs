@@ -15,6 +15,7 @@ mod needs;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use model::ids::{RequestId, StepId};
@@ -26,6 +27,7 @@ use tokio::time::Instant;
 use wire::agent::{FromAgent, Lease, ToAgent};
 use wire::engine::{Input, Journal};
 
+use self::engine::{size_of_input, size_of_reply};
 use crate::app::App;
 use crate::config::ProjectConfig;
 
@@ -41,7 +43,7 @@ pub(crate) enum ToKeeper {
     /// An agent's connection has ended.
     Went { agent: u64 },
     /// An agent says something of this run.
-    Said { agent: u64, lease: Lease, message: FromAgent },
+    Said { agent: u64, lease: Lease, message: FromAgent, bytes: usize },
     /// Somebody wants it to end.
     Abort,
     /// Somebody has decided what a run asks. They hear whether that counts: it is written down then.
@@ -57,8 +59,55 @@ pub(crate) struct Decision {
     pub(crate) values: Option<Vec<(String, String)>>,
 }
 
+/// What waits for a keeper to hear it: as much of an agent's words as is believed to be in good order.
+pub(crate) struct Inbox {
+    receiver: mpsc::UnboundedReceiver<ToKeeper>,
+    /// Bytes of what agents have said.
+    waiting: Arc<AtomicUsize>,
+}
+
+/// The other end of it.
+#[derive(Clone)]
+pub(crate) struct KeeperLink {
+    sender: mpsc::UnboundedSender<ToKeeper>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// Both ends.
+pub(crate) fn inbox() -> (KeeperLink, Inbox) {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let waiting = Arc::new(AtomicUsize::new(0));
+    (KeeperLink { sender, waiting: Arc::clone(&waiting) }, Inbox { receiver, waiting })
+}
+
+impl KeeperLink {
+    /// False: nobody hears it.
+    pub(crate) fn send(&self, message: ToKeeper) -> bool {
+        self.sender.send(message).is_ok()
+    }
+
+    /// What an agent says, in a message of so many bytes. False: more waits than `most` bytes, and this is not taken.
+    pub(crate) fn take(&self, agent: u64, lease: Lease, message: FromAgent, bytes: usize, most: usize) -> bool {
+        if self.waiting.fetch_add(bytes, Ordering::Relaxed) > most {
+            return false;
+        }
+        self.send(ToKeeper::Said { agent, lease, message, bytes });
+        true
+    }
+}
+
+impl Inbox {
+    async fn next(&mut self) -> Option<ToKeeper> {
+        let message = self.receiver.recv().await;
+        if let Some(ToKeeper::Said { bytes, .. }) = &message {
+            self.waiting.fetch_sub(*bytes, Ordering::Relaxed);
+        }
+        message
+    }
+}
+
 /// Keeps a run until it has ended.
-pub(crate) async fn keep(app: Arc<App>, run: Run, mut inbox: mpsc::UnboundedReceiver<ToKeeper>) {
+pub(crate) async fn keep(app: Arc<App>, run: Run, mut inbox: Inbox) {
     let id = run.id;
     let mut keeper = Keeper::new(Arc::clone(&app), run);
     let mut resume = true;
@@ -125,6 +174,8 @@ struct Keeper {
     losses: u32,
     /// Requests that are not answered.
     open: HashSet<RequestId>,
+    /// Bytes of answers that its engine is told, anew each time that it starts.
+    read: usize,
     timers: BTreeSet<(Millis, RequestId)>,
     /// Those that people are to answer.
     questions: HashSet<RequestId>,
@@ -151,6 +202,7 @@ impl Keeper {
             engine: 0,
             losses: 0,
             open: HashSet::new(),
+            read: 0,
             timers: BTreeSet::new(),
             questions: HashSet::new(),
             activity: HashMap::new(),
@@ -214,7 +266,9 @@ impl Keeper {
             reported: self.reported.0,
         });
         if let Some(text) = self.run.definition.clone() {
-            self.journal = Some(self.app.store.journal(&self.run, &text, &config.file).await?);
+            let journal = self.app.store.journal(&self.run, &text, &config.file).await?;
+            self.read = journal.entries().iter().map(|entry| size_of_input(&entry.input)).sum();
+            self.journal = Some(journal);
             for outstanding in self.app.store.outstanding(self.run.id).await? {
                 self.ask(outstanding.id, outstanding.request, outstanding.asked_at).await?;
                 if outstanding.is_cancelled {
@@ -227,7 +281,7 @@ impl Keeper {
         Ok(Step::On)
     }
 
-    async fn step(&mut self, inbox: &mut mpsc::UnboundedReceiver<ToKeeper>) -> Result<Step, StoreError> {
+    async fn step(&mut self, inbox: &mut Inbox) -> Result<Step, StoreError> {
         let timer = self.timers.first().copied();
         let due = timer.map(|(at, _)| Instant::now() + Duration::from_millis(at.saturating_sub(self.app.now())));
         let deadline = [due, self.lost_at, self.ended.as_ref().map(|(_, until)| *until)].into_iter().flatten().min();
@@ -241,7 +295,7 @@ impl Keeper {
             // What is due is due, however much is said. And in an order, so that the same comes of the same.
             biased;
             () = woken => self.wake().await,
-            message = inbox.recv() => match message {
+            message = inbox.next() => match message {
                 Some(message) => self.hear(message).await,
                 // The server ends.
                 None => Ok(Step::Over),
@@ -317,9 +371,25 @@ impl Keeper {
             }
             // After its last word an engine has nothing to say, and its end is none to replace.
             FromAgent::Said { .. } | FromAgent::EngineLost { .. } if self.ended.is_some() => Ok(Step::On),
-            FromAgent::Said { engine, said, .. } if engine == self.engine => self.said(said).await,
+            FromAgent::Said { engine, said, .. } if engine == self.engine => {
+                let step = self.said(said).await?;
+                self.tell_agent(ToAgent::Heard { lease: self.lease, engine });
+                Ok(step)
+            }
             FromAgent::EngineLost { engine, reason, .. } if engine == self.engine => self.engine_lost(&reason).await,
             FromAgent::Answered { id, reply, .. } => {
+                if self.open.contains(&id) {
+                    self.read = self.read.saturating_add(size_of_reply(&reply));
+                }
+                let most = self.app.config.run_read_bytes;
+                if self.read > most {
+                    let reason = format!(
+                        "the run has read more than {} MiB into its pipeline: `returnStdout` and `readFile` are for what is small, artifacts and \
+                         stashes for what is not",
+                        most >> 20
+                    );
+                    return self.fail(FailureKind::Workload, &reason).await;
+                }
                 self.answer(id, reply).await?;
                 self.tell_agent(ToAgent::AnswerKept { lease: self.lease, id });
                 Ok(Step::On)

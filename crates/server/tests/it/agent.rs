@@ -82,7 +82,9 @@ impl Place {
         let (url, oidc, agent_patience) = (self.url.clone(), self.oidc.clone(), Duration::from_secs(2));
         let otlp = self.otlp.clone();
         let (projects, clock) = (self.projects.clone(), self.clock.clone());
-        let config = ServerConfig { agent_patience, url, oidc, otlp, projects, artifacts, clock, ..config };
+        let (agent_backlog_bytes, run_read_bytes) = (4 << 20, 4 << 20);
+        let config = ServerConfig { agent_backlog_bytes, run_read_bytes, otlp, clock, ..config };
+        let config = ServerConfig { agent_patience, url, oidc, projects, artifacts, ..config };
         self.server = Some(Server::start(config).await?);
         Ok(())
     }
@@ -291,13 +293,13 @@ impl Agent {
         tokio::io::AsyncWriteExt::write_all(stream, bytes).await.unwrap();
     }
 
-    /// `None`: the connection was ended. What waits elsewhere is told at any time, and means nothing here.
+    /// `None`: the connection was ended. What waits elsewhere is told at any time, and means nothing here; nor does that its engine was heard.
     pub async fn hear(&mut self) -> Option<ToAgent> {
         loop {
             let message = tokio::time::timeout(PATIENCE, self.socket.next()).await.expect("the server says something");
             match message {
                 Some(Ok(Message::Text(text))) => match serde_json::from_str(&text).unwrap() {
-                    ToAgent::Waiting { .. } => {}
+                    ToAgent::Waiting { .. } | ToAgent::Heard { .. } => {}
                     message => return Some(message),
                 },
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return None,

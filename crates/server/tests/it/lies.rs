@@ -1,5 +1,8 @@
 //! Agents that lie, and such as talk nonsense.
 
+use std::io::Read as _;
+use std::process::Stdio;
+
 use model::event::{Event, LogSource};
 use model::ids::{JobId, RequestId, RunId, StageId};
 use model::request::Reply;
@@ -7,7 +10,7 @@ use serde_json::Value;
 use wire::agent::{Definition, FromAgent, Item, Lease, LogLine, Offers, ToAgent, VERSION};
 use wire::engine::Said;
 
-use crate::agent::Place;
+use crate::agent::{Place, is_exec};
 
 /// Everything that can be said of a lease.
 fn everything(lease: Lease) -> Vec<FromAgent> {
@@ -123,6 +126,58 @@ async fn the_same_key_twice_is_one_agent() {
     // Whatever was on its way to the first one, nothing more is.
     while first.hear().await.is_some() {}
     assert_ne!(place.run(id).await["status"], Value::from("done"));
+}
+
+/// Who goes on and on without being heard is cut off, before what waits is more than the server has room for.
+#[tokio::test]
+async fn an_agent_that_does_not_wait_is_cut_off() {
+    let place = Place::new().await;
+    let key = place.enrol("one").await;
+    let id = place.trigger().await;
+    let mut agent = place.agent(&key, &[]).await;
+    let lease = agent.take("node { sh 'make' }").await;
+    agent.work(|message| matches!(message, ToAgent::Perform { .. })).await;
+    // Nothing can be written down, and so nothing is heard.
+    let hold = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1], isolation_level=None); db.execute('BEGIN IMMEDIATE'); print('held', flush=True); sys.stdin.read()";
+    let mut holder = std::process::Command::new("python3");
+    holder.args(["-c", hold]).arg(place.folder.path().join("db")).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut holder = holder.spawn().unwrap();
+    let mut held = [0; 5];
+    holder.stdout.take().unwrap().read_exact(&mut held).unwrap();
+    let text = "x".repeat(1 << 20);
+    for first in 0..10 {
+        let line = LogLine { at: 1, step: None, stage: None, source: LogSource::Stdout, text: text.clone() };
+        agent.say(&FromAgent::Report { lease, first, items: vec![Item::Line(line)] }).await;
+    }
+    while agent.hear().await.is_some() {}
+    drop(holder.stdin.take());
+    holder.wait().unwrap();
+    // Whoever comes in good order goes on with the run.
+    let mut agent = place.agent(&key, &[lease]).await;
+    let asked = agent.work(|message| matches!(message, ToAgent::Perform { .. })).await;
+    assert!(matches!(asked, ToAgent::Perform { lease: of, .. } if of == lease));
+    assert_eq!(place.run(id).await["status"], "running");
+}
+
+#[tokio::test]
+async fn a_run_reads_only_so_much_into_its_pipeline() {
+    let place = Place::new().await;
+    let key = place.enrol("one").await;
+    let id = place.trigger().await;
+    let mut agent = place.agent(&key, &[]).await;
+    let definition = "node { for (int i = 0; i < 9; i++) { sh(script: 'x', returnStdout: true) } }";
+    let lease = agent.take(definition).await;
+    let mut count = 0;
+    let ends_turn = |message: &ToAgent| is_exec(message) || matches!(message, ToAgent::Release { .. });
+    while let ToAgent::Perform { id, .. } = agent.work(ends_turn).await {
+        count += 1;
+        let stdout = Some("x".repeat(1 << 20));
+        agent.answer(lease, id, Reply::Exited { code: 0, stdout, limit: None }).await;
+    }
+    agent.say(&FromAgent::Released { lease }).await;
+    let ended = place.wait_for_end(id).await;
+    assert_eq!((count, &ended["outcome"]), (5, &"FAILURE".into()), "{ended}");
+    assert!(ended["message"].as_str().unwrap().contains("more than 4 MiB into its pipeline"), "{ended}");
 }
 
 /// The head of a message is enough to see that it is too long: its ten gigabytes need not come.

@@ -1,7 +1,6 @@
 //! Runs that follow from the end of another project's.
 //!
-//! What has ended is read from the audit, behind a mark that stands in the store: what ended while there was no server is followed by the next
-//! one, and each end has one run of each project, however often it is looked at.
+//! Each end has one run of each project, however often it is looked at ([`crate::ended`]).
 //!
 //! Never: a run for the end of code that is not protected where it was run; a run of a project that would follow from itself.
 
@@ -9,7 +8,6 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::ids::RunId;
 use model::properties::Trigger;
 use model::run::{BuildCause, RunFacts};
 use model::rung::Trust;
@@ -17,15 +15,13 @@ use store::{Actor, NewRun, Run, StoreError};
 
 use crate::app::App;
 use crate::config::{ProjectConfig, UpstreamConfig};
-use crate::properties;
 use crate::schedules::of_branch;
+use crate::{ended, properties};
 
 /// How often is looked where nobody has told of anything new.
 const LOOK: Duration = Duration::from_secs(5);
 /// Between two turns, however much happens.
 const REST: Duration = Duration::from_millis(200);
-/// Rows of the audit that are read at once.
-const PAGE: u32 = 500;
 /// The store's name for how far the audit was read.
 const MARK: &str = "upstream";
 
@@ -45,30 +41,16 @@ pub(crate) async fn watch(app: Arc<App>) {
 
 /// Starts what follows from all that has ended since the last turn.
 async fn turn(app: &App) -> Result<(), StoreError> {
-    let last = app.store.last_audit().await?;
-    let mut at = match app.store.marked(MARK).await? {
-        Some(at) => at,
-        None => return app.store.mark(MARK, last).await,
-    };
-    if at >= last {
-        return Ok(());
-    }
-    let followers = Followers::of(app).await?;
-    while !followers.all.is_empty() {
-        let rows = app.store.audit(at, PAGE).await?;
-        for row in rows.iter().filter(|row| row.action == "run.finish") {
-            let id = row.object.strip_prefix("run-").and_then(|number| number.parse().ok()).map(RunId);
-            if let Some(id) = id
-                && let Some(run) = app.store.run(id).await?
-            {
-                followers.start(app, &run).await?;
+    while let Some(ended) = ended::next(app, MARK).await? {
+        if !ended.runs.is_empty() {
+            let followers = Followers::of(app).await?;
+            for run in &ended.runs {
+                followers.start(app, run).await?;
             }
         }
-        let Some(read) = rows.last() else { break };
-        at = read.seq;
-        app.store.mark(MARK, at).await?;
+        ended::done(app, MARK, &ended).await?;
     }
-    if at < last { app.store.mark(MARK, last).await } else { Ok(()) }
+    Ok(())
 }
 
 /// What is run after others.

@@ -6,6 +6,7 @@ use store::{Millis, Store};
 use tokio::sync::{Notify, broadcast, mpsc};
 
 use crate::artifacts::Artifacts;
+use crate::checks::Checks;
 use crate::config::ServerConfig;
 use crate::github_app::Tokens;
 use crate::http::{Counted, Logins};
@@ -31,6 +32,7 @@ pub(crate) struct App {
     pub(crate) project_files: ProjectFiles,
     pub(crate) waiting: Waiting,
     pub(crate) artifacts: Artifacts,
+    pub(crate) checks: Checks,
     /// There may be something to forget.
     pub(crate) house: Notify,
     pub(crate) counted: Counted,
@@ -58,6 +60,7 @@ impl App {
             project_files: ProjectFiles::default(),
             waiting: Waiting::default(),
             artifacts: Artifacts::new(blobs),
+            checks: Checks::default(),
             house: Notify::new(),
             counted: Counted::default(),
             passwords: Passwords::default(),

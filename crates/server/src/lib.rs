@@ -17,6 +17,7 @@
 mod app;
 mod artifacts;
 mod changes;
+mod checks;
 mod clock;
 mod config;
 mod connection;

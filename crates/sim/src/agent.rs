@@ -165,7 +165,7 @@ impl Agent {
                     None => effects.push(Effect::Say(FromAgent::Released { lease })),
                 }
             }
-            ToAgent::Waiting { .. } | ToAgent::Heard { .. } => {}
+            ToAgent::Waiting { .. } | ToAgent::Heard { .. } | ToAgent::Check { .. } => {}
         }
         Ok(effects)
     }

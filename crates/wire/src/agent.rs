@@ -28,10 +28,10 @@ use model::request::{Failure, Reply, Request};
 use model::rung::{Needs, Rung, Trust};
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{Said, Word};
+use crate::engine::{Finding, Said, Word};
 
 /// Version of these messages; both sides must have the same.
-pub const VERSION: u32 = 6;
+pub const VERSION: u32 = 7;
 /// The longest message, in bytes.
 pub const MAX_MESSAGE_BYTES: usize = crate::engine::MAX_LINE_BYTES + 4096;
 /// So many messages with words of one engine may be on their way; until one is heard, an agent does not listen to that engine.
@@ -175,6 +175,13 @@ pub enum FromAgent {
         /// Which.
         lease: Lease,
     },
+    /// What was found in a definition that was to be read.
+    Checked {
+        /// Which: [`ToAgent::Check`].
+        id: u64,
+        /// Findings, errors among them or not; or why it could not be read at all.
+        findings: Result<Vec<Finding>, String>,
+    },
     /// What happened at the agent.
     Report {
         /// Of which lease.
@@ -232,7 +239,7 @@ impl FromAgent {
     /// Which lease it is about.
     pub fn lease(&self) -> Option<Lease> {
         match self {
-            FromAgent::Hello { .. } | FromAgent::Offers(_) => None,
+            FromAgent::Hello { .. } | FromAgent::Offers(_) | FromAgent::Checked { .. } => None,
             FromAgent::Found { lease, .. }
             | FromAgent::Said { lease, .. }
             | FromAgent::EngineLost { lease, .. }
@@ -314,6 +321,13 @@ pub enum ToAgent {
         lease: Lease,
         /// Nobody wants to hear of it any more, not even what is not kept.
         forget: bool,
+    },
+    /// Read this definition, and say what is found in it; nothing of it is run.
+    Check {
+        /// By which the answer is known.
+        id: u64,
+        /// It.
+        text: String,
     },
     /// So many runs of each project wait for any agent. What is not said again fades.
     Waiting {

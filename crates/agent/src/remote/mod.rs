@@ -8,6 +8,7 @@
 //!
 //! Never: takes a run that it was not given, says anything of a lease that it has lost, hands its key to anything that it starts.
 
+mod check;
 mod connection;
 mod fetch;
 mod seat;
@@ -23,9 +24,9 @@ use model::event::Event;
 use model::ids::RequestId;
 use model::request::{Failure, Reply};
 use model::rung::Trust;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use wire::agent::{FromAgent, Lease, Offers, ToAgent};
-use wire::engine::Said;
+use wire::engine::{Finding, Said};
 
 use crate::engine::EngineProgram;
 use crate::failure::Trouble;
@@ -103,6 +104,8 @@ enum Word {
     Closed(Lease),
     /// This machine has other things for runs than before.
     Offers(Offers),
+    /// What was found in a definition.
+    Checked(u64, Result<Vec<Finding>, String>),
 }
 
 /// Works until it is to stop; then everything of its runs is ended here, and the server, which hears nothing more, gives them to others.
@@ -117,7 +120,9 @@ pub async fn work(config: AgentConfig, stop: impl Future<Output = ()>) -> Result
     let looks = keep_looking(Arc::clone(&config.hosts), offers.clone(), Arc::clone(&again), sender.clone());
     let mut connection = tokio::spawn(connection::keep_connected(Arc::clone(&config), sender.clone()));
     let uploader = Uploader::new(&config)?;
-    let mut agent = Agent { config, uploader, inbox: sender, server: None, seats: HashMap::new(), offers, again };
+    let checks = Arc::new(Semaphore::new(check::MOST));
+    let mut agent =
+        Agent { config, uploader, inbox: sender, server: None, seats: HashMap::new(), offers, again, checks };
     tokio::pin!(stop, looks);
     loop {
         tokio::select! {
@@ -176,6 +181,8 @@ struct Agent {
     offers: Offers,
     /// There is reason to look at that again.
     again: Arc<Notify>,
+    /// Definitions that may be read now.
+    checks: Arc<Semaphore>,
 }
 
 impl Agent {
@@ -232,6 +239,7 @@ impl Agent {
                 self.offers = offers.clone();
                 self.say(FromAgent::Offers(offers));
             }
+            Word::Checked(id, findings) => self.say(FromAgent::Checked { id, findings }),
         }
     }
 
@@ -301,6 +309,9 @@ impl Agent {
                 None if forget => {}
                 None => self.say(FromAgent::Released { lease }),
             },
+            ToAgent::Check { id, text } => {
+                check::start(self.config.engine.clone(), (id, text), Arc::clone(&self.checks), self.inbox.clone());
+            }
             ToAgent::Waiting { projects } => {
                 projects.iter().for_each(|(project, count)| self.config.hosts.waits(project, *count));
             }

@@ -7,6 +7,7 @@ mod pool;
 mod private;
 mod reports;
 mod tls;
+mod validate;
 
 use std::net::TcpListener;
 use std::path::Path;

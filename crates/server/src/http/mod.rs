@@ -21,6 +21,7 @@ mod projects;
 mod questions;
 mod runs;
 mod test_results;
+mod validate;
 
 use std::sync::Arc;
 
@@ -100,6 +101,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/job/{*path}", get(jenkins::job).post(jenkins::job))
         .route("/queue/item/{id}/api/json", get(jenkins::queue_item))
         .route("/crumbIssuer/api/json", get(jenkins::crumb))
+        .route("/pipeline-model-converter/validate", post(validate::validate))
         .route("/buildStatus/icon", get(jenkins::badge))
         .route("/cc.xml", get(jenkins::cc))
         .route("/agent/v1/enrol", post(agents::enrol))

@@ -2,7 +2,8 @@
 
 use model::request::Reply;
 use serde_json::{Value, json};
-use wire::agent::ToAgent;
+use wire::agent::{FromAgent, ToAgent};
+use wire::engine::Finding;
 
 use crate::agent::{Place, is_exec};
 
@@ -85,6 +86,55 @@ async fn a_build_is_stopped_and_what_is_not_there_is_said() {
     let nobody = place.jenkins_as("GET", "/job/app/api/json", "admin:wrong").await;
     assert_eq!(nobody.status, 401);
     assert_eq!(place.jenkins_as("POST", "/job/app/build", "admin:wrong").await.status, 401);
+}
+
+/// An agent reads it, in an engine: nothing of it is read here, and nothing is run.
+#[tokio::test]
+async fn a_definition_is_validated() {
+    let place = Place::new().await;
+    let token = place.admin();
+    let path = "/pipeline-model-converter/validate";
+    let send = async |kind: &str, body: String| {
+        let request = place.request("POST", path).basic_auth("anybody", Some(&token)).header("content-type", kind);
+        let answer = request.body(body).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    let of_curl = |field: &str, text: &str| {
+        let head = format!("--x\r\nContent-Disposition: form-data; name=\"{field}\"\r\n\r\n");
+        ("multipart/form-data; boundary=x", format!("{head}{text}\r\n--x--\r\n"))
+    };
+    let (kind, body) = of_curl("jenkinsfile", "pipeline { }");
+    let (status, said) = send(kind, body.clone()).await;
+    assert!(status == 503 && said.contains("no agent"), "{status} {said}");
+    let key = place.enrol("one").await;
+    let mut agent = place.agent(&key, &[]).await;
+    let is_check = |message: &ToAgent| matches!(message, ToAgent::Check { .. });
+    let finding =
+        Finding { is_error: true, start: 0, end: 8, message: "Missing required section \"agent\"".into(), hint: None };
+    for (sent, findings, expect) in [
+        ((kind, body), Ok(vec![finding]), "Errors encountered validating Jenkinsfile:\nWorkflowScript: 1: Missing"),
+        (
+            ("application/x-www-form-urlencoded", "jenkinsfile=pipeline+%7B+%7D".to_owned()),
+            Ok(vec![]),
+            "successfully validated",
+        ),
+        (of_curl("jenkinsfile", "pipeline { }"), Err("no engine".to_owned()), "no engine"),
+    ] {
+        let answers = async {
+            let ToAgent::Check { id, text } = agent.work(is_check).await else { panic!() };
+            assert_eq!(text, "pipeline { }");
+            // What nobody has asked for is heard by nobody.
+            agent.say(&FromAgent::Checked { id: id + 7, findings: Ok(Vec::new()) }).await;
+            agent.say(&FromAgent::Checked { id, findings }).await;
+        };
+        let ((_, said), ()) = tokio::join!(send(sent.0, sent.1), answers);
+        assert!(said.contains(expect), "{said}");
+    }
+    let (kind, body) = of_curl("other", "pipeline { }");
+    assert_eq!(send(kind, body).await.0, 400);
+    assert_eq!(send("text/plain", "pipeline { }".into()).await.0, 400);
+    let nobody = place.request("POST", path).body("jenkinsfile=x").send().await.unwrap();
+    assert_eq!(nobody.status(), 401);
 }
 
 /// An answer.

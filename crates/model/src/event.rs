@@ -111,6 +111,13 @@ pub enum Event {
         /// All of it.
         properties: Properties,
     },
+    /// The run says of itself what it is called and what it is (`currentBuild.displayName`, `.description`).
+    RunDescribed {
+        /// Instead of its number.
+        name: Option<String>,
+        /// In words.
+        description: Option<String>,
+    },
     /// From here on (or no longer) each line of the log should carry its time: the `timestamps` step and option.
     TimestampsSwitched {
         /// On or off.

@@ -86,3 +86,6 @@ pub struct Tmpfs {
     /// Programs in it may be started.
     pub exec: bool,
 }
+
+/// What a run says of itself is no longer than that, in characters.
+pub const MAX_DESCRIPTION_CHARS: usize = 4000;

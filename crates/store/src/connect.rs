@@ -13,7 +13,7 @@ use sqlx::{Any, AnyPool, Row as _, Transaction};
 use crate::StoreError;
 
 /// Steps of the schema, in their order; only forward.
-const MIGRATIONS: [&str; 11] = [
+const MIGRATIONS: [&str; 12] = [
     include_str!("../migrations/0001.sql"),
     include_str!("../migrations/0002.sql"),
     include_str!("../migrations/0003.sql"),
@@ -25,6 +25,7 @@ const MIGRATIONS: [&str; 11] = [
     include_str!("../migrations/0009.sql"),
     include_str!("../migrations/0010.sql"),
     include_str!("../migrations/0011.sql"),
+    include_str!("../migrations/0012.sql"),
 ];
 /// The schema that this version knows.
 pub(crate) const SCHEMA: i64 = MIGRATIONS.len() as i64;

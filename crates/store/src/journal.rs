@@ -2,6 +2,7 @@
 
 use model::event::{Event, LogSource};
 use model::ids::{RequestId, RunId};
+use model::limits::MAX_DESCRIPTION_CHARS;
 use model::properties::Properties;
 use model::request::Request;
 use sqlx::{Any, Row as _, Transaction};
@@ -214,6 +215,15 @@ pub(crate) async fn happened(
 ) -> Result<(), StoreError> {
     if let Event::TestsReported { cases, .. } = event {
         return crate::test_results::add(tx, run, cases).await;
+    }
+    if let Event::RunDescribed { name, description } = event {
+        let clip = |text: &Option<String>| {
+            text.as_ref()
+                .map(|text| text.replace('\0', "\u{fffd}").chars().take(MAX_DESCRIPTION_CHARS).collect::<String>())
+        };
+        let change = sqlx::query("UPDATE runs SET display_name = $1, description = $2 WHERE id = $3");
+        change.bind(clip(name)).bind(clip(description)).bind(signed(run.0)).execute(&mut **tx).await?;
+        return Ok(());
     }
     let text = serde_json::to_string(event).map_err(StoreError::damaged("an event"))?;
     let row = sqlx::query("UPDATE runs SET events = events + 1 WHERE id = $1 RETURNING events").bind(signed(run.0));

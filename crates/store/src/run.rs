@@ -104,6 +104,10 @@ pub struct Run {
     pub needs: Option<Needs>,
     /// Tests that it has reported.
     pub tests: TestCounts,
+    /// What it calls itself, instead of its number.
+    pub display_name: Option<String>,
+    /// What it says of itself.
+    pub description: Option<String>,
 }
 
 /// Runs that have not ended.

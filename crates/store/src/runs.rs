@@ -22,7 +22,7 @@ use crate::{Actor, Millis, Store, StoreError, signed, unsigned};
 
 const SELECT: &str = "SELECT r.id, r.project_id, p.name, r.number, r.status, r.outcome, r.message, r.facts, r.revision, r.definition, \
      r.abort_reason, r.epoch, r.agent_id, r.queued_ms, r.started_ms, r.ended_ms, r.lines, r.trust, r.commit_id, r.held, r.merge, r.needs, \
-     r.tests_failed, r.tests_skipped, r.tests_passed \
+     r.tests_failed, r.tests_skipped, r.tests_passed, r.display_name, r.description \
      FROM runs r JOIN projects p ON p.id = r.project_id";
 
 fn run(row: &AnyRow) -> Result<Run, StoreError> {
@@ -57,6 +57,8 @@ fn run(row: &AnyRow) -> Result<Run, StoreError> {
         commit: row.try_get(18)?,
         held: row.try_get(19)?,
         tests,
+        display_name: row.try_get(25)?,
+        description: row.try_get(26)?,
         merge: merge.map(|text| serde_json::from_str(&text)).transpose().map_err(StoreError::damaged("a run"))?,
         needs: needs.map(|text| serde_json::from_str(&text)).transpose().map_err(StoreError::damaged("a run"))?,
         trust: serde_json::from_value(row.try_get::<String, _>(17)?.into()).map_err(StoreError::damaged("a run"))?,

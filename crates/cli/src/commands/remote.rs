@@ -13,6 +13,7 @@ use crate::args::server::{
 use crate::client::Client;
 use crate::failure::{CommandFailure, Exit};
 use crate::show::Style;
+use crate::show::for_terminal;
 
 pub(super) fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value[name].as_str().unwrap_or_default()
@@ -219,13 +220,15 @@ pub async fn runs(args: &RunsArgs) -> Result<Exit, CommandFailure> {
             OutputFormat::Text => {
                 let cause = run["causes"][0]["description"].as_str().unwrap_or_default();
                 let waits = run["waits"].as_str().map(|why| format!(" ({why})")).unwrap_or_default();
-                println!(
-                    "{:>6}  {} #{}  {}{waits}  {cause}",
+                let name = run["display_name"].as_str().map(|name| format!(" {name}")).unwrap_or_default();
+                let line = format!(
+                    "{:>6}  {} #{}{name}  {}{waits}  {cause}",
                     run["id"],
                     text(run, "project"),
                     run["number"],
                     state(run)
                 );
+                println!("{}", for_terminal(&line));
             }
         }
     }

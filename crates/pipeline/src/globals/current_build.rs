@@ -2,6 +2,8 @@
 
 use groovy::machine::HostCall;
 use groovy::value::Value;
+use model::event::Event;
+use model::limits::MAX_DESCRIPTION_CHARS;
 use model::outcome::Outcome;
 
 use crate::engine::Core;
@@ -58,12 +60,26 @@ pub(super) fn set_property(core: &Core, _: &Scope, name: &str, value: &Value) ->
     match name {
         // An unknown name is FAILURE to Jenkins, and null changes nothing.
         "result" => text.iter().for_each(|t| core.run.worsen(Outcome::from_name(t).unwrap_or(Outcome::Failure))),
-        "displayName" => *core.run.display_name.borrow_mut() = text.unwrap_or_default(),
-        "description" => *core.run.description.borrow_mut() = text,
+        "displayName" => {
+            *core.run.display_name.borrow_mut() = text.unwrap_or_default();
+            tell(core);
+        }
+        "description" => {
+            *core.run.description.borrow_mut() = text;
+            tell(core);
+        }
         "keepLog" => {}
         _ => return false,
     }
     true
+}
+
+/// What the run is called and described as, in an event.
+fn tell(core: &Core) {
+    let clip = |text: &str| text.chars().take(MAX_DESCRIPTION_CHARS).collect::<String>();
+    let name = Some(clip(&core.run.display_name.borrow())).filter(|name| !name.is_empty());
+    let description = core.run.description.borrow().as_deref().map(clip);
+    core.event(Event::RunDescribed { name, description });
 }
 
 /// A method that is no accessor.

@@ -285,10 +285,10 @@ fn build_of(base: &str, run: &Run) -> Value {
     if !params.is_empty() {
         actions.push(json!({ "_class": "hudson.model.ParametersAction", "parameters": params }));
     }
-    let name = format!("#{}", run.number);
+    let name = run.display_name.clone().unwrap_or_else(|| format!("#{}", run.number));
     json!({
         "_class": CLASS_OF_RUN, "number": run.number, "id": run.number.to_string(), "queueId": run.id.0, "displayName": name,
-        "fullDisplayName": format!("{} {name}", run.project_name), "url": run_url(base, run),
+        "description": run.description, "fullDisplayName": format!("{} {name}", run.project_name), "url": run_url(base, run),
         "building": run.status != Status::Done, "inProgress": run.status != Status::Done,
         "result": run.outcome.map(Outcome::name), "timestamp": run.started_at.unwrap_or(run.queued_at), "duration": took,
         "actions": actions, "artifacts": [], "changeSets": [],

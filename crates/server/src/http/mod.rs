@@ -20,6 +20,7 @@ mod people;
 mod projects;
 mod questions;
 mod runs;
+mod stages;
 mod test_results;
 mod validate;
 

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use maud::{DOCTYPE, Markup, html};
-use model::event::Event;
 use store::{Run, RunFilter, Status};
 use wire::agent::Offers;
 
@@ -13,6 +12,8 @@ use super::error::Refused;
 use crate::app::App;
 use crate::policy::Action;
 
+/// How often the page of a run that is under way is asked for again, in seconds.
+const REFRESH: u32 = 3;
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}\
     table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.3rem .8rem .3rem 0;border-bottom:1px solid #ddd}\
     pre{background:#f6f6f6;padding:1rem;overflow:auto}a{color:#0550ae}.success{color:#116329}.failure{color:#a40e26}\
@@ -25,12 +26,18 @@ pub(super) async fn health(State(app): State<Arc<App>>) -> Result<&'static str, 
 }
 
 pub(super) fn page(title: &str, body: &Markup) -> Markup {
+    page_that_refreshes(title, None, body)
+}
+
+/// A page that a browser asks for again after so many seconds.
+fn page_that_refreshes(title: &str, seconds: Option<u32>, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width";
+                @if let Some(seconds) = seconds { meta http-equiv="refresh" content=(seconds); }
                 title { (title) " · Cofferdam" }
                 style { (maud::PreEscaped(STYLE)) }
             }
@@ -63,7 +70,10 @@ pub(super) async fn home(State(app): State<Arc<App>>, Viewer(user): Viewer) -> R
                 @for run in &runs {
                     @let (word, class) = state(run);
                     tr {
-                        td { a href=(format!("/runs/{}", run.id.0)) { (run.project_name) " #" (run.number) } }
+                        td {
+                            a href=(format!("/runs/{}", run.id.0)) { (run.project_name) " #" (run.number) }
+                            @if let Some(name) = &run.display_name { " " (name) }
+                        }
                         td class=(class) { (word) @if run.status == Status::Queued { ": " (super::runs::why(&app, run)) } }
                         td { (run.facts.causes.first().map(|cause| cause.description.as_str()).unwrap_or_default()) }
                     }
@@ -103,23 +113,21 @@ pub(super) async fn run(
     let questions = super::questions::of_run(&app, &run).await?;
     let tests = super::test_results::of_run(&app, &run).await?;
     let (word, class) = state(&run);
-    Ok(page(
-        &format!("{} #{}", run.project_name, run.number),
+    let name = run.display_name.clone().unwrap_or_else(|| format!("#{}", run.number));
+    // One that asks is answered in a form, which is not to be taken away from under somebody's hands.
+    let refresh = (run.status != Status::Done && questions.is_empty()).then_some(REFRESH);
+    Ok(page_that_refreshes(
+        &format!("{} {name}", run.project_name),
+        refresh,
         &html! {
             p { a href="/" { "Runs" } }
-            h1 { (run.project_name) " #" (run.number) " " span class=(class) { (word) } }
+            h1 { (run.project_name) " " (name) " " span class=(class) { (word) } }
+            @if run.status == Status::Queued { p { (super::runs::why(&app, &run)) } }
             @if let Some(message) = &run.message { p { (message) } }
             @for question in &questions { (super::questions::page(&run, question)) }
+            @if let Some(description) = &run.description { p { (description) } }
             h2 { "Stages" }
-            ul {
-                @for (_, _, event) in &events {
-                    @match event {
-                        Event::StageStarted { name, .. } => { li { (name) } }
-                        Event::StageSkipped { reason, .. } => { li { (reason) } }
-                        _ => {}
-                    }
-                }
-            }
+            (super::stages::graph(&events, app.now()))
             (tests)
             (super::artifacts::listed(run.id, &artifacts))
             h2 { "Log" }

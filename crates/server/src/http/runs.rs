@@ -61,6 +61,10 @@ pub(super) struct Shown {
     outcome: Option<Outcome>,
     /// What ended it, in words.
     message: Option<String>,
+    /// What it calls itself, instead of its number.
+    display_name: Option<String>,
+    /// What it says of itself.
+    description: Option<String>,
     /// Branch, tag or commit.
     revision: Option<String>,
     /// The commit that is meant, once that is known.
@@ -105,6 +109,8 @@ pub(super) fn shown(app: &App, run: &Run) -> Shown {
         status: run.status,
         outcome: run.outcome,
         message: run.message,
+        display_name: run.display_name,
+        description: run.description,
         revision: run.revision,
         commit: run.commit,
         queued_at: run.queued_at,

@@ -210,3 +210,32 @@ async fn a_repository_is_asked_what_is_new() {
     }
     panic!("{:?}", place.branches().await);
 }
+
+/// What it calls itself is seen wherever it is named, as text.
+#[tokio::test]
+async fn a_run_says_what_it_is() {
+    let place = Place::new().await;
+    let key = place.enrol("one").await;
+    let mut agent = place.agent(&key, &[]).await;
+    let id = place.trigger().await;
+    let says = "pipeline { agent none; stages { stage('Build') { parallel { stage('a') { steps {
+        script { currentBuild.displayName = 'v1 <b>'; currentBuild.description = \"of ${1 + 1}\" } } }
+        stage('b') { steps { echo 'b' } } } } } }";
+    ends(&place, &mut agent, says).await;
+    let run = place.run(id).await;
+    assert_eq!((&run["display_name"], &run["description"]), (&"v1 <b>".into(), &"of 2".into()));
+    let build = place.jenkins("GET", "/job/app/1/api/json").await.body;
+    assert_eq!((&build["displayName"], &build["description"]), (&"v1 <b>".into(), &"of 2".into()));
+    let person = json!({ "grants": ["reader"], "password": "a long enough password" });
+    place.ask("PUT", "/api/v1/people/reader", person).await;
+    let session = place.log_in("reader", "a long enough password").await;
+    let session = session.as_deref();
+    let (_, page) = place.page(&format!("/runs/{id}"), session).await;
+    assert!(page.contains("v1 &lt;b&gt;") && page.contains("of 2") && !page.contains("http-equiv"), "{page}");
+    assert!(page.contains("<ul class=\"branches\"><li>a <span class=\"success\">"), "{page}");
+    // Of one that is under way a browser asks again.
+    let waits = place.trigger().await;
+    let (_, page) = place.page(&format!("/runs/{waits}"), session).await;
+    assert!(page.contains("http-equiv=\"refresh\""), "{page}");
+    assert!(place.page("/", session).await.1.contains("v1 &lt;b&gt;"));
+}

@@ -1,6 +1,7 @@
 //! Nothing is left: not after the end of a sandbox, and not after kill -9 at any moment.
 
 mod killed;
+mod saved;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -111,13 +112,16 @@ async fn victim() {
         return;
     }
     let kind = std::env::var(VICTIM).unwrap();
+    // `microvm 211`: with so much memory, in MiB.
+    let (kind, memory) = kind.split_once(' ').map_or((kind.as_str(), None), |(kind, mib)| (kind, mib.parse().ok()));
+    let memory = memory.map(|mib: u64| mib << 20);
     let layer = if kind == "container" || kind == "gvisor" { place::image_dir() } else { place::image_erofs() };
     let (Some(local), Some(layer)) = (place::local(), layer) else { return };
-    let Some(driver) = driver_of(&kind, &local).await else { return };
+    let Some(driver) = driver_of(kind, &local).await else { return };
     println!("\nlauncher {}", local.launcher_pid());
     let mut living = Vec::new();
     for number in 0.. {
-        let spec = match &*kind {
+        let mut spec = match kind {
             "engine" => SandboxSpec {
                 engine: Some(EngineSpec::default()),
                 network: NetworkSource::Netns { netns: netns(number), resolv_conf: String::new() },
@@ -125,6 +129,7 @@ async fn victim() {
             },
             _ => SandboxSpec::image(vec![layer.clone()]),
         };
+        spec.limits.memory_bytes = memory.unwrap_or(spec.limits.memory_bytes);
         let sandbox = driver.create(spec).await.unwrap();
         sandbox.stream.set_nonblocking(true).unwrap();
         let stream = tokio::net::UnixStream::from_std(sandbox.stream).unwrap();

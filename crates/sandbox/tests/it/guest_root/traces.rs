@@ -14,6 +14,8 @@ use crate::{microvm, place};
 
 /// What the others may grow by, whatever a guest does: they hold one frame of what it says, and the last of its console.
 pub(super) const OF_OTHERS: u64 = 4 << 20;
+/// No mapping of a monitor's own is so long, in bytes.
+const LARGE: u64 = 128 << 20;
 /// How often is looked while something goes on.
 const INTERVAL: Duration = Duration::from_millis(10);
 
@@ -71,7 +73,7 @@ impl Traces {
         self.others.iter_mut().for_each(Witness::look);
     }
 
-    /// Bytes at most that the monitor has grown by, with what the guest itself has used anew, and each of the others.
+    /// Bytes at most that the monitor has grown by, and each of the others.
     pub(super) fn check_memory(&mut self, of_monitor: u64, of_others: u64) {
         self.look();
         println!("{:?} {:?}", self.monitor, self.others);
@@ -122,6 +124,8 @@ struct Witness {
     pid: u32,
     before: u64,
     peak: u64,
+    /// What there was before of the guest's memory, and of the translation of its code.
+    of_guest: u64,
 }
 
 impl Witness {
@@ -129,7 +133,7 @@ impl Witness {
         // Its peak is that of the time from now on. Source: proc(5), `clear_refs`.
         fs::write(format!("/proc/{pid}/clear_refs"), "5").unwrap();
         let before = number(pid, "status", "VmRSS:").unwrap() << 10;
-        Witness { what, pid, before, peak: before }
+        Witness { what, pid, before, peak: before, of_guest: of_guest(pid).unwrap_or(0) }
     }
 
     fn look(&mut self) {
@@ -137,9 +141,27 @@ impl Witness {
         self.peak = self.peak.max(number(self.pid, "status", "VmHWM:").unwrap_or(0) << 10);
     }
 
+    /// Without what the guest itself has used anew: the longer it runs, and the busier the host, the more that is.
     fn growth(&self) -> u64 {
-        self.peak - self.before
+        let of_guest = of_guest(self.pid).map_or(0, |now| now.saturating_sub(self.of_guest));
+        (self.peak - self.before).saturating_sub(of_guest)
     }
+}
+
+/// Bytes that a process has of its large mappings. A monitor's are the guest's memory and what the code of the guest is translated into;
+/// what it keeps of what a guest says is on its heap. Source: proc(5), `smaps`.
+fn of_guest(pid: u32) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/smaps")).ok()?;
+    let value = |line: &str, field: &str| line.strip_prefix(field)?.trim().trim_end_matches(" kB").parse::<u64>().ok();
+    let (mut is_large, mut sum) = (false, 0);
+    for line in text.lines() {
+        if let Some(size) = value(line, "Size:") {
+            is_large = size << 10 >= LARGE;
+        } else if let Some(resident) = value(line, "Rss:").filter(|_| is_large) {
+            sum += resident << 10;
+        }
+    }
+    Some(sum)
 }
 
 fn number(pid: u32, file: &str, field: &str) -> Option<u64> {

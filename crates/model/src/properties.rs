@@ -13,6 +13,8 @@ pub const MAX_PARAMETERS: usize = 200;
 pub const MAX_CHOICES: usize = 200;
 /// The longest text among them, in characters.
 pub const MAX_TEXT_CHARS: usize = 4000;
+/// All texts together, in bytes.
+pub const MAX_BYTES: usize = 64 << 10;
 
 /// All of it: what is not said is no longer so.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,6 +70,15 @@ pub enum Trigger {
     },
 }
 
+impl Trigger {
+    fn bytes(&self) -> usize {
+        match self {
+            Trigger::Cron(text) | Trigger::PollScm(text) => text.len(),
+            Trigger::Upstream { projects, .. } => projects.iter().map(String::len).sum(),
+        }
+    }
+}
+
 /// What whoever asks for a run may say.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parameter {
@@ -117,6 +128,13 @@ impl ParameterKind {
     }
 }
 
+impl Parameter {
+    fn bytes(&self) -> usize {
+        let own = [&self.name, &self.description, &self.default];
+        own.into_iter().chain(&self.choices).map(String::len).sum()
+    }
+}
+
 impl Properties {
     /// Without what goes beyond the limits.
     #[must_use]
@@ -142,6 +160,15 @@ impl Properties {
             let own = [&mut parameter.name, &mut parameter.description, &mut parameter.default];
             own.into_iter().chain(&mut parameter.choices).for_each(clip);
         }
+        // The first of them, as many as there is room for.
+        let mut left = MAX_BYTES;
+        let mut fits = |bytes: usize| {
+            let room = left.checked_sub(bytes);
+            left = room.unwrap_or(0);
+            room.is_some()
+        };
+        self.triggers.retain(|trigger| fits(trigger.bytes()));
+        self.parameters.retain(|parameter| fits(parameter.bytes()));
         self
     }
 
@@ -168,29 +195,35 @@ mod tests {
 
     #[test]
     fn what_is_said_is_bounded() {
-        let long = "ä".repeat(2 * MAX_TEXT_CHARS);
-        let parameter = Parameter {
-            name: long.clone(),
+        let text = |chars: usize| "ä".repeat(chars);
+        let of = |name: String, choices: usize| Parameter {
+            name,
             kind: ParameterKind::Choice,
-            description: long.clone(),
-            default: long.clone(),
-            choices: vec![long.clone(); 2 * MAX_CHOICES],
+            description: String::new(),
+            default: String::new(),
+            choices: vec!["c".to_owned(); choices],
         };
-        let upstream = Trigger::Upstream { projects: vec![long.clone(); 2 * MAX_CHOICES], threshold: Outcome::Success };
-        let said = Properties {
-            triggers: [Trigger::Cron(long.clone()), Trigger::PollScm(long), upstream]
-                .into_iter()
-                .cycle()
-                .take(60)
-                .collect(),
-            parameters: vec![parameter; 2 * MAX_PARAMETERS],
+        let crons = vec![Trigger::Cron("x".to_owned()); 2 * MAX_TRIGGERS];
+        let many = Properties {
+            triggers: crons,
+            parameters: vec![of(text(1), 1); 2 * MAX_PARAMETERS],
             ..Properties::default()
         };
-        let bounded = said.bounded();
+        let bounded = many.bounded();
         assert_eq!((bounded.triggers.len(), bounded.parameters.len()), (MAX_TRIGGERS, MAX_PARAMETERS));
-        assert_eq!(bounded.parameters[0].choices.len(), MAX_CHOICES);
-        assert!(bounded.crons().chain(bounded.polls()).all(|text| text.chars().count() == MAX_TEXT_CHARS));
+        let long =
+            Properties { parameters: vec![of(text(2 * MAX_TEXT_CHARS), 2 * MAX_CHOICES)], ..Properties::default() };
+        let bounded = long.bounded();
         assert_eq!(bounded.parameters[0].name.chars().count(), MAX_TEXT_CHARS);
+        assert_eq!(bounded.parameters[0].choices.len(), MAX_CHOICES);
+        let upstream =
+            Trigger::Upstream { projects: vec![text(MAX_TEXT_CHARS); MAX_CHOICES], threshold: Outcome::Success };
+        let daily = Trigger::Cron("@daily".to_owned());
+        let all = Properties { triggers: vec![daily.clone(), upstream], ..Properties::default() };
+        assert_eq!(all.bounded().triggers, [daily]);
+        let all = Properties { parameters: vec![of(text(MAX_TEXT_CHARS), 0); MAX_PARAMETERS], ..Properties::default() };
+        let bounded = all.bounded();
+        assert_eq!(bounded.parameters.len(), MAX_BYTES / (2 * MAX_TEXT_CHARS));
         assert_eq!(bounded.clone().bounded(), bounded);
     }
 }

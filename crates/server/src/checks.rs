@@ -34,6 +34,15 @@ impl Default for Checks {
     }
 }
 
+/// A question that nobody wants an answer to any more.
+struct Forgotten<'a>(&'a Checks, u64);
+
+impl Drop for Forgotten<'_> {
+    fn drop(&mut self) {
+        self.0.asked().remove(&self.1);
+    }
+}
+
 impl Checks {
     fn asked(&self) -> MutexGuard<'_, Asked> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
@@ -49,10 +58,11 @@ impl Checks {
         let (agent, sender) = hub.any_agent(id).ok_or("no agent is connected, and only agents read definitions")?;
         let (heard, answer) = oneshot::channel();
         self.asked().insert(id, (agent, heard));
+        // Also where who wants to hear goes away.
+        let _asked = Forgotten(self, id);
         // One that has gone does not answer.
         let _ = sender.send(ToAgent::Check { id, text });
         let answer = tokio::time::timeout(PATIENCE, answer).await;
-        self.asked().remove(&id);
         answer.ok().and_then(Result::ok).unwrap_or_else(|| Err("the agent that was to read it has not answered".into()))
     }
 

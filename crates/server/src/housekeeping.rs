@@ -36,7 +36,7 @@ async fn turn(app: &App) -> Result<(), StoreError> {
     for project in &projects {
         let Ok(config) = serde_json::from_value::<ProjectConfig>(project.config.clone()) else { continue };
         let old = old(app, config.keep_runs, config.keep_days);
-        if old.before.is_some() || old.beyond.is_some() {
+        if is_any(old) {
             while app.store.forget_runs(project.id, old, AT_ONCE, app.now()).await? == u64::from(AT_ONCE) {}
         }
     }
@@ -44,11 +44,21 @@ async fn turn(app: &App) -> Result<(), StoreError> {
         let Some(keep) = properties::keeps(&said.properties) else { continue };
         let (id, branch) = (said.project.id, BranchRuns { name: &said.branch, is_default: said.is_default() });
         let runs = old(app, keep.runs, keep.days);
-        while app.store.forget_runs_of(id, branch, runs, AT_ONCE, app.now()).await? == u64::from(AT_ONCE) {}
+        while is_any(runs)
+            && app.store.forget_runs_of(id, branch, runs, AT_ONCE, app.now()).await? == u64::from(AT_ONCE)
+        {}
         let files = old(app, keep.artifact_runs, keep.artifact_days);
-        while app.store.forget_artifacts_of(id, branch, files, AT_ONCE, app.now()).await? == u64::from(AT_ONCE) {}
+        while is_any(files)
+            && app.store.forget_artifacts_of(id, branch, files, AT_ONCE, app.now()).await? == u64::from(AT_ONCE)
+        {
+        }
     }
     Ok(())
+}
+
+/// Whether any run can be old: else nobody need look.
+fn is_any(old: Old) -> bool {
+    old.before.is_some() || old.beyond.is_some()
 }
 
 /// What is not among so many of the last, or is from before so many days.

@@ -20,6 +20,7 @@ use crate::app::App;
 use crate::changes::TARGET_MOVED;
 use crate::config::ProjectConfig;
 use crate::properties;
+use crate::scan::{end_all, is_of_herd};
 
 /// Runs that are read at once.
 const PAGE: u32 = 500;
@@ -216,10 +217,19 @@ async fn end_previous(app: &Arc<App>, run: &Run) -> Result<(), StoreError> {
     if !properties::of_run(app, run, &config).await?.alone.is_some_and(|alone| alone.abort_previous) {
         return Ok(());
     }
-    let branch = properties::branch_of(run, &config);
-    let is_older = |older: &Run| older.id < run.id && properties::branch_of(older, &config) == branch;
+    let (branch, name) = (properties::branch_of(run, &config), branch_name(run));
+    // Asked once: a second time would end what it does at its end. And what nobody waits for ends nothing that somebody does.
+    let is_older = |older: &Run| {
+        let is_same = properties::branch_of(older, &config) == branch && branch_name(older) == name;
+        older.id < run.id && is_same && older.abort_reason.is_none() && (!is_of_herd(run) || is_of_herd(older))
+    };
     let reason = format!("Superseded by {}#{}", run.project_name, run.number);
-    crate::scan::end_all(app, run.project, &reason, is_older).await
+    end_all(app, run.project, &reason, is_older).await
+}
+
+/// What the run's definition sees of its branch.
+fn branch_name(run: &Run) -> Option<&str> {
+    run.facts.env.iter().find(|(name, _)| name == "BRANCH_NAME").map(|(_, branch)| branch.as_str())
 }
 
 /// Does what the line says.
@@ -267,7 +277,7 @@ async fn item_of(app: &App, run: &Run) -> Result<Item, StoreError> {
     item.labels = needed(run, config.as_ref());
     let Some(config) = config else { return Ok(item) };
     item.priority = config.priority;
-    let branch = run.facts.env.iter().find(|(name, _)| name == "BRANCH_NAME").map(|(_, branch)| branch.as_str());
+    let branch = branch_name(run);
     let revision = run.revision.as_deref().map(|name| name.strip_prefix("refs/heads/").unwrap_or(name));
     let name = branch.or(revision).or_else(|| config.source.branch()).unwrap_or_default();
     let alone = config.alone || properties::of_run(app, run, &config).await?.alone.is_some();

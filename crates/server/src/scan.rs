@@ -64,8 +64,11 @@ pub(crate) async fn watch(app: Arc<App>, mut wanted: mpsc::UnboundedReceiver<Wan
         if let Some((project, place)) = next {
             due.remove(&(project.clone(), place.clone()));
             if let Err(error) = look(&app, &project, &place).await {
-                tracing::warn!(project, %error, "a forge cannot be looked at; it is tried again");
-                due.insert((project, place), Instant::now() + AGAIN);
+                tracing::warn!(project, %error, "a forge cannot be looked at");
+                // The next moment of a schedule comes anyway, if it is still wanted.
+                if !matches!(place, At::Branch(_)) {
+                    due.insert((project, place), Instant::now() + AGAIN);
+                }
             }
         }
         let at = due.values().min().copied().unwrap_or_else(|| Instant::now() + LOOK).min(Instant::now() + LOOK);
@@ -156,6 +159,10 @@ async fn look(app: &Arc<App>, name: &str, at: &At) -> Result<(), Failed> {
     Ok(())
 }
 
+fn no_branches() -> Silent {
+    Silent::Away("it does not say what branches it has".to_owned())
+}
+
 struct Look<'a> {
     app: &'a Arc<App>,
     project: &'a Project,
@@ -170,8 +177,16 @@ impl Look<'_> {
             None => self.refs().await.map(|refs| (refs.branches, refs.tags))?,
         };
         for said in self.app.store.all_properties(Some(self.project.id)).await? {
-            if properties::is_branch(&said.branch) && branches.iter().all(|branch| branch.name != said.branch) {
-                self.app.store.forget_properties(self.project.id, &said.branch, self.app.now()).await?;
+            let is_there = match said.branch.strip_prefix("refs/tags/") {
+                Some(name) => tags.iter().any(|tag| tag.name == name),
+                None if properties::is_branch(&said.branch) && !said.branch.is_empty() => {
+                    branches.iter().any(|branch| branch.name == said.branch)
+                }
+                None => true,
+            };
+            // A repository without any branch is one that does not say what it has.
+            if !is_there && !branches.is_empty() {
+                self.app.store.forget_properties(self.project.id, &said.branch, None, self.app.now()).await?;
             }
         }
         for branch in branches {
@@ -187,23 +202,29 @@ impl Look<'_> {
     async fn branch(&self, asker: Option<&Asker<'_>>, name: &str) -> Result<(), Failed> {
         let found = match asker {
             Some(asker) => asker.branch(name).await,
-            None => self
-                .refs()
-                .await
-                .and_then(|refs| refs.branches.into_iter().find(|branch| branch.name == name).ok_or(Silent::Missing)),
+            None => self.refs().await.and_then(|refs| {
+                // Gone is what is missing among others.
+                let gone = if refs.branches.is_empty() { no_branches() } else { Silent::Missing };
+                refs.branches.into_iter().find(|branch| branch.name == name).ok_or(gone)
+            }),
         };
         match found {
             Ok(branch) if self.app.store.has_run_at(self.project.id, &branch.commit).await? => Ok(()),
             Ok(branch) => self.push(Reference::Branch(branch.name), branch.commit).await,
-            Err(Silent::Missing) => Ok(self.app.store.forget_properties(self.project.id, name, self.app.now()).await?),
+            Err(Silent::Missing) => {
+                Ok(self.app.store.forget_properties(self.project.id, name, None, self.app.now()).await?)
+            }
             Err(error) => Err(error.into()),
         }
     }
 
-    /// What its repository says itself. A folder has none.
+    /// What its repository says itself. A folder says nothing.
     async fn refs(&self) -> Result<Refs, Silent> {
         match &self.config.source {
-            ProjectSource::Git { url, login, .. } => refs(self.app, url, login.as_ref()).await,
+            ProjectSource::Git { url, login, .. } if url.starts_with("http") => {
+                refs(self.app, url, login.as_ref()).await
+            }
+            ProjectSource::Git { .. } => Err(Silent::Away("only repositories at https://… can be asked".to_owned())),
             ProjectSource::Folder(_) => Ok(Refs::default()),
         }
     }
@@ -280,7 +301,7 @@ fn is_again(new: &NewRun) -> bool {
     new.facts.causes.iter().any(|cause| cause.class == crate::changes::TARGET_MOVED)
 }
 
-fn is_of_herd(run: &Run) -> bool {
+pub(crate) fn is_of_herd(run: &Run) -> bool {
     run.facts.causes.iter().any(|cause| cause.class == crate::changes::TARGET_MOVED)
 }
 

@@ -59,9 +59,16 @@ async fn turn(app: &App, until: Millis) -> Result<(), StoreError> {
         }
         let name = said.name();
         if let Some(moment) = said.properties.crons().find_map(|text| due(text, &name, since, until)) {
-            start(app, &said.project.name, of_branch(&said), format!("cron {name} {moment}")).await?;
+            start(
+                app,
+                &said.project.name,
+                of_branch(&said),
+                format!("cron {} {} {moment}", said.project.name, said.branch),
+            )
+            .await?;
         }
-        if said.properties.polls().any(|text| due(text, &name, since, until).is_some()) {
+        // A folder is what it is.
+        if !said.branch.is_empty() && said.properties.polls().any(|text| due(text, &name, since, until).is_some()) {
             // Nobody need look.
             let _ = app.scan.send(Wanted { project: said.project.name, at: At::Branch(said.branch) });
         }

@@ -104,13 +104,13 @@ impl Followers {
         name == project || is_branch && !self.names.contains(name)
     }
 
-    /// Whether a project would follow from itself.
-    fn is_circle(&self, project: &str) -> bool {
+    /// Whether a project would follow from itself: by what configurations say, or by that and what definitions say. No definition is in the
+    /// way of what a configuration says.
+    fn is_circle(&self, project: &str, with_definitions: bool) -> bool {
         let (mut seen, mut next) = (HashSet::new(), vec![project]);
         while let Some(name) = next.pop() {
-            for before in
-                self.all.iter().filter(|one| self.is_of(name, &one.project)).flat_map(|one| &one.after.projects)
-            {
+            let counts = |one: &&Follower| (with_definitions || one.branch.is_none()) && self.is_of(name, &one.project);
+            for before in self.all.iter().filter(counts).flat_map(|one| &one.after.projects) {
                 if self.is_of(before, project) {
                     return true;
                 }
@@ -132,14 +132,15 @@ impl Followers {
             if !follower.after.projects.iter().any(ends) || outcome > follower.after.threshold {
                 continue;
             }
-            if self.is_circle(project) {
+            if self.is_circle(project, follower.branch.is_some()) {
                 tracing::warn!(project, "it would follow from itself, and is not run");
                 continue;
             }
             let description =
                 format!("Started by upstream project \"{}\" build number {}", ended.project_name, ended.number);
             let cause = BuildCause { class: "hudson.model.Cause$UpstreamCause".into(), description, user: None };
-            let name = follower.branch.as_ref().map_or(project.clone(), |branch| format!("{project}/{branch}"));
+            // No name has a space.
+            let name = follower.branch.as_ref().map_or(project.clone(), |branch| format!("{project} {branch}"));
             let mut new = NewRun { delivery: Some(format!("upstream {name} {}", ended.id)), ..follower.new.clone() };
             new.facts.causes = vec![cause];
             match app.store.create_run(&Actor("upstream".into()), project, new, app.now()).await {
@@ -169,5 +170,5 @@ pub(crate) async fn is_circle(app: &App, project: &str, config: &UpstreamConfig)
     followers.all.retain(|one| one.project != project || one.branch.is_some());
     let (project, after, new) = (project.to_owned(), config.clone(), NewRun::default());
     followers.all.push(Follower { project: project.clone(), after, new, branch: None });
-    Ok(followers.is_circle(&project))
+    Ok(followers.is_circle(&project, false))
 }

@@ -46,16 +46,20 @@ pub(crate) async fn set(
         sqlx::query("SELECT project_id, branch, run_id, said FROM properties WHERE project_id = $1 AND branch = $2");
     let found = found.bind(project).bind(branch.to_owned()).fetch_optional(&mut **tx).await?;
     let found = found.as_ref().map(read).transpose()?;
-    if found.as_ref().is_some_and(|found| found.run > run) {
+    // Most branches never say anything.
+    let is_nothing = found.is_none() && *properties == Properties::default();
+    if is_nothing || found.as_ref().is_some_and(|found| found.run > run) {
         return Ok(());
     }
     let said = serde_json::to_value(properties).map_err(StoreError::damaged("properties"))?;
     let put = "INSERT INTO properties (project_id, branch, run_id, said) VALUES ($1, $2, $3, $4) \
-         ON CONFLICT (project_id, branch) DO UPDATE SET run_id = $3, said = $4";
+         ON CONFLICT (project_id, branch) DO UPDATE SET run_id = $3, said = $4 WHERE properties.run_id <= $3";
     let put = sqlx::query(put).bind(project).bind(branch.to_owned()).bind(signed(run.0)).bind(said.to_string());
     put.execute(&mut **tx).await?;
     let before = found.map(|found| found.properties).unwrap_or_default();
     if before != *properties {
+        // What it may be told is nobody's deed.
+        let said = Properties { parameters: Vec::new(), ..properties.clone() };
         let detail = json!({ "branch": branch, "run": run.0, "properties": said });
         record(tx, now, &Actor::server(), "project.properties", &format!("project {project}"), &detail).await?;
     }
@@ -84,14 +88,21 @@ impl Store {
         rows.iter().map(read).collect()
     }
 
-    /// A branch is gone, and says nothing any more.
+    /// A branch is gone, and says nothing any more; as `run` has found, unless a later one has said something.
     ///
     /// # Errors
     /// The database.
-    pub async fn forget_properties(&self, project: ProjectId, branch: &str, now: Millis) -> Result<(), StoreError> {
+    pub async fn forget_properties(
+        &self,
+        project: ProjectId,
+        branch: &str,
+        run: Option<RunId>,
+        now: Millis,
+    ) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
-        let gone = sqlx::query("DELETE FROM properties WHERE project_id = $1 AND branch = $2");
-        let gone = gone.bind(signed(project.0)).bind(branch.to_owned()).execute(&mut *tx).await?;
+        let gone = sqlx::query("DELETE FROM properties WHERE project_id = $1 AND branch = $2 AND run_id <= $3");
+        let run = run.map_or(i64::MAX, |run| signed(run.0));
+        let gone = gone.bind(signed(project.0)).bind(branch.to_owned()).bind(run).execute(&mut *tx).await?;
         if gone.rows_affected() > 0 {
             let detail = json!({ "branch": branch });
             let object = format!("project {}", project.0);

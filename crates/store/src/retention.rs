@@ -54,7 +54,7 @@ impl Store {
         Ok(forgotten)
     }
 
-    /// The same for the runs of a branch, of which the last successful one is never old.
+    /// The same for the runs of a branch, of which the last one that succeeded is never old, nor the last one that did so with findings.
     ///
     /// # Errors
     /// The database.
@@ -121,7 +121,10 @@ async fn old_runs(
     let beyond = match old.beyond {
         Some(0) => "$6 = 0".to_owned(),
         Some(_) => {
-            let newest = format!("SELECT k.id FROM runs k WHERE {} ORDER BY k.id DESC LIMIT 1 OFFSET $6", of("k"));
+            let newest = format!(
+                "SELECT k.id FROM runs k WHERE {} AND k.status <> 'queued' ORDER BY k.id DESC LIMIT 1 OFFSET $6",
+                of("k")
+            );
             format!("r.id < ({newest})")
         }
         // The parameter has to be there.
@@ -130,9 +133,11 @@ async fn old_runs(
     let text = format!(
         "SELECT r.id, r.number FROM runs r WHERE {} AND r.status = 'done' AND r.report IS NULL AND {with} \
          AND (r.ended_ms < $4 OR {beyond}) \
-         AND r.id <> COALESCE((SELECT MAX(g.id) FROM runs g WHERE {} AND g.outcome = $7), -1) ORDER BY r.id LIMIT $5",
+         AND r.id NOT IN (COALESCE((SELECT MAX(g.id) FROM runs g WHERE {} AND g.outcome = 'SUCCESS'), -1), \
+         COALESCE((SELECT MAX(u.id) FROM runs u WHERE {} AND u.outcome IN ('SUCCESS', 'UNSTABLE')), -1)) ORDER BY r.id LIMIT $5",
         of("r"),
-        of("g")
+        of("g"),
+        of("u")
     );
     let rows = sqlx::query(sqlx::AssertSqlSafe(text))
         .bind(signed(project.0))
@@ -140,8 +145,7 @@ async fn old_runs(
         .bind(format!("refs/heads/{}", branch.name))
         .bind(old.before.map_or(-1, within))
         .bind(i64::from(limit))
-        .bind(old.beyond.map_or(0, |most| within(most.saturating_sub(1))))
-        .bind("SUCCESS".to_owned());
+        .bind(old.beyond.map_or(0, |most| within(most.saturating_sub(1))));
     Ok(rows.fetch_all(&mut **tx).await?)
 }
 

@@ -25,6 +25,8 @@ use crate::perform::Performer;
 const MOST_WAITING: usize = 50_000;
 /// Of it in one report, about so many bytes.
 const MOST_BYTES: usize = 1 << 20;
+/// Of what is not kept yet, so much may be on its way, in bytes.
+const MOST_AHEAD: usize = 16 << 20;
 /// Events on their way from workloads.
 const EVENTS: usize = 256;
 /// Words of an engine in one message.
@@ -54,6 +56,8 @@ pub(super) struct Seat {
     kept: u64,
     /// How much of what waits was said on this connection.
     said: usize,
+    /// How long that is, in bytes.
+    ahead: usize,
     /// Room for more events.
     room: Arc<Semaphore>,
     is_released: bool,
@@ -100,6 +104,7 @@ impl Seat {
             waiting: VecDeque::new(),
             kept: reported,
             said: 0,
+            ahead: 0,
             room: Arc::new(Semaphore::new(MOST_WAITING)),
             is_released: false,
             is_forgotten: false,
@@ -278,20 +283,19 @@ impl Seat {
 
     /// The next piece of what was not said yet, and what was said before it.
     pub(super) fn next_report(&mut self) -> Option<(u64, Vec<Item>)> {
+        // The server cuts off who does not wait until it is heard.
+        if self.ahead > MOST_AHEAD {
+            return None;
+        }
         let (mut items, mut bytes) = (Vec::new(), 0);
         for item in self.waiting.iter().skip(self.said).take(MAX_REPORT) {
-            bytes += match item {
-                Item::Line(line) => line.text.len(),
-                Item::Event { event: Event::TestsReported { cases, .. }, .. } => {
-                    cases.iter().map(TestCase::bytes).sum()
-                }
-                Item::Event { .. } => 0,
-            };
+            bytes += size_of(item);
             if bytes > MOST_BYTES && !items.is_empty() {
                 break;
             }
             items.push(item.clone());
         }
+        self.ahead += items.iter().map(size_of).sum::<usize>();
         let first = self.kept + self.said as u64;
         self.said += items.len();
         (!items.is_empty()).then_some((first, items))
@@ -300,6 +304,8 @@ impl Seat {
     /// The server has so much in all.
     pub(super) fn kept(&mut self, reported: u64) {
         let new = usize::try_from(reported.saturating_sub(self.kept)).unwrap_or(usize::MAX).min(self.waiting.len());
+        let heard: usize = self.waiting.iter().take(new.min(self.said)).map(size_of).sum();
+        self.ahead = self.ahead.saturating_sub(heard);
         self.waiting.drain(..new);
         self.kept += new as u64;
         self.said = self.said.saturating_sub(new);
@@ -309,12 +315,12 @@ impl Seat {
     /// On a new connection everything that is not kept is said again.
     pub(super) fn resend(&mut self, reported: u64) {
         self.kept(reported);
-        self.said = 0;
+        (self.said, self.ahead) = (0, 0);
     }
 
     pub(super) fn lose_connection(&mut self) {
         self.engine = None;
-        self.said = 0;
+        (self.said, self.ahead) = (0, 0);
     }
 
     /// Ends everything; what it has to say is still to be kept.
@@ -372,6 +378,15 @@ impl Seat {
     /// Nothing of it is left, and the server has all that it said.
     pub(super) fn is_over(&self) -> bool {
         self.is_closed && self.waiting.is_empty()
+    }
+}
+
+/// About how long it is, in bytes.
+fn size_of(item: &Item) -> usize {
+    match item {
+        Item::Line(line) => line.text.len(),
+        Item::Event { event: Event::TestsReported { cases, .. }, .. } => cases.iter().map(TestCase::bytes).sum(),
+        Item::Event { .. } => 0,
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) async fn tell(it: &Interpreter, scope: &Scope, parameters: Vec<Parame
     for option in it.model.options.iter().filter(|option| option.kind == OptionKind::JobProperty) {
         let (named, others) = it.arguments(scope, &option.call).await?;
         let args = steps::args_for(&option.call.name, named, others)?;
-        add(&mut properties, &option.call.name, &args.named).map_err(|fault| fault.at(option.call.span))?;
+        add(&mut properties, &option.call.name, &args.named);
     }
     for call in &it.model.triggers {
         let (named, others) = it.arguments(scope, call).await?;
@@ -52,7 +52,7 @@ pub(crate) fn set(core: &Core, all: &[Value]) -> Result<(), Fault> {
                     properties.triggers.extend(trigger(&kind, &fields)?);
                 }
             }
-            Some(symbol) => add(&mut properties, symbol, &fields)?,
+            Some(symbol) => add(&mut properties, symbol, &fields),
             None => {}
         }
     }
@@ -78,7 +78,7 @@ fn items(fields: &Fields, name: &str) -> Vec<Vec<(String, Value)>> {
 }
 
 /// One that says nothing to a server is left out.
-fn add(properties: &mut Properties, symbol: &str, fields: &Fields) -> Result<(), Fault> {
+fn add(properties: &mut Properties, symbol: &str, fields: &Fields) {
     match symbol {
         "disableConcurrentBuilds" | "DisableConcurrentBuildsJobProperty" => {
             let abort_previous = field(fields, &["abortPrevious"]).is_some_and(Value::truth);
@@ -88,28 +88,21 @@ fn add(properties: &mut Properties, symbol: &str, fields: &Fields) -> Result<(),
             let strategy = field(fields, &["strategy", "value"]).and_then(values::entries).unwrap_or_default();
             if matches!(values::symbol(&strategy).as_deref(), Some("logRotator" | "LogRotator")) {
                 properties.keep = Some(Keep {
-                    runs: number(&strategy, &["numToKeepStr", "numToKeep"])?,
-                    days: number(&strategy, &["daysToKeepStr", "daysToKeep"])?,
-                    artifact_runs: number(&strategy, &["artifactNumToKeepStr", "artifactNumToKeep"])?,
-                    artifact_days: number(&strategy, &["artifactDaysToKeepStr", "artifactDaysToKeep"])?,
+                    runs: number(&strategy, &["numToKeepStr", "numToKeep"]),
+                    days: number(&strategy, &["daysToKeepStr", "daysToKeep"]),
+                    artifact_runs: number(&strategy, &["artifactNumToKeepStr", "artifactNumToKeep"]),
+                    artifact_days: number(&strategy, &["artifactDaysToKeepStr", "artifactDaysToKeep"]),
                 });
             }
         }
         _ => {}
     }
-    Ok(())
 }
 
-/// A number of `logRotator`. None: nothing, or one that is not above zero, which means all.
-fn number(fields: &Fields, names: &[&str]) -> Result<Option<u64>, Fault> {
+/// A number of `logRotator`. None: nothing, what is no number, or one that is not above zero, which all mean all.
+fn number(fields: &Fields, names: &[&str]) -> Option<u64> {
     let text = field(fields, names).map(Value::to_text).unwrap_or_default();
-    match text.trim() {
-        "" => Ok(None),
-        text => match text.parse::<i64>() {
-            Ok(number) => Ok(u64::try_from(number).ok().filter(|number| *number > 0)),
-            Err(_) => Err(Fault::raised("java.lang.NumberFormatException", format!("For input string: \"{text}\""))),
-        },
-    }
+    text.trim().parse().ok().filter(|number| *number > 0)
 }
 
 /// `None`: one that another server would know what to do with.

@@ -69,6 +69,9 @@ pub(super) async fn hear(
             let id = closed.number.to_string();
             let is_it =
                 |run: &store::Run| run.facts.env.iter().any(|(name, value)| name == "CHANGE_ID" && *value == id);
+            for name in [format!("refs/pull/{id}/head"), format!("refs/merge-requests/{id}/head")] {
+                app.store.forget_properties(project.id, &name, None, app.now()).await?;
+            }
             let reason = format!("Pull request {id} was {}", if closed.is_merged { "merged" } else { "closed" });
             end_all(&app, project.id, &reason, is_it).await?;
             return ignored(&reason);
@@ -80,7 +83,7 @@ pub(super) async fn hear(
             end_all(&app, project.id, &reason, is_it).await?;
             for name in &gone {
                 let name = name.strip_prefix("refs/heads/").unwrap_or(name);
-                app.store.forget_properties(project.id, name, app.now()).await?;
+                app.store.forget_properties(project.id, name, None, app.now()).await?;
             }
             return ignored(&reason);
         }

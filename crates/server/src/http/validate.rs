@@ -18,6 +18,10 @@ use crate::app::App;
 
 /// Name of the field with the definition.
 const FIELD: &str = "jenkinsfile";
+/// Errors that are told.
+const MOST_ERRORS: usize = 50;
+/// Of a line, in characters.
+const MOST_CHARS: usize = 160;
 
 pub(super) async fn validate(State(app): State<Arc<App>>, _user: User, request: Request) -> Result<String, Refused> {
     let text = definition(request).await?;
@@ -54,11 +58,15 @@ fn in_words(text: &str, findings: &[Finding]) -> String {
         return "Jenkinsfile successfully validated.\n".to_owned();
     }
     let mut said = "Errors encountered validating Jenkinsfile:\n".to_owned();
-    for error in errors {
+    for error in errors.iter().take(MOST_ERRORS) {
         let (line, column, source) = place(text, error.start as usize);
+        let (source, before) = excerpt(source, column - 1);
         // Writing to a string cannot fail.
         let _ = writeln!(said, "WorkflowScript: {line}: {} @ line {line}, column {column}.", error.message);
-        let _ = writeln!(said, "   {source}\n   {}^\n", " ".repeat(column - 1));
+        let _ = writeln!(said, "   {source}\n   {}^\n", " ".repeat(before));
+    }
+    if errors.len() > MOST_ERRORS {
+        let _ = writeln!(said, "and {} more", errors.len() - MOST_ERRORS);
     }
     said
 }
@@ -69,6 +77,12 @@ fn place(text: &str, offset: usize) -> (usize, usize, &str) {
     let begin = before.rfind('\n').map_or(0, |at| at + 1);
     let line = text[begin..].lines().next().unwrap_or_default();
     (before.matches('\n').count() + 1, before[begin..].chars().count() + 1, line)
+}
+
+/// What of a line is shown: a long one around that place. How many characters are before it there.
+fn excerpt(line: &str, place: usize) -> (String, usize) {
+    let skipped = (place + MOST_CHARS / 2).saturating_sub(MOST_CHARS);
+    (line.chars().skip(skipped).take(MOST_CHARS).collect(), place - skipped)
 }
 
 #[cfg(test)]
@@ -84,5 +98,14 @@ mod tests {
         let said = in_words(text, &[find(13, true), find(10_000, true)]);
         assert!(said.starts_with("Errors encountered validating Jenkinsfile:\nWorkflowScript: 2: Undefined section @ line 2, column 3.\n     ägent any\n     ^\n"), "{said}");
         assert!(said.contains("@ line 4, column 1."), "{said}");
+    }
+    #[test]
+    fn what_is_told_has_an_end() {
+        let text = format!("/*{}*/", "x".repeat(1 << 20));
+        let find = Finding { is_error: true, start: 1 << 20, end: 1 << 20, message: "wrong".into(), hint: None };
+        let said = in_words(&text, &vec![find; 500]);
+        assert!(said.len() < 100_000 && said.ends_with("and 450 more\n"), "{}", said.len());
+        assert!(said.lines().all(|line| line.len() < 200));
+        assert_eq!(excerpt("0123456789", 3), ("0123456789".to_owned(), 3));
     }
 }

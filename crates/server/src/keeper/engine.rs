@@ -68,8 +68,10 @@ impl Keeper {
 
     /// There is no such branch any more, or no definition in it: what it has said is over.
     async fn says_nothing(&self) -> Result<(), StoreError> {
-        let Some((_, branch)) = self.branch().await? else { return Ok(()) };
-        self.app.store.forget_properties(self.run.project, &branch, self.app.now()).await
+        let Some((project, branch)) = self.branch().await? else { return Ok(()) };
+        let before = self.app.store.properties(project.id, &branch).await?.unwrap_or_default();
+        self.app.store.forget_properties(project.id, &branch, Some(self.run.id), self.app.now()).await?;
+        if before.alone.is_some() { line::changed(&self.app, &project).await } else { Ok(()) }
     }
 
     /// What it may speak of, and its project.
@@ -83,16 +85,14 @@ impl Keeper {
     /// What it says of its branch, to be written down with the rest; the project, where its runs are to wait otherwise from then on.
     async fn said_of_branch(&self, acts: &mut Vec<Act>) -> Result<Option<Project>, StoreError> {
         let last = acts.iter().rev().find_map(|act| match act {
-            Act::Event(Event::PropertiesSet { properties }) => Some(properties.clone().bounded()),
+            Act::Event(Event::PropertiesSet { properties }) => Some(properties.clone()),
             _ => None,
         });
         let Some(said) = last else { return Ok(None) };
         let Some((project, branch)) = self.branch().await? else { return Ok(None) };
         let before = self.app.store.properties(project.id, &branch).await?.unwrap_or_default();
         let waits_otherwise = before.alone != said.alone;
-        if before != said {
-            acts.push(Act::Properties(branch, said));
-        }
+        acts.push(Act::Properties(branch, said));
         Ok(waits_otherwise.then_some(project))
     }
 
@@ -115,6 +115,10 @@ impl Keeper {
             match heard {
                 Heard::Request(id, request) => acts.push(Act::Request(id, request)),
                 Heard::Cancel(id) => acts.push(Act::Cancel(id)),
+                // Whoever says it, an event of any size is none.
+                Heard::Event(Event::PropertiesSet { properties }) => {
+                    acts.push(Act::Event(Event::PropertiesSet { properties: properties.bounded() }));
+                }
                 Heard::Event(event) => acts.push(Act::Event(event)),
                 Heard::Took(index) => took.push(index),
                 Heard::Ended(ended) => end = Some(ended),

@@ -4,16 +4,18 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::http::{StatusCode, Uri};
+use model::request::Reply;
 use serde_json::{Value, json};
 use server::{Clock, Simulated};
+use wire::agent::ToAgent;
 
-use crate::agent::{Agent, Place};
+use crate::agent::{Agent, Place, is_exec};
 use crate::herd::{Forge, commit};
 
 const SAYS: &str = "pipeline {
     agent none
     options { disableConcurrentBuilds(); buildDiscarder(logRotator(numToKeepStr: '2', artifactNumToKeepStr: '1')) }
-    triggers { cron('* * * * *') }
+    triggers { cron('* * * * *'); pollSCM('* * * * *') }
     parameters { string(name: 'WHO', defaultValue: 'you', description: 'who it is'); choice(name: 'WHERE', choices: ['a', 'b']) }
     stages { stage('s') { steps { echo 'done' } } }
 }";
@@ -103,6 +105,7 @@ async fn a_definition_says_how_its_project_is_run() {
     clock.jump(61_000);
     let by_timer = ends(&place, &mut agent, "echo 'on time'").await;
     assert_eq!(by_timer["causes"][0]["description"], "Started by timer");
+    assert_eq!(place.branches().await.len(), 1, "a folder is polled by nobody, and not gone because of that");
 
     // What is kept: the last two, when somebody looks.
     place.ask("PUT", "/api/v1/projects/app", json!({ "source": { "folder": "/nowhere" } })).await;
@@ -200,7 +203,7 @@ async fn a_repository_is_asked_what_is_new() {
     assert_eq!((&run["commit"], &run["trust"]), (&commit(3).into(), &"protected".into()));
     assert_eq!(ends(&place, &mut agent, POLLS).await["id"], run["id"]);
     // Gone is gone.
-    refs.lock().unwrap().clear();
+    *refs.lock().unwrap() = format!("{}\trefs/heads/other\n", commit(3));
     clock.jump(61_000);
     for _ in 0..1000 {
         if place.branches().await.iter().all(|of| of["name"] != "main") {
@@ -238,4 +241,29 @@ async fn a_run_says_what_it_is() {
     let (_, page) = place.page(&format!("/runs/{waits}"), session).await;
     assert!(page.contains("http-equiv=\"refresh\""), "{page}");
     assert!(place.page("/", session).await.1.contains("v1 &lt;b&gt;"));
+}
+
+/// Once is enough: who is asked twice to end does not do any more what it does at its end.
+#[tokio::test]
+async fn who_is_superseded_ends_in_good_order() {
+    let place = Place::new().await;
+    let key = place.enrol("one").await;
+    let mut agent = place.agent(&key, &[]).await;
+    place.trigger().await;
+    ends(&place, &mut agent, ALONE).await;
+    let old = place.trigger().await;
+    let lease = agent.take("node { try { sh 'make' } finally { sh 'clean'; echo 'cleaned' } }").await;
+    let ToAgent::Perform { id: make, .. } = agent.work(is_exec).await else { panic!() };
+    let _free = place.agent_with("two", 4, &[]).await;
+    let new = place.trigger().await;
+    agent.work(|message| matches!(message, ToAgent::Cancel { id, .. } if *id == make)).await;
+    agent.answer(lease, make, Reply::Cancelled).await;
+    let ToAgent::Perform { id: clean, .. } = agent.work(is_exec).await else { panic!() };
+    // The new one is seen again, as after every change of the project.
+    place.ask("PUT", "/api/v1/projects/app", json!({ "source": { "folder": "/nowhere" }, "priority": 1 })).await;
+    place.waits_for(new, "alone there").await;
+    agent.answer(lease, clean, Reply::Exited { code: 0, stdout: None, limit: None }).await;
+    agent.give_back(lease).await;
+    assert_eq!(place.wait_for_end(old).await["outcome"], "ABORTED");
+    assert!(place.log(old).await.contains("cleaned"), "{}", place.log(old).await);
 }

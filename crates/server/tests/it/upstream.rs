@@ -64,3 +64,27 @@ async fn what_nothing_follows_from() {
     assert_eq!(place.follows("app", json!({ "projects": ["after"] })).await, 400, "a circle");
     assert_eq!(place.follows("app", json!({ "projects": ["after"], "threshold": "GOOD" })).await, 400);
 }
+
+/// What a definition says of its own project is in nobody else's way.
+#[tokio::test]
+async fn a_definition_follows_but_closes_no_circle() {
+    let place = Place::new().await;
+    place.ask("PUT", "/api/v1/projects/lib", json!({ "source": { "folder": "/nowhere" } })).await;
+    assert_eq!(place.follows("after", json!({ "projects": ["app"] })).await, 200);
+    let mut agent = place.agent(&place.enrol("one").await, &[]).await;
+    place.trigger().await;
+    ends(&place, &mut agent, "properties([pipelineTriggers([upstream('lib, after')])])").await;
+    let after = ends(&place, &mut agent, "echo 'after'").await;
+    assert_eq!(after["project"], "after", "as its configuration says");
+    assert_eq!(place.follows("after", json!({ "projects": ["app"] })).await, 200, "and may say again");
+    // It would follow from itself, and is not run after that.
+    place.trigger().await;
+    assert_eq!(ends(&place, &mut agent, "properties([pipelineTriggers([upstream('lib')])])").await["project"], "app");
+    assert_eq!(ends(&place, &mut agent, "echo 'after'").await["project"], "after");
+    place.ask("POST", "/api/v1/projects/lib/runs", json!({})).await;
+    assert_eq!(ends(&place, &mut agent, "echo 'lib'").await["project"], "lib");
+    let run = ends(&place, &mut agent, "echo 'app'").await;
+    assert_eq!(run["project"], "app");
+    assert_eq!(run["causes"][0]["description"], "Started by upstream project \"lib\" build number 1");
+    assert_eq!(place.runs_of("app").await.len(), 3);
+}

@@ -45,14 +45,24 @@ pub async fn a_branch_says_what_its_last_run_has_said(store: Store, other: Store
     assert_eq!(rows().await, 2);
     say(&store, &second, "side", &alone).await;
     assert_eq!(rows().await, 2, "the same again is no change");
+    let third = run_of(&store, Some("main"), None).await;
+    say(&store, &third, "main", &nightly).await;
+    say(&store, &second, "main", &alone).await;
+    assert_eq!(
+        store.properties(app.id, "main").await.unwrap(),
+        Some(nightly.clone()),
+        "nor is what was said before it"
+    );
 
     let mut written = Vec::new();
     store.backup(&mut written).await.unwrap();
     other.restore(written.as_slice()).await.unwrap();
-    assert_eq!(other.all_properties(None).await.unwrap(), all);
+    assert_eq!(other.all_properties(None).await.unwrap(), store.all_properties(None).await.unwrap());
 
-    store.forget_properties(app.id, "main", 40).await.unwrap();
-    store.forget_properties(app.id, "main", 40).await.unwrap();
+    store.forget_properties(app.id, "main", Some(first.id), 40).await.unwrap();
+    assert!(store.properties(app.id, "main").await.unwrap().is_some(), "an earlier run knows nothing of it");
+    store.forget_properties(app.id, "main", Some(third.id), 40).await.unwrap();
+    store.forget_properties(app.id, "main", None, 40).await.unwrap();
     assert_eq!((store.properties(app.id, "main").await.unwrap(), rows().await), (None, 3));
 }
 
@@ -76,6 +86,8 @@ pub async fn a_branch_keeps_its_own_runs(store: Store) {
     assert_eq!(forget(true, ended(2)).await, 1);
     let beyond = |most| Old { beyond: Some(most), ..Old::default() };
     assert_eq!(forget(false, beyond(4)).await, 0, "the one that nobody has said anything of is none of it");
+    assert_eq!(forget(true, beyond(4)).await, 0, "one that waits is none of the last");
+    store.lease_run(ids[6], 0, 1, 30).await.unwrap();
     assert_eq!(forget(true, beyond(4)).await, 1, "the last four, and the last that was well");
     assert_eq!(left().await, [ids[1], ids[3], ids[4], ids[5], ids[6], of_side]);
     assert_eq!(forget(true, beyond(0)).await, 2, "no more than so many at once");

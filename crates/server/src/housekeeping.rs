@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use store::{BranchRuns, Old, StoreError};
+use store::{BranchRuns, Forget, Old, StoreError};
 
 use crate::app::App;
 use crate::artifacts;
@@ -41,16 +41,15 @@ async fn turn(app: &App) -> Result<(), StoreError> {
         }
     }
     for said in properties::all(app, &projects).await? {
-        let Some(keep) = properties::keeps(&said.properties) else { continue };
+        let Some(keep) = said.properties.keep else { continue };
         let (id, branch) = (said.project.id, BranchRuns { name: &said.branch, is_default: said.is_default() });
-        let runs = old(app, keep.runs, keep.days);
-        while is_any(runs)
-            && app.store.forget_runs_of(id, branch, runs, AT_ONCE, app.now()).await? == u64::from(AT_ONCE)
-        {}
-        let files = old(app, keep.artifact_runs, keep.artifact_days);
-        while is_any(files)
-            && app.store.forget_artifacts_of(id, branch, files, AT_ONCE, app.now()).await? == u64::from(AT_ONCE)
-        {
+        for (what, old) in [
+            (Forget::Runs, old(app, keep.runs, keep.days)),
+            (Forget::Artifacts, old(app, keep.artifact_runs, keep.artifact_days)),
+        ] {
+            if is_any(old) {
+                while app.store.forget_of(id, branch, what, old, AT_ONCE, app.now()).await? == u64::from(AT_ONCE) {}
+            }
         }
     }
     Ok(())

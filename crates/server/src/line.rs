@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use model::ids::RunId;
+use model::properties::Alone;
 use model::run::RunEnd;
 use model::rung::{Needs, Rung};
 use queue::line::{
@@ -146,7 +147,7 @@ pub(crate) async fn begin(app: &Arc<App>) -> Result<Vec<Run>, StoreError> {
     let filter = RunFilter { unfinished: true, limit: u32::MAX >> 1, ..RunFilter::default() };
     for run in app.store.runs(&filter).await? {
         if let (Status::Running, Some(agent)) = (run.status, run.agent) {
-            let item = item_of(app, &run).await?;
+            let item = item_of(app, &run, said_of(app, &run).await?.as_ref());
             perform(app, app.waiting.tell(Event::Found { item, agent: AgentId(agent) })).await;
             running.push(run);
         }
@@ -204,23 +205,30 @@ pub(crate) async fn queued(app: &Arc<App>, run: &Run) -> Result<(), StoreError> 
     if app.waiting.knows(run.id) {
         return Ok(());
     }
-    let item = item_of(app, run).await?;
+    let said = said_of(app, run).await?;
+    let item = item_of(app, run, said.as_ref());
     perform(app, app.waiting.tell(Event::Queued(item))).await;
-    end_previous(app, run).await
+    match said {
+        Some((config, Some(Alone { abort_previous: true }))) => end_previous(app, run, &config).await,
+        _ => Ok(()),
+    }
+}
+
+/// What a run's project says, and how the definition of its branch wants runs to live with each other.
+async fn said_of(app: &App, run: &Run) -> Result<Option<(ProjectConfig, Option<Alone>)>, StoreError> {
+    let project = app.store.project(&run.project_name).await?;
+    let config = project.and_then(|project| serde_json::from_value::<ProjectConfig>(project.config).ok());
+    let Some(config) = config else { return Ok(None) };
+    let alone = properties::of_run(app, run, &config).await?.alone;
+    Ok(Some((config, alone)))
 }
 
 /// Ends older runs of a branch that has asked for that (`disableConcurrentBuilds abortPrevious: true`).
-async fn end_previous(app: &Arc<App>, run: &Run) -> Result<(), StoreError> {
-    let project = app.store.project(&run.project_name).await?;
-    let config = project.and_then(|project| serde_json::from_value::<ProjectConfig>(project.config).ok());
-    let Some(config) = config else { return Ok(()) };
-    if !properties::of_run(app, run, &config).await?.alone.is_some_and(|alone| alone.abort_previous) {
-        return Ok(());
-    }
-    let (branch, name) = (properties::branch_of(run, &config), branch_name(run));
+async fn end_previous(app: &Arc<App>, run: &Run, config: &ProjectConfig) -> Result<(), StoreError> {
+    let (branch, name) = (properties::branch_of(run, config), branch_name(run));
     // Asked once: a second time would end what it does at its end. And what nobody waits for ends nothing that somebody does.
     let is_older = |older: &Run| {
-        let is_same = properties::branch_of(older, &config) == branch && branch_name(older) == name;
+        let is_same = properties::branch_of(older, config) == branch && branch_name(older) == name;
         older.id < run.id && is_same && older.abort_reason.is_none() && (!is_of_herd(run) || is_of_herd(older))
     };
     let reason = format!("Superseded by {}#{}", run.project_name, run.number);
@@ -261,9 +269,7 @@ pub(crate) async fn perform(app: &Arc<App>, commands: Vec<Command>) {
     }
 }
 
-async fn item_of(app: &App, run: &Run) -> Result<Item, StoreError> {
-    let project = app.store.project(&run.project_name).await?;
-    let config = project.and_then(|project| serde_json::from_value::<ProjectConfig>(project.config).ok());
+fn item_of(app: &App, run: &Run, said: Option<&(ProjectConfig, Option<Alone>)>) -> Item {
     let mut item = Item::new(run.id, run.project_name.as_str());
     // One that had a place before did not wait all the time since it was asked for.
     item.waited_ms = if run.started_at.is_none() { app.now().saturating_sub(run.queued_at) } else { 0 };
@@ -274,16 +280,16 @@ async fn item_of(app: &App, run: &Run) -> Result<Item, StoreError> {
         .is_some_and(|cause| cause.class.contains("TimerTrigger") || cause.class == TARGET_MOVED);
     item.class = if is_of_clock { Class::Background } else { Class::Interactive };
     item.image = app.waiting.image_of(&run.project_name);
-    item.labels = needed(run, config.as_ref());
-    let Some(config) = config else { return Ok(item) };
+    item.labels = needed(run, said.map(|(config, _)| config));
+    let Some((config, wanted)) = said else { return item };
     item.priority = config.priority;
     let branch = branch_name(run);
     let revision = run.revision.as_deref().map(|name| name.strip_prefix("refs/heads/").unwrap_or(name));
     let name = branch.or(revision).or_else(|| config.source.branch()).unwrap_or_default();
-    let alone = config.alone || properties::of_run(app, run, &config).await?.alone.is_some();
+    let alone = config.alone || wanted.is_some();
     item.branch = Some(Branch { name: name.into(), alone, yields: false });
     item.limit_ms = config.queue_minutes.map(|minutes| minutes.saturating_mul(60_000));
-    Ok(item)
+    item
 }
 
 /// What a run asks of an agent: what its project does, and what it needs itself. Before its first job asks for a place, its trust is all

@@ -6,7 +6,7 @@
 //!
 //! What a project's configuration says holds as well: a definition adds to it, and takes nothing away.
 
-use model::properties::{Keep, Properties};
+use model::properties::Properties;
 use model::rung::Trust;
 use store::{Project, ProjectId, Run, StoreError};
 
@@ -86,9 +86,4 @@ pub(crate) async fn all(app: &App, projects: &[Project]) -> Result<Vec<Said>, St
         Some(Said { project, config, branch: said.branch, properties: said.properties })
     });
     Ok(all.collect())
-}
-
-/// Runs that a branch keeps. `None`: it has not said.
-pub(crate) fn keeps(properties: &Properties) -> Option<Keep> {
-    properties.keep.filter(|keep| *keep != Keep::default())
 }

@@ -124,7 +124,7 @@ impl Followers {
 
     async fn start(&self, app: &App, ended: &Run) -> Result<(), StoreError> {
         let Some(outcome) = ended.outcome.filter(|_| ended.trust == Trust::Protected) else { return Ok(()) };
-        let branch = branch_name(app, ended).await?;
+        let branch = branch_of(app, ended).await?;
         let of_branch = format!("{}/{branch}", ended.project_name);
         let ends = |name: &String| *name == ended.project_name || *name == of_branch && !self.names.contains(name);
         for follower in &self.all {
@@ -155,7 +155,7 @@ impl Followers {
     }
 }
 
-async fn branch_name(app: &App, run: &Run) -> Result<String, StoreError> {
+async fn branch_of(app: &App, run: &Run) -> Result<String, StoreError> {
     let project = app.store.project(&run.project_name).await?;
     let config = project.and_then(|project| serde_json::from_value::<ProjectConfig>(project.config).ok());
     Ok(config.as_ref().and_then(|config| properties::branch_of(run, config)).unwrap_or_default().to_owned())

@@ -36,7 +36,7 @@ pub use journal::{Act, Outstanding};
 pub use people::{Known, Listed, NewToken, Person};
 pub use projects::{Project, ProjectId};
 pub use properties::BranchProperties;
-pub use retention::{BranchRuns, Old};
+pub use retention::{BranchRuns, Forget, Old};
 pub use run::{NewRun, Run, RunCounts, RunFilter, Status};
 pub use test_results::{FlakyTest, PastResult, TestResult};
 

@@ -20,6 +20,15 @@ pub struct BranchRuns<'a> {
     pub is_default: bool,
 }
 
+/// What of an old run is forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forget {
+    /// All of it.
+    Runs,
+    /// What it has archived.
+    Artifacts,
+}
+
 /// Which runs are old.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Old {
@@ -54,53 +63,28 @@ impl Store {
         Ok(forgotten)
     }
 
-    /// The same for the runs of a branch, of which the last one that succeeded is never old, nor the last one that did so with findings.
+    /// The same for the runs of a branch, or for what they have archived: they stay then. The last one that succeeded is never old, nor the last
+    /// one that did so with findings.
     ///
     /// # Errors
     /// The database.
-    pub async fn forget_runs_of(
+    pub async fn forget_of(
         &self,
         project: ProjectId,
         branch: BranchRuns<'_>,
+        what: Forget,
         old: Old,
         limit: u32,
         now: Millis,
     ) -> Result<u64, StoreError> {
         let mut tx = self.write().await?;
-        let rows = old_runs(&mut tx, project, branch, old, limit, "1 = 1").await?;
-        let forgotten = forget(&mut tx, project, &rows, now).await?;
+        let rows = old_runs(&mut tx, project, branch, what, old, limit).await?;
+        let forgotten = match what {
+            Forget::Runs => forget(&mut tx, project, &rows, now).await?,
+            Forget::Artifacts => forget_artifacts(&mut tx, project, &rows, now).await?,
+        };
         tx.commit().await?;
         Ok(forgotten)
-    }
-
-    /// The same for what they have archived; they stay.
-    ///
-    /// # Errors
-    /// The database.
-    pub async fn forget_artifacts_of(
-        &self,
-        project: ProjectId,
-        branch: BranchRuns<'_>,
-        old: Old,
-        limit: u32,
-        now: Millis,
-    ) -> Result<u64, StoreError> {
-        let mut tx = self.write().await?;
-        let rows = old_runs(&mut tx, project, branch, old, limit, "r.artifact_files > 0").await?;
-        let mut numbers = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let id: i64 = row.try_get(0)?;
-            crate::artifacts::forget(&mut tx, id, now).await?;
-            let none = sqlx::query("UPDATE runs SET artifact_files = 0, artifact_bytes = 0 WHERE id = $1");
-            none.bind(id).execute(&mut *tx).await?;
-            numbers.push(row.try_get::<i64, _>(1)?);
-        }
-        if !numbers.is_empty() {
-            let (object, detail) = (format!("project {}", project.0), json!({ "runs": numbers }));
-            record(&mut tx, now, &Actor::server(), "artifacts.forget", &object, &detail).await?;
-        }
-        tx.commit().await?;
-        Ok(numbers.len() as u64)
     }
 }
 
@@ -109,10 +93,14 @@ async fn old_runs(
     tx: &mut Transaction<'static, Any>,
     project: ProjectId,
     branch: BranchRuns<'_>,
+    what: Forget,
     old: Old,
     limit: u32,
-    with: &str,
 ) -> Result<Vec<AnyRow>, StoreError> {
+    let with = match what {
+        Forget::Runs => "1 = 1",
+        Forget::Artifacts => "r.artifact_files > 0",
+    };
     let of = |runs: &str| {
         let unnamed = if branch.is_default { format!(" OR {runs}.revision IS NULL") } else { String::new() };
         format!("{runs}.project_id = $1 AND ({runs}.revision IN ($2, $3){unnamed})")
@@ -170,6 +158,28 @@ async fn forget(
     if !numbers.is_empty() {
         let detail = json!({ "runs": numbers });
         record(tx, now, &Actor::server(), "run.forget", &format!("project {}", project.0), &detail).await?;
+    }
+    Ok(numbers.len() as u64)
+}
+
+/// Forgets what these have archived, within the change that it belongs to. How many.
+async fn forget_artifacts(
+    tx: &mut Transaction<'static, Any>,
+    project: ProjectId,
+    rows: &[AnyRow],
+    now: Millis,
+) -> Result<u64, StoreError> {
+    let mut numbers = Vec::with_capacity(rows.len());
+    for row in rows {
+        let id: i64 = row.try_get(0)?;
+        crate::artifacts::forget(tx, id, now).await?;
+        let none = sqlx::query("UPDATE runs SET artifact_files = 0, artifact_bytes = 0 WHERE id = $1");
+        none.bind(id).execute(&mut **tx).await?;
+        numbers.push(row.try_get::<i64, _>(1)?);
+    }
+    if !numbers.is_empty() {
+        let (object, detail) = (format!("project {}", project.0), json!({ "runs": numbers }));
+        record(tx, now, &Actor::server(), "artifacts.forget", &object, &detail).await?;
     }
     Ok(numbers.len() as u64)
 }

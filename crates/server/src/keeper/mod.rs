@@ -61,15 +61,15 @@ pub(crate) struct Decision {
 /// What waits for a keeper to hear it: as much of an agent's words as is believed to be in good order.
 pub(crate) struct Inbox {
     receiver: mpsc::UnboundedReceiver<ToKeeper>,
-    waiting: Arc<Waiting>,
+    waiting: Arc<Unheard>,
 }
 
 /// Bytes that each agent has said and that nobody has heard yet: one that says much, of a run that may not even be its own, is in nobody
 /// else's way.
 #[derive(Default)]
-struct Waiting(Mutex<HashMap<u64, usize>>);
+struct Unheard(Mutex<HashMap<u64, usize>>);
 
-impl Waiting {
+impl Unheard {
     /// False: so many more would be too many, and are not counted.
     fn add(&self, agent: u64, bytes: usize, most: usize) -> bool {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -96,13 +96,13 @@ impl Waiting {
 #[derive(Clone)]
 pub(crate) struct KeeperLink {
     sender: mpsc::UnboundedSender<ToKeeper>,
-    waiting: Arc<Waiting>,
+    waiting: Arc<Unheard>,
 }
 
 /// Both ends.
 pub(crate) fn inbox() -> (KeeperLink, Inbox) {
     let (sender, receiver) = mpsc::unbounded_channel();
-    let waiting = Arc::<Waiting>::default();
+    let waiting = Arc::<Unheard>::default();
     (KeeperLink { sender, waiting: Arc::clone(&waiting) }, Inbox { receiver, waiting })
 }
 

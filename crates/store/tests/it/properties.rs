@@ -3,7 +3,7 @@
 use model::outcome::Outcome;
 use model::properties::{Alone, Properties, Trigger};
 use model::run::RunEnd;
-use store::{Act, Artifact, ArtifactLimits, BranchRuns, Holder, NewRun, Old, Run, RunFilter, Store};
+use store::{Act, Artifact, ArtifactLimits, BranchRuns, Forget, Holder, NewRun, Old, Run, RunFilter, Store};
 
 use crate::cases::{alice, put};
 
@@ -76,7 +76,8 @@ pub async fn a_branch_keeps_its_own_runs(store: Store) {
     ids.push(run_of(&store, Some("main"), None).await.id);
     let of_side = run_of(&store, Some("side"), Some(Outcome::Failure)).await.id;
     let branch = |is_default| BranchRuns { name: "main", is_default };
-    let forget = async |is_default, old| store.forget_runs_of(app.id, branch(is_default), old, 2, 500).await.unwrap();
+    let forget =
+        async |is_default, old| store.forget_of(app.id, branch(is_default), Forget::Runs, old, 2, 500).await.unwrap();
     let left = async || {
         let runs = store.runs(&RunFilter { limit: 20, ..RunFilter::default() }).await.unwrap();
         runs.iter().rev().map(|run| run.id).collect::<Vec<_>>()
@@ -115,8 +116,8 @@ pub async fn a_branch_keeps_what_was_archived(store: Store) {
     }
     let old = Old { beyond: Some(1), ..Old::default() };
     let branch = BranchRuns { name: "main", is_default: true };
-    assert_eq!(store.forget_artifacts_of(app.id, branch, old, 9, 500).await.unwrap(), 1);
-    assert_eq!(store.forget_artifacts_of(app.id, branch, old, 9, 500).await.unwrap(), 0);
+    assert_eq!(store.forget_of(app.id, branch, Forget::Artifacts, old, 9, 500).await.unwrap(), 1);
+    assert_eq!(store.forget_of(app.id, branch, Forget::Artifacts, old, 9, 500).await.unwrap(), 0);
     let mut has = Vec::new();
     for id in ids {
         has.push(store.artifacts(id, "", 9).await.unwrap().len());

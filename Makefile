@@ -27,6 +27,7 @@ test:
 
 bench: build
 	scripts/install-packages.sh build run bench
+	scripts/buildbot.sh > /dev/null || true
 	cargo bench --locked -p cli --bench numbers
 
 fuzz:

@@ -14,7 +14,7 @@ use wire::init::TarLimits;
 use crate::below::{Below, inside};
 use crate::failure::Trouble;
 use crate::job::Job;
-use crate::remote::Uploads;
+use crate::remote::ServerFiles;
 use crate::stash::{passed_over, unnamed};
 
 /// Files of one archive step.
@@ -28,7 +28,7 @@ pub enum Keep<'a> {
     /// A folder of this host.
     Folder(&'a Path),
     /// A server.
-    Server(&'a Uploads),
+    Server(&'a ServerFiles),
 }
 
 /// Keeps files; returns how many.
@@ -67,7 +67,7 @@ pub async fn archive(
 }
 
 /// Takes files out here, and hands them to the server. Nothing of them is left here, however this ends.
-async fn hand_over(spool: File, scratch: &Path, uploads: &Uploads) -> Result<Extracted, Trouble> {
+async fn hand_over(spool: File, scratch: &Path, uploads: &ServerFiles) -> Result<Extracted, Trouble> {
     let failed = |error| Trouble::infrastructure(format!("cannot keep artifacts in {}: {error}", scratch.display()));
     // Whoever sweeps the folder sees by the name whether its process lives.
     let prefix = format!("artifacts-{}-", std::process::id());

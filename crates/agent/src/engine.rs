@@ -147,16 +147,28 @@ impl Kept {
     /// Engines are lost again and again, or break their protocol.
     pub async fn next(&mut self) -> Result<Heard, Trouble> {
         loop {
+            if let Some(heard) = self.next_or_waits().await? {
+                return Ok(heard);
+            }
+        }
+    }
+
+    /// The same. `None`: it has taken all that was given, and nothing goes on before there is more.
+    pub(crate) async fn next_or_waits(&mut self) -> Result<Option<Heard>, Trouble> {
+        loop {
             let said = self.process.lines.message().map_err(|error| broken(&error.to_string()))?;
             if let Some(said) = said {
                 let (heard, words) = self.journal.hear(said).map_err(|error| broken(&error.to_string()))?;
                 self.process.tell(&words)?;
                 match heard {
+                    Heard::Waits if self.journal.entries().last().is_none_or(|last| last.at.is_some()) => {
+                        return Ok(None);
+                    }
                     Heard::Nothing | Heard::Took(_) | Heard::Waits => continue,
                     heard => {
                         // It has got further than any before it.
                         self.losses = 0;
-                        return Ok(heard);
+                        return Ok(Some(heard));
                     }
                 }
             }

@@ -301,7 +301,7 @@ impl Maker<'_> {
     }
 }
 
-fn workspace_path(agent: &AgentSpec, job_name: &str) -> String {
+pub(crate) fn workspace_path(agent: &AgentSpec, job_name: &str) -> String {
     match agent {
         AgentSpec::Docker(DockerSpec { custom_workspace: Some(path), .. }) if path.starts_with('/') => path.clone(),
         AgentSpec::Docker(DockerSpec { custom_workspace: Some(path), .. }) => format!("{WORKSPACES}/{path}"),

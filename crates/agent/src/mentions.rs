@@ -2,17 +2,17 @@
 
 use std::path::Path;
 
-use crate::scm::LocalProject;
+use crate::scm::Objects;
 
 /// Looked at in the project's folder and those in it.
 const MOST_FILES: usize = 64;
 const MOST_BYTES: usize = 64 * 1024;
 
 /// The same of a commit that no folder has.
-pub async fn of_commit(definition: &str, project: &LocalProject) -> String {
+pub(crate) async fn of_commit(definition: &str, objects: &mut Objects, commit: &str) -> String {
     let mut text = definition.to_owned();
     let is_near = |path: &Path| path.components().count() <= 2 && !path.parent().is_some_and(is_hidden_folder);
-    for content in project.contents(|path| is_near(path) && names_images(path), (MOST_FILES, MOST_BYTES)).await {
+    for content in objects.near(commit, |path| is_near(path) && names_images(path), (MOST_FILES, MOST_BYTES)).await {
         text.push('\n');
         text.push_str(&content);
     }

@@ -19,7 +19,7 @@ use crate::failure::Trouble;
 use crate::host::Host;
 use crate::hurry::Hurry;
 use crate::job::{Job, Maker};
-use crate::remote::Uploads;
+use crate::remote::ServerFiles;
 use crate::stash::{Stashes, passed_over};
 use crate::{artifacts, exec, files, terminal, test_report};
 
@@ -29,8 +29,8 @@ pub struct Performer {
     events: mpsc::Sender<Event>,
     jobs: Mutex<HashMap<JobId, Arc<Job>>>,
     stashes: Stashes,
-    /// Where artifacts go, if not into a folder of this host.
-    uploads: Option<Uploads>,
+    /// Where artifacts go, if not into a folder of this host, and stashes beside.
+    uploads: Option<ServerFiles>,
     told_no_network: AtomicBool,
     /// Bytes of tests that were told of.
     tests_told: AtomicUsize,
@@ -70,8 +70,8 @@ impl Performer {
         }
     }
 
-    /// The same, with artifacts at a server.
-    pub(crate) fn archiving_to(self, uploads: Uploads) -> Performer {
+    /// The same, with artifacts and stashes at a server.
+    pub(crate) fn archiving_to(self, uploads: ServerFiles) -> Performer {
         Performer { uploads: Some(uploads), ..self }
     }
 
@@ -197,12 +197,13 @@ impl Performer {
             Request::DeleteDir { job, path } => files::delete(&*self.at(job).await?, &path).await,
             Request::MakeDir { job, path } => files::make_dir(&*self.at(job).await?, &path).await,
             Request::Stash { job, name, files, allow_empty } => {
-                let (reply, notes) = self.stashes.put(&*self.at(job).await?, &name, files, allow_empty).await?;
+                let job = self.at(job).await?;
+                let (reply, notes) = self.stashes.put(&job, &name, files, allow_empty, self.uploads.as_ref()).await?;
                 self.say(notes).await;
                 Ok(reply)
             }
             Request::Unstash { job, name, dir } => {
-                let notes = self.stashes.get(&*self.at(job).await?, &name, dir).await?;
+                let notes = self.stashes.get(&*self.at(job).await?, &name, dir, self.uploads.as_ref()).await?;
                 self.say(notes).await;
                 Ok(Reply::Done)
             }

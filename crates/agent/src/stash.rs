@@ -1,21 +1,21 @@
-//! Stashes: files that a run keeps between its jobs, as tar streams in unnamed files of the host. Nothing in them is ever
-//! unpacked here; the name of a stash is data and no part of a path.
+//! Stashes: files that a run keeps between its jobs, as tar streams in unnamed files of the host and, where it is a server's, at the server
+//! too, so that they are there wherever the run goes on. Nothing in them is ever unpacked here; the name of a stash is data and no
+//! part of a path.
 
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Seek as _, SeekFrom};
 use std::path::PathBuf;
 
-use model::request::{FileSet, Reply};
+use model::limits::MAX_STASHES;
+use model::request::{FileSet, Reply, is_stash_name};
 use sandbox::session::TarPlace;
 use tokio::sync::Mutex;
 use wire::init::{Skipped, TarLimits};
 
 use crate::failure::Trouble;
 use crate::job::Job;
-
-/// Most stashes of a run: each holds a file descriptor.
-const MAX_STASHES: usize = 500;
+use crate::remote::ServerFiles;
 
 /// The stashes of a run.
 pub struct Stashes {
@@ -36,6 +36,7 @@ impl Stashes {
         name: &str,
         files: FileSet,
         allow_empty: bool,
+        server: Option<&ServerFiles>,
     ) -> Result<(Reply, Vec<String>), Trouble> {
         let file = unnamed(&self.folder)?;
         let out = tokio::fs::File::from_std(clone(&file)?);
@@ -47,22 +48,44 @@ impl Stashes {
                 false => format!("No files included in stash ‘{name}’ (nothing matches `{includes}`)"),
             }));
         }
+        let is_too_much = |files: &HashMap<_, _>| files.len() >= MAX_STASHES && !files.contains_key(name);
+        let too_much = || Trouble::policy(format!("a run has at most {MAX_STASHES} stashes"));
+        if is_too_much(&*self.files.lock().await) {
+            return Err(too_much());
+        }
+        if let Some(server) = server {
+            server.send_stash(name, &file).await?;
+        }
         let mut stashes = self.files.lock().await;
-        if stashes.len() >= MAX_STASHES && !stashes.contains_key(name) {
-            return Err(Trouble::policy(format!("a run has at most {MAX_STASHES} stashes")));
+        if is_too_much(&stashes) {
+            return Err(too_much());
         }
         stashes.insert(name.to_owned(), file);
         Ok((Reply::Count(summary.entries), passed_over("not stashed", &summary.skipped)))
     }
 
     /// Brings the files of a stash into a folder. Returns what was passed over, in words.
-    pub async fn get(&self, job: &Job, name: &str, dir: String) -> Result<Vec<String>, Trouble> {
-        let file = match self.files.lock().await.get(name) {
-            Some(file) => {
-                reopened(file).map_err(|error| Trouble::infrastructure(format!("cannot read a stash: {error}")))?
+    pub async fn get(
+        &self,
+        job: &Job,
+        name: &str,
+        dir: String,
+        server: Option<&ServerFiles>,
+    ) -> Result<Vec<String>, Trouble> {
+        let missing = || Trouble::workload(format!("No such saved stash ‘{name}’"));
+        let here = self.files.lock().await.get(name).map(reopened);
+        let file = match (here, server) {
+            (Some(file), _) => file,
+            // Of this run, at another agent, or of the one in the middle of which it began.
+            (None, Some(server)) if is_stash_name(name) => {
+                let file = server.fetch_stash(name, &self.folder).await?.ok_or_else(missing)?;
+                let own = reopened(&file);
+                self.files.lock().await.entry(name.to_owned()).or_insert(file);
+                own
             }
-            None => return Err(Trouble::workload(format!("No such saved stash ‘{name}’"))),
+            (None, _) => return Err(missing()),
         };
+        let file = file.map_err(|error| Trouble::infrastructure(format!("cannot read a stash: {error}")))?;
         let place = TarPlace { dir, user: Some(job.user.clone()), owner: None, limits: TarLimits::default() };
         let summary = job.session.put_tar(place, tokio::fs::File::from_std(file)).await?;
         Ok(passed_over("not unstashed", &summary.skipped))

@@ -7,6 +7,7 @@
 //!
 //! Start reading at [`Blobs`].
 
+mod client;
 mod error;
 mod get;
 mod key;

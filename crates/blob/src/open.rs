@@ -11,6 +11,7 @@ use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 
+use crate::client::Connector;
 use crate::{BlobError, Blobs};
 
 /// How long a service is waited for, and how often it is asked again.
@@ -122,6 +123,7 @@ type Made = Result<Arc<dyn ObjectStore>, object_store::Error>;
 
 fn s3(bucket: &str, settings: impl Iterator<Item = (String, String)>, patience: Patience) -> Made {
     let mut builder = AmazonS3Builder::new()
+        .with_http_connector(Connector::default())
         .with_retry(patience.retry())
         .with_client_options(patience.client())
         .with_bucket_name(bucket);
@@ -138,8 +140,10 @@ fn s3(bucket: &str, settings: impl Iterator<Item = (String, String)>, patience: 
 }
 
 fn gs(bucket: &str, settings: impl Iterator<Item = (String, String)>, patience: Patience) -> Made {
-    let mut builder =
-        GoogleCloudStorageBuilder::new().with_retry(patience.retry()).with_client_options(patience.client());
+    let mut builder = GoogleCloudStorageBuilder::new()
+        .with_http_connector(Connector::default())
+        .with_retry(patience.retry())
+        .with_client_options(patience.client());
     for (name, value) in settings.filter(|(name, _)| name.starts_with("google_")) {
         if let Ok(key) = name.parse() {
             builder = builder.with_config(key, value);
@@ -149,7 +153,10 @@ fn gs(bucket: &str, settings: impl Iterator<Item = (String, String)>, patience: 
 }
 
 fn az(container: &str, settings: impl Iterator<Item = (String, String)>, patience: Patience) -> Made {
-    let mut builder = MicrosoftAzureBuilder::new().with_retry(patience.retry()).with_client_options(patience.client());
+    let mut builder = MicrosoftAzureBuilder::new()
+        .with_http_connector(Connector::default())
+        .with_retry(patience.retry())
+        .with_client_options(patience.client());
     for (name, value) in settings.filter(|(name, _)| name.starts_with("azure_")) {
         if let Ok(key) = name.parse() {
             builder = builder.with_config(key, value);

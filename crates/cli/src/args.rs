@@ -110,7 +110,7 @@ pub enum Command {
     Cancel(server::CancelArgs),
     /// Run the same once more: its commit, its parameters
     Rerun(server::RerunArgs),
-    /// Let a run of a stranger's code go: you answer for its commit
+    /// Let a run of a stranger's code go: you answer for its commit, and for what it would ask for
     Approve(server::ApproveArgs),
     /// Say yes or no where a run asks (`input`); without either, print what it asks
     Answer(server::AnswerArgs),

@@ -70,7 +70,7 @@ fn dispatch(cli: &Cli, style: Style) -> Result<Exit, CommandFailure> {
         Command::Tests(command) => block_on(commands::test_results::tests(command)),
         Command::Cancel(args) => block_on(commands::remote::cancel(args)),
         Command::Rerun(args) => block_on(commands::remote::rerun(args, style)),
-        Command::Approve(args) => block_on(commands::remote::approve(args)),
+        Command::Approve(args) => block_on(commands::approve::run(args)),
         Command::Answer(args) => block_on(commands::remote::answer(args)),
         Command::Queue(args) => block_on(commands::remote::queue(args)),
         Command::Agents(command) => block_on(commands::remote::agents(command)),

@@ -8,16 +8,20 @@
 //! no memory. Its counters begin where the last sandbox left them, which [`Group::count`] takes off.
 
 use std::fs;
+use std::io::read_to_string;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use model::limits::Limits;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, mkdirat, openat, unlinkat};
 use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::fault::{Doing, Result};
+use crate::hierarchies::{enable, find};
 use crate::ids::write_to;
 use crate::protocol::Usage;
+use crate::stall::Memory;
 
 const FOLDER: &str = "cofferdam";
 const CONTROLLERS: [&str; 3] = ["memory", "pids", "cpu"];
@@ -278,6 +282,34 @@ impl Group {
         usage.cpu_us = usage.cpu_us.map(|all| all.saturating_sub(self.before.cpu_us.unwrap_or_default()));
     }
 
+    /// What it says of its memory, where it says enough.
+    pub(crate) fn memory(&self) -> Option<Memory> {
+        let member = self.member_of_memory()?;
+        let limit = self.set?.memory_bytes;
+        let [current, stat, pressure] =
+            ["memory.current", "memory.stat", "memory.pressure"].map(|file| member.read(file));
+        Memory::read(&current?, &stat?, &pressure?, limit)
+    }
+
+    /// Whether it can tell [`Group::memory`].
+    pub(crate) fn tells_memory(&self) -> bool {
+        self.member_of_memory().is_some_and(|member| member.read("memory.pressure").is_some())
+    }
+
+    fn member_of_memory(&self) -> Option<&Member> {
+        self.members.iter().find(|member| member.version == 2 && member.controllers.contains(&"memory"))
+    }
+
+    /// Kills the process with the largest memory, but never this one. Whether there was one.
+    pub(crate) fn kill_largest(&self, never: i32) -> bool {
+        let Some(member) = self.member_of_memory() else { return false };
+        let largest = member.processes().into_iter().filter(|pid| *pid != never).max_by_key(|pid| resident_pages(*pid));
+        let Some(pid) = largest.and_then(Pid::from_raw) else { return false };
+        let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { return false };
+        // Meanwhile the number may have become somebody else's.
+        member.processes().contains(&pid.as_raw_nonzero().get()) && pidfd_send_signal(&process, Signal::KILL).is_ok()
+    }
+
     /// Makes the groups as if they were new, where nothing is left in them.
     fn renew(&mut self) -> Renewal {
         for member in &self.members {
@@ -358,6 +390,12 @@ impl Member {
         String::from_utf8(text).ok()
     }
 
+    fn processes(&self) -> Vec<i32> {
+        let text =
+            self.open("cgroup.procs", OFlags::RDONLY).ok().and_then(|file| read_to_string(fs::File::from(file)).ok());
+        text.unwrap_or_default().lines().filter_map(|line| line.parse().ok()).collect()
+    }
+
     fn number(&self, file: &str) -> Option<u64> {
         self.read(file)?.trim().parse().ok()
     }
@@ -368,49 +406,14 @@ impl Member {
     }
 }
 
+/// Of one that has ended, none.
+fn resident_pages(pid: i32) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
+    text.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0)
+}
+
 fn processors() -> u32 {
     std::thread::available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(u32::MAX / 1000))
-}
-
-/// Mount point and version of the hierarchy that has a controller.
-fn find(controller: &str, mounts: &str) -> Option<(PathBuf, u8)> {
-    let mut second = None;
-    for line in mounts.lines() {
-        let Some((before, after)) = line.split_once(" - ") else { continue };
-        let Some(point) = before.split(' ').nth(4) else { continue };
-        let mut after = after.split(' ');
-        let (kind, options) = (after.next(), after.nth(1).unwrap_or_default());
-        match kind {
-            Some("cgroup") if options.split(',').any(|option| option == controller) => {
-                return Some((point.into(), 1));
-            }
-            Some("cgroup2") => {
-                let list = fs::read_to_string(Path::new(point).join("cgroup.controllers")).unwrap_or_default();
-                if list.split_ascii_whitespace().any(|word| word == controller) {
-                    second = Some((point.into(), 2));
-                }
-            }
-            _ => {}
-        }
-    }
-    second
-}
-
-/// Version 2: hands a controller down to our groups.
-fn enable(root: &Path, base: &Path, version: u8, controller: &str) -> std::result::Result<(), String> {
-    if version == 1 {
-        return Ok(());
-    }
-    for folder in [root, base] {
-        let file = folder.join("cgroup.subtree_control");
-        let known = fs::read_to_string(&file).unwrap_or_default();
-        if known.split_ascii_whitespace().any(|word| word == controller) {
-            continue;
-        }
-        fs::write(&file, format!("+{controller}"))
-            .map_err(|error| format!("cannot write {}: {error}", file.display()))?;
-    }
-    Ok(())
 }
 
 /// Whether the launcher that made a group (`PID-START-N`) is no more.
@@ -445,19 +448,6 @@ mod tests {
         let stat = |state: &str| format!("7 (a ) b) {state} 1 7 7 0 -1 4 0 0 0 0 0 0 0 0 20 0 1 0 12345 0 0");
         assert_eq!(start_in(&stat("S")), Some("12345"));
         assert_eq!(start_in(&stat("Z")), None);
-    }
-
-    const HYBRID: &str = "\
-30 29 0:26 / /sys/fs/cgroup/cpu rw,relatime - cgroup cgroup rw,cpu
-33 29 0:29 / /sys/fs/cgroup/memory rw,relatime shared:4 - cgroup cgroup rw,memory
-36 29 0:32 / /sys/fs/cgroup/systemd rw,relatime - cgroup cgroup rw,name=systemd
-";
-
-    #[test]
-    fn the_hierarchy_of_a_controller_is_found_in_version_1() {
-        assert_eq!(find("memory", HYBRID), Some(("/sys/fs/cgroup/memory".into(), 1)));
-        assert_eq!(find("cpu", HYBRID), Some(("/sys/fs/cgroup/cpu".into(), 1)));
-        assert_eq!(find("pids", HYBRID), None);
     }
 
     #[test]

@@ -30,6 +30,7 @@ mod child;
 mod embryo;
 mod fault;
 pub mod guest;
+mod hierarchies;
 mod ids;
 mod layers;
 mod living;
@@ -38,6 +39,7 @@ mod role;
 mod rootless;
 mod server;
 mod stage;
+mod stall;
 mod sys;
 mod tools;
 

@@ -23,6 +23,7 @@ use crate::{census, channel};
 use model::limits::Limits;
 
 use crate::protocol::{End, Fault, FaultKind, Made, Reply, Usage};
+use crate::stall::Watch;
 use crate::sys;
 
 /// The mount of a workspace that the next sharer gets. Taking part in a sandbox uses it up; the sharer gives a new one.
@@ -51,6 +52,12 @@ pub(crate) struct Living {
     uncounted: Option<u32>,
     /// How often that many were there when they were counted.
     full: u64,
+    /// When they were.
+    counted: Instant,
+    /// Where its control group tells enough.
+    watch: Option<Watch>,
+    /// Processes that were killed because nothing went on any more.
+    stalled: u64,
 }
 
 /// A sandbox whose process 1 was reaped, and whose cgroups are still to be empty.
@@ -65,6 +72,7 @@ impl Living {
         let now = Instant::now();
         // Beyond the clock means never.
         let deadline = now.checked_add(wall).unwrap_or(now + Duration::from_secs(u32::MAX.into()));
+        let watch = embryo.group.tells_memory().then(|| Watch::new(now));
         Living {
             token,
             embryo,
@@ -77,6 +85,9 @@ impl Living {
             deadline,
             uncounted,
             full: 0,
+            counted: now,
+            watch,
+            stalled: 0,
         }
     }
 
@@ -93,7 +104,7 @@ impl Living {
     }
 
     /// When it must be ended; `None` when it is being ended already.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
+    fn deadline(&self) -> Option<Instant> {
         self.end.is_none().then_some(self.deadline)
     }
 
@@ -138,13 +149,34 @@ impl Living {
         let _ = pidfd_send_signal(&self.embryo.pidfd, Signal::KILL);
     }
 
-    /// Whether [`Living::count_processes`] has something to do.
-    pub(crate) fn is_to_be_counted(&self) -> bool {
-        self.uncounted.is_some() && self.is_alive()
+    /// When there is something to do for it without anybody's word; `None` when it is being ended already.
+    pub(crate) fn next_look(&self) -> Option<Instant> {
+        let count = self.uncounted.filter(|_| self.is_alive()).map(|_| self.counted + census::EVERY);
+        let watch = self.watch.as_ref().filter(|_| self.is_alive()).map(Watch::next);
+        [self.deadline(), count, watch].into_iter().flatten().min()
     }
 
-    /// Looks whether its processes are as many as may be, where no cgroup does.
-    pub(crate) fn count_processes(&mut self) {
+    /// Ends it where its time is over, counts its processes where no cgroup does, and has one of them killed where nothing goes on.
+    pub(crate) fn look(&mut self, now: Instant) {
+        if self.deadline().is_some_and(|deadline| deadline <= now) {
+            self.end(End::Wall);
+        }
+        if !self.is_alive() {
+            return;
+        }
+        if now.duration_since(self.counted) >= census::EVERY {
+            self.counted = now;
+            self.count_processes();
+        }
+        let Embryo { group, pid, .. } = &self.embryo;
+        if let Some(watch) = self.watch.as_mut().filter(|watch| watch.next() <= now)
+            && watch.look(group.memory(), now)
+        {
+            self.stalled += u64::from(group.kill_largest(*pid));
+        }
+    }
+
+    fn count_processes(&mut self) {
         if let Some(limit) = self.uncounted
             && self.is_alive()
         {
@@ -157,6 +189,7 @@ impl Living {
         self.count_processes();
         let mut usage = Usage { refused_forks: self.full, ..Usage::default() };
         self.embryo.group.count(&mut usage);
+        usage.memory_kills += self.stalled;
         if let Some(found) = self.upper.as_ref().and_then(|upper| fstatvfs(upper).ok()) {
             usage.disk = Some(room(&found));
             usage.inodes = Some((found.f_files, found.f_ffree));

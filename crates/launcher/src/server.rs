@@ -18,7 +18,7 @@ use crate::layers::{Layers, bind, clone_tree, writable};
 use crate::living::{Clearing, Living, Spare};
 use crate::protocol::{End, Fault, FaultKind, Features, LayerSource, Plan, Reply, Request, Settings, Usage, Walls};
 use crate::role::Things;
-use crate::{census, rootless, stage, sys, tools};
+use crate::{rootless, stage, sys, tools};
 
 /// How long cgroups that are still in use are left alone.
 const RETRY: Duration = Duration::from_millis(1);
@@ -82,8 +82,6 @@ struct Server {
     clearing: Vec<Clearing>,
     /// Wait for the workspace that they are to share.
     waiting: Vec<Asked>,
-    /// When processes were last counted.
-    counted: Instant,
 }
 
 /// A sandbox that was asked for.
@@ -122,7 +120,6 @@ impl Server {
             living: Vec::new(),
             clearing: Vec::new(),
             waiting: Vec::new(),
-            counted: Instant::now(),
         };
         // The first one proves that sandboxes can be begun at all.
         let first = server.begin(&Walls::default(), None, server.ids.as_user())?;
@@ -160,8 +157,8 @@ impl Server {
             for token in ended {
                 self.bury(token)?;
             }
-            self.expire();
-            self.count_processes();
+            let now = Instant::now();
+            self.living.iter_mut().for_each(|living| living.look(now));
             self.clear()?;
             if control {
                 match channel::receive_now::<Request>(&self.control) {
@@ -233,8 +230,7 @@ impl Server {
         if self.is_short() {
             return Some(if self.is_reused { Duration::ZERO } else { QUIET });
         }
-        let census = self.living.iter().any(Living::is_to_be_counted).then_some(self.counted + census::EVERY);
-        let first = self.living.iter().filter_map(Living::deadline).chain(census).min()?;
+        let first = self.living.iter().filter_map(Living::next_look).min()?;
         Some(first.saturating_duration_since(Instant::now()))
     }
 
@@ -277,24 +273,6 @@ impl Server {
             }
         }
         Ok(())
-    }
-
-    fn expire(&mut self) {
-        let now = Instant::now();
-        for living in &mut self.living {
-            if living.deadline().is_some_and(|deadline| deadline <= now) {
-                living.end(End::Wall);
-            }
-        }
-    }
-
-    /// Where no cgroup does.
-    fn count_processes(&mut self) {
-        let now = Instant::now();
-        if now.duration_since(self.counted) >= census::EVERY {
-            self.counted = now;
-            self.living.iter_mut().for_each(Living::count_processes);
-        }
     }
 
     fn obey(&mut self, request: Request, descriptors: Vec<OwnedFd>) -> Result<()> {

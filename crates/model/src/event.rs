@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::annotation::Annotation;
 use crate::ids::{JobId, StageId, StepId};
 use crate::outcome::Outcome;
 use crate::properties::Properties;
@@ -105,6 +106,13 @@ pub enum Event {
         step: StepId,
         /// At most [`crate::test_result::MAX_REPORTED_CASES`].
         cases: Vec<TestCase>,
+    },
+    /// Remarks on lines of the project's files; a step may say this several times.
+    Annotated {
+        /// The step that has made them.
+        step: StepId,
+        /// Of all of a run, [`crate::annotation::MAX_OF_RUN`] are kept.
+        annotations: Vec<Annotation>,
     },
     /// What the definition says of its project: a declarative pipeline says it when it begins, a script with the step `properties`.
     PropertiesSet {

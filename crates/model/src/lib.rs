@@ -3,11 +3,13 @@
 //!
 //! Never: I/O, clocks, randomness, async, policy. Start reading at [`request`].
 
+pub mod annotation;
 pub mod docker_args;
 pub mod event;
 pub mod ids;
 pub mod limits;
 pub mod outcome;
+pub mod planning;
 pub mod properties;
 pub mod request;
 pub mod run;

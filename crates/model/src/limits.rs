@@ -17,6 +17,10 @@ pub const MAX_LOG_LINE_BYTES: usize = (64 * KIB) as usize;
 pub const MAX_FRAME_BYTES: usize = (256 * KIB) as usize;
 /// Largest file that `readFile` returns and largest captured standard output, in bytes.
 pub const MAX_CAPTURE_BYTES: usize = (32 * MIB) as usize;
+/// Longest name of a stash, in bytes.
+pub const MAX_STASH_NAME_BYTES: usize = 500;
+/// Most stashes of a run.
+pub const MAX_STASHES: usize = 500;
 /// Largest stash, or set of archived artifacts of one step, in bytes as a tar stream.
 pub const MAX_STASH_BYTES: u64 = 4 * GIB;
 /// Largest artifact that a server keeps, in bytes: no larger than what one step archives.

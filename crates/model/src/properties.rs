@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::outcome::Outcome;
 
+/// Most runs of a branch whose stashes are kept, as in Jenkins.
+pub const MAX_PRESERVED: u64 = 50;
 /// Triggers of one definition, at most.
 pub const MAX_TRIGGERS: usize = 20;
 /// Parameters of one definition, at most.
@@ -25,6 +27,9 @@ pub struct Properties {
     /// Which runs are kept (`buildDiscarder`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep: Option<Keep>,
+    /// So many of the last runs keep what they have stashed, for runs that begin in their middle (`preserveStashes`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stashes: Option<u64>,
     /// When it is run without anybody asking (`triggers`, `pipelineTriggers`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub triggers: Vec<Trigger>,
@@ -154,6 +159,7 @@ impl Properties {
                 }
             }
         }
+        self.stashes = self.stashes.map(|count| count.min(MAX_PRESERVED));
         self.parameters.truncate(MAX_PARAMETERS);
         for parameter in &mut self.parameters {
             parameter.choices.truncate(MAX_CHOICES);

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{JobId, StepId};
+use crate::limits::MAX_STASH_NAME_BYTES;
 use crate::rung::Rung;
 use crate::test_result::TestCounts;
 
@@ -197,6 +198,12 @@ pub struct Parameter {
     pub default: String,
     /// It is one of these; none: any text.
     pub choices: Vec<String>,
+}
+
+/// Whether a stash may have this name: it is data, and no part of a path, but reads like none either.
+pub fn is_stash_name(name: &str) -> bool {
+    let is_strange = |c: char| matches!(c, '/' | '\\') || c.is_control();
+    (1..=MAX_STASH_NAME_BYTES).contains(&name.len()) && !name.starts_with('.') && !name.contains(is_strange)
 }
 
 impl Question {

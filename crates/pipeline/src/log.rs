@@ -55,6 +55,7 @@ impl LogRenderer {
             Event::RunFinished { outcome } => Some(format!("Finished: {}", outcome.name())),
             Event::TestsReported { .. }
             | Event::PropertiesSet { .. }
+            | Event::Annotated { .. }
             | Event::RunDescribed { .. }
             | Event::StageFinished { .. }
             | Event::JobRequested { .. }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,8 @@ use wire::init::{ExecSpec, User};
 
 type Failure = Box<dyn std::error::Error>;
 
+/// Variable that makes this process one that is killed.
+const VICTIM: &str = "COFFERDAM_TRIAL_VICTIM";
 /// What it is shown by: its kernel, its layers, its way out (where its only neighbour refuses it).
 const SCRIPT: &str = "uname -r; ls /; echo id $(busybox cat /proc/sys/kernel/random/uuid)
     busybox ip link show eth0 | busybox sed -n 's/.*ether \\([^ ]*\\).*/id \\1/p'; busybox nc -w 10 169.254.100.1 9 2>&1";
@@ -54,6 +56,20 @@ async fn main() -> Result<(), Failure> {
     };
     let (booting, copying) = (driver(false), driver(true));
     let layers = || layers.iter().map(|path| LayerSource::Erofs(path.into())).collect();
+    let spec = || {
+        let mut spec = SandboxSpec::image(layers());
+        spec.limits.memory_bytes = 256 << 20;
+        spec
+    };
+    if std::env::var_os(VICTIM).is_some() {
+        let _sandbox = copying.create(spec()).await?;
+        return Err("nobody has killed it while it saved".into());
+    }
+    let templates = guest.folder.join("templates");
+    if kind == "firecracker" {
+        kill_while_it_saves(&templates)?;
+        println!("{kind}: killed while it saved");
+    }
     let mut identities = BTreeSet::new();
     for (how, driver) in [("booted", &booting), ("saved and copied", &copying), ("copied", &copying)] {
         // From then on nothing boots, where machines are copied at all.
@@ -61,9 +77,7 @@ async fn main() -> Result<(), Failure> {
         let started = Instant::now();
         let netns = std::thread::spawn(network).join().map_err(|_| "no network namespace")?;
         let network = NetworkSource::Netns { netns: netns?.into(), resolv_conf: String::new() };
-        let mut spec = SandboxSpec { network, ..SandboxSpec::image(layers()) };
-        spec.limits.memory_bytes = 256 << 20;
-        let sandbox = driver.create(spec).await?;
+        let sandbox = driver.create(SandboxSpec { network, ..spec() }).await?;
         println!("{kind}: {how}, there after {} ms", started.elapsed().as_millis());
         let ended = sandbox.ended();
         sandbox.stream.set_nonblocking(true)?;
@@ -76,6 +90,9 @@ async fn main() -> Result<(), Failure> {
         if !text.contains("refused") || ended.cause != EndCause::Exited(0) {
             return Err("not as it should be".into());
         }
+        if how != "booted" && half_saved(&templates).next().is_some() {
+            return Err("what was half saved is there yet".into());
+        }
         // A random number, and an address of the link layer.
         let count = identities.len();
         identities.extend(text.lines().filter_map(|line| line.strip_prefix("id ")).map(str::to_owned));
@@ -85,6 +102,54 @@ async fn main() -> Result<(), Failure> {
     }
     println!("{kind}: passed");
     Ok(())
+}
+
+/// What somebody saves, or was saving.
+fn half_saved(templates: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    let entries = std::fs::read_dir(templates).into_iter().flatten().flatten().map(|entry| entry.path());
+    entries.filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("making-")))
+}
+
+/// Another process of this program is killed as soon as something of the machine that it saves is on the disk: none is there then, nor
+/// does the monitor live on.
+fn kill_while_it_saves(templates: &Path) -> Result<(), Failure> {
+    let words: Vec<_> = std::env::args_os().skip(1).collect();
+    let mut victim = Command::new(std::env::current_exe()?).args(&words).env(VICTIM, "1").spawn()?;
+    let is_saving = || {
+        // Where the monitor writes.
+        let folders = half_saved(templates).map(|saving| saving.join("machine"));
+        let files = folders.filter_map(|folder| std::fs::read_dir(folder).ok()).flatten().flatten();
+        files.filter_map(|file| file.metadata().ok()).any(|file| file.len() > 0)
+    };
+    while !is_saving() {
+        if victim.try_wait()?.is_some() {
+            return Err("it has ended, and saved nothing that was seen".into());
+        }
+        std::thread::yield_now();
+    }
+    if monitors()? == 0 {
+        return Err("its monitor is not seen".into());
+    }
+    victim.kill()?;
+    victim.wait()?;
+    let saved = std::fs::read_dir(templates)?.flatten().map(|entry| entry.path());
+    if saved.into_iter().any(|path| sandbox::guest::half_made(&path).is_none()) {
+        return Err("what was saved by half counts as saved".into());
+    }
+    let began = Instant::now();
+    while monitors()? > 0 {
+        if began.elapsed() > Duration::from_secs(20) {
+            return Err("the monitor of the killed lives on".into());
+        }
+        std::thread::yield_now();
+    }
+    Ok(())
+}
+
+/// How many processes of the monitor there are.
+fn monitors() -> std::io::Result<usize> {
+    let programs = std::fs::read_dir("/proc")?.flatten().filter_map(|entry| entry.path().join("exe").read_link().ok());
+    Ok(programs.filter(|program| *program == Path::new("/monitor")).count())
 }
 
 /// A file that is not what it was, until this is dropped.

@@ -1,4 +1,4 @@
-//! What runs archive: on its way from agents to blobs, and from blobs to whoever asks.
+//! What runs archive and stash: on its way from agents to blobs, and from blobs to whoever asks.
 //!
 //! A blob is spare until its run has it ([`Store`](store::Store) says how), so a server that is killed at any moment leaves nothing behind
 //! but what the next one sweeps.
@@ -10,7 +10,8 @@ use std::time::Duration;
 use blob::{BlobError, Blobs, Key};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
-use store::{Artifact, Holder, NotKept, StoreError};
+use model::limits::MAX_STASHES;
+use store::{Artifact, ArtifactLimits, Holder, NotKept, Shelf, StoreError};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::app::App;
@@ -44,9 +45,9 @@ pub(crate) struct Artifacts {
 pub(crate) enum NotTaken {
     #[error(transparent)]
     NotKept(#[from] NotKept),
-    #[error("an artifact has at most {most} bytes here, or what is left for its run")]
+    #[error("a file has at most {most} bytes here, or what is left for its run")]
     TooLarge { most: u64 },
-    #[error("too many artifacts are on their way: once more, later")]
+    #[error("too many files are on their way: once more, later")]
     Busy,
     #[error("it did not come to its end")]
     Broken,
@@ -70,7 +71,7 @@ impl Artifacts {
     }
 
     /// A place among uploads, and a name that no blob has had.
-    async fn turn(&self, holder: Holder) -> Result<Turn<'_>, NotTaken> {
+    async fn turn(&self, shelf: Shelf, holder: Holder) -> Result<Turn<'_>, NotTaken> {
         {
             let mut of_agents = self.of_agents();
             let count = of_agents.entry(holder.agent).or_default();
@@ -79,7 +80,7 @@ impl Artifacts {
             }
             *count += 1;
         }
-        let key = format!("artifacts/{}/{}", holder.run.0, secret("b"));
+        let key = format!("{shelf}/{}/{}", holder.run.0, secret("b"));
         self.under_way().insert(key.clone());
         // From here on it is given back.
         let mut turn = Turn { artifacts: self, agent: holder.agent, key, _place: None };
@@ -128,6 +129,7 @@ impl Drop for Turn<'_> {
 /// Takes a file of `length` bytes from who says that it has the run. Not to be dropped in the middle.
 pub(crate) async fn take<E>(
     app: &App,
+    shelf: Shelf,
     holder: Holder,
     path: &str,
     length: u64,
@@ -136,12 +138,15 @@ pub(crate) async fn take<E>(
 where
     E: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let limits = app.config.artifacts;
+    let limits = match shelf {
+        Shelf::Artifacts => app.config.artifacts,
+        Shelf::Stashes => ArtifactLimits { run_files: MAX_STASHES as u64, ..app.config.artifacts },
+    };
     if length > limits.file_bytes {
         return Err(NotTaken::TooLarge { most: limits.file_bytes });
     }
-    let turn = app.artifacts.turn(holder).await?;
-    let most = app.store.begin_artifact(holder, &turn.key, &limits, app.now()).await??;
+    let turn = app.artifacts.turn(shelf, holder).await?;
+    let most = app.store.begin_file(shelf, holder, &turn.key, &limits, app.now()).await??;
     let key = Key::new(turn.key.as_str()).ok_or(NotTaken::Broken)?;
     let taken = async {
         if length > most {
@@ -157,7 +162,7 @@ where
         }
         let (path, key, at) = (path.to_owned(), turn.key.clone(), app.now());
         let new = Artifact { path, bytes: kept.bytes, sha256: kept.sha256, key, at };
-        app.store.keep_artifact(holder, &new, &limits).await??;
+        app.store.keep_file(shelf, holder, &new, &limits).await??;
         Ok(new)
     };
     let taken = taken.await;

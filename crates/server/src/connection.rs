@@ -69,9 +69,7 @@ pub(crate) async fn attend(
                 let placed = app.hub.offers(&app.waiting, agent.id, connection, bounded(offers));
                 line::perform(&app, placed).await;
             }
-            Sign::Says(FromAgent::Checked { id, findings }, _) if alive.is_none() => {
-                app.checks.heard(agent.id, id, findings)
-            }
+            Sign::Says(FromAgent::Checked { id, found }, _) if alive.is_none() => app.checks.heard(agent.id, id, found),
             Sign::Says(message, bytes) if alive.is_none() => match message.lease() {
                 Some(lease) => {
                     let most = app.config.agent_backlog_bytes;

@@ -13,8 +13,8 @@ use std::time::Duration;
 use model::ids::RunId;
 use model::test_result::{TestCase, TestCounts, TestStatus};
 use reqwest::StatusCode;
-use scm::{CheckId, CheckRun, Method, Post, Report, State};
-use store::{Run, StoreError};
+use scm::{Annotation, CheckId, CheckRun, Level, MAX_ANNOTATIONS, Method, Post, Report, State};
+use store::{Run, Status, StoreError};
 use tokio::time::Instant;
 
 use crate::app::App;
@@ -128,27 +128,42 @@ impl Teller {
         let made = self.app.store.check_of(run.id).await?;
         let (name, url) = (name_of(run), self.page_of(run));
         let (state, what) = state(word);
-        let said = CheckRun {
+        // Once, with the last word: GitHub adds them to those that it has.
+        let remarks = match run.status {
+            Status::Done => self.app.store.annotations(run.id, MAX_ANNOTATIONS).await?,
+            _ => Vec::new(),
+        };
+        let annotations: Vec<_> = remarks.iter().map(remark).collect();
+        let mut said = CheckRun {
             repository: &report.repository,
             commit: run.commit.as_deref().ok_or_else(no_commit)?,
             name: &name,
             progress: state.into(),
             title: &format!("#{} {what}", run.number),
             summary: &self.summary(run).await?,
-            annotations: &[],
+            annotations: &annotations,
             url: &url,
             external_id: &run.id.0.to_string(),
         };
         let api = report.api().unwrap_or_default();
-        let check = match made {
-            Some(id) => scm::update_check(api, &token, CheckId(id), &said),
-            None => scm::create_check(api, &token, &said),
+        let tell = async |said: &CheckRun<'_>| {
+            let check = match made {
+                Some(id) => scm::update_check(api, &token, CheckId(id), said),
+                None => scm::create_check(api, &token, said),
+            };
+            let request = match check.method {
+                Method::Post => self.app.http.post(check.url),
+                Method::Patch => self.app.http.patch(check.url),
+            };
+            answer(with(request.json(&check.body), &check.headers)).await
         };
-        let request = match check.method {
-            Method::Post => self.app.http.post(check.url),
-            Method::Patch => self.app.http.patch(check.url),
-        };
-        let made = match answer(with(request.json(&check.body), &check.headers)).await {
+        let mut told = tell(&said).await;
+        // It takes no remark of several where one is none. How the run has ended is to be heard all the same.
+        if matches!(told, Err(Silent::Status(StatusCode::UNPROCESSABLE_ENTITY))) && !annotations.is_empty() {
+            said.annotations = &[];
+            told = tell(&said).await;
+        }
+        let made = match told {
             Ok((_, told)) => Some(scm::read_check(&told).map_err(Silent::from)?.0),
             // It is gone, and the next try makes another.
             Err(Silent::Missing) => None,
@@ -159,6 +174,14 @@ impl Teller {
             Err(error) => return Err(error.into()),
         };
         self.app.store.has_check(run.id, made).await?;
+        for more in made.iter().flat_map(|id| scm::annotate_check(api, &token, CheckId(*id), &said)) {
+            let request = with(self.app.http.patch(more.url).json(&more.body), &more.headers);
+            // Who tries again tells the first ones twice.
+            if let Err(error) = answer(request).await {
+                tracing::warn!(run = %run.id, ?error, "a forge has not heard all remarks of a run");
+                break;
+            }
+        }
         made.map(drop).ok_or_else(|| Trouble::of(StatusCode::NOT_FOUND))
     }
 
@@ -197,6 +220,23 @@ impl Teller {
             url: &url,
         };
         Some(scm::post(report.forge, report.api()?, &report.token, &said))
+    }
+}
+
+fn remark(annotation: &model::annotation::Annotation) -> Annotation<'_> {
+    let level = match annotation.level {
+        model::annotation::Level::Notice => Level::Notice,
+        model::annotation::Level::Warning => Level::Warning,
+        model::annotation::Level::Failure => Level::Failure,
+    };
+    Annotation {
+        path: &annotation.path,
+        first_line: annotation.first_line,
+        last_line: annotation.last_line,
+        columns: annotation.columns,
+        level,
+        title: annotation.title.as_deref(),
+        message: &annotation.message,
     }
 }
 

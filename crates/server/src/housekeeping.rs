@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use model::ids::RunId;
+use model::properties::Properties;
 use store::{BranchRuns, Forget, Old, StoreError};
 
 use crate::app::App;
@@ -21,6 +23,9 @@ pub(crate) async fn keep_house(app: Arc<App>) {
     loop {
         if let Err(error) = turn(&app).await {
             tracing::warn!(%error, "old runs cannot be forgotten");
+        }
+        if let Err(error) = forget_stashes(&app).await {
+            tracing::warn!(%error, "what runs have stashed cannot be forgotten");
         }
         if let Err(error) = artifacts::sweep(&app).await {
             let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
@@ -41,8 +46,14 @@ async fn turn(app: &App) -> Result<(), StoreError> {
         }
     }
     for said in properties::all(app, &projects).await? {
-        let Some(keep) = said.properties.keep else { continue };
         let (id, branch) = (said.project.id, BranchRuns { name: &said.branch, is_default: said.is_default() });
+        let stashes = Old { before: None, beyond: said.properties.stashes };
+        if is_any(stashes) {
+            while app.store.forget_of(id, branch, Forget::Stashes, stashes, AT_ONCE, app.now()).await?
+                == u64::from(AT_ONCE)
+            {}
+        }
+        let Some(keep) = said.properties.keep else { continue };
         for (what, old) in [
             (Forget::Runs, old(app, keep.runs, keep.days)),
             (Forget::Artifacts, old(app, keep.artifact_runs, keep.artifact_days)),
@@ -53,6 +64,28 @@ async fn turn(app: &App) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+/// What runs have stashed goes with their end, where their branch does not say otherwise.
+async fn forget_stashes(app: &App) -> Result<(), StoreError> {
+    let mut after = RunId(0);
+    loop {
+        let ended = app.store.ended_with_stashes(after, AT_ONCE).await?;
+        let Some(last) = ended.last() else { return Ok(()) };
+        after = *last;
+        for id in ended {
+            let Some(run) = app.store.run(id).await? else { continue };
+            let project = app.store.project(&run.project_name).await?;
+            let config = project.and_then(|project| serde_json::from_value(project.config).ok());
+            let said = match &config {
+                Some(config) => properties::of_run(app, &run, config).await?,
+                None => Properties::default(),
+            };
+            if said.stashes.is_none() || !properties::is_believed(&run) {
+                app.store.forget_stashes(id, app.now()).await?;
+            }
+        }
+    }
 }
 
 /// Whether any run can be old: else nobody need look.

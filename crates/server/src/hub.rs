@@ -240,11 +240,12 @@ impl Hub {
         self.agents().values().any(|connected| connected.most > 0 && labels.evaluate(&connected.labels()))
     }
 
-    /// One of those that are there, each in its turn, and how it is spoken to.
-    pub(crate) fn any_agent(&self, turn: u64) -> Option<(u64, mpsc::UnboundedSender<ToAgent>)> {
+    /// One of those that are there and have these labels, each in its turn, and how it is spoken to.
+    pub(crate) fn any_agent(&self, labels: &Expression, turn: u64) -> Option<(u64, mpsc::UnboundedSender<ToAgent>)> {
         let agents = self.agents();
-        let index = usize::try_from(turn.checked_rem(agents.len() as u64)?).ok()?;
-        agents.iter().nth(index).map(|(id, connected)| (*id, connected.sender.clone()))
+        let fit: Vec<_> = agents.iter().filter(|(_, connected)| labels.evaluate(&connected.labels())).collect();
+        let index = usize::try_from(turn.checked_rem(fit.len() as u64)?).ok()?;
+        fit.get(index).map(|(id, connected)| (**id, connected.sender.clone()))
     }
 
     /// What an agent that is there has.

@@ -49,6 +49,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::serve::ListenerExt as _;
 use store::{Actor, Claim, NewToken, Person, Store, StoreError, TokenKind};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -142,7 +143,7 @@ impl Server {
         let address = listener.local_addr().map_err(failed)?;
         let secured = match config.tls.clone() {
             Some(files) => Ok(tls::secure(listener, files).map_err(ServerError::Tls)?),
-            None => Err(listener),
+            None => Err(listener.tap_io(|stream| tls::without_delay(stream))),
         };
         let mut server = Server::unconnected(ServerConfig { listen: address, ..config }).await?;
         let (router, mut stopped) = (server.router(), server.stop.subscribe());

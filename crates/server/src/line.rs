@@ -292,11 +292,16 @@ fn item_of(app: &App, run: &Run, said: Option<&(ProjectConfig, Option<Alone>)>) 
     item
 }
 
+/// The labels that a project wants its agents to have.
+pub(crate) fn of_project(config: &ProjectConfig) -> Expression {
+    // It was read when the project was made.
+    config.label.as_ref().and_then(|label| label.parse().ok()).unwrap_or_else(Expression::any)
+}
+
 /// What a run asks of an agent: what its project does, and what it needs itself. Before its first job asks for a place, its trust is all
 /// that is known; that any agent has containers is taken for granted until then, for a job without an image needs none.
 pub(crate) fn needed(run: &Run, config: Option<&ProjectConfig>) -> Expression {
-    // It was read when the project was made.
-    let of_project = config.and_then(|config| config.label.as_ref()?.parse().ok());
+    let of_project = config.map(of_project);
     let trusted = Some(run.trust.minimum()).filter(|rung| *rung > Rung::Container);
     let rung = trusted.max(run.needs.as_ref().map(|needs| needs.rung));
     let of_rung = rung.map(|rung| Expression::label(label_of(rung)));

@@ -257,11 +257,10 @@ impl Look<'_> {
         }
         let commit = new.commit.clone().unwrap_or_default();
         let waits = self.config.approve_strangers && new.trust == Some(Trust::Stranger);
-        // What nobody has let go for itself, nobody has let go for its target's sake either.
-        if waits && !self.app.store.was_let_go(self.project.id, &commit).await? {
-            return Ok(());
-        }
-        self.make(NewRun { delivery: Some(pair), ..again(new, &branch) }).await
+        // What nobody has let go for itself, nobody has let go for its target's sake either; and what was let go is that, and no more.
+        let let_go = if waits { self.app.store.let_go(self.project.id, &commit).await? } else { Some(None) };
+        let Some(approved) = let_go else { return Ok(()) };
+        self.make(NewRun { delivery: Some(pair), approved, ..again(new, &branch) }).await
     }
 
     async fn make(&self, new: NewRun) -> Result<(), Failed> {

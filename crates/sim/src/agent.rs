@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use model::event::{Event, LogSource};
 use model::ids::{JobId, RequestId, RunId, StepId};
-use model::request::{Reply, Request};
-use wire::agent::{Definition, FromAgent, Item, Lease, LogLine, ToAgent, VERSION};
+use model::request::{Failure, Reply, Request};
+use wire::agent::{Check, Checked, Definition, FromAgent, Item, Lease, LogLine, Plan, ToAgent, VERSION};
 use wire::engine::Said;
 
 use crate::Offence;
@@ -165,7 +165,11 @@ impl Agent {
                     None => effects.push(Effect::Say(FromAgent::Released { lease })),
                 }
             }
-            ToAgent::Waiting { .. } | ToAgent::Heard { .. } | ToAgent::Check { .. } => {}
+            ToAgent::Check { id, what } => {
+                let found = checked(around.seed, what);
+                effects.push(Effect::Say(FromAgent::Checked { id, found }));
+            }
+            ToAgent::Waiting { .. } | ToAgent::Heard { .. } => {}
         }
         Ok(effects)
     }
@@ -338,4 +342,12 @@ fn tag(lease: Lease, number: usize) -> String {
 pub(crate) fn read_tag(text: &str) -> Option<(u64, usize)> {
     let (epoch, rest) = text.strip_prefix('@')?.split_once('.')?;
     Some((epoch.parse().ok()?, rest.split_once(' ')?.0.parse().ok()?))
+}
+
+/// Plans are asked for here, and nothing else. What needs an engine is in none: it is refused.
+fn checked(seed: u64, what: Check) -> Result<Checked, Failure> {
+    let Check::Plan { run, .. } = what else { return Err(work::failure("this agent reads nothing else")) };
+    let definition = Definition { text: work::definition(seed, run), commit: Some(commit(run)), tree: None };
+    let places = vec!["any agent".to_owned()];
+    Ok(Checked::Plan(Plan { definition, stages: Vec::new(), places, incomplete: None }))
 }

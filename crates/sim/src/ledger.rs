@@ -115,6 +115,14 @@ impl Ledger {
                 }
                 Ok(())
             }
+            "run.hold" => {
+                let run = self.known(row)?;
+                if !matches!(run.state, State::Leased(_)) || detail["epoch"] != run.epoch + 1 {
+                    return Err(format!("it is taken from nobody: {run:?}"));
+                }
+                (run.state, run.epoch, run.is_held) = (State::Waits, run.epoch + 1, true);
+                Ok(())
+            }
             "run.finish" => {
                 let run = self.known(row)?;
                 if matches!(run.state, State::Ended | State::Gone) {

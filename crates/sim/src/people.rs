@@ -18,7 +18,9 @@ pub(crate) enum Asked {
     Run(String),
     /// A delivery of a forge.
     Delivery(String),
-    /// That a run ends, or is approved.
+    /// That a run is approved, with whatever it asks for.
+    Approval(RunId),
+    /// That a run ends.
     Change(RunId),
     /// The same run again.
     Again(RunId),
@@ -115,7 +117,7 @@ impl World {
 
     pub(crate) fn approve(&mut self, run: RunId) -> Result<(), String> {
         self.ledger.asked.insert(run);
-        self.ask(Asked::Change(run), "POST", &format!("/api/v1/runs/{}/approve", run.0), None)
+        self.ask(Asked::Approval(run), "POST", &format!("/api/v1/runs/{}/approve", run.0), None)
     }
 
     pub(crate) fn put_project(&mut self, name: &str) -> Result<(), String> {
@@ -190,11 +192,14 @@ impl World {
             // The database was busy for too long.
             (_, 503) if self.plan.slowness > 0 => Ok(()),
             // Forgotten meanwhile, or not waiting for anybody.
-            (Asked::Change(run) | Asked::Again(run) | Asked::Look(run), 404) => {
+            (Asked::Change(run) | Asked::Approval(run) | Asked::Again(run) | Asked::Look(run), 404) => {
                 let is_kept = self.ledger.run(*run).is_some_and(crate::ledger::Known::is_kept);
                 if is_kept { wrong() } else { Ok(()) }
             }
-            (Asked::Change(_) | Asked::Delivery(_), 409) | (Asked::Change(_) | Asked::Page, 200) => Ok(()),
+            (Asked::Change(_) | Asked::Approval(_) | Asked::Delivery(_), 409) => Ok(()),
+            (Asked::Change(_) | Asked::Approval(_) | Asked::Page, 200) => Ok(()),
+            // No agent was there to say what would be approved.
+            (Asked::Approval(_), 503) => Ok(()),
             _ => wrong(),
         }
     }

@@ -31,6 +31,8 @@ pub(crate) fn definition(seed: u64, run: RunId) -> String {
         10 => format!("echo 'an image'\nnode {{ sh 'docker build .'\n {} }}", steps(&mut dice, 2)),
         11..13 => {
             let (one, two) = (steps(&mut dice, 1), steps(&mut dice, 2));
+            // Half of them go on elsewhere, where their agent has no machines.
+            let two = if dice.once_in(2) { format!("sh 'docker build .'\n{two}") } else { two };
             format!("try {{ node {{ {one} }} }} catch (e) {{ echo \"caught ${{e.message}}\" }}\nnode {{ {two} }}")
         }
         _ => format!("node {{ {} }}", steps(&mut dice, 4)),

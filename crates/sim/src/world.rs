@@ -264,7 +264,9 @@ impl World {
             match taken(&slot) {
                 Some(answer) => self.answered(&asked, answer)?,
                 None if rest == Rest::Killed => {}
-                None if self.plan.slowness > 0 && self.now < since + PATIENCE => {
+                None if (self.plan.slowness > 0 || matches!(asked, Asked::Approval(_)))
+                    && self.now < since + PATIENCE =>
+                {
                     self.pending.push(Pending { asked, since, slot });
                 }
                 None => return Err(format!("{asked:?} is not answered")),

@@ -1,4 +1,4 @@
-//! Files that runs have archived: what there is, and which blob each is.
+//! Files that runs have archived or stashed: what there is, and which blob each is.
 //!
 //! A blob and its row cannot be made in one change, so every blob is spare before it is written and until its row is there, and again from
 //! the change on that takes its row away. Whoever removes the spare ones loses nothing, and leaves nothing, whenever the server is killed.
@@ -8,7 +8,26 @@ use sqlx::{Any, Row as _, Transaction};
 
 use crate::{Millis, Store, StoreError, signed, unsigned};
 
-/// A file that a run has archived.
+/// What files of a run are kept for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shelf {
+    /// People, and other programs.
+    Artifacts,
+    /// Later jobs of the run, wherever they are. Their paths are the names of the stashes.
+    Stashes,
+}
+
+/// As it is called, and its table.
+impl std::fmt::Display for Shelf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Shelf::Artifacts => "artifacts",
+            Shelf::Stashes => "stashes",
+        })
+    }
+}
+
+/// A file that a run has archived, or stashed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Artifact {
     /// Its path, relative: data, and no path of any machine.
@@ -58,8 +77,10 @@ pub enum NotKept {
     #[error("the lease of this run is over")]
     Over,
     /// The run would have more than it may.
-    #[error("a run has at most {files} artifacts with {bytes} bytes")]
+    #[error("a run has at most {files} {what} with {bytes} bytes")]
     TooMuch {
+        /// Of what.
+        what: Shelf,
         /// So many.
         files: u64,
         /// So large, all together.
@@ -77,19 +98,36 @@ fn artifact(row: &sqlx::any::AnyRow) -> Result<Artifact, StoreError> {
     })
 }
 
-/// Whether the run is this holder's, and how many files and bytes it has. Holds the run for this transaction.
-async fn held(tx: &mut Transaction<'static, Any>, of: Holder) -> Result<Result<(u64, u64), NotKept>, StoreError> {
-    let row = sqlx::query(
-        "UPDATE runs SET reported = reported WHERE id = $1 RETURNING status, epoch, agent_id, artifact_files, artifact_bytes",
-    );
-    let Some(row) = row.bind(signed(of.run.0)).fetch_optional(&mut **tx).await? else { return Ok(Err(NotKept::NoRun)) };
+/// Whether a run is this holder's, by its status, epoch and agent.
+fn holds(of: Holder, row: &sqlx::any::AnyRow) -> Result<Result<(), NotKept>, StoreError> {
     let (status, epoch, agent): (String, i64, Option<i64>) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
     Ok(match agent {
         Some(agent) if unsigned(agent) != of.agent => Err(NotKept::NotItsOwn),
         None if unsigned(epoch) == 0 => Err(NotKept::NotItsOwn),
         _ if unsigned(epoch) != of.epoch || status != "running" => Err(NotKept::Over),
-        _ => Ok((unsigned(row.try_get(3)?), unsigned(row.try_get(4)?))),
+        _ => Ok(()),
     })
+}
+
+/// Whether the run is this holder's, and how many files and bytes it has there. Holds the run for this transaction.
+async fn held(
+    tx: &mut Transaction<'static, Any>,
+    of: Holder,
+    shelf: Shelf,
+) -> Result<Result<(u64, u64), NotKept>, StoreError> {
+    let row = sqlx::query(
+        "UPDATE runs SET reported = reported WHERE id = $1 RETURNING status, epoch, agent_id, artifact_files, artifact_bytes",
+    );
+    let Some(row) = row.bind(signed(of.run.0)).fetch_optional(&mut **tx).await? else { return Ok(Err(NotKept::NoRun)) };
+    if let Err(reason) = holds(of, &row)? {
+        return Ok(Err(reason));
+    }
+    if shelf == Shelf::Artifacts {
+        return Ok(Ok((unsigned(row.try_get(3)?), unsigned(row.try_get(4)?))));
+    }
+    let text = "SELECT COUNT(*), CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM stashes WHERE run_id = $1";
+    let row = sqlx::query(text).bind(signed(of.run.0)).fetch_one(&mut **tx).await?;
+    Ok(Ok((unsigned(row.try_get(0)?), unsigned(row.try_get(1)?))))
 }
 
 async fn spare(tx: &mut Transaction<'static, Any>, key: &str, now: Millis) -> Result<(), StoreError> {
@@ -98,11 +136,40 @@ async fn spare(tx: &mut Transaction<'static, Any>, key: &str, now: Millis) -> Re
     Ok(())
 }
 
-/// What a run has archived is spare, within the change that forgets the run.
-pub(crate) async fn forget(tx: &mut Transaction<'static, Any>, run: i64, now: Millis) -> Result<(), StoreError> {
-    let text = "INSERT INTO spare_blobs (key, at_ms) SELECT key, $2 FROM artifacts WHERE run_id = $1";
-    sqlx::query(text).bind(run).bind(signed(now)).execute(&mut **tx).await?;
-    sqlx::query("DELETE FROM artifacts WHERE run_id = $1").bind(run).execute(&mut **tx).await?;
+/// What a run has there is spare, within the change that forgets it, but for what another run has too.
+pub(crate) async fn forget(
+    tx: &mut Transaction<'static, Any>,
+    shelf: Shelf,
+    run: i64,
+    now: Millis,
+) -> Result<(), StoreError> {
+    alone(tx, shelf, run).await?;
+    let text = format!(
+        "INSERT INTO spare_blobs (key, at_ms) SELECT f.key, $2 FROM {shelf} f WHERE f.run_id = $1 \
+         AND NOT EXISTS (SELECT 1 FROM {shelf} o WHERE o.key = f.key AND o.run_id <> $1)"
+    );
+    sqlx::query(sqlx::AssertSqlSafe(text)).bind(run).bind(signed(now)).execute(&mut **tx).await?;
+    let text = format!("DELETE FROM {shelf} WHERE run_id = $1");
+    sqlx::query(sqlx::AssertSqlSafe(text)).bind(run).execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// Nobody else lets go of these blobs, or takes them over, until this change is made: else two of those who have one could each leave it
+/// to the other.
+async fn alone(tx: &mut Transaction<'static, Any>, shelf: Shelf, run: i64) -> Result<(), StoreError> {
+    if shelf == Shelf::Stashes {
+        let text = "UPDATE stashes SET bytes = bytes WHERE key IN (SELECT key FROM stashes WHERE run_id = $1)";
+        sqlx::query(text).bind(run).execute(&mut **tx).await?;
+    }
+    Ok(())
+}
+
+/// A run has what another one had stashed, within the change that makes it.
+pub(crate) async fn take_over(tx: &mut Transaction<'static, Any>, run: i64, from: RunId) -> Result<(), StoreError> {
+    alone(tx, Shelf::Stashes, signed(from.0)).await?;
+    let text = "INSERT INTO stashes (run_id, path, bytes, sha256, key, at_ms) \
+         SELECT $1, path, bytes, sha256, key, at_ms FROM stashes WHERE run_id = $2";
+    sqlx::query(text).bind(run).bind(signed(from.0)).execute(&mut **tx).await?;
     Ok(())
 }
 
@@ -111,15 +178,16 @@ impl Store {
     ///
     /// # Errors
     /// The database; within: why it is not to come.
-    pub async fn begin_artifact(
+    pub async fn begin_file(
         &self,
+        shelf: Shelf,
         of: Holder,
         key: &str,
         limits: &ArtifactLimits,
         now: Millis,
     ) -> Result<Result<u64, NotKept>, StoreError> {
         let mut tx = self.write().await?;
-        let most = match held(&mut tx, of).await? {
+        let most = match held(&mut tx, of, shelf).await? {
             Ok((_, bytes)) => limits.file_bytes.min(limits.run_bytes.saturating_sub(bytes)),
             Err(reason) => return Ok(Err(reason)),
         };
@@ -132,29 +200,38 @@ impl Store {
     ///
     /// # Errors
     /// The database; within: why it is not kept.
-    pub async fn keep_artifact(
+    pub async fn keep_file(
         &self,
+        shelf: Shelf,
         of: Holder,
         new: &Artifact,
         limits: &ArtifactLimits,
     ) -> Result<Result<(), NotKept>, StoreError> {
         let mut tx = self.write().await?;
-        let (mut files, mut bytes) = match held(&mut tx, of).await? {
+        let (mut files, mut bytes) = match held(&mut tx, of, shelf).await? {
             Ok(has) => has,
             Err(reason) => return Ok(Err(reason)),
         };
-        let old = sqlx::query("DELETE FROM artifacts WHERE run_id = $1 AND path = $2 RETURNING key, bytes");
-        if let Some(row) = old.bind(signed(of.run.0)).bind(new.path.clone()).fetch_optional(&mut *tx).await? {
+        alone(&mut tx, shelf, signed(of.run.0)).await?;
+        let old = format!("DELETE FROM {shelf} WHERE run_id = $1 AND path = $2 RETURNING key, bytes");
+        let old = sqlx::query(sqlx::AssertSqlSafe(old)).bind(signed(of.run.0)).bind(new.path.clone());
+        if let Some(row) = old.fetch_optional(&mut *tx).await? {
             files -= 1;
             bytes -= unsigned(row.try_get(1)?);
-            spare(&mut tx, &row.try_get::<String, _>(0)?, new.at).await?;
+            let key: String = row.try_get(0)?;
+            let others = format!("SELECT 1 FROM {shelf} WHERE key = $1 LIMIT 1");
+            let others = sqlx::query(sqlx::AssertSqlSafe(others)).bind(key.clone());
+            if others.fetch_optional(&mut *tx).await?.is_none() {
+                spare(&mut tx, &key, new.at).await?;
+            }
         }
         (files, bytes) = (files + 1, bytes.saturating_add(new.bytes));
         if files > limits.run_files || bytes > limits.run_bytes {
-            return Ok(Err(NotKept::TooMuch { files: limits.run_files, bytes: limits.run_bytes }));
+            return Ok(Err(NotKept::TooMuch { what: shelf, files: limits.run_files, bytes: limits.run_bytes }));
         }
-        let add = "INSERT INTO artifacts (run_id, path, bytes, sha256, key, at_ms) VALUES ($1, $2, $3, $4, $5, $6)";
-        sqlx::query(add)
+        let add =
+            format!("INSERT INTO {shelf} (run_id, path, bytes, sha256, key, at_ms) VALUES ($1, $2, $3, $4, $5, $6)");
+        sqlx::query(sqlx::AssertSqlSafe(add))
             .bind(signed(of.run.0))
             .bind(new.path.clone())
             .bind(signed(new.bytes))
@@ -163,8 +240,10 @@ impl Store {
             .bind(signed(new.at))
             .execute(&mut *tx)
             .await?;
-        let change = sqlx::query("UPDATE runs SET artifact_files = $1, artifact_bytes = $2 WHERE id = $3");
-        change.bind(signed(files)).bind(signed(bytes)).bind(signed(of.run.0)).execute(&mut *tx).await?;
+        if shelf == Shelf::Artifacts {
+            let change = sqlx::query("UPDATE runs SET artifact_files = $1, artifact_bytes = $2 WHERE id = $3");
+            change.bind(signed(files)).bind(signed(bytes)).bind(signed(of.run.0)).execute(&mut *tx).await?;
+        }
         let used = sqlx::query("DELETE FROM spare_blobs WHERE key = $1").bind(new.key.clone());
         if used.execute(&mut *tx).await?.rows_affected() != 1 {
             // Somebody has removed the blob meanwhile.
@@ -172,6 +251,46 @@ impl Store {
         }
         tx.commit().await?;
         Ok(Ok(()))
+    }
+
+    /// What a run has stashed under that name, for who has the run.
+    ///
+    /// # Errors
+    /// The database; within: why it is not told.
+    pub async fn stash(&self, of: Holder, name: &str) -> Result<Result<Option<Artifact>, NotKept>, StoreError> {
+        let row = sqlx::query("SELECT status, epoch, agent_id FROM runs WHERE id = $1").bind(signed(of.run.0));
+        let Some(row) = row.fetch_optional(&self.pool).await? else { return Ok(Err(NotKept::NoRun)) };
+        if let Err(reason) = holds(of, &row)? {
+            return Ok(Err(reason));
+        }
+        let text = "SELECT path, bytes, sha256, key, at_ms FROM stashes WHERE run_id = $1 AND path = $2";
+        let row = sqlx::query(text).bind(signed(of.run.0)).bind(name.to_owned()).fetch_optional(&self.pool).await?;
+        Ok(Ok(row.as_ref().map(artifact).transpose()?))
+    }
+
+    /// Runs that are over and have stashes still, behind that one.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn ended_with_stashes(&self, after: RunId, limit: u32) -> Result<Vec<RunId>, StoreError> {
+        // By the stashes, of which there are few, and not by the runs.
+        let text = "SELECT DISTINCT s.run_id FROM stashes s JOIN runs r ON r.id = s.run_id \
+             WHERE s.run_id > $1 AND r.status = 'done' ORDER BY s.run_id LIMIT $2";
+        let rows = sqlx::query(text).bind(signed(after.0)).bind(i64::from(limit)).fetch_all(&self.pool).await?;
+        rows.iter().map(|row| Ok(RunId(unsigned(row.try_get(0)?)))).collect()
+    }
+
+    /// Forgets what a run that is over has stashed.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn forget_stashes(&self, run: RunId, now: Millis) -> Result<(), StoreError> {
+        let mut tx = self.write().await?;
+        let over = sqlx::query("SELECT id FROM runs WHERE id = $1 AND status = 'done'").bind(signed(run.0));
+        if over.fetch_optional(&mut *tx).await?.is_some() {
+            forget(&mut tx, Shelf::Stashes, signed(run.0), now).await?;
+        }
+        Ok(tx.commit().await?)
     }
 
     /// Files of a run behind that path, by their paths.

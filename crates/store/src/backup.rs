@@ -13,7 +13,7 @@ use crate::connect::{Dialect, SCHEMA};
 use crate::{Store, StoreError};
 
 /// In the order in which they refer to each other, with what orders their rows.
-const TABLES: [(&str, &str); 16] = [
+const TABLES: [(&str, &str); 18] = [
     ("counters", "name"),
     ("projects", "id"),
     ("runs", "id"),
@@ -23,7 +23,9 @@ const TABLES: [(&str, &str); 16] = [
     ("events", "run_id, seq"),
     ("log_chunks", "run_id, first_line"),
     ("artifacts", "run_id, path"),
+    ("stashes", "run_id, path"),
     ("tests", "run_id, seq"),
+    ("annotations", "run_id, seq"),
     ("properties", "project_id, branch"),
     ("spare_blobs", "key"),
     ("agents", "id"),

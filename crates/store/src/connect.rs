@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use sqlx::any::{AnyArguments, AnyPoolOptions, install_default_drivers};
 use sqlx::query::Query;
-use sqlx::{Any, AnyPool, Row as _, Transaction};
+use sqlx::{Any, AnyPool, Connection as _, Row as _, Transaction};
 
 use crate::StoreError;
 
 /// Steps of the schema, in their order; only forward.
-const MIGRATIONS: [&str; 12] = [
+const MIGRATIONS: [&str; 16] = [
     include_str!("../migrations/0001.sql"),
     include_str!("../migrations/0002.sql"),
     include_str!("../migrations/0003.sql"),
@@ -26,6 +26,10 @@ const MIGRATIONS: [&str; 12] = [
     include_str!("../migrations/0010.sql"),
     include_str!("../migrations/0011.sql"),
     include_str!("../migrations/0012.sql"),
+    include_str!("../migrations/0013.sql"),
+    include_str!("../migrations/0014.sql"),
+    include_str!("../migrations/0015.sql"),
+    include_str!("../migrations/0016.sql"),
 ];
 /// The schema that this version knows.
 pub(crate) const SCHEMA: i64 = MIGRATIONS.len() as i64;
@@ -203,7 +207,10 @@ impl Store {
 
 /// Readers beside one writer.
 fn several() -> AnyPoolOptions {
-    AnyPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE)
+    let options = AnyPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE);
+    // SQLite itself takes a transaction back for which there was no room. Then sqlx has none to take back, and believes for ever that one is
+    // open: such a connection is replaced.
+    options.before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
 }
 
 /// The next number of a kind, from 1.

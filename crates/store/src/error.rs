@@ -77,12 +77,12 @@ impl StoreError {
     }
 }
 
-/// Whether what a database says may be otherwise soon. Sources: PostgreSQL's appendix A (classes 08, 53, 57P), SQLite's "Result codes":
+/// Whether what a database says may be otherwise soon. Sources: PostgreSQL's appendix A (classes 08, 53, 57P, and 40P01, a deadlock), SQLite's "Result codes":
 /// BUSY, LOCKED, IOERR, FULL, CANTOPEN in the low byte.
 fn passes(code: &str) -> bool {
     match code.parse::<u32>() {
         Ok(number) if code.len() < 5 => [5, 6, 10, 13, 14].contains(&(number & 0xff)),
-        _ => ["08", "53", "57P"].iter().any(|class| code.starts_with(class)),
+        _ => ["08", "53", "57P", "40P01"].iter().any(|class| code.starts_with(class)),
     }
 }
 
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn what_may_be_otherwise_soon() {
-        let soon = ["57P01", "57P03", "08006", "53100", "53300", "13", "778", "5"];
+        let soon = ["57P01", "57P03", "08006", "53100", "53300", "40P01", "13", "778", "5"];
         assert!(soon.iter().all(|code| passes(code)));
         let never = ["23505", "42P01", "40001", "1", "19", "2067", "11"];
         assert!(!never.iter().any(|code| passes(code)));

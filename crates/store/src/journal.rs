@@ -4,7 +4,8 @@ use model::event::{Event, LogSource};
 use model::ids::{RequestId, RunId};
 use model::limits::MAX_DESCRIPTION_CHARS;
 use model::properties::Properties;
-use model::request::Request;
+use model::request::{Reply, Request};
+use model::rung::Needs;
 use sqlx::{Any, Row as _, Transaction};
 use wire::agent::LogLine;
 use wire::engine::{Begin, Entry, Input, Journal};
@@ -25,6 +26,8 @@ pub enum Act {
     Properties(String, Properties),
     /// End that early.
     Cancel(RequestId),
+    /// The run is about to leave its agent, which lacks this: nothing more is done for it there.
+    Leave(Needs),
 }
 
 /// A request that is not answered.
@@ -109,6 +112,11 @@ impl Store {
                     change.bind(signed(run.0)).bind(signed(id.0)).execute(&mut *tx).await?;
                 }
                 Act::Properties(branch, said) => crate::properties::set(&mut tx, run, branch, said, now).await?,
+                Act::Leave(needs) => {
+                    let text = serde_json::to_string(needs).map_err(StoreError::damaged("a run"))?;
+                    let change = sqlx::query("UPDATE runs SET leaves = $1 WHERE id = $2");
+                    change.bind(text).bind(signed(run.0)).execute(&mut *tx).await?;
+                }
                 Act::Event(event) => happened(&mut tx, run, now, event).await?,
             }
         }
@@ -164,6 +172,16 @@ impl Store {
         Ok(all)
     }
 
+    /// Whether a run may have a sandbox anywhere.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn has_a_place(&self, run: RunId) -> Result<bool, StoreError> {
+        let row =
+            sqlx::query("SELECT places FROM runs WHERE id = $1").bind(signed(run.0)).fetch_one(&self.pool).await?;
+        Ok(row.try_get::<Option<i64>, _>(0)?.is_none_or(|places| places > 0))
+    }
+
     /// What happened in a run, behind `after`: number, time, event.
     ///
     /// # Errors
@@ -199,9 +217,18 @@ pub(crate) async fn put_input(
     if added.rows_affected() != 1 {
         return Err(StoreError::Stale { what: run.to_string() });
     }
-    if let Input::Answer { id, .. } = input {
-        let answered = sqlx::query("DELETE FROM requests WHERE run_id = $1 AND id = $2");
-        answered.bind(signed(run.0)).bind(signed(id.0)).execute(&mut **tx).await?;
+    if let Input::Answer { id, reply } = input {
+        let answered = sqlx::query("DELETE FROM requests WHERE run_id = $1 AND id = $2 RETURNING request");
+        let row = answered.bind(signed(run.0)).bind(signed(id.0)).fetch_optional(&mut **tx).await?;
+        let text = row.map(|row| row.try_get::<String, _>(0)).transpose()?;
+        let request = text.map(|text| serde_json::from_str(&text)).transpose();
+        let more = match (request.map_err(StoreError::damaged("a request"))?, reply) {
+            (Some(Request::Allocate { .. }), Reply::Allocated(_)) => 1,
+            (Some(Request::Release { .. }), _) => -1,
+            _ => return Ok(()),
+        };
+        let change = sqlx::query("UPDATE runs SET places = places + $1 WHERE id = $2");
+        change.bind(more).bind(signed(run.0)).execute(&mut **tx).await?;
     }
     Ok(())
 }
@@ -215,6 +242,9 @@ pub(crate) async fn happened(
 ) -> Result<(), StoreError> {
     if let Event::TestsReported { cases, .. } = event {
         return crate::test_results::add(tx, run, cases).await;
+    }
+    if let Event::Annotated { annotations, .. } = event {
+        return crate::annotations::add(tx, run, annotations).await;
     }
     if let Event::RunDescribed { name, description } = event {
         let clip = |text: &Option<String>| {

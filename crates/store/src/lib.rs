@@ -8,6 +8,8 @@
 //! Start reading at [`Store`].
 
 mod access;
+mod annotations;
+mod approvals;
 mod artifacts;
 mod audit;
 mod backup;
@@ -27,7 +29,7 @@ mod runs;
 mod test_results;
 
 pub use access::{AgentRecord, TokenKind, digest};
-pub use artifacts::{Artifact, ArtifactLimits, Holder, NotKept};
+pub use artifacts::{Artifact, ArtifactLimits, Holder, NotKept, Shelf};
 pub use audit::{AuditRow, Broken};
 pub use claim::Claim;
 pub use connect::{Gate, Store};
@@ -37,7 +39,7 @@ pub use people::{Known, Listed, NewToken, Person};
 pub use projects::{Project, ProjectId};
 pub use properties::BranchProperties;
 pub use retention::{BranchRuns, Forget, Old};
-pub use run::{NewRun, Run, RunCounts, RunFilter, Status};
+pub use run::{Approved, NewRun, Run, RunCounts, RunFilter, Status};
 pub use test_results::{FlakyTest, PastResult, TestResult};
 
 /// Milliseconds since 1970.

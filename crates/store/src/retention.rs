@@ -4,12 +4,13 @@ use serde_json::json;
 use sqlx::any::AnyRow;
 use sqlx::{Any, Row as _, Transaction};
 
+use crate::artifacts::Shelf;
 use crate::audit::record;
 use crate::projects::ProjectId;
 use crate::{Actor, Millis, Store, StoreError, signed};
 
 /// Tables with rows of a run. What asked for it stays known, so that it does not ask for another.
-const OF_RUNS: [&str; 5] = ["inputs", "requests", "events", "log_chunks", "tests"];
+const OF_RUNS: [&str; 6] = ["inputs", "requests", "events", "log_chunks", "tests", "annotations"];
 
 /// The runs of one branch.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +28,8 @@ pub enum Forget {
     Runs,
     /// What it has archived.
     Artifacts,
+    /// What it has stashed. Runs that are under way are none of the last here: what they go on from is kept until they end.
+    Stashes,
 }
 
 /// Which runs are old.
@@ -58,7 +61,7 @@ impl Store {
             .bind(i64::from(limit))
             .fetch_all(&mut *tx)
             .await?;
-        let forgotten = forget(&mut tx, project, &rows, now).await?;
+        let forgotten = forget(&mut tx, project, Forget::Runs, &rows, now).await?;
         tx.commit().await?;
         Ok(forgotten)
     }
@@ -79,10 +82,7 @@ impl Store {
     ) -> Result<u64, StoreError> {
         let mut tx = self.write().await?;
         let rows = old_runs(&mut tx, project, branch, what, old, limit).await?;
-        let forgotten = match what {
-            Forget::Runs => forget(&mut tx, project, &rows, now).await?,
-            Forget::Artifacts => forget_artifacts(&mut tx, project, &rows, now).await?,
-        };
+        let forgotten = forget(&mut tx, project, what, &rows, now).await?;
         tx.commit().await?;
         Ok(forgotten)
     }
@@ -100,7 +100,9 @@ async fn old_runs(
     let with = match what {
         Forget::Runs => "1 = 1",
         Forget::Artifacts => "r.artifact_files > 0",
+        Forget::Stashes => "EXISTS (SELECT 1 FROM stashes s WHERE s.run_id = r.id)",
     };
+    let is_counted = if what == Forget::Stashes { "k.status = 'done'" } else { "k.status <> 'queued'" };
     let of = |runs: &str| {
         let unnamed = if branch.is_default { format!(" OR {runs}.revision IS NULL") } else { String::new() };
         format!("{runs}.project_id = $1 AND ({runs}.revision IN ($2, $3){unnamed})")
@@ -110,7 +112,7 @@ async fn old_runs(
         Some(0) => "$6 = 0".to_owned(),
         Some(_) => {
             let newest = format!(
-                "SELECT k.id FROM runs k WHERE {} AND k.status <> 'queued' ORDER BY k.id DESC LIMIT 1 OFFSET $6",
+                "SELECT k.id FROM runs k WHERE {} AND {is_counted} ORDER BY k.id DESC LIMIT 1 OFFSET $6",
                 of("k")
             );
             format!("r.id < ({newest})")
@@ -137,49 +139,52 @@ async fn old_runs(
     Ok(rows.fetch_all(&mut **tx).await?)
 }
 
-/// Forgets these, within the change that it belongs to. How many.
+/// Forgets this of these, within the change that it belongs to. How many.
 async fn forget(
     tx: &mut Transaction<'static, Any>,
     project: ProjectId,
+    what: Forget,
     rows: &[AnyRow],
     now: Millis,
 ) -> Result<u64, StoreError> {
     let mut numbers = Vec::with_capacity(rows.len());
     for row in rows {
         let id: i64 = row.try_get(0)?;
-        crate::artifacts::forget(tx, id, now).await?;
-        for table in OF_RUNS {
-            let text = format!("DELETE FROM {table} WHERE run_id = $1");
-            sqlx::query(sqlx::AssertSqlSafe(text)).bind(id).execute(&mut **tx).await?;
+        for shelf in match what {
+            Forget::Runs => &[Shelf::Artifacts, Shelf::Stashes][..],
+            Forget::Artifacts => &[Shelf::Artifacts],
+            Forget::Stashes => &[Shelf::Stashes],
+        } {
+            crate::artifacts::forget(tx, *shelf, id, now).await?;
         }
-        sqlx::query("DELETE FROM runs WHERE id = $1").bind(id).execute(&mut **tx).await?;
+        match what {
+            Forget::Runs => forget_run(tx, id).await?,
+            Forget::Stashes => {}
+            Forget::Artifacts => {
+                let none = sqlx::query("UPDATE runs SET artifact_files = 0, artifact_bytes = 0 WHERE id = $1");
+                none.bind(id).execute(&mut **tx).await?;
+            }
+        }
         numbers.push(row.try_get::<i64, _>(1)?);
     }
     if !numbers.is_empty() {
-        let detail = json!({ "runs": numbers });
-        record(tx, now, &Actor::server(), "run.forget", &format!("project {}", project.0), &detail).await?;
+        let action = match what {
+            Forget::Runs => "run.forget",
+            Forget::Artifacts => "artifacts.forget",
+            Forget::Stashes => "stashes.forget",
+        };
+        let (object, detail) = (format!("project {}", project.0), json!({ "runs": numbers }));
+        record(tx, now, &Actor::server(), action, &object, &detail).await?;
     }
     Ok(numbers.len() as u64)
 }
 
-/// Forgets what these have archived, within the change that it belongs to. How many.
-async fn forget_artifacts(
-    tx: &mut Transaction<'static, Any>,
-    project: ProjectId,
-    rows: &[AnyRow],
-    now: Millis,
-) -> Result<u64, StoreError> {
-    let mut numbers = Vec::with_capacity(rows.len());
-    for row in rows {
-        let id: i64 = row.try_get(0)?;
-        crate::artifacts::forget(tx, id, now).await?;
-        let none = sqlx::query("UPDATE runs SET artifact_files = 0, artifact_bytes = 0 WHERE id = $1");
-        none.bind(id).execute(&mut **tx).await?;
-        numbers.push(row.try_get::<i64, _>(1)?);
+/// Forgets a run whose files are forgotten.
+async fn forget_run(tx: &mut Transaction<'static, Any>, id: i64) -> Result<(), StoreError> {
+    for table in OF_RUNS {
+        let text = format!("DELETE FROM {table} WHERE run_id = $1");
+        sqlx::query(sqlx::AssertSqlSafe(text)).bind(id).execute(&mut **tx).await?;
     }
-    if !numbers.is_empty() {
-        let (object, detail) = (format!("project {}", project.0), json!({ "runs": numbers }));
-        record(tx, now, &Actor::server(), "artifacts.forget", &object, &detail).await?;
-    }
-    Ok(numbers.len() as u64)
+    sqlx::query("DELETE FROM runs WHERE id = $1").bind(id).execute(&mut **tx).await?;
+    Ok(())
 }

@@ -53,6 +53,10 @@ pub struct NewRun {
     pub held: Option<String>,
     /// What its commit is merged with before it is run.
     pub merge: Option<Merge>,
+    /// What somebody has answered for of it already.
+    pub approved: Option<Approved>,
+    /// The run in the middle of which it begins: it has what that one had stashed.
+    pub stashes_of: Option<RunId>,
 }
 
 /// A run.
@@ -102,12 +106,25 @@ pub struct Run {
     pub merge: Option<Merge>,
     /// What it turned out to need of its agent.
     pub needs: Option<Needs>,
+    /// What it needs of another agent, once it is about to leave the one that has it.
+    pub leaves: Option<Needs>,
     /// Tests that it has reported.
     pub tests: TestCounts,
     /// What it calls itself, instead of its number.
     pub display_name: Option<String>,
     /// What it says of itself.
     pub description: Option<String>,
+    /// What somebody has answered for, where it was held.
+    pub approved: Option<Approved>,
+}
+
+/// What somebody answers for of a run that is held, beside its commit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approved {
+    /// Digest of the definition's text.
+    pub definition: String,
+    /// Places that it may ask for ([`model::planning::place`]).
+    pub places: Vec<String>,
 }
 
 /// Runs that have not ended.

@@ -12,6 +12,7 @@ use wire::agent::{Definition, LogLine};
 use wire::engine::Input;
 
 use crate::access::digest;
+use crate::artifacts::take_over;
 use crate::audit::record;
 use crate::connect::count;
 use crate::journal::put_input;
@@ -22,12 +23,13 @@ use crate::{Actor, Millis, Store, StoreError, signed, unsigned};
 
 const SELECT: &str = "SELECT r.id, r.project_id, p.name, r.number, r.status, r.outcome, r.message, r.facts, r.revision, r.definition, \
      r.abort_reason, r.epoch, r.agent_id, r.queued_ms, r.started_ms, r.ended_ms, r.lines, r.trust, r.commit_id, r.held, r.merge, r.needs, \
-     r.tests_failed, r.tests_skipped, r.tests_passed, r.display_name, r.description \
+     r.tests_failed, r.tests_skipped, r.tests_passed, r.display_name, r.description, r.approved, r.leaves \
      FROM runs r JOIN projects p ON p.id = r.project_id";
 
 fn run(row: &AnyRow) -> Result<Run, StoreError> {
     let (facts, merge, needs): (String, Option<String>, Option<String>) =
         (row.try_get(7)?, row.try_get(20)?, row.try_get(21)?);
+    let (approved, leaves): (Option<String>, Option<String>) = (row.try_get(27)?, row.try_get(28)?);
     let outcome: Option<String> = row.try_get(5)?;
     let outcome = outcome.map(|word| serde_json::from_value(word.into()));
     let tests = TestCounts {
@@ -61,6 +63,8 @@ fn run(row: &AnyRow) -> Result<Run, StoreError> {
         description: row.try_get(26)?,
         merge: merge.map(|text| serde_json::from_str(&text)).transpose().map_err(StoreError::damaged("a run"))?,
         needs: needs.map(|text| serde_json::from_str(&text)).transpose().map_err(StoreError::damaged("a run"))?,
+        leaves: leaves.map(|text| serde_json::from_str(&text)).transpose().map_err(StoreError::damaged("a run"))?,
+        approved: approved.map(|text| serde_json::from_str(&text)).transpose().map_err(StoreError::damaged("a run"))?,
         trust: serde_json::from_value(row.try_get::<String, _>(17)?.into()).map_err(StoreError::damaged("a run"))?,
     })
 }
@@ -105,8 +109,8 @@ impl Store {
         let id = count(&mut tx, "run").await?;
         let text = serde_json::to_string(&facts).map_err(StoreError::damaged("a run"))?;
         sqlx::query(
-            "INSERT INTO runs (id, project_id, number, status, facts, revision, trust, commit_id, epoch, queued_ms, heard, digest, lines, events, reported, reports, report, held, merge) \
-             VALUES ($1, $2, $3, 'queued', $4, $5, $7, $8, 0, $6, 0, 0, 0, 0, 0, $9, CASE WHEN $9 = 1 THEN 'queued' END, $10, $11)",
+            "INSERT INTO runs (id, project_id, number, status, facts, revision, trust, commit_id, epoch, queued_ms, heard, digest, lines, events, reported, reports, report, held, merge, approved, places) \
+             VALUES ($1, $2, $3, 'queued', $4, $5, $7, $8, 0, $6, 0, 0, 0, 0, 0, $9, CASE WHEN $9 = 1 THEN 'queued' END, $10, $11, $12, 0)",
         )
         .bind(id)
         .bind(project_id)
@@ -119,11 +123,15 @@ impl Store {
         .bind(i64::from(new.reports))
         .bind(&new.held)
         .bind(new.merge.as_ref().map(serde_json::to_string).transpose().map_err(StoreError::damaged("a run"))?)
+        .bind(new.approved.as_ref().map(serde_json::to_string).transpose().map_err(StoreError::damaged("a run"))?)
         .execute(&mut *tx)
         .await?;
         if let Some(delivery) = &new.delivery {
             let add = sqlx::query("INSERT INTO deliveries (digest, run_id) VALUES ($1, $2)");
             add.bind(digest(delivery)).bind(id).execute(&mut *tx).await?;
+        }
+        if let Some(from) = new.stashes_of {
+            take_over(&mut tx, id, from).await?;
         }
         let causes: Vec<_> = facts.causes.iter().map(|cause| &cause.description).collect();
         let detail = json!({ "number": number, "revision": new.revision, "causes": causes, "trust": trust });
@@ -237,22 +245,34 @@ impl Store {
         Ok(())
     }
 
-    /// A run that has begun nothing leaves its agent, which has not what it needs, and waits for another.
+    /// A run for which nothing is done leaves its agent, which has not what it needs, and waits for another.
     ///
     /// # Errors
     /// Its lease is another one.
     pub async fn move_run(&self, id: RunId, epoch: u64, needs: &Needs, now: Millis) -> Result<(), StoreError> {
         let text = serde_json::to_string(needs).map_err(StoreError::damaged("a run"))?;
+        let detail = json!({ "epoch": epoch + 1, "needs": needs });
+        self.take_back(id, epoch, ("needs = $3", &text), ("run.move", &detail), now).await
+    }
+
+    /// Takes a run for which nothing is done from its agent, and puts it back into the queue with something changed: `$3` of what is set is the value.
+    pub(crate) async fn take_back(
+        &self,
+        id: RunId,
+        epoch: u64,
+        (set, value): (&'static str, &str),
+        (action, detail): (&'static str, &serde_json::Value),
+        now: Millis,
+    ) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
-        let change = sqlx::query(
-            "UPDATE runs SET epoch = epoch + 1, agent_id = NULL, status = 'queued', needs = $3 WHERE id = $1 AND epoch = $2 AND status = 'running'",
+        let text = format!(
+            "UPDATE runs SET epoch = epoch + 1, agent_id = NULL, status = 'queued', leaves = NULL, {set} WHERE id = $1 AND epoch = $2 AND status = 'running'"
         );
-        let change = change.bind(signed(id.0)).bind(signed(epoch)).bind(text);
+        let change = sqlx::query(sqlx::AssertSqlSafe(text)).bind(signed(id.0)).bind(signed(epoch)).bind(value);
         if change.execute(&mut *tx).await?.rows_affected() != 1 {
             return Err(StoreError::Stale { what: id.to_string() });
         }
-        let detail = json!({ "epoch": epoch + 1, "needs": needs });
-        record(&mut tx, now, &Actor::server(), "run.move", &id.to_string(), &detail).await?;
+        record(&mut tx, now, &Actor::server(), action, &id.to_string(), detail).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -291,24 +311,6 @@ impl Store {
             }
         }
         Ok(counts)
-    }
-
-    /// Somebody answers for a run that was held: for the commit that it is of, and no other. False: it was not held.
-    ///
-    /// # Errors
-    /// The database.
-    pub async fn approve_run(&self, actor: &Actor, id: RunId, now: Millis) -> Result<bool, StoreError> {
-        let mut tx = self.write().await?;
-        let change = sqlx::query(
-            "UPDATE runs SET held = NULL, queued_ms = $2 WHERE id = $1 AND held IS NOT NULL AND status = 'queued' RETURNING commit_id",
-        );
-        let row = change.bind(signed(id.0)).bind(signed(now)).fetch_optional(&mut *tx).await?;
-        if let Some(row) = &row {
-            let commit: Option<String> = row.try_get(0)?;
-            record(&mut tx, now, actor, "run.approve", &id.to_string(), &json!({ "commit": commit })).await?;
-        }
-        tx.commit().await?;
-        Ok(row.is_some())
     }
 
     /// Runs newer than this one that wait for an agent, the oldest first.
@@ -364,18 +366,6 @@ impl Store {
         );
         let query = sqlx::query(sqlx::AssertSqlSafe(text)).bind(signed(project.0)).bind(tree).bind(trust.name());
         query.fetch_optional(&self.pool).await?.as_ref().map(run).transpose()
-    }
-
-    /// Whether somebody has let this commit run before, of code whose runs wait for that.
-    ///
-    /// # Errors
-    /// The database.
-    pub async fn was_let_go(&self, project: ProjectId, commit: &str) -> Result<bool, StoreError> {
-        let query = sqlx::query(
-            "SELECT COUNT(*) FROM runs WHERE project_id = $1 AND commit_id = $2 AND held IS NULL AND started_ms IS NOT NULL",
-        );
-        let row = query.bind(signed(project.0)).bind(commit).fetch_one(&self.pool).await?;
-        Ok(row.try_get::<i64, _>(0)? > 0)
     }
 
     /// Somebody wants a run to end. False: it has.
@@ -462,6 +452,6 @@ async fn maybe(tx: &mut Transaction<'static, Any>, id: i64) -> Result<Option<Run
 }
 
 /// Text that every database takes: PostgreSQL has no NUL.
-fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }

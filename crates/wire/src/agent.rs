@@ -25,19 +25,20 @@ use std::collections::BTreeMap;
 use model::event::{Event, LogSource};
 use model::ids::{RequestId, RunId, StageId, StepId};
 use model::request::{Failure, Reply, Request};
+use model::run::RunFacts;
 use model::rung::{Needs, Rung, Trust};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::{Finding, Said, Word};
 
 /// Version of these messages; both sides must have the same.
-pub const VERSION: u32 = 7;
+pub const VERSION: u32 = 9;
 /// The longest message, in bytes.
 pub const MAX_MESSAGE_BYTES: usize = crate::engine::MAX_LINE_BYTES + 4096;
 /// So many messages with words of one engine may be on their way; until one is heard, an agent does not listen to that engine.
 pub const MAX_SAID: usize = 8;
 /// The most that one report has.
-pub const MAX_REPORT: usize = 2000;
+pub const MAX_REPORT: usize = 8000;
 
 /// A lease of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -175,12 +176,12 @@ pub enum FromAgent {
         /// Which.
         lease: Lease,
     },
-    /// What was found in a definition that was to be read.
+    /// What is known of a definition that was to be read.
     Checked {
         /// Which: [`ToAgent::Check`].
         id: u64,
-        /// Findings, errors among them or not; or why it could not be read at all.
-        findings: Result<Vec<Finding>, String>,
+        /// It; or why it could not be read at all.
+        found: Result<Checked, Failure>,
     },
     /// What happened at the agent.
     Report {
@@ -248,6 +249,48 @@ impl FromAgent {
             | FromAgent::Report { lease, .. } => Some(*lease),
         }
     }
+}
+
+/// What is to be known of a definition.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Check {
+    /// What is wrong or odd in this text. Answer: [`Checked::Findings`].
+    Text(String),
+    /// What a run of it would ask for. Answer: [`Checked::Plan`].
+    Plan {
+        /// Which run.
+        run: RunId,
+        /// Where its definition is.
+        source: Source,
+        /// Name of that file.
+        file: String,
+        /// What the run starts with.
+        facts: Box<RunFacts>,
+    },
+}
+
+/// What is known of a definition.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Checked {
+    /// Errors among them or not.
+    Findings(Vec<Finding>),
+    /// See [`model::planning`].
+    Plan(Plan),
+}
+
+/// What a run would ask for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The definition that it is of.
+    pub definition: Definition,
+    /// Names of its stages, in the order in which they would begin.
+    pub stages: Vec<String>,
+    /// The places that it asks for ([`model::planning::place`]), in their order, each once.
+    pub places: Vec<String>,
+    /// Why there may be more than that, in words: the definition is not valid, or a part of it depends on what only a run brings.
+    pub incomplete: Option<String>,
 }
 
 /// To an agent.
@@ -322,12 +365,12 @@ pub enum ToAgent {
         /// Nobody wants to hear of it any more, not even what is not kept.
         forget: bool,
     },
-    /// Read this definition, and say what is found in it; nothing of it is run.
+    /// Read a definition, and say what is to be known of it; nothing of it is run.
     Check {
         /// By which the answer is known.
         id: u64,
-        /// It.
-        text: String,
+        /// Which.
+        what: Check,
     },
     /// So many runs of each project wait for any agent. What is not said again fades.
     Waiting {

@@ -1,8 +1,10 @@
-//! What a run has archived: how an agent hands it to the server, and how anybody gets it from there.
+//! What a run has archived or stashed: how an agent hands it to the server, and how it is got from there.
 //!
 //! ```text
 //!   PUT /agent/v1/runs/{id}/artifacts/{path}?epoch=N    by who has the lease: the bytes, with their length before them
+//!   PUT /agent/v1/runs/{id}/stashes/{name}?epoch=N      the same, of a stash as a tar stream
 //!   201 Received                                        what has come; the agent holds it against what it sent
+//!   GET /agent/v1/runs/{id}/stashes/{name}?epoch=N      the bytes, or a range of them, and their digest as `ETag`; 404: there is none
 //!   GET /api/v1/runs/{id}/artifacts                     [`Listed`], in pages
 //!   GET /api/v1/runs/{id}/artifacts/{path}              the bytes, or a range of them
 //! ```
@@ -60,6 +62,11 @@ pub fn encoded(path: &str) -> String {
 /// Where an agent puts an artifact, at its server.
 pub fn upload(lease: Lease, path: &str) -> String {
     format!("/agent/v1/runs/{}/artifacts/{}?epoch={}", lease.run.0, encoded(path), lease.epoch)
+}
+
+/// Where an agent puts a stash, and finds it again.
+pub fn stash(lease: Lease, name: &str) -> String {
+    format!("/agent/v1/runs/{}/stashes/{}?epoch={}", lease.run.0, encoded(name), lease.epoch)
 }
 
 #[cfg(test)]

@@ -63,7 +63,9 @@ async fn open(config: &AgentConfig) -> Result<Socket, Error> {
     let limits =
         WebSocketConfig::default().max_message_size(Some(MAX_MESSAGE_BYTES)).max_frame_size(Some(MAX_MESSAGE_BYTES));
     let connector = config.server.starts_with("https:").then(authorities).transpose()?;
-    Ok(connect_async_tls_with_config(request, Some(limits), false, connector).await?.0)
+    // Each message is waited for: none waits until the one before it was acknowledged (Nagle's algorithm).
+    let without_delay = true;
+    Ok(connect_async_tls_with_config(request, Some(limits), without_delay, connector).await?.0)
 }
 
 /// Whom a server's certificate may come from: the system's authorities, or those of `SSL_CERT_FILE`. Read each time, for they change.

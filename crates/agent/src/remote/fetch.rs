@@ -15,14 +15,14 @@ use wire::agent::{Definition, Lease, Login, Merge, Source};
 use super::{AgentConfig, Word};
 use crate::failure::{Trouble, explain};
 use crate::mentions;
-use crate::scm::LocalProject;
+use crate::scm::{LocalProject, Objects, ScmError};
 
 /// How long a repository may take to come.
 const PATIENCE: Duration = Duration::from_secs(600);
 /// The longest name of a revision, in bytes.
 const MAX_REVISION: usize = 250;
 /// What git is told each time: nothing of the repository or of this machine runs, nothing but HTTP is spoken, and what comes is checked.
-const SETTINGS: [&str; 9] = [
+const SETTINGS: [&str; 11] = [
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
     "credential.helper=",
@@ -32,6 +32,9 @@ const SETTINGS: [&str; 9] = [
     "transfer.fsckObjects=true",
     "submodule.recurse=false",
     "advice.detachedHead=false",
+    // It is gone with the run.
+    "maintenance.auto=false",
+    "core.fsync=none",
 ];
 
 /// Fetches in a task of its own, and tells what came of it.
@@ -43,7 +46,7 @@ pub(super) fn start(
     inbox: mpsc::UnboundedSender<Word>,
 ) {
     tokio::spawn(async move {
-        let found = fetch(&config, lease, &source, &file).await;
+        let found = fetch(&config, &format!("{}-{}", lease.run, lease.epoch), &source, &file).await;
         let _ = inbox.send(Word::Found(lease, found.map_err(|trouble| trouble.0)));
     });
 }
@@ -58,7 +61,13 @@ pub(super) struct Found {
     pub(super) mentions: String,
 }
 
-async fn fetch(config: &AgentConfig, lease: Lease, source: &Source, file: &str) -> Result<Found, Trouble> {
+/// Where that is fetched to. What is left there by one that was killed is known by its process.
+pub(super) fn folder(config: &AgentConfig, what: &str) -> PathBuf {
+    config.scratch.join(format!("git-{}-{what}", std::process::id()))
+}
+
+/// Fetches. `what` tells the folder for it from all others.
+pub(super) async fn fetch(config: &AgentConfig, what: &str, source: &Source, file: &str) -> Result<Found, Trouble> {
     // It is a path within the project.
     if file.starts_with('/') || file.split('/').any(|part| part.is_empty() || part == "..") {
         return Err(Trouble::workload(format!("{file:?} is no file of the project")));
@@ -78,13 +87,10 @@ async fn fetch(config: &AgentConfig, lease: Lease, source: &Source, file: &str) 
             Ok(Found { definition, files: project, repository: None, mentions })
         }
         Source::Git { url, revision, commit, login, merge } => {
-            let folder = config.scratch.join(format!("git-{}-{}-{}", std::process::id(), lease.run, lease.epoch));
+            let folder = folder(config, what);
             let wanted = (revision.as_str(), commit.as_deref(), merge.as_ref());
             match clone(&folder, (url, login.as_ref()), wanted, file).await {
-                Ok((definition, files)) => {
-                    let mentions = mentions::of_commit(&definition.text, &files).await;
-                    Ok(Found { definition, files, repository: Some(folder), mentions })
-                }
+                Ok(found) => Ok(Found { repository: Some(folder), ..found }),
                 Err(trouble) => {
                     let _ = tokio::fs::remove_dir_all(&folder).await;
                     Err(trouble)
@@ -110,7 +116,7 @@ async fn clone(
     (url, login): (&str, Option<&Login>),
     (revision, commit, merge): (&str, Option<&str>, Option<&Merge>),
     file: &str,
-) -> Result<(Definition, LocalProject), Trouble> {
+) -> Result<Found, Trouble> {
     if !url.starts_with("https://") && !url.starts_with("http://") {
         return Err(Trouble::workload(format!("{url:?} is no address of a repository: https://…")));
     }
@@ -119,41 +125,54 @@ async fn clone(
     {
         return Err(Trouble::workload(format!("{revision:?} is no branch, tag or commit")));
     }
-    let made = tokio::fs::create_dir_all(folder).await;
+    let made = empty(folder).await;
     made.map_err(|error| Trouble::infrastructure(format!("{}: {error}", folder.display())))?;
-    git(folder, &["init", "-q", "--template=", "."]).await?;
-    let name = fetched(folder, url, login, revision).await?;
-    let own = pinned(folder, revision, commit).await?;
+    // Starts while the fetch does.
+    let mut objects = Objects::open(folder).map_err(|error| unreadable(&error))?;
+    let branch = fetched(folder, url, login, revision).await?;
+    let own = pinned(folder, &mut objects, revision, commit).await?;
     let (at, tree) = match merge {
         None => (own.clone(), None),
         Some(merge) => {
             fetched(folder, url, login, &merge.reference).await?;
-            let target = pinned(folder, &merge.reference, Some(&merge.commit)).await?;
-            merged(folder, &own, &target, &merge.reference).await?
+            let target = pinned(folder, &mut objects, &merge.reference, Some(&merge.commit)).await?;
+            merged(folder, &mut objects, (&own, &target), &merge.reference).await?
         }
     };
-    match &name {
-        None => drop(git(folder, &["update-ref", "--no-deref", "HEAD", &at]).await?),
-        Some(branch) => {
-            git(folder, &["update-ref", branch, &at]).await?;
-            git(folder, &["symbolic-ref", "HEAD", branch]).await?;
-        }
+    let text = objects.read(&format!("{at}:{file}"), MAX_DEFINITION_BYTES).await.map_err(|error| unreadable(&error))?;
+    let text = text
+        .filter(|text| text.is_blob)
+        .ok_or_else(|| Trouble::workload(format!("there is no {file} in {revision}")))?;
+    let definition = definition(text.content.ok_or_else(too_large)?, Some(own), tree)?;
+    let mentions = mentions::of_commit(&definition.text, &mut objects, &at).await;
+    let files = LocalProject::at(folder, (&at, ""), branch.as_deref(), Some(url));
+    Ok(Found { definition, files, repository: None, mentions })
+}
+
+fn unreadable(error: &ScmError) -> Trouble {
+    Trouble::infrastructure(explain(error))
+}
+
+/// Makes a repository with nothing in it: what gitrepository-layout(5) asks for, and nothing of this machine's templates.
+async fn empty(folder: &Path) -> std::io::Result<()> {
+    let git = folder.join(".git");
+    for part in ["objects", "refs"] {
+        tokio::fs::create_dir_all(git.join(part)).await?;
     }
-    // Before it is read: it may be of any size.
-    let (object, missing) = (format!("HEAD:{file}"), || Trouble::workload(format!("there is no {file} in {revision}")));
-    let size = git(folder, &["cat-file", "-s", &object]).await.map_err(|_| missing())?;
-    let size = String::from_utf8_lossy(&size).trim().parse::<usize>().map_err(|_| missing())?;
-    if size > MAX_DEFINITION_BYTES {
-        return Err(too_large());
-    }
-    let text = git(folder, &["cat-file", "blob", &object]).await.map_err(|_| missing())?;
-    let project = LocalProject::look(folder, false).await.map_err(|error| Trouble::infrastructure(explain(&error)))?;
-    Ok((definition(text, Some(own), tree)?, project))
+    tokio::fs::write(git.join("config"), "[core]\n\trepositoryformatversion = 0\n\tbare = false\n").await?;
+    tokio::fs::write(git.join("HEAD"), "ref: refs/heads/main\n").await
+}
+
+/// The commit that a name stands for.
+async fn commit_of(objects: &mut Objects, name: &str) -> Result<String, Trouble> {
+    let object = objects.read(&format!("{name}^{{commit}}"), MAX_DEFINITION_BYTES).await;
+    let object = object.map_err(|error| unreadable(&error))?;
+    object.map(|object| object.id).ok_or_else(|| Trouble::workload(format!("{name} is no commit")))
 }
 
 /// The commit that is meant of what was fetched last.
-async fn pinned(folder: &Path, revision: &str, commit: Option<&str>) -> Result<String, Trouble> {
-    let tip = word(&git(folder, &["rev-parse", "FETCH_HEAD^{commit}"]).await?);
+async fn pinned(folder: &Path, objects: &mut Objects, revision: &str, commit: Option<&str>) -> Result<String, Trouble> {
+    let tip = commit_of(objects, "FETCH_HEAD").await?;
     match commit.filter(|commit| **commit != tip) {
         None => Ok(tip),
         // The branch has gone on; what is meant is still in it, or nowhere.
@@ -167,11 +186,15 @@ async fn pinned(folder: &Path, revision: &str, commit: Option<&str>) -> Result<S
 }
 
 /// The merge of a commit with its target, and its tree. The same two make the same commit, wherever and whenever that is.
-async fn merged(folder: &Path, own: &str, target: &str, name: &str) -> Result<(String, Option<String>), Trouble> {
-    let tree_of =
-        async |what: &str| Ok::<_, Trouble>(word(&git(folder, &["rev-parse", &format!("{what}^{{tree}}")]).await?));
+async fn merged(
+    folder: &Path,
+    objects: &mut Objects,
+    (own, target): (&str, &str),
+    name: &str,
+) -> Result<(String, Option<String>), Trouble> {
     if git(folder, &["merge-base", "--is-ancestor", target, own]).await.is_ok() {
-        return Ok((own.to_owned(), Some(tree_of(own).await?)));
+        let tree = objects.read(&format!("{own}^{{tree}}"), MAX_DEFINITION_BYTES).await;
+        return Ok((own.to_owned(), tree.map_err(|error| unreadable(&error))?.map(|tree| tree.id)));
     }
     let made = git(folder, &["merge-tree", "--write-tree", "--no-messages", target, own]).await;
     let conflict = |_| Trouble::workload(format!("it cannot be merged with {name} (at {target}): there are conflicts"));
@@ -199,7 +222,7 @@ fn is_commit(text: &str) -> bool {
 }
 
 /// Fetches a revision: a commit, a full name, or else a branch before a tag, for a branch is what its name stands for everywhere else. The
-/// branch that it is checked out as.
+/// name of the branch that it is checked out as.
 async fn fetched(folder: &Path, url: &str, login: Option<&Login>, revision: &str) -> Result<Option<String>, Trouble> {
     // In the environment, which nobody else can read; and to nowhere else, wherever that address leads.
     let header = login.map(|Login { user, password }| {
@@ -218,16 +241,15 @@ async fn fetched(folder: &Path, url: &str, login: Option<&Login>, revision: &str
     };
     if is_commit(revision) || revision.starts_with("refs/") {
         fetch(revision).await?;
-        let branch = revision.strip_prefix("refs/heads/").map(|_| revision.to_owned());
-        return Ok(branch.or_else(|| revision.strip_prefix("refs/").map(|name| format!("refs/heads/{name}"))));
+        let branch = revision.strip_prefix("refs/heads/").or_else(|| revision.strip_prefix("refs/"));
+        return Ok(branch.map(str::to_owned));
     }
-    let branch = format!("refs/heads/{revision}");
-    if let Err(no_branch) = fetch(&branch).await
+    if let Err(no_branch) = fetch(&format!("refs/heads/{revision}")).await
         && fetch(&format!("refs/tags/{revision}")).await.is_err()
     {
         return Err(no_branch);
     }
-    Ok(Some(branch))
+    Ok(Some(revision.to_owned()))
 }
 
 async fn git(folder: &Path, words: &[&str]) -> Result<Vec<u8>, Trouble> {

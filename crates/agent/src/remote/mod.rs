@@ -10,6 +10,7 @@
 
 mod check;
 mod connection;
+mod download;
 mod fetch;
 mod seat;
 mod upload;
@@ -25,8 +26,8 @@ use model::ids::RequestId;
 use model::request::{Failure, Reply};
 use model::rung::Trust;
 use tokio::sync::{Notify, Semaphore, mpsc};
-use wire::agent::{FromAgent, Lease, Offers, ToAgent};
-use wire::engine::{Finding, Said};
+use wire::agent::{Checked, FromAgent, Lease, Offers, ToAgent};
+use wire::engine::Said;
 
 use crate::engine::EngineProgram;
 use crate::failure::Trouble;
@@ -37,7 +38,7 @@ use fetch::Found;
 use seat::Seat;
 use upload::Uploader;
 
-pub(crate) use upload::Uploads;
+pub(crate) use upload::ServerFiles;
 
 /// Makes what runs are performed with.
 pub trait Hosts: Send + Sync {
@@ -105,7 +106,7 @@ enum Word {
     /// This machine has other things for runs than before.
     Offers(Offers),
     /// What was found in a definition.
-    Checked(u64, Result<Vec<Finding>, String>),
+    Checked(u64, Result<Checked, Failure>),
 }
 
 /// Works until it is to stop; then everything of its runs is ended here, and the server, which hears nothing more, gives them to others.
@@ -239,7 +240,7 @@ impl Agent {
                 self.offers = offers.clone();
                 self.say(FromAgent::Offers(offers));
             }
-            Word::Checked(id, findings) => self.say(FromAgent::Checked { id, findings }),
+            Word::Checked(id, found) => self.say(FromAgent::Checked { id, found }),
         }
     }
 
@@ -309,8 +310,8 @@ impl Agent {
                 None if forget => {}
                 None => self.say(FromAgent::Released { lease }),
             },
-            ToAgent::Check { id, text } => {
-                check::start(self.config.engine.clone(), (id, text), Arc::clone(&self.checks), self.inbox.clone());
+            ToAgent::Check { id, what } => {
+                check::start(Arc::clone(&self.config), (id, what), Arc::clone(&self.checks), self.inbox.clone());
             }
             ToAgent::Waiting { projects } => {
                 projects.iter().for_each(|(project, count)| self.config.hosts.waits(project, *count));

@@ -1,6 +1,8 @@
-//! Artifacts on their way to the server: tried again while there is hope, and believed to be there when the server has said what it has.
+//! Artifacts and stashes on their way to the server: tried again while there is hope, and believed to be there when the server has said
+//! what it has.
 
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,24 +15,25 @@ use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncReadExt as _;
 use tokio::time::Instant;
 use wire::agent::Lease;
-use wire::artifact::{Received, upload};
+use wire::artifact::{Received, stash, upload};
 
 use super::AgentConfig;
 use crate::below::{Below, inside};
 use crate::failure::{Trouble, explain};
+use crate::stash::reopened;
 
 /// Files of one step on their way at once.
 const AT_ONCE: usize = 4;
 /// Sent at once, in bytes.
 const PIECE: usize = 128 << 10;
 /// The first pause before another try, and the longest.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+pub(super) const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 /// How long the server may take nothing, and say nothing, before the connection is given up.
-const SILENCE: Duration = Duration::from_secs(90);
-/// How long a file is tried to be sent: a server that is started anew is back long before.
+pub(super) const SILENCE: Duration = Duration::from_secs(90);
+/// How long a file is tried to be sent, or fetched, from the first failure on: a server that is started anew is back long before.
 const PATIENCE: Duration = Duration::from_secs(600);
 /// The longest answer that is read, in bytes.
-const MOST_ANSWER: usize = 64 << 10;
+pub(super) const MOST_ANSWER: usize = 64 << 10;
 
 /// The server is spoken to by who knows it, not through a proxy for strangers, and wherever it sends us to, the key stays here.
 fn http() -> Result<Client, reqwest::Error> {
@@ -41,9 +44,9 @@ fn http() -> Result<Client, reqwest::Error> {
 /// Speaks to the agent's server.
 #[derive(Clone, Debug)]
 pub(crate) struct Uploader {
-    http: Client,
-    server: String,
-    key: String,
+    pub(super) http: Client,
+    pub(super) server: String,
+    pub(super) key: String,
 }
 
 impl Uploader {
@@ -55,20 +58,20 @@ impl Uploader {
     }
 
     /// For who has this lease.
-    pub(super) fn of(&self, lease: Lease) -> Uploads {
-        Uploads { uploader: self.clone(), lease, patience: PATIENCE }
+    pub(super) fn of(&self, lease: Lease) -> ServerFiles {
+        ServerFiles { uploader: self.clone(), lease, patience: PATIENCE }
     }
 }
 
-/// Where the artifacts of a run go: the server that has leased it.
-pub(crate) struct Uploads {
-    uploader: Uploader,
-    lease: Lease,
-    patience: Duration,
+/// Where the artifacts and stashes of a run go: the server that has leased it.
+pub(crate) struct ServerFiles {
+    pub(super) uploader: Uploader,
+    pub(super) lease: Lease,
+    pub(super) patience: Duration,
 }
 
 /// Why a file is not there.
-enum Failed {
+pub(super) enum Failed {
     /// Another try may do.
     Passing(String),
     /// None will.
@@ -82,7 +85,7 @@ struct Sent {
     at: Instant,
 }
 
-impl Uploads {
+impl ServerFiles {
     /// Sends files of that folder, all of them.
     pub(crate) async fn send(&self, folder: &Below, paths: &[PathBuf]) -> Result<(), Trouble> {
         let mut under_way = FuturesUnordered::new();
@@ -99,31 +102,42 @@ impl Uploads {
     }
 
     async fn send_one(&self, folder: &Below, path: &Path) -> Result<(), Trouble> {
-        let began = Instant::now();
+        let open = || folder.read(&inside(path).unwrap_or_default());
+        let path = path.to_string_lossy();
+        self.persist(&upload(self.lease, &path), &format!("artifact {path}"), open).await
+    }
+
+    /// Sends a stash.
+    pub(crate) async fn send_stash(&self, name: &str, file: &File) -> Result<(), Trouble> {
+        self.persist(&stash(self.lease, name), &format!("stash ‘{name}’"), || reopened(file)).await
+    }
+
+    /// Sends a file until it is there.
+    async fn persist(&self, to: &str, what: &str, open: impl Fn() -> io::Result<File>) -> Result<(), Trouble> {
+        let mut since = None;
         let mut pause = PAUSE.0;
         loop {
-            let open = || folder.read(&inside(path).unwrap_or_default());
-            let file = open().map_err(|error| Trouble::infrastructure(format!("{}: {error}", path.display())))?;
-            let reason = match self.try_one(file, &path.to_string_lossy()).await {
+            let file = open().map_err(|error| Trouble::infrastructure(format!("{what}: {error}")))?;
+            let reason = match self.try_one(file, to, what).await {
                 Ok(()) => return Ok(()),
                 Err(Failed::For(trouble)) => return Err(trouble),
                 Err(Failed::Passing(reason)) => reason,
             };
-            if began.elapsed() + pause > self.patience {
-                let message = format!("the server did not take artifact {}: {reason}", path.display());
-                return Err(Trouble::infrastructure(message));
+            // What has come far, and slowly, has its ten minutes still.
+            if since.get_or_insert_with(Instant::now).elapsed() + pause > self.patience {
+                return Err(Trouble::infrastructure(format!("the server did not take {what}: {reason}")));
             }
-            tracing::warn!(path = %path.display(), reason, "an artifact is sent again");
+            tracing::warn!(what, reason, "a file is sent again");
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(PAUSE.1);
         }
     }
 
-    async fn try_one(&self, file: File, path: &str) -> Result<(), Failed> {
+    async fn try_one(&self, file: File, to: &str, what: &str) -> Result<(), Failed> {
         let bytes = file.metadata().map_err(|error| Failed::Passing(error.to_string()))?.len();
         let sent = Arc::new(Mutex::new(Sent { digest: Sha256::new(), bytes: 0, at: Instant::now() }));
         let Uploader { http, server, key } = &self.uploader;
-        let request = http.put(format!("{server}{}", upload(self.lease, path))).bearer_auth(key);
+        let request = http.put(format!("{server}{to}")).bearer_auth(key);
         let request = request.header(CONTENT_LENGTH, bytes).body(content(file, bytes, Arc::clone(&sent)));
         let answer = async {
             let response = request.send().await?;
@@ -148,7 +162,7 @@ impl Uploads {
             let is_whole = received == Some(Received { bytes: sent.bytes, sha256 }) && sent.bytes == bytes;
             return is_whole.then_some(()).ok_or_else(|| Failed::Passing("something else has come there".to_owned()));
         }
-        Err(refused(status, &text, path))
+        Err(refused(status, &text, &format!("does not take {what}")))
     }
 }
 
@@ -163,14 +177,20 @@ async fn stalled(sent: &Mutex<Sent>) {
     }
 }
 
-fn refused(status: StatusCode, text: &[u8], path: &str) -> Failed {
-    let said = serde_json::from_slice::<serde_json::Value>(text).ok();
-    let reason = said.as_ref().and_then(|said| said["error"].as_str()).unwrap_or("no reason is given");
+/// What a server says of what it refuses.
+pub(super) fn said(text: &[u8]) -> Option<String> {
+    let said = serde_json::from_slice::<serde_json::Value>(text).ok()?;
+    said["error"].as_str().map(str::to_owned)
+}
+
+/// `did`: what the server does not do, in words.
+pub(super) fn refused(status: StatusCode, text: &[u8], did: &str) -> Failed {
+    let reason = said(text).unwrap_or_else(|| "no reason is given".to_owned());
     let passing = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS, StatusCode::TOO_EARLY];
     if status.is_server_error() || passing.contains(&status) {
         return Failed::Passing(format!("{status}: {reason}"));
     }
-    let message = format!("the server does not take artifact {path}: {reason}");
+    let message = format!("the server {did}: {reason}");
     Failed::For(match status {
         StatusCode::PAYLOAD_TOO_LARGE => Trouble::policy(message),
         _ => Trouble::infrastructure(message),
@@ -187,7 +207,7 @@ fn content(file: File, bytes: u64, sent: Arc<Mutex<Sent>>) -> Body {
         }
         let read = file.read_buf(&mut piece).await?;
         if read == 0 {
-            return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof));
+            return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
         }
         {
             let mut sent = sent.lock().unwrap_or_else(PoisonError::into_inner);
@@ -201,7 +221,7 @@ fn content(file: File, bytes: u64, sent: Arc<Mutex<Sent>>) -> Body {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use model::ids::RunId;
     use model::request::FailureKind;
     use tokio::io::AsyncWriteExt as _;
@@ -220,13 +240,17 @@ mod tests {
         Mistakes,
     }
 
-    /// A server that does one thing after another; what it was asked, and what had come by then.
-    async fn server(does: Vec<Does>) -> (Uploads, tokio::task::JoinHandle<Vec<(String, Vec<u8>)>>) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let server = format!("http://{}", listener.local_addr().unwrap());
+    /// To that server.
+    pub(in crate::remote) fn uploads(server: String) -> ServerFiles {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let uploader = Uploader { http: http().unwrap(), server, key: "cfk_1".into() };
-        let lease = Lease { run: RunId(7), epoch: 2 };
+        ServerFiles { uploader, lease: Lease { run: RunId(7), epoch: 2 }, patience: Duration::from_secs(20) }
+    }
+
+    /// A server that does one thing after another; what it was asked, and what had come by then.
+    async fn server(does: Vec<Does>) -> (ServerFiles, tokio::task::JoinHandle<Vec<(String, Vec<u8>)>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let uploads = uploads(format!("http://{}", listener.local_addr().unwrap()));
         let task = tokio::spawn(async move {
             let mut asked = Vec::new();
             for does in does {
@@ -235,7 +259,7 @@ mod tests {
             }
             asked
         });
-        (Uploads { uploader, lease, patience: Duration::from_secs(20) }, task)
+        (uploads, task)
     }
 
     async fn serve(stream: &mut tokio::net::TcpStream, does: Does) -> (String, Vec<u8>) {
@@ -329,7 +353,7 @@ mod tests {
         let (_dir, below, paths) = folder(&[("a", b"x".to_vec())]);
         let (uploads, server) = server(Vec::new()).await;
         server.await.unwrap();
-        let uploads = Uploads { patience: Duration::from_millis(500), ..uploads };
+        let uploads = ServerFiles { patience: Duration::from_millis(500), ..uploads };
         let failure = uploads.send(&below, &paths).await.unwrap_err().0;
         assert!(failure.message.starts_with("the server did not take artifact a: "), "{failure:?}");
     }

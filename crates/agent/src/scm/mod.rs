@@ -1,6 +1,7 @@
 //! What `checkout scm` puts into a workspace: the project that the definition came from, at its commit or as it lies there.
 
 mod objects;
+mod reader;
 mod repository;
 
 use std::future::Future;
@@ -14,6 +15,7 @@ use tokio::io::AsyncRead;
 use tokio::process::Command;
 use tokio::sync::OnceCell;
 
+pub(crate) use reader::Objects;
 use repository::Packed;
 
 use crate::stash::reopened;
@@ -149,23 +151,41 @@ impl LocalProject {
         let mut lines = text.lines();
         let (Some(commit), Some(prefix)) = (lines.next(), lines.next()) else { return Ok(plain(" (no commit here)")) };
         let branch = lines.next().filter(|b| *b != "HEAD" && !b.is_empty());
+        let url = git(dir, "config", &["config", "--get", "remote.origin.url"]).await.ok();
+        let project = LocalProject::at(dir, (commit, prefix), branch, url.as_deref().map(str::trim));
+        if dirty {
+            let description =
+                format!("the working tree on top of {}", project.description.trim_start_matches("commit "));
+            return Ok(LocalProject { at: None, description, ..project });
+        }
+        Ok(project)
+    }
+
+    /// A commit of a repository, or what is of it in the folder `prefix` (`""`: all).
+    pub(crate) fn at(
+        dir: &Path,
+        (commit, prefix): (&str, &str),
+        branch: Option<&str>,
+        url: Option<&str>,
+    ) -> LocalProject {
         let mut env = vec![("GIT_COMMIT".to_owned(), commit.to_owned())];
         if let Some(branch) = branch {
             env.push(("GIT_BRANCH".to_owned(), branch.to_owned()));
             env.push(("GIT_LOCAL_BRANCH".to_owned(), branch.to_owned()));
         }
-        if let Ok(url) = git(dir, "config", &["config", "--get", "remote.origin.url"]).await {
-            env.push(("GIT_URL".to_owned(), without_credentials(url.trim())));
+        if let Some(url) = url {
+            env.push(("GIT_URL".to_owned(), without_credentials(url)));
         }
         let short = commit.get(..8).unwrap_or(commit);
         let of = branch.map(|b| format!(" of {b}")).unwrap_or_default();
-        let history = prefix.is_empty().then(|| commit.to_owned());
-        if dirty {
-            return Ok(LocalProject { env, history, ..plain(&format!(" on top of {short}{of}")) });
+        LocalProject {
+            dir: dir.to_owned(),
+            at: Some(Position { commit: commit.to_owned(), prefix: prefix.to_owned() }),
+            history: prefix.is_empty().then(|| commit.to_owned()),
+            packed: Arc::default(),
+            description: format!("commit {short}{of}"),
+            env,
         }
-        let at = Some(Position { commit: commit.to_owned(), prefix: prefix.to_owned() });
-        let description = format!("commit {short}{of}");
-        Ok(LocalProject { dir: dir.to_owned(), at, history, packed: Arc::default(), description, env })
     }
 
     /// The checked-out branch, where there is one.
@@ -173,23 +193,14 @@ impl LocalProject {
         self.env.iter().find(|(name, _)| name == "GIT_LOCAL_BRANCH").map(|(_, value)| value.as_str())
     }
 
+    /// What a checkout sets.
+    pub(crate) fn env(&self) -> &[(String, String)] {
+        &self.env
+    }
+
     /// In words.
     pub fn description(&self) -> &str {
         &self.description
-    }
-
-    /// Beginnings of the commit's files that are looked for, in its folder and those in it: at most so many, and so many bytes of each.
-    /// What cannot be read is not among them.
-    pub(crate) async fn contents(&self, wanted: impl Fn(&Path) -> bool, (most, bytes): (usize, usize)) -> Vec<String> {
-        let Some(at) = &self.at else { return Vec::new() };
-        let mut contents = Vec::new();
-        for entry in objects::near(&self.dir, &at.commit, &at.prefix).await {
-            if contents.len() < most && entry.is_file() && wanted(&entry.path) {
-                let text = objects::limited(&self.dir, &["cat-file", "blob", &entry.object], bytes).await;
-                contents.push(String::from_utf8_lossy(&text).into_owned());
-            }
-        }
-        contents
     }
 
     /// The files of the commit, straight from the objects: `git archive` would run what the repository names as filters, on the
@@ -412,36 +423,6 @@ mod tests {
             let names = archive.entries().unwrap().map(|entry| entry.unwrap().path().unwrap().into_owned());
             assert_eq!(names.collect::<Vec<_>>(), [Path::new("changed"), Path::new("next")]);
         }
-    }
-
-    /// As far as they can be looked at cheaply: whoever made a repository may have made much.
-    #[tokio::test]
-    async fn files_of_a_commit_are_found_near_its_root_and_cut() {
-        let folder = tempfile::tempdir().unwrap();
-        let git = |words: &[&str]| {
-            let mut command = std::process::Command::new("git");
-            let done = command.arg("-C").arg(folder.path()).args(words).output();
-            done.is_ok_and(|output| output.status.success())
-        };
-        if !git(&["init", "-q"]) {
-            println!("skipped: git is not installed");
-            return;
-        }
-        std::fs::create_dir_all(folder.path().join("web/deep")).unwrap();
-        let files = [("Dockerfile", "FROM one"), ("web/Dockerfile", "FROM two"), ("web/deep/Dockerfile", "FROM three")];
-        for (name, text) in files {
-            std::fs::write(folder.path().join(name), text).unwrap();
-        }
-        assert!(git(&["add", "."]) && git(&["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "x"]));
-        let project = LocalProject::look(folder.path(), false).await.unwrap();
-        let contents = project.contents(|path| path.ends_with("Dockerfile"), (9, 6)).await;
-        assert_eq!(contents, ["FROM o", "FROM t"]);
-        assert_eq!(project.contents(|path| path.ends_with("Dockerfile"), (1, 100)).await, ["FROM one"]);
-        let text = crate::mentions::of_commit("zero", &project).await;
-        assert!(
-            ["zero", "FROM one", "FROM two"].iter().all(|word| text.contains(word)) && !text.contains("three"),
-            "{text}"
-        );
     }
 
     #[test]

@@ -8,8 +8,6 @@ use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use tokio::io::AsyncReadExt as _;
-
 use super::{ScmError, hardened_git, words};
 
 /// Longest target of a link.
@@ -17,15 +15,9 @@ const MAX_LINK: u64 = 64 * 1024;
 
 /// A file of a commit.
 pub(super) struct Entry {
-    pub(super) path: PathBuf,
+    path: PathBuf,
     kind: Kind,
-    pub(super) object: String,
-}
-
-impl Entry {
-    pub(super) fn is_file(&self) -> bool {
-        matches!(self.kind, Kind::File { .. })
-    }
+    object: String,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -36,56 +28,6 @@ enum Kind {
     Link,
     /// Of another repository: an empty folder.
     Submodule,
-}
-
-/// Of a listing so many bytes are read, and so many of a folder's folders looked into: whoever made the repository may have made
-/// millions.
-const MOST_LISTED: usize = 1 << 20;
-const MOST_FOLDERS: usize = 64;
-
-/// What git says, as far as so many bytes. Nothing, where it fails.
-pub(super) async fn limited(dir: &Path, words: &[&str], bytes: usize) -> Vec<u8> {
-    let mut said = Vec::new();
-    let mut command = hardened_git(dir);
-    let command = command.args(words).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-    if let Ok(mut child) = command.kill_on_drop(true).spawn()
-        && let Some(stdout) = child.stdout.take()
-    {
-        // What is cut is as good as what ends.
-        let _ = stdout.take(bytes as u64).read_to_end(&mut said).await;
-        let _ = child.kill().await;
-    }
-    said
-}
-
-/// What a commit holds in the folder `prefix` and the folders in it, as far as it can be looked at cheaply.
-pub(super) async fn near(dir: &Path, commit: &str, prefix: &str) -> Vec<Entry> {
-    let tree = match prefix.trim_end_matches('/') {
-        "" => commit.to_owned(),
-        prefix => format!("{commit}:{prefix}"),
-    };
-    let listed = async |tree: &str| limited(dir, &["ls-tree", "-z", "--full-tree", tree], MOST_LISTED).await;
-    let (mut entries, mut folders) = (Vec::new(), Vec::new());
-    for line in listed(&tree).await.split(|byte| *byte == 0) {
-        match folder(line) {
-            Some(found) => folders.push(found),
-            None => entries.extend(entry(line)),
-        }
-    }
-    for (name, object) in folders.into_iter().take(MOST_FOLDERS) {
-        for line in listed(&object).await.split(|byte| *byte == 0).filter(|line| folder(line).is_none()) {
-            entries.extend(entry(line).map(|entry| Entry { path: name.join(&entry.path), ..entry }));
-        }
-    }
-    entries
-}
-
-/// `040000 tree OBJECT<tab>PATH`
-fn folder(line: &[u8]) -> Option<(PathBuf, String)> {
-    let rest = line.strip_prefix(b"040000 tree ")?;
-    let tab = rest.iter().position(|byte| *byte == b'\t')?;
-    let object = std::str::from_utf8(&rest[..tab]).ok()?.to_owned();
-    Some((PathBuf::from(OsStr::from_bytes(&rest[tab + 1..])), object))
 }
 
 /// What a commit holds below `prefix` (`""`: everything).

@@ -31,25 +31,17 @@ pub fn measure(scratch: &Path) -> Table {
     table
 }
 
-/// A server that a project's forge speaks to.
-struct Place {
+/// A server that a project's forge speaks to, and an agent of it that has four runs at once.
+pub struct Place {
     port: u16,
     token: String,
+    pub server: Process,
+    pub agent: Process,
 }
 
 fn fill(table: &mut Table, scratch: &Path) -> Result<(), String> {
     let text = |error: std::io::Error| error.to_string();
-    let port = free_port()?;
-    let listen = format!("127.0.0.1:{port}");
-    let _server = start(&["server", "--listen", &listen], &scratch.join("data"))?;
-    until("the server answers", || answers(port))?;
-    let token = std::fs::read_to_string(scratch.join("data/admin-token")).map_err(text)?.trim().to_owned();
-    let place = Place { port, token };
-    let enrol = place.said(&["agents", "token"])?;
-    let url = format!("http://{listen}");
-    let words = ["agent", "--network", "none", "--runs", "4", "--server", &url, "--token", &enrol];
-    let _agent = start(&words, &scratch.join("agent"))?;
-    until("an agent is there", || place.said(&["agents", "ls"]).is_ok_and(|said| said.contains("connected")))?;
+    let place = Place::start(scratch)?;
     let repository = scratch.join("repository");
     let commits = commits(&repository)?;
     let (_web, web) = serve(&repository)?;
@@ -101,15 +93,47 @@ fn fill(table: &mut Table, scratch: &Path) -> Result<(), String> {
 }
 
 impl Place {
-    fn said(&self, words: &[&str]) -> Result<String, String> {
-        let url = format!("http://127.0.0.1:{}", self.port);
-        let mut command = Command::new(COFFERDAM);
-        command.args(words).env("COFFERDAM_SERVER", url).env("COFFERDAM_TOKEN", &self.token).stdin(Stdio::null());
-        let output = command.output().map_err(|error| error.to_string())?;
-        match output.status.success() {
-            true => Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned()),
-            false => Err(format!("{words:?}: {}", String::from_utf8_lossy(&output.stderr))),
-        }
+    pub fn start(scratch: &Path) -> Result<Place, String> {
+        let port = free_port()?;
+        let url = format!("http://127.0.0.1:{port}");
+        let server = start(&["server", "--listen", &format!("127.0.0.1:{port}")], &scratch.join("data"))?;
+        until("the server answers", || answers(port))?;
+        let token = std::fs::read_to_string(scratch.join("data/admin-token")).map_err(|error| error.to_string())?;
+        let token = token.trim().to_owned();
+        let enrol = said((&url, &token), &["agents", "token"])?;
+        let words = ["agent", "--folders", "--network", "none", "--runs", "4", "--server", &url, "--token", &enrol];
+        let agent = start(&words, &scratch.join("agent"))?;
+        let is_there = || said((&url, &token), &["agents", "ls"]).is_ok_and(|said| said.contains("connected"));
+        until("an agent is there", is_there)?;
+        Ok(Place { port, token, server, agent })
+    }
+
+    pub fn said(&self, words: &[&str]) -> Result<String, String> {
+        said((&format!("http://127.0.0.1:{}", self.port), &self.token), words)
+    }
+
+    /// Asks for a run of a project.
+    pub fn run(&self, project: &str) -> Result<u64, String> {
+        let answer = self.answer("POST", &format!("/api/v1/projects/{project}/runs"));
+        let answer = answer.map_err(|error| error.to_string())?;
+        let said = answer.split("\r\n\r\n").nth(1).and_then(|body| serde_json::from_str::<Value>(body).ok());
+        said.and_then(|said| said["id"].as_u64()).ok_or_else(|| format!("no run: {answer:.300}"))
+    }
+
+    /// Its line is there.
+    pub fn followed(&self, run: u64) -> Result<(), String> {
+        self.first_line(run, Instant::now()).map(drop)
+    }
+
+    /// Every run has ended.
+    pub fn idle(&self) -> Result<(), String> {
+        until("all runs have ended", || {
+            std::thread::sleep(Duration::from_millis(5));
+            self.get("/metrics").is_ok_and(|said| {
+                let is_none = |state: &str| said.contains(&format!("cicd_pipeline_run_state=\"{state}\"}} 0\n"));
+                is_none("pending") && is_none("executing")
+            })
+        })
     }
 
     /// Says it. When it was accepted, and the run that follows.
@@ -133,23 +157,28 @@ impl Place {
         run.map(|run| (accepted, run)).ok_or_else(|| format!("no run follows: {answer:.300}"))
     }
 
-    fn ask(&self, path: &str) -> std::io::Result<TcpStream> {
+    fn ask(&self, method: &str, path: &str) -> std::io::Result<TcpStream> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
         stream.set_read_timeout(Some(PATIENCE))?;
         let token = &self.token;
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n")?;
+        let head = "HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close";
+        write!(stream, "{method} {path} {head}\r\nAuthorization: Bearer {token}\r\n\r\n")?;
         Ok(stream)
     }
 
-    fn get(&self, path: &str) -> std::io::Result<String> {
+    fn answer(&self, method: &str, path: &str) -> std::io::Result<String> {
         let mut answer = String::new();
-        self.ask(path)?.read_to_string(&mut answer)?;
+        self.ask(method, path)?.read_to_string(&mut answer)?;
         Ok(answer)
+    }
+
+    fn get(&self, path: &str) -> std::io::Result<String> {
+        self.answer("GET", path)
     }
 
     /// How long after `began` it is on its way to whoever follows the log.
     fn first_line(&self, run: u64, began: Instant) -> Result<Duration, String> {
-        let stream = self.ask(&format!("/api/v1/runs/{run}/log/live")).map_err(|error| error.to_string())?;
+        let stream = self.ask("GET", &format!("/api/v1/runs/{run}/log/live")).map_err(|error| error.to_string())?;
         for line in BufReader::new(stream).lines() {
             let line = line.map_err(|error| format!("run {run}: {error}"))?;
             if line.starts_with("data:") && line.contains("the first line") && !line.contains("echo") {
@@ -157,6 +186,16 @@ impl Place {
             }
         }
         Err(format!("run {run} has no such line"))
+    }
+}
+
+fn said((url, token): (&str, &str), words: &[&str]) -> Result<String, String> {
+    let mut command = Command::new(COFFERDAM);
+    command.args(words).env("COFFERDAM_SERVER", url).env("COFFERDAM_TOKEN", token).stdin(Stdio::null());
+    let output = command.output().map_err(|error| error.to_string())?;
+    match output.status.success() {
+        true => Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned()),
+        false => Err(format!("{words:?}: {}", String::from_utf8_lossy(&output.stderr))),
     }
 }
 

@@ -4,6 +4,7 @@
 //! `ratio` is this median divided by that of `ratio_to`). A contender that this machine lacks is named as skipped. Needs root
 //! for the rows that compare containers. `cargo bench -p cli --bench numbers -- starts herd` runs only those.
 
+mod buildbot;
 mod drivers;
 mod emulation;
 mod herd;
@@ -35,7 +36,7 @@ fn main() {
     let scratch = tempfile::Builder::new().prefix("cofferdam-bench.").tempdir().expect("a folder for the benchmark");
     let out = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/bench");
     std::fs::create_dir_all(&out).expect("target/bench");
-    let all: [(&str, Benchmark); 15] = [
+    let all: [(&str, Benchmark); 16] = [
         ("language", language::measure),
         ("starts", starts::measure),
         ("herd", herd::measure),
@@ -45,6 +46,7 @@ fn main() {
         ("runs", runs::measure),
         ("server", server::measure),
         ("hooks", hooks::measure),
+        ("buildbot", buildbot::measure),
         ("ingest", ingest::measure),
         ("scheduling", scheduling::measure),
         ("listing", listing::measure),

@@ -309,6 +309,12 @@ pub struct AnswerArgs {
 pub struct ApproveArgs {
     /// Which
     pub run: u64,
+    /// The plan that was looked at, and no other (`cofferdam approve RUN` shows it)
+    #[arg(long, value_name = "DIGEST", conflicts_with = "yes")]
+    pub plan: Option<String>,
+    /// Whatever it asks for at this moment
+    #[arg(long)]
+    pub yes: bool,
     /// Which server
     #[command(flatten)]
     pub client: ClientArgs,

@@ -1,5 +1,6 @@
 //! One file per command. Each takes its flags and returns an exit code, or says why it could not do its work.
 
+pub mod approve;
 pub mod artifacts;
 mod branches;
 pub mod clean;

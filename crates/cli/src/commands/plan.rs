@@ -10,9 +10,9 @@ use agent::{LocalProject, WayOut};
 use model::event::Event;
 use model::ids::{JobId, StageId};
 use model::limits::Limits;
-use model::request::{AgentSpec, Allocated, DockerSpec, FailureKind, Reply, Request};
+use model::planning::{self, MAX_REQUESTS, MAX_VIRTUAL_MS};
+use model::request::{AgentSpec, DockerSpec, FailureKind, Reply, Request};
 use model::rung::Rung;
-use model::test_result::TestCounts;
 use pipeline::engine::{Engine, Output};
 use queue::{Layers, Need, Offer};
 use sandbox::local::{Local, LocalConfig};
@@ -24,11 +24,6 @@ use crate::failure::{CommandFailure, Exit};
 use crate::place;
 use crate::show::stages::Stages;
 use crate::show::{Style, tools_of};
-
-/// Requests after which a definition is taken to wait for something that only a real run brings.
-const MAX_REQUESTS: u32 = 10_000;
-/// The same for waiting: a week in milliseconds.
-const MAX_VIRTUAL_MS: u64 = 7 * 24 * 3600 * 1000;
 
 /// One line of the plan: stages with what they do below them, branches one after the other.
 #[derive(Debug, Serialize)]
@@ -186,7 +181,7 @@ impl Planner<'_> {
     /// is waited for, so a `sleep` takes no time and a `timeout` never fires before what it guards is done.
     fn evaluate(&mut self) -> bool {
         let mut timers = BTreeMap::new();
-        let (mut requests, mut now_ms) = (0, 0);
+        let (mut requests, mut now_ms) = (0, 0_u64);
         loop {
             for output in self.engine.poll() {
                 match output {
@@ -198,7 +193,7 @@ impl Planner<'_> {
                     Output::Request { id, request } => {
                         requests += 1;
                         match request {
-                            Request::Sleep { ms } => drop(timers.insert((now_ms + ms, id), id)),
+                            Request::Sleep { ms } => drop(timers.insert((now_ms.saturating_add(ms), id), id)),
                             Request::Now => drop(self.engine.answer(id, Reply::Time(now_ms))),
                             request => {
                                 let reply = self.reply(&request);
@@ -265,41 +260,19 @@ impl Planner<'_> {
     }
 
     fn reply(&mut self, request: &Request) -> Reply {
-        match request {
-            Request::Allocate { job: id, agent, engine, shares } => {
-                let job = match agent {
-                    AgentSpec::Docker(docker)
-                        if docker.workspace_of.is_some_and(|node| self.with_engine.contains(&node)) =>
-                    {
-                        self.inside(docker)
-                    }
-                    _ => self.job(*id, agent, engine.as_ref(), shares.as_ref()),
-                };
-                let stage = self.stage_of.get(id).copied().flatten();
-                self.work.entry(stage).or_default().push(Work::Job(job));
-                Reply::Allocated(Allocated {
-                    workspace: "/workspace/plan".to_owned(),
-                    node_name: "built-in".to_owned(),
-                    path: "/usr/bin:/bin".to_owned(),
-                    home: "/home/jenkins".to_owned(),
-                    ..Allocated::default()
-                })
-            }
-            Request::Exec { script, .. } => {
-                Reply::Exited { code: 0, stdout: script.capture.then(String::new), limit: None }
-            }
-            Request::Checkout { .. } => Reply::CheckedOut(Vec::new()),
-            Request::ReadFile { .. } => Reply::Text(String::new()),
-            Request::FileExists { .. } => Reply::Bool(true),
-            Request::Stash { .. } | Request::Archive { .. } => Reply::Count(1),
-            Request::TestReport { .. } => {
-                Reply::Tests { files: 1, tests: TestCounts { passed: 1, ..TestCounts::default() } }
-            }
-            Request::Input(question) => {
-                Reply::Decided { by: "somebody".to_owned(), values: question.complete(Vec::new()).ok() }
-            }
-            _ => Reply::Done,
+        if let Request::Allocate { job: id, agent, engine, shares } = request {
+            let job = match agent {
+                AgentSpec::Docker(docker)
+                    if docker.workspace_of.is_some_and(|node| self.with_engine.contains(&node)) =>
+                {
+                    self.inside(docker)
+                }
+                _ => self.job(*id, agent, engine.as_ref(), shares.as_ref()),
+            };
+            let stage = self.stage_of.get(id).copied().flatten();
+            self.work.entry(stage).or_default().push(Work::Job(job));
         }
+        planning::reply(request)
     }
 
     /// A container beside its node's job, in the machine of both.

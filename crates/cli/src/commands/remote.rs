@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::args::OutputFormat;
 use crate::args::projects::{ProjectsCommand, PutArgs};
 use crate::args::server::{
-    AgentsCommand, AnswerArgs, ApproveArgs, CancelArgs, LogsArgs, QueueArgs, RerunArgs, RunsArgs, TriggerArgs,
+    AgentsCommand, AnswerArgs, CancelArgs, LogsArgs, QueueArgs, RerunArgs, RunsArgs, TriggerArgs,
 };
 use crate::client::Client;
 use crate::failure::{CommandFailure, Exit};
@@ -182,17 +182,6 @@ fn in_words(question: &Value) -> String {
         ));
     }
     words
-}
-
-/// `cofferdam approve`.
-pub async fn approve(args: &ApproveArgs) -> Result<Exit, CommandFailure> {
-    let path = format!("/api/v1/runs/{}/approve", args.run);
-    let run = Client::new(&args.client)?.ask(Method::POST, &path, None).await?;
-    match args.client.output {
-        OutputFormat::Json => println!("{run}"),
-        OutputFormat::Text => eprintln!("run {} ({} #{})", run["id"], text(&run, "project"), run["number"]),
-    }
-    Ok(Exit::Success)
 }
 
 /// `cofferdam queue`.

@@ -1,11 +1,13 @@
 //! A server and an agent as processes, spoken to as people do; lost and started again at any moment.
 
 mod artifacts;
+mod disk;
 mod forge;
 mod place;
 mod pool;
 mod private;
 mod reports;
+mod stashes;
 mod tls;
 mod validate;
 

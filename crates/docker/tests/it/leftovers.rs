@@ -37,7 +37,8 @@ async fn engine_victim() {
     }
 }
 
-fn start_victim(engine: &Engine, kind: &str) -> Child {
+/// `works`: it has made a sandbox already.
+fn start_victim(engine: &Engine, kind: &str, works: bool) -> Child {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["leftovers::engine_victim", "--exact", "--nocapture"])
         .env(VICTIM, kind)
@@ -47,7 +48,8 @@ fn start_victim(engine: &Engine, kind: &str) -> Child {
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    assert!(lines.any(|line| line.unwrap() == "made"), "the victim did not start");
+    let is_made = !works || lines.any(|line| line.unwrap() == "made");
+    assert!(is_made, "the victim did not start");
     // It goes on to write.
     std::thread::spawn(move || lines.for_each(drop));
     child
@@ -57,7 +59,7 @@ async fn killed_at_any_moment(engine: &Engine, driver: &dyn Driver, kind: &str, 
     let ours = driver.create(engine.spec()).await.unwrap();
     let session = session(&ours).await;
     for round in 0..4_u64 {
-        let mut victim = start_victim(engine, kind);
+        let mut victim = start_victim(engine, kind, true);
         tokio::time::sleep(Duration::from_millis(round * 130)).await;
         let client = engine.client();
         let all =
@@ -98,10 +100,33 @@ async fn killed_at_any_moment(engine: &Engine, driver: &dyn Driver, kind: &str, 
     driver.destroy(ours.id).await.unwrap();
 }
 
+/// Before it has made its first sandbox: as soon as the engine knows something of it, and then a little later in each round.
+async fn killed_while_it_begins(engine: &Engine, driver: &dyn Driver, kind: &str) {
+    let before = engine.remains().await.len();
+    for round in 0..5_u64 {
+        let mut victim = start_victim(engine, kind, false);
+        let begun = std::time::Instant::now();
+        while engine.remains().await.len() <= before {
+            assert!(begun.elapsed() < Duration::from_secs(30), "round {round}: the victim makes nothing");
+        }
+        tokio::time::sleep(Duration::from_millis(round * 40)).await;
+        victim.kill().unwrap();
+        victim.wait().unwrap();
+        let left = engine.remains().await.len() - before;
+        println!("round {round}: {left} objects are left");
+        let begun = std::time::Instant::now();
+        while engine.remains().await.len() > before && begun.elapsed() < Duration::from_secs(30) {
+            println!("round {round}: swept {:#?}", driver.sweep().await.unwrap());
+        }
+        engine.is_empty_but(before).await;
+    }
+}
+
 #[tokio::test]
 async fn engine_leftovers_of_docker_are_swept() {
     let Some(engine) = place::engine().await else { return };
     let driver = engine.docker().await;
+    killed_while_it_begins(&engine, &driver, "docker").await;
     killed_at_any_moment(&engine, &driver, "docker", 1).await;
     engine.is_empty_but(0).await;
 }
@@ -110,6 +135,7 @@ async fn engine_leftovers_of_docker_are_swept() {
 async fn engine_leftovers_of_swarm_are_swept() {
     let Some(engine) = place::engine().await else { return };
     let driver = engine.swarm().await;
+    killed_while_it_begins(&engine, &driver, "swarm").await;
     // Service, container, config.
     killed_at_any_moment(&engine, &driver, "swarm", 3).await;
     drop(driver);

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use groovy::value::Value;
+use model::properties::MAX_PRESERVED;
 
 use super::interpreter::Interpreter;
 use crate::declarative::model::{OptionCall, OptionKind};
@@ -12,9 +13,6 @@ use crate::engine::fault::Fault;
 use crate::engine::scope::Scope;
 use crate::steps;
 use crate::steps::args::Args;
-
-/// Most runs whose stashes Jenkins keeps.
-const MAX_PRESERVED: i64 = 50;
 
 /// Options that a stage may have, too.
 #[derive(Clone, Debug, Default)]
@@ -46,7 +44,6 @@ pub(super) async fn root(it: &Interpreter, scope: &Scope) -> Result<RootOptions,
             "parallelsAlwaysFailFast" => options.fail_fast = flag(it, scope, option).await?,
             "skipStagesAfterUnstable" => options.skip_after_unstable = flag(it, scope, option).await?,
             "newContainerPerStage" => options.container_per_stage = flag(it, scope, option).await?,
-            "preserveStashes" => check_preserved(first(it, scope, option, "buildCount").await?.as_ref())?,
             _ => {}
         }
     }
@@ -79,12 +76,15 @@ async fn flag(it: &Interpreter, scope: &Scope, option: &OptionCall) -> Result<bo
     Ok(value.is_none_or(|v| v.truth() && v.to_text() != "false"))
 }
 
-fn check_preserved(count: Option<&Value>) -> Result<(), Fault> {
-    match count.map(|c| c.as_i64().unwrap_or(0)) {
-        Some(count) if !(1..=MAX_PRESERVED).contains(&count) => {
-            Err(Fault::illegal(format!("The number of builds to preserve must be between 1 and {MAX_PRESERVED}.")))
-        }
-        _ => Ok(()),
+/// `preserveStashes`: how many runs keep what they have stashed. None: it does not stand there.
+pub(super) async fn preserved(it: &Interpreter, scope: &Scope) -> Result<Option<u64>, Fault> {
+    let mut options = it.model.options.iter().filter(|option| option.kind == OptionKind::Declarative);
+    let Some(option) = options.find(|option| &*option.call.name == "preserveStashes") else { return Ok(None) };
+    let count = first(it, scope, option, "buildCount").await?;
+    let count = count.map_or(1, |count| count.as_i64().unwrap_or(0));
+    match u64::try_from(count) {
+        Ok(count) if (1..=MAX_PRESERVED).contains(&count) => Ok(Some(count)),
+        _ => Err(Fault::illegal(format!("The number of builds to preserve must be between 1 and {MAX_PRESERVED}."))),
     }
 }
 

@@ -7,7 +7,7 @@ use model::outcome::Outcome;
 use model::properties::{Alone, Keep, Parameter, ParameterKind, Properties, Trigger};
 
 use super::interpreter::Interpreter;
-use super::parameters;
+use super::{options, parameters};
 use crate::declarative::model::OptionKind;
 use crate::engine::Core;
 use crate::engine::fault::Fault;
@@ -19,7 +19,8 @@ type Fields = [(String, Value)];
 
 /// Tells what the model says; also that it says nothing, which may be new.
 pub(super) async fn tell(it: &Interpreter, scope: &Scope, parameters: Vec<Parameter>) -> Result<(), Fault> {
-    let mut properties = Properties { parameters, ..Properties::default() };
+    let stashes = options::preserved(it, scope).await?;
+    let mut properties = Properties { stashes, parameters, ..Properties::default() };
     for option in it.model.options.iter().filter(|option| option.kind == OptionKind::JobProperty) {
         let (named, others) = it.arguments(scope, &option.call).await?;
         let args = steps::args_for(&option.call.name, named, others)?;
@@ -83,6 +84,9 @@ fn add(properties: &mut Properties, symbol: &str, fields: &Fields) {
         "disableConcurrentBuilds" | "DisableConcurrentBuildsJobProperty" => {
             let abort_previous = field(fields, &["abortPrevious"]).is_some_and(Value::truth);
             properties.alone = Some(Alone { abort_previous });
+        }
+        "preserveStashes" | "PreserveStashesJobProperty" => {
+            properties.stashes = Some(number(fields, &["buildCount"]).unwrap_or(1));
         }
         "buildDiscarder" | "BuildDiscarderProperty" => {
             let strategy = field(fields, &["strategy", "value"]).and_then(values::entries).unwrap_or_default();

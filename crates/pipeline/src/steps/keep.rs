@@ -2,7 +2,7 @@
 
 use groovy::value::Value;
 use model::outcome::Outcome;
-use model::request::{FileSet, Reply, Request};
+use model::request::{FileSet, Reply, Request, is_stash_name};
 
 use super::{StepCall, unexpected};
 use crate::engine::fault::Fault;
@@ -10,8 +10,9 @@ use crate::engine::fault::Fault;
 /// `stash name: 'x', includes: '**/*.jar'`
 pub(crate) async fn stash(call: StepCall) -> Result<Value, Fault> {
     let name = call.args.text("name")?;
-    if name.is_empty() || name.contains(['/', '\\', '\0']) || name.starts_with('.') {
-        return Err(Fault::illegal(format!("‘{name}’ is not a name for a stash: it is empty or reads like a path")));
+    if !is_stash_name(&name) {
+        let what = "it is empty, reads like a path, is very long or has signs that nobody sees";
+        return Err(Fault::illegal(format!("‘{name}’ is not a name for a stash: {what}")));
     }
     let files = FileSet {
         dir: call.cwd()?,

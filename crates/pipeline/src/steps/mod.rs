@@ -4,6 +4,7 @@
 pub(crate) mod args;
 mod branches;
 mod catch;
+mod checks;
 mod describable;
 pub(crate) mod duration;
 mod files;
@@ -106,6 +107,7 @@ steps! {
     "node" sole "label" block true => node::node;
     "parallel" block true => branches::parallel;
     "properties" sole "properties" => meta::properties;
+    "publishChecks" => checks::publish_checks;
     "pwd" sole "tmp" => folder::pwd;
     "readFile" sole "file" => files::read_file;
     "retry" sole "count" block true => flow::retry;

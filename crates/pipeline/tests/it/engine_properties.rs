@@ -57,6 +57,9 @@ fn options_of_a_project() {
     check(&run(&format!("def n = 5\nproperties([buildDiscarder({})])", rotator.replace("'5'", "\"${n}\""))), &expect);
     let old = "properties([[$class: 'BuildDiscarderProperty', strategy: [$class: 'LogRotator', numToKeepStr: '5']]])";
     check(&run(old), &keep(Keep { runs: Some(5), ..Keep::default() }));
+    let stashes = |count| Properties { stashes: Some(count), ..none.clone() };
+    check(&declarative("options { preserveStashes() }"), &stashes(1));
+    check(&declarative("options { preserveStashes(buildCount: 5) }"), &stashes(5));
     // As in Jenkins.
     check(&declarative("options { buildDiscarder(logRotator(numToKeepStr: 'five')) }"), &keep(Keep::default()));
 }

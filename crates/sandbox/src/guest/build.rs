@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Read as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -100,6 +101,16 @@ pub fn build(guests: &Guests, source: &Source) -> Result<Guest, GuestError> {
     }
 }
 
+/// A program of the host that ends with the thread that starts it: nothing is downloaded for nobody.
+pub(super) fn tool(program: &str) -> Command {
+    let mut command = Command::new(program);
+    // SAFETY: a single system call, between fork and execve.
+    unsafe {
+        command.pre_exec(|| Ok(rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?));
+    }
+    command
+}
+
 /// What a program prints; what it says on its standard error is why it failed.
 pub(super) fn run(program: &'static str, doing: &str, command: &mut Command) -> Result<Vec<u8>, GuestError> {
     let failed = |reason: String| GuestError::Program { program, doing: doing.to_owned(), reason };
@@ -112,8 +123,7 @@ pub(super) fn run(program: &'static str, doing: &str, command: &mut Command) -> 
 
 /// The package that Debian's package of packages names.
 fn download(scratch: &Path) -> Result<PathBuf, GuestError> {
-    let shown =
-        run("apt-cache", "to find the kernel's package", Command::new("apt-cache").args(["show", META_PACKAGE]))?;
+    let shown = run("apt-cache", "to find the kernel's package", tool("apt-cache").args(["show", META_PACKAGE]))?;
     let shown = String::from_utf8_lossy(&shown).into_owned();
     let names = shown.lines().filter_map(|line| line.strip_prefix("Depends: "));
     let name = names.flat_map(|line| line.split([',', ' '])).find(|word| word.starts_with("linux-image-"));
@@ -121,7 +131,7 @@ fn download(scratch: &Path) -> Result<PathBuf, GuestError> {
         package: META_PACKAGE.to_owned(),
         reason: "it names no kernel; is the list of packages there (apt-get update)?".to_owned(),
     })?;
-    run("apt-get", "to download the kernel", Command::new("apt-get").args(["download", name]).current_dir(scratch))?;
+    run("apt-get", "to download the kernel", tool("apt-get").args(["download", name]).current_dir(scratch))?;
     let mut entries = fs::read_dir(scratch).into_iter().flatten().flatten().map(|entry| entry.path());
     entries
         .find(|path| path.extension().is_some_and(|end| end == "deb"))
@@ -130,8 +140,7 @@ fn download(scratch: &Path) -> Result<PathBuf, GuestError> {
 
 fn package_name(package: &Path) -> Result<String, GuestError> {
     let format = "--showformat=${Package} ${Version}";
-    let shown =
-        run("dpkg-deb", "to read the package", Command::new("dpkg-deb").arg("--show").arg(format).arg(package))?;
+    let shown = run("dpkg-deb", "to read the package", tool("dpkg-deb").arg("--show").arg(format).arg(package))?;
     Ok(String::from_utf8_lossy(&shown).into_owned())
 }
 
@@ -160,7 +169,7 @@ impl Parts {
     fn of(package: &Path) -> Result<Parts, GuestError> {
         let broken = |reason: String| GuestError::Package { package: package.display().to_string(), reason };
         let failed = |error: io::Error| broken(error.to_string());
-        let mut unpack = Command::new("dpkg-deb")
+        let mut unpack = tool("dpkg-deb")
             .arg("--fsys-tarfile")
             .arg(package)
             .stdin(Stdio::null())

@@ -150,7 +150,7 @@ impl Guests {
         self.list().into_iter().find(|guest| guest.description.launcher == own)
     }
 
-    /// Removes a guest or an engine root by name.
+    /// Removes a guest or an engine root by name; what is killed meanwhile leaves none that is half there.
     ///
     /// # Errors
     /// There is none of that name, or it cannot be removed.
@@ -159,7 +159,12 @@ impl Guests {
         let engines = self.engines().into_iter().map(|engine| (engine.name() == name, engine.folder));
         let named = guests.chain(engines).find(|(is_named, _)| *is_named);
         let none = || io::Error::new(io::ErrorKind::NotFound, format!("no guest and no engine root {name:?}"));
-        fs::remove_dir_all(named.ok_or_else(none)?.1)
+        let folder = named.ok_or_else(none)?.1;
+        let parent = folder.parent().unwrap_or(&self.folder);
+        scratch::sweep(parent);
+        let removing = parent.join(making("removed"));
+        fs::rename(&folder, &removing)?;
+        fs::remove_dir_all(removing)
     }
 
     /// Where guests lie.

@@ -312,6 +312,21 @@ async fn microvm_with_an_engine_composes() {
     assert!(text.ends_with("\n0\n"), "{text}");
 }
 
+/// Where a program's data leave no page for the files of those beside it, the kernel frees what they read at once again, and never
+/// kills anything: it does not here either, but the launcher does.
+#[tokio::test]
+async fn microvm_that_only_waits_for_memory_goes_on() {
+    let (Some(driver), Some(layer)) = (driver(Some(Acceleration::Tcg)), place::image_erofs()) else { return };
+    let mut spec = SandboxSpec::image(vec![layer]);
+    spec.limits.memory_bytes = 64 << 20;
+    let hold = "(dd if=/dev/zero bs=62M count=1; : > /tmp/gone) 2> /dev/null | sleep 600 &";
+    let read = "until test -e /tmp/gone; do ls -lR /bin; cat /bin/*; done > /dev/null 2>&1";
+    let argv = ["/bin/sh", "-c", &format!("{hold} {read}; kill %1; grep oom_kill /proc/vmstat")];
+    let said = place::said(&driver, spec, &argv);
+    let said = tokio::time::timeout(std::time::Duration::from_secs(300), said).await;
+    assert_eq!(said.expect("nothing ended it").trim(), "oom_kill 0");
+}
+
 /// What is written goes to a disk that has no name on the host, not to the machine's memory.
 #[tokio::test]
 async fn microvm_writes_more_than_its_memory() {

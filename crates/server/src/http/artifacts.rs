@@ -1,4 +1,4 @@
-//! What runs have archived: taken from agents, listed, handed out.
+//! What runs have archived and stashed: taken from agents, listed, handed out.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -17,8 +17,9 @@ use blob::{BlobError, Key};
 use futures_util::StreamExt as _;
 use maud::{Markup, html};
 use model::ids::RunId;
+use model::request::is_stash_name;
 use serde::{Deserialize, Serialize};
-use store::{Artifact, Holder, NotKept, Run};
+use store::{Artifact, Holder, NotKept, Run, Shelf};
 use utoipa::{IntoParams, ToSchema};
 use wire::artifact::{Listed, Received, encoded, is_path};
 
@@ -73,6 +74,14 @@ pub(super) struct Lease {
     epoch: u64,
 }
 
+/// Who asks, with an agent's key.
+async fn holder(app: &App, headers: &HeaderMap, run: u64, epoch: u64) -> Result<Holder, Refused> {
+    let unknown = || Refused(StatusCode::UNAUTHORIZED, "this is no agent's key".into());
+    let key = bearer(headers).ok_or_else(unknown)?;
+    let agent = app.store.agent_by_key(key, app.now()).await?.ok_or_else(unknown)?.id;
+    Ok(Holder { run: RunId(run), epoch, agent })
+}
+
 /// `PUT /agent/v1/runs/{id}/artifacts/{path}?epoch=N`
 pub(super) async fn put(
     State(app): State<Arc<App>>,
@@ -81,19 +90,58 @@ pub(super) async fn put(
     headers: HeaderMap,
     body: Body,
 ) -> Result<(StatusCode, Json<Received>), Refused> {
-    let unknown = || Refused(StatusCode::UNAUTHORIZED, "this is no agent's key".into());
-    let key = bearer(&headers).ok_or_else(unknown)?;
-    let agent = app.store.agent_by_key(key, app.now()).await?.ok_or_else(unknown)?.id;
+    let holder = holder(&app, &headers, run, epoch).await?;
     if !is_path(&path) {
         return Err(Refused::bad(format!("{path:?} is no path of an artifact")));
     }
+    take_in(app, Shelf::Artifacts, holder, path, &headers, body).await
+}
+
+/// `PUT /agent/v1/runs/{id}/stashes/{name}?epoch=N`
+pub(super) async fn put_stash(
+    State(app): State<Arc<App>>,
+    Path((run, name)): Path<(u64, String)>,
+    Query(Lease { epoch }): Query<Lease>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<(StatusCode, Json<Received>), Refused> {
+    let holder = holder(&app, &headers, run, epoch).await?;
+    if !is_stash_name(&name) {
+        return Err(Refused::bad(format!("{name:?} is no name of a stash")));
+    }
+    take_in(app, Shelf::Stashes, holder, name, &headers, body).await
+}
+
+/// `GET /agent/v1/runs/{id}/stashes/{name}?epoch=N`
+pub(super) async fn get_stash(
+    State(app): State<Arc<App>>,
+    Path((run, name)): Path<(u64, String)>,
+    Query(Lease { epoch }): Query<Lease>,
+    headers: HeaderMap,
+) -> Result<Response, Refused> {
+    let holder = holder(&app, &headers, run, epoch).await?;
+    let found = app.store.stash(holder, &name).await?.map_err(|reason| match reason {
+        // What is missing here is a stash.
+        NotKept::NoRun => Refused(StatusCode::CONFLICT, reason.to_string()),
+        reason => NotTaken::NotKept(reason).into(),
+    })?;
+    content(&app, &found.ok_or_else(|| Refused::missing("stash"))?, &headers).await
+}
+
+async fn take_in(
+    app: Arc<App>,
+    shelf: Shelf,
+    holder: Holder,
+    path: String,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<(StatusCode, Json<Received>), Refused> {
     let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     let length = length.ok_or_else(|| Refused(StatusCode::LENGTH_REQUIRED, "its length comes before it".into()))?;
     // In a task of its own, for it is not to be dropped with a connection that breaks.
     let taken = tokio::spawn(async move {
         let mut content = body.into_data_stream();
-        let holder = Holder { run: RunId(run), epoch, agent };
-        let taken = take(&app, holder, &path, length, &mut content).await;
+        let taken = take(&app, shelf, holder, &path, length, &mut content).await;
         if taken.is_err() {
             // An answer is not read by who is cut off in the middle of a sentence.
             let rest = async move { while let Some(Ok(_)) = content.next().await {} };
@@ -214,17 +262,21 @@ pub(super) async fn page(
     hand_out(&app, &run, &path, &headers).await
 }
 
-/// The bytes of an artifact, or the range of them that is asked for. To be kept as a file, and never shown: a stranger wrote it.
+/// The bytes of an artifact, or the range of them that is asked for.
 pub(super) async fn hand_out(app: &App, run: &Run, path: &str, headers: &HeaderMap) -> Result<Response, Refused> {
-    let missing = || Refused::missing("artifact");
-    let artifact = app.store.artifact(run.id, path).await?.ok_or_else(missing)?;
+    let artifact = app.store.artifact(run.id, path).await?.ok_or_else(|| Refused::missing("artifact"))?;
+    content(app, &artifact, headers).await
+}
+
+/// To be kept as a file, and never shown: a stranger wrote it.
+async fn content(app: &App, artifact: &Artifact, headers: &HeaderMap) -> Result<Response, Refused> {
     let tag = format!("\"{}\"", artifact.sha256);
     let is_same = |name| headers.get(name).is_some_and(|value: &HeaderValue| value.as_bytes() == tag.as_bytes());
     let mut told = HeaderMap::new();
     let mut tell = |name, value: String| told.extend(HeaderValue::try_from(value).ok().map(|value| (name, value)));
     tell(ETAG, tag.clone());
     tell(ACCEPT_RANGES, "bytes".to_owned());
-    tell(CONTENT_DISPOSITION, disposition(path));
+    tell(CONTENT_DISPOSITION, disposition(&artifact.path));
     tell(CONTENT_TYPE, "application/octet-stream".to_owned());
     if is_same(IF_NONE_MATCH) {
         return Ok((StatusCode::NOT_MODIFIED, told).into_response());
@@ -244,7 +296,7 @@ pub(super) async fn hand_out(app: &App, run: &Run, path: &str, headers: &HeaderM
         }
     };
     tell(CONTENT_LENGTH, (range.end - range.start).to_string());
-    let key = Key::new(artifact.key.as_str()).ok_or_else(missing)?;
+    let key = Key::new(artifact.key.as_str()).ok_or_else(|| Refused::missing("blob"))?;
     let part = (status == StatusCode::PARTIAL_CONTENT).then_some(range);
     let content = app.artifacts.blobs.get(&key, part).await.map_err(|error| of_blob(&error))?;
     Ok((status, told, Body::from_stream(content.stream)).into_response())

@@ -92,9 +92,12 @@ pub(super) fn trust() -> RefOr<Schema> {
     one_of(&[Trust::Protected, Trust::Member, Trust::Stranger], false)
 }
 
+pub(super) fn rung() -> RefOr<Schema> {
+    one_of(&[Rung::Process, Rung::Container, Rung::Gvisor, Rung::Microvm, Rung::Machine], false)
+}
+
 pub(super) fn rungs() -> RefOr<Schema> {
-    let rung = one_of(&[Rung::Process, Rung::Container, Rung::Gvisor, Rung::Microvm, Rung::Machine], false);
-    RefOr::T(Schema::Array(utoipa::openapi::schema::ArrayBuilder::new().items(rung).build()))
+    RefOr::T(Schema::Array(utoipa::openapi::schema::ArrayBuilder::new().items(rung()).build()))
 }
 
 pub(crate) fn forge() -> RefOr<Schema> {

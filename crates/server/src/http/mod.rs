@@ -3,6 +3,8 @@
 #![allow(unused_qualifications, reason = "what utoipa's macros write")]
 
 mod agents;
+mod annotations;
+mod approvals;
 mod artifacts;
 mod audit;
 mod auth;
@@ -58,7 +60,9 @@ fn api() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
         .routes(routes!(runs::get))
         .routes(routes!(runs::abort))
         .routes(routes!(runs::rerun))
-        .routes(routes!(runs::approve))
+        .routes(routes!(annotations::annotations))
+        .routes(routes!(approvals::plan))
+        .routes(routes!(approvals::approve))
         .routes(routes!(runs::queue))
         .routes(routes!(questions::list))
         .routes(routes!(questions::answer))
@@ -108,6 +112,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/agent/v1/enrol", post(agents::enrol))
         .route("/agent/v1/connect", get(agents::connect))
         .route("/agent/v1/runs/{id}/artifacts/{*path}", put(artifacts::put))
+        .route("/agent/v1/runs/{id}/stashes/{name}", get(artifacts::get_stash).put(artifacts::put_stash))
         .layer(middleware::map_response(guarded))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(app)

@@ -111,6 +111,7 @@ pub(super) async fn run(
     let lines = app.store.log(run.id, run.lines.saturating_sub(2000), 2000).await?;
     let artifacts = super::artifacts::of_run(&app, &run, "").await?;
     let questions = super::questions::of_run(&app, &run).await?;
+    let annotations = super::annotations::of_run(&app, &run).await?;
     let tests = super::test_results::of_run(&app, &run).await?;
     let (word, class) = state(&run);
     let name = run.display_name.clone().unwrap_or_else(|| format!("#{}", run.number));
@@ -129,6 +130,7 @@ pub(super) async fn run(
             h2 { "Stages" }
             (super::stages::graph(&events, app.now()))
             (tests)
+            (annotations)
             (super::artifacts::listed(run.id, &artifacts))
             h2 { "Log" }
             @if run.lines > 2000 { p { "The last 2000 of " (run.lines) " lines." } }

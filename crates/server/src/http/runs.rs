@@ -291,9 +291,14 @@ pub(super) fn again(run: &Run, restart_from: Option<String>, by: String) -> NewR
         },
     };
     let causes = [vec![replay], run.facts.causes.clone()].concat();
+    // Of the stages that are passed over.
+    let stashes_of = restart_from.is_some().then_some(run.id);
     let facts = RunFacts { causes, restart_from, ..run.facts.clone() };
     let (revision, commit, merge) = (run.revision.clone(), run.commit.clone(), run.merge.clone());
-    NewRun { facts, revision, commit, merge, trust: Some(run.trust), ..NewRun::default() }
+    // What waits for somebody to answer for it waits again, and what they have answered for is no more than it was.
+    let (held, approved) = (run.held.clone(), run.approved.clone());
+    let trust = Some(run.trust);
+    NewRun { facts, revision, commit, merge, held, approved, trust, stashes_of, ..NewRun::default() }
 }
 
 /// The first stage at the top that did not end well. None: what was before all stages, and so is all of it.
@@ -323,25 +328,6 @@ async fn first_failed(app: &App, run: &Run) -> Result<Option<String>, Refused> {
             None => return Err(Refused(StatusCode::CONFLICT, "no stage of it has failed".into())),
         }
     }
-}
-
-/// Somebody answers for a run of strangers' code: for its commit, and no other.
-#[utoipa::path(post, path = "/api/v1/runs/{id}/approve", tag = "runs", params(("id" = u64, Path)), responses((status = 200, body = Shown)))]
-pub(super) async fn approve(
-    State(app): State<Arc<App>>,
-    user: User,
-    Path(id): Path<u64>,
-) -> Result<Json<Shown>, Refused> {
-    let (run, actor) = find(&app, &user, Action::ApproveRun, id).await?;
-    if !app.store.approve_run(&actor, run.id, app.now()).await? {
-        return Err(Refused(StatusCode::CONFLICT, "it does not wait for approval".into()));
-    }
-    // It is older than what was looked at last.
-    app.waiting.look_again();
-    app.hub.wake();
-    app.changed(run.id);
-    let (run, _) = find(&app, &user, Action::SeeProject, id).await?;
-    Ok(Json(shown(&app, &run)))
 }
 
 /// Whether a project's forge is to be told of its runs.

@@ -25,8 +25,8 @@ const MOST_CHARS: usize = 160;
 
 pub(super) async fn validate(State(app): State<Arc<App>>, _user: User, request: Request) -> Result<String, Refused> {
     let text = definition(request).await?;
-    let findings = app.checks.read(&app.hub, text.clone()).await;
-    let findings = findings.map_err(|reason| Refused(StatusCode::SERVICE_UNAVAILABLE, reason))?;
+    let findings = app.checks.findings(&app.hub, text.clone()).await;
+    let findings = findings.map_err(|failure| Refused(StatusCode::SERVICE_UNAVAILABLE, failure.message))?;
     Ok(in_words(&text, &findings))
 }
 

@@ -18,6 +18,9 @@ impl Keeper {
         if let Some(reason) = self.run.abort_reason.clone() {
             return self.abandon(&reason).await;
         }
+        if let Some(needs) = self.leaving.take().map(|(needs, _)| needs).or(self.run.leaves.clone()) {
+            return self.go(needs).await;
+        }
         let mut answers = Vec::new();
         for outstanding in self.app.store.outstanding(self.run.id).await? {
             let message = "the agent that had this was lost".to_owned();

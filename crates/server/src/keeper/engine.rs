@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use model::event::{Event, LogSource};
 use model::ids::RequestId;
+use model::planning;
 use model::request::{Failure, FailureKind, Reply, Request};
 use store::{Act, Millis, Project, StoreError};
 use tokio::time::Instant;
@@ -49,6 +50,12 @@ impl Keeper {
         match definition {
             Ok(Definition { text, .. }) if text.contains('\0') => {
                 self.fail(FailureKind::Workload, "the definition has a NUL character").await
+            }
+            Ok(found) if self.is_another(&found) => {
+                let reason = "its definition is not the one that was approved: somebody is to look at it again";
+                self.app.store.hold_run(self.run.id, self.lease.epoch, reason, self.app.now()).await?;
+                self.tell_agent(ToAgent::Release { lease: self.lease, forget: true });
+                Ok(Step::Over)
             }
             Ok(found) => {
                 self.app.store.set_definition(self.run.id, &found).await?;
@@ -140,6 +147,12 @@ impl Keeper {
         for (index, at) in places {
             self.app.store.took_input(self.run.id, index, at).await?;
         }
+        let requests = acts.iter().filter_map(|act| match act {
+            Act::Request(_, request) => Some(request),
+            Act::Cancel(_) | Act::Event(_) | Act::Properties(..) | Act::Leave(_) => None,
+        });
+        let leaves = self.needs_elsewhere(requests).await?;
+        acts.extend(leaves.clone().map(Act::Leave));
         if !acts.is_empty() {
             // It has got further than any before it.
             self.losses = 0;
@@ -149,7 +162,7 @@ impl Keeper {
         if let Some(project) = waits_otherwise {
             line::changed(&self.app, &project).await?;
         }
-        if let Some(needs) = self.needs_elsewhere(&acts).await? {
+        if let Some(needs) = leaves {
             return self.leave(needs).await;
         }
         self.tell_engine(words);
@@ -157,7 +170,7 @@ impl Keeper {
             match act {
                 Act::Request(id, request) => self.ask(id, request, self.app.now()).await?,
                 Act::Cancel(id) => self.cancel(id).await?,
-                Act::Event(_) | Act::Properties(..) => {}
+                Act::Event(_) | Act::Properties(..) | Act::Leave(_) => {}
             }
         }
         if let Some(end) = end {
@@ -170,6 +183,9 @@ impl Keeper {
     /// Has a request done. Time is the server's own.
     pub(super) async fn ask(&mut self, id: RequestId, request: Request, asked_at: Millis) -> Result<(), StoreError> {
         self.open.insert(id);
+        if let Some(refused) = self.not_approved(&request) {
+            return self.answer(id, Reply::Failed(refused)).await;
+        }
         match request {
             Request::Sleep { ms } => drop(self.timers.insert((asked_at.saturating_add(ms), id))),
             Request::Now => self.answer(id, Reply::Time(self.app.now())).await?,
@@ -177,6 +193,22 @@ impl Keeper {
             request => self.tell_agent(ToAgent::Perform { lease: self.lease, id, request }),
         }
         Ok(())
+    }
+
+    /// Whether this is not what somebody has answered for.
+    fn is_another(&self, found: &Definition) -> bool {
+        let Some(approved) = &self.run.approved else { return false };
+        let commit = self.run.commit.as_ref().zip(found.commit.as_ref());
+        approved.definition != store::digest(&found.text) || commit.is_some_and(|(known, found)| known != found)
+    }
+
+    /// Whoever has answered for a stranger's run has answered for the places that they were shown.
+    pub(super) fn not_approved(&self, request: &Request) -> Option<Failure> {
+        let approved = self.run.approved.as_ref()?;
+        let place = planning::place(request).filter(|place| !approved.places.contains(place))?;
+        let message = format!("it asks for {place}, which is not in the plan that was approved");
+        let hint = "what depends on the output of programs is in no plan; a branch of the repository itself needs none";
+        Some(Failure { kind: FailureKind::Policy, message, hint: Some(hint.to_owned()) })
     }
 
     pub(super) async fn cancel(&mut self, id: RequestId) -> Result<(), StoreError> {

@@ -20,6 +20,7 @@ use std::time::Duration;
 use model::ids::{RequestId, StepId};
 use model::request::{FailureKind, Reply};
 use model::run::RunEnd;
+use model::rung::Needs;
 use store::{Actor, Millis, Run, Status, StoreError};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -209,6 +210,8 @@ struct Keeper {
     activity: HashMap<StepId, Instant>,
     /// How it ended, and until when the agent's last words are waited for.
     ended: Option<(RunEnd, Instant)>,
+    /// What it needs of another agent, and until when the last words of this one are waited for.
+    leaving: Option<(Needs, Instant)>,
 }
 
 impl Keeper {
@@ -233,6 +236,7 @@ impl Keeper {
             questions: HashSet::new(),
             activity: HashMap::new(),
             ended: None,
+            leaving: None,
         }
     }
 
@@ -240,7 +244,7 @@ impl Keeper {
     async fn resume(&mut self) -> Result<Step, StoreError> {
         let Some(run) = self.app.store.run(self.run.id).await? else { return Ok(Step::Over) };
         self.run = run;
-        (self.journal, self.ended) = (None, None);
+        (self.journal, self.ended, self.leaving) = (None, None, None);
         self.open.clear();
         self.timers.clear();
         self.questions.clear();
@@ -291,6 +295,10 @@ impl Keeper {
             trust: self.run.trust,
             reported: self.reported.0,
         });
+        if let Some(needs) = self.run.leaves.clone() {
+            self.take_leave(needs);
+            return Ok(Step::On);
+        }
         if let Some(text) = self.run.definition.clone() {
             let journal = self.app.store.journal(&self.run, &text, &config.file).await?;
             self.read = journal.entries().iter().map(|entry| size_of_input(&entry.input)).sum();
@@ -310,7 +318,8 @@ impl Keeper {
     async fn step(&mut self, inbox: &mut Inbox) -> Result<Step, StoreError> {
         let timer = self.timers.first().copied();
         let due = timer.map(|(at, _)| Instant::now() + Duration::from_millis(at.saturating_sub(self.app.now())));
-        let deadline = [due, self.lost_at, self.ended.as_ref().map(|(_, until)| *until)].into_iter().flatten().min();
+        let ends = self.ended.as_ref().map(|(_, until)| *until);
+        let deadline = [due, self.lost_at, ends, self.leaves_at()].into_iter().flatten().min();
         let woken = async {
             match deadline {
                 Some(deadline) => tokio::time::sleep_until(deadline).await,
@@ -334,6 +343,11 @@ impl Keeper {
         let at = Instant::now();
         if self.ended.as_ref().is_some_and(|(_, until)| at >= *until) {
             return self.finish().await;
+        }
+        if self.leaves_at().is_some_and(|until| at >= until)
+            && let Some((needs, _)) = self.leaving.take()
+        {
+            return self.go(needs).await;
         }
         if self.lost_at.is_some_and(|lost| at >= lost) {
             return self.agent_lost().await;
@@ -391,12 +405,19 @@ impl Keeper {
 
     async fn heard(&mut self, message: FromAgent) -> Result<Step, StoreError> {
         match message {
+            // It is none any more that this agent could find something for.
+            FromAgent::Found { .. } if self.leaving.is_some() => {
+                self.reported.1 = true;
+                Ok(Step::On)
+            }
             FromAgent::Found { definition, .. } => {
                 self.reported.1 = true;
                 self.found(definition).await
             }
             // After its last word an engine has nothing to say, and its end is none to replace.
-            FromAgent::Said { .. } | FromAgent::EngineLost { .. } if self.ended.is_some() => Ok(Step::On),
+            FromAgent::Said { .. } | FromAgent::EngineLost { .. } if self.ended.is_some() || self.leaving.is_some() => {
+                Ok(Step::On)
+            }
             FromAgent::Said { engine, said, .. } if engine == self.engine => {
                 let step = self.said(said).await?;
                 self.tell_agent(ToAgent::Heard { lease: self.lease, engine });
@@ -427,11 +448,19 @@ impl Keeper {
                 self.see_output(&items).await?;
                 let reported = self.app.store.report(self.run.id, first, &items).await?;
                 self.reported.0 = reported;
+                if let Some((_, until)) = &mut self.leaving {
+                    // There may be much of it.
+                    *until = Instant::now() + LAST_WORDS;
+                }
                 self.tell_agent(ToAgent::Kept { lease: self.lease, reported });
                 self.app.changed(self.run.id);
                 Ok(Step::On)
             }
             FromAgent::Released { .. } if self.ended.is_some() => self.finish().await,
+            FromAgent::Released { .. } if self.leaving.is_some() => match self.leaving.take() {
+                Some((needs, _)) => self.go(needs).await,
+                None => Ok(Step::On),
+            },
             // It had heard of the end from a server, or over a connection, that is no more. It has nothing left to say it again with; somebody
             // else has.
             FromAgent::Released { .. } => self.agent_lost().await,

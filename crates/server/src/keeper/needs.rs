@@ -2,28 +2,31 @@
 
 use model::event::Event;
 use model::request::{AgentSpec, Reply, Request};
+use model::run::RunEnd;
 use model::rung::{Needs, Trust};
 use queue::Need;
-use store::{Act, Run, StoreError};
+use store::{Run, StoreError};
+use tokio::time::Instant;
 use wire::agent::{Item, ToAgent};
 use wire::engine::Input;
 
-use super::{Keeper, Step};
+use super::{Keeper, LAST_WORDS, Step};
 use crate::line;
 
 impl Keeper {
-    /// What has just been asked for, where this agent lacks it and another may still have the run: nothing of it lies here, no sandbox and
-    /// no stash. Later it stays, and hears from its agent why there is no such place.
-    pub(super) async fn needs_elsewhere(&self, acts: &[Act]) -> Result<Option<Needs>, StoreError> {
-        let requests = acts.iter().filter_map(|act| match act {
-            Act::Request(_, request) => Some(request),
-            Act::Cancel(_) | Act::Event(_) | Act::Properties(..) => None,
-        });
+    /// What has just been asked for, where this agent lacks it and the run can go on elsewhere: it has no sandbox here, and nothing is done for it. Else it
+    /// stays, and hears from its agent why there is no such place.
+    pub(super) async fn needs_elsewhere<'a>(
+        &self,
+        requests: impl Iterator<Item = &'a Request>,
+    ) -> Result<Option<Needs>, StoreError> {
+        // What it does not get anyway it need not wait for.
+        let requests = requests.filter(|request| self.not_approved(request).is_none());
         let asked = requests.filter_map(|request| needs_of(request, self.run.trust)).reduce(Needs::and);
-        let (Some(agent), Some(mut asked)) = (self.agent, asked) else { return Ok(None) };
-        let label = asked.label.take();
-        let lacks = self.app.hub.lacks(agent, &asked);
-        let mut needs = self.run.needs.clone().map_or(asked.clone(), |known| known.and(asked));
+        // And this alone: what jobs that are over have needed is of no meaning any more.
+        let (Some(agent), Some(mut needs)) = (self.agent, asked) else { return Ok(None) };
+        let label = needs.label.take();
+        let lacks = self.app.hub.lacks(agent, &needs);
         let is_elsewhere = match label {
             Some(label) => self.add_label(agent, &mut needs, label).await?,
             None => false,
@@ -31,12 +34,35 @@ impl Keeper {
         if !lacks && !is_elsewhere {
             return Ok(None);
         }
-        let had_a_place =
-            |input: &Input| matches!(input, Input::Answer { reply: Reply::Allocated(_), .. } | Input::Abort { .. });
-        let is_new = self.open.len() == self.timers.len() + self.questions.len()
-            && self.journal.as_ref().is_some_and(|journal| !journal.entries().iter().any(|e| had_a_place(&e.input)));
-        tracing::info!(run = %self.run.id, agent, ?needs, is_new, "an agent lacks what a run needs");
-        Ok(is_new.then_some(needs))
+        let is_free = self.open.len() == self.timers.len() + self.questions.len()
+            && !self.has_input(|input| matches!(input, Input::Abort { .. }))
+            && (!self.had_a_place() || self.is_between_jobs(&needs).await?);
+        tracing::info!(run = %self.run.id, agent, ?needs, is_free, "an agent lacks what a run needs");
+        Ok(is_free.then_some(needs))
+    }
+
+    fn had_a_place(&self) -> bool {
+        self.has_input(|input| matches!(input, Input::Answer { reply: Reply::Allocated(_), .. }))
+    }
+
+    /// Whether a run that has begun can go on elsewhere: it has no sandbox, nobody is asked anything meanwhile, and an agent with what it
+    /// needs is there. In the queue its questions would not be heard.
+    async fn is_between_jobs(&self, needs: &Needs) -> Result<bool, StoreError> {
+        Ok(self.questions.is_empty()
+            && self.somebody_has(needs).await?
+            && !self.app.store.has_a_place(self.run.id).await?)
+    }
+
+    /// Whether an agent that is there has that, and what else such a run asks for.
+    async fn somebody_has(&self, needs: &Needs) -> Result<bool, StoreError> {
+        let project = self.app.store.project(&self.run.project_name).await?;
+        let config = project.and_then(|project| serde_json::from_value(project.config).ok());
+        let run = Run { needs: Some(needs.clone()), ..self.run.clone() };
+        Ok(self.app.hub.somebody_fits(&line::needed(&run, config.as_ref())))
+    }
+
+    fn has_input(&self, is_it: impl Fn(&Input) -> bool) -> bool {
+        self.journal.as_ref().is_some_and(|journal| journal.entries().iter().any(|entry| is_it(&entry.input)))
     }
 
     /// Adds a label of the definition, where an agent that is there has it with all else that the run asks for. Any other label is one of
@@ -46,21 +72,43 @@ impl Keeper {
         if self.run.trust == Trust::Stranger {
             return Ok(false);
         }
-        let project = self.app.store.project(&self.run.project_name).await?;
-        let config = project.and_then(|project| serde_json::from_value(project.config).ok());
         let with = needs.clone().and(Needs { label: Some(label), ..needs.clone() });
-        let run = Run { needs: Some(with.clone()), ..self.run.clone() };
-        let is_there = self.app.hub.somebody_fits(&line::needed(&run, config.as_ref()));
+        let is_there = self.somebody_has(&with).await?;
         if is_there {
             *needs = with;
         }
         Ok(is_there && !self.app.hub.fits(agent, &labels))
     }
 
-    /// It waits for an agent that has what it needs, and asks again there.
+    /// It is to go on where there is what it needs, as is written down, once its agent has said the last of what was done there.
     pub(super) async fn leave(&mut self, needs: Needs) -> Result<Step, StoreError> {
+        if !self.had_a_place() {
+            return self.go(needs).await;
+        }
+        self.take_leave(needs);
+        Ok(Step::On)
+    }
+
+    /// The last words of its agent are waited for.
+    pub(super) fn take_leave(&mut self, needs: Needs) {
+        self.leaving = Some((needs, Instant::now() + LAST_WORDS));
+        self.tell_agent(ToAgent::Release { lease: self.lease, forget: false });
+    }
+
+    /// Until when they are waited for: an agent that is away says them when it comes back.
+    pub(super) fn leaves_at(&self) -> Option<Instant> {
+        self.leaving.as_ref().filter(|_| self.lost_at.is_none()).map(|(_, until)| *until)
+    }
+
+    /// It waits for an agent that has what it needs, and asks again there.
+    pub(super) async fn go(&mut self, needs: Needs) -> Result<Step, StoreError> {
         self.app.store.move_run(self.run.id, self.lease.epoch, &needs, self.app.now()).await?;
         self.tell_agent(ToAgent::Release { lease: self.lease, forget: true });
+        // Whoever wanted it to end meanwhile has told nobody who could do so.
+        let run = self.app.store.run(self.run.id).await?;
+        if let Some(reason) = run.and_then(|run| run.abort_reason) {
+            self.app.store.end_queued(self.run.id, &RunEnd::aborted(&reason), self.app.now()).await?;
+        }
         Ok(Step::Over)
     }
 

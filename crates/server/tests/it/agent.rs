@@ -1,6 +1,6 @@
 //! A server with a client, and an agent by hand.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use engine::Session;
@@ -14,7 +14,7 @@ use server::{ArtifactLimits, Clock, OidcConfig, OtlpConfig, Server, ServerConfig
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
-use wire::agent::{Definition, FromAgent, Item, Lease, LogLine, Offers, ToAgent, VERSION};
+use wire::agent::{Check, Checked, Definition, FromAgent, Item, Lease, LogLine, Offers, Plan, ToAgent, VERSION};
 use wire::engine::{Said, Word};
 
 use crate::described::Described;
@@ -230,7 +230,7 @@ impl Place {
     pub async fn connect(&self, key: &str) -> Agent {
         let mut request = format!("ws://{}/agent/v1/connect", self.address()).into_client_request().unwrap();
         request.headers_mut().insert("authorization", format!("Bearer {key}").parse().unwrap());
-        Agent { socket: connect_async(request).await.unwrap().0, engines: HashMap::new() }
+        Agent { socket: connect_async(request).await.unwrap().0, engines: HashMap::new(), later: VecDeque::new() }
     }
 
     /// Connects and greets.
@@ -275,6 +275,8 @@ pub fn everything() -> Offers {
 pub struct Agent {
     socket: WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>,
     engines: HashMap<Lease, (u64, Session)>,
+    /// What it was told while it looked for something else.
+    later: VecDeque<ToAgent>,
 }
 
 impl Agent {
@@ -295,6 +297,9 @@ impl Agent {
 
     /// `None`: the connection was ended. What waits elsewhere is told at any time, and means nothing here; nor does that its engine was heard.
     pub async fn hear(&mut self) -> Option<ToAgent> {
+        if let Some(message) = self.later.pop_front() {
+            return Some(message);
+        }
         loop {
             let message = tokio::time::timeout(PATIENCE, self.socket.next()).await.expect("the server says something");
             match message {
@@ -369,6 +374,23 @@ impl Agent {
                 _ => {}
             }
         }
+    }
+
+    /// Says what a run of this definition would ask for, when it is asked for that.
+    pub async fn plan(&mut self, text: &str, places: &[&str]) {
+        let mut others = Vec::new();
+        let id = loop {
+            match self.hear().await.expect("the server is there") {
+                ToAgent::Check { id, what: Check::Plan { .. } } => break id,
+                other => others.push(other),
+            }
+        };
+        // They are heard next.
+        self.later.extend(others);
+        let definition = Definition { text: text.into(), commit: None, tree: None };
+        let places = places.iter().map(|place| (*place).to_owned()).collect();
+        let plan = Plan { definition, stages: vec!["Build".into()], places, incomplete: None };
+        self.say(&FromAgent::Checked { id, found: Ok(Checked::Plan(plan)) }).await;
     }
 
     /// Works until this lease is to be given back, whatever is heard of those before it, and gives it back.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use wire::agent::{Lease, ToAgent};
-use wire::artifact::{encoded, upload};
+use wire::artifact::{encoded, stash, upload};
 
 use crate::agent::{Agent, Place, reply};
 
@@ -301,4 +301,61 @@ async fn an_agent_has_only_so_many_on_their_way() {
         assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
     }
     assert_eq!(held.put("more", b"x".to_vec()).await.0, StatusCode::CREATED);
+}
+
+/// What a run has stashed is for who has the run, and nobody else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stash_is_for_who_has_the_run() {
+    let mut held = Held::new().await;
+    let other = held.place.enrol("two").await;
+    let url = |held: &Held, lease, name: &str| {
+        format!("http://{}{}", held.place.server.as_ref().unwrap().address, stash(lease, name))
+    };
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let put = async |held: &Held, key: &str, lease, name: &str, content: Vec<u8>| {
+        let request = http.put(url(held, lease, name)).bearer_auth(key).header("content-length", content.len());
+        request.body(content).send().await.unwrap().status().as_u16()
+    };
+    let get = async |held: &Held, key: &str, lease, name: &str| {
+        let response = http.get(url(held, lease, name)).bearer_auth(key).send().await.unwrap();
+        let (status, tag) = (response.status().as_u16(), response.headers().get("etag").cloned());
+        (status, tag, response.bytes().await.unwrap())
+    };
+    let (key, lease) = (held.key.clone(), held.lease);
+    let all = content(100_000);
+    assert_eq!(put(&held, &key, lease, "what is built", all.clone()).await, 201);
+    let (status, tag, found) = get(&held, &key, lease, "what is built").await;
+    assert_eq!((status, &found[..]), (200, &all[..]));
+    assert_eq!(tag.unwrap().len(), 66, "its digest, in quotes");
+    let part = http.get(url(&held, lease, "what is built")).bearer_auth(&key).header("range", "bytes=99990-");
+    assert_eq!(part.send().await.unwrap().bytes().await.unwrap(), all[99_990..]);
+    assert_eq!(get(&held, &key, lease, "another").await.0, 404);
+    // People see artifacts, and these are none.
+    assert!(held.paths().await.is_empty());
+    let token = std::fs::read_to_string(held.place.folder.path().join("token")).unwrap();
+    for (key, lease, status) in [
+        ("cfk_none", lease, 401),
+        (token.trim(), lease, 401),
+        (&other, lease, 403),
+        (&key, Lease { epoch: lease.epoch + 1, ..lease }, 409),
+        (&key, Lease { run: model::ids::RunId(99), ..lease }, 409),
+    ] {
+        assert_eq!(get(&held, key, lease, "what is built").await.0, status, "{lease:?}");
+        let status = if lease.run.0 == 99 { 404 } else { status };
+        assert_eq!(put(&held, key, lease, "what is built", b"a lie".to_vec()).await, status, "{lease:?}");
+    }
+    for name in ["..", ".hidden", "a/b", "a\\b", "a\nb", "", &"a".repeat(501)] {
+        let status = put(&held, &key, lease, name, b"x".to_vec()).await;
+        assert!((400..500).contains(&status), "{name:?}: {status}");
+    }
+    assert_eq!(put(&held, &key, lease, "large", content(MOST / 2 + 1)).await, 413);
+    held.wait_for_blobs(1).await;
+    // At its end nobody has it any more.
+    let ToAgent::Perform { id, request, .. } = held.asked.clone() else { panic!("nothing is asked") };
+    held.agent.answer(lease, id, reply(&request)).await;
+    held.agent.give_back(lease).await;
+    held.place.wait_for_end(lease.run.0).await;
+    assert_eq!(get(&held, &key, lease, "what is built").await.0, 409);
+    held.keep_runs(None).await;
+    held.wait_for_blobs(0).await;
 }

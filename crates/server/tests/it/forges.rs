@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use model::annotation::{Annotation, Level};
 use model::event::Event;
 use model::ids::{RequestId, StepId};
 use model::request::Reply;
@@ -242,8 +243,19 @@ async fn github_hears_by_checks_of_an_app() {
         message: Some("`@all` <b>".into()),
         detail: None,
     };
-    let event = Event::TestsReported { step: StepId(1), cases: vec![test] };
-    agent.say(&FromAgent::Report { lease, first: 0, items: vec![Item::Event { at: 30, event }] }).await;
+    let tests = Event::TestsReported { step: StepId(1), cases: vec![test] };
+    let remark = |line| Annotation {
+        path: "src/a.c".into(),
+        first_line: line,
+        last_line: line,
+        columns: None,
+        level: Level::Warning,
+        title: None,
+        message: "unused <b>".into(),
+    };
+    let remarks = Event::Annotated { step: StepId(1), annotations: (1..=60).map(remark).collect() };
+    let items = [tests, remarks].map(|event| Item::Event { at: 30, event });
+    agent.say(&FromAgent::Report { lease, first: 0, items: items.into() }).await;
     agent.answer(lease, request, Reply::Exited { code: 3, stdout: None, limit: None }).await;
     agent.give_back(lease).await;
     assert_eq!(place.wait_for_end(id).await["outcome"], "FAILURE");
@@ -252,6 +264,25 @@ async fn github_hears_by_checks_of_an_app() {
     assert!(summary.ends_with("Tests: 1 failed, 0 skipped, 0 passed\n\n* `a.B breaks: '@all' <b>`"), "{summary}");
     assert!(last["output"]["title"].as_str().unwrap().starts_with("#1 failed"), "{last}");
     let said = forge.said();
+    let of_remarks = |body: &Value| body["output"]["annotations"].as_array().map(Vec::len).filter(|count| *count > 0);
+    let sent = || forge.said().iter().filter_map(|(_, body)| of_remarks(body)).collect::<Vec<_>>();
+    for _ in 0..1000 {
+        if sent().len() == 2 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(sent(), [50, 10], "each once");
+    let known = place.ask("GET", &format!("/api/v1/runs/{id}/annotations"), Value::Null).await;
+    assert_eq!(
+        (known["annotations"].as_array().unwrap().len(), &known["annotations"][2]["first_line"]),
+        (60, &json!(3))
+    );
+    let person = json!({ "password": "a long enough password", "grants": ["reader"] });
+    place.ask("PUT", "/api/v1/people/reader", person).await;
+    let reader = place.log_in("reader", "a long enough password").await;
+    let (_, page) = place.page(&format!("/runs/{id}"), reader.as_deref()).await;
+    assert!(page.contains("<code>src/a.c:3</code> warning") && page.contains("unused &lt;b&gt;"), "{page}");
     let made = said.iter().filter(|(request, _)| request == "POST /repos/org/app/check-runs").count();
     assert_eq!(made, 2, "another for the one that was gone: {said:?}");
     assert_eq!(*forge.tokens.lock().unwrap(), 2, "a token is used again while it is good");

@@ -26,7 +26,7 @@ pub struct Repository {
     pub branches: BTreeMap<String, String>,
     /// Number: commit, target, state, whether it comes from a fork.
     pub requests: BTreeMap<u64, (String, String, String, bool)>,
-    away: bool,
+    pub away: bool,
 }
 
 pub fn commit(number: u64) -> String {
@@ -184,8 +184,15 @@ async fn leased(agent: &mut Agent) -> (Lease, Option<String>, Option<Merge>) {
     }
 }
 
+const DEFINITION: &str = "echo 'it is run'";
+
+async fn approve(place: &Place, agent: &mut Agent, run: &Value) {
+    let path = format!("/api/v1/runs/{run}/approve");
+    tokio::join!(place.ask("POST", &path, Value::Null), agent.plan(DEFINITION, &[]));
+}
+
 async fn found(agent: &mut Agent, lease: Lease, tree: Option<&str>) {
-    let definition = Definition { text: "echo 'it is run'".into(), commit: None, tree: tree.map(str::to_owned) };
+    let definition = Definition { text: DEFINITION.into(), commit: None, tree: tree.map(str::to_owned) };
     agent.say(&FromAgent::Found { lease, definition: Ok(definition) }).await;
     agent.give_back(lease).await;
 }
@@ -395,17 +402,14 @@ async fn a_check_is_run_once_more() {
     let request = (commit(7), "main".into(), "open".into(), true);
     forge.set(|repository| drop(repository.requests.insert(7, request)));
     let stranger = place.open(&forge, 7, "c").await;
-    let approve = async |run: &Value| {
-        place.ask("POST", &format!("/api/v1/runs/{run}/approve"), Value::Null).await;
-    };
-    approve(&stranger["run"]).await;
+    approve(&place, &mut agent, &stranger["run"]).await;
     let (lease, _, merge) = leased(&mut agent).await;
     assert!(merge.is_some());
     found(&mut agent, lease, Some("tree")).await;
     place.wait_for_end(lease.run.0).await;
     let again = place.hook("check_run", "d", &wanted(&stranger["run"])).await;
     assert!(again["held"].as_str().is_some_and(|held| held.contains("stranger")), "{again}");
-    approve(&again["run"]).await;
+    approve(&place, &mut agent, &again["run"]).await;
     let (lease, _, once_more) = leased(&mut agent).await;
     assert_eq!((json!(lease.run.0), once_more), (again["run"].clone(), merge));
     found(&mut agent, lease, Some("tree")).await;

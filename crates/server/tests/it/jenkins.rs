@@ -1,8 +1,9 @@
 //! What tools for Jenkins ask, and are answered.
 
 use model::request::Reply;
+use model::request::{Failure, FailureKind};
 use serde_json::{Value, json};
-use wire::agent::{FromAgent, ToAgent};
+use wire::agent::{Check, Checked, FromAgent, ToAgent};
 use wire::engine::Finding;
 
 use crate::agent::{Place, is_exec};
@@ -118,14 +119,18 @@ async fn a_definition_is_validated() {
             Ok(vec![]),
             "successfully validated",
         ),
-        (of_curl("jenkinsfile", "pipeline { }"), Err("no engine".to_owned()), "no engine"),
+        (
+            of_curl("jenkinsfile", "pipeline { }"),
+            Err(Failure { kind: FailureKind::Infrastructure, message: "no engine".into(), hint: None }),
+            "no engine",
+        ),
     ] {
         let answers = async {
-            let ToAgent::Check { id, text } = agent.work(is_check).await else { panic!() };
-            assert_eq!(text, "pipeline { }");
+            let ToAgent::Check { id, what } = agent.work(is_check).await else { panic!() };
+            assert_eq!(what, Check::Text("pipeline { }".into()));
             // What nobody has asked for is heard by nobody.
-            agent.say(&FromAgent::Checked { id: id + 7, findings: Ok(Vec::new()) }).await;
-            agent.say(&FromAgent::Checked { id, findings }).await;
+            agent.say(&FromAgent::Checked { id: id + 7, found: Ok(Checked::Findings(Vec::new())) }).await;
+            agent.say(&FromAgent::Checked { id, found: findings.map(Checked::Findings) }).await;
         };
         let ((_, said), ()) = tokio::join!(send(sent.0, sent.1), answers);
         assert!(said.contains(expect), "{said}");

@@ -5,9 +5,9 @@ use model::ids::JobId;
 use model::request::{Failure, FailureKind, Reply, Request};
 use model::rung::Rung;
 use serde_json::{Value, json};
-use wire::agent::{FromAgent, Item, Lease, Offers, ToAgent};
+use wire::agent::{Definition, FromAgent, Item, Lease, Offers, ToAgent, VERSION};
 
-use crate::agent::{Agent, Place, everything, is_exec};
+use crate::agent::{Agent, Place, everything, is_exec, line};
 
 impl Place {
     async fn put(&self, name: &str, more: Value) {
@@ -109,7 +109,136 @@ async fn a_run_that_needs_an_engine_leaves_an_agent_without() {
     assert_eq!(place.log(id).await.matches("so far").count(), 1, "its journal went with it");
 }
 
-/// Its sandbox and its stashes are there; elsewhere it would be another run.
+fn containers() -> Offers {
+    Offers { rungs: vec![Rung::Process, Rung::Container], ..Offers::default() }
+}
+
+/// A run is to leave its agent, which says the last of what was done there first.
+fn leaves(lease: Lease) -> impl FnMut(&ToAgent) -> bool {
+    move |message| matches!(message, ToAgent::Release { lease: of, forget: false } if *of == lease)
+}
+
+/// Does what is asked until the run is to be given back; which scripts it was given.
+async fn scripts(agent: &mut Agent, lease: Lease) -> Vec<String> {
+    let mut scripts = Vec::new();
+    let is_over = |message: &ToAgent| {
+        if let ToAgent::Perform { request: Request::Exec { script, .. }, .. } = message {
+            scripts.push(script.text.clone());
+        }
+        matches!(message, ToAgent::Release { lease: of, .. } if *of == lease)
+    };
+    agent.work(is_over).await;
+    scripts
+}
+
+const TWO_JOBS: &str = "node { sh 'first' }\nnode { docker.image('a').inside('--privileged') { sh 'second' } }";
+
+/// Between two jobs a run may go to where the next one can be: what it has stashed is the server's.
+#[tokio::test]
+async fn a_run_goes_on_where_its_next_job_can_be() {
+    let place = Place::new().await;
+    let mut plain = place.agent_that_offers("plain", 1, &[], containers()).await;
+    let id = place.trigger().await;
+    let lease = plain.take(TWO_JOBS).await;
+    let mut machines = place.agent_that_offers("machines", 1, &[], everything()).await;
+    plain.work(leaves(lease)).await;
+    plain.say(&FromAgent::Report { lease, first: 0, items: vec![line("done there")] }).await;
+    plain.work(|message| matches!(message, ToAgent::Kept { reported: 1, .. })).await;
+    assert_eq!(place.run(id).await["status"], "running", "it has not said that this is all");
+    plain.say(&FromAgent::Released { lease }).await;
+    let again = machines.take(TWO_JOBS).await;
+    assert_eq!((again.run.0, again.epoch), (id, lease.epoch + 2));
+    assert_eq!(scripts(&mut machines, again).await, ["second"]);
+    machines.say(&FromAgent::Released { lease: again }).await;
+    assert_eq!(place.wait_for_end(id).await["outcome"], "SUCCESS");
+    assert!(place.log(id).await.contains("done there"));
+}
+
+/// What its jobs that are over have needed is not asked for again.
+#[tokio::test]
+async fn a_run_goes_to_and_fro() {
+    let place = Place::new().await;
+    let definition = "node('linux') { sh 'one' }\nnode('arm') { sh 'two' }\nnode('linux') { sh 'three' }";
+    let mut linux = place.agent_with("linux", 1, &["linux"]).await;
+    let id = place.trigger().await;
+    let lease = linux.take(definition).await;
+    let mut arm = place.agent_with("arm", 1, &["arm"]).await;
+    assert_eq!(scripts(&mut linux, lease).await, ["one"]);
+    linux.say(&FromAgent::Released { lease }).await;
+    let lease = arm.take(definition).await;
+    assert_eq!(scripts(&mut arm, lease).await, ["two"]);
+    arm.say(&FromAgent::Released { lease }).await;
+    let lease = linux.take(definition).await;
+    assert_eq!(scripts(&mut linux, lease).await, ["three"]);
+    linux.say(&FromAgent::Released { lease }).await;
+    assert_eq!(place.wait_for_end(id).await["outcome"], "SUCCESS");
+}
+
+/// Where nobody has what its next job needs, a run that has begun hears that, and waits for nobody.
+#[tokio::test]
+async fn a_run_leaves_for_somebody_and_not_for_nobody() {
+    let place = Place::new().await;
+    let mut plain = place.agent_that_offers("plain", 1, &[], containers()).await;
+    let id = place.trigger().await;
+    let lease = plain.take(TWO_JOBS).await;
+    let asks = |message: &ToAgent| {
+        matches!(message, ToAgent::Perform { request: Request::Allocate { engine: Some(_), .. }, .. })
+    };
+    let ToAgent::Perform { id: request, .. } = plain.work(asks).await else { panic!("no request") };
+    let failure = Failure { kind: FailureKind::Infrastructure, message: "no machines here".into(), hint: None };
+    plain.answer(lease, request, Reply::Failed(failure)).await;
+    plain.give_back(lease).await;
+    assert_eq!(place.wait_for_end(id).await["outcome"], "FAILURE");
+}
+
+/// Nobody hears that all was said: the server is killed, or the agent, or somebody wants the run to end.
+#[tokio::test]
+async fn a_run_that_was_about_to_leave_leaves() {
+    for killed in ["server", "agent", "run"] {
+        let mut place = Place::new().await;
+        let key = place.enrol("plain").await;
+        let hello = |held: Vec<Lease>| FromAgent::Hello {
+            version: VERSION,
+            runs: 1,
+            held,
+            labels: Vec::new(),
+            offers: containers(),
+        };
+        let mut plain = place.connect(&key).await;
+        plain.say(&hello(Vec::new())).await;
+        let id = place.trigger().await;
+        let lease = plain.take(TWO_JOBS).await;
+        let machines = place.agent_that_offers("machines", 1, &[], everything()).await;
+        plain.work(leaves(lease)).await;
+        if killed == "run" {
+            place.ask("POST", &format!("/api/v1/runs/{id}/abort"), Value::Null).await;
+            plain.say(&FromAgent::Released { lease }).await;
+            assert_eq!(place.wait_for_end(id).await["outcome"], "ABORTED");
+            continue;
+        }
+        drop(machines);
+        if killed == "server" {
+            place.restart().await;
+            // It has all of it still, and says what is heard once more.
+            let mut plain = place.connect(&key).await;
+            plain.say(&hello(vec![lease])).await;
+            let found = Definition { text: TWO_JOBS.into(), commit: None, tree: None };
+            plain.say(&FromAgent::Found { lease, definition: Ok(found) }).await;
+            plain.work(leaves(lease)).await;
+        }
+        // It comes back, and has given all of it back before.
+        let mut plain = place.connect(&key).await;
+        plain.say(&hello(Vec::new())).await;
+        place.waits_for(id, "engine:docker").await;
+        let mut machines = place.agent_that_offers("machines-2", 1, &[], everything()).await;
+        let again = machines.take(TWO_JOBS).await;
+        assert_eq!((again.run.0, scripts(&mut machines, again).await), (id, vec!["second".to_owned()]));
+        machines.say(&FromAgent::Released { lease: again }).await;
+        assert_eq!(place.wait_for_end(id).await["outcome"], "SUCCESS", "{killed}");
+    }
+}
+
+/// Its sandbox is there; elsewhere it would be another run.
 #[tokio::test]
 async fn a_run_that_has_begun_stays_and_hears_what_is_lacking() {
     let place = Place::new().await;
@@ -117,7 +246,7 @@ async fn a_run_that_has_begun_stays_and_hears_what_is_lacking() {
     let mut plain = place.agent_that_offers("plain", 1, &[], containers).await;
     let _machines = place.agent_that_offers("machines", 0, &[], everything()).await;
     let id = place.trigger().await;
-    let lease = plain.take("node { sh 'make' }\nnode { docker.image('a').inside('--privileged') { sh 'make' } }").await;
+    let lease = plain.take("node { sh 'make'\nnode { docker.image('a').inside('--privileged') { sh 'make' } } }").await;
     let wants_engine = |message: &ToAgent| {
         matches!(message, ToAgent::Perform { request: Request::Allocate { engine: Some(_), .. }, .. })
     };

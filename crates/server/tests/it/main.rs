@@ -1,6 +1,7 @@
 //! A server in this process, and agents that are made here: good ones, and such as lie.
 
 mod agent;
+mod approvals;
 mod artifacts;
 mod database;
 mod described;

@@ -3,7 +3,7 @@
 use model::ids::RunId;
 use model::outcome::Outcome;
 use model::run::RunEnd;
-use store::{Actor, Artifact, ArtifactLimits, Holder, NewRun, NotKept, Old, Run, Store};
+use store::{Actor, Artifact, ArtifactLimits, Holder, NewRun, NotKept, Old, Run, Shelf, Store};
 
 use crate::cases::put;
 
@@ -23,11 +23,11 @@ async fn leased(store: &Store) -> (Run, Holder) {
 }
 
 async fn begin(store: &Store, of: Holder, key: &str) -> Result<u64, NotKept> {
-    store.begin_artifact(of, key, &LIMITS, 40).await.unwrap()
+    store.begin_file(Shelf::Artifacts, of, key, &LIMITS, 40).await.unwrap()
 }
 
 async fn keep(store: &Store, of: Holder, new: &Artifact) -> Result<(), NotKept> {
-    store.keep_artifact(of, new, &LIMITS).await.unwrap()
+    store.keep_file(Shelf::Artifacts, of, new, &LIMITS).await.unwrap()
 }
 
 async fn spare(store: &Store) -> Vec<String> {
@@ -71,7 +71,7 @@ pub async fn a_run_has_only_so_much(store: Store) {
         keep(&store, holder, &file(name, 100, key)).await.unwrap();
     }
     assert_eq!(begin(&store, holder, "k3").await, Ok(50), "what is left for it");
-    let too_much = Err(NotKept::TooMuch { files: 3, bytes: 250 });
+    let too_much = Err(NotKept::TooMuch { what: Shelf::Artifacts, files: 3, bytes: 250 });
     assert_eq!(keep(&store, holder, &file("c", 51, "k3")).await, too_much);
     assert_eq!(spare(&store).await, ["k3"]);
     // What is replaced makes room.
@@ -128,4 +128,61 @@ pub async fn files_go_with_their_runs(store: Store, other: Store) {
     assert_eq!(spare(&store).await, ["begun", "k1"]);
     assert!(store.artifacts(run.id, "", 9).await.unwrap().is_empty());
     assert_eq!(store.artifact(run.id, "a").await.unwrap(), None);
+}
+
+async fn stash(store: &Store, of: Holder, new: &Artifact) -> Result<(), NotKept> {
+    store.begin_file(Shelf::Stashes, of, &new.key, &LIMITS, 40).await.unwrap()?;
+    store.keep_file(Shelf::Stashes, of, new, &LIMITS).await.unwrap()
+}
+
+/// Ends a run.
+async fn end(store: &Store, of: Holder) {
+    let end = RunEnd::failed(Outcome::Failure, None, "no");
+    assert!(store.finish_run(of.run, &end, 60).await.unwrap());
+}
+
+pub async fn stashes_are_for_later_jobs(store: Store) {
+    let (run, holder) = leased(&store).await;
+    for (name, key) in [("a", "k1"), ("b", "k2"), ("c", "k3")] {
+        stash(&store, holder, &file(name, 60, key)).await.unwrap();
+    }
+    let too_much = Err(NotKept::TooMuch { what: Shelf::Stashes, files: 3, bytes: 250 });
+    assert_eq!(stash(&store, holder, &file("d", 1, "k4")).await, too_much);
+    // Artifacts are something else, and have room of their own.
+    assert_eq!(store.artifacts(run.id, "", 9).await.unwrap(), []);
+    begin(&store, holder, "k5").await.unwrap();
+    keep(&store, holder, &file("a", 100, "k5")).await.unwrap();
+    assert_eq!(store.stash(holder, "b").await.unwrap(), Ok(Some(file("b", 60, "k2"))));
+    assert_eq!(store.stash(holder, "x").await.unwrap(), Ok(None));
+    // Only who has the run is told.
+    let others = [(Holder { agent: 2, ..holder }, NotKept::NotItsOwn), (Holder { epoch: 9, ..holder }, NotKept::Over)];
+    for (other, reason) in others {
+        assert_eq!(store.stash(other, "b").await.unwrap(), Err(reason));
+    }
+    assert_eq!(store.ended_with_stashes(RunId(0), 9).await.unwrap(), [], "it is under way");
+    store.forget_stashes(run.id, 50).await.unwrap();
+    assert!(store.stash(holder, "b").await.unwrap().unwrap().is_some(), "it is under way");
+
+    // A run that begins in its middle has them, and has them still when the first is forgotten.
+    end(&store, holder).await;
+    assert_eq!(store.ended_with_stashes(RunId(0), 9).await.unwrap(), [run.id]);
+    let new = NewRun { stashes_of: Some(run.id), ..NewRun::default() };
+    let second = store.create_run(&Actor::server(), "app", new, 70).await.unwrap();
+    let epoch = store.lease_run(second.id, second.epoch, 1, 80).await.unwrap();
+    let later = Holder { run: second.id, epoch, agent: 1 };
+    for key in spare(&store).await {
+        store.blob_is_gone(&key).await.unwrap();
+    }
+    store.forget_stashes(run.id, 90).await.unwrap();
+    assert_eq!(store.ended_with_stashes(RunId(0), 9).await.unwrap(), []);
+    assert_eq!(spare(&store).await, [""; 0], "the second one has them");
+    assert_eq!(store.stash(later, "b").await.unwrap(), Ok(Some(file("b", 60, "k2"))));
+    // What it stashes anew is its own, and nobody has the older one any more.
+    stash(&store, later, &file("b", 70, "k6")).await.unwrap();
+    assert_eq!(spare(&store).await, ["k2"]);
+    end(&store, later).await;
+    store.forget_stashes(second.id, 100).await.unwrap();
+    assert_eq!(spare(&store).await, ["k1", "k2", "k3", "k6"]);
+    // The artifacts are there until their run is forgotten.
+    assert_eq!(store.artifacts(run.id, "", 9).await.unwrap().len(), 1);
 }

@@ -7,7 +7,9 @@ use model::request::{AgentSpec, Reply, Request};
 use model::run::{BuildCause, RunEnd, RunFacts};
 use model::rung::{Needs, Rung, Trust};
 use serde_json::json;
-use store::{Act, Actor, NewRun, NewToken, Old, Project, Run, RunFilter, Status, Store, StoreError, TokenKind};
+use store::{
+    Act, Actor, Approved, NewRun, NewToken, Old, Project, Run, RunFilter, Status, Store, StoreError, TokenKind,
+};
 use wire::agent::{Definition, Item, LogLine};
 use wire::engine::{Entry, Input};
 
@@ -413,11 +415,18 @@ pub async fn what_is_held_is_given_to_nobody(store: Store) {
     let free = create(&store, "app").await;
     let queued = async || store.queued(10).await.unwrap().iter().map(|run| run.id).collect::<Vec<_>>();
     assert_eq!(queued().await, [free.id]);
-    assert!(!store.approve_run(&alice(), free.id, 30).await.unwrap());
-    assert!(store.approve_run(&alice(), run.id, 30).await.unwrap());
-    assert!(!store.approve_run(&alice(), run.id, 31).await.unwrap(), "once");
+    let (commit, other) = ("c".repeat(40), "d".repeat(40));
+    let places = vec!["a container of \"maven:3\"".to_owned()];
+    let approved = Approved { definition: store::digest("echo 1"), places };
+    let approve =
+        async |id, commit: &str| store.approve_run(&alice(), id, (Some(commit), Some(&approved)), 30).await.unwrap();
+    assert!(!approve(free.id, &commit).await && !approve(run.id, &other).await);
+    assert!(approve(run.id, &commit).await);
+    assert!(!approve(run.id, &commit).await, "once");
+    assert_eq!(store.run(run.id).await.unwrap().unwrap().approved, Some(approved));
     assert_eq!(queued().await, [run.id, free.id]);
     let rows = store.audit(0, 100).await.unwrap();
     let last = rows.last().unwrap();
-    assert!(last.action == "run.approve" && last.detail.contains(&"c".repeat(40)), "{last:?}");
+    assert!(last.action == "run.approve" && last.detail.contains(&commit), "{last:?}");
+    assert!(last.detail.contains("maven:3") && last.detail.contains(&store::digest("echo 1")), "{last:?}");
 }

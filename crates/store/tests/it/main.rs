@@ -27,6 +27,7 @@ async fn conform(mut fresh: impl AsyncFnMut() -> Store) {
     cases::what_is_backed_up_is_restored(fresh().await, fresh().await).await;
     cases::old_runs_are_forgotten(fresh().await).await;
     artifacts::files_are_their_runs(fresh().await).await;
+    artifacts::stashes_are_for_later_jobs(fresh().await).await;
     artifacts::a_run_has_only_so_much(fresh().await).await;
     artifacts::only_who_has_a_run_adds_to_it(fresh().await).await;
     artifacts::files_go_with_their_runs(fresh().await, fresh().await).await;
@@ -34,6 +35,7 @@ async fn conform(mut fresh: impl AsyncFnMut() -> Store) {
     properties::a_branch_keeps_its_own_runs(fresh().await).await;
     properties::a_branch_keeps_what_was_archived(fresh().await).await;
     test_results::tests_are_counted_and_found(fresh().await).await;
+    test_results::remarks_are_cut_and_kept(fresh().await).await;
     test_results::a_test_has_a_history(fresh().await).await;
     cases::what_forges_are_to_hear(fresh().await).await;
     cases::what_is_held_is_given_to_nobody(fresh().await).await;

@@ -29,7 +29,7 @@ pub async fn the_same_tree_has_one_verdict(store: Store) {
     let other = put(&store, "other").await;
     let first = run(&store, Trust::Member, None).await;
     assert_eq!(store.run(first.id).await.unwrap().unwrap().merge, first.merge);
-    assert!(first.merge.is_some() && !store.was_let_go(app.id, &"a".repeat(40)).await.unwrap());
+    assert!(first.merge.is_some() && store.let_go(app.id, &"a".repeat(40)).await.unwrap().is_none());
     let verdict = async |tree: &str, trust| store.verdict_of(app.id, tree, trust).await.unwrap().map(|run| run.id);
     assert_eq!(verdict("tree 1", Trust::Member).await, None);
     end(&store, &first, "tree 1", Outcome::Failure).await;
@@ -37,7 +37,7 @@ pub async fn the_same_tree_has_one_verdict(store: Store) {
     assert_eq!(verdict("tree 1", Trust::Stranger).await, None, "it was run as somebody else's");
     assert_eq!(verdict("tree 2", Trust::Member).await, None);
     assert!(store.verdict_of(other.id, "tree 1", Trust::Member).await.unwrap().is_none());
-    assert!(store.was_let_go(app.id, &"a".repeat(40)).await.unwrap());
+    assert!(store.let_go(app.id, &"a".repeat(40)).await.unwrap().is_some());
     // What was ended before it could say is no verdict.
     let second = run(&store, Trust::Member, None).await;
     end(&store, &second, "tree 2", Outcome::Aborted).await;

@@ -122,10 +122,10 @@ async fn try_sql(url: &str, text: &str) -> Result<(), sqlx::Error> {
     connection.close().await
 }
 
-/// Ends all connections to a database, as a network does that was cut.
+/// Ends all connections to a database, as a network does that was cut, and waits until they have ended: their locks are free then.
 pub async fn cut(url: &str) {
     let others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
-    run_sql(url, &format!("SELECT pg_terminate_backend(pid) {others}")).await;
+    run_sql(url, &format!("SELECT pg_terminate_backend(pid, 10000) {others}")).await;
 }
 
 /// Changes a database behind the store's back.

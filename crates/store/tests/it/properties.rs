@@ -3,7 +3,7 @@
 use model::outcome::Outcome;
 use model::properties::{Alone, Properties, Trigger};
 use model::run::RunEnd;
-use store::{Act, Artifact, ArtifactLimits, BranchRuns, Forget, Holder, NewRun, Old, Run, RunFilter, Store};
+use store::{Act, Artifact, ArtifactLimits, BranchRuns, Forget, Holder, NewRun, Old, Run, RunFilter, Shelf, Store};
 
 use crate::cases::{alice, put};
 
@@ -106,9 +106,9 @@ pub async fn a_branch_keeps_what_was_archived(store: Store) {
         let epoch = store.lease_run(run.id, 0, 1, 30).await.unwrap();
         let holder = Holder { run: run.id, epoch, agent: 1 };
         let key = format!("k{number}");
-        store.begin_artifact(holder, &key, &limits, 35).await.unwrap().unwrap();
+        store.begin_file(Shelf::Artifacts, holder, &key, &limits, 35).await.unwrap().unwrap();
         let file = Artifact { path: "a".into(), bytes: 1, sha256: String::new(), key, at: 40 };
-        store.keep_artifact(holder, &file, &limits).await.unwrap().unwrap();
+        store.keep_file(Shelf::Artifacts, holder, &file, &limits).await.unwrap().unwrap();
         let outcome = if number == 1 { Outcome::Success } else { Outcome::Failure };
         let end = RunEnd { outcome, failure: None, timed_out: false, aborted: false, message: None };
         store.finish_run(run.id, &end, 100).await.unwrap();

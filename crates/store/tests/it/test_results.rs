@@ -1,5 +1,6 @@
 //! What runs have reported of tests.
 
+use model::annotation::{Annotation, Level, MAX_OF_RUN};
 use model::event::Event;
 use model::ids::StepId;
 use model::test_result::{MAX_DETAIL_CHARS, TestCase, TestCounts, TestStatus};
@@ -21,6 +22,31 @@ async fn run_at(store: &Store, commit: &str) -> Run {
 async fn report(store: &Store, run: &Run, first: u64, cases: Vec<TestCase>) {
     let event = Event::TestsReported { step: StepId(1), cases };
     store.report(run.id, first, &[Item::Event { at: 30, event }]).await.unwrap();
+}
+
+pub async fn remarks_are_cut_and_kept(store: Store) {
+    put(&store, "app").await;
+    let run = run_at(&store, "c1").await;
+    let remark = |line: u32, message: &str| Annotation {
+        path: "src/a.c".into(),
+        first_line: line,
+        last_line: 0,
+        columns: Some((1, 2)),
+        level: Level::Failure,
+        title: Some("t\0".into()),
+        message: message.into(),
+    };
+    let say = async |first, annotations| {
+        let event = Event::Annotated { step: StepId(1), annotations };
+        store.report(run.id, first, &[Item::Event { at: 30, event }]).await.unwrap();
+    };
+    say(0, vec![remark(0, &"x".repeat(10_000)), remark(7, "one")]).await;
+    say(1, (0..2000).map(|line| remark(line, "many")).collect()).await;
+    let kept = store.annotations(run.id, 5000).await.unwrap();
+    assert_eq!(kept.len(), MAX_OF_RUN, "the first ones");
+    assert_eq!((kept[0].first_line, kept[0].last_line, kept[0].message.len()), (1, 1, 4000));
+    assert_eq!((kept[1].last_line, kept[1].title.as_deref()), (7, Some("t\u{fffd}")));
+    assert_eq!(store.annotations(run.id, 2).await.unwrap(), kept[..2]);
 }
 
 pub async fn tests_are_counted_and_found(store: Store) {

@@ -179,7 +179,14 @@ fn a_forge_tells_of_pushes_and_pull_requests() {
     let (_, of_member) = hook(&place, "push", "seven", SECRET, &push);
     place.wait_for_end(of_member["run"].as_u64().unwrap());
     assert_eq!(place.run(run.parse().unwrap())["status"], "queued", "others are not held up, and it is not let go");
-    assert_eq!(place.ask(&["approve", &run]).code, 0);
+    // Shown, and approved as it was shown.
+    let shown = place.ask(&["approve", &run, "--output", "json"]);
+    let plan: Value = serde_json::from_str(&shown.stdout).unwrap();
+    assert_eq!((shown.code, &plan["commit"]), (2, &commit("side").into()), "{shown:?}");
+    assert_eq!((&plan["places"], &plan["rung"]), (&json!(["any agent"]), &"microvm".into()), "{plan}");
+    let refused = place.ask(&["approve", &run, "--plan", &"0".repeat(64)]);
+    assert!(refused.code != 0 && refused.stderr.contains("look at it again"), "{refused:?}");
+    assert_eq!(place.ask(&["approve", &run, "--plan", plan["plan"].as_str().unwrap()]).code, 0);
     place.wait_for_end(run.parse().unwrap());
     assert_ne!(place.ask(&["approve", &run]).code, 0, "once");
 }

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use super::{EngineStep, Package, Report, digest_of_file, recipe};
 use crate::guest::GuestError;
-use crate::guest::build::run;
+use crate::guest::build::{run, tool};
 
 /// Debian's name for the processors that guests have.
 const ARCHITECTURE: &str = "amd64";
@@ -95,7 +95,7 @@ impl Apt {
     }
 
     fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
+        let mut command = tool(program);
         command.envs([("LC_ALL", "C"), ("DEBIAN_FRONTEND", "noninteractive")]);
         for (name, value) in [
             ("Dir::State::status", "status"),

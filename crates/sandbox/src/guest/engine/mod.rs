@@ -22,14 +22,14 @@ mod scripts;
 use std::fs::{self, File};
 use std::io::{self, PipeReader, Read as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::thread;
 
 use image::unpack::{Fault, UnpackLimits, convert};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::build::in_hex;
+use super::build::{in_hex, tool};
 use super::scratch::Scratch;
 use super::{GuestError, Guests, short_name};
 use apt::Apt;
@@ -264,7 +264,7 @@ fn unpack(
         doing: format!("to unpack {}", package.display()),
         reason,
     };
-    let mut child = Command::new("dpkg-deb")
+    let mut child = tool("dpkg-deb")
         .arg("--fsys-tarfile")
         .arg(package)
         .stdin(Stdio::null())

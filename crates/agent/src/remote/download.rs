@@ -1,0 +1,233 @@
+//! Stashes on their way back from the server: begun where the last try broke off, and believed when their digest is the server's.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use futures_util::StreamExt as _;
+use model::limits::MAX_STASH_BYTES;
+use reqwest::StatusCode;
+use reqwest::header::{ETAG, IF_RANGE, RANGE};
+use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
+use wire::artifact::stash;
+
+use super::upload::{Failed, MOST_ANSWER, PAUSE, SILENCE, ServerFiles, refused, said};
+use crate::failure::{Trouble, explain};
+use crate::stash::unnamed;
+
+/// What has come so far.
+struct Here {
+    file: File,
+    digest: Sha256,
+    bytes: u64,
+    /// Of the whole, in quotes.
+    tag: Option<String>,
+}
+
+impl ServerFiles {
+    /// Fetches a stash into an unnamed file in that folder. `None`: the run has none of that name.
+    pub(crate) async fn fetch_stash(&self, name: &str, folder: &Path) -> Result<Option<File>, Trouble> {
+        let mut since = None;
+        let mut pause = PAUSE.0;
+        let mut here = Here { file: unnamed(folder)?, digest: Sha256::new(), bytes: 0, tag: None };
+        loop {
+            let before = here.bytes;
+            let reason = match self.try_fetch(name, &mut here).await {
+                Ok(true) => return Ok(Some(here.file)),
+                Ok(false) => return Ok(None),
+                Err(Failed::For(trouble)) => return Err(trouble),
+                Err(Failed::Passing(reason)) => reason,
+            };
+            if here.bytes > before {
+                since = None;
+            }
+            if since.get_or_insert_with(Instant::now).elapsed() + pause > self.patience {
+                return Err(Trouble::infrastructure(format!("the server did not give stash ‘{name}’: {reason}")));
+            }
+            tracing::warn!(name, reason, "a stash is fetched again");
+            tokio::time::sleep(pause).await;
+            pause = if here.bytes > before { PAUSE.0 } else { (pause * 2).min(PAUSE.1) };
+        }
+    }
+
+    /// Whether it is there, whole.
+    async fn try_fetch(&self, name: &str, here: &mut Here) -> Result<bool, Failed> {
+        let mut request = self.uploader.http.get(format!("{}{}", self.uploader.server, stash(self.lease, name)));
+        request = request.bearer_auth(&self.uploader.key);
+        if let Some(tag) = here.tag.as_ref().filter(|_| here.bytes > 0) {
+            request = request.header(RANGE, format!("bytes={}-", here.bytes)).header(IF_RANGE, tag);
+        }
+        let failed = |error: reqwest::Error| Failed::Passing(explain(&error.without_url()));
+        let silent = |_| Failed::Passing("the server says nothing".to_owned());
+        let response = tokio::time::timeout(SILENCE, request.send()).await.map_err(silent)?.map_err(failed)?;
+        let status = response.status();
+        let tag = response.headers().get(ETAG).and_then(|tag| Some(tag.to_str().ok()?.to_owned()));
+        let length = response.content_length();
+        let mut pieces = response.bytes_stream();
+        let mut next =
+            async || tokio::time::timeout(SILENCE, pieces.next()).await.map_err(silent)?.transpose().map_err(failed);
+        match status {
+            StatusCode::PARTIAL_CONTENT if here.tag == tag => {}
+            StatusCode::OK => here.begin(tag).map_err(not_kept)?,
+            _ => {
+                let mut text = Vec::new();
+                while let Some(piece) = next().await? {
+                    text.extend_from_slice(&piece);
+                    if text.len() > MOST_ANSWER {
+                        break;
+                    }
+                }
+                match status {
+                    // What stands between answers in other words.
+                    StatusCode::NOT_FOUND if said(&text).is_some() => return Ok(false),
+                    StatusCode::NOT_FOUND | StatusCode::RANGE_NOT_SATISFIABLE => {
+                        here.begin(None).map_err(not_kept)?;
+                        return Err(Failed::Passing(status.to_string()));
+                    }
+                    _ => return Err(refused(status, &text, &format!("does not give stash ‘{name}’"))),
+                }
+            }
+        }
+        let whole = length.and_then(|length| here.bytes.checked_add(length)).filter(|whole| *whole <= MAX_STASH_BYTES);
+        let whole = whole.ok_or_else(|| Failed::Passing("it is longer than any stash".to_owned()))?;
+        while let Some(piece) = next().await? {
+            if here.bytes.saturating_add(piece.len() as u64) > whole {
+                return Err(Failed::Passing("more has come than was said".to_owned()));
+            }
+            here.add(&piece).map_err(not_kept)?;
+        }
+        let digest: String = here.digest.clone().finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        if here.bytes == whole && here.tag.as_deref() == Some(&format!("\"{digest}\"")) {
+            return Ok(true);
+        }
+        // Where only its end is missing, it goes on from there.
+        if here.bytes == whole {
+            here.begin(None).map_err(not_kept)?;
+        }
+        Err(Failed::Passing("something else has come".to_owned()))
+    }
+}
+
+/// It has come, and this machine has no room for it.
+fn not_kept(error: io::Error) -> Failed {
+    Failed::For(Trouble::infrastructure(format!("a stash cannot be kept: {error}")))
+}
+
+impl Here {
+    /// From the beginning.
+    fn begin(&mut self, tag: Option<String>) -> io::Result<()> {
+        self.file.set_len(0)?;
+        io::Seek::rewind(&mut self.file)?;
+        (self.digest, self.bytes, self.tag) = (Sha256::new(), 0, tag);
+        Ok(())
+    }
+
+    fn add(&mut self, piece: &[u8]) -> io::Result<()> {
+        self.file.write_all(piece)?;
+        self.digest.update(piece);
+        self.bytes += piece.len() as u64;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::remote::upload::tests::uploads;
+
+    /// A server that gives one answer after another, and closes behind each; what it was asked.
+    async fn server(answers: Vec<Vec<u8>>) -> (ServerFiles, tokio::task::JoinHandle<Vec<String>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let uploads = uploads(format!("http://{}", listener.local_addr().unwrap()));
+        let task = tokio::spawn(async move {
+            let mut asked = Vec::new();
+            for answer in answers {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    head.push(stream.read_u8().await.unwrap());
+                }
+                asked.push(String::from_utf8(head).unwrap().to_lowercase());
+                stream.write_all(&answer).await.unwrap();
+            }
+            asked
+        });
+        (uploads, task)
+    }
+
+    fn answer(status: &str, tag: &[u8], length: usize, content: &[u8]) -> Vec<u8> {
+        let tag: String = Sha256::digest(tag).iter().map(|byte| format!("{byte:02x}")).collect();
+        let head =
+            format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}\r\netag: \"{tag}\"\r\n\r\n");
+        [head.as_bytes(), content].concat()
+    }
+
+    async fn fetched(answers: Vec<Vec<u8>>) -> (Result<Option<Vec<u8>>, Trouble>, Vec<String>) {
+        let (uploads, server) = server(answers).await;
+        let folder = tempfile::tempdir().unwrap();
+        let fetched = uploads.fetch_stash("a b", folder.path()).await.map(|file| {
+            file.map(|file| {
+                let mut content = Vec::new();
+                crate::stash::reopened(&file).unwrap().read_to_end(&mut content).unwrap();
+                content
+            })
+        });
+        (fetched, server.await.unwrap())
+    }
+
+    #[tokio::test]
+    async fn what_breaks_off_goes_on_from_there() {
+        let all: Vec<u8> = (0..100_000_u32).map(|number| (number % 251) as u8).collect();
+        let (fetched, asked) = fetched(vec![
+            answer("503 Service Unavailable", b"", 2, b"{}"),
+            answer("200 OK", &all, all.len(), &all[..60_000]),
+            answer("206 Partial Content", &all, 40_000, &all[60_000..80_000]),
+            answer("206 Partial Content", &all, 20_000, &all[80_000..]),
+        ])
+        .await;
+        assert!(fetched.unwrap_or_else(|trouble| panic!("{:?}", trouble.0)) == Some(all));
+        assert!(asked[0].starts_with("get /agent/v1/runs/7/stashes/a%20b?epoch=2 http/1.1\r\n"), "{}", asked[0]);
+        assert!(asked[0].contains("authorization: bearer cfk_1"), "{}", asked[0]);
+        let ranges: Vec<_> = asked.iter().map(|head| head.split("\r\nrange: ").nth(1)?.lines().next()).collect();
+        assert_eq!(ranges, [None, None, Some("bytes=60000-"), Some("bytes=80000-")]);
+    }
+
+    #[tokio::test]
+    async fn what_has_changed_meanwhile_begins_anew() {
+        let (fetched, asked) = fetched(vec![
+            answer("200 OK", b"the old one", 11, b"the"),
+            answer("200 OK", b"a new one", 9, b"a new one"),
+        ])
+        .await;
+        assert!(fetched.is_ok_and(|file| file == Some(b"a new one".to_vec())));
+        assert!(asked[1].contains("if-range: \""), "{}", asked[1]);
+    }
+
+    #[tokio::test]
+    async fn what_is_something_else_is_not_believed() {
+        let (fetched, asked) =
+            fetched(vec![answer("200 OK", b"this", 4, b"that"), answer("200 OK", b"this", 4, b"this")]).await;
+        assert!(fetched.is_ok_and(|file| file == Some(b"this".to_vec())));
+        assert!(!asked[1].contains("range: "), "{}", asked[1]);
+    }
+
+    #[tokio::test]
+    async fn what_is_not_there_is_nothing_and_what_is_refused_is_said() {
+        let (fetched, _) = fetched(vec![
+            answer("404 Not Found", b"", 4, b"away"),
+            answer("404 Not Found", b"", 14, b"{\"error\":\"no\"}"),
+        ])
+        .await;
+        assert!(fetched.is_ok_and(|file| file.is_none()));
+        let (uploads, _server) = server(vec![answer("409 Conflict", b"", 14, b"{\"error\":\"no\"}")]).await;
+        let folder = tempfile::tempdir().unwrap();
+        let failure = uploads.fetch_stash("a", folder.path()).await.unwrap_err().0;
+        assert_eq!(failure.message, "the server does not give stash ‘a’: no");
+    }
+}

@@ -119,11 +119,16 @@ fn firecrackers_machines_are_copied() {
             fs::write(&path, format!("layer {number}")).unwrap();
             LayerSource::Erofs(path)
         };
-        let spec = |layers, network| SandboxSpec { network, ..SandboxSpec::image((0..layers).map(layer).collect()) };
+        // A small one: to save it takes as much room on the disk as it has memory.
+        let limits = Limits { memory_bytes: 64 << 20, ..Limits::default() };
+        let image = |layers| SandboxSpec::image((0..layers).map(layer).collect());
+        let spec = |layers, network| SandboxSpec { network, limits, ..image(layers) };
         for network in [NetworkSource::None, netns(0)] {
             let sandbox = first.create(spec(3, network)).await.unwrap();
             first.destroy(sandbox.id).await.unwrap();
         }
+        let saved = fs::read_dir(folder.path().join("templates")).unwrap().count();
+        assert_eq!(saved, 2, "one of each shape; what was in the way is told above");
         // From now on nothing boots.
         fs::write(folder.path().join("kernel"), "no kernel").unwrap();
         fs::remove_file(folder.path().join("vmlinux")).ok();

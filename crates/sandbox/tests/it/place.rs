@@ -50,6 +50,8 @@ pub fn in_a_network_of_its_own(test: impl AsyncFnOnce() + Send + 'static) {
 pub fn base() -> &'static Path {
     static BASE: OnceLock<PathBuf> = OnceLock::new();
     BASE.get_or_init(|| {
+        // What is overcome, and said to the log alone, is what a test that fails has to tell.
+        let _ = tracing_subscriber::fmt().with_ansi(false).with_test_writer().try_init();
         let base = PathBuf::from(format!("/tmp/cofferdam-test-{}", rustix::process::getuid().as_raw()));
         fs::create_dir_all(base.join("state")).unwrap();
         remove_what_dead_tests_left(&base);

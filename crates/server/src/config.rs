@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use model::limits::{MAX_ARTIFACT_BYTES, MAX_CAPTURE_BYTES, MAX_RUN_ARTIFACT_BYTES, MAX_RUN_ARTIFACTS};
@@ -10,8 +11,7 @@ use model::outcome::Outcome;
 use model::rung::Trust;
 use scm::Forge;
 use serde::{Deserialize, Serialize};
-use store::ArtifactLimits;
-use store::Run;
+use store::{ArtifactLimits, Keys, Run};
 use utoipa::ToSchema;
 use wire::agent::{Login, Source};
 
@@ -29,6 +29,8 @@ pub struct ServerConfig {
     pub listen: SocketAddr,
     /// `sqlite:PATH` or `postgres://…`.
     pub database: String,
+    /// With which what is confidential lies there sealed.
+    pub keys: Arc<Keys>,
     /// The file that the first token of the API is written to, for nobody else to read.
     pub first_token: PathBuf,
     /// How long an agent may be away before what it holds is taken from it.
@@ -62,11 +64,17 @@ impl ServerConfig {
     }
 
     /// The defaults, for a database.
-    pub fn new(listen: SocketAddr, database: impl Into<String>, first_token: impl Into<PathBuf>) -> ServerConfig {
-        let (database, first_token) = (database.into(), first_token.into());
+    pub fn new(
+        listen: SocketAddr,
+        database: impl Into<String>,
+        keys: Keys,
+        first_token: impl Into<PathBuf>,
+    ) -> ServerConfig {
+        let (database, keys, first_token) = (database.into(), Arc::new(keys), first_token.into());
         ServerConfig {
             listen,
             database,
+            keys,
             first_token,
             agent_patience: Duration::from_secs(60),
             agent_backlog_bytes: 256 << 20,

@@ -62,7 +62,7 @@ use policy::{Grant, Role};
 
 pub use clock::{Clock, Simulated};
 pub use config::{HookConfig, OidcConfig, ProjectConfig, ProjectSource, ReportConfig, ServerConfig, UpstreamConfig};
-pub use store::ArtifactLimits;
+pub use store::{ArtifactLimits, Keys, SealingKey};
 pub use tls::TlsFiles;
 pub use traces::OtlpConfig;
 
@@ -77,6 +77,14 @@ pub enum ServerError {
     /// The store.
     #[error("the store")]
     Store(#[from] StoreError),
+    /// It was not given the key with which secrets of projects are sealed.
+    #[error("secrets of projects are sealed with the key {sealed}; the one given is {given}")]
+    Key {
+        /// By which that key is known.
+        sealed: String,
+        /// By which this one is.
+        given: String,
+    },
     /// The place for artifacts cannot be had.
     #[error("the place for artifacts")]
     Blobs(#[from] BlobError),
@@ -174,6 +182,10 @@ impl Server {
     /// Another server has it.
     pub async fn upon(store: Store, config: ServerConfig) -> Result<Server, ServerError> {
         let claim = store.claim().await?;
+        match store.unlock(Arc::clone(&config.keys), config.clock.now()).await {
+            Err(StoreError::Key { sealed, given }) => return Err(ServerError::Key { sealed, given }),
+            unlocked => unlocked?,
+        };
         let is_new = first_token(&store, &config).await?;
         let address = config.listen;
         let blobs = artifacts::open(&config).await?;

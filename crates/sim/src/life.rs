@@ -19,7 +19,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::Request;
 use serde_json::Value;
-use server::{Census, Clock, Server, ServerConfig, Simulated};
+use server::{Census, Clock, Keys, SealingKey, Server, ServerConfig, Simulated};
 use store::{Gate, Store};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
@@ -30,6 +30,9 @@ use crate::dice::Dice;
 
 /// More than there are tasks to poll between two looks at anything else.
 const MANY: u32 = 1 << 30;
+
+/// With which a simulated server seals what it is told in confidence.
+const KEY: &str = "cfk_0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
 /// Where a server's files are.
 pub(crate) struct Home {
@@ -218,7 +221,9 @@ impl Life {
         *locked(&self.watch.store) = Some(store.clone());
         self.kill_after(lives);
         let listen = ([127, 0, 0, 1], 1).into();
-        let config = ServerConfig::new(listen, home.database.as_str(), home.token.as_path());
+        let key = SealingKey::parse(KEY).ok_or("no key")?;
+        let keys = Keys::new(key, Vec::new());
+        let config = ServerConfig::new(listen, home.database.as_str(), keys, home.token.as_path());
         let clock = Clock::Simulated(self.clock.clone());
         let config = ServerConfig { clock, agent_patience: home.patience, ..config };
         let begun: Slot<Result<Server, server::ServerError>> = Slot::default();

@@ -1,7 +1,7 @@
 //! Everything that a database has, as text: from one kind to the other, and while a server has it.
 //!
-//! A line for each row, compressed, behind one that says which schema it is of. It has keys' digests and what projects were told in
-//! confidence: whoever has it can read that.
+//! A line for each row, compressed, behind one that says which schema it is of. It has keys' digests, what runs have said, and
+//! what projects were told in confidence as it lies in the database: sealed, with a key that is not in it.
 
 use std::io::{BufRead, Write};
 

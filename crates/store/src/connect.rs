@@ -2,15 +2,15 @@
 
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use sqlx::any::{AnyArguments, AnyPoolOptions, install_default_drivers};
 use sqlx::query::Query;
 use sqlx::{Any, AnyPool, Connection as _, Row as _, Transaction};
 
-use crate::StoreError;
+use crate::{Keys, StoreError};
 
 /// Steps of the schema, in their order; only forward.
 const MIGRATIONS: [&str; 16] = [
@@ -61,6 +61,8 @@ pub struct Store {
     pub(crate) path: Option<PathBuf>,
     /// Which server of this database has claimed it through this; 0: none. Source: `claim`.
     pub(crate) epoch: Arc<AtomicI64>,
+    /// With which it opens what is confidential, once somebody has given them.
+    pub(crate) keys: Arc<OnceLock<Arc<Keys>>>,
 }
 
 impl Store {
@@ -138,7 +140,13 @@ impl Store {
                 Ok(())
             })
         });
-        let store = Store { pool: options.connect(&address).await?, dialect, path, epoch: Arc::default() };
+        let store = Store {
+            pool: options.connect(&address).await?,
+            dialect,
+            path,
+            epoch: Arc::default(),
+            keys: Arc::default(),
+        };
         Ok(store)
     }
 

@@ -52,6 +52,17 @@ pub enum StoreError {
         /// Of this program.
         known: i64,
     },
+    /// Nobody has given the keys.
+    #[error("what is confidential is sealed, and there is no key")]
+    Locked,
+    /// It is sealed with a key that is not among those given.
+    #[error("what projects were told in confidence is sealed with the key {sealed}, and the one given is {given}")]
+    Key {
+        /// Of the database.
+        sealed: String,
+        /// Of this server.
+        given: String,
+    },
     /// Another server has this database.
     #[error("another server has this database")]
     InUse,

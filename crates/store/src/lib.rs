@@ -26,6 +26,7 @@ mod reports;
 mod retention;
 mod run;
 mod runs;
+mod seal;
 mod test_results;
 
 pub use access::{AgentRecord, TokenKind, digest};
@@ -40,6 +41,7 @@ pub use projects::{Project, ProjectId};
 pub use properties::BranchProperties;
 pub use retention::{BranchRuns, Forget, Old};
 pub use run::{Approved, NewRun, Run, RunCounts, RunFilter, Status};
+pub use seal::{Keys, SealingKey};
 pub use test_results::{FlakyTest, PastResult, TestResult};
 
 /// Milliseconds since 1970.

@@ -23,6 +23,13 @@ pub struct ServerArgs {
     /// Database: sqlite:PATH or postgres://USER@HOST/NAME [default: a file in its data]
     #[arg(long, env = "COFFERDAM_DATABASE", hide_env_values = true, value_name = "URL")]
     pub database: Option<String>,
+    /// File with the key that passwords, tokens and secrets of projects are sealed with in the database; it is not in a backup [default: a file in its data,
+    /// made at the first start]
+    #[arg(long, env = "COFFERDAM_KEY_FILE", value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
+    /// File with the key of before: what is sealed with it is sealed with that of --key-file from now on; may be repeated
+    #[arg(long = "former-key-file", value_name = "FILE")]
+    pub former_key_files: Vec<PathBuf>,
     /// Place for artifacts: file:///FOLDER, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX [default: a folder in its data]
     #[arg(long, env = "COFFERDAM_BLOBS", value_name = "URL")]
     pub blobs: Option<String>,
@@ -128,7 +135,7 @@ impl OidcArgs {
 /// `cofferdam backup`, `cofferdam restore`.
 #[derive(Debug, Args)]
 pub struct BackupArgs {
-    /// The file; whoever can read it can read what projects were told in confidence
+    /// The file; secrets of projects are sealed in it as in the database (`server --key-file`)
     pub file: PathBuf,
     /// Folder of the server's data [default: HOME/server]
     #[arg(long, value_name = "DIR")]

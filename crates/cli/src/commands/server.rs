@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use agent::{AgentConfig, Host, Hosts, LocalProject, RunOf, Trouble};
 use reqwest::Method;
 use serde_json::{Value, json};
-use server::{Server, ServerConfig, ServerError, TlsFiles};
+use server::{Keys, SealingKey, Server, ServerConfig, ServerError, TlsFiles};
 use wire::agent::Offers;
 
 use crate::args::Network;
@@ -26,6 +26,8 @@ use crate::standing::Standing;
 
 /// The first token of the API, for who can read the server's data.
 const TOKEN_FILE: &str = "admin-token";
+/// The key of a server, where nobody says another.
+const SEALING_KEY_FILE: &str = "sealing-key";
 /// The key of an agent.
 const KEY_FILE: &str = "agent.key";
 /// How often an agent looks after what stands ready and what is elsewhere.
@@ -41,13 +43,14 @@ fn data(given: Option<&PathBuf>, home: Option<&Path>, name: &str) -> Result<Path
     Ok(folder)
 }
 
-/// A file that nobody else can read.
+/// A file that nobody else can read, and that is there also after the machine has lost its power.
 fn write_secret(path: &Path, text: &str) -> Result<(), CommandFailure> {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
     let file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
-    let written = file.and_then(|mut file| writeln!(file, "{text}"));
-    written.map_err(|error| CommandFailure::io("write", path, &error))
+    let written = file.and_then(|mut file| writeln!(file, "{text}").and_then(|()| file.sync_all()));
+    let kept = written.and_then(|()| path.parent().map_or(Ok(()), |folder| std::fs::File::open(folder)?.sync_all()));
+    kept.map_err(|error| CommandFailure::io("write", path, &error))
 }
 
 /// What the server and agents say of themselves goes to standard error.
@@ -74,7 +77,7 @@ pub fn serve(args: &ServerArgs, home: Option<&Path>) -> Result<Exit, CommandFail
     runtime.block_on(async {
         let token = data.join(TOKEN_FILE);
         let agent_patience = Duration::from_secs(args.agent_patience);
-        let config = ServerConfig::new(args.listen, database, &token);
+        let config = ServerConfig::new(args.listen, database, keys(args, &data)?, &token);
         let oidc = args.oidc.config().map_err(|error| CommandFailure::usage(format!("--oidc-secret-file: {error}")))?;
         let otlp = args.otlp().map_err(CommandFailure::usage)?;
         let (url, blobs, projects) = (args.url.clone(), args.blobs.clone(), args.projects.clone());
@@ -103,6 +106,27 @@ pub fn serve(args: &ServerArgs, home: Option<&Path>) -> Result<Exit, CommandFail
 
 fn database(given: Option<&String>, data: &Path) -> String {
     given.cloned().unwrap_or_else(|| format!("sqlite:{}", data.join("cofferdam.db").display()))
+}
+
+/// The keys that it was given, or that of its data, which is made where there is none.
+fn keys(args: &ServerArgs, data: &Path) -> Result<Keys, CommandFailure> {
+    let read = |path: &Path| {
+        let text = std::fs::read_to_string(path).map_err(|error| CommandFailure::io("read", path, &error))?;
+        SealingKey::parse(&text).ok_or_else(|| {
+            let what = format!("{}: no key: it is `cfk_` and 64 hexadecimal digits", path.display());
+            CommandFailure::usage(what).with_hint("(printf cfk_; openssl rand -hex 32) > FILE makes one")
+        })
+    };
+    let former = args.former_key_files.iter().map(|path| read(path)).collect::<Result<_, _>>()?;
+    let own = data.join(SEALING_KEY_FILE);
+    if args.key_file.is_none() && !own.exists() {
+        write_secret(&own, &SealingKey::generate())?;
+        tracing::info!(
+            "secrets of projects are sealed with the key in {}: keep a copy of it, and not with backups",
+            own.display()
+        );
+    }
+    Ok(Keys::new(read(args.key_file.as_ref().unwrap_or(&own))?, former))
 }
 
 /// `cofferdam backup`. Whole or not at all.
@@ -143,12 +167,13 @@ pub async fn restore(args: &BackupArgs, home: Option<&Path>) -> Result<Exit, Com
 }
 
 fn of_server(error: ServerError) -> CommandFailure {
-    let exit = if matches!(error, ServerError::Projects(_) | ServerError::Tls(_)) {
-        Exit::Usage
-    } else {
-        Exit::Infrastructure
-    };
-    CommandFailure::new(exit, agent::explain(&error))
+    let failure = |exit| CommandFailure::new(exit, agent::explain(&error));
+    match error {
+        ServerError::Key { .. } => failure(Exit::Usage)
+            .with_hint("--key-file with the key of before; --former-key-file, where there is a new one"),
+        ServerError::Projects(_) | ServerError::Tls(_) => failure(Exit::Usage),
+        _ => failure(Exit::Infrastructure),
+    }
 }
 
 /// `cofferdam agent`.

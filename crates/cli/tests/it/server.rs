@@ -7,6 +7,7 @@ mod place;
 mod pool;
 mod private;
 mod reports;
+mod seals;
 mod stashes;
 mod tls;
 mod validate;

@@ -10,7 +10,7 @@ use model::ids::RequestId;
 use model::request::{Allocated, Reply, Request};
 use model::rung::Rung;
 use serde_json::{Value, json};
-use server::{ArtifactLimits, Clock, OidcConfig, OtlpConfig, Server, ServerConfig, ServerError};
+use server::{ArtifactLimits, Clock, Keys, OidcConfig, OtlpConfig, SealingKey, Server, ServerConfig, ServerError};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
@@ -78,7 +78,8 @@ impl Place {
         let path = |name: &str| self.folder.path().join(name);
         let database = self.database.clone().unwrap_or_else(|| format!("sqlite:{}", path("db").display()));
         let artifacts = ArtifactLimits { file_bytes: 8 << 20, run_bytes: 16 << 20, run_files: 50 };
-        let config = ServerConfig::new("127.0.0.1:0".parse().unwrap(), database, path("token"));
+        let keys = Keys::new(SealingKey::parse(&format!("cfk_{:064}", 1)).unwrap(), Vec::new());
+        let config = ServerConfig::new("127.0.0.1:0".parse().unwrap(), database, keys, path("token"));
         let (url, oidc, agent_patience) = (self.url.clone(), self.oidc.clone(), Duration::from_secs(2));
         let otlp = self.otlp.clone();
         let (projects, clock) = (self.projects.clone(), self.clock.clone());

@@ -333,7 +333,7 @@ pub async fn what_is_backed_up_is_restored(store: Store, other: Store) {
     let mut written = Vec::new();
     let rows = store.backup(&mut written).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let sqlite = Store::open(&format!("sqlite:{}/restored.db", folder.path().display())).await.unwrap();
+    let sqlite = crate::open(&format!("sqlite:{}/restored.db", folder.path().display())).await;
     for target in [&other, &sqlite] {
         assert_eq!(target.restore(written.as_slice()).await.unwrap(), rows);
         assert_eq!(target.run(run.id).await.unwrap(), store.run(run.id).await.unwrap());
@@ -344,7 +344,7 @@ pub async fn what_is_backed_up_is_restored(store: Store, other: Store) {
         assert_eq!(create(target, "app").await.number, 2);
         assert!(matches!(target.restore(written.as_slice()).await, Err(StoreError::Exists { .. })));
     }
-    let empty = Store::open(&format!("sqlite:{}/empty.db", folder.path().display())).await.unwrap();
+    let empty = crate::open(&format!("sqlite:{}/empty.db", folder.path().display())).await;
     for wrong in [&b""[..], b"no backup", &written[..written.len() / 2]] {
         assert!(empty.restore(wrong).await.is_err());
         assert_eq!(empty.projects().await.unwrap().len(), 0, "half a backup is none");

@@ -6,8 +6,10 @@ mod merges;
 mod people;
 mod postgres;
 mod properties;
+mod seals;
 mod test_results;
 
+use seals::open;
 use store::Store;
 
 /// The same cases over each database, each case on one of its own.
@@ -37,6 +39,7 @@ async fn conform(mut fresh: impl AsyncFnMut() -> Store) {
     test_results::tests_are_counted_and_found(fresh().await).await;
     test_results::remarks_are_cut_and_kept(fresh().await).await;
     test_results::a_test_has_a_history(fresh().await).await;
+    seals::secrets_are_sealed(fresh().await).await;
     cases::what_forges_are_to_hear(fresh().await).await;
     cases::what_is_held_is_given_to_nobody(fresh().await).await;
 }
@@ -47,7 +50,7 @@ async fn conformance_of_sqlite() {
     let mut number = 0;
     conform(async || {
         number += 1;
-        Store::open(&format!("sqlite:{}/{number}.db", folder.path().display())).await.unwrap()
+        open(&format!("sqlite:{}/{number}.db", folder.path().display())).await
     })
     .await;
 }
@@ -55,7 +58,7 @@ async fn conformance_of_sqlite() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn conformance_of_postgres() {
     let Some(postgres) = postgres::Postgres::start() else { return };
-    conform(async || Store::open(&postgres.database().await).await.unwrap()).await;
+    conform(async || open(&postgres.database().await).await).await;
 }
 
 /// A server whose connections were cut has its database still, unless another one has come between: then it writes nothing any more.
@@ -109,10 +112,10 @@ async fn a_database_has_one_server_also_when_its_session_ends() {
 async fn a_database_is_opened_again_as_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}/a b.db", folder.path().display());
-    let first = Store::open(&url).await.unwrap();
+    let first = open(&url).await;
     cases::put(&first, "app").await;
     first.close().await;
-    let again = Store::open(&url).await.unwrap();
+    let again = open(&url).await;
     assert_eq!(again.projects().await.unwrap().len(), 1);
 }
 

@@ -29,6 +29,8 @@ pub struct Place {
     pub agents: Vec<Process>,
     /// It speaks TLS: the file with the authority that its certificate is of.
     pub authority: Option<PathBuf>,
+    /// What it is told beside that.
+    pub words: Vec<String>,
 }
 
 impl Place {
@@ -44,7 +46,7 @@ impl Place {
         // Free a moment ago.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let folder = tempfile::Builder::new().prefix("server-").tempdir().unwrap();
-        Place { folder, port, server: None, agents: Vec::new(), authority: None }
+        Place { folder, port, server: None, agents: Vec::new(), authority: None, words: Vec::new() }
     }
 
     /// With one agent, where sandboxes can be made.
@@ -77,6 +79,7 @@ impl Place {
         command
             .arg("--data")
             .arg(self.folder.path().join("server"))
+            .args(&self.words)
             .stdout(Stdio::null())
             .stderr(self.log("server.log"));
         self.server = Some(Process(command.spawn().unwrap()));

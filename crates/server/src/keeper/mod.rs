@@ -11,10 +11,11 @@
 
 mod end;
 mod engine;
+mod inbox;
 mod needs;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use model::ids::{RequestId, StepId};
@@ -22,7 +23,7 @@ use model::request::{FailureKind, Reply};
 use model::run::RunEnd;
 use model::rung::Needs;
 use store::{Actor, Millis, Run, Status, StoreError};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 use wire::agent::{FromAgent, Lease, ToAgent};
 use wire::engine::{Input, Journal};
@@ -30,6 +31,8 @@ use wire::engine::{Input, Journal};
 use self::engine::{size_of_input, size_of_reply};
 use crate::app::App;
 use crate::config::ProjectConfig;
+
+pub(crate) use self::inbox::{Inbox, KeeperLink, inbox};
 
 /// How long a store that does not answer is left alone.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
@@ -57,80 +60,6 @@ pub(crate) struct Decision {
     pub(crate) by: String,
     /// Of each parameter; `None`: the run is to end there.
     pub(crate) values: Option<Vec<(String, String)>>,
-}
-
-/// What waits for a keeper to hear it: as much of an agent's words as is believed to be in good order.
-pub(crate) struct Inbox {
-    receiver: mpsc::UnboundedReceiver<ToKeeper>,
-    waiting: Arc<Unheard>,
-}
-
-/// Bytes that each agent has said and that nobody has heard yet: one that says much, of a run that may not even be its own, is in nobody
-/// else's way.
-#[derive(Default)]
-struct Unheard(Mutex<HashMap<u64, usize>>);
-
-impl Unheard {
-    /// False: so many more would be too many, and are not counted.
-    fn add(&self, agent: u64, bytes: usize, most: usize) -> bool {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let of = waiting.entry(agent).or_default();
-        let fits = *of <= most;
-        if fits {
-            *of = of.saturating_add(bytes);
-        }
-        fits
-    }
-
-    fn take(&self, agent: u64, bytes: usize) {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(of) = waiting.get_mut(&agent) {
-            *of = of.saturating_sub(bytes);
-            if *of == 0 {
-                waiting.remove(&agent);
-            }
-        }
-    }
-}
-
-/// The other end of it.
-#[derive(Clone)]
-pub(crate) struct KeeperLink {
-    sender: mpsc::UnboundedSender<ToKeeper>,
-    waiting: Arc<Unheard>,
-}
-
-/// Both ends.
-pub(crate) fn inbox() -> (KeeperLink, Inbox) {
-    let (sender, receiver) = mpsc::unbounded_channel();
-    let waiting = Arc::<Unheard>::default();
-    (KeeperLink { sender, waiting: Arc::clone(&waiting) }, Inbox { receiver, waiting })
-}
-
-impl KeeperLink {
-    /// False: nobody hears it.
-    pub(crate) fn send(&self, message: ToKeeper) -> bool {
-        self.sender.send(message).is_ok()
-    }
-
-    /// What an agent says, in a message of so many bytes. False: more waits than `most` bytes, and this is not taken.
-    pub(crate) fn take(&self, agent: u64, lease: Lease, message: FromAgent, bytes: usize, most: usize) -> bool {
-        if !self.waiting.add(agent, bytes, most) {
-            return false;
-        }
-        self.send(ToKeeper::Said { agent, lease, message, bytes });
-        true
-    }
-}
-
-impl Inbox {
-    async fn next(&mut self) -> Option<ToKeeper> {
-        let message = self.receiver.recv().await;
-        if let Some(ToKeeper::Said { agent, bytes, .. }) = &message {
-            self.waiting.take(*agent, *bytes);
-        }
-        message
-    }
 }
 
 /// Keeps a run until it has ended.
@@ -476,25 +405,5 @@ impl Keeper {
             (Some(agent), Some(connection), _) => self.app.hub.tell_over(agent, connection, message),
             _ => {}
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn who_says_too_much_is_in_nobody_elses_way() {
-        let (link, mut inbox) = inbox();
-        let lease = Lease { run: model::ids::RunId(1), epoch: 1 };
-        let say = |agent, bytes| link.take(agent, lease, FromAgent::Released { lease }, bytes, 100);
-        assert!(say(1, 60) && say(1, 60));
-        // However often it tries.
-        assert!((0..9).all(|_| !say(1, 60)));
-        assert!(say(2, 90), "another one");
-        for _ in 0..3 {
-            assert!(matches!(inbox.next().await, Some(ToKeeper::Said { .. })));
-        }
-        assert!(say(1, 60), "it was heard");
     }
 }

@@ -20,7 +20,21 @@ use crate::remote::ServerFiles;
 /// The stashes of a run.
 pub struct Stashes {
     folder: PathBuf,
-    files: Mutex<HashMap<String, File>>,
+    files: Mutex<HashMap<String, Kept>>,
+}
+
+/// A stash that is here.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) file: File,
+    /// By which the server knows it, in hexadecimal digits; empty where there is no server.
+    pub(crate) sha256: String,
+}
+
+impl Kept {
+    fn try_clone(&self) -> Result<Kept, Trouble> {
+        Ok(Kept { file: clone(&self.file)?, sha256: self.sha256.clone() })
+    }
 }
 
 impl Stashes {
@@ -53,14 +67,15 @@ impl Stashes {
         if is_too_much(&*self.files.lock().await) {
             return Err(too_much());
         }
-        if let Some(server) = server {
-            server.send_stash(name, &file).await?;
-        }
+        let sha256 = match server {
+            Some(server) => server.send_stash(name, &file).await?,
+            None => String::new(),
+        };
         let mut stashes = self.files.lock().await;
         if is_too_much(&stashes) {
             return Err(too_much());
         }
-        stashes.insert(name.to_owned(), file);
+        stashes.insert(name.to_owned(), Kept { file, sha256 });
         Ok((Reply::Count(summary.entries), passed_over("not stashed", &summary.skipped)))
     }
 
@@ -73,16 +88,16 @@ impl Stashes {
         server: Option<&ServerFiles>,
     ) -> Result<Vec<String>, Trouble> {
         let missing = || Trouble::workload(format!("No such saved stash ‘{name}’"));
-        let here = self.files.lock().await.get(name).map(reopened);
+        let here = self.files.lock().await.get(name).map(Kept::try_clone).transpose()?;
         let file = match (here, server) {
-            (Some(file), _) => file,
-            // Of this run, at another agent, or of the one in the middle of which it began.
-            (None, Some(server)) if is_stash_name(name) => {
-                let file = server.fetch_stash(name, &self.folder).await?.ok_or_else(missing)?;
-                let own = reopened(&file);
-                self.files.lock().await.entry(name.to_owned()).or_insert(file);
+            // The last one of that name is the run's, wherever it was made: at another agent, or by the run in the middle of which this one began.
+            (here, Some(server)) if is_stash_name(name) => {
+                let kept = server.fetch_stash(name, &self.folder, here).await?.ok_or_else(missing)?;
+                let own = reopened(&kept.file);
+                self.files.lock().await.insert(name.to_owned(), kept);
                 own
             }
+            (Some(here), _) => reopened(&here.file),
             (None, _) => return Err(missing()),
         };
         let file = file.map_err(|error| Trouble::infrastructure(format!("cannot read a stash: {error}")))?;

@@ -172,6 +172,28 @@ pub enum Request {
     Input(Question),
 }
 
+impl Request {
+    /// Which job it is of; `None`: it is no job's.
+    pub fn job(&self) -> Option<JobId> {
+        match self {
+            Request::Allocate { job, .. }
+            | Request::Release { job }
+            | Request::Exec { job, .. }
+            | Request::Checkout { job, .. }
+            | Request::ReadFile { job, .. }
+            | Request::WriteFile { job, .. }
+            | Request::FileExists { job, .. }
+            | Request::DeleteDir { job, .. }
+            | Request::MakeDir { job, .. }
+            | Request::Stash { job, .. }
+            | Request::Unstash { job, .. }
+            | Request::Archive { job, .. }
+            | Request::TestReport { job, .. } => Some(*job),
+            Request::Sleep { .. } | Request::Now | Request::Input(_) => None,
+        }
+    }
+}
+
 /// What people are asked by `input`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Question {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use model::ids::{RequestId, RunId};
+use model::ids::{JobId, RequestId, RunId};
 use model::run::RunEnd;
 use model::rung::Needs;
 use queue::line::{AgentId, Command, Event, Expression, Labels};
@@ -71,6 +71,9 @@ pub(crate) async fn begin(app: &Arc<App>) -> Result<(), StoreError> {
         while !app.hub.closed.load(std::sync::atomic::Ordering::Relaxed) {
             let late = std::mem::take(&mut *app.hub.later());
             line::perform(&app, late).await;
+            for ((run, job), agent) in app.waiting.given_to_jobs() {
+                app.hub.place(&app.waiting, run, job, agent);
+            }
             if let Err(error) = line::take_in(&app).await {
                 tracing::warn!(%error, "the queue cannot be looked at");
             }
@@ -119,6 +122,7 @@ pub(crate) fn start_keeper(app: &Arc<App>, run: Run) {
             let id = run.id;
             keeper::keep(Arc::clone(&app), run, inbox).await;
             app.hub.keepers().remove(&id);
+            app.waiting.jobs_over(id);
             if app.hub.closed.load(std::sync::atomic::Ordering::Relaxed) {
                 return;
             }
@@ -202,7 +206,7 @@ impl Hub {
         let (keepers, mut agents) = (self.keepers(), self.agents());
         let connection = connected.connection;
         for (run, keeper) in keepers.iter() {
-            let held = held.iter().copied().find(|lease| lease.run == *run);
+            let held = held.iter().copied().filter(|lease| lease.run == *run).collect();
             keeper.send(ToKeeper::Came { agent, connection, held });
         }
         // What it holds and nobody keeps is to be ended.
@@ -211,6 +215,7 @@ impl Hub {
         }
         let came = connected.came(agent);
         agents.insert(agent, connected);
+        self.wake();
         waiting.tell(came)
     }
 
@@ -222,6 +227,7 @@ impl Hub {
             return Vec::new();
         };
         connected.offers = offers;
+        self.wake();
         waiting.tell(connected.came(agent))
     }
 
@@ -265,6 +271,14 @@ impl Hub {
             keeper.send(ToKeeper::Went { agent });
         }
         waiting.tell(Event::AgentWent { agent: AgentId(agent) })
+    }
+
+    /// A job has a place at another agent than its run's.
+    fn place(&self, waiting: &Waiting, run: RunId, job: JobId, agent: u64) {
+        let keeper = self.keepers().get(&run).cloned();
+        if !keeper.is_some_and(|keeper| keeper.send(ToKeeper::Placed { job, agent })) {
+            waiting.job_over(run, job);
+        }
     }
 
     /// How many runs are kept.

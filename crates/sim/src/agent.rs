@@ -185,7 +185,7 @@ impl Agent {
         around.deeds.leased(index, lease)?;
         self.released.remove(&lease);
         for (held, seat) in &mut self.seats {
-            if held.run == lease.run && *held != lease {
+            if held.run == lease.run && *held != lease && held.job().is_none() && lease.job().is_none() {
                 effects.extend(release(seat, around));
             }
         }

@@ -32,7 +32,7 @@ use crate::dice::Dice;
 const MANY: u32 = 1 << 30;
 
 /// With which a simulated server seals what it is told in confidence.
-const KEY: &str = "cfk_0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+const KEY: &str = "cfs_0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
 /// Where a server's files are.
 pub(crate) struct Home {

@@ -25,6 +25,10 @@ pub(crate) fn definition(seed: u64, run: RunId) -> String {
         ),
         7..10 => {
             let (one, two) = (steps(&mut dice, 2), steps(&mut dice, 2));
+            // Half of the second branches are at another agent, where that of the run has no machines; or what is within the first is.
+            let two = if dice.once_in(2) { format!("sh 'docker build .'\n{two}") } else { two };
+            let one =
+                if dice.once_in(3) { format!("{one}\nnode {{ sh 'docker build .'\n {two} }}\n{one}") } else { one };
             format!("parallel one: {{ node {{ {one} }} }}, two: {{ node {{ {two} }} }}\necho 'both'")
         }
         // It needs an agent that has machines, and says so when one has it.

@@ -4,7 +4,8 @@
 //! the change on that takes its row away. Whoever removes the spare ones loses nothing, and leaves nothing, whenever the server is killed.
 
 use model::ids::RunId;
-use sqlx::{Any, Row as _, Transaction};
+use sqlx::{Any, AnyConnection, Row as _, Transaction};
+use wire::agent::Lease;
 
 use crate::{Millis, Store, StoreError, signed, unsigned};
 
@@ -42,7 +43,7 @@ pub struct Artifact {
     pub at: Millis,
 }
 
-/// An agent that says that it has a run.
+/// An agent that says that it has a run, or a job of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Holder {
     /// Which run.
@@ -98,13 +99,26 @@ fn artifact(row: &sqlx::any::AnyRow) -> Result<Artifact, StoreError> {
     })
 }
 
-/// Whether a run is this holder's, by its status, epoch and agent.
-fn holds(of: Holder, row: &sqlx::any::AnyRow) -> Result<Result<(), NotKept>, StoreError> {
+/// Whether a run is this holder's, or a job of it, by the run's status, epoch and agent.
+async fn holds(
+    connection: &mut AnyConnection,
+    of: Holder,
+    row: &sqlx::any::AnyRow,
+) -> Result<Result<(), NotKept>, StoreError> {
     let (status, epoch, agent): (String, i64, Option<i64>) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+    let (epoch, agent) = match (Lease { run: of.run, epoch: of.epoch }).job() {
+        None => (unsigned(epoch), agent),
+        Some(job) => {
+            let text = "SELECT agent_id FROM elsewhere WHERE run_id = $1 AND job = $2 AND agent_id IS NOT NULL AND is_lost = 0";
+            let row = sqlx::query(text).bind(signed(of.run.0)).bind(signed(job.0));
+            let Some(row) = row.fetch_optional(connection).await? else { return Ok(Err(NotKept::Over)) };
+            (of.epoch, row.try_get(0)?)
+        }
+    };
     Ok(match agent {
         Some(agent) if unsigned(agent) != of.agent => Err(NotKept::NotItsOwn),
-        None if unsigned(epoch) == 0 => Err(NotKept::NotItsOwn),
-        _ if unsigned(epoch) != of.epoch || status != "running" => Err(NotKept::Over),
+        None if epoch == 0 => Err(NotKept::NotItsOwn),
+        _ if epoch != of.epoch || status != "running" => Err(NotKept::Over),
         _ => Ok(()),
     })
 }
@@ -119,7 +133,7 @@ async fn held(
         "UPDATE runs SET reported = reported WHERE id = $1 RETURNING status, epoch, agent_id, artifact_files, artifact_bytes",
     );
     let Some(row) = row.bind(signed(of.run.0)).fetch_optional(&mut **tx).await? else { return Ok(Err(NotKept::NoRun)) };
-    if let Err(reason) = holds(of, &row)? {
+    if let Err(reason) = holds(tx, of, &row).await? {
         return Ok(Err(reason));
     }
     if shelf == Shelf::Artifacts {
@@ -259,12 +273,14 @@ impl Store {
     /// The database; within: why it is not told.
     pub async fn stash(&self, of: Holder, name: &str) -> Result<Result<Option<Artifact>, NotKept>, StoreError> {
         let row = sqlx::query("SELECT status, epoch, agent_id FROM runs WHERE id = $1").bind(signed(of.run.0));
-        let Some(row) = row.fetch_optional(&self.pool).await? else { return Ok(Err(NotKept::NoRun)) };
-        if let Err(reason) = holds(of, &row)? {
+        let mut connection = self.pool.acquire().await?;
+        let Some(row) = row.fetch_optional(&mut *connection).await? else { return Ok(Err(NotKept::NoRun)) };
+        if let Err(reason) = holds(&mut connection, of, &row).await? {
             return Ok(Err(reason));
         }
         let text = "SELECT path, bytes, sha256, key, at_ms FROM stashes WHERE run_id = $1 AND path = $2";
-        let row = sqlx::query(text).bind(signed(of.run.0)).bind(name.to_owned()).fetch_optional(&self.pool).await?;
+        let row =
+            sqlx::query(text).bind(signed(of.run.0)).bind(name.to_owned()).fetch_optional(&mut *connection).await?;
         Ok(Ok(row.as_ref().map(artifact).transpose()?))
     }
 

@@ -13,13 +13,14 @@ use crate::connect::{Dialect, SCHEMA};
 use crate::{Store, StoreError};
 
 /// In the order in which they refer to each other, with what orders their rows.
-const TABLES: [(&str, &str); 18] = [
+const TABLES: [(&str, &str); 19] = [
     ("counters", "name"),
     ("projects", "id"),
     ("runs", "id"),
     ("deliveries", "digest"),
     ("inputs", "run_id, seq"),
     ("requests", "run_id, id"),
+    ("elsewhere", "run_id, job"),
     ("events", "run_id, seq"),
     ("log_chunks", "run_id, first_line"),
     ("artifacts", "run_id, path"),

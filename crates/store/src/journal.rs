@@ -1,7 +1,7 @@
 //! What a run's keeper writes down, before it acts.
 
 use model::event::{Event, LogSource};
-use model::ids::{RequestId, RunId};
+use model::ids::{JobId, RequestId, RunId};
 use model::limits::MAX_DESCRIPTION_CHARS;
 use model::properties::Properties;
 use model::request::{Reply, Request};
@@ -28,6 +28,8 @@ pub enum Act {
     Cancel(RequestId),
     /// The run is about to leave its agent, which lacks this: nothing more is done for it there.
     Leave(Needs),
+    /// This job is to be at another agent, under the lease of the second, which needs this.
+    Elsewhere(JobId, JobId, Needs),
 }
 
 /// A request that is not answered.
@@ -117,6 +119,7 @@ impl Store {
                     let change = sqlx::query("UPDATE runs SET leaves = $1 WHERE id = $2");
                     change.bind(text).bind(signed(run.0)).execute(&mut *tx).await?;
                 }
+                Act::Elsewhere(job, root, needs) => crate::elsewhere::put(&mut tx, run, *job, *root, needs).await?,
                 Act::Event(event) => happened(&mut tx, run, now, event).await?,
             }
         }
@@ -224,7 +227,11 @@ pub(crate) async fn put_input(
         let request = text.map(|text| serde_json::from_str(&text)).transpose();
         let more = match (request.map_err(StoreError::damaged("a request"))?, reply) {
             (Some(Request::Allocate { .. }), Reply::Allocated(_)) => 1,
-            (Some(Request::Release { .. }), _) => -1,
+            (Some(Request::Allocate { job, .. }), _) => return crate::elsewhere::over(tx, run, job).await,
+            (Some(Request::Release { job }), _) => {
+                crate::elsewhere::over(tx, run, job).await?;
+                -1
+            }
             _ => return Ok(()),
         };
         let change = sqlx::query("UPDATE runs SET places = places + $1 WHERE id = $2");

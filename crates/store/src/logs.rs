@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use model::event::LogSource;
-use model::ids::RunId;
+use model::ids::{JobId, RunId};
 use sqlx::{Any, Row as _, Transaction};
 use wire::agent::{Item, LogLine};
 use zstd::bulk::Compressor;
@@ -105,6 +105,20 @@ impl Store {
     /// # Errors
     /// There is no such run.
     pub async fn report(&self, run: RunId, first: u64, items: &[Item]) -> Result<u64, StoreError> {
+        self.report_of(run, None, first, items).await
+    }
+
+    /// The same under the lease of a job that is at another agent than its run: that counts for itself.
+    ///
+    /// # Errors
+    /// There is no such run, or no such job of it any more.
+    pub async fn report_of(
+        &self,
+        run: RunId,
+        job: Option<JobId>,
+        first: u64,
+        items: &[Item],
+    ) -> Result<u64, StoreError> {
         // As nearly always; and while nobody waits for the database.
         let mut chunks = packed(lines(items))?;
         let mut tx = self.write().await?;
@@ -112,7 +126,16 @@ impl Store {
         let row = sqlx::query("UPDATE runs SET reported = reported WHERE id = $1 RETURNING reported, lines");
         let row = row.bind(signed(run.0)).fetch_optional(&mut *tx).await?;
         let row = row.ok_or_else(|| StoreError::Missing { what: "run", name: run.to_string() })?;
-        let (has, first_line) = (unsigned(row.try_get(0)?), row.try_get::<i64, _>(1)?);
+        let (of_run, first_line) = (unsigned(row.try_get(0)?), row.try_get::<i64, _>(1)?);
+        let has = match job {
+            None => of_run,
+            Some(job) => {
+                let row = sqlx::query("SELECT reported FROM elsewhere WHERE run_id = $1 AND job = $2");
+                let row = row.bind(signed(run.0)).bind(signed(job.0)).fetch_optional(&mut *tx).await?;
+                let row = row.ok_or_else(|| StoreError::Missing { what: "job", name: format!("{job} of {run}") })?;
+                unsigned(row.try_get(0)?)
+            }
+        };
         // What an older state of the database had is gone; the log says so, and goes on.
         let lost = first.saturating_sub(has);
         let note = (lost > 0).then(|| LogLine {
@@ -137,7 +160,12 @@ impl Store {
         }
         let total = has + new.len() as u64;
         let change = sqlx::query("UPDATE runs SET reported = $1, lines = $2 WHERE id = $3");
-        change.bind(signed(total)).bind(lines).bind(signed(run.0)).execute(&mut *tx).await?;
+        let total_of_run = if job.is_some() { of_run } else { total };
+        change.bind(signed(total_of_run)).bind(lines).bind(signed(run.0)).execute(&mut *tx).await?;
+        if let Some(job) = job {
+            let change = sqlx::query("UPDATE elsewhere SET reported = $1 WHERE run_id = $2 AND job = $3");
+            change.bind(signed(total)).bind(signed(run.0)).bind(signed(job.0)).execute(&mut *tx).await?;
+        }
         tx.commit().await?;
         Ok(total)
     }

@@ -240,6 +240,7 @@ impl Store {
         for (seq, answer) in (first..).zip(answers) {
             put_input(&mut tx, id, seq, answer).await?;
         }
+        crate::elsewhere::forget(&mut tx, id).await?;
         record(&mut tx, now, &Actor::server(), "run.requeue", &id.to_string(), &json!({ "epoch": epoch + 1 })).await?;
         tx.commit().await?;
         Ok(())
@@ -434,6 +435,7 @@ impl Store {
         if changed {
             append(&mut tx, id, last.into_iter()).await?;
             sqlx::query("DELETE FROM requests WHERE run_id = $1").bind(signed(id.0)).execute(&mut *tx).await?;
+            crate::elsewhere::forget(&mut tx, id).await?;
             let detail = json!({ "outcome": end.outcome, "message": end.message });
             record(&mut tx, now, &Actor::server(), "run.finish", &id.to_string(), &detail).await?;
         }

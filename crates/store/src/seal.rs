@@ -21,7 +21,7 @@ use crate::StoreError;
 /// How a value begins that is sealed.
 const HEAD: &str = "sealed:1:";
 /// How the text of a key begins.
-const WORD: &str = "cfk_";
+const WORD: &str = "cfs_";
 const NONCE_BYTES: usize = 24;
 
 /// A key of a server. Whoever prints it sees which it is.
@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     fn key(digit: char) -> SealingKey {
-        SealingKey::parse(&format!("cfk_{}\n", digit.to_string().repeat(64))).unwrap()
+        SealingKey::parse(&format!("cfs_{}\n", digit.to_string().repeat(64))).unwrap()
     }
 
     #[test]
@@ -208,7 +208,7 @@ mod tests {
         assert_ne!(text, SealingKey::generate());
         let key = SealingKey::parse(&text).unwrap();
         assert!(!format!("{key:?}").contains(&text[4..12]), "{key:?}");
-        for wrong in ["", "cfk_", &text[4..], &text[..text.len() - 1], &format!("{text}0"), &text.replace("cfk", "cft")]
+        for wrong in ["", "cfs_", &text[4..], &text[..text.len() - 1], &format!("{text}0"), &text.replace("cfs", "cft")]
         {
             assert!(SealingKey::parse(wrong).is_none(), "{wrong}");
         }

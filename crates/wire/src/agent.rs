@@ -23,7 +23,7 @@
 use std::collections::BTreeMap;
 
 use model::event::{Event, LogSource};
-use model::ids::{RequestId, RunId, StageId, StepId};
+use model::ids::{JobId, RequestId, RunId, StageId, StepId};
 use model::request::{Failure, Reply, Request};
 use model::run::RunFacts;
 use model::rung::{Needs, Rung, Trust};
@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::{Finding, Said, Word};
 
 /// Version of these messages; both sides must have the same.
-pub const VERSION: u32 = 9;
+pub const VERSION: u32 = 10;
 /// The longest message, in bytes.
 pub const MAX_MESSAGE_BYTES: usize = crate::engine::MAX_LINE_BYTES + 4096;
 /// So many messages with words of one engine may be on their way; until one is heard, an agent does not listen to that engine.
@@ -40,13 +40,28 @@ pub const MAX_SAID: usize = 8;
 /// The most that one report has.
 pub const MAX_REPORT: usize = 8000;
 
-/// A lease of a run.
+/// A lease of a run, or of one of its jobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Lease {
     /// Of which run.
     pub run: RunId,
-    /// Which of its leases: each next one is higher.
+    /// Which of its leases: each next one is higher. Those of jobs are higher than any of the run's own.
     pub epoch: u64,
+}
+
+impl Lease {
+    /// Epochs from here on are of jobs, by their numbers.
+    const JOBS: u64 = 1 << 48;
+
+    /// Of a job that is at another agent than its run. A job has one, once.
+    pub fn of_job(run: RunId, job: JobId) -> Lease {
+        Lease { run, epoch: Lease::JOBS | job.0 }
+    }
+
+    /// Of which job it is; `None`: it is the run's own.
+    pub fn job(&self) -> Option<JobId> {
+        (self.epoch >= Lease::JOBS).then_some(JobId(self.epoch & !Lease::JOBS))
+    }
 }
 
 /// Where a definition and its project's files are.
@@ -297,7 +312,8 @@ pub struct Plan {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ToAgent {
-    /// It has this run from now on.
+    /// It has this run from now on, or this job of one that is at another agent: then there is no engine to be started, and what it finds of
+    /// the definition is nothing new.
     Lease {
         /// Which.
         lease: Lease,

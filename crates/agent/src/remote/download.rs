@@ -7,14 +7,23 @@ use std::path::Path;
 use futures_util::StreamExt as _;
 use model::limits::MAX_STASH_BYTES;
 use reqwest::StatusCode;
-use reqwest::header::{ETAG, IF_RANGE, RANGE};
+use reqwest::header::{ETAG, IF_NONE_MATCH, IF_RANGE, RANGE};
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 use wire::artifact::stash;
 
 use super::upload::{Failed, MOST_ANSWER, PAUSE, SILENCE, ServerFiles, refused, said};
 use crate::failure::{Trouble, explain};
-use crate::stash::unnamed;
+use crate::stash::{Kept, unnamed};
+
+/// What is there of a name.
+enum Found {
+    /// It has come, whole: its digest.
+    Came(String),
+    /// What is known.
+    Same,
+    None,
+}
 
 /// What has come so far.
 struct Here {
@@ -26,16 +35,23 @@ struct Here {
 }
 
 impl ServerFiles {
-    /// Fetches a stash into an unnamed file in that folder. `None`: the run has none of that name.
-    pub(crate) async fn fetch_stash(&self, name: &str, folder: &Path) -> Result<Option<File>, Trouble> {
+    /// Fetches a stash into an unnamed file in that folder, if it is not what is here already (`own`). `None`: the run has none of that name.
+    pub(crate) async fn fetch_stash(
+        &self,
+        name: &str,
+        folder: &Path,
+        own: Option<Kept>,
+    ) -> Result<Option<Kept>, Trouble> {
         let mut since = None;
         let mut pause = PAUSE.0;
         let mut here = Here { file: unnamed(folder)?, digest: Sha256::new(), bytes: 0, tag: None };
         loop {
             let before = here.bytes;
-            let reason = match self.try_fetch(name, &mut here).await {
-                Ok(true) => return Ok(Some(here.file)),
-                Ok(false) => return Ok(None),
+            let known = own.as_ref().map(|own| own.sha256.as_str());
+            let reason = match self.try_fetch(name, &mut here, known).await {
+                Ok(Found::Came(sha256)) => return Ok(Some(Kept { file: here.file, sha256 })),
+                Ok(Found::Same) => return Ok(own),
+                Ok(Found::None) => return Ok(None),
                 Err(Failed::For(trouble)) => return Err(trouble),
                 Err(Failed::Passing(reason)) => reason,
             };
@@ -51,12 +67,14 @@ impl ServerFiles {
         }
     }
 
-    /// Whether it is there, whole.
-    async fn try_fetch(&self, name: &str, here: &mut Here) -> Result<bool, Failed> {
+    async fn try_fetch(&self, name: &str, here: &mut Here, known: Option<&str>) -> Result<Found, Failed> {
         let mut request = self.uploader.http.get(format!("{}{}", self.uploader.server, stash(self.lease, name)));
         request = request.bearer_auth(&self.uploader.key);
         if let Some(tag) = here.tag.as_ref().filter(|_| here.bytes > 0) {
             request = request.header(RANGE, format!("bytes={}-", here.bytes)).header(IF_RANGE, tag);
+        }
+        if let Some(known) = known {
+            request = request.header(IF_NONE_MATCH, format!("\"{known}\""));
         }
         let failed = |error: reqwest::Error| Failed::Passing(explain(&error.without_url()));
         let silent = |_| Failed::Passing("the server says nothing".to_owned());
@@ -68,6 +86,7 @@ impl ServerFiles {
         let mut next =
             async || tokio::time::timeout(SILENCE, pieces.next()).await.map_err(silent)?.transpose().map_err(failed);
         match status {
+            StatusCode::NOT_MODIFIED if known.is_some() => return Ok(Found::Same),
             StatusCode::PARTIAL_CONTENT if here.tag == tag => {}
             StatusCode::OK => here.begin(tag).map_err(not_kept)?,
             _ => {
@@ -80,7 +99,7 @@ impl ServerFiles {
                 }
                 match status {
                     // What stands between answers in other words.
-                    StatusCode::NOT_FOUND if said(&text).is_some() => return Ok(false),
+                    StatusCode::NOT_FOUND if said(&text).is_some() => return Ok(Found::None),
                     StatusCode::NOT_FOUND | StatusCode::RANGE_NOT_SATISFIABLE => {
                         here.begin(None).map_err(not_kept)?;
                         return Err(Failed::Passing(status.to_string()));
@@ -99,7 +118,7 @@ impl ServerFiles {
         }
         let digest: String = here.digest.clone().finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         if here.bytes == whole && here.tag.as_deref() == Some(&format!("\"{digest}\"")) {
-            return Ok(true);
+            return Ok(Found::Came(digest));
         }
         // Where only its end is missing, it goes on from there.
         if here.bytes == whole {
@@ -171,10 +190,10 @@ mod tests {
     async fn fetched(answers: Vec<Vec<u8>>) -> (Result<Option<Vec<u8>>, Trouble>, Vec<String>) {
         let (uploads, server) = server(answers).await;
         let folder = tempfile::tempdir().unwrap();
-        let fetched = uploads.fetch_stash("a b", folder.path()).await.map(|file| {
-            file.map(|file| {
+        let fetched = uploads.fetch_stash("a b", folder.path(), None).await.map(|kept| {
+            kept.map(|kept| {
                 let mut content = Vec::new();
-                crate::stash::reopened(&file).unwrap().read_to_end(&mut content).unwrap();
+                crate::stash::reopened(&kept.file).unwrap().read_to_end(&mut content).unwrap();
                 content
             })
         });
@@ -209,6 +228,25 @@ mod tests {
         assert!(asked[1].contains("if-range: \""), "{}", asked[1]);
     }
 
+    /// Another job may have stashed under that name, at another agent.
+    #[tokio::test]
+    async fn what_is_here_is_held_against_what_is_there() {
+        let (uploads, server) =
+            server(vec![answer("304 Not Modified", b"mine", 0, b""), answer("200 OK", b"theirs", 6, b"theirs")]).await;
+        let folder = tempfile::tempdir().unwrap();
+        let sha256: String = Sha256::digest("mine").iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut own =
+            Some(Kept { file: unnamed(folder.path()).unwrap_or_else(|_| panic!("a file")), sha256: sha256.clone() });
+        for expect in [true, false] {
+            own = uploads.fetch_stash("a", folder.path(), own).await.unwrap_or_else(|_| panic!("a stash"));
+            assert_eq!(own.as_ref().is_some_and(|own| own.sha256 == sha256), expect);
+        }
+        let mut content = String::new();
+        crate::stash::reopened(&own.unwrap().file).unwrap().read_to_string(&mut content).unwrap();
+        assert_eq!(content, "theirs");
+        assert!(server.await.unwrap().iter().all(|head| head.contains(&format!("if-none-match: \"{sha256}\""))));
+    }
+
     #[tokio::test]
     async fn what_is_something_else_is_not_believed() {
         let (fetched, asked) =
@@ -227,7 +265,7 @@ mod tests {
         assert!(fetched.is_ok_and(|file| file.is_none()));
         let (uploads, _server) = server(vec![answer("409 Conflict", b"", 14, b"{\"error\":\"no\"}")]).await;
         let folder = tempfile::tempdir().unwrap();
-        let failure = uploads.fetch_stash("a", folder.path()).await.unwrap_err().0;
+        let failure = uploads.fetch_stash("a", folder.path(), None).await.unwrap_err().0;
         assert_eq!(failure.message, "the server does not give stash ‘a’: no");
     }
 }

@@ -247,9 +247,9 @@ impl Agent {
     fn told(&mut self, message: ToAgent) {
         match message {
             ToAgent::Lease { lease, source, file, project, trust, reported } => {
-                // An older lease of the run is none any more.
-                let old: Vec<_> =
-                    self.seats.keys().copied().filter(|held| held.run == lease.run && *held != lease).collect();
+                // An older lease of the run is none any more; those of jobs are none of the run's.
+                let is_own = |held: &Lease| held.run == lease.run && held.job().is_none() && lease.job().is_none();
+                let old: Vec<_> = self.seats.keys().copied().filter(|held| is_own(held) && *held != lease).collect();
                 old.into_iter().for_each(|lease| self.release(lease));
                 let seat = self.seats.entry(lease).or_insert_with(|| {
                     let seat = Seat::new(lease, (project, trust), reported, self.inbox.clone());

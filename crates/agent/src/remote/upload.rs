@@ -104,22 +104,22 @@ impl ServerFiles {
     async fn send_one(&self, folder: &Below, path: &Path) -> Result<(), Trouble> {
         let open = || folder.read(&inside(path).unwrap_or_default());
         let path = path.to_string_lossy();
-        self.persist(&upload(self.lease, &path), &format!("artifact {path}"), open).await
+        self.persist(&upload(self.lease, &path), &format!("artifact {path}"), open).await.map(drop)
     }
 
-    /// Sends a stash.
-    pub(crate) async fn send_stash(&self, name: &str, file: &File) -> Result<(), Trouble> {
+    /// Sends a stash. Its digest.
+    pub(crate) async fn send_stash(&self, name: &str, file: &File) -> Result<String, Trouble> {
         self.persist(&stash(self.lease, name), &format!("stash ‘{name}’"), || reopened(file)).await
     }
 
-    /// Sends a file until it is there.
-    async fn persist(&self, to: &str, what: &str, open: impl Fn() -> io::Result<File>) -> Result<(), Trouble> {
+    /// Sends a file until it is there. Its digest.
+    async fn persist(&self, to: &str, what: &str, open: impl Fn() -> io::Result<File>) -> Result<String, Trouble> {
         let mut since = None;
         let mut pause = PAUSE.0;
         loop {
             let file = open().map_err(|error| Trouble::infrastructure(format!("{what}: {error}")))?;
             let reason = match self.try_one(file, to, what).await {
-                Ok(()) => return Ok(()),
+                Ok(sha256) => return Ok(sha256),
                 Err(Failed::For(trouble)) => return Err(trouble),
                 Err(Failed::Passing(reason)) => reason,
             };
@@ -133,7 +133,7 @@ impl ServerFiles {
         }
     }
 
-    async fn try_one(&self, file: File, to: &str, what: &str) -> Result<(), Failed> {
+    async fn try_one(&self, file: File, to: &str, what: &str) -> Result<String, Failed> {
         let bytes = file.metadata().map_err(|error| Failed::Passing(error.to_string()))?.len();
         let sent = Arc::new(Mutex::new(Sent { digest: Sha256::new(), bytes: 0, at: Instant::now() }));
         let Uploader { http, server, key } = &self.uploader;
@@ -159,8 +159,11 @@ impl ServerFiles {
             let received = serde_json::from_slice::<Received>(&text).ok();
             let sent = sent.lock().unwrap_or_else(PoisonError::into_inner);
             let sha256 = sent.digest.clone().finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-            let is_whole = received == Some(Received { bytes: sent.bytes, sha256 }) && sent.bytes == bytes;
-            return is_whole.then_some(()).ok_or_else(|| Failed::Passing("something else has come there".to_owned()));
+            let expected = Received { bytes: sent.bytes, sha256 };
+            return match received.as_ref() == Some(&expected) && sent.bytes == bytes {
+                true => Ok(expected.sha256),
+                false => Err(Failed::Passing("something else has come there".to_owned())),
+            };
         }
         Err(refused(status, &text, &format!("does not take {what}")))
     }

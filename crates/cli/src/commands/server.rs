@@ -113,8 +113,8 @@ fn keys(args: &ServerArgs, data: &Path) -> Result<Keys, CommandFailure> {
     let read = |path: &Path| {
         let text = std::fs::read_to_string(path).map_err(|error| CommandFailure::io("read", path, &error))?;
         SealingKey::parse(&text).ok_or_else(|| {
-            let what = format!("{}: no key: it is `cfk_` and 64 hexadecimal digits", path.display());
-            CommandFailure::usage(what).with_hint("(printf cfk_; openssl rand -hex 32) > FILE makes one")
+            let what = format!("{}: no key: it is `cfs_` and 64 hexadecimal digits", path.display());
+            CommandFailure::usage(what).with_hint("(printf cfs_; openssl rand -hex 32) > FILE makes one")
         })
     };
     let former = args.former_key_files.iter().map(|path| read(path)).collect::<Result<_, _>>()?;

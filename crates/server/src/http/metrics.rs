@@ -64,6 +64,8 @@ pub(super) async fn show(State(app): State<Arc<App>>, user: User) -> Result<impl
     page.head("cicd_worker_count", "gauge", "Places for runs at connected agents.");
     page.line("cicd_worker_count", "cicd_worker_state=\"busy\"", places.taken);
     page.line("cicd_worker_count", "cicd_worker_state=\"available\"", places.free);
+    page.head("cofferdam_jobs_elsewhere", "gauge", "Jobs that have places at other agents than their runs.");
+    page.line("cofferdam_jobs_elsewhere", "", app.waiting.taken_by_jobs());
     page.head("cofferdam_agents_connected", "gauge", "Agents that are connected.");
     page.line("cofferdam_agents_connected", "", places.agents);
     page.head("cofferdam_queue_wait_seconds", "summary", "Time from a run's request to its first place.");

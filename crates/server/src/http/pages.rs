@@ -74,7 +74,7 @@ pub(super) async fn home(State(app): State<Arc<App>>, Viewer(user): Viewer) -> R
                             a href=(format!("/runs/{}", run.id.0)) { (run.project_name) " #" (run.number) }
                             @if let Some(name) = &run.display_name { " " (name) }
                         }
-                        td class=(class) { (word) @if run.status == Status::Queued { ": " (super::runs::why(&app, run)) } }
+                        td class=(class) { (word) @if let Some(waits) = super::runs::waits(&app, run) { ": " (waits) } }
                         td { (run.facts.causes.first().map(|cause| cause.description.as_str()).unwrap_or_default()) }
                     }
                 }
@@ -123,7 +123,7 @@ pub(super) async fn run(
         &html! {
             p { a href="/" { "Runs" } }
             h1 { (run.project_name) " " (name) " " span class=(class) { (word) } }
-            @if run.status == Status::Queued { p { (super::runs::why(&app, &run)) } }
+            @if let Some(waits) = super::runs::waits(&app, &run) { p { (waits) } }
             @if let Some(message) = &run.message { p { (message) } }
             @for question in &questions { (super::questions::page(&run, question)) }
             @if let Some(description) = &run.description { p { (description) } }

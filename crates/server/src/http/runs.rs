@@ -46,6 +46,18 @@ pub(super) fn why(app: &App, run: &Run) -> String {
     }
 }
 
+/// For what a run that has not ended waits, or jobs of it do.
+pub(super) fn waits(app: &App, run: &Run) -> Option<String> {
+    match run.status {
+        Status::Queued => Some(why(app, run)),
+        Status::Running => {
+            let jobs = app.waiting.why_jobs(run.id).into_iter().map(|(job, why)| format!("{job}: {why}"));
+            Some(jobs.collect::<Vec<_>>().join("; ")).filter(|text| !text.is_empty())
+        }
+        Status::Done => None,
+    }
+}
+
 /// A run.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Run)]
@@ -100,7 +112,7 @@ pub(super) struct Cause {
 
 pub(super) fn shown(app: &App, run: &Run) -> Shown {
     let run = run.clone();
-    let waits = (run.status == Status::Queued).then(|| why(app, &run));
+    let waits = waits(app, &run);
     let cause = |BuildCause { class, description, user }| Cause { class, description, user };
     Shown {
         id: run.id.0,

@@ -34,6 +34,7 @@ impl Keeper {
         }
         // In one change: nobody may report for the old lease from now on, and nobody answers but this.
         self.app.store.requeue_run(self.run.id, self.lease.epoch, &answers, self.app.now()).await?;
+        self.release_outposts(true);
         // It waits for another place, as one that is new.
         Ok(Step::Over)
     }
@@ -57,6 +58,7 @@ impl Keeper {
     pub(super) async fn abandon(&mut self, reason: &str) -> Result<Step, StoreError> {
         let end = RunEnd::aborted(reason);
         self.tell_agent(ToAgent::Release { lease: self.lease, forget: false });
+        self.release_outposts(true);
         self.app.store.break_run(self.run.id, &end, self.app.now()).await?;
         self.count(&end);
         Ok(Step::Over)
@@ -66,9 +68,15 @@ impl Keeper {
     pub(super) async fn fail(&mut self, kind: FailureKind, message: &str) -> Result<Step, StoreError> {
         let end = RunEnd::failed(Outcome::Failure, Some(kind), message);
         self.tell_agent(ToAgent::Release { lease: self.lease, forget: false });
+        self.release_outposts(true);
         self.app.store.break_run(self.run.id, &end, self.app.now()).await?;
         self.count(&end);
         Ok(Step::Over)
+    }
+
+    /// It has ended, if all agents that had something of it have said the last of it.
+    pub(super) async fn finish_if_quiet(&mut self) -> Result<Step, StoreError> {
+        if self.is_released && self.outposts.are_quiet() { self.finish().await } else { Ok(Step::On) }
     }
 
     pub(super) async fn finish(&mut self) -> Result<Step, StoreError> {

@@ -11,7 +11,8 @@ use tokio::time::Instant;
 use wire::agent::{Definition, Item, LogLine, ToAgent};
 use wire::engine::{Heard, Input, Journal, JournalError, Said, Word};
 
-use super::{Decision, Keeper, LAST_WORDS, Step};
+use super::needs::Goes;
+use super::{Decision, Keeper, LAST_WORDS, Step, outposts};
 use crate::changes::is_rerun;
 use crate::config::ProjectConfig;
 use crate::{line, properties};
@@ -147,12 +148,24 @@ impl Keeper {
         for (index, at) in places {
             self.app.store.took_input(self.run.id, index, at).await?;
         }
-        let requests = acts.iter().filter_map(|act| match act {
-            Act::Request(_, request) => Some(request),
-            Act::Cancel(_) | Act::Event(_) | Act::Properties(..) | Act::Leave(_) => None,
-        });
-        let leaves = self.needs_elsewhere(requests).await?;
-        acts.extend(leaves.clone().map(Act::Leave));
+        let requests: Vec<_> = acts
+            .iter()
+            .filter_map(|act| if let Act::Request(_, request) = act { Some(request) } else { None })
+            .collect();
+        let mut leaves = None;
+        match self.goes(&requests).await? {
+            Goes::Nobody => {}
+            Goes::Run(needs) => {
+                leaves = Some(needs.clone());
+                acts.push(Act::Leave(needs));
+            }
+            Goes::Jobs(jobs) => {
+                for (job, root, needs) in jobs {
+                    acts.extend((job == root).then(|| outposts::told(job, &needs)));
+                    acts.push(Act::Elsewhere(job, root, needs));
+                }
+            }
+        }
         if !acts.is_empty() {
             // It has got further than any before it.
             self.losses = 0;
@@ -166,16 +179,18 @@ impl Keeper {
             return self.leave(needs).await;
         }
         self.tell_engine(words);
+        self.goes_elsewhere(&acts);
         for act in acts {
             match act {
                 Act::Request(id, request) => self.ask(id, request, self.app.now()).await?,
                 Act::Cancel(id) => self.cancel(id).await?,
-                Act::Event(_) | Act::Properties(..) | Act::Leave(_) => {}
+                Act::Event(_) | Act::Properties(..) | Act::Leave(_) | Act::Elsewhere(..) => {}
             }
         }
         if let Some(end) = end {
             self.ended = Some((end, Instant::now() + LAST_WORDS));
             self.tell_agent(ToAgent::Release { lease: self.lease, forget: false });
+            self.release_outposts(false);
         }
         Ok(Step::On)
     }
@@ -185,6 +200,9 @@ impl Keeper {
         self.open.insert(id);
         if let Some(refused) = self.not_approved(&request) {
             return self.answer(id, Reply::Failed(refused)).await;
+        }
+        if self.ask_outpost(id, &request).await? {
+            return Ok(());
         }
         match request {
             Request::Sleep { ms } => drop(self.timers.insert((asked_at.saturating_add(ms), id))),
@@ -219,7 +237,7 @@ impl Keeper {
         if self.questions.remove(&id) {
             return self.answer(id, Reply::Cancelled).await;
         }
-        if self.open.contains(&id) {
+        if self.open.contains(&id) && !self.cancel_abroad(id).await? {
             self.tell_agent(ToAgent::Cancel { lease: self.lease, id });
         }
         Ok(())
@@ -274,6 +292,21 @@ impl Keeper {
         Ok(Step::On)
     }
 
+    /// An answer is to be remembered as long as the run, for the next engine. A step: the run has read too much, and has ended.
+    pub(super) async fn has_read(&mut self, reply: &Reply) -> Result<Option<Step>, StoreError> {
+        self.read = self.read.saturating_add(size_of_reply(reply));
+        let most = self.app.config.run_read_bytes;
+        if self.read <= most {
+            return Ok(None);
+        }
+        let reason = format!(
+            "the run has read more than {} MiB into its pipeline: `returnStdout` and `readFile` are for what is small, artifacts and \
+             stashes for what is not",
+            most >> 20
+        );
+        self.fail(FailureKind::Workload, &reason).await.map(Some)
+    }
+
     pub(super) async fn engine_is_another(&mut self, error: &JournalError) -> Result<Step, StoreError> {
         self.fail(FailureKind::Infrastructure, &error.to_string()).await
     }
@@ -314,7 +347,7 @@ pub(super) fn size_of_input(input: &Input) -> usize {
 }
 
 /// About how much text an answer has.
-pub(super) fn size_of_reply(reply: &Reply) -> usize {
+fn size_of_reply(reply: &Reply) -> usize {
     match reply {
         Reply::Exited { stdout, .. } => stdout.as_ref().map_or(0, String::len),
         Reply::Text(text) => text.len(),

@@ -13,12 +13,13 @@ mod end;
 mod engine;
 mod inbox;
 mod needs;
+mod outposts;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::ids::{RequestId, StepId};
+use model::ids::{JobId, RequestId, StepId};
 use model::request::{FailureKind, Reply};
 use model::run::RunEnd;
 use model::rung::Needs;
@@ -28,7 +29,8 @@ use tokio::time::Instant;
 use wire::agent::{FromAgent, Lease, ToAgent};
 use wire::engine::{Input, Journal};
 
-use self::engine::{size_of_input, size_of_reply};
+use self::engine::size_of_input;
+use self::outposts::Outposts;
 use crate::app::App;
 use crate::config::ProjectConfig;
 
@@ -41,10 +43,12 @@ const LAST_WORDS: Duration = Duration::from_secs(60);
 
 /// What a keeper hears.
 pub(crate) enum ToKeeper {
-    /// An agent has connected; it holds this lease of the run.
-    Came { agent: u64, connection: u64, held: Option<Lease> },
+    /// An agent has connected; it holds these leases of the run.
+    Came { agent: u64, connection: u64, held: Vec<Lease> },
     /// An agent's connection has ended.
     Went { agent: u64 },
+    /// A job has a place at that agent.
+    Placed { job: JobId, agent: u64 },
     /// An agent says something of this run.
     Said { agent: u64, lease: Lease, message: FromAgent, bytes: usize },
     /// Somebody wants it to end.
@@ -141,6 +145,10 @@ struct Keeper {
     ended: Option<(RunEnd, Instant)>,
     /// What it needs of another agent, and until when the last words of this one are waited for.
     leaving: Option<(Needs, Instant)>,
+    /// Its jobs at other agents.
+    outposts: Outposts,
+    /// It has ended, and its agent has said all.
+    is_released: bool,
 }
 
 impl Keeper {
@@ -166,6 +174,8 @@ impl Keeper {
             activity: HashMap::new(),
             ended: None,
             leaving: None,
+            outposts: Outposts::default(),
+            is_released: false,
         }
     }
 
@@ -177,6 +187,7 @@ impl Keeper {
         self.open.clear();
         self.timers.clear();
         self.questions.clear();
+        self.is_released = false;
         // What the row says counts: a change whose answer was lost has been made all the same.
         self.lease.epoch = self.run.epoch;
         self.agent = self.run.agent.filter(|_| self.run.status == Status::Running);
@@ -201,6 +212,7 @@ impl Keeper {
                 agent
             }
         };
+        self.resume_outposts().await?;
         match self.app.hub.connection_of(agent) {
             None => {
                 self.lost_at.get_or_insert_with(|| Instant::now() + self.app.config.agent_patience);
@@ -210,20 +222,11 @@ impl Keeper {
             there if there != self.connection => return Ok(Step::On),
             Some(_) => self.lost_at = None,
         }
-        let project = self.app.store.project(&self.run.project_name).await?;
-        let config = project.and_then(|project| serde_json::from_value::<ProjectConfig>(project.config).ok());
-        let Some(config) = config else {
+        let Some(config) = self.config().await? else {
             return self.fail(FailureKind::Usage, "the project has no configuration that this server knows").await;
         };
         self.reported = (self.app.store.reported(self.run.id).await?, false);
-        self.tell_agent(ToAgent::Lease {
-            lease: self.lease,
-            source: config.source_of(&self.run),
-            file: config.file.clone(),
-            project: self.run.project_name.clone(),
-            trust: self.run.trust,
-            reported: self.reported.0,
-        });
+        self.tell_agent(self.message_of_lease(&config, self.lease, self.reported.0));
         if let Some(needs) = self.run.leaves.clone() {
             self.take_leave(needs);
             return Ok(Step::On);
@@ -248,7 +251,7 @@ impl Keeper {
         let timer = self.timers.first().copied();
         let due = timer.map(|(at, _)| Instant::now() + Duration::from_millis(at.saturating_sub(self.app.now())));
         let ends = self.ended.as_ref().map(|(_, until)| *until);
-        let deadline = [due, self.lost_at, ends, self.leaves_at()].into_iter().flatten().min();
+        let deadline = [due, self.lost_at, ends, self.leaves_at(), self.outposts.due()].into_iter().flatten().min();
         let woken = async {
             match deadline {
                 Some(deadline) => tokio::time::sleep_until(deadline).await,
@@ -273,6 +276,10 @@ impl Keeper {
         if self.ended.as_ref().is_some_and(|(_, until)| at >= *until) {
             return self.finish().await;
         }
+        if self.outposts.due().is_some_and(|due| at >= due) {
+            self.wake_outposts(at).await?;
+            return self.finish_if_quiet().await;
+        }
         if self.leaves_at().is_some_and(|until| at >= until)
             && let Some((needs, _)) = self.leaving.take()
         {
@@ -290,23 +297,31 @@ impl Keeper {
 
     async fn hear(&mut self, message: ToKeeper) -> Result<Step, StoreError> {
         match message {
-            ToKeeper::Came { agent, connection, held } if Some(agent) == self.agent => {
-                self.connection = Some(connection);
-                match held {
+            ToKeeper::Came { agent, connection, held } => {
+                self.outposts_came(agent, connection, &held).await?;
+                let own = held.into_iter().find(|lease| lease.job().is_none());
+                match own {
+                    _ if Some(agent) == self.agent => self.connection = Some(connection),
+                    Some(lease) => {
+                        self.app.hub.tell(agent, ToAgent::Release { lease, forget: true });
+                        return Ok(Step::On);
+                    }
+                    None => return Ok(Step::On),
+                }
+                match own {
                     // It has lost what it had, as after its own restart.
                     None if self.run.definition.is_some() || self.journal.is_some() => self.agent_lost().await,
                     _ => Ok(Step::Again),
                 }
             }
-            ToKeeper::Came { agent, held: Some(lease), .. } => {
-                self.app.hub.tell(agent, ToAgent::Release { lease, forget: true });
+            ToKeeper::Went { agent } => {
+                self.outposts_went(agent);
+                if Some(agent) == self.agent {
+                    self.lost_at = Some(Instant::now() + self.app.config.agent_patience);
+                }
                 Ok(Step::On)
             }
-            ToKeeper::Went { agent } if Some(agent) == self.agent => {
-                self.lost_at = Some(Instant::now() + self.app.config.agent_patience);
-                Ok(Step::On)
-            }
-            ToKeeper::Came { .. } | ToKeeper::Went { .. } => Ok(Step::On),
+            ToKeeper::Placed { job, agent } => self.placed(job, agent).await,
             ToKeeper::Abort => {
                 let Some(run) = self.app.store.run(self.run.id).await? else { return Ok(Step::Over) };
                 let reason = run.abort_reason.clone().unwrap_or_default();
@@ -322,6 +337,13 @@ impl Keeper {
                 // Whoever asked may have gone.
                 let _ = heard.send(counts);
                 Ok(Step::On)
+            }
+            ToKeeper::Said { agent, lease, message, .. } if lease.job().is_some() => {
+                let heard = self.heard_of_job(agent, lease, message).await?;
+                if heard.is_none() {
+                    self.app.hub.tell(agent, ToAgent::Release { lease, forget: true });
+                }
+                Ok(heard.unwrap_or(Step::On))
             }
             // Of a lease that was taken away, or of somebody else's.
             ToKeeper::Said { agent, lease, .. } if lease != self.lease || Some(agent) != self.agent => {
@@ -353,18 +375,13 @@ impl Keeper {
                 Ok(step)
             }
             FromAgent::EngineLost { engine, reason, .. } if engine == self.engine => self.engine_lost(&reason).await,
+            // Nobody has asked it that.
+            FromAgent::Answered { id, .. } if self.outposts.has_asked(id) => Ok(Step::On),
             FromAgent::Answered { id, reply, .. } => {
-                if self.open.contains(&id) {
-                    self.read = self.read.saturating_add(size_of_reply(&reply));
-                }
-                let most = self.app.config.run_read_bytes;
-                if self.read > most {
-                    let reason = format!(
-                        "the run has read more than {} MiB into its pipeline: `returnStdout` and `readFile` are for what is small, artifacts and \
-                         stashes for what is not",
-                        most >> 20
-                    );
-                    return self.fail(FailureKind::Workload, &reason).await;
+                if self.open.contains(&id)
+                    && let Some(step) = self.has_read(&reply).await?
+                {
+                    return Ok(step);
                 }
                 self.answer(id, reply).await?;
                 self.tell_agent(ToAgent::AnswerKept { lease: self.lease, id });
@@ -385,7 +402,10 @@ impl Keeper {
                 self.app.changed(self.run.id);
                 Ok(Step::On)
             }
-            FromAgent::Released { .. } if self.ended.is_some() => self.finish().await,
+            FromAgent::Released { .. } if self.ended.is_some() => {
+                self.is_released = true;
+                self.finish_if_quiet().await
+            }
             FromAgent::Released { .. } if self.leaving.is_some() => match self.leaving.take() {
                 Some((needs, _)) => self.go(needs).await,
                 None => Ok(Step::On),
@@ -395,6 +415,28 @@ impl Keeper {
             FromAgent::Released { .. } => self.agent_lost().await,
             // Of an engine that is replaced.
             _ => Ok(Step::On),
+        }
+    }
+
+    /// How its project is run, as far as this server knows it.
+    async fn config(&self) -> Result<Option<ProjectConfig>, StoreError> {
+        let project = self.app.store.project(&self.run.project_name).await?;
+        Ok(project.and_then(|project| serde_json::from_value(project.config).ok()))
+    }
+
+    /// What an agent is told of a lease.
+    async fn lease_of(&self, lease: Lease, reported: u64) -> Result<Option<ToAgent>, StoreError> {
+        Ok(self.config().await?.map(|config| self.message_of_lease(&config, lease, reported)))
+    }
+
+    fn message_of_lease(&self, config: &ProjectConfig, lease: Lease, reported: u64) -> ToAgent {
+        ToAgent::Lease {
+            lease,
+            source: config.source_of(&self.run),
+            file: config.file.clone(),
+            project: self.run.project_name.clone(),
+            trust: self.run.trust,
+            reported,
         }
     }
 

@@ -1,6 +1,7 @@
 //! What a run turns out to need, and whether its agent has that.
 
 use model::event::Event;
+use model::ids::JobId;
 use model::request::{AgentSpec, Reply, Request};
 use model::run::RunEnd;
 use model::rung::{Needs, Trust};
@@ -13,25 +14,62 @@ use wire::engine::Input;
 use super::{Keeper, LAST_WORDS, Step};
 use crate::line;
 
+/// Who goes to another agent.
+pub(super) enum Goes {
+    Nobody,
+    /// The run, which has nothing where it is.
+    Run(Needs),
+    /// These jobs, each under the lease of the second.
+    Jobs(Vec<(JobId, JobId, Needs)>),
+}
+
 impl Keeper {
-    /// What has just been asked for, where this agent lacks it and the run can go on elsewhere: it has no sandbox here, and nothing is done for it. Else it
-    /// stays, and hears from its agent why there is no such place.
-    pub(super) async fn needs_elsewhere<'a>(
-        &self,
-        requests: impl Iterator<Item = &'a Request>,
-    ) -> Result<Option<Needs>, StoreError> {
+    /// Who goes elsewhere, of what has just been asked for: what this agent lacks. A run without a sandbox, for which nothing is done, goes itself; else a job
+    /// goes alone, if an agent that is there has what it needs. What stays hears from its agent why there is no such place.
+    pub(super) async fn goes(&self, requests: &[&Request]) -> Result<Goes, StoreError> {
         // What it does not get anyway it need not wait for.
-        let requests = requests.filter(|request| self.not_approved(request).is_none());
-        let asked = requests.filter_map(|request| needs_of(request, self.run.trust)).reduce(Needs::and);
+        let requests: Vec<_> =
+            requests.iter().copied().filter(|request| self.not_approved(request).is_none()).collect();
+        let of_run = self.needs_elsewhere(&requests).await?;
+        if let Some(needs) = &of_run
+            && (requests.len() == 1 || self.somebody_has(needs).await?)
+        {
+            return Ok(Goes::Run(needs.clone()));
+        }
+        let mut jobs = Vec::new();
+        for request in requests {
+            jobs.extend(self.job_elsewhere(request).await?);
+        }
+        Ok(match of_run {
+            _ if !jobs.is_empty() => Goes::Jobs(jobs),
+            Some(needs) => Goes::Run(needs),
+            None => Goes::Nobody,
+        })
+    }
+
+    /// Where a job goes that is asked for, if not to the run's own agent.
+    async fn job_elsewhere(&self, request: &Request) -> Result<Option<(JobId, JobId, Needs)>, StoreError> {
+        let Request::Allocate { job, agent, .. } = request else { return Ok(None) };
+        if let AgentSpec::Docker(docker) = agent
+            && let Some(of) = docker.workspace_of
+        {
+            let root = self.outposts.root_of(of);
+            let needs = root.and_then(|root| Some((root, self.outposts.needs_of(root)?.clone())));
+            return Ok(needs.map(|(root, needs)| (*job, root, needs)));
+        }
+        let (Some(agent), Some(mut needs)) = (self.agent, needs_of(request, self.run.trust)) else { return Ok(None) };
+        if !self.add_lacking(agent, &mut needs).await? || !self.somebody_has(&needs).await? {
+            return Ok(None);
+        }
+        Ok(Some((*job, *job, needs)))
+    }
+
+    /// What all that is asked for needs together, where this agent lacks it and the run itself can go.
+    async fn needs_elsewhere(&self, requests: &[&Request]) -> Result<Option<Needs>, StoreError> {
+        let asked = requests.iter().filter_map(|request| needs_of(request, self.run.trust)).reduce(Needs::and);
         // And this alone: what jobs that are over have needed is of no meaning any more.
         let (Some(agent), Some(mut needs)) = (self.agent, asked) else { return Ok(None) };
-        let label = needs.label.take();
-        let lacks = self.app.hub.lacks(agent, &needs);
-        let is_elsewhere = match label {
-            Some(label) => self.add_label(agent, &mut needs, label).await?,
-            None => false,
-        };
-        if !lacks && !is_elsewhere {
+        if !self.add_lacking(agent, &mut needs).await? {
             return Ok(None);
         }
         let is_free = self.open.len() == self.timers.len() + self.questions.len()
@@ -39,6 +77,17 @@ impl Keeper {
             && (!self.had_a_place() || self.is_between_jobs(&needs).await?);
         tracing::info!(run = %self.run.id, agent, ?needs, is_free, "an agent lacks what a run needs");
         Ok(is_free.then_some(needs))
+    }
+
+    /// Whether this agent lacks something of that. A label that means nothing here is taken away.
+    async fn add_lacking(&self, agent: u64, needs: &mut Needs) -> Result<bool, StoreError> {
+        let label = needs.label.take();
+        let lacks = self.app.hub.lacks(agent, needs);
+        let is_elsewhere = match label {
+            Some(label) => self.add_label(agent, needs, label).await?,
+            None => false,
+        };
+        Ok(lacks || is_elsewhere)
     }
 
     fn had_a_place(&self) -> bool {

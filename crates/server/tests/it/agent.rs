@@ -78,7 +78,7 @@ impl Place {
         let path = |name: &str| self.folder.path().join(name);
         let database = self.database.clone().unwrap_or_else(|| format!("sqlite:{}", path("db").display()));
         let artifacts = ArtifactLimits { file_bytes: 8 << 20, run_bytes: 16 << 20, run_files: 50 };
-        let keys = Keys::new(SealingKey::parse(&format!("cfk_{:064}", 1)).unwrap(), Vec::new());
+        let keys = Keys::new(SealingKey::parse(&format!("cfs_{:064}", 1)).unwrap(), Vec::new());
         let config = ServerConfig::new("127.0.0.1:0".parse().unwrap(), database, keys, path("token"));
         let (url, oidc, agent_patience) = (self.url.clone(), self.oidc.clone(), Duration::from_secs(2));
         let otlp = self.otlp.clone();

@@ -12,6 +12,7 @@ mod lies;
 mod life;
 mod line;
 mod oidc;
+mod outposts;
 mod people;
 #[path = "../../../store/tests/it/postgres.rs"]
 mod postgres;

@@ -2,6 +2,7 @@
 
 mod artifacts;
 mod cases;
+mod elsewhere;
 mod merges;
 mod people;
 mod postgres;
@@ -40,6 +41,8 @@ async fn conform(mut fresh: impl AsyncFnMut() -> Store) {
     test_results::remarks_are_cut_and_kept(fresh().await).await;
     test_results::a_test_has_a_history(fresh().await).await;
     seals::secrets_are_sealed(fresh().await).await;
+    elsewhere::a_job_has_a_lease_of_its_own(fresh().await).await;
+    elsewhere::what_is_elsewhere_goes_with_its_run(fresh().await, fresh().await).await;
     cases::what_forges_are_to_hear(fresh().await).await;
     cases::what_is_held_is_given_to_nobody(fresh().await).await;
 }

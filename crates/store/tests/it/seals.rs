@@ -9,7 +9,7 @@ use crate::cases::{alice, put};
 use crate::postgres::run_sql;
 
 fn key(number: u32) -> SealingKey {
-    SealingKey::parse(&format!("cfk_{number:064}")).unwrap()
+    SealingKey::parse(&format!("cfs_{number:064}")).unwrap()
 }
 
 fn keys(own: u32, former: &[u32]) -> Arc<Keys> {

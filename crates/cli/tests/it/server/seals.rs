@@ -56,7 +56,7 @@ fn secrets_of_projects_are_sealed() {
     let ran = refused(&place, &["--key-file", new.to_str().unwrap()]);
     assert!(ran.stderr.contains("64 hexadecimal digits") && !ran.stderr.contains("no key\n"), "{ran:?}");
     refused(&place, &["--key-file", "/not/there"]);
-    fs::write(&new, format!("cfk_{}\n", "0f".repeat(32))).unwrap();
+    fs::write(&new, format!("cfs_{}\n", "0f".repeat(32))).unwrap();
     place.words =
         ["--key-file", new.to_str().unwrap(), "--former-key-file", former.to_str().unwrap()].map(str::to_owned).into();
     place.start_server();

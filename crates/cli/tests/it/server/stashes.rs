@@ -49,6 +49,41 @@ fn what_is_stashed_at_one_agent_is_there_at_another() {
     wait_until("it is gone with its runs", || files(&blobs).is_empty());
 }
 
+const AT_ONCE: &str = "pipeline { agent { label 'linux' }\n stages {\n\
+    stage('Before') { steps { sh 'echo old > x'; stash name: 's', includes: 'x' } }\n\
+    stage('Both') { parallel {\n\
+        stage('here') { agent { label 'linux' }\n steps { sh 'echo here at $NODE_NAME'; stash name: 'h', allowEmpty: true } }\n\
+        stage('there') { agent { label 'arm' }\n steps { unstash 's'; sh 'cat x; ls; echo there at $NODE_NAME; echo new > x'; stash name: 's', includes: 'x'; archiveArtifacts 'x' } }\n\
+    } }\n\
+    stage('After') { steps { unstash 's'; sh 'cat x' } } } }";
+
+/// Jobs of one run at two agents at the same time: around both there is the sandbox of the run itself.
+#[test]
+fn branches_of_a_run_are_at_several_agents_at_once() {
+    if !sandboxes_work() {
+        return;
+    }
+    let mut place = Place::new();
+    place.add_agent_with("one", &["--label", "linux"]);
+    place.add_agent_with("two", &["--label", "arm"]);
+    let project = Project::new(AT_ONCE);
+    project.write("of-the-repository", "");
+    place.put("app", &project);
+    let id = place.trigger("app").to_string();
+    let ended = place.wait_for_end(1);
+    let log = place.ask(&["logs", &id]).stdout;
+    assert_eq!(ended["outcome"], "SUCCESS", "{log}\n{}", place.logs());
+    assert_eq!(ended["agent"], 1, "there it was from its beginning to its end");
+    let says = |text: &str| log.lines().any(|line| line.ends_with(text));
+    assert!(log.contains("goes to another agent, which has label ‘arm’") && says("old") && says("new"), "{log}");
+    assert!(says("of-the-repository"), "it was checked out there: {log}");
+    assert!(place.ask(&["artifacts", &id]).stdout.contains('x'));
+    // Nothing of it is left anywhere.
+    let audit = place.ask(&["audit", "--output", "json"]).stdout;
+    assert!(audit.contains("run.lease_job") && audit.contains("run.end_job"), "{audit}");
+    wait_until("its places are free", || place.ask(&["trigger", "app", "--follow"]).code == 0);
+}
+
 /// An agent is killed behind what it has stashed. When the run is over nobody has that any more.
 #[test]
 fn what_is_stashed_outlives_its_agent() {

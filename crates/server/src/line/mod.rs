@@ -2,11 +2,13 @@
 //!
 //! Never: a decision of its own; a place for a run that the store does not have in the queue.
 
+mod jobs;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use model::ids::RunId;
+use model::ids::{JobId, RunId};
 use model::properties::Alone;
 use model::run::RunEnd;
 use model::rung::{Needs, Rung};
@@ -17,6 +19,7 @@ use store::{Project, Run, RunFilter, Status, StoreError};
 use tokio::time::Instant;
 use wire::agent::Offers;
 
+use self::jobs::Jobs;
 use crate::app::App;
 use crate::changes::TARGET_MOVED;
 use crate::config::ProjectConfig;
@@ -52,6 +55,7 @@ fn label_of(rung: Rung) -> String {
 /// The line, and how far the store was read into it.
 pub(crate) struct Waiting {
     state: Mutex<State>,
+    jobs: Jobs,
     began: Instant,
     /// The image that a project's runs had last. It is lost with the server, and found again by the next run.
     images: Mutex<HashMap<String, ImageName>>,
@@ -67,7 +71,8 @@ impl Default for Waiting {
     fn default() -> Waiting {
         // The settings are ours, and the tests of `queue` hold them good; without a line there is no server.
         let line = Line::new(LineSettings::default()).unwrap_or_else(|error| panic!("{error}"));
-        Waiting { state: Mutex::new(State { line, newest: RunId(0) }), began: Instant::now(), images: Mutex::default() }
+        let state = Mutex::new(State { line, newest: RunId(0) });
+        Waiting { state, jobs: Jobs::default(), began: Instant::now(), images: Mutex::default() }
     }
 }
 
@@ -84,7 +89,33 @@ impl Waiting {
     #[must_use]
     pub(crate) fn tell(&self, event: Event) -> Vec<Command> {
         let now = self.now();
+        self.jobs.tell(&event, now);
         self.state().line.handle(event, now)
+    }
+
+    /// A job of a run waits no more, and has no place.
+    pub(crate) fn job_over(&self, run: RunId, job: JobId) {
+        self.jobs.over(run, job, self.now());
+    }
+
+    /// No job of a run does.
+    pub(crate) fn jobs_over(&self, run: RunId) {
+        self.jobs.all_over(run, self.now());
+    }
+
+    /// Places that jobs were given, for their keepers.
+    pub(crate) fn given_to_jobs(&self) -> Vec<((RunId, JobId), u64)> {
+        self.jobs.take()
+    }
+
+    /// Why jobs of a run that is under way wait for an agent.
+    pub(crate) fn why_jobs(&self, run: RunId) -> Vec<(JobId, String)> {
+        self.jobs.why(run)
+    }
+
+    /// Places that jobs have at other agents than their runs'.
+    pub(crate) fn taken_by_jobs(&self) -> u64 {
+        self.jobs.taken()
     }
 
     fn knows(&self, run: RunId) -> bool {
@@ -149,6 +180,12 @@ pub(crate) async fn begin(app: &Arc<App>) -> Result<Vec<Run>, StoreError> {
         if let (Status::Running, Some(agent)) = (run.status, run.agent) {
             let item = item_of(app, &run, said_of(app, &run).await?.as_ref());
             perform(app, app.waiting.tell(Event::Found { item, agent: AgentId(agent) })).await;
+            for job in app.store.elsewhere(run.id).await? {
+                if let (Some(agent), false) = (job.agent.filter(|_| job.root == job.job), job.is_lost) {
+                    let item = item_of_job(app, &run, &job.needs).await?;
+                    app.waiting.jobs.found(job.job, item, agent, app.waiting.now());
+                }
+            }
             running.push(run);
         }
     }
@@ -267,6 +304,19 @@ pub(crate) async fn perform(app: &Arc<App>, commands: Vec<Command>) {
         }
         app.changed(run);
     }
+}
+
+/// A job of a run waits for a place at an agent that has what it needs.
+pub(crate) async fn job_queued(app: &App, run: &Run, job: JobId, needs: &Needs) -> Result<(), StoreError> {
+    let item = item_of_job(app, run, needs).await?;
+    app.waiting.jobs.queued(job, item, app.waiting.now());
+    app.hub.wake();
+    Ok(())
+}
+
+async fn item_of_job(app: &App, run: &Run, needs: &Needs) -> Result<Item, StoreError> {
+    let run = Run { needs: Some(needs.clone()), ..run.clone() };
+    Ok(item_of(app, &run, said_of(app, &run).await?.as_ref()))
 }
 
 fn item_of(app: &App, run: &Run, said: Option<&(ProjectConfig, Option<Alone>)>) -> Item {

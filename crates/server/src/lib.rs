@@ -186,6 +186,9 @@ impl Server {
             Err(StoreError::Key { sealed, given }) => return Err(ServerError::Key { sealed, given }),
             unlocked => unlocked?,
         };
+        if let Err(error) = store.sweep_plain().await {
+            tracing::warn!(%error, "secrets of projects may lie in the database's file as they were; the next start tries again to overwrite them");
+        }
         let is_new = first_token(&store, &config).await?;
         let address = config.listen;
         let blobs = artifacts::open(&config).await?;

@@ -1,6 +1,6 @@
 //! Numbers that outlive a server.
 
-use sqlx::Row as _;
+use sqlx::{Any, Row as _, Transaction};
 
 use crate::{Store, StoreError, signed, unsigned};
 
@@ -20,7 +20,15 @@ impl Store {
     /// # Errors
     /// The database.
     pub async fn mark(&self, name: &str, value: u64) -> Result<(), StoreError> {
-        let text = "INSERT INTO counters (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = $2";
-        self.change(sqlx::query(text).bind(format!("mark {name}")).bind(signed(value))).await.map(drop)
+        let mut tx = self.write().await?;
+        mark(&mut tx, name, value).await?;
+        Ok(tx.commit().await?)
     }
+}
+
+/// The same, within the change that it belongs to.
+pub(crate) async fn mark(tx: &mut Transaction<'static, Any>, name: &str, value: u64) -> Result<(), StoreError> {
+    let text = "INSERT INTO counters (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = $2";
+    sqlx::query(text).bind(format!("mark {name}")).bind(signed(value)).execute(&mut **tx).await?;
+    Ok(())
 }

@@ -8,6 +8,8 @@ use sqlx::any::AnyRow;
 
 use crate::audit::record;
 use crate::connect::{Dialect, count};
+use crate::marks::mark;
+use crate::seal::is_sealed;
 use crate::{Actor, Keys, Millis, Store, StoreError, signed, unsigned};
 
 /// Which project.
@@ -29,6 +31,9 @@ pub struct Project {
 
 const COLUMNS: &str = "id, name, config, last_number";
 
+/// Marked with 1: secrets may lie in the file as they were.
+const PLAIN: &str = "plain secrets";
+
 /// Where the configuration of a project lies, for its seal.
 fn place_of(id: i64) -> String {
     format!("projects/{id}")
@@ -36,42 +41,54 @@ fn place_of(id: i64) -> String {
 
 impl Store {
     /// Uses these keys for what is confidential, from now on. What is not sealed yet, or with a former key, is sealed anew. How many projects that
-    /// was of.
+    /// was of. Where some were not sealed, [`Store::sweep_plain`] has something to do.
     ///
     /// # Errors
     /// The database, or something is sealed with none of these keys: then nothing is changed.
     pub async fn unlock(&self, keys: Arc<Keys>, now: Millis) -> Result<u64, StoreError> {
         let mut tx = self.write().await?;
         let rows = sqlx::query("SELECT id, config FROM projects ORDER BY id").fetch_all(&mut *tx).await?;
-        let mut renewed = Vec::new();
+        let (mut renewed, mut were_plain) = (Vec::new(), false);
         for row in &rows {
-            let id = row.try_get::<i64, _>(0)?;
-            renewed.extend(keys.renew(&place_of(id), &row.try_get::<String, _>(1)?)?.map(|config| (id, config)));
+            let (id, config) = (row.try_get::<i64, _>(0)?, row.try_get::<String, _>(1)?);
+            were_plain |= !is_sealed(&config);
+            renewed.extend(keys.renew(&place_of(id), &config)?.map(|config| (id, config)));
         }
-        let is_sqlite = self.dialect() == Dialect::Sqlite;
+        if were_plain {
+            mark(&mut tx, PLAIN, 1).await?;
+        }
         if !renewed.is_empty() {
-            if is_sqlite {
-                // What was there before is overwritten, and does not stay in the file.
-                sqlx::query("PRAGMA secure_delete = ON").execute(&mut *tx).await?;
-            }
             for (id, config) in &renewed {
                 let change = sqlx::query("UPDATE projects SET config = $1 WHERE id = $2").bind(config).bind(id);
                 change.execute(&mut *tx).await?;
             }
             let told = json!({ "key": keys.id(), "projects": renewed.len() });
             record(&mut tx, now, &Actor::server(), "project.seal", "", &told).await?;
-            if is_sqlite {
-                sqlx::query("PRAGMA secure_delete = OFF").execute(&mut *tx).await?;
-            }
         }
         tx.commit().await?;
-        if is_sqlite && !renewed.is_empty() {
-            // Nor in the log of changes, as far as nobody reads there at this moment.
-            sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.pool).await?;
-        }
         // Whoever had some before goes on with those: of one process all have the same.
         let _ = self.keys.set(keys);
         Ok(renewed.len() as u64)
+    }
+
+    /// Writes the file of a database anew that had secrets in it as they were: older states of a row stay there until something else is written in
+    /// their place. Once; a server that is killed meanwhile does it again.
+    ///
+    /// # Errors
+    /// The database, which may have no room for this.
+    pub async fn sweep_plain(&self) -> Result<(), StoreError> {
+        if self.marked(PLAIN).await? != Some(1) {
+            return Ok(());
+        }
+        let statements: &[&'static str] = match self.dialect() {
+            // And the log of changes, which has been all of it.
+            Dialect::Sqlite => &["VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"],
+            Dialect::Postgres => &["VACUUM FULL projects"],
+        };
+        for statement in statements {
+            sqlx::query(*statement).execute(&self.pool).await?;
+        }
+        self.mark(PLAIN, 0).await
     }
 
     fn keys(&self) -> Result<&Keys, StoreError> {

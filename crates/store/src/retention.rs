@@ -10,7 +10,7 @@ use crate::projects::ProjectId;
 use crate::{Actor, Millis, Store, StoreError, signed};
 
 /// Tables with rows of a run. What asked for it stays known, so that it does not ask for another.
-const OF_RUNS: [&str; 6] = ["inputs", "requests", "events", "log_chunks", "tests", "annotations"];
+const OF_RUNS: [&str; 7] = ["inputs", "requests", "elsewhere", "events", "log_chunks", "tests", "annotations"];
 
 /// The runs of one branch.
 #[derive(Clone, Copy, Debug)]

@@ -273,6 +273,7 @@ impl Store {
         if change.execute(&mut *tx).await?.rows_affected() != 1 {
             return Err(StoreError::Stale { what: id.to_string() });
         }
+        crate::elsewhere::forget(&mut tx, id).await?;
         record(&mut tx, now, &Actor::server(), action, &id.to_string(), detail).await?;
         tx.commit().await?;
         Ok(())

@@ -127,6 +127,11 @@ impl Keys {
     }
 }
 
+/// Whether a value is sealed, with whatever key.
+pub(crate) fn is_sealed(value: &str) -> bool {
+    value.starts_with(HEAD)
+}
+
 fn of_key(place: &str) -> String {
     format!("key of {place}")
 }

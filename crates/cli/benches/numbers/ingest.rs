@@ -1,11 +1,12 @@
 //! Lines that agents report, into the store: taken once each, packed, on the disk.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use model::event::LogSource;
 use model::ids::StepId;
-use store::{Actor, NewRun, Store};
+use store::{Actor, Keys, NewRun, SealingKey, Store};
 use wire::agent::{Item, LogLine, MAX_REPORT};
 
 use super::measure::Table;
@@ -41,8 +42,16 @@ fn lines(from: usize) -> Vec<Item> {
     (from..from + MAX_REPORT).map(line).collect()
 }
 
-async fn fill(table: &mut Table, url: &str) -> Result<(), store::StoreError> {
+/// With a key that nobody needs again.
+pub async fn opened(url: &str) -> Result<Store, store::StoreError> {
     let store = Store::open(url).await?;
+    let key = SealingKey::parse(&SealingKey::generate()).ok_or(store::StoreError::Locked)?;
+    store.unlock(Arc::new(Keys::new(key, Vec::new())), 1).await?;
+    Ok(store)
+}
+
+async fn fill(table: &mut Table, url: &str) -> Result<(), store::StoreError> {
+    let store = opened(url).await?;
     let config = serde_json::json!({ "source": { "folder": "/nowhere" } });
     store.put_project(&Actor::server(), "app", &config, &config, 1).await?;
     let run = store.create_run(&Actor::server(), "app", NewRun::default(), 1).await?;

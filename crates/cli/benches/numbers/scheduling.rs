@@ -1,12 +1,18 @@
-//! The line of runs: how many a second get a place while so many others wait. Nothing is run, and nothing is written down.
+//! The line of runs: how many a second get a place while so many others wait. Nothing is run, and nothing is written down but in the last rows: there a
+//! run is made, leased and finished in the store, each a transaction with its row in the audit.
 
 use std::collections::VecDeque;
 use std::path::Path;
 use std::time::Instant;
 
 use model::ids::RunId;
+use model::outcome::Outcome;
+use model::run::RunEnd;
 use queue::line::{AgentId, Command, Event, Item, Line, LineSettings, Moment};
 
+use store::{Actor, NewRun, Store, StoreError};
+
+use super::ingest::opened;
 use super::measure::Table;
 
 const WAITING: [u64; 4] = [10, 1_000, 100_000, 1_000_000];
@@ -68,7 +74,38 @@ impl Full {
     }
 }
 
-pub fn measure(_: &Path) -> Table {
+/// Runs that are written down in one round, and by how many at once.
+const WRITTEN: usize = 200;
+const WRITERS: usize = 16;
+
+async fn write(store: &Store, count: usize) -> Result<(), StoreError> {
+    let end = RunEnd { outcome: Outcome::Success, failure: None, timed_out: false, aborted: false, message: None };
+    for _ in 0..count {
+        let run = store.create_run(&Actor::server(), "app", NewRun::default(), 1).await?;
+        store.lease_run(run.id, run.epoch, 1, 2).await?;
+        store.finish_run(run.id, &end, 3).await?;
+    }
+    Ok(())
+}
+
+async fn written(table: &mut Table, url: &str) -> Result<(), StoreError> {
+    let store = opened(url).await?;
+    let config = serde_json::json!({ "source": { "folder": "/nowhere" } });
+    store.put_project(&Actor::server(), "app", &config, &config, 1).await?;
+    for writers in [1, WRITERS] {
+        let mut rates = Vec::new();
+        for _ in 0..ROUNDS {
+            let began = Instant::now();
+            let all = (0..writers).map(|_| write(&store, WRITTEN / writers));
+            futures_util::future::try_join_all(all).await?;
+            rates.push((WRITTEN / writers * writers) as f64 / began.elapsed().as_secs_f64());
+        }
+        table.push(&format!("in SQLite, made, leased and finished, {writers} at once"), "/s", rates);
+    }
+    Ok(())
+}
+
+pub fn measure(scratch: &Path) -> Table {
     let mut table = Table::new("scheduling: runs that get a place");
     for waiting in WAITING {
         let mut full = Full::of(waiting);
@@ -78,6 +115,17 @@ pub fn measure(_: &Path) -> Table {
             COUNT as f64 / began.elapsed().as_secs_f64()
         });
         table.push(&format!("while {waiting} wait"), "/s", rates.collect());
+    }
+    let folder = scratch.join("scheduling");
+    let made = std::fs::create_dir_all(&folder).map_err(|error| error.to_string());
+    let written = made.and_then(|()| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let url = format!("sqlite:{}", folder.join("db").display());
+        let written = runtime.map_err(|error| error.to_string())?.block_on(written(&mut table, &url));
+        written.map_err(|error| error.to_string())
+    });
+    if let Err(error) = written {
+        table.notes.push(format!("skipped: {error}"));
     }
     table
 }

@@ -49,8 +49,13 @@ fn write_secret(path: &Path, text: &str) -> Result<(), CommandFailure> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
     let written = file.and_then(|mut file| writeln!(file, "{text}").and_then(|()| file.sync_all()));
-    let kept = written.and_then(|()| path.parent().map_or(Ok(()), |folder| std::fs::File::open(folder)?.sync_all()));
+    let kept = written.and_then(|()| path.parent().map_or(Ok(()), sync_folder));
     kept.map_err(|error| CommandFailure::io("write", path, &error))
+}
+
+/// A name in it is there after that too.
+fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    std::fs::File::open(folder)?.sync_all()
 }
 
 /// What the server and agents say of themselves goes to standard error.
@@ -119,8 +124,19 @@ fn keys(args: &ServerArgs, data: &Path) -> Result<Keys, CommandFailure> {
     };
     let former = args.former_key_files.iter().map(|path| read(path)).collect::<Result<_, _>>()?;
     let own = data.join(SEALING_KEY_FILE);
-    if args.key_file.is_none() && !own.exists() {
-        write_secret(&own, &SealingKey::generate())?;
+    let is_there = own.try_exists().map_err(|error| CommandFailure::io("look for", &own, &error))?;
+    if args.key_file.is_none() && !is_there {
+        // Whole or not at all, and one that another server has just made stays.
+        let made = data.join(format!("{SEALING_KEY_FILE}.{}", std::process::id()));
+        write_secret(&made, &SealingKey::generate())?;
+        let linked = std::fs::hard_link(&made, &own);
+        let _ = std::fs::remove_file(&made);
+        match linked {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+                return Err(CommandFailure::io("write", &own, &error));
+            }
+            _ => sync_folder(data).map_err(|error| CommandFailure::io("write", &own, &error))?,
+        }
         tracing::info!(
             "secrets of projects are sealed with the key in {}: keep a copy of it, and not with backups",
             own.display()

@@ -74,9 +74,15 @@ impl Keeper {
         Ok(Step::Over)
     }
 
-    /// It has ended, if all agents that had something of it have said the last of it.
+    /// It has ended, or leaves its agent, if all that had something of it have said the last of it.
     pub(super) async fn finish_if_quiet(&mut self) -> Result<Step, StoreError> {
-        if self.is_released && self.outposts.are_quiet() { self.finish().await } else { Ok(Step::On) }
+        if !self.is_released || !self.outposts.are_quiet() {
+            return Ok(Step::On);
+        }
+        match self.leaving.take() {
+            Some((needs, _)) => self.go(needs).await,
+            None => self.finish().await,
+        }
     }
 
     pub(super) async fn finish(&mut self) -> Result<Step, StoreError> {

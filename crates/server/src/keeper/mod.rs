@@ -199,7 +199,10 @@ impl Keeper {
             Some(_) if self.is_lost => return self.agent_lost().await,
             Some(agent) => agent,
             // That was written down, though nobody has said so.
-            None if self.is_lost => return Ok(Step::Over),
+            None if self.is_lost => {
+                self.release_outposts(true);
+                return Ok(Step::Over);
+            }
             None => {
                 let Some(agent) = self.app.waiting.place_of(self.run.id) else { return Ok(Step::Over) };
                 let epoch = self.app.store.lease_run(self.run.id, self.run.epoch, agent, self.app.now()).await?;
@@ -376,7 +379,7 @@ impl Keeper {
             }
             FromAgent::EngineLost { engine, reason, .. } if engine == self.engine => self.engine_lost(&reason).await,
             // Nobody has asked it that.
-            FromAgent::Answered { id, .. } if self.outposts.has_asked(id) => Ok(Step::On),
+            FromAgent::Answered { id, .. } if self.is_asked_elsewhere(id) => Ok(Step::On),
             FromAgent::Answered { id, reply, .. } => {
                 if self.open.contains(&id)
                     && let Some(step) = self.has_read(&reply).await?
@@ -402,20 +405,22 @@ impl Keeper {
                 self.app.changed(self.run.id);
                 Ok(Step::On)
             }
-            FromAgent::Released { .. } if self.ended.is_some() => {
+            FromAgent::Released { .. } if self.ended.is_some() || self.leaving.is_some() => {
                 self.is_released = true;
                 self.finish_if_quiet().await
             }
-            FromAgent::Released { .. } if self.leaving.is_some() => match self.leaving.take() {
-                Some((needs, _)) => self.go(needs).await,
-                None => Ok(Step::On),
-            },
             // It had heard of the end from a server, or over a connection, that is no more. It has nothing left to say it again with; somebody
             // else has.
             FromAgent::Released { .. } => self.agent_lost().await,
             // Of an engine that is replaced.
             _ => Ok(Step::On),
         }
+    }
+
+    /// People answer that, or time, or another agent.
+    fn is_asked_elsewhere(&self, id: RequestId) -> bool {
+        let is_time = || self.timers.iter().any(|(_, timer)| *timer == id);
+        self.questions.contains(&id) || self.outposts.has_asked(id) || is_time()
     }
 
     /// How its project is run, as far as this server knows it.

@@ -36,14 +36,18 @@ impl Keeper {
         {
             return Ok(Goes::Run(needs.clone()));
         }
-        let mut jobs = Vec::new();
+        let (mut jobs, mut has_all) = (Vec::new(), true);
         for request in requests {
-            jobs.extend(self.job_elsewhere(request).await?);
+            match self.job_elsewhere(request).await? {
+                Some(job) => jobs.push(job),
+                None => has_all &= !self.is_lacking(request),
+            }
         }
         Ok(match of_run {
+            // Nobody has all of it now. Where nobody has a part of it either, it waits for who will.
+            Some(needs) if jobs.is_empty() || !has_all => Goes::Run(needs),
             _ if !jobs.is_empty() => Goes::Jobs(jobs),
-            Some(needs) => Goes::Run(needs),
-            None => Goes::Nobody,
+            _ => Goes::Nobody,
         })
     }
 
@@ -77,6 +81,12 @@ impl Keeper {
             && (!self.had_a_place() || self.is_between_jobs(&needs).await?);
         tracing::info!(run = %self.run.id, agent, ?needs, is_free, "an agent lacks what a run needs");
         Ok(is_free.then_some(needs))
+    }
+
+    /// Whether this agent has not what a job needs, whatever its label.
+    fn is_lacking(&self, request: &Request) -> bool {
+        let needs = needs_of(request, self.run.trust);
+        self.agent.zip(needs).is_some_and(|(agent, needs)| self.app.hub.lacks(agent, &needs))
     }
 
     /// Whether this agent lacks something of that. A label that means nothing here is taken away.
@@ -140,7 +150,7 @@ impl Keeper {
 
     /// The last words of its agent are waited for.
     pub(super) fn take_leave(&mut self, needs: Needs) {
-        self.leaving = Some((needs, Instant::now() + LAST_WORDS));
+        (self.leaving, self.is_released) = (Some((needs, Instant::now() + LAST_WORDS)), false);
         self.tell_agent(ToAgent::Release { lease: self.lease, forget: false });
     }
 
@@ -153,6 +163,7 @@ impl Keeper {
     pub(super) async fn go(&mut self, needs: Needs) -> Result<Step, StoreError> {
         self.app.store.move_run(self.run.id, self.lease.epoch, &needs, self.app.now()).await?;
         self.tell_agent(ToAgent::Release { lease: self.lease, forget: true });
+        self.release_outposts(true);
         // Whoever wanted it to end meanwhile has told nobody who could do so.
         let run = self.app.store.run(self.run.id).await?;
         if let Some(reason) = run.and_then(|run| run.abort_reason) {

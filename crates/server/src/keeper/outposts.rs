@@ -27,6 +27,8 @@ pub(super) struct Outpost {
     /// Where it is, and over which connection that is spoken to; `None`: it waits for a place.
     agent: Option<u64>,
     connection: Option<u64>,
+    /// Over which it was last told of its lease: what it says that it holds there was said before.
+    told: Option<u64>,
     /// Its agent did not come back.
     is_lost: bool,
     /// How much was reported, and whether the agent has said anything since it was told that.
@@ -102,8 +104,10 @@ impl Outposts {
 impl Keeper {
     /// What was written down of them, as after a restart.
     pub(super) async fn resume_outposts(&mut self) -> Result<(), StoreError> {
+        let all = self.app.store.elsewhere(self.run.id).await?;
+        // What is known of connections stays.
         let before = std::mem::take(&mut self.outposts);
-        for found in self.app.store.elsewhere(self.run.id).await? {
+        for found in all {
             let Elsewhere { job, root, needs, agent, is_lost, is_over, reported } = found;
             let known = before.all.get(&job).filter(|known| known.agent == agent);
             let now = Instant::now();
@@ -113,6 +117,7 @@ impl Keeper {
                 needs,
                 agent,
                 connection: known.and_then(|known| known.connection),
+                told: known.and_then(|known| known.told),
                 is_lost,
                 reported: (reported, false),
                 lost_at: (agent.is_some() && !is_lost && !is_there)
@@ -135,6 +140,7 @@ impl Keeper {
                     needs: needs.clone(),
                     agent: None,
                     connection: None,
+                    told: None,
                     is_lost: false,
                     reported: (0, false),
                     lost_at: None,
@@ -177,16 +183,24 @@ impl Keeper {
 
     /// A job has a place.
     pub(super) async fn placed(&mut self, job: JobId, agent: u64) -> Result<Step, StoreError> {
-        let is_wanted = |outpost: &&mut Outpost| outpost.agent.is_none() && outpost.over.is_none();
-        let Some(outpost) = self.outposts.all.get_mut(&job).filter(is_wanted) else {
+        let Some(outpost) = self.outposts.all.get_mut(&job).filter(|outpost| !outpost.is_lost) else {
             self.place_is_free(job);
             return Ok(Step::On);
         };
-        self.app.store.lease_job(self.run.id, job, agent, self.app.now()).await?;
-        (outpost.agent, outpost.connection) = (Some(agent), self.app.hub.connection_of(agent));
-        if outpost.connection.is_none() {
-            outpost.lost_at = Some(Instant::now() + self.app.config.agent_patience);
+        // It has that place, and was told so twice.
+        if outpost.agent.is_some() {
+            return Ok(Step::On);
         }
+        let Some(connection) = self.app.hub.connection_of(agent) else {
+            // It has gone meanwhile, and knows nothing of this.
+            let needs = outpost.needs.clone();
+            self.place_is_free(job);
+            line::job_queued(&self.app, &self.run, job, &needs).await?;
+            return Ok(Step::On);
+        };
+        // Before it is written down: whether it was is not always known.
+        (outpost.agent, outpost.connection) = (Some(agent), Some(connection));
+        self.app.store.lease_job(self.run.id, job, agent, self.app.now()).await?;
         self.app.changed(self.run.id);
         self.begin_outpost(job).await?;
         Ok(Step::On)
@@ -199,13 +213,14 @@ impl Keeper {
         connection: u64,
         held: &[Lease],
     ) -> Result<(), StoreError> {
-        let own: Vec<_> = self.outposts.all.iter().filter(|(_, outpost)| outpost.agent == Some(agent)).collect();
+        let is_there = |outpost: &Outpost| outpost.agent == Some(agent) && !outpost.is_lost;
+        let own: Vec<_> = self.outposts.all.iter().filter(|(_, outpost)| is_there(outpost)).collect();
         let own: Vec<_> = own.into_iter().map(|(job, _)| *job).collect();
         for job in &own {
             let lease = Lease::of_job(self.run.id, *job);
-            let Some(outpost) = self.outposts.all.get_mut(job).filter(|outpost| !outpost.is_lost) else { continue };
+            let Some(outpost) = self.outposts.all.get_mut(job) else { continue };
             (outpost.connection, outpost.lost_at) = (Some(connection), None);
-            match held.contains(&lease) {
+            match held.contains(&lease) || outpost.told == Some(connection) {
                 true => self.begin_outpost(*job).await?,
                 false => self.outpost_lost(*job).await?,
             }
@@ -258,22 +273,23 @@ impl Keeper {
             FromAgent::Answered { id, reply, .. } => match self.outposts.open.get(&id).map(|abroad| abroad.root) {
                 // Nobody can be told of it as long as the run's own agent is away for this server: it is said again.
                 _ if self.journal.is_none() => {}
-                Some(root) if root != job => {}
-                asked => {
-                    if asked.is_some()
-                        && let Some(step) = self.has_read(&reply).await?
-                    {
+                Some(root) if root == job => {
+                    if let Some(step) = self.has_read(&reply).await? {
                         return Ok(Some(step));
                     }
                     self.answered_abroad(id, reply).await?;
                     self.tell_outpost(job, ToAgent::AnswerKept { lease, id });
                 }
+                // Nobody asks that any more, or nobody has asked it that.
+                _ => self.tell_outpost(job, ToAgent::AnswerKept { lease, id }),
             },
             FromAgent::Report { first, .. } if first > outpost.reported.0 && !outpost.reported.1 => {}
             FromAgent::Report { first, items, .. } => {
-                if let Some(until) = &mut outpost.over {
-                    *until = Instant::now() + LAST_WORDS;
-                }
+                let until = Instant::now() + LAST_WORDS;
+                // There may be much of it.
+                outpost.over.iter_mut().for_each(|at| *at = until);
+                self.leaving.iter_mut().for_each(|(_, at)| *at = until);
+                self.ended.iter_mut().for_each(|(_, at)| *at = until);
                 self.see_images(&items);
                 self.see_output(&items).await?;
                 let reported = self.app.store.report_of(self.run.id, Some(job), first, &items).await?;
@@ -315,7 +331,7 @@ impl Keeper {
         let is_there = |outpost: &&mut Outpost| outpost.connection.is_some() && !outpost.is_lost;
         let Some(outpost) = self.outposts.all.get_mut(&job).filter(is_there) else { return Ok(()) };
         let reported = outpost.reported.0;
-        outpost.reported.1 = false;
+        (outpost.reported.1, outpost.told) = (false, outpost.connection);
         let lease = Lease::of_job(self.run.id, job);
         if let Some(message) = self.lease_of(lease, reported).await? {
             self.tell_outpost(job, message);
@@ -375,6 +391,12 @@ impl Keeper {
         }
         self.outposts.roots.retain(|_, root| *root != job);
         self.place_is_free(job);
+        // What its run asks for behind its end nobody does.
+        let open: Vec<_> = self.outposts.open.iter().filter(|(_, abroad)| abroad.root == job).collect();
+        for (id, is_release) in open.into_iter().map(|(id, abroad)| (*id, abroad.is_release)).collect::<Vec<_>>() {
+            self.outposts.open.remove(&id);
+            self.answer(id, lost(is_release)).await?;
+        }
         Ok(())
     }
 
@@ -401,9 +423,7 @@ impl Keeper {
     }
 
     async fn answer_lost(&mut self, id: RequestId, is_release: bool) -> Result<(), StoreError> {
-        let message = "the agent that had this was lost".to_owned();
-        let failed = Reply::Failed(Failure { kind: FailureKind::Infrastructure, message, hint: None });
-        self.answered_abroad(id, if is_release { Reply::Done } else { failed }).await
+        self.answered_abroad(id, lost(is_release)).await
     }
 
     fn place_is_free(&self, job: JobId) {
@@ -419,11 +439,19 @@ impl Keeper {
     }
 }
 
+/// What is answered where nobody does what is asked for.
+fn lost(is_release: bool) -> Reply {
+    let message = "the agent that had this was lost".to_owned();
+    let failed = Reply::Failed(Failure { kind: FailureKind::Infrastructure, message, hint: None });
+    if is_release { Reply::Done } else { failed }
+}
+
 /// For the log of the run: where a job goes, and why.
 pub(super) fn told(job: JobId, needs: &Needs) -> Act {
     let label = needs.label.as_ref().map(|label| format!("label ‘{label}’"));
     let engine = needs.engine.then(|| "a Docker Engine".to_owned());
-    let rung = (needs.rung > Rung::Container).then(|| format!("sandboxes of rung {}", needs.rung.name()));
+    let is_all = label.is_none() && engine.is_none();
+    let rung = (is_all || needs.rung > Rung::Container).then(|| format!("sandboxes of rung {}", needs.rung.name()));
     let needs: Vec<_> = [label, engine, rung].into_iter().flatten().collect();
     let text = format!("{job} goes to another agent, which has {}", needs.join(" and "));
     Act::Event(Event::Log { step: None, stage: None, source: LogSource::System, text })

@@ -1,5 +1,5 @@
 //! Jobs that wait for a place at another agent than their run's: a line of their own beside that of runs, with as many places at each agent. So a
-//! run that has a place and wants a second one waits for jobs alone, which end by themselves, and never for a run that waits for it in turn.
+//! run that has a place and wants a second one never waits for the place of a run. Jobs within jobs may wait for each other, as anywhere.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -76,13 +76,20 @@ impl Jobs {
         self.state().handle(event, now);
     }
 
-    /// A job waits; once, however often that is said. What it is like otherwise is as its run.
+    /// A job waits; once, however often that is said. One that has a place is given it again: whoever was told could not write it down. What it is like
+    /// otherwise is as its run.
     pub(super) fn queued(&self, job: JobId, of: Item, now: Moment) {
         let mut state = self.state();
         let job = (of.run, job);
-        if !state.numbers.contains_key(&job) {
-            let run = state.number(job);
-            state.handle(Event::Queued(Item { run, branch: None, limit_ms: None, ..of }), now);
+        match state.numbers.get(&job).map(|number| state.line.place_of(*number)) {
+            None => {
+                let run = state.number(job);
+                state.handle(Event::Queued(Item { run, branch: None, limit_ms: None, ..of }), now);
+            }
+            Some(Some(agent)) if !state.given.iter().any(|(given, _)| *given == job) => {
+                state.given.push((job, agent.0));
+            }
+            Some(_) => {}
         }
     }
 

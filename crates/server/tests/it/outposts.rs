@@ -113,6 +113,55 @@ async fn a_job_is_at_another_agent_than_its_run() {
     assert!(log.contains("goes to another agent, which has label ‘arm’"), "{log}");
 }
 
+/// Neither answers for people, for time, or for the other.
+#[tokio::test]
+async fn agents_answer_what_they_are_asked() {
+    let place = Place::new().await;
+    let definition = "node('linux') { parallel a: { input 'go?' }, b: { sleep 600 }, c: { sh 'here' }, d: { node('arm') { sh 'there' } } }";
+    let mut linux = place.agent_with("linux", 1, &["linux"]).await;
+    let id = place.trigger().await;
+    let lease = linux.take(definition).await;
+    let mut arm = place.agent_with("arm", 1, &["arm"]).await;
+    are_there(&place, 2).await;
+    let there = async {
+        let job = arm.take(definition).await;
+        let ToAgent::Perform { id: asked, .. } = arm.work(|message| is_script(message, "there")).await else {
+            unreachable!()
+        };
+        (job, asked)
+    };
+    let ToAgent::Perform { id: asked, .. } = linux.work(|message| is_script(message, "here")).await else {
+        unreachable!()
+    };
+    // Its engine works on.
+    let (job, there) = tokio::select! {
+        _ = linux.work(|_| false) => unreachable!(),
+        begun = there => begun,
+    };
+    let decided = Reply::Decided { by: "admin".into(), values: Some(Vec::new()) };
+    for request in (1..20).map(RequestId) {
+        for reply in [Reply::Done, decided.clone()] {
+            if request != there {
+                arm.answer(job, request, reply.clone()).await;
+            }
+            if request != asked {
+                linux.answer(lease, request, reply).await;
+            }
+        }
+    }
+    // All of it is heard, and none of it counts.
+    arm.answer(job, there, done()).await;
+    arm.work(|message| matches!(message, ToAgent::AnswerKept { id, .. } if *id == there)).await;
+    linux.answer(lease, asked, done()).await;
+    linux.work(|message| matches!(message, ToAgent::AnswerKept { id, .. } if *id == asked)).await;
+    let questions = place.ask("GET", &format!("/api/v1/runs/{id}/questions"), Value::Null).await;
+    assert_eq!(questions["questions"].as_array().map(Vec::len), Some(1), "{questions}");
+    assert_eq!(place.run(id).await["status"], "running");
+    place.ask("POST", &format!("/api/v1/runs/{id}/abort"), Value::Null).await;
+    let _both = tokio::join!(all_of(&mut linux, lease), all_of(&mut arm, job));
+    assert_eq!(place.wait_for_end(id).await["outcome"], "ABORTED");
+}
+
 /// What was being done goes on, and what nobody had heard is said again.
 #[tokio::test]
 async fn a_server_that_comes_back_knows_who_has_which_job() {

@@ -52,6 +52,8 @@ async fn keys_come_and_go() {
     store.close().await;
     // Long enough for pages of its own.
     let plain = json!({ "secret": "s3cret".repeat(2000) });
+    let older = json!({ "secret": "s3cret".repeat(3000) });
+    run_sql(&url, &format!("UPDATE projects SET config = '{older}'")).await;
     run_sql(&url, &format!("UPDATE projects SET config = '{plain}'")).await;
     let lies_there = || {
         let files =
@@ -63,6 +65,11 @@ async fn keys_come_and_go() {
     let store = Store::open(&url).await.unwrap();
     assert_eq!(store.unlock(keys(1, &[]), 2).await.unwrap(), 2);
     assert_eq!(store.project("app").await.unwrap().unwrap().config, plain);
+    store.close().await;
+    // It was killed there, and the next one has nothing to seal.
+    let store = open(&url).await;
+    assert!(lies_there());
+    store.sweep_plain().await.unwrap();
     assert!(!lies_there(), "what was there before is left in the file");
     let rows = store.audit(0, 100).await.unwrap();
     let row = rows.iter().find(|row| row.action == "project.seal").unwrap();

@@ -20,6 +20,8 @@ use crate::{Actor, Millis, Store, StoreError, signed, unsigned};
 pub enum Act {
     /// Do this.
     Request(RequestId, Request),
+    /// It has taken the input in this place at that place of its own.
+    Took(usize, u64),
     /// It happened.
     Event(Event),
     /// The run says this of its branch, and is believed.
@@ -77,15 +79,6 @@ impl Store {
         Ok(())
     }
 
-    /// The place of an input is known.
-    ///
-    /// # Errors
-    /// The database.
-    pub async fn took_input(&self, run: RunId, seq: usize, at: u64) -> Result<(), StoreError> {
-        let change = sqlx::query("UPDATE inputs SET taken_at = $1 WHERE run_id = $2 AND seq = $3");
-        self.change(change.bind(signed(at)).bind(signed(run.0)).bind(seq as i64)).await.map(drop)
-    }
-
     /// What was heard up to here, with everything of it that is to be acted upon.
     ///
     /// # Errors
@@ -106,6 +99,10 @@ impl Store {
                         "INSERT INTO requests (run_id, id, request, asked_ms, cancelled) VALUES ($1, $2, $3, $4, 0)",
                     );
                     add.bind(signed(run.0)).bind(signed(id.0)).bind(text).bind(signed(now)).execute(&mut *tx).await?;
+                }
+                Act::Took(seq, at) => {
+                    let change = sqlx::query("UPDATE inputs SET taken_at = $1 WHERE run_id = $2 AND seq = $3");
+                    change.bind(signed(*at)).bind(signed(run.0)).bind(*seq as i64).execute(&mut *tx).await?;
                 }
                 // Lines of the log are found by their number, not by what happened around them.
                 Act::Event(Event::Log { .. }) => {}

@@ -252,7 +252,10 @@ impl Agent {
                 let old: Vec<_> = self.seats.keys().copied().filter(|held| is_own(held) && *held != lease).collect();
                 old.into_iter().for_each(|lease| self.release(lease));
                 let seat = self.seats.entry(lease).or_insert_with(|| {
-                    let seat = Seat::new(lease, (project, trust), reported, self.inbox.clone());
+                    let mut seat = Seat::new(lease, (project, trust), reported, self.inbox.clone());
+                    if lease.job().is_none() {
+                        seat.start_ahead(&self.config.engine);
+                    }
                     fetch::start(Arc::clone(&self.config), lease, source, file, self.inbox.clone());
                     seat
                 });

@@ -43,6 +43,8 @@ pub(super) struct Seat {
     /// The repository that was fetched for this run; it goes with the seat.
     repository: Option<PathBuf>,
     engine: Option<Engine>,
+    /// One that starts while the definition is fetched, and has heard nothing.
+    fresh: Option<Process>,
     requests: HashMap<RequestId, State>,
     /// What was asked before there was anything to do it with.
     early: Vec<(RequestId, Request)>,
@@ -97,6 +99,7 @@ impl Seat {
             performer: None,
             repository: None,
             engine: None,
+            fresh: None,
             requests: HashMap::new(),
             early: Vec::new(),
             tasks: Vec::new(),
@@ -148,6 +151,11 @@ impl Seat {
         made
     }
 
+    /// An engine is wanted soon. Where none can be started, whoever wants it hears why.
+    pub(super) fn start_ahead(&mut self, program: &EngineProgram) {
+        self.fresh = Process::start(program).ok();
+    }
+
     pub(super) fn engine_is(&self, number: u64) -> bool {
         self.engine.as_ref().is_some_and(|engine| engine.number == number)
     }
@@ -184,7 +192,10 @@ impl Seat {
             return Ok(());
         }
         if matches!(words.first(), Some(EngineWord::Begin(_))) {
-            let process = Process::start(program).map_err(|trouble| trouble.0.message)?;
+            let process = match self.fresh.take() {
+                Some(process) => process,
+                None => Process::start(program).map_err(|trouble| trouble.0.message)?,
+            };
             let input = process.input();
             let (alive, gone) = oneshot::channel();
             let ahead = Arc::new(Semaphore::new(MAX_SAID));
@@ -328,7 +339,7 @@ impl Seat {
         if std::mem::replace(&mut self.is_released, true) {
             return;
         }
-        self.engine = None;
+        (self.engine, self.fresh) = (None, None);
         for state in self.requests.values_mut() {
             if let State::Running(cancel) = state {
                 cancel.take().map(|cancel| cancel.send(()));

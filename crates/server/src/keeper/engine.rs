@@ -143,11 +143,8 @@ impl Keeper {
         let heard = journal.heard();
         let waits_otherwise = self.said_of_branch(&mut acts).await?;
         let Some(journal) = &self.journal else { return Ok(Step::On) };
-        let places: Vec<_> =
-            took.iter().filter_map(|index| Some((*index, journal.entries().get(*index)?.at?))).collect();
-        for (index, at) in places {
-            self.app.store.took_input(self.run.id, index, at).await?;
-        }
+        let has_got_on = !acts.is_empty();
+        acts.extend(took.iter().filter_map(|index| Some(Act::Took(*index, journal.entries().get(*index)?.at?))));
         let requests: Vec<_> = acts
             .iter()
             .filter_map(|act| if let Act::Request(_, request) = act { Some(request) } else { None })
@@ -166,9 +163,11 @@ impl Keeper {
                 }
             }
         }
-        if !acts.is_empty() {
+        if has_got_on {
             // It has got further than any before it.
             self.losses = 0;
+        }
+        if !acts.is_empty() {
             self.app.store.heard(self.run.id, heard, &acts, self.app.now()).await?;
             self.app.changed(self.run.id);
         }
@@ -184,7 +183,7 @@ impl Keeper {
             match act {
                 Act::Request(id, request) => self.ask(id, request, self.app.now()).await?,
                 Act::Cancel(id) => self.cancel(id).await?,
-                Act::Event(_) | Act::Properties(..) | Act::Leave(_) | Act::Elsewhere(..) => {}
+                Act::Took(..) | Act::Event(_) | Act::Properties(..) | Act::Leave(_) | Act::Elsewhere(..) => {}
             }
         }
         if let Some(end) = end {

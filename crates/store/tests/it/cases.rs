@@ -152,9 +152,8 @@ pub async fn a_journal_is_as_it_was(store: Store) {
     let again = store.add_input(run.id, 0, &Input::Abort { reason: "x".into() }).await;
     assert!(matches!(again, Err(StoreError::Stale { .. })), "one place has one input");
     store.add_input(run.id, 1, &Input::Abort { reason: "x".into() }).await.unwrap();
-    store.took_input(run.id, 0, 7).await.unwrap();
     assert_eq!(store.outstanding(run.id).await.unwrap().len(), 1);
-    store.heard(run.id, (5, u64::MAX), &[Act::Cancel(RequestId(2))], 32).await.unwrap();
+    store.heard(run.id, (5, u64::MAX), &[Act::Took(0, 7), Act::Cancel(RequestId(2))], 32).await.unwrap();
     assert!(
         store.outstanding(run.id).await.unwrap()[0].is_cancelled,
         "it is wanted to end, whoever keeps the run then"

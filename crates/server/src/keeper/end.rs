@@ -9,6 +9,13 @@ use wire::engine::Input;
 
 use super::{Keeper, Step};
 
+/// What is answered to what was asked of an agent that is lost.
+pub(super) fn lost(is_release: bool) -> Reply {
+    let message = "the agent that had this was lost".to_owned();
+    let failed = Reply::Failed(Failure { kind: FailureKind::Infrastructure, message, hint: None });
+    if is_release { Reply::Done } else { failed }
+}
+
 impl Keeper {
     /// Its agent does not come back: what was there is gone, and the run goes on at another.
     pub(super) async fn agent_lost(&mut self) -> Result<Step, StoreError> {
@@ -23,14 +30,11 @@ impl Keeper {
         }
         let mut answers = Vec::new();
         for outstanding in self.app.store.outstanding(self.run.id).await? {
-            let message = "the agent that had this was lost".to_owned();
-            let reply = match outstanding.request {
-                // Time goes on without it.
-                Request::Sleep { .. } | Request::Now | Request::Input(_) => continue,
-                Request::Release { .. } => Reply::Done,
-                _ => Reply::Failed(Failure { kind: FailureKind::Infrastructure, message, hint: None }),
-            };
-            answers.push(Input::Answer { id: outstanding.id, reply });
+            // Time goes on without it.
+            if outstanding.request.job().is_some() {
+                let reply = lost(matches!(outstanding.request, Request::Release { .. }));
+                answers.push(Input::Answer { id: outstanding.id, reply });
+            }
         }
         // In one change: nobody may report for the old lease from now on, and nobody answers but this.
         self.app.store.requeue_run(self.run.id, self.lease.epoch, &answers, self.app.now()).await?;

@@ -114,8 +114,7 @@ impl Keeper {
 
     /// Whether an agent that is there has that, and what else such a run asks for.
     async fn somebody_has(&self, needs: &Needs) -> Result<bool, StoreError> {
-        let project = self.app.store.project(&self.run.project_name).await?;
-        let config = project.and_then(|project| serde_json::from_value(project.config).ok());
+        let config = self.config().await?;
         let run = Run { needs: Some(needs.clone()), ..self.run.clone() };
         Ok(self.app.hub.somebody_fits(&line::needed(&run, config.as_ref())))
     }

@@ -12,12 +12,13 @@ use std::collections::BTreeMap;
 
 use model::event::{Event, LogSource};
 use model::ids::{JobId, RequestId};
-use model::request::{Failure, FailureKind, Reply, Request};
+use model::request::{Reply, Request};
 use model::rung::{Needs, Rung};
 use store::{Act, Elsewhere, StoreError};
 use tokio::time::Instant;
 use wire::agent::{FromAgent, Lease, ToAgent};
 
+use super::end::lost;
 use super::{Keeper, LAST_WORDS, Step};
 use crate::line;
 
@@ -86,6 +87,12 @@ impl Outposts {
     /// What the lease of a job needs.
     pub(super) fn needs_of(&self, root: JobId) -> Option<&Needs> {
         self.all.get(&root).map(|outpost| &outpost.needs)
+    }
+
+    /// What is not answered under the lease of that job, and whether it ends a job.
+    fn open_under(&self, root: JobId) -> Vec<(RequestId, bool)> {
+        let open = self.open.iter().filter(|(_, abroad)| abroad.root == root);
+        open.map(|(id, abroad)| (*id, abroad.is_release)).collect()
     }
 
     fn add(&mut self, job: JobId, root: JobId, outpost: impl FnOnce() -> Outpost) {
@@ -392,8 +399,7 @@ impl Keeper {
         self.outposts.roots.retain(|_, root| *root != job);
         self.place_is_free(job);
         // What its run asks for behind its end nobody does.
-        let open: Vec<_> = self.outposts.open.iter().filter(|(_, abroad)| abroad.root == job).collect();
-        for (id, is_release) in open.into_iter().map(|(id, abroad)| (*id, abroad.is_release)).collect::<Vec<_>>() {
+        for (id, is_release) in self.outposts.open_under(job) {
             self.outposts.open.remove(&id);
             self.answer(id, lost(is_release)).await?;
         }
@@ -415,8 +421,7 @@ impl Keeper {
             // They are asked again when the run goes on, and fail then.
             return Ok(());
         }
-        let open: Vec<_> = self.outposts.open.iter().filter(|(_, abroad)| abroad.root == job).collect();
-        for (id, is_release) in open.into_iter().map(|(id, abroad)| (*id, abroad.is_release)).collect::<Vec<_>>() {
+        for (id, is_release) in self.outposts.open_under(job) {
             self.answer_lost(id, is_release).await?;
         }
         self.settle(job).await
@@ -437,13 +442,6 @@ impl Keeper {
             self.app.hub.tell_over(agent, connection, message);
         }
     }
-}
-
-/// What is answered where nobody does what is asked for.
-fn lost(is_release: bool) -> Reply {
-    let message = "the agent that had this was lost".to_owned();
-    let failed = Reply::Failed(Failure { kind: FailureKind::Infrastructure, message, hint: None });
-    if is_release { Reply::Done } else { failed }
 }
 
 /// For the log of the run: where a job goes, and why.

@@ -15,7 +15,7 @@ use store::{Artifact, ArtifactLimits, Holder, NotKept, Shelf, StoreError};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::app::App;
-use crate::config::ServerConfig;
+use crate::config::{BlobPlace, ServerConfig};
 use crate::random::secret;
 
 /// Uploads at once: each has some MiB in memory.
@@ -90,17 +90,21 @@ impl Artifacts {
     }
 }
 
-/// Where artifacts are.
+/// Where blobs are.
 ///
 /// # Errors
 /// There is no such place, or it refuses. One that does not answer may do so later.
 pub(crate) async fn open(config: &ServerConfig) -> Result<Blobs, BlobError> {
-    let Some(url) = &config.blobs else { return Blobs::folder(&config.first_token.with_file_name("blobs")) };
+    let url = match &config.blobs {
+        None => return Blobs::folder(&config.first_token.with_file_name("blobs")),
+        Some(BlobPlace::Open(blobs)) => return Ok(blobs.clone()),
+        Some(BlobPlace::Url(url)) => url,
+    };
     let blobs = Blobs::open(url)?;
     match tokio::time::timeout(CHECK, blobs.check()).await {
         Ok(Err(error)) if !error.is_unavailable() => return Err(error),
         Ok(Ok(())) => {}
-        Ok(Err(_)) | Err(_) => tracing::warn!(url, "the place for artifacts does not answer for now"),
+        Ok(Err(_)) | Err(_) => tracing::warn!(url, "the place for blobs does not answer for now"),
     }
     Ok(blobs)
 }

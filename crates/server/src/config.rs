@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use blob::Blobs;
 use model::limits::{MAX_ARTIFACT_BYTES, MAX_CAPTURE_BYTES, MAX_RUN_ARTIFACT_BYTES, MAX_RUN_ARTIFACTS};
 use model::outcome::Outcome;
 use model::rung::Trust;
@@ -45,8 +46,8 @@ pub struct ServerConfig {
     pub tls: Option<TlsFiles>,
     /// Who says who people are, beside their passwords.
     pub oidc: Option<OidcConfig>,
-    /// Where artifacts are: `file:///…`, `s3://BUCKET/PREFIX`, `gs://…`, `az://…`. `None`: the folder `blobs` beside the first token.
-    pub blobs: Option<String>,
+    /// Where blobs are (logs, artifacts, stashes): `file:///…`, `s3://BUCKET/PREFIX`, `gs://…`, `az://…`. `None`: the folder `blobs` beside the first token.
+    pub blobs: Option<BlobPlace>,
     /// Where traces of runs go.
     pub otlp: Option<OtlpConfig>,
     /// Folder with files of projects.
@@ -55,6 +56,15 @@ pub struct ServerConfig {
     pub artifacts: ArtifactLimits,
     /// Where the time of day comes from.
     pub clock: Clock,
+}
+
+/// Where blobs are.
+#[derive(Clone, Debug)]
+pub enum BlobPlace {
+    /// By URL.
+    Url(String),
+    /// There: it is open already.
+    Open(Blobs),
 }
 
 impl ServerConfig {

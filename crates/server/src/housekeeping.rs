@@ -1,4 +1,4 @@
-//! Forgets what projects do not keep, and removes what nothing refers to any more.
+//! Forgets what projects do not keep, moves logs to blobs, and removes what nothing refers to any more.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use store::{BranchRuns, Forget, Old, StoreError};
 use crate::app::App;
 use crate::artifacts;
 use crate::config::ProjectConfig;
-use crate::properties;
+use crate::{logs, properties};
 
 /// How often is looked.
 const LOOK: Duration = Duration::from_secs(60);
@@ -26,6 +26,10 @@ pub(crate) async fn keep_house(app: Arc<App>) {
         }
         if let Err(error) = forget_stashes(&app).await {
             tracing::warn!(%error, "what runs have stashed cannot be forgotten");
+        }
+        if let Err(error) = logs::move_all(&app).await {
+            let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+            tracing::warn!(%error, cause, "logs stay in the database for now");
         }
         if let Err(error) = artifacts::sweep(&app).await {
             let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();

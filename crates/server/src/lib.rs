@@ -30,6 +30,7 @@ mod http;
 mod hub;
 mod keeper;
 mod line;
+mod logs;
 mod passwords;
 pub mod policy;
 mod project_files;
@@ -61,7 +62,10 @@ use connection::{Sign, attend};
 use policy::{Grant, Role};
 
 pub use clock::{Clock, Simulated};
-pub use config::{HookConfig, OidcConfig, ProjectConfig, ProjectSource, ReportConfig, ServerConfig, UpstreamConfig};
+pub use config::{
+    BlobPlace, HookConfig, OidcConfig, ProjectConfig, ProjectSource, ReportConfig, ServerConfig, UpstreamConfig,
+};
+pub use logs::{LogError, read_log};
 pub use store::{ArtifactLimits, Keys, SealingKey};
 pub use tls::TlsFiles;
 pub use traces::OtlpConfig;
@@ -85,8 +89,8 @@ pub enum ServerError {
         /// By which this one is.
         given: String,
     },
-    /// The place for artifacts cannot be had.
-    #[error("the place for artifacts")]
+    /// The place for blobs cannot be had.
+    #[error("the place for blobs")]
     Blobs(#[from] BlobError),
     /// Files of projects are wrong, each in words.
     #[error("files of projects: {}", .0.join("; "))]

@@ -1,5 +1,8 @@
 //! Looks into the database itself, beside the server: also while there is none.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use blob::Blobs;
 use model::event::{Event, LogSource};
 use model::ids::RunId;
 use model::outcome::Outcome;
@@ -22,6 +25,7 @@ const FILE: &str = "Jenkinsfile";
 pub(crate) struct Checker {
     runtime: Runtime,
     store: Store,
+    blobs: Blobs,
 }
 
 /// What a run ended with when it was looked at.
@@ -31,15 +35,17 @@ pub(crate) struct Ended {
     message: Option<String>,
     ended_at: Option<u64>,
     lines: u64,
+    /// Of its log, wherever that lies now.
+    digest: u64,
     epoch: u64,
 }
 
 impl Checker {
-    pub(crate) fn new(database: &str) -> Result<Checker, String> {
+    pub(crate) fn new(database: &str, blobs: Blobs) -> Result<Checker, String> {
         let runtime = Builder::new_current_thread().enable_time().build().map_err(|error| error.to_string())?;
         let gate: Gate = std::sync::Arc::new(|| Box::pin(std::future::ready(())));
         let store = runtime.block_on(Store::open_in_turn(database, gate)).map_err(|error| error.to_string())?;
-        Ok(Checker { runtime, store })
+        Ok(Checker { runtime, store, blobs })
     }
 
     fn wait<T>(&self, asked: impl Future<Output = Result<T, store::StoreError>>) -> Result<T, String> {
@@ -77,22 +83,32 @@ impl Checker {
         if run.status != Status::Done {
             return Err(format!("{id} had ended, and is {:?}", run.status));
         }
+        let mut digest = DefaultHasher::new();
+        for LogLine { at, text, .. } in self.log(id)? {
+            (at, text).hash(&mut digest);
+        }
         let Run { outcome, message, ended_at, lines, epoch, .. } = run;
-        Ok(Some(Ended { outcome, message, ended_at, lines, epoch }))
+        Ok(Some(Ended { outcome, message, ended_at, lines, digest: digest.finish(), epoch }))
+    }
+
+    /// All of a run's log.
+    fn log(&self, id: RunId) -> Result<Vec<LogLine>, String> {
+        let mut lines = Vec::new();
+        loop {
+            let more = server::read_log(&self.store, &self.blobs, id, lines.len() as u64, LINES);
+            let more = self.runtime.block_on(more).map_err(|error| format!("the log of {id}: {error}"))?;
+            if more.is_empty() {
+                return Ok(lines);
+            }
+            lines.extend(more);
+        }
     }
 
     /// Everything that is known of a run that has ended is held against what its agents did, and against another evaluation of its
     /// journal.
     pub(crate) fn look_at(&self, id: RunId, deeds: &Deeds) -> Result<Option<Ended>, String> {
         let Some(run) = self.run(id)? else { return Ok(None) };
-        let mut lines = Vec::new();
-        loop {
-            let more = self.wait(self.store.log(id, lines.len() as u64, LINES))?;
-            if more.is_empty() {
-                break;
-            }
-            lines.extend(more);
-        }
+        let lines = self.log(id)?;
         if lines.len() as u64 != run.lines {
             return Err(format!("{id} has {} lines, and says {}", lines.len(), run.lines));
         }

@@ -18,8 +18,9 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Request;
+use blob::Blobs;
 use serde_json::Value;
-use server::{Census, Clock, Keys, SealingKey, Server, ServerConfig, Simulated};
+use server::{BlobPlace, Census, Clock, Keys, SealingKey, Server, ServerConfig, Simulated};
 use store::{Gate, Store};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
@@ -37,6 +38,7 @@ const KEY: &str = "cfs_0123456789abcdef0123456789abcdef0123456789abcdef012345678
 /// Where a server's files are.
 pub(crate) struct Home {
     pub(crate) database: String,
+    pub(crate) blobs: Blobs,
     pub(crate) token: PathBuf,
     pub(crate) patience: Duration,
 }
@@ -225,7 +227,8 @@ impl Life {
         let keys = Keys::new(key, Vec::new());
         let config = ServerConfig::new(listen, home.database.as_str(), keys, home.token.as_path());
         let clock = Clock::Simulated(self.clock.clone());
-        let config = ServerConfig { clock, agent_patience: home.patience, ..config };
+        let blobs = Some(BlobPlace::Open(home.blobs.clone()));
+        let config = ServerConfig { clock, blobs, agent_patience: home.patience, ..config };
         let begun: Slot<Result<Server, server::ServerError>> = Slot::default();
         let slot = Arc::clone(&begun);
         runtime.spawn(async move {

@@ -103,9 +103,10 @@ impl World {
         let plan = Plan::new(&mut dice);
         let database = format!("sqlite:{}", folder.path().join("db").display());
         let token = folder.path().join("token");
-        let home = Home { token, patience: Duration::from_secs(plan.patience), database };
+        let blobs = blob::Blobs::memory();
+        let home = Home { token, patience: Duration::from_secs(plan.patience), database, blobs };
         Ok(World {
-            checker: Checker::new(&home.database)?,
+            checker: Checker::new(&home.database, home.blobs.clone())?,
             trace: Trace::new(options.prints),
             options,
             plan,

@@ -144,7 +144,7 @@ async fn held(
     Ok(Ok((unsigned(row.try_get(0)?), unsigned(row.try_get(1)?))))
 }
 
-async fn spare(tx: &mut Transaction<'static, Any>, key: &str, now: Millis) -> Result<(), StoreError> {
+pub(crate) async fn spare(tx: &mut Transaction<'static, Any>, key: &str, now: Millis) -> Result<(), StoreError> {
     let add = sqlx::query("INSERT INTO spare_blobs (key, at_ms) VALUES ($1, $2)");
     add.bind(key.to_owned()).bind(signed(now)).execute(&mut **tx).await?;
     Ok(())

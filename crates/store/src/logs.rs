@@ -1,9 +1,11 @@
-//! Logs: lines in chunks, compressed, found by their number.
+//! Logs: lines in chunks, compressed, found by their number. What comes is in rows; [`log_blobs`](crate::log_blobs) takes it from there.
 
 use std::cell::RefCell;
+use std::ops::Range;
 
 use model::event::LogSource;
 use model::ids::{JobId, RunId};
+use sqlx::any::AnyRow;
 use sqlx::{Any, Row as _, Transaction};
 use wire::agent::{Item, LogLine};
 use zstd::bulk::Compressor;
@@ -14,14 +16,78 @@ use crate::{Store, StoreError, signed, unsigned};
 /// As zstd counts: what comes in keeps up with what programs write.
 const LEVEL: i32 = 1;
 /// A chunk that has so many bytes is full.
-const CHUNK_BYTES: usize = 1 << 20;
+pub(crate) const CHUNK_BYTES: usize = 1 << 20;
+/// How lines are packed now; 0: a line of JSON for each.
+pub(crate) const FORMAT: i64 = 1;
 /// The most that a chunk may hold when it is unpacked, in bytes: a full one and the longest line.
 const MOST_BYTES: usize = 2 * CHUNK_BYTES + wire::engine::MAX_LINE_BYTES;
 
 /// Lines that are packed.
-struct Chunk {
+struct Packed {
     lines: i64,
     content: Vec<u8>,
+}
+
+/// Some lines of a log, and where they are.
+#[derive(Clone, Debug)]
+pub struct Chunk {
+    /// Number of its first line.
+    pub first: u64,
+    /// How many lines it has.
+    pub count: u64,
+    /// Where its content is.
+    pub place: ChunkPlace,
+    format: i64,
+}
+
+/// Where the content of a chunk is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChunkPlace {
+    /// Here.
+    Row(Vec<u8>),
+    /// In a blob.
+    Blob {
+        /// Its name.
+        key: String,
+        /// Which of its bytes.
+        range: Range<u64>,
+    },
+}
+
+impl Chunk {
+    /// Its lines, of its content.
+    ///
+    /// # Errors
+    /// That is damaged.
+    pub fn lines(&self, content: &[u8]) -> Result<Vec<LogLine>, StoreError> {
+        unpacked(&bare(content)?, self.format)
+    }
+
+    /// Its lines as they are packed together, of its content.
+    pub(crate) fn plain(&self, content: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let bare = bare(content)?;
+        if self.format == FORMAT { Ok(bare) } else { plain(unpacked(&bare, self.format)?.iter()) }
+    }
+}
+
+fn bare(content: &[u8]) -> Result<Vec<u8>, StoreError> {
+    zstd::bulk::decompress(content, MOST_BYTES).map_err(damaged)
+}
+
+fn plain<'a>(lines: impl Iterator<Item = &'a LogLine>) -> Result<Vec<u8>, StoreError> {
+    let mut bytes = Vec::new();
+    for line in lines {
+        write_line(&mut bytes, line)?;
+    }
+    Ok(bytes)
+}
+
+/// As postcard has the whole line, but that it copies text byte by byte.
+fn write_line(bytes: &mut Vec<u8>, line: &LogLine) -> Result<(), StoreError> {
+    let LogLine { at, step, stage, source, text } = line;
+    *bytes = postcard::to_extend(&(at, step, stage, source, text.len()), std::mem::take(bytes)).map_err(damaged)?;
+    bytes.extend_from_slice(text.as_bytes());
+    Ok(())
 }
 
 thread_local! {
@@ -30,7 +96,7 @@ thread_local! {
 }
 
 /// One line at least in each chunk, and then no more than can be read again at once.
-fn packed<'a>(lines: impl Iterator<Item = &'a LogLine>) -> Result<Vec<Chunk>, StoreError> {
+fn packed<'a>(lines: impl Iterator<Item = &'a LogLine>) -> Result<Vec<Packed>, StoreError> {
     PACKER.with_borrow_mut(|(compressor, bytes)| {
         compressor.set_compression_level(LEVEL).map_err(damaged)?;
         let mut chunks = Vec::new();
@@ -38,17 +104,14 @@ fn packed<'a>(lines: impl Iterator<Item = &'a LogLine>) -> Result<Vec<Chunk>, St
         while lines.peek().is_some() {
             bytes.clear();
             let mut count = 0;
-            for LogLine { at, step, stage, source, text } in lines.by_ref() {
-                // As postcard has the whole line, but that it copies text byte by byte.
-                let head = (at, step, stage, source, text.len());
-                *bytes = postcard::to_extend(&head, std::mem::take(bytes)).map_err(damaged)?;
-                bytes.extend_from_slice(text.as_bytes());
+            for line in lines.by_ref() {
+                write_line(bytes, line)?;
                 count += 1;
                 if bytes.len() > CHUNK_BYTES {
                     break;
                 }
             }
-            chunks.push(Chunk { lines: count, content: compressor.compress(bytes).map_err(damaged)? });
+            chunks.push(Packed { lines: count, content: compressor.compress(bytes).map_err(damaged)? });
             // Of a line that is longer than a chunk nothing stays.
             bytes.shrink_to(2 * CHUNK_BYTES);
         }
@@ -56,7 +119,7 @@ fn packed<'a>(lines: impl Iterator<Item = &'a LogLine>) -> Result<Vec<Chunk>, St
     })
 }
 
-fn damaged(error: impl ToString) -> StoreError {
+pub(crate) fn damaged(error: impl ToString) -> StoreError {
     StoreError::Damaged { what: "a chunk of a log", reason: error.to_string() }
 }
 
@@ -83,14 +146,15 @@ async fn insert(
     tx: &mut Transaction<'static, Any>,
     run: RunId,
     mut first: i64,
-    chunks: Vec<Chunk>,
+    chunks: Vec<Packed>,
 ) -> Result<(), StoreError> {
-    for Chunk { lines, content } in chunks {
-        sqlx::query("INSERT INTO log_chunks (run_id, first_line, lines, content, format) VALUES ($1, $2, $3, $4, 1)")
+    for Packed { lines, content } in chunks {
+        sqlx::query("INSERT INTO log_chunks (run_id, first_line, lines, content, format) VALUES ($1, $2, $3, $4, $5)")
             .bind(signed(run.0))
             .bind(first)
             .bind(lines)
             .bind(content)
+            .bind(FORMAT)
             .execute(&mut **tx)
             .await?;
         first += lines;
@@ -180,31 +244,28 @@ impl Store {
         Ok(unsigned(row.try_get(0)?))
     }
 
-    /// Lines from number `from` on, at least one and about `most` of them, if there are any.
+    /// The chunk that has this line, if there is one.
     ///
     /// # Errors
-    /// The database, or a chunk is damaged.
-    pub async fn log(&self, run: RunId, from: u64, most: usize) -> Result<Vec<LogLine>, StoreError> {
-        let mut lines = Vec::new();
-        let mut next = from;
-        while lines.len() < most {
-            let row = sqlx::query(
-                "SELECT first_line, content, format FROM log_chunks WHERE run_id = $1 AND first_line <= $2 AND first_line + lines > $2",
-            );
-            let Some(row) = row.bind(signed(run.0)).bind(signed(next)).fetch_optional(&self.pool).await? else { break };
-            let (mut first, packed) = (unsigned(row.try_get(0)?), row.try_get::<Vec<u8>, _>(1)?);
-            let content = zstd::bulk::decompress(&packed, MOST_BYTES).map_err(damaged)?;
-            for line in unpacked(&content, row.try_get(2)?)? {
-                if first == next {
-                    lines.push(line);
-                    next += 1;
-                }
-                first += 1;
-            }
-        }
-        lines.truncate(most);
-        Ok(lines)
+    /// The database.
+    pub async fn chunk(&self, run: RunId, line: u64) -> Result<Option<Chunk>, StoreError> {
+        let row = sqlx::query(
+            "SELECT first_line, lines, content, format, key, at_byte, bytes FROM log_chunks \
+             WHERE run_id = $1 AND first_line <= $2 AND first_line + lines > $2 ORDER BY first_line DESC LIMIT 1",
+        );
+        let row = row.bind(signed(run.0)).bind(signed(line)).fetch_optional(&self.pool).await?;
+        row.as_ref().map(chunk).transpose()
     }
+}
+
+/// A chunk of these columns.
+pub(crate) fn chunk(row: &AnyRow) -> Result<Chunk, StoreError> {
+    let (at, bytes) = (unsigned(row.try_get(5)?), unsigned(row.try_get(6)?));
+    let place = match row.try_get::<Option<String>, _>(4)? {
+        Some(key) => ChunkPlace::Blob { key, range: at..at.saturating_add(bytes) },
+        None => ChunkPlace::Row(row.try_get(2)?),
+    };
+    Ok(Chunk { first: unsigned(row.try_get(0)?), count: unsigned(row.try_get(1)?), place, format: row.try_get(3)? })
 }
 
 /// What a chunk holds. Those of before `format` was are of 0.

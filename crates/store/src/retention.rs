@@ -158,7 +158,7 @@ async fn forget(
             crate::artifacts::forget(tx, *shelf, id, now).await?;
         }
         match what {
-            Forget::Runs => forget_run(tx, id).await?,
+            Forget::Runs => forget_run(tx, id, now).await?,
             Forget::Stashes => {}
             Forget::Artifacts => {
                 let none = sqlx::query("UPDATE runs SET artifact_files = 0, artifact_bytes = 0 WHERE id = $1");
@@ -180,7 +180,8 @@ async fn forget(
 }
 
 /// Forgets a run whose files are forgotten.
-async fn forget_run(tx: &mut Transaction<'static, Any>, id: i64) -> Result<(), StoreError> {
+async fn forget_run(tx: &mut Transaction<'static, Any>, id: i64, now: Millis) -> Result<(), StoreError> {
+    crate::log_blobs::forget(tx, id, now).await?;
     for table in OF_RUNS {
         let text = format!("DELETE FROM {table} WHERE run_id = $1");
         sqlx::query(sqlx::AssertSqlSafe(text)).bind(id).execute(&mut **tx).await?;

@@ -30,7 +30,7 @@ pub struct ServerArgs {
     /// File with the key of before: what is sealed with it is sealed with that of --key-file from now on; may be repeated
     #[arg(long = "former-key-file", value_name = "FILE")]
     pub former_key_files: Vec<PathBuf>,
-    /// Place for artifacts: file:///FOLDER, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX [default: a folder in its data]
+    /// Place for what runs archive and stash, and for logs: file:///FOLDER, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX [default: a folder in its data]
     #[arg(long, env = "COFFERDAM_BLOBS", value_name = "URL")]
     pub blobs: Option<String>,
     /// Folder with files of projects: team/app.toml is the project team/app, in the words of the API; they are read again when they change

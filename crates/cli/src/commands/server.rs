@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use agent::{AgentConfig, Host, Hosts, LocalProject, RunOf, Trouble};
 use reqwest::Method;
 use serde_json::{Value, json};
-use server::{Keys, SealingKey, Server, ServerConfig, ServerError, TlsFiles};
+use server::{BlobPlace, Keys, SealingKey, Server, ServerConfig, ServerError, TlsFiles};
 use wire::agent::Offers;
 
 use crate::args::Network;
@@ -85,7 +85,7 @@ pub fn serve(args: &ServerArgs, home: Option<&Path>) -> Result<Exit, CommandFail
         let config = ServerConfig::new(args.listen, database, keys(args, &data)?, &token);
         let oidc = args.oidc.config().map_err(|error| CommandFailure::usage(format!("--oidc-secret-file: {error}")))?;
         let otlp = args.otlp().map_err(CommandFailure::usage)?;
-        let (url, blobs, projects) = (args.url.clone(), args.blobs.clone(), args.projects.clone());
+        let (url, blobs, projects) = (args.url.clone(), args.blobs.clone().map(BlobPlace::Url), args.projects.clone());
         let tls = args.tls_cert.clone().zip(args.tls_key.clone());
         let tls = tls.map(|(certificate, key)| TlsFiles { certificate, key });
         let scheme = if tls.is_some() { "https" } else { "http" };

@@ -57,12 +57,14 @@ impl From<NotTaken> for Refused {
 }
 
 /// What the place for blobs says is for the operator.
-fn of_blob(error: &BlobError) -> Refused {
+pub(super) fn of_blob(error: &BlobError) -> Refused {
     if matches!(error, BlobError::Missing { .. }) {
-        return Refused(StatusCode::NOT_FOUND, "its bytes are gone from the place for blobs".into());
+        // It was there, and somebody has taken it away: no fault of who asks, nor of who asked for it to be kept.
+        tracing::error!(%error, "the place for blobs has lost one");
+        return Refused(StatusCode::GONE, "its bytes are gone from the place for blobs".into());
     }
     let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-    tracing::error!(%error, cause, "artifacts");
+    tracing::error!(%error, cause, "the place for blobs");
     let status =
         if error.is_unavailable() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::INTERNAL_SERVER_ERROR };
     Refused(status, "the place for blobs failed; the server's log says how".into())

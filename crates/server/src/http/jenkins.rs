@@ -22,6 +22,7 @@ use store::{Actor, NewRun, Project, Run, RunFilter, Status};
 use super::auth::User;
 use super::error::Refused;
 use crate::app::App;
+use crate::logs;
 use crate::policy::Action;
 
 /// Builds of a job that are listed.
@@ -196,7 +197,7 @@ async fn of_run(
 
 /// Lines from `from` on, and the number of the next.
 async fn text_from(app: &App, run: &Run, from: u64) -> Result<(String, u64), Refused> {
-    let lines = app.store.log(run.id, from, MOST_LINES).await?;
+    let lines = logs::read(app, run.id, from, MOST_LINES).await?;
     let text = lines.iter().map(|line| format!("{}\n", line.text)).collect();
     Ok((text, from + lines.len() as u64))
 }

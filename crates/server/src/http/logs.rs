@@ -15,12 +15,22 @@ use super::auth::User;
 use super::error::Refused;
 use super::runs::{Position, find, shown};
 use crate::app::App;
+use crate::logs::{self, LogError};
 use crate::policy::Action;
 
 /// Lines in one answer.
 const MAX_LINES: usize = 5000;
 /// How often who follows a log looks, where nobody has told of anything new.
 const LOOK: Duration = Duration::from_secs(2);
+
+impl From<LogError> for Refused {
+    fn from(error: LogError) -> Refused {
+        match error {
+            LogError::Store(error) => error.into(),
+            LogError::Blob(error) => super::artifacts::of_blob(&error),
+        }
+    }
+}
 
 /// The log as text, or as JSON lines where that is asked for (`Accept: application/x-ndjson`). At most 5000 lines; `X-Next-Line` says where the
 /// next piece begins.
@@ -34,7 +44,7 @@ pub(super) async fn log(
     headers: HeaderMap,
 ) -> Result<(HeaderMap, String), Refused> {
     let (run, _) = find(&app, &user, Action::SeeProject, id).await?;
-    let lines = app.store.log(run.id, from.from, MAX_LINES).await?;
+    let lines = logs::read(&app, run.id, from.from, MAX_LINES).await?;
     let wants_json = headers.get("accept").is_some_and(|accept| accept == "application/x-ndjson");
     let mut text = String::new();
     for line in &lines {
@@ -88,7 +98,7 @@ impl Follower {
         while !self.is_over {
             // In this order: a line that comes between both is seen the next time.
             let run = self.app.store.run(self.run).await.ok()??;
-            let lines = self.app.store.log(self.run, self.next, MAX_LINES).await.ok()?;
+            let lines = logs::read(&self.app, self.run, self.next, MAX_LINES).await.ok()?;
             if !lines.is_empty() {
                 let first = self.next;
                 self.next += lines.len() as u64;

@@ -10,6 +10,7 @@ use wire::agent::Offers;
 use super::auth::Viewer;
 use super::error::Refused;
 use crate::app::App;
+use crate::logs;
 use crate::policy::Action;
 
 /// How often the page of a run that is under way is asked for again, in seconds.
@@ -108,7 +109,7 @@ pub(super) async fn run(
 ) -> Result<Markup, Refused> {
     let (run, _) = super::runs::find(&app, &user, Action::SeeProject, id).await?;
     let events = app.store.events(run.id, 0, 10_000).await?;
-    let lines = app.store.log(run.id, run.lines.saturating_sub(2000), 2000).await?;
+    let lines = logs::read(&app, run.id, run.lines.saturating_sub(2000), 2000).await.map_err(Refused::from);
     let artifacts = super::artifacts::of_run(&app, &run, "").await?;
     let questions = super::questions::of_run(&app, &run).await?;
     let annotations = super::annotations::of_run(&app, &run).await?;
@@ -133,8 +134,14 @@ pub(super) async fn run(
             (annotations)
             (super::artifacts::listed(run.id, &artifacts))
             h2 { "Log" }
-            @if run.lines > 2000 { p { "The last 2000 of " (run.lines) " lines." } }
-            pre { @for line in &lines { (line.text) "\n" } }
+            @match &lines {
+                Ok(lines) => {
+                    @if run.lines > 2000 { p { "The last 2000 of " (run.lines) " lines." } }
+                    pre { @for line in lines { (line.text) "\n" } }
+                }
+                // All else of the run is there.
+                Err(Refused(_, reason)) => p { "It cannot be read: " (reason) },
+            }
         },
     ))
 }

@@ -2,7 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::{Method, Response, StatusCode};
@@ -82,15 +82,22 @@ impl Held {
         )
     }
 
+    /// Of artifacts and stashes.
+    fn blobs(&self) -> Vec<PathBuf> {
+        ["artifacts", "stashes"]
+            .iter()
+            .flat_map(|shelf| files(&self.place.folder.path().join("blobs").join(shelf)))
+            .collect()
+    }
+
     async fn wait_for_blobs(&self, count: usize) {
-        let folder = self.place.folder.path().join("blobs");
         for _ in 0..500 {
-            if files(&folder).len() == count {
+            if self.blobs().len() == count {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        panic!("{count} blobs are wanted: {:?}", files(&folder));
+        panic!("{count} blobs are wanted: {:?}", self.blobs());
     }
 
     /// Says how many runs are kept; whoever tidies up is told.
@@ -101,9 +108,9 @@ impl Held {
 }
 
 /// All files below a folder.
-fn files(folder: &Path) -> Vec<std::path::PathBuf> {
+pub fn files(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    let below = |path: std::path::PathBuf| if path.is_dir() { files(&path) } else { vec![path] };
+    let below = |path: PathBuf| if path.is_dir() { files(&path) } else { vec![path] };
     entries.flatten().flat_map(|entry| below(entry.path())).collect()
 }
 
@@ -350,6 +357,11 @@ async fn a_stash_is_for_who_has_the_run() {
     }
     assert_eq!(put(&held, &key, lease, "large", content(MOST / 2 + 1)).await, 413);
     held.wait_for_blobs(1).await;
+    // One that is there and has lost its bytes is not one that never was.
+    let [path] = &held.blobs()[..] else { panic!("{:?}", held.blobs()) };
+    std::fs::rename(path, held.place.folder.path().join("aside")).unwrap();
+    assert_eq!(get(&held, &key, lease, "what is built").await.0, 410);
+    std::fs::rename(held.place.folder.path().join("aside"), path).unwrap();
     // At its end nobody has it any more.
     let ToAgent::Perform { id, request, .. } = held.asked.clone() else { panic!("nothing is asked") };
     held.agent.answer(lease, id, reply(&request)).await;

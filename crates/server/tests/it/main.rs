@@ -11,6 +11,7 @@ mod jenkins;
 mod lies;
 mod life;
 mod line;
+mod logs;
 mod oidc;
 mod outposts;
 mod people;

@@ -13,6 +13,7 @@ use store::{
 use wire::agent::{Definition, Item, LogLine};
 use wire::engine::{Entry, Input};
 
+use crate::logs;
 use crate::people;
 
 fn definition(text: &str, commit: Option<&str>) -> Definition {
@@ -28,7 +29,7 @@ pub async fn put(store: &Store, name: &str) -> Project {
     store.put_project(&alice(), name, &config, &told, 10).await.unwrap()
 }
 
-async fn create(store: &Store, project: &str) -> Run {
+pub async fn create(store: &Store, project: &str) -> Run {
     let cause = BuildCause { class: "x".into(), description: "by hand".into(), user: Some("alice".into()) };
     let facts = RunFacts { causes: vec![cause], has_scm: true, ..RunFacts::default() };
     store
@@ -42,7 +43,7 @@ async fn enrol(store: &Store, name: &str, secret: &str, expires_at: Option<u64>)
     store.add_token(&alice(), &token, secret, 10).await.unwrap();
 }
 
-fn end(outcome: Outcome) -> RunEnd {
+pub fn end(outcome: Outcome) -> RunEnd {
     RunEnd { outcome, failure: None, timed_out: false, aborted: false, message: Some("why".into()) }
 }
 
@@ -141,7 +142,7 @@ pub async fn a_journal_is_as_it_was(store: Store) {
     let outstanding = store.outstanding(run.id).await.unwrap();
     assert_eq!(outstanding.iter().map(|one| one.id.0).collect::<Vec<_>>(), [1, 2]);
     assert!(store.events(run.id, 0, 10).await.unwrap().is_empty(), "a line is in the log");
-    let said = store.log(run.id, 0, 10).await.unwrap();
+    let said = logs::log(&store, run.id, 0, 10).await;
     assert_eq!((said.len(), said[0].text.as_str(), said[0].at), (1, "said \u{0} \"so\"", 30));
     let finished = Event::RunFinished { outcome: Outcome::Success };
     store.heard(run.id, (4, u64::MAX), &[Act::Event(finished.clone())], 31).await.unwrap();
@@ -164,50 +165,6 @@ pub async fn a_journal_is_as_it_was(store: Store) {
     assert_eq!(journal.heard(), (5, u64::MAX));
     store.finish_run(run.id, &end(Outcome::Success), 40).await.unwrap();
     assert!(store.outstanding(run.id).await.unwrap().is_empty());
-}
-
-fn lines(from: u64, to: u64) -> Vec<LogLine> {
-    let line = |number: u64| LogLine {
-        at: number,
-        step: None,
-        stage: None,
-        source: LogSource::Stdout,
-        text: format!("line {number} \u{1F980}"),
-    };
-    (from..to).map(line).collect()
-}
-
-pub async fn a_log_takes_no_line_twice(store: Store) {
-    put(&store, "app").await;
-    let run = create(&store, "app").await;
-    let items = |from, to| lines(from, to).into_iter().map(Item::Line).collect::<Vec<_>>();
-    assert_eq!(store.report(run.id, 0, &items(0, 10)).await.unwrap(), 10);
-    assert_eq!(store.report(run.id, 0, &items(0, 10)).await.unwrap(), 10, "the same report again");
-    assert_eq!(store.report(run.id, 5, &items(5, 2005)).await.unwrap(), 2005, "half of it again");
-    assert!(matches!(store.report(RunId(999), 0, &items(0, 1)).await, Err(StoreError::Missing { .. })));
-    assert_eq!(store.log(run.id, 0, 9999).await.unwrap(), lines(0, 2005));
-    assert_eq!(store.log(run.id, 8, 4).await.unwrap(), lines(8, 12), "across the border of two chunks");
-    assert!(store.log(run.id, 2005, 10).await.unwrap().is_empty());
-    assert_eq!(store.run(run.id).await.unwrap().unwrap().lines, 2005);
-    let event = Event::JobFinished { job: JobId(1), limit: None };
-    let mixed = [Item::Event { at: 7, event: event.clone() }, Item::Line(lines(2005, 2006).remove(0))];
-    for _ in 0..2 {
-        assert_eq!(store.report(run.id, 2005, &mixed).await.unwrap(), 2007);
-    }
-    assert_eq!(store.events(run.id, 0, 10).await.unwrap(), [(1, 7, event)]);
-    assert_eq!(
-        (store.reported(run.id).await.unwrap(), store.log(run.id, 2004, 10).await.unwrap()),
-        (2007, lines(2004, 2006))
-    );
-    // What the store has lost is said, and the log goes on.
-    assert_eq!(store.report(run.id, 2010, &items(2010, 2011)).await.unwrap(), 2011);
-    let said = store.log(run.id, 2006, 10).await.unwrap();
-    assert!(said.len() == 2 && said[0].text.starts_with("3 lines and events are missing"), "{said:?}");
-    // A line may be long, and a chunk is not: all of it can be read.
-    let long =
-        |number: u64| Item::Line(LogLine { text: "\u{1}".repeat(700 << 10), ..lines(number, number + 1).remove(0) });
-    assert_eq!(store.report(run.id, 2011, &[long(1), long(2), long(3)]).await.unwrap(), 2014);
-    assert_eq!(store.log(run.id, 2008, 10).await.unwrap().len(), 3);
 }
 
 pub async fn who_may_come_in(store: Store) {
@@ -336,7 +293,7 @@ pub async fn what_is_backed_up_is_restored(store: Store, other: Store) {
     for target in [&other, &sqlite] {
         assert_eq!(target.restore(written.as_slice()).await.unwrap(), rows);
         assert_eq!(target.run(run.id).await.unwrap(), store.run(run.id).await.unwrap());
-        assert_eq!(target.log(run.id, 0, 5000).await.unwrap(), store.log(run.id, 0, 5000).await.unwrap());
+        assert_eq!(logs::log(target, run.id, 0, 5000).await, logs::log(&store, run.id, 0, 5000).await);
         assert_eq!(target.verify_audit().await.unwrap(), store.verify_audit().await.unwrap());
         assert_eq!(target.known(TokenKind::Api, "cft_secret", 60).await.unwrap().unwrap().owner, "ci");
         // Numbers go on where they were.
@@ -368,7 +325,7 @@ pub async fn old_runs_are_forgotten(store: Store) {
     assert_eq!(forget(None, Some(2)).await, 1, "of the last two, one runs");
     let left = store.runs(&RunFilter { limit: 10, ..RunFilter::default() }).await.unwrap();
     assert_eq!(left.iter().map(|run| run.id).collect::<Vec<_>>(), [ids[5], ids[4]]);
-    assert!(store.log(ids[0], 0, 10).await.unwrap().is_empty());
+    assert!(logs::log(&store, ids[0], 0, 10).await.is_empty());
     assert!(store.verify_audit().await.unwrap().is_ok());
     assert_eq!(create(&store, "app").await.number, 7);
 

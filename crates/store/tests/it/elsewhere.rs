@@ -67,7 +67,7 @@ pub async fn a_job_has_a_lease_of_its_own(store: Store) {
         assert_eq!(store.report_of(id, Some(job), 0, &[line("c")]).await.unwrap(), 1);
     }
     assert_eq!((store.reported(id).await.unwrap(), root(&store, &run).await.reported), (2, 1));
-    assert_eq!(store.log(id, 0, 9).await.unwrap().len(), 3);
+    assert_eq!(crate::logs::log(&store, id, 0, 9).await.len(), 3);
     assert!(store.report_of(id, Some(JobId(9)), 0, &[line("d")]).await.is_err());
 
     // What a run lets go of is over with the answer, whenever the server is killed.

@@ -3,6 +3,7 @@
 mod artifacts;
 mod cases;
 mod elsewhere;
+mod logs;
 mod merges;
 mod people;
 mod postgres;
@@ -18,7 +19,8 @@ async fn conform(mut fresh: impl AsyncFnMut() -> Store) {
     cases::projects_and_runs(fresh().await).await;
     cases::a_lease_is_one_agents(fresh().await).await;
     cases::a_journal_is_as_it_was(fresh().await).await;
-    cases::a_log_takes_no_line_twice(fresh().await).await;
+    logs::a_log_takes_no_line_twice(fresh().await).await;
+    logs::a_log_goes_to_blobs(fresh().await).await;
     cases::who_may_come_in(fresh().await).await;
     merges::the_same_tree_has_one_verdict(fresh().await).await;
     merges::what_has_come_is_known(fresh().await).await;

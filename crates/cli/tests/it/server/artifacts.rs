@@ -105,5 +105,5 @@ fn a_server_that_is_away_gets_them_later() {
     let checked = sums.args(["--check", "--quiet", "sums"]).current_dir(to.path()).status().unwrap();
     assert!(checked.success(), "every file is what it was");
     // And nothing of what was begun and cut off stays.
-    wait_until("only what is kept is there", || files(&place.folder.path().join("server/blobs")).len() <= 41);
+    wait_until("only what is kept is there", || files(&place.folder.path().join("server/blobs/artifacts")).len() <= 41);
 }

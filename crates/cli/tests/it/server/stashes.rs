@@ -102,7 +102,7 @@ fn what_is_stashed_outlives_its_agent() {
     let log = place.ask(&["logs", &id]).stdout;
     assert!(log.contains("caught") && log.contains("\nmade"), "{log}");
     assert!(log.contains("No such saved stash ‘none’"), "{log}");
-    let blobs = place.folder.path().join("server/blobs");
+    let blobs = place.folder.path().join("server/blobs/stashes");
     // Whoever tidies up is told by this.
     place.put("app", &project);
     wait_until("nothing is left of it", || files(&blobs).is_empty());

@@ -1,0 +1,5 @@
+-- A chunk whose content is in a blob, with others: which one, and where in it. Those that are in their row have no key.
+ALTER TABLE log_chunks ADD COLUMN key TEXT;
+ALTER TABLE log_chunks ADD COLUMN at_byte BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE log_chunks ADD COLUMN bytes BIGINT NOT NULL DEFAULT 0;
+CREATE INDEX log_chunks_in_rows ON log_chunks (run_id, first_line) WHERE key IS NULL;

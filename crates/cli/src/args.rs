@@ -81,7 +81,7 @@ pub enum Command {
     /// Say what would run where, without running anything
     Plan(PlanArgs),
     /// Say why each job would run where it would, and what speaks against every other driver
-    Why(PlanArgs),
+    Why(WhyArgs),
     /// Serve an organisation: projects, runs, agents
     Server(server::ServerArgs),
     /// Write everything that a server remembers into a file, also while it runs
@@ -343,6 +343,23 @@ pub struct PlanArgs {
     /// How the plan is printed
     #[arg(long, value_enum, default_value_t = OutputFormat::Text, value_name = "FORMAT")]
     pub output: OutputFormat,
+}
+
+/// `cofferdam why`.
+#[derive(Debug, Args)]
+pub struct WhyArgs {
+    /// Of a definition here
+    #[command(flatten)]
+    pub plan: PlanArgs,
+    /// Instead, what this run of a server waits for, and what would change that
+    #[arg(long, value_name = "RUN")]
+    pub run: Option<u64>,
+    /// The server of --run
+    #[arg(long, env = "COFFERDAM_SERVER", default_value = "http://127.0.0.1:8700", value_name = "URL")]
+    pub server: String,
+    /// A token of its API
+    #[arg(long, env = "COFFERDAM_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    pub token: Option<String>,
 }
 
 /// `cofferdam groovy`.

@@ -16,7 +16,16 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub struct Client {
     http: Http,
     server: String,
-    token: Option<String>,
+    asks: Asks,
+}
+
+/// Who asks.
+enum Asks {
+    Nobody,
+    /// Whose token this is.
+    Token(String),
+    /// Their name and password.
+    Somebody(String, String),
 }
 
 impl Client {
@@ -32,7 +41,13 @@ impl Client {
         // A server is spoken to by who knows it, not through a proxy for strangers.
         let http = Http::builder().no_proxy().build();
         let http = http.map_err(|error| CommandFailure::new(Exit::Infrastructure, agent::explain(&error)))?;
-        Ok(Client { http, server: server.trim_end_matches('/').to_owned(), token: token.map(str::to_owned) })
+        let asks = token.map_or(Asks::Nobody, |token| Asks::Token(token.to_owned()));
+        Ok(Client { http, server: server.trim_end_matches('/').to_owned(), asks })
+    }
+
+    /// For somebody who has no token.
+    pub fn as_somebody(server: &str, name: &str, password: &str) -> Result<Client, CommandFailure> {
+        Ok(Client { asks: Asks::Somebody(name.to_owned(), password.to_owned()), ..Client::of(server, None)? })
     }
 
     /// An answer in JSON.
@@ -58,9 +73,11 @@ impl Client {
     }
 
     async fn sent(&self, mut request: reqwest::RequestBuilder) -> Result<Response, CommandFailure> {
-        if let Some(token) = &self.token {
-            request = request.bearer_auth(token);
-        }
+        request = match &self.asks {
+            Asks::Nobody => request,
+            Asks::Token(token) => request.bearer_auth(token),
+            Asks::Somebody(name, password) => request.basic_auth(name, Some(password)),
+        };
         let response = request.send().await.map_err(|error| self.away(&error))?;
         if response.status().is_success() {
             return Ok(response);

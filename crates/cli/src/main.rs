@@ -56,7 +56,10 @@ fn dispatch(cli: &Cli, style: Style) -> Result<Exit, CommandFailure> {
         Command::Run(args) => block_on(commands::run::run(args, home, style)),
         Command::Lint(args) => commands::lint::run(args, style),
         Command::Plan(args) => block_on(commands::plan::run(args, home, style, false)),
-        Command::Why(args) => block_on(commands::plan::run(args, home, style, true)),
+        Command::Why(args) => match args.run {
+            Some(run) => block_on(commands::remote::why(args, run)),
+            None => block_on(commands::plan::run(&args.plan, home, style, true)),
+        },
         Command::Server(args) => commands::server::serve(args, home),
         Command::Backup(args) => block_on(commands::server::backup(args, home)),
         Command::Restore(args) => block_on(commands::server::restore(args, home)),

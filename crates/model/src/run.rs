@@ -22,7 +22,10 @@ pub struct RunFacts {
     pub has_scm: bool,
     /// Why it runs.
     pub causes: Vec<BuildCause>,
-    /// More variables: `BRANCH_NAME`, `CHANGE_ID`, `TAG_NAME`, `BUILD_URL` …
+    /// Where its server is, without a slash at its end: `JENKINS_URL`, `JOB_URL`, `BUILD_URL` and `RUN_DISPLAY_URL` are there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_url: Option<String>,
+    /// More variables: `BRANCH_NAME`, `CHANGE_ID`, `TAG_NAME` …
     pub env: Vec<(String, String)>,
     /// Values of parameters, as text.
     pub params: Vec<(String, String)>,

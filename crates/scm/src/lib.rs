@@ -58,6 +58,11 @@ pub enum Forge {
 impl Forge {
     /// All of them.
     pub const ALL: [Forge; 4] = [Forge::Github, Forge::Gitlab, Forge::Gitea, Forge::Bitbucket];
+
+    /// Whether what it says is signed, and not only accompanied by the secret.
+    pub fn signs(self) -> bool {
+        self != Forge::Gitlab
+    }
 }
 
 /// Headers of a request, by their name in lower case.

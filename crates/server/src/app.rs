@@ -2,7 +2,7 @@
 
 use blob::Blobs;
 use model::ids::RunId;
-use store::{Millis, Store};
+use store::{Actor, Millis, NewRun, Run, Store, StoreError};
 use tokio::sync::{Notify, broadcast, mpsc};
 
 use crate::artifacts::Artifacts;
@@ -72,6 +72,23 @@ impl App {
     /// The time.
     pub(crate) fn now(&self) -> Millis {
         self.config.clock.now()
+    }
+
+    /// Where people find this server.
+    pub(crate) fn url(&self) -> String {
+        match &self.config.url {
+            Some(url) => url.trim_end_matches('/').to_owned(),
+            None => format!("{}://{}", self.config.scheme(), self.config.listen),
+        }
+    }
+
+    /// Puts a run into the queue, which knows where it is.
+    ///
+    /// # Errors
+    /// As [`Store::create_run`].
+    pub(crate) async fn create_run(&self, actor: &Actor, project: &str, mut new: NewRun) -> Result<Run, StoreError> {
+        new.facts.server_url = Some(self.url());
+        self.store.create_run(actor, project, new, self.now()).await
     }
 
     /// A cookie for this server's pages, which no other site's page can have sent.

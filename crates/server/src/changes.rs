@@ -3,10 +3,11 @@
 use model::run::{BuildCause, RunFacts};
 use model::rung::Trust;
 use scm::{PullRequest, Push, Reference, is_whole};
-use store::NewRun;
+use store::{NewRun, ProjectId, StoreError};
 use wire::agent::Merge;
 
-use crate::config::ProjectConfig;
+use crate::app::App;
+use crate::config::{ProjectConfig, ProjectSource};
 
 /// Jenkins' class of causes: somebody wanted a run once more.
 pub(crate) const REPLAYED: &str = "org.jenkinsci.plugins.workflow.cps.replay.ReplayCause";
@@ -21,6 +22,43 @@ pub(crate) fn is_rerun(facts: &RunFacts) -> bool {
 
 /// Class of the cause of runs that nobody waits for: the target of their pull request has moved.
 pub(crate) const TARGET_MOVED: &str = "jenkins.branch.BranchIndexingCause";
+
+/// What somebody asks for by a revision, and whose code that is. A forge vouches for branches and tags, which strangers cannot make; what is behind
+/// any other name, or a commit that no branch is known to have had, may be anybody's.
+pub(crate) async fn of_person(
+    app: &App,
+    project: ProjectId,
+    config: &ProjectConfig,
+    revision: Option<String>,
+) -> Result<(Option<String>, Trust), StoreError> {
+    let is_of_git = matches!(config.source, ProjectSource::Git { .. });
+    let Some(revision) = revision.clone().filter(|_| is_of_git) else { return Ok((revision, Trust::Protected)) };
+    if is_whole(&revision) {
+        let trust = app.store.trust_of_commit(project, &revision).await?.unwrap_or(Trust::Stranger);
+        return Ok((Some(revision), trust));
+    }
+    Ok(match revision.strip_prefix("refs/") {
+        Some(name) => {
+            let trust = match (name.strip_prefix("heads/"), name.strip_prefix("tags/")) {
+                (Some(branch), _) => config.trust_of(branch),
+                (_, Some(_)) => Trust::Member,
+                _ => Trust::Stranger,
+            };
+            (Some(revision), trust)
+        }
+        // A tag of that name is not what is protected.
+        None if config.trust_of(&revision) == Trust::Protected => {
+            (Some(format!("refs/heads/{revision}")), Trust::Protected)
+        }
+        None => (Some(revision), Trust::Member),
+    })
+}
+
+/// Why a run is not to begin before somebody has answered for it.
+pub(crate) fn held(config: &ProjectConfig, trust: Trust) -> Option<String> {
+    let is_held = config.approve_strangers && trust == Trust::Stranger;
+    is_held.then(|| "a stranger's code waits for somebody to approve it".to_owned())
+}
 
 /// Of a branch or a tag that has another commit.
 pub(crate) fn of_push(config: &ProjectConfig, push: Push) -> NewRun {

@@ -6,19 +6,24 @@ use std::time::Duration;
 
 use futures_util::{Stream, StreamExt as _};
 use store::AgentRecord;
-use tokio::sync::{mpsc, oneshot};
-use wire::agent::{FromAgent, Offers, ToAgent, VERSION};
+use tokio::sync::oneshot;
+use wire::agent::{FromAgent, Offers, VERSION};
 
 use crate::app::App;
 use crate::hub::Connected;
 use crate::line;
+use crate::mouth::Mouth;
 
 /// Labels of one agent, and the longest of one, in bytes.
 const MOST_LABELS: (usize, usize) = (200, 200);
 /// Images of one agent, and the longest name of one, in bytes.
 const MOST_IMAGES: (usize, usize) = (2000, 200);
+/// Runs that one agent takes at once, whatever it says: one that lies has so many and no more.
+const MOST_RUNS: u32 = 1000;
+/// Leases that one may have.
+const MOST_HELD: usize = 10_000;
 /// How long an agent may say nothing, not even that it lives.
-const SILENCE: Duration = Duration::from_secs(45);
+pub(crate) const SILENCE: Duration = Duration::from_secs(45);
 
 /// What comes from an agent.
 pub(crate) enum Sign {
@@ -31,12 +36,7 @@ pub(crate) enum Sign {
 }
 
 /// Until the connection ends, or is to be ended. The first word is a greeting.
-pub(crate) async fn attend(
-    app: Arc<App>,
-    agent: AgentRecord,
-    sender: mpsc::UnboundedSender<ToAgent>,
-    signs: impl Stream<Item = Sign>,
-) {
+pub(crate) async fn attend(app: Arc<App>, agent: AgentRecord, mouth: Mouth, signs: impl Stream<Item = Sign>) {
     static CONNECTIONS: AtomicU64 = AtomicU64::new(1);
     let connection = CONNECTIONS.fetch_add(1, Ordering::Relaxed);
     let (alive, mut displaced) = oneshot::channel();
@@ -50,18 +50,29 @@ pub(crate) async fn attend(
             sign = tokio::time::timeout(SILENCE, signs.next()) => sign,
         };
         let Ok(Some(sign)) = sign else { break };
+        if mouth.is_unheard() {
+            tracing::warn!(agent = agent.name, "an agent does not listen");
+            break;
+        }
         match sign {
             Sign::Lives => {}
-            Sign::Says(FromAgent::Hello { version: VERSION, runs, held, labels, offers }, _) if alive.is_some() => {
+            Sign::Says(FromAgent::Hello { version: VERSION, runs, held, labels, offers }, _)
+                if alive.is_some() && held.len() <= MOST_HELD =>
+            {
                 let Some(alive) = alive.take() else { break };
+                // It may have been sent away since it was let in.
+                if !app.store.is_agent(agent.id).await.unwrap_or(false) {
+                    break;
+                }
                 tracing::info!(agent = agent.name, runs, held = held.len(), "an agent has come");
                 // Its name is one too. What it has it says in other words, which are held to.
                 let (most, longest) = MOST_LABELS;
                 let is_one = |label: &String| label.len() <= longest && !line::is_reserved(label);
                 let own = labels.into_iter().filter(is_one).take(most);
                 let labels = own.chain([agent.name.clone()]).collect();
-                let (sender, offers) = (sender.clone(), bounded(offers));
-                let connected = Connected { connection, sender, most: runs, labels, offers, _alive: alive };
+                let (mouth, offers) = (mouth.clone(), bounded(offers));
+                let connected =
+                    Connected { connection, mouth, most: runs.min(MOST_RUNS), labels, offers, _alive: alive };
                 let placed = app.hub.come(&app.waiting, agent.id, connected, &held);
                 line::perform(&app, placed).await;
             }

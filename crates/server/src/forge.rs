@@ -166,6 +166,11 @@ impl<'a> Asker<'a> {
         self.all(first, |answer| scm::read_tags(self.forge(), answer)).await
     }
 
+    /// A tag's commit now.
+    pub(crate) async fn tag(&self, name: &str) -> Result<scm::Tag, Silent> {
+        self.tags().await?.into_iter().find(|tag| tag.name == name).ok_or(Silent::Missing)
+    }
+
     async fn all<T>(
         &self,
         first: Get,

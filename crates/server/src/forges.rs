@@ -6,7 +6,6 @@
 //! Never: waits for a forge anywhere else, tells a token to anybody but the address that an operator gave with it.
 
 use std::collections::{HashMap, HashSet};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,8 +44,8 @@ struct Failed {
 }
 
 /// Until the server ends.
-pub(crate) async fn tell(app: Arc<App>, address: SocketAddr) {
-    let teller = Teller { page: page(&app, address), app };
+pub(crate) async fn tell(app: Arc<App>) {
+    let teller = Teller { page: app.url(), app };
     let mut changes = teller.app.changed.subscribe();
     let mut failed = HashMap::new();
     loop {
@@ -58,11 +57,6 @@ pub(crate) async fn tell(app: Arc<App>, address: SocketAddr) {
         // One look, which comes next, is enough for all of them.
         changes = changes.resubscribe();
     }
-}
-
-fn page(app: &App, address: SocketAddr) -> String {
-    let given = app.config.url.as_ref().map(|url| url.trim_end_matches('/').to_owned());
-    given.unwrap_or_else(|| format!("{}://{address}", app.config.scheme()))
 }
 
 struct Teller {

@@ -27,6 +27,9 @@ pub(crate) async fn keep_house(app: Arc<App>) {
         if let Err(error) = forget_stashes(&app).await {
             tracing::warn!(%error, "what runs have stashed cannot be forgotten");
         }
+        if let Err(error) = app.store.forget_tokens(app.now()).await {
+            tracing::warn!(%error, "tokens that have expired cannot be forgotten");
+        }
         if let Err(error) = logs::move_all(&app).await {
             let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
             tracing::warn!(%error, cause, "logs stay in the database for now");

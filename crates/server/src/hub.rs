@@ -9,13 +9,14 @@ use model::run::RunEnd;
 use model::rung::Needs;
 use queue::line::{AgentId, Command, Event, Expression, Labels};
 use store::{Run, Status, StoreError};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 use wire::agent::{FromAgent, Lease, Offers, ToAgent};
 
 use crate::app::App;
-use crate::keeper::{self, Decision, KeeperLink, ToKeeper};
+use crate::keeper::{self, Decision, KeeperLink, ToKeeper, Unheard};
 use crate::line::{self, Waiting};
+use crate::mouth::Mouth;
 
 /// How often the queue is looked at where nothing has told that it changed.
 const LOOK: Duration = Duration::from_secs(2);
@@ -30,6 +31,8 @@ pub(crate) struct Hub {
     // In an order, so that whoever is told of something is told of it in the same one each time.
     agents: Mutex<BTreeMap<u64, Connected>>,
     keepers: Mutex<BTreeMap<RunId, KeeperLink>>,
+    /// What agents have said, and keepers have not heard yet.
+    unheard: Arc<Unheard>,
     /// What the line has said, and nobody has done yet.
     later: Mutex<Vec<Command>>,
     /// Something may be given out.
@@ -48,7 +51,7 @@ pub(crate) struct Places {
 pub(crate) struct Connected {
     /// Which of its connections: a later one replaces an earlier one.
     pub(crate) connection: u64,
-    pub(crate) sender: mpsc::UnboundedSender<ToAgent>,
+    pub(crate) mouth: Mouth,
     /// Runs that it takes at once.
     pub(crate) most: u32,
     /// What it was called.
@@ -104,7 +107,7 @@ async fn tell_waiting(app: &Arc<App>, told: &mut BTreeMap<String, u64>) -> Resul
     }
     if !projects.is_empty() || !told.is_empty() {
         for agent in app.hub.agents().values() {
-            let _ = agent.sender.send(ToAgent::Waiting { projects: projects.clone() });
+            agent.mouth.say(ToAgent::Waiting { projects: projects.clone() });
         }
     }
     *told = projects;
@@ -115,7 +118,7 @@ pub(crate) fn start_keeper(app: &Arc<App>, run: Run) {
     let mut keepers = app.hub.keepers();
     let entry = keepers.entry(run.id);
     if let std::collections::btree_map::Entry::Vacant(vacant) = entry {
-        let (link, inbox) = keeper::inbox();
+        let (link, inbox) = keeper::inbox(&app.hub.unheard);
         vacant.insert(link);
         let app = Arc::clone(app);
         tokio::spawn(async move {
@@ -205,13 +208,15 @@ impl Hub {
         // All who are told hear of comings and goings in the order in which they were.
         let (keepers, mut agents) = (self.keepers(), self.agents());
         let connection = connected.connection;
+        let mut of_runs: BTreeMap<RunId, Vec<Lease>> = BTreeMap::new();
+        held.iter().for_each(|lease| of_runs.entry(lease.run).or_default().push(*lease));
         for (run, keeper) in keepers.iter() {
-            let held = held.iter().copied().filter(|lease| lease.run == *run).collect();
+            let held = of_runs.remove(run).unwrap_or_default();
             keeper.send(ToKeeper::Came { agent, connection, held });
         }
         // What it holds and nobody keeps is to be ended.
-        for lease in held.iter().filter(|lease| !keepers.contains_key(&lease.run)) {
-            let _ = connected.sender.send(ToAgent::Release { lease: *lease, forget: true });
+        for lease in of_runs.into_values().flatten() {
+            connected.mouth.say(ToAgent::Release { lease, forget: true });
         }
         let came = connected.came(agent);
         agents.insert(agent, connected);
@@ -247,11 +252,11 @@ impl Hub {
     }
 
     /// One of those that are there and have these labels, each in its turn, and how it is spoken to.
-    pub(crate) fn any_agent(&self, labels: &Expression, turn: u64) -> Option<(u64, mpsc::UnboundedSender<ToAgent>)> {
+    pub(crate) fn any_agent(&self, labels: &Expression, turn: u64) -> Option<(u64, Mouth)> {
         let agents = self.agents();
         let fit: Vec<_> = agents.iter().filter(|(_, connected)| labels.evaluate(&connected.labels())).collect();
         let index = usize::try_from(turn.checked_rem(fit.len() as u64)?).ok()?;
-        fit.get(index).map(|(id, connected)| (**id, connected.sender.clone()))
+        fit.get(index).map(|(id, connected)| (**id, connected.mouth.clone()))
     }
 
     /// What an agent that is there has.
@@ -273,6 +278,12 @@ impl Hub {
         waiting.tell(Event::AgentWent { agent: AgentId(agent) })
     }
 
+    /// An agent is to be there no more. What follows is to be performed.
+    #[must_use]
+    pub(crate) fn send_away(&self, waiting: &Waiting, agent: u64) -> Vec<Command> {
+        self.connection_of(agent).map_or_else(Vec::new, |connection| self.go(waiting, agent, connection))
+    }
+
     /// A job has a place at another agent than its run's.
     fn place(&self, waiting: &Waiting, run: RunId, job: JobId, agent: u64) {
         let keeper = self.keepers().get(&run).cloned();
@@ -289,7 +300,7 @@ impl Hub {
     /// Says something to an agent; one that is away is told when it comes back.
     pub(crate) fn tell(&self, agent: u64, message: ToAgent) {
         if let Some(connected) = self.agents().get(&agent) {
-            let _ = connected.sender.send(message);
+            connected.mouth.say(message);
         }
     }
 
@@ -301,7 +312,7 @@ impl Hub {
     /// The same over one of its connections only: at the end of another one there may be somebody who knows nothing of what was said before.
     pub(crate) fn tell_over(&self, agent: u64, connection: u64, message: ToAgent) {
         if let Some(connected) = self.agents().get(&agent).filter(|connected| connected.connection == connection) {
-            let _ = connected.sender.send(message);
+            connected.mouth.say(message);
         }
     }
 

@@ -31,6 +31,7 @@ mod hub;
 mod keeper;
 mod line;
 mod logs;
+mod mouth;
 mod passwords;
 pub mod policy;
 mod project_files;
@@ -59,6 +60,7 @@ use wire::agent::{FromAgent, ToAgent};
 use app::App;
 use blob::BlobError;
 use connection::{Sign, attend};
+use mouth::Mouth;
 use policy::{Grant, Role};
 
 pub use clock::{Clock, Simulated};
@@ -205,7 +207,7 @@ impl Server {
         }
         hub::begin(&app).await?;
         let tasks = vec![
-            tokio::spawn(forges::tell(Arc::clone(&app), address)),
+            tokio::spawn(forges::tell(Arc::clone(&app))),
             tokio::spawn(scan::watch(Arc::clone(&app), wanted)),
             tokio::spawn(schedules::watch(Arc::clone(&app))),
             tokio::spawn(upstream::watch(Arc::clone(&app))),
@@ -256,7 +258,7 @@ impl Server {
             let signs = futures_util::stream::poll_fn(move |context| {
                 from.poll_recv(context).map(|said| said.map(|message| Sign::Says(message, 0)))
             });
-            tokio::spawn(attend(app, agent, to, signs));
+            tokio::spawn(attend(app, agent, Mouth::of(to), signs));
             Ok(true)
         }
     }

@@ -144,6 +144,8 @@ actions! {
     SeeAgents: "agent" "see", Reader, Anywhere;
     /// Take one in.
     EnrolAgent: "agent" "enrol", Admin, Server;
+    /// Send one away for good.
+    RemoveAgent: "agent" "remove", Admin, Server;
     /// Who may come in.
     SeePeople: "people" "see", Admin, Server;
     /// Say who may come in, and what each may do.

@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::app::App;
-use crate::changes::{again, merged, of_push, of_request};
+use crate::changes::{again, held, merged, of_push, of_request};
 use crate::config::{ProjectConfig, ProjectSource};
 use crate::forge::{Asker, Silent, refs};
 use crate::properties;
@@ -30,8 +30,8 @@ use crate::properties;
 const LOOK: Duration = Duration::from_secs(20);
 /// The longest pause after a forge was away, for a look that was wanted.
 const AGAIN: Duration = Duration::from_secs(60);
-/// Older runs of one branch or pull request that are looked for.
-const MOST_OLDER: u32 = 1000;
+/// Older runs that are looked at together.
+const PAGE: u32 = 500;
 
 /// A look that is wanted.
 pub(crate) struct Wanted {
@@ -286,10 +286,9 @@ pub(crate) async fn create(
     config: &ProjectConfig,
     new: NewRun,
 ) -> Result<Run, StoreError> {
-    let is_held = config.approve_strangers && new.trust == Some(Trust::Stranger) && !is_again(&new);
-    let held = is_held.then(|| "a stranger's code waits for somebody to approve it".to_owned());
+    let held = new.trust.filter(|_| !is_again(&new)).and_then(|trust| held(config, trust));
     let new = NewRun { reports: config.report.is_some(), held: new.held.clone().or(held), ..new };
-    let run = app.store.create_run(actor, &project.name, new, app.now()).await?;
+    let run = app.create_run(actor, &project.name, new).await?;
     supersede(app, &run).await?;
     app.hub.wake();
     app.changed(run.id);
@@ -306,25 +305,30 @@ pub(crate) fn is_of_herd(run: &Run) -> bool {
 
 /// Ends older runs of the same pull request. One that is there because the target has moved ends only such: the other one is what somebody waits for.
 async fn supersede(app: &App, run: &Run) -> Result<(), StoreError> {
-    if !run.facts.env.iter().any(|(name, _)| name == "CHANGE_ID") {
-        return Ok(());
-    }
+    let is_of_request = run.facts.env.iter().any(|(name, _)| name == "CHANGE_ID");
+    let Some(revision) = run.revision.as_deref().filter(|_| is_of_request) else { return Ok(()) };
     let reason = format!("Superseded by #{}", run.number);
-    let fits =
-        |older: &Run| older.id < run.id && older.revision == run.revision && (!is_of_herd(run) || is_of_herd(older));
-    end_all(app, run.project, &reason, fits).await
+    let fits = |older: &Run| older.id < run.id && (!is_of_herd(run) || is_of_herd(older));
+    end_all(app, (run.project, Some(revision)), &reason, fits).await
 }
 
-/// Ends what is under way of a branch or a pull request that is gone.
+/// Ends what is under way of a project, or of one revision of it, and fits: of a branch or a pull request that is gone, say.
 pub(crate) async fn end_all(
     app: &App,
-    project: store::ProjectId,
+    (project, revision): (store::ProjectId, Option<&str>),
     reason: &str,
     fits: impl Fn(&Run) -> bool,
 ) -> Result<(), StoreError> {
-    let filter = RunFilter { projects: Some(vec![project]), unfinished: true, before: None, limit: MOST_OLDER };
-    for older in app.store.runs(&filter).await?.iter().filter(|older| fits(older)) {
-        crate::http::end(app, &Actor::server(), older, reason).await?;
+    let (projects, revision) = (Some(vec![project]), revision.map(str::to_owned));
+    let mut filter = RunFilter { projects, revision, unfinished: true, before: None, limit: PAGE };
+    loop {
+        let found = app.store.runs(&filter).await?;
+        for older in found.iter().filter(|older| fits(older)) {
+            crate::http::end(app, &Actor::server(), older, reason).await?;
+        }
+        match found.last().filter(|_| found.len() == PAGE as usize) {
+            Some(last) => filter.before = Some(last.id),
+            None => return Ok(()),
+        }
     }
-    Ok(())
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use cron::Schedule;
 use model::run::{BuildCause, RunFacts};
+use model::rung::Trust;
 use scm::{Push, Reference};
 use store::{Actor, Millis, NewRun, StoreError};
 
@@ -89,7 +90,8 @@ fn due(text: &str, name: &str, since: Millis, until: Millis) -> Option<Millis> {
 
 /// Of what is built where nobody says otherwise.
 fn of_default() -> NewRun {
-    NewRun { facts: RunFacts { has_scm: true, ..RunFacts::default() }, ..NewRun::default() }
+    let facts = RunFacts { has_scm: true, ..RunFacts::default() };
+    NewRun { facts, trust: Some(Trust::Protected), ..NewRun::default() }
 }
 
 /// Of a branch that has asked for it.
@@ -109,7 +111,7 @@ async fn start(app: &App, project: &str, mut new: NewRun, delivery: String) -> R
         user: None,
     }];
     new.delivery = Some(delivery);
-    match app.store.create_run(&Actor("timer".into()), project, new, app.now()).await {
+    match app.create_run(&Actor("timer".into()), project, new).await {
         Ok(run) => app.changed(run.id),
         // It was run, and that is forgotten.
         Err(StoreError::Exists { .. }) => {}

@@ -76,7 +76,8 @@ impl Followers {
         let configs = projects.iter().filter_map(|project| {
             let config: ProjectConfig = serde_json::from_value(project.config.clone()).ok()?;
             let facts = RunFacts { has_scm: true, ..RunFacts::default() };
-            let new = NewRun { facts, reports: config.report.is_some(), ..NewRun::default() };
+            let new =
+                NewRun { facts, reports: config.report.is_some(), trust: Some(Trust::Protected), ..NewRun::default() };
             Some(Follower { project: project.name.clone(), after: config.upstream?, new, branch: None })
         });
         let mut all: Vec<_> = configs.collect();
@@ -143,7 +144,7 @@ impl Followers {
             let name = follower.branch.as_ref().map_or(project.clone(), |branch| format!("{project} {branch}"));
             let mut new = NewRun { delivery: Some(format!("upstream {name} {}", ended.id)), ..follower.new.clone() };
             new.facts.causes = vec![cause];
-            match app.store.create_run(&Actor("upstream".into()), project, new, app.now()).await {
+            match app.create_run(&Actor("upstream".into()), project, new).await {
                 Ok(run) => app.changed(run.id),
                 // It was run and is forgotten, or the project is.
                 Err(StoreError::Exists { .. } | StoreError::Missing { .. }) => {}

@@ -102,6 +102,29 @@ impl Store {
         row.map(record).transpose()
     }
 
+    /// Whether there is such an agent still.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn is_agent(&self, id: u64) -> Result<bool, StoreError> {
+        let query = sqlx::query("SELECT 1 FROM agents WHERE id = $1").bind(signed(id));
+        Ok(query.fetch_optional(&self.pool).await?.is_some())
+    }
+
+    /// Takes its key from an agent, for good. False: there is none.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn remove_agent(&self, actor: &Actor, id: u64, now: Millis) -> Result<bool, StoreError> {
+        let mut tx = self.write().await?;
+        let row = sqlx::query("DELETE FROM agents WHERE id = $1 RETURNING name").bind(signed(id));
+        let Some(row) = row.fetch_optional(&mut *tx).await? else { return Ok(false) };
+        let name: String = row.try_get(0)?;
+        record(&mut tx, now, actor, "agent.remove", &name, &json!({ "id": id })).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
     /// All agents.
     ///
     /// # Errors

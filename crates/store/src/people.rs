@@ -1,8 +1,8 @@
 //! Who may come in, and what for: people, and the tokens that are theirs. What a grant says, the server knows.
 
 use serde_json::{Value, json};
-use sqlx::Row as _;
 use sqlx::any::AnyRow;
+use sqlx::{Any, Row as _, Transaction};
 
 use crate::access::digest;
 use crate::audit::record;
@@ -85,47 +85,76 @@ fn json_of(text: Option<String>) -> Result<Option<Value>, StoreError> {
     text.map(|text| serde_json::from_str(&text).map_err(StoreError::damaged("a token"))).transpose()
 }
 
+/// Within the change that it belongs to; `before`: their password, where they were there.
+async fn write_person(
+    tx: &mut Transaction<'static, Any>,
+    actor: &Actor,
+    (before, person): (Option<Option<String>>, &Person),
+    now: Millis,
+) -> Result<(), StoreError> {
+    let put = sqlx::query(
+        "INSERT INTO people (name, password, subject, grants, disabled, created_ms) VALUES ($1, $2, $3, $4, $5, $6) \
+         ON CONFLICT (name) DO UPDATE SET password = excluded.password, subject = excluded.subject, grants = excluded.grants, \
+         disabled = excluded.disabled",
+    )
+    .bind(&person.name)
+    .bind(&person.password)
+    .bind(&person.subject)
+    .bind(person.grants.to_string())
+    .bind(i64::from(person.disabled))
+    .bind(signed(now))
+    .execute(&mut **tx)
+    .await;
+    put.map_err(|error| match error.as_database_error().is_some_and(|error| error.is_unique_violation()) {
+        true => StoreError::Exists { what: "person of that subject", name: person.name.clone() },
+        false => error.into(),
+    })?;
+    if person.disabled || before.as_ref().is_some_and(|before| *before != person.password) {
+        let out = sqlx::query("DELETE FROM tokens WHERE owner = $1 AND kind = 'session'");
+        out.bind(&person.name).execute(&mut **tx).await?;
+    }
+    let action = if before.is_some() { "person.change" } else { "person.create" };
+    let detail = json!({
+        "grants": person.grants, "disabled": person.disabled, "subject": person.subject,
+        "password": before.flatten() != person.password,
+    });
+    record(tx, now, actor, action, &person.name, &detail).await?;
+    Ok(())
+}
+
 impl Store {
     /// Takes somebody in, or says anew what they may do. Whoever has another password, or may not come in any more, is logged out.
     ///
     /// # Errors
     /// Somebody else has that subject.
     pub async fn put_person(&self, actor: &Actor, person: &Person, now: Millis) -> Result<(), StoreError> {
-        let mut tx = self.write().await?;
-        let before = sqlx::query("SELECT password FROM people WHERE name = $1").bind(&person.name);
-        let before = before.fetch_optional(&mut *tx).await?;
-        let before = before.map(|row| row.try_get::<Option<String>, _>(0)).transpose()?;
-        let put = sqlx::query(
-            "INSERT INTO people (name, password, subject, grants, disabled, created_ms) VALUES ($1, $2, $3, $4, $5, $6) \
-             ON CONFLICT (name) DO UPDATE SET password = excluded.password, subject = excluded.subject, grants = excluded.grants, \
-             disabled = excluded.disabled",
-        )
-        .bind(&person.name)
-        .bind(&person.password)
-        .bind(&person.subject)
-        .bind(person.grants.to_string())
-        .bind(i64::from(person.disabled))
-        .bind(signed(now))
-        .execute(&mut *tx)
-        .await;
-        put.map_err(|error| match error.as_database_error().is_some_and(|error| error.is_unique_violation()) {
-            true => StoreError::Exists { what: "person of that subject", name: person.name.clone() },
-            false => error.into(),
-        })?;
-        if person.disabled || before.as_ref().is_some_and(|before| *before != person.password) {
-            let out = sqlx::query("DELETE FROM tokens WHERE owner = $1 AND kind = 'session'");
-            out.bind(&person.name).execute(&mut *tx).await?;
-        }
-        let action = if before.is_some() { "person.change" } else { "person.create" };
-        let detail = json!({
-            "grants": person.grants, "disabled": person.disabled, "subject": person.subject,
-            "password": before.flatten() != person.password,
-        });
-        record(&mut tx, now, actor, action, &person.name, &detail).await?;
-        tx.commit().await?;
-        Ok(())
+        self.change_person(actor, &person.name, now, |_| Ok::<_, StoreError>(person.clone())).await.map(drop)
     }
 
+    /// The same by what everybody is at that moment: who changes one thing of somebody undoes no other change of them, and a rule about all holds.
+    ///
+    /// # Errors
+    /// As [`put_person`](Store::put_person), or `change` says so: then nothing is changed.
+    pub async fn change_person<E: From<StoreError>>(
+        &self,
+        actor: &Actor,
+        name: &str,
+        now: Millis,
+        change: impl FnOnce(&[Person]) -> Result<Person, E>,
+    ) -> Result<Person, E> {
+        let mut tx = self.write().await?;
+        // Nobody else changes any of them until this is done.
+        let held = sqlx::query("UPDATE people SET disabled = disabled").execute(&mut *tx).await;
+        held.map_err(StoreError::from)?;
+        let text = format!("SELECT {COLUMNS} FROM people ORDER BY name");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(text)).fetch_all(&mut *tx).await.map_err(StoreError::from)?;
+        let everybody = rows.iter().map(person).collect::<Result<Vec<_>, _>>()?;
+        let changed = Person { name: name.to_owned(), ..change(&everybody)? };
+        let before = everybody.into_iter().find(|person| person.name == name).map(|person| person.password);
+        write_person(&mut tx, actor, (before, &changed), now).await?;
+        tx.commit().await.map_err(StoreError::from)?;
+        Ok(changed)
+    }
     /// Everybody by name.
     ///
     /// # Errors
@@ -250,12 +279,32 @@ impl Store {
         Ok(true)
     }
 
-    /// Ends a session, and forgets those that have ended by themselves.
+    /// Ends a session.
     ///
     /// # Errors
     /// The database.
     pub async fn end_session(&self, secret: &str, now: Millis) -> Result<(), StoreError> {
-        let ended = sqlx::query("DELETE FROM tokens WHERE kind = 'session' AND (digest = $1 OR expires_ms <= $2)");
-        self.change(ended.bind(digest(secret)).bind(signed(now))).await.map(drop)
+        let mut tx = self.write().await?;
+        let ended = sqlx::query("DELETE FROM tokens WHERE kind = 'session' AND digest = $1 RETURNING owner");
+        if let Some(row) = ended.bind(digest(secret)).fetch_optional(&mut *tx).await? {
+            let owner = row.try_get::<Option<String>, _>(0)?.unwrap_or_default();
+            record(&mut tx, now, &Actor(format!("user:{owner}")), "session.end", &owner, &json!({})).await?;
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// Forgets tokens and sessions that have expired, and such as were good once and are used. How many.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn forget_tokens(&self, now: Millis) -> Result<u64, StoreError> {
+        let mut tx = self.write().await?;
+        let gone = sqlx::query("DELETE FROM tokens WHERE expires_ms <= $1 OR kind = 'enrol' AND used_ms IS NOT NULL");
+        let gone = gone.bind(signed(now)).execute(&mut *tx).await?.rows_affected();
+        if gone > 0 {
+            record(&mut tx, now, &Actor::server(), "token.expire", "tokens", &json!({ "count": gone })).await?;
+        }
+        tx.commit().await?;
+        Ok(gone)
     }
 }

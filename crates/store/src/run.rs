@@ -43,7 +43,7 @@ pub struct NewRun {
     pub revision: Option<String>,
     /// The commit that is meant.
     pub commit: Option<String>,
-    /// Whose code it is; `None`: whoever asks answers for it.
+    /// Whose code it is; `None`: anybody's.
     pub trust: Option<Trust>,
     /// What asked for it, where that may ask twice: the second time there is no second run.
     pub delivery: Option<String>,
@@ -147,6 +147,8 @@ pub struct RunFilter {
     pub before: Option<RunId>,
     /// Not ended yet.
     pub unfinished: bool,
+    /// Of this revision, by the name that it was asked for with.
+    pub revision: Option<String>,
     /// At most so many.
     pub limit: u32,
 }

@@ -69,6 +69,12 @@ fn run(row: &AnyRow) -> Result<Run, StoreError> {
     })
 }
 
+/// That a run is of one of these.
+fn of_projects(projects: &[ProjectId]) -> String {
+    let ids = projects.iter().map(|project| format!(", {}", project.0)).collect::<String>();
+    format!(" AND r.project_id IN (0{ids})")
+}
+
 impl Store {
     /// Puts a run into the queue.
     ///
@@ -92,7 +98,8 @@ impl Store {
                 return run.ok_or(StoreError::Exists { what: "delivery", name });
             }
         }
-        let trust = new.trust.unwrap_or(Trust::Protected);
+        // Whose code it is was not said: then it may be anybody's.
+        let trust = new.trust.unwrap_or(Trust::Stranger);
         let (project_id, number): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
         let previous = sqlx::query(
             "SELECT outcome FROM runs WHERE project_id = $1 AND outcome IS NOT NULL ORDER BY number DESC LIMIT 1",
@@ -171,6 +178,21 @@ impl Store {
         Ok(found.is_some())
     }
 
+    /// Whose code a commit is, by the branches that have had it; `None`: none is known.
+    ///
+    /// # Errors
+    /// The database, or what stands there is none.
+    pub async fn trust_of_commit(&self, project: ProjectId, commit: &str) -> Result<Option<Trust>, StoreError> {
+        let query = sqlx::query(
+            "SELECT trust FROM runs WHERE project_id = $1 AND commit_id = $2 AND merge IS NULL AND revision LIKE 'refs/heads/%' \
+             ORDER BY CASE trust WHEN 'protected' THEN 0 WHEN 'member' THEN 1 ELSE 2 END LIMIT 1",
+        );
+        let query = query.bind(signed(project.0)).bind(commit.to_owned());
+        let Some(row) = query.fetch_optional(&self.pool).await? else { return Ok(None) };
+        let trust = serde_json::from_value(row.try_get::<String, _>(0)?.into());
+        trust.map(Some).map_err(StoreError::damaged("a run"))
+    }
+
     /// Runs, the newest first.
     ///
     /// # Errors
@@ -182,11 +204,16 @@ impl Store {
             text.push_str(" AND r.status <> 'done'");
         }
         if let Some(projects) = &filter.projects {
-            let ids = projects.iter().map(|project| format!(", {}", project.0)).collect::<String>();
-            text.push_str(&format!(" AND r.project_id IN (0{ids})"));
+            text.push_str(&of_projects(projects));
+        }
+        if filter.revision.is_some() {
+            text.push_str(" AND r.revision = $3");
         }
         text.push_str(" ORDER BY r.id DESC LIMIT $2");
-        let query = sqlx::query(sqlx::AssertSqlSafe(text)).bind(before).bind(i64::from(filter.limit));
+        let mut query = sqlx::query(sqlx::AssertSqlSafe(text)).bind(before).bind(i64::from(filter.limit));
+        if let Some(revision) = &filter.revision {
+            query = query.bind(revision.clone());
+        }
         query.fetch_all(&self.pool).await?.iter().map(run).collect()
     }
 
@@ -279,14 +306,20 @@ impl Store {
         Ok(())
     }
 
-    /// Runs that wait, for an agent or for somebody to approve them, the oldest first.
+    /// Runs that wait, for an agent or for somebody to approve them, the oldest first, of these projects (`None`: of all) and behind that run.
     ///
     /// # Errors
     /// The database.
-    pub async fn waiting(&self, limit: u32) -> Result<Vec<Run>, StoreError> {
-        let text = format!("{SELECT} WHERE r.status = 'queued' ORDER BY r.id LIMIT $1");
-        let rows = sqlx::query(sqlx::AssertSqlSafe(text)).bind(i64::from(limit)).fetch_all(&self.pool).await?;
-        rows.iter().map(run).collect()
+    pub async fn waiting(
+        &self,
+        projects: Option<&[ProjectId]>,
+        after: RunId,
+        limit: u32,
+    ) -> Result<Vec<Run>, StoreError> {
+        let of_projects = projects.map(of_projects).unwrap_or_default();
+        let text = format!("{SELECT} WHERE r.status = 'queued' AND r.id > $1{of_projects} ORDER BY r.id LIMIT $2");
+        let query = sqlx::query(sqlx::AssertSqlSafe(text)).bind(signed(after.0)).bind(i64::from(limit));
+        query.fetch_all(&self.pool).await?.iter().map(run).collect()
     }
 
     /// Runs that wait for an agent, the oldest first.

@@ -76,6 +76,12 @@ pub enum TokensCommand {
         /// It is good for so many days
         #[arg(long, value_name = "N")]
         days: Option<u64>,
+        /// Make it as somebody who has no token yet, by their password
+        #[arg(long = "as", value_name = "NAME", requires = "password_file")]
+        owner: Option<String>,
+        /// File with that password: its first line; `-` reads standard input
+        #[arg(long, value_name = "FILE", requires = "owner")]
+        password_file: Option<PathBuf>,
         /// Which server
         #[command(flatten)]
         client: ClientArgs,

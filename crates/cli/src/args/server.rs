@@ -350,4 +350,12 @@ pub enum AgentsCommand {
         #[command(flatten)]
         client: ClientArgs,
     },
+    /// Send one away for good: its key is worth nothing any more
+    Rm {
+        /// Its name
+        name: String,
+        /// Which server
+        #[command(flatten)]
+        client: ClientArgs,
+    },
 }

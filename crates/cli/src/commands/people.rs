@@ -82,10 +82,14 @@ pub async fn tokens(command: &TokensCommand) -> Result<Exit, CommandFailure> {
                 }
             }
         }
-        TokensCommand::Make { name, scopes, days, client } => {
+        TokensCommand::Make { name, scopes, days, owner, password_file, client } => {
             let scopes = Some(scopes).filter(|scopes| !scopes.is_empty());
             let wanted = json!({ "name": name, "scopes": scopes, "days": days });
-            let made = Client::new(client)?.ask(Method::POST, "/api/v1/tokens", Some(&wanted)).await?;
+            let asks = match (owner, password_file) {
+                (Some(owner), Some(file)) => Client::as_somebody(&client.server, owner, &first_line(file)?)?,
+                _ => Client::new(client)?,
+            };
+            let made = asks.ask(Method::POST, "/api/v1/tokens", Some(&wanted)).await?;
             match client.output {
                 OutputFormat::Json => println!("{made}"),
                 OutputFormat::Text => println!("{}", text(&made, "token")),

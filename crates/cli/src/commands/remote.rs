@@ -5,11 +5,11 @@ use std::path::Path;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::args::OutputFormat;
 use crate::args::projects::{ProjectsCommand, PutArgs};
 use crate::args::server::{
     AgentsCommand, AnswerArgs, CancelArgs, LogsArgs, QueueArgs, RerunArgs, RunsArgs, TriggerArgs,
 };
+use crate::args::{OutputFormat, WhyArgs};
 use crate::client::Client;
 use crate::failure::{CommandFailure, Exit};
 use crate::show::Style;
@@ -98,7 +98,11 @@ pub async fn projects(command: &ProjectsCommand) -> Result<Exit, CommandFailure>
 
 /// Of a file with a secret.
 pub(super) fn first_line(file: &Path) -> Result<String, CommandFailure> {
-    let text = std::fs::read_to_string(file).map_err(|error| CommandFailure::io("read", file, &error))?;
+    let text = match file.to_str() {
+        Some("-") => std::io::read_to_string(std::io::stdin().lock()),
+        _ => std::fs::read_to_string(file),
+    };
+    let text = text.map_err(|error| CommandFailure::io("read", file, &error))?;
     Ok(text.lines().next().unwrap_or_default().trim().to_owned())
 }
 
@@ -186,14 +190,34 @@ fn in_words(question: &Value) -> String {
 
 /// `cofferdam queue`.
 pub async fn queue(args: &QueueArgs) -> Result<Exit, CommandFailure> {
-    let answer = Client::new(&args.client)?.ask(Method::GET, "/api/v1/queue", None).await?;
-    for run in answer["queue"].as_array().into_iter().flatten() {
-        match args.client.output {
-            OutputFormat::Json => println!("{run}"),
-            OutputFormat::Text => {
-                println!("{}  {} #{}  {}", run["id"], text(run, "project"), run["number"], text(run, "waits"));
+    let client = Client::new(&args.client)?;
+    let mut after = Some(0);
+    while let Some(page) = after {
+        let answer = client.ask(Method::GET, &format!("/api/v1/queue?after={page}"), None).await?;
+        for run in answer["queue"].as_array().into_iter().flatten() {
+            match args.client.output {
+                OutputFormat::Json => println!("{run}"),
+                OutputFormat::Text => {
+                    println!("{}  {} #{}  {}", run["id"], text(run, "project"), run["number"], text(run, "waits"));
+                }
             }
         }
+        after = answer["next_after"].as_u64();
+    }
+    Ok(Exit::Success)
+}
+
+/// `cofferdam why --run RUN`: what a run of a server waits for.
+pub async fn why(args: &WhyArgs, run: u64) -> Result<Exit, CommandFailure> {
+    let client = Client::of(&args.server, args.token.as_deref())?;
+    let run = client.ask(Method::GET, &format!("/api/v1/runs/{run}"), None).await?;
+    match args.plan.output {
+        OutputFormat::Json => println!("{run}"),
+        OutputFormat::Text => match run["waits"].as_str() {
+            Some(why) => println!("{}", for_terminal(why)),
+            None if run["status"] == "running" => println!("it runs, and waits for no agent"),
+            None => println!("it has ended: {}", state(&run)),
+        },
     }
     Ok(Exit::Success)
 }
@@ -282,6 +306,13 @@ pub async fn agents(command: &AgentsCommand) -> Result<Exit, CommandFailure> {
                 OutputFormat::Json => println!("{answer}"),
                 OutputFormat::Text => println!("{}", text(&answer, "token")),
             }
+        }
+        AgentsCommand::Rm { name, client } => {
+            let client = Client::new(client)?;
+            let answer = client.ask(Method::GET, "/api/v1/agents", None).await?;
+            let agent = answer["agents"].as_array().into_iter().flatten().find(|agent| text(agent, "name") == name);
+            let agent = agent.ok_or_else(|| CommandFailure::usage(format!("there is no agent {name}")))?;
+            client.send(Method::DELETE, &format!("/api/v1/agents/{}", agent["id"]), None).await?;
         }
     }
     Ok(Exit::Success)

@@ -29,13 +29,49 @@ pub(super) fn completed(mut facts: RunFacts) -> RunFacts {
         ("BUILD_TAG", tag),
         ("CI", "true".to_owned()),
         ("JOB_BASE_NAME", base),
-        ("JOB_NAME", job),
+        ("JOB_NAME", job.clone()),
     ];
+    let urls = facts.server_url.as_ref().map(|server| {
+        let of_job = format!("{server}/job/{}/", job.split('/').map(encoded).collect::<Vec<_>>().join("/job/"));
+        let of_run = format!("{of_job}{number}/");
+        let display = format!("{of_run}display/redirect");
+        let jenkins = format!("{server}/");
+        [("JENKINS_URL", jenkins), ("JOB_URL", of_job), ("BUILD_URL", of_run), ("RUN_DISPLAY_URL", display)]
+    });
     let own = std::mem::take(&mut facts.env);
-    facts.env = derived.into_iter().map(|(n, v)| (n.to_owned(), v)).collect();
+    facts.env = derived.into_iter().chain(urls.into_iter().flatten()).map(|(n, v)| (n.to_owned(), v)).collect();
     for (name, value) in own {
         facts.env.retain(|(n, _)| *n != name);
         facts.env.push((name, value));
     }
     facts
+}
+
+/// A name as a part of a path in an address.
+fn encoded(name: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    name.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_of_a_server_knows_where_it_is() {
+        let facts = RunFacts { job_name: "team a/app".into(), build_number: 7, ..RunFacts::default() };
+        let of = |facts: RunFacts, name: &str| {
+            completed(facts).env.into_iter().find(|(known, _)| known == name).map(|(_, value)| value)
+        };
+        assert_eq!(of(facts.clone(), "BUILD_URL"), None, "it has no server");
+        let facts = RunFacts { server_url: Some("https://ci.example".into()), ..facts };
+        for (name, url) in [
+            ("JENKINS_URL", "https://ci.example/"),
+            ("JOB_URL", "https://ci.example/job/team%20a/job/app/"),
+            ("BUILD_URL", "https://ci.example/job/team%20a/job/app/7/"),
+            ("RUN_DISPLAY_URL", "https://ci.example/job/team%20a/job/app/7/display/redirect"),
+        ] {
+            assert_eq!(of(facts.clone(), name).as_deref(), Some(url));
+        }
+    }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::State;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -14,9 +14,8 @@ use model::rung::Rung;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use store::{AgentRecord, NewToken, TokenKind};
-use tokio::sync::mpsc;
 use utoipa::ToSchema;
-use wire::agent::{MAX_MESSAGE_BYTES, Offers, ToAgent};
+use wire::agent::{MAX_MESSAGE_BYTES, Offers};
 
 use super::auth::{User, bearer};
 use super::body::Sent;
@@ -24,7 +23,8 @@ use super::description;
 use super::error::Refused;
 use super::people::MadeToken;
 use crate::app::App;
-use crate::connection::{Sign, attend};
+use crate::connection::{SILENCE, Sign, attend};
+use crate::mouth::Mouth;
 use crate::policy::Action;
 use crate::random::secret;
 
@@ -82,6 +82,22 @@ pub(super) async fn token(State(app): State<Arc<App>>, user: User) -> Result<(St
     Ok((StatusCode::CREATED, Json(MadeToken { token, expires_at: Some(expires) })))
 }
 
+/// Sends an agent away for good: its key is worth nothing any more, and what it had is lost as soon as it would be if it had gone.
+#[utoipa::path(delete, path = "/api/v1/agents/{id}", tag = "agents", params(("id" = u64, Path)), responses((status = 204)))]
+pub(super) async fn remove(
+    State(app): State<Arc<App>>,
+    user: User,
+    Path(id): Path<u64>,
+) -> Result<StatusCode, Refused> {
+    let actor = user.may(Action::RemoveAgent, None)?;
+    if !app.store.remove_agent(&actor, id, app.now()).await? {
+        return Err(Refused::missing("agent"));
+    }
+    let follows = app.hub.send_away(&app.waiting, id);
+    crate::line::perform(&app, follows).await;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 /// Who wants to be an agent.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -121,24 +137,26 @@ pub(super) async fn connect(
 
 async fn converse(app: Arc<App>, agent: AgentRecord, socket: WebSocket) {
     let (mut out, incoming) = socket.split();
-    let (sender, mut words) = mpsc::unbounded_channel::<ToAgent>();
+    let (mouth, mut said) = Mouth::new();
     let writer = tokio::spawn(async move {
         let mut ping = tokio::time::interval(PING);
         loop {
             let message = tokio::select! {
-                word = words.recv() => match word {
+                word = said.next() => match word {
                     Some(word) => Message::text(serde_json::to_string(&word).unwrap_or_default()),
                     None => break,
                 },
                 _ = ping.tick() => Message::Ping(Default::default()),
             };
-            if out.send(message).await.is_err() {
+            // Who does not read is not there, whatever it says.
+            if !matches!(tokio::time::timeout(SILENCE, out.send(message)).await, Ok(Ok(()))) {
                 break;
             }
         }
     });
     let whole = incoming.take_while(|message| ready(matches!(message, Ok(message) if !is_close(message))));
-    let signs = whole.map(|message| match message {
+    let stop = writer.abort_handle();
+    let signs = whole.take_until(writer).map(|message| match message {
         Ok(Message::Text(text)) => {
             let bytes = text.len();
             serde_json::from_str(&text)
@@ -146,8 +164,8 @@ async fn converse(app: Arc<App>, agent: AgentRecord, socket: WebSocket) {
         }
         _ => Sign::Lives,
     });
-    attend(app, agent, sender, signs).await;
-    writer.abort();
+    attend(app, agent, mouth, signs).await;
+    stop.abort();
 }
 
 fn is_close(message: &Message) -> bool {

@@ -14,12 +14,15 @@ use store::{Actor, Known, NewToken, Project, ProjectId, TokenKind};
 
 use super::error::Refused;
 use crate::app::App;
+use crate::passwords::NotChecked;
 use crate::policy::{Action, Grant, Place, Who};
 use crate::random::secret;
 
 /// How long somebody stays logged in, in milliseconds.
 pub(super) const SESSION_MS: u64 = 12 * 3_600_000;
-/// Name of the cookie that pages are looked at with. It is good for pages only: nothing can be changed with it.
+/// How a token of the API begins.
+pub(super) const TOKEN: &str = "cft";
+/// Name of the cookie that pages are looked at with. It is good for pages only, whose forms no other site can send with it.
 const COOKIE_NAME: &str = "cofferdam";
 
 /// Somebody with a token of the API.
@@ -88,12 +91,12 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     headers.get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ").map(str::trim)
 }
 
-/// A token as the password of somebody, whose name says nothing: what tools for Jenkins send.
-fn password(headers: &HeaderMap) -> Option<String> {
+/// A name and a password. Tools for Jenkins send a token as the password of any name.
+fn basic(headers: &HeaderMap) -> Option<(String, String)> {
     let encoded = headers.get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Basic ")?;
     let decoded = base64::engine::general_purpose::STANDARD.decode(encoded.trim()).ok()?;
     let text = String::from_utf8(decoded).ok()?;
-    text.split_once(':').map(|(_, password)| password.to_owned())
+    text.split_once(':').map(|(name, password)| (name.to_owned(), password.to_owned()))
 }
 
 impl FromRequestParts<Arc<App>> for User {
@@ -101,9 +104,39 @@ impl FromRequestParts<Arc<App>> for User {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<User, Refused> {
         let refused = || Refused(StatusCode::UNAUTHORIZED, "a token is needed: `Authorization: Bearer …`".into());
-        let token = bearer(&parts.headers).map(str::to_owned).or_else(|| password(&parts.headers));
+        let token = bearer(&parts.headers).map(str::to_owned).or_else(|| Some(basic(&parts.headers)?.1));
         let known = app.store.known(TokenKind::Api, &token.ok_or_else(refused)?, app.now()).await?;
         user(known.ok_or_else(refused)?)
+    }
+}
+
+impl From<NotChecked> for Refused {
+    fn from(error: NotChecked) -> Refused {
+        match error {
+            NotChecked::Store(error) => error.into(),
+            NotChecked::Busy => Refused(StatusCode::TOO_MANY_REQUESTS, error.to_string()),
+        }
+    }
+}
+
+/// Somebody who says who they are by their password too: for what is about themselves, so that who has no token comes by one.
+pub(crate) struct Owner(pub(crate) User);
+
+impl FromRequestParts<Arc<App>> for Owner {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Owner, Refused> {
+        let refused = match User::from_request_parts(parts, app).await {
+            Ok(user) => return Ok(Owner(user)),
+            Err(refused) => refused,
+        };
+        let Some((name, password)) = basic(&parts.headers) else { return Err(refused) };
+        // What looks like a token is none that is good.
+        if password.starts_with(TOKEN) || !app.passwords.is_of(app, &name, &password).await? {
+            return Err(refused);
+        }
+        let grants = app.store.person(&name).await?.ok_or(refused)?.grants;
+        Ok(Owner(user(Known { owner: name, grants, scopes: None })?))
     }
 }
 

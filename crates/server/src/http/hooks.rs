@@ -5,30 +5,61 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::body::to_bytes;
+use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode};
+use futures_util::StreamExt as _;
 use model::ids::RunId;
-use model::rung::Trust;
-use scm::{Again, Hook, PullRequest, Push, Reference, RequestState, delivery, read, verify};
+use scm::{Again, Closed, Hook, PullRequest, Push, Reference, RequestState, delivery, read, verify};
 use serde_json::{Value, json};
 use store::{Actor, NewRun, Project, Run};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::Instant;
 
 use super::error::Refused;
 use super::runs::again;
 use crate::app::App;
-use crate::changes::{merged, of_push, of_request};
+use crate::changes::{held, merged, of_push, of_request};
 use crate::config::ProjectConfig;
 use crate::forge::{Asker, Given, Silent};
 use crate::scan::{At, Wanted, create, end_all, request_name};
 
 /// The largest webhook, in bytes: what GitHub sends at most.
 const MAX_BYTES: usize = 25 << 20;
+/// As much is read from anybody. Of those that are larger there are few at once, for nobody knows yet whether they are from a forge.
+const SMALL_BYTES: usize = 256 << 10;
 /// How long one may take to come.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Of those that are read at the same time, each may be of the largest size.
-static READING: Semaphore = Semaphore::const_new(8);
+/// How fast a large one has to come, in bytes a second, once its first seconds are over: whoever has nothing to say is in nobody's way.
+const LEAST_RATE: (usize, Duration) = (512 << 10, Duration::from_secs(2));
+static LARGE: Semaphore = Semaphore::const_new(8);
+
+/// All of a body, or nothing.
+async fn whole(body: Body) -> Option<Vec<u8>> {
+    let mut pieces = body.into_data_stream();
+    let (mut all, mut large) = (Vec::new(), None);
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.ok()?;
+        if all.len() + piece.len() > MAX_BYTES {
+            return None;
+        }
+        if all.len() + piece.len() > SMALL_BYTES {
+            if large.is_none() {
+                large = Some((LARGE.acquire().await.ok()?, all.len(), Instant::now()));
+            }
+            let (rate, grace) = LEAST_RATE;
+            let slow = |(_, before, since): &(SemaphorePermit<'_>, usize, Instant)| {
+                let late = since.elapsed().saturating_sub(grace);
+                ((all.len() - before) as u128) < late.as_millis() * (rate as u128) / 1000
+            };
+            if large.as_ref().is_some_and(slow) {
+                return None;
+            }
+        }
+        all.extend_from_slice(&piece);
+    }
+    Some(all)
+}
 
 /// Who does not know the secret learns nothing, not even whether there is such a project.
 pub(super) async fn hear(
@@ -38,19 +69,18 @@ pub(super) async fn hear(
     request: Request,
 ) -> Result<(StatusCode, Json<Value>), Refused> {
     let unknown = || Refused(StatusCode::UNAUTHORIZED, "no such project, or the signature is wrong".into());
+    let read_whole = tokio::time::timeout(PATIENCE, whole(request.into_body())).await;
+    let body = read_whole.ok().flatten().ok_or_else(|| Refused::bad("it is too long, or does not come"))?;
     let project = app.store.project(&name).await?.ok_or_else(unknown)?;
     let config: ProjectConfig = serde_json::from_value(project.config.clone()).map_err(|_| unknown())?;
     let hook = config.hook.clone().ok_or_else(unknown)?;
-    // Only now, and of few at once: anybody may send one.
-    let turn = READING.acquire().await.map_err(|_| unknown())?;
-    let read_whole = tokio::time::timeout(PATIENCE, to_bytes(request.into_body(), MAX_BYTES)).await;
-    let body = read_whole.ok().and_then(Result::ok).ok_or_else(|| Refused::bad("it is too long, or does not come"))?;
     let given = Given(&headers);
     verify(hook.forge, &given, &body, &hook.secret).map_err(|_| unknown())?;
     let said = read(hook.forge, &given, &body).map_err(|refused| Refused::bad(refused.to_string()))?;
-    // What comes again has the number that it had, or else the same content.
-    let id = delivery(hook.forge, &given).unwrap_or_else(|| store::digest(&String::from_utf8_lossy(&body)));
-    drop(turn);
+    // What comes again has the content that it had, for that is what is signed: the number of a delivery is not, and so anybody's who has heard
+    // one. Where nothing is signed, who has heard one says what they like.
+    let number = delivery(hook.forge, &given).filter(|_| !hook.forge.signs());
+    let id = number.unwrap_or_else(|| store::digest(&String::from_utf8_lossy(&body)));
     let heard = Heard { app: &app, project: &project, config: &config, id: format!("{name} {id}") };
     let new = match said {
         Hook::Nothing { what } => return ignored(&what),
@@ -58,35 +88,15 @@ pub(super) async fn hear(
         Hook::PullRequest(request) => heard.request(request).await?,
         Hook::Again(again) => match heard.again(again).await? {
             Ok(new) => {
-                let run = app.store.create_run(&Actor(format!("hook:{name}")), &project.name, new, app.now()).await?;
+                let run = app.create_run(&Actor(format!("hook:{name}")), &project.name, new).await?;
                 app.hub.wake();
                 app.changed(run.id);
                 return accepted(&run);
             }
             Err(what) => Err(what),
         },
-        Hook::Closed(closed) => {
-            let id = closed.number.to_string();
-            let is_it =
-                |run: &store::Run| run.facts.env.iter().any(|(name, value)| name == "CHANGE_ID" && *value == id);
-            for name in [format!("refs/pull/{id}/head"), format!("refs/merge-requests/{id}/head")] {
-                app.store.forget_properties(project.id, &name, None, app.now()).await?;
-            }
-            let reason = format!("Pull request {id} was {}", if closed.is_merged { "merged" } else { "closed" });
-            end_all(&app, project.id, &reason, is_it).await?;
-            return ignored(&reason);
-        }
-        Hook::Removed(removed) => {
-            let gone: Vec<_> = removed.references.iter().map(full_name).collect();
-            let is_it = |run: &store::Run| run.revision.as_ref().is_some_and(|name| gone.contains(name));
-            let reason = format!("{} was removed", gone.join(", "));
-            end_all(&app, project.id, &reason, is_it).await?;
-            for name in &gone {
-                let name = name.strip_prefix("refs/heads/").unwrap_or(name);
-                app.store.forget_properties(project.id, name, None, app.now()).await?;
-            }
-            return ignored(&reason);
-        }
+        Hook::Closed(closed) => return ignored(&heard.closed(&closed).await?),
+        Hook::Removed(removed) => return ignored(&heard.removed(&removed.references).await?),
     };
     let new = match new {
         Ok(new) => new,
@@ -131,8 +141,20 @@ impl Heard<'_> {
 
     async fn push(&self, push: Push) -> Result<Follows, Refused> {
         let new = |push| NewRun { delivery: Some(self.id.clone()), ..of_push(self.config, push) };
-        let (Some(asker), Reference::Branch(name)) = (self.asker(), &push.reference) else { return Ok(Ok(new(push))) };
-        let name = name.clone();
+        let Some(asker) = self.asker() else { return Ok(Ok(new(push))) };
+        let name = match &push.reference {
+            Reference::Branch(name) => name.clone(),
+            Reference::Tag(name) => {
+                return Ok(match asker.tag(name).await {
+                    Ok(tag) => {
+                        let known = format!("{} tag {name} {}", self.project.name, tag.commit);
+                        Ok(NewRun { delivery: Some(known), ..new(Push { commit: tag.commit, ..push }) })
+                    }
+                    Err(Silent::Missing) => Err(format!("the forge knows of no tag {name}")),
+                    Err(error) => Ok(unconfirmed(new(push), &error)),
+                });
+            }
+        };
         match asker.branch(&name).await {
             Ok(branch) => {
                 if self.config.merge_requests {
@@ -150,15 +172,73 @@ impl Heard<'_> {
         }
     }
 
-    /// A run of this project, once more. Who may ask a forge for that is not known here: a stranger's code waits as it did at first.
+    /// Whether this is heard for the first time, where nobody can be asked whether it is so still.
+    async fn is_new(&self) -> Result<bool, Refused> {
+        let is_new = !self.app.store.knows_delivery(&self.id).await?;
+        self.app.store.note_delivery(&self.id).await?;
+        Ok(is_new)
+    }
+
+    /// A pull request is said to be closed. What came of that, in words.
+    async fn closed(&self, closed: &Closed) -> Result<String, Refused> {
+        let id = closed.number.to_string();
+        let is_so = match self.asker() {
+            None => self.is_new().await?,
+            Some(asker) => match asker.pull_request(closed.number).await {
+                Ok(facts) => facts.state != RequestState::Open,
+                Err(Silent::Missing) => true,
+                Err(error) => return Ok(format!("its forge has not confirmed what a webhook says ({error})")),
+            },
+        };
+        if !is_so {
+            return Ok(format!("that pull request {id} was closed is no news, or not so"));
+        }
+        let is_it = |run: &Run| run.facts.env.iter().any(|(name, value)| name == "CHANGE_ID" && *value == id);
+        for name in [format!("refs/pull/{id}/head"), format!("refs/merge-requests/{id}/head")] {
+            self.app.store.forget_properties(self.project.id, &name, None, self.app.now()).await?;
+        }
+        let reason = format!("Pull request {id} was {}", if closed.is_merged { "merged" } else { "closed" });
+        end_all(self.app, (self.project.id, None), &reason, is_it).await?;
+        Ok(reason)
+    }
+
+    /// Branches or tags are said to be gone. What came of that, in words.
+    async fn removed(&self, references: &[Reference]) -> Result<String, Refused> {
+        let asker = self.asker();
+        let (mut gone, is_new) = (Vec::new(), asker.is_some() || self.is_new().await?);
+        for reference in references {
+            let found = match (&asker, reference) {
+                (None, _) if is_new => Err(Silent::Missing),
+                (None, _) => Ok(()),
+                (Some(asker), Reference::Branch(name)) => asker.branch(name).await.map(drop),
+                (Some(asker), Reference::Tag(name)) => asker.tag(name).await.map(drop),
+            };
+            match found {
+                Err(Silent::Missing) => gone.push(full_name(reference)),
+                Ok(()) => {}
+                Err(error) => return Ok(format!("its forge has not confirmed what a webhook says ({error})")),
+            }
+        }
+        if gone.is_empty() {
+            return Ok("that something was removed is no news, or not so".to_owned());
+        }
+        let reason = format!("{} was removed", gone.join(", "));
+        for name in &gone {
+            end_all(self.app, (self.project.id, Some(name.as_str())), &reason, |_| true).await?;
+            let name = name.strip_prefix("refs/heads/").unwrap_or(name);
+            self.app.store.forget_properties(self.project.id, name, None, self.app.now()).await?;
+        }
+        Ok(reason)
+    }
+
+    /// A run of this project, once more: that is asked for, and nothing that a forge could confirm. Who may ask a forge for that is not known here: a stranger's code waits as it did at first.
     async fn again(&self, Again { external_id, by }: Again) -> Result<Follows, Refused> {
         let run = match external_id.parse() {
             Ok(id) => self.app.store.run(RunId(id)).await?.filter(|run| run.project == self.project.id),
             Err(_) => None,
         };
         let Some(run) = run else { return Ok(Err("it is no check of this project".to_owned())) };
-        let held = self.config.approve_strangers && run.trust == Trust::Stranger;
-        let held = held.then(|| "a stranger's code waits for somebody to approve it".to_owned());
+        let held = held(self.config, run.trust);
         let by = by.unwrap_or_else(|| "somebody at the forge".to_owned());
         let reports = self.config.report.is_some();
         Ok(Ok(NewRun { delivery: Some(self.id.clone()), held, reports, ..again(&run, None, by) }))

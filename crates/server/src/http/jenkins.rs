@@ -6,20 +6,25 @@
 //!
 //! Never: what the API does not allow the same token.
 
+use std::io;
 use std::sync::Arc;
 
 use axum::Json;
+use axum::body::Body;
 use axum::extract::{Path, Query, RawQuery, State};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse as _, Redirect, Response};
+use futures_util::{StreamExt as _, stream};
 use maud::{PreEscaped, html};
 use model::outcome::Outcome;
 use model::run::{BuildCause, RunFacts};
+use model::rung::Trust;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use store::{Actor, NewRun, Project, Run, RunFilter, Status};
 
-use super::auth::User;
+use super::auth::{User, Viewer};
 use super::error::Refused;
 use crate::app::App;
 use crate::logs;
@@ -100,7 +105,7 @@ fn asked(path: &str) -> Asked<'_> {
 /// `GET` and `POST /job/…`
 pub(super) async fn job(
     State(app): State<Arc<App>>,
-    user: User,
+    (user, viewer): (Result<User, Refused>, Result<Viewer, Response>),
     Path(path): Path<String>,
     RawQuery(query): RawQuery,
     method: Method,
@@ -108,6 +113,19 @@ pub(super) async fn job(
     body: String,
 ) -> Result<Response, Refused> {
     let Asked { project, rest } = asked(&path);
+    // What `BUILD_URL` and its like lead people to.
+    if let (&Method::GET, [number] | [number, "console"] | [number, "display", "redirect"]) = (&method, rest.as_slice())
+    {
+        let user = match (user, viewer) {
+            (Ok(user), _) | (_, Ok(Viewer(user))) => user,
+            (_, Err(to_login)) => return Ok(to_login),
+        };
+        let project = app.store.project(&project).await?.filter(|project| user.sees(&project.name));
+        let project = project.ok_or_else(|| Refused::missing("job"))?;
+        let run = numbered(&app, &project, number).await?.ok_or_else(|| Refused::missing("build"))?;
+        return Ok(Redirect::to(&format!("/runs/{}", run.id.0)).into_response());
+    }
+    let user = user?;
     let project = app.store.project(&project).await?.filter(|project| user.sees(&project.name));
     let project = project.ok_or_else(|| Refused::missing("job"))?;
     let base = base(&app, &headers);
@@ -142,7 +160,7 @@ pub(super) async fn job(
 }
 
 async fn of_run(
-    app: &App,
+    app: &Arc<App>,
     user: User,
     base: &str,
     run: &Run,
@@ -164,16 +182,15 @@ async fn of_run(
             Ok(super::test_results::as_jenkins(app, run).await?.into_response())
         }
         (&Method::GET, ["consoleText"]) => {
-            let (mut text, mut next) = text_from(app, run, 0).await?;
-            while next < run.lines {
-                let (more, after) = text_from(app, run, next).await?;
-                text.push_str(&more);
-                if after == next {
-                    break;
-                }
-                next = after;
-            }
-            Ok(text.into_response())
+            // Of the rest no more is in memory than who reads it takes at once.
+            let (first, next) = text_from(app, run, 0).await?;
+            let rest = stream::try_unfold((Arc::clone(app), run.clone(), next), async |(app, run, from)| {
+                let (text, next) =
+                    text_from(&app, &run, from).await.map_err(|Refused(_, why)| io::Error::other(why))?;
+                Ok::<_, io::Error>((next > from).then_some((text, (app, run, next))))
+            });
+            let whole = stream::once(std::future::ready(Ok(first))).chain(rest);
+            Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], Body::from_stream(whole)).into_response())
         }
         (&Method::GET, ["logText", "progressiveText"]) => {
             let start = pairs(query).find(|(name, _)| name == "start").and_then(|(_, value)| value.parse().ok());
@@ -218,8 +235,8 @@ async fn build(app: &App, actor: Actor, project: &Project, given: Vec<(String, S
     };
     let reports = super::runs::reports(app, &project.name).await?;
     let facts = RunFacts { causes: vec![cause], has_scm: true, params, ..RunFacts::default() };
-    let run =
-        app.store.create_run(&actor, &project.name, NewRun { facts, reports, ..NewRun::default() }, app.now()).await?;
+    let new = NewRun { facts, reports, trust: Some(Trust::Protected), ..NewRun::default() };
+    let run = app.create_run(&actor, &project.name, new).await?;
     app.hub.wake();
     app.changed(run.id);
     Ok(run)

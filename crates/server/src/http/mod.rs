@@ -2,6 +2,7 @@
 
 #![allow(unused_qualifications, reason = "what utoipa's macros write")]
 
+mod account;
 mod agents;
 mod annotations;
 mod approvals;
@@ -82,7 +83,8 @@ fn api() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
         .routes(routes!(people::tokens, people::make_token))
         .routes(routes!(people::remove_token))
         .routes(routes!(agents::list))
-        .routes(routes!(agents::token));
+        .routes(routes!(agents::token))
+        .routes(routes!(agents::remove));
     let (router, described) = api.split_for_parts();
     (router, complete(described))
 }
@@ -91,7 +93,13 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     let (api, described) = api();
     api.route("/api/v1/openapi.json", get(async move || Json(described)))
         .route("/", get(pages::home))
+        .route("/queue", get(pages::queue))
+        .route("/agents", get(pages::agents))
+        .route("/account", get(account::show))
+        .route("/account/tokens", post(account::make_token))
+        .route("/account/tokens/{id}/remove", post(account::remove_token))
         .route("/runs/{id}", get(pages::run))
+        .route("/runs/{id}/log", get(pages::log))
         .route("/runs/{id}/artifacts/{*path}", get(artifacts::page))
         .route("/tests", get(test_results::page))
         .route("/runs/{id}/questions/{number}", post(questions::said))

@@ -209,13 +209,16 @@ async fn newcomer(app: &App, config: &OidcConfig, subject: &str, name: Option<&s
     let fits = |c: char| c.is_ascii_alphanumeric() || "-_.@+".contains(c);
     let name = name.filter(|name| !name.is_empty() && name.len() <= 100 && name.chars().all(fits));
     let name = name.ok_or_else(|| unknown("the provider tells no name that can be used here"))?;
-    // Whoever has a name here is somebody else until an administrator says otherwise.
-    if app.store.person(name).await?.is_some() {
-        return Err(unknown("somebody has your name here"));
-    }
     let grants = serde_json::to_value(grants).unwrap_or_default();
     let person =
         Person { name: name.to_owned(), password: None, subject: Some(subject.to_owned()), grants, disabled: false };
-    app.store.put_person(&Actor("oidc".into()), &person, app.now()).await?;
-    Ok(person)
+    let actor = Actor("oidc".into());
+    let taken_in = app.store.change_person(&actor, name, app.now(), |everybody| {
+        // Whoever has a name here is somebody else until an administrator says otherwise.
+        match everybody.iter().any(|one| one.name == name) {
+            true => Err(unknown("somebody has your name here")),
+            false => Ok(person),
+        }
+    });
+    taken_in.await
 }

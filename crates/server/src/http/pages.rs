@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use maud::{DOCTYPE, Markup, html};
+use model::ids::RunId;
+use serde::Deserialize;
 use store::{Run, RunFilter, Status};
 use wire::agent::Offers;
 
@@ -13,6 +15,12 @@ use crate::app::App;
 use crate::logs;
 use crate::policy::Action;
 
+/// Runs on one page.
+const PAGE: u32 = 50;
+/// Lines of a log on one page.
+const LINES: usize = 2000;
+/// Events that stages are drawn from.
+const EVENTS: u32 = 50_000;
 /// How often the page of a run that is under way is asked for again, in seconds.
 const REFRESH: u32 = 3;
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}\
@@ -42,7 +50,10 @@ fn page_that_refreshes(title: &str, seconds: Option<u32>, body: &Markup) -> Mark
                 title { (title) " · Cofferdam" }
                 style { (maud::PreEscaped(STYLE)) }
             }
-            body { (body) }
+            body {
+                nav { a href="/" { "Runs" } " · " a href="/queue" { "Queue" } " · " a href="/agents" { "Agents" } " · " a href="/account" { "Account" } }
+                (body)
+            }
         }
     }
 }
@@ -58,10 +69,41 @@ fn state(run: &Run) -> (String, &'static str) {
     }
 }
 
-pub(super) async fn home(State(app): State<Arc<App>>, Viewer(user): Viewer) -> Result<Markup, Refused> {
+/// A moment, in words.
+pub(super) fn moment(ms: u64) -> String {
+    let at = i64::try_from(ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    at.map(|at| at.strftime("%Y-%m-%d %H:%M UTC").to_string()).unwrap_or_default()
+}
+
+/// Where a list goes on.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct From {
+    /// Older runs than this one.
+    before: Option<u64>,
+    /// Behind that one in the queue.
+    after: u64,
+}
+
+fn link(run: &Run) -> Markup {
+    html! {
+        a href=(format!("/runs/{}", run.id.0)) { (run.project_name) " #" (run.number) }
+        @if let Some(name) = &run.display_name { " " (name) }
+    }
+}
+
+fn cause(run: &Run) -> &str {
+    run.facts.causes.first().map(|cause| cause.description.as_str()).unwrap_or_default()
+}
+
+pub(super) async fn home(
+    State(app): State<Arc<App>>,
+    Viewer(user): Viewer,
+    Query(From { before, .. }): Query<From>,
+) -> Result<Markup, Refused> {
     let projects = user.visible(&app).await?;
-    let runs = app.store.runs(&RunFilter { projects, limit: 50, ..RunFilter::default() }).await?;
-    let agents = app.store.agents().await?;
+    let filter = RunFilter { projects, before: before.map(RunId), limit: PAGE, ..RunFilter::default() };
+    let runs = app.store.runs(&filter).await?;
     Ok(page(
         "Runs",
         &html! {
@@ -71,24 +113,70 @@ pub(super) async fn home(State(app): State<Arc<App>>, Viewer(user): Viewer) -> R
                 @for run in &runs {
                     @let (word, class) = state(run);
                     tr {
-                        td {
-                            a href=(format!("/runs/{}", run.id.0)) { (run.project_name) " #" (run.number) }
-                            @if let Some(name) = &run.display_name { " " (name) }
-                        }
+                        td { (link(run)) }
                         td class=(class) { (word) @if let Some(waits) = super::runs::waits(&app, run) { ": " (waits) } }
-                        td { (run.facts.causes.first().map(|cause| cause.description.as_str()).unwrap_or_default()) }
+                        td { (cause(run)) }
                     }
                 }
             }
-            h2 { "Agents" }
+            @if let Some(last) = runs.last().filter(|_| runs.len() == PAGE as usize) {
+                p { a href=(format!("/?before={}", last.id.0)) rel="next" { "Older runs" } }
+            }
+        },
+    ))
+}
+
+/// What waits, and why.
+pub(super) async fn queue(
+    State(app): State<Arc<App>>,
+    Viewer(user): Viewer,
+    Query(From { after, .. }): Query<From>,
+) -> Result<Markup, Refused> {
+    user.may(Action::SeeAgents, None)?;
+    let projects = user.visible(&app).await?;
+    let runs = app.store.waiting(projects.as_deref(), RunId(after), PAGE).await?;
+    let all = app.store.run_counts().await?.queued;
+    Ok(page(
+        "Queue",
+        &html! {
+            h1 { "Queue" }
+            p { (all) @if all == 1 { " run waits." } @else { " runs wait." } }
             table {
-                tr { th { "Agent" } th { "State" } th { "Sandboxes" } }
+                tr { th { "Run" } th { "Waits" } th { "Since" } th { "Why it was started" } }
+                @for run in &runs {
+                    tr {
+                        td { (link(run)) }
+                        td { (super::runs::why(&app, run)) }
+                        td { (moment(run.queued_at)) }
+                        td { (cause(run)) }
+                    }
+                }
+            }
+            @if let Some(last) = runs.last().filter(|_| runs.len() == PAGE as usize) {
+                p { a href=(format!("/queue?after={}", last.id.0)) rel="next" { "Those behind them" } }
+            }
+        },
+    ))
+}
+
+pub(super) async fn agents(State(app): State<Arc<App>>, Viewer(user): Viewer) -> Result<Markup, Refused> {
+    user.may(Action::SeeAgents, None)?;
+    let agents = app.store.agents().await?;
+    Ok(page(
+        "Agents",
+        &html! {
+            h1 { "Agents" }
+            table {
+                tr { th { "Agent" } th { "State" } th { "Last seen" } th { "Sandboxes" } th { "Images" } }
                 @for agent in &agents {
                     @let offers = app.hub.offers_of(agent.id);
                     tr {
                         td { (agent.name) }
                         td { @if offers.is_some() { "connected" } @else { "away" } }
-                        td { (offers.map(in_words).unwrap_or_default()) }
+                        td { (agent.seen_at.map(moment).unwrap_or_default()) }
+                        @let offers = offers.unwrap_or_default();
+                        td { (in_words(&offers)) }
+                        td { (offers.images.len()) }
                     }
                 }
             }
@@ -97,7 +185,7 @@ pub(super) async fn home(State(app): State<Arc<App>>, Viewer(user): Viewer) -> R
 }
 
 /// What an agent has.
-fn in_words(offers: Offers) -> String {
+fn in_words(offers: &Offers) -> String {
     let rungs = offers.rungs.iter().map(|rung| rung.name());
     rungs.chain(offers.engine.then_some("Docker Engine")).collect::<Vec<_>>().join(", ")
 }
@@ -108,8 +196,9 @@ pub(super) async fn run(
     Path(id): Path<u64>,
 ) -> Result<Markup, Refused> {
     let (run, _) = super::runs::find(&app, &user, Action::SeeProject, id).await?;
-    let events = app.store.events(run.id, 0, 10_000).await?;
-    let lines = logs::read(&app, run.id, run.lines.saturating_sub(2000), 2000).await.map_err(Refused::from);
+    let events = app.store.events(run.id, 0, EVENTS).await?;
+    let first = run.lines.saturating_sub(LINES as u64);
+    let lines = logs::read(&app, run.id, first, LINES).await.map_err(Refused::from);
     let artifacts = super::artifacts::of_run(&app, &run, "").await?;
     let questions = super::questions::of_run(&app, &run).await?;
     let annotations = super::annotations::of_run(&app, &run).await?;
@@ -122,7 +211,6 @@ pub(super) async fn run(
         &format!("{} {name}", run.project_name),
         refresh,
         &html! {
-            p { a href="/" { "Runs" } }
             h1 { (run.project_name) " " (name) " " span class=(class) { (word) } }
             @if let Some(waits) = super::runs::waits(&app, &run) { p { (waits) } }
             @if let Some(message) = &run.message { p { (message) } }
@@ -136,11 +224,45 @@ pub(super) async fn run(
             h2 { "Log" }
             @match &lines {
                 Ok(lines) => {
-                    @if run.lines > 2000 { p { "The last 2000 of " (run.lines) " lines." } }
+                    @if first > 0 {
+                        p { "The last of " (run.lines) " lines: " a href=(format!("/runs/{}/log", run.id.0)) { "all of them" } "." }
+                    }
                     pre { @for line in lines { (line.text) "\n" } }
                 }
                 // All else of the run is there.
                 Err(Refused(_, reason)) => p { "It cannot be read: " (reason) },
+            }
+        },
+    ))
+}
+
+/// Where a log goes on.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Line {
+    from: u64,
+}
+
+/// A log, page by page.
+pub(super) async fn log(
+    State(app): State<Arc<App>>,
+    Viewer(user): Viewer,
+    Path(id): Path<u64>,
+    Query(Line { from }): Query<Line>,
+) -> Result<Markup, Refused> {
+    let (run, _) = super::runs::find(&app, &user, Action::SeeProject, id).await?;
+    let lines = logs::read(&app, run.id, from, LINES).await?;
+    let (next, at) = (from + lines.len() as u64, |from: u64| format!("/runs/{id}/log?from={from}"));
+    let title = format!("Log of {} #{}", run.project_name, run.number);
+    Ok(page(
+        &title,
+        &html! {
+            h1 { (title) }
+            p { a href=(format!("/runs/{id}")) { "The run" } " · lines " (from) " to " (next) " of " (run.lines) }
+            pre { @for line in &lines { (line.text) "\n" } }
+            p {
+                @if from > 0 { a href=(at(from.saturating_sub(LINES as u64))) rel="prev" { "Before" } " " }
+                @if next < run.lines { a href=(at(next)) rel="next" { "Further" } }
             }
         },
     ))

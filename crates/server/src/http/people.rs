@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use store::{Listed, NewToken, Person, TokenKind};
 use utoipa::{IntoParams, ToSchema};
 
-use super::auth::User;
+use super::auth::{Owner, TOKEN, User};
 use super::body::Sent;
 use super::error::Refused;
 use crate::app::App;
@@ -55,7 +55,7 @@ fn shown(person: &Person) -> Shown {
     }
 }
 
-fn words(grants: &[Grant]) -> Vec<String> {
+pub(super) fn words(grants: &[Grant]) -> Vec<String> {
     grants.iter().map(Grant::to_string).collect()
 }
 
@@ -88,7 +88,7 @@ pub(super) struct Me {
 
 /// Who asks, and what they may.
 #[utoipa::path(get, path = "/api/v1/me", tag = "people", responses((status = 200, body = Me)))]
-pub(super) async fn me(user: User) -> Json<Me> {
+pub(super) async fn me(Owner(user): Owner) -> Json<Me> {
     let who = user.who();
     let scopes = who.scopes.as_ref().map(|scopes| words(scopes));
     Json(Me { name: who.name.clone(), grants: words(&who.grants), scopes })
@@ -121,27 +121,35 @@ pub(super) async fn put(
     if name.is_empty() || name.len() > MAX_NAME || !name.chars().all(fits) {
         return Err(Refused::bad("a name of somebody has letters, digits and -_.@+"));
     }
-    let nobody = || Person { name: name.clone(), password: None, subject: None, grants: json!([]), disabled: false };
-    let mut person = app.store.person(&name).await?.unwrap_or_else(nobody);
-    if let Some(grants) = &change.grants {
-        person.grants = json_of(&read(grants)?);
-    }
-    if let Some(password) = change.password {
-        person.password = Some(hash(&app, password).await?);
-    }
-    if let Some(subject) = change.subject {
-        person.subject = Some(subject).filter(|subject| !subject.is_empty());
-    }
-    person.disabled = change.disabled.unwrap_or(person.disabled);
-    let rules = |person: &Person| {
-        let grants = serde_json::from_value::<Vec<Grant>>(person.grants.clone()).unwrap_or_default();
-        !person.disabled && grants.contains(&Grant::everywhere(Role::Admin))
+    let grants = change.grants.as_deref().map(read).transpose()?;
+    let password = match change.password {
+        Some(password) => Some(hash(&app, password).await?),
+        None => None,
     };
-    if !rules(&person) && !app.store.people().await?.iter().any(|other| other.name != name && rules(other)) {
-        return Err(Refused(StatusCode::CONFLICT, "then there would be nobody who may take people in".into()));
-    }
-    app.store.put_person(&actor, &person, app.now()).await?;
-    Ok(Json(shown(&person)))
+    let changed = app.store.change_person(&actor, &name, app.now(), |everybody| {
+        let nobody =
+            || Person { name: name.clone(), password: None, subject: None, grants: json!([]), disabled: false };
+        let mut person = everybody.iter().find(|one| one.name == name).cloned().unwrap_or_else(nobody);
+        if let Some(grants) = &grants {
+            person.grants = json_of(grants);
+        }
+        person.password = password.or(person.password);
+        if let Some(subject) = change.subject {
+            person.subject = Some(subject).filter(|subject| !subject.is_empty());
+        }
+        person.disabled = change.disabled.unwrap_or(person.disabled);
+        if !rules(&person) && !everybody.iter().any(|other| other.name != name && rules(other)) {
+            return Err(Refused(StatusCode::CONFLICT, "then there would be nobody who may take people in".into()));
+        }
+        Ok(person)
+    });
+    Ok(Json(shown(&changed.await?)))
+}
+
+/// Whether somebody may take people in.
+fn rules(person: &Person) -> bool {
+    let grants = serde_json::from_value::<Vec<Grant>>(person.grants.clone()).unwrap_or_default();
+    !person.disabled && grants.contains(&Grant::everywhere(Role::Admin))
 }
 
 async fn hash(app: &App, password: String) -> Result<String, Refused> {
@@ -166,7 +174,7 @@ pub(super) struct NewPassword {
 #[utoipa::path(post, path = "/api/v1/me/password", tag = "people", request_body = NewPassword, responses((status = 204)))]
 pub(super) async fn password(
     State(app): State<Arc<App>>,
-    user: User,
+    Owner(user): Owner,
     Sent(NewPassword { old, new }): Sent<NewPassword>,
 ) -> Result<StatusCode, Refused> {
     let actor = user.may(Action::OwnTokens, None)?;
@@ -175,22 +183,25 @@ pub(super) async fn password(
     if user.who().scopes.is_some() || !app.passwords.is_of(&app, name, &old).await? {
         return Err(Refused(StatusCode::FORBIDDEN, "that is not the password, or the token may not change it".into()));
     }
-    let person = app.store.person(name).await?.ok_or_else(|| Refused::missing("person"))?;
-    let person = Person { password: Some(hash(&app, new).await?), ..person };
-    app.store.put_person(&actor, &person, app.now()).await?;
+    let password = Some(hash(&app, new).await?);
+    let changed = app.store.change_person(&actor, name, app.now(), |everybody| {
+        let person = everybody.iter().find(|one| one.name == *name).cloned();
+        Ok::<_, Refused>(Person { password, ..person.ok_or_else(|| Refused::missing("person"))? })
+    });
+    changed.await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// A token, without what it says.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Token {
-    id: String,
-    name: String,
+    pub(super) id: String,
+    pub(super) name: String,
     owner: String,
     /// None: as much as its owner may.
-    scopes: Option<Vec<String>>,
+    pub(super) scopes: Option<Vec<String>>,
     created_at: u64,
-    expires_at: Option<u64>,
+    pub(super) expires_at: Option<u64>,
 }
 
 /// Some of them.
@@ -199,7 +210,7 @@ pub(super) struct Tokens {
     tokens: Vec<Token>,
 }
 
-fn listed(token: Listed) -> Token {
+pub(super) fn listed(token: Listed) -> Token {
     let scopes = token.scopes.and_then(|scopes| serde_json::from_value::<Vec<Grant>>(scopes).ok());
     let Listed { id, name, owner, created_at, expires_at, .. } = token;
     Token { id, name, owner, scopes: scopes.as_deref().map(words), created_at, expires_at }
@@ -218,7 +229,7 @@ pub(super) struct Whose {
 #[utoipa::path(get, path = "/api/v1/tokens", tag = "people", params(Whose), responses((status = 200, body = Tokens)))]
 pub(super) async fn tokens(
     State(app): State<Arc<App>>,
-    user: User,
+    Owner(user): Owner,
     Query(Whose { all }): Query<Whose>,
 ) -> Result<Json<Tokens>, Refused> {
     user.may(if all { Action::AllTokens } else { Action::OwnTokens }, None)?;
@@ -231,13 +242,13 @@ pub(super) async fn tokens(
 #[schema(as = WantedToken)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wanted {
-    name: String,
+    pub(super) name: String,
     /// What it may; none: as much as whoever makes it.
     #[serde(default)]
-    scopes: Option<Vec<String>>,
+    pub(super) scopes: Option<Vec<String>>,
     /// How long it is good; none: for ever.
     #[serde(default)]
-    days: Option<u64>,
+    pub(super) days: Option<u64>,
 }
 
 /// A token: what it says is said once.
@@ -251,9 +262,14 @@ pub(super) struct MadeToken {
 #[utoipa::path(post, path = "/api/v1/tokens", tag = "people", request_body = Wanted, responses((status = 201, body = MadeToken)))]
 pub(super) async fn make_token(
     State(app): State<Arc<App>>,
-    user: User,
+    Owner(user): Owner,
     Sent(wanted): Sent<Wanted>,
 ) -> Result<(StatusCode, Json<MadeToken>), Refused> {
+    Ok((StatusCode::CREATED, Json(make(&app, &user, wanted).await?)))
+}
+
+/// Makes a token for who asks.
+pub(super) async fn make(app: &App, user: &User, wanted: Wanted) -> Result<MadeToken, Refused> {
     let actor = user.may(Action::OwnTokens, None)?;
     if wanted.name.is_empty() || wanted.name.len() > MAX_NAME {
         return Err(Refused::bad(format!("a token has a name of at most {MAX_NAME} bytes")));
@@ -269,7 +285,7 @@ pub(super) async fn make_token(
         // One that is made with a token may no more than that.
         None => user.who().scopes.clone(),
     };
-    let (token, now) = (secret("cft"), app.now());
+    let (token, now) = (secret(TOKEN), app.now());
     let scopes = scopes.as_deref().map(json_of);
     let new = NewToken {
         kind: TokenKind::Api,
@@ -280,21 +296,26 @@ pub(super) async fn make_token(
     };
     app.store.add_token(&actor, &new, &token, now).await?;
     let expires_at = new.expires_at;
-    Ok((StatusCode::CREATED, Json(MadeToken { token, expires_at })))
+    Ok(MadeToken { token, expires_at })
 }
 
 /// Takes a token back.
 #[utoipa::path(delete, path = "/api/v1/tokens/{id}", tag = "people", params(("id" = String, Path)), responses((status = 204)))]
 pub(super) async fn remove_token(
     State(app): State<Arc<App>>,
-    user: User,
+    Owner(user): Owner,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Refused> {
+    remove(&app, &user, &id).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+/// Takes a token back, of who asks or, where they may that, of anybody.
+pub(super) async fn remove(app: &App, user: &User, id: &str) -> Result<(), Refused> {
     let all = user.may(Action::AllTokens, None);
     let actor = user.may(Action::OwnTokens, None)?;
     let owner = Some(user.who().name.as_str()).filter(|_| all.is_err());
-    match app.store.remove_token(&actor, &id, owner, app.now()).await? {
-        true => Ok(StatusCode::NO_CONTENT),
+    match app.store.remove_token(&actor, id, owner, app.now()).await? {
+        true => Ok(()),
         false => Err(Refused::missing("token")),
     }
 }

@@ -13,7 +13,7 @@ use model::rung::Trust;
 use queue::line::Event;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use store::{Actor, NewRun, Run, RunFilter, Status, StoreError};
+use store::{Actor, NewRun, ProjectId, Run, RunFilter, Status, StoreError};
 use utoipa::{IntoParams, ToSchema};
 
 use super::auth::User;
@@ -22,7 +22,7 @@ use super::description;
 use super::error::Refused;
 use super::test_results::Counts;
 use crate::app::App;
-use crate::changes::{REPLAYED, RESTARTED};
+use crate::changes::{REPLAYED, RESTARTED, held, of_person};
 use crate::config::ProjectConfig;
 use crate::policy::Action;
 
@@ -180,8 +180,15 @@ pub(super) async fn create(
         description: format!("Started by user {user}"),
         user: Some(user),
     };
-    let mut env = Vec::new();
-    env.extend(revision.iter().map(|revision| ("BRANCH_NAME".to_owned(), revision.clone())));
+    let project = app.store.project(&name).await?.ok_or_else(|| Refused::missing("project"))?;
+    let config: ProjectConfig = serde_json::from_value(project.config.clone()).map_err(|error| {
+        let reason = error.to_string();
+        StoreError::Damaged { what: "a project", reason }
+    })?;
+    let branch = revision.as_deref().map(|name| name.strip_prefix("refs/heads/").unwrap_or(name).to_owned());
+    let env = branch.into_iter().map(|branch| ("BRANCH_NAME".to_owned(), branch)).collect();
+    let (revision, trust) = of_person(&app, project.id, &config, revision).await?;
+    let (trust, held) = (Some(trust), held(&config, trust));
     let facts = RunFacts {
         causes: vec![cause],
         has_scm: true,
@@ -189,9 +196,9 @@ pub(super) async fn create(
         env,
         ..RunFacts::default()
     };
-    let reports = reports(&app, &name).await?;
-    let new = NewRun { facts, revision, reports, ..NewRun::default() };
-    let run = app.store.create_run(&actor, &name, new, app.now()).await?;
+    let reports = config.report.is_some();
+    let new = NewRun { facts, revision, reports, trust, held, ..NewRun::default() };
+    let run = app.create_run(&actor, &name, new).await?;
     app.hub.wake();
     app.changed(run.id);
     Ok((StatusCode::CREATED, Json(shown(&app, &run))))
@@ -228,15 +235,10 @@ pub(super) async fn list(
     user: User,
     Query(listed): Query<Listed>,
 ) -> Result<Json<Page>, Refused> {
-    let projects = match &listed.project {
-        Some(name) => {
-            user.may(Action::SeeProject, Some(name))?;
-            Some(vec![app.store.project(name).await?.ok_or_else(|| Refused::missing("project"))?.id])
-        }
-        None => user.visible(&app).await?,
-    };
+    let projects = projects_of(&app, &user, listed.project.as_deref()).await?;
     let limit = listed.limit.unwrap_or(PAGE).clamp(1, MAX_PAGE);
-    let filter = RunFilter { projects, before: listed.before.map(RunId), unfinished: listed.unfinished, limit };
+    let (before, unfinished) = (listed.before.map(RunId), listed.unfinished);
+    let filter = RunFilter { projects, before, unfinished, limit, ..RunFilter::default() };
     let runs = app.store.runs(&filter).await?;
     // Whoever asks for the next page says where this one ended.
     let next_before = runs.last().filter(|_| runs.len() == limit as usize).map(|run| run.id.0);
@@ -282,7 +284,7 @@ pub(super) async fn rerun(
     let reports = reports(&app, &run.project_name).await?;
     // Who wants a stranger's code once more answers for it.
     let new = NewRun { reports, ..again(&run, restart_from, user) };
-    let made = app.store.create_run(&actor, &run.project_name, new, app.now()).await?;
+    let made = app.create_run(&actor, &run.project_name, new).await?;
     app.hub.wake();
     app.changed(made.id);
     Ok((StatusCode::CREATED, Json(shown(&app, &made))))
@@ -351,21 +353,49 @@ pub(super) async fn reports(app: &App, project: &str) -> Result<bool, Refused> {
 /// What waits.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Queue {
-    /// The oldest first, at most 1000, of projects that one may see.
+    /// The oldest first, of projects that one may see.
     queue: Vec<Shown>,
     /// How many wait in all.
     waiting: u64,
+    /// Where the next page goes on.
+    next_after: Option<u64>,
+}
+
+/// Which of them.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(default)]
+pub(super) struct OfQueue {
+    /// Of this project.
+    project: Option<String>,
+    /// Behind this run: `next_after` of the page before.
+    pub(super) after: u64,
+    /// At most 1000.
+    limit: Option<u32>,
 }
 
 /// What waits, and why.
-#[utoipa::path(get, path = "/api/v1/queue", tag = "runs", responses((status = 200, body = Queue)))]
-pub(super) async fn queue(State(app): State<Arc<App>>, user: User) -> Result<Json<Queue>, Refused> {
+#[utoipa::path(get, path = "/api/v1/queue", tag = "runs", params(OfQueue), responses((status = 200, body = Queue)))]
+pub(super) async fn queue(
+    State(app): State<Arc<App>>,
+    user: User,
+    Query(OfQueue { project, after, limit }): Query<OfQueue>,
+) -> Result<Json<Queue>, Refused> {
     // How many wait in all tells nothing of whose they are.
     user.may(Action::SeeAgents, None)?;
-    let mut waiting = app.store.waiting(MAX_QUEUE).await?;
-    waiting.retain(|run| user.sees(&run.project_name));
+    let projects = projects_of(&app, &user, project.as_deref()).await?;
+    let limit = limit.unwrap_or(MAX_QUEUE).clamp(1, MAX_QUEUE);
+    let waiting = app.store.waiting(projects.as_deref(), RunId(after), limit).await?;
+    let next_after = waiting.last().filter(|_| waiting.len() == limit as usize).map(|run| run.id.0);
     let queue = waiting.iter().map(|run| shown(&app, run)).collect();
-    Ok(Json(Queue { queue, waiting: app.store.run_counts().await?.queued }))
+    Ok(Json(Queue { queue, waiting: app.store.run_counts().await?.queued, next_after }))
+}
+
+/// This project, if they see it, or else all that they see; `None`: all.
+async fn projects_of(app: &App, user: &User, project: Option<&str>) -> Result<Option<Vec<ProjectId>>, Refused> {
+    let Some(name) = project else { return user.visible(app).await };
+    user.may(Action::SeeProject, Some(name))?;
+    Ok(Some(vec![app.store.project(name).await?.ok_or_else(|| Refused::missing("project"))?.id]))
 }
 
 /// Why it is to end.

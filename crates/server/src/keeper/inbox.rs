@@ -14,10 +14,10 @@ pub(crate) struct Inbox {
     waiting: Arc<Unheard>,
 }
 
-/// Bytes that each agent has said and that nobody has heard yet: one that says much, of a run that may not even be its own, is in nobody
+/// Bytes that each agent has said, of whatever run, and that nobody has heard yet: one that says much, of a run that may not even be its own, is in nobody
 /// else's way.
 #[derive(Default)]
-struct Unheard(Mutex<HashMap<u64, usize>>);
+pub(crate) struct Unheard(Mutex<HashMap<u64, usize>>);
 
 impl Unheard {
     /// False: so many more would be too many, and are not counted.
@@ -50,10 +50,9 @@ pub(crate) struct KeeperLink {
 }
 
 /// Both ends.
-pub(crate) fn inbox() -> (KeeperLink, Inbox) {
+pub(crate) fn inbox(waiting: &Arc<Unheard>) -> (KeeperLink, Inbox) {
     let (sender, receiver) = mpsc::unbounded_channel();
-    let waiting = Arc::<Unheard>::default();
-    (KeeperLink { sender, waiting: Arc::clone(&waiting) }, Inbox { receiver, waiting })
+    (KeeperLink { sender, waiting: Arc::clone(waiting) }, Inbox { receiver, waiting: Arc::clone(waiting) })
 }
 
 impl KeeperLink {
@@ -67,7 +66,9 @@ impl KeeperLink {
         if !self.waiting.add(agent, bytes, most) {
             return false;
         }
-        self.send(ToKeeper::Said { agent, lease, message, bytes });
+        if !self.send(ToKeeper::Said { agent, lease, message, bytes }) {
+            self.waiting.take(agent, bytes);
+        }
         true
     }
 }
@@ -82,13 +83,26 @@ impl Inbox {
     }
 }
 
+/// What nobody will hear waits no more.
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        self.receiver.close();
+        while let Ok(message) = self.receiver.try_recv() {
+            if let ToKeeper::Said { agent, bytes, .. } = message {
+                self.waiting.take(agent, bytes);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[tokio::test]
     async fn who_says_too_much_is_in_nobody_elses_way() {
-        let (link, mut inbox) = inbox();
+        let unheard = Arc::<Unheard>::default();
+        let (link, mut inbox) = inbox(&unheard);
         let lease = Lease { run: model::ids::RunId(1), epoch: 1 };
         let say = |agent, bytes| link.take(agent, lease, FromAgent::Released { lease }, bytes, 100);
         assert!(say(1, 60) && say(1, 60));
@@ -99,5 +113,13 @@ mod tests {
             assert!(matches!(inbox.next().await, Some(ToKeeper::Said { .. })));
         }
         assert!(say(1, 60), "it was heard");
+        // Of another run it may say no more: and of one that is over, nothing waits.
+        let (other, of_other) = super::inbox(&unheard);
+        let say_other = |bytes| other.take(1, lease, FromAgent::Released { lease }, bytes, 100);
+        assert!(say_other(60) && !say_other(60) && !say(1, 60));
+        drop(of_other);
+        assert!(say(1, 60));
+        drop(inbox);
+        assert!(say(1, 60) && unheard.0.lock().unwrap().is_empty());
     }
 }

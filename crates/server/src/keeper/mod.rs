@@ -34,7 +34,7 @@ use self::outposts::Outposts;
 use crate::app::App;
 use crate::config::ProjectConfig;
 
-pub(crate) use self::inbox::{Inbox, KeeperLink, inbox};
+pub(crate) use self::inbox::{Inbox, KeeperLink, Unheard, inbox};
 
 /// How long a store that does not answer is left alone.
 const STORE_PAUSE: Duration = Duration::from_secs(1);

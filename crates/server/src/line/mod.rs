@@ -269,7 +269,7 @@ async fn end_previous(app: &Arc<App>, run: &Run, config: &ProjectConfig) -> Resu
         older.id < run.id && is_same && older.abort_reason.is_none() && (!is_of_herd(run) || is_of_herd(older))
     };
     let reason = format!("Superseded by {}#{}", run.project_name, run.number);
-    end_all(app, run.project, &reason, is_older).await
+    end_all(app, (run.project, None), &reason, is_older).await
 }
 
 /// What the run's definition sees of its branch.

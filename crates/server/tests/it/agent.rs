@@ -180,23 +180,6 @@ impl Place {
         (answer.status().as_u16(), answer.text().await.unwrap())
     }
 
-    /// A token of somebody, put into the store by hand: they would make it with another one.
-    pub async fn token_of(&self, name: &str) -> String {
-        let store =
-            store::Store::open_unchanged(&format!("sqlite:{}", self.folder.path().join("db").display())).await.unwrap();
-        let token = format!("cft_of_{name}");
-        let new = store::NewToken {
-            kind: store::TokenKind::Api,
-            name: "by hand",
-            owner: Some(name),
-            scopes: None,
-            expires_at: None,
-        };
-        store.add_token(&store::Actor::server(), &new, &token, 1).await.unwrap();
-        store.close().await;
-        token
-    }
-
     /// Asks for a run; its id.
     pub async fn trigger(&self) -> u64 {
         self.ask("POST", "/api/v1/projects/app/runs", json!({})).await["id"].as_u64().unwrap()
@@ -274,7 +257,7 @@ pub fn everything() -> Offers {
 }
 
 pub struct Agent {
-    socket: WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>,
+    pub socket: WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>,
     engines: HashMap<Lease, (u64, Session)>,
     /// What it was told while it looked for something else.
     later: VecDeque<ToAgent>,

@@ -169,3 +169,38 @@ async fn an_agent_of_the_project_reads_its_definition() {
     let ask = ("GET", path, Value::Null);
     assert_eq!(asked(&place, &mut inside, ask, (DEFINITION, &PLACES)).await.0, 200);
 }
+
+/// Whose code a run is follows from what it is, and not from who asks for it.
+#[tokio::test]
+async fn who_asks_for_a_strangers_commit_gets_a_strangers_run() {
+    let forge = Forge::default();
+    let place = Place::with_forge(&forge, json!({ "approve_strangers": true, "protected": ["release"] })).await;
+    let asked = async |revision: Value| {
+        let run = place.ask("POST", "/api/v1/projects/app/runs", json!({ "revision": revision })).await;
+        let is_held = run["waits"].as_str().unwrap_or_default().contains("a stranger's code");
+        (run["trust"].as_str().unwrap().to_owned(), is_held, run["revision"].as_str().map(str::to_owned))
+    };
+    let stranger = |revision: &str| ("stranger".to_owned(), true, Some(revision.to_owned()));
+    let trusted = |trust: &str, revision: &str| (trust.to_owned(), false, Some(revision.to_owned()));
+    for revision in ["refs/pull/7/head", "refs/merge-requests/7/head", "refs/notes/x", "refs/heads", &commit(7)] {
+        assert_eq!(asked(json!(revision)).await, stranger(revision));
+    }
+    // Names of branches and tags are those of who may write; and a tag is never what is protected.
+    for (revision, trust) in [("topic", "member"), ("pull/7/head", "member"), ("refs/tags/main", "member")] {
+        assert_eq!(asked(json!(revision)).await, trusted(trust, revision));
+    }
+    for (revision, name) in [("main", "refs/heads/main"), ("refs/heads/release", "refs/heads/release")] {
+        assert_eq!(asked(json!(revision)).await, trusted("protected", name));
+    }
+    assert_eq!(asked(Value::Null).await, ("protected".to_owned(), false, None));
+    // A commit that a branch has had is whose the branch is.
+    forge.set(|repository| drop(repository.branches.insert("main".into(), commit(8))));
+    place.push("main", &commit(8), "a").await;
+    assert_eq!(asked(json!(commit(8))).await, trusted("protected", &commit(8)));
+    // And nothing of that lets go what came of the pull request itself.
+    let request = (commit(7), "main".into(), "open".into(), true);
+    forge.set(|repository| drop(repository.requests.insert(7, request)));
+    let run = place.open(&forge, 7, "7").await["run"].clone();
+    let waits = place.run(run.as_u64().unwrap()).await["waits"].clone();
+    assert!(waits.as_str().unwrap().contains("a stranger's code"), "{waits}");
+}

@@ -1,4 +1,4 @@
-//! What follows from webhooks, of a forge that is asked again; and what becomes of pull requests whose target has moved.
+//! What becomes of pull requests whose target has moved, and who is given what waits.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -24,6 +24,7 @@ pub struct Forge(Arc<Mutex<Repository>>);
 #[derive(Default)]
 pub struct Repository {
     pub branches: BTreeMap<String, String>,
+    pub tags: BTreeMap<String, String>,
     /// Number: commit, target, state, whether it comes from a fork.
     pub requests: BTreeMap<u64, (String, String, String, bool)>,
     pub away: bool,
@@ -33,7 +34,7 @@ pub fn commit(number: u64) -> String {
     format!("{number:040x}")
 }
 
-fn request(number: u64, (head, target, state, fork): &(String, String, String, bool)) -> Value {
+pub fn request(number: u64, (head, target, state, fork): &(String, String, String, bool)) -> Value {
     let repo = |id: u64| json!({ "id": id, "full_name": "org/app" });
     json!({
         "number": number, "state": state, "merged": false, "title": "t", "draft": false,
@@ -57,7 +58,10 @@ async fn answer(State(Forge(repository)): State<Forge>, uri: Uri) -> (StatusCode
                     .collect(),
             )
         }
-        ["tags"] => Some(json!([])),
+        ["tags"] => {
+            let all = repository.tags.iter();
+            Some(all.map(|(name, commit)| json!({ "name": name, "commit": { "sha": commit } })).collect())
+        }
         ["branches", name] => repository
             .branches
             .get(*name)
@@ -171,7 +175,7 @@ impl Place {
 }
 
 /// The next lease, and what it is of.
-async fn leased(agent: &mut Agent) -> (Lease, Option<String>, Option<Merge>) {
+pub async fn leased(agent: &mut Agent) -> (Lease, Option<String>, Option<Merge>) {
     loop {
         match agent.hear().await {
             Some(ToAgent::Lease { lease, source: Source::Git { commit, merge, .. }, .. }) => {
@@ -191,49 +195,10 @@ async fn approve(place: &Place, agent: &mut Agent, run: &Value) {
     tokio::join!(place.ask("POST", &path, Value::Null), agent.plan(DEFINITION, &[]));
 }
 
-async fn found(agent: &mut Agent, lease: Lease, tree: Option<&str>) {
+pub async fn found(agent: &mut Agent, lease: Lease, tree: Option<&str>) {
     let definition = Definition { text: DEFINITION.into(), commit: None, tree: tree.map(str::to_owned) };
     agent.say(&FromAgent::Found { lease, definition: Ok(definition) }).await;
     agent.give_back(lease).await;
-}
-
-#[tokio::test]
-async fn a_webhook_is_acted_upon_as_its_forge_confirms() {
-    let forge = Forge::default();
-    forge.set(|repository| drop(repository.branches.insert("main".into(), commit(2))));
-    let place = Place::with_forge(&forge, json!({})).await;
-    let key = place.enrol("one").await;
-    let mut agent = place.agent(&key, &[]).await;
-    // It comes late: the branch has gone on.
-    let told = place.push("main", &commit(1), "a").await;
-    assert_eq!(told["trust"], "protected", "{told}");
-    let (lease, of, _) = leased(&mut agent).await;
-    assert_eq!(of, Some(commit(2)));
-    found(&mut agent, lease, None).await;
-    // What comes for the commit that was run already is no other run.
-    assert_eq!(place.push("main", &commit(2), "b").await["run"], told["run"]);
-    assert!(place.push("gone", &commit(1), "c").await["ignored"].as_str().unwrap().contains("no branch gone"));
-    assert!(place.open(&forge, 7, "d").await["ignored"].as_str().unwrap().contains("no pull request 7"));
-    // A forge says whether it is a fork, and whether it is open, whatever the webhook says.
-    forge.set(|repository| drop(repository.requests.insert(7, (commit(3), "main".into(), "open".into(), true))));
-    let hook =
-        json!({ "action": "opened", "pull_request": request(7, &(commit(3), "main".into(), "open".into(), false)) });
-    assert_eq!(place.hook("pull_request", "e", &hook).await["trust"], "stranger");
-    forge.set(|repository| "closed".clone_into(&mut repository.requests.get_mut(&7).unwrap().2));
-    assert!(place.hook("pull_request", "f", &hook).await["ignored"].as_str().unwrap().contains("not open"));
-    // One that is away confirms nothing: nothing is lost, and nothing done.
-    forge.set(|repository| repository.away = true);
-    let held = place.push("main", &commit(4), "g").await;
-    assert!(held["held"].as_str().unwrap().contains("has not confirmed"), "{held}");
-    let id = held["run"].as_u64().unwrap();
-    place.ask("POST", &format!("/api/v1/runs/{id}/approve"), Value::Null).await;
-    loop {
-        let (lease, _, _) = leased(&mut agent).await;
-        if lease.run.0 == id {
-            break;
-        }
-        found(&mut agent, lease, None).await;
-    }
 }
 
 /// A stranger's code has a kernel of its own, and is given to nobody who has none for it.
@@ -261,27 +226,6 @@ async fn a_strangers_run_waits_for_machines() {
     machines.say(&FromAgent::Found { lease, definition: Ok(definition) }).await;
     let next = machines.work(|message| is_exec(message) || matches!(message, ToAgent::Release { .. })).await;
     assert!(is_exec(&next), "{next:?}");
-}
-
-#[tokio::test]
-async fn what_is_gone_is_ended() {
-    let forge = Forge::default();
-    forge.set(|repository| {
-        repository.branches.insert("topic".into(), commit(1));
-        repository.requests.insert(5, (commit(2), "main".into(), "open".into(), false));
-    });
-    let place = Place::with_forge(&forge, json!({})).await;
-    let branch = place.push("topic", &commit(1), "a").await["run"].as_u64().unwrap();
-    let opened = place.open(&forge, 5, "b").await["run"].as_u64().unwrap();
-    let deleted =
-        json!({ "ref": "refs/heads/topic", "after": "0".repeat(40), "deleted": true, "sender": { "login": "a" } });
-    place.hook("push", "c", &deleted).await;
-    let run = place.wait_for_end(branch).await;
-    assert!(run["outcome"] == "ABORTED" && run["message"].as_str().unwrap().contains("was removed"), "{run}");
-    let of = (commit(2), "main".to_owned(), "closed".to_owned(), false);
-    place.hook("pull_request", "d", &json!({ "action": "closed", "pull_request": request(5, &of) })).await;
-    let run = place.wait_for_end(opened).await;
-    assert!(run["message"].as_str().unwrap().contains("Pull request 5 was closed"), "{run}");
 }
 
 /// Fifty pull requests, whose target moves, again and again: each pair of commits is one run, the same tree has one verdict, and what somebody

@@ -222,3 +222,31 @@ async fn names_are_text() {
         assert!(!page.contains("<script") && page.contains("&lt;script&gt;") == shows, "{path}: {page}");
     }
 }
+
+/// Much of what an agent says is answered; one that does not listen to that is cut off, before what it has not read is more than the server has
+/// room for.
+#[tokio::test]
+async fn an_agent_that_does_not_listen_is_cut_off() {
+    let place = Place::new().await;
+    let key = place.enrol("one").await;
+    let agent = place.agent(&key, &[]).await;
+    let (mut out, back) = futures_util::StreamExt::split(agent.socket);
+    let lie = serde_json::to_string(&FromAgent::Released { lease: Lease { run: RunId(999), epoch: 1 } }).unwrap();
+    let mut said = 0;
+    // As much as lies in sockets on the way comes on top of what the server remembers.
+    while said < 3_000_000 {
+        let message = tokio_tungstenite::tungstenite::Message::text(lie.clone());
+        if futures_util::SinkExt::send(&mut out, message).await.is_err() {
+            break;
+        }
+        said += 1;
+    }
+    assert!(said < 3_000_000, "it was never cut off");
+    drop(back);
+    // And greets no more with more than an agent can have.
+    let mut agent = place.connect(&key).await;
+    let held = vec![Lease { run: RunId(999), epoch: 1 }; 10_001];
+    let (runs, labels, offers) = (1, Vec::new(), Offers::default());
+    agent.say(&FromAgent::Hello { version: VERSION, runs, held, labels, offers }).await;
+    assert_eq!(agent.hear().await, None);
+}

@@ -7,6 +7,7 @@ mod database;
 mod described;
 mod forges;
 mod herd;
+mod hooks;
 mod jenkins;
 mod lies;
 mod life;
@@ -14,6 +15,7 @@ mod line;
 mod logs;
 mod oidc;
 mod outposts;
+mod pages;
 mod people;
 #[path = "../../../store/tests/it/postgres.rs"]
 mod postgres;

@@ -40,8 +40,19 @@ impl Place {
         self.ask("PUT", &format!("/api/v1/people/{name}"), json!({ "grants": grants, "password": PASSWORD })).await;
         let session = self.log_in(name, PASSWORD).await.expect("they can log in");
         assert!(session.starts_with("cfs_"));
-        // A token for somebody else is made by nobody; what they could do in a browser is done here.
-        self.token_of(name).await
+        // A token for somebody else is made by nobody.
+        let (status, made) = self.as_owner(name, PASSWORD, "POST", "/api/v1/tokens", json!({ "name": "one" })).await;
+        assert_eq!(status, 201, "{made}");
+        made["token"].as_str().unwrap().to_owned()
+    }
+
+    /// As somebody who says their password.
+    async fn as_owner(&self, name: &str, password: &str, method: &str, path: &str, body: Value) -> (u16, Value) {
+        let request = self.request(method, path).basic_auth(name, Some(password));
+        let request = if body.is_null() { request } else { request.header("content-type", "application/json") };
+        let answer = request.body(body.to_string()).send().await.unwrap();
+        let status = answer.status().as_u16();
+        (status, serde_json::from_str(&answer.text().await.unwrap()).unwrap_or_default())
     }
 }
 
@@ -148,6 +159,105 @@ async fn passwords_are_guessed_by_nobody() {
     // Nobody shuts the last one out who may take people in.
     let last = place.as_who(&place.admin(), "PUT", "/api/v1/people/admin", r#"{"disabled":true}"#).await;
     assert_eq!(last.0, 409, "{last:?}");
+}
+
+/// Who has a password, or only a browser, comes by a token without anybody's help, and by nothing else.
+#[tokio::test]
+async fn who_has_no_token_makes_one() {
+    let place = Place::new().await;
+    place.somebody("alice", &["developer@team"]).await;
+    let wanted = json!({ "name": "ci", "scopes": ["reader@team"] });
+    let (status, said) = place.as_owner("alice", "not the password", "POST", "/api/v1/tokens", wanted.clone()).await;
+    assert_eq!(status, 401, "{said}");
+    assert_eq!(place.as_owner("nobody", PASSWORD, "POST", "/api/v1/tokens", wanted.clone()).await.0, 401);
+    assert_eq!(place.as_owner("alice", PASSWORD, "GET", "/api/v1/me", Value::Null).await.1["name"], "alice");
+    // A password is good for what is one's own.
+    for path in ["/api/v1/runs", "/api/v1/people", "/api/v1/projects"] {
+        assert_eq!(place.as_owner("alice", PASSWORD, "GET", path, Value::Null).await.0, 401, "{path}");
+    }
+    let change = json!({ "old": PASSWORD, "new": "another password of hers" });
+    assert_eq!(place.as_owner("alice", PASSWORD, "POST", "/api/v1/me/password", change).await.0, 204);
+    assert_eq!(place.as_owner("alice", PASSWORD, "GET", "/api/v1/me", Value::Null).await.0, 401);
+
+    // In a browser, with forms.
+    let session = place.log_in("alice", "another password of hers").await.unwrap();
+    let (status, page) = place.page("/account", Some(&session)).await;
+    assert!(status == 200 && page.contains("developer@team") && page.contains(">one<"), "{page}");
+    assert_eq!(place.page("/account", None).await.0, 303);
+    let form = async |path: &str, body: &'static str| {
+        let request = place.request("POST", path).header("cookie", format!("cofferdam={session}"));
+        let answer =
+            request.header("content-type", "application/x-www-form-urlencoded").body(body).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    let (status, page) = form("/account/tokens", "name=mine&scopes=reader%40team&days=3").await;
+    let token = page.split("<pre>").nth(1).and_then(|rest| rest.split("</pre>").next()).unwrap_or_default();
+    assert!(status == 200 && token.starts_with("cft_"), "{page}");
+    let me = place.as_who(token, "GET", "/api/v1/me", "").await.1;
+    assert_eq!((&me["name"], &me["scopes"]), (&json!("alice"), &json!(["reader@team"])));
+    let (status, page) = form("/account/tokens", "name=more&scopes=admin&days=").await;
+    assert_eq!(status, 403, "{page}");
+    let listed = place.as_who(token, "GET", "/api/v1/tokens", "").await.1["tokens"].as_array().unwrap().clone();
+    let id = listed.iter().find(|token| token["name"] == "mine").unwrap()["id"].as_str().unwrap().to_owned();
+    assert_eq!(form(&format!("/account/tokens/{id}/remove"), "").await.0, 303);
+    assert_eq!(place.as_who(token, "GET", "/api/v1/me", "").await.0, 401);
+}
+
+/// Many guesses at once are no more than one after the other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn guesses_that_come_together_are_counted_too() {
+    let place = Place::new().await;
+    place.somebody("alice", &["reader"]).await;
+    let wrong = (0..20).map(|_| place.log_in("alice", "not the password"));
+    assert!(futures_util::future::join_all(wrong).await.iter().all(Option::is_none));
+    assert!(place.log_in("alice", PASSWORD).await.is_none(), "the name has to wait");
+}
+
+/// Two changes of somebody at once are both made.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_of_somebody_undoes_no_other() {
+    let place = Place::new().await;
+    for round in 0..5 {
+        let name = format!("alice{round}");
+        place.somebody(&name, &["reader"]).await;
+        let change = json!({ "old": PASSWORD, "new": "another password of hers" });
+        let own = place.as_owner(&name, PASSWORD, "POST", "/api/v1/me/password", change);
+        let admin = async {
+            for _ in 0..round {
+                tokio::task::yield_now().await;
+            }
+            place.ask("PUT", &format!("/api/v1/people/{name}"), json!({ "disabled": true })).await
+        };
+        let _ = tokio::join!(own, admin);
+        let people = place.ask("GET", "/api/v1/people", Value::Null).await;
+        let alice = people["people"].as_array().unwrap().iter().find(|one| one["name"] == *name).unwrap().clone();
+        assert_eq!(alice["disabled"], true, "{alice}");
+    }
+}
+
+/// One that is sent away is away, and its key is worth nothing.
+#[tokio::test]
+async fn an_agent_is_sent_away() {
+    let place = Place::new().await;
+    let key = place.enrol("one").await;
+    let mut agent = place.agent(&key, &[]).await;
+    let id = place.trigger().await;
+    agent.take("node { sh 'make' }").await;
+    let listed = place.ask("GET", "/api/v1/agents", Value::Null).await["agents"][0].clone();
+    let path = format!("/api/v1/agents/{}", listed["id"]);
+    let reader = place.somebody("reader", &["reader"]).await;
+    assert_eq!(place.as_who(&reader, "DELETE", &path, "").await.0, 403);
+    assert_eq!(place.as_who(&place.admin(), "DELETE", &path, "").await.0, 204);
+    assert_eq!(place.as_who(&place.admin(), "DELETE", &path, "").await.0, 404);
+    while agent.hear().await.is_some() {}
+    let request = place.request("GET", "/agent/v1/connect").bearer_auth(&key).header("connection", "upgrade");
+    let request = request.header("upgrade", "websocket").header("sec-websocket-version", "13");
+    assert_eq!(request.header("sec-websocket-key", "AAAAAAAAAAAAAAAAAAAAAA==").send().await.unwrap().status(), 401);
+    // What it had is another's, under a key of its own, and that may have its name.
+    let key = place.enrol("one").await;
+    let mut other = place.agent(&key, &[]).await;
+    let lease = other.take("node { sh 'make' }").await;
+    assert!(lease.run.0 == id && lease.epoch > 1, "{lease:?}");
 }
 
 /// A run that a role has begun does what it does: no role of its own goes along with it.

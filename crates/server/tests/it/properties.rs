@@ -166,6 +166,9 @@ async fn a_stranger_says_nothing_of_a_project() {
     // A branch that is gone has said nothing.
     let gone =
         json!({ "ref": "refs/heads/main", "after": "0".repeat(40), "deleted": true, "sender": { "login": "alice" } });
+    assert_eq!(place.hook("push", "four", &gone).await["ignored"], "that something was removed is no news, or not so");
+    assert_eq!(place.branches().await.len(), 2, "its forge knows better");
+    forge.set(|repository| drop(repository.branches.remove("main")));
     place.hook("push", "four", &gone).await;
     assert_eq!(place.branches().await.len(), 1);
 }

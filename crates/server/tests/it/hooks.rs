@@ -1,0 +1,144 @@
+//! What follows from webhooks: what a forge confirms, where one can be asked, and what has not come before.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::agent::Place;
+use crate::herd::{Forge, commit, found, leased, request};
+
+#[tokio::test]
+async fn a_webhook_is_acted_upon_as_its_forge_confirms() {
+    let forge = Forge::default();
+    forge.set(|repository| drop(repository.branches.insert("main".into(), commit(2))));
+    let place = Place::with_forge(&forge, json!({})).await;
+    let key = place.enrol("one").await;
+    let mut agent = place.agent(&key, &[]).await;
+    // It comes late: the branch has gone on.
+    let told = place.push("main", &commit(1), "a").await;
+    assert_eq!(told["trust"], "protected", "{told}");
+    let (lease, of, _) = leased(&mut agent).await;
+    assert_eq!(of, Some(commit(2)));
+    found(&mut agent, lease, None).await;
+    // What comes for the commit that was run already is no other run.
+    assert_eq!(place.push("main", &commit(2), "b").await["run"], told["run"]);
+    assert!(place.push("gone", &commit(1), "c").await["ignored"].as_str().unwrap().contains("no branch gone"));
+    assert!(place.open(&forge, 7, "d").await["ignored"].as_str().unwrap().contains("no pull request 7"));
+    // A forge says whether it is a fork, and whether it is open, whatever the webhook says.
+    forge.set(|repository| drop(repository.requests.insert(7, (commit(3), "main".into(), "open".into(), true))));
+    let hook =
+        json!({ "action": "opened", "pull_request": request(7, &(commit(3), "main".into(), "open".into(), false)) });
+    assert_eq!(place.hook("pull_request", "e", &hook).await["trust"], "stranger");
+    forge.set(|repository| "closed".clone_into(&mut repository.requests.get_mut(&7).unwrap().2));
+    assert!(place.hook("pull_request", "f", &hook).await["ignored"].as_str().unwrap().contains("not open"));
+    // One that is away confirms nothing: nothing is lost, and nothing done.
+    forge.set(|repository| repository.away = true);
+    let held = place.push("main", &commit(4), "g").await;
+    assert!(held["held"].as_str().unwrap().contains("has not confirmed"), "{held}");
+    let id = held["run"].as_u64().unwrap();
+    place.ask("POST", &format!("/api/v1/runs/{id}/approve"), Value::Null).await;
+    loop {
+        let (lease, _, _) = leased(&mut agent).await;
+        if lease.run.0 == id {
+            break;
+        }
+        found(&mut agent, lease, None).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_gone_is_ended() {
+    let forge = Forge::default();
+    forge.set(|repository| {
+        repository.branches.insert("topic".into(), commit(1));
+        repository.requests.insert(5, (commit(2), "main".into(), "open".into(), false));
+    });
+    let place = Place::with_forge(&forge, json!({})).await;
+    let branch = place.push("topic", &commit(1), "a").await["run"].as_u64().unwrap();
+    let opened = place.open(&forge, 5, "b").await["run"].as_u64().unwrap();
+    let deleted =
+        json!({ "ref": "refs/heads/topic", "after": "0".repeat(40), "deleted": true, "sender": { "login": "a" } });
+    let of = (commit(2), "main".to_owned(), "closed".to_owned(), false);
+    let closed = json!({ "action": "closed", "pull_request": request(5, &of) });
+    // A forge that knows better, or that is away, has nothing ended.
+    for is_away in [false, true] {
+        forge.set(|repository| repository.away = is_away);
+        for (event, body) in [("push", &deleted), ("pull_request", &closed)] {
+            let said = place.hook(event, "c", body).await;
+            assert!(said["ignored"].is_string(), "{said}");
+        }
+        for run in [branch, opened] {
+            assert_eq!(place.run(run).await["abort_reason"], Value::Null);
+        }
+    }
+    forge.set(|repository| {
+        repository.away = false;
+        repository.branches.remove("topic");
+        "closed".clone_into(&mut repository.requests.get_mut(&5).unwrap().2);
+    });
+    place.hook("push", "c", &deleted).await;
+    let run = place.wait_for_end(branch).await;
+    assert!(run["outcome"] == "ABORTED" && run["message"].as_str().unwrap().contains("was removed"), "{run}");
+    place.hook("pull_request", "d", &closed).await;
+    let run = place.wait_for_end(opened).await;
+    assert!(run["message"].as_str().unwrap().contains("Pull request 5 was closed"), "{run}");
+}
+
+/// Where no forge can be asked, what comes again is old, whatever number it is given: that is not signed.
+#[tokio::test]
+async fn a_webhook_that_comes_again_is_no_other() {
+    let place = Place::with_forge(&Forge::default(), json!({ "report": null })).await;
+    let pushed = place.push("main", &commit(1), "a").await;
+    assert_eq!(place.push("main", &commit(1), "b").await["run"], pushed["run"]);
+    assert_ne!(place.push("main", &commit(2), "a").await["run"], pushed["run"], "a number says nothing");
+    let request = |action: &str, head: u64| {
+        let of = (commit(head), "main".to_owned(), "open".to_owned(), false);
+        json!({ "action": action, "pull_request": request(7, &of) })
+    };
+    let opened = place.hook("pull_request", "c", &request("opened", 7)).await["run"].as_u64().unwrap();
+    place.hook("pull_request", "d", &request("closed", 7)).await;
+    assert_eq!(place.wait_for_end(opened).await["outcome"], "ABORTED");
+    let reopened = place.hook("pull_request", "e", &request("reopened", 7)).await["run"].as_u64().unwrap();
+    let said = place.hook("pull_request", "f", &request("closed", 7)).await;
+    assert_eq!(
+        (&said["ignored"], place.run(reopened).await["abort_reason"].is_null()),
+        (&json!("that pull request 7 was closed is no news, or not so"), true)
+    );
+    let gone =
+        json!({ "ref": "refs/heads/main", "after": "0".repeat(40), "deleted": true, "sender": { "login": "a" } });
+    place.hook("push", "g", &gone).await;
+    assert_eq!(place.wait_for_end(pushed["run"].as_u64().unwrap()).await["outcome"], "ABORTED");
+    let pushed = place.push("main", &commit(3), "h").await["run"].as_u64().unwrap();
+    place.hook("push", "i", &gone).await;
+    assert!(place.run(pushed).await["abort_reason"].is_null());
+}
+
+/// A tag is where its forge says that it is.
+#[tokio::test]
+async fn a_tag_is_confirmed() {
+    let forge = Forge::default();
+    let place = Place::with_forge(&forge, json!({})).await;
+    let tag = json!({ "ref": "refs/tags/v1", "after": commit(1), "sender": { "login": "alice" } });
+    assert_eq!(place.hook("push", "a", &tag).await["ignored"], "the forge knows of no tag v1");
+    forge.set(|repository| drop(repository.tags.insert("v1".into(), commit(2))));
+    let run = place.hook("push", "b", &tag).await["run"].as_u64().unwrap();
+    assert_eq!(place.run(run).await["commit"], commit(2));
+}
+
+/// Those who have a webhook to send and do not send it are in nobody's way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slow_webhooks_hold_up_no_other() {
+    use std::io::Write as _;
+    let place = Place::with_forge(&Forge::default(), json!({ "report": null })).await;
+    let address = place.server.as_ref().unwrap().address;
+    let mut slow = Vec::new();
+    for _ in 0..20 {
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        write!(stream, "POST /hooks/app HTTP/1.1\r\nhost: x\r\ncontent-length: 20000000\r\n\r\n").unwrap();
+        // As if it were a large one.
+        stream.write_all(&vec![b' '; 300 << 10]).unwrap();
+        slow.push(stream);
+    }
+    let said = tokio::time::timeout(Duration::from_secs(15), place.push("main", &commit(1), "a")).await;
+    assert!(said.expect("it is heard").get("run").is_some());
+}

@@ -3,18 +3,20 @@
 mod artifacts;
 mod disk;
 mod forge;
+mod git_server;
+mod kills;
 mod place;
 mod pool;
 mod private;
+mod pushes;
 mod reports;
 mod seals;
 mod stashes;
 mod tls;
 mod validate;
 
-use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use self::forge::hook;
@@ -244,7 +246,7 @@ fn a_server_cannot_start_a_program() {
 }
 
 /// Children of the agents that evaluate.
-fn engines(place: &Place) -> Vec<u32> {
+pub fn engines(place: &Place) -> Vec<u32> {
     let agents: Vec<_> = place.agents.iter().map(|agent| agent.0.id()).collect();
     let entries = std::fs::read_dir("/proc").unwrap().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_string_lossy().parse::<u32>().ok());
@@ -258,7 +260,7 @@ fn engines(place: &Place) -> Vec<u32> {
     pids.filter(is_engine).collect()
 }
 
-fn kill_9(pid: u32) {
+pub fn kill_9(pid: u32) {
     let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
     let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
 }
@@ -350,20 +352,13 @@ pub fn served(definition: &str) -> (Project, Process, String) {
     project.write("file", "of side\n");
     project.git(&["commit", "-q", "-am", "two"]);
     project.git(&["update-ref", "refs/pull/7/head", "side"]);
-    project.git(&["update-server-info"]);
     let (web, url) = serve(&project);
     (project, web, url)
 }
 
 /// Serves a project's repository over HTTP, at this address.
 pub fn serve(project: &Project) -> (Process, String) {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let mut command = Command::new("python3");
-    command.args(["-m", "http.server", "--bind", "127.0.0.1", &port.to_string(), "--directory"]);
-    command.arg(project.path().join(".git")).stdout(Stdio::null()).stderr(Stdio::null());
-    let web = Process(command.spawn().unwrap());
-    wait_until("the repository is served", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
-    (web, format!("http://127.0.0.1:{port}/"))
+    git_server::serve(&project.path().join(".git"))
 }
 
 /// A repository over HTTP: the definition and the files of a branch.

@@ -11,9 +11,9 @@ use super::{SHOWS, served};
 use crate::kernels;
 use crate::project::Project;
 
-const SECRET: &str = "a secret of the forge";
+pub const SECRET: &str = "a secret of the forge";
 
-fn has_tools() -> bool {
+pub fn has_tools() -> bool {
     let has = ["openssl", "curl"].iter().all(|program| Command::new(program).arg("--version").output().is_ok());
     if !has {
         println!("skipped: openssl or curl is not installed");
@@ -43,14 +43,14 @@ pub fn hook(place: &Place, event: &str, delivery: &str, secret: &str, body: &Val
 }
 
 /// A forge of one repository, as far as it is asked: its branches are those of the repository, its pull requests what a test says.
-struct Forge {
+pub struct Forge {
     _process: Process,
-    api: String,
+    pub api: String,
     folder: PathBuf,
 }
 
 impl Forge {
-    fn start(folder: &Path, project: &Project) -> Forge {
+    pub fn start(folder: &Path, repository: &Path) -> Forge {
         const PROGRAM: &str = "import http.server, json, os, subprocess, sys
 from urllib.parse import unquote
 port, folder, repository = int(sys.argv[1]), sys.argv[2], sys.argv[3]
@@ -78,14 +78,14 @@ http.server.ThreadingHTTPServer(('127.0.0.1', port), Forge).serve_forever()";
         std::fs::write(folder.join("told"), "").unwrap();
         std::fs::write(folder.join("pulls"), "{}").unwrap();
         let mut command = Command::new("python3");
-        command.args(["-c", PROGRAM, &port.to_string()]).arg(folder).arg(project.path());
+        command.args(["-c", PROGRAM, &port.to_string()]).arg(folder).arg(repository);
         let process = Process(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
         wait_until("the forge listens", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
         Forge { _process: process, api: format!("http://127.0.0.1:{port}"), folder: folder.to_owned() }
     }
 
     /// What it was told, a line each.
-    fn told(&self) -> String {
+    pub fn told(&self) -> String {
         std::fs::read_to_string(self.folder.join("told")).unwrap()
     }
 
@@ -116,7 +116,7 @@ fn a_forge_tells_of_pushes_and_pull_requests() {
     let file = place.folder.path().join("secret");
     std::fs::write(&file, format!("{SECRET}\n")).unwrap();
     let secret_file = file.to_str().unwrap();
-    let forge = Forge::start(place.folder.path(), &project);
+    let forge = Forge::start(place.folder.path(), project.path());
     let put = place.ask(
         &[
             &["projects", "put", "app", "--git", &url, "--hook", "github", "--hook-secret-file", secret_file][..],
@@ -205,12 +205,10 @@ fn pull_requests_are_run_as_merged_with_their_target() {
         project.git(&["checkout", "-q", branch]);
         project.write(file, text);
         project.git(&["commit", "-q", "-am", text]);
-        project.git(&["update-server-info"]);
         project.git(&["rev-parse", branch])
     };
     let open = |number: u64, branch: &str, commit: &str| {
         project.git(&["update-ref", &format!("refs/pull/{number}/head"), commit]);
-        project.git(&["update-server-info"]);
         json!({ "action": "opened", "number": number, "pull_request": { "number": number, "title": "t", "user": { "login": "ada" },
             "head": { "sha": commit, "ref": branch, "repo": { "id": 1 } }, "base": { "ref": "main", "sha": commit, "repo": { "id": 1 } } } })
     };
@@ -220,7 +218,7 @@ fn pull_requests_are_run_as_merged_with_their_target() {
     let of_conflict = change("conflict", "target", "something else\n");
     change("main", "target", "target 2\n");
     let (_web, url) = super::serve(&project);
-    let forge = Forge::start(place.folder.path(), &project);
+    let forge = Forge::start(place.folder.path(), project.path());
     let file = place.folder.path().join("secret");
     std::fs::write(&file, format!("{SECRET}\n")).unwrap();
     let secret = file.to_str().unwrap();
@@ -283,7 +281,6 @@ fn pull_requests_are_run_as_merged_with_their_target() {
     // It moves to the same files: what comes of the merge was run before.
     project.git(&["checkout", "-q", "main"]);
     project.git(&["commit", "-q", "--allow-empty", "-m", "nothing"]);
-    project.git(&["update-server-info"]);
     push("four");
     let runs = again(4);
     let reused = |run: &&Value| run["message"].as_str().is_some_and(|said| said.contains("has run the same tree"));

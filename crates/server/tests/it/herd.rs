@@ -97,7 +97,7 @@ impl Forge {
                 let is_list = request.uri().path().ends_with("/pulls");
                 let page: u64 = query.rsplit("&page=").next().and_then(|page| page.parse().ok()).unwrap_or(1);
                 let mut response = next.run(request).await;
-                if is_list && page < 4 {
+                if is_list && page < 40 {
                     let link = format!("<http://elsewhere.invalid/x?state=open&page={}>; rel=\"next\"", page + 1);
                     response.headers_mut().insert("link", link.parse().unwrap());
                 }
@@ -316,6 +316,73 @@ async fn a_target_that_moves_has_its_pull_requests_run_again() {
         }
     }
     assert_eq!((background, verdicts), (REQUESTS, REQUESTS / 2), "{interactive}");
+}
+
+/// A thousand pull requests wait for one agent: whoever else wants something gets it next, and each of the thousand is still what it was.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_pull_requests_are_in_nobodys_way() {
+    const REQUESTS: u64 = 1000;
+    let forge = Forge::default();
+    forge.set(|repository| {
+        repository.branches.insert("main".into(), commit(1));
+        for number in 1..=REQUESTS {
+            repository.requests.insert(number, (commit(1000 + number), "main".into(), "open".into(), false));
+        }
+    });
+    let place = Place::with_forge(&forge, json!({ "merge_requests": true })).await;
+    place.ask("PUT", "/api/v1/projects/other", json!({ "source": { "folder": "/nowhere" } })).await;
+    let waiting = async || place.ask("GET", "/api/v1/queue?limit=1", Value::Null).await["waiting"].as_u64().unwrap();
+    let until = async |count: u64| {
+        for _ in 0..3000 {
+            if waiting().await >= count {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("{} of {count} wait", waiting().await);
+    };
+    until(REQUESTS).await;
+    let key = place.enrol("one").await;
+    let mut agent = place.agent(&key, &[]).await;
+    let first = leased(&mut agent).await.0;
+    // The target moves: each of them once more, behind everything that somebody waits for.
+    forge.set(|repository| drop(repository.branches.insert("main".into(), commit(2))));
+    place.push("main", &commit(2), "a").await;
+    until(2 * REQUESTS).await;
+
+    let asked = place.ask("POST", "/api/v1/projects/other/runs", json!({})).await["id"].as_u64().unwrap();
+    let of_other = place.ask("GET", "/api/v1/queue?project=other", Value::Null).await["queue"].clone();
+    assert_eq!((of_other.as_array().unwrap().len(), &of_other[0]["id"]), (1, &json!(asked)), "seen among them all");
+    // The oldest of the thousand has a new commit: what waits for the one before is ended, wherever it is in the line.
+    let of_request = |number: u64| format!("refs/pull/{number}/head");
+    let runs = async |number: u64| {
+        let mut found = Vec::new();
+        let mut before = String::new();
+        loop {
+            let page = place.ask("GET", &format!("/api/v1/runs?project=app&limit=200{before}"), Value::Null).await;
+            found.extend(page["runs"].as_array().unwrap().clone());
+            match page["next_before"].as_u64() {
+                Some(last) => before = format!("&before={last}"),
+                None => break,
+            }
+        }
+        found.retain(|run| run["revision"] == of_request(number).as_str());
+        found
+    };
+    for number in [2, 900] {
+        forge.set(|repository| commit(5000 + number).clone_into(&mut repository.requests.get_mut(&number).unwrap().0));
+        let new = place.open(&forge, number, &number.to_string()).await["run"].clone();
+        for run in runs(number).await {
+            let is_ended = run["id"] == new || run["outcome"] == "ABORTED" || run["id"] == first.run.0;
+            assert!(is_ended, "{run}");
+        }
+    }
+    found(&mut agent, first, None).await;
+    let next = agent.work(|message| matches!(message, ToAgent::Lease { .. })).await;
+    assert!(
+        matches!(next, ToAgent::Lease { lease, .. } if lease.run.0 == asked),
+        "who has had nothing goes first: {next:?}"
+    );
 }
 
 /// What GitHub says when somebody wants a check once more.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use agent::{Host, HostOptions, Noted, Scm, WayOut};
 use model::limits::Limits;
 use model::request::{AgentSpec, DockerSpec};
+use model::resources::Resources;
 use model::rung::Rung;
 use queue::Offer;
 use sandbox::microvm::MonitorKind;
@@ -40,6 +41,8 @@ pub struct Machine {
 pub struct Of {
     /// Full name of the project; its last part is that of the workspace's path.
     pub project: String,
+    /// What each job may use instead of what it may otherwise.
+    pub resources: Resources,
     /// A rung that is asked for beside the machine's own, and who does.
     pub minimum: Option<(Rung, String)>,
     /// Text in which names of images may stand.
@@ -61,6 +64,7 @@ impl Of {
     pub fn nothing() -> Of {
         Of {
             project: String::new(),
+            resources: Resources::default(),
             minimum: None,
             mentions: String::new(),
             scm: None,
@@ -133,6 +137,7 @@ impl Machine {
             rungs: all.iter().map(|offer| offer.rung).collect(),
             engine: all.iter().any(|offer| offer.engine.is_ok()),
             images: images.iter().map(|image| image.digest.to_string()).collect(),
+            ..Offers::default()
         }
     }
 
@@ -157,7 +162,7 @@ impl Machine {
             scm: of.scm,
             options: HostOptions {
                 job_name: of.project.rsplit('/').next().unwrap_or(&of.project).to_owned(),
-                limits: self.limits,
+                limits: limits_of(self.limits, of.resources),
                 nested: self.nested,
                 always_pull: of.always_pull,
                 artifacts: of.artifacts,
@@ -218,6 +223,16 @@ impl Machine {
     }
 }
 
+/// Those of all runs, or of one whose project says more or less.
+fn limits_of(all: Limits, own: Resources) -> Limits {
+    let said = |value: u64| (value > 0).then_some(value);
+    Limits {
+        memory_bytes: said(own.memory_mib).map_or(all.memory_bytes, |mib| mib.saturating_mul(1 << 20)),
+        cpu_millis: said(own.cpu_millis).map_or(all.cpu_millis, |millis| u32::try_from(millis).unwrap_or(u32::MAX)),
+        ..all
+    }
+}
+
 fn limits(args: &LimitArgs) -> Limits {
     let mut limits = Limits::default();
     if let Some(value) = args.memory {
@@ -229,4 +244,17 @@ fn limits(args: &LimitArgs) -> Limits {
     limits.wall_ms = args.timeout.unwrap_or(limits.wall_ms);
     limits.log_bytes = args.log.unwrap_or(limits.log_bytes);
     limits
+}
+
+/// What this machine has: all of its memory, or what its control group lets it have, and its processors.
+pub fn resources() -> Resources {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let kib = |text: &str| text.split_whitespace().nth(1).and_then(|number| number.parse::<u64>().ok());
+    let meminfo = read("/proc/meminfo");
+    let all = meminfo.lines().find(|line| line.starts_with("MemTotal:")).and_then(kib).map(|kib| kib >> 10);
+    let groups = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
+    let limits = groups.into_iter().filter_map(|path| Some(read(path).trim().parse::<u64>().ok()? >> 20));
+    let processors = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
+    let memory_mib = all.into_iter().chain(limits).min().unwrap_or_default();
+    Resources { memory_mib, cpu_millis: processors as u64 * 1000 }
 }

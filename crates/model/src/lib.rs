@@ -12,6 +12,7 @@ pub mod outcome;
 pub mod planning;
 pub mod properties;
 pub mod request;
+pub mod resources;
 pub mod run;
 pub mod rung;
 pub mod test_result;

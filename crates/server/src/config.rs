@@ -9,6 +9,7 @@ use std::time::Duration;
 use blob::Blobs;
 use model::limits::{MAX_ARTIFACT_BYTES, MAX_CAPTURE_BYTES, MAX_RUN_ARTIFACT_BYTES, MAX_RUN_ARTIFACTS};
 use model::outcome::Outcome;
+use model::resources::Resources;
 use model::rung::Trust;
 use scm::Forge;
 use serde::{Deserialize, Serialize};
@@ -151,6 +152,12 @@ pub struct ProjectConfig {
     /// Runs of it that are under way at once, at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_once: Option<u32>,
+    /// Memory that each of its jobs may use, in MiB, and that a run of it takes of its agent's; none: what the agent gives to each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_mib: Option<u64>,
+    /// The same of processors, in thousandths of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_millis: Option<u64>,
     /// Of one branch no run begins while another is under way (`disableConcurrentBuilds`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub alone: bool,
@@ -357,6 +364,11 @@ impl ProjectConfig {
             HIDDEN.clone_into(&mut login.password);
         }
         ProjectConfig { source, hook, report, ..self.clone() }
+    }
+
+    /// What a run of it uses of an agent.
+    pub fn resources(&self) -> Resources {
+        Resources { memory_mib: self.memory_mib.unwrap_or_default(), cpu_millis: self.cpu_millis.unwrap_or_default() }
     }
 
     /// Whose code a branch has.

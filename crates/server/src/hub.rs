@@ -157,7 +157,8 @@ impl Connected {
     fn came(&self, agent: u64) -> Event {
         let labels = self.labels();
         let images = self.offers.images.iter().map(|image| image.as_str().into()).collect();
-        Event::AgentCame { agent: AgentId(agent), labels, places: self.most, images }
+        let (agent, resources) = (AgentId(agent), self.offers.resources);
+        Event::AgentCame { agent, labels, places: self.most, resources, images }
     }
 }
 

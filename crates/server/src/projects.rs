@@ -46,12 +46,18 @@ pub(crate) async fn put(app: &App, actor: &Actor, name: &str, config: &ProjectCo
 }
 
 /// What can be seen of a project alone.
+/// Less memory than this no job can begin with.
+const LEAST_MEMORY_MIB: u64 = 6;
+
 fn check(name: &str, config: &ProjectConfig) -> Result<(), String> {
     // A name is part of paths and of variables.
     let fits = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
     let parts_fit = name.split('/').all(|part| !part.trim_matches('.').is_empty());
     if name.len() > MAX_NAME || !name.chars().all(fits) || !parts_fit {
         return Err("a name of a project has letters, digits and -_., in parts between slashes".to_owned());
+    }
+    if config.memory_mib.is_some_and(|mib| mib < LEAST_MEMORY_MIB) || config.cpu_millis == Some(0) {
+        return Err(format!("memory_mib is at least {LEAST_MEMORY_MIB}, and cpu_millis more than 0"));
     }
     if config.hook.as_ref().is_some_and(|hook| hook.secret.len() < MIN_SECRET) {
         return Err(format!("the secret of a hook has at least {MIN_SECRET} characters"));

@@ -103,7 +103,7 @@ impl Plan {
 pub(crate) fn offers(labels: &[String]) -> Offers {
     let has_machines = ["linux", "gpu"].iter().all(|label| labels.iter().any(|has| has == label));
     let rungs = if has_machines { vec![Rung::Container, Rung::Microvm] } else { vec![Rung::Process, Rung::Container] };
-    Offers { rungs, engine: has_machines, images: Vec::new() }
+    Offers { rungs, engine: has_machines, ..Offers::default() }
 }
 
 /// A project as somebody might want it.

@@ -25,6 +25,7 @@ use std::collections::BTreeMap;
 use model::event::{Event, LogSource};
 use model::ids::{JobId, RequestId, RunId, StageId, StepId};
 use model::request::{Failure, Reply, Request};
+use model::resources::Resources;
 use model::run::RunFacts;
 use model::rung::{Needs, Rung, Trust};
 use serde::{Deserialize, Serialize};
@@ -32,7 +33,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::{Finding, Said, Word};
 
 /// Version of these messages; both sides must have the same.
-pub const VERSION: u32 = 10;
+pub const VERSION: u32 = 11;
 /// The longest message, in bytes.
 pub const MAX_MESSAGE_BYTES: usize = crate::engine::MAX_LINE_BYTES + 4096;
 /// So many messages with words of one engine may be on their way; until one is heard, an agent does not listen to that engine.
@@ -123,6 +124,9 @@ pub struct Offers {
     pub engine: bool,
     /// Digests of images that it need not fetch, those that were used last first.
     pub images: Vec<String>,
+    /// For all runs together.
+    #[serde(default)]
+    pub resources: Resources,
 }
 
 impl Offers {
@@ -325,6 +329,9 @@ pub enum ToAgent {
         project: String,
         /// Whose code it is; it asks for a rung at least.
         trust: Trust,
+        /// What each of its jobs may use, where its project says so: instead of what the agent gives to others.
+        #[serde(default)]
+        resources: Resources,
         /// How much of it was reported before.
         reported: u64,
     },

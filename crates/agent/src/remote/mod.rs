@@ -24,6 +24,7 @@ use std::time::Duration;
 use model::event::Event;
 use model::ids::RequestId;
 use model::request::{Failure, Reply};
+use model::resources::Resources;
 use model::rung::Trust;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use wire::agent::{Checked, FromAgent, Lease, Offers, ToAgent};
@@ -59,6 +60,8 @@ pub struct RunOf {
     pub project: String,
     /// Whose code it is.
     pub trust: Trust,
+    /// What each of its jobs may use, where its project says so.
+    pub resources: Resources,
     /// Text in which names of images may stand: its definition, and what its project builds images with.
     pub mentions: String,
 }
@@ -246,13 +249,13 @@ impl Agent {
 
     fn told(&mut self, message: ToAgent) {
         match message {
-            ToAgent::Lease { lease, source, file, project, trust, reported } => {
+            ToAgent::Lease { lease, source, file, project, trust, resources, reported } => {
                 // An older lease of the run is none any more; those of jobs are none of the run's.
                 let is_own = |held: &Lease| held.run == lease.run && held.job().is_none() && lease.job().is_none();
                 let old: Vec<_> = self.seats.keys().copied().filter(|held| is_own(held) && *held != lease).collect();
                 old.into_iter().for_each(|lease| self.release(lease));
                 let seat = self.seats.entry(lease).or_insert_with(|| {
-                    let mut seat = Seat::new(lease, (project, trust), reported, self.inbox.clone());
+                    let mut seat = Seat::new(lease, (project, trust, resources), reported, self.inbox.clone());
                     if lease.job().is_none() {
                         seat.start_ahead(&self.config.engine);
                     }

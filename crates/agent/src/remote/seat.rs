@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use model::event::Event;
 use model::ids::RequestId;
 use model::request::{Failure, Reply, Request};
+use model::resources::Resources;
 use model::rung::Trust;
 use model::test_result::TestCase;
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -36,6 +37,7 @@ pub(super) struct Seat {
     lease: Lease,
     project: String,
     trust: Trust,
+    resources: Resources,
     inbox: mpsc::UnboundedSender<Word>,
     /// What was said to the server of it.
     pub(super) definition: Option<Result<Definition, Failure>>,
@@ -86,7 +88,7 @@ enum State {
 impl Seat {
     pub(super) fn new(
         lease: Lease,
-        (project, trust): (String, Trust),
+        (project, trust, resources): (String, Trust, Resources),
         reported: u64,
         inbox: mpsc::UnboundedSender<Word>,
     ) -> Seat {
@@ -94,6 +96,7 @@ impl Seat {
             lease,
             project,
             trust,
+            resources,
             inbox,
             definition: None,
             performer: None,
@@ -124,7 +127,7 @@ impl Seat {
     ) -> Result<Definition, Failure> {
         let made = found.and_then(|Found { definition, files, repository, mentions }| {
             self.repository = repository;
-            let of = RunOf { project: self.project.clone(), trust: self.trust, mentions };
+            let of = RunOf { project: self.project.clone(), trust: self.trust, resources: self.resources, mentions };
             let host = config.hosts.host(&of, files).map_err(|trouble| trouble.0)?;
             let (sender, mut events) = mpsc::channel(EVENTS);
             self.performer = Some(Arc::new(Performer::new(host, sender).archiving_to(uploader.of(self.lease))));

@@ -8,7 +8,7 @@ use std::time::Instant;
 use model::ids::RunId;
 use model::outcome::Outcome;
 use model::run::RunEnd;
-use queue::line::{AgentId, Command, Event, Item, Line, LineSettings, Moment};
+use queue::line::{AgentId, Command, Event, Item, Line, LineSettings, Moment, Resources};
 
 use store::{Actor, NewRun, Store, StoreError};
 
@@ -39,7 +39,8 @@ impl Full {
         let mut full = Full { line, next: 0, now: 0, placed: VecDeque::new() };
         for agent in 0..AGENTS {
             let labels = ["linux", if agent % 2 == 0 { "docker" } else { "arm" }].into_iter().collect();
-            full.tell(Event::AgentCame { agent: AgentId(agent), labels, places: PLACES, images: Vec::new() });
+            let (agent, resources) = (AgentId(agent), Resources::default());
+            full.tell(Event::AgentCame { agent, labels, places: PLACES, resources, images: Vec::new() });
         }
         for _ in 0..waiting + AGENTS * u64::from(PLACES) {
             full.ask();

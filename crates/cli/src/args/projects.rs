@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::parse::{parse_cores, parse_memory};
 use super::server::ClientArgs;
 
 /// `cofferdam projects`.
@@ -86,6 +87,12 @@ pub struct PutArgs {
     /// Runs of it that are under way at once, at most
     #[arg(long, value_name = "N")]
     pub at_once: Option<u32>,
+    /// Memory that each of its jobs may use, such as 8G; a run goes to an agent that has as much free
+    #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
+    pub memory: Option<u64>,
+    /// Processors that each of its jobs may use; a run goes to an agent that has as many free
+    #[arg(long, value_name = "N", value_parser = parse_cores)]
+    pub cpus: Option<u32>,
     /// Of one branch no run begins while another is under way
     #[arg(long)]
     pub alone: bool,

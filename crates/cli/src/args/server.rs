@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::parse::parse_pair;
+use super::parse::{parse_cores, parse_memory, parse_pair};
 use super::{Network, OutputFormat, PlaceArgs, WarmArgs};
 
 /// `cofferdam server`.
@@ -163,6 +163,12 @@ pub struct AgentArgs {
     /// Runs that it takes at once
     #[arg(long, default_value_t = 8, value_name = "N")]
     pub runs: u32,
+    /// Memory for all of its runs together, such as 16G [default: all of this machine's]
+    #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
+    pub total_memory: Option<u64>,
+    /// Processors for all of its runs together [default: all of this machine's]
+    #[arg(long, value_name = "N", value_parser = parse_cores)]
+    pub total_cpus: Option<u32>,
     /// What this machine is, for projects that ask for such agents; may be repeated
     #[arg(long = "label", value_name = "LABEL")]
     pub labels: Vec<String>,

@@ -58,6 +58,8 @@ pub async fn projects(command: &ProjectsCommand) -> Result<Exit, CommandFailure>
             config["label"] = json!(args.label);
             config["weight"] = json!(args.weight);
             config["at_once"] = json!(args.at_once);
+            config["memory_mib"] = json!(args.memory.map(|bytes| bytes >> 20));
+            config["cpu_millis"] = json!(args.cpus);
             config["alone"] = json!(args.alone);
             config["approve_strangers"] = json!(args.approve_strangers);
             config["merge_requests"] = json!(args.merge);

@@ -15,6 +15,7 @@ use model::event::{Event, LogSource};
 use model::ids::{JobId, RequestId, StageId, StepId};
 use model::outcome::Outcome;
 use model::request::{Reply, Request};
+use model::resources::Resources;
 use model::run::{BuildCause, RunEnd, RunFacts};
 use pipeline::engine::RunInput;
 use tokio::sync::{mpsc, oneshot};
@@ -68,6 +69,7 @@ pub async fn run(args: &RunArgs, home: Option<&Path>, style: Style) -> Result<Ex
     let _ = leftovers::sweep(home);
     let machine = Machine::new(&args.place, home, drivers, None)?;
     let host = machine.host(machine::Of {
+        resources: Resources::default(),
         project: definition.job_name(),
         minimum: None,
         mentions: agent::mentions::of_folder(&definition.text, &definition.project),

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use agent::{AgentConfig, Host, Hosts, LocalProject, RunOf, Trouble};
+use model::resources::Resources;
 use reqwest::Method;
 use serde_json::{Value, json};
 use server::{BlobPlace, Keys, SealingKey, Server, ServerConfig, ServerError, TlsFiles};
@@ -205,7 +206,12 @@ pub async fn agent(args: &AgentArgs, home: Option<&Path>) -> Result<Exit, Comman
     let mut place = args.place.clone();
     place.engines.control_plane = Some(authority(&args.server));
     let machine = Arc::new(Machine::new(&place, home, drivers, Some(Standing::new(args.warm.clone())))?);
-    let hosts = Arc::new(OfRuns { machine: Arc::clone(&machine) });
+    let has = machine::resources();
+    let resources = Resources {
+        memory_mib: args.total_memory.map_or(has.memory_mib, |bytes| bytes >> 20),
+        cpu_millis: args.total_cpus.map_or(has.cpu_millis, u64::from),
+    };
+    let hosts = Arc::new(OfRuns { machine: Arc::clone(&machine), resources });
     let config = AgentConfig {
         server: args.server.clone(),
         key,
@@ -244,12 +250,15 @@ fn authority(server: &str) -> String {
 /// What an agent's runs are performed with.
 struct OfRuns {
     machine: Arc<Machine>,
+    /// For all of them together.
+    resources: Resources,
 }
 
 impl Hosts for OfRuns {
     fn host(&self, run: &RunOf, files: LocalProject) -> Result<Host, Trouble> {
         let made = self.machine.host(machine::Of {
             project: run.project.clone(),
+            resources: run.resources,
             minimum: Some((run.trust.minimum(), format!("trust {}", run.trust.name()))),
             mentions: run.mentions.clone(),
             scm: Some(Arc::new(files)),
@@ -267,7 +276,7 @@ impl Hosts for OfRuns {
     }
 
     fn offers(&self) -> Offers {
-        self.machine.offers()
+        Offers { resources: self.resources, ..self.machine.offers() }
     }
 }
 

@@ -429,3 +429,22 @@ fn the_clock_starts_a_run() {
     }
     assert_eq!(place.wait_for_end(1)["causes"][0]["description"], "Started by timer");
 }
+
+/// What a project says that its jobs use is what they get, and what its runs wait for.
+#[test]
+fn a_project_says_how_much_its_jobs_use() {
+    let Some(mut place) = Place::with_agent() else { return };
+    place.agents.clear();
+    place.add_agent_with("two", &["--total-memory", "3G", "--runs", "4", "--memory", "256M"]);
+    let project = Project::new("node { sh 'x=xxxxxxxxxxxxxxxx; while :; do x=$x$x; done' }");
+    let path = project.path().to_str().unwrap();
+    let put = |words: &[&str]| place.ask(&[&["projects", "put", "app", "--folder", path][..], words].concat()).code;
+    assert_eq!(put(&["--memory", "100M"]), 0);
+    let ran = place.ask(&["trigger", "app", "--follow"]);
+    assert!(ran.code == 1 && ran.stdout.contains("memory limit of 100 MiB"), "{ran:?}\n{}", place.logs());
+    assert_eq!(put(&["--memory", "4G"]), 0);
+    let id = place.trigger("app").to_string();
+    let why = || place.ask(&["why", "--run", &id]).stdout;
+    wait_until("it is told why", || why().contains("it wants 4096 MiB of memory, and no agent that fits has so much"));
+    assert_eq!(place.ask(&["cancel", &id]).code, 0);
+}

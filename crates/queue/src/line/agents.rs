@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::event::{AgentId, Class, ImageName, ProjectName};
 use super::labels::{Expression, Labels};
+use super::resources::{Free, Resources};
 use super::wants::{WantId, Wants};
 
 /// An agent that is there, or whose runs are.
@@ -22,8 +23,10 @@ pub(super) struct Agent {
     in_a_row: u32,
     /// Kept expressions that its labels fit, while it is there.
     pub(super) wants: BTreeSet<WantId>,
-    /// Free places, as its wants know them.
-    room: u32,
+    /// What is free, as its wants know it.
+    pub(super) free: Free,
+    /// The same with what has changed since.
+    next: Free,
 }
 
 #[derive(Debug)]
@@ -39,10 +42,17 @@ impl Agents {
         Agents { agents: BTreeMap::new(), images: BTreeMap::new(), interactive_in_a_row }
     }
 
-    pub(super) fn came(&mut self, id: AgentId, labels: Labels, places: u32, wants: &mut Wants) {
+    pub(super) fn came(
+        &mut self,
+        id: AgentId,
+        labels: Labels,
+        (places, resources): (u32, Resources),
+        wants: &mut Wants,
+    ) {
         self.leave_wants(id, wants);
         let agent = self.agents.entry(id).or_default();
         (agent.is_there, agent.drains, agent.labels, agent.places) = (true, false, labels, places);
+        (agent.next.all, agent.next.of_places) = (resources, places);
         let fitting = wants.expressions().filter(|(_, expression)| expression.evaluate(&agent.labels));
         agent.wants = fitting.map(|(want, _)| want).collect();
         self.tell_room(id, wants);
@@ -81,8 +91,15 @@ impl Agents {
     }
 
     /// A run of a project has a place from now on, also where there is none.
-    pub(super) fn take(&mut self, id: AgentId, project: &ProjectName, class: Class, wants: &mut Wants) {
+    pub(super) fn take(
+        &mut self,
+        id: AgentId,
+        project: &ProjectName,
+        (class, uses): (Class, Resources),
+        wants: &mut Wants,
+    ) {
         let agent = self.agents.entry(id).or_default();
+        agent.next.take(uses);
         *agent.holders.entry(project.clone()).or_default() += 1;
         agent.held = agent.held.saturating_add(1);
         agent.in_a_row = match class {
@@ -93,8 +110,9 @@ impl Agents {
     }
 
     /// It has not any more.
-    pub(super) fn leave(&mut self, id: AgentId, project: &ProjectName, wants: &mut Wants) {
+    pub(super) fn leave(&mut self, id: AgentId, project: &ProjectName, used: Resources, wants: &mut Wants) {
         let Some(agent) = self.agents.get_mut(&id) else { return };
+        agent.next.leave(used);
         agent.held = agent.held.saturating_sub(1);
         if let Some(held) = agent.holders.get_mut(project) {
             *held = held.saturating_sub(1);
@@ -111,7 +129,7 @@ impl Agents {
         for (id, agent) in self.agents.iter_mut().filter(|(_, agent)| agent.is_there) {
             if expression.evaluate(&agent.labels) {
                 agent.wants.insert(want);
-                wants.set_room(want, *id, 0, agent.room);
+                wants.set_room(want, *id, 0, agent.free.room_for(wants.resources(want)));
             }
         }
     }
@@ -133,16 +151,18 @@ impl Agents {
             let most = roomy.next();
             return most.filter(|id| holders.contains(id)).or_else(|| roomy.find(|id| holders.contains(id))).or(most);
         }
-        let room = |id: &AgentId| self.agents.get(id).filter(|agent| agent.wants.contains(&want)).map(|a| a.room);
+        let wanted = wants.resources(want);
+        let fits = |id: &AgentId| self.agents.get(id).filter(|agent| agent.wants.contains(&want));
+        let room = |id: &AgentId| fits(id).map(|agent| agent.free.room_for(wanted));
         let with_room = holders.iter().filter_map(|id| room(id).filter(|room| *room > 0).map(|room| (room, *id)));
         let best = with_room.max_by_key(|(room, id)| (*room, std::cmp::Reverse(*id)));
         best.map(|(_, id)| id).or_else(|| roomy.next())
     }
 
-    /// The expressions that an agent fits, where it is the turn of background work there.
-    pub(super) fn turn_of_background(&self, id: AgentId) -> Option<impl Iterator<Item = WantId>> {
+    /// What an agent fits and has room for, where it is the turn of background work there.
+    pub(super) fn turn_of_background(&self, id: AgentId, wants: &Wants) -> Option<impl Iterator<Item = WantId>> {
         let agent = self.agents.get(&id).filter(|agent| agent.in_a_row >= self.interactive_in_a_row)?;
-        Some(agent.wants.iter().copied())
+        Some(agent.wants.iter().copied().filter(|want| agent.free.room_for(wants.resources(*want)) > 0))
     }
 
     /// Those that are there.
@@ -154,18 +174,26 @@ impl Agents {
     fn tell_room(&mut self, id: AgentId, wants: &mut Wants) {
         let Some(agent) = self.agents.get_mut(&id) else { return };
         let takes = agent.is_there && !agent.drains;
-        let room = if takes { agent.places.saturating_sub(agent.held) } else { 0 };
-        let before = std::mem::replace(&mut agent.room, room);
-        if before != room {
-            agent.wants.iter().for_each(|want| wants.set_room(*want, id, before, room));
+        agent.next.places = if takes { agent.places.saturating_sub(agent.held) } else { 0 };
+        let (before, now) = (std::mem::replace(&mut agent.free, agent.next), agent.next);
+        if before == now {
+            return;
+        }
+        for want in &agent.wants {
+            let wanted = wants.resources(*want);
+            let rooms = (before.room_for(wanted), now.room_for(wanted));
+            if rooms.0 != rooms.1 {
+                wants.set_room(*want, id, rooms.0, rooms.1);
+            }
         }
     }
 
     fn leave_wants(&mut self, id: AgentId, wants: &mut Wants) {
         let Some(agent) = self.agents.get_mut(&id) else { return };
-        let before = std::mem::take(&mut agent.room);
+        let before = agent.free;
+        agent.free.places = 0;
         for want in std::mem::take(&mut agent.wants) {
-            wants.set_room(want, id, before, 0);
+            wants.set_room(want, id, before.room_for(wants.resources(want)), 0);
         }
     }
 

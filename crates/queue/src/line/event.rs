@@ -7,6 +7,7 @@ use std::sync::Arc;
 use model::ids::RunId;
 
 use super::labels::{Expression, Labels};
+use super::resources::Resources;
 
 /// A build host that runs are given to. `model::ids` has the ids of what is within a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,6 +73,8 @@ pub struct Item {
     pub priority: i32,
     /// What it asks of the labels of an agent.
     pub labels: Expression,
+    /// What it uses there beside a place; where nothing is said, as much as each place has.
+    pub resources: Resources,
     /// What it would have to fetch elsewhere.
     pub image: Option<ImageName>,
     /// What it is a run of, where there are others of the same.
@@ -103,6 +106,7 @@ impl Item {
             class: Class::default(),
             priority: 0,
             labels: Expression::any(),
+            resources: Resources::default(),
             image: None,
             branch: None,
             limit_ms: None,
@@ -159,6 +163,8 @@ pub enum Event {
         labels: Labels,
         /// How many runs it takes at once.
         places: u32,
+        /// What it has for all of them together; what it says nothing of has no bound.
+        resources: Resources,
         /// What it has.
         images: Vec<ImageName>,
     },

@@ -11,7 +11,8 @@
 //!
 //! The one place where any of this changes is [`Line::handle`]. What it promises after each event:
 //!
-//! 1. *Nothing is given that is not there*: no run has two places, no agent gives more places than it has, none that its
+//! 1. *Nothing is given that is not there*: no run has two places, no agent gives more places than it has, nor more memory
+//!    or processors than it says that it has (a run that says nothing uses what each place has), none that its
 //!    labels do not fit, none while it drains or is away; no project gets more than its limit, no run that runs alone gets
 //!    a place beside another of its branch.
 //! 2. *Nothing is left that could be given*: no run waits that an agent has room for and no rule of 1 keeps back.
@@ -39,6 +40,7 @@ mod agents;
 mod event;
 mod labels;
 mod projects;
+mod resources;
 mod settings;
 mod share;
 #[cfg(test)]
@@ -56,6 +58,7 @@ pub use crate::clock::Moment;
 pub use crate::pool::SettingsError;
 pub use event::{AgentId, Branch, BranchName, Class, Command, Event, ImageName, Item, ProjectName, Standing, Terms};
 pub use labels::{Difference, Expression, Labels, MAX_BYTES, MAX_DEPTH, ParseError, Problem};
+pub use resources::Resources;
 pub use settings::LineSettings;
 pub use waits::{MOST_COUNTED, Nearest, Taken, Waits};
 
@@ -69,7 +72,7 @@ use wants::{Kept, Lane, Rank, Wants};
 ///
 /// ```
 /// use model::ids::RunId;
-/// use queue::line::{AgentId, Command, Event, Item, Line, LineSettings, Moment};
+/// use queue::line::{AgentId, Command, Event, Item, Line, LineSettings, Moment, Resources};
 ///
 /// let mut line = Line::new(LineSettings::default())?;
 /// let mut item = Item::new(RunId(1), "app");
@@ -78,7 +81,7 @@ use wants::{Kept, Lane, Rank, Wants};
 /// assert!(line.why(RunId(1)).unwrap().to_string().starts_with("no agent is connected"));
 ///
 /// let labels = ["linux", "docker"].into_iter().collect();
-/// let came = Event::AgentCame { agent: AgentId(7), labels, places: 2, images: vec![] };
+/// let came = Event::AgentCame { agent: AgentId(7), labels, places: 2, resources: Resources::default(), images: vec![] };
 /// assert_eq!(line.handle(came, Moment(10)), [Command::Place { run: RunId(1), agent: AgentId(7) }]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -111,6 +114,7 @@ struct Waiting {
 struct Placed {
     agent: AgentId,
     project: ProjectName,
+    uses: Resources,
     branch: Option<BranchName>,
     since: Elapsed,
 }
@@ -183,8 +187,8 @@ impl Line {
             Event::Found { item, agent } => self.find(item, agent, now),
             Event::Withdrawn { run } => self.take_out(run),
             Event::Finished { run } => self.finish(run, now),
-            Event::AgentCame { agent, labels, places, images } => {
-                self.agents.came(agent, labels, places, wants);
+            Event::AgentCame { agent, labels, places, resources, images } => {
+                self.agents.came(agent, labels, (places, resources), wants);
                 self.agents.set_images(agent, images.into_iter().collect());
             }
             Event::AgentDrained { agent } => self.agents.drained(agent, wants),
@@ -208,7 +212,7 @@ impl Line {
             }
             Some(Meets::Nobody) | None => {}
         }
-        let Kept { want, new } = self.wants.keep(&item.labels);
+        let Kept { want, new } = self.wants.keep(&item.labels, item.resources);
         if new {
             self.agents.learn(want, &item.labels, &mut self.wants);
         }
@@ -226,10 +230,11 @@ impl Line {
             return;
         }
         self.take_out(item.run);
-        self.agents.take(agent, &item.project, item.class, &mut self.wants);
+        let uses = item.resources;
+        self.agents.take(agent, &item.project, (item.class, uses), &mut self.wants);
         let branch = item.branch.map(|branch| branch.name);
         self.projects.take(&item.project, item.run, branch.as_ref(), now, &mut self.wants);
-        self.placed.insert(item.run, Placed { agent, project: item.project, branch, since: now });
+        self.placed.insert(item.run, Placed { agent, project: item.project, uses, branch, since: now });
     }
 
     /// A run neither waits any more nor has a place.
@@ -241,11 +246,12 @@ impl Line {
 
     fn seat(&mut self, run: RunId, agent: AgentId, now: Elapsed) {
         let Some(Waiting { project, lane, rank, branch, .. }) = self.forget_waiting(run) else { return };
-        self.agents.take(agent, &project, lane.class, &mut self.wants);
+        let uses = self.wants.resources(lane.want);
+        self.agents.take(agent, &project, (lane.class, uses), &mut self.wants);
         self.projects.seat(&project, lane, rank, branch.as_ref(), now, &mut self.wants);
         self.release(lane);
         let branch = branch.map(|branch| branch.name);
-        self.placed.insert(run, Placed { agent, project, branch, since: now });
+        self.placed.insert(run, Placed { agent, project, uses, branch, since: now });
     }
 
     fn forget_waiting(&mut self, run: RunId) -> Option<Waiting> {
@@ -264,8 +270,8 @@ impl Line {
     }
 
     fn finish(&mut self, run: RunId, now: Elapsed) {
-        let Some(Placed { agent, project, branch, since }) = self.placed.remove(&run) else { return };
-        self.agents.leave(agent, &project, &mut self.wants);
+        let Some(Placed { agent, project, uses, branch, since }) = self.placed.remove(&run) else { return };
+        self.agents.leave(agent, &project, uses, &mut self.wants);
         self.projects.leave(&project, run, branch.as_ref(), (since, now), &mut self.wants);
     }
 
@@ -288,7 +294,8 @@ impl Line {
         let (lane, bid) = self.wants.best()?;
         let image = self.waiting.get(&bid.rank.run)?.image.as_ref();
         let agent = self.agents.choose(lane.want, image, &self.wants)?;
-        let background = self.agents.turn_of_background(agent).and_then(|wants| self.wants.best_background(wants));
+        let background =
+            self.agents.turn_of_background(agent, &self.wants).and_then(|wants| self.wants.best_background(wants));
         Some((background.unwrap_or(bid).rank.run, agent))
     }
 }

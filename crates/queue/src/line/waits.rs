@@ -6,6 +6,7 @@ use model::ids::RunId;
 
 use super::event::{AgentId, BranchName, ProjectName};
 use super::labels::{Difference, Expression};
+use super::resources::Resources;
 
 /// Whoever goes first is counted so far; the number itself stands for "or more".
 pub const MOST_COUNTED: usize = 1000;
@@ -30,6 +31,20 @@ pub enum Waits {
         draining: Vec<AgentId>,
         /// They have no places, neither taken nor free.
         without_places: Vec<AgentId>,
+    },
+    /// None of the agents that fit and take runs has so much, even when nobody else is there.
+    TooLarge {
+        /// It wants this.
+        wants: Resources,
+        /// The agent with most memory of them, and what that has.
+        largest: (AgentId, Resources),
+    },
+    /// Places are free at agents that fit, and not as much of something else as it wants.
+    NoRoom {
+        /// It wants this, or where nothing is said as much as each place has.
+        wants: Resources,
+        /// By whom places are taken.
+        taken: Taken,
     },
     /// Its project has as many places as it may have.
     AtLimit {
@@ -102,6 +117,17 @@ impl fmt::Display for Waits {
                 write_difference(f, difference)
             }
             Waits::NoneTakes { draining, without_places } => write_closed(f, draining, without_places),
+            Waits::TooLarge { wants, largest: (agent, has) } => {
+                write!(
+                    f,
+                    "it wants {wants}, and no agent that fits has so much ({agent} has {has}): a larger one takes it"
+                )
+            }
+            Waits::NoRoom { wants, taken } => {
+                write!(f, "it wants {wants}, which no agent that fits has free now (")?;
+                write_holders(f, taken)?;
+                f.write_str("): it goes when as much is free")
+            }
             Waits::AtLimit { limit: 0, .. } => f.write_str("its project may have no places: a higher limit lets it go"),
             Waits::AtLimit { limit, held } => {
                 let runs = counted(*held as usize, "run");
@@ -139,9 +165,15 @@ impl fmt::Display for Taken {
             (places, 1) => write!(f, "all {places} places at the 1 agent that fits are taken")?,
             (places, _) => write!(f, "all {places} places at the {agents} that fit are taken")?,
         }
-        let holders: Vec<_> = self.holders.iter().map(|(project, places)| format!("{project} {places}")).collect();
-        write!(f, " ({})", listed(&holders))
+        f.write_str(" (")?;
+        write_holders(f, self)?;
+        f.write_str(")")
     }
+}
+
+fn write_holders(f: &mut fmt::Formatter<'_>, taken: &Taken) -> fmt::Result {
+    let holders: Vec<_> = taken.holders.iter().map(|(project, places)| format!("{project} {places}")).collect();
+    f.write_str(&listed(&holders))
 }
 
 fn write_difference(f: &mut fmt::Formatter<'_>, Difference { lacks, spare }: &Difference) -> fmt::Result {

@@ -1,5 +1,5 @@
-//! Where what waits meets what is free: for each label expression the agents with room that fit it, and the projects that
-//! bid for a place there.
+//! Where what waits meets what is free: for each label expression, and how much is wanted with it, the agents with room that fit it, and the
+//! projects that bid for a place there.
 //!
 //! An expression is kept once, however many runs have it. [`Wants::best`] is the first of all bids that some agent has room
 //! for; it is kept up to date, so that the next placement is found without a look at what waits.
@@ -11,6 +11,7 @@ use model::ids::RunId;
 
 use super::event::{AgentId, Class, ProjectName};
 use super::labels::Expression;
+use super::resources::Resources;
 use super::share::Score;
 
 /// Expressions that are kept though no run has them: most come again, and to look which agents fit one takes a look at
@@ -49,6 +50,7 @@ type Room = (u32, Reverse<AgentId>);
 #[derive(Debug)]
 struct Want {
     expression: Expression,
+    resources: Resources,
     /// Waiting runs that have it.
     waiting: u64,
     roomy: BTreeSet<Room>,
@@ -59,15 +61,15 @@ struct Want {
 }
 
 impl Want {
-    fn new(expression: Expression) -> Want {
+    fn new(expression: Expression, resources: Resources) -> Want {
         let bids = [BTreeSet::new(), BTreeSet::new()];
-        Want { expression, waiting: 1, roomy: BTreeSet::new(), bids, shown: [None, None] }
+        Want { expression, resources, waiting: 1, roomy: BTreeSet::new(), bids, shown: [None, None] }
     }
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Wants {
-    ids: BTreeMap<Expression, WantId>,
+    ids: BTreeMap<(Expression, Resources), WantId>,
     wants: BTreeMap<WantId, Want>,
     idle: BTreeSet<WantId>,
     /// Of each expression with room and bids its first bid, by class.
@@ -84,9 +86,10 @@ pub(super) struct Kept {
 }
 
 impl Wants {
-    /// One more run waits with such an expression.
-    pub(super) fn keep(&mut self, expression: &Expression) -> Kept {
-        if let Some(&want) = self.ids.get(expression) {
+    /// One more run waits with such an expression, and wants so much.
+    pub(super) fn keep(&mut self, expression: &Expression, resources: Resources) -> Kept {
+        let key = (expression.clone(), resources);
+        if let Some(&want) = self.ids.get(&key) {
             self.idle.remove(&want);
             if let Some(known) = self.wants.get_mut(&want) {
                 known.waiting += 1;
@@ -95,8 +98,8 @@ impl Wants {
         }
         let want = WantId(self.next);
         self.next += 1;
-        self.ids.insert(expression.clone(), want);
-        self.wants.insert(want, Want::new(expression.clone()));
+        self.ids.insert(key, want);
+        self.wants.insert(want, Want::new(expression.clone(), resources));
         Kept { want, new: true }
     }
 
@@ -109,8 +112,8 @@ impl Wants {
         }
         self.idle.insert(want);
         let oldest = (self.idle.len() > MOST_IDLE).then(|| self.idle.pop_first()).flatten()?;
-        if let Some(Want { expression, .. }) = self.wants.remove(&oldest) {
-            self.ids.remove(&expression);
+        if let Some(Want { expression, resources, .. }) = self.wants.remove(&oldest) {
+            self.ids.remove(&(expression, resources));
         }
         // It has no bids, so it is not among the open.
         Some(oldest)
@@ -118,6 +121,11 @@ impl Wants {
 
     pub(super) fn expression(&self, want: WantId) -> Option<&Expression> {
         self.wants.get(&want).map(|want| &want.expression)
+    }
+
+    /// What a run that has it uses of an agent.
+    pub(super) fn resources(&self, want: WantId) -> Resources {
+        self.wants.get(&want).map(|want| want.resources).unwrap_or_default()
     }
 
     pub(super) fn expressions(&self) -> impl Iterator<Item = (WantId, &Expression)> {

@@ -9,6 +9,7 @@ use model::ids::RunId;
 use super::agents::Agent;
 use super::event::{AgentId, Class, ProjectName};
 use super::labels::Expression;
+use super::resources::exceeds;
 use super::waits::{MOST_COUNTED, Nearest, Taken, Waits};
 use super::wants::{Bid, Lane, WantId};
 use super::{Line, Waiting};
@@ -26,11 +27,20 @@ impl Line {
             return Some(Waits::NoneFits { labels: labels.clone(), nearest: self.nearest(labels) });
         }
         let takes = |(_, agent): &&(AgentId, &Agent)| !agent.drains && agent.places > 0;
-        let taking: Vec<&Agent> = fitting.iter().filter(takes).map(|(_, agent)| *agent).collect();
+        let taking: Vec<_> = fitting.iter().filter(takes).copied().collect();
         if taking.is_empty() {
             return Some(none_takes(&fitting));
         }
-        Some(self.kept_back(waiting).unwrap_or_else(|| self.behind(waiting, &taking)))
+        let wants = self.wants.resources(waiting.lane.want);
+        let (large, small): (Vec<_>, Vec<_>) = taking.iter().partition(|(_, agent)| !exceeds(wants, agent.free.all));
+        if large.is_empty() {
+            let largest = small.into_iter().max_by_key(|(id, agent)| (agent.free.all, std::cmp::Reverse(*id)));
+            return largest.map(|(id, agent)| Waits::TooLarge { wants, largest: (id, agent.free.all) });
+        }
+        let agents: Vec<&Agent> = large.into_iter().map(|(_, agent)| agent).collect();
+        let is_free = |agent: &&Agent| agent.free.places > 0;
+        let no_room = || agents.iter().any(is_free).then(|| Waits::NoRoom { wants, taken: taken(&agents) });
+        Some(self.kept_back(waiting).or_else(no_room).unwrap_or_else(|| self.behind(waiting, &agents)))
     }
 
     fn nearest(&self, labels: &Expression) -> Option<Nearest> {

@@ -10,6 +10,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use futures_util::{SinkExt as _, StreamExt as _};
+use model::resources::Resources;
 use model::rung::Rung;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -48,6 +49,10 @@ pub(super) struct Shown {
     engine: bool,
     /// How many images lie there.
     images: usize,
+    /// Memory for all of its runs, in MiB; 0: it does not say.
+    memory_mib: u64,
+    /// Processors for all of its runs, in thousandths of one; 0: it does not say.
+    cpu_millis: u64,
 }
 
 /// All of them.
@@ -64,9 +69,10 @@ pub(super) async fn list(State(app): State<Arc<App>>, user: User) -> Result<Json
     let shown = agents.into_iter().map(|agent| {
         let offers = app.hub.offers_of(agent.id);
         let (connected, offers) = (offers.is_some(), offers.unwrap_or_default());
-        let Offers { rungs, engine, images } = offers;
+        let Offers { rungs, engine, images, resources } = offers;
         let AgentRecord { id, name, seen_at, .. } = agent;
-        Shown { id, name, seen_at, connected, rungs, engine, images: images.len() }
+        let Resources { memory_mib, cpu_millis } = resources;
+        Shown { id, name, seen_at, connected, rungs, engine, images: images.len(), memory_mib, cpu_millis }
     });
     Ok(Json(Agents { agents: shown.collect() }))
 }

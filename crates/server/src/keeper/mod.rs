@@ -441,6 +441,7 @@ impl Keeper {
             file: config.file.clone(),
             project: self.run.project_name.clone(),
             trust: self.run.trust,
+            resources: config.resources(),
             reported,
         }
     }

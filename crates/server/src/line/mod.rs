@@ -332,6 +332,7 @@ fn item_of(app: &App, run: &Run, said: Option<&(ProjectConfig, Option<Alone>)>) 
     item.image = app.waiting.image_of(&run.project_name);
     item.labels = needed(run, said.map(|(config, _)| config));
     let Some((config, wanted)) = said else { return item };
+    item.resources = config.resources();
     item.priority = config.priority;
     let branch = branch_name(run);
     let revision = run.revision.as_deref().map(|name| name.strip_prefix("refs/heads/").unwrap_or(name));

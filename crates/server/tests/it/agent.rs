@@ -253,7 +253,7 @@ impl Place {
 
 /// What an agent has that nothing is too much for.
 pub fn everything() -> Offers {
-    Offers { rungs: vec![Rung::Process, Rung::Container, Rung::Microvm], engine: true, images: Vec::new() }
+    Offers { rungs: vec![Rung::Process, Rung::Container, Rung::Microvm], engine: true, ..Offers::default() }
 }
 
 pub struct Agent {

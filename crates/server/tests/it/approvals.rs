@@ -120,7 +120,7 @@ async fn a_run_gets_what_was_approved_and_no_more() {
 async fn what_was_not_approved_is_not_waited_for() {
     let forge = Forge::default();
     let place = Place::with_forge(&forge, json!({ "approve_strangers": true })).await;
-    let offers = Offers { rungs: vec![Rung::Microvm], engine: false, images: Vec::new() };
+    let offers = Offers { rungs: vec![Rung::Microvm], ..Offers::default() };
     let mut agent = place.agent_that_offers("one", 1, &[], offers).await;
     let text = "node { sh 'docker build .' }";
     let lease = approved_of(&place, (&forge, 7), &mut agent, (text, &["any agent"])).await;

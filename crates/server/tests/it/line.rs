@@ -3,6 +3,7 @@
 use model::event::Event;
 use model::ids::JobId;
 use model::request::{Failure, FailureKind, Reply, Request};
+use model::resources::Resources;
 use model::rung::Rung;
 use serde_json::{Value, json};
 use wire::agent::{Definition, FromAgent, Item, Lease, Offers, ToAgent, VERSION};
@@ -365,4 +366,42 @@ async fn places_outlive_a_server() {
     let why = place.waits(second).await;
     assert!(why.contains("taken"), "the only place is: {why}");
     assert_eq!(place.run(second).await["status"], "queued");
+}
+
+fn is_lease_of(run: u64) -> impl FnMut(&ToAgent) -> bool {
+    move |message| matches!(message, ToAgent::Lease { lease, .. } if lease.run.0 == run)
+}
+
+/// Memory is counted like places: a run that wants much of it waits for an agent that has it free, and says so.
+#[tokio::test]
+async fn a_large_run_waits_for_memory() {
+    let place = Place::new().await;
+    let large = json!({ "source": { "folder": "/nowhere" }, "memory_mib": 6000, "cpu_millis": 1500 });
+    place.ask("PUT", "/api/v1/projects/large", large).await;
+    let resources = Resources { memory_mib: 8000, cpu_millis: 4000 };
+    let mut agent = place.agent_that_offers("one", 4, &[], Offers { resources, ..everything() }).await;
+    let first = place.trigger().await;
+    let of_first = agent.take("node { sh 'make' }").await;
+    assert_eq!(of_first.run.0, first);
+    let trigger = async || place.ask("POST", "/api/v1/projects/large/runs", json!({})).await["id"].as_u64().unwrap();
+    let second = trigger().await;
+    let leased = agent.work(is_lease_of(second)).await;
+    let uses = Resources { memory_mib: 6000, cpu_millis: 1500 };
+    assert!(matches!(leased, ToAgent::Lease { resources, .. } if resources == uses), "{leased:?}");
+    let third = trigger().await;
+    let why = place.waits_for(third, "6000 MiB").await;
+    assert!(why.contains("1.5 processors, which no agent that fits has free now (app 1, large 1)"), "{why}");
+    // One that says nothing of what it has takes it.
+    let mut other = place.agent_that_offers("two", 1, &[], everything()).await;
+    other.work(is_lease_of(third)).await;
+    // There are places, and all memory is taken.
+    let small = place.trigger().await;
+    place.waits_for(small, "as much as each place has").await;
+    agent.give_back(of_first).await;
+    agent.work(is_lease_of(small)).await;
+    let (status, said) =
+        place.as_admin("PUT", "/api/v1/projects/none", &json!({ "source": { "folder": "/x" }, "memory_mib": 1 })).await;
+    assert_eq!(status, 400, "{said}");
+    let listed = place.ask("GET", "/api/v1/agents", Value::Null).await;
+    assert_eq!((&listed["agents"][0]["memory_mib"], &listed["agents"][0]["cpu_millis"]), (&json!(8000), &json!(4000)));
 }

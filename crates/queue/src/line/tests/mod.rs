@@ -10,6 +10,8 @@ use super::*;
 struct Scene {
     line: Line,
     now: u64,
+    /// What agents that come have.
+    resources: Resources,
 }
 
 impl Scene {
@@ -20,7 +22,7 @@ impl Scene {
     fn with(change: impl FnOnce(&mut LineSettings)) -> Scene {
         let mut settings = LineSettings { half_life_ms: 1_000_000, least_ms: 1, ..LineSettings::default() };
         change(&mut settings);
-        Scene { line: Line::new(settings).unwrap(), now: 1_000_000 }
+        Scene { line: Line::new(settings).unwrap(), now: 1_000_000, resources: Resources::default() }
     }
 
     fn tell(&mut self, event: Event) -> String {
@@ -34,7 +36,7 @@ impl Scene {
 
     fn came(&mut self, agent: u64, labels: &str, places: u32) -> String {
         let labels = labels.split_whitespace().collect();
-        self.tell(Event::AgentCame { agent: AgentId(agent), labels, places, images: vec![] })
+        self.tell(Event::AgentCame { agent: AgentId(agent), labels, places, resources: self.resources, images: vec![] })
     }
 
     fn drained(&mut self, agent: u64) -> String {

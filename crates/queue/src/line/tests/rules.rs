@@ -364,3 +364,38 @@ fn nothing_is_remembered_of_who_had_nothing() {
     assert_eq!(names, ["a"]);
     assert_eq!(scene.line.agents.present().count(), 0);
 }
+
+fn memory(mib: u64) -> impl FnOnce(&mut Item) {
+    move |item| item.resources.memory_mib = mib
+}
+
+#[test]
+fn memory_is_given_once() {
+    let mut scene = Scene::new();
+    scene.resources = Resources { memory_mib: 12, cpu_millis: 0 };
+    assert_eq!(scene.came(1, "", 4), "");
+    // Who says nothing has what each place has: 3.
+    assert_eq!(scene.queue(1, "a"), "1@1");
+    assert_eq!(scene.queue_with(2, "a", memory(8)), "2@1");
+    assert_eq!(scene.queue(3, "a"), "", "there are places, and 1 is left");
+    scene.check_why(
+        3,
+        "it wants as much as each place has, which no agent that fits has free now (a 2): it goes when as much is free",
+    );
+    assert_eq!(scene.queue_with(4, "b", memory(1)), "4@1", "a smaller one goes");
+    assert_eq!(scene.queue_with(5, "b", memory(13)), "");
+    scene.check_why(
+        5,
+        "it wants 13 MiB of memory, and no agent that fits has so much (agent-1 has 12 MiB of memory): a larger one takes it",
+    );
+    assert_eq!(scene.finish(2), "3@1");
+    assert_eq!(scene.queue_with(6, "c", memory(6)), "");
+    scene.check_why(
+        6,
+        "it wants 6 MiB of memory, which no agent that fits has free now (a 2, b 1): it goes when as much is free",
+    );
+    scene.resources.memory_mib = 13;
+    assert_eq!(scene.came(1, "", 4), "6@1", "an agent that comes back has more");
+    scene.resources = Resources { memory_mib: 0, cpu_millis: 2500 };
+    assert_eq!(scene.came(2, "", 2), "5@2", "one that says nothing of it");
+}

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use model::ids::RunId;
-use queue::line::{AgentId, Branch, Class, Command, Event, Expression, Item, Line, LineSettings, Moment};
+use queue::line::{AgentId, Branch, Class, Command, Event, Expression, Item, Line, LineSettings, Moment, Resources};
 
 const PROJECTS: u64 = 1000;
 const RUNS: u64 = 1_000_000;
@@ -31,7 +31,8 @@ fn a_million_runs_of_a_thousand_projects_wait() {
     for agent in 0..AGENTS {
         let labels = if agent % 2 == 0 { vec!["linux"] } else { vec!["linux", "arm"] };
         let labels = labels.into_iter().collect();
-        let came = Event::AgentCame { agent: AgentId(agent), labels, places: PLACES, images: vec![] };
+        let (agent, resources) = (AgentId(agent), Resources::default());
+        let came = Event::AgentCame { agent, labels, places: PLACES, resources, images: vec![] };
         placed.extend(line.handle(came, Moment(0)));
     }
     assert_eq!(placed.len(), (AGENTS * u64::from(PLACES)) as usize);

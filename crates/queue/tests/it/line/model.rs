@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::ids::RunId;
-use queue::line::{AgentId, Class, Expression, ImageName, Item, Labels, LineSettings, ProjectName, Terms};
+use queue::line::{AgentId, Class, Expression, ImageName, Item, Labels, LineSettings, ProjectName, Resources, Terms};
 
 pub struct Host {
     pub is_there: bool,
     pub drains: bool,
     pub labels: Labels,
     pub places: u32,
+    pub resources: Resources,
     pub images: Vec<ImageName>,
     /// Interactive runs in a row that got places here.
     pub in_a_row: u32,
@@ -66,6 +67,18 @@ impl Model {
         }
     }
 
+    /// Whether an agent has what a run uses, beside what those use who are there; each that says nothing uses what a place has.
+    pub fn has_for(&self, agent: AgentId, item: &Item) -> bool {
+        let Some(host) = self.agents.get(&agent) else { return false };
+        let kinds: [fn(Resources) -> u64; 2] = [|of| of.memory_mib, |of| of.cpu_millis];
+        kinds.into_iter().all(|kind| {
+            let (all, share) = (kind(host.resources), kind(host.resources) / u64::from(host.places.max(1)));
+            let uses = |item: &Item| if kind(item.resources) == 0 { share } else { kind(item.resources) };
+            let there = self.placed.values().filter(|seated| seated.agent == agent);
+            all == 0 || there.map(|seated| uses(&seated.item)).sum::<u64>() + uses(item) <= all
+        })
+    }
+
     pub fn present(&self) -> impl Iterator<Item = (AgentId, &Host)> {
         self.agents.iter().filter(|(_, host)| host.is_there).map(|(id, host)| (*id, host))
     }
@@ -97,7 +110,7 @@ impl Model {
             return BTreeSet::new();
         }
         let fitting = self.fitting(&item.labels).into_iter().map(|(id, _)| id);
-        fitting.filter(|id| self.room(*id) > 0).collect()
+        fitting.filter(|id| self.room(*id) > 0 && self.has_for(*id, item)).collect()
     }
 
     /// Waiting runs of a class that could get a place now, at that agent or anywhere.

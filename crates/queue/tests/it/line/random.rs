@@ -1,7 +1,7 @@
 //! Random events, repeatable from their seed.
 
 use model::ids::RunId;
-use queue::line::{AgentId, Branch, Class, Command, Event, Expression, Item, LineSettings, Terms};
+use queue::line::{AgentId, Branch, Class, Command, Event, Expression, Item, LineSettings, Resources, Terms};
 
 use super::world::World;
 use crate::random::Random;
@@ -50,11 +50,17 @@ fn item(random: &mut Random, run: RunId) -> Item {
     item.class = random.pick(&[Class::Interactive, Class::Background]).unwrap();
     item.priority = random.pick(&[0, 0, 0, 5, -5]).unwrap();
     item.labels = labels[random.below(labels.len() as u64) as usize].clone();
+    item.resources = resources(random, [0, 0, 1, 3, 7]);
     item.image = random.pick(&[None, Some("maven"), Some("node")]).unwrap().map(Into::into);
     item.branch = (random.below(2) == 0).then(|| branch(random));
     item.limit_ms = chance(random).then(|| random.below(20_000));
     item.waited_ms = if chance(random) { random.below(1000) } else { 0 };
     item
+}
+
+fn resources(random: &mut Random, sizes: [u64; 5]) -> Resources {
+    let mut size = || random.pick(&sizes).unwrap();
+    Resources { memory_mib: size(), cpu_millis: size() }
 }
 
 fn pass_some_time(world: &mut World, random: &mut Random) {
@@ -85,7 +91,8 @@ fn one_event(world: &mut World, random: &mut Random, next: &mut u64) {
         72..77 => Event::Withdrawn { run: of(waiting, random) },
         77..84 => {
             let labels = some(random, LABELS).into_iter().collect();
-            Event::AgentCame { agent, labels, places: random.below(5) as u32, images: images(random) }
+            let (places, resources) = (random.below(5) as u32, resources(random, [0, 0, 4, 6, 10]));
+            Event::AgentCame { agent, labels, places, resources, images: images(random) }
         }
         84..87 => Event::AgentWent { agent },
         87..89 => Event::AgentDrained { agent },
@@ -112,7 +119,8 @@ fn settle(world: &mut World) {
     let hosts = [vec![], vec!["linux"], all().collect(), all().filter(|label| *label != "gpu").collect()];
     for (agent, labels) in hosts.into_iter().enumerate() {
         let labels = labels.into_iter().collect();
-        world.tell(Event::AgentCame { agent: AgentId(100 + agent as u64), labels, places: 2, images: vec![] });
+        let (agent, resources) = (AgentId(100 + agent as u64), Resources { memory_mib: 8, cpu_millis: 0 });
+        world.tell(Event::AgentCame { agent, labels, places: 2, resources, images: vec![] });
     }
     while let Some(run) = world.model.placed.keys().next().copied() {
         world.now += 100;
@@ -135,7 +143,7 @@ fn run(seed: u64) -> World {
 
 #[test]
 fn what_was_promised_holds_after_each_event() {
-    let (mut reasons, mut counts) = ([0; 9], [0; 3]);
+    let (mut reasons, mut counts) = ([0; 11], [0; 3]);
     for seed in 0..150 {
         // A failure prints its seed with the captured output.
         println!("seed {seed}");

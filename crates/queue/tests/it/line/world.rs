@@ -1,7 +1,7 @@
 //! Tells the line and the model the same, and compares.
 
 use model::ids::RunId;
-use queue::line::{AgentId, Class, Command, Event, Item, Line, LineSettings, Moment, Waits};
+use queue::line::{AgentId, Class, Command, Event, Item, Line, LineSettings, Moment, Resources, Waits};
 
 use super::model::{Host, Model, Seated, rank};
 
@@ -17,7 +17,7 @@ pub struct World {
     told_at: u64,
     pub log: Vec<Vec<Command>>,
     /// How often each reason was told, by its number.
-    pub reasons: [u32; 9],
+    pub reasons: [u32; 11],
 }
 
 impl World {
@@ -28,7 +28,7 @@ impl World {
             now: 1_000_000,
             told_at: 1_000_000,
             log: Vec::new(),
-            reasons: [0; 9],
+            reasons: [0; 11],
         }
     }
 
@@ -68,9 +68,10 @@ impl World {
             }
             Event::Withdrawn { run } => drop(model.waiting.remove(&run)),
             Event::Finished { run } => model.leave(run),
-            Event::AgentCame { agent, labels, places, images } => {
+            Event::AgentCame { agent, labels, places, resources, images } => {
                 let in_a_row = model.agents.get(&agent).map_or(0, |host| host.in_a_row);
-                model.agents.insert(agent, Host { is_there: true, drains: false, labels, places, images, in_a_row });
+                let host = Host { is_there: true, drains: false, labels, places, resources, images, in_a_row };
+                model.agents.insert(agent, host);
             }
             Event::AgentDrained { agent } => {
                 model.agents.get_mut(&agent).into_iter().for_each(|host| host.drains = true);
@@ -107,6 +108,7 @@ impl World {
             drains: false,
             labels: ["nothing"].into_iter().collect(),
             places: 0,
+            resources: Resources::default(),
             images: vec![],
             in_a_row: 0,
         });
@@ -244,6 +246,16 @@ fn check_reason(model: &Model, item: &Item, why: &Waits) -> usize {
         assert_eq!(draining.len() + without_places.len(), fitting.len());
         return 2;
     }
+    let exceeds = |host: &&Host| {
+        let Resources { memory_mib, cpu_millis } = host.resources;
+        memory_mib > 0 && item.resources.memory_mib > memory_mib
+            || cpu_millis > 0 && item.resources.cpu_millis > cpu_millis
+    };
+    let taking: Vec<_> = taking.into_iter().filter(|(_, host)| !exceeds(host)).collect();
+    if taking.is_empty() {
+        assert!(matches!(why, Waits::TooLarge { wants, .. } if *wants == item.resources), "{why:?}");
+        return 9;
+    }
     if model.is_at_limit(&item.project) {
         let (limit, held) = (model.terms(&item.project).at_once.unwrap(), model.held(&item.project));
         assert_eq!(*why, Waits::AtLimit { limit, held });
@@ -252,6 +264,10 @@ fn check_reason(model: &Model, item: &Item, why: &Waits) -> usize {
     if let Some(blocker) = model.blocker(item) {
         assert!(matches!(why, Waits::BranchRuns { run, .. } if *run == blocker), "{why:?}");
         return 4;
+    }
+    if taking.iter().any(|(id, _)| model.room(*id) > 0) {
+        assert!(matches!(why, Waits::NoRoom { wants, .. } if *wants == item.resources), "{why:?}");
+        return 10;
     }
     let (number, taken) = match why {
         Waits::BehindOwn { taken, runs: 1.. } => (5, taken),

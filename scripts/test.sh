@@ -21,6 +21,9 @@ fi
 if [ -z "${COFFERDAM_S3_SERVER:-}" ] && program=$(scripts/s3-server.sh); then
   export COFFERDAM_S3_SERVER=$program
 fi
+if [ -z "${COFFERDAM_AZURE_SERVER:-}" ] && program=$(scripts/azure-server.sh); then
+  export COFFERDAM_AZURE_SERVER=$program
+fi
 
 if cargo nextest --version > /dev/null 2>&1; then
   cargo nextest run --workspace --locked "$@"

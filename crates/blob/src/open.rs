@@ -140,29 +140,34 @@ fn s3(bucket: &str, settings: impl Iterator<Item = (String, String)>, patience: 
 }
 
 fn gs(bucket: &str, settings: impl Iterator<Item = (String, String)>, patience: Patience) -> Made {
-    let mut builder = GoogleCloudStorageBuilder::new()
-        .with_http_connector(Connector::default())
-        .with_retry(patience.retry())
-        .with_client_options(patience.client());
+    let mut builder =
+        GoogleCloudStorageBuilder::new().with_http_connector(Connector::default()).with_retry(patience.retry());
+    let mut client = patience.client();
     for (name, value) in settings.filter(|(name, _)| name.starts_with("google_")) {
+        // Who writes `http://` means it.
+        if name == "google_base_url" && value.starts_with("http://") {
+            client = client.with_allow_http(true);
+        }
         if let Ok(key) = name.parse() {
             builder = builder.with_config(key, value);
         }
     }
-    Ok(Arc::new(builder.with_bucket_name(bucket).build()?))
+    Ok(Arc::new(builder.with_client_options(client).with_bucket_name(bucket).build()?))
 }
 
 fn az(container: &str, settings: impl Iterator<Item = (String, String)>, patience: Patience) -> Made {
-    let mut builder = MicrosoftAzureBuilder::new()
-        .with_http_connector(Connector::default())
-        .with_retry(patience.retry())
-        .with_client_options(patience.client());
+    let mut builder =
+        MicrosoftAzureBuilder::new().with_http_connector(Connector::default()).with_retry(patience.retry());
+    let mut client = patience.client();
     for (name, value) in settings.filter(|(name, _)| name.starts_with("azure_")) {
+        if name.ends_with("endpoint") && value.starts_with("http://") {
+            client = client.with_allow_http(true);
+        }
         if let Ok(key) = name.parse() {
             builder = builder.with_config(key, value);
         }
     }
-    Ok(Arc::new(builder.with_container_name(container).build()?))
+    Ok(Arc::new(builder.with_client_options(client).with_container_name(container).build()?))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What blobs promise, in memory, in a folder and at a service that speaks S3; there also with a line that is bad.
+//! What blobs promise, in memory, in a folder and at services (S3, Google Cloud Storage's protocol, Azure); at one also with a line that is bad.
 
 mod between;
 mod cases;
@@ -51,6 +51,30 @@ async fn conformance_of_s3() {
     })
     .await;
     assert_eq!(service.uploads_under_way(), 0, "parts of what is not kept are gone too");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn conformance_of_google() {
+    let Some(service) = Service::start() else { return };
+    let mut number = 0;
+    conform(async || {
+        number += 1;
+        service.google_blobs(&format!("prefix/{number}"))
+    })
+    .await;
+    assert_eq!(service.uploads_under_way(), 0, "parts of what is not kept are gone too");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn conformance_of_azure() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(service) = Service::start_azure(folder.path()) else { return };
+    let mut number = 0;
+    conform(async || {
+        number += 1;
+        service.azure_blobs(&format!("prefix/{number}"))
+    })
+    .await;
 }
 
 #[tokio::test]

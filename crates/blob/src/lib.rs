@@ -11,6 +11,7 @@ mod client;
 mod error;
 mod get;
 mod key;
+mod memory;
 mod open;
 mod put;
 

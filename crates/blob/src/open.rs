@@ -8,7 +8,6 @@ use object_store::aws::AmazonS3Builder;
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::local::LocalFileSystem;
-use object_store::memory::InMemory;
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 
 use crate::client::Connector;
@@ -111,11 +110,6 @@ impl Blobs {
         // What was acknowledged is not lost with the machine: agents forget it then.
         let store = store.with_fsync(true).with_automatic_cleanup(true);
         Ok(Blobs { folder: Some(folder.to_owned()), ..Blobs::of(Arc::new(store), object_store::path::Path::default()) })
-    }
-
-    /// Blobs that are gone with the process.
-    pub fn memory() -> Blobs {
-        Blobs::of(Arc::new(InMemory::new()), object_store::path::Path::default())
     }
 }
 

@@ -1,6 +1,8 @@
 //! Looks into the database itself, beside the server: also while there is none.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use blob::Blobs;
 use model::event::{Event, LogSource};
@@ -26,6 +28,7 @@ pub(crate) struct Checker {
     runtime: Runtime,
     store: Store,
     blobs: Blobs,
+    blobs_away: Arc<AtomicBool>,
 }
 
 /// What a run ended with when it was looked at.
@@ -41,11 +44,11 @@ pub(crate) struct Ended {
 }
 
 impl Checker {
-    pub(crate) fn new(database: &str, blobs: Blobs) -> Result<Checker, String> {
+    pub(crate) fn new(database: &str, (blobs, blobs_away): (Blobs, Arc<AtomicBool>)) -> Result<Checker, String> {
         let runtime = Builder::new_current_thread().enable_time().build().map_err(|error| error.to_string())?;
-        let gate: Gate = std::sync::Arc::new(|| Box::pin(std::future::ready(())));
+        let gate: Gate = Arc::new(|| Box::pin(std::future::ready(())));
         let store = runtime.block_on(Store::open_in_turn(database, gate)).map_err(|error| error.to_string())?;
-        Ok(Checker { runtime, store, blobs })
+        Ok(Checker { runtime, store, blobs, blobs_away })
     }
 
     fn wait<T>(&self, asked: impl Future<Output = Result<T, store::StoreError>>) -> Result<T, String> {
@@ -93,15 +96,19 @@ impl Checker {
 
     /// All of a run's log.
     fn log(&self, id: RunId) -> Result<Vec<LogLine>, String> {
+        // For whoever only looks, it is never away.
+        let is_away = self.blobs_away.swap(false, Ordering::Relaxed);
         let mut lines = Vec::new();
-        loop {
+        let read = loop {
             let more = server::read_log(&self.store, &self.blobs, id, lines.len() as u64, LINES);
-            let more = self.runtime.block_on(more).map_err(|error| format!("the log of {id}: {error}"))?;
-            if more.is_empty() {
-                return Ok(lines);
+            match self.runtime.block_on(more) {
+                Ok(more) if more.is_empty() => break Ok(lines),
+                Ok(more) => lines.extend(more),
+                Err(error) => break Err(format!("the log of {id}: {error}")),
             }
-            lines.extend(more);
-        }
+        };
+        self.blobs_away.store(is_away, Ordering::Relaxed);
+        read
     }
 
     /// Everything that is known of a run that has ended is held against what its agents did, and against another evaluation of its

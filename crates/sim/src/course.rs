@@ -1,5 +1,7 @@
 //! The course of it: things go wrong for a while, then everything has to end, then nobody is there.
 
+use std::sync::atomic::Ordering;
+
 use model::ids::RunId;
 
 use crate::life::Life;
@@ -28,6 +30,7 @@ impl World {
     pub(crate) fn calm(&mut self) -> Result<(), String> {
         self.trace.line(self.now, "nothing goes wrong any more");
         self.calm_since = Some(self.now);
+        self.blobs_away.store(false, Ordering::Relaxed);
         self.events.retain(|_, event| !matches!(event, Event::Offence));
         match &self.life {
             Some(life) => life.kill_after(None),

@@ -1,5 +1,7 @@
 //! What goes wrong.
 
+use std::sync::atomic::Ordering;
+
 use model::ids::{RequestId, RunId};
 use model::request::Reply;
 use wire::agent::{Definition, FromAgent, Item, Lease, LogLine};
@@ -65,6 +67,7 @@ impl World {
                     self.say(index, FromAgent::EngineLost { lease, engine, reason: "it was killed".into() });
                 }
             }
+            Fault::Place => drop(self.blobs_away.fetch_not(Ordering::Relaxed)),
             Fault::Change => {
                 if let (Some(project), true) = (self.dice.pick(&self.plan.projects).copied(), self.life.is_some()) {
                     self.put_project(project)?;

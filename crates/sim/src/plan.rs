@@ -32,9 +32,11 @@ pub(crate) enum Fault {
     EngineLoss,
     /// A project is changed.
     Change,
+    /// The place for blobs is away, or is back.
+    Place,
 }
 
-const FAULTS: [Fault; 11] = [
+const FAULTS: [Fault; 12] = [
     Fault::Kill,
     Fault::KillWithin,
     Fault::Death,
@@ -46,6 +48,7 @@ const FAULTS: [Fault; 11] = [
     Fault::Lie,
     Fault::EngineLoss,
     Fault::Change,
+    Fault::Place,
 ];
 
 /// What webhooks are signed with.

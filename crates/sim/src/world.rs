@@ -5,6 +5,8 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use model::ids::RunId;
@@ -71,6 +73,8 @@ pub(crate) struct World {
     pub(crate) events: BTreeMap<(u64, u64), Event>,
     pub(crate) counted: u64,
     home: Home,
+    /// The place for blobs refuses.
+    pub(crate) blobs_away: Arc<AtomicBool>,
     pub(crate) life: Option<Life>,
     pub(crate) token: String,
     used: u64,
@@ -103,10 +107,10 @@ impl World {
         let plan = Plan::new(&mut dice);
         let database = format!("sqlite:{}", folder.path().join("db").display());
         let token = folder.path().join("token");
-        let blobs = blob::Blobs::memory();
+        let (blobs, blobs_away) = blob::Blobs::memory_that_may_be_away();
         let home = Home { token, patience: Duration::from_secs(plan.patience), database, blobs };
         Ok(World {
-            checker: Checker::new(&home.database, home.blobs.clone())?,
+            checker: Checker::new(&home.database, (home.blobs.clone(), Arc::clone(&blobs_away)))?,
             trace: Trace::new(options.prints),
             options,
             plan,
@@ -117,6 +121,7 @@ impl World {
             events: BTreeMap::new(),
             counted: 0,
             home,
+            blobs_away,
             life: None,
             token: String::new(),
             used: 0,

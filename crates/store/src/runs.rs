@@ -75,6 +75,11 @@ fn of_projects(projects: &[ProjectId]) -> String {
     format!(" AND r.project_id IN (0{ids})")
 }
 
+/// The same of runs of which there are fewer than each project may have: a term is no column, and so nothing that databases begin with.
+fn of_unfinished(projects: &[ProjectId]) -> String {
+    of_projects(projects).replace("r.project_id", "r.project_id + 0")
+}
+
 impl Store {
     /// Puts a run into the queue.
     ///
@@ -204,7 +209,8 @@ impl Store {
             text.push_str(" AND r.status <> 'done'");
         }
         if let Some(projects) = &filter.projects {
-            text.push_str(&of_projects(projects));
+            let is_of_few = filter.unfinished && filter.revision.is_none();
+            text.push_str(&if is_of_few { of_unfinished(projects) } else { of_projects(projects) });
         }
         if filter.revision.is_some() {
             text.push_str(" AND r.revision = $3");
@@ -316,7 +322,7 @@ impl Store {
         after: RunId,
         limit: u32,
     ) -> Result<Vec<Run>, StoreError> {
-        let of_projects = projects.map(of_projects).unwrap_or_default();
+        let of_projects = projects.map(of_unfinished).unwrap_or_default();
         let text = format!("{SELECT} WHERE r.status = 'queued' AND r.id > $1{of_projects} ORDER BY r.id LIMIT $2");
         let query = sqlx::query(sqlx::AssertSqlSafe(text)).bind(signed(after.0)).bind(i64::from(limit));
         query.fetch_all(&self.pool).await?.iter().map(run).collect()

@@ -246,15 +246,53 @@ fn limits(args: &LimitArgs) -> Limits {
     limits
 }
 
+/// Files with the limit of memory of each control group that a process is in, of either version, by what the kernel says of it.
+fn groups_of(cgroup: &str) -> Vec<String> {
+    let mut files = Vec::new();
+    for line in cgroup.lines() {
+        let mut fields = line.splitn(3, ':').skip(1);
+        let (Some(controllers), Some(path)) = (fields.next(), fields.next()) else { continue };
+        let (root, file) = match controllers {
+            "" => ("/sys/fs/cgroup", "memory.max"),
+            _ if controllers.split(',').any(|one| one == "memory") => {
+                ("/sys/fs/cgroup/memory", "memory.limit_in_bytes")
+            }
+            _ => continue,
+        };
+        files.extend(Path::new(path).ancestors().map(|group| {
+            let group = group.to_string_lossy();
+            format!("{root}{}/{file}", group.trim_end_matches('/'))
+        }));
+    }
+    files
+}
+
 /// What this machine has: all of its memory, or what its control group lets it have, and its processors.
 pub fn resources() -> Resources {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let kib = |text: &str| text.split_whitespace().nth(1).and_then(|number| number.parse::<u64>().ok());
     let meminfo = read("/proc/meminfo");
     let all = meminfo.lines().find(|line| line.starts_with("MemTotal:")).and_then(kib).map(|kib| kib >> 10);
-    let groups = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
-    let limits = groups.into_iter().filter_map(|path| Some(read(path).trim().parse::<u64>().ok()? >> 20));
+    let groups = groups_of(&read("/proc/self/cgroup"));
+    let limits = groups.iter().filter_map(|path| Some(read(path).trim().parse::<u64>().ok()? >> 20));
     let processors = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
     let memory_mib = all.into_iter().chain(limits).min().unwrap_or_default();
     Resources { memory_mib, cpu_millis: processors as u64 * 1000 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_group_above_a_process_limits_it() {
+        let of_service = groups_of("0::/system.slice/agent.service\n");
+        let below = |names: [&str; 3]| names.map(|name| format!("/sys/fs/cgroup{name}/memory.max"));
+        assert_eq!(of_service, below(["/system.slice/agent.service", "/system.slice", ""]));
+        let hybrid = groups_of("5:cpu,cpuacct:/x\n4:memory:/a\n0::/\n");
+        let expect = ["memory/a/memory.limit_in_bytes", "memory/memory.limit_in_bytes", "memory.max"];
+        assert_eq!(hybrid, expect.map(|file| format!("/sys/fs/cgroup/{file}")));
+        let has = resources();
+        assert!(has.memory_mib > 0 && has.cpu_millis >= 1000, "{has}");
+    }
 }

@@ -59,6 +59,17 @@ pub fn ask_tags(forge: Forge, api: &str, token: Option<&str>, repository: &str) 
     list(forge, api, token, repository, "tags")
 }
 
+/// Asks for a tag as it is now: GitHub for its commit, which says 422 where there is none. [`crate::read_tag`] reads the answer.
+pub fn ask_tag(forge: Forge, api: &str, token: Option<&str>, repository: &str, tag: &str) -> Get {
+    let path = match forge {
+        Forge::Github => format!("commits/{}", part(&format!("tags/{tag}"))),
+        Forge::Gitea => format!("tags/{}", part(tag)),
+        Forge::Gitlab => format!("repository/tags/{}", part(tag)),
+        Forge::Bitbucket => format!("refs/tags/{}", path(tag)),
+    };
+    get(forge, api, token, repository, &path)
+}
+
 /// Asks for a commit by what it is called; Bitbucket abbreviates those of pull requests. [`crate::read_commit`] reads the answer.
 pub fn ask_commit(forge: Forge, api: &str, token: Option<&str>, repository: &str, commit: &str) -> Get {
     let commit = part(commit);

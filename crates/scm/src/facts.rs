@@ -120,6 +120,20 @@ pub fn read_tags(forge: Forge, answer: &Value) -> Result<Listed<Tag>, Refused> {
     })
 }
 
+/// Reads the answer to [`crate::ask_tag`]: the tag's commit.
+///
+/// # Errors
+/// [`Refused::Answer`].
+pub fn read_tag(forge: Forge, answer: &Value) -> Result<String, Refused> {
+    let path = match forge {
+        Forge::Github => "/sha",
+        Forge::Gitea => "/commit/sha",
+        Forge::Gitlab | Forge::Bitbucket => commit_of_branch(forge),
+    };
+    let read = || commit(answer, path)?.ok_or_else(|| "a tag without a commit".to_owned());
+    read().map_err(|reason| Refused::Answer { forge, reason })
+}
+
 /// Reads the answer to [`crate::ask_commit`]: the whole commit, which begins as was asked.
 ///
 /// # Errors

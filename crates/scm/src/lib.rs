@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use crate::field::is_name;
 pub use api::{Get, MAX_ANSWER_BYTES, Post, public_api};
 pub use ask::{
-    MAX_PAGES, ask_branch, ask_branches, ask_commit, ask_pull_request, ask_pull_requests, ask_tags, next_page,
+    MAX_PAGES, ask_branch, ask_branches, ask_commit, ask_pull_request, ask_pull_requests, ask_tag, ask_tags, next_page,
 };
 pub use check::{
     Annotation, Check, CheckId, CheckRun, Conclusion, Level, MAX_ANNOTATIONS, Method, Progress, annotate_check,
@@ -34,7 +34,7 @@ pub use check::{
 };
 pub use facts::{
     Branch, Facts, Listed, RequestState, Tag, is_whole, merged_ref, read_branch, read_branches, read_commit,
-    read_pull_request, read_pull_requests, read_tags,
+    read_pull_request, read_pull_requests, read_tag, read_tags,
 };
 pub use github_app::{TOKEN_SECONDS, app_claim, ask_token, read_token};
 pub use refs::{Refs, read_refs, refs_url};

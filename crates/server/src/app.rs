@@ -1,5 +1,8 @@
 //! What all of the server's parts share.
 
+use std::collections::HashSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use blob::Blobs;
 use model::ids::RunId;
 use store::{Actor, Millis, NewRun, Run, Store, StoreError};
@@ -35,6 +38,8 @@ pub(crate) struct App {
     pub(crate) checks: Checks,
     /// There may be something to forget.
     pub(crate) house: Notify,
+    /// Runs whose logs cannot be moved: not looked at again before the next start.
+    damaged_logs: Mutex<HashSet<RunId>>,
     pub(crate) counted: Counted,
     pub(crate) passwords: Passwords,
     pub(crate) logins: Logins,
@@ -62,6 +67,7 @@ impl App {
             artifacts: Artifacts::new(blobs),
             checks: Checks::default(),
             house: Notify::new(),
+            damaged_logs: Mutex::default(),
             counted: Counted::default(),
             passwords: Passwords::default(),
             logins: Logins::default(),
@@ -72,6 +78,10 @@ impl App {
     /// The time.
     pub(crate) fn now(&self) -> Millis {
         self.config.clock.now()
+    }
+
+    pub(crate) fn damaged_logs(&self) -> MutexGuard<'_, HashSet<RunId>> {
+        self.damaged_logs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where people find this server.

@@ -60,10 +60,6 @@ pub(crate) async fn attend(app: Arc<App>, agent: AgentRecord, mouth: Mouth, sign
                 if alive.is_some() && held.len() <= MOST_HELD =>
             {
                 let Some(alive) = alive.take() else { break };
-                // It may have been sent away since it was let in.
-                if !app.store.is_agent(agent.id).await.unwrap_or(false) {
-                    break;
-                }
                 tracing::info!(agent = agent.name, runs, held = held.len(), "an agent has come");
                 // Its name is one too. What it has it says in other words, which are held to.
                 let (most, longest) = MOST_LABELS;
@@ -75,6 +71,10 @@ pub(crate) async fn attend(app: Arc<App>, agent: AgentRecord, mouth: Mouth, sign
                     Connected { connection, mouth, most: runs.min(MOST_RUNS), labels, offers, _alive: alive };
                 let placed = app.hub.come(&app.waiting, agent.id, connected, &held);
                 line::perform(&app, placed).await;
+                // It may have been sent away since it was let in, when nobody knew of this connection.
+                if !app.store.is_agent(agent.id).await.unwrap_or(false) {
+                    break;
+                }
             }
             Sign::Says(FromAgent::Offers(offers), _) if alive.is_none() => {
                 let placed = app.hub.offers(&app.waiting, agent.id, connection, bounded(offers));

@@ -167,8 +167,16 @@ impl<'a> Asker<'a> {
     }
 
     /// A tag's commit now.
-    pub(crate) async fn tag(&self, name: &str) -> Result<scm::Tag, Silent> {
-        self.tags().await?.into_iter().find(|tag| tag.name == name).ok_or(Silent::Missing)
+    pub(crate) async fn tag(&self, name: &str) -> Result<String, Silent> {
+        let token = self.token().await?;
+        let get = scm::ask_tag(self.forge(), self.api, token.as_deref(), &self.config.repository, name);
+        match self.get(&get).await {
+            Ok((_, answer)) => Ok(scm::read_tag(self.forge(), &answer)?),
+            Err(Silent::Status(StatusCode::UNPROCESSABLE_ENTITY)) if self.forge() == Forge::Github => {
+                Err(Silent::Missing)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     async fn all<T>(

@@ -32,6 +32,16 @@ pub enum LogError {
     Blob(#[from] BlobError),
 }
 
+impl LogError {
+    /// Worth another try, later.
+    fn is_unavailable(&self) -> bool {
+        match self {
+            LogError::Store(error) => error.is_unavailable(),
+            LogError::Blob(error) => error.is_unavailable(),
+        }
+    }
+}
+
 /// Lines from number `from` on, at least one and about `most` of them, if there are any.
 ///
 /// # Errors
@@ -79,21 +89,32 @@ pub(crate) async fn read(app: &App, run: RunId, from: u64, most: usize) -> Resul
 
 /// Moves to blobs what is to be moved. Not beside [`sweep`](crate::artifacts::sweep), which would remove what is on its way.
 pub(crate) async fn move_all(app: &App) -> Result<(), LogError> {
-    let mut after = RunId(0);
+    let (mut after, mut failed) = (RunId(0), None);
     loop {
         let runs = app.store.logs_in_rows(after, MOST_IN_ROWS, RUNS).await?;
-        let Some(last) = runs.last() else { return Ok(()) };
+        let Some(last) = runs.last() else { return failed.map_or(Ok(()), Err) };
         after = *last;
+        // Each to its end, whatever becomes of the others: what is dropped in the middle may be written after all, when nobody looks for it.
         let mut moves = stream::iter(runs).map(|run| move_one(app, run)).buffer_unordered(AT_ONCE);
-        while moves.try_next().await?.is_some() {}
+        while let Some(moved) = moves.next().await {
+            failed = failed.or(moved.err());
+        }
+        // A place that is away need not be told of by every run.
+        if let Some(error) = failed.take_if(|error| error.is_unavailable()) {
+            return Err(error);
+        }
     }
 }
 
 /// One that is damaged is in nobody's way.
 async fn move_one(app: &App, run: RunId) -> Result<(), LogError> {
+    if app.damaged_logs().contains(&run) {
+        return Ok(());
+    }
     match move_log(app, run).await {
         Err(LogError::Store(error @ StoreError::Damaged { .. })) => {
             tracing::error!(%error, run = run.0, "a log stays in the database");
+            app.damaged_logs().insert(run);
             Ok(())
         }
         moved => moved,

@@ -18,6 +18,8 @@ pub(crate) const MIN_CHARS: usize = 12;
 pub(crate) const MAX_BYTES: usize = 1024;
 /// Of those that wait for their turn. Each takes 19 MiB and some ten milliseconds.
 const MOST_WAITING: usize = 64;
+/// The longest name, in bytes: as long as that of anybody who can be there.
+pub(crate) const MAX_NAME: usize = 100;
 /// Wrong ones in a row before a name has to wait.
 const FREE: u32 = 5;
 /// How long it waits after the next, doubled each time up to the last, in milliseconds.
@@ -70,16 +72,30 @@ impl Passwords {
 
     /// Whether that is the password of somebody who may come in. It takes as long where there is nobody of that name.
     pub(crate) async fn is_of(&self, app: &App, name: &str, password: &str) -> Result<bool, NotChecked> {
-        if password.len() > MAX_BYTES || !self.may_try(name, app.now()) {
+        if password.len() > MAX_BYTES || name.len() > MAX_NAME || !self.may_try(name, app.now()) {
             return Ok(false);
         }
-        let person = app.store.person(name).await?.filter(|person| !person.disabled);
-        let kept = person.and_then(|person| person.password);
-        let is_it = self.verify(kept, password.to_owned()).await.ok_or(NotChecked::Busy)?;
-        if is_it {
-            self.wrong().remove(name);
+        let checked = async {
+            let person = app.store.person(name).await?.filter(|person| !person.disabled);
+            let kept = person.and_then(|person| person.password);
+            self.verify(kept, password.to_owned()).await.ok_or(NotChecked::Busy)
+        };
+        let checked = checked.await;
+        match &checked {
+            Ok(true) => drop(self.wrong().remove(name)),
+            Ok(false) => {}
+            // It was no guess.
+            Err(_) => self.take_back(name),
         }
-        Ok(is_it)
+        checked
+    }
+
+    fn take_back(&self, name: &str) {
+        let mut wrong = self.wrong();
+        match wrong.get_mut(name) {
+            Some(of_name) if of_name.times > 1 => of_name.times -= 1,
+            _ => drop(wrong.remove(name)),
+        }
     }
 
     async fn verify(&self, kept: Option<String>, password: String) -> Option<bool> {

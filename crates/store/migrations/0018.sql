@@ -9,3 +9,8 @@ CREATE INDEX runs_of_commit ON runs (project_id, commit_id) WHERE commit_id IS N
 DROP INDEX runs_unfinished;
 CREATE INDEX runs_unfinished ON runs (id) WHERE status <> 'done';
 CREATE INDEX runs_queued ON runs (id) WHERE status = 'queued';
+-- Runs that somebody had asked for were protected whatever they were of. What was asked for by the name of a branch stays as far as a member could
+-- have pushed it; all else that somebody named is anybody's.
+UPDATE runs SET trust = CASE WHEN revision LIKE 'refs/heads/%' OR revision LIKE 'refs/tags/%' OR revision NOT LIKE 'refs/%' AND LENGTH(revision) < 40
+    THEN 'member' ELSE 'stranger' END
+    WHERE trust = 'protected' AND revision IS NOT NULL AND facts LIKE '%hudson.model.Cause$UserIdCause%';

@@ -293,13 +293,14 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
-    /// Forgets tokens and sessions that have expired, and such as were good once and are used. How many.
+    /// Forgets sessions that have expired, and tokens of agents that have, or are used. Those of the API stay in the list of their owners, for
+    /// where there was never one the first is made. How many.
     ///
     /// # Errors
     /// The database.
     pub async fn forget_tokens(&self, now: Millis) -> Result<u64, StoreError> {
         let mut tx = self.write().await?;
-        let gone = sqlx::query("DELETE FROM tokens WHERE expires_ms <= $1 OR kind = 'enrol' AND used_ms IS NOT NULL");
+        let gone = sqlx::query("DELETE FROM tokens WHERE kind <> 'api' AND (expires_ms <= $1 OR used_ms IS NOT NULL)");
         let gone = gone.bind(signed(now)).execute(&mut *tx).await?.rows_affected();
         if gone > 0 {
             record(&mut tx, now, &Actor::server(), "token.expire", "tokens", &json!({ "count": gone })).await?;

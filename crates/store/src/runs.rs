@@ -189,7 +189,7 @@ impl Store {
     /// The database, or what stands there is none.
     pub async fn trust_of_commit(&self, project: ProjectId, commit: &str) -> Result<Option<Trust>, StoreError> {
         let query = sqlx::query(
-            "SELECT trust FROM runs WHERE project_id = $1 AND commit_id = $2 AND merge IS NULL AND revision LIKE 'refs/heads/%' \
+            "SELECT trust FROM runs WHERE project_id = $1 AND commit_id = $2 AND merge IS NULL AND (revision IS NULL OR revision LIKE 'refs/heads/%') \
              ORDER BY CASE trust WHEN 'protected' THEN 0 WHEN 'member' THEN 1 ELSE 2 END LIMIT 1",
         );
         let query = query.bind(signed(project.0)).bind(commit.to_owned());

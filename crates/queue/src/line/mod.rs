@@ -27,6 +27,9 @@
 //! 6. *At which agent*: at one that has the image, then where most room is, then at the smallest id. Background work whose
 //!    turn it is goes where the interactive run would have gone.
 //!
+//! All of 3 to 5 is so among runs that an agent has room for. Nothing is kept free for one that wants more of it than is free: smaller ones go
+//! before it, whatever its turn.
+//!
 //! An event takes `O(log waiting)` for each placement that follows, times the expressions that are waited for and fit the
 //! agent, and the lanes of the project (classes and expressions of its waiting runs): a few of either. It looks neither at
 //! all that waits nor at all projects or agents. Exceptions: [`Event::AgentCame`] looks at all expressions, the first run

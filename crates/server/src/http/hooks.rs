@@ -31,34 +31,34 @@ const SMALL_BYTES: usize = 256 << 10;
 /// How long one may take to come.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How fast a large one has to come, in bytes a second, once its first seconds are over: whoever has nothing to say is in nobody's way.
-const LEAST_RATE: (usize, Duration) = (512 << 10, Duration::from_secs(2));
+const LEAST_RATE: (u64, Duration) = (512 << 10, Duration::from_secs(2));
 static LARGE: Semaphore = Semaphore::const_new(8);
 
 /// All of a body, or nothing.
 async fn whole(body: Body) -> Option<Vec<u8>> {
     let mut pieces = body.into_data_stream();
-    let (mut all, mut large) = (Vec::new(), None);
-    while let Some(piece) = pieces.next().await {
-        let piece = piece.ok()?;
+    let mut all = Vec::new();
+    // Since when, and how much there was then.
+    let mut large: Option<(SemaphorePermit<'_>, Instant, usize)> = None;
+    loop {
+        let next = pieces.next();
+        let piece = match &large {
+            None => next.await,
+            Some((_, since, before)) => {
+                let (rate, grace) = LEAST_RATE;
+                let took = Duration::from_millis(((all.len() - before) as u64).saturating_mul(1000) / rate);
+                tokio::time::timeout_at(*since + grace + took, next).await.ok()?
+            }
+        };
+        let Some(piece) = piece.transpose().ok()? else { return Some(all) };
         if all.len() + piece.len() > MAX_BYTES {
             return None;
         }
-        if all.len() + piece.len() > SMALL_BYTES {
-            if large.is_none() {
-                large = Some((LARGE.acquire().await.ok()?, all.len(), Instant::now()));
-            }
-            let (rate, grace) = LEAST_RATE;
-            let slow = |(_, before, since): &(SemaphorePermit<'_>, usize, Instant)| {
-                let late = since.elapsed().saturating_sub(grace);
-                ((all.len() - before) as u128) < late.as_millis() * (rate as u128) / 1000
-            };
-            if large.as_ref().is_some_and(slow) {
-                return None;
-            }
+        if large.is_none() && all.len() + piece.len() > SMALL_BYTES {
+            large = Some((LARGE.acquire().await.ok()?, Instant::now(), all.len()));
         }
         all.extend_from_slice(&piece);
     }
-    Some(all)
 }
 
 /// Who does not know the secret learns nothing, not even whether there is such a project.
@@ -146,9 +146,9 @@ impl Heard<'_> {
             Reference::Branch(name) => name.clone(),
             Reference::Tag(name) => {
                 return Ok(match asker.tag(name).await {
-                    Ok(tag) => {
-                        let known = format!("{} tag {name} {}", self.project.name, tag.commit);
-                        Ok(NewRun { delivery: Some(known), ..new(Push { commit: tag.commit, ..push }) })
+                    Ok(commit) => {
+                        let known = format!("{} tag {name} {commit}", self.project.name);
+                        Ok(NewRun { delivery: Some(known), ..new(Push { commit, ..push }) })
                     }
                     Err(Silent::Missing) => Err(format!("the forge knows of no tag {name}")),
                     Err(error) => Ok(unconfirmed(new(push), &error)),
@@ -172,11 +172,9 @@ impl Heard<'_> {
         }
     }
 
-    /// Whether this is heard for the first time, where nobody can be asked whether it is so still.
+    /// Whether this is heard for the first time, where nobody can be asked whether it is so still. It is noted once it is done.
     async fn is_new(&self) -> Result<bool, Refused> {
-        let is_new = !self.app.store.knows_delivery(&self.id).await?;
-        self.app.store.note_delivery(&self.id).await?;
-        Ok(is_new)
+        Ok(!self.app.store.knows_delivery(&self.id).await?)
     }
 
     /// A pull request is said to be closed. What came of that, in words.
@@ -199,6 +197,7 @@ impl Heard<'_> {
         }
         let reason = format!("Pull request {id} was {}", if closed.is_merged { "merged" } else { "closed" });
         end_all(self.app, (self.project.id, None), &reason, is_it).await?;
+        self.app.store.note_delivery(&self.id).await?;
         Ok(reason)
     }
 
@@ -228,6 +227,7 @@ impl Heard<'_> {
             let name = name.strip_prefix("refs/heads/").unwrap_or(name);
             self.app.store.forget_properties(self.project.id, name, None, self.app.now()).await?;
         }
+        self.app.store.note_delivery(&self.id).await?;
         Ok(reason)
     }
 

@@ -14,12 +14,10 @@ use super::auth::{Owner, TOKEN, User};
 use super::body::Sent;
 use super::error::Refused;
 use crate::app::App;
-use crate::passwords::{MAX_BYTES, MIN_CHARS};
+use crate::passwords::{MAX_BYTES, MAX_NAME, MIN_CHARS};
 use crate::policy::{Action, Grant, Role};
 use crate::random::secret;
 
-/// The longest name of somebody, in bytes.
-const MAX_NAME: usize = 100;
 /// What one may be granted.
 const MAX_GRANTS: usize = 100;
 const DAY: u64 = 24 * 3_600_000;

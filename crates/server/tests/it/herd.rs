@@ -62,6 +62,10 @@ async fn answer(State(Forge(repository)): State<Forge>, uri: Uri) -> (StatusCode
             let all = repository.tags.iter();
             Some(all.map(|(name, commit)| json!({ "name": name, "commit": { "sha": commit } })).collect())
         }
+        ["commits", tag] => match repository.tags.get(tag.strip_prefix("tags%2F").unwrap_or_default()) {
+            Some(commit) => Some(json!({ "sha": commit })),
+            None => return (StatusCode::UNPROCESSABLE_ENTITY, Json(json!({ "message": "No commit found for SHA" }))),
+        },
         ["branches", name] => repository
             .branches
             .get(*name)

@@ -139,6 +139,8 @@ async fn slow_webhooks_hold_up_no_other() {
         stream.write_all(&vec![b' '; 300 << 10]).unwrap();
         slow.push(stream);
     }
-    let said = tokio::time::timeout(Duration::from_secs(15), place.push("main", &commit(1), "a")).await;
+    // One as large, which has to wait for a turn among them.
+    let push = json!({ "ref": "refs/heads/main", "after": commit(1), "sender": { "login": "a" }, "more": "x".repeat(400 << 10) });
+    let said = tokio::time::timeout(Duration::from_secs(15), place.hook("push", "a", &push)).await;
     assert!(said.expect("it is heard").get("run").is_some());
 }

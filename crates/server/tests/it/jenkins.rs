@@ -109,6 +109,7 @@ async fn a_definition_is_validated() {
     assert!(status == 503 && said.contains("no agent"), "{status} {said}");
     let key = place.enrol("one").await;
     let mut agent = place.agent(&key, &[]).await;
+    while place.ask("GET", "/api/v1/agents", Value::Null).await["agents"][0]["connected"] != true {}
     let is_check = |message: &ToAgent| matches!(message, ToAgent::Check { .. });
     let finding =
         Finding { is_error: true, start: 0, end: 8, message: "Missing required section \"agent\"".into(), hint: None };

@@ -129,7 +129,7 @@ async fn the_same_key_twice_is_one_agent() {
 }
 
 /// Who goes on and on without being heard is cut off, before what waits is more than the server has room for.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_agent_that_does_not_wait_is_cut_off() {
     let place = Place::new().await;
     let key = place.enrol("one").await;

@@ -2,6 +2,7 @@
 
 use model::request::Request;
 use serde_json::{Value, json};
+use server::{Clock, Simulated};
 use wire::agent::ToAgent;
 
 use crate::agent::Place;
@@ -206,11 +207,18 @@ async fn who_has_no_token_makes_one() {
 /// Many guesses at once are no more than one after the other.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn guesses_that_come_together_are_counted_too() {
-    let place = Place::new().await;
+    let mut place = Place::on_nothing(None);
+    let clock = Simulated::from(1_800_000_000_000);
+    place.clock = Clock::Simulated(clock.clone());
+    place.start().await;
     place.somebody("alice", &["reader"]).await;
     let wrong = (0..20).map(|_| place.log_in("alice", "not the password"));
     assert!(futures_util::future::join_all(wrong).await.iter().all(Option::is_none));
+    // However long that took: the wait is not over.
+    clock.jump(-600_000);
     assert!(place.log_in("alice", PASSWORD).await.is_none(), "the name has to wait");
+    clock.jump(1_200_000);
+    assert!(place.log_in("alice", PASSWORD).await.is_some());
 }
 
 /// Two changes of somebody at once are both made.

@@ -56,6 +56,21 @@ impl Client {
         response.json().await.map_err(|error| self.away(&error))
     }
 
+    /// All of a list, page by page.
+    pub async fn all(&self, path: &str, of: &str) -> Result<Vec<Value>, CommandFailure> {
+        let (mut all, mut after) = (Vec::new(), String::new());
+        loop {
+            let mut answer = self.ask(Method::GET, &format!("{path}{after}"), None).await?;
+            if let Value::Array(page) = answer[of].take() {
+                all.extend(page);
+            }
+            match answer["next_after"].as_str() {
+                Some(next) => after = format!("?after={}", next.replace('/', "%2F").replace('+', "%2B")),
+                None => return Ok(all),
+            }
+        }
+    }
+
     /// An answer as it comes.
     pub async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Response, CommandFailure> {
         let request = self.http.request(method, format!("{}{path}", self.server));

@@ -15,6 +15,7 @@ mod audit;
 mod backup;
 mod claim;
 mod connect;
+mod deliveries;
 mod elsewhere;
 mod error;
 mod journal;

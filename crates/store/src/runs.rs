@@ -369,31 +369,23 @@ impl Store {
     ///
     /// # Errors
     /// There is another text already.
-    pub async fn set_definition(&self, id: RunId, found: &Definition) -> Result<(), StoreError> {
+    pub async fn set_definition(&self, id: RunId, found: &Definition, now: Millis) -> Result<(), StoreError> {
+        let mut tx = self.write().await?;
+        // As it was, where it is found again: by the next agent, say.
+        let row = sqlx::query("SELECT definition FROM runs WHERE id = $1").bind(signed(id.0)).fetch_optional(&mut *tx);
+        let known = row.await?.map(|row| row.try_get::<Option<String>, _>(0)).transpose()?.flatten();
         let change = sqlx::query(
             "UPDATE runs SET definition = $1, commit_id = COALESCE($3, commit_id), tree = COALESCE($4, tree) WHERE id = $2 AND (definition IS NULL OR definition = $1)",
         );
         let change = change.bind(&found.text).bind(signed(id.0)).bind(&found.commit).bind(&found.tree);
-        let changed = self.change(change).await?;
-        if changed == 1 { Ok(()) } else { Err(StoreError::Stale { what: id.to_string() }) }
-    }
-
-    /// Whether something has come before, under this name.
-    ///
-    /// # Errors
-    /// The database.
-    pub async fn knows_delivery(&self, delivery: &str) -> Result<bool, StoreError> {
-        let query = sqlx::query("SELECT COUNT(*) FROM deliveries WHERE digest = $1").bind(digest(delivery));
-        Ok(query.fetch_one(&self.pool).await?.try_get::<i64, _>(0)? > 0)
-    }
-
-    /// From now on that has come, though no run is made of it.
-    ///
-    /// # Errors
-    /// The database.
-    pub async fn note_delivery(&self, delivery: &str) -> Result<(), StoreError> {
-        let query = sqlx::query("INSERT INTO deliveries (digest, run_id) VALUES ($1, 0) ON CONFLICT DO NOTHING");
-        self.change(query.bind(digest(delivery))).await.map(drop)
+        if change.execute(&mut *tx).await?.rows_affected() != 1 {
+            return Err(StoreError::Stale { what: id.to_string() });
+        }
+        if known.is_none() {
+            let detail = json!({ "commit": found.commit, "tree": found.tree, "definition": digest(&found.text) });
+            record(&mut tx, now, &Actor::server(), "run.define", &id.to_string(), &detail).await?;
+        }
+        Ok(tx.commit().await?)
     }
 
     /// A run of the same tree, of code that is trusted as much, that has come to a verdict.

@@ -26,8 +26,8 @@ fn person(person: &Value, output: OutputFormat) {
 pub async fn people(command: &PeopleCommand) -> Result<Exit, CommandFailure> {
     match command {
         PeopleCommand::Ls { client } => {
-            let answer = Client::new(client)?.ask(Method::GET, "/api/v1/people", None).await?;
-            answer["people"].as_array().into_iter().flatten().for_each(|one| person(one, client.output));
+            let people = Client::new(client)?.all("/api/v1/people", "people").await?;
+            people.iter().for_each(|one| person(one, client.output));
         }
         PeopleCommand::Put(args) => put(args).await?,
         PeopleCommand::Me { client } => {

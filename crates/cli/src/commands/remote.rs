@@ -31,8 +31,7 @@ fn state(run: &Value) -> String {
 pub async fn projects(command: &ProjectsCommand) -> Result<Exit, CommandFailure> {
     match command {
         ProjectsCommand::Ls { client } => {
-            let answer = Client::new(client)?.ask(Method::GET, "/api/v1/projects", None).await?;
-            for project in answer["projects"].as_array().into_iter().flatten() {
+            for project in &Client::new(client)?.all("/api/v1/projects", "projects").await? {
                 match client.output {
                     OutputFormat::Json => println!("{project}"),
                     OutputFormat::Text => println!("{}  {}", text(project, "name"), project["config"]["source"]),
@@ -293,8 +292,7 @@ fn sandboxes(agent: &Value) -> String {
 pub async fn agents(command: &AgentsCommand) -> Result<Exit, CommandFailure> {
     match command {
         AgentsCommand::Ls { client } => {
-            let answer = Client::new(client)?.ask(Method::GET, "/api/v1/agents", None).await?;
-            for agent in answer["agents"].as_array().into_iter().flatten() {
+            for agent in &Client::new(client)?.all("/api/v1/agents", "agents").await? {
                 let is_there = if agent["connected"] == true { "connected" } else { "away" };
                 match client.output {
                     OutputFormat::Json => println!("{agent}"),
@@ -311,8 +309,8 @@ pub async fn agents(command: &AgentsCommand) -> Result<Exit, CommandFailure> {
         }
         AgentsCommand::Rm { name, client } => {
             let client = Client::new(client)?;
-            let answer = client.ask(Method::GET, "/api/v1/agents", None).await?;
-            let agent = answer["agents"].as_array().into_iter().flatten().find(|agent| text(agent, "name") == name);
+            let agents = client.all("/api/v1/agents", "agents").await?;
+            let agent = agents.iter().find(|agent| text(agent, "name") == name);
             let agent = agent.ok_or_else(|| CommandFailure::usage(format!("there is no agent {name}")))?;
             client.send(Method::DELETE, &format!("/api/v1/agents/{}", agent["id"]), None).await?;
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -22,6 +22,7 @@ use super::auth::{User, bearer};
 use super::body::Sent;
 use super::description;
 use super::error::Refused;
+use super::paging::Names;
 use super::people::MadeToken;
 use crate::app::App;
 use crate::connection::{SILENCE, Sign, attend};
@@ -59,13 +60,19 @@ pub(super) struct Shown {
 #[derive(Serialize, ToSchema)]
 pub(super) struct Agents {
     agents: Vec<Shown>,
+    /// Where the next page goes on.
+    next_after: Option<String>,
 }
 
-/// Agents, and what they have.
-#[utoipa::path(get, path = "/api/v1/agents", tag = "agents", responses((status = 200, body = Agents)))]
-pub(super) async fn list(State(app): State<Arc<App>>, user: User) -> Result<Json<Agents>, Refused> {
+/// Agents, and what they have, by their names.
+#[utoipa::path(get, path = "/api/v1/agents", tag = "agents", params(Names), responses((status = 200, body = Agents)))]
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    user: User,
+    Query(names): Query<Names>,
+) -> Result<Json<Agents>, Refused> {
     user.may(Action::SeeAgents, None)?;
-    let agents = app.store.agents().await?;
+    let (agents, next_after) = names.page(app.store.agents().await?, |agent| &agent.name);
     let shown = agents.into_iter().map(|agent| {
         let offers = app.hub.offers_of(agent.id);
         let (connected, offers) = (offers.is_some(), offers.unwrap_or_default());
@@ -74,7 +81,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, user: User) -> Result<Json
         let Resources { memory_mib, cpu_millis } = resources;
         Shown { id, name, seen_at, connected, rungs, engine, images: images.len(), memory_mib, cpu_millis }
     });
-    Ok(Json(Agents { agents: shown.collect() }))
+    Ok(Json(Agents { agents: shown.collect(), next_after }))
 }
 
 /// A token that is good for one agent, once, for an hour.

@@ -19,6 +19,7 @@ mod logs;
 mod metrics;
 mod oidc;
 mod pages;
+mod paging;
 mod people;
 mod projects;
 mod questions;

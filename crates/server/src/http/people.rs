@@ -13,6 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::auth::{Owner, TOKEN, User};
 use super::body::Sent;
 use super::error::Refused;
+use super::paging::Names;
 use crate::app::App;
 use crate::passwords::{MAX_BYTES, MAX_NAME, MIN_CHARS};
 use crate::policy::{Action, Grant, Role};
@@ -40,6 +41,8 @@ pub(super) struct Shown {
 #[derive(Serialize, ToSchema)]
 pub(super) struct People {
     people: Vec<Shown>,
+    /// Where the next page goes on.
+    next_after: Option<String>,
 }
 
 fn shown(person: &Person) -> Shown {
@@ -68,11 +71,16 @@ fn json_of(grants: &[Grant]) -> Value {
     serde_json::to_value(grants).unwrap_or_default()
 }
 
-/// Who there is.
-#[utoipa::path(get, path = "/api/v1/people", tag = "people", responses((status = 200, body = People)))]
-pub(super) async fn list(State(app): State<Arc<App>>, user: User) -> Result<Json<People>, Refused> {
+/// Who there is, by their names.
+#[utoipa::path(get, path = "/api/v1/people", tag = "people", params(Names), responses((status = 200, body = People)))]
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    user: User,
+    Query(names): Query<Names>,
+) -> Result<Json<People>, Refused> {
     user.may(Action::SeePeople, None)?;
-    Ok(Json(People { people: app.store.people().await?.iter().map(shown).collect() }))
+    let (people, next_after) = names.page(app.store.people().await?, |person| &person.name);
+    Ok(Json(People { people: people.iter().map(shown).collect(), next_after }))
 }
 
 /// Who asks.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use serde::Serialize;
 use serde_json::Value;
@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 use super::auth::User;
 use super::body::Sent;
 use super::error::Refused;
+use super::paging::Names;
 use crate::app::App;
 use crate::config::ProjectConfig;
 use crate::policy::Action;
@@ -33,6 +34,8 @@ pub(super) struct Shown {
 #[derive(Serialize, ToSchema)]
 pub(super) struct Projects {
     projects: Vec<Shown>,
+    /// Where the next page goes on.
+    next_after: Option<String>,
 }
 
 fn shown(project: &Project) -> Shown {
@@ -40,11 +43,15 @@ fn shown(project: &Project) -> Shown {
     Shown { name: project.name.clone(), config, last_number: project.last_number }
 }
 
-/// Projects that one may see.
-#[utoipa::path(get, path = "/api/v1/projects", tag = "projects", responses((status = 200, body = Projects)))]
-pub(super) async fn list(State(app): State<Arc<App>>, user: User) -> Result<Json<Projects>, Refused> {
-    let projects = user.projects(&app).await?.iter().map(shown).collect();
-    Ok(Json(Projects { projects }))
+/// Projects that one may see, by their names.
+#[utoipa::path(get, path = "/api/v1/projects", tag = "projects", params(Names), responses((status = 200, body = Projects)))]
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    user: User,
+    Query(names): Query<Names>,
+) -> Result<Json<Projects>, Refused> {
+    let (projects, next_after) = names.page(user.projects(&app).await?, |project| &project.name);
+    Ok(Json(Projects { projects: projects.iter().map(shown).collect(), next_after }))
 }
 
 /// A project.

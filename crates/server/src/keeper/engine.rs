@@ -59,7 +59,7 @@ impl Keeper {
                 Ok(Step::Over)
             }
             Ok(found) => {
-                self.app.store.set_definition(self.run.id, &found).await?;
+                self.app.store.set_definition(self.run.id, &found, self.app.now()).await?;
                 match (&self.run.merge, &found.tree) {
                     (Some(_), Some(tree)) if !is_rerun(&self.run.facts) => self.known_already(tree).await,
                     _ => Ok(Step::Again),

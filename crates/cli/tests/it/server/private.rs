@@ -29,6 +29,8 @@ const LOOKS: &str = "node { checkout scm; sh 'cat .git/config; env; echo looked'
 fn a_private_repository_is_fetched_and_no_workload_sees_with_what() {
     let Some(place) = Place::with_agent() else { return };
     let (project, _open, _) = super::served(LOOKS);
+    // It is served as files.
+    project.git(&["update-server-info"]);
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let elsewhere = place.folder.path().join("elsewhere");
     std::fs::write(&elsewhere, "").unwrap();

@@ -381,7 +381,8 @@ async fn a_large_run_waits_for_memory() {
     let resources = Resources { memory_mib: 8000, cpu_millis: 4000 };
     let mut agent = place.agent_that_offers("one", 4, &[], Offers { resources, ..everything() }).await;
     let first = place.trigger().await;
-    let of_first = agent.take("node { sh 'make' }").await;
+    // Which goes on until it is ended, whatever the agent does for others.
+    let of_first = agent.take("sleep 100000").await;
     assert_eq!(of_first.run.0, first);
     let trigger = async || place.ask("POST", "/api/v1/projects/large/runs", json!({})).await["id"].as_u64().unwrap();
     let second = trigger().await;
@@ -397,6 +398,7 @@ async fn a_large_run_waits_for_memory() {
     // There are places, and all memory is taken.
     let small = place.trigger().await;
     place.waits_for(small, "as much as each place has").await;
+    place.ask("POST", &format!("/api/v1/runs/{first}/abort"), json!({})).await;
     agent.give_back(of_first).await;
     agent.work(is_lease_of(small)).await;
     let (status, said) =

@@ -337,7 +337,8 @@ async fn a_thousand_pull_requests_are_in_nobodys_way() {
     place.ask("PUT", "/api/v1/projects/other", json!({ "source": { "folder": "/nowhere" } })).await;
     let waiting = async || place.ask("GET", "/api/v1/queue?limit=1", Value::Null).await["waiting"].as_u64().unwrap();
     let until = async |count: u64| {
-        for _ in 0..3000 {
+        // Each is a change of the database, and each change is on the disk before the next.
+        for _ in 0..9000 {
             if waiting().await >= count {
                 return;
             }

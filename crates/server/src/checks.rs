@@ -90,7 +90,7 @@ impl Checks {
     async fn read(&self, hub: &Hub, labels: &Expression, what: Check) -> Found {
         let _turn = self.turns.acquire().await.map_err(|error| unread(&error.to_string()))?;
         let id = self.counted.fetch_add(1, Ordering::Relaxed);
-        let (agent, mouth) = hub
+        let (agent, outbox) = hub
             .any_agent(labels, id)
             .ok_or_else(|| unread("no agent that may is connected, and only agents read definitions"))?;
         let (heard, answer) = oneshot::channel();
@@ -99,7 +99,7 @@ impl Checks {
         let _asked = Forgotten(self, id);
         let patience = if matches!(what, Check::Plan { .. }) { PATIENCE_TO_FETCH } else { PATIENCE };
         // One that has gone does not answer.
-        mouth.say(ToAgent::Check { id, what });
+        outbox.say(ToAgent::Check { id, what });
         let answer = tokio::time::timeout(patience, answer).await;
         answer
             .ok()

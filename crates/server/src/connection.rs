@@ -12,7 +12,7 @@ use wire::agent::{FromAgent, Offers, VERSION};
 use crate::app::App;
 use crate::hub::Connected;
 use crate::line;
-use crate::mouth::Mouth;
+use crate::outbox::Outbox;
 
 /// Labels of one agent, and the longest of one, in bytes.
 const MOST_LABELS: (usize, usize) = (200, 200);
@@ -36,7 +36,7 @@ pub(crate) enum Sign {
 }
 
 /// Until the connection ends, or is to be ended. The first word is a greeting.
-pub(crate) async fn attend(app: Arc<App>, agent: AgentRecord, mouth: Mouth, signs: impl Stream<Item = Sign>) {
+pub(crate) async fn attend(app: Arc<App>, agent: AgentRecord, outbox: Outbox, signs: impl Stream<Item = Sign>) {
     static CONNECTIONS: AtomicU64 = AtomicU64::new(1);
     let connection = CONNECTIONS.fetch_add(1, Ordering::Relaxed);
     let (alive, mut displaced) = oneshot::channel();
@@ -50,7 +50,7 @@ pub(crate) async fn attend(app: Arc<App>, agent: AgentRecord, mouth: Mouth, sign
             sign = tokio::time::timeout(SILENCE, signs.next()) => sign,
         };
         let Ok(Some(sign)) = sign else { break };
-        if mouth.is_unheard() {
+        if outbox.is_unheard() {
             tracing::warn!(agent = agent.name, "an agent does not listen");
             break;
         }
@@ -66,9 +66,9 @@ pub(crate) async fn attend(app: Arc<App>, agent: AgentRecord, mouth: Mouth, sign
                 let is_one = |label: &String| label.len() <= longest && !line::is_reserved(label);
                 let own = labels.into_iter().filter(is_one).take(most);
                 let labels = own.chain([agent.name.clone()]).collect();
-                let (mouth, offers) = (mouth.clone(), bounded(offers));
+                let (outbox, offers) = (outbox.clone(), bounded(offers));
                 let connected =
-                    Connected { connection, mouth, most: runs.min(MOST_RUNS), labels, offers, _alive: alive };
+                    Connected { connection, outbox, most: runs.min(MOST_RUNS), labels, offers, _alive: alive };
                 let placed = app.hub.come(&app.waiting, agent.id, connected, &held);
                 line::perform(&app, placed).await;
                 // It may have been sent away since it was let in, when nobody knew of this connection.

@@ -16,7 +16,7 @@ use wire::agent::{FromAgent, Lease, Offers, ToAgent};
 use crate::app::App;
 use crate::keeper::{self, Decision, KeeperLink, ToKeeper, Unheard};
 use crate::line::{self, Waiting};
-use crate::mouth::Mouth;
+use crate::outbox::Outbox;
 
 /// How often the queue is looked at where nothing has told that it changed.
 const LOOK: Duration = Duration::from_secs(2);
@@ -51,7 +51,7 @@ pub(crate) struct Places {
 pub(crate) struct Connected {
     /// Which of its connections: a later one replaces an earlier one.
     pub(crate) connection: u64,
-    pub(crate) mouth: Mouth,
+    pub(crate) outbox: Outbox,
     /// Runs that it takes at once.
     pub(crate) most: u32,
     /// What it was called.
@@ -107,7 +107,7 @@ async fn tell_waiting(app: &Arc<App>, told: &mut BTreeMap<String, u64>) -> Resul
     }
     if !projects.is_empty() || !told.is_empty() {
         for agent in app.hub.agents().values() {
-            agent.mouth.say(ToAgent::Waiting { projects: projects.clone() });
+            agent.outbox.say(ToAgent::Waiting { projects: projects.clone() });
         }
     }
     *told = projects;
@@ -217,7 +217,7 @@ impl Hub {
         }
         // What it holds and nobody keeps is to be ended.
         for lease in of_runs.into_values().flatten() {
-            connected.mouth.say(ToAgent::Release { lease, forget: true });
+            connected.outbox.say(ToAgent::Release { lease, forget: true });
         }
         let came = connected.came(agent);
         agents.insert(agent, connected);
@@ -253,11 +253,11 @@ impl Hub {
     }
 
     /// One of those that are there and have these labels, each in its turn, and how it is spoken to.
-    pub(crate) fn any_agent(&self, labels: &Expression, turn: u64) -> Option<(u64, Mouth)> {
+    pub(crate) fn any_agent(&self, labels: &Expression, turn: u64) -> Option<(u64, Outbox)> {
         let agents = self.agents();
         let fit: Vec<_> = agents.iter().filter(|(_, connected)| labels.evaluate(&connected.labels())).collect();
         let index = usize::try_from(turn.checked_rem(fit.len() as u64)?).ok()?;
-        fit.get(index).map(|(id, connected)| (**id, connected.mouth.clone()))
+        fit.get(index).map(|(id, connected)| (**id, connected.outbox.clone()))
     }
 
     /// What an agent that is there has.
@@ -301,7 +301,7 @@ impl Hub {
     /// Says something to an agent; one that is away is told when it comes back.
     pub(crate) fn tell(&self, agent: u64, message: ToAgent) {
         if let Some(connected) = self.agents().get(&agent) {
-            connected.mouth.say(message);
+            connected.outbox.say(message);
         }
     }
 
@@ -313,7 +313,7 @@ impl Hub {
     /// The same over one of its connections only: at the end of another one there may be somebody who knows nothing of what was said before.
     pub(crate) fn tell_over(&self, agent: u64, connection: u64, message: ToAgent) {
         if let Some(connected) = self.agents().get(&agent).filter(|connected| connected.connection == connection) {
-            connected.mouth.say(message);
+            connected.outbox.say(message);
         }
     }
 

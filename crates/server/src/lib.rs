@@ -31,7 +31,7 @@ mod hub;
 mod keeper;
 mod line;
 mod logs;
-mod mouth;
+mod outbox;
 mod passwords;
 pub mod policy;
 mod project_files;
@@ -60,7 +60,7 @@ use wire::agent::{FromAgent, ToAgent};
 use app::App;
 use blob::BlobError;
 use connection::{Sign, attend};
-use mouth::Mouth;
+use outbox::Outbox;
 use policy::{Grant, Role};
 
 pub use clock::{Clock, Simulated};
@@ -258,7 +258,7 @@ impl Server {
             let signs = futures_util::stream::poll_fn(move |context| {
                 from.poll_recv(context).map(|said| said.map(|message| Sign::Says(message, 0)))
             });
-            tokio::spawn(attend(app, agent, Mouth::of(to), signs));
+            tokio::spawn(attend(app, agent, Outbox::of(to), signs));
             Ok(true)
         }
     }

@@ -26,7 +26,7 @@ use super::paging::Names;
 use super::people::MadeToken;
 use crate::app::App;
 use crate::connection::{SILENCE, Sign, attend};
-use crate::mouth::Mouth;
+use crate::outbox::Outbox;
 use crate::policy::Action;
 use crate::random::secret;
 
@@ -150,7 +150,7 @@ pub(super) async fn connect(
 
 async fn converse(app: Arc<App>, agent: AgentRecord, socket: WebSocket) {
     let (mut out, incoming) = socket.split();
-    let (mouth, mut said) = Mouth::new();
+    let (outbox, mut said) = Outbox::new();
     let writer = tokio::spawn(async move {
         let mut ping = tokio::time::interval(PING);
         loop {
@@ -177,7 +177,7 @@ async fn converse(app: Arc<App>, agent: AgentRecord, socket: WebSocket) {
         }
         _ => Sign::Lives,
     });
-    attend(app, agent, mouth, signs).await;
+    attend(app, agent, outbox, signs).await;
     stop.abort();
 }
 

@@ -11,7 +11,7 @@ const MOST_UNREAD: usize = 20_000;
 
 /// Says something to an agent.
 #[derive(Clone)]
-pub(crate) struct Mouth {
+pub(crate) struct Outbox {
     sender: mpsc::UnboundedSender<ToAgent>,
     unread: Arc<AtomicUsize>,
     /// Somebody counts what is read.
@@ -19,21 +19,21 @@ pub(crate) struct Mouth {
 }
 
 /// What was said, in its order.
-pub(crate) struct Said {
+pub(crate) struct Outgoing {
     receiver: mpsc::UnboundedReceiver<ToAgent>,
     unread: Arc<AtomicUsize>,
 }
 
-impl Mouth {
-    pub(crate) fn new() -> (Mouth, Said) {
+impl Outbox {
+    pub(crate) fn new() -> (Outbox, Outgoing) {
         let (sender, receiver) = mpsc::unbounded_channel();
         let unread = Arc::<AtomicUsize>::default();
-        (Mouth { sender, unread: Arc::clone(&unread), is_counted: true }, Said { receiver, unread })
+        (Outbox { sender, unread: Arc::clone(&unread), is_counted: true }, Outgoing { receiver, unread })
     }
 
     /// One whose other end is somebody else's, who listens.
-    pub(crate) fn of(sender: mpsc::UnboundedSender<ToAgent>) -> Mouth {
-        Mouth { sender, unread: Arc::default(), is_counted: false }
+    pub(crate) fn of(sender: mpsc::UnboundedSender<ToAgent>) -> Outbox {
+        Outbox { sender, unread: Arc::default(), is_counted: false }
     }
 
     /// One that has gone hears nothing.
@@ -50,7 +50,7 @@ impl Mouth {
     }
 }
 
-impl Said {
+impl Outgoing {
     pub(crate) async fn next(&mut self) -> Option<ToAgent> {
         let message = self.receiver.recv().await?;
         self.unread.fetch_sub(1, Ordering::Relaxed);

@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use model::ids::{JobId, RequestId, RunId};
-use model::run::RunEnd;
 use model::rung::Needs;
 use queue::line::{AgentId, Command, Event, Expression, Labels};
 use store::{Run, Status, StoreError};
@@ -77,10 +76,14 @@ pub(crate) async fn begin(app: &Arc<App>) -> Result<(), StoreError> {
             for ((run, job), agent) in app.waiting.given_to_jobs() {
                 app.hub.place(&app.waiting, run, job, agent);
             }
+            if let Err(error) = line::wake(&app).await {
+                tracing::warn!(%error, "the queue cannot be looked at");
+                app.waiting.look_again();
+            }
             if let Err(error) = line::take_in(&app).await {
                 tracing::warn!(%error, "the queue cannot be looked at");
             }
-            let pause = app.waiting.due_in().unwrap_or(LOOK).min(LOOK);
+            let pause = app.waiting.due_in(app.now()).unwrap_or(LOOK).min(LOOK);
             if tokio::time::timeout(pause, app.hub.wake.notified()).await.is_err() {
                 line::perform(&app, app.waiting.tell(Event::Ticked)).await;
             }
@@ -133,7 +136,7 @@ pub(crate) fn start_keeper(app: &Arc<App>, run: Run) {
             // One whose agent was lost waits for another, unless somebody has wanted it to end meanwhile.
             let again = match app.store.run(id).await {
                 Ok(Some(run)) if run.status == Status::Queued => match &run.abort_reason {
-                    Some(reason) => app.store.end_queued(id, &RunEnd::aborted(reason), app.now()).await.map(drop),
+                    Some(reason) => line::end(&app, &run, reason, true).await,
                     None => line::queued(&app, &run).await,
                 },
                 found => found.map(drop),
@@ -338,9 +341,9 @@ impl Hub {
     }
 
     /// A run is to end.
-    pub(crate) fn abort(&self, run: RunId) {
+    pub(crate) fn abort(&self, run: RunId, is_first: bool) {
         if let Some(keeper) = self.keepers().get(&run) {
-            keeper.send(ToKeeper::Abort);
+            keeper.send(ToKeeper::Abort { is_first });
         }
     }
 }

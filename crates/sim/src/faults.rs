@@ -145,7 +145,7 @@ impl World {
             }
             (Offence::TakesAway, Some((run, epoch))) => {
                 // Somebody else may have been faster.
-                let _ = self.checker.tamper(async |store| store.requeue_run(run, epoch, &[], wall).await);
+                let _ = self.checker.tamper(async |store| store.requeue_run(run, epoch, &[], None, wall).await);
             }
             (Offence::GivesAway, Some((run, epoch))) => {
                 let _ = self.checker.tamper(async |store| store.lease_run(run, epoch, 1, wall).await);

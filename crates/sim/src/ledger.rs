@@ -54,6 +54,9 @@ pub(crate) struct Known {
     pub(crate) number: u64,
     branch: String,
     needs: Needs,
+    /// Without what its definition asks for.
+    least: Needs,
+    is_aborted: bool,
     is_held: bool,
     state: State,
     epoch: u64,
@@ -146,6 +149,7 @@ impl Ledger {
             "run.abort" => {
                 let run = self.known(row)?;
                 let is_over = matches!(run.state, State::Ended | State::Gone);
+                run.is_aborted = true;
                 if is_over { Err(format!("it has ended: {run:?}")) } else { Ok(()) }
             }
             "run.forget" => self.forgotten(row, &detail),
@@ -200,6 +204,8 @@ impl Ledger {
             number,
             branch: branch.or(revision).unwrap_or_else(|| "main".to_owned()),
             needs: Needs::of_rung(run.trust.minimum()),
+            least: Needs::of_rung(run.trust.minimum()),
+            is_aborted: false,
             is_held: run.held.is_some(),
             state: State::Waits,
             epoch: 0,
@@ -223,7 +229,14 @@ impl Ledger {
             return Err(format!("agent {agent} gets epoch {epoch} of {run:?}"));
         }
         (run.state, run.epoch) = (State::Leased(agent), epoch);
-        let (project, branch, needs) = (run.project.clone(), run.branch.clone(), run.needs.clone());
+        let wakes_at = detail["wakes_at"].as_u64();
+        let is_aborted = run.is_aborted;
+        if wakes_at.is_some_and(|at| at > row.at || (at == 0) != is_aborted) {
+            return Err(format!("it wakes at {wakes_at:?}: {run:?}"));
+        }
+        // For a moment it is anywhere, to hear of that.
+        let needs = if wakes_at.is_some() { run.least.clone() } else { run.needs.clone() };
+        let (project, branch) = (run.project.clone(), run.branch.clone());
         let host = self.hosts.get(&agent).ok_or_else(|| format!("there is no agent {agent}"))?;
         let leased: Vec<&Known> =
             self.unfinished.iter().filter_map(|id| self.runs.get(id).filter(|run| run.is_leased())).collect();
@@ -241,8 +254,9 @@ impl Ledger {
         if terms.at_once.is_some_and(|most| of_project > most as usize) {
             return Err(format!("{project} has {of_project} runs at once, and may have {:?}", terms.at_once));
         }
-        let on_branch = leased.iter().filter(|run| run.project == project && run.branch == branch).count();
-        if terms.alone && on_branch > 1 {
+        let is_of_branch = |run: &&&Known| run.project == project && run.branch == branch && !run.is_aborted;
+        let on_branch = leased.iter().filter(is_of_branch).count();
+        if terms.alone && !is_aborted && on_branch > 1 {
             return Err(format!("{on_branch} runs of {branch} of {project} at once, and each wants to be alone"));
         }
         let labels: Labels = host.labels.iter().map(String::as_str).collect();

@@ -32,7 +32,18 @@ pub(crate) fn definition(seed: u64, run: RunId) -> String {
             format!("parallel one: {{ node {{ {one} }} }}, two: {{ node {{ {two} }} }}\necho 'both'")
         }
         // It needs an agent that has machines, and says so when one has it.
-        10 => format!("echo 'an image'\nnode {{ sh 'docker build .'\n {} }}", steps(&mut dice, 2)),
+        10 => {
+            let node = format!("node {{ sh 'docker build .'\n {} }}", steps(&mut dice, 2));
+            // Half of them do not wait for it for ever.
+            let node = match dice.once_in(2) {
+                true => format!(
+                    "try {{ timeout(time: {}, unit: 'SECONDS') {{ {node} }} }} finally {{ node {{ sh 'after' }} }}",
+                    dice.between(1, 600)
+                ),
+                false => node,
+            };
+            format!("echo 'an image'\n{node}")
+        }
         11..13 => {
             let (one, two) = (steps(&mut dice, 1), steps(&mut dice, 2));
             // Half of them go on elsewhere, where their agent has no machines.

@@ -16,7 +16,8 @@ impl Store {
     /// Its lease is another one.
     pub async fn hold_run(&self, id: RunId, epoch: u64, reason: &str, now: Millis) -> Result<(), StoreError> {
         let detail = json!({ "epoch": epoch + 1, "reason": reason });
-        self.take_back(id, epoch, ("held = $3, approved = NULL", &clean(reason)), ("run.hold", &detail), now).await
+        self.take_back(id, epoch, ("held = $3, approved = NULL", &clean(reason)), None, ("run.hold", &detail), now)
+            .await
     }
 
     /// Somebody answers for a run that was held: for this commit, and for what is approved of it where that counts. False: it was not held, or is

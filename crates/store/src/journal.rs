@@ -32,6 +32,8 @@ pub enum Act {
     Leave(Needs),
     /// This job is to be at another agent, under the lease of the second, which needs this.
     Elsewhere(JobId, JobId, Needs),
+    /// The run, which has come where what it waits for may not be, stays: its jobs wait from now on, and not itself.
+    Stay,
 }
 
 /// A request that is not answered.
@@ -45,6 +47,13 @@ pub struct Outstanding {
     pub asked_at: Millis,
     /// Its run wants it to end early.
     pub is_cancelled: bool,
+}
+
+impl Outstanding {
+    /// When time itself answers it.
+    pub fn due(&self) -> Option<Millis> {
+        if let Request::Sleep { ms } = self.request { Some(self.asked_at.saturating_add(ms)) } else { None }
+    }
 }
 
 impl Store {
@@ -115,6 +124,10 @@ impl Store {
                     let text = serde_json::to_string(needs).map_err(StoreError::damaged("a run"))?;
                     let change = sqlx::query("UPDATE runs SET leaves = $1 WHERE id = $2");
                     change.bind(text).bind(signed(run.0)).execute(&mut *tx).await?;
+                }
+                Act::Stay => {
+                    let change = sqlx::query("UPDATE runs SET wakes_ms = NULL WHERE id = $1");
+                    change.bind(signed(run.0)).execute(&mut *tx).await?;
                 }
                 Act::Elsewhere(job, root, needs) => crate::elsewhere::put(&mut tx, run, *job, *root, needs).await?,
                 Act::Event(event) => happened(&mut tx, run, now, event).await?,

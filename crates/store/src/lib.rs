@@ -19,6 +19,7 @@ mod deliveries;
 mod elsewhere;
 mod error;
 mod journal;
+mod leases;
 mod log_blobs;
 mod logs;
 mod marks;

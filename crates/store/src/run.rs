@@ -108,6 +108,8 @@ pub struct Run {
     pub needs: Option<Needs>,
     /// What it needs of another agent, once it is about to leave the one that has it.
     pub leaves: Option<Needs>,
+    /// From when on it goes to any agent, though it waits for one that has what it needs: its engine is to hear that time has passed.
+    pub wakes_at: Option<Millis>,
     /// Tests that it has reported.
     pub tests: TestCounts,
     /// What it calls itself, instead of its number.

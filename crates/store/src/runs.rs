@@ -3,19 +3,17 @@
 use model::event::LogSource;
 use model::ids::RunId;
 use model::run::{RunEnd, RunFacts};
-use model::rung::{Needs, Trust};
+use model::rung::Trust;
 use model::test_result::TestCounts;
 use serde_json::json;
 use sqlx::any::AnyRow;
 use sqlx::{Any, Row as _, Transaction};
 use wire::agent::{Definition, LogLine};
-use wire::engine::Input;
 
 use crate::access::digest;
 use crate::artifacts::take_over;
 use crate::audit::record;
 use crate::connect::count;
-use crate::journal::put_input;
 use crate::logs::append;
 use crate::projects::ProjectId;
 use crate::run::{NewRun, Run, RunCounts, RunFilter, Status};
@@ -23,7 +21,7 @@ use crate::{Actor, Millis, Store, StoreError, signed, unsigned};
 
 const SELECT: &str = "SELECT r.id, r.project_id, p.name, r.number, r.status, r.outcome, r.message, r.facts, r.revision, r.definition, \
      r.abort_reason, r.epoch, r.agent_id, r.queued_ms, r.started_ms, r.ended_ms, r.lines, r.trust, r.commit_id, r.held, r.merge, r.needs, \
-     r.tests_failed, r.tests_skipped, r.tests_passed, r.display_name, r.description, r.approved, r.leaves \
+     r.tests_failed, r.tests_skipped, r.tests_passed, r.display_name, r.description, r.approved, r.leaves, r.wakes_ms \
      FROM runs r JOIN projects p ON p.id = r.project_id";
 
 fn run(row: &AnyRow) -> Result<Run, StoreError> {
@@ -56,6 +54,7 @@ fn run(row: &AnyRow) -> Result<Run, StoreError> {
         started_at: number(14)?,
         ended_at: number(15)?,
         lines: unsigned(row.try_get(16)?),
+        wakes_at: number(29)?,
         commit: row.try_get(18)?,
         held: row.try_get(19)?,
         tests,
@@ -221,95 +220,6 @@ impl Store {
             query = query.bind(revision.clone());
         }
         query.fetch_all(&self.pool).await?.iter().map(run).collect()
-    }
-
-    /// Gives a run to an agent, or to another one. The epoch of its lease.
-    ///
-    /// # Errors
-    /// It has ended, or has another epoch than `epoch`: somebody else was faster.
-    pub async fn lease_run(&self, id: RunId, epoch: u64, agent: u64, now: Millis) -> Result<u64, StoreError> {
-        let mut tx = self.write().await?;
-        let row = sqlx::query(
-            "UPDATE runs SET epoch = epoch + 1, agent_id = $1, status = 'running', started_ms = COALESCE(started_ms, $2), \
-             report = CASE WHEN reports = 1 THEN 'running' END \
-             WHERE id = $3 AND epoch = $4 AND status <> 'done' RETURNING epoch",
-        )
-        .bind(signed(agent))
-        .bind(signed(now))
-        .bind(signed(id.0))
-        .bind(signed(epoch))
-        .fetch_optional(&mut *tx)
-        .await?;
-        let row = row.ok_or_else(|| StoreError::Stale { what: id.to_string() })?;
-        let epoch = unsigned(row.try_get(0)?);
-        record(
-            &mut tx,
-            now,
-            &Actor::server(),
-            "run.lease",
-            &id.to_string(),
-            &json!({ "agent": agent, "epoch": epoch }),
-        )
-        .await?;
-        tx.commit().await?;
-        Ok(epoch)
-    }
-
-    /// Takes a run from its agent, answers what nobody answers any more, and puts it into the queue again.
-    ///
-    /// # Errors
-    /// It has ended, or has another epoch.
-    pub async fn requeue_run(&self, id: RunId, epoch: u64, answers: &[Input], now: Millis) -> Result<(), StoreError> {
-        let mut tx = self.write().await?;
-        let change = sqlx::query(
-            "UPDATE runs SET epoch = epoch + 1, agent_id = NULL, status = 'queued' WHERE id = $1 AND epoch = $2 AND status = 'running'",
-        );
-        if change.bind(signed(id.0)).bind(signed(epoch)).execute(&mut *tx).await?.rows_affected() != 1 {
-            return Err(StoreError::Stale { what: id.to_string() });
-        }
-        let row =
-            sqlx::query("SELECT COUNT(*) FROM inputs WHERE run_id = $1").bind(signed(id.0)).fetch_one(&mut *tx).await?;
-        let first: i64 = row.try_get(0)?;
-        for (seq, answer) in (first..).zip(answers) {
-            put_input(&mut tx, id, seq, answer).await?;
-        }
-        crate::elsewhere::forget(&mut tx, id).await?;
-        record(&mut tx, now, &Actor::server(), "run.requeue", &id.to_string(), &json!({ "epoch": epoch + 1 })).await?;
-        tx.commit().await?;
-        Ok(())
-    }
-
-    /// A run for which nothing is done leaves its agent, which has not what it needs, and waits for another.
-    ///
-    /// # Errors
-    /// Its lease is another one.
-    pub async fn move_run(&self, id: RunId, epoch: u64, needs: &Needs, now: Millis) -> Result<(), StoreError> {
-        let text = serde_json::to_string(needs).map_err(StoreError::damaged("a run"))?;
-        let detail = json!({ "epoch": epoch + 1, "needs": needs });
-        self.take_back(id, epoch, ("needs = $3", &text), ("run.move", &detail), now).await
-    }
-
-    /// Takes a run for which nothing is done from its agent, and puts it back into the queue with something changed: `$3` of what is set is the value.
-    pub(crate) async fn take_back(
-        &self,
-        id: RunId,
-        epoch: u64,
-        (set, value): (&'static str, &str),
-        (action, detail): (&'static str, &serde_json::Value),
-        now: Millis,
-    ) -> Result<(), StoreError> {
-        let mut tx = self.write().await?;
-        let text = format!(
-            "UPDATE runs SET epoch = epoch + 1, agent_id = NULL, status = 'queued', leaves = NULL, {set} WHERE id = $1 AND epoch = $2 AND status = 'running'"
-        );
-        let change = sqlx::query(sqlx::AssertSqlSafe(text)).bind(signed(id.0)).bind(signed(epoch)).bind(value);
-        if change.execute(&mut *tx).await?.rows_affected() != 1 {
-            return Err(StoreError::Stale { what: id.to_string() });
-        }
-        crate::elsewhere::forget(&mut tx, id).await?;
-        record(&mut tx, now, &Actor::server(), action, &id.to_string(), detail).await?;
-        tx.commit().await?;
-        Ok(())
     }
 
     /// Runs that wait, for an agent or for somebody to approve them, the oldest first, of these projects (`None`: of all) and behind that run.

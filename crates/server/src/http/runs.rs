@@ -8,9 +8,8 @@ use axum::http::StatusCode;
 use model::event::Event as Happening;
 use model::ids::RunId;
 use model::outcome::Outcome;
-use model::run::{BuildCause, RunEnd, RunFacts};
+use model::run::{BuildCause, RunFacts};
 use model::rung::Trust;
-use queue::line::Event;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::{Actor, NewRun, ProjectId, Run, RunFilter, Status, StoreError};
@@ -24,6 +23,7 @@ use super::test_results::Counts;
 use crate::app::App;
 use crate::changes::{REPLAYED, RESTARTED, held, of_person};
 use crate::config::ProjectConfig;
+use crate::line;
 use crate::policy::Action;
 
 /// Runs on a page at most, and where nobody says how many.
@@ -429,13 +429,12 @@ pub(super) async fn abort(
 
 /// Has a run end. False: it has ended.
 pub(crate) async fn end(app: &App, actor: &Actor, run: &Run, reason: &str) -> Result<bool, StoreError> {
-    app.store.abort_run(actor, run.id, reason, app.now()).await?;
-    // One that nobody has ends here.
-    let end = RunEnd::aborted(reason);
-    match app.store.end_queued(run.id, &end, app.now()).await? {
-        true => app.hub.keep_for_later(app.waiting.tell(Event::Withdrawn { run: run.id })),
-        false => app.hub.abort(run.id),
+    let is_first = app.store.abort_run(actor, run.id, reason, app.now()).await?;
+    if let Some(run) = app.store.run(run.id).await?.filter(|run| run.status == Status::Queued) {
+        line::end(app, &run, reason, is_first).await?;
     }
+    // Whoever has it, or has come by it meanwhile.
+    app.hub.abort(run.id, is_first);
     app.changed(run.id);
     // Who asks again has `post` conditions ended too.
     Ok(run.status != Status::Done)

@@ -3,11 +3,12 @@
 use model::outcome::Outcome;
 use model::request::{Failure, FailureKind, Reply, Request};
 use model::run::RunEnd;
-use store::StoreError;
+use store::{Outstanding, StoreError};
 use wire::agent::ToAgent;
 use wire::engine::Input;
 
 use super::{Keeper, Step};
+use crate::line;
 
 /// What is answered to what was asked of an agent that is lost.
 pub(super) fn lost(is_release: bool) -> Reply {
@@ -22,14 +23,18 @@ impl Keeper {
         tracing::warn!(run = %self.run.id, agent = self.agent, "an agent was lost");
         // Should this not be written down, it is all the same.
         self.is_lost = true;
-        if let Some(reason) = self.run.abort_reason.clone() {
+        if let Some(reason) = self.run.abort_reason.clone()
+            && !line::is_told(&self.app, &self.run).await?
+        {
             return self.abandon(&reason).await;
         }
         if let Some(needs) = self.leaving.take().map(|(needs, _)| needs).or(self.run.leaves.clone()) {
             return self.go(needs).await;
         }
         let mut answers = Vec::new();
-        for outstanding in self.app.store.outstanding(self.run.id).await? {
+        let asked = self.app.store.outstanding(self.run.id).await?;
+        let wakes_at = asked.iter().filter_map(Outstanding::due).min();
+        for outstanding in asked {
             // Time goes on without it.
             if outstanding.request.job().is_some() {
                 let reply = lost(matches!(outstanding.request, Request::Release { .. }));
@@ -37,7 +42,7 @@ impl Keeper {
             }
         }
         // In one change: nobody may report for the old lease from now on, and nobody answers but this.
-        self.app.store.requeue_run(self.run.id, self.lease.epoch, &answers, self.app.now()).await?;
+        self.app.store.requeue_run(self.run.id, self.lease.epoch, &answers, wakes_at, self.app.now()).await?;
         self.release_outposts(true);
         // It waits for another place, as one that is new.
         Ok(Step::Over)

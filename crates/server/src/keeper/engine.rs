@@ -183,7 +183,12 @@ impl Keeper {
             match act {
                 Act::Request(id, request) => self.ask(id, request, self.app.now()).await?,
                 Act::Cancel(id) => self.cancel(id).await?,
-                Act::Took(..) | Act::Event(_) | Act::Properties(..) | Act::Leave(_) | Act::Elsewhere(..) => {}
+                Act::Took(..)
+                | Act::Event(_)
+                | Act::Properties(..)
+                | Act::Leave(_)
+                | Act::Elsewhere(..)
+                | Act::Stay => {}
             }
         }
         if let Some(end) = end {

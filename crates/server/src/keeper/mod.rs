@@ -51,8 +51,8 @@ pub(crate) enum ToKeeper {
     Placed { job: JobId, agent: u64 },
     /// An agent says something of this run.
     Said { agent: u64, lease: Lease, message: FromAgent, bytes: usize },
-    /// Somebody wants it to end.
-    Abort,
+    /// Somebody wants it to end; not the first: what it does at its end too.
+    Abort { is_first: bool },
     /// Somebody has decided what a run asks. They hear whether that counts: it is written down then.
     Decided { id: RequestId, decision: Decision, heard: oneshot::Sender<bool> },
 }
@@ -208,6 +208,7 @@ impl Keeper {
                 let epoch = self.app.store.lease_run(self.run.id, self.run.epoch, agent, self.app.now()).await?;
                 self.lease = Lease { run: self.run.id, epoch };
                 (self.agent, self.connection) = (Some(agent), self.app.hub.connection_of(agent));
+                self.run.wakes_at = self.app.store.run(self.run.id).await?.and_then(|run| run.wakes_at);
                 if self.run.started_at.is_none() {
                     self.app.counted.taken(self.app.now().saturating_sub(self.run.queued_at));
                 }
@@ -238,7 +239,9 @@ impl Keeper {
             let journal = self.app.store.journal(&self.run, &text, &config.file).await?;
             self.read = journal.entries().iter().map(|entry| size_of_input(&entry.input)).sum();
             self.journal = Some(journal);
-            for outstanding in self.app.store.outstanding(self.run.id).await? {
+            let asked = self.app.store.outstanding(self.run.id).await?;
+            self.stay(&asked).await?;
+            for outstanding in asked {
                 self.ask(outstanding.id, outstanding.request, outstanding.asked_at).await?;
                 if outstanding.is_cancelled {
                     self.cancel(outstanding.id).await?;
@@ -325,13 +328,16 @@ impl Keeper {
                 Ok(Step::On)
             }
             ToKeeper::Placed { job, agent } => self.placed(job, agent).await,
-            ToKeeper::Abort => {
+            ToKeeper::Abort { is_first } => {
                 let Some(run) = self.app.store.run(self.run.id).await? else { return Ok(Step::Over) };
                 let reason = run.abort_reason.clone().unwrap_or_default();
                 self.run.abort_reason = run.abort_reason;
                 match self.journal.is_some() {
-                    // Each time: the second one ends `post` conditions too.
+                    // It may have heard of that already, from the store.
+                    true if is_first => self.abort_if_wanted().await.map(|()| Step::On),
                     true => self.add(Input::Abort { reason }).await.map(|()| Step::On),
+                    // Its agent is away, and it hears of that where it goes on.
+                    false if is_first && self.run.definition.is_some() => Ok(Step::On),
                     false => self.abandon(&reason).await,
                 }
             }

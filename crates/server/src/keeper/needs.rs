@@ -3,15 +3,14 @@
 use model::event::Event;
 use model::ids::JobId;
 use model::request::{AgentSpec, Reply, Request};
-use model::run::RunEnd;
 use model::rung::{Needs, Trust};
 use queue::Need;
-use store::{Run, StoreError};
+use store::{Act, Outstanding, Run, StoreError};
 use tokio::time::Instant;
 use wire::agent::{Item, ToAgent};
 use wire::engine::Input;
 
-use super::{Keeper, LAST_WORDS, Step};
+use super::{Keeper, LAST_WORDS, Step, outposts};
 use crate::line;
 
 /// Who goes to another agent.
@@ -160,15 +159,36 @@ impl Keeper {
 
     /// It waits for an agent that has what it needs, and asks again there.
     pub(super) async fn go(&mut self, needs: Needs) -> Result<Step, StoreError> {
-        self.app.store.move_run(self.run.id, self.lease.epoch, &needs, self.app.now()).await?;
+        let asked = self.app.store.outstanding(self.run.id).await?;
+        let wakes_at = asked.iter().filter_map(Outstanding::due).min();
+        self.app.store.move_run(self.run.id, self.lease.epoch, &needs, wakes_at, self.app.now()).await?;
         self.tell_agent(ToAgent::Release { lease: self.lease, forget: true });
         self.release_outposts(true);
-        // Whoever wanted it to end meanwhile has told nobody who could do so.
-        let run = self.app.store.run(self.run.id).await?;
-        if let Some(reason) = run.and_then(|run| run.abort_reason) {
-            self.app.store.end_queued(self.run.id, &RunEnd::aborted(&reason), self.app.now()).await?;
-        }
         Ok(Step::Over)
+    }
+
+    /// A run that has come to any agent, to hear that time has passed or that it is to end: what it waits for besides, its jobs wait for from now on,
+    /// which go to where that is.
+    pub(super) async fn stay(&mut self, asked: &[Outstanding]) -> Result<(), StoreError> {
+        let (Some(agent), Some(journal), Some(_)) = (self.agent, &self.journal, self.run.wakes_at) else {
+            return Ok(());
+        };
+        let heard = journal.heard();
+        let is_there = self.app.hub.fits(agent, &line::needed(&self.run, self.config().await?.as_ref()));
+        let mut acts = vec![Act::Stay];
+        for Outstanding { request, .. } in asked.iter().filter(|_| !is_there) {
+            if let (Request::Allocate { job, .. }, Some(mut needs)) = (request, needs_of(request, self.run.trust))
+                && self.outposts.root_of(*job).is_none()
+            {
+                // A label that means nothing here was none of what it waited for.
+                let labels = self.run.needs.as_ref().and_then(|needs| needs.label.clone()).unwrap_or_default();
+                needs.label = needs.label.filter(|label| labels.contains(label));
+                acts.extend([outposts::told(*job, &needs), Act::Elsewhere(*job, *job, needs)]);
+            }
+        }
+        self.app.store.heard(self.run.id, heard, &acts, self.app.now()).await?;
+        self.goes_elsewhere(&acts);
+        Ok(())
     }
 
     /// The next run of the project goes where the images of this one are.

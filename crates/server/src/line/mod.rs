@@ -3,23 +3,25 @@
 //! Never: a decision of its own; a place for a run that the store does not have in the queue.
 
 mod jobs;
+mod wakes;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use model::ids::{JobId, RunId};
 use model::properties::Alone;
-use model::run::RunEnd;
 use model::rung::{Needs, Rung};
 use queue::line::{
     AgentId, Branch, Class, Command, Event, Expression, ImageName, Item, Line, LineSettings, Moment, Terms,
 };
-use store::{Project, Run, RunFilter, Status, StoreError};
+use store::{Actor, Millis, Project, Run, RunFilter, Status, StoreError};
 use tokio::time::Instant;
 use wire::agent::Offers;
 
 use self::jobs::Jobs;
+use self::wakes::is_awake;
+pub(crate) use self::wakes::{end, is_told, wake};
 use crate::app::App;
 use crate::changes::TARGET_MOVED;
 use crate::config::ProjectConfig;
@@ -65,13 +67,15 @@ struct State {
     line: Line,
     /// The newest run that it was told of.
     newest: RunId,
+    /// When runs that wait go to any agent, and which.
+    wakes: BTreeSet<(Millis, RunId)>,
 }
 
 impl Default for Waiting {
     fn default() -> Waiting {
         // The settings are ours, and the tests of `queue` hold them good; without a line there is no server.
         let line = Line::new(LineSettings::default()).unwrap_or_else(|error| panic!("{error}"));
-        let state = Mutex::new(State { line, newest: RunId(0) });
+        let state = Mutex::new(State { line, newest: RunId(0), wakes: BTreeSet::new() });
         Waiting { state, jobs: Jobs::default(), began: Instant::now(), images: Mutex::default() }
     }
 }
@@ -163,9 +167,11 @@ impl Waiting {
     }
 
     /// Until something is due without anything happening.
-    pub(crate) fn due_in(&self) -> Option<Duration> {
-        let at = self.state().line.wake_at()?;
-        Some(Duration::from_millis(at.0.saturating_sub(self.now().0)))
+    pub(crate) fn due_in(&self, time: Millis) -> Option<Duration> {
+        let state = self.state();
+        let of_line = state.line.wake_at().map(|at| at.0.saturating_sub(self.now().0));
+        let of_runs = state.wakes.first().map(|(at, _)| at.saturating_sub(time));
+        of_line.into_iter().chain(of_runs).min().map(Duration::from_millis)
     }
 }
 
@@ -244,6 +250,9 @@ pub(crate) async fn queued(app: &Arc<App>, run: &Run) -> Result<(), StoreError> 
     }
     let said = said_of(app, run).await?;
     let item = item_of(app, run, said.as_ref());
+    if let Some(at) = run.wakes_at.filter(|_| !is_awake(app, run)) {
+        app.waiting.wakes(run.id, at);
+    }
     perform(app, app.waiting.tell(Event::Queued(item))).await;
     match said {
         Some((config, Some(Alone { abort_previous: true }))) => end_previous(app, run, &config).await,
@@ -298,11 +307,14 @@ pub(crate) async fn perform(app: &Arc<App>, commands: Vec<Command>) {
             Command::Expire { run } => (run, "It has waited for longer than it was to".to_owned()),
             Command::Supersede { run, by } => (run, format!("Superseded by run {by}")),
         };
-        if let Err(error) = app.store.end_queued(run, &RunEnd::aborted(&reason), app.now()).await {
+        let ended = match app.store.run(run).await {
+            Ok(Some(found)) => crate::http::end(app, &Actor::server(), &found, &reason).await.map(drop),
+            found => found.map(drop),
+        };
+        if let Err(error) = ended {
             tracing::warn!(%run, %error, "a run cannot be ended");
             app.waiting.look_again();
         }
-        app.changed(run);
     }
 }
 
@@ -315,7 +327,8 @@ pub(crate) async fn job_queued(app: &App, run: &Run, job: JobId, needs: &Needs) 
 }
 
 async fn item_of_job(app: &App, run: &Run, needs: &Needs) -> Result<Item, StoreError> {
-    let run = Run { needs: Some(needs.clone()), ..run.clone() };
+    // Whatever its run has come to hear: this goes to where it can be.
+    let run = Run { needs: Some(needs.clone()), wakes_at: None, abort_reason: None, ..run.clone() };
     Ok(item_of(app, &run, said_of(app, &run).await?.as_ref()))
 }
 
@@ -330,10 +343,17 @@ fn item_of(app: &App, run: &Run, said: Option<&(ProjectConfig, Option<Alone>)>) 
         .is_some_and(|cause| cause.class.contains("TimerTrigger") || cause.class == TARGET_MOVED);
     item.class = if is_of_clock { Class::Background } else { Class::Interactive };
     item.image = app.waiting.image_of(&run.project_name);
-    item.labels = needed(run, said.map(|(config, _)| config));
+    let is_awake = is_awake(app, run);
+    let of_project = said.map(|(config, _)| config);
+    item.labels = if is_awake { wakes::needed(run, of_project) } else { needed(run, of_project) };
     let Some((config, wanted)) = said else { return item };
     item.resources = config.resources();
-    item.priority = config.priority;
+    // Its time has come.
+    item.priority = if is_awake { i32::MAX } else { config.priority };
+    // What is about to end waits for no other of its branch, nor does it wait too long.
+    if is_awake && run.abort_reason.is_some() {
+        return item;
+    }
     let branch = branch_name(run);
     let revision = run.revision.as_deref().map(|name| name.strip_prefix("refs/heads/").unwrap_or(name));
     let name = branch.or(revision).or_else(|| config.source.branch()).unwrap_or_default();

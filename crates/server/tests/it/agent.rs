@@ -239,7 +239,7 @@ impl Place {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        panic!("it does not wait for {word}: {}", self.waits(id).await)
+        panic!("it does not wait for {word}: {}", self.run(id).await)
     }
 
     /// A new agent that has this.

@@ -213,7 +213,16 @@ async fn a_run_that_was_about_to_leave_leaves() {
         plain.work(leaves(lease)).await;
         if killed == "run" {
             place.ask("POST", &format!("/api/v1/runs/{id}/abort"), Value::Null).await;
+            plain.work(|message| matches!(message, ToAgent::Tell { .. })).await;
             plain.say(&FromAgent::Released { lease }).await;
+            // Its engine hears that, wherever.
+            let mut machines = machines;
+            let (agent, lease) = tokio::select! {
+                lease = plain.take(TWO_JOBS) => (&mut plain, lease),
+                lease = machines.take(TWO_JOBS) => (&mut machines, lease),
+            };
+            assert_eq!(scripts(agent, lease).await, Vec::<String>::new());
+            agent.say(&FromAgent::Released { lease }).await;
             assert_eq!(place.wait_for_end(id).await["outcome"], "ABORTED");
             continue;
         }

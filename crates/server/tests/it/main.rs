@@ -24,3 +24,4 @@ mod properties;
 mod test_results;
 mod traces;
 mod upstream;
+mod wakes;

@@ -10,7 +10,7 @@ use crate::agent::{Agent, Place, everything, line};
 const NESTED: &str = "node('linux') { sh 'one'\n try { node('arm') { sh 'two' } } catch (e) { echo \"caught ${e.message}\" }\n sh 'three' }";
 
 /// Does what is asked until that lease is to be given back, and gives it back; which scripts it was given.
-async fn all_of(agent: &mut Agent, lease: Lease) -> Vec<String> {
+pub async fn all_of(agent: &mut Agent, lease: Lease) -> Vec<String> {
     let mut scripts = Vec::new();
     let is_over = |message: &ToAgent| {
         if let ToAgent::Perform { request: Request::Exec { script, .. }, .. } = message {
@@ -31,7 +31,7 @@ fn done() -> Reply {
     Reply::Exited { code: 0, stdout: None, limit: None }
 }
 
-fn hello(label: &str, held: Vec<Lease>) -> FromAgent {
+pub fn hello(label: &str, held: Vec<Lease>) -> FromAgent {
     FromAgent::Hello { version: VERSION, runs: 1, held, labels: vec![label.to_owned()], offers: everything() }
 }
 

@@ -99,7 +99,7 @@ pub async fn only_who_has_a_run_adds_to_it(store: Store) {
     }
     assert_eq!(spare(&store).await, ["k1"], "nothing of what was refused");
     // Its own, once it has lost it, or the run has ended.
-    store.requeue_run(run.id, holder.epoch, &[], 60).await.unwrap();
+    store.requeue_run(run.id, holder.epoch, &[], None, 60).await.unwrap();
     assert_eq!(keep(&store, holder, &file("a", 1, "k1")).await, Err(NotKept::Over));
     let epoch = store.lease_run(run.id, holder.epoch + 1, 1, 70).await.unwrap();
     let again = Holder { epoch, ..holder };

@@ -111,19 +111,27 @@ pub async fn a_lease_is_one_agents(store: Store) {
     assert_eq!(store.run(run.id).await.unwrap().unwrap().commit.as_deref(), Some("c0ffee"));
     // What its agent had is answered, and it waits again, in one change.
     let answers = [Input::Answer { id: RequestId(1), reply: Reply::Done }];
-    assert!(store.requeue_run(run.id, 1, &answers, 35).await.is_err(), "of an older lease");
-    store.requeue_run(run.id, 2, &answers, 35).await.unwrap();
+    assert!(store.requeue_run(run.id, 1, &answers, None, 35).await.is_err(), "of an older lease");
+    store.requeue_run(run.id, 2, &answers, Some(90), 35).await.unwrap();
     assert_eq!(store.queued(10).await.unwrap().iter().map(|run| run.epoch).collect::<Vec<_>>(), [3]);
     let run = store.run(run.id).await.unwrap().unwrap();
     assert_eq!(store.journal(&run, "echo 1", "").await.unwrap().entries().len(), 1);
+    assert_eq!(run.wakes_at, Some(90));
     assert_eq!(store.lease_run(run.id, 3, 2, 36).await.unwrap(), 4);
+    assert_eq!(store.run(run.id).await.unwrap().unwrap().wakes_at, None, "it has what it waited for");
     // It turns out to need more than its agent has.
     let needs = Needs { engine: true, label: Some("a && b".into()), ..Needs::of_rung(Rung::Microvm) };
-    assert!(matches!(store.move_run(run.id, 3, &needs, 37).await, Err(StoreError::Stale { .. })), "of an older lease");
-    store.move_run(run.id, 4, &needs, 37).await.unwrap();
+    assert!(
+        matches!(store.move_run(run.id, 3, &needs, None, 37).await, Err(StoreError::Stale { .. })),
+        "of an older lease"
+    );
+    store.move_run(run.id, 4, &needs, Some(38), 37).await.unwrap();
     let moved = store.run(run.id).await.unwrap().unwrap();
     assert_eq!((moved.status, moved.agent, moved.epoch, moved.needs), (Status::Queued, None, 5, Some(needs)));
     assert_eq!(store.lease_run(run.id, 5, 2, 38).await.unwrap(), 6);
+    assert_eq!(store.run(run.id).await.unwrap().unwrap().wakes_at, Some(38), "it was time");
+    store.heard(run.id, (0, 0), &[Act::Stay], 39).await.unwrap();
+    assert_eq!(store.run(run.id).await.unwrap().unwrap().wakes_at, None, "it has heard that");
     store.finish_run(run.id, &end(Outcome::Success), 40).await.unwrap();
     assert!(store.lease_run(run.id, 6, 3, 50).await.is_err(), "it has ended");
 }

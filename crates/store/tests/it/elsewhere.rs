@@ -96,7 +96,7 @@ pub async fn what_is_elsewhere_goes_with_its_run(store: Store, other: Store) {
     let holder = Holder { run: run.id, epoch: of_job.epoch, agent: 2 };
     assert_eq!(other.stash(holder, "s").await.unwrap(), Err(NotKept::Over));
     assert!(root(&other, &run).await.is_lost);
-    other.requeue_run(run.id, run.epoch, &[], 70).await.unwrap();
+    other.requeue_run(run.id, run.epoch, &[], None, 70).await.unwrap();
     assert!(other.elsewhere(run.id).await.unwrap().is_empty());
     let end = RunEnd { outcome: Outcome::Success, failure: None, timed_out: false, aborted: false, message: None };
     store.finish_run(run.id, &end, 80).await.unwrap();

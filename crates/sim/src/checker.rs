@@ -46,7 +46,7 @@ pub(crate) struct Ended {
 impl Checker {
     pub(crate) fn new(database: &str, (blobs, blobs_away): (Blobs, Arc<AtomicBool>)) -> Result<Checker, String> {
         let runtime = Builder::new_current_thread().enable_time().build().map_err(|error| error.to_string())?;
-        let gate: Gate = Arc::new(|| Box::pin(std::future::ready(())));
+        let gate: Gate = Arc::new(|| Box::pin(std::future::ready(true)));
         let store = runtime.block_on(Store::open_in_turn(database, gate)).map_err(|error| error.to_string())?;
         Ok(Checker { runtime, store, blobs, blobs_away })
     }

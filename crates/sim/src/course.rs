@@ -33,7 +33,10 @@ impl World {
         self.blobs_away.store(false, Ordering::Relaxed);
         self.events.retain(|_, event| !matches!(event, Event::Offence));
         match &self.life {
-            Some(life) => life.kill_after(None),
+            Some(life) => {
+                life.kill_after(None);
+                life.fill(false);
+            }
             None => self.begin(None)?,
         }
         for agent in &mut self.agents {

@@ -68,6 +68,11 @@ impl World {
                 }
             }
             Fault::Place => drop(self.blobs_away.fetch_not(Ordering::Relaxed)),
+            Fault::Full => {
+                if let Some(life) = &self.life {
+                    life.fill(!life.is_full());
+                }
+            }
             Fault::Change => {
                 if let (Some(project), true) = (self.dice.pick(&self.plan.projects).copied(), self.life.is_some()) {
                     self.put_project(project)?;

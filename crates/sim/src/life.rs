@@ -89,6 +89,8 @@ struct Watch {
     used: AtomicU64,
     /// Somebody has the database, and waits for it.
     is_slow: AtomicBool,
+    /// Nothing more fits on the disk of the database.
+    is_full: AtomicBool,
     /// How long a use takes at most, in milliseconds, and the chance of it.
     slowness: Mutex<(u64, Dice)>,
 }
@@ -108,6 +110,7 @@ impl Watch {
             left: AtomicI64::new(-1),
             used: AtomicU64::default(),
             is_slow: AtomicBool::default(),
+            is_full: AtomicBool::default(),
             slowness: Mutex::new((0, Dice::of(0, 0))),
         }
     }
@@ -213,7 +216,10 @@ impl Life {
             let watch = watch.upgrade();
             Box::pin(async move {
                 match watch.filter(|watch| watch.pass()) {
-                    Some(watch) => watch.turn().await,
+                    Some(watch) => {
+                        watch.turn().await;
+                        !watch.is_full.load(Ordering::Relaxed)
+                    }
                     None => pending().await,
                 }
             })
@@ -254,6 +260,15 @@ impl Life {
     /// Each use of the database takes up to so many milliseconds from now on.
     pub(crate) fn slow(&self, most: u64, dice: Dice) {
         *locked(&self.watch.slowness) = (most, dice);
+    }
+
+    /// The disk of the database is full from now on, or has room again.
+    pub(crate) fn fill(&self, is_full: bool) {
+        self.watch.is_full.store(is_full, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.watch.is_full.load(Ordering::Relaxed)
     }
 
     /// Until nothing goes on by itself.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use crate::life::{Answer, Slot};
-use crate::plan::{self, SECRET};
+use crate::plan::{self, Fault, SECRET};
 use crate::world::World;
 
 /// What was asked, and what follows from its answer.
@@ -189,8 +189,8 @@ impl World {
                 let has_ended = self.ledger.run(*run).is_some_and(crate::ledger::Known::has_ended);
                 if (body["status"] == "done") == has_ended { Ok(()) } else { wrong() }
             }
-            // The database was busy for too long.
-            (_, 503) if self.plan.slowness > 0 => Ok(()),
+            // The database was busy for too long, or its disk is full.
+            (_, 503) if self.plan.slowness > 0 || self.plan.faults.contains(&Fault::Full) => Ok(()),
             // Forgotten meanwhile, or not waiting for anybody.
             (Asked::Change(run) | Asked::Approval(run) | Asked::Again(run) | Asked::Look(run), 404) => {
                 let is_kept = self.ledger.run(*run).is_some_and(crate::ledger::Known::is_kept);

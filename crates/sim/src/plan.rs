@@ -34,9 +34,11 @@ pub(crate) enum Fault {
     Change,
     /// The place for blobs is away, or is back.
     Place,
+    /// The disk of the database is full, or has room again.
+    Full,
 }
 
-const FAULTS: [Fault; 12] = [
+const FAULTS: [Fault; 13] = [
     Fault::Kill,
     Fault::KillWithin,
     Fault::Death,
@@ -49,6 +51,7 @@ const FAULTS: [Fault; 12] = [
     Fault::EngineLoss,
     Fault::Change,
     Fault::Place,
+    Fault::Full,
 ];
 
 /// What webhooks are signed with.

@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use sqlx::any::{AnyArguments, AnyPoolOptions, install_default_drivers};
 use sqlx::query::Query;
-use sqlx::{Any, AnyPool, Connection as _, Row as _, Transaction};
+use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Row as _, Transaction};
 
 use crate::{Keys, StoreError};
 
@@ -52,8 +52,8 @@ pub(crate) enum Dialect {
     Postgres,
 }
 
-/// Waited for before each use of a database that is used in turn.
-pub type Gate = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+/// Waited for before each use of a database that is used in turn. False: its disk is full now.
+pub type Gate = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = bool> + Send>> + Send + Sync>;
 
 /// The database.
 #[derive(Clone, Debug)]
@@ -88,10 +88,26 @@ impl Store {
         // Nothing of it depends on how long something takes, and no round trip is made that nobody asked for.
         let options = AnyPoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
         let options = options.acquire_timeout(TURN);
-        let options = options.test_before_acquire(false).before_acquire(move |_, _| {
-            let passed = gate();
+        let had_room = Arc::new(AtomicBool::new(true));
+        let options = options.test_before_acquire(false).before_acquire(move |connection, _| {
+            let (passed, had_room) = (gate(), Arc::clone(&had_room));
             Box::pin(async move {
-                passed.await;
+                let has_room = passed.await;
+                if is_stuck(connection) {
+                    // Whatever is being taken back is, then.
+                    connection.ping().await?;
+                    if is_stuck(connection) {
+                        had_room.store(true, Ordering::Relaxed);
+                        return Ok(false);
+                    }
+                }
+                if had_room.swap(has_room, Ordering::Relaxed) != has_room {
+                    // No database grows beyond that, and none is made smaller by it.
+                    let most = if has_room { i32::MAX } else { 1 };
+                    sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {most}")))
+                        .execute(&mut *connection)
+                        .await?;
+                }
                 Ok(true)
             })
         });
@@ -219,9 +235,13 @@ impl Store {
 /// Readers beside one writer.
 fn several() -> AnyPoolOptions {
     let options = AnyPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE);
-    // SQLite itself takes a transaction back for which there was no room. Then sqlx has none to take back, and believes for ever that one is
-    // open: such a connection is replaced.
-    options.before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
+    options.before_acquire(|connection, _| Box::pin(async move { Ok(!is_stuck(connection)) }))
+}
+
+/// SQLite itself takes a transaction back for which there was no room. Then sqlx has none to take back, and believes for ever that one is open: such a
+/// connection is replaced.
+fn is_stuck(connection: &AnyConnection) -> bool {
+    connection.is_in_transaction()
 }
 
 /// The next number of a kind, from 1.

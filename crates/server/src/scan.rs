@@ -305,11 +305,18 @@ pub(crate) fn is_of_herd(run: &Run) -> bool {
 
 /// Ends older runs of the same pull request. One that is there because the target has moved ends only such: the other one is what somebody waits for.
 async fn supersede(app: &App, run: &Run) -> Result<(), StoreError> {
-    let is_of_request = run.facts.env.iter().any(|(name, _)| name == "CHANGE_ID");
-    let Some(revision) = run.revision.as_deref().filter(|_| is_of_request) else { return Ok(()) };
+    let request = change_id(run);
+    let Some(revision) = run.revision.as_deref().filter(|_| request.is_some()) else { return Ok(()) };
     let reason = format!("Superseded by #{}", run.number);
-    let fits = |older: &Run| older.id < run.id && (!is_of_herd(run) || is_of_herd(older));
+    // On some forges what a pull request is fetched by is its branch, which has runs of its own, and may have other requests.
+    let is_same = |older: &Run| older.id < run.id && change_id(older) == request;
+    let fits = |older: &Run| is_same(older) && (!is_of_herd(run) || is_of_herd(older));
     end_all(app, (run.project, Some(revision)), &reason, fits).await
+}
+
+/// Which pull request it is of.
+fn change_id(run: &Run) -> Option<&str> {
+    run.facts.env.iter().find(|(name, _)| name == "CHANGE_ID").map(|(_, id)| id.as_str())
 }
 
 /// Ends what is under way of a project, or of one revision of it, and fits: of a branch or a pull request that is gone, say.
@@ -323,7 +330,8 @@ pub(crate) async fn end_all(
     let mut filter = RunFilter { projects, revision, unfinished: true, before: None, limit: PAGE };
     loop {
         let found = app.store.runs(&filter).await?;
-        for older in found.iter().filter(|older| fits(older)) {
+        // Asked once: a second time would end what it does at its end.
+        for older in found.iter().filter(|older| older.abort_reason.is_none() && fits(older)) {
             crate::http::end(app, &Actor::server(), older, reason).await?;
         }
         match found.last().filter(|_| found.len() == PAGE as usize) {

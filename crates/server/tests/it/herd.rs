@@ -15,7 +15,7 @@ use wire::agent::{Definition, FromAgent, Lease, Merge, Offers, Source, ToAgent};
 
 use crate::agent::{Agent, Place, everything, is_exec};
 
-const SECRET: &str = "a secret of the hook";
+pub const SECRET: &str = "a secret of the hook";
 
 /// A GitHub with one repository.
 #[derive(Clone, Default)]
@@ -134,14 +134,32 @@ impl Place {
 
     /// What is said to a webhook.
     pub async fn hook(&self, event: &str, id: &str, body: &Value) -> Value {
+        let answer = self.sent(event, id, body).send().await.unwrap();
+        assert!(answer.status().is_success(), "{answer:?}");
+        serde_json::from_str(&answer.text().await.unwrap()).unwrap()
+    }
+
+    /// The same of Bitbucket; its run.
+    pub async fn bitbucket(&self, event: &str, id: &str, body: &Value) -> u64 {
+        let sent = self.signed(body).header("x-event-key", event).header("x-request-uuid", id).send().await.unwrap();
+        let answer: Value = serde_json::from_str(&sent.text().await.unwrap()).unwrap();
+        answer["run"].as_u64().unwrap_or_else(|| panic!("{answer}"))
+    }
+
+    /// A webhook of GitHub.
+    pub fn sent(&self, event: &str, id: &str, body: &Value) -> reqwest::RequestBuilder {
+        self.signed(body).header("x-github-event", event).header("x-github-delivery", id)
+    }
+
+    fn signed(&self, body: &Value) -> reqwest::RequestBuilder {
         let body = body.to_string();
         let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
         mac.update(body.as_bytes());
         let digits: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-        let sent = self.request("POST", "/hooks/app").header("x-github-event", event).header("x-github-delivery", id);
-        let answer = sent.header("x-hub-signature-256", format!("sha256={digits}")).body(body).send().await.unwrap();
-        assert!(answer.status().is_success(), "{answer:?}");
-        serde_json::from_str(&answer.text().await.unwrap()).unwrap()
+        // Each forge has its own name for it.
+        let names = ["x-hub-signature-256", "x-hub-signature"];
+        let sent = self.request("POST", "/hooks/app").body(body);
+        names.into_iter().fold(sent, |sent, name| sent.header(name, format!("sha256={digits}")))
     }
 
     pub async fn push(&self, branch: &str, commit: &str, id: &str) -> Value {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::agent::Place;
-use crate::herd::{Forge, commit, found, leased, request};
+use crate::herd::{Forge, SECRET, commit, found, leased, request};
 
 #[tokio::test]
 async fn a_webhook_is_acted_upon_as_its_forge_confirms() {
@@ -143,4 +143,43 @@ async fn slow_webhooks_hold_up_no_other() {
     let push = json!({ "ref": "refs/heads/main", "after": commit(1), "sender": { "login": "a" }, "more": "x".repeat(400 << 10) });
     let said = tokio::time::timeout(Duration::from_secs(15), place.hook("push", "a", &push)).await;
     assert!(said.expect("it is heard").get("run").is_some());
+}
+
+/// It is signed, and true; nobody reads on where it is longer than any forge's.
+#[tokio::test]
+async fn a_huge_webhook_is_none() {
+    let place = Place::with_forge(&Forge::default(), json!({ "report": null })).await;
+    let push = |more: usize| json!({ "ref": "refs/heads/main", "after": commit(1), "sender": { "login": "a" }, "more": "x".repeat(more) });
+    if let Ok(answer) = place.sent("push", "a", &push(25 << 20)).send().await {
+        assert_eq!(answer.status(), 400);
+    }
+    let runs = place.ask("GET", "/api/v1/runs", json!(null)).await;
+    assert_eq!(runs["runs"].as_array().unwrap().len(), 0, "{runs}");
+    assert!(place.hook("push", "b", &push(1 << 20)).await.get("run").is_some());
+}
+
+/// What Bitbucket's pull requests are fetched by is their branch: it has runs of its own, and may have other requests.
+#[tokio::test]
+async fn a_request_ends_its_own_runs_alone() {
+    let hook = json!({ "forge": "bitbucket", "secret": SECRET });
+    let place = Place::with_forge(&Forge::default(), json!({ "report": null, "hook": hook })).await;
+    let target = |commit: &str| json!({ "hash": commit });
+    let new = json!({ "type": "branch", "name": "topic", "target": target(&commit(1)) });
+    let of_branch = place.bitbucket("repo:push", "a", &json!({ "push": { "changes": [{ "new": new }] } })).await;
+    let repository = json!({ "uuid": "{1}" });
+    let request = async |id: u64, into: &str, delivery: &str| {
+        let source =
+            json!({ "repository": repository, "branch": { "name": "topic" }, "commit": target(&commit(1)[..12]) });
+        let destination = json!({ "repository": repository, "branch": { "name": into } });
+        let of = json!({ "id": id, "source": source, "destination": destination, "title": delivery });
+        place.bitbucket("pullrequest:updated", delivery, &json!({ "pullrequest": of })).await
+    };
+    let first = request(1, "main", "b").await;
+    let other = request(2, "release", "c").await;
+    let again = request(1, "main", "d").await;
+    let ended = place.wait_for_end(first).await;
+    assert!(ended["message"].as_str().unwrap().contains("Superseded"), "{ended}");
+    for run in [of_branch, other, again] {
+        assert_eq!(place.run(run).await["status"], "queued");
+    }
 }

@@ -298,14 +298,14 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
-    /// A run of the same tree, of code that is trusted as much, that has come to a verdict.
+    /// A run of the same tree, of code that is trusted as much, that has come to a verdict on all of it: not one that began with a later stage.
     ///
     /// # Errors
     /// The database.
     pub async fn verdict_of(&self, project: ProjectId, tree: &str, trust: Trust) -> Result<Option<Run>, StoreError> {
         let text = format!(
             "{SELECT} WHERE r.project_id = $1 AND r.tree = $2 AND r.trust = $3 AND r.outcome IN ('SUCCESS', 'UNSTABLE', 'FAILURE') \
-             AND r.started_ms IS NOT NULL ORDER BY r.id DESC LIMIT 1"
+             AND r.started_ms IS NOT NULL AND r.facts NOT LIKE '%\"restart_from\":\"%' ORDER BY r.id DESC LIMIT 1"
         );
         let query = sqlx::query(sqlx::AssertSqlSafe(text)).bind(signed(project.0)).bind(tree).bind(trust.name());
         query.fetch_optional(&self.pool).await?.as_ref().map(run).transpose()

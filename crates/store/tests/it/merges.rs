@@ -1,7 +1,7 @@
 //! Runs of commits that are merged first. Each case takes a database with nothing in it.
 
 use model::outcome::Outcome;
-use model::run::RunEnd;
+use model::run::{RunEnd, RunFacts};
 use model::rung::Trust;
 use store::{NewRun, Run, Store};
 use wire::agent::{Definition, Merge};
@@ -42,6 +42,12 @@ pub async fn the_same_tree_has_one_verdict(store: Store) {
     let second = run(&store, Trust::Member, None).await;
     end(&store, &second, "tree 2", Outcome::Aborted).await;
     assert_eq!(verdict("tree 2", Trust::Member).await, None);
+    // Nor is that of a part of it.
+    let facts = RunFacts { restart_from: Some("Deploy".into()), ..RunFacts::default() };
+    let new = NewRun { facts, trust: Some(Trust::Member), ..NewRun::default() };
+    let part = store.create_run(&alice(), "app", new, 10).await.unwrap();
+    end(&store, &part, "tree 1", Outcome::Success).await;
+    assert_eq!(verdict("tree 1", Trust::Member).await, Some(first.id));
 }
 
 pub async fn what_has_come_is_known(store: Store) {

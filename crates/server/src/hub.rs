@@ -137,7 +137,11 @@ pub(crate) fn start_keeper(app: &Arc<App>, run: Run) {
             let again = match app.store.run(id).await {
                 Ok(Some(run)) if run.status == Status::Queued => match &run.abort_reason {
                     Some(reason) => line::end(&app, &run, reason, true).await,
-                    None => line::queued(&app, &run).await,
+                    None => {
+                        // By the one who tells the line of all others.
+                        app.waiting.wakes(id, 0);
+                        Ok(())
+                    }
                 },
                 found => found.map(drop),
             };

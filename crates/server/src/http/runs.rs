@@ -430,11 +430,17 @@ pub(super) async fn abort(
 /// Has a run end. False: it has ended.
 pub(crate) async fn end(app: &App, actor: &Actor, run: &Run, reason: &str) -> Result<bool, StoreError> {
     let is_first = app.store.abort_run(actor, run.id, reason, app.now()).await?;
+    if is_first {
+        // Whatever becomes of the rest: whoever has it hears of that, and who has it soon.
+        app.waiting.wakes(run.id, 0);
+        app.hub.abort(run.id, true);
+    }
     if let Some(run) = app.store.run(run.id).await?.filter(|run| run.status == Status::Queued) {
         line::end(app, &run, reason, is_first).await?;
     }
-    // Whoever has it, or has come by it meanwhile.
-    app.hub.abort(run.id, is_first);
+    if !is_first {
+        app.hub.abort(run.id, false);
+    }
     app.changed(run.id);
     // Who asks again has `post` conditions ended too.
     Ok(run.status != Status::Done)

@@ -33,8 +33,13 @@ impl Keeper {
         }
         let mut answers = Vec::new();
         let asked = self.app.store.outstanding(self.run.id).await?;
-        let wakes_at = asked.iter().filter_map(Outstanding::due).min();
+        let mut wakes_at = asked.iter().filter_map(Outstanding::due).min();
         for outstanding in asked {
+            // No agent has had that, and where the run goes on it is asked for as here.
+            if self.waits_for_a_place(&outstanding.request) {
+                wakes_at = Some(self.app.now());
+                continue;
+            }
             // Time goes on without it.
             if outstanding.request.job().is_some() {
                 let reply = lost(matches!(outstanding.request, Request::Release { .. }));

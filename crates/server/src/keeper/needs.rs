@@ -174,16 +174,22 @@ impl Keeper {
             return Ok(());
         };
         let heard = journal.heard();
-        let is_there = self.app.hub.fits(agent, &line::needed(&self.run, self.config().await?.as_ref()));
+        let config = self.config().await?;
         let mut acts = vec![Act::Stay];
-        for Outstanding { request, .. } in asked.iter().filter(|_| !is_there) {
+        for Outstanding { request, .. } in asked {
             if let (Request::Allocate { job, .. }, Some(mut needs)) = (request, needs_of(request, self.run.trust))
                 && self.outposts.root_of(*job).is_none()
             {
                 // A label that means nothing here was none of what it waited for.
-                let labels = self.run.needs.as_ref().and_then(|needs| needs.label.clone()).unwrap_or_default();
-                needs.label = needs.label.filter(|label| labels.contains(label));
-                acts.extend([outposts::told(*job, &needs), Act::Elsewhere(*job, *job, needs)]);
+                let labels = self.run.needs.as_ref().and_then(|needs| needs.label.as_deref()).unwrap_or_default();
+                let is_of = |label: &String| labels == label || labels.contains(&format!("({label})"));
+                let is_meant = needs.label.as_ref().is_some_and(is_of)
+                    || self.run.trust != Trust::Stranger && self.somebody_has(&needs).await?;
+                needs.label = needs.label.filter(|_| is_meant);
+                let run = Run { needs: Some(needs.clone()), ..self.run.clone() };
+                if !self.app.hub.fits(agent, &line::needed(&run, config.as_ref())) {
+                    acts.extend([outposts::told(*job, &needs), Act::Elsewhere(*job, *job, needs)]);
+                }
             }
         }
         self.app.store.heard(self.run.id, heard, &acts, self.app.now()).await?;

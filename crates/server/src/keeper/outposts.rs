@@ -157,6 +157,13 @@ impl Keeper {
         }
     }
 
+    /// Whether that is a job for which no agent is found yet.
+    pub(super) fn waits_for_a_place(&self, request: &Request) -> bool {
+        let Request::Allocate { job, .. } = request else { return false };
+        let outpost = self.outposts.root_of(*job).and_then(|root| self.outposts.all.get(&root));
+        outpost.is_some_and(|outpost| outpost.agent.is_none())
+    }
+
     /// Has something done at another agent; false: it is none of theirs.
     pub(super) async fn ask_outpost(&mut self, id: RequestId, request: &Request) -> Result<bool, StoreError> {
         let job = request.job();

@@ -69,13 +69,15 @@ struct State {
     newest: RunId,
     /// When runs that wait go to any agent, and which.
     wakes: BTreeSet<(Millis, RunId)>,
+    /// Those that wait for any.
+    awake: BTreeSet<RunId>,
 }
 
 impl Default for Waiting {
     fn default() -> Waiting {
         // The settings are ours, and the tests of `queue` hold them good; without a line there is no server.
         let line = Line::new(LineSettings::default()).unwrap_or_else(|error| panic!("{error}"));
-        let state = Mutex::new(State { line, newest: RunId(0), wakes: BTreeSet::new() });
+        let state = Mutex::new(State { line, newest: RunId(0), wakes: BTreeSet::new(), awake: BTreeSet::new() });
         Waiting { state, jobs: Jobs::default(), began: Instant::now(), images: Mutex::default() }
     }
 }
@@ -129,7 +131,9 @@ impl Waiting {
 
     /// Has the store be looked at from its beginning, for what the line does not know.
     pub(crate) fn look_again(&self) {
-        self.state().newest = RunId(0);
+        let State { line, newest, awake, .. } = &mut *self.state();
+        *newest = RunId(0);
+        awake.retain(|run| line.is_waiting(*run));
     }
 
     /// A run of the project has this image.
@@ -245,19 +249,26 @@ pub(crate) async fn take_in(app: &Arc<App>) -> Result<(), StoreError> {
 
 /// A run waits: a new one, one that was approved, one whose agent was lost.
 pub(crate) async fn queued(app: &Arc<App>, run: &Run) -> Result<(), StoreError> {
+    // First, and each time that it is looked at: nothing of the rest need come about.
+    app.waiting.will_wake(run);
     if app.waiting.knows(run.id) {
         return Ok(());
     }
     let said = said_of(app, run).await?;
-    let item = item_of(app, run, said.as_ref());
-    if let Some(at) = run.wakes_at.filter(|_| !is_awake(app, run)) {
-        app.waiting.wakes(run.id, at);
-    }
-    perform(app, app.waiting.tell(Event::Queued(item))).await;
+    wait(app, run, said.as_ref()).await;
     match said {
         Some((config, Some(Alone { abort_previous: true }))) => end_previous(app, run, &config).await,
         _ => Ok(()),
     }
+}
+
+/// It waits from now on, as it is.
+async fn wait(app: &Arc<App>, run: &Run, said: Option<&(ProjectConfig, Option<Alone>)>) {
+    let item = item_of(app, run, said);
+    // No time passes between the two: whoever has it wait too has it wait before, or not at all.
+    let mut commands = app.waiting.tell(Event::Withdrawn { run: run.id });
+    commands.extend(app.waiting.tell(Event::Queued(item)));
+    perform(app, commands).await;
 }
 
 /// What a run's project says, and how the definition of its branch wants runs to live with each other.
@@ -272,10 +283,10 @@ async fn said_of(app: &App, run: &Run) -> Result<Option<(ProjectConfig, Option<A
 /// Ends older runs of a branch that has asked for that (`disableConcurrentBuilds abortPrevious: true`).
 async fn end_previous(app: &Arc<App>, run: &Run, config: &ProjectConfig) -> Result<(), StoreError> {
     let (branch, name) = (properties::branch_of(run, config), branch_name(run));
-    // Asked once: a second time would end what it does at its end. And what nobody waits for ends nothing that somebody does.
+    // What nobody waits for ends nothing that somebody does.
     let is_older = |older: &Run| {
         let is_same = properties::branch_of(older, config) == branch && branch_name(older) == name;
-        older.id < run.id && is_same && older.abort_reason.is_none() && (!is_of_herd(run) || is_of_herd(older))
+        older.id < run.id && is_same && (!is_of_herd(run) || is_of_herd(older))
     };
     let reason = format!("Superseded by {}#{}", run.project_name, run.number);
     end_all(app, (run.project, None), &reason, is_older).await
@@ -308,6 +319,8 @@ pub(crate) async fn perform(app: &Arc<App>, commands: Vec<Command>) {
             Command::Supersede { run, by } => (run, format!("Superseded by run {by}")),
         };
         let ended = match app.store.run(run).await {
+            // It was said that it waits for too long, and not that it is to end: meanwhile it may have a place.
+            Ok(Some(found)) if found.status != Status::Queued || app.waiting.place_of(run).is_some() => Ok(()),
             Ok(Some(found)) => crate::http::end(app, &Actor::server(), &found, &reason).await.map(drop),
             found => found.map(drop),
         };
@@ -350,16 +363,15 @@ fn item_of(app: &App, run: &Run, said: Option<&(ProjectConfig, Option<Alone>)>) 
     item.resources = config.resources();
     // Its time has come.
     item.priority = if is_awake { i32::MAX } else { config.priority };
-    // What is about to end waits for no other of its branch, nor does it wait too long.
-    if is_awake && run.abort_reason.is_some() {
-        return item;
-    }
     let branch = branch_name(run);
     let revision = run.revision.as_deref().map(|name| name.strip_prefix("refs/heads/").unwrap_or(name));
     let name = branch.or(revision).or_else(|| config.source.branch()).unwrap_or_default();
-    let alone = config.alone || wanted.is_some();
+    // What is about to end waits for no other of its branch, and not for long.
+    let ends = is_awake && run.abort_reason.is_some();
+    let alone = (config.alone || wanted.is_some()) && !ends;
     item.branch = Some(Branch { name: name.into(), alone, yields: false });
-    item.limit_ms = config.queue_minutes.map(|minutes| minutes.saturating_mul(60_000));
+    let limit_ms = config.queue_minutes.map(|minutes| minutes.saturating_mul(60_000));
+    item.limit_ms = if ends { Some(wakes::LONGEST_END_MS) } else { limit_ms };
     item
 }
 

@@ -8,14 +8,29 @@ use model::run::RunEnd;
 use queue::line::{Event, Expression};
 use store::{Millis, Run, Status, StoreError};
 
-use super::{Waiting, perform, queued};
+use super::{Waiting, said_of, wait};
 use crate::app::App;
 use crate::config::ProjectConfig;
 
+/// How long one that is to end waits for an agent for that, in milliseconds: then it ends as it is. Its project may want more memory than any agent has
+/// that is there.
+pub(super) const LONGEST_END_MS: u64 = 600_000;
+/// After so long it is tried again to have one wait for any agent, in milliseconds: the store was away.
+const PAUSE_MS: u64 = 2_000;
+
 impl Waiting {
-    /// From that time on the run is to wait for any agent, as far as it waits still.
-    pub(super) fn wakes(&self, run: RunId, at: Millis) {
+    /// From that time on the run is to wait for any agent, as far as it waits still, and anew as it is then.
+    pub(crate) fn wakes(&self, run: RunId, at: Millis) {
         self.state().wakes.insert((at, run));
+    }
+
+    /// The same as its row says.
+    pub(super) fn will_wake(&self, run: &Run) {
+        let at = if run.abort_reason.is_some() { Some(0) } else { run.wakes_at };
+        let mut state = self.state();
+        if let Some(at) = at.filter(|_| has_begun(run) && !state.awake.contains(&run.id)) {
+            state.wakes.insert((at, run.id));
+        }
     }
 
     /// Those for which it is time.
@@ -32,7 +47,9 @@ impl Waiting {
 
 /// Whether it waits for any agent now.
 pub(super) fn is_awake(app: &App, run: &Run) -> bool {
-    has_begun(run) && (run.abort_reason.is_some() || run.wakes_at.is_some_and(|at| at <= app.now()))
+    run.status == Status::Queued
+        && has_begun(run)
+        && (run.abort_reason.is_some() || run.wakes_at.is_some_and(|at| at <= app.now()))
 }
 
 /// Whether an engine has something to say of it.
@@ -60,6 +77,7 @@ pub(crate) async fn end(app: &App, run: &Run, reason: &str, is_first: bool) -> R
         false => {
             app.store.end_queued(run.id, &RunEnd::aborted(reason), app.now()).await?;
             app.hub.keep_for_later(app.waiting.tell(Event::Withdrawn { run: run.id }));
+            app.changed(run.id);
         }
     }
     app.hub.wake();
@@ -68,12 +86,30 @@ pub(crate) async fn end(app: &App, run: &Run, reason: &str, is_first: bool) -> R
 
 /// Has those wait for any agent for which it is time.
 pub(crate) async fn wake(app: &Arc<App>) -> Result<(), StoreError> {
+    let mut done = Ok(());
     for id in app.waiting.awake(app.now()) {
-        if let Some(run) = app.store.run(id).await?.filter(|run| run.status == Status::Queued && run.held.is_none()) {
-            // One that has a place keeps it.
-            perform(app, app.waiting.tell(Event::Withdrawn { run: id })).await;
-            queued(app, &run).await?;
+        if let Err(error) = wake_one(app, id).await {
+            app.waiting.wakes(id, app.now().saturating_add(PAUSE_MS));
+            done = Err(error);
         }
     }
+    done
+}
+
+async fn wake_one(app: &Arc<App>, id: RunId) -> Result<(), StoreError> {
+    let Some(run) = app.store.run(id).await?.filter(|run| run.status == Status::Queued && run.held.is_none()) else {
+        return Ok(());
+    };
+    let said = said_of(app, &run).await?;
+    {
+        let mut state = app.waiting.state();
+        if is_awake(app, &run) {
+            state.awake.insert(id);
+        } else {
+            state.awake.remove(&id);
+            state.wakes.extend(run.wakes_at.map(|at| (at, id)));
+        }
+    }
+    wait(app, &run, said.as_ref()).await;
     Ok(())
 }

@@ -149,3 +149,32 @@ async fn what_is_aborted_is_lost_and_does_what_it_does_at_its_end() {
     assert_eq!(all_of(&mut linux, lease).await, ["after"]);
     assert_eq!(place.wait_for_end(id).await["outcome"], "ABORTED");
 }
+
+/// The agent that it has come to is lost: what it had fails, and what nobody has had yet is waited for still.
+#[tokio::test]
+async fn what_nobody_had_is_not_lost() {
+    let definition = "parallel a: { node('arm') { sh 'two' } }, b: { sleep 1\n node('linux') { sh 'three' } }";
+    let Waiting { place, id, mut linux, linux_key, arm, .. } = waiting(definition).await;
+    drop(arm);
+    linux.take(definition).await;
+    linux.work(is_exec).await;
+    drop(linux);
+    let mut linux = place.connect(&linux_key).await;
+    linux.say(&hello("linux", Vec::new())).await;
+    let lease = linux.take(definition).await;
+    let mut here = Box::pin(all_of(&mut linux, lease));
+    let coming = place.agent_with("arm-2", 1, &["arm"]);
+    let mut arm = tokio::select! {
+        _ = &mut here => panic!("it waits for an agent"),
+        arm = coming => arm,
+    };
+    let there = async {
+        let job = arm.take(definition).await;
+        assert!(job.run.0 == id && job.job().is_some());
+        all_of(&mut arm, job).await
+    };
+    let (here, there) = tokio::join!(here, there);
+    assert_eq!((here, there), (Vec::<String>::new(), vec!["two".to_owned()]));
+    let ended = place.wait_for_end(id).await;
+    assert!(ended["message"].as_str().unwrap().contains("the agent that had this was lost"), "{ended}");
+}

@@ -254,8 +254,8 @@ impl Ledger {
         if terms.at_once.is_some_and(|most| of_project > most as usize) {
             return Err(format!("{project} has {of_project} runs at once, and may have {:?}", terms.at_once));
         }
-        let is_of_branch = |run: &&&Known| run.project == project && run.branch == branch && !run.is_aborted;
-        let on_branch = leased.iter().filter(is_of_branch).count();
+        let on_branch = leased.iter().filter(|run| run.project == project && run.branch == branch).count();
+        // What is to end waits for no other, but others wait for it.
         if terms.alone && !is_aborted && on_branch > 1 {
             return Err(format!("{on_branch} runs of {branch} of {project} at once, and each wants to be alone"));
         }

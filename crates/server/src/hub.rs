@@ -77,8 +77,7 @@ pub(crate) async fn begin(app: &Arc<App>) -> Result<(), StoreError> {
                 app.hub.place(&app.waiting, run, job, agent);
             }
             if let Err(error) = line::wake(&app).await {
-                tracing::warn!(%error, "the queue cannot be looked at");
-                app.waiting.look_again();
+                tracing::warn!(%error, "runs that are to hear something are told later");
             }
             if let Err(error) = line::take_in(&app).await {
                 tracing::warn!(%error, "the queue cannot be looked at");

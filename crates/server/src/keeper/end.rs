@@ -24,7 +24,7 @@ impl Keeper {
         // Should this not be written down, it is all the same.
         self.is_lost = true;
         if let Some(reason) = self.run.abort_reason.clone()
-            && !line::is_told(&self.app, &self.run).await?
+            && !line::can_be_told(&self.app, &self.run).await?
         {
             return self.abandon(&reason).await;
         }

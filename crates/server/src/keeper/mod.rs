@@ -208,7 +208,10 @@ impl Keeper {
                 let epoch = self.app.store.lease_run(self.run.id, self.run.epoch, agent, self.app.now()).await?;
                 self.lease = Lease { run: self.run.id, epoch };
                 (self.agent, self.connection) = (Some(agent), self.app.hub.connection_of(agent));
-                self.run.wakes_at = self.app.store.run(self.run.id).await?.and_then(|run| run.wakes_at);
+                // With that it may be here for another reason than it waited for.
+                if self.run.wakes_at.is_some() || self.run.abort_reason.is_some() {
+                    self.run.wakes_at = self.app.store.run(self.run.id).await?.and_then(|run| run.wakes_at);
+                }
                 if self.run.started_at.is_none() {
                     self.app.counted.taken(self.app.now().saturating_sub(self.run.queued_at));
                 }

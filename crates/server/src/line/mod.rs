@@ -21,7 +21,7 @@ use wire::agent::Offers;
 
 use self::jobs::Jobs;
 use self::wakes::is_awake;
-pub(crate) use self::wakes::{end, is_told, wake};
+pub(crate) use self::wakes::{can_be_told, end, wake};
 use crate::app::App;
 use crate::changes::TARGET_MOVED;
 use crate::config::ProjectConfig;

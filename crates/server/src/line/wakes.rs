@@ -34,7 +34,7 @@ impl Waiting {
     }
 
     /// Those for which it is time.
-    fn awake(&self, time: Millis) -> Vec<RunId> {
+    fn due(&self, time: Millis) -> Vec<RunId> {
         let mut state = self.state();
         let mut due = Vec::new();
         while let Some((_, run)) = state.wakes.first().copied().filter(|(at, _)| *at <= time) {
@@ -63,7 +63,7 @@ pub(super) fn needed(run: &Run, config: Option<&ProjectConfig>) -> Expression {
 }
 
 /// Whether a run that is to end can be told so: an agent is there for its engine.
-pub(crate) async fn is_told(app: &App, run: &Run) -> Result<bool, StoreError> {
+pub(crate) async fn can_be_told(app: &App, run: &Run) -> Result<bool, StoreError> {
     let project = app.store.project(&run.project_name).await?;
     let config = project.and_then(|project| serde_json::from_value::<ProjectConfig>(project.config).ok());
     Ok(has_begun(run) && config.is_some() && app.hub.somebody_fits(&needed(run, config.as_ref())))
@@ -72,7 +72,7 @@ pub(crate) async fn is_told(app: &App, run: &Run) -> Result<bool, StoreError> {
 /// Somebody wants a run to end that waits, as was written down: what has begun is told so, if there is anybody to tell it, and all else ends here.
 /// So does what somebody wants to end again.
 pub(crate) async fn end(app: &App, run: &Run, reason: &str, is_first: bool) -> Result<(), StoreError> {
-    match is_first && is_told(app, run).await? {
+    match is_first && can_be_told(app, run).await? {
         true => app.waiting.wakes(run.id, 0),
         false => {
             app.store.end_queued(run.id, &RunEnd::aborted(reason), app.now()).await?;
@@ -87,7 +87,7 @@ pub(crate) async fn end(app: &App, run: &Run, reason: &str, is_first: bool) -> R
 /// Has those wait for any agent for which it is time.
 pub(crate) async fn wake(app: &Arc<App>) -> Result<(), StoreError> {
     let mut done = Ok(());
-    for id in app.waiting.awake(app.now()) {
+    for id in app.waiting.due(app.now()) {
         if let Err(error) = wake_one(app, id).await {
             app.waiting.wakes(id, app.now().saturating_add(PAUSE_MS));
             done = Err(error);

@@ -34,11 +34,14 @@ async fn waiting(definition: &str) -> Waiting {
     let lease = linux.take(definition).await;
     linux.work(|message| matches!(message, ToAgent::Release { lease: of, .. } if *of == lease)).await;
     linux.say(&wire::agent::FromAgent::Released { lease }).await;
-    // One that is not to wait for long may have been told so already.
-    if !definition.contains("sleep") && !definition.contains("timeout") {
-        place.waits_for(id, "only place that fits is taken").await;
-    }
     Waiting { place, id, linux, linux_key, arm, busy }
+}
+
+/// The same of one that nothing ends meanwhile.
+async fn waiting_long(definition: &str) -> Waiting {
+    let it = waiting(definition).await;
+    it.place.waits_for(it.id, "only place that fits is taken").await;
+    it
 }
 
 async fn abort(place: &Place, id: u64) {
@@ -75,7 +78,7 @@ async fn a_timeout_ends_after_a_restart_too() {
 
 #[tokio::test]
 async fn what_is_aborted_in_the_queue_does_what_it_does_at_its_end() {
-    let Waiting { place, id, mut linux, arm, .. } = waiting(FINALLY).await;
+    let Waiting { place, id, mut linux, arm, .. } = waiting_long(FINALLY).await;
     abort(&place, id).await;
     let lease = linux.take(FINALLY).await;
     assert_eq!(all_of(&mut linux, lease).await, ["after"]);
@@ -86,7 +89,7 @@ async fn what_is_aborted_in_the_queue_does_what_it_does_at_its_end() {
 /// Who asks again wants it to end at once; and where there is nobody to tell, nobody waits for somebody.
 #[tokio::test]
 async fn what_is_aborted_in_the_queue_again_ends() {
-    let Waiting { place, id, mut linux, arm, busy, .. } = waiting(FINALLY).await;
+    let Waiting { place, id, mut linux, arm, busy, .. } = waiting_long(FINALLY).await;
     // The other one is taken too.
     let other = place.trigger().await;
     let lease = linux.take("node { sh 'make' }").await;
@@ -98,7 +101,7 @@ async fn what_is_aborted_in_the_queue_again_ends() {
     assert_eq!(place.wait_for_end(id).await["outcome"], "ABORTED");
     drop((linux, arm, busy));
 
-    let Waiting { place, id, linux, arm, .. } = waiting(FINALLY).await;
+    let Waiting { place, id, linux, arm, .. } = waiting_long(FINALLY).await;
     drop((linux, arm));
     let connected = async || place.ask("GET", "/api/v1/agents", Value::Null).await["agents"].to_string();
     while connected().await.contains(r#""connected":true"#) {

@@ -150,8 +150,9 @@ impl Gathered<'_> {
     /// Goes on at `to`, with zeros up to there.
     fn seek(&mut self, to: u64) -> Result<(), Fault> {
         let here = self.at + self.bytes.len() as u64;
-        // Gaps are padding of less than a block; anything else would be a mistake in the plan.
-        let gap = to.checked_sub(here).filter(|gap| *gap < BLOCK);
+        // Gaps are padding, of a whole block where the first inode did not fit behind the slot that stays empty, or the last one ends
+        // with its block; anything else would be a mistake in the plan.
+        let gap = to.checked_sub(here).filter(|gap| *gap <= BLOCK);
         let gap =
             gap.ok_or_else(|| Fault::Output(std::io::Error::other("the plan of the image contradicts itself")))?;
         self.bytes.resize(self.bytes.len() + gap as usize, 0);

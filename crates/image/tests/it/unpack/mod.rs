@@ -83,7 +83,13 @@ fn fsck(image: &File) -> bool {
     use std::os::fd::AsRawFd;
     let path = format!("/proc/{}/fd/{}", std::process::id(), image.as_raw_fd());
     match std::process::Command::new("fsck.erofs").arg(path).output() {
-        Ok(output) => output.status.success(),
+        Ok(output) => {
+            let is_good = output.status.success();
+            if !is_good {
+                println!("{}", String::from_utf8_lossy(&output.stderr));
+            }
+            is_good
+        }
         Err(_) => {
             println!("skipped: fsck.erofs is not installed");
             true

@@ -172,6 +172,22 @@ fn directories_of_every_size() {
     }
 }
 
+/// Whether the first inode fits behind the slot that stays empty or not, and the last one ends with its block or not: the checker
+/// looks behind it for attributes, even where there are none.
+#[test]
+fn metadata_of_every_size() {
+    for count in 0..300 {
+        let mut archive = Archive::new();
+        for number in 0..count {
+            archive = archive.file(&format!("{number:03}"), "");
+        }
+        let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let image = File::options().read(true).write(true).create_new(true).open(dir.path().join("image")).unwrap();
+        converter().to_erofs(&archive.end()[..], &Expected::default(), &image).unwrap();
+        assert!(fsck(&image), "fsck.erofs refuses the image of {count} files");
+    }
+}
+
 #[test]
 fn overlay_reads_our_whiteouts() {
     if !is_root() {

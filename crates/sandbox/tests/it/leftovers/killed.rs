@@ -7,7 +7,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use sandbox::gvisor::Gvisor;
@@ -29,8 +29,8 @@ const PAUSE: Duration = Duration::from_millis(5);
 struct Marks {
     /// Number and start of each process. Its groups are the next sandbox's soon.
     processes: BTreeSet<(u32, u64)>,
-    /// Files without a name that it writes to, by what tells them apart.
-    disks: BTreeSet<(u64, u64)>,
+    /// Files without a name that it writes to.
+    disks: BTreeSet<Disk>,
 }
 
 impl Marks {
@@ -67,12 +67,16 @@ fn started(pid: u32) -> Option<u64> {
     stat.rsplit(')').next()?.split_whitespace().nth(19)?.parse().ok()
 }
 
+/// What tells a file from all others: device, number, birth. The number alone is the next file's soon.
+type Disk = (u64, u64, SystemTime);
+
 /// Of machines, those that are open in this process.
-fn disks(pid: u32) -> BTreeSet<(u64, u64)> {
+fn disks(pid: u32) -> BTreeSet<Disk> {
     let folder = place::base().join("scratch");
     let entries = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten().map(|entry| entry.path());
     let of_machines = entries.filter(|path| fs::read_link(path).is_ok_and(|link| link.starts_with(&folder)));
-    of_machines.filter_map(|path| fs::metadata(path).ok()).map(|found| (found.dev(), found.ino())).collect()
+    let found = of_machines.filter_map(|path| fs::metadata(path).ok());
+    found.map(|found| (found.dev(), found.ino(), found.created().expect("the file system knows births"))).collect()
 }
 
 /// With the driver everything goes that its launcher has kept; what a pool is just making ends when it is made.

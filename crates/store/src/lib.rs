@@ -19,6 +19,7 @@ mod deliveries;
 mod elsewhere;
 mod error;
 mod journal;
+mod lease_tokens;
 mod leases;
 mod log_blobs;
 mod logs;

@@ -91,7 +91,7 @@ impl Store {
         self.mark(PLAIN, 0).await
     }
 
-    fn keys(&self) -> Result<&Keys, StoreError> {
+    pub(crate) fn keys(&self) -> Result<&Keys, StoreError> {
         self.keys.get().map(AsRef::as_ref).ok_or(StoreError::Locked)
     }
 

@@ -29,6 +29,8 @@ pub struct SealingKey {
     /// Says which it is, and nothing else.
     id: String,
     cipher: XChaCha20Poly1305,
+    /// For the tokens of leases, and nothing else.
+    leases: [u8; 32],
 }
 
 impl std::fmt::Debug for SealingKey {
@@ -56,7 +58,12 @@ impl SealingKey {
         }
         let digest = Sha256::new().chain_update("cofferdam: which key").chain_update(key).finalize();
         let id = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-        Some(SealingKey { id, cipher: XChaCha20Poly1305::new(&key) })
+        let leases = Sha256::new().chain_update("cofferdam: tokens of leases").chain_update(key).finalize().into();
+        Some(SealingKey { id, cipher: XChaCha20Poly1305::new(&key), leases })
+    }
+
+    pub(crate) fn of_leases(&self) -> &[u8] {
+        &self.leases
     }
 
     /// By which it is told from others.
@@ -76,6 +83,14 @@ impl Keys {
     /// With the first all is sealed; with all of them it is opened.
     pub fn new(own: SealingKey, former: Vec<SealingKey>) -> Keys {
         Keys { own, former }
+    }
+
+    pub(crate) fn own(&self) -> &SealingKey {
+        &self.own
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = &SealingKey> {
+        [&self.own].into_iter().chain(&self.former)
     }
 
     /// With which all is sealed.
@@ -119,7 +134,7 @@ impl Keys {
     fn key_of<'a>(&self, place: &str, value: &'a str) -> Result<(Key, &'a str), StoreError> {
         let parts: Option<Vec<_>> = value.strip_prefix(HEAD).map(|rest| rest.split(':').collect());
         let Some([id, key, text]) = parts.as_deref() else { return Err(broken("it is not sealed")) };
-        let known = [&self.own].into_iter().chain(&self.former).find(|known| known.id == *id);
+        let known = self.all().find(|known| known.id == *id);
         let known = known.ok_or_else(|| StoreError::Key { sealed: (*id).to_owned(), given: self.own.id.clone() })?;
         let key = decrypt(&known.cipher, &of_key(place), key)?;
         let key = Key::try_from(key.as_slice()).map_err(|_| broken("its key is none"))?;

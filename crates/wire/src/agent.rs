@@ -33,7 +33,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::{Finding, Said, Word};
 
 /// Version of these messages; both sides must have the same.
-pub const VERSION: u32 = 11;
+pub const VERSION: u32 = 12;
 /// The longest message, in bytes.
 pub const MAX_MESSAGE_BYTES: usize = crate::engine::MAX_LINE_BYTES + 4096;
 /// So many messages with words of one engine may be on their way; until one is heard, an agent does not listen to that engine.
@@ -62,6 +62,17 @@ impl Lease {
     /// Of which job it is; `None`: it is the run's own.
     pub fn job(&self) -> Option<JobId> {
         (self.epoch >= Lease::JOBS).then_some(JobId(self.epoch & !Lease::JOBS))
+    }
+}
+
+/// What only the agent that has a lease knows of it: it comes with [`ToAgent::Lease`], and goes with what is sent for the lease over other
+/// connections. Whoever prints it sees nothing.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseToken(pub String);
+
+impl std::fmt::Debug for LeaseToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("LeaseToken")
     }
 }
 
@@ -321,6 +332,8 @@ pub enum ToAgent {
     Lease {
         /// Which.
         lease: Lease,
+        /// Its own.
+        token: LeaseToken,
         /// Where its definition is.
         source: Source,
         /// Name of the definition's file.

@@ -1,7 +1,7 @@
 //! What a run has archived or stashed: how an agent hands it to the server, and how it is got from there.
 //!
 //! ```text
-//!   PUT /agent/v1/runs/{id}/artifacts/{path}?epoch=N    by who has the lease: the bytes, with their length before them
+//!   PUT /agent/v1/runs/{id}/artifacts/{path}?epoch=N    by who has the lease and its token: the bytes, with their length before them
 //!   PUT /agent/v1/runs/{id}/stashes/{name}?epoch=N      the same, of a stash as a tar stream
 //!   201 Received                                        what has come; the agent holds it against what it sent
 //!   GET /agent/v1/runs/{id}/stashes/{name}?epoch=N      the bytes, or a range of them, and their digest as `ETag`; 404: there is none
@@ -18,6 +18,9 @@ use model::limits::MAX_ARTIFACT_PATH_BYTES;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::Lease;
+
+/// The header that has the token of the lease ([`crate::agent::LeaseToken`]), beside the agent's key.
+pub const LEASE_TOKEN: &str = "cofferdam-lease";
 
 /// What has come.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

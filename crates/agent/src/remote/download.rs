@@ -10,7 +10,7 @@ use reqwest::StatusCode;
 use reqwest::header::{ETAG, IF_NONE_MATCH, IF_RANGE, RANGE};
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
-use wire::artifact::stash;
+use wire::artifact::{LEASE_TOKEN, stash};
 
 use super::upload::{Failed, MOST_ANSWER, PAUSE, SILENCE, ServerFiles, refused, said};
 use crate::failure::{Trouble, explain};
@@ -69,7 +69,7 @@ impl ServerFiles {
 
     async fn try_fetch(&self, name: &str, here: &mut Here, known: Option<&str>) -> Result<Found, Failed> {
         let mut request = self.uploader.http.get(format!("{}{}", self.uploader.server, stash(self.lease, name)));
-        request = request.bearer_auth(&self.uploader.key);
+        request = request.bearer_auth(&self.uploader.key).header(LEASE_TOKEN, &self.token.0);
         if let Some(tag) = here.tag.as_ref().filter(|_| here.bytes > 0) {
             request = request.header(RANGE, format!("bytes={}-", here.bytes)).header(IF_RANGE, tag);
         }

@@ -249,13 +249,13 @@ impl Agent {
 
     fn told(&mut self, message: ToAgent) {
         match message {
-            ToAgent::Lease { lease, source, file, project, trust, resources, reported } => {
+            ToAgent::Lease { lease, token, source, file, project, trust, resources, reported } => {
                 // An older lease of the run is none any more; those of jobs are none of the run's.
                 let is_own = |held: &Lease| held.run == lease.run && held.job().is_none() && lease.job().is_none();
                 let old: Vec<_> = self.seats.keys().copied().filter(|held| is_own(held) && *held != lease).collect();
                 old.into_iter().for_each(|lease| self.release(lease));
                 let seat = self.seats.entry(lease).or_insert_with(|| {
-                    let mut seat = Seat::new(lease, (project, trust, resources), reported, self.inbox.clone());
+                    let mut seat = Seat::new((lease, token), (project, trust, resources), reported, self.inbox.clone());
                     if lease.job().is_none() {
                         seat.start_ahead(&self.config.engine);
                     }

@@ -13,7 +13,7 @@ use model::rung::Trust;
 use model::test_result::TestCase;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
-use wire::agent::{Definition, Item, Lease, LogLine, MAX_REPORT, MAX_SAID};
+use wire::agent::{Definition, Item, Lease, LeaseToken, LogLine, MAX_REPORT, MAX_SAID};
 use wire::engine::{Said, Word as EngineWord};
 
 use super::fetch::Found;
@@ -35,6 +35,7 @@ const MOST_WORDS: usize = 500;
 
 pub(super) struct Seat {
     lease: Lease,
+    token: LeaseToken,
     project: String,
     trust: Trust,
     resources: Resources,
@@ -87,13 +88,14 @@ enum State {
 
 impl Seat {
     pub(super) fn new(
-        lease: Lease,
+        (lease, token): (Lease, LeaseToken),
         (project, trust, resources): (String, Trust, Resources),
         reported: u64,
         inbox: mpsc::UnboundedSender<Word>,
     ) -> Seat {
         Seat {
             lease,
+            token,
             project,
             trust,
             resources,
@@ -130,7 +132,8 @@ impl Seat {
             let of = RunOf { project: self.project.clone(), trust: self.trust, resources: self.resources, mentions };
             let host = config.hosts.host(&of, files).map_err(|trouble| trouble.0)?;
             let (sender, mut events) = mpsc::channel(EVENTS);
-            self.performer = Some(Arc::new(Performer::new(host, sender).archiving_to(uploader.of(self.lease))));
+            self.performer =
+                Some(Arc::new(Performer::new(host, sender).archiving_to(uploader.of(self.lease, self.token.clone()))));
             let (inbox, lease, room) = (self.inbox.clone(), self.lease, Arc::clone(&self.room));
             self.forwarder = Some(tokio::spawn(async move {
                 while let Some(event) = events.recv().await {

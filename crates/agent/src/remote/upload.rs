@@ -14,8 +14,8 @@ use reqwest::{Body, Client, StatusCode};
 use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncReadExt as _;
 use tokio::time::Instant;
-use wire::agent::Lease;
-use wire::artifact::{Received, stash, upload};
+use wire::agent::{Lease, LeaseToken};
+use wire::artifact::{LEASE_TOKEN, Received, stash, upload};
 
 use super::AgentConfig;
 use crate::below::{Below, inside};
@@ -58,8 +58,8 @@ impl Uploader {
     }
 
     /// For who has this lease.
-    pub(super) fn of(&self, lease: Lease) -> ServerFiles {
-        ServerFiles { uploader: self.clone(), lease, patience: PATIENCE }
+    pub(super) fn of(&self, lease: Lease, token: LeaseToken) -> ServerFiles {
+        ServerFiles { uploader: self.clone(), lease, token, patience: PATIENCE }
     }
 }
 
@@ -67,6 +67,7 @@ impl Uploader {
 pub(crate) struct ServerFiles {
     pub(super) uploader: Uploader,
     pub(super) lease: Lease,
+    pub(super) token: LeaseToken,
     pub(super) patience: Duration,
 }
 
@@ -137,7 +138,7 @@ impl ServerFiles {
         let bytes = file.metadata().map_err(|error| Failed::Passing(error.to_string()))?.len();
         let sent = Arc::new(Mutex::new(Sent { digest: Sha256::new(), bytes: 0, at: Instant::now() }));
         let Uploader { http, server, key } = &self.uploader;
-        let request = http.put(format!("{server}{to}")).bearer_auth(key);
+        let request = http.put(format!("{server}{to}")).bearer_auth(key).header(LEASE_TOKEN, &self.token.0);
         let request = request.header(CONTENT_LENGTH, bytes).body(content(file, bytes, Arc::clone(&sent)));
         let answer = async {
             let response = request.send().await?;
@@ -247,7 +248,8 @@ pub(super) mod tests {
     pub(in crate::remote) fn uploads(server: String) -> ServerFiles {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let uploader = Uploader { http: http().unwrap(), server, key: "cfk_1".into() };
-        ServerFiles { uploader, lease: Lease { run: RunId(7), epoch: 2 }, patience: Duration::from_secs(20) }
+        let (lease, token) = (Lease { run: RunId(7), epoch: 2 }, LeaseToken("cfl_2".into()));
+        ServerFiles { uploader, lease, token, patience: Duration::from_secs(20) }
     }
 
     /// A server that does one thing after another; what it was asked, and what had come by then.
@@ -323,6 +325,7 @@ pub(super) mod tests {
         let (head, body) = asked.last().unwrap();
         assert!(head.starts_with("PUT /agent/v1/runs/7/artifacts/a%20b/c.bin?epoch=2 HTTP/1.1\r\n"), "{head}");
         assert!(head.to_lowercase().contains("authorization: bearer cfk_1"), "{head}");
+        assert!(head.to_lowercase().contains("cofferdam-lease: cfl_2"), "{head}");
         assert!(*body == large);
     }
 

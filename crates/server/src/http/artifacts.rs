@@ -21,7 +21,8 @@ use model::request::is_stash_name;
 use serde::{Deserialize, Serialize};
 use store::{Artifact, Holder, NotKept, Run, Shelf};
 use utoipa::{IntoParams, ToSchema};
-use wire::artifact::{Listed, Received, encoded, is_path};
+use wire::agent::Lease;
+use wire::artifact::{LEASE_TOKEN, Listed, Received, encoded, is_path};
 
 use super::auth::{User, Viewer, bearer};
 use super::error::Refused;
@@ -72,23 +73,28 @@ pub(super) fn of_blob(error: &BlobError) -> Refused {
 
 /// Of an agent's address.
 #[derive(Debug, Deserialize)]
-pub(super) struct Lease {
+pub(super) struct Epoch {
     epoch: u64,
 }
 
-/// Who asks, with an agent's key.
+/// Who asks, with an agent's key and the token of the lease.
 async fn holder(app: &App, headers: &HeaderMap, run: u64, epoch: u64) -> Result<Holder, Refused> {
     let unknown = || Refused(StatusCode::UNAUTHORIZED, "this is no agent's key".into());
     let key = bearer(headers).ok_or_else(unknown)?;
     let agent = app.store.agent_by_key(key, app.now()).await?.ok_or_else(unknown)?.id;
-    Ok(Holder { run: RunId(run), epoch, agent })
+    let lease = Lease { run: RunId(run), epoch };
+    let token = headers.get(LEASE_TOKEN).and_then(|token| token.to_str().ok()).unwrap_or_default();
+    if !app.store.is_lease_token(lease, agent, token)? {
+        return Err(Refused(StatusCode::FORBIDDEN, "this is not the token of that lease".into()));
+    }
+    Ok(Holder { run: lease.run, epoch, agent })
 }
 
 /// `PUT /agent/v1/runs/{id}/artifacts/{path}?epoch=N`
 pub(super) async fn put(
     State(app): State<Arc<App>>,
     Path((run, path)): Path<(u64, String)>,
-    Query(Lease { epoch }): Query<Lease>,
+    Query(Epoch { epoch }): Query<Epoch>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<(StatusCode, Json<Received>), Refused> {
@@ -103,7 +109,7 @@ pub(super) async fn put(
 pub(super) async fn put_stash(
     State(app): State<Arc<App>>,
     Path((run, name)): Path<(u64, String)>,
-    Query(Lease { epoch }): Query<Lease>,
+    Query(Epoch { epoch }): Query<Epoch>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<(StatusCode, Json<Received>), Refused> {
@@ -118,7 +124,7 @@ pub(super) async fn put_stash(
 pub(super) async fn get_stash(
     State(app): State<Arc<App>>,
     Path((run, name)): Path<(u64, String)>,
-    Query(Lease { epoch }): Query<Lease>,
+    Query(Epoch { epoch }): Query<Epoch>,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
     let holder = holder(&app, &headers, run, epoch).await?;

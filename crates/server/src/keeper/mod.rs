@@ -233,7 +233,7 @@ impl Keeper {
             return self.fail(FailureKind::Usage, "the project has no configuration that this server knows").await;
         };
         self.reported = (self.app.store.reported(self.run.id).await?, false);
-        self.tell_agent(self.message_of_lease(&config, self.lease, self.reported.0));
+        self.tell_agent(self.message_of_lease(&config, (self.lease, agent), self.reported.0)?);
         if let Some(needs) = self.run.leaves.clone() {
             self.take_leave(needs);
             return Ok(Step::On);
@@ -439,20 +439,27 @@ impl Keeper {
     }
 
     /// What an agent is told of a lease.
-    async fn lease_of(&self, lease: Lease, reported: u64) -> Result<Option<ToAgent>, StoreError> {
-        Ok(self.config().await?.map(|config| self.message_of_lease(&config, lease, reported)))
+    async fn lease_of(&self, lease: (Lease, u64), reported: u64) -> Result<Option<ToAgent>, StoreError> {
+        let config = self.config().await?;
+        config.map(|config| self.message_of_lease(&config, lease, reported)).transpose()
     }
 
-    fn message_of_lease(&self, config: &ProjectConfig, lease: Lease, reported: u64) -> ToAgent {
-        ToAgent::Lease {
+    fn message_of_lease(
+        &self,
+        config: &ProjectConfig,
+        (lease, agent): (Lease, u64),
+        reported: u64,
+    ) -> Result<ToAgent, StoreError> {
+        Ok(ToAgent::Lease {
             lease,
+            token: self.app.store.lease_token(lease, agent)?,
             source: config.source_of(&self.run),
             file: config.file.clone(),
             project: self.run.project_name.clone(),
             trust: self.run.trust,
             resources: config.resources(),
             reported,
-        }
+        })
     }
 
     fn tell_agent(&self, message: ToAgent) {

@@ -344,10 +344,10 @@ impl Keeper {
     async fn lease_outpost(&mut self, job: JobId) -> Result<(), StoreError> {
         let is_there = |outpost: &&mut Outpost| outpost.connection.is_some() && !outpost.is_lost;
         let Some(outpost) = self.outposts.all.get_mut(&job).filter(is_there) else { return Ok(()) };
-        let reported = outpost.reported.0;
+        let (reported, Some(agent)) = (outpost.reported.0, outpost.agent) else { return Ok(()) };
         (outpost.reported.1, outpost.told) = (false, outpost.connection);
         let lease = Lease::of_job(self.run.id, job);
-        if let Some(message) = self.lease_of(lease, reported).await? {
+        if let Some(message) = self.lease_of((lease, agent), reported).await? {
             self.tell_outpost(job, message);
         }
         Ok(())

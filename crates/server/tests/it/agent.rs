@@ -14,7 +14,9 @@ use server::{ArtifactLimits, Clock, Keys, OidcConfig, OtlpConfig, SealingKey, Se
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
-use wire::agent::{Check, Checked, Definition, FromAgent, Item, Lease, LogLine, Offers, Plan, ToAgent, VERSION};
+use wire::agent::{
+    Check, Checked, Definition, FromAgent, Item, Lease, LeaseToken, LogLine, Offers, Plan, ToAgent, VERSION,
+};
 use wire::engine::{Said, Word};
 
 use crate::described::Described;
@@ -35,6 +37,11 @@ pub struct Place {
     pub projects: Option<std::path::PathBuf>,
     http: reqwest::Client,
     described: tokio::sync::OnceCell<Described>,
+}
+
+/// Of the servers of tests.
+pub fn keys() -> Keys {
+    Keys::new(SealingKey::parse(&format!("cfs_{:064}", 1)).unwrap(), Vec::new())
 }
 
 impl Place {
@@ -78,8 +85,7 @@ impl Place {
         let path = |name: &str| self.folder.path().join(name);
         let database = self.database.clone().unwrap_or_else(|| format!("sqlite:{}", path("db").display()));
         let artifacts = ArtifactLimits { file_bytes: 8 << 20, run_bytes: 16 << 20, run_files: 50 };
-        let keys = Keys::new(SealingKey::parse(&format!("cfs_{:064}", 1)).unwrap(), Vec::new());
-        let config = ServerConfig::new("127.0.0.1:0".parse().unwrap(), database, keys, path("token"));
+        let config = ServerConfig::new("127.0.0.1:0".parse().unwrap(), database, keys(), path("token"));
         let (url, oidc, agent_patience) = (self.url.clone(), self.oidc.clone(), Duration::from_secs(2));
         let otlp = self.otlp.clone();
         let (projects, clock) = (self.projects.clone(), self.clock.clone());
@@ -214,7 +220,12 @@ impl Place {
     pub async fn connect(&self, key: &str) -> Agent {
         let mut request = format!("ws://{}/agent/v1/connect", self.address()).into_client_request().unwrap();
         request.headers_mut().insert("authorization", format!("Bearer {key}").parse().unwrap());
-        Agent { socket: connect_async(request).await.unwrap().0, engines: HashMap::new(), later: VecDeque::new() }
+        Agent {
+            socket: connect_async(request).await.unwrap().0,
+            engines: HashMap::new(),
+            tokens: HashMap::new(),
+            later: VecDeque::new(),
+        }
     }
 
     /// Connects and greets.
@@ -259,6 +270,8 @@ pub fn everything() -> Offers {
 pub struct Agent {
     pub socket: WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>,
     engines: HashMap<Lease, (u64, Session)>,
+    /// With its leases.
+    pub tokens: HashMap<Lease, LeaseToken>,
     /// What it was told while it looked for something else.
     later: VecDeque<ToAgent>,
 }
@@ -289,7 +302,12 @@ impl Agent {
             match message {
                 Some(Ok(Message::Text(text))) => match serde_json::from_str(&text).unwrap() {
                     ToAgent::Waiting { .. } | ToAgent::Heard { .. } => {}
-                    message => return Some(message),
+                    message => {
+                        if let ToAgent::Lease { lease, token, .. } = &message {
+                            self.tokens.insert(*lease, token.clone());
+                        }
+                        return Some(message);
+                    }
                 },
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
                 Some(Ok(_)) => {}

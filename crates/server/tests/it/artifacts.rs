@@ -5,12 +5,13 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use model::ids::RunId;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use wire::agent::{Lease, ToAgent};
-use wire::artifact::{encoded, stash, upload};
+use wire::artifact::{LEASE_TOKEN, encoded, stash, upload};
 
-use crate::agent::{Agent, Place, reply};
+use crate::agent::{Agent, Place, keys, reply};
 
 /// What this test's servers take of one run, in bytes; of one file half of it.
 const MOST: usize = 16 << 20;
@@ -36,14 +37,26 @@ impl Held {
         Held { place, key, agent, lease, asked }
     }
 
-    async fn put(&self, path: &str, content: Vec<u8>) -> (StatusCode, Value) {
-        self.put_as(&self.key, self.lease, path, content).await
+    /// What its agent was told with its lease.
+    fn token(&self) -> String {
+        self.agent.tokens[&self.lease].0.clone()
     }
 
-    async fn put_as(&self, key: &str, lease: Lease, path: &str, content: Vec<u8>) -> (StatusCode, Value) {
+    async fn put(&self, path: &str, content: Vec<u8>) -> (StatusCode, Value) {
+        self.put_as((&self.key, &self.token()), self.lease, path, content).await
+    }
+
+    async fn put_as(
+        &self,
+        (key, token): (&str, &str),
+        lease: Lease,
+        path: &str,
+        content: Vec<u8>,
+    ) -> (StatusCode, Value) {
         let url = format!("http://{}{}", self.place.server.as_ref().unwrap().address, upload(lease, path));
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let request = http.put(url).bearer_auth(key).header("content-length", content.len());
+        let request = http.put(url).bearer_auth(key).header(LEASE_TOKEN, token);
+        let request = request.header("content-length", content.len());
         let response = request.body(content).send().await.unwrap();
         (response.status(), response.json().await.unwrap_or_default())
     }
@@ -75,9 +88,9 @@ impl Held {
     }
 
     fn head(&self, path: &str, more: &str) -> String {
-        let (Lease { run, epoch }, key) = (self.lease, &self.key);
+        let (Lease { run, epoch }, key, token) = (self.lease, &self.key, self.token());
         format!(
-            "PUT /agent/v1/runs/{}/artifacts/{path}?epoch={epoch} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\nconnection: close\r\n{more}\r\n\r\n",
+            "PUT /agent/v1/runs/{}/artifacts/{path}?epoch={epoch} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n{LEASE_TOKEN}: {token}\r\nconnection: close\r\n{more}\r\n\r\n",
             run.0
         )
     }
@@ -112,6 +125,11 @@ pub fn files(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let below = |path: PathBuf| if path.is_dir() { files(&path) } else { vec![path] };
     entries.flatten().flat_map(|entry| below(entry.path())).collect()
+}
+
+/// As the server makes them.
+fn token_of(lease: Lease, agent: u64) -> String {
+    keys().lease_token(lease, agent).unwrap().0
 }
 
 fn content(count: usize) -> Vec<u8> {
@@ -200,15 +218,30 @@ async fn an_agent_that_lies_adds_nothing() {
     let other = held.place.enrol("two").await;
     let token = std::fs::read_to_string(held.place.folder.path().join("token")).unwrap();
     let lease = held.lease;
-    for (key, lease, status) in [
-        ("cfk_none", lease, 401),
-        (token.trim(), lease, 401),
-        (&other, lease, 403),
-        (&held.key, Lease { epoch: lease.epoch + 1, ..lease }, 409),
-        (&held.key, Lease { epoch: lease.epoch - 1, ..lease }, 409),
-        (&held.key, Lease { run: model::ids::RunId(99), ..lease }, 404),
+    let next = Lease { epoch: lease.epoch + 1, ..lease };
+    for (key, lease, token, status) in [
+        ("cfk_none", lease, token_of(lease, 1), 401),
+        (token.trim(), lease, token_of(lease, 1), 401),
+        // The one that has the run, with what is not this lease's.
+        (&held.key, lease, String::new(), 403),
+        (&held.key, lease, held.key.clone(), 403),
+        (&held.key, lease, token_of(lease, 2), 403),
+        (&held.key, lease, token_of(next, 1), 403),
+        (&held.key, next, held.token(), 403),
+        // One that has not, with whatever it can have.
+        (&other, lease, held.token(), 403),
+        (&other, lease, token_of(lease, 2), 403),
+        // Of leases that are over, or never were.
+        (&held.key, next, token_of(next, 1), 409),
+        (
+            &held.key,
+            Lease { epoch: lease.epoch - 1, ..lease },
+            token_of(Lease { epoch: lease.epoch - 1, ..lease }, 1),
+            409,
+        ),
+        (&held.key, Lease { run: RunId(99), ..lease }, token_of(Lease { run: RunId(99), ..lease }, 1), 404),
     ] {
-        let (said, answer) = held.put_as(key, lease, "a", b"a lie".to_vec()).await;
+        let (said, answer) = held.put_as((key, &token), lease, "a", b"a lie".to_vec()).await;
         assert_eq!(said, status, "{lease:?}: {answer}");
     }
     // No path of any machine is made from these.
@@ -320,11 +353,15 @@ async fn a_stash_is_for_who_has_the_run() {
     };
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let put = async |held: &Held, key: &str, lease, name: &str, content: Vec<u8>| {
-        let request = http.put(url(held, lease, name)).bearer_auth(key).header("content-length", content.len());
+        let token = token_of(lease, if key == held.key { 1 } else { 2 });
+        let request = http.put(url(held, lease, name)).bearer_auth(key).header(LEASE_TOKEN, token);
+        let request = request.header("content-length", content.len());
         request.body(content).send().await.unwrap().status().as_u16()
     };
     let get = async |held: &Held, key: &str, lease, name: &str| {
-        let response = http.get(url(held, lease, name)).bearer_auth(key).send().await.unwrap();
+        let token = token_of(lease, if key == held.key { 1 } else { 2 });
+        let request = http.get(url(held, lease, name)).bearer_auth(key).header(LEASE_TOKEN, token);
+        let response = request.send().await.unwrap();
         let (status, tag) = (response.status().as_u16(), response.headers().get("etag").cloned());
         (status, tag, response.bytes().await.unwrap())
     };
@@ -334,7 +371,10 @@ async fn a_stash_is_for_who_has_the_run() {
     let (status, tag, found) = get(&held, &key, lease, "what is built").await;
     assert_eq!((status, &found[..]), (200, &all[..]));
     assert_eq!(tag.unwrap().len(), 66, "its digest, in quotes");
-    let part = http.get(url(&held, lease, "what is built")).bearer_auth(&key).header("range", "bytes=99990-");
+    let own = http.get(url(&held, lease, "what is built")).bearer_auth(&key).header("range", "bytes=99990-");
+    let without = own.try_clone().unwrap();
+    assert_eq!(without.send().await.unwrap().status(), 403, "the key alone is not enough");
+    let part = own.header(LEASE_TOKEN, held.token());
     assert_eq!(part.send().await.unwrap().bytes().await.unwrap(), all[99_990..]);
     assert_eq!(get(&held, &key, lease, "another").await.0, 404);
     // People see artifacts, and these are none.
@@ -345,7 +385,7 @@ async fn a_stash_is_for_who_has_the_run() {
         (token.trim(), lease, 401),
         (&other, lease, 403),
         (&key, Lease { epoch: lease.epoch + 1, ..lease }, 409),
-        (&key, Lease { run: model::ids::RunId(99), ..lease }, 409),
+        (&key, Lease { run: RunId(99), ..lease }, 409),
     ] {
         assert_eq!(get(&held, key, lease, "what is built").await.0, status, "{lease:?}");
         let status = if lease.run.0 == 99 { 404 } else { status };

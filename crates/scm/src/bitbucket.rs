@@ -6,11 +6,12 @@
 
 use serde_json::Value;
 
-use crate::field::{abbreviated, address, commit, is_true, maybe, name, number, text};
+use crate::field::{abbreviated, address, commit, email, is_true, maybe, name, number, some, text};
 use crate::{Closed, Facts, Hook, PullRequest, Push, Reference, Removed, RequestState};
 
-/// The most references of one push that are told to be gone; who removes more sweeps up, and a look at all that are there finds out.
-const MAX_REMOVED: usize = 100;
+/// The most references of one push that are told of, of those that have changed and of those that are gone; who pushes more moves house, and
+/// a look at all that are there finds out.
+const MAX_PUSHED: usize = 100;
 
 pub(crate) fn read(event: &str, body: &Value) -> Result<Hook, String> {
     match event {
@@ -28,15 +29,51 @@ pub(crate) fn read(event: &str, body: &Value) -> Result<Hook, String> {
 }
 
 fn push(body: &Value) -> Result<Hook, String> {
-    // Of several changes the last one is run; the others come as deliveries of their own where they matter.
     let changes = body.pointer("/push/changes").and_then(Value::as_array).ok_or("there is no push/changes")?;
-    let by = maybe(body, "/actor/nickname");
-    let Some(new) = changes.iter().rev().map(|change| &change["new"]).find(|new| new.is_object()) else {
-        let old = changes.iter().map(|change| &change["old"]).filter(|old| old.is_object());
-        return removed(old.take(MAX_REMOVED).map(reference).collect::<Result<_, _>>()?, by);
-    };
-    let commit = commit(new, "/target/hash")?.ok_or("a push without a commit")?;
-    Ok(Hook::Push(Push { reference: reference(new)?, commit, by }))
+    let mut pushed = Pushed { by: maybe(body, "/actor/nickname"), ..Pushed::default() };
+    for change in changes {
+        let (old, new) = (&change["old"], &change["new"]);
+        match (new.is_object(), old.is_object()) {
+            (true, _) => pushed.add(reference(new)?, commit(new, "/target/hash")?.ok_or("a push without a commit")?),
+            (false, true) => pushed.remove(reference(old)?),
+            _ => {}
+        }
+    }
+    Ok(pushed.hook())
+}
+
+/// What came of one push.
+#[derive(Default)]
+struct Pushed {
+    new: Vec<(Reference, String)>,
+    gone: Vec<Reference>,
+    by: Option<String>,
+}
+
+impl Pushed {
+    fn add(&mut self, reference: Reference, commit: String) {
+        if self.new.len() < MAX_PUSHED {
+            self.new.push((reference, commit));
+        }
+    }
+
+    fn remove(&mut self, reference: Reference) {
+        if self.gone.len() < MAX_PUSHED {
+            self.gone.push(reference);
+        }
+    }
+
+    fn hook(self) -> Hook {
+        let Pushed { new, gone, by } = self;
+        let push = |(reference, commit)| Hook::Push(Push { reference, commit, by: by.clone() });
+        let mut all: Vec<_> = new.into_iter().map(push).collect();
+        all.extend((!gone.is_empty()).then(|| Hook::Removed(Removed { references: gone, by: by.clone() })));
+        match all.len() {
+            0 => Hook::Nothing { what: "a push of nothing".to_owned() },
+            1 => all.remove(0),
+            _ => Hook::Several(all),
+        }
+    }
 }
 
 fn reference(of: &Value) -> Result<Reference, String> {
@@ -46,24 +83,15 @@ fn reference(of: &Value) -> Result<Reference, String> {
 
 fn refs_changed(body: &Value) -> Result<Hook, String> {
     let changes = body.pointer("/changes").and_then(Value::as_array).ok_or("there are no changes")?;
-    let by = maybe(body, "/actor/name");
-    let mut gone = Vec::new();
-    for change in changes.iter().rev() {
-        let reference = Reference::of(&text(change, "/ref/id")?);
-        match (reference, commit(change, "/toHash")?) {
-            (Some(reference), Some(commit)) => return Ok(Hook::Push(Push { reference, commit, by })),
-            (Some(reference), None) if gone.len() < MAX_REMOVED => gone.push(reference),
-            _ => {}
+    let mut pushed = Pushed { by: maybe(body, "/actor/name"), ..Pushed::default() };
+    for change in changes {
+        match (Reference::of(&text(change, "/ref/id")?), commit(change, "/toHash")?) {
+            (Some(reference), Some(commit)) => pushed.add(reference, commit),
+            (Some(reference), None) => pushed.remove(reference),
+            (None, _) => {}
         }
     }
-    removed(gone, by)
-}
-
-fn removed(references: Vec<Reference>, by: Option<String>) -> Result<Hook, String> {
-    match references.is_empty() {
-        true => Ok(Hook::Nothing { what: "a push of nothing".to_owned() }),
-        false => Ok(Hook::Removed(Removed { references, by })),
-    }
+    Ok(pushed.hook())
 }
 
 fn closed(body: &Value, event: &str, id: &str, by: &str) -> Result<Hook, String> {
@@ -85,6 +113,8 @@ fn of_cloud(of: &Value) -> Result<PullRequest, String> {
         target: name(of, "/destination/branch/name")?,
         title: maybe(of, "/title").unwrap_or_default(),
         author: maybe(of, "/author/nickname"),
+        author_name: some(of, "/author/display_name"),
+        author_email: None,
         url: address(of, "/links/html/href"),
         is_fork,
     })
@@ -115,6 +145,8 @@ fn of_data_center(body: &Value) -> Result<Hook, String> {
         target: name(body, "/pullRequest/toRef/displayId")?,
         title: maybe(body, "/pullRequest/title").unwrap_or_default(),
         author: maybe(body, "/pullRequest/author/user/name"),
+        author_name: some(body, "/pullRequest/author/user/displayName"),
+        author_email: email(body, "/pullRequest/author/user/emailAddress"),
         url: address(body, "/pullRequest/links/self/0/href"),
         is_fork,
     }))

@@ -18,6 +18,16 @@ pub(crate) fn maybe(body: &Value, path: &str) -> Option<String> {
     body.pointer(path)?.as_str().filter(|text| text.len() <= MAX_TEXT).map(str::to_owned)
 }
 
+/// The same where an empty text says nothing.
+pub(crate) fn some(body: &Value, path: &str) -> Option<String> {
+    maybe(body, path).filter(|text| !text.trim().is_empty())
+}
+
+/// An address of letters. Some forges say there that they do not say it.
+pub(crate) fn email(body: &Value, path: &str) -> Option<String> {
+    some(body, path).filter(|text| text.contains('@') && !text.contains(char::is_whitespace))
+}
+
 /// The address of a page; of one that a browser gets, and does not run.
 pub(crate) fn address(body: &Value, path: &str) -> Option<String> {
     maybe(body, path).filter(|url| url.starts_with("https://") || url.starts_with("http://"))

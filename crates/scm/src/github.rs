@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use crate::field::{address, commit, is_true, maybe, name, number, text};
+use crate::field::{address, commit, email, is_true, maybe, name, number, some, text};
 use crate::{Again, Closed, Facts, Forge, Hook, PullRequest, Push, Reference, Removed, RequestState};
 
 /// What makes a pull request's commits other ones. Gitea says `synchronized`.
@@ -81,6 +81,9 @@ fn request(of: &Value) -> Result<PullRequest, String> {
         target: name(of, "/base/ref")?,
         title: maybe(of, "/title").unwrap_or_default(),
         author: maybe(of, "/user/login"),
+        // GitHub itself says neither here; `name` is what its other answers call it.
+        author_name: some(of, "/user/full_name").or_else(|| some(of, "/user/name")),
+        author_email: email(of, "/user/email"),
         url: address(of, "/html_url"),
     })
 }

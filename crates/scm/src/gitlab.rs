@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use crate::field::{address, commit, is_true, maybe, name, number, text};
+use crate::field::{address, commit, email, is_true, maybe, name, number, some, text};
 use crate::{Closed, Facts, Hook, PullRequest, Push, Reference, Removed, RequestState};
 
 pub(crate) fn read(event: &str, body: &Value) -> Result<Hook, String> {
@@ -41,6 +41,8 @@ fn merge_request(body: &Value) -> Result<Hook, String> {
     let commit = commit(of, "/last_commit/id")?.ok_or("a merge request without a commit")?;
     Ok(Hook::PullRequest(PullRequest {
         author: maybe(body, "/user/username"),
+        author_name: some(body, "/user/name"),
+        author_email: email(body, "/user/email"),
         url: address(of, "/url"),
         ..request(of, commit)?
     }))
@@ -60,6 +62,8 @@ fn request(of: &Value, commit: String) -> Result<PullRequest, String> {
         target: name(of, "/target_branch")?,
         title: maybe(of, "/title").unwrap_or_default(),
         author: None,
+        author_name: None,
+        author_email: None,
         url: None,
         is_fork: target.is_none() || source != target,
     })
@@ -76,8 +80,9 @@ pub(crate) fn facts(of: &Value) -> Result<Facts, String> {
     };
     let commit = commit(of, "/sha")?.ok_or("a merge request without a commit")?;
     let (author, url) = (maybe(of, "/author/username"), address(of, "/web_url"));
+    let author_name = some(of, "/author/name");
     // Before GitLab 14 it was called otherwise.
     let is_draft = is_true(of, "/draft") || is_true(of, "/work_in_progress");
-    let request = PullRequest { author, url, ..request(of, commit)? };
+    let request = PullRequest { author, author_name, url, ..request(of, commit)? };
     Ok(Facts { request, state, is_draft, target_commit: None })
 }

@@ -111,6 +111,8 @@ pub enum Hook {
     Removed(Removed),
     /// Somebody wants a run once more.
     Again(Again),
+    /// Several of these at once, at least two: one push of several references.
+    Several(Vec<Hook>),
     /// Nothing that a run follows from.
     Nothing {
         /// In words.
@@ -172,6 +174,10 @@ pub struct PullRequest {
     pub title: String,
     /// Who made it.
     pub author: Option<String>,
+    /// What they are called.
+    pub author_name: Option<String>,
+    /// Where they get letters, where their forge says that.
+    pub author_email: Option<String>,
     /// Its page.
     pub url: Option<String>,
     /// It comes from another repository, or from no branch of this one: from somebody who need not have the right to write here.
@@ -189,7 +195,7 @@ pub struct Closed {
     pub by: Option<String>,
 }
 
-/// What was removed, all in one push. A forge may say it twice; and where something else was pushed with it, only that is told.
+/// What was removed, all in one push. A forge may say it twice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Removed {
     /// At least one.

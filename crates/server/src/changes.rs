@@ -60,18 +60,53 @@ pub(crate) fn held(config: &ProjectConfig, trust: Trust) -> Option<String> {
     is_held.then(|| "a stranger's code waits for somebody to approve it".to_owned())
 }
 
+/// What Jenkins calls a branch or a tag before its pipelines. When a tag was made is known when it is fetched ([`times_of_tag`]).
+fn env_of(config: &ProjectConfig, reference: &Reference) -> Vec<(&'static str, String)> {
+    match reference {
+        Reference::Branch(name) => {
+            let is_primary = config.source.branch() == Some(name);
+            let primary = is_primary.then(|| ("BRANCH_IS_PRIMARY", "true".to_owned()));
+            [("BRANCH_NAME", name.clone())].into_iter().chain(primary).collect()
+        }
+        Reference::Tag(name) => vec![("BRANCH_NAME", name.clone()), ("TAG_NAME", name.clone())],
+    }
+}
+
+/// The same of what a person asks for. A short name is taken for a branch's.
+pub(crate) fn env_of_person(config: &ProjectConfig, revision: &str) -> Vec<(String, String)> {
+    let reference = match revision.strip_prefix("refs/tags/") {
+        Some(tag) => Reference::Tag(tag.to_owned()),
+        None => Reference::Branch(revision.strip_prefix("refs/heads/").unwrap_or(revision).to_owned()),
+    };
+    env_of(config, &reference).into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// When the tag of a run was made, as Jenkins says it; nothing where it is of no tag, or says so already.
+pub(crate) fn times_of_tag(facts: &RunFacts, tagged_at: Option<u64>) -> Vec<(String, String)> {
+    let has = |wanted: &str| facts.env.iter().any(|(name, _)| name == wanted);
+    let seconds = tagged_at.filter(|_| has("TAG_NAME") && !has("TAG_TIMESTAMP"));
+    let moment = seconds.and_then(|at| jiff::Timestamp::from_second(i64::try_from(at).ok()?).ok());
+    let Some(moment) = moment else { return Vec::new() };
+    let told = [
+        ("TAG_TIMESTAMP", moment.as_millisecond().to_string()),
+        ("TAG_UNIXTIME", moment.as_second().to_string()),
+        ("TAG_DATE", moment.strftime("%a %b %d %H:%M:%S UTC %Y").to_string()),
+    ];
+    told.map(|(name, value)| (name.to_owned(), value)).into()
+}
+
 /// Of a branch or a tag that has another commit.
 pub(crate) fn of_push(config: &ProjectConfig, push: Push) -> NewRun {
     let by = push.by.map(|by| format!(" by {by}")).unwrap_or_default();
+    let env = env_of(config, &push.reference);
     match push.reference {
         Reference::Branch(name) => {
             let trust = config.trust_of(&name);
             let what = (format!("refs/heads/{name}"), push.commit);
-            new_run(format!("Push to branch {name}{by}"), vec![("BRANCH_NAME", name)], what, trust)
+            new_run(format!("Push to branch {name}{by}"), env, what, trust)
         }
         // Tags are made by who may write; which of them are protected, the forge knows.
         Reference::Tag(name) => {
-            let env = vec![("BRANCH_NAME", name.clone()), ("TAG_NAME", name.clone())];
             new_run(format!("Push of tag {name}{by}"), env, (format!("refs/tags/{name}"), push.commit), Trust::Member)
         }
     }
@@ -89,6 +124,8 @@ pub(crate) fn of_request(request: PullRequest) -> Option<NewRun> {
     ];
     env.extend(request.url.map(|url| ("CHANGE_URL", url)));
     env.extend(request.author.clone().map(|author| ("CHANGE_AUTHOR", author)));
+    env.extend(request.author_name.map(|name| ("CHANGE_AUTHOR_DISPLAY_NAME", name)));
+    env.extend(request.author_email.map(|email| ("CHANGE_AUTHOR_EMAIL", email)));
     env.extend(request.author.clone().filter(|_| request.is_fork).map(|author| ("CHANGE_FORK", author)));
     let by = request.author.map(|author| format!(" of {author}")).unwrap_or_default();
     let trust = if request.is_fork { Trust::Stranger } else { Trust::Member };

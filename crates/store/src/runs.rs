@@ -275,15 +275,26 @@ impl Store {
         query.fetch_all(&self.pool).await?.iter().map(run).collect()
     }
 
-    /// Remembers the text of a run's definition, and the commit that it is of.
+    /// Remembers the text of a run's definition, and the commit that it is of; with it what else the run starts with, where something was found.
     ///
     /// # Errors
     /// There is another text already.
-    pub async fn set_definition(&self, id: RunId, found: &Definition, now: Millis) -> Result<(), StoreError> {
+    pub async fn set_definition(
+        &self,
+        id: RunId,
+        found: &Definition,
+        facts: Option<&RunFacts>,
+        now: Millis,
+    ) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
         // As it was, where it is found again: by the next agent, say.
         let row = sqlx::query("SELECT definition FROM runs WHERE id = $1").bind(signed(id.0)).fetch_optional(&mut *tx);
         let known = row.await?.map(|row| row.try_get::<Option<String>, _>(0)).transpose()?.flatten();
+        if let Some(facts) = facts.filter(|_| known.is_none()) {
+            let facts = serde_json::to_string(facts).map_err(StoreError::damaged("a run"))?;
+            let change = sqlx::query("UPDATE runs SET facts = $1 WHERE id = $2").bind(facts).bind(signed(id.0));
+            change.execute(&mut *tx).await?;
+        }
         let change = sqlx::query(
             "UPDATE runs SET definition = $1, commit_id = COALESCE($3, commit_id), tree = COALESCE($4, tree) WHERE id = $2 AND (definition IS NULL OR definition = $1)",
         );

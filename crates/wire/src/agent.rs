@@ -234,6 +234,9 @@ pub struct Definition {
     /// Of a merge, the tree that came of it.
     #[serde(default)]
     pub tree: Option<String>,
+    /// Of a tag, when it was made, or else its commit: in seconds since 1970.
+    #[serde(default)]
+    pub tagged_at: Option<u64>,
 }
 
 /// Something that happened at an agent.

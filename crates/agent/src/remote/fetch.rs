@@ -108,7 +108,7 @@ fn definition(text: Vec<u8>, commit: Option<String>, tree: Option<String>) -> Re
     if text.len() > MAX_DEFINITION_BYTES {
         return Err(too_large());
     }
-    Ok(Definition { text: String::from_utf8_lossy(&text).into_owned(), commit, tree })
+    Ok(Definition { text: String::from_utf8_lossy(&text).into_owned(), commit, tree, tagged_at: None })
 }
 
 async fn clone(
@@ -131,6 +131,7 @@ async fn clone(
     let mut objects = Objects::open(folder).map_err(|error| unreadable(&error))?;
     let branch = fetched(folder, url, login, revision).await?;
     let own = pinned(folder, &mut objects, revision, commit).await?;
+    let tagged_at = if revision.starts_with("refs/tags/") { tagged_at(&mut objects).await? } else { None };
     let (at, tree) = match merge {
         None => (own.clone(), None),
         Some(merge) => {
@@ -144,6 +145,7 @@ async fn clone(
         .filter(|text| text.is_blob)
         .ok_or_else(|| Trouble::workload(format!("there is no {file} in {revision}")))?;
     let definition = definition(text.content.ok_or_else(too_large)?, Some(own), tree)?;
+    let definition = Definition { tagged_at, ..definition };
     let mentions = mentions::of_commit(&definition.text, &mut objects, &at).await;
     let files = LocalProject::at(folder, (&at, ""), branch.as_deref(), Some(url));
     Ok(Found { definition, files, repository: None, mentions })
@@ -183,6 +185,21 @@ async fn pinned(folder: &Path, objects: &mut Objects, revision: &str, commit: Op
         }
         Some(other) => Err(Trouble::workload(format!("{other:?} is no commit"))),
     }
+}
+
+/// When the tag was made that was fetched last, in seconds since 1970; of one that is a name and nothing else, when its commit was.
+async fn tagged_at(objects: &mut Objects) -> Result<Option<u64>, Trouble> {
+    let object = objects.read("FETCH_HEAD", MAX_DEFINITION_BYTES).await.map_err(|error| unreadable(&error))?;
+    let text = object.and_then(|object| object.content).unwrap_or_default();
+    Ok(made_at(&String::from_utf8_lossy(&text)))
+}
+
+/// The time in the head of a tag, or of a commit: `tagger NAME <EMAIL> SECONDS ZONE`.
+fn made_at(object: &str) -> Option<u64> {
+    let head = object.lines().take_while(|line| !line.is_empty());
+    let line =
+        head.filter_map(|line| line.strip_prefix("tagger ").or_else(|| line.strip_prefix("committer "))).next()?;
+    line.rsplit_once("> ")?.1.split(' ').next()?.parse().ok()
 }
 
 /// The merge of a commit with its target, and its tree. The same two make the same commit, wherever and whenever that is.
@@ -283,5 +300,38 @@ async fn git_with(folder: &Path, env: &[(&str, &str)], words: &[&str]) -> Result
 impl From<Trouble> for Failure {
     fn from(trouble: Trouble) -> Failure {
         trouble.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A tag that is an object says itself when it was made, one that is a name has the time of its commit.
+    #[tokio::test]
+    async fn a_tag_was_made_when_it_says() {
+        let dir = tempfile::tempdir().unwrap();
+        empty(dir.path()).await.unwrap();
+        let env = [
+            ("GIT_AUTHOR_NAME", "a"),
+            ("GIT_AUTHOR_EMAIL", "a@x"),
+            ("GIT_AUTHOR_DATE", "1000000000 +0000"),
+            ("GIT_COMMITTER_NAME", "b > 5"),
+            ("GIT_COMMITTER_EMAIL", "b@x"),
+        ];
+        let at = |date| [&env[..], &[("GIT_COMMITTER_DATE", date)]].concat();
+        let commit = ["commit", "-q", "--allow-empty", "-m", "tagger c <c@x> 5 +0000"];
+        git_with(dir.path(), &at("1500000000 +0200"), &commit).await.map_err(|trouble| trouble.0).unwrap();
+        let tag = ["tag", "-a", "-m", "one", "v1"];
+        git_with(dir.path(), &at("1600000000 +0000"), &tag).await.map_err(|trouble| trouble.0).unwrap();
+        let mut objects = Objects::open(dir.path()).unwrap();
+        for (name, seconds) in [("refs/heads/main", 1_500_000_000), ("refs/tags/v1", 1_600_000_000)] {
+            let id = git(dir.path(), &["rev-parse", name]).await.map_err(|trouble| trouble.0).unwrap();
+            std::fs::write(dir.path().join(".git/FETCH_HEAD"), format!("{}\t\t{name}\n", word(&id))).unwrap();
+            assert_eq!(tagged_at(&mut objects).await.map_err(|trouble| trouble.0).unwrap(), Some(seconds), "{name}");
+        }
+        for none in ["", "tagger x", "tree 1\n\ncommitter a <b> 5 +0000", "tagger a <b> -5 +0000", "tagger a <b> x"] {
+            assert_eq!(made_at(none), None, "{none:?}");
+        }
     }
 }

@@ -17,16 +17,20 @@ pub fn request(forge: Forge, is_fork: bool, state: &str) -> Value {
     match forge {
         Forge::Github | Forge::Gitea => {
             let merged = state == "merged";
+            let mut user = json!({ "login": "eve", "full_name": "Eve E.", "email": "eve@forge.example" });
+            if forge == Forge::Github {
+                user = json!({ "login": "eve", "name": "Eve E.", "full_name": "", "email": null });
+            }
             json!({ "number": 7, "state": if merged { "closed" } else { state }, "title": "a title", "draft": true,
-                "merged": merged, "user": { "login": "eve" }, "html_url": "https://forge.example/7",
+                "merged": merged, "user": user, "html_url": "https://forge.example/7",
                 "head": { "label": "fix", "ref": "fix", "sha": COMMIT, "repo": { "id": source } },
                 "base": { "ref": "main", "sha": "f".repeat(40), "repo": { "id": 1 } } })
         }
         Forge::Gitlab => json!({ "iid": 7, "state": state, "title": "a title", "draft": true, "sha": COMMIT,
-            "author": { "username": "eve" }, "web_url": "https://forge.example/7", "source_branch": "fix",
+            "author": { "username": "eve", "name": "Eve E." }, "web_url": "https://forge.example/7", "source_branch": "fix",
             "target_branch": "main", "source_project_id": source, "target_project_id": 1 }),
         Forge::Bitbucket => json!({ "id": 7, "state": state, "title": "a title", "draft": true,
-            "author": { "nickname": "eve" }, "links": { "html": { "href": "https://forge.example/7" } },
+            "author": { "nickname": "eve", "display_name": "Eve E." }, "links": { "html": { "href": "https://forge.example/7" } },
             "source": { "branch": { "name": "fix" }, "commit": { "hash": &COMMIT[..12] },
                 "repository": { "uuid": format!("{{{source}}}") } },
             "destination": { "branch": { "name": "main" }, "commit": { "hash": "ffffffffffff" },
@@ -57,6 +61,8 @@ fn facts(forge: Forge) -> Facts {
         target: "main".into(),
         title: "a title".into(),
         author: Some("eve".into()),
+        author_name: Some("Eve E.".into()),
+        author_email: (forge == Forge::Gitea).then(|| "eve@forge.example".into()),
         url: Some("https://forge.example/7".into()),
         is_fork: true,
     };

@@ -1,6 +1,6 @@
 //! What is closed or removed.
 
-use scm::{Closed, Forge, Hook, Reference, Removed};
+use scm::{Closed, Forge, Hook, Push, Reference, Removed};
 use serde_json::{Value, json};
 
 use crate::{COMMIT, said};
@@ -49,20 +49,30 @@ fn each_forge_says_what_is_removed() {
     let both = json!([old("branch", "fix/x"), old("tag", "v1")]);
     assert_eq!(hears("repo:push", push(both)), removed(&[branch.clone(), tag.clone()]));
     let new = json!({ "old": null, "new": { "type": "branch", "name": "a", "target": { "hash": COMMIT } } });
-    assert!(matches!(hears("repo:push", push(json!([new, old("tag", "v1")]))), Hook::Push(_)));
+    let pushed = |name: &str, by: &str| {
+        let reference = Reference::Branch(name.to_owned());
+        Hook::Push(Push { reference, commit: COMMIT.into(), by: Some(by.into()) })
+    };
+    let both = Hook::Several(vec![pushed("a", "ada"), removed(std::slice::from_ref(&tag))]);
+    assert_eq!(hears("repo:push", push(json!([new, old("tag", "v1")]))), both);
+    assert_eq!(hears("repo:push", push(json!([new]))), pushed("a", "ada"));
+    let many: Vec<_> = (0..500).map(|_| new.clone()).collect();
+    assert!(matches!(hears("repo:push", push(many.into())), Hook::Several(some) if some.len() == 100));
     assert!(matches!(hears("repo:push", push(json!([]))), Hook::Nothing { .. }));
     let many: Vec<_> = (0..500).map(|at| old("tag", &format!("v{at}"))).collect();
     assert!(matches!(hears("repo:push", push(many.into())), Hook::Removed(some) if some.references.len() == 100));
     let change = |name: &str, to: &str| json!({ "ref": { "id": name }, "toHash": to });
     let changed = |changes: Value| json!({ "actor": { "name": "ada" }, "changes": changes });
     let both = json!([change("refs/tags/v1", &zero), change("refs/heads/fix/x", &zero)]);
-    assert_eq!(hears("repo:refs_changed", changed(both)), removed(&[branch, tag]));
+    assert_eq!(hears("repo:refs_changed", changed(both)), removed(&[tag, branch]));
     let many: Vec<_> = (0..500).map(|at| change(&format!("refs/tags/v{at}"), &zero)).collect();
     assert!(
         matches!(hears("repo:refs_changed", changed(many.into())), Hook::Removed(some) if some.references.len() == 100)
     );
-    let mixed = json!([change("refs/heads/a", COMMIT), change("refs/heads/b", &zero)]);
-    assert!(matches!(hears("repo:refs_changed", changed(mixed)), Hook::Push(_)));
+    let mixed = json!([change("refs/heads/a", COMMIT), change("refs/heads/b", &zero), change("refs/heads/c", COMMIT)]);
+    let gone = removed(&[Reference::Branch("b".into())]);
+    let all = Hook::Several(vec![pushed("a", "ada"), pushed("c", "ada"), gone]);
+    assert_eq!(hears("repo:refs_changed", changed(mixed)), all);
 }
 
 #[test]

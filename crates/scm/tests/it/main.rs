@@ -71,7 +71,8 @@ fn gitlab_speaks_of_pushes_and_merge_requests() {
     let push = Push { reference: Reference::Branch("feature/x".into()), commit: COMMIT.into(), by: Some("ada".into()) };
     assert_eq!(said(Forge::Gitlab, "x-gitlab-event", "Push Hook", &body), Ok(Hook::Push(push)));
     let request = |action: &str, source: u64| {
-        json!({ "user": { "username": "eve" }, "object_attributes": { "iid": 7, "action": action, "title": "a title",
+        json!({ "user": { "username": "eve", "name": "Eve E.", "email": "[REDACTED]" },
+            "object_attributes": { "iid": 7, "action": action, "title": "a title",
             "source_branch": "fix", "target_branch": "main", "source_project_id": source, "target_project_id": 1,
             "url": "https://gitlab.example/7", "last_commit": { "id": COMMIT } } })
     };
@@ -83,6 +84,9 @@ fn gitlab_speaks_of_pushes_and_merge_requests() {
         target: "main".into(),
         title: "a title".into(),
         author: Some("eve".into()),
+        author_name: Some("Eve E.".into()),
+        // GitLab says so where it does not say it.
+        author_email: None,
         url: Some("https://gitlab.example/7".into()),
         is_fork: true,
     };
@@ -110,11 +114,14 @@ fn bitbucket_speaks_in_two_ways() {
         "destination": { "branch": { "name": "main" }, "repository": { "uuid": "{1}" } } } });
     let Ok(Hook::PullRequest(found)) = event("pullrequest:created", &request) else { panic!() };
     assert!(found.is_fork && found.fetch.is_none(), "{found:?}");
-    let request = json!({ "pullRequest": { "id": 3, "title": "t", "author": { "user": { "name": "eve" } },
+    let request = json!({ "pullRequest": { "id": 3, "title": "t",
+        "author": { "user": { "name": "eve", "displayName": "Eve E.", "emailAddress": "eve@forge.example" } },
         "fromRef": { "displayId": "fix", "latestCommit": COMMIT, "repository": { "id": 1 } },
         "toRef": { "displayId": "main", "repository": { "id": 1 } } } });
     let Ok(Hook::PullRequest(found)) = event("pr:from_ref_updated", &request) else { panic!() };
     assert_eq!((found.is_fork, found.fetch.as_deref()), (false, Some("refs/pull-requests/3/from")));
+    let author = (found.author_name.as_deref(), found.author_email.as_deref());
+    assert_eq!(author, (Some("Eve E."), Some("eve@forge.example")));
     assert!(matches!(event("pr:comment:added", &json!({})), Ok(Hook::Nothing { .. })));
 }
 

@@ -81,38 +81,43 @@ pub(super) async fn hear(
     // one. Where nothing is signed, who has heard one says what they like.
     let number = delivery(hook.forge, &given).filter(|_| !hook.forge.signs());
     let id = number.unwrap_or_else(|| store::digest(&String::from_utf8_lossy(&body)));
-    let heard = Heard { app: &app, project: &project, config: &config, id: format!("{name} {id}") };
-    let new = match said {
-        Hook::Nothing { what } => return ignored(&what),
-        Hook::Push(push) => heard.push(push).await?,
-        Hook::PullRequest(request) => heard.request(request).await?,
-        Hook::Again(again) => match heard.again(again).await? {
-            Ok(new) => {
-                let run = app.create_run(&Actor(format!("hook:{name}")), &project.name, new).await?;
-                app.hub.wake();
-                app.changed(run.id);
-                return accepted(&run);
-            }
-            Err(what) => Err(what),
-        },
-        Hook::Closed(closed) => return ignored(&heard.closed(&closed).await?),
-        Hook::Removed(removed) => return ignored(&heard.removed(&removed.references).await?),
+    let mut heard = Heard { app: &app, project: &project, config: &config, id: format!("{name} {id}") };
+    let Hook::Several(several) = said else {
+        let came = heard.act(said).await?;
+        return Ok((came.status(), Json(came.told())));
     };
-    let new = match new {
-        Ok(new) => new,
-        Err(what) => return ignored(&what),
-    };
-    let run = create(&app, &Actor(format!("hook:{name}")), &project, &config, new).await?;
-    accepted(&run)
+    let (mut status, mut told) = (StatusCode::OK, Vec::new());
+    for (index, hook) in several.into_iter().enumerate() {
+        // Each is known by itself: one that cannot be done now comes again with all of them.
+        heard.id = format!("{name} {id} {index}");
+        let came = heard.act(hook).await?;
+        status = status.max(came.status());
+        told.push(came.told());
+    }
+    Ok((status, Json(json!({ "several": told }))))
 }
 
-fn accepted(run: &Run) -> Result<(StatusCode, Json<Value>), Refused> {
-    let told = json!({ "run": run.id.0, "number": run.number, "trust": run.trust, "held": run.held });
-    Ok((StatusCode::ACCEPTED, Json(told)))
+/// What came of a webhook.
+enum Came {
+    Run(Box<Run>),
+    /// Nothing is run, for this reason.
+    Nothing(String),
 }
 
-fn ignored(what: &str) -> Result<(StatusCode, Json<Value>), Refused> {
-    Ok((StatusCode::OK, Json(json!({ "ignored": what }))))
+impl Came {
+    fn status(&self) -> StatusCode {
+        match self {
+            Came::Run(_) => StatusCode::ACCEPTED,
+            Came::Nothing(_) => StatusCode::OK,
+        }
+    }
+
+    fn told(&self) -> Value {
+        match self {
+            Came::Run(run) => json!({ "run": run.id.0, "number": run.number, "trust": run.trust, "held": run.held }),
+            Came::Nothing(what) => json!({ "ignored": what }),
+        }
+    }
 }
 
 fn full_name(reference: &Reference) -> String {
@@ -135,6 +140,31 @@ struct Heard<'a> {
 type Follows = Result<NewRun, String>;
 
 impl Heard<'_> {
+    async fn act(&self, said: Hook) -> Result<Came, Refused> {
+        let (app, project, actor) = (self.app, self.project, Actor(format!("hook:{}", self.project.name)));
+        let new = match said {
+            Hook::Nothing { what } => Err(what),
+            Hook::Push(push) => self.push(push).await?,
+            Hook::PullRequest(request) => self.request(request).await?,
+            Hook::Again(again) => match self.again(again).await? {
+                Ok(new) => {
+                    let run = app.create_run(&actor, &project.name, new).await?;
+                    app.hub.wake();
+                    app.changed(run.id);
+                    return Ok(Came::Run(Box::new(run)));
+                }
+                Err(what) => Err(what),
+            },
+            Hook::Closed(closed) => Err(self.closed(&closed).await?),
+            Hook::Removed(removed) => Err(self.removed(&removed.references).await?),
+            Hook::Several(_) => Err("several at once, within one of several".to_owned()),
+        };
+        match new {
+            Ok(new) => Ok(Came::Run(Box::new(create(app, &actor, project, self.config, new).await?))),
+            Err(what) => Ok(Came::Nothing(what)),
+        }
+    }
+
     fn asker(&self) -> Option<Asker<'_>> {
         self.config.report.as_ref().and_then(|report| Asker::of(self.app, report))
     }

@@ -21,7 +21,7 @@ use super::description;
 use super::error::Refused;
 use super::test_results::Counts;
 use crate::app::App;
-use crate::changes::{REPLAYED, RESTARTED, held, of_person};
+use crate::changes::{REPLAYED, RESTARTED, env_of_person, held, of_person};
 use crate::config::ProjectConfig;
 use crate::line;
 use crate::policy::Action;
@@ -185,8 +185,7 @@ pub(super) async fn create(
         let reason = error.to_string();
         StoreError::Damaged { what: "a project", reason }
     })?;
-    let branch = revision.as_deref().map(|name| name.strip_prefix("refs/heads/").unwrap_or(name).to_owned());
-    let env = branch.into_iter().map(|branch| ("BRANCH_NAME".to_owned(), branch)).collect();
+    let env = revision.as_deref().map(|revision| env_of_person(&config, revision)).unwrap_or_default();
     let (revision, trust) = of_person(&app, project.id, &config, revision).await?;
     let (trust, held) = (Some(trust), held(&config, trust));
     let facts = RunFacts {

@@ -6,6 +6,7 @@ use model::event::{Event, LogSource};
 use model::ids::RequestId;
 use model::planning;
 use model::request::{Failure, FailureKind, Reply, Request};
+use model::run::RunFacts;
 use store::{Act, Millis, Project, StoreError};
 use tokio::time::Instant;
 use wire::agent::{Definition, Item, LogLine, ToAgent};
@@ -13,7 +14,7 @@ use wire::engine::{Heard, Input, Journal, JournalError, Said, Word};
 
 use super::needs::Goes;
 use super::{Decision, Keeper, LAST_WORDS, Step, outposts};
-use crate::changes::is_rerun;
+use crate::changes::{is_rerun, times_of_tag};
 use crate::config::ProjectConfig;
 use crate::{line, properties};
 
@@ -59,7 +60,10 @@ impl Keeper {
                 Ok(Step::Over)
             }
             Ok(found) => {
-                self.app.store.set_definition(self.run.id, &found, self.app.now()).await?;
+                let times = times_of_tag(&self.run.facts, found.tagged_at);
+                let env = || self.run.facts.env.iter().cloned().chain(times.iter().cloned()).collect();
+                let facts = (!times.is_empty()).then(|| RunFacts { env: env(), ..self.run.facts.clone() });
+                self.app.store.set_definition(self.run.id, &found, facts.as_ref(), self.app.now()).await?;
                 match (&self.run.merge, &found.tree) {
                     (Some(_), Some(tree)) if !is_rerun(&self.run.facts) => self.known_already(tree).await,
                     _ => Ok(Step::Again),

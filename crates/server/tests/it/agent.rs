@@ -330,7 +330,8 @@ impl Agent {
                 other => panic!("no lease: {other:?}"),
             }
         };
-        let definition = Definition { text: definition.into(), commit: commit.map(str::to_owned), tree: None };
+        let definition =
+            Definition { text: definition.into(), commit: commit.map(str::to_owned), tree: None, tagged_at: None };
         self.say(&FromAgent::Found { lease, definition: Ok(definition) }).await;
         lease
     }
@@ -389,7 +390,7 @@ impl Agent {
         };
         // They are heard next.
         self.later.extend(others);
-        let definition = Definition { text: text.into(), commit: None, tree: None };
+        let definition = Definition { text: text.into(), commit: None, tree: None, tagged_at: None };
         let places = places.iter().map(|place| (*place).to_owned()).collect();
         let plan = Plan { definition, stages: vec!["Build".into()], places, incomplete: None };
         self.say(&FromAgent::Checked { id, found: Ok(Checked::Plan(plan)) }).await;

@@ -141,9 +141,14 @@ impl Place {
 
     /// The same of Bitbucket; its run.
     pub async fn bitbucket(&self, event: &str, id: &str, body: &Value) -> u64 {
-        let sent = self.signed(body).header("x-event-key", event).header("x-request-uuid", id).send().await.unwrap();
-        let answer: Value = serde_json::from_str(&sent.text().await.unwrap()).unwrap();
+        let answer = self.sent_by_bitbucket(event, id, body).await;
         answer["run"].as_u64().unwrap_or_else(|| panic!("{answer}"))
+    }
+
+    /// What is answered.
+    pub async fn sent_by_bitbucket(&self, event: &str, id: &str, body: &Value) -> Value {
+        let sent = self.signed(body).header("x-event-key", event).header("x-request-uuid", id).send().await.unwrap();
+        serde_json::from_str(&sent.text().await.unwrap()).unwrap()
     }
 
     /// A webhook of GitHub.
@@ -218,7 +223,8 @@ async fn approve(place: &Place, agent: &mut Agent, run: &Value) {
 }
 
 pub async fn found(agent: &mut Agent, lease: Lease, tree: Option<&str>) {
-    let definition = Definition { text: DEFINITION.into(), commit: None, tree: tree.map(str::to_owned) };
+    let definition =
+        Definition { text: DEFINITION.into(), commit: None, tree: tree.map(str::to_owned), tagged_at: None };
     agent.say(&FromAgent::Found { lease, definition: Ok(definition) }).await;
     agent.give_back(lease).await;
 }
@@ -244,7 +250,8 @@ async fn a_strangers_run_waits_for_machines() {
     assert_eq!(lease.run.0, id);
     // And it is not for a stranger to choose an agent: its name is a label.
     let _named = place.agent_that_offers("named", 1, &[], everything()).await;
-    let definition = Definition { text: "node('named') { sh 'make' }".into(), commit: Some(commit(3)), tree: None };
+    let definition =
+        Definition { text: "node('named') { sh 'make' }".into(), commit: Some(commit(3)), tree: None, tagged_at: None };
     machines.say(&FromAgent::Found { lease, definition: Ok(definition) }).await;
     let next = machines.work(|message| is_exec(message) || matches!(message, ToAgent::Release { .. })).await;
     assert!(is_exec(&next), "{next:?}");
@@ -323,7 +330,8 @@ async fn a_target_that_moves_has_its_pull_requests_run_again() {
                 background += 1;
                 // Every second one comes to the tree of the one before.
                 let tree = format!("{:040x}", (of - 1) / 2);
-                let definition = Definition { text: "echo 'it is run'".into(), commit: None, tree: Some(tree) };
+                let definition =
+                    Definition { text: "echo 'it is run'".into(), commit: None, tree: Some(tree), tagged_at: None };
                 agent.say(&FromAgent::Found { lease, definition: Ok(definition) }).await;
                 agent.give_back(lease).await;
                 let ended = place.wait_for_end(lease.run.0).await;

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use wire::agent::{Definition, FromAgent, ToAgent};
+
 use crate::agent::Place;
 use crate::herd::{Forge, SECRET, commit, found, leased, request};
 
@@ -181,5 +183,57 @@ async fn a_request_ends_its_own_runs_alone() {
     assert!(ended["message"].as_str().unwrap().contains("Superseded"), "{ended}");
     for run in [of_branch, other, again] {
         assert_eq!(place.run(run).await["status"], "queued");
+    }
+}
+
+/// Each of them is run, once, and what was removed with them is gone.
+#[tokio::test]
+async fn a_push_of_several_references_is_several() {
+    let hook = json!({ "forge": "bitbucket", "secret": SECRET });
+    let place = Place::with_forge(&Forge::default(), json!({ "report": null, "hook": hook })).await;
+    let new =
+        |name: &str, at: u64| json!({ "new": { "type": "branch", "name": name, "target": { "hash": commit(at) } } });
+    let push = |changes: Value| json!({ "push": { "changes": changes } });
+    let old = place.bitbucket("repo:push", "a", &push(json!([new("old", 1)]))).await;
+    let gone = json!({ "old": { "type": "branch", "name": "old" }, "new": null });
+    let all = push(json!([new("main", 2), new("topic", 3), gone]));
+    let several = place.sent_by_bitbucket("repo:push", "b", &all).await;
+    let told = several["several"].as_array().unwrap();
+    let runs: Vec<_> = told.iter().filter_map(|told| told["run"].as_u64()).collect();
+    assert_eq!((told.len(), runs.len()), (3, 2), "{several}");
+    for (run, name) in runs.iter().zip(["refs/heads/main", "refs/heads/topic"]) {
+        assert_eq!(place.run(*run).await["revision"], name);
+    }
+    assert_eq!(place.wait_for_end(old).await["outcome"], "ABORTED");
+    // It comes again, with another number.
+    assert_eq!(place.sent_by_bitbucket("repo:push", "c", &all).await["several"][1]["run"], runs[1]);
+}
+
+/// What Jenkins says of branches and tags before their pipelines, whoever asks for them.
+#[tokio::test]
+async fn a_pipeline_knows_its_branch_or_tag() {
+    let place = Place::with_forge(&Forge::default(), json!({ "report": null })).await;
+    let key = place.enrol("one").await;
+    let mut agent = place.agent(&key, &[]).await;
+    let text = "echo \"${env.BRANCH_NAME} ${env.BRANCH_IS_PRIMARY} ${env.TAG_NAME} ${env.TAG_UNIXTIME} ${env.TAG_TIMESTAMP} ${env.TAG_DATE}\"";
+    for (revision, tagged_at, expect) in [
+        ("main", None, "main true null null null null"),
+        ("refs/heads/topic/x", None, "topic/x null null null null null"),
+        // No branch is a tag, whatever an agent says.
+        ("topic", Some(1), "topic null null null null null"),
+        ("refs/tags/v1", None, "v1 null v1 null null null"),
+        ("refs/tags/v1", Some(1_700_000_000), "v1 null v1 1700000000 1700000000000 Tue Nov 14 22:13:20 UTC 2023"),
+        ("refs/tags/v1", Some(u64::MAX), "v1 null v1 null null null"),
+    ] {
+        let asked = place.ask("POST", "/api/v1/projects/app/runs", json!({ "revision": revision })).await;
+        let run = asked["id"].as_u64().unwrap();
+        let lease = leased(&mut agent).await.0;
+        let definition = Definition { text: text.into(), commit: None, tree: None, tagged_at };
+        agent.say(&FromAgent::Found { lease, definition: Ok(definition) }).await;
+        agent.work(|message| matches!(message, ToAgent::Release { .. })).await;
+        agent.say(&FromAgent::Released { lease }).await;
+        assert_eq!(place.wait_for_end(run).await["outcome"], "SUCCESS");
+        let log = place.log(run).await;
+        assert!(log.lines().any(|line| line == expect), "{revision}: {log}");
     }
 }

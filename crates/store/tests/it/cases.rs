@@ -17,7 +17,7 @@ use crate::logs;
 use crate::people;
 
 fn definition(text: &str, commit: Option<&str>) -> Definition {
-    Definition { text: text.into(), commit: commit.map(str::to_owned), tree: None }
+    Definition { text: text.into(), commit: commit.map(str::to_owned), tree: None, tagged_at: None }
 }
 
 pub fn alice() -> Actor {
@@ -105,9 +105,12 @@ pub async fn a_lease_is_one_agents(store: Store) {
     assert_eq!(store.lease_run(run.id, first, 2, 32).await.unwrap(), 2);
     let run = store.run(run.id).await.unwrap().unwrap();
     assert_eq!((run.status, run.agent, run.started_at), (Status::Running, Some(2), Some(30)));
-    store.set_definition(run.id, &definition("echo 1", Some("c0ffee")), 30).await.unwrap();
-    store.set_definition(run.id, &definition("echo 1", None), 31).await.unwrap();
-    assert!(store.set_definition(run.id, &definition("echo 2", None), 32).await.is_err(), "a run has one definition");
+    store.set_definition(run.id, &definition("echo 1", Some("c0ffee")), None, 30).await.unwrap();
+    store.set_definition(run.id, &definition("echo 1", None), None, 31).await.unwrap();
+    assert!(
+        store.set_definition(run.id, &definition("echo 2", None), None, 32).await.is_err(),
+        "a run has one definition"
+    );
     assert_eq!(store.run(run.id).await.unwrap().unwrap().commit.as_deref(), Some("c0ffee"));
     // What its agent had is answered, and it waits again, in one change.
     let answers = [Input::Answer { id: RequestId(1), reply: Reply::Done }];

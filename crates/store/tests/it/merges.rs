@@ -18,8 +18,8 @@ async fn run(store: &Store, trust: Trust, held: Option<&str>) -> Run {
 
 async fn end(store: &Store, run: &Run, tree: &str, outcome: Outcome) {
     store.lease_run(run.id, run.epoch, 1, 20).await.unwrap();
-    let found = Definition { text: "echo 1".into(), commit: None, tree: Some(tree.into()) };
-    store.set_definition(run.id, &found, 20).await.unwrap();
+    let found = Definition { text: "echo 1".into(), commit: None, tree: Some(tree.into()), tagged_at: None };
+    store.set_definition(run.id, &found, None, 20).await.unwrap();
     let end = RunEnd { outcome, failure: None, timed_out: false, aborted: false, message: None };
     assert!(store.finish_run(run.id, &end, 30).await.unwrap());
 }

@@ -130,7 +130,7 @@ pub struct Again {
 }
 
 /// A branch or a tag.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reference {
     /// `main`
     Branch(String),
@@ -140,9 +140,17 @@ pub enum Reference {
 
 impl Reference {
     /// Of `refs/heads/main` or `refs/tags/v1.0`.
-    pub(crate) fn of(name: &str) -> Option<Reference> {
+    pub fn of(name: &str) -> Option<Reference> {
         let named = |prefix| name.strip_prefix(prefix).filter(|name| is_name(name)).map(str::to_owned);
         named("refs/heads/").map(Reference::Branch).or_else(|| named("refs/tags/").map(Reference::Tag))
+    }
+
+    /// `refs/heads/main`, `refs/tags/v1.0`
+    pub fn full_name(&self) -> String {
+        match self {
+            Reference::Branch(name) => format!("refs/heads/{name}"),
+            Reference::Tag(name) => format!("refs/tags/{name}"),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::http::HeaderMap;
 use reqwest::{Client, RequestBuilder, StatusCode, redirect};
-use scm::{Facts, Forge, Get, MAX_ANSWER_BYTES, Refs, Refused};
+use scm::{Facts, Forge, Get, MAX_ANSWER_BYTES, Reference, Refs, Refused};
 use serde_json::Value;
 use wire::agent::Login;
 
@@ -124,6 +124,22 @@ impl<'a> Asker<'a> {
         let token = self.token().await?;
         let get = scm::ask_branch(self.forge(), self.api, token.as_deref(), &self.config.repository, name);
         Ok(scm::read_branch(self.forge(), &self.get(&get).await?.1)?)
+    }
+
+    /// Whether there is no such branch or tag.
+    ///
+    /// # Errors
+    /// It has not said it.
+    pub(crate) async fn is_missing(&self, reference: &Reference) -> Result<bool, Silent> {
+        let found = match reference {
+            Reference::Branch(name) => self.branch(name).await.map(drop),
+            Reference::Tag(name) => self.tag(name).await.map(drop),
+        };
+        match found {
+            Ok(()) => Ok(false),
+            Err(Silent::Missing) => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 
     /// A pull request as it is now, with its whole commit.

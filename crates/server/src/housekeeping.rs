@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use model::ids::RunId;
 use model::properties::Properties;
-use store::{BranchRuns, Forget, Old, StoreError};
+use store::{BranchRuns, Forget, Old, ProjectId, StoreError};
 
 use crate::app::App;
 use crate::artifacts;
@@ -53,21 +53,37 @@ async fn turn(app: &App) -> Result<(), StoreError> {
         }
     }
     for said in properties::all(app, &projects).await? {
-        let (id, branch) = (said.project.id, BranchRuns { name: &said.branch, is_default: said.is_default() });
+        let branch = BranchRuns { name: &said.branch, is_default: said.is_default(), is_gone: false };
+        let id = said.project.id;
         let stashes = Old { before: None, beyond: said.properties.stashes };
         if is_any(stashes) {
             while app.store.forget_of(id, branch, Forget::Stashes, stashes, AT_ONCE, app.now()).await?
                 == u64::from(AT_ONCE)
             {}
         }
-        let Some(keep) = said.properties.keep else { continue };
-        for (what, old) in [
-            (Forget::Runs, old(app, keep.runs, keep.days)),
-            (Forget::Artifacts, old(app, keep.artifact_runs, keep.artifact_days)),
-        ] {
-            if is_any(old) {
-                while app.store.forget_of(id, branch, what, old, AT_ONCE, app.now()).await? == u64::from(AT_ONCE) {}
-            }
+        keep(app, id, branch, &said.properties).await?;
+    }
+    for said in app.store.properties_of_gone().await? {
+        let branch = BranchRuns { name: &said.branch, is_default: false, is_gone: true };
+        keep(app, said.project, branch, &said.properties).await?;
+    }
+    Ok(())
+}
+
+/// As a branch has said.
+async fn keep(
+    app: &App,
+    project: ProjectId,
+    branch: BranchRuns<'_>,
+    properties: &Properties,
+) -> Result<(), StoreError> {
+    let Some(keep) = properties.keep else { return Ok(()) };
+    for (what, old) in [
+        (Forget::Runs, old(app, keep.runs, keep.days)),
+        (Forget::Artifacts, old(app, keep.artifact_runs, keep.artifact_days)),
+    ] {
+        if is_any(old) {
+            while app.store.forget_of(project, branch, what, old, AT_ONCE, app.now()).await? == u64::from(AT_ONCE) {}
         }
     }
     Ok(())

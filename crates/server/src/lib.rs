@@ -25,6 +25,7 @@ mod ended;
 mod forge;
 mod forges;
 mod github_app;
+mod gone;
 mod housekeeping;
 mod http;
 mod hub;

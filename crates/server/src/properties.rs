@@ -6,22 +6,43 @@
 //!
 //! What a project's configuration says holds as well: a definition adds to it, and takes nothing away.
 
+use std::borrow::Cow;
+
 use model::properties::Properties;
 use model::rung::Trust;
 use store::{Project, ProjectId, Run, StoreError};
 
 use crate::app::App;
 use crate::config::ProjectConfig;
+use crate::scan::change_id;
 
 const BRANCHES: &str = "refs/heads/";
 
 /// What a run says something of: the name of its branch; of a pull request or a tag its reference. `None`: of nothing that has other runs.
-pub(crate) fn branch_of<'a>(run: &'a Run, config: &'a ProjectConfig) -> Option<&'a str> {
-    match run.revision.as_deref() {
-        None => Some(config.source.branch().unwrap_or_default()),
-        Some(name) if scm::is_whole(name) => None,
-        Some(name) => Some(name.strip_prefix(BRANCHES).unwrap_or(name)),
+pub(crate) fn branch_of<'a>(run: &'a Run, config: &'a ProjectConfig) -> Option<Cow<'a, str>> {
+    let name = match run.revision.as_deref() {
+        None => config.source.branch().unwrap_or_default(),
+        Some(name) if scm::is_whole(name) => return None,
+        Some(name) => name.strip_prefix(BRANCHES).unwrap_or(name),
+    };
+    // Where a pull request is fetched by its branch, that has runs of its own.
+    let request = change_id(run).filter(|_| is_branch(name)).and_then(|id| id.parse().ok());
+    match request.map(names_of_request) {
+        Some([.., own]) => Some(own.into()),
+        None => Some(name.into()),
     }
+}
+
+/// By which a pull request may be known: each forge has its own.
+pub(crate) fn names_of_request(number: u64) -> [String; 3] {
+    let names = [("pull", "head"), ("merge-requests", "head"), ("pull-requests", "from")];
+    names.map(|(kind, end)| format!("refs/{kind}/{number}/{end}"))
+}
+
+/// The pull request that is known by that.
+pub(crate) fn request_of(name: &str) -> Option<u64> {
+    let number = name.strip_prefix("refs/")?.split('/').nth(1)?.parse().ok()?;
+    names_of_request(number).contains(&name.to_owned()).then_some(number)
 }
 
 /// Whether runs may begin because of what is said of it: a branch has no moments of its own but the ones of pushes to it.
@@ -45,7 +66,7 @@ pub(crate) fn is_believed(run: &Run) -> bool {
 /// The database.
 pub(crate) async fn of_run(app: &App, run: &Run, config: &ProjectConfig) -> Result<Properties, StoreError> {
     match branch_of(run, config) {
-        Some(branch) => Ok(app.store.properties(run.project, branch).await?.unwrap_or_default()),
+        Some(branch) => Ok(app.store.properties(run.project, &branch).await?.unwrap_or_default()),
         None => Ok(Properties::default()),
     }
 }

@@ -3,14 +3,14 @@
 //!
 //! ```text
 //!   webhook ── confirmed ──▶ a run          and, where pull requests are merged, a look at those of that target
-//!   every so often, and at the start ─────▶ a look at everything
+//!   every so often, and at the start ─────▶ a look at everything; where only webhooks tell, at what is gone
 //!   `pollSCM` of a definition ────────────▶ a look at its branch
 //! ```
 //!
 //! A look makes a run of each commit, and of each pair of a pull request's and its target's commit, that it has not seen before: the store knows
 //! each by its name, so that looking twice does nothing, and what was missed while there was no server is found by the next one.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ use crate::app::App;
 use crate::changes::{again, held, merged, of_push, of_request};
 use crate::config::{ProjectConfig, ProjectSource};
 use crate::forge::{Asker, Silent, refs};
-use crate::properties;
+use crate::gone::{self, There};
 
 /// How often is seen whether some project is due.
 const LOOK: Duration = Duration::from_secs(20);
@@ -40,10 +40,12 @@ pub(crate) struct Wanted {
 }
 
 /// At what is looked.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum At {
     /// Everything that the project wants to hear of.
     All,
+    /// What is gone of what is under way.
+    Gone,
     /// The pull requests for a branch.
     RequestsFor(String),
     /// A branch, as its definition asks for (`pollSCM`).
@@ -52,7 +54,7 @@ pub(crate) enum At {
 
 /// Until the server ends.
 pub(crate) async fn watch(app: Arc<App>, mut wanted: mpsc::UnboundedReceiver<Wanted>) {
-    let mut looked: HashMap<String, Instant> = HashMap::new();
+    let mut looked: HashMap<(String, At), Instant> = HashMap::new();
     // Each once, however often it is wanted.
     let mut due: BTreeMap<(String, At), Instant> = BTreeMap::new();
     loop {
@@ -82,25 +84,28 @@ pub(crate) async fn watch(app: Arc<App>, mut wanted: mpsc::UnboundedReceiver<Wan
     }
 }
 
-/// Projects whose turn it is. Those with pull requests to be merged are looked at once after a start, for what was missed.
+/// Projects whose turn it is. All whose forge can be asked are looked at once after a start, for what was missed.
 async fn plan(
     app: &App,
-    looked: &mut HashMap<String, Instant>,
+    looked: &mut HashMap<(String, At), Instant>,
     due: &mut BTreeMap<(String, At), Instant>,
 ) -> Result<(), StoreError> {
     let mut known = HashMap::new();
     for project in app.store.projects().await? {
         let Some(config) = config_of(&project) else { continue };
         // One that is to be looked at no more is new when it is again.
-        if !config.is_looked_at() {
-            continue;
-        }
+        let at = match config.is_looked_at() {
+            true => At::All,
+            false if config.report.is_some() => At::Gone,
+            false => continue,
+        };
         let every = config.poll_minutes.map(|minutes| Duration::from_secs(minutes.max(1) * 60));
-        let last = looked.get(&project.name).copied();
+        let key = (project.name, at);
+        let last = looked.get(&key).copied();
         let is_due = last.is_none_or(|last| every.is_some_and(|every| last.elapsed() >= every));
-        known.insert(project.name.clone(), last.filter(|_| !is_due).unwrap_or_else(Instant::now));
+        known.insert(key.clone(), last.filter(|_| !is_due).unwrap_or_else(Instant::now));
         if is_due {
-            due.entry((project.name, At::All)).or_insert_with(Instant::now);
+            due.entry(key).or_insert_with(Instant::now);
         }
     }
     *looked = known;
@@ -113,7 +118,7 @@ fn config_of(project: &Project) -> Option<ProjectConfig> {
 
 /// Why a look was none.
 #[derive(Debug, thiserror::Error)]
-enum Failed {
+pub(crate) enum Failed {
     #[error("{0}")]
     Store(#[from] StoreError),
     #[error("{0}")]
@@ -127,15 +132,22 @@ async fn look(app: &Arc<App>, name: &str, at: &At) -> Result<(), Failed> {
     let look = Look { app, project: &project, config: &config };
     let target = match at {
         At::All => None,
+        At::Gone => return gone::look(app, &project, asker.as_ref(), There::default()).await,
         At::RequestsFor(target) => Some(target.as_str()),
         At::Branch(name) => return look.branch(asker.as_ref(), name).await,
     };
+    let mut there = There::default();
     if config.poll_minutes.is_some() && *at == At::All {
-        look.everything(asker.as_ref()).await?;
+        there.references = Some(look.everything(asker.as_ref()).await?);
     }
-    let Some(asker) = asker else { return Ok(()) };
+    let Some(asker) = asker else { return gone::look(app, &project, None, there).await };
     let mut targets: HashMap<String, String> = HashMap::new();
-    for facts in asker.pull_requests().await? {
+    let requests = asker.pull_requests().await?;
+    if *at == At::All {
+        there.requests = Some(requests.iter().map(|facts| facts.request.number).collect());
+        gone::look(app, &project, Some(&asker), there).await?;
+    }
+    for facts in requests {
         if target.is_some_and(|target| facts.request.target != target) || facts.state != RequestState::Open {
             continue;
         }
@@ -170,32 +182,20 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    /// All branches and tags. What a branch has said that is gone is over.
-    async fn everything(&self, asker: Option<&Asker<'_>>) -> Result<(), Failed> {
+    /// All branches and tags.
+    async fn everything(&self, asker: Option<&Asker<'_>>) -> Result<HashSet<Reference>, Failed> {
         let (branches, tags) = match asker {
             Some(asker) => (asker.branches().await?, asker.tags().await?),
             None => self.refs().await.map(|refs| (refs.branches, refs.tags))?,
         };
-        for said in self.app.store.all_properties(Some(self.project.id)).await? {
-            let is_there = match said.branch.strip_prefix("refs/tags/") {
-                Some(name) => tags.iter().any(|tag| tag.name == name),
-                None if properties::is_branch(&said.branch) && !said.branch.is_empty() => {
-                    branches.iter().any(|branch| branch.name == said.branch)
-                }
-                None => true,
-            };
-            // A repository without any branch is one that does not say what it has.
-            if !is_there && !branches.is_empty() {
-                self.app.store.forget_properties(self.project.id, &said.branch, None, self.app.now()).await?;
-            }
+        let branches = branches.into_iter().map(|branch| (Reference::Branch(branch.name), branch.commit));
+        let tags = tags.into_iter().map(|tag| (Reference::Tag(tag.name), tag.commit));
+        let mut there = HashSet::new();
+        for (reference, commit) in branches.chain(tags) {
+            there.insert(reference.clone());
+            self.push(reference, commit).await?;
         }
-        for branch in branches {
-            self.push(Reference::Branch(branch.name), branch.commit).await?;
-        }
-        for tag in tags {
-            self.push(Reference::Tag(tag.name), tag.commit).await?;
-        }
-        Ok(())
+        Ok(there)
     }
 
     /// One branch, whose definition wants that: a run, if it is at a commit that had none.
@@ -212,7 +212,9 @@ impl Look<'_> {
             Ok(branch) if self.app.store.has_run_at(self.project.id, &branch.commit).await? => Ok(()),
             Ok(branch) => self.push(Reference::Branch(branch.name), branch.commit).await,
             Err(Silent::Missing) => {
-                Ok(self.app.store.forget_properties(self.project.id, name, None, self.app.now()).await?)
+                let reference = Reference::Branch(name.to_owned());
+                let reason = format!("{} was removed", reference.full_name());
+                Ok(gone::reference_is_gone(self.app, self.project.id, &reference, &reason).await?)
             }
             Err(error) => Err(error.into()),
         }
@@ -315,7 +317,7 @@ async fn supersede(app: &App, run: &Run) -> Result<(), StoreError> {
 }
 
 /// Which pull request it is of.
-fn change_id(run: &Run) -> Option<&str> {
+pub(crate) fn change_id(run: &Run) -> Option<&str> {
     run.facts.env.iter().find(|(name, _)| name == "CHANGE_ID").map(|(_, id)| id.as_str())
 }
 

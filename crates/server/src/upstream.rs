@@ -159,7 +159,7 @@ impl Followers {
 async fn branch_of(app: &App, run: &Run) -> Result<String, StoreError> {
     let project = app.store.project(&run.project_name).await?;
     let config = project.and_then(|project| serde_json::from_value::<ProjectConfig>(project.config).ok());
-    Ok(config.as_ref().and_then(|config| properties::branch_of(run, config)).unwrap_or_default().to_owned())
+    Ok(config.as_ref().and_then(|config| properties::branch_of(run, config)).unwrap_or_default().into_owned())
 }
 
 /// Whether a project that is run after these would follow from itself.

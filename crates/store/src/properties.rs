@@ -53,7 +53,7 @@ pub(crate) async fn set(
     }
     let said = serde_json::to_value(properties).map_err(StoreError::damaged("properties"))?;
     let put = "INSERT INTO properties (project_id, branch, run_id, said) VALUES ($1, $2, $3, $4) \
-         ON CONFLICT (project_id, branch) DO UPDATE SET run_id = $3, said = $4 WHERE properties.run_id <= $3";
+         ON CONFLICT (project_id, branch) DO UPDATE SET run_id = $3, said = $4, gone_ms = NULL WHERE properties.run_id <= $3";
     let put = sqlx::query(put).bind(project).bind(branch.to_owned()).bind(signed(run.0)).bind(said.to_string());
     put.execute(&mut **tx).await?;
     let before = found.map(|found| found.properties).unwrap_or_default();
@@ -72,7 +72,7 @@ impl Store {
     /// # Errors
     /// The database.
     pub async fn properties(&self, project: ProjectId, branch: &str) -> Result<Option<Properties>, StoreError> {
-        let text = "SELECT project_id, branch, run_id, said FROM properties WHERE project_id = $1 AND branch = $2";
+        let text = "SELECT project_id, branch, run_id, said FROM properties WHERE project_id = $1 AND branch = $2 AND gone_ms IS NULL";
         let row = sqlx::query(text).bind(signed(project.0)).bind(branch.to_owned()).fetch_optional(&self.pool).await?;
         Ok(row.as_ref().map(read).transpose()?.map(|said| said.properties))
     }
@@ -83,12 +83,27 @@ impl Store {
     /// The database.
     pub async fn all_properties(&self, project: Option<ProjectId>) -> Result<Vec<BranchProperties>, StoreError> {
         let text = "SELECT project_id, branch, run_id, said FROM properties \
-             WHERE project_id = $1 OR $1 = -1 ORDER BY project_id, branch";
+             WHERE (project_id = $1 OR $1 = -1) AND gone_ms IS NULL ORDER BY project_id, branch";
         let rows = sqlx::query(text).bind(project.map_or(-1, |id| signed(id.0))).fetch_all(&self.pool).await?;
         rows.iter().map(read).collect()
     }
 
-    /// A branch is gone, and says nothing any more; as `run` has found, unless a later one has said something.
+    /// What branches that are gone have said of how long their runs are kept, as far as there are some.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn properties_of_gone(&self) -> Result<Vec<BranchProperties>, StoreError> {
+        let mut tx = self.write().await?;
+        let done = "DELETE FROM properties WHERE gone_ms IS NOT NULL AND NOT EXISTS (SELECT 1 FROM runs r \
+             WHERE r.project_id = properties.project_id AND r.revision IN (properties.branch, 'refs/heads/' || properties.branch))";
+        sqlx::query(done).execute(&mut *tx).await?;
+        let text = "SELECT project_id, branch, run_id, said FROM properties WHERE gone_ms IS NOT NULL ORDER BY project_id, branch";
+        let rows = sqlx::query(text).fetch_all(&mut *tx).await?;
+        tx.commit().await?;
+        rows.iter().map(read).collect()
+    }
+
+    /// A branch is gone, and says nothing any more but how long its runs are kept; as `run` has found, unless a later one has said something.
     ///
     /// # Errors
     /// The database.
@@ -100,10 +115,22 @@ impl Store {
         now: Millis,
     ) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
-        let gone = sqlx::query("DELETE FROM properties WHERE project_id = $1 AND branch = $2 AND run_id <= $3");
+        let found = sqlx::query(
+            "SELECT project_id, branch, run_id, said FROM properties \
+             WHERE project_id = $1 AND branch = $2 AND run_id <= $3 AND gone_ms IS NULL",
+        );
         let run = run.map_or(i64::MAX, |run| signed(run.0));
-        let gone = gone.bind(signed(project.0)).bind(branch.to_owned()).bind(run).execute(&mut *tx).await?;
-        if gone.rows_affected() > 0 {
+        let found = found.bind(signed(project.0)).bind(branch.to_owned()).bind(run).fetch_optional(&mut *tx).await?;
+        if let Some(found) = found.as_ref().map(read).transpose()? {
+            let keep = Properties { keep: found.properties.keep, ..Properties::default() };
+            let said = serde_json::to_string(&keep).map_err(StoreError::damaged("properties"))?;
+            let change = match keep.keep {
+                Some(_) => "UPDATE properties SET gone_ms = $3, said = $4 WHERE project_id = $1 AND branch = $2",
+                // The parameters have to be there.
+                None => "DELETE FROM properties WHERE project_id = $1 AND branch = $2 AND $3 >= 0 AND $4 <> ''",
+            };
+            let change = sqlx::query(change).bind(signed(project.0)).bind(branch.to_owned());
+            change.bind(signed(now)).bind(said).execute(&mut *tx).await?;
             let detail = json!({ "branch": branch });
             let object = format!("project {}", project.0);
             record(&mut tx, now, &Actor::server(), "project.properties", &object, &detail).await?;

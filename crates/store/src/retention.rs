@@ -19,6 +19,8 @@ pub struct BranchRuns<'a> {
     pub name: &'a str,
     /// Runs for which nobody has said of what are of it, too.
     pub is_default: bool,
+    /// It is no more: its last good run is as old as any other.
+    pub is_gone: bool,
 }
 
 /// What of an old run is forgotten.
@@ -67,7 +69,7 @@ impl Store {
     }
 
     /// The same for the runs of a branch, or for what they have archived: they stay then. The last one that succeeded is never old, nor the last
-    /// one that did so with findings.
+    /// one that did so with findings, as long as there is that branch.
     ///
     /// # Errors
     /// The database.
@@ -120,14 +122,17 @@ async fn old_runs(
         // The parameter has to be there.
         None => "$6 < 0".to_owned(),
     };
+    let last = |outcomes: &str| {
+        format!("COALESCE((SELECT MAX(g.id) FROM runs g WHERE {} AND g.outcome IN ({outcomes})), -1)", of("g"))
+    };
+    let but = match branch.is_gone {
+        true => String::new(),
+        false => format!(" AND r.id NOT IN ({}, {})", last("'SUCCESS'"), last("'SUCCESS', 'UNSTABLE'")),
+    };
     let text = format!(
         "SELECT r.id, r.number FROM runs r WHERE {} AND r.status = 'done' AND r.report IS NULL AND {with} \
-         AND (r.ended_ms < $4 OR {beyond}) \
-         AND r.id NOT IN (COALESCE((SELECT MAX(g.id) FROM runs g WHERE {} AND g.outcome = 'SUCCESS'), -1), \
-         COALESCE((SELECT MAX(u.id) FROM runs u WHERE {} AND u.outcome IN ('SUCCESS', 'UNSTABLE')), -1)) ORDER BY r.id LIMIT $5",
+         AND (r.ended_ms < $4 OR {beyond}){but} ORDER BY r.id LIMIT $5",
         of("r"),
-        of("g"),
-        of("u")
     );
     let rows = sqlx::query(sqlx::AssertSqlSafe(text))
         .bind(signed(project.0))

@@ -22,7 +22,8 @@ use crate::app::App;
 use crate::changes::{held, merged, of_push, of_request};
 use crate::config::ProjectConfig;
 use crate::forge::{Asker, Given, Silent};
-use crate::scan::{At, Wanted, create, end_all, request_name};
+use crate::gone;
+use crate::scan::{At, Wanted, create, request_name};
 
 /// The largest webhook, in bytes: what GitHub sends at most.
 const MAX_BYTES: usize = 25 << 20;
@@ -120,13 +121,6 @@ impl Came {
     }
 }
 
-fn full_name(reference: &Reference) -> String {
-    match reference {
-        Reference::Branch(name) => format!("refs/heads/{name}"),
-        Reference::Tag(name) => format!("refs/tags/{name}"),
-    }
-}
-
 /// A webhook that was verified.
 struct Heard<'a> {
     app: &'a Arc<App>,
@@ -221,12 +215,8 @@ impl Heard<'_> {
         if !is_so {
             return Ok(format!("that pull request {id} was closed is no news, or not so"));
         }
-        let is_it = |run: &Run| run.facts.env.iter().any(|(name, value)| name == "CHANGE_ID" && *value == id);
-        for name in [format!("refs/pull/{id}/head"), format!("refs/merge-requests/{id}/head")] {
-            self.app.store.forget_properties(self.project.id, &name, None, self.app.now()).await?;
-        }
         let reason = format!("Pull request {id} was {}", if closed.is_merged { "merged" } else { "closed" });
-        end_all(self.app, (self.project.id, None), &reason, is_it).await?;
+        gone::request_is_gone(self.app, self.project.id, closed.number, &reason).await?;
         self.app.store.note_delivery(&self.id).await?;
         Ok(reason)
     }
@@ -236,26 +226,23 @@ impl Heard<'_> {
         let asker = self.asker();
         let (mut gone, is_new) = (Vec::new(), asker.is_some() || self.is_new().await?);
         for reference in references {
-            let found = match (&asker, reference) {
-                (None, _) if is_new => Err(Silent::Missing),
-                (None, _) => Ok(()),
-                (Some(asker), Reference::Branch(name)) => asker.branch(name).await.map(drop),
-                (Some(asker), Reference::Tag(name)) => asker.tag(name).await.map(drop),
+            let is_gone = match &asker {
+                None => Ok(is_new),
+                Some(asker) => asker.is_missing(reference).await,
             };
-            match found {
-                Err(Silent::Missing) => gone.push(full_name(reference)),
-                Ok(()) => {}
+            match is_gone {
+                Ok(true) => gone.push(reference),
+                Ok(false) => {}
                 Err(error) => return Ok(format!("its forge has not confirmed what a webhook says ({error})")),
             }
         }
         if gone.is_empty() {
             return Ok("that something was removed is no news, or not so".to_owned());
         }
-        let reason = format!("{} was removed", gone.join(", "));
-        for name in &gone {
-            end_all(self.app, (self.project.id, Some(name.as_str())), &reason, |_| true).await?;
-            let name = name.strip_prefix("refs/heads/").unwrap_or(name);
-            self.app.store.forget_properties(self.project.id, name, None, self.app.now()).await?;
+        let names: Vec<_> = gone.iter().map(|reference| reference.full_name()).collect();
+        let reason = format!("{} was removed", names.join(", "));
+        for reference in gone {
+            gone::reference_is_gone(self.app, self.project.id, reference, &reason).await?;
         }
         self.app.store.note_delivery(&self.id).await?;
         Ok(reason)

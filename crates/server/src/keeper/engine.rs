@@ -91,7 +91,7 @@ impl Keeper {
         let Some(project) = self.app.store.project(&self.run.project_name).await? else { return Ok(None) };
         let Ok(config) = serde_json::from_value::<ProjectConfig>(project.config.clone()) else { return Ok(None) };
         let branch = properties::branch_of(&self.run, &config).filter(|_| properties::is_believed(&self.run));
-        Ok(branch.map(|branch| (project, branch.to_owned())))
+        Ok(branch.map(|branch| (project, branch.into_owned())))
     }
 
     /// What it says of its branch, to be written down with the rest; the project, where its runs are to wait otherwise from then on.

@@ -6,6 +6,7 @@ mod artifacts;
 mod database;
 mod described;
 mod forges;
+mod gone;
 mod herd;
 mod hooks;
 mod jenkins;

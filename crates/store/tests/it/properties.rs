@@ -1,7 +1,7 @@
 //! What definitions say of their projects, and what is forgotten because of that.
 
 use model::outcome::Outcome;
-use model::properties::{Alone, Properties, Trigger};
+use model::properties::{Alone, Keep, Properties, Trigger};
 use model::run::RunEnd;
 use store::{Act, Artifact, ArtifactLimits, BranchRuns, Forget, Holder, NewRun, Old, Run, RunFilter, Shelf, Store};
 
@@ -75,7 +75,7 @@ pub async fn a_branch_keeps_its_own_runs(store: Store) {
     ids.push(run_of(&store, None, Some(Outcome::Failure)).await.id);
     ids.push(run_of(&store, Some("main"), None).await.id);
     let of_side = run_of(&store, Some("side"), Some(Outcome::Failure)).await.id;
-    let branch = |is_default| BranchRuns { name: "main", is_default };
+    let branch = |is_default| BranchRuns { name: "main", is_default, is_gone: false };
     let forget =
         async |is_default, old| store.forget_of(app.id, branch(is_default), Forget::Runs, old, 2, 500).await.unwrap();
     let left = async || {
@@ -97,6 +97,40 @@ pub async fn a_branch_keeps_its_own_runs(store: Store) {
     assert!(store.verify_audit().await.unwrap().is_ok());
 }
 
+/// Which of its runs are kept is all that it has said still; then its last good one goes too, and with the last one of all that is forgotten.
+pub async fn a_branch_that_is_gone_keeps_no_more_than_it_said(store: Store) {
+    let app = put(&store, "app").await;
+    let keep = Properties { keep: Some(Keep { days: Some(1), ..Keep::default() }), ..Properties::default() };
+    let said = Properties { alone: Some(Alone::default()), ..keep.clone() };
+    let good = run_of(&store, Some("refs/heads/topic"), Some(Outcome::Success)).await;
+    say(&store, &good, "topic", &said).await;
+    say(&store, &good, "side", &Properties { keep: None, ..said.clone() }).await;
+    for branch in ["topic", "side"] {
+        store.forget_properties(app.id, branch, None, 40).await.unwrap();
+        assert_eq!(store.properties(app.id, branch).await.unwrap(), None);
+    }
+    assert!(store.all_properties(None).await.unwrap().is_empty());
+    let gone = async || {
+        let all = store.properties_of_gone().await.unwrap();
+        all.into_iter().map(|said| (said.branch, said.properties)).collect::<Vec<_>>()
+    };
+    assert_eq!(gone().await, [("topic".to_owned(), keep.clone())]);
+    // It comes back, and goes again: said twice is no news.
+    say(&store, &good, "topic", &said).await;
+    assert_eq!((store.properties(app.id, "topic").await.unwrap(), gone().await), (Some(said), vec![]));
+    for _ in 0..2 {
+        store.forget_properties(app.id, "topic", None, 50).await.unwrap();
+    }
+    assert_eq!(gone().await.len(), 1);
+    let forget = async |is_gone| {
+        let (branch, old) =
+            (BranchRuns { name: "topic", is_default: false, is_gone }, Old { before: Some(500), beyond: None });
+        store.forget_of(app.id, branch, Forget::Runs, old, 9, 500).await.unwrap()
+    };
+    assert_eq!((forget(false).await, forget(true).await), (0, 1));
+    assert!(gone().await.is_empty(), "there is nothing left of it");
+}
+
 pub async fn a_branch_keeps_what_was_archived(store: Store) {
     let app = put(&store, "app").await;
     let limits = ArtifactLimits { file_bytes: 9, run_bytes: 9, run_files: 9 };
@@ -115,7 +149,7 @@ pub async fn a_branch_keeps_what_was_archived(store: Store) {
         ids.push(run.id);
     }
     let old = Old { beyond: Some(1), ..Old::default() };
-    let branch = BranchRuns { name: "main", is_default: true };
+    let branch = BranchRuns { name: "main", is_default: true, is_gone: false };
     assert_eq!(store.forget_of(app.id, branch, Forget::Artifacts, old, 9, 500).await.unwrap(), 1);
     assert_eq!(store.forget_of(app.id, branch, Forget::Artifacts, old, 9, 500).await.unwrap(), 0);
     let mut has = Vec::new();

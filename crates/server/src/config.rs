@@ -170,6 +170,9 @@ pub struct ProjectConfig {
     /// Runs of strangers' code wait until somebody approves each.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub approve_strangers: bool,
+    /// Everybody may see whether its last run was well, and nothing else of it: as a badge.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub public_badge: bool,
     /// Pull requests are run as merged with their target, and again whenever that has moved. Its forge has to be known (`report`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub merge_requests: bool,

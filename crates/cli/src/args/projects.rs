@@ -105,6 +105,9 @@ pub struct PutArgs {
     /// Runs of strangers' code (pull requests from forks) wait until somebody approves each
     #[arg(long)]
     pub approve_strangers: bool,
+    /// Everybody may see the badge of its last run, without a token, and nothing else of it
+    #[arg(long)]
+    pub public_badge: bool,
     /// When it is run without anybody asking, as Jenkins' cron says it: 'H 3 * * 1-5'
     #[arg(long, value_name = "TEXT")]
     pub cron: Option<String>,

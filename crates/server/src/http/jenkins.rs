@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, Query, RawQuery, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse as _, Redirect, Response};
@@ -20,7 +20,6 @@ use maud::{PreEscaped, html};
 use model::outcome::Outcome;
 use model::run::{BuildCause, RunFacts};
 use model::rung::Trust;
-use serde::Deserialize;
 use serde_json::{Value, json};
 use store::{Actor, NewRun, Project, Run, RunFilter, Status};
 
@@ -33,7 +32,7 @@ use crate::policy::Action;
 /// Builds of a job that are listed.
 const BUILDS: u32 = 100;
 /// Builds of a job among which the last is that has ended.
-const FEW: u32 = 20;
+pub(super) const FEW: u32 = 20;
 /// Lines of a log in one answer of `progressiveText`.
 const MOST_LINES: usize = 20_000;
 /// Parameters of one build.
@@ -60,6 +59,20 @@ pub(super) async fn crumb(_user: User) -> Json<Value> {
     Json(json!({
         "_class": "hudson.security.csrf.DefaultCrumbIssuer", "crumb": "none-needed", "crumbRequestField": "Jenkins-Crumb",
     }))
+}
+
+/// `GET /crumbIssuer/api/xml`, and what scripts make of it: `?xpath=concat(//crumbRequestField,":",//crumb)`
+pub(super) async fn crumb_as_xml(_user: User, RawQuery(query): RawQuery) -> Response {
+    let wants_header =
+        pairs(&query.unwrap_or_default()).any(|(name, value)| name == "xpath" && value.contains("concat("));
+    match wants_header {
+        true => ([(CONTENT_TYPE, "text/plain; charset=utf-8")], "Jenkins-Crumb:none-needed").into_response(),
+        false => {
+            let xml = "<defaultCrumbIssuer _class=\"hudson.security.csrf.DefaultCrumbIssuer\"><crumb>none-needed</crumb>\
+                <crumbRequestField>Jenkins-Crumb</crumbRequestField></defaultCrumbIssuer>";
+            ([(CONTENT_TYPE, "application/xml")], xml).into_response()
+        }
+    }
 }
 
 /// `GET /queue/item/N/api/json`
@@ -124,6 +137,17 @@ pub(super) async fn job(
         let project = project.ok_or_else(|| Refused::missing("job"))?;
         let run = numbered(&app, &project, number).await?.ok_or_else(|| Refused::missing("build"))?;
         return Ok(Redirect::to(&format!("/runs/{}", run.id.0)).into_response());
+    }
+    if let (&Method::GET, ["badge", "icon"] | ["lastBuild" | "lastCompletedBuild", "badge", "icon"]) =
+        (&method, &rest[..])
+    {
+        let project = app.store.project(&project).await?;
+        return super::badges::of(
+            &app,
+            user.or_else(|refused| viewer.map(|Viewer(user)| user).map_err(|_| refused)),
+            project,
+        )
+        .await;
     }
     let user = user?;
     let project = app.store.project(&project).await?.filter(|project| user.sees(&project.name));
@@ -221,9 +245,12 @@ async fn text_from(app: &App, run: &Run, from: u64) -> Result<(String, u64), Ref
 
 async fn build(app: &App, actor: Actor, project: &Project, given: Vec<(String, String)>) -> Result<Run, Refused> {
     // What Jenkins itself reads there.
-    let params =
-        given.into_iter().filter(|(name, _)| !["token", "cause", "delay", "json", "Submit"].contains(&name.as_str()));
-    let params: Vec<_> = params.collect();
+    let is_param = |name: &str| !["token", "cause", "delay", "json", "Submit"].contains(&name);
+    let (form, given): (Vec<_>, Vec<_>) = given.into_iter().partition(|(name, _)| name == "json");
+    let mut params: Vec<_> = given.into_iter().filter(|(name, _)| is_param(name)).collect();
+    for (_, text) in form {
+        params.extend(of_form(&text).map_err(Refused::bad)?);
+    }
     if params.len() > MOST_PARAMS {
         return Err(Refused::bad(format!("more than {MOST_PARAMS} parameters")));
     }
@@ -240,6 +267,27 @@ async fn build(app: &App, actor: Actor, project: &Project, given: Vec<(String, S
     app.hub.wake();
     app.changed(run.id);
     Ok(run)
+}
+
+/// Parameters as Jenkins' own form sends them: `{"parameter": [{"name": "WHO", "value": "you"}]}`, or one without the list.
+fn of_form(text: &str) -> Result<Vec<(String, String)>, String> {
+    let form: Value = serde_json::from_str(text).map_err(|error| format!("`json` is none: {error}"))?;
+    let all = match &form["parameter"] {
+        Value::Null => &[][..],
+        Value::Array(all) => all,
+        one => std::slice::from_ref(one),
+    };
+    let read = |of: &Value| {
+        let name = of["name"].as_str().filter(|name| !name.is_empty())?;
+        let value = match &of["value"] {
+            Value::String(text) => text.clone(),
+            Value::Bool(value) => value.to_string(),
+            Value::Number(value) => value.to_string(),
+            _ => return None,
+        };
+        Some((name.to_owned(), value))
+    };
+    all.iter().map(|of| read(of).ok_or_else(|| "a parameter in `json` has a `name` and a `value`".to_owned())).collect()
 }
 
 /// `12`, `lastBuild`, `lastSuccessfulBuild` …
@@ -261,7 +309,7 @@ async fn numbered(app: &App, project: &Project, word: &str) -> Result<Option<Run
     }))
 }
 
-async fn builds(app: &App, project: &Project, limit: u32) -> Result<Vec<Run>, Refused> {
+pub(super) async fn builds(app: &App, project: &Project, limit: u32) -> Result<Vec<Run>, Refused> {
     Ok(app.store.runs(&RunFilter { projects: Some(vec![project.id]), limit, ..RunFilter::default() }).await?)
 }
 
@@ -325,41 +373,6 @@ fn color(last: Option<&Run>) -> String {
         _ => "blue_anime",
     }
     .to_owned()
-}
-
-/// Which job a badge is of.
-#[derive(Deserialize)]
-pub(super) struct Badge {
-    job: String,
-}
-
-/// `GET /buildStatus/icon?job=NAME`
-pub(super) async fn badge(
-    State(app): State<Arc<App>>,
-    user: User,
-    Query(Badge { job }): Query<Badge>,
-) -> Result<Response, Refused> {
-    user.may(Action::SeeProject, Some(&job))?;
-    let project = app.store.project(&job).await?.ok_or_else(|| Refused::missing("job"))?;
-    let last = builds(&app, &project, FEW).await?.into_iter().find(|run| run.status == Status::Done);
-    let (word, fill) = match last.and_then(|run| run.outcome) {
-        Some(Outcome::Success) => ("passing", "#2da44e"),
-        Some(Outcome::Unstable) => ("unstable", "#bf8700"),
-        Some(Outcome::Failure) => ("failing", "#cf222e"),
-        Some(_) => ("aborted", "#6e7781"),
-        None => ("not run", "#6e7781"),
-    };
-    let svg = html! {
-        svg xmlns="http://www.w3.org/2000/svg" width="110" height="20" role="img" aria-label={ "build: " (word) } {
-            rect width="40" height="20" fill="#555" {}
-            rect x="40" width="70" height="20" fill=(fill) {}
-            g fill="#fff" font-family="Verdana,sans-serif" font-size="11" text-anchor="middle" {
-                text x="20" y="14" { "build" }
-                text x="75" y="14" { (word) }
-            }
-        }
-    };
-    Ok(([("content-type", "image/svg+xml")], svg.into_string()).into_response())
 }
 
 /// `GET /cc.xml`
@@ -456,6 +469,24 @@ mod tests {
         check("a/job/b/job/c/", "a/b/c", &[]);
         check("", "", &[]);
         check("app/job", "app", &["job"]);
+    }
+
+    #[test]
+    fn a_form_has_parameters() {
+        let list = r#"{"parameter":[{"name":"A","value":"b c"},{"name":"C","value":true},{"name":"D","value":7}],"statusCode":"303"}"#;
+        let expect = [("A", "b c"), ("C", "true"), ("D", "7")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(of_form(list).unwrap(), expect);
+        assert_eq!(of_form(r#"{"parameter":{"name":"A","value":"b c"}}"#).unwrap(), expect[..1]);
+        assert_eq!(of_form("{}").unwrap(), []);
+        for bad in [
+            "",
+            "x",
+            r#"{"parameter":"A"}"#,
+            r#"{"parameter":[{"name":"A"}]}"#,
+            r#"{"parameter":[{"name":"","value":"x"}]}"#,
+        ] {
+            assert!(of_form(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

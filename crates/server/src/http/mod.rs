@@ -9,12 +9,14 @@ mod approvals;
 mod artifacts;
 mod audit;
 mod auth;
+mod badges;
 mod body;
 mod branches;
 pub(crate) mod description;
 mod error;
 mod hooks;
 mod jenkins;
+mod live;
 mod logs;
 mod metrics;
 mod oidc;
@@ -71,6 +73,8 @@ fn api() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
         .routes(routes!(runs::events))
         .routes(routes!(logs::log))
         .routes(routes!(logs::live))
+        .routes(routes!(live::follow_run))
+        .routes(routes!(live::follow_all))
         .routes(routes!(artifacts::list))
         .routes(routes!(artifacts::get))
         .routes(routes!(test_results::list))
@@ -115,8 +119,9 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/job/{*path}", get(jenkins::job).post(jenkins::job))
         .route("/queue/item/{id}/api/json", get(jenkins::queue_item))
         .route("/crumbIssuer/api/json", get(jenkins::crumb))
+        .route("/crumbIssuer/api/xml", get(jenkins::crumb_as_xml))
         .route("/pipeline-model-converter/validate", post(validate::validate))
-        .route("/buildStatus/icon", get(jenkins::badge))
+        .route("/buildStatus/icon", get(badges::by_name))
         .route("/cc.xml", get(jenkins::cc))
         .route("/agent/v1/enrol", post(agents::enrol))
         .route("/agent/v1/connect", get(agents::connect))
@@ -127,8 +132,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
-/// What browsers are told of every answer: nothing in it runs, nothing frames it, nothing of it is guessed.
-const GUARDS: [(HeaderName, &str); 4] = [
+/// What is told with every answer: to browsers, that nothing in it runs, nothing frames it, nothing of it is guessed.
+const GUARDS: [(HeaderName, &str); 5] = [
     (
         HeaderName::from_static("content-security-policy"),
         "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'",
@@ -136,6 +141,8 @@ const GUARDS: [(HeaderName, &str); 4] = [
     (HeaderName::from_static("x-content-type-options"), "nosniff"),
     (HeaderName::from_static("referrer-policy"), "same-origin"),
     (HeaderName::from_static("cache-control"), "no-store"),
+    // By which tools know that they are understood: the Jenkins whose endpoints these are like.
+    (HeaderName::from_static("x-jenkins"), "2.479"),
 ];
 
 async fn guarded(mut response: Response) -> Response {

@@ -12,7 +12,7 @@ use model::run::{BuildCause, RunFacts};
 use model::rung::Trust;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use store::{Actor, NewRun, ProjectId, Run, RunFilter, Status, StoreError};
+use store::{Actor, Millis, NewRun, ProjectId, Run, RunFilter, Status, StoreError};
 use utoipa::{IntoParams, ToSchema};
 
 use super::auth::User;
@@ -32,7 +32,7 @@ const PAGE: u32 = 50;
 /// Runs that wait, in one answer.
 const MAX_QUEUE: u32 = 1000;
 /// Events that are read at once.
-const EVENTS: u32 = 1000;
+pub(super) const EVENTS: u32 = 1000;
 /// Parameters of one run.
 const MAX_PARAMS: usize = 200;
 
@@ -467,10 +467,16 @@ pub(super) struct Events {
 #[derive(Serialize, ToSchema)]
 pub(super) struct Happened {
     /// Its number in the run.
-    seq: u64,
+    pub(super) seq: u64,
     at: u64,
-    /// An object whose one field is what kind it is.
+    /// An object whose `event` says what kind it is.
     event: Value,
+}
+
+impl From<(u64, Millis, Happening)> for Happened {
+    fn from((seq, at, event): (u64, Millis, Happening)) -> Happened {
+        Happened { seq, at, event: serde_json::to_value(event).unwrap_or_default() }
+    }
 }
 
 /// What happened in a run.
@@ -483,6 +489,5 @@ pub(super) async fn events(
 ) -> Result<Json<Events>, Refused> {
     let (run, _) = find(&app, &user, Action::SeeProject, id).await?;
     let events = app.store.events(run.id, from.after, EVENTS).await?;
-    let shown = |(seq, at, event)| Happened { seq, at, event: serde_json::to_value(event).unwrap_or_default() };
-    Ok(Json(Events { events: events.into_iter().map(shown).collect() }))
+    Ok(Json(Events { events: events.into_iter().map(Happened::from).collect() }))
 }

@@ -15,6 +15,12 @@ async fn a_build_from_its_trigger_to_its_log() {
     let key = place.enrol("one").await;
     let crumb = place.jenkins("GET", "/crumbIssuer/api/json").await;
     assert_eq!(crumb.body["crumbRequestField"], "Jenkins-Crumb");
+    let crumb = place.jenkins("GET", "/crumbIssuer/api/xml").await.text;
+    assert!(crumb.contains("<crumbRequestField>Jenkins-Crumb</crumbRequestField>"), "{crumb}");
+    let of_scripts = "/crumbIssuer/api/xml?xpath=concat(//crumbRequestField,%22:%22,//crumb)";
+    assert_eq!(place.jenkins("GET", of_scripts).await.text, "Jenkins-Crumb:none-needed");
+    let says = place.request("GET", "/login").send().await.unwrap();
+    assert!(says.headers().contains_key("x-jenkins"), "{says:?}");
 
     let asked = place.jenkins("POST", "/job/folder/job/app/buildWithParameters?WHO=a+b&token=x").await;
     assert_eq!(asked.status, 201);
@@ -173,4 +179,47 @@ impl Place {
         let body = serde_json::from_str(&text).unwrap_or_default();
         Answer { status, location, size, more, text, body }
     }
+}
+
+/// As a form sends them, and with others beside.
+#[tokio::test]
+async fn parameters_come_as_json_too() {
+    let place = Place::new().await;
+    let token = place.admin();
+    let build = async |form: &str| {
+        let request = place.request("POST", "/job/app/build").basic_auth("anybody", Some(&token));
+        let request = request.header("content-type", "application/x-www-form-urlencoded").body(form.to_owned());
+        request.send().await.unwrap().status().as_u16()
+    };
+    let json = "%7B%22parameter%22%3A+%5B%7B%22name%22%3A+%22WHO%22%2C+%22value%22%3A+%22a+b%22%7D%5D%7D";
+    assert_eq!(build(&format!("MORE=c&json={json}&Submit=Build")).await, 201);
+    let build_1 = place.jenkins("GET", "/job/app/1/api/json").await.body;
+    let params = build_1["actions"].as_array().unwrap().iter().find_map(|action| action["parameters"].as_array());
+    let expect = json!([{ "name": "MORE", "value": "c" }, { "name": "WHO", "value": "a b" }]);
+    assert_eq!(params, expect.as_array());
+    assert_eq!(build("json=%7B").await, 400, "nothing is run without what was said");
+    assert_eq!(place.jenkins("GET", "/job/app/2/api/json").await.status, 404);
+}
+
+/// Where a project says so, everybody sees how it stands, and nothing else.
+#[tokio::test]
+async fn a_badge_may_be_for_everybody() {
+    let place = Place::new().await;
+    let source = json!({ "folder": "/nowhere" });
+    place.ask("PUT", "/api/v1/projects/open", json!({ "source": source, "public_badge": true })).await;
+    let as_nobody = async |path: &str| {
+        let answer = place.request("GET", path).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    for path in ["/buildStatus/icon?job=open", "/job/open/badge/icon", "/job/open/lastBuild/badge/icon"] {
+        let (status, badge) = as_nobody(path).await;
+        assert!(status == 200 && badge.contains("not run"), "{path}: {status} {badge}");
+    }
+    for path in ["/job/open/api/json", "/buildStatus/icon?job=app", "/job/app/badge/icon"] {
+        assert_eq!(as_nobody(path).await.0, 401, "{path}");
+    }
+    // Whether there is such a one nobody learns.
+    assert_eq!(as_nobody("/job/none/badge/icon").await, as_nobody("/job/app/badge/icon").await);
+    assert_eq!(place.jenkins("GET", "/job/app/badge/icon").await.status, 200);
+    assert_eq!(place.jenkins("GET", "/job/none/badge/icon").await.status, 404);
 }

@@ -13,6 +13,7 @@ mod jenkins;
 mod lies;
 mod life;
 mod line;
+mod live;
 mod logs;
 mod oidc;
 mod outposts;

@@ -9,7 +9,7 @@ use crate::agent::Place;
 
 /// What each role may, where it is held: on everything, on the folder of the project, elsewhere. `.`: yes; `f`: it is forbidden; `-`: there
 /// is no such thing for them.
-const EXPECT: [(&str, &str, &str, [&str; 4]); 19] = [
+const EXPECT: [(&str, &str, &str, [&str; 4]); 20] = [
     // What is asked:                                                          reader developer maintainer admin
     ("GET", "/api/v1/runs/RUN", "", ["..-", "..-", "..-", "..-"]),
     ("GET", "/api/v1/runs/RUN/log", "", ["..-", "..-", "..-", "..-"]),
@@ -17,6 +17,7 @@ const EXPECT: [(&str, &str, &str, [&str; 4]); 19] = [
     ("GET", "/api/v1/projects/team%2Fapp", "", ["..-", "..-", "..-", "..-"]),
     ("GET", "/api/v1/runs?project=team/app", "", ["..-", "..-", "..-", "..-"]),
     ("GET", "/job/team/job/app/1/consoleText", "", ["..-", "..-", "..-", "..-"]),
+    ("GET", "/job/team/job/app/badge/icon", "", ["..-", "..-", "..-", "..-"]),
     ("GET", "/buildStatus/icon?job=team/app", "", ["..-", "..-", "..-", "..-"]),
     ("POST", "/api/v1/projects/team%2Fapp/runs", "{}", ["ff-", "..-", "..-", "..-"]),
     ("POST", "/job/team/job/app/build", "", ["ff-", "..-", "..-", "..-"]),

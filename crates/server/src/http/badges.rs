@@ -1,0 +1,65 @@
+//! How a project stands, as a picture for a page of somebody else's.
+
+use std::sync::Arc;
+
+use axum::extract::{Query, State};
+use axum::response::{IntoResponse as _, Response};
+use maud::html;
+use model::outcome::Outcome;
+use serde::Deserialize;
+use store::{Project, Status};
+
+use super::auth::{User, Viewer};
+use super::error::Refused;
+use super::jenkins::{FEW, builds};
+use crate::app::App;
+use crate::config::ProjectConfig;
+
+/// Which job a badge is of.
+#[derive(Deserialize)]
+pub(super) struct Badge {
+    job: String,
+}
+
+/// `GET /buildStatus/icon?job=NAME`
+pub(super) async fn by_name(
+    State(app): State<Arc<App>>,
+    (user, viewer): (Result<User, Refused>, Result<Viewer, Response>),
+    Query(Badge { job }): Query<Badge>,
+) -> Result<Response, Refused> {
+    let project = app.store.project(&job).await?;
+    of(&app, user.or_else(|refused| viewer.map(|Viewer(user)| user).map_err(|_| refused)), project).await
+}
+
+/// The badge of a project: for who sees it, and for everybody where the project says so. To anybody else there is none, whether there is
+/// such a project or not.
+pub(super) async fn of(app: &App, user: Result<User, Refused>, project: Option<Project>) -> Result<Response, Refused> {
+    let config = |project: &Project| serde_json::from_value::<ProjectConfig>(project.config.clone()).ok();
+    let is_public = project.as_ref().and_then(config).is_some_and(|config| config.public_badge);
+    let project = match (is_public, project) {
+        (true, Some(project)) => project,
+        (_, project) => {
+            let user = user?;
+            project.filter(|project| user.sees(&project.name)).ok_or_else(|| Refused::missing("job"))?
+        }
+    };
+    let last = builds(app, &project, FEW).await?.into_iter().find(|run| run.status == Status::Done);
+    let (word, fill) = match last.and_then(|run| run.outcome) {
+        Some(Outcome::Success) => ("passing", "#2da44e"),
+        Some(Outcome::Unstable) => ("unstable", "#bf8700"),
+        Some(Outcome::Failure) => ("failing", "#cf222e"),
+        Some(_) => ("aborted", "#6e7781"),
+        None => ("not run", "#6e7781"),
+    };
+    let svg = html! {
+        svg xmlns="http://www.w3.org/2000/svg" width="110" height="20" role="img" aria-label={ "build: " (word) } {
+            rect width="40" height="20" fill="#555" {}
+            rect x="40" width="70" height="20" fill=(fill) {}
+            g fill="#fff" font-family="Verdana,sans-serif" font-size="11" text-anchor="middle" {
+                text x="20" y="14" { "build" }
+                text x="75" y="14" { (word) }
+            }
+        }
+    };
+    Ok(([("content-type", "image/svg+xml")], svg.into_string()).into_response())
+}

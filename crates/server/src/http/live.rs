@@ -1,0 +1,168 @@
+//! What happens, as it happens: Server-Sent Events of one run, and of all runs that somebody sees.
+//!
+//! A stream ends by itself after a while, so that whose token is taken away does not read on; who follows asks again.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Path, Query, State};
+use axum::http::HeaderMap;
+use axum::response::sse::{Event as Told, KeepAlive, Sse};
+use futures_util::stream::{self, Stream};
+use model::ids::RunId;
+use serde::Deserialize;
+use store::Status;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::Instant;
+use utoipa::IntoParams;
+
+use super::auth::User;
+use super::error::Refused;
+use super::runs::{EVENTS, Happened, Position, find, shown};
+use crate::app::App;
+use crate::policy::Action;
+
+/// How often who follows looks, where nobody has told of anything new.
+const LOOK: Duration = Duration::from_secs(2);
+/// How long a stream lasts.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// What a stream's next events are; `None`: there will be no more.
+trait Follow: Send + 'static {
+    fn next(&mut self) -> impl Future<Output = Option<Vec<Told>>> + Send;
+}
+
+fn told(follower: impl Follow) -> Sse<impl Stream<Item = Result<Told, Infallible>>> {
+    let until = Instant::now() + LONGEST;
+    let stream = stream::unfold(follower, move |mut follower| async move {
+        let events = tokio::time::timeout_at(until, follower.next()).await.ok()??;
+        Some((stream::iter(events.into_iter().map(Ok)), follower))
+    });
+    Sse::new(futures_util::StreamExt::flatten(stream)).keep_alive(KeepAlive::default())
+}
+
+/// Who follows one run.
+struct OfRun {
+    app: Arc<App>,
+    run: RunId,
+    after: u64,
+    changes: Receiver<RunId>,
+    is_over: bool,
+}
+
+/// What happens in a run: its stages and steps begin and end. Each event has its number as id, so that `Last-Event-ID` goes on behind it; the
+/// last one is `end`, with the run.
+#[utoipa::path(get, path = "/api/v1/runs/{id}/events/live", tag = "runs", params(("id" = u64, Path), Position),
+    responses((status = 200, body = String, content_type = "text/event-stream")))]
+pub(super) async fn follow_run(
+    State(app): State<Arc<App>>,
+    user: User,
+    Path(id): Path<u64>,
+    Query(from): Query<Position>,
+    headers: HeaderMap,
+) -> Result<Sse<impl Stream<Item = Result<Told, Infallible>>>, Refused> {
+    let changes = app.changed.subscribe();
+    let (run, _) = find(&app, &user, Action::SeeProject, id).await?;
+    let last = headers.get("last-event-id").and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    Ok(told(OfRun { app, run: run.id, after: last.unwrap_or(from.after), changes, is_over: false }))
+}
+
+impl Follow for OfRun {
+    async fn next(&mut self) -> Option<Vec<Told>> {
+        while !self.is_over {
+            // In this order: what comes between both is seen the next time.
+            let run = self.app.store.run(self.run).await.ok()??;
+            let events = self.app.store.events(self.run, self.after, EVENTS).await.ok()?;
+            if let Some((last, ..)) = events.last() {
+                self.after = *last;
+                let event = |happened: Happened| {
+                    Told::default().id(happened.seq.to_string()).json_data(happened).unwrap_or_default()
+                };
+                return Some(events.into_iter().map(Happened::from).map(event).collect());
+            }
+            if run.status == Status::Done {
+                self.is_over = true;
+                return Some(vec![Told::default().event("end").json_data(shown(&self.app, &run)).unwrap_or_default()]);
+            }
+            let run = self.run;
+            let mine = async {
+                loop {
+                    match self.changes.recv().await {
+                        Ok(changed) if changed != run => {}
+                        // Whoever has missed some looks.
+                        Ok(_) | Err(_) => break,
+                    }
+                }
+            };
+            let _ = tokio::time::timeout(LOOK, mine).await;
+        }
+        None
+    }
+}
+
+/// Which runs are followed.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(default)]
+pub(super) struct Followed {
+    /// Of this project.
+    project: Option<String>,
+}
+
+/// Who follows all runs.
+struct OfAll {
+    app: Arc<App>,
+    user: User,
+    project: Option<String>,
+    changes: Receiver<RunId>,
+    ready: VecDeque<RunId>,
+}
+
+/// Runs that are asked for, begin, wait otherwise or end: each as it is then (`run`). `missed` says that there were too many to be told of
+/// each: look at the list. Nothing is told of what was before, so ask for the list behind the beginning.
+#[utoipa::path(get, path = "/api/v1/runs/live", tag = "runs", params(Followed),
+    responses((status = 200, body = String, content_type = "text/event-stream")))]
+pub(super) async fn follow_all(
+    State(app): State<Arc<App>>,
+    user: User,
+    Query(Followed { project }): Query<Followed>,
+) -> Result<Sse<impl Stream<Item = Result<Told, Infallible>>>, Refused> {
+    if let Some(project) = &project {
+        user.may(Action::SeeProject, Some(project))?;
+    }
+    let changes = app.changed.subscribe();
+    Ok(told(OfAll { app, user, project, changes, ready: VecDeque::new() }))
+}
+
+impl Follow for OfAll {
+    async fn next(&mut self) -> Option<Vec<Told>> {
+        loop {
+            if let Some(id) = self.ready.pop_front() {
+                // One that is forgotten meanwhile is told of by nobody.
+                let Some(run) = self.app.store.run(id).await.ok()? else { continue };
+                let is_wanted = self.project.as_ref().is_none_or(|project| *project == run.project_name);
+                if is_wanted && self.user.sees(&run.project_name) {
+                    let event = Told::default().event("run").json_data(shown(&self.app, &run));
+                    return Some(vec![event.unwrap_or_default()]);
+                }
+                continue;
+            }
+            match self.changes.recv().await {
+                Ok(first) => {
+                    self.ready.push_back(first);
+                    // A run that has changed often meanwhile is told of once.
+                    while let Ok(more) = self.changes.try_recv() {
+                        if !self.ready.contains(&more) {
+                            self.ready.push_back(more);
+                        }
+                    }
+                }
+                Err(RecvError::Lagged(_)) => return Some(vec![Told::default().event("missed").data("")]),
+                Err(RecvError::Closed) => return None,
+            }
+        }
+    }
+}

@@ -93,7 +93,7 @@ impl Teller {
                     Ok(()) => {}
                 }
                 failed.remove(&run.id);
-                self.app.store.reported_state(run.id, word).await?;
+                self.app.store.reported_state(run.id, word, self.app.now()).await?;
             }
         }
         Ok(())
@@ -167,7 +167,7 @@ impl Teller {
             }
             Err(error) => return Err(error.into()),
         };
-        self.app.store.has_check(run.id, made).await?;
+        self.app.store.has_check(run.id, made, self.app.now()).await?;
         for more in made.iter().flat_map(|id| scm::annotate_check(api, &token, CheckId(*id), &said)) {
             let request = with(self.app.http.patch(more.url).json(&more.body), &more.headers);
             // Who tries again tells the first ones twice.

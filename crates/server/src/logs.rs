@@ -154,6 +154,6 @@ async fn move_log(app: &App, run: RunId) -> Result<(), LogError> {
         }
         Err(error) => return Err(error.into()),
     }
-    app.store.log_is_moved(run, &name, &repacker.moved()).await?;
+    app.store.log_is_moved(run, &name, &repacker.moved(), app.now()).await?;
     Ok(())
 }

@@ -4,10 +4,12 @@
 //! the change on that takes its row away. Whoever removes the spare ones loses nothing, and leaves nothing, whenever the server is killed.
 
 use model::ids::RunId;
+use serde_json::json;
 use sqlx::{Any, AnyConnection, Row as _, Transaction};
 use wire::agent::Lease;
 
-use crate::{Millis, Store, StoreError, signed, unsigned};
+use crate::audit::record;
+use crate::{Actor, Millis, Store, StoreError, signed, unsigned};
 
 /// What files of a run are kept for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -263,6 +265,9 @@ impl Store {
             // Somebody has removed the blob meanwhile.
             return Ok(Err(NotKept::Over));
         }
+        let detail = json!({ "path": new.path, "bytes": new.bytes, "sha256": new.sha256, "epoch": of.epoch });
+        let (actor, action) = (Actor(format!("agent:{}", of.agent)), format!("{shelf}.keep"));
+        record(&mut tx, new.at, &actor, &action, &of.run.to_string(), &detail).await?;
         tx.commit().await?;
         Ok(Ok(()))
     }
@@ -305,6 +310,7 @@ impl Store {
         let over = sqlx::query("SELECT id FROM runs WHERE id = $1 AND status = 'done'").bind(signed(run.0));
         if over.fetch_optional(&mut *tx).await?.is_some() {
             forget(&mut tx, Shelf::Stashes, signed(run.0), now).await?;
+            record(&mut tx, now, &Actor::server(), "stashes.forget", &run.to_string(), &json!({})).await?;
         }
         Ok(tx.commit().await?)
     }

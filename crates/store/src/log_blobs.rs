@@ -7,12 +7,14 @@
 use std::ops::Range;
 
 use model::ids::RunId;
+use serde_json::json;
 use sqlx::{Any, Row as _, Transaction};
 use zstd::bulk::Compressor;
 
 use crate::artifacts::spare;
+use crate::audit::record;
 use crate::logs::{CHUNK_BYTES, Chunk, FORMAT, chunk, damaged};
-use crate::{ChunkPlace, Millis, Store, StoreError, signed, unsigned};
+use crate::{Actor, ChunkPlace, Millis, Store, StoreError, signed, unsigned};
 
 /// As zstd counts: these are kept for long.
 const LEVEL: i32 = 3;
@@ -134,7 +136,7 @@ impl Store {
     ///
     /// # Errors
     /// The database.
-    pub async fn log_is_moved(&self, run: RunId, key: &str, moved: &[Moved]) -> Result<bool, StoreError> {
+    pub async fn log_is_moved(&self, run: RunId, key: &str, moved: &[Moved], now: Millis) -> Result<bool, StoreError> {
         let mut tx = self.write().await?;
         for Moved { first, count, range } in moved {
             let text = "DELETE FROM log_chunks WHERE run_id = $1 AND first_line >= $2 AND first_line < $3 AND key IS NULL RETURNING lines";
@@ -162,6 +164,9 @@ impl Store {
         if used.execute(&mut *tx).await?.rows_affected() != 1 {
             return Ok(false);
         }
+        let lines: u64 = moved.iter().map(|moved| moved.count).sum();
+        let detail = json!({ "blob": key, "lines": lines });
+        record(&mut tx, now, &Actor::server(), "log.move", &run.to_string(), &detail).await?;
         tx.commit().await?;
         Ok(true)
     }

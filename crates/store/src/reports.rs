@@ -1,9 +1,11 @@
 //! What forges are to be told of runs: written down in the change that it is about, and gone when the forge has heard it.
 
 use model::ids::RunId;
+use serde_json::json;
 use sqlx::Row as _;
 
-use crate::{Store, StoreError, signed, unsigned};
+use crate::audit::record;
+use crate::{Actor, Millis, Store, StoreError, signed, unsigned};
 
 impl Store {
     /// Runs of which a forge is to be told something, with the word of it, the oldest first. It is told of commits.
@@ -26,9 +28,15 @@ impl Store {
     ///
     /// # Errors
     /// The database.
-    pub async fn reported_state(&self, run: RunId, word: &str) -> Result<(), StoreError> {
+    pub async fn reported_state(&self, run: RunId, word: &str, now: Millis) -> Result<(), StoreError> {
+        let mut tx = self.write().await?;
         let change = sqlx::query("UPDATE runs SET report = NULL WHERE id = $1 AND report = $2");
-        self.change(change.bind(signed(run.0)).bind(word)).await.map(drop)
+        let change = change.bind(signed(run.0)).bind(word.to_owned());
+        if change.execute(&mut *tx).await?.rows_affected() > 0 {
+            let detail = json!({ "state": word });
+            record(&mut tx, now, &Actor::server(), "run.report", &run.to_string(), &detail).await?;
+        }
+        Ok(tx.commit().await?)
     }
 
     /// The number of the check that GitHub has of a run.
@@ -46,8 +54,14 @@ impl Store {
     ///
     /// # Errors
     /// The database.
-    pub async fn has_check(&self, run: RunId, number: Option<u64>) -> Result<(), StoreError> {
+    pub async fn has_check(&self, run: RunId, number: Option<u64>, now: Millis) -> Result<(), StoreError> {
+        let mut tx = self.write().await?;
         let change = sqlx::query("UPDATE runs SET check_id = $1 WHERE id = $2");
-        self.change(change.bind(number.map(signed)).bind(signed(run.0))).await.map(drop)
+        let change = change.bind(number.map(signed)).bind(signed(run.0));
+        if change.execute(&mut *tx).await?.rows_affected() > 0 {
+            let detail = json!({ "check": number });
+            record(&mut tx, now, &Actor::server(), "run.check", &run.to_string(), &detail).await?;
+        }
+        Ok(tx.commit().await?)
     }
 }

@@ -347,7 +347,7 @@ pub async fn old_runs_are_forgotten(store: Store) {
     store.finish_run(run.id, &end(Outcome::Success), 610).await.unwrap();
     assert_eq!(forget(Some(700), None).await, 1, "the other one that has ended");
     assert!(store.run(run.id).await.unwrap().is_some());
-    store.reported_state(run.id, "SUCCESS").await.unwrap();
+    store.reported_state(run.id, "SUCCESS", 60).await.unwrap();
     assert_eq!(forget(Some(700), None).await, 1);
     assert!(matches!(store.create_run(&alice(), "app", new(), 800).await, Err(StoreError::Exists { .. })));
 }
@@ -361,18 +361,25 @@ pub async fn what_forges_are_to_hear(store: Store) {
     let told = async || store.to_report(10).await.unwrap();
     assert_eq!(told().await, [(run.id, "queued".to_owned())]);
     store.lease_run(run.id, 0, 1, 30).await.unwrap();
-    store.reported_state(run.id, "queued").await.unwrap();
+    store.reported_state(run.id, "queued", 60).await.unwrap();
     assert_eq!(told().await, [(run.id, "running".to_owned())], "what was heard late is not the last word");
-    store.reported_state(run.id, "running").await.unwrap();
+    store.reported_state(run.id, "running", 60).await.unwrap();
     assert_eq!(told().await, []);
     store.finish_run(run.id, &end(Outcome::Unstable), 40).await.unwrap();
     assert_eq!(told().await, [(run.id, "UNSTABLE".to_owned())]);
 
     assert_eq!(store.check_of(run.id).await.unwrap(), None);
     for number in [Some(1 << 40), None] {
-        store.has_check(run.id, number).await.unwrap();
+        store.has_check(run.id, number, 60).await.unwrap();
         assert_eq!(store.check_of(run.id).await.unwrap(), number);
     }
+    // What was told is known; what nobody told is not.
+    let rows = store.audit(0, 100).await.unwrap();
+    let of = |action: &str| {
+        rows.iter().filter(|row| row.action == action).map(|row| row.detail.as_str()).collect::<Vec<_>>()
+    };
+    assert_eq!(of("run.report"), ["{\"state\":\"running\"}"]);
+    assert_eq!(of("run.check"), ["{\"check\":1099511627776}", "{\"check\":null}"]);
 }
 
 pub async fn what_is_held_is_given_to_nobody(store: Store) {

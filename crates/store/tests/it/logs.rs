@@ -108,13 +108,13 @@ pub async fn a_log_goes_to_blobs(store: Store) {
     let mut blobs = Blobs::new();
     let (blob, moved) = repacked(&store, run.id).await;
     assert_eq!(moved.iter().map(|chunk| (chunk.first, chunk.count)).collect::<Vec<_>>(), [(0, 2000)]);
-    assert!(!store.log_is_moved(run.id, "logs/1/none", &moved).await.unwrap(), "nobody has begun that blob");
+    assert!(!store.log_is_moved(run.id, "logs/1/none", &moved, 60).await.unwrap(), "nobody has begun that blob");
     assert_eq!(log(&store, run.id, 0, 9999).await, lines(0, 2000), "and it is where it was");
     store.begin_blob("logs/1/a", 50).await.unwrap();
     assert!(store.is_spare("logs/1/a").await.unwrap());
     report(2000, 2010).await;
     blobs.insert("logs/1/a".into(), blob);
-    assert!(store.log_is_moved(run.id, "logs/1/a", &moved).await.unwrap());
+    assert!(store.log_is_moved(run.id, "logs/1/a", &moved, 60).await.unwrap());
     assert!(!store.is_spare("logs/1/a").await.unwrap());
     assert_eq!(read(&store, &blobs, run.id, 0, 9999).await, lines(0, 2010));
     assert_eq!(read(&store, &blobs, run.id, 1998, 4).await, lines(1998, 2002), "over the border");
@@ -123,7 +123,7 @@ pub async fn a_log_goes_to_blobs(store: Store) {
 
     // Somebody else has moved the same: nothing changes, and that blob is spare.
     store.begin_blob("logs/1/b", 60).await.unwrap();
-    assert!(!store.log_is_moved(run.id, "logs/1/b", &moved).await.unwrap());
+    assert!(!store.log_is_moved(run.id, "logs/1/b", &moved, 60).await.unwrap());
     assert!(store.is_spare("logs/1/b").await.unwrap());
     assert_eq!(read(&store, &blobs, run.id, 0, 9999).await, lines(0, 2020));
 
@@ -142,7 +142,7 @@ pub async fn a_log_goes_to_blobs(store: Store) {
     assert_eq!(moved.last().unwrap().range.end, blob.len() as u64);
     store.begin_blob("logs/1/c", 110).await.unwrap();
     blobs.insert("logs/1/c".into(), blob);
-    assert!(store.log_is_moved(run.id, "logs/1/c", &moved).await.unwrap());
+    assert!(store.log_is_moved(run.id, "logs/1/c", &moved, 60).await.unwrap());
     assert_eq!(asked(0).await, []);
     let all = read(&store, &blobs, run.id, 0, 9999).await;
     assert_eq!((all.len(), &all[..2020]), (2026, lines(0, 2020).as_slice()));

@@ -59,7 +59,7 @@ pub fn public_api(forge: Forge) -> Option<&'static str> {
         Forge::Gitlab => Some("https://gitlab.com/api/v4"),
         Forge::Bitbucket => Some("https://api.bitbucket.org/2.0"),
         // There are many.
-        Forge::Gitea => None,
+        Forge::Gitea | Forge::BitbucketDataCenter => None,
     }
 }
 
@@ -75,7 +75,7 @@ pub(crate) fn headers(forge: Forge, token: Option<&str>) -> Vec<(&'static str, S
 
 fn authorization(forge: Forge, token: &str) -> (&'static str, String) {
     match forge {
-        Forge::Github | Forge::Bitbucket => ("authorization", format!("Bearer {token}")),
+        Forge::Github | Forge::Bitbucket | Forge::BitbucketDataCenter => ("authorization", format!("Bearer {token}")),
         Forge::Gitea => ("authorization", format!("token {token}")),
         Forge::Gitlab => ("private-token", token.to_owned()),
     }
@@ -89,6 +89,11 @@ pub(crate) fn repository(forge: Forge, api: &str, name: &str) -> String {
         // Of any depth, and one part of the path all the same.
         Forge::Gitlab => format!("{api}/projects/{}", part(name)),
         Forge::Bitbucket => format!("{api}/repositories/{}", path(name)),
+        // `PROJECT/repository`; of a person `~name/repository`.
+        Forge::BitbucketDataCenter => {
+            let (project, repository) = name.split_once('/').unwrap_or((name, ""));
+            format!("{api}/projects/{}/repos/{}", part(project), path(repository))
+        }
     }
 }
 

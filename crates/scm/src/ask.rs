@@ -2,7 +2,8 @@
 //!
 //! Sources: GitHub's REST API (<https://docs.github.com/rest/pulls/pulls>, <https://docs.github.com/rest/branches/branches>), GitLab's
 //! (<https://docs.gitlab.com/api/merge_requests/>, <https://docs.gitlab.com/api/branches/>), Gitea's (<https://docs.gitea.com/api/>), that of
-//! Bitbucket Cloud (<https://developer.atlassian.com/cloud/bitbucket/rest/>). Data Center has an API of its own, which is not asked here.
+//! Bitbucket Cloud (<https://developer.atlassian.com/cloud/bitbucket/rest/>) and of Data Center, which has no single branch or tag to ask for, but
+//! the commits up to one (<https://developer.atlassian.com/server/bitbucket/rest/>).
 
 use serde_json::Value;
 
@@ -22,6 +23,7 @@ pub fn ask_pull_request(forge: Forge, api: &str, token: Option<&str>, repository
         Forge::Github | Forge::Gitea => format!("pulls/{number}"),
         Forge::Gitlab => format!("merge_requests/{number}"),
         Forge::Bitbucket => format!("pullrequests/{number}"),
+        Forge::BitbucketDataCenter => format!("pull-requests/{number}"),
     };
     get(forge, api, token, repository, &path)
 }
@@ -35,6 +37,7 @@ pub fn ask_pull_requests(forge: Forge, api: &str, token: Option<&str>, repositor
         Forge::Gitlab => "merge_requests?state=opened&order_by=created_at&sort=asc&per_page=100",
         // More are refused.
         Forge::Bitbucket => "pullrequests?state=OPEN&sort=created_on&pagelen=50",
+        Forge::BitbucketDataCenter => "pull-requests?state=OPEN&order=OLDEST&limit=100",
     };
     get(forge, api, token, repository, path)
 }
@@ -45,6 +48,7 @@ pub fn ask_branch(forge: Forge, api: &str, token: Option<&str>, repository: &str
         Forge::Github | Forge::Gitea => format!("branches/{}", part(branch)),
         Forge::Gitlab => format!("repository/branches/{}", part(branch)),
         Forge::Bitbucket => format!("refs/branches/{}", path(branch)),
+        Forge::BitbucketDataCenter => last_commit(&format!("refs/heads/{branch}")),
     };
     get(forge, api, token, repository, &path)
 }
@@ -66,6 +70,7 @@ pub fn ask_tag(forge: Forge, api: &str, token: Option<&str>, repository: &str, t
         Forge::Gitea => format!("tags/{}", part(tag)),
         Forge::Gitlab => format!("repository/tags/{}", part(tag)),
         Forge::Bitbucket => format!("refs/tags/{}", path(tag)),
+        Forge::BitbucketDataCenter => last_commit(&format!("refs/tags/{tag}")),
     };
     get(forge, api, token, repository, &path)
 }
@@ -78,8 +83,13 @@ pub fn ask_commit(forge: Forge, api: &str, token: Option<&str>, repository: &str
         Forge::Gitea => format!("git/commits/{commit}"),
         Forge::Gitlab => format!("repository/commits/{commit}"),
         Forge::Bitbucket => format!("commit/{commit}"),
+        Forge::BitbucketDataCenter => format!("commits/{commit}"),
     };
     get(forge, api, token, repository, &path)
+}
+
+fn last_commit(reference: &str) -> String {
+    format!("commits?until={}&limit=1", part(reference))
 }
 
 fn list(forge: Forge, api: &str, token: Option<&str>, repository: &str, what: &str) -> Get {
@@ -88,6 +98,7 @@ fn list(forge: Forge, api: &str, token: Option<&str>, repository: &str, what: &s
         Forge::Gitea => format!("{what}?limit=50&page=1"),
         Forge::Gitlab => format!("repository/{what}?per_page=100"),
         Forge::Bitbucket => format!("refs/{what}?pagelen=100"),
+        Forge::BitbucketDataCenter => format!("{what}?limit=100"),
     };
     get(forge, api, token, repository, &path)
 }
@@ -107,7 +118,8 @@ fn get(forge: Forge, api: &str, token: Option<&str>, name: &str, path: &str) -> 
 pub fn next_page(forge: Forge, asked: &Get, headers: &dyn Headers, answer: &Value) -> Result<Option<Get>, Refused> {
     let refused = |reason: &str| Refused::Answer { forge, reason: reason.to_owned() };
     let seen = asked.before.items + items(forge, answer)?.len();
-    let link = headers.get("link").filter(|_| forge != Forge::Bitbucket);
+    let links = !matches!(forge, Forge::Bitbucket | Forge::BitbucketDataCenter);
+    let link = headers.get("link").filter(|_| links);
     if link.is_some_and(|link| link.len() > MAX_LINK.0) {
         return Err(refused("the header of links is too long"));
     }
@@ -116,6 +128,7 @@ pub fn next_page(forge: Forge, asked: &Get, headers: &dyn Headers, answer: &Valu
     let query = match next {
         Some(url) => Some(url.split_once('?').ok_or_else(|| refused("the next page has no query"))?.1.to_owned()),
         None if forge == Forge::Gitea && link.is_none() => counted(asked, headers, seen),
+        None if forge == Forge::BitbucketDataCenter => starting(asked, answer).map_err(refused)?,
         None => None,
     };
     let Some(query) = query else { return Ok(None) };
@@ -138,6 +151,17 @@ fn linked(link: &str) -> Option<&str> {
         let is_next = |word: &str| matches!(word.trim(), r#"rel="next""# | "rel=next");
         words.split([';', ',']).any(is_next).then_some(url)
     })
+}
+
+/// Data Center says with which number the next page starts.
+fn starting(asked: &Get, answer: &Value) -> Result<Option<String>, &'static str> {
+    if answer.get("isLastPage").and_then(Value::as_bool) == Some(true) {
+        return Ok(None);
+    }
+    let start = answer.get("nextPageStart").and_then(Value::as_u64).ok_or("it does not say whether it goes on")?;
+    let (_, query) = asked.url.split_once('?').ok_or("it was no list")?;
+    let first = query.split_once("&start=").map_or(query, |(first, _)| first);
+    Ok(Some(format!("{first}&start={start}")))
 }
 
 /// Gitea links no pages of tags, but says how many there are.

@@ -1,8 +1,9 @@
 //! Bitbucket: Cloud (`repo:push`, `pullrequest:…`) and Data Center (`repo:refs_changed`, `pr:…`).
 //!
 //! Sources: <https://support.atlassian.com/bitbucket-cloud/docs/event-payloads/>,
-//! <https://confluence.atlassian.com/bitbucketserver/event-payload-938025882.html> and, of Cloud alone,
-//! <https://developer.atlassian.com/cloud/bitbucket/rest/api-group-pullrequests/>.
+//! <https://confluence.atlassian.com/bitbucketserver/event-payload-938025882.html>, for answers
+//! <https://developer.atlassian.com/cloud/bitbucket/rest/api-group-pullrequests/> and
+//! <https://developer.atlassian.com/server/bitbucket/rest/v906/api-group-pull-requests/>.
 
 use serde_json::Value;
 
@@ -22,7 +23,10 @@ pub(crate) fn read(event: &str, body: &Value) -> Result<Hook, String> {
             Ok(Hook::PullRequest(of_cloud(of)?))
         }
         "pullrequest:fulfilled" | "pullrequest:rejected" => closed(body, event, "/pullrequest/id", "/actor/nickname"),
-        "pr:opened" | "pr:from_ref_updated" => of_data_center(body),
+        "pr:opened" | "pr:from_ref_updated" => {
+            let of = body.get("pullRequest").ok_or("there is no pullRequest")?;
+            Ok(Hook::PullRequest(of_data_center(of)?))
+        }
         "pr:merged" | "pr:declined" | "pr:deleted" => closed(body, event, "/pullRequest/id", "/actor/name"),
         other => Ok(Hook::Nothing { what: other.to_owned() }),
     }
@@ -133,21 +137,33 @@ pub(crate) fn facts(of: &Value) -> Result<Facts, String> {
     Ok(Facts { request: of_cloud(of)?, state, is_draft, target_commit: None })
 }
 
-fn of_data_center(body: &Value) -> Result<Hook, String> {
-    let number = number(body, "/pullRequest/id")?;
-    let repository = |side: &str| body.pointer(&format!("/pullRequest/{side}/repository/id"));
+/// A pull request of Data Center, in a webhook or in an answer.
+fn of_data_center(of: &Value) -> Result<PullRequest, String> {
+    let number = number(of, "/id")?;
+    let repository = |side: &str| of.pointer(&format!("/{side}/repository/id"));
     let is_fork = repository("toRef").is_none() || repository("fromRef") != repository("toRef");
-    Ok(Hook::PullRequest(PullRequest {
+    Ok(PullRequest {
         number,
-        commit: commit(body, "/pullRequest/fromRef/latestCommit")?.ok_or("a pull request without a commit")?,
+        commit: commit(of, "/fromRef/latestCommit")?.ok_or("a pull request without a commit")?,
         fetch: Some(format!("refs/pull-requests/{number}/from")),
-        branch: name(body, "/pullRequest/fromRef/displayId")?,
-        target: name(body, "/pullRequest/toRef/displayId")?,
-        title: maybe(body, "/pullRequest/title").unwrap_or_default(),
-        author: maybe(body, "/pullRequest/author/user/name"),
-        author_name: some(body, "/pullRequest/author/user/displayName"),
-        author_email: email(body, "/pullRequest/author/user/emailAddress"),
-        url: address(body, "/pullRequest/links/self/0/href"),
+        branch: name(of, "/fromRef/displayId")?,
+        target: name(of, "/toRef/displayId")?,
+        title: maybe(of, "/title").unwrap_or_default(),
+        author: maybe(of, "/author/user/name"),
+        author_name: some(of, "/author/user/displayName"),
+        author_email: email(of, "/author/user/emailAddress"),
+        url: address(of, "/links/self/0/href"),
         is_fork,
-    }))
+    })
+}
+
+/// Reads a pull request of Data Center that was asked for.
+pub(crate) fn facts_of_data_center(of: &Value) -> Result<Facts, String> {
+    let state = match text(of, "/state")?.as_str() {
+        "OPEN" => RequestState::Open,
+        "MERGED" => RequestState::Merged,
+        "DECLINED" => RequestState::Closed,
+        other => return Err(format!("{other:?} is no state")),
+    };
+    Ok(Facts { request: of_data_center(of)?, state, is_draft: is_true(of, "/draft"), target_commit: None })
 }

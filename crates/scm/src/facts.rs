@@ -72,6 +72,7 @@ pub fn read_pull_request(forge: Forge, answer: &Value) -> Result<Facts, Refused>
         Forge::Github | Forge::Gitea => github::facts(forge, answer),
         Forge::Gitlab => gitlab::facts(answer),
         Forge::Bitbucket => bitbucket::facts(answer),
+        Forge::BitbucketDataCenter => bitbucket::facts_of_data_center(answer),
     };
     facts.map_err(|reason| Refused::Answer { forge, reason })
 }
@@ -84,17 +85,30 @@ pub fn read_pull_requests(forge: Forge, answer: &Value) -> Result<Listed<Facts>,
     listed(forge, answer, read_pull_request)
 }
 
-/// Reads the answer to [`crate::ask_branch`].
+/// Reads the answer to [`crate::ask_branch`] for that one.
 ///
 /// # Errors
 /// [`Refused::Answer`].
-pub fn read_branch(forge: Forge, answer: &Value) -> Result<Branch, Refused> {
+pub fn read_branch(forge: Forge, asked: &str, answer: &Value) -> Result<Branch, Refused> {
+    if forge == Forge::BitbucketDataCenter {
+        let commit = last_commit(answer).map_err(|reason| Refused::Answer { forge, reason })?;
+        return Ok(Branch { name: asked.to_owned(), commit, is_protected: None });
+    }
+    read_listed_branch(forge, answer)
+}
+
+fn read_listed_branch(forge: Forge, answer: &Value) -> Result<Branch, Refused> {
     let read = || {
         let commit = commit(answer, commit_of_branch(forge))?.ok_or("a branch without a commit")?;
         let is_protected = answer.get("protected").and_then(Value::as_bool);
-        Ok(Branch { name: name(answer, "/name")?, commit, is_protected })
+        Ok(Branch { name: name(answer, name_of(forge))?, commit, is_protected })
     };
     read().map_err(|reason| Refused::Answer { forge, reason })
+}
+
+/// Of the commits up to a branch or a tag of Data Center.
+fn last_commit(answer: &Value) -> Result<String, String> {
+    commit(answer, "/values/0/id")?.ok_or_else(|| "there is no commit".to_owned())
 }
 
 /// Reads the answer to [`crate::ask_branches`].
@@ -102,7 +116,7 @@ pub fn read_branch(forge: Forge, answer: &Value) -> Result<Branch, Refused> {
 /// # Errors
 /// [`Refused::Answer`]: it is no list.
 pub fn read_branches(forge: Forge, answer: &Value) -> Result<Listed<Branch>, Refused> {
-    listed(forge, answer, read_branch)
+    listed(forge, answer, read_listed_branch)
 }
 
 /// Reads the answer to [`crate::ask_tags`].
@@ -114,7 +128,7 @@ pub fn read_tags(forge: Forge, answer: &Value) -> Result<Listed<Tag>, Refused> {
         let read = || {
             let path = if forge == Forge::Gitea { "/commit/sha" } else { commit_of_branch(forge) };
             let commit = commit(tag, path)?.ok_or("a tag without a commit")?;
-            Ok(Tag { name: name(tag, "/name")?, commit })
+            Ok(Tag { name: name(tag, name_of(forge))?, commit })
         };
         read().map_err(|reason| Refused::Answer { forge, reason })
     })
@@ -129,6 +143,7 @@ pub fn read_tag(forge: Forge, answer: &Value) -> Result<String, Refused> {
         Forge::Github => "/sha",
         Forge::Gitea => "/commit/sha",
         Forge::Gitlab | Forge::Bitbucket => commit_of_branch(forge),
+        Forge::BitbucketDataCenter => "/values/0/id",
     };
     let read = || commit(answer, path)?.ok_or_else(|| "a tag without a commit".to_owned());
     read().map_err(|reason| Refused::Answer { forge, reason })
@@ -141,7 +156,7 @@ pub fn read_tag(forge: Forge, answer: &Value) -> Result<String, Refused> {
 pub fn read_commit(forge: Forge, asked: &str, answer: &Value) -> Result<String, Refused> {
     let path = match forge {
         Forge::Github | Forge::Gitea => "/sha",
-        Forge::Gitlab => "/id",
+        Forge::Gitlab | Forge::BitbucketDataCenter => "/id",
         Forge::Bitbucket => "/hash",
     };
     let found = commit(answer, path).and_then(|found| found.ok_or_else(|| "there is no commit".to_owned()));
@@ -167,6 +182,7 @@ pub fn merged_ref(forge: Forge, number: u64) -> Option<String> {
     match forge {
         Forge::Github => Some(format!("refs/pull/{number}/merge")),
         Forge::Gitlab => Some(format!("refs/merge-requests/{number}/merge")),
+        Forge::BitbucketDataCenter => Some(format!("refs/pull-requests/{number}/merge")),
         Forge::Gitea | Forge::Bitbucket => None,
     }
 }
@@ -177,13 +193,21 @@ fn commit_of_branch(forge: Forge) -> &'static str {
         Forge::Github => "/commit/sha",
         Forge::Gitlab | Forge::Gitea => "/commit/id",
         Forge::Bitbucket => "/target/hash",
+        // Of a tag too: `hash` is the tag's own.
+        Forge::BitbucketDataCenter => "/latestCommit",
     }
+}
+
+/// Where the name of a branch or a tag stands.
+fn name_of(forge: Forge) -> &'static str {
+    if forge == Forge::BitbucketDataCenter { "/displayId" } else { "/name" }
 }
 
 /// The entries of a page.
 pub(crate) fn items(forge: Forge, answer: &Value) -> Result<&[Value], Refused> {
     let refused = |reason: &str| Refused::Answer { forge, reason: reason.to_owned() };
-    let list = if forge == Forge::Bitbucket { answer.get("values") } else { Some(answer) };
+    let is_wrapped = matches!(forge, Forge::Bitbucket | Forge::BitbucketDataCenter);
+    let list = if is_wrapped { answer.get("values") } else { Some(answer) };
     let list = list.and_then(Value::as_array).ok_or_else(|| refused("it is no list"))?;
     if list.len() > MAX_ITEMS { Err(refused("the page is longer than was asked for")) } else { Ok(list) }
 }

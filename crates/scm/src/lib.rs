@@ -51,13 +51,16 @@ pub enum Forge {
     Gitlab,
     /// Gitea and Forgejo.
     Gitea,
-    /// Bitbucket, of either kind.
+    /// Bitbucket Cloud. Webhooks of Data Center are understood too.
     Bitbucket,
+    /// Bitbucket Data Center, which has an API of its own.
+    BitbucketDataCenter,
 }
 
 impl Forge {
     /// All of them.
-    pub const ALL: [Forge; 4] = [Forge::Github, Forge::Gitlab, Forge::Gitea, Forge::Bitbucket];
+    pub const ALL: [Forge; 5] =
+        [Forge::Github, Forge::Gitlab, Forge::Gitea, Forge::Bitbucket, Forge::BitbucketDataCenter];
 
     /// Whether what it says is signed, and not only accompanied by the secret.
     pub fn signs(self) -> bool {
@@ -218,7 +221,7 @@ pub fn delivery(forge: Forge, headers: &dyn Headers) -> Option<String> {
         Forge::Github => &["x-github-delivery"],
         Forge::Gitlab => &["x-gitlab-event-uuid", "idempotency-key"],
         Forge::Gitea => &["x-gitea-delivery", "x-forgejo-delivery", "x-gogs-delivery"],
-        Forge::Bitbucket => &["x-request-uuid", "x-request-id"],
+        Forge::Bitbucket | Forge::BitbucketDataCenter => &["x-request-uuid", "x-request-id"],
     };
     names.iter().find_map(|name| headers.get(name)).map(str::to_owned)
 }
@@ -233,7 +236,7 @@ pub fn read(forge: Forge, headers: &dyn Headers, body: &[u8]) -> Result<Hook, Re
         Forge::Github => "x-github-event",
         Forge::Gitlab => "x-gitlab-event",
         Forge::Gitea => "x-gitea-event",
-        Forge::Bitbucket => "x-event-key",
+        Forge::Bitbucket | Forge::BitbucketDataCenter => "x-event-key",
     };
     let event = headers.get(header).or_else(|| headers.get("x-forgejo-event").filter(|_| forge == Forge::Gitea));
     let event = event.ok_or_else(|| malformed(format!("there is no {header}")))?;
@@ -241,7 +244,7 @@ pub fn read(forge: Forge, headers: &dyn Headers, body: &[u8]) -> Result<Hook, Re
     let read = match forge {
         Forge::Github | Forge::Gitea => github::read(event, &body),
         Forge::Gitlab => gitlab::read(event, &body),
-        Forge::Bitbucket => bitbucket::read(event, &body),
+        Forge::Bitbucket | Forge::BitbucketDataCenter => bitbucket::read(event, &body),
     };
     read.map_err(malformed)
 }

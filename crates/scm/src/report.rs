@@ -1,6 +1,7 @@
 //! What a forge is told of a commit. Pure: whoever has a network posts it.
 //!
-//! Sources: GitHub's "Commit statuses", GitLab's "Commits API", Gitea's `CreateStatusOption`, Bitbucket Cloud's "Commit statuses".
+//! Sources: GitHub's "Commit statuses", GitLab's "Commits API", Gitea's `CreateStatusOption`, Bitbucket Cloud's "Commit statuses", Bitbucket Data
+//! Center's "Builds and Deployments".
 
 use serde_json::json;
 
@@ -75,6 +76,16 @@ pub fn post(forge: Forge, api: &str, token: &str, report: &Report<'_>) -> Post {
             let (path, key) = (format!("commit/{commit}/statuses/build"), key(name));
             (path, json!({ "state": word, "key": key, "name": name, "description": description, "url": url }))
         }
+        Forge::BitbucketDataCenter => {
+            // Releases before 8 know of nothing that was stopped.
+            let word = match state {
+                State::Queued | State::Running => "INPROGRESS",
+                State::Success => "SUCCESSFUL",
+                State::Failure | State::Aborted => "FAILED",
+            };
+            let (path, key) = (format!("commits/{commit}/builds"), key(name));
+            (path, json!({ "state": word, "key": key, "name": name, "description": description, "url": url }))
+        }
     };
     let url = format!("{}/{path}", repository(forge, api, report.repository));
     Post { url, headers: headers(forge, Some(token)), body }
@@ -131,6 +142,8 @@ mod tests {
         check(Forge::Gitlab, State::Failure, url, private, "failed".into());
         let url = "https://api/repositories/org/the%20app/commit/abc/statuses/build";
         check(Forge::Bitbucket, State::Success, url, bearer, "SUCCESSFUL".into());
+        let url = "https://api/projects/org/repos/the%20app/commits/abc/builds";
+        check(Forge::BitbucketDataCenter, State::Aborted, url, bearer, "FAILED".into());
     }
 
     #[test]

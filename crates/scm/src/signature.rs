@@ -14,7 +14,7 @@ pub fn verify(forge: Forge, headers: &dyn Headers, body: &[u8], secret: &str) ->
         return Err(Refused::Signature);
     }
     match forge {
-        Forge::Github | Forge::Bitbucket => {
+        Forge::Github | Forge::Bitbucket | Forge::BitbucketDataCenter => {
             let header = if forge == Forge::Github { "x-hub-signature-256" } else { "x-hub-signature" };
             let signature =
                 headers.get(header).and_then(|value| value.strip_prefix("sha256=")).ok_or(Refused::Signature)?;

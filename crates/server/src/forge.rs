@@ -123,7 +123,7 @@ impl<'a> Asker<'a> {
     pub(crate) async fn branch(&self, name: &str) -> Result<scm::Branch, Silent> {
         let token = self.token().await?;
         let get = scm::ask_branch(self.forge(), self.api, token.as_deref(), &self.config.repository, name);
-        Ok(scm::read_branch(self.forge(), &self.get(&get).await?.1)?)
+        Ok(scm::read_branch(self.forge(), name, &self.get(&get).await?.1)?)
     }
 
     /// Whether there is no such branch or tag.

@@ -162,8 +162,10 @@ pub enum ForgeChoice {
     Gitlab,
     /// Gitea or Forgejo
     Gitea,
-    /// Bitbucket
+    /// Bitbucket Cloud
     Bitbucket,
+    /// Bitbucket Data Center (--report-api https://HOST/rest/api/latest)
+    BitbucketDataCenter,
 }
 
 impl ForgeChoice {
@@ -174,6 +176,7 @@ impl ForgeChoice {
             ForgeChoice::Gitlab => "gitlab",
             ForgeChoice::Gitea => "gitea",
             ForgeChoice::Bitbucket => "bitbucket",
+            ForgeChoice::BitbucketDataCenter => "bitbucket_data_center",
         }
     }
 }

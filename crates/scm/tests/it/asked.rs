@@ -9,7 +9,12 @@ use serde_json::{Value, json};
 
 use crate::COMMIT;
 
-const FORGES: [Forge; 4] = [Forge::Github, Forge::Gitlab, Forge::Gitea, Forge::Bitbucket];
+const FORGES: [Forge; 5] = Forge::ALL;
+
+/// Both of Bitbucket have their lists in something.
+fn is_wrapped(forge: Forge) -> bool {
+    matches!(forge, Forge::Bitbucket | Forge::BitbucketDataCenter)
+}
 
 /// A pull request as this forge answers: of a fork or not, in the state that it calls so.
 pub fn request(forge: Forge, is_fork: bool, state: &str) -> Value {
@@ -35,6 +40,11 @@ pub fn request(forge: Forge, is_fork: bool, state: &str) -> Value {
                 "repository": { "uuid": format!("{{{source}}}") } },
             "destination": { "branch": { "name": "main" }, "commit": { "hash": "ffffffffffff" },
                 "repository": { "uuid": "{1}" } } }),
+        Forge::BitbucketDataCenter => json!({ "id": 7, "state": state, "title": "a title", "draft": true,
+            "author": { "user": { "name": "eve", "displayName": "Eve E.", "emailAddress": "eve@forge.example" } },
+            "links": { "self": [{ "href": "https://forge.example/7" }] },
+            "fromRef": { "displayId": "fix", "latestCommit": COMMIT, "repository": { "id": source } },
+            "toRef": { "displayId": "main", "latestCommit": "f".repeat(40), "repository": { "id": 1 } } }),
     }
 }
 
@@ -43,13 +53,14 @@ fn states(forge: Forge) -> [&'static str; 3] {
     match forge {
         Forge::Github | Forge::Gitea => ["open", "closed", "merged"],
         Forge::Gitlab => ["opened", "closed", "merged"],
-        Forge::Bitbucket => ["OPEN", "DECLINED", "MERGED"],
+        Forge::Bitbucket | Forge::BitbucketDataCenter => ["OPEN", "DECLINED", "MERGED"],
     }
 }
 
 fn facts(forge: Forge) -> Facts {
     let (commit, fetch) = match forge {
         Forge::Bitbucket => (&COMMIT[..12], None),
+        Forge::BitbucketDataCenter => (COMMIT, Some("refs/pull-requests/7/from")),
         Forge::Gitlab => (COMMIT, Some("refs/merge-requests/7/head")),
         Forge::Github | Forge::Gitea => (COMMIT, Some("refs/pull/7/head")),
     };
@@ -62,7 +73,7 @@ fn facts(forge: Forge) -> Facts {
         title: "a title".into(),
         author: Some("eve".into()),
         author_name: Some("Eve E.".into()),
-        author_email: (forge == Forge::Gitea).then(|| "eve@forge.example".into()),
+        author_email: matches!(forge, Forge::Gitea | Forge::BitbucketDataCenter).then(|| "eve@forge.example".into()),
         url: Some("https://forge.example/7".into()),
         is_fork: true,
     };
@@ -131,6 +142,19 @@ fn each_forge_is_asked_in_its_words() {
             "repositories/org/the%20app/refs/tags?pagelen=100",
         ],
     );
+    all(
+        Forge::BitbucketDataCenter,
+        [
+            "projects/org/repos/the%20app/pull-requests/7",
+            "projects/org/repos/the%20app/commits/abc",
+            "projects/org/repos/the%20app/commits?until=refs%2Fheads%2Ffeature%2Fx%3F&limit=1",
+            "projects/org/repos/the%20app/pull-requests?state=OPEN&order=OLDEST&limit=100",
+            "projects/org/repos/the%20app/branches?limit=100",
+            "projects/org/repos/the%20app/tags?limit=100",
+        ],
+    );
+    let of_person = scm::ask_tag(Forge::BitbucketDataCenter, "https://api", token, "~eve/app", "v1");
+    check(of_person, "projects/~eve/repos/app/commits?until=refs%2Ftags%2Fv1&limit=1");
 }
 
 #[test]
@@ -139,6 +163,7 @@ fn a_token_is_in_a_header_and_nowhere_else() {
         ("authorization", "Bearer t0ken"),
         ("private-token", "t0ken"),
         ("authorization", "token t0ken"),
+        ("authorization", "Bearer t0ken"),
         ("authorization", "Bearer t0ken"),
     ]) {
         let get = ask_pull_request(forge, "https://api", Some("t0ken"), "a/b", 1);
@@ -205,6 +230,7 @@ fn what_is_gone_is_a_fork() {
         (Forge::Gitea, "/head/repo", "/base/repo"),
         (Forge::Gitlab, "/source_project_id", "/target_project_id"),
         (Forge::Bitbucket, "/source/repository", "/destination/repository"),
+        (Forge::BitbucketDataCenter, "/fromRef/repository", "/toRef/repository"),
     ] {
         for fields in [&[source][..], &[target], &[source, target]] {
             assert!(without(forge, fields).request.is_fork, "{forge:?}: {fields:?}");
@@ -227,6 +253,7 @@ fn what_is_no_pull_request_is_refused() {
             Forge::Github | Forge::Gitea => ["/head/sha", "/head/ref", "/base/ref", "/number"],
             Forge::Gitlab => ["/sha", "/source_branch", "/target_branch", "/iid"],
             Forge::Bitbucket => ["/source/commit/hash", "/source/branch/name", "/destination/branch/name", "/id"],
+            Forge::BitbucketDataCenter => ["/fromRef/latestCommit", "/fromRef/displayId", "/toRef/displayId", "/id"],
         };
         for path in at {
             for value in [json!(null), json!("../x"), json!("x".repeat(2000)), json!(-1), json!("")] {
@@ -257,20 +284,31 @@ fn each_forge_says_what_a_branch_or_tag_is() {
             Forge::Github => json!({ "name": "a/b", "commit": { "sha": COMMIT }, "protected": true }),
             Forge::Gitlab | Forge::Gitea => json!({ "name": "a/b", "commit": { "id": COMMIT }, "protected": true }),
             Forge::Bitbucket => json!({ "name": "a/b", "target": { "hash": COMMIT } }),
+            Forge::BitbucketDataCenter => {
+                json!({ "id": "refs/heads/a/b", "displayId": "a/b", "latestCommit": COMMIT })
+            }
         };
-        let is_protected = (forge != Forge::Bitbucket).then_some(true);
+        let is_protected = (!is_wrapped(forge)).then_some(true);
         let expect = Branch { name: "a/b".into(), commit: COMMIT.into(), is_protected };
-        assert_eq!(read_branch(forge, &branch), Ok(expect.clone()), "{forge:?}");
+        // Of Data Center one alone is the last of its commits.
+        let alone = match forge {
+            Forge::BitbucketDataCenter => json!({ "values": [{ "id": COMMIT }], "isLastPage": false }),
+            _ => branch.clone(),
+        };
+        assert_eq!(read_branch(forge, "a/b", &alone), Ok(expect.clone()), "{forge:?}");
         let tag = match forge {
             // An annotated tag has an object of its own, which is not meant.
             Forge::Gitea => json!({ "name": "v1", "id": "f".repeat(40), "commit": { "sha": COMMIT } }),
             Forge::Gitlab => json!({ "name": "v1", "target": "f".repeat(40), "commit": { "id": COMMIT } }),
             Forge::Github => json!({ "name": "v1", "commit": { "sha": COMMIT } }),
             Forge::Bitbucket => json!({ "name": "v1", "target": { "hash": COMMIT } }),
+            Forge::BitbucketDataCenter => {
+                json!({ "displayId": "v1", "hash": "f".repeat(40), "latestCommit": COMMIT })
+            }
         };
         let page = |item: Value| {
             let items = json!([item, { "name": "no commit" }, item]);
-            if forge == Forge::Bitbucket { json!({ "values": items }) } else { items }
+            if is_wrapped(forge) { json!({ "values": items }) } else { items }
         };
         let branches = read_branches(forge, &page(branch.clone())).unwrap();
         assert_eq!((branches.found, branches.refused.len()), (vec![expect; 2], 1), "{forge:?}");
@@ -280,20 +318,20 @@ fn each_forge_says_what_a_branch_or_tag_is() {
         let requests = read_pull_requests(forge, &page(request(forge, true, states(forge)[0]))).unwrap();
         assert_eq!((requests.found, requests.refused.len()), (vec![facts(forge); 2], 1), "{forge:?}");
 
-        let mut zero = branch;
-        for commit in ["/commit/sha", "/commit/id", "/target/hash"] {
+        let mut zero = alone;
+        for commit in ["/commit/sha", "/commit/id", "/target/hash", "/values/0/id"] {
             zero.pointer_mut(commit).map(|commit| *commit = "0".repeat(40).into()).unwrap_or_default();
         }
-        assert!(refused(read_branch(forge, &zero)), "{forge:?}");
+        assert!(refused(read_branch(forge, "a/b", &zero)), "{forge:?}");
         let long: Vec<_> = (0..101).map(|_| json!({})).collect();
-        let long = if forge == Forge::Bitbucket { json!({ "values": long }) } else { long.into() };
+        let long = if is_wrapped(forge) { json!({ "values": long }) } else { long.into() };
         assert!(refused(read_tags(forge, &long)) && refused(read_tags(forge, &json!({}))), "{forge:?}");
     }
 }
 
 #[test]
 fn an_abbreviated_commit_is_told_whole() {
-    for (forge, field) in FORGES.into_iter().zip(["sha", "id", "sha", "hash"]) {
+    for (forge, field) in FORGES.into_iter().zip(["sha", "id", "sha", "hash", "id"]) {
         let answer = json!({ field: COMMIT });
         assert_eq!(read_commit(forge, "0123456789AB", &answer), Ok(COMMIT.to_owned()), "{forge:?}");
         assert!(refused(read_commit(forge, "123", &answer)), "another commit");
@@ -304,8 +342,9 @@ fn an_abbreviated_commit_is_told_whole() {
 }
 
 #[test]
-fn two_forges_keep_merges() {
+fn some_forges_keep_merges() {
     let merges = FORGES.map(|forge| merged_ref(forge, 7));
-    let [github, gitlab] = ["refs/pull/7/merge", "refs/merge-requests/7/merge"].map(|name| Some(name.to_owned()));
-    assert_eq!(merges, [github, gitlab, None, None]);
+    let kept = ["refs/pull/7/merge", "refs/merge-requests/7/merge", "refs/pull-requests/7/merge"];
+    let [github, gitlab, bitbucket] = kept.map(|name| Some(name.to_owned()));
+    assert_eq!(merges, [github, gitlab, None, None, bitbucket]);
 }

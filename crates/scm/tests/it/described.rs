@@ -111,7 +111,7 @@ fn github_answers_as_it_describes() {
     let one = described
         .is_answered(&ask_pull_request(forge, api, None, name, 1347), |answer| read_pull_request(forge, answer));
     assert!(one.iter().all(|facts| facts.request.number == 1347));
-    described.is_answered(&ask_branch(forge, api, None, name, "a/b"), |answer| read_branch(forge, answer));
+    described.is_answered(&ask_branch(forge, api, None, name, "a/b"), |answer| read_branch(forge, "a/b", answer));
     described
         .is_answered(&ask_commit(forge, api, None, name, "6dcb09b"), |answer| read_commit(forge, "6dcb09b", answer));
     let requests = ask_pull_requests(forge, api, None, name);

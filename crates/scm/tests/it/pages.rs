@@ -105,3 +105,22 @@ fn gitea_counts() {
     let asked = ask_tags(Forge::Github, "https://api.example", None, "a/b");
     assert_eq!(next_page(Forge::Github, &asked, &count("120"), &items(50)), Ok(None), "the others link");
 }
+
+/// It says where the next page starts, and has to say where there is none.
+#[test]
+fn data_center_says_where_it_goes_on() {
+    let on = |asked: &Get, answer: Value| {
+        next_page(Forge::BitbucketDataCenter, asked, &linked("https://x/?page=7"), &answer)
+    };
+    for ask in [ask_tags, ask_pull_requests] {
+        let asked = ask(Forge::BitbucketDataCenter, "https://api.example", None, "a/b");
+        let second = on(&asked, json!({ "values": [], "isLastPage": false, "nextPageStart": 100 })).unwrap().unwrap();
+        assert_eq!(second.url, format!("{}&start=100", asked.url));
+        let third = on(&second, json!({ "values": [], "isLastPage": false, "nextPageStart": 230 })).unwrap().unwrap();
+        assert_eq!(third.url, format!("{}&start=230", asked.url));
+        assert_eq!(on(&third, json!({ "values": [], "isLastPage": true, "nextPageStart": null })), Ok(None));
+        for none in [json!({ "values": [] }), json!({ "values": [], "isLastPage": false, "nextPageStart": "1&x" })] {
+            assert!(on(&asked, none).is_err());
+        }
+    }
+}

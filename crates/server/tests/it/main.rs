@@ -3,6 +3,7 @@
 mod agent;
 mod approvals;
 mod artifacts;
+mod data_center;
 mod database;
 mod described;
 mod forges;

@@ -1,5 +1,6 @@
 //! What an operator says of the server, and of projects.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -20,7 +21,7 @@ use wire::agent::{Login, Source};
 use crate::clock::Clock;
 use crate::github_app;
 use crate::http::description;
-use crate::policy::Grant;
+use crate::policy::{Grant, Role};
 use crate::tls::TlsFiles;
 use crate::traces::OtlpConfig;
 
@@ -142,6 +143,11 @@ pub struct ProjectConfig {
     /// Its forge, where that is to be told how runs of its commits go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<ReportConfig>,
+    /// Who may do what to it, by their names, beside what they are granted otherwise; `*` is everybody who may come in. Admins are none of a project's
+    /// own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = BTreeMap<String, String>)]
+    pub people: BTreeMap<String, Role>,
     /// Its agents: a label, or an expression of labels (`linux && !arm`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
@@ -335,6 +341,9 @@ impl ProjectConfig {
         let secrets = [hook, token, app.map(|app| &app.key), login];
         if secrets.into_iter().flatten().any(|secret| secret == HIDDEN) {
             return Some("a secret that reads `…` is what is shown instead of one: give it, or leave it out");
+        }
+        if self.people.values().any(|role| *role == Role::Admin) {
+            return Some("people: whoever is an admin is one by `people put`");
         }
         if app.is_some() && report.is_some_and(|report| report.forge != Forge::Github) {
             return Some("only GitHub has such apps");

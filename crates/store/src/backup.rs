@@ -13,7 +13,7 @@ use crate::connect::{Dialect, SCHEMA};
 use crate::{Store, StoreError};
 
 /// In the order in which they refer to each other, with what orders their rows.
-const TABLES: [(&str, &str); 19] = [
+const TABLES: [(&str, &str); 20] = [
     ("counters", "name"),
     ("projects", "id"),
     ("runs", "id"),
@@ -28,6 +28,7 @@ const TABLES: [(&str, &str); 19] = [
     ("tests", "run_id, seq"),
     ("annotations", "run_id, seq"),
     ("properties", "project_id, branch"),
+    ("project_people", "project_id, person"),
     ("spare_blobs", "key"),
     ("agents", "id"),
     ("people", "name"),

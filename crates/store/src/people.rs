@@ -28,7 +28,7 @@ pub struct Person {
 pub struct Known {
     /// Whose it is. They may come in.
     pub owner: String,
-    /// What its owner may do, as JSON.
+    /// What its owner may do, as JSON, with what projects say of them.
     pub grants: Value,
     /// What the token may at most, as JSON.
     pub scopes: Option<Value>,
@@ -224,11 +224,28 @@ impl Store {
              WHERE t.digest = $1 AND t.kind = $2 AND p.disabled = 0 AND (t.expires_ms IS NULL OR t.expires_ms > $3)",
         );
         let row = row.bind(digest(secret)).bind(kind.word()).bind(signed(now)).fetch_optional(&self.pool).await?;
-        let known = |row: AnyRow| {
-            let grants = json_of(row.try_get(1)?)?.unwrap_or_default();
-            Ok(Known { owner: row.try_get(0)?, grants, scopes: json_of(row.try_get(2)?)? })
-        };
-        row.map(known).transpose()
+        let Some(row) = row else { return Ok(None) };
+        let (owner, grants): (String, Value) = (row.try_get(0)?, json_of(row.try_get(1)?)?.unwrap_or_default());
+        let grants = self.with_projects(&owner, grants).await?;
+        Ok(Some(Known { owner, grants, scopes: json_of(row.try_get(2)?)? }))
+    }
+
+    /// What somebody may do with what projects say of them: as [`Person::grants`].
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn with_projects(&self, name: &str, mut grants: Value) -> Result<Value, StoreError> {
+        let rows = sqlx::query(
+            "SELECT p.name, g.role FROM project_people g JOIN projects p ON p.id = g.project_id WHERE g.person IN ($1, '*')",
+        );
+        let rows = rows.bind(name.to_owned()).fetch_all(&self.pool).await?;
+        for row in &rows {
+            let (on, role): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+            if let Value::Array(grants) = &mut grants {
+                grants.push(json!({ "role": role, "on": on }));
+            }
+        }
+        Ok(grants)
     }
 
     /// Tokens of the API, of one owner or of all.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use sqlx::Row as _;
 use sqlx::any::AnyRow;
+use sqlx::{Any, Row as _, Transaction};
 
 use crate::audit::record;
 use crate::connect::{Dialect, count};
@@ -107,7 +107,8 @@ impl Store {
     }
 
     /// Makes a project, or gives one of that name another configuration. `told` is what the audit has of it: it may have secrets, and is sealed
-    /// as a whole, so that nothing of it can be forgotten.
+    /// as a whole, so that nothing of it can be forgotten. Of the configuration `people` is read, names with roles: what each of them may do
+    /// here, beside what they are granted otherwise.
     ///
     /// # Errors
     /// The database, or there are no keys ([`Store::unlock`]).
@@ -127,6 +128,7 @@ impl Store {
             Some(project) if project.config == *config => {}
             Some(project) => {
                 let id = signed(project.id.0);
+                write_people(&mut tx, id, config).await?;
                 let change = sqlx::query("UPDATE projects SET config = $1 WHERE id = $2");
                 change.bind(sealed(id)?).bind(id).execute(&mut *tx).await?;
                 record(&mut tx, now, actor, "project.change", name, told).await?;
@@ -142,6 +144,7 @@ impl Store {
                 .bind(signed(now))
                 .execute(&mut *tx)
                 .await?;
+                write_people(&mut tx, id, config).await?;
                 record(&mut tx, now, actor, "project.create", name, told).await?;
             }
         }
@@ -170,4 +173,15 @@ impl Store {
         let row = sqlx::query(sqlx::AssertSqlSafe(text)).bind(name).fetch_optional(&self.pool).await?;
         row.as_ref().map(|row| self.project_of(row)).transpose()
     }
+}
+
+/// Who may do what to a project, within the change that says so.
+async fn write_people(tx: &mut Transaction<'static, Any>, id: i64, config: &Value) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM project_people WHERE project_id = $1").bind(id).execute(&mut **tx).await?;
+    for (person, role) in config["people"].as_object().into_iter().flatten() {
+        let Some(role) = role.as_str() else { continue };
+        let add = sqlx::query("INSERT INTO project_people (project_id, person, role) VALUES ($1, $2, $3)");
+        add.bind(id).bind(person.clone()).bind(role.to_owned()).execute(&mut **tx).await?;
+    }
+    Ok(())
 }

@@ -76,6 +76,14 @@ pub(in crate::args) fn parse_memory(text: &str) -> Result<u64, String> {
     }
 }
 
+pub(in crate::args) fn parse_person(text: &str) -> Result<(String, String), String> {
+    let (name, role) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or("NAME=ROLE is wanted")?;
+    match role {
+        "reader" | "developer" | "maintainer" => Ok((name.to_owned(), role.to_owned())),
+        _ => Err(format!("{role:?} is no role on a project: reader, developer, maintainer")),
+    }
+}
+
 pub(in crate::args) fn parse_size(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = match text[digits.len()..].to_ascii_lowercase().as_str() {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::parse::{parse_cores, parse_memory};
+use super::parse::{parse_cores, parse_memory, parse_person};
 use super::server::ClientArgs;
 
 /// `cofferdam projects`.
@@ -105,6 +105,9 @@ pub struct PutArgs {
     /// Runs of strangers' code (pull requests from forks) wait until somebody approves each
     #[arg(long)]
     pub approve_strangers: bool,
+    /// Who may do what to it, beside what they are granted otherwise: 'alice=developer', or '*=reader' for everybody with an account
+    #[arg(long = "person", value_name = "NAME=ROLE", value_parser = parse_person)]
+    pub people: Vec<(String, String)>,
     /// Everybody may see the badge of its last run, without a token, and nothing else of it
     #[arg(long)]
     pub public_badge: bool,

@@ -62,6 +62,7 @@ pub async fn projects(command: &ProjectsCommand) -> Result<Exit, CommandFailure>
             config["alone"] = json!(args.alone);
             config["approve_strangers"] = json!(args.approve_strangers);
             config["public_badge"] = json!(args.public_badge);
+            config["people"] = args.people.iter().map(|(name, role)| (name.clone(), json!(role))).collect();
             config["merge_requests"] = json!(args.merge);
             config["poll_minutes"] = json!(args.poll);
             config["cron"] = json!(args.cron);

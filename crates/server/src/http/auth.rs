@@ -136,6 +136,7 @@ impl FromRequestParts<Arc<App>> for Owner {
             return Err(refused);
         }
         let grants = app.store.person(&name).await?.ok_or(refused)?.grants;
+        let grants = app.store.with_projects(&name, grants).await?;
         Ok(Owner(user(Known { owner: name, grants, scopes: None })?))
     }
 }

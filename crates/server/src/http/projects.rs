@@ -16,7 +16,7 @@ use super::error::Refused;
 use super::paging::Names;
 use crate::app::App;
 use crate::config::ProjectConfig;
-use crate::policy::Action;
+use crate::policy::{Action, Grant};
 use crate::projects::{self, NotTaken};
 
 /// A project.
@@ -82,6 +82,13 @@ pub(super) async fn put(
         return Err(Refused(StatusCode::CONFLICT, what));
     }
     let known: ProjectConfig = serde_json::from_value(config).map_err(|error| Refused::bad(error.to_string()))?;
+    for role in known.people.values() {
+        // Who may not themselves gives nobody else what they may not.
+        if !user.who().may_give(&Grant { role: *role, on: name.clone() }) {
+            let what = format!("people: who is no {} of {name} makes nobody one", role.name());
+            return Err(Refused(StatusCode::FORBIDDEN, what));
+        }
+    }
     if let Some(upstream) = &known.upstream {
         for project in &upstream.projects {
             user.may(Action::SeeProject, Some(project))?;

@@ -281,3 +281,47 @@ async fn who_asked_is_in_the_audit_and_in_the_cause() {
     agent.take("node { sh 'make' }").await;
     agent.work(|message| matches!(message, ToAgent::Perform { request: Request::Exec { .. }, .. })).await;
 }
+
+/// What a project says of people is theirs there, and nowhere else; and it says no more than who has said it may.
+#[tokio::test]
+async fn a_project_says_who_may_do_what() {
+    let place = Place::new().await;
+    let source = json!({ "folder": "/nowhere" });
+    let put = async |token: &str, name: &str, people: Value| {
+        let config = json!({ "source": source, "people": people }).to_string();
+        place.as_who(token, "PUT", &format!("/api/v1/projects/{name}"), &config).await.0
+    };
+    let admin = place.admin();
+    assert_eq!(put(&admin, "team%2Fapp", json!({})).await, 200);
+    assert_eq!(put(&admin, "team%2Fother", json!({})).await, 200);
+    let alice = place.somebody("alice", &["reader@elsewhere"]).await;
+    let lead = place.somebody("lead", &["maintainer@team/app"]).await;
+    let may = async |token: &str, project: &str| {
+        let see = place.as_who(token, "GET", &format!("/api/v1/projects/{project}"), "").await.0;
+        (see, place.as_who(token, "POST", &format!("/api/v1/projects/{project}/runs"), "{}").await.0)
+    };
+    assert_eq!(may(&alice, "team%2Fapp").await, (404, 404));
+    assert_eq!(put(&lead, "team%2Fapp", json!({ "alice": "developer", "lead": "maintainer" })).await, 200);
+    assert_eq!(may(&alice, "team%2Fapp").await, (200, 201), "at once, with the token that she has");
+    assert_eq!(may(&alice, "team%2Fother").await, (404, 404));
+    let me = place.as_who(&alice, "GET", "/api/v1/me", "").await.1;
+    assert!(me["grants"].to_string().contains("developer@team/app"), "{me}");
+    // With her password as with a token, and with a token no more than that.
+    let (status, made) = place
+        .as_owner("alice", PASSWORD, "POST", "/api/v1/tokens", json!({ "name": "r", "scopes": ["reader@team/app"] }))
+        .await;
+    assert_eq!(status, 201, "{made}");
+    assert_eq!(may(made["token"].as_str().unwrap(), "team%2Fapp").await, (200, 403));
+    // Nobody makes anybody what they are not themselves.
+    assert_eq!(put(&alice, "team%2Fapp", json!({ "alice": "maintainer" })).await, 403);
+    assert_eq!(put(&lead, "team%2Fapp", json!({ "lead": "admin" })).await, 403);
+    assert_eq!(put(&admin, "team%2Fapp", json!({ "lead": "admin" })).await, 400);
+    assert_eq!(put(&admin, "team%2Fapp", json!({ "alice": "owner" })).await, 400);
+    // Everybody who may come in; and what is said no more is no more.
+    let bob = place.somebody("bob", &["reader@elsewhere"]).await;
+    assert_eq!(put(&lead, "team%2Fapp", json!({ "*": "reader" })).await, 200);
+    assert_eq!([may(&alice, "team%2Fapp").await, may(&bob, "team%2Fapp").await], [(200, 403); 2]);
+    assert_eq!(place.as_who("cft_nobody", "GET", "/api/v1/projects/team%2Fapp", "").await.0, 401);
+    assert_eq!(put(&lead, "team%2Fapp", json!({})).await, 200);
+    assert_eq!(may(&bob, "team%2Fapp").await, (404, 404));
+}

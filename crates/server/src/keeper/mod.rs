@@ -205,7 +205,12 @@ impl Keeper {
             }
             None => {
                 let Some(agent) = self.app.waiting.place_of(self.run.id) else { return Ok(Step::Over) };
-                let epoch = self.app.store.lease_run(self.run.id, self.run.epoch, agent, self.app.now()).await?;
+                let now = self.app.now();
+                // The clock has gone back since it was given a place to hear that time has passed: it waits on, for what it needs.
+                if self.run.wakes_at.is_some_and(|at| at > now) && !self.has_its_needs(agent).await? {
+                    return Ok(Step::Over);
+                }
+                let epoch = self.app.store.lease_run(self.run.id, self.run.epoch, agent, now).await?;
                 self.lease = Lease { run: self.run.id, epoch };
                 (self.agent, self.connection) = (Some(agent), self.app.hub.connection_of(agent));
                 // With that it may be here for another reason than it waited for.

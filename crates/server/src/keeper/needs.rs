@@ -111,6 +111,13 @@ impl Keeper {
             && !self.app.store.has_a_place(self.run.id).await?)
     }
 
+    /// Whether an agent has what the run waits for; who is to end waits for nothing.
+    pub(super) async fn has_its_needs(&self, agent: u64) -> Result<bool, StoreError> {
+        let config = self.config().await?;
+        let fits = || self.app.hub.fits(agent, &line::needed(&self.run, config.as_ref()));
+        Ok(self.run.abort_reason.is_some() || fits())
+    }
+
     /// Whether an agent that is there has that, and what else such a run asks for.
     async fn somebody_has(&self, needs: &Needs) -> Result<bool, StoreError> {
         let config = self.config().await?;

@@ -3,6 +3,7 @@
 
 use model::request::Request;
 use serde_json::{Value, json};
+use server::{Clock, Simulated};
 use wire::agent::{Lease, ToAgent};
 
 use crate::agent::{Agent, Place, is_exec};
@@ -20,7 +21,10 @@ struct Waiting {
 }
 
 async fn waiting(definition: &str) -> Waiting {
-    let place = Place::new().await;
+    waiting_at(Place::new().await, definition).await
+}
+
+async fn waiting_at(place: Place, definition: &str) -> Waiting {
     let other = json!({ "source": { "folder": "/nowhere" }, "label": "arm" });
     place.ask("PUT", "/api/v1/projects/other", other).await;
     let mut arm = place.agent_with("arm", 1, &["arm"]).await;
@@ -60,6 +64,32 @@ async fn a_timeout_ends_in_the_queue_too() {
     assert_eq!(lease.run.0, id);
     assert_eq!(all_of(&mut linux, lease).await, ["after"]);
     assert_eq!(place.wait_for_end(id).await["outcome"], "SUCCESS");
+    drop(arm);
+}
+
+/// It was given to any agent, as one whose time had come, and then it had not.
+#[tokio::test]
+async fn a_clock_that_goes_back_has_it_wait_on() {
+    let clock = Simulated::from(1_800_000_000_000);
+    let mut place = Place::on_nothing(None);
+    place.clock = Clock::Simulated(clock.clone());
+    place.start().await;
+    place.ask("PUT", "/api/v1/projects/app", json!({ "source": { "folder": "/nowhere" } })).await;
+    let definition = "node('linux') { sh 'one' }\ntimeout(10) { node('arm') { sh 'two' } }";
+    let Waiting { place, id, mut linux, arm, .. } = waiting_at(place, definition).await;
+    place.waits_for(id, "only place that fits is taken").await;
+    let other = place.trigger().await;
+    let lease = linux.take("node { sh 'make' }").await;
+    assert_eq!(lease.run.0, other);
+    clock.jump(11 * 60_000);
+    place.waits_for(id, "all 2 places at the 2 agents that fit").await;
+    clock.jump(-11 * 60_000);
+    assert_eq!(all_of(&mut linux, lease).await, ["make"]);
+    place.wait_for_end(other).await;
+    // The place is free, and none for it.
+    place.waits_for(id, "only place that fits is taken").await;
+    let run = place.run(id).await;
+    assert_eq!((&run["status"], &run["agent"]), (&json!("queued"), &Value::Null));
     drop(arm);
 }
 

@@ -66,6 +66,14 @@ pub(crate) async fn look(
     if let Some(asker) = asker.filter(|_| !requests.is_empty() && there.requests.is_none()) {
         there.requests = Some(asker.pull_requests().await?.into_iter().map(|facts| facts.request.number).collect());
     }
+    if let Some(asker) = asker.filter(|_| !references.is_empty() && there.references.is_none()) {
+        // Who is not let in any more hears of each that it is not there: a list says that we are.
+        let branches = asker.branches().await?;
+        if branches.is_empty() {
+            return Ok(());
+        }
+        there.references = Some(branches.into_iter().map(|branch| Reference::Branch(branch.name)).collect());
+    }
     for number in requests {
         let is_listed = there.requests.as_ref().is_some_and(|open| open.contains(&number));
         let Some(asker) = asker.filter(|_| !is_listed) else { continue };

@@ -52,17 +52,20 @@ pub struct Grant {
     /// A folder, or the full name of a project. Empty: everything, the server too.
     #[serde(default)]
     pub on: String,
+    /// The project of that name alone, and nothing below it: as a project says it of somebody.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub alone: bool,
 }
 
 impl Grant {
     /// A role on everything.
     pub fn everywhere(role: Role) -> Grant {
-        Grant { role, on: String::new() }
+        Grant { role, on: String::new(), alone: false }
     }
 
     fn covers(&self, project: &str) -> bool {
-        let below = || project.strip_prefix(&self.on).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        self.on.is_empty() || below()
+        let fits = |rest: &str| rest.is_empty() || rest.starts_with('/') && !self.alone;
+        self.on.is_empty() || project.strip_prefix(&self.on).is_some_and(fits)
     }
 }
 
@@ -85,7 +88,7 @@ impl FromStr for Grant {
         if text.contains('@') && on.trim_matches('/').is_empty() {
             return Err(format!("`{text}` names no folder: {}@FOLDER", role.name()));
         }
-        Ok(Grant { role, on: on.trim_matches('/').to_owned() })
+        Ok(Grant { role, on: on.trim_matches('/').to_owned(), alone: false })
     }
 }
 
@@ -238,6 +241,13 @@ mod tests {
             assert_eq!(who.may(Action::TriggerRun, Some(project)), expect, "{project}");
         }
         assert!(!who.may(Action::EnrolAgent, Some("team/app")) && who.may(Action::SeeAgents, None));
+        // As a project says it, it is no folder at all.
+        let alone = Grant { alone: true, ..who.grants[0].clone() };
+        let who = Who { grants: vec![alone], ..who };
+        for (project, expect) in [("team/app", false), ("team", true), ("teams", false)] {
+            assert_eq!(who.may(Action::TriggerRun, Some(project)), expect, "{project}");
+        }
+        assert!(!who.may_give(&"reader@team/app".parse().unwrap()) && who.may_give(&"reader@team".parse().unwrap()));
     }
 
     #[test]

@@ -242,7 +242,7 @@ impl Store {
         for row in &rows {
             let (on, role): (String, String) = (row.try_get(0)?, row.try_get(1)?);
             if let Value::Array(grants) = &mut grants {
-                grants.push(json!({ "role": role, "on": on }));
+                grants.push(json!({ "role": role, "on": on, "alone": true }));
             }
         }
         Ok(grants)

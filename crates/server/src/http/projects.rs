@@ -84,7 +84,7 @@ pub(super) async fn put(
     let known: ProjectConfig = serde_json::from_value(config).map_err(|error| Refused::bad(error.to_string()))?;
     for role in known.people.values() {
         // Who may not themselves gives nobody else what they may not.
-        if !user.who().may_give(&Grant { role: *role, on: name.clone() }) {
+        if !user.who().may_give(&Grant { role: *role, on: name.clone(), alone: true }) {
             let what = format!("people: who is no {} of {name} makes nobody one", role.name());
             return Err(Refused(StatusCode::FORBIDDEN, what));
         }

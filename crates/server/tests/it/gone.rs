@@ -58,6 +58,31 @@ async fn what_nobody_heard_is_found_gone() {
     }
 }
 
+/// What a forge does not show any more, to a token that may no longer see it, say, is not gone because of that.
+#[tokio::test]
+async fn who_is_not_let_in_ends_nothing() {
+    let (shut, open) = (Forge::default(), Forge::default());
+    for forge in [&shut, &open] {
+        forge.set(|repository| {
+            repository.branches = [("main".into(), commit(1)), ("topic".into(), commit(1))].into();
+        });
+    }
+    let mut place = Place::with_forge(&shut, json!({})).await;
+    let report = json!({ "forge": "github", "api": open.start().await, "repository": "org/app", "token": "t" });
+    // Looked at after the other one.
+    let config = json!({ "source": { "git": { "url": "http://127.0.0.1:9/app.git" } }, "report": report });
+    place.ask("PUT", "/api/v1/projects/zed", config).await;
+    let topic = place.push("topic", &commit(1), "a").await["run"].as_u64().unwrap();
+    let asked = json!({ "revision": "refs/heads/topic" });
+    let of_other = place.ask("POST", "/api/v1/projects/zed/runs", asked).await["id"].as_u64().unwrap();
+    place.server.take().unwrap().stop().await;
+    shut.set(|repository| repository.shut = true);
+    open.set(|repository| drop(repository.branches.remove("topic")));
+    place.start().await;
+    assert_eq!(place.wait_for_end(of_other).await["outcome"], "ABORTED");
+    assert!(place.is_under_way(topic).await);
+}
+
 /// Where a pull request is fetched by its branch, what it says is not said of that; and it is over with the request.
 #[tokio::test]
 async fn a_request_says_nothing_of_its_branch() {

@@ -28,6 +28,8 @@ pub struct Repository {
     /// Number: commit, target, state, whether it comes from a fork.
     pub requests: BTreeMap<u64, (String, String, String, bool)>,
     pub away: bool,
+    /// Whoever asks is not let in, and not told so: as of a repository that is private.
+    pub shut: bool,
 }
 
 pub fn commit(number: u64) -> String {
@@ -48,6 +50,9 @@ async fn answer(State(Forge(repository)): State<Forge>, uri: Uri) -> (StatusCode
     let repository = repository.lock().unwrap();
     if repository.away {
         return (StatusCode::BAD_GATEWAY, Json(Value::Null));
+    }
+    if repository.shut {
+        return (StatusCode::NOT_FOUND, Json(json!({ "message": "Not Found" })));
     }
     let path = uri.path().strip_prefix("/repos/org/app/").unwrap_or_default();
     let found = match path.split('/').collect::<Vec<_>>().as_slice() {
@@ -91,7 +96,7 @@ async fn answer(State(Forge(repository)): State<Forge>, uri: Uri) -> (StatusCode
 }
 
 impl Forge {
-    async fn start(&self) -> String {
+    pub async fn start(&self) -> String {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let router = axum::Router::new().fallback(answer).with_state(self.clone());

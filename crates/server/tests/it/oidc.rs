@@ -146,7 +146,7 @@ async fn newcomers_may_what_was_said_and_take_nobodys_name() {
     let Some(provider) = Provider::start() else { return };
     let mut place = Place::new().await;
     place.url = Some(URL.into());
-    place.oidc = Some(provider.config(Some(vec![Grant { role: Role::Reader, on: "team".into() }])));
+    place.oidc = Some(provider.config(Some(vec![Grant { role: Role::Reader, on: "team".into(), alone: false }])));
     place.restart().await;
     let mut bob = Browser::default();
     let back = bob.log_in_there(&place, &provider.issuer, "bob").await;

@@ -294,6 +294,8 @@ async fn a_project_says_who_may_do_what() {
     let admin = place.admin();
     assert_eq!(put(&admin, "team%2Fapp", json!({})).await, 200);
     assert_eq!(put(&admin, "team%2Fother", json!({})).await, 200);
+    // What is called as a folder is none because of that.
+    assert_eq!(put(&admin, "team", json!({ "alice": "maintainer" })).await, 200);
     let alice = place.somebody("alice", &["reader@elsewhere"]).await;
     let lead = place.somebody("lead", &["maintainer@team/app"]).await;
     let may = async |token: &str, project: &str| {

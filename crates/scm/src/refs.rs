@@ -17,6 +17,14 @@ pub struct Refs {
     pub tags: Vec<Tag>,
 }
 
+impl Refs {
+    /// All of them, without their commits.
+    pub fn references(&self) -> impl Iterator<Item = Reference> {
+        let branches = self.branches.iter().map(|branch| Reference::Branch(branch.name.clone()));
+        branches.chain(self.tags.iter().map(|tag| Reference::Tag(tag.name.clone())))
+    }
+}
+
 /// Where a repository is asked, with `GET`.
 pub fn refs_url(repository: &str) -> String {
     format!("{}/info/refs?service=git-upload-pack", repository.trim_end_matches('/'))

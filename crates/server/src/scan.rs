@@ -184,16 +184,16 @@ struct Look<'a> {
 impl Look<'_> {
     /// All branches and tags.
     async fn everything(&self, asker: Option<&Asker<'_>>) -> Result<HashSet<Reference>, Failed> {
-        let (branches, tags) = match asker {
-            Some(asker) => (asker.branches().await?, asker.tags().await?),
-            None => self.refs().await.map(|refs| (refs.branches, refs.tags))?,
+        let refs = match asker {
+            Some(asker) => Refs { branches: asker.branches().await?, tags: asker.tags().await? },
+            None => self.refs().await?,
         };
-        let branches = branches.into_iter().map(|branch| (Reference::Branch(branch.name), branch.commit));
-        let tags = tags.into_iter().map(|tag| (Reference::Tag(tag.name), tag.commit));
-        let mut there = HashSet::new();
-        for (reference, commit) in branches.chain(tags) {
-            there.insert(reference.clone());
-            self.push(reference, commit).await?;
+        let there = refs.references().collect();
+        for branch in refs.branches {
+            self.push(Reference::Branch(branch.name), branch.commit).await?;
+        }
+        for tag in refs.tags {
+            self.push(Reference::Tag(tag.name), tag.commit).await?;
         }
         Ok(there)
     }
@@ -212,9 +212,11 @@ impl Look<'_> {
             Ok(branch) if self.app.store.has_run_at(self.project.id, &branch.commit).await? => Ok(()),
             Ok(branch) => self.push(Reference::Branch(branch.name), branch.commit).await,
             Err(Silent::Missing) => {
-                let reference = Reference::Branch(name.to_owned());
-                let reason = format!("{} was removed", reference.full_name());
-                Ok(gone::reference_is_gone(self.app, self.project.id, &reference, &reason).await?)
+                let mut there = There::default();
+                if asker.is_none() {
+                    there.references = Some(self.refs().await?.references().collect());
+                }
+                gone::look(self.app, self.project, asker, there).await
             }
             Err(error) => Err(error.into()),
         }

@@ -11,7 +11,7 @@ use crate::field::{abbreviated, address, commit, email, is_true, maybe, name, nu
 use crate::{Closed, Facts, Hook, PullRequest, Push, Reference, Removed, RequestState};
 
 /// The most references of one push that are told of, of those that have changed and of those that are gone; who pushes more moves house, and
-/// a look at all that are there finds out.
+/// is told of how many nothing was done.
 const MAX_PUSHED: usize = 100;
 
 pub(crate) fn read(event: &str, body: &Value) -> Result<Hook, String> {
@@ -51,27 +51,35 @@ fn push(body: &Value) -> Result<Hook, String> {
 struct Pushed {
     new: Vec<(Reference, String)>,
     gone: Vec<Reference>,
+    /// How many more there were.
+    more: usize,
     by: Option<String>,
 }
 
 impl Pushed {
     fn add(&mut self, reference: Reference, commit: String) {
-        if self.new.len() < MAX_PUSHED {
-            self.new.push((reference, commit));
+        match self.new.len() < MAX_PUSHED {
+            true => self.new.push((reference, commit)),
+            false => self.more += 1,
         }
     }
 
     fn remove(&mut self, reference: Reference) {
-        if self.gone.len() < MAX_PUSHED {
-            self.gone.push(reference);
+        match self.gone.len() < MAX_PUSHED {
+            true => self.gone.push(reference),
+            false => self.more += 1,
         }
     }
 
     fn hook(self) -> Hook {
-        let Pushed { new, gone, by } = self;
+        let Pushed { new, gone, more, by } = self;
         let push = |(reference, commit)| Hook::Push(Push { reference, commit, by: by.clone() });
         let mut all: Vec<_> = new.into_iter().map(push).collect();
         all.extend((!gone.is_empty()).then(|| Hook::Removed(Removed { references: gone, by: by.clone() })));
+        let what = format!(
+            "{more} more references of this push: what is new there is found by a look (`--poll`), or by a push of each"
+        );
+        all.extend((more > 0).then_some(Hook::Nothing { what }));
         match all.len() {
             0 => Hook::Nothing { what: "a push of nothing".to_owned() },
             1 => all.remove(0),

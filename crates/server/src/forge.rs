@@ -138,6 +138,8 @@ impl<'a> Asker<'a> {
         match found {
             Ok(()) => Ok(false),
             Err(Silent::Missing) => Ok(true),
+            // It has another name now: GitHub leads on from the one that a branch had.
+            Err(Silent::Status(status)) if status.is_redirection() => Ok(true),
             Err(error) => Err(error),
         }
     }

@@ -55,57 +55,100 @@ pub(crate) async fn request_is_gone(
     Ok(())
 }
 
-/// Finds out what is gone of what is under way, or has said something.
+/// What is under way, or has said something.
+pub(crate) struct Known {
+    requests: BTreeSet<u64>,
+    references: BTreeSet<Reference>,
+}
+
+/// Finds out what is gone of that; whoever has lists has asked for them after that was known.
 pub(crate) async fn look(
     app: &App,
     project: &Project,
     asker: Option<&Asker<'_>>,
-    mut there: There,
+    (known, mut there): (Known, There),
 ) -> Result<(), Failed> {
-    let (requests, references) = known(app, project).await?;
-    if let Some(asker) = asker.filter(|_| !requests.is_empty() && there.requests.is_none()) {
-        there.requests = Some(asker.pull_requests().await?.into_iter().map(|facts| facts.request.number).collect());
+    let Known { requests, references } = known;
+    let mut look = Look { app, project, away: None };
+    if let Some(asker) = asker.filter(|_| !requests.is_empty()) {
+        // Who is not let in any more hears of each that it is not there: a list says that we are.
+        let open = match there.requests.take() {
+            Some(open) => open,
+            None => asker.pull_requests().await?.into_iter().map(|facts| facts.request.number).collect(),
+        };
+        for number in requests.into_iter().filter(|number| !open.contains(number)) {
+            look.request(asker, number).await?;
+        }
     }
     if let Some(asker) = asker.filter(|_| !references.is_empty() && there.references.is_none()) {
-        // Who is not let in any more hears of each that it is not there: a list says that we are.
         let branches = asker.branches().await?;
-        if branches.is_empty() {
-            return Ok(());
-        }
         there.references = Some(branches.into_iter().map(|branch| Reference::Branch(branch.name)).collect());
     }
-    for number in requests {
-        let is_listed = there.requests.as_ref().is_some_and(|open| open.contains(&number));
-        let Some(asker) = asker.filter(|_| !is_listed) else { continue };
+    // A repository without any branch is one that does not say what it has.
+    let listed = there.references.unwrap_or_default();
+    if listed.iter().any(|one| matches!(one, Reference::Branch(_))) {
+        for reference in references.into_iter().filter(|reference| !listed.contains(reference)) {
+            look.reference(asker, reference).await?;
+        }
+    }
+    look.away.map_or(Ok(()), |error| Err(error.into()))
+}
+
+struct Look<'a> {
+    app: &'a App,
+    project: &'a Project,
+    /// Its forge was away for one of them, so that another look may know more.
+    away: Option<Silent>,
+}
+
+impl Look<'_> {
+    async fn request(&mut self, asker: &Asker<'_>, number: u64) -> Result<(), StoreError> {
         let reason = match asker.pull_request(number).await {
-            Ok(facts) if facts.state == RequestState::Open => continue,
+            Ok(facts) if facts.state == RequestState::Open => return Ok(()),
             Ok(facts) if facts.state == RequestState::Merged => format!("Pull request {number} was merged"),
             Ok(_) | Err(Silent::Missing) => format!("Pull request {number} was closed"),
-            Err(error) => return Err(error.into()),
-        };
-        request_is_gone(app, project.id, number, &reason).await?;
-    }
-    for reference in references {
-        if there.references.as_ref().is_some_and(|all| all.contains(&reference)) {
-            continue;
-        }
-        let is_gone = match asker {
-            Some(asker) => asker.is_missing(&reference).await?,
-            // A repository without any branch is one that does not say what it has.
-            None => {
-                there.references.as_ref().is_some_and(|all| all.iter().any(|one| matches!(one, Reference::Branch(_))))
+            Err(error) => {
+                self.is_not_said(&format!("pull request {number}"), error);
+                return Ok(());
             }
         };
-        if is_gone {
-            let reason = format!("{} was removed", reference.full_name());
-            reference_is_gone(app, project.id, &reference, &reason).await?;
+        request_is_gone(self.app, self.project.id, number, &reason).await
+    }
+
+    async fn reference(&mut self, asker: Option<&Asker<'_>>, reference: Reference) -> Result<(), StoreError> {
+        let is_gone = match asker {
+            Some(asker) => asker.is_missing(&reference).await,
+            None => Ok(true),
+        };
+        match is_gone {
+            Ok(true) => {
+                let reason = format!("{} was removed", reference.full_name());
+                reference_is_gone(self.app, self.project.id, &reference, &reason).await
+            }
+            Ok(false) => Ok(()),
+            Err(error) => {
+                self.is_not_said(&reference.full_name(), error);
+                Ok(())
+            }
         }
     }
-    Ok(())
+
+    /// One that is not answered hides no other. What is answered oddly is so the next time too.
+    fn is_not_said(&mut self, what: &str, error: Silent) {
+        tracing::warn!(project = self.project.name, what, %error, "a forge does not say whether that is gone");
+        let is_away = match &error {
+            Silent::Away(_) => true,
+            Silent::Status(status) => status.is_server_error(),
+            Silent::Missing | Silent::Answer(_) => false,
+        };
+        if is_away {
+            self.away = Some(error);
+        }
+    }
 }
 
 /// Pull requests, branches and tags that have runs under way, or have said something.
-async fn known(app: &App, project: &Project) -> Result<(BTreeSet<u64>, BTreeSet<Reference>), StoreError> {
+pub(crate) async fn known(app: &App, project: &Project) -> Result<Known, StoreError> {
     let (mut requests, mut references) = (BTreeSet::new(), BTreeSet::new());
     let mut before: Option<RunId> = None;
     loop {
@@ -132,7 +175,7 @@ async fn known(app: &App, project: &Project) -> Result<(BTreeSet<u64>, BTreeSet<
             None => references.extend(Reference::of(&said.branch)),
         }
     }
-    Ok((requests, references))
+    Ok(Known { requests, references })
 }
 
 /// What it runs, where that was named in full: what is abbreviated may be a branch or a tag.

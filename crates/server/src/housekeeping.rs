@@ -53,7 +53,8 @@ async fn turn(app: &App) -> Result<(), StoreError> {
         }
     }
     for said in properties::all(app, &projects).await? {
-        let branch = BranchRuns { name: &said.branch, is_default: said.is_default(), is_gone: false };
+        let request = properties::request_at_branch(&said.branch);
+        let branch = BranchRuns { name: &said.branch, is_default: said.is_default(), is_gone: false, request };
         let id = said.project.id;
         let stashes = Old { before: None, beyond: said.properties.stashes };
         if is_any(stashes) {
@@ -64,7 +65,8 @@ async fn turn(app: &App) -> Result<(), StoreError> {
         keep(app, id, branch, &said.properties).await?;
     }
     for said in app.store.properties_of_gone().await? {
-        let branch = BranchRuns { name: &said.branch, is_default: false, is_gone: true };
+        let request = properties::request_at_branch(&said.branch);
+        let branch = BranchRuns { name: &said.branch, is_default: false, is_gone: true, request };
         keep(app, said.project, branch, &said.properties).await?;
     }
     Ok(())

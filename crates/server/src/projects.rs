@@ -33,6 +33,12 @@ pub(crate) async fn put(app: &App, actor: &Actor, name: &str, config: &ProjectCo
     {
         return Err(NotTaken::Unfit("upstream: the project would follow from itself".to_owned()));
     }
+    for person in config.people.keys().filter(|person| *person != "*") {
+        // A name that nobody has is anybody's who takes it first.
+        if app.store.person(person).await?.is_none() {
+            return Err(NotTaken::Unfit(format!("people: there is no {person:?}: `people put` takes somebody in")));
+        }
+    }
     let json =
         |config: &ProjectConfig| serde_json::to_value(config).map_err(|error| NotTaken::Unfit(error.to_string()));
     let project = app.store.put_project(actor, name, &json(config)?, &json(&config.told())?, app.now()).await?;

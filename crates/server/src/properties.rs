@@ -39,6 +39,11 @@ pub(crate) fn names_of_request(number: u64) -> [String; 3] {
     names.map(|(kind, end)| format!("refs/{kind}/{number}/{end}"))
 }
 
+/// The same where its runs may be at its branch.
+pub(crate) fn request_at_branch(name: &str) -> Option<u64> {
+    request_of(name).filter(|_| name.starts_with("refs/pull-requests/"))
+}
+
 /// The pull request that is known by that.
 pub(crate) fn request_of(name: &str) -> Option<u64> {
     let number = name.strip_prefix("refs/")?.split('/').nth(1)?.parse().ok()?;

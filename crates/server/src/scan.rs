@@ -132,21 +132,21 @@ async fn look(app: &Arc<App>, name: &str, at: &At) -> Result<(), Failed> {
     let look = Look { app, project: &project, config: &config };
     let target = match at {
         At::All => None,
-        At::Gone => return gone::look(app, &project, asker.as_ref(), There::default()).await,
+        At::Gone => {
+            let known = gone::known(app, &project).await?;
+            return gone::look(app, &project, asker.as_ref(), (known, There::default())).await;
+        }
         At::RequestsFor(target) => Some(target.as_str()),
         At::Branch(name) => return look.branch(asker.as_ref(), name).await,
     };
-    let mut there = There::default();
+    let (known, mut there) = (gone::known(app, &project).await?, There::default());
     if config.poll_minutes.is_some() && *at == At::All {
         there.references = Some(look.everything(asker.as_ref()).await?);
     }
-    let Some(asker) = asker else { return gone::look(app, &project, None, there).await };
+    let Some(asker) = asker else { return gone::look(app, &project, None, (known, there)).await };
     let mut targets: HashMap<String, String> = HashMap::new();
     let requests = asker.pull_requests().await?;
-    if *at == At::All {
-        there.requests = Some(requests.iter().map(|facts| facts.request.number).collect());
-        gone::look(app, &project, Some(&asker), there).await?;
-    }
+    there.requests = Some(requests.iter().map(|facts| facts.request.number).collect());
     for facts in requests {
         if target.is_some_and(|target| facts.request.target != target) || facts.state != RequestState::Open {
             continue;
@@ -168,7 +168,10 @@ async fn look(app: &Arc<App>, name: &str, at: &At) -> Result<(), Failed> {
         };
         look.request(facts, Some(&commit)).await?;
     }
-    Ok(())
+    match at {
+        At::All => gone::look(app, &project, Some(&asker), (known, there)).await,
+        _ => Ok(()),
+    }
 }
 
 fn no_branches() -> Silent {
@@ -212,11 +215,11 @@ impl Look<'_> {
             Ok(branch) if self.app.store.has_run_at(self.project.id, &branch.commit).await? => Ok(()),
             Ok(branch) => self.push(Reference::Branch(branch.name), branch.commit).await,
             Err(Silent::Missing) => {
-                let mut there = There::default();
+                let (known, mut there) = (gone::known(self.app, self.project).await?, There::default());
                 if asker.is_none() {
                     there.references = Some(self.refs().await?.references().collect());
                 }
-                gone::look(self.app, self.project, asker, there).await
+                gone::look(self.app, self.project, asker, (known, there)).await
             }
             Err(error) => Err(error.into()),
         }

@@ -265,9 +265,6 @@ impl Store {
             // Somebody has removed the blob meanwhile.
             return Ok(Err(NotKept::Over));
         }
-        let detail = json!({ "path": new.path, "bytes": new.bytes, "sha256": new.sha256, "epoch": of.epoch });
-        let (actor, action) = (Actor(format!("agent:{}", of.agent)), format!("{shelf}.keep"));
-        record(&mut tx, new.at, &actor, &action, &of.run.to_string(), &detail).await?;
         tx.commit().await?;
         Ok(Ok(()))
     }

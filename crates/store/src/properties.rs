@@ -95,7 +95,9 @@ impl Store {
     pub async fn properties_of_gone(&self) -> Result<Vec<BranchProperties>, StoreError> {
         let mut tx = self.write().await?;
         let done = "DELETE FROM properties WHERE gone_ms IS NOT NULL AND NOT EXISTS (SELECT 1 FROM runs r \
-             WHERE r.project_id = properties.project_id AND r.revision IN (properties.branch, 'refs/heads/' || properties.branch))";
+             WHERE r.project_id = properties.project_id AND (r.revision IN (properties.branch, 'refs/heads/' || properties.branch) \
+             OR properties.branch LIKE 'refs/pull-requests/%' \
+             AND r.facts LIKE '%[\"CHANGE_ID\",\"' || REPLACE(REPLACE(properties.branch, 'refs/pull-requests/', ''), '/from', '') || '\"]%'))";
         sqlx::query(done).execute(&mut *tx).await?;
         let text = "SELECT project_id, branch, run_id, said FROM properties WHERE gone_ms IS NOT NULL ORDER BY project_id, branch";
         let rows = sqlx::query(text).fetch_all(&mut *tx).await?;

@@ -21,6 +21,8 @@ pub struct BranchRuns<'a> {
     pub is_default: bool,
     /// It is no more: its last good run is as old as any other.
     pub is_gone: bool,
+    /// It is a pull request of this number that may be fetched by its branch: its runs are those of the request then, and none of the branch.
+    pub request: Option<u64>,
 }
 
 /// What of an old run is forgotten.
@@ -90,6 +92,11 @@ impl Store {
     }
 }
 
+/// What the facts of a run of that pull request are like: `CHANGE_ID` among its variables.
+pub(crate) fn of_request(number: &str) -> String {
+    format!("%[\"CHANGE_ID\",\"{number}\"]%")
+}
+
 /// Runs of a branch that are over and old.
 async fn old_runs(
     tx: &mut Transaction<'static, Any>,
@@ -107,7 +114,12 @@ async fn old_runs(
     let is_counted = if what == Forget::Stashes { "k.status = 'done'" } else { "k.status <> 'queued'" };
     let of = |runs: &str| {
         let unnamed = if branch.is_default { format!(" OR {runs}.revision IS NULL") } else { String::new() };
-        format!("{runs}.project_id = $1 AND ({runs}.revision IN ($2, $3){unnamed})")
+        let (or, and) = match branch.request {
+            Some(number) => (format!(" OR {runs}.facts LIKE '{}'", of_request(&number.to_string())), String::new()),
+            None if branch.name.starts_with("refs/") => (String::new(), String::new()),
+            None => (String::new(), format!(" AND {runs}.facts NOT LIKE '{}'", of_request("%"))),
+        };
+        format!("{runs}.project_id = $1 AND ({runs}.revision IN ($2, $3){unnamed}{or}){and}")
     };
     // Before the first of those that are kept.
     let beyond = match old.beyond {

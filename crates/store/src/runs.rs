@@ -376,7 +376,8 @@ impl Store {
         let mut tx = self.write().await?;
         let word = serde_json::to_value(end.outcome).map_err(StoreError::damaged("an outcome"))?;
         let text = format!(
-            "UPDATE runs SET status = 'done', outcome = $1, message = $2, ended_ms = $3, report = CASE WHEN reports = 1 AND commit_id IS NOT NULL THEN $1 END WHERE id = $4 {only}"
+            "UPDATE runs SET status = 'done', outcome = $1, message = $2, ended_ms = $3, report = CASE WHEN reports = 1 AND commit_id IS NOT NULL THEN $1 END WHERE id = $4 {only} \
+             RETURNING artifact_files, artifact_bytes"
         );
         let change = sqlx::query(sqlx::AssertSqlSafe(text));
         let change = change
@@ -384,16 +385,21 @@ impl Store {
             .bind(end.message.as_deref().map(clean))
             .bind(signed(now))
             .bind(signed(id.0));
-        let changed = change.execute(&mut *tx).await?.rows_affected() == 1;
-        if changed {
+        let row = change.fetch_optional(&mut *tx).await?;
+        if let Some(row) = &row {
             append(&mut tx, id, last.into_iter()).await?;
             sqlx::query("DELETE FROM requests WHERE run_id = $1").bind(signed(id.0)).execute(&mut *tx).await?;
             crate::elsewhere::forget(&mut tx, id).await?;
-            let detail = json!({ "outcome": end.outcome, "message": end.message });
+            // In sum: of each file a row, and who archives the same one again and again would fill the audit.
+            let (files, bytes) = (row.try_get::<i64, _>(0)?, row.try_get::<i64, _>(1)?);
+            let mut detail = json!({ "outcome": end.outcome, "message": end.message });
+            if files > 0 {
+                detail["artifacts"] = json!({ "files": files, "bytes": bytes });
+            }
             record(&mut tx, now, &Actor::server(), "run.finish", &id.to_string(), &detail).await?;
         }
         tx.commit().await?;
-        Ok(changed)
+        Ok(row.is_some())
     }
 }
 

@@ -6,19 +6,38 @@ use axum::extract::{Query, State};
 use axum::response::{IntoResponse as _, Response};
 use maud::html;
 use model::outcome::Outcome;
+use model::rung::Trust;
 use serde::Deserialize;
-use store::{Project, Status};
+use store::{Project, Run, RunFilter, Status};
 
 use super::auth::{User, Viewer};
 use super::error::Refused;
 use super::jenkins::{FEW, builds};
 use crate::app::App;
 use crate::config::ProjectConfig;
+use crate::scan::change_id;
 
 /// Which job a badge is of.
 #[derive(Deserialize)]
 pub(super) struct Badge {
     job: String,
+}
+
+/// The last run of the branch that is built by default that has ended. What is somebody else's, or is to be merged, says nothing of the project.
+async fn last_of_its_own(app: &App, project: &Project) -> Result<Option<Run>, Refused> {
+    let config: Option<ProjectConfig> = serde_json::from_value(project.config.clone()).ok();
+    let branch = config.as_ref().and_then(|config| config.source.branch()).map(str::to_owned);
+    let full = branch.as_ref().map(|branch| format!("refs/heads/{branch}"));
+    let mut found = builds(app, project, FEW).await?;
+    if let Some(name) = &full {
+        let (projects, revision) = (Some(vec![project.id]), Some(name.clone()));
+        found.extend(app.store.runs(&RunFilter { projects, revision, limit: FEW, ..RunFilter::default() }).await?);
+    }
+    let is_own = |run: &Run| {
+        let is_of_branch = run.revision.is_none() || run.revision == full || run.revision == branch;
+        run.status == Status::Done && is_of_branch && change_id(run).is_none() && run.trust != Trust::Stranger
+    };
+    Ok(found.into_iter().filter(is_own).max_by_key(|run| run.id))
 }
 
 /// `GET /buildStatus/icon?job=NAME`
@@ -43,7 +62,7 @@ pub(super) async fn of(app: &App, user: Result<User, Refused>, project: Option<P
             project.filter(|project| user.sees(&project.name)).ok_or_else(|| Refused::missing("job"))?
         }
     };
-    let last = builds(app, &project, FEW).await?.into_iter().find(|run| run.status == Status::Done);
+    let last = last_of_its_own(app, &project).await?;
     let (word, fill) = match last.and_then(|run| run.outcome) {
         Some(Outcome::Success) => ("passing", "#2da44e"),
         Some(Outcome::Unstable) => ("unstable", "#bf8700"),

@@ -82,20 +82,12 @@ pub(super) async fn hear(
     // one. Where nothing is signed, who has heard one says what they like.
     let number = delivery(hook.forge, &given).filter(|_| !hook.forge.signs());
     let id = number.unwrap_or_else(|| store::digest(&String::from_utf8_lossy(&body)));
-    let mut heard = Heard { app: &app, project: &project, config: &config, id: format!("{name} {id}") };
-    let Hook::Several(several) = said else {
-        let came = heard.act(said).await?;
-        return Ok((came.status(), Json(came.told())));
-    };
-    let (mut status, mut told) = (StatusCode::OK, Vec::new());
-    for (index, hook) in several.into_iter().enumerate() {
-        // Each is known by itself: one that cannot be done now comes again with all of them.
-        heard.id = format!("{name} {id} {index}");
-        let came = heard.act(hook).await?;
-        status = status.max(came.status());
-        told.push(came.told());
-    }
-    Ok((status, Json(json!({ "several": told }))))
+    // To its end, however long its forge waits for an answer: it is asked for each reference of a push.
+    let done = tokio::spawn(async move {
+        let heard = Heard { app: &app, project: &project, config: &config, id: format!("{name} {id}") };
+        heard.all(said).await
+    });
+    done.await.map_err(|_| Refused(StatusCode::INTERNAL_SERVER_ERROR, "it was not acted upon".into()))?
 }
 
 /// What came of a webhook.
@@ -134,6 +126,22 @@ struct Heard<'a> {
 type Follows = Result<NewRun, String>;
 
 impl Heard<'_> {
+    async fn all(mut self, said: Hook) -> Result<(StatusCode, Json<Value>), Refused> {
+        let Hook::Several(several) = said else {
+            let came = self.act(said).await?;
+            return Ok((came.status(), Json(came.told())));
+        };
+        let (mut status, mut told, id) = (StatusCode::OK, Vec::new(), self.id.clone());
+        for (index, hook) in several.into_iter().enumerate() {
+            // Each is known by itself: one that cannot be done now comes again with all of them.
+            self.id = format!("{id} {index}");
+            let came = self.act(hook).await?;
+            status = status.max(came.status());
+            told.push(came.told());
+        }
+        Ok((status, Json(json!({ "several": told }))))
+    }
+
     async fn act(&self, said: Hook) -> Result<Came, Refused> {
         let (app, project, actor) = (self.app, self.project, Actor(format!("hook:{}", self.project.name)));
         let new = match said {

@@ -15,7 +15,7 @@ use model::ids::RunId;
 use serde::Deserialize;
 use store::Status;
 use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::time::Instant;
 use utoipa::IntoParams;
 
@@ -137,6 +137,10 @@ pub(super) async fn follow_all(
     Ok(told(OfAll { app, user, project, changes, ready: VecDeque::new() }))
 }
 
+fn missed() -> Told {
+    Told::default().event("missed").data("")
+}
+
 impl Follow for OfAll {
     async fn next(&mut self) -> Option<Vec<Told>> {
         loop {
@@ -154,13 +158,16 @@ impl Follow for OfAll {
                 Ok(first) => {
                     self.ready.push_back(first);
                     // A run that has changed often meanwhile is told of once.
-                    while let Ok(more) = self.changes.try_recv() {
-                        if !self.ready.contains(&more) {
-                            self.ready.push_back(more);
+                    loop {
+                        match self.changes.try_recv() {
+                            Ok(more) if self.ready.contains(&more) => {}
+                            Ok(more) => self.ready.push_back(more),
+                            Err(TryRecvError::Lagged(_)) => return Some(vec![missed()]),
+                            Err(TryRecvError::Empty | TryRecvError::Closed) => break,
                         }
                     }
                 }
-                Err(RecvError::Lagged(_)) => return Some(vec![Told::default().event("missed").data("")]),
+                Err(RecvError::Lagged(_)) => return Some(vec![missed()]),
                 Err(RecvError::Closed) => return None,
             }
         }

@@ -218,6 +218,16 @@ async fn a_badge_may_be_for_everybody() {
     for path in ["/job/open/api/json", "/buildStatus/icon?job=app", "/job/app/badge/icon"] {
         assert_eq!(as_nobody(path).await.0, 401, "{path}");
     }
+    // It is of the project's own branch: what a stranger sends is none of it.
+    let key = place.enrol("one").await;
+    let mut agent = place.agent(&key, &[]).await;
+    for (body, text) in [(json!({}), "echo 'well'"), (json!({ "revision": "topic" }), "error 'bad'")] {
+        place.ask("POST", "/api/v1/projects/open/runs", body).await;
+        let lease = agent.take(text).await;
+        agent.give_back(lease).await;
+        place.wait_for_end(lease.run.0).await;
+    }
+    assert!(as_nobody("/job/open/badge/icon").await.1.contains("passing"));
     // Whether there is such a one nobody learns.
     assert_eq!(as_nobody("/job/none/badge/icon").await, as_nobody("/job/app/badge/icon").await);
     assert_eq!(place.jenkins("GET", "/job/app/badge/icon").await.status, 200);

@@ -294,9 +294,11 @@ async fn a_project_says_who_may_do_what() {
     let admin = place.admin();
     assert_eq!(put(&admin, "team%2Fapp", json!({})).await, 200);
     assert_eq!(put(&admin, "team%2Fother", json!({})).await, 200);
+    // A name that nobody has is nobody's: who takes it first would have what is said of it.
+    assert_eq!(put(&admin, "team", json!({ "alice": "maintainer" })).await, 400);
+    let alice = place.somebody("alice", &["reader@elsewhere"]).await;
     // What is called as a folder is none because of that.
     assert_eq!(put(&admin, "team", json!({ "alice": "maintainer" })).await, 200);
-    let alice = place.somebody("alice", &["reader@elsewhere"]).await;
     let lead = place.somebody("lead", &["maintainer@team/app"]).await;
     let may = async |token: &str, project: &str| {
         let see = place.as_who(token, "GET", &format!("/api/v1/projects/{project}"), "").await.0;

@@ -39,6 +39,7 @@ async fn conform(mut fresh: impl AsyncFnMut() -> Store) {
     properties::a_branch_says_what_its_last_run_has_said(fresh().await, fresh().await).await;
     properties::a_branch_keeps_its_own_runs(fresh().await).await;
     properties::a_branch_that_is_gone_keeps_no_more_than_it_said(fresh().await).await;
+    properties::a_request_keeps_its_own_runs(fresh().await).await;
     properties::a_branch_keeps_what_was_archived(fresh().await).await;
     test_results::tests_are_counted_and_found(fresh().await).await;
     test_results::remarks_are_cut_and_kept(fresh().await).await;

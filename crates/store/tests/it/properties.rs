@@ -2,7 +2,7 @@
 
 use model::outcome::Outcome;
 use model::properties::{Alone, Keep, Properties, Trigger};
-use model::run::RunEnd;
+use model::run::{RunEnd, RunFacts};
 use store::{Act, Artifact, ArtifactLimits, BranchRuns, Forget, Holder, NewRun, Old, Run, RunFilter, Shelf, Store};
 
 use crate::cases::{alice, put};
@@ -75,7 +75,7 @@ pub async fn a_branch_keeps_its_own_runs(store: Store) {
     ids.push(run_of(&store, None, Some(Outcome::Failure)).await.id);
     ids.push(run_of(&store, Some("main"), None).await.id);
     let of_side = run_of(&store, Some("side"), Some(Outcome::Failure)).await.id;
-    let branch = |is_default| BranchRuns { name: "main", is_default, is_gone: false };
+    let branch = |is_default| BranchRuns { name: "main", is_default, is_gone: false, request: None };
     let forget =
         async |is_default, old| store.forget_of(app.id, branch(is_default), Forget::Runs, old, 2, 500).await.unwrap();
     let left = async || {
@@ -123,12 +123,43 @@ pub async fn a_branch_that_is_gone_keeps_no_more_than_it_said(store: Store) {
     }
     assert_eq!(gone().await.len(), 1);
     let forget = async |is_gone| {
-        let (branch, old) =
-            (BranchRuns { name: "topic", is_default: false, is_gone }, Old { before: Some(500), beyond: None });
+        let (branch, old) = (
+            BranchRuns { name: "topic", is_default: false, is_gone, request: None },
+            Old { before: Some(500), beyond: None },
+        );
         store.forget_of(app.id, branch, Forget::Runs, old, 9, 500).await.unwrap()
     };
     assert_eq!((forget(false).await, forget(true).await), (0, 1));
     assert!(gone().await.is_empty(), "there is nothing left of it");
+}
+
+/// Where a pull request is fetched by its branch: neither has the other's runs.
+pub async fn a_request_keeps_its_own_runs(store: Store) {
+    let app = put(&store, "app").await;
+    let of_branch = run_of(&store, Some("refs/heads/topic"), Some(Outcome::Failure)).await;
+    let mut of_request = Vec::new();
+    for number in ["7", "77"] {
+        let facts = RunFacts { env: vec![("CHANGE_ID".into(), number.into())], ..RunFacts::default() };
+        let new = NewRun { revision: Some("refs/heads/topic".into()), facts, ..NewRun::default() };
+        let run = store.create_run(&alice(), "app", new, 20).await.unwrap();
+        store.finish_run(run.id, &RunEnd::failed(Outcome::Failure, None, "no"), 100).await.unwrap();
+        of_request.push(run);
+    }
+    let keep = Properties { keep: Some(Keep { days: Some(1), ..Keep::default() }), ..Properties::default() };
+    let name = "refs/pull-requests/7/from";
+    say(&store, &of_request[0], name, &keep).await;
+    store.forget_properties(app.id, name, None, 40).await.unwrap();
+    assert_eq!(store.properties_of_gone().await.unwrap().len(), 1, "it has a run still");
+    let forget = async |name: &str, request| {
+        let branch = BranchRuns { name, is_default: false, is_gone: true, request };
+        store.forget_of(app.id, branch, Forget::Runs, Old { before: Some(500), beyond: None }, 9, 500).await.unwrap()
+    };
+    assert_eq!(forget(name, Some(7)).await, 1);
+    assert!(store.run(of_request[0].id).await.unwrap().is_none());
+    assert!(store.properties_of_gone().await.unwrap().is_empty());
+    assert_eq!(forget("topic", None).await, 1);
+    assert!(store.run(of_branch.id).await.unwrap().is_none());
+    assert!(store.run(of_request[1].id).await.unwrap().is_some(), "it is neither");
 }
 
 pub async fn a_branch_keeps_what_was_archived(store: Store) {
@@ -149,7 +180,7 @@ pub async fn a_branch_keeps_what_was_archived(store: Store) {
         ids.push(run.id);
     }
     let old = Old { beyond: Some(1), ..Old::default() };
-    let branch = BranchRuns { name: "main", is_default: true, is_gone: false };
+    let branch = BranchRuns { name: "main", is_default: true, is_gone: false, request: None };
     assert_eq!(store.forget_of(app.id, branch, Forget::Artifacts, old, 9, 500).await.unwrap(), 1);
     assert_eq!(store.forget_of(app.id, branch, Forget::Artifacts, old, 9, 500).await.unwrap(), 0);
     let mut has = Vec::new();

@@ -96,6 +96,9 @@ pub struct PutArgs {
     /// Of one branch no run begins while another is under way
     #[arg(long)]
     pub alone: bool,
+    /// End a run that has waited so long for an agent
+    #[arg(long, value_name = "MINUTES")]
+    pub queue_minutes: Option<u64>,
     /// Pull requests are run as merged with their target, and again whenever that has moved
     #[arg(long, requires = "report")]
     pub merge: bool,

@@ -60,6 +60,7 @@ pub async fn projects(command: &ProjectsCommand) -> Result<Exit, CommandFailure>
             config["memory_mib"] = json!(args.memory.map(|bytes| bytes >> 20));
             config["cpu_millis"] = json!(args.cpus);
             config["alone"] = json!(args.alone);
+            config["queue_minutes"] = json!(args.queue_minutes);
             config["approve_strangers"] = json!(args.approve_strangers);
             config["public_badge"] = json!(args.public_badge);
             config["people"] = args.people.iter().map(|(name, role)| (name.clone(), json!(role))).collect();
@@ -216,11 +217,14 @@ pub async fn why(args: &WhyArgs, run: u64) -> Result<Exit, CommandFailure> {
     let run = client.ask(Method::GET, &format!("/api/v1/runs/{run}"), None).await?;
     match args.plan.output {
         OutputFormat::Json => println!("{run}"),
-        OutputFormat::Text => match run["waits"].as_str() {
-            Some(why) => println!("{}", for_terminal(why)),
-            None if run["status"] == "running" => println!("it runs, and waits for no agent"),
-            None => println!("it has ended: {}", state(&run)),
-        },
+        OutputFormat::Text => {
+            match run["waits"].as_str() {
+                Some(why) => println!("{}", for_terminal(why)),
+                None if run["status"] == "running" => println!("it runs, and waits for no agent"),
+                None => println!("it has ended: {}", state(&run)),
+            }
+            println!("trust of its code: {}", text(&run, "trust"));
+        }
     }
     Ok(Exit::Success)
 }
@@ -238,11 +242,12 @@ pub async fn runs(args: &RunsArgs) -> Result<Exit, CommandFailure> {
                 let waits = run["waits"].as_str().map(|why| format!(" ({why})")).unwrap_or_default();
                 let name = run["display_name"].as_str().map(|name| format!(" {name}")).unwrap_or_default();
                 let line = format!(
-                    "{:>6}  {} #{}{name}  {}{waits}  {cause}",
+                    "{:>6}  {} #{}{name}  {}{waits}  {cause}  ({})",
                     run["id"],
                     text(run, "project"),
                     run["number"],
-                    state(run)
+                    state(run),
+                    text(run, "trust")
                 );
                 println!("{}", for_terminal(&line));
             }

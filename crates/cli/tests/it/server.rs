@@ -64,6 +64,9 @@ fn a_server_runs_what_it_is_asked_for() {
     assert_eq!(place.ask(&["rerun", "999"]).code, 2);
     let listed = place.ask(&["runs", "--project", "other"]).stdout;
     assert_eq!(listed.lines().count(), 4, "{listed}");
+    assert!(listed.lines().all(|line| line.ends_with("(protected)")), "{listed}");
+    let why = place.ask(&["why", "--run", "1"]).stdout;
+    assert!(why.contains("trust of its code: protected"), "{why}");
     assert_eq!(place.ask(&["trigger", "none"]).code, 2);
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Path, Query, State};
 use maud::{DOCTYPE, Markup, html};
 use model::ids::RunId;
+use model::rung::Trust;
 use serde::Deserialize;
 use store::{Run, RunFilter, Status};
 use wire::agent::Offers;
@@ -94,6 +95,21 @@ fn link(run: &Run) -> Markup {
 
 fn cause(run: &Run) -> &str {
     run.facts.causes.first().map(|cause| cause.description.as_str()).unwrap_or_default()
+}
+
+/// Whose code it is, where that is from, and who wanted it.
+fn whose(run: &Run) -> Markup {
+    let whose = match run.trust {
+        Trust::Protected => "protected",
+        Trust::Member => "a member's",
+        Trust::Stranger => "a stranger's",
+    };
+    html! {
+        "Code: " b { (whose) }
+        @if let Some(revision) = &run.revision { " · " (revision) }
+        @if let Some(commit) = &run.commit { " · " code { (commit.chars().take(12).collect::<String>()) } }
+        @if !cause(run).is_empty() { " · " (cause(run)) }
+    }
 }
 
 pub(super) async fn home(
@@ -212,6 +228,7 @@ pub(super) async fn run(
         refresh,
         &html! {
             h1 { (run.project_name) " " (name) " " span class=(class) { (word) } }
+            p { (whose(&run)) }
             @if let Some(waits) = super::runs::waits(&app, &run) { p { (waits) } }
             @if let Some(message) = &run.message { p { (message) } }
             @for question in &questions { (super::questions::page(&run, question)) }

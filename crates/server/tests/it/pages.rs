@@ -73,6 +73,8 @@ async fn a_run_is_found_where_jenkins_would_have_it() {
     agent.say(&FromAgent::Report { lease, first: 0, items }).await;
     agent.work(|message| matches!(message, ToAgent::Kept { reported: 4500, .. })).await;
     let session = session(&place).await;
+    let (_, page) = place.page(&format!("/runs/{id}"), Some(&session)).await;
+    assert!(page.contains("Code: <b>protected</b>") && page.contains("Started by user admin"), "{page}");
     for path in ["/job/app/1/", "/job/app/1/console", "/job/app/1/display/redirect"] {
         let request = place.request("GET", path).header("cookie", format!("cofferdam={session}"));
         let answer = request.send().await.unwrap();

@@ -3,6 +3,7 @@
 mod artifacts;
 mod cases;
 mod elsewhere;
+mod forward;
 mod logs;
 mod merges;
 mod people;

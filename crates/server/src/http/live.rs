@@ -1,4 +1,4 @@
-//! What happens, as it happens: Server-Sent Events of one run, and of all runs that somebody sees.
+//! What happens, as it happens: Server-Sent Events of one run (its log; its stages and steps), and of all runs that somebody sees.
 //!
 //! A stream ends by itself after a while, so that whose token is taken away does not read on; who follows asks again.
 
@@ -21,8 +21,10 @@ use utoipa::IntoParams;
 
 use super::auth::User;
 use super::error::Refused;
+use super::logs::MAX_LINES;
 use super::runs::{EVENTS, Happened, Position, find, shown};
 use crate::app::App;
+use crate::logs;
 use crate::policy::Action;
 
 /// How often who follows looks, where nobody has told of anything new.
@@ -44,44 +46,55 @@ fn told(follower: impl Follow) -> Sse<impl Stream<Item = Result<Told, Infallible
     Sse::new(futures_util::StreamExt::flatten(stream)).keep_alive(KeepAlive::default())
 }
 
+/// Something of a run of which there is more and more.
+trait Growing: Send + 'static {
+    /// What is new since it was asked for last. `None`: it cannot be had.
+    fn more(&mut self, app: &App, run: RunId) -> impl Future<Output = Option<Vec<Told>>> + Send;
+}
+
+/// Lines of its log, from that one on.
+struct Lines(u64);
+
+impl Growing for Lines {
+    async fn more(&mut self, app: &App, run: RunId) -> Option<Vec<Told>> {
+        let lines = logs::read(app, run, self.0, MAX_LINES).await.ok()?;
+        let first = self.0;
+        self.0 += lines.len() as u64;
+        let event = |(number, line)| Told::default().id(u64::to_string(&number)).json_data(line).unwrap_or_default();
+        Some((first..).zip(&lines).map(event).collect())
+    }
+}
+
+/// What happened in it, behind that number.
+struct Events(u64);
+
+impl Growing for Events {
+    async fn more(&mut self, app: &App, run: RunId) -> Option<Vec<Told>> {
+        let events = app.store.events(run, self.0, EVENTS).await.ok()?;
+        self.0 = events.last().map_or(self.0, |(last, ..)| *last);
+        let event =
+            |happened: Happened| Told::default().id(happened.seq.to_string()).json_data(happened).unwrap_or_default();
+        Some(events.into_iter().map(Happened::from).map(event).collect())
+    }
+}
+
 /// Who follows one run.
-struct OfRun {
+struct OfRun<T> {
     app: Arc<App>,
     run: RunId,
-    after: u64,
+    what: T,
     changes: Receiver<RunId>,
     is_over: bool,
 }
 
-/// What happens in a run: its stages and steps begin and end. Each event has its number as id, so that `Last-Event-ID` goes on behind it; the
-/// last one is `end`, with the run.
-#[utoipa::path(get, path = "/api/v1/runs/{id}/events/live", tag = "runs", params(("id" = u64, Path), Position),
-    responses((status = 200, body = String, content_type = "text/event-stream")))]
-pub(super) async fn follow_run(
-    State(app): State<Arc<App>>,
-    user: User,
-    Path(id): Path<u64>,
-    Query(from): Query<Position>,
-    headers: HeaderMap,
-) -> Result<Sse<impl Stream<Item = Result<Told, Infallible>>>, Refused> {
-    let changes = app.changed.subscribe();
-    let (run, _) = find(&app, &user, Action::SeeProject, id).await?;
-    let last = headers.get("last-event-id").and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    Ok(told(OfRun { app, run: run.id, after: last.unwrap_or(from.after), changes, is_over: false }))
-}
-
-impl Follow for OfRun {
+impl<T: Growing> Follow for OfRun<T> {
     async fn next(&mut self) -> Option<Vec<Told>> {
         while !self.is_over {
             // In this order: what comes between both is seen the next time.
             let run = self.app.store.run(self.run).await.ok()??;
-            let events = self.app.store.events(self.run, self.after, EVENTS).await.ok()?;
-            if let Some((last, ..)) = events.last() {
-                self.after = *last;
-                let event = |happened: Happened| {
-                    Told::default().id(happened.seq.to_string()).json_data(happened).unwrap_or_default()
-                };
-                return Some(events.into_iter().map(Happened::from).map(event).collect());
+            let more = self.what.more(&self.app, self.run).await?;
+            if !more.is_empty() {
+                return Some(more);
             }
             if run.status == Status::Done {
                 self.is_over = true;
@@ -101,6 +114,44 @@ impl Follow for OfRun {
         }
         None
     }
+}
+
+/// The number behind which somebody goes on.
+fn last_seen(headers: &HeaderMap) -> Option<u64> {
+    headers.get("last-event-id")?.to_str().ok()?.parse().ok()
+}
+
+/// Lines as they come. Each has its number as id, so that `Last-Event-ID` goes on behind it; the last event is `end`, with the run.
+#[utoipa::path(get, path = "/api/v1/runs/{id}/log/live", tag = "runs", params(("id" = u64, Path), Position),
+    responses((status = 200, body = String, content_type = "text/event-stream")))]
+pub(super) async fn follow_log(
+    State(app): State<Arc<App>>,
+    user: User,
+    Path(id): Path<u64>,
+    Query(from): Query<Position>,
+    headers: HeaderMap,
+) -> Result<Sse<impl Stream<Item = Result<Told, Infallible>>>, Refused> {
+    let changes = app.changed.subscribe();
+    let (run, _) = find(&app, &user, Action::SeeProject, id).await?;
+    let what = Lines(last_seen(&headers).map_or(from.from, |last| last.saturating_add(1)));
+    Ok(told(OfRun { app, run: run.id, what, changes, is_over: false }))
+}
+
+/// What happens in a run: its stages and steps begin and end. Each event has its number as id, so that `Last-Event-ID` goes on behind it; the
+/// last one is `end`, with the run.
+#[utoipa::path(get, path = "/api/v1/runs/{id}/events/live", tag = "runs", params(("id" = u64, Path), Position),
+    responses((status = 200, body = String, content_type = "text/event-stream")))]
+pub(super) async fn follow_run(
+    State(app): State<Arc<App>>,
+    user: User,
+    Path(id): Path<u64>,
+    Query(from): Query<Position>,
+    headers: HeaderMap,
+) -> Result<Sse<impl Stream<Item = Result<Told, Infallible>>>, Refused> {
+    let changes = app.changed.subscribe();
+    let (run, _) = find(&app, &user, Action::SeeProject, id).await?;
+    let what = Events(last_seen(&headers).unwrap_or(from.after));
+    Ok(told(OfRun { app, run: run.id, what, changes, is_over: false }))
 }
 
 /// Which runs are followed.

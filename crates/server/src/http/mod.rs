@@ -72,7 +72,7 @@ fn api() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
         .routes(routes!(questions::answer))
         .routes(routes!(runs::events))
         .routes(routes!(logs::log))
-        .routes(routes!(logs::live))
+        .routes(routes!(live::follow_log))
         .routes(routes!(live::follow_run))
         .routes(routes!(live::follow_all))
         .routes(routes!(artifacts::list))

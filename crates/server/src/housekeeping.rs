@@ -64,12 +64,13 @@ async fn turn(app: &App) -> Result<(), StoreError> {
         }
         keep(app, id, branch, &said.properties).await?;
     }
-    for said in app.store.properties_of_gone().await? {
+    let gone = app.store.properties_of_gone().await?;
+    for said in &gone {
         let request = properties::request_at_branch(&said.branch);
         let branch = BranchRuns { name: &said.branch, is_default: false, is_gone: true, request };
         keep(app, said.project, branch, &said.properties).await?;
     }
-    Ok(())
+    if gone.is_empty() { Ok(()) } else { app.store.forget_gone().await }
 }
 
 /// As a branch has said.

@@ -7,6 +7,7 @@ use sqlx::{Any, Row as _, Transaction};
 
 use crate::audit::record;
 use crate::projects::ProjectId;
+use crate::retention::of_request;
 use crate::{Actor, Millis, Store, StoreError, signed, unsigned};
 
 /// What a branch has said.
@@ -88,21 +89,28 @@ impl Store {
         rows.iter().map(read).collect()
     }
 
-    /// What branches that are gone have said of how long their runs are kept, as far as there are some.
+    /// What branches that are gone have said of how long their runs are kept.
     ///
     /// # Errors
     /// The database.
     pub async fn properties_of_gone(&self) -> Result<Vec<BranchProperties>, StoreError> {
-        let mut tx = self.write().await?;
-        let done = "DELETE FROM properties WHERE gone_ms IS NOT NULL AND NOT EXISTS (SELECT 1 FROM runs r \
-             WHERE r.project_id = properties.project_id AND (r.revision IN (properties.branch, 'refs/heads/' || properties.branch) \
-             OR properties.branch LIKE 'refs/pull-requests/%' \
-             AND r.facts LIKE '%[\"CHANGE_ID\",\"' || REPLACE(REPLACE(properties.branch, 'refs/pull-requests/', ''), '/from', '') || '\"]%'))";
-        sqlx::query(done).execute(&mut *tx).await?;
         let text = "SELECT project_id, branch, run_id, said FROM properties WHERE gone_ms IS NOT NULL ORDER BY project_id, branch";
-        let rows = sqlx::query(text).fetch_all(&mut *tx).await?;
-        tx.commit().await?;
-        rows.iter().map(read).collect()
+        sqlx::query(text).fetch_all(&self.pool).await?.iter().map(read).collect()
+    }
+
+    /// Forgets that of those of which there is no run any more.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn forget_gone(&self) -> Result<(), StoreError> {
+        let number = "' || REPLACE(REPLACE(properties.branch, 'refs/pull-requests/', ''), '/from', '') || '";
+        let text = format!(
+            "DELETE FROM properties WHERE gone_ms IS NOT NULL AND NOT EXISTS (SELECT 1 FROM runs r \
+             WHERE r.project_id = properties.project_id AND (r.revision IN (properties.branch, 'refs/heads/' || properties.branch) \
+             OR properties.branch LIKE 'refs/pull-requests/%' AND r.facts LIKE '{}'))",
+            of_request(number)
+        );
+        self.change(sqlx::query(sqlx::AssertSqlSafe(text))).await.map(drop)
     }
 
     /// A branch is gone, and says nothing any more but how long its runs are kept; as `run` has found, unless a later one has said something.

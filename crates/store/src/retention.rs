@@ -92,7 +92,7 @@ impl Store {
     }
 }
 
-/// What the facts of a run of that pull request are like: `CHANGE_ID` among its variables.
+/// What the facts of a run of that pull request are like, in SQL: `CHANGE_ID` among its variables.
 pub(crate) fn of_request(number: &str) -> String {
     format!("%[\"CHANGE_ID\",\"{number}\"]%")
 }

@@ -47,18 +47,22 @@ pub(super) async fn by_name(
     Query(Badge { job }): Query<Badge>,
 ) -> Result<Response, Refused> {
     let project = app.store.project(&job).await?;
-    of(&app, user.or_else(|refused| viewer.map(|Viewer(user)| user).map_err(|_| refused)), project).await
+    of(&app, (user, viewer), project).await
 }
 
 /// The badge of a project: for who sees it, and for everybody where the project says so. To anybody else there is none, whether there is
 /// such a project or not.
-pub(super) async fn of(app: &App, user: Result<User, Refused>, project: Option<Project>) -> Result<Response, Refused> {
+pub(super) async fn of(
+    app: &App,
+    (user, viewer): (Result<User, Refused>, Result<Viewer, Response>),
+    project: Option<Project>,
+) -> Result<Response, Refused> {
     let config = |project: &Project| serde_json::from_value::<ProjectConfig>(project.config.clone()).ok();
     let is_public = project.as_ref().and_then(config).is_some_and(|config| config.public_badge);
     let project = match (is_public, project) {
         (true, Some(project)) => project,
         (_, project) => {
-            let user = user?;
+            let user = user.or_else(|refused| viewer.map(|Viewer(user)| user).map_err(|_| refused))?;
             project.filter(|project| user.sees(&project.name)).ok_or_else(|| Refused::missing("job"))?
         }
     };

@@ -142,12 +142,7 @@ pub(super) async fn job(
         (&method, &rest[..])
     {
         let project = app.store.project(&project).await?;
-        return super::badges::of(
-            &app,
-            user.or_else(|refused| viewer.map(|Viewer(user)| user).map_err(|_| refused)),
-            project,
-        )
-        .await;
+        return super::badges::of(&app, (user, viewer), project).await;
     }
     let user = user?;
     let project = app.store.project(&project).await?.filter(|project| user.sees(&project.name));

@@ -116,6 +116,18 @@ impl<T: Growing> Follow for OfRun<T> {
     }
 }
 
+/// For who sees the run.
+async fn of_run(
+    app: Arc<App>,
+    user: User,
+    id: u64,
+    what: impl Growing,
+) -> Result<Sse<impl Stream<Item = Result<Told, Infallible>>>, Refused> {
+    let changes = app.changed.subscribe();
+    let (run, _) = find(&app, &user, Action::SeeProject, id).await?;
+    Ok(told(OfRun { app, run: run.id, what, changes, is_over: false }))
+}
+
 /// The number behind which somebody goes on.
 fn last_seen(headers: &HeaderMap) -> Option<u64> {
     headers.get("last-event-id")?.to_str().ok()?.parse().ok()
@@ -131,10 +143,8 @@ pub(super) async fn follow_log(
     Query(from): Query<Position>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Told, Infallible>>>, Refused> {
-    let changes = app.changed.subscribe();
-    let (run, _) = find(&app, &user, Action::SeeProject, id).await?;
     let what = Lines(last_seen(&headers).map_or(from.from, |last| last.saturating_add(1)));
-    Ok(told(OfRun { app, run: run.id, what, changes, is_over: false }))
+    of_run(app, user, id, what).await
 }
 
 /// What happens in a run: its stages and steps begin and end. Each event has its number as id, so that `Last-Event-ID` goes on behind it; the
@@ -148,10 +158,7 @@ pub(super) async fn follow_run(
     Query(from): Query<Position>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Told, Infallible>>>, Refused> {
-    let changes = app.changed.subscribe();
-    let (run, _) = find(&app, &user, Action::SeeProject, id).await?;
-    let what = Events(last_seen(&headers).unwrap_or(from.after));
-    Ok(told(OfRun { app, run: run.id, what, changes, is_over: false }))
+    of_run(app, user, id, Events(last_seen(&headers).unwrap_or(from.after))).await
 }
 
 /// Which runs are followed.

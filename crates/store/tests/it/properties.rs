@@ -111,6 +111,7 @@ pub async fn a_branch_that_is_gone_keeps_no_more_than_it_said(store: Store) {
     }
     assert!(store.all_properties(None).await.unwrap().is_empty());
     let gone = async || {
+        store.forget_gone().await.unwrap();
         let all = store.properties_of_gone().await.unwrap();
         all.into_iter().map(|said| (said.branch, said.properties)).collect::<Vec<_>>()
     };
@@ -149,6 +150,7 @@ pub async fn a_request_keeps_its_own_runs(store: Store) {
     let name = "refs/pull-requests/7/from";
     say(&store, &of_request[0], name, &keep).await;
     store.forget_properties(app.id, name, None, 40).await.unwrap();
+    store.forget_gone().await.unwrap();
     assert_eq!(store.properties_of_gone().await.unwrap().len(), 1, "it has a run still");
     let forget = async |name: &str, request| {
         let branch = BranchRuns { name, is_default: false, is_gone: true, request };
@@ -156,6 +158,7 @@ pub async fn a_request_keeps_its_own_runs(store: Store) {
     };
     assert_eq!(forget(name, Some(7)).await, 1);
     assert!(store.run(of_request[0].id).await.unwrap().is_none());
+    store.forget_gone().await.unwrap();
     assert!(store.properties_of_gone().await.unwrap().is_empty());
     assert_eq!(forget("topic", None).await, 1);
     assert!(store.run(of_branch.id).await.unwrap().is_none());

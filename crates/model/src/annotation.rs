@@ -50,6 +50,11 @@ pub struct Annotation {
 }
 
 impl Annotation {
+    /// All text in it.
+    pub(crate) fn each_text(&mut self, change: &mut impl FnMut(&mut String)) {
+        [&mut self.path, &mut self.message].into_iter().chain(&mut self.title).for_each(change);
+    }
+
     /// No longer than is kept, and lines from 1 in their order: whoever says it is not believed. `None`: its path is longer than that, and a part
     /// of it would be another one.
     pub fn bounded(self) -> Option<Annotation> {

@@ -138,6 +138,37 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// All text in it that a workload or its definition has written.
+    pub fn each_text(&mut self, change: &mut impl FnMut(&mut String)) {
+        match self {
+            Event::StageStarted { name, .. } => change(name),
+            Event::StageSkipped { reason, .. } => change(reason),
+            Event::JobRequested { agent, .. } => change(agent),
+            Event::JobStarted { driver, why, image, .. } => {
+                change(driver);
+                change(why);
+                image.iter_mut().for_each(change);
+            }
+            Event::JobFinished { limit, .. } => limit.iter_mut().for_each(change),
+            Event::StepStarted { name, label, .. } => {
+                change(name);
+                label.iter_mut().for_each(change);
+            }
+            Event::StepFinished { message, .. } => message.iter_mut().for_each(change),
+            Event::Log { text, .. } => change(text),
+            Event::TestsReported { cases, .. } => cases.iter_mut().for_each(|case| case.each_text(change)),
+            Event::Annotated { annotations, .. } => annotations.iter_mut().for_each(|of| of.each_text(change)),
+            Event::RunDescribed { name, description } => name.iter_mut().chain(description).for_each(change),
+            // What is said of the next runs is no output.
+            Event::PropertiesSet { .. }
+            | Event::StageFinished { .. }
+            | Event::TimestampsSwitched { .. }
+            | Event::RunFinished { .. } => {}
+        }
+    }
+}
+
 /// Who wrote a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

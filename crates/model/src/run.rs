@@ -1,8 +1,11 @@
 //! What a run starts with, and how it ended.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::outcome::Outcome;
+use crate::properties::{Parameter, ParameterKind};
 use crate::request::FailureKind;
 
 /// Facts about a run that its pipeline can see.
@@ -29,9 +32,35 @@ pub struct RunFacts {
     pub env: Vec<(String, String)>,
     /// Values of parameters, as text.
     pub params: Vec<(String, String)>,
+    /// Names of those whose values are shown to nobody: passwords.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hidden: Vec<String>,
     /// A declarative pipeline begins with this stage; those before it are skipped (Jenkins' *Restart from Stage*).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart_from: Option<String>,
+}
+
+impl RunFacts {
+    /// Whether the value of that parameter is shown to nobody.
+    pub fn hides(&self, parameter: &str) -> bool {
+        self.hidden.iter().any(|hidden| hidden == parameter)
+    }
+
+    /// The values that are shown to nobody.
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+        self.params.iter().filter(|(name, _)| self.hides(name)).map(|(_, value)| value.as_str())
+    }
+
+    /// A definition says what its parameters are. True: more values are hidden than before.
+    pub fn hide(&mut self, parameters: &[Parameter]) -> bool {
+        let passwords = parameters.iter().filter(|parameter| parameter.kind == ParameterKind::Password);
+        let is_given = |name: &str| self.params.iter().any(|(given, _)| given == name);
+        let new = passwords.map(|parameter| &parameter.name).filter(|name| is_given(name) && !self.hides(name));
+        let new: BTreeSet<_> = new.cloned().collect();
+        let are_more = !new.is_empty();
+        self.hidden.extend(new);
+        are_more
+    }
 }
 
 /// Why a run was started, in Jenkins' terms.

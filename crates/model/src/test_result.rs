@@ -57,6 +57,12 @@ pub struct TestCase {
 }
 
 impl TestCase {
+    /// All text in it.
+    pub(crate) fn each_text(&mut self, change: &mut impl FnMut(&mut String)) {
+        let own = [&mut self.class, &mut self.name].into_iter();
+        own.chain(&mut self.message).chain(&mut self.detail).for_each(change);
+    }
+
     /// About what it takes, in bytes.
     pub fn bytes(&self) -> usize {
         let texts = [&self.message, &self.detail].map(|text| text.as_ref().map_or(0, String::len));

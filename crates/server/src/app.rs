@@ -98,6 +98,14 @@ impl App {
     /// As [`Store::create_run`].
     pub(crate) async fn create_run(&self, actor: &Actor, project: &str, mut new: NewRun) -> Result<Run, StoreError> {
         new.facts.server_url = Some(self.url());
+        if !new.facts.params.is_empty()
+            && let Some(project) = self.store.project(project).await?
+        {
+            // Whichever branch calls it a password.
+            for branch in self.store.all_properties(Some(project.id)).await? {
+                new.facts.hide(&branch.properties.parameters);
+            }
+        }
         self.store.create_run(actor, project, new, self.now()).await
     }
 

@@ -312,7 +312,7 @@ struct Fetcher {
 }
 
 /// What is shown instead of a secret.
-const HIDDEN: &str = "…";
+pub(crate) const HIDDEN: &str = "…";
 
 fn main() -> String {
     "main".to_owned()
@@ -326,20 +326,24 @@ impl ProjectSource {
             ProjectSource::Git { branch, .. } => Some(branch),
         }
     }
+
+    /// What it is fetched with.
+    pub(crate) fn password(&self) -> Option<&str> {
+        match self {
+            ProjectSource::Folder(_) => None,
+            ProjectSource::Git { login, .. } => login.as_ref().map(|login| login.password.as_str()),
+        }
+    }
 }
 
 impl ProjectConfig {
     /// What cannot be meant.
     pub fn unfit(&self) -> Option<&'static str> {
-        let login = match &self.source {
-            ProjectSource::Git { login, .. } => login.as_ref().map(|login| &login.password),
-            ProjectSource::Folder(_) => None,
-        };
         let report = self.report.as_ref();
         let app = report.and_then(|report| report.app.as_ref());
         let (hook, token) = (self.hook.as_ref().map(|hook| &hook.secret), report.map(|report| &report.token));
-        let secrets = [hook, token, app.map(|app| &app.key), login];
-        if secrets.into_iter().flatten().any(|secret| secret == HIDDEN) {
+        let secrets = [hook, token, app.map(|app| &app.key)].into_iter().flatten().map(String::as_str);
+        if secrets.chain(self.source.password()).any(|secret| secret == HIDDEN) {
             return Some("a secret that reads `…` is what is shown instead of one: give it, or leave it out");
         }
         if self.people.values().any(|role| *role == Role::Admin) {

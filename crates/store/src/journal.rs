@@ -5,6 +5,7 @@ use model::ids::{JobId, RequestId, RunId};
 use model::limits::MAX_DESCRIPTION_CHARS;
 use model::properties::Properties;
 use model::request::{Reply, Request};
+use model::run::RunFacts;
 use model::rung::Needs;
 use sqlx::{Any, Row as _, Transaction};
 use wire::agent::LogLine;
@@ -26,6 +27,8 @@ pub enum Act {
     Event(Event),
     /// The run says this of its branch, and is believed.
     Properties(String, Properties),
+    /// What is known of it is this from now on.
+    Facts(RunFacts),
     /// End that early.
     Cancel(RequestId),
     /// The run is about to leave its agent, which lacks this: nothing more is done for it there.
@@ -125,6 +128,11 @@ impl Store {
                     change.bind(signed(run.0)).bind(signed(id.0)).execute(&mut *tx).await?;
                 }
                 Act::Properties(branch, said) => crate::properties::set(&mut tx, run, branch, said, now).await?,
+                Act::Facts(facts) => {
+                    let text = serde_json::to_string(facts).map_err(StoreError::damaged("a run"))?;
+                    let change = sqlx::query("UPDATE runs SET facts = $1 WHERE id = $2");
+                    change.bind(text).bind(signed(run.0)).execute(&mut *tx).await?;
+                }
                 Act::Leave(needs) => {
                     let text = serde_json::to_string(needs).map_err(StoreError::damaged("a run"))?;
                     let change = sqlx::query("UPDATE runs SET leaves = $1 WHERE id = $2");

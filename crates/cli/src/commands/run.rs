@@ -18,6 +18,7 @@ use model::request::{Reply, Request};
 use model::resources::Resources;
 use model::run::{BuildCause, RunEnd, RunFacts};
 use pipeline::engine::RunInput;
+use secrets::Masker;
 use tokio::sync::{mpsc, oneshot};
 use wire::engine::{Begin, Finding, Heard, Input};
 
@@ -46,7 +47,7 @@ pub async fn run(args: &RunArgs, home: Option<&Path>, style: Style) -> Result<Ex
     let RunInput { source, file_name, facts, .. } = definition.input(&args.definition, &project);
     // Only `timeout(activity: true)` wants to know of output.
     let watches_activity = source.contains("activity");
-    let mut engine = Kept::start(place::engine_program(), Begin { source, file_name, facts })?;
+    let mut engine = Kept::start(place::engine_program(), Begin { source, file_name, facts: facts.clone() })?;
     match engine.next().await? {
         Heard::Begun(findings) => {
             for line in definition.warnings(&findings.into_iter().map(diagnostic).collect::<Vec<_>>()) {
@@ -88,6 +89,8 @@ pub async fn run(args: &RunArgs, home: Option<&Path>, style: Style) -> Result<Ex
         activity: watches_activity.then(HashMap::new),
         show: show::choose(args, interactive, style),
         started,
+        facts,
+        masker: Masker::default(),
         cancels: HashMap::new(),
         steps: HashMap::new(),
         exec_jobs: HashMap::new(),
@@ -176,6 +179,7 @@ impl Definition {
             env,
             params: args.params.clone(),
             restart_from: args.from_stage.clone(),
+            hidden: Vec::new(),
         };
         RunInput { source: self.text.clone(), file_name: self.name.clone(), facts, ..RunInput::default() }
     }
@@ -223,6 +227,10 @@ struct Run {
     activity: Option<HashMap<StepId, Instant>>,
     show: Box<dyn Show>,
     started: Instant,
+    /// What it began with.
+    facts: RunFacts,
+    /// Takes out what must not be shown.
+    masker: Masker,
     /// Ends requests early.
     cancels: HashMap<RequestId, oneshot::Sender<()>>,
     /// The stage of each running step: the performer knows only the step.
@@ -362,7 +370,11 @@ impl Run {
     }
 
     fn event(&mut self, mut event: Event) -> Result<(), CommandFailure> {
+        event.each_text(&mut |text| self.masker.clean(text));
         match &mut event {
+            Event::PropertiesSet { properties } if self.facts.hide(&properties.parameters) => {
+                self.masker = Masker::new(self.facts.secrets());
+            }
             Event::StepStarted { step, stage, .. } => {
                 self.steps.insert(*step, *stage);
             }

@@ -259,3 +259,29 @@ fn a_run_stands_for_any_build() {
         assert_eq!(project.run(&[wrong]).code, 2, "{wrong}");
     }
 }
+
+#[test]
+fn passwords_are_not_shown() {
+    if !sandboxes_work() {
+        return;
+    }
+    let text = "pipeline {
+        agent any
+        parameters { password(name: 'TOKEN', defaultValue: '') }
+        stages { stage('s') { steps {
+            echo \"has ${params.TOKEN}\"
+            sh 'set +x; echo env $TOKEN; printf %s $TOKEN | base64; test ${#TOKEN} = 21 && echo it is whole'
+        } } }
+    }";
+    for flags in
+        [&["-p", "TOKEN=correct-horse-battery"][..], &["-p", "TOKEN=correct-horse-battery", "--output", "json"]]
+    {
+        let ran = Project::new(text).run(flags);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        for said in ["has ****", "env ****", "it is whole"] {
+            assert!(ran.stdout.contains(said), "{said}: {ran:?}");
+        }
+        let all = ran.stdout + &ran.stderr;
+        assert!(!all.contains("correct-horse") && !all.contains("Y29ycmVjdC1ob3JzZS1iYXR0ZXJ5"), "{all}");
+    }
+}

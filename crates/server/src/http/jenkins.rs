@@ -341,7 +341,11 @@ fn build_of(base: &str, run: &Run) -> Value {
     let causes: Vec<_> = causes
         .map(|cause| json!({ "_class": cause.class, "shortDescription": cause.description, "userId": cause.user }))
         .collect();
-    let params: Vec<_> = run.facts.params.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
+    let param = |(name, value): &(String, String)| match run.facts.hides(name) {
+        true => json!({ "_class": "hudson.model.PasswordParameterValue", "name": name }),
+        false => json!({ "name": name, "value": value }),
+    };
+    let params: Vec<_> = run.facts.params.iter().map(param).collect();
     let mut actions = vec![json!({ "_class": "hudson.model.CauseAction", "causes": causes })];
     if !params.is_empty() {
         actions.push(json!({ "_class": "hudson.model.ParametersAction", "parameters": params }));

@@ -22,7 +22,7 @@ use super::error::Refused;
 use super::test_results::Counts;
 use crate::app::App;
 use crate::changes::{REPLAYED, RESTARTED, env_of_person, held, of_person};
-use crate::config::ProjectConfig;
+use crate::config::{HIDDEN, ProjectConfig};
 use crate::line;
 use crate::policy::Action;
 
@@ -87,7 +87,7 @@ pub(super) struct Shown {
     /// Of its log.
     lines: u64,
     causes: Vec<Cause>,
-    /// Names and values.
+    /// Names and values; of a password `…`.
     params: Vec<(String, String)>,
     /// Who has it.
     agent: Option<u64>,
@@ -113,6 +113,8 @@ pub(super) struct Cause {
 pub(super) fn shown(app: &App, run: &Run) -> Shown {
     let run = run.clone();
     let waits = waits(app, &run);
+    let value = |name: &str, value: &str| if run.facts.hides(name) { HIDDEN.to_owned() } else { value.to_owned() };
+    let params = run.facts.params.iter().map(|(name, text)| (name.clone(), value(name, text))).collect();
     let cause = |BuildCause { class, description, user }| Cause { class, description, user };
     Shown {
         id: run.id.0,
@@ -130,7 +132,7 @@ pub(super) fn shown(app: &App, run: &Run) -> Shown {
         ended_at: run.ended_at,
         lines: run.lines,
         causes: run.facts.causes.into_iter().map(cause).collect(),
-        params: run.facts.params,
+        params,
         agent: run.agent,
         trust: run.trust,
         abort_reason: run.abort_reason,

@@ -80,7 +80,7 @@ impl Keeper {
 
     /// The run cannot be done.
     pub(super) async fn fail(&mut self, kind: FailureKind, message: &str) -> Result<Step, StoreError> {
-        let end = RunEnd::failed(Outcome::Failure, Some(kind), message);
+        let end = self.secrets.cleaned(RunEnd::failed(Outcome::Failure, Some(kind), message));
         self.tell_agent(ToAgent::Release { lease: self.lease, forget: false });
         self.release_outposts(true);
         self.app.store.break_run(self.run.id, &end, self.app.now()).await?;

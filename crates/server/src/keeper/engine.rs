@@ -108,6 +108,20 @@ impl Keeper {
         Ok(waits_otherwise.then_some(project))
     }
 
+    /// What it says are passwords is shown to nobody from then on.
+    fn said_of_parameters(&mut self, acts: &mut Vec<Act>) {
+        let mut are_more = false;
+        for act in acts.iter() {
+            if let Act::Event(Event::PropertiesSet { properties }) = act {
+                are_more |= self.run.facts.hide(&properties.parameters);
+            }
+        }
+        if are_more {
+            self.secrets.add(self.run.facts.secrets());
+            acts.push(Act::Facts(self.run.facts.clone()));
+        }
+    }
+
     pub(super) fn start_engine(&mut self) {
         self.engine += 1;
         let words = self.journal.as_mut().map(Journal::restart).unwrap_or_default();
@@ -133,7 +147,7 @@ impl Keeper {
                 }
                 Heard::Event(event) => acts.push(Act::Event(event)),
                 Heard::Took(index) => took.push(index),
-                Heard::Ended(ended) => end = Some(ended),
+                Heard::Ended(ended) => end = Some(self.secrets.cleaned(ended)),
                 Heard::Invalid(findings) => {
                     let errors = findings.iter().filter(|finding| finding.is_error);
                     let said: Vec<_> = errors.map(|finding| finding.message.as_str()).collect();
@@ -146,6 +160,12 @@ impl Keeper {
         }
         let heard = journal.heard();
         let waits_otherwise = self.said_of_branch(&mut acts).await?;
+        self.said_of_parameters(&mut acts);
+        for act in &mut acts {
+            if let Act::Event(event) = act {
+                self.secrets.clean_event(event);
+            }
+        }
         let Some(journal) = &self.journal else { return Ok(Step::On) };
         let has_got_on = !acts.is_empty();
         acts.extend(took.iter().filter_map(|index| Some(Act::Took(*index, journal.entries().get(*index)?.at?))));
@@ -190,6 +210,7 @@ impl Keeper {
                 Act::Took(..)
                 | Act::Event(_)
                 | Act::Properties(..)
+                | Act::Facts(_)
                 | Act::Leave(_)
                 | Act::Elsewhere(..)
                 | Act::Stay => {}

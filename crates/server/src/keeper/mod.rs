@@ -14,6 +14,7 @@ mod engine;
 mod inbox;
 mod needs;
 mod outposts;
+mod secrets;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use wire::engine::{Input, Journal};
 
 use self::engine::size_of_input;
 use self::outposts::Outposts;
+use self::secrets::RunSecrets;
 use crate::app::App;
 use crate::config::ProjectConfig;
 
@@ -147,6 +149,8 @@ struct Keeper {
     leaving: Option<(Needs, Instant)>,
     /// Its jobs at other agents.
     outposts: Outposts,
+    /// What it must not show.
+    secrets: RunSecrets,
     /// It has ended, and its agent has said all.
     is_released: bool,
 }
@@ -175,6 +179,7 @@ impl Keeper {
             ended: None,
             leaving: None,
             outposts: Outposts::default(),
+            secrets: RunSecrets::default(),
             is_released: false,
         }
     }
@@ -237,6 +242,7 @@ impl Keeper {
         let Some(config) = self.config().await? else {
             return self.fail(FailureKind::Usage, "the project has no configuration that this server knows").await;
         };
+        self.secrets = RunSecrets::new(config.source.password().into_iter().chain(self.run.facts.secrets()));
         self.reported = (self.app.store.reported(self.run.id).await?, false);
         self.tell_agent(self.message_of_lease(&config, (self.lease, agent), self.reported.0)?);
         if let Some(needs) = self.run.leaves.clone() {
@@ -406,7 +412,8 @@ impl Keeper {
             }
             // Something between was not written down, and comes again: it was said before the agent heard how much is.
             FromAgent::Report { first, .. } if first > self.reported.0 && !self.reported.1 => Ok(Step::On),
-            FromAgent::Report { first, items, .. } => {
+            FromAgent::Report { first, mut items, .. } => {
+                self.secrets.clean(&mut items);
                 self.see_images(&items);
                 self.see_output(&items).await?;
                 let reported = self.app.store.report(self.run.id, first, &items).await?;

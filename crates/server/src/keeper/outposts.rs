@@ -298,7 +298,8 @@ impl Keeper {
                 _ => self.tell_outpost(job, ToAgent::AnswerKept { lease, id }),
             },
             FromAgent::Report { first, .. } if first > outpost.reported.0 && !outpost.reported.1 => {}
-            FromAgent::Report { first, items, .. } => {
+            FromAgent::Report { first, mut items, .. } => {
+                self.secrets.clean(&mut items);
                 let until = Instant::now() + LAST_WORDS;
                 // There may be much of it.
                 outpost.over.iter_mut().for_each(|at| *at = until);

@@ -24,6 +24,7 @@ mod people;
 mod postgres;
 mod project_files;
 mod properties;
+mod secrets;
 mod test_results;
 mod traces;
 mod upstream;

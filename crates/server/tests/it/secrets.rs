@@ -1,0 +1,116 @@
+//! What a run was given in confidence is shown to nobody.
+
+use axum::http::StatusCode;
+use model::event::{Event, LogSource};
+use model::ids::StepId;
+use model::outcome::Outcome;
+use serde_json::{Value, json};
+use wire::agent::{FromAgent, Item, LogLine, ToAgent};
+
+use crate::agent::{Place, is_exec, line};
+
+const SECRET: &str = "correct-horse-battery";
+const DEPLOYS: &str = "pipeline {
+    agent any
+    options { skipDefaultCheckout() }
+    parameters { password(name: 'TOKEN', defaultValue: '', description: 'of the shop'); string(name: 'WHERE') }
+    stages { stage('s') { steps { echo \"with ${params.TOKEN} to ${params.WHERE}\"; sh 'deploy'; error \"no ${params.TOKEN}\" } } }
+}";
+
+fn event(event: Event) -> Item {
+    Item::Event { at: 1, event }
+}
+
+#[tokio::test]
+async fn passwords_are_in_no_log_and_no_answer() {
+    let mut place = Place::new().await;
+    let key = place.enrol("one").await;
+    let mut agent = place.agent(&key, &[]).await;
+    let params = json!({ "params": { "TOKEN": SECRET, "WHERE": "the shop" } });
+    let run = place.ask("POST", "/api/v1/projects/app/runs", params.clone()).await["id"].as_u64().unwrap();
+    let lease = agent.take(DEPLOYS).await;
+    let ToAgent::Perform { id, .. } = agent.work(is_exec).await else { unreachable!() };
+    let items = vec![
+        line(&format!("curl -H 'Authorization: {SECRET}' shop")),
+        line("Y29ycmVjdC1ob3JzZS1iYXR0ZXJ5 is the same"),
+        event(Event::StepStarted {
+            step: StepId(90),
+            stage: None,
+            name: "sh".into(),
+            label: Some(format!("login {SECRET}")),
+        }),
+        event(Event::StepFinished {
+            step: StepId(90),
+            outcome: Outcome::Failure,
+            message: Some(format!("{SECRET} is wrong")),
+        }),
+    ];
+    agent.say(&FromAgent::Report { lease, first: 0, items }).await;
+    agent.work(|message| matches!(message, ToAgent::Kept { .. })).await;
+
+    // A server that begins with what is written down knows it too.
+    drop(agent);
+    place.restart().await;
+    let mut agent = place.agent(&key, &[lease]).await;
+    agent.work(is_exec).await;
+    let more = LogLine { at: 2, step: None, stage: None, source: LogSource::Stderr, text: format!("again {SECRET}") };
+    agent.say(&FromAgent::Report { lease, first: 4, items: vec![Item::Line(more)] }).await;
+    agent.answer(lease, id, model::request::Reply::Exited { code: 0, stdout: None, limit: None }).await;
+    agent.give_back(lease).await;
+    let ended = place.wait_for_end(run).await;
+    assert_eq!(ended["outcome"], "FAILURE");
+    assert!(ended["message"].as_str().unwrap().contains("no ****"), "{ended}");
+    assert_eq!(ended["params"], json!([["TOKEN", "…"], ["WHERE", "the shop"]]));
+    let log = place.log(run).await;
+    for said in ["with **** to the shop", "curl -H 'Authorization: ****' shop", "**** is the same", "again ****"] {
+        assert!(log.contains(said), "{said}: {log}");
+    }
+
+    // The next one is known to have a password before it says so: nobody sees it, wherever they look.
+    let next = place.ask("POST", "/api/v1/projects/app/runs", params).await;
+    assert_eq!(next["params"][0], json!(["TOKEN", "…"]));
+    let again = place.ask("POST", &format!("/api/v1/runs/{run}/rerun"), json!({})).await;
+    assert_eq!(again["params"][0], json!(["TOKEN", "…"]));
+    let all = place.ask("GET", "/api/v1/runs", Value::Null).await;
+    let events = place.ask("GET", &format!("/api/v1/runs/{run}/events"), Value::Null).await;
+    let audit = place.ask("GET", "/api/v1/audit", Value::Null).await;
+    let jenkins = place.jenkins("GET", &format!("/job/app/{}/api/json", next["number"])).await;
+    assert_eq!(jenkins.status, StatusCode::OK);
+    let action = &jenkins.body["actions"][1]["parameters"];
+    assert_eq!(action[0], json!({ "_class": "hudson.model.PasswordParameterValue", "name": "TOKEN" }));
+    let person = json!({ "password": "a long enough password", "grants": ["reader"] });
+    place.ask("PUT", "/api/v1/people/reader", person).await;
+    let reader = place.log_in("reader", "a long enough password").await;
+    let (_, page) = place.page(&format!("/runs/{run}"), reader.as_deref()).await;
+    assert!(page.contains("with **** to the shop"), "{page}");
+    let pages = [all.to_string(), events.to_string(), audit.to_string(), jenkins.body.to_string(), page, log];
+    for text in pages {
+        assert!(!text.contains(SECRET) && !text.contains("Y29ycmVjdC1ob3JzZS1iYXR0ZXJ5"), "{text}");
+    }
+
+    // What it began with it begins with again.
+    let lease = agent.take(DEPLOYS).await;
+    let ToAgent::Perform { request, .. } = agent.work(is_exec).await else { unreachable!() };
+    assert!(format!("{request:?}").contains(SECRET), "whoever deploys has it");
+    agent.say(&FromAgent::Report { lease, first: 0, items: vec![line("bye")] }).await;
+}
+
+#[tokio::test]
+async fn what_a_repository_is_fetched_with_is_in_no_log() {
+    let place = Place::new().await;
+    let source = json!({ "git": { "url": "https://git.example/app.git", "branch": "main", "login": { "user": "ci", "password": SECRET } } });
+    place.ask("PUT", "/api/v1/projects/app", json!({ "source": source })).await;
+    let key = place.enrol("one").await;
+    let mut agent = place.agent(&key, &[]).await;
+    let run = place.trigger().await;
+    let lease = agent.take("node { sh 'make' }").await;
+    let ToAgent::Perform { id, .. } = agent.work(is_exec).await else { unreachable!() };
+    agent
+        .say(&FromAgent::Report { lease, first: 0, items: vec![line(&format!("https://ci:{SECRET}@git.example"))] })
+        .await;
+    agent.answer(lease, id, model::request::Reply::Exited { code: 0, stdout: None, limit: None }).await;
+    agent.give_back(lease).await;
+    place.wait_for_end(run).await;
+    let log = place.log(run).await;
+    assert!(log.contains("https://ci:****@git.example"), "{log}");
+}

@@ -41,6 +41,11 @@ pub struct RunFacts {
 }
 
 impl RunFacts {
+    /// The branch, tag or pull request that it is of (`BRANCH_NAME`); `None`: of none in particular.
+    pub fn branch(&self) -> Option<&str> {
+        self.env.iter().find(|(name, _)| name == "BRANCH_NAME").map(|(_, branch)| branch.as_str())
+    }
+
     /// Whether the value of that parameter is shown to nobody.
     pub fn hides(&self, parameter: &str) -> bool {
         self.hidden.iter().any(|hidden| hidden == parameter)
@@ -61,6 +66,18 @@ impl RunFacts {
         self.hidden.extend(new);
         are_more
     }
+}
+
+/// What Jenkins calls the job that a branch of a project is: `app/feature%2Fx`.
+pub fn job_name(project: &str, branch: Option<&str>) -> String {
+    let Some(branch) = branch else { return project.to_owned() };
+    let is_plain = |character: char| !character.is_control() && !"/\\%:*?\"<>|".contains(character);
+    let encoded = branch.chars().fold(String::new(), |name, character| match is_plain(character) {
+        true => name + character.encode_utf8(&mut [0; 4]),
+        // All of these are one byte.
+        false => name + &format!("%{:02X}", u32::from(character)),
+    });
+    format!("{project}/{encoded}")
 }
 
 /// Why a run was started, in Jenkins' terms.

@@ -9,8 +9,9 @@ use store::{Actor, Millis, NewRun, Run, Store, StoreError};
 use tokio::sync::{Notify, broadcast, mpsc};
 
 use crate::artifacts::Artifacts;
+use crate::changes::env_of_default;
 use crate::checks::Checks;
-use crate::config::ServerConfig;
+use crate::config::{ProjectConfig, ServerConfig};
 use crate::github_app::Tokens;
 use crate::http::{Counted, Logins};
 use crate::hub::Hub;
@@ -98,9 +99,14 @@ impl App {
     /// As [`Store::create_run`].
     pub(crate) async fn create_run(&self, actor: &Actor, project: &str, mut new: NewRun) -> Result<Run, StoreError> {
         new.facts.server_url = Some(self.url());
-        if !new.facts.params.is_empty()
+        let is_of_no_branch = new.revision.is_none() && new.facts.branch().is_none();
+        if (is_of_no_branch || !new.facts.params.is_empty())
             && let Some(project) = self.store.project(project).await?
         {
+            let config = serde_json::from_value::<ProjectConfig>(project.config.clone()).ok();
+            if let Some(config) = config.filter(|config| is_of_no_branch && config.has_branches()) {
+                new.facts.env.extend(env_of_default(&config));
+            }
             // Whichever branch calls it a password.
             for branch in self.store.all_properties(Some(project.id)).await? {
                 new.facts.hide(&branch.properties.parameters);

@@ -81,6 +81,11 @@ pub(crate) fn env_of_person(config: &ProjectConfig, revision: &str) -> Vec<(Stri
     env_of(config, &reference).into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
+/// The same of the branch that is built where nobody says otherwise.
+pub(crate) fn env_of_default(config: &ProjectConfig) -> Vec<(String, String)> {
+    config.source.branch().map(|branch| env_of_person(config, &format!("refs/heads/{branch}"))).unwrap_or_default()
+}
+
 /// When the tag of a run was made, as Jenkins says it; nothing where it is of no tag, or says so already.
 pub(crate) fn times_of_tag(facts: &RunFacts, tagged_at: Option<u64>) -> Vec<(String, String)> {
     let has = |wanted: &str| facts.env.iter().any(|(name, _)| name == wanted);

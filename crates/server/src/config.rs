@@ -367,6 +367,11 @@ impl ProjectConfig {
             .then_some("an address is shown to everybody, so it has no name and password in it: give them as `login`")
     }
 
+    /// Whether its branches are found, and are jobs of their own: as in Jenkins' multibranch projects, and unlike in others that have a definition in git.
+    pub(crate) fn has_branches(&self) -> bool {
+        self.hook.is_some() || self.report.is_some() || self.poll_minutes.is_some()
+    }
+
     /// Without what is secret.
     pub fn told(&self) -> ProjectConfig {
         let hook = self.hook.as_ref().map(|hook| HookConfig { secret: HIDDEN.to_owned(), ..hook.clone() });

@@ -153,8 +153,10 @@ pub(crate) async fn known(app: &App, project: &Project) -> Result<Known, StoreEr
     let mut before: Option<RunId> = None;
     loop {
         let projects = Some(vec![project.id]);
-        let found =
-            app.store.runs(&RunFilter { projects, unfinished: true, before, revision: None, limit: PAGE }).await?;
+        let found = app
+            .store
+            .runs(&RunFilter { projects, unfinished: true, before, limit: PAGE, ..RunFilter::default() })
+            .await?;
         for run in found.iter().filter(|run| run.abort_reason.is_none()) {
             match change_id(run) {
                 Some(id) => requests.extend(id.parse::<u64>().ok()),

@@ -334,7 +334,7 @@ pub(crate) async fn end_all(
     fits: impl Fn(&Run) -> bool,
 ) -> Result<(), StoreError> {
     let (projects, revision) = (Some(vec![project]), revision.map(str::to_owned));
-    let mut filter = RunFilter { projects, revision, unfinished: true, before: None, limit: PAGE };
+    let mut filter = RunFilter { projects, revision, unfinished: true, limit: PAGE, ..RunFilter::default() };
     loop {
         let found = app.store.runs(&filter).await?;
         // Asked once: a second time would end what it does at its end.

@@ -13,7 +13,7 @@ use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Row as _, Transaction};
 use crate::{Keys, StoreError};
 
 /// Steps of the schema, in their order; only forward.
-const MIGRATIONS: [&str; 21] = [
+const MIGRATIONS: [&str; 22] = [
     include_str!("../migrations/0001.sql"),
     include_str!("../migrations/0002.sql"),
     include_str!("../migrations/0003.sql"),
@@ -35,6 +35,7 @@ const MIGRATIONS: [&str; 21] = [
     include_str!("../migrations/0019.sql"),
     include_str!("../migrations/0020.sql"),
     include_str!("../migrations/0021.sql"),
+    include_str!("../migrations/0022.sql"),
 ];
 /// The schema that this version knows.
 pub(crate) const SCHEMA: i64 = MIGRATIONS.len() as i64;

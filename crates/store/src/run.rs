@@ -151,6 +151,8 @@ pub struct RunFilter {
     pub unfinished: bool,
     /// Of this revision, by the name that it was asked for with.
     pub revision: Option<String>,
+    /// Of this branch, tag or pull request, as pipelines know it.
+    pub branch: Option<String>,
     /// At most so many.
     pub limit: u32,
 }

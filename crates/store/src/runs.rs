@@ -2,7 +2,7 @@
 
 use model::event::LogSource;
 use model::ids::RunId;
-use model::run::{RunEnd, RunFacts};
+use model::run::{RunEnd, RunFacts, job_name};
 use model::rung::Trust;
 use model::test_result::TestCounts;
 use serde_json::json;
@@ -105,13 +105,21 @@ impl Store {
         // Whose code it is was not said: then it may be anybody's.
         let trust = new.trust.unwrap_or(Trust::Stranger);
         let (project_id, number): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
-        let previous = sqlx::query(
-            "SELECT outcome FROM runs WHERE project_id = $1 AND outcome IS NOT NULL ORDER BY number DESC LIMIT 1",
-        );
-        let previous = previous.bind(project_id).fetch_optional(&mut *tx).await?;
+        let branch = new.facts.branch().map(str::to_owned);
+        let previous = match branch {
+            Some(_) => {
+                "SELECT outcome FROM runs WHERE project_id = $1 AND branch = $2 AND outcome IS NOT NULL ORDER BY id DESC LIMIT 1"
+            }
+            // The parameters have to be there.
+            None => {
+                "SELECT outcome FROM runs WHERE project_id = $1 AND branch IS NULL AND $2 = '' AND outcome IS NOT NULL ORDER BY id DESC LIMIT 1"
+            }
+        };
+        let previous = sqlx::query(previous).bind(project_id).bind(branch.clone().unwrap_or_default());
+        let previous = previous.fetch_optional(&mut *tx).await?;
         let previous = previous.map(|row| row.try_get::<String, _>(0)).transpose()?;
         let facts = RunFacts {
-            job_name: project.to_owned(),
+            job_name: job_name(project, branch.as_deref()),
             build_number: unsigned(number),
             started_at_ms: now,
             previous: previous.and_then(|word| serde_json::from_value(word.into()).ok()),
@@ -120,8 +128,8 @@ impl Store {
         let id = count(&mut tx, "run").await?;
         let text = serde_json::to_string(&facts).map_err(StoreError::damaged("a run"))?;
         sqlx::query(
-            "INSERT INTO runs (id, project_id, number, status, facts, revision, trust, commit_id, epoch, queued_ms, heard, digest, lines, events, reported, reports, report, held, merge, approved, places) \
-             VALUES ($1, $2, $3, 'queued', $4, $5, $7, $8, 0, $6, 0, 0, 0, 0, 0, $9, CASE WHEN $9 = 1 THEN 'queued' END, $10, $11, $12, 0)",
+            "INSERT INTO runs (id, project_id, number, status, facts, revision, trust, commit_id, epoch, queued_ms, heard, digest, lines, events, reported, reports, report, held, merge, approved, places, branch) \
+             VALUES ($1, $2, $3, 'queued', $4, $5, $7, $8, 0, $6, 0, 0, 0, 0, 0, $9, CASE WHEN $9 = 1 THEN 'queued' END, $10, $11, $12, 0, $13)",
         )
         .bind(id)
         .bind(project_id)
@@ -135,6 +143,7 @@ impl Store {
         .bind(&new.held)
         .bind(new.merge.as_ref().map(serde_json::to_string).transpose().map_err(StoreError::damaged("a run"))?)
         .bind(new.approved.as_ref().map(serde_json::to_string).transpose().map_err(StoreError::damaged("a run"))?)
+        .bind(branch)
         .execute(&mut *tx)
         .await?;
         if let Some(delivery) = &new.delivery {
@@ -214,11 +223,26 @@ impl Store {
         if filter.revision.is_some() {
             text.push_str(" AND r.revision = $3");
         }
+        if filter.branch.is_some() {
+            text.push_str(if filter.revision.is_some() { " AND r.branch = $4" } else { " AND r.branch = $3" });
+        }
         text.push_str(" ORDER BY r.id DESC LIMIT $2");
         let mut query = sqlx::query(sqlx::AssertSqlSafe(text)).bind(before).bind(i64::from(filter.limit));
-        if let Some(revision) = &filter.revision {
-            query = query.bind(revision.clone());
+        for name in [&filter.revision, &filter.branch].into_iter().flatten() {
+            query = query.bind(name.clone());
         }
+        query.fetch_all(&self.pool).await?.iter().map(run).collect()
+    }
+
+    /// The last run of each branch, tag and pull request of a project, those of the newest first.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn last_of_branches(&self, project: ProjectId, limit: u32) -> Result<Vec<Run>, StoreError> {
+        let text = format!(
+            "{SELECT} WHERE r.id IN (SELECT MAX(id) FROM runs WHERE project_id = $1 AND branch IS NOT NULL GROUP BY branch) ORDER BY r.id DESC LIMIT $2"
+        );
+        let query = sqlx::query(sqlx::AssertSqlSafe(text)).bind(signed(project.0)).bind(i64::from(limit));
         query.fetch_all(&self.pool).await?.iter().map(run).collect()
     }
 

@@ -12,7 +12,8 @@ use store::{Project, Run, RunFilter, Status};
 
 use super::auth::{User, Viewer};
 use super::error::Refused;
-use super::jenkins::{FEW, builds};
+use super::jenkins::FEW;
+use super::jenkins::jobs::Job;
 use crate::app::App;
 use crate::config::ProjectConfig;
 use crate::scan::change_id;
@@ -24,11 +25,12 @@ pub(super) struct Badge {
 }
 
 /// The last run of the branch that is built by default that has ended. What is somebody else's, or is to be merged, says nothing of the project.
-async fn last_of_its_own(app: &App, project: &Project) -> Result<Option<Run>, Refused> {
+async fn last_of_its_own(app: &App, job: &Job) -> Result<Option<Run>, Refused> {
+    let project = &job.project;
     let config: Option<ProjectConfig> = serde_json::from_value(project.config.clone()).ok();
     let branch = config.as_ref().and_then(|config| config.source.branch()).map(str::to_owned);
     let full = branch.as_ref().map(|branch| format!("refs/heads/{branch}"));
-    let mut found = builds(app, project, FEW).await?;
+    let mut found = job.builds(app, FEW).await?;
     if let Some(name) = &full {
         let (projects, revision) = (Some(vec![project.id]), Some(name.clone()));
         found.extend(app.store.runs(&RunFilter { projects, revision, limit: FEW, ..RunFilter::default() }).await?);
@@ -46,8 +48,8 @@ pub(super) async fn by_name(
     (user, viewer): (Result<User, Refused>, Result<Viewer, Response>),
     Query(Badge { job }): Query<Badge>,
 ) -> Result<Response, Refused> {
-    let project = app.store.project(&job).await?;
-    of(&app, (user, viewer), project).await
+    let job = Job::named(&app, &job).await?;
+    of(&app, (user, viewer), job).await
 }
 
 /// The badge of a project: for who sees it, and for everybody where the project says so. To anybody else there is none, whether there is
@@ -55,18 +57,21 @@ pub(super) async fn by_name(
 pub(super) async fn of(
     app: &App,
     (user, viewer): (Result<User, Refused>, Result<Viewer, Response>),
-    project: Option<Project>,
+    job: Option<Job>,
 ) -> Result<Response, Refused> {
     let config = |project: &Project| serde_json::from_value::<ProjectConfig>(project.config.clone()).ok();
-    let is_public = project.as_ref().and_then(config).is_some_and(|config| config.public_badge);
-    let project = match (is_public, project) {
-        (true, Some(project)) => project,
-        (_, project) => {
+    let is_public = job.as_ref().and_then(|job| config(&job.project)).is_some_and(|config| config.public_badge);
+    let job = match (is_public, job) {
+        (true, Some(job)) => job,
+        (_, job) => {
             let user = user.or_else(|refused| viewer.map(|Viewer(user)| user).map_err(|_| refused))?;
-            project.filter(|project| user.sees(&project.name)).ok_or_else(|| Refused::missing("job"))?
+            job.filter(|job| user.sees(&job.project.name)).ok_or_else(|| Refused::missing("job"))?
         }
     };
-    let last = last_of_its_own(app, &project).await?;
+    let last = match job.branch {
+        Some(_) => job.builds(app, FEW).await?.into_iter().find(|run| run.status == Status::Done),
+        None => last_of_its_own(app, &job).await?,
+    };
     let (word, fill) = match last.and_then(|run| run.outcome) {
         Some(Outcome::Success) => ("passing", "#2da44e"),
         Some(Outcome::Unstable) => ("unstable", "#bf8700"),

@@ -129,9 +129,10 @@ pub(super) async fn of_project(
 }
 
 /// Jenkins' properties of a job: the parameters of the branch that is built where nobody says otherwise.
-pub(super) async fn as_jenkins(app: &App, project: &Project) -> Result<Value, Refused> {
+pub(super) async fn as_jenkins(app: &App, project: &Project, branch: Option<&str>) -> Result<Value, Refused> {
     let config = serde_json::from_value::<ProjectConfig>(project.config.clone()).ok();
-    let branch = config.as_ref().and_then(|config| config.source.branch()).unwrap_or_default();
+    let default = || config.as_ref().and_then(|config| config.source.branch()).unwrap_or_default();
+    let branch = branch.unwrap_or_else(default);
     let said = app.store.properties(project.id, branch).await?.unwrap_or_default();
     let of = |parameter: &Parameter| {
         let class = parameter.kind.class();

@@ -13,7 +13,7 @@ use wire::engine::Finding;
 
 use super::auth::User;
 use super::error::Refused;
-use super::jenkins::pairs;
+use super::jenkins::form::pairs;
 use crate::app::App;
 
 /// Name of the field with the definition.

@@ -233,3 +233,79 @@ async fn a_badge_may_be_for_everybody() {
     assert_eq!(place.jenkins("GET", "/job/app/badge/icon").await.status, 200);
     assert_eq!(place.jenkins("GET", "/job/none/badge/icon").await.status, 404);
 }
+
+/// As in Jenkins' multibranch projects: each branch, tag and pull request is a job in its project.
+#[tokio::test]
+async fn branches_are_jobs_of_their_own() {
+    let place = Place::new().await;
+    let key = place.enrol("one").await;
+    let git = json!({ "git": { "url": "https://git.example/app.git", "branch": "main" } });
+    let config = json!({ "source": git, "poll_minutes": 60, "public_badge": true });
+    place.ask("PUT", "/api/v1/projects/team%2Fapp", config).await;
+    let mut agent = place.agent(&key, &[]).await;
+    let mut numbers = Vec::new();
+    // Not in its branch, it would be the fix of what failed elsewhere.
+    for (revision, text) in [
+        (Value::Null, "error 'no'"),
+        (
+            "feature/a b".into(),
+            "echo \"${JOB_NAME}|${JOB_BASE_NAME}|${BRANCH_NAME}|${BUILD_URL}\"; echo \"before: ${currentBuild.previousBuild}\"",
+        ),
+        ("refs/tags/v1".into(), "echo env.JOB_NAME"),
+        ("feature/a b".into(), "currentBuild.result = 'UNSTABLE'"),
+    ] {
+        let body = if revision.is_null() { json!({}) } else { json!({ "revision": revision }) };
+        let run = place.ask("POST", "/api/v1/projects/team%2Fapp/runs", body).await;
+        let lease = agent.take(text).await;
+        agent.give_back(lease).await;
+        place.wait_for_end(lease.run.0).await;
+        numbers.push((run["id"].as_u64().unwrap(), run["number"].as_u64().unwrap()));
+    }
+    let ((main, _), (feature, second), (tag, third), (_, last)) = (numbers[0], numbers[1], numbers[2], numbers[3]);
+    assert_eq!((second, third, last), (2, 3, 4), "numbers are the project's");
+    let log = place.log(feature).await;
+    let said = "team/app/feature%2Fa b|feature%2Fa b|feature/a b|";
+    assert!(log.contains(said) && log.contains("/job/team/job/app/job/feature%252Fa%20b/2/"), "{log}");
+    assert!(log.contains("before: null"), "{log}");
+    assert!(place.log(tag).await.contains("team/app/v1"));
+    assert!(place.log(main).await.contains("no"));
+
+    let job = "/job/team/job/app/job/feature%252Fa%20b";
+    let of = place.jenkins("GET", &format!("{job}/api/json")).await.body;
+    assert_eq!(
+        (&of["name"], &of["displayName"], &of["color"]),
+        (&"feature%2Fa b".into(), &"feature/a b".into(), &"yellow".into())
+    );
+    let listed: Vec<_> = of["builds"].as_array().unwrap().iter().map(|build| build["number"].clone()).collect();
+    assert_eq!(json!([listed, of["lastStableBuild"]["number"], of["lastFailedBuild"]]), json!([[4, 2], 2, null]));
+    let url = of["lastBuild"]["url"].as_str().unwrap();
+    assert!(url.ends_with(&format!("{job}/4/")), "{url}");
+    let main_job = place.jenkins("GET", "/job/team/job/app/job/main/lastBuild/api/json").await.body;
+    assert_eq!((&main_job["number"], &main_job["result"]), (&1.into(), &"FAILURE".into()), "where nobody says which");
+    let whole = place.jenkins("GET", "/job/team/job/app/api/json").await.body;
+    let jobs: Vec<_> = whole["jobs"].as_array().unwrap().iter().map(|job| job["name"].clone()).collect();
+    assert_eq!((json!(jobs), &whole["lastBuild"]["number"]), (json!(["feature%2Fa b", "v1", "main"]), &4.into()));
+    for wrong in [
+        "/job/team/job/app/job/main/2/api/json",
+        "/job/team/job/app/job/other/api/json",
+        "/job/team/job/other/job/main/api/json",
+    ] {
+        assert_eq!(place.jenkins("GET", wrong).await.status, 404, "{wrong}");
+    }
+    for (of, word) in
+        [("/job/team/job/app/job/main", "failing"), (job, "unstable"), ("/job/team/job/app/job/other", "not run")]
+    {
+        let badge = place.request("GET", &format!("{of}/badge/icon")).send().await.unwrap();
+        assert!(badge.text().await.unwrap().contains(word), "{of}");
+    }
+
+    // Wanted there, it is run there.
+    let asked = place.jenkins("POST", &format!("{job}/build")).await;
+    assert_eq!(asked.status, 201);
+    let lease = agent.take("echo 'once more'").await;
+    let run = place.run(lease.run.0).await;
+    assert_eq!((&run["revision"], &run["number"]), (&"feature/a b".into(), &5.into()));
+    agent.give_back(lease).await;
+    place.wait_for_end(lease.run.0).await;
+    assert_eq!(place.jenkins("POST", "/job/team/job/app/job/other/build").await.status, 404);
+}

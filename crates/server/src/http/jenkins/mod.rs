@@ -1,10 +1,13 @@
 //! What tools in the field ask a Jenkins for: jobs, builds, logs, triggers, badges, the list of `cc.xml`.
 //!
-//! Source: Jenkins' "Remote access API". A project `folder/app` is `/job/folder/job/app/`. Some things are other than there: files are no parameters; the offset of
+//! Source: Jenkins' "Remote access API". A project `folder/app` is `/job/folder/job/app/`, and its branch `main` `/job/folder/job/app/job/main/`; numbers of builds are the project's. Some things are other than there: files are no parameters; the offset of
 //! `progressiveText` counts lines (who hands back what `X-Text-Size` said, as all do, sees no difference), and a crumb is not needed, for
 //! nothing here is done on the strength of a cookie.
 //!
 //! Never: what the API does not allow the same token.
+
+pub(super) mod form;
+pub(super) mod jobs;
 
 use std::io;
 use std::sync::Arc;
@@ -19,16 +22,21 @@ use futures_util::{StreamExt as _, stream};
 use maud::{PreEscaped, html};
 use model::outcome::Outcome;
 use model::run::{BuildCause, RunFacts};
-use model::rung::Trust;
 use serde_json::{Value, json};
-use store::{Actor, NewRun, Project, Run, RunFilter, Status};
+use store::{Actor, NewRun, Run, Status, StoreError};
 
+use self::form::{of_form, pairs};
+use self::jobs::{Asked, Job, LAST, asked, is_last, job_url, run_url};
 use super::auth::{User, Viewer};
 use super::error::Refused;
 use crate::app::App;
+use crate::changes::{held, of_person};
+use crate::config::ProjectConfig;
 use crate::logs;
 use crate::policy::Action;
 
+/// Branches of a project that are listed.
+const JOBS: u32 = 1000;
 /// Builds of a job that are listed.
 const BUILDS: u32 = 100;
 /// Builds of a job among which the last is that has ended.
@@ -43,9 +51,10 @@ pub(super) async fn root(State(app): State<Arc<App>>, user: User, headers: Heade
     let base = base(&app, &headers);
     let mut jobs = Vec::new();
     for project in user.projects(&app).await? {
-        let last = last_run(&app, &project).await?;
+        let job = Job { project, branch: None };
+        let last = job.builds(&app, 1).await?.into_iter().next();
         jobs.push(json!({
-            "_class": CLASS_OF_JOB, "name": project.name, "url": job_url(&base, &project.name), "color": color(last.as_ref()),
+            "_class": CLASS_OF_JOB, "name": job.project.name, "url": job_url(&base, &job.project.name), "color": color(last.as_ref()),
         }));
     }
     Ok(Json(json!({ "_class": "hudson.model.Hudson", "mode": "NORMAL", "url": format!("{base}/"), "jobs": jobs })))
@@ -90,29 +99,8 @@ pub(super) async fn queue_item(
         "_class": if waits { "hudson.model.Queue$WaitingItem" } else { "hudson.model.Queue$LeftItem" },
         "id": id, "blocked": false, "buildable": waits, "stuck": false, "cancelled": false,
         "why": waits.then(|| super::runs::why(&app, &run)), "executable": executable,
-        "task": { "name": run.project_name, "url": job_url(&base, &run.project_name) },
+        "task": { "name": run.facts.job_name, "url": job_url(&base, &run.facts.job_name) },
     })))
-}
-
-/// Where something of a job is: its name, and what stands behind.
-struct Asked<'a> {
-    project: String,
-    rest: Vec<&'a str>,
-}
-
-/// `folder/job/app/12/api/json`: the parts behind `job` are the name's.
-fn asked(path: &str) -> Asked<'_> {
-    let parts: Vec<_> = path.split('/').filter(|part| !part.is_empty()).collect();
-    let (mut names, mut at) = (Vec::new(), 0);
-    if let Some(first) = parts.first() {
-        names.push(*first);
-        at = 1;
-        while let ["job", name, ..] = &parts[at..] {
-            names.push(name);
-            at += 2;
-        }
-    }
-    Asked { project: names.join("/"), rest: parts[at..].to_vec() }
 }
 
 /// `GET` and `POST /job/…`
@@ -125,7 +113,7 @@ pub(super) async fn job(
     headers: HeaderMap,
     body: String,
 ) -> Result<Response, Refused> {
-    let Asked { project, rest } = asked(&path);
+    let Asked { job, rest } = asked(&path);
     // What `BUILD_URL` and its like lead people to.
     if let (&Method::GET, [number] | [number, "console"] | [number, "display", "redirect"]) = (&method, rest.as_slice())
     {
@@ -133,20 +121,16 @@ pub(super) async fn job(
             (Ok(user), _) | (_, Ok(Viewer(user))) => user,
             (_, Err(to_login)) => return Ok(to_login),
         };
-        let project = app.store.project(&project).await?.filter(|project| user.sees(&project.name));
-        let project = project.ok_or_else(|| Refused::missing("job"))?;
-        let run = numbered(&app, &project, number).await?.ok_or_else(|| Refused::missing("build"))?;
+        let run = Job::find(&app, &user, &job).await?.build(&app, number).await?;
         return Ok(Redirect::to(&format!("/runs/{}", run.id.0)).into_response());
     }
     if let (&Method::GET, ["badge", "icon"] | ["lastBuild" | "lastCompletedBuild", "badge", "icon"]) =
         (&method, &rest[..])
     {
-        let project = app.store.project(&project).await?;
-        return super::badges::of(&app, (user, viewer), project).await;
+        return super::badges::of(&app, (user, viewer), Job::named(&app, &job).await?).await;
     }
     let user = user?;
-    let project = app.store.project(&project).await?.filter(|project| user.sees(&project.name));
-    let project = project.ok_or_else(|| Refused::missing("job"))?;
+    let job = Job::find(&app, &user, &job).await?;
     let base = base(&app, &headers);
     let query = query.unwrap_or_default();
     match (&method, rest.as_slice()) {
@@ -160,18 +144,18 @@ pub(super) async fn job(
             }
             let form = kind == "application/x-www-form-urlencoded";
             let given = pairs(&query).chain(pairs(if form { &body } else { "" }));
-            let actor = user.may(Action::TriggerRun, Some(&project.name))?;
-            let run = build(&app, actor, &project, given.collect()).await?;
+            let actor = user.may(Action::TriggerRun, Some(&job.project.name))?;
+            let run = build(&app, actor, &job, given.collect()).await?;
             let place = format!("{base}/queue/item/{}/", run.id.0);
             Ok((StatusCode::CREATED, [("location", place)]).into_response())
         }
-        (&Method::GET, ["api", "json"]) => Ok(Json(described(&app, &base, &project).await?).into_response()),
+        (&Method::GET, ["api", "json"]) => Ok(Json(described(&app, &base, &job).await?).into_response()),
         (&Method::GET, [number, "artifact", parts @ ..]) => {
-            let run = numbered(&app, &project, number).await?.ok_or_else(|| Refused::missing("build"))?;
+            let run = job.build(&app, number).await?;
             super::artifacts::hand_out(&app, &run, &parts.join("/"), &headers).await
         }
         (_, [number, rest @ ..]) => {
-            let run = numbered(&app, &project, number).await?.ok_or_else(|| Refused::missing("build"))?;
+            let run = job.build(&app, number).await?;
             of_run(&app, user, &base, &run, (&method, rest), &query).await
         }
         _ => Err(Refused::missing("page")),
@@ -238,7 +222,7 @@ async fn text_from(app: &App, run: &Run, from: u64) -> Result<(String, u64), Ref
     Ok((text, from + lines.len() as u64))
 }
 
-async fn build(app: &App, actor: Actor, project: &Project, given: Vec<(String, String)>) -> Result<Run, Refused> {
+async fn build(app: &App, actor: Actor, job: &Job, given: Vec<(String, String)>) -> Result<Run, Refused> {
     // What Jenkins itself reads there.
     let is_param = |name: &str| !["token", "cause", "delay", "json", "Submit"].contains(&name);
     let (form, given): (Vec<_>, Vec<_>) = given.into_iter().partition(|(name, _)| name == "json");
@@ -255,84 +239,47 @@ async fn build(app: &App, actor: Actor, project: &Project, given: Vec<(String, S
         description: format!("Started by user {user}"),
         user: Some(user),
     };
-    let reports = super::runs::reports(app, &project.name).await?;
-    let facts = RunFacts { causes: vec![cause], has_scm: true, params, ..RunFacts::default() };
-    let new = NewRun { facts, reports, trust: Some(Trust::Protected), ..NewRun::default() };
-    let run = app.create_run(&actor, &project.name, new).await?;
+    let config: ProjectConfig = serde_json::from_value(job.project.config.clone())
+        .map_err(|error| StoreError::Damaged { what: "a project", reason: error.to_string() })?;
+    // Of a branch what was run there last says where it is.
+    let last = if job.branch.is_some() { job.builds(app, 1).await?.into_iter().next() } else { None };
+    let (revision, env) = last.map(|last| (last.revision, last.facts.env)).unwrap_or_default();
+    let (revision, trust) = of_person(app, job.project.id, &config, revision).await?;
+    let facts = RunFacts { causes: vec![cause], has_scm: true, params, env, ..RunFacts::default() };
+    let (reports, held, trust) = (config.report.is_some(), held(&config, trust), Some(trust));
+    let new = NewRun { facts, revision, reports, held, trust, ..NewRun::default() };
+    let run = app.create_run(&actor, &job.project.name, new).await?;
     app.hub.wake();
     app.changed(run.id);
     Ok(run)
 }
 
-/// Parameters as Jenkins' own form sends them: `{"parameter": [{"name": "WHO", "value": "you"}]}`, or one without the list.
-fn of_form(text: &str) -> Result<Vec<(String, String)>, String> {
-    let form: Value = serde_json::from_str(text).map_err(|error| format!("`json` is none: {error}"))?;
-    let all = match &form["parameter"] {
-        Value::Null => &[][..],
-        Value::Array(all) => all,
-        one => std::slice::from_ref(one),
-    };
-    let read = |of: &Value| {
-        let name = of["name"].as_str().filter(|name| !name.is_empty())?;
-        let value = match &of["value"] {
-            Value::String(text) => text.clone(),
-            Value::Bool(value) => value.to_string(),
-            Value::Number(value) => value.to_string(),
-            _ => return None,
-        };
-        Some((name.to_owned(), value))
-    };
-    all.iter().map(|of| read(of).ok_or_else(|| "a parameter in `json` has a `name` and a `value`".to_owned())).collect()
-}
-
-/// `12`, `lastBuild`, `lastSuccessfulBuild` …
-async fn numbered(app: &App, project: &Project, word: &str) -> Result<Option<Run>, Refused> {
-    if let Ok(number) = word.parse() {
-        return Ok(app.store.run_of(&project.name, number).await?);
-    }
-    let runs = builds(app, project, BUILDS).await?;
-    let outcome = |run: &Run| run.outcome;
-    Ok(runs.into_iter().find(|run| match word {
-        "lastBuild" => true,
-        "lastCompletedBuild" => run.status == Status::Done,
-        "lastSuccessfulBuild" => matches!(outcome(run), Some(Outcome::Success | Outcome::Unstable)),
-        "lastStableBuild" => outcome(run) == Some(Outcome::Success),
-        "lastUnstableBuild" => outcome(run) == Some(Outcome::Unstable),
-        "lastFailedBuild" => outcome(run) == Some(Outcome::Failure),
-        "lastUnsuccessfulBuild" => outcome(run).is_some_and(|outcome| outcome != Outcome::Success),
-        _ => false,
-    }))
-}
-
-pub(super) async fn builds(app: &App, project: &Project, limit: u32) -> Result<Vec<Run>, Refused> {
-    Ok(app.store.runs(&RunFilter { projects: Some(vec![project.id]), limit, ..RunFilter::default() }).await?)
-}
-
-async fn last_run(app: &App, project: &Project) -> Result<Option<Run>, Refused> {
-    let filter = RunFilter { projects: Some(vec![project.id]), limit: 1, ..RunFilter::default() };
-    Ok(app.store.runs(&filter).await?.into_iter().next())
-}
-
-async fn described(app: &App, base: &str, project: &Project) -> Result<Value, Refused> {
-    let runs = builds(app, project, BUILDS).await?;
+async fn described(app: &App, base: &str, job: &Job) -> Result<Value, Refused> {
+    let runs = job.builds(app, BUILDS).await?;
     let short = |run: &Run| json!({ "_class": CLASS_OF_RUN, "number": run.number, "url": run_url(base, run) });
-    let first = |fits: &dyn Fn(&Run) -> bool| runs.iter().find(|run| fits(run)).map(short);
-    let ended = |outcome: Outcome| move |run: &Run| run.outcome == Some(outcome);
-    let name = project.name.rsplit('/').next().unwrap_or(&project.name);
-    Ok(json!({
-        "_class": CLASS_OF_JOB, "name": name, "fullName": project.name, "fullDisplayName": project.name, "displayName": name,
-        "url": job_url(base, &project.name), "buildable": true, "color": color(runs.first()),
-        "inQueue": runs.iter().any(|run| run.status == Status::Queued), "nextBuildNumber": project.last_number + 1,
-        "property": super::branches::as_jenkins(app, project).await?,
+    let full = job.name();
+    let name = full.rsplit('/').next().unwrap_or(&full);
+    let shown = job.branch.as_deref().unwrap_or(name);
+    let mut told = json!({
+        "_class": CLASS_OF_JOB, "name": name, "fullName": full, "fullDisplayName": full, "displayName": shown,
+        "url": job_url(base, &full), "buildable": true, "color": color(runs.first()),
+        "inQueue": runs.iter().any(|run| run.status == Status::Queued), "nextBuildNumber": job.project.last_number + 1,
+        "property": super::branches::as_jenkins(app, &job.project, job.branch.as_deref()).await?,
         "builds": runs.iter().map(short).collect::<Vec<_>>(),
-        "lastBuild": first(&|_| true),
-        "lastCompletedBuild": first(&|run| run.status == Status::Done),
-        "lastSuccessfulBuild": first(&|run| matches!(run.outcome, Some(Outcome::Success | Outcome::Unstable))),
-        "lastStableBuild": first(&ended(Outcome::Success)),
-        "lastUnstableBuild": first(&ended(Outcome::Unstable)),
-        "lastFailedBuild": first(&ended(Outcome::Failure)),
-        "lastUnsuccessfulBuild": first(&|run| run.outcome.is_some_and(|outcome| outcome != Outcome::Success)),
-    }))
+    });
+    for word in LAST {
+        told[word] = runs.iter().find(|run| is_last(word, run)).map(short).into();
+    }
+    if job.branch.is_none() {
+        let last = app.store.last_of_branches(job.project.id, JOBS).await?;
+        let branch = |run: &Run| {
+            let full = &run.facts.job_name;
+            let name = full.rsplit('/').next();
+            json!({ "_class": CLASS_OF_JOB, "name": name, "url": job_url(base, full), "color": color(Some(run)) })
+        };
+        told["jobs"] = last.iter().map(branch).collect();
+    }
+    Ok(told)
 }
 
 fn build_of(base: &str, run: &Run) -> Value {
@@ -353,7 +300,7 @@ fn build_of(base: &str, run: &Run) -> Value {
     let name = run.display_name.clone().unwrap_or_else(|| format!("#{}", run.number));
     json!({
         "_class": CLASS_OF_RUN, "number": run.number, "id": run.number.to_string(), "queueId": run.id.0, "displayName": name,
-        "description": run.description, "fullDisplayName": format!("{} {name}", run.project_name), "url": run_url(base, run),
+        "description": run.description, "fullDisplayName": format!("{} {name}", run.facts.job_name), "url": run_url(base, run),
         "building": run.status != Status::Done, "inProgress": run.status != Status::Done,
         "result": run.outcome.map(Outcome::name), "timestamp": run.started_at.unwrap_or(run.queued_at), "duration": took,
         "actions": actions, "artifacts": [], "changeSets": [],
@@ -379,10 +326,11 @@ pub(super) async fn cc(State(app): State<Arc<App>>, user: User, headers: HeaderM
     let base = base(&app, &headers);
     let mut projects = Vec::new();
     for project in user.projects(&app).await? {
-        let runs = builds(&app, &project, FEW).await?;
+        let job = Job { project, branch: None };
+        let runs = job.builds(&app, FEW).await?;
         let runs_now = runs.first().is_some_and(|run| run.status == Status::Running);
         let last = runs.into_iter().find(|run| run.status == Status::Done);
-        projects.push((project, runs_now, last));
+        projects.push((job.project, runs_now, last));
     }
     let xml = html! {
         (PreEscaped("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"))
@@ -417,81 +365,4 @@ fn base(app: &App, headers: &HeaderMap) -> String {
     let host = || headers.get("host").and_then(|host| host.to_str().ok()).unwrap_or("localhost");
     let given = app.config.url.as_ref().map(|url| url.trim_end_matches('/').to_owned());
     given.unwrap_or_else(|| format!("{}://{}", app.config.scheme(), host()))
-}
-
-fn job_url(base: &str, project: &str) -> String {
-    format!("{base}/job/{}/", project.replace('/', "/job/"))
-}
-
-fn run_url(base: &str, run: &Run) -> String {
-    format!("{}{}/", job_url(base, &run.project_name), run.number)
-}
-
-/// Of a query or a form.
-pub(super) fn pairs(text: &str) -> impl Iterator<Item = (String, String)> {
-    text.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (decoded(name), decoded(value))
-    })
-}
-
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        let ahead: Vec<u8> = rest.clone().take(2).collect();
-        let digits = std::str::from_utf8(&ahead).ok().filter(|digits| digits.len() == 2);
-        match (byte, digits.and_then(|digits| u8::from_str_radix(digits, 16).ok())) {
-            (b'+', _) => bytes.push(b' '),
-            (b'%', Some(decoded)) => {
-                bytes.push(decoded);
-                rest.nth(1);
-            }
-            (other, _) => bytes.push(other),
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_is_a_name_and_what_stands_behind() {
-        let check = |path: &str, name: &str, rest: &[&str]| {
-            let Asked { project, rest: found } = asked(path);
-            assert_eq!((project.as_str(), found.as_slice()), (name, rest), "{path}");
-        };
-        check("app/build", "app", &["build"]);
-        check("folder/job/app/12/api/json", "folder/app", &["12", "api", "json"]);
-        check("a/job/b/job/c/", "a/b/c", &[]);
-        check("", "", &[]);
-        check("app/job", "app", &["job"]);
-    }
-
-    #[test]
-    fn a_form_has_parameters() {
-        let list = r#"{"parameter":[{"name":"A","value":"b c"},{"name":"C","value":true},{"name":"D","value":7}],"statusCode":"303"}"#;
-        let expect = [("A", "b c"), ("C", "true"), ("D", "7")].map(|(name, value)| (name.to_owned(), value.to_owned()));
-        assert_eq!(of_form(list).unwrap(), expect);
-        assert_eq!(of_form(r#"{"parameter":{"name":"A","value":"b c"}}"#).unwrap(), expect[..1]);
-        assert_eq!(of_form("{}").unwrap(), []);
-        for bad in [
-            "",
-            "x",
-            r#"{"parameter":"A"}"#,
-            r#"{"parameter":[{"name":"A"}]}"#,
-            r#"{"parameter":[{"name":"","value":"x"}]}"#,
-        ] {
-            assert!(of_form(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn queries_are_decoded() {
-        let all: Vec<_> = pairs("A=b+c&%44=%C3%A9%zz&E&&F=1=2%4").collect();
-        let expect = [("A", "b c"), ("D", "é%zz"), ("E", ""), ("F", "1=2%4")];
-        assert_eq!(all, expect.map(|(name, value)| (name.to_owned(), value.to_owned())));
-    }
 }

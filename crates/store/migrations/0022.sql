@@ -1,0 +1,5 @@
+-- The branch, tag or pull request that a run is of, as its pipeline knows it (`BRANCH_NAME`): its runs are a job of their own.
+ALTER TABLE runs ADD COLUMN branch TEXT;
+UPDATE runs SET branch = SUBSTR(revision, 12) WHERE revision LIKE 'refs/heads/%' AND facts NOT LIKE '%"CHANGE_ID"%';
+UPDATE runs SET branch = SUBSTR(revision, 11) WHERE revision LIKE 'refs/tags/%';
+CREATE INDEX runs_of_branch ON runs (project_id, branch, id);

@@ -97,7 +97,7 @@ pub enum Command {
     Projects(projects::ProjectsCommand),
     /// Ask a server for a run
     Trigger(server::TriggerArgs),
-    /// List runs of a server
+    /// List runs of a server, or show one
     Runs(server::RunsArgs),
     /// Print the log of a run
     Logs(server::LogsArgs),

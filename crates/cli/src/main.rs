@@ -67,7 +67,7 @@ fn dispatch(cli: &Cli, style: Style) -> Result<Exit, CommandFailure> {
         Command::Dev(args) => block_on(commands::server::dev(args, home)),
         Command::Projects(command) => block_on(commands::remote::projects(command)),
         Command::Trigger(args) => block_on(commands::remote::trigger(args, style)),
-        Command::Runs(args) => block_on(commands::remote::runs(args)),
+        Command::Runs(args) => block_on(commands::runs::runs(args)),
         Command::Logs(args) => block_on(commands::remote::logs(args, style)),
         Command::Artifacts(args) => block_on(commands::artifacts::artifacts(args)),
         Command::Tests(command) => block_on(commands::test_results::tests(command)),

@@ -23,6 +23,18 @@ pub enum PeopleCommand {
         #[command(flatten)]
         client: ClientArgs,
     },
+    /// Change your own password
+    Password {
+        /// File with the one that you have: its first line (- reads standard input)
+        #[arg(long, value_name = "FILE")]
+        old_password_file: PathBuf,
+        /// File with the one that you want, of at least 12 characters
+        #[arg(long, value_name = "FILE")]
+        password_file: PathBuf,
+        /// Which server
+        #[command(flatten)]
+        client: ClientArgs,
+    },
 }
 
 /// `cofferdam people put`.

@@ -16,6 +16,14 @@ pub enum ProjectsCommand {
         #[command(flatten)]
         client: ClientArgs,
     },
+    /// How one is run, without what is secret
+    Show {
+        /// Its name: folder/app
+        name: String,
+        /// Which server
+        #[command(flatten)]
+        client: ClientArgs,
+    },
     /// Make one, or change it
     Put(Box<PutArgs>),
     /// What the definitions of its branches say: when they are run, what is kept, which parameters they take

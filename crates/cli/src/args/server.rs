@@ -228,6 +228,9 @@ pub struct TriggerArgs {
     /// Value of a parameter
     #[arg(short, long = "param", value_name = "NAME=VALUE", value_parser = parse_pair)]
     pub params: Vec<(String, String)>,
+    /// Before runs of its project that wait with a smaller one (-100 to 100)
+    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(-100..=100))]
+    pub priority: i32,
     /// Follow its log to its end; the exit code is the run's
     #[arg(short, long)]
     pub follow: bool,
@@ -239,9 +242,17 @@ pub struct TriggerArgs {
 /// `cofferdam runs`.
 #[derive(Debug, Args)]
 pub struct RunsArgs {
+    /// This run alone: what is known of it, its stages, its remarks on lines of files
+    pub run: Option<u64>,
+    /// Everything that happened in it, instead
+    #[arg(long, requires = "run")]
+    pub events: bool,
     /// Of this project
-    #[arg(long)]
+    #[arg(long, conflicts_with = "run")]
     pub project: Option<String>,
+    /// Of this branch, tag or pull request (`main`, `v1.0`, `PR-7`)
+    #[arg(long, conflicts_with = "run")]
+    pub branch: Option<String>,
     /// At most so many
     #[arg(long, default_value_t = 20)]
     pub limit: u32,

@@ -14,5 +14,6 @@ pub mod people;
 pub mod plan;
 pub mod remote;
 pub mod run;
+pub mod runs;
 pub mod server;
 pub mod test_results;

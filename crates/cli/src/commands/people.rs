@@ -30,6 +30,10 @@ pub async fn people(command: &PeopleCommand) -> Result<Exit, CommandFailure> {
             people.iter().for_each(|one| person(one, client.output));
         }
         PeopleCommand::Put(args) => put(args).await?,
+        PeopleCommand::Password { old_password_file, password_file, client } => {
+            let change = json!({ "old": first_line(old_password_file)?, "new": first_line(password_file)? });
+            Client::new(client)?.send(Method::POST, "/api/v1/me/password", Some(&change)).await?;
+        }
         PeopleCommand::Me { client } => {
             let me = Client::new(client)?.ask(Method::GET, "/api/v1/me", None).await?;
             match client.output {

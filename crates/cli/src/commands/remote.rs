@@ -1,14 +1,13 @@
-//! What a server is asked for: `projects`, `trigger`, `runs`, `logs`, `cancel`, `rerun`, `queue`, `agents`.
+//! What a server is asked for: `projects`, `trigger`, `logs`, `cancel`, `rerun`, `queue`, `agents`.
 
 use std::path::Path;
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::test_results::name_of;
 use crate::args::projects::{ProjectsCommand, PutArgs};
-use crate::args::server::{
-    AgentsCommand, AnswerArgs, CancelArgs, LogsArgs, QueueArgs, RerunArgs, RunsArgs, TriggerArgs,
-};
+use crate::args::server::{AgentsCommand, AnswerArgs, CancelArgs, LogsArgs, QueueArgs, RerunArgs, TriggerArgs};
 use crate::args::{OutputFormat, WhyArgs};
 use crate::client::Client;
 use crate::failure::{CommandFailure, Exit};
@@ -20,7 +19,7 @@ pub(super) fn text<'a>(value: &'a Value, name: &str) -> &'a str {
 }
 
 /// Of one state in words.
-fn state(run: &Value) -> String {
+pub(super) fn state(run: &Value) -> String {
     match run["outcome"].as_str() {
         Some(outcome) => outcome.to_lowercase(),
         None => text(run, "status").to_owned(),
@@ -36,6 +35,14 @@ pub async fn projects(command: &ProjectsCommand) -> Result<Exit, CommandFailure>
                     OutputFormat::Json => println!("{project}"),
                     OutputFormat::Text => println!("{}  {}", text(project, "name"), project["config"]["source"]),
                 }
+            }
+        }
+        ProjectsCommand::Show { name, client } => {
+            let path = format!("/api/v1/projects/{}", name_of(name));
+            let project = Client::new(client)?.ask(Method::GET, &path, None).await?;
+            match client.output {
+                OutputFormat::Json => println!("{project}"),
+                OutputFormat::Text => println!("{}", for_terminal(&format!("{:#}", project["config"]))),
             }
         }
         ProjectsCommand::Branches { name, client } => super::branches::ls(name, client).await?,
@@ -115,7 +122,13 @@ pub async fn trigger(args: &TriggerArgs, style: Style) -> Result<Exit, CommandFa
     let client = Client::new(&args.client)?;
     let params: serde_json::Map<_, _> = args.params.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
     let path = format!("/api/v1/projects/{}/runs", args.project.replace('/', "%2F"));
-    let run = client.ask(Method::POST, &path, Some(&json!({ "revision": args.revision, "params": params }))).await?;
+    let run = client
+        .ask(
+            Method::POST,
+            &path,
+            Some(&json!({ "revision": args.revision, "params": params, "priority": args.priority })),
+        )
+        .await?;
     made(&client, &run, args.follow, args.client.output, style).await
 }
 
@@ -224,33 +237,6 @@ pub async fn why(args: &WhyArgs, run: u64) -> Result<Exit, CommandFailure> {
                 None => println!("it has ended: {}", state(&run)),
             }
             println!("trust of its code: {}", text(&run, "trust"));
-        }
-    }
-    Ok(Exit::Success)
-}
-
-/// `cofferdam runs`.
-pub async fn runs(args: &RunsArgs) -> Result<Exit, CommandFailure> {
-    let project = args.project.as_ref().map(|name| format!("&project={name}")).unwrap_or_default();
-    let path = format!("/api/v1/runs?limit={}{project}", args.limit);
-    let answer = Client::new(&args.client)?.ask(Method::GET, &path, None).await?;
-    for run in answer["runs"].as_array().into_iter().flatten() {
-        match args.client.output {
-            OutputFormat::Json => println!("{run}"),
-            OutputFormat::Text => {
-                let cause = run["causes"][0]["description"].as_str().unwrap_or_default();
-                let waits = run["waits"].as_str().map(|why| format!(" ({why})")).unwrap_or_default();
-                let name = run["display_name"].as_str().map(|name| format!(" {name}")).unwrap_or_default();
-                let line = format!(
-                    "{:>6}  {} #{}{name}  {}{waits}  {cause}  ({})",
-                    run["id"],
-                    text(run, "project"),
-                    run["number"],
-                    state(run),
-                    text(run, "trust")
-                );
-                println!("{}", for_terminal(&line));
-            }
         }
     }
     Ok(Exit::Success)

@@ -12,6 +12,7 @@ mod private;
 mod pushes;
 mod reports;
 mod seals;
+mod shown;
 mod stashes;
 mod tls;
 mod validate;

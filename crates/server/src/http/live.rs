@@ -21,8 +21,9 @@ use utoipa::IntoParams;
 
 use super::auth::User;
 use super::error::Refused;
+use super::events::{Happened, Position};
 use super::logs::MAX_LINES;
-use super::runs::{EVENTS, Happened, Position, find, shown};
+use super::runs::{EVENTS, find, shown};
 use crate::app::App;
 use crate::logs;
 use crate::policy::Action;

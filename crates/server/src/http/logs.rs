@@ -7,7 +7,8 @@ use axum::http::HeaderMap;
 
 use super::auth::User;
 use super::error::Refused;
-use super::runs::{Position, find};
+use super::events::Position;
+use super::runs::find;
 use crate::app::App;
 use crate::logs::{self, LogError};
 use crate::policy::Action;

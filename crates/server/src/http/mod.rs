@@ -14,6 +14,7 @@ mod body;
 mod branches;
 pub(crate) mod description;
 mod error;
+mod events;
 mod hooks;
 mod jenkins;
 mod live;
@@ -70,7 +71,7 @@ fn api() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
         .routes(routes!(runs::queue))
         .routes(routes!(questions::list))
         .routes(routes!(questions::answer))
-        .routes(routes!(runs::events))
+        .routes(routes!(events::events))
         .routes(routes!(logs::log))
         .routes(routes!(live::follow_log))
         .routes(routes!(live::follow_run))

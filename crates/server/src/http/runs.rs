@@ -11,8 +11,7 @@ use model::outcome::Outcome;
 use model::run::{BuildCause, RunFacts};
 use model::rung::Trust;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use store::{Actor, Millis, NewRun, ProjectId, Run, RunFilter, Status, StoreError};
+use store::{Actor, NewRun, ProjectId, Run, RunFilter, Status, StoreError};
 use utoipa::{IntoParams, ToSchema};
 
 use super::auth::User;
@@ -79,6 +78,10 @@ pub(super) struct Shown {
     description: Option<String>,
     /// Branch, tag or commit.
     revision: Option<String>,
+    /// The branch, tag or pull request by its name in pipelines.
+    branch: Option<String>,
+    /// Among the runs of its project that wait.
+    priority: i32,
     /// The commit that is meant, once that is known.
     commit: Option<String>,
     queued_at: u64,
@@ -113,6 +116,7 @@ pub(super) struct Cause {
 pub(super) fn shown(app: &App, run: &Run) -> Shown {
     let run = run.clone();
     let waits = waits(app, &run);
+    let branch = run.facts.branch().map(str::to_owned);
     let value = |name: &str, value: &str| if run.facts.hides(name) { HIDDEN.to_owned() } else { value.to_owned() };
     let params = run.facts.params.iter().map(|(name, text)| (name.clone(), value(name, text))).collect();
     let cause = |BuildCause { class, description, user }| Cause { class, description, user };
@@ -126,6 +130,8 @@ pub(super) fn shown(app: &App, run: &Run) -> Shown {
         display_name: run.display_name,
         description: run.description,
         revision: run.revision,
+        branch,
+        priority: run.priority,
         commit: run.commit,
         queued_at: run.queued_at,
         started_at: run.started_at,
@@ -160,6 +166,8 @@ pub(super) struct Wanted {
     revision: Option<String>,
     /// Values of parameters.
     params: std::collections::BTreeMap<String, String>,
+    /// Among the runs of its project that wait: the larger goes first. From -100 to 100, and 0 for what says nothing.
+    priority: i32,
 }
 
 /// Asks for a run.
@@ -172,7 +180,10 @@ pub(super) async fn create(
     Sent(body): Sent<Option<Wanted>>,
 ) -> Result<(StatusCode, Json<Shown>), Refused> {
     let actor = user.may(Action::TriggerRun, Some(&name))?;
-    let Wanted { revision, params } = body.unwrap_or_default();
+    let Wanted { revision, params, priority } = body.unwrap_or_default();
+    if !(-100..=100).contains(&priority) {
+        return Err(Refused::bad("a priority is from -100 to 100"));
+    }
     if params.len() > MAX_PARAMS {
         return Err(Refused::bad(format!("more than {MAX_PARAMS} parameters")));
     }
@@ -198,7 +209,7 @@ pub(super) async fn create(
         ..RunFacts::default()
     };
     let reports = config.report.is_some();
-    let new = NewRun { facts, revision, reports, trust, held, ..NewRun::default() };
+    let new = NewRun { facts, revision, reports, trust, held, priority, ..NewRun::default() };
     let run = app.create_run(&actor, &name, new).await?;
     app.hub.wake();
     app.changed(run.id);
@@ -216,6 +227,8 @@ pub(super) struct Listed {
     before: Option<u64>,
     /// At most 200.
     limit: Option<u32>,
+    /// Of this branch, tag or pull request, by its name in pipelines (`BRANCH_NAME`).
+    branch: Option<String>,
     /// Not ended yet.
     unfinished: bool,
 }
@@ -239,7 +252,7 @@ pub(super) async fn list(
     let projects = projects_of(&app, &user, listed.project.as_deref()).await?;
     let limit = listed.limit.unwrap_or(PAGE).clamp(1, MAX_PAGE);
     let (before, unfinished) = (listed.before.map(RunId), listed.unfinished);
-    let filter = RunFilter { projects, before, unfinished, limit, ..RunFilter::default() };
+    let filter = RunFilter { projects, before, unfinished, limit, branch: listed.branch, ..RunFilter::default() };
     let runs = app.store.runs(&filter).await?;
     // Whoever asks for the next page says where this one ended.
     let next_before = runs.last().filter(|_| runs.len() == limit as usize).map(|run| run.id.0);
@@ -312,8 +325,8 @@ pub(super) fn again(run: &Run, restart_from: Option<String>, by: String) -> NewR
     let (revision, commit, merge) = (run.revision.clone(), run.commit.clone(), run.merge.clone());
     // What waits for somebody to answer for it waits again, and what they have answered for is no more than it was.
     let (held, approved) = (run.held.clone(), run.approved.clone());
-    let trust = Some(run.trust);
-    NewRun { facts, revision, commit, merge, held, approved, trust, stashes_of, ..NewRun::default() }
+    let (trust, priority) = (Some(run.trust), run.priority);
+    NewRun { priority, facts, revision, commit, merge, held, approved, trust, stashes_of, ..NewRun::default() }
 }
 
 /// The first stage at the top that did not end well. None: what was before all stages, and so is all of it.
@@ -445,51 +458,4 @@ pub(crate) async fn end(app: &App, actor: &Actor, run: &Run, reason: &str) -> Re
     app.changed(run.id);
     // Who asks again has `post` conditions ended too.
     Ok(run.status != Status::Done)
-}
-
-/// Where to go on: `from` is a line of the log, `after` an event of the run.
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(default)]
-pub(super) struct Position {
-    /// Of a log: the first line that is wanted, from 0.
-    pub(super) from: u64,
-    /// Of events: the number of the last that is known.
-    pub(super) after: u64,
-}
-
-/// What happened in a run.
-#[derive(Serialize, ToSchema)]
-pub(super) struct Events {
-    /// At most 1000.
-    events: Vec<Happened>,
-}
-
-/// Something that happened.
-#[derive(Serialize, ToSchema)]
-pub(super) struct Happened {
-    /// Its number in the run.
-    pub(super) seq: u64,
-    at: u64,
-    /// An object whose `event` says what kind it is.
-    event: Value,
-}
-
-impl From<(u64, Millis, Happening)> for Happened {
-    fn from((seq, at, event): (u64, Millis, Happening)) -> Happened {
-        Happened { seq, at, event: serde_json::to_value(event).unwrap_or_default() }
-    }
-}
-
-/// What happened in a run.
-#[utoipa::path(get, path = "/api/v1/runs/{id}/events", tag = "runs", params(("id" = u64, Path), Position), responses((status = 200, body = Events)))]
-pub(super) async fn events(
-    State(app): State<Arc<App>>,
-    user: User,
-    Path(id): Path<u64>,
-    Query(from): Query<Position>,
-) -> Result<Json<Events>, Refused> {
-    let (run, _) = find(&app, &user, Action::SeeProject, id).await?;
-    let events = app.store.events(run.id, from.after, EVENTS).await?;
-    Ok(Json(Events { events: events.into_iter().map(Happened::from).collect() }))
 }

@@ -416,3 +416,39 @@ async fn a_large_run_waits_for_memory() {
     let listed = place.ask("GET", "/api/v1/agents", Value::Null).await;
     assert_eq!((&listed["agents"][0]["memory_mib"], &listed["agents"][0]["cpu_millis"]), (&json!(8000), &json!(4000)));
 }
+
+#[tokio::test]
+async fn what_is_more_urgent_goes_first_among_its_projects_runs() {
+    let place = Place::new().await;
+    let mut asked = Vec::new();
+    for priority in [0, -5, 7] {
+        let run = place.ask("POST", "/api/v1/projects/app/runs", json!({ "priority": priority })).await;
+        assert_eq!(run["priority"], priority);
+        asked.push(run["id"].as_u64().unwrap());
+    }
+    let mut agent = place.agent_with("one", 1, &[]).await;
+    let mut order = Vec::new();
+    for _ in 0..3 {
+        order.push(whole_run(&place, &mut agent).await.run.0);
+    }
+    assert_eq!(order, [asked[2], asked[0], asked[1]]);
+    let again = place.ask("POST", &format!("/api/v1/runs/{}/rerun", asked[2]), json!({})).await;
+    assert_eq!(again["priority"], 7);
+    let (status, _) = place.as_admin("POST", "/api/v1/projects/app/runs", &json!({ "priority": 101 })).await;
+    assert_eq!(status, 400);
+}
+
+#[tokio::test]
+async fn who_has_waited_too_long_is_ended() {
+    let place = Place::new().await;
+    // At once, then.
+    place.put("app", json!({ "queue_minutes": 0 })).await;
+    let run = place.trigger().await;
+    let ended = place.wait_for_end(run).await;
+    assert_eq!(ended["outcome"], "ABORTED");
+    assert!(ended["message"].as_str().unwrap().contains("waited"), "{ended}");
+    place.put("app", json!({ "queue_minutes": 60 })).await;
+    let run = place.trigger().await;
+    let why = place.waits_for(run, "no agent").await;
+    assert!(!why.is_empty());
+}

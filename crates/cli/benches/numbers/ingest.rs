@@ -30,7 +30,7 @@ pub fn measure(scratch: &Path) -> Table {
 }
 
 /// Like those of a build: no two the same, and alike.
-fn lines(from: usize) -> Vec<Item> {
+pub fn lines(from: usize) -> Vec<Item> {
     let line = |number: usize| {
         let text = format!(
             "[INFO] Downloading from central: https://repo.example.org/maven2/org/example/part-{}/1.{}/part-{number}.jar ({} kB)",

@@ -12,6 +12,7 @@ mod hooks;
 mod ingest;
 mod kernels;
 mod language;
+mod large_log;
 mod listing;
 mod many;
 mod measure;
@@ -36,7 +37,7 @@ fn main() {
     let scratch = tempfile::Builder::new().prefix("cofferdam-bench.").tempdir().expect("a folder for the benchmark");
     let out = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/bench");
     std::fs::create_dir_all(&out).expect("target/bench");
-    let all: [(&str, Benchmark); 16] = [
+    let all: [(&str, Benchmark); 17] = [
         ("language", language::measure),
         ("starts", starts::measure),
         ("herd", herd::measure),
@@ -50,6 +51,7 @@ fn main() {
         ("ingest", ingest::measure),
         ("scheduling", scheduling::measure),
         ("listing", listing::measure),
+        ("large-log", large_log::measure),
         ("pulls", pulls::measure),
         ("unpacking", pulls::measure_unpacking),
         ("memory", memory::measure),

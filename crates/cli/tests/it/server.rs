@@ -1,6 +1,7 @@
 //! A server and an agent as processes, spoken to as people do; lost and started again at any moment.
 
 mod artifacts;
+mod dead_lines;
 mod dev;
 mod disk;
 mod forge;
@@ -8,9 +9,13 @@ mod git_server;
 mod kills;
 mod place;
 mod pool;
+#[path = "../../../store/tests/it/postgres.rs"]
+#[expect(dead_code, reason = "the store's own tests break it")]
+mod postgres;
 mod private;
 mod pushes;
 mod reports;
+mod s3;
 mod seals;
 mod shown;
 mod stashes;

@@ -282,19 +282,14 @@ async fn said_of(app: &App, run: &Run) -> Result<Option<(ProjectConfig, Option<A
 
 /// Ends older runs of a branch that has asked for that (`disableConcurrentBuilds abortPrevious: true`).
 async fn end_previous(app: &Arc<App>, run: &Run, config: &ProjectConfig) -> Result<(), StoreError> {
-    let (branch, name) = (properties::branch_of(run, config), branch_name(run));
+    let (branch, name) = (properties::branch_of(run, config), run.facts.branch());
     // What nobody waits for ends nothing that somebody does.
     let is_older = |older: &Run| {
-        let is_same = properties::branch_of(older, config) == branch && branch_name(older) == name;
+        let is_same = properties::branch_of(older, config) == branch && older.facts.branch() == name;
         older.id < run.id && is_same && (!is_of_herd(run) || is_of_herd(older))
     };
     let reason = format!("Superseded by {}#{}", run.project_name, run.number);
     end_all(app, (run.project, None), &reason, is_older).await
-}
-
-/// What the run's definition sees of its branch.
-fn branch_name(run: &Run) -> Option<&str> {
-    run.facts.env.iter().find(|(name, _)| name == "BRANCH_NAME").map(|(_, branch)| branch.as_str())
 }
 
 /// Does what the line says.
@@ -363,7 +358,7 @@ fn item_of(app: &App, run: &Run, said: Option<&(ProjectConfig, Option<Alone>)>) 
     item.resources = config.resources();
     // Its time has come.
     item.priority = if is_awake { i32::MAX } else { run.priority };
-    let branch = branch_name(run);
+    let branch = run.facts.branch();
     let revision = run.revision.as_deref().map(|name| name.strip_prefix("refs/heads/").unwrap_or(name));
     let name = branch.or(revision).or_else(|| config.source.branch()).unwrap_or_default();
     // What is about to end waits for no other of its branch, and not for long.

@@ -3,8 +3,10 @@
 use std::time::{Duration, Instant};
 
 use super::place::{Place, wait_until};
+use super::postgres::Postgres;
+use super::s3::S3;
 use super::{engines, kill_9};
-use crate::project::Project;
+use crate::project::{Project, sandboxes_work};
 
 /// Processes that are killed. More by hand: `COFFERDAM_KILLS=1000`.
 const KILLS: usize = 200;
@@ -27,7 +29,33 @@ fn definition() -> String {
 
 #[test]
 fn nothing_is_lost_when_everything_is_killed() {
-    let Some(mut place) = Place::with_agent() else { return };
+    let place = Place::on_nothing();
+    let database = format!("sqlite:{}", place.folder.path().join("server/cofferdam.db").display());
+    everything_is_killed(place, &database);
+}
+
+/// The database and the place for blobs are another machine's, and stay.
+#[test]
+fn nothing_is_lost_on_postgresql_and_s3() {
+    if !sandboxes_work() {
+        return;
+    }
+    let (Some(postgres), Some(s3)) = (Postgres::start(), S3::start()) else { return };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let database = runtime.block_on(postgres.database());
+    let mut place = Place::on_nothing();
+    place.words = ["--database", &database, "--blobs", "s3://blobs/ci"].map(str::to_owned).into();
+    place.env = s3.settings();
+    everything_is_killed(place, &database);
+    assert!(s3.has_objects(), "what is over lies there");
+}
+
+fn everything_is_killed(mut place: Place, database: &str) {
+    if !sandboxes_work() {
+        return;
+    }
+    place.start_server();
+    place.add_agent(AGENTS[0]);
     AGENTS[1..].iter().for_each(|name| place.add_agent(name));
     let mut names = AGENTS.to_vec();
     let project = Project::new(&definition());
@@ -93,8 +121,7 @@ fn nothing_is_lost_when_everything_is_killed() {
         }
     }
     place.kill_server();
-    let database = format!("sqlite:{}", place.folder.path().join("server/cofferdam.db").display());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let rows = runtime.block_on(async { store::Store::open(&database).await.unwrap().verify_audit().await.unwrap() });
+    let rows = runtime.block_on(async { store::Store::open(database).await.unwrap().verify_audit().await.unwrap() });
     assert!(rows.as_ref().is_ok_and(|rows| *rows > 100), "{rows:?}");
 }

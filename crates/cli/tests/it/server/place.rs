@@ -31,6 +31,8 @@ pub struct Place {
     pub authority: Option<PathBuf>,
     /// What it is told beside that.
     pub words: Vec<String>,
+    /// In its environment.
+    pub env: Vec<(String, String)>,
 }
 
 impl Place {
@@ -46,7 +48,7 @@ impl Place {
         // Free a moment ago.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let folder = tempfile::Builder::new().prefix("server-").tempdir().unwrap();
-        Place { folder, port, server: None, agents: Vec::new(), authority: None, words: Vec::new() }
+        Place { folder, port, server: None, agents: Vec::new(), authority: None, words: Vec::new(), env: Vec::new() }
     }
 
     /// With one agent, where sandboxes can be made.
@@ -80,6 +82,7 @@ impl Place {
             .arg("--data")
             .arg(self.folder.path().join("server"))
             .args(&self.words)
+            .envs(self.env.iter().cloned())
             .stdout(Stdio::null())
             .stderr(self.log("server.log"));
         self.server = Some(Process(command.spawn().unwrap()));
@@ -100,10 +103,19 @@ impl Place {
     }
 
     pub fn add_agent_with(&mut self, name: &str, words: &[&str]) {
+        self.add_agent_at(name, &self.url(), words);
+    }
+
+    /// One that finds its server at another port.
+    pub fn add_agent_behind(&mut self, name: &str, port: u16, words: &[&str]) {
+        self.add_agent_at(name, &format!("http://127.0.0.1:{port}"), words);
+    }
+
+    fn add_agent_at(&mut self, name: &str, url: &str, words: &[&str]) {
         let token = self.ask(&["agents", "token"]);
         assert_eq!(token.code, 0, "{token:?}");
         let mut command = self.program();
-        command.args(["agent", "--folders", "--network", "none", "--name", name, "--server", &self.url()]);
+        command.args(["agent", "--folders", "--network", "none", "--name", name, "--server", url]);
         command.args(["--token", token.stdout.trim(), "--data"]).arg(self.folder.path().join(name)).args(words);
         command.stdout(Stdio::null()).stderr(self.log(&format!("{name}.log")));
         self.agents.push(Process(command.spawn().unwrap()));

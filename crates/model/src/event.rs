@@ -160,11 +160,13 @@ impl Event {
             Event::TestsReported { cases, .. } => cases.iter_mut().for_each(|case| case.each_text(change)),
             Event::Annotated { annotations, .. } => annotations.iter_mut().for_each(|of| of.each_text(change)),
             Event::RunDescribed { name, description } => name.iter_mut().chain(description).for_each(change),
-            // What is said of the next runs is no output.
-            Event::PropertiesSet { .. }
-            | Event::StageFinished { .. }
-            | Event::TimestampsSwitched { .. }
-            | Event::RunFinished { .. } => {}
+            Event::PropertiesSet { properties } => {
+                for parameter in &mut properties.parameters {
+                    let own = [&mut parameter.description, &mut parameter.default].into_iter();
+                    own.chain(&mut parameter.choices).for_each(&mut *change);
+                }
+            }
+            Event::StageFinished { .. } | Event::TimestampsSwitched { .. } | Event::RunFinished { .. } => {}
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
 /// A value shorter than this would be found everywhere (`1`, `yes`), in characters.
 const SHORTEST: usize = 4;
@@ -13,7 +13,8 @@ const SHORTEST_MADE: usize = 8;
 
 /// Its lines, for a log has lines; those that are long enough.
 pub(crate) fn plain(secret: &str) -> impl Iterator<Item = &str> {
-    let lines = secret.lines().map(|line| line.trim_end_matches('\r'));
+    // With the spaces around it, and as a shell has it that was given no quotes.
+    let lines = secret.lines().flat_map(|line| [line.trim_end_matches('\r'), line.trim()]);
     lines.filter(|line| line.trim().chars().count() >= SHORTEST)
 }
 
@@ -28,6 +29,13 @@ pub(crate) fn made(text: &str) -> BTreeSet<String> {
     all.insert(own.clone() + &shared);
     all.insert(own);
     let hex = text.bytes().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+    // As `xxd -p` and `base64` break it into lines; what is left of the last is short, or the same as without them.
+    for (written, columns) in [(hex.as_str(), 60), (STANDARD.encode(text).trim_end_matches('='), 76)] {
+        let lines = written.as_bytes().chunks(columns).filter(|_| written.len() > columns);
+        all.extend(
+            lines.filter(|line| line.len() >= SHORTEST_MADE).map(|line| String::from_utf8_lossy(line).into_owned()),
+        );
+    }
     all.insert(hex.to_uppercase());
     all.insert(hex);
     // As browsers, as libraries that leave nothing but letters and digits, and as forms write it.

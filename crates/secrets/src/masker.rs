@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
 use crate::forms::{made, plain};
 
@@ -14,6 +14,12 @@ pub const MASK: &str = "****";
 const MOST_BYTES: usize = 512 << 10;
 /// Beyond this they are looked for only as they are.
 const MOST_MADE_BYTES: usize = 128 << 10;
+/// About so many forms are made of each.
+const FORMS: usize = 24;
+/// Up to this they are looked for in the fastest way.
+const MOST_FAST_BYTES: usize = 8 << 10;
+/// So much of a secret is told from anything else, in bytes.
+const SHORTEST_BEGUN: usize = 6;
 
 /// Takes secrets out of lines of text: each as it is, line by line where it has several, and as base64, base32, hex, percent, JSON, HTML and the
 /// shell would write it, in capitals, small, backwards and in ROT13.
@@ -39,6 +45,8 @@ struct Patterns {
     any: AhoCorasick,
     /// All that there are, one within the other.
     all: AhoCorasick,
+    /// The secrets as they are.
+    plain: Vec<String>,
 }
 
 impl Masker {
@@ -49,20 +57,25 @@ impl Masker {
         if bytes > MOST_BYTES {
             return Masker { looks_for: LooksFor::TooMuch };
         }
-        for line in lines {
-            if bytes < MOST_MADE_BYTES {
+        for line in &lines {
+            // Not made where it would be too much.
+            if bytes + line.len() * FORMS < MOST_MADE_BYTES {
                 let more = made(line);
                 bytes += more.iter().map(String::len).sum::<usize>();
                 patterns.extend(more);
             }
-            patterns.insert(line.to_owned());
+            patterns.insert((*line).to_owned());
         }
         if patterns.is_empty() {
             return Masker::default();
         }
-        let build = |kind| AhoCorasick::builder().match_kind(kind).build(&patterns);
-        let looks_for = match (build(MatchKind::LeftmostFirst), build(MatchKind::Standard)) {
-            (Ok(any), Ok(all)) => LooksFor::Patterns(Box::new(Patterns { any, all })),
+        // What is fastest takes half a kilobyte for a byte of a pattern.
+        let small = Some(AhoCorasickKind::ContiguousNFA);
+        let fast = if bytes < MOST_FAST_BYTES { None } else { small };
+        let build = |how, matches| AhoCorasick::builder().kind(how).match_kind(matches).build(&patterns);
+        let plain = lines.into_iter().map(str::to_owned).collect();
+        let looks_for = match (build(fast, MatchKind::LeftmostFirst), build(small, MatchKind::Standard)) {
+            (Ok(any), Ok(all)) => LooksFor::Patterns(Box::new(Patterns { any, all, plain })),
             _ => LooksFor::TooMuch,
         };
         Masker { looks_for }
@@ -96,6 +109,23 @@ impl Masker {
         out.into()
     }
 
+    /// The same of a text that may have been cut in the middle of a secret: what may be its beginning goes too.
+    pub fn clean_cut(&self, text: &mut String) {
+        self.clean(text);
+        let LooksFor::Patterns(patterns) = &self.looks_for else { return };
+        // What says that it was cut, as agents do with lines.
+        let says = text.rfind(" … [").filter(|_| text.ends_with(']'));
+        let end = says.unwrap_or(text.trim_end_matches('…').len());
+        let begun = |secret: &String| {
+            let lengths =
+                (SHORTEST_BEGUN..secret.len().min(end + 1)).rev().filter(|length| secret.is_char_boundary(*length));
+            lengths.into_iter().find(|length| text[..end].ends_with(&secret[..*length]))
+        };
+        if let Some(longest) = patterns.plain.iter().filter_map(begun).max() {
+            text.replace_range(end - longest..end, MASK);
+        }
+    }
+
     /// The same, in its place.
     pub fn clean(&self, text: &mut String) {
         if let Cow::Owned(masked) = self.mask(text) {
@@ -106,6 +136,8 @@ impl Masker {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+
     use super::*;
 
     fn check(secret: &str, text: &str, expect: &str) {
@@ -143,7 +175,6 @@ mod tests {
 
     #[test]
     fn base64_is_found_wherever_it_begins() {
-        use base64::Engine as _;
         let secret = "correct-horse-battery";
         let masker = Masker::new([secret]);
         for before in 0..9 {
@@ -204,6 +235,60 @@ mod tests {
         // Less of it is found as it is.
         let less = &large[..200 << 10];
         assert_eq!(Masker::new([less]).mask("it is line 9999."), "it is ****.");
+    }
+
+    #[test]
+    fn what_was_cut_within_a_secret_does_not_show_its_beginning() {
+        let masker = Masker::new(["correct-horse-battery", "cörrect"]);
+        let check = |text: &str, expect: &str| {
+            let mut text = text.to_owned();
+            masker.clean_cut(&mut text);
+            assert_eq!(text, expect);
+        };
+        check("login correct-horse-ba", "login ****");
+        check("login correct-horse-battery and correct-ho…", "login **** and ****…");
+        check(
+            "x correct-h … [70 bytes cut: a line has at most 64 KiB]",
+            "x **** … [70 bytes cut: a line has at most 64 KiB]",
+        );
+        check("it is corre", "it is corre");
+        check("it is cörrec", "it is ****");
+        check("correct-horses", "correct-horses");
+        check("", "");
+    }
+
+    #[test]
+    fn what_programs_break_into_lines_is_found() {
+        let token = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U";
+        let masker = Masker::new([token]);
+        for (written, columns) in [(base64::engine::general_purpose::STANDARD.encode(token), 76), (hex(token), 60)] {
+            for line in written.as_bytes().chunks(columns).filter(|line| line.len() >= 12) {
+                let line = std::str::from_utf8(line).unwrap();
+                assert!(masker.mask(line).len() < 12, "{line}");
+            }
+        }
+        assert_eq!(Masker::new([" with spaces "]).mask("with spaces"), "****");
+    }
+
+    fn hex(text: &str) -> String {
+        text.bytes().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    #[test]
+    fn a_large_secret_takes_a_bounded_amount() {
+        // Of a size that a form takes; what is made of it would take gigabytes as a table.
+        let secret = (0..100_000u32)
+            .map(|number| char::from(b'a' + (number.wrapping_mul(2_654_435_761) >> 24) as u8 % 26))
+            .collect::<String>();
+        let masker = Masker::new([secret.as_str()]);
+        assert_eq!(masker.mask(&format!("<{secret}>")), "<****>");
+        let LooksFor::Patterns(patterns) = &masker.looks_for else { panic!("it is looked for") };
+        let bytes = patterns.any.memory_usage() + patterns.all.memory_usage();
+        assert!(bytes < 16 << 20, "{bytes}");
+        let usual = Masker::new(["ghp_16C7e42F292c6912E7710c838347Ae178B4a"]);
+        let LooksFor::Patterns(patterns) = &usual.looks_for else { panic!("it is looked for") };
+        let bytes = patterns.any.memory_usage() + patterns.all.memory_usage();
+        assert!(bytes < 4 << 20, "{bytes}");
     }
 
     #[test]

@@ -72,8 +72,11 @@ fn env_of(config: &ProjectConfig, reference: &Reference) -> Vec<(&'static str, S
     }
 }
 
-/// The same of what a person asks for. A short name is taken for a branch's.
+/// The same of what a person asks for. A short name is taken for a branch's; a commit is none.
 pub(crate) fn env_of_person(config: &ProjectConfig, revision: &str) -> Vec<(String, String)> {
+    if is_whole(revision) {
+        return Vec::new();
+    }
     let reference = match revision.strip_prefix("refs/tags/") {
         Some(tag) => Reference::Tag(tag.to_owned()),
         None => Reference::Branch(revision.strip_prefix("refs/heads/").unwrap_or(revision).to_owned()),
@@ -84,6 +87,12 @@ pub(crate) fn env_of_person(config: &ProjectConfig, revision: &str) -> Vec<(Stri
 /// The same of the branch that is built where nobody says otherwise.
 pub(crate) fn env_of_default(config: &ProjectConfig) -> Vec<(String, String)> {
     config.source.branch().map(|branch| env_of_person(config, &format!("refs/heads/{branch}"))).unwrap_or_default()
+}
+
+/// The same of what is run there once more: when a tag was made is found anew.
+pub(crate) fn env_of_again(facts: &RunFacts) -> Vec<(String, String)> {
+    let is_time = |name: &str| ["TAG_TIMESTAMP", "TAG_UNIXTIME", "TAG_DATE"].contains(&name);
+    facts.env.iter().filter(|(name, _)| !is_time(name)).cloned().collect()
 }
 
 /// When the tag of a run was made, as Jenkins says it; nothing where it is of no tag, or says so already.

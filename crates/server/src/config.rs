@@ -167,6 +167,9 @@ pub struct ProjectConfig {
     /// Of one branch no run begins while another is under way (`disableConcurrentBuilds`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub alone: bool,
+    /// Of its runs, where nobody says another: among those of the project the larger goes first.
+    #[serde(default)]
+    pub priority: i32,
     /// A run that has waited so many minutes is ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue_minutes: Option<u64>,

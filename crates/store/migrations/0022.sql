@@ -2,6 +2,6 @@
 ALTER TABLE runs ADD COLUMN branch TEXT;
 UPDATE runs SET branch = SUBSTR(revision, 12) WHERE revision LIKE 'refs/heads/%' AND facts NOT LIKE '%"CHANGE_ID"%';
 UPDATE runs SET branch = SUBSTR(revision, 11) WHERE revision LIKE 'refs/tags/%';
--- Among the runs of its project that wait the larger goes first.
-ALTER TABLE runs ADD COLUMN priority BIGINT NOT NULL DEFAULT 0;
+-- Among the runs of its project that wait the larger goes first; none: as its project says.
+ALTER TABLE runs ADD COLUMN priority BIGINT;
 CREATE INDEX runs_of_branch ON runs (project_id, branch, id);

@@ -53,8 +53,8 @@ pub struct NewRun {
     pub held: Option<String>,
     /// What its commit is merged with before it is run.
     pub merge: Option<Merge>,
-    /// Among the runs of its project that wait: the larger goes first.
-    pub priority: i32,
+    /// Among the runs of its project that wait: the larger goes first. `None`: as the project says.
+    pub priority: Option<i32>,
     /// What somebody has answered for of it already.
     pub approved: Option<Approved>,
     /// The run in the middle of which it begins: it has what that one had stashed.
@@ -112,8 +112,8 @@ pub struct Run {
     pub leaves: Option<Needs>,
     /// From when on it goes to any agent, though it waits for one that has what it needs: its engine is to hear that time has passed.
     pub wakes_at: Option<Millis>,
-    /// Among the runs of its project that wait: the larger goes first.
-    pub priority: i32,
+    /// Among the runs of its project that wait: the larger goes first. `None`: as the project says.
+    pub priority: Option<i32>,
     /// Tests that it has reported.
     pub tests: TestCounts,
     /// What it calls itself, instead of its number.

@@ -55,7 +55,7 @@ fn run(row: &AnyRow) -> Result<Run, StoreError> {
         ended_at: number(15)?,
         lines: unsigned(row.try_get(16)?),
         wakes_at: number(29)?,
-        priority: i32::try_from(row.try_get::<i64, _>(30)?).unwrap_or_default(),
+        priority: row.try_get::<Option<i64>, _>(30)?.and_then(|priority| i32::try_from(priority).ok()),
         commit: row.try_get(18)?,
         held: row.try_get(19)?,
         tests,
@@ -145,7 +145,7 @@ impl Store {
         .bind(new.merge.as_ref().map(serde_json::to_string).transpose().map_err(StoreError::damaged("a run"))?)
         .bind(new.approved.as_ref().map(serde_json::to_string).transpose().map_err(StoreError::damaged("a run"))?)
         .bind(branch)
-        .bind(i64::from(new.priority))
+        .bind(new.priority.map(i64::from))
         .execute(&mut *tx)
         .await?;
         if let Some(delivery) = &new.delivery {

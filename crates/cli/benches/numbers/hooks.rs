@@ -69,7 +69,7 @@ fn fill(table: &mut Table, scratch: &Path, is_asked: bool) -> Result<(), String>
     let mut idle = Vec::new();
     for round in 0..=IDLE {
         // What was run is no news, so each is another push of another commit.
-        let commit = pushed(&repository, round)?;
+        let commit = pushed(&repository, &commits[0], round)?;
         forge.moved(&commit);
         let sender = json!({ "login": "ada" });
         let push = json!({ "ref": "refs/heads/main", "after": commit, "sender": sender, "number": round });
@@ -323,9 +323,9 @@ fn git(folder: &Path, words: &[&str]) -> Result<String, String> {
     }
 }
 
-/// Another commit of `main`.
-fn pushed(folder: &Path, number: usize) -> Result<String, String> {
-    let commit = git(folder, &["commit-tree", "-p", "main", "-m", &format!("push {number}"), "main^{tree}"])?;
+/// `main` is another commit, as young as those before: without a server of its own git fetches all that are behind one.
+fn pushed(folder: &Path, base: &str, number: usize) -> Result<String, String> {
+    let commit = git(folder, &["commit-tree", "-p", base, "-m", &format!("push {number}"), "main^{tree}"])?;
     git(folder, &["update-ref", "refs/heads/main", &commit])?;
     git(folder, &["update-server-info"])?;
     Ok(commit)

@@ -228,9 +228,9 @@ pub struct TriggerArgs {
     /// Value of a parameter
     #[arg(short, long = "param", value_name = "NAME=VALUE", value_parser = parse_pair)]
     pub params: Vec<(String, String)>,
-    /// Before runs of its project that wait with a smaller one (-100 to 100)
-    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(-100..=100))]
-    pub priority: i32,
+    /// Before runs of its project that wait with a smaller one (-100 to 100; 0, or what the project says, is that of others)
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(-100..=100))]
+    pub priority: Option<i32>,
     /// Follow its log to its end; the exit code is the run's
     #[arg(short, long)]
     pub follow: bool,
@@ -250,8 +250,8 @@ pub struct RunsArgs {
     /// Of this project
     #[arg(long, conflicts_with = "run")]
     pub project: Option<String>,
-    /// Of this branch, tag or pull request (`main`, `v1.0`, `PR-7`)
-    #[arg(long, conflicts_with = "run")]
+    /// Of this branch, tag or pull request of it (`main`, `v1.0`, `PR-7`)
+    #[arg(long, conflicts_with = "run", requires = "project")]
     pub branch: Option<String>,
     /// At most so many
     #[arg(long, default_value_t = 20)]

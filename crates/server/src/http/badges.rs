@@ -60,7 +60,12 @@ pub(super) async fn of(
     job: Option<Job>,
 ) -> Result<Response, Refused> {
     let config = |project: &Project| serde_json::from_value::<ProjectConfig>(project.config.clone()).ok();
-    let is_public = job.as_ref().and_then(|job| config(&job.project)).is_some_and(|config| config.public_badge);
+    // Which others there are is nobody's business.
+    let is_of_default =
+        |job: &Job, config: &ProjectConfig| job.branch.is_none() || job.branch.as_deref() == config.source.branch();
+    let is_public = job.as_ref().is_some_and(|job| {
+        config(&job.project).is_some_and(|config| config.public_badge && is_of_default(job, &config))
+    });
     let job = match (is_public, job) {
         (true, Some(job)) => job,
         (_, job) => {

@@ -10,6 +10,7 @@ use axum::response::Redirect;
 use maud::{Markup, html};
 use model::ids::RequestId;
 use model::request::{Parameter, Question, Request};
+use secrets::Masker;
 use serde::{Deserialize, Serialize};
 use store::Run;
 use utoipa::ToSchema;
@@ -58,12 +59,18 @@ pub(super) struct Asked {
 
 /// Those of a run that wait for an answer.
 pub(super) async fn of_run(app: &App, run: &Run) -> Result<Vec<Shown>, Refused> {
-    let asked = |Parameter { name, description, default, choices }| Asked { name, description, default, choices };
+    let masker = Masker::new(run.facts.secrets());
+    let told = |text: String| masker.mask(&text).into_owned();
+    let asked = |Parameter { name, description, default, choices }| {
+        let choices = choices.into_iter().map(told).collect();
+        Asked { name, description: told(description), default: told(default), choices }
+    };
     let mut all = Vec::new();
     for outstanding in app.store.outstanding(run.id).await? {
         if let Request::Input(Question { id, message, ok, submitters, parameters }) = outstanding.request {
             let (number, asked_at) = (outstanding.id.0, outstanding.asked_at);
             let parameters = parameters.into_iter().map(asked).collect();
+            let (message, ok) = (told(message), told(ok));
             all.push(Shown { number, id, message, ok, submitters, parameters, asked_at });
         }
     }

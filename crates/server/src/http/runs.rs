@@ -80,8 +80,8 @@ pub(super) struct Shown {
     revision: Option<String>,
     /// The branch, tag or pull request by its name in pipelines.
     branch: Option<String>,
-    /// Among the runs of its project that wait.
-    priority: i32,
+    /// Among the runs of its project that wait; null: as the project says.
+    priority: Option<i32>,
     /// The commit that is meant, once that is known.
     commit: Option<String>,
     queued_at: u64,
@@ -166,8 +166,8 @@ pub(super) struct Wanted {
     revision: Option<String>,
     /// Values of parameters.
     params: std::collections::BTreeMap<String, String>,
-    /// Among the runs of its project that wait: the larger goes first. From -100 to 100, and 0 for what says nothing.
-    priority: i32,
+    /// Among the runs of its project that wait: the larger goes first. From -100 to 100; nothing said: as the project says, or 0.
+    priority: Option<i32>,
 }
 
 /// Asks for a run.
@@ -181,7 +181,7 @@ pub(super) async fn create(
 ) -> Result<(StatusCode, Json<Shown>), Refused> {
     let actor = user.may(Action::TriggerRun, Some(&name))?;
     let Wanted { revision, params, priority } = body.unwrap_or_default();
-    if !(-100..=100).contains(&priority) {
+    if priority.is_some_and(|priority| !(-100..=100).contains(&priority)) {
         return Err(Refused::bad("a priority is from -100 to 100"));
     }
     if params.len() > MAX_PARAMS {
@@ -227,7 +227,7 @@ pub(super) struct Listed {
     before: Option<u64>,
     /// At most 200.
     limit: Option<u32>,
-    /// Of this branch, tag or pull request, by its name in pipelines (`BRANCH_NAME`).
+    /// Of this branch, tag or pull request of the project, by its name in pipelines (`BRANCH_NAME`).
     branch: Option<String>,
     /// Not ended yet.
     unfinished: bool,
@@ -252,6 +252,9 @@ pub(super) async fn list(
     let projects = projects_of(&app, &user, listed.project.as_deref()).await?;
     let limit = listed.limit.unwrap_or(PAGE).clamp(1, MAX_PAGE);
     let (before, unfinished) = (listed.before.map(RunId), listed.unfinished);
+    if listed.branch.is_some() && listed.project.is_none() {
+        return Err(Refused::bad("`branch` is a branch of a `project`"));
+    }
     let filter = RunFilter { projects, before, unfinished, limit, branch: listed.branch, ..RunFilter::default() };
     let runs = app.store.runs(&filter).await?;
     // Whoever asks for the next page says where this one ended.

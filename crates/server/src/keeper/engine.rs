@@ -159,13 +159,13 @@ impl Keeper {
             }
         }
         let heard = journal.heard();
-        let waits_otherwise = self.said_of_branch(&mut acts).await?;
         self.said_of_parameters(&mut acts);
         for act in &mut acts {
             if let Act::Event(event) = act {
                 self.secrets.clean_event(event);
             }
         }
+        let waits_otherwise = self.said_of_branch(&mut acts).await?;
         let Some(journal) = &self.journal else { return Ok(Step::On) };
         let has_got_on = !acts.is_empty();
         acts.extend(took.iter().filter_map(|index| Some(Act::Took(*index, journal.entries().get(*index)?.at?))));
@@ -182,7 +182,9 @@ impl Keeper {
             }
             Goes::Jobs(jobs) => {
                 for (job, root, needs) in jobs {
-                    acts.extend((job == root).then(|| outposts::told(job, &needs)));
+                    let mut told = outposts::told(job, &needs);
+                    self.secrets.clean_event(&mut told);
+                    acts.extend((job == root).then_some(Act::Event(told)));
                     acts.push(Act::Elsewhere(job, root, needs));
                 }
             }

@@ -229,6 +229,10 @@ impl Keeper {
                 agent
             }
         };
+        // Before anybody may say anything.
+        let config = self.config().await?;
+        let password = config.as_ref().and_then(|config| config.source.password());
+        self.secrets.add(password.into_iter().chain(self.run.facts.secrets()));
         self.resume_outposts().await?;
         match self.app.hub.connection_of(agent) {
             None => {
@@ -239,10 +243,9 @@ impl Keeper {
             there if there != self.connection => return Ok(Step::On),
             Some(_) => self.lost_at = None,
         }
-        let Some(config) = self.config().await? else {
+        let Some(config) = config else {
             return self.fail(FailureKind::Usage, "the project has no configuration that this server knows").await;
         };
-        self.secrets = RunSecrets::new(config.source.password().into_iter().chain(self.run.facts.secrets()));
         self.reported = (self.app.store.reported(self.run.id).await?, false);
         self.tell_agent(self.message_of_lease(&config, (self.lease, agent), self.reported.0)?);
         if let Some(needs) = self.run.leaves.clone() {

@@ -195,7 +195,9 @@ impl Keeper {
                 needs.label = needs.label.filter(|_| is_meant);
                 let run = Run { needs: Some(needs.clone()), ..self.run.clone() };
                 if !self.app.hub.fits(agent, &line::needed(&run, config.as_ref())) {
-                    acts.extend([outposts::told(*job, &needs), Act::Elsewhere(*job, *job, needs)]);
+                    let mut told = outposts::told(*job, &needs);
+                    self.secrets.clean_event(&mut told);
+                    acts.extend([Act::Event(told), Act::Elsewhere(*job, *job, needs)]);
                 }
             }
         }

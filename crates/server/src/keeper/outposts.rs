@@ -453,12 +453,12 @@ impl Keeper {
 }
 
 /// For the log of the run: where a job goes, and why.
-pub(super) fn told(job: JobId, needs: &Needs) -> Act {
+pub(super) fn told(job: JobId, needs: &Needs) -> Event {
     let label = needs.label.as_ref().map(|label| format!("label ‘{label}’"));
     let engine = needs.engine.then(|| "a Docker Engine".to_owned());
     let is_all = label.is_none() && engine.is_none();
     let rung = (is_all || needs.rung > Rung::Container).then(|| format!("sandboxes of rung {}", needs.rung.name()));
     let needs: Vec<_> = [label, engine, rung].into_iter().flatten().collect();
     let text = format!("{job} goes to another agent, which has {}", needs.join(" and "));
-    Act::Event(Event::Log { step: None, stage: None, source: LogSource::System, text })
+    Event::Log { step: None, stage: None, source: LogSource::System, text }
 }

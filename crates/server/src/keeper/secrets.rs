@@ -13,22 +13,25 @@ pub(super) struct RunSecrets {
 }
 
 impl RunSecrets {
-    pub(super) fn new<'a>(values: impl Iterator<Item = &'a str>) -> RunSecrets {
-        let mut all = RunSecrets::default();
-        all.add(values);
-        all
-    }
-
-    /// More of them.
+    /// These too: what it had before stays one.
     pub(super) fn add<'a>(&mut self, values: impl Iterator<Item = &'a str>) {
-        self.values.extend(values.map(str::to_owned));
-        self.masker = Masker::new(self.values.iter().map(String::as_str));
+        let known = self.values.len();
+        for value in values {
+            if !self.values.iter().any(|known| known == value) {
+                self.values.push(value.to_owned());
+            }
+        }
+        if self.values.len() > known {
+            self.masker = Masker::new(self.values.iter().map(String::as_str));
+        }
     }
 
     /// What an agent reports.
     pub(super) fn clean(&self, items: &mut [Item]) {
         for item in items {
             match item {
+                // Where an agent has cut it.
+                Item::Line(line) if line.text.ends_with("KiB]") => self.masker.clean_cut(&mut line.text),
                 Item::Line(line) => self.masker.clean(&mut line.text),
                 Item::Event { event, .. } => self.clean_event(event),
             }
@@ -36,12 +39,12 @@ impl RunSecrets {
     }
 
     pub(super) fn clean_event(&self, event: &mut Event) {
-        event.each_text(&mut |text| self.masker.clean(text));
+        event.each_text(&mut |text| self.masker.clean_cut(text));
     }
 
     /// How it ends.
     pub(super) fn cleaned(&self, mut end: RunEnd) -> RunEnd {
-        end.message.iter_mut().for_each(|text| self.masker.clean(text));
+        end.message.iter_mut().for_each(|text| self.masker.clean_cut(text));
         end
     }
 }

@@ -357,7 +357,7 @@ fn item_of(app: &App, run: &Run, said: Option<&(ProjectConfig, Option<Alone>)>) 
     let Some((config, wanted)) = said else { return item };
     item.resources = config.resources();
     // Its time has come.
-    item.priority = if is_awake { i32::MAX } else { run.priority };
+    item.priority = if is_awake { i32::MAX } else { run.priority.unwrap_or(config.priority) };
     let branch = run.facts.branch();
     let revision = run.revision.as_deref().map(|name| name.strip_prefix("refs/heads/").unwrap_or(name));
     let name = branch.or(revision).or_else(|| config.source.branch()).unwrap_or_default();

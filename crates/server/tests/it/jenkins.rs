@@ -247,10 +247,8 @@ async fn branches_are_jobs_of_their_own() {
     // Not in its branch, it would be the fix of what failed elsewhere.
     for (revision, text) in [
         (Value::Null, "error 'no'"),
-        (
-            "feature/a b".into(),
-            "echo \"${JOB_NAME}|${JOB_BASE_NAME}|${BRANCH_NAME}|${BUILD_URL}\"; echo \"before: ${currentBuild.previousBuild}\"",
-        ),
+        ("feature/a b".into(), "pipeline { agent none; stages { stage('s') { steps { echo \"${JOB_NAME}|${JOB_BASE_NAME}|${BRANCH_NAME}|${BUILD_URL}\" } } }
+                post { fixed { echo 'it is fixed' } } }"),
         ("refs/tags/v1".into(), "echo env.JOB_NAME"),
         ("feature/a b".into(), "currentBuild.result = 'UNSTABLE'"),
     ] {
@@ -266,7 +264,7 @@ async fn branches_are_jobs_of_their_own() {
     let log = place.log(feature).await;
     let said = "team/app/feature%2Fa b|feature%2Fa b|feature/a b|";
     assert!(log.contains(said) && log.contains("/job/team/job/app/job/feature%252Fa%20b/2/"), "{log}");
-    assert!(log.contains("before: null"), "{log}");
+    assert!(!log.contains("it is fixed"), "{log}");
     assert!(place.log(tag).await.contains("team/app/v1"));
     assert!(place.log(main).await.contains("no"));
 
@@ -295,8 +293,13 @@ async fn branches_are_jobs_of_their_own() {
     for (of, word) in
         [("/job/team/job/app/job/main", "failing"), (job, "unstable"), ("/job/team/job/app/job/other", "not run")]
     {
-        let badge = place.request("GET", &format!("{of}/badge/icon")).send().await.unwrap();
-        assert!(badge.text().await.unwrap().contains(word), "{of}");
+        let badge = place.jenkins("GET", &format!("{of}/badge/icon")).await;
+        assert!(badge.text.contains(word), "{of}: {}", badge.text);
+        // To everybody it is said of the default branch alone: which others there are is not said.
+        let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let url = format!("http://{}{of}/badge/icon", place.server.as_ref().unwrap().address);
+        let as_nobody = http.get(url).send().await.unwrap().status();
+        assert_eq!(as_nobody == 200, of.ends_with("main"), "{of}: {as_nobody}");
     }
 
     // Wanted there, it is run there.

@@ -2,7 +2,7 @@
 
 use model::ids::RequestId;
 use model::request::{Reply, Request};
-use serde_json::Value;
+use serde_json::{Value, json};
 use wire::agent::{Definition, FromAgent, Lease, ToAgent, VERSION};
 
 use crate::agent::{Agent, Place, everything, line};
@@ -166,12 +166,21 @@ async fn agents_answer_what_they_are_asked() {
 #[tokio::test]
 async fn a_server_that_comes_back_knows_who_has_which_job() {
     let Both { mut place, id, lease, linux_key, job, arm_key, asked, .. } = both().await;
+    let login = json!({ "user": "ci", "password": "correct-horse-battery" });
+    let git = json!({ "git": { "url": "https://git.example/app.git", "branch": "main", "login": login } });
+    place.ask("PUT", "/api/v1/projects/app", json!({ "source": git })).await;
     place.restart().await;
     // In either order.
     let mut arm = place.connect(&arm_key).await;
     arm.say(&hello("arm", vec![job])).await;
     let is_leased = |message: &ToAgent| matches!(message, ToAgent::Lease { lease: of, .. } if *of == job);
-    arm.work(is_leased).await;
+    let ToAgent::Lease { reported, .. } = arm.work(is_leased).await else { unreachable!() };
+    // Whoever comes first: what is not to be shown is known before anything is heard.
+    let items = vec![line("with correct-horse-battery")];
+    arm.say(&FromAgent::Report { lease: job, first: reported, items }).await;
+    arm.work(|message| matches!(message, ToAgent::Kept { .. })).await;
+    let log = place.log(id).await;
+    assert!(log.contains("with ****") && !log.contains("correct-horse"), "{log}");
     // Nobody can hear it yet, so it is not kept.
     arm.answer(job, asked, done()).await;
     let mut linux = place.connect(&linux_key).await;

@@ -114,3 +114,36 @@ async fn what_a_repository_is_fetched_with_is_in_no_log() {
     let log = place.log(run).await;
     assert!(log.contains("https://ci:****@git.example"), "{log}");
 }
+
+#[tokio::test]
+async fn what_a_run_asks_shows_no_password() {
+    let place = Place::new().await;
+    let key = place.enrol("one").await;
+    let mut agent = place.agent(&key, &[]).await;
+    let params = json!({ "params": { "TOKEN": SECRET } });
+    let run = place.ask("POST", "/api/v1/projects/app/runs", params).await["id"].as_u64().unwrap();
+    let text = "pipeline { agent none
+        parameters { password(name: 'TOKEN', defaultValue: ''); string(name: 'OLD', defaultValue: params.TOKEN ?: '') }
+        stages { stage('s') { steps { input message: \"with ${params.TOKEN}?\", parameters: [string(name: 'A', defaultValue: params.TOKEN)] } } } }";
+    let lease = agent.take(text).await;
+    let questions = async || place.ask("GET", &format!("/api/v1/runs/{run}/questions"), Value::Null).await;
+    let asked = tokio::select! {
+        asked = async {
+            loop {
+                let asked = questions().await;
+                if asked["questions"][0].is_object() {
+                    break asked;
+                }
+                tokio::task::yield_now().await;
+            }
+        } => asked,
+        other = agent.work(|_| false) => panic!("{other:?}"),
+    };
+    let question = &asked["questions"][0];
+    assert_eq!((&question["message"], &question["parameters"][0]["default"]), (&"with ****?".into(), &"****".into()));
+    let branches = place.ask("GET", "/api/v1/projects/app/branches", Value::Null).await;
+    assert!(!branches.to_string().contains(SECRET), "{branches}");
+    place.ask("POST", &format!("/api/v1/runs/{run}/abort"), Value::Null).await;
+    agent.give_back(lease).await;
+    place.wait_for_end(run).await;
+}

@@ -40,9 +40,9 @@ fn a_run_is_shown_with_its_stages_and_remarks() {
     assert_eq!((&json["annotations"][0]["path"], &json["priority"]), (&"a.c".into(), &(-3).into()));
     let events = place.ask(&["runs", "1", "--events"]).stdout;
     assert!(events.contains(" UTC  stage_started  ") && events.contains("run_finished"), "{events}");
-    assert_eq!(place.ask(&["runs", "--branch", "v1"]).stdout.lines().count(), 1);
-    assert_eq!(place.ask(&["runs", "--branch", "v2"]).stdout, "");
-    assert_eq!((place.ask(&["runs", "7"]).code, place.ask(&["runs", "1", "--branch", "v1"]).code), (2, 2));
+    assert_eq!(place.ask(&["runs", "--project", "app", "--branch", "v1"]).stdout.lines().count(), 1);
+    assert_eq!(place.ask(&["runs", "--project", "app", "--branch", "v2"]).stdout, "");
+    assert_eq!((place.ask(&["runs", "7"]).code, place.ask(&["runs", "--branch", "v1"]).code), (2, 2));
     assert_eq!(place.ask(&["trigger", "app", "--priority", "101"]).code, 2);
 
     let project = place.ask(&["projects", "show", "app"]).stdout;

@@ -116,7 +116,12 @@ pub(super) fn job_url(base: &str, job: &str) -> String {
 
 /// The address of a build, within its branch where it is of one.
 pub(super) fn run_url(base: &str, run: &Run) -> String {
-    format!("{}{}/", job_url(base, &run.facts.job_name), run.number)
+    format!("{}{}/", job_url(base, &job_of(run)), run.number)
+}
+
+/// Which job it is of.
+pub(super) fn job_of(run: &Run) -> String {
+    job_name(&run.project_name, run.facts.branch())
 }
 
 fn escaped(part: &str) -> String {

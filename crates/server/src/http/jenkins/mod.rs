@@ -26,17 +26,18 @@ use serde_json::{Value, json};
 use store::{Actor, NewRun, Run, Status, StoreError};
 
 use self::form::{of_form, pairs};
-use self::jobs::{Asked, Job, LAST, asked, is_last, job_url, run_url};
+use self::jobs::{Asked, Job, LAST, asked, is_last, job_of, job_url, run_url};
 use super::auth::{User, Viewer};
 use super::error::Refused;
 use crate::app::App;
-use crate::changes::{held, of_person};
+use crate::changes::{env_of_again, held, of_person};
 use crate::config::ProjectConfig;
 use crate::logs;
 use crate::policy::Action;
+use crate::scan::change_id;
 
 /// Branches of a project that are listed.
-const JOBS: u32 = 1000;
+const JOBS: u32 = 200;
 /// Builds of a job that are listed.
 const BUILDS: u32 = 100;
 /// Builds of a job among which the last is that has ended.
@@ -99,7 +100,7 @@ pub(super) async fn queue_item(
         "_class": if waits { "hudson.model.Queue$WaitingItem" } else { "hudson.model.Queue$LeftItem" },
         "id": id, "blocked": false, "buildable": waits, "stuck": false, "cancelled": false,
         "why": waits.then(|| super::runs::why(&app, &run)), "executable": executable,
-        "task": { "name": run.facts.job_name, "url": job_url(&base, &run.facts.job_name) },
+        "task": { "name": job_of(&run), "url": job_url(&base, &job_of(&run)) },
     })))
 }
 
@@ -241,13 +242,23 @@ async fn build(app: &App, actor: Actor, job: &Job, given: Vec<(String, String)>)
     };
     let config: ProjectConfig = serde_json::from_value(job.project.config.clone())
         .map_err(|error| StoreError::Damaged { what: "a project", reason: error.to_string() })?;
-    // Of a branch what was run there last says where it is.
+    // Of a branch what was run there last says where it is, and of a pull request whose it is and what it is merged with.
     let last = if job.branch.is_some() { job.builds(app, 1).await?.into_iter().next() } else { None };
-    let (revision, env) = last.map(|last| (last.revision, last.facts.env)).unwrap_or_default();
-    let (revision, trust) = of_person(app, job.project.id, &config, revision).await?;
+    let of_branch = job.branch.as_ref().map(|branch| format!("refs/heads/{branch}"));
+    let (revision, env) = match &last {
+        Some(last) => (last.revision.clone().or(of_branch), env_of_again(&last.facts)),
+        None => (None, Vec::new()),
+    };
+    let (revision, trust, merge) = match last.filter(|last| change_id(last).is_some()) {
+        Some(request) => (revision, request.trust, request.merge),
+        None => {
+            let (revision, trust) = of_person(app, job.project.id, &config, revision).await?;
+            (revision, trust, None)
+        }
+    };
     let facts = RunFacts { causes: vec![cause], has_scm: true, params, env, ..RunFacts::default() };
     let (reports, held, trust) = (config.report.is_some(), held(&config, trust), Some(trust));
-    let new = NewRun { facts, revision, reports, held, trust, ..NewRun::default() };
+    let new = NewRun { facts, revision, reports, held, trust, merge, ..NewRun::default() };
     let run = app.create_run(&actor, &job.project.name, new).await?;
     app.hub.wake();
     app.changed(run.id);
@@ -273,9 +284,9 @@ async fn described(app: &App, base: &str, job: &Job) -> Result<Value, Refused> {
     if job.branch.is_none() {
         let last = app.store.last_of_branches(job.project.id, JOBS).await?;
         let branch = |run: &Run| {
-            let full = &run.facts.job_name;
+            let full = job_of(run);
             let name = full.rsplit('/').next();
-            json!({ "_class": CLASS_OF_JOB, "name": name, "url": job_url(base, full), "color": color(Some(run)) })
+            json!({ "_class": CLASS_OF_JOB, "name": name, "url": job_url(base, &full), "color": color(Some(run)) })
         };
         told["jobs"] = last.iter().map(branch).collect();
     }
@@ -300,7 +311,7 @@ fn build_of(base: &str, run: &Run) -> Value {
     let name = run.display_name.clone().unwrap_or_else(|| format!("#{}", run.number));
     json!({
         "_class": CLASS_OF_RUN, "number": run.number, "id": run.number.to_string(), "queueId": run.id.0, "displayName": name,
-        "description": run.description, "fullDisplayName": format!("{} {name}", run.facts.job_name), "url": run_url(base, run),
+        "description": run.description, "fullDisplayName": format!("{} {name}", job_of(run)), "url": run_url(base, run),
         "building": run.status != Status::Done, "inProgress": run.status != Status::Done,
         "result": run.outcome.map(Outcome::name), "timestamp": run.started_at.unwrap_or(run.queued_at), "duration": took,
         "actions": actions, "artifacts": [], "changeSets": [],

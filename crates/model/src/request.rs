@@ -220,6 +220,9 @@ pub struct Parameter {
     pub default: String,
     /// It is one of these; none: any text.
     pub choices: Vec<String>,
+    /// What is said of it is shown to nobody: a password.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_hidden: bool,
 }
 
 /// Whether a stash may have this name: it is data, and no part of a path, but reads like none either.
@@ -229,6 +232,12 @@ pub fn is_stash_name(name: &str) -> bool {
 }
 
 impl Question {
+    /// Of what was said, what is shown to nobody.
+    pub fn confided<'a>(&'a self, said: &'a [(String, String)]) -> impl Iterator<Item = &'a str> {
+        let is_hidden = |name: &str| self.parameters.iter().any(|asked| asked.is_hidden && asked.name == name);
+        said.iter().filter(move |(name, _)| is_hidden(name)).map(|(_, value)| value.as_str())
+    }
+
     /// What was said of each parameter, in their order, with what was not said.
     ///
     /// # Errors

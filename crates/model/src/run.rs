@@ -35,6 +35,9 @@ pub struct RunFacts {
     /// Names of those whose values are shown to nobody: passwords.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hidden: Vec<String>,
+    /// What people have said in confidence since, where it asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub confided: Vec<String>,
     /// A declarative pipeline begins with this stage; those before it are skipped (Jenkins' *Restart from Stage*).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart_from: Option<String>,
@@ -53,7 +56,8 @@ impl RunFacts {
 
     /// The values that are shown to nobody.
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
-        self.params.iter().filter(|(name, _)| self.hides(name)).map(|(_, value)| value.as_str())
+        let of_params = self.params.iter().filter(|(name, _)| self.hides(name)).map(|(_, value)| value);
+        of_params.chain(&self.confided).map(String::as_str)
     }
 
     /// A definition says what its parameters are. True: more values are hidden than before.

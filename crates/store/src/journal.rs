@@ -59,6 +59,13 @@ impl Outstanding {
     }
 }
 
+async fn put_facts(tx: &mut Transaction<'static, Any>, run: RunId, facts: &RunFacts) -> Result<(), StoreError> {
+    let text = serde_json::to_string(facts).map_err(StoreError::damaged("a run"))?;
+    let change = sqlx::query("UPDATE runs SET facts = $1 WHERE id = $2");
+    change.bind(text).bind(signed(run.0)).execute(&mut **tx).await?;
+    Ok(())
+}
+
 impl Store {
     /// An input came in; it gets the place `seq`, counted from 0. What it answers is outstanding no more.
     ///
@@ -71,21 +78,24 @@ impl Store {
         Ok(())
     }
 
-    /// The same, for what somebody has decided.
+    /// The same, for what somebody has decided: as it is, and as it may be told. What is known of the run is `facts` from then on, if there are any.
     ///
     /// # Errors
     /// As [`Store::add_input`].
     pub async fn add_decision(
         &self,
-        actor: &Actor,
+        (actor, now): (&Actor, Millis),
         run: RunId,
         seq: usize,
-        input: &Input,
-        now: Millis,
+        (input, told): (&Input, &Input),
+        facts: Option<&RunFacts>,
     ) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
         put_input(&mut tx, run, seq as i64, input).await?;
-        let detail = serde_json::to_value(input).map_err(StoreError::damaged("an input"))?;
+        if let Some(facts) = facts {
+            put_facts(&mut tx, run, facts).await?;
+        }
+        let detail = serde_json::to_value(told).map_err(StoreError::damaged("an input"))?;
         record(&mut tx, now, actor, "run.answer", &run.to_string(), &detail).await?;
         tx.commit().await?;
         Ok(())
@@ -128,11 +138,7 @@ impl Store {
                     change.bind(signed(run.0)).bind(signed(id.0)).execute(&mut *tx).await?;
                 }
                 Act::Properties(branch, said) => crate::properties::set(&mut tx, run, branch, said, now).await?,
-                Act::Facts(facts) => {
-                    let text = serde_json::to_string(facts).map_err(StoreError::damaged("a run"))?;
-                    let change = sqlx::query("UPDATE runs SET facts = $1 WHERE id = $2");
-                    change.bind(text).bind(signed(run.0)).execute(&mut *tx).await?;
-                }
+                Act::Facts(facts) => put_facts(&mut tx, run, facts).await?,
                 Act::Leave(needs) => {
                     let text = serde_json::to_string(needs).map_err(StoreError::damaged("a run"))?;
                     let change = sqlx::query("UPDATE runs SET leaves = $1 WHERE id = $2");

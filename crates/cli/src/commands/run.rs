@@ -14,7 +14,7 @@ use groovy::span::Span;
 use model::event::{Event, LogSource};
 use model::ids::{JobId, RequestId, StageId, StepId};
 use model::outcome::Outcome;
-use model::request::{Reply, Request};
+use model::request::{Question, Reply, Request};
 use model::resources::Resources;
 use model::run::{BuildCause, RunEnd, RunFacts};
 use pipeline::engine::RunInput;
@@ -91,6 +91,7 @@ pub async fn run(args: &RunArgs, home: Option<&Path>, style: Style) -> Result<Ex
         started,
         facts,
         masker: Masker::default(),
+        asked: HashMap::new(),
         cancels: HashMap::new(),
         steps: HashMap::new(),
         exec_jobs: HashMap::new(),
@@ -180,6 +181,7 @@ impl Definition {
             params: args.params.clone(),
             restart_from: args.from_stage.clone(),
             hidden: Vec::new(),
+            confided: Vec::new(),
         };
         RunInput { source: self.text.clone(), file_name: self.name.clone(), facts, ..RunInput::default() }
     }
@@ -231,6 +233,8 @@ struct Run {
     facts: RunFacts,
     /// Takes out what must not be shown.
     masker: Masker,
+    /// What people are asked.
+    asked: HashMap<RequestId, Question>,
     /// Ends requests early.
     cancels: HashMap<RequestId, oneshot::Sender<()>>,
     /// The stage of each running step: the performer knows only the step.
@@ -309,6 +313,12 @@ impl Run {
                         self.event(event)?;
                     }
                     self.cancels.remove(&id);
+                    if let (Some(question), Reply::Decided { values: Some(said), .. }) =
+                        (self.asked.remove(&id), &reply)
+                    {
+                        self.facts.confided.extend(question.confided(said).map(str::to_owned));
+                        self.masker = Masker::new(self.facts.secrets());
+                    }
                     self.engine.give(Input::Answer { id, reply })?;
                 }
                 Woken::Heard(Heard::Event(event)) => self.event(event)?,
@@ -320,8 +330,9 @@ impl Run {
                     self.before(&request, performer).await;
                     let (cancel, cancelled) = oneshot::channel();
                     self.cancels.insert(id, cancel);
-                    if matches!(request, Request::Input(_)) {
+                    if let Request::Input(question) = &request {
                         self.show.pause();
+                        self.asked.insert(id, question.clone());
                     }
                     let terminal = terminal.as_ref();
                     pending.push(async move { (id, done(request, performer, terminal, cancelled).await) });

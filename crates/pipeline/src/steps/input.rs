@@ -66,5 +66,7 @@ fn parameter(definition: &Value) -> Result<(Parameter, bool), Fault> {
     let of = parameters::described(&values::symbol(&fields).unwrap_or_default(), &fields)?;
     let is_boolean = of.kind == ParameterKind::Boolean;
     let choices = if is_boolean { vec!["true".to_owned(), "false".to_owned()] } else { of.choices };
-    Ok((Parameter { name: of.name, description: of.description, default: of.default, choices }, is_boolean))
+    let is_hidden = of.kind == ParameterKind::Password;
+    let asked = Parameter { name: of.name, description: of.description, default: of.default, choices, is_hidden };
+    Ok((asked, is_boolean))
 }

@@ -55,15 +55,17 @@ pub(super) struct Asked {
     default: String,
     /// It is one of these; none: any text.
     choices: Vec<String>,
+    /// What is said of it is shown to nobody.
+    hidden: bool,
 }
 
 /// Those of a run that wait for an answer.
 pub(super) async fn of_run(app: &App, run: &Run) -> Result<Vec<Shown>, Refused> {
     let masker = Masker::new(run.facts.secrets());
     let told = |text: String| masker.mask(&text).into_owned();
-    let asked = |Parameter { name, description, default, choices }| {
+    let asked = |Parameter { name, description, default, choices, is_hidden: hidden }| {
         let choices = choices.into_iter().map(told).collect();
-        Asked { name, description: told(description), default: told(default), choices }
+        Asked { name, description: told(description), default: told(default), choices, hidden }
     };
     let mut all = Vec::new();
     for outstanding in app.store.outstanding(run.id).await? {
@@ -82,12 +84,13 @@ pub(super) fn page(run: &Run, question: &Shown) -> Markup {
     html! {
         form method="post" action=(format!("/runs/{}/questions/{}", run.id.0, question.number)) {
             p class="waits" { (question.message) }
-            @for Asked { name, description, default, choices } in &question.parameters {
+            @for Asked { name, description, default, choices, hidden } in &question.parameters {
                 p {
                     label {
                         (name) " "
                         @if choices.is_empty() {
-                            input name=(format!("{OF_PARAMETER}{name}")) value=(default);
+                            @let kind = if *hidden { "password" } else { "text" };
+                            input type=(kind) name=(format!("{OF_PARAMETER}{name}")) value=(default);
                         } @else {
                             select name=(format!("{OF_PARAMETER}{name}")) {
                                 @for choice in choices { option selected[choice == default] { (choice) } }
@@ -179,7 +182,8 @@ async fn decide(
         true => Some(question.complete(values.into_iter().collect()).map_err(Refused::bad)?),
         false => None,
     };
-    match app.hub.decide(run.id, RequestId(number), Decision { actor, by, values }).await {
+    let confided = values.iter().flat_map(|values| question.confided(values)).map(str::to_owned).collect();
+    match app.hub.decide(run.id, RequestId(number), Decision { actor, by, values, confided }).await {
         true => Ok(()),
         false => Err(Refused(StatusCode::CONFLICT, "it is answered, or asked no more".into())),
     }

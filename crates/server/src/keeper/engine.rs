@@ -277,9 +277,24 @@ impl Keeper {
     /// What somebody says to a question. False: it is none any more.
     pub(super) async fn decided(&mut self, id: RequestId, decision: Decision) -> Result<bool, StoreError> {
         let Some(journal) = self.journal.as_mut().filter(|_| self.questions.contains(&id)) else { return Ok(false) };
-        let Decision { actor, by, values } = decision;
+        let Decision { actor, by, values, confided } = decision;
+        let facts = (!confided.is_empty()).then(|| {
+            let known = &self.run.facts.confided;
+            RunFacts { confided: [known.clone(), confided].concat(), ..self.run.facts.clone() }
+        });
+        if let Some(facts) = &facts {
+            self.secrets.add(facts.secrets());
+        }
+        let told = values
+            .as_ref()
+            .map(|values| values.iter().map(|(name, value)| (name.clone(), self.secrets.mask(value))).collect());
+        let told = Input::Answer { id, reply: Reply::Decided { by: by.clone(), values: told } };
         let input = Input::Answer { id, reply: Reply::Decided { by, values } };
-        self.app.store.add_decision(&actor, self.run.id, journal.entries().len(), &input, self.app.now()).await?;
+        let (who, seq) = ((&actor, self.app.now()), journal.entries().len());
+        self.app.store.add_decision(who, self.run.id, seq, (&input, &told), facts.as_ref()).await?;
+        if let Some(facts) = facts {
+            self.run.facts = facts;
+        }
         self.questions.remove(&id);
         self.open.remove(&id);
         let words = journal.add(input);

@@ -66,6 +66,8 @@ pub(crate) struct Decision {
     pub(crate) by: String,
     /// Of each parameter; `None`: the run is to end there.
     pub(crate) values: Option<Vec<(String, String)>>,
+    /// Those of them that are shown to nobody.
+    pub(crate) confided: Vec<String>,
 }
 
 /// Keeps a run until it has ended.

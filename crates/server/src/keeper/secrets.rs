@@ -42,6 +42,11 @@ impl RunSecrets {
         event.each_text(&mut |text| self.masker.clean_cut(text));
     }
 
+    /// A text without them.
+    pub(super) fn mask(&self, text: &str) -> String {
+        self.masker.mask(text).into_owned()
+    }
+
     /// How it ends.
     pub(super) fn cleaned(&self, mut end: RunEnd) -> RunEnd {
         end.message.iter_mut().for_each(|text| self.masker.clean_cut(text));

@@ -124,7 +124,8 @@ async fn what_a_run_asks_shows_no_password() {
     let run = place.ask("POST", "/api/v1/projects/app/runs", params).await["id"].as_u64().unwrap();
     let text = "pipeline { agent none
         parameters { password(name: 'TOKEN', defaultValue: ''); string(name: 'OLD', defaultValue: params.TOKEN ?: '') }
-        stages { stage('s') { steps { input message: \"with ${params.TOKEN}?\", parameters: [string(name: 'A', defaultValue: params.TOKEN)] } } } }";
+        stages { stage('s') { steps { input message: \"with ${params.TOKEN}?\", parameters: [string(name: 'A', defaultValue: params.TOKEN), password(name: 'PIN')]
+            echo 'goes on' } } } }";
     let lease = agent.take(text).await;
     let questions = async || place.ask("GET", &format!("/api/v1/runs/{run}/questions"), Value::Null).await;
     let asked = tokio::select! {
@@ -141,9 +142,19 @@ async fn what_a_run_asks_shows_no_password() {
     };
     let question = &asked["questions"][0];
     assert_eq!((&question["message"], &question["parameters"][0]["default"]), (&"with ****?".into(), &"****".into()));
+    assert_eq!(
+        (&question["parameters"][0]["hidden"], &question["parameters"][1]["hidden"]),
+        (&false.into(), &true.into())
+    );
     let branches = place.ask("GET", "/api/v1/projects/app/branches", Value::Null).await;
     assert!(!branches.to_string().contains(SECRET), "{branches}");
-    place.ask("POST", &format!("/api/v1/runs/{run}/abort"), Value::Null).await;
+    let said = json!({ "proceed": true, "values": { "A": "in the clear", "PIN": "only-for-you" } });
+    place.ask("POST", &format!("/api/v1/runs/{run}/questions/{}", question["number"]), said).await;
+    agent.say(&FromAgent::Report { lease, first: 0, items: vec![line("has only-for-you")] }).await;
     agent.give_back(lease).await;
     place.wait_for_end(run).await;
+    let audit = place.ask("GET", "/api/v1/audit", Value::Null).await.to_string();
+    assert!(audit.contains("in the clear") && !audit.contains("only-for-you"), "{audit}");
+    let log = place.log(run).await;
+    assert!(log.contains("has ****"), "{log}");
 }

@@ -42,7 +42,10 @@ impl LogError {
     }
 }
 
-/// Lines from number `from` on, at least one and about `most` of them, if there are any.
+/// Text of a log that is read at once, in bytes; a chunk is read whole.
+const MOST_READ_BYTES: usize = 16 << 20;
+
+/// Lines from number `from` on, at least one and at most `most` of them, if there are any; fewer where they are long.
 ///
 /// # Errors
 /// The store, or the place for blobs, does not answer or has not what it should.
@@ -53,9 +56,9 @@ pub async fn read_log(
     from: u64,
     most: usize,
 ) -> Result<Vec<LogLine>, LogError> {
-    let mut lines = Vec::new();
-    let mut next = from;
+    let (mut lines, mut bytes, mut next) = (Vec::<LogLine>::new(), 0, from);
     while lines.len() < most
+        && bytes < MOST_READ_BYTES
         && let Some(mut chunk) = store.chunk(run, next).await?
     {
         let content = match &mut chunk.place {
@@ -76,6 +79,7 @@ pub async fn read_log(
         if lines.len() == before {
             break;
         }
+        bytes += lines[before..].iter().map(|line| line.text.len()).sum::<usize>();
         next = from + lines.len() as u64;
     }
     lines.truncate(most);

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! A look makes a run of each commit, and of each pair of a pull request's and its target's commit, that it has not seen before: the store knows
-//! each by its name, so that looking twice does nothing, and what was missed while there was no server is found by the next one.
+//! each by its name, so that looking twice does nothing, and what was missed while there was no server is found by the next one: pushes where everything is looked
+//! at, and elsewhere what is gone.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -62,7 +63,8 @@ pub(crate) async fn watch(app: Arc<App>, mut wanted: mpsc::UnboundedReceiver<Wan
             tracing::warn!(%error, "projects cannot be looked at");
         }
         let now = Instant::now();
-        let next = due.iter().find(|(_, at)| **at <= now).map(|(key, _)| key.clone());
+        // Whoever has waited longest: a forge that hangs holds up others, and keeps nobody from their turn.
+        let next = due.iter().filter(|(_, at)| **at <= now).min_by_key(|(_, at)| **at).map(|(key, _)| key.clone());
         if let Some((project, place)) = next {
             due.remove(&(project.clone(), place.clone()));
             if let Err(error) = look(&app, &project, &place).await {

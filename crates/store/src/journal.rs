@@ -219,9 +219,29 @@ impl Store {
     /// # Errors
     /// The database.
     pub async fn events(&self, run: RunId, after: u64, limit: u32) -> Result<Vec<(u64, Millis, Event)>, StoreError> {
-        let rows =
-            sqlx::query("SELECT seq, at_ms, event FROM events WHERE run_id = $1 AND seq > $2 ORDER BY seq LIMIT $3");
-        let rows = rows.bind(signed(run.0)).bind(signed(after)).bind(i64::from(limit));
+        self.events_like("%", run, after, limit).await
+    }
+
+    /// The same of its stages alone, of which there are far fewer.
+    ///
+    /// # Errors
+    /// The database, or what stands there is none.
+    pub async fn stage_events(&self, run: RunId, limit: u32) -> Result<Vec<(u64, Millis, Event)>, StoreError> {
+        // An event begins with its kind.
+        self.events_like(r#"{"event":"stage%"#, run, 0, limit).await
+    }
+
+    async fn events_like(
+        &self,
+        pattern: &str,
+        run: RunId,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<(u64, Millis, Event)>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT seq, at_ms, event FROM events WHERE run_id = $1 AND seq > $2 AND event LIKE $4 ORDER BY seq LIMIT $3",
+        );
+        let rows = rows.bind(signed(run.0)).bind(signed(after)).bind(i64::from(limit)).bind(pattern.to_owned());
         let mut all = Vec::new();
         for row in rows.fetch_all(&self.pool).await? {
             let text: String = row.try_get(2)?;

@@ -1,6 +1,7 @@
 //! What the server remembers: projects, runs and their journals, logs, what they archived, agents, tokens, and who did what. The only SQL.
 //!
-//! SQLite in a file, or PostgreSQL by URL; the same text for both. Every change is one transaction, with its row in the audit. What a run's
+//! SQLite in a file, or PostgreSQL by URL; the same text for both. Every change is one transaction, with its row in the audit where somebody
+//! did something or something was decided; marks of how far the server has come, and what runs report, have none. What a run's
 //! keeper acts upon is written down before it acts ([`wire::engine::Journal`] says why).
 //!
 //! Never: a clock (whoever calls says what time it is), a decision.

@@ -10,7 +10,7 @@ mod kills;
 mod place;
 mod pool;
 #[path = "../../../store/tests/it/postgres.rs"]
-#[expect(dead_code, reason = "the store's own tests break it")]
+#[expect(dead_code, reason = "the store's own tests do more with it")]
 mod postgres;
 mod private;
 mod pushes;

@@ -25,7 +25,7 @@ pub(super) struct Badge {
 }
 
 /// The last run of the branch that is built by default that has ended. What is somebody else's, or is to be merged, says nothing of the project.
-async fn last_of_its_own(app: &App, job: &Job) -> Result<Option<Run>, Refused> {
+pub(super) async fn last_of_its_own(app: &App, job: &Job) -> Result<Option<Run>, Refused> {
     let project = &job.project;
     let config: Option<ProjectConfig> = serde_json::from_value(project.config.clone()).ok();
     let branch = config.as_ref().and_then(|config| config.source.branch()).map(str::to_owned);

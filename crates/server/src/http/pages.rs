@@ -212,7 +212,7 @@ pub(super) async fn run(
     Path(id): Path<u64>,
 ) -> Result<Markup, Refused> {
     let (run, _) = super::runs::find(&app, &user, Action::SeeProject, id).await?;
-    let events = app.store.events(run.id, 0, EVENTS).await?;
+    let events = app.store.stage_events(run.id, EVENTS).await?;
     let first = run.lines.saturating_sub(LINES as u64);
     let lines = logs::read(&app, run.id, first, LINES).await.map_err(Refused::from);
     let artifacts = super::artifacts::of_run(&app, &run, "").await?;

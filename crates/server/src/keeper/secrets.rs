@@ -1,9 +1,13 @@
 //! What a run must not show: it is taken out of all that it says before that is written down.
 
 use model::event::Event;
+use model::limits::MAX_LOG_LINE_BYTES;
 use model::run::RunEnd;
 use secrets::Masker;
 use wire::agent::Item;
+
+/// The longest line that is believed, in bytes: one that was cut, with what says so.
+const MOST_LINE_BYTES: usize = MAX_LOG_LINE_BYTES + 200;
 
 /// The secrets that a run was given.
 #[derive(Default)]
@@ -29,6 +33,12 @@ impl RunSecrets {
     /// What an agent reports.
     pub(super) fn clean(&self, items: &mut [Item]) {
         for item in items {
+            // An honest agent has cut it already.
+            if let Item::Line(line) = item
+                && line.text.len() > MOST_LINE_BYTES
+            {
+                line.text.truncate(line.text.floor_char_boundary(MOST_LINE_BYTES));
+            }
             match item {
                 // Where an agent has cut it.
                 Item::Line(line) if line.text.ends_with("KiB]") => self.masker.clean_cut(&mut line.text),

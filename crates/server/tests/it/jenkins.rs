@@ -302,6 +302,13 @@ async fn branches_are_jobs_of_their_own() {
         assert_eq!(as_nobody == 200, of.ends_with("main"), "{of}: {as_nobody}");
     }
 
+    // What is shown of the project is how its own branch stands, whatever else was run since.
+    let monitor = place.jenkins("GET", "/cc.xml").await.text;
+    assert!(monitor.contains("name=\"team/app\"") && monitor.contains("lastBuildStatus=\"Failure\""), "{monitor}");
+    let all = place.jenkins("GET", "/api/json").await.body;
+    let own = all["jobs"].as_array().unwrap().iter().find(|job| job["name"] == "team/app").unwrap();
+    assert_eq!(own["color"], "red");
+
     // Wanted there, it is run there.
     let asked = place.jenkins("POST", &format!("{job}/build")).await;
     assert_eq!(asked.status, 201);

@@ -99,3 +99,33 @@ async fn a_log_stays_where_it_is_while_there_is_no_place_for_it() {
     until(&place, 1, None).await;
     assert!(place.log(id).await.contains("said\n"));
 }
+
+/// An agent that lies is not believed in the length of its lines, and who reads takes no more at once than is good for the server.
+#[tokio::test]
+async fn long_lines_are_cut_and_read_in_pieces() {
+    let place = Place::new().await;
+    let key = place.enrol("one").await;
+    let mut agent = place.agent(&key, &[]).await;
+    let id = place.trigger().await;
+    let lease = agent.take("node { sh 'make' }").await;
+    let ToAgent::Perform { id: request, .. } = agent.work(is_exec).await else { panic!() };
+    agent.say(&FromAgent::Report { lease, first: 0, items: vec![line(&"ä".repeat(2 << 20))] }).await;
+    agent.work(|message| matches!(message, ToAgent::Kept { .. })).await;
+    let log = place.log(id).await;
+    let longest = log.lines().map(str::len).max().unwrap();
+    assert!((60_000..70_000).contains(&longest), "{longest}");
+
+    let (mut first, wide) = (1, line(&"x".repeat(64 << 10)));
+    for _ in 0..8 {
+        agent.say(&FromAgent::Report { lease, first, items: vec![wide.clone(); 50] }).await;
+        first += 50;
+        agent.work(|message| matches!(message, ToAgent::Kept { reported, .. } if *reported == first)).await;
+    }
+    agent.answer(lease, request, Reply::Exited { code: 0, stdout: None, limit: None }).await;
+    agent.give_back(lease).await;
+    place.wait_for_end(id).await;
+    let whole = place.jenkins("GET", "/job/app/1/consoleText").await.text;
+    assert!(whole.len() > 400 * (64 << 10), "all of it, piece by piece: {}", whole.len());
+    let piece = place.jenkins("GET", "/job/app/1/logText/progressiveText?start=0").await;
+    assert!(piece.more && piece.text.len() < 20 << 20, "{}", piece.text.len());
+}

@@ -21,6 +21,7 @@ mod outposts;
 mod pages;
 mod people;
 #[path = "../../../store/tests/it/postgres.rs"]
+#[expect(dead_code, reason = "the store's own tests do more with it")]
 mod postgres;
 mod project_files;
 mod properties;

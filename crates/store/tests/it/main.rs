@@ -11,6 +11,7 @@ mod postgres;
 mod properties;
 mod seals;
 mod test_results;
+mod tls;
 
 use seals::open;
 use store::Store;

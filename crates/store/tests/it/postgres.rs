@@ -1,5 +1,7 @@
 //! A PostgreSQL of this test's own.
 
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -49,6 +51,7 @@ impl Postgres {
         let made =
             as_nobody(&initdb).arg("-D").arg(&data).args(["-A", "trust", "-U", "ci", "--no-sync"]).output().unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        configure(folder.path(), "listen_addresses = ''");
         let process = process(&postgres, folder.path());
         Some(Postgres { process, program: postgres, folder, next: AtomicU32::new(1) })
     }
@@ -66,6 +69,24 @@ impl Postgres {
     fn end(&mut self, signal: &str) {
         let _ended = Command::new("kill").args([signal, &self.process.id().to_string()]).status();
         let _code = self.process.wait();
+    }
+
+    /// From then on it is reached at a port of loopback too, where it speaks TLS with this key and certificate, in PEM.
+    pub fn speaks_tls(&mut self, key: &str, certificate: &str) -> u16 {
+        self.end("-INT");
+        for (name, text) in [("server.key", key), ("server.crt", certificate)] {
+            let file = self.folder.path().join("data").join(name);
+            std::fs::write(&file, text).unwrap();
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+            if is_root() {
+                std::os::unix::fs::chown(&file, Some(65534), Some(65534)).unwrap();
+            }
+        }
+        // Free a moment ago.
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        configure(self.folder.path(), &format!("listen_addresses = '127.0.0.1'\nport = {port}\nssl = on"));
+        self.process = process_at(&self.program, self.folder.path(), port);
+        port
     }
 
     fn url(&self, name: &str) -> String {
@@ -92,15 +113,25 @@ impl Drop for Postgres {
     }
 }
 
+/// What is said last counts.
+fn configure(folder: &Path, more: &str) {
+    let mut file = std::fs::File::options().append(true).open(folder.join("data/postgresql.conf")).unwrap();
+    writeln!(file, "{more}").unwrap();
+}
+
 /// A server of the data in this folder.
 fn process(program: &Path, folder: &Path) -> Child {
-    let socket = folder.join(".s.PGSQL.5432");
+    process_at(program, folder, 5432)
+}
+
+fn process_at(program: &Path, folder: &Path, port: u16) -> Child {
+    let socket = folder.join(format!(".s.PGSQL.{port}"));
     // One before may have had no time to tidy up.
     let _none = std::fs::remove_file(&socket);
     let process = as_nobody(program)
         .arg("-D")
         .arg(folder.join("data"))
-        .args(["-c", "listen_addresses=", "-c", "fsync=off", "-k"])
+        .args(["-c", "fsync=off", "-k"])
         .arg(folder)
         .stdin(Stdio::null())
         .stdout(Stdio::null())

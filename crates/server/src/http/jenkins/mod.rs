@@ -28,6 +28,7 @@ use store::{Actor, NewRun, Run, Status, StoreError};
 use self::form::{of_form, pairs};
 use self::jobs::{Asked, Job, LAST, asked, is_last, job_of, job_url, run_url};
 use super::auth::{User, Viewer};
+use super::badges::last_of_its_own;
 use super::error::Refused;
 use crate::app::App;
 use crate::changes::{env_of_again, held, of_person};
@@ -53,7 +54,7 @@ pub(super) async fn root(State(app): State<Arc<App>>, user: User, headers: Heade
     let mut jobs = Vec::new();
     for project in user.projects(&app).await? {
         let job = Job { project, branch: None };
-        let last = job.builds(&app, 1).await?.into_iter().next();
+        let last = last_of_its_own(&app, &job).await?;
         jobs.push(json!({
             "_class": CLASS_OF_JOB, "name": job.project.name, "url": job_url(&base, &job.project.name), "color": color(last.as_ref()),
         }));
@@ -338,9 +339,8 @@ pub(super) async fn cc(State(app): State<Arc<App>>, user: User, headers: HeaderM
     let mut projects = Vec::new();
     for project in user.projects(&app).await? {
         let job = Job { project, branch: None };
-        let runs = job.builds(&app, FEW).await?;
-        let runs_now = runs.first().is_some_and(|run| run.status == Status::Running);
-        let last = runs.into_iter().find(|run| run.status == Status::Done);
+        let runs_now = job.builds(&app, FEW).await?.iter().any(|run| run.status == Status::Running);
+        let last = last_of_its_own(&app, &job).await?;
         projects.push((job.project, runs_now, last));
     }
     let xml = html! {

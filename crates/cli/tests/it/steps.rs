@@ -226,6 +226,13 @@ fn parameters_come_from_the_command_line() {
     assert!(wrong.code == 2 && wrong.stdout.contains("‘B’ is true or false"), "{wrong:?}");
     let skipped = project.run(&["-p", "B=false"]);
     assert!(skipped.stdout.contains("skipped due to when conditional") && skipped.code == 0, "{skipped:?}");
+    // One that nobody asked for passes for nothing that the run knows of itself.
+    let project = Project::new("node { sh 'echo \"branch=$BRANCH_NAME more=$MORE\"' }");
+    let ran = project.run(&["--branch", "topic", "-p", "BRANCH_NAME=main", "-p", "MORE=x"]);
+    assert!(ran.stdout.contains("branch=topic more=x"), "{ran:?}");
+    let text = "properties([parameters([string(name: 'BRANCH_NAME')])])\nnode { sh 'echo \"branch=$BRANCH_NAME\"' }";
+    let asked = Project::new(text).run(&["--branch", "topic", "-p", "BRANCH_NAME=main"]);
+    assert!(asked.stdout.contains("branch=main"), "{asked:?}");
 }
 
 #[test]

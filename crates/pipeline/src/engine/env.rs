@@ -44,8 +44,13 @@ impl Core {
         for (name, value) in &self.facts.env {
             set(name, value);
         }
+        let declared = self.run.declared.borrow();
         for (name, value) in self.run.params.borrow().iter() {
-            set(name, &value.to_text());
+            // What nobody asked for does not pass for what the run knows of itself: `BRANCH_NAME` decides what is deployed.
+            let is_known = || self.facts.env.iter().any(|(known, _)| known == name);
+            if declared.contains(name) || !is_known() {
+                set(name, &value.to_text());
+            }
         }
         if let Some(node) = &scope.node {
             for (name, value) in [("PATH", &node.place.path), ("HOME", &node.place.home)] {

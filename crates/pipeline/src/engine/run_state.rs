@@ -5,7 +5,7 @@
 //! ```
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use groovy::value::Value;
@@ -24,6 +24,8 @@ pub(crate) struct RunState {
     pub(crate) env: RefCell<BTreeMap<String, String>>,
     /// `params`, typed.
     pub(crate) params: RefCell<Vec<(String, Value)>>,
+    /// Names of those that the definition takes.
+    pub(crate) declared: RefCell<BTreeSet<String>>,
     /// `currentBuild.displayName`.
     pub(crate) display_name: RefCell<String>,
     /// `currentBuild.description`.
@@ -51,6 +53,7 @@ impl RunState {
             result: Cell::new(None),
             env: RefCell::default(),
             params: RefCell::new(params),
+            declared: RefCell::default(),
             display_name: RefCell::new(format!("#{}", facts.build_number.max(1))),
             description: RefCell::new(None),
             pipeline_started: Cell::new(false),

@@ -70,6 +70,7 @@ pub(crate) fn define(core: &Core, kind: &str, fields: &[(String, Value)]) -> Res
             values::text(if trim { text.trim() } else { &text })
         }
     };
+    core.run.declared.borrow_mut().insert(name.clone());
     let mut params = core.run.params.borrow_mut();
     match params.iter_mut().find(|(n, _)| n == name) {
         Some((_, old)) => *old = value,

@@ -8,11 +8,12 @@ use std::process::Stdio;
 use super::forge::{Forge, SECRET, has_tools};
 use super::git_server::serve;
 use super::place::{Place, Process, wait_until};
+use crate::images::busybox_image;
 use crate::project::Project;
 
 const DEFINITION: &str = "node { checkout scm; sh 'echo begun; cat file; git log --format=%s -n 1' }
 input 'go on?'
-node { sh 'echo on' }";
+node { checkout scm; docker.image('IMAGE').inside { sh 'echo on; ls /bin/busybox; cat file' } }";
 
 /// What a forge does when somebody has pushed: it tells whoever wants to hear of that, and signs it.
 fn tell_of_pushes(repository: &std::path::Path, url: &str) {
@@ -38,7 +39,8 @@ fn a_push_becomes_a_run_and_a_status() {
     if !has_tools() {
         return;
     }
-    let project = Project::new(DEFINITION);
+    let Some(image) = busybox_image("pushed", r#"{"Env":["PATH=/bin"]}"#, &[]) else { return };
+    let project = Project::new(&DEFINITION.replace("IMAGE", &image));
     project.write("file", "of before\n").commit_folder(".", "main");
     let bare = place.folder.path().join("forge.git");
     project.git(&["clone", "-q", "--bare", ".", bare.to_str().unwrap()]);
@@ -80,9 +82,16 @@ fn a_push_becomes_a_run_and_a_status() {
         }
     }
     assert!(follows.0.wait().unwrap().success() && has_answered, "{seen:?}\n{}", place.logs());
-    for line in ["begun", "that was pushed", "for everybody", "on"] {
+    for line in ["begun", "that was pushed", "for everybody", "on", "/bin/busybox"] {
         assert!(seen.iter().any(|seen| seen == line), "{line}: {seen:?}");
     }
+    assert_eq!(
+        seen.iter().filter(|line| *line == "that was pushed").count(),
+        2,
+        "on the host's tools, and in the image"
+    );
+    let events = place.ask(&["runs", "1", "--events"]).stdout;
+    assert!(events.lines().any(|line| line.contains("rung=\"container\"")), "{events}");
     let commit = project.git(&["rev-parse", "main"]);
     let run = place.run(1);
     assert_eq!(

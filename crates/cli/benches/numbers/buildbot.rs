@@ -34,7 +34,7 @@ pub fn measure(scratch: &Path) -> Table {
 }
 
 fn fill(table: &mut Table, scratch: &Path) -> Result<(), String> {
-    let place = Place::start(&scratch.join("ours"))?;
+    let place = Place::start(&scratch.join("ours"), &[])?;
     let project = scratch.join("project");
     let made = std::fs::create_dir_all(&project)
         .and_then(|()| std::fs::write(project.join("Jenkinsfile"), "node { sh 'echo the first line' }"));

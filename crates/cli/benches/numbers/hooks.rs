@@ -47,7 +47,11 @@ pub struct Place {
 /// With a forge, that is asked whether it is so and told how it goes, it is counted from the webhook on; without one from its acceptance.
 fn fill(table: &mut Table, scratch: &Path, is_asked: bool) -> Result<(), String> {
     let text = |error: std::io::Error| error.to_string();
-    let place = Place::start(scratch)?;
+    let root = peers::busybox_root(scratch)?;
+    let home = scratch.join("home");
+    let archive = super::pulls::docker_archive(scratch, &root, peers::BUSYBOX)?;
+    peers::run(Command::new(COFFERDAM).arg("--home").arg(&home).args(["image", "import"]).arg(archive))?;
+    let place = Place::start(scratch, &["--home", &home.to_string_lossy()])?;
     let repository = scratch.join("repository");
     let commits = commits(&repository)?;
     let forge = Forge::start(&commits)?;
@@ -188,7 +192,8 @@ fn answer(stream: TcpStream, main: &Mutex<String>, commits: &[String]) -> std::i
 }
 
 impl Place {
-    pub fn start(scratch: &Path) -> Result<Place, String> {
+    /// The agent is told more of itself.
+    pub fn start(scratch: &Path, more: &[&str]) -> Result<Place, String> {
         let port = free_port()?;
         let url = format!("http://127.0.0.1:{port}");
         let server = start(&["server", "--listen", &format!("127.0.0.1:{port}")], &scratch.join("data"))?;
@@ -197,7 +202,7 @@ impl Place {
         let token = token.trim().to_owned();
         let enrol = said((&url, &token), &["agents", "token"])?;
         let words = ["agent", "--folders", "--network", "none", "--runs", "4", "--server", &url, "--token", &enrol];
-        let agent = start(&words, &scratch.join("agent"))?;
+        let agent = start(&[&words, more].concat(), &scratch.join("agent"))?;
         let is_there = || said((&url, &token), &["agents", "ls"]).is_ok_and(|said| said.contains("connected"));
         until("an agent is there", is_there)?;
         Ok(Place { port, token, server, agent })
@@ -336,8 +341,13 @@ fn commits(folder: &Path) -> Result<Vec<String>, String> {
     std::fs::create_dir_all(folder).map_err(|error| error.to_string())?;
     let git = |words: &[&str]| git(folder, words);
     git(&["init", "-q", "-b", "main"])?;
-    std::fs::write(folder.join("Jenkinsfile"), "node { sh 'echo the first \"line\"' }")
-        .map_err(|error| error.to_string())?;
+    // What strangers' code is run in.
+    let definition = format!(
+        "pipeline {{ agent {{ docker '{}' }}\n options {{ skipDefaultCheckout() }}\n \
+         stages {{ stage('One') {{ steps {{ sh 'echo the first \"line\"' }} }} }} }}",
+        peers::BUSYBOX
+    );
+    std::fs::write(folder.join("Jenkinsfile"), definition).map_err(|error| error.to_string())?;
     git(&["add", "."])?;
     git(&["commit", "-q", "-m", "one"])?;
     let mut all = vec![git(&["rev-parse", "HEAD"])?];

@@ -144,6 +144,16 @@ pub struct RunCounts {
     pub oldest_queued_at: Option<Millis>,
 }
 
+impl RunCounts {
+    /// Of both.
+    #[must_use]
+    pub fn with(self, other: RunCounts) -> RunCounts {
+        let oldest = self.oldest_queued_at.into_iter().chain(other.oldest_queued_at).min();
+        let (queued, running) = (self.queued + other.queued, self.running + other.running);
+        RunCounts { queued, running, oldest_queued_at: oldest }
+    }
+}
+
 /// Which runs.
 #[derive(Clone, Debug, Default)]
 pub struct RunFilter {

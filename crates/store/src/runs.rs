@@ -1,5 +1,7 @@
 //! Runs: what was asked for, where it is, and how it ended.
 
+use std::collections::BTreeMap;
+
 use model::event::LogSource;
 use model::ids::RunId;
 use model::run::{RunEnd, RunFacts, job_name};
@@ -277,17 +279,27 @@ impl Store {
     /// # Errors
     /// The database.
     pub async fn run_counts(&self) -> Result<RunCounts, StoreError> {
-        let text = "SELECT status, COUNT(*), MIN(queued_ms) FROM runs WHERE status <> 'done' GROUP BY status";
-        let mut counts = RunCounts::default();
+        Ok(self.run_counts_by_project().await?.into_values().fold(RunCounts::default(), RunCounts::with))
+    }
+
+    /// The same of each project that has any.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn run_counts_by_project(&self) -> Result<BTreeMap<String, RunCounts>, StoreError> {
+        let text = "SELECT r.status, COUNT(*), MIN(r.queued_ms), p.name FROM runs r JOIN projects p ON p.id = r.project_id \
+             WHERE r.status <> 'done' GROUP BY r.status, p.name";
+        let mut all = BTreeMap::<String, RunCounts>::new();
         for row in sqlx::query(text).fetch_all(&self.pool).await? {
             let (status, count, oldest) = (row.try_get::<String, _>(0)?, unsigned(row.try_get(1)?), row.try_get(2)?);
+            let counts = all.entry(row.try_get(3)?).or_default();
             match Status::read(&status)? {
                 Status::Queued => (counts.queued, counts.oldest_queued_at) = (count, Some(unsigned(oldest))),
                 Status::Running => counts.running = count,
                 Status::Done => {}
             }
         }
-        Ok(counts)
+        Ok(all)
     }
 
     /// Runs newer than this one that wait for an agent, the oldest first.

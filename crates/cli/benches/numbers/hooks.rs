@@ -230,8 +230,8 @@ impl Place {
         until("all runs have ended", || {
             std::thread::sleep(Duration::from_millis(5));
             self.get("/metrics").is_ok_and(|said| {
-                let is_none = |state: &str| said.contains(&format!("cicd_pipeline_run_state=\"{state}\"}} 0\n"));
-                is_none("pending") && is_none("executing")
+                let active = said.lines().filter(|line| line.starts_with("cicd_pipeline_run_active"));
+                active.into_iter().all(|line| line.ends_with("} 0"))
             })
         })
     }

@@ -2,6 +2,7 @@
 //!
 //! Numbers of runs are the store's; what is counted since the start of this process says so (`_total`, `_duration_seconds`).
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,6 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::extract::State;
 use axum::response::IntoResponse;
 use model::outcome::Outcome;
+use model::request::FailureKind;
+use model::run::RunEnd;
+use store::RunCounts;
 
 use super::auth::User;
 use super::error::Refused;
@@ -18,28 +22,50 @@ use crate::policy::Action;
 /// Upper ends of the groups that durations are counted in, in seconds.
 const ENDS: [f64; 12] = [0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 180.0, 600.0, 1800.0, 3600.0, 10800.0, f64::INFINITY];
 
+/// Projects that are counted by themselves; those that come later are counted together.
+const MOST_PROJECTS: usize = 10_000;
+/// What they are called.
+const OTHERS: &str = "_other";
+
+/// Durations, by group, and their sum in milliseconds.
+#[derive(Clone, Default)]
+struct Ended {
+    groups: [u64; ENDS.len()],
+    sum: u64,
+}
+
 /// What is counted since the start.
 #[derive(Default)]
 pub(crate) struct Counted {
-    /// Of each result, durations by group and their sum in milliseconds.
-    ended: Mutex<Vec<(&'static str, [u64; ENDS.len()], u64)>>,
+    /// Of each project and result.
+    ended: Mutex<BTreeMap<(String, &'static str), Ended>>,
+    /// Of each project and kind of failure, how many runs have ended with one.
+    errors: Mutex<BTreeMap<(String, &'static str), u64>>,
     waited_ms: AtomicU64,
     taken: AtomicU64,
 }
 
 impl Counted {
-    /// A run has ended, so many milliseconds after it was asked for.
-    pub(crate) fn ended(&self, outcome: Outcome, ms: u64) {
+    /// A run of a project has ended, so many milliseconds after it was asked for.
+    pub(crate) fn ended(&self, project: &str, end: &RunEnd, ms: u64) {
+        let key = |of, has: bool, count: usize| {
+            let name = if has || count < MOST_PROJECTS { project } else { OTHERS };
+            (name.to_owned(), of)
+        };
         let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        let result = result(outcome);
-        let at = ended.iter().position(|(of, ..)| *of == result).unwrap_or_else(|| {
-            ended.push((result, [0; ENDS.len()], 0));
-            ended.len() - 1
-        });
-        let (_, groups, sum) = &mut ended[at];
+        let of = (project.to_owned(), result(end));
+        let key_of_result = key(of.1, ended.contains_key(&of), ended.len());
+        let Ended { groups, sum } = ended.entry(key_of_result).or_default();
         let group = ENDS.iter().position(|end| ms as f64 / 1000.0 <= *end).unwrap_or(ENDS.len() - 1);
         groups[group] += 1;
         *sum += ms;
+        drop(ended);
+        if let Some(kind) = error(end) {
+            let mut errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = errors.contains_key(&(project.to_owned(), kind));
+            let key = key(kind, known, errors.len());
+            *errors.entry(key).or_default() += 1;
+        }
     }
 
     /// A run has got its first place, after so many milliseconds in the queue.
@@ -51,13 +77,23 @@ impl Counted {
 
 pub(super) async fn show(State(app): State<Arc<App>>, user: User) -> Result<impl IntoResponse, Refused> {
     user.may(Action::SeeMetrics, None)?;
-    let counts = app.store.run_counts().await?;
+    let by_project = app.store.run_counts_by_project().await?;
+    let counts = by_project.values().copied().fold(RunCounts::default(), RunCounts::with);
+    let ended = app.counted.ended.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let errors = app.counted.errors.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    // One that has no run any more is told of as long as it is remembered: a gauge that goes away says nothing.
+    let names: BTreeSet<_> = by_project.keys().chain(ended.keys().map(|(name, _)| name)).collect();
     let places = app.hub.places(app.waiting.taken());
     let mut text = String::new();
     let mut page = Page(&mut text);
     page.head("cicd_pipeline_run_active", "gauge", "Runs that have not ended.");
-    page.line("cicd_pipeline_run_active", "cicd_pipeline_run_state=\"pending\"", counts.queued);
-    page.line("cicd_pipeline_run_active", "cicd_pipeline_run_state=\"executing\"", counts.running);
+    for name in names {
+        let of = by_project.get(name).copied().unwrap_or_default();
+        for (state, count) in [("pending", of.queued), ("executing", of.running)] {
+            let labels = format!("{},cicd_pipeline_run_state=\"{state}\"", named(name));
+            page.line("cicd_pipeline_run_active", &labels, count);
+        }
+    }
     page.head("cofferdam_queue_oldest_seconds", "gauge", "How long the oldest run in the queue has waited.");
     let oldest = counts.oldest_queued_at.map_or(0.0, |at| app.now().saturating_sub(at) as f64 / 1000.0);
     page.line("cofferdam_queue_oldest_seconds", "", oldest);
@@ -72,9 +108,9 @@ pub(super) async fn show(State(app): State<Arc<App>>, user: User) -> Result<impl
     page.line("cofferdam_queue_wait_seconds_sum", "", app.counted.waited_ms.load(Ordering::Relaxed) as f64 / 1000.0);
     page.line("cofferdam_queue_wait_seconds_count", "", app.counted.taken.load(Ordering::Relaxed));
     page.head("cicd_pipeline_run_duration_seconds", "histogram", "Time from a run's request to its end.");
-    let ended = app.counted.ended.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    for (result, groups, sum) in &ended {
-        let result = format!("cicd_pipeline_result=\"{result}\"");
+    for ((name, result), Ended { groups, sum }) in &ended {
+        // Counted at its end: that is the state that it was in.
+        let result = format!("{},cicd_pipeline_result=\"{result}\",cicd_pipeline_run_state=\"executing\"", named(name));
         let mut all = 0;
         for (end, count) in ENDS.iter().zip(groups) {
             all += count;
@@ -84,6 +120,10 @@ pub(super) async fn show(State(app): State<Arc<App>>, user: User) -> Result<impl
         page.line("cicd_pipeline_run_duration_seconds_sum", &result, *sum as f64 / 1000.0);
         page.line("cicd_pipeline_run_duration_seconds_count", &result, all);
     }
+    page.head("cicd_pipeline_run_errors_total", "counter", "Runs that have ended with an error, by its kind.");
+    for ((name, kind), count) in &errors {
+        page.line("cicd_pipeline_run_errors_total", &format!("{},error_type=\"{kind}\"", named(name)), count);
+    }
     if let Some(bytes) = resident_bytes() {
         page.head("process_resident_memory_bytes", "gauge", "Memory of this process.");
         page.line("process_resident_memory_bytes", "", bytes);
@@ -91,9 +131,30 @@ pub(super) async fn show(State(app): State<Arc<App>>, user: User) -> Result<impl
     Ok(([("content-type", "text/plain; version=0.0.4; charset=utf-8")], text))
 }
 
+/// What has the name of a project, which may have any character.
+fn named(project: &str) -> String {
+    let value = project.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    format!("cicd_pipeline_name=\"{value}\"")
+}
+
+/// What went wrong, where something did.
+fn error(end: &RunEnd) -> Option<&'static str> {
+    match end.failure {
+        _ if end.timed_out => Some("timeout"),
+        Some(FailureKind::Workload) => Some("workload"),
+        Some(FailureKind::Usage) => Some("usage"),
+        Some(FailureKind::Policy) => Some("policy"),
+        Some(FailureKind::Auth) => Some("auth"),
+        Some(FailureKind::Infrastructure) => Some("infrastructure"),
+        None => None,
+    }
+}
+
 /// OpenTelemetry's word.
-fn result(outcome: Outcome) -> &'static str {
-    match outcome {
+fn result(end: &RunEnd) -> &'static str {
+    match end.outcome {
+        _ if end.timed_out => "timeout",
+        Outcome::Failure if end.failure == Some(FailureKind::Infrastructure) => "error",
         Outcome::Success => "success",
         Outcome::Unstable | Outcome::Failure => "failure",
         Outcome::NotBuilt => "skip",

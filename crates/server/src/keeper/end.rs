@@ -107,6 +107,6 @@ impl Keeper {
     }
 
     fn count(&self, end: &RunEnd) {
-        self.app.counted.ended(end.outcome, self.app.now().saturating_sub(self.run.queued_at));
+        self.app.counted.ended(&self.run.project_name, end, self.app.now().saturating_sub(self.run.queued_at));
     }
 }

@@ -70,10 +70,10 @@ async fn a_build_from_its_trigger_to_its_log() {
     assert!(place.jenkins("GET", "/buildStatus/icon?job=folder%2Fapp").await.text.contains("passing"));
     let metrics = place.jenkins("GET", "/metrics").await.text;
     for line in [
-        "cicd_pipeline_run_active{cicd_pipeline_run_state=\"executing\"} 0",
+        "cicd_pipeline_run_active{cicd_pipeline_name=\"folder/app\",cicd_pipeline_run_state=\"executing\"} 0",
         "cicd_worker_count{cicd_worker_state=\"available\"} 1",
         "cofferdam_queue_wait_seconds_count 1",
-        "cicd_pipeline_run_duration_seconds_bucket{cicd_pipeline_result=\"success\",le=\"+Inf\"} 1",
+        "cicd_pipeline_run_duration_seconds_bucket{cicd_pipeline_name=\"folder/app\",cicd_pipeline_result=\"success\",cicd_pipeline_run_state=\"executing\",le=\"+Inf\"} 1",
     ] {
         assert!(metrics.lines().any(|found| found == line), "`{line}` is not in:\n{metrics}");
     }

@@ -75,7 +75,7 @@ impl RunFacts {
 /// What Jenkins calls the job that a branch of a project is: `app/feature%2Fx`.
 pub fn job_name(project: &str, branch: Option<&str>) -> String {
     let Some(branch) = branch else { return project.to_owned() };
-    let is_plain = |character: char| !character.is_control() && !"/\\%:*?\"<>|".contains(character);
+    let is_plain = |character: char| !character.is_ascii_control() && !"/\\%:*?\"<>|".contains(character);
     let encoded = branch.chars().fold(String::new(), |name, character| match is_plain(character) {
         true => name + character.encode_utf8(&mut [0; 4]),
         // All of these are one byte.

@@ -6,4 +6,4 @@
 mod forms;
 mod masker;
 
-pub use masker::{MASK, Masker};
+pub use masker::Masker;

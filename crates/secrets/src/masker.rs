@@ -9,7 +9,7 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use crate::forms::{made, plain};
 
 /// What stands where a secret stood.
-pub const MASK: &str = "****";
+const MASK: &str = "****";
 /// What is looked for of all secrets together takes so much, in bytes; where that is not enough, nothing is shown.
 const MOST_BYTES: usize = 512 << 10;
 /// Beyond this they are looked for only as they are.
@@ -109,6 +109,13 @@ impl Masker {
         out.into()
     }
 
+    /// The same, in its place.
+    pub fn clean(&self, text: &mut String) {
+        if let Cow::Owned(masked) = self.mask(text) {
+            *text = masked;
+        }
+    }
+
     /// The same of a text that may have been cut in the middle of a secret: what may be its beginning goes too.
     pub fn clean_cut(&self, text: &mut String) {
         self.clean(text);
@@ -123,13 +130,6 @@ impl Masker {
         };
         if let Some(longest) = patterns.plain.iter().filter_map(begun).max() {
             text.replace_range(end - longest..end, MASK);
-        }
-    }
-
-    /// The same, in its place.
-    pub fn clean(&self, text: &mut String) {
-        if let Cow::Owned(masked) = self.mask(text) {
-            *text = masked;
         }
     }
 }

@@ -3,7 +3,7 @@
 use model::run::{BuildCause, RunFacts};
 use model::rung::Trust;
 use scm::{PullRequest, Push, Reference, is_whole};
-use store::{NewRun, ProjectId, StoreError};
+use store::{Actor, NewRun, ProjectId, StoreError};
 use wire::agent::Merge;
 
 use crate::app::App;
@@ -22,6 +22,13 @@ pub(crate) fn is_rerun(facts: &RunFacts) -> bool {
 
 /// Class of the cause of runs that nobody waits for: the target of their pull request has moved.
 pub(crate) const TARGET_MOVED: &str = "jenkins.branch.BranchIndexingCause";
+
+/// Somebody wanted it: by their name, where it is a person.
+pub(crate) fn by_user(actor: &Actor) -> BuildCause {
+    let user = actor.0.strip_prefix("user:").unwrap_or(&actor.0).to_owned();
+    let description = format!("Started by user {user}");
+    BuildCause { class: "hudson.model.Cause$UserIdCause".into(), description, user: Some(user) }
+}
 
 /// What somebody asks for by a revision, and whose code that is. A forge vouches for branches and tags, which strangers cannot make; what is behind
 /// any other name, or a commit that no branch is known to have had, may be anybody's.

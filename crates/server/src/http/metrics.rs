@@ -22,10 +22,21 @@ use crate::policy::Action;
 /// Upper ends of the groups that durations are counted in, in seconds.
 const ENDS: [f64; 12] = [0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 180.0, 600.0, 1800.0, 3600.0, 10800.0, f64::INFINITY];
 
-/// Projects that are counted by themselves; those that come later are counted together.
+/// Projects, each with each kind of end, that are counted by themselves; those that come later are counted together.
 const MOST_PROJECTS: usize = 10_000;
 /// What they are called.
 const OTHERS: &str = "_other";
+
+/// Of a project and a kind of end, or of those that are counted together.
+fn entry<'a, T: Default>(
+    all: &'a mut BTreeMap<(String, &'static str), T>,
+    project: &str,
+    kind: &'static str,
+) -> &'a mut T {
+    let own = (project.to_owned(), kind);
+    let is_own = all.contains_key(&own) || all.len() < MOST_PROJECTS;
+    all.entry(if is_own { own } else { (OTHERS.to_owned(), kind) }).or_default()
+}
 
 /// Durations, by group, and their sum in milliseconds.
 #[derive(Clone, Default)]
@@ -48,23 +59,15 @@ pub(crate) struct Counted {
 impl Counted {
     /// A run of a project has ended, so many milliseconds after it was asked for.
     pub(crate) fn ended(&self, project: &str, end: &RunEnd, ms: u64) {
-        let key = |of, has: bool, count: usize| {
-            let name = if has || count < MOST_PROJECTS { project } else { OTHERS };
-            (name.to_owned(), of)
-        };
         let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        let of = (project.to_owned(), result(end));
-        let key_of_result = key(of.1, ended.contains_key(&of), ended.len());
-        let Ended { groups, sum } = ended.entry(key_of_result).or_default();
+        let Ended { groups, sum } = entry(&mut ended, project, result(end));
         let group = ENDS.iter().position(|end| ms as f64 / 1000.0 <= *end).unwrap_or(ENDS.len() - 1);
         groups[group] += 1;
         *sum += ms;
         drop(ended);
         if let Some(kind) = error(end) {
             let mut errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
-            let known = errors.contains_key(&(project.to_owned(), kind));
-            let key = key(kind, known, errors.len());
-            *errors.entry(key).or_default() += 1;
+            *entry(&mut errors, project, kind) += 1;
         }
     }
 

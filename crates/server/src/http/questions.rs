@@ -61,14 +61,17 @@ pub(super) struct Asked {
 
 /// Those of a run that wait for an answer.
 pub(super) async fn of_run(app: &App, run: &Run) -> Result<Vec<Shown>, Refused> {
-    let masker = Masker::new(run.facts.secrets());
+    let outstanding = app.store.outstanding(run.id).await?;
+    // Read after the questions: with the first of them it may have become known what is a password.
+    let now = app.store.run(run.id).await?.ok_or_else(|| Refused::missing("run"))?;
+    let masker = Masker::new(now.facts.secrets());
     let told = |text: String| masker.mask(&text).into_owned();
     let asked = |Parameter { name, description, default, choices, is_hidden: hidden }| {
         let choices = choices.into_iter().map(told).collect();
         Asked { name, description: told(description), default: told(default), choices, hidden }
     };
     let mut all = Vec::new();
-    for outstanding in app.store.outstanding(run.id).await? {
+    for outstanding in outstanding {
         if let Request::Input(Question { id, message, ok, submitters, parameters }) = outstanding.request {
             let (number, asked_at) = (outstanding.id.0, outstanding.asked_at);
             let parameters = parameters.into_iter().map(asked).collect();

@@ -20,7 +20,7 @@ use super::description;
 use super::error::Refused;
 use super::test_results::Counts;
 use crate::app::App;
-use crate::changes::{REPLAYED, RESTARTED, env_of_person, held, of_person};
+use crate::changes::{REPLAYED, RESTARTED, by_user, env_of_person, held, of_person};
 use crate::config::{HIDDEN, ProjectConfig};
 use crate::line;
 use crate::policy::Action;
@@ -187,12 +187,6 @@ pub(super) async fn create(
     if params.len() > MAX_PARAMS {
         return Err(Refused::bad(format!("more than {MAX_PARAMS} parameters")));
     }
-    let user = actor.0.strip_prefix("user:").unwrap_or(&actor.0).to_owned();
-    let cause = BuildCause {
-        class: "hudson.model.Cause$UserIdCause".into(),
-        description: format!("Started by user {user}"),
-        user: Some(user),
-    };
     let project = app.store.project(&name).await?.ok_or_else(|| Refused::missing("project"))?;
     let config: ProjectConfig = serde_json::from_value(project.config.clone()).map_err(|error| {
         let reason = error.to_string();
@@ -202,7 +196,7 @@ pub(super) async fn create(
     let (revision, trust) = of_person(&app, project.id, &config, revision).await?;
     let (trust, held) = (Some(trust), held(&config, trust));
     let facts = RunFacts {
-        causes: vec![cause],
+        causes: vec![by_user(&actor)],
         has_scm: true,
         params: params.into_iter().collect(),
         env,

@@ -1,4 +1,4 @@
-//! What a run must not show: it is taken out of all that it says before that is written down.
+//! What of a run may be written down: nothing that it must not show, and no line of any length.
 
 use model::event::Event;
 use model::limits::MAX_LOG_LINE_BYTES;
@@ -30,7 +30,7 @@ impl RunSecrets {
         }
     }
 
-    /// What an agent reports.
+    /// What an agent reports, as it may be written down.
     pub(super) fn clean(&self, items: &mut [Item]) {
         for item in items {
             // An honest agent has cut it already.

@@ -3,6 +3,7 @@
 use model::outcome::Outcome;
 use model::run::job_name;
 use store::{Project, Run, RunFilter, Status};
+use wire::artifact::encoded;
 
 use super::BUILDS;
 use super::form::decoded;
@@ -110,7 +111,7 @@ pub(super) fn is_last(word: &str, run: &Run) -> bool {
 
 /// The address of a job of that name.
 pub(super) fn job_url(base: &str, job: &str) -> String {
-    let parts = job.split('/').map(|part| format!("job/{}/", escaped(part)));
+    let parts = job.split('/').map(|part| format!("job/{}/", encoded(part)));
     format!("{base}/{}", parts.collect::<String>())
 }
 
@@ -122,13 +123,6 @@ pub(super) fn run_url(base: &str, run: &Run) -> String {
 /// Which job it is of.
 pub(super) fn job_of(run: &Run) -> String {
     job_name(&run.project_name, run.facts.branch())
-}
-
-fn escaped(part: &str) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    part.bytes()
-        .map(|byte| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
-        .collect()
 }
 
 fn unescaped(part: &str) -> String {

@@ -21,7 +21,7 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use futures_util::{StreamExt as _, stream};
 use maud::{PreEscaped, html};
 use model::outcome::Outcome;
-use model::run::{BuildCause, RunFacts};
+use model::run::RunFacts;
 use serde_json::{Value, json};
 use store::{Actor, NewRun, Run, Status, StoreError};
 
@@ -31,7 +31,7 @@ use super::auth::{User, Viewer};
 use super::badges::last_of_its_own;
 use super::error::Refused;
 use crate::app::App;
-use crate::changes::{env_of_again, held, of_person};
+use crate::changes::{by_user, env_of_again, held, of_person};
 use crate::config::ProjectConfig;
 use crate::logs;
 use crate::policy::Action;
@@ -235,12 +235,6 @@ async fn build(app: &App, actor: Actor, job: &Job, given: Vec<(String, String)>)
     if params.len() > MOST_PARAMS {
         return Err(Refused::bad(format!("more than {MOST_PARAMS} parameters")));
     }
-    let user = actor.0.strip_prefix("user:").unwrap_or(&actor.0).to_owned();
-    let cause = BuildCause {
-        class: "hudson.model.Cause$UserIdCause".into(),
-        description: format!("Started by user {user}"),
-        user: Some(user),
-    };
     let config: ProjectConfig = serde_json::from_value(job.project.config.clone())
         .map_err(|error| StoreError::Damaged { what: "a project", reason: error.to_string() })?;
     // Of a branch what was run there last says where it is, and of a pull request whose it is and what it is merged with.
@@ -257,7 +251,7 @@ async fn build(app: &App, actor: Actor, job: &Job, given: Vec<(String, String)>)
             (revision, trust, None)
         }
     };
-    let facts = RunFacts { causes: vec![cause], has_scm: true, params, env, ..RunFacts::default() };
+    let facts = RunFacts { causes: vec![by_user(&actor)], has_scm: true, params, env, ..RunFacts::default() };
     let (reports, held, trust) = (config.report.is_some(), held(&config, trust), Some(trust));
     let new = NewRun { facts, revision, reports, held, trust, merge, ..NewRun::default() };
     let run = app.create_run(&actor, &job.project.name, new).await?;

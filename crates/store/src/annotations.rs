@@ -2,16 +2,13 @@
 
 use model::annotation::{Annotation, MAX_OF_RUN};
 use model::ids::RunId;
-use sqlx::{Any, Row as _, Transaction};
+use sqlx::Row as _;
 
+use crate::write::Change;
 use crate::{Store, StoreError, signed};
 
 /// Adds some within the change that they belong to.
-pub(crate) async fn add(
-    tx: &mut Transaction<'static, Any>,
-    run: RunId,
-    annotations: &[Annotation],
-) -> Result<(), StoreError> {
+pub(crate) async fn add(tx: &mut Change, run: RunId, annotations: &[Annotation]) -> Result<(), StoreError> {
     let row = sqlx::query("SELECT COUNT(*) FROM annotations WHERE run_id = $1").bind(signed(run.0));
     let has: i64 = row.fetch_one(&mut **tx).await?.try_get(0)?;
     let room = MAX_OF_RUN.saturating_sub(usize::try_from(has).unwrap_or(usize::MAX));

@@ -5,10 +5,11 @@
 
 use model::ids::RunId;
 use serde_json::json;
-use sqlx::{Any, AnyConnection, Row as _, Transaction};
+use sqlx::{AnyConnection, Row as _};
 use wire::agent::Lease;
 
 use crate::audit::record;
+use crate::write::Change;
 use crate::{Actor, Millis, Store, StoreError, signed, unsigned};
 
 /// What files of a run are kept for.
@@ -126,11 +127,7 @@ async fn holds(
 }
 
 /// Whether the run is this holder's, and how many files and bytes it has there. Holds the run for this transaction.
-async fn held(
-    tx: &mut Transaction<'static, Any>,
-    of: Holder,
-    shelf: Shelf,
-) -> Result<Result<(u64, u64), NotKept>, StoreError> {
+async fn held(tx: &mut Change, of: Holder, shelf: Shelf) -> Result<Result<(u64, u64), NotKept>, StoreError> {
     let row = sqlx::query(
         "UPDATE runs SET reported = reported WHERE id = $1 RETURNING status, epoch, agent_id, artifact_files, artifact_bytes",
     );
@@ -146,19 +143,14 @@ async fn held(
     Ok(Ok((unsigned(row.try_get(0)?), unsigned(row.try_get(1)?))))
 }
 
-pub(crate) async fn spare(tx: &mut Transaction<'static, Any>, key: &str, now: Millis) -> Result<(), StoreError> {
+pub(crate) async fn spare(tx: &mut Change, key: &str, now: Millis) -> Result<(), StoreError> {
     let add = sqlx::query("INSERT INTO spare_blobs (key, at_ms) VALUES ($1, $2)");
     add.bind(key.to_owned()).bind(signed(now)).execute(&mut **tx).await?;
     Ok(())
 }
 
 /// What a run has there is spare, within the change that forgets it, but for what another run has too.
-pub(crate) async fn forget(
-    tx: &mut Transaction<'static, Any>,
-    shelf: Shelf,
-    run: i64,
-    now: Millis,
-) -> Result<(), StoreError> {
+pub(crate) async fn forget(tx: &mut Change, shelf: Shelf, run: i64, now: Millis) -> Result<(), StoreError> {
     alone(tx, shelf, run).await?;
     let text = format!(
         "INSERT INTO spare_blobs (key, at_ms) SELECT f.key, $2 FROM {shelf} f WHERE f.run_id = $1 \
@@ -172,7 +164,7 @@ pub(crate) async fn forget(
 
 /// Nobody else lets go of these blobs, or takes them over, until this change is made: else two of those who have one could each leave it
 /// to the other.
-async fn alone(tx: &mut Transaction<'static, Any>, shelf: Shelf, run: i64) -> Result<(), StoreError> {
+async fn alone(tx: &mut Change, shelf: Shelf, run: i64) -> Result<(), StoreError> {
     if shelf == Shelf::Stashes {
         let text = "UPDATE stashes SET bytes = bytes WHERE key IN (SELECT key FROM stashes WHERE run_id = $1)";
         sqlx::query(text).bind(run).execute(&mut **tx).await?;
@@ -181,7 +173,7 @@ async fn alone(tx: &mut Transaction<'static, Any>, shelf: Shelf, run: i64) -> Re
 }
 
 /// A run has what another one had stashed, within the change that makes it.
-pub(crate) async fn take_over(tx: &mut Transaction<'static, Any>, run: i64, from: RunId) -> Result<(), StoreError> {
+pub(crate) async fn take_over(tx: &mut Change, run: i64, from: RunId) -> Result<(), StoreError> {
     alone(tx, Shelf::Stashes, signed(from.0)).await?;
     let text = "INSERT INTO stashes (run_id, path, bytes, sha256, key, at_ms) \
          SELECT $1, path, bytes, sha256, key, at_ms FROM stashes WHERE run_id = $2";

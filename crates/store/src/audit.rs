@@ -1,9 +1,10 @@
 //! Who did what: a chain, in which every row has the digest of all before it.
 
 use sha2::{Digest as _, Sha256};
-use sqlx::{Any, Row as _, Transaction};
+use sqlx::Row as _;
 
 use crate::connect::count;
+use crate::write::Change;
 use crate::{Actor, Millis, Store, StoreError, signed, unsigned};
 
 /// One change.
@@ -47,7 +48,7 @@ fn link(before: &str, row: &AuditRow) -> String {
 
 /// Adds a row to the change that it is about.
 pub(crate) async fn record(
-    tx: &mut Transaction<'static, Any>,
+    tx: &mut Change,
     at: Millis,
     actor: &Actor,
     action: &str,

@@ -7,9 +7,10 @@ use std::io::{BufRead, Write};
 
 use serde_json::{Map, Value, json};
 use sqlx::any::{AnyRow, AnyTypeInfoKind};
-use sqlx::{Any, Column as _, Row as _, Transaction, ValueRef as _};
+use sqlx::{Column as _, Row as _, ValueRef as _};
 
 use crate::connect::{Dialect, SCHEMA};
+use crate::write::Change;
 use crate::{Store, StoreError};
 
 /// In the order in which they refer to each other, with what orders their rows.
@@ -135,7 +136,7 @@ fn shown(row: &AnyRow) -> Result<Map<String, Value>, StoreError> {
     Ok(shown)
 }
 
-async fn put(tx: &mut Transaction<'static, Any>, table: &str, row: &Map<String, Value>) -> Result<(), StoreError> {
+async fn put(tx: &mut Change, table: &str, row: &Map<String, Value>) -> Result<(), StoreError> {
     let damaged = |reason: String| StoreError::Damaged { what: "a backup", reason };
     let is_name = |name: &String| name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
     if let Some(name) = row.keys().find(|name| !is_name(name)) {

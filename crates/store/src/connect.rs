@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use sqlx::any::{AnyArguments, AnyPoolOptions, install_default_drivers};
 use sqlx::query::Query;
-use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Row as _, Transaction};
+use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Row as _};
 
+use crate::write::{Change, Turns};
 use crate::{Keys, StoreError};
 
 /// Steps of the schema, in their order; only forward.
@@ -65,6 +66,8 @@ pub struct Store {
     dialect: Dialect,
     /// Its file, where it is one.
     pub(crate) path: Option<PathBuf>,
+    /// Where changes wait that are written to the disk together; none: each is for itself.
+    turns: Option<Turns>,
     /// Which server of this database has claimed it through this; 0: none. Source: `claim`.
     pub(crate) epoch: Arc<AtomicI64>,
     /// With which it opens what is confidential, once somebody has given them.
@@ -77,8 +80,9 @@ impl Store {
     /// # Errors
     /// There is none, or a newer version has written to it.
     pub async fn open(url: &str) -> Result<Store, StoreError> {
-        let store = Store::connect(url, several()).await?;
+        let mut store = Store::connect(url, several()).await?;
         store.migrate().await?;
+        store.turns = (store.dialect == Dialect::Sqlite).then(Turns::default);
         Ok(store)
     }
 
@@ -166,6 +170,7 @@ impl Store {
             pool: options.connect(&address).await?,
             dialect,
             path,
+            turns: None,
             epoch: Arc::default(),
             keys: Arc::default(),
         };
@@ -178,9 +183,12 @@ impl Store {
     }
 
     /// A transaction that may write: of SQLite's there is one at a time; of PostgreSQL's none of a server that has lost its claim.
-    pub(crate) async fn write(&self) -> Result<Transaction<'static, Any>, StoreError> {
+    pub(crate) async fn write(&self) -> Result<Change, StoreError> {
+        if let Some(turns) = &self.turns {
+            return Change::in_turn(turns, &self.pool).await;
+        }
         if self.dialect == Dialect::Sqlite {
-            return Ok(self.pool.begin_with("BEGIN IMMEDIATE").await?);
+            return Ok(Change::alone(self.pool.begin_with("BEGIN IMMEDIATE").await?));
         }
         let mut tx = self.pool.begin().await?;
         let own = self.epoch.load(Ordering::Relaxed);
@@ -191,7 +199,7 @@ impl Store {
                 return Err(StoreError::InUse);
             }
         }
-        Ok(tx)
+        Ok(Change::alone(tx))
     }
 
     /// One change, as in [`Store::write`]: how many rows it was of.
@@ -248,7 +256,7 @@ fn is_stuck(connection: &AnyConnection) -> bool {
 }
 
 /// The next number of a kind, from 1.
-pub(crate) async fn count(tx: &mut Transaction<'static, Any>, name: &str) -> Result<i64, StoreError> {
+pub(crate) async fn count(tx: &mut Change, name: &str) -> Result<i64, StoreError> {
     let row = sqlx::query(
         "INSERT INTO counters (name, value) VALUES ($1, 1) ON CONFLICT (name) DO UPDATE SET value = counters.value + 1 RETURNING value",
     )

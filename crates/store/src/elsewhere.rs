@@ -3,10 +3,11 @@
 use model::ids::{JobId, RunId};
 use model::rung::Needs;
 use serde_json::json;
+use sqlx::Row as _;
 use sqlx::any::AnyRow;
-use sqlx::{Any, Row as _, Transaction};
 
 use crate::audit::record;
+use crate::write::Change;
 use crate::{Actor, Millis, Store, StoreError, signed, unsigned};
 
 /// A job that is at another agent than its run.
@@ -42,13 +43,7 @@ fn elsewhere(row: &AnyRow) -> Result<Elsewhere, StoreError> {
 }
 
 /// A job is to be at another agent, within the change in which it was asked for.
-pub(crate) async fn put(
-    tx: &mut Transaction<'static, Any>,
-    run: RunId,
-    job: JobId,
-    root: JobId,
-    needs: &Needs,
-) -> Result<(), StoreError> {
+pub(crate) async fn put(tx: &mut Change, run: RunId, job: JobId, root: JobId, needs: &Needs) -> Result<(), StoreError> {
     let text = serde_json::to_string(needs).map_err(StoreError::damaged("a job"))?;
     let add = sqlx::query(
         "INSERT INTO elsewhere (run_id, job, root, needs, is_lost, is_over, reported) VALUES ($1, $2, $3, $4, 0, 0, 0)",
@@ -58,14 +53,14 @@ pub(crate) async fn put(
 }
 
 /// A job has no sandbox any more, or got none, within the change in which that was answered.
-pub(crate) async fn over(tx: &mut Transaction<'static, Any>, run: RunId, job: JobId) -> Result<(), StoreError> {
+pub(crate) async fn over(tx: &mut Change, run: RunId, job: JobId) -> Result<(), StoreError> {
     let change = sqlx::query("UPDATE elsewhere SET is_over = 1 WHERE run_id = $1 AND job = $2");
     change.bind(signed(run.0)).bind(signed(job.0)).execute(&mut **tx).await?;
     Ok(())
 }
 
 /// Nothing of a run is elsewhere any more, within the change that says so.
-pub(crate) async fn forget(tx: &mut Transaction<'static, Any>, run: RunId) -> Result<(), StoreError> {
+pub(crate) async fn forget(tx: &mut Change, run: RunId) -> Result<(), StoreError> {
     sqlx::query("DELETE FROM elsewhere WHERE run_id = $1").bind(signed(run.0)).execute(&mut **tx).await?;
     Ok(())
 }

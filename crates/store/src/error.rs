@@ -1,11 +1,16 @@
 //! What can go wrong.
 
+use std::sync::Arc;
+
 /// Why the store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database does not answer, or refuses.
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),
+    /// The same, of a transaction in which several changes were.
+    #[error("database: {0}")]
+    Shared(Arc<sqlx::Error>),
     /// There is one of that name.
     #[error("there is a {what} {name:?} already")]
     Exists {
@@ -76,13 +81,23 @@ impl StoreError {
         move |error| StoreError::Damaged { what, reason: error.to_string() }
     }
 
+    /// What several heard.
+    pub(crate) fn shared(error: Arc<sqlx::Error>) -> StoreError {
+        Arc::try_unwrap(error).map_or_else(StoreError::Shared, StoreError::Database)
+    }
+
     /// The database is away, or has no room, rather than the request wrong: worth another try.
     pub fn is_unavailable(&self) -> bool {
-        match self {
-            StoreError::Database(
-                sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed,
-            ) => true,
-            StoreError::Database(sqlx::Error::Database(error)) => error.code().is_some_and(|code| passes(&code)),
+        let error = match self {
+            StoreError::Database(error) => error,
+            StoreError::Shared(error) => error,
+            _ => return false,
+        };
+        match error {
+            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
+                true
+            }
+            sqlx::Error::Database(error) => error.code().is_some_and(|code| passes(&code)),
             _ => false,
         }
     }

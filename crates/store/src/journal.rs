@@ -7,13 +7,14 @@ use model::properties::Properties;
 use model::request::{Reply, Request};
 use model::run::RunFacts;
 use model::rung::Needs;
-use sqlx::{Any, Row as _, Transaction};
+use sqlx::Row as _;
 use wire::agent::LogLine;
 use wire::engine::{Begin, Entry, Input, Journal};
 
 use crate::audit::record;
 use crate::logs::append;
 use crate::run::Run;
+use crate::write::Change;
 use crate::{Actor, Millis, Store, StoreError, signed, unsigned};
 
 /// Something that an engine said and that is to be acted upon.
@@ -59,7 +60,7 @@ impl Outstanding {
     }
 }
 
-async fn put_facts(tx: &mut Transaction<'static, Any>, run: RunId, facts: &RunFacts) -> Result<(), StoreError> {
+async fn put_facts(tx: &mut Change, run: RunId, facts: &RunFacts) -> Result<(), StoreError> {
     let text = serde_json::to_string(facts).map_err(StoreError::damaged("a run"))?;
     let change = sqlx::query("UPDATE runs SET facts = $1 WHERE id = $2");
     change.bind(text).bind(signed(run.0)).execute(&mut **tx).await?;
@@ -253,12 +254,7 @@ impl Store {
 }
 
 /// Adds an input, within the change that it belongs to. What it answers is outstanding no more.
-pub(crate) async fn put_input(
-    tx: &mut Transaction<'static, Any>,
-    run: RunId,
-    seq: i64,
-    input: &Input,
-) -> Result<(), StoreError> {
+pub(crate) async fn put_input(tx: &mut Change, run: RunId, seq: i64, input: &Input) -> Result<(), StoreError> {
     let text = serde_json::to_string(input).map_err(StoreError::damaged("an input"))?;
     let added = sqlx::query("INSERT INTO inputs (run_id, seq, input) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
         .bind(signed(run.0))
@@ -290,12 +286,7 @@ pub(crate) async fn put_input(
 }
 
 /// Something happened, within the change that it belongs to.
-pub(crate) async fn happened(
-    tx: &mut Transaction<'static, Any>,
-    run: RunId,
-    at: Millis,
-    event: &Event,
-) -> Result<(), StoreError> {
+pub(crate) async fn happened(tx: &mut Change, run: RunId, at: Millis, event: &Event) -> Result<(), StoreError> {
     if let Event::TestsReported { cases, .. } = event {
         return crate::test_results::add(tx, run, cases).await;
     }

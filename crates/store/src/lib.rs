@@ -34,6 +34,7 @@ mod run;
 mod runs;
 mod seal;
 mod test_results;
+mod write;
 
 pub use access::{AgentRecord, TokenKind, digest};
 pub use artifacts::{Artifact, ArtifactLimits, Holder, NotKept, Shelf};

@@ -8,12 +8,13 @@ use std::ops::Range;
 
 use model::ids::RunId;
 use serde_json::json;
-use sqlx::{Any, Row as _, Transaction};
+use sqlx::Row as _;
 use zstd::bulk::Compressor;
 
 use crate::artifacts::spare;
 use crate::audit::record;
 use crate::logs::{CHUNK_BYTES, Chunk, FORMAT, chunk, damaged};
+use crate::write::Change;
 use crate::{Actor, ChunkPlace, Millis, Store, StoreError, signed, unsigned};
 
 /// As zstd counts: these are kept for long.
@@ -92,7 +93,7 @@ impl Repacker {
 }
 
 /// The blobs of a run's log are spare, within the change that forgets it.
-pub(crate) async fn forget(tx: &mut Transaction<'static, Any>, run: i64, now: Millis) -> Result<(), StoreError> {
+pub(crate) async fn forget(tx: &mut Change, run: i64, now: Millis) -> Result<(), StoreError> {
     let text = "INSERT INTO spare_blobs (key, at_ms) SELECT DISTINCT key, CAST($2 AS BIGINT) FROM log_chunks WHERE run_id = $1 AND key IS NOT NULL";
     sqlx::query(text).bind(run).bind(signed(now)).execute(&mut **tx).await?;
     Ok(())

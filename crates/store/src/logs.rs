@@ -5,12 +5,13 @@ use std::ops::Range;
 
 use model::event::LogSource;
 use model::ids::{JobId, RunId};
+use sqlx::Row as _;
 use sqlx::any::AnyRow;
-use sqlx::{Any, Row as _, Transaction};
 use wire::agent::{Item, LogLine};
 use zstd::bulk::Compressor;
 
 use crate::journal::happened;
+use crate::write::Change;
 use crate::{Store, StoreError, signed, unsigned};
 
 /// As zstd counts: what comes in keeps up with what programs write.
@@ -125,7 +126,7 @@ pub(crate) fn damaged(error: impl ToString) -> StoreError {
 
 /// Adds lines to a log within the change that they belong to.
 pub(crate) async fn append(
-    tx: &mut Transaction<'static, Any>,
+    tx: &mut Change,
     run: RunId,
     lines: impl Iterator<Item = &LogLine>,
 ) -> Result<(), StoreError> {
@@ -142,12 +143,7 @@ pub(crate) async fn append(
 }
 
 /// Adds chunks behind the lines that there are.
-async fn insert(
-    tx: &mut Transaction<'static, Any>,
-    run: RunId,
-    mut first: i64,
-    chunks: Vec<Packed>,
-) -> Result<(), StoreError> {
+async fn insert(tx: &mut Change, run: RunId, mut first: i64, chunks: Vec<Packed>) -> Result<(), StoreError> {
     for Packed { lines, content } in chunks {
         sqlx::query("INSERT INTO log_chunks (run_id, first_line, lines, content, format) VALUES ($1, $2, $3, $4, $5)")
             .bind(signed(run.0))

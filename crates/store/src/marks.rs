@@ -1,7 +1,8 @@
 //! Numbers that outlive a server.
 
-use sqlx::{Any, Row as _, Transaction};
+use sqlx::Row as _;
 
+use crate::write::Change;
 use crate::{Store, StoreError, signed, unsigned};
 
 impl Store {
@@ -27,7 +28,7 @@ impl Store {
 }
 
 /// The same, within the change that it belongs to.
-pub(crate) async fn mark(tx: &mut Transaction<'static, Any>, name: &str, value: u64) -> Result<(), StoreError> {
+pub(crate) async fn mark(tx: &mut Change, name: &str, value: u64) -> Result<(), StoreError> {
     let text = "INSERT INTO counters (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = $2";
     sqlx::query(text).bind(format!("mark {name}")).bind(signed(value)).execute(&mut **tx).await?;
     Ok(())

@@ -1,11 +1,12 @@
 //! Who may come in, and what for: people, and the tokens that are theirs. What a grant says, the server knows.
 
 use serde_json::{Value, json};
+use sqlx::Row as _;
 use sqlx::any::AnyRow;
-use sqlx::{Any, Row as _, Transaction};
 
 use crate::access::digest;
 use crate::audit::record;
+use crate::write::Change;
 use crate::{Actor, Millis, Store, StoreError, TokenKind, signed, unsigned};
 
 /// Somebody.
@@ -87,7 +88,7 @@ fn json_of(text: Option<String>) -> Result<Option<Value>, StoreError> {
 
 /// Within the change that it belongs to; `before`: their password, where they were there.
 async fn write_person(
-    tx: &mut Transaction<'static, Any>,
+    tx: &mut Change,
     actor: &Actor,
     (before, person): (Option<Option<String>>, &Person),
     now: Millis,

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use sqlx::Row as _;
 use sqlx::any::AnyRow;
-use sqlx::{Any, Row as _, Transaction};
 
 use crate::audit::record;
 use crate::connect::{Dialect, count};
 use crate::marks::mark;
 use crate::seal::is_sealed;
+use crate::write::Change;
 use crate::{Actor, Keys, Millis, Store, StoreError, signed, unsigned};
 
 /// Which project.
@@ -176,7 +177,7 @@ impl Store {
 }
 
 /// Who may do what to a project, within the change that says so.
-async fn write_people(tx: &mut Transaction<'static, Any>, id: i64, config: &Value) -> Result<(), StoreError> {
+async fn write_people(tx: &mut Change, id: i64, config: &Value) -> Result<(), StoreError> {
     sqlx::query("DELETE FROM project_people WHERE project_id = $1").bind(id).execute(&mut **tx).await?;
     for (person, role) in config["people"].as_object().into_iter().flatten() {
         let Some(role) = role.as_str() else { continue };

@@ -3,11 +3,12 @@
 use model::ids::RunId;
 use model::properties::Properties;
 use serde_json::json;
-use sqlx::{Any, Row as _, Transaction};
+use sqlx::Row as _;
 
 use crate::audit::record;
 use crate::projects::ProjectId;
 use crate::retention::of_request;
+use crate::write::Change;
 use crate::{Actor, Millis, Store, StoreError, signed, unsigned};
 
 /// What a branch has said.
@@ -35,7 +36,7 @@ fn read(row: &sqlx::any::AnyRow) -> Result<BranchProperties, StoreError> {
 
 /// A run has said it of its branch, within the change that it belongs to. What a later run has said stands.
 pub(crate) async fn set(
-    tx: &mut Transaction<'static, Any>,
+    tx: &mut Change,
     run: RunId,
     branch: &str,
     properties: &Properties,

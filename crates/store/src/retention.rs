@@ -1,12 +1,13 @@
 //! What is forgotten: old runs, with their logs and what they archived. What was done to them stays in the audit.
 
 use serde_json::json;
+use sqlx::Row as _;
 use sqlx::any::AnyRow;
-use sqlx::{Any, Row as _, Transaction};
 
 use crate::artifacts::Shelf;
 use crate::audit::record;
 use crate::projects::ProjectId;
+use crate::write::Change;
 use crate::{Actor, Millis, Store, StoreError, signed};
 
 /// Tables with rows of a run. What asked for it stays known, so that it does not ask for another.
@@ -99,7 +100,7 @@ pub(crate) fn of_request(number: &str) -> String {
 
 /// Runs of a branch that are over and old.
 async fn old_runs(
-    tx: &mut Transaction<'static, Any>,
+    tx: &mut Change,
     project: ProjectId,
     branch: BranchRuns<'_>,
     what: Forget,
@@ -158,7 +159,7 @@ async fn old_runs(
 
 /// Forgets this of these, within the change that it belongs to. How many.
 async fn forget(
-    tx: &mut Transaction<'static, Any>,
+    tx: &mut Change,
     project: ProjectId,
     what: Forget,
     rows: &[AnyRow],
@@ -197,7 +198,7 @@ async fn forget(
 }
 
 /// Forgets a run whose files are forgotten.
-async fn forget_run(tx: &mut Transaction<'static, Any>, id: i64, now: Millis) -> Result<(), StoreError> {
+async fn forget_run(tx: &mut Change, id: i64, now: Millis) -> Result<(), StoreError> {
     crate::log_blobs::forget(tx, id, now).await?;
     for table in OF_RUNS {
         let text = format!("DELETE FROM {table} WHERE run_id = $1");

@@ -8,8 +8,8 @@ use model::run::{RunEnd, RunFacts, job_name};
 use model::rung::Trust;
 use model::test_result::TestCounts;
 use serde_json::json;
+use sqlx::Row as _;
 use sqlx::any::AnyRow;
-use sqlx::{Any, Row as _, Transaction};
 use wire::agent::{Definition, LogLine};
 
 use crate::access::digest;
@@ -19,6 +19,7 @@ use crate::connect::count;
 use crate::logs::append;
 use crate::projects::ProjectId;
 use crate::run::{NewRun, Run, RunCounts, RunFilter, Status};
+use crate::write::Change;
 use crate::{Actor, Millis, Store, StoreError, signed, unsigned};
 
 const SELECT: &str = "SELECT r.id, r.project_id, p.name, r.number, r.status, r.outcome, r.message, r.facts, r.revision, r.definition, \
@@ -441,11 +442,11 @@ impl Store {
     }
 }
 
-async fn find(tx: &mut Transaction<'static, Any>, id: i64) -> Result<Run, StoreError> {
+async fn find(tx: &mut Change, id: i64) -> Result<Run, StoreError> {
     maybe(tx, id).await?.ok_or_else(|| StoreError::Missing { what: "run", name: id.to_string() })
 }
 
-async fn maybe(tx: &mut Transaction<'static, Any>, id: i64) -> Result<Option<Run>, StoreError> {
+async fn maybe(tx: &mut Change, id: i64) -> Result<Option<Run>, StoreError> {
     let text = format!("{SELECT} WHERE r.id = $1");
     sqlx::query(sqlx::AssertSqlSafe(text)).bind(id).fetch_optional(&mut **tx).await?.as_ref().map(run).transpose()
 }

@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use model::ids::RunId;
 use model::test_result::{MAX_DETAIL_CHARS, MAX_NAME_CHARS, MAX_RUN_CASES, TestCase, TestCounts, TestStatus};
 use sha2::{Digest as _, Sha256};
+use sqlx::Row as _;
 use sqlx::any::AnyRow;
-use sqlx::{Any, Row as _, Transaction};
 
 use crate::projects::ProjectId;
+use crate::write::Change;
 use crate::{Millis, Store, StoreError, signed, unsigned};
 
 /// Runs in which a test's ups and downs are looked at.
@@ -95,7 +96,7 @@ fn case(row: &AnyRow) -> Result<TestResult, StoreError> {
 }
 
 /// Tests of a run, within the change that they belong to.
-pub(crate) async fn add(tx: &mut Transaction<'static, Any>, run: RunId, cases: &[TestCase]) -> Result<(), StoreError> {
+pub(crate) async fn add(tx: &mut Change, run: RunId, cases: &[TestCase]) -> Result<(), StoreError> {
     let mut counts = TestCounts::default();
     cases.iter().for_each(|case| counts.add(case.status));
     let row = sqlx::query(

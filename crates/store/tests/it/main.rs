@@ -12,6 +12,7 @@ mod properties;
 mod seals;
 mod test_results;
 mod tls;
+mod turns;
 
 use seals::open;
 use store::Store;
@@ -30,6 +31,8 @@ async fn conform(mut fresh: impl AsyncFnMut() -> Store) {
     people::who_is_shut_out_is_out(fresh().await).await;
     cases::the_audit_is_a_chain(fresh().await).await;
     cases::many_at_once(fresh().await).await;
+    turns::one_that_fails_takes_nothing_of_others_with_it(fresh().await).await;
+    turns::one_that_is_given_up_leaves_nothing_open(fresh().await).await;
     cases::a_database_has_one_server(fresh().await).await;
     cases::what_is_backed_up_is_restored(fresh().await, fresh().await).await;
     cases::old_runs_are_forgotten(fresh().await).await;

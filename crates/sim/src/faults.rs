@@ -115,7 +115,8 @@ impl World {
             _ => lease,
         };
         // What it says of its own it has to stand by.
-        if self.agents[index].seats.contains_key(&lease) {
+        let may_be_its_own = self.ledger.run(lease.run).is_some_and(|run| run.may_be_of(index as u64 + 1, lease.epoch));
+        if may_be_its_own || self.agents[index].seats.contains_key(&lease) {
             return;
         }
         let source = model::event::LogSource::Stdout;

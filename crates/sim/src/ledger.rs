@@ -319,6 +319,15 @@ impl Known {
         matches!(self.state, State::Leased(_))
     }
 
+    /// An agent may have that lease of it before it hears of it: it is on its way, or is just being given.
+    pub(crate) fn may_be_of(&self, agent: u64, epoch: u64) -> bool {
+        match self.state {
+            State::Waits => epoch == self.epoch + 1,
+            State::Leased(to) => to == agent && epoch == self.epoch,
+            State::Ended | State::Gone => false,
+        }
+    }
+
     pub(crate) fn has_ended(&self) -> bool {
         matches!(self.state, State::Ended | State::Gone)
     }

@@ -1,7 +1,7 @@
 //! Where a run's files are, and the text of its definition.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -179,9 +179,12 @@ async fn pinned(folder: &Path, objects: &mut Objects, revision: &str, commit: Op
         None => Ok(tip),
         // The branch has gone on; what is meant is still in it, or nowhere.
         Some(commit) if is_commit(commit) => {
-            let is_in = git(folder, &["merge-base", "--is-ancestor", commit, &tip]).await;
-            is_in.map_err(|_| Trouble::workload(format!("commit {commit} is not in {revision} any more")))?;
-            Ok(commit.to_owned())
+            // What nothing leads to was not even fetched.
+            let found = objects.read(&format!("{commit}^{{commit}}"), MAX_DEFINITION_BYTES).await;
+            match found.map_err(|error| unreadable(&error))?.is_some() && is_ancestor(folder, commit, &tip).await? {
+                true => Ok(commit.to_owned()),
+                false => Err(Trouble::workload(format!("commit {commit} is not in {revision} any more"))),
+            }
         }
         Some(other) => Err(Trouble::workload(format!("{other:?} is no commit"))),
     }
@@ -209,13 +212,18 @@ async fn merged(
     (own, target): (&str, &str),
     name: &str,
 ) -> Result<(String, Option<String>), Trouble> {
-    if git(folder, &["merge-base", "--is-ancestor", target, own]).await.is_ok() {
+    if is_ancestor(folder, target, own).await? {
         let tree = objects.read(&format!("{own}^{{tree}}"), MAX_DEFINITION_BYTES).await;
         return Ok((own.to_owned(), tree.map_err(|error| unreadable(&error))?.map(|tree| tree.id)));
     }
-    let made = git(folder, &["merge-tree", "--write-tree", "--no-messages", target, own]).await;
-    let conflict = |_| Trouble::workload(format!("it cannot be merged with {name} (at {target}): there are conflicts"));
-    let tree = word(&made.map_err(conflict)?);
+    let tree = match asked(folder, &["merge-tree", "--write-tree", "--no-messages", target, own]).await? {
+        Answer::Yes(tree) => word(&tree),
+        Answer::No => {
+            return Err(Trouble::workload(format!(
+                "it cannot be merged with {name} (at {target}): there are conflicts"
+            )));
+        }
+    };
     let at = word(&git(folder, &["show", "-s", "--format=%ct +0000", own]).await?);
     let env = ["GIT_AUTHOR", "GIT_COMMITTER"].map(|who| {
         [
@@ -273,7 +281,30 @@ async fn git(folder: &Path, words: &[&str]) -> Result<Vec<u8>, Trouble> {
     git_with(folder, &[], words).await
 }
 
+/// What some of git's commands answer: with an exit code of 1 that it is not so, and with others that they do not know.
+enum Answer {
+    Yes(Vec<u8>),
+    No,
+}
+
+async fn asked(folder: &Path, words: &[&str]) -> Result<Answer, Trouble> {
+    let output = run(folder, &[], words).await?;
+    match output.status.code() {
+        Some(1) => Ok(Answer::No),
+        _ => Ok(Answer::Yes(succeeded(words, output)?)),
+    }
+}
+
+async fn is_ancestor(folder: &Path, older: &str, newer: &str) -> Result<bool, Trouble> {
+    let answer = asked(folder, &["merge-base", "--is-ancestor", older, newer]).await?;
+    Ok(matches!(answer, Answer::Yes(_)))
+}
+
 async fn git_with(folder: &Path, env: &[(&str, &str)], words: &[&str]) -> Result<Vec<u8>, Trouble> {
+    succeeded(words, run(folder, env, words).await?)
+}
+
+async fn run(folder: &Path, env: &[(&str, &str)], words: &[&str]) -> Result<Output, Trouble> {
     let mut command = Command::new("git");
     command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("HOME", "/nonexistent").env("LC_ALL", "C");
     command.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_TERMINAL_PROMPT", "0").env("GIT_CONFIG_GLOBAL", "/dev/null");
@@ -283,11 +314,17 @@ async fn git_with(folder: &Path, env: &[(&str, &str)], words: &[&str]) -> Result
     let ran = tokio::time::timeout(PATIENCE, command.output()).await;
     let ran =
         ran.map_err(|_| Trouble::infrastructure(format!("git {} took more than {} s", words[0], PATIENCE.as_secs())))?;
-    let output = ran.map_err(|error| Trouble::infrastructure(format!("cannot start git: {error}")))?;
+    ran.map_err(|error| Trouble::infrastructure(format!("cannot start git: {error}")))
+}
+
+fn succeeded(words: &[&str], output: Output) -> Result<Vec<u8>, Trouble> {
     match output.status.success() {
         true => Ok(output.stdout),
         false => {
             let said = String::from_utf8_lossy(&output.stderr);
+            if said.contains("unrelated histories") {
+                return Err(Trouble::workload("it cannot be merged: the two have no commit in common".to_owned()));
+            }
             if let Some((_, name)) = said.split_once("couldn't find remote ref ") {
                 let name = name.lines().next().unwrap_or_default();
                 return Err(Trouble::workload(format!("the repository has no {name}")));
@@ -305,6 +342,8 @@ impl From<Trouble> for Failure {
 
 #[cfg(test)]
 mod tests {
+    use model::request::FailureKind;
+
     use super::*;
 
     /// A tag that is an object says itself when it was made, one that is a name has the time of its commit.
@@ -333,5 +372,42 @@ mod tests {
         for none in ["", "tagger x", "tree 1\n\ncommitter a <b> 5 +0000", "tagger a <b> -5 +0000", "tagger a <b> x"] {
             assert_eq!(made_at(none), None, "{none:?}");
         }
+    }
+
+    /// Whose fault it is that two commits cannot be merged: the author's where they conflict, and not where git cannot tell.
+    #[tokio::test]
+    async fn what_cannot_be_merged_says_why() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path();
+        empty(folder).await.unwrap();
+        let run = async |words: &[&str]| {
+            let who = ["GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"];
+            let env: Vec<_> = who.map(|name| (name, "a")).into_iter().collect();
+            word(&git_with(folder, &env, words).await.map_err(|trouble| trouble.0).unwrap())
+        };
+        let mut commits = Vec::<String>::new();
+        for (parent, text) in [(None, "0"), (Some(0), "1"), (Some(0), "2"), (None, "3")] {
+            std::fs::write(folder.join("file"), text).unwrap();
+            run(&["add", "file"]).await;
+            let tree = run(&["write-tree"]).await;
+            let parent: Option<String> = parent.map(|at: usize| commits[at].clone());
+            let of: Vec<_> = parent.iter().flat_map(|parent| ["-p", parent.as_str()]).collect();
+            commits.push(run(&[&["commit-tree", &tree, "-m", text], &of[..]].concat()).await);
+        }
+        let mut objects = Objects::open(folder).unwrap();
+        let mut merge = async |own: &str, target: &str| merged(folder, &mut objects, (own, target), "main").await;
+        let said = |made: Result<(String, Option<String>), Trouble>| {
+            let Failure { kind, message, .. } = made.map_err(|trouble| trouble.0).unwrap_err();
+            (kind, message)
+        };
+        assert_eq!(merge(&commits[1], &commits[0]).await.map_err(|trouble| trouble.0).unwrap().0, commits[1]);
+        let (kind, message) = said(merge(&commits[1], &commits[2]).await);
+        assert!(kind == FailureKind::Workload && message.ends_with("there are conflicts"), "{message}");
+        let (kind, message) = said(merge(&commits[1], &commits[3]).await);
+        assert!(kind == FailureKind::Workload && message.contains("no commit in common"), "{message}");
+        // Half of the repository is gone.
+        std::fs::remove_dir_all(folder.join(".git/objects").join(&commits[2][..2])).unwrap();
+        let (kind, message) = said(merge(&commits[1], &commits[2]).await);
+        assert_eq!(kind, FailureKind::Infrastructure, "{message}");
     }
 }

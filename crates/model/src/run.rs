@@ -111,6 +111,20 @@ pub struct RunEnd {
 }
 
 impl RunEnd {
+    /// What went wrong, in a word, where something did.
+    pub fn error(&self) -> Option<&'static str> {
+        match self.failure {
+            _ if self.timed_out => Some("timeout"),
+            None if self.outcome == Outcome::Failure => Some("workload"),
+            Some(FailureKind::Workload) => Some("workload"),
+            Some(FailureKind::Usage) => Some("usage"),
+            Some(FailureKind::Policy) => Some("policy"),
+            Some(FailureKind::Auth) => Some("auth"),
+            Some(FailureKind::Infrastructure) => Some("infrastructure"),
+            None => None,
+        }
+    }
+
     /// Of a run that was ended without its engine.
     pub fn aborted(reason: &str) -> RunEnd {
         RunEnd { aborted: true, ..RunEnd::failed(Outcome::Aborted, None, reason) }

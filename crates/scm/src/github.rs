@@ -46,6 +46,7 @@ fn pull_request(body: &Value) -> Result<Hook, String> {
     let action = text(body, "/action")?;
     let of = body.get("pull_request").ok_or("there is no pull_request")?;
     match action.as_str() {
+        "edited" if has_other_target(body) => Ok(Hook::PullRequest(request(of)?)),
         action if NEW_COMMITS.contains(&action) => Ok(Hook::PullRequest(request(of)?)),
         "closed" => Ok(Hook::Closed(Closed {
             number: number(of, "/number")?,
@@ -54,6 +55,11 @@ fn pull_request(body: &Value) -> Result<Hook, String> {
         })),
         action => Ok(Hook::Nothing { what: format!("pull request {action}") }),
     }
+}
+
+/// Gitea and Forgejo call the branch that it was for `ref`.
+fn has_other_target(body: &Value) -> bool {
+    ["/changes/base", "/changes/ref"].iter().any(|change| body.pointer(change).is_some_and(|change| !change.is_null()))
 }
 
 /// *Re-run* at a check. One of whatever else writes checks has an id of its own, or none.

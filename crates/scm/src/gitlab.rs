@@ -33,8 +33,10 @@ fn merge_request(body: &Value) -> Result<Hook, String> {
         let (number, by) = (number(of, "/iid")?, maybe(body, "/user/username"));
         return Ok(Hook::Closed(Closed { number, is_merged: action == "merge", by }));
     }
-    // An update that has other commits says which it had before.
-    let has_new = matches!(action.as_str(), "open" | "reopen") || of.get("oldrev").is_some_and(Value::is_string);
+    // An update that has other commits says which it had before, and one that is for another branch for which it was.
+    let has_new = matches!(action.as_str(), "open" | "reopen")
+        || of.get("oldrev").is_some_and(Value::is_string)
+        || body.pointer("/changes/target_branch").is_some_and(Value::is_object);
     if !has_new {
         return Ok(Hook::Nothing { what: format!("merge request {action}") });
     }

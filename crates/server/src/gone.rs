@@ -13,7 +13,7 @@ use store::{Project, ProjectId, Run, RunFilter, StoreError};
 use crate::app::App;
 use crate::forge::{Asker, Silent};
 use crate::properties;
-use crate::scan::{Failed, change_id, end_all};
+use crate::scan::{Failed, Why, change_id, end_all};
 
 /// Runs that are looked at together.
 const PAGE: u32 = 500;
@@ -35,7 +35,7 @@ pub(crate) async fn reference_is_gone(
 ) -> Result<(), StoreError> {
     let full = reference.full_name();
     // On some forges what a pull request is fetched by is its branch: it ends by itself.
-    end_all(app, (project, Some(&full)), reason, |run| change_id(run).is_none()).await?;
+    end_all(app, (project, Some(&full)), Why::Gone(reason), |run| change_id(run).is_none()).await?;
     let name = full.strip_prefix("refs/heads/").unwrap_or(&full);
     app.store.forget_properties(project, name, None, app.now()).await
 }
@@ -48,7 +48,7 @@ pub(crate) async fn request_is_gone(
     reason: &str,
 ) -> Result<(), StoreError> {
     let id = number.to_string();
-    end_all(app, (project, None), reason, |run| change_id(run) == Some(&id)).await?;
+    end_all(app, (project, None), Why::Gone(reason), |run| change_id(run) == Some(&id)).await?;
     for name in properties::names_of_request(number) {
         app.store.forget_properties(project, &name, None, app.now()).await?;
     }

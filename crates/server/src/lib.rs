@@ -21,6 +21,7 @@ mod checks;
 mod clock;
 mod config;
 mod connection;
+mod conventions;
 mod ended;
 mod forge;
 mod forges;

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::rung::Trust;
-use scm::{Facts, Push, Reference, Refs, RequestState};
+use scm::{Facts, PullRequest, Push, Reference, Refs, RequestState};
 use store::{Actor, NewRun, Project, Run, RunFilter, StoreError};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -146,7 +146,7 @@ async fn look(app: &Arc<App>, name: &str, at: &At) -> Result<(), Failed> {
         there.references = Some(look.everything(asker.as_ref()).await?);
     }
     let Some(asker) = asker else { return gone::look(app, &project, None, (known, there)).await };
-    let mut targets: HashMap<String, String> = HashMap::new();
+    let mut targets: HashMap<String, Option<String>> = HashMap::new();
     let requests = asker.pull_requests().await?;
     there.requests = Some(requests.iter().map(|facts| facts.request.number).collect());
     for facts in requests {
@@ -154,8 +154,12 @@ async fn look(app: &Arc<App>, name: &str, at: &At) -> Result<(), Failed> {
             continue;
         }
         // Each is asked for once more: what a list says of it may be abbreviated.
-        let facts =
-            if scm::is_whole(&facts.request.commit) { facts } else { asker.pull_request(facts.request.number).await? };
+        let number = facts.request.number;
+        let facts = match scm::is_whole(&facts.request.commit) {
+            true => Some(facts),
+            false => look.said(number, asker.pull_request(number).await)?,
+        };
+        let Some(facts) = facts else { continue };
         if !config.merge_requests {
             look.request(facts, None).await?;
             continue;
@@ -164,11 +168,13 @@ async fn look(app: &Arc<App>, name: &str, at: &At) -> Result<(), Failed> {
         let commit = match targets.get(&branch) {
             Some(commit) => commit.clone(),
             None => {
-                let commit = asker.branch(&branch).await?.commit;
+                let commit = look.said(number, asker.branch(&branch).await)?.map(|branch| branch.commit);
                 targets.entry(branch).or_insert(commit).clone()
             }
         };
-        look.request(facts, Some(&commit)).await?;
+        if let Some(commit) = commit {
+            look.request(facts, Some(&commit)).await?;
+        }
     }
     match at {
         At::All => gone::look(app, &project, Some(&asker), (known, there)).await,
@@ -178,6 +184,40 @@ async fn look(app: &Arc<App>, name: &str, at: &At) -> Result<(), Failed> {
 
 fn no_branches() -> Silent {
     Silent::Away("it does not say what branches it has".to_owned())
+}
+
+/// What a forge has told of a project, by a list or when it was asked.
+pub(crate) struct Found<'a> {
+    pub(crate) app: &'a App,
+    pub(crate) project: &'a Project,
+    pub(crate) config: &'a ProjectConfig,
+}
+
+/// A run that is to be, or in words why nothing follows.
+pub(crate) type Follows = Result<NewRun, String>;
+
+impl Found<'_> {
+    /// What follows from a pull request that is open; `target`: the commit that it is merged with. The same twice has the same delivery.
+    pub(crate) async fn request(&self, request: PullRequest, target: Option<&str>) -> Result<Follows, StoreError> {
+        let name = request_name(&self.project.name, request.number, &request.commit);
+        let branch = request.target.clone();
+        let Some(new) = of_request(request) else {
+            return Ok(Err("its commits cannot be fetched from here".to_owned()));
+        };
+        let Some(target) = target else { return Ok(Ok(NewRun { delivery: Some(name), ..new })) };
+        let pair = pair_name(&name, target);
+        let new = merged(new, &branch, target);
+        if !self.app.store.knows_delivery(&name).await? {
+            return Ok(Ok(NewRun { delivery: Some(name), also: Some(pair), ..new }));
+        }
+        // Its commit was run before, or is: now it is because of the target.
+        let commit = new.commit.clone().unwrap_or_default();
+        let waits = self.config.approve_strangers && new.trust == Some(Trust::Stranger);
+        // What nobody has let go for itself, nobody has let go for its target's sake either; and what was let go is that, and no more.
+        let let_go = if waits { self.app.store.let_go(self.project.id, &commit).await? } else { Some(None) };
+        let Some(approved) = let_go else { return Ok(Err("nobody has approved its commit".to_owned())) };
+        Ok(Ok(NewRun { delivery: Some(pair), approved, ..again(new, &branch) }))
+    }
 }
 
 struct Look<'a> {
@@ -227,6 +267,18 @@ impl Look<'_> {
         }
     }
 
+    /// What a forge says about a pull request, or its target. None: there is no such thing, or it is none that is understood; that one hides no other.
+    fn said<T>(&self, number: u64, answer: Result<T, Silent>) -> Result<Option<T>, Silent> {
+        match answer {
+            Ok(said) => Ok(Some(said)),
+            Err(error @ (Silent::Missing | Silent::Answer(_))) => {
+                tracing::warn!(project = self.project.name, number, %error, "a pull request is passed over");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// What its repository says itself. A folder says nothing.
     async fn refs(&self) -> Result<Refs, Silent> {
         match &self.config.source {
@@ -239,37 +291,17 @@ impl Look<'_> {
     }
 
     async fn push(&self, reference: Reference, commit: String) -> Result<(), Failed> {
-        let name = match &reference {
-            Reference::Branch(name) => format!("branch {name}"),
-            Reference::Tag(name) => format!("tag {name}"),
-        };
-        let delivery = format!("{} {name} {commit}", self.project.name);
+        let delivery = reference_name(&self.project.name, &reference, &commit);
         self.make(NewRun { delivery: Some(delivery), ..of_push(self.config, Push { reference, commit, by: None }) })
             .await
     }
 
     async fn request(&self, facts: Facts, target: Option<&str>) -> Result<(), Failed> {
-        let request = facts.request;
-        let (name, branch) =
-            (request_name(&self.project.name, request.number, &request.commit), request.target.clone());
-        let Some(new) = of_request(request) else { return Ok(()) };
-        let Some(target) = target else {
-            return self.make(NewRun { delivery: Some(name), ..new }).await;
-        };
-        // Its commit was run before, or is: now it is because of the target.
-        let is_known = self.app.store.knows_delivery(&name).await?;
-        let pair = format!("{name} in {target}");
-        let new = merged(new, &branch, target);
-        if !is_known {
-            self.app.store.note_delivery(&pair).await?;
-            return self.make(NewRun { delivery: Some(name), ..new }).await;
+        let found = Found { app: self.app, project: self.project, config: self.config };
+        match found.request(facts.request, target).await? {
+            Ok(new) => self.make(new).await,
+            Err(_) => Ok(()),
         }
-        let commit = new.commit.clone().unwrap_or_default();
-        let waits = self.config.approve_strangers && new.trust == Some(Trust::Stranger);
-        // What nobody has let go for itself, nobody has let go for its target's sake either; and what was let go is that, and no more.
-        let let_go = if waits { self.app.store.let_go(self.project.id, &commit).await? } else { Some(None) };
-        let Some(approved) = let_go else { return Ok(()) };
-        self.make(NewRun { delivery: Some(pair), approved, ..again(new, &branch) }).await
     }
 
     async fn make(&self, new: NewRun) -> Result<(), Failed> {
@@ -285,6 +317,32 @@ impl Look<'_> {
 /// By which a pull request's commit is known.
 pub(crate) fn request_name(project: &str, number: u64, commit: &str) -> String {
     format!("{project} pull request {number} {commit}")
+}
+
+/// By which it is known as merged with a commit.
+fn pair_name(name: &str, target: &str) -> String {
+    format!("{name} in {target}")
+}
+
+/// By which a branch or a tag at a commit is known.
+pub(crate) fn reference_name(project: &str, reference: &Reference, commit: &str) -> String {
+    let name = match reference {
+        Reference::Branch(name) => format!("branch {name}"),
+        Reference::Tag(name) => format!("tag {name}"),
+    };
+    format!("{project} {name} {commit}")
+}
+
+/// By what a run is known that a forge's word was for.
+fn names_of(run: &Run) -> Vec<String> {
+    let Some(commit) = &run.commit else { return Vec::new() };
+    if let Some(number) = change_id(run).and_then(|id| id.parse().ok()) {
+        let name = request_name(&run.project_name, number, commit);
+        let pair = run.merge.as_ref().map(|merge| pair_name(&name, &merge.commit));
+        return [Some(name), pair].into_iter().flatten().collect();
+    }
+    let reference = run.revision.as_deref().and_then(Reference::of);
+    reference.map(|reference| reference_name(&run.project_name, &reference, commit)).into_iter().collect()
 }
 
 /// Asks for a run of what a forge has told. Older ones of the same pull request tell nothing any more.
@@ -320,7 +378,7 @@ async fn supersede(app: &App, run: &Run) -> Result<(), StoreError> {
     // On some forges what a pull request is fetched by is its branch, which has runs of its own, and may have other requests.
     let is_same = |older: &Run| older.id < run.id && change_id(older) == request;
     let fits = |older: &Run| is_same(older) && (!is_of_herd(run) || is_of_herd(older));
-    end_all(app, (run.project, Some(revision)), &reason, fits).await
+    end_all(app, (run.project, Some(revision)), Why::Superseded(&reason), fits).await
 }
 
 /// Which pull request it is of.
@@ -328,11 +386,20 @@ pub(crate) fn change_id(run: &Run) -> Option<&str> {
     run.facts.env.iter().find(|(name, _)| name == "CHANGE_ID").map(|(_, id)| id.as_str())
 }
 
+/// Why runs end that are under way, in words.
+#[derive(Clone, Copy)]
+pub(crate) enum Why<'a> {
+    /// A newer one is there.
+    Superseded(&'a str),
+    /// What they are of is no more.
+    Gone(&'a str),
+}
+
 /// Ends what is under way of a project, or of one revision of it, and fits: of a branch or a pull request that is gone, say.
 pub(crate) async fn end_all(
     app: &App,
     (project, revision): (store::ProjectId, Option<&str>),
-    reason: &str,
+    why: Why<'_>,
     fits: impl Fn(&Run) -> bool,
 ) -> Result<(), StoreError> {
     let (projects, revision) = (Some(vec![project]), revision.map(str::to_owned));
@@ -341,7 +408,12 @@ pub(crate) async fn end_all(
         let found = app.store.runs(&filter).await?;
         // Asked once: a second time would end what it does at its end.
         for older in found.iter().filter(|older| older.abort_reason.is_none() && fits(older)) {
+            let (Why::Superseded(reason) | Why::Gone(reason)) = why;
             crate::http::end(app, &Actor::server(), older, reason).await?;
+            if matches!(why, Why::Gone(_)) {
+                // Should it come back as it was, it is news.
+                app.store.forget_deliveries(&names_of(older)).await?;
+            }
         }
         match found.last().filter(|_| found.len() == PAGE as usize) {
             Some(last) => filter.before = Some(last.id),

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use store::{Millis, Run, StoreError};
 
 use crate::app::App;
+use crate::conventions::{OTHER_ERROR, result};
 use crate::ended;
 
 /// The store's name for how far runs were sent.
@@ -116,16 +117,6 @@ fn text(key: &str, value: &str) -> Value {
     json!({ "key": key, "value": { "stringValue": value } })
 }
 
-/// The conventions' word for a result.
-fn result(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Success => "success",
-        Outcome::Aborted => "cancellation",
-        Outcome::NotBuilt => "skip",
-        Outcome::Unstable | Outcome::Failure => "failure",
-    }
-}
-
 /// A span under way.
 struct Span {
     name: String,
@@ -146,7 +137,7 @@ fn document(run: &Run, events: &[(u64, Millis, Event)], url: Option<&str>) -> Va
         text("cicd.pipeline.name", &run.project_name),
         text("cicd.pipeline.run.id", &run.id.0.to_string()),
         text("cicd.pipeline.action.name", "RUN"),
-        text("cicd.pipeline.result", run.outcome.map_or("error", result)),
+        text("cicd.pipeline.result", run.outcome.map_or("error", |outcome| result(outcome, run.failure.as_deref()))),
     ];
     attributes.extend(url.map(|url| text("cicd.pipeline.run.url.full", &format!("{url}/runs/{}", run.id.0))));
     attributes.extend(run.revision.as_ref().map(|name| text("vcs.ref.head.name", name)));
@@ -170,9 +161,12 @@ fn document(run: &Run, events: &[(u64, Millis, Event)], url: Option<&str>) -> Va
     }
     let trace = id(16, &of_run);
     let span_id = |key: &str| if key.is_empty() { String::new() } else { id(8, &format!("{of_run} {key}")) };
-    let spans = spans.into_iter().take(MOST_SPANS).map(|span| {
+    let spans = spans.into_iter().take(MOST_SPANS).map(|mut span| {
         let end = span.end.unwrap_or(ended).max(span.start);
-        let status = if span.outcome == Some(Outcome::Failure) { json!({ "code": ERROR }) } else { json!({}) };
+        let failed = span.outcome == Some(Outcome::Failure);
+        let error = run.failure.as_deref().filter(|_| span.key == "run").or(failed.then_some(OTHER_ERROR));
+        span.attributes.extend(error.map(|error| text("error.type", error)));
+        let status = if failed { json!({ "code": ERROR }) } else { json!({}) };
         json!({
             "traceId": trace, "spanId": span_id(&span.key), "parentSpanId": span_id(&span.parent), "name": span.name, "kind": span.kind,
             "startTimeUnixNano": nanoseconds(span.start), "endTimeUnixNano": nanoseconds(end),
@@ -233,7 +227,7 @@ fn tell(spans: &mut Vec<Span>, places: &mut HashMap<String, usize>, at: Millis, 
     if let Some(span) = places.get(&key).and_then(|index| spans.get_mut(*index)).filter(|span| span.end.is_none()) {
         (span.end, span.outcome) = (Some(at), outcome);
         if key.starts_with("stage") {
-            span.attributes.extend(outcome.map(|outcome| text("cicd.pipeline.task.run.result", result(outcome))));
+            span.attributes.extend(outcome.map(|outcome| text("cicd.pipeline.task.run.result", result(outcome, None))));
         }
     }
 }

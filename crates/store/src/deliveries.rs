@@ -14,6 +14,17 @@ impl Store {
         Ok(query.fetch_one(&self.pool).await?.try_get::<i64, _>(0)? > 0)
     }
 
+    /// What came under these names may come again.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn forget_deliveries(&self, names: &[String]) -> Result<(), StoreError> {
+        for name in names {
+            self.change(sqlx::query("DELETE FROM deliveries WHERE digest = $1").bind(digest(name))).await?;
+        }
+        Ok(())
+    }
+
     /// From now on that has come, though no run is made of it.
     ///
     /// # Errors

@@ -47,6 +47,8 @@ pub struct NewRun {
     pub trust: Option<Trust>,
     /// What asked for it, where that may ask twice: the second time there is no second run.
     pub delivery: Option<String>,
+    /// By what else it is known from then on.
+    pub also: Option<String>,
     /// Its forge is to be told how far it is.
     pub reports: bool,
     /// Why nobody gets it until somebody approves it.
@@ -76,6 +78,8 @@ pub struct Run {
     pub status: Status,
     /// How it ended.
     pub outcome: Option<Outcome>,
+    /// What went wrong, in a word, where something did and is known: `workload`, `infrastructure`, `timeout` …
+    pub failure: Option<String>,
     /// What ended it, in words.
     pub message: Option<String>,
     /// What it starts with.

@@ -24,8 +24,11 @@ use crate::{Actor, Millis, Store, StoreError, signed, unsigned};
 
 const SELECT: &str = "SELECT r.id, r.project_id, p.name, r.number, r.status, r.outcome, r.message, r.facts, r.revision, r.definition, \
      r.abort_reason, r.epoch, r.agent_id, r.queued_ms, r.started_ms, r.ended_ms, r.lines, r.trust, r.commit_id, r.held, r.merge, r.needs, \
-     r.tests_failed, r.tests_skipped, r.tests_passed, r.display_name, r.description, r.approved, r.leaves, r.wakes_ms, r.priority \
+     r.tests_failed, r.tests_skipped, r.tests_passed, r.display_name, r.description, r.approved, r.leaves, r.wakes_ms, r.priority, r.failure \
      FROM runs r JOIN projects p ON p.id = r.project_id";
+
+/// Runs of the same tree that are looked at for a verdict, the newest.
+const VERDICTS: u32 = 20;
 
 fn run(row: &AnyRow) -> Result<Run, StoreError> {
     let (facts, merge, needs): (String, Option<String>, Option<String>) =
@@ -46,6 +49,7 @@ fn run(row: &AnyRow) -> Result<Run, StoreError> {
         number: unsigned(row.try_get(3)?),
         status: Status::read(&row.try_get::<String, _>(4)?)?,
         outcome: outcome.transpose().map_err(StoreError::damaged("a run"))?,
+        failure: row.try_get(31)?,
         message: row.try_get(6)?,
         facts: serde_json::from_str(&facts).map_err(StoreError::damaged("a run"))?,
         revision: row.try_get(8)?,
@@ -154,6 +158,10 @@ impl Store {
         if let Some(delivery) = &new.delivery {
             let add = sqlx::query("INSERT INTO deliveries (digest, run_id) VALUES ($1, $2)");
             add.bind(digest(delivery)).bind(id).execute(&mut *tx).await?;
+        }
+        if let Some(also) = &new.also {
+            let add = sqlx::query("INSERT INTO deliveries (digest, run_id) VALUES ($1, $2) ON CONFLICT DO NOTHING");
+            add.bind(digest(also)).bind(id).execute(&mut *tx).await?;
         }
         if let Some(from) = new.stashes_of {
             take_over(&mut tx, id, from).await?;
@@ -348,17 +356,21 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
-    /// A run of the same tree, of code that is trusted as much, that has come to a verdict on all of it: not one that began with a later stage.
+    /// Another run of this one's tree, by the same definition with the same parameters and of code that is trusted as much, that has come to a verdict on
+    /// all of it: not one that began with a later stage, nor one that has failed for another reason than what it runs.
     ///
     /// # Errors
     /// The database.
-    pub async fn verdict_of(&self, project: ProjectId, tree: &str, trust: Trust) -> Result<Option<Run>, StoreError> {
+    pub async fn verdict_on(&self, same: &Run) -> Result<Option<Run>, StoreError> {
         let text = format!(
-            "{SELECT} WHERE r.project_id = $1 AND r.tree = $2 AND r.trust = $3 AND r.outcome IN ('SUCCESS', 'UNSTABLE', 'FAILURE') \
-             AND r.started_ms IS NOT NULL AND r.facts NOT LIKE '%\"restart_from\":\"%' ORDER BY r.id DESC LIMIT 1"
+            "{SELECT} JOIN runs o ON o.id = $1 WHERE r.project_id = o.project_id AND r.tree = o.tree AND r.trust = o.trust AND r.definition = o.definition \
+             AND r.id <> o.id AND r.started_ms IS NOT NULL AND (r.outcome IN ('SUCCESS', 'UNSTABLE') OR (r.outcome = 'FAILURE' AND r.failure = 'workload')) \
+             AND r.facts NOT LIKE '%\"restart_from\":\"%' ORDER BY r.id DESC LIMIT $2"
         );
-        let query = sqlx::query(sqlx::AssertSqlSafe(text)).bind(signed(project.0)).bind(tree).bind(trust.name());
-        query.fetch_optional(&self.pool).await?.as_ref().map(run).transpose()
+        let query = sqlx::query(sqlx::AssertSqlSafe(text)).bind(signed(same.id.0)).bind(i64::from(VERDICTS));
+        let found = query.fetch_all(&self.pool).await?;
+        let mut found = found.iter().map(run);
+        found.find(|other| other.as_ref().map_or(true, |other| other.facts.params == same.facts.params)).transpose()
     }
 
     /// Somebody wants a run to end. False: it has.
@@ -415,7 +427,7 @@ impl Store {
         let mut tx = self.write().await?;
         let word = serde_json::to_value(end.outcome).map_err(StoreError::damaged("an outcome"))?;
         let text = format!(
-            "UPDATE runs SET status = 'done', outcome = $1, message = $2, ended_ms = $3, report = CASE WHEN reports = 1 AND commit_id IS NOT NULL THEN $1 END WHERE id = $4 {only} \
+            "UPDATE runs SET status = 'done', outcome = $1, message = $2, ended_ms = $3, failure = $5, report = CASE WHEN reports = 1 AND commit_id IS NOT NULL THEN $1 END WHERE id = $4 {only} \
              RETURNING artifact_files, artifact_bytes"
         );
         let change = sqlx::query(sqlx::AssertSqlSafe(text));
@@ -423,7 +435,8 @@ impl Store {
             .bind(word.as_str().map(str::to_owned))
             .bind(end.message.as_deref().map(clean))
             .bind(signed(now))
-            .bind(signed(id.0));
+            .bind(signed(id.0))
+            .bind(end.error());
         let row = change.fetch_optional(&mut *tx).await?;
         if let Some(row) = &row {
             append(&mut tx, id, last.into_iter()).await?;

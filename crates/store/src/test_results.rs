@@ -191,7 +191,7 @@ impl Store {
     }
 
     /// Tests of a project that fail now and then, those that do so most first: in its last 30 runs that had tests, they failed and passed at
-    /// one commit, or changed three times on one branch.
+    /// one commit, merged with the same if at all, or changed three times on one branch.
     ///
     /// # Errors
     /// The database.
@@ -204,7 +204,7 @@ impl Store {
         let oldest: i64 = oldest.try_get(0)?;
         // Only those that have failed at all are looked at.
         let query = sqlx::query(
-            "SELECT t.test, t.class, t.name, t.status, r.revision, r.commit_id FROM tests t JOIN runs r ON r.id = t.run_id \
+            "SELECT t.test, t.class, t.name, t.status, r.revision, r.commit_id, r.merge FROM tests t JOIN runs r ON r.id = t.run_id \
              WHERE t.project_id = $1 AND t.run_id >= $2 AND t.status <> 'skipped' AND t.test IN \
              (SELECT test FROM tests WHERE project_id = $1 AND run_id >= $2 AND status = 'failed') ORDER BY t.test, t.run_id, t.seq LIMIT $3",
         );
@@ -213,10 +213,12 @@ impl Store {
         let mut names = BTreeMap::new();
         for row in &rows {
             let test: String = row.try_get(0)?;
+            let merge: Option<String> = row.try_get(6)?;
             let seen = Seen {
                 has_failed: status(&row.try_get::<String, _>(3)?)? == TestStatus::Failed,
                 revision: row.try_get(4)?,
-                commit: row.try_get(5)?,
+                // As merged with another commit it is other code.
+                code: row.try_get::<Option<String>, _>(5)?.map(|commit| (commit, merge.unwrap_or_default())),
             };
             if !names.contains_key(&test) {
                 names.insert(test.clone(), (row.try_get::<String, _>(1)?, row.try_get::<String, _>(2)?));
@@ -242,21 +244,22 @@ impl Store {
 struct Seen {
     has_failed: bool,
     revision: Option<String>,
-    commit: Option<String>,
+    /// Its commit, and what that was merged with.
+    code: Option<(String, String)>,
 }
 
 /// `None`: it is not flaky.
 fn judge(class: String, name: String, seen: &[Seen]) -> Option<FlakyTest> {
     let mut last = BTreeMap::new();
-    let mut of_commit = BTreeMap::<&str, [bool; 2]>::new();
+    let mut of_code = BTreeMap::<&(String, String), [bool; 2]>::new();
     let mut flips = 0;
-    for Seen { has_failed, revision, commit } in seen {
+    for Seen { has_failed, revision, code } in seen {
         flips += u64::from(last.insert(revision.as_deref(), *has_failed).is_some_and(|before| before != *has_failed));
-        if let Some(commit) = commit {
-            of_commit.entry(commit).or_default()[usize::from(*has_failed)] = true;
+        if let Some(code) = code {
+            of_code.entry(code).or_default()[usize::from(*has_failed)] = true;
         }
     }
-    let at_one_commit = of_commit.values().any(|both| *both == [true, true]);
+    let at_one_commit = of_code.values().any(|both| *both == [true, true]);
     let failed = seen.iter().filter(|seen| seen.has_failed).count() as u64;
     let runs = seen.len() as u64;
     (at_one_commit || flips >= FLIPS).then_some(FlakyTest { class, name, runs, failed, flips, at_one_commit })
@@ -273,7 +276,7 @@ mod tests {
             .map(|(result, branch, commit)| Seen {
                 has_failed: *result == 'F',
                 revision: Some((*branch).to_owned()),
-                commit: Some((*commit).to_owned()),
+                code: Some(((*commit).to_owned(), String::new())),
             })
             .collect();
         let found = judge(String::new(), String::new(), &seen);

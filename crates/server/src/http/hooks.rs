@@ -19,11 +19,11 @@ use tokio::time::Instant;
 use super::error::Refused;
 use super::runs::again;
 use crate::app::App;
-use crate::changes::{held, merged, of_push, of_request};
+use crate::changes::{held, of_push, of_request};
 use crate::config::ProjectConfig;
 use crate::forge::{Asker, Given, Silent};
 use crate::gone;
-use crate::scan::{At, Wanted, create, request_name};
+use crate::scan::{At, Follows, Found, Wanted, create, reference_name};
 
 /// The largest webhook, in bytes: what GitHub sends at most.
 const MAX_BYTES: usize = 25 << 20;
@@ -122,9 +122,6 @@ struct Heard<'a> {
     id: String,
 }
 
-/// What follows, or why nothing does.
-type Follows = Result<NewRun, String>;
-
 impl Heard<'_> {
     async fn all(mut self, said: Hook) -> Result<(StatusCode, Json<Value>), Refused> {
         let Hook::Several(several) = said else {
@@ -179,7 +176,7 @@ impl Heard<'_> {
             Reference::Tag(name) => {
                 return Ok(match asker.tag(name).await {
                     Ok(commit) => {
-                        let known = format!("{} tag {name} {commit}", self.project.name);
+                        let known = reference_name(&self.project.name, &push.reference, &commit);
                         Ok(NewRun { delivery: Some(known), ..new(Push { commit, ..push }) })
                     }
                     Err(Silent::Missing) => Err(format!("the forge knows of no tag {name}")),
@@ -187,16 +184,15 @@ impl Heard<'_> {
                 });
             }
         };
-        match asker.branch(&name).await {
+        let answer = asker.branch(&name).await;
+        if self.config.merge_requests && !matches!(answer, Err(Silent::Missing)) {
+            // A look asks for itself, and again where its forge is away. Nobody need look.
+            let at = At::RequestsFor(name.clone());
+            let _ = self.app.scan.send(Wanted { project: self.project.name.clone(), at });
+        }
+        match answer {
             Ok(branch) => {
-                if self.config.merge_requests {
-                    // Nobody need look.
-                    let _ = self
-                        .app
-                        .scan
-                        .send(Wanted { project: self.project.name.clone(), at: At::RequestsFor(name.clone()) });
-                }
-                let known = format!("{} branch {name} {}", self.project.name, branch.commit);
+                let known = reference_name(&self.project.name, &push.reference, &branch.commit);
                 Ok(Ok(NewRun { delivery: Some(known), ..new(Push { commit: branch.commit, ..push }) }))
             }
             Err(Silent::Missing) => Ok(Err(format!("the forge knows of no branch {name}"))),
@@ -270,7 +266,7 @@ impl Heard<'_> {
     }
 
     async fn request(&self, request: PullRequest) -> Result<Follows, Refused> {
-        let (number, target) = (request.number, request.target.clone());
+        let number = request.number;
         let nowhere = || "its commits cannot be fetched from here".to_owned();
         let new = |request| Some(NewRun { delivery: Some(self.id.clone()), ..of_request(request)? });
         let Some(asker) = self.asker() else { return Ok(new(request).ok_or_else(nowhere)) };
@@ -282,20 +278,15 @@ impl Heard<'_> {
         if facts.state != RequestState::Open {
             return Ok(Err(format!("pull request {number} is not open")));
         }
-        let known = request_name(&self.project.name, number, &facts.request.commit);
-        let Some(new) = new(facts.request).map(|new| NewRun { delivery: Some(known.clone()), ..new }) else {
-            return Ok(Err(nowhere()));
-        };
+        let found = Found { app: self.app, project: self.project, config: self.config };
         if !self.config.merge_requests {
-            return Ok(Ok(new));
+            return Ok(found.request(facts.request, None).await?);
         }
-        match asker.branch(&target).await {
-            Ok(branch) => {
-                self.app.store.note_delivery(&format!("{known} in {}", branch.commit)).await?;
-                Ok(Ok(merged(new, &target, &branch.commit)))
-            }
+        let target = &facts.request.target;
+        match asker.branch(target).await {
+            Ok(branch) => Ok(found.request(facts.request, Some(&branch.commit)).await?),
             Err(Silent::Missing) => Ok(Err(format!("the forge knows of no branch {target}"))),
-            Err(error) => Ok(Ok(unconfirmed(new, &error))),
+            Err(error) => Ok(new(facts.request).map(|new| unconfirmed(new, &error)).ok_or_else(nowhere)),
         }
     }
 }

@@ -9,14 +9,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::State;
 use axum::response::IntoResponse;
-use model::outcome::Outcome;
-use model::request::FailureKind;
 use model::run::RunEnd;
-use store::RunCounts;
+use store::{Millis, Run, RunCounts};
 
 use super::auth::User;
 use super::error::Refused;
 use crate::app::App;
+use crate::conventions::result;
 use crate::policy::Action;
 
 /// Upper ends of the groups that durations are counted in, in seconds.
@@ -28,11 +27,7 @@ const MOST_PROJECTS: usize = 10_000;
 const OTHERS: &str = "_other";
 
 /// Of a project and a kind of end, or of those that are counted together.
-fn entry<'a, T: Default>(
-    all: &'a mut BTreeMap<(String, &'static str), T>,
-    project: &str,
-    kind: &'static str,
-) -> &'a mut T {
+fn entry<'a, T: Default, K: Ord + Copy>(all: &'a mut BTreeMap<(String, K), T>, project: &str, kind: K) -> &'a mut T {
     let own = (project.to_owned(), kind);
     let is_own = all.contains_key(&own) || all.len() < MOST_PROJECTS;
     all.entry(if is_own { own } else { (OTHERS.to_owned(), kind) }).or_default()
@@ -48,27 +43,41 @@ struct Ended {
 /// What is counted since the start.
 #[derive(Default)]
 pub(crate) struct Counted {
-    /// Of each project and result.
-    ended: Mutex<BTreeMap<(String, &'static str), Ended>>,
+    /// Of each project, result and state.
+    ended: Mutex<BTreeMap<(String, (&'static str, &'static str)), Ended>>,
     /// Of each project and kind of failure, how many runs have ended with one.
     errors: Mutex<BTreeMap<(String, &'static str), u64>>,
+    /// Agents that were lost with something that they had.
+    lost: AtomicU64,
     waited_ms: AtomicU64,
     taken: AtomicU64,
 }
 
 impl Counted {
-    /// A run of a project has ended, so many milliseconds after it was asked for.
-    pub(crate) fn ended(&self, project: &str, end: &RunEnd, ms: u64) {
+    /// A run ends now.
+    pub(crate) fn ended(&self, run: &Run, end: &RunEnd, now: Millis) {
+        let pending = run.started_at.unwrap_or(now).saturating_sub(run.queued_at);
+        // None: no agent has had it.
+        let executing = run.started_at.map(|at| now.saturating_sub(at));
         let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        let Ended { groups, sum } = entry(&mut ended, project, result(end));
-        let group = ENDS.iter().position(|end| ms as f64 / 1000.0 <= *end).unwrap_or(ENDS.len() - 1);
-        groups[group] += 1;
-        *sum += ms;
-        drop(ended);
-        if let Some(kind) = error(end) {
-            let mut errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
-            *entry(&mut errors, project, kind) += 1;
+        let result = result(end.outcome, end.error());
+        for (state, ms) in [("pending", Some(pending)), ("executing", executing)] {
+            let Some(ms) = ms else { continue };
+            let Ended { groups, sum } = entry(&mut ended, &run.project_name, (result, state));
+            let group = ENDS.iter().position(|end| ms as f64 / 1000.0 <= *end).unwrap_or(ENDS.len() - 1);
+            groups[group] += 1;
+            *sum += ms;
         }
+        drop(ended);
+        if let Some(kind) = end.error() {
+            let mut errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
+            *entry(&mut errors, &run.project_name, kind) += 1;
+        }
+    }
+
+    /// An agent was lost, with what it had of a run.
+    pub(crate) fn lost(&self) {
+        self.lost.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A run has got its first place, after so many milliseconds in the queue.
@@ -110,10 +119,9 @@ pub(super) async fn show(State(app): State<Arc<App>>, user: User) -> Result<impl
     page.head("cofferdam_queue_wait_seconds", "summary", "Time from a run's request to its first place.");
     page.line("cofferdam_queue_wait_seconds_sum", "", app.counted.waited_ms.load(Ordering::Relaxed) as f64 / 1000.0);
     page.line("cofferdam_queue_wait_seconds_count", "", app.counted.taken.load(Ordering::Relaxed));
-    page.head("cicd_pipeline_run_duration_seconds", "histogram", "Time from a run's request to its end.");
-    for ((name, result), Ended { groups, sum }) in &ended {
-        // Counted at its end: that is the state that it was in.
-        let result = format!("{},cicd_pipeline_result=\"{result}\",cicd_pipeline_run_state=\"executing\"", named(name));
+    page.head("cicd_pipeline_run_duration_seconds", "histogram", "How long runs that have ended were in each state.");
+    for ((name, (result, state)), Ended { groups, sum }) in &ended {
+        let result = format!("{},cicd_pipeline_result=\"{result}\",cicd_pipeline_run_state=\"{state}\"", named(name));
         let mut all = 0;
         for (end, count) in ENDS.iter().zip(groups) {
             all += count;
@@ -127,6 +135,9 @@ pub(super) async fn show(State(app): State<Arc<App>>, user: User) -> Result<impl
     for ((name, kind), count) in &errors {
         page.line("cicd_pipeline_run_errors_total", &format!("{},error_type=\"{kind}\"", named(name)), count);
     }
+    page.head("cicd_system_errors_total", "counter", "What went wrong with the system itself.");
+    let lost = app.counted.lost.load(Ordering::Relaxed);
+    page.line("cicd_system_errors_total", "cicd_system_component=\"agent\",error_type=\"lost\"", lost);
     if let Some(bytes) = resident_bytes() {
         page.head("process_resident_memory_bytes", "gauge", "Memory of this process.");
         page.line("process_resident_memory_bytes", "", bytes);
@@ -138,31 +149,6 @@ pub(super) async fn show(State(app): State<Arc<App>>, user: User) -> Result<impl
 fn named(project: &str) -> String {
     let value = project.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
     format!("cicd_pipeline_name=\"{value}\"")
-}
-
-/// What went wrong, where something did.
-fn error(end: &RunEnd) -> Option<&'static str> {
-    match end.failure {
-        _ if end.timed_out => Some("timeout"),
-        Some(FailureKind::Workload) => Some("workload"),
-        Some(FailureKind::Usage) => Some("usage"),
-        Some(FailureKind::Policy) => Some("policy"),
-        Some(FailureKind::Auth) => Some("auth"),
-        Some(FailureKind::Infrastructure) => Some("infrastructure"),
-        None => None,
-    }
-}
-
-/// OpenTelemetry's word.
-fn result(end: &RunEnd) -> &'static str {
-    match end.outcome {
-        _ if end.timed_out => "timeout",
-        Outcome::Failure if end.failure == Some(FailureKind::Infrastructure) => "error",
-        Outcome::Success => "success",
-        Outcome::Unstable | Outcome::Failure => "failure",
-        Outcome::NotBuilt => "skip",
-        Outcome::Aborted => "cancellation",
-    }
 }
 
 fn resident_bytes() -> Option<u64> {

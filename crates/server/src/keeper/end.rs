@@ -21,6 +21,7 @@ impl Keeper {
     /// Its agent does not come back: what was there is gone, and the run goes on at another.
     pub(super) async fn agent_lost(&mut self) -> Result<Step, StoreError> {
         tracing::warn!(run = %self.run.id, agent = self.agent, "an agent was lost");
+        self.app.counted.lost();
         // Should this not be written down, it is all the same.
         self.is_lost = true;
         if let Some(reason) = self.run.abort_reason.clone()
@@ -54,17 +55,16 @@ impl Keeper {
     }
 
     /// What was merged is what was run before: that has the verdict.
-    pub(super) async fn known_already(&mut self, tree: &str) -> Result<Step, StoreError> {
-        let (project, trust) = (self.run.project, self.run.trust);
-        let same = self.app.store.verdict_of(project, tree, trust).await?.filter(|same| same.id != self.run.id);
+    pub(super) async fn known_already(&mut self) -> Result<Step, StoreError> {
+        let same = self.app.store.verdict_on(&self.run).await?;
         let Some((same, outcome)) = same.and_then(|same| same.outcome.map(|outcome| (same, outcome))) else {
             return Ok(Step::Again);
         };
         let message = format!("#{} has run the same tree: {}", same.number, outcome.name());
         let end = RunEnd { outcome, failure: None, timed_out: false, aborted: false, message: Some(message) };
         self.tell_agent(ToAgent::Release { lease: self.lease, forget: false });
-        self.app.store.finish_run(self.run.id, &end, self.app.now()).await?;
-        self.count(&end);
+        let is_over = self.app.store.finish_run(self.run.id, &end, self.app.now()).await?;
+        self.count(&end, is_over);
         Ok(Step::Over)
     }
 
@@ -73,8 +73,8 @@ impl Keeper {
         let end = RunEnd::aborted(reason);
         self.tell_agent(ToAgent::Release { lease: self.lease, forget: false });
         self.release_outposts(true);
-        self.app.store.break_run(self.run.id, &end, self.app.now()).await?;
-        self.count(&end);
+        let is_over = self.app.store.break_run(self.run.id, &end, self.app.now()).await?;
+        self.count(&end, is_over);
         Ok(Step::Over)
     }
 
@@ -83,8 +83,8 @@ impl Keeper {
         let end = self.secrets.cleaned(RunEnd::failed(Outcome::Failure, Some(kind), message));
         self.tell_agent(ToAgent::Release { lease: self.lease, forget: false });
         self.release_outposts(true);
-        self.app.store.break_run(self.run.id, &end, self.app.now()).await?;
-        self.count(&end);
+        let is_over = self.app.store.break_run(self.run.id, &end, self.app.now()).await?;
+        self.count(&end, is_over);
         Ok(Step::Over)
     }
 
@@ -101,12 +101,15 @@ impl Keeper {
 
     pub(super) async fn finish(&mut self) -> Result<Step, StoreError> {
         let Some((end, _)) = &self.ended else { return Ok(Step::On) };
-        self.app.store.finish_run(self.run.id, end, self.app.now()).await?;
-        self.count(end);
+        let is_over = self.app.store.finish_run(self.run.id, end, self.app.now()).await?;
+        self.count(end, is_over);
         Ok(Step::Over)
     }
 
-    fn count(&self, end: &RunEnd) {
-        self.app.counted.ended(&self.run.project_name, end, self.app.now().saturating_sub(self.run.queued_at));
+    /// Once, when it is over.
+    fn count(&self, end: &RunEnd, is_over: bool) {
+        if is_over {
+            self.app.counted.ended(&self.run, end, self.app.now());
+        }
     }
 }

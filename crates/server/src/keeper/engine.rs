@@ -65,7 +65,7 @@ impl Keeper {
                 let facts = (!times.is_empty()).then(|| RunFacts { env: env(), ..self.run.facts.clone() });
                 self.app.store.set_definition(self.run.id, &found, facts.as_ref(), self.app.now()).await?;
                 match (&self.run.merge, &found.tree) {
-                    (Some(_), Some(tree)) if !is_rerun(&self.run.facts) => self.known_already(tree).await,
+                    (Some(_), Some(_)) if !is_rerun(&self.run.facts) => self.known_already().await,
                     _ => Ok(Step::Again),
                 }
             }

@@ -225,7 +225,8 @@ impl Keeper {
                     self.run.wakes_at = self.app.store.run(self.run.id).await?.and_then(|run| run.wakes_at);
                 }
                 if self.run.started_at.is_none() {
-                    self.app.counted.taken(self.app.now().saturating_sub(self.run.queued_at));
+                    self.app.counted.taken(now.saturating_sub(self.run.queued_at));
+                    self.run.started_at = Some(now);
                 }
                 self.app.changed(self.run.id);
                 agent

@@ -26,7 +26,7 @@ use crate::app::App;
 use crate::changes::TARGET_MOVED;
 use crate::config::ProjectConfig;
 use crate::properties;
-use crate::scan::{end_all, is_of_herd};
+use crate::scan::{Why, end_all, is_of_herd};
 
 /// Runs that are read at once.
 const PAGE: u32 = 500;
@@ -289,7 +289,7 @@ async fn end_previous(app: &Arc<App>, run: &Run, config: &ProjectConfig) -> Resu
         older.id < run.id && is_same && (!is_of_herd(run) || is_of_herd(older))
     };
     let reason = format!("Superseded by {}#{}", run.project_name, run.number);
-    end_all(app, (run.project, None), &reason, is_older).await
+    end_all(app, (run.project, None), Why::Superseded(&reason), is_older).await
 }
 
 /// Does what the line says.

@@ -75,7 +75,10 @@ pub(crate) async fn end(app: &App, run: &Run, reason: &str, is_first: bool) -> R
     match is_first && can_be_told(app, run).await? {
         true => app.waiting.wakes(run.id, 0),
         false => {
-            app.store.end_queued(run.id, &RunEnd::aborted(reason), app.now()).await?;
+            let end = RunEnd::aborted(reason);
+            if app.store.end_queued(run.id, &end, app.now()).await? {
+                app.counted.ended(run, &end, app.now());
+            }
             app.hub.keep_for_later(app.waiting.tell(Event::Withdrawn { run: run.id }));
             app.changed(run.id);
         }

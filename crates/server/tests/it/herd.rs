@@ -19,7 +19,7 @@ pub const SECRET: &str = "a secret of the hook";
 
 /// A GitHub with one repository.
 #[derive(Clone, Default)]
-pub struct Forge(Arc<Mutex<Repository>>);
+pub struct Forge(pub Arc<Mutex<Repository>>);
 
 #[derive(Default)]
 pub struct Repository {
@@ -28,6 +28,8 @@ pub struct Repository {
     /// Number: commit, target, state, whether it comes from a fork.
     pub requests: BTreeMap<u64, (String, String, String, bool)>,
     pub away: bool,
+    /// So many answers more it is away.
+    pub fails: u32,
     /// Whoever asks is not let in, and not told so: as of a repository that is private.
     pub shut: bool,
 }
@@ -47,8 +49,10 @@ pub fn request(number: u64, (head, target, state, fork): &(String, String, Strin
 }
 
 async fn answer(State(Forge(repository)): State<Forge>, uri: Uri) -> (StatusCode, Json<Value>) {
-    let repository = repository.lock().unwrap();
-    if repository.away {
+    let mut repository = repository.lock().unwrap();
+    let fails = repository.fails > 0;
+    repository.fails = repository.fails.saturating_sub(1);
+    if repository.away || fails {
         return (StatusCode::BAD_GATEWAY, Json(Value::Null));
     }
     if repository.shut {

@@ -74,6 +74,8 @@ async fn a_build_from_its_trigger_to_its_log() {
         "cicd_worker_count{cicd_worker_state=\"available\"} 1",
         "cofferdam_queue_wait_seconds_count 1",
         "cicd_pipeline_run_duration_seconds_bucket{cicd_pipeline_name=\"folder/app\",cicd_pipeline_result=\"success\",cicd_pipeline_run_state=\"executing\",le=\"+Inf\"} 1",
+        "cicd_pipeline_run_duration_seconds_count{cicd_pipeline_name=\"folder/app\",cicd_pipeline_result=\"success\",cicd_pipeline_run_state=\"pending\"} 1",
+        "cicd_system_errors_total{cicd_system_component=\"agent\",error_type=\"lost\"} 0",
     ] {
         assert!(metrics.lines().any(|found| found == line), "`{line}` is not in:\n{metrics}");
     }
@@ -85,6 +87,11 @@ async fn a_build_is_stopped_and_what_is_not_there_is_said() {
     place.jenkins("POST", "/job/app/build").await;
     assert_eq!(place.jenkins("POST", "/job/app/1/stop").await.status, 200);
     assert_eq!(place.run(1).await["outcome"], "ABORTED");
+    // It has ended where it waited: that it was in no other state is said too.
+    let metrics = place.jenkins("GET", "/metrics").await.text;
+    let durations = metrics.lines().filter(|line| line.starts_with("cicd_pipeline_run_duration_seconds_count"));
+    let label = "cicd_pipeline_name=\"app\",cicd_pipeline_result=\"cancellation\",cicd_pipeline_run_state=\"pending\"";
+    assert_eq!(durations.collect::<Vec<_>>(), [format!("cicd_pipeline_run_duration_seconds_count{{{label}}} 1")]);
     for path in
         ["/job/none/api/json", "/job/app/7/api/json", "/job/app/lastStableBuild/api/json", "/job/app/config.xml"]
     {

@@ -25,6 +25,7 @@ mod people;
 mod postgres;
 mod project_files;
 mod properties;
+mod requests;
 mod secrets;
 mod test_results;
 mod traces;

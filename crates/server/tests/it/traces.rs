@@ -96,6 +96,8 @@ async fn a_run_is_a_trace() {
     );
     assert_eq!(attribute(named["RUN app"], "cicd.pipeline.result"), "failure");
     assert_eq!(attribute(named["Build"], "cicd.pipeline.task.run.result"), "failure");
+    let error = |name: &str| attribute(named[name], "error.type");
+    assert_eq!((error("RUN app"), error("sh"), error("queue")), ("workload", "_OTHER", ""));
     assert_eq!(attribute(named["sandbox"], "cofferdam.rung"), "container");
     assert_eq!((&named["RUN app"]["status"]["code"], &named["queue"]["status"]), (&json!(2), &json!({})));
     let number = |span: &Value, key: &str| span[key].as_str().unwrap().parse::<u128>().unwrap();

@@ -5,9 +5,9 @@ use model::event::Event;
 use model::ids::StepId;
 use model::test_result::{MAX_DETAIL_CHARS, TestCase, TestCounts, TestStatus};
 use store::{Actor, NewRun, Run, Store};
-use wire::agent::Item;
+use wire::agent::{Item, Merge};
 
-use crate::cases::put;
+use crate::cases::{alice, put};
 
 fn case(name: &str, status: TestStatus) -> TestCase {
     let message = (status == TestStatus::Failed).then(|| "expected 1".to_owned());
@@ -92,4 +92,13 @@ pub async fn a_test_has_a_history(store: Store) {
     assert_eq!(flaky.len(), 1, "{flaky:?}");
     let found = &flaky[0];
     assert_eq!((&*found.name, found.runs, found.failed, found.flips, found.at_one_commit), ("flaky", 4, 1, 2, true));
+    // A pull request whose target has broken it.
+    let other = put(&store, "other").await.id;
+    for (target, status) in [("t1", Passed), ("t2", Failed)] {
+        let merge = Some(Merge { reference: "refs/heads/main".into(), commit: target.into() });
+        let new = NewRun { commit: Some("c1".into()), merge, ..NewRun::default() };
+        let run = store.create_run(&alice(), "other", new, 10).await.unwrap();
+        report(&store, &run, 0, vec![case("merged", status)]).await;
+    }
+    assert!(store.flaky_tests(other, 9).await.unwrap().is_empty());
 }

@@ -9,14 +9,23 @@ use serde_json::Value;
 use crate::args::server::ClientArgs;
 use crate::failure::{CommandFailure, Exit};
 
-/// Before a connection that has broken is opened again.
+/// Before a connection that has broken is opened again; twice as long each time that this is of no use.
 const PAUSE: Duration = Duration::from_millis(500);
+/// Tries of one answer that breaks on its way.
+const TRIES: u32 = 4;
 
 /// A server, and who asks.
 pub struct Client {
     http: Http,
     server: String,
     asks: Asks,
+}
+
+/// Why there is no answer that is good.
+struct NoAnswer {
+    failure: CommandFailure,
+    /// There is no server, or it cannot answer now: another try may do.
+    is_away: bool,
 }
 
 /// Who asks.
@@ -79,34 +88,62 @@ impl Client {
             None => request,
         })
         .await
+        .map_err(|none| none.failure)
     }
 
     /// A file, from that byte on.
     pub async fn download(&self, path: &str, from: u64) -> Result<Response, CommandFailure> {
         let request = self.http.get(format!("{}{path}", self.server));
-        self.sent(if from > 0 { request.header("range", format!("bytes={from}-")) } else { request }).await
+        let request = if from > 0 { request.header("range", format!("bytes={from}-")) } else { request };
+        self.sent(request).await.map_err(|none| none.failure)
     }
 
-    async fn sent(&self, mut request: reqwest::RequestBuilder) -> Result<Response, CommandFailure> {
+    /// Lines of a log from that one on, and where the next begin. What breaks on its way is asked for again, so they are whole.
+    pub async fn log(&self, run: u64, from: u64) -> Result<(String, u64), CommandFailure> {
+        let url = format!("{}/api/v1/runs/{run}/log?from={from}", self.server);
+        let (mut tries, mut pause) = (1, PAUSE);
+        loop {
+            let broken = match self.sent(self.http.get(&url)).await {
+                Ok(response) => {
+                    let next = response.headers().get("x-next-line").and_then(|next| next.to_str().ok()?.parse().ok());
+                    match response.text().await {
+                        Ok(lines) => return Ok((lines, next.unwrap_or(from))),
+                        Err(error) => self.away(&error),
+                    }
+                }
+                Err(none) if none.is_away && tries > 1 => none.failure,
+                Err(none) => return Err(none.failure),
+            };
+            if tries == TRIES {
+                return Err(broken);
+            }
+            tokio::time::sleep(pause).await;
+            (tries, pause) = (tries + 1, pause * 2);
+        }
+    }
+
+    async fn sent(&self, mut request: reqwest::RequestBuilder) -> Result<Response, NoAnswer> {
         request = match &self.asks {
             Asks::Nobody => request,
             Asks::Token(token) => request.bearer_auth(token),
             Asks::Somebody(name, password) => request.basic_auth(name, Some(password)),
         };
-        let response = request.send().await.map_err(|error| self.away(&error))?;
+        let gone = |error: reqwest::Error| NoAnswer { failure: self.away(&error), is_away: error.is_request() };
+        let response = request.send().await.map_err(gone)?;
         if response.status().is_success() {
             return Ok(response);
         }
         let status = response.status();
         let said = response.json::<Value>().await.ok();
         let reason = said.as_ref().and_then(|said| said["error"].as_str()).unwrap_or("no reason").to_owned();
-        Err(match status.as_u16() {
+        let failure = match status.as_u16() {
             401 => CommandFailure::new(Exit::Auth, reason)
                 .with_hint("--token or COFFERDAM_TOKEN; a new server writes its first one to admin-token in its data"),
             403 => CommandFailure::new(Exit::Policy, reason),
             400..=499 => CommandFailure::usage(reason),
             _ => CommandFailure::new(Exit::Infrastructure, format!("{status}: {reason}")),
-        })
+        };
+        Err(NoAnswer { failure, is_away: (502..=504).contains(&status.as_u16()) })
     }
 
     fn away(&self, error: &reqwest::Error) -> CommandFailure {

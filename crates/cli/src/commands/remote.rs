@@ -250,11 +250,7 @@ pub async fn logs(args: &LogsArgs, style: Style) -> Result<Exit, CommandFailure>
     }
     let mut from = 0;
     loop {
-        let path = format!("/api/v1/runs/{}/log?from={from}", args.run);
-        let response = client.send(Method::GET, &path, None).await?;
-        let next =
-            response.headers().get("x-next-line").and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or(from);
-        let lines = response.text().await.unwrap_or_default();
+        let (lines, next) = client.log(args.run, from).await?;
         if next == from {
             return Ok(Exit::Success);
         }

@@ -7,6 +7,7 @@ mod disk;
 mod forge;
 mod git_server;
 mod kills;
+mod logs;
 mod place;
 mod pool;
 #[path = "../../../store/tests/it/postgres.rs"]

@@ -1,0 +1,95 @@
+//! Logs over connections that break, and by servers that are away: each line comes, and comes once.
+
+use std::collections::VecDeque;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
+use crate::project::{Ran, run};
+
+/// What a server says to a request: the head behind the version, and as much of the body as is sent.
+type Answer = (String, &'static str);
+
+/// A server that says one answer after the other, and the last one again and again. Each connection is closed behind its answer.
+struct Server {
+    url: String,
+    /// The paths that it was asked for.
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Server {
+    fn that_says(answers: Vec<Answer>) -> Server {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let paths = Arc::clone(&asked);
+        std::thread::spawn(move || {
+            let mut answers = VecDeque::from(answers);
+            for stream in listener.incoming().flatten() {
+                let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
+                let Some(first) = lines.next() else { continue };
+                lines.by_ref().find(String::is_empty);
+                paths.lock().unwrap().extend(first.split(' ').nth(1).map(str::to_owned));
+                let answer = if answers.len() > 1 { answers.pop_front() } else { answers.front().cloned() };
+                say(&stream, &answer.unwrap());
+            }
+        });
+        Server { url, asked }
+    }
+
+    fn ask(&self, words: &[&str]) -> Ran {
+        run(&[words, &["--server", &self.url, "--token", "any"]].concat())
+    }
+
+    /// From which lines on it was asked.
+    fn asked_from(&self) -> Vec<String> {
+        let asked = self.asked.lock().unwrap();
+        asked.iter().map(|path| path.split_once("?from=").expect(path).1.to_owned()).collect()
+    }
+}
+
+fn say(mut stream: &TcpStream, (head, body): &Answer) {
+    // Whoever has gone hears nothing.
+    let _ = stream.write_all(format!("HTTP/1.1 {head}\r\nconnection: close\r\n\r\n{body}").as_bytes());
+}
+
+/// Lines of a log, of so many bytes, though fewer may be sent.
+fn piece(next: u64, bytes: usize, sent: &'static str) -> Answer {
+    (format!("200 OK\r\ncontent-type: text/plain\r\nx-next-line: {next}\r\ncontent-length: {bytes}"), sent)
+}
+
+/// Of a body that breaks nothing is shown, and all of it is asked for again.
+#[test]
+fn a_log_that_breaks_on_its_way_is_whole() {
+    let away = ("503 Service Unavailable\r\ncontent-length: 0".to_owned(), "");
+    let server = Server::that_says(vec![
+        piece(2, 8, "one\ntwo\n"),
+        piece(4, 11, "three\nfo"),
+        away,
+        piece(4, 11, "three\nfour\n"),
+        piece(4, 0, ""),
+    ]);
+    let ran = server.ask(&["logs", "1"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, "one\ntwo\nthree\nfour\n"), "{ran:?}");
+    assert_eq!(server.asked_from(), ["0", "2", "2", "2", "4"]);
+}
+
+#[test]
+fn a_log_that_breaks_again_and_again_is_an_error() {
+    let server = Server::that_says(vec![piece(1, 4, "one\n"), piece(3, 10, "two\nth")]);
+    let ran = server.ask(&["logs", "1"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (7, "one\n"), "{ran:?}");
+    assert!(ran.stderr.contains(&server.url), "{ran:?}");
+    assert_eq!(server.asked_from(), ["0", "1", "1", "1", "1"]);
+}
+
+/// Only what has begun is worth another try.
+#[test]
+fn a_log_is_not_waited_for_where_nobody_answers() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let url = format!("http://127.0.0.1:{port}");
+    for words in [&["logs", "1"][..], &["logs", "1", "--follow"]] {
+        let ran = run(&[words, &["--server", &url, "--token", "any"]].concat());
+        assert!(ran.code == 7 && !ran.stderr.contains("trying again"), "{words:?}: {ran:?}");
+    }
+}

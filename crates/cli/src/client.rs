@@ -5,12 +5,19 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use reqwest::{Client as Http, Method, Response};
 use serde_json::Value;
+use tokio::time::{Instant, timeout};
 
 use crate::args::server::ClientArgs;
 use crate::failure::{CommandFailure, Exit};
 
 /// Before a connection that has broken is opened again; twice as long each time that this is of no use.
 const PAUSE: Duration = Duration::from_millis(500);
+/// The longest of these pauses, of who follows.
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+/// A server may be away so long from who follows.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// A stream that says nothing so long is broken: a server says every 15 s that it is there.
+const SILENCE: Duration = Duration::from_secs(60);
 /// Tries of one answer that breaks on its way.
 const TRIES: u32 = 4;
 
@@ -150,35 +157,105 @@ impl Client {
         CommandFailure::new(Exit::Infrastructure, format!("{}: {}", self.server, agent::explain(error)))
     }
 
-    /// Follows a log from line `from` on; what each line is given to. The run as it ended.
+    /// Follows a log from its first line on; what each line is given to. The run as it ended.
+    ///
+    /// A connection that breaks is opened again, behind what has come. Once there was one, the server may be away for a while.
     pub async fn follow(&self, run: u64, mut line: impl FnMut(&Value)) -> Result<Value, CommandFailure> {
-        let mut from = 0;
+        let (mut from, mut has_begun) = (0, false);
+        // Since when there is no server.
+        let mut away: Option<Instant> = None;
+        let (mut pause, mut is_told) = (PAUSE, false);
         loop {
-            let response = self.send(Method::GET, &format!("/api/v1/runs/{run}/log/live?from={from}"), None).await?;
-            let mut stream = response.bytes_stream();
-            let (mut buffer, mut kind) = (Vec::new(), String::new());
-            // A connection that breaks is opened again, behind what has come.
-            while let Some(Ok(bytes)) = stream.next().await {
-                buffer.extend_from_slice(&bytes);
-                while let Some(end) = buffer.iter().position(|byte| *byte == b'\n') {
-                    let text = String::from_utf8_lossy(&buffer[..end]).into_owned();
-                    buffer.drain(..=end);
-                    match text.split_once(':') {
-                        Some(("event", name)) => kind = name.trim().to_owned(),
-                        Some(("id", id)) => from = id.trim().parse::<u64>().map_or(from, |id| id + 1),
-                        Some(("data", data)) => {
-                            let value = serde_json::from_str(data.trim()).unwrap_or_default();
-                            if kind == "end" {
-                                return Ok(value);
-                            }
-                            line(&value);
+            let trouble = match self.open(&format!("/api/v1/runs/{run}/log/live?from={from}")).await {
+                Ok(response) => {
+                    (has_begun, away) = (true, None);
+                    match read(response, &mut from, &mut line).await {
+                        Stopped::End(run) => return Ok(run),
+                        Stopped::Broken => {
+                            (pause, is_told) = (PAUSE, false);
+                            None
                         }
-                        _ if text.is_empty() => kind.clear(),
-                        _ => {}
+                        // Once tells nothing: a server that ends does the same.
+                        Stopped::Empty => (pause > PAUSE * 2).then_some("nothing comes from the server"),
                     }
                 }
+                Err(none) if none.is_away && has_begun => {
+                    if away.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
+                        return Err(none.failure);
+                    }
+                    Some("the server is away")
+                }
+                Err(none) => return Err(none.failure),
+            };
+            if let Some(trouble) = trouble
+                && !is_told
+            {
+                eprintln!("{trouble}; trying again");
+                is_told = true;
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
+
+    /// Opens a stream.
+    async fn open(&self, path: &str) -> Result<Response, NoAnswer> {
+        let opened = timeout(SILENCE, self.sent(self.http.get(format!("{}{path}", self.server)))).await;
+        opened.unwrap_or_else(|_| {
+            let message = format!("{}: no answer within {} s", self.server, SILENCE.as_secs());
+            Err(NoAnswer { failure: CommandFailure::new(Exit::Infrastructure, message), is_away: true })
+        })
+    }
+}
+
+/// How a stream has stopped.
+enum Stopped {
+    /// The run has ended like this.
+    End(Value),
+    /// After something had come.
+    Broken,
+    /// Nothing had come.
+    Empty,
+}
+
+/// An event of a stream, as far as it has come.
+#[derive(Default)]
+struct Event {
+    kind: String,
+    id: Option<u64>,
+    data: String,
+}
+
+/// Reads a stream of lines; from which one on it is to be asked for next. What breaks in the middle has not come.
+async fn read(response: Response, from: &mut u64, mut line: impl FnMut(&Value)) -> Stopped {
+    let mut stream = response.bytes_stream();
+    let (mut buffer, mut event, mut is_empty) = (Vec::new(), Event::default(), true);
+    while let Ok(Some(Ok(bytes))) = timeout(SILENCE, stream.next()).await {
+        is_empty = false;
+        buffer.extend_from_slice(&bytes);
+        while let Some(end) = buffer.iter().position(|byte| *byte == b'\n') {
+            let text = String::from_utf8_lossy(&buffer[..end]).into_owned();
+            buffer.drain(..=end);
+            match text.split_once(':') {
+                Some(("event", kind)) => kind.trim().clone_into(&mut event.kind),
+                Some(("id", id)) => event.id = id.trim().parse().ok(),
+                Some(("data", data)) => data.trim().clone_into(&mut event.data),
+                _ if text.is_empty() => {
+                    let Event { kind, id, data } = std::mem::take(&mut event);
+                    // What only says that it is alive has none.
+                    if data.is_empty() {
+                        continue;
+                    }
+                    let value = serde_json::from_str(&data).unwrap_or_default();
+                    if kind == "end" {
+                        return Stopped::End(value);
+                    }
+                    line(&value);
+                    *from = id.map_or(*from, |id| id.saturating_add(1));
+                }
+                _ => {}
+            }
+        }
+    }
+    if is_empty { Stopped::Empty } else { Stopped::Broken }
 }

@@ -4,8 +4,10 @@ use std::collections::VecDeque;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
-use crate::project::{Ran, run};
+use super::place::{Place, Process, wait_until};
+use crate::project::{Project, Ran, run};
 
 /// What a server says to a request: the head behind the version, and as much of the body as is sent.
 type Answer = (String, &'static str);
@@ -92,4 +94,70 @@ fn a_log_is_not_waited_for_where_nobody_answers() {
         let ran = run(&[words, &["--server", &url, "--token", "any"]].concat());
         assert!(ran.code == 7 && !ran.stderr.contains("trying again"), "{words:?}: {ran:?}");
     }
+}
+
+/// A piece of a stream, which breaks behind it.
+fn stream(sent: &'static str) -> Answer {
+    ("200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 9999".to_owned(), sent)
+}
+
+/// A line whose number has come, and not the rest, has not come; and what is not about who is there is an answer.
+#[test]
+fn who_follows_waits_for_a_server_and_for_nothing_else() {
+    let none = |status: &str| (format!("{status}\r\ncontent-length: 0"), "");
+    let server = Server::that_says(vec![
+        stream("id: 0\ndata: {\"text\":\"one\"}\n\n:\n\nid: 1\ndata: {\"te"),
+        none("503 Service Unavailable"),
+        stream("id: 1\ndata: {\"text\":\"two\"}\n\nid: 2\ndata: {\"text\":\"three\"}\n"),
+        stream("id: 2\ndata: {\"text\":\"three\"}\n\nevent: end\ndata: {\"outcome\":\"SUCCESS\"}\n\n"),
+    ]);
+    let ran = server.ask(&["logs", "1", "--follow"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, "one\ntwo\nthree\n"), "{ran:?}");
+    assert_eq!(ran.stderr.matches("the server is away; trying again\n").count(), 1, "{ran:?}");
+    assert_eq!(server.asked_from(), ["0", "1", "1", "2"]);
+
+    let of_one = || stream("id: 0\ndata: {\"text\":\"one\"}\n\n");
+    for (status, code) in [("401 Unauthorized", 4), ("403 Forbidden", 6), ("404 Not Found", 2), ("410 Gone", 2)] {
+        let server = Server::that_says(vec![of_one(), none(status), of_one()]);
+        let ran = server.ask(&["logs", "1", "--follow"]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (code, "one\n"), "{status}: {ran:?}");
+        assert_eq!(server.asked_from(), ["0", "1"], "{status}");
+    }
+    let server = Server::that_says(vec![none("503 Service Unavailable"), of_one()]);
+    let ran = server.ask(&["logs", "1", "--follow"]);
+    assert!(ran.code == 7 && server.asked_from() == ["0"], "there was none yet: {ran:?}");
+}
+
+#[test]
+fn who_follows_outlives_a_restart_of_the_server() {
+    let Some(mut place) = Place::with_agent() else { return };
+    let project = Project::new(
+        "node { sh 'for i in $(seq 100); do echo before-$i; done' }\ninput 'go on?'\n\
+         node { sh 'for i in $(seq 100); do echo after-$i; done' }",
+    );
+    place.put("app", &project);
+    let id = place.trigger("app").to_string();
+    let mut command = place.command(&["logs", &id, "--follow"]);
+    command.stdout(place.log("followed")).stderr(place.log("told"));
+    let mut follower = Process(command.spawn().unwrap());
+    let text = |place: &Place, name: &str| std::fs::read_to_string(place.folder.path().join(name)).unwrap();
+    wait_until("it is followed", || text(&place, "followed").contains("\nbefore-100\n"));
+    wait_until("it asks", || place.ask(&["answer", &id]).stdout.contains("go on?"));
+    place.kill_server();
+    let killed = Instant::now();
+    let said = |place: &Place| text(place, "told").contains("the server is away; trying again\n");
+    wait_until("nobody has been there for a while", || said(&place) && killed.elapsed() > Duration::from_millis(1500));
+    place.start_server();
+    wait_until("it is answered", || place.ask(&["answer", &id, "--yes"]).code == 0);
+    let ended = place.wait_for_end(id.parse().unwrap());
+    assert_eq!(ended["outcome"], "SUCCESS", "{ended}\n{}", place.logs());
+    wait_until("who follows has seen the end", || follower.0.try_wait().unwrap().is_some());
+    let (followed, told) = (text(&place, "followed"), text(&place, "told"));
+    assert_eq!(follower.0.wait().unwrap().code(), Some(0), "{told}\n{followed}");
+    assert_eq!(told.matches("trying again").count(), 1, "{told}");
+    for word in ["before", "after"] {
+        let lines: Vec<_> = followed.lines().filter(|line| line.starts_with(&format!("{word}-"))).collect();
+        assert_eq!(lines, (1..=100).map(|number| format!("{word}-{number}")).collect::<Vec<_>>(), "{followed}");
+    }
+    assert_eq!(place.ask(&["logs", &id]).stdout, followed, "what was followed is what is kept");
 }

@@ -171,6 +171,7 @@ impl Client {
                     (has_begun, away) = (true, None);
                     match read(response, &mut from, &mut line).await {
                         Stopped::End(run) => return Ok(run),
+                        Stopped::Failed(reason) => return Err(CommandFailure::new(Exit::Infrastructure, reason)),
                         Stopped::Broken => {
                             (pause, is_told) = (PAUSE, false);
                             None
@@ -212,6 +213,8 @@ impl Client {
 enum Stopped {
     /// The run has ended like this.
     End(Value),
+    /// The rest cannot be had, for this reason.
+    Failed(String),
     /// After something had come.
     Broken,
     /// Nothing had come.
@@ -246,11 +249,12 @@ async fn read(response: Response, from: &mut u64, mut line: impl FnMut(&Value)) 
                     if data.is_empty() {
                         continue;
                     }
-                    let value = serde_json::from_str(&data).unwrap_or_default();
-                    if kind == "end" {
-                        return Stopped::End(value);
+                    let value: Value = serde_json::from_str(&data).unwrap_or_default();
+                    match kind.as_str() {
+                        "end" => return Stopped::End(value),
+                        "failed" => return Stopped::Failed(value["error"].as_str().unwrap_or("no reason").to_owned()),
+                        _ => line(&value),
                     }
-                    line(&value);
                     *from = id.map_or(*from, |id| id.saturating_add(1));
                 }
                 _ => {}

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Path, Query, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event as Told, KeepAlive, Sse};
 use futures_util::stream::{self, Stream};
 use model::ids::RunId;
@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use utoipa::IntoParams;
 
 use super::auth::User;
+use super::description::Refusal;
 use super::error::Refused;
 use super::events::{Happened, Position};
 use super::logs::MAX_LINES;
@@ -49,20 +50,20 @@ fn told(follower: impl Follow) -> Sse<impl Stream<Item = Result<Told, Infallible
 
 /// Something of a run of which there is more and more.
 trait Growing: Send + 'static {
-    /// What is new since it was asked for last. `None`: it cannot be had.
-    fn more(&mut self, app: &App, run: RunId) -> impl Future<Output = Option<Vec<Told>>> + Send;
+    /// What is new since it was asked for last.
+    fn more(&mut self, app: &App, run: RunId) -> impl Future<Output = Result<Vec<Told>, Refused>> + Send;
 }
 
 /// Lines of its log, from that one on.
 struct Lines(u64);
 
 impl Growing for Lines {
-    async fn more(&mut self, app: &App, run: RunId) -> Option<Vec<Told>> {
-        let lines = logs::read(app, run, self.0, MAX_LINES).await.ok()?;
+    async fn more(&mut self, app: &App, run: RunId) -> Result<Vec<Told>, Refused> {
+        let lines = logs::read(app, run, self.0, MAX_LINES).await?;
         let first = self.0;
         self.0 += lines.len() as u64;
         let event = |(number, line)| Told::default().id(u64::to_string(&number)).json_data(line).unwrap_or_default();
-        Some((first..).zip(&lines).map(event).collect())
+        Ok((first..).zip(&lines).map(event).collect())
     }
 }
 
@@ -70,12 +71,12 @@ impl Growing for Lines {
 struct Events(u64);
 
 impl Growing for Events {
-    async fn more(&mut self, app: &App, run: RunId) -> Option<Vec<Told>> {
-        let events = app.store.events(run, self.0, EVENTS).await.ok()?;
+    async fn more(&mut self, app: &App, run: RunId) -> Result<Vec<Told>, Refused> {
+        let events = app.store.events(run, self.0, EVENTS).await?;
         self.0 = events.last().map_or(self.0, |(last, ..)| *last);
         let event =
             |happened: Happened| Told::default().id(happened.seq.to_string()).json_data(happened).unwrap_or_default();
-        Some(events.into_iter().map(Happened::from).map(event).collect())
+        Ok(events.into_iter().map(Happened::from).map(event).collect())
     }
 }
 
@@ -93,7 +94,15 @@ impl<T: Growing> Follow for OfRun<T> {
         while !self.is_over {
             // In this order: what comes between both is seen the next time.
             let run = self.app.store.run(self.run).await.ok()??;
-            let more = self.what.more(&self.app, self.run).await?;
+            let more = match self.what.more(&self.app, self.run).await {
+                Ok(more) => more,
+                // Who asks again may be told.
+                Err(Refused(StatusCode::SERVICE_UNAVAILABLE, _)) => return None,
+                Err(refused) => {
+                    self.is_over = true;
+                    return Some(vec![failed(refused)]);
+                }
+            };
             if !more.is_empty() {
                 return Some(more);
             }
@@ -117,6 +126,11 @@ impl<T: Growing> Follow for OfRun<T> {
     }
 }
 
+/// The rest cannot be had, now or later.
+fn failed(Refused(_, error): Refused) -> Told {
+    Told::default().event("failed").json_data(Refusal { error }).unwrap_or_default()
+}
+
 /// For who sees the run.
 async fn of_run(
     app: Arc<App>,
@@ -134,7 +148,8 @@ fn last_seen(headers: &HeaderMap) -> Option<u64> {
     headers.get("last-event-id")?.to_str().ok()?.parse().ok()
 }
 
-/// Lines as they come. Each has its number as id, so that `Last-Event-ID` goes on behind it; the last event is `end`, with the run.
+/// Lines as they come. Each has its number as id, so that `Last-Event-ID` goes on behind it; the last event is `end`, with the run, or
+/// `failed`, with the error, where the rest cannot be had for good. A stream that ends without either is to be asked for again.
 #[utoipa::path(get, path = "/api/v1/runs/{id}/log/live", tag = "runs", params(("id" = u64, Path), Position),
     responses((status = 200, body = String, content_type = "text/event-stream")))]
 pub(super) async fn follow_log(
@@ -149,7 +164,8 @@ pub(super) async fn follow_log(
 }
 
 /// What happens in a run: its stages and steps begin and end. Each event has its number as id, so that `Last-Event-ID` goes on behind it; the
-/// last one is `end`, with the run.
+/// last one is `end`, with the run, or `failed`, with the error, where the rest cannot be had for good. A stream that ends without either is
+/// to be asked for again.
 #[utoipa::path(get, path = "/api/v1/runs/{id}/events/live", tag = "runs", params(("id" = u64, Path), Position),
     responses((status = 200, body = String, content_type = "text/event-stream")))]
 pub(super) async fn follow_run(

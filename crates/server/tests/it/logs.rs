@@ -68,8 +68,21 @@ async fn a_log_is_read_where_it_lies() {
     std::fs::rename(&found[0], &elsewhere).unwrap();
     let (status, said) = place.as_admin("GET", &of_run(0), &Value::Null).await;
     assert_eq!((status, said["error"].as_str().unwrap().contains("place for blobs")), (410, true), "{said}");
+    let told = place.ask("GET", &live, Value::Null).await;
+    let data = told.as_str().unwrap().strip_prefix("event: failed\ndata: ").expect("it says so, and ends");
+    assert_eq!(serde_json::from_str::<Value>(data).unwrap(), said);
     assert_eq!(place.run(id).await["lines"], lines);
     std::fs::rename(&elsewhere, &found[0]).unwrap();
+    assert_eq!(read(&place).await, before);
+
+    // Where the place for blobs is away, it may be back: the stream ends, and who follows asks again.
+    let folder = place.folder.path().join("blobs");
+    std::fs::rename(&folder, &elsewhere).unwrap();
+    std::fs::write(&folder, "in the way").unwrap();
+    assert_eq!(place.as_admin("GET", &of_run(0), &Value::Null).await.0, 503);
+    assert_eq!(place.ask("GET", &live, Value::Null).await, "");
+    std::fs::remove_file(&folder).unwrap();
+    std::fs::rename(&elsewhere, &folder).unwrap();
     assert_eq!(read(&place).await, before);
 
     // It goes with its run.

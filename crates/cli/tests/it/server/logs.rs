@@ -128,6 +128,25 @@ fn who_follows_waits_for_a_server_and_for_nothing_else() {
     assert!(ran.code == 7 && server.asked_from() == ["0"], "there was none yet: {ran:?}");
 }
 
+/// What cannot be read now is asked for again, less and less often; what is gone for good is an error.
+#[test]
+fn who_follows_hears_that_there_is_no_more() {
+    let empty = || ("200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 0".to_owned(), "");
+    let server = Server::that_says(vec![
+        stream("id: 0\ndata: {\"text\":\"one\"}\n\n"),
+        empty(),
+        empty(),
+        stream("event: failed\ndata: {\"error\":\"its bytes are gone\"}\n\n"),
+    ]);
+    let began = Instant::now();
+    let ran = server.ask(&["logs", "1", "--follow"]);
+    assert!(began.elapsed() > Duration::from_millis(500 + 1000 + 2000), "the pauses grow: {:?}", began.elapsed());
+    assert_eq!((ran.code, ran.stdout.as_str()), (7, "one\n"), "{ran:?}");
+    assert!(ran.stderr.contains("its bytes are gone"), "{ran:?}");
+    assert_eq!(ran.stderr.matches("nothing comes from the server; trying again\n").count(), 1, "{ran:?}");
+    assert_eq!(server.asked_from(), ["0", "1", "1", "1"]);
+}
+
 #[test]
 fn who_follows_outlives_a_restart_of_the_server() {
     let Some(mut place) = Place::with_agent() else { return };

@@ -13,7 +13,7 @@ use crate::changes::env_of_default;
 use crate::checks::Checks;
 use crate::config::{ProjectConfig, ServerConfig};
 use crate::github_app::Tokens;
-use crate::http::{Counted, Logins};
+use crate::http::{Counted, Logins, Room};
 use crate::hub::Hub;
 use crate::line::Waiting;
 use crate::passwords::Passwords;
@@ -44,6 +44,8 @@ pub(crate) struct App {
     pub(crate) counted: Counted,
     pub(crate) passwords: Passwords,
     pub(crate) logins: Logins,
+    /// For what forges send, until it is known that they have.
+    pub(crate) unvouched: Room,
     /// Something of that run is new.
     pub(crate) changed: broadcast::Sender<RunId>,
 }
@@ -56,6 +58,7 @@ impl App {
         http: reqwest::Client,
         scan: mpsc::UnboundedSender<Wanted>,
     ) -> App {
+        let unvouched = Room::of(config.unvouched_bytes);
         App {
             store,
             config,
@@ -72,6 +75,7 @@ impl App {
             counted: Counted::default(),
             passwords: Passwords::default(),
             logins: Logins::default(),
+            unvouched,
             changed: broadcast::channel(CHANGES).0,
         }
     }

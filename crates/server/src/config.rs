@@ -42,6 +42,8 @@ pub struct ServerConfig {
     pub agent_backlog_bytes: usize,
     /// What a run may read into its pipeline, in bytes of all that it captures: it is remembered as long as the run, for the next engine.
     pub run_read_bytes: usize,
+    /// What webhooks may have here at once, in bytes of their bodies, before it is known who has sent them.
+    pub unvouched_bytes: usize,
     /// Where people find it: what links in forges lead to. `None`: where it listens.
     pub url: Option<String>,
     /// It speaks TLS itself.
@@ -91,6 +93,7 @@ impl ServerConfig {
             agent_patience: Duration::from_secs(60),
             agent_backlog_bytes: 256 << 20,
             run_read_bytes: 8 * MAX_CAPTURE_BYTES,
+            unvouched_bytes: 256 << 20,
             url: None,
             tls: None,
             oidc: None,

@@ -1,11 +1,15 @@
 //! Errors as an answer.
 
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use store::StoreError;
 
 use super::description::Refusal;
+
+/// When to ask again where the server cannot at the moment, in seconds.
+const LATER: &str = "10";
 
 /// A request that was not done: the status says whose fault, the text why.
 #[derive(Debug)]
@@ -23,7 +27,11 @@ impl Refused {
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        (self.0, Json(Refusal { error: self.1 })).into_response()
+        let mut response = (self.0, Json(Refusal { error: self.1 })).into_response();
+        if self.0 == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(LATER));
+        }
+        response
     }
 }
 

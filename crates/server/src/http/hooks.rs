@@ -2,19 +2,14 @@
 //! from a webhook but that.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Json;
-use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode};
-use futures_util::StreamExt as _;
 use model::ids::RunId;
 use scm::{Again, Closed, Hook, PullRequest, Push, Reference, RequestState, delivery, read, verify};
 use serde_json::{Value, json};
 use store::{Actor, NewRun, Project, Run};
-use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::Instant;
 
 use super::error::Refused;
 use super::runs::again;
@@ -25,43 +20,6 @@ use crate::forge::{Asker, Given, Silent};
 use crate::gone;
 use crate::scan::{At, Follows, Found, Wanted, create, reference_name};
 
-/// The largest webhook, in bytes: what GitHub sends at most.
-const MAX_BYTES: usize = 25 << 20;
-/// As much is read from anybody. Of those that are larger there are few at once, for nobody knows yet whether they are from a forge.
-const SMALL_BYTES: usize = 256 << 10;
-/// How long one may take to come.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// How fast a large one has to come, in bytes a second, once its first seconds are over: whoever has nothing to say is in nobody's way.
-const LEAST_RATE: (u64, Duration) = (512 << 10, Duration::from_secs(2));
-static LARGE: Semaphore = Semaphore::const_new(8);
-
-/// All of a body, or nothing.
-async fn whole(body: Body) -> Option<Vec<u8>> {
-    let mut pieces = body.into_data_stream();
-    let mut all = Vec::new();
-    // Since when, and how much there was then.
-    let mut large: Option<(SemaphorePermit<'_>, Instant, usize)> = None;
-    loop {
-        let next = pieces.next();
-        let piece = match &large {
-            None => next.await,
-            Some((_, since, before)) => {
-                let (rate, grace) = LEAST_RATE;
-                let took = Duration::from_millis(((all.len() - before) as u64).saturating_mul(1000) / rate);
-                tokio::time::timeout_at(*since + grace + took, next).await.ok()?
-            }
-        };
-        let Some(piece) = piece.transpose().ok()? else { return Some(all) };
-        if all.len() + piece.len() > MAX_BYTES {
-            return None;
-        }
-        if large.is_none() && all.len() + piece.len() > SMALL_BYTES {
-            large = Some((LARGE.acquire().await.ok()?, Instant::now(), all.len()));
-        }
-        all.extend_from_slice(&piece);
-    }
-}
-
 /// Who does not know the secret learns nothing, not even whether there is such a project.
 pub(super) async fn hear(
     State(app): State<Arc<App>>,
@@ -70,18 +28,19 @@ pub(super) async fn hear(
     request: Request,
 ) -> Result<(StatusCode, Json<Value>), Refused> {
     let unknown = || Refused(StatusCode::UNAUTHORIZED, "no such project, or the signature is wrong".into());
-    let read_whole = tokio::time::timeout(PATIENCE, whole(request.into_body())).await;
-    let body = read_whole.ok().flatten().ok_or_else(|| Refused::bad("it is too long, or does not come"))?;
+    let unvouched = app.unvouched.whole(request.into_body()).await?;
+    let body = &unvouched.bytes;
     let project = app.store.project(&name).await?.ok_or_else(unknown)?;
     let config: ProjectConfig = serde_json::from_value(project.config.clone()).map_err(|_| unknown())?;
     let hook = config.hook.clone().ok_or_else(unknown)?;
     let given = Given(&headers);
-    verify(hook.forge, &given, &body, &hook.secret).map_err(|_| unknown())?;
-    let said = read(hook.forge, &given, &body).map_err(|refused| Refused::bad(refused.to_string()))?;
+    verify(hook.forge, &given, body, &hook.secret).map_err(|_| unknown())?;
+    let said = read(hook.forge, &given, body).map_err(|refused| Refused::bad(refused.to_string()))?;
     // What comes again has the content that it had, for that is what is signed: the number of a delivery is not, and so anybody's who has heard
     // one. Where nothing is signed, who has heard one says what they like.
     let number = delivery(hook.forge, &given).filter(|_| !hook.forge.signs());
-    let id = number.unwrap_or_else(|| store::digest(&String::from_utf8_lossy(&body)));
+    let id = number.unwrap_or_else(|| store::digest(&String::from_utf8_lossy(body)));
+    drop(unvouched);
     // To its end, however long its forge waits for an answer: it is asked for each reference of a push.
     let done = tokio::spawn(async move {
         let heard = Heard { app: &app, project: &project, config: &config, id: format!("{name} {id}") };

@@ -29,6 +29,7 @@ mod questions;
 mod runs;
 mod stages;
 mod test_results;
+mod unvouched;
 mod validate;
 
 use std::sync::Arc;
@@ -50,6 +51,7 @@ use description::{Description, complete};
 pub(crate) use metrics::Counted;
 pub(crate) use oidc::Logins;
 pub(crate) use runs::end;
+pub(crate) use unvouched::Room;
 
 /// Largest body of a request: what is larger comes over the agents' connection, or as an artifact, which is never in memory as a whole.
 const MAX_BODY_BYTES: usize = 1 << 20;

@@ -35,6 +35,8 @@ pub struct Place {
     pub clock: Clock,
     /// Folder with files of projects.
     pub projects: Option<std::path::PathBuf>,
+    /// For webhooks that nobody has vouched for.
+    pub unvouched_bytes: usize,
     http: reqwest::Client,
     described: tokio::sync::OnceCell<Described>,
 }
@@ -72,6 +74,7 @@ impl Place {
             otlp: None,
             clock: Clock::Machine,
             projects: None,
+            unvouched_bytes: 256 << 20,
             http,
             described: Default::default(),
         }
@@ -90,7 +93,8 @@ impl Place {
         let otlp = self.otlp.clone();
         let (projects, clock) = (self.projects.clone(), self.clock.clone());
         let (agent_backlog_bytes, run_read_bytes) = (4 << 20, 4 << 20);
-        let config = ServerConfig { agent_backlog_bytes, run_read_bytes, otlp, clock, ..config };
+        let unvouched_bytes = self.unvouched_bytes;
+        let config = ServerConfig { agent_backlog_bytes, run_read_bytes, unvouched_bytes, otlp, clock, ..config };
         let config = ServerConfig { agent_patience, url, oidc, projects, artifacts, ..config };
         self.server = Some(Server::start(config).await?);
         Ok(())

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use wire::agent::{Definition, FromAgent, ToAgent};
 
@@ -145,6 +147,42 @@ async fn slow_webhooks_hold_up_no_other() {
     let push = json!({ "ref": "refs/heads/main", "after": commit(1), "sender": { "login": "a" }, "more": "x".repeat(400 << 10) });
     let said = tokio::time::timeout(Duration::from_secs(15), place.hook("push", "a", &push)).await;
     assert!(said.expect("it is heard").get("run").is_some());
+}
+
+/// Where those that nobody has vouched for have all the room, a further one is told to come again, before anything of it is read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_webhook_without_room_comes_again() {
+    let mut place = Place::on_nothing(None);
+    place.unvouched_bytes = 36 << 20;
+    place.start().await;
+    let config = json!({
+        "source": { "git": { "url": "http://127.0.0.1:9/app.git" } },
+        "hook": { "forge": "github", "secret": SECRET },
+    });
+    place.ask("PUT", "/api/v1/projects/app", config).await;
+    let address = place.server.as_ref().unwrap().address;
+    // It is told to go on by who reads on.
+    let begin = async |length: usize| {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let head =
+            format!("POST /hooks/app HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: {length}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut said = Vec::new();
+        while !said.ends_with(b"\r\n\r\n") {
+            said.push(stream.read_u8().await.unwrap());
+        }
+        (stream, String::from_utf8(said).unwrap())
+    };
+    let (mut first, said) = begin(25 << 20).await;
+    assert!(said.starts_with("HTTP/1.1 100 "), "{said}");
+    // As fast as it has to be, for some time.
+    first.write_all(&vec![b' '; 10 << 20]).await.unwrap();
+    let (_, said) = begin(10 << 20).await;
+    assert!(said.starts_with("HTTP/1.1 503 ") && said.contains("\r\nretry-after: 10\r\n"), "{said}");
+    assert!(place.push("main", &commit(1), "a").await.get("run").is_some(), "a small one is in another room");
+    drop(first);
+    let (_, said) = begin(10 << 20).await;
+    assert!(said.starts_with("HTTP/1.1 100 "), "what has gone has no room: {said}");
 }
 
 /// It is signed, and true; nobody reads on where it is longer than any forge's.

@@ -5,6 +5,7 @@
 
 use std::io::{BufRead, Write};
 
+use futures_util::TryStreamExt as _;
 use serde_json::{Map, Value, json};
 use sqlx::any::{AnyRow, AnyTypeInfoKind};
 use sqlx::{Column as _, Row as _, ValueRef as _};
@@ -36,8 +37,6 @@ const TABLES: [(&str, &str); 20] = [
     ("tokens", "digest"),
     ("audit", "seq"),
 ];
-/// Rows that are read at once.
-const PAGE: i64 = 500;
 /// As zstd counts.
 const LEVEL: i32 = 6;
 
@@ -56,17 +55,11 @@ impl Store {
         line(&json!({ "cofferdam_backup": 1, "schema": SCHEMA }))?;
         let mut rows = 0;
         for (table, order) in TABLES {
-            let text = format!("SELECT * FROM {table} ORDER BY {order} LIMIT $1 OFFSET $2");
-            for page in 0_i64.. {
-                let query = sqlx::query(sqlx::AssertSqlSafe(text.clone())).bind(PAGE).bind(page * PAGE);
-                let found = query.fetch_all(&mut *tx).await?;
-                for row in &found {
-                    line(&json!({ table: shown(row)? }))?;
-                    rows += 1;
-                }
-                if found.len() < PAGE as usize {
-                    break;
-                }
+            let text = format!("SELECT * FROM {table} ORDER BY {order}");
+            let mut found = sqlx::query(sqlx::AssertSqlSafe(text)).fetch(&mut *tx);
+            while let Some(row) = found.try_next().await? {
+                line(&json!({ table: shown(&row)? }))?;
+                rows += 1;
             }
         }
         out.finish().and_then(|mut out| out.flush()).map_err(sqlx::Error::Io)?;

@@ -6,6 +6,7 @@ use model::outcome::Outcome;
 use model::request::{AgentSpec, Reply, Request};
 use model::run::{BuildCause, RunEnd, RunFacts};
 use model::rung::{Needs, Rung, Trust};
+use model::test_result::TestStatus;
 use serde_json::json;
 use store::{
     Act, Actor, Approved, NewRun, NewToken, Old, Project, Run, RunFilter, Status, Store, StoreError, TokenKind,
@@ -15,6 +16,7 @@ use wire::engine::{Entry, Input};
 
 use crate::logs;
 use crate::people;
+use crate::test_results;
 
 fn definition(text: &str, commit: Option<&str>) -> Definition {
     Definition { text: text.into(), commit: commit.map(str::to_owned), tree: None, tagged_at: None }
@@ -288,6 +290,8 @@ async fn filled(store: &Store) -> Run {
         .collect();
     store.lease_run(run.id, 0, 1, 25).await.unwrap();
     store.report(run.id, 0, &lines).await.unwrap();
+    let case = |number: u32| test_results::case(&format!("test {number}"), TestStatus::Passed);
+    test_results::report(store, &run, 3000, (0..2500).map(case).collect()).await;
     store.finish_run(run.id, &end(Outcome::Success), 40).await.unwrap();
     people::take_in(store, "ci").await;
     people::give(store, TokenKind::Api, "ci", "cft_secret", None).await;
@@ -305,6 +309,8 @@ pub async fn what_is_backed_up_is_restored(store: Store, other: Store) {
         assert_eq!(target.restore(written.as_slice()).await.unwrap(), rows);
         assert_eq!(target.run(run.id).await.unwrap(), store.run(run.id).await.unwrap());
         assert_eq!(logs::log(target, run.id, 0, 5000).await, logs::log(&store, run.id, 0, 5000).await);
+        let tests = target.tests(run.id, None, 0, 5000).await.unwrap();
+        assert_eq!((tests.len(), tests), (2500, store.tests(run.id, None, 0, 5000).await.unwrap()));
         assert_eq!(target.verify_audit().await.unwrap(), store.verify_audit().await.unwrap());
         assert_eq!(target.known(TokenKind::Api, "cft_secret", 60).await.unwrap().unwrap().owner, "ci");
         // Numbers go on where they were.

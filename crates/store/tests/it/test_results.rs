@@ -9,7 +9,7 @@ use wire::agent::{Item, Merge};
 
 use crate::cases::{alice, put};
 
-fn case(name: &str, status: TestStatus) -> TestCase {
+pub fn case(name: &str, status: TestStatus) -> TestCase {
     let message = (status == TestStatus::Failed).then(|| "expected 1".to_owned());
     TestCase { class: "a.B".into(), name: name.into(), status, ms: 12, message, detail: None }
 }
@@ -19,7 +19,7 @@ async fn run_at(store: &Store, commit: &str) -> Run {
     store.create_run(&Actor::server(), "app", new, 20).await.unwrap()
 }
 
-async fn report(store: &Store, run: &Run, first: u64, cases: Vec<TestCase>) {
+pub async fn report(store: &Store, run: &Run, first: u64, cases: Vec<TestCase>) {
     let event = Event::TestsReported { step: StepId(1), cases };
     store.report(run.id, first, &[Item::Event { at: 30, event }]).await.unwrap();
 }

@@ -6,6 +6,7 @@ use futures_util::StreamExt as _;
 use reqwest::{Client as Http, Method, Response};
 use serde_json::Value;
 use tokio::time::{Instant, timeout};
+use wire::artifact::encoded;
 
 use crate::args::server::ClientArgs;
 use crate::failure::{CommandFailure, Exit};
@@ -75,13 +76,14 @@ impl Client {
     /// All of a list, page by page.
     pub async fn all(&self, path: &str, of: &str) -> Result<Vec<Value>, CommandFailure> {
         let (mut all, mut after) = (Vec::new(), String::new());
+        let sign = if path.contains('?') { '&' } else { '?' };
         loop {
             let mut answer = self.ask(Method::GET, &format!("{path}{after}"), None).await?;
             if let Value::Array(page) = answer[of].take() {
                 all.extend(page);
             }
             match answer["next_after"].as_str() {
-                Some(next) => after = format!("?after={}", next.replace('/', "%2F").replace('+', "%2B")),
+                Some(next) => after = format!("{sign}after={}", encoded(next)),
                 None => return Ok(all),
             }
         }

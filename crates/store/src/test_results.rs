@@ -35,6 +35,8 @@ pub struct TestResult {
 pub struct PastResult {
     /// Which run.
     pub run: RunId,
+    /// Its number in that run, from 1.
+    pub seq: u64,
     /// Its number in its project.
     pub number: u64,
     /// Branch, tag or commit of it.
@@ -159,7 +161,7 @@ impl Store {
         query.fetch_all(&self.pool).await?.iter().map(case).collect()
     }
 
-    /// How a test did in the runs of its project, the latest first.
+    /// How a test did in the runs of its project, the latest first; behind the result of that run and that number.
     ///
     /// # Errors
     /// The database.
@@ -168,16 +170,19 @@ impl Store {
         project: ProjectId,
         class: &str,
         name: &str,
+        after: Option<(RunId, u64)>,
         limit: u32,
     ) -> Result<Vec<PastResult>, StoreError> {
         let query = sqlx::query(
-            "SELECT r.id, r.number, r.revision, r.commit_id, r.queued_ms, t.status, t.ms, t.message FROM tests t JOIN runs r ON r.id = t.run_id \
-             WHERE t.project_id = $1 AND t.test = $2 ORDER BY t.run_id DESC, t.seq LIMIT $3",
+            "SELECT r.id, r.number, r.revision, r.commit_id, r.queued_ms, t.status, t.ms, t.message, t.seq FROM tests t JOIN runs r ON r.id = t.run_id \
+             WHERE t.project_id = $1 AND t.test = $2 AND t.run_id <= $3 AND (t.run_id < $3 OR t.seq > $4) ORDER BY t.run_id DESC, t.seq LIMIT $5",
         );
-        let rows = query.bind(signed(project.0)).bind(key(class, name)).bind(i64::from(limit));
+        let (run, seq) = after.map_or((i64::MAX, 0), |(run, seq)| (signed(run.0), signed(seq)));
+        let rows = query.bind(signed(project.0)).bind(key(class, name)).bind(run).bind(seq).bind(i64::from(limit));
         let past = |row: &AnyRow| {
             Ok(PastResult {
                 run: RunId(unsigned(row.try_get(0)?)),
+                seq: unsigned(row.try_get(8)?),
                 number: unsigned(row.try_get(1)?),
                 revision: row.try_get(2)?,
                 commit: row.try_get(3)?,

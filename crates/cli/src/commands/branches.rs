@@ -1,7 +1,6 @@
 //! `cofferdam projects branches`: what definitions say of their branches.
 
 use jiff::Timestamp;
-use reqwest::Method;
 use serde_json::Value;
 
 use super::remote::text;
@@ -12,8 +11,8 @@ use crate::failure::CommandFailure;
 
 pub(super) async fn ls(name: &str, args: &ClientArgs) -> Result<(), CommandFailure> {
     let path = format!("/api/v1/projects/{}/branches", name_of(name));
-    let answer = Client::new(args)?.ask(Method::GET, &path, None).await?;
-    each(&answer["branches"], args.output, |branch| {
+    let branches = Client::new(args)?.all(&path, "branches").await?;
+    each(&branches.into(), args.output, |branch| {
         let said = words(branch);
         let name = text(branch, "name");
         format!("{}  {}", if name.is_empty() { "-" } else { name }, said.join("; "))

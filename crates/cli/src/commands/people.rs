@@ -75,8 +75,7 @@ pub async fn tokens(command: &TokensCommand) -> Result<Exit, CommandFailure> {
     match command {
         TokensCommand::Ls { all, client } => {
             let path = if *all { "/api/v1/tokens?all=true" } else { "/api/v1/tokens" };
-            let answer = Client::new(client)?.ask(Method::GET, path, None).await?;
-            for token in answer["tokens"].as_array().into_iter().flatten() {
+            for token in &Client::new(client)?.all(path, "tokens").await? {
                 let scopes = if token["scopes"].is_null() { "as its owner".into() } else { words(&token["scopes"]) };
                 match client.output {
                     OutputFormat::Json => println!("{token}"),

@@ -11,19 +11,22 @@ use crate::client::Client;
 use crate::failure::{CommandFailure, Exit};
 use crate::show::for_terminal;
 
+/// Results of a test that are asked for at once.
+const PAGE: u32 = 500;
+
 /// `cofferdam tests`.
 pub async fn tests(command: &TestsCommand) -> Result<Exit, CommandFailure> {
     match command {
         TestsCommand::Ls(args) => ls(args).await?,
         TestsCommand::History(HistoryArgs { project, class, name, client }) => {
             let path = format!(
-                "/api/v1/projects/{}/tests/history?class={}&name={}",
+                "/api/v1/projects/{}/tests/history?limit={PAGE}&class={}&name={}",
                 name_of(project),
                 name_of(class),
                 name_of(name)
             );
-            let answer = Client::new(client)?.ask(Method::GET, &path, None).await?;
-            each(&answer["results"], client.output, |past| {
+            let results = Client::new(client)?.all(&path, "results").await?;
+            each(&results.into(), client.output, |past| {
                 let revision = past["revision"].as_str().unwrap_or("-");
                 let line =
                     format!("#{:<6} {:<8} {:>8}  {revision}", past["number"], text(past, "status"), seconds(past));

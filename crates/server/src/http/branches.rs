@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use cron::Schedule;
 use model::outcome::Outcome;
 use model::properties::{Parameter, ParameterKind, Properties, Trigger};
@@ -14,15 +14,18 @@ use utoipa::ToSchema;
 
 use super::auth::User;
 use super::error::Refused;
+use super::paging::Names;
 use crate::app::App;
 use crate::config::ProjectConfig;
 use crate::http::description;
 use crate::policy::Action;
 
-/// Branches of a project whose definitions have said something.
+/// Branches of a project whose definitions have said something, by their names.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Branches {
     branches: Vec<BranchShown>,
+    /// Where the next page goes on.
+    next_after: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -113,19 +116,21 @@ fn shown(of: Parameter) -> ParameterShown {
 
 /// What the definitions of a project's branches have said.
 #[utoipa::path(get, path = "/api/v1/projects/{name}/branches", tag = "projects",
-    params(("name" = String, Path, description = "A slash is `%2F`.")), responses((status = 200, body = Branches)))]
+    params(("name" = String, Path, description = "A slash is `%2F`."), Names), responses((status = 200, body = Branches)))]
 pub(super) async fn of_project(
     State(app): State<Arc<App>>,
     user: User,
     Path(name): Path<String>,
+    Query(names): Query<Names>,
 ) -> Result<Json<Branches>, Refused> {
     user.may(Action::SeeProject, Some(&name))?;
     let project = app.store.project(&name).await?.ok_or_else(|| Refused::missing("project"))?;
-    let all = app.store.all_properties(Some(project.id)).await?.into_iter().map(|said| {
+    let (page, next_after) = names.page(app.store.all_properties(Some(project.id)).await?, |said| &said.branch);
+    let page = page.into_iter().map(|said| {
         let seed = crate::properties::seed(&project.name, &said.branch);
         BranchShown::of(said.branch, said.run.0, said.properties, &seed, app.now())
     });
-    Ok(Json(Branches { branches: all.collect() }))
+    Ok(Json(Branches { branches: page.collect(), next_after }))
 }
 
 /// Jenkins' properties of a job: the parameters of the branch that is built where nobody says otherwise.

@@ -210,10 +210,12 @@ pub(super) struct Token {
     pub(super) expires_at: Option<u64>,
 }
 
-/// Some of them.
+/// Some of them, the oldest first.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Tokens {
     tokens: Vec<Token>,
+    /// Where the next page goes on.
+    next_after: Option<String>,
 }
 
 pub(super) fn listed(token: Listed) -> Token {
@@ -232,15 +234,20 @@ pub(super) struct Whose {
 }
 
 /// Tokens.
-#[utoipa::path(get, path = "/api/v1/tokens", tag = "people", params(Whose), responses((status = 200, body = Tokens)))]
+#[utoipa::path(get, path = "/api/v1/tokens", tag = "people", params(Whose, Names), responses((status = 200, body = Tokens)))]
 pub(super) async fn tokens(
     State(app): State<Arc<App>>,
     Owner(user): Owner,
     Query(Whose { all }): Query<Whose>,
+    Query(names): Query<Names>,
 ) -> Result<Json<Tokens>, Refused> {
     user.may(if all { Action::AllTokens } else { Action::OwnTokens }, None)?;
     let owner = Some(user.who().name.as_str()).filter(|_| !all);
-    Ok(Json(Tokens { tokens: app.store.tokens(owner).await?.into_iter().map(listed).collect() }))
+    // In the order in which they were made, which is that of these names.
+    let named = |token: Listed| (format!("{:016}-{}", token.created_at, token.id), token);
+    let tokens = app.store.tokens(owner).await?.into_iter().map(named).collect();
+    let (tokens, next_after) = names.page(tokens, |(name, _): &(String, Listed)| name);
+    Ok(Json(Tokens { tokens: tokens.into_iter().map(|(_, token)| listed(token)).collect(), next_after }))
 }
 
 /// A token that is wanted.

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use maud::{Markup, html};
+use model::ids::RunId;
 use model::test_result::{TestCase, TestCounts, TestStatus};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -22,7 +23,7 @@ use crate::policy::Action;
 const PAGE: u32 = 500;
 /// Failed tests on a run's page.
 const ON_PAGE: u32 = 100;
-/// Results of one test, from the latest on.
+/// Results of one test, from the latest on, where nobody says how many.
 const PAST: u32 = 50;
 /// Flaky tests of a project.
 const MOST_FLAKY: usize = 100;
@@ -114,13 +115,19 @@ pub(super) struct Named {
     class: String,
     /// Its name.
     name: String,
+    /// `next_after` of the page before.
+    after: Option<String>,
+    /// At most 500; 50 where it is not there.
+    limit: Option<u32>,
 }
 
 /// How a test has done.
 #[derive(Serialize, ToSchema)]
 pub(super) struct History {
-    /// The latest 50, the latest first.
+    /// The latest first.
     results: Vec<Past>,
+    /// Where the next page goes on.
+    next_after: Option<String>,
 }
 
 /// How a test did in a run.
@@ -141,7 +148,8 @@ pub(super) struct Past {
 }
 
 impl From<PastResult> for Past {
-    fn from(PastResult { run, number, revision, commit, queued_at, status, ms, message }: PastResult) -> Past {
+    fn from(past: PastResult) -> Past {
+        let PastResult { run, seq: _, number, revision, commit, queued_at, status, ms, message } = past;
         Past { run: run.0, number, revision, commit, queued_at, status: status.word(), ms, message }
     }
 }
@@ -153,11 +161,22 @@ pub(super) async fn history(
     State(app): State<Arc<App>>,
     user: User,
     Path(project): Path<String>,
-    Query(Named { class, name }): Query<Named>,
+    Query(Named { class, name, after, limit }): Query<Named>,
 ) -> Result<Json<History>, Refused> {
     let project = of(&app, &user, &project).await?;
-    let results = app.store.test_history(project.id, &class, &name, PAST).await?;
-    Ok(Json(History { results: results.into_iter().map(Past::from).collect() }))
+    let after =
+        after.map(|after| place(&after).ok_or_else(|| Refused::bad(format!("after {after:?}: it is no page's"))));
+    let limit = limit.unwrap_or(PAST).clamp(1, PAGE);
+    let results = app.store.test_history(project.id, &class, &name, after.transpose()?, limit).await?;
+    let last = results.last().filter(|_| results.len() == limit as usize);
+    let next_after = last.map(|last| format!("{}-{}", last.run.0, last.seq));
+    Ok(Json(History { results: results.into_iter().map(Past::from).collect(), next_after }))
+}
+
+/// A result of a test: of a run, and its number there.
+fn place(name: &str) -> Option<(RunId, u64)> {
+    let (run, seq) = name.split_once('-')?;
+    Some((RunId(run.parse().ok()?), seq.parse().ok()?))
 }
 
 /// Tests that fail now and then.
@@ -190,7 +209,7 @@ impl From<FlakyTest> for FlakyOne {
 }
 
 /// Tests of a project that fail now and then: in its last 30 runs with tests they failed and passed at one commit, or changed three times on
-/// one branch.
+/// one branch. That is found anew each time, and the 100 that do so most are told: there are no further pages.
 #[utoipa::path(get, path = "/api/v1/projects/{name}/tests/flaky", tag = "tests",
     params(("name" = String, Path, description = "Of the project. A slash is `%2F`.")), responses((status = 200, body = Flaky)))]
 pub(super) async fn flaky(
@@ -256,7 +275,7 @@ pub(super) async fn page(
     Query(Asked { project, class, name }): Query<Asked>,
 ) -> Result<Markup, Refused> {
     let project = of(&app, &user, &project).await?;
-    let results = app.store.test_history(project.id, &class, &name, PAST).await?;
+    let results = app.store.test_history(project.id, &class, &name, None, PAST).await?;
     if results.is_empty() {
         return Err(Refused(StatusCode::NOT_FOUND, "there is no such test".into()));
     }

@@ -56,6 +56,22 @@ impl Place {
         let status = answer.status().as_u16();
         (status, serde_json::from_str(&answer.text().await.unwrap()).unwrap_or_default())
     }
+
+    /// All of a list, on pages of one each.
+    pub async fn one_by_one(&self, path: &str, of: &str) -> Vec<Value> {
+        let (mut all, mut after) = (Vec::new(), String::new());
+        let sign = if path.contains('?') { '&' } else { '?' };
+        loop {
+            let page = self.ask("GET", &format!("{path}{sign}limit=1{after}"), Value::Null).await;
+            let found = page[of].as_array().unwrap();
+            assert!(found.len() <= 1, "{page}");
+            all.extend(found.iter().cloned());
+            match page["next_after"].as_str() {
+                Some(next) => after = format!("&after={}", next.replace('/', "%2F")),
+                None => return all,
+            }
+        }
+    }
 }
 
 const PASSWORD: &str = "a password of some length";
@@ -135,6 +151,22 @@ async fn a_token_may_no_more_than_who_made_it() {
     place.ask("PUT", "/api/v1/people/dev", json!({ "disabled": true })).await;
     assert_eq!(place.as_who(&token, "GET", "/api/v1/me", "").await.0, 401);
     assert!(place.log_in("dev", PASSWORD).await.is_none());
+}
+
+#[tokio::test]
+async fn tokens_come_page_by_page() {
+    let place = Place::new().await;
+    for name in ["alice", "bob"] {
+        place.somebody(name, &["reader"]).await;
+        place.ask("POST", "/api/v1/tokens", json!({ "name": name })).await;
+    }
+    for (path, count) in [("/api/v1/tokens", 3), ("/api/v1/tokens?all=true", 5)] {
+        let all = place.ask("GET", path, Value::Null).await;
+        let all = all["tokens"].as_array().unwrap();
+        assert_eq!(all.len(), count);
+        assert!(all.is_sorted_by_key(|token| token["created_at"].as_u64()), "{all:?}");
+        assert_eq!(&place.one_by_one(path, "tokens").await, all, "{path}");
+    }
 }
 
 #[tokio::test]

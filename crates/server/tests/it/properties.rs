@@ -163,6 +163,8 @@ async fn a_stranger_says_nothing_of_a_project() {
     ends(&place, &mut agent, SAYS).await;
     let names: Vec<_> = place.branches().await.iter().map(|of| of["name"].as_str().unwrap().to_owned()).collect();
     assert_eq!(names, ["main", "refs/pull/8/head"]);
+    let paged = place.one_by_one("/api/v1/projects/app/branches", "branches").await;
+    assert_eq!(paged.iter().map(|of| of["name"].as_str().unwrap()).collect::<Vec<_>>(), names);
     // A branch that is gone has said nothing.
     let gone =
         json!({ "ref": "refs/heads/main", "after": "0".repeat(40), "deleted": true, "sender": { "login": "alice" } });

@@ -84,10 +84,13 @@ pub async fn a_test_has_a_history(store: Store) {
         let run = run_at(&store, commit).await;
         report(&store, &run, 0, vec![case("steady", steady), case("flaky", flaky)]).await;
     }
-    let past = store.test_history(project, "a.B", "flaky", 3).await.unwrap();
+    let past = store.test_history(project, "a.B", "flaky", None, 3).await.unwrap();
     let seen: Vec<_> = past.iter().map(|past| (past.number, past.status, past.commit.as_deref())).collect();
     assert_eq!(seen, [(4, Passed, Some("c3")), (3, Passed, Some("c2")), (2, Failed, Some("c1"))]);
-    assert!(store.test_history(project, "a.B", "unknown", 3).await.unwrap().is_empty());
+    let rest = past.last().map(|last| (last.run, last.seq));
+    let rest = store.test_history(project, "a.B", "flaky", rest, 3).await.unwrap();
+    assert_eq!(rest.iter().map(|past| past.number).collect::<Vec<_>>(), [1]);
+    assert!(store.test_history(project, "a.B", "unknown", None, 3).await.unwrap().is_empty());
     let flaky = store.flaky_tests(project, 9).await.unwrap();
     assert_eq!(flaky.len(), 1, "{flaky:?}");
     let found = &flaky[0];

@@ -28,6 +28,17 @@ impl Described {
         best.1.get(method.to_lowercase())
     }
 
+    /// By which the operation of a request is known.
+    pub fn id_of(&self, method: &str, path: &str) -> Option<&str> {
+        self.operation(method, path)?["operationId"].as_str()
+    }
+
+    /// Of all operations.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        let items = self.0["paths"].as_object().unwrap().values();
+        items.flat_map(|item| item.as_object().unwrap().values()).filter_map(|of| of["operationId"].as_str())
+    }
+
     fn check_value(&self, of: &str, schema: &Value, value: &Value) {
         let mut schema = schema.clone();
         schema["components"] = self.0["components"].clone();

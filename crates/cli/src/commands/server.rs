@@ -71,6 +71,14 @@ fn speak(format: LogFormat) {
     };
 }
 
+/// What they say when they begin: in a log of JSON it is a line as all others.
+fn say(format: LogFormat, what: &str) {
+    match format {
+        LogFormat::Text => eprintln!("{what}"),
+        LogFormat::Json => tracing::info!("{what}"),
+    }
+}
+
 /// `cofferdam server`. Must be called before any thread is started: a server starts no program.
 pub fn serve(args: &ServerArgs, home: Option<&Path>) -> Result<Exit, CommandFailure> {
     speak(args.log_format);
@@ -94,9 +102,9 @@ pub fn serve(args: &ServerArgs, home: Option<&Path>) -> Result<Exit, CommandFail
             Server::start(ServerConfig { agent_patience, url, tls, blobs, projects, oidc, otlp, ..config }).await;
         let mut server = started.map_err(of_server)?;
         if server.is_new {
-            eprintln!("the first token of the API is in {}", token.display());
+            say(args.log_format, &format!("the first token of the API is in {}", token.display()));
         }
-        eprintln!("listening on {scheme}://{}", server.address);
+        say(args.log_format, &format!("listening on {scheme}://{}", server.address));
         let mut interrupts = place::interrupts()?;
         let is_lost = tokio::select! {
             _ = interrupts.next() => false,
@@ -222,7 +230,7 @@ pub async fn agent(args: &AgentArgs, home: Option<&Path>) -> Result<Exit, Comman
         hosts,
         scratch,
     };
-    eprintln!("working for {}", args.server);
+    say(args.log_format, &format!("working for {}", args.server));
     let mut interrupts = place::interrupts()?;
     let mut interrupted = false;
     let stop = async {

@@ -238,6 +238,22 @@ fn nobody_comes_in_without_a_token() {
     assert!(enrol("two").starts_with("HTTP/1.1 401"));
 }
 
+/// For whoever collects logs: each line is an object.
+#[test]
+fn a_server_logs_in_json() {
+    let mut place = Place::on_nothing();
+    place.words = ["--log-format", "json"].map(str::to_owned).to_vec();
+    place.start_server();
+    let log = || std::fs::read_to_string(place.folder.path().join("server.log")).unwrap();
+    wait_until("it says where it is", || log().contains("listening on"));
+    for line in log().lines() {
+        let said = serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        let word = |name: &str| said[name].as_str().unwrap_or_else(|| panic!("no {name}: {line}"));
+        assert!(word("timestamp").parse::<jiff::Timestamp>().is_ok(), "{line}");
+        assert!(["INFO", "WARN"].contains(&word("level")) && !word("message").is_empty(), "{line}");
+    }
+}
+
 /// The control plane never runs anything: it could not if it wanted to.
 #[test]
 fn a_server_cannot_start_a_program() {

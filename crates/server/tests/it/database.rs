@@ -23,7 +23,7 @@ async fn a_database_that_is_away_loses_no_run() {
     database.crash();
     agent.say(&FromAgent::Report { lease, first: 0, items: vec![line("line 1")] }).await;
     agent.answer(lease, first, Reply::Exited { code: 0, stdout: None, limit: None }).await;
-    for (method, path) in [("GET", "/api/v1/runs"), ("POST", "/api/v1/projects/app/runs")] {
+    for (method, path) in [("GET", "/api/v1/runs"), ("POST", "/api/v1/projects/app/runs"), ("GET", "/healthz")] {
         let (status, answer) = place.as_admin(method, path, &json!({})).await;
         assert_eq!(status, 503, "{answer}");
         assert!(answer.to_string().contains("database"), "{answer}");
@@ -45,7 +45,29 @@ async fn a_database_that_is_away_loses_no_run() {
     agent.give_back(lease).await;
     let ended = place.wait_for_end(id).await;
     assert_eq!(ended["outcome"], "SUCCESS", "{ended}");
+    assert_eq!(place.ask("GET", "/healthz", Value::Null).await, "ok\n");
     assert_eq!(place.log(id).await.lines().filter(|line| *line == "line 1").count(), 1);
+}
+
+/// Whoever watches over a server need be nobody to hear whether it can do its work.
+#[tokio::test]
+async fn a_server_is_as_well_as_its_database() {
+    let mut place = Place::new().await;
+    let server = place.server.take().unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/healthz", listener.local_addr().unwrap());
+    let router = server.router();
+    let serves = tokio::spawn(async move { axum::serve(listener, router).await });
+    let asked = async || {
+        let answer = place.anywhere("GET", &url).send().await.unwrap();
+        let later = answer.headers().get("retry-after").map(|later| later.to_str().unwrap().to_owned());
+        (answer.status().as_u16(), later)
+    };
+    assert_eq!(asked().await, (200, None));
+    // It closes its store, as if the database were away.
+    server.stop().await;
+    assert_eq!(asked().await, (503, Some("10".to_owned())));
+    serves.abort();
 }
 
 /// Whoever was cut off from it and replaced meanwhile hears so, and changes nothing.

@@ -133,7 +133,10 @@ pub(crate) fn of_push(config: &ProjectConfig, push: Push) -> NewRun {
     }
 }
 
-/// Of a pull request. `None`: its commits cannot be fetched from here.
+/// Why there is no run of a pull request.
+pub(crate) const NOWHERE: &str = "it is of a fork whose commits its forge has nowhere in this repository (as Bitbucket Cloud), so that they cannot be fetched";
+
+/// Of a pull request. `None`: its commits cannot be fetched from here ([`NOWHERE`]).
 pub(crate) fn of_request(request: PullRequest) -> Option<NewRun> {
     let fetch = request.fetch?;
     let mut env = vec![

@@ -22,7 +22,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::app::App;
-use crate::changes::{again, held, merged, of_push, of_request};
+use crate::changes::{NOWHERE, again, held, merged, of_push, of_request};
 use crate::config::{ProjectConfig, ProjectSource};
 use crate::forge::{Asker, Silent, refs};
 use crate::gone::{self, There};

@@ -224,6 +224,18 @@ async fn a_request_ends_its_own_runs_alone() {
     }
 }
 
+/// Bitbucket Cloud has commits of forks in the forks alone.
+#[tokio::test]
+async fn a_request_that_cannot_be_fetched_says_so() {
+    let hook = json!({ "forge": "bitbucket", "secret": SECRET });
+    let place = Place::with_forge(&Forge::default(), json!({ "report": null, "hook": hook })).await;
+    let side = |repository: &str, branch: &str| json!({ "repository": { "uuid": repository }, "branch": { "name": branch }, "commit": { "hash": &commit(1)[..12] } });
+    let of = json!({ "id": 7, "source": side("{2}", "topic"), "destination": side("{1}", "main"), "title": "t" });
+    let said = place.sent_by_bitbucket("pullrequest:created", "a", &json!({ "pullrequest": of })).await;
+    assert!(said["ignored"].as_str().is_some_and(|why| why.contains("of a fork")), "{said}");
+    assert_eq!(place.ask("GET", "/api/v1/runs", Value::Null).await["runs"], json!([]));
+}
+
 /// Each of them is run, once, and what was removed with them is gone.
 #[tokio::test]
 async fn a_push_of_several_references_is_several() {

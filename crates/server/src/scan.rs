@@ -201,8 +201,16 @@ impl Found<'_> {
     pub(crate) async fn request(&self, request: PullRequest, target: Option<&str>) -> Result<Follows, StoreError> {
         let name = request_name(&self.project.name, request.number, &request.commit);
         let branch = request.target.clone();
+        let number = request.number;
         let Some(new) = of_request(request) else {
-            return Ok(Err("its commits cannot be fetched from here".to_owned()));
+            // Each look finds it; it is said once.
+            let said = format!("{name} is not run");
+            if !self.app.store.knows_delivery(&said).await? {
+                self.app.store.note_delivery(&said).await?;
+                let project = &self.project.name;
+                tracing::info!(project, request = number, reason = NOWHERE, "a pull request is not run");
+            }
+            return Ok(Err(NOWHERE.to_owned()));
         };
         let Some(target) = target else { return Ok(Ok(NewRun { delivery: Some(name), ..new })) };
         let pair = pair_name(&name, target);

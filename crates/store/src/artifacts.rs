@@ -301,7 +301,7 @@ impl Store {
             forget(&mut tx, Shelf::Stashes, signed(run.0), now).await?;
             record(&mut tx, now, &Actor::server(), "stashes.forget", &run.to_string(), &json!({})).await?;
         }
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 
     /// Files of a run behind that path, by their paths.

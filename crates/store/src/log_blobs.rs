@@ -130,7 +130,7 @@ impl Store {
     pub async fn begin_blob(&self, key: &str, now: Millis) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
         spare(&mut tx, key, now).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 
     /// These lines are in that blob now, and in rows no more. False: they were not there any more, and the blob stays spare.

@@ -23,7 +23,7 @@ impl Store {
     pub async fn mark(&self, name: &str, value: u64) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
         mark(&mut tx, name, value).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 }
 

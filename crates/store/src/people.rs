@@ -308,7 +308,7 @@ impl Store {
             let owner = row.try_get::<Option<String>, _>(0)?.unwrap_or_default();
             record(&mut tx, now, &Actor(format!("user:{owner}")), "session.end", &owner, &json!({})).await?;
         }
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 
     /// Forgets sessions that have expired, and tokens of agents that have, or are used. Those of the API stay in the list of their owners, for

@@ -353,7 +353,7 @@ impl Store {
             let detail = json!({ "commit": found.commit, "tree": found.tree, "definition": digest(&found.text) });
             record(&mut tx, now, &Actor::server(), "run.define", &id.to_string(), &detail).await?;
         }
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 
     /// Another run of this one's tree, by the same definition with the same parameters and of code that is trusted as much, that has come to a verdict on

@@ -14,7 +14,7 @@ use store::{Actor, NewRun, Project, Run};
 use super::error::Refused;
 use super::runs::again;
 use crate::app::App;
-use crate::changes::{held, of_push, of_request};
+use crate::changes::{NOWHERE, held, of_push, of_request};
 use crate::config::ProjectConfig;
 use crate::forge::{Asker, Given, Silent};
 use crate::gone;
@@ -226,7 +226,7 @@ impl Heard<'_> {
 
     async fn request(&self, request: PullRequest) -> Result<Follows, Refused> {
         let number = request.number;
-        let nowhere = || "its commits cannot be fetched from here".to_owned();
+        let nowhere = || NOWHERE.to_owned();
         let new = |request| Some(NewRun { delivery: Some(self.id.clone()), ..of_request(request)? });
         let Some(asker) = self.asker() else { return Ok(new(request).ok_or_else(nowhere)) };
         let facts = match asker.pull_request(number).await {

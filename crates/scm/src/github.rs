@@ -1,12 +1,12 @@
 //! GitHub, and Gitea, which speaks like it.
 //!
-//! Sources: <https://docs.github.com/webhooks/webhook-events-and-payloads>, `push`, `delete`, `pull_request` and `check_run`; and
+//! Sources: <https://docs.github.com/webhooks/webhook-events-and-payloads>, `push`, `delete`, `pull_request`, `check_run` and `check_suite`; and
 //! <https://docs.github.com/rest/pulls/pulls>, whose pull requests are those of webhooks.
 
 use serde_json::Value;
 
 use crate::field::{address, commit, email, is_true, maybe, name, number, some, text};
-use crate::{Again, Closed, Facts, Forge, Hook, PullRequest, Push, Reference, Removed, RequestState};
+use crate::{Again, AllAgain, Closed, Facts, Forge, Hook, PullRequest, Push, Reference, Removed, RequestState};
 
 /// What makes a pull request's commits other ones. Gitea says `synchronized`.
 const NEW_COMMITS: [&str; 5] = ["opened", "reopened", "synchronize", "synchronized", "ready_for_review"];
@@ -17,6 +17,7 @@ pub(crate) fn read(event: &str, body: &Value) -> Result<Hook, String> {
         "delete" => delete(body),
         "pull_request" | "pull_request_sync" => pull_request(body),
         "check_run" => check_run(body),
+        "check_suite" => check_suite(body),
         other => Ok(Hook::Nothing { what: other.to_owned() }),
     }
 }
@@ -68,6 +69,17 @@ fn check_run(body: &Value) -> Result<Hook, String> {
     match (action.as_str(), maybe(body, "/check_run/external_id").filter(|id| !id.is_empty())) {
         ("rerequested", Some(external_id)) => Ok(Hook::Again(Again { external_id, by: maybe(body, "/sender/login") })),
         _ => Ok(Hook::Nothing { what: format!("check {action}") }),
+    }
+}
+
+/// *Re-run all checks* at a commit: that is told to the app alone whose checks they are.
+fn check_suite(body: &Value) -> Result<Hook, String> {
+    match text(body, "/action")?.as_str() {
+        "rerequested" => {
+            let commit = commit(body, "/check_suite/head_sha")?.ok_or("checks of no commit")?;
+            Ok(Hook::AllAgain(AllAgain { commit, by: maybe(body, "/sender/login") }))
+        }
+        action => Ok(Hook::Nothing { what: format!("checks {action}") }),
     }
 }
 

@@ -114,6 +114,8 @@ pub enum Hook {
     Removed(Removed),
     /// Somebody wants a run once more.
     Again(Again),
+    /// Somebody wants all runs at a commit once more.
+    AllAgain(AllAgain),
     /// Several of these at once, at least two: one push of several references.
     Several(Vec<Hook>),
     /// Nothing that a run follows from.
@@ -128,6 +130,15 @@ pub enum Hook {
 pub struct Again {
     /// What it is called here, as [`CheckRun::external_id`] told.
     pub external_id: String,
+    /// Who wants it.
+    pub by: Option<String>,
+}
+
+/// Runs at a commit that are wanted once more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AllAgain {
+    /// Which.
+    pub commit: String,
     /// Who wants it.
     pub by: Option<String>,
 }

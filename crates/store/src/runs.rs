@@ -204,6 +204,19 @@ impl Store {
         Ok(found.is_some())
     }
 
+    /// The last run at a commit of each branch, tag and pull request of a project, of those that its forge hears of; the oldest first.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn last_at(&self, project: ProjectId, commit: &str, limit: u32) -> Result<Vec<Run>, StoreError> {
+        let text = format!(
+            "{SELECT} WHERE r.id IN (SELECT MAX(id) FROM runs WHERE project_id = $1 AND commit_id = $2 AND reports = 1 GROUP BY branch) \
+             ORDER BY r.id LIMIT $3"
+        );
+        let query = sqlx::query(sqlx::AssertSqlSafe(text)).bind(signed(project.0)).bind(commit.to_owned());
+        query.bind(i64::from(limit)).fetch_all(&self.pool).await?.iter().map(run).collect()
+    }
+
     /// Whose code a commit is, by the branches that have had it; `None`: none is known.
     ///
     /// # Errors

@@ -75,6 +75,10 @@ fn is_read(name: &str, example: &Value, seen: &mut Seen) {
             assert_eq!(again.external_id, example["check_run"]["external_id"].as_str().unwrap());
             seen.others += 1;
         }
+        ("check_suite", "rerequested", Hook::AllAgain(all)) => {
+            assert_eq!(all.commit, example["check_suite"]["head_sha"].as_str().unwrap());
+            seen.others += 1;
+        }
         ("push" | "delete", _, hook) => panic!("{name}: {hook:?}"),
         ("pull_request", "opened" | "reopened" | "synchronize" | "ready_for_review" | "closed", hook) => {
             panic!("{action}: {hook:?}")

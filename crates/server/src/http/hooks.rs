@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use model::ids::RunId;
-use scm::{Again, Closed, Hook, PullRequest, Push, Reference, RequestState, delivery, read, verify};
+use scm::{Again, AllAgain, Closed, Hook, PullRequest, Push, Reference, RequestState, delivery, read, verify};
 use serde_json::{Value, json};
 use store::{Actor, NewRun, Project, Run};
 
@@ -19,6 +19,11 @@ use crate::config::ProjectConfig;
 use crate::forge::{Asker, Given, Silent};
 use crate::gone;
 use crate::scan::{At, Follows, Found, Wanted, create, reference_name};
+
+/// Runs at one commit that are run once more at once: of so many branches and pull requests.
+const MOST_CHECKS: u32 = 100;
+/// Why nothing is run once more.
+const NO_CHECK: &str = "it is no check of this project";
 
 /// Who does not know the secret learns nothing, not even whether there is such a project.
 pub(super) async fn hear(
@@ -83,9 +88,13 @@ struct Heard<'a> {
 
 impl Heard<'_> {
     async fn all(mut self, said: Hook) -> Result<(StatusCode, Json<Value>), Refused> {
-        let Hook::Several(several) = said else {
-            let came = self.act(said).await?;
-            return Ok((came.status(), Json(came.told())));
+        let several = match said {
+            Hook::Several(several) => several,
+            Hook::AllAgain(all) => self.checks(all).await?,
+            one => {
+                let came = self.act(one).await?;
+                return Ok((came.status(), Json(came.told())));
+            }
         };
         let (mut status, mut told, id) = (StatusCode::OK, Vec::new(), self.id.clone());
         for (index, hook) in several.into_iter().enumerate() {
@@ -115,7 +124,7 @@ impl Heard<'_> {
             },
             Hook::Closed(closed) => Err(self.closed(&closed).await?),
             Hook::Removed(removed) => Err(self.removed(&removed.references).await?),
-            Hook::Several(_) => Err("several at once, within one of several".to_owned()),
+            Hook::Several(_) | Hook::AllAgain(_) => Err("several at once, within one of several".to_owned()),
         };
         match new {
             Ok(new) => Ok(Came::Run(Box::new(create(app, &actor, project, self.config, new).await?))),
@@ -217,11 +226,21 @@ impl Heard<'_> {
             Ok(id) => self.app.store.run(RunId(id)).await?.filter(|run| run.project == self.project.id),
             Err(_) => None,
         };
-        let Some(run) = run else { return Ok(Err("it is no check of this project".to_owned())) };
+        let Some(run) = run else { return Ok(Err(NO_CHECK.to_owned())) };
         let held = held(self.config, run.trust);
         let by = by.unwrap_or_else(|| "somebody at the forge".to_owned());
         let reports = self.config.report.is_some();
         Ok(Ok(NewRun { delivery: Some(self.id.clone()), held, reports, ..again(&run, None, by) }))
+    }
+
+    /// Each run that its forge shows at a commit, once more. Where that comes again, they are in the same order.
+    async fn checks(&self, AllAgain { commit, by }: AllAgain) -> Result<Vec<Hook>, Refused> {
+        let runs = self.app.store.last_at(self.project.id, &commit, MOST_CHECKS).await?;
+        let again = |run: Run| Hook::Again(Again { external_id: run.id.0.to_string(), by: by.clone() });
+        Ok(match runs.is_empty() {
+            true => vec![Hook::Nothing { what: NO_CHECK.to_owned() }],
+            false => runs.into_iter().map(again).collect(),
+        })
     }
 
     async fn request(&self, request: PullRequest) -> Result<Follows, Refused> {

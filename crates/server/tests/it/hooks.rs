@@ -236,6 +236,34 @@ async fn a_request_that_cannot_be_fetched_says_so() {
     assert_eq!(place.ask("GET", "/api/v1/runs", Value::Null).await["runs"], json!([]));
 }
 
+/// *Re-run all checks* at a commit: each branch and pull request that had a run there has another one.
+#[tokio::test]
+async fn all_checks_of_a_commit_are_run_once_more() {
+    let forge = Forge::default();
+    forge.set(|repository| {
+        repository.branches.insert("topic".into(), commit(1));
+        repository.requests.insert(5, (commit(1), "main".into(), "open".into(), false));
+    });
+    let place = Place::with_forge(&forge, json!({})).await;
+    let branch = place.push("topic", &commit(1), "a").await["run"].as_u64().unwrap();
+    let request = place.open(&forge, 5, "b").await["run"].as_u64().unwrap();
+    let suite = |action: &str, at: u64| json!({ "action": action, "check_suite": { "head_sha": commit(at) }, "sender": { "login": "alice" } });
+    let said = place.hook("check_suite", "c", &suite("rerequested", 1)).await;
+    let runs: Vec<_> = said["several"].as_array().unwrap().iter().map(|told| told["run"].as_u64().unwrap()).collect();
+    assert_eq!(runs.len(), 2, "{said}");
+    for (run, of) in runs.iter().zip([branch, request]) {
+        let (run, of) = (place.run(*run).await, place.run(of).await);
+        assert_ne!(run["id"], of["id"]);
+        for same in ["revision", "commit", "trust"] {
+            assert_eq!(run[same], of[same], "{run}");
+        }
+    }
+    assert_eq!(place.hook("check_suite", "d", &suite("rerequested", 1)).await, said, "it comes twice");
+    let said = place.hook("check_suite", "e", &suite("rerequested", 9)).await;
+    assert_eq!(said["several"], json!([{ "ignored": "it is no check of this project" }]));
+    assert_eq!(place.hook("check_suite", "f", &suite("completed", 1)).await["ignored"], "checks completed");
+}
+
 /// Each of them is run, once, and what was removed with them is gone.
 #[tokio::test]
 async fn a_push_of_several_references_is_several() {

@@ -129,7 +129,7 @@ async fn each_role_may_what_the_policy_says() {
         for tokens in tokens.chunks(PLACES.len()) {
             let mut of_role = String::new();
             for token in tokens {
-                of_role.push(told(&place, token, (*method, &path, *body)).await);
+                of_role.push(told(&place, token, (*method, path.as_str(), *body)).await);
             }
             found.push(of_role);
         }

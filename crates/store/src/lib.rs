@@ -20,6 +20,7 @@ mod deliveries;
 mod elsewhere;
 mod error;
 mod journal;
+mod last_runs;
 mod lease_tokens;
 mod leases;
 mod log_blobs;

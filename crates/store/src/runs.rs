@@ -22,15 +22,12 @@ use crate::run::{NewRun, Run, RunCounts, RunFilter, Status};
 use crate::write::Change;
 use crate::{Actor, Millis, Store, StoreError, signed, unsigned};
 
-const SELECT: &str = "SELECT r.id, r.project_id, p.name, r.number, r.status, r.outcome, r.message, r.facts, r.revision, r.definition, \
+pub(crate) const SELECT: &str = "SELECT r.id, r.project_id, p.name, r.number, r.status, r.outcome, r.message, r.facts, r.revision, r.definition, \
      r.abort_reason, r.epoch, r.agent_id, r.queued_ms, r.started_ms, r.ended_ms, r.lines, r.trust, r.commit_id, r.held, r.merge, r.needs, \
      r.tests_failed, r.tests_skipped, r.tests_passed, r.display_name, r.description, r.approved, r.leaves, r.wakes_ms, r.priority, r.failure \
      FROM runs r JOIN projects p ON p.id = r.project_id";
 
-/// Runs of the same tree that are looked at for a verdict, the newest.
-const VERDICTS: u32 = 20;
-
-fn run(row: &AnyRow) -> Result<Run, StoreError> {
+pub(crate) fn run(row: &AnyRow) -> Result<Run, StoreError> {
     let (facts, merge, needs): (String, Option<String>, Option<String>) =
         (row.try_get(7)?, row.try_get(20)?, row.try_get(21)?);
     let (approved, leaves): (Option<String>, Option<String>) = (row.try_get(27)?, row.try_get(28)?);
@@ -260,18 +257,6 @@ impl Store {
         query.fetch_all(&self.pool).await?.iter().map(run).collect()
     }
 
-    /// The last run of each branch, tag and pull request of a project, those of the newest first.
-    ///
-    /// # Errors
-    /// The database.
-    pub async fn last_of_branches(&self, project: ProjectId, limit: u32) -> Result<Vec<Run>, StoreError> {
-        let text = format!(
-            "{SELECT} WHERE r.id IN (SELECT MAX(id) FROM runs WHERE project_id = $1 AND branch IS NOT NULL GROUP BY branch) ORDER BY r.id DESC LIMIT $2"
-        );
-        let query = sqlx::query(sqlx::AssertSqlSafe(text)).bind(signed(project.0)).bind(i64::from(limit));
-        query.fetch_all(&self.pool).await?.iter().map(run).collect()
-    }
-
     /// Runs that wait, for an agent or for somebody to approve them, the oldest first, of these projects (`None`: of all) and behind that run.
     ///
     /// # Errors
@@ -367,23 +352,6 @@ impl Store {
             record(&mut tx, now, &Actor::server(), "run.define", &id.to_string(), &detail).await?;
         }
         tx.commit().await
-    }
-
-    /// Another run of this one's tree, by the same definition with the same parameters and of code that is trusted as much, that has come to a verdict on
-    /// all of it: not one that began with a later stage, nor one that has failed for another reason than what it runs.
-    ///
-    /// # Errors
-    /// The database.
-    pub async fn verdict_on(&self, same: &Run) -> Result<Option<Run>, StoreError> {
-        let text = format!(
-            "{SELECT} JOIN runs o ON o.id = $1 WHERE r.project_id = o.project_id AND r.tree = o.tree AND r.trust = o.trust AND r.definition = o.definition \
-             AND r.id <> o.id AND r.started_ms IS NOT NULL AND (r.outcome IN ('SUCCESS', 'UNSTABLE') OR (r.outcome = 'FAILURE' AND r.failure = 'workload')) \
-             AND r.facts NOT LIKE '%\"restart_from\":\"%' ORDER BY r.id DESC LIMIT $2"
-        );
-        let query = sqlx::query(sqlx::AssertSqlSafe(text)).bind(signed(same.id.0)).bind(i64::from(VERDICTS));
-        let found = query.fetch_all(&self.pool).await?;
-        let mut found = found.iter().map(run);
-        found.find(|other| other.as_ref().map_or(true, |other| other.facts.params == same.facts.params)).transpose()
     }
 
     /// Somebody wants a run to end. False: it has.

@@ -326,3 +326,47 @@ async fn branches_are_jobs_of_their_own() {
     place.wait_for_end(lease.run.0).await;
     assert_eq!(place.jenkins("POST", "/job/team/job/app/job/other/build").await.status, 404);
 }
+
+/// What is newer hides nothing: neither which build was the last of its kind, nor how the default branch stands.
+#[tokio::test]
+async fn what_is_newer_hides_nothing() {
+    let place = Place::new().await;
+    let key = place.enrol("one").await;
+    let git = json!({ "git": { "url": "https://git.example/app.git", "branch": "main" } });
+    place.ask("PUT", "/api/v1/projects/app", json!({ "source": git, "poll_minutes": 60 })).await;
+    let mut agent = place.agent(&key, &[]).await;
+    // Nobody says of these that they are of the default branch.
+    for text in ["echo 'well'", "error 'bad'"] {
+        place.trigger().await;
+        let lease = agent.take(text).await;
+        agent.give_back(lease).await;
+        place.wait_for_end(lease.run.0).await;
+    }
+    place.trigger().await;
+    let lease = agent.take("node { sh 'make' }").await;
+    let ToAgent::Perform { id, .. } = agent.work(is_exec).await else { panic!() };
+    for _ in 0..101 {
+        place.ask("POST", "/api/v1/projects/app/runs", json!({ "revision": "topic" })).await;
+    }
+    let last = [
+        ("lastBuild", Some(104)),
+        ("lastCompletedBuild", Some(2)),
+        ("lastSuccessfulBuild", Some(1)),
+        ("lastStableBuild", Some(1)),
+        ("lastFailedBuild", Some(2)),
+        ("lastUnsuccessfulBuild", Some(2)),
+        ("lastUnstableBuild", None),
+    ];
+    let job = place.jenkins("GET", "/job/app/api/json").await.body;
+    assert_eq!(job["builds"].as_array().unwrap().len(), 100);
+    for (word, number) in last {
+        assert_eq!(job[word]["number"], json!(number), "{word}");
+        let found = place.jenkins("GET", &format!("/job/app/{word}/api/json")).await;
+        assert_eq!((found.status, &found.body["number"]), (number.map_or(404, |_| 200), &json!(number)), "{word}");
+    }
+    let of_topic = place.jenkins("GET", "/job/app/job/topic/lastCompletedBuild/api/json").await;
+    assert_eq!(of_topic.status, 404);
+
+    agent.answer(lease, id, Reply::Exited { code: 0, stdout: None, limit: None }).await;
+    agent.give_back(lease).await;
+}

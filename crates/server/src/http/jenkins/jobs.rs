@@ -2,10 +2,9 @@
 
 use model::outcome::Outcome;
 use model::run::job_name;
-use store::{Project, Run, RunFilter, Status};
+use store::{Project, Run, RunFilter};
 use wire::artifact::encoded;
 
-use super::BUILDS;
 use super::form::decoded;
 use crate::app::App;
 use crate::http::auth::User;
@@ -78,9 +77,18 @@ impl Job {
                 let run = app.store.run_of(&self.project.name, number).await?;
                 run.filter(|run| self.branch.is_none() || run.facts.branch() == self.branch.as_deref())
             }
-            Err(_) => self.builds(app, BUILDS).await?.into_iter().find(|run| is_last(word, run)),
+            Err(_) => self.last(app, word).await?,
         };
         found.ok_or_else(|| Refused::missing("build"))
+    }
+
+    /// The newest that may be called that, however many others are newer.
+    pub(in crate::http) async fn last(&self, app: &App, word: &str) -> Result<Option<Run>, Refused> {
+        match (word, ends_of(word)) {
+            ("lastBuild", _) => Ok(self.builds(app, 1).await?.into_iter().next()),
+            (_, Some(ends)) => Ok(app.store.last_ended(self.project.id, self.branch.as_deref(), ends).await?),
+            (_, None) => Ok(None),
+        }
     }
 }
 
@@ -95,18 +103,26 @@ pub(super) const LAST: [&str; 7] = [
     "lastUnsuccessfulBuild",
 ];
 
+/// How builds have ended that may be called that; `None`: how they ended says nothing of it.
+fn ends_of(word: &str) -> Option<&'static [Outcome]> {
+    let ends: &[Outcome] = match word {
+        "lastCompletedBuild" => {
+            &[Outcome::Success, Outcome::Unstable, Outcome::Failure, Outcome::NotBuilt, Outcome::Aborted]
+        }
+        "lastSuccessfulBuild" => &[Outcome::Success, Outcome::Unstable],
+        "lastStableBuild" => &[Outcome::Success],
+        "lastUnstableBuild" => &[Outcome::Unstable],
+        "lastFailedBuild" => &[Outcome::Failure],
+        "lastUnsuccessfulBuild" => &[Outcome::Unstable, Outcome::Failure, Outcome::NotBuilt, Outcome::Aborted],
+        _ => return None,
+    };
+    Some(ends)
+}
+
 /// Whether a build may be called that, if it is the newest such.
 pub(super) fn is_last(word: &str, run: &Run) -> bool {
-    match (word, run.outcome) {
-        ("lastBuild", _) => true,
-        ("lastCompletedBuild", _) => run.status == Status::Done,
-        ("lastSuccessfulBuild", outcome) => matches!(outcome, Some(Outcome::Success | Outcome::Unstable)),
-        ("lastStableBuild", outcome) => outcome == Some(Outcome::Success),
-        ("lastUnstableBuild", outcome) => outcome == Some(Outcome::Unstable),
-        ("lastFailedBuild", outcome) => outcome == Some(Outcome::Failure),
-        ("lastUnsuccessfulBuild", outcome) => outcome.is_some_and(|outcome| outcome != Outcome::Success),
-        _ => false,
-    }
+    let has_ended = |ends: &[Outcome]| run.outcome.is_some_and(|outcome| ends.contains(&outcome));
+    word == "lastBuild" || ends_of(word).is_some_and(has_ended)
 }
 
 /// The address of a job of that name.

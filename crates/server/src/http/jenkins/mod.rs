@@ -274,7 +274,12 @@ async fn described(app: &App, base: &str, job: &Job) -> Result<Value, Refused> {
         "builds": runs.iter().map(short).collect::<Vec<_>>(),
     });
     for word in LAST {
-        told[word] = runs.iter().find(|run| is_last(word, run)).map(short).into();
+        let listed = runs.iter().find(|run| is_last(word, run)).cloned();
+        let last = match listed {
+            None if runs.len() == BUILDS as usize => job.last(app, word).await?,
+            listed => listed,
+        };
+        told[word] = last.as_ref().map(short).into();
     }
     if job.branch.is_none() {
         let last = app.store.last_of_branches(job.project.id, JOBS).await?;

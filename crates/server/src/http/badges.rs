@@ -6,17 +6,14 @@ use axum::extract::{Query, State};
 use axum::response::{IntoResponse as _, Response};
 use maud::html;
 use model::outcome::Outcome;
-use model::rung::Trust;
 use serde::Deserialize;
-use store::{Project, Run, RunFilter, Status};
+use store::{Project, Run};
 
 use super::auth::{User, Viewer};
 use super::error::Refused;
-use super::jenkins::FEW;
 use super::jenkins::jobs::Job;
 use crate::app::App;
 use crate::config::ProjectConfig;
-use crate::scan::change_id;
 
 /// Which job a badge is of.
 #[derive(Deserialize)]
@@ -24,22 +21,20 @@ pub(super) struct Badge {
     job: String,
 }
 
+/// The branch of a project that is built by default.
+fn branch_of(project: &Project) -> Option<String> {
+    let config = serde_json::from_value::<ProjectConfig>(project.config.clone()).ok()?;
+    config.source.branch().map(str::to_owned)
+}
+
 /// The last run of the branch that is built by default that has ended. What is somebody else's, or is to be merged, says nothing of the project.
-pub(super) async fn last_of_its_own(app: &App, job: &Job) -> Result<Option<Run>, Refused> {
-    let project = &job.project;
-    let config: Option<ProjectConfig> = serde_json::from_value(project.config.clone()).ok();
-    let branch = config.as_ref().and_then(|config| config.source.branch()).map(str::to_owned);
-    let full = branch.as_ref().map(|branch| format!("refs/heads/{branch}"));
-    let mut found = job.builds(app, FEW).await?;
-    if let Some(name) = &full {
-        let (projects, revision) = (Some(vec![project.id]), Some(name.clone()));
-        found.extend(app.store.runs(&RunFilter { projects, revision, limit: FEW, ..RunFilter::default() }).await?);
-    }
-    let is_own = |run: &Run| {
-        let is_of_branch = run.revision.is_none() || run.revision == full || run.revision == branch;
-        run.status == Status::Done && is_of_branch && change_id(run).is_none() && run.trust != Trust::Stranger
-    };
-    Ok(found.into_iter().filter(is_own).max_by_key(|run| run.id))
+pub(super) async fn last_of_its_own(app: &App, project: &Project) -> Result<Option<Run>, Refused> {
+    Ok(app.store.last_of_default(project.id, branch_of(project).as_deref()).await?)
+}
+
+/// Whether such a run is under way.
+pub(super) async fn is_building(app: &App, project: &Project) -> Result<bool, Refused> {
+    Ok(app.store.default_is_running(project.id, branch_of(project).as_deref()).await?)
 }
 
 /// `GET /buildStatus/icon?job=NAME`
@@ -74,8 +69,8 @@ pub(super) async fn of(
         }
     };
     let last = match job.branch {
-        Some(_) => job.builds(app, FEW).await?.into_iter().find(|run| run.status == Status::Done),
-        None => last_of_its_own(app, &job).await?,
+        Some(_) => job.last(app, "lastCompletedBuild").await?,
+        None => last_of_its_own(app, &job.project).await?,
     };
     let (word, fill) = match last.and_then(|run| run.outcome) {
         Some(Outcome::Success) => ("passing", "#2da44e"),

@@ -367,6 +367,22 @@ async fn what_is_newer_hides_nothing() {
     let of_topic = place.jenkins("GET", "/job/app/job/topic/lastCompletedBuild/api/json").await;
     assert_eq!(of_topic.status, 404);
 
+    let stands = async |word: &str, color: &str, activity: &str, status: &str| {
+        for path in ["/buildStatus/icon?job=app", "/job/app/badge/icon", "/job/app/job/main/badge/icon"] {
+            let badge = place.jenkins("GET", path).await.text;
+            assert!(badge.contains(word), "{path}: {badge}");
+        }
+        assert_eq!(place.jenkins("GET", "/api/json").await.body["jobs"][0]["color"], color);
+        let monitor = place.jenkins("GET", "/cc.xml").await.text;
+        let says = format!("name=\"app\" activity=\"{activity}\" lastBuildStatus=\"{status}\"");
+        assert!(monitor.contains(&says), "{monitor}");
+    };
+    stands("failing", "red", "Building", "Failure").await;
     agent.answer(lease, id, Reply::Exited { code: 0, stdout: None, limit: None }).await;
     agent.give_back(lease).await;
+    place.wait_for_end(lease.run.0).await;
+    // Of the others one is under way, which says nothing of the project.
+    let lease = agent.take("node { sh 'make' }").await;
+    assert_eq!((lease.run.0, &place.run(lease.run.0).await["status"]), (4, &"running".into()));
+    stands("passing", "blue", "Sleeping", "Success").await;
 }

@@ -53,3 +53,50 @@ pub async fn what_ended_so_last_is_found(store: Store) {
     }
     assert!(store.last_ended(other.id, None, &[Outcome::Success]).await.unwrap().is_none());
 }
+
+pub async fn a_project_stands_as_its_default_branch_does(store: Store) {
+    let (app, other) = (put(&store, "app").await, put(&store, "other").await);
+    let last = async |branch: Option<&str>| store.last_of_default(app.id, branch).await.unwrap().map(|run| run.id);
+    let is_running = async |branch: Option<&str>| store.default_is_running(app.id, branch).await.unwrap();
+    let main: &[_] = &[("BRANCH_NAME", "main")];
+    let finish = async |id, outcome| assert!(store.finish_run(id, &end(outcome), 30).await.unwrap());
+    let is_leased = async |id| assert_eq!(store.lease_run(id, 0, 1, 25).await.unwrap(), 1);
+    assert_eq!(last(Some("main")).await, None);
+    // Of when it had no branches.
+    let first = run(&store, &[], None, Trust::Protected).await;
+    assert_eq!(last(Some("main")).await, None, "it has not ended");
+    finish(first, Outcome::Success).await;
+    assert_eq!((last(Some("main")).await, last(None).await), (Some(first), Some(first)));
+    let second = run(&store, main, None, Trust::Protected).await;
+    finish(second, Outcome::Failure).await;
+    let says_nothing: [(&[(&str, &str)], Option<&str>, Trust); 7] = [
+        (&[("BRANCH_NAME", "main"), ("TAG_NAME", "main")], Some("refs/tags/main"), Trust::Member),
+        (main, Some("refs/heads/main"), Trust::Stranger),
+        (&[("BRANCH_NAME", "topic")], Some("topic"), Trust::Member),
+        (&[("BRANCH_NAME", "PR-7"), ("CHANGE_ID", "7")], Some("refs/heads/main"), Trust::Member),
+        (&[("BRANCH_NAME", "main"), ("CHANGE_ID", "7")], Some("refs/heads/main"), Trust::Member),
+        (&[("CHANGE_ID", "7")], None, Trust::Member),
+        (&[], Some("0123456789abcdef0123456789abcdef01234567"), Trust::Member),
+    ];
+    for (env, revision, trust) in says_nothing {
+        let id = run(&store, env, revision, trust).await;
+        is_leased(id).await;
+        assert!(!is_running(Some("main")).await, "{env:?} {revision:?}");
+        finish(id, Outcome::Success).await;
+        assert_eq!(last(Some("main")).await, Some(second), "{env:?} {revision:?}");
+    }
+    for _ in 0..30 {
+        run(&store, &[("BRANCH_NAME", "PR-8"), ("CHANGE_ID", "8")], None, Trust::Member).await;
+    }
+    assert_eq!((last(Some("main")).await, last(None).await), (Some(second), Some(first)));
+    for revision in [None, Some("main"), Some("refs/heads/main")] {
+        let id = run(&store, main, revision, Trust::Member).await;
+        assert!(!is_running(Some("main")).await, "it waits");
+        is_leased(id).await;
+        assert!(is_running(Some("main")).await && !is_running(None).await && !is_running(Some("topic")).await);
+        assert!(!store.default_is_running(other.id, Some("main")).await.unwrap());
+        finish(id, Outcome::Unstable).await;
+        assert_eq!((last(Some("main")).await, is_running(Some("main")).await), (Some(id), false));
+    }
+    assert!(store.last_of_default(other.id, Some("main")).await.unwrap().is_none());
+}

@@ -28,7 +28,7 @@ use store::{Actor, NewRun, Run, Status, StoreError};
 use self::form::{of_form, pairs};
 use self::jobs::{Asked, Job, LAST, asked, is_last, job_of, job_url, run_url};
 use super::auth::{User, Viewer};
-use super::badges::last_of_its_own;
+use super::badges::{is_building, last_of_its_own};
 use super::error::Refused;
 use crate::app::App;
 use crate::changes::{by_user, env_of_again, held, of_person};
@@ -41,8 +41,6 @@ use crate::scan::change_id;
 const JOBS: u32 = 200;
 /// Builds of a job that are listed.
 const BUILDS: u32 = 100;
-/// Builds of a job among which the last is that has ended.
-pub(super) const FEW: u32 = 20;
 /// Lines of a log in one answer of `progressiveText`.
 const MOST_LINES: usize = 20_000;
 /// Parameters of one build.
@@ -53,10 +51,9 @@ pub(super) async fn root(State(app): State<Arc<App>>, user: User, headers: Heade
     let base = base(&app, &headers);
     let mut jobs = Vec::new();
     for project in user.projects(&app).await? {
-        let job = Job { project, branch: None };
-        let last = last_of_its_own(&app, &job).await?;
+        let last = last_of_its_own(&app, &project).await?;
         jobs.push(json!({
-            "_class": CLASS_OF_JOB, "name": job.project.name, "url": job_url(&base, &job.project.name), "color": color(last.as_ref()),
+            "_class": CLASS_OF_JOB, "name": project.name, "url": job_url(&base, &project.name), "color": color(last.as_ref()),
         }));
     }
     Ok(Json(json!({ "_class": "hudson.model.Hudson", "mode": "NORMAL", "url": format!("{base}/"), "jobs": jobs })))
@@ -337,10 +334,9 @@ pub(super) async fn cc(State(app): State<Arc<App>>, user: User, headers: HeaderM
     let base = base(&app, &headers);
     let mut projects = Vec::new();
     for project in user.projects(&app).await? {
-        let job = Job { project, branch: None };
-        let runs_now = job.builds(&app, FEW).await?.iter().any(|run| run.status == Status::Running);
-        let last = last_of_its_own(&app, &job).await?;
-        projects.push((job.project, runs_now, last));
+        let runs_now = is_building(&app, &project).await?;
+        let last = last_of_its_own(&app, &project).await?;
+        projects.push((project, runs_now, last));
     }
     let xml = html! {
         (PreEscaped("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"))

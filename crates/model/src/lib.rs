@@ -15,4 +15,5 @@ pub mod request;
 pub mod resources;
 pub mod run;
 pub mod rung;
+pub mod stages;
 pub mod test_result;

@@ -1,6 +1,8 @@
 //! `cofferdam runs`: those of a server in a list, or one of them.
 
 use jiff::Timestamp;
+use model::event::Event;
+use model::stages::{Stage, stages};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -11,9 +13,6 @@ use crate::args::server::RunsArgs;
 use crate::client::Client;
 use crate::failure::{CommandFailure, Exit};
 use crate::show::for_terminal;
-
-/// Stages within stages that are shown.
-const DEEPEST: usize = 30;
 
 /// `cofferdam runs`.
 pub async fn runs(args: &RunsArgs) -> Result<Exit, CommandFailure> {
@@ -77,9 +76,9 @@ async fn events(client: &Client, run: u64, output: OutputFormat) -> Result<(), C
 async fn show(client: &Client, id: u64, output: OutputFormat) -> Result<(), CommandFailure> {
     let mut run = client.ask(Method::GET, &format!("/api/v1/runs/{id}"), None).await?;
     let mut remarks = client.ask(Method::GET, &format!("/api/v1/runs/{id}/annotations"), None).await?;
-    let stages = stages(&happened(client, id).await?);
+    let stages = in_order(stages_of(&happened(client, id).await?), 0);
     if output == OutputFormat::Json {
-        run["stages"] = stages.iter().map(Stage::as_json).collect();
+        run["stages"] = stages.iter().map(|(depth, stage)| as_json(*depth, stage)).collect();
         run["annotations"] = remarks["annotations"].take();
         println!("{run}");
         return Ok(());
@@ -112,7 +111,7 @@ async fn show(client: &Client, id: u64, output: OutputFormat) -> Result<(), Comm
     }
     if !stages.is_empty() {
         lines.push("stages".to_owned());
-        lines.extend(stages.iter().map(|stage| format!("{}{}", "  ".repeat(stage.depth + 1), stage.in_words())));
+        lines.extend(stages.iter().map(|(depth, stage)| format!("{}{}", "  ".repeat(depth + 1), in_words(stage))));
     }
     let remarks = remarks["annotations"].as_array().into_iter().flatten();
     let remarks = remarks.map(|remark| {
@@ -129,71 +128,43 @@ async fn show(client: &Client, id: u64, output: OutputFormat) -> Result<(), Comm
     Ok(())
 }
 
-/// A stage, or a branch of a parallel one.
-struct Stage {
-    /// By which events mean it.
-    ids: Vec<u64>,
-    name: String,
-    /// Of `parallel`.
-    is_branch: bool,
-    depth: usize,
-    began: u64,
-    ended: Option<(u64, String)>,
-    skipped: Option<String>,
-}
-
-impl Stage {
-    fn in_words(&self) -> String {
-        match (&self.skipped, &self.ended) {
-            (Some(reason), _) => format!("{}  {reason}", self.name),
-            (None, Some((at, outcome))) => {
-                let seconds = at.saturating_sub(self.began) as f64 / 1000.0;
-                format!("{}  {}  {seconds:.1} s", self.name, outcome.to_lowercase())
-            }
-            (None, None) => format!("{}  running", self.name),
+fn in_words(stage: &Stage) -> String {
+    match (&stage.skipped, stage.ended) {
+        (Some(reason), _) => format!("{}  {reason}", stage.name),
+        (None, Some((at, outcome))) => {
+            let seconds = at.saturating_sub(stage.began) as f64 / 1000.0;
+            format!("{}  {}  {seconds:.1} s", stage.name, outcome.name().to_lowercase())
         }
-    }
-
-    fn as_json(&self) -> Value {
-        let (ended_at, outcome) = self.ended.clone().unzip();
-        json!({
-            "name": self.name, "depth": self.depth, "began_at": self.began, "ended_at": ended_at, "outcome": outcome,
-            "skipped": self.skipped,
-        })
+        (None, None) => format!("{}  running", stage.name),
     }
 }
 
-/// In the order in which they stand in each other. A branch of `parallel` that holds a stage of its own name is that stage.
-fn stages(happened: &[Value]) -> Vec<Stage> {
-    let mut all = Vec::<Stage>::new();
-    for event in happened {
-        let (at, event) = (event["at"].as_u64().unwrap_or_default(), &event["event"]);
-        let Some(id) = event["stage"].as_u64() else { continue };
-        let parent = event["parent"].as_u64();
-        let place = |id| all.iter().position(|stage| stage.ids.contains(&id));
-        match (text(event, "event"), place(id), parent.and_then(place)) {
-            ("stage_started", None, parent) => {
-                let name = text(event, "name");
-                if let Some(branch) = parent.filter(|at| all[*at].is_branch && all[*at].name == name) {
-                    all[branch].ids.push(id);
-                    continue;
-                }
-                let depth = parent.map_or(0, |at| (all[at].depth + 1).min(DEEPEST));
-                // Behind all that its parent has already.
-                let behind = parent.map_or(all.len(), |at| {
-                    let inside = all[at + 1..].iter().take_while(|stage| stage.depth >= depth).count();
-                    at + 1 + inside
-                });
-                let is_branch = event["branch"] == true;
-                let (ids, name) = (vec![id], name.to_owned());
-                all.insert(behind, Stage { ids, name, is_branch, depth, began: at, ended: None, skipped: None });
-            }
-            ("stage_skipped", Some(stage), _) => all[stage].skipped = Some(text(event, "reason").to_owned()),
-            ("stage_finished", Some(stage), _) => all[stage].ended = Some((at, text(event, "outcome").to_owned())),
-            _ => {}
-        }
-    }
-    all
+fn as_json(depth: usize, stage: &Stage) -> Value {
+    let (ended_at, outcome) = stage.ended.unzip();
+    json!({
+        "name": stage.name, "depth": depth, "began_at": stage.began, "ended_at": ended_at, "outcome": outcome,
+        "skipped": stage.skipped,
+    })
+}
+
+/// What a server has told of them. What is newer than this program says nothing to it.
+fn stages_of(happened: &[Value]) -> Vec<Stage> {
+    let of_stages = happened.iter().filter(|one| text(&one["event"], "event").starts_with("stage_"));
+    let events = of_stages.filter_map(|one| {
+        let event = serde_json::from_value::<Event>(one["event"].clone()).ok()?;
+        Some((one["at"].as_u64().unwrap_or_default(), event))
+    });
+    let events: Vec<_> = events.collect();
+    stages(events.iter().map(|(at, event)| (*at, event)))
+}
+
+/// Each before what is in it, and how many stand around it.
+fn in_order(stages: Vec<Stage>, depth: usize) -> Vec<(usize, Stage)> {
+    let each = stages.into_iter().flat_map(|mut stage| {
+        let within = in_order(std::mem::take(&mut stage.within), depth + 1);
+        [vec![(depth, stage)], within].concat()
+    });
+    each.collect()
 }
 
 #[cfg(test)]
@@ -207,7 +178,7 @@ mod tests {
             let branch = [2, 3].contains(&stage);
             json!({ "event": "stage_started", "stage": stage, "parent": parent, "name": name, "branch": branch })
         };
-        let all = stages(&[
+        let all = stages_of(&[
             event(1000, started(1, None, "build")),
             event(1000, started(2, Some(1), "a")),
             event(1100, started(3, Some(1), "b")),
@@ -218,8 +189,9 @@ mod tests {
             event(2600, started(5, None, "deploy")),
             event(2600, json!({ "event": "stage_skipped", "stage": 5, "reason": "not today" })),
         ]);
+        let all = in_order(all, 0);
         let shown: Vec<_> =
-            all.iter().map(|stage| format!("{}{}", " ".repeat(stage.depth), stage.in_words())).collect();
+            all.iter().map(|(depth, stage)| format!("{}{}", " ".repeat(*depth), in_words(stage))).collect();
         assert_eq!(
             shown,
             ["build  running", " a  running", "  in a  failure  1.3 s", " b  not now", "deploy  not today"]

@@ -27,7 +27,8 @@ const REFRESH: u32 = 3;
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}\
     table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.3rem .8rem .3rem 0;border-bottom:1px solid #ddd}\
     pre{background:#f6f6f6;padding:1rem;overflow:auto}a{color:#0550ae}.success{color:#116329}.failure{color:#a40e26}\
-    @media(prefers-color-scheme:dark){body{color:#ddd;background:#111}pre{background:#1c1c1c}td,th{border-color:#333}a{color:#6cb6ff}\
+    ul.branches{display:flex;flex-wrap:wrap;gap:.3rem 2rem;list-style:none;padding-left:1rem}ul.branches>li{border-left:3px solid #ddd;padding-left:.6rem}\
+    @media(prefers-color-scheme:dark){body{color:#ddd;background:#111}pre{background:#1c1c1c}td,th,ul.branches>li{border-color:#333}a{color:#6cb6ff}\
     .success{color:#57ab5a}.failure{color:#f47067}}";
 
 pub(super) async fn health(State(app): State<Arc<App>>) -> Result<&'static str, Refused> {

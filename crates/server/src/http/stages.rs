@@ -1,78 +1,34 @@
 //! The stages of a run as a page shows them: what is in what, how it went, how long it took.
 
-use std::collections::BTreeMap;
-
 use maud::{Markup, html};
 use model::event::Event;
-use model::ids::StageId;
 use model::outcome::Outcome;
+use model::stages::{Stage, stages};
 use store::Millis;
-
-/// Stages within stages that are shown.
-const DEEPEST: usize = 30;
-
-/// A stage, or a branch of a parallel one.
-struct Stage<'a> {
-    id: StageId,
-    parent: Option<StageId>,
-    name: &'a str,
-    is_branch: bool,
-    began: Millis,
-    ended: Option<(Millis, Outcome)>,
-    skipped: Option<&'a str>,
-}
 
 /// A tree, the stages of each level in their order.
 pub(super) fn graph(events: &[(u64, Millis, Event)], now: Millis) -> Markup {
-    let mut stages = BTreeMap::new();
-    for (_, at, event) in events {
-        match event {
-            Event::StageStarted { stage, parent, name, branch } => {
-                let new = Stage {
-                    id: *stage,
-                    parent: *parent,
-                    name,
-                    is_branch: *branch,
-                    began: *at,
-                    ended: None,
-                    skipped: None,
-                };
-                stages.insert(stage.0, new);
-            }
-            Event::StageSkipped { stage, reason } => {
-                if let Some(stage) = stages.get_mut(&stage.0) {
-                    stage.skipped = Some(reason);
-                }
-            }
-            Event::StageFinished { stage, outcome } => {
-                if let Some(stage) = stages.get_mut(&stage.0) {
-                    stage.ended = Some((*at, *outcome));
-                }
-            }
-            _ => {}
-        }
-    }
-    within(&stages.into_values().collect::<Vec<_>>(), None, now, 0)
+    listed(&stages(events.iter().map(|(_, at, event)| (*at, event))), now)
 }
 
-fn within(all: &[Stage<'_>], parent: Option<StageId>, now: Millis, depth: usize) -> Markup {
-    let of: Vec<_> = all.iter().filter(|stage| stage.parent == parent).collect();
+/// Branches stand in lists of their own: they are beside each other, and stages are one after the other.
+fn listed(stages: &[Stage], now: Millis) -> Markup {
     html! {
-        @if !of.is_empty() && depth < DEEPEST {
-            ul class=(if of.iter().all(|stage| stage.is_branch) { "branches" } else { "stages" }) {
-                @for stage in of {
-                    li { (line(stage, now)) (within(all, Some(stage.id), now, depth + 1)) }
+        @for some in stages.chunk_by(|one, next| one.is_branch == next.is_branch) {
+            ul class=(if some.iter().all(|stage| stage.is_branch) { "branches" } else { "stages" }) {
+                @for stage in some {
+                    li { (line(stage, now)) (listed(&stage.within, now)) }
                 }
             }
         }
     }
 }
 
-fn line(stage: &Stage<'_>, now: Millis) -> Markup {
+fn line(stage: &Stage, now: Millis) -> Markup {
     let seconds = |until: Millis| format!("{:.1} s", until.saturating_sub(stage.began) as f64 / 1000.0);
     html! {
         (stage.name) " "
-        @match (stage.skipped, stage.ended) {
+        @match (&stage.skipped, stage.ended) {
             (Some(reason), _) => { span class="skipped" { (reason) } }
             (None, Some((at, Outcome::Success))) => { span class="success" { "success" } " " (seconds(at)) }
             (None, Some((at, outcome))) => { span class="failure" { (outcome.name().to_lowercase()) } " " (seconds(at)) }
@@ -83,18 +39,27 @@ fn line(stage: &Stage<'_>, now: Millis) -> Markup {
 
 #[cfg(test)]
 mod tests {
+    use model::ids::StageId;
+
     use super::*;
+
+    fn started(stage: u64, parent: Option<u64>, name: &str, branch: bool) -> Event {
+        Event::StageStarted { stage: StageId(stage), parent: parent.map(StageId), name: name.into(), branch }
+    }
+
+    fn ended(stage: u64, outcome: Outcome) -> Event {
+        Event::StageFinished { stage: StageId(stage), outcome }
+    }
+
+    /// One event each second, and ten have passed.
+    fn page(events: impl IntoIterator<Item = Event>) -> String {
+        let events: Vec<_> = (0..).zip(events).map(|(at, event)| (at, 1000 * at, event)).collect();
+        graph(&events, 10_000).into_string()
+    }
 
     #[test]
     fn what_is_in_a_stage_stands_in_it() {
-        let started = |stage, parent: Option<u64>, name: &str, branch| Event::StageStarted {
-            stage: StageId(stage),
-            parent: parent.map(StageId),
-            name: name.into(),
-            branch,
-        };
-        let ended = |stage, outcome| Event::StageFinished { stage: StageId(stage), outcome };
-        let events = [
+        let shown = page([
             started(1, None, "<Build>", false),
             started(2, Some(1), "linux", true),
             started(3, Some(1), "mac", true),
@@ -102,15 +67,41 @@ mod tests {
             ended(3, Outcome::Unstable),
             started(4, None, "Deploy", false),
             Event::StageSkipped { stage: StageId(4), reason: "not now".into() },
-        ];
-        let events: Vec<_> = (0..).zip(events).map(|(at, event)| (at, 1000 * at, event)).collect();
-        let shown = graph(&events, 10_000).into_string();
+        ]);
         let expect = "<ul class=\"stages\"><li>&lt;Build&gt; <span>running</span> 10.0 s<ul class=\"branches\">\
             <li>linux <span class=\"success\">success</span> 2.0 s</li><li>mac <span class=\"failure\">unstable</span> 2.0 s</li></ul></li>\
             <li>Deploy <span class=\"skipped\">not now</span></li></ul>";
         assert_eq!(shown, expect);
-        // Whoever says that stages are in each other is told of as far as anybody reads.
-        let odd = [(1, 0, started(1, Some(1), "in itself", false))];
-        assert_eq!(graph(&odd, 0).into_string(), "");
+        assert_eq!(page([]), "");
+    }
+
+    /// As the engine tells of declarative ones: each branch holds a stage of its name.
+    #[test]
+    fn a_branch_is_shown_once_and_beside_the_others() {
+        let shown = page([
+            started(1, None, "Test", false),
+            started(2, Some(1), "linux", true),
+            started(3, Some(1), "mac", true),
+            started(4, Some(2), "linux", false),
+            started(5, Some(3), "mac", false),
+            started(6, Some(4), "make", false),
+            ended(6, Outcome::Success),
+            started(7, Some(4), "pack", false),
+            Event::StageSkipped { stage: StageId(5), reason: "not now".into() },
+        ]);
+        let expect = "<ul class=\"stages\"><li>Test <span>running</span> 10.0 s<ul class=\"branches\"><li>linux <span>running</span> 9.0 s\
+            <ul class=\"stages\"><li>make <span class=\"success\">success</span> 1.0 s</li><li>pack <span>running</span> 3.0 s</li></ul></li>\
+            <li>mac <span class=\"skipped\">not now</span></li></ul></li></ul>";
+        assert_eq!(shown, expect);
+        // Of a script, whose stages may hold both.
+        let shown = page([
+            started(1, None, "a", true),
+            ended(1, Outcome::Success),
+            started(2, None, "b", false),
+            ended(2, Outcome::Aborted),
+        ]);
+        let expect = "<ul class=\"branches\"><li>a <span class=\"success\">success</span> 1.0 s</li></ul>\
+            <ul class=\"stages\"><li>b <span class=\"failure\">aborted</span> 1.0 s</li></ul>";
+        assert_eq!(shown, expect);
     }
 }

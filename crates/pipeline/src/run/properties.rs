@@ -17,7 +17,8 @@ use crate::steps;
 
 type Fields = [(String, Value)];
 
-/// Tells what the model says; also that it says nothing, which may be new.
+/// Tells what the model says; also that it says nothing, which may be new. That it is told outside of every step is by what a server knows that a run is of a
+/// declarative pipeline.
 pub(super) async fn tell(it: &Interpreter, scope: &Scope, parameters: Vec<Parameter>) -> Result<(), Fault> {
     let stashes = options::preserved(it, scope).await?;
     let mut properties = Properties { stashes, parameters, ..Properties::default() };

@@ -26,6 +26,7 @@ mod paging;
 mod people;
 mod projects;
 mod questions;
+mod restarts;
 mod runs;
 mod stages;
 mod test_results;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use model::event::Event as Happening;
 use model::ids::RunId;
 use model::outcome::Outcome;
 use model::run::{BuildCause, RunFacts};
@@ -18,6 +17,7 @@ use super::auth::User;
 use super::body::Sent;
 use super::description;
 use super::error::Refused;
+use super::restarts::{first_failed, has_places};
 use super::test_results::Counts;
 use crate::app::App;
 use crate::changes::{REPLAYED, RESTARTED, by_user, env_of_person, held, of_person};
@@ -269,7 +269,7 @@ pub(super) async fn get(State(app): State<Arc<App>>, user: User, Path(id): Path<
 pub(super) struct Again {
     /// Begin with this stage at the top of its declarative pipeline.
     from: Option<String>,
-    /// Begin with the first stage that did not end well.
+    /// Begin with the first stage that did not end well, of a declarative pipeline.
     failed: bool,
 }
 
@@ -287,7 +287,10 @@ pub(super) async fn rerun(
     let Again { from, failed } = body.unwrap_or_default();
     let restart_from = match (from, failed) {
         (Some(_), true) => return Err(Refused::bad("`from` and `failed` say two different things")),
-        (Some(from), false) => Some(from),
+        (Some(from), false) => {
+            has_places(&app, &run).await?;
+            Some(from)
+        }
         (None, true) => first_failed(&app, &run).await?,
         // What was begun in the middle is begun there again.
         (None, false) => run.facts.restart_from.clone(),
@@ -324,35 +327,6 @@ pub(super) fn again(run: &Run, restart_from: Option<String>, by: String) -> NewR
     let (held, approved) = (run.held.clone(), run.approved.clone());
     let (trust, priority) = (Some(run.trust), run.priority);
     NewRun { priority, facts, revision, commit, merge, held, approved, trust, stashes_of, ..NewRun::default() }
-}
-
-/// The first stage at the top that did not end well. None: what was before all stages, and so is all of it.
-async fn first_failed(app: &App, run: &Run) -> Result<Option<String>, Refused> {
-    let (mut names, mut after) = (std::collections::HashMap::new(), 0);
-    loop {
-        let events = app.store.events(run.id, after, EVENTS).await?;
-        for (_, _, event) in &events {
-            match event {
-                Happening::StageStarted { stage, parent: None, name, branch: false } => {
-                    names.insert(*stage, name.clone());
-                }
-                Happening::StageFinished { stage, outcome } if *outcome != Outcome::Success => {
-                    let name = names.get(stage).filter(|_| *outcome != Outcome::NotBuilt);
-                    // What Jenkins puts around the stages is none of the pipeline's.
-                    match name.map(|name| (name, name.starts_with("Declarative: "))) {
-                        Some((name, false)) => return Ok(Some(name.clone())),
-                        Some((_, true)) => return Ok(None),
-                        None => {}
-                    }
-                }
-                _ => {}
-            }
-        }
-        match events.last().filter(|_| events.len() == EVENTS as usize) {
-            Some((last, ..)) => after = *last,
-            None => return Err(Refused(StatusCode::CONFLICT, "no stage of it has failed".into())),
-        }
-    }
 }
 
 /// Whether a project's forge is to be told of its runs.

@@ -26,6 +26,7 @@ mod postgres;
 mod project_files;
 mod properties;
 mod requests;
+mod restarts;
 mod roles;
 mod secrets;
 mod test_results;

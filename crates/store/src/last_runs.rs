@@ -1,7 +1,6 @@
 //! Which run is the last of its kind, however many of other kinds are newer.
 
 use model::outcome::Outcome;
-use model::rung::Trust;
 
 use crate::projects::ProjectId;
 use crate::run::Run;

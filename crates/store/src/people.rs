@@ -153,7 +153,7 @@ impl Store {
         let changed = Person { name: name.to_owned(), ..change(&everybody)? };
         let before = everybody.into_iter().find(|person| person.name == name).map(|person| person.password);
         write_person(&mut tx, actor, (before, &changed), now).await?;
-        tx.commit().await.map_err(StoreError::from)?;
+        tx.commit().await?;
         Ok(changed)
     }
     /// Everybody by name.

@@ -40,11 +40,14 @@ struct Ended {
     sum: u64,
 }
 
+/// As what a run is counted: its result, and a state that it was in.
+type EndedAs = (&'static str, &'static str);
+
 /// What is counted since the start.
 #[derive(Default)]
 pub(crate) struct Counted {
     /// Of each project, result and state.
-    ended: Mutex<BTreeMap<(String, (&'static str, &'static str)), Ended>>,
+    ended: Mutex<BTreeMap<(String, EndedAs), Ended>>,
     /// Of each project and kind of failure, how many runs have ended with one.
     errors: Mutex<BTreeMap<(String, &'static str), u64>>,
     /// Agents that were lost with something that they had.

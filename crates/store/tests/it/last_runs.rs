@@ -54,6 +54,9 @@ pub async fn what_ended_so_last_is_found(store: Store) {
     assert!(store.last_ended(other.id, None, &[Outcome::Success]).await.unwrap().is_none());
 }
 
+/// Variables, a revision, and whose code it is.
+type Asked<'a> = (&'a [(&'a str, &'a str)], Option<&'a str>, Trust);
+
 pub async fn a_project_stands_as_its_default_branch_does(store: Store) {
     let (app, other) = (put(&store, "app").await, put(&store, "other").await);
     let last = async |branch: Option<&str>| store.last_of_default(app.id, branch).await.unwrap().map(|run| run.id);
@@ -69,7 +72,7 @@ pub async fn a_project_stands_as_its_default_branch_does(store: Store) {
     assert_eq!((last(Some("main")).await, last(None).await), (Some(first), Some(first)));
     let second = run(&store, main, None, Trust::Protected).await;
     finish(second, Outcome::Failure).await;
-    let says_nothing: [(&[(&str, &str)], Option<&str>, Trust); 7] = [
+    let says_nothing: [Asked; 7] = [
         (&[("BRANCH_NAME", "main"), ("TAG_NAME", "main")], Some("refs/tags/main"), Trust::Member),
         (main, Some("refs/heads/main"), Trust::Stranger),
         (&[("BRANCH_NAME", "topic")], Some("topic"), Trust::Member),

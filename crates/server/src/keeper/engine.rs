@@ -236,7 +236,11 @@ impl Keeper {
             return Ok(());
         }
         match request {
-            Request::Sleep { ms } => drop(self.timers.insert((asked_at.saturating_add(ms), id))),
+            Request::Sleep { ms } => {
+                // Where it was asked for just now no clock is asked, and may be set. One that has gone back makes nothing longer.
+                let left = asked_at.saturating_add(ms).saturating_sub(self.app.now()).min(ms);
+                self.timers.insert((Instant::now() + Duration::from_millis(left), id));
+            }
             Request::Now => self.answer(id, Reply::Time(self.app.now())).await?,
             Request::Input(_) => drop(self.questions.insert(id)),
             request => self.tell_agent(ToAgent::Perform { lease: self.lease, id, request }),

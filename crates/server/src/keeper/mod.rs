@@ -24,7 +24,7 @@ use model::ids::{JobId, RequestId, StepId};
 use model::request::{FailureKind, Reply};
 use model::run::RunEnd;
 use model::rung::Needs;
-use store::{Actor, Millis, Run, Status, StoreError};
+use store::{Actor, Run, Status, StoreError};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use wire::agent::{FromAgent, Lease, ToAgent};
@@ -140,7 +140,7 @@ struct Keeper {
     open: HashSet<RequestId>,
     /// Bytes of answers that its engine is told, anew each time that it starts.
     read: usize,
-    timers: BTreeSet<(Millis, RequestId)>,
+    timers: BTreeSet<(Instant, RequestId)>,
     /// Those that people are to answer.
     questions: HashSet<RequestId>,
     /// When its engine was last told that a step writes.
@@ -274,8 +274,7 @@ impl Keeper {
     }
 
     async fn step(&mut self, inbox: &mut Inbox) -> Result<Step, StoreError> {
-        let timer = self.timers.first().copied();
-        let due = timer.map(|(at, _)| Instant::now() + Duration::from_millis(at.saturating_sub(self.app.now())));
+        let due = self.timers.first().map(|(due, _)| *due);
         let ends = self.ended.as_ref().map(|(_, until)| *until);
         let deadline = [due, self.lost_at, ends, self.leaves_at(), self.outposts.due()].into_iter().flatten().min();
         let woken = async {
@@ -314,7 +313,7 @@ impl Keeper {
         if self.lost_at.is_some_and(|lost| at >= lost) {
             return self.agent_lost().await;
         }
-        while let Some((due, id)) = self.timers.first().copied().filter(|(due, _)| *due <= self.app.now()) {
+        while let Some((due, id)) = self.timers.first().copied().filter(|(due, _)| at >= *due) {
             self.timers.remove(&(due, id));
             self.answer(id, Reply::Done).await?;
         }

@@ -27,6 +27,7 @@ mod project_files;
 mod properties;
 mod requests;
 mod restarts;
+mod retention;
 mod roles;
 mod secrets;
 mod test_results;

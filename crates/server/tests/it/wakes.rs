@@ -1,7 +1,7 @@
 //! What becomes of a run that waits for an agent, when its time is over or somebody wants it to end: its engine says what follows, wherever it
 //! can be.
 
-use model::request::Request;
+use model::request::{Reply, Request};
 use serde_json::{Value, json};
 use server::{Clock, Simulated};
 use wire::agent::{Lease, ToAgent};
@@ -91,6 +91,29 @@ async fn a_clock_that_goes_back_has_it_wait_on() {
     let run = place.run(id).await;
     assert_eq!((&run["status"], &run["agent"]), (&json!("queued"), &Value::Null));
     drop(arm);
+}
+
+/// What is under way takes as long as it takes, whatever somebody sets the clock to.
+#[tokio::test]
+async fn a_clock_that_jumps_ends_no_timeout() {
+    let clock = Simulated::from(1_800_000_000_000);
+    let mut place = Place::on_nothing(None);
+    place.clock = Clock::Simulated(clock.clone());
+    place.start().await;
+    place.ask("PUT", "/api/v1/projects/app", json!({ "source": { "folder": "/nowhere" } })).await;
+    let key = place.enrol("one").await;
+    let id = place.trigger().await;
+    let mut agent = place.agent(&key, &[]).await;
+    let lease = agent.take("timeout(10) { node { sh 'one'\n sh 'two' } }\nsleep 1").await;
+    let ToAgent::Perform { id: one, .. } = agent.work(is_exec).await else { panic!() };
+    clock.jump(60 * 60_000);
+    agent.answer(lease, one, Reply::Exited { code: 0, stdout: None, limit: None }).await;
+    let ToAgent::Perform { id: two, .. } = agent.work(is_exec).await else { panic!() };
+    // Nor is anything longer for one that goes back.
+    clock.jump(-120 * 60_000);
+    agent.answer(lease, two, Reply::Exited { code: 0, stdout: None, limit: None }).await;
+    agent.give_back(lease).await;
+    assert_eq!(place.wait_for_end(id).await["outcome"], "SUCCESS");
 }
 
 /// It is in the store, and not only in the server's memory; and whoever it waits for need not be there.

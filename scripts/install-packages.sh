@@ -7,7 +7,7 @@ set -euo pipefail
 # What each purpose needs, as "package:command or file that shows it is there".
 build=(gcc:cc libc6-dev:/usr/include/stdio.h)
 run=(uidmap:newuidmap git:git curl:curl ca-certificates:/etc/ssl/certs/ca-certificates.crt mmdebstrap:mmdebstrap docker-registry:docker-registry)
-test=(busybox-static:busybox erofs-utils:fsck.erofs python3:pydoc3 python3-venv:/usr/lib/python3.11/ensurepip/__init__.py python3-yaml:/usr/lib/python3/dist-packages/yaml/__init__.py skopeo:skopeo nftables:nft iproute2:ip groovy:groovy default-jre-headless:java qemu-system-x86:qemu-system-x86_64 runsc:runsc docker.io:dockerd e2fsprogs:mkfs.ext4 acpica-tools:iasl postgresql-15:/usr/lib/postgresql/15/bin/postgres)
+test=(busybox-static:busybox erofs-utils:fsck.erofs python3:pydoc3 python3-venv:/usr/lib/python3.11/ensurepip/__init__.py python3-yaml:/usr/lib/python3/dist-packages/yaml/__init__.py skopeo:skopeo nftables:nft iproute2:ip groovy:groovy default-jre-headless:java qemu-system-x86:qemu-system-x86_64 runsc:runsc docker.io:dockerd e2fsprogs:mkfs.ext4 acpica-tools:iasl postgresql-15:/usr/lib/postgresql/15/bin/postgres npm:npm)
 bench=(python3-venv:/usr/lib/python3.11/ensurepip/__init__.py qemu-system-x86:qemu-system-x86_64 runsc:runsc erofs-utils:mkfs.erofs bubblewrap:bwrap runc:runc crun:crun podman:podman umoci:umoci docker.io:dockerd skopeo:skopeo busybox-static:busybox mmdebstrap:mmdebstrap docker-registry:docker-registry)
 
 missing=()

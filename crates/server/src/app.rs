@@ -1,6 +1,7 @@
 //! What all of the server's parts share.
 
 use std::collections::HashSet;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use blob::Blobs;
@@ -39,6 +40,8 @@ pub(crate) struct App {
     pub(crate) checks: Checks,
     /// There may be something to forget.
     pub(crate) house: Notify,
+    /// Something could not be heard: forges are to be looked at.
+    pub(crate) has_missed: AtomicBool,
     /// Runs whose logs cannot be moved: not looked at again before the next start.
     damaged_logs: Mutex<HashSet<RunId>>,
     pub(crate) counted: Counted,
@@ -71,6 +74,7 @@ impl App {
             artifacts: Artifacts::new(blobs),
             checks: Checks::default(),
             house: Notify::new(),
+            has_missed: AtomicBool::new(false),
             damaged_logs: Mutex::default(),
             counted: Counted::default(),
             passwords: Passwords::default(),

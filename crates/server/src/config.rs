@@ -247,6 +247,9 @@ pub struct ReportConfig {
     /// Of GitHub, instead of a token: it is told by checks then, which only apps may write.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app: Option<GithubApp>,
+    /// It is only asked, and told nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub silent: bool,
 }
 
 /// An app of GitHub, and where it is installed.
@@ -373,6 +376,11 @@ impl ProjectConfig {
     /// Whether its branches are found, and are jobs of their own: as in Jenkins' multibranch projects, and unlike in others that have a definition in git.
     pub(crate) fn has_branches(&self) -> bool {
         self.hook.is_some() || self.report.is_some() || self.poll_minutes.is_some()
+    }
+
+    /// Whether its forge is told how its runs go.
+    pub(crate) fn reports(&self) -> bool {
+        self.report.as_ref().is_some_and(|report| !report.silent)
     }
 
     /// Without what is secret.

@@ -102,7 +102,7 @@ impl Teller {
     async fn tell_one(&self, run: &Run, word: &str) -> Result<(), Trouble> {
         let project = self.app.store.project(&run.project_name).await;
         let config = project?.and_then(|project| serde_json::from_value::<ProjectConfig>(project.config).ok());
-        let report = config.and_then(|config| config.report);
+        let report = config.and_then(|config| config.report).filter(|report| !report.silent);
         let report = report.ok_or_else(|| Trouble::Lasting("the project tells nobody any more".to_owned()))?;
         if report.app.is_some() {
             return self.check(&report, run, word).await;

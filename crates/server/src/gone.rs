@@ -12,8 +12,9 @@ use store::{Project, ProjectId, Run, RunFilter, StoreError};
 
 use crate::app::App;
 use crate::forge::{Asker, Silent};
+use crate::found::{Why, change_id, end_all};
 use crate::properties;
-use crate::scan::{Failed, Why, change_id, end_all};
+use crate::scan::Failed;
 
 /// Runs that are looked at together.
 const PAGE: u32 = 500;
@@ -181,6 +182,6 @@ pub(crate) async fn known(app: &App, project: &Project) -> Result<Known, StoreEr
 }
 
 /// What it runs, where that was named in full: what is abbreviated may be a branch or a tag.
-fn reference_of(run: &Run) -> Option<Reference> {
+pub(crate) fn reference_of(run: &Run) -> Option<Reference> {
     Reference::of(run.revision.as_deref()?)
 }

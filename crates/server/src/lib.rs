@@ -25,6 +25,7 @@ mod conventions;
 mod ended;
 mod forge;
 mod forges;
+mod found;
 mod github_app;
 mod gone;
 mod housekeeping;

@@ -14,7 +14,7 @@ use store::{Project, ProjectId, Run, StoreError};
 
 use crate::app::App;
 use crate::config::ProjectConfig;
-use crate::scan::change_id;
+use crate::found::change_id;
 
 const BRANCHES: &str = "refs/heads/";
 

@@ -12,26 +12,32 @@
 //! at, and elsewhere what is gone.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use model::rung::Trust;
-use scm::{Facts, PullRequest, Push, Reference, Refs, RequestState};
-use store::{Actor, NewRun, Project, Run, RunFilter, StoreError};
+use futures_util::FutureExt as _;
+use scm::{Facts, Push, Reference, Refs, RequestState};
+use store::{Actor, NewRun, Project, StoreError};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::app::App;
-use crate::changes::{NOWHERE, again, held, merged, of_push, of_request};
+use crate::changes::of_push;
 use crate::config::{ProjectConfig, ProjectSource};
 use crate::forge::{Asker, Silent, refs};
+use crate::found::{Found, change_id, create, reference_name};
 use crate::gone::{self, There};
 
 /// How often is seen whether some project is due.
 const LOOK: Duration = Duration::from_secs(20);
 /// The longest pause after a forge was away, for a look that was wanted.
 const AGAIN: Duration = Duration::from_secs(60);
-/// Older runs that are looked at together.
+/// Projects that are looked at together.
+const AT_ONCE: usize = 8;
+/// Branches whose last runs are looked at.
 const PAGE: u32 = 500;
 
 /// A look that is wanted.
@@ -58,26 +64,55 @@ pub(crate) async fn watch(app: Arc<App>, mut wanted: mpsc::UnboundedReceiver<Wan
     let mut looked: HashMap<(String, At), Instant> = HashMap::new();
     // Each once, however often it is wanted.
     let mut due: BTreeMap<(String, At), Instant> = BTreeMap::new();
+    // Projects that are looked at now, each in one way: two looks at one would find the same.
+    let mut busy: HashSet<String> = HashSet::new();
+    let mut looks = JoinSet::new();
     loop {
+        let has_missed = app.has_missed.swap(false, Ordering::Relaxed);
+        if has_missed {
+            looked.clear();
+        }
         if let Err(error) = plan(&app, &mut looked, &mut due).await {
             tracing::warn!(%error, "projects cannot be looked at");
+            // What is away for this is so for webhooks too.
+            app.has_missed.store(true, Ordering::Relaxed);
         }
         let now = Instant::now();
-        // Whoever has waited longest: a forge that hangs holds up others, and keeps nobody from their turn.
-        let next = due.iter().filter(|(_, at)| **at <= now).min_by_key(|(_, at)| **at).map(|(key, _)| key.clone());
-        if let Some((project, place)) = next {
+        // Whoever has waited longest first: a forge that hangs holds up few others, and keeps nobody from their turn.
+        while looks.len() < AT_ONCE {
+            let is_due = |((project, _), at): &(&(String, At), &Instant)| **at <= now && !busy.contains(project);
+            let next = due.iter().filter(is_due).min_by_key(|(_, at)| **at).map(|(key, _)| key.clone());
+            let Some((project, place)) = next else { break };
             due.remove(&(project.clone(), place.clone()));
-            if let Err(error) = look(&app, &project, &place).await {
-                tracing::warn!(project, %error, "a forge cannot be looked at");
-                // The next moment of a schedule comes anyway, if it is still wanted.
-                if !matches!(place, At::Branch(_)) {
-                    due.insert((project, place), Instant::now() + AGAIN);
+            busy.insert(project.clone());
+            let app = Arc::clone(&app);
+            looks.spawn(async move {
+                let done = AssertUnwindSafe(look(&app, &project, &place)).catch_unwind().await;
+                (project, place, done)
+            });
+        }
+        let free = due.iter().filter(|((project, _), _)| looks.len() < AT_ONCE && !busy.contains(project));
+        let next = Instant::now() + LOOK;
+        let at = free.map(|(_, at)| *at).min().unwrap_or(next).min(next);
+        tokio::select! {
+            // In an order, so that the same comes of the same.
+            biased;
+            () = tokio::time::sleep_until(at) => {}
+            Some(done) = looks.join_next() => {
+                let Ok((project, place, done)) = done else { continue };
+                busy.remove(&project);
+                let Ok(done) = done else {
+                    tracing::error!(project, "a look at a forge has panicked");
+                    continue;
+                };
+                if let Err(error) = done {
+                    tracing::warn!(project, %error, "a forge cannot be looked at");
+                    // The next moment of a schedule comes anyway, if it is still wanted.
+                    if !matches!(place, At::Branch(_)) {
+                        due.insert((project, place), Instant::now() + AGAIN);
+                    }
                 }
             }
-        }
-        let at = due.values().min().copied().unwrap_or_else(|| Instant::now() + LOOK).min(Instant::now() + LOOK);
-        tokio::select! {
-            () = tokio::time::sleep_until(at) => {}
             more = wanted.recv() => match more {
                 Some(Wanted { project, at }) => drop(due.entry((project, at)).or_insert_with(Instant::now)),
                 None => return,
@@ -136,7 +171,11 @@ async fn look(app: &Arc<App>, name: &str, at: &At) -> Result<(), Failed> {
         At::All => None,
         At::Gone => {
             let known = gone::known(app, &project).await?;
-            return gone::look(app, &project, asker.as_ref(), (known, There::default())).await;
+            gone::look(app, &project, asker.as_ref(), (known, There::default())).await?;
+            return match asker {
+                Some(asker) => look.missed(&asker).await,
+                None => Ok(()),
+            };
         }
         At::RequestsFor(target) => Some(target.as_str()),
         At::Branch(name) => return look.branch(asker.as_ref(), name).await,
@@ -153,13 +192,8 @@ async fn look(app: &Arc<App>, name: &str, at: &At) -> Result<(), Failed> {
         if target.is_some_and(|target| facts.request.target != target) || facts.state != RequestState::Open {
             continue;
         }
-        // Each is asked for once more: what a list says of it may be abbreviated.
         let number = facts.request.number;
-        let facts = match scm::is_whole(&facts.request.commit) {
-            true => Some(facts),
-            false => look.said(number, asker.pull_request(number).await)?,
-        };
-        let Some(facts) = facts else { continue };
+        let Some(facts) = look.whole(&asker, facts).await? else { continue };
         if !config.merge_requests {
             look.request(facts, None).await?;
             continue;
@@ -186,48 +220,6 @@ fn no_branches() -> Silent {
     Silent::Away("it does not say what branches it has".to_owned())
 }
 
-/// What a forge has told of a project, by a list or when it was asked.
-pub(crate) struct Found<'a> {
-    pub(crate) app: &'a App,
-    pub(crate) project: &'a Project,
-    pub(crate) config: &'a ProjectConfig,
-}
-
-/// A run that is to be, or in words why nothing follows.
-pub(crate) type Follows = Result<NewRun, String>;
-
-impl Found<'_> {
-    /// What follows from a pull request that is open; `target`: the commit that it is merged with. The same twice has the same delivery.
-    pub(crate) async fn request(&self, request: PullRequest, target: Option<&str>) -> Result<Follows, StoreError> {
-        let name = request_name(&self.project.name, request.number, &request.commit);
-        let branch = request.target.clone();
-        let number = request.number;
-        let Some(new) = of_request(request) else {
-            // Each look finds it; it is said once.
-            let said = format!("{name} is not run");
-            if !self.app.store.knows_delivery(&said).await? {
-                self.app.store.note_delivery(&said).await?;
-                let project = &self.project.name;
-                tracing::info!(project, request = number, reason = NOWHERE, "a pull request is not run");
-            }
-            return Ok(Err(NOWHERE.to_owned()));
-        };
-        let Some(target) = target else { return Ok(Ok(NewRun { delivery: Some(name), ..new })) };
-        let pair = pair_name(&name, target);
-        let new = merged(new, &branch, target);
-        if !self.app.store.knows_delivery(&name).await? {
-            return Ok(Ok(NewRun { delivery: Some(name), also: Some(pair), ..new }));
-        }
-        // Its commit was run before, or is: now it is because of the target.
-        let commit = new.commit.clone().unwrap_or_default();
-        let waits = self.config.approve_strangers && new.trust == Some(Trust::Stranger);
-        // What nobody has let go for itself, nobody has let go for its target's sake either; and what was let go is that, and no more.
-        let let_go = if waits { self.app.store.let_go(self.project.id, &commit).await? } else { Some(None) };
-        let Some(approved) = let_go else { return Ok(Err("nobody has approved its commit".to_owned())) };
-        Ok(Ok(NewRun { delivery: Some(pair), approved, ..again(new, &branch) }))
-    }
-}
-
 struct Look<'a> {
     app: &'a Arc<App>,
     project: &'a Project,
@@ -249,6 +241,44 @@ impl Look<'_> {
             self.push(Reference::Tag(tag.name), tag.commit).await?;
         }
         Ok(there)
+    }
+
+    /// What has gone on while nobody heard, of branches and pull requests that have had runs: others may be as they were before anybody wanted to hear.
+    async fn missed(&self, asker: &Asker<'_>) -> Result<(), Failed> {
+        let last = self.app.store.last_of_branches(self.project.id, PAGE).await?;
+        let names: HashSet<_> =
+            last.iter().filter(|run| change_id(run).is_none()).filter_map(gone::reference_of).collect();
+        let numbers: HashSet<_> = last.iter().filter_map(|run| change_id(run)?.parse::<u64>().ok()).collect();
+        if !names.is_empty() {
+            for branch in asker.branches().await? {
+                let reference = Reference::Branch(branch.name);
+                if names.contains(&reference) && !self.app.store.has_run_at(self.project.id, &branch.commit).await? {
+                    self.push(reference, branch.commit).await?;
+                }
+            }
+        }
+        if numbers.is_empty() || self.config.merge_requests {
+            return Ok(());
+        }
+        for facts in asker.pull_requests().await? {
+            let number = facts.request.number;
+            if !numbers.contains(&number) || facts.state != RequestState::Open {
+                continue;
+            }
+            if let Some(facts) = self.whole(asker, facts).await? {
+                self.request(facts, None).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A pull request of a list, asked for once more where the list says of its commit only how it begins.
+    async fn whole(&self, asker: &Asker<'_>, facts: Facts) -> Result<Option<Facts>, Silent> {
+        let number = facts.request.number;
+        match scm::is_whole(&facts.request.commit) {
+            true => Ok(Some(facts)),
+            false => self.said(number, asker.pull_request(number).await),
+        }
     }
 
     /// One branch, whose definition wants that: a run, if it is at a commit that had none.
@@ -319,113 +349,5 @@ impl Look<'_> {
         }
         create(self.app, &Actor("scan".into()), self.project, self.config, new).await?;
         Ok(())
-    }
-}
-
-/// By which a pull request's commit is known.
-pub(crate) fn request_name(project: &str, number: u64, commit: &str) -> String {
-    format!("{project} pull request {number} {commit}")
-}
-
-/// By which it is known as merged with a commit.
-fn pair_name(name: &str, target: &str) -> String {
-    format!("{name} in {target}")
-}
-
-/// By which a branch or a tag at a commit is known.
-pub(crate) fn reference_name(project: &str, reference: &Reference, commit: &str) -> String {
-    let name = match reference {
-        Reference::Branch(name) => format!("branch {name}"),
-        Reference::Tag(name) => format!("tag {name}"),
-    };
-    format!("{project} {name} {commit}")
-}
-
-/// By what a run is known that a forge's word was for.
-fn names_of(run: &Run) -> Vec<String> {
-    let Some(commit) = &run.commit else { return Vec::new() };
-    if let Some(number) = change_id(run).and_then(|id| id.parse().ok()) {
-        let name = request_name(&run.project_name, number, commit);
-        let pair = run.merge.as_ref().map(|merge| pair_name(&name, &merge.commit));
-        return [Some(name), pair].into_iter().flatten().collect();
-    }
-    let reference = run.revision.as_deref().and_then(Reference::of);
-    reference.map(|reference| reference_name(&run.project_name, &reference, commit)).into_iter().collect()
-}
-
-/// Asks for a run of what a forge has told. Older ones of the same pull request tell nothing any more.
-pub(crate) async fn create(
-    app: &App,
-    actor: &Actor,
-    project: &Project,
-    config: &ProjectConfig,
-    new: NewRun,
-) -> Result<Run, StoreError> {
-    let held = new.trust.filter(|_| !is_again(&new)).and_then(|trust| held(config, trust));
-    let new = NewRun { reports: config.report.is_some(), held: new.held.clone().or(held), ..new };
-    let run = app.create_run(actor, &project.name, new).await?;
-    supersede(app, &run).await?;
-    app.hub.wake();
-    app.changed(run.id);
-    Ok(run)
-}
-
-fn is_again(new: &NewRun) -> bool {
-    new.facts.causes.iter().any(|cause| cause.class == crate::changes::TARGET_MOVED)
-}
-
-pub(crate) fn is_of_herd(run: &Run) -> bool {
-    run.facts.causes.iter().any(|cause| cause.class == crate::changes::TARGET_MOVED)
-}
-
-/// Ends older runs of the same pull request. One that is there because the target has moved ends only such: the other one is what somebody waits for.
-async fn supersede(app: &App, run: &Run) -> Result<(), StoreError> {
-    let request = change_id(run);
-    let Some(revision) = run.revision.as_deref().filter(|_| request.is_some()) else { return Ok(()) };
-    let reason = format!("Superseded by #{}", run.number);
-    // On some forges what a pull request is fetched by is its branch, which has runs of its own, and may have other requests.
-    let is_same = |older: &Run| older.id < run.id && change_id(older) == request;
-    let fits = |older: &Run| is_same(older) && (!is_of_herd(run) || is_of_herd(older));
-    end_all(app, (run.project, Some(revision)), Why::Superseded(&reason), fits).await
-}
-
-/// Which pull request it is of.
-pub(crate) fn change_id(run: &Run) -> Option<&str> {
-    run.facts.env.iter().find(|(name, _)| name == "CHANGE_ID").map(|(_, id)| id.as_str())
-}
-
-/// Why runs end that are under way, in words.
-#[derive(Clone, Copy)]
-pub(crate) enum Why<'a> {
-    /// A newer one is there.
-    Superseded(&'a str),
-    /// What they are of is no more.
-    Gone(&'a str),
-}
-
-/// Ends what is under way of a project, or of one revision of it, and fits: of a branch or a pull request that is gone, say.
-pub(crate) async fn end_all(
-    app: &App,
-    (project, revision): (store::ProjectId, Option<&str>),
-    why: Why<'_>,
-    fits: impl Fn(&Run) -> bool,
-) -> Result<(), StoreError> {
-    let (projects, revision) = (Some(vec![project]), revision.map(str::to_owned));
-    let mut filter = RunFilter { projects, revision, unfinished: true, limit: PAGE, ..RunFilter::default() };
-    loop {
-        let found = app.store.runs(&filter).await?;
-        // Asked once: a second time would end what it does at its end.
-        for older in found.iter().filter(|older| older.abort_reason.is_none() && fits(older)) {
-            let (Why::Superseded(reason) | Why::Gone(reason)) = why;
-            crate::http::end(app, &Actor::server(), older, reason).await?;
-            if matches!(why, Why::Gone(_)) {
-                // Should it come back as it was, it is news.
-                app.store.forget_deliveries(&names_of(older)).await?;
-            }
-        }
-        match found.last().filter(|_| found.len() == PAGE as usize) {
-            Some(last) => filter.before = Some(last.id),
-            None => return Ok(()),
-        }
     }
 }

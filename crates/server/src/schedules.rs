@@ -50,7 +50,7 @@ async fn turn(app: &App, until: Millis) -> Result<(), StoreError> {
         if let Some((text, config)) = config.ok().and_then(|config| Some((config.cron.clone()?, config)))
             && let Some(moment) = due(&text, &project.name, since, until)
         {
-            let new = NewRun { reports: config.report.is_some(), ..of_default() };
+            let new = NewRun { reports: config.reports(), ..of_default() };
             start(app, &project.name, new, format!("cron {} {moment}", project.name)).await?;
         }
     }
@@ -96,7 +96,7 @@ fn of_default() -> NewRun {
 
 /// Of a branch that has asked for it.
 pub(crate) fn of_branch(said: &Said) -> NewRun {
-    let reports = said.config.report.is_some();
+    let reports = said.config.reports();
     if said.branch.is_empty() {
         return NewRun { reports, ..of_default() };
     }

@@ -76,8 +76,7 @@ impl Followers {
         let configs = projects.iter().filter_map(|project| {
             let config: ProjectConfig = serde_json::from_value(project.config.clone()).ok()?;
             let facts = RunFacts { has_scm: true, ..RunFacts::default() };
-            let new =
-                NewRun { facts, reports: config.report.is_some(), trust: Some(Trust::Protected), ..NewRun::default() };
+            let new = NewRun { facts, reports: config.reports(), trust: Some(Trust::Protected), ..NewRun::default() };
             Some(Follower { project: project.name.clone(), after: config.upstream?, new, branch: None })
         });
         let mut all: Vec<_> = configs.collect();

@@ -83,6 +83,9 @@ pub struct PutArgs {
     /// File with the app's private key, as GitHub hands it out (PEM)
     #[arg(long, value_name = "FILE", requires = "report_app")]
     pub report_key_file: Option<PathBuf>,
+    /// Only ask it, whether what webhooks say is so: a token that may read will do
+    #[arg(long, requires = "report")]
+    pub report_nothing: bool,
     /// Address of its API [default: that of the public service]
     #[arg(long, value_name = "URL", requires = "report")]
     pub report_api: Option<String>,

@@ -85,6 +85,9 @@ pub async fn projects(command: &ProjectsCommand) -> Result<Exit, CommandFailure>
             if let Some(forge) = args.report {
                 let mut report =
                     json!({ "forge": forge.name(), "api": args.report_api, "repository": args.report_repository });
+                if args.report_nothing {
+                    report["silent"] = json!(true);
+                }
                 match (&args.report_token_file, &args.report_app, &args.report_key_file) {
                     (Some(file), ..) => report["token"] = json!(first_line(file)?),
                     (None, Some(id), Some(file)) => {

@@ -2,6 +2,7 @@
 //! from a webhook but that.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use axum::Json;
 use axum::extract::{Path, Request, State};
@@ -17,8 +18,9 @@ use crate::app::App;
 use crate::changes::{NOWHERE, held, of_push, of_request};
 use crate::config::ProjectConfig;
 use crate::forge::{Asker, Given, Silent};
+use crate::found::{Follows, Found, create, reference_name};
 use crate::gone;
-use crate::scan::{At, Follows, Found, Wanted, create, reference_name};
+use crate::scan::{At, Wanted};
 
 /// Runs at one commit that are run once more at once: of so many branches and pull requests.
 const MOST_CHECKS: u32 = 100;
@@ -32,13 +34,27 @@ pub(super) async fn hear(
     headers: HeaderMap,
     request: Request,
 ) -> Result<(StatusCode, Json<Value>), Refused> {
+    let answer = take(&app, name, &headers, request).await;
+    if matches!(answer, Err(Refused(StatusCode::SERVICE_UNAVAILABLE, _))) {
+        // Few forges say it again.
+        app.has_missed.store(true, Ordering::Relaxed);
+    }
+    answer
+}
+
+async fn take(
+    app: &Arc<App>,
+    name: String,
+    headers: &HeaderMap,
+    request: Request,
+) -> Result<(StatusCode, Json<Value>), Refused> {
     let unknown = || Refused(StatusCode::UNAUTHORIZED, "no such project, or the signature is wrong".into());
     let unvouched = app.unvouched.whole(request.into_body()).await?;
     let body = &unvouched.bytes;
     let project = app.store.project(&name).await?.ok_or_else(unknown)?;
     let config: ProjectConfig = serde_json::from_value(project.config.clone()).map_err(|_| unknown())?;
     let hook = config.hook.clone().ok_or_else(unknown)?;
-    let given = Given(&headers);
+    let given = Given(headers);
     verify(hook.forge, &given, body, &hook.secret).map_err(|_| unknown())?;
     let said = read(hook.forge, &given, body).map_err(|refused| Refused::bad(refused.to_string()))?;
     // What comes again has the content that it had, for that is what is signed: the number of a delivery is not, and so anybody's who has heard
@@ -47,6 +63,7 @@ pub(super) async fn hear(
     let id = number.unwrap_or_else(|| store::digest(&String::from_utf8_lossy(body)));
     drop(unvouched);
     // To its end, however long its forge waits for an answer: it is asked for each reference of a push.
+    let app = Arc::clone(app);
     let done = tokio::spawn(async move {
         let heard = Heard { app: &app, project: &project, config: &config, id: format!("{name} {id}") };
         heard.all(said).await
@@ -229,7 +246,7 @@ impl Heard<'_> {
         let Some(run) = run else { return Ok(Err(NO_CHECK.to_owned())) };
         let held = held(self.config, run.trust);
         let by = by.unwrap_or_else(|| "somebody at the forge".to_owned());
-        let reports = self.config.report.is_some();
+        let reports = self.config.reports();
         Ok(Ok(NewRun { delivery: Some(self.id.clone()), held, reports, ..again(&run, None, by) }))
     }
 

@@ -202,7 +202,7 @@ pub(super) async fn create(
         env,
         ..RunFacts::default()
     };
-    let reports = config.report.is_some();
+    let reports = config.reports();
     let new = NewRun { facts, revision, reports, trust, held, priority, ..NewRun::default() };
     let run = app.create_run(&actor, &name, new).await?;
     app.hub.wake();
@@ -332,7 +332,7 @@ pub(super) fn again(run: &Run, restart_from: Option<String>, by: String) -> NewR
 /// Whether a project's forge is to be told of its runs.
 pub(super) async fn reports(app: &App, project: &str) -> Result<bool, Refused> {
     let project = app.store.project(project).await?.ok_or_else(|| Refused::missing("project"))?;
-    Ok(serde_json::from_value::<ProjectConfig>(project.config).is_ok_and(|config| config.report.is_some()))
+    Ok(serde_json::from_value::<ProjectConfig>(project.config).is_ok_and(|config| config.reports()))
 }
 
 /// What waits.

@@ -25,8 +25,8 @@ pub(crate) use self::wakes::{can_be_told, end, wake};
 use crate::app::App;
 use crate::changes::TARGET_MOVED;
 use crate::config::ProjectConfig;
+use crate::found::{Why, end_all, is_of_herd};
 use crate::properties;
-use crate::scan::{Why, end_all, is_of_herd};
 
 /// Runs that are read at once.
 const PAGE: u32 = 500;

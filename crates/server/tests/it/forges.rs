@@ -113,6 +113,31 @@ async fn a_forge_hears_how_a_run_goes() {
     assert!(last["target_url"].as_str().unwrap().ends_with(&format!("/runs/{id}")), "{last}");
 }
 
+/// One that is only asked is told nothing.
+#[tokio::test]
+async fn a_forge_may_be_told_nothing() {
+    let forge = Forge::default();
+    let place = place(&forge.start().await).await;
+    let told = place.ask("GET", "/api/v1/projects/app", Value::Null).await["config"].clone();
+    let mut silent = told.clone();
+    (silent["report"]["silent"], silent["report"]["token"]) = (json!(true), json!("s3cret"));
+    let silent = place.ask("PUT", "/api/v1/projects/app", silent).await;
+    assert_eq!(silent["config"]["report"]["silent"], true);
+    let mut other = told;
+    other["report"]["token"] = json!("s3cret");
+    place.ask("PUT", "/api/v1/projects/other", other).await;
+    let key = place.enrol("one").await;
+    let mut agent = place.agent(&key, &[]).await;
+    for (project, commit) in [("app", "1".repeat(40)), ("other", "2".repeat(40))] {
+        let run = place.ask("POST", &format!("/api/v1/projects/{project}/runs"), json!({})).await;
+        let lease = agent.take_at("echo 'done'", Some(&commit)).await;
+        agent.give_back(lease).await;
+        place.wait_for_end(run["id"].as_u64().unwrap()).await;
+    }
+    forge.wait_for(&"2".repeat(40), "success").await;
+    assert_eq!(forge.count(&"1".repeat(40), "success") + forge.count(&"1".repeat(40), "pending"), 0);
+}
+
 /// What a forge does not take it is not told for ever, and other runs are not held up by it.
 #[tokio::test]
 async fn a_forge_that_refuses_is_not_asked_again() {

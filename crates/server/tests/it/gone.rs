@@ -1,9 +1,12 @@
 //! What is gone, and what was not heard of it: found when somebody looks, and nothing of what is there is ended.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::agent::Place;
 use crate::herd::{Forge, SECRET, commit};
+use crate::postgres::Postgres;
 
 impl Place {
     async fn is_under_way(&self, run: u64) -> bool {
@@ -77,10 +80,113 @@ async fn who_is_not_let_in_ends_nothing() {
     let of_other = place.ask("POST", "/api/v1/projects/zed/runs", asked).await["id"].as_u64().unwrap();
     place.server.take().unwrap().stop().await;
     shut.set(|repository| repository.shut = true);
+    let before = shut.0.lock().unwrap().answers;
     open.set(|repository| drop(repository.branches.remove("topic")));
     place.start().await;
     assert_eq!(place.wait_for_end(of_other).await["outcome"], "ABORTED");
+    // It is asked for its branches, and says that it has no such repository.
+    wait_until(|| shut.0.lock().unwrap().answers > before).await;
     assert!(place.is_under_way(topic).await);
+}
+
+async fn wait_until(is_so: impl Fn() -> bool) {
+    for _ in 0..1000 {
+        if is_so() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("it does not come about");
+}
+
+/// One that takes connections and says nothing holds up nobody else.
+#[tokio::test]
+async fn a_forge_that_hangs_holds_up_no_other() {
+    let forge = Forge::default();
+    forge.set(|repository| repository.branches = [("main".into(), commit(1)), ("topic".into(), commit(1))].into());
+    let mut place = Place::with_forge(&forge, json!({})).await;
+    let topic = place.push("topic", &commit(1), "a").await["run"].as_u64().unwrap();
+    let hangs = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let api = format!("http://{}", hangs.local_addr().unwrap());
+    let report = json!({ "forge": "github", "api": api, "repository": "org/app", "token": "t" });
+    let config = json!({ "source": { "git": { "url": "http://127.0.0.1:9/app.git" } }, "report": report });
+    // Before that one by their names, and by the time that they wait.
+    for name in ["a1", "a2", "a3"] {
+        place.ask("PUT", &format!("/api/v1/projects/{name}"), config.clone()).await;
+        let asked = json!({ "revision": "refs/heads/topic" });
+        place.ask("POST", &format!("/api/v1/projects/{name}/runs"), asked).await;
+    }
+    place.server.take().unwrap().stop().await;
+    forge.set(|repository| drop(repository.branches.remove("topic")));
+    place.start().await;
+    let held = async {
+        let mut held = Vec::new();
+        while held.len() < 3 {
+            held.push(hangs.accept().await.unwrap().0);
+        }
+        held
+    };
+    let (held, ended) = tokio::join!(held, place.wait_for_end(topic));
+    assert_eq!(ended["outcome"], "ABORTED");
+    // None of these was given up meanwhile.
+    for stream in held {
+        let mut bytes = [0; 4096];
+        while stream.try_read(&mut bytes).is_ok_and(|read| read > 0) {}
+        let end = stream.try_read(&mut bytes).map_err(|error| error.kind());
+        assert_eq!(end, Err(std::io::ErrorKind::WouldBlock));
+    }
+}
+
+/// What has gone on while nobody heard is run when somebody looks: of what was run before, that is, and not all that there is.
+#[tokio::test]
+async fn what_nobody_heard_is_run() {
+    let forge = Forge::default();
+    forge.set(|repository| {
+        repository.branches = [("topic".into(), commit(1)), ("old".into(), commit(2))].into();
+        repository.requests.insert(5, (commit(5), "main".into(), "open".into(), false));
+        repository.requests.insert(6, (commit(6), "main".into(), "open".into(), false));
+    });
+    let mut place = Place::with_forge(&forge, json!({})).await;
+    place.push("topic", &commit(1), "a").await;
+    place.open(&forge, 5, "b").await;
+    for turn in 0..2 {
+        place.server.take().unwrap().stop().await;
+        forge.set(|repository| {
+            repository.branches.insert("topic".into(), commit(11));
+            repository.branches.insert("new".into(), commit(9));
+            repository.requests.get_mut(&5).unwrap().0 = commit(15);
+        });
+        let before = forge.0.lock().unwrap().answers;
+        place.start().await;
+        let runs = place.wait_for_runs(4).await;
+        let commits: Vec<_> = runs.iter().map(|run| run["commit"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(commits[..2], [commit(1), commit(5)]);
+        assert!(
+            commits.len() == 4 && commits.contains(&commit(11)) && commits.contains(&commit(15)),
+            "{turn}: {commits:?}"
+        );
+        wait_until(|| forge.0.lock().unwrap().answers > before + 2).await;
+    }
+    assert_eq!(place.runs().await.len(), 4);
+}
+
+/// A webhook that could not be taken does not come again from most forges: they are looked at when the database is back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_came_while_the_database_was_away_is_run() {
+    let Some(mut database) = Postgres::start() else { return };
+    let forge = Forge::default();
+    forge.set(|repository| repository.branches = [("main".into(), commit(1))].into());
+    let place = Place::with_forge_on(&forge, json!({}), Place::on(Some(database.database().await)).await).await;
+    place.push("main", &commit(1), "a").await;
+    // The look after its start is over.
+    wait_until(|| forge.0.lock().unwrap().answers >= 2).await;
+    database.crash();
+    forge.set(|repository| drop(repository.branches.insert("main".into(), commit(2))));
+    let body = json!({ "ref": "refs/heads/main", "after": commit(2), "sender": { "login": "alice" } });
+    assert_eq!(place.sent("push", "b", &body).send().await.unwrap().status(), 503);
+    database.come_back();
+    let runs = place.wait_for_runs(2).await;
+    assert_eq!(runs[1]["commit"], commit(2));
 }
 
 /// Where a pull request is fetched by its branch, what it says is not said of that; and it is over with the request.

@@ -28,6 +28,8 @@ pub struct Repository {
     /// Number: commit, target, state, whether it comes from a fork.
     pub requests: BTreeMap<u64, (String, String, String, bool)>,
     pub away: bool,
+    /// How many answers it has given.
+    pub answers: u32,
     /// So many answers more it is away.
     pub fails: u32,
     /// Whoever asks is not let in, and not told so: as of a repository that is private.
@@ -50,6 +52,7 @@ pub fn request(number: u64, (head, target, state, fork): &(String, String, Strin
 
 async fn answer(State(Forge(repository)): State<Forge>, uri: Uri) -> (StatusCode, Json<Value>) {
     let mut repository = repository.lock().unwrap();
+    repository.answers += 1;
     let fails = repository.fails > 0;
     repository.fails = repository.fails.saturating_sub(1);
     if repository.away || fails {
@@ -128,7 +131,10 @@ impl Forge {
 
 impl Place {
     pub async fn with_forge(forge: &Forge, more: Value) -> Place {
-        let place = Place::new().await;
+        Place::with_forge_on(forge, more, Place::new().await).await
+    }
+
+    pub async fn with_forge_on(forge: &Forge, more: Value, place: Place) -> Place {
         let mut config = json!({
             "source": { "git": { "url": "http://127.0.0.1:9/app.git" } },
             "hook": { "forge": "github", "secret": SECRET },

@@ -33,9 +33,9 @@ use super::error::Refused;
 use crate::app::App;
 use crate::changes::{by_user, env_of_again, held, of_person};
 use crate::config::ProjectConfig;
+use crate::found::change_id;
 use crate::logs;
 use crate::policy::Action;
-use crate::scan::change_id;
 
 /// Branches of a project that are listed.
 const JOBS: u32 = 200;
@@ -249,7 +249,7 @@ async fn build(app: &App, actor: Actor, job: &Job, given: Vec<(String, String)>)
         }
     };
     let facts = RunFacts { causes: vec![by_user(&actor)], has_scm: true, params, env, ..RunFacts::default() };
-    let (reports, held, trust) = (config.report.is_some(), held(&config, trust), Some(trust));
+    let (reports, held, trust) = (config.reports(), held(&config, trust), Some(trust));
     let new = NewRun { facts, revision, reports, held, trust, merge, ..NewRun::default() };
     let run = app.create_run(&actor, &job.project.name, new).await?;
     app.hub.wake();

@@ -1,22 +1,49 @@
 //! Which run is the last of its kind, however many of other kinds are newer.
 
 use model::outcome::Outcome;
+use model::run::RunFacts;
+use model::rung::Trust;
+use sqlx::Row as _;
+use sqlx::any::AnyRow;
 
 use crate::projects::ProjectId;
 use crate::run::Run;
 use crate::runs::{SELECT, run};
-use crate::{Store, StoreError, signed};
+use crate::{Store, StoreError, signed, unsigned};
 
 /// Runs of the same tree that are looked at for a verdict, the newest.
 const VERDICTS: u32 = 20;
 
-/// That a run says how its project stands, in SQL: it is of the branch that is built where nobody says otherwise (`$2`, by its reference `$3`), and neither
-/// a tag's of that name, nor a pull request's, nor a stranger's.
-const IS_OWN: &str = "(r.revision IS NULL OR r.revision IN ($2, $3)) AND r.trust <> 'stranger' AND r.facts NOT LIKE '%[\"CHANGE_ID\",\"%'";
+/// Runs of a branch that are looked at for one that is its own, the newest.
+const NEWEST: u32 = 50;
 
-/// A branch, and its reference.
-fn names_of(branch: Option<&str>) -> [Option<String>; 2] {
-    [branch.map(str::to_owned), branch.map(|branch| format!("refs/heads/{branch}"))]
+/// What a run is of.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// Its project.
+    pub project: ProjectId,
+    branch: Option<String>,
+    revision: Option<String>,
+    trust: Trust,
+    facts: RunFacts,
+}
+
+impl Standing {
+    fn of(run: &Run) -> Standing {
+        let (branch, revision) = (run.facts.branch().map(str::to_owned), run.revision.clone());
+        Standing { project: run.project, branch, revision, trust: run.trust, facts: run.facts.clone() }
+    }
+
+    /// It says how its project stands: it is of the branch that is built where nobody says otherwise (`None`: there are no branches), and neither a tag's of
+    /// that name, nor a pull request's, nor a stranger's.
+    pub fn is_of_default(&self, default: Option<&str>) -> bool {
+        let is_named = |name: &str| Some(name.strip_prefix("refs/heads/").unwrap_or(name)) == default;
+        // A run is of no branch where its project had none that is a job of its own.
+        self.branch.as_deref().is_none_or(|branch| Some(branch) == default)
+            && self.revision.as_deref().is_none_or(is_named)
+            && self.trust != Trust::Stranger
+            && !self.facts.env.iter().any(|(name, _)| name == "CHANGE_ID")
+    }
 }
 
 impl Store {
@@ -26,32 +53,37 @@ impl Store {
     /// # Errors
     /// The database.
     pub async fn last_of_default(&self, project: ProjectId, branch: Option<&str>) -> Result<Option<Run>, StoreError> {
-        // A run is of no branch where its project had none that is a job of its own.
         let newest = |of: &str| {
             format!(
-                "(SELECT r.id FROM runs r WHERE r.project_id = $1 AND {of} AND r.status = 'done' AND {IS_OWN} ORDER BY r.id DESC LIMIT 1)"
+                "SELECT id FROM (SELECT id FROM runs WHERE project_id = $1 AND {of} AND status = 'done' AND trust <> 'stranger' ORDER BY id DESC LIMIT {NEWEST}) AS newest"
             )
         };
-        let (named, unnamed) = (newest("r.branch = $2"), newest("r.branch IS NULL"));
-        let text = format!("{SELECT} WHERE r.id IN ({named}, {unnamed}) ORDER BY r.id DESC LIMIT 1");
-        let [short, whole] = names_of(branch);
-        let query = sqlx::query(sqlx::AssertSqlSafe(text)).bind(signed(project.0)).bind(short).bind(whole);
-        query.fetch_optional(&self.pool).await?.as_ref().map(run).transpose()
+        let (named, unnamed) = (newest("branch = $2"), newest("branch IS NULL"));
+        let text = format!("{SELECT} WHERE r.id IN ({named} UNION ALL {unnamed}) ORDER BY r.id DESC");
+        let query = sqlx::query(sqlx::AssertSqlSafe(text)).bind(signed(project.0)).bind(branch.map(str::to_owned));
+        let found = query.fetch_all(&self.pool).await?;
+        let mut found = found.iter().map(run);
+        found.find(|found| found.as_ref().map_or(true, |found| Standing::of(found).is_of_default(branch))).transpose()
     }
 
-    /// Whether an agent has such a run.
+    /// What the runs are of that agents have.
     ///
     /// # Errors
     /// The database.
-    pub async fn default_is_running(&self, project: ProjectId, branch: Option<&str>) -> Result<bool, StoreError> {
-        // Of what is under way there is less than a project may have: a term is no column, and so nothing that databases begin with.
-        let text = format!(
-            "SELECT r.id FROM runs r WHERE r.status <> 'done' AND r.status = 'running' AND r.project_id + 0 = $1 \
-             AND (r.branch = $2 OR r.branch IS NULL) AND {IS_OWN} ORDER BY r.id DESC LIMIT 1"
-        );
-        let [short, whole] = names_of(branch);
-        let query = sqlx::query(sqlx::AssertSqlSafe(text)).bind(signed(project.0)).bind(short).bind(whole);
-        Ok(query.fetch_optional(&self.pool).await?.is_some())
+    pub async fn running(&self) -> Result<Vec<Standing>, StoreError> {
+        let text =
+            "SELECT project_id, branch, revision, trust, facts FROM runs WHERE status <> 'done' AND status = 'running'";
+        let standing = |row: &AnyRow| {
+            Ok(Standing {
+                project: ProjectId(unsigned(row.try_get(0)?)),
+                branch: row.try_get(1)?,
+                revision: row.try_get(2)?,
+                trust: serde_json::from_value(row.try_get::<String, _>(3)?.into())
+                    .map_err(StoreError::damaged("a run"))?,
+                facts: serde_json::from_str(&row.try_get::<String, _>(4)?).map_err(StoreError::damaged("a run"))?,
+            })
+        };
+        sqlx::query(text).fetch_all(&self.pool).await?.iter().map(standing).collect()
     }
 
     /// The last run of a project, or of one of its branches, tags and pull requests, that ended in one of these ways.
@@ -64,11 +96,15 @@ impl Store {
         branch: Option<&str>,
         outcomes: &[Outcome],
     ) -> Result<Option<Run>, StoreError> {
-        let of_branch = if branch.is_some() { " AND r.branch = $2" } else { "" };
-        let outcomes = outcomes.iter().map(|outcome| format!(", '{}'", outcome.name())).collect::<String>();
-        let text = format!(
-            "{SELECT} WHERE r.project_id = $1{of_branch} AND r.outcome IN (''{outcomes}) ORDER BY r.id DESC LIMIT 1"
-        );
+        let of_branch = if branch.is_some() { " AND branch = $2" } else { "" };
+        // Those that are rare have an index; of what is not, one of the last is one.
+        let last = |outcome: &Outcome| {
+            let is_rare = if *outcome == Outcome::Success { "" } else { " AND outcome <> 'SUCCESS'" };
+            let name = outcome.name();
+            format!(", (SELECT MAX(id) FROM runs WHERE project_id = $1{of_branch} AND outcome = '{name}'{is_rare})")
+        };
+        let outcomes = outcomes.iter().map(last).collect::<String>();
+        let text = format!("{SELECT} WHERE r.id IN (0{outcomes}) ORDER BY r.id DESC LIMIT 1");
         let mut query = sqlx::query(sqlx::AssertSqlSafe(text)).bind(signed(project.0));
         if let Some(branch) = branch {
             query = query.bind(branch.to_owned());

@@ -45,6 +45,7 @@ pub use connect::{Gate, Store};
 pub use elsewhere::Elsewhere;
 pub use error::StoreError;
 pub use journal::{Act, Outstanding};
+pub use last_runs::Standing;
 pub use log_blobs::{Moved, Repacker};
 pub use logs::{Chunk, ChunkPlace};
 pub use people::{Known, Listed, NewToken, Person};

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse as _, Response};
 use maud::html;
 use model::outcome::Outcome;
 use serde::Deserialize;
-use store::{Project, Run};
+use store::{Project, Run, Standing};
 
 use super::auth::{User, Viewer};
 use super::error::Refused;
@@ -32,9 +32,10 @@ pub(super) async fn last_of_its_own(app: &App, project: &Project) -> Result<Opti
     Ok(app.store.last_of_default(project.id, branch_of(project).as_deref()).await?)
 }
 
-/// Whether such a run is under way.
-pub(super) async fn is_building(app: &App, project: &Project) -> Result<bool, Refused> {
-    Ok(app.store.default_is_running(project.id, branch_of(project).as_deref()).await?)
+/// Whether such a run is among these, which agents have.
+pub(super) fn is_building(running: &[Standing], project: &Project) -> bool {
+    let branch = branch_of(project);
+    running.iter().any(|of| of.project == project.id && of.is_of_default(branch.as_deref()))
 }
 
 /// `GET /buildStatus/icon?job=NAME`

@@ -19,6 +19,8 @@ use crate::app::App;
 #[derive(Default)]
 struct Told {
     is_declarative: bool,
+    /// Something of it was done.
+    has_begun: bool,
     /// The step `properties` that is under way.
     says: Option<StepId>,
     /// Stages at the top; of a declarative pipeline its own alone.
@@ -29,12 +31,13 @@ struct Told {
 
 impl Told {
     fn hear(&mut self, event: &Event) {
+        self.has_begun |= matches!(event, Event::StageStarted { .. } | Event::StepStarted { .. });
         match event {
             Event::StepStarted { step, name, .. } if name == "properties" => self.says = Some(*step),
             Event::StepFinished { step, .. } if self.says == Some(*step) => self.says = None,
             // What was before is no part of it.
             Event::PropertiesSet { .. } if self.says.is_none() => {
-                *self = Told { is_declarative: true, ..Told::default() }
+                *self = Told { is_declarative: true, has_begun: true, ..Told::default() }
             }
             Event::StageStarted { stage, parent: None, name, branch: false } => {
                 self.names.insert(*stage, name.clone());
@@ -66,7 +69,7 @@ fn is_a_script(run: &Run) -> Refused {
     let whole = format!("all of it is run once more by `cofferdam rerun {}`", run.id.0);
     Refused(
         StatusCode::CONFLICT,
-        format!("only a declarative pipeline begins with one of its stages, and this is none: {whole}"),
+        format!("only a declarative pipeline begins with one of its stages, and this run has had none: {whole}"),
     )
 }
 
@@ -80,10 +83,13 @@ pub(super) async fn first_failed(app: &App, run: &Run) -> Result<Option<String>,
     }
 }
 
-/// Refuses to begin a run with one of its stages that had stages, and none of a declarative pipeline. Of what has not come so far nothing is known.
-pub(super) async fn has_places(app: &App, run: &Run) -> Result<(), Refused> {
+/// Refuses to begin a run with a stage where it can have none: it has come to its end, or that stage was in it, and to no declarative pipeline. What has not
+/// come so far may have one.
+pub(super) async fn has_place(app: &App, run: &Run, stage: &str) -> Result<(), Refused> {
     let told = Told::of(app, run).await?;
-    if told.is_declarative || told.names.is_empty() { Ok(()) } else { Err(is_a_script(run)) }
+    let is_whole = matches!(run.outcome, Some(Outcome::Success | Outcome::Unstable)) && told.has_begun;
+    let is_known = is_whole || told.names.values().any(|name| name == stage);
+    if told.is_declarative || !is_known { Ok(()) } else { Err(is_a_script(run)) }
 }
 
 #[cfg(test)]

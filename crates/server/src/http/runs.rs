@@ -17,7 +17,7 @@ use super::auth::User;
 use super::body::Sent;
 use super::description;
 use super::error::Refused;
-use super::restarts::{first_failed, has_places};
+use super::restarts::{first_failed, has_place};
 use super::test_results::Counts;
 use crate::app::App;
 use crate::changes::{REPLAYED, RESTARTED, by_user, env_of_person, held, of_person};
@@ -288,7 +288,7 @@ pub(super) async fn rerun(
     let restart_from = match (from, failed) {
         (Some(_), true) => return Err(Refused::bad("`from` and `failed` say two different things")),
         (Some(from), false) => {
-            has_places(&app, &run).await?;
+            has_place(&app, &run, &from).await?;
             Some(from)
         }
         (None, true) => first_failed(&app, &run).await?,

@@ -42,7 +42,22 @@ async fn only_a_declarative_pipeline_is_begun_in_its_middle() {
             assert_eq!((&again["outcome"], &again["message"]), (&ended["outcome"], &ended["message"]), "{text}");
         }
     }
+    // Without a stage, or with one elsewhere than at the top, but whole; and what was ended before it came to its pipeline, which only itself can tell.
+    let ended_before = format!("stage('Prepare') {{ error 'no' }}\n{declarative}");
+    for (text, status) in
+        [("echo 'built'", 409), ("parallel a: { stage('Test') { echo 'a' } }", 409), (&ended_before, 201)]
+    {
+        let id = place.trigger().await;
+        let lease = agent.take(text).await;
+        agent.give_back(lease).await;
+        place.wait_for_end(id).await;
+        let said = place.as_admin("POST", &format!("/api/v1/runs/{id}/rerun"), &json!({ "from": "Test" })).await;
+        assert_eq!(said.0, status, "{text}: {}", said.1);
+    }
+    let lease = agent.take(&ended_before).await;
+    agent.give_back(lease).await;
+    place.wait_for_end(lease.run.0).await;
     // Four of them, and of the declarative two again twice.
     let runs = place.ask("GET", "/api/v1/runs", Value::Null).await;
-    assert_eq!(runs["runs"].as_array().unwrap().len(), 4 + 2 * 2);
+    assert_eq!(runs["runs"].as_array().unwrap().len(), 4 + 2 * 2 + 3 + 1);
 }

@@ -60,7 +60,11 @@ type Asked<'a> = (&'a [(&'a str, &'a str)], Option<&'a str>, Trust);
 pub async fn a_project_stands_as_its_default_branch_does(store: Store) {
     let (app, other) = (put(&store, "app").await, put(&store, "other").await);
     let last = async |branch: Option<&str>| store.last_of_default(app.id, branch).await.unwrap().map(|run| run.id);
-    let is_running = async |branch: Option<&str>| store.default_is_running(app.id, branch).await.unwrap();
+    let is_running_in = async |project, branch: Option<&str>| {
+        let running = store.running().await.unwrap();
+        running.iter().any(|of| of.project == project && of.is_of_default(branch))
+    };
+    let is_running = async |branch: Option<&str>| is_running_in(app.id, branch).await;
     let main: &[_] = &[("BRANCH_NAME", "main")];
     let finish = async |id, outcome| assert!(store.finish_run(id, &end(outcome), 30).await.unwrap());
     let is_leased = async |id| assert_eq!(store.lease_run(id, 0, 1, 25).await.unwrap(), 1);
@@ -97,9 +101,16 @@ pub async fn a_project_stands_as_its_default_branch_does(store: Store) {
         assert!(!is_running(Some("main")).await, "it waits");
         is_leased(id).await;
         assert!(is_running(Some("main")).await && !is_running(None).await && !is_running(Some("topic")).await);
-        assert!(!store.default_is_running(other.id, Some("main")).await.unwrap());
+        assert!(!is_running_in(other.id, Some("main")).await);
         finish(id, Outcome::Unstable).await;
         assert_eq!((last(Some("main")).await, is_running(Some("main")).await), (Some(id), false));
     }
     assert!(store.last_of_default(other.id, Some("main")).await.unwrap().is_none());
+    // What somebody calls a parameter makes no pull request of it.
+    let pair = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
+    let facts = RunFacts { env: pair("BRANCH_NAME", "main"), params: pair("CHANGE_ID", "7"), ..RunFacts::default() };
+    let new = NewRun { facts, trust: Some(Trust::Member), ..NewRun::default() };
+    let with_parameter = store.create_run(&alice(), "app", new, 20).await.unwrap().id;
+    finish(with_parameter, Outcome::Failure).await;
+    assert_eq!(last(Some("main")).await, Some(with_parameter));
 }

@@ -332,9 +332,9 @@ fn color(last: Option<&Run>) -> String {
 /// `GET /cc.xml`
 pub(super) async fn cc(State(app): State<Arc<App>>, user: User, headers: HeaderMap) -> Result<Response, Refused> {
     let base = base(&app, &headers);
-    let mut projects = Vec::new();
+    let (running, mut projects) = (app.store.running().await?, Vec::new());
     for project in user.projects(&app).await? {
-        let runs_now = is_building(&app, &project).await?;
+        let runs_now = is_building(&running, &project);
         let last = last_of_its_own(&app, &project).await?;
         projects.push((project, runs_now, last));
     }

@@ -61,6 +61,10 @@ const EXPECT: &[Row] = &[
     ("DELETE", "/api/v1/tokens/TOKEN", "", ["mmm", "mmm", "mmm", ".mm"]),
     ("GET", "/metrics", "", [".ff", ".ff", ".ff", ".ff"]),
     // As Jenkins has it.
+    ("GET", "/job/team/job/app/api/json", "", ["..-", "..-", "..-", "..-"]),
+    ("GET", "/job/team/job/app/1/api/json", "", ["..-", "..-", "..-", "..-"]),
+    ("GET", "/job/team/job/app/lastBuild/api/json", "", ["..-", "..-", "..-", "..-"]),
+    ("GET", "/job/team/job/app/1/artifact/a/b", "", ["mm-", "mm-", "mm-", "mm-"]),
     ("GET", "/job/team/job/app/1/consoleText", "", ["..-", "..-", "..-", "..-"]),
     ("GET", "/job/team/job/app/badge/icon", "", ["..-", "..-", "..-", "..-"]),
     ("GET", "/buildStatus/icon?job=team/app", "", ["..-", "..-", "..-", "..-"]),
@@ -144,6 +148,9 @@ async fn each_role_may_what_the_policy_says() {
         assert!(sees(place.as_who(&tokens[1], "GET", path, "").await.1), "{path}");
         assert!(!sees(place.as_who(&tokens[2], "GET", path, "").await.1), "{path}");
     }
+    let monitor = async |token: &str| place.request("GET", "/cc.xml").bearer_auth(token).send().await.unwrap().text();
+    assert!(monitor(&tokens[1]).await.await.unwrap().contains("team/app"));
+    assert!(!monitor(&tokens[2]).await.await.unwrap().contains("team/app"));
 }
 
 /// Whoever adds one says who may.

@@ -148,11 +148,11 @@ pub(crate) async fn end_all(
         // Asked once: a second time would end what it does at its end.
         for older in found.iter().filter(|older| older.abort_reason.is_none() && fits(older)) {
             let (Why::Superseded(reason) | Why::Gone(reason)) = why;
-            crate::http::end(app, &Actor::server(), older, reason).await?;
             if matches!(why, Why::Gone(_)) {
-                // Should it come back as it was, it is news.
+                // Should it come back as it was, it is news. Before it is to end, for then it is not looked at again.
                 app.store.forget_deliveries(&names_of(older)).await?;
             }
+            crate::http::end(app, &Actor::server(), older, reason).await?;
         }
         match found.last().filter(|_| found.len() == PAGE as usize) {
             Some(last) => filter.before = Some(last.id),

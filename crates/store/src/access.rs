@@ -118,7 +118,9 @@ impl Store {
     pub async fn remove_agent(&self, actor: &Actor, id: u64, now: Millis) -> Result<bool, StoreError> {
         let mut tx = self.write().await?;
         let row = sqlx::query("DELETE FROM agents WHERE id = $1 RETURNING name").bind(signed(id));
-        let Some(row) = row.fetch_optional(&mut *tx).await? else { return Ok(false) };
+        let Some(row) = row.fetch_optional(&mut *tx).await? else {
+            return tx.rollback().await.map(|()| false);
+        };
         let name: String = row.try_get(0)?;
         record(&mut tx, now, actor, "agent.remove", &name, &json!({ "id": id })).await?;
         tx.commit().await?;

@@ -197,7 +197,7 @@ impl Store {
         let mut tx = self.write().await?;
         let most = match held(&mut tx, of, shelf).await? {
             Ok((_, bytes)) => limits.file_bytes.min(limits.run_bytes.saturating_sub(bytes)),
-            Err(reason) => return Ok(Err(reason)),
+            Err(reason) => return tx.rollback().await.map(|()| Err(reason)),
         };
         spare(&mut tx, key, now).await?;
         tx.commit().await?;
@@ -218,7 +218,7 @@ impl Store {
         let mut tx = self.write().await?;
         let (mut files, mut bytes) = match held(&mut tx, of, shelf).await? {
             Ok(has) => has,
-            Err(reason) => return Ok(Err(reason)),
+            Err(reason) => return tx.rollback().await.map(|()| Err(reason)),
         };
         alone(&mut tx, shelf, signed(of.run.0)).await?;
         let old = format!("DELETE FROM {shelf} WHERE run_id = $1 AND path = $2 RETURNING key, bytes");
@@ -235,6 +235,7 @@ impl Store {
         }
         (files, bytes) = (files + 1, bytes.saturating_add(new.bytes));
         if files > limits.run_files || bytes > limits.run_bytes {
+            tx.rollback().await?;
             return Ok(Err(NotKept::TooMuch { what: shelf, files: limits.run_files, bytes: limits.run_bytes }));
         }
         let add =
@@ -255,7 +256,7 @@ impl Store {
         let used = sqlx::query("DELETE FROM spare_blobs WHERE key = $1").bind(new.key.clone());
         if used.execute(&mut *tx).await?.rows_affected() != 1 {
             // Somebody has removed the blob meanwhile.
-            return Ok(Err(NotKept::Over));
+            return tx.rollback().await.map(|()| Err(NotKept::Over));
         }
         tx.commit().await?;
         Ok(Ok(()))

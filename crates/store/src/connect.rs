@@ -42,7 +42,7 @@ const MIGRATIONS: [&str; 23] = [
 /// The schema that this version knows.
 pub(crate) const SCHEMA: i64 = MIGRATIONS.len() as i64;
 /// How long a connection is waited for.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a turn is waited for: who gave up would close the connection.
 const TURN: Duration = Duration::from_secs(24 * 60 * 60);
 /// Connections: readers beside one writer.

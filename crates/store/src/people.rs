@@ -290,7 +290,7 @@ impl Store {
         );
         let removed = removed.bind(id).bind(owner).execute(&mut *tx).await?.rows_affected();
         if removed == 0 {
-            return Ok(false);
+            return tx.rollback().await.map(|()| false);
         }
         record(&mut tx, now, actor, "token.api.remove", id, &json!({ "owner": owner })).await?;
         tx.commit().await?;

@@ -11,6 +11,7 @@ use sqlx::{Any, AnyConnection, AnyPool, Transaction, raw_sql};
 use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
 
 use crate::StoreError;
+use crate::connect::PATIENCE;
 
 /// Changes that are written to the disk together, at most: how long one waits for others is bounded.
 const TOGETHER: usize = 64;
@@ -24,6 +25,8 @@ pub(crate) struct Group {
     tx: Transaction<'static, Any>,
     /// Who made them, and waits for them to be on the disk.
     members: Vec<oneshot::Sender<Result<(), Arc<sqlx::Error>>>>,
+    /// The last change is behind a savepoint.
+    is_marked: bool,
     /// The last change was not made to its end: what there is of it is taken back.
     has_remains: bool,
 }
@@ -43,17 +46,21 @@ impl Change {
 
     /// One of a group, when it is its turn.
     pub(crate) async fn in_turn(turns: &Turns, pool: &AnyPool) -> Result<Change, StoreError> {
-        let mut group = Arc::clone(turns).lock_owned().await;
+        // Those before it may each wait as long, for a lock that another process has: nobody waits for all of them.
+        let group = tokio::time::timeout(PATIENCE, Arc::clone(turns).lock_owned()).await;
+        let mut group = group.map_err(|_| sqlx::Error::PoolTimedOut)?;
         if group.as_ref().is_some_and(|group| group.has_remains || group.members.len() >= TOGETHER) {
-            end(&mut group).await;
+            group = tokio::spawn(ended(group)).await.map_err(gone)?;
         }
         if group.is_none() {
             let tx = pool.begin_with("BEGIN IMMEDIATE").await?;
-            *group = Some(Group { tx, members: Vec::new(), has_remains: false });
+            *group = Some(Group { tx, members: Vec::new(), is_marked: false, has_remains: false });
         }
         let mut turn = Turn { turns: Arc::clone(turns), group: Some(group) };
         if turn.is_behind_others() {
-            raw_sql("SAVEPOINT turn").execute(&mut *turn.group_mut().tx).await?;
+            let group = turn.group_mut();
+            raw_sql("SAVEPOINT turn").execute(&mut *group.tx).await?;
+            group.is_marked = true;
         }
         Ok(Change(Kind::Turn(turn)))
     }
@@ -66,18 +73,18 @@ impl Change {
         match self.0 {
             Kind::Alone(tx) => Ok(tx.commit().await?),
             // A task of its own: who gives up here leaves nothing open.
-            Kind::Turn(turn) => tokio::spawn(turn.commit()).await.map_err(|_| sqlx::Error::WorkerCrashed)?,
+            Kind::Turn(turn) => tokio::spawn(turn.commit(true)).await.map_err(gone)?,
         }
     }
 
-    /// Nothing of it is there.
+    /// Nothing of it is there, and what it has read is on the disk: for an answer that rests on that.
     ///
     /// # Errors
     /// The database.
     pub(crate) async fn rollback(self) -> Result<(), StoreError> {
         match self.0 {
             Kind::Alone(tx) => Ok(tx.rollback().await?),
-            Kind::Turn(_) => Ok(()),
+            Kind::Turn(turn) => tokio::spawn(turn.commit(false)).await.map_err(gone)?,
         }
     }
 }
@@ -122,9 +129,15 @@ impl Turn {
         !self.group().members.is_empty()
     }
 
-    async fn commit(mut self) -> Result<(), StoreError> {
+    /// To its end, with what was changed or without.
+    async fn commit(mut self, is_kept: bool) -> Result<(), StoreError> {
         if self.is_behind_others() {
-            raw_sql("RELEASE turn").execute(&mut *self.group_mut().tx).await?;
+            let group = self.group_mut();
+            let end = if is_kept { "RELEASE turn" } else { "ROLLBACK TO turn; RELEASE turn" };
+            raw_sql(end).execute(&mut *group.tx).await?;
+            group.is_marked = false;
+        } else if !is_kept {
+            return Ok(());
         }
         let (tell, mut told) = oneshot::channel();
         self.group_mut().members.push(tell);
@@ -132,19 +145,17 @@ impl Turn {
         let answer = tokio::select! {
             biased;
             answer = &mut told => answer,
-            mut group = Arc::clone(&self.turns).lock_owned() => {
+            group = Arc::clone(&self.turns).lock_owned() => {
                 // Somebody may have ended it just now.
                 if let Ok(answer) = told.try_recv() {
                     Ok(answer)
                 } else {
-                    end(&mut group).await;
-                    drop(group);
+                    drop(ended(group).await);
                     told.await
                 }
             }
         };
-        // Ended without an answer is a task that panicked, or a runtime that ends.
-        let answer = answer.map_err(|_| sqlx::Error::WorkerCrashed)?;
+        let answer = answer.map_err(gone)?;
         answer.map_err(StoreError::shared)
     }
 }
@@ -160,15 +171,169 @@ impl Drop for Turn {
     }
 }
 
-/// Ends the transaction of a group, and tells its members.
-async fn end(group: &mut Option<Group>) {
-    let Some(Group { mut tx, members, has_remains }) = group.take() else { return };
-    if has_remains {
-        // Where there is no such savepoint, there was none yet; or SQLite has taken all back for itself, which COMMIT says.
-        let _ = raw_sql("ROLLBACK TO turn").execute(&mut *tx).await;
-    }
-    let ended = tx.commit().await.map_err(Arc::new);
+/// Ends the transaction of a group, and tells its members. To its end: whoever has others' changes in its hands gives up nothing.
+async fn ended(mut group: OwnedMutexGuard<Option<Group>>) -> OwnedMutexGuard<Option<Group>> {
+    let Some(Group { tx, members, is_marked, has_remains }) = group.take() else { return group };
+    let ended = end(tx, is_marked, has_remains).await.map_err(Arc::new);
     for member in members {
         let _ = member.send(ended.clone());
+    }
+    group
+}
+
+async fn end(mut tx: Transaction<'static, Any>, is_marked: bool, has_remains: bool) -> Result<(), sqlx::Error> {
+    if has_remains {
+        let taken_back = raw_sql("ROLLBACK TO turn").execute(&mut *tx).await;
+        // Where nobody has heard of a savepoint, there may be none yet, and nothing behind it.
+        if is_marked && taken_back.is_err() {
+            return Err(lost());
+        }
+    }
+    tx.commit().await.map_err(|error| match &error {
+        // SQLITE_ERROR: there is no transaction any more.
+        sqlx::Error::Database(said) if said.code().as_deref() == Some("1") => lost(),
+        _ => error,
+    })
+}
+
+/// SQLite takes a whole transaction back by itself where it has no room, or its disk fails: then nothing was wrong with the others that were in it.
+fn lost() -> sqlx::Error {
+    sqlx::Error::Io(std::io::Error::other(
+        "another change has failed, and the database has taken back all that were made with it",
+    ))
+}
+
+/// A task that panicked, or a runtime that ends.
+fn gone<E>(_: E) -> sqlx::Error {
+    sqlx::Error::WorkerCrashed
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    use sqlx::Row as _;
+    use tokio::task::JoinHandle;
+
+    use super::*;
+    use crate::Store;
+
+    async fn store() -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&format!("sqlite:{}/db", folder.path().display())).await.unwrap();
+        (folder, store)
+    }
+
+    async fn note(change: &mut Change, name: &str) -> Result<(), sqlx::Error> {
+        let text = "INSERT INTO counters (name, value) VALUES ($1, 1)";
+        sqlx::query(text).bind(name.to_owned()).execute(&mut **change).await.map(drop)
+    }
+
+    async fn is_noted(store: &Store, name: &str) -> bool {
+        let query = sqlx::query("SELECT COUNT(*) FROM counters WHERE name = $1").bind(name.to_owned());
+        query.fetch_one(&store.pool).await.unwrap().get::<i64, _>(0) == 1
+    }
+
+    /// Begins something that waits for its turn behind whoever has it.
+    async fn behind<T: Send + 'static>(what: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+        let task = tokio::spawn(what);
+        // There is one thread: it has come as far as it can.
+        tokio::task::yield_now().await;
+        task
+    }
+
+    /// SQLite takes back all of them where one has no room. The others hear that it may be otherwise soon, and so it is.
+    #[tokio::test]
+    async fn one_without_room_is_no_fault_of_others() {
+        let (_folder, store) = store().await;
+        let most = async |pages: &str| {
+            let mut all = Vec::new();
+            for _ in 0..8 {
+                let mut connection = store.pool.acquire().await.unwrap();
+                let text = format!("PRAGMA max_page_count = {pages}");
+                sqlx::query(sqlx::AssertSqlSafe(text)).execute(&mut *connection).await.unwrap();
+                all.push(connection);
+            }
+        };
+        most("1").await;
+        let mut first = store.write().await.unwrap();
+        note(&mut first, "first").await.unwrap();
+        let large = {
+            let store = store.clone();
+            behind(async move { note(&mut store.write().await.unwrap(), &"x".repeat(10 << 20)).await })
+        };
+        let large = large.await;
+        let first = first.commit().await.unwrap_err();
+        let full = StoreError::from(large.await.unwrap().unwrap_err());
+        assert!(full.is_unavailable() && first.is_unavailable(), "{full} {first}");
+        assert!(!is_noted(&store, "first").await);
+        most("1000000").await;
+        let mut again = store.write().await.unwrap();
+        note(&mut again, "first").await.unwrap();
+        again.commit().await.unwrap();
+        assert!(is_noted(&store, "first").await);
+    }
+
+    /// Whoever comes behind one that has left something, and gives up while that is taken back, gives up nothing of others.
+    #[tokio::test]
+    async fn who_ends_a_group_ends_it() {
+        let (_folder, store) = store().await;
+        for polls in 0..300 {
+            let mut first = store.write().await.unwrap();
+            note(&mut first, &format!("first {polls}")).await.unwrap();
+            let leaves = {
+                let store = store.clone();
+                behind(async move { note(&mut store.write().await.unwrap(), "left").await }).await
+            };
+            let second = store.clone();
+            let gives_up = behind(async move {
+                let mut change = pin!(second.write());
+                for _ in 0..polls * 10 {
+                    if change.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready() {
+                        break;
+                    }
+                    tokio::task::yield_now().await;
+                }
+            });
+            let gives_up = gives_up.await;
+            first.commit().await.unwrap();
+            (leaves.await.unwrap().unwrap(), gives_up.await.unwrap());
+            assert!(is_noted(&store, &format!("first {polls}")).await && !is_noted(&store, "left").await);
+        }
+    }
+
+    /// An answer that rests on what others have done is given when that is on the disk.
+    #[tokio::test]
+    async fn what_was_read_is_there() {
+        let (_folder, store) = store().await;
+        let mut first = store.write().await.unwrap();
+        note(&mut first, "first").await.unwrap();
+        let reader = store.clone();
+        let reads = behind(async move {
+            let mut change = reader.write().await.unwrap();
+            let twice = note(&mut change, "first").await;
+            note(&mut change, "second").await.unwrap();
+            change.rollback().await.unwrap();
+            (twice.is_err(), is_noted(&reader, "first").await, is_noted(&reader, "second").await)
+        });
+        let reads = reads.await;
+        let first = tokio::spawn(first.commit());
+        assert_eq!(reads.await.unwrap(), (true, true, false));
+        first.await.unwrap().unwrap();
+    }
+
+    /// Nobody waits for ever.
+    #[tokio::test]
+    async fn a_turn_is_waited_for_so_long() {
+        let (_folder, store) = store().await;
+        let holds = store.write().await.unwrap();
+        tokio::time::pause();
+        let began = tokio::time::Instant::now();
+        let all = futures_util::future::join_all((0..20).map(|_| store.write())).await;
+        assert!(all.into_iter().all(|waited| waited.err().unwrap().is_unavailable()));
+        assert_eq!(began.elapsed().as_secs(), PATIENCE.as_secs());
+        drop(holds);
     }
 }

@@ -15,11 +15,11 @@ use crate::failure::{CommandFailure, Exit};
 const PAUSE: Duration = Duration::from_millis(500);
 /// The longest of these pauses, of who follows.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
-/// A server may be away so long from who follows.
+/// A server may be away, or have nothing to say of a log, so long from who follows.
 const PATIENCE: Duration = Duration::from_secs(300);
 /// A stream that says nothing so long is broken: a server says every 15 s that it is there.
 const SILENCE: Duration = Duration::from_secs(60);
-/// Tries of one answer that breaks on its way.
+/// Tries of one answer that breaks on its way, and of a log of which nothing has come yet.
 const TRIES: u32 = 4;
 
 /// A server, and who asks.
@@ -27,6 +27,8 @@ pub struct Client {
     http: Http,
     server: String,
     asks: Asks,
+    /// [`PATIENCE`], which a test has less of.
+    patience: Duration,
 }
 
 /// Why there is no answer that is good.
@@ -59,7 +61,7 @@ impl Client {
         let http = Http::builder().no_proxy().build();
         let http = http.map_err(|error| CommandFailure::new(Exit::Infrastructure, agent::explain(&error)))?;
         let asks = token.map_or(Asks::Nobody, |token| Asks::Token(token.to_owned()));
-        Ok(Client { http, server: server.trim_end_matches('/').to_owned(), asks })
+        Ok(Client { http, server: server.trim_end_matches('/').to_owned(), asks, patience: PATIENCE })
     }
 
     /// For somebody who has no token.
@@ -114,13 +116,19 @@ impl Client {
         loop {
             let broken = match self.sent(self.http.get(&url)).await {
                 Ok(response) => {
-                    let next = response.headers().get("x-next-line").and_then(|next| next.to_str().ok()?.parse().ok());
+                    let next = response.headers().get("x-next-line").and_then(|next| next.to_str().ok());
+                    let next: Option<u64> = next.and_then(|next| next.parse().ok());
+                    // What is no log need not be read.
+                    let Some(next) = next.filter(|next| *next >= from) else { return Err(self.no_log()) };
                     match response.text().await {
-                        Ok(lines) => return Ok((lines, next.unwrap_or(from))),
+                        // It would be dropped, or asked for again and again.
+                        Ok(lines) if (next == from) != lines.is_empty() => return Err(self.no_log()),
+                        Ok(lines) => return Ok((lines, next)),
                         Err(error) => self.away(&error),
                     }
                 }
-                Err(none) if none.is_away && tries > 1 => none.failure,
+                // It has begun, with this piece or with one before.
+                Err(none) if none.is_away && (tries > 1 || from > 0) => none.failure,
                 Err(none) => return Err(none.failure),
             };
             if tries == TRIES {
@@ -159,55 +167,78 @@ impl Client {
         CommandFailure::new(Exit::Infrastructure, format!("{}: {}", self.server, agent::explain(error)))
     }
 
+    /// Something else has answered.
+    fn no_log(&self) -> CommandFailure {
+        let message = format!("{}: what came is no log: it does not say where its next lines begin", self.server);
+        CommandFailure::new(Exit::Infrastructure, message)
+    }
+
     /// Follows a log from its first line on; what each line is given to. The run as it ended.
     ///
-    /// A connection that breaks is opened again, behind what has come. Once there was one, the server may be away for a while.
+    /// A connection that breaks is opened again, behind what has come. Once something has come, the server may be away for a while, or have
+    /// nothing more; before that there are a few tries.
     pub async fn follow(&self, run: u64, mut line: impl FnMut(&Value)) -> Result<Value, CommandFailure> {
-        let (mut from, mut has_begun) = (0, false);
-        // Since when there is no server.
+        let (mut from, mut has_begun, mut tries) = (0, false, 0);
+        // Since when nothing has come.
         let mut away: Option<Instant> = None;
         let (mut pause, mut is_told) = (PAUSE, false);
         loop {
-            let trouble = match self.open(&format!("/api/v1/runs/{run}/log/live?from={from}")).await {
-                Ok(response) => {
-                    (has_begun, away) = (true, None);
-                    match read(response, &mut from, &mut line).await {
-                        Stopped::End(run) => return Ok(run),
-                        Stopped::Failed(reason) => return Err(CommandFailure::new(Exit::Infrastructure, reason)),
-                        Stopped::Broken => {
-                            (pause, is_told) = (PAUSE, false);
-                            None
-                        }
+            let missed = match self.open(&format!("/api/v1/runs/{run}/log/live?from={from}")).await {
+                Ok(response) => match read(response, &mut from, &mut line, self.patience).await {
+                    Stopped::End(run) => return Ok(run),
+                    Stopped::Failed(reason) => return Err(CommandFailure::new(Exit::Infrastructure, reason)),
+                    Stopped::Broken => None,
+                    Stopped::Empty { was_there } => {
+                        has_begun |= was_there;
+                        let message = format!("{}: nothing comes of the log", self.server);
                         // Once tells nothing: a server that ends does the same.
-                        Stopped::Empty => (pause > PAUSE * 2).then_some("nothing comes from the server"),
+                        let trouble = (pause > PAUSE * 2).then_some("nothing comes from the server");
+                        Some((trouble, CommandFailure::new(Exit::Infrastructure, message)))
                     }
-                }
-                Err(none) if none.is_away && has_begun => {
-                    if away.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
-                        return Err(none.failure);
-                    }
-                    Some("the server is away")
+                },
+                Err(none) if none.is_away && (has_begun || tries > 0) => {
+                    Some((Some("the server is away"), none.failure))
                 }
                 Err(none) => return Err(none.failure),
             };
-            if let Some(trouble) = trouble
-                && !is_told
-            {
-                eprintln!("{trouble}; trying again");
-                is_told = true;
+            if let Some((trouble, failure)) = missed {
+                tries += 1;
+                let is_over = match has_begun {
+                    true => away.get_or_insert_with(Instant::now).elapsed() > self.patience,
+                    false => tries == TRIES,
+                };
+                if is_over {
+                    return Err(failure);
+                }
+                if let Some(trouble) = trouble
+                    && !is_told
+                {
+                    eprintln!("{trouble}; trying again");
+                    is_told = true;
+                }
+            } else {
+                (has_begun, away, pause, is_told) = (true, None, PAUSE, false);
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
-    /// Opens a stream.
+    /// Opens a stream of events.
     async fn open(&self, path: &str) -> Result<Response, NoAnswer> {
         let opened = timeout(SILENCE, self.sent(self.http.get(format!("{}{path}", self.server)))).await;
-        opened.unwrap_or_else(|_| {
-            let message = format!("{}: no answer within {} s", self.server, SILENCE.as_secs());
-            Err(NoAnswer { failure: CommandFailure::new(Exit::Infrastructure, message), is_away: true })
-        })
+        let none = |what: String, is_away| {
+            let failure = CommandFailure::new(Exit::Infrastructure, format!("{}: {what}", self.server));
+            NoAnswer { failure, is_away }
+        };
+        let response = opened.map_err(|_| none(format!("no answer within {} s", SILENCE.as_secs()), true))??;
+        let kind =
+            response.headers().get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or("no known type");
+        // A page to log in, say, of which more would come as often as it is asked for.
+        if !kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/event-stream") {
+            return Err(none(format!("what came is no stream of events, but {kind}"), false));
+        }
+        Ok(response)
     }
 }
 
@@ -219,8 +250,11 @@ enum Stopped {
     Failed(String),
     /// After something had come.
     Broken,
-    /// Nothing had come.
-    Empty,
+    /// Nothing had come, or only signs of life before the server itself ended it too soon.
+    Empty {
+        /// It was open for a while, as far as is known: there was a sign of life, or it was not the server that ended it.
+        was_there: bool,
+    },
 }
 
 /// An event of a stream, as far as it has come.
@@ -232,12 +266,18 @@ struct Event {
 }
 
 /// Reads a stream of lines; from which one on it is to be asked for next. What breaks in the middle has not come.
-async fn read(response: Response, from: &mut u64, mut line: impl FnMut(&Value)) -> Stopped {
-    let mut stream = response.bytes_stream();
-    let (mut buffer, mut event, mut is_empty) = (Vec::new(), Event::default(), true);
-    while let Ok(Some(Ok(bytes))) = timeout(SILENCE, stream.next()).await {
-        is_empty = false;
-        buffer.extend_from_slice(&bytes);
+///
+/// A server ends a stream itself where it cannot read on, perhaps after it has tried for a while; or one that is longer than `long`.
+async fn read(response: Response, from: &mut u64, mut line: impl FnMut(&Value), long: Duration) -> Stopped {
+    let (mut stream, began) = (response.bytes_stream(), Instant::now());
+    let (mut buffer, mut event) = (Vec::new(), Event::default());
+    let (mut has_lines, mut is_alive) = (false, false);
+    let is_ended = loop {
+        match timeout(SILENCE, stream.next()).await {
+            Ok(Some(Ok(bytes))) => buffer.extend_from_slice(&bytes),
+            Ok(ended) => break ended.is_none(),
+            Err(_) => break false,
+        }
         while let Some(end) = buffer.iter().position(|byte| *byte == b'\n') {
             let text = String::from_utf8_lossy(&buffer[..end]).into_owned();
             buffer.drain(..=end);
@@ -245,9 +285,11 @@ async fn read(response: Response, from: &mut u64, mut line: impl FnMut(&Value)) 
                 Some(("event", kind)) => kind.trim().clone_into(&mut event.kind),
                 Some(("id", id)) => event.id = id.trim().parse().ok(),
                 Some(("data", data)) => data.trim().clone_into(&mut event.data),
+                // What only says that it is alive.
+                Some(("", _)) => is_alive = true,
                 _ if text.is_empty() => {
                     let Event { kind, id, data } = std::mem::take(&mut event);
-                    // What only says that it is alive has none.
+                    // So ends a sign of life too.
                     if data.is_empty() {
                         continue;
                     }
@@ -257,11 +299,73 @@ async fn read(response: Response, from: &mut u64, mut line: impl FnMut(&Value)) 
                         "failed" => return Stopped::Failed(value["error"].as_str().unwrap_or("no reason").to_owned()),
                         _ => line(&value),
                     }
+                    has_lines = true;
                     *from = id.map_or(*from, |id| id.saturating_add(1));
                 }
                 _ => {}
             }
         }
+    };
+    let is_too_soon = is_ended && began.elapsed() < long;
+    match has_lines || (is_alive && !is_too_soon) {
+        true => Stopped::Broken,
+        false => Stopped::Empty { was_there: is_alive || !is_ended },
     }
-    if is_empty { Stopped::Empty } else { Stopped::Broken }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::net::TcpListener;
+
+    use super::*;
+
+    const LINE: &str = "id: 0\ndata: {\"text\":\"one\"}\n\n";
+    const ALIVE: &str = ":\n\n";
+    const END: &str = "event: end\ndata: {\"outcome\":\"SUCCESS\"}\n\n";
+
+    /// A server that says one stream after the other, and the last one again and again; it ends each of them itself, and at once.
+    fn server(streams: &'static [&'static str]) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            for (number, connection) in listener.incoming().flatten().enumerate() {
+                let mut lines = BufReader::new(&connection).lines().map_while(Result::ok);
+                lines.find(String::is_empty);
+                let body = streams[number.min(streams.len() - 1)];
+                let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close";
+                let answer = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+                // Whoever has gone hears nothing.
+                let _ = (&connection).write_all(answer.as_bytes());
+            }
+        });
+        url
+    }
+
+    /// How following ends with so much patience, and how many lines have come.
+    async fn follow(streams: &'static [&'static str], patience: Duration) -> (Result<Value, CommandFailure>, usize) {
+        let client = Client { patience, ..Client::of(&server(streams), None).unwrap() };
+        let mut lines = 0;
+        let ended = client.follow(1, |_| lines += 1).await;
+        (ended, lines)
+    }
+
+    #[tokio::test]
+    async fn a_log_that_cannot_be_read_any_more_is_waited_for_so_long() {
+        let all: [&'static [&'static str]; 4] =
+            [&[LINE, ""], &[LINE, ALIVE], &[ALIVE], &[LINE, "id: 1\ndata: {\"text\":\"tw"]];
+        for streams in all {
+            let (ended, lines) = follow(streams, Duration::from_millis(700)).await;
+            let failure = ended.unwrap_err();
+            assert!(failure.exit == Exit::Infrastructure && failure.message.contains("nothing comes"), "{failure}");
+            assert_eq!(lines, usize::from(streams[0] == LINE), "{streams:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_quiet_for_long_is_followed_on() {
+        // Nothing is too short for who has no patience.
+        let (ended, lines) = follow(&[ALIVE, ALIVE, LINE, END], Duration::ZERO).await;
+        assert_eq!((ended.unwrap()["outcome"].as_str(), lines), (Some("SUCCESS"), 1));
+    }
 }

@@ -79,9 +79,24 @@ fn say(format: LogFormat, what: &str) {
     }
 }
 
+/// The error with which they end: in a log of JSON it is a line too, and said already. The exit code is the same.
+fn ended(format: LogFormat, ended: Result<Exit, CommandFailure>) -> Result<Exit, CommandFailure> {
+    match (format, ended) {
+        (LogFormat::Json, Err(failure)) => {
+            tracing::error!(hint = failure.hint.as_deref(), "{}", failure.message);
+            Ok(failure.exit)
+        }
+        (_, ended) => ended,
+    }
+}
+
 /// `cofferdam server`. Must be called before any thread is started: a server starts no program.
 pub fn serve(args: &ServerArgs, home: Option<&Path>) -> Result<Exit, CommandFailure> {
     speak(args.log_format);
+    ended(args.log_format, serve_until_stopped(args, home))
+}
+
+fn serve_until_stopped(args: &ServerArgs, home: Option<&Path>) -> Result<Exit, CommandFailure> {
     confine::no_programs().map_err(|reason| CommandFailure::new(Exit::Infrastructure, reason))?;
     let data = data(args.data.as_ref(), home, "server")?;
     let database = database(args.database.as_ref(), &data);
@@ -203,8 +218,12 @@ fn of_server(error: ServerError) -> CommandFailure {
 
 /// `cofferdam agent`.
 pub async fn agent(args: &AgentArgs, home: Option<&Path>) -> Result<Exit, CommandFailure> {
-    args.warm.check().map_err(CommandFailure::usage)?;
     speak(args.log_format);
+    ended(args.log_format, work_until_stopped(args, home).await)
+}
+
+async fn work_until_stopped(args: &AgentArgs, home: Option<&Path>) -> Result<Exit, CommandFailure> {
+    args.warm.check().map_err(CommandFailure::usage)?;
     let drivers = place::drivers()?;
     let data = data(args.data.as_ref(), home, "agent")?;
     let key = key(args, &data).await?;

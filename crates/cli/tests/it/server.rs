@@ -246,11 +246,26 @@ fn a_server_logs_in_json() {
     place.start_server();
     let log = || std::fs::read_to_string(place.folder.path().join("server.log")).unwrap();
     wait_until("it says where it is", || log().contains("listening on"));
-    for line in log().lines() {
+    // One whose port is taken says so in the same way, and once.
+    let mut second = cofferdam();
+    let listen = format!("127.0.0.1:{}", place.port);
+    second.args(["server", "--log-format", "json", "--listen", &listen, "--data"]);
+    let ran = finish(second.arg(place.folder.path().join("second")).output().unwrap());
+    assert!(ran.code == 7 && ran.stderr.matches(&listen).count() == 1, "{ran:?}");
+    // As does an agent that may not come, where it can be one.
+    let mut agent = cofferdam();
+    agent
+        .args(["agent", "--log-format", "json", "--server", &place.url(), "--data"])
+        .env_remove("COFFERDAM_ENROL_TOKEN");
+    let nobody = finish(agent.arg(place.folder.path().join("nobody")).output().unwrap());
+    for ran in [&ran, &nobody] {
+        assert!(ran.code != 0 && ran.stderr.matches("\"ERROR\"").count() == 1, "{ran:?}");
+    }
+    for line in [log(), ran.stderr, nobody.stderr].iter().flat_map(|log| log.lines()) {
         let said = serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         let word = |name: &str| said[name].as_str().unwrap_or_else(|| panic!("no {name}: {line}"));
         assert!(word("timestamp").parse::<jiff::Timestamp>().is_ok(), "{line}");
-        assert!(["INFO", "WARN"].contains(&word("level")) && !word("message").is_empty(), "{line}");
+        assert!(["INFO", "WARN", "ERROR"].contains(&word("level")) && !word("message").is_empty(), "{line}");
     }
 }
 

@@ -85,6 +85,42 @@ fn a_log_that_breaks_again_and_again_is_an_error() {
     assert_eq!(server.asked_from(), ["0", "1", "1", "1", "1"]);
 }
 
+/// It has begun, though the piece that is asked for has not.
+#[test]
+fn a_log_outlives_a_server_that_is_away_between_two_pieces() {
+    let away = ("503 Service Unavailable\r\ncontent-length: 0".to_owned(), "");
+    let server = Server::that_says(vec![piece(2, 8, "one\ntwo\n"), away, piece(3, 6, "three\n"), piece(3, 0, "")]);
+    let ran = server.ask(&["logs", "1"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, "one\ntwo\nthree\n"), "{ran:?}");
+    assert_eq!(server.asked_from(), ["0", "2", "2", "3"]);
+}
+
+/// A page to log in, say, or what a proxy has made of an answer: neither a log that is empty, nor one that goes on.
+#[test]
+fn what_is_no_log_is_an_error() {
+    let odd = |headers: &str| (format!("200 OK\r\n{headers}content-length: 4"), "one\n");
+    let page = || odd("content-type: text/html; charset=utf-8\r\n");
+    for answer in
+        [page(), odd("x-next-line: many\r\n"), odd("x-next-line: -1\r\n"), piece(0, 4, "one\n"), piece(1, 0, "")]
+    {
+        let server = Server::that_says(vec![answer.clone()]);
+        let ran = server.ask(&["logs", "1"]);
+        assert!(ran.code == 7 && ran.stdout.is_empty() && ran.stderr.contains("is no log"), "{answer:?}: {ran:?}");
+        assert_eq!(server.asked_from(), ["0"], "{answer:?}");
+    }
+    let server = Server::that_says(vec![piece(2, 8, "one\ntwo\n"), piece(1, 4, "two\n")]);
+    let ran = server.ask(&["logs", "1"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (7, "one\ntwo\n"), "it does not go back: {ran:?}");
+
+    for (answer, what) in [(page(), "text/html"), (odd(""), "no known type")] {
+        let server = Server::that_says(vec![stream("id: 0\ndata: {\"text\":\"one\"}\n\n"), answer]);
+        let ran = server.ask(&["logs", "1", "--follow"]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (7, "one\n"), "{ran:?}");
+        assert!(ran.stderr.contains("no stream of events") && ran.stderr.contains(what), "{ran:?}");
+        assert_eq!(server.asked_from(), ["0", "1"]);
+    }
+}
+
 /// Only what has begun is worth another try.
 #[test]
 fn a_log_is_not_waited_for_where_nobody_answers() {
@@ -128,10 +164,30 @@ fn who_follows_waits_for_a_server_and_for_nothing_else() {
     assert!(ran.code == 7 && server.asked_from() == ["0"], "there was none yet: {ran:?}");
 }
 
+/// A stream of which nothing comes.
+fn empty() -> Answer {
+    ("200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 0".to_owned(), "")
+}
+
+/// A server that answers has a log that can be read, or soon will have.
+#[test]
+fn who_follows_tries_a_few_times_where_nothing_has_come() {
+    let server = Server::that_says(vec![empty()]);
+    let ran = server.ask(&["logs", "1", "--follow"]);
+    assert!(ran.code == 7 && ran.stderr.contains("nothing comes of the log"), "{ran:?}");
+    assert_eq!(server.asked_from(), ["0"; 4]);
+
+    let away = ("503 Service Unavailable\r\ncontent-length: 0".to_owned(), "");
+    let end = stream("id: 0\ndata: {\"text\":\"one\"}\n\nevent: end\ndata: {\"outcome\":\"SUCCESS\"}\n\n");
+    let server = Server::that_says(vec![empty(), away, empty(), end]);
+    let ran = server.ask(&["logs", "1", "--follow"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, "one\n"), "{ran:?}");
+    assert_eq!(server.asked_from(), ["0"; 4]);
+}
+
 /// What cannot be read now is asked for again, less and less often; what is gone for good is an error.
 #[test]
 fn who_follows_hears_that_there_is_no_more() {
-    let empty = || ("200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 0".to_owned(), "");
     let server = Server::that_says(vec![
         stream("id: 0\ndata: {\"text\":\"one\"}\n\n"),
         empty(),

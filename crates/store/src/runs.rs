@@ -208,7 +208,7 @@ impl Store {
     pub async fn last_at(&self, project: ProjectId, commit: &str, limit: u32) -> Result<Vec<Run>, StoreError> {
         let text = format!(
             "{SELECT} WHERE r.id IN (SELECT MAX(id) FROM runs WHERE project_id = $1 AND commit_id = $2 AND reports = 1 GROUP BY branch) \
-             ORDER BY r.id LIMIT $3"
+             ORDER BY r.branch LIMIT $3"
         );
         let query = sqlx::query(sqlx::AssertSqlSafe(text)).bind(signed(project.0)).bind(commit.to_owned());
         query.bind(i64::from(limit)).fetch_all(&self.pool).await?.iter().map(run).collect()

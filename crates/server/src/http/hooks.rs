@@ -105,8 +105,8 @@ struct Heard<'a> {
 
 impl Heard<'_> {
     async fn all(mut self, said: Hook) -> Result<(StatusCode, Json<Value>), Refused> {
-        let several = match said {
-            Hook::Several(several) => several,
+        let several: Vec<_> = match said {
+            Hook::Several(several) => (0..).map(|index: u32| index.to_string()).zip(several).collect(),
             Hook::AllAgain(all) => self.checks(all).await?,
             one => {
                 let came = self.act(one).await?;
@@ -114,9 +114,9 @@ impl Heard<'_> {
             }
         };
         let (mut status, mut told, id) = (StatusCode::OK, Vec::new(), self.id.clone());
-        for (index, hook) in several.into_iter().enumerate() {
+        for (name, hook) in several {
             // Each is known by itself: one that cannot be done now comes again with all of them.
-            self.id = format!("{id} {index}");
+            self.id = format!("{id} {name}");
             let came = self.act(hook).await?;
             status = status.max(came.status());
             told.push(came.told());
@@ -250,12 +250,15 @@ impl Heard<'_> {
         Ok(Ok(NewRun { delivery: Some(self.id.clone()), held, reports, ..again(&run, None, by) }))
     }
 
-    /// Each run that its forge shows at a commit, once more. Where that comes again, they are in the same order.
-    async fn checks(&self, AllAgain { commit, by }: AllAgain) -> Result<Vec<Hook>, Refused> {
+    /// Each run that its forge shows at a commit, once more, by the names of their branches: another may be the last of one when that comes again.
+    async fn checks(&self, AllAgain { commit, by }: AllAgain) -> Result<Vec<(String, Hook)>, Refused> {
         let runs = self.app.store.last_at(self.project.id, &commit, MOST_CHECKS).await?;
-        let again = |run: Run| Hook::Again(Again { external_id: run.id.0.to_string(), by: by.clone() });
+        let again = |run: Run| {
+            let name = run.facts.branch().unwrap_or_default().to_owned();
+            (name, Hook::Again(Again { external_id: run.id.0.to_string(), by: by.clone() }))
+        };
         Ok(match runs.is_empty() {
-            true => vec![Hook::Nothing { what: NO_CHECK.to_owned() }],
+            true => vec![(String::new(), Hook::Nothing { what: NO_CHECK.to_owned() })],
             false => runs.into_iter().map(again).collect(),
         })
     }

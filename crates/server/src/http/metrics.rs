@@ -21,13 +21,19 @@ use crate::policy::Action;
 /// Upper ends of the groups that durations are counted in, in seconds.
 const ENDS: [f64; 12] = [0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 180.0, 600.0, 1800.0, 3600.0, 10800.0, f64::INFINITY];
 
+/// `cicd.pipeline.run.state`
+const STATES: [&str; 2] = ["pending", "executing"];
 /// Projects, each with each kind of end, that are counted by themselves; those that come later are counted together.
 const MOST_PROJECTS: usize = 10_000;
 /// What they are called.
 const OTHERS: &str = "_other";
 
 /// Of a project and a kind of end, or of those that are counted together.
-fn entry<'a, T: Default, K: Ord + Copy>(all: &'a mut BTreeMap<(String, K), T>, project: &str, kind: K) -> &'a mut T {
+fn entry<'a, T: Default>(
+    all: &'a mut BTreeMap<(String, &'static str), T>,
+    project: &str,
+    kind: &'static str,
+) -> &'a mut T {
     let own = (project.to_owned(), kind);
     let is_own = all.contains_key(&own) || all.len() < MOST_PROJECTS;
     all.entry(if is_own { own } else { (OTHERS.to_owned(), kind) }).or_default()
@@ -40,17 +46,14 @@ struct Ended {
     sum: u64,
 }
 
-/// As what a run is counted: its result, and a state that it was in.
-type EndedAs = (&'static str, &'static str);
-
 /// What is counted since the start.
 #[derive(Default)]
 pub(crate) struct Counted {
-    /// Of each project, result and state.
-    ended: Mutex<BTreeMap<(String, EndedAs), Ended>>,
+    /// Of each project and result, in each state ([`STATES`]).
+    ended: Mutex<BTreeMap<(String, &'static str), [Ended; 2]>>,
     /// Of each project and kind of failure, how many runs have ended with one.
     errors: Mutex<BTreeMap<(String, &'static str), u64>>,
-    /// Agents that were lost with something that they had.
+    /// Runs whose agent was lost.
     lost: AtomicU64,
     waited_ms: AtomicU64,
     taken: AtomicU64,
@@ -63,10 +66,9 @@ impl Counted {
         // None: no agent has had it.
         let executing = run.started_at.map(|at| now.saturating_sub(at));
         let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        let result = result(end.outcome, end.error());
-        for (state, ms) in [("pending", Some(pending)), ("executing", executing)] {
+        let states = entry(&mut ended, &run.project_name, result(end.outcome, end.error()));
+        for (Ended { groups, sum }, ms) in states.iter_mut().zip([Some(pending), executing]) {
             let Some(ms) = ms else { continue };
-            let Ended { groups, sum } = entry(&mut ended, &run.project_name, (result, state));
             let group = ENDS.iter().position(|end| ms as f64 / 1000.0 <= *end).unwrap_or(ENDS.len() - 1);
             groups[group] += 1;
             *sum += ms;
@@ -78,7 +80,7 @@ impl Counted {
         }
     }
 
-    /// An agent was lost, with what it had of a run.
+    /// The agent of a run was lost.
     pub(crate) fn lost(&self) {
         self.lost.fetch_add(1, Ordering::Relaxed);
     }
@@ -123,22 +125,31 @@ pub(super) async fn show(State(app): State<Arc<App>>, user: User) -> Result<impl
     page.line("cofferdam_queue_wait_seconds_sum", "", app.counted.waited_ms.load(Ordering::Relaxed) as f64 / 1000.0);
     page.line("cofferdam_queue_wait_seconds_count", "", app.counted.taken.load(Ordering::Relaxed));
     page.head("cicd_pipeline_run_duration_seconds", "histogram", "How long runs that have ended were in each state.");
-    for ((name, (result, state)), Ended { groups, sum }) in &ended {
-        let result = format!("{},cicd_pipeline_result=\"{result}\",cicd_pipeline_run_state=\"{state}\"", named(name));
-        let mut all = 0;
-        for (end, count) in ENDS.iter().zip(groups) {
-            all += count;
-            let end = if end.is_finite() { end.to_string() } else { "+Inf".to_owned() };
-            page.line("cicd_pipeline_run_duration_seconds_bucket", &format!("{result},le=\"{end}\""), all);
+    for ((name, result), states) in &ended {
+        for (state, Ended { groups, sum }) in
+            STATES.iter().zip(states).filter(|(_, ended)| ended.groups != [0; ENDS.len()])
+        {
+            let labels =
+                format!("{},cicd_pipeline_result=\"{result}\",cicd_pipeline_run_state=\"{state}\"", named(name));
+            let mut all = 0;
+            for (end, count) in ENDS.iter().zip(groups) {
+                all += count;
+                let end = if end.is_finite() { end.to_string() } else { "+Inf".to_owned() };
+                page.line("cicd_pipeline_run_duration_seconds_bucket", &format!("{labels},le=\"{end}\""), all);
+            }
+            page.line("cicd_pipeline_run_duration_seconds_sum", &labels, *sum as f64 / 1000.0);
+            page.line("cicd_pipeline_run_duration_seconds_count", &labels, all);
         }
-        page.line("cicd_pipeline_run_duration_seconds_sum", &result, *sum as f64 / 1000.0);
-        page.line("cicd_pipeline_run_duration_seconds_count", &result, all);
     }
     page.head("cicd_pipeline_run_errors_total", "counter", "Runs that have ended with an error, by its kind.");
     for ((name, kind), count) in &errors {
         page.line("cicd_pipeline_run_errors_total", &format!("{},error_type=\"{kind}\"", named(name)), count);
     }
-    page.head("cicd_system_errors_total", "counter", "What went wrong with the system itself.");
+    page.head(
+        "cicd_system_errors_total",
+        "counter",
+        "What went wrong with the system itself: runs whose agent was lost.",
+    );
     let lost = app.counted.lost.load(Ordering::Relaxed);
     page.line("cicd_system_errors_total", "cicd_system_component=\"agent\",error_type=\"lost\"", lost);
     if let Some(bytes) = resident_bytes() {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use axum::body::{Body, HttpBody as _};
+use axum::body::{Body, BodyDataStream, Bytes, HttpBody as _};
 use axum::http::StatusCode;
 use futures_util::StreamExt as _;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -19,7 +19,7 @@ const SMALL_BYTES: usize = 256 << 10;
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How long one waits for room: forges wait ten seconds for an answer.
 const TURN: Duration = Duration::from_secs(5);
-/// How fast a large one has to come, in bytes a second, once its first seconds are over: whoever has nothing to say is in nobody's way.
+/// How fast one has to come, in bytes a second, once its first seconds are over: whoever has nothing to say is in nobody's way.
 const LEAST_RATE: (u64, Duration) = (512 << 10, Duration::from_secs(2));
 /// In which room is counted, in bytes.
 const UNIT: usize = 16 << 10;
@@ -49,24 +49,28 @@ impl Room {
     /// # Errors
     /// It is too long, or does not come, or there is no room for it: then nothing of it is read.
     pub(super) async fn whole(&self, body: Body) -> Result<Unvouched<'_>, Refused> {
-        // One that does not say how long it is may be as long as any.
-        let length = body.size_hint().upper().map_or(Ok(MAX_BYTES), usize::try_from).unwrap_or(usize::MAX);
+        let length = body.size_hint().upper().map(|length| usize::try_from(length).unwrap_or(usize::MAX));
+        let pieces = Pieces::of(body);
         let read = async {
             match length {
-                0..=SMALL_BYTES => self.small(body).await,
-                _ if length > MAX_BYTES => Err(unfit()),
-                _ => self.large(body, length).await,
+                // One that does not say how long it is is small until it is not.
+                None | Some(0..=SMALL_BYTES) => self.small(pieces).await,
+                Some(length) if length > MAX_BYTES => Err(unfit()),
+                Some(length) => self.large(pieces, Vec::new(), length).await,
             }
         };
         tokio::time::timeout(PATIENCE, read).await.unwrap_or_else(|_| Err(unfit()))
     }
 
     /// A small one takes what it needs as it comes: who sends little of it has little.
-    async fn small(&self, body: Body) -> Result<Unvouched<'_>, Refused> {
+    async fn small(&self, mut pieces: Pieces) -> Result<Unvouched<'_>, Refused> {
         let mut room = turn(&self.small, 1).await?;
-        let (mut pieces, mut bytes) = (body.into_data_stream(), Vec::new());
-        while let Some(piece) = pieces.next().await {
-            let piece = piece.map_err(|_| unfit())?;
+        let mut bytes = Vec::new();
+        while let Some(piece) = pieces.next(bytes.len()).await? {
+            if bytes.len() + piece.len() > SMALL_BYTES {
+                bytes.extend_from_slice(&piece);
+                return self.large(pieces, bytes, MAX_BYTES).await;
+            }
             let more = units(bytes.len() + piece.len()).saturating_sub(room.num_permits());
             if more > 0 {
                 room.merge(turn(&self.small, more).await?);
@@ -77,20 +81,36 @@ impl Room {
     }
 
     /// A large one has room for all of it before it begins, for large ones that were each half here would wait for each other.
-    async fn large(&self, body: Body, length: usize) -> Result<Unvouched<'_>, Refused> {
+    async fn large(&self, mut pieces: Pieces, mut bytes: Vec<u8>, length: usize) -> Result<Unvouched<'_>, Refused> {
         let room = turn(&self.large, units(length)).await?;
-        let (since, (rate, grace)) = (Instant::now(), LEAST_RATE);
-        let (mut pieces, mut bytes) = (body.into_data_stream(), Vec::with_capacity(length));
-        loop {
-            let took = Duration::from_millis((bytes.len() as u64).saturating_mul(1000) / rate);
-            let next = tokio::time::timeout_at(since + grace + took, pieces.next()).await.map_err(|_| unfit())?;
-            let Some(piece) = next.transpose().map_err(|_| unfit())? else { break };
+        pieces.since = Instant::now();
+        while let Some(piece) = pieces.next(bytes.len()).await? {
             if bytes.len() + piece.len() > length {
                 return Err(unfit());
             }
             bytes.extend_from_slice(&piece);
         }
         Ok(Unvouched { bytes, _room: room })
+    }
+}
+
+/// A body as it comes, fast enough.
+struct Pieces {
+    body: BodyDataStream,
+    since: Instant,
+}
+
+impl Pieces {
+    fn of(body: Body) -> Pieces {
+        Pieces { body: body.into_data_stream(), since: Instant::now() }
+    }
+
+    /// The next of them, when so many bytes have come.
+    async fn next(&mut self, came: usize) -> Result<Option<Bytes>, Refused> {
+        let (rate, grace) = LEAST_RATE;
+        let took = Duration::from_millis((came as u64).saturating_mul(1000) / rate);
+        let next = tokio::time::timeout_at(self.since + grace + took, self.body.next()).await;
+        next.map_err(|_| unfit())?.transpose().map_err(|_| unfit())
     }
 }
 
@@ -124,6 +144,14 @@ mod tests {
         assert_eq!((small.bytes.len(), large.bytes.len()), (UNIT + 1, SMALL_BYTES + 1));
         assert_eq!(free(), (SMALL_BYTES / UNIT - 2, MAX_BYTES / UNIT - SMALL_BYTES / UNIT - 1));
         drop((small, large));
+        // One that does not say how long it is has no more than others.
+        let stream = |pieces: usize| {
+            let all = (0..pieces).map(|_| Ok::<_, std::io::Error>(vec![b'x'; SMALL_BYTES]));
+            Body::from_stream(futures_util::stream::iter(all))
+        };
+        let (large, small) = (room.whole(stream(3)).await.unwrap(), room.whole(stream(1)).await.unwrap());
+        assert_eq!((small.bytes.len(), large.bytes.len(), free()), (SMALL_BYTES, 3 * SMALL_BYTES, (0, 0)));
+        drop((small, large));
         // What is refused has none.
         let endless = futures_util::stream::repeat_with(|| Ok::<_, std::io::Error>(vec![b'x'; 1 << 20]));
         for body in [Body::from(vec![b'x'; MAX_BYTES + 1]), Body::from_stream(endless)] {
@@ -143,5 +171,14 @@ mod tests {
         assert_eq!(room.whole(Body::from("small")).await.unwrap().bytes, b"small");
         drop(all);
         assert!(room.whole(further()).await.is_ok());
+        // Nor are those that say nothing.
+        let silent = || Body::from_stream(futures_util::stream::pending::<Result<Vec<u8>, std::io::Error>>());
+        let many: Vec<_> = (0..SMALL_BYTES / UNIT).map(|_| room.whole(silent())).collect();
+        let many = futures_util::future::join_all(many);
+        let (many, small) = tokio::join!(many, async {
+            tokio::task::yield_now().await;
+            room.whole(Body::from("small")).await
+        });
+        assert!(many.iter().all(Result::is_err) && small.unwrap().bytes == b"small");
     }
 }

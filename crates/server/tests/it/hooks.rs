@@ -251,14 +251,17 @@ async fn all_checks_of_a_commit_are_run_once_more() {
     let said = place.hook("check_suite", "c", &suite("rerequested", 1)).await;
     let runs: Vec<_> = said["several"].as_array().unwrap().iter().map(|told| told["run"].as_u64().unwrap()).collect();
     assert_eq!(runs.len(), 2, "{said}");
-    for (run, of) in runs.iter().zip([branch, request]) {
+    for (run, of) in runs.iter().zip([request, branch]) {
         let (run, of) = (place.run(*run).await, place.run(of).await);
         assert_ne!(run["id"], of["id"]);
         for same in ["revision", "commit", "trust"] {
             assert_eq!(run[same], of[same], "{run}");
         }
     }
-    assert_eq!(place.hook("check_suite", "d", &suite("rerequested", 1)).await, said, "it comes twice");
+    // It comes twice, and meanwhile somebody has one of them run again.
+    place.ask("POST", &format!("/api/v1/runs/{request}/rerun"), json!({})).await;
+    assert_eq!(place.hook("check_suite", "d", &suite("rerequested", 1)).await, said);
+    assert_eq!(place.runs().await.len(), 5);
     let said = place.hook("check_suite", "e", &suite("rerequested", 9)).await;
     assert_eq!(said["several"], json!([{ "ignored": "it is no check of this project" }]));
     assert_eq!(place.hook("check_suite", "f", &suite("completed", 1)).await["ignored"], "checks completed");

@@ -1,7 +1,7 @@
 //! Who did what: a chain, in which every row has the digest of all before it.
 
 use sha2::{Digest as _, Sha256};
-use sqlx::Row as _;
+use sqlx::{AnyConnection, Row as _};
 
 use crate::connect::count;
 use crate::write::Change;
@@ -55,10 +55,16 @@ pub(crate) async fn record(
     object: &str,
     detail: &serde_json::Value,
 ) -> Result<(), StoreError> {
-    // Counting holds the last row for this transaction.
-    let seq = count(tx, "audit").await?;
-    let before = sqlx::query("SELECT hash FROM audit WHERE seq = $1").bind(seq - 1).fetch_optional(&mut **tx).await?;
-    let before: String = before.map_or(Ok(String::new()), |row| row.try_get(0))?;
+    let (seq, before) = match tx.tip() {
+        Some((last, before)) => (last + 1, before),
+        None => {
+            // Counting holds the last row for this transaction.
+            let seq = count(tx, "audit").await?;
+            let before = sqlx::query("SELECT hash FROM audit WHERE seq = $1").bind(seq - 1);
+            let before = before.fetch_optional(&mut **tx).await?;
+            (seq, before.map_or(Ok(String::new()), |row| row.try_get(0))?)
+        }
+    };
     let mut row = AuditRow {
         seq: unsigned(seq),
         at,
@@ -78,10 +84,17 @@ pub(crate) async fn record(
     .bind(row.action)
     .bind(row.object)
     .bind(row.detail)
-    .bind(row.hash)
+    .bind(&row.hash)
     .execute(&mut **tx)
     .await?;
+    tx.is_at((seq, row.hash));
     Ok(())
+}
+
+/// So many rows were counted.
+pub(crate) async fn audit_is_at(connection: &mut AnyConnection, seq: i64) -> Result<(), sqlx::Error> {
+    let query = sqlx::query("UPDATE counters SET value = $1 WHERE name = 'audit'").bind(seq);
+    query.execute(connection).await.map(drop)
 }
 
 impl Store {

@@ -27,6 +27,12 @@ pub(crate) const SELECT: &str = "SELECT r.id, r.project_id, p.name, r.number, r.
      r.tests_failed, r.tests_skipped, r.tests_passed, r.display_name, r.description, r.approved, r.leaves, r.wakes_ms, r.priority, r.failure \
      FROM runs r JOIN projects p ON p.id = r.project_id";
 
+/// The same of a row that is added, whose project is called so.
+fn columns(project: &str) -> String {
+    let list = SELECT.strip_prefix("SELECT ").and_then(|select| select.split_once(" FROM ")).unwrap_or_default().0;
+    list.replace("r.", "").replace("p.name", project)
+}
+
 pub(crate) fn run(row: &AnyRow) -> Result<Run, StoreError> {
     let (facts, merge, needs): (String, Option<String>, Option<String>) =
         (row.try_get(7)?, row.try_get(20)?, row.try_get(21)?);
@@ -132,26 +138,30 @@ impl Store {
         };
         let id = count(&mut tx, "run").await?;
         let text = serde_json::to_string(&facts).map_err(StoreError::damaged("a run"))?;
-        sqlx::query(
+        let insert = format!(
             "INSERT INTO runs (id, project_id, number, status, facts, revision, trust, commit_id, epoch, queued_ms, heard, digest, lines, events, reported, reports, report, held, merge, approved, places, branch, priority) \
-             VALUES ($1, $2, $3, 'queued', $4, $5, $7, $8, 0, $6, 0, 0, 0, 0, 0, $9, CASE WHEN $9 = 1 THEN 'queued' END, $10, $11, $12, 0, $13, $14)",
-        )
-        .bind(id)
-        .bind(project_id)
-        .bind(number)
-        .bind(text)
-        .bind(&new.revision)
-        .bind(signed(now))
-        .bind(trust.name())
-        .bind(&new.commit)
-        .bind(i64::from(new.reports))
-        .bind(&new.held)
-        .bind(new.merge.as_ref().map(serde_json::to_string).transpose().map_err(StoreError::damaged("a run"))?)
-        .bind(new.approved.as_ref().map(serde_json::to_string).transpose().map_err(StoreError::damaged("a run"))?)
-        .bind(branch)
-        .bind(new.priority.map(i64::from))
-        .execute(&mut *tx)
-        .await?;
+             VALUES ($1, $2, $3, 'queued', $4, $5, $7, $8, 0, $6, 0, 0, 0, 0, 0, $9, CASE WHEN $9 = 1 THEN 'queued' END, $10, $11, $12, 0, $13, $14) RETURNING {}",
+            columns("CAST($15 AS TEXT)")
+        );
+        let row = sqlx::query(sqlx::AssertSqlSafe(insert))
+            .bind(id)
+            .bind(project_id)
+            .bind(number)
+            .bind(text)
+            .bind(&new.revision)
+            .bind(signed(now))
+            .bind(trust.name())
+            .bind(&new.commit)
+            .bind(i64::from(new.reports))
+            .bind(&new.held)
+            .bind(new.merge.as_ref().map(serde_json::to_string).transpose().map_err(StoreError::damaged("a run"))?)
+            .bind(new.approved.as_ref().map(serde_json::to_string).transpose().map_err(StoreError::damaged("a run"))?)
+            .bind(branch)
+            .bind(new.priority.map(i64::from))
+            .bind(project)
+            .fetch_one(&mut *tx)
+            .await?;
+        let made = run(&row)?;
         if let Some(delivery) = &new.delivery {
             let add = sqlx::query("INSERT INTO deliveries (digest, run_id) VALUES ($1, $2)");
             add.bind(digest(delivery)).bind(id).execute(&mut *tx).await?;
@@ -166,7 +176,6 @@ impl Store {
         let causes: Vec<_> = facts.causes.iter().map(|cause| &cause.description).collect();
         let detail = json!({ "number": number, "revision": new.revision, "causes": causes, "trust": trust });
         record(&mut tx, now, actor, "run.create", &format!("{project}#{number}"), &detail).await?;
-        let made = find(&mut tx, id).await?;
         tx.commit().await?;
         Ok(made)
     }
@@ -434,10 +443,6 @@ impl Store {
         tx.commit().await?;
         Ok(row.is_some())
     }
-}
-
-async fn find(tx: &mut Change, id: i64) -> Result<Run, StoreError> {
-    maybe(tx, id).await?.ok_or_else(|| StoreError::Missing { what: "run", name: id.to_string() })
 }
 
 async fn maybe(tx: &mut Change, id: i64) -> Result<Option<Run>, StoreError> {

@@ -7,10 +7,11 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use sqlx::{Any, AnyConnection, AnyPool, Transaction, raw_sql};
+use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Transaction, raw_sql};
 use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
 
 use crate::StoreError;
+use crate::audit::audit_is_at;
 use crate::connect::PATIENCE;
 
 /// Changes that are written to the disk together, at most: how long one waits for others is bounded.
@@ -25,11 +26,20 @@ pub(crate) struct Group {
     tx: Transaction<'static, Any>,
     /// Who made them, and waits for them to be on the disk.
     members: Vec<oneshot::Sender<Result<(), Arc<sqlx::Error>>>>,
-    /// The last change is behind a savepoint.
+    /// How many savepoints there were.
+    marks: u64,
+    /// The last change is behind one that is there.
     is_marked: bool,
+    /// The last row of the audit, where one was written in this.
+    tip: Option<Tip>,
+    /// The counter of these rows in the database is an older one.
+    is_counter_old: bool,
     /// The last change was not made to its end: what there is of it is taken back.
     has_remains: bool,
 }
+
+/// The last row of the audit: its number, and the digest of all up to it.
+pub(crate) type Tip = (i64, String);
 
 /// A change that is being made: all of it is there when [`Change::commit`] says so, or nothing, as when this is dropped.
 pub(crate) struct Change(Kind);
@@ -54,15 +64,46 @@ impl Change {
         }
         if group.is_none() {
             let tx = pool.begin_with("BEGIN IMMEDIATE").await?;
-            *group = Some(Group { tx, members: Vec::new(), is_marked: false, has_remains: false });
+            *group = Some(Group {
+                tx,
+                members: Vec::new(),
+                marks: 0,
+                is_marked: false,
+                tip: None,
+                is_counter_old: false,
+                has_remains: false,
+            });
         }
-        let mut turn = Turn { turns: Arc::clone(turns), group: Some(group) };
+        let tip = group.as_ref().and_then(|group| group.tip.clone());
+        let mut turn = Turn { turns: Arc::clone(turns), group: Some(group), tip, is_counter_old: false };
         if turn.is_behind_others() {
             let group = turn.group_mut();
-            raw_sql("SAVEPOINT turn").execute(&mut *group.tx).await?;
+            // The one before is of a change that is made: released with the next one, for each time that the database is asked counts. Each has a name of
+            // its own, so that none is taken for another where this is given up.
+            group.marks += 1;
+            let (before, mark) = (group.marks - 1, group.marks);
+            let released = if before > 0 { format!("RELEASE turn_{before}; ") } else { String::new() };
+            group.is_marked = false;
+            raw_sql(AssertSqlSafe(format!("{released}SAVEPOINT turn_{mark}"))).execute(&mut *group.tx).await?;
             group.is_marked = true;
         }
         Ok(Change(Kind::Turn(turn)))
+    }
+
+    /// The last row of the audit, where this knows it: nobody else adds any meanwhile.
+    pub(crate) fn tip(&self) -> Option<Tip> {
+        match &self.0 {
+            Kind::Alone(_) => None,
+            Kind::Turn(turn) => turn.tip.clone(),
+        }
+    }
+
+    /// It has added that one. Where it knew the one before, it has counted nothing in the database: that is done once, at the end.
+    pub(crate) fn is_at(&mut self, tip: Tip) {
+        if let Kind::Turn(turn) = &mut self.0 {
+            turn.is_counter_old |= turn.tip.is_some();
+            turn.tip = Some(tip);
+        }
     }
 
     /// It is on the disk.
@@ -114,6 +155,8 @@ struct Turn {
     turns: Turns,
     /// None: its change is made.
     group: Option<OwnedMutexGuard<Option<Group>>>,
+    tip: Option<Tip>,
+    is_counter_old: bool,
 }
 
 impl Turn {
@@ -131,13 +174,18 @@ impl Turn {
 
     /// To its end, with what was changed or without.
     async fn commit(mut self, is_kept: bool) -> Result<(), StoreError> {
-        if self.is_behind_others() {
-            let group = self.group_mut();
-            let end = if is_kept { "RELEASE turn" } else { "ROLLBACK TO turn; RELEASE turn" };
-            raw_sql(end).execute(&mut *group.tx).await?;
-            group.is_marked = false;
-        } else if !is_kept {
-            return Ok(());
+        match (is_kept, self.is_behind_others()) {
+            (true, _) => {
+                let (tip, is_counter_old) = (self.tip.take(), self.is_counter_old);
+                let group = self.group_mut();
+                group.is_counter_old |= is_counter_old;
+                group.tip = tip;
+            }
+            (false, false) => return Ok(()),
+            (false, true) => {
+                let group = self.group_mut();
+                raw_sql(rolled_back(group.marks)).execute(&mut *group.tx).await?;
+            }
         }
         let (tell, mut told) = oneshot::channel();
         self.group_mut().members.push(tell);
@@ -173,27 +221,37 @@ impl Drop for Turn {
 
 /// Ends the transaction of a group, and tells its members. To its end: whoever has others' changes in its hands gives up nothing.
 async fn ended(mut group: OwnedMutexGuard<Option<Group>>) -> OwnedMutexGuard<Option<Group>> {
-    let Some(Group { tx, members, is_marked, has_remains }) = group.take() else { return group };
-    let ended = end(tx, is_marked, has_remains).await.map_err(Arc::new);
+    let Some(mut open) = group.take() else { return group };
+    let members = std::mem::take(&mut open.members);
+    let ended = end(open).await.map_err(Arc::new);
     for member in members {
         let _ = member.send(ended.clone());
     }
     group
 }
 
-async fn end(mut tx: Transaction<'static, Any>, is_marked: bool, has_remains: bool) -> Result<(), sqlx::Error> {
+async fn end(group: Group) -> Result<(), sqlx::Error> {
+    let Group { mut tx, marks, is_marked, tip, is_counter_old, has_remains, .. } = group;
     if has_remains {
-        let taken_back = raw_sql("ROLLBACK TO turn").execute(&mut *tx).await;
+        let taken_back = raw_sql(rolled_back(marks)).execute(&mut *tx).await;
         // Where nobody has heard of a savepoint, there may be none yet, and nothing behind it.
         if is_marked && taken_back.is_err() {
             return Err(lost());
         }
+    }
+    if let Some((seq, _)) = tip.filter(|_| is_counter_old) {
+        audit_is_at(&mut tx, seq).await?;
     }
     tx.commit().await.map_err(|error| match &error {
         // SQLITE_ERROR: there is no transaction any more.
         sqlx::Error::Database(said) if said.code().as_deref() == Some("1") => lost(),
         _ => error,
     })
+}
+
+/// To where that savepoint is.
+fn rolled_back(mark: u64) -> AssertSqlSafe<String> {
+    AssertSqlSafe(format!("ROLLBACK TO turn_{mark}"))
 }
 
 /// SQLite takes a whole transaction back by itself where it has no room, or its disk fails: then nothing was wrong with the others that were in it.
@@ -253,7 +311,7 @@ mod tests {
             for _ in 0..8 {
                 let mut connection = store.pool.acquire().await.unwrap();
                 let text = format!("PRAGMA max_page_count = {pages}");
-                sqlx::query(sqlx::AssertSqlSafe(text)).execute(&mut *connection).await.unwrap();
+                sqlx::query(AssertSqlSafe(text)).execute(&mut *connection).await.unwrap();
                 all.push(connection);
             }
         };
@@ -299,7 +357,8 @@ mod tests {
             });
             let gives_up = gives_up.await;
             first.commit().await.unwrap();
-            (leaves.await.unwrap().unwrap(), gives_up.await.unwrap());
+            leaves.await.unwrap().unwrap();
+            gives_up.await.unwrap();
             assert!(is_noted(&store, &format!("first {polls}")).await && !is_noted(&store, "left").await);
         }
     }

@@ -76,8 +76,19 @@ impl Full {
 }
 
 /// Runs that are written down in one round, and by how many at once.
-const WRITTEN: usize = 200;
+const WRITTEN: usize = 640;
 const WRITERS: usize = 16;
+const MANY: usize = 64;
+/// Runs that are in the store and wait meanwhile.
+const QUEUED: usize = 100_000;
+
+/// So many more wait.
+async fn wait(store: &Store, count: usize) -> Result<(), StoreError> {
+    for _ in 0..count {
+        store.create_run(&Actor::server(), "app", NewRun::default(), 1).await?;
+    }
+    Ok(())
+}
 
 async fn write(store: &Store, count: usize) -> Result<(), StoreError> {
     let end = RunEnd { outcome: Outcome::Success, failure: None, timed_out: false, aborted: false, message: None };
@@ -93,7 +104,11 @@ async fn written(table: &mut Table, url: &str) -> Result<(), StoreError> {
     let store = opened(url).await?;
     let config = serde_json::json!({ "source": { "folder": "/nowhere" } });
     store.put_project(&Actor::server(), "app", &config, &config, 1).await?;
-    for writers in [1, WRITERS] {
+    for (queued, writers) in [(0, 1), (0, WRITERS), (0, MANY), (QUEUED, 1), (QUEUED, MANY)] {
+        if queued > 0 && writers == 1 {
+            let all = (0..MANY).map(|_| wait(&store, queued / MANY));
+            futures_util::future::try_join_all(all).await?;
+        }
         let mut rates = Vec::new();
         for _ in 0..ROUNDS {
             let began = Instant::now();
@@ -101,7 +116,8 @@ async fn written(table: &mut Table, url: &str) -> Result<(), StoreError> {
             futures_util::future::try_join_all(all).await?;
             rates.push((WRITTEN / writers * writers) as f64 / began.elapsed().as_secs_f64());
         }
-        table.push(&format!("in SQLite, made, leased and finished, {writers} at once"), "/s", rates);
+        let name = format!("in SQLite, made, leased and finished, {writers} at once, while {queued} wait");
+        table.push(&name, "/s", rates);
     }
     Ok(())
 }

@@ -55,7 +55,7 @@ impl Store {
     pub async fn last_of_default(&self, project: ProjectId, branch: Option<&str>) -> Result<Option<Run>, StoreError> {
         let newest = |of: &str| {
             format!(
-                "SELECT id FROM (SELECT id FROM runs WHERE project_id = $1 AND {of} AND status = 'done' AND trust <> 'stranger' ORDER BY id DESC LIMIT {NEWEST}) AS newest"
+                "SELECT id FROM (SELECT id FROM runs WHERE project_id = $1 AND {of} AND outcome IS NOT NULL AND trust <> 'stranger' ORDER BY id DESC LIMIT {NEWEST}) AS newest"
             )
         };
         let (named, unnamed) = (newest("branch = $2"), newest("branch IS NULL"));

@@ -1,8 +1,10 @@
 //! `cofferdam server`, `cofferdam agent`, and both at once: `cofferdam dev`.
 
 use std::convert::Infallible;
+use std::fs::Permissions;
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -41,6 +43,15 @@ const PATIENCE: Duration = Duration::from_secs(30);
 fn data(given: Option<&PathBuf>, home: Option<&Path>, name: &str) -> Result<PathBuf, CommandFailure> {
     let folder = given.cloned().unwrap_or_else(|| place::home(home).join(name));
     std::fs::create_dir_all(&folder).map_err(|error| CommandFailure::io("make", &folder, &error))?;
+    Ok(folder)
+}
+
+/// A server's: its database, logs and what was archived are nobody else's to read, whoever has made the folder.
+fn data_of_server(given: Option<&PathBuf>, home: Option<&Path>) -> Result<PathBuf, CommandFailure> {
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+    let folder = data(given, home, "server")?;
+    // One that somebody else has is as they say; what is made in it is not.
+    let _ = std::fs::set_permissions(&folder, Permissions::from_mode(0o700));
     Ok(folder)
 }
 
@@ -98,7 +109,7 @@ pub fn serve(args: &ServerArgs, home: Option<&Path>) -> Result<Exit, CommandFail
 
 fn serve_until_stopped(args: &ServerArgs, home: Option<&Path>) -> Result<Exit, CommandFailure> {
     confine::no_programs().map_err(|reason| CommandFailure::new(Exit::Infrastructure, reason))?;
-    let data = data(args.data.as_ref(), home, "server")?;
+    let data = data_of_server(args.data.as_ref(), home)?;
     let database = database(args.database.as_ref(), &data);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime =
@@ -172,7 +183,7 @@ fn keys(args: &ServerArgs, data: &Path) -> Result<Keys, CommandFailure> {
 /// `cofferdam backup`. Whole or not at all.
 pub async fn backup(args: &BackupArgs, home: Option<&Path>) -> Result<Exit, CommandFailure> {
     use std::os::unix::fs::OpenOptionsExt as _;
-    let database = database(args.database.as_ref(), &data(args.data.as_ref(), home, "server")?);
+    let database = database(args.database.as_ref(), &data_of_server(args.data.as_ref(), home)?);
     let path = match database.strip_prefix("sqlite:") {
         Some(path) if !Path::new(path).exists() => {
             return Err(CommandFailure::usage(format!("there is no database {path}")).with_hint("--data, --database"));
@@ -199,7 +210,7 @@ pub async fn backup(args: &BackupArgs, home: Option<&Path>) -> Result<Exit, Comm
 
 /// `cofferdam restore`.
 pub async fn restore(args: &BackupArgs, home: Option<&Path>) -> Result<Exit, CommandFailure> {
-    let database = database(args.database.as_ref(), &data(args.data.as_ref(), home, "server")?);
+    let database = database(args.database.as_ref(), &data_of_server(args.data.as_ref(), home)?);
     let file = std::fs::File::open(&args.file).map_err(|error| CommandFailure::io("open", &args.file, &error))?;
     let rows = server::restore(&database, std::io::BufReader::new(file)).await.map_err(of_server)?;
     eprintln!("{rows} rows from {}", args.file.display());

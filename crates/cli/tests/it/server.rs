@@ -21,6 +21,7 @@ mod seals;
 mod shown;
 mod stashes;
 mod tls;
+mod users;
 mod validate;
 
 use std::path::Path;

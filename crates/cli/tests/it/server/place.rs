@@ -1,6 +1,7 @@
 //! A server with its data, and agents, as processes.
 
 use std::net::TcpListener;
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -33,6 +34,8 @@ pub struct Place {
     pub words: Vec<String>,
     /// In its environment.
     pub env: Vec<(String, String)>,
+    /// As whom the server runs, if not as whoever starts it.
+    pub user: Option<u32>,
 }
 
 impl Place {
@@ -48,7 +51,16 @@ impl Place {
         // Free a moment ago.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let folder = tempfile::Builder::new().prefix("server-").tempdir().unwrap();
-        Place { folder, port, server: None, agents: Vec::new(), authority: None, words: Vec::new(), env: Vec::new() }
+        Place {
+            folder,
+            port,
+            server: None,
+            agents: Vec::new(),
+            authority: None,
+            words: Vec::new(),
+            env: Vec::new(),
+            user: None,
+        }
     }
 
     /// With one agent, where sandboxes can be made.
@@ -85,6 +97,9 @@ impl Place {
             .envs(self.env.iter().cloned())
             .stdout(Stdio::null())
             .stderr(self.log("server.log"));
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
         self.server = Some(Process(command.spawn().unwrap()));
         // It listens before it has a store, and its first token.
         let token = self.folder.path().join("server/admin-token");

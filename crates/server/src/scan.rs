@@ -35,6 +35,8 @@ use crate::gone::{self, There};
 const LOOK: Duration = Duration::from_secs(20);
 /// The longest pause after a forge was away, for a look that was wanted.
 const AGAIN: Duration = Duration::from_secs(60);
+/// Between two looks at everything because something could not be heard.
+const MISSED: Duration = Duration::from_secs(5 * 60);
 /// Projects that are looked at together.
 const AT_ONCE: usize = 8;
 /// Branches whose last runs are looked at.
@@ -67,15 +69,22 @@ pub(crate) async fn watch(app: Arc<App>, mut wanted: mpsc::UnboundedReceiver<Wan
     // Projects that are looked at now, each in one way: two looks at one would find the same.
     let mut busy: HashSet<String> = HashSet::new();
     let mut looks = JoinSet::new();
+    let mut missed_at: Option<Instant> = None;
     loop {
-        let has_missed = app.has_missed.swap(false, Ordering::Relaxed);
-        if has_missed {
+        // What was missed is found by a look at all, and by one more for all that was missed within some minutes: forges answer only so often.
+        let looks_again = app.has_missed.load(Ordering::Relaxed) && missed_at.is_none_or(|at| at.elapsed() >= MISSED);
+        if looks_again {
+            app.has_missed.store(false, Ordering::Relaxed);
             looked.clear();
         }
-        if let Err(error) = plan(&app, &mut looked, &mut due).await {
-            tracing::warn!(%error, "projects cannot be looked at");
-            // What is away for this is so for webhooks too.
-            app.has_missed.store(true, Ordering::Relaxed);
+        match plan(&app, &mut looked, &mut due).await {
+            Ok(()) if looks_again => missed_at = Some(Instant::now()),
+            Ok(()) => {}
+            Err(error) => {
+                tracing::warn!(%error, "projects cannot be looked at");
+                // What is away for this is so for webhooks too.
+                app.has_missed.store(true, Ordering::Relaxed);
+            }
         }
         let now = Instant::now();
         // Whoever has waited longest first: a forge that hangs holds up few others, and keeps nobody from their turn.
@@ -103,6 +112,7 @@ pub(crate) async fn watch(app: Arc<App>, mut wanted: mpsc::UnboundedReceiver<Wan
                 busy.remove(&project);
                 let Ok(done) = done else {
                     tracing::error!(project, "a look at a forge has panicked");
+                    due.insert((project, place), Instant::now() + AGAIN);
                     continue;
                 };
                 if let Err(error) = done {
@@ -251,8 +261,9 @@ impl Look<'_> {
         let numbers: HashSet<_> = last.iter().filter_map(|run| change_id(run)?.parse::<u64>().ok()).collect();
         if !names.is_empty() {
             for branch in asker.branches().await? {
+                let has_run = self.app.store.has_run_at(self.project.id, &branch.name, &branch.commit).await?;
                 let reference = Reference::Branch(branch.name);
-                if names.contains(&reference) && !self.app.store.has_run_at(self.project.id, &branch.commit).await? {
+                if names.contains(&reference) && !has_run {
                     self.push(reference, branch.commit).await?;
                 }
             }
@@ -292,7 +303,7 @@ impl Look<'_> {
             }),
         };
         match found {
-            Ok(branch) if self.app.store.has_run_at(self.project.id, &branch.commit).await? => Ok(()),
+            Ok(branch) if self.app.store.has_run_at(self.project.id, name, &branch.commit).await? => Ok(()),
             Ok(branch) => self.push(Reference::Branch(branch.name), branch.commit).await,
             Err(Silent::Missing) => {
                 let (known, mut there) = (gone::known(self.app, self.project).await?, There::default());

@@ -91,9 +91,12 @@ pub(crate) async fn record(
     Ok(())
 }
 
-/// So many rows were counted.
+/// So many rows there are, if they are there.
 pub(crate) async fn audit_is_at(connection: &mut AnyConnection, seq: i64) -> Result<(), sqlx::Error> {
-    let query = sqlx::query("UPDATE counters SET value = $1 WHERE name = 'audit'").bind(seq);
+    let query = sqlx::query(
+        "UPDATE counters SET value = $1 WHERE name = 'audit' AND EXISTS (SELECT 1 FROM audit WHERE seq = $1)",
+    )
+    .bind(seq);
     query.execute(connection).await.map(drop)
 }
 

@@ -200,13 +200,15 @@ impl Store {
         query.fetch_optional(&self.pool).await?.as_ref().map(run).transpose()
     }
 
-    /// Whether a project had a run of this commit.
+    /// Whether a branch of a project had a run of this commit; where the project had no branches that are jobs of their own, the project.
     ///
     /// # Errors
     /// The database.
-    pub async fn has_run_at(&self, project: ProjectId, commit: &str) -> Result<bool, StoreError> {
-        let query = sqlx::query("SELECT 1 FROM runs WHERE project_id = $1 AND commit_id = $2 LIMIT 1");
-        let found = query.bind(signed(project.0)).bind(commit.to_owned()).fetch_optional(&self.pool).await?;
+    pub async fn has_run_at(&self, project: ProjectId, branch: &str, commit: &str) -> Result<bool, StoreError> {
+        let text =
+            "SELECT 1 FROM runs WHERE project_id = $1 AND commit_id = $2 AND (branch = $3 OR branch IS NULL) LIMIT 1";
+        let query = sqlx::query(text).bind(signed(project.0)).bind(commit.to_owned()).bind(branch.to_owned());
+        let found = query.fetch_optional(&self.pool).await?;
         Ok(found.is_some())
     }
 

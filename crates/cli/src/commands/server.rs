@@ -50,8 +50,10 @@ fn data(given: Option<&PathBuf>, home: Option<&Path>, name: &str) -> Result<Path
 fn data_of_server(given: Option<&PathBuf>, home: Option<&Path>) -> Result<PathBuf, CommandFailure> {
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let folder = data(given, home, "server")?;
-    // One that somebody else has is as they say; what is made in it is not.
-    let _ = std::fs::set_permissions(&folder, Permissions::from_mode(0o700));
+    // One that somebody else has is as they say, and one that is for everybody (`/tmp`) too; what is made in it is not.
+    if std::fs::metadata(&folder).is_ok_and(|folder| folder.permissions().mode() & 0o1000 == 0) {
+        let _ = std::fs::set_permissions(&folder, Permissions::from_mode(0o700));
+    }
     Ok(folder)
 }
 

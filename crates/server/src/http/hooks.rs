@@ -14,6 +14,7 @@ use store::{Actor, NewRun, Project, Run};
 
 use super::error::Refused;
 use super::runs::again;
+use super::unvouched::Unvouched;
 use crate::app::App;
 use crate::changes::{NOWHERE, held, of_push, of_request};
 use crate::config::ProjectConfig;
@@ -34,22 +35,26 @@ pub(super) async fn hear(
     headers: HeaderMap,
     request: Request,
 ) -> Result<(StatusCode, Json<Value>), Refused> {
-    let answer = take(&app, name, &headers, request).await;
-    if matches!(answer, Err(Refused(StatusCode::SERVICE_UNAVAILABLE, _))) {
-        // Few forges say it again.
-        app.has_missed.store(true, Ordering::Relaxed);
-    }
-    answer
+    let unvouched = app.unvouched.whole(request.into_body()).await?;
+    // To its end, however long its forge waits for an answer: it is asked for each reference of a push.
+    let done = tokio::spawn(async move {
+        let answer = take(&app, name, &headers, unvouched).await;
+        if matches!(answer, Err(Refused(StatusCode::SERVICE_UNAVAILABLE, _))) {
+            // Few forges say it again.
+            app.has_missed.store(true, Ordering::Relaxed);
+        }
+        answer
+    });
+    done.await.map_err(|_| Refused(StatusCode::INTERNAL_SERVER_ERROR, "it was not acted upon".into()))?
 }
 
 async fn take(
     app: &Arc<App>,
     name: String,
     headers: &HeaderMap,
-    request: Request,
+    unvouched: Unvouched,
 ) -> Result<(StatusCode, Json<Value>), Refused> {
     let unknown = || Refused(StatusCode::UNAUTHORIZED, "no such project, or the signature is wrong".into());
-    let unvouched = app.unvouched.whole(request.into_body()).await?;
     let body = &unvouched.bytes;
     let project = app.store.project(&name).await?.ok_or_else(unknown)?;
     let config: ProjectConfig = serde_json::from_value(project.config.clone()).map_err(|_| unknown())?;
@@ -62,13 +67,8 @@ async fn take(
     let number = delivery(hook.forge, &given).filter(|_| !hook.forge.signs());
     let id = number.unwrap_or_else(|| store::digest(&String::from_utf8_lossy(body)));
     drop(unvouched);
-    // To its end, however long its forge waits for an answer: it is asked for each reference of a push.
-    let app = Arc::clone(app);
-    let done = tokio::spawn(async move {
-        let heard = Heard { app: &app, project: &project, config: &config, id: format!("{name} {id}") };
-        heard.all(said).await
-    });
-    done.await.map_err(|_| Refused(StatusCode::INTERNAL_SERVER_ERROR, "it was not acted upon".into()))?
+    let heard = Heard { app, project: &project, config: &config, id: format!("{name} {id}") };
+    heard.all(said).await
 }
 
 /// What came of a webhook.

@@ -1,12 +1,13 @@
 //! Bodies of webhooks that nobody has vouched for yet. Whoever knows an address can send them: so there is room for so many bytes of them, and
 //! each has its part of that until its signature was checked.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream, Bytes, HttpBody as _};
 use axum::http::StatusCode;
 use futures_util::StreamExt as _;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::error::Refused;
@@ -26,14 +27,14 @@ const UNIT: usize = 16 << 10;
 
 /// Room for bodies.
 pub(crate) struct Room {
-    small: Semaphore,
-    large: Semaphore,
+    small: Arc<Semaphore>,
+    large: Arc<Semaphore>,
 }
 
 /// A body, which has its room as long as it is here.
-pub(super) struct Unvouched<'a> {
+pub(super) struct Unvouched {
     pub(super) bytes: Vec<u8>,
-    _room: SemaphorePermit<'a>,
+    _room: OwnedSemaphorePermit,
 }
 
 impl Room {
@@ -41,14 +42,14 @@ impl Room {
     pub(crate) fn of(bytes: usize) -> Room {
         let small = (bytes / 4).max(SMALL_BYTES);
         let large = bytes.saturating_sub(small).max(MAX_BYTES);
-        Room { small: Semaphore::new(units(small)), large: Semaphore::new(units(large)) }
+        Room { small: Arc::new(Semaphore::new(units(small))), large: Arc::new(Semaphore::new(units(large))) }
     }
 
     /// All of a body.
     ///
     /// # Errors
     /// It is too long, or does not come, or there is no room for it: then nothing of it is read.
-    pub(super) async fn whole(&self, body: Body) -> Result<Unvouched<'_>, Refused> {
+    pub(super) async fn whole(&self, body: Body) -> Result<Unvouched, Refused> {
         let length = body.size_hint().upper().map(|length| usize::try_from(length).unwrap_or(usize::MAX));
         let pieces = Pieces::of(body);
         let read = async {
@@ -63,7 +64,7 @@ impl Room {
     }
 
     /// A small one takes what it needs as it comes: who sends little of it has little.
-    async fn small(&self, mut pieces: Pieces) -> Result<Unvouched<'_>, Refused> {
+    async fn small(&self, mut pieces: Pieces) -> Result<Unvouched, Refused> {
         let mut room = turn(&self.small, 1).await?;
         let mut bytes = Vec::new();
         while let Some(piece) = pieces.next(bytes.len()).await? {
@@ -81,7 +82,7 @@ impl Room {
     }
 
     /// A large one has room for all of it before it begins, for large ones that were each half here would wait for each other.
-    async fn large(&self, mut pieces: Pieces, mut bytes: Vec<u8>, length: usize) -> Result<Unvouched<'_>, Refused> {
+    async fn large(&self, mut pieces: Pieces, mut bytes: Vec<u8>, length: usize) -> Result<Unvouched, Refused> {
         let room = turn(&self.large, units(length)).await?;
         pieces.since = Instant::now();
         while let Some(piece) = pieces.next(bytes.len()).await? {
@@ -123,10 +124,10 @@ fn unfit() -> Refused {
 }
 
 /// Room for so much, as soon as there is.
-async fn turn(room: &Semaphore, units: usize) -> Result<SemaphorePermit<'_>, Refused> {
+async fn turn(room: &Arc<Semaphore>, units: usize) -> Result<OwnedSemaphorePermit, Refused> {
     let full = || Refused(StatusCode::SERVICE_UNAVAILABLE, "too much comes at once; it is to be sent again".into());
     let units = u32::try_from(units).map_err(|_| full())?;
-    let given = tokio::time::timeout(TURN, room.acquire_many(units)).await;
+    let given = tokio::time::timeout(TURN, Arc::clone(room).acquire_many_owned(units)).await;
     given.ok().and_then(Result::ok).ok_or_else(full)
 }
 

@@ -137,7 +137,7 @@ impl Compiler<'_> {
             self.emit(Op::CallValue(site), span);
             return;
         }
-        if let Some((class, member)) = self.scope.names.static_import(name).cloned() {
+        if let Some((class, member)) = self.scope.names.static_import(name) {
             let number = self.f().name(&class);
             self.emit(Op::ClassRef(number), at);
             let site = self.arguments(member, args, span);

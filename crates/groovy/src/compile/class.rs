@@ -90,7 +90,7 @@ impl Compiler<'_> {
     pub(super) fn class_declaration(&mut self, class: &Class, outer: Option<&Text>) {
         let name: Text = match outer {
             Some(outer) => format!("{outer}${}", class.name).into(),
-            None => class.name.clone(),
+            None => self.scope.names.full(&class.name),
         };
         let plan = self.class_plan(class, name.clone(), outer.cloned());
         self.classes.push(plan);

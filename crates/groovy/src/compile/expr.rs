@@ -190,7 +190,7 @@ impl Compiler<'_> {
             self.emit(Op::ClassRef(number), span);
             return;
         }
-        if let Some((class, member)) = self.scope.names.static_import(name).cloned() {
+        if let Some((class, member)) = self.scope.names.static_import(name) {
             let (class, member) = (self.f().name(&class), self.f().name(&member));
             self.emit(Op::ClassRef(class), span);
             self.emit(Op::Prop(member), span);

@@ -19,7 +19,8 @@ use builder::{Builder, Place, Variable};
 pub use class::{ClassPlan, FieldPlan};
 pub use function::{Capture, Function, FunctionKind, Handler, Op, Parameter, Site, Type};
 use mentions::Mentions;
-use types::Names;
+pub use types::ClassIndex;
+use types::{Names, in_package};
 
 use crate::ast::{Block, Expr, Method, Param, Script, Text};
 use crate::diagnostic::Diagnostic;
@@ -46,16 +47,18 @@ pub struct Scope {
     library: bool,
 }
 
-/// Compiles a script. `class_name` is the name of its class.
+/// Compiles a script. `class_name` is the name of its class, without its package; `index` the classes of other files that it may name;
+/// `library` says that it is the part of Groovy's library that is written in Groovy.
 pub fn compile_script(
     script: &Script,
     id: ScriptId,
     class_name: &str,
+    index: &Rc<ClassIndex>,
     library: bool,
 ) -> Result<(Program, Scope), Vec<Diagnostic>> {
-    let scope = Scope { names: Names::of(script), script: id, library };
+    let scope = Scope { names: Names::of(script, index.clone()), script: id, library };
     let mut compiler = Compiler::new(&scope);
-    let program = stack::with_room(|| compiler.script(script, class_name));
+    let program = stack::with_room(|| compiler.script(script, &in_package(script, class_name)));
     if compiler.diagnostics.is_empty() { Ok((program, scope)) } else { Err(compiler.diagnostics) }
 }
 

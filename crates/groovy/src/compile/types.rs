@@ -1,14 +1,71 @@
 //! Names of types and classes as the script's imports and declarations resolve them.
 
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 use super::function::Type;
-use crate::ast::{Class, Expr, ExprKind, Import, Member, Script, Text, TypeRef};
+use crate::ast::{Class, ClassKind, Expr, ExprKind, Import, Member, Script, Text, TypeRef};
 use crate::value::default_import;
+
+/// Classes of other files that a script may name: those of libraries.
+#[derive(Clone, Debug, Default)]
+pub struct ClassIndex {
+    /// Full name → names of its static methods and fields, which `import static a.B.*` brings.
+    classes: HashMap<Text, HashSet<Text>>,
+}
+
+impl ClassIndex {
+    /// Adds what a file declares. `file` is its name without ending: what is outside of any class there is a class of that name.
+    pub fn add(&mut self, script: &Script, file: &str) {
+        for class in &script.classes {
+            self.add_class(class, &in_package(script, &class.name));
+        }
+        if !script.methods.is_empty() || script.classes.is_empty() {
+            let statics = script.methods.iter().filter(|m| has_static(&m.modifiers.words)).map(|m| m.name.clone());
+            self.classes.entry(in_package(script, file)).or_default().extend(statics);
+        }
+    }
+
+    fn add_class(&mut self, class: &Class, full: &Text) {
+        let of_interface = class.kind == ClassKind::Interface;
+        let fields = class.fields.iter().filter(|f| of_interface || has_static(&f.modifiers.words)).map(|f| &f.name);
+        let methods = class.methods.iter().filter(|m| has_static(&m.modifiers.words)).map(|m| &m.name);
+        let constants = class.constants.iter().map(|c| &c.name);
+        self.classes.entry(full.clone()).or_default().extend(fields.chain(methods).chain(constants).cloned());
+        for inner in &class.classes {
+            self.add_class(inner, &format!("{full}${}", inner.name).into());
+        }
+    }
+
+    fn has(&self, full: &str) -> bool {
+        self.classes.contains_key(full)
+    }
+
+    fn has_static(&self, class: &str, member: &str) -> bool {
+        self.classes.get(class).is_some_and(|statics| statics.contains(member))
+    }
+}
+
+fn has_static(words: &[Text]) -> bool {
+    words.iter().any(|word| &**word == "static")
+}
+
+/// A name of a script's package.
+pub(super) fn in_package(script: &Script, name: &str) -> Text {
+    match &script.package {
+        Some((package, _)) => format!("{package}.{name}").into(),
+        None => name.into(),
+    }
+}
 
 /// What class names mean in one script.
 #[derive(Debug, Default)]
 pub(super) struct Names {
+    /// Classes of libraries.
+    index: Rc<ClassIndex>,
+    package: Option<Text>,
+    /// `import static a.B.*`
+    static_stars: Vec<Text>,
     /// Simple name → full name: imports and classes of the script.
     known: HashMap<Text, Text>,
     /// `import static a.B.c [as d]`: d → (a.B, c).
@@ -24,8 +81,9 @@ const PRIMITIVES: &[&str] = &["boolean", "byte", "char", "short", "int", "long",
 const PACKAGE_ROOTS: &[&str] = &["java", "javax", "groovy", "groovyx", "hudson", "jenkins", "org", "com", "io", "net"];
 
 impl Names {
-    pub(super) fn of(script: &Script) -> Names {
-        let mut names = Names::default();
+    pub(super) fn of(script: &Script, index: Rc<ClassIndex>) -> Names {
+        let package = script.package.as_ref().map(|(package, _)| package.clone());
+        let mut names = Names { index, package, ..Names::default() };
         for import in &script.imports {
             names.import(import);
         }
@@ -33,6 +91,14 @@ impl Names {
             names.declare(class, None);
         }
         names
+    }
+
+    /// The full name of a class that stands at the top level of the script.
+    pub(super) fn full(&self, simple: &Text) -> Text {
+        match &self.package {
+            Some(package) => format!("{package}.{simple}").into(),
+            None => simple.clone(),
+        }
     }
 
     fn import(&mut self, import: &Import) {
@@ -49,14 +115,14 @@ impl Names {
                 self.known.insert(local, import.path.clone());
             }
             (false, true) => self.stars.push(import.path.clone()),
-            (true, true) => {}
+            (true, true) => self.static_stars.push(import.path.clone()),
         }
     }
 
     pub(super) fn declare(&mut self, class: &Class, outer: Option<&Text>) {
         let full: Text = match outer {
             Some(outer) => format!("{outer}${}", class.name).into(),
-            None => class.name.clone(),
+            None => self.full(&class.name),
         };
         self.known.insert(class.name.clone(), full.clone());
         self.type_params.extend(class.type_params.iter().cloned());
@@ -65,8 +131,13 @@ impl Names {
         }
     }
 
-    pub(super) fn static_import(&self, name: &str) -> Option<&(Text, Text)> {
-        self.statics.get(name)
+    /// The class and the member that a name without a class stands for.
+    pub(super) fn static_import(&self, name: &str) -> Option<(Text, Text)> {
+        let starred = || {
+            let class = self.static_stars.iter().find(|class| self.index.has_static(class, name))?;
+            Some((class.clone(), name.into()))
+        };
+        self.statics.get(name).cloned().or_else(starred)
     }
 
     /// Full name of a class, where the script can know it.
@@ -77,12 +148,18 @@ impl Names {
         if name.contains('.') {
             return self.dotted(name);
         }
+        if let Some(package) = &self.package {
+            let full = format!("{package}.{name}");
+            if self.index.has(&full) {
+                return Some(full.into());
+            }
+        }
         if let Some(full) = default_import(name) {
             return Some(full.into());
         }
         let starred = |package: &Text| {
             let full = format!("{package}.{name}");
-            crate::value::is_known_class(&full).then(|| full.into())
+            (crate::value::is_known_class(&full) || self.index.has(&full)).then(|| full.into())
         };
         self.stars.iter().find_map(starred)
     }
@@ -133,6 +210,10 @@ impl Names {
         let is_class = |s: &str| s.starts_with(|c: char| c.is_ascii_uppercase());
         let (last, packages) = parts.split_last()?;
         let package = !packages.is_empty() && packages.iter().all(|p| !is_class(p));
-        (package && is_class(last) && PACKAGE_ROOTS.contains(&parts[0])).then(|| parts.join(".").into())
+        if !package || !is_class(last) {
+            return None;
+        }
+        let path = parts.join(".");
+        (PACKAGE_ROOTS.contains(&parts[0]) || self.index.has(&path)).then(|| path.into())
     }
 }

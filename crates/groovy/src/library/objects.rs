@@ -158,6 +158,12 @@ pub(crate) fn object_method(ctx: &mut Ctx<'_>, this: &Value, o: &Rc<Object>, nam
                 o.class.script.iter().flat_map(|s| s.fields.keys()).filter(|n| !n.starts_with('$')).cloned().collect();
             yes(Value::map(names.into_iter().map(|n| (Value::str(&*n), o.field(&n).unwrap_or_default()))))
         }
+        ("getBinding", []) if this.script_id().is_some() => Ok(Some(this.clone())),
+        ("getVariables", []) if let Some(id) = this.script_id() => {
+            let pairs: Vec<(Value, Value)> =
+                ctx.world.binding(id).iter().map(|(k, v)| (Value::str(&**k), v.clone())).collect();
+            yes(Value::map(pairs))
+        }
         // `getX()` and `setX(v)` of a property, which Groovy writes for the class.
         (getter, []) if getter.len() > 3 && getter.starts_with("get") => {
             Ok(accessor_field(&getter[3..]).and_then(|n| o.field(&n)))
@@ -175,8 +181,9 @@ pub(crate) fn object_method(ctx: &mut Ctx<'_>, this: &Value, o: &Rc<Object>, nam
             let key = ctx.text(key)?;
             match o.field(&key) {
                 Some(value) => Ok(Some(value)),
-                None if matches!(*o.native.borrow(), Native::Script(_)) => {
-                    match ctx.world.binding.get(&*key).cloned().map(Ok).or_else(|| ctx.host.property(None, &key)) {
+                None if let Some(id) = this.script_id() => {
+                    let own = ctx.world.variable(id, &key).cloned().or(ctx.world.global(&key)?);
+                    match own.map(Ok).or_else(|| ctx.host.property(None, &key)) {
                         Some(Ok(value)) => Ok(Some(value)),
                         Some(Err(exception)) => Err(Fault::Throw(exception)),
                         None => Err(ctx.world.missing_property(&key, &o.class.name)),
@@ -189,19 +196,13 @@ pub(crate) fn object_method(ctx: &mut Ctx<'_>, this: &Value, o: &Rc<Object>, nam
             let key = ctx.text(key)?;
             match o.slot(&key) {
                 Some(slot) => drop(o.fields.borrow_mut().get_mut(slot).map(|f| std::mem::replace(f, value.clone()))),
-                None => drop(ctx.world.binding.insert(key.into(), value.clone())),
+                None => ctx.world.set_variable(this.script_id().unwrap_or_default(), key.into(), value.clone()),
             }
             yes(Value::Null)
         }
-        ("getBinding", []) if matches!(*o.native.borrow(), Native::Script(_)) => Ok(Some(this.clone())),
-        ("hasVariable", [key]) if matches!(*o.native.borrow(), Native::Script(_)) => {
+        ("hasVariable", [key]) if let Some(id) = this.script_id() => {
             let key = ctx.text(key)?;
-            yes(ctx.world.binding.contains_key(&*key))
-        }
-        ("getVariables", []) if matches!(*o.native.borrow(), Native::Script(_)) => {
-            let pairs: Vec<(Value, Value)> =
-                ctx.world.binding.iter().map(|(k, v)| (Value::str(&**k), v.clone())).collect();
-            yes(Value::map(pairs))
+            yes(ctx.world.variable(id, &key).is_some())
         }
         _ => Ok(None),
     }

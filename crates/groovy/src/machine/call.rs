@@ -3,6 +3,7 @@
 
 use std::rc::Rc;
 
+use super::ScriptId;
 use super::exec::{Flow, Step, Vm};
 use super::fiber::Landing;
 use super::host::HostCall;
@@ -10,7 +11,7 @@ use super::need::Fault;
 use crate::ast::Text;
 use crate::compile::{Function, FunctionKind, Site};
 use crate::library;
-use crate::value::{Class, Closure, ClosureCode, HostRef, Native, Value};
+use crate::value::{Class, Closure, ClosureCode, HostRef, Value};
 
 impl Vm<'_> {
     /// Runs `f` with the arguments of a site on the stack. A spread site has them in one list, which is put back where
@@ -106,13 +107,16 @@ impl Vm<'_> {
                     let this = if is_static(&func) { Value::Class(object.class.clone()) } else { receiver.clone() };
                     return self.call_function(func, this, None, at, base, landing);
                 }
-                if let Native::Script(_) = &*object.native.borrow() {
-                    return self.call_script(at, base, name, named, landing);
+                if let Some(id) = receiver.script_id() {
+                    return self.call_script(id, at, base, name, named, landing);
                 }
             }
             Value::Class(class) => {
                 if let Some(step) = self.call_static(class, at, base, name)? {
                     return self.call_function(step, receiver.clone(), None, at, base, landing);
+                }
+                if name == "new" && class.script.is_some() {
+                    return self.construct(class.clone(), at, base, named, landing);
                 }
             }
             Value::Host(host) if self.host.has_method(Some(host), name) => {
@@ -203,14 +207,18 @@ impl Vm<'_> {
     }
 
     /// A method called on a script object that it does not declare: a closure in the binding, or the host's.
-    fn call_script(&mut self, at: usize, base: usize, name: &str, named: bool, landing: Landing) -> Step {
+    fn call_script(&mut self, id: ScriptId, at: usize, base: usize, name: &str, named: bool, landing: Landing) -> Step {
         let receiver = self.f.stack[at].clone();
-        let closure = match self.world.binding.get(name) {
+        let closure = match self.world.variable(id, name) {
             Some(Value::Closure(c)) => Some(c.clone()),
             _ => self.closure_in_property(&receiver, name),
         };
         if let Some(closure) = closure {
             return self.call_closure(closure, at, base, landing);
+        }
+        if let Some(global) = self.world.global(name)? {
+            self.f.stack[at] = global;
+            return self.call_value(at, base, landing);
         }
         if self.host.has_method(None, name) {
             return self.call_host(None, at, base, name.into(), named, landing);
@@ -382,10 +390,8 @@ impl Vm<'_> {
         }
         // A closure in a property of one of them.
         for target in &targets {
-            let in_binding = match (target, self.world.binding.get(name)) {
-                (Value::Object(o), Some(Value::Closure(c))) if matches!(*o.native.borrow(), Native::Script(_)) => {
-                    Some(c.clone())
-                }
+            let in_binding = match target.script_id().and_then(|id| self.world.variable(id, name)) {
+                Some(Value::Closure(c)) => Some(c.clone()),
                 _ => None,
             };
             if let Some(closure) = in_binding.or_else(|| self.closure_in_property(target, name)) {
@@ -393,7 +399,7 @@ impl Vm<'_> {
                 return self.call_closure(closure, at, base, Landing::Push);
             }
         }
-        if let Some(step) = self.call_variable(at, base, name)? {
+        if let Some(step) = self.call_variable(at, base, name, &targets)? {
             return Ok(step);
         }
         if self.host.has_method(None, name) {
@@ -403,8 +409,11 @@ impl Vm<'_> {
     }
 
     /// A binding variable or host global with a `call` method (`foo(x)` where `foo` is a script or class object).
-    fn call_variable(&mut self, at: usize, base: usize, name: &Text) -> Result<Option<Flow>, Fault> {
-        let Some(value) = self.world.binding.get(name).cloned() else { return Ok(None) };
+    fn call_variable(&mut self, at: usize, base: usize, name: &Text, targets: &[Value]) -> Result<Option<Flow>, Fault> {
+        let mut scripts = targets.iter().filter_map(Value::script_id).peekable();
+        let global = if scripts.peek().is_some() { self.world.global(name)? } else { None };
+        let own = scripts.find_map(|id| self.world.variable(id, name));
+        let Some(value) = own.cloned().or(global) else { return Ok(None) };
         let callable = match &value {
             Value::Object(o) => o.class.has_method("call"),
             Value::Host(h) => self.host.has_method(Some(h), "call"),

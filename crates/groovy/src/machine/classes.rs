@@ -24,37 +24,73 @@ pub(super) fn script_class_name(file: &str) -> String {
     stem.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' || c == '$' { c } else { '_' }).collect()
 }
 
+/// Whether a class is one that a script declares, and not the class of the script.
+fn declared_in(class: &Class, id: ScriptId) -> bool {
+    class.script.as_ref().is_some_and(|script| script.script == id) && !class.is_a("groovy.lang.Script")
+}
+
 impl World {
     /// Makes a compiled script known. Its classes replace older ones of the same name.
     pub(super) fn link(&mut self, program: Program, scope: Scope, id: ScriptId) -> Result<(), Vec<Diagnostic>> {
-        let mut pending: IndexMap<Text, ClassPlan> =
-            program.classes.into_iter().map(|plan| (plan.name.clone(), plan)).collect();
-        while let Some(name) = pending.keys().next().cloned() {
-            self.link_class(&name, &mut pending, id)?;
+        self.link_all(vec![(program, scope, id, 0)])
+    }
+
+    /// The same for several scripts whose classes know one another. Each comes with the number of its binding.
+    pub(super) fn link_all(&mut self, programs: Vec<(Program, Scope, ScriptId, usize)>) -> Result<(), Vec<Diagnostic>> {
+        let mut pending: IndexMap<Text, (ClassPlan, ScriptId)> = IndexMap::new();
+        let mut scripts = Vec::new();
+        for (mut program, scope, id, binding) in programs {
+            let classes = std::mem::take(&mut program.classes);
+            pending.extend(classes.into_iter().map(|plan| (plan.name.clone(), (plan, id))));
+            scripts.push((program, scope, id, binding));
         }
-        let plan = program.class;
-        let init = plan.init.clone();
-        let class = self.make_class(plan, None, Vec::new(), id);
-        let object = Rc::new(Object::new(class, Native::Script(id)));
-        self.scripts.push(Script {
-            body: program.body,
-            scope: Rc::new(scope),
-            object: Value::Object(object),
-            init: RefCell::new(init),
-        });
+        while let Some(name) = pending.keys().next().cloned() {
+            self.link_class(&name, &mut pending)?;
+        }
+        for (program, scope, id, binding) in scripts {
+            let plan = program.class;
+            let (init, name) = (plan.init.clone(), plan.name.clone());
+            // A file that is nothing but a class of its own name has no class of its script.
+            let declared = self.classes.borrow().get(&name).filter(|c| declared_in(c, id)).cloned();
+            let class = self.make_class(plan, None, Vec::new(), id);
+            if let Some(declared) = declared {
+                self.classes.borrow_mut().insert(name, declared);
+            }
+            let object = Value::Object(Rc::new(Object::new(class, Native::Script(id))));
+            let (body, scope) = (program.body, Rc::new(scope));
+            let script = Script { body, scope, object, init: RefCell::new(init), binding };
+            match self.scripts.get_mut(id.0 as usize) {
+                Some(before) => *before = script,
+                None => self.scripts.push(script),
+            }
+        }
         Ok(())
+    }
+
+    /// What `name` is in a package: a class of a library, or else a package in it.
+    pub(super) fn member_of_package(&self, package: &str, name: &str) -> Value {
+        let full = if package.is_empty() { name.to_owned() } else { format!("{package}.{name}") };
+        match self.class(&full).filter(|class| class.script.is_some()) {
+            Some(class) => Value::Class(class),
+            None => self.package(&full),
+        }
+    }
+
+    /// A package as a value.
+    pub(super) fn package(&self, name: &str) -> Value {
+        let class = self.java_class("org.jenkinsci.plugins.workflow.libs.LoadedClasses");
+        Value::Object(Rc::new(Object::new(class, Native::Package(name.into()))))
     }
 
     /// Links one class after its parents. The chain of parents is followed in a loop.
     fn link_class(
         &mut self,
         name: &Text,
-        pending: &mut IndexMap<Text, ClassPlan>,
-        id: ScriptId,
+        pending: &mut IndexMap<Text, (ClassPlan, ScriptId)>,
     ) -> Result<(), Vec<Diagnostic>> {
         let mut chain = vec![name.clone()];
         while let Some(current) = chain.last().cloned() {
-            let Some(plan) = pending.get(&current) else {
+            let Some((plan, _)) = pending.get(&current) else {
                 chain.pop();
                 continue;
             };
@@ -67,7 +103,7 @@ impl World {
                 chain.push(parent.clone());
                 continue;
             }
-            if let Some(plan) = pending.shift_remove(&current) {
+            if let Some((plan, id)) = pending.shift_remove(&current) {
                 self.link_plan(plan, id);
             }
             chain.pop();
@@ -151,7 +187,8 @@ impl World {
     /// Cuts what closures captured and objects hold, so that nothing keeps itself alive. Lists and maps stay as they are:
     /// the host may have kept some.
     pub(super) fn take_apart(&mut self) {
-        let mut work: Vec<Value> = self.binding.drain(..).map(|(_, v)| v).collect();
+        let mut work: Vec<Value> = self.bindings.iter_mut().flat_map(|b| b.drain(..)).map(|(_, v)| v).collect();
+        work.extend(self.globals.drain(..).map(|(_, v)| v));
         work.extend(self.scripts.drain(..).map(|s| s.object));
         for class in std::mem::take(self.classes.get_mut()).into_values() {
             if let Some(script) = &class.script {

@@ -187,5 +187,8 @@ fn native_part(class: &Class) -> Native {
     if class.is_a("java.util.Map") {
         return Native::Map(Rc::new(Map::new(MapKind::Linked)));
     }
-    Native::None
+    match &class.script {
+        Some(script) if class.is_a("groovy.lang.Script") => Native::Script(script.script),
+        _ => Native::None,
+    }
 }

@@ -130,6 +130,10 @@ impl Vm<'_> {
                     self.again();
                     self.initialise(&class)
                 }
+                Err(Fault::Fields(script)) => {
+                    self.again();
+                    self.set_script_fields(script)
+                }
             };
         }
         Some(Flow::Stop(Box::new(self.limit(LimitKind::Fuel))))

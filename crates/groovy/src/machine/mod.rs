@@ -55,6 +55,17 @@ use crate::value::{Closure, ClosureCode, Native, Throwable, Value};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ScriptId(pub u32);
 
+/// A file of a library.
+#[derive(Clone, Copy, Debug)]
+pub struct LibraryFile<'a> {
+    /// Its text, parsed.
+    pub script: &'a ast::Script,
+    /// Name of the file without folder and ending.
+    pub class: &'a str,
+    /// The name under which every script knows it, where it is a variable of the library.
+    pub global: Option<&'a str>,
+}
+
 /// A thread of execution in a machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FiberId(pub u32);
@@ -77,10 +88,58 @@ impl Machine {
     pub fn load(&mut self, script: &ast::Script, name: &str) -> Result<ScriptId, Vec<Diagnostic>> {
         self.world.meter.make_current();
         let id = ScriptId(self.world.scripts.len() as u32);
-        let class_name = classes::script_class_name(name);
-        let (program, scope) = compile::compile_script(script, id, &class_name, false)?;
-        self.world.link(program, scope, id)?;
+        self.load_as(id, script, name)?;
         Ok(id)
+    }
+
+    fn load_as(&mut self, id: ScriptId, script: &ast::Script, name: &str) -> Result<(), Vec<Diagnostic>> {
+        let class_name = classes::script_class_name(name);
+        let (program, scope) = compile::compile_script(script, id, &class_name, &self.world.index, false)?;
+        self.world.link(program, scope, id)
+    }
+
+    /// Compiles a script once more, before anything of it has run: names of classes that libraries have brought mean those now.
+    ///
+    /// # Errors
+    /// As [`Machine::load`].
+    pub fn load_again(&mut self, id: ScriptId, script: &ast::Script, name: &str) -> Result<(), Vec<Diagnostic>> {
+        self.world.meter.make_current();
+        self.load_as(id, script, name)
+    }
+
+    /// Compiles the files of a library. Their classes know one another, and each script has variables of its own; what names a global
+    /// (a variable of the library) is known to all scripts under that name. For each file in their order: its script, or what is wrong.
+    pub fn load_library(&mut self, files: &[LibraryFile<'_>]) -> Vec<Result<ScriptId, Vec<Diagnostic>>> {
+        self.world.meter.make_current();
+        let mut index = compile::ClassIndex::clone(&self.world.index);
+        files.iter().filter(|file| file.global.is_none()).for_each(|file| index.add(file.script, file.class));
+        self.world.index = Rc::new(index);
+        let (mut programs, mut results) = (Vec::new(), Vec::new());
+        for file in files {
+            let id = ScriptId((self.world.scripts.len() + programs.len()) as u32);
+            let compiled = compile::compile_script(file.script, id, file.class, &self.world.index, false);
+            results.push(compiled.map(|(program, scope)| {
+                self.world.bindings.push(Default::default());
+                programs.push((program, scope, id, self.world.bindings.len() - 1));
+                id
+            }));
+        }
+        let before = self.world.scripts.len();
+        if let Err(found) = self.world.link_all(programs) {
+            self.world.scripts.truncate(before);
+            return results.into_iter().map(|result| result.and(Err(found.clone()))).collect();
+        }
+        for (file, result) in files.iter().zip(&results) {
+            if let (Some(global), Ok(id)) = (file.global, result) {
+                self.world.globals.insert(global.into(), self.script_object(*id));
+            }
+        }
+        results
+    }
+
+    /// All packages of the libraries, as a value: `.org.acme.Tool` of it is that class.
+    pub fn packages(&self) -> Value {
+        self.world.package("")
     }
 
     /// The script object: what `this` is at its top level. Its methods can be called on it.
@@ -179,12 +238,12 @@ impl Machine {
 
     /// A variable of the binding.
     pub fn binding_get(&self, name: &str) -> Option<Value> {
-        self.world.binding.get(name).cloned()
+        self.world.bindings[0].get(name).cloned()
     }
 
     /// Sets a variable of the binding.
     pub fn binding_set(&mut self, name: &str, value: Value) {
-        self.world.binding.insert(name.into(), value);
+        self.world.bindings[0].insert(name.into(), value);
     }
 
     /// An exception object of a Java class (`java.lang.RuntimeException`, `hudson.AbortException`), as if made at `span`.

@@ -122,13 +122,16 @@ impl Vm<'_> {
             }
             return self.find_property(target, name);
         };
-        if let Native::Script(_) = &*object.native.borrow() {
-            if let Some(value) = self.world.binding.get(name) {
+        if let Some(id) = target.script_id() {
+            if let Some(value) = self.world.variable(id, name) {
                 return Ok(Found::Value(value.clone()));
             }
             let found = self.object_property(target, object, name)?;
             if !matches!(found, Found::Missing) {
                 return Ok(found);
+            }
+            if let Some(global) = self.world.global(name)? {
+                return Ok(Found::Value(global));
             }
             return match self.host.property(None, name) {
                 Some(Ok(value)) => Ok(Found::Value(value)),
@@ -182,7 +185,7 @@ impl Vm<'_> {
     /// Sets a name on one object, where it is a place for it.
     fn store_named(&mut self, target: &Value, name: &Text, value: &Value) -> Result<Option<Flow>, Fault> {
         match target {
-            Value::Object(object) if matches!(*object.native.borrow(), Native::Script(_)) => {
+            Value::Object(object) if let Some(id) = target.script_id() => {
                 if object.slot(name).is_some() {
                     self.set_field(object, name, value)?;
                     self.pop();
@@ -191,7 +194,7 @@ impl Vm<'_> {
                 match self.host.set_property(None, name, value) {
                     Some(Ok(())) => {}
                     Some(Err(exception)) => return Err(Fault::Throw(exception)),
-                    None => drop(self.world.binding.insert(name.clone(), value.clone())),
+                    None => self.world.set_variable(id, name.clone(), value.clone()),
                 }
                 self.pop();
                 Ok(Some(Flow::Next))

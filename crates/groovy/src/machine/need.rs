@@ -19,6 +19,8 @@ pub(crate) enum Fault {
     Need(Box<Need>),
     /// Runs the static initialiser of a class first.
     Init(std::rc::Rc<crate::value::Class>),
+    /// Sets the fields of a script of a library first.
+    Fields(super::ScriptId),
 }
 
 /// A method call whose result an instruction needs.

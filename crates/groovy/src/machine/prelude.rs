@@ -138,7 +138,8 @@ impl World {
 
 fn compile(source: &str) -> Option<Rc<Function>> {
     let parsed = crate::parser::parse(source);
-    let (program, _) = crate::compile::compile_script(&parsed.script, ScriptId::default(), "groovy", true).ok()?;
+    let (program, _) =
+        crate::compile::compile_script(&parsed.script, ScriptId::default(), "groovy", &Rc::default(), true).ok()?;
     program.class.methods.first().cloned()
 }
 

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::ScriptId;
 use super::exec::{Flow, Step, Vm};
 use super::fiber::Landing;
 use super::need::Fault;
@@ -50,7 +51,12 @@ impl Vm<'_> {
                 return self.call_function(func, object.clone(), None, at, at + 1, Landing::Push);
             }
             if matches!(*o.native.borrow(), Native::Script(_)) {
+                let global = self.world.global(name)?;
                 self.f.stack.truncate(at);
+                if let Some(global) = global {
+                    self.f.stack.push(global);
+                    return Ok(Flow::Next);
+                }
                 return match self.host.property(None, name) {
                     Some(Ok(value)) => {
                         self.f.stack.push(value);
@@ -78,10 +84,17 @@ impl Vm<'_> {
     pub(super) fn find_property(&mut self, object: &Value, name: &str) -> Result<Found, Fault> {
         match object {
             Value::Object(o) => {
+                let package = match &*o.native.borrow() {
+                    Native::Package(package) => Some(package.clone()),
+                    _ => None,
+                };
+                if let Some(package) = package {
+                    return Ok(Found::Value(self.world.member_of_package(&package, name)));
+                }
                 let found = self.object_property(object, o, name)?;
                 if matches!(found, Found::Missing)
-                    && matches!(*o.native.borrow(), Native::Script(_))
-                    && let Some(value) = self.world.binding.get(name)
+                    && let Some(id) = object.script_id()
+                    && let Some(value) = self.world.variable(id, name)
                 {
                     return Ok(Found::Value(value.clone()));
                 }
@@ -295,15 +308,18 @@ impl Vm<'_> {
 
     /// A property that is no field: of the map an object is, of a script, or for `propertyMissing`.
     fn set_on_object(&mut self, o: &Rc<Object>, at: usize, name: &Text, value: &Value) -> Step {
-        let is_script = matches!(*o.native.borrow(), Native::Script(_));
+        let script = match &*o.native.borrow() {
+            Native::Script(id) => Some(*id),
+            _ => None,
+        };
         let class = o.class.clone();
         if let Some(map) = o.as_map() {
             map.put(Value::str(&**name), value.clone());
-        } else if is_script {
+        } else if let Some(id) = script {
             match self.host.set_property(None, name, value) {
                 Some(Ok(())) => {}
                 Some(Err(exception)) => return Err(Fault::Throw(exception)),
-                None => drop(self.world.binding.insert(name.clone(), value.clone())),
+                None => self.world.set_variable(id, name.clone(), value.clone()),
             }
         } else if let Some(func) = class.methods("propertyMissing").into_iter().find(|f| f.params.len() == 2) {
             let value = self.pop();
@@ -375,6 +391,17 @@ impl Vm<'_> {
             next = class.superclass.as_ref();
         }
         Ok(())
+    }
+
+    /// Sets the fields of a script, before the instruction that needs them runs again.
+    pub(super) fn set_script_fields(&mut self, id: ScriptId) -> Step {
+        let Some(script) = self.world.scripts.get(id.0 as usize) else { return Ok(Flow::Switch) };
+        let (init, this) = (script.init.borrow_mut().take(), script.object.clone());
+        if let Some(init) = init {
+            let at = self.f.stack.len();
+            self.push_frame(init, this, None, at, at, u64::MAX, Landing::Again)?;
+        }
+        Ok(Flow::Switch)
     }
 
     /// Runs the static initialiser of a class.

@@ -6,12 +6,13 @@ use std::rc::Rc;
 
 use indexmap::IndexMap;
 
+use super::ScriptId;
 use super::host::Host;
 use super::limits::{LimitKind, MachineLimits};
 use super::need::{Fault, Memo, Need};
 use super::prelude::Prelude;
 use crate::ast::Text;
-use crate::compile::{Function, Scope};
+use crate::compile::{ClassIndex, Function, Scope};
 use crate::value::render::{RenderStop, Style, render};
 use crate::value::{
     Class, Meter, Native, Object, Pattern, Str, Throwable, Value, default_import, is_known_class, is_primitive,
@@ -28,6 +29,8 @@ pub(crate) struct Script {
     pub(crate) object: Value,
     /// Sets the `@Field`s; taken by the first fiber that needs them.
     pub(crate) init: RefCell<Option<Rc<Function>>>,
+    /// Which of [`World::bindings`] its variables are in.
+    pub(crate) binding: usize,
 }
 
 /// Shared by all fibers of a machine.
@@ -41,7 +44,12 @@ pub(crate) struct World {
     /// What [`super::Machine::grant_reserve`] gives.
     pub(crate) reserve: u64,
     pub(crate) scripts: Vec<Script>,
-    pub(crate) binding: IndexMap<Text, Value>,
+    /// Variables that were not declared. The first is of the definition and of what it loads; scripts of libraries have their own.
+    pub(crate) bindings: Vec<IndexMap<Text, Value>>,
+    /// Scripts of libraries by the names under which all scripts know them.
+    pub(crate) globals: IndexMap<Text, Value>,
+    /// Classes of libraries.
+    pub(crate) index: Rc<ClassIndex>,
     pub(crate) classes: RefCell<HashMap<Text, Rc<Class>>>,
     pub(crate) prelude: Prelude,
     /// Class named by `No such property: x for class: …` for names of a script; else the script's own.
@@ -63,12 +71,45 @@ impl World {
             limits,
             meter,
             scripts: Vec::new(),
-            binding: IndexMap::new(),
+            bindings: vec![IndexMap::new()],
+            globals: IndexMap::new(),
+            index: Rc::default(),
             classes: RefCell::default(),
             prelude: Prelude::default(),
             missing_property_class: None,
             patterns: RefCell::default(),
         }
+    }
+
+    /// The variables of a script.
+    pub(crate) fn binding(&self, script: ScriptId) -> &IndexMap<Text, Value> {
+        let at = self.scripts.get(script.0 as usize).map_or(0, |s| s.binding);
+        &self.bindings[at]
+    }
+
+    /// A variable of a script.
+    pub(crate) fn variable(&self, script: ScriptId, name: &str) -> Option<&Value> {
+        self.binding(script).get(name)
+    }
+
+    /// Sets a variable of a script.
+    pub(crate) fn set_variable(&mut self, script: ScriptId, name: Text, value: Value) {
+        let at = self.scripts.get(script.0 as usize).map_or(0, |s| s.binding);
+        self.bindings[at].insert(name, value);
+    }
+
+    /// A script of a library by its name.
+    ///
+    /// # Errors
+    /// Its fields were not set yet.
+    pub(crate) fn global(&self, name: &str) -> Result<Option<Value>, Fault> {
+        let Some(value) = self.globals.get(name) else { return Ok(None) };
+        if let Some(id) = value.script_id()
+            && self.scripts.get(id.0 as usize).is_some_and(|s| s.init.borrow().is_some())
+        {
+            return Err(Fault::Fields(id));
+        }
+        Ok(Some(value.clone()))
     }
 
     /// Work of the library that is more than one instruction's worth.

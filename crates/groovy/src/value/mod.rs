@@ -21,6 +21,8 @@ use std::rc::Rc;
 
 use num_bigint::BigInt;
 
+use crate::machine::ScriptId;
+
 pub use class::{Class, FieldInfo, InitState, ScriptClass};
 pub use class_names::is_class;
 pub(crate) use class_names::{
@@ -158,6 +160,17 @@ pub enum Value {
 }
 
 impl Value {
+    /// The script that an object stands for: where its variables are, and whose names it sees.
+    pub(crate) fn script_id(&self) -> Option<ScriptId> {
+        match self {
+            Value::Object(object) => match &*object.native.borrow() {
+                Native::Script(id) => Some(*id),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// A string.
     pub fn str(text: impl Into<Box<str>>) -> Value {
         Value::Str(Str::new(text))

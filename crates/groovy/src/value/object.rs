@@ -48,6 +48,8 @@ pub enum Native {
     Map(Rc<Map>),
     /// A script: its binding and steps are reached through it.
     Script(ScriptId),
+    /// A package of a library's classes: `library('x').org.acme`.
+    Package(Text),
     /// `new Object()` and other opaque Java objects.
     Opaque,
 }

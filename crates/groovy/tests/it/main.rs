@@ -2,6 +2,7 @@
 
 mod eval_cases;
 mod eval_fibers;
+mod eval_library;
 mod eval_limits;
 mod parse_conformance;
 mod parse_errors;

@@ -7,6 +7,7 @@ pub mod annotation;
 pub mod docker_args;
 pub mod event;
 pub mod ids;
+pub mod library;
 pub mod limits;
 pub mod outcome;
 pub mod planning;

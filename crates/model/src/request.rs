@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{JobId, StepId};
+use crate::library::{Library, LibraryWish};
 use crate::limits::MAX_STASH_NAME_BYTES;
 use crate::rung::Rung;
 use crate::test_result::TestCounts;
@@ -170,6 +171,8 @@ pub enum Request {
     Now,
     /// Ask people. Reply: [`Reply::Decided`].
     Input(Question),
+    /// Find a shared library. Reply: [`Reply::Library`].
+    Library(LibraryWish),
 }
 
 impl Request {
@@ -189,7 +192,7 @@ impl Request {
             | Request::Unstash { job, .. }
             | Request::Archive { job, .. }
             | Request::TestReport { job, .. } => Some(*job),
-            Request::Sleep { .. } | Request::Now | Request::Input(_) => None,
+            Request::Sleep { .. } | Request::Now | Request::Input(_) | Request::Library(_) => None,
         }
     }
 }
@@ -342,6 +345,8 @@ pub enum Reply {
         /// What they said of each parameter; `None`: they want it to end here.
         values: Option<Vec<(String, String)>>,
     },
+    /// A library.
+    Library(Library),
     /// It could not be done.
     Failed(Failure),
     /// The evaluator cancelled the request, and it has ended.

@@ -30,6 +30,9 @@ pub struct RunFacts {
     pub server_url: Option<String>,
     /// More variables: `BRANCH_NAME`, `CHANGE_ID`, `TAG_NAME` …
     pub env: Vec<(String, String)>,
+    /// Libraries that it has without asking for them: each as a name, or `name@version`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub libraries: Vec<String>,
     /// Values of parameters, as text.
     pub params: Vec<(String, String)>,
     /// Names of those whose values are shown to nobody: passwords.

@@ -9,6 +9,10 @@ use serde::Deserialize;
 
 use crate::engine::{BuildCause, RunFacts};
 
+mod libraries;
+
+pub use libraries::FixtureLibrary;
+
 pub use crate::run::glob::matches as ant_matches;
 
 /// One line of the table.
@@ -55,6 +59,8 @@ pub struct Fixture {
     pub files: Vec<(String, String)>,
     /// Name and text of programs on the `PATH` of each agent.
     pub programs: Vec<(String, String)>,
+    /// Shared libraries.
+    pub libraries: Vec<FixtureLibrary>,
 }
 
 impl Fixture {
@@ -95,8 +101,6 @@ pub fn parse(table: &str) -> Result<Vec<Case>, serde_json::Error> {
 
 /// Fixtures that no run on one machine has.
 const MISSING_FIXTURES: &[(&str, &str)] = &[
-    ("global_library", "shared libraries come later"),
-    ("second_repo", "shared libraries come later"),
     ("credentials", "credentials need a server"),
     ("folder", "folders need a server"),
     ("multibranch", "several builds of a multibranch project need a server"),
@@ -146,7 +150,10 @@ pub fn fixture(case: &Case) -> Result<Fixture, String> {
         agent_env: vec![pair("ONAGENT", "true"), pair("TMPDIR", "/tmp")],
         files: vec![pair("Jenkinsfile", &case.script)],
         programs: Vec::new(),
+        libraries: libraries::of(&case.needs),
     };
+    fixture.facts.libraries =
+        fixture.libraries.iter().filter(|library| library.implicit).map(|library| library.name.to_owned()).collect();
     let (class, method) = case.id.split_once('#').unwrap_or((&case.id, ""));
     match (class, method) {
         ("EnvironmentTest", "backslashesFromExistingEnvVar") => {

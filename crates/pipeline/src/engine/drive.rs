@@ -17,6 +17,7 @@ use super::interrupt::Interruption;
 use super::scope::Scope;
 use super::values;
 
+use crate::run::library;
 use crate::{globals, steps};
 
 /// How many calls a fiber makes before other tasks (and an abort) get their turn: steps that need no answer never wait.
@@ -27,11 +28,9 @@ const KNOWN_FAULTS: usize = 64;
 /// The whole run: the body of the script.
 pub(crate) async fn root(core: Rc<Core>) -> Result<(), Fault> {
     let scope = Scope::default();
-    if core.program.wants_libraries {
-        core.say(&scope, "WARNING: @Library is ignored: shared libraries are not supported yet");
-    }
+    library::load_first(&core, &scope).await?;
     core.mark(&scope, "Start of Pipeline");
-    if core.facts.restart_from.is_some() && core.program.model.is_none() {
+    if core.facts.restart_from.is_some() && !core.program.is_declarative {
         return Err(Fault::abort("Only a declarative pipeline can be restarted from a stage"));
     }
     let fiber = core.machine.borrow_mut().start_script(core.script);

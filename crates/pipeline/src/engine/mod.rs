@@ -47,7 +47,9 @@ use requests::Requests;
 use run_state::RunState;
 use scope::Scope;
 
+use crate::definition::Surroundings;
 use crate::run::Program;
+use crate::run::library::Libraries;
 
 /// How many tasks one [`Engine::poll`] runs before it comes back, so that a busy script can be aborted.
 const TASKS_PER_POLL: usize = 64;
@@ -87,6 +89,8 @@ pub(crate) struct Core {
     pub(crate) facts: RunFacts,
     pub(crate) run: RunState,
     pub(crate) program: Program,
+    /// The shared libraries that were loaded.
+    pub(crate) libraries: Libraries,
     outputs: RefCell<VecDeque<Output>>,
     last_stage: Cell<u64>,
     last_step: Cell<u64>,
@@ -101,7 +105,9 @@ impl Engine {
     /// All findings of the parser, of the declarative validation and of the compiler.
     pub fn new(input: RunInput) -> Result<Engine, Vec<Diagnostic>> {
         let mut machine = Machine::new(input.limits);
-        let program = Program::load(&input.source, &input.file_name, &mut machine)?;
+        let surroundings =
+            Surroundings { unknown_library: !input.facts.libraries.is_empty(), ..Surroundings::default() };
+        let program = Program::load(&input.source, &input.file_name, &surroundings, &mut machine)?;
         let core = Rc::new(Core {
             executor: Rc::default(),
             requests: Requests::default(),
@@ -110,6 +116,7 @@ impl Engine {
             run: RunState::new(&input.facts),
             facts: input::completed(input.facts),
             program,
+            libraries: Libraries::default(),
             outputs: RefCell::default(),
             last_stage: Cell::new(0),
             last_step: Cell::new(0),

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use groovy::value::Value;
 use model::request::{AgentSpec, DockerSpec};
 
+use super::Spot;
 use super::interpreter::Interpreter;
 use super::options::Options;
 use crate::declarative::model::Agent;
@@ -28,7 +29,7 @@ struct Wanted {
     reuse: bool,
     retries: i64,
     /// Where the directive stands.
-    at: u32,
+    at: Spot,
     /// The image is to be built of a file of the workspace.
     file: Option<DockerfileSpec>,
 }
@@ -214,7 +215,7 @@ async fn wanted(it: &Rc<Interpreter>, scope: &Scope, agent: &Agent) -> Result<Wa
                 run_words: text("args")?.unwrap_or_default(),
             };
             let wanted =
-                Wanted { spec: plain(), label, workspace, reuse, retries, at: agent.span.start, file: Some(file) };
+                Wanted { spec: plain(), label, workspace, reuse, retries, at: it.spot(agent.span), file: Some(file) };
             return Ok(wanted);
         }
         kind => {
@@ -230,7 +231,7 @@ async fn wanted(it: &Rc<Interpreter>, scope: &Scope, agent: &Agent) -> Result<Wa
         workspace: workspace.filter(|_| !docker),
         reuse,
         retries,
-        at: agent.span.start,
+        at: it.spot(agent.span),
         file: None,
     })
 }

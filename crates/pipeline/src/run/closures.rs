@@ -54,6 +54,7 @@ impl Closures {
         pipeline.options.iter().for_each(|o| self.call(&o.call));
         pipeline.parameters.iter().for_each(|p| self.call(p));
         pipeline.triggers.iter().for_each(|t| self.call(t));
+        pipeline.libraries.iter().for_each(|l| self.expr(l));
         pipeline.stages.iter().for_each(|s| self.stage(s));
     }
 
@@ -155,12 +156,63 @@ impl Closures {
 
     /// Replaces the closure after `pipeline`, in this statement of the script, by the list of parts.
     pub(crate) fn put_into(&mut self, script: &mut Script, statement: usize) {
+        if let Some(statement) = script.body.get_mut(statement) {
+            self.put_into_statement(statement);
+        }
+    }
+
+    fn put_into_statement(&mut self, statement: &mut Stmt) {
         let list: Vec<Arg> = std::mem::take(&mut self.parts).into_iter().map(Arg::Positional).collect();
-        let Some(StmtKind::Expr(expr)) = script.body.get_mut(statement).map(|s| &mut s.kind) else { return };
+        let StmtKind::Expr(expr) = &mut statement.kind else { return };
         let span = expr.span;
         if let ExprKind::Call { args, .. } = &mut *expr.kind {
             *args = vec![Arg::Positional(Expr { kind: Box::new(ExprKind::List(list)), span })];
         }
+    }
+
+    /// The same for the statement at a place somewhere in these. True: it was there.
+    pub(crate) fn put_into_block(&mut self, statements: &mut [Stmt], at: Span) -> bool {
+        let mut open: Vec<&mut Stmt> = statements.iter_mut().collect();
+        while let Some(statement) = open.pop() {
+            if statement.span == at && matches!(statement.kind, StmtKind::Expr(_)) {
+                self.put_into_statement(statement);
+                return true;
+            }
+            match &mut statement.kind {
+                StmtKind::Expr(expr) => {
+                    if let ExprKind::Call { args, .. } | ExprKind::CallValue { args, .. } = &mut *expr.kind {
+                        open.extend(args.iter_mut().flat_map(statements_of));
+                    }
+                }
+                StmtKind::If { then, otherwise, .. } => {
+                    open.push(then);
+                    open.extend(otherwise.as_deref_mut());
+                }
+                StmtKind::While { body, .. } | StmtKind::ForIn { body, .. } | StmtKind::ForClassic { body, .. } => {
+                    open.push(body);
+                }
+                StmtKind::Switch { cases, .. } => open.extend(cases.iter_mut().flat_map(|case| &mut case.body)),
+                StmtKind::Try { body, catches, finally } => {
+                    open.extend(&mut body.stmts);
+                    open.extend(catches.iter_mut().flat_map(|catch| &mut catch.body.stmts));
+                    open.extend(finally.iter_mut().flat_map(|block| &mut block.stmts));
+                }
+                StmtKind::Synchronized { body, .. } | StmtKind::Block(body) => open.extend(&mut body.stmts),
+                _ => {}
+            }
+        }
+        false
+    }
+}
+
+/// The statements of a closure that is an argument.
+fn statements_of(arg: &mut Arg) -> &mut [Stmt] {
+    match arg {
+        Arg::Positional(value) | Arg::Named(_, value) => match &mut *value.kind {
+            ExprKind::Closure(closure) => &mut Rc::make_mut(closure).body.stmts,
+            _ => &mut [],
+        },
+        _ => &mut [],
     }
 }
 

@@ -3,8 +3,11 @@
 use std::rc::Rc;
 
 use groovy::ast::{Closure, Constant, Expr, ExprKind};
+use groovy::machine::ScriptId;
+use groovy::span::Span;
 use groovy::value::Value;
 
+use super::Spot;
 use super::closures::Closures;
 use super::options::RootOptions;
 use crate::declarative::model::{Call, Pipeline};
@@ -23,15 +26,25 @@ pub(crate) struct Interpreter {
     pub(super) model: Rc<Pipeline>,
     /// Its options.
     pub(super) options: RootOptions,
+    script: ScriptId,
     closures: Rc<Closures>,
     parts: Vec<Value>,
 }
 
 impl Interpreter {
-    /// `parts` are the closures that the script gave to `pipeline`.
-    pub(super) fn new(core: Rc<Core>, model: Rc<Pipeline>, parts: Vec<Value>) -> Self {
-        let closures = Rc::clone(&core.program.closures);
-        Interpreter { core, model, options: RootOptions::default(), closures, parts }
+    /// Of a pipeline that stands in `script`; `parts` are the closures that the script gave to `pipeline`.
+    pub(super) fn new(
+        core: Rc<Core>,
+        script: ScriptId,
+        (model, closures): (Rc<Pipeline>, Rc<Closures>),
+        parts: Vec<Value>,
+    ) -> Self {
+        Interpreter { core, model, options: RootOptions::default(), script, closures, parts }
+    }
+
+    /// Where something of the pipeline stands.
+    pub(super) fn spot(&self, span: Span) -> Spot {
+        Spot { script: self.script, start: span.start }
     }
 
     /// The value of an expression.

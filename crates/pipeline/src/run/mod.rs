@@ -6,6 +6,7 @@ mod closures;
 mod environment;
 pub(crate) mod glob;
 mod interpreter;
+pub(crate) mod library;
 mod options;
 pub(crate) mod parameters;
 mod post;
@@ -16,9 +17,10 @@ mod unit;
 mod when;
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::rc::Rc;
 
-use groovy::ast::{Script, StmtKind};
+use groovy::ast::Script;
 use groovy::diagnostic::{Diagnostic, Severity};
 use groovy::machine::{Machine, ScriptId};
 use groovy::span::{LineIndex, Place, Span};
@@ -29,7 +31,7 @@ use crate::definition::{self, Definition, DefinitionKind, Surroundings};
 
 use closures::Closures;
 
-use crate::lint::engine::EngineUses;
+use crate::lint::engine::{EngineUses, Wanted};
 
 pub(crate) use stages::pipeline;
 
@@ -37,17 +39,35 @@ pub(crate) use stages::pipeline;
 pub(crate) struct Program {
     /// In the machine.
     pub(crate) script: ScriptId,
-    /// The declarative pipeline, where there is one.
-    pub(crate) model: Option<Rc<Pipeline>>,
-    /// Where the Groovy parts of the model are in the list that `pipeline` gets.
-    pub(crate) closures: Rc<Closures>,
+    /// It is a declarative pipeline.
+    pub(crate) is_declarative: bool,
     /// What is odd in it, but no error.
     pub(crate) warnings: Vec<Diagnostic>,
-    /// Which agents need a Docker Engine.
-    pub(crate) engine: EngineUses,
-    /// It asks for shared libraries.
-    pub(crate) wants_libraries: bool,
+    /// The shared libraries that it asks for in annotations: `name` or `name@version`.
+    pub(crate) libraries: Vec<String>,
+    /// As it was loaded, until its libraries are there: names of their classes mean something then.
+    tree: RefCell<Option<Script>>,
+    name: String,
+    pipelines: RefCell<Vec<Declared>>,
+    engines: RefCell<HashMap<ScriptId, EngineUses>>,
     sources: RefCell<Vec<Source>>,
+}
+
+/// A `pipeline { … }`, and where it stands: at the top of the definition, or in a variable of a library.
+struct Declared {
+    script: ScriptId,
+    start: u32,
+    model: Rc<Pipeline>,
+    closures: Rc<Closures>,
+}
+
+/// A place in one of the scripts of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Spot {
+    /// Which.
+    pub(crate) script: ScriptId,
+    /// Byte offset in its text.
+    pub(crate) start: u32,
 }
 
 /// The text of a script, for messages.
@@ -59,6 +79,13 @@ struct Source {
     lines: LineIndex,
 }
 
+/// Jenkins' words for a script that does not compile, without the name of the exception.
+fn not_compiled(name: &str, source: &str, found: &[Diagnostic]) -> String {
+    let text = declarative::startup_failed(source, found);
+    let text = text.split_once(": ").map_or(text.as_str(), |(_, rest)| rest);
+    text.replace("WorkflowScript: ", &format!("{name}: "))
+}
+
 /// Most scripts of one run: each stays in memory.
 const MAX_SCRIPTS: usize = 1000;
 
@@ -67,38 +94,80 @@ impl Program {
     ///
     /// # Errors
     /// All findings.
-    pub(crate) fn load(source: &str, name: &str, machine: &mut Machine) -> Result<Program, Vec<Diagnostic>> {
-        groovy::stack::with_room(|| Program::read(source, name, machine))
+    pub(crate) fn load(
+        source: &str,
+        name: &str,
+        surroundings: &Surroundings,
+        machine: &mut Machine,
+    ) -> Result<Program, Vec<Diagnostic>> {
+        groovy::stack::with_room(|| Program::read(source, name, surroundings, machine))
     }
 
-    fn read(source: &str, name: &str, machine: &mut Machine) -> Result<Program, Vec<Diagnostic>> {
-        let Definition { script, kind, diagnostics, engine } = definition::analyse(source, &Surroundings::default());
+    fn read(
+        source: &str,
+        name: &str,
+        surroundings: &Surroundings,
+        machine: &mut Machine,
+    ) -> Result<Program, Vec<Diagnostic>> {
+        let Definition { script, kind, diagnostics, engine } = definition::analyse(source, surroundings);
         let mut script = Rc::unwrap_or_clone(script);
-        let wants_libraries = asks_for_libraries(&script);
+        let libraries = library::asked_for(&script);
         let mut closures = Closures::default();
-        let model = match kind {
+        let declared = match kind {
             DefinitionKind::Invalid => {
                 return Err(diagnostics.into_iter().filter(|d| d.severity == Severity::Error).collect());
             }
             DefinitionKind::Scripted => None,
             DefinitionKind::Declarative(declarative) => {
                 closures.collect(&declarative.pipeline);
+                let start = script.body.get(declarative.statement).map_or(0, |stmt| stmt.span.start);
                 closures.put_into(&mut script, declarative.statement);
-                Some(declarative.pipeline)
+                Some((declarative.pipeline, start))
             }
         };
         let id = machine.load(&script, name)?;
         let program = Program {
             script: id,
-            model,
-            closures: Rc::new(closures),
+            is_declarative: declared.is_some(),
             warnings: diagnostics,
-            engine,
-            wants_libraries,
+            libraries,
+            tree: RefCell::new(Some(script)),
+            name: name.to_owned(),
+            pipelines: RefCell::default(),
+            engines: RefCell::new(HashMap::from([(id, engine)])),
             sources: RefCell::default(),
         };
+        if let Some((model, start)) = declared {
+            program.declare(id, start, model, closures);
+        }
         program.add_source(id, "WorkflowScript", source);
         Ok(program)
+    }
+
+    /// Compiles the definition once more, for its libraries are there now.
+    ///
+    /// # Errors
+    /// Jenkins' words for a script that does not compile.
+    pub(crate) fn read_again(&self, machine: &mut Machine) -> Result<(), String> {
+        let Some(tree) = self.tree.borrow_mut().take() else { return Ok(()) };
+        let again = groovy::stack::with_room(|| machine.load_again(self.script, &tree, &self.name));
+        again.map_err(|found| found.iter().map(|d| d.message.as_str()).collect::<Vec<_>>().join("\n"))
+    }
+
+    fn declare(&self, script: ScriptId, start: u32, model: Rc<Pipeline>, closures: Closures) {
+        self.pipelines.borrow_mut().push(Declared { script, start, model, closures: Rc::new(closures) });
+    }
+
+    /// The `pipeline { … }` that is called from there, and where its Groovy parts are in the list that it gets.
+    pub(crate) fn pipeline_at(&self, spot: Spot) -> Option<(Rc<Pipeline>, Rc<Closures>)> {
+        let pipelines = self.pipelines.borrow();
+        let found = pipelines.iter().find(|p| p.script == spot.script && p.start == spot.start)?;
+        Some((Rc::clone(&found.model), Rc::clone(&found.closures)))
+    }
+
+    /// What is asked for where an agent is.
+    pub(crate) fn wanted_at(&self, spot: Spot) -> Wanted {
+        self.engines.borrow().get(&spot.script).map(|uses| uses.at(spot.start)).unwrap_or_default()
     }
 
     /// Reads one more script: `load`.
@@ -110,15 +179,10 @@ impl Program {
             return Err(format!("more than {MAX_SCRIPTS} scripts were loaded"));
         }
         let parsed = groovy::parser::parse(source);
-        let startup_failed = |found: &[Diagnostic]| {
-            let text = declarative::startup_failed(source, found);
-            let text = text.split_once(": ").map_or(text.as_str(), |(_, rest)| rest);
-            text.replace("WorkflowScript: ", &format!("{name}: "))
-        };
         if parsed.has_errors() {
-            return Err(startup_failed(&parsed.diagnostics));
+            return Err(not_compiled(name, source, &parsed.diagnostics));
         }
-        let id = machine.load(&parsed.script, name).map_err(|found| startup_failed(&found))?;
+        let id = machine.load(&parsed.script, name).map_err(|found| not_compiled(name, source, &found))?;
         self.add_source(id, name, source);
         Ok(id)
     }
@@ -141,14 +205,4 @@ impl Program {
         let source = sources.iter().find(|s| s.script == script.unwrap_or(self.script));
         source.map(|s| s.lines.line_text(&s.text, line).to_owned()).unwrap_or_default()
     }
-}
-
-/// `@Library('x') _`, or the same before an import.
-fn asks_for_libraries(script: &Script) -> bool {
-    let before_imports = script.imports.iter().flat_map(|i| &i.annotations);
-    let before_variables = script.body.iter().filter_map(|stmt| match &stmt.kind {
-        StmtKind::Local(local) => Some(&local.modifiers.annotations),
-        _ => None,
-    });
-    before_imports.chain(before_variables.flatten()).any(|a| &*a.name == "Library")
 }

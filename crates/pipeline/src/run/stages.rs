@@ -15,7 +15,7 @@ use super::options::Options;
 use super::post::{self, Where};
 use super::stage;
 use super::unit::Unit;
-use super::{agent, environment, options, parameters, properties};
+use super::{Spot, agent, environment, library, options, parameters, properties};
 use crate::engine::Core;
 use crate::engine::executor::LocalFuture;
 use crate::engine::fault::Fault;
@@ -30,19 +30,18 @@ struct Root {
 
 /// `pipeline { … }`, where the script reaches it.
 pub(crate) async fn pipeline(core: Rc<Core>, scope: Scope, call: HostCall) -> Result<Value, Fault> {
-    let Some(model) = core.program.model.clone() else {
-        return Err(Fault::abort("‘pipeline’ must stand at the top level of the script"));
-    };
     if core.run.pipeline_started.replace(true) {
         let text = "Only one pipeline { ... } block can be executed in a single run.";
         return Err(Fault::raised("java.lang.IllegalStateException", text));
     }
+    let spot = Spot { script: call.script, start: call.span.start };
+    let Some(declared) = core.program.pipeline_at(spot) else {
+        return Err(Fault::abort("‘pipeline’ must stand at the top level of the script"));
+    };
     let parts = call.args.first().and_then(Value::items).unwrap_or_default();
     let scope = core.deeper(&scope)?.with(|s| s.declarative = true);
-    let mut it = Interpreter::new(Rc::clone(&core), model, parts);
-    if !it.model.libraries.is_empty() {
-        return Err(Fault::raised("java.lang.UnsupportedOperationException", "‘libraries’ is not supported yet"));
-    }
+    let mut it = Interpreter::new(Rc::clone(&core), call.script, declared, parts);
+    library::load_declared(&it, &scope).await?;
     can_restart(&it)?;
     let declared = parameters::declare(&it, &scope).await?;
     properties::tell(&it, &scope, declared).await?;

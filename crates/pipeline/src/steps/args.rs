@@ -45,7 +45,7 @@ impl Args {
         if named.is_empty()
             && let [Value::Map(_)] = &positional[..]
             && let Some(entries) = values::entries(&positional[0])
-            && !entries.iter().any(|(name, _)| name == SYMBOL)
+            && !entries.iter().any(|(name, _)| name == SYMBOL || name == "$class")
         {
             named = entries;
             positional.clear();

@@ -13,6 +13,7 @@ pub(crate) mod folder;
 mod input;
 mod junit;
 mod keep;
+mod library;
 mod load;
 mod meta;
 pub(crate) mod node;
@@ -38,6 +39,7 @@ use crate::engine::executor::LocalFuture;
 use crate::engine::fault::{Fault, NO_NODE};
 use crate::engine::scope::{Node, Scope};
 use crate::run;
+use crate::run::Spot;
 
 use args::Args;
 
@@ -65,8 +67,8 @@ pub(crate) struct StepCall {
     pub(crate) id: StepId,
     /// What it was given.
     pub(crate) args: Args,
-    /// Where it stands in the definition, where a call of the script is what runs it.
-    pub(crate) at: Option<u32>,
+    /// Where it stands, where a call of a script is what runs it.
+    pub(crate) at: Option<Spot>,
 }
 
 macro_rules! steps {
@@ -102,6 +104,8 @@ steps! {
     "input" sole "message" => input::input;
     "isUnix" => folder::is_unix;
     "junit" sole "testResults" => junit::junit;
+    "library" sole "identifier" => library::library;
+    "libraryResource" sole "resource" => library::library_resource;
     "load" sole "path" block true => load::load;
     "milestone" sole "ordinal" => meta::milestone;
     "node" sole "label" block true => node::node;
@@ -148,10 +152,12 @@ pub(crate) fn call(core: &Rc<Core>, scope: &Scope, call: HostCall) -> LocalFutur
     }
     match find(&call.name) {
         Some(def) => Box::pin(async move {
-            let at = (call.script == core.script).then_some(call.span.start);
-            run_def(core, scope, def, Args::of(&call, def.sole)?, at).await
+            let at = Spot { script: call.script, start: call.span.start };
+            run_def(core, scope, def, Args::of(&call, def.sole)?, Some(at)).await
         }),
-        None => Box::pin(async move { describable::value(&call).unwrap_or_else(|| Err(unknown::refuse(&call))) }),
+        None => {
+            Box::pin(async move { describable::value(&call).unwrap_or_else(|| Err(unknown::refuse(&core, &call))) })
+        }
     }
 }
 
@@ -176,7 +182,7 @@ async fn run_def(
     scope: Scope,
     def: &'static StepDef,
     args: Args,
-    at: Option<u32>,
+    at: Option<Spot>,
 ) -> Result<Value, Fault> {
     let id = core.next_step()?;
     let label = shell::label(def.name, &args);

@@ -13,6 +13,7 @@ use crate::engine::fault::Fault;
 use crate::engine::scope::{Node, Scope};
 use crate::globals::docker;
 use crate::lint::engine::Wanted;
+use crate::run::Spot;
 
 /// `node { … }`, `node('label') { … }`
 pub(crate) async fn node(call: StepCall) -> Result<Value, Fault> {
@@ -34,13 +35,13 @@ pub(crate) struct Wish {
     pub(crate) agent: AgentSpec,
     pub(crate) label: Option<String>,
     /// Where in the definition it is asked for.
-    pub(crate) at: Option<u32>,
+    pub(crate) at: Option<Spot>,
 }
 
 /// Allocates a sandbox, runs a body in it, and releases it, whatever happens in between.
 pub(crate) async fn on_agent(core: &Rc<Core>, scope: &Scope, wish: Wish, body: Body) -> Result<Value, Fault> {
     let Wish { agent, label, at } = wish;
-    let Wanted { engine, shares } = at.map(|at| core.program.engine.at(at)).unwrap_or_default();
+    let Wanted { engine, shares } = at.map(|at| core.program.wanted_at(at)).unwrap_or_default();
     let scope = core.deeper(scope)?;
     core.check_interrupted()?;
     let job = core.next_job();

@@ -52,7 +52,7 @@ async fn fetch(call: &StepCall, dir: String, source: Option<GitSource>) -> Resul
 }
 
 /// The repository that a `GitSCM` map names, and the folder below the workspace. `None` for the repository: `scm` itself.
-fn git_scm(fields: &[(String, Value)]) -> Result<(Option<GitSource>, Option<String>), Fault> {
+pub(super) fn git_scm(fields: &[(String, Value)]) -> Result<(Option<GitSource>, Option<String>), Fault> {
     let field = |name: &str| fields.iter().find(|(n, _)| n == name).map(|(_, v)| v);
     let class = field("$class").or(field(super::describable::SYMBOL)).map(Value::to_text).unwrap_or_default();
     let known = matches!(class.rsplit('.').next(), Some("GitSCM" | "scmGit" | "gitSCM" | ""));

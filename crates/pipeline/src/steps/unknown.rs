@@ -3,12 +3,13 @@
 use groovy::machine::HostCall;
 
 use crate::catalogue::Catalogue;
+use crate::engine::Core;
 use crate::engine::fault::Fault;
 use crate::globals;
 
 /// What is said of a call that means nothing here.
-pub(crate) fn refuse(call: &HostCall) -> Fault {
-    refuse_name(&call.name)
+pub(crate) fn refuse(core: &Core, call: &HostCall) -> Fault {
+    core.libraries.why_broken(&call.name).unwrap_or_else(|| refuse_name(&call.name))
 }
 
 /// The same for a name alone.

@@ -270,8 +270,3 @@ fn a_second_pipeline_is_refused() {
         .has("Only one pipeline { ... } block can be executed in a single run.")
         .lacks("\nin b\n");
 }
-
-#[test]
-fn a_library_is_missed_aloud() {
-    run("@Library('x') _\necho 'on'").is(Outcome::Success).has("@Library is ignored").has("\non\n");
-}

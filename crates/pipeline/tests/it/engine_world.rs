@@ -216,6 +216,11 @@ impl World {
                 let tests = TestCounts { failed, skipped: 0, passed: all - failed };
                 Reply::Tests { files: found.len() as u64, tests }
             }
+            Request::Library(wish) => {
+                let found = self.fixture.libraries.iter().find(|library| library.name == wish.name);
+                let none = || format!("Could not find any definition of libraries [{}]", wish.name);
+                Reply::Library(found.ok_or_else(none)?.found(wish.version))
+            }
             Request::Now => Reply::Time(self.now_ms),
             Request::Input(Question { message, .. }) => match self.decisions.pop_front() {
                 Some(values) => Reply::Decided { by: "alice".to_owned(), values },

@@ -1,0 +1,236 @@
+//! Shared libraries: which a definition asks for, and how one becomes part of the run.
+//!
+//! ```text
+//!   @Library('x@1') _   library 'x@1'   libraries { lib('x@1') }   RunFacts::libraries
+//!                 \           |              |                    /
+//!                  Request::Library -> files -> classes and variables in the machine
+//! ```
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use groovy::ast::{Annotation, Arg, Constant, Expr, ExprKind, Script, StmtKind};
+use groovy::machine;
+use model::library::{FileContent, Library, LibraryFile, LibraryWish};
+use model::request::{Reply, Request};
+
+use super::closures::Closures;
+use super::interpreter::Interpreter;
+use super::{Program, not_compiled};
+use crate::declarative::{self, pipeline_blocks_of_call};
+use crate::definition::Surroundings;
+use crate::engine::Core;
+use crate::engine::fault::Fault;
+use crate::engine::scope::Scope;
+use crate::lint::engine::EngineUses;
+use crate::lint::names;
+use crate::steps::unexpected;
+
+/// How Groovy calls it that a script does not compile.
+const NOT_COMPILED: &str = "org.codehaus.groovy.control.MultipleCompilationErrorsException";
+
+/// Most libraries of one run.
+const MAX_LIBRARIES: usize = 100;
+
+/// The libraries of a run.
+#[derive(Default)]
+pub(crate) struct Libraries {
+    names: RefCell<BTreeSet<String>>,
+    resources: RefCell<BTreeMap<String, FileContent>>,
+    /// Variables whose files do not compile, and why.
+    broken: RefCell<BTreeMap<String, String>>,
+}
+
+impl Libraries {
+    /// A file below `resources/`.
+    pub(crate) fn resource(&self, path: &str) -> Option<FileContent> {
+        self.resources.borrow().get(path).cloned()
+    }
+
+    /// Why a variable of a library cannot be used.
+    pub(crate) fn why_broken(&self, variable: &str) -> Option<Fault> {
+        let broken = self.broken.borrow();
+        broken.get(variable).map(|why| Fault::raised(NOT_COMPILED, why.clone()))
+    }
+}
+
+/// The libraries that a script asks for: `@Library('x') _`, or the same before an import.
+pub(crate) fn asked_for(script: &Script) -> Vec<String> {
+    let before_imports = script.imports.iter().flat_map(|i| &i.annotations);
+    let before_variables = script.body.iter().filter_map(|stmt| match &stmt.kind {
+        StmtKind::Local(local) => Some(&local.modifiers.annotations),
+        _ => None,
+    });
+    let before_classes = script.classes.iter().map(|class| &class.modifiers.annotations);
+    let all = before_imports.chain(before_variables.flatten()).chain(before_classes.flatten());
+    all.filter(|a| &*a.name == "Library").flat_map(identifiers).collect()
+}
+
+/// What is in the brackets of `@Library`: a text or a list of them.
+fn identifiers(annotation: &Annotation) -> Vec<String> {
+    let value = annotation.args.iter().find(|(name, _)| &**name == "value").map(|(_, value)| value);
+    let text = |expr: &Expr| match &*expr.kind {
+        ExprKind::Constant(Constant::Str(text)) => Some(text.to_string()),
+        _ => None,
+    };
+    match value.map(|value| &*value.kind) {
+        Some(ExprKind::List(items)) => {
+            items.iter().filter_map(|item| if let Arg::Positional(item) = item { text(item) } else { None }).collect()
+        }
+        _ => value.and_then(text).into_iter().collect(),
+    }
+}
+
+/// Loads what the definition asks for before its first line, and what it has without asking.
+pub(crate) async fn load_first(core: &Rc<Core>, scope: &Scope) -> Result<(), Fault> {
+    let asked = core.program.libraries.iter().map(|identifier| LibraryWish::configured(identifier));
+    let asked: Vec<LibraryWish> = asked.collect();
+    let implicit = core.facts.libraries.iter().map(|identifier| LibraryWish::configured(identifier));
+    // One that is asked for may be wanted in another version.
+    let implicit: Vec<_> = implicit.filter(|wish| asked.iter().all(|other| other.name != wish.name)).collect();
+    for wish in implicit.into_iter().chain(asked) {
+        load(core, scope, wish).await?;
+    }
+    if !core.libraries.names.borrow().is_empty() {
+        let again = core.program.read_again(&mut core.machine.borrow_mut());
+        again.map_err(|text| Fault::raised(NOT_COMPILED, text))?;
+    }
+    Ok(())
+}
+
+/// Loads `libraries { lib('x') }`.
+pub(super) async fn load_declared(it: &Interpreter, scope: &Scope) -> Result<(), Fault> {
+    for identifier in &it.model.libraries {
+        let identifier = it.text(scope, identifier).await?;
+        load(&it.core, scope, LibraryWish::configured(&identifier)).await?;
+    }
+    Ok(())
+}
+
+/// Finds a library and makes it part of the run. The second of a name is the first.
+pub(crate) async fn load(core: &Rc<Core>, scope: &Scope, wish: LibraryWish) -> Result<(), Fault> {
+    let name = wish.name.clone();
+    if core.libraries.names.borrow().contains(&name) {
+        core.say(scope, &format!("Only using first definition of library {name}"));
+        return Ok(());
+    }
+    if core.libraries.names.borrow().len() >= MAX_LIBRARIES {
+        return Err(Fault::abort(format!("more than {MAX_LIBRARIES} libraries were loaded")));
+    }
+    core.libraries.names.borrow_mut().insert(name.clone());
+    let library = match core.ask(Request::Library(wish)).await? {
+        Reply::Library(library) => library,
+        reply => return Err(unexpected(&reply)),
+    };
+    let version = library.version.clone().unwrap_or_default();
+    let at = if version.is_empty() { String::new() } else { format!("@{version}") };
+    core.say(scope, &format!("Loading library {name}{at}"));
+    if let Some(commit) = library.commit.as_ref().filter(|commit| **commit != version) {
+        core.say(scope, &format!("Library {name} is at commit {commit}"));
+    }
+    core.run.env.borrow_mut().insert(format!("library.{name}.version"), version);
+    let broken = core.program.load_library(&name, library, &core.libraries, &mut core.machine.borrow_mut());
+    for path in broken {
+        core.say(scope, &format!("WARNING: {path} of library {name} does not compile: who uses it fails"));
+    }
+    Ok(())
+}
+
+/// A file of Groovy on its way into the machine.
+struct Source {
+    path: String,
+    text: String,
+    tree: Script,
+    pipelines: Vec<(u32, Rc<declarative::model::Pipeline>, Closures)>,
+    engine: EngineUses,
+}
+
+impl Program {
+    /// Loads the files of a library; the paths of those that do not compile.
+    fn load_library(
+        &self,
+        library: &str,
+        found: Library,
+        into: &Libraries,
+        machine: &mut machine::Machine,
+    ) -> Vec<String> {
+        let (mut sources, mut broken) = (Vec::new(), Vec::new());
+        for LibraryFile { path, content } in found.files {
+            if let Some(resource) = path.strip_prefix("resources/") {
+                into.resources.borrow_mut().entry(resource.to_owned()).or_insert(content);
+                continue;
+            }
+            let FileContent::Text(text) = content else { continue };
+            if path.ends_with(".groovy") {
+                match groovy::stack::with_room(|| read(path, text)) {
+                    Ok(source) => sources.push(source),
+                    Err(why) => broken.push(why),
+                }
+            }
+        }
+        let files: Vec<_> = sources.iter().map(|source| file(&source.path, &source.tree)).collect();
+        let results = groovy::stack::with_room(|| machine.load_library(&files));
+        for (source, result) in sources.into_iter().zip(results) {
+            match result {
+                Ok(script) => {
+                    for (start, model, closures) in source.pipelines {
+                        self.declare(script, start, model, closures);
+                    }
+                    self.engines.borrow_mut().insert(script, source.engine);
+                    self.add_source(script, &format!("{library}/{}", source.path), &source.text);
+                }
+                Err(found) => broken.push((source.path.clone(), not_compiled(&source.path, &source.text, &found))),
+            }
+        }
+        for (path, why) in &broken {
+            if let Some(variable) = variable_of(path) {
+                into.broken.borrow_mut().insert(variable.to_owned(), why.clone());
+            }
+        }
+        broken.into_iter().map(|(path, _)| path).collect()
+    }
+}
+
+/// The name of the variable that a file is: `vars/NAME.groovy`.
+fn variable_of(path: &str) -> Option<&str> {
+    path.strip_prefix("vars/")?.strip_suffix(".groovy")
+}
+
+fn file<'a>(path: &'a str, script: &'a Script) -> machine::LibraryFile<'a> {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let class = name.strip_suffix(".groovy").unwrap_or(name);
+    machine::LibraryFile { script, class, global: variable_of(path) }
+}
+
+/// Reads a file: its tree, with the parts of each `pipeline { … }` in `call` as closures of their own.
+fn read(path: String, text: String) -> Result<Source, (String, String)> {
+    let groovy::parser::Parsed { script: mut tree, diagnostics } = groovy::parser::parse(&text);
+    let rejected = |found: &[_]| Err((path.clone(), not_compiled(&path, &text, found)));
+    if diagnostics.iter().any(|d| d.severity == groovy::diagnostic::Severity::Error) {
+        return rejected(&diagnostics);
+    }
+    let blocks = if variable_of(&path).is_some() { pipeline_blocks_of_call(&tree) } else { Vec::new() };
+    let directives: Vec<_> = blocks.iter().map(|(_, body)| Rc::clone(body)).collect();
+    let surroundings = Surroundings { unknown_library: true, ..Surroundings::default() };
+    let (_, wants) = names::check(&text, &tree, &directives, &surroundings);
+    let mut pipelines = Vec::new();
+    let mut model = None;
+    for (span, body) in blocks {
+        let (pipeline, found) = declarative::pipeline(&text, &body, span);
+        let Some(pipeline) = pipeline else { return rejected(&found) };
+        let pipeline = Rc::new(pipeline);
+        let mut closures = Closures::default();
+        closures.collect(&pipeline);
+        for method in tree.methods.iter_mut().filter(|method| &*method.name == "call") {
+            let body = Rc::make_mut(method).body.as_mut();
+            if body.is_some_and(|body| closures.put_into_block(&mut body.stmts, span)) {
+                break;
+            }
+        }
+        model.get_or_insert_with(|| Rc::clone(&pipeline));
+        pipelines.push((span.start, pipeline, closures));
+    }
+    let engine = EngineUses::new(model.as_deref(), &wants.engine, &wants.nodes);
+    Ok(Source { path, text, tree, pipelines, engine })
+}

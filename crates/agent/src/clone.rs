@@ -36,6 +36,43 @@ pub async fn clone(
     dir: String,
     source: &GitSource,
 ) -> Result<Reply, Trouble> {
+    let (commit, ()) =
+        cloned(host, events, Some(step), source, async |session, user| move_files(session, user, job, dir).await)
+            .await?;
+    let branch = source.reference.clone().unwrap_or_else(|| "master".to_owned());
+    Ok(Reply::CheckedOut(vec![
+        ("GIT_COMMIT".to_owned(), commit),
+        ("GIT_BRANCH".to_owned(), format!("origin/{branch}")),
+        ("GIT_LOCAL_BRANCH".to_owned(), branch),
+        ("GIT_URL".to_owned(), source.url.clone()),
+    ]))
+}
+
+/// Clones a repository and writes its files into a file, as a tar stream; its commit, and the file.
+pub async fn into_tar(
+    host: &Host,
+    events: &mpsc::Sender<Event>,
+    source: &GitSource,
+    file: std::fs::File,
+) -> Result<(String, std::fs::File), Trouble> {
+    let out = file.try_clone().map_err(|error| Trouble::infrastructure(format!("cannot keep files: {error}")))?;
+    let (commit, ()) = cloned(host, events, None, source, async |session, user| {
+        let out = tokio::fs::File::from_std(out);
+        session.get_tar(Some(user.clone()), all_files(), TarLimits::default(), out).await?;
+        Ok(())
+    })
+    .await?;
+    Ok((commit, file))
+}
+
+/// Clones a repository in a sandbox of its own, and does something with what is there; its commit, and what came of it.
+async fn cloned<T>(
+    host: &Host,
+    events: &mpsc::Sender<Event>,
+    step: Option<StepId>,
+    source: &GitSource,
+    then: impl AsyncFnOnce(&Session, &wire::init::User) -> Result<T, Trouble>,
+) -> Result<(String, T), Trouble> {
     check(source)?;
     if let Some(reason) = host.way_out.missing() {
         let message = format!("git: cannot clone {}: sandboxes have no network: {reason}", source.url);
@@ -48,26 +85,22 @@ pub async fn clone(
     let (driver, _) = host.drivers.place(&Need { minimum: (Rung::Process, String::new()), ..host.need(false) }).await?;
     let place = driver.create(spec).await?;
     let id = place.id;
-    let cloned = async {
+    let done = async {
         place.stream.set_nonblocking(true).map_err(|e| Trouble::infrastructure(e.to_string()))?;
         let stream =
             tokio::net::UnixStream::from_std(place.stream).map_err(|e| Trouble::infrastructure(e.to_string()))?;
         let session = Session::start(stream).await?;
         let user = wire::init::User { uid: place.user.uid, gid: place.user.gid, groups: Vec::new() };
         let commit = run_git(&session, &user, step, source, events).await?;
-        move_files(&session, &user, job, dir).await?;
-        Ok(commit)
+        Ok((commit, then(&session, &user).await?))
     };
-    let result: Result<String, Trouble> = cloned.await;
+    let result: Result<(String, T), Trouble> = done.await;
     driver.destroy(id).await?;
-    let commit = result?;
-    let branch = source.reference.clone().unwrap_or_else(|| "master".to_owned());
-    Ok(Reply::CheckedOut(vec![
-        ("GIT_COMMIT".to_owned(), commit),
-        ("GIT_BRANCH".to_owned(), format!("origin/{branch}")),
-        ("GIT_LOCAL_BRANCH".to_owned(), branch),
-        ("GIT_URL".to_owned(), source.url.clone()),
-    ]))
+    result
+}
+
+fn all_files() -> FileSet {
+    FileSet { dir: FOLDER.to_owned(), includes: "**".to_owned(), case_sensitive: true, ..FileSet::default() }
 }
 
 /// Refuses what is no address of a repository, before git sees it.
@@ -96,7 +129,7 @@ fn check(source: &GitSource) -> Result<(), Trouble> {
 async fn run_git(
     session: &Session,
     user: &wire::init::User,
-    step: StepId,
+    step: Option<StepId>,
     source: &GitSource,
     events: &mpsc::Sender<Event>,
 ) -> Result<String, Trouble> {
@@ -139,7 +172,7 @@ async fn run_git(
         last = said.pop().unwrap_or_default();
     }
     for text in said {
-        let _ = events.send(Event::Log { step: Some(step), stage: None, source: LogSource::Stderr, text }).await;
+        let _ = events.send(Event::Log { step, stage: None, source: LogSource::Stderr, text }).await;
     }
     if exit.status.code() != 0 {
         return Err(Trouble::workload(format!("git: {} could not be cloned", source.url)));
@@ -149,11 +182,9 @@ async fn run_git(
 
 async fn move_files(session: &Session, user: &wire::init::User, job: &Job, dir: String) -> Result<(), Trouble> {
     let (mut reader, writer) = tokio::io::duplex(256 * 1024);
-    let files =
-        FileSet { dir: FOLDER.to_owned(), includes: "**".to_owned(), case_sensitive: true, ..FileSet::default() };
     let place = TarPlace { dir, user: Some(job.user.clone()), owner: None, limits: TarLimits::default() };
     let (got, put) = tokio::join!(
-        session.get_tar(Some(user.clone()), files, TarLimits::default(), writer),
+        session.get_tar(Some(user.clone()), all_files(), TarLimits::default(), writer),
         job.session.put_tar(place, &mut reader)
     );
     got?;

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use crate::drivers::Drivers;
 use crate::failure::Trouble;
 use crate::job::Maker;
+use crate::library::KnownLibrary;
 use crate::scm::Scm;
 
 /// How jobs are run.
@@ -38,6 +39,8 @@ pub struct HostOptions {
     pub env: Vec<(String, String)>,
     /// Variables (label, name, value) of the jobs that ask for a label.
     pub label_env: Vec<(String, String, String)>,
+    /// Libraries that definitions find by their names.
+    pub libraries: Vec<KnownLibrary>,
 }
 
 /// What sandboxes may reach.

@@ -226,6 +226,7 @@ impl Performer {
                 let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
                 Ok(Reply::Time(now.as_millis() as u64))
             }
+            Request::Library(wish) => Ok(Reply::Library(crate::library::find(&self.host, &self.events, &wish).await?)),
             Request::Input(Question { message, .. }) => {
                 let text = format!("The run stops at ‘input’ (“{message}”): there is nobody to answer it here");
                 let hint =

@@ -14,6 +14,7 @@ mod walls;
 
 use std::path::PathBuf;
 
+use agent::KnownLibrary;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use model::outcome::Outcome;
 use pipeline::engine::BuildCause;
@@ -22,7 +23,8 @@ pub use engine::{Elsewhere, EngineArgs};
 pub use guest::GuestCommand;
 pub use monitor::MonitorChoice;
 use parse::{
-    parse_cause, parse_cores, parse_duration_ms, parse_memory, parse_node_env, parse_outcome, parse_pair, parse_size,
+    parse_cause, parse_cores, parse_duration_ms, parse_library, parse_memory, parse_node_env, parse_outcome,
+    parse_pair, parse_size,
 };
 pub use place::{PlaceArgs, WarmArgs, WarmImage};
 pub use walls::WallArgs;
@@ -207,6 +209,15 @@ pub struct DefinitionArgs {
     /// An environment variable of the jobs that ask for this label; may be repeated
     #[arg(long, value_name = "LABEL:NAME=VALUE", value_parser = parse_node_env)]
     pub node_env: Vec<(String, String, String)>,
+
+    /// A shared library that `@Library('NAME')` finds: a folder, or the address of a repository; VERSION is for those who name none. May
+    /// be repeated
+    #[arg(long = "library", value_name = "NAME=PLACE[@VERSION]", value_parser = parse_library)]
+    pub libraries: Vec<KnownLibrary>,
+
+    /// Load this library as if the definition began with `@Library('NAME') _`; may be repeated
+    #[arg(long = "load-library", value_name = "NAME[@VERSION]")]
+    pub load_libraries: Vec<String>,
 }
 
 /// `cofferdam run`.

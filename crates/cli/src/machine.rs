@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use agent::{Host, HostOptions, Noted, Scm, WayOut};
+use agent::{Host, HostOptions, KnownLibrary, Noted, Scm, WayOut};
 use model::limits::Limits;
 use model::request::{AgentSpec, DockerSpec};
 use model::resources::Resources;
@@ -57,6 +57,8 @@ pub struct Of {
     pub env: Vec<(String, String)>,
     /// Variables (label, name, value) of the jobs that ask for a label.
     pub label_env: Vec<(String, String, String)>,
+    /// Libraries that definitions find by their names.
+    pub libraries: Vec<KnownLibrary>,
 }
 
 impl Of {
@@ -72,6 +74,7 @@ impl Of {
             always_pull: false,
             env: Vec::new(),
             label_env: Vec::new(),
+            libraries: Vec::new(),
         }
     }
 }
@@ -170,6 +173,7 @@ impl Machine {
                 labels: Vec::new(),
                 env: of.env,
                 label_env: of.label_env,
+                libraries: of.libraries,
             },
         })
     }

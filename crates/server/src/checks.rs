@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use model::request::{Failure, FailureKind};
+use model::run::RunFacts;
 use queue::line::Expression;
 use store::Run;
 use tokio::sync::{Semaphore, oneshot};
@@ -80,8 +81,10 @@ impl Checks {
     /// # Errors
     /// Why nobody has read it: the definition's fault, or the repository's, or nobody's who has made them.
     pub(crate) async fn plan(&self, hub: &Hub, run: &Run, config: &ProjectConfig) -> Result<Plan, Failure> {
-        let (source, file, facts) = (config.source_of(run), config.file.clone(), Box::new(run.facts.clone()));
-        match self.read(hub, &line::of_project(config), Check::Plan { run: run.id, source, file, facts }).await? {
+        let facts = Box::new(RunFacts { libraries: config.implicit_libraries(), ..run.facts.clone() });
+        let (source, file, libraries) = (config.source_of(run), config.file.clone(), config.shared_libraries());
+        let what = Check::Plan { run: run.id, source, file, facts, libraries };
+        match self.read(hub, &line::of_project(config), what).await? {
             Checked::Plan(plan) => Ok(plan),
             Checked::Findings(_) => Err(other()),
         }

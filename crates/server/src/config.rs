@@ -16,7 +16,7 @@ use scm::Forge;
 use serde::{Deserialize, Serialize};
 use store::{ArtifactLimits, Keys, Run};
 use utoipa::ToSchema;
-use wire::agent::{Login, Source};
+use wire::agent::{Login, SharedLibrary, Source};
 
 use crate::clock::Clock;
 use crate::github_app;
@@ -201,9 +201,48 @@ pub struct ProjectConfig {
     /// Runs that are kept: those that ended within so many days. `None`: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_days: Option<u64>,
+    /// Shared libraries that its definitions find by their names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub libraries: Vec<LibraryConfig>,
     /// Branches that only those who are trusted push to; of the source's own branch it is so anyway.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub protected: Vec<String>,
+}
+
+/// A shared library.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LibraryConfig {
+    /// What definitions call it.
+    pub name: String,
+    /// Its repository: `https://…`
+    pub url: String,
+    /// The branch, tag or commit for definitions that name none; `None`: its default branch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Definitions have it without asking.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub implicit: bool,
+    /// Who fetches it. No workload sees it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Fetcher>)]
+    pub login: Option<Login>,
+}
+
+impl ProjectConfig {
+    /// What agents are told of its libraries.
+    pub(crate) fn shared_libraries(&self) -> Vec<SharedLibrary> {
+        let shared = |library: &LibraryConfig| {
+            let LibraryConfig { name, url, version, login, .. } = library.clone();
+            SharedLibrary { name, url, version, login }
+        };
+        self.libraries.iter().map(shared).collect()
+    }
+
+    /// The libraries that its definitions have without asking.
+    pub(crate) fn implicit_libraries(&self) -> Vec<String> {
+        self.libraries.iter().filter(|library| library.implicit).map(|library| library.name.clone()).collect()
+    }
 }
 
 /// Whose ends have a project run, as Jenkins' `upstream` says it.
@@ -349,7 +388,9 @@ impl ProjectConfig {
         let app = report.and_then(|report| report.app.as_ref());
         let (hook, token) = (self.hook.as_ref().map(|hook| &hook.secret), report.map(|report| &report.token));
         let secrets = [hook, token, app.map(|app| &app.key)].into_iter().flatten().map(String::as_str);
-        if secrets.chain(self.source.password()).any(|secret| secret == HIDDEN) {
+        let of_libraries = self.libraries.iter().filter_map(|library| library.login.as_ref());
+        let passwords = self.source.password().into_iter().chain(of_libraries.map(|login| login.password.as_str()));
+        if secrets.chain(passwords).any(|secret| secret == HIDDEN) {
             return Some("a secret that reads `…` is what is shown instead of one: give it, or leave it out");
         }
         if self.people.values().any(|role| *role == Role::Admin) {
@@ -365,10 +406,14 @@ impl ProjectConfig {
             ProjectSource::Git { url, .. } => Some(url.as_str()),
             ProjectSource::Folder(_) => None,
         };
+        if self.libraries.iter().any(|library| library.name.is_empty() || library.name.contains('@')) {
+            return Some("the name of a library is what definitions call it, without `@`");
+        }
         let urls = [url, self.report.as_ref().and_then(|report| report.api.as_deref())];
+        let urls = urls.into_iter().chain(self.libraries.iter().map(|library| Some(library.url.as_str())));
         let authority =
             |url: &str| url.split_once("://").map_or(url, |(_, rest)| rest).split('/').next().map(str::to_owned);
-        let has_login = urls.into_iter().flatten().filter_map(authority).any(|authority| authority.contains('@'));
+        let has_login = urls.flatten().filter_map(authority).any(|authority| authority.contains('@'));
         has_login
             .then_some("an address is shown to everybody, so it has no name and password in it: give them as `login`")
     }
@@ -395,7 +440,11 @@ impl ProjectConfig {
         if let ProjectSource::Git { login: Some(login), .. } = &mut source {
             HIDDEN.clone_into(&mut login.password);
         }
-        ProjectConfig { source, hook, report, ..self.clone() }
+        let mut libraries = self.libraries.clone();
+        for login in libraries.iter_mut().filter_map(|library| library.login.as_mut()) {
+            HIDDEN.clone_into(&mut login.password);
+        }
+        ProjectConfig { source, hook, report, libraries, ..self.clone() }
     }
 
     /// What a run of it uses of an agent.

@@ -33,7 +33,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::{Finding, Said, Word};
 
 /// Version of these messages; both sides must have the same.
-pub const VERSION: u32 = 12;
+pub const VERSION: u32 = 13;
 /// The longest message, in bytes.
 pub const MAX_MESSAGE_BYTES: usize = crate::engine::MAX_LINE_BYTES + 4096;
 /// So many messages with words of one engine may be on their way; until one is heard, an agent does not listen to that engine.
@@ -124,6 +124,21 @@ impl std::fmt::Debug for Login {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Login").field("user", &self.user).finish_non_exhaustive()
     }
+}
+
+/// A shared library that definitions of a project find by its name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharedLibrary {
+    /// Its name.
+    pub name: String,
+    /// The address of its repository: `https://…`, or `http://…`.
+    pub url: String,
+    /// The branch, tag or commit for those who name none; `None`: its default branch.
+    #[serde(default)]
+    pub version: Option<String>,
+    /// Who fetches it.
+    #[serde(default)]
+    pub login: Option<Login>,
 }
 
 /// What an agent has for runs, as far as a server chooses by it.
@@ -300,6 +315,9 @@ pub enum Check {
         file: String,
         /// What the run starts with.
         facts: Box<RunFacts>,
+        /// The libraries that it may ask for.
+        #[serde(default)]
+        libraries: Vec<SharedLibrary>,
     },
 }
 
@@ -348,6 +366,9 @@ pub enum ToAgent {
         /// What each of its jobs may use, where its project says so: instead of what the agent gives to others.
         #[serde(default)]
         resources: Resources,
+        /// The libraries that it may ask for.
+        #[serde(default)]
+        libraries: Vec<SharedLibrary>,
         /// How much of it was reported before.
         reported: u64,
     },

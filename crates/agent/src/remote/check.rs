@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use model::event::Event;
+use model::library::LibraryPlace;
 use model::outcome::Outcome;
 use model::planning::{self, MAX_REQUESTS, MAX_VIRTUAL_MS};
 use model::request::{Allocated, Reply, Request};
@@ -20,6 +21,7 @@ use super::{AgentConfig, Word};
 use crate::engine::{EngineProgram, Kept};
 use crate::failure::Trouble;
 use crate::job::workspace_path;
+use crate::library::{KnownLibrary, known as known_library};
 
 /// How long one may take, once it is its turn.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -48,12 +50,14 @@ pub(super) fn start(
                 Check::Text(text) => {
                     within(PATIENCE, "read", findings(&config.engine, text)).await.map(Checked::Findings)
                 }
-                Check::Plan { run, source, file, facts } => {
+                Check::Plan { run, source, file, facts, libraries } => {
                     tracing::info!(%run, "a run is planned");
                     let fetched = fetched(&config, &source, &file);
                     let (definition, env) = within(PATIENCE_TO_FETCH, "fetched", fetched).await?;
-                    let plan = plan(&config.engine, definition, (file, *facts), env);
-                    within(PATIENCE, "read", plan).await.map(Checked::Plan)
+                    let libraries: Vec<_> = libraries.into_iter().map(KnownLibrary::from).collect();
+                    let plan = plan(&config, definition, (file, *facts), env, &libraries);
+                    let patience = if libraries.is_empty() { PATIENCE } else { PATIENCE_TO_FETCH };
+                    within(patience, "read", plan).await.map(Checked::Plan)
                 }
             }
         };
@@ -104,16 +108,17 @@ async fn fetched(
 
 /// What a run would ask for. Time is none: it goes on when nothing else does.
 async fn plan(
-    program: &EngineProgram,
+    config: &AgentConfig,
     definition: Definition,
     (file_name, facts): (String, RunFacts),
     checked_out: Vec<(String, String)>,
+    libraries: &[KnownLibrary],
 ) -> Result<Plan, Trouble> {
     let facts = RunFacts { planning: true, ..facts };
     let job_name = facts.job_name.clone();
     let begin = Begin { source: definition.text.clone(), file_name, facts };
     let mut plan = Plan { definition, stages: Vec::new(), places: Vec::new(), incomplete: None };
-    let mut engine = Kept::start(program.clone(), begin)?;
+    let mut engine = Kept::start(config.engine.clone(), begin)?;
     let (mut asked, mut timers) = (Vec::new(), BTreeMap::new());
     let (mut requests, mut now_ms, mut depends) = (0, 0_u64, false);
     loop {
@@ -132,6 +137,11 @@ async fn plan(
                     }
                     Request::Now => Reply::Time(now_ms),
                     Request::Checkout { .. } => Reply::CheckedOut(checked_out.clone()),
+                    // One that a definition says the address of is fetched by a run alone, in a sandbox.
+                    Request::Library(wish) if matches!(wish.place, LibraryPlace::Configured) => {
+                        let found = known_library(libraries, &wish, &config.scratch).await;
+                        found.map_or_else(Reply::from, Reply::Library)
+                    }
                     request => match (planning::reply(&request), &request) {
                         // As it will be, for it stands in arguments.
                         (Reply::Allocated(place), Request::Allocate { agent, .. }) => {

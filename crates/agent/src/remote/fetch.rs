@@ -117,14 +117,7 @@ async fn clone(
     (revision, commit, merge): (&str, Option<&str>, Option<&Merge>),
     file: &str,
 ) -> Result<Found, Trouble> {
-    if !url.starts_with("https://") && !url.starts_with("http://") {
-        return Err(Trouble::workload(format!("{url:?} is no address of a repository: https://…")));
-    }
-    let fits = |c: char| c.is_ascii_alphanumeric() || "-_./+@".contains(c);
-    if revision.is_empty() || revision.len() > MAX_REVISION || revision.starts_with('-') || !revision.chars().all(fits)
-    {
-        return Err(Trouble::workload(format!("{revision:?} is no branch, tag or commit")));
-    }
+    check(url, revision)?;
     let made = empty(folder).await;
     made.map_err(|error| Trouble::infrastructure(format!("{}: {error}", folder.display())))?;
     // Starts while the fetch does.
@@ -149,6 +142,37 @@ async fn clone(
     let mentions = mentions::of_commit(&definition.text, &mut objects, &at).await;
     let files = LocalProject::at(folder, (&at, ""), branch.as_deref(), Some(url));
     Ok(Found { definition, files, repository: None, mentions })
+}
+
+/// Fetches a branch, tag or commit (`None`: the default branch) into an empty folder: its commit, and its files.
+pub(crate) async fn tree(
+    folder: &Path,
+    url: &str,
+    login: Option<&Login>,
+    revision: Option<&str>,
+) -> Result<(String, LocalProject), Trouble> {
+    let revision = revision.unwrap_or("HEAD");
+    check(url, revision)?;
+    let made = empty(folder).await;
+    made.map_err(|error| Trouble::infrastructure(format!("{}: {error}", folder.display())))?;
+    fetched(folder, url, login, revision).await?;
+    let mut objects = Objects::open(folder).map_err(|error| unreadable(&error))?;
+    let commit = commit_of(&mut objects, "FETCH_HEAD").await?;
+    let files = LocalProject::at(folder, (&commit, ""), None, Some(url));
+    Ok((commit, files))
+}
+
+/// Refuses what is no address of a repository and no name of a revision, before git sees it.
+fn check(url: &str, revision: &str) -> Result<(), Trouble> {
+    if !url.starts_with("https://") && !url.starts_with("http://") {
+        return Err(Trouble::workload(format!("{url:?} is no address of a repository: https://…")));
+    }
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_./+@".contains(c);
+    if revision.is_empty() || revision.len() > MAX_REVISION || revision.starts_with('-') || !revision.chars().all(fits)
+    {
+        return Err(Trouble::workload(format!("{revision:?} is no branch, tag or commit")));
+    }
+    Ok(())
 }
 
 fn unreadable(error: &ScmError) -> Trouble {
@@ -264,7 +288,7 @@ async fn fetched(folder: &Path, url: &str, login: Option<&Login>, revision: &str
     let fetch = async |name: &str| {
         git_with(folder, &env, &["fetch", "-q", "--no-tags", "--no-recurse-submodules", url, name]).await
     };
-    if is_commit(revision) || revision.starts_with("refs/") {
+    if is_commit(revision) || revision == "HEAD" || revision.starts_with("refs/") {
         fetch(revision).await?;
         let branch = revision.strip_prefix("refs/heads/").or_else(|| revision.strip_prefix("refs/"));
         return Ok(branch.map(str::to_owned));

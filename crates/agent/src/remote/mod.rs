@@ -11,7 +11,7 @@
 mod check;
 mod connection;
 mod download;
-mod fetch;
+pub(crate) mod fetch;
 mod seat;
 mod upload;
 
@@ -33,6 +33,7 @@ use wire::engine::Said;
 use crate::engine::EngineProgram;
 use crate::failure::Trouble;
 use crate::host::Host;
+use crate::library::KnownLibrary;
 use crate::scm::LocalProject;
 
 use fetch::Found;
@@ -64,6 +65,8 @@ pub struct RunOf {
     pub resources: Resources,
     /// Text in which names of images may stand: its definition, and what its project builds images with.
     pub mentions: String,
+    /// The libraries that it may ask for.
+    pub libraries: Vec<KnownLibrary>,
 }
 
 /// How an agent works.
@@ -249,13 +252,15 @@ impl Agent {
 
     fn told(&mut self, message: ToAgent) {
         match message {
-            ToAgent::Lease { lease, token, source, file, project, trust, resources, reported } => {
+            ToAgent::Lease { lease, token, source, file, project, trust, resources, libraries, reported } => {
                 // An older lease of the run is none any more; those of jobs are none of the run's.
                 let is_own = |held: &Lease| held.run == lease.run && held.job().is_none() && lease.job().is_none();
                 let old: Vec<_> = self.seats.keys().copied().filter(|held| is_own(held) && *held != lease).collect();
                 old.into_iter().for_each(|lease| self.release(lease));
                 let seat = self.seats.entry(lease).or_insert_with(|| {
-                    let mut seat = Seat::new((lease, token), (project, trust, resources), reported, self.inbox.clone());
+                    let libraries = libraries.into_iter().map(KnownLibrary::from).collect();
+                    let of = RunOf { project, trust, resources, mentions: String::new(), libraries };
+                    let mut seat = Seat::new((lease, token), of, reported, self.inbox.clone());
                     if lease.job().is_none() {
                         seat.start_ahead(&self.config.engine);
                     }

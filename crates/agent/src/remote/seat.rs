@@ -8,8 +8,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use model::event::Event;
 use model::ids::RequestId;
 use model::request::{Failure, Reply, Request};
-use model::resources::Resources;
-use model::rung::Trust;
 use model::test_result::TestCase;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -36,9 +34,7 @@ const MOST_WORDS: usize = 500;
 pub(super) struct Seat {
     lease: Lease,
     token: LeaseToken,
-    project: String,
-    trust: Trust,
-    resources: Resources,
+    of: RunOf,
     inbox: mpsc::UnboundedSender<Word>,
     /// What was said to the server of it.
     pub(super) definition: Option<Result<Definition, Failure>>,
@@ -89,16 +85,14 @@ enum State {
 impl Seat {
     pub(super) fn new(
         (lease, token): (Lease, LeaseToken),
-        (project, trust, resources): (String, Trust, Resources),
+        of: RunOf,
         reported: u64,
         inbox: mpsc::UnboundedSender<Word>,
     ) -> Seat {
         Seat {
             lease,
             token,
-            project,
-            trust,
-            resources,
+            of,
             inbox,
             definition: None,
             performer: None,
@@ -129,7 +123,7 @@ impl Seat {
     ) -> Result<Definition, Failure> {
         let made = found.and_then(|Found { definition, files, repository, mentions }| {
             self.repository = repository;
-            let of = RunOf { project: self.project.clone(), trust: self.trust, resources: self.resources, mentions };
+            let of = RunOf { mentions, ..self.of.clone() };
             let host = config.hosts.host(&of, files).map_err(|trouble| trouble.0)?;
             let (sender, mut events) = mpsc::channel(EVENTS);
             self.performer =

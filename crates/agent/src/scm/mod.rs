@@ -161,6 +161,34 @@ impl LocalProject {
         Ok(project)
     }
 
+    /// The files of a folder as they are in a branch, tag or commit of its repository.
+    ///
+    /// # Errors
+    /// It is in no repository, or that has no such version.
+    pub(crate) async fn of_version(dir: &Path, version: &str) -> Result<LocalProject, ScmError> {
+        let name = format!("{version}^{{commit}}");
+        let asked = ["rev-parse", "--verify", "--end-of-options", &name];
+        let commit = match git(dir, "rev-parse", &asked).await {
+            // What was only fetched has no branch here.
+            Err(ScmError::Git { .. }) if !version.starts_with("origin/") => {
+                let asked = ["rev-parse", "--verify", "--end-of-options", &format!("origin/{name}")];
+                let message = |_| ScmError::Git {
+                    command: "rev-parse",
+                    message: format!("{version} is no branch, tag or commit of {}", dir.display()),
+                };
+                git(dir, "rev-parse", &asked).await.map_err(message)?
+            }
+            found => found?,
+        };
+        let prefix = git(dir, "rev-parse", &["rev-parse", "--show-prefix"]).await?;
+        Ok(LocalProject::at(dir, (commit.trim(), prefix.trim()), None, None))
+    }
+
+    /// The commit whose files they are.
+    pub(crate) fn commit(&self) -> Option<&str> {
+        self.at.as_ref().map(|at| at.commit.as_str())
+    }
+
     /// A commit of a repository, or what is of it in the folder `prefix` (`""`: all).
     pub(crate) fn at(
         dir: &Path,

@@ -1,5 +1,6 @@
 //! Values of flags.
 
+use agent::{KnownLibrary, LibraryOrigin};
 use clap::ValueEnum as _;
 use model::outcome::Outcome;
 use model::run::BuildCause;
@@ -46,6 +47,31 @@ pub(in crate::args) fn parse_node_env(text: &str) -> Result<(String, String, Str
         .map_err(|_| "expected LABEL:NAME=VALUE".to_owned())
 }
 
+pub(in crate::args) fn parse_library(text: &str) -> Result<KnownLibrary, String> {
+    let (name, place) = text.split_once('=').ok_or("expected NAME=PLACE")?;
+    if name.is_empty() || place.is_empty() {
+        return Err("expected NAME=PLACE".to_owned());
+    }
+    // A version has no slash before its sign in the last part: `https://user@host/x` has none.
+    let (place, version) = match place.rsplit_once('@') {
+        Some((place, version)) if !version.is_empty() && !is_address(place, version) => {
+            (place, Some(version.to_owned()))
+        }
+        _ => (place, None),
+    };
+    let place = match place.contains("://") {
+        true => LibraryOrigin::Repository(place.to_owned(), None),
+        false => LibraryOrigin::Folder(place.into()),
+    };
+    Ok(KnownLibrary { name: name.to_owned(), place, version })
+}
+
+/// Whether the sign between the two belongs to an address: `https://user` and `host/path`.
+fn is_address(before: &str, after: &str) -> bool {
+    before.split_once("://").is_some_and(|(_, rest)| !rest.contains('/')) && after.contains('/')
+}
+
+/// `IMAGE=N[@WHERE]`
 pub(in crate::args) fn parse_warm_image(text: &str) -> Result<WarmImage, String> {
     let wrong = || "expected IMAGE=N or IMAGE=N@WHERE, where WHERE is container, gvisor, microvm or engine".to_owned();
     // A reference may have a digest (`@`), but no `=`.

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use agent::KnownLibrary;
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::parse::{parse_cores, parse_memory, parse_person};
+use super::parse::{parse_cores, parse_library, parse_memory, parse_person};
 use super::server::ClientArgs;
 
 /// `cofferdam projects`.
@@ -125,6 +126,13 @@ pub struct PutArgs {
     /// Everybody may see the badge of its last run, without a token, and nothing else of it
     #[arg(long)]
     pub public_badge: bool,
+    /// A shared library that its definitions find as `@Library('NAME')`, by the address of its repository; VERSION is for those who name
+    /// none. May be repeated
+    #[arg(long = "library", value_name = "NAME=URL[@VERSION]", value_parser = parse_library)]
+    pub libraries: Vec<KnownLibrary>,
+    /// Of these libraries, one that definitions have without asking; may be repeated
+    #[arg(long = "load-library", value_name = "NAME", requires = "libraries")]
+    pub load_libraries: Vec<String>,
     /// When it is run without anybody asking, as Jenkins' cron says it: 'H 3 * * 1-5'
     #[arg(long, value_name = "TEXT")]
     pub cron: Option<String>,

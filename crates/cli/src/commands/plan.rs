@@ -6,9 +6,10 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use agent::{LocalProject, WayOut};
+use agent::{KnownLibrary, LocalProject, WayOut};
 use model::event::Event;
 use model::ids::{JobId, StageId};
+use model::library::LibraryPlace;
 use model::limits::Limits;
 use model::planning::{self, MAX_REQUESTS, MAX_VIRTUAL_MS};
 use model::request::{AgentSpec, DockerSpec, FailureKind, Reply, Request};
@@ -111,12 +112,13 @@ pub async fn run(args: &PlanArgs, home: Option<&Path>, style: Style, why: bool) 
         network: matches!(place::way_out(args.network, elsewhere.as_ref())?, WayOut::Internet(_)),
         nested: args.nested_namespaces,
         memory_bytes: args.memory.unwrap_or(Limits::default().memory_bytes),
+        libraries: args.definition.libraries.clone(),
         worst: Exit::Success,
     };
     for line in definition.warnings(planner.engine.warnings()) {
         eprintln!("{line}");
     }
-    let complete = planner.evaluate();
+    let complete = planner.evaluate().await;
     let items = planner.items();
     let jobs = items.iter().filter_map(|item| match item {
         Item::Job { job, .. } => Some(job),
@@ -173,13 +175,15 @@ struct Planner<'a> {
     network: bool,
     nested: bool,
     memory_bytes: u64,
+    /// Libraries that the definition finds by their names.
+    libraries: Vec<KnownLibrary>,
     worst: Exit,
 }
 
 impl Planner<'_> {
     /// Answers every request until the run ends. False when it does not. Time is virtual: it goes on when nothing but timers
     /// is waited for, so a `sleep` takes no time and a `timeout` never fires before what it guards is done.
-    fn evaluate(&mut self) -> bool {
+    async fn evaluate(&mut self) -> bool {
         let mut timers = BTreeMap::new();
         let (mut requests, mut now_ms) = (0, 0_u64);
         loop {
@@ -195,6 +199,13 @@ impl Planner<'_> {
                         match request {
                             Request::Sleep { ms } => drop(timers.insert((now_ms.saturating_add(ms), id), id)),
                             Request::Now => drop(self.engine.answer(id, Reply::Time(now_ms))),
+                            // What the definition says the address of itself is not fetched for a plan.
+                            Request::Library(wish) if matches!(wish.place, LibraryPlace::Configured) => {
+                                let scratch = place::home(self.home).join("scratch");
+                                let found = agent::known_library(&self.libraries, &wish, &scratch).await;
+                                let reply = found.map_or_else(Reply::from, Reply::Library);
+                                self.engine.answer(id, reply);
+                            }
                             request => {
                                 let reply = self.reply(&request);
                                 self.engine.answer(id, reply);

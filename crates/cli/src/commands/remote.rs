@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use agent::{KnownLibrary, LibraryOrigin};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -71,6 +72,7 @@ pub async fn projects(command: &ProjectsCommand) -> Result<Exit, CommandFailure>
             config["approve_strangers"] = json!(args.approve_strangers);
             config["public_badge"] = json!(args.public_badge);
             config["people"] = args.people.iter().map(|(name, role)| (name.clone(), json!(role))).collect();
+            config["libraries"] = libraries(args, &config["source"]["git"])?;
             config["merge_requests"] = json!(args.merge);
             config["poll_minutes"] = json!(args.poll);
             config["cron"] = json!(args.cron);
@@ -108,6 +110,29 @@ pub async fn projects(command: &ProjectsCommand) -> Result<Exit, CommandFailure>
         }
     }
     Ok(Exit::Success)
+}
+
+/// The shared libraries of a project. Who fetches its repository fetches those of the same host too.
+fn libraries(args: &PutArgs, repository: &Value) -> Result<Value, CommandFailure> {
+    let host = |url: &str| url.split('/').nth(2).map(str::to_owned);
+    if let Some(unknown) = args.load_libraries.iter().find(|name| args.libraries.iter().all(|it| it.name != **name)) {
+        return Err(CommandFailure::usage(format!("--load-library {unknown}: no --library says where it is")));
+    }
+    let described = args.libraries.iter().map(|KnownLibrary { name, place, version }| match place {
+        LibraryOrigin::Repository(url, _) => {
+            let implicit = args.load_libraries.contains(name);
+            let mut library = json!({ "name": name, "url": url, "version": version, "implicit": implicit });
+            if repository["login"].is_object() && host(url) == host(text(repository, "url")) {
+                library["login"] = repository["login"].clone();
+            }
+            Ok(library)
+        }
+        LibraryOrigin::Folder(folder) => Err(CommandFailure::usage(format!(
+            "--library {name}={}: a server's agents fetch libraries: give the address of its repository",
+            folder.display()
+        ))),
+    });
+    described.collect::<Result<Vec<_>, _>>().map(Value::Array)
 }
 
 /// Of a file with a secret.

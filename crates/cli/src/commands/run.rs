@@ -79,6 +79,7 @@ pub async fn run(args: &RunArgs, home: Option<&Path>, style: Style) -> Result<Ex
         always_pull: args.pull,
         env: args.definition.env.clone(),
         label_env: args.definition.node_env.clone(),
+        libraries: args.definition.libraries.clone(),
     })?;
     let performer = Performer::new(host, sender);
     let interactive = std::io::stdout().is_terminal()
@@ -177,6 +178,7 @@ impl Definition {
             has_scm: true,
             causes,
             planning: false,
+            libraries: args.load_libraries.clone(),
             env,
             params: args.params.clone(),
             restart_from: args.from_stage.clone(),

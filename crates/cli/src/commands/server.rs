@@ -307,6 +307,7 @@ impl Hosts for OfRuns {
             always_pull: false,
             env: Vec::new(),
             label_env: Vec::new(),
+            libraries: run.libraries.clone(),
         });
         made.map_err(|failure| Trouble::infrastructure(failure.message))
     }

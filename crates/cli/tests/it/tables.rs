@@ -20,6 +20,9 @@ const THREADS: usize = 4;
 /// Folder of the repository for programs that an agent has.
 const PROGRAMS: &str = "programs";
 
+/// Folder beside the repository for the libraries that a case assumes.
+const LIBRARIES: &str = "libraries";
+
 /// One table, and the cases of it that fail, with the reason of each.
 struct Table {
     name: &'static str,
@@ -127,6 +130,10 @@ impl Table {
             command.env("COFFERDAM_HOME", home);
         }
         command.args(["run", "--progress", "jenkins", "--network", "none", "--artifacts"]).arg(artifacts.path());
+        for library in &fixture.libraries {
+            let folder = project.path().join(LIBRARIES).join(library.name);
+            command.arg(format!("--library={}={}", library.name, folder.display()));
+        }
         command.args(flags(&fixture)).arg(project.path().join(&fixture.facts.job_name));
         let ran = finish(command.output().unwrap());
         let (outcome, log) = outcome_and_log(&ran);
@@ -173,6 +180,12 @@ fn project(case: &Case, fixture: &Fixture) -> Project {
         project.write(&path, text);
         std::fs::set_permissions(project.path().join(path), std::fs::Permissions::from_mode(0o755)).unwrap();
     }
+    for library in &fixture.libraries {
+        for (path, text) in library.files {
+            project.write(&format!("{LIBRARIES}/{}/{path}", library.name), text);
+        }
+        project.commit_folder(&format!("{LIBRARIES}/{}", library.name), "master");
+    }
     project.commit_folder(name, "master");
     project
 }
@@ -184,6 +197,7 @@ fn flags(fixture: &Fixture) -> Vec<String> {
     flags.extend(facts.previous.map(|outcome| format!("--previous-result={}", outcome.name())));
     flags.extend(facts.causes.iter().map(|cause| format!("--cause={}", cause_flag(cause))));
     flags.extend(facts.env.iter().map(|(name, value)| format!("--env={name}={value}")));
+    flags.extend(facts.libraries.iter().map(|name| format!("--load-library={name}")));
     flags.extend(facts.params.iter().map(|(name, value)| format!("--param={name}={value}")));
     flags.extend(fixture.env_of(None).iter().map(|(name, value)| format!("--env={name}={value}")));
     if !fixture.programs.is_empty() {

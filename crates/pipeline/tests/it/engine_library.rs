@@ -12,7 +12,7 @@ const TOOLS: FixtureLibrary = FixtureLibrary {
     implicit: false,
     files: &[
         (
-            "vars/build.groovy",
+            "vars/buildIt.groovy",
             "import org.acme.Version
              def call(Map config = [:]) {
                  node(config.label ?: 'linux') {
@@ -86,7 +86,7 @@ fn wishes(ran: &Ran) -> Vec<(String, Option<String>, LibraryPlace)> {
 
 #[test]
 fn a_definition_asks_for_a_library_and_uses_all_of_it() {
-    let ran = run("@Library('tools@1.2') _\nbuild label: 'big', from: 6\nbuild.twice { echo 'again' }");
+    let ran = run("@Library('tools@1.2') _\nbuildIt label: 'big', from: 6\nbuildIt.twice { echo 'again' }");
     ran.is(Outcome::Success)
         .has("Loading library tools@1.2\n")
         .has("from 6")
@@ -102,7 +102,7 @@ fn a_definition_asks_for_a_library_and_uses_all_of_it() {
 
 #[test]
 fn a_library_may_be_there_for_all_and_one_that_is_asked_for_goes_before_it() {
-    let ran = run_with(true, "build()");
+    let ran = run_with(true, "buildIt()");
     ran.is(Outcome::Success).has("Loading library tools@3").has("building v2");
     let ran = run_with(true, "@Library('tools@4') _\nbuild()");
     ran.is(Outcome::Success).has("Loading library tools@4").lacks("tools@3");
@@ -146,7 +146,7 @@ fn what_is_not_there_or_does_not_compile_is_said_where_it_is_used() {
         .is(Outcome::Failure)
         .has("No such library resource none.txt could be found.");
     // What goes wrong in a library is said with its place there.
-    run("@Library('tools') _\nbuild(from: 'text')").is(Outcome::Failure).has("tools/vars/build.groovy");
+    run("@Library('tools') _\nbuildIt(from: 'text')").is(Outcome::Failure).has("tools/vars/buildIt.groovy");
 }
 
 #[test]
@@ -168,6 +168,6 @@ fn a_variable_of_a_library_may_be_a_declarative_pipeline() {
 #[test]
 fn a_declarative_pipeline_may_ask_in_a_section_of_its_own() {
     let ran =
-        run("pipeline { agent none\n libraries { lib('tools@9') }\n stages { stage('a') { steps { build() } } } }");
+        run("pipeline { agent none\n libraries { lib('tools@9') }\n stages { stage('a') { steps { buildIt() } } } }");
     ran.is(Outcome::Success).has("Loading library tools@9").has("building v2");
 }

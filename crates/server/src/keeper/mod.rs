@@ -475,6 +475,7 @@ impl Keeper {
             project: self.run.project_name.clone(),
             trust: self.run.trust,
             resources: config.resources(),
+            libraries: config.shared_libraries(),
             reported,
         })
     }

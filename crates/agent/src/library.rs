@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use wire::agent::{Login, SharedLibrary};
 
 use crate::clone;
-use crate::failure::Trouble;
+use crate::failure::{Trouble, explain};
 use crate::host::Host;
 use crate::remote::fetch;
 use crate::scm::{LocalProject, Scm as _, Tree};
@@ -93,7 +93,10 @@ pub async fn known(libraries: &[KnownLibrary], wish: &LibraryWish, scratch: &Pat
 async fn of_folder(folder: &Path, version: Option<&str>, scratch: &Path) -> Result<Library, Trouble> {
     let project = match version {
         None => LocalProject::look(folder, true).await?,
-        Some(version) => LocalProject::of_version(folder, version).await?,
+        Some(version) => {
+            let found = LocalProject::of_version(folder, version).await;
+            found.map_err(|error| Trouble::workload(explain(&error)))?
+        }
     };
     let commit = project.commit().map(str::to_owned);
     let files = files_of(project.open(scratch).await?, "", scratch).await?;

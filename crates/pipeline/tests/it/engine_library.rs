@@ -104,7 +104,7 @@ fn a_definition_asks_for_a_library_and_uses_all_of_it() {
 fn a_library_may_be_there_for_all_and_one_that_is_asked_for_goes_before_it() {
     let ran = run_with(true, "buildIt()");
     ran.is(Outcome::Success).has("Loading library tools@3").has("building v2");
-    let ran = run_with(true, "@Library('tools@4') _\nbuild()");
+    let ran = run_with(true, "@Library('tools@4') _\nbuildIt()");
     ran.is(Outcome::Success).has("Loading library tools@4").lacks("tools@3");
     assert_eq!(wishes(&ran).len(), 1);
 }
@@ -112,11 +112,11 @@ fn a_library_may_be_there_for_all_and_one_that_is_asked_for_goes_before_it() {
 #[test]
 fn a_script_may_ask_while_it_runs_and_use_the_packages() {
     let ran = run(
-        "def lib = library('tools@2').org.acme\necho lib.Version.zero()\necho lib.Version.new(this).next(1)\nlibrary 'tools@5'\nbuild()",
+        "def lib = library('tools@2').org.acme\necho lib.Version.zero()\necho lib.Version.new(this).next(1)\nlibrary 'tools@5'\nbuildIt()",
     );
     ran.is(Outcome::Success).has("\nv0\n").has("\nv2\n").has("Only using first definition of library tools");
     let ran = run(
-        "library identifier: 'tools@main', retriever: modernSCM([$class: 'GitSCMSource', remote: 'https://example.org/tools.git'])\nbuild()",
+        "library identifier: 'tools@main', retriever: modernSCM([$class: 'GitSCMSource', remote: 'https://example.org/tools.git'])\nbuildIt()",
     );
     ran.is(Outcome::Success);
     let LibraryPlace::Git(source, folder) = &wishes(&ran)[0].2 else { panic!("{:?}", wishes(&ran)) };

@@ -1,0 +1,202 @@
+//! What comes of one file.
+
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use groovy::ast::{Expr, ExprKind, Member, Script, StmtKind};
+use groovy::parser::parse;
+use model::outcome::Outcome;
+use pipeline::catalogue::Catalogue;
+use pipeline::definition::{DefinitionKind, Surroundings, analyse};
+use regex::Regex;
+
+use crate::world::{self, End};
+
+/// Most variables that a file is given because it names them and nothing defines them: a job's configuration would.
+const MAX_GIVEN: usize = 30;
+
+/// What a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// It has a `pipeline { … }`.
+    Declarative,
+    /// It has code of its own.
+    Scripted,
+    /// It is a library (it defines, and does nothing), or calls one and does nothing else.
+    Library,
+}
+
+/// Why a file does not get further: the first reason.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Reason {
+    /// The same for many files.
+    pub group: &'static str,
+    /// What of it.
+    pub detail: String,
+}
+
+/// How far a file gets.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    pub kind: Kind,
+    pub parses: bool,
+    /// Nothing is wrong in its declarative part, and it compiles.
+    pub validates: bool,
+    /// All that it calls is something that runs.
+    pub resolves: bool,
+    /// It comes to its end, which is no failure.
+    pub runs: bool,
+    /// What is missing for the first of these that it is not.
+    pub reason: Option<Reason>,
+    /// All names in it that mean nothing here, whether they are come by or not.
+    pub missing: BTreeSet<String>,
+}
+
+impl Verdict {
+    fn unread(source: &str, reason: Option<Reason>) -> Verdict {
+        let kind = kind_by_text(source);
+        Verdict {
+            kind,
+            parses: false,
+            validates: false,
+            resolves: false,
+            runs: false,
+            reason,
+            missing: BTreeSet::new(),
+        }
+    }
+}
+
+/// Judges a file. `more` is code that is taken to stand at its end: steps that one day are there.
+pub fn judge(source: &str, more: &str) -> Verdict {
+    let source = format!("{source}\n{more}");
+    catch_unwind(AssertUnwindSafe(|| look(&source)))
+        .unwrap_or_else(|_| Verdict::unread(&source, reason("panic", "the evaluator gave up")))
+}
+
+fn look(source: &str) -> Verdict {
+    let parsed = parse(source);
+    if let Some(error) = parsed.diagnostics.iter().find(|_| parsed.has_errors()) {
+        return Verdict::unread(source, reason("syntax", &error.message));
+    }
+    let definition = analyse(source, &Surroundings::default());
+    let kind = match &definition.kind {
+        DefinitionKind::Declarative(_) => Kind::Declarative,
+        _ if kind_by_text(source) == Kind::Declarative => Kind::Declarative,
+        _ if is_library(&parsed.script) => Kind::Library,
+        _ => Kind::Scripted,
+    };
+    let said: Vec<&str> = definition.diagnostics.iter().map(|found| &*found.message).collect();
+    let missing: BTreeSet<String> = said.iter().filter_map(|message| missing_name(message)).collect();
+    let is_of_names = |message: &&str| message.starts_with("unknown step \"");
+    let wrong = definition.errors().map(|found| &*found.message).find(|message| !is_of_names(message));
+    let unknown = said.iter().copied().find(is_of_names);
+    let resolves = missing.is_empty();
+    let verdict = |validates, runs, reason| Verdict { kind, parses: true, validates, resolves, runs, reason, missing };
+    if let Some(message) = wrong {
+        return verdict(false, false, reason("validation", message));
+    }
+    if let Some(message) = unknown {
+        return verdict(true, false, reason("unknown step", &quoted(message)));
+    }
+    match run(source) {
+        End::Rejected(message) => verdict(false, false, reason("validation", &message)),
+        End::Ended(Outcome::Success | Outcome::Unstable | Outcome::NotBuilt, _) => verdict(true, true, None),
+        End::Ended(outcome, message) => {
+            let message = message.unwrap_or_else(|| format!("the file sets the result {}", outcome.name()));
+            let asks_libraries = said.iter().any(|message| message.starts_with("@Library"));
+            verdict(true, false, Some(why(&message, asks_libraries)))
+        }
+        End::Stuck(message) => verdict(true, false, reason("no end", message)),
+    }
+}
+
+/// The name of which a finding says that it means nothing here.
+fn missing_name(message: &str) -> Option<String> {
+    let kinds = [
+        ("", "is not a known step"),
+        ("unknown step ", ""),
+        ("the step ", "cannot run it yet"),
+        ("", "cannot act on it yet"),
+        ("", "which are not there"),
+        ("the class ", "is not there"),
+        ("@", "has no effect yet"),
+    ];
+    kinds.iter().find(|(starts, says)| message.starts_with(starts) && message.contains(says))?;
+    let name = message.split(' ').next().filter(|word| word.starts_with('@'));
+    Some(name.map_or_else(|| quoted(message), str::to_owned))
+}
+
+/// Runs a file; what it names as one names parameters, and nothing defines, is given.
+fn run(source: &str) -> End {
+    let mut given: Vec<String> = Vec::new();
+    loop {
+        let end = world::run(source, &given);
+        let End::Ended(_, Some(message)) = &end else { return end };
+        let missing = message.strip_prefix("No such property: ").and_then(|rest| rest.split(' ').next());
+        let is_parameter = |name: &&str| {
+            let shouts = name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
+            shouts && message.ends_with("groovy.lang.Binding")
+        };
+        match missing.filter(is_parameter).filter(|name| !given.iter().any(|known| known == name)) {
+            Some(name) if given.len() < MAX_GIVEN => given.push(name.to_owned()),
+            _ => return end,
+        }
+    }
+}
+
+fn reason(group: &'static str, detail: &str) -> Option<Reason> {
+    let line = detail.lines().next().unwrap_or_default();
+    Some(Reason { group, detail: line.chars().take(140).collect() })
+}
+
+/// What ended a run, by the words of the error.
+fn why(message: &str, asks_libraries: bool) -> Reason {
+    let kinds: &[(&'static str, &str)] = &[
+        ("unknown step", "^No such DSL method '([^']*)'"),
+        ("step not supported", "^The step ‘([^’]*)’ is not supported"),
+        ("no such property", "^No such property: (.*)"),
+        ("no such method", r"^No signature of method: (?:static )?(.*?)\(\) is applicable"),
+        ("class", r"^unable to resolve class (\S+)"),
+        ("error step", r"^(.*)\(error step\)$"),
+        ("a limit", "^(.*which is its limit.*)"),
+    ];
+    let line = message.lines().next().unwrap_or_default();
+    for (group, pattern) in kinds {
+        let found = Regex::new(pattern).ok().and_then(|pattern| pattern.captures(line));
+        if let Some(detail) = found.and_then(|found| found.get(1)) {
+            let group = if asks_libraries && matches!(*group, "unknown step" | "class") { "@Library" } else { group };
+            return Reason { group, detail: detail.as_str().chars().take(140).collect() };
+        }
+    }
+    Reason { group: "other", detail: line.chars().take(140).collect() }
+}
+
+fn quoted(text: &str) -> String {
+    text.split('"').nth(1).unwrap_or(text).to_owned()
+}
+
+/// What a file that cannot be read seems to be.
+fn kind_by_text(source: &str) -> Kind {
+    let opens = |line: &str| line.trim_end().starts_with("pipeline") && !line.contains('=');
+    if source.lines().any(opens) { Kind::Declarative } else { Kind::Scripted }
+}
+
+/// Whether all statements only define something, or call what is no step.
+fn is_library(script: &Script) -> bool {
+    script.body.iter().all(|statement| match &statement.kind {
+        StmtKind::Expr(expr) => calls_library(expr),
+        StmtKind::Return(_) | StmtKind::Empty => true,
+        _ => false,
+    })
+}
+
+fn calls_library(expr: &Expr) -> bool {
+    match &*expr.kind {
+        ExprKind::Call { object: None, callee: Member::Name(name, _), .. } => {
+            **name == *"library" || Catalogue::get().step(name).is_none()
+        }
+        ExprKind::Name(_) => true,
+        _ => false,
+    }
+}

@@ -19,6 +19,9 @@ pub struct RunFacts {
     pub started_at_ms: u64,
     /// Result of the last completed run of the project.
     pub previous: Option<Outcome>,
+    /// `BUILD_NUMBER` of that run, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous_number: Option<u64>,
     /// Nothing is run: replies are invented, so that a stage that fails says nothing about the next ones.
     pub planning: bool,
     /// The definition comes from a repository: `checkout scm` and the implicit checkout work.

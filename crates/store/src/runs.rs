@@ -119,21 +119,24 @@ impl Store {
         let branch = new.facts.branch().map(str::to_owned);
         let previous = match branch {
             Some(_) => {
-                "SELECT outcome FROM runs WHERE project_id = $1 AND branch = $2 AND outcome IS NOT NULL ORDER BY id DESC LIMIT 1"
+                "SELECT outcome, number FROM runs WHERE project_id = $1 AND branch = $2 AND outcome IS NOT NULL ORDER BY id DESC LIMIT 1"
             }
             // The parameters have to be there.
             None => {
-                "SELECT outcome FROM runs WHERE project_id = $1 AND branch IS NULL AND $2 = '' AND outcome IS NOT NULL ORDER BY id DESC LIMIT 1"
+                "SELECT outcome, number FROM runs WHERE project_id = $1 AND branch IS NULL AND $2 = '' AND outcome IS NOT NULL ORDER BY id DESC LIMIT 1"
             }
         };
         let previous = sqlx::query(previous).bind(project_id).bind(branch.clone().unwrap_or_default());
         let previous = previous.fetch_optional(&mut *tx).await?;
-        let previous = previous.map(|row| row.try_get::<String, _>(0)).transpose()?;
+        let previous =
+            previous.map(|row| Ok::<_, sqlx::Error>((row.try_get::<String, _>(0)?, row.try_get::<i64, _>(1)?)));
+        let (previous, previous_number) = previous.transpose()?.unzip();
         let facts = RunFacts {
             job_name: job_name(project, branch.as_deref()),
             build_number: unsigned(number),
             started_at_ms: now,
             previous: previous.and_then(|word| serde_json::from_value(word.into()).ok()),
+            previous_number: previous_number.map(unsigned),
             ..new.facts
         };
         let id = count(&mut tx, "run").await?;

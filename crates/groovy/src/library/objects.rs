@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::{Answer, compare, yes};
-use crate::machine::{Ctx, Fault};
+use crate::machine::{Ctx, Fault, ScriptId};
 use crate::value::render::Style;
 use crate::value::{Native, Object, Throwable, Value};
 
@@ -148,6 +148,11 @@ pub(crate) fn object_method(ctx: &mut Ctx<'_>, this: &Value, o: &Rc<Object>, nam
             _ => {}
         }
     }
+    if let Some(id) = this.script_id()
+        && let Some(value) = of_binding(ctx, (this, id), name, args)?
+    {
+        return Ok(Some(value));
+    }
     match (name, args) {
         ("parseText", [text]) if o.class.name.starts_with("groovy.json.JsonSlurper") => {
             let text = ctx.text(text)?;
@@ -157,12 +162,6 @@ pub(crate) fn object_method(ctx: &mut Ctx<'_>, this: &Value, o: &Rc<Object>, nam
             let names: Vec<_> =
                 o.class.script.iter().flat_map(|s| s.fields.keys()).filter(|n| !n.starts_with('$')).cloned().collect();
             yes(Value::map(names.into_iter().map(|n| (Value::str(&*n), o.field(&n).unwrap_or_default()))))
-        }
-        ("getBinding", []) if this.script_id().is_some() => Ok(Some(this.clone())),
-        ("getVariables", []) if let Some(id) = this.script_id() => {
-            let pairs: Vec<(Value, Value)> =
-                ctx.world.binding(id).iter().map(|(k, v)| (Value::str(&**k), v.clone())).collect();
-            yes(Value::map(pairs))
         }
         // `getX()` and `setX(v)` of a property, which Groovy writes for the class.
         (getter, []) if getter.len() > 3 && getter.starts_with("get") => {
@@ -200,9 +199,32 @@ pub(crate) fn object_method(ctx: &mut Ctx<'_>, this: &Value, o: &Rc<Object>, nam
             }
             yes(Value::Null)
         }
-        ("hasVariable", [key]) if let Some(id) = this.script_id() => {
+        _ => Ok(None),
+    }
+}
+
+/// Methods of `binding`, which is the script itself.
+fn of_binding(ctx: &mut Ctx<'_>, (this, id): (&Value, ScriptId), name: &str, args: &[Value]) -> Answer {
+    match (name, args) {
+        ("getBinding", []) => yes(this.clone()),
+        ("hasVariable", [key]) => {
             let key = ctx.text(key)?;
             yes(ctx.world.variable(id, &key).is_some())
+        }
+        ("getVariable", [key]) => {
+            let key = ctx.text(key)?;
+            let value = ctx.world.variable(id, &key).cloned();
+            value.map(Some).ok_or_else(|| ctx.world.missing_property(&key, "groovy.lang.Binding"))
+        }
+        ("setVariable", [key, value]) => {
+            let key = ctx.text(key)?;
+            ctx.world.set_variable(id, key.into(), value.clone());
+            yes(Value::Null)
+        }
+        ("getVariables", []) => {
+            let pairs: Vec<(Value, Value)> =
+                ctx.world.binding(id).iter().map(|(k, v)| (Value::str(&**k), v.clone())).collect();
+            yes(Value::map(pairs))
         }
         _ => Ok(None),
     }

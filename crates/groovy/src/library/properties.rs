@@ -2,7 +2,7 @@
 
 use super::{Answer, closures, method, yes};
 use crate::machine::{Ctx, Fault};
-use crate::value::{ListKind, Value};
+use crate::value::{ListKind, Native, Value};
 
 /// `object.name`
 pub(crate) fn property(ctx: &mut Ctx<'_>, object: &Value, name: &str) -> Answer {
@@ -53,6 +53,9 @@ pub(crate) fn property(ctx: &mut Ctx<'_>, object: &Value, name: &str) -> Answer 
                         }
                     }
                 }
+            }
+            if name == "variables" && matches!(*o.native.borrow(), Native::Script(_)) {
+                return method(ctx, object, "getVariables", &[]);
             }
             if name == "metaClass" || name == "properties" || name == "binding" {
                 return match name {

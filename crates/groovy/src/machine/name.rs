@@ -136,6 +136,8 @@ impl Vm<'_> {
             return match self.host.property(None, name) {
                 Some(Ok(value)) => Ok(Found::Value(value)),
                 Some(Err(exception)) => Err(Fault::Throw(exception)),
+                // What holds the variables is the script itself.
+                None if &**name == "binding" => Ok(Found::Value(target.clone())),
                 None => Ok(Found::Missing),
             };
         }

@@ -1,8 +1,9 @@
 //! How far Cofferdam gets with Jenkinsfiles that others wrote: each is parsed, validated, its names are looked up, and it is evaluated
 //! with a [`world`] in which every command succeeds. Nothing is started, and nothing is written.
 //!
-//! `cargo run -p pipeline --example coverage -- [--json] [--verbose] [--with=FILE] PATH …` takes files, and folders with everything in them.
+//! `cargo run -p pipeline --example coverage -- [--json] [--verbose] [--assume] [--with=FILE] PATH …` takes files, and folders with everything in them.
 //! The same files give the same report. What `FILE` defines is taken to be there: methods that stand for steps of the future.
+//! With `--assume` each step that is not there is taken to be: it runs its block, and answers nothing. What is left then is no missing step.
 
 mod judge;
 mod report;
@@ -18,9 +19,10 @@ fn main() -> ExitCode {
     let (flags, paths): (Vec<String>, Vec<String>) = std::env::args().skip(1).partition(|word| word.starts_with("--"));
     let with = flags.iter().find_map(|flag| flag.strip_prefix("--with="));
     let more = with.map(|path| text(Path::new(path)).unwrap_or_default()).unwrap_or_default();
-    let is_known = |flag: &String| flag == "--json" || flag == "--verbose" || flag.starts_with("--with=");
+    let is_known =
+        |flag: &String| ["--assume", "--json", "--verbose"].contains(&&**flag) || flag.starts_with("--with=");
     if !flags.iter().all(is_known) || paths.is_empty() {
-        eprintln!("usage: coverage [--json] [--verbose] [--with=FILE] PATH …");
+        eprintln!("usage: coverage [--json] [--verbose] [--assume] [--with=FILE] PATH …");
         return ExitCode::from(2);
     }
     let mut files = Vec::new();
@@ -31,10 +33,10 @@ fn main() -> ExitCode {
     files.dedup();
     // What a file does to the evaluator is a line of the report, and no end of it.
     std::panic::set_hook(Box::new(|_| ()));
-    let read = files.iter().filter_map(|path| Some((path.display().to_string(), text(path)?)));
-    let verdicts: Vec<_> = read.map(|(name, source)| (name, judge::judge(&source, &more))).collect();
-    let report = report::Report::new(&verdicts);
     let has = |flag: &str| flags.iter().any(|given| given == flag);
+    let read = files.iter().filter_map(|path| Some((path.display().to_string(), text(path)?)));
+    let verdicts: Vec<_> = read.map(|(name, source)| (name, judge::judge(&source, &more, has("--assume")))).collect();
+    let report = report::Report::new(&verdicts);
     print!("{}", if has("--json") { report.json() } else { report.text(has("--verbose")) });
     ExitCode::SUCCESS
 }

@@ -49,6 +49,7 @@ fn facts(parameters: &[String]) -> RunFacts {
         ("GIT_BRANCH", "master"),
         ("GIT_COMMIT", COMMIT),
         ("GIT_URL", "https://git.example/team/app.git"),
+        ("JENKINS_HOME", "/var/lib/jenkins"),
     ];
     RunFacts {
         job_name: "team/app/master".to_owned(),
@@ -206,7 +207,7 @@ fn content_of(path: &str) -> &'static str {
     let ends = |ending: &str| name.ends_with(ending);
     match name {
         "pom.xml" => {
-            "<project><modelVersion>4.0.0</modelVersion><groupId>example</groupId><artifactId>app</artifactId><version>1.2.3</version></project>"
+            "<project><modelVersion>4.0.0</modelVersion><groupId>example</groupId><artifactId>app</artifactId><version>1.2.3-SNAPSHOT</version></project>"
         }
         _ if ends(".json") => "{\"name\": \"app\", \"version\": \"1.2.3\"}",
         _ if ends(".yaml") || ends(".yml") => "name: app\nversion: 1.2.3\n",

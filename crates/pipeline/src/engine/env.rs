@@ -7,11 +7,15 @@ use super::Core;
 use super::scope::{EnvLayer, Scope};
 
 impl Core {
-    /// One variable as the scope sees it.
+    /// One variable as the scope sees it. A name that is not there as it is written is looked for in any case: Jenkins' variables
+    /// have none (`env.workspace`), and unlike there, two that differ in that alone stay two.
     pub(crate) fn env_var(&self, scope: &Scope, name: &str) -> Option<String> {
         let mut vars = BTreeMap::new();
         self.apply_env(scope, &mut vars, Some(name));
-        vars.remove(name)
+        let in_any_case = || {
+            self.env_all(scope).into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        };
+        vars.remove(name).or_else(in_any_case)
     }
 
     /// All variables that the scope sees.

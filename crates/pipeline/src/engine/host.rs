@@ -17,6 +17,9 @@ use crate::{catalogue, globals};
 /// Jenkins' words for a run whose definition comes from nowhere.
 const NO_SCM: &str = "‘checkout scm’ is only available when using “Multibranch Pipeline” or “Pipeline script from SCM”";
 
+/// Methods of `binding`.
+const OF_BINDING: [&str; 4] = ["getVariable", "getVariables", "hasVariable", "setVariable"];
+
 /// The host of one fiber, in its scope.
 pub(crate) struct FiberHost<'a> {
     /// The run.
@@ -28,7 +31,7 @@ pub(crate) struct FiberHost<'a> {
 impl Host for FiberHost<'_> {
     fn has_method(&self, receiver: Option<&HostRef>, name: &str) -> bool {
         // An unknown step is refused with Jenkins' own words, which name the steps that there are.
-        receiver.is_some() || !catalogue::OF_EVERY_OBJECT.contains(&name)
+        receiver.is_some() || !catalogue::OF_EVERY_OBJECT.contains(&name) && !OF_BINDING.contains(&name)
     }
 
     fn property(&mut self, receiver: Option<&HostRef>, name: &str) -> Option<Result<Value, Value>> {

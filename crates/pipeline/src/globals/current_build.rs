@@ -1,7 +1,7 @@
-//! `currentBuild`: what the run says of itself.
+//! `currentBuild`: what the run says of itself, and of the one before it.
 
 use groovy::machine::HostCall;
-use groovy::value::Value;
+use groovy::value::{HostRef, Value};
 use model::event::Event;
 use model::limits::MAX_DESCRIPTION_CHARS;
 use model::outcome::Outcome;
@@ -9,6 +9,9 @@ use model::outcome::Outcome;
 use crate::engine::Core;
 use crate::engine::scope::Scope;
 use crate::engine::values::{self, int};
+
+/// Which one the run before is: [`HostRef::id`]; its own is 0.
+pub(super) const PREVIOUS: u64 = 1;
 
 /// A property; none where there is none of that name.
 pub(super) fn property(core: &Core, scope: &Scope, name: &str) -> Option<Value> {
@@ -31,17 +34,42 @@ pub(super) fn property(core: &Core, scope: &Scope, name: &str) -> Option<Value> 
         "duration" => Value::Long(0),
         "durationString" => values::text("0 ms and counting"),
         "keepLog" => Value::Bool(false),
-        "previousBuild"
-        | "nextBuild"
-        | "previousBuildInProgress"
-        | "previousBuiltBuild"
-        | "previousCompletedBuild"
-        | "previousFailedBuild"
-        | "previousNotFailedBuild"
-        | "previousSuccessfulBuild" => Value::Null,
+        "nextBuild" | "previousBuildInProgress" => Value::Null,
+        "previousBuild" | "previousBuiltBuild" | "previousCompletedBuild" => before(core, |_| true),
+        "previousFailedBuild" => before(core, |outcome| outcome == Outcome::Failure),
+        "previousNotFailedBuild" => before(core, |outcome| outcome != Outcome::Failure),
+        "previousSuccessfulBuild" => before(core, |outcome| outcome <= Outcome::Unstable),
         "changeSets" | "upstreamBuilds" => Value::list(Vec::new()),
         "buildCauses" => causes(core, None),
-        "buildVariables" => values::map(core.run.params.borrow().iter().map(|(n, v)| (n.as_str(), v.clone()))),
+        "buildVariables" => values::map(core.run.env.borrow().iter().map(|(n, v)| (n.as_str(), values::text(v)))),
+        _ => return None,
+    })
+}
+
+/// The run before, where it is known and of that kind. What was before that is not known.
+fn before(core: &Core, is_meant: impl Fn(Outcome) -> bool) -> Value {
+    match core.facts.previous {
+        Some(outcome) if is_meant(outcome) => Value::host(super::CURRENT_BUILD, PREVIOUS),
+        _ => Value::Null,
+    }
+}
+
+/// What is known of the run before: a property of it.
+pub(super) fn previous(core: &Core, name: &str) -> Option<Value> {
+    let facts = &core.facts;
+    let outcome = facts.previous?.name();
+    let number = facts.previous_number.unwrap_or_else(|| facts.build_number.saturating_sub(1));
+    let job = facts.job_name.as_str();
+    Some(match name {
+        "result" | "currentResult" => values::text(outcome),
+        "number" => int(i64::try_from(number).unwrap_or(i64::MAX)),
+        "id" => values::text(&number.to_string()),
+        "displayName" => values::text(&format!("#{number}")),
+        "fullDisplayName" => values::text(&format!("{job} #{number}")),
+        "projectName" => values::text(job.rsplit('/').next().unwrap_or_default()),
+        "fullProjectName" => values::text(job),
+        "previousBuild" | "previousBuiltBuild" | "previousCompletedBuild" | "previousBuildInProgress" => Value::Null,
+        "previousFailedBuild" | "previousNotFailedBuild" | "previousSuccessfulBuild" => Value::Null,
         _ => return None,
     })
 }
@@ -83,12 +111,14 @@ fn tell(core: &Core) {
 }
 
 /// A method that is no accessor.
-pub(super) fn method(core: &Core, scope: &Scope, call: &HostCall) -> Option<Value> {
+pub(super) fn method(core: &Core, scope: &Scope, host: &HostRef, call: &HostCall) -> Option<Value> {
     let wanted = |value: &Value| Outcome::from_name(&value.to_text());
-    let now = seen(core, scope).unwrap_or(Outcome::Success);
+    let is_previous = host.id == PREVIOUS;
+    let now = if is_previous { core.facts.previous? } else { seen(core, scope).unwrap_or(Outcome::Success) };
     match (&*call.name, &call.args[..]) {
         ("resultIsBetterOrEqualTo", [other]) => Some(Value::Bool(now <= wanted(other)?)),
         ("resultIsWorseOrEqualTo", [other]) => Some(Value::Bool(now >= wanted(other)?)),
+        _ if is_previous => None,
         ("getBuildCauses", []) => Some(causes(core, None)),
         ("getBuildCauses", [class]) => Some(causes(core, Some(&class.to_text()))),
         _ => None,

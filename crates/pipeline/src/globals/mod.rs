@@ -3,6 +3,7 @@
 pub(crate) mod containers;
 mod current_build;
 pub(crate) mod docker;
+pub(crate) mod scm;
 
 use std::rc::Rc;
 
@@ -52,7 +53,9 @@ fn params(core: &Core) -> Value {
 pub(crate) fn property(core: &Core, scope: &Scope, host: &HostRef, name: &str) -> Option<Value> {
     match host.kind {
         ENV => Some(values::opt_text(core.env_var(scope, name).as_deref())),
+        CURRENT_BUILD if host.id == current_build::PREVIOUS => current_build::previous(core, name),
         CURRENT_BUILD => current_build::property(core, scope, name),
+        SCM | scm::REMOTE | scm::BRANCH => scm::property(core, scope, host, name),
         IMAGE | CONTAINER => docker::property(core, host.id, name),
         HUDSON if name == "FilePath" => Some(values::text("hudson.FilePath")),
         _ => None,
@@ -68,11 +71,11 @@ pub(crate) fn refused_property(host: &HostRef, name: &str) -> Option<String> {
 pub(crate) fn set_property(core: &Core, scope: &Scope, host: &HostRef, name: &str, value: &Value) -> bool {
     match host.kind {
         ENV => {
-            let text = if value.is_null() { String::new() } else { value.to_text() };
-            core.run.env.borrow_mut().insert(name.to_owned(), text);
+            // Java's `String.valueOf`: null is the text `null`.
+            core.run.env.borrow_mut().insert(name.to_owned(), value.to_text());
             true
         }
-        CURRENT_BUILD => current_build::set_property(core, scope, name, value),
+        CURRENT_BUILD if host.id != current_build::PREVIOUS => current_build::set_property(core, scope, name, value),
         _ => false,
     }
 }
@@ -85,7 +88,7 @@ pub(crate) fn call(core: &Rc<Core>, scope: &Scope, call: HostCall) -> LocalFutur
     }
     let answer = match host.kind {
         ENV => env_method(core, scope, &call),
-        CURRENT_BUILD => current_build::method(core, scope, &call),
+        CURRENT_BUILD => current_build::method(core, scope, &host, &call),
         SCM if &*call.name == "toString" => Some(values::text("hudson.plugins.git.GitSCM")),
         _ => None,
     };

@@ -14,11 +14,12 @@ pub(crate) async fn dir(call: StepCall) -> Result<Value, Fault> {
     call.run_body(&call.scope.in_dir(path)).await
 }
 
-/// `ws('x') { … }`: another workspace of the same node. A relative one lies in the node's own workspace, because a
+/// `ws('x') { … }`: another workspace of the same node, `ws { … }` an empty one of its own. A relative one lies in the node's own workspace, because a
 /// sandbox has no room of its own beside that.
 pub(crate) async fn ws(call: StepCall) -> Result<Value, Fault> {
     let node = call.node()?;
-    let path = workspace_path(&node.place.workspace, &call.args.text("dir")?);
+    let name = call.args.opt_text("dir")?.unwrap_or_else(|| format!("ws@{}", call.id.0));
+    let path = workspace_path(&node.place.workspace, &name);
     call.say(&format!("Running in {path}"));
     call.run_body(&call.scope.in_workspace(path)).await
 }

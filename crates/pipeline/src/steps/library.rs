@@ -19,7 +19,7 @@ pub(crate) async fn library(call: StepCall) -> Result<Value, Fault> {
     let identifier = call.args.text("identifier")?;
     let mut wish = LibraryWish::configured(&identifier);
     if let Some(retriever) = call.args.get("retriever") {
-        wish.place = place(retriever)?;
+        wish.place = place(&call, retriever)?;
         if wish.version.is_none() && matches!(&wish.place, LibraryPlace::Git(source, _) if source.reference.is_none()) {
             return Err(Fault::abort(format!("No version specified for library {}", wish.name))
                 .with_hint(format!("library identifier: '{}@main', …", wish.name)));
@@ -30,7 +30,7 @@ pub(crate) async fn library(call: StepCall) -> Result<Value, Fault> {
 }
 
 /// Where `retriever` says that a library is.
-fn place(retriever: &Value) -> Result<LibraryPlace, Fault> {
+fn place(call: &StepCall, retriever: &Value) -> Result<LibraryPlace, Fault> {
     let fields = values::entries(retriever).unwrap_or_default();
     let kind = values::symbol(&fields).unwrap_or_default();
     let field = |name: &str| fields.iter().find(|(n, _)| n == name).map(|(_, v)| v).filter(|v| !v.is_null());
@@ -46,7 +46,7 @@ fn place(retriever: &Value) -> Result<LibraryPlace, Fault> {
         Some(Value::Host(host)) if host.kind == globals::SCM => Ok(LibraryPlace::Own(folder)),
         Some(scm) => {
             let fields = values::entries(scm).unwrap_or_default();
-            let source = source(&fields)?.ok_or_else(|| unknown(&values::symbol(&fields).unwrap_or_default()))?;
+            let source = source(call, &fields)?.ok_or_else(|| unknown(&values::symbol(&fields).unwrap_or_default()))?;
             Ok(LibraryPlace::Git(source, folder))
         }
         None => Err(Fault::illegal("library: the retriever says no scm")),
@@ -54,7 +54,7 @@ fn place(retriever: &Value) -> Result<LibraryPlace, Fault> {
 }
 
 /// The repository of a source: git's own, or one of a forge by owner and name.
-fn source(fields: &[(String, Value)]) -> Result<Option<GitSource>, Fault> {
+fn source(call: &StepCall, fields: &[(String, Value)]) -> Result<Option<GitSource>, Fault> {
     let field = |name: &str| fields.iter().find(|(n, _)| n == name).map(|(_, v)| v.to_text());
     let credentials = field("credentialsId").filter(|id| !id.is_empty());
     let git = |url: String| Ok(Some(GitSource { url, reference: None, credentials: credentials.clone() }));
@@ -63,7 +63,7 @@ fn source(fields: &[(String, Value)]) -> Result<Option<GitSource>, Fault> {
         _ => None,
     };
     match &*values::symbol(fields).unwrap_or_default() {
-        "GitSCM" | "scmGit" | "gitSCM" => Ok(git_scm(fields)?.0),
+        "GitSCM" | "scmGit" | "gitSCM" => Ok(git_scm(call, fields)?.0),
         "GitSCMSource" | "gitSource" | "git" => field("remote").map_or(Ok(None), git),
         "GitHubSCMSource" | "github" => match field("repositoryUrl").or_else(|| of_forge("https://github.com")) {
             Some(url) => git(url),

@@ -6,6 +6,7 @@ mod engine;
 mod engine_checks;
 mod engine_declarative;
 mod engine_docker;
+mod engine_globals;
 mod engine_library;
 mod engine_properties;
 mod engine_scripts;

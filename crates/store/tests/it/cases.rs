@@ -80,7 +80,8 @@ pub async fn projects_and_runs(store: Store) {
     assert!(!store.finish_run(ids[4], &end(Outcome::Success), 60).await.unwrap(), "a run ends once");
     let run = store.run(ids[4]).await.unwrap().unwrap();
     assert_eq!((run.status, run.outcome, run.ended_at), (Status::Done, Some(Outcome::Unstable), Some(50)));
-    assert_eq!(create(&store, "folder/app").await.facts.previous, Some(Outcome::Unstable));
+    let after = create(&store, "folder/app").await;
+    assert_eq!((after.facts.previous, after.facts.previous_number), (Some(Outcome::Unstable), Some(run.number)));
     let unfinished = RunFilter { unfinished: true, limit: 100, ..RunFilter::default() };
     assert_eq!(store.runs(&unfinished).await.unwrap().len(), 6);
     assert!(!store.abort_run(&alice(), ids[4], "late", 70).await.unwrap());

@@ -1,0 +1,106 @@
+//! The objects that a pipeline finds ready: what scripts take out of them.
+
+use model::outcome::Outcome;
+use model::request::{GitSource, Request};
+use pipeline::conformance::Fixture;
+use pipeline::engine::RunFacts;
+
+use crate::engine::run;
+use crate::engine_world::{Ran, World};
+
+/// Runs a script of a branch of a project, after a run that failed.
+fn of_branch(source: &str) -> Ran {
+    let env = [("BRANCH_NAME", "main"), ("GIT_URL", "https://x/own.git")];
+    let facts = RunFacts {
+        job_name: "team/app/main".to_owned(),
+        build_number: 9,
+        previous: Some(Outcome::Failure),
+        previous_number: Some(6),
+        has_scm: true,
+        env: env.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
+        ..RunFacts::default()
+    };
+    World::new(Fixture { facts, ..Fixture::default() }).run(source).unwrap()
+}
+
+/// What it checks out.
+fn sources(ran: &Ran) -> Vec<Option<GitSource>> {
+    let found = ran.requests.iter().filter_map(|request| match request {
+        Request::Checkout { source, .. } => Some(source.clone()),
+        _ => None,
+    });
+    found.collect()
+}
+
+fn git(url: &str, reference: Option<&str>) -> Option<GitSource> {
+    Some(GitSource { url: url.to_owned(), reference: reference.map(str::to_owned), credentials: None })
+}
+
+#[test]
+fn variables_are_found_in_any_case() {
+    let ran = run("env.Mine = 'a'\necho \"${env.mine} ${MINE} ${env.Mine}\"\nnode { echo \"at ${workspace}\" }");
+    ran.is(Outcome::Success).has("a a a").has("at /");
+    // Two that differ in that alone stay two.
+    run("env.low = 'a'; env.LOW = 'b'\necho \"${env.low}${env.LOW}\"").is(Outcome::Success).has("ab");
+    run("env.X = null\necho \"[${env.X}]\"").is(Outcome::Success).has("[null]");
+    run("echo nowhere").is(Outcome::Failure).has("No such property: nowhere");
+}
+
+#[test]
+fn the_run_before_is_known_as_far_as_it_is() {
+    let ran = of_branch(
+        "def last = currentBuild.previousBuild
+        echo \"${last.result} ${last.number} ${last.displayName} ${last.resultIsWorseOrEqualTo('UNSTABLE')} ${last.previousBuild}\"
+        echo \"${currentBuild.getPreviousFailedBuild()?.id} ${currentBuild.previousSuccessfulBuild} ${currentBuild.number}\"",
+    );
+    ran.is(Outcome::Success).has("FAILURE 6 #6 true null").has("6 null 9");
+    of_branch("currentBuild.previousBuild.result = 'SUCCESS'").is(Outcome::Failure);
+    of_branch("echo \"${currentBuild.previousBuild.rawBuild}\"").is(Outcome::Failure).has("RejectedAccessException");
+    run("echo \"${currentBuild.previousBuild?.result}\"").is(Outcome::Success).has("null");
+    run("env.A = 'b'\necho \"${currentBuild.buildVariables}\"").is(Outcome::Success).has("[A:b]");
+}
+
+#[test]
+fn the_parts_of_scm_stand_for_the_project_itself() {
+    let ran = of_branch(
+        "node {
+            echo \"${scm.userRemoteConfigs[0].url} ${scm.getBranches()[0].name} ${scm.doGenerateSubmoduleConfigurations}\"
+            checkout([$class: 'GitSCM', branches: scm.branches, userRemoteConfigs: scm.userRemoteConfigs,
+                extensions: scm.extensions + [[$class: 'CleanCheckout']]])
+            checkout([$class: 'GitSCM', branches: scm.branches, userRemoteConfigs: [[url: scm.userRemoteConfigs[0].url]]])
+            checkout([$class: 'GitSCM', branches: [[name: '*/other']], userRemoteConfigs: scm.userRemoteConfigs])
+        }",
+    );
+    ran.is(Outcome::Success).has("https://x/own.git main false");
+    assert_eq!(sources(&ran), [None, None, git("https://x/own.git", Some("other"))]);
+    let facts = RunFacts { has_scm: true, ..RunFacts::default() };
+    let source =
+        "node { checkout([$class: 'GitSCM', branches: [[name: 'x']], userRemoteConfigs: scm.userRemoteConfigs]) }";
+    let ran = World::new(Fixture { facts, ..Fixture::default() }).run(source).unwrap();
+    ran.is(Outcome::Failure).has("address of this project's repository is not known");
+}
+
+#[test]
+fn addresses_and_branches_are_expanded() {
+    let ran = of_branch(
+        "node { checkout([$class: 'GitSCM', branches: [[name: 'refs/remotes/origin/${BRANCH_NAME}']],
+            userRemoteConfigs: [[url: 'https://x/$BRANCH_NAME/$$a/${none}/$']]]) }",
+    );
+    assert_eq!(sources(ran.is(Outcome::Success)), [git("https://x/main/$a/${none}/$", Some("main"))]);
+}
+
+#[test]
+fn the_binding_can_be_asked() {
+    let ran = run("x = 1
+        def known() { binding.hasVariable('x') }
+        binding.setVariable('y', 2)
+        echo \"${known()} ${getBinding().hasVariable('z')} ${y} ${binding.getVariable('x')} ${binding.variables.containsKey('y')}\"
+        try { binding.getVariable('z') } catch (MissingPropertyException e) { echo 'none' }");
+    ran.is(Outcome::Success).has("true false 2 1 true").has("none");
+}
+
+#[test]
+fn a_workspace_without_a_name_is_one_of_its_own() {
+    let ran = run("node { def outer = pwd(); ws { echo \"${pwd() != outer && pwd() == WORKSPACE}\" } }");
+    ran.is(Outcome::Success).has("true");
+}

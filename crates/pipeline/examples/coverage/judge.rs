@@ -104,7 +104,7 @@ fn look(source: &str, assume: bool) -> Verdict {
         End::Ended(Outcome::Success | Outcome::Unstable | Outcome::NotBuilt, _) => verdict(true, true, None),
         End::Ended(outcome, message) => {
             let message = message.unwrap_or_else(|| format!("the file sets the result {}", outcome.name()));
-            let asks_libraries = said.iter().any(|message| message.starts_with("@Library"));
+            let asks_libraries = ["@Library", "library"].iter().any(|word| source.contains(word));
             verdict(true, false, Some(why(&message, asks_libraries)))
         }
         End::Stuck(message) => verdict(true, false, reason("no end", message)),

@@ -21,6 +21,7 @@ mod scm;
 mod shell;
 pub(crate) mod stage;
 mod text;
+mod tool;
 mod unknown;
 mod variables;
 
@@ -123,6 +124,7 @@ steps! {
     "step" sole "delegate" => meta::step;
     "timeout" sole "time" block true => flow::timeout;
     "timestamps" block true => meta::timestamps;
+    "tool" sole "name" => tool::tool;
     "unstable" sole "message" => catch::unstable;
     "unstash" sole "name" => keep::unstash;
     "validateDeclarativePipeline" sole "path" => files::validate;

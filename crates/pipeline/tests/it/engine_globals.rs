@@ -104,3 +104,19 @@ fn a_workspace_without_a_name_is_one_of_its_own() {
     let ran = run("node { def outer = pwd(); ws { echo \"${pwd() != outer && pwd() == WORKSPACE}\" } }");
     ran.is(Outcome::Success).has("true");
 }
+
+#[test]
+fn a_tool_is_what_the_place_has() {
+    let programs = vec![("mvn".to_owned(), "#!/bin/sh\necho \"runs $*\"".to_owned())];
+    let run =
+        |source: &str| World::new(Fixture { programs: programs.clone(), ..Fixture::default() }).run(source).unwrap();
+    run("node { def home = tool 'M3'; echo \"${home.startsWith('/') && fileExists(\"$home/programs/mvn\")}\" }")
+        .is(Outcome::Success)
+        .has("true");
+    run("node { echo tool(name: 'any', type: 'git') }").is(Outcome::Success).has("\ngit\n");
+    run("node { tool 'sonar' }")
+        .is(Outcome::Failure)
+        .has("No tool named sonar found")
+        .has("there is no `sonar-scanner` here");
+    run("node { tool 'LOCAL' }").is(Outcome::Failure).has("does not say which program it is");
+}

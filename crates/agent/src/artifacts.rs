@@ -31,14 +31,27 @@ pub enum Keep<'a> {
     Server(&'a ServerFiles),
 }
 
+/// Where among all artifacts they are.
+pub struct Place<'a> {
+    /// Who keeps them.
+    pub to: Keep<'a>,
+    /// The folder of the artifacts; none: the uppermost.
+    pub below: Option<String>,
+}
+
 /// Keeps files; returns how many.
 pub async fn archive(
     job: &Job,
     scratch: &Path,
-    keep: Keep<'_>,
+    keep: Place<'_>,
     files: FileSet,
     allow_empty: bool,
 ) -> Result<(Reply, Vec<String>), Trouble> {
+    let Place { to: keep, below } = keep;
+    let folder = below.map_or(Ok(Vec::new()), |below| {
+        let leads_out = || Trouble::workload(format!("‘{below}’ is no folder for artifacts: it leads out of theirs"));
+        inside(Path::new(&below)).ok_or_else(leads_out)
+    })?;
     let spool = unnamed(scratch)?;
     let out = spool.try_clone().map_err(|error| Trouble::infrastructure(format!("cannot keep artifacts: {error}")))?;
     let includes = files.includes.clone();
@@ -56,23 +69,28 @@ pub async fn archive(
         )));
     }
     let mut report = match keep {
-        Keep::Folder(target) => extracted(spool, target.to_owned()).await.map_err(|error| {
+        Keep::Folder(target) => extracted(spool, target.to_owned(), folder).await.map_err(|error| {
             Trouble::infrastructure(format!("cannot keep artifacts in {}: {error}", target.display()))
                 .with_hint("another folder is named with --artifacts")
         })?,
-        Keep::Server(uploads) => hand_over(spool, scratch, uploads).await?,
+        Keep::Server(uploads) => hand_over(spool, scratch, folder, uploads).await?,
     };
     report.notes.extend(passed_over("not archived", &summary.skipped));
     Ok((Reply::Count(report.paths.len() as u64), report.notes))
 }
 
 /// Takes files out here, and hands them to the server. Nothing of them is left here, however this ends.
-async fn hand_over(spool: File, scratch: &Path, uploads: &ServerFiles) -> Result<Extracted, Trouble> {
+async fn hand_over(
+    spool: File,
+    scratch: &Path,
+    inner: Vec<PathBuf>,
+    uploads: &ServerFiles,
+) -> Result<Extracted, Trouble> {
     let failed = |error| Trouble::infrastructure(format!("cannot keep artifacts in {}: {error}", scratch.display()));
     // Whoever sweeps the folder sees by the name whether its process lives.
     let prefix = format!("artifacts-{}-", std::process::id());
     let folder = tempfile::Builder::new().prefix(&prefix).tempdir_in(scratch).map_err(failed)?;
-    let mut report = extracted(spool, folder.path().to_owned()).await.map_err(failed)?;
+    let mut report = extracted(spool, folder.path().to_owned(), inner).await.map_err(failed)?;
     let is_named = |path: &PathBuf| path.to_str().is_some_and(wire::artifact::is_path);
     let (named, strange): (Vec<_>, Vec<_>) = report.paths.into_iter().partition(is_named);
     let strange = strange.iter().map(|path| format!("not archived: {path:?} has a name that no server takes"));
@@ -95,15 +113,15 @@ struct Extracted {
     notes: Vec<String>,
 }
 
-async fn extracted(mut spool: File, target: PathBuf) -> std::io::Result<Extracted> {
+async fn extracted(mut spool: File, target: PathBuf, folder: Vec<PathBuf>) -> std::io::Result<Extracted> {
     let extracted = tokio::task::spawn_blocking(move || {
         spool.seek(SeekFrom::Start(0))?;
-        extract(&spool, &target)
+        extract(&spool, &target, &folder)
     });
     extracted.await.unwrap_or_else(|error| Err(std::io::Error::other(error)))
 }
 
-fn extract(tar: &File, target: &Path) -> std::io::Result<Extracted> {
+fn extract(tar: &File, target: &Path, folder: &[PathBuf]) -> std::io::Result<Extracted> {
     let below = Below::open(target)?;
     let mut report = Extracted::default();
     let mut archive = tar::Archive::new(std::io::BufReader::new(tar));
@@ -114,6 +132,7 @@ fn extract(tar: &File, target: &Path) -> std::io::Result<Extracted> {
             report.notes.push(format!("not archived: {} leads out of the workspace", path.display()));
             continue;
         };
+        let parts = [folder, &parts].concat();
         match entry.header().entry_type() {
             tar::EntryType::Directory => below.make_folders(&parts)?,
             tar::EntryType::Regular | tar::EntryType::GNUSparse | tar::EntryType::Continuous => {
@@ -165,7 +184,7 @@ mod tests {
             ("link", Symlink, "/etc"),
             ("null", Char, ""),
         ]);
-        let report = extract(&tar, &target).unwrap();
+        let report = extract(&tar, &target, &[]).unwrap();
         assert_eq!(report.paths, [Path::new("a/b.txt")]);
         assert_eq!(report.notes.len(), 4, "{:?}", report.notes);
         assert_eq!(std::fs::read_to_string(target.join("a/b.txt")).unwrap(), "hello");
@@ -175,13 +194,22 @@ mod tests {
     }
 
     #[test]
+    fn files_may_lie_in_a_folder_of_the_artifacts() {
+        let dir = tempfile::tempdir().unwrap();
+        let tar = hostile(&[("a/b.txt", tar::EntryType::Regular, "")]);
+        let report = extract(&tar, dir.path(), &inside(Path::new("My_20Report/x")).unwrap()).unwrap();
+        assert_eq!(report.paths, [Path::new("My_20Report/x/a/b.txt")]);
+        assert_eq!(std::fs::read_to_string(dir.path().join(&report.paths[0])).unwrap(), "hello");
+    }
+
+    #[test]
     fn a_planted_link_is_not_followed() {
         let dir = tempfile::tempdir().unwrap();
         let target = dir.path().join("out");
         std::fs::create_dir_all(&target).unwrap();
         std::fs::create_dir(dir.path().join("elsewhere")).unwrap();
         std::os::unix::fs::symlink("../elsewhere", target.join("a")).unwrap();
-        assert!(extract(&hostile(&[("a/b.txt", tar::EntryType::Regular, "")]), &target).is_err());
+        assert!(extract(&hostile(&[("a/b.txt", tar::EntryType::Regular, "")]), &target, &[]).is_err());
         assert!(!dir.path().join("elsewhere/b.txt").exists());
     }
 }

@@ -207,8 +207,8 @@ impl Performer {
                 self.say(notes).await;
                 Ok(Reply::Done)
             }
-            Request::Archive { job, files, allow_empty } => {
-                self.archive(&*self.at(job).await?, files, allow_empty).await
+            Request::Archive { job, files, below, allow_empty } => {
+                self.archive(&*self.at(job).await?, files, below, allow_empty).await
             }
             Request::TestReport { job, step, files } => {
                 let job = self.at(job).await?;
@@ -239,9 +239,16 @@ impl Performer {
         }
     }
 
-    async fn archive(&self, job: &Job, files: FileSet, allow_empty: bool) -> Result<Reply, Trouble> {
+    async fn archive(
+        &self,
+        job: &Job,
+        files: FileSet,
+        below: Option<String>,
+        allow_empty: bool,
+    ) -> Result<Reply, Trouble> {
         let options = &self.host.options;
-        let keep = self.uploads.as_ref().map_or(Keep::Folder(&options.artifacts), Keep::Server);
+        let to = self.uploads.as_ref().map_or(Keep::Folder(&options.artifacts), Keep::Server);
+        let keep = artifacts::Place { to, below };
         let (reply, notes) = artifacts::archive(job, &options.scratch, keep, files, allow_empty).await?;
         self.say(notes).await;
         Ok(reply)

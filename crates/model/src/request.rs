@@ -149,6 +149,9 @@ pub enum Request {
         job: JobId,
         /// Which.
         files: FileSet,
+        /// The folder of the artifacts that they lie in, with `/` between its parts; none: they lie there as they lay below their folder.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        below: Option<String>,
         /// Do not fail on an empty set.
         allow_empty: bool,
     },

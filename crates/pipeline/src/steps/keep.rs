@@ -61,7 +61,7 @@ pub(crate) async fn archive_artifacts(call: StepCall) -> Result<Value, Fault> {
         return Ok(Value::Null);
     }
     call.say("Archiving artifacts");
-    match call.ask(Request::Archive { job, files, allow_empty: true }).await? {
+    match call.ask(Request::Archive { job, files, below: None, allow_empty: true }).await? {
         Reply::Count(0) if !allow_empty => Err(Fault::abort(format!(
             "No artifacts found that match the file pattern \"{includes}\". Configuration error?"
         ))),
@@ -84,7 +84,7 @@ pub(crate) async fn archive(call: StepCall) -> Result<Value, Fault> {
         case_sensitive: true,
     };
     let job = call.node()?.job;
-    match call.ask(Request::Archive { job, files, allow_empty: true }).await? {
+    match call.ask(Request::Archive { job, files, below: None, allow_empty: true }).await? {
         Reply::Count(0) => {
             call.say("No artifacts found");
             Ok(Value::Null)

@@ -165,7 +165,11 @@ impl World {
         let said = |e: std::io::Error| e.to_string();
         Ok(match request {
             Request::Allocate { job, agent, .. } => Reply::Allocated(self.allocate(job, &agent)),
-            Request::Release { .. } | Request::MakeDir { .. } => Reply::Done,
+            Request::Release { .. } => Reply::Done,
+            Request::MakeDir { path, .. } => {
+                fs::create_dir_all(path).map_err(said)?;
+                Reply::Done
+            }
             Request::Exec { step, script, job } => self.exec(job, step, &script),
             Request::Checkout { dir, source, .. } => self.checkout(&dir, source.is_none()),
             Request::ReadFile { path, .. } => {
@@ -198,11 +202,12 @@ impl World {
                 }
                 Reply::Done
             }
-            Request::Archive { files, .. } => {
+            Request::Archive { files, below, .. } => {
+                let folder = below.map_or_else(String::new, |folder| folder + "/");
                 let found = collect(&files);
                 let count = found.len() as u64;
                 for (path, bytes) in found {
-                    self.ran.2.insert(path, String::from_utf8_lossy(&bytes).into_owned());
+                    self.ran.2.insert(format!("{folder}{path}"), String::from_utf8_lossy(&bytes).into_owned());
                 }
                 Reply::Count(count)
             }

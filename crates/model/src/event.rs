@@ -7,6 +7,7 @@ use crate::ids::{JobId, StageId, StepId};
 use crate::outcome::Outcome;
 use crate::properties::Properties;
 use crate::rung::Rung;
+use crate::said::Said;
 use crate::test_result::TestCase;
 
 /// One thing that happened. The shell around the evaluator adds the time.
@@ -89,6 +90,15 @@ pub enum Event {
         /// What went wrong.
         message: Option<String>,
     },
+    /// What a step was asked for that does not do it, for it would tell somebody something whom nobody here knows.
+    StepRecorded {
+        /// Which.
+        step: StepId,
+        /// `slackSend`.
+        name: String,
+        /// Its arguments by their names, within the bounds of [`crate::said`]; what looks like a secret is left out.
+        arguments: Said,
+    },
     /// A line of the log, without its line break.
     Log {
         /// The step that wrote it.
@@ -156,6 +166,10 @@ impl Event {
                 label.iter_mut().for_each(change);
             }
             Event::StepFinished { message, .. } => message.iter_mut().for_each(change),
+            Event::StepRecorded { name, arguments, .. } => {
+                change(name);
+                arguments.each_text(change);
+            }
             Event::Log { text, .. } => change(text),
             Event::TestsReported { cases, .. } => cases.iter_mut().for_each(|case| case.each_text(change)),
             Event::Annotated { annotations, .. } => annotations.iter_mut().for_each(|of| of.each_text(change)),

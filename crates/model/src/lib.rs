@@ -16,5 +16,6 @@ pub mod request;
 pub mod resources;
 pub mod run;
 pub mod rung;
+pub mod said;
 pub mod stages;
 pub mod test_result;

@@ -62,6 +62,7 @@ impl LogRenderer {
             | Event::JobStarted { .. }
             | Event::JobFinished { .. }
             | Event::StepStarted { .. }
+            | Event::StepRecorded { .. }
             | Event::StepFinished { .. } => None,
         }
     }

@@ -4,6 +4,7 @@
 //! Being listed does not mean that Cofferdam can run it: see [`Support`].
 
 mod nearest;
+mod plugins;
 mod table;
 
 use std::collections::HashMap;
@@ -92,8 +93,21 @@ pub enum Kind {
 pub enum Support {
     /// It runs.
     Runs,
+    /// It keeps what it was asked for, and does nothing else; a block is run.
+    Recorded(Level),
+    /// It will not run: what it does or answers cannot be left out.
+    Refused(Level),
     /// Jenkins knows it; running it is refused with a message that says so.
     Known,
+}
+
+/// Why a step is not what it is in Jenkins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Level {
+    /// Ends a sentence: `no message is sent from a run`.
+    pub why: &'static str,
+    /// What may be done instead.
+    pub instead: Option<&'static str>,
 }
 
 /// The Java type of a parameter, as far as a literal can be checked against it.
@@ -200,7 +214,14 @@ impl Catalogue {
         CATALOGUE.get_or_init(|| {
             let mut entries = table::parse(include_str!("steps.table"), Some(Kind::Step));
             entries.extend(table::parse(include_str!("symbols.table"), None));
-            let index = entries.iter().enumerate().map(|(i, e)| ((e.kind, e.name), i)).collect();
+            let index: HashMap<_, _> = entries.iter().enumerate().map(|(i, e)| ((e.kind, e.name), i)).collect();
+            for (name, support) in plugins::parse(include_str!("plugins.table")) {
+                let at = index.get(&(Kind::Step, name)).unwrap_or_else(|| panic!("catalogue: no step is {name}"));
+                // What runs needs no reason why it does not.
+                if entries[*at].support == Support::Known {
+                    entries[*at].support = support;
+                }
+            }
             Catalogue { entries, index }
         })
     }
@@ -213,6 +234,13 @@ impl Catalogue {
     /// The step of that name.
     pub fn step(&self, name: &str) -> Option<&Entry> {
         self.find(Kind::Step, name)
+    }
+
+    /// The step that does what a Java class does, which is named with or without its package.
+    pub fn step_of_class(&self, class: &str) -> Option<&'static str> {
+        let name = class.rsplit('.').next().unwrap_or_default();
+        let lines = include_str!("classes.table").lines().filter(|line| !line.starts_with('#'));
+        lines.filter_map(|line| line.split_once(' ')).find(|(of, _)| *of == name).map(|(_, step)| step)
     }
 
     /// Whether anything at all has that name: such a call may stand where Groovy code stands.
@@ -295,6 +323,28 @@ mod tests {
         let mut have: Vec<_> = crate::steps::names().collect();
         have.sort_unstable();
         assert_eq!(said, have, "`run` in steps.table and the engine's table of steps differ");
+    }
+
+    #[test]
+    fn a_step_that_does_not_run_says_what_becomes_of_it() {
+        let catalogue = Catalogue::get();
+        for (name, support) in plugins::parse(include_str!("plugins.table")) {
+            let (Support::Recorded(level) | Support::Refused(level)) = support else { panic!("{name}") };
+            assert!(!level.why.is_empty() && catalogue.step(name).is_some(), "{name}");
+        }
+        assert!(matches!(catalogue.step("slackSend").map(|e| e.support), Some(Support::Recorded(_))));
+        assert!(matches!(catalogue.step("httpRequest").map(|e| e.support), Some(Support::Refused(_))));
+    }
+
+    #[test]
+    fn a_class_of_java_is_a_step() {
+        let catalogue = Catalogue::get();
+        assert_eq!(catalogue.step_of_class("hudson.tasks.junit.JUnitResultArchiver"), Some("junit"));
+        assert_eq!(catalogue.step_of_class("class"), None);
+        let lines = include_str!("classes.table").lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+        for (class, step) in lines.map(|line| line.split_once(' ').unwrap()) {
+            assert!(catalogue.step(step).is_some(), "{class}");
+        }
     }
 
     #[test]

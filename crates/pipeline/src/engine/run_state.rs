@@ -40,6 +40,10 @@ pub(crate) struct RunState {
     pub(crate) post_unwanted: Cell<bool>,
     /// `docker.image(x)` objects by number.
     pub(crate) images: RefCell<Vec<String>>,
+    /// The channels that messages were meant for, by the number of their answers.
+    pub(crate) slack_channels: RefCell<Vec<String>>,
+    /// Names of steps that were recorded, so that each is warned of once.
+    pub(crate) recorded: RefCell<BTreeSet<&'static str>>,
     /// Exceptions that the script holds and that mean more than their text.
     pub(crate) known_faults: RefCell<Vec<(Value, Fault)>>,
     /// The counters of the bodies around each running process.
@@ -61,6 +65,8 @@ impl RunState {
             aborted: Cell::new(false),
             post_unwanted: Cell::new(false),
             images: RefCell::default(),
+            slack_channels: RefCell::default(),
+            recorded: RefCell::default(),
             known_faults: RefCell::default(),
             processes: RefCell::default(),
         }

@@ -83,7 +83,7 @@ fn seen(core: &Core, scope: &Scope) -> Option<Outcome> {
 }
 
 /// Sets a property; false where it cannot be set.
-pub(super) fn set_property(core: &Core, _: &Scope, name: &str, value: &Value) -> bool {
+pub(crate) fn set_property(core: &Core, _: &Scope, name: &str, value: &Value) -> bool {
     let text = (!value.is_null()).then(|| value.to_text());
     match name {
         // An unknown name is FAILURE to Jenkins, and null changes nothing.

@@ -1,8 +1,9 @@
 //! The objects that a pipeline finds ready: `env`, `params`, `currentBuild`, `scm`, `docker`, `steps`.
 
 pub(crate) mod containers;
-mod current_build;
+pub(crate) mod current_build;
 pub(crate) mod docker;
+pub(crate) mod recorded;
 pub(crate) mod scm;
 
 use std::rc::Rc;
@@ -57,6 +58,7 @@ pub(crate) fn property(core: &Core, scope: &Scope, host: &HostRef, name: &str) -
         CURRENT_BUILD => current_build::property(core, scope, name),
         SCM | scm::REMOTE | scm::BRANCH => scm::property(core, scope, host, name),
         IMAGE | CONTAINER => docker::property(core, host.id, name),
+        recorded::SLACK | recorded::PLAIN => recorded::property(core, host.kind, host.id, name),
         HUDSON if name == "FilePath" => Some(values::text("hudson.FilePath")),
         _ => None,
     }
@@ -92,7 +94,10 @@ pub(crate) fn call(core: &Rc<Core>, scope: &Scope, call: HostCall) -> LocalFutur
         SCM if &*call.name == "toString" => Some(values::text("hudson.plugins.git.GitSCM")),
         _ => None,
     };
-    let answer = answer.or_else(|| accessor(core, scope, &host, &call)).ok_or_else(|| no_method(&host, &call));
+    let answer = answer.or_else(|| accessor(core, scope, &host, &call));
+    // `response.addReaction('tada')`, `summary.appendText('x')`
+    let nothing = matches!(host.kind, recorded::SLACK | recorded::PLAIN).then_some(Value::Null);
+    let answer = answer.or(nothing).ok_or_else(|| no_method(&host, &call));
     Box::pin(async move { answer })
 }
 

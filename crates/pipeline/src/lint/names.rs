@@ -11,7 +11,7 @@ use groovy::ast::{Closure, Script, Text};
 use groovy::diagnostic::Diagnostic;
 use groovy::span::Span;
 
-use crate::catalogue::{Catalogue, Kind, OF_EVERY_OBJECT, Support, nearest};
+use crate::catalogue::{Catalogue, Entry, Kind, Level, OF_EVERY_OBJECT, Support, nearest};
 use crate::declarative::unroll;
 use crate::definition::Surroundings;
 
@@ -79,6 +79,16 @@ pub(crate) fn check(
                     diagnostics.push(known.perhaps_library(&call.name, call.span));
                 }
             }
+            Finding::Level(words, level) => {
+                if warned.insert(call.name.clone()) {
+                    let found =
+                        Diagnostic::warning(call.span, format!("the step \"{}\" {words}: {}", call.name, level.why));
+                    diagnostics.push(match level.instead {
+                        Some(instead) => found.with_hint(format!("instead: {instead}")),
+                        None => found,
+                    });
+                }
+            }
             Finding::NotYet => {
                 if warned.insert(call.name.clone()) {
                     let text = format!("the step \"{}\" is known, but Cofferdam cannot run it yet", call.name);
@@ -140,6 +150,8 @@ fn is_groovys(name: &str) -> bool {
 enum Finding {
     Unknown,
     NotYet,
+    /// It does not do what it does in Jenkins: what it does, and why.
+    Level(&'static str, Level),
 }
 
 struct Known<'a> {
@@ -161,6 +173,10 @@ impl Known<'_> {
             // `sleep` is Groovy's too, a value may share a step's name.
             Some(_) if is_groovys(name) => None,
             Some(_) if self.catalogue.find(Kind::Symbol, name).is_some() => None,
+            Some(Entry { support: Support::Recorded(level), .. }) => {
+                Some(Finding::Level("is recorded, and does nothing else", *level))
+            }
+            Some(Entry { support: Support::Refused(level), .. }) => Some(Finding::Level("does not run here", *level)),
             Some(_) => Some(Finding::NotYet),
             None if is_groovys(name) || self.catalogue.knows(name) => None,
             None => Some(Finding::Unknown),

@@ -21,3 +21,17 @@ pub(crate) fn value(call: &HostCall) -> Option<Result<Value, Fault>> {
         values::map([(SYMBOL, values::text(&call.name))].into_iter().chain(own))
     }))
 }
+
+/// Whether a call is that of a value, although a step has its name too: `throttle` without a block is an option, and `cobertura` is a step only
+/// where it is given what the step takes.
+pub(crate) fn is_value(call: &HostCall) -> bool {
+    let is_block = call.args.last().is_some_and(values::is_closure);
+    let named = call.named.as_ref().and_then(values::entries).unwrap_or_default();
+    match &*call.name {
+        "throttle" => !is_block,
+        "cobertura" => {
+            !call.args.is_empty() || named.iter().any(|(name, _)| matches!(name.as_str(), "path" | "pattern"))
+        }
+        _ => false,
+    }
+}

@@ -6,6 +6,7 @@ use model::event::Event;
 use super::args::Args;
 use super::describable::SYMBOL;
 use super::{StepCall, run_named, unknown};
+use crate::catalogue::Catalogue;
 use crate::engine::fault::Fault;
 use crate::engine::values;
 use crate::run;
@@ -26,22 +27,29 @@ pub(crate) async fn timestamps(call: StepCall) -> Result<Value, Fault> {
 /// `step([$class: 'ArtifactArchiver', artifacts: 'x'])`: the old way to call what has a step of its own today.
 pub(crate) async fn step(call: StepCall) -> Result<Value, Fault> {
     let (class, args) = delegate(&call.args)?;
-    let (name, sole) = match class.rsplit('.').next().unwrap_or_default() {
-        "ArtifactArchiver" | "archiveArtifacts" => ("archiveArtifacts", "artifacts"),
-        "JUnitResultArchiver" | "junit" => ("junit", "testResults"),
-        other => return Err(unknown_class("step", other)),
-    };
-    run_named(&call.core, &call.scope, renamed(args, name, sole)).await
+    adapted(&call, &class, args).await
 }
 
 /// `wrap([$class: 'AnsiColorBuildWrapper', …]) { … }`
 pub(crate) async fn wrap(call: StepCall) -> Result<Value, Fault> {
-    let (class, _) = delegate(&call.args)?;
-    match class.rsplit('.').next().unwrap_or_default() {
-        "AnsiColorBuildWrapper" | "ansiColor" => call.run_body(&call.scope).await,
-        "TimestamperBuildWrapper" | "timestamps" => timestamps(call).await,
-        other => Err(unknown_class("wrap", other)),
+    let (class, args) = delegate(&call.args)?;
+    adapted(&call, &class, args).await
+}
+
+/// The step that a class stands for.
+async fn adapted(call: &StepCall, class: &str, mut args: Args) -> Result<Value, Fault> {
+    let catalogue = Catalogue::get();
+    let short = class.rsplit('.').next().unwrap_or_default();
+    let step = catalogue.step_of_class(short).or_else(|| catalogue.step(short).map(|entry| entry.name));
+    let Some(step) = step.filter(|step| *step != call.args.step) else {
+        let text = format!("{}([$class: '{class}']) is not supported yet", call.args.step);
+        return Err(Fault::raised("java.lang.UnsupportedOperationException", text));
+    };
+    if let Some(sole) = super::sole_of(step) {
+        args.named.iter_mut().filter(|(name, _)| name == "value").for_each(|(name, _)| *name = sole.to_owned());
     }
+    args.step = step.to_owned();
+    run_named(&call.core, &call.scope, args).await
 }
 
 /// The class and the fields of `[$class: 'X', …]`.
@@ -52,23 +60,6 @@ fn delegate(args: &Args) -> Result<(String, Args), Fault> {
     let class = class.ok_or_else(|| Fault::illegal(format!("{} needs a map with $class", args.step)))?;
     let named = named.into_iter().filter(|(n, _)| !n.starts_with('$')).collect();
     Ok((class, Args { step: args.step.clone(), named, body: args.body.clone() }))
-}
-
-fn renamed(mut args: Args, name: &str, sole: &str) -> Args {
-    args.step = name.to_owned();
-    for (key, _) in &mut args.named {
-        if key == "value" {
-            *key = sole.to_owned();
-        }
-    }
-    args
-}
-
-fn unknown_class(step: &str, class: &str) -> Fault {
-    Fault::raised(
-        "java.lang.UnsupportedOperationException",
-        format!("{step}([$class: '{class}']) is not supported yet"),
-    )
 }
 
 /// `properties([parameters([…]), …])`

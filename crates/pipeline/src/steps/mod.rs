@@ -6,7 +6,9 @@ mod branches;
 mod catch;
 mod checks;
 mod describable;
+mod described;
 pub(crate) mod duration;
+mod file_operations;
 mod files;
 mod flow;
 pub(crate) mod folder;
@@ -15,8 +17,11 @@ mod junit;
 mod keep;
 mod library;
 mod load;
+mod maven;
 mod meta;
 pub(crate) mod node;
+mod record;
+mod reports;
 mod scm;
 mod shell;
 pub(crate) mod stage;
@@ -24,6 +29,7 @@ mod text;
 mod tool;
 mod unknown;
 mod variables;
+mod xunit;
 
 use std::rc::Rc;
 
@@ -34,7 +40,7 @@ use model::ids::StepId;
 use model::outcome::Outcome;
 use model::request::{Reply, Request};
 
-use crate::catalogue::Catalogue;
+use crate::catalogue::{Catalogue, Entry, Support};
 use crate::engine::Core;
 use crate::engine::executor::LocalFuture;
 use crate::engine::fault::{Fault, NO_NODE};
@@ -88,40 +94,70 @@ macro_rules! steps {
 }
 
 steps! {
+    "allure" sole "results" => reports::keep;
+    "androidLint" => reports::keep;
     "ansiColor" sole "colorMapName" block true => meta::pass_through;
     "archive" sole "includes" => keep::archive;
     "archiveArtifacts" sole "artifacts" => keep::archive_artifacts;
     "bat" sole "script" => shell::bat;
+    "buildDescription" sole "descriptionTemplate" => described::build_description;
+    "buildName" sole "nameTemplate" => described::build_name;
     "catchError" sole "message" block true => catch::catch_error;
     "checkout" sole "scm" => scm::checkout;
+    "checkstyle" sole "pattern" => reports::keep;
     "cleanWs" => files::clean_workspace;
+    "clover" => reports::keep;
+    "cobertura" sole "coberturaReportFile" => reports::keep;
+    "cucumber" sole "fileIncludePattern" => reports::keep;
     "deleteDir" => files::delete_dir;
+    "dependencyCheckPublisher" => reports::keep;
     "dir" sole "path" block true => folder::dir;
+    "dry" => reports::keep;
     "echo" sole "message" => text::echo;
     "error" sole "message" => text::error;
     "fileExists" sole "file" => files::file_exists;
+    "fileOperations" sole "fileOperations" => file_operations::file_operations;
+    "findbugs" sole "pattern" => reports::keep;
+    "gatlingArchive" => reports::keep;
     "getContext" sole "type" => meta::get_context;
     "git" sole "url" => scm::git;
     "input" sole "message" => input::input;
     "isUnix" => folder::is_unix;
+    "jacoco" sole "execPattern" => reports::keep;
+    "javadoc" sole "javadocDir" => reports::javadoc;
     "junit" sole "testResults" => junit::junit;
     "library" sole "identifier" => library::library;
     "libraryResource" sole "resource" => library::library_resource;
     "load" sole "path" block true => load::load;
     "milestone" sole "ordinal" => meta::milestone;
+    "mstest" sole "testResultsFile" => reports::keep;
     "node" sole "label" block true => node::node;
+    "nunit" sole "testResultsPattern" => reports::keep;
+    "openTasks" => reports::keep;
     "parallel" block true => branches::parallel;
+    "perfReport" sole "sourceDataFiles" => reports::keep;
+    "plot" => reports::keep;
+    "pmd" sole "pattern" => reports::keep;
     "properties" sole "properties" => meta::properties;
     "publishChecks" => checks::publish_checks;
+    "publishCoverage" => reports::keep;
+    "publishCppcheck" => reports::keep;
+    "publishHTML" sole "target" => reports::publish_html;
     "pwd" sole "tmp" => folder::pwd;
     "readFile" sole "file" => files::read_file;
+    "recordCoverage" => reports::keep;
+    "recordIssues" => reports::keep;
     "retry" sole "count" block true => flow::retry;
+    "robot" sole "outputPath" => reports::keep;
+    "scoverage" => reports::keep;
     "script" block true => meta::pass_through;
     "sh" sole "script" => shell::sh;
     "sleep" sole "time" => flow::sleep;
     "stage" sole "name" block true => stage::stage;
     "stash" sole "name" => keep::stash;
     "step" sole "delegate" => meta::step;
+    "tap" sole "testResults" => reports::keep;
+    "testng" sole "reportFilenamePattern" => reports::keep;
     "timeout" sole "time" block true => flow::timeout;
     "timestamps" block true => meta::timestamps;
     "tool" sole "name" => tool::tool;
@@ -130,11 +166,16 @@ steps! {
     "validateDeclarativePipeline" sole "path" => files::validate;
     "waitUntil" block true => flow::wait_until;
     "warnError" sole "message" block true => catch::warn_error;
+    "warnings" => reports::keep;
+    "withAWS" block true => described::with_aws;
+    "withBuildUser" block true => described::with_build_user;
     "withDockerContainer" sole "image" block true => node::with_docker_container;
     "withEnv" sole "overrides" block true => variables::with_env;
+    "withMaven" block true => maven::with_maven;
     "wrap" sole "delegate" block true => meta::wrap;
     "writeFile" => files::write_file;
     "ws" sole "dir" block true => folder::ws;
+    "xunit" sole "tools" => xunit::xunit;
 }
 
 /// Names of all steps that run.
@@ -142,8 +183,53 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     STEPS.iter().map(|s| s.name)
 }
 
-fn find(name: &str) -> Option<&'static StepDef> {
-    STEPS.iter().find(|s| s.name == name)
+/// What a name of a step comes to.
+#[derive(Clone, Copy)]
+enum Runner {
+    /// A step of the table above.
+    Own(&'static StepDef),
+    /// One that only keeps what it was asked for.
+    Recorded(&'static Entry),
+}
+
+impl Runner {
+    fn of(name: &str) -> Option<Runner> {
+        let own = STEPS.iter().find(|s| s.name == name).map(Runner::Own);
+        own.or_else(|| {
+            let entry = Catalogue::get().step(name)?;
+            matches!(entry.support, Support::Recorded(_)).then_some(Runner::Recorded(entry))
+        })
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Runner::Own(def) => def.name,
+            Runner::Recorded(entry) => entry.name,
+        }
+    }
+
+    /// The name of a single argument without one.
+    fn sole(&self) -> Option<&'static str> {
+        match self {
+            Runner::Own(def) => def.sole,
+            Runner::Recorded(entry) => Some(record::sole(entry)),
+        }
+    }
+
+    /// It runs a block: the log shows where it ends.
+    fn is_block(&self) -> bool {
+        match self {
+            Runner::Own(def) => def.block,
+            Runner::Recorded(entry) => entry.block,
+        }
+    }
+
+    fn run(&self, call: StepCall) -> LocalFuture<Result<Value, Fault>> {
+        match self {
+            Runner::Own(def) => (def.run)(call),
+            Runner::Recorded(entry) => Box::pin(record::record(call, entry)),
+        }
+    }
 }
 
 /// What a call without a receiver does.
@@ -152,10 +238,14 @@ pub(crate) fn call(core: &Rc<Core>, scope: &Scope, call: HostCall) -> LocalFutur
     if &*call.name == "pipeline" {
         return Box::pin(run::pipeline(core, scope, call));
     }
-    match find(&call.name) {
-        Some(def) => Box::pin(async move {
+    let runner = match Runner::of(&call.name) {
+        Some(_) if describable::is_value(&call) => None,
+        runner => runner,
+    };
+    match runner {
+        Some(runner) => Box::pin(async move {
             let at = Spot { script: call.script, start: call.span.start };
-            run_def(core, scope, def, Args::of(&call, def.sole)?, Some(at)).await
+            run_def(core, scope, runner, Args::of(&call, runner.sole())?, Some(at)).await
         }),
         None => {
             Box::pin(async move { describable::value(&call).unwrap_or_else(|| Err(unknown::refuse(&core, &call))) })
@@ -165,44 +255,39 @@ pub(crate) fn call(core: &Rc<Core>, scope: &Scope, call: HostCall) -> LocalFutur
 
 /// Runs a step that the engine itself calls: an option, an agent, a condition.
 pub(crate) async fn run_named(core: &Rc<Core>, scope: &Scope, args: Args) -> Result<Value, Fault> {
-    match find(&args.step) {
-        Some(def) => run_def(Rc::clone(core), scope.clone(), def, args, None).await,
+    match Runner::of(&args.step) {
+        Some(runner) => run_def(Rc::clone(core), scope.clone(), runner, args, None).await,
         None => Err(unknown::refuse_name(&args.step)),
     }
+}
+
+/// The name of a single argument that a step is given without one.
+fn sole_of(name: &str) -> Option<&'static str> {
+    Runner::of(name).and_then(|runner| runner.sole())
 }
 
 /// Arguments as the script would give them, where they were evaluated elsewhere (options, parameters).
 pub(crate) fn args_for(name: &str, named: Vec<(String, Value)>, others: Vec<Value>) -> Result<Args, Fault> {
     let catalogue = Catalogue::get();
     let required = || catalogue.of_any_kind(name).find_map(|e| e.sole_required().map(|p| p.name));
-    let sole = find(name).and_then(|d| d.sole).or_else(required);
+    let sole = sole_of(name).or_else(required);
     Args::sorted(name, named, others, sole)
 }
 
-async fn run_def(
-    core: Rc<Core>,
-    scope: Scope,
-    def: &'static StepDef,
-    args: Args,
-    at: Option<Spot>,
-) -> Result<Value, Fault> {
-    let id = core.next_step()?;
-    let label = shell::label(def.name, &args);
-    let shown = label.as_ref().filter(|_| args.get("label").is_some() && !def.block);
-    core.mark(&scope, &shown.map_or_else(|| def.name.to_owned(), |l| format!("{} ({l})", def.name)));
-    let name = def.name.to_owned();
-    core.event(Event::StepStarted { step: id, stage: scope.stage, name, label });
+async fn run_def(core: Rc<Core>, scope: Scope, runner: Runner, args: Args, at: Option<Spot>) -> Result<Value, Fault> {
+    let (id, name) = (core.next_step()?, runner.name());
+    let label = shell::label(name, &args);
+    let shown = label.as_ref().filter(|_| args.get("label").is_some() && !runner.is_block());
+    core.mark(&scope, &shown.map_or_else(|| name.to_owned(), |l| format!("{name} ({l})")));
+    core.event(Event::StepStarted { step: id, stage: scope.stage, name: name.to_owned(), label });
     let unknown = args.unknown();
     if !unknown.is_empty() {
-        core.say(
-            &scope,
-            &format!("WARNING: Unknown parameter(s) found for step '{}': {}", def.name, unknown.join(",")),
-        );
+        core.say(&scope, &format!("WARNING: Unknown parameter(s) found for step '{name}': {}", unknown.join(",")));
     }
     let call = StepCall { core: Rc::clone(&core), scope: scope.with(|s| s.step = Some(id)), id, args, at };
-    let result = (def.run)(call).await;
-    if def.block {
-        core.mark(&scope, &format!("// {}", def.name));
+    let result = runner.run(call).await;
+    if runner.is_block() {
+        core.mark(&scope, &format!("// {name}"));
     }
     let (outcome, message) = match &result {
         Ok(_) => (Outcome::Success, None),

@@ -2,7 +2,7 @@
 
 use groovy::machine::HostCall;
 
-use crate::catalogue::Catalogue;
+use crate::catalogue::{Catalogue, Support};
 use crate::engine::Core;
 use crate::engine::fault::Fault;
 use crate::globals;
@@ -15,12 +15,16 @@ pub(crate) fn refuse(core: &Core, call: &HostCall) -> Fault {
 /// The same for a name alone.
 pub(crate) fn refuse_name(name: &str) -> Fault {
     let catalogue = Catalogue::get();
-    if catalogue.step(name).is_some() {
-        return Fault::raised(
-            "java.lang.UnsupportedOperationException",
-            format!("The step ‘{name}’ is not supported yet"),
-        )
-        .with_hint("Jenkins has this step, Cofferdam cannot run it yet");
+    if let Some(entry) = catalogue.step(name) {
+        let refused = |text: String| Fault::raised("java.lang.UnsupportedOperationException", text);
+        return match entry.support {
+            Support::Refused(level) => {
+                let fault = refused(format!("The step ‘{name}’ does not run here: {}", level.why));
+                level.instead.map_or(fault.clone(), |instead| fault.with_hint(format!("instead: {instead}")))
+            }
+            _ => refused(format!("The step ‘{name}’ is not supported yet"))
+                .with_hint("Jenkins has this step, Cofferdam cannot run it yet"),
+        };
     }
     let mut known: Vec<&str> = super::names().collect();
     known.sort_unstable();

@@ -109,16 +109,15 @@ fn a_library_makes_unknown_names_a_warning() {
 }
 
 #[test]
-fn known_steps_that_do_not_run_yet_are_one_warning_each() {
-    let found = lint("node { publishHTML 'a'; publishHTML 'b'; slackSend message: 'x' }");
+fn steps_that_are_not_what_they_are_in_jenkins_are_one_warning_each() {
+    let found =
+        lint("node { slackSend message: 'a'; slackSend message: 'b'; httpRequest 'x'; evaluate 'x'; publishHTML 'x' }");
     let messages: Vec<_> = found.iter().map(|d| (d.severity, d.message.as_str())).collect();
-    assert_eq!(
-        messages,
-        [
-            (Severity::Warning, "the step \"publishHTML\" is known, but Cofferdam cannot run it yet"),
-            (Severity::Warning, "the step \"slackSend\" is known, but Cofferdam cannot run it yet"),
-        ]
-    );
+    let recorded = "the step \"slackSend\" is recorded, and does nothing else: no message is sent from a run";
+    let refused = "the step \"httpRequest\" does not run here: its answer decides what happens next";
+    let later = "the step \"evaluate\" is known, but Cofferdam cannot run it yet";
+    assert_eq!(messages, [recorded, refused, later].map(|text| (Severity::Warning, text)));
+    assert!(found[1].hint.as_deref().is_some_and(|hint| hint.contains("curl")), "{found:?}");
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod engine_declarative;
 mod engine_docker;
 mod engine_globals;
 mod engine_library;
+mod engine_plugins;
 mod engine_properties;
 mod engine_scripts;
 mod engine_steps;

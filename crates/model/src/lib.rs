@@ -3,6 +3,7 @@
 //!
 //! Never: I/O, clocks, randomness, async, policy. Start reading at [`request`].
 
+pub mod added_step;
 pub mod annotation;
 pub mod docker_args;
 pub mod event;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::added_step::AddedStep;
 use crate::outcome::Outcome;
 use crate::properties::{Parameter, ParameterKind};
 use crate::request::FailureKind;
@@ -47,6 +48,9 @@ pub struct RunFacts {
     /// A declarative pipeline begins with this stage; those before it are skipped (Jenkins' *Restart from Stage*).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart_from: Option<String>,
+    /// Steps that it has beside those that are built in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<AddedStep>,
 }
 
 impl RunFacts {

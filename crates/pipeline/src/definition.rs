@@ -4,7 +4,9 @@ use std::rc::Rc;
 
 use groovy::ast::Script;
 use groovy::diagnostic::{Diagnostic, Severity};
+use model::added_step::AddedStep;
 
+use crate::catalogue::Catalogue;
 use crate::declarative::model::Pipeline;
 use crate::declarative::{self, nested_pipelines, pipeline_blocks_of_call, top_level_pipeline};
 use crate::lint::engine::EngineUses;
@@ -17,6 +19,23 @@ pub struct Surroundings {
     pub library_names: Vec<String>,
     /// There is a library whose variables are not known: no name can be said to be unknown.
     pub unknown_library: bool,
+    /// What may be named beside what the file defines itself; none: what is built in.
+    pub catalogue: Option<&'static Catalogue>,
+}
+
+impl Surroundings {
+    /// Where these steps are added to those that are built in.
+    ///
+    /// # Errors
+    /// What is wrong with a step, in words.
+    pub fn with_steps(steps: &[AddedStep]) -> Result<Surroundings, String> {
+        Ok(Surroundings { catalogue: Some(Catalogue::with(steps)?), ..Surroundings::default() })
+    }
+
+    /// What may be named.
+    pub(crate) fn catalogue(&self) -> &'static Catalogue {
+        self.catalogue.unwrap_or_else(|| Catalogue::get())
+    }
 }
 
 /// A file that was read and checked.
@@ -75,7 +94,7 @@ fn read(source: &str, surroundings: &Surroundings) -> Definition {
     let mut directives = Vec::new();
     match top_level_pipeline(&script) {
         Some((statement, span, body)) => {
-            let (pipeline, found) = declarative::pipeline(source, &body, span);
+            let (pipeline, found) = declarative::pipeline(source, &body, span, surroundings.catalogue());
             diagnostics.extend(found);
             if let Some(pipeline) = pipeline {
                 kind = DefinitionKind::Declarative(Declarative { pipeline: Rc::new(pipeline), statement });
@@ -85,7 +104,7 @@ fn read(source: &str, surroundings: &Surroundings) -> Definition {
         None => {
             let blocks = pipeline_blocks_of_call(&script);
             for (span, body) in &blocks {
-                diagnostics.extend(declarative::pipeline(source, body, *span).1);
+                diagnostics.extend(declarative::pipeline(source, body, *span, surroundings.catalogue()).1);
             }
             if blocks.is_empty() {
                 diagnostics.extend(nested_pipelines(source, &script));

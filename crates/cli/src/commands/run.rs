@@ -184,6 +184,7 @@ impl Definition {
             restart_from: args.from_stage.clone(),
             hidden: Vec::new(),
             confided: Vec::new(),
+            steps: self.steps.clone(),
         };
         RunInput { source: self.text.clone(), file_name: self.name.clone(), facts, ..RunInput::default() }
     }

@@ -3,6 +3,7 @@
 //!
 //! Being listed does not mean that Cofferdam can run it: see [`Support`].
 
+mod added;
 mod nearest;
 mod plugins;
 mod table;
@@ -175,6 +176,8 @@ pub struct Entry {
     pub fixture: bool,
     /// In the order in which Jenkins lists them.
     pub parameters: Vec<Parameter>,
+    /// A step that is not built in: which of those that are added.
+    pub added: Option<usize>,
 }
 
 impl Entry {

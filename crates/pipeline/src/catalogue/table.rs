@@ -23,6 +23,7 @@ fn line(text: &'static str, kind: Option<Kind>) -> Entry {
         open: false,
         fixture: false,
         parameters: tail.split_whitespace().map(parameter).collect(),
+        added: None,
     };
     for flag in words {
         match flag {

@@ -19,6 +19,7 @@ pub(crate) mod fault;
 pub(crate) mod host;
 pub(crate) mod input;
 pub(crate) mod interrupt;
+pub(crate) mod json;
 pub(crate) mod report;
 pub(crate) mod requests;
 pub(crate) mod run_state;
@@ -31,6 +32,7 @@ use std::rc::Rc;
 
 use groovy::diagnostic::Diagnostic;
 use groovy::machine::{Machine, ScriptId};
+use groovy::span::Span;
 use model::event::{Event, LogSource};
 use model::ids::{JobId, RequestId, StageId, StepId};
 use model::limits::MAX_STEPS;
@@ -102,11 +104,12 @@ impl Engine {
     /// Reads and checks the definition; nothing runs yet.
     ///
     /// # Errors
-    /// All findings of the parser, of the declarative validation and of the compiler.
+    /// All findings of the parser, of the declarative validation and of the compiler; a step that cannot be added.
     pub fn new(input: RunInput) -> Result<Engine, Vec<Diagnostic>> {
         let mut machine = Machine::new(input.limits);
-        let surroundings =
-            Surroundings { unknown_library: !input.facts.libraries.is_empty(), ..Surroundings::default() };
+        let surroundings = Surroundings::with_steps(&input.facts.steps);
+        let mut surroundings = surroundings.map_err(|text| vec![Diagnostic::error(Span::default(), text)])?;
+        surroundings.unknown_library = !input.facts.libraries.is_empty();
         let program = Program::load(&input.source, &input.file_name, &surroundings, &mut machine)?;
         let core = Rc::new(Core {
             executor: Rc::default(),

@@ -44,6 +44,8 @@ pub(crate) struct RunState {
     pub(crate) slack_channels: RefCell<Vec<String>>,
     /// Names of steps that were recorded, so that each is warned of once.
     pub(crate) recorded: RefCell<BTreeSet<&'static str>>,
+    /// What is called of the scripts of added steps, by their numbers.
+    pub(crate) added: RefCell<BTreeMap<usize, Value>>,
     /// Exceptions that the script holds and that mean more than their text.
     pub(crate) known_faults: RefCell<Vec<(Value, Fault)>>,
     /// The counters of the bodies around each running process.
@@ -67,6 +69,7 @@ impl RunState {
             images: RefCell::default(),
             slack_channels: RefCell::default(),
             recorded: RefCell::default(),
+            added: RefCell::default(),
             known_faults: RefCell::default(),
             processes: RefCell::default(),
         }

@@ -57,7 +57,7 @@ pub(crate) fn check(
     }
     let wants = Wants { engine: std::mem::take(&mut facts.engine), nodes: std::mem::take(&mut facts.nodes) };
     let library = facts.library || surroundings.unknown_library;
-    let known = Known { facts: &facts, surroundings, catalogue: Catalogue::get() };
+    let known = Known { facts: &facts, surroundings, catalogue: surroundings.catalogue() };
     let mut diagnostics = Vec::new();
     let mut warned = HashSet::new();
     let mut unknown = 0;

@@ -155,6 +155,7 @@ impl Program {
         into: &Libraries,
         machine: &mut machine::Machine,
     ) -> Vec<String> {
+        let surroundings = Surroundings { unknown_library: true, ..self.surroundings.clone() };
         let (mut sources, mut broken) = (Vec::new(), Vec::new());
         for LibraryFile { path, content } in found.files {
             if let Some(resource) = path.strip_prefix("resources/") {
@@ -163,7 +164,7 @@ impl Program {
             }
             let FileContent::Text(text) = content else { continue };
             if path.ends_with(".groovy") {
-                match groovy::stack::with_room(|| read(path, text)) {
+                match groovy::stack::with_room(|| read(path, text, &surroundings)) {
                     Ok(source) => sources.push(source),
                     Err(why) => broken.push(why),
                 }
@@ -204,7 +205,7 @@ fn file<'a>(path: &'a str, script: &'a Script) -> machine::LibraryFile<'a> {
 }
 
 /// Reads a file: its tree, with the parts of each `pipeline { … }` in `call` as closures of their own.
-fn read(path: String, text: String) -> Result<Source, (String, String)> {
+fn read(path: String, text: String, surroundings: &Surroundings) -> Result<Source, (String, String)> {
     let groovy::parser::Parsed { script: mut tree, diagnostics } = groovy::parser::parse(&text);
     let rejected = |found: &[_]| Err((path.clone(), not_compiled(&path, &text, found)));
     if diagnostics.iter().any(|d| d.severity == groovy::diagnostic::Severity::Error) {
@@ -212,12 +213,11 @@ fn read(path: String, text: String) -> Result<Source, (String, String)> {
     }
     let blocks = if variable_of(&path).is_some() { pipeline_blocks_of_call(&tree) } else { Vec::new() };
     let directives: Vec<_> = blocks.iter().map(|(_, body)| Rc::clone(body)).collect();
-    let surroundings = Surroundings { unknown_library: true, ..Surroundings::default() };
-    let (_, wants) = names::check(&text, &tree, &directives, &surroundings);
+    let (_, wants) = names::check(&text, &tree, &directives, surroundings);
     let mut pipelines = Vec::new();
     let mut model = None;
     for (span, body) in blocks {
-        let (pipeline, found) = declarative::pipeline(&text, &body, span);
+        let (pipeline, found) = declarative::pipeline(&text, &body, span, surroundings.catalogue());
         let Some(pipeline) = pipeline else { return rejected(&found) };
         let pipeline = Rc::new(pipeline);
         let mut closures = Closures::default();

@@ -25,6 +25,7 @@ use groovy::diagnostic::{Diagnostic, Severity};
 use groovy::machine::{Machine, ScriptId};
 use groovy::span::{LineIndex, Place, Span};
 
+use crate::catalogue::Catalogue;
 use crate::declarative;
 use crate::declarative::model::Pipeline;
 use crate::definition::{self, Definition, DefinitionKind, Surroundings};
@@ -50,6 +51,8 @@ pub(crate) struct Program {
     name: String,
     pipelines: RefCell<Vec<Declared>>,
     engines: RefCell<HashMap<ScriptId, EngineUses>>,
+    /// What it may name.
+    surroundings: Surroundings,
     sources: RefCell<Vec<Source>>,
 }
 
@@ -135,6 +138,7 @@ impl Program {
             name: name.to_owned(),
             pipelines: RefCell::default(),
             engines: RefCell::new(HashMap::from([(id, engine)])),
+            surroundings: surroundings.clone(),
             sources: RefCell::default(),
         };
         if let Some((model, start)) = declared {
@@ -142,6 +146,11 @@ impl Program {
         }
         program.add_source(id, "WorkflowScript", source);
         Ok(program)
+    }
+
+    /// What it may name.
+    pub(crate) fn catalogue(&self) -> &'static Catalogue {
+        self.surroundings.catalogue()
     }
 
     /// Compiles the definition once more, for its libraries are there now.

@@ -4,7 +4,7 @@ use groovy::machine::HostCall;
 use groovy::value::Value;
 
 use super::describable::SYMBOL;
-use crate::catalogue::Catalogue;
+use crate::catalogue::Entry;
 use crate::engine::body::Body;
 use crate::engine::fault::Fault;
 use crate::engine::values;
@@ -122,10 +122,10 @@ impl Args {
     }
 
     /// Names that the step does not know.
-    pub(crate) fn unknown(&self) -> Vec<&str> {
+    pub(crate) fn unknown(&self, entry: Option<&Entry>) -> Vec<&str> {
         // A map with `$class` is an object in other words, not a list of arguments.
         let data = self.named.iter().any(|(n, _)| n.starts_with('$'));
-        match Catalogue::get().step(&self.step) {
+        match entry {
             Some(entry) if !entry.open && !data => {
                 self.named.iter().map(|(n, _)| n.as_str()).filter(|n| entry.parameter(n).is_none()).collect()
             }
@@ -133,11 +133,11 @@ impl Args {
         }
     }
 
-    fn missing(&self, name: &str) -> Fault {
+    pub(super) fn missing(&self, name: &str) -> Fault {
         Fault::illegal(format!("Missing required parameter: \"{name}\"")).with_hint(format!("{} {name}: …", self.step))
     }
 
-    fn wrong_type(&self, name: &str, expected: &str, value: &Value) -> Fault {
+    pub(super) fn wrong_type(&self, name: &str, expected: &str, value: &Value) -> Fault {
         let got = value.type_name();
         Fault::raised(CLASS_CAST, format!("{}.{name} expects class {expected} but received class {got}", self.step))
     }

@@ -74,7 +74,8 @@ pub(crate) async fn validate(call: StepCall) -> Result<Value, Fault> {
         Reply::Text(text) => text,
         reply => return Err(unexpected(&reply)),
     };
-    let found = analyse(&text, &Surroundings::default());
+    let catalogue = Some(call.core.program.catalogue());
+    let found = analyse(&text, &Surroundings { catalogue, ..Surroundings::default() });
     let valid = match found.kind {
         DefinitionKind::Declarative(_) => true,
         DefinitionKind::Scripted => {

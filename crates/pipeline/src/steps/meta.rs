@@ -6,7 +6,6 @@ use model::event::Event;
 use super::args::Args;
 use super::describable::SYMBOL;
 use super::{StepCall, run_named, unknown};
-use crate::catalogue::Catalogue;
 use crate::engine::fault::Fault;
 use crate::engine::values;
 use crate::run;
@@ -38,14 +37,14 @@ pub(crate) async fn wrap(call: StepCall) -> Result<Value, Fault> {
 
 /// The step that a class stands for.
 async fn adapted(call: &StepCall, class: &str, mut args: Args) -> Result<Value, Fault> {
-    let catalogue = Catalogue::get();
+    let catalogue = call.core.program.catalogue();
     let short = class.rsplit('.').next().unwrap_or_default();
     let step = catalogue.step_of_class(short).or_else(|| catalogue.step(short).map(|entry| entry.name));
     let Some(step) = step.filter(|step| *step != call.args.step) else {
         let text = format!("{}([$class: '{class}']) is not supported yet", call.args.step);
         return Err(Fault::raised("java.lang.UnsupportedOperationException", text));
     };
-    if let Some(sole) = super::sole_of(step) {
+    if let Some(sole) = super::sole_of(&call.core, step) {
         args.named.iter_mut().filter(|(name, _)| name == "value").for_each(|(name, _)| *name = sole.to_owned());
     }
     args.step = step.to_owned();
@@ -81,6 +80,6 @@ pub(crate) async fn get_context(call: StepCall) -> Result<Value, Fault> {
     let wanted = call.args.get("type").map(Value::to_text).unwrap_or_default();
     match wanted.rsplit('.').next().unwrap_or_default() {
         "FilePath" => Ok(values::opt_text(call.scope.cwd())),
-        _ => Err(unknown::refuse_name("getContext")),
+        _ => Err(unknown::refuse_name(&call.core, "getContext")),
     }
 }

@@ -1,6 +1,7 @@
 //! The steps: one table, one file for each family. A step is a future that asks the world through its [`StepCall`] and
 //! returns a value or a fault; it never acts itself.
 
+mod added;
 pub(crate) mod args;
 mod branches;
 mod catch;
@@ -190,21 +191,40 @@ enum Runner {
     Own(&'static StepDef),
     /// One that only keeps what it was asked for.
     Recorded(&'static Entry),
+    /// One that is not built in, and which of them.
+    Added(&'static Entry, usize),
 }
 
 impl Runner {
-    fn of(name: &str) -> Option<Runner> {
+    /// Of all that a run has.
+    fn of(core: &Core, name: &str) -> Option<Runner> {
+        Runner::in_catalogue(core.program.catalogue(), name)
+    }
+
+    fn in_catalogue(catalogue: &'static Catalogue, name: &str) -> Option<Runner> {
         let own = STEPS.iter().find(|s| s.name == name).map(Runner::Own);
         own.or_else(|| {
-            let entry = Catalogue::get().step(name)?;
-            matches!(entry.support, Support::Recorded(_)).then_some(Runner::Recorded(entry))
+            let entry = catalogue.step(name)?;
+            match (entry.added, entry.support) {
+                (Some(number), _) => Some(Runner::Added(entry, number)),
+                (None, Support::Recorded(_)) => Some(Runner::Recorded(entry)),
+                (None, _) => None,
+            }
         })
+    }
+
+    /// What is known of its arguments.
+    fn entry(&self) -> Option<&'static Entry> {
+        match self {
+            Runner::Own(def) => Catalogue::get().step(def.name),
+            Runner::Recorded(entry) | Runner::Added(entry, _) => Some(entry),
+        }
     }
 
     fn name(&self) -> &'static str {
         match self {
             Runner::Own(def) => def.name,
-            Runner::Recorded(entry) => entry.name,
+            Runner::Recorded(entry) | Runner::Added(entry, _) => entry.name,
         }
     }
 
@@ -213,6 +233,10 @@ impl Runner {
         match self {
             Runner::Own(def) => def.sole,
             Runner::Recorded(entry) => Some(record::sole(entry)),
+            Runner::Added(entry, _) => match &entry.parameters[..] {
+                [only] => Some(only.name),
+                _ => entry.sole_required().map(|p| p.name),
+            },
         }
     }
 
@@ -220,7 +244,7 @@ impl Runner {
     fn is_block(&self) -> bool {
         match self {
             Runner::Own(def) => def.block,
-            Runner::Recorded(entry) => entry.block,
+            Runner::Recorded(entry) | Runner::Added(entry, _) => entry.block,
         }
     }
 
@@ -228,6 +252,7 @@ impl Runner {
         match self {
             Runner::Own(def) => (def.run)(call),
             Runner::Recorded(entry) => Box::pin(record::record(call, entry)),
+            Runner::Added(_, number) => Box::pin(added::run(call, *number)),
         }
     }
 }
@@ -238,7 +263,7 @@ pub(crate) fn call(core: &Rc<Core>, scope: &Scope, call: HostCall) -> LocalFutur
     if &*call.name == "pipeline" {
         return Box::pin(run::pipeline(core, scope, call));
     }
-    let runner = match Runner::of(&call.name) {
+    let runner = match Runner::of(&core, &call.name) {
         Some(_) if describable::is_value(&call) => None,
         runner => runner,
     };
@@ -255,22 +280,22 @@ pub(crate) fn call(core: &Rc<Core>, scope: &Scope, call: HostCall) -> LocalFutur
 
 /// Runs a step that the engine itself calls: an option, an agent, a condition.
 pub(crate) async fn run_named(core: &Rc<Core>, scope: &Scope, args: Args) -> Result<Value, Fault> {
-    match Runner::of(&args.step) {
+    match Runner::of(core, &args.step) {
         Some(runner) => run_def(Rc::clone(core), scope.clone(), runner, args, None).await,
-        None => Err(unknown::refuse_name(&args.step)),
+        None => Err(unknown::refuse_name(core, &args.step)),
     }
 }
 
 /// The name of a single argument that a step is given without one.
-fn sole_of(name: &str) -> Option<&'static str> {
-    Runner::of(name).and_then(|runner| runner.sole())
+fn sole_of(core: &Core, name: &str) -> Option<&'static str> {
+    Runner::of(core, name).and_then(|runner| runner.sole())
 }
 
 /// Arguments as the script would give them, where they were evaluated elsewhere (options, parameters).
 pub(crate) fn args_for(name: &str, named: Vec<(String, Value)>, others: Vec<Value>) -> Result<Args, Fault> {
     let catalogue = Catalogue::get();
     let required = || catalogue.of_any_kind(name).find_map(|e| e.sole_required().map(|p| p.name));
-    let sole = sole_of(name).or_else(required);
+    let sole = Runner::in_catalogue(catalogue, name).and_then(|runner| runner.sole()).or_else(required);
     Args::sorted(name, named, others, sole)
 }
 
@@ -280,7 +305,7 @@ async fn run_def(core: Rc<Core>, scope: Scope, runner: Runner, args: Args, at: O
     let shown = label.as_ref().filter(|_| args.get("label").is_some() && !runner.is_block());
     core.mark(&scope, &shown.map_or_else(|| name.to_owned(), |l| format!("{name} ({l})")));
     core.event(Event::StepStarted { step: id, stage: scope.stage, name: name.to_owned(), label });
-    let unknown = args.unknown();
+    let unknown = args.unknown(runner.entry());
     if !unknown.is_empty() {
         core.say(&scope, &format!("WARNING: Unknown parameter(s) found for step '{name}': {}", unknown.join(",")));
     }

@@ -58,7 +58,7 @@ pub(crate) async fn bat(call: StepCall) -> Result<Value, Fault> {
 }
 
 /// The words of a `#!` line: only where it is the very first thing in the script.
-fn interpreter(text: &str) -> Option<Vec<String>> {
+pub(super) fn interpreter(text: &str) -> Option<Vec<String>> {
     let line = text.strip_prefix("#!")?.lines().next().unwrap_or_default();
     let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
     (!words.is_empty()).then_some(words)

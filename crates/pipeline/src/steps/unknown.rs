@@ -2,19 +2,19 @@
 
 use groovy::machine::HostCall;
 
-use crate::catalogue::{Catalogue, Support};
+use crate::catalogue::Support;
 use crate::engine::Core;
 use crate::engine::fault::Fault;
 use crate::globals;
 
 /// What is said of a call that means nothing here.
 pub(crate) fn refuse(core: &Core, call: &HostCall) -> Fault {
-    core.libraries.why_broken(&call.name).unwrap_or_else(|| refuse_name(&call.name))
+    core.libraries.why_broken(&call.name).unwrap_or_else(|| refuse_name(core, &call.name))
 }
 
 /// The same for a name alone.
-pub(crate) fn refuse_name(name: &str) -> Fault {
-    let catalogue = Catalogue::get();
+pub(crate) fn refuse_name(core: &Core, name: &str) -> Fault {
+    let catalogue = core.program.catalogue();
     if let Some(entry) = catalogue.step(name) {
         let refused = |text: String| Fault::raised("java.lang.UnsupportedOperationException", text);
         return match entry.support {
@@ -27,6 +27,7 @@ pub(crate) fn refuse_name(name: &str) -> Fault {
         };
     }
     let mut known: Vec<&str> = super::names().collect();
+    known.extend(core.facts.steps.iter().map(|step| step.name.as_str()));
     known.sort_unstable();
     let globals = globals::NAMES.join(", ");
     let text = format!("No such DSL method '{name}' found among steps [{}] or globals [{globals}]", known.join(", "));

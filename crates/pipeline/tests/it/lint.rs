@@ -102,9 +102,9 @@ fn a_library_makes_unknown_names_a_warning() {
         assert!(found.iter().all(|d| d.severity == Severity::Warning), "{source} {found:?}");
         assert!(found.iter().any(|d| d.message.contains("\"myStep\"")), "{source} {found:?}");
     }
-    let surroundings = Surroundings { library_names: vec!["myStep".into()], unknown_library: false };
+    let surroundings = Surroundings { library_names: vec!["myStep".into()], ..Surroundings::default() };
     assert!(analyse("myStep 'x'", &surroundings).diagnostics.is_empty());
-    let surroundings = Surroundings { library_names: Vec::new(), unknown_library: true };
+    let surroundings = Surroundings { unknown_library: true, ..Surroundings::default() };
     assert_eq!(analyse("myStep 'x'", &surroundings).errors().count(), 0);
 }
 

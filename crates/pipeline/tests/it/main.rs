@@ -3,6 +3,7 @@
 mod conformance;
 mod declarative;
 mod engine;
+mod engine_added;
 mod engine_checks;
 mod engine_declarative;
 mod engine_docker;

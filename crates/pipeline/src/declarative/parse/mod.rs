@@ -27,8 +27,13 @@ use super::unroll::unroll;
 /// Reads the block of a `pipeline { … }`. `span` is the place of the whole statement.
 ///
 /// The model is there only where no diagnostic is an error.
-pub fn pipeline(source: &str, closure: &Rc<Closure>, span: Span) -> (Option<Pipeline>, Vec<Diagnostic>) {
-    let mut reader = Reader::new(source, Catalogue::get());
+pub fn pipeline(
+    source: &str,
+    closure: &Rc<Closure>,
+    span: Span,
+    catalogue: &'static Catalogue,
+) -> (Option<Pipeline>, Vec<Diagnostic>) {
+    let mut reader = Reader::new(source, catalogue);
     let pipeline = reader.pipeline(&unroll(source, closure).body, span);
     let diagnostics = reader.into_diagnostics();
     let valid = !diagnostics.iter().any(|d| d.severity == Severity::Error);

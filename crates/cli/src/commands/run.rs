@@ -429,5 +429,5 @@ impl Run {
 fn diagnostic(finding: Finding) -> Diagnostic {
     let severity = if finding.is_error { Severity::Error } else { Severity::Warning };
     let Finding { start, end, message, hint, .. } = finding;
-    Diagnostic { severity, span: Span::new(start, end), message, hint }
+    Diagnostic { hint, ..Diagnostic::new(severity, Span::new(start, end), message) }
 }

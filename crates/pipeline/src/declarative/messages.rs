@@ -139,3 +139,29 @@ pub(super) fn blocked(name: &str, in_arguments: bool) -> Option<String> {
     };
     Some(blocked_step(name, why))
 }
+
+/// The rule that a text belongs to.
+pub(crate) fn rule(text: &str) -> &'static str {
+    let begins = |words: &[&str]| words.iter().any(|word| text.starts_with(word));
+    if begins(&["Missing required parameter", "No message specified for input", "Changelog is missing"]) {
+        "missing-parameter"
+    } else if begins(&["Invalid parameter", "Invalid config option", "Not a valid field"]) {
+        "invalid-parameter"
+    } else if begins(&["Expecting \""]) {
+        "wrong-type"
+    } else if begins(&["Missing required section", "Expected one of \"steps\"", "No stages", "No steps", "No agent"]) {
+        "missing-section"
+    } else if begins(&["Undefined section", "Unknown stage section", "Invalid condition"]) {
+        "unknown-section"
+    } else if begins(&["Invalid agent type", "Invalid option type", "Invalid parameter type", "Invalid trigger type"])
+        || begins(&["Invalid tool type", "Unknown conditional"])
+    {
+        "unknown-directive"
+    } else if begins(&["Duplicate", "Multiple occurrences"]) {
+        "duplicate"
+    } else if begins(&["Invalid step", "Method calls on objects", "Expected a step", "Expected a symbol"]) {
+        "step-not-allowed"
+    } else {
+        "declarative"
+    }
+}

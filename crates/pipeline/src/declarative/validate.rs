@@ -53,6 +53,11 @@ impl Reader<'_> {
         if !entry.open {
             let nearest = entry.parameters.iter().map(|p| p.name).min_by_key(|n| distance(key, n));
             self.error(span, messages::invalid_parameter(key, nearest.unwrap_or("null")));
+            // Jenkins names the nearest however far it is; that is no word to put there.
+            let near = crate::catalogue::nearest(key, entry.parameters.iter().map(|p| p.name));
+            if let [name] = near[..] {
+                self.fix_last(span, name);
+            }
         }
     }
 

@@ -40,12 +40,15 @@ impl Wanted {
 pub struct EngineUses {
     /// What has an agent of its own: pipeline, stages, `node { }`.
     scopes: Vec<(Span, Wanted)>,
+    /// Every place whose words want an engine.
+    words: Vec<(String, Span)>,
 }
 
 impl EngineUses {
     /// `uses` are what is asked for and where, `nodes` the `node { }` of the script.
     pub(crate) fn new(pipeline: Option<&Pipeline>, uses: &[(Use, Span)], nodes: &[Span]) -> EngineUses {
-        let mut found = EngineUses { scopes: nodes.iter().map(|span| (*span, Wanted::default())).collect() };
+        let scopes = nodes.iter().map(|span| (*span, Wanted::default())).collect();
+        let mut found = EngineUses { scopes, words: Vec::new() };
         let mut reused = Vec::new();
         if let Some(pipeline) = pipeline {
             let has_agent = !pipeline.agent.is_none();
@@ -71,6 +74,9 @@ impl EngineUses {
         // Of several wishes the first that is written is the reason.
         all.sort_by_key(|(_, span)| span.start);
         for (wish, span) in all {
+            if let Use::Engine(words) = wish {
+                found.words.push((words.clone(), *span));
+            }
             match found.innermost(span.start) {
                 Some(index) => found.scopes[index].1.add(wish),
                 // A method that anything may call.
@@ -96,6 +102,9 @@ impl EngineUses {
         let mut wanted = Wanted::default();
         if let Some(wish) = of_agent(agent) {
             wanted.add(&wish);
+            if let Use::Engine(words) = wish {
+                self.words.push((words, agent.span));
+            }
         }
         if &*agent.kind == "docker" && options.any(|option| &*option.call.name == "newContainerPerStage") {
             wanted.add(&Use::Sharing("`newContainerPerStage`".to_owned()));
@@ -106,6 +115,11 @@ impl EngineUses {
     /// What is wanted of what has an agent of its own around that place.
     pub(crate) fn at(&self, offset: u32) -> Wanted {
         self.innermost(offset).map(|index| self.scopes[index].1.clone()).unwrap_or_default()
+    }
+
+    /// Every place whose words want an engine, with the words.
+    pub(crate) fn words(&self) -> &[(String, Span)] {
+        &self.words
     }
 
     fn innermost(&self, offset: u32) -> Option<usize> {

@@ -1,20 +1,106 @@
 //! Everything that can be said about a Jenkinsfile without running it.
 
+mod code;
 pub(crate) mod engine;
+mod model;
 pub(crate) mod names;
+pub mod rules;
+mod secrets;
 mod shell;
+mod shell_script;
+mod tree;
 mod variables;
 mod walk;
 mod words;
 
-use groovy::diagnostic::Diagnostic;
+use std::collections::HashSet;
 
-use crate::definition::{Surroundings, analyse};
+use groovy::ast::Script;
+use groovy::diagnostic::{Diagnostic, Severity};
+
+use crate::declarative::model::{EnvironmentValue, Pipeline, StageContent};
+use crate::definition::{Definition, DefinitionKind, Surroundings, analyse};
 
 /// Reads a Jenkinsfile and says what is wrong in it, by place: syntax, declarative rules, steps that nobody knows
-/// (errors), and steps that Jenkins knows and Cofferdam cannot run yet (warnings).
+/// (errors), what Cofferdam cannot run, and what runs and does not do what is meant (warnings). [`rules`] lists all of it.
 pub fn lint(source: &str) -> Vec<Diagnostic> {
-    analyse(source, &Surroundings::default()).diagnostics
+    let definition = analyse(source, &Surroundings::default());
+    // The walks keep their own stacks; the tree is dropped where there is room.
+    groovy::stack::with_room(|| {
+        let found = beyond(source, &definition);
+        finish(definition, found)
+    })
+}
+
+/// The same for a file of a library (`vars/NAME.groovy`, `src/…`): syntax and names. `variables` are those of the library.
+pub fn lint_library(source: &str, variables: &[String]) -> Vec<Diagnostic> {
+    let surroundings = Surroundings { library_names: variables.to_vec(), unknown_library: true };
+    let definition = analyse(source, &surroundings);
+    groovy::stack::with_room(|| finish(definition, Vec::new()))
+}
+
+fn finish(definition: Definition, found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let mut all = definition.diagnostics;
+    all.extend(found);
+    for finding in all.iter_mut().filter(|finding| finding.rule.is_none()) {
+        finding.rule = Some("syntax");
+    }
+    all.sort_by_key(|d| (d.span.start, d.span.end));
+    let mut seen = HashSet::new();
+    all.retain(|d| seen.insert((d.span, d.rule, d.message.clone())));
+    all
+}
+
+/// What is only said to who asks: it keeps nothing from running.
+fn beyond(source: &str, definition: &Definition) -> Vec<Diagnostic> {
+    let syntax = |d: &Diagnostic| d.severity == Severity::Error && d.rule.is_none();
+    if definition.diagnostics.iter().any(syntax) {
+        return Vec::new();
+    }
+    let script = &definition.script;
+    let defined = code::defined(script);
+    let scripted = matches!(definition.kind, DefinitionKind::Scripted);
+    let mut found = code::check(source, script, &defined, scripted);
+    let mut environment = Vec::new();
+    if let DefinitionKind::Declarative(declarative) = &definition.kind {
+        let library = asks_for_library(script) || !declarative.pipeline.libraries.is_empty();
+        found.extend(model::check(source, script, &declarative.pipeline, &defined, library));
+        environment = credentials(&declarative.pipeline);
+    }
+    found.extend(secrets::check(source, script, &environment));
+    let mut told = HashSet::new();
+    for (words, span) in definition.engine.words() {
+        if told.insert(words) {
+            let text = format!("{words} wants a Docker Engine: this job runs in a virtual machine with one of its own");
+            found.push(Diagnostic::warning(*span, text).of_rule("host-docker"));
+        }
+    }
+    found
+}
+
+fn asks_for_library(script: &Script) -> bool {
+    let annotated = script.imports.iter().flat_map(|i| &i.annotations).any(|a| &*a.name == "Library");
+    annotated || tree::has_annotation(script, "Library")
+}
+
+/// Variables of all `environment { … }` that are credentials.
+fn credentials(pipeline: &Pipeline) -> Vec<String> {
+    let mut environments: Vec<_> = pipeline.environment.iter().collect();
+    let mut open: Vec<_> = pipeline.stages.iter().collect();
+    while let Some(stage) = open.pop() {
+        environments.extend(&stage.directives.environment);
+        match &stage.content {
+            StageContent::Steps(_) => {}
+            StageContent::Stages(stages) | StageContent::Parallel(stages) => open.extend(stages),
+            StageContent::Matrix(matrix) => {
+                environments.extend(&matrix.directives.environment);
+                open.extend(&matrix.stages);
+            }
+        }
+    }
+    let entries = environments.into_iter().flat_map(|environment| &environment.entries);
+    let secret = entries.filter(|entry| matches!(entry.value, EnvironmentValue::Credentials(_)));
+    secret.map(|entry| entry.name.to_string()).collect()
 }
 
 /// `did you mean "a" or "b"?`, where there is a name to offer.

@@ -92,7 +92,7 @@ pub(crate) fn check(
             Finding::NotYet => {
                 if warned.insert(call.name.clone()) {
                     let text = format!("the step \"{}\" is known, but Cofferdam cannot run it yet", call.name);
-                    diagnostics.push(Diagnostic::warning(call.span, text));
+                    diagnostics.push(Diagnostic::warning(call.span, text).of_rule("unsupported-step"));
                 }
             }
         }
@@ -100,23 +100,25 @@ pub(crate) fn check(
     for (name, span) in &facts.internals {
         if warned.insert(name.clone()) {
             let text = format!("\"{name}\" belongs to Jenkins' own objects, which are not there: using it fails");
-            diagnostics.push(Diagnostic::warning(*span, text));
+            diagnostics.push(Diagnostic::warning(*span, text).of_rule("jenkins-internals"));
         }
     }
     for (name, span) in &facts.made {
         if !known.is_class(name, library) && warned.insert(name.clone()) {
             let text = format!("the class \"{name}\" is not there: `new {name}` fails");
-            diagnostics.push(Diagnostic::warning(*span, text));
+            let mut found = Diagnostic::warning(*span, text).of_rule("missing-class");
+            found.hint = instead_of(name).map(str::to_owned);
+            diagnostics.push(found);
         }
     }
     for (name, span) in &facts.credentials {
         let text = format!("{name} = credentials(…) fails: a run without a server has no credentials");
         let hint = format!("give the value from outside: -e {name}=…, without this line");
-        diagnostics.push(Diagnostic::warning(*span, text).with_hint(hint));
+        diagnostics.push(Diagnostic::warning(*span, text).with_hint(hint).of_rule("no-credentials"));
     }
     for (name, span) in &facts.annotations {
         let text = format!("@{name} has no effect yet");
-        diagnostics.push(Diagnostic::warning(*span, text));
+        diagnostics.push(Diagnostic::warning(*span, text).of_rule("no-effect-annotation"));
     }
     for (kind, name, span) in &facts.directives {
         if let Some(entry) = known.catalogue.find(*kind, name)
@@ -125,7 +127,7 @@ pub(crate) fn check(
         {
             let what = if *kind == Kind::Agent { "agent type" } else { "condition" };
             let text = format!("the {what} \"{name}\" is known, but Cofferdam cannot act on it yet");
-            diagnostics.push(Diagnostic::warning(*span, text));
+            diagnostics.push(Diagnostic::warning(*span, text).of_rule("unsupported-directive"));
         }
     }
     (diagnostics, wants)
@@ -145,6 +147,18 @@ pub(super) fn is_internal(path: &str) -> bool {
 
 fn is_groovys(name: &str) -> bool {
     OF_EVERY_OBJECT.contains(&name) || GROOVY.contains(&name)
+}
+
+/// What people do without a class of Java that reaches for the machine on which Jenkins evaluates.
+fn instead_of(class: &str) -> Option<&'static str> {
+    match class.rsplit('.').next()? {
+        "File" | "FileReader" | "FileWriter" | "FileInputStream" | "FileOutputStream" => {
+            Some("files are the agent's: readFile, writeFile, fileExists, findFiles")
+        }
+        "URL" | "URI" | "Socket" => Some("the script has no network: fetch it in a job, with `sh 'curl …'`"),
+        "ProcessBuilder" => Some("the script starts no processes: `sh` does, in a job"),
+        _ => None,
+    }
 }
 
 enum Finding {
@@ -213,18 +227,23 @@ impl Known<'_> {
     }
 
     fn unknown(&self, name: &str, span: Span) -> Diagnostic {
-        let hint = did_you_mean(&self.nearest(name)).unwrap_or_else(|| {
+        let near = self.nearest(name);
+        let hint = did_you_mean(&near).unwrap_or_else(|| {
             "it is neither a step nor defined in this file; a shared library is named with @Library('name') _"
                 .to_owned()
         });
-        Diagnostic::error(span, format!("unknown step \"{name}\"")).with_hint(hint)
+        let found = Diagnostic::error(span, format!("unknown step \"{name}\"")).with_hint(hint).of_rule("unknown-step");
+        match near[..] {
+            [only] => found.with_fix(span, only),
+            _ => found,
+        }
     }
 
     fn perhaps_library(&self, name: &str, span: Span) -> Diagnostic {
         let text = format!("\"{name}\" is not a known step; it may come from a library");
         match did_you_mean(&self.nearest(name)) {
-            Some(hint) => Diagnostic::warning(span, text).with_hint(hint),
-            None => Diagnostic::warning(span, text),
+            Some(hint) => Diagnostic::warning(span, text).with_hint(hint).of_rule("library-step"),
+            None => Diagnostic::warning(span, text).of_rule("library-step"),
         }
     }
 

@@ -15,4 +15,5 @@ mod engine_scripts;
 mod engine_steps;
 mod engine_world;
 mod lint;
+mod lint_rules;
 mod runtime;

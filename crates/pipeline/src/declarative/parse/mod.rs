@@ -14,7 +14,7 @@ use std::collections::HashSet;
 use std::rc::Rc;
 
 use groovy::ast::{Block, Closure, Expr, Stmt};
-use groovy::diagnostic::{Diagnostic, Severity};
+use groovy::diagnostic::{Diagnostic, Fix, Severity};
 use groovy::span::Span;
 
 use crate::catalogue::{Catalogue, Kind};
@@ -93,7 +93,15 @@ impl<'s> Reader<'s> {
 
     pub(super) fn error_with_hint(&mut self, span: Span, message: String, hint: Option<String>) {
         if !self.is_full() {
-            self.diagnostics.push(Diagnostic { hint, ..Diagnostic::error(span, message) });
+            let rule = messages::rule(&message);
+            self.diagnostics.push(Diagnostic { hint, ..Diagnostic::error(span, message).of_rule(rule) });
+        }
+    }
+
+    /// Says what would put the last finding right, if that is of this place.
+    pub(super) fn fix_last(&mut self, span: Span, text: &str) {
+        if let Some(last) = self.diagnostics.last_mut().filter(|last| last.span == span) {
+            last.fix = Some(Fix { span, text: text.to_owned() });
         }
     }
 

@@ -1,0 +1,274 @@
+//! The rules for what runs and does not do what is meant: one rule, one test, with what it must not say.
+
+use groovy::diagnostic::Severity;
+use pipeline::lint::{lint, lint_library, rules};
+
+/// The words that a rule finds at fault in a text, in order; other rules are not looked at.
+fn found(rule: &str, source: &str) -> Vec<String> {
+    assert!(rules::find(rule).is_some(), "{rule} is in no table");
+    let all = lint(source);
+    assert!(all.iter().all(|d| d.severity == Severity::Warning), "{source}\n{all:#?}");
+    let of_rule = all.into_iter().filter(|d| d.rule == Some(rule));
+    of_rule.map(|d| source[d.span.start as usize..d.span.end as usize].to_owned()).collect()
+}
+
+/// Asserts what a rule finds at fault in each text.
+#[track_caller]
+fn check(rule: &str, cases: &[(&str, &[&str])]) {
+    for (source, expected) in cases {
+        assert_eq!(found(rule, source), *expected, "{rule}: {source}");
+    }
+}
+
+/// A text with the first fix of a rule put in.
+fn fixed(rule: &str, source: &str) -> Option<String> {
+    let fix = lint(source).into_iter().filter(|d| d.rule == Some(rule)).find_map(|d| d.fix)?;
+    let (before, after) = (&source[..fix.span.start as usize], &source[fix.span.end as usize..]);
+    Some(format!("{before}{}{after}", fix.text))
+}
+
+fn pipeline(head: &str, steps: &str) -> String {
+    format!("pipeline {{\n{head}\nstages {{ stage('s') {{ steps {{ {steps} }} }} }}\n}}")
+}
+
+#[test]
+fn every_finding_names_a_rule_of_the_table() {
+    let stages = "stages { stage('a') { steps { ehco 'x'; sleep '5'; sh(); sh scrpt: 'x'; def x = 1 } } }";
+    for source in
+        ["node {", "pipeline { }", "pipeline { agent anyy; psot { } }", "def call() { myStep 'x' }", "new Foo()"]
+    {
+        assert!(lint(source).iter().all(|d| d.rule.is_some_and(|rule| rules::find(rule).is_some())), "{source}");
+    }
+    let source = format!("pipeline {{\nagent any\n{stages}\npost {{ alway {{ echo 'x' }} }}\n}}");
+    let mut ids: Vec<_> = lint(&source).into_iter().filter_map(|d| d.rule).collect();
+    ids.dedup();
+    let expected = ["unknown-step", "wrong-type", "missing-parameter", "invalid-parameter", "step-not-allowed"];
+    assert_eq!(ids[..5], expected, "{ids:?}");
+    assert_eq!(ids[5..], ["unknown-section"]);
+}
+
+#[test]
+fn what_one_name_is_near_to_is_put_there() {
+    assert_eq!(fixed("unknown-step", "node { ehco 'x' }").as_deref(), Some("node { echo 'x' }"));
+    let source = pipeline("agent any", "sh scrpt: 'x'");
+    assert_eq!(fixed("invalid-parameter", &source), Some(pipeline("agent any", "sh script: 'x'")));
+}
+
+#[test]
+fn secrets_stay_out_of_scripts() {
+    let bound = "withCredentials([usernamePassword(credentialsId: 'c', usernameVariable: 'U', passwordVariable: 'P')])";
+    let check_steps = |steps: &str, expected: &[&str]| {
+        check("secret-in-script", &[(&format!("node {{ {bound} {{ {steps} }} }}"), expected)]);
+    };
+    check_steps("sh \"login -u $U -p $P\"", &["P"]);
+    check_steps("sh(script: \"login ${env.P}\".trim(), returnStatus: true)", &["env.P"]);
+    check_steps("sh 'login ' + P", &["P"]);
+    check_steps("sh 'login -p $P'; echo \"$P\"; sh \"login \\$P\"", &[]);
+    let environment =
+        pipeline("agent any\nenvironment { A = credentials('a'); B = 'b' }", "sh \"x $A $A_PSW $A_USR $B\"");
+    assert_eq!(found("secret-in-script", &environment), ["A", "A_PSW"]);
+    check(
+        "secret-in-script",
+        &[("withCredentials([[$class: 'StringBinding', credentialsId: 'x', variable: 'T']]) { sh \"x $T\" }", &["T"])],
+    );
+    let source = format!("node {{ {bound} {{ sh \"login $P\" }} }}");
+    assert_eq!(fixed("secret-in-script", &source), Some(format!("node {{ {bound} {{ sh 'login ${{P}}' }} }}")));
+    let source = format!("node {{ {bound} {{ sh \"login '$P' $X\" }} }}");
+    assert_eq!(fixed("secret-in-script", &source), None, "what Groovy alone knows is not left to the shell");
+}
+
+#[test]
+fn words_of_strangers_stay_out_of_scripts() {
+    check(
+        "script-injection",
+        &[
+            ("node { sh \"echo ${env.CHANGE_TITLE}\" }", &["env.CHANGE_TITLE"]),
+            ("node { sh 'echo \"$CHANGE_TITLE\"'; echo \"$CHANGE_TITLE\"; sh \"git checkout ${env.CHANGE_ID}\" }", &[]),
+        ],
+    );
+}
+
+#[test]
+fn output_is_compared_without_its_line_break() {
+    check(
+        "untrimmed-output",
+        &[
+            (
+                "node { if (sh(script: 'git branch', returnStdout: true) == 'main') { } }",
+                &["sh(script: 'git branch', returnStdout: true)"],
+            ),
+            ("node { def b = sh(script: 'git branch', returnStdout: true)\nif ('main' != b) { } }", &["b"]),
+            ("node { def b = sh(script: 'git branch', returnStdout: true).trim()\nif (b == 'main') { } }", &[]),
+            ("node { def b = sh(script: 'x', returnStdout: true)\nb = b.trim()\nif (b == 'main') { } }", &[]),
+            ("node { def b = sh(script: 'printf x', returnStdout: true)\nif (b == 'x' || b == '') { } }", &[]),
+            ("node { if (sh(script: 'x', returnStdout: true) == '') { } }", &[]),
+        ],
+    );
+}
+
+#[test]
+fn a_step_without_a_value_has_none() {
+    check(
+        "no-step-result",
+        &[
+            ("node { def v = sh 'git describe' }", &["sh"]),
+            ("node { if (!sh('test -e x')) { } }", &["sh"]),
+            ("node { def v = sh('x').trim() }", &["sh"]),
+            ("node { def v = sh(script: 'x', returnStatus: true); def a = [script: 'x']; def b = sh(a) }", &[]),
+            ("def sh(x) { 1 }\ndef v = sh('x')", &[]),
+        ],
+    );
+}
+
+#[test]
+fn a_shell_takes_its_state_with_it() {
+    check(
+        "lost-shell-state",
+        &[
+            ("node { sh 'cd build'; sh \"export A=b\" }", &["sh", "sh"]),
+            ("node { sh 'cd build && make'; sh 'export'; sh(script: 'cd x', returnStatus: true) }", &[]),
+        ],
+    );
+}
+
+#[test]
+fn nothing_stands_behind_what_ends_a_block() {
+    check(
+        "unreachable",
+        &[
+            ("node { error 'x'\necho 'y' }", &["echo 'y'"]),
+            ("def f() { return 1\nprintln 'x' }", &["println 'x'"]),
+            ("switch (x) { case 1: return 2; break; default: return 3 }\ndef x = 1", &[]),
+            ("def error(x) { }\nerror 'x'\necho 'y'", &[]),
+            ("if (x) { error 'x' }\necho 'y'", &[]),
+        ],
+    );
+}
+
+#[test]
+fn a_step_needs_a_machine() {
+    let none = "agent none\npost { always { deleteDir() } }";
+    assert_eq!(found("agent-none-step", &pipeline(none, "echo 'x'; withEnv(['A=b']) { sh 'x' }")), ["deleteDir", "sh"]);
+    assert!(found("agent-none-step", &pipeline("agent none", "node('x') { sh 'x' }; script { def f = 1 }")).is_empty());
+    assert!(found("agent-none-step", &pipeline("agent any", "sh 'x'")).is_empty());
+    let nested =
+        "pipeline { agent none\nstages { stage('a') { agent any\nstages { stage('b') { steps { sh 'x' } } } } } }";
+    assert!(found("agent-none-step", nested).is_empty());
+}
+
+#[test]
+fn a_question_holds_the_machine_around_it() {
+    assert_eq!(found("input-holds-agent", &pipeline("agent any", "input 'go?'")), ["input"]);
+    assert!(found("input-holds-agent", &pipeline("agent none", "input 'go?'")).is_empty());
+    check("input-holds-agent", &[("node { input 'go?' }", &["input"]), ("input 'go?'\nnode { sh 'x' }", &[])]);
+    let note = lint("node { input 'go?' }");
+    assert_eq!(rules::level(&note[0]), rules::Level::Note);
+}
+
+#[test]
+fn conditions_that_exclude_each_other_never_hold() {
+    let when = |conditions: &str| {
+        format!(
+            "pipeline {{ agent any\nstages {{ stage('s') {{\nwhen {{ {conditions} }}\nsteps {{ echo 'x' }} }} }} }}"
+        )
+    };
+    for conditions in [
+        "branch 'a'\nbranch 'b'",
+        "allOf { branch 'a'\nbranch 'b' }",
+        "changeRequest()\nbranch 'main'",
+        "branch 'a'\nnot { branch 'a' }",
+        "expression { return false }",
+        "equals expected: 1, actual: 2",
+        "environment name: 'A', value: 'x'\nenvironment name: 'A', value: 'y'",
+        "buildingTag()\nchangeRequest()",
+    ] {
+        assert_eq!(found("when-never", &when(conditions)).len(), 1, "{conditions}");
+    }
+    for conditions in [
+        "anyOf { branch 'a'\nbranch 'b' }",
+        "branch 'a*'\nbranch 'ab'",
+        "changeRequest()\nbranch 'PR-7'",
+        "expression { false || x }",
+        "branch pattern: 'a|b', comparator: 'REGEXP'\nbranch 'b'",
+        "environment name: 'A', value: 'x'\nenvironment name: 'B', value: 'y'",
+    ] {
+        assert!(found("when-never", &when(conditions)).is_empty(), "{conditions}");
+    }
+}
+
+#[test]
+fn parameters_are_those_that_are_declared() {
+    let head = "agent any\nparameters { string(name: 'VERSION'); booleanParam(name: 'DEPLOY') }";
+    let source = pipeline(head, "echo \"${params.VERSON}\"; echo params.VERSION; echo(params.OTHER ?: 'x')");
+    assert_eq!(found("undeclared-parameter", &source), ["VERSON"]);
+    assert_eq!(fixed("undeclared-parameter", &source), Some(source.replace("VERSON", "VERSION")));
+    assert!(found("undeclared-parameter", &format!("@Library('x') _\n{source}")).is_empty());
+    assert!(found("undeclared-parameter", &pipeline("agent any", "echo params.X")).is_empty());
+    let source = pipeline(head, "script { if (params.DEPLOY == 'true' && params.VERSION == true) { } }");
+    assert_eq!(found("parameter-type", &source), ["'true'", "true"]);
+    let source = pipeline(head, "script { if (params.DEPLOY == true && params.VERSION == '1') { } }");
+    assert!(found("parameter-type", &source).is_empty());
+}
+
+#[test]
+fn results_have_five_names() {
+    let source = "currentBuild.result = 'FAILED'\nif (currentBuild.currentResult == 'SUCCESSFUL') { }";
+    check("unknown-result", &[(source, &["'FAILED'", "'SUCCESSFUL'"]), ("currentBuild.result = 'ABORTED'", &[])]);
+    assert_eq!(
+        fixed("unknown-result", "currentBuild.result = 'FAILED'").as_deref(),
+        Some("currentBuild.result = 'FAILURE'")
+    );
+}
+
+#[test]
+fn what_is_shown_is_replaced_in_double_quotes_only() {
+    check(
+        "no-interpolation",
+        &[
+            ("echo 'is ${x}'", &["'is ${x}'"]),
+            ("echo \"is ${1}\"; echo 'costs ${}'; echo '$x'", &[]),
+            ("node { sh 'echo ${x}' }", &[]),
+        ],
+    );
+    assert_eq!(fixed("no-interpolation", "echo 'is ${x}'").as_deref(), Some("echo \"is ${x}\""));
+}
+
+#[test]
+fn a_script_reaches_no_machine_and_no_network() {
+    check("script-network", &[("def t = new URL('http://x').text", &["text"]), ("new URL('http://x').host", &[])]);
+    check("script-network", &[("'http://x'.toURL().getText()", &["getText"])]);
+    check("process-execute", &[("'ls'.execute().text", &["execute"]), ("['ls', '-l'].execute()", &["execute"])]);
+    check("process-execute", &[("def p = [:]\np.execute()", &[])]);
+    check("system-access", &[("System.getenv('X'); System.exit(1)", &["getenv", "exit"])]);
+    check("system-access", &[("System.currentTimeMillis()", &[])]);
+}
+
+#[test]
+fn old_forms_are_named() {
+    check(
+        "stage-without-block",
+        &[("stage 'a'\nnode { stage('b') { sh 'x' } }", &["stage"]), ("stage('a', body)", &[])],
+    );
+    check("deprecated-step", &[("node { archive 'x' }", &["archive"])]);
+    check("duplicate-stage", &[("stage('a') { }\nstage('a') { }\nstage('b') { stage('a') { } }", &["stage"])]);
+}
+
+#[test]
+fn what_wants_an_engine_is_noted_once() {
+    let source = "node { sh 'docker build .'; sh 'docker build x'; sh 'docker push x' }";
+    let words: Vec<_> = lint(source).into_iter().filter(|d| d.rule == Some("host-docker")).map(|d| d.message).collect();
+    assert!(matches!(&words[..], [a, b] if a.contains("`docker build`") && b.contains("`docker push`")), "{words:?}");
+    let agent =
+        pipeline("agent { docker { image 'x'; args '-v /var/run/docker.sock:/var/run/docker.sock' } }", "sh 'x'");
+    assert_eq!(found("host-docker", &agent).len(), 1);
+}
+
+#[test]
+fn a_library_is_checked_for_syntax_and_names() {
+    let found = lint_library("def call() { other 'x'; unknwn 'x'; sh \"${env.CHANGE_TITLE}\" }", &["other".to_owned()]);
+    assert!(
+        matches!(&found[..], [only] if only.rule == Some("library-step") && only.message.contains("unknwn")),
+        "{found:?}"
+    );
+    assert_eq!(lint_library("def call() {", &[])[0].rule, Some("syntax"));
+}

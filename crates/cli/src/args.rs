@@ -3,6 +3,7 @@
 pub mod artifacts;
 mod engine;
 mod guest;
+mod lint;
 mod monitor;
 mod parse;
 pub mod people;
@@ -21,6 +22,7 @@ use pipeline::engine::BuildCause;
 
 pub use engine::{Elsewhere, EngineArgs};
 pub use guest::GuestCommand;
+pub use lint::{LintArgs, LintFormat, ReferencePage, StepsArgs};
 pub use monitor::MonitorChoice;
 use parse::{
     parse_cause, parse_cores, parse_duration_ms, parse_library, parse_memory, parse_node_env, parse_outcome,
@@ -80,6 +82,8 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Check pipeline definitions without running them
     Lint(LintArgs),
+    /// What a pipeline may name: steps, directives, options … with their parameters
+    Steps(StepsArgs),
     /// Say what would run where, without running anything
     Plan(PlanArgs),
     /// Say why each job would run where it would, and what speaks against every other driver
@@ -310,21 +314,6 @@ pub struct LimitArgs {
     /// Log output of a job, such as 100M
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub log: Option<u64>,
-}
-
-/// `cofferdam lint`.
-#[derive(Debug, Args)]
-#[command(
-    after_help = "With --output json one object a file: {\"file\", \"valid\", \"diagnostics\": [{\"line\", \"column\", \"severity\", \"message\", \"hint\"}]}.
-The exit code is 5 if one file is invalid."
-)]
-pub struct LintArgs {
-    /// Definitions; `-` reads standard input
-    #[arg(default_value = "Jenkinsfile", value_name = "FILE")]
-    pub files: Vec<PathBuf>,
-    /// How findings are printed
-    #[arg(long, value_enum, default_value_t = OutputFormat::Text, value_name = "FORMAT")]
-    pub output: OutputFormat,
 }
 
 /// `cofferdam plan`.

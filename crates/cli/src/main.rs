@@ -55,6 +55,7 @@ fn dispatch(cli: &Cli, style: Style) -> Result<Exit, CommandFailure> {
     match &cli.command {
         Command::Run(args) => block_on(commands::run::run(args, home, style)),
         Command::Lint(args) => commands::lint::run(args, style),
+        Command::Steps(args) => commands::steps::run(args, style),
         Command::Plan(args) => block_on(commands::plan::run(args, home, style, false)),
         Command::Why(args) => match args.run {
             Some(run) => block_on(commands::remote::why(args, run)),

@@ -4,9 +4,10 @@ use std::io::Read as _;
 use std::path::Path;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
-use groovy::diagnostic::{Diagnostic, Severity};
-use groovy::span::LineIndex;
+use groovy::diagnostic::Diagnostic;
+use groovy::span::{LineIndex, Span};
 use model::limits::MAX_DEFINITION_BYTES;
+use pipeline::lint::rules;
 use serde::Serialize;
 
 use crate::failure::{CommandFailure, Exit};
@@ -37,9 +38,10 @@ pub fn read(path: &Path) -> Result<String, CommandFailure> {
 
 /// A finding with the source line and a caret below it.
 pub fn render(name: &str, source: &str, diagnostic: &Diagnostic, style: Style) -> String {
-    let level = match diagnostic.severity {
-        Severity::Error => Level::ERROR,
-        Severity::Warning => Level::WARNING,
+    let level = match rules::level(diagnostic) {
+        rules::Level::Error => Level::ERROR,
+        rules::Level::Warning => Level::WARNING,
+        rules::Level::Note => Level::NOTE,
     };
     let start = (diagnostic.span.start as usize).min(source.len());
     let end = (diagnostic.span.end as usize).clamp(start, source.len());
@@ -47,7 +49,12 @@ pub fn render(name: &str, source: &str, diagnostic: &Diagnostic, style: Style) -
     // A finding about a whole block is shown at its first line.
     let end = source[start..end].find('\n').map_or(end, |line| start + line);
     let snippet = Snippet::source(source).path(name).annotation(AnnotationKind::Primary.span(start..end));
-    let mut report = level.primary_title(diagnostic.message.as_str()).element(snippet);
+    let title = level.primary_title(diagnostic.message.as_str());
+    let title = match diagnostic.rule {
+        Some(rule) => title.id(rule),
+        None => title,
+    };
+    let mut report = title.element(snippet);
     if let Some(hint) = &diagnostic.hint {
         report = report.element(Level::HELP.message(hint.as_str()));
     }
@@ -57,29 +64,55 @@ pub fn render(name: &str, source: &str, diagnostic: &Diagnostic, style: Style) -
 
 /// A finding as `--output json` prints it.
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct JsonDiagnostic {
     /// One-based.
     line: u32,
     /// One-based, in characters.
     column: u32,
+    end_line: u32,
+    /// Behind the last character.
+    end_column: u32,
     severity: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<&'static str>,
     message: String,
     hint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replacement: Option<JsonFix>,
+}
+
+/// What to write instead of the text at a place.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct JsonFix {
+    line: u32,
+    column: u32,
+    end_line: u32,
+    end_column: u32,
+    text: String,
 }
 
 impl JsonDiagnostic {
     /// With its place in `source`.
     pub fn new(source: &str, lines: &LineIndex, diagnostic: &Diagnostic) -> Self {
-        let place = lines.place(source, diagnostic.span.start);
+        let place = |span: Span| (lines.place(source, span.start), lines.place(source, span.end));
+        let (start, end) = place(diagnostic.span);
+        let replacement = diagnostic.fix.as_ref().map(|fix| {
+            let (start, end) = place(fix.span);
+            let (line, column, end_line, end_column) = (start.line, start.column, end.line, end.column);
+            JsonFix { line, column, end_line, end_column, text: fix.text.clone() }
+        });
         JsonDiagnostic {
-            line: place.line,
-            column: place.column,
-            severity: match diagnostic.severity {
-                Severity::Error => "error",
-                Severity::Warning => "warning",
-            },
+            line: start.line,
+            column: start.column,
+            end_line: end.line,
+            end_column: end.column,
+            severity: rules::level(diagnostic).name(),
+            rule: diagnostic.rule,
             message: diagnostic.message.clone(),
             hint: diagnostic.hint.clone(),
+            replacement,
         }
     }
 }

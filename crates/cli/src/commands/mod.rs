@@ -16,4 +16,5 @@ pub mod remote;
 pub mod run;
 pub mod runs;
 pub mod server;
+pub mod steps;
 pub mod test_results;

@@ -1,6 +1,8 @@
 //! `cofferdam plan`: what a run would ask for, found by evaluating the definition with a world in which every command succeeds
 //! and prints nothing. Nothing is started, pulled or written.
 
+mod asked;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Write as _;
 use std::path::Path;
@@ -12,6 +14,7 @@ use model::ids::{JobId, StageId};
 use model::library::LibraryPlace;
 use model::limits::Limits;
 use model::planning::{self, MAX_REQUESTS, MAX_VIRTUAL_MS};
+use model::properties::Properties;
 use model::request::{AgentSpec, DockerSpec, FailureKind, Reply, Request};
 use model::rung::Rung;
 use pipeline::engine::{Engine, Output};
@@ -84,6 +87,9 @@ struct Plan<'a> {
     file: &'a str,
     items: &'a [Item],
     jobs: Vec<&'a PlannedJob>,
+    /// What it wants to be told and given.
+    #[serde(flatten)]
+    asked: asked::Asked,
     /// What in the definition needs a real run's output, so that something may be missing here.
     #[serde(skip_serializing_if = "Option::is_none")]
     incomplete: Option<String>,
@@ -114,6 +120,7 @@ pub async fn run(args: &PlanArgs, home: Option<&Path>, style: Style, why: bool) 
         memory_bytes: args.memory.unwrap_or(Limits::default().memory_bytes),
         libraries: args.definition.libraries.clone(),
         worst: Exit::Success,
+        properties: None,
     };
     for line in definition.warnings(planner.engine.warnings()) {
         eprintln!("{line}");
@@ -126,7 +133,8 @@ pub async fn run(args: &PlanArgs, home: Option<&Path>, style: Style, why: bool) 
     });
     let failed = planner.engine.end().filter(|end| end.outcome == model::outcome::Outcome::Failure);
     let incomplete = failed.map(|end| end.message.clone().unwrap_or_else(|| "a step".to_owned()));
-    let plan = Plan { file: &definition.name, items: &items, jobs: jobs.collect(), incomplete };
+    let asked = asked::Asked::new(&definition.text, planner.properties.take());
+    let plan = Plan { file: &definition.name, items: &items, jobs: jobs.collect(), asked, incomplete };
     match args.output {
         OutputFormat::Json => {
             if let Ok(line) = serde_json::to_string(&plan) {
@@ -178,6 +186,8 @@ struct Planner<'a> {
     /// Libraries that the definition finds by their names.
     libraries: Vec<KnownLibrary>,
     worst: Exit,
+    /// What the definition says of its project, last.
+    properties: Option<Properties>,
 }
 
 impl Planner<'_> {
@@ -233,6 +243,7 @@ impl Planner<'_> {
         self.stages.apply(Duration::ZERO, &event);
         match event {
             Event::StageStarted { stage, parent, .. } => self.work.entry(parent).or_default().push(Work::Stage(stage)),
+            Event::PropertiesSet { properties } => self.properties = Some(properties),
             Event::StageSkipped { stage, reason } => drop(self.skipped.insert(stage, reason)),
             Event::JobRequested { job, stage, .. } => drop(self.stage_of.insert(job, stage)),
             Event::StepStarted { stage, name, label, .. }
@@ -436,5 +447,8 @@ fn print(plan: &Plan<'_>, style: Style) {
             }
         };
         let _ = writeln!(out, "{}", line.trim_end());
+    }
+    for (what, names) in plan.asked.lines() {
+        let _ = writeln!(out, "{} {}", style.dim(what), names.join(", "));
     }
 }

@@ -6,6 +6,7 @@ mod guests;
 mod images;
 mod interruption;
 mod kernels;
+mod lint;
 mod project;
 mod real_images;
 mod sandboxes;

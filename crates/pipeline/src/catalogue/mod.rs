@@ -4,14 +4,19 @@
 //! Being listed does not mean that Cofferdam can run it: see [`Support`].
 
 mod added;
+mod describe;
 mod nearest;
 mod plugins;
+pub mod reference;
+mod sections;
 mod table;
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
+pub use describe::{Description, ParameterText};
 pub use nearest::{distance, nearest};
+pub use sections::{Section, sections};
 
 /// What Groovy gives to every object, and so to every script: no step, although a script may call it like one.
 pub(crate) const OF_EVERY_OBJECT: [&str; 49] = [
@@ -89,6 +94,44 @@ pub enum Kind {
     Symbol,
 }
 
+impl Kind {
+    /// All, in the order of the reference.
+    pub const ALL: [Kind; 9] = [
+        Kind::Step,
+        Kind::Agent,
+        Kind::Option,
+        Kind::Property,
+        Kind::Parameter,
+        Kind::Trigger,
+        Kind::Tool,
+        Kind::When,
+        Kind::Symbol,
+    ];
+
+    /// As the tables call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Step => "step",
+            Kind::Agent => "agent",
+            Kind::Option => "option",
+            Kind::Property => "property",
+            Kind::Parameter => "parameter",
+            Kind::Trigger => "trigger",
+            Kind::Tool => "tool",
+            Kind::When => "when",
+            Kind::Symbol => "symbol",
+        }
+    }
+
+    /// The kind that the tables call so. Another word ends in a panic: the tables are part of the program, and a test reads them.
+    fn named(word: &str) -> Kind {
+        Kind::ALL
+            .into_iter()
+            .find(|kind| kind.name() == word)
+            .unwrap_or_else(|| panic!("catalogue: unknown kind {word}"))
+    }
+}
+
 /// Whether Cofferdam can act on an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Support {
@@ -142,6 +185,28 @@ pub enum ParameterType {
     Scm,
     /// Anything: nothing is checked.
     Object,
+}
+
+impl ParameterType {
+    /// As the tables call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            ParameterType::String => "String",
+            ParameterType::Int => "int",
+            ParameterType::Integer => "Integer",
+            ParameterType::Long => "long",
+            ParameterType::Double => "double",
+            ParameterType::Bool => "boolean",
+            ParameterType::Boolean => "Boolean",
+            ParameterType::List => "List",
+            ParameterType::Collection => "Collection",
+            ParameterType::Map => "Map",
+            ParameterType::Class => "Class",
+            ParameterType::TimeUnit => "TimeUnit",
+            ParameterType::Scm => "SCM",
+            ParameterType::Object => "Object",
+        }
+    }
 }
 
 /// A parameter of an entry.
@@ -227,6 +292,11 @@ impl Catalogue {
             }
             Catalogue { entries, index }
         })
+    }
+
+    /// All entries, in the order of the tables.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter()
     }
 
     /// The entry of that kind and name.

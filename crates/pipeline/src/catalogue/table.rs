@@ -12,7 +12,7 @@ pub(super) fn parse(text: &'static str, kind: Option<Kind>) -> Vec<Entry> {
 fn line(text: &'static str, kind: Option<Kind>) -> Entry {
     let (head, tail) = text.split_once(" :").unwrap_or_else(|| panic!("catalogue: no colon: {text}"));
     let mut words = head.split_whitespace();
-    let kind = kind.unwrap_or_else(|| kind_named(words.next().unwrap_or_default()));
+    let kind = kind.unwrap_or_else(|| Kind::named(words.next().unwrap_or_default()));
     let mut entry = Entry {
         kind,
         name: words.next().unwrap_or_else(|| panic!("catalogue: no name: {text}")),
@@ -37,20 +37,6 @@ fn line(text: &'static str, kind: Option<Kind>) -> Entry {
         }
     }
     entry
-}
-
-fn kind_named(word: &str) -> Kind {
-    match word {
-        "agent" => Kind::Agent,
-        "option" => Kind::Option,
-        "property" => Kind::Property,
-        "parameter" => Kind::Parameter,
-        "trigger" => Kind::Trigger,
-        "tool" => Kind::Tool,
-        "when" => Kind::When,
-        "symbol" => Kind::Symbol,
-        _ => panic!("catalogue: unknown kind {word}"),
-    }
 }
 
 fn parameter(word: &'static str) -> Parameter {

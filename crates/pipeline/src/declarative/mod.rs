@@ -14,5 +14,7 @@ mod values;
 
 pub(crate) use find::{nested_pipelines, pipeline_blocks_of_call, top_level_pipeline};
 pub use parse::pipeline;
+#[cfg(test)]
+pub(crate) use parse::{PIPELINE_SECTIONS, STAGE_SECTIONS};
 pub use report::startup_failed;
 pub(crate) use unroll::unroll;

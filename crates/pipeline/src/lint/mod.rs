@@ -1,5 +1,6 @@
 //! Everything that can be said about a Jenkinsfile without running it.
 
+mod asks;
 mod code;
 pub(crate) mod engine;
 mod model;
@@ -17,6 +18,8 @@ use std::collections::HashSet;
 
 use groovy::ast::Script;
 use groovy::diagnostic::{Diagnostic, Severity};
+
+pub use asks::{Asked, Asks, asks};
 
 use crate::declarative::model::{EnvironmentValue, Pipeline, StageContent};
 use crate::definition::{Definition, DefinitionKind, Surroundings, analyse};

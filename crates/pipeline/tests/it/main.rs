@@ -16,4 +16,5 @@ mod engine_steps;
 mod engine_world;
 mod lint;
 mod lint_rules;
+mod reference;
 mod runtime;

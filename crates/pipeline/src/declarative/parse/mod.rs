@@ -24,6 +24,9 @@ use super::model::{Agent, Call, Environment, OptionCall, Pipeline, Post, Stage, 
 use super::shape::{block_of, call_of};
 use super::unroll::unroll;
 
+#[cfg(test)]
+pub(crate) use stage::STAGE_SECTIONS;
+
 /// Reads the block of a `pipeline { … }`. `span` is the place of the whole statement.
 ///
 /// The model is there only where no diagnostic is an error.
@@ -209,5 +212,5 @@ impl<'s> Reader<'s> {
     }
 }
 
-const PIPELINE_SECTIONS: [&str; 9] =
+pub(crate) const PIPELINE_SECTIONS: [&str; 9] =
     ["agent", "environment", "libraries", "options", "parameters", "post", "stages", "tools", "triggers"];

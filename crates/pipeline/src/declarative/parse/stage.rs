@@ -207,7 +207,7 @@ impl Reader<'_> {
     }
 }
 
-const STAGE_SECTIONS: [&str; 12] = [
+pub(crate) const STAGE_SECTIONS: [&str; 12] = [
     "agent",
     "environment",
     "failFast",

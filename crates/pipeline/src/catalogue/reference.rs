@@ -1,0 +1,177 @@
+//! The reference pages (`docs/reference`), made from the tables and descriptions.
+
+use super::{Catalogue, Description, Entry, Kind, ParameterText, Section, Support, sections};
+
+/// What stands at the top of each page.
+const MADE: &str = "<!-- Made from crates/pipeline/src/catalogue. Change it there, then: COFFERDAM_BLESS=1 cargo nextest run -p pipeline reference -->\n";
+
+/// What Cofferdam does with an entry, in words that end a sentence.
+pub fn support(entry: &Entry) -> &'static str {
+    match entry.support {
+        Support::Runs if entry.kind == Kind::Step => "runs",
+        Support::Runs => "supported",
+        Support::Known if entry.kind == Kind::Step => "known only: running it fails",
+        Support::Known => "known only: it has no effect",
+    }
+}
+
+/// What holds together in the reference, and what people call it.
+pub fn title(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Step => "Steps",
+        Kind::Agent => "Agents",
+        Kind::Option => "Options of the interpreter",
+        Kind::Property => "Options of the project",
+        Kind::Parameter => "Parameters",
+        Kind::Trigger => "Triggers",
+        Kind::Tool => "Tools",
+        Kind::When => "Conditions",
+        Kind::Symbol => "Values",
+    }
+}
+
+/// Where an entry of a kind stands.
+fn place(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Step => "In `steps { … }`, in the conditions of `post`, and in scripts.",
+        Kind::Agent => "In `agent { … }`.",
+        Kind::Option => "In `options { … }` of the pipeline; where it says so, also of a stage.",
+        Kind::Property => "In `options { … }` of the pipeline, and in the list of the step `properties`.",
+        Kind::Parameter => "In `parameters { … }`.",
+        Kind::Trigger => "In `triggers { … }`.",
+        Kind::Tool => "In `tools { … }`.",
+        Kind::When => "In `when { … }`.",
+        Kind::Symbol => "As arguments of steps and directives.",
+    }
+}
+
+/// `docs/reference/steps.md`
+pub fn steps() -> String {
+    let mut text = format!(
+        "{MADE}# Steps\n\n{} `cofferdam steps NAME` prints the same on a terminal, `cofferdam lint` checks against it. What stands in \
+         other places of a pipeline is in [directives](directives.md).\n",
+        place(Kind::Step)
+    );
+    of_kind(Kind::Step, &mut text);
+    text
+}
+
+/// `docs/reference/directives.md`
+pub fn directives() -> String {
+    let mut text = format!(
+        "{MADE}# Sections and directives\n\nWhat a declarative pipeline is made of. `cofferdam steps NAME` prints the same on a terminal, \
+         `cofferdam lint` checks against it. Steps are in [steps](steps.md).\n\n## Sections\n\n| Section | Where |\n|---|---|\n"
+    );
+    for section in sections() {
+        text.push_str(&format!("| [`{0}`](#{0}) | {1} |\n", section.name, places(section)));
+    }
+    for section in sections() {
+        text.push_str(&format!("\n### {}\n\n{}\n\nIn {}.\n", section.name, section.summary, places(section)));
+        example(&section.example, &mut text);
+    }
+    for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::Step) {
+        text.push_str(&format!("\n## {}\n\n{}\n", title(kind), place(kind)));
+        of_kind(kind, &mut text);
+    }
+    text
+}
+
+/// `pipeline (required), stage`
+pub fn places(section: &Section) -> String {
+    let place = |(name, required): &(&str, bool)| match (*name, *required) {
+        ("file", _) => "the file itself".to_owned(),
+        (name, true) => format!("`{name}` (required)"),
+        (name, false) => format!("`{name}`"),
+    };
+    section.places.iter().map(place).collect::<Vec<_>>().join(", ")
+}
+
+/// Whole pages of what runs or is described, and a list of the others.
+fn of_kind(kind: Kind, text: &mut String) {
+    let mut entries: Vec<_> = Catalogue::get().entries().filter(|e| e.kind == kind && !e.fixture).collect();
+    entries.sort_by_key(|entry| entry.name.to_lowercase());
+    let heading = if kind == Kind::Step { "##" } else { "###" };
+    for entry in &entries {
+        if let Some(description) = entry.description() {
+            text.push_str(&format!("\n{heading} {}\n\n", anchor(entry)));
+            page(entry, description, text);
+        }
+    }
+    let others: Vec<_> = entries.into_iter().filter(|entry| entry.description().is_none()).collect();
+    if !others.is_empty() {
+        text.push_str(&format!(
+            "\n{heading} Other {}\n\nKnown, so that `lint` checks what it can of them.\n\n",
+            title(kind).to_lowercase()
+        ));
+        let open = |entry: &Entry| if entry.open && !entry.parameters.is_empty() { " …" } else { "" };
+        for entry in others {
+            let names: Vec<_> = entry.parameters.iter().map(|p| format!("`{}`", p.name)).collect();
+            let names = if names.is_empty() { String::new() } else { format!(": {}{}", names.join(", "), open(entry)) };
+            text.push_str(&format!("* `{}`{names}\n", entry.name));
+        }
+    }
+}
+
+/// A heading that is the same for no other entry of the page.
+fn anchor(entry: &Entry) -> String {
+    match entry.kind {
+        Kind::Step => entry.name.to_owned(),
+        kind => format!("{} {}", kind.name(), entry.name),
+    }
+}
+
+fn page(entry: &Entry, description: &Description, text: &mut String) {
+    text.push_str(&format!("{}\n\n", description.summary));
+    let mut facts = vec![format!("*{}*", support(entry)), format!("from {}", plugin(description))];
+    if entry.block {
+        facts.push("takes a block".to_owned());
+    }
+    if entry.node {
+        facts.push("needs a machine".to_owned());
+    }
+    if entry.kind == Kind::Option && entry.stage {
+        facts.push("also in a stage".to_owned());
+    }
+    if entry.wraps() {
+        facts.push("also in `options`".to_owned());
+    }
+    text.push_str(&format!("{}.\n", facts.join("; ")));
+    if !entry.parameters.is_empty() {
+        text.push_str("\n| Parameter | Type | Default | |\n|---|---|---|---|\n");
+        for parameter in &entry.parameters {
+            let of = description.parameter(parameter.name);
+            let words = default(parameter.required, of);
+            let says = of.map(|of| of.text).unwrap_or_default().replace('|', "\\|");
+            text.push_str(&format!("| `{}` | {} | {words} | {says} |\n", parameter.name, parameter.ty.name()));
+        }
+    }
+    if entry.open {
+        text.push_str("\nOther parameters are not checked.\n");
+    }
+    example(&description.example, text);
+    if let Some(differs) = description.differs {
+        text.push_str(&format!("\nDifferent from Jenkins: {differs}\n"));
+    }
+}
+
+/// `Jenkins`, or the name of a plugin.
+pub fn plugin(description: &Description) -> String {
+    match description.plugin {
+        "core" => "Jenkins itself".to_owned(),
+        plugin => format!("the plugin {plugin}"),
+    }
+}
+
+fn default(required: bool, of: Option<&ParameterText>) -> String {
+    match of.and_then(|of| of.default) {
+        Some(default) => format!("`{default}`"),
+        None if required => "required".to_owned(),
+        None => String::new(),
+    }
+}
+
+fn example(lines: &[&str], text: &mut String) {
+    if !lines.is_empty() {
+        text.push_str(&format!("\n```groovy\n{}\n```\n", lines.join("\n")));
+    }
+}

@@ -63,7 +63,8 @@ pub fn directives() -> String {
          `cofferdam lint` checks against it. Steps are in [steps](steps.md).\n\n## Sections\n\n| Section | Where |\n|---|---|\n"
     );
     for section in sections() {
-        text.push_str(&format!("| [`{0}`](#{0}) | {1} |\n", section.name, places(section)));
+        let anchor = section.name.to_lowercase();
+        text.push_str(&format!("| [`{}`](#{anchor}) | {} |\n", section.name, places(section)));
     }
     for section in sections() {
         text.push_str(&format!("\n### {}\n\n{}\n\nIn {}.\n", section.name, section.summary, places(section)));

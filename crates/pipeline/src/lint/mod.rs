@@ -18,6 +18,7 @@ use std::collections::HashSet;
 
 use groovy::ast::Script;
 use groovy::diagnostic::{Diagnostic, Severity};
+use groovy::span::LineIndex;
 
 pub use asks::{Asked, Asks, asks};
 
@@ -31,7 +32,7 @@ pub fn lint(source: &str) -> Vec<Diagnostic> {
     // The walks keep their own stacks; the tree is dropped where there is room.
     groovy::stack::with_room(|| {
         let found = beyond(source, &definition);
-        finish(definition, found)
+        finish(source, definition, found)
     })
 }
 
@@ -39,10 +40,10 @@ pub fn lint(source: &str) -> Vec<Diagnostic> {
 pub fn lint_library(source: &str, variables: &[String]) -> Vec<Diagnostic> {
     let surroundings = Surroundings { library_names: variables.to_vec(), unknown_library: true };
     let definition = analyse(source, &surroundings);
-    groovy::stack::with_room(|| finish(definition, Vec::new()))
+    groovy::stack::with_room(|| finish(source, definition, Vec::new()))
 }
 
-fn finish(definition: Definition, found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+fn finish(source: &str, definition: Definition, found: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let mut all = definition.diagnostics;
     all.extend(found);
     for finding in all.iter_mut().filter(|finding| finding.rule.is_none()) {
@@ -51,7 +52,22 @@ fn finish(definition: Definition, found: Vec<Diagnostic>) -> Vec<Diagnostic> {
     all.sort_by_key(|d| (d.span.start, d.span.end));
     let mut seen = HashSet::new();
     all.retain(|d| seen.insert((d.span, d.rule, d.message.clone())));
+    if source.contains(ALLOW) {
+        let lines = LineIndex::new(source);
+        all.retain(|finding| finding.severity == Severity::Error || !is_allowed(source, &lines, finding));
+    }
     all
+}
+
+/// `// cofferdam: allow RULE`, on the line of a finding or the one before.
+const ALLOW: &str = "cofferdam: allow ";
+
+fn is_allowed(source: &str, lines: &LineIndex, finding: &Diagnostic) -> bool {
+    let line = lines.place(source, finding.span.start).line;
+    [line, line.saturating_sub(1)].into_iter().any(|line| {
+        let rules = lines.line_text(source, line).split_once(ALLOW).map(|(_, rules)| rules).unwrap_or_default();
+        rules.split([' ', ',']).any(|rule| finding.rule == Some(rule.trim()))
+    })
 }
 
 /// What is only said to who asks: it keeps nothing from running.

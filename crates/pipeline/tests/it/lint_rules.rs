@@ -272,3 +272,15 @@ fn a_library_is_checked_for_syntax_and_names() {
     );
     assert_eq!(lint_library("def call() {", &[])[0].rule, Some("syntax"));
 }
+
+#[test]
+fn a_comment_allows_what_a_rule_finds() {
+    let allow = "// cofferdam: allow";
+    let archive = |before: &str, behind: &str| format!("node {{\n{before}\narchive 'x' {behind}\n}}");
+    assert_eq!(found("deprecated-step", &archive("", "")).len(), 1);
+    assert!(found("deprecated-step", &archive(&format!("{allow} deprecated-step"), "")).is_empty());
+    assert!(found("deprecated-step", &archive("", &format!("{allow} host-docker, deprecated-step"))).is_empty());
+    assert_eq!(found("deprecated-step", &archive(&format!("{allow} host-docker"), "")).len(), 1);
+    let error = lint(&format!("ehco 'x' {allow} unknown-step"));
+    assert_eq!(error.len(), 1, "an error stays one");
+}

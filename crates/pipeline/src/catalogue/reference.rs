@@ -1,18 +1,25 @@
 //! The reference pages (`docs/reference`), made from the tables and descriptions.
 
-use super::{Catalogue, Description, Entry, Kind, ParameterText, Section, Support, sections};
+use super::{Catalogue, Description, Entry, Kind, Level, ParameterText, Section, Support, sections};
 
 /// What stands at the top of each page.
 const MADE: &str = "<!-- Made from crates/pipeline/src/catalogue. Change it there, then: COFFERDAM_BLESS=1 cargo nextest run -p pipeline reference -->\n";
 
 /// What Cofferdam does with an entry, in words that end a sentence.
-pub fn support(entry: &Entry) -> &'static str {
+pub fn support(entry: &Entry) -> String {
     match entry.support {
-        Support::Runs if entry.kind == Kind::Step => "runs",
-        Support::Runs => "supported",
-        Support::Known if entry.kind == Kind::Step => "known only: running it fails",
-        Support::Known => "known only: it has no effect",
+        Support::Recorded(level) => format!("recorded, not done: {}", with_advice(level)),
+        Support::Refused(level) => format!("refused: {}", with_advice(level)),
+        Support::Runs if entry.kind == Kind::Step => "runs".to_owned(),
+        Support::Runs => "supported".to_owned(),
+        Support::Known if entry.kind == Kind::Step => "known only: running it fails".to_owned(),
+        Support::Known => "known only: it has no effect".to_owned(),
     }
+}
+
+fn with_advice(level: Level) -> String {
+    let advice = level.instead.map(|instead| format!(" ({instead})")).unwrap_or_default();
+    format!("{}{advice}", level.why)
 }
 
 /// What holds together in the reference, and what people call it.

@@ -38,7 +38,7 @@ pub fn lint(source: &str) -> Vec<Diagnostic> {
 
 /// The same for a file of a library (`vars/NAME.groovy`, `src/…`): syntax and names. `variables` are those of the library.
 pub fn lint_library(source: &str, variables: &[String]) -> Vec<Diagnostic> {
-    let surroundings = Surroundings { library_names: variables.to_vec(), unknown_library: true };
+    let surroundings = Surroundings { library_names: variables.to_vec(), unknown_library: true, catalogue: None };
     let definition = analyse(source, &surroundings);
     groovy::stack::with_room(|| finish(source, definition, Vec::new()))
 }

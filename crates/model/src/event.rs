@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::annotation::Annotation;
+use crate::credential::CredentialKind;
 use crate::ids::{JobId, StageId, StepId};
 use crate::outcome::Outcome;
 use crate::properties::Properties;
@@ -129,6 +130,19 @@ pub enum Event {
         /// All of it.
         properties: Properties,
     },
+    /// A credential was given away.
+    CredentialUsed {
+        /// The job that has it now.
+        job: Option<JobId>,
+        /// The step that asked for it.
+        step: Option<StepId>,
+        /// Its id.
+        id: String,
+        /// What it is.
+        kind: CredentialKind,
+        /// What for, in words.
+        purpose: String,
+    },
     /// The run says of itself what it is called and what it is (`currentBuild.displayName`, `.description`).
     RunDescribed {
         /// Instead of its number.
@@ -173,6 +187,10 @@ impl Event {
             Event::Log { text, .. } => change(text),
             Event::TestsReported { cases, .. } => cases.iter_mut().for_each(|case| case.each_text(change)),
             Event::Annotated { annotations, .. } => annotations.iter_mut().for_each(|of| of.each_text(change)),
+            Event::CredentialUsed { id, purpose, .. } => {
+                change(id);
+                change(purpose);
+            }
             Event::RunDescribed { name, description } => name.iter_mut().chain(description).for_each(change),
             Event::PropertiesSet { properties } => {
                 for parameter in &mut properties.parameters {

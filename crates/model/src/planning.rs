@@ -34,7 +34,18 @@ pub fn reply(request: &Request) -> Reply {
         Request::Input(question) => {
             Reply::Decided { by: "somebody".to_owned(), values: question.complete(Vec::new()).ok() }
         }
+        Request::Credential(wish) => Reply::Credential(crate::credential::invented(wish)),
         _ => Reply::Done,
+    }
+}
+
+/// The id of the credential that a request needs.
+pub fn credential(request: &Request) -> Option<&str> {
+    match request {
+        Request::Credential(wish) => Some(&wish.id),
+        Request::Checkout { source: Some(source), .. } => source.credentials.as_deref(),
+        Request::Allocate { agent: AgentSpec::Docker(docker), .. } => docker.registry_credentials.as_deref(),
+        _ => None,
     }
 }
 

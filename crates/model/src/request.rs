@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::credential::{Credential, CredentialWish};
 use crate::ids::{JobId, StepId};
 use crate::library::{Library, LibraryWish};
 use crate::limits::MAX_STASH_NAME_BYTES;
@@ -176,6 +177,8 @@ pub enum Request {
     Input(Question),
     /// Find a shared library. Reply: [`Reply::Library`].
     Library(LibraryWish),
+    /// Give a credential, and put files of it into a sandbox. Reply: [`Reply::Credential`].
+    Credential(CredentialWish),
 }
 
 impl Request {
@@ -195,6 +198,7 @@ impl Request {
             | Request::Unstash { job, .. }
             | Request::Archive { job, .. }
             | Request::TestReport { job, .. } => Some(*job),
+            Request::Credential(wish) => wish.file.as_ref().map(|file| file.job),
             Request::Sleep { .. } | Request::Now | Request::Input(_) | Request::Library(_) => None,
         }
     }
@@ -350,6 +354,8 @@ pub enum Reply {
     },
     /// A library.
     Library(Library),
+    /// A credential. Never in a journal: a server gives none.
+    Credential(Credential),
     /// It could not be done.
     Failed(Failure),
     /// The evaluator cancelled the request, and it has ended.

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use model::credential::CredentialKind;
 use model::outcome::Outcome;
 use regex::Regex;
 use serde::Deserialize;
@@ -61,6 +62,55 @@ pub struct Fixture {
     pub programs: Vec<(String, String)>,
     /// Shared libraries.
     pub libraries: Vec<FixtureLibrary>,
+    /// Credentials by id.
+    pub credentials: Vec<(String, HeldCredential)>,
+}
+
+/// A credential that a case assumes.
+#[derive(Clone, Debug)]
+pub enum HeldCredential {
+    /// One value.
+    Text(String),
+    /// A user name and a password.
+    UsernamePassword {
+        /// The name.
+        username: String,
+        /// The password.
+        password: String,
+        /// The name is masked, too.
+        is_username_secret: bool,
+    },
+    /// A file.
+    File {
+        /// Its name.
+        name: String,
+        /// What is in it.
+        text: String,
+    },
+    /// A private key.
+    SshKey {
+        /// Whose.
+        username: String,
+        /// The key.
+        key: String,
+        /// Empty: none.
+        passphrase: String,
+    },
+    /// A key store.
+    Certificate,
+}
+
+impl HeldCredential {
+    /// What it is.
+    pub fn kind(&self) -> CredentialKind {
+        match self {
+            HeldCredential::Text(_) => CredentialKind::String,
+            HeldCredential::UsernamePassword { .. } => CredentialKind::UsernamePassword,
+            HeldCredential::File { .. } => CredentialKind::File,
+            HeldCredential::SshKey { .. } => CredentialKind::SshKey,
+            HeldCredential::Certificate => CredentialKind::Certificate,
+        }
+    }
 }
 
 impl Fixture {
@@ -101,7 +151,6 @@ pub fn parse(table: &str) -> Result<Vec<Case>, serde_json::Error> {
 
 /// Fixtures that no run on one machine has.
 const MISSING_FIXTURES: &[(&str, &str)] = &[
-    ("credentials", "credentials need a server"),
     ("folder", "folders need a server"),
     ("multibranch", "several builds of a multibranch project need a server"),
     ("tool_maven", "tool installations are not managed"),
@@ -139,7 +188,10 @@ const SKIPPED: &[(&str, &str)] = &[
 /// # Errors
 /// The reason for skipping the case.
 pub fn fixture(case: &Case) -> Result<Fixture, String> {
-    let missing = MISSING_FIXTURES.iter().find(|(need, _)| case.needs.iter().any(|n| n == need));
+    // These have a folder for its credentials only.
+    let of_folder = case.id.starts_with("CredentialWrapperStepTest");
+    let is_needed = |need: &str| case.needs.iter().any(|n| n == need) && !(of_folder && need == "folder");
+    let missing = MISSING_FIXTURES.iter().find(|(need, _)| is_needed(need));
     let skipped = SKIPPED.iter().find(|(id, _)| case.id.starts_with(id));
     if let Some((_, why)) = missing.or(skipped) {
         return Err((*why).to_owned());
@@ -151,6 +203,7 @@ pub fn fixture(case: &Case) -> Result<Fixture, String> {
         files: vec![pair("Jenkinsfile", &case.script)],
         programs: Vec::new(),
         libraries: libraries::of(&case.needs),
+        credentials: Vec::new(),
     };
     fixture.facts.libraries =
         fixture.libraries.iter().filter(|library| library.implicit).map(|library| library.name.to_owned()).collect();
@@ -178,9 +231,37 @@ pub fn fixture(case: &Case) -> Result<Fixture, String> {
             fixture.facts.causes = vec![cause(method)]
         }
         ("PostStageTest", method) => post_stage(method, &mut fixture),
+        ("CredentialWrapperStepTest", method) => fixture.credentials = credentials(method == "mixedEnvInFolder"),
+        ("OptionsTest", "withCredentialsStageWrapper") => {
+            let of = |text: &str| text.to_owned();
+            let key = HeldCredential::SshKey { username: of("bob"), key: of("the-key"), passphrase: of("s3cr3t") };
+            fixture.credentials.push((of("creds"), key));
+        }
         _ => {}
     }
     Ok(fixture)
+}
+
+/// What the tests of credentials define; a folder has two of its own.
+fn credentials(in_folder: bool) -> Vec<(String, HeldCredential)> {
+    let text = |text: &str| HeldCredential::Text(text.to_owned());
+    let user = |name: &str, password: &str, is_username_secret| HeldCredential::UsernamePassword {
+        username: name.to_owned(),
+        password: password.to_owned(),
+        is_username_secret,
+    };
+    let (first, second) = match in_folder {
+        true => ("Some secret text for 1 folder", ("bobby-in-folder", "folder-supersecretpassword+mydogsname")),
+        false => ("Some secret text for 1", ("bobby", "supersecretpassword+mydogsname")),
+    };
+    let all = [
+        ("FOOcredentials", user("bobby", "s3cr37", true)),
+        ("cred1", text(first)),
+        ("cred2", user(second.0, second.1, true)),
+        ("cred3", text("Some $secret text for 3")),
+        ("certCred1", HeldCredential::Certificate),
+    ];
+    all.map(|(id, held)| (id.to_owned(), held)).to_vec()
 }
 
 /// A file that `validateDeclarativePipeline` likes.

@@ -56,6 +56,7 @@ impl LogRenderer {
             Event::TestsReported { .. }
             | Event::PropertiesSet { .. }
             | Event::Annotated { .. }
+            | Event::CredentialUsed { .. }
             | Event::RunDescribed { .. }
             | Event::StageFinished { .. }
             | Event::JobRequested { .. }

@@ -13,6 +13,7 @@ use crate::engine::executor::LocalFuture;
 use crate::engine::fault::Fault;
 use crate::engine::scope::Scope;
 use crate::engine::values;
+use crate::steps::credentials::logged_in;
 use crate::steps::node::{Wish, on_agent};
 
 /// `image.id`, `container.id`
@@ -98,6 +99,11 @@ async fn with_registry(core: &Rc<Core>, scope: &Scope, call: &HostCall) -> Resul
     let credentials = args.pop().flatten().filter(|c| !c.is_empty());
     let url = args.pop().flatten().filter(|u| !u.is_empty());
     let scope = core.deeper(scope)?.with(|s| s.registry = Some(Rc::new((url, credentials))));
+    let within = Rc::clone(core);
+    let body = Body::native(move |scope| {
+        let (core, body) = (Rc::clone(&within), body.clone());
+        Box::pin(async move { logged_in(&core, &scope, body).await })
+    });
     on_some_node(core, &scope, body).await
 }
 

@@ -14,6 +14,9 @@ use crate::engine::body::Body;
 use crate::engine::fault::Fault;
 use crate::engine::scope::Scope;
 use crate::engine::values;
+use crate::steps::args::Args;
+use crate::steps::credentials::OF_ENVIRONMENT;
+use crate::steps::run_named;
 use crate::steps::stage::{framed, marked};
 
 /// Runs a body with the variables of a directive.
@@ -26,28 +29,104 @@ pub(super) async fn within(
     let core = &it.core;
     match environment {
         Some(environment) => {
-            let vars = evaluate(it, scope, environment).await?;
-            marked(core, scope, "withEnv", &scope.with_env(vars), next).await
+            let (list, found) = credentials(it, scope, environment).await?;
+            if list.is_empty() {
+                return with_values(it, scope, environment, found, next).await;
+            }
+            let (own, span) = (Rc::clone(it), environment.span);
+            let environment = environment.clone();
+            let body = Body::native(move |scope| {
+                let (it, environment) = (Rc::clone(&own), environment.clone());
+                let (found, next) = (found.clone(), next.clone());
+                Box::pin(async move { with_values(&it, &scope, &environment, found, next).await })
+            });
+            let named = vec![("bindings".to_owned(), Value::list(list))];
+            let args = Args { step: "withCredentials".to_owned(), named, body: Some(body) };
+            run_named(core, scope, args).await.map_err(|fault| fault.at(span))
         }
         None => core.call_body(scope, next, Vec::new()).await,
     }
 }
 
-/// The variables of a directive, in the order written.
+/// Values by entry, as far as they are known.
+type Found = Vec<Option<String>>;
+
+/// Runs a body with the variables of a directive that are no credentials; where there are none, as without it.
+async fn with_values(
+    it: &Rc<Interpreter>,
+    scope: &Scope,
+    environment: &Environment,
+    found: Found,
+    next: Body,
+) -> Result<Value, Fault> {
+    let names = names(environment);
+    let wanted: Vec<_> =
+        order(environment, &names).into_iter().filter(|index| !is_credential(environment, *index)).collect();
+    let found = evaluate(it, scope, environment, &wanted, found).await?;
+    let vars: Vec<_> = names.iter().zip(found).filter_map(|(name, value)| Some((name.to_string(), value?))).collect();
+    if vars.is_empty() && !environment.entries.is_empty() {
+        return it.core.call_body(scope, next, Vec::new()).await;
+    }
+    marked(&it.core, scope, "withEnv", &scope.with_env(vars), next).await
+}
+
+fn names(environment: &Environment) -> Rc<[Rc<str>]> {
+    environment.entries.iter().map(|e| Rc::clone(&e.name)).collect()
+}
+
+fn is_credential(environment: &Environment, index: usize) -> bool {
+    matches!(environment.entries[index].value, EnvironmentValue::Credentials(_))
+}
+
+/// The credentials of a directive, as `withCredentials` takes them, and the values that had to be known for that.
+async fn credentials(
+    it: &Rc<Interpreter>,
+    scope: &Scope,
+    environment: &Environment,
+) -> Result<(Vec<Value>, Found), Fault> {
+    let names = names(environment);
+    let is_credential = |index: &usize| is_credential(environment, *index);
+    // What their ids are made of goes first.
+    let mut first = vec![false; names.len()];
+    let mut stack: Vec<usize> = (0..names.len()).filter(is_credential).collect();
+    while let Some(index) = stack.pop() {
+        if !std::mem::replace(&mut first[index], true) {
+            stack.extend(
+                uses(&environment.entries[index].value, &names).into_iter().filter(|used| !is_credential(used)),
+            );
+        }
+    }
+    let wanted: Vec<usize> = order(environment, &names).into_iter().filter(|index| first[*index]).collect();
+    let mut found = evaluate(it, scope, environment, &wanted, vec![None; names.len()]).await?;
+    let mut list = Vec::new();
+    for index in (0..names.len()).filter(is_credential) {
+        let text = |text: &str| values::text(text);
+        let id = found[index].take().unwrap_or_default();
+        list.push(values::map([
+            ("$class", text(OF_ENVIRONMENT)),
+            ("credentialsId", text(&id)),
+            ("variable", text(&names[index])),
+        ]));
+    }
+    Ok((list, found))
+}
+
+/// Evaluates these entries, those that are known already excepted. Of a credential that is its id.
 async fn evaluate(
     it: &Rc<Interpreter>,
     scope: &Scope,
     environment: &Environment,
-) -> Result<Vec<(String, String)>, Fault> {
-    let names: Rc<[Rc<str>]> = environment.entries.iter().map(|e| Rc::clone(&e.name)).collect();
+    wanted: &[usize],
+    mut found: Found,
+) -> Result<Found, Fault> {
+    let names = names(environment);
     let scope = scope.with(|s| s.nullable = Some(Rc::clone(&names)));
-    let mut found: Vec<Option<String>> = vec![None; names.len()];
-    for index in order(environment, &names) {
+    for index in wanted.iter().copied() {
         let entry = &environment.entries[index];
-        let EnvironmentValue::Expr(expr) = &entry.value else {
-            return Err(not_yet(&entry.name).at(environment.span));
-        };
-        let known = found.iter().zip(names.iter()).filter_map(|(v, n)| Some((n.to_string(), v.clone()?)));
+        let (EnvironmentValue::Expr(expr) | EnvironmentValue::Credentials(expr)) = &entry.value;
+        let others =
+            found.iter().zip(names.iter()).enumerate().filter(|(other, _)| !is_credential(environment, *other));
+        let known = others.filter_map(|(_, (v, n))| Some((n.to_string(), v.clone()?)));
         let value = match it.eval(&scope.with_env(known.collect()), expr).await {
             Ok(value) => value,
             Err(fault) if fault.is_final() || fault.interruption().is_some() => return Err(fault),
@@ -60,12 +139,7 @@ async fn evaluate(
         };
         found[index] = Some(value.to_text());
     }
-    Ok(names.iter().zip(found).filter_map(|(n, v)| Some((n.to_string(), v?))).collect())
-}
-
-fn not_yet(name: &str) -> Fault {
-    let text = format!("{name} = credentials(…) is not supported yet: a run without a server has no credentials");
-    Fault::raised("java.lang.UnsupportedOperationException", text)
+    Ok(found)
 }
 
 /// The entries so that each comes after those it uses, otherwise in the order written.

@@ -12,6 +12,14 @@ use crate::engine::values;
 /// The key under which the name of the symbol stands.
 pub(crate) const SYMBOL: &str = "$symbol";
 
+/// Whether a call that may be a step (`zip`) describes a credential instead.
+pub(crate) fn is_binding(call: &HostCall) -> bool {
+    let named = call.named.as_ref().and_then(values::entries).unwrap_or_default();
+    let has = |wanted: &str| named.iter().any(|(name, _)| name == wanted);
+    let is_symbol = Catalogue::get().find(Kind::Symbol, &call.name).is_some();
+    is_symbol && call.args.is_empty() && has("credentialsId") && has("variable")
+}
+
 /// The value of such a call; none where the name is no symbol.
 pub(crate) fn value(call: &HostCall) -> Option<Result<Value, Fault>> {
     let entry = Catalogue::get().of_any_kind(&call.name).find(|e| e.kind != Kind::Step)?;

@@ -6,6 +6,7 @@ pub(crate) mod args;
 mod branches;
 mod catch;
 mod checks;
+pub(crate) mod credentials;
 mod describable;
 mod described;
 pub(crate) mod duration;
@@ -154,6 +155,7 @@ steps! {
     "script" block true => meta::pass_through;
     "sh" sole "script" => shell::sh;
     "sleep" sole "time" => flow::sleep;
+    "sshagent" sole "credentials" block true => credentials::ssh_agent;
     "stage" sole "name" block true => stage::stage;
     "stash" sole "name" => keep::stash;
     "step" sole "delegate" => meta::step;
@@ -170,7 +172,9 @@ steps! {
     "warnings" => reports::keep;
     "withAWS" block true => described::with_aws;
     "withBuildUser" block true => described::with_build_user;
+    "withCredentials" sole "bindings" block true => credentials::with_credentials;
     "withDockerContainer" sole "image" block true => node::with_docker_container;
+    "withDockerRegistry" sole "registry" block true => credentials::with_docker_registry;
     "withEnv" sole "overrides" block true => variables::with_env;
     "withMaven" block true => maven::with_maven;
     "wrap" sole "delegate" block true => meta::wrap;
@@ -264,7 +268,7 @@ pub(crate) fn call(core: &Rc<Core>, scope: &Scope, call: HostCall) -> LocalFutur
         return Box::pin(run::pipeline(core, scope, call));
     }
     let runner = match Runner::of(&core, &call.name) {
-        Some(_) if describable::is_value(&call) => None,
+        Some(_) if describable::is_value(&call) || describable::is_binding(&call) => None,
         runner => runner,
     };
     match runner {

@@ -304,7 +304,7 @@ fn what_a_pipeline_needs_and_this_cannot_is_named() {
     let body = "stages { stage('a') { steps { echo 'x' } } }";
     fails(
         &format!("pipeline {{ agent any; environment {{ K = credentials('id') }}; {body} }}"),
-        "credentials(…) is not supported yet",
+        "Could not find credentials entry with ID 'id'",
     );
     fails(
         "pipeline { agent none; stages { stage('a') { input { message 'go?' }; steps { echo 'x' } } } }",

@@ -2,7 +2,7 @@
 
 use model::outcome::Outcome;
 use model::request::{AgentSpec, GitSource, Question, Request};
-use pipeline::conformance::Fixture;
+use pipeline::conformance::{Fixture, HeldCredential};
 use pipeline::engine::RunFacts;
 
 use crate::engine::{run, steps};
@@ -269,7 +269,17 @@ fn the_build_says_what_it_is() {
 
 #[test]
 fn images_share_the_workspace_of_their_node() {
-    let ran = steps("docker.withRegistry('https://r', 'id') { docker.image('maven:3').inside('-e A=b') { sh 'pwd' } }");
+    let login = HeldCredential::UsernamePassword {
+        username: "u".into(),
+        password: "pass-word".into(),
+        is_username_secret: false,
+    };
+    let world = World::new(Fixture { credentials: vec![("id".to_owned(), login)], ..Fixture::default() });
+    let ran = world
+        .run(
+            "node { docker.withRegistry('https://r', 'id') { docker.image('maven:3').inside('-e A=b') { sh 'pwd' } } }",
+        )
+        .unwrap();
     ran.is(Outcome::Success);
     let docker = ran.requests.iter().find_map(|r| match r {
         Request::Allocate { agent: AgentSpec::Docker(d), .. } => Some(d.clone()),

@@ -6,12 +6,13 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use model::credential::{Credential, CredentialWish, Secret, SecretContent};
 use model::event::{Event, LogSource};
 use model::ids::{JobId, RequestId, StageId, StepId};
 use model::outcome::Outcome;
 use model::request::{AgentSpec, Allocated, Failure, FailureKind, FileSet, Question, Reply, Request, ShellScript};
 use model::test_result::TestCounts;
-use pipeline::conformance::{Fixture, ant_matches};
+use pipeline::conformance::{Fixture, HeldCredential, ant_matches};
 use pipeline::engine::{Engine, Output, RunEnd, RunInput};
 use pipeline::log::LogRenderer;
 use tempfile::TempDir;
@@ -61,6 +62,7 @@ pub struct World {
     sleeping: BTreeMap<(u64, RequestId), ()>,
     now_ms: u64,
     stashes: BTreeMap<String, Vec<(String, Vec<u8>)>>,
+    secrets: Vec<String>,
     ran: (LogRenderer, String, BTreeMap<String, String>, Vec<Request>, Vec<Event>),
     /// Aborts the run at this virtual time.
     pub abort_at_ms: Option<u64>,
@@ -78,6 +80,7 @@ impl World {
             sleeping: BTreeMap::new(),
             now_ms: 0,
             stashes: BTreeMap::new(),
+            secrets: Vec::new(),
             ran: Default::default(),
             abort_at_ms: None,
             decisions: VecDeque::new(),
@@ -150,7 +153,8 @@ impl World {
         }
     }
 
-    fn event(&mut self, event: Event) {
+    fn event(&mut self, mut event: Event) {
+        event.each_text(&mut |text| self.secrets.iter().for_each(|secret| *text = text.replace(secret, "****")));
         if let Event::StepStarted { step, stage, .. } = &event {
             self.stages.insert(*step, *stage);
         }
@@ -226,6 +230,10 @@ impl World {
                 let none = || format!("Could not find any definition of libraries [{}]", wish.name);
                 Reply::Library(found.ok_or_else(none)?.found(wish.version))
             }
+            Request::Credential(wish) => match self.credential(&wish) {
+                Ok(given) => Reply::Credential(given),
+                Err(failure) => Reply::Failed(failure),
+            },
             Request::Now => Reply::Time(self.now_ms),
             Request::Input(Question { message, .. }) => match self.decisions.pop_front() {
                 Some(values) => Reply::Decided { by: "alice".to_owned(), values },
@@ -235,6 +243,50 @@ impl World {
             },
             Request::Sleep { .. } => unreachable!(),
         })
+    }
+
+    /// What a real performer does, with what the fixture has; from then on its secrets are masked.
+    fn credential(&mut self, wish: &CredentialWish) -> Result<Credential, Failure> {
+        let held = self.fixture.credentials.iter().find(|(id, _)| *id == wish.id).map(|(_, held)| held.clone());
+        if let Some(refused) = wish.refusal(held.as_ref().map(HeldCredential::kind)) {
+            return Err(refused);
+        }
+        let file = wish.file.as_ref();
+        let write = |own: &str, text: &str, mode: u32| {
+            let file = file.unwrap();
+            let name = if file.name.is_empty() { own } else { &file.name };
+            fs::create_dir_all(&file.dir).unwrap();
+            fs::set_permissions(&file.dir, fs::Permissions::from_mode(0o700)).unwrap();
+            let path = format!("{}/{name}", file.dir);
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            path
+        };
+        let given = match held.unwrap() {
+            HeldCredential::Text(text) => Credential::Text(Secret::new(text)),
+            HeldCredential::UsernamePassword { username, password, is_username_secret } => {
+                let path = file.and_then(|file| match &file.content {
+                    SecretContent::DockerLogin(url) => Some(write("", &format!("{url} {username}"), 0o400)),
+                    SecretContent::GitAskpass => Some(write("", "#!/bin/sh\necho \"$GIT_PASSWORD\"\n", 0o500)),
+                    _ => None,
+                });
+                let password = Secret::new(password);
+                Credential::UsernamePassword { username, is_username_secret, password, path }
+            }
+            HeldCredential::File { name, text } => Credential::File { path: write(&name, &text, 0o400) },
+            HeldCredential::SshKey { username, key, passphrase } => {
+                let path = write("key", &key, 0o400);
+                let passphrase = Secret::new(passphrase);
+                Credential::SshKey { username, is_username_secret: true, passphrase, path }
+            }
+            HeldCredential::Certificate => {
+                let (path, password) = (write("keystore", "store", 0o400), Secret::new("of-the-store"));
+                Credential::Certificate { path, password, alias: "mine".to_owned() }
+            }
+        };
+        self.secrets.extend(given.secrets());
+        self.secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        Ok(given)
     }
 
     /// `PATH` of each agent, with the programs of the fixture.

@@ -234,6 +234,9 @@ impl Keeper {
         if let Some(refused) = self.not_approved(&request) {
             return self.answer(id, Reply::Failed(refused)).await;
         }
+        if let Request::Credential(wish) = &request {
+            return self.answer(id, Reply::Failed(model::credential::none_here(&wish.id))).await;
+        }
         if self.ask_outpost(id, &request).await? {
             return Ok(());
         }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use image::{Image, LayerKind, PullOptions, Reference, Store};
 use model::docker_args::{DockerArgs, split_words};
 use model::event::{Event, LogSource};
+use model::ids::JobId;
 use model::limits::Limits;
 use model::request::{AgentSpec, DockerSpec};
 use model::rung::Rung;
@@ -14,6 +15,7 @@ use queue::{Layers, Need};
 use sandbox::{Capabilities, Driver, EngineSpec, LayerSource, SandboxSpec, Tmpfs, User};
 use tokio::sync::mpsc;
 
+use crate::credentials::{Use, registry_of};
 use crate::failure::Trouble;
 use crate::host::Host;
 use crate::job::Maker;
@@ -80,10 +82,10 @@ impl Blueprint {
 
 impl Maker<'_> {
     /// What a job is to be made of. Pulls its image; may be given up at any moment.
-    pub async fn plan(&self, agent: &AgentSpec, words: Words) -> Result<Blueprint, Trouble> {
+    pub async fn plan(&self, job: Option<JobId>, agent: &AgentSpec, words: Words) -> Result<Blueprint, Trouble> {
         match agent {
             AgentSpec::Any | AgentSpec::Label(_) => self.host_tools(words).await,
-            AgentSpec::Docker(docker) => self.container(docker, words).await,
+            AgentSpec::Docker(docker) => self.container(job, docker, words).await,
         }
     }
 
@@ -98,11 +100,7 @@ impl Maker<'_> {
         Ok(plan)
     }
 
-    async fn container(&self, docker: &DockerSpec, words: Words) -> Result<Blueprint, Trouble> {
-        if docker.registry_credentials.is_some() {
-            return Err(Trouble::workload("registryCredentialsId: credentials are not available to `cofferdam run`")
-                .with_hint("log in with `docker login`: Docker's config.json is used"));
-        }
+    async fn container(&self, job: Option<JobId>, docker: &DockerSpec, words: Words) -> Result<Blueprint, Trouble> {
         let need = Need { engine: words.engine, shares: words.shares, ..self.host.need(true) };
         let (mut need, args) = need.with_docker(docker);
         let args = args?;
@@ -113,6 +111,13 @@ impl Maker<'_> {
         let progress = PullProgress { events: self.events.clone(), last: std::sync::Mutex::new(Instant::now()) };
         let options =
             PullOptions { always_pull: docker.always_pull || self.host.options.always_pull, ..PullOptions::default() };
+        if let Some(id) = docker.registry_credentials.as_deref().filter(|id| !id.is_empty()) {
+            let registry = registry_of(docker.registry_url.as_deref().unwrap_or_default());
+            let purpose = format!("a login at {registry}");
+            let used = Use { job, step: None, purpose: &purpose };
+            let (user, password) = self.host.credentials(id)?.login(id, used, self.events).await?;
+            store.log_in(&registry, user, password);
+        }
         let image = store.pull(&reference, &options, &progress).await?;
         let took_us = vec![("pull".to_owned(), started.elapsed().as_micros() as u64)];
         // Machines have room for so many layers, and how many there are is known only now.

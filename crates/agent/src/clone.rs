@@ -1,5 +1,6 @@
 //! `git url: …`: a repository from elsewhere. git runs in a sandbox of its own, with the host's git and a network, and never
-//! on the host: a repository is a stranger's input. Its files then move into the job's workspace as a tar stream.
+//! on the host: a repository is a stranger's input. Its files then move into the job's workspace as a tar stream. A credential is in
+//! that sandbox only, and told to nobody but the host of the address.
 
 use model::event::{Event, LogSource};
 use model::ids::StepId;
@@ -11,6 +12,7 @@ use sandbox::session::{Output, Session, TarPlace};
 use tokio::sync::mpsc;
 use wire::init::{ExecSpec, TarLimits};
 
+use crate::address::{self, Login};
 use crate::failure::Trouble;
 use crate::host::Host;
 use crate::job::Job;
@@ -36,9 +38,10 @@ pub async fn clone(
     dir: String,
     source: &GitSource,
 ) -> Result<Reply, Trouble> {
-    let (commit, ()) =
-        cloned(host, events, Some(step), source, async |session, user| move_files(session, user, job, dir).await)
-            .await?;
+    let (commit, ()) = cloned(host, events, Some((step, job)), source, async |session, user| {
+        move_files(session, user, job, dir).await
+    })
+    .await?;
     let branch = source.reference.clone().unwrap_or_else(|| "master".to_owned());
     Ok(Reply::CheckedOut(vec![
         ("GIT_COMMIT".to_owned(), commit),
@@ -69,11 +72,13 @@ pub async fn into_tar(
 async fn cloned<T>(
     host: &Host,
     events: &mpsc::Sender<Event>,
-    step: Option<StepId>,
+    asks: Option<(StepId, &Job)>,
     source: &GitSource,
     then: impl AsyncFnOnce(&Session, &wire::init::User) -> Result<T, Trouble>,
 ) -> Result<(String, T), Trouble> {
-    check(source)?;
+    let (step, job) = (asks.map(|(step, _)| step), asks.map(|(_, job)| job));
+    let login = Login::of(host, events, step, job, source).await?;
+    check(source, &login)?;
     if let Some(reason) = host.way_out.missing() {
         let message = format!("git: cannot clone {}: sandboxes have no network: {reason}", source.url);
         return Err(Trouble::infrastructure(message).with_hint("`checkout scm` takes the project itself, without one"));
@@ -91,7 +96,7 @@ async fn cloned<T>(
             tokio::net::UnixStream::from_std(place.stream).map_err(|e| Trouble::infrastructure(e.to_string()))?;
         let session = Session::start(stream).await?;
         let user = wire::init::User { uid: place.user.uid, gid: place.user.gid, groups: Vec::new() };
-        let commit = run_git(&session, &user, step, source, events).await?;
+        let commit = run_git(&session, &user, step, source, &login, events).await?;
         Ok((commit, then(&session, &user).await?))
     };
     let result: Result<(String, T), Trouble> = done.await;
@@ -104,18 +109,17 @@ fn all_files() -> FileSet {
 }
 
 /// Refuses what is no address of a repository, before git sees it.
-fn check(source: &GitSource) -> Result<(), Trouble> {
+fn check(source: &GitSource, login: &Login) -> Result<(), Trouble> {
     let url = &source.url;
-    let scheme = url.split_once("://").map(|(scheme, _)| scheme);
-    if !matches!(scheme, Some("https" | "http" | "git"))
-        || url.contains(char::is_control)
-        || url.contains(char::is_whitespace)
-    {
-        return Err(Trouble::workload(format!("git: `{url}` is not an https, http or git address"))
-            .with_hint("use `checkout scm` for the project itself; ssh addresses need a credential, which `cofferdam run` does not have"));
-    }
-    if source.credentials.is_some() {
-        return Err(Trouble::workload("git: credentialsId: credentials are not available to `cofferdam run`"));
+    let is_known = match address::scheme(url) {
+        Some("https" | "http" | "git") => true,
+        Some("ssh") => matches!(login, Login::Key { .. }),
+        _ => false,
+    };
+    if !is_known || url.contains(char::is_control) || url.contains(char::is_whitespace) {
+        return Err(Trouble::workload(format!("git: `{url}` is not an https, http or git address")).with_hint(
+            "use `checkout scm` for the project itself; ssh addresses need a `credentialsId` of an ssh key",
+        ));
     }
     let bad = |name: &str| {
         name.starts_with('-') || name.is_empty() || name.contains(|c: char| c.is_control() || c.is_whitespace())
@@ -131,6 +135,7 @@ async fn run_git(
     user: &wire::init::User,
     step: Option<StepId>,
     source: &GitSource,
+    login: &Login,
     events: &mpsc::Sender<Event>,
 ) -> Result<String, Trouble> {
     let env = [
@@ -138,9 +143,14 @@ async fn run_git(
         ("HOME", "/nonexistent"),
         ("GIT_CONFIG_NOSYSTEM", "1"),
         ("GIT_TERMINAL_PROMPT", "0"),
-        ("GIT_ALLOW_PROTOCOL", "https:http:git"),
+        (
+            "GIT_ALLOW_PROTOCOL",
+            if matches!(login, Login::Key { .. }) { "https:http:git:ssh" } else { "https:http:git" },
+        ),
         ("LC_ALL", "C"),
     ];
+    let mut env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    env.extend(login.prepare(session, user, &format!("{FOLDER}@tmp"), &source.url).await?);
     let reference = source.reference.clone().unwrap_or_default();
     let spec = ExecSpec {
         argv: vec![
@@ -151,7 +161,7 @@ async fn run_git(
             source.url.clone(),
             reference,
         ],
-        env: env.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
+        env,
         cwd: FOLDER.to_owned(),
         user: user.clone(),
         output_limit: Some(1 << 20),
@@ -175,7 +185,12 @@ async fn run_git(
         let _ = events.send(Event::Log { step, stage: None, source: LogSource::Stderr, text }).await;
     }
     if exit.status.code() != 0 {
-        return Err(Trouble::workload(format!("git: {} could not be cloned", source.url)));
+        let failed = Trouble::workload(format!("git: {} could not be cloned", source.url));
+        return Err(match (login, &source.credentials) {
+            (Login::Nobody, Some(id)) => failed.with_hint(format!("it was tried without the credential '{id}'")),
+            (Login::Key { .. }, _) => failed.with_hint("ssh believes hosts that your ~/.ssh/known_hosts has"),
+            _ => failed,
+        });
     }
     Ok(last)
 }
@@ -203,10 +218,24 @@ mod tests {
             reference: reference.map(str::to_owned),
             credentials: None,
         };
+        let check = |source: &GitSource| check(source, &Login::Nobody);
         assert!(check(&source("https://example.org/a.git", Some("main"))).is_ok());
-        for url in ["ext::sh -c id", "file:///etc", "/etc", "-oProxyCommand=x", "fd::3", "https://a b", "ssh://x/y"] {
+        for url in
+            ["ext::sh -c id", "file:///etc", "/etc", "-oProxyCommand=x", "fd::3", "https://a b", "ssh://x/y", "git@x:y"]
+        {
             assert!(check(&source(url, None)).is_err(), "{url}");
         }
         assert!(check(&source("https://example.org/a", Some("--upload-pack=x"))).is_err());
+        let key = Login::Key {
+            username: String::new(),
+            key: String::new(),
+            passphrase: String::new(),
+            known_hosts: String::new(),
+        };
+        for (url, is_one) in
+            [("ssh://x/y", true), ("git@x:y", true), ("ext::sh -c id", false), ("/etc", false), ("-x@y:z", false)]
+        {
+            assert_eq!(super::check(&source(url, None), &key).is_ok(), is_one, "{url}");
+        }
     }
 }

@@ -12,6 +12,7 @@ use sandbox::NetworkSource;
 use sandbox::net::EgressOnDemand;
 use tokio::sync::mpsc;
 
+use crate::credentials::{self, Credentials};
 use crate::drivers::Drivers;
 use crate::failure::Trouble;
 use crate::job::Maker;
@@ -79,6 +80,8 @@ pub struct Host {
     pub way_out: WayOut,
     /// What `checkout scm` checks out.
     pub scm: Option<Arc<dyn Scm>>,
+    /// What the run may have of credentials; `None`: a server's run, which has none yet.
+    pub credentials: Option<Arc<Credentials>>,
     /// How.
     pub options: HostOptions,
 }
@@ -109,6 +112,11 @@ impl Host {
         let (events, _) = mpsc::channel(1);
         let maker = Maker { host: self, events: &events, told_no_network: &AtomicBool::new(true) };
         maker.expect(image, count).await
+    }
+
+    /// What the run has of credentials, for the use of that one.
+    pub(crate) fn credentials(&self, id: &str) -> Result<&Credentials, Trouble> {
+        self.credentials.as_deref().ok_or_else(|| credentials::none_here(id))
     }
 
     /// The network of a new sandbox.

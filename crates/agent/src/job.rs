@@ -25,6 +25,7 @@ use crate::quota::Quota;
 const WORKSPACES: &str = "/workspace";
 /// A living job.
 pub struct Job {
+    pub id: JobId,
     pub session: Session,
     pub user: wire::init::User,
     pub workspace: String,
@@ -171,6 +172,7 @@ impl Maker<'_> {
             Event::JobStarted { job: id, rung, driver, why: plan.why, image: image.clone(), took_us: plan.took_us };
         let _ = self.events.send(started).await;
         let mut job = Job {
+            id,
             session,
             user,
             workspace,
@@ -204,7 +206,7 @@ impl Maker<'_> {
     /// Has sandboxes for jobs with this image made ahead, where its driver makes any.
     pub async fn expect(&self, image: &str, count: u64) -> Result<(), Trouble> {
         let docker = DockerSpec { image: image.to_owned(), ..DockerSpec::default() };
-        let mut plan = self.plan(&AgentSpec::Docker(docker), Words::default()).await?;
+        let mut plan = self.plan(None, &AgentSpec::Docker(docker), Words::default()).await?;
         self.set_place(&mut plan, WORKSPACES, None);
         plan.driver.expect(&plan.spec, count);
         Ok(())
@@ -221,6 +223,7 @@ impl Maker<'_> {
     pub async fn inside(&self, id: JobId, node: &Job, docker: &DockerSpec) -> Result<(Job, Allocated), Trouble> {
         let words = split_words(&docker.args).map_err(Trouble::workload)?;
         let mut job = Job {
+            id,
             session: node.session.clone(),
             user: node.user.clone(),
             workspace: node.workspace.clone(),

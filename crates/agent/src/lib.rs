@@ -6,11 +6,13 @@
 //!
 //! Start reading at [`Performer`].
 
+mod address;
 mod artifacts;
 pub mod below;
 mod blueprint;
 mod clone;
 mod contained;
+mod credentials;
 mod drivers;
 mod engine;
 mod exec;
@@ -32,6 +34,7 @@ mod terminal;
 mod test_report;
 
 pub use blueprint::{layers, qualified};
+pub use credentials::{Credentials, Held};
 pub use drivers::{Drivers, Noted, Open};
 pub use engine::{EngineProgram, Kept};
 pub use failure::{Trouble, explain};

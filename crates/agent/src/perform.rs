@@ -15,6 +15,7 @@ use wire::init::{TarLimits, TerminalSize};
 
 use crate::artifacts::Keep;
 use crate::blueprint::Words;
+use crate::credentials::Credentials;
 use crate::failure::Trouble;
 use crate::host::Host;
 use crate::hurry::Hurry;
@@ -138,6 +139,11 @@ impl Performer {
         self.jobs.lock().await.get(&id).cloned().ok_or_else(|| Trouble::infrastructure(format!("{id} is gone")))
     }
 
+    /// The credentials that the run may have.
+    pub fn credentials(&self) -> Option<&Credentials> {
+        self.host.credentials.as_deref()
+    }
+
     async fn allocate(
         &self,
         id: JobId,
@@ -162,7 +168,7 @@ impl Performer {
         }
         // A pull may take its time; what it has begun, the store clears away.
         let blueprint = tokio::select! {
-            blueprint = maker.plan(agent, words) => blueprint?,
+            blueprint = maker.plan(Some(id), agent, words) => blueprint?,
             _ = &mut cancelled => return Ok(Reply::Cancelled),
         };
         if let Some(shared) = &shared {
@@ -217,6 +223,14 @@ impl Performer {
                     test_report::read(&job, scratch, step, files, &self.events, &self.tests_told).await?;
                 self.say(notes).await;
                 Ok(reply)
+            }
+            Request::Credential(wish) => {
+                let credentials = self.host.credentials(&wish.id)?;
+                let job = match &wish.file {
+                    Some(file) => Some(self.at(file.job).await?),
+                    None => None,
+                };
+                credentials.give(wish, job.as_deref(), &self.events).await
             }
             Request::Sleep { ms } => {
                 tokio::time::sleep(std::time::Duration::from_millis(ms)).await;

@@ -31,6 +31,8 @@ pub(crate) struct Registry {
     clients: OnceCell<Clients>,
     /// `Authorization` by endpoint and repository.
     tokens: Mutex<HashMap<(String, String), HeaderValue>>,
+    /// By registry.
+    logins: Mutex<HashMap<String, Credential>>,
 }
 
 #[derive(Debug)]
@@ -78,7 +80,26 @@ struct ErrorEntry {
 
 impl Registry {
     pub(crate) fn new(options: RegistryOptions) -> Self {
-        Self { options, clients: OnceCell::new(), tokens: Mutex::default() }
+        Self { options, clients: OnceCell::new(), tokens: Mutex::default(), logins: Mutex::default() }
+    }
+
+    /// What opens a registry, before anything else does.
+    pub(crate) fn log_in(&self, registry: &str, credential: Credential) {
+        if let Ok(mut logins) = self.logins.lock() {
+            logins.insert(registry.to_owned(), credential);
+        }
+        // What was got with another one.
+        if let Ok(mut tokens) = self.tokens.lock() {
+            tokens.clear();
+        }
+    }
+
+    async fn look_up(&self, registry: &str) -> Found {
+        let given = self.logins.lock().ok().and_then(|logins| logins.get(registry).cloned());
+        match given {
+            Some(credential) => Found { credential: Some(credential), origin: "given to the run".to_owned() },
+            None => auth::look_up(self.options.docker_config.as_deref(), registry).await,
+        }
     }
 
     /// Whom to ask for `reference`, first choice first.
@@ -110,7 +131,7 @@ impl Registry {
             return self.checked(get, response, None).await;
         };
         drop(response);
-        let found = auth::look_up(self.options.docker_config.as_deref(), &get.endpoint.login).await;
+        let found = self.look_up(&get.endpoint.login).await;
         let authorization = self.authorize(get, &challenge, &found).await?;
         if let Ok(mut tokens) = self.tokens.lock() {
             tokens.insert(key, authorization.clone());
@@ -218,7 +239,7 @@ impl Registry {
             let found = match found {
                 Some(found) => found,
                 None => {
-                    looked = auth::look_up(self.options.docker_config.as_deref(), &get.endpoint.login).await;
+                    looked = self.look_up(&get.endpoint.login).await;
                     &looked
                 }
             };

@@ -34,6 +34,7 @@ pub use types::{
     ContentLayer, Contents, GcReport, Image, ImageSummary, Layer, LayerForm, LayerKind, PullOptions, StoreOptions,
 };
 
+use crate::auth::Credential;
 use crate::registry::Registry;
 use crate::{Digest, ImageError, Platform, Progress, PullEvent, Reference};
 use record::{ImageRecord, LayerRecord, NameRecord};
@@ -87,6 +88,12 @@ impl Store {
     /// Its folder.
     pub fn root(&self) -> &Path {
         &self.inner.folders.root
+    }
+
+    /// From now on this value of a store logs in at that registry (`docker.io`, `registry.example:5000`) with these, whatever Docker's
+    /// configuration says. They stay in memory.
+    pub fn log_in(&self, registry: &str, user: String, password: String) {
+        self.inner.registry.log_in(registry, Credential::Password { user, password });
     }
 
     /// How it stores layers.

@@ -132,6 +132,10 @@ fn long_lines(content: &[u8]) -> Vec<String> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Credentials {
     held: BTreeMap<String, Held>,
+    /// By the name of a variable, for whoever's id comes to that.
+    of_variables: BTreeMap<String, Held>,
+    /// Why one of that id cannot be had.
+    unusable: BTreeMap<String, String>,
     /// How to give one that is missing, in words.
     advice: Option<String>,
     /// Keys of hosts that ssh is to know, as in OpenSSH's `known_hosts`.
@@ -139,36 +143,56 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// None; `advice` is what to say where one is missing.
+    /// None; `advice` is what to say where one is missing, with `{id}` and `{variable}` in it.
     pub fn new(advice: impl Into<String>) -> Credentials {
         Credentials { advice: Some(advice.into()), ..Credentials::default() }
     }
 
     /// Adds one. It takes the place of one of the same id.
     pub fn insert(&mut self, id: impl Into<String>, held: Held) {
-        self.held.insert(id.into(), held);
+        let id = id.into();
+        self.unusable.remove(&id);
+        self.held.insert(id, held);
+    }
+
+    /// Adds one for every id that [`variable_part`] makes that part of.
+    pub fn insert_variable(&mut self, part: impl Into<String>, held: Held) {
+        self.of_variables.insert(part.into(), held);
+    }
+
+    /// Says why there is none of that id, although somebody has meant to give one.
+    pub fn refuse(&mut self, id: impl Into<String>, why: impl Into<String>) {
+        let id = id.into();
+        self.held.remove(&id);
+        self.unusable.insert(id, why.into());
     }
 
     /// One of them.
     pub fn get(&self, id: &str) -> Option<&Held> {
-        self.held.get(id)
+        self.held.get(id).or_else(|| self.of_variables.get(&variable_part(id)))
     }
 
     /// What must not be shown once that one is used.
     pub fn secrets(&self, id: &str) -> Vec<String> {
-        let all = self.held.get(id).map(Held::secrets).unwrap_or_default();
+        let all = self.get(id).map(Held::secrets).unwrap_or_default();
         all.into_iter().filter(|value| !value.is_empty()).collect()
     }
 
     /// What a wish is answered with, or why it is not.
     fn grant(&self, wish: &CredentialWish) -> Result<&Held, Trouble> {
-        let held = self.held.get(&wish.id);
+        let held = self.get(&wish.id);
         match (wish.refusal(held.map(Held::kind)), held) {
             (None, Some(held)) => Ok(held),
             (Some(refused), Some(_)) => Err(Trouble(refused)),
             (_, None) => {
                 let mut failure = missing(&wish.id);
-                failure.hint.clone_from(&self.advice);
+                let advice = self.advice.as_ref();
+                failure.hint =
+                    advice.map(|text| text.replace("{id}", &wish.id).replace("{variable}", &variable_part(&wish.id)));
+                if let Some(why) = self.unusable.get(&wish.id) {
+                    failure.message = format!("The credential '{}' cannot be used: {why}", wish.id);
+                    failure.hint = None;
+                }
                 Err(Trouble(failure))
             }
         }
@@ -222,6 +246,11 @@ impl Credentials {
         let place = file.as_ref().zip(job);
         Ok(Reply::Credential(put(held, place).await?))
     }
+}
+
+/// An id as a part of a variable's name: capitals, digits and underscores.
+pub fn variable_part(id: &str) -> String {
+    id.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
 }
 
 /// Who uses a credential.

@@ -34,7 +34,7 @@ mod terminal;
 mod test_report;
 
 pub use blueprint::{layers, qualified};
-pub use credentials::{Credentials, Held};
+pub use credentials::{Credentials, Held, variable_part};
 pub use drivers::{Drivers, Noted, Open};
 pub use engine::{EngineProgram, Kept};
 pub use failure::{Trouble, explain};

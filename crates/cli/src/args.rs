@@ -1,6 +1,7 @@
 //! The flags of every command. The words here are what people read in `--help`, so they teach.
 
 pub mod artifacts;
+mod credentials;
 mod engine;
 mod guest;
 mod lint;
@@ -20,6 +21,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use model::outcome::Outcome;
 use pipeline::engine::BuildCause;
 
+#[cfg(test)]
+pub use credentials::GivenCredential;
+pub use credentials::{CredentialArgs, CredentialSource};
 pub use engine::{Elsewhere, EngineArgs};
 pub use guest::GuestCommand;
 pub use lint::{LintArgs, LintFormat, ReferencePage, StepsArgs};
@@ -250,6 +254,10 @@ pub struct RunArgs {
     /// How progress is shown: a live tree on a terminal, plain lines in a pipe
     #[arg(long, value_enum, default_value_t = Progress::Auto, value_name = "HOW")]
     pub progress: Progress,
+
+    /// What it may have of credentials
+    #[command(flatten)]
+    pub secrets: CredentialArgs,
 
     /// How sandboxes are made
     #[command(flatten)]

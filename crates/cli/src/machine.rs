@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use agent::{Host, HostOptions, KnownLibrary, Noted, Scm, WayOut};
+use agent::{Credentials, Host, HostOptions, KnownLibrary, Noted, Scm, WayOut};
 use model::limits::Limits;
 use model::request::{AgentSpec, DockerSpec};
 use model::resources::Resources;
@@ -49,6 +49,8 @@ pub struct Of {
     pub mentions: String,
     /// What `checkout scm` checks out.
     pub scm: Option<Arc<dyn Scm>>,
+    /// What the run may have of credentials; `None`: a server's run, which has none yet.
+    pub credentials: Option<Arc<Credentials>>,
     /// Where archived artifacts go.
     pub artifacts: PathBuf,
     /// Ask the registry for every image.
@@ -70,6 +72,7 @@ impl Of {
             minimum: None,
             mentions: String::new(),
             scm: None,
+            credentials: None,
             artifacts: PathBuf::new(),
             always_pull: false,
             env: Vec::new(),
@@ -163,6 +166,7 @@ impl Machine {
             way_out: self.way_out_of(minimum.0),
             minimum,
             scm: of.scm,
+            credentials: of.credentials,
             options: HostOptions {
                 job_name: of.project.rsplit('/').next().unwrap_or(&of.project).to_owned(),
                 limits: limits_of(self.limits, of.resources),

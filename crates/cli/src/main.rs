@@ -10,6 +10,7 @@ mod args;
 mod ask;
 mod client;
 mod commands;
+mod credentials;
 mod failure;
 mod leftovers;
 mod machine;

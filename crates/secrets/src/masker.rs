@@ -81,6 +81,11 @@ impl Masker {
         Masker { looks_for }
     }
 
+    /// Whether a value is long enough to be looked for.
+    pub fn finds(value: &str) -> bool {
+        plain(value).next().is_some()
+    }
+
     /// The text without them.
     pub fn mask<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let patterns = match &self.looks_for {

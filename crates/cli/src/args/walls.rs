@@ -48,14 +48,18 @@ pub struct WallArgs {
 }
 
 impl WallArgs {
-    /// The lowest rung that is allowed, and who says so.
-    pub fn minimum(self) -> (Rung, String) {
-        let rung = self.rung.rung();
-        let trust = match self.trust {
+    /// Whose code it is.
+    pub fn trust(self) -> Trust {
+        match self.trust {
             TrustChoice::Protected => Trust::Protected,
             TrustChoice::Member => Trust::Member,
             TrustChoice::Stranger => Trust::Stranger,
-        };
+        }
+    }
+
+    /// The lowest rung that is allowed, and who says so.
+    pub fn minimum(self) -> (Rung, String) {
+        let (rung, trust) = (self.rung.rung(), self.trust());
         match trust.minimum() > rung {
             true => (trust.minimum(), format!("`--trust {}`", trust.name())),
             false => (rung, format!("`--rung {}`", rung.name())),

@@ -3,7 +3,7 @@
 
 mod asked;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
@@ -121,6 +121,7 @@ pub async fn run(args: &PlanArgs, home: Option<&Path>, style: Style, why: bool) 
         libraries: args.definition.libraries.clone(),
         worst: Exit::Success,
         properties: None,
+        credentials: BTreeSet::new(),
     };
     for line in definition.warnings(planner.engine.warnings()) {
         eprintln!("{line}");
@@ -133,7 +134,7 @@ pub async fn run(args: &PlanArgs, home: Option<&Path>, style: Style, why: bool) 
     });
     let failed = planner.engine.end().filter(|end| end.outcome == model::outcome::Outcome::Failure);
     let incomplete = failed.map(|end| end.message.clone().unwrap_or_else(|| "a step".to_owned()));
-    let asked = asked::Asked::new(&definition.text, planner.properties.take());
+    let asked = asked::Asked::new(&definition.text, planner.properties.take(), &planner.credentials);
     let plan = Plan { file: &definition.name, items: &items, jobs: jobs.collect(), asked, incomplete };
     match args.output {
         OutputFormat::Json => {
@@ -142,7 +143,9 @@ pub async fn run(args: &PlanArgs, home: Option<&Path>, style: Style, why: bool) 
             }
         }
         OutputFormat::Text if why => print_reasons(&plan, style),
-        OutputFormat::Text => print(&plan, style),
+        OutputFormat::Text => {
+            print(&plan, style);
+        }
     }
     if let Some(message) = &plan.incomplete {
         eprintln!("something may be missing: a part of the definition needs what only a run brings ({message})");
@@ -185,6 +188,8 @@ struct Planner<'a> {
     memory_bytes: u64,
     /// Libraries that the definition finds by their names.
     libraries: Vec<KnownLibrary>,
+    /// Ids of the credentials that it has asked for.
+    credentials: BTreeSet<String>,
     worst: Exit,
     /// What the definition says of its project, last.
     properties: Option<Properties>,
@@ -282,6 +287,7 @@ impl Planner<'_> {
     }
 
     fn reply(&mut self, request: &Request) -> Reply {
+        self.credentials.extend(planning::credential(request).filter(|id| !id.is_empty()).map(str::to_owned));
         if let Request::Allocate { job: id, agent, engine, shares } = request {
             let job = match agent {
                 AgentSpec::Docker(docker)

@@ -1,6 +1,6 @@
 //! `cofferdam run`: a process that evaluates, the performer and a view, tied together on one thread.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use groovy::span::Span;
 use model::event::{Event, LogSource};
 use model::ids::{JobId, RequestId, StageId, StepId};
 use model::outcome::Outcome;
+use model::planning;
 use model::request::{Question, Reply, Request};
 use model::resources::Resources;
 use model::run::{BuildCause, RunEnd, RunFacts};
@@ -24,6 +25,7 @@ use wire::engine::{Begin, Finding, Heard, Input};
 
 use crate::args::{DefinitionArgs, OutputFormat, RunArgs};
 use crate::ask::Terminal;
+use crate::credentials::{self, Surroundings};
 use crate::failure::{CommandFailure, Exit};
 use crate::machine::{self, Machine};
 use crate::show::{self, Show, Style, Summary};
@@ -43,6 +45,7 @@ pub async fn run(args: &RunArgs, home: Option<&Path>, style: Style) -> Result<Ex
     // is wrong with the definition.
     let drivers = std::thread::spawn(place::drivers);
     let definition = Definition::read(&args.definition)?;
+    let credentials = credentials::gather(&args.secrets, args.place.walls.trust(), &Surroundings::own())?;
     let project = LocalProject::look(&definition.project, args.dirty).await?;
     let RunInput { source, file_name, facts, .. } = definition.input(&args.definition, &project);
     // Only `timeout(activity: true)` wants to know of output.
@@ -75,6 +78,7 @@ pub async fn run(args: &RunArgs, home: Option<&Path>, style: Style) -> Result<Ex
         minimum: None,
         mentions: agent::mentions::of_folder(&definition.text, &definition.project),
         scm: Some(Arc::new(project)),
+        credentials: Some(Arc::new(credentials)),
         artifacts: artifacts.clone(),
         always_pull: args.pull,
         env: args.definition.env.clone(),
@@ -92,6 +96,8 @@ pub async fn run(args: &RunArgs, home: Option<&Path>, style: Style) -> Result<Ex
         started,
         facts,
         masker: Masker::default(),
+        used: BTreeSet::new(),
+        told_short: BTreeSet::new(),
         asked: HashMap::new(),
         cancels: HashMap::new(),
         steps: HashMap::new(),
@@ -175,6 +181,7 @@ impl Definition {
             build_number: args.build_number,
             started_at_ms: now.as_millis() as u64,
             previous: args.previous_result,
+            previous_number: None,
             has_scm: true,
             causes,
             planning: false,
@@ -236,6 +243,10 @@ struct Run {
     facts: RunFacts,
     /// Takes out what must not be shown.
     masker: Masker,
+    /// Secrets of credentials that were asked for: from then on they are shown nowhere.
+    used: BTreeSet<String>,
+    /// Credentials that were looked at for values that are too short to be hidden.
+    told_short: BTreeSet<String>,
     /// What people are asked.
     asked: HashMap<RequestId, Question>,
     /// Ends requests early.
@@ -320,7 +331,10 @@ impl Run {
                         (self.asked.remove(&id), &reply)
                     {
                         self.facts.confided.extend(question.confided(said).map(str::to_owned));
-                        self.masker = Masker::new(self.facts.secrets());
+                        self.make_masker();
+                    }
+                    if let Reply::Credential(given) = &reply {
+                        self.hide(given.secrets());
                     }
                     self.engine.give(Input::Answer { id, reply })?;
                 }
@@ -333,9 +347,13 @@ impl Run {
                     self.before(&request, performer).await;
                     let (cancel, cancelled) = oneshot::channel();
                     self.cancels.insert(id, cancel);
-                    if let Request::Input(question) = &request {
+                    let mut request = request;
+                    if let Request::Input(question) = &mut request {
                         self.show.pause();
                         self.asked.insert(id, question.clone());
+                        let of_parameters = question.parameters.iter_mut().map(|asked| &mut asked.description);
+                        let shown = [&mut question.message, &mut question.ok].into_iter().chain(of_parameters);
+                        shown.for_each(|text| self.masker.clean(text));
                     }
                     let terminal = terminal.as_ref();
                     pending.push(async move { (id, done(request, performer, terminal, cancelled).await) });
@@ -367,8 +385,35 @@ impl Run {
         Ok(())
     }
 
+    fn make_masker(&mut self) {
+        self.masker = Masker::new(self.facts.secrets().chain(self.used.iter().map(String::as_str)));
+    }
+
+    /// These are shown nowhere any more.
+    fn hide(&mut self, secrets: Vec<String>) {
+        let known = self.used.len();
+        self.used.extend(secrets);
+        if self.used.len() > known {
+            self.make_masker();
+        }
+    }
+
+    /// What a request may have of credentials is hidden before anybody gets it.
+    fn hide_credential(&mut self, request: &Request, performer: &Performer) {
+        let (Some(id), Some(all)) = (planning::credential(request), performer.credentials()) else { return };
+        let secrets = all.secrets(id);
+        if self.told_short.insert(id.to_owned()) && secrets.iter().any(|value| !Masker::finds(value)) {
+            let text =
+                format!("a value of the credential '{id}' is too short to be masked: it would be found everywhere");
+            let event = Event::Log { step: None, stage: None, source: LogSource::System, text };
+            self.show.event(self.started.elapsed(), &event);
+        }
+        self.hide(secrets);
+    }
+
     /// Remembers where a step runs, and keeps a sandbox for the person who wants to look into it.
     async fn before(&mut self, request: &Request, performer: &Performer) {
+        self.hide_credential(request, performer);
         match request {
             Request::Exec { job, step, .. } => {
                 self.exec_jobs.insert(*step, *job);
@@ -387,7 +432,7 @@ impl Run {
         event.each_text(&mut |text| self.masker.clean(text));
         match &mut event {
             Event::PropertiesSet { properties } if self.facts.hide(&properties.parameters) => {
-                self.masker = Masker::new(self.facts.secrets());
+                self.make_masker();
             }
             Event::StepStarted { step, stage, .. } => {
                 self.steps.insert(*step, *stage);

@@ -302,6 +302,8 @@ impl Hosts for OfRuns {
             minimum: Some((run.trust.minimum(), format!("trust {}", run.trust.name()))),
             mentions: run.mentions.clone(),
             scm: Some(Arc::new(files)),
+            // A server has none to give yet.
+            credentials: None,
             // They go to the server.
             artifacts: PathBuf::new(),
             always_pull: false,

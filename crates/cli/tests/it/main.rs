@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod commands;
+mod credentials;
 mod guests;
 mod images;
 mod interruption;

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use model::outcome::Outcome;
-use pipeline::conformance::{self, Case, Fixture};
+use pipeline::conformance::{self, Case, Fixture, HeldCredential};
 use pipeline::engine::BuildCause;
 
 use crate::images;
@@ -134,6 +134,10 @@ impl Table {
             let folder = project.path().join(LIBRARIES).join(library.name);
             command.arg(format!("--library={}={}", library.name, folder.display()));
         }
+        let given = credentials(&fixture);
+        if let Some(file) = &given {
+            command.arg("--credentials").arg(file.path());
+        }
         command.args(flags(&fixture)).arg(project.path().join(&fixture.facts.job_name));
         let ran = finish(command.output().unwrap());
         let (outcome, log) = outcome_and_log(&ran);
@@ -188,6 +192,31 @@ fn project(case: &Case, fixture: &Fixture) -> Project {
     }
     project.commit_folder(name, "master");
     project
+}
+
+/// The credentials of a case in a file of its own.
+fn credentials(fixture: &Fixture) -> Option<tempfile::NamedTempFile> {
+    let text: Vec<String> =
+        fixture.credentials.iter().map(|(id, held)| format!("[{id}]\n{}", table_of(held))).collect();
+    let file = (!text.is_empty()).then(|| tempfile::NamedTempFile::new().unwrap())?;
+    std::fs::write(file.path(), text.join("\n")).unwrap();
+    Some(file)
+}
+
+fn table_of(held: &HeldCredential) -> String {
+    match held {
+        HeldCredential::Text(text) => format!("kind = 'string'\nvalue = '{text}'\n"),
+        HeldCredential::UsernamePassword { username, password, is_username_secret } => format!(
+            "kind = 'username-password'\nusername = '{username}'\nusername-secret = {is_username_secret}\npassword = '{password}'\n"
+        ),
+        HeldCredential::File { name, text } => format!("kind = 'file'\nname = '{name}'\nvalue = \"\"\"{text}\"\"\"\n"),
+        HeldCredential::SshKey { username, key, passphrase } => {
+            format!(
+                "kind = 'ssh-key'\nusername = '{username}'\nvalue = \"\"\"{key}\"\"\"\npassphrase = '{passphrase}'\n"
+            )
+        }
+        HeldCredential::Certificate => "kind = 'certificate'\nvalue = 'store'\n".to_owned(),
+    }
 }
 
 /// What a case assumes, as flags.

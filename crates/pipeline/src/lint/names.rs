@@ -111,11 +111,6 @@ pub(crate) fn check(
             diagnostics.push(found);
         }
     }
-    for (name, span) in &facts.credentials {
-        let text = format!("{name} = credentials(…) fails: a run without a server has no credentials");
-        let hint = format!("give the value from outside: -e {name}=…, without this line");
-        diagnostics.push(Diagnostic::warning(*span, text).with_hint(hint).of_rule("no-credentials"));
-    }
     for (name, span) in &facts.annotations {
         let text = format!("@{name} has no effect yet");
         diagnostics.push(Diagnostic::warning(*span, text).of_rule("no-effect-annotation"));

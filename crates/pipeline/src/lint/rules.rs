@@ -73,8 +73,6 @@ rules! {
         "`cofferdam steps NAME` lists what it takes."
     "missing-section" Error "A required section is missing"
         "A pipeline needs `agent` and `stages`; a stage needs one of `steps`, `stages`, `parallel` and `matrix`."
-    "no-credentials" Warning "Credentials that a run without a server does not have"
-        "`cofferdam run` on a machine of one's own keeps no credentials; give the variable from outside."
     "no-effect-annotation" Warning "An annotation that has no effect"
         "What the annotation would add to the class or method is not there."
     "no-interpolation" Warning "`${…}` in single quotes, where no shell will replace it"

@@ -37,8 +37,6 @@ pub(super) struct Facts {
     pub made: Vec<(Text, Span)>,
     /// What an import calls by another name: that name, and the full one.
     pub imported: HashMap<Text, Text>,
-    /// Variables of `environment { }` that are credentials.
-    pub credentials: Vec<(Text, Span)>,
     /// Annotations that change what they stand at.
     pub annotations: Vec<(Text, Span)>,
     /// What wants a Docker Engine: the words for it, and where.
@@ -442,11 +440,7 @@ impl<'a> Walk<'a> {
         for stmt in &block.stmts {
             match &stmt.kind {
                 StmtKind::Expr(expr) => match &*expr.kind {
-                    ExprKind::Assign { target, value, .. } if is_call_of(value, "credentials") => {
-                        if let ExprKind::Name(name) = &*target.kind {
-                            self.facts.credentials.push((name.clone(), value.span));
-                        }
-                    }
+                    ExprKind::Assign { value, .. } if is_call_of(value, "credentials") => {}
                     ExprKind::Call { object: None, callee: Member::Name(name, span), args, .. } => {
                         self.directive(name, *span, args, section);
                     }

@@ -1,5 +1,7 @@
 //! What a definition wants to be told and given: parameters, triggers, credentials, libraries.
 
+use std::collections::BTreeSet;
+
 use model::properties::{Parameter, ParameterKind, Properties, Trigger};
 use serde::Serialize;
 
@@ -20,26 +22,37 @@ pub struct Asked {
 #[derive(Debug, Serialize)]
 struct Named {
     name: String,
-    line: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u32>,
     /// Only a run knows the name: these are the words that it is made of.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     computed: bool,
 }
 
 impl Asked {
-    /// From the text of a definition, and from what it said of its project while it was evaluated.
-    pub fn new(source: &str, properties: Option<Properties>) -> Asked {
+    /// From the text of a definition, from what it said of its project while it was evaluated, and from the credentials that it asked for
+    /// then.
+    pub fn new(source: &str, properties: Option<Properties>, asked_for: &BTreeSet<String>) -> Asked {
         let Properties { parameters, triggers, .. } = properties.unwrap_or_default();
         let asks = pipeline::lint::asks(source);
         let named = |all: Vec<pipeline::lint::Asked>| {
-            all.into_iter().map(|of| Named { name: of.name, line: of.line, computed: !of.literal }).collect()
+            all.into_iter().map(|of| Named { name: of.name, line: Some(of.line), computed: !of.literal }).collect()
         };
-        Asked { parameters, triggers, credentials: named(asks.credentials), libraries: named(asks.libraries) }
+        let mut credentials: Vec<Named> = named(asks.credentials);
+        for id in asked_for {
+            if credentials.iter().all(|known| known.name != *id) {
+                credentials.push(Named { name: id.clone(), line: None, computed: false });
+            }
+        }
+        Asked { parameters, triggers, credentials, libraries: named(asks.libraries) }
     }
 
     /// What is asked for, a line for each kind that there is.
     pub fn lines(&self) -> Vec<(&'static str, Vec<String>)> {
-        let named = |all: &[Named]| all.iter().map(|of| format!("{} (line {})", of.name, of.line)).collect();
+        let named = |all: &[Named]| {
+            let line = |of: &Named| of.line.map(|line| format!(" (line {line})")).unwrap_or_default();
+            all.iter().map(|of| format!("{}{}", of.name, line(of))).collect()
+        };
         let lines = [
             ("parameters", self.parameters.iter().map(parameter).collect()),
             ("triggers", self.triggers.iter().map(trigger).collect()),

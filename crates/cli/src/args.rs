@@ -226,6 +226,9 @@ pub struct DefinitionArgs {
     /// Load this library as if the definition began with `@Library('NAME') _`; may be repeated
     #[arg(long = "load-library", value_name = "NAME[@VERSION]")]
     pub load_libraries: Vec<String>,
+    /// A folder with more steps, beside those in .cofferdam/steps of the project; may be repeated
+    #[arg(long, value_name = "DIR")]
+    pub steps: Vec<PathBuf>,
 }
 
 /// `cofferdam run`.

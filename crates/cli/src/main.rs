@@ -6,6 +6,7 @@
 #[macro_use]
 mod output;
 
+mod added;
 mod args;
 mod ask;
 mod client;

@@ -423,7 +423,7 @@ pub fn keep_out_of_git(artifacts: &Path) {
     let Some(folder) = artifacts.parent().filter(|p| p.file_name().is_some_and(|n| n == ".cofferdam")) else { return };
     let ignore = folder.join(".gitignore");
     if !ignore.exists() {
-        // Not worth failing a run for.
-        let _ = std::fs::write(ignore, "*\n");
+        // Not worth failing a run for. A project's own steps lie beside, and belong to it.
+        let _ = std::fs::write(ignore, "*\n!/steps/\n!/steps/**\n");
     }
 }

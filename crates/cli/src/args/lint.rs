@@ -24,6 +24,9 @@ pub struct LintArgs {
     /// Definitions, folders, or patterns such as '**/Jenkinsfile'; `-` reads standard input
     #[arg(default_value = "Jenkinsfile", value_name = "PATH")]
     pub files: Vec<PathBuf>,
+    /// A folder with more steps, beside those in .cofferdam/steps where a definition lies; may be repeated
+    #[arg(long, value_name = "DIR")]
+    pub steps: Vec<PathBuf>,
     /// How findings are printed
     #[arg(long, value_enum, default_value_t = LintFormat::Text, value_name = "FORMAT")]
     pub output: LintFormat,

@@ -11,6 +11,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use groovy::diagnostic::{Diagnostic, Severity};
 use groovy::span::Span;
+use model::added_step::AddedStep;
 use model::event::{Event, LogSource};
 use model::ids::{JobId, RequestId, StageId, StepId};
 use model::outcome::Outcome;
@@ -29,7 +30,7 @@ use crate::credentials::{self, Surroundings};
 use crate::failure::{CommandFailure, Exit};
 use crate::machine::{self, Machine};
 use crate::show::{self, Show, Style, Summary};
-use crate::{leftovers, place, shell, source};
+use crate::{added, leftovers, place, shell, source};
 
 /// Events that may wait for the view. A view that is slower than the output slows the output down.
 const EVENT_QUEUE: usize = 256;
@@ -143,6 +144,8 @@ pub struct Definition {
     pub name: String,
     /// Its text.
     pub text: String,
+    /// Steps that it may call beside those that are built in.
+    pub steps: Vec<AddedStep>,
 }
 
 impl Definition {
@@ -158,7 +161,8 @@ impl Definition {
             Exit::Usage => failure.with_hint("a definition of another name is given with --file"),
             _ => failure,
         })?;
-        Ok(Definition { project, name: args.file.display().to_string(), text })
+        let steps = added::read(&project, &args.steps)?;
+        Ok(Definition { project, name: args.file.display().to_string(), text, steps })
     }
 
     /// What the engine starts with.

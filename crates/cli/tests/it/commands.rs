@@ -1,6 +1,6 @@
 //! The commands that run nothing.
 
-use crate::project::{Project, run};
+use crate::project::{Project, run, sandboxes_work};
 
 #[test]
 fn lint_reports_every_error_with_its_place() {
@@ -270,4 +270,35 @@ fn an_answer_that_cannot_be_written_whole_is_no_success() {
     };
     let ended = crate::project::cofferdam().args(["completion", "bash"]).stdout(full).status().unwrap();
     assert_eq!(ended.code(), Some(7));
+}
+
+#[test]
+fn a_project_may_bring_steps_of_its_own() {
+    let project = Project::new("tellTeam 'x'\nnode { echo \"n=${countWords(text: 'a b')}\" }\n");
+    project
+        .write(
+            ".cofferdam/steps/tellTeam.toml",
+            "groovy = 'tell.groovy'\n[parameters]\nmessage = { required = true }\n",
+        )
+        .write(".cofferdam/steps/tell.groovy", "def call(Map args) { echo \"told ${args.message}\" }\n")
+        .write("more/countWords.toml", "exec = 'count.sh'\noutput = 'json'\n[parameters]\ntext = { type = 'string' }\n")
+        .write("more/count.sh", "echo \"$ARG_text\" | wc -w\n");
+    let (file, more) = (project.path().join("Jenkinsfile"), project.path().join("more"));
+    let lint = |words: &[&str]| run(&[&["lint", file.to_str().unwrap()], words].concat());
+    assert_eq!(lint(&["--steps", more.to_str().unwrap()]).code, 0);
+    let without = lint(&[]);
+    assert!(without.code == 5 && without.stdout.contains("unknown step \"countWords\""), "{without:?}");
+    let plan = run(&["plan", project.path().to_str().unwrap(), "--steps", more.to_str().unwrap()]);
+    assert_eq!(plan.code, 0, "{plan:?}");
+    project.write("more/countWords.toml", "exec = '../x'\n");
+    let wrong = lint(&["--steps", more.to_str().unwrap()]);
+    assert!(wrong.code == 5 && wrong.stderr.contains("no file beside the manifest"), "{wrong:?}");
+    if sandboxes_work() {
+        project.write(
+            "more/countWords.toml",
+            "exec = 'count.sh'\noutput = 'json'\n[parameters]\ntext = { type = 'string' }\n",
+        );
+        let ran = project.run(&["--steps", more.to_str().unwrap()]);
+        assert!(ran.code == 0 && ran.stdout.contains("told x") && ran.stdout.contains("n=2"), "{ran:?}");
+    }
 }

@@ -1,8 +1,8 @@
 //! The catalogue of a run that has more steps than those that are built in.
 
-use model::added_step::{AddedKind, AddedStep, check_all};
+use model::added_step::{AddedKind, AddedStep, StepCode, check_all};
 
-use super::{Catalogue, Entry, Kind, Parameter, ParameterType, Support};
+use super::{Added, Catalogue, Entry, Kind, Parameter, ParameterType, Support};
 
 impl Catalogue {
     /// The built-in catalogue with these steps. One that is built in and runs keeps its name; what is only recorded or refused may be replaced.
@@ -59,7 +59,7 @@ fn entry(step: &AddedStep, number: usize) -> Entry {
         open: false,
         fixture: false,
         parameters: parameters.collect(),
-        added: Some(number),
+        added: Some(Added { number, has_image: matches!(&step.code, StepCode::Program { image: Some(_), .. }) }),
     }
 }
 

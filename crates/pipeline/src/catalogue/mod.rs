@@ -241,8 +241,17 @@ pub struct Entry {
     pub fixture: bool,
     /// In the order in which Jenkins lists them.
     pub parameters: Vec<Parameter>,
-    /// A step that is not built in: which of those that are added.
-    pub added: Option<usize>,
+    /// A step that is not built in.
+    pub added: Option<Added>,
+}
+
+/// What is known of a step that is not built in.
+#[derive(Clone, Copy, Debug)]
+pub struct Added {
+    /// Which of those that are added.
+    pub number: usize,
+    /// It runs in an image of its own, over the workspace of the job.
+    pub has_image: bool,
 }
 
 impl Entry {

@@ -28,7 +28,12 @@ use crate::definition::{Definition, DefinitionKind, Surroundings, analyse};
 /// Reads a Jenkinsfile and says what is wrong in it, by place: syntax, declarative rules, steps that nobody knows
 /// (errors), what Cofferdam cannot run, and what runs and does not do what is meant (warnings). [`rules`] lists all of it.
 pub fn lint(source: &str) -> Vec<Diagnostic> {
-    let definition = analyse(source, &Surroundings::default());
+    lint_in(source, &Surroundings::default())
+}
+
+/// The same where more is known of its surroundings.
+pub fn lint_in(source: &str, surroundings: &Surroundings) -> Vec<Diagnostic> {
+    let definition = analyse(source, surroundings);
     // The walks keep their own stacks; the tree is dropped where there is room.
     groovy::stack::with_room(|| {
         let found = beyond(source, &definition);
@@ -37,8 +42,9 @@ pub fn lint(source: &str) -> Vec<Diagnostic> {
 }
 
 /// The same for a file of a library (`vars/NAME.groovy`, `src/…`): syntax and names. `variables` are those of the library.
-pub fn lint_library(source: &str, variables: &[String]) -> Vec<Diagnostic> {
-    let surroundings = Surroundings { library_names: variables.to_vec(), unknown_library: true, catalogue: None };
+pub fn lint_library(source: &str, variables: &[String], surroundings: &Surroundings) -> Vec<Diagnostic> {
+    let surroundings =
+        Surroundings { library_names: variables.to_vec(), unknown_library: true, ..surroundings.clone() };
     let definition = analyse(source, &surroundings);
     groovy::stack::with_room(|| finish(source, definition, Vec::new()))
 }

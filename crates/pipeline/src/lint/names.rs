@@ -55,9 +55,16 @@ pub(crate) fn check(
         let found = facts.variables.texts(script).iter().find_map(|text| in_shell(text));
         facts.engine.extend(found.map(|words| (Use::Engine(words), *span)));
     }
+    let catalogue = surroundings.catalogue();
+    for call in &facts.calls {
+        let entry = catalogue.step(&call.name).and_then(|entry| entry.added);
+        if entry.is_some_and(|added| added.has_image) {
+            facts.engine.push((Use::Sharing(format!("`{}`", call.name)), call.span));
+        }
+    }
     let wants = Wants { engine: std::mem::take(&mut facts.engine), nodes: std::mem::take(&mut facts.nodes) };
     let library = facts.library || surroundings.unknown_library;
-    let known = Known { facts: &facts, surroundings, catalogue: surroundings.catalogue() };
+    let known = Known { facts: &facts, surroundings, catalogue };
     let mut diagnostics = Vec::new();
     let mut warned = HashSet::new();
     let mut unknown = 0;

@@ -210,7 +210,7 @@ impl Runner {
         own.or_else(|| {
             let entry = catalogue.step(name)?;
             match (entry.added, entry.support) {
-                (Some(number), _) => Some(Runner::Added(entry, number)),
+                (Some(added), _) => Some(Runner::Added(entry, added.number)),
                 (None, Support::Recorded(_)) => Some(Runner::Recorded(entry)),
                 (None, _) => None,
             }

@@ -64,11 +64,11 @@ fn a_script_is_called_with_a_map_and_a_block() {
         .has("after 2")
         .has("[Pipeline] // guarded");
     let fails = |source: &str, words: &str| {
-        run_with(&[tell.clone()], source).unwrap().is(Outcome::Failure).has(words);
+        run_with(std::slice::from_ref(&tell), source).unwrap().is(Outcome::Failure).has(words);
     };
     fails("tell()", "Missing required parameter: \"message\"");
     fails("tell message: 'x', times: 'many'", "tell.times expects class long but received class java.lang.String");
-    let ran = run_with(&[tell.clone()], "tell message: 'x', other: 1").unwrap();
+    let ran = run_with(std::slice::from_ref(&tell), "tell message: 'x', other: 1").unwrap();
     ran.has("WARNING: Unknown parameter(s) found for step 'tell': other");
     let ran = run_with(&[groovy("broken", "def call( {")], "broken 'x'").unwrap();
     ran.is(Outcome::Failure).has("broken: ");
@@ -101,6 +101,11 @@ fn a_program_runs_in_the_sandbox_and_prints_what_is_returned() {
         |request| matches!(request, Request::Allocate { agent: AgentSpec::Docker(docker), .. } if docker.image == "alpine"),
     );
     assert_eq!(images.count(), 1);
+    let shares = ran.requests.iter().find_map(|request| match request {
+        Request::Allocate { shares, .. } => shares.clone(),
+        _ => None,
+    });
+    assert_eq!(shares.as_deref(), Some("`word`"), "two machines share no workspace");
     let none = [program("p", "echo no", None, StepOutput::Json)];
     run_with(&none, "p()").unwrap().is(Outcome::Failure).has("such as: node");
     run_with(&none, "node { p() }").unwrap().is(Outcome::Failure).has("what the step prints is no JSON");
@@ -111,7 +116,7 @@ fn a_program_runs_in_the_sandbox_and_prints_what_is_returned() {
 #[test]
 fn they_are_known_like_those_that_are_built_in() {
     let tell = groovy("tellTeam", "def call(Map args) { echo \"told ${args.message}\" }");
-    let surroundings = Surroundings::with_steps(&[tell.clone()]).unwrap();
+    let surroundings = Surroundings::with_steps(std::slice::from_ref(&tell)).unwrap();
     let found = |source: &str| analyse(source, &surroundings).diagnostics;
     assert_eq!(found("tellTeam 'x'"), []);
     let near = found("tellTaem 'x'");
@@ -121,7 +126,7 @@ fn they_are_known_like_those_that_are_built_in() {
     assert_eq!(found(&declarative("tellTeam 'x'")), []);
     let wrong = found(&declarative("tellTeam times: 'x'"));
     assert!(wrong.iter().any(|finding| finding.message.contains("message")), "{wrong:?}");
-    run_with(&[tell.clone()], &declarative("tellTeam 'x'")).unwrap().is(Outcome::Success).has("told x");
+    run_with(std::slice::from_ref(&tell), &declarative("tellTeam 'x'")).unwrap().is(Outcome::Success).has("told x");
     run_with(&[tell], "tellTaem 'x'").map(drop).unwrap_err();
 }
 

@@ -1,6 +1,7 @@
 //! The rules for what runs and does not do what is meant: one rule, one test, with what it must not say.
 
 use groovy::diagnostic::Severity;
+use pipeline::definition::Surroundings;
 use pipeline::lint::{lint, lint_library, rules};
 
 /// The words that a rule finds at fault in a text, in order; other rules are not looked at.
@@ -265,12 +266,16 @@ fn what_wants_an_engine_is_noted_once() {
 
 #[test]
 fn a_library_is_checked_for_syntax_and_names() {
-    let found = lint_library("def call() { other 'x'; unknwn 'x'; sh \"${env.CHANGE_TITLE}\" }", &["other".to_owned()]);
+    let found = lint_library(
+        "def call() { other 'x'; unknwn 'x'; sh \"${env.CHANGE_TITLE}\" }",
+        &["other".to_owned()],
+        &Surroundings::default(),
+    );
     assert!(
         matches!(&found[..], [only] if only.rule == Some("library-step") && only.message.contains("unknwn")),
         "{found:?}"
     );
-    assert_eq!(lint_library("def call() {", &[])[0].rule, Some("syntax"));
+    assert_eq!(lint_library("def call() {", &[], &Surroundings::default())[0].rule, Some("syntax"));
 }
 
 #[test]

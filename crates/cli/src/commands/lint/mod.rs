@@ -4,16 +4,19 @@ mod files;
 mod forge;
 mod sarif;
 
+use std::collections::HashMap;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use groovy::diagnostic::{Diagnostic, Severity};
 use groovy::span::{LineIndex, Place, Span};
+use pipeline::definition::Surroundings;
 use pipeline::lint::rules::{self, Level};
 use serde::Serialize;
 
+use crate::added;
 use crate::args::{LintArgs, LintFormat};
 use crate::failure::{CommandFailure, Exit};
 use crate::show::Style;
@@ -96,7 +99,7 @@ impl Choice {
 pub fn run(args: &LintArgs, style: Style) -> Result<Exit, CommandFailure> {
     let choice = Choice::new(args)?;
     let found = files::find(&args.files)?;
-    let reports = check_all(&found, &choice);
+    let reports = check_all(&found, &choice, &surroundings_of(&found, &args.steps)?);
     match args.output {
         LintFormat::Json => reports.iter().for_each(print_json),
         LintFormat::Text => print_text(&reports, style),
@@ -115,7 +118,7 @@ pub fn run(args: &LintArgs, style: Style) -> Result<Exit, CommandFailure> {
 }
 
 /// The reports in the order of the files.
-fn check_all(found: &[Found], choice: &Choice) -> Vec<Report> {
+fn check_all(found: &[Found], choice: &Choice, surroundings: &HashMap<PathBuf, Surroundings>) -> Vec<Report> {
     let next = AtomicUsize::new(0);
     let reports: Vec<Mutex<Option<Report>>> = found.iter().map(|_| Mutex::default()).collect();
     let work = || {
@@ -123,7 +126,7 @@ fn check_all(found: &[Found], choice: &Choice) -> Vec<Report> {
             let at = next.fetch_add(1, Ordering::Relaxed);
             found.get(at).zip(reports.get(at))
         } {
-            let report = check(file, choice);
+            let report = check(file, choice, &surroundings[folder_of(&file.path)]);
             *place.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(report);
         }
     };
@@ -138,7 +141,23 @@ fn check_all(found: &[Found], choice: &Choice) -> Vec<Report> {
     reports.into_iter().filter_map(whole).collect()
 }
 
-fn check(file: &Found, choice: &Choice) -> Report {
+/// The steps that are added where each definition lies, for each folder once.
+fn surroundings_of(found: &[Found], more: &[PathBuf]) -> Result<HashMap<PathBuf, Surroundings>, CommandFailure> {
+    let mut all = HashMap::new();
+    for file in found {
+        let folder = folder_of(&file.path);
+        if !all.contains_key(folder) {
+            all.insert(folder.to_owned(), added::surroundings(folder, more)?);
+        }
+    }
+    Ok(all)
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new(""))
+}
+
+fn check(file: &Found, choice: &Choice, surroundings: &Surroundings) -> Report {
     let name = match file.path == Path::new("-") {
         true => "standard input".to_owned(),
         false => file.path.display().to_string(),
@@ -153,8 +172,8 @@ fn check(file: &Found, choice: &Choice) -> Report {
         }
     };
     let findings = choice.of(match &file.kind {
-        Kind::Definition => pipeline::lint::lint(&text),
-        Kind::Library(variables) => pipeline::lint::lint_library(&text, variables),
+        Kind::Definition => pipeline::lint::lint_in(&text, surroundings),
+        Kind::Library(variables) => pipeline::lint::lint_library(&text, variables, surroundings),
     });
     let is_error = |finding: &Diagnostic| finding.severity == Severity::Error;
     let exit = if findings.iter().any(is_error) { Exit::Invalid } else { Exit::Success };

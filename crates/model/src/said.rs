@@ -11,6 +11,8 @@ pub const MAX_TEXT_CHARS: usize = 2000;
 pub const MAX_ALL_CHARS: usize = 16_000;
 /// Values of one call, with those in lists and maps.
 pub const MAX_VALUES: usize = 500;
+/// Calls of one run that are kept so. A loop may make a million of them, and nobody reads these.
+pub const MAX_OF_RUN: u32 = 2000;
 /// How deep lists and maps may stand in each other.
 pub const MAX_DEPTH: usize = 8;
 

@@ -44,6 +44,8 @@ pub(crate) struct RunState {
     pub(crate) slack_channels: RefCell<Vec<String>>,
     /// Names of steps that were recorded, so that each is warned of once.
     pub(crate) recorded: RefCell<BTreeSet<&'static str>>,
+    /// Calls of them that were kept.
+    pub(crate) recorded_calls: Cell<u32>,
     /// What is called of the scripts of added steps, by their numbers.
     pub(crate) added: RefCell<BTreeMap<usize, Value>>,
     /// Exceptions that the script holds and that mean more than their text.
@@ -69,6 +71,7 @@ impl RunState {
             images: RefCell::default(),
             slack_channels: RefCell::default(),
             recorded: RefCell::default(),
+            recorded_calls: Cell::new(0),
             added: RefCell::default(),
             known_faults: RefCell::default(),
             processes: RefCell::default(),

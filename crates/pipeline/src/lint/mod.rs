@@ -1,6 +1,7 @@
 //! Everything that can be said about a Jenkinsfile without running it.
 
 mod asks;
+mod classes;
 mod code;
 pub(crate) mod engine;
 mod model;

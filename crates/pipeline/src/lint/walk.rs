@@ -13,10 +13,10 @@ use groovy::span::Span;
 use crate::catalogue::Kind;
 use crate::declarative::model::PostCondition;
 
-use super::engine;
 use super::names::is_internal;
 use super::variables::{Pieces, Variables};
 use super::words::{DEFINING, HARMLESS_IMPORTS, PLAIN_CLOSURE, TRANSFORMS};
+use super::{classes, engine};
 
 /// What the walk gathers.
 #[derive(Default)]
@@ -430,6 +430,7 @@ impl<'a> Walk<'a> {
         if &**name == "$" {
             return;
         }
+        self.facts.calls.extend(classes::call(name, args, *span, within));
         let index = self.facts.calls.len();
         self.facts.calls.push(NameCall { name: name.clone(), span: *span, of_steps: false, within });
         let plain = PLAIN_CLOSURE.contains(&&**name);

@@ -38,7 +38,8 @@ pub(crate) fn is_value(call: &HostCall) -> bool {
     match &*call.name {
         "throttle" => !is_block,
         "cobertura" => {
-            !call.args.is_empty() || named.iter().any(|(name, _)| matches!(name.as_str(), "path" | "pattern"))
+            call.args.first().is_some_and(Value::is_text)
+                || named.iter().any(|(name, _)| matches!(name.as_str(), "path" | "pattern"))
         }
         _ => false,
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use groovy::value::Value;
 use model::event::Event;
-use model::said::{MAX_ALL_CHARS, MAX_DEPTH, MAX_TEXT_CHARS, MAX_VALUES, Said};
+use model::said::{MAX_ALL_CHARS, MAX_DEPTH, MAX_OF_RUN, MAX_TEXT_CHARS, MAX_VALUES, Said};
 
 use super::StepCall;
 use super::describable::SYMBOL;
@@ -50,6 +50,14 @@ pub(super) fn note(call: &StepCall, name: &'static str, level: Level, arguments:
 
 /// Keeps what a step was asked for, and says it in a line.
 pub(super) fn tell(call: &StepCall, name: &str, arguments: Said) {
+    let count = call.core.run.recorded_calls.get().saturating_add(1);
+    call.core.run.recorded_calls.set(count);
+    if count > MAX_OF_RUN {
+        if count == MAX_OF_RUN + 1 {
+            call.say(&format!("WARNING: {MAX_OF_RUN} calls were recorded, further ones are not"));
+        }
+        return;
+    }
     let shown: String = arguments.to_string().chars().take(MAX_SHOWN).collect();
     call.say(&format!("Recorded: {name} {shown}"));
     call.core.event(Event::StepRecorded { step: call.id, name: name.to_owned(), arguments });

@@ -78,6 +78,13 @@ fn what_is_recorded_has_bounds_and_no_secrets() {
 }
 
 #[test]
+fn a_loop_around_a_message_is_not_kept_for_ever() {
+    let ran = run("2010.times { addBadge(text: 'x') }");
+    ran.is(Outcome::Success).has("WARNING: 2000 calls were recorded, further ones are not");
+    assert_eq!(recorded(&ran).len(), 2000);
+}
+
+#[test]
 fn blocks_of_recorded_steps_run() {
     steps(
         "def x = withSonarQubeEnv('sonar') { echo 'in'; 5 }\necho \"x=$x\"\nnodejs(nodeJSInstallationName: 'n') { sh 'echo here' }\n\
@@ -146,13 +153,15 @@ fn reports_are_kept_and_what_is_asked_of_them_recorded() {
     let ran = steps(&format!(
         "{files}\nrecordIssues(tools: [checkStyle(), spotBugs(pattern: 'b/*.xml'), java()], qualityGates: [[threshold: 1]])\n\
          jacoco()\ncheckstyle pattern: 'none'\nstep([$class: 'CloverPublisher', cloverReportDir: 'd', cloverReportFileName: 'clover.xml'])\n\
-         publishCoverage adapters: [cobertura('**/no.xml')]\njavadoc javadocDir: 'docs'",
+         publishCoverage adapters: [cobertura('**/no.xml')]; cobertura([coberturaReportFile: 'none2']); cobertura coberturaReportFile: 'none3'\njavadoc javadocDir: 'docs'",
     ));
     ran.is(Outcome::Success)
         .has("WARNING: recordIssues is recorded, and does nothing else: its files are kept")
         .has("Kept 1 report file(s) that match ‘b/*.xml’")
         .has("No report files match ‘none’")
         .has("No report files match ‘**/no.xml’")
+        .has("‘none2’")
+        .has("‘none3’")
         .has("qualityGates: [[threshold: 1]]");
     let kept: Vec<_> = ran.archived.keys().map(String::as_str).collect();
     assert_eq!(kept, ["b/spot.xml", "c/jacoco.exec", "clover.xml", "javadoc/i.html"]);

@@ -117,6 +117,10 @@ fn steps_that_are_not_what_they_are_in_jenkins_are_one_warning_each() {
     let refused = "the step \"httpRequest\" does not run here: its answer decides what happens next";
     let later = "the step \"evaluate\" is known, but Cofferdam cannot run it yet";
     assert_eq!(messages, [recorded, refused, later].map(|text| (Severity::Warning, text)));
+    let found_of = |source: &str| lint(source).into_iter().map(|d| d.message).collect::<Vec<_>>();
+    let upload = found_of("node { step([$class: 'a.S3BucketPublisher', x: 1]); wrap([$class: 'X']) { } }");
+    assert_eq!(upload, ["the step \"s3Upload\" does not run here: what it brings elsewhere would not be there"]);
+    assert_eq!(found_of("node { step([$class: 'JUnitResultArchiver', testResults: 'x']) }"), [""; 0]);
     assert!(found[1].hint.as_deref().is_some_and(|hint| hint.contains("curl")), "{found:?}");
 }
 

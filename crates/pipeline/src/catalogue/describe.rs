@@ -77,7 +77,8 @@ impl Entry {
 
 /// A line that is not understood ends in a panic: the files are part of the program, and a test reads them.
 fn read(text: &'static str) -> Vec<((Kind, &'static str), Description)> {
-    let (mut found, mut plugin): (Vec<((Kind, &'static str), Description)>, &str) = Default::default();
+    let mut found: Vec<((Kind, &'static str), Description)> = Vec::new();
+    let mut plugin = "";
     for line in text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')) {
         if let Some(name) = line.strip_prefix("@ ") {
             plugin = name;

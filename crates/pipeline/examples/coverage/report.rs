@@ -23,33 +23,38 @@ const RUNGS: [Rung; 4] = [
 const KINDS: [(Kind, &str); 3] =
     [(Kind::Declarative, "declarative"), (Kind::Scripted, "scripted"), (Kind::Library, "library")];
 
-/// Files by what is missing for them.
-type Details<'a> = BTreeMap<&'a str, Vec<&'a str>>;
+/// Files that do not get further, for reasons of one kind.
+struct Group<'a> {
+    name: &'static str,
+    files: usize,
+    /// Each reason with its files, most frequent first.
+    details: Vec<(&'a str, Vec<&'a str>)>,
+}
 
 /// What there is to say of many files.
 pub struct Report<'a> {
     verdicts: Vec<&'a Verdict>,
     /// Most frequent first.
-    groups: Vec<(&'static str, usize, Vec<(&'a str, Vec<&'a str>)>)>,
+    groups: Vec<Group<'a>>,
     /// In how many files each name stands that means nothing here, most frequent first.
     missing: Vec<(&'a str, usize)>,
 }
 
 impl<'a> Report<'a> {
     pub fn new(files: &'a [(String, Verdict)]) -> Report<'a> {
-        let mut found: BTreeMap<&'static str, Details> = BTreeMap::new();
+        let mut found: BTreeMap<&'static str, BTreeMap<&str, Vec<&str>>> = BTreeMap::new();
         for (name, verdict) in files {
             if let Some(Reason { group, detail }) = &verdict.reason {
                 found.entry(group).or_default().entry(detail).or_default().push(name);
             }
         }
-        let sorted = found.into_iter().map(|(group, details)| {
+        let sorted = found.into_iter().map(|(name, details)| {
             let mut details: Vec<_> = details.into_iter().collect();
             details.sort_by_key(|(_, files)| std::cmp::Reverse(files.len()));
-            (group, details.iter().map(|(_, files)| files.len()).sum(), details)
+            Group { name, files: details.iter().map(|(_, files)| files.len()).sum(), details }
         });
         let mut groups: Vec<_> = sorted.collect();
-        groups.sort_by_key(|(_, count, _)| std::cmp::Reverse(*count));
+        groups.sort_by_key(|group| std::cmp::Reverse(group.files));
         let mut missing: BTreeMap<&str, usize> = BTreeMap::new();
         files.iter().flat_map(|(_, verdict)| &verdict.missing).for_each(|name| *missing.entry(name).or_default() += 1);
         let mut missing: Vec<_> = missing.into_iter().collect();
@@ -77,8 +82,8 @@ impl<'a> Report<'a> {
             }
         }
         text.push('\n');
-        for (group, count, details) in &self.groups {
-            text += &format!("\n{group} ×{count}\n");
+        for Group { name, files, details } in &self.groups {
+            text += &format!("\n{name} ×{files}\n");
             let shown = if with_files { details.len() } else { DETAILS.min(details.len()) };
             for (detail, files) in &details[..shown] {
                 text += &format!("  {:>4}  {detail}\n", files.len());
@@ -101,8 +106,8 @@ impl<'a> Report<'a> {
         };
         let kinds: serde_json::Map<_, _> =
             KINDS.iter().map(|(kind, name)| ((*name).to_owned(), of(Some(*kind)))).collect();
-        let groups = self.groups.iter().flat_map(|(group, _, details)| {
-            details.iter().map(move |(detail, files)| json!({"group": group, "detail": detail, "files": files}))
+        let groups = self.groups.iter().flat_map(|Group { name, details, .. }| {
+            details.iter().map(move |(detail, files)| json!({"group": name, "detail": detail, "files": files}))
         });
         let reasons: Vec<_> = groups.collect();
         format!("{}\n", json!({"all": of(None), "kinds": kinds, "reasons": reasons, "missing": self.missing}))

@@ -11,6 +11,7 @@ mod lexer;
 mod library;
 pub mod limits;
 pub mod machine;
+pub mod outside;
 pub mod parser;
 pub mod span;
 pub mod stack;

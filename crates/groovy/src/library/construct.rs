@@ -29,11 +29,37 @@ pub(crate) fn java(ctx: &mut Ctx<'_>, class: &Rc<Class>, args: &[Value]) -> Answ
         return yes(Value::Object(Rc::new(Object::new(class.clone(), Native::Throwable(t)))));
     }
     let name = &*class.name;
+    if let Some(outside) = crate::outside::of_static(name, "new") {
+        return Err(ctx.refuse(&format!("new {name}"), outside));
+    }
+    if let Some(value) = super::java::construct(ctx, class, args)? {
+        return Ok(Some(value));
+    }
     match (name, args) {
         ("java.lang.Object", []) => yes(Value::Object(Rc::new(Object::new(class.clone(), Native::Opaque)))),
-        ("java.util.ArrayList" | "java.util.Vector" | "java.util.Stack", _) => list(ctx, args, ListKind::Array),
-        ("java.util.LinkedList" | "java.util.ArrayDeque", _) => list(ctx, args, ListKind::Linked),
-        ("java.util.HashSet" | "java.util.LinkedHashSet" | "java.util.TreeSet", _) => {
+        (
+            "java.util.ArrayList"
+            | "java.util.Vector"
+            | "java.util.Stack"
+            | "java.util.concurrent.CopyOnWriteArrayList",
+            _,
+        ) => list(ctx, args, ListKind::Array),
+        (
+            "java.util.LinkedList"
+            | "java.util.ArrayDeque"
+            | "java.util.concurrent.ConcurrentLinkedQueue"
+            | "java.util.concurrent.ConcurrentLinkedDeque"
+            | "java.util.concurrent.LinkedBlockingQueue",
+            _,
+        ) => list(ctx, args, ListKind::Linked),
+        (
+            "java.util.HashSet"
+            | "java.util.LinkedHashSet"
+            | "java.util.TreeSet"
+            | "java.util.concurrent.ConcurrentSkipListSet"
+            | "java.util.concurrent.CopyOnWriteArraySet",
+            _,
+        ) => {
             let set = Map::new(convert::map_kind(name));
             if let Some(source) = args.first() {
                 sequence(ctx, source)?.unwrap_or_default().into_iter().for_each(|i| {
@@ -47,8 +73,10 @@ pub(crate) fn java(ctx: &mut Ctx<'_>, class: &Rc<Class>, args: &[Value]) -> Answ
             | "java.util.LinkedHashMap"
             | "java.util.TreeMap"
             | "java.util.concurrent.ConcurrentHashMap"
+            | "java.util.concurrent.ConcurrentSkipListMap"
             | "java.util.Hashtable"
-            | "java.util.Properties",
+            | "java.util.WeakHashMap"
+            | "java.util.IdentityHashMap",
             _,
         ) => match args.first() {
             Some(Value::Map(m)) => yes(Value::Map(Rc::new(m.copy(convert::map_kind(name))))),
@@ -61,6 +89,8 @@ pub(crate) fn java(ctx: &mut Ctx<'_>, class: &Rc<Class>, args: &[Value]) -> Answ
             };
             yes(Value::Buffer(Rc::new(Buffer::new(text))))
         }
+        // Writers around a writer write to it.
+        ("java.io.PrintWriter" | "java.io.BufferedWriter", [inner @ Value::Buffer(_), ..]) => yes(inner.clone()),
         ("java.lang.String", [source, ..]) => match source {
             Value::List(l) => {
                 let bytes: Option<Vec<u8>> = l.items().iter().map(|b| b.as_i64().map(|n| n as u8)).collect();
@@ -85,6 +115,11 @@ pub(crate) fn java(ctx: &mut Ctx<'_>, class: &Rc<Class>, args: &[Value]) -> Answ
         }
         _ => Ok(None),
     }
+}
+
+/// An object that only has its class.
+pub(crate) fn opaque(ctx: &Ctx<'_>, class: &str) -> Value {
+    Value::Object(Rc::new(Object::new(ctx.world.java_class(class), Native::Opaque)))
 }
 
 fn list(ctx: &mut Ctx<'_>, args: &[Value], kind: ListKind) -> Answer {

@@ -41,6 +41,9 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, this: &Value, l: &Rc<List>, name: &str, 
     if let Some(found) = reading(ctx, this, l, name, args)? {
         return Ok(Some(found));
     }
+    if let Some(found) = super::bytes::method(ctx, l, name, args)? {
+        return Ok(Some(found));
+    }
     if !l.is_array() {
         if let Some(found) = changing(ctx, this, l, name, args)? {
             return Ok(Some(found));
@@ -324,7 +327,6 @@ fn shapes(ctx: &mut Ctx<'_>, this: &Value, items: &[Value], name: &str, args: &[
             let pairs = items.chunks(2).map(|c| (c[0].clone(), c.get(1).cloned().unwrap_or_default()));
             yes(Value::map(pairs))
         }
-        ("stream" | "parallelStream", []) => Ok(Some(this.clone())),
         _ => Ok(None),
     }
 }

@@ -3,12 +3,14 @@
 //! Native here: what needs no script code. What calls closures is written in Groovy, in `prelude/`. A function answers
 //! `None` where the type has no such method, so that the next place is asked.
 
+mod bytes;
 pub(crate) mod closures;
 pub(crate) mod compare;
 pub(crate) mod construct;
 pub(crate) mod convert;
 mod format;
 pub(crate) mod index;
+mod java;
 mod json;
 mod lists;
 pub(crate) mod maps;
@@ -25,6 +27,7 @@ mod strings;
 mod text;
 
 use crate::machine::{Ctx, Fault};
+use crate::outside;
 use crate::value::{Native, Value};
 pub(crate) use properties::{property, set_property};
 
@@ -65,6 +68,36 @@ const QUICK: &[&str] = &[
 
 /// `receiver.name(args)`
 pub(crate) fn method(ctx: &mut Ctx<'_>, receiver: &Value, name: &str, args: &[Value]) -> Answer {
+    let found = known_method(ctx, receiver, name, args)?;
+    if found.is_none() && !receiver.is_null() && outside::is_mentioned(name) {
+        refuse(ctx, receiver, name)?;
+    }
+    Ok(found)
+}
+
+/// An exception where the method reaches outside of the script.
+fn refuse(ctx: &mut Ctx<'_>, receiver: &Value, name: &str) -> Result<(), Fault> {
+    let class = match receiver {
+        Value::GString(_) => ctx.world.java_class("java.lang.String"),
+        other => ctx.world.class_of(other),
+    };
+    // A class of the script may have such a method further on (`methodMissing`).
+    if class.script.is_some() && !class.is_throwable() {
+        return Ok(());
+    }
+    match outside::of_method(&|of| class.is_a(of), name) {
+        Some(reached) => {
+            let what = match receiver {
+                Value::Class(c) => format!("{}.class.{name}", c.name),
+                _ => format!("method {} {name}", class.name),
+            };
+            Err(ctx.refuse(&what, reached))
+        }
+        None => Ok(()),
+    }
+}
+
+fn known_method(ctx: &mut Ctx<'_>, receiver: &Value, name: &str, args: &[Value]) -> Answer {
     if !QUICK.contains(&name) {
         ctx.world.charge(weight(receiver) / 16);
     }
@@ -104,7 +137,10 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, receiver: &Value, name: &str, args: &[Va
                     None => objects::object_method(ctx, receiver, o, name, args)?,
                 },
                 Some(m) => maps::method(ctx, receiver, &m, name, args)?,
-                None => objects::object_method(ctx, receiver, o, name, args)?,
+                None => match java::method(ctx, receiver, o, name, args)? {
+                    Some(value) => Some(value),
+                    None => objects::object_method(ctx, receiver, o, name, args)?,
+                },
             }
         }
         Value::Null => objects::null_method(ctx, name, args)?,

@@ -342,7 +342,7 @@ fn rounding(ctx: &mut Ctx<'_>, n: &Value, name: &str, args: &[Value]) -> Answer 
 }
 
 /// A constant of `RoundingMode` by name or number.
-fn mode(value: &Value) -> Option<Rounding> {
+pub(crate) fn mode(value: &Value) -> Option<Rounding> {
     Some(match value.to_text().trim_start_matches("ROUND_") {
         "0" | "UP" => Rounding::Up,
         "1" | "DOWN" => Rounding::Down,

@@ -76,7 +76,8 @@ pub(crate) fn property(ctx: &mut Ctx<'_>, object: &Value, name: &str) -> Answer 
 /// `object.name` as `object.getName()` or `object.isName()`, where Java has such a method.
 fn getter(ctx: &mut Ctx<'_>, object: &Value, name: &str) -> Answer {
     let Some(first) = name.chars().next() else { return Ok(None) };
-    if matches!(object, Value::Object(_)) || matches!(name, "at" | "property") {
+    let is_java = |o: &crate::value::Object| matches!(*o.native.borrow(), crate::value::Native::Java(_));
+    if matches!(object, Value::Object(o) if !is_java(o)) || matches!(name, "at" | "property") {
         return Ok(None);
     }
     // These are properties in Groovy because Java (or Groovy) has a getter of that name.

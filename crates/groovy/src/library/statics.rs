@@ -10,6 +10,12 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, class: &Rc<Class>, name: &str, args: &[V
     if let Some(found) = of_class(ctx, class, name, args)? {
         return Ok(Some(found));
     }
+    if let Some(outside) = crate::outside::of_static(&class.name, name) {
+        return Err(ctx.refuse(&format!("{}.{name}", class.name), outside));
+    }
+    if let Some(found) = super::java::statics(ctx, class, name, args)? {
+        return Ok(Some(found));
+    }
     let found = match &*class.name {
         "java.lang.Math" | "java.lang.StrictMath" => math(ctx, name, args)?,
         "java.lang.Integer" | "java.lang.Long" | "java.lang.Short" | "java.lang.Byte" => {
@@ -90,6 +96,9 @@ fn of_class(ctx: &mut Ctx<'_>, class: &Rc<Class>, name: &str, args: &[Value]) ->
 
 /// Constants: `Integer.MAX_VALUE`, `Closure.DELEGATE_FIRST`; properties of `Class`: `name`, `simpleName`.
 pub(crate) fn constant(ctx: &mut Ctx<'_>, class: &Rc<Class>, name: &str) -> Answer {
+    if let Some(value) = super::java::constant(ctx, class, name)? {
+        return Ok(Some(value));
+    }
     let value = match (&*class.name, name) {
         ("java.lang.Integer", "MAX_VALUE") => Value::Int(i32::MAX),
         ("java.lang.Integer", "MIN_VALUE") => Value::Int(i32::MIN),
@@ -99,6 +108,7 @@ pub(crate) fn constant(ctx: &mut Ctx<'_>, class: &Rc<Class>, name: &str) -> Answ
         ("java.lang.Double", "NaN") => Value::Double(f64::NAN),
         ("java.lang.Double", "POSITIVE_INFINITY") => Value::Double(f64::INFINITY),
         ("java.lang.Double", "NEGATIVE_INFINITY") => Value::Double(f64::NEG_INFINITY),
+        ("java.lang.System", "out" | "err") => super::construct::opaque(ctx, "java.io.PrintStream"),
         ("java.lang.Boolean", "TRUE") => Value::Bool(true),
         ("java.lang.Boolean", "FALSE") => Value::Bool(false),
         ("java.lang.Math", "PI") => Value::Double(std::f64::consts::PI),
@@ -152,6 +162,7 @@ pub(crate) fn constant(ctx: &mut Ctx<'_>, class: &Rc<Class>, name: &str) -> Answ
 fn math(ctx: &mut Ctx<'_>, name: &str, args: &[Value]) -> Answer {
     let f = |i: usize| args.get(i).and_then(to_f64).unwrap_or(f64::NAN);
     match (name, args) {
+        ("random", []) => super::java::random_double(ctx),
         ("max" | "min", [a, b]) => {
             let greater = compare::compare(ctx, a, b)?.is_ge();
             let chosen = if greater == (name == "max") { a } else { b };
@@ -319,6 +330,23 @@ fn collections(ctx: &mut Ctx<'_>, name: &str, args: &[Value]) -> Answer {
             ctx.room_for_items(n as u64)?;
             yes(Value::list(vec![item.clone(); n]))
         }
+        ("shuffle", [Value::List(l), rest @ ..]) => {
+            let mut items = l.snapshot();
+            super::java::shuffle(ctx, &mut items, rest.first())?;
+            l.change(|old| old.clone_from_slice(&items));
+            yes(Value::Null)
+        }
+        ("swap", [Value::List(l), a, b]) => {
+            let (a, b) = (convert::count(Some(a)), convert::count(Some(b)));
+            if a.max(b) >= l.len() {
+                return Err(ctx.fail(
+                    "java.lang.IndexOutOfBoundsException",
+                    format!("Index {} out of bounds for length {}", a.max(b), l.len()),
+                ));
+            }
+            l.change(|items| items.swap(a, b));
+            yes(Value::Null)
+        }
         ("frequency", [c, item]) => super::method(ctx, c, "count", std::slice::from_ref(item)),
         ("addAll", [c, items @ ..]) => super::method(ctx, c, "addAll", &[Value::list(items.to_vec())]),
         ("binarySearch", [c, item]) => {
@@ -348,9 +376,8 @@ fn arrays(ctx: &mut Ctx<'_>, class: &str, name: &str, args: &[Value]) -> Answer 
             let list = Value::list(sequence(ctx, one)?.unwrap_or_default());
             yes(ctx.text(&list)?)
         }
-        ("java.util.Arrays", "sort" | "stream", [one]) => {
-            super::method(ctx, one, if name == "sort" { "sort" } else { "toList" }, &[])
-        }
+        ("java.util.Arrays", "stream", [one]) => ctx.ask(one, "stream", &[]).map(Some),
+        ("java.util.Arrays", "sort", [one]) => super::method(ctx, one, "sort", &[]),
         ("java.util.Arrays", "equals", [a, b]) => yes(compare::equals(ctx, a, b)?),
         ("java.util.Arrays", "fill", [Value::List(l), item]) => {
             l.change(|items| items.fill(item.clone()));

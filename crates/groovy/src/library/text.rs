@@ -43,9 +43,32 @@ pub(crate) fn layout(ctx: &mut Ctx<'_>, s: &Str, name: &str, args: &[Value]) -> 
                 super::json::base64_decode(s).ok_or_else(|| ctx.world.illegal("bad character in base64 value"))?;
             yes(Value::array(bytes.into_iter().map(|b| Value::Int(i32::from(b as i8))).collect(), "byte"))
         }
-        ("toURI" | "toURL", []) => yes(Value::Str(s.clone())),
+        ("toURI" | "toURL", []) => super::java::address_of_text(ctx, s, name == "toURL").map(Some),
+        ("md5" | "sha256" | "digest", _) => digest(ctx, s.as_bytes(), name, args),
+        ("decodeHex", []) => match super::java::hex_decode(s) {
+            Some(bytes) => yes(super::java::byte_array(&bytes)),
+            None => Err(ctx.fail("java.lang.NumberFormatException", "odd number of characters in hex string")),
+        },
         ("unexpand", _) => yes(Value::Str(s.clone())),
         _ => Ok(None),
+    }
+}
+
+/// `md5()`, `sha256()`, `digest('SHA-1')` of a text or of bytes.
+pub(crate) fn digest(ctx: &mut Ctx<'_>, bytes: &[u8], name: &str, args: &[Value]) -> Answer {
+    let algorithm = match (name, args) {
+        ("md5", []) => "MD5".to_string(),
+        ("sha256", []) => "SHA-256".to_string(),
+        ("digest", [algorithm]) => ctx.text(algorithm)?,
+        _ => return Ok(None),
+    };
+    ctx.pay(bytes.len() / 64)?;
+    match super::java::digest_of(&algorithm, bytes) {
+        Some(sum) => yes(super::java::hex_encode(&sum)),
+        None => {
+            let class = "java.security.NoSuchAlgorithmException";
+            Err(ctx.fail(class, format!("{algorithm} MessageDigest not available")))
+        }
     }
 }
 

@@ -402,6 +402,10 @@ impl Vm<'_> {
         if let Some(step) = self.call_variable(at, base, name, &targets)? {
             return Ok(step);
         }
+        if let Some(target) = taker_of_names(&targets) {
+            self.f.stack[at] = target.clone();
+            return self.call_missing(target.clone(), at, base, name, Landing::Push);
+        }
         if self.host.has_method(None, name) {
             return self.call_host(None, at, base, name.clone(), named, Landing::Push);
         }
@@ -510,6 +514,15 @@ impl Vm<'_> {
             }
         })
     }
+}
+
+/// An object with a `methodMissing` that names mean before they mean the script, and so the host.
+fn taker_of_names(targets: &[Value]) -> Option<&Value> {
+    let before = targets
+        .iter()
+        .take_while(|t| !matches!(t, Value::Object(o) if matches!(*o.native.borrow(), Native::Script(_))));
+    let mut before = before.filter(|t| matches!(t, Value::Object(o) if o.class.has_method("methodMissing")));
+    before.next()
 }
 
 pub(super) fn is_static(func: &Function) -> bool {

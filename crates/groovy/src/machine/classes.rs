@@ -111,7 +111,7 @@ impl World {
         Ok(())
     }
 
-    fn link_plan(&mut self, mut plan: ClassPlan, id: ScriptId) {
+    pub(super) fn link_plan(&self, mut plan: ClassPlan, id: ScriptId) -> Rc<Class> {
         let mut superclass = plan.superclass.take().map(|name| self.parent_class(&name));
         let mut interfaces: Vec<Rc<Class>> = plan.interfaces.iter().map(|n| self.parent_class(n)).collect();
         // `new I() { … }` of an interface: the parser of names cannot tell.
@@ -121,7 +121,7 @@ impl World {
         if superclass.as_ref().is_some_and(is_interface) {
             interfaces.extend(superclass.take());
         }
-        self.make_class(plan, superclass, interfaces, id);
+        self.make_class(plan, superclass, interfaces, id)
     }
 
     /// A parent that nothing declares is taken for a Java class of that name.
@@ -130,7 +130,7 @@ impl World {
     }
 
     fn make_class(
-        &mut self,
+        &self,
         plan: ClassPlan,
         superclass: Option<Rc<Class>>,
         interfaces: Vec<Rc<Class>>,

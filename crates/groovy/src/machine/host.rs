@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::{LimitExceeded, ScriptId};
 use crate::ast::Text;
+use crate::outside::Outside;
 use crate::span::Span;
 use crate::value::{HostRef, TraceLine, Value};
 
@@ -25,6 +26,25 @@ pub trait Host {
     /// A static method, by full class name, that the machine does not know. `None`: unknown.
     fn static_call(&mut self, class: &str, method: &str, args: &[Value]) -> Option<Result<Value, Value>> {
         let _ = (class, method, args);
+        None
+    }
+
+    /// The object that is asked for the time: its method `now()` answers milliseconds since 1970 as a `Long`. `None`: the
+    /// script has no clock.
+    fn clock(&self) -> Option<HostRef> {
+        None
+    }
+
+    /// Where a new source of random numbers starts; each call gives another number. `None`: there is no randomness. What
+    /// comes of it is no secret: the host must be able to give the same again.
+    fn random_seed(&mut self) -> Option<u64> {
+        None
+    }
+
+    /// The exception for `what` (a class, or a member of one), which would reach outside of the script. `None`: the
+    /// machine's own.
+    fn refused(&mut self, what: &str, outside: Outside) -> Option<Value> {
+        let _ = (what, outside);
         None
     }
 

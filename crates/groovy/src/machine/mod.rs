@@ -29,6 +29,7 @@ mod operate;
 mod plain;
 mod prelude;
 mod property;
+mod shims;
 mod unwind;
 mod world;
 
@@ -38,6 +39,7 @@ pub use limits::{LimitExceeded, LimitKind, MachineLimits};
 pub(crate) use need::Fault;
 pub(crate) use operate::binary_name;
 pub use plain::{PlainOutcome, run_plain};
+pub(crate) use shims::{is_shim, shim_names};
 pub(crate) use world::{Ctx, World};
 
 use std::rc::Rc;

@@ -1,6 +1,6 @@
 //! What all fibers of a machine share: classes, scripts, the binding, limits and caches.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -13,6 +13,7 @@ use super::need::{Fault, Memo, Need};
 use super::prelude::Prelude;
 use crate::ast::Text;
 use crate::compile::{ClassIndex, Function, Scope};
+use crate::outside::Outside;
 use crate::value::render::{RenderStop, Style, render};
 use crate::value::{
     Class, Meter, Native, Object, Pattern, Str, Throwable, Value, default_import, is_known_class, is_primitive,
@@ -55,6 +56,8 @@ pub(crate) struct World {
     /// Class named by `No such property: x for class: …` for names of a script; else the script's own.
     pub(crate) missing_property_class: Option<Text>,
     patterns: RefCell<PatternCache>,
+    /// Work on the library's own classes that is not charged yet.
+    pub(super) shim_work: Cell<usize>,
 }
 
 /// Part of all fuel that is kept for cleaning up.
@@ -78,6 +81,7 @@ impl World {
             prelude: Prelude::default(),
             missing_property_class: None,
             patterns: RefCell::default(),
+            shim_work: Cell::new(0),
         }
     }
 
@@ -114,6 +118,7 @@ impl World {
 
     /// Work of the library that is more than one instruction's worth.
     pub(crate) fn charge(&mut self, work: usize) {
+        let work = work.saturating_add(self.shim_work.take());
         self.fuel = self.fuel.saturating_sub(work as u64);
         self.charged = self.charged.saturating_add(work as u64);
     }
@@ -128,11 +133,14 @@ impl World {
             return Some(self.java_class(&crate::value::array_name(&element)));
         }
         let dotted = name.contains('.');
+        if let Some(class) = self.shim(name) {
+            return Some(class);
+        }
         let exception = dotted && (name.ends_with("Exception") || name.ends_with("Error"));
         if is_known_class(name) || is_primitive(name) || exception {
             return Some(self.java_class(name));
         }
-        if dotted { None } else { default_import(name).map(|full| self.java_class(full)) }
+        if dotted { None } else { default_import(name).and_then(|full| self.class(full)) }
     }
 
     /// The class of a Java name, made with its superclasses where it is not there yet.
@@ -318,5 +326,31 @@ impl Ctx<'_> {
 
     pub(crate) fn fail(&self, class: &str, message: impl Into<Box<str>>) -> Fault {
         self.world.fail(class, message)
+    }
+}
+
+impl Ctx<'_> {
+    /// The time, in milliseconds since 1970, as the host's clock says it.
+    pub(crate) fn now_ms(&mut self, what: &str) -> Result<i64, Fault> {
+        match self.host.clock() {
+            Some(clock) => {
+                let now = self.ask(&Value::Host(Rc::new(clock)), "now", &[])?;
+                Ok(now.as_i64().unwrap_or(0))
+            }
+            None => Err(self.refuse(what, Outside::Clock)),
+        }
+    }
+
+    /// Where a new source of random numbers starts.
+    pub(crate) fn random_seed(&mut self, what: &str) -> Result<u64, Fault> {
+        self.host.random_seed().ok_or_else(|| self.refuse(what, Outside::Randomness))
+    }
+
+    /// The exception for what would reach outside of the script.
+    pub(crate) fn refuse(&mut self, what: &str, outside: Outside) -> Fault {
+        match self.host.refused(what, outside) {
+            Some(exception) => Fault::Throw(exception),
+            None => self.fail("java.lang.SecurityException", format!("{what} reaches outside of the script")),
+        }
     }
 }

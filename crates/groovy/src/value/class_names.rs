@@ -78,7 +78,6 @@ const KNOWN: &[(&str, &[&str])] = &[
     ("java.util.TreeMap", &["java.util.SortedMap", "java.util.AbstractMap", "java.io.Serializable"]),
     ("java.util.concurrent.ConcurrentHashMap", &["java.util.AbstractMap", "java.util.concurrent.ConcurrentMap"]),
     ("java.util.concurrent.ConcurrentMap", &["java.util.Map"]),
-    ("java.util.concurrent.TimeUnit", &[]),
     ("java.util.Collections$UnmodifiableMap", &["java.util.Map"]),
     ("java.util.Hashtable", &["java.util.Map"]),
     ("java.util.Properties", &["java.util.Hashtable"]),
@@ -111,6 +110,68 @@ const KNOWN: &[(&str, &[&str])] = &[
     ("java.nio.charset.StandardCharsets", &[]),
     ("java.text.SimpleDateFormat", &[]),
     ("java.awt.Point", &[]),
+    ("java.io.BufferedWriter", &["java.io.Writer"]),
+    ("java.io.PrintStream", &[]),
+    ("java.io.PrintWriter", &["java.io.Writer"]),
+    ("java.net.MalformedURLException", &["java.io.IOException"]),
+    ("java.nio.file.Path", &["java.lang.Comparable"]),
+    ("java.nio.file.Paths", &[]),
+    ("java.security.GeneralSecurityException", &["java.lang.Exception"]),
+    ("java.security.MessageDigest", &[]),
+    ("java.security.NoSuchAlgorithmException", &["java.security.GeneralSecurityException"]),
+    ("java.security.SecureRandom", &["java.util.Random"]),
+    ("java.sql.Timestamp", &["java.util.Date"]),
+    ("java.text.DateFormat", &[]),
+    ("java.text.DecimalFormat", &["java.text.NumberFormat"]),
+    ("java.text.MessageFormat", &[]),
+    ("java.text.NumberFormat", &[]),
+    ("java.time.DateTimeException", &["java.lang.RuntimeException"]),
+    ("java.time.Duration", &["java.lang.Comparable"]),
+    ("java.time.Instant", &["java.time.temporal.Temporal", "java.lang.Comparable"]),
+    ("java.time.LocalDate", &["java.time.temporal.Temporal", "java.lang.Comparable"]),
+    ("java.time.LocalDateTime", &["java.time.temporal.Temporal", "java.lang.Comparable"]),
+    ("java.time.LocalTime", &["java.time.temporal.Temporal", "java.lang.Comparable"]),
+    ("java.time.OffsetDateTime", &["java.time.temporal.Temporal", "java.lang.Comparable"]),
+    ("java.time.Period", &[]),
+    ("java.time.ZoneId", &[]),
+    ("java.time.ZoneOffset", &["java.time.ZoneId"]),
+    ("java.time.ZoneRegion", &["java.time.ZoneId"]),
+    ("java.time.ZonedDateTime", &["java.time.temporal.Temporal", "java.lang.Comparable"]),
+    ("java.time.format.DateTimeFormatter", &[]),
+    ("java.time.format.DateTimeParseException", &["java.time.DateTimeException"]),
+    ("java.time.temporal.Temporal", &[]),
+    ("java.time.temporal.UnsupportedTemporalTypeException", &["java.time.DateTimeException"]),
+    ("java.time.zone.ZoneRulesException", &["java.time.DateTimeException"]),
+    ("java.util.Base64$Decoder", &[]),
+    ("java.util.Base64$Encoder", &[]),
+    ("java.util.Calendar", &["java.lang.Comparable"]),
+    ("java.util.GregorianCalendar", &["java.util.Calendar"]),
+    ("java.util.IdentityHashMap", &["java.util.AbstractMap"]),
+    ("java.util.TimeZone", &[]),
+    ("java.util.WeakHashMap", &["java.util.AbstractMap"]),
+    ("java.util.concurrent.Callable", &[]),
+    ("java.util.concurrent.ConcurrentLinkedDeque", &["java.util.Deque"]),
+    ("java.util.concurrent.ConcurrentLinkedQueue", &["java.util.Queue"]),
+    ("java.util.concurrent.ConcurrentSkipListMap", &["java.util.SortedMap"]),
+    ("java.util.concurrent.ConcurrentSkipListSet", &["java.util.SortedSet"]),
+    ("java.util.concurrent.CopyOnWriteArrayList", &["java.util.List"]),
+    ("java.util.concurrent.CopyOnWriteArraySet", &["java.util.Set"]),
+    ("java.util.concurrent.LinkedBlockingQueue", &["java.util.Queue"]),
+    ("java.util.concurrent.ThreadLocalRandom", &["java.util.Random"]),
+    ("java.util.function.BiConsumer", &[]),
+    ("java.util.function.BiFunction", &[]),
+    ("java.util.function.BinaryOperator", &["java.util.function.BiFunction"]),
+    ("java.util.function.Consumer", &[]),
+    ("java.util.function.Function", &[]),
+    ("java.util.function.Predicate", &[]),
+    ("java.util.function.Supplier", &[]),
+    ("java.util.function.UnaryOperator", &["java.util.function.Function"]),
+    ("javax.crypto.Mac", &[]),
+    ("javax.crypto.spec.SecretKeySpec", &["java.security.Key"]),
+    ("java.security.Key", &[]),
+    ("sun.nio.fs.UnixPath", &["java.nio.file.Path"]),
+    ("java.nio.charset.Charset", &[]),
+    ("com.cloudbees.groovy.cps.NonCPS", &[]),
     ("java.lang.Void", &[]),
     // Exceptions.
     ("java.lang.Throwable", &["java.io.Serializable"]),
@@ -206,6 +267,18 @@ const INTERFACES: &[&str] = &[
     "java.util.Comparator",
     "groovy.lang.Range",
     "groovy.lang.GroovyObject",
+    "java.nio.file.Path",
+    "java.security.Key",
+    "java.time.temporal.Temporal",
+    "java.util.concurrent.Callable",
+    "java.util.function.BiConsumer",
+    "java.util.function.BiFunction",
+    "java.util.function.BinaryOperator",
+    "java.util.function.Consumer",
+    "java.util.function.Function",
+    "java.util.function.Predicate",
+    "java.util.function.Supplier",
+    "java.util.function.UnaryOperator",
 ];
 
 const PRIMITIVES: &[&str] = &["boolean", "byte", "char", "short", "int", "long", "float", "double", "void"];
@@ -226,7 +299,7 @@ pub fn is_class(name: &str) -> bool {
 
 /// Whether the full name is known.
 pub(crate) fn is_known(name: &str) -> bool {
-    KNOWN.iter().any(|(n, _)| *n == name)
+    KNOWN.iter().any(|(n, _)| *n == name) || crate::machine::is_shim(name) || crate::outside::of_class(name).is_some()
 }
 
 pub(crate) fn is_interface(name: &str) -> bool {
@@ -248,6 +321,8 @@ pub(crate) fn default_import(simple: &str) -> Option<&'static str> {
     KNOWN
         .iter()
         .map(|(n, _)| *n)
+        .chain(crate::machine::shim_names())
+        .chain(crate::outside::classes())
         .find(|n| n.strip_suffix(simple).is_some_and(|package| DEFAULT_PACKAGES.contains(&package)))
 }
 

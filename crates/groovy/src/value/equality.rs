@@ -126,9 +126,30 @@ fn expand(a: &Value, b: &Value, work: &mut Vec<(Value, Value)>) -> Expanded {
                 work.push((x, y));
                 Expanded::Same
             }
-            _ => Expanded::Objects,
+            _ => match java_same(a, b) {
+                Some(same) => verdict(same),
+                None => Expanded::Objects,
+            },
         },
         _ => verdict(identical(a, b)),
+    }
+}
+
+/// Whether two of Java's plain values are equal.
+fn java_same(a: &Value, b: &Value) -> Option<bool> {
+    let (Value::Object(x), Value::Object(y)) = (a, b) else { return None };
+    match (&*x.native.borrow(), &*y.native.borrow()) {
+        (Native::Java(x), Native::Java(y)) => x.same(y),
+        _ => None,
+    }
+}
+
+/// The order of two of Java's plain values.
+fn java_order(a: &Value, b: &Value) -> Option<Ordering> {
+    let (Value::Object(x), Value::Object(y)) = (a, b) else { return None };
+    match (&*x.native.borrow(), &*y.native.borrow()) {
+        (Native::Java(x), Native::Java(y)) => x.order(y),
+        _ => None,
     }
 }
 
@@ -236,7 +257,7 @@ pub(crate) fn compare_plain(a: &Value, b: &Value) -> Compared {
             text_order(&a.to_text(), &b.to_text())
         }
         _ if is_number(a) && is_number(b) => numeric_order(a, b).map_or(Compared::Unknown, Compared::Order),
-        _ => Compared::Unknown,
+        _ => java_order(a, b).map_or(Compared::Unknown, Compared::Order),
     }
 }
 

@@ -65,7 +65,10 @@ fn hash_value<H: Hasher>(value: &Value, state: &mut H, levels: u32) {
             }
         }
         Value::Map(m) | Value::Set(m) => m.len().hash(state),
-        Value::Object(o) => std::ptr::hash(Rc::as_ptr(o), state),
+        Value::Object(o) => match &*o.native.borrow() {
+            super::Native::Java(java) if java.same(java).is_some() => java.hash_into(state),
+            _ => std::ptr::hash(Rc::as_ptr(o), state),
+        },
         Value::Closure(c) => std::ptr::hash(Rc::as_ptr(c), state),
         _ => 1u8.hash(state),
     }

@@ -5,6 +5,7 @@ mod class_names;
 mod closure;
 pub mod decimal;
 mod equality;
+pub(crate) mod java;
 mod list;
 mod map;
 mod meter;
@@ -34,6 +35,7 @@ pub use decimal::Decimal;
 pub(crate) use equality::{
     Compared, compare_plain, equal_by, equal_plain, is_number, numeric_order, text_work, to_decimal, to_f64,
 };
+pub use java::{Java, NumberPattern, Zone};
 pub use list::{List, ListKind};
 pub use map::{Entry, Key, Map, MapKind};
 pub(crate) use meter::Charge;

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::meter::Charge;
 use super::release::release;
-use super::{Class, Map, Value};
+use super::{Class, Java, Map, Value};
 use crate::ast::Text;
 use crate::machine::ScriptId;
 use crate::span::Span;
@@ -50,6 +50,8 @@ pub enum Native {
     Script(ScriptId),
     /// A package of a library's classes: `library('x').org.acme`.
     Package(Text),
+    /// A date, an address, a digest …
+    Java(Box<Java>),
     /// `new Object()` and other opaque Java objects.
     Opaque,
 }
@@ -90,6 +92,14 @@ impl Object {
     pub fn as_map(&self) -> Option<Rc<Map>> {
         match &*self.native.borrow() {
             Native::Map(m) => Some(m.clone()),
+            _ => None,
+        }
+    }
+
+    /// What Java holds, where it is plain data.
+    pub fn java(&self) -> Option<Java> {
+        match &*self.native.borrow() {
+            Native::Java(java) => Some((**java).clone()),
             _ => None,
         }
     }

@@ -223,6 +223,7 @@ fn object(
             }
         }
         Native::Map(m) => work.push(Task::Value(Value::Map(m.clone()))),
+        Native::Java(java) => out.push_str(&java.text().unwrap_or_else(|| identity(value))),
         _ => match o.field("$name") {
             Some(name) => work.push(Task::Value(name)),
             None => out.push_str(&identity(value)),

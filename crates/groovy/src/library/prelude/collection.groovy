@@ -147,3 +147,5 @@ def allMatch(self, f) { self.every(f) }
 def noneMatch(self, f) { !self.any(f) }
 def reduce(self, start, f) { self.inject(start, f) }
 def $spread(self, name) { def out = []; for (x in self) { if (x != null) out.add(x."$name") }; out }
+def stream(self) { new java.util.stream.Stream(self) }
+def parallelStream(self) { new java.util.stream.Stream(self) }

@@ -1,0 +1,118 @@
+//! Classes of Java and Groovy that are written in Groovy: those that call closures (`Optional.map`), and small ones. Each
+//! is compiled when it is first named; a machine that needs none pays for none.
+
+use std::rc::Rc;
+
+use super::ScriptId;
+use super::world::World;
+use crate::ast;
+use crate::compile::compile_script;
+use crate::value::Class;
+
+macro_rules! shim {
+    ($file:literal) => {
+        include_str!(concat!("../library/shims/", $file, ".groovy"))
+    };
+}
+
+/// Full name → its text: one class, called by its simple name.
+const SHIMS: &[(&str, &str)] = &[
+    ("groovy.json.JsonBuilder", shim!("json_builder")),
+    ("groovy.json.JsonDelegate", shim!("json_delegate")),
+    ("groovy.text.GStringTemplateEngine", shim!("template_gstring")),
+    ("groovy.text.Made", shim!("template_made")),
+    ("groovy.text.SimpleTemplateEngine", shim!("template_simple")),
+    ("groovy.text.StreamingTemplateEngine", shim!("template_streaming")),
+    ("groovy.text.Template", shim!("template")),
+    ("java.io.BufferedReader", shim!("buffered_reader")),
+    ("java.io.StringReader", shim!("string_reader")),
+    ("java.time.DayOfWeek", shim!("day_of_week")),
+    ("java.time.Month", shim!("month")),
+    ("java.time.format.TextStyle", shim!("text_style")),
+    ("java.time.temporal.ChronoUnit", shim!("chrono_unit")),
+    ("java.time.temporal.TemporalAdjusters", shim!("temporal_adjusters")),
+    ("java.util.Optional", shim!("optional")),
+    ("java.util.Properties", shim!("properties")),
+    ("java.util.StringJoiner", shim!("string_joiner")),
+    ("java.util.StringTokenizer", shim!("string_tokenizer")),
+    ("java.util.concurrent.TimeUnit", shim!("time_unit")),
+    ("java.util.concurrent.atomic.AtomicBoolean", shim!("atomic_boolean")),
+    ("java.util.concurrent.atomic.AtomicInteger", shim!("atomic_integer")),
+    ("java.util.concurrent.atomic.AtomicLong", shim!("atomic_long")),
+    ("java.util.concurrent.atomic.AtomicReference", shim!("atomic_reference")),
+    ("java.util.stream.Collector", shim!("collector")),
+    ("java.util.stream.Collectors", shim!("collectors")),
+    ("java.util.stream.Stream", shim!("stream")),
+];
+
+/// Other names of the same classes.
+const ALIASES: &[(&str, &str)] = &[
+    ("java.util.OptionalInt", "java.util.Optional"),
+    ("java.util.stream.IntStream", "java.util.stream.Stream"),
+    ("java.util.stream.LongStream", "java.util.stream.Stream"),
+];
+
+/// What a machine compiles for a class, for the price of one instruction.
+const BYTES_AT_ONCE: usize = 16;
+
+/// Whether a class of that full name is written in Groovy.
+pub(crate) fn is_shim(name: &str) -> bool {
+    shim_names().any(|n| n == name)
+}
+
+/// Full names of the classes that are written in Groovy.
+pub(crate) fn shim_names() -> impl Iterator<Item = &'static str> {
+    SHIMS.iter().map(|(n, _)| *n).chain(ALIASES.iter().map(|(n, _)| *n))
+}
+
+impl World {
+    /// The class of that full name, where it is written in Groovy.
+    pub(super) fn shim(&self, name: &str) -> Option<Rc<Class>> {
+        if let Some((_, full)) = ALIASES.iter().find(|(n, _)| *n == name) {
+            return self.class(full);
+        }
+        let (full, source) = SHIMS.iter().find(|(n, _)| *n == name)?;
+        let script = parsed(full, source);
+        let (program, _) = compile_script(&script, ScriptId::default(), full, true).ok()?;
+        let mut made = None;
+        for plan in program.classes {
+            let class = self.link_plan(plan, ScriptId::default());
+            made = made.or(Some(class).filter(|c| *c.name == **full));
+        }
+        self.shim_work.set(self.shim_work.get() + source.len() / BYTES_AT_ONCE);
+        made
+    }
+}
+
+/// The text as a tree in which the class has its full name.
+fn parsed(full: &str, source: &str) -> ast::Script {
+    let mut script = crate::parser::parse(source).script;
+    for class in &mut script.classes {
+        let class = Rc::make_mut(class);
+        let simple = std::mem::replace(&mut class.name, full.into());
+        for method in &mut class.methods {
+            if method.name == simple && method.return_type.is_none() {
+                Rc::make_mut(method).name = full.into();
+            }
+        }
+    }
+    script
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::MachineLimits;
+
+    #[test]
+    fn every_class_that_is_written_in_groovy_compiles() {
+        assert!(SHIMS.is_sorted_by_key(|(name, _)| *name));
+        let world = World::new(MachineLimits::default());
+        for (name, source) in SHIMS {
+            let script = parsed(name, source);
+            let compiled = compile_script(&script, ScriptId::default(), name, true);
+            assert!(compiled.is_ok(), "{name}: {:?}", compiled.err());
+            assert!(world.class(name).is_some_and(|c| c.script.is_some()), "{name}");
+        }
+    }
+}

@@ -281,6 +281,11 @@ pub(crate) fn of_method(is_a: &dyn Fn(&str) -> bool, method: &str) -> Option<Out
     rules.find(|(class, ..)| *class == ANY || is_a(class)).map(|(_, _, outside)| *outside)
 }
 
+/// Whether a method of objects of exactly that class reaches outside.
+pub fn of_object(class: &str, method: &str) -> Option<Outside> {
+    of_method(&|of| of == class, method)
+}
+
 /// Classes of which nothing can be used, by full name.
 pub fn of_class(class: &str) -> Option<Outside> {
     let at = STATICS.binary_search_by(|(c, ..)| (*c).cmp(class)).ok()?;

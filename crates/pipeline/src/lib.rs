@@ -13,5 +13,6 @@ pub mod engine;
 mod globals;
 pub mod lint;
 pub mod log;
+mod outside;
 mod run;
 mod steps;

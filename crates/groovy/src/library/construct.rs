@@ -104,6 +104,22 @@ pub(crate) fn java(ctx: &mut Ctx<'_>, class: &Rc<Class>, args: &[Value]) -> Answ
         },
         ("java.lang.String", []) => yes(""),
         ("java.math.BigDecimal", [source, ..]) => convert::to_type(ctx, source, name, true),
+        ("java.math.BigInteger", [Value::List(bytes)]) => {
+            let bytes: Vec<u8> = bytes.items().iter().filter_map(Value::as_i64).map(|n| n as u8).collect();
+            super::numbers::checked_big(num_bigint::BigInt::from_signed_bytes_be(&bytes)).map(Some)
+        }
+        ("java.math.BigInteger", [sign, Value::List(bytes)]) => {
+            let sign = if super::int(sign) == Some(-1) { num_bigint::Sign::Minus } else { num_bigint::Sign::Plus };
+            let bytes: Vec<u8> = bytes.items().iter().filter_map(Value::as_i64).map(|n| n as u8).collect();
+            super::numbers::checked_big(num_bigint::BigInt::from_bytes_be(sign, &bytes)).map(Some)
+        }
+        ("java.math.BigInteger", [text, radix]) => {
+            let (text, radix) = (ctx.text(text)?, super::int(radix).unwrap_or(10) as u32);
+            ctx.room(text.len())?;
+            let short = text.len() as u64 <= crate::value::decimal::DIGITS_MAX && (2..=36).contains(&radix);
+            let parsed = num_bigint::BigInt::parse_bytes(text.as_bytes(), radix.clamp(2, 36)).filter(|_| short);
+            parsed.map(Value::big).ok_or_else(|| super::strings::number_fault(ctx, &text)).map(Some)
+        }
         ("java.math.BigInteger", [source]) => convert::to_type(ctx, source, name, true),
         (
             "java.lang.Integer" | "java.lang.Long" | "java.lang.Double" | "java.lang.Float" | "java.lang.Boolean"

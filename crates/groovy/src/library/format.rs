@@ -11,6 +11,10 @@ struct Spec {
     width: usize,
     precision: Option<usize>,
     conversion: char,
+    /// What of a date: `%tF`.
+    of_date: Option<char>,
+    /// `%<s`: the value that was written before.
+    again: bool,
 }
 
 /// Formats; a single list argument gives the values.
@@ -23,7 +27,7 @@ pub(crate) fn format(ctx: &mut Ctx<'_>, template: &str, values: &[Value]) -> Res
         }
         other => other,
     };
-    let (mut out, mut next) = (String::new(), 0);
+    let (mut out, mut next, mut last) = (String::new(), 0, 0);
     let mut chars = template.chars().peekable();
     while let Some(c) = chars.next() {
         if c != '%' {
@@ -35,8 +39,9 @@ pub(crate) fn format(ctx: &mut Ctx<'_>, template: &str, values: &[Value]) -> Res
             '%' => out.push_str(&pad("%".into(), &spec)),
             'n' => out.push('\n'),
             _ => {
-                let at = spec.position.map_or(next, |p| p - 1);
-                next += usize::from(spec.position.is_none());
+                let at = if spec.again { last } else { spec.position.map_or(next, |p| p - 1) };
+                next += usize::from(spec.position.is_none() && !spec.again);
+                last = at;
                 let Some(value) = values.get(at) else {
                     let message = format!("Format specifier '%{}'", spec.conversion);
                     return Err(ctx.fail("java.util.MissingFormatArgumentException", message));
@@ -61,6 +66,7 @@ fn parse(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Spec {
         }
         n
     };
+    spec.again = chars.next_if(|c| *c == '<').is_some();
     while let Some(f) = chars.peek().copied().filter(|c| "-#+ 0,(".contains(*c)) {
         spec.flags.push(f);
         chars.next();
@@ -82,6 +88,9 @@ fn parse(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Spec {
         spec.precision = number(chars);
     }
     spec.conversion = chars.next().unwrap_or('%');
+    if matches!(spec.conversion, 't' | 'T') {
+        spec.of_date = chars.next();
+    }
     spec
 }
 
@@ -96,6 +105,50 @@ fn one(ctx: &mut Ctx<'_>, spec: &Spec, value: &Value) -> Result<String, Fault> {
             match spec.precision {
                 Some(p) => text.chars().take(p).collect(),
                 None => text,
+            }
+        }
+        't' | 'T' if value.is_null() => "null".into(),
+        't' | 'T' => {
+            // The letters that Java shares with `date(1)`, as patterns.
+            let pattern = match spec.of_date {
+                Some('F') => "yyyy-MM-dd",
+                Some('T') => "HH:mm:ss",
+                Some('R') => "HH:mm",
+                Some('D') => "MM/dd/yy",
+                Some('r') => "hh:mm:ss a",
+                Some('c') => "EEE MMM dd HH:mm:ss zzz yyyy",
+                Some('Y') => "yyyy",
+                Some('y') => "yy",
+                Some('m') => "MM",
+                Some('B') => "MMMM",
+                Some('b' | 'h') => "MMM",
+                Some('d') => "dd",
+                Some('e') => "d",
+                Some('A') => "EEEE",
+                Some('a') => "EEE",
+                Some('j') => "DDD",
+                Some('H') => "HH",
+                Some('k') => "H",
+                Some('I') => "hh",
+                Some('l') => "h",
+                Some('M') => "mm",
+                Some('S') => "ss",
+                Some('L') => "SSS",
+                Some('Z') => "zzz",
+                Some('z') => "Z",
+                Some('p') => "a",
+                _ => return Err(ctx.fail("java.util.UnknownFormatConversionException", "Conversion = 't'")),
+            };
+            let date = match value {
+                Value::Long(_) => {
+                    let class = ctx.world.java_class("java.util.Date");
+                    super::construct::java(ctx, &class, std::slice::from_ref(value))?.unwrap_or_default()
+                }
+                other => other.clone(),
+            };
+            match super::method(ctx, &date, "format", &[Value::str(pattern)])? {
+                Some(text) => text.to_text(),
+                None => return Err(wrong(ctx)),
             }
         }
         'd' if value.is_null() => "null".into(),

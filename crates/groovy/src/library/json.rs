@@ -2,7 +2,7 @@
 
 use super::{Answer, yes};
 use crate::machine::{Ctx, Fault};
-use crate::value::{Decimal, Value};
+use crate::value::{Decimal, Java, Value};
 
 /// How deep JSON may nest: the reader and the writer recurse.
 const NESTING_MAX: usize = 200;
@@ -69,6 +69,10 @@ fn write(ctx: &mut Ctx<'_>, value: &Value, out: &mut String, depth: usize) -> Re
         Value::Object(o) if o.class.script.is_some() && o.field("$name").is_none() => {
             let map = super::objects::object_method(ctx, value, o, "getProperties", &[])?.unwrap_or_default();
             write(ctx, &map, out, depth + 1)?;
+        }
+        Value::Object(o) if matches!(o.java(), Some(Java::Date(_) | Java::Calendar(..))) => {
+            let text = super::method(ctx, value, "format", &[Value::str("yyyy-MM-dd'T'HH:mm:ssZ")])?;
+            quote(&text.map_or(String::new(), |t| t.to_text()), out);
         }
         other => quote(&ctx.text(other)?, out),
     }

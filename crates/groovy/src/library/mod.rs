@@ -23,6 +23,7 @@ pub(crate) mod range;
 pub(crate) mod regex;
 mod sets;
 mod statics;
+mod string_utils;
 mod strings;
 mod text;
 

@@ -341,6 +341,11 @@ fn rounding(ctx: &mut Ctx<'_>, n: &Value, name: &str, args: &[Value]) -> Answer 
     })
 }
 
+/// A number of no more digits than numbers may have.
+pub(crate) fn checked_big(n: BigInt) -> Result<Value, Fault> {
+    if crate::value::decimal::digits(&n) > DIGITS_MAX { digits(Err(TooManyDigits)) } else { Ok(Value::big(n)) }
+}
+
 /// A constant of `RoundingMode` by name or number.
 pub(crate) fn mode(value: &Value) -> Option<Rounding> {
     Some(match value.to_text().trim_start_matches("ROUND_") {

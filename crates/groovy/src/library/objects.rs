@@ -263,6 +263,13 @@ fn throwable_method(
         ("setStackTrace", [_]) | ("addSuppressed", [_]) => yes(Value::Null),
         ("getSuppressed", []) => yes(Value::array(Vec::new(), "java.lang.Throwable")),
         ("fillInStackTrace", []) => Ok(Some(this.clone())),
+        ("printStackTrace", [Value::Buffer(b)]) => {
+            let text = ctx.text(this)? + "\n";
+            ctx.room(b.text.borrow().len() + text.len())?;
+            b.text.borrow_mut().push_str(&text);
+            b.recount();
+            yes(Value::Null)
+        }
         ("printStackTrace", _) => {
             let text = ctx.text(this)?;
             ctx.host.print(&format!("{text}\n"));

@@ -76,7 +76,7 @@ pub(crate) fn property(ctx: &mut Ctx<'_>, object: &Value, name: &str) -> Answer 
 /// `object.name` as `object.getName()` or `object.isName()`, where Java has such a method.
 fn getter(ctx: &mut Ctx<'_>, object: &Value, name: &str) -> Answer {
     let Some(first) = name.chars().next() else { return Ok(None) };
-    let is_java = |o: &crate::value::Object| matches!(*o.native.borrow(), crate::value::Native::Java(_));
+    let is_java = |o: &crate::value::Object| matches!(*o.native.borrow(), Native::Java(_));
     if matches!(object, Value::Object(o) if !is_java(o)) || matches!(name, "at" | "property") {
         return Ok(None);
     }

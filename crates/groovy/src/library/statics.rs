@@ -38,6 +38,9 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, class: &Rc<Class>, name: &str, args: &[V
         }
         "java.util.Objects" => objects(ctx, name, args)?,
         "java.util.regex.Pattern" => patterns(ctx, name, args)?,
+        "org.apache.commons.lang.StringUtils" | "org.apache.commons.lang3.StringUtils" => {
+            super::string_utils::statics(ctx, name, args)?
+        }
         "groovy.json.JsonOutput" => super::json::output(ctx, name, args)?,
         "java.util.regex.Matcher" if name == "quoteReplacement" => match args {
             [text] => Some(Value::str(ctx.text(text)?.replace('\\', "\\\\").replace('$', "\\$"))),

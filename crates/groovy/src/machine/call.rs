@@ -518,9 +518,7 @@ impl Vm<'_> {
 
 /// An object with a `methodMissing` that names mean before they mean the script, and so the host.
 fn taker_of_names(targets: &[Value]) -> Option<&Value> {
-    let before = targets
-        .iter()
-        .take_while(|t| !matches!(t, Value::Object(o) if matches!(*o.native.borrow(), Native::Script(_))));
+    let before = targets.iter().take_while(|t| t.script_id().is_none());
     let mut before = before.filter(|t| matches!(t, Value::Object(o) if o.class.has_method("methodMissing")));
     before.next()
 }

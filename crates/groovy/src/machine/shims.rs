@@ -73,7 +73,7 @@ impl World {
         }
         let (full, source) = SHIMS.iter().find(|(n, _)| *n == name)?;
         let script = parsed(full, source);
-        let (program, _) = compile_script(&script, ScriptId::default(), full, true).ok()?;
+        let (program, _) = compile_script(&script, ScriptId::default(), full, &Rc::default(), true).ok()?;
         let mut made = None;
         for plan in program.classes {
             let class = self.link_plan(plan, ScriptId::default());
@@ -110,7 +110,7 @@ mod tests {
         let world = World::new(MachineLimits::default());
         for (name, source) in SHIMS {
             let script = parsed(name, source);
-            let compiled = compile_script(&script, ScriptId::default(), name, true);
+            let compiled = compile_script(&script, ScriptId::default(), name, &Rc::default(), true);
             assert!(compiled.is_ok(), "{name}: {:?}", compiled.err());
             assert!(world.class(name).is_some_and(|c| c.script.is_some()), "{name}");
         }

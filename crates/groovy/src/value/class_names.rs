@@ -169,6 +169,8 @@ const KNOWN: &[(&str, &[&str])] = &[
     ("javax.crypto.Mac", &[]),
     ("javax.crypto.spec.SecretKeySpec", &["java.security.Key"]),
     ("java.security.Key", &[]),
+    ("org.apache.commons.lang.StringUtils", &[]),
+    ("org.apache.commons.lang3.StringUtils", &[]),
     ("sun.nio.fs.UnixPath", &["java.nio.file.Path"]),
     ("java.nio.charset.Charset", &[]),
     ("com.cloudbees.groovy.cps.NonCPS", &[]),
@@ -295,6 +297,11 @@ pub fn is_class(name: &str) -> bool {
         || is_primitive(name)
         || default_import(name).is_some()
         || name.contains('.') && (name.ends_with("Exception") || name.ends_with("Error"))
+}
+
+/// The full name of a class by a name that needs no import: `java.lang.System` of `System`.
+pub fn full_name(simple: &str) -> Option<&'static str> {
+    default_import(simple)
 }
 
 /// Whether the full name is known.

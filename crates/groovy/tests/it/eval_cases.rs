@@ -7,7 +7,16 @@ const REPORT: &str =
 
 #[test]
 fn expressions_print_what_groovy_prints() {
-    let table = include_str!("data/eval_cases.txt");
+    check(include_str!("data/eval_cases.txt"), 200);
+}
+
+#[test]
+fn classes_of_java_do_what_they_do_there() {
+    check(include_str!("data/java_cases.txt"), 120);
+}
+
+/// Runs each case of a table that has more than so many.
+fn check(table: &str, least: u32) {
     let mut parts = table.split("\n--- ");
     let declarations: String =
         parts.next().unwrap_or_default().lines().filter(|l| !l.starts_with('#')).map(|l| format!("{l}\n")).collect();
@@ -25,6 +34,6 @@ fn expressions_print_what_groovy_prints() {
             wrong.push(format!("{source}\n  expected {expected:?}\n  printed  {printed:?}"));
         }
     }
-    assert!(count > 200, "the table was read");
+    assert!(count > least, "the table was read");
     assert!(wrong.is_empty(), "{} of {count}:\n{}", wrong.len(), wrong.join("\n"));
 }

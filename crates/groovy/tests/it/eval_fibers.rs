@@ -271,3 +271,133 @@ fn heavy_calls_do_not_make_a_slice_long() {
         assert!(spent < 5 * 3 * slice + 3_000_000, "{body}: {spent}");
     }
 }
+
+/// A host with a clock and a source of random numbers.
+#[derive(Default)]
+struct Timed {
+    steps: Steps,
+    seeds: u64,
+}
+
+impl Host for Timed {
+    fn has_method(&self, receiver: Option<&HostRef>, name: &str) -> bool {
+        receiver.is_some_and(|r| r.kind == "clock") && name == "now"
+    }
+
+    fn property(&mut self, _: Option<&HostRef>, _: &str) -> Option<Result<Value, Value>> {
+        None
+    }
+
+    fn set_property(&mut self, _: Option<&HostRef>, _: &str, _: &Value) -> Option<Result<(), Value>> {
+        None
+    }
+
+    fn construct(&mut self, _: &str, _: &[Value]) -> Option<Result<Value, Value>> {
+        None
+    }
+
+    fn clock(&self) -> Option<HostRef> {
+        Some(HostRef { kind: "clock", id: 0 })
+    }
+
+    fn random_seed(&mut self) -> Option<u64> {
+        self.seeds += 1;
+        Some(self.seeds)
+    }
+
+    fn print(&mut self, text: &str) {
+        self.steps.printed.push_str(text);
+    }
+}
+
+/// What a script prints where each question for the time is answered with the next second.
+fn timed(source: &str) -> String {
+    let (mut machine, fiber) = machine(source);
+    let mut host = Timed::default();
+    let mut now = 0;
+    loop {
+        match machine.run(fiber, &mut host) {
+            Stepped::Call(call) => {
+                assert_eq!((call.receiver.map(|r| r.kind), &*call.name), (Some("clock"), "now"));
+                now += 1000;
+                machine.resume(fiber, Ok(Value::Long(now)));
+            }
+            Stepped::Slice => {}
+            Stepped::Finished(_) => return host.steps.printed,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn the_time_is_asked_of_the_host_once_for_each_time_that_the_script_asks() {
+    let printed = timed(
+        "println System.currentTimeMillis()\nprintln new Date()\nprintln new Date().time - new Date(500).time\n\
+         println([1, 2].collect { new Date().getTime() })\nprintln java.time.Instant.now()\n\
+         println Calendar.instance.get(Calendar.SECOND)\n",
+    );
+    let expected = "1000\nThu Jan 01 00:00:02 UTC 1970\n2500\n[4000, 5000]\n1970-01-01T00:00:06Z\n7\n";
+    assert_eq!(printed, expected);
+}
+
+#[test]
+fn random_numbers_follow_from_what_the_host_gives() {
+    let source = "println UUID.randomUUID()\nprintln UUID.randomUUID().version()\nprintln new Random().nextInt(100)\n\
+                  println Math.random()\ndef l = [1, 2, 3, 4, 5]\nCollections.shuffle(l)\nprintln l\n";
+    let printed = timed(source);
+    assert_eq!(printed, timed(source), "the same again");
+    let lines: Vec<&str> = printed.lines().collect();
+    assert_eq!((lines.len(), lines[1]), (5, "4"));
+    assert_eq!((lines[0].len(), &lines[0][14..15]), (36, "4"));
+}
+
+#[test]
+fn without_a_clock_the_time_is_refused() {
+    let (mut machine, fiber) = machine("new Date()");
+    let Stepped::Threw(thrown) = step(&mut machine, fiber) else { panic!("it has no clock") };
+    assert_eq!(thrown.class(), "java.lang.SecurityException");
+    assert_eq!(thrown.message(), "new java.util.Date reaches outside of the script");
+}
+
+#[test]
+fn what_reaches_outside_is_refused_by_its_name() {
+    let refused = [
+        ("System.getenv('HOME')", "java.lang.System.getenv"),
+        ("'ls'.execute()", "method java.lang.String execute"),
+        ("\"l${1}s\".execute()", "method java.lang.String execute"),
+        ("['ls', '-l'].execute().text", "method java.util.ArrayList execute"),
+        ("new ProcessBuilder('ls')", "new java.lang.ProcessBuilder"),
+        ("Runtime.runtime.exec('ls')", "java.lang.Runtime.getRuntime"),
+        ("new File('/etc/passwd').text", "method java.io.File getText"),
+        ("new File('/tmp').listFiles()", "method java.io.File listFiles"),
+        ("new File('x').absolutePath", "java.io.File.getAbsolutePath of a relative path"),
+        ("java.nio.file.Files.exists(null)", "java.nio.file.Files.exists"),
+        ("new URL('http://x/').text", "method java.net.URL getText"),
+        ("'http://x/'.toURL().openConnection()", "method java.net.URL openConnection"),
+        ("Thread.sleep(5)", "java.lang.Thread.sleep"),
+        ("Thread.start { }", "java.lang.Thread.start"),
+        ("Eval.me('1')", "groovy.util.Eval.me"),
+        ("new GroovyShell().evaluate('1')", "new groovy.lang.GroovyShell"),
+        ("Class.forName('java.lang.Runtime')", "java.lang.Class.forName"),
+        ("'x'.class.classLoader", "java.lang.String.class.getClassLoader"),
+        ("String.metaClass.foo = { 1 }", "java.lang.String.class.getMetaClass"),
+        ("new Socket('x', 1)", "new java.net.Socket"),
+        ("System.exit(1)", "java.lang.System.exit"),
+    ];
+    for (source, what) in refused {
+        let (mut machine, fiber) = machine(source);
+        match step(&mut machine, fiber) {
+            Stepped::Threw(thrown) => {
+                assert_eq!(thrown.message(), format!("{what} reaches outside of the script"), "{source}");
+            }
+            other => panic!("{source}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_delegate_that_takes_every_name_comes_before_the_host() {
+    // `echo` is a step of the host, and here a name of the document.
+    let source = "def b = new groovy.json.JsonBuilder()\nb { echo 'x'; inner { sh 1 } }\necho b.toString()";
+    assert_eq!(log(source), vec![r#"echo({"echo":"x","inner":{"sh":1}})"#, "= did echo"]);
+}

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use groovy::machine::Host;
+use groovy::outside::Outside;
 use groovy::value::{HostRef, Value};
 use model::event::LogSource;
 use model::outcome::Outcome;
@@ -12,6 +13,7 @@ use super::fault::ABORT;
 use super::scope::Scope;
 use super::values;
 
+use crate::outside::{NO_JENKINS, advice};
 use crate::{catalogue, globals};
 
 /// Jenkins' words for a run whose definition comes from nowhere.
@@ -37,7 +39,7 @@ impl Host for FiberHost<'_> {
     fn property(&mut self, receiver: Option<&HostRef>, name: &str) -> Option<Result<Value, Value>> {
         match receiver {
             Some(host) => match globals::refused_property(host, name) {
-                Some(what) => Some(Err(rejected(&what))),
+                Some(what) => Some(Err(rejected(&what, NO_JENKINS))),
                 None => globals::property(self.core, self.scope, host, name).map(Ok),
             },
             None if name == "scm" && !self.core.facts.has_scm => Some(Err(values::exception(ABORT, NO_SCM))),
@@ -50,7 +52,7 @@ impl Host for FiberHost<'_> {
     }
 
     fn construct(&mut self, class: &str, _: &[Value]) -> Option<Result<Value, Value>> {
-        is_internal(class).then(|| Err(rejected(&format!("new {class}"))))
+        is_internal(class).then(|| Err(rejected(&format!("new {class}"), NO_JENKINS)))
     }
 
     fn static_call(&mut self, class: &str, method: &str, _: &[Value]) -> Option<Result<Value, Value>> {
@@ -60,7 +62,19 @@ impl Host for FiberHost<'_> {
         {
             return Some(Ok(values::text(outcome.name())));
         }
-        is_internal(class).then(|| Err(rejected(&format!("staticMethod {class} {method}"))))
+        is_internal(class).then(|| Err(rejected(&format!("staticMethod {class} {method}"), NO_JENKINS)))
+    }
+
+    fn clock(&self) -> Option<HostRef> {
+        Some(HostRef { kind: globals::CLOCK, id: 0 })
+    }
+
+    fn random_seed(&mut self) -> Option<u64> {
+        Some(self.core.run.random.next())
+    }
+
+    fn refused(&mut self, what: &str, outside: Outside) -> Option<Value> {
+        Some(rejected(what, advice(outside)))
     }
 
     fn print(&mut self, text: &str) {
@@ -82,8 +96,8 @@ fn is_internal(class: &str) -> bool {
     ["hudson.", "jenkins.", "org.jenkinsci."].iter().any(|p| class.starts_with(p)) || class == "Jenkins"
 }
 
-/// Jenkins' words for what its script sandbox refuses.
-fn rejected(what: &str) -> Value {
+/// Jenkins' words for what its script sandbox refuses, and what to do.
+fn rejected(what: &str, instead: &str) -> Value {
     let class = "org.jenkinsci.plugins.scriptsecurity.sandbox.RejectedAccessException";
-    values::exception(class, &format!("Scripts not permitted to use {what}"))
+    values::exception(class, &format!("Scripts not permitted to use {what}: {instead}"))
 }

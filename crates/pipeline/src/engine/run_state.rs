@@ -15,6 +15,7 @@ use model::outcome::Outcome;
 use super::fault::Fault;
 use super::scope::{Activity, Scope};
 use super::values;
+use crate::globals::Chance;
 use model::run::RunFacts;
 
 /// The changing facts of a run.
@@ -48,6 +49,10 @@ pub(crate) struct RunState {
     pub(crate) recorded_calls: Cell<u32>,
     /// What is called of the scripts of added steps, by their numbers.
     pub(crate) added: RefCell<BTreeMap<usize, Value>>,
+    /// How often it asked for the time.
+    pub(crate) clock_reads: Cell<u64>,
+    /// Where its random numbers come from.
+    pub(crate) random: Chance,
     /// Exceptions that the script holds and that mean more than their text.
     pub(crate) known_faults: RefCell<Vec<(Value, Fault)>>,
     /// The counters of the bodies around each running process.
@@ -73,6 +78,8 @@ impl RunState {
             recorded: RefCell::default(),
             recorded_calls: Cell::new(0),
             added: RefCell::default(),
+            clock_reads: Cell::new(0),
+            random: Chance::new(facts),
             known_faults: RefCell::default(),
             processes: RefCell::default(),
         }

@@ -1,5 +1,6 @@
 //! The objects that a pipeline finds ready: `env`, `params`, `currentBuild`, `scm`, `docker`, `steps`.
 
+mod clock;
 pub(crate) mod containers;
 pub(crate) mod current_build;
 pub(crate) mod docker;
@@ -11,6 +12,8 @@ use std::rc::Rc;
 use groovy::machine::HostCall;
 use groovy::value::{HostRef, Value};
 
+pub(crate) use clock::Chance;
+
 use crate::engine::Core;
 use crate::engine::executor::LocalFuture;
 use crate::engine::fault::Fault;
@@ -19,6 +22,8 @@ use crate::engine::values;
 
 /// `steps.sh 'x'` is `sh 'x'`.
 pub(crate) const STEPS: &str = "steps";
+/// Who is asked for the time.
+pub(crate) const CLOCK: &str = "clock";
 /// The repository of the definition.
 pub(crate) const SCM: &str = "scm";
 const ENV: &str = "org.jenkinsci.plugins.workflow.cps.EnvActionImpl";
@@ -87,6 +92,9 @@ pub(crate) fn call(core: &Rc<Core>, scope: &Scope, call: HostCall) -> LocalFutur
     let Some(host) = call.receiver.clone() else { return Box::pin(async { Ok(Value::Null) }) };
     if matches!(host.kind, DOCKER | IMAGE | CONTAINER) {
         return docker::call(core, scope, &host, call);
+    }
+    if host.kind == CLOCK {
+        return Box::pin(clock::now(Rc::clone(core)));
     }
     let answer = match host.kind {
         ENV => env_method(core, scope, &call),

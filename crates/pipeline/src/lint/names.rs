@@ -9,11 +9,13 @@ use std::rc::Rc;
 
 use groovy::ast::{Closure, Script, Text};
 use groovy::diagnostic::Diagnostic;
+use groovy::outside::{self, Outside};
 use groovy::span::Span;
 
 use crate::catalogue::{Catalogue, Entry, Kind, Level, OF_EVERY_OBJECT, Support, nearest};
 use crate::declarative::unroll;
 use crate::definition::Surroundings;
+use crate::outside::advice;
 
 use super::did_you_mean;
 use super::engine::Use;
@@ -110,6 +112,12 @@ pub(crate) fn check(
             diagnostics.push(Diagnostic::warning(*span, text).of_rule("jenkins-internals"));
         }
     }
+    for (text, outside, span) in known.refused() {
+        if warned.insert(text.clone()) {
+            let message = format!("{text} is refused to scripts");
+            diagnostics.push(Diagnostic::warning(span, message).with_hint(advice(outside)));
+        }
+    }
     for (name, span) in &facts.made {
         if !known.is_class(name, library) && warned.insert(name.clone()) {
             let text = format!("the class \"{name}\" is not there: `new {name}` fails");
@@ -197,6 +205,35 @@ impl Known<'_> {
             None if is_groovys(name) || self.catalogue.knows(name) => None,
             None => Some(Finding::Unknown),
         }
+    }
+
+    /// The full name of a class as the file names it; `None`: it is the file's own.
+    fn full(&self, name: &Text) -> Option<Text> {
+        match self.facts.imported.get(name) {
+            Some(full) => Some(full.clone()),
+            None if self.facts.defined.contains(name) => None,
+            None => Some(groovy::value::full_name(name).map_or_else(|| name.clone(), Text::from)),
+        }
+    }
+
+    /// What the machine refuses: how it is written, what it would reach, and where.
+    fn refused(&self) -> Vec<(Text, Outside, Span)> {
+        let made = self.facts.made.iter().filter_map(|(name, span)| {
+            let found = outside::of_static(&self.full(name)?, "new")?;
+            Some((format!("new {name}").into(), found, *span))
+        });
+        let members = self.facts.members.iter().filter_map(|(class, of_object, member, span)| {
+            let full = self.full(class)?;
+            let first = member.chars().next()?;
+            let getter = format!("get{}{}", first.to_uppercase(), &member[first.len_utf8()..]);
+            let found = |member: &str| match of_object {
+                true => outside::of_object(&full, member),
+                false => outside::of_static(&full, member),
+            };
+            let found = found(member).or_else(|| found(&getter))?;
+            Some((format!("{class}.{member}").into(), found, *span))
+        });
+        made.chain(members).collect()
     }
 
     /// Whether an object of the class can be made, as far as that can be known.

@@ -270,3 +270,46 @@ fn a_second_pipeline_is_refused() {
         .has("Only one pipeline { ... } block can be executed in a single run.")
         .lacks("\nin b\n");
 }
+
+#[test]
+fn the_time_goes_on_while_steps_wait() {
+    let ran = run("def start = System.currentTimeMillis()\nsleep 5\ndef took = System.currentTimeMillis() - start\n\
+                   echo \"took ${took}\"\necho new Date().format('yyyy-MM-dd HH:mm:ss')");
+    ran.is(Outcome::Success).has("took 5000").has("1970-01-01 00:00:05");
+}
+
+#[test]
+fn a_run_that_only_looks_at_the_clock_comes_to_an_end() {
+    let ran = run("while (System.currentTimeMillis() < 10) { }");
+    ran.is(Outcome::Failure).has("asked for the time 10000 times");
+}
+
+#[test]
+fn random_names_are_the_same_when_a_run_is_evaluated_again() {
+    let id = || {
+        let ran = run("echo \"id=${UUID.randomUUID()} ${UUID.randomUUID()}\"");
+        ran.log.lines().find(|line| line.contains("id=")).map(str::to_owned)
+    };
+    let first = id().expect("it is said");
+    let ids: Vec<&str> = first.trim_start_matches("id=").split(' ').collect();
+    assert_ne!(ids[0], ids[1]);
+    assert_eq!(id(), Some(first.clone()));
+}
+
+#[test]
+fn what_reaches_outside_is_refused_with_what_to_do_instead() {
+    let class = "org.jenkinsci.plugins.scriptsecurity.sandbox.RejectedAccessException";
+    let refused = [
+        ("new File('/etc/passwd').text", "method java.io.File getText: files are on an agent: use the steps readFile"),
+        ("'ls'.execute()", "method java.lang.String execute: programs run on an agent: use the step sh"),
+        ("Thread.sleep(5)", "java.lang.Thread.sleep: use the steps sleep"),
+        (
+            "jenkins.model.Jenkins.instance",
+            "staticMethod jenkins.model.Jenkins getInstance: there is no Jenkins object",
+        ),
+    ];
+    for (source, words) in refused {
+        run(source).is(Outcome::Failure).has(&format!("Scripts not permitted to use {words}"));
+        run(&format!("try {{ {source} }} catch (e) {{ echo \"${{e.class.name}}\" }}")).is(Outcome::Success).has(class);
+    }
+}

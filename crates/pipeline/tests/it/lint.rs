@@ -469,3 +469,26 @@ fn a_huge_file_takes_time_in_proportion() {
     let found = lint(&format!("{calls}{}", calls.replace("ecko", "def helper").replace("()", "() {}")));
     assert!((100..2000).contains(&found.len()), "{}", found.len());
 }
+
+#[test]
+fn what_the_run_would_refuse_is_warned_of_with_what_to_do() {
+    let warned = |source: &str| -> Vec<String> {
+        let found = lint(source).into_iter().filter(|d| d.message.contains("refused to scripts"));
+        found.map(|d| format!("{}: {}", d.message, d.hint.unwrap_or_default())).collect()
+    };
+    let cases = [
+        ("def x = new File('a').text", "File.text is refused to scripts: files are on an agent"),
+        ("println System.getenv('HOME')", "System.getenv is refused to scripts: variables are read as env.NAME"),
+        ("'ls'.execute()", "String.execute is refused to scripts: programs run on an agent"),
+        ("def s = new Socket('x', 1)", "new Socket is refused to scripts: the network"),
+        ("import java.nio.file.Files\nFiles.exists(x)", "Files.exists is refused to scripts: files are on an agent"),
+        ("java.lang.Runtime.getRuntime()", "java.lang.Runtime.getRuntime is refused to scripts: programs"),
+    ];
+    for (source, words) in cases {
+        let found = warned(source);
+        assert!(found.len() == 1 && found[0].starts_with(words), "{source}: {found:?}");
+    }
+    let fine = "new File('a').name\nSystem.currentTimeMillis()\nclass Thread2 {}\nnew Date().format('yyyy')\nnew URL('http://x').host";
+    assert_eq!(warned(fine), Vec::<String>::new());
+    assert_eq!(warned("class Socket { Socket(a) {} }\nnew Socket(1)"), Vec::<String>::new(), "the file's own class");
+}

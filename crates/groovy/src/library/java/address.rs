@@ -138,7 +138,9 @@ fn url(ctx: &Ctx<'_>, text: &str) -> Result<Value, Fault> {
 fn uri(ctx: &Ctx<'_>, text: &str, class: &str) -> Result<Value, Fault> {
     let is_wrong = |c: char| c.is_ascii_control() || " \"<>\\^`{|}".contains(c);
     if let Some(at) = text.find(is_wrong) {
-        let index = text[..at].encode_utf16().count();
+        // A wrong character in a host is told by where the host begins.
+        let at_host = split(text).authority.is_some_and(|a| a.contains(is_wrong)).then(|| text.find("//")).flatten();
+        let index = text[..at_host.map_or(at, |start| start + 2)].encode_utf16().count();
         let part = match (text.find('?'), text.find('#')) {
             (_, Some(hash)) if at > hash => "fragment",
             (Some(question), _) if at > question => "query",

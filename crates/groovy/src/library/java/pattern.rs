@@ -271,7 +271,7 @@ pub(super) fn read(pattern: &str, text: &str, old: bool) -> Result<(Read, usize)
 }
 
 fn is_number(letter: char, count: usize) -> bool {
-    !"GEaZzXxVO".contains(letter) && !(matches!(letter, 'M' | 'L') && count >= 3)
+    !("GEaZzXxVO".contains(letter) || matches!(letter, 'M' | 'L') && count >= 3)
 }
 
 fn read_field(

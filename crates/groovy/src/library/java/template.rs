@@ -107,7 +107,7 @@ pub(super) fn statics(ctx: &mut Ctx<'_>, name: &str, args: &[Value]) -> Answer {
     if let Some(error) = parsed.diagnostics.iter().find(|d| d.severity == Severity::Error) {
         return Err(failed(ctx, &error.message));
     }
-    let compiled = compile_script(&parsed.script, ScriptId::default(), "template", true);
+    let compiled = compile_script(&parsed.script, ScriptId::default(), "template", &Rc::default(), true);
     let (_, scope) = compiled.map_err(|errors| failed(ctx, errors.first().map_or("", |e| &e.message)))?;
     let block = Block { stmts: parsed.script.body, span: Span::default() };
     let function = compile_closure(&scope, Code::Block(&block));

@@ -179,6 +179,7 @@ pub(super) fn method(ctx: &mut Ctx<'_>, this: &Value, java: &Java, name: &str, a
         return Ok(Some(found));
     }
     match (name, args) {
+        ("with", [adjuster @ Value::Closure(_)]) => ctx.ask(adjuster, "call", std::slice::from_ref(this)).map(Some),
         ("isBefore" | "isAfter" | "isEqual", [other]) => {
             let order = instant_of(this).zip(instant_of(other)).map(|(a, b)| a.cmp(&b));
             match (order, name) {
@@ -208,7 +209,6 @@ pub(super) fn method(ctx: &mut Ctx<'_>, this: &Value, java: &Java, name: &str, a
                 super::time::format(ctx, this, &pattern, None).map(Some)
             }
         },
-        ("hashCode", []) => Ok(None),
         _ => Ok(None),
     }
 }
@@ -326,10 +326,6 @@ fn changed(ctx: &mut Ctx<'_>, java: &Java, local: DateTime, name: &str, args: &[
             let since = midnight.duration_until(local).as_nanos() / nanos * nanos;
             let length = SignedDuration::try_from_nanos_i128(since);
             made(ctx, length.and_then(|l| midnight.checked_add(l).ok()).and_then(|local| with_local(java, local)))
-        }
-        ("with", [adjuster @ Value::Closure(_)]) => {
-            let this = new(ctx, java.clone());
-            ctx.ask(adjuster, "call", &[this]).map(Some)
         }
         (setter, [to]) if setter.starts_with("with") => {
             let Some(to) = int(to) else { return Ok(None) };

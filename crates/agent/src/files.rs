@@ -1,9 +1,10 @@
-//! `readFile`, `writeFile`, `fileExists`, `deleteDir`: single files of a workspace, in any character set.
+//! `readFile`, `writeFile`, `fileExists`, `deleteDir`, `findFiles`, `sha256` and their like: files of a workspace, in any character set.
 
 use base64::Engine as _;
 use encoding_rs::Encoding;
-use model::limits::MAX_CAPTURE_BYTES;
-use model::request::Reply;
+use model::limits::{MAX_CAPTURE_BYTES, MAX_FOUND_FILES, MAX_STASH_BYTES};
+use model::request::{DigestAlgorithm, FileSet, Reply};
+use sha2::Digest as _;
 
 use crate::failure::Trouble;
 use crate::job::Job;
@@ -51,6 +52,50 @@ pub async fn delete(job: &Job, path: &str) -> Result<Reply, Trouble> {
 pub async fn make_dir(job: &Job, path: &str) -> Result<Reply, Trouble> {
     job.session.make_dir(Some(job.user.clone()), path, 0o755, None).await?;
     Ok(Reply::Done)
+}
+
+/// Looks which files there are.
+pub async fn find(job: &Job, files: FileSet, folders: bool, is_shallow: bool) -> Result<Reply, Trouble> {
+    let mut found = job.session.list(Some(job.user.clone()), files, (folders, is_shallow), MAX_FOUND_FILES).await?;
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(Reply::Found(found))
+}
+
+/// Deletes what is at these paths.
+pub async fn delete_all(job: &Job, paths: &[String]) -> Result<Reply, Trouble> {
+    for path in paths {
+        job.session.remove_tree(Some(job.user.clone()), path, *path == job.workspace).await?;
+    }
+    Ok(Reply::Done)
+}
+
+/// Sets the time of a file.
+pub async fn touch(job: &Job, path: &str, time_ms: Option<i64>) -> Result<Reply, Trouble> {
+    job.session.touch(Some(job.user.clone()), path, time_ms).await?;
+    Ok(Reply::Done)
+}
+
+/// The digest of a file, piece by piece.
+pub async fn digest(job: &Job, path: &str, algorithm: DigestAlgorithm) -> Result<Reply, Trouble> {
+    let hex = match algorithm {
+        DigestAlgorithm::Md5 => digest_with::<md5::Md5>(job, path).await,
+        DigestAlgorithm::Sha1 => digest_with::<sha1::Sha1>(job, path).await,
+        DigestAlgorithm::Sha256 => digest_with::<sha2::Sha256>(job, path).await,
+        DigestAlgorithm::Sha512 => digest_with::<sha2::Sha512>(job, path).await,
+    };
+    hex.map(Reply::Text)
+}
+
+async fn digest_with<D: sha2::Digest + Send>(job: &Job, path: &str) -> Result<String, Trouble> {
+    let mut digest = D::new();
+    let read = job.session.read_pieces(Some(job.user.clone()), path, MAX_STASH_BYTES, |piece| digest.update(piece));
+    match read.await {
+        Ok(()) => Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
+        Err(error) if error.is_not_found() => {
+            Err(Trouble::workload(format!("java.nio.file.NoSuchFileException: {path}")))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 enum Charset {

@@ -201,6 +201,12 @@ impl Performer {
             }
             Request::FileExists { job, path } => files::exists(&*self.at(job).await?, &path).await,
             Request::DeleteDir { job, path } => files::delete(&*self.at(job).await?, &path).await,
+            Request::FindFiles { job, files, folders, is_shallow } => {
+                files::find(&*self.at(job).await?, files, folders, is_shallow).await
+            }
+            Request::Delete { job, paths } => files::delete_all(&*self.at(job).await?, &paths).await,
+            Request::Digest { job, path, algorithm } => files::digest(&*self.at(job).await?, &path, algorithm).await,
+            Request::Touch { job, path, time_ms } => files::touch(&*self.at(job).await?, &path, time_ms).await,
             Request::MakeDir { job, path } => files::make_dir(&*self.at(job).await?, &path).await,
             Request::Stash { job, name, files, allow_empty } => {
                 let job = self.at(job).await?;

@@ -17,6 +17,8 @@ pub const MAX_LOG_LINE_BYTES: usize = (64 * KIB) as usize;
 pub const MAX_FRAME_BYTES: usize = (256 * KIB) as usize;
 /// Largest file that `readFile` returns and largest captured standard output, in bytes.
 pub const MAX_CAPTURE_BYTES: usize = (32 * MIB) as usize;
+/// Most files that one look finds: an answer travels as a whole, and is kept.
+pub const MAX_FOUND_FILES: u64 = 50_000;
 /// Longest name of a stash, in bytes.
 pub const MAX_STASH_NAME_BYTES: usize = 500;
 /// Most stashes of a run.

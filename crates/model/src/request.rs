@@ -179,6 +179,68 @@ pub enum Request {
     Library(LibraryWish),
     /// Give a credential, and put files of it into a sandbox. Reply: [`Reply::Credential`].
     Credential(CredentialWish),
+    /// Look which files there are. Reply: [`Reply::Found`].
+    FindFiles {
+        /// Where.
+        job: JobId,
+        /// Which.
+        files: FileSet,
+        /// Folders too, where the patterns fit them.
+        folders: bool,
+        /// What the folder itself has, and nothing below that.
+        is_shallow: bool,
+    },
+    /// Delete files, and folders with their content; those that are missing are no error.
+    Delete {
+        /// Where.
+        job: JobId,
+        /// Absolute paths.
+        paths: Vec<String>,
+    },
+    /// The digest of a file, in hexadecimal digits. Reply: [`Reply::Text`].
+    Digest {
+        /// Where.
+        job: JobId,
+        /// Absolute path.
+        path: String,
+        /// Which digest.
+        algorithm: DigestAlgorithm,
+    },
+    /// Set the time of a file, and make it where it is missing.
+    Touch {
+        /// Where.
+        job: JobId,
+        /// Absolute path.
+        path: String,
+        /// Milliseconds since 1970; `None`: now.
+        time_ms: Option<i64>,
+    },
+}
+
+/// How a digest is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DigestAlgorithm {
+    /// MD5, for what still asks for it: no protection from anybody.
+    Md5,
+    /// SHA-1, likewise.
+    Sha1,
+    /// SHA-256.
+    Sha256,
+    /// SHA-512.
+    Sha512,
+}
+
+/// A file or folder that was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundFile {
+    /// Below the folder of the set, without a slash at its end.
+    pub path: String,
+    /// It is a folder.
+    pub is_folder: bool,
+    /// Its size.
+    pub bytes: u64,
+    /// When it was changed, in seconds since 1970.
+    pub modified_s: i64,
 }
 
 impl Request {
@@ -197,7 +259,11 @@ impl Request {
             | Request::Stash { job, .. }
             | Request::Unstash { job, .. }
             | Request::Archive { job, .. }
-            | Request::TestReport { job, .. } => Some(*job),
+            | Request::TestReport { job, .. }
+            | Request::FindFiles { job, .. }
+            | Request::Delete { job, .. }
+            | Request::Digest { job, .. }
+            | Request::Touch { job, .. } => Some(*job),
             Request::Credential(wish) => wish.file.as_ref().map(|file| file.job),
             Request::Sleep { .. } | Request::Now | Request::Input(_) | Request::Library(_) => None,
         }
@@ -360,6 +426,8 @@ pub enum Reply {
     Failed(Failure),
     /// The evaluator cancelled the request, and it has ended.
     Cancelled,
+    /// What is there, in the order of the paths.
+    Found(Vec<FoundFile>),
 }
 
 /// A sandbox as a pipeline sees it.

@@ -201,6 +201,7 @@ fn is_asked_of_programs(request: &Request) -> bool {
     match request {
         Request::Exec { script, .. } => script.capture,
         Request::ReadFile { .. } | Request::FileExists { .. } => true,
+        Request::FindFiles { .. } | Request::Digest { .. } => true,
         _ => false,
     }
 }

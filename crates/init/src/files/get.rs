@@ -33,7 +33,7 @@ struct Get<'a> {
     files: &'a FileSet,
     patterns: Patterns,
     limits: TarLimits,
-    tar: Builder<BufWriter<File>>,
+    out: Out,
     entries: u64,
     bytes: u64,
     skipped: Skipped,
@@ -42,12 +42,37 @@ struct Get<'a> {
     names: Vec<Name>,
 }
 
+/// What is made of the files.
+enum Out {
+    Tar(Builder<BufWriter<File>>),
+    List(BufWriter<File>, Listed),
+}
+
+/// What is in a list.
+#[derive(Clone, Copy)]
+pub(super) struct Listed {
+    /// Folders too.
+    pub(super) folders: bool,
+    /// Nothing of the folders in the folder.
+    pub(super) is_shallow: bool,
+}
+
 pub(super) fn get_tar(files: &FileSet, limits: TarLimits, output: File) -> Result<FileReply, OperationError> {
+    let tar = Builder::new(BufWriter::with_capacity(WRITE_BUFFER_BYTES, output));
+    get(files, limits, Out::Tar(tar))
+}
+
+pub(super) fn list(files: &FileSet, listed: Listed, most: u64, output: File) -> Result<FileReply, OperationError> {
+    let list = BufWriter::with_capacity(WRITE_BUFFER_BYTES, output);
+    get(files, TarLimits { bytes: u64::MAX, entries: most }, Out::List(list, listed))
+}
+
+fn get(files: &FileSet, limits: TarLimits, out: Out) -> Result<FileReply, OperationError> {
     let mut get = Get {
         files,
         patterns: Patterns::new(files),
         limits,
-        tar: Builder::new(BufWriter::with_capacity(WRITE_BUFFER_BYTES, output)),
+        out,
         entries: 0,
         bytes: 0,
         skipped: Skipped::default(),
@@ -61,9 +86,12 @@ pub(super) fn get_tar(files: &FileSet, limits: TarLimits, output: File) -> Resul
         Err(Errno::NOENT) => {}
         Err(errno) => return Err(failed("open the folder", &files.dir)(errno.into())),
     }
-    let Get { mut tar, entries, bytes, skipped, .. } = get;
-    tar.finish().map_err(failed("pack", &files.dir))?;
-    io::Write::flush(tar.get_mut()).map_err(failed("pack", &files.dir))?;
+    let Get { out, entries, bytes, skipped, .. } = get;
+    let done = match out {
+        Out::Tar(mut tar) => tar.finish().and_then(|()| io::Write::flush(tar.get_mut())),
+        Out::List(mut list, _) => io::Write::flush(&mut list),
+    };
+    done.map_err(failed("pack", &files.dir))?;
     Ok(FileReply::Got { entries, bytes, skipped })
 }
 
@@ -129,6 +157,14 @@ impl Get<'_> {
         let kind = FileType::from_raw_mode(stat.st_mode);
         match kind {
             FileType::Directory => {
+                if let Out::List(_, Listed { folders, is_shallow }) = self.out {
+                    if folders && self.patterns.matches(&self.names) {
+                        self.tell(&stat, true)?;
+                    }
+                    if is_shallow {
+                        return Ok(None);
+                    }
+                }
                 return Ok(if self.patterns.may_hold(&self.names) { self.open(level, name, false) } else { None });
             }
             _ if self.patterns.matches(&self.names) => {}
@@ -139,6 +175,12 @@ impl Get<'_> {
                 return Ok(if target == Ok(FileType::Directory) { self.open(level, name, true) } else { None });
             }
             _ => return Ok(None),
+        }
+        if let Out::List(_, listed) = self.out {
+            // What a link leads to is what a reader would see.
+            let seen = statat(&level.fd, name, AtFlags::empty()).unwrap_or(stat);
+            let is_folder = FileType::from_raw_mode(seen.st_mode) == FileType::Directory;
+            return if is_folder && !listed.folders { Ok(None) } else { self.tell(&seen, is_folder).map(|()| None) };
         }
         let packed = match kind {
             FileType::RegularFile => self.pack_file(level, name),
@@ -160,6 +202,17 @@ impl Get<'_> {
                 self.skip(io::Error::from(errno).to_string());
                 None
             }
+        }
+    }
+
+    /// Puts a name into the list.
+    fn tell(&mut self, stat: &Stat, is_folder: bool) -> Result<(), OperationError> {
+        self.count(1, 0)?;
+        let bytes = if is_folder { 0 } else { u64::try_from(stat.st_size).unwrap_or(0) };
+        let entry = wire::init::listing::entry(&self.path, is_folder, bytes, stat.st_mtime);
+        match &mut self.out {
+            Out::List(list, _) => io::Write::write_all(list, &entry).map_err(failed("list", &self.files.dir)),
+            Out::Tar(_) => Ok(()),
         }
     }
 
@@ -199,9 +252,10 @@ impl Get<'_> {
         let mut header = header(EntryType::Regular, &stat);
         header.set_size(size);
         let mut content = Announced { file: File::from(fd), left: size, problem: None };
-        self.tar
-            .append_data(&mut header, bytes_path(&self.path), &mut content)
-            .map_err(failed("pack", &self.files.dir))?;
+        if let Out::Tar(tar) = &mut self.out {
+            tar.append_data(&mut header, bytes_path(&self.path), &mut content)
+                .map_err(failed("pack", &self.files.dir))?;
+        }
         if let Some(problem) = content.problem {
             self.skip(problem);
         }
@@ -219,8 +273,12 @@ impl Get<'_> {
         self.count(1, 0)?;
         let mut header = header(EntryType::Symlink, stat);
         header.set_size(0);
-        let result = self.tar.append_link(&mut header, bytes_path(&self.path), bytes_path(target.to_bytes()));
-        result.map_err(failed("pack", &self.files.dir))
+        match &mut self.out {
+            Out::Tar(tar) => tar
+                .append_link(&mut header, bytes_path(&self.path), bytes_path(target.to_bytes()))
+                .map_err(failed("pack", &self.files.dir)),
+            Out::List(..) => Ok(()),
+        }
     }
 }
 

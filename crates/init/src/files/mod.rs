@@ -29,6 +29,10 @@ pub(crate) fn perform(op: &FileOp, input: File, output: File) -> Result<FileRepl
         FileOp::RemoveTree { path, keep_top } => remove::remove_tree(path, *keep_top),
         FileOp::PutTar { dir, owner, limits } => put::put_tar(dir, *owner, *limits, input),
         FileOp::GetTar { files, limits } => get::get_tar(files, *limits, output),
+        FileOp::List { files, folders, is_shallow, most } => {
+            get::list(files, get::Listed { folders: *folders, is_shallow: *is_shallow }, *most, output)
+        }
+        FileOp::Touch { path, time_ms } => touch(path, *time_ms),
     }
 }
 
@@ -84,6 +88,24 @@ fn write_file(path: &str, mode: u32, mut input: File) -> Result<FileReply, Opera
     let mut file = open_regular(options.write(true).create(true).truncate(true).mode(mode & 0o777), "write", path)?;
     copy(&mut input, &mut file).map_err(failed("write", path))?;
     file.flush().map_err(failed("write", path))?;
+    Ok(FileReply::Done)
+}
+
+fn touch(path: &str, time_ms: Option<i64>) -> Result<FileReply, OperationError> {
+    if let Some(parent) = Path::new(path).parent() {
+        make_all(parent, 0o755).map_err(failed("make the folder of", path))?;
+    }
+    let file = open_regular(OpenOptions::new().append(true).create(true).mode(0o644), "touch", path)?;
+    let time = match time_ms {
+        None => std::time::SystemTime::now(),
+        Some(ms) => {
+            let distance = std::time::Duration::from_millis(ms.unsigned_abs());
+            let epoch = std::time::UNIX_EPOCH;
+            let time = if ms < 0 { epoch.checked_sub(distance) } else { epoch.checked_add(distance) };
+            time.ok_or_else(|| OperationError::new(format!("touch {path}: no such time"), libc::EINVAL))?
+        }
+    };
+    file.set_modified(time).map_err(failed("touch", path))?;
     Ok(FileReply::Done)
 }
 

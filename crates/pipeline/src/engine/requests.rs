@@ -72,7 +72,7 @@ impl Core {
     }
 
     /// Asks the world to end a request. It still gets a reply.
-    fn cancel(&self, id: RequestId) {
+    pub(crate) fn cancel(&self, id: RequestId) {
         if let Some(slot) = self.requests.slots.borrow().get(&id)
             && !slot.cancelled.replace(true)
         {
@@ -84,6 +84,11 @@ impl Core {
     /// returned with the interruption, because the world may have done the thing all the same.
     pub(crate) async fn ask_raw(&self, request: Request) -> (Reply, Option<Rc<Interruption>>) {
         let pending = self.send(request);
+        self.wait_for(pending).await
+    }
+
+    /// Waits for a reply, as [`ask_raw`](Self::ask_raw) does.
+    pub(crate) async fn wait_for(&self, pending: Pending) -> (Reply, Option<Rc<Interruption>>) {
         self.executor.set_waits_for(Some(pending.id));
         let reply = std::future::poll_fn(|_| self.poll_reply(&pending)).await;
         self.executor.set_waits_for(None);

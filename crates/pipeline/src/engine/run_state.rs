@@ -16,6 +16,7 @@ use super::fault::Fault;
 use super::scope::{Activity, Scope};
 use super::values;
 use crate::globals::Chance;
+use crate::steps::Locks;
 use model::run::RunFacts;
 
 /// The changing facts of a run.
@@ -55,6 +56,10 @@ pub(crate) struct RunState {
     pub(crate) random: Chance,
     /// Exceptions that the script holds and that mean more than their text.
     pub(crate) known_faults: RefCell<Vec<(Value, Fault)>>,
+    /// What makes the objects that some steps return.
+    pub(crate) makers: RefCell<Option<Value>>,
+    /// What branches have locked.
+    pub(crate) locks: RefCell<Locks>,
     /// The counters of the bodies around each running process.
     processes: RefCell<BTreeMap<StepId, Rc<Activity>>>,
 }
@@ -81,6 +86,8 @@ impl RunState {
             clock_reads: Cell::new(0),
             random: Chance::new(facts),
             known_faults: RefCell::default(),
+            makers: RefCell::default(),
+            locks: RefCell::default(),
             processes: RefCell::default(),
         }
     }

@@ -1,11 +1,14 @@
 //! `readFile`, `writeFile`, `fileExists`, `deleteDir`, `cleanWs`, `validateDeclarativePipeline`.
 
 use groovy::value::Value;
-use model::request::{Reply, Request};
+use model::outcome::Outcome;
+use model::request::{FileSet, Reply, Request};
 
+use super::args::Args;
 use super::{StepCall, unexpected};
 use crate::definition::{DefinitionKind, Surroundings, analyse};
 use crate::engine::fault::Fault;
+use crate::engine::scope::join_path;
 use crate::engine::values;
 
 /// `readFile 'x'`
@@ -47,18 +50,87 @@ pub(crate) async fn delete_dir(call: StepCall) -> Result<Value, Fault> {
     Ok(Value::Null)
 }
 
-/// `cleanWs()`: the whole workspace, wherever it is called.
+/// `cleanWs()`: the whole workspace, wherever it is called, or what its patterns fit.
+///
+/// Source: `WsCleanup` of the ws-cleanup plugin. Where everything is switched off, nothing is meant to be.
 pub(crate) async fn clean_workspace(call: StepCall) -> Result<Value, Fault> {
     let job = call.node()?.job;
-    if call.args.get("patterns").is_some_and(|patterns| !patterns.is_null()) {
-        let text = "cleanWs with patterns is not supported yet";
-        return Err(Fault::raised("java.lang.UnsupportedOperationException", text).with_hint("use `sh` with `find`"));
-    }
     let path = call.scope.workspace().map_or_else(|| call.cwd(), |workspace| Ok(workspace.to_owned()))?;
     call.say("[WS-CLEANUP] Deleting project workspace...");
-    call.ask(Request::DeleteDir { job, path }).await?;
-    call.say("[WS-CLEANUP] done");
+    if let Some(result) = call.core.run.result().filter(|result| !is_wanted(&call.args, *result).unwrap_or(true)) {
+        call.say(&format!("[WS-CLEANUP] Skipped based on build state {}", result.name()));
+        return Ok(Value::Null);
+    }
+    if call.args.get("disableDeferredWipeout").is_some_and(Value::truth) {
+        call.say("[WS-CLEANUP] Deferred wipeout is disabled by the job configuration...");
+    }
+    let cleaned = match patterns(&call.args)? {
+        Some(patterns) => clean_matching(&call, path, patterns).await,
+        None => call.ask(Request::DeleteDir { job, path }).await.map(drop),
+    };
+    match cleaned {
+        Ok(()) => call.say("[WS-CLEANUP] done"),
+        Err(fault) if fault.interruption().is_none() && !fault.is_final() => {
+            call.say(&format!("Cannot delete workspace: {}", fault.message()));
+            if !call.args.flag("notFailBuild", false)? {
+                return Err(Fault::abort(format!("Cannot delete workspace: {}", fault.message())));
+            }
+            call.say("Option not to fail the build is turned on, so let's continue");
+        }
+        Err(fault) => return Err(fault),
+    }
     Ok(Value::Null)
+}
+
+/// Whether a workspace is cleaned after such a result.
+fn is_wanted(args: &Args, result: Outcome) -> Result<bool, Fault> {
+    if args.flag("skipWhenFailed", false)? {
+        return Ok(matches!(result, Outcome::Success | Outcome::Unstable));
+    }
+    let names = ["Success", "Unstable", "Failure", "NotBuilt", "Aborted"];
+    let all = names.map(|name| args.flag(&format!("cleanWhen{name}"), true));
+    let all = all.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let at = match result {
+        Outcome::Success => 0,
+        Outcome::Unstable => 1,
+        Outcome::Failure => 2,
+        Outcome::NotBuilt => 3,
+        Outcome::Aborted => 4,
+    };
+    Ok(all[at] || all.iter().all(|is_on| !is_on))
+}
+
+/// Patterns of what is meant, and of what is not.
+fn patterns(args: &Args) -> Result<Option<(String, String)>, Fault> {
+    let all = args.get("patterns").and_then(Value::items).unwrap_or_default();
+    let (mut includes, mut excludes) = (Vec::new(), Vec::new());
+    for one in &all {
+        let text = |name: &str| one.get(name).filter(|value| !value.is_null()).map(|value| value.to_text());
+        let pattern = text("pattern").ok_or_else(|| Fault::illegal("cleanWs: a pattern needs a `pattern`"))?;
+        match text("type").unwrap_or_default().to_uppercase().as_str() {
+            "EXCLUDE" => excludes.push(pattern),
+            _ => includes.push(pattern),
+        }
+    }
+    if includes.is_empty() {
+        includes.push("**".to_owned());
+    }
+    Ok((!all.is_empty()).then(|| (includes.join(","), excludes.join(","))))
+}
+
+async fn clean_matching(call: &StepCall, dir: String, (includes, excludes): (String, String)) -> Result<(), Fault> {
+    let job = call.node()?.job;
+    let folders = call.args.flag("deleteDirs", false)?;
+    let files = FileSet { dir: dir.clone(), includes, excludes, default_excludes: false, case_sensitive: true };
+    let found = match call.ask(Request::FindFiles { job, files, folders, is_shallow: false }).await? {
+        Reply::Found(found) => found,
+        reply => return Err(unexpected(&reply)),
+    };
+    let paths: Vec<_> = found.iter().map(|file| join_path(&dir, &file.path)).collect();
+    if !paths.is_empty() {
+        call.ask(Request::Delete { job, paths }).await?;
+    }
+    Ok(())
 }
 
 /// `validateDeclarativePipeline 'x'`: says what is wrong in a file of the workspace, and whether nothing is.

@@ -1,11 +1,12 @@
-//! `stash`, `unstash`, `archiveArtifacts`, `archive`.
+//! `stash`, `unstash`, `archiveArtifacts`, `archive`, `fingerprint`.
 
 use groovy::value::Value;
 use model::outcome::Outcome;
-use model::request::{FileSet, Reply, Request, is_stash_name};
+use model::request::{DigestAlgorithm, FileSet, Reply, Request, is_stash_name};
 
 use super::{StepCall, unexpected};
 use crate::engine::fault::Fault;
+use crate::engine::scope::join_path;
 
 /// `stash name: 'x', includes: '**/*.jar'`
 pub(crate) async fn stash(call: StepCall) -> Result<Value, Fault> {
@@ -61,6 +62,7 @@ pub(crate) async fn archive_artifacts(call: StepCall) -> Result<Value, Fault> {
         return Ok(Value::Null);
     }
     call.say("Archiving artifacts");
+    let set = files.clone();
     match call.ask(Request::Archive { job, files, below: None, allow_empty: true }).await? {
         Reply::Count(0) if !allow_empty => Err(Fault::abort(format!(
             "No artifacts found that match the file pattern \"{includes}\". Configuration error?"
@@ -69,9 +71,46 @@ pub(crate) async fn archive_artifacts(call: StepCall) -> Result<Value, Fault> {
             call.say(&format!("No artifacts found that match the file pattern \"{includes}\". Configuration error?"));
             Ok(Value::Null)
         }
+        Reply::Count(_) | Reply::Done if call.args.flag("fingerprint", false)? => record(&call, set).await,
         Reply::Count(_) | Reply::Done => Ok(Value::Null),
         reply => Err(unexpected(&reply)),
     }
+}
+
+/// `fingerprint '**/*.jar'`: the digests of files, in the log.
+pub(crate) async fn fingerprint(call: StepCall) -> Result<Value, Fault> {
+    let files = FileSet {
+        dir: call.cwd()?,
+        includes: call.args.text("targets")?,
+        excludes: call.args.opt_text("excludes")?.unwrap_or_default(),
+        default_excludes: call.args.flag("defaultExcludes", true)?,
+        case_sensitive: call.args.flag("caseSensitive", true)?,
+    };
+    record(&call, files).await
+}
+
+/// Most files whose digests one step tells: each is a request of its own.
+const MAX_FINGERPRINTS: usize = 1000;
+
+async fn record(call: &StepCall, files: FileSet) -> Result<Value, Fault> {
+    call.say("Recording fingerprints");
+    let (job, dir) = (call.node()?.job, files.dir.clone());
+    let found = match call.ask(Request::FindFiles { job, files, folders: false, is_shallow: false }).await? {
+        Reply::Found(found) => found,
+        reply => return Err(unexpected(&reply)),
+    };
+    let rest = found.len().saturating_sub(MAX_FINGERPRINTS);
+    for file in found.into_iter().take(MAX_FINGERPRINTS) {
+        let path = join_path(&dir, &file.path);
+        match call.ask(Request::Digest { job, path, algorithm: DigestAlgorithm::Md5 }).await? {
+            Reply::Text(hex) => call.say(&format!("{hex}  {}", file.path)),
+            reply => return Err(unexpected(&reply)),
+        }
+    }
+    if rest > 0 {
+        call.say(&format!("WARNING: of {rest} more files no fingerprints are recorded"));
+    }
+    Ok(Value::Null)
 }
 
 /// `archive '**/*.jar'`: the old step; nothing found is no error.

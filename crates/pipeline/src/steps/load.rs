@@ -1,4 +1,4 @@
-//! `load`: a script of the workspace.
+//! `load`: a script of the workspace; `evaluate`: one that is a text.
 
 use groovy::value::Value;
 use model::request::{Reply, Request};
@@ -24,4 +24,15 @@ pub(crate) async fn load(call: StepCall) -> Result<Value, Fault> {
     let result = core.run_script(&scope, script).await;
     core.mark(&scope, "}");
     result
+}
+
+/// `evaluate 'return 1 + 1'`: runs a text as a script, and returns what it returns.
+pub(crate) async fn evaluate(call: StepCall) -> Result<Value, Fault> {
+    let text = call.args.text("script")?;
+    let core = &call.core;
+    let script = core.program.load_more(&text, "Script1", &mut core.machine.borrow_mut());
+    let script =
+        script.map_err(|text| Fault::raised("org.codehaus.groovy.control.MultipleCompilationErrorsException", text))?;
+    let scope = core.deeper(&call.scope)?;
+    core.run_script(&scope, script).await
 }

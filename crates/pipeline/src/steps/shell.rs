@@ -1,4 +1,4 @@
-//! `sh`, and what is said of `bat`.
+//! `sh`, `pwsh`, `powershell`, and what is said of `bat`.
 
 use groovy::value::Value;
 use model::request::{Reply, Request, ShellScript};
@@ -13,8 +13,43 @@ const MAX_LABEL: usize = 100;
 
 /// `sh 'make'`, `sh(script: 'make', returnStdout: true)`
 pub(crate) async fn sh(call: StepCall) -> Result<Value, Fault> {
-    let node = call.node()?;
     let text = call.args.text("script")?;
+    let interpreter = interpreter(&text);
+    run(call, text, interpreter).await
+}
+
+/// `pwsh 'Get-Date'`: PowerShell, where the place has it.
+pub(crate) async fn pwsh(call: StepCall) -> Result<Value, Fault> {
+    power_shell(call, &["pwsh", "powershell"]).await
+}
+
+/// `powershell 'Get-Date'`: Windows' own or, where that is missing, PowerShell.
+pub(crate) async fn powershell(call: StepCall) -> Result<Value, Fault> {
+    power_shell(call, &["powershell", "pwsh"]).await
+}
+
+/// A small script of the shell finds the program and has it run a file, for PowerShell reads no file without an ending of its own.
+///
+/// Source: `PowershellScript` of durable-task, whose scripts stop at the first error and end with the code of the last program.
+async fn power_shell(call: StepCall, programs: &[&str]) -> Result<Value, Fault> {
+    let text = call.args.text("script")?;
+    let first = programs[0];
+    let mut mark = "COFFERDAM_POWERSHELL".to_owned();
+    while text.contains(&mark) {
+        mark.push('_');
+    }
+    let finds = programs.iter().map(|program| format!("command -v {program}")).collect::<Vec<_>>().join(" || ");
+    let script = format!(
+        "program=$({finds}) || {{ echo \"{first}: this place has no PowerShell: use an image that does\" >&2; exit 127; }}\n\
+         file=$(mktemp -d)/script.ps1 || exit 1\n\
+         cat > \"$file\" <<'{mark}'\n$ErrorActionPreference = 'Stop'\n{text}\nif ($LASTEXITCODE) {{ exit $LASTEXITCODE }}\n{mark}\n\
+         \"$program\" -NoProfile -NonInteractive -File \"$file\"\ncode=$?\nrm -rf \"${{file%/*}}\"\nexit $code\n"
+    );
+    run(call, script, Some(vec!["sh".to_owned()])).await
+}
+
+async fn run(call: StepCall, text: String, interpreter: Option<Vec<String>>) -> Result<Value, Fault> {
+    let node = call.node()?;
     let capture = call.args.flag("returnStdout", false)?;
     let status = call.args.flag("returnStatus", false)?;
     if capture && status {
@@ -24,7 +59,7 @@ pub(crate) async fn sh(call: StepCall) -> Result<Value, Fault> {
         call.say("Warning: was asked to run an empty script");
     }
     let script = ShellScript {
-        interpreter: interpreter(&text),
+        interpreter,
         text,
         dir: call.cwd()?,
         env: call.core.env_for_process(&call.scope),
@@ -67,7 +102,7 @@ pub(super) fn interpreter(text: &str) -> Option<Vec<String>> {
 /// What people see of a step besides its name: the `label`, or the first line of the script.
 pub(crate) fn label(step: &str, args: &Args) -> Option<String> {
     let text = args.opt_text("label").ok().flatten().or_else(|| match step {
-        "sh" | "bat" => args.opt_text("script").ok().flatten(),
+        "sh" | "bat" | "powershell" | "pwsh" => args.opt_text("script").ok().flatten(),
         _ => None,
     })?;
     let line = text.lines().map(str::trim).find(|l| !l.is_empty())?;

@@ -1,13 +1,16 @@
 //! Files in and out of a sandbox. Init does the work inside, with the ids that are asked for; the host opens no path of a
 //! sandbox, ever.
 
-use model::request::FileSet;
+use model::request::{FileSet, FoundFile};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use wire::init::{Command, Event, FileOp, FileReply, FileStatus, MAX_CHUNK_BYTES, Skipped, TarLimits, User};
+use wire::init::{Command, Event, FileOp, FileReply, FileStatus, MAX_CHUNK_BYTES, Skipped, TarLimits, User, listing};
 
 use super::error::SessionError;
 use super::link::Operation;
 use super::{CloseReason, Session};
+
+/// Longest list of files, in bytes.
+const MAX_LIST_BYTES: u64 = 32 << 20;
 
 /// Where and how a tar stream is extracted.
 #[derive(Clone, Debug, Default)]
@@ -36,21 +39,42 @@ pub struct TarSummary {
 impl Session {
     /// Content of a regular file, refused above `limit_bytes`.
     pub async fn read_file(&self, user: Option<User>, path: &str, limit_bytes: u64) -> Result<Vec<u8>, SessionError> {
-        let mut operation = self.file(user, FileOp::ReadFile { path: path.to_owned(), limit_bytes })?;
         let mut content = Vec::new();
-        loop {
-            match operation.next().await? {
-                Event::Data { data, .. } => {
-                    if (content.len() + data.len()) as u64 > limit_bytes {
-                        return Err(SessionError::TooLarge(limit_bytes));
-                    }
-                    content.extend_from_slice(&data);
-                }
-                Event::Done { .. } => return Ok(content),
-                Event::Failed { error, .. } => return Err(error.into()),
-                _ => {}
-            }
-        }
+        self.read_pieces(user, path, limit_bytes, |piece| content.extend_from_slice(piece)).await?;
+        Ok(content)
+    }
+
+    /// The same, piece by piece.
+    pub async fn read_pieces(
+        &self,
+        user: Option<User>,
+        path: &str,
+        limit_bytes: u64,
+        take: impl FnMut(&[u8]) + Send,
+    ) -> Result<(), SessionError> {
+        let operation = self.file(user, FileOp::ReadFile { path: path.to_owned(), limit_bytes })?;
+        receive(operation, limit_bytes, take).await
+    }
+
+    /// What matches a set, at most so many; in no order. `folders`: those too; `is_shallow`: nothing below the folders in the folder.
+    /// The list is the workload's word.
+    pub async fn list(
+        &self,
+        user: Option<User>,
+        files: FileSet,
+        (folders, is_shallow): (bool, bool),
+        most: u64,
+    ) -> Result<Vec<FoundFile>, SessionError> {
+        let operation = self.file(user, FileOp::List { files, folders, is_shallow, most })?;
+        let mut list = Vec::new();
+        receive(operation, listing::most_bytes(most).min(MAX_LIST_BYTES), |piece| list.extend_from_slice(piece))
+            .await?;
+        listing::read(&list).ok_or_else(unexpected)
+    }
+
+    /// Sets the time of a file (milliseconds since 1970; `None`: now), and makes it where it is missing.
+    pub async fn touch(&self, user: Option<User>, path: &str, time_ms: Option<i64>) -> Result<(), SessionError> {
+        finish(self.file(user, FileOp::Touch { path: path.to_owned(), time_ms })?).await.map(drop)
     }
 
     /// Replaces or makes a file, with its parent folders.
@@ -137,6 +161,25 @@ impl Session {
 
     fn file(&self, user: Option<User>, op: FileOp) -> Result<Operation, SessionError> {
         self.link.begin(|id| Command::File { id, user, op })
+    }
+}
+
+/// Takes what an operation sends, refused above so many bytes.
+async fn receive(mut operation: Operation, limit: u64, mut take: impl FnMut(&[u8]) + Send) -> Result<(), SessionError> {
+    let mut received = 0u64;
+    loop {
+        match operation.next().await? {
+            Event::Data { data, .. } => {
+                received += data.len() as u64;
+                if received > limit {
+                    return Err(SessionError::TooLarge(limit));
+                }
+                take(&data);
+            }
+            Event::Done { .. } => return Ok(()),
+            Event::Failed { error, .. } => return Err(error.into()),
+            _ => {}
+        }
     }
 }
 

@@ -232,6 +232,24 @@ pub enum FileOp {
         /// What to send at most.
         limits: TarLimits,
     },
+    /// Send what matches as a list in `Data` (see [`super::listing`]). Done: `Got`.
+    List {
+        /// Which files; names are relative to its folder.
+        files: FileSet,
+        /// Folders too.
+        folders: bool,
+        /// What the folder itself has, and nothing below that.
+        is_shallow: bool,
+        /// How many at most; more fail with `EFBIG`.
+        most: u64,
+    },
+    /// Set the time of a file; one that is missing is made, with its parent folders. Done: `Done`.
+    Touch {
+        /// Which.
+        path: String,
+        /// Milliseconds since 1970; `None`: now.
+        time_ms: Option<i64>,
+    },
 }
 
 /// Bounds of a tar stream; exceeding one fails the operation with `EFBIG` and a text that names it.

@@ -1,0 +1,129 @@
+class json$JSONNull {
+    String toString() { 'null' }
+    boolean isNullObject() { true }
+    boolean isEmpty() { true }
+    int size() { 0 }
+}
+
+class fs$FileWrapper {
+    String name
+    String path
+    boolean directory
+    long length
+    long lastModified
+
+    String toString() { path }
+    boolean equals(Object other) { other instanceof fs$FileWrapper && other.path == path }
+    int hashCode() { path.hashCode() }
+}
+
+class mf$SimpleManifest {
+    Map main
+    Map entries
+}
+
+class maven$Parent {
+    String groupId
+    String artifactId
+    String version
+    String relativePath
+
+    String toString() { "${groupId}:${artifactId}:pom:${version}" }
+}
+
+class maven$Dependency {
+    String groupId
+    String artifactId
+    String version
+    String type
+    String classifier
+    String scope
+    String systemPath
+    String optional
+    List exclusions
+
+    String toString() { "Dependency {groupId=${groupId}, artifactId=${artifactId}, version=${version}, type=${type}}" }
+}
+
+class maven$Model {
+    String modelVersion
+    String groupId
+    String artifactId
+    String version
+    String packaging
+    String name
+    String description
+    String url
+    String inceptionYear
+    maven$Parent parent
+    Map properties
+    List modules
+    List dependencies
+    List profiles
+    List licenses
+    List developers
+    List contributors
+    List repositories
+    List pluginRepositories
+    Map dependencyManagement
+    Map build
+    Map reporting
+    Map organization
+    Map scm
+    Map ciManagement
+    Map issueManagement
+    Map distributionManagement
+
+    String getId() { "${groupId ?: parent?.groupId}:${artifactId}:${packaging}:${version ?: parent?.version}" }
+    String toString() { id }
+}
+
+def dependency(Map one) {
+    def made = new maven$Dependency(type: 'jar', exclusions: [])
+    for (name in ['groupId', 'artifactId', 'version', 'type', 'classifier', 'scope', 'systemPath', 'optional', 'exclusions']) {
+        if (one[name] != null) {
+            made[name] = one[name]
+        }
+    }
+    made
+}
+
+def parentOf(Map one) {
+    new maven$Parent(
+        groupId: one.groupId, artifactId: one.artifactId, version: one.version, relativePath: one.relativePath ?: '../pom.xml')
+}
+
+def model(Map read) {
+    def made = new maven$Model(packaging: 'jar', properties: [:])
+    for (name in ['modules', 'dependencies', 'profiles', 'licenses', 'developers', 'contributors', 'repositories', 'pluginRepositories']) {
+        made[name] = []
+    }
+    for (name in ['modelVersion', 'groupId', 'artifactId', 'version', 'packaging', 'name', 'description', 'url', 'inceptionYear',
+            'modules', 'profiles', 'licenses', 'developers', 'contributors', 'repositories', 'pluginRepositories',
+            'dependencyManagement', 'build', 'reporting', 'organization', 'scm', 'ciManagement', 'issueManagement',
+            'distributionManagement']) {
+        def value = read[name]
+        if (value != null && value != '') {
+            made[name] = value
+        }
+    }
+    made.properties = read.get('properties') ?: [:]
+    made.dependencies = (read.dependencies ?: []).collect { dependency(it) }
+    made.parent = read.parent ? parentOf(read.parent) : null
+    made
+}
+
+def found(List rows) {
+    def files = []
+    for (row in rows) {
+        files << new fs$FileWrapper(name: row[0], path: row[1], directory: row[2], length: row[3], lastModified: row[4])
+    }
+    files
+}
+
+return [
+    jsonNull: { new json$JSONNull() },
+    files: { List rows -> found(rows) },
+    manifest: { Map main, Map entries -> new mf$SimpleManifest(main: main, entries: entries) },
+    model: { Map read -> model(read) },
+]

@@ -1,0 +1,47 @@
+//! Objects that steps return, where a map would not do: they are of classes that are written in Groovy, in a script of their own.
+
+use groovy::value::Value;
+
+use super::super::StepCall;
+use crate::engine::body::Body;
+use crate::engine::fault::Fault;
+
+const SOURCE: &str = include_str!("objects.groovy");
+/// Name of the script, for messages.
+const NAME: &str = "UtilitySteps";
+const JSON_NULL: &str = "json$JSONNull";
+
+/// What one of the makers of the script makes.
+pub(super) async fn of(call: &StepCall, maker: &str, args: Vec<Value>) -> Result<Value, Fault> {
+    let core = &call.core;
+    let known = core.run.makers.borrow().clone();
+    let makers = match known {
+        Some(makers) => makers,
+        None => {
+            let loaded = core.program.load_more(SOURCE, NAME, &mut core.machine.borrow_mut());
+            let script = loaded.map_err(Fault::abort)?;
+            let makers = core.run_script(&call.scope, script).await?;
+            *core.run.makers.borrow_mut() = Some(makers.clone());
+            makers
+        }
+    };
+    let key = format!("${maker}");
+    // There is one null.
+    if args.is_empty()
+        && let Some(made) = makers.get(&key)
+    {
+        return Ok(made);
+    }
+    let maker = makers.get(maker).unwrap_or_default();
+    let is_single = args.is_empty();
+    let made = core.call_body(&call.scope, Body::Script(maker), args).await?;
+    if is_single && let Value::Map(map) = &makers {
+        map.put(Value::from(key), made.clone());
+    }
+    Ok(made)
+}
+
+/// Whether it is the null of JSON, which is an object.
+pub(super) fn is_json_null(value: &Value) -> bool {
+    matches!(value, Value::Object(object) if &*object.class.name == JSON_NULL)
+}

@@ -1,0 +1,267 @@
+//! `readYaml`, `writeYaml`.
+
+use std::collections::BTreeMap;
+
+use groovy::value::{Map, MapKind, Value};
+use model::request::{Reply, Request};
+use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
+
+use super::super::{StepCall, unexpected};
+use super::tree::MAX_VALUES;
+use super::yaml_scalar::{float, integer, resolve};
+use super::{MAX_NESTING, file_or_text, too_large, written, yaml_write};
+use crate::engine::fault::Fault;
+use crate::engine::values;
+
+/// Java's name of the exception for what is no YAML.
+const YAML_EXCEPTION: &str = "org.yaml.snakeyaml.error.YAMLException";
+/// How often collections may be named again, where nothing is said of it.
+const MAX_ALIASES: i64 = 50;
+/// The most that may be said.
+const MOST_ALIASES: i64 = 1000;
+/// A key that brings the entries of other maps.
+const MERGE: &str = "<<";
+
+/// `readYaml file: 'x.yml'`, `readYaml text: 'a: 1'`: a value, or a list of them where there are several documents.
+///
+/// Source: `ReadYamlStep`. A collection that is named again is the same value, so that a text makes no more values than it has.
+pub(crate) async fn read_yaml(call: StepCall) -> Result<Value, Fault> {
+    let most = call.args.opt_int("maxAliasesForCollections")?.filter(|most| *most >= 0).unwrap_or(MAX_ALIASES);
+    if most > MOST_ALIASES {
+        return Err(Fault::illegal(format!("{most} > {MOST_ALIASES}. Reduce the aliases in your yaml")));
+    }
+    let limit = call.args.opt_int("codePointLimit")?.and_then(|limit| usize::try_from(limit).ok()).filter(|n| *n > 0);
+    let (file, text) = file_or_text(&call).await?;
+    let text = match (file, text) {
+        (Some(file), Some(text)) => format!("{file}\n{text}"),
+        (file, text) => file.or(text).unwrap_or_default(),
+    };
+    if let Some(limit) = limit.filter(|limit| text.chars().count() > *limit) {
+        let what = format!("The incoming YAML document exceeds the limit: {limit} code points.");
+        return Err(Fault::raised(YAML_EXCEPTION, what));
+    }
+    let mut documents = parse(&text, most).map_err(|why| Fault::raised(YAML_EXCEPTION, why))?;
+    Ok(if documents.len() == 1 { documents.remove(0) } else { Value::list(documents) })
+}
+
+/// `writeYaml file: 'x.yml', data: [a: 1]`, `datas: […]` for several documents, or `returnText: true`.
+///
+/// Source: `WriteYamlStep`.
+pub(crate) async fn write_yaml(call: StepCall) -> Result<Value, Fault> {
+    let documents = match (call.args.get("data"), call.args.get("datas").and_then(Value::items)) {
+        (Some(_), Some(_)) => {
+            return Err(Fault::illegal("only one of data or datas must be provided to writeYaml"));
+        }
+        (Some(data), None) => vec![data.clone()],
+        (None, Some(datas)) => datas,
+        (None, None) => return Err(Fault::illegal("data or datas parameter must be provided to writeYaml")),
+    };
+    let text = yaml_write::documents(&documents).map_err(|refused| match refused {
+        yaml_write::Refused::TooLarge => too_large("writeYaml"),
+        yaml_write::Refused::Strange(class) => {
+            Fault::illegal(format!("data parameter has invalid content (no-basic classes): {class}"))
+        }
+    })?;
+    let file = call.args.opt_text("file")?.filter(|file| !file.trim().is_empty());
+    if let Some(file) = file.filter(|_| !call.args.flag("overwrite", false).unwrap_or(false)) {
+        let (job, path) = (call.node()?.job, call.path(&file)?);
+        match call.ask(Request::FileExists { job, path: path.clone() }).await? {
+            // In a plan everything is there.
+            Reply::Bool(true) if !call.core.facts.planning => {
+                let class = "java.nio.file.FileAlreadyExistsException";
+                return Err(Fault::raised(class, format!("{path} already exist.")));
+            }
+            Reply::Bool(_) => {}
+            reply => return Err(unexpected(&reply)),
+        }
+    }
+    written(&call, text, call.args.opt_text("charset")?).await
+}
+
+/// A collection that is not complete.
+enum Open {
+    List { items: Vec<Value>, anchor: usize },
+    Map { map: Map, key: Option<(Value, bool)>, anchor: usize },
+}
+
+#[derive(Default)]
+struct Reader {
+    documents: Vec<Value>,
+    open: Vec<Open>,
+    /// What has a name.
+    anchors: BTreeMap<usize, Value>,
+    aliases: i64,
+    count: usize,
+}
+
+/// All documents of a text.
+fn parse(text: &str, most_aliases: i64) -> Result<Vec<Value>, String> {
+    let mut reader = Reader::default();
+    for event in Parser::new_from_str(text) {
+        let (event, span) = event.map_err(|error| error.to_string())?;
+        let at = || format!(" in line {}, column {}", span.start.line(), span.start.col() + 1);
+        reader.take(event, most_aliases).map_err(|why| why + &at())?;
+    }
+    Ok(reader.documents)
+}
+
+impl Reader {
+    fn take(&mut self, event: Event<'_>, most_aliases: i64) -> Result<(), String> {
+        match event {
+            Event::DocumentStart(_) => self.anchors.clear(),
+            Event::Scalar(text, style, anchor, tag) => {
+                let is_plain = style == ScalarStyle::Plain;
+                let is_merge = is_plain && tag.is_none() && text == MERGE;
+                let value = scalar(&text, is_plain, tag.as_deref())?;
+                self.put(value, anchor, is_merge)?;
+            }
+            Event::SequenceStart(anchor, tag) => {
+                known(tag.as_deref(), &["seq", "omap", "pairs"])?;
+                self.begin(Open::List { items: Vec::new(), anchor })?;
+            }
+            Event::MappingStart(anchor, tag) => {
+                known(tag.as_deref(), &["map", "set"])?;
+                self.begin(Open::Map { map: Map::new(MapKind::Linked), key: None, anchor })?;
+            }
+            Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
+                Some(Open::List { items, anchor }) => self.put(Value::list(items), anchor, false)?,
+                Some(Open::Map { map, anchor, .. }) => self.put(Value::Map(map.into()), anchor, false)?,
+                None => {}
+            },
+            Event::Alias(name) => {
+                let Some(value) = self.anchors.get(&name).cloned() else {
+                    return Err("found an alias of what is not complete".to_owned());
+                };
+                if matches!(value, Value::List(_) | Value::Map(_)) {
+                    self.aliases += 1;
+                    if self.aliases > most_aliases {
+                        return Err(format!(
+                            "Number of aliases for non-scalar nodes exceeds the specified max={most_aliases}"
+                        ));
+                    }
+                }
+                self.put(value, 0, false)?;
+            }
+            Event::DocumentEnd | Event::StreamStart | Event::StreamEnd | Event::Nothing => {}
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, open: Open) -> Result<(), String> {
+        if self.open.len() >= MAX_NESTING {
+            return Err(format!("Nesting Depth exceeded max {MAX_NESTING}"));
+        }
+        self.open.push(open);
+        Ok(())
+    }
+
+    /// A value is complete.
+    fn put(&mut self, value: Value, anchor: usize, is_merge: bool) -> Result<(), String> {
+        self.count += 1;
+        if self.count > MAX_VALUES {
+            return Err(format!("more than {MAX_VALUES} values"));
+        }
+        if anchor > 0 {
+            self.anchors.insert(anchor, value.clone());
+        }
+        match self.open.last_mut() {
+            None => self.documents.push(value),
+            Some(Open::List { items, .. }) => items.push(value),
+            Some(Open::Map { map, key, .. }) => match key.take() {
+                None => *key = Some((value, is_merge)),
+                Some((_, true)) => self.count += merge(map, &value)?,
+                Some((key, false)) => drop(map.put(key, value)),
+            },
+        }
+        Ok(())
+    }
+}
+
+/// Takes the entries of one map, or several, that a map does not have itself. How many there were.
+fn merge(map: &Map, from: &Value) -> Result<usize, String> {
+    let all = match from {
+        Value::List(list) => list.snapshot(),
+        one => vec![one.clone()],
+    };
+    let mut count = 0;
+    for one in all {
+        let Value::Map(other) = &one else {
+            return Err("expected a mapping or list of mappings for merging".to_owned());
+        };
+        count += other.len();
+        for (key, value) in (0..other.len()).filter_map(|at| other.at(at)) {
+            if !map.has(&key) {
+                map.put(key, value);
+            }
+        }
+    }
+    Ok(count)
+}
+
+fn scalar(text: &str, is_plain: bool, tag: Option<&Tag>) -> Result<Value, String> {
+    let Some(tag) = tag else { return Ok(if is_plain { resolve(text) } else { values::text(text) }) };
+    let wrong = || format!("`{text}` is no !!{}", tag.suffix);
+    match (tag.is_yaml_core_schema(), tag.suffix.as_str()) {
+        (true, "str" | "binary" | "timestamp") => Ok(values::text(text)),
+        (true, "int") => integer(text).ok_or_else(wrong),
+        (true, "float") => {
+            float(text).or_else(|| Some(Value::Double(integer(text)?.as_i64()? as f64))).ok_or_else(wrong)
+        }
+        (true, "bool") => Some(resolve(text)).filter(|value| matches!(value, Value::Bool(_))).ok_or_else(wrong),
+        (true, "null") => Ok(Value::Null),
+        // `! text`: it is no more than text.
+        (false, "") if tag.handle == "!" || tag.handle.is_empty() => Ok(values::text(text)),
+        _ => Err(no_constructor(tag)),
+    }
+}
+
+fn known(tag: Option<&Tag>, names: &[&str]) -> Result<(), String> {
+    match tag {
+        Some(tag) if !(tag.is_yaml_core_schema() && names.contains(&tag.suffix.as_str())) => Err(no_constructor(tag)),
+        _ => Ok(()),
+    }
+}
+
+fn no_constructor(tag: &Tag) -> String {
+    format!("could not determine a constructor for the tag {tag}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::json::compact;
+    use super::*;
+
+    fn read(text: &str) -> Result<String, String> {
+        parse(text, MAX_ALIASES).map(|documents| documents.iter().map(compact).collect::<Vec<_>>().join("|"))
+    }
+
+    #[test]
+    fn documents_anchors_and_merges() {
+        assert_eq!(
+            read("a: [1, 'x', yes, ~]\nb: {c: \"d\\n\"}\n").unwrap(),
+            r#"{"a":[1,"x",true,null],"b":{"c":"d\n"}}"#
+        );
+        assert_eq!(read("---\na: 1\n---\n- 2\n").unwrap(), r#"{"a":1}|[2]"#);
+        let merged = "base: &b {x: 1, y: 2}\nown:\n  <<: *b\n  y: 3\n  z: *b\n";
+        assert_eq!(read(merged).unwrap(), r#"{"base":{"x":1,"y":2},"own":{"x":1,"y":3,"z":{"x":1,"y":2}}}"#);
+        assert_eq!(
+            read("k: !!str 12\nn: ! 12\nt: |\n  one\n  two\n").unwrap(),
+            r#"{"k":"12","n":"12","t":"one\ntwo\n"}"#
+        );
+        assert_eq!(read("").unwrap(), "");
+    }
+
+    #[test]
+    fn what_would_grow_is_refused() {
+        let mut bomb = String::from("a0: &a0 [x, x]\n");
+        for n in 1..60 {
+            bomb += &format!("a{n}: &a{n} [*a{p}, *a{p}]\n", p = n - 1);
+        }
+        assert!(read(&bomb).unwrap_err().contains("exceeds the specified max=50"));
+        assert!(read(&format!("{}x{}", "[".repeat(300), "]".repeat(300))).is_err());
+        assert!(read(&"- ".repeat(100_000)).is_err());
+        assert!(read("a: &a [*a]").is_err());
+        assert!(read("a: !java.net.URL 'x'").unwrap_err().contains("could not determine a constructor for the tag"));
+        assert!(read("a: b: c").is_err());
+    }
+}

@@ -1,0 +1,219 @@
+//! Values as YAML, laid out as SnakeYAML does it in blocks.
+
+use groovy::value::Value;
+
+use super::yaml_scalar::resolve;
+use super::{MAX_NESTING, MAX_WRITTEN_BYTES, objects};
+use crate::engine::values;
+
+/// Spaces of a level.
+const INDENT: usize = 2;
+
+/// Why something has no text.
+#[derive(Debug)]
+pub(super) enum Refused {
+    /// It is too deep, or too long.
+    TooLarge,
+    /// It is no data; its class.
+    Strange(String),
+}
+
+/// Each value as a document.
+pub(super) fn documents(all: &[Value]) -> Result<String, Refused> {
+    let mut out = String::new();
+    for (at, value) in all.iter().enumerate() {
+        let is_block = is_block(value);
+        if at > 0 {
+            out.push_str(if is_block { "---\n" } else { "--- " });
+        }
+        if is_block {
+            block(value, 0, 0, &mut out)?;
+        } else {
+            leaf(value, 0, false, &mut out)?;
+            out.push('\n');
+        }
+    }
+    Ok(out)
+}
+
+fn is_block(value: &Value) -> bool {
+    match value {
+        Value::Map(map) => !map.is_empty(),
+        Value::List(_) | Value::Set(_) | Value::Range(_) => value.items().is_some_and(|items| !items.is_empty()),
+        _ => false,
+    }
+}
+
+/// The entries of a collection, each from the margin on; the first begins where the text is.
+fn block(value: &Value, margin: usize, depth: usize, out: &mut String) -> Result<(), Refused> {
+    if depth > MAX_NESTING || out.len() > MAX_WRITTEN_BYTES {
+        return Err(Refused::TooLarge);
+    }
+    let pad = " ".repeat(margin);
+    if let Value::Map(map) = value {
+        for (at, (key, value)) in (0..map.len()).filter_map(|at| map.at(at)).enumerate() {
+            if at > 0 {
+                out.push_str(&pad);
+            }
+            leaf(&key, margin, true, out)?;
+            out.push(':');
+            match (is_block(&value), &value) {
+                (true, Value::Map(_)) => {
+                    out.push('\n');
+                    out.push_str(&" ".repeat(margin + INDENT));
+                    block(&value, margin + INDENT, depth + 1, out)?;
+                }
+                // Items stand below their key, as far to the left.
+                (true, _) => {
+                    out.push('\n');
+                    out.push_str(&pad);
+                    block(&value, margin, depth + 1, out)?;
+                }
+                (false, _) => {
+                    out.push(' ');
+                    leaf(&value, margin + INDENT, false, out)?;
+                    out.push('\n');
+                }
+            }
+        }
+        return Ok(());
+    }
+    for (at, item) in value.items().unwrap_or_default().iter().enumerate() {
+        if at > 0 {
+            out.push_str(&pad);
+        }
+        out.push_str("- ");
+        if is_block(item) {
+            block(item, margin + INDENT, depth + 1, out)?;
+        } else {
+            leaf(item, margin + INDENT, false, out)?;
+            out.push('\n');
+        }
+    }
+    Ok(())
+}
+
+/// What has no entries. A text of several lines lies at the margin.
+fn leaf(value: &Value, margin: usize, is_key: bool, out: &mut String) -> Result<(), Refused> {
+    match value {
+        Value::Null => out.push_str("null"),
+        other if objects::is_json_null(other) => out.push_str("null"),
+        Value::Bool(_) | Value::Int(_) | Value::Long(_) | Value::BigInt(_) => out.push_str(&value.to_text()),
+        Value::Double(_) | Value::Float(_) | Value::Decimal(_) => out.push_str(&match value.to_text().as_str() {
+            "NaN" => ".nan".to_owned(),
+            "Infinity" => ".inf".to_owned(),
+            "-Infinity" => "-.inf".to_owned(),
+            text => text.to_owned(),
+        }),
+        Value::Str(_) | Value::GString(_) | Value::Char(_) => text(&value.to_text(), margin, is_key, out),
+        Value::Map(map) if map.is_empty() => out.push_str("{}"),
+        Value::Set(set) if set.is_empty() => out.push_str("!!set {}"),
+        Value::List(_) | Value::Range(_) if !is_block(value) => out.push_str("[]"),
+        other => return Err(Refused::Strange(other.type_name())),
+    }
+    Ok(())
+}
+
+fn text(text: &str, margin: usize, is_key: bool, out: &mut String) {
+    let is_printable = text.chars().all(|c| c == '\n' || !c.is_control() && c != '\u{feff}' && c != '\u{2028}');
+    let has_loose_ends = text.lines().any(|line| line.ends_with(' ')) || text.starts_with([' ', '\n']);
+    if text.contains('\n') && is_printable && !has_loose_ends && !is_key {
+        literal(text, margin, out);
+    } else if !is_printable || text.contains('\n') {
+        double(text, out);
+    } else if is_plain(text) {
+        out.push_str(text);
+    } else {
+        out.push_str(&format!("'{}'", text.replace('\'', "''")));
+    }
+}
+
+fn literal(text: &str, margin: usize, out: &mut String) {
+    let (body, end) = match text.strip_suffix('\n') {
+        None => (text, "-"),
+        Some(body) if body.ends_with('\n') => (body, "+"),
+        Some(body) => (body, ""),
+    };
+    out.push('|');
+    out.push_str(end);
+    for line in body.split('\n') {
+        out.push('\n');
+        if !line.is_empty() {
+            out.push_str(&" ".repeat(margin.max(INDENT)));
+            out.push_str(line);
+        }
+    }
+}
+
+fn double(text: &str, out: &mut String) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if u32::from(c) < 0x100 && c.is_control() => out.push_str(&format!("\\x{:02x}", u32::from(c))),
+            '\u{feff}' | '\u{2028}' => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+}
+
+/// Whether a text reads as itself without quotes.
+fn is_plain(text: &str) -> bool {
+    let first = |c: char| "-?:,[]{}#&*!|>'\"%@`=".contains(c);
+    let begins_well = match text.strip_prefix(['-', '?', ':']) {
+        Some(rest) => rest.starts_with(|c: char| !c.is_whitespace()) && !text.starts_with("---"),
+        None => !text.starts_with(first),
+    };
+    let looks_like_date =
+        text.len() >= 8 && text.as_bytes().get(4) == Some(&b'-') && text[..4].bytes().all(|b| b.is_ascii_digit());
+    begins_well
+        && text == text.trim()
+        && !text.contains(": ")
+        && !text.contains(" #")
+        && !text.ends_with(':')
+        && !text.starts_with("...")
+        && text != "<<"
+        && !looks_like_date
+        && matches!(resolve(text), Value::Str(_))
+        && resolve(text).equals(&values::text(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_and_quotes() {
+        let map = |pairs: Vec<(&str, Value)>| values::map(pairs);
+        let data = map(vec![
+            ("name", values::text("x")),
+            ("n", Value::Int(1)),
+            ("s", values::text("1")),
+            ("yes", values::text("true: ")),
+            ("empty", Value::list(vec![])),
+            (
+                "list",
+                Value::list(vec![
+                    values::text("-a"),
+                    map(vec![("k", Value::Null), ("l", Value::list(vec![Value::Bool(true)]))]),
+                ]),
+            ),
+            ("inner", map(vec![("text", values::text("one\ntwo\n")), ("q", values::text("it's: \u{7}"))])),
+        ]);
+        let expect = "name: x\nn: 1\ns: '1'\n'yes': 'true: '\nempty: []\nlist:\n- -a\n- k: null\n  l:\n  - true\ninner:\n  text: |\n    one\n    two\n  q: \"it's: \\x07\"\n";
+        assert_eq!(documents(std::slice::from_ref(&data)).unwrap(), expect);
+        assert_eq!(documents(&[Value::Int(1), map(vec![("a", values::text(""))])]).unwrap(), "1\n---\na: ''\n");
+    }
+
+    #[test]
+    fn what_is_no_data_is_refused() {
+        assert!(matches!(documents(&[Value::host("x", 0)]), Err(Refused::Strange(class)) if class == "x"));
+        let mut deep = Value::Null;
+        (0..1000).for_each(|_| deep = Value::list(vec![deep.clone()]));
+        assert!(matches!(documents(&[deep]), Err(Refused::TooLarge)));
+    }
+}

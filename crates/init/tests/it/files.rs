@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
+use model::request::FileSet;
 use wire::init::{Command, Event, FileKind, FileOp, FileReply, SignalTarget, User};
 
 use crate::host::{Host, everywhere, root};
@@ -54,6 +55,35 @@ fn looks_at_links_folders_and_nothing() {
     assert_eq!(kind(format!("{base}/none"), true), None);
     assert_eq!(kind("/etc/passwd/x".into(), true), None);
     assert_eq!(kind("/dev/null".into(), true), Some(FileKind::Other));
+}
+
+#[test]
+fn lists_files_and_sets_their_times() {
+    let Some(mut host) = Host::start(Maker::Root) else { return };
+    let dir = open_dir();
+    let base = dir.path().display().to_string();
+    std::fs::create_dir_all(dir.path().join("d/e")).unwrap();
+    std::fs::write(dir.path().join("d/a.txt"), "hello").unwrap();
+    std::os::unix::fs::symlink("d/a.txt", dir.path().join("link.txt")).unwrap();
+    let touch = FileOp::Touch { path: format!("{base}/new/b.txt"), time_ms: Some(5_000) };
+    assert_eq!(host.file(root(), touch, b"").unwrap().1, FileReply::Done);
+    let mut list = |includes: &str, folders, is_shallow, most| {
+        let files = FileSet { dir: base.clone(), includes: includes.into(), ..FileSet::default() };
+        let listed = host.file(root(), FileOp::List { files, folders, is_shallow, most }, b"");
+        listed.map(|(data, _)| {
+            let mut found = wire::init::listing::read(&data).unwrap();
+            found.sort_by(|a, b| a.path.cmp(&b.path));
+            found.into_iter().map(|file| (file.path, file.is_folder, file.bytes)).collect::<Vec<_>>()
+        })
+    };
+    let entry = |path: &str, is_folder, bytes| (path.to_owned(), is_folder, bytes);
+    let files = [entry("d/a.txt", false, 5), entry("link.txt", false, 5), entry("new/b.txt", false, 0)];
+    assert_eq!(list("**/*.txt", false, false, 10).unwrap(), files);
+    let here = [entry("d", true, 0), entry("link.txt", false, 5), entry("new", true, 0)];
+    assert_eq!(list("", true, true, 10).unwrap(), here);
+    assert!(list("d/*", true, false, 10).unwrap().contains(&entry("d/e", true, 0)));
+    assert!(list("**/*.txt", false, false, 2).is_err(), "more than are wanted");
+    assert_eq!(dir.path().join("new/b.txt").metadata().unwrap().mtime(), 5);
 }
 
 #[test]

@@ -159,7 +159,7 @@ async fn wait(call: &StepCall, wish: &Wish) -> Result<(), Fault> {
 fn release(core: &Rc<Core>, names: &[String], newest_first: bool) {
     let woken = {
         let mut locks = core.run.locks.borrow_mut();
-        names.iter().for_each(|name| drop(locks.held.remove(name)));
+        locks.held.retain(|name| !names.contains(name));
         locks.pass_on(newest_first)
     };
     woken.into_iter().for_each(|sleep| core.cancel(sleep));

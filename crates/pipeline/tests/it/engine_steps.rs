@@ -324,9 +324,16 @@ fn a_workspace_is_cleaned_from_wherever_it_is_asked() {
         "writeFile file: 'a', text: 'x'; dir('b') { writeFile file: 'c', text: 'x'; cleanWs() }; echo \"left ${fileExists('a')}\"",
     );
     ran.is(Outcome::Success).has("left false").has("[WS-CLEANUP] done");
-    steps("cleanWs patterns: [[pattern: 'x', type: 'INCLUDE']]")
-        .is(Outcome::Failure)
-        .has("patterns is not supported yet");
+    let files = "['x/a.o', 'x/a.c', 'y.o'].each { writeFile file: it, text: '' }";
+    let left = "echo \"left ${findFiles(glob: '**')*.path} ${fileExists('x')}\"";
+    let clean = |args: &str| steps(&format!("{files}; cleanWs {args}; {left}"));
+    clean("patterns: [[pattern: '**/*.o', type: 'INCLUDE']]").has("left [x/a.c] true");
+    clean("deleteDirs: true, patterns: [[pattern: 'x', type: 'INCLUDE']]").has("left [y.o] false");
+    clean("patterns: [[pattern: 'y.*', type: 'EXCLUDE']]").has("left [y.o] true");
+    clean("cleanWhenSuccess: false, notFailBuild: true").has("left [] false");
+    steps(&format!("{files}; unstable 'u'; cleanWs cleanWhenUnstable: false; {left}"))
+        .has("[WS-CLEANUP] Skipped based on build state UNSTABLE")
+        .has("left [x/a.c, x/a.o, y.o] true");
     steps("cleanWs deleteDirs: true, notFailBuild: true").is(Outcome::Success);
 }
 

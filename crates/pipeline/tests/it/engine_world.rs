@@ -10,7 +10,10 @@ use model::credential::{Credential, CredentialWish, Secret, SecretContent};
 use model::event::{Event, LogSource};
 use model::ids::{JobId, RequestId, StageId, StepId};
 use model::outcome::Outcome;
-use model::request::{AgentSpec, Allocated, Failure, FailureKind, FileSet, Question, Reply, Request, ShellScript};
+use model::request::{
+    AgentSpec, Allocated, DigestAlgorithm, Failure, FailureKind, FileSet, FoundFile, Question, Reply, Request,
+    ShellScript,
+};
 use model::test_result::TestCounts;
 use pipeline::conformance::{Fixture, HeldCredential, ant_matches};
 use pipeline::engine::{Engine, Output, RunEnd, RunInput};
@@ -242,6 +245,36 @@ impl World {
                 }
             },
             Request::Sleep { .. } => unreachable!(),
+            Request::FindFiles { files, folders, is_shallow, .. } => {
+                let is_meant =
+                    |file: &FoundFile| (folders || !file.is_folder) && !(is_shallow && file.path.contains('/'));
+                Reply::Found(list(&files).into_iter().filter(is_meant).collect())
+            }
+            Request::Delete { paths, .. } => {
+                for path in paths.iter().map(Path::new).filter(|path| path.exists()) {
+                    if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }.map_err(said)?;
+                }
+                Reply::Done
+            }
+            Request::Digest { path, algorithm, .. } => {
+                let program = match algorithm {
+                    DigestAlgorithm::Md5 => "md5sum",
+                    DigestAlgorithm::Sha1 => "sha1sum",
+                    DigestAlgorithm::Sha256 => "sha256sum",
+                    DigestAlgorithm::Sha512 => "sha512sum",
+                };
+                let output = Command::new(program).arg(&path).output().map_err(said)?;
+                if !output.status.success() {
+                    return Err(format!("java.nio.file.NoSuchFileException: {path}"));
+                }
+                Reply::Text(String::from_utf8_lossy(&output.stdout).split(' ').next().unwrap_or_default().to_owned())
+            }
+            Request::Touch { path, time_ms, .. } => {
+                let file = fs::OpenOptions::new().append(true).create(true).open(path).map_err(said)?;
+                let time = std::time::Duration::from_millis(time_ms.unwrap_or(0).unsigned_abs());
+                file.set_modified(std::time::UNIX_EPOCH + time).map_err(said)?;
+                Reply::Done
+            }
         })
     }
 
@@ -370,6 +403,12 @@ impl World {
 
 /// The files of a set, with their paths below its folder.
 fn collect(set: &FileSet) -> Vec<(String, Vec<u8>)> {
+    let files = list(set).into_iter().filter(|file| !file.is_folder);
+    files.map(|file| (file.path.clone(), fs::read(Path::new(&set.dir).join(file.path)).unwrap())).collect()
+}
+
+/// What a set fits, folders too.
+fn list(set: &FileSet) -> Vec<FoundFile> {
     let patterns = |text: &str| text.split(',').map(|p| p.trim().to_owned()).filter(|p| !p.is_empty()).collect();
     let (mut includes, excludes): (Vec<String>, Vec<String>) = (patterns(&set.includes), patterns(&set.excludes));
     if includes.is_empty() {
@@ -379,17 +418,20 @@ fn collect(set: &FileSet) -> Vec<(String, Vec<u8>)> {
     let mut folders = vec![PathBuf::from(&set.dir)];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).into_iter().flatten().map(Result::unwrap) {
-            if entry.path().is_dir() {
+            let is_folder = entry.path().is_dir();
+            if is_folder {
                 folders.push(entry.path());
-                continue;
             }
             let name = entry.path().strip_prefix(&set.dir).unwrap().to_string_lossy().into_owned();
             let any = |list: &[String]| list.iter().any(|p| ant_matches(p, &name, true));
             if any(&includes) && !any(&excludes) {
-                found.push((name, fs::read(entry.path()).unwrap()));
+                let metadata = entry.metadata().unwrap();
+                let modified = metadata.modified().unwrap().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+                let bytes = if is_folder { 0 } else { metadata.len() };
+                found.push(FoundFile { path: name, is_folder, bytes, modified_s: modified.as_secs() as i64 });
             }
         }
     }
-    found.sort();
+    found.sort_by(|a, b| a.path.cmp(&b.path));
     found
 }

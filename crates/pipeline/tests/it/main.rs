@@ -14,6 +14,7 @@ mod engine_plugins;
 mod engine_properties;
 mod engine_scripts;
 mod engine_steps;
+mod engine_utility;
 mod engine_world;
 mod lint;
 mod lint_rules;

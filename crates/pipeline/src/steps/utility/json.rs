@@ -159,6 +159,7 @@ pub(super) fn compact(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::values;
 
     #[test]
     fn order_and_types_stay() {

@@ -1,11 +1,11 @@
-class json$JSONNull {
+class Json$JSONNull {
     String toString() { 'null' }
     boolean isNullObject() { true }
     boolean isEmpty() { true }
     int size() { 0 }
 }
 
-class fs$FileWrapper {
+class Fs$FileWrapper {
     String name
     String path
     boolean directory
@@ -13,16 +13,16 @@ class fs$FileWrapper {
     long lastModified
 
     String toString() { path }
-    boolean equals(Object other) { other instanceof fs$FileWrapper && other.path == path }
+    boolean equals(Object other) { other instanceof Fs$FileWrapper && other.path == path }
     int hashCode() { path.hashCode() }
 }
 
-class mf$SimpleManifest {
+class Mf$SimpleManifest {
     Map main
     Map entries
 }
 
-class maven$Parent {
+class Maven$Parent {
     String groupId
     String artifactId
     String version
@@ -31,7 +31,7 @@ class maven$Parent {
     String toString() { "${groupId}:${artifactId}:pom:${version}" }
 }
 
-class maven$Dependency {
+class Maven$Dependency {
     String groupId
     String artifactId
     String version
@@ -45,7 +45,7 @@ class maven$Dependency {
     String toString() { "Dependency {groupId=${groupId}, artifactId=${artifactId}, version=${version}, type=${type}}" }
 }
 
-class maven$Model {
+class Maven$Model {
     String modelVersion
     String groupId
     String artifactId
@@ -55,7 +55,7 @@ class maven$Model {
     String description
     String url
     String inceptionYear
-    maven$Parent parent
+    Maven$Parent parent
     Map properties
     List modules
     List dependencies
@@ -79,7 +79,7 @@ class maven$Model {
 }
 
 def dependency(Map one) {
-    def made = new maven$Dependency(type: 'jar', exclusions: [])
+    def made = new Maven$Dependency(type: 'jar', exclusions: [])
     for (name in ['groupId', 'artifactId', 'version', 'type', 'classifier', 'scope', 'systemPath', 'optional', 'exclusions']) {
         if (one[name] != null) {
             made[name] = one[name]
@@ -89,12 +89,12 @@ def dependency(Map one) {
 }
 
 def parentOf(Map one) {
-    new maven$Parent(
+    new Maven$Parent(
         groupId: one.groupId, artifactId: one.artifactId, version: one.version, relativePath: one.relativePath ?: '../pom.xml')
 }
 
 def model(Map read) {
-    def made = new maven$Model(packaging: 'jar', properties: [:])
+    def made = new Maven$Model(packaging: 'jar', properties: [:])
     for (name in ['modules', 'dependencies', 'profiles', 'licenses', 'developers', 'contributors', 'repositories', 'pluginRepositories']) {
         made[name] = []
     }
@@ -116,14 +116,14 @@ def model(Map read) {
 def found(List rows) {
     def files = []
     for (row in rows) {
-        files << new fs$FileWrapper(name: row[0], path: row[1], directory: row[2], length: row[3], lastModified: row[4])
+        files << new Fs$FileWrapper(name: row[0], path: row[1], directory: row[2], length: row[3], lastModified: row[4])
     }
     files
 }
 
 return [
-    jsonNull: { new json$JSONNull() },
+    jsonNull: { new Json$JSONNull() },
     files: { List rows -> found(rows) },
-    manifest: { Map main, Map entries -> new mf$SimpleManifest(main: main, entries: entries) },
+    manifest: { Map main, Map entries -> new Mf$SimpleManifest(main: main, entries: entries) },
     model: { Map read -> model(read) },
 ]

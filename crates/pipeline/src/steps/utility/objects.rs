@@ -9,7 +9,7 @@ use crate::engine::fault::Fault;
 const SOURCE: &str = include_str!("objects.groovy");
 /// Name of the script, for messages.
 const NAME: &str = "UtilitySteps";
-const JSON_NULL: &str = "json$JSONNull";
+const JSON_NULL: &str = "Json$JSONNull";
 
 /// What one of the makers of the script makes.
 pub(super) async fn of(call: &StepCall, maker: &str, args: Vec<Value>) -> Result<Value, Fault> {

@@ -210,7 +210,7 @@ fn scalar(text: &str, is_plain: bool, tag: Option<&Tag>) -> Result<Value, String
         (true, "bool") => Some(resolve(text)).filter(|value| matches!(value, Value::Bool(_))).ok_or_else(wrong),
         (true, "null") => Ok(Value::Null),
         // `! text`: it is no more than text.
-        (false, "") if tag.handle == "!" || tag.handle.is_empty() => Ok(values::text(text)),
+        (false, "" | "!") if matches!(tag.handle.as_str(), "" | "!") => Ok(values::text(text)),
         _ => Err(no_constructor(tag)),
     }
 }

@@ -1,0 +1,208 @@
+//! Steps that read and write data, and those that look at files.
+
+use model::outcome::Outcome;
+use model::request::{Reply, Request};
+use pipeline::conformance::Fixture;
+
+use crate::engine::{run, steps};
+use crate::engine_world::World;
+
+#[test]
+fn json_is_read_and_written() {
+    let ran = steps(
+        r#"def j = readJSON text: '{"z": [1, 2.5, null], "a": {"b": "c"}, "n": null}'
+        echo "${j.keySet()} ${j.z[1]} ${j.a.b} null=${j.n} ${j.n ? 'true' : 'false'} ${j.n == null}"
+        def p = readJSON text: '{"n": null}', returnPojo: true
+        echo "pojo ${p.n == null}"
+        echo "text ${writeJSON(json: j, returnText: true)}"
+        writeJSON file: 'x.json', json: [a: 1, b: ["x y"]], pretty: 2
+        echo "<${readFile('x.json')}> ${readJSON(file: 'x.json').b[0]}""#,
+    );
+    ran.is(Outcome::Success)
+        .has("[z, a, n] 2.5 c null=null true false")
+        .has("pojo true")
+        .has(r#"text {"z":[1,2.5,null],"a":{"b":"c"},"n":null}"#)
+        .has("<{\n  \"a\": 1,\n  \"b\": [\"x y\"]\n}> x y");
+    let fails = |source: &str, text: &str| drop(steps(source).is(Outcome::Failure).has(text).outcome());
+    fails("readJSON text: '{'", "net.sf.json.JSONException: Invalid JSON String");
+    fails("readJSON([:])", "At least one of file or text needs to be provided to readJSON.");
+    fails("readJSON file: 'a', text: 'b'", "At most one of file or text must be provided to readJSON.");
+    fails("readJSON file: 'none.json'", "none.json does not exist.");
+    fails("writeJSON json: [a: 1]", "You have to provide either file or returnText to writeJSON.");
+    run("readJSON file: 'x'").is(Outcome::Failure).has("such as: node");
+    // A text needs no machine.
+    run("echo \"${readJSON(text: '[1]')[0]}\"").is(Outcome::Success);
+}
+
+#[test]
+fn yaml_is_read_and_written() {
+    let ran = steps(
+        r#"def y = readYaml text: '''
+base: &b
+  on: yes
+  port: 0x10
+own:
+  <<: *b
+  port: '8'
+'''
+        echo "y ${y.own} ${y.base.port + 1}"
+        def all = readYaml text: "a: 1\n---\n- b\n"
+        echo "all ${all.size()} ${all[1][0]}"
+        writeYaml file: 'x.yml', data: [a: [1, 'yes'], s: "1.0"]
+        echo "<${readFile('x.yml')}>"
+        writeYaml file: 'x.yml', datas: [[a: 1], [b: 2]], overwrite: true
+        echo "<${readFile('x.yml')}>${writeYaml(data: [q: null], returnText: true)}"
+        writeYaml file: 'x.yml', data: [a: 1]"#,
+    );
+    ran.is(Outcome::Failure)
+        .has("y [true:true, port:8] 17")
+        .has("all 2 b")
+        .has("<a:\n- 1\n- 'yes'\ns: '1.0'\n>")
+        .has("<a: 1\n---\nb: 2\n>q: null\n")
+        .has("x.yml already exist.");
+    steps("readYaml text: 'a: !foo b'").has("could not determine a constructor for the tag !foo");
+    steps("writeYaml file: 'x', data: [a: currentBuild]").has("data parameter has invalid content (no-basic classes)");
+}
+
+#[test]
+fn other_formats_are_read_and_written() {
+    let ran = steps(
+        r#"writeFile file: 'a.properties', text: 'a=1\nb=${a}2'
+        def p = readProperties file: 'a.properties', defaults: [d: 'x'], text: 'c=3', interpolate: true
+        echo "p ${p}"
+        echo "none ${readProperties(file: 'none', text: 'z=1')}"
+        writeCSV file: 'x.csv', records: [['k', 'v, w'], [1, 2]]
+        echo "csv ${readCSV(file: 'x.csv')}"
+        echo "toml ${readTOML(text: 'a = 1\n[b]\nc = "d"')} <${writeTOML(toml: [x: [1]], returnText: true)}>"
+        def m = readManifest text: 'Main-Class: X\n\nName: n\nA: b\n'
+        echo "mf ${m.main['Main-Class']} ${m.entries['n']['A']}"
+        echo "v ${compareVersions(v1: '1.10', v2: '1.9')} ${compareVersions v1: '1', v2: '1.0'}""#,
+    );
+    ran.is(Outcome::Success)
+        .has("p [d:x, a:1, b:12, c:3]")
+        .has("none does not exist, omitting from properties gathering")
+        .has("none [z:1]")
+        .has("csv [[k, v, w], [1, 2]]")
+        .has("toml [a:1, b:[c:d]] <x = [1]\n>")
+        .has("mf X b")
+        .has("v 1 0");
+    let refused = "readCSV text: 'a', format: 1";
+    steps(refused).is(Outcome::Failure).has("the format 1 is not supported");
+}
+
+#[test]
+fn a_model_of_maven_is_read() {
+    let ran = steps(
+        r#"writeFile file: 'pom.xml', text: '''<project><parent><groupId>g</groupId><artifactId>p</artifactId><version>1</version></parent>
+<artifactId>a</artifactId><version>${revision}</version><properties><revision>2-SNAPSHOT</revision></properties>
+<modules><module>m1</module></modules><dependencies><dependency><groupId>x</groupId><artifactId>y</artifactId></dependency></dependencies>
+<build><finalName>f</finalName></build></project>'''
+        def pom = readMavenPom()
+        echo "${pom.version} ${pom.getArtifactId()} ${pom.groupId} ${pom.parent.version} ${pom.packaging} ${pom.properties.revision}"
+        echo "${pom.modules} ${pom.dependencies[0].artifactId} ${pom.dependencies[0].type} ${pom.build.finalName} ${pom}"
+        readMavenPom file: 'none.xml'"#,
+    );
+    ran.is(Outcome::Failure)
+        .has("${revision} a null 1 jar 2-SNAPSHOT")
+        .has("[m1] y jar f g:a:jar:${revision}")
+        .has("none.xml does not exist.");
+}
+
+#[test]
+fn files_are_found_touched_and_hashed() {
+    let ran = steps(
+        r#"writeFile file: 'd/a.txt', text: 'hello'
+        writeFile file: 'b.txt', text: ''
+        def found = findFiles(glob: '**/*.txt')
+        echo "found ${found.length} ${found[1].path} ${found[1].name} ${found[1].length} ${found[1].directory} ${found[0]}"
+        echo "here ${findFiles().collect { "$it" }} ${findFiles()[1].isDirectory()}"
+        echo "touched ${touch(file: 'new', timestamp: 5000).lastModified} ${fileExists('new')}"
+        echo "md5 ${md5('d/a.txt')} ${sha256(file: 'd/a.txt').size()}"
+        verifySha1 file: 'd/a.txt', hash: 'AAF4C61DDCC5E8A2DABEDE0F3B482CD9AEA9434D'
+        prependToFile file: 'd/a.txt', content: 'oh, '
+        prependToFile file: 'fresh', content: 'x'
+        echo "${readFile('d/a.txt')} ${readFile('fresh')}"
+        archiveArtifacts artifacts: 'd/*', fingerprint: true
+        verifySha1 file: 'd/a.txt', hash: '00'"#,
+    );
+    ran.is(Outcome::Failure)
+        .has("found 2 d/a.txt a.txt 5 false b.txt")
+        .has("here [b.txt, d/] true")
+        .has("touched 5000 true")
+        .has("md5 5d41402abc4b2a76b9719d911017c592 64")
+        .has("oh, hello x")
+        .has("Recording fingerprints")
+        .has("SHA-1 hash mismatch: expected '00', but got '");
+    steps("sha1 'none'").is(Outcome::Failure).has("none does not exist.");
+}
+
+#[test]
+fn branches_exclude_each_other() {
+    let ran = run("def inside = 0, most = 0
+        def work = { inside++; most = Math.max(most, inside); sleep 1; inside-- }
+        parallel a: { lock('x') { work() } }, b: { lock(resource: 'x', variable: 'GOT') { work(); echo \"got ${GOT} ${GOT0}\" } },
+            c: { lock(label: 'pool', quantity: 2, extra: [[resource: 'x']]) { work() } }, d: { lock('other') { echo 'beside' } }
+        echo \"most ${most}\"");
+    ran.is(Outcome::Success)
+        .has("Trying to acquire lock on [Resource: x]")
+        .has("[Resource: x] is not free, waiting for execution ...")
+        .has("Lock acquired on [Label: pool, Quantity: 2, Resource: x]")
+        .has("Lock released on resource [Resource: x]")
+        .has("got x x")
+        .has("beside")
+        .has("most 1");
+    run("parallel a: { lock('x') { sleep 5 } }, b: { sleep 1; lock(resource: 'x', skipIfLocked: true) { echo 'not this' } }")
+        .is(Outcome::Success)
+        .has("[Resource: x] is not free, skipping execution ...")
+        .lacks("not this");
+    // Who fails releases, and who is interrupted waits no more.
+    run("try { lock('x') { error 'no' } } catch (e) { }\nlock('x') { echo 'again' }").is(Outcome::Success).has("again");
+    run("parallel a: { lock('x') { sleep 100 } }, b: { sleep 1; timeout(time: 2, unit: 'SECONDS') { lock('x') { echo 'not this' } } }")
+        .is(Outcome::Aborted)
+        .lacks("not this");
+    run("parallel a: { lock('x') { sleep 100 } }, b: { sleep 1; lock(resource: 'x', timeoutForAllocateResource: 2, timeoutUnit: 'SECONDS') { } }")
+        .is(Outcome::Failure)
+        .has("[Resource: x] was not free within 2 sec");
+    run("lock([:]) { }").is(Outcome::Failure).has("Either resource label or resource name must be specified.");
+    let newest = "def order = []
+        parallel a: { lock(resource: 'x', inversePrecedence: true) { sleep 9 } }, b: { sleep 1; lock('x') { order << 'b' } },
+            c: { sleep 2; lock('x') { order << 'c' } }, d: { sleep 3; lock(resource: 'x', priority: 1) { order << 'd' } }
+        echo \"order ${order}\"";
+    run(newest).has("order [d, b, c]");
+}
+
+#[test]
+fn power_shell_is_what_the_place_has() {
+    let with = |programs: &[(&str, &str)]| {
+        let programs = programs.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+        World::new(Fixture { programs, ..Fixture::default() })
+    };
+    let program = "#!/bin/sh\necho \"args $1 $2 $3\"; cat \"$4\"; exit 3\n";
+    let ran =
+        with(&[("pwsh", program)]).run("node { echo \"code ${powershell(script: 'Get-Date', returnStatus: true)}\" }");
+    ran.unwrap().is(Outcome::Success).has("args -NoProfile -NonInteractive -File").has("Get-Date").has("code 3");
+    let ran = with(&[]).run("node { pwsh 'Get-Date' }").unwrap();
+    ran.is(Outcome::Failure).has("pwsh: this place has no PowerShell").has("script returned exit code 127");
+}
+
+#[test]
+fn tools_are_those_of_the_place() {
+    let programs = vec![("mvn".to_owned(), "#!/bin/sh\n".to_owned())];
+    let ran = World::new(Fixture { programs, ..Fixture::default() })
+        .run("node { def home = tool 'maven-3'; echo \"home ${home.tokenize('/').size() > 1}\"; tool name: 'x', type: 'unknown' }");
+    ran.unwrap().is(Outcome::Failure).has("WARNING: tool ‘maven-3’").has("home true").has("No unknown named x found");
+}
+
+#[test]
+fn texts_are_evaluated() {
+    run("echo \"${evaluate('def f() { 41 }; return f() + 1')}\"").is(Outcome::Success).has("\n42\n");
+    run("build 'other'").is(Outcome::Failure).has("build ‘other’: a run cannot start a run of another project yet");
+}
+
+/// A plan has no files: what is read there is empty.
+#[test]
+fn a_plan_finds_no_files() {
+    let job = model::ids::JobId(1);
+    let request = Request::FindFiles { job, files: Default::default(), folders: false, is_shallow: false };
+    assert_eq!(model::planning::reply(&request), Reply::Found(Vec::new()));
+}

@@ -23,7 +23,7 @@ fn json_is_read_and_written() {
         .has("pojo true")
         .has(r#"text {"z":[1,2.5,null],"a":{"b":"c"},"n":null}"#)
         .has("<{\n  \"a\": 1,\n  \"b\": [\"x y\"]\n}> x y");
-    let fails = |source: &str, text: &str| drop(steps(source).is(Outcome::Failure).has(text).outcome());
+    let fails = |source: &str, text: &str| steps(source).is(Outcome::Failure).has(text).outcome();
     fails("readJSON text: '{'", "net.sf.json.JSONException: Invalid JSON String");
     fails("readJSON([:])", "At least one of file or text needs to be provided to readJSON.");
     fails("readJSON file: 'a', text: 'b'", "At most one of file or text must be provided to readJSON.");

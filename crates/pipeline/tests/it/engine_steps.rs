@@ -375,7 +375,7 @@ fn what_cannot_run_yet_is_named() {
         };
     };
     fails("input 'go on?'", "there is nobody to answer it here");
-    fails("node { evaluate 'x' }", "The step ‘evaluate’ is not supported yet");
+    fails("nodeNames()", "The step ‘nodeNames’ is not supported yet");
     fails("node { bat 'dir' }", "Batch scripts can only be run on Windows nodes");
 }
 

@@ -186,14 +186,6 @@ fn power_shell_is_what_the_place_has() {
 }
 
 #[test]
-fn tools_are_those_of_the_place() {
-    let programs = vec![("mvn".to_owned(), "#!/bin/sh\n".to_owned())];
-    let ran = World::new(Fixture { programs, ..Fixture::default() })
-        .run("node { def home = tool 'maven-3'; echo \"home ${home.tokenize('/').size() > 1}\"; tool name: 'x', type: 'unknown' }");
-    ran.unwrap().is(Outcome::Failure).has("WARNING: tool ‘maven-3’").has("home true").has("No unknown named x found");
-}
-
-#[test]
 fn texts_are_evaluated() {
     run("echo \"${evaluate('def f() { 41 }; return f() + 1')}\"").is(Outcome::Success).has("\n42\n");
     run("build 'other'").is(Outcome::Failure).has("build ‘other’: a run cannot start a run of another project yet");

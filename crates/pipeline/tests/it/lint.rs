@@ -111,11 +111,11 @@ fn a_library_makes_unknown_names_a_warning() {
 #[test]
 fn steps_that_are_not_what_they_are_in_jenkins_are_one_warning_each() {
     let found =
-        lint("node { slackSend message: 'a'; slackSend message: 'b'; httpRequest 'x'; evaluate 'x'; publishHTML 'x' }");
+        lint("node { slackSend message: 'a'; slackSend message: 'b'; httpRequest 'x'; nodeNames(); publishHTML 'x' }");
     let messages: Vec<_> = found.iter().map(|d| (d.severity, d.message.as_str())).collect();
     let recorded = "the step \"slackSend\" is recorded, and does nothing else: no message is sent from a run";
     let refused = "the step \"httpRequest\" does not run here: its answer decides what happens next";
-    let later = "the step \"evaluate\" is known, but Cofferdam cannot run it yet";
+    let later = "the step \"nodeNames\" is known, but Cofferdam cannot run it yet";
     assert_eq!(messages, [recorded, refused, later].map(|text| (Severity::Warning, text)));
     let found_of = |source: &str| lint(source).into_iter().map(|d| d.message).collect::<Vec<_>>();
     let upload = found_of("node { step([$class: 'a.S3BucketPublisher', x: 1]); wrap([$class: 'X']) { } }");

@@ -75,7 +75,7 @@ fn secrets_are_in_sandboxes_and_in_nothing_that_is_shown() {
         lacks_secrets(&ran);
         let says = [
             "Masking supported pattern matches of $T or $P or $F",
-            "**** bob:****",
+            "**** ****",
             "mode 400",
             "mode 700",
             "caught failed with ****",

@@ -247,6 +247,12 @@ impl Performer {
                 Ok(Reply::Time(now.as_millis() as u64))
             }
             Request::Library(wish) => Ok(Reply::Library(crate::library::find(&self.host, &self.events, &wish).await?)),
+            Request::ReadTrusted { path } => {
+                let none = || Trouble::workload(format!("{path} is no file of this definition's repository"));
+                let scm = self.host.scm.as_ref().ok_or_else(none)?;
+                let content = scm.read(&path).await?.ok_or_else(none)?;
+                Ok(Reply::Text(String::from_utf8_lossy(&content).into_owned()))
+            }
             Request::Input(Question { message, .. }) => {
                 let text = format!("The run stops at ‘input’ (“{message}”): there is nobody to answer it here");
                 let hint =

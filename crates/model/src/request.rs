@@ -177,6 +177,11 @@ pub enum Request {
     Input(Question),
     /// Find a shared library. Reply: [`Reply::Library`].
     Library(LibraryWish),
+    /// Read a file of the definition's own repository, as it is in the revision of the run. Reply: [`Reply::Text`].
+    ReadTrusted {
+        /// Below the top of the repository.
+        path: String,
+    },
     /// Give a credential, and put files of it into a sandbox. Reply: [`Reply::Credential`].
     Credential(CredentialWish),
     /// Look which files there are. Reply: [`Reply::Found`].
@@ -265,7 +270,11 @@ impl Request {
             | Request::Digest { job, .. }
             | Request::Touch { job, .. } => Some(*job),
             Request::Credential(wish) => wish.file.as_ref().map(|file| file.job),
-            Request::Sleep { .. } | Request::Now | Request::Input(_) | Request::Library(_) => None,
+            Request::Sleep { .. }
+            | Request::Now
+            | Request::Input(_)
+            | Request::Library(_)
+            | Request::ReadTrusted { .. } => None,
         }
     }
 }

@@ -216,6 +216,10 @@ pub fn fixture(case: &Case) -> Result<Fixture, String> {
             fixture.agent_env.push(pair("HAS_BACKSLASHES", r"C:\Windows"))
         }
         ("EnvironmentTest", "defaultEnvValue") => fixture.agent_env.push(pair("FOO", "OTHER")),
+        ("BasicModelDefTest", "fromEvaluate") => fixture.files.push(pair("simplePipeline.groovy", SIMPLE)),
+        ("BuildConditionResponderTest", "contextResultOverridesRunResult") => {
+            fixture.files.push(pair("junitResult.xml", FAILED_TEST));
+        }
         ("EnvironmentTest", "readFileInEnv") => fixture.files.push(pair("Version", "BANANA")),
         // These look at agents and variables, and use a Maven that is there.
         ("MatrixTest", method) if method.starts_with("matrixStageDirectives") => fixture.programs.push(maven()),
@@ -266,6 +270,12 @@ fn credentials(in_folder: bool) -> Vec<(String, HeldCredential)> {
     ];
     all.map(|(id, held)| (id.to_owned(), held)).to_vec()
 }
+
+/// What one case evaluates.
+const SIMPLE: &str = "pipeline { agent none; stages { stage('foo') { steps { echo 'hello' } } } }";
+
+/// A report of a test that failed.
+const FAILED_TEST: &str = "<testsuite name=\"s\" tests=\"1\" failures=\"1\"><testcase classname=\"c\" name=\"t\"><failure message=\"no\"/></testcase></testsuite>";
 
 /// A file that `validateDeclarativePipeline` likes.
 const VALID: &str = "pipeline { agent any; stages { stage('a') { steps { echo 'a' } } } }";

@@ -22,6 +22,7 @@ use crate::engine::{EngineProgram, Kept};
 use crate::failure::Trouble;
 use crate::job::workspace_path;
 use crate::library::{KnownLibrary, known as known_library};
+use crate::scm::{LocalProject, Scm as _};
 
 /// How long one may take, once it is its turn.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -53,9 +54,9 @@ pub(super) fn start(
                 Check::Plan { run, source, file, facts, libraries } => {
                     tracing::info!(%run, "a run is planned");
                     let fetched = fetched(&config, &source, &file);
-                    let (definition, env) = within(PATIENCE_TO_FETCH, "fetched", fetched).await?;
+                    let (definition, files, _folder) = within(PATIENCE_TO_FETCH, "fetched", fetched).await?;
                     let libraries: Vec<_> = libraries.into_iter().map(KnownLibrary::from).collect();
-                    let plan = plan(&config, definition, (file, *facts), env, &libraries);
+                    let plan = plan(&config, definition, (file, *facts), &files, &libraries);
                     let patience = if libraries.is_empty() { PATIENCE } else { PATIENCE_TO_FETCH };
                     within(patience, "read", plan).await.map(Checked::Plan)
                 }
@@ -94,16 +95,16 @@ impl Drop for Fetched {
     }
 }
 
-/// The definition, and what a checkout sets.
+/// The definition, the project's files, and where they are for as long as they are wanted.
 async fn fetched(
     config: &AgentConfig,
     source: &Source,
     file: &str,
-) -> Result<(Definition, Vec<(String, String)>), Trouble> {
+) -> Result<(Definition, LocalProject, Fetched), Trouble> {
     let what = format!("check-{}", FETCHES.fetch_add(1, Ordering::Relaxed));
-    let _folder = Fetched(folder(config, &what));
+    let folder = Fetched(folder(config, &what));
     let found = fetch(config, &what, source, file).await?;
-    Ok((found.definition, found.files.env().to_vec()))
+    Ok((found.definition, found.files, folder))
 }
 
 /// What a run would ask for. Time is none: it goes on when nothing else does.
@@ -111,7 +112,7 @@ async fn plan(
     config: &AgentConfig,
     definition: Definition,
     (file_name, facts): (String, RunFacts),
-    checked_out: Vec<(String, String)>,
+    files: &LocalProject,
     libraries: &[KnownLibrary],
 ) -> Result<Plan, Trouble> {
     let facts = RunFacts { planning: true, ..facts };
@@ -136,7 +137,11 @@ async fn plan(
                         continue;
                     }
                     Request::Now => Reply::Time(now_ms),
-                    Request::Checkout { .. } => Reply::CheckedOut(checked_out.clone()),
+                    Request::Checkout { .. } => Reply::CheckedOut(files.env().to_vec()),
+                    Request::ReadTrusted { path } => match files.read(&path).await {
+                        Ok(Some(content)) => Reply::Text(String::from_utf8_lossy(&content).into_owned()),
+                        _ => Reply::from(Trouble::workload(format!("{path} is no file of this repository"))),
+                    },
                     // One that a definition says the address of is fetched by a run alone, in a sandbox.
                     Request::Library(wish) if matches!(wish.place, LibraryPlace::Configured) => {
                         let found = known_library(libraries, &wish, &config.scratch).await;

@@ -11,6 +11,7 @@ use std::pin::Pin;
 use std::process::Stdio;
 use std::sync::Arc;
 
+use model::limits::MAX_DEFINITION_BYTES;
 use tokio::io::AsyncRead;
 use tokio::process::Command;
 use tokio::sync::OnceCell;
@@ -42,8 +43,14 @@ pub struct Part {
     pub finished: Pin<Box<dyn Future<Output = Result<(), ScmError>> + Send>>,
 }
 
+/// A file of a project, or why there is none.
+pub type FileFuture<'a> = Pin<Box<dyn Future<Output = Result<Option<Vec<u8>>, ScmError>> + Send + 'a>>;
+
 /// Source of the project's files.
 pub trait Scm: Send + Sync {
+    /// Reads a file of it, of at most [`MAX_DEFINITION_BYTES`] bytes. `None`: there is no such file, or a larger one.
+    fn read<'a>(&'a self, path: &'a str) -> FileFuture<'a>;
+
     /// Opens the tree. Called once per checkout. `scratch` is a folder for what is in between.
     fn open<'a>(&'a self, scratch: &'a Path) -> Pin<Box<dyn Future<Output = Result<Tree, ScmError>> + Send + 'a>>;
 }
@@ -280,6 +287,23 @@ impl LocalProject {
 }
 
 impl Scm for LocalProject {
+    fn read<'a>(&'a self, path: &'a str) -> FileFuture<'a> {
+        Box::pin(async move {
+            // It is a path within the project.
+            if path.starts_with('/') || path.split('/').any(|part| part.is_empty() || part == "..") {
+                return Ok(None);
+            }
+            if let Some(Position { commit, prefix }) = &self.at {
+                let mut objects = Objects::open(&self.dir)?;
+                let found = objects.read(&format!("{commit}:{prefix}{path}"), MAX_DEFINITION_BYTES).await?;
+                return Ok(found.filter(|found| found.is_blob).and_then(|found| found.content));
+            }
+            let (dir, path) = (self.dir.clone(), path.to_owned());
+            let read = tokio::task::spawn_blocking(move || read_within(&dir, Path::new(&path)));
+            Ok(read.await.unwrap_or_default())
+        })
+    }
+
     fn open<'a>(&'a self, scratch: &'a Path) -> Pin<Box<dyn Future<Output = Result<Tree, ScmError>> + Send + 'a>> {
         Box::pin(async move {
             let files = match &self.at {
@@ -291,6 +315,17 @@ impl Scm for LocalProject {
             Ok(Tree { files, repository, notes, env, description })
         })
     }
+}
+
+/// A file below a folder; no link leads out of it.
+fn read_within(dir: &Path, path: &Path) -> Option<Vec<u8>> {
+    let (dir, path) = (dir.canonicalize().ok()?, dir.join(path).canonicalize().ok()?);
+    if !path.starts_with(dir) || !path.is_file() {
+        return None;
+    }
+    let mut content = Vec::new();
+    std::fs::File::open(path).ok()?.take(MAX_DEFINITION_BYTES as u64 + 1).read_to_end(&mut content).ok()?;
+    (content.len() <= MAX_DEFINITION_BYTES).then_some(content)
 }
 
 /// The files of a repository as it lies there, with those of submodules and repositories inside it; `None` outside of one.

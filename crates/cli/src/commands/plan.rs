@@ -8,7 +8,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use agent::{KnownLibrary, LocalProject, WayOut};
+use agent::{KnownLibrary, LocalProject, Scm as _, Trouble, WayOut};
 use model::event::Event;
 use model::ids::{JobId, StageId};
 use model::library::LibraryPlace;
@@ -119,6 +119,7 @@ pub async fn run(args: &PlanArgs, home: Option<&Path>, style: Style, why: bool) 
         nested: args.nested_namespaces,
         memory_bytes: args.memory.unwrap_or(Limits::default().memory_bytes),
         libraries: args.definition.libraries.clone(),
+        project,
         worst: Exit::Success,
         properties: None,
         credentials: BTreeSet::new(),
@@ -188,6 +189,7 @@ struct Planner<'a> {
     memory_bytes: u64,
     /// Libraries that the definition finds by their names.
     libraries: Vec<KnownLibrary>,
+    project: LocalProject,
     /// Ids of the credentials that it has asked for.
     credentials: BTreeSet<String>,
     worst: Exit,
@@ -214,6 +216,13 @@ impl Planner<'_> {
                         match request {
                             Request::Sleep { ms } => drop(timers.insert((now_ms.saturating_add(ms), id), id)),
                             Request::Now => drop(self.engine.answer(id, Reply::Time(now_ms))),
+                            Request::ReadTrusted { path } => {
+                                let found = self.project.read(&path).await.ok().flatten();
+                                let missing = || Trouble::workload(format!("{path} is no file of the project"));
+                                let text = found.map(|content| String::from_utf8_lossy(&content).into_owned());
+                                let reply = text.map_or_else(|| Reply::from(missing()), Reply::Text);
+                                self.engine.answer(id, reply);
+                            }
                             // What the definition says the address of itself is not fetched for a plan.
                             Request::Library(wish) if matches!(wish.place, LibraryPlace::Configured) => {
                                 let scratch = place::home(self.home).join("scratch");

@@ -9,6 +9,8 @@ use model::ids::{JobId, StageId, StepId};
 use model::outcome::Outcome;
 use model::request::Allocated;
 
+use crate::steps::pods::{Pod, PodTemplate};
+
 /// The dynamic surroundings of a step.
 #[derive(Clone, Default)]
 pub(crate) struct Scope(Rc<ScopeData>);
@@ -36,6 +38,11 @@ pub(crate) struct ScopeData {
     pub(crate) activity: Option<Rc<Activity>>,
     /// `docker.withRegistry` around it: URL and credential.
     pub(crate) registry: Option<Rc<(Option<String>, Option<String>)>>,
+    /// The templates of pods around it, outermost first.
+    pub(crate) pods: Vec<Rc<PodTemplate>>,
+    /// The pod, and the node that it began with.
+    pub(crate) pod: Option<Rc<Pod>>,
+    pod_node: Option<Rc<Node>>,
     /// The step is written in a declarative pipeline.
     pub(crate) declarative: bool,
     /// While `environment { }` is evaluated: names that are null instead of missing.
@@ -119,6 +126,28 @@ impl Scope {
             }
             s.node = Some(node);
         })
+    }
+
+    /// In a pod that begins with the node where it is.
+    pub(crate) fn in_pod(&self, pod: Rc<Pod>) -> Scope {
+        self.with(|s| {
+            s.pod = Some(pod);
+            s.pod_node = s.node.clone();
+        })
+    }
+
+    /// The node that the pod began with.
+    pub(crate) fn pod_node(&self) -> Option<&Rc<Node>> {
+        self.pod_node.as_ref()
+    }
+
+    /// On another container of the pod (or the node that it began with), in this folder.
+    pub(crate) fn on_pod_container(&self, node: Rc<Node>, folder: Option<String>) -> Scope {
+        let path = node.place.path.clone();
+        let workspace = self.dir.as_ref().and_then(|dir| dir.workspace.clone());
+        let scope = self.on_node(node);
+        let scope = if path.is_empty() { scope } else { scope.with_env(vec![("PATH".to_owned(), path)]) };
+        scope.with(|s| s.dir = folder.map(|path| Rc::new(Folder { path, workspace })))
     }
 
     /// In another folder.

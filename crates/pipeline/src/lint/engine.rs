@@ -137,6 +137,7 @@ fn reuses(agent: &Agent) -> bool {
 fn of_agent(agent: &Agent) -> Option<Use> {
     match &*agent.kind {
         "dockerfile" => Some(Use::Engine("`agent { dockerfile }`".to_owned())),
+        "kubernetes" => Some(Use::Sharing("`agent { kubernetes }`".to_owned())),
         "docker" => agent.field("args").and_then(text).and_then(|args| reaching(&args)),
         _ => None,
     }
@@ -164,6 +165,7 @@ pub(super) fn wish(object: Option<&Expr>, name: &Text, args: &[Arg]) -> Option<U
             "inside",
         ),
         (None, "withDockerContainer") => in_container(named(args, "args"), name),
+        (None, "container") => Some(Use::Sharing("`container`".to_owned())),
         _ => words(object, name).map(Use::Engine),
     }
 }

@@ -8,15 +8,17 @@ use model::request::{AgentSpec, DockerSpec};
 use super::Spot;
 use super::interpreter::Interpreter;
 use super::options::Options;
-use crate::declarative::model::Agent;
+use crate::declarative::model::{Agent, AgentValue};
 use crate::engine::Core;
 use crate::engine::body::Body;
 use crate::engine::fault::Fault;
 use crate::engine::scope::Scope;
+use crate::engine::values;
 use crate::globals::{containers, docker};
 use crate::steps::args::Args;
 use crate::steps::folder::workspace_path;
 use crate::steps::node::{Wish, on_agent};
+use crate::steps::pods::{PodTemplate, in_pod};
 use crate::steps::stage::{framed, marked};
 use crate::steps::{self, checkout_scm};
 
@@ -32,6 +34,8 @@ struct Wanted {
     at: Spot,
     /// The image is to be built of a file of the workspace.
     file: Option<DockerfileSpec>,
+    /// It is a pod of Kubernetes.
+    pod: Option<PodTemplate>,
 }
 
 /// `agent { dockerfile { … } }`
@@ -70,7 +74,12 @@ pub(super) async fn within(
         Some(file) => in_built_image(&it.core, file, next),
         None => next,
     };
-    let inside = in_sandbox(&it.core, wanted.workspace.clone(), checkout.then_some(sub), root, next);
+    let inside = match &wanted.pod {
+        // What is checked out is checked out by the node, whatever container steps run in by default.
+        Some(pod) => in_pod(&it.core, pod, next),
+        None => next,
+    };
+    let inside = in_sandbox(&it.core, wanted.workspace.clone(), checkout.then_some(sub), root, inside);
     if wanted.reuse && wanted.file.is_some() {
         return it.core.call_body(scope, inside, Vec::new()).await;
     }
@@ -214,14 +223,28 @@ async fn wanted(it: &Rc<Interpreter>, scope: &Scope, agent: &Agent) -> Result<Wa
                 build_words: text("additionalBuildArgs")?.unwrap_or_default(),
                 run_words: text("args")?.unwrap_or_default(),
             };
-            let wanted =
-                Wanted { spec: plain(), label, workspace, reuse, retries, at: it.spot(agent.span), file: Some(file) };
+            let wanted = Wanted {
+                spec: plain(),
+                label,
+                workspace,
+                reuse,
+                retries,
+                at: it.spot(agent.span),
+                file: Some(file),
+                pod: None,
+            };
             return Ok(wanted);
+        }
+        "kubernetes" => {
+            let template = pod(it, scope, agent, &args).await?;
+            let spec = template.node();
+            let at = it.spot(agent.span);
+            return Ok(Wanted { spec, label, workspace, reuse: false, retries, at, file: None, pod: Some(template) });
         }
         kind => {
             let text = format!("agent {{ {kind} }} is not supported yet");
             return Err(Fault::raised("java.lang.UnsupportedOperationException", text)
-                .with_hint("any, none, label, node, docker and dockerfile are"));
+                .with_hint("any, none, label, node, docker, dockerfile and kubernetes are"));
         }
     };
     let docker = matches!(spec, AgentSpec::Docker(_));
@@ -233,5 +256,34 @@ async fn wanted(it: &Rc<Interpreter>, scope: &Scope, agent: &Agent) -> Result<Wa
         retries,
         at: it.spot(agent.span),
         file: None,
+        pod: None,
     })
+}
+
+/// What `agent { kubernetes { … } }` says. Its manifest may be a file of the repository.
+async fn pod(it: &Rc<Interpreter>, scope: &Scope, agent: &Agent, args: &Args) -> Result<PodTemplate, Fault> {
+    let text = |name: &str| args.get(name).map(Value::to_text).filter(|text| !text.trim().is_empty());
+    let yaml = match (text("yaml"), text("yamlFile")) {
+        (Some(yaml), _) => Some(yaml),
+        (None, Some(file)) => Some(steps::read_of_repository(&it.core, &file).await?),
+        (None, None) => None,
+    };
+    let mut fields = args.clone();
+    // `containerTemplate { name 'x' … }` has fields of its own.
+    for field in &agent.fields {
+        if let AgentValue::Fields(inner) = &field.value {
+            let mut pairs = Vec::new();
+            for field in inner {
+                if let AgentValue::Expr(expr) = &field.value {
+                    pairs.push((field.name.to_string(), it.eval(scope, expr).await?));
+                }
+            }
+            let map = values::map(pairs.iter().map(|(name, value)| (name.as_str(), value.clone())));
+            fields.named.push((field.name.to_string(), map));
+        }
+    }
+    if text("inheritFrom").is_some() {
+        it.core.say(scope, "WARNING: inheritFrom is ignored: there are no templates of pods beside the definition");
+    }
+    PodTemplate::read(&fields, yaml.as_deref())
 }

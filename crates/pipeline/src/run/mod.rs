@@ -191,7 +191,20 @@ impl Program {
         if parsed.has_errors() {
             return Err(not_compiled(name, source, &parsed.diagnostics));
         }
-        let id = machine.load(&parsed.script, name).map_err(|found| not_compiled(name, source, &found))?;
+        let mut script = parsed.script;
+        let mut declared = None;
+        if let Some((statement, span, body)) = declarative::top_level_pipeline(&script) {
+            let (pipeline, found) = declarative::pipeline(source, &body, span, self.catalogue());
+            let pipeline = Rc::new(pipeline.ok_or_else(|| not_compiled(name, source, &found))?);
+            let mut closures = Closures::default();
+            closures.collect(&pipeline);
+            closures.put_into(&mut script, statement);
+            declared = Some((pipeline, span.start, closures));
+        }
+        let id = machine.load(&script, name).map_err(|found| not_compiled(name, source, &found))?;
+        if let Some((pipeline, start, closures)) = declared {
+            self.declare(id, start, pipeline, closures);
+        }
         self.add_source(id, name, source);
         Ok(id)
     }

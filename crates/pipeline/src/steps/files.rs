@@ -7,6 +7,7 @@ use model::request::{FileSet, Reply, Request};
 use super::args::Args;
 use super::{StepCall, unexpected};
 use crate::definition::{DefinitionKind, Surroundings, analyse};
+use crate::engine::Core;
 use crate::engine::fault::Fault;
 use crate::engine::scope::join_path;
 use crate::engine::values;
@@ -23,6 +24,23 @@ pub(crate) async fn read_file(call: StepCall) -> Result<Value, Fault> {
             Some(path) => Fault::raised("java.nio.file.NoSuchFileException", path.to_owned()),
             None => fault,
         }),
+    }
+}
+
+/// `readTrusted 'x'`: a file of the repository, for which no machine is needed.
+pub(crate) async fn read_trusted(call: StepCall) -> Result<Value, Fault> {
+    let path = call.args.text("path")?;
+    read_of_repository(&call.core, &path).await.map(|text| values::text(&text))
+}
+
+/// A file of the definition's own repository.
+pub(crate) async fn read_of_repository(core: &Core, path: &str) -> Result<String, Fault> {
+    if !core.facts.has_scm {
+        return Err(Fault::abort(format!("‘{path}’ cannot be read: this definition does not come from a repository")));
+    }
+    match core.ask(Request::ReadTrusted { path: path.to_owned() }).await? {
+        Reply::Text(text) => Ok(text),
+        reply => Err(unexpected(&reply)),
     }
 }
 

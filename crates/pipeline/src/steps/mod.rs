@@ -23,6 +23,7 @@ mod lock;
 mod maven;
 mod meta;
 pub(crate) mod node;
+pub(crate) mod pods;
 mod record;
 mod reports;
 mod scm;
@@ -56,6 +57,7 @@ use args::Args;
 
 pub(crate) use branches::{Branch, run_branches};
 pub(crate) use describable::SYMBOL;
+pub(crate) use files::read_of_repository;
 pub(crate) use lock::Locks;
 pub(crate) use scm::checkout_scm;
 
@@ -116,6 +118,7 @@ steps! {
     "cobertura" sole "coberturaReportFile" => reports::keep;
     "cucumber" sole "fileIncludePattern" => reports::keep;
     "compareVersions" => utility::version::compare_versions;
+    "container" sole "name" block true => pods::container;
     "deleteDir" => files::delete_dir;
     "dependencyCheckPublisher" => reports::keep;
     "dir" sole "path" block true => folder::dir;
@@ -150,6 +153,7 @@ steps! {
     "perfReport" sole "sourceDataFiles" => reports::keep;
     "plot" => reports::keep;
     "pmd" sole "pattern" => reports::keep;
+    "podTemplate" sole "name" block true => pods::pod_template;
     "powershell" sole "script" => shell::powershell;
     "prependToFile" => utility::files::prepend;
     "properties" sole "properties" => meta::properties;
@@ -167,6 +171,7 @@ steps! {
     "readManifest" => utility::manifest::read_manifest;
     "readMavenPom" => utility::maven::read_maven_pom;
     "readProperties" => utility::properties::read_properties;
+    "readTrusted" sole "path" => files::read_trusted;
     "readTOML" => utility::toml::read_toml;
     "readYaml" => utility::yaml::read_yaml;
     "retry" sole "count" block true => flow::retry;

@@ -4,8 +4,10 @@ use std::rc::Rc;
 
 use groovy::value::Value;
 use model::event::Event;
-use model::request::{AgentSpec, Reply, Request};
+use model::ids::JobId;
+use model::request::{AgentSpec, Allocated, Reply, Request};
 
+use super::pods::in_pod;
 use super::{StepCall, unexpected};
 use crate::engine::Core;
 use crate::engine::body::Body;
@@ -18,8 +20,13 @@ use crate::run::Spot;
 /// `node { … }`, `node('label') { … }`
 pub(crate) async fn node(call: StepCall) -> Result<Value, Fault> {
     let label = call.args.opt_text("label")?.filter(|l| !l.trim().is_empty());
-    let agent = label.clone().map_or(AgentSpec::Any, AgentSpec::Label);
     let body = call.args.body()?;
+    let pod = call.scope.pods.iter().rev().find(|template| label.is_some() && template.label == label).cloned();
+    if let Some(template) = pod {
+        let wish = Wish { agent: template.node(), label, at: call.at };
+        return on_agent(&call.core, &call.scope, wish, in_pod(&call.core, &template, body)).await;
+    }
+    let agent = label.clone().map_or(AgentSpec::Any, AgentSpec::Label);
     on_agent(&call.core, &call.scope, Wish { agent, label, at: call.at }, body).await
 }
 
@@ -41,12 +48,32 @@ pub(crate) struct Wish {
 /// Allocates a sandbox, runs a body in it, and releases it, whatever happens in between.
 pub(crate) async fn on_agent(core: &Rc<Core>, scope: &Scope, wish: Wish, body: Body) -> Result<Value, Fault> {
     let Wish { agent, label, at } = wish;
-    let Wanted { engine, shares } = at.map(|at| core.program.wanted_at(at)).unwrap_or_default();
     let scope = core.deeper(scope)?;
+    let container = matches!(agent, AgentSpec::Docker(_));
+    let beside = matches!(&agent, AgentSpec::Docker(docker) if docker.workspace_of.is_some());
+    let (job, place) = allocated(core, &scope, agent, at).await?;
+    core.say(&scope, &format!("Running on {} in {}", place.node_name, place.workspace));
+    let inner = scope.on_node(Rc::new(Node { job, place, container, label }));
+    // Another node is in no pod that is around this one.
+    let inner = if beside { inner } else { inner.with(|s| s.pod = None) };
+    core.mark(&scope, "{");
+    let result = core.call_body(&inner, body, Vec::new()).await;
+    core.mark(&scope, "}");
+    let released = released(core, job).await;
+    result.and_then(|value| released.map(|()| value))
+}
+
+/// Asks for a sandbox: its job, and what is said of it.
+pub(crate) async fn allocated(
+    core: &Rc<Core>,
+    scope: &Scope,
+    agent: AgentSpec,
+    at: Option<Spot>,
+) -> Result<(JobId, Allocated), Fault> {
+    let Wanted { engine, shares } = at.map(|at| core.program.wanted_at(at)).unwrap_or_default();
     core.check_interrupted()?;
     let job = core.next_job();
     core.event(Event::JobRequested { job, stage: scope.stage, agent: in_words(&agent) });
-    let container = matches!(agent, AgentSpec::Docker(_));
     let (reply, interruption) = core.ask_raw(Request::Allocate { job, agent, engine, shares }).await;
     let place = match reply {
         Reply::Allocated(place) => place,
@@ -61,15 +88,14 @@ pub(crate) async fn on_agent(core: &Rc<Core>, scope: &Scope, wish: Wish, body: B
         core.ask_to_the_end(Request::Release { job }).await;
         return Err(Fault::interrupted(interruption));
     }
-    core.say(&scope, &format!("Running on {} in {}", place.node_name, place.workspace));
-    let inner = scope.on_node(Rc::new(Node { job, place, container, label }));
-    core.mark(&scope, "{");
-    let result = core.call_body(&inner, body, Vec::new()).await;
-    core.mark(&scope, "}");
-    let released = core.ask_to_the_end(Request::Release { job }).await;
-    match (result, released) {
-        (Ok(_), Reply::Failed(failure)) => Err(Fault::failed(failure)),
-        (result, _) => result,
+    Ok((job, place))
+}
+
+/// Ends a job, whatever happens meanwhile.
+pub(crate) async fn released(core: &Rc<Core>, job: JobId) -> Result<(), Fault> {
+    match core.ask_to_the_end(Request::Release { job }).await {
+        Reply::Failed(failure) => Err(Fault::failed(failure)),
+        _ => Ok(()),
     }
 }
 

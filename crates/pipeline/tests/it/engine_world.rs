@@ -237,6 +237,10 @@ impl World {
                 Ok(given) => Reply::Credential(given),
                 Err(failure) => Reply::Failed(failure),
             },
+            Request::ReadTrusted { path } => {
+                let found = self.fixture.files.iter().find(|(name, _)| *name == path);
+                Reply::Text(found.ok_or_else(|| format!("{path}: no such file"))?.1.clone())
+            }
             Request::Now => Reply::Time(self.now_ms),
             Request::Input(Question { message, .. }) => match self.decisions.pop_front() {
                 Some(values) => Reply::Decided { by: "alice".to_owned(), values },

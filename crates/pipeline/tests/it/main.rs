@@ -11,6 +11,7 @@ mod engine_docker;
 mod engine_globals;
 mod engine_library;
 mod engine_plugins;
+mod engine_pods;
 mod engine_properties;
 mod engine_scripts;
 mod engine_steps;

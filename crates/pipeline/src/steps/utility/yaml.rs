@@ -16,7 +16,7 @@ use crate::engine::values;
 /// Java's name of the exception for what is no YAML.
 const YAML_EXCEPTION: &str = "org.yaml.snakeyaml.error.YAMLException";
 /// How often collections may be named again, where nothing is said of it.
-const MAX_ALIASES: i64 = 50;
+pub(crate) const MAX_ALIASES: i64 = 50;
 /// The most that may be said.
 const MOST_ALIASES: i64 = 1000;
 /// A key that brings the entries of other maps.
@@ -95,7 +95,7 @@ struct Reader {
 }
 
 /// All documents of a text.
-fn parse(text: &str, most_aliases: i64) -> Result<Vec<Value>, String> {
+pub(crate) fn parse(text: &str, most_aliases: i64) -> Result<Vec<Value>, String> {
     let mut reader = Reader::default();
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| error.to_string())?;

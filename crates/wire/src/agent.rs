@@ -310,7 +310,7 @@ pub enum Check {
         /// Which run.
         run: RunId,
         /// Where its definition is.
-        source: Source,
+        source: Box<Source>,
         /// Name of that file.
         file: String,
         /// What the run starts with.

@@ -43,8 +43,7 @@ fn parse(text: &str) -> Vec<Item> {
     // The open lists, outermost first.
     let mut open: Vec<Vec<Item>> = vec![Vec::new()];
     let mut word = String::new();
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
+    for c in text.chars() {
         let last = open.last_mut().expect("there is one");
         match c {
             '.' => last.push(item(&mut word, false)),

@@ -52,6 +52,18 @@ pub(crate) fn to_type(ctx: &mut Ctx<'_>, value: &Value, name: &str, explicit: bo
             }
             _ => Ok(None),
         },
+        // One kind of value stands for all writers of text.
+        "java.io.StringWriter"
+        | "java.io.PrintWriter"
+        | "java.io.BufferedWriter"
+        | "java.io.Writer"
+        | "java.lang.Appendable"
+        | "java.lang.StringBuffer"
+        | "java.lang.StringBuilder"
+            if matches!(value, Value::Buffer(_)) =>
+        {
+            yes(value.clone())
+        }
         "java.lang.CharSequence" if is_number(value) => yes(ctx.text(value)?),
         "java.util.regex.Pattern" => {
             let text = ctx.text(value)?;

@@ -160,6 +160,8 @@ fn one(ctx: &mut Ctx<'_>, spec: &Spec, value: &Value) -> Result<String, Fault> {
         }
         'x' | 'X' | 'o' => {
             let bits = match value {
+                // Bytes are integers here; who writes two digits means one.
+                Value::Int(n) if spec.width == 2 && (-128..0).contains(n) => u64::from(*n as u8),
                 Value::Int(n) => u64::from(*n as u32),
                 Value::Long(n) => *n as u64,
                 _ => return Err(wrong(ctx)),

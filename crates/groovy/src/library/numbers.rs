@@ -186,6 +186,10 @@ pub(crate) fn step(ctx: &mut Ctx<'_>, value: &Value, name: &str) -> Result<Value
         (_, Value::Null) => {
             return Err(ctx.world.null_pointer(format!("Cannot invoke method {name}() on null object")));
         }
+        (_, Value::Object(o)) if o.java().is_some() => match super::method(ctx, value, name, &[])? {
+            Some(next) => next,
+            None => return Err(ctx.world.missing_method(name, &value.type_name(), false, &[])),
+        },
         ("next", Value::Str(s)) => super::text::neighbour(s, 1),
         ("previous", Value::Str(s)) => super::text::neighbour(s, -1),
         ("next", Value::Char(c)) => Value::Char(c.wrapping_add(1)),
@@ -218,6 +222,11 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, n: &Value, name: &str, args: &[Value]) -
         return super::operators::binary(ctx, op, n, other);
     }
     match (name, args) {
+        ("toString", [radix]) if matches!(n, Value::BigInt(_)) => {
+            let Value::BigInt(n) = n else { return Ok(None) };
+            let radix = super::int(radix).and_then(|r| u32::try_from(r).ok()).filter(|r| (2..=36).contains(r));
+            ctx.new_str(n.to_str_radix(radix.unwrap_or(10))).map(Some)
+        }
         ("intValue" | "toInteger" | "shortValue" | "byteValue", []) => yes(Value::Int(truncated(n) as i32)),
         ("longValue" | "toLong", []) => yes(Value::Long(truncated(n))),
         ("doubleValue" | "toDouble", []) => yes(Value::Double(to_f64(n).unwrap_or(f64::NAN))),

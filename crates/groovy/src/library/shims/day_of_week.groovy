@@ -6,7 +6,7 @@ enum DayOfWeek {
     }
     static from(date) { date.getDayOfWeek() }
     int getValue() { ordinal() + 1 }
-    def plus(days) { values()[Math.floorMod((ordinal() + days) as long, 7L) as int] }
+    def plus(days) { java.time.DayOfWeek.values()[Math.floorMod((ordinal() + days) as long, 7L) as int] }
     def minus(days) { plus(-days) }
     String getDisplayName(style, locale) {
         def full = name().toLowerCase().capitalize()

@@ -6,7 +6,7 @@ enum Month {
     }
     static from(date) { date.getMonth() }
     int getValue() { ordinal() + 1 }
-    def plus(months) { values()[Math.floorMod((ordinal() + months) as long, 12L) as int] }
+    def plus(months) { java.time.Month.values()[Math.floorMod((ordinal() + months) as long, 12L) as int] }
     def minus(months) { plus(-months) }
     int maxLength() { [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31][ordinal()] }
     int length(leap) { ordinal() == 1 && !leap ? 28 : maxLength() }

@@ -82,7 +82,8 @@ impl Checks {
     /// Why nobody has read it: the definition's fault, or the repository's, or nobody's who has made them.
     pub(crate) async fn plan(&self, hub: &Hub, run: &Run, config: &ProjectConfig) -> Result<Plan, Failure> {
         let facts = Box::new(RunFacts { libraries: config.implicit_libraries(), ..run.facts.clone() });
-        let (source, file, libraries) = (Box::new(config.source_of(run)), config.file.clone(), config.shared_libraries());
+        let (source, file, libraries) =
+            (Box::new(config.source_of(run)), config.file.clone(), config.shared_libraries());
         let what = Check::Plan { run: run.id, source, file, facts, libraries };
         match self.read(hub, &line::of_project(config), what).await? {
             Checked::Plan(plan) => Ok(plan),

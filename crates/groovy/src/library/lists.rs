@@ -41,9 +41,6 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, this: &Value, l: &Rc<List>, name: &str, 
     if let Some(found) = reading(ctx, this, l, name, args)? {
         return Ok(Some(found));
     }
-    if let Some(found) = super::bytes::method(ctx, l, name, args)? {
-        return Ok(Some(found));
-    }
     if !l.is_array() {
         if let Some(found) = changing(ctx, this, l, name, args)? {
             return Ok(Some(found));

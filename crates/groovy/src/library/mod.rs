@@ -113,7 +113,10 @@ fn known_method(ctx: &mut Ctx<'_>, receiver: &Value, name: &str, args: &[Value])
             }
             _ => strings::method(ctx, &ctx.str(receiver)?, name, args)?,
         },
-        Value::List(l) => lists::method(ctx, receiver, l, name, args)?,
+        Value::List(l) => match bytes::method(ctx, l, name, args)? {
+            Some(value) => Some(value),
+            None => lists::method(ctx, receiver, l, name, args)?,
+        },
         Value::Range(r) => range::method(ctx, r, name, args)?,
         Value::Map(m) => maps::method(ctx, receiver, m, name, args)?,
         Value::Set(s) => sets::method(ctx, receiver, s, name, args)?,

@@ -379,7 +379,7 @@ impl Vm<'_> {
         // A method of one of them.
         for target in &targets {
             if let Some(func) = self.method_of(target, base, name)? {
-                let this = if is_static(&func) { self.class_value(target) } else { target.clone() };
+                let this = if is_static(&func) { super::name::class_value(target) } else { target.clone() };
                 return self.call_function(func, this, None, at, base, Landing::Push);
             }
             if let Value::Host(host) = target
@@ -402,7 +402,7 @@ impl Vm<'_> {
         if let Some(step) = self.call_variable(at, base, name, &targets)? {
             return Ok(step);
         }
-        if let Some(target) = taker_of_names(&targets) {
+        if let Some(target) = super::name::taker_of_names(&targets) {
             self.f.stack[at] = target.clone();
             return self.call_missing(target.clone(), at, base, name, Landing::Push);
         }
@@ -464,13 +464,6 @@ impl Vm<'_> {
         self.call_missing(first, at, base, name, Landing::Push)
     }
 
-    fn class_value(&self, target: &Value) -> Value {
-        match target {
-            Value::Object(o) => Value::Class(o.class.clone()),
-            other => other.clone(),
-        }
-    }
-
     /// The method of a script class that an unqualified call means.
     fn method_of(&mut self, target: &Value, base: usize, name: &str) -> Result<Option<Rc<Function>>, Fault> {
         let class = match target {
@@ -514,13 +507,6 @@ impl Vm<'_> {
             }
         })
     }
-}
-
-/// An object with a `methodMissing` that names mean before they mean the script, and so the host.
-fn taker_of_names(targets: &[Value]) -> Option<&Value> {
-    let before = targets.iter().take_while(|t| t.script_id().is_none());
-    let mut before = before.filter(|t| matches!(t, Value::Object(o) if o.class.has_method("methodMissing")));
-    before.next()
 }
 
 pub(super) fn is_static(func: &Function) -> bool {

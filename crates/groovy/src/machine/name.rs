@@ -256,3 +256,18 @@ fn closure_order(c: &Closure) -> Vec<Value> {
         Strategy::ToSelf => Vec::new(),
     }
 }
+
+/// An object with a `methodMissing` that names mean before they mean the script, and so the host.
+pub(super) fn taker_of_names(targets: &[Value]) -> Option<&Value> {
+    let before = targets.iter().take_while(|t| t.script_id().is_none());
+    let mut before = before.filter(|t| matches!(t, Value::Object(o) if o.class.has_method("methodMissing")));
+    before.next()
+}
+
+/// The class of an object; a class itself.
+pub(super) fn class_value(target: &Value) -> Value {
+    match target {
+        Value::Object(o) => Value::Class(o.class.clone()),
+        other => other.clone(),
+    }
+}

@@ -4,6 +4,7 @@ mod asks;
 mod classes;
 mod code;
 pub(crate) mod engine;
+mod members;
 mod model;
 pub(crate) mod names;
 pub mod rules;

@@ -5,14 +5,15 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use groovy::ast::{
-    Annotation, Arg, Block, Class, Closure, Constant, Expr, ExprKind, Import, Local, LocalTarget, MapEntry, MapKey,
-    Member, Method, Param, Script, Stmt, StmtKind, StrPart, Text,
+    Annotation, Arg, Block, Class, Closure, Expr, ExprKind, Import, Local, LocalTarget, MapEntry, MapKey, Member,
+    Method, Param, Script, Stmt, StmtKind, StrPart, Text,
 };
 use groovy::span::Span;
 
 use crate::catalogue::Kind;
 use crate::declarative::model::PostCondition;
 
+use super::members::{ClassMember, member_of};
 use super::names::is_internal;
 use super::variables::{Pieces, Variables};
 use super::words::{DEFINING, HARMLESS_IMPORTS, PLAIN_CLOSURE, TRANSFORMS};
@@ -34,7 +35,7 @@ pub(super) struct Facts {
     /// Uses of Jenkins' own Java objects: what is named, and where.
     pub internals: Vec<(Text, Span)>,
     /// Members of classes, and of objects whose class can be seen: class, `new` where it is of an object, member, where.
-    pub members: Vec<(Text, bool, Text, Span)>,
+    pub members: Vec<ClassMember>,
     /// Classes that are made an object of.
     pub made: Vec<(Text, Span)>,
     /// What an import calls by another name: that name, and the full one.
@@ -152,8 +153,7 @@ impl<'a> Walk<'a> {
         if is_internal(&import.path) && !HARMLESS_IMPORTS.contains(&&*import.path) {
             self.facts.internals.push((import.path.clone(), import.span));
         }
-        let last = import.path.rsplit('.').next().unwrap_or_default();
-        let name = import.alias.clone().unwrap_or_else(|| last.into());
+        let name = import.alias.clone().unwrap_or_else(|| import.path.rsplit('.').next().unwrap_or_default().into());
         self.define(&name);
         if import.star {
             // Any class may be one of that package.
@@ -355,22 +355,10 @@ impl<'a> Walk<'a> {
     fn internal(&mut self, object: &Expr, member: &Member) {
         let Member::Name(name, span) = member else { return };
         self.facts.library |= &**name == "metaClass";
-        match &*object.kind {
-            ExprKind::New { ty, .. } => self.facts.members.push((ty.name.clone(), true, name.clone(), *span)),
-            ExprKind::Constant(Constant::Str(_)) | ExprKind::GString(_) => {
-                self.facts.members.push(("String".into(), true, name.clone(), *span))
-            }
-            ExprKind::List(_) => self.facts.members.push(("java.util.List".into(), true, name.clone(), *span)),
-            _ => {
-                if let Some(class) = class_path(object) {
-                    self.facts.members.push((class, false, name.clone(), *span));
-                }
-            }
-        }
+        self.facts.members.extend(member_of(object, name, *span));
         let jenkins = matches!(&*object.kind, ExprKind::Name(n) if matches!(&**n, "Jenkins" | "Hudson"));
         if jenkins || matches!(&**name, "rawBuild" | "getRawBuild") {
-            let text = if jenkins { format!("Jenkins.{name}").into() } else { name.clone() };
-            self.facts.internals.push((text, *span));
+            self.facts.internals.push((if jenkins { format!("Jenkins.{name}").into() } else { name.clone() }, *span));
         }
     }
 
@@ -504,27 +492,4 @@ impl<'a> Walk<'a> {
             }
         }
     }
-}
-
-/// `System`, `java.lang.System`: the class that an expression names.
-fn class_path(expr: &Expr) -> Option<Text> {
-    let mut parts: Vec<&str> = Vec::new();
-    let mut next = expr;
-    // No class stands deeper.
-    for _ in 0..8 {
-        match &*next.kind {
-            ExprKind::Property { object, member: Member::Name(name, _), .. } => {
-                parts.push(name);
-                next = object;
-            }
-            ExprKind::Name(name) => {
-                parts.push(name);
-                parts.reverse();
-                let is_class = parts.last().is_some_and(|p| p.starts_with(|c: char| c.is_ascii_uppercase()));
-                return is_class.then(|| parts.join(".").into());
-            }
-            _ => return None,
-        }
-    }
-    None
 }

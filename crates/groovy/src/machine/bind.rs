@@ -18,6 +18,14 @@ impl World {
         {
             return Some(only.clone());
         }
+        // As Groovy has it: what wants one argument and gets none has null, where there is nothing else to choose.
+        if let [only] = candidates
+            && let [Parameter { has_default: false, .. }] = &only.params[..]
+            && args.is_empty()
+            && !only.varargs
+        {
+            return Some(only.clone());
+        }
         let mut best: Option<(u32, &Rc<Function>)> = None;
         for function in candidates {
             let fit = self.fit(function, args);

@@ -90,6 +90,9 @@ impl Vm<'_> {
     /// `receiver.name(args)`.
     pub(super) fn call_method(&mut self, at: usize, base: usize, name: &str, named: bool, landing: Landing) -> Step {
         let receiver = self.f.stack[at].clone();
+        if self.takes(&receiver, name) {
+            return self.call_taken(receiver, at, base, name.into(), landing);
+        }
         match &receiver {
             Value::Closure(closure) => match name {
                 "call" | "doCall" => return self.call_closure(closure.clone(), at, base, landing),
@@ -247,16 +250,7 @@ impl Vm<'_> {
         let mut args = self.f.stack.split_off(base);
         let named = if named && !args.is_empty() { Some(args.remove(0)) } else { None };
         self.f.stack.truncate(at);
-        let call = HostCall { receiver, name, named, args, span, script };
-        match landing {
-            Landing::Push => Ok(self.suspend(call)),
-            other => {
-                // The answer goes elsewhere than on the stack: a frame that only returns it waits for it.
-                let func = self.world.prelude.identity();
-                self.push_frame(func, Value::Null, None, at, at, u64::MAX, other)?;
-                Ok(self.suspend(call))
-            }
-        }
+        self.wait_for(HostCall { target: None, receiver, name, named, args, span, script }, at, landing)
     }
 
     /// Calls a value: a closure, or an object with a `call` method.
@@ -378,6 +372,9 @@ impl Vm<'_> {
         let targets = self.targets();
         // A method of one of them.
         for target in &targets {
+            if self.takes(target, name) {
+                return self.call_taken(target.clone(), at, base, name.clone(), Landing::Push);
+            }
             if let Some(func) = self.method_of(target, base, name)? {
                 let this = if is_static(&func) { super::name::class_value(target) } else { target.clone() };
                 return self.call_function(func, this, None, at, base, Landing::Push);

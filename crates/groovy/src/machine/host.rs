@@ -48,6 +48,14 @@ pub trait Host {
         None
     }
 
+    /// Whether calls of `name` on this object are the host's before they are the object's own methods: a [`HostCall`] with that
+    /// target. Asked of each call in a script, so that a test can stand between the script and what it calls. What a fiber starts
+    /// with is not asked for: the host makes a call that it has taken with [`super::Machine::start_method`].
+    fn takes(&self, target: &Value, name: &str) -> bool {
+        let _ = (target, name);
+        false
+    }
+
     /// `println` and `print`, with the line break where there is one.
     fn print(&mut self, text: &str);
 }
@@ -55,6 +63,8 @@ pub trait Host {
 /// A call that the host answers later, with [`super::Machine::resume`].
 #[derive(Clone, Debug)]
 pub struct HostCall {
+    /// The object of a call that [`Host::takes`]. Its arguments are as the script gave them: named ones are a map, the first.
+    pub target: Option<Value>,
     /// The host object, or `None` for an unqualified call (and for one on the script itself).
     pub receiver: Option<Rc<HostRef>>,
     /// Name of the method.

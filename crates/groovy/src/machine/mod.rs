@@ -30,6 +30,7 @@ mod plain;
 mod prelude;
 mod property;
 mod shims;
+mod taken;
 mod unwind;
 mod world;
 

@@ -401,3 +401,71 @@ fn a_delegate_that_takes_every_name_comes_before_the_host() {
     let source = "def b = new groovy.json.JsonBuilder()\nb { echo 'x'; inner { sh 1 } }\necho b.toString()";
     assert_eq!(log(source), vec![r#"echo({"echo":"x","inner":{"sh":1}})"#, "= did echo"]);
 }
+
+/// A host that takes some calls of scripts' objects before their own methods.
+struct Taker;
+
+impl Host for Taker {
+    fn has_method(&self, _: Option<&HostRef>, _: &str) -> bool {
+        false
+    }
+
+    fn property(&mut self, _: Option<&HostRef>, _: &str) -> Option<Result<Value, Value>> {
+        None
+    }
+
+    fn set_property(&mut self, _: Option<&HostRef>, _: &str, _: &Value) -> Option<Result<(), Value>> {
+        None
+    }
+
+    fn construct(&mut self, _: &str, _: &[Value]) -> Option<Result<Value, Value>> {
+        None
+    }
+
+    fn takes(&self, target: &Value, name: &str) -> bool {
+        match &*target.type_name() {
+            "WorkflowScript" => name != "println",
+            "Tool" => name == "cut",
+            _ => false,
+        }
+    }
+
+    fn print(&mut self, _: &str) {}
+}
+
+#[test]
+fn a_host_takes_calls_before_the_methods_of_their_objects_and_can_make_them() {
+    let source = "class Tool { def cut(x) { 'cut ' + x }; def both(x) { cut(x) + ' ' + whole(x) }; def whole(x) { 'whole ' + x } }
+        def own(Map named, x) { \"own ${named.a} $x\" }
+        def later = { -> own(a: 1, 2) }
+        [own(a: 0, 'x'), later(), new Tool().both('y'), [3].collect { nothing(it) }]";
+    let (mut machine, main) = machine(source);
+    let (mut fibers, mut seen) = (vec![main], Vec::new());
+    let value = loop {
+        match machine.run(*fibers.last().unwrap(), &mut Taker) {
+            Stepped::Slice => {}
+            Stepped::Call(call) => {
+                let target = call.target.unwrap();
+                let args = Value::list(call.args.clone());
+                seen.push(format!("{}.{}{}", target.type_name(), call.name, args.to_text()));
+                match &*call.name {
+                    "nothing" => machine.resume(*fibers.last().unwrap(), Ok(Value::str("of the host"))),
+                    name => fibers.push(machine.start_method(target, name, call.args)),
+                }
+            }
+            Stepped::Finished(value) => {
+                fibers.pop();
+                match fibers.last() {
+                    Some(waiting) => machine.resume(*waiting, Ok(value)),
+                    None => break value,
+                }
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(value.to_text(), "[own 0 x, own 1 2, cut y whole y, [of the host]]");
+    assert_eq!(
+        seen,
+        ["WorkflowScript.own[[a:0], x]", "WorkflowScript.own[[a:1], 2]", "Tool.cut[y]", "WorkflowScript.nothing[3]"]
+    );
+}

@@ -147,6 +147,11 @@ fn variables_of_a_library_are_scripts_of_their_own() {
         // Names of a library's script are no names of the definition's, and the other way round.
         ("counter.remember(); binding.hasVariable('seen')", "false"),
         ("seen = 1; counter.remember(); seen", "1"),
+        ("binding.setVariable('seen', 2); [seen, getBinding().getVariable('seen')].toString()", "[2, 2]"),
+        (
+            "binding.getVariable('none')",
+            "groovy.lang.MissingPropertyException: No such property: none for class: groovy.lang.Binding",
+        ),
         // What the definition declares itself goes first.
         ("def say(x) { 'own ' + x }\nsay('x')", "own x"),
         ("def say = { 'closure ' + it }\nsay('x')", "closure x"),

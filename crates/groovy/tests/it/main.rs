@@ -11,3 +11,4 @@ mod parse_mutation;
 mod parse_syntax;
 mod parse_verdicts;
 mod values;
+mod yardstick;

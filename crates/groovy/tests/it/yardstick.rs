@@ -41,6 +41,39 @@ fn the_tests_of_a_public_library_pass() {
     assert!(unexpected.is_empty(), "{} of {}:\n{}", unexpected.len(), cases.len(), unexpected.join("\n"));
 }
 
+#[test]
+fn files_of_public_libraries_compile() {
+    let Some(folders) = std::env::var_os("COFFERDAM_LIBRARIES") else {
+        println!("skipped: COFFERDAM_LIBRARIES names no folders of shared libraries");
+        return;
+    };
+    let (mut count, mut wrong) = (0, Vec::new());
+    for folder in std::env::split_paths(&folders) {
+        let mut sources = Vec::new();
+        for path in ["src", "vars"].iter().flat_map(|part| groovy_files(&folder.join(part))) {
+            count += 1;
+            match Source::read(&path) {
+                Ok(source) => sources.push(source),
+                Err(why) => wrong.push(why),
+            }
+        }
+        let is_global = |source: &Source| source.path.starts_with(folder.join("vars"));
+        let files: Vec<LibraryFile<'_>> = sources
+            .iter()
+            .map(|source| LibraryFile {
+                script: &source.script,
+                class: &source.class,
+                global: is_global(source).then_some(&source.class),
+            })
+            .collect();
+        let loaded = Machine::new(MachineLimits::default()).load_library(&files);
+        for (result, source) in loaded.into_iter().zip(&sources) {
+            wrong.extend(result.err().map(|found| format!("{}: {found:?}", source.path.display())));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {count}:\n{}", wrong.len(), wrong.join("\n"));
+}
+
 /// A file, read and parsed.
 struct Source {
     path: PathBuf,
@@ -49,12 +82,14 @@ struct Source {
 }
 
 impl Source {
-    fn read(path: &Path) -> Source {
-        let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-        let parsed = groovy::parse(&text);
-        assert!(!parsed.has_errors(), "{}: {:?}", path.display(), parsed.diagnostics);
+    fn read(path: &Path) -> Result<Source, String> {
+        let text = std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
+        let parsed = groovy::parse(&String::from_utf8_lossy(&text));
+        if parsed.has_errors() {
+            return Err(format!("{}: {:?}", path.display(), parsed.diagnostics));
+        }
         let class = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        Source { path: path.to_owned(), class, script: parsed.script }
+        Ok(Source { path: path.to_owned(), class, script: parsed.script })
     }
 }
 
@@ -85,8 +120,8 @@ impl Sources {
             .collect();
         Sources {
             folder: folder.to_owned(),
-            classes: files.iter().map(|path| Source::read(path)).collect(),
-            variables: groovy_files(&folder.join("vars")).iter().map(|path| Source::read(path)).collect(),
+            classes: files.iter().map(|path| Source::read(path).unwrap()).collect(),
+            variables: groovy_files(&folder.join("vars")).iter().map(|path| Source::read(path).unwrap()).collect(),
         }
     }
 
@@ -141,7 +176,8 @@ fn groovy_files(folder: &Path) -> Vec<PathBuf> {
     let mut folders = vec![folder.to_owned()];
     let mut found = Vec::new();
     while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display())) {
+        // A library may be without one of the folders.
+        for entry in std::fs::read_dir(&folder).into_iter().flatten() {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);

@@ -243,7 +243,7 @@ pub enum StmtKind {
     Throw(Expr),
     /// `assert x : message`
     Assert { cond: Expr, message: Option<Expr> },
-    /// `synchronized (x) { … }`: parsed; the compiler refuses it, as Jenkins does.
+    /// `synchronized (x) { … }`: the compiler refuses it outside of `@NonCPS` methods, as Jenkins does.
     Synchronized { lock: Expr, body: Block },
     /// A block in braces where a statement stands.
     Block(Block),

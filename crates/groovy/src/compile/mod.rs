@@ -105,6 +105,8 @@ pub enum Code<'a> {
 }
 
 struct Compiler<'s> {
+    /// In a method that Jenkins runs in one go (`@NonCPS`).
+    whole: bool,
     scope: &'s Scope,
     /// Functions being compiled, outermost first.
     stack: Vec<Builder>,
@@ -121,6 +123,7 @@ struct Compiler<'s> {
 impl<'s> Compiler<'s> {
     fn new(scope: &'s Scope) -> Self {
         Compiler {
+            whole: false,
             scope,
             stack: Vec::new(),
             diagnostics: Vec::new(),
@@ -227,6 +230,9 @@ impl<'s> Compiler<'s> {
             builder.returns = self.scope.names.ty(ty);
         }
         self.stack.push(builder);
+        let is_whole = method.modifiers.annotations.iter().any(|a| a.name.rsplit('.').next() == Some("NonCPS"));
+        let around = self.whole;
+        self.whole = around || is_whole;
         self.params(&method.params);
         match &method.body {
             Some(body) if void || is_constructor => {
@@ -242,6 +248,7 @@ impl<'s> Compiler<'s> {
                 self.emit(Op::RecordName(name), method.span);
             }
         }
+        self.whole = around;
         self.pop()
     }
 

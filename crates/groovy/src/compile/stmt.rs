@@ -42,6 +42,10 @@ impl Compiler<'_> {
             }
             StmtKind::If { cond, then, otherwise } => self.if_chain(cond, then, otherwise.as_deref(), true, span),
             StmtKind::Block(b) => self.tail_stmts(&b.stmts, b.span),
+            StmtKind::Synchronized { lock, body } if self.whole => {
+                self.effect(lock);
+                self.tail_stmts(&body.stmts, body.span);
+            }
             StmtKind::Try { body, catches, finally } => self.try_statement(body, catches, finally.as_ref(), true, span),
             StmtKind::Switch { subject, cases } if stmt.labels.is_empty() => {
                 self.switch(subject, cases, &[], true, span)
@@ -120,8 +124,13 @@ impl Compiler<'_> {
                 self.emit(Op::Throw, span);
             }
             StmtKind::Assert { cond, message } => self.assert(cond, message.as_ref(), span),
+            // There is one thread: nothing waits for a lock.
+            StmtKind::Synchronized { lock, body } if self.whole => {
+                self.effect(lock);
+                self.block(body);
+            }
             StmtKind::Synchronized { .. } => {
-                self.error(span, "synchronized is not supported: there is only one thread");
+                self.error(span, "synchronized is not supported outside of @NonCPS methods: there is only one thread");
             }
             StmtKind::Block(b) => self.block(b),
             StmtKind::Empty => {}

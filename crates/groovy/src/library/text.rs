@@ -107,7 +107,12 @@ fn strip_indent(s: &str, count: Option<usize>) -> String {
     let indent = |l: &String| l.chars().take_while(|c| c.is_whitespace()).count();
     let least = parts.iter().filter(|l| !l.trim().is_empty()).map(indent).min().unwrap_or(0);
     let count = count.unwrap_or(least);
-    let out: Vec<String> = parts.iter().map(|l| l.chars().skip(count.min(indent(l))).collect()).collect();
+    if count == 0 {
+        return s.to_owned();
+    }
+    // Nothing is left of a line that is blank.
+    let strip = |l: &String| if l.trim().is_empty() { String::new() } else { l.chars().skip(count).collect() };
+    let out: Vec<String> = parts.iter().map(strip).collect();
     let end = if s.ends_with('\n') { "\n" } else { "" };
     out.join("\n") + end
 }

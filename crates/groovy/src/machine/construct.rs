@@ -16,7 +16,7 @@ impl Vm<'_> {
     }
 
     fn new_object(&mut self, name: &Text, at: usize, base: usize, named: bool) -> Step {
-        match self.world.class(name) {
+        match self.world.class(name).or_else(|| self.inherited_class(name)) {
             Some(class) if class.script.is_some() => self.construct(class, at, base, named, Landing::Push),
             Some(class) => {
                 let depth = self.f.frames.len();

@@ -10,7 +10,7 @@ use super::fiber::Landing;
 use super::need::Fault;
 use super::property::Found;
 use crate::ast::Text;
-use crate::value::{Closure, Native, Strategy, Value};
+use crate::value::{Class, Closure, Native, Strategy, Value};
 
 /// Closures looked through for one name; owners and delegates may form circles.
 const TARGETS_MAX: usize = 200;
@@ -73,11 +73,25 @@ impl Vm<'_> {
                 Found::Missing => {}
             }
         }
-        if let Some(class) = self.world.class(name) {
+        if let Some(class) = self.world.class(name).or_else(|| self.inherited_class(name)) {
             self.f.stack.push(Value::Class(class));
             return Ok(Flow::Next);
         }
         self.missing_name(name, &targets)
+    }
+
+    /// A class inside of one of the classes above the one whose code runs.
+    pub(super) fn inherited_class(&self, name: &str) -> Option<Rc<Class>> {
+        let mut around = self.f.frames.last()?.func.class.as_ref().and_then(|class| self.world.class(class));
+        while let Some(class) = around {
+            let above = class.lineage().into_iter().skip(1);
+            let mut inside = above.filter_map(|ancestor| self.world.class(&format!("{}${name}", ancestor.name)));
+            if let Some(found) = inside.next() {
+                return Some(found);
+            }
+            around = class.script.as_ref().and_then(|s| s.outer.as_ref()).and_then(|outer| self.world.class(outer));
+        }
+        None
     }
 
     /// `propertyMissing`, or the exception.
@@ -149,7 +163,7 @@ impl Vm<'_> {
     }
 
     /// Static fields of a class and of the classes around it.
-    fn static_name(&mut self, class: &Rc<crate::value::Class>, name: &str) -> Result<Found, Fault> {
+    fn static_name(&mut self, class: &Rc<Class>, name: &str) -> Result<Found, Fault> {
         let mut next = Some(class.clone());
         while let Some(class) = next {
             self.ready(&class)?;

@@ -101,6 +101,15 @@ fn classes_of_a_library_know_one_another_and_are_known_by_import() {
             "saw own helps",
         ),
         ("import org.acme.Tool\nTool.name", "org.acme.Tool"),
+        // A class inside of a superclass is known in the classes below.
+        (
+            "import org.acme.Tool\nclass Mine extends Tool { Mine() { super('own') }; def part() { [Part.name, new Part().size] } }\nnew Mine().part().toString()",
+            "[org.acme.Tool$Part, 3]",
+        ),
+        (
+            "@NonCPS\ndef both(x) { synchronized (x) { x << 1 }; synchronized (x) { x << 2 } }\nboth([]).toString()",
+            "[1, 2]",
+        ),
         ("import org.acme.Zot\ndef z = new Zot()\nz.greet('a') + ', ' + z.greet('b')", "hello a 1, hello b 2"),
         // Those of `library 'x'`, which comes when the script is compiled already.
         ("library.org.acme.Tool.new('y').toString()", "saw y helps"),

@@ -242,7 +242,7 @@ pub enum StmtKind {
     /// `throw x`
     Throw(Expr),
     /// `assert x : message`
-    Assert { cond: Expr, message: Option<Expr> },
+    Assert { cond: Expr, message: Option<Expr>, text: Text },
     /// `synchronized (x) { … }`: the compiler refuses it outside of `@NonCPS` methods, as Jenkins does.
     Synchronized { lock: Expr, body: Block },
     /// A block in braces where a statement stands.

@@ -34,9 +34,19 @@ impl Compiler<'_> {
         let ExprKind::Name(name) = &*target.kind else { return };
         match self.variable(name) {
             Some(variable) => {
-                self.coerce(&variable.ty, span);
-                if keep {
-                    self.emit(Op::Dup, span);
+                // What a closure assigns is converted on its way in, and may be null; the value of the assignment is what was given.
+                if matches!(variable.place, Place::Captured(_)) && variable.ty != Type::Any {
+                    if keep {
+                        self.emit(Op::Dup, span);
+                    }
+                    let null = self.emit(Op::JumpNull(0), span);
+                    self.coerce(&variable.ty, span);
+                    self.f().patch(null);
+                } else {
+                    self.coerce(&variable.ty, span);
+                    if keep {
+                        self.emit(Op::Dup, span);
+                    }
                 }
                 self.store_place(variable.place, span);
             }

@@ -18,15 +18,18 @@ impl Compiler<'_> {
                 self.emit(Op::ListAdd, span);
             }
             self.list_items(args);
-            return Site { name, count: 1, named, spread: true, dynamic: false };
+            return Site { name, count: 1, named, spread: true, dynamic: false, casts: Vec::new() };
         }
-        let mut count = 0u16;
+        let (mut count, mut casts) = (0u16, Vec::new());
         if named {
             self.named_map(args, span);
             count += 1;
         }
         for arg in args {
             if let Arg::Positional(e) = arg {
+                if let ExprKind::Cast { ty, .. } = &*e.kind {
+                    casts.push((count, self.scope.names.ty(ty)));
+                }
                 self.expr(e);
                 count = count.saturating_add(1);
             }
@@ -34,7 +37,7 @@ impl Compiler<'_> {
         if count > 4_000 {
             self.error(span, "too many arguments");
         }
-        Site { name, count, named, spread: false, dynamic: false }
+        Site { name, count, named, spread: false, dynamic: false, casts }
     }
 
     fn named_map(&mut self, args: &[Arg], span: Span) {

@@ -39,7 +39,10 @@ impl Compiler<'_> {
             ExprKind::Closure(c) => self.closure(c, span),
             ExprKind::Binary { .. } => self.binary_chain(e),
             ExprKind::Unary { op, operand } => self.unary(*op, operand, span),
-            ExprKind::IncDec { target, increment, prefix } => self.inc_dec(target, *increment, *prefix, true, span),
+            ExprKind::IncDec { target, increment, prefix } => {
+                self.inc_dec(target, *increment, *prefix, true, span);
+                self.record(if *prefix { span.start } else { target.span.end }, span);
+            }
             ExprKind::Assign { target, op, value } => self.assign(target, *op, value, true, span),
             _ => self.other(e, span),
         }
@@ -47,7 +50,10 @@ impl Compiler<'_> {
 
     fn other(&mut self, e: &Expr, span: Span) {
         match &*e.kind {
-            ExprKind::New { ty, args, body } => self.new_object(ty, args, body.as_ref(), span),
+            ExprKind::New { ty, args, body } => {
+                self.new_object(ty, args, body.as_ref(), span);
+                self.record(span.start, span);
+            }
             ExprKind::NewArray { ty, sizes, init } => self.new_array(ty, sizes, init.as_deref(), span),
             ExprKind::Ternary { cond, then, otherwise } => {
                 let no = self.branch_false(cond);
@@ -67,7 +73,10 @@ impl Compiler<'_> {
             }
             ExprKind::As { value, ty } => self.typed(value, ty, Op::As, span),
             ExprKind::Cast { value, ty } => self.typed(value, ty, Op::Cast, span),
-            ExprKind::InstanceOf { value, ty } => self.typed(value, ty, Op::InstanceOf, span),
+            ExprKind::InstanceOf { value, ty } => {
+                self.typed(value, ty, Op::InstanceOf, span);
+                self.record_between(value.span.end, span.end, "instanceof", span);
+            }
             ExprKind::TypeLiteral(ty) => {
                 let ty = self.scope.names.ty(ty);
                 let name = super::class::type_class_name(&ty);
@@ -128,7 +137,14 @@ impl Compiler<'_> {
                 StrPart::Closure(c) => {
                     self.closure(c, span);
                     if c.params.is_none() {
-                        let site = Site { name: "call".into(), count: 0, named: false, spread: false, dynamic: false };
+                        let site = Site {
+                            name: "call".into(),
+                            count: 0,
+                            named: false,
+                            spread: false,
+                            dynamic: false,
+                            casts: Vec::new(),
+                        };
                         let site = self.f().site(site);
                         self.emit(Op::CallValue(site), span);
                     }
@@ -181,6 +197,7 @@ impl Compiler<'_> {
                 Place::Captured(n) => Op::LoadCaptured(n),
             };
             self.emit(op, span);
+            self.record(span.start, span);
             return;
         }
         if name.starts_with(|c: char| c.is_ascii_uppercase())
@@ -198,6 +215,7 @@ impl Compiler<'_> {
         }
         let number = self.f().name(name);
         self.emit(Op::Name(number), span);
+        self.record(span.start, span);
     }
 
     pub(super) fn member_name(&mut self, member: &Member) {
@@ -249,6 +267,7 @@ impl Compiler<'_> {
             UnaryOp::BitNot => Op::BitNot,
         };
         self.emit(op, span);
+        self.record(span.start, span);
     }
 
     /// `a + b + c …`: the left side is followed in a loop, so that a long chain needs no deep stack.
@@ -259,14 +278,14 @@ impl Compiler<'_> {
             if matches!(op, BinaryOp::And | BinaryOp::Or) {
                 break;
             }
-            chain.push((*op, right, next.span));
+            chain.push((*op, right, left.span.end, next.span));
             next = left;
         }
         match &*next.kind {
             ExprKind::Binary { op, left, right } => self.logical(*op == BinaryOp::And, left, right, next.span),
             _ => self.expr(next),
         }
-        for (op, right, span) in chain.into_iter().rev() {
+        for (op, right, left_end, span) in chain.into_iter().rev() {
             self.expr(right);
             match op {
                 BinaryOp::In => {
@@ -280,6 +299,7 @@ impl Compiler<'_> {
                     self.emit(Op::Binary(op), span);
                 }
             }
+            self.record_between(left_end, right.span.start, super::assertion::sign(op), span);
         }
     }
 
@@ -292,6 +312,7 @@ impl Compiler<'_> {
         self.f().patch(short);
         self.emit(if and { Op::False } else { Op::True }, span);
         self.f().patch(end);
+        self.record_between(left.span.end, right.span.start, if and { "&&" } else { "||" }, span);
     }
 
     /// `a.b(c)[d].e`: the receivers are followed in a loop.
@@ -321,12 +342,22 @@ impl Compiler<'_> {
             }
         };
         match root {
-            Some(Expr { kind, span }) if matches!(**kind, ExprKind::Call { .. }) => self.rootless_call(kind, *span),
+            Some(Expr { kind, span }) if matches!(**kind, ExprKind::Call { .. }) => {
+                self.rootless_call(kind, *span);
+                self.record(span.start, *span);
+            }
             Some(other) => self.expr(other),
             None => {}
         }
         for link in links.into_iter().rev() {
             self.link(link);
+            match &*link.kind {
+                ExprKind::Property { member: Member::Name(_, at), .. }
+                | ExprKind::Call { callee: Member::Name(_, at), .. } => self.record(at.start, link.span),
+                ExprKind::Index { object, .. } => self.record_between(object.span.end, link.span.end, "[", link.span),
+                ExprKind::CallValue { callee, .. } => self.record(callee.span.start, link.span),
+                _ => {}
+            }
         }
     }
 

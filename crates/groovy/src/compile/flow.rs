@@ -117,7 +117,10 @@ impl Compiler<'_> {
         let slot = self.f().slot();
         self.emit(Op::Store(slot), subject.span);
         let mut entries = Vec::new();
-        for case in cases {
+        // Groovy puts `default` behind all other cases, wherever it stands.
+        let (named, default): (Vec<&Case>, Vec<&Case>) = cases.iter().partition(|c| c.test.is_some());
+        let cases: Vec<&Case> = named.into_iter().chain(default).collect();
+        for case in &cases {
             entries.push(case.test.as_ref().map(|test| {
                 self.emit(Op::Load(slot), test.span);
                 self.expr(test);

@@ -82,6 +82,8 @@ pub struct Site {
     pub spread: bool,
     /// The name is on the stack below the arguments (`a."$b"(c)`).
     pub dynamic: bool,
+    /// Arguments that are casts, by position, and their types.
+    pub casts: Vec<(u16, Type)>,
 }
 
 /// Compiled code.
@@ -95,6 +97,8 @@ pub struct Function {
     pub class: Option<Text>,
     /// What it is.
     pub kind: FunctionKind,
+    /// A method without a body.
+    pub is_abstract: bool,
     /// From the library's own Groovy text: left out of stack traces.
     pub library: bool,
     /// Parameters; for a closure without an arrow the implicit `it`.
@@ -240,6 +244,11 @@ pub enum Op {
     },
     MethodPointer,
     AssertFail(u32),
+    /// Keeps the value on the stack for the message of an assertion, with its column.
+    Record {
+        slot: u16,
+        column: u16,
+    },
     /// Runs the static initialisers and then the body.
     RecordName(u32),
     /// Stops at code the front end reported an error for.

@@ -89,7 +89,7 @@ impl Mentions {
                 finally.iter().for_each(|f| self.block(f, level));
             }
             StmtKind::Return(e) => self.optional(e.as_ref(), level),
-            StmtKind::Assert { cond, message } => {
+            StmtKind::Assert { cond, message, .. } => {
                 self.expr(cond, level);
                 self.optional(message.as_ref(), level);
             }

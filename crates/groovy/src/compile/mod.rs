@@ -2,6 +2,7 @@
 //!
 //! Start at [`compile_script`]; `stmt` and `expr` walk the tree, `builder` holds the function that is being made.
 
+mod assertion;
 mod assign;
 mod builder;
 mod call;
@@ -22,7 +23,7 @@ use mentions::Mentions;
 pub use types::ClassIndex;
 use types::{Names, in_package};
 
-use crate::ast::{Block, Expr, Method, Param, Script, Text};
+use crate::ast::{Block, Expr, ExprKind, Member, Method, Param, Script, StmtKind, Text};
 use crate::diagnostic::Diagnostic;
 use crate::machine::ScriptId;
 use crate::span::Span;
@@ -95,6 +96,12 @@ fn closure(scope: &Scope, code: Code<'_>) -> Result<Rc<Function>, Vec<Diagnostic
     if compiler.diagnostics.is_empty() { Ok(Rc::new(function)) } else { Err(compiler.diagnostics) }
 }
 
+/// Whether the body of a constructor calls another one first; else it is the superclass's without arguments.
+fn begins_with_constructor(body: &Block) -> bool {
+    let Some(StmtKind::Expr(first)) = body.stmts.first().map(|s| &s.kind) else { return false };
+    matches!(&*first.kind, ExprKind::Call { object: None, callee: Member::Name(name, _), .. } if matches!(&**name, "this" | "super"))
+}
+
 /// What [`compile_closure`] compiles.
 #[derive(Clone, Copy, Debug)]
 pub enum Code<'a> {
@@ -118,6 +125,8 @@ struct Compiler<'s> {
     class: Option<Text>,
     /// Class of the script.
     script_class: Text,
+    /// The assertion whose condition is compiled.
+    recording: Option<assertion::Recording>,
 }
 
 impl<'s> Compiler<'s> {
@@ -131,6 +140,7 @@ impl<'s> Compiler<'s> {
             classes: Vec::new(),
             class: None,
             script_class: "script".into(),
+            recording: None,
         }
     }
 
@@ -236,6 +246,20 @@ impl<'s> Compiler<'s> {
         self.params(&method.params);
         match &method.body {
             Some(body) if void || is_constructor => {
+                if is_constructor && !begins_with_constructor(body) {
+                    self.emit(Op::This, body.span);
+                    let site = Site {
+                        name: "super".into(),
+                        count: 0,
+                        named: false,
+                        spread: false,
+                        dynamic: false,
+                        casts: Vec::new(),
+                    };
+                    let site = self.f().site(site);
+                    self.emit(Op::CallConstructor { site, is_super: true }, body.span);
+                    self.emit(Op::Pop, body.span);
+                }
                 for stmt in &body.stmts {
                     self.stmt(stmt);
                 }
@@ -245,6 +269,7 @@ impl<'s> Compiler<'s> {
             Some(body) => self.body(&body.stmts, body.span),
             None => {
                 let name = self.f().name(&method.name);
+                self.f().is_abstract = true;
                 self.emit(Op::RecordName(name), method.span);
             }
         }

@@ -123,7 +123,7 @@ impl Compiler<'_> {
                 self.expr(e);
                 self.emit(Op::Throw, span);
             }
-            StmtKind::Assert { cond, message } => self.assert(cond, message.as_ref(), span),
+            StmtKind::Assert { cond, message, text } => self.assert(cond, message.as_ref(), text, span),
             // There is one thread: nothing waits for a lock.
             StmtKind::Synchronized { lock, body } if self.whole => {
                 self.effect(lock);
@@ -259,18 +259,5 @@ impl Compiler<'_> {
             Place::Captured(n) => Op::StoreCaptured(n),
         };
         self.emit(op, span);
-    }
-
-    fn assert(&mut self, cond: &Expr, message: Option<&Expr>, span: Span) {
-        self.expr(cond);
-        let ok = self.emit(Op::JumpTrue(0), span);
-        match message {
-            Some(m) => self.expr(m),
-            None => {
-                self.emit(Op::Null, span);
-            }
-        }
-        self.emit(Op::AssertFail(u32::from(message.is_some())), span);
-        self.f().patch(ok);
     }
 }

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use crate::ast::BinaryOp;
 use crate::machine::{Ctx, Fault};
-use crate::value::{Compared, Value, compare_plain, equal_by, text_work};
+use crate::value::{Compared, Value, compare_plain, equal_by, hash, text_work};
 
 /// Groovy's `==`.
 pub(crate) fn equals(ctx: &mut Ctx<'_>, a: &Value, b: &Value) -> Result<bool, Fault> {
@@ -47,6 +47,12 @@ pub(crate) fn compare(ctx: &mut Ctx<'_>, a: &Value, b: &Value) -> Result<Orderin
     if let Compared::Order(order) = compare_plain(a, b) {
         return ctx.pay(text_work(a, b) / PAIRS_AT_ONCE).map(|()| order);
     }
+    if let (Value::GString(_), false) = (a, b.is_null()) {
+        let (x, y) = (ctx.str(a)?, ctx.str(b)?);
+        if let Compared::Order(order) = compare_plain(&Value::Str(x), &Value::Str(y)) {
+            return Ok(order);
+        }
+    }
     // A string of one letter counts as a number beside a number.
     let letter = |v: &Value| match v {
         Value::Str(s) if s.units() == 1 => s.unit(0).map(|u| Value::Int(i32::from(u))),
@@ -70,8 +76,40 @@ pub(crate) fn compare(ctx: &mut Ctx<'_>, a: &Value, b: &Value) -> Result<Orderin
     if equals(ctx, a, b)? {
         return Ok(Ordering::Equal);
     }
-    let show = |v: &Value| format!("{} with value '{v}'", v.type_name());
-    Err(ctx.world.illegal(format!("Cannot compare {} and {}", show(a), show(b))))
+    let message = format!("Cannot compare {} and {}", shown(ctx, a)?, shown(ctx, b)?);
+    let comparable = match a {
+        Value::Object(o) => o.class.is_a("java.lang.Comparable"),
+        other => crate::value::is_subtype(&other.type_name(), "java.lang.Comparable"),
+    };
+    Err(if comparable { ctx.world.illegal(message) } else { ctx.fail("groovy.lang.GroovyRuntimeException", message) })
+}
+
+/// Class and value as Java's `MessageFormat` writes them: whole numbers with commas.
+fn shown(ctx: &mut Ctx<'_>, v: &Value) -> Result<String, Fault> {
+    let text = match v {
+        Value::Int(_) | Value::Long(_) | Value::BigInt(_) => {
+            super::format::format(ctx, "%,d", std::slice::from_ref(v))?.to_text()
+        }
+        other => ctx.styled(other, crate::value::render::Style::Java)?,
+    };
+    Ok(format!("{} with value '{text}'", v.type_name()))
+}
+
+/// The order that sorting uses: what cannot be compared is ordered by its hash.
+pub(crate) fn order(ctx: &mut Ctx<'_>, a: &Value, b: &Value) -> Result<Ordering, Fault> {
+    match compare(ctx, a, b) {
+        Err(Fault::Throw(_)) => {
+            let (x, y) = (hash::hash_code(a), hash::hash_code(b));
+            Ok(if x == y && super::objects::java_equals(ctx, a, b)? {
+                Ordering::Equal
+            } else if x > y {
+                Ordering::Greater
+            } else {
+                Ordering::Less
+            })
+        }
+        other => other,
+    }
 }
 
 /// `<`, `<=`, `>`, `>=`
@@ -141,7 +179,7 @@ pub(crate) fn sort(ctx: &mut Ctx<'_>, items: &mut [Value]) -> Result<(), Fault> 
         if fault.is_some() {
             return Ordering::Equal;
         }
-        compare(ctx, a, b).unwrap_or_else(|f| {
+        order(ctx, a, b).unwrap_or_else(|f| {
             fault = Some(f);
             Ordering::Equal
         })

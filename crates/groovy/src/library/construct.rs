@@ -60,9 +60,13 @@ pub(crate) fn java(ctx: &mut Ctx<'_>, class: &Rc<Class>, args: &[Value]) -> Answ
             | "java.util.concurrent.CopyOnWriteArraySet",
             _,
         ) => {
-            let set = Map::new(convert::map_kind(name));
-            if let Some(source) = args.first() {
-                sequence(ctx, source)?.unwrap_or_default().into_iter().for_each(|i| {
+            let source = match args.first() {
+                Some(source) => sequence(ctx, source)?.unwrap_or_default(),
+                None => Vec::new(),
+            };
+            let set = Map::for_copy(convert::map_kind(name), source.len(), true);
+            if !source.is_empty() {
+                source.into_iter().for_each(|i| {
                     let _ = set.add(i);
                 });
             }

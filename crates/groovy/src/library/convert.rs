@@ -21,20 +21,34 @@ pub(crate) fn to_type(ctx: &mut Ctx<'_>, value: &Value, name: &str, explicit: bo
     match name {
         "java.lang.String" => match value {
             Value::Null => yes(Value::Null),
+            // A cast is Java's `toString()`, which writes maps otherwise than Groovy does.
+            other if !explicit => yes(ctx.styled(other, crate::value::render::Style::Java)?),
             other => yes(Value::Str(ctx.str(other)?)),
         },
         "boolean" | "java.lang.Boolean" => truth(ctx, value),
         "char" | "java.lang.Character" => match value {
-            Value::Str(s) if s.units() == 1 => yes(s.unit(0).map_or(Value::Null, Value::Char)),
-            Value::Int(n) => yes(Value::Char(*n as u16)),
+            Value::Str(s) if s.units() == 1 || explicit && s.units() > 1 => {
+                yes(s.unit(0).map_or(Value::Null, Value::Char))
+            }
             Value::Char(_) => yes(value.clone()),
+            Value::Str(s) if explicit && s.is_empty() => {
+                let class = "java.lang.StringIndexOutOfBoundsException";
+                Err(ctx.fail(class, "String index out of range: 0"))
+            }
+            n if is_number(n) => yes(Value::Char(numbers::truncated(n) as u16)),
             _ => Ok(None),
         },
         "java.util.List"
         | "java.util.ArrayList"
         | "java.util.Collection"
         | "java.lang.Iterable"
-        | "java.util.LinkedList" => list(ctx, value, name),
+        | "java.util.LinkedList"
+        | "java.util.Queue"
+        | "java.util.Deque"
+            if explicit || !value.is_text() =>
+        {
+            list(ctx, value, name)
+        }
         "java.util.Set"
         | "java.util.LinkedHashSet"
         | "java.util.HashSet"
@@ -100,7 +114,11 @@ fn list(ctx: &mut Ctx<'_>, value: &Value, name: &str) -> Answer {
         | Value::Iter(_) => sequence(ctx, value)?.unwrap_or_default(),
         _ => return Ok(None),
     };
-    let kind = if name == "java.util.LinkedList" { ListKind::Linked } else { ListKind::Array };
+    let kind = if matches!(name, "java.util.LinkedList" | "java.util.Queue" | "java.util.Deque") {
+        ListKind::Linked
+    } else {
+        ListKind::Array
+    };
     yes(Value::List(Rc::new(List::new(items, kind))))
 }
 
@@ -112,9 +130,10 @@ fn set(ctx: &mut Ctx<'_>, value: &Value, name: &str) -> Answer {
         _ => return Ok(None),
     };
     ctx.room_for_items(2 * items.len() as u64)?;
-    let set = Map::new(map_kind(name));
+    let set = Map::for_copy(map_kind(name), items.len(), true);
     for item in items {
         ctx.world.charge(1);
+        let item = super::sets::key(ctx, &set, &item)?;
         set.add(item);
     }
     yes(Value::Set(Rc::new(set)))
@@ -162,7 +181,11 @@ fn number(ctx: &mut Ctx<'_>, value: &Value, name: &str, explicit: bool) -> Answe
     };
     let whole = numbers::truncated(&source);
     yes(match simple {
-        "int" | "Integer" => Value::Int(if let Value::Double(d) = source { d as i32 } else { whole as i32 }),
+        "int" | "Integer" => Value::Int(match source {
+            Value::Double(d) => d as i32,
+            Value::Float(f) => f as i32,
+            _ => whole as i32,
+        }),
         "long" | "Long" => Value::Long(whole),
         "short" | "Short" => Value::Int(i32::from(whole as i16)),
         "byte" | "Byte" => Value::Int(i32::from(whole as i8)),

@@ -17,11 +17,19 @@ struct Spec {
     again: bool,
 }
 
-/// Formats; a single list argument gives the values.
+/// Formats; a single list or array gives the values (`sprintf`).
+pub(crate) fn format_list(ctx: &mut Ctx<'_>, template: &str, values: &[Value]) -> Result<Value, Fault> {
+    match values {
+        [Value::List(l)] => format(ctx, template, &l.snapshot()),
+        other => format(ctx, template, other),
+    }
+}
+
+/// Formats; a single array gives the values (`String.format`).
 pub(crate) fn format(ctx: &mut Ctx<'_>, template: &str, values: &[Value]) -> Result<Value, Fault> {
     let listed;
     let values = match values {
-        [Value::List(l)] => {
+        [Value::List(l)] if l.is_array() => {
             listed = l.snapshot();
             &listed[..]
         }
@@ -181,7 +189,7 @@ fn one(ctx: &mut Ctx<'_>, spec: &Spec, value: &Value) -> Result<String, Fault> {
             Value::Int(n) => Value::unit_text(*n as u16),
             other => ctx.text(other)?,
         },
-        'h' => format!("{:x}", super::strings::hash_code(&value.to_text())),
+        'h' => format!("{:x}", crate::value::hash::hash_code(value)),
         other => {
             return Err(ctx.fail("java.util.UnknownFormatConversionException", format!("Conversion = '{other}'")));
         }

@@ -12,6 +12,7 @@ pub(crate) fn get(ctx: &mut Ctx<'_>, object: &Value, key: &Value) -> Answer {
             let key = Value::Str(ctx.str(key)?);
             get(ctx, object, &key)
         }
+        (Value::Map(m), Value::Object(_)) => super::maps::method(ctx, object, m, "get", std::slice::from_ref(key)),
         (Value::Map(m), _) => match m.get(key) {
             Some(value) => Ok(Some(value)),
             None if m.default().is_some() => ctx.ask(object, "$defaulted", std::slice::from_ref(key)).map(Some),
@@ -39,7 +40,13 @@ pub(crate) fn get(ctx: &mut Ctx<'_>, object: &Value, key: &Value) -> Answer {
             let text = Value::Str(ctx.str(object)?);
             get(ctx, &text, key)
         }
-        (Value::List(_) | Value::Set(_), Value::Str(_) | Value::GString(_)) => Ok(None),
+        // What is no position is the name of a property.
+        (Value::List(_) | Value::Set(_) | Value::Range(_), Value::Str(_) | Value::GString(_)) => {
+            let name = ctx.text(key)?;
+            super::property(ctx, object, &name)
+        }
+        (Value::Str(_) | Value::Char(_), Value::Str(_) | Value::GString(_)) => named(ctx, object, key),
+        (n, Value::Str(_) | Value::GString(_)) if crate::value::is_number(n) => named(ctx, object, key),
         (Value::List(_) | Value::Range(_) | Value::Str(_), Value::Range(r)) => range_of(ctx, object, r),
         (Value::List(_) | Value::Range(_) | Value::Str(_), Value::List(keys)) => {
             let mut out = Vec::new();
@@ -71,9 +78,11 @@ pub(crate) fn get(ctx: &mut Ctx<'_>, object: &Value, key: &Value) -> Answer {
                     *m.groups.borrow_mut() = Some(groups.clone());
                     yes(regex::match_value(&m.text, groups))
                 }
-                None => Err(
-                    ctx.fail("java.lang.IndexOutOfBoundsException", format!("index is out of range {n} (index = {n})"))
-                ),
+                None => {
+                    let last = matches.len() as i64 - 1;
+                    let message = format!("index is out of range {}..{last} (index = {n})", -(last + 1));
+                    Err(ctx.fail("java.lang.IndexOutOfBoundsException", message))
+                }
             }
         }
         (Value::Matcher(m), _) => {
@@ -88,6 +97,15 @@ pub(crate) fn get(ctx: &mut Ctx<'_>, object: &Value, key: &Value) -> Answer {
         }
         (Value::Null, _) => Err(ctx.world.null_pointer("Cannot invoke method getAt() on null object")),
         _ => Ok(None),
+    }
+}
+
+/// `object['name']` of a value that has no items.
+fn named(ctx: &mut Ctx<'_>, object: &Value, key: &Value) -> Answer {
+    let name = ctx.text(key)?;
+    match super::property(ctx, object, &name)? {
+        Some(value) => Ok(Some(value)),
+        None => Err(ctx.world.missing_property(&name, &object.type_name())),
     }
 }
 
@@ -114,47 +132,51 @@ fn checked(ctx: &Ctx<'_>, n: i64, len: i64, is_array: bool) -> Result<i64, Fault
 fn char_text(ctx: &Ctx<'_>, s: &Str, n: i64) -> Answer {
     let len = s.units() as i64;
     let at = if n < 0 { n + len } else { n };
-    if at < 0 || at >= len {
+    if at < 0 {
+        let message = format!("Negative array index [{n}] too large for array size {len}");
+        return Err(ctx.fail("java.lang.ArrayIndexOutOfBoundsException", message));
+    }
+    if at >= len {
         return Err(super::strings::out_of_bounds(ctx, n, n + 1, len));
     }
     yes(s.slice(at as usize, at as usize + 1))
 }
 
-/// Positions of a range in a collection of `size` items: from, to (exclusive), reversed.
-fn bounds(ctx: &Ctx<'_>, r: &Range, size: i64) -> Result<(usize, usize, bool), Fault> {
-    let norm = |n: i64| if n < 0 { n + size } else { n };
-    let (mut from, mut to) = (norm(r.from), norm(r.to));
-    if !r.inclusive {
-        if r.from == r.to {
-            return Ok((0, 0, false));
-        }
-        to += if from <= to { -1 } else { 1 };
+/// Positions of a range in a collection of `size` items: from, to (exclusive), reversed. They may lie outside.
+fn bounds(r: &Range, size: i64) -> (i64, i64, bool) {
+    let norm = |n: i64| if n < 0 { n.saturating_add(size) } else { n };
+    let (from, to) = (norm(r.from), norm(r.to));
+    if !r.inclusive && r.from == r.to {
+        return (0, 0, false);
     }
-    let reversed = from > to;
-    if reversed {
-        (from, to) = (to, from);
+    if from > to {
+        return (if r.inclusive { to } else { to + 1 }, from + 1, true);
     }
-    if from < 0 || to >= size {
-        let class = "java.lang.IndexOutOfBoundsException";
-        let message = format!("toIndex = {}", to + 1);
-        return Err(ctx.fail(class, message));
-    }
-    Ok((from as usize, to as usize + 1, reversed))
+    (from, if r.inclusive { to + 1 } else { to }, false)
 }
 
 fn range_of(ctx: &mut Ctx<'_>, object: &Value, r: &Range) -> Answer {
     match object {
         Value::Str(s) => {
             let len = s.units() as i64;
-            let (from, to, reversed) =
-                bounds(ctx, r, len).map_err(|_| super::strings::out_of_bounds(ctx, r.from, r.to + 1, len))?;
-            let part = s.slice(from, to);
+            let (from, to, reversed) = bounds(r, len);
+            if from < 0 || to > len || from > to {
+                return Err(super::strings::out_of_bounds(ctx, from, to, len));
+            }
+            let part = s.slice(from as usize, to as usize);
             yes(if reversed { part.chars().rev().collect::<String>() } else { part.to_string() })
         }
         other => {
             let items = super::sequence(ctx, other)?.unwrap_or_default();
-            let (from, to, reversed) = bounds(ctx, r, items.len() as i64)?;
-            let mut part = items[from..to].to_vec();
+            let (from, to, reversed) = bounds(r, items.len() as i64);
+            if from == to {
+                return yes(Value::list(Vec::new()));
+            }
+            if from < 0 || to > items.len() as i64 {
+                let message = if from < 0 { format!("fromIndex = {from}") } else { format!("toIndex = {to}") };
+                return Err(ctx.fail("java.lang.IndexOutOfBoundsException", message));
+            }
+            let mut part = items[from as usize..to as usize].to_vec();
             if reversed {
                 part.reverse();
             }
@@ -172,7 +194,8 @@ pub(crate) fn set(ctx: &mut Ctx<'_>, object: &Value, key: &Value, value: &Value)
         }
         (Value::Map(m), _) => {
             super::maps::writable(ctx, m)?;
-            m.put(key.clone(), value.clone());
+            let key = super::sets::key(ctx, m, key)?;
+            m.put(key, value.clone());
             Ok(true)
         }
         (Value::Object(o), _) => match o.as_map().filter(|_| !o.class.has_method("putAt")) {
@@ -200,13 +223,29 @@ pub(crate) fn set(ctx: &mut Ctx<'_>, object: &Value, key: &Value, value: &Value)
         }
         (Value::List(l), Value::Range(r)) => {
             lists::writable(ctx, l)?;
-            let (from, to, _) = bounds(ctx, r, l.len() as i64)?;
+            let (from, to, _) = bounds(r, l.len() as i64);
+            if from < 0 || to > l.len() as i64 {
+                return Err(lists::out_of_bounds(ctx, if from < 0 { from } else { to }, l.len()));
+            }
+            let (from, to) = (from as usize, to.max(from) as usize);
             let new = match value {
                 Value::List(_) | Value::Set(_) | Value::Range(_) => super::sequence(ctx, value)?.unwrap_or_default(),
                 other => vec![other.clone()],
             };
             let before: Vec<Value> = l.change(|items| items.splice(from..to, new).collect());
             drop(before);
+            Ok(true)
+        }
+        // `list[0, 2] = [a, b]`: each position gets its value.
+        (Value::List(l), Value::List(keys)) if !l.is_array() => {
+            let values = super::sequence(ctx, value)?.unwrap_or_default();
+            if keys.len() != values.len() {
+                let message = format!("Trying to putAt multiple indices: {} with {} values", keys.len(), values.len());
+                return Err(ctx.world.illegal(message));
+            }
+            for (key, value) in keys.snapshot().iter().zip(&values) {
+                set(ctx, object, key, value)?;
+            }
             Ok(true)
         }
         (Value::Null, _) => Err(ctx.world.null_pointer("Cannot invoke method putAt() on null object")),

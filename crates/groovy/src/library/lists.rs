@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use super::{Answer, compare, int, operators, sequence, yes};
+use super::{Answer, compare, int, operators, sequence, shapes, yes};
 use crate::ast::BinaryOp;
 use crate::machine::{Ctx, Fault};
 use crate::value::{Iter, List, ListKind, Map, MapKind, Value};
@@ -18,7 +18,7 @@ pub(crate) fn iterator(source: Value) -> Value {
 pub(crate) fn like(like: &Value, items: Vec<Value>) -> Value {
     match like {
         Value::Set(s) => {
-            let kind = if s.kind() == MapKind::Fixed { MapKind::Linked } else { s.kind() };
+            let kind = if s.kind() == MapKind::Tree { MapKind::Tree } else { MapKind::Linked };
             let out = Map::new(kind);
             items.into_iter().for_each(|i| {
                 let _ = out.add(i);
@@ -59,7 +59,7 @@ fn reading(ctx: &mut Ctx<'_>, this: &Value, l: &Rc<List>, name: &str, args: &[Va
         ("length", []) if l.is_array() => yes(Value::Int(l.len() as i32)),
         ("isEmpty", []) => yes(l.is_empty()),
         ("get" | "elementAt", [n]) => {
-            let n = int(n).unwrap_or(-1);
+            let Some(n) = int(n) else { return Ok(None) };
             match usize::try_from(n).ok().and_then(|i| l.get(i)) {
                 Some(value) => Ok(Some(value)),
                 None => Err(out_of_bounds(ctx, n, l.len())),
@@ -109,6 +109,11 @@ fn parts(ctx: &mut Ctx<'_>, this: &Value, items: &[Value], name: &str, args: &[V
             items.first().cloned().map(Some).ok_or_else(|| none(ctx, "first"))
         }
         ("last" | "getLast" | "lastElement", []) => items.last().cloned().map(Some).ok_or_else(|| none(ctx, "last")),
+        ("tail" | "init", []) if items.is_empty() => {
+            let word = if name == "tail" { "iterable" } else { "Iterable" };
+            let message = format!("Cannot access {name}() for an empty {word}");
+            Err(ctx.fail("java.util.NoSuchElementException", message))
+        }
         ("tail", []) => yes(like(this, items.iter().skip(1).cloned().collect())),
         ("init", []) => yes(like(this, items[..items.len().saturating_sub(1)].to_vec())),
         ("take" | "drop" | "takeRight" | "dropRight", [n]) => {
@@ -139,9 +144,10 @@ fn parts(ctx: &mut Ctx<'_>, this: &Value, items: &[Value], name: &str, args: &[V
         } else {
             Value::array(items.to_vec(), "java.lang.Object")
         }),
-        ("toSet", []) => yes(Value::set(items.iter().cloned())),
-        ("join", rest) if rest.len() <= 1 => {
-            let between = rest.first().map_or(Ok(String::new()), |s| ctx.text(s))?;
+        ("toSet", []) => yes(super::sets::hashed(items.to_vec())),
+        ("join", [] | [Value::Str(_) | Value::GString(_) | Value::Char(_) | Value::Null]) => {
+            let rest = args;
+            let between = rest.first().filter(|s| !s.is_null()).map_or(Ok(String::new()), |s| ctx.text(s))?;
             let mut out = String::new();
             for (i, item) in items.iter().enumerate() {
                 if i > 0 {
@@ -176,6 +182,7 @@ fn combined(ctx: &mut Ctx<'_>, this: &Value, items: &[Value], name: &str, args: 
             };
             operators::binary(ctx, op, this, other)
         }
+        ("sum", []) if items.is_empty() && shapes::zero(this).is_some() => Ok(shapes::zero(this)),
         ("sum", []) => sum(ctx, items, None),
         ("sum", [start]) if !matches!(start, Value::Closure(_)) => sum(ctx, items, Some(start.clone())),
         ("max" | "min", []) => {
@@ -190,6 +197,8 @@ fn combined(ctx: &mut Ctx<'_>, this: &Value, items: &[Value], name: &str, args: 
             }
             yes(best.cloned().unwrap_or_default())
         }
+        // Objects that compare themselves are sorted by code of the library that may call them.
+        ("sort" | "toSorted", [] | [Value::Bool(_)]) if items.iter().any(shapes::compares_itself) => Ok(None),
         ("sort" | "toSorted", [] | [Value::Bool(_)]) => {
             let mut sorted = items.to_vec();
             compare::sort(ctx, &mut sorted)?;
@@ -257,6 +266,7 @@ fn sum(ctx: &mut Ctx<'_>, items: &[Value], start: Option<Value>) -> Answer {
     for item in items {
         total = Some(match total {
             None => item.clone(),
+            Some(t @ Value::Object(_)) => ctx.ask(&t, "plus", std::slice::from_ref(item))?,
             Some(t) => match operators::binary(ctx, BinaryOp::Add, &t, item)? {
                 Some(value) => value,
                 None => {
@@ -310,7 +320,7 @@ fn shapes(ctx: &mut Ctx<'_>, this: &Value, items: &[Value], name: &str, args: &[
             let width = rows.iter().map(Vec::len).min().unwrap_or(0);
             yes(Value::list((0..width).map(|i| Value::list(rows.iter().map(|r| r[i].clone()).collect())).collect()))
         }
-        ("combinations", []) => combinations(ctx, items),
+        ("combinations", []) => shapes::combinations(ctx, items),
         ("subsequences", []) => {
             ctx.room_for_items(1u64.checked_shl(items.len() as u32).unwrap_or(u64::MAX).saturating_mul(8))?;
             let sets = (1..1usize << items.len()).map(|mask| {
@@ -319,45 +329,14 @@ fn shapes(ctx: &mut Ctx<'_>, this: &Value, items: &[Value], name: &str, args: &[
             });
             yes(Value::set(sets))
         }
-        ("permutations", []) => permutations(ctx, items),
+        ("permutations", []) => shapes::permutations(ctx, items),
+        ("toListString", []) => yes(ctx.text(this)?),
         ("toSpreadMap", []) => {
             let pairs = items.chunks(2).map(|c| (c[0].clone(), c.get(1).cloned().unwrap_or_default()));
             yes(Value::map(pairs))
         }
         _ => Ok(None),
     }
-}
-
-/// The first list varies fastest.
-fn combinations(ctx: &mut Ctx<'_>, items: &[Value]) -> Answer {
-    let mut out: Vec<Vec<Value>> = vec![Vec::new()];
-    for (i, choices) in items.iter().enumerate() {
-        let choices = choices.items().unwrap_or_else(|| vec![choices.clone()]);
-        ctx.room_for_items((out.len() as u64).saturating_mul(choices.len() as u64).saturating_mul(i as u64 + 8))?;
-        let mut next = Vec::with_capacity(out.len() * choices.len());
-        for choice in &choices {
-            next.extend(out.iter().map(|o| o.iter().chain([choice]).cloned().collect::<Vec<Value>>()));
-        }
-        out = next;
-        ctx.world.charge(out.len());
-    }
-    yes(Value::list(out.into_iter().map(Value::list).collect()))
-}
-
-fn permutations(ctx: &mut Ctx<'_>, items: &[Value]) -> Answer {
-    let count = (1..=items.len() as u64).try_fold(1u64, u64::checked_mul).unwrap_or(u64::MAX);
-    ctx.room_for_items(count.saturating_mul(items.len() as u64 + 8))?;
-    let mut order: Vec<usize> = (0..items.len()).collect();
-    let out = Map::new(MapKind::Linked);
-    loop {
-        out.add(Value::list(order.iter().map(|i| items[*i].clone()).collect()));
-        // The next arrangement in lexical order.
-        let Some(i) = (1..order.len()).rev().find(|i| order[i - 1] < order[*i]) else { break };
-        let Some(j) = (i..order.len()).rev().find(|j| order[*j] > order[i - 1]) else { break };
-        order.swap(i - 1, j);
-        order[i..].reverse();
-    }
-    yes(Value::Set(Rc::new(out)))
 }
 
 fn changing(ctx: &mut Ctx<'_>, this: &Value, l: &Rc<List>, name: &str, args: &[Value]) -> Answer {
@@ -388,7 +367,7 @@ fn changing(ctx: &mut Ctx<'_>, this: &Value, l: &Rc<List>, name: &str, args: &[V
         }
         ("push", [item]) => {
             l.push(item.clone());
-            yes(item.clone())
+            yes(true)
         }
         ("add", [at, item]) => {
             let n = int(at).unwrap_or(-1);
@@ -443,8 +422,8 @@ fn changing(ctx: &mut Ctx<'_>, this: &Value, l: &Rc<List>, name: &str, args: &[V
         }
         ("swap", [a, b]) => {
             let (a, b) = (int(a).unwrap_or(0) as usize, int(b).unwrap_or(0) as usize);
-            if a.max(b) >= l.len() {
-                return Err(out_of_bounds(ctx, a.max(b) as i64, l.len()));
+            if let Some(wrong) = [a, b].into_iter().find(|i| *i >= l.len()) {
+                return Err(out_of_bounds(ctx, wrong as i64, l.len()));
             }
             l.change(|items| items.swap(a, b));
             Ok(Some(this.clone()))

@@ -58,6 +58,17 @@ pub(crate) fn spread_entry(stack: &mut Vec<Value>, base: usize, name: &str, clos
 }
 
 pub(crate) fn method(ctx: &mut Ctx<'_>, this: &Value, m: &Rc<Map>, name: &str, args: &[Value]) -> Answer {
+    const KEYED: &[&str] = &["get", "getAt", "put", "putAt", "containsKey", "remove", "putIfAbsent", "getOrDefault"];
+    if let [key @ Value::Object(_), rest @ ..] = args
+        && KEYED.contains(&name)
+    {
+        let key = super::sets::key(ctx, m, key)?;
+        let args: Vec<Value> = std::iter::once(key).chain(rest.iter().cloned()).collect();
+        return match reading(ctx, this, m, name, &args)? {
+            Some(found) => Ok(Some(found)),
+            None => changing(ctx, this, m, name, &args),
+        };
+    }
     if let Some(found) = reading(ctx, this, m, name, args)? {
         return Ok(Some(found));
     }
@@ -97,8 +108,14 @@ fn reading(ctx: &mut Ctx<'_>, this: &Value, m: &Rc<Map>, name: &str, args: &[Val
         ("iterator", []) => yes(lists::iterator(this.clone())),
         ("clone", []) => yes(Value::Map(Rc::new(m.copy(m.kind())))),
         ("asImmutable" | "asUnmodifiable", []) => yes(Value::Map(Rc::new(m.copy(MapKind::Fixed)))),
-        ("subMap", [keys]) => {
-            let keys = super::sequence(ctx, keys)?.unwrap_or_default();
+        ("toMapString", []) => yes(ctx.text(this)?),
+        ("subMap", [keys, ..]) => {
+            let keys = match keys {
+                Value::List(_) | Value::Set(_) | Value::Range(_) if args.len() == 1 => {
+                    super::sequence(ctx, keys)?.unwrap_or_default()
+                }
+                _ => args.to_vec(),
+            };
             yes(Value::map(keys.into_iter().filter(|k| m.has(k)).map(|k| (k.clone(), m.get(&k).unwrap_or_default()))))
         }
         ("plus", [other]) => super::operators::binary(ctx, BinaryOp::Add, this, other),

@@ -68,7 +68,8 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, this: &Value, m: &Rc<Matcher>, name: &st
             m.reset();
             Ok(Some(this.clone()))
         }
-        ("getCount" | "size" | "count", []) => yes(Value::Int(checked(ctx, m.pattern.find_all(&m.text))?.len() as i32)),
+        ("size", []) => yes(Value::Long(checked(ctx, m.pattern.find_all(&m.text))?.len() as i64)),
+        ("getCount" | "count", []) => yes(Value::Int(checked(ctx, m.pattern.find_all(&m.text))?.len() as i32)),
         ("replaceAll" | "replaceFirst", [new]) => {
             let new = ctx.text(new)?;
             super::regex::replace(ctx, &m.text, &m.pattern, &new, name == "replaceFirst").map(Some)

@@ -3,6 +3,7 @@
 //! Native here: what needs no script code. What calls closures is written in Groovy, in `prelude/`. A function answers
 //! `None` where the type has no such method, so that the next place is asked.
 
+pub(crate) mod assertion;
 mod bytes;
 pub(crate) mod closures;
 pub(crate) mod compare;
@@ -22,6 +23,7 @@ mod properties;
 pub(crate) mod range;
 pub(crate) mod regex;
 mod sets;
+mod shapes;
 mod statics;
 mod string_utils;
 mod strings;
@@ -107,10 +109,11 @@ fn known_method(ctx: &mut Ctx<'_>, receiver: &Value, name: &str, args: &[Value])
     let found = match receiver {
         Value::Str(s) => strings::method(ctx, s, name, args)?,
         Value::GString(_) => match name {
-            "getValues" | "getStrings" | "is" | "getClass" => None,
+            "getValues" | "getStrings" | "is" | "getClass" | "hashCode" | "inspect" => None,
             "equals" => {
                 Some(Value::Bool(args.first().is_some_and(|a| matches!(a, Value::GString(_)) && a.equals(receiver))))
             }
+            "stripIndent" if args.is_empty() => Some(text::groovy_strip_indent(&ctx.text(receiver)?).into()),
             _ => strings::method(ctx, &ctx.str(receiver)?, name, args)?,
         },
         Value::List(l) => match bytes::method(ctx, l, name, args)? {

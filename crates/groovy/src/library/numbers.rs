@@ -74,7 +74,8 @@ fn floating(op: BinaryOp, a: &Value, b: &Value) -> Answer {
 
 fn decimal(ctx: &mut Ctx<'_>, op: BinaryOp, a: &Value, b: &Value) -> Answer {
     let (Some(x), Some(y)) = (to_decimal(a), to_decimal(b)) else { return Ok(None) };
-    ctx.world.charge((x.precision() + y.precision()) as usize / 8);
+    let (px, py) = (x.precision() as usize, y.precision() as usize);
+    ctx.pay((px + py) / 4 + if op == BinaryOp::Mul { px * py / 65_536 } else { 0 })?;
     let result = match op {
         BinaryOp::Add => x.add(&y),
         BinaryOp::Sub => x.subtract(&y),
@@ -100,9 +101,13 @@ fn big(ctx: &mut Ctx<'_>, op: BinaryOp, a: &Value, b: &Value) -> Answer {
         BinaryOp::Sub => x - y,
         BinaryOp::Mul => x * y,
         BinaryOp::Mod if y == BigInt::ZERO => {
-            return Err(ctx.fail("java.lang.ArithmeticException", "BigInteger divide by zero"));
+            return Err(ctx.fail("java.lang.ArithmeticException", "BigInteger: modulus not positive"));
         }
-        BinaryOp::Mod => x % y,
+        BinaryOp::Mod if y.sign() == num_bigint::Sign::Minus => {
+            return Err(ctx.fail("java.lang.ArithmeticException", "BigInteger: modulus not positive"));
+        }
+        // BigInteger's `mod` is never negative, unlike the remainder of smaller numbers.
+        BinaryOp::Mod => ((x % &y) + &y) % y,
         BinaryOp::BitAnd => x & y,
         BinaryOp::BitOr => x | y,
         BinaryOp::BitXor => x ^ y,
@@ -131,10 +136,10 @@ fn shift(ctx: &mut Ctx<'_>, op: BinaryOp, a: &Value, b: &Value) -> Answer {
         (Value::BigInt(x), _) => {
             let left = (op == BinaryOp::ShiftLeft) == (n >= 0);
             let by = n.unsigned_abs();
-            if left && by > DIGITS_MAX * 3 {
+            if left && by.saturating_add(x.bits()) > DIGITS_MAX * 4 {
                 return Err(Fault::Limit(LimitKind::Digits));
             }
-            ctx.world.charge(by as usize / 64);
+            ctx.world.charge((by.min(DIGITS_MAX * 4) + x.bits()) as usize / 64);
             let by = by.min(DIGITS_MAX * 4);
             Value::big(if left { &**x << by } else { &**x >> by })
         }
@@ -227,6 +232,7 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, n: &Value, name: &str, args: &[Value]) -
             let radix = super::int(radix).and_then(|r| u32::try_from(r).ok()).filter(|r| (2..=36).contains(r));
             ctx.new_str(n.to_str_radix(radix.unwrap_or(10))).map(Some)
         }
+        ("intValue" | "toInteger", []) if is_floating(n) => yes(Value::Int(to_f64(n).unwrap_or(0.0) as i32)),
         ("intValue" | "toInteger" | "shortValue" | "byteValue", []) => yes(Value::Int(truncated(n) as i32)),
         ("longValue" | "toLong", []) => yes(Value::Long(truncated(n))),
         ("doubleValue" | "toDouble", []) => yes(Value::Double(to_f64(n).unwrap_or(f64::NAN))),
@@ -273,7 +279,7 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, n: &Value, name: &str, args: &[Value]) -
             };
             arithmetic(ctx, op, n, other)
         }
-        ("min" | "max", [other]) => {
+        ("min" | "max", [other]) if matches!(n, Value::Decimal(_) | Value::BigInt(_)) => {
             let less = super::compare::compare(ctx, n, other)?.is_lt();
             Ok(Some(if less == (name == "min") { n.clone() } else { other.clone() }))
         }
@@ -306,12 +312,14 @@ pub(crate) fn truncated(n: &Value) -> i64 {
             .iter_u64_digits()
             .next()
             .map_or(0, |d| if b.sign() == num_bigint::Sign::Minus { (d as i64).wrapping_neg() } else { d as i64 }),
+        Value::Decimal(d) => d.to_bigint().map_or(0, |b| truncated(&Value::big(b))),
         other => other.as_i64().unwrap_or(0),
     }
 }
 
 fn intdiv(ctx: &mut Ctx<'_>, n: &Value, d: &Value) -> Answer {
-    if let (Some(x), Some(y)) = (super::int(n), super::int(d)) {
+    let is_big = matches!(n, Value::BigInt(_)) || matches!(d, Value::BigInt(_));
+    if let (Some(x), Some(y), false) = (super::int(n), super::int(d), is_big) {
         if y == 0 {
             return Err(ctx.fail("java.lang.ArithmeticException", "/ by zero"));
         }
@@ -320,7 +328,9 @@ fn intdiv(ctx: &mut Ctx<'_>, n: &Value, d: &Value) -> Answer {
         return yes(if long { Value::Long(result) } else { Value::Int(result as i32) });
     }
     match (to_big(n), to_big(d)) {
-        (Some(_), Some(y)) if y == BigInt::ZERO => Err(ctx.fail("java.lang.ArithmeticException", "/ by zero")),
+        (Some(_), Some(y)) if y == BigInt::ZERO => {
+            Err(ctx.fail("java.lang.ArithmeticException", "BigInteger divide by zero"))
+        }
         (Some(x), Some(y)) => yes(Value::big(x / y)),
         _ => {
             let message = format!("Cannot use intdiv() on this number type: {} with value: {n}", n.type_name());

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::{Answer, compare, yes};
 use crate::machine::{Ctx, Fault, ScriptId};
 use crate::value::render::Style;
-use crate::value::{Native, Object, Throwable, Value};
+use crate::value::{Native, Object, Throwable, Value, hash};
 
 /// `print`, `println`, `printf`, `sprintf`.
 pub(crate) fn print(ctx: &mut Ctx<'_>, name: &str, args: &[Value]) -> Answer {
@@ -15,7 +15,7 @@ pub(crate) fn print(ctx: &mut Ctx<'_>, name: &str, args: &[Value]) -> Answer {
         ("print", [value]) => line(ctx, value)?,
         ("printf", [template, values @ ..]) | ("sprintf", [template, values @ ..]) => {
             let template = ctx.text(template)?;
-            let text = super::format::format(ctx, &template, values)?;
+            let text = super::format::format_list(ctx, &template, values)?;
             if name == "sprintf" {
                 return Ok(Some(text));
             }
@@ -41,18 +41,21 @@ fn line(ctx: &mut Ctx<'_>, value: &Value) -> Result<String, Fault> {
 pub(crate) fn method(ctx: &mut Ctx<'_>, this: &Value, name: &str, args: &[Value]) -> Answer {
     match (name, args) {
         ("toString", []) => match this {
-            Value::List(l) if l.is_array() => yes(format!("{}@1", this.type_name())),
             Value::Range(r) => yes(r.java_text()),
             _ => yes(ctx.text(this)?),
         },
         ("getClass", []) => yes(Value::Class(ctx.world.class_of(this))),
         ("equals", [other]) => yes(java_equals(ctx, this, other)?),
-        ("hashCode", []) => yes(Value::Int(hash_code(this))),
+        ("hashCode", []) => {
+            ctx.pay(super::weight(this))?;
+            yes(Value::Int(hash::hash_code(this)))
+        }
         ("is", [other]) => yes(this.same(other)),
         ("inspect", []) => yes(ctx.styled(this, Style::Inspect)?),
         ("dump", []) => yes(ctx.text(this)?),
         ("asBoolean", []) => yes(this.truth()),
         ("compareTo", [other]) => yes(Value::Int(compare::compare(ctx, this, other)? as i32)),
+        ("$order", [other]) => yes(Value::Int(compare::order(ctx, this, other)? as i32)),
         ("isCase", [value]) => yes(compare::is_case(ctx, this, value)?),
         ("getAt", [key]) => super::index::get(ctx, this, key),
         ("getProperty", [key]) if !matches!(this, Value::Object(_)) => {
@@ -107,25 +110,6 @@ pub(crate) fn java_equals(ctx: &mut Ctx<'_>, a: &Value, b: &Value) -> Result<boo
     compare::equals(ctx, a, b)
 }
 
-/// Java's hash of the simple types; of others a constant (it must not differ between runs).
-fn hash_code(value: &Value) -> i32 {
-    match value {
-        Value::Null => 0,
-        Value::Bool(b) => {
-            if *b {
-                1231
-            } else {
-                1237
-            }
-        }
-        Value::Int(n) => *n,
-        Value::Char(c) => i32::from(*c),
-        Value::Long(n) => (*n ^ (*n as u64 >> 32) as i64) as i32,
-        Value::Str(s) => super::strings::hash_code(s),
-        other => super::strings::hash_code(&other.to_text()),
-    }
-}
-
 /// Methods of instances of script classes, enums, exceptions and opaque Java objects.
 pub(crate) fn object_method(ctx: &mut Ctx<'_>, this: &Value, o: &Rc<Object>, name: &str, args: &[Value]) -> Answer {
     if let Some(t) = o.throwable()
@@ -137,6 +121,10 @@ pub(crate) fn object_method(ctx: &mut Ctx<'_>, this: &Value, o: &Rc<Object>, nam
         match (name, args) {
             ("name" | "toString", []) => return Ok(Some(constant)),
             ("ordinal", []) => return Ok(o.field("$ordinal")),
+            ("compareTo", [Value::Object(other)]) => {
+                let ordinal = |o: &Rc<Object>| o.field("$ordinal").and_then(|n| n.as_i64()).unwrap_or(0);
+                return yes(Value::Int((ordinal(o) - ordinal(other)) as i32));
+            }
             ("getDeclaringClass", []) => return yes(Value::Class(o.class.clone())),
             ("next" | "previous", []) => {
                 let values = super::sequence(ctx, &Value::Class(o.class.clone()))?.unwrap_or_default();
@@ -157,6 +145,17 @@ pub(crate) fn object_method(ctx: &mut Ctx<'_>, this: &Value, o: &Rc<Object>, nam
         ("parseText", [text]) if o.class.name.starts_with("groovy.json.JsonSlurper") => {
             let text = ctx.text(text)?;
             super::json::parse(ctx, &text).map(Some)
+        }
+        ("$fields", [Value::Map(given)]) => {
+            for (key, value) in given.entries().iter() {
+                let key = key.0.to_text();
+                let Some(slot) = o.slot(&key).filter(|_| !key.starts_with('$')) else {
+                    return Err(ctx.world.missing_property(&key, &o.class.name));
+                };
+                let before = o.fields.borrow_mut().get_mut(slot).map(|f| std::mem::replace(f, value.clone()));
+                drop(before);
+            }
+            yes(Value::Null)
         }
         ("getProperties", []) => {
             let names: Vec<_> =
@@ -301,6 +300,7 @@ pub(crate) fn null_method(ctx: &mut Ctx<'_>, name: &str, args: &[Value]) -> Answ
         ("toString" | "inspect", []) => yes("null"),
         ("equals" | "is", [other]) => yes(other.is_null()),
         ("asBoolean", []) => yes(false),
+        ("$order", [other]) => yes(Value::Int(if other.is_null() { 0 } else { -1 })),
         ("asType", [_]) => yes(Value::Null),
         ("isCase", [other]) => yes(other.is_null()),
         ("iterator", []) => yes(super::lists::iterator(Value::list(Vec::new()))),

@@ -8,12 +8,19 @@ use crate::machine::{Ctx, Fault};
 use crate::value::{Closure, ClosureCode, Map, MapKind, Value, is_number};
 
 pub(crate) fn binary(ctx: &mut Ctx<'_>, op: BinaryOp, a: &Value, b: &Value) -> Answer {
-    if is_number(a) && is_number(b) && !matches!((a, b), (Value::Char(_), Value::Char(_)) if op == BinaryOp::Add) {
+    if is_number(a) && is_number(b) {
         return numbers::arithmetic(ctx, op, a, b);
     }
     match (op, a) {
-        (BinaryOp::Add, Value::Str(_) | Value::GString(_) | Value::Char(_)) => concat(ctx, a, b),
+        // Two characters are numbers; a character and a string are not added.
+        (BinaryOp::Add, Value::Char(_)) => Ok(None),
+        (BinaryOp::Add, Value::GString(_)) if b.is_text() => join(ctx, a, b),
+        (BinaryOp::Add, Value::Str(_) | Value::GString(_)) => concat(ctx, a, b),
         (BinaryOp::Add, Value::Null) if b.is_text() => concat(ctx, a, b),
+        (BinaryOp::Add, Value::Null) if !matches!(b, Value::Null) => {
+            let text = ctx.text(b)?;
+            Err(ctx.world.null_pointer(format!("Cannot execute null+{text}")))
+        }
         (BinaryOp::Add, _) if b.is_text() && is_number(a) => concat(ctx, a, b),
         (_, Value::Str(_) | Value::GString(_)) => text(ctx, op, a, b),
         (_, Value::List(_) | Value::Range(_) | Value::Set(_)) => collection(ctx, op, a, b),
@@ -57,6 +64,40 @@ fn concat(ctx: &mut Ctx<'_>, a: &Value, b: &Value) -> Answer {
     yes(out)
 }
 
+/// What is added to a GString becomes part of one: its values are still looked at when it is rendered.
+fn join(ctx: &mut Ctx<'_>, a: &Value, b: &Value) -> Answer {
+    let Value::GString(left) = a else { return Ok(None) };
+    let (mut texts, mut values) = (left.texts.clone(), left.values.clone());
+    ctx.room_for_items(2 * values.len() as u64 + 64)?;
+    ctx.world.charge(values.len() / 4);
+    let empty = || crate::value::Str::new("");
+    if texts.len() == values.len() {
+        texts.push(empty());
+    }
+    match b {
+        Value::GString(right) => {
+            ctx.room_for_items(2 * right.values.len() as u64)?;
+            let mut rest = right.texts.iter().cloned();
+            let first = rest.next().unwrap_or_else(empty);
+            if let Some(last) = texts.last_mut() {
+                ctx.room(last.len() + first.len())?;
+                *last = crate::value::Str::new(format!("{last}{first}"));
+            }
+            texts.extend(rest);
+            values.extend(right.values.iter().cloned());
+        }
+        other => {
+            let text = ctx.str(other)?;
+            if let Some(last) = texts.last_mut() {
+                ctx.room(last.len() + text.len())?;
+                ctx.world.charge((last.len() + text.len()) / 128);
+                *last = crate::value::Str::new(format!("{last}{text}"));
+            }
+        }
+    }
+    Ok(Some(Value::GString(Rc::new(crate::value::GString::new(texts, values)))))
+}
+
 fn text(ctx: &mut Ctx<'_>, op: BinaryOp, a: &Value, b: &Value) -> Answer {
     match (op, b) {
         (BinaryOp::Mul, n) if is_number(n) => repeat(ctx, a, n.as_i64().unwrap_or(0)),
@@ -94,10 +135,16 @@ fn collection(ctx: &mut Ctx<'_>, op: BinaryOp, a: &Value, b: &Value) -> Answer {
         BinaryOp::ShiftLeft if matches!(a, Value::List(l) if *l.kind() == crate::value::ListKind::Fixed) => {
             return Err(Fault::Throw(ctx.world.throwable("java.lang.UnsupportedOperationException", Value::Null)));
         }
+        BinaryOp::ShiftLeft if matches!(a, Value::Range(_)) => {
+            return Err(Fault::Throw(ctx.world.throwable("java.lang.UnsupportedOperationException", Value::Null)));
+        }
         BinaryOp::ShiftLeft => return append(a, b).map_or(Ok(None), |()| Ok(Some(a.clone()))),
         BinaryOp::Mul if is_number(b) && !matches!(a, Value::Set(_)) => {
             let items = super::sequence(ctx, a)?.unwrap_or_default();
-            let count = b.as_i64().unwrap_or(0).max(0) as usize;
+            let count = b.as_i64().unwrap_or(0);
+            let Ok(count) = usize::try_from(count) else {
+                return Err(ctx.world.illegal(format!("Illegal Capacity: {}", items.len() as i64 * count)));
+            };
             ctx.room_for_items((items.len() as u64).saturating_mul(count as u64))?;
             let repeated = (0..count).flat_map(|_| items.iter().cloned()).collect();
             return Ok(Some(Value::list(repeated)));
@@ -142,7 +189,10 @@ pub(crate) fn append(a: &Value, b: &Value) -> Option<()> {
 
 fn map(ctx: &mut Ctx<'_>, op: BinaryOp, a: &Value, m: &Rc<Map>, b: &Value) -> Answer {
     let target = match op {
-        BinaryOp::ShiftLeft => m.clone(),
+        BinaryOp::ShiftLeft => {
+            super::maps::writable(ctx, m)?;
+            m.clone()
+        }
         BinaryOp::Add | BinaryOp::Sub => Rc::new(m.copy(m.kind())),
         _ => return Ok(None),
     };

@@ -18,15 +18,15 @@ pub(crate) fn property(ctx: &mut Ctx<'_>, object: &Value, name: &str) -> Answer 
             if name == "length" && matches!(l.kind(), ListKind::JavaArray(_)) {
                 return yes(Value::Int(l.len() as i32));
             }
-            // ArrayList's private field, which Groovy reads all the same.
-            if name == "size" {
-                return yes(Value::Int(l.len() as i32));
+            if name == "empty" && !l.is_array() {
+                return yes(l.is_empty());
             }
             if name != "class" {
                 return spread(ctx, object, name);
             }
         }
-        Value::Set(_) | Value::Range(_) if !matches!(name, "class" | "from" | "to" | "reverse") => {
+        Value::Set(_) if name == "empty" => return method(ctx, object, "isEmpty", &[]),
+        Value::Set(_) | Value::Range(_) if !matches!(name, "class" | "from" | "to" | "reverse" | "empty") => {
             return spread(ctx, object, name);
         }
         Value::Closure(c) => {
@@ -109,7 +109,7 @@ fn spread(ctx: &mut Ctx<'_>, object: &Value, name: &str) -> Answer {
         }
         match property(ctx, item, name)? {
             Some(value) => out.push(value),
-            None => return Err(ctx.world.missing_property(name, &item.type_name())),
+            None => return Err(ctx.world.missing_in_items(name, object, &item.type_name())),
         }
     }
     yes(Value::list(out))

@@ -4,10 +4,26 @@ use std::rc::Rc;
 
 use super::{Answer, int, yes};
 use crate::machine::{Ctx, Fault};
+use crate::value::render::Style;
 use crate::value::{List, ListKind, Range, Value};
 
 /// Ranges of other things than whole numbers and letters, counted with `next` and `previous`.
 pub(crate) fn by_steps(ctx: &mut Ctx<'_>, from: &Value, to: &Value, inclusive: bool) -> Result<Value, Fault> {
+    if let (Value::Object(a), Value::Object(b)) = (from, to)
+        && let (Some(x), Some(y)) =
+            (a.field("$ordinal").and_then(|n| n.as_i64()), b.field("$ordinal").and_then(|n| n.as_i64()))
+    {
+        let all = super::sequence(ctx, &Value::Class(a.class.clone()))?.unwrap_or_default();
+        let part = all[x.min(y).max(0) as usize..].iter().take(x.abs_diff(y) as usize + 1).cloned();
+        let mut part: Vec<Value> = part.collect();
+        if x > y {
+            part.reverse();
+        }
+        if !inclusive {
+            part.pop();
+        }
+        return Ok(Value::list(part));
+    }
     let ascending = super::compare::compare(ctx, from, to)?.is_le();
     let name = if ascending { "next" } else { "previous" };
     let (mut out, mut at) = (Vec::new(), from.clone());
@@ -53,9 +69,17 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, r: &Rc<Range>, name: &str, args: &[Value
             let items = (0..r.size()).step_by(usize::try_from(step).unwrap_or(usize::MAX)).filter_map(|i| r.at(i));
             yes(Value::list(items.collect()))
         }
-        ("getClass" | "equals" | "toString" | "is" | "inspect" | "hashCode", _) => Ok(None),
-        ("add" | "remove" | "clear" | "addAll", _) => {
-            Err(ctx.world.fail("java.lang.UnsupportedOperationException", "a range cannot be changed"))
+        ("inspect", []) => {
+            let open = if r.inclusive { "" } else { "<" };
+            let (from, to) = (ctx.styled(&r.item(r.from), Style::Inspect)?, ctx.styled(&r.item(r.to), Style::Inspect)?);
+            yes(format!("{from}..{open}{to}"))
+        }
+        ("getClass" | "equals" | "toString" | "is" | "hashCode", _) => Ok(None),
+        ("add" | "remove" | "clear" | "addAll" | "swap" | "set" | "putAt" | "push" | "leftShift" | "removeAt", _) => {
+            Err(Fault::Throw(ctx.world.throwable("java.lang.UnsupportedOperationException", Value::Null)))
+        }
+        ("sort" | "unique", [] | [Value::Bool(true)]) => {
+            Err(Fault::Throw(ctx.world.throwable("java.lang.UnsupportedOperationException", Value::Null)))
         }
         // What calls closures goes over the range without making a list of it.
         _ if args.iter().any(|a| matches!(a, Value::Closure(_))) => Ok(None),

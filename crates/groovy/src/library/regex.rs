@@ -127,7 +127,7 @@ pub(crate) fn expand(
                         .ok_or_else(|| ctx.world.illegal(format!("No group with name {{{name}}}")))?
                 } else {
                     let Some(first) = chars.peek().and_then(|c| c.to_digit(10)) else {
-                        return Err(ctx.world.illegal("Illegal group reference"));
+                        return Err(ctx.world.illegal("Illegal group reference: group index is missing"));
                     };
                     chars.next();
                     let mut number = first as usize;

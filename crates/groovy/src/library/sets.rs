@@ -3,10 +3,50 @@
 use std::rc::Rc;
 
 use super::{Answer, compare, lists, sequence, yes};
-use crate::machine::Ctx;
+use crate::machine::{Ctx, Fault};
 use crate::value::{Map, MapKind, Value};
 
+/// The key of the map that equals a key by the script's own `equals` and `hashCode`, or the key as it is.
+pub(crate) fn key(ctx: &mut Ctx<'_>, map: &Map, key: &Value) -> Result<Value, Fault> {
+    let own =
+        |v: &Value| matches!(v, Value::Object(o) if o.class.has_method("equals") && o.class.has_method("hashCode"));
+    if !own(key) {
+        return Ok(key.clone());
+    }
+    ctx.pay(map.len())?;
+    let hash = ctx.ask(key, "hashCode", &[])?;
+    for other in map.keys().iter().filter(|k| own(k)) {
+        let equal = other.same(key)
+            || ctx.ask(other, "hashCode", &[])?.equals(&hash)
+                && ctx.ask(key, "equals", std::slice::from_ref(other))?.truth();
+        if equal {
+            return Ok(other.clone());
+        }
+    }
+    Ok(key.clone())
+}
+
+/// The `HashSet` that `toSet()` makes.
+pub(crate) fn hashed(items: Vec<Value>) -> Value {
+    let set = Map::with_capacity(MapKind::Hash, items.len());
+    for item in items {
+        set.add(item);
+    }
+    Value::Set(Rc::new(set))
+}
+
 pub(crate) fn method(ctx: &mut Ctx<'_>, this: &Value, s: &Rc<Map>, name: &str, args: &[Value]) -> Answer {
+    if let ("add" | "remove" | "contains", [item @ Value::Object(_)]) = (name, args) {
+        let item = key(ctx, s, item)?;
+        return match name {
+            "contains" => yes(s.has(&item)),
+            _ if s.kind() == MapKind::Fixed => {
+                Err(Fault::Throw(ctx.world.throwable("java.lang.UnsupportedOperationException", Value::Null)))
+            }
+            "add" => yes(s.add(item)),
+            _ => yes(s.remove(&item).is_some()),
+        };
+    }
     match (name, args) {
         ("size", []) => return yes(Value::Int(s.len() as i32)),
         ("isEmpty", []) => return yes(s.is_empty()),
@@ -14,7 +54,7 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, this: &Value, s: &Rc<Map>, name: &str, a
         ("iterator", []) => return yes(lists::iterator(this.clone())),
         ("clone", []) => return yes(lists::like(this, s.keys())),
         ("asImmutable" | "asUnmodifiable", []) => return yes(Value::Set(Rc::new(s.copy(MapKind::Fixed)))),
-        ("toSet", []) => return yes(lists::like(this, s.keys())),
+        ("toSet", []) => return yes(hashed(s.keys())),
         ("getAt", [key]) => return super::index::get(ctx, this, key),
         _ => {}
     }

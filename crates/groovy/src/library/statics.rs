@@ -108,6 +108,13 @@ pub(crate) fn constant(ctx: &mut Ctx<'_>, class: &Rc<Class>, name: &str) -> Answ
         ("java.lang.Long", "MAX_VALUE") => Value::Long(i64::MAX),
         ("java.lang.Long", "MIN_VALUE") => Value::Long(i64::MIN),
         ("java.lang.Double", "MAX_VALUE") => Value::Double(f64::MAX),
+        ("java.lang.Double", "MIN_VALUE") => Value::Double(5e-324),
+        ("java.lang.Float", "MAX_VALUE") => Value::Float(f32::MAX),
+        ("java.lang.Float", "MIN_VALUE") => Value::Float(1.4e-45),
+        ("java.lang.Short", "MAX_VALUE") => Value::Int(i32::from(i16::MAX)),
+        ("java.lang.Short", "MIN_VALUE") => Value::Int(i32::from(i16::MIN)),
+        ("java.lang.Byte", "MAX_VALUE") => Value::Int(i32::from(i8::MAX)),
+        ("java.lang.Byte", "MIN_VALUE") => Value::Int(i32::from(i8::MIN)),
         ("java.lang.Double", "NaN") => Value::Double(f64::NAN),
         ("java.lang.Double", "POSITIVE_INFINITY") => Value::Double(f64::INFINITY),
         ("java.lang.Double", "NEGATIVE_INFINITY") => Value::Double(f64::NEG_INFINITY),
@@ -229,7 +236,19 @@ fn math(ctx: &mut Ctx<'_>, name: &str, args: &[Value]) -> Answer {
 fn integers(ctx: &mut Ctx<'_>, class: &Rc<Class>, name: &str, args: &[Value]) -> Answer {
     let long = &*class.name == "java.lang.Long";
     match (name, args) {
-        ("parseInt" | "parseLong" | "valueOf" | "decode", [Value::Null, ..]) => Err(strings::number_fault(ctx, "null")),
+        ("parseInt" | "parseLong" | "valueOf" | "decode", [Value::Null, ..]) => {
+            Err(ctx.fail("java.lang.NumberFormatException", "Cannot parse null string"))
+        }
+        ("decode", [source]) if source.is_text() => {
+            let text = ctx.text(source)?;
+            let (sign, digits) = text.strip_prefix('-').map_or(("", &*text), |rest| ("-", rest));
+            let prefixes = [("0x", 16), ("0X", 16), ("#", 16), ("0", 8)];
+            let found =
+                prefixes.iter().find_map(|(p, r)| digits.strip_prefix(p).filter(|d| !d.is_empty()).map(|d| (d, *r)));
+            let (digits, radix) = found.unwrap_or((digits, 10));
+            let text = format!("{sign}{digits}");
+            if long { strings::parse_long(ctx, &text, radix) } else { strings::parse_int(ctx, &text, radix) }.map(Some)
+        }
         ("parseInt" | "parseLong" | "valueOf" | "decode", [source, rest @ ..]) => {
             if !source.is_text() {
                 return convert::to_type(ctx, source, &class.name, true);

@@ -40,7 +40,7 @@ fn simple(ctx: &mut Ctx<'_>, s: &Str, name: &str, args: &[Value]) -> Answer {
         ("compareToIgnoreCase", [other]) => {
             yes(Value::Int(java_compare(&s.to_lowercase(), &ctx.text(other)?.to_lowercase())))
         }
-        ("hashCode", []) => yes(Value::Int(hash_code(s))),
+        ("hashCode", []) => yes(Value::Int(crate::value::hash::text(s))),
         ("reverse", []) => yes(s.chars().rev().collect::<String>()),
         ("capitalize", []) => yes(change_first(s, |c| c.to_uppercase().collect())),
         ("uncapitalize", []) => yes(change_first(s, |c| c.to_lowercase().collect())),
@@ -56,7 +56,11 @@ fn simple(ctx: &mut Ctx<'_>, s: &Str, name: &str, args: &[Value]) -> Answer {
             ctx.room_for_items(s.len() as u64 * 6)?;
             yes(Value::list(s.chars().map(|c| Value::str(c.to_string())).collect()))
         }
-        ("toSet", []) => yes(Value::set(s.chars().map(|c| Value::str(c.to_string())))),
+        ("toSet", []) => {
+            ctx.room_for_items(s.len() as u64 * 6)?;
+            let letters = s.chars().map(|c| Value::str(c.to_string()));
+            yes(super::sets::hashed(letters.collect()))
+        }
         ("isAllWhitespace" | "isBlank", []) => yes(s.chars().all(char::is_whitespace)),
         ("charAt", [i]) => char_at(ctx, s, i),
         ("codePointAt", [i]) => match char_at(ctx, s, i)? {
@@ -97,10 +101,6 @@ fn java_compare(a: &str, b: &str) -> i32 {
     }
 }
 
-pub(crate) fn hash_code(s: &str) -> i32 {
-    s.encode_utf16().fold(0i32, |h, u| h.wrapping_mul(31).wrapping_add(i32::from(u)))
-}
-
 fn change_first(s: &str, f: impl Fn(char) -> String) -> String {
     let mut chars = s.chars();
     match chars.next() {
@@ -114,7 +114,7 @@ fn char_at(ctx: &mut Ctx<'_>, s: &Str, i: &Value) -> Answer {
     match usize::try_from(index).ok().and_then(|n| s.unit(n)) {
         Some(unit) => yes(Value::Char(unit)),
         None => {
-            let message = format!("index {index}, length {}", s.units());
+            let message = format!("String index out of range: {index}");
             Err(ctx.fail("java.lang.StringIndexOutOfBoundsException", message))
         }
     }
@@ -192,7 +192,7 @@ fn searching(ctx: &mut Ctx<'_>, s: &Str, name: &str, args: &[Value]) -> Answer {
             let joined = parts?.join(s);
             ctx.new_str(joined).map(Some)
         }
-        ("format" | "formatted", values) => super::format::format(ctx, s, values).map(Some),
+        ("formatted", values) => super::format::format(ctx, s, values).map(Some),
         ("iterator", []) => {
             let items: Vec<Value> = s.chars().map(|c| Value::str(c.to_string())).collect();
             yes(super::lists::iterator(Value::list(items)))

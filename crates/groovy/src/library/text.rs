@@ -18,12 +18,17 @@ pub(crate) fn neighbour(s: &str, by: i32) -> Value {
 
 pub(crate) fn layout(ctx: &mut Ctx<'_>, s: &Str, name: &str, args: &[Value]) -> Answer {
     match (name, args) {
-        ("padLeft" | "padRight" | "center", [width, rest @ ..]) => {
+        ("padLeft" | "padRight" | "center", [width, rest @ ..]) if int(width).is_some() => {
             let fill = rest.first().map_or(Ok(" ".to_string()), |f| ctx.text(f))?;
             pad(ctx, s, name, int(width).unwrap_or(0), &fill).map(Some)
         }
-        ("stripIndent", []) => yes(strip_indent(s, None)),
-        ("stripIndent", [n]) => yes(strip_indent(s, int(n).map(|n| n.max(0) as usize))),
+        ("stripIndent", []) => yes(java_strip_indent(s)),
+        ("stripIndent", [n]) => {
+            let n = int(n).unwrap_or(0).max(0) as usize;
+            let cut = |line: &str| line.chars().skip(n).collect::<String>();
+            let text = s.lines().map(cut).collect::<Vec<String>>().join("\n");
+            yes(if s.ends_with('\n') { text + "\n" } else { text })
+        }
         ("stripMargin", rest) => {
             let margin = rest.first().map_or(Ok("|".to_string()), |m| ctx.text(m))?;
             yes(strip_margin(s, &margin))
@@ -31,7 +36,12 @@ pub(crate) fn layout(ctx: &mut Ctx<'_>, s: &Str, name: &str, args: &[Value]) -> 
         ("readLines" | "split_lines", []) => yes(lines(ctx, s)?),
         ("normalize", []) => yes(s.replace("\r\n", "\n").replace('\r', "\n")),
         ("denormalize", []) => yes(Value::Str(s.clone())),
-        ("expand", []) => yes(s.replace('\t', "        ")),
+        ("expand", rest) if rest.len() <= 1 => {
+            let stop = rest.first().and_then(int).unwrap_or(8).max(1) as usize;
+            let tabs = s.matches('\t').count();
+            ctx.room(s.len().saturating_add(tabs.saturating_mul(stop)))?;
+            yes(expand(s, stop))
+        }
         ("center", _) => Ok(None),
         ("tr", [from, to]) => {
             let (from, to) = (ctx.text(from)?, ctx.text(to)?);
@@ -102,19 +112,49 @@ fn lines(ctx: &mut Ctx<'_>, s: &str) -> Result<Value, Fault> {
     Ok(Value::list(line_parts(s).into_iter().map(Value::str).collect()))
 }
 
-fn strip_indent(s: &str, count: Option<usize>) -> String {
-    let parts = line_parts(s);
-    let indent = |l: &String| l.chars().take_while(|c| c.is_whitespace()).count();
-    let least = parts.iter().filter(|l| !l.trim().is_empty()).map(indent).min().unwrap_or(0);
-    let count = count.unwrap_or(least);
-    if count == 0 {
-        return s.to_owned();
+/// Groovy's `stripIndent()`, which GStrings still have: lines of blanks do not count.
+pub(crate) fn groovy_strip_indent(s: &str) -> String {
+    let blanks = |line: &str| line.chars().take_while(|c| c.is_whitespace()).count();
+    let least = s.lines().filter(|l| !l.trim().is_empty()).map(blanks).min().unwrap_or(0);
+    let cut = |line: &str| line.chars().skip(least).collect::<String>();
+    let text = s.lines().map(cut).collect::<Vec<String>>().join("\n");
+    if s.ends_with('\n') { text + "\n" } else { text }
+}
+
+/// `String.stripIndent()` of Java 15 and later, which Groovy calls there: a last line of blanks counts, blanks at the end of lines go.
+fn java_strip_indent(s: &str) -> String {
+    let lines: Vec<&str> = s.lines().collect();
+    let keeps_break = s.ends_with(['\n', '\r']);
+    let blanks = |line: &str| line.chars().take_while(|c| c.is_whitespace()).count();
+    let full = lines.iter().filter(|l| !l.trim().is_empty()).map(|l| blanks(l));
+    let last = lines.last().filter(|l| l.trim().is_empty()).map(|l| l.chars().count());
+    let outdent = if keeps_break { 0 } else { full.chain(last).min().unwrap_or(0) };
+    let cut = |line: &&str| line.chars().skip(outdent.min(blanks(line))).collect::<String>().trim_end().to_string();
+    let text = lines.iter().map(cut).collect::<Vec<String>>().join("\n");
+    if keeps_break { text + "\n" } else { text }
+}
+
+/// Blanks instead of tabs, up to the next of the columns that tabs stop at.
+fn expand(s: &str, stop: usize) -> String {
+    let (mut out, mut column) = (String::with_capacity(s.len()), 0);
+    for c in s.chars() {
+        match c {
+            '\t' => {
+                let blanks = stop - column % stop;
+                out.extend(std::iter::repeat_n(' ', blanks));
+                column += blanks;
+            }
+            '\n' => {
+                out.push(c);
+                column = 0;
+            }
+            _ => {
+                out.push(c);
+                column += 1;
+            }
+        }
     }
-    // Nothing is left of a line that is blank.
-    let strip = |l: &String| if l.trim().is_empty() { String::new() } else { l.chars().skip(count).collect() };
-    let out: Vec<String> = parts.iter().map(strip).collect();
-    let end = if s.ends_with('\n') { "\n" } else { "" };
-    out.join("\n") + end
+    out
 }
 
 fn strip_margin(s: &str, margin: &str) -> String {
@@ -171,7 +211,8 @@ pub(crate) fn char_method(ctx: &mut Ctx<'_>, c: u16, name: &str, args: &[Value])
 
 /// Methods of `StringBuilder`, `StringBuffer`, `StringWriter`.
 pub(crate) fn buffer_method(ctx: &mut Ctx<'_>, this: &Value, b: &Rc<Buffer>, name: &str, args: &[Value]) -> Answer {
-    let texts: Result<Vec<String>, Fault> = args.iter().map(|a| ctx.text(a)).collect();
+    let texts: Result<Vec<String>, Fault> =
+        args.iter().map(|a| ctx.styled(a, crate::value::render::Style::Java)).collect();
     let texts = texts?;
     let added: usize = texts.iter().map(String::len).sum();
     ctx.room(b.text.borrow().len().saturating_add(added))?;
@@ -189,6 +230,11 @@ pub(crate) fn buffer_method(ctx: &mut Ctx<'_>, this: &Value, b: &Rc<Buffer>, nam
         ("setLength", [n]) => {
             let at = unit(n);
             b.text.borrow_mut().truncate(at);
+        }
+        ("setCharAt", [at, c]) => {
+            let (from, to) = (unit(at), unit(&Value::Int(int(at).unwrap_or(0) as i32 + 1)));
+            let text = ctx.text(c)?;
+            b.text.borrow_mut().replace_range(from..to.max(from), &text);
         }
         ("delete" | "deleteCharAt", [from, rest @ ..]) => {
             let end = rest.first().cloned().unwrap_or_else(|| Value::Int(int(from).unwrap_or(0) as i32 + 1));

@@ -26,14 +26,56 @@ impl World {
         {
             return Some(only.clone());
         }
-        let mut best: Option<(u32, &Rc<Function>)> = None;
-        for function in candidates {
-            let fit = self.fit(function, args);
-            if fit != UNFIT && best.is_none_or(|(b, _)| fit < b) {
-                best = Some((fit, function));
+        self.nearest(candidates, args, &[])
+    }
+
+    /// The same where some arguments are casts, which choose among overloads instead of the values' own classes.
+    pub(super) fn nearest(
+        &self,
+        candidates: &[Rc<Function>],
+        args: &[Value],
+        casts: &[(u16, Type)],
+    ) -> Option<Rc<Function>> {
+        let mut fitting = candidates.iter().filter(|f| self.fit(f, args) != UNFIT);
+        let first = fitting.next()?;
+        let Some(second) = fitting.next() else { return Some(first.clone()) };
+        if let [Value::Null] = args {
+            // The most general one; it is the nearest by the distances that only say whether it fits.
+            let all = [first, second].into_iter().chain(fitting);
+            return all.min_by_key(|f| self.fit(f, args)).cloned();
+        }
+        let mut classes: Vec<super::overload::Argument> = args.iter().map(|a| self.argument(a)).collect();
+        for (at, ty) in casts {
+            if let (Some(slot), Some(class)) =
+                (classes.get_mut(*at as usize), self.class(&super::convert::element_name(ty)))
+            {
+                *slot = Some(class);
             }
         }
-        best.map(|(_, f)| f.clone())
+        let arrays = super::overload::arrays(args);
+        let fits_cast = |f: &Function| {
+            casts.iter().all(|(at, ty)| match f.params.get(*at as usize) {
+                Some(p) => self.takes(&p.ty, ty),
+                None => true,
+            })
+        };
+        let mut best: Option<(i64, &Rc<Function>)> = None;
+        for function in [first, second].into_iter().chain(fitting).filter(|f| casts.is_empty() || fits_cast(f)) {
+            let far = self.farness(function, &classes, &arrays);
+            if best.is_none_or(|(b, _)| far < b) {
+                best = Some((far, function));
+            }
+        }
+        best.map(|(_, f)| f.clone()).or_else(|| Some(first.clone()))
+    }
+
+    /// Whether a parameter takes what was cast to a type.
+    fn takes(&self, parameter: &Type, cast: &Type) -> bool {
+        let (wanted, given) = (super::convert::element_name(parameter), super::convert::element_name(cast));
+        wanted == given
+            || wanted == "java.lang.Object"
+            || matches!((parameter, cast), (Type::Primitive(_), _) | (_, Type::Primitive(_)))
+            || self.class(&given).is_some_and(|c| c.is_a(&wanted))
     }
 
     fn fit(&self, function: &Function, args: &[Value]) -> u32 {
@@ -82,6 +124,25 @@ impl World {
         }
     }
 
+    /// Whether a closure can stand for a type: an interface or abstract class of the script with one method to write, one of Java's.
+    fn has_one_method(&self, name: &str) -> bool {
+        const JAVA: &[&str] = &["Runnable", "Callable", "Comparable", "Comparator", "Iterable"];
+        match self.class(name) {
+            None => true,
+            Some(class) => match &class.script {
+                Some(script) => {
+                    let lineage = class.lineage();
+                    let scripts = lineage.iter().filter_map(|c| c.script.as_ref());
+                    let bare = scripts.flat_map(|s| s.methods.values().flatten());
+                    script.is_abstract && bare.filter(|f| f.is_abstract).count() == 1
+                }
+                None => {
+                    name.starts_with("java.util.function.") || JAVA.contains(&name.rsplit('.').next().unwrap_or(name))
+                }
+            },
+        }
+    }
+
     fn class_distance(&self, name: &str, value: &Value) -> u32 {
         if name == "groovy.lang.Closure" && matches!(value, Value::Closure(_)) {
             return 0;
@@ -116,9 +177,7 @@ impl World {
             // What the host's objects are, the host alone knows.
             Value::Host(_) if !crate::value::is_known_class(name) => 10,
             // A closure stands for any interface with one method.
-            Value::Closure(_) if self.class(name).is_none_or(|c| c.script.as_ref().is_some_and(|s| s.is_abstract)) => {
-                15
-            }
+            Value::Closure(_) if self.has_one_method(name) => 15,
             _ => UNFIT,
         }
     }
@@ -146,6 +205,7 @@ fn primitive_distance(name: &str, value: &Value) -> u32 {
         ("double", Value::Int(_) | Value::Long(_)) => 4,
         ("double", Value::Float(_)) => 1,
         ("double" | "float", Value::Decimal(_) | Value::BigInt(_)) => 5,
+        ("int", Value::BigInt(_)) => 6,
         _ => UNFIT,
     }
 }
@@ -164,12 +224,13 @@ fn boxed_distance(name: &str, value: &Value) -> Option<u32> {
             Value::Int(_) | Value::Long(_) | Value::BigInt(_) | Value::Double(_) | Value::Float(_),
         ) => 7,
         ("java.math.BigInteger", Value::Int(_) | Value::Long(_)) => 5,
+        ("java.lang.Integer", Value::BigInt(_)) => 8,
         _ => return None,
     })
 }
 
 /// The parameters that `count` arguments are for: those with defaults are left out from the right.
-fn given_params(params: &[Parameter], count: usize) -> impl Iterator<Item = (usize, &Parameter)> {
+pub(super) fn given_params(params: &[Parameter], count: usize) -> impl Iterator<Item = (usize, &Parameter)> {
     let mut omit = params.len() - count.min(params.len());
     let mut given: Vec<(usize, &Parameter)> = Vec::new();
     for (i, p) in params.iter().enumerate().rev() {

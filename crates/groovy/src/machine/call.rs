@@ -34,6 +34,11 @@ impl Vm<'_> {
 
     pub(super) fn call_site(&mut self, site: &Site) -> Step {
         self.with_arguments(site, |vm, base| {
+            if !site.casts.is_empty()
+                && let Some(step) = vm.call_cast(base - 1, base, site)
+            {
+                return step;
+            }
             if !site.dynamic {
                 return vm.call_method(base - 1, base, &site.name, site.named, Landing::Push);
             }
@@ -105,7 +110,7 @@ impl Vm<'_> {
             Value::Object(object) => {
                 let methods = object.class.methods(name);
                 if !methods.is_empty()
-                    && let Some(func) = self.world.select(&methods, &self.f.stack[base..])
+                    && let Some(func) = self.select_or_spread(&methods, base)
                 {
                     let this = if is_static(&func) { Value::Class(object.class.clone()) } else { receiver.clone() };
                     return self.call_function(func, this, None, at, base, landing);
@@ -142,13 +147,14 @@ impl Vm<'_> {
         }
         self.ready(class)?;
         let methods: Vec<Rc<Function>> = class.methods(name).into_iter().filter(|f| is_static(f)).collect();
-        Ok(self.world.select(&methods, &self.f.stack[base..]))
+        Ok(self.select_or_spread(&methods, base))
     }
 
     /// Methods of Java and Groovy: native ones, then those written in Groovy, then closures in properties.
     fn call_library(&mut self, receiver: Value, at: usize, base: usize, name: &str, landing: Landing) -> Step {
         let depth = self.f.frames.len();
-        let mut ctx = super::Ctx { world: self.world, host: self.host, memo: &self.f.memo, depth };
+        let mut ctx =
+            super::Ctx { world: self.world, host: self.host, memo: &self.f.memo, memo_at: &self.f.memo_at, depth };
         if let Some(value) = library::method(&mut ctx, &receiver, name, &self.f.stack[base..])? {
             return self.result(at, landing, value);
         }
@@ -164,49 +170,6 @@ impl Vm<'_> {
             return self.call_closure(closure, at, at + 1, landing);
         }
         self.call_missing(receiver, at, base, name, landing)
-    }
-
-    /// `methodMissing`, or the exception.
-    fn call_missing(&mut self, receiver: Value, at: usize, base: usize, name: &str, landing: Landing) -> Step {
-        if let Value::Object(object) = &receiver {
-            for handler in ["methodMissing", "invokeMethod"] {
-                let methods = object.class.methods(handler);
-                if let Some(func) = methods.into_iter().find(|m| m.params.len() == 2) {
-                    let args = self.f.stack.split_off(base);
-                    self.f.stack.truncate(at + 1);
-                    self.f.stack.extend([Value::str(name), Value::array(args, "java.lang.Object")]);
-                    return self.call_function(func, receiver.clone(), None, at, at + 1, landing);
-                }
-            }
-        }
-        if receiver.is_null() {
-            return Err(self.world.null_pointer(format!("Cannot invoke method {name}() on null object")));
-        }
-        let args = &self.f.stack[base..];
-        Err(match &receiver {
-            Value::Class(c) => match self.unresolved(c) {
-                Some(fault) => fault,
-                None => self.world.missing_method(name, &c.name, true, args),
-            },
-            other => self.world.missing_method(name, &other.type_name(), false, args),
-        })
-    }
-
-    /// A closure that is the value of a property of the receiver.
-    fn closure_in_property(&mut self, receiver: &Value, name: &str) -> Option<Rc<Closure>> {
-        let value = match receiver {
-            Value::Map(map) => map.get(&Value::str(name)),
-            Value::Object(object) => object.field(name).or_else(|| object.as_map()?.get(&Value::str(name))),
-            Value::Class(class) => {
-                let owner = class.static_owner(name)?;
-                owner.script.as_ref()?.statics.borrow().get(name).cloned()
-            }
-            _ => None,
-        };
-        match value {
-            Some(Value::Closure(c)) => Some(c),
-            _ => None,
-        }
     }
 
     /// A method called on a script object that it does not declare: a closure in the binding, or the host's.
@@ -344,7 +307,7 @@ impl Vm<'_> {
         if count != wanted || !func.plain_params {
             // One list for several parameters is taken apart.
             if count == 1
-                && wanted > 1
+                && func.params.iter().filter(|p| !p.has_default).count() > 1
                 && !func.varargs
                 && let Value::List(list) = &self.f.stack[base]
             {
@@ -355,7 +318,10 @@ impl Vm<'_> {
                 }
             }
             if self.world.select(std::slice::from_ref(&func), &self.f.stack[base..]).is_none() {
-                return Err(self.world.missing_method("call", &func.name, false, &self.f.stack[base..]));
+                // Groovy's own methods call `doCall`, as its messages show.
+                let by_library = self.f.frames.last().is_some_and(|f| f.func.library);
+                let name = if by_library { "doCall" } else { "call" };
+                return Err(self.world.missing_method(name, &func.name, false, &self.f.stack[base..]));
             }
         }
         let this = closure.this.clone();
@@ -364,7 +330,18 @@ impl Vm<'_> {
 
     /// An unqualified call. The slot below the arguments is free for the receiver that is found.
     pub(super) fn call_name_site(&mut self, site: &Site) -> Step {
-        self.with_arguments(site, |vm, base| vm.call_name(base, &site.name, site.named))
+        self.with_arguments(site, |vm, base| {
+            if !site.casts.is_empty() {
+                for target in vm.targets() {
+                    vm.f.stack[base - 1] = target;
+                    if let Some(step) = vm.call_cast(base - 1, base, site) {
+                        return step;
+                    }
+                }
+                vm.f.stack[base - 1] = Value::Null;
+            }
+            vm.call_name(base, &site.name, site.named)
+        })
     }
 
     fn call_name(&mut self, base: usize, name: &Text, named: bool) -> Step {
@@ -432,7 +409,8 @@ impl Vm<'_> {
         let depth = self.f.frames.len();
         let script = Value::Null;
         for target in targets {
-            let mut ctx = super::Ctx { world: self.world, host: self.host, memo: &self.f.memo, depth };
+            let mut ctx =
+                super::Ctx { world: self.world, host: self.host, memo: &self.f.memo, memo_at: &self.f.memo_at, depth };
             let found = library::unqualified(&mut ctx, target, name, &self.f.stack[base..])?;
             if let Some(value) = found {
                 return self.result(at, Landing::Push, value);
@@ -472,7 +450,7 @@ impl Vm<'_> {
         while let Some(class) = next {
             let methods = class.methods(name);
             if !methods.is_empty()
-                && let Some(func) = self.world.select(&methods, &self.f.stack[base..])
+                && let Some(func) = self.select_or_spread(&methods, base)
             {
                 return Ok(Some(func));
             }
@@ -497,7 +475,8 @@ impl Vm<'_> {
                 return vm.call_function(func, this, None, base - 1, base, Landing::Push);
             }
             let depth = vm.f.frames.len();
-            let mut ctx = super::Ctx { world: vm.world, host: vm.host, memo: &vm.f.memo, depth };
+            let mut ctx =
+                super::Ctx { world: vm.world, host: vm.host, memo: &vm.f.memo, memo_at: &vm.f.memo_at, depth };
             match library::super_method(&mut ctx, &this, &site.name, &vm.f.stack[base..])? {
                 Some(value) => vm.result(base - 1, Landing::Push, value),
                 None => Err(vm.world.missing_method(&site.name, &this.type_name(), false, &vm.f.stack[base..])),

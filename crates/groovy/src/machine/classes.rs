@@ -157,6 +157,7 @@ impl World {
             let slot = fields.len();
             fields.insert("$tuple".into(), FieldInfo { slot, ty: Type::Any, is_final: true });
         }
+        super::marks::mark(&plan.annotations, &mut fields);
         let mut methods: HashMap<Text, Vec<Rc<Function>>> = HashMap::new();
         for method in plan.methods {
             methods.entry(method.name.clone()).or_default().push(method);

@@ -20,7 +20,13 @@ impl Vm<'_> {
             Some(class) if class.script.is_some() => self.construct(class, at, base, named, Landing::Push),
             Some(class) => {
                 let depth = self.f.frames.len();
-                let mut ctx = super::Ctx { world: self.world, host: self.host, memo: &self.f.memo, depth };
+                let mut ctx = super::Ctx {
+                    world: self.world,
+                    host: self.host,
+                    memo: &self.f.memo,
+                    memo_at: &self.f.memo_at,
+                    depth,
+                };
                 if let Some(value) = library::construct::java(&mut ctx, &class, &self.f.stack[base..])? {
                     self.f.stack.truncate(at);
                     self.f.stack.push(value);
@@ -81,14 +87,25 @@ impl Vm<'_> {
                 };
                 self.call_function(func, this, None, at, base, landing)?;
             }
-            None if count == 0 => self.finish_plain(at, value),
+            None if count == 0 => {
+                self.finish_plain(at, value.clone());
+                self.super_constructor(&class, value)?;
+            }
             None if named && count == 1 => {
                 let map = self.pop();
                 self.finish_plain(at, value.clone());
                 self.set_named(&value, map)?;
+                self.super_constructor(&class, value)?;
             }
             None => {
                 let args = self.f.stack[base..].to_vec();
+                if let Some(map) = tuple(script, &args) {
+                    // The initialisers run first.
+                    self.finish_plain(at, value.clone());
+                    self.set_named(&value, map)?;
+                    self.run_initialisers(&object)?;
+                    return Ok(Flow::Switch);
+                }
                 if !self.implicit_constructor(&class, &object, &args)? {
                     let types: Vec<String> = args.iter().map(Value::type_name).collect();
                     let message =
@@ -107,9 +124,30 @@ impl Vm<'_> {
         self.f.stack.push(value);
     }
 
+    /// The constructor without arguments of the nearest ancestor that has constructors, for a class that has none.
+    fn super_constructor(&mut self, class: &Class, value: Value) -> Result<(), Fault> {
+        let mut next = class.superclass.clone();
+        while let Some(ancestor) = next {
+            if let Some(script) = &ancestor.script
+                && !script.constructors.is_empty()
+            {
+                if let Some(func) = self.world.select(&script.constructors, &[]) {
+                    let at = self.f.stack.len();
+                    self.call_function(func, value, None, at, at, Landing::Discard)?;
+                }
+                return Ok(());
+            }
+            next = ancestor.superclass.clone();
+        }
+        Ok(())
+    }
+
     /// Named arguments set properties, after the initialisers: a library function does it on a frame of its own.
     fn set_named(&mut self, value: &Value, map: Value) -> Result<(), Fault> {
-        let Some(func) = self.world.prelude_function(&Value::Null, "$setAll", 1) else { return Ok(()) };
+        // What has a constructor for all of its fields sets them, also where nobody else may.
+        let whole = matches!(value, Value::Object(o) if o.slot("$tuple").is_some());
+        let name = if whole { "$construct" } else { "$setAll" };
+        let Some(func) = self.world.prelude_function(&Value::Null, name, 1) else { return Ok(()) };
         let at = self.f.stack.len();
         self.f.stack.extend([value.clone(), map]);
         self.push_frame(func, Value::Null, None, at, at, u64::MAX, Landing::Discard)
@@ -177,6 +215,15 @@ impl Vm<'_> {
             Ok(Flow::Next)
         })
     }
+}
+
+/// The fields that positional arguments set, of a class that has a constructor for all of them (`@Canonical`).
+fn tuple(script: &crate::value::ScriptClass, args: &[Value]) -> Option<Value> {
+    let names: Vec<&Text> = script.fields.keys().filter(|n| !n.starts_with('$')).collect();
+    if !script.fields.contains_key("$tuple") || args.len() > names.len() {
+        return None;
+    }
+    Some(Value::map(names.iter().zip(args).map(|(name, arg)| (Value::str(&***name), arg.clone()))))
 }
 
 /// What Java holds of an instance of a script class.

@@ -134,7 +134,7 @@ impl Vm<'_> {
     fn convert(&mut self, value: &Value, ty: &Type, explicit: bool) -> Result<Value, Fault> {
         match ty {
             Type::Any => Ok(value.clone()),
-            Type::Array(element) => self.convert_array(value, element),
+            Type::Array(element) => self.convert_array(value, element, explicit),
             Type::Primitive(_) | Type::Class(_) => {
                 let name = element_name(ty);
                 if value.is_null() && !matches!(ty, Type::Primitive(_)) {
@@ -177,28 +177,36 @@ impl Vm<'_> {
             }
             _ => {}
         }
-        Err(self.world.cast_fault(value, name))
+        Err(self.ctx().cast_fault(value, name))
     }
 
-    fn convert_array(&mut self, value: &Value, element: &Type) -> Result<Value, Fault> {
+    fn convert_array(&mut self, value: &Value, element: &Type, explicit: bool) -> Result<Value, Fault> {
         let name = element_name(element);
         if value.is_null() {
             return Ok(Value::Null);
         }
         let items = match value {
-            Value::Str(_) | Value::GString(_) if *element == Type::Primitive("char") => {
+            Value::Str(_) | Value::GString(_) if explicit || *element == Type::Primitive("char") => {
                 library::sequence(&mut self.ctx(), value)?.unwrap_or_default()
             }
             Value::List(_) | Value::Set(_) | Value::Range(_) => {
                 self.ctx().room_for_items(super::iterate::size(value) as u64)?;
                 value.items().unwrap_or_default()
             }
-            other => return Err(self.world.cast_fault(other, &format!("[L{name};"))),
+            other if explicit => vec![other.clone()],
+            other => {
+                let target = crate::value::array_name(&name);
+                return Err(self.ctx().cast_fault(other, &target));
+            }
         };
         let mut out = Vec::with_capacity(items.len());
         for item in &items {
             // Arrays of arrays: one level of recursion for each pair of written brackets.
-            out.push(self.cast(item, element)?);
+            out.push(if explicit && !item.is_null() {
+                self.convert(item, element, true)?
+            } else {
+                self.cast(item, element)?
+            });
         }
         Ok(Value::List(Rc::new(List::new(out, ListKind::JavaArray(name.into())))))
     }

@@ -47,6 +47,9 @@ impl Vm<'_> {
             let slice = u64::from(self.world.limits.slice).min(self.world.fuel);
             let mut left = slice as u32;
             let step = self.frame_loop(&mut left);
+            if self.world.charged > 0 {
+                self.shorten(&mut left);
+            }
             self.world.fuel = self.world.fuel.saturating_sub(slice - u64::from(left));
             let out_of_slice = left == 0 && matches!(step, Ok(Flow::Switch));
             if out_of_slice && self.world.fuel > 0 {
@@ -167,12 +170,16 @@ impl Vm<'_> {
 
     pub(crate) fn ctx(&mut self) -> Ctx<'_> {
         let depth = self.f.frames.len();
-        Ctx { world: self.world, host: self.host, memo: &self.f.memo, depth }
+        Ctx { world: self.world, host: self.host, memo: &self.f.memo, memo_at: &self.f.memo_at, depth }
     }
 
     /// Stores what an instruction asked for, so that it finds it when it runs again.
     pub(super) fn remember(&mut self, need: super::need::Need, value: Value) {
         let depth = self.f.frames.len();
+        // The instruction runs again from its beginning, and is told all that it was told before.
+        let before = self.f.memo.iter().rev().take_while(|m| m.depth == depth).count();
+        self.world.charge(before);
+        self.f.memo_at.set(self.f.memo.len() - before);
         self.f.memo.push(Memo { depth, need, value });
     }
 
@@ -181,6 +188,7 @@ impl Vm<'_> {
         if !self.f.memo.is_empty() {
             let depth = self.f.frames.len();
             self.f.memo.retain(|m| m.depth < depth);
+            self.f.memo_at.set(self.f.memo.len());
         }
     }
 
@@ -234,6 +242,10 @@ impl Vm<'_> {
                 }
                 self.save(pc);
                 let step = self.slow(op, &func, base);
+                let work = self.world.meter.take_work();
+                if work > 0 {
+                    self.world.charge(work);
+                }
                 match step {
                     Ok(Flow::Next) => {
                         self.forget();
@@ -245,6 +257,9 @@ impl Vm<'_> {
                         }
                     }
                     Ok(Flow::Switch) => {
+                        if self.world.charged > 0 {
+                            self.shorten(left);
+                        }
                         if self.f.frames.is_empty() {
                             return Ok(Flow::Switch);
                         }

@@ -1,5 +1,6 @@
 //! A fiber: frames and operands on stacks of its own.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use super::need::{Memo, Need};
@@ -58,6 +59,8 @@ pub(crate) struct Fiber {
     pub(crate) frames: Vec<Frame>,
     pub(crate) stack: Vec<Value>,
     pub(crate) memo: Vec<Memo>,
+    /// The answer that the instruction will most likely ask for next: they are asked for in the order in which they came.
+    pub(crate) memo_at: Cell<usize>,
     /// The fiber waits for the answer of a host call.
     pub(crate) waiting: bool,
     /// What the host answered, or what was thrown into the fiber.
@@ -66,6 +69,14 @@ pub(crate) struct Fiber {
 
 impl Fiber {
     pub(crate) fn new(start: Start) -> Fiber {
-        Fiber { start, frames: Vec::new(), stack: Vec::new(), memo: Vec::new(), waiting: false, incoming: None }
+        Fiber {
+            start,
+            frames: Vec::new(),
+            stack: Vec::new(),
+            memo: Vec::new(),
+            memo_at: Cell::new(0),
+            waiting: false,
+            incoming: None,
+        }
     }
 }

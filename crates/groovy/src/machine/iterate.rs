@@ -77,6 +77,19 @@ impl Vm<'_> {
     pub(super) fn index(&mut self) -> Step {
         let (object, key) = (self.top(2).clone(), self.top(1).clone());
         self.ctx().pay(library::text_weight(&key))?;
+        if let Value::Class(class) = &object
+            && key.is_text()
+        {
+            // `Color['RED']` is the property of that name.
+            let name: crate::ast::Text = self.ctx().text(&key)?.into();
+            self.ready(class)?;
+            let key = self.pop();
+            let step = self.load_property(&name);
+            if matches!(step, Err(super::need::Fault::Need(_) | super::need::Fault::Init(_))) {
+                self.f.stack.push(key);
+            }
+            return step;
+        }
         if let Some(value) = library::index::get(&mut self.ctx(), &object, &key)? {
             self.replace(2, value);
             return Ok(Flow::Next);
@@ -99,8 +112,12 @@ impl Vm<'_> {
         {
             let name: crate::ast::Text = self.ctx().text(&key)?.into();
             let at = self.f.stack.len() - 3;
-            self.f.stack.remove(at + 1);
-            return self.set_property_at(at, &name);
+            let key = self.f.stack.remove(at + 1);
+            let step = self.set_property_at(at, &name);
+            if matches!(step, Err(super::need::Fault::Need(_) | super::need::Fault::Init(_))) {
+                self.f.stack.insert(at + 1, key);
+            }
+            return step;
         }
         let at = self.f.stack.len() - 3;
         self.call_method(at, at + 1, "putAt", false, Landing::Discard)

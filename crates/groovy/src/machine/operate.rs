@@ -112,7 +112,7 @@ impl Vm<'_> {
                 let texts = func.texts[n as usize].clone();
                 let at = self.f.stack.len() + 1 - texts.len();
                 let values = self.f.stack.split_off(at);
-                self.f.stack.push(Value::GString(Rc::new(GString { texts, values })));
+                self.f.stack.push(Value::GString(Rc::new(GString::new(texts, values))));
             }
             Op::Closure(n) => self.closure(&func.functions[n as usize]),
             Op::Iterate => return self.iterate(),
@@ -137,6 +137,12 @@ impl Vm<'_> {
             Op::InstanceOf(ty) => {
                 let is = self.instance_of(self.top(1), &func.types[ty as usize]);
                 self.replace(1, Value::Bool(is));
+            }
+            Op::Record { slot, column } => {
+                let value = self.top(1).clone();
+                if let Value::List(recorded) = &self.f.stack[base + slot as usize] {
+                    recorded.change(|r| r.extend([Value::Int(i32::from(column)), value]));
+                }
             }
             Op::Case => return self.case(),
             _ => return self.control(op, func, base),
@@ -182,12 +188,15 @@ impl Vm<'_> {
                 }
             }
             Op::AssertFail(with_message) => {
-                let message = self.top(1).clone();
-                let text = if with_message == 1 { self.ctx().text(&message)? } else { "assertion failed".into() };
-                let class = if with_message == 1 {
-                    "java.lang.AssertionError"
+                let values = self.top(1).items().unwrap_or_default();
+                let words = self.top(2).to_text();
+                let power = "org.codehaus.groovy.runtime.powerassert.PowerAssertionError";
+                let (class, text) = if with_message == 1 {
+                    let message = self.top(3).clone();
+                    let class = if message.is_null() { power } else { "java.lang.AssertionError" };
+                    (class, library::assertion::sentence(&mut self.ctx(), &message, &words, &values)?)
                 } else {
-                    "org.codehaus.groovy.runtime.powerassert.PowerAssertionError"
+                    (power, library::assertion::picture(&mut self.ctx(), &words, &values)?)
                 };
                 return Err(self.world.fail(class, text));
             }

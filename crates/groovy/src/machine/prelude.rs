@@ -77,7 +77,14 @@ impl Prelude {
     pub(super) fn entry(&self) -> Rc<Function> {
         let make = || {
             let mut function = bare_function("entry", vec![Op::Call(0), Op::Return]);
-            function.sites.push(Site { name: "".into(), count: 1, named: false, spread: true, dynamic: true });
+            function.sites.push(Site {
+                name: "".into(),
+                count: 1,
+                named: false,
+                spread: true,
+                dynamic: true,
+                casts: Vec::new(),
+            });
             Rc::new(function)
         };
         self.entry.get_or_init(make).clone()
@@ -92,6 +99,7 @@ pub(super) fn bare_function(name: &str, code: Vec<Op>) -> Function {
         class: None,
         kind: FunctionKind::Method { is_static: true },
         library: true,
+        is_abstract: false,
         params: Vec::new(),
         varargs: false,
         implicit_it: false,

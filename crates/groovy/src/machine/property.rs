@@ -170,6 +170,11 @@ impl Vm<'_> {
             if let Some(func) = self.getter(class, name).filter(|f| super::call::is_static(f)) {
                 return Ok(Found::Getter(func, Value::Class(class.clone())));
             }
+            if matches!(name, "MIN_VALUE" | "MAX_VALUE") && class.static_owner("$VALUES").is_some() {
+                let all = library::sequence(&mut self.ctx(), &Value::Class(class.clone()))?.unwrap_or_default();
+                let end = if name == "MIN_VALUE" { all.first() } else { all.last() };
+                return Ok(Found::Value(end.cloned().unwrap_or_default()));
+            }
             if let Some(nested) = self.world.class(&format!("{}${name}", class.name)) {
                 return Ok(Found::Value(Value::Class(nested)));
             }
@@ -266,8 +271,12 @@ impl Vm<'_> {
         let name = self.top(2).clone();
         let name: Text = self.ctx().text(&name)?.into();
         let at = self.f.stack.len() - 3;
-        self.f.stack.remove(at + 1);
-        self.set_property_at(at, &name)
+        let key = self.f.stack.remove(at + 1);
+        let step = self.set_property_at(at, &name);
+        if matches!(step, Err(Fault::Need(_) | Fault::Init(_))) {
+            self.f.stack.insert(at + 1, key);
+        }
+        step
     }
 
     /// Sets a property; object and value are at `at` and go.
@@ -281,6 +290,11 @@ impl Vm<'_> {
                     return self.call_function(func, object.clone(), None, at, at + 1, Landing::Discard);
                 }
                 if o.slot(name).is_some() {
+                    let field = o.class.script.as_ref().and_then(|s| s.fields.get(name));
+                    if !inside && field.is_some_and(|f| f.is_final) {
+                        let message = format!("Cannot set readonly property: {name} for class: {}", o.class.name);
+                        return Err(self.world.fail("groovy.lang.ReadOnlyPropertyException", message));
+                    }
                     self.set_field(o, name, &value)?;
                 } else {
                     return self.set_on_object(o, at, name, &value);

@@ -212,9 +212,31 @@ impl World {
         self.fail("groovy.lang.MissingPropertyException", format!("No such property: {name} for class: {class}"))
     }
 
+    /// A property of a collection is that of its items: one of them lacks it.
+    pub(crate) fn missing_in_items(&self, name: &str, collection: &Value, class: &str) -> Fault {
+        let inner = "groovy.lang.MissingPropertyException";
+        let message = format!(
+            "Exception evaluating property '{name}' for {}, Reason: {inner}: No such property: {name} for class: {class}",
+            collection.type_name()
+        );
+        self.fail(inner, message)
+    }
+
     pub(crate) fn missing_method(&self, name: &str, class: &str, is_static: bool, args: &[Value]) -> Fault {
+        let values = args.iter().map(Value::to_text).collect();
+        self.missing_method_of(name, class, is_static, args, values)
+    }
+
+    fn missing_method_of(
+        &self,
+        name: &str,
+        class: &str,
+        is_static: bool,
+        args: &[Value],
+        values: Vec<String>,
+    ) -> Fault {
         let types: Vec<String> = args.iter().map(Value::type_name).collect();
-        let values: Vec<String> = args.iter().map(|a| shorten(a.to_text())).collect();
+        let values: Vec<String> = values.into_iter().map(shorten).collect();
         let word = if is_static { "static " } else { "" };
         let message = format!(
             "No signature of method: {word}{class}.{name}() is applicable for argument types: ({}) values: [{}]",
@@ -225,6 +247,10 @@ impl World {
     }
 
     pub(crate) fn cast_fault(&self, value: &Value, target: &str) -> Fault {
+        self.cast_fault_of(value, value.to_text(), target)
+    }
+
+    fn cast_fault_of(&self, value: &Value, text: String, target: &str) -> Fault {
         let from = value.type_name();
         let message = if value.is_null() {
             format!(
@@ -232,10 +258,15 @@ impl World {
                 "Integer"
             )
         } else {
-            format!("Cannot cast object '{}' with class '{from}' to class '{target}'", shorten(value.to_text()))
+            format!("Cannot cast object '{}' with class '{from}' to class '{target}'", shorten(text))
         };
         self.fail("org.codehaus.groovy.runtime.typehandling.GroovyCastException", message)
     }
+}
+
+/// How a closure in a GString is asked for its text: one with a parameter gets a writer, and what it answers is nothing.
+fn rendering(closure: &crate::value::Closure) -> &'static str {
+    if crate::library::maps::parameter_count(closure) == 0 { "call" } else { "$written" }
 }
 
 /// Values in messages are cut, as Groovy does.
@@ -248,6 +279,7 @@ pub(crate) struct Ctx<'a> {
     pub(crate) world: &'a mut World,
     pub(crate) host: &'a mut dyn Host,
     pub(crate) memo: &'a [Memo],
+    pub(crate) memo_at: &'a Cell<usize>,
     pub(crate) depth: usize,
 }
 
@@ -270,8 +302,16 @@ impl Ctx<'_> {
     }
 
     fn known(&self, receiver: &Value, name: &str, args: &[Value]) -> Option<Value> {
-        let hit = |m: &&Memo| m.depth == self.depth && m.need.answers(receiver, name, args);
-        self.memo.iter().find(hit).map(|m| m.value.clone())
+        let hit = |m: &Memo| m.depth == self.depth && m.need.answers(receiver, name, args);
+        let next = self.memo_at.get();
+        if let Some(found) = self.memo.get(next).filter(|m| hit(m)) {
+            self.memo_at.set(next + 1);
+            return Some(found.value.clone());
+        }
+        Meter::work(self.memo.len() / 4);
+        let at = self.memo.iter().position(hit)?;
+        self.memo_at.set(at + 1);
+        Some(self.memo[at].value.clone())
     }
 
     /// Groovy's text of a value.
@@ -285,16 +325,43 @@ impl Ctx<'_> {
             return Ok(s.to_string());
         }
         let known = |v: &Value| match v {
-            Value::Closure(_) => self.known(v, "call", &[]),
+            Value::Closure(c) => self.known(v, rendering(c), &[]),
             _ => self.known(v, "toString", &[]),
         };
-        match render(value, style, self.world.limits.string_bytes, &known) {
+        // A text of many empty parts is work, too.
+        let steps = usize::try_from(self.world.fuel).unwrap_or(usize::MAX);
+        match render(value, style, self.world.limits.string_bytes, steps, &known) {
             Ok(text) => Ok(text),
+            Err(RenderStop::TooMuch) => Err(Fault::Limit(LimitKind::Fuel)),
             Err(RenderStop::TooLong) => Err(Fault::Limit(LimitKind::StringLength)),
             Err(RenderStop::Ask(v)) => {
-                let name = if matches!(v, Value::Closure(_)) { "call" } else { "toString" };
+                let name = if let Value::Closure(c) = &v { rendering(c) } else { "toString" };
                 Err(Fault::Need(Box::new(Need { receiver: v, name, args: Vec::new() })))
             }
+        }
+    }
+
+    /// The exception for a method that nothing has; objects of the script say what they are.
+    pub(crate) fn missing_method(&self, name: &str, class: &str, is_static: bool, args: &[Value]) -> Fault {
+        let mut values = Vec::with_capacity(args.len());
+        for arg in args {
+            let text = match arg {
+                Value::Range(r) => Ok(r.java_text()),
+                other => self.text(other),
+            };
+            match text {
+                Ok(text) => values.push(text),
+                Err(fault) => return fault,
+            }
+        }
+        self.world.missing_method_of(name, class, is_static, args, values)
+    }
+
+    /// The exception for a cast that cannot be made.
+    pub(crate) fn cast_fault(&self, value: &Value, target: &str) -> Fault {
+        match self.styled(value, Style::Java) {
+            Ok(text) => self.world.cast_fault_of(value, text, target),
+            Err(fault) => fault,
         }
     }
 

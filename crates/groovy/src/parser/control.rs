@@ -315,7 +315,7 @@ impl Parser<'_> {
 
     /// `return`, `break`, `continue`, `throw`, `assert`.
     pub(super) fn branch_statement(&mut self, kind: Kind) -> Result<StmtKind> {
-        self.bump();
+        let first = self.bump();
         Ok(match kind {
             Kind::Return if self.expression_starts() => StmtKind::Return(Some(self.expression(false)?)),
             Kind::Return => StmtKind::Return(None),
@@ -327,13 +327,17 @@ impl Parser<'_> {
                 let cond = self.conditional(false);
                 self.leave();
                 let cond = cond?;
+                let written = self.span_from(first);
+                let text = self.source.get(written.start as usize..written.end as usize).unwrap_or_default();
+                // Assertions may stand inside each other: only what somebody could read is kept.
+                let text = if text.len() <= 2048 { text.into() } else { "".into() };
                 let mut message = None;
                 if self.at(Kind::Colon) || self.at(Kind::Comma) {
                     self.bump();
                     self.newline();
                     message = Some(self.expression(false)?);
                 }
-                StmtKind::Assert { cond, message }
+                StmtKind::Assert { cond, message, text }
             }
         })
     }

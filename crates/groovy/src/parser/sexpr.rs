@@ -189,7 +189,9 @@ fn stmt_kind(kind: &StmtKind) -> String {
         StmtKind::Break(label) => Form::new("break").all(label).end(),
         StmtKind::Continue(label) => Form::new("continue").all(label).end(),
         StmtKind::Throw(value) => Form::new("throw").with(expr(value)).end(),
-        StmtKind::Assert { cond, message } => Form::new("assert").with(expr(cond)).all(message.iter().map(expr)).end(),
+        StmtKind::Assert { cond, message, .. } => {
+            Form::new("assert").with(expr(cond)).all(message.iter().map(expr)).end()
+        }
         StmtKind::Synchronized { lock, body } => {
             Form::new("synchronized").with(expr(lock)).with(block("do", body)).end()
         }

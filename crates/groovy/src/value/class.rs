@@ -85,7 +85,15 @@ impl Class {
     /// Whether a value of this class is one of `other`.
     pub fn is_a(&self, other: &str) -> bool {
         let mut pending: Vec<&Class> = vec![self];
+        // An interface may be reached on very many ways: each is looked at once.
+        let mut seen: Vec<*const Class> = Vec::new();
         while let Some(class) = pending.pop() {
+            if seen.contains(&std::ptr::from_ref(class)) {
+                continue;
+            }
+            if !class.interfaces.is_empty() {
+                seen.push(std::ptr::from_ref(class));
+            }
             if *class.name == *other || is_subtype(&class.name, other) {
                 return true;
             }
@@ -111,7 +119,8 @@ impl Class {
         // Traits come after the classes; a trait's own parents after it.
         let mut at = 0;
         while at < out.len() {
-            for interface in &out[at].interfaces {
+            // Of two traits the later one counts.
+            for interface in out[at].interfaces.iter().rev() {
                 if !out.iter().any(|c| c.name == interface.name) {
                     out.push(interface);
                 }
@@ -132,6 +141,10 @@ impl Class {
             if let Some(found) = class.script.as_ref().and_then(|s| s.methods.get(name)) {
                 out.extend(found.iter().cloned());
             }
+        }
+        // What an interface declares, a class has, or its property answers it.
+        if out.iter().any(|f: &Rc<Function>| !f.is_abstract) || self.script.as_ref().is_none_or(|s| !s.is_abstract) {
+            out.retain(|f| !f.is_abstract);
         }
         out
     }
@@ -165,5 +178,21 @@ impl PartialEq for Class {
 
 /// `c.D$E` → `E`; arrays keep their brackets.
 pub(crate) fn simple_name(name: &str) -> String {
+    if let Some(element) = name.strip_prefix('[') {
+        let element = match element {
+            "I" => "int",
+            "J" => "long",
+            "Z" => "boolean",
+            "C" => "char",
+            "B" => "byte",
+            "S" => "short",
+            "F" => "float",
+            "D" => "double",
+            other => {
+                return format!("{}[]", simple_name(other.strip_prefix('L').unwrap_or(other).trim_end_matches(';')));
+            }
+        };
+        return format!("{element}[]");
+    }
     name.rsplit(['.', '$']).next().unwrap_or(name).to_string()
 }

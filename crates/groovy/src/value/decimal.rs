@@ -131,7 +131,7 @@ impl Decimal {
     pub fn divide(&self, other: &Self) -> Result<Self, TooManyDigits> {
         let preferred = self.scale - other.scale;
         if self.signum() == 0 {
-            return Ok(Decimal { unscaled: BigInt::ZERO, scale: preferred.max(0) });
+            return Ok(Decimal { unscaled: BigInt::ZERO, scale: preferred });
         }
         if let Some(exact) = self.divide_exact(other, preferred)? {
             return Ok(exact);
@@ -318,6 +318,15 @@ pub fn digits(n: &BigInt) -> u64 {
     if bits < 60 {
         let small = n.iter_u64_digits().next().unwrap_or(0);
         return small.checked_ilog10().map_or(1, |d| u64::from(d) + 1);
+    }
+    // The logarithm of the highest words says it, unless it is next to a whole number.
+    let mut words = n.iter_u64_digits().rev();
+    let (high, low) = (words.next().unwrap_or(0), words.next().unwrap_or(0));
+    let top = high as f64 * 18_446_744_073_709_551_616.0 + low as f64;
+    let words = bits.div_ceil(64);
+    let log = top.log10() + words.saturating_sub(2) as f64 * 64.0 * std::f64::consts::LOG10_2;
+    if bits > 128 && (1e-6..1.0 - 1e-6).contains(&log.fract()) {
+        return log as u64 + 1;
     }
     n.magnitude().to_string().len() as u64
 }

@@ -121,6 +121,12 @@ fn expand(a: &Value, b: &Value, work: &mut Vec<(Value, Value)>) -> Expanded {
             work.push((x.value.borrow().clone(), y.value.borrow().clone()));
             Expanded::Same
         }
+        (Value::Object(x), Value::Object(y))
+            if x.class == y.class && x.marked(super::EQUAL_BY_FIELDS) && !x.class.has_method("equals") =>
+        {
+            work.extend(x.field_values().into_iter().zip(y.field_values()));
+            Expanded::Same
+        }
         (Value::Object(_), _) | (_, Value::Object(_)) => match (map_of(a), map_of(b)) {
             (Some(x), Some(y)) => {
                 work.push((x, y));
@@ -177,6 +183,10 @@ fn equal_leaf(a: &Value, b: &Value) -> Option<bool> {
         (Value::Class(x), Value::Class(y)) => x == y,
         (Value::Host(x), Value::Host(y)) => x == y,
         _ if is_number(a) && is_number(b) => numeric_order(a, b) == Some(Ordering::Equal),
+        // A string of one letter is a character beside a number.
+        (Value::Str(s), n) | (n, Value::Str(s)) if is_number(n) => {
+            s.units() == 1 && s.unit(0).is_some_and(|u| numeric_order(&Value::Char(u), n) == Some(Ordering::Equal))
+        }
         (Value::Bool(_) | Value::Str(_) | Value::Class(_) | Value::Host(_), _) if !matches!(b, Value::Object(_)) => {
             false
         }
@@ -295,10 +305,41 @@ pub(crate) fn same_key(a: &Value, b: &Value) -> bool {
         (Value::Str(x), Value::Str(y)) => x == y,
         (Value::Str(_), Value::GString(_)) | (Value::GString(_), Value::Str(_)) => false,
         (Value::Decimal(x), Value::Decimal(y)) => x.scale() == y.scale() && x.unscaled() == y.unscaled(),
-        (Value::Range(_), Value::List(_)) | (Value::List(_), Value::Range(_)) => equal_plain(a, b),
+        (Value::Range(_), Value::List(_)) | (Value::List(_), Value::Range(_)) => same_keys(a, b),
+        (Value::List(x), Value::List(y)) if x.is_array() || y.is_array() => Rc::ptr_eq(x, y),
+        (Value::List(_), Value::List(_)) | (Value::Map(_), Value::Map(_)) | (Value::Entry(_), Value::Entry(_)) => {
+            same_keys(a, b)
+        }
         (Value::Float(x), Value::Float(y)) => x.to_bits() == y.to_bits(),
         (Value::Double(x), Value::Double(y)) => x.to_bits() == y.to_bits(),
         _ if std::mem::discriminant(a) != std::mem::discriminant(b) => false,
         _ => equal_plain(a, b),
     }
+}
+
+/// [`same_key`] of the contents of collections.
+fn same_keys(a: &Value, b: &Value) -> bool {
+    let mut work = Vec::new();
+    let mut next = Some((a.clone(), b.clone()));
+    let mut pairs = 0;
+    while let Some((a, b)) = next {
+        pairs += 1;
+        let collections = matches!(
+            (&a, &b),
+            (Value::List(_) | Value::Range(_), Value::List(_) | Value::Range(_))
+                | (Value::Map(_), Value::Map(_))
+                | (Value::Entry(_), Value::Entry(_))
+        );
+        let same = if !collections {
+            same_key(&a, &b)
+        } else {
+            identical(&a, &b) || matches!(expand(&a, &b, &mut work), Expanded::Same)
+        };
+        super::Meter::work(pairs % 2);
+        if !same || pairs > PAIRS_MAX {
+            return false;
+        }
+        next = work.pop();
+    }
+    true
 }

@@ -1,6 +1,6 @@
-//! Maps and sets. Order is insertion order (sorted for the tree kinds), never the order of hashes.
+//! Maps and sets. Order is insertion order, sorted for the tree kinds, and for the hash kinds that of Java's tables: scripts see it.
 
-use std::cell::{Ref, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::hash::{Hash, Hasher};
 use std::rc::Rc;
 
@@ -8,14 +8,14 @@ use indexmap::IndexMap;
 
 use super::meter::Charge;
 use super::release::release;
-use super::{Compared, Value, compare_plain, equality};
+use super::{Compared, Value, compare_plain, equality, hash};
 
 /// What a map or set says it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MapKind {
     /// `LinkedHashMap`, `LinkedHashSet`
     Linked,
-    /// `HashMap`, `HashSet` (here in insertion order)
+    /// `HashMap`, `HashSet`
     Hash,
     /// `TreeMap`, `TreeSet`
     Tree,
@@ -29,6 +29,8 @@ pub struct Key(pub Value);
 
 impl PartialEq for Key {
     fn eq(&self, other: &Key) -> bool {
+        // Keys that hash alike are compared; how many there are is the script's choice.
+        super::Meter::work(usize::from(self.0.is_container()) + equality::text_work(&self.0, &other.0));
         equality::same_key(&self.0, &other.0)
     }
 }
@@ -60,11 +62,17 @@ fn hash_value<H: Hasher>(value: &Value, state: &mut H, levels: u32) {
         Value::Host(h) => h.hash(state),
         Value::List(l) if levels > 0 => {
             l.len().hash(state);
-            for item in l.items().iter().take(4) {
+            for item in l.items().iter().take(32) {
                 hash_value(item, state, levels - 1);
             }
         }
         Value::Map(m) | Value::Set(m) => m.len().hash(state),
+        Value::Object(o) if o.marked(super::EQUAL_BY_FIELDS) => {
+            o.class.name.hash(state);
+            if levels > 0 {
+                o.field_values().iter().for_each(|v| hash_value(v, state, levels - 1));
+            }
+        }
         Value::Object(o) => match &*o.native.borrow() {
             super::Native::Java(java) if java.same(java).is_some() => java.hash_into(state),
             _ => std::ptr::hash(Rc::as_ptr(o), state),
@@ -81,7 +89,14 @@ pub struct Map {
     kind: MapKind,
     default: Option<Value>,
     charge: Charge,
+    /// Size of the table that Java would have, for the hash kinds.
+    table: Cell<u32>,
+    /// Keys were added since the entries were last brought into the order of the table.
+    unordered: Cell<bool>,
 }
+
+/// Java's table of a new map.
+const TABLE: u32 = 16;
 
 const HEADER: usize = 160;
 const ENTRY: usize = 2 * size_of::<Value>() + 16;
@@ -89,7 +104,22 @@ const ENTRY: usize = 2 * size_of::<Value>() + 16;
 impl Map {
     /// An empty one.
     pub fn new(kind: MapKind) -> Self {
-        Map { entries: RefCell::default(), kind, default: None, charge: Charge::new(HEADER) }
+        Map::with_table(kind, TABLE)
+    }
+
+    /// An empty one that was made for so many entries, as Java's constructors take it.
+    pub fn with_capacity(kind: MapKind, capacity: usize) -> Self {
+        Map::with_table(kind, hash::table_for(capacity))
+    }
+
+    /// An empty one for what a collection of this size is copied into: Java makes sets no smaller than usual.
+    pub fn for_copy(kind: MapKind, size: usize, set: bool) -> Self {
+        Map::with_capacity(kind, (size + size / 3 + 1).max(if set { TABLE as usize } else { 1 }))
+    }
+
+    fn with_table(kind: MapKind, table: u32) -> Self {
+        let (table, unordered) = (Cell::new(table), Cell::new(false));
+        Map { entries: RefCell::default(), kind, default: None, charge: Charge::new(HEADER), table, unordered }
     }
 
     /// A map with the entries of `self` that makes missing values with `default`.
@@ -99,6 +129,8 @@ impl Map {
             kind: self.kind,
             default: Some(default),
             charge: Charge::new(HEADER),
+            table: self.table.clone(),
+            unordered: self.unordered.clone(),
         };
         out.recount();
         out
@@ -106,8 +138,8 @@ impl Map {
 
     /// A copy of another kind.
     pub fn copy(&self, kind: MapKind) -> Map {
-        let out = Map::new(kind);
-        for (k, v) in self.entries.borrow().iter() {
+        let out = Map::for_copy(kind, self.len(), false);
+        for (k, v) in self.entries().iter() {
             out.put(k.0.clone(), v.clone());
         }
         out
@@ -138,7 +170,16 @@ impl Map {
 
     /// The entries in order.
     pub fn entries(&self) -> Ref<'_, IndexMap<Key, Value>> {
+        if self.unordered.take() {
+            self.order();
+        }
         self.entries.borrow()
+    }
+
+    /// Brings the entries into the order of Java's table: by bucket, and within one as they came.
+    fn order(&self) {
+        let table = self.table.get();
+        self.change(true, |entries| entries.sort_by_cached_key(|key, _| hash::bucket(&key.0, table)));
     }
 
     /// Number of entries.
@@ -163,17 +204,29 @@ impl Map {
 
     /// The keys in order.
     pub fn keys(&self) -> Vec<Value> {
-        self.entries.borrow().keys().map(|k| k.0.clone()).collect()
+        self.entries().keys().map(|k| k.0.clone()).collect()
     }
 
     /// The values in order.
     pub fn values(&self) -> Vec<Value> {
-        self.entries.borrow().values().cloned().collect()
+        self.entries().values().cloned().collect()
     }
 
     /// Key and value at a position.
     pub fn at(&self, index: usize) -> Option<(Value, Value)> {
-        self.entries.borrow().get_index(index).map(|(k, v)| (k.0.clone(), v.clone()))
+        self.entries().get_index(index).map(|(k, v)| (k.0.clone(), v.clone()))
+    }
+
+    /// Changes the entries. A key that holds other values may hold this map: it is looked into while it is hashed and compared, so the
+    /// entries are taken out meanwhile, and such a map looks empty to itself.
+    fn change<T>(&self, looks_inside: bool, f: impl FnOnce(&mut IndexMap<Key, Value>) -> T) -> T {
+        if !looks_inside {
+            return f(&mut self.entries.borrow_mut());
+        }
+        let mut entries = self.entries.take();
+        let answer = f(&mut entries);
+        self.entries.replace(entries);
+        answer
     }
 
     /// Sets a value, answers the one before.
@@ -181,14 +234,24 @@ impl Map {
         let before = if self.kind == MapKind::Tree {
             self.put_sorted(key, value)
         } else {
-            self.entries.borrow_mut().insert(Key(key), value)
+            self.change(key.is_container(), |entries| entries.insert(Key(key), value))
         };
+        if self.kind == MapKind::Hash && before.is_none() {
+            self.unordered.set(true);
+            // Java doubles the table when it is three quarters full.
+            if self.len() as u64 * 4 > u64::from(self.table.get()) * 3 {
+                self.table.set(self.table.get().saturating_mul(2).min(1 << 30));
+            }
+        }
         self.recount();
         before
     }
 
     fn put_sorted(&self, key: Value, value: Value) -> Option<Value> {
-        let mut entries = self.entries.borrow_mut();
+        self.change(key.is_container(), |entries| Map::insert_sorted(entries, key, value))
+    }
+
+    fn insert_sorted(entries: &mut IndexMap<Key, Value>, key: Value, value: Value) -> Option<Value> {
         let (mut low, mut high) = (0, entries.len());
         while low < high {
             let middle = (low + high) / 2;
@@ -215,7 +278,7 @@ impl Map {
 
     /// Removes a key, answers its value.
     pub fn remove(&self, key: &Value) -> Option<Value> {
-        let before = self.entries.borrow_mut().shift_remove(&Key(key.clone()));
+        let before = self.change(key.is_container(), |entries| entries.shift_remove(&Key(key.clone())));
         self.recount();
         before
     }

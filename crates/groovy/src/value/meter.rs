@@ -5,9 +5,15 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-/// Bytes in use by the values of one machine.
+/// Bytes in use by the values of one machine, and work that values did and nobody paid for yet.
 #[derive(Clone, Debug, Default)]
-pub struct Meter(Rc<Cell<usize>>);
+pub struct Meter(Rc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    bytes: Cell<usize>,
+    work: Cell<usize>,
+}
 
 thread_local! {
     static CURRENT: RefCell<Meter> = RefCell::new(Meter::default());
@@ -16,7 +22,23 @@ thread_local! {
 impl Meter {
     /// Bytes charged now.
     pub fn used(&self) -> usize {
-        self.0.get()
+        self.0.bytes.get()
+    }
+
+    /// Work since this was asked last, in instructions.
+    pub(crate) fn take_work(&self) -> usize {
+        self.0.work.take()
+    }
+
+    /// Counts work of the current machine that is done where nobody can pay for it: comparing and hashing keys, making texts,
+    /// matching. It is taken from the fuel when the instruction is done.
+    pub(crate) fn work(instructions: usize) {
+        if instructions > 0 {
+            let _ = CURRENT.try_with(|c| {
+                let meter = c.borrow();
+                meter.0.work.set(meter.0.work.get().saturating_add(instructions));
+            });
+        }
     }
 
     /// Makes this the meter that new values of this thread are charged to.
@@ -35,20 +57,20 @@ pub(crate) struct Charge {
 impl Charge {
     pub(crate) fn new(bytes: usize) -> Self {
         let meter = CURRENT.try_with(|c| c.borrow().clone()).unwrap_or_default();
-        meter.0.set(meter.0.get().saturating_add(bytes));
+        meter.0.bytes.set(meter.0.bytes.get().saturating_add(bytes));
         Charge { meter, bytes: Cell::new(bytes) }
     }
 
     /// The object holds `bytes` now.
     pub(crate) fn set(&self, bytes: usize) {
-        let used = self.meter.0.get().saturating_sub(self.bytes.get());
-        self.meter.0.set(used.saturating_add(bytes));
+        let used = self.meter.0.bytes.get().saturating_sub(self.bytes.get());
+        self.meter.0.bytes.set(used.saturating_add(bytes));
         self.bytes.set(bytes);
     }
 }
 
 impl Drop for Charge {
     fn drop(&mut self) {
-        self.meter.0.set(self.meter.0.get().saturating_sub(self.bytes.get()));
+        self.meter.0.bytes.set(self.meter.0.bytes.get().saturating_sub(self.bytes.get()));
     }
 }

@@ -5,6 +5,7 @@ mod class_names;
 mod closure;
 pub mod decimal;
 mod equality;
+pub(crate) mod hash;
 pub(crate) mod java;
 mod list;
 mod map;
@@ -40,6 +41,7 @@ pub use list::{List, ListKind};
 pub use map::{Entry, Key, Map, MapKind};
 pub(crate) use meter::Charge;
 pub use meter::Meter;
+pub(crate) use object::{EQUAL_BY_FIELDS, SHOWS_FIELDS};
 pub use object::{Native, Object, Throwable, TraceLine};
 pub use pattern::{Matcher, Pattern, PatternError};
 pub use range::{Range, RangeKind};
@@ -61,6 +63,15 @@ pub struct GString {
     pub texts: Vec<Str>,
     /// What stands between the texts. A closure is called when the string is rendered.
     pub values: Vec<Value>,
+    _charge: Charge,
+}
+
+impl GString {
+    /// One of these parts.
+    pub fn new(texts: Vec<Str>, values: Vec<Value>) -> Self {
+        let charge = Charge::new(96 + texts.len() * size_of::<Str>() + values.len() * size_of::<Value>());
+        GString { texts, values, _charge: charge }
+    }
 }
 
 impl Drop for GString {

@@ -56,6 +56,11 @@ pub enum Native {
     Opaque,
 }
 
+/// A class with this field shows its fields as its text (`@ToString`).
+pub(crate) const SHOWS_FIELDS: &str = "$shows";
+/// Objects of a class with this field are equal when their fields are (`@EqualsAndHashCode`).
+pub(crate) const EQUAL_BY_FIELDS: &str = "$equal";
+
 /// An object.
 #[derive(Debug)]
 pub struct Object {
@@ -86,6 +91,19 @@ impl Object {
     pub fn field(&self, name: &str) -> Option<Value> {
         let slot = self.slot(name)?;
         self.fields.borrow().get(slot).cloned()
+    }
+
+    /// Whether its class has a mark ([`SHOWS_FIELDS`], [`EQUAL_BY_FIELDS`]).
+    pub(crate) fn marked(&self, mark: &str) -> bool {
+        self.class.script.as_ref().is_some_and(|s| s.fields.contains_key(mark))
+    }
+
+    /// Values of the fields that the script declared, in order.
+    pub(crate) fn field_values(&self) -> Vec<Value> {
+        let Some(script) = &self.class.script else { return Vec::new() };
+        let fields = self.fields.borrow();
+        let own = script.fields.iter().filter(|(name, _)| !name.starts_with('$'));
+        own.map(|(_, f)| fields.get(f.slot).cloned().unwrap_or_default()).collect()
     }
 
     /// The map that the object is, for classes that extend one.

@@ -47,10 +47,16 @@ impl Engine {
             Engine::Linear(r) => {
                 let mut places = r.capture_locations();
                 let found = r.captures_read_at(&mut places, text, from).is_some();
+                let end = if found { places.get(0).map_or(text.len(), |g| g.1) } else { text.len() };
+                super::Meter::work(4 + end.saturating_sub(from) / 16);
                 Ok(found.then(|| (0..places.len()).map(|i| places.get(i)).collect()))
             }
             Engine::Backtracking(r) => {
-                let found = r.captures_from_pos(text, from).map_err(|e| PatternError(e.to_string()))?;
+                super::Meter::work(16 + text.len().saturating_sub(from) / 8);
+                let found = r.captures_from_pos(text, from).map_err(|e| {
+                    super::Meter::work(BACKTRACK_MAX);
+                    PatternError(e.to_string())
+                })?;
                 Ok(found.map(|c| (0..c.len()).map(|i| c.get(i).map(|m| (m.start(), m.end()))).collect()))
             }
         }

@@ -72,8 +72,10 @@ impl Range {
     /// The number of an item, where it is of the kind.
     pub fn number(&self, item: &Value) -> Option<i64> {
         match (self.kind, item) {
-            (RangeKind::Int | RangeKind::Long, Value::Int(_) | Value::Long(_) | Value::BigInt(_)) => item.as_i64(),
-            (RangeKind::Int | RangeKind::Long, Value::Decimal(d)) => {
+            // An IntRange has Integers and BigIntegers only.
+            (RangeKind::Int, Value::Int(_) | Value::BigInt(_)) => item.as_i64(),
+            (RangeKind::Long, Value::Int(_) | Value::Long(_) | Value::BigInt(_)) => item.as_i64(),
+            (RangeKind::Long, Value::Decimal(d)) => {
                 let whole = d.strip_trailing_zeros();
                 if whole.scale() <= 0 { item.as_i64() } else { None }
             }

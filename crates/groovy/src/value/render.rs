@@ -7,6 +7,10 @@ use super::{Class, Native, Value};
 /// Longest text that [`plain`] makes; the rest is cut. Scripts have their own limit.
 const PLAIN_MAX: usize = 64 << 20;
 
+/// Steps that [`plain`] takes at most, and after how many they are counted.
+const PLAIN_STEPS: usize = 1_000_000;
+const STEPS_A_TIME: usize = 4096;
+
 /// How texts look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Style {
@@ -23,6 +27,8 @@ pub(crate) enum Style {
 pub(crate) enum RenderStop {
     /// Longer than the limit.
     TooLong,
+    /// More steps than there may be.
+    TooMuch,
     /// A method of the script must answer first: `toString` of an object, or a closure in a GString.
     Ask(Value),
 }
@@ -65,6 +71,7 @@ impl Path {
 enum Task {
     Value(Value),
     Text(&'static str),
+    Raw(super::Str),
     Leave,
 }
 
@@ -73,14 +80,24 @@ pub(crate) fn render(
     value: &Value,
     style: Style,
     limit: usize,
+    steps: usize,
     known: &dyn Fn(&Value) -> Option<Value>,
 ) -> Result<String, RenderStop> {
     let mut out = String::new();
     let mut path = Path::default();
     let mut work = vec![Task::Value(value.clone())];
+    let mut taken = 0;
     while let Some(task) = work.pop() {
+        taken += 1;
+        if taken % STEPS_A_TIME == 0 {
+            super::Meter::work(STEPS_A_TIME / 2);
+            if taken / 2 > steps {
+                return Err(RenderStop::TooMuch);
+            }
+        }
         match task {
             Task::Text(text) => out.push_str(text),
+            Task::Raw(text) => out.push_str(&text),
             Task::Leave => path.leave(),
             Task::Value(value) => one(&value, style, known, &mut path, &mut work, &mut out)?,
         }
@@ -88,6 +105,7 @@ pub(crate) fn render(
             return Err(RenderStop::TooLong);
         }
     }
+    super::Meter::work(taken % STEPS_A_TIME / 16 + out.len() / 256);
     Ok(out)
 }
 
@@ -114,7 +132,11 @@ fn one(
             {
                 return Err(RenderStop::TooLong);
             }
-            list_tasks(value.items().unwrap_or_default(), &mut tasks);
+            match value {
+                // Inside of something a range says how it was written.
+                Value::Range(r) if style == Style::Java || !path.order.is_empty() => out.push_str(&r.java_text()),
+                _ => list_tasks(value.items().unwrap_or_default(), &mut tasks),
+            }
         }
         Value::Map(m) => map_tasks(m, style, &mut tasks),
         Value::Entry(e) => {
@@ -126,7 +148,7 @@ fn one(
             if g.texts.len() == 1 {
                 out.push_str(&g.texts[0]);
             }
-            return gstring(value, style, known, work, out);
+            return gstring(value, known, work);
         }
         Value::Object(o) => return object(value, o, known, work, out),
         other => out.push_str(&identity(other)),
@@ -166,19 +188,8 @@ fn map_tasks(map: &super::Map, style: Style, tasks: &mut Vec<Task>) {
     tasks.push(Task::Text(close));
 }
 
-fn gstring(
-    value: &Value,
-    style: Style,
-    known: &dyn Fn(&Value) -> Option<Value>,
-    work: &mut Vec<Task>,
-    out: &mut String,
-) -> Result<(), RenderStop> {
+fn gstring(value: &Value, known: &dyn Fn(&Value) -> Option<Value>, work: &mut Vec<Task>) -> Result<(), RenderStop> {
     let Value::GString(g) = value else { return Ok(()) };
-    if style == Style::Inspect {
-        let text = render(value, Style::Groovy, PLAIN_MAX, known)?;
-        quote(&text, out);
-        return Ok(());
-    }
     if g.texts.len() == 1 {
         return Ok(());
     }
@@ -186,14 +197,20 @@ fn gstring(
     let mut tasks = Vec::new();
     for (i, text) in g.texts.iter().enumerate() {
         if !text.is_empty() {
-            tasks.push(Task::Value(Value::Str(text.clone())));
+            tasks.push(Task::Raw(text.clone()));
         }
         if let Some(value) = g.values.get(i) {
             let value = match value {
                 Value::Closure(_) => known(value).ok_or_else(|| RenderStop::Ask(value.clone()))?,
                 other => other.clone(),
             };
-            tasks.push(Task::Value(value));
+            match value {
+                Value::Str(text) => tasks.push(Task::Raw(text)),
+                // A string with a range in it says its items, also where the string itself is inside of something.
+                Value::Range(r) if r.size() > 1_000_000 => return Err(RenderStop::TooLong),
+                Value::Range(r) => tasks.push(Task::Value(Value::list(r.iter().collect()))),
+                other => tasks.push(Task::Value(other)),
+            }
         }
     }
     work.extend(tasks.into_iter().rev());
@@ -212,6 +229,19 @@ fn object(
         if !matches!(text, Value::Object(_)) {
             work.push(Task::Value(text));
         }
+        return Ok(());
+    }
+    if o.marked(super::SHOWS_FIELDS) {
+        out.push_str(&o.class.simple_name());
+        let mut tasks = vec![Task::Text("(")];
+        for (i, value) in o.field_values().into_iter().enumerate() {
+            if i > 0 {
+                tasks.push(Task::Text(", "));
+            }
+            tasks.push(Task::Value(value));
+        }
+        tasks.push(Task::Text(")"));
+        work.extend(tasks.into_iter().rev());
         return Ok(());
     }
     match &*o.native.borrow() {
@@ -237,6 +267,12 @@ fn identity(value: &Value) -> String {
     format!("{}@1", value.type_name())
 }
 
+/// Writing a large number in decimal takes longer than its digits.
+fn digits_work(n: &num_bigint::BigInt) {
+    let words = n.bits() as usize / 64;
+    super::Meter::work(words * words / 64);
+}
+
 fn leaf(value: &Value, style: Style, out: &mut String) -> bool {
     match value {
         Value::Null => out.push_str("null"),
@@ -246,8 +282,14 @@ fn leaf(value: &Value, style: Style, out: &mut String) -> bool {
         Value::Long(n) => out.push_str(&n.to_string()),
         Value::Float(n) => out.push_str(&float_text(*n)),
         Value::Double(n) => out.push_str(&double_text(*n)),
-        Value::BigInt(n) => out.push_str(&n.to_string()),
-        Value::Decimal(n) => out.push_str(&n.to_string()),
+        Value::BigInt(n) => {
+            digits_work(n);
+            out.push_str(&n.to_string());
+        }
+        Value::Decimal(n) => {
+            digits_work(n.unscaled());
+            out.push_str(&n.to_string());
+        }
         Value::Str(s) if style == Style::Inspect => quote(s, out),
         Value::Str(s) => out.push_str(s),
         Value::Class(c) => out.push_str(&class_text(c)),
@@ -289,7 +331,7 @@ fn quote(text: &str, out: &mut String) {
 /// Text without the script.
 pub(crate) fn plain(value: &Value) -> String {
     let fallback = |v: &Value| Some(Value::str(identity(v)));
-    match render(value, Style::Groovy, PLAIN_MAX, &fallback) {
+    match render(value, Style::Groovy, PLAIN_MAX, PLAIN_STEPS, &fallback) {
         Ok(text) => text,
         Err(_) => format!("{} (text too long)", value.type_name()),
     }
@@ -299,6 +341,10 @@ pub(crate) fn plain(value: &Value) -> String {
 pub(crate) fn double_text(n: f64) -> String {
     if n.is_nan() {
         return "NaN".into();
+    }
+    if n.abs() == 5e-324 {
+        // Java writes one digit more than are needed.
+        return if n > 0.0 { "4.9E-324".into() } else { "-4.9E-324".into() };
     }
     if n.is_infinite() {
         return if n > 0.0 { "Infinity".into() } else { "-Infinity".into() };

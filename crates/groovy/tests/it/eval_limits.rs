@@ -12,8 +12,9 @@ fn limits() -> MachineLimits {
     }
 }
 
+/// Runs a script as it is and inside of a `try`: either way it ends at one of these limits, whose message names its number.
 #[track_caller]
-fn check(source: &str, what: &[LimitKind]) {
+pub(super) fn check(source: &str, what: &[LimitKind]) {
     let wrapped =
         format!("try {{\n{source}\n}} catch (Throwable t) {{ println 'caught' }} finally {{ println 'finally' }}");
     // Methods and classes cannot be declared inside a `try`.
@@ -31,12 +32,12 @@ fn check(source: &str, what: &[LimitKind]) {
     }
 }
 
-const FUEL: &[LimitKind] = &[LimitKind::Fuel];
-const HEAP: &[LimitKind] = &[LimitKind::Heap];
-const DEPTH: &[LimitKind] = &[LimitKind::CallDepth];
-const TEXT: &[LimitKind] = &[LimitKind::StringLength];
-const DIGITS: &[LimitKind] = &[LimitKind::Digits];
-const SIZE: &[LimitKind] = &[LimitKind::Heap, LimitKind::StringLength, LimitKind::Fuel];
+pub(super) const FUEL: &[LimitKind] = &[LimitKind::Fuel];
+pub(super) const HEAP: &[LimitKind] = &[LimitKind::Heap];
+pub(super) const DEPTH: &[LimitKind] = &[LimitKind::CallDepth];
+pub(super) const TEXT: &[LimitKind] = &[LimitKind::StringLength];
+pub(super) const DIGITS: &[LimitKind] = &[LimitKind::Digits];
+pub(super) const SIZE: &[LimitKind] = &[LimitKind::Heap, LimitKind::StringLength, LimitKind::Fuel];
 
 #[test]
 fn endless_loops_use_up_the_fuel() {

@@ -1,7 +1,9 @@
 //! Integration tests of the crate, one binary.
 
+mod differential;
 mod eval_cases;
 mod eval_fibers;
+mod eval_hostile;
 mod eval_library;
 mod eval_limits;
 mod parse_conformance;

@@ -251,7 +251,7 @@ impl<'a> Walk<'a> {
                 self.stmts(finally.as_ref().map_or(&[], |b| &b.stmts), within);
             }
             StmtKind::Return(value) => self.exprs(value, within),
-            StmtKind::Assert { cond, message } => {
+            StmtKind::Assert { cond, message, .. } => {
                 self.exprs([cond], within);
                 self.exprs(message, within);
             }

@@ -297,7 +297,7 @@ pub(super) fn method(ctx: &mut Ctx<'_>, o: &Rc<Object>, text: &Str, name: &str, 
             let other = ctx.text(other)?;
             yes(other.split('#').next() == text.split('#').next())
         }
-        ("hashCode", []) => yes(Value::Int(crate::library::strings::hash_code(text))),
+        ("hashCode", []) => yes(Value::Int(crate::value::hash::text(text))),
         _ => Ok(None),
     }
 }

@@ -111,7 +111,7 @@ pub(super) fn method(ctx: &mut Ctx<'_>, o: &Rc<Object>, text: &Str, name: &str, 
     ctx.pay(text.len() / 256)?;
     match (name, args) {
         ("isAbsolute", []) => return yes(text.starts_with('/')),
-        ("hashCode", []) => return yes(Value::Int(crate::library::strings::hash_code(text) ^ 1_234_321)),
+        ("hashCode", []) => return yes(Value::Int(crate::value::hash::text(text) ^ 1_234_321)),
         ("toURI" | "toUri" | "toURL", []) => {
             let whole = absolute(ctx, text, &format!("{} of a relative path", o.class.name))?;
             return super::address::of_text(ctx, &format!("file:{whole}"), name == "toURL").map(Some);

@@ -72,13 +72,15 @@ def $best(self, f, sign) {
     for (x in it) { def s = f(x); if ((s <=> score) * sign > 0) { best = x; score = s } }
     best
 }
-def sort(self, f) { self instanceof List ? self.sort(true, f) : self.toList().sort(true, f) }
+def sort(self, f) { f instanceof Boolean ? self.sort(f, { a, b -> a.$order(b) }) : self instanceof List ? self.sort(true, f) : self.toList().sort(true, f) }
 def toSorted(self, f) { self.sort(false, f) }
+def sort(self) { self.sort(true) }
+def toSorted(self) { self.sort(false) }
 def sort(self, change, f) {
     def items = self.toList()
     if (f.maximumNumberOfParameters == 1) {
         def keyed = items.collect { x -> [f(x), x] }
-        items = keyed.$mergeSort { a, b -> a[0] <=> b[0] }.collect { it[1] }
+        items = keyed.$mergeSort { a, b -> a[0].$order(b[0]) }.collect { it[1] }
     } else {
         items = items.$mergeSort(f)
     }

@@ -9,6 +9,7 @@ def findAll(self, f) { def out = []; for (x in self) { if (f(x)) out.add(x) }; o
 def any(self, f) { for (x in self) { if (f(x)) return true }; false }
 def every(self, f) { for (x in self) { if (!f(x)) return false }; true }
 def inject(self, start, f) { def acc = start; for (x in self) acc = f(acc, x); acc }
-def invokeMethod(self, name, args) { args == null ? self."$name"() : args instanceof List ? self."$name"(*args) : self."$name"(args) }
+def invokeMethod(self, name, args) { args == null ? self."$name"() : args instanceof List || args instanceof Object[] ? self."$name"(*args) : self."$name"(args) }
 def setProperty(self, name, value) { self."$name" = value; null }
 def $setAll(self, map) { for (e in map) self."${e.key}" = e.value; self }
+def $construct(self, map) { self.$fields(map); self }

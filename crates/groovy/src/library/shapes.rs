@@ -1,0 +1,57 @@
+//! Collections made of all ways to choose or to order items, and small questions about items.
+
+use std::rc::Rc;
+
+use super::{Answer, yes};
+use crate::machine::Ctx;
+use crate::value::{ListKind, Map, MapKind, Value};
+
+/// The first list varies fastest.
+pub(crate) fn combinations(ctx: &mut Ctx<'_>, items: &[Value]) -> Answer {
+    let mut out: Vec<Vec<Value>> = vec![Vec::new()];
+    for (i, choices) in items.iter().enumerate() {
+        let choices = choices.items().unwrap_or_else(|| vec![choices.clone()]);
+        ctx.room_for_items((out.len() as u64).saturating_mul(choices.len() as u64).saturating_mul(i as u64 + 8))?;
+        let mut next = Vec::with_capacity(out.len() * choices.len());
+        for choice in &choices {
+            next.extend(out.iter().map(|o| o.iter().chain([choice]).cloned().collect::<Vec<Value>>()));
+        }
+        out = next;
+        ctx.world.charge(out.len());
+    }
+    yes(Value::list(out.into_iter().map(Value::list).collect()))
+}
+
+pub(crate) fn permutations(ctx: &mut Ctx<'_>, items: &[Value]) -> Answer {
+    let count = (1..=items.len() as u64).try_fold(1u64, u64::checked_mul).unwrap_or(u64::MAX);
+    ctx.room_for_items(count.saturating_mul(items.len() as u64 + 8))?;
+    let mut order: Vec<usize> = (0..items.len()).collect();
+    let out = Map::new(MapKind::Linked);
+    loop {
+        out.add(Value::list(order.iter().map(|i| items[*i].clone()).collect()));
+        // The next arrangement in lexical order.
+        let Some(i) = (1..order.len()).rev().find(|i| order[i - 1] < order[*i]) else { break };
+        let Some(j) = (i..order.len()).rev().find(|j| order[*j] > order[i - 1]) else { break };
+        order.swap(i - 1, j);
+        order[i..].reverse();
+    }
+    yes(Value::Set(Rc::new(out)))
+}
+
+/// Whether an item has an order of its own, which code of the script decides.
+pub(crate) fn compares_itself(item: &Value) -> bool {
+    matches!(item, Value::Object(o) if o.class.has_method("compareTo"))
+}
+
+/// What the sum of an empty array of primitives is.
+pub(crate) fn zero(this: &Value) -> Option<Value> {
+    let Value::List(l) = this else { return None };
+    let ListKind::JavaArray(element) = l.kind() else { return None };
+    Some(match &**element {
+        "int" | "short" | "byte" => Value::Int(0),
+        "long" => Value::Long(0),
+        "float" => Value::Float(0.0),
+        "double" => Value::Double(0.0),
+        _ => return None,
+    })
+}

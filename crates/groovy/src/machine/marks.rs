@@ -1,0 +1,27 @@
+//! Annotations that give a class methods: `@ToString`, `@EqualsAndHashCode`, `@Canonical`, `@Immutable`.
+
+use indexmap::IndexMap;
+
+use crate::ast::Text;
+use crate::compile::Type;
+use crate::value::{EQUAL_BY_FIELDS, FieldInfo, SHOWS_FIELDS};
+
+/// What Groovy's transformations add to a class; a field whose name begins with `$` says so.
+const MARKS: &[(&str, &[&str])] = &[
+    (SHOWS_FIELDS, &["ToString", "Canonical", "Immutable"]),
+    (EQUAL_BY_FIELDS, &["EqualsAndHashCode", "Canonical", "Immutable"]),
+];
+
+/// Adds the marks of a class with these annotations to its fields.
+pub(super) fn mark(annotations: &[Text], fields: &mut IndexMap<Text, FieldInfo>) {
+    let has = |name: &str| annotations.iter().any(|a| a.rsplit('.').next() == Some(name));
+    for (mark, names) in MARKS {
+        if names.iter().any(|n| has(n)) {
+            let slot = fields.get(*mark).map_or(fields.len(), |f| f.slot);
+            fields.insert((*mark).into(), FieldInfo { slot, ty: Type::Any, is_final: true });
+        }
+    }
+    if has("Immutable") {
+        fields.values_mut().for_each(|f| f.is_final = true);
+    }
+}

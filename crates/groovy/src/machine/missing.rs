@@ -1,0 +1,68 @@
+//! Calls that no method answers: closures in properties, `methodMissing`, and the exception.
+
+use std::rc::Rc;
+
+use super::exec::{Step, Vm};
+use super::fiber::Landing;
+use crate::value::{Closure, Value};
+
+impl Vm<'_> {
+    /// `methodMissing`, or the exception.
+    pub(super) fn call_missing(
+        &mut self,
+        receiver: Value,
+        at: usize,
+        base: usize,
+        name: &str,
+        landing: Landing,
+    ) -> Step {
+        if let Value::Object(object) = &receiver {
+            for handler in ["methodMissing", "invokeMethod"] {
+                let methods = object.class.methods(handler);
+                if let Some(func) = methods.into_iter().find(|m| m.params.len() == 2) {
+                    let args = self.f.stack.split_off(base);
+                    self.f.stack.truncate(at + 1);
+                    self.f.stack.extend([Value::str(name), Value::array(args, "java.lang.Object")]);
+                    return self.call_function(func, receiver.clone(), None, at, at + 1, landing);
+                }
+            }
+        }
+        if receiver.is_null() {
+            return Err(self.world.null_pointer(format!("Cannot invoke method {name}() on null object")));
+        }
+        let args = self.f.stack[base..].to_vec();
+        Err(match &receiver {
+            Value::Class(c) => match self.unresolved(c) {
+                Some(fault) => fault,
+                None => self.ctx().missing_method(name, &c.name, true, &args),
+            },
+            Value::Closure(c) => {
+                // Groovy asks the owner in the end.
+                let (mut owner, mut steps) = (c.owner.clone(), 0);
+                while let (Value::Closure(outer), true) = (&owner, steps < 200) {
+                    (owner, steps) = (outer.owner.clone(), steps + 1);
+                }
+                let class = if owner.is_null() { receiver.type_name() } else { owner.type_name() };
+                self.ctx().missing_method(name, &class, false, &args)
+            }
+            other => self.ctx().missing_method(name, &other.type_name(), false, &args),
+        })
+    }
+
+    /// A closure that is the value of a property of the receiver.
+    pub(super) fn closure_in_property(&mut self, receiver: &Value, name: &str) -> Option<Rc<Closure>> {
+        let value = match receiver {
+            Value::Map(map) => map.get(&Value::str(name)),
+            Value::Object(object) => object.field(name).or_else(|| object.as_map()?.get(&Value::str(name))),
+            Value::Class(class) => {
+                let owner = class.static_owner(name)?;
+                owner.script.as_ref()?.statics.borrow().get(name).cloned()
+            }
+            _ => None,
+        };
+        match value {
+            Some(Value::Closure(c)) => Some(c),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! Scripts that mean harm: whatever they do ends at a limit that names itself, or in an exception or a value, after bounded work.
+
+use groovy::machine::{MachineLimits, PlainOutcome, run_plain};
+
+use super::eval_limits::{DEPTH, DIGITS, FUEL, HEAP, SIZE, TEXT, check};
+
+/// Runs with the usual memory and less fuel; the script must end by itself or at a limit, and nothing must be rejected.
+#[track_caller]
+fn ends(source: &str) -> PlainOutcome {
+    let limits = MachineLimits { fuel: 20_000_000, ..MachineLimits::default() };
+    let outcome = run_plain(source, "hostile", &[], limits, &mut |_| ());
+    assert!(!matches!(outcome, PlainOutcome::Rejected(_)), "{source}: {outcome:?}");
+    outcome
+}
+
+#[track_caller]
+fn throws(source: &str, class: &str) {
+    match ends(source) {
+        PlainOutcome::Threw(thrown) => assert_eq!(thrown.class(), class, "{source}: {}", thrown.message()),
+        other => panic!("{source}: {other:?}"),
+    }
+}
+
+#[test]
+fn recursion_through_what_the_machine_calls_meets_the_depth_limit() {
+    let bodies = [
+        ("int hashCode() { this.hashCode() }", "new A().hashCode()"),
+        ("int compareTo(o) { this <=> o }", "new A() <=> new A()"),
+        ("boolean equals(o) { [this] == [o] }", "[new A()] == [new A()]"),
+        ("String toString() { [this].toString() }", "[a: new A()].toString()"),
+        ("def call(x) { this.call(x) }", "new A()(1)"),
+        ("def plus(o) { this + o }", "new A() + 1"),
+        ("def getAt(i) { this[i] }", "new A()[0]"),
+        ("void setX(v) { this.setX(v) }", "new A().x = 1"),
+        ("boolean asBoolean() { !this }", "new A() ? 1 : 2"),
+        ("def asType(Class c) { this as String }", "new A() as List"),
+        ("def next() { this.next() }", "def a = new A(); a++"),
+        ("boolean isCase(o) { o in this }", "1 in new A()"),
+        ("Iterator iterator() { for (x in this) { x } }", "for (x in new A()) { }"),
+    ];
+    for (method, use_it) in bodies {
+        check(&format!("class A implements Comparable {{ {method} }}; {use_it}"), DEPTH);
+    }
+    check("def f = { -> }; f = { [1].each { f() } }; f()", DEPTH);
+    check("def f; f = { [2, 1].sort { a, b -> f() } }; f()", DEPTH);
+    check("def f; f = { \"${-> f()}\".toString() }; f()", DEPTH);
+    check("def f; f = { n -> f.curry(n).call() }; f(1)", DEPTH);
+    check("def f; f = { try { f() } finally { f() } }; f()", DEPTH);
+    check("class A { static x = new A().y; def y = x; A() { new A() } }; new A()", DEPTH);
+}
+
+#[test]
+fn exceptions_do_not_help() {
+    check("while (true) { try { throw new Exception() } finally { continue } }", FUEL);
+    check("for (;;) { try { null.foo() } catch (e) { } finally { try { 1 / 0 } catch (f) { } } }", FUEL);
+    check("def e = new Exception('x'); while (true) { e = new Exception('y', e) }", SIZE);
+    ends("def e = new Exception('a'); e.initCause(e); \"$e ${e.cause.cause.cause}\"");
+    ends(
+        "def f() { try { return f2() } finally { throw new Exception('b') } }; def f2() { throw new Exception('a') }; f()",
+    );
+}
+
+#[test]
+fn what_contains_itself_ends() {
+    for source in [
+        "def l = []; l << l; l.toString() + l.inspect() + \"$l\" + l.hashCode()",
+        "def l = []; l << l; l == l.clone()",
+        "def l = []; def k = []; l << k; k << l; l == k",
+        "def l = [1]; l << l; l.flatten()",
+        "def l = []; l << l; l.collectNested { it }",
+        "def m = [:]; m.m = m; m.hashCode() + m.toString().size()",
+        "def m = [:]; def n = [m: m]; m.m = n; m == n",
+        "def l = []; l << l; [(l): 1][l]",
+        "def l = []; l << l; def k = []; k << k; [(l): 1][k]",
+        "def l = []; l << l; l as Set",
+        "def l = []; l << l; [l, l].unique()",
+        "def l = []; l << l; [l, [l]].sort()",
+        "def l = []; l << l; l.sum()",
+        "def l = []; l << l; l.join('-')",
+        "def l = []; l << l; String.format('%s', l)",
+        "def l = []; l << l; l.addAll(l); l.removeAll(l); l",
+        "def l = []; l << l; new HashSet(l)",
+        "def c; c = { \"${c}\" }; c()",
+        "def s = [] as Set; s << s; s << s; s.remove(s); s.toString() + s.hashCode()",
+        "def s = new HashSet(); s << s; s << [s]; s.toString() + s.contains(s)",
+        "def m = [:]; m[m] = m; m[[m]] = 1; m[[a: m]] = 2; \"${m.size()} ${m[m]} $m\"",
+        "def m = new HashMap(); m[m] = 1; m[[m]] = 2; m.each { k, v -> v }; m.toString()",
+    ] {
+        ends(source);
+    }
+}
+
+#[test]
+fn empty_parts_are_work() {
+    let empty = "def s = \"${''}\"; 60.times { s = \"$s$s\" }; ";
+    check(&format!("{empty} s.toString()"), SIZE);
+    check(&format!("{empty} while (true) s == 'x'"), SIZE);
+    check(&format!("{empty} while (true) [(s): 1]"), SIZE);
+    check(&format!("{empty} while (true) {{ if (s) 1 }}"), SIZE);
+    check("def l = []; 60.times { l = [l, l] }; l.toString()", SIZE);
+    check("def l = []; 60.times { l = [l, l] }; l.hashCode(); while (true) l.hashCode()", SIZE);
+    check("def l = []; 60.times { l = [l, l] }; l.flatten()", SIZE);
+    check("def s = \"a${1}\"; while (true) s = s + s", SIZE);
+    check("def l = []; def s = \"a${1}\"; 12.times { s = s + s }; while (true) l << (s + \"b${2}\")", SIZE);
+}
+
+#[test]
+fn keys_that_hash_alike_are_work() {
+    check("def p = (1..40).toList(); def m = [:]; int i = 0; while (true) m[p + i++] = 1", SIZE);
+    check("def m = [:]; int i = 0; while (true) m[[a: i++]] = 1", SIZE);
+    check("def s = [] as Set; int i = 0; while (true) s << [[[[i++]]]]", SIZE);
+    check("def s = new HashSet(); int i = 0; while (true) { s << \"k${i++}\".toString(); s.iterator().next() }", SIZE);
+}
+
+#[test]
+fn hostile_comparators_end() {
+    check("(1..100000).toList().sort { a, b -> 1 }", SIZE);
+    check("def l = (1..100).toList(); while (true) l.sort { a, b -> -1 }", FUEL);
+    ends("def l = [3, 1, 2]; l.sort { a, b -> l << 1; 0 }");
+    ends("def l = [3, 1, 2]; l.sort { a, b -> l.clear(); 0 }");
+    throws("[3, 1, 2].sort { a, b -> throw new IOException('x') }", "java.io.IOException");
+    let each = "class A implements Comparable { int n; int compareTo(o) { n <=> o.n }; boolean equals(o) { n == o.n }; int hashCode() { n }; String toString() { \"$n\" } }; def l = (1..3000).collect { new A(n: it * 7919 % 3001) }; ";
+    for call in ["l.sort().size()", "l.max().n", "l.toString().size()", "l.join(',').size()"] {
+        assert!(matches!(ends(&format!("{each} {call}")), PlainOutcome::Finished { .. }), "{call}");
+    }
+    // Each answer makes the instruction run again: what grows with the square of the items is paid for.
+    for call in [
+        "l.unique().size()",
+        "l == l.collect { new A(n: it.n) }",
+        "l.indexOf(new A(n: -1))",
+        "(l as Set).size()",
+        "l - l",
+    ] {
+        ends(&format!("{each} {call}"));
+    }
+}
+
+#[test]
+fn expressions_end() {
+    throws("def t = 'a' * 40 + '!'; t ==~ /(a|aa)+\\1$/", "java.util.regex.PatternSyntaxException");
+    ends("('a' * 100000 + '!') =~ /(a+)+$/ ? 1 : 2");
+    ends("('a' * 100000 + '!') ==~ /(a*)*b/");
+    ends("('ab' * 20000) =~ /(?:(?:ab)*)*c/ ? 1 : 2");
+    check("def t = 'a' * 30 + '!'; while (true) { try { t =~ /(a|aa)+\\1$/ ? 1 : 2 } catch (e) { } }", FUEL);
+    check("def t = 'x' * 10000; while (true) t =~ /y+z/ ? 1 : 2", FUEL);
+    check("def t = 'x' * 10000; while (true) t.replaceAll(/y/, 'z')", FUEL);
+    check("def t = 'x' * 1000; while (true) t.split('')", FUEL);
+    throws("'x' =~ ('(' * 2000 + ')' * 2000)", "java.util.regex.PatternSyntaxException");
+    throws("'x' =~ '((((a{1,999}){1,999}){1,999}){1,999})'", "java.util.regex.PatternSyntaxException");
+    check("def p = ''; while (true) { p = p + 'x'; ('x' =~ p).find() }", SIZE);
+}
+
+#[test]
+fn sizes_that_are_only_numbers_are_refused() {
+    check("String.format('%1000000000s', 'x')", TEXT);
+    check("String.format('%.1000000000f', 1.5d)", TEXT);
+    check("String.format('%01000000000d', 1)", TEXT);
+    check("'x'.center(2000000000)", TEXT);
+    check("'x'.padRight(2000000000, 'yy')", TEXT);
+    check("\"${'x' * 1000}\" * 2000000", TEXT);
+    check("def b = new StringBuilder(); while (true) b << 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'", SIZE);
+    check("[1, 2] * 2000000000", HEAP);
+    check("(0..2147483647).toList()", HEAP);
+    check("(0..2147483647) as int[]", HEAP);
+    check("(0..2147483647).collect { it }", SIZE);
+    check("(1L..9000000000000000000L).each { }", FUEL);
+    check("for (i in 0..2147483647) { }", FUEL);
+    check("(1..2147483647).step(1)", HEAP);
+    check("new int[1000][1000][1000]", HEAP);
+    check("new byte[2147483647]", HEAP);
+    check("('a'..'z').toList().permutations()", HEAP);
+    check("def l = (1..30).toList(); l.subsequences()", HEAP);
+    check("def l = []; l[2147483646] = 1", HEAP);
+    check("(1..1000000).toList().collate(500000, 1)", HEAP);
+    check("([(1..100).toList()] * 10).combinations()", HEAP);
+}
+
+#[test]
+fn powers_and_scales_are_refused() {
+    check("2G ** 100000000", DIGITS);
+    check("1.1 ** 1000000", DIGITS);
+    check("def n = 1.1; while (true) n = n * n", DIGITS);
+    check("def n = 1G; while (true) n = n << 1000", DIGITS);
+    check("new BigDecimal('1e-999999999') + 1", DIGITS);
+    check("new BigDecimal('1e999999999').setScale(0)", DIGITS);
+    check("1.5.setScale(1000000000)", DIGITS);
+    check("new BigDecimal('1e-999999999').toPlainString()", DIGITS);
+    check("String.format('%.2f', new BigDecimal('1e999999999'))", DIGITS);
+    check("def n = 7G ** 30000; while (true) n.toString()", FUEL);
+    check("def n = 7G ** 30000; while (true) n * n / n", DIGITS);
+    ends("new BigDecimal('1e999999999') <=> new BigDecimal('1e-999999999')");
+    ends("new BigDecimal('1e999999999').hashCode() + new BigDecimal('1e-999999999').intValue()");
+    ends("[new BigDecimal('1e999999999'), 1e10].toString()");
+    ends("new BigDecimal('1e99999999') as double");
+    ends("new BigDecimal('1e-99999999') as int");
+    ends("'9' * 99999 as BigInteger");
+}
+
+/// Interfaces that are reached on very many ways.
+#[test]
+fn lattices_of_interfaces_are_looked_at_once() {
+    let mut source = String::from("interface A0 { }; interface B0 { }\n");
+    for n in 1..40 {
+        let m = n - 1;
+        source += &format!("interface A{n} extends A{m}, B{m} {{ }}; interface B{n} extends A{m}, B{m} {{ }}\n");
+    }
+    source += "class C implements A39, B39 { }\ndef f(A0 a) { 'a' }; def f(B0 b) { 'b' }; def f(Runnable r) { 'r' }\nf(new C()) + (new C() instanceof Cloneable)";
+    assert!(matches!(ends(&source), PlainOutcome::Finished { text, .. } if text == "afalse"));
+}
+
+#[test]
+fn closures_that_hold_everything_end() {
+    check("def all = []; while (true) { def x = all.size(); all << { all + x } }", SIZE);
+    check("def c = { it }; while (true) c = c.curry(1)", SIZE);
+    check("def c = { 1 }; while (true) { def d = c; c = { d() } }", HEAP);
+    check("def c = { x -> x }.memoize(); int i = 0; while (true) c(i++)", SIZE);
+    check("def c; c = { -> c }; c.trampoline()()", FUEL);
+    ends("def c = { it }; 50000.times { c = c.curry(1) }; c()");
+    ends("def c = { 1 }; 3000.times { def d = c; c = { d() } }; c()");
+}

@@ -446,7 +446,11 @@ fn queue(ctx: &mut Ctx<'_>, l: &Rc<List>, name: &str, args: &[Value]) -> Answer 
         ("pop" | "removeLast", []) => {
             // `pop` of a linked list takes the first, of all others the last (Groovy 2.4).
             let first = name == "pop" && *l.kind() == ListKind::Linked;
-            take(first).map(Some).ok_or_else(|| missing(ctx))
+            let empty = "Cannot pop() an empty List";
+            take(first).map(Some).ok_or_else(|| match name {
+                "pop" if !first => ctx.fail("java.util.NoSuchElementException", empty),
+                _ => missing(ctx),
+            })
         }
         ("removeFirst" | "remove", []) => take(true).map(Some).ok_or_else(|| missing(ctx)),
         ("poll" | "pollFirst", []) => yes(take(true).unwrap_or_default()),

@@ -188,11 +188,12 @@ pub(crate) fn unqualified(ctx: &mut Ctx<'_>, target: &Value, name: &str, args: &
         return Ok(Some(value));
     }
     match target {
-        Value::Object(o) if matches!(*o.native.borrow(), Native::Script(_)) => match (name, args) {
-            // What holds the variables is the script itself.
-            ("getBinding", []) => yes(target.clone()),
-            _ => objects::method(ctx, target, name, args),
-        },
+        Value::Object(o) if matches!(*o.native.borrow(), Native::Script(_)) => {
+            match objects::object_method(ctx, target, o, name, args)? {
+                Some(value) => Ok(Some(value)),
+                None => objects::method(ctx, target, name, args),
+            }
+        }
         other => method(ctx, other, name, args),
     }
 }

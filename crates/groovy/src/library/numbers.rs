@@ -176,7 +176,7 @@ fn power(ctx: &mut Ctx<'_>, a: &Value, b: &Value) -> Answer {
             let (Some(x), Some(y)) = (to_f64(a), to_f64(b)) else { return Ok(None) };
             let result = x.powf(y);
             let fits = result.fract() == 0.0 && result.abs() < 2_147_483_648.0;
-            yes(if fits && whole(a) && whole(b) { Value::Int(result as i32) } else { Value::Double(result) })
+            yes(if fits && whole(b) { Value::Int(result as i32) } else { Value::Double(result) })
         }
     }
 }

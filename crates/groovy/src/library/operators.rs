@@ -142,6 +142,9 @@ fn collection(ctx: &mut Ctx<'_>, op: BinaryOp, a: &Value, b: &Value) -> Answer {
         BinaryOp::Mul if is_number(b) && !matches!(a, Value::Set(_)) => {
             let items = super::sequence(ctx, a)?.unwrap_or_default();
             let count = b.as_i64().unwrap_or(0);
+            if items.is_empty() {
+                return yes(Value::list(items));
+            }
             let Ok(count) = usize::try_from(count) else {
                 return Err(ctx.world.illegal(format!("Illegal Capacity: {}", items.len() as i64 * count)));
             };

@@ -75,7 +75,10 @@ impl Vm<'_> {
             Op::IncLocal { slot, by } => {
                 let value = self.f.stack[base + slot as usize].clone();
                 let name = if by > 0 { "next" } else { "previous" };
-                let next = library::numbers::step(&mut self.ctx(), &value, name)?;
+                let next = match value {
+                    Value::Object(_) => self.ctx().ask(&value, name, &[])?,
+                    _ => library::numbers::step(&mut self.ctx(), &value, name)?,
+                };
                 self.f.stack[base + slot as usize] = next;
             }
             Op::Next | Op::Previous | Op::Minus | Op::Plus | Op::BitNot => return self.unary(op),

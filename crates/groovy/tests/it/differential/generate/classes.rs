@@ -43,7 +43,7 @@ const VALUES: &[&str] = &[
 ];
 
 /// What fields are set to.
-const FIELD_VALUES: &[&str] = &["1", "2L", "1.5", "'s'", "[1]", "[a: 1]", "true", "new Base()", "null"];
+const FIELD_VALUES: &[&str] = &["1", "2L", "1.5", "'s'", "[1]", "[a: 1]", "true", "new Base()"];
 
 /// A script, and the calls to be made in it.
 pub fn script(random: &mut Random) -> (String, Vec<String>) {
@@ -77,8 +77,8 @@ pub fn script(random: &mut Random) -> (String, Vec<String>) {
         let value = random.pick(VALUES);
         probes.push(format!("u.one({value})"));
     }
-    probes.push(format!("o.two({})", random.pick(VALUES)));
-    probes.push(format!("o.two({}, {})", random.pick(VALUES), random.pick(VALUES)));
+    probes.push(format!("o.two({})", random.pick(FIELD_VALUES)));
+    probes.push(format!("o.two({}, {})", random.pick(FIELD_VALUES), random.pick(FIELD_VALUES)));
     probes.push(format!("o.rest('r', {})", random.pick(VALUES)));
     probes.push(format!("o.named(k: {}, {})", random.pick(VALUES), random.pick(VALUES)));
     probes.push(format!("o.field = {}", random.pick(FIELD_VALUES)));

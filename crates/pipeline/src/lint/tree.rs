@@ -56,7 +56,7 @@ fn of_stmt<'a>(stmt: &'a Stmt, to: &mut Vec<Node<'a>>) {
             to.extend(catches.iter().map(|c| &c.body).chain(finally).map(|b| Node::Block(&b.stmts)));
         }
         StmtKind::Return(value) => to.extend(value.iter().map(Node::Expr)),
-        StmtKind::Assert { cond, message } => to.extend([cond].into_iter().chain(message).map(Node::Expr)),
+        StmtKind::Assert { cond, message, .. } => to.extend([cond].into_iter().chain(message).map(Node::Expr)),
         StmtKind::Synchronized { lock, body } => to.extend([Node::Expr(lock), Node::Block(&body.stmts)]),
         StmtKind::Block(block) => to.push(Node::Block(&block.stmts)),
         StmtKind::Break(_) | StmtKind::Continue(_) | StmtKind::Empty => {}

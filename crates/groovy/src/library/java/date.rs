@@ -39,7 +39,7 @@ pub(super) fn construct(ctx: &mut Ctx<'_>, class: &Rc<Class>, args: &[Value]) ->
             None => return Ok(None),
         },
         // Years count from 1900, months from 0.
-        [year, month, day, rest @ ..] => {
+        [year, month, day, rest @ ..] if [0, 2, 3].contains(&rest.len()) => {
             let n = |v: Option<&Value>| v.and_then(int).unwrap_or(0);
             let parts =
                 [n(Some(year)) + 1900, n(Some(month)), n(Some(day)), n(rest.first()), n(rest.get(1)), n(rest.get(2))];

@@ -50,8 +50,12 @@ fn list(supported: bool, json: bool, style: Style) {
     for kind in Kind::ALL {
         let of_kind = || entries.iter().filter(|entry| entry.kind == kind);
         let runs: Vec<_> = of_kind().filter(|entry| entry.support == Support::Runs).collect();
-        let others: Vec<_> = of_kind().filter(|entry| entry.support != Support::Runs).collect();
-        if !runs.is_empty() || !others.is_empty() {
+        let others = [
+            ("recorded, and not done:", names(of_kind(), |of| matches!(of, Support::Recorded(_)))),
+            ("refused:", names(of_kind(), |of| matches!(of, Support::Refused(_)))),
+            ("known only:", names(of_kind(), |of| of == Support::Known)),
+        ];
+        if of_kind().next().is_some() {
             println!("\n{}", style.bold(reference::title(kind)));
         }
         let width = runs.iter().map(|entry| entry.name.len()).max().unwrap_or_default();
@@ -59,11 +63,18 @@ fn list(supported: bool, json: bool, style: Style) {
             let summary = entry.description().map(|of| of.summary).unwrap_or_default();
             println!("  {:width$}  {}", entry.name, style.dim(summary));
         }
-        if !others.is_empty() {
-            println!("  {}", style.dim("known only:"));
-            columns(others.iter().map(|entry| entry.name));
+        for (head, names) in others {
+            if !names.is_empty() {
+                println!("  {}", style.dim(head));
+                columns(names.into_iter());
+            }
         }
     }
+}
+
+/// Names of the entries that something becomes of.
+fn names<'a>(entries: impl Iterator<Item = &'a &'a Entry>, is_wanted: fn(Support) -> bool) -> Vec<&'static str> {
+    entries.filter(|entry| is_wanted(entry.support)).map(|entry| entry.name).collect()
 }
 
 fn columns(names: impl Iterator<Item = &'static str>) {
@@ -126,7 +137,7 @@ fn entry_page(entry: &Entry, style: Style) -> String {
     let head = format!("{}  {}", style.bold(entry.name), style.dim(entry.kind.name()));
     let mut lines = vec![head];
     lines.extend(description.map(|of| format!("  {}", of.summary)));
-    let mut facts = vec![reference::support(entry).to_owned()];
+    let mut facts = vec![reference::support(entry)];
     facts.extend(description.map(|of| format!("from {}", reference::plugin(of))));
     facts.extend(entry.block.then(|| "takes a block".to_owned()));
     facts.extend(entry.node.then(|| "needs a machine".to_owned()));
@@ -149,7 +160,9 @@ fn entry_page(entry: &Entry, style: Style) -> String {
         lines.push(format!("    {:width$}  {}{text}", parameter.name, style.dim(&notes.join(", "))));
     }
     if entry.open {
-        lines.push(format!("    {}", style.dim("others are not checked")));
+        let text =
+            if entry.parameters.is_empty() { "  parameters are not checked" } else { "    others are not checked" };
+        lines.push(style.dim(text));
     }
     if let Some(description) = description {
         example(&description.example, style, &mut lines);

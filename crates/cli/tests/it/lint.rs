@@ -137,7 +137,10 @@ fn steps_prints_what_lint_checks_against() {
     assert_eq!(json[0]["parameters"][0]["required"], true);
     let all = objects(&run(&["steps", "--output", "json"]));
     assert!(all.len() > 600 && all.iter().any(|entry| entry["kind"] == "section"), "{}", all.len());
-    assert!(run(&["steps"]).stdout.contains("archiveArtifacts"));
+    let list = run(&["steps"]).stdout;
+    for words in ["archiveArtifacts", "recorded, and not done:", "refused:", "known only:"] {
+        assert!(list.contains(words), "{words}: {list}");
+    }
     assert!(run(&["steps", "--rules"]).stdout.contains("secret-in-script"));
     let unknown = run(&["steps", "ehco"]);
     assert!(unknown.code == 2 && unknown.stderr.contains("echo"), "{unknown:?}");

@@ -5,6 +5,14 @@ use super::{Catalogue, Description, Entry, Kind, Level, ParameterText, Section, 
 /// What stands at the top of each page.
 const MADE: &str = "<!-- Made from crates/pipeline/src/catalogue. Change it there, then: COFFERDAM_BLESS=1 cargo nextest run -p pipeline reference -->\n";
 
+/// What it means for a run that a step is recorded.
+const RECORDED: &str =
+    "what it was asked for is kept with the run, a line in the log says so, and the run goes on. A block is run.";
+/// That it is refused.
+const REFUSED: &str = "a run that comes to it fails, for what it does or answers cannot be left out.";
+/// That it is only known.
+const KNOWN: &str = "Jenkins has it, and nothing here can run it yet: a run that comes to it fails.";
+
 /// What Cofferdam does with an entry, in words that end a sentence.
 pub fn support(entry: &Entry) -> String {
     match entry.support {
@@ -18,7 +26,7 @@ pub fn support(entry: &Entry) -> String {
 }
 
 fn with_advice(level: Level) -> String {
-    let advice = level.instead.map(|instead| format!(" ({instead})")).unwrap_or_default();
+    let advice = level.instead.map(|instead| format!(" (instead: {instead})")).unwrap_or_default();
     format!("{}{advice}", level.why)
 }
 
@@ -56,7 +64,9 @@ fn place(kind: Kind) -> &'static str {
 pub fn steps() -> String {
     let mut text = format!(
         "{MADE}# Steps\n\n{} `cofferdam steps NAME` prints the same on a terminal, `cofferdam lint` checks against it. What stands in \
-         other places of a pipeline is in [directives](directives.md).\n",
+         other places of a pipeline is in [directives](directives.md).\n\nWhat becomes of a step:\n\n\
+         * *runs*: it does what its text says.\n* *recorded, not done*: {RECORDED}\n* *refused*: {REFUSED}\n\
+         * *known only*: {KNOWN}\n",
         place(Kind::Step)
     );
     of_kind(Kind::Step, &mut text);
@@ -108,16 +118,53 @@ fn of_kind(kind: Kind, text: &mut String) {
     let others: Vec<_> = entries.into_iter().filter(|entry| entry.description().is_none()).collect();
     if !others.is_empty() {
         text.push_str(&format!(
-            "\n{heading} Other {}\n\nKnown, so that `lint` checks what it can of them.\n\n",
+            "\n{heading} Other {}\n\nKnown, so that `lint` checks what it can of them.\n",
             title(kind).to_lowercase()
         ));
-        let open = |entry: &Entry| if entry.open && !entry.parameters.is_empty() { " …" } else { "" };
-        for entry in others {
-            let names: Vec<_> = entry.parameters.iter().map(|p| format!("`{}`", p.name)).collect();
-            let names = if names.is_empty() { String::new() } else { format!(": {}{}", names.join(", "), open(entry)) };
-            text.push_str(&format!("* `{}`{names}\n", entry.name));
+        for (head, of_head) in by_support(&others) {
+            text.push_str(&head.map_or_else(|| "\n".to_owned(), |head| format!("\n{head}:\n\n")));
+            of_head.into_iter().for_each(|entry| text.push_str(&line(entry)));
         }
     }
+}
+
+/// Entries that have no page, by what becomes of them, in words: those that are recorded, those that are refused, those that are only
+/// known. There are no words where nothing else is said of a whole kind.
+fn by_support<'a>(entries: &[&'a Entry]) -> Vec<(Option<String>, Vec<&'a Entry>)> {
+    let mut found: Vec<(Support, Vec<&Entry>)> = Vec::new();
+    for entry in entries {
+        match found.iter_mut().find(|(support, _)| *support == entry.support) {
+            Some((_, of_support)) => of_support.push(entry),
+            None => found.push((entry.support, vec![entry])),
+        }
+    }
+    found.sort_by_key(|(support, _)| rank(*support));
+    let is_plain = found.iter().all(|(of, _)| *of == Support::Known);
+    let head = |entry: &Entry| {
+        let words = support(entry);
+        let mut letters = words.chars();
+        letters.next().map(|first| first.to_uppercase().chain(letters).collect())
+    };
+    let with_head = |(_, of): (Support, Vec<&'a Entry>)| (of.first().filter(|_| !is_plain).and_then(|e| head(e)), of);
+    found.into_iter().map(with_head).collect()
+}
+
+/// Where what becomes of an entry stands among the others.
+fn rank(support: Support) -> u8 {
+    match support {
+        Support::Runs => 0,
+        Support::Recorded(_) => 1,
+        Support::Refused(_) => 2,
+        Support::Known => 3,
+    }
+}
+
+/// `* name: its parameters`
+fn line(entry: &Entry) -> String {
+    let names: Vec<_> = entry.parameters.iter().map(|p| format!("`{}`", p.name)).collect();
+    let open = if entry.open { " …" } else { "" };
+    let names = if names.is_empty() { String::new() } else { format!(": {}{open}", names.join(", ")) };
+    format!("* `{}`{names}\n", entry.name)
 }
 
 /// A heading that is the same for no other entry of the page.
@@ -154,7 +201,8 @@ fn page(entry: &Entry, description: &Description, text: &mut String) {
         }
     }
     if entry.open {
-        text.push_str("\nOther parameters are not checked.\n");
+        let which = if entry.parameters.is_empty() { "Parameters" } else { "Other parameters" };
+        text.push_str(&format!("\n{which} are not checked.\n"));
     }
     example(&description.example, text);
     if let Some(differs) = description.differs {

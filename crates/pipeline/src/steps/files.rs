@@ -105,8 +105,8 @@ fn is_wanted(args: &Args, result: Outcome) -> Result<bool, Fault> {
     if args.flag("skipWhenFailed", false)? {
         return Ok(matches!(result, Outcome::Success | Outcome::Unstable));
     }
-    let names = ["Success", "Unstable", "Failure", "NotBuilt", "Aborted"];
-    let all = names.map(|name| args.flag(&format!("cleanWhen{name}"), true));
+    let names = ["cleanWhenSuccess", "cleanWhenUnstable", "cleanWhenFailure", "cleanWhenNotBuilt", "cleanWhenAborted"];
+    let all = names.map(|name| args.flag(name, true));
     let all = all.into_iter().collect::<Result<Vec<_>, _>>()?;
     let at = match result {
         Outcome::Success => 0,

@@ -34,6 +34,16 @@ fn the_reference_pages_are_current() {
 }
 
 #[test]
+fn the_page_of_steps_says_what_becomes_of_those_that_do_not_run() {
+    let page = reference::steps();
+    let of_slack = page.split_once("\n## slackSend\n").unwrap().1.split("\n## ").next().unwrap();
+    assert!(of_slack.contains("*recorded, not done: no message is sent from a run (instead: "), "{of_slack}");
+    let others = page.split_once("\n## Other steps\n").unwrap().1;
+    let of_terraform = others.split_once("* `terraform`").unwrap().0.rsplit("\n\n").nth(1).unwrap();
+    assert!(of_terraform.starts_with("Refused: the program is called by `sh` (instead: "), "{of_terraform}");
+}
+
+#[test]
 fn the_rules_in_the_reference_guide_are_current() {
     const BEGIN: &str = "<!-- rules: COFFERDAM_BLESS=1 cargo nextest run -p pipeline reference -->\n";
     let path = repository().join("docs/guide/lint.md");

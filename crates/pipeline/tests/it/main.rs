@@ -17,6 +17,7 @@ mod engine_scripts;
 mod engine_steps;
 mod engine_utility;
 mod engine_world;
+mod engine_yardstick;
 mod lint;
 mod lint_rules;
 mod reference;

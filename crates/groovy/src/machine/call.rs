@@ -6,12 +6,11 @@ use std::rc::Rc;
 use super::ScriptId;
 use super::exec::{Flow, Step, Vm};
 use super::fiber::Landing;
-use super::host::HostCall;
 use super::need::Fault;
 use crate::ast::Text;
 use crate::compile::{Function, FunctionKind, Site};
 use crate::library;
-use crate::value::{Class, Closure, ClosureCode, HostRef, Value};
+use crate::value::{Class, Closure, ClosureCode, Value};
 
 impl Vm<'_> {
     /// Runs `f` with the arguments of a site on the stack. A spread site has them in one list, which is put back where
@@ -190,30 +189,6 @@ impl Vm<'_> {
             return self.call_host(None, at, base, name.into(), named, landing);
         }
         self.call_library(receiver, at, base, name, landing)
-    }
-
-    fn call_host(
-        &mut self,
-        receiver: Option<Rc<HostRef>>,
-        at: usize,
-        base: usize,
-        name: Text,
-        named: bool,
-        landing: Landing,
-    ) -> Step {
-        // What the host gets is text where it is text: a GString with a lazy part is rendered here.
-        for i in base..self.f.stack.len() {
-            let value = self.f.stack[i].clone();
-            if let Value::GString(_) = value {
-                let text = self.ctx().str(&value)?;
-                self.f.stack[i] = Value::Str(text);
-            }
-        }
-        let (span, script) = self.place();
-        let mut args = self.f.stack.split_off(base);
-        let named = if named && !args.is_empty() { Some(args.remove(0)) } else { None };
-        self.f.stack.truncate(at);
-        self.wait_for(HostCall { target: None, receiver, name, named, args, span, script }, at, landing)
     }
 
     /// Calls a value: a closure, or an object with a `call` method.

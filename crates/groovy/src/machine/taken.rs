@@ -1,10 +1,12 @@
 //! Calls that the host answers: those of its own, and those that it takes before an object's own methods.
 
-use super::exec::{Flow, Step, Vm};
+use std::rc::Rc;
+
+use super::exec::{Step, Vm};
 use super::fiber::Landing;
 use super::host::HostCall;
 use crate::ast::Text;
-use crate::value::Value;
+use crate::value::{HostRef, Value};
 
 impl Vm<'_> {
     /// Whether the host takes a call of `name` on this object from the script. What the machine's own functions call is not taken,
@@ -22,8 +24,33 @@ impl Vm<'_> {
         self.wait_for(call, at, landing)
     }
 
+    /// A call that is the host's own: on an object of it, or unqualified.
+    pub(super) fn call_host(
+        &mut self,
+        receiver: Option<Rc<HostRef>>,
+        at: usize,
+        base: usize,
+        name: Text,
+        named: bool,
+        landing: Landing,
+    ) -> Step {
+        // What the host gets is text where it is text: a GString with a lazy part is rendered here.
+        for i in base..self.f.stack.len() {
+            let value = self.f.stack[i].clone();
+            if let Value::GString(_) = value {
+                let text = self.ctx().str(&value)?;
+                self.f.stack[i] = Value::Str(text);
+            }
+        }
+        let (span, script) = self.place();
+        let mut args = self.f.stack.split_off(base);
+        let named = if named && !args.is_empty() { Some(args.remove(0)) } else { None };
+        self.f.stack.truncate(at);
+        self.wait_for(HostCall { target: None, receiver, name, named, args, span, script }, at, landing)
+    }
+
     /// Waits for the host's answer.
-    pub(super) fn wait_for(&mut self, call: HostCall, at: usize, landing: Landing) -> Result<Flow, super::Fault> {
+    fn wait_for(&mut self, call: HostCall, at: usize, landing: Landing) -> Step {
         match landing {
             Landing::Push => Ok(self.suspend(call)),
             other => {

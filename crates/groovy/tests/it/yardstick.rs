@@ -351,10 +351,11 @@ impl Host for Stage {
     }
 
     fn construct(&mut self, class: &str, args: &[Value]) -> Option<Result<Value, Value>> {
-        let kind =
-            ["java.net.URL", "java.util.Date", "java.text.SimpleDateFormat"].into_iter().find(|k| *k == class)?;
+        if class != "java.net.URL" {
+            return None;
+        }
         self.urls.push(args.first().map(Value::to_text).unwrap_or_default());
-        Some(Ok(Value::Host(HostRef { kind, id: self.urls.len() as u64 - 1 }.into())))
+        Some(Ok(Value::host("java.net.URL", self.urls.len() as u64 - 1)))
     }
 
     fn takes(&self, target: &Value, _: &str) -> bool {

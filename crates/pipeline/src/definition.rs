@@ -21,6 +21,19 @@ pub struct Surroundings {
     pub unknown_library: bool,
     /// What may be named beside what the file defines itself; none: what is built in.
     pub catalogue: Option<&'static Catalogue>,
+    /// What the file is read for.
+    pub purpose: Purpose,
+}
+
+/// What a file is read for: what keeps it from running is an error to both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Purpose {
+    /// To say what is wrong in it: a name that nobody defines is an error.
+    #[default]
+    Lint,
+    /// To run it or to plan its run: such a name matters only where the call is reached, as in Jenkins, and what a library
+    /// may define is not worth a word.
+    Run,
 }
 
 impl Surroundings {

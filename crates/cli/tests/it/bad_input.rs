@@ -37,12 +37,16 @@ fn broken_and_huge_definitions_are_invalid() {
 }
 
 #[test]
-fn an_unknown_step_is_named_before_anything_runs() {
-    let ran = Project::steps("sh 'touch ran'\necoh 'x'").run(&[]);
-    assert_eq!(ran.code, 5, "{ran:?}");
-    shows(&ran, "ecoh");
-    shows(&ran, "echo");
-    assert!(!ran.stdout.contains("touch"));
+fn an_unknown_step_is_named_first_and_fails_where_it_is_called() {
+    let ran = Project::new("echo 'begun'\nif (env.NEVER) { ecoh 'x' }\n").run(&[]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    shows(&ran, "begun");
+    shows(&ran, "unknown step \"ecoh\"");
+    shows(&ran, "did you mean \"echo\"?");
+    let ran = Project::new("echo 'begun'\necoh 'x'\n").run(&[]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    shows(&ran, "begun");
+    shows(&ran, "No such DSL method 'ecoh' found among steps [");
 }
 
 #[test]

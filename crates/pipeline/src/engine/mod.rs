@@ -49,7 +49,7 @@ use requests::Requests;
 use run_state::RunState;
 use scope::Scope;
 
-use crate::definition::Surroundings;
+use crate::definition::{Purpose, Surroundings};
 use crate::run::Program;
 use crate::run::library::Libraries;
 
@@ -110,6 +110,7 @@ impl Engine {
         let surroundings = Surroundings::with_steps(&input.facts.steps);
         let mut surroundings = surroundings.map_err(|text| vec![Diagnostic::error(Span::default(), text)])?;
         surroundings.unknown_library = !input.facts.libraries.is_empty();
+        surroundings.purpose = Purpose::Run;
         let program = Program::load(&input.source, &input.file_name, &surroundings, &mut machine)?;
         let core = Rc::new(Core {
             executor: Rc::default(),

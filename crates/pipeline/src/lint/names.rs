@@ -2,19 +2,20 @@
 //!
 //! A call to a name is fine where the file itself defines the name anywhere (a method, a variable, a parameter), where a
 //! step or value has it, or where Groovy gives it to every script. Otherwise it fails in the run, and it is better to
-//! say so before. What a library may define cannot be known: then it is only a warning.
+//! say so before. What a library may define cannot be known: then it is only a warning. Who runs the file is told as well, but
+//! the call fails only where it is reached ([`Purpose::Run`]).
 
 use std::collections::HashSet;
 use std::rc::Rc;
 
 use groovy::ast::{Closure, Script, Text};
-use groovy::diagnostic::Diagnostic;
+use groovy::diagnostic::{Diagnostic, Severity};
 use groovy::outside::{self, Outside};
 use groovy::span::Span;
 
 use crate::catalogue::{Catalogue, Entry, Kind, Level, OF_EVERY_OBJECT, Support, nearest};
 use crate::declarative::unroll;
-use crate::definition::Surroundings;
+use crate::definition::{Purpose, Surroundings};
 use crate::outside::advice;
 
 use super::did_you_mean;
@@ -82,7 +83,20 @@ pub(crate) fn check(
         match finding {
             // An error stands at every place; a warning is worth saying once.
             Finding::Unknown if !known.runs_here(call.within, library) => {}
-            Finding::Unknown if !library => diagnostics.push(known.unknown(&call.name, call.span)),
+            Finding::Unknown if !library => {
+                let first = warned.insert(call.name.clone());
+                match surroundings.purpose {
+                    Purpose::Lint => diagnostics.push(known.unknown(&call.name, call.span)),
+                    Purpose::Run if first => {
+                        let mut found = known.unknown(&call.name, call.span);
+                        found.severity = Severity::Warning;
+                        found.message.push_str(": where it is called, the run fails");
+                        diagnostics.push(found);
+                    }
+                    Purpose::Run => {}
+                }
+            }
+            Finding::Unknown if surroundings.purpose == Purpose::Run => {}
             Finding::Unknown => {
                 if warned.insert(call.name.clone()) {
                     diagnostics.push(known.perhaps_library(&call.name, call.span));

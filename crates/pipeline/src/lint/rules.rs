@@ -106,7 +106,7 @@ rules! {
     "unknown-section" Error "A section or condition that is not known"
         "`docs/reference/directives.md` lists the sections and where each may stand."
     "unknown-step" Error "A name that nobody defines"
-        "It is no step, Groovy does not have it, and neither the file nor a library defines it."
+        "It is no step, Groovy does not have it, and neither the file nor a library defines it. `run` warns of it, and fails where it is called."
     "unreachable" Warning "Code that is never reached"
         "What stands behind `error`, `return`, `throw`, `break` or `continue` in the same block does not run."
     "unreadable" Error "The file cannot be read"

@@ -6,7 +6,7 @@ use model::request::{FileSet, Reply, Request};
 
 use super::args::Args;
 use super::{StepCall, unexpected};
-use crate::definition::{DefinitionKind, Surroundings, analyse};
+use crate::definition::{DefinitionKind, Purpose, Surroundings, analyse};
 use crate::engine::Core;
 use crate::engine::fault::Fault;
 use crate::engine::scope::join_path;
@@ -165,7 +165,7 @@ pub(crate) async fn validate(call: StepCall) -> Result<Value, Fault> {
         reply => return Err(unexpected(&reply)),
     };
     let catalogue = Some(call.core.program.catalogue());
-    let found = analyse(&text, &Surroundings { catalogue, ..Surroundings::default() });
+    let found = analyse(&text, &Surroundings { catalogue, purpose: Purpose::Run, ..Surroundings::default() });
     let valid = match found.kind {
         DefinitionKind::Declarative(_) => true,
         DefinitionKind::Scripted => {

@@ -155,6 +155,15 @@ fn an_unknown_step_is_refused_with_the_nearest_names() {
 }
 
 #[test]
+fn an_unknown_step_fails_only_where_it_is_reached() {
+    run("if (env.NEVER) { exit 1 }\necho 'done'").is(Outcome::Success).has("done");
+    let text = "java.lang.NoSuchMethodError: No such DSL method 'exit' found among steps [";
+    run("echo 'begun'\nexit 1\necho 'on'").is(Outcome::Failure).has("begun").has(text).lacks("on\n");
+    let stages = "stages { stage('a') { steps { echo 'begun'\nexit 1 } } }";
+    run(&format!("pipeline {{ agent any\n{stages} }}")).is(Outcome::Failure).has("begun").has(text);
+}
+
+#[test]
 fn an_uncaught_exception_shows_its_place() {
     let ran = run("echo 'a'\nthrow new RuntimeException('boom')");
     ran.is(Outcome::Failure).has("java.lang.RuntimeException: boom").has("WorkflowScript:2");

@@ -127,7 +127,7 @@ fn they_are_known_like_those_that_are_built_in() {
     let wrong = found(&declarative("tellTeam times: 'x'"));
     assert!(wrong.iter().any(|finding| finding.message.contains("message")), "{wrong:?}");
     run_with(std::slice::from_ref(&tell), &declarative("tellTeam 'x'")).unwrap().is(Outcome::Success).has("told x");
-    run_with(&[tell], "tellTaem 'x'").map(drop).unwrap_err();
+    run_with(&[tell], "tellTaem 'x'").unwrap().is(Outcome::Failure).has("did you mean tellTeam?");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The rules for what runs and does not do what is meant: one rule, one test, with what it must not say.
 
 use groovy::diagnostic::Severity;
-use pipeline::definition::Surroundings;
+use pipeline::definition::{DefinitionKind, Purpose, Surroundings, analyse};
 use pipeline::lint::{lint, lint_library, rules};
 
 /// The words that a rule finds at fault in a text, in order; other rules are not looked at.
@@ -288,4 +288,21 @@ fn a_comment_allows_what_a_rule_finds() {
     assert_eq!(found("deprecated-step", &archive(&format!("{allow} host-docker"), "")).len(), 1);
     let error = lint(&format!("ehco 'x' {allow} unknown-step"));
     assert_eq!(error.len(), 1, "an error stays one");
+}
+
+#[test]
+fn who_runs_a_file_is_told_once_of_unknown_steps_and_nothing_of_libraries() {
+    let said = |source: &str, unknown_library| {
+        let surroundings = Surroundings { unknown_library, purpose: Purpose::Run, ..Surroundings::default() };
+        let found = analyse(source, &surroundings);
+        assert!(!matches!(found.kind, DefinitionKind::Invalid), "{source}");
+        found.diagnostics.into_iter().map(|d| (d.severity, d.message, d.hint)).collect::<Vec<_>>()
+    };
+    let text = "unknown step \"ehco\": where it is called, the run fails".to_owned();
+    let expected = [(Severity::Warning, text, Some("did you mean \"echo\"?".to_owned()))];
+    assert_eq!(said("if (env.X) { ehco 'x' }\nehco 'y'", false), expected);
+    let declarative = "pipeline { agent any; stages { stage('a') { steps { ehco 'x' } } } }";
+    assert_eq!(said(declarative, false), expected);
+    assert_eq!(said("myStep 'x'\nnew a.B()", true), []);
+    assert_eq!(said("@Library('lib') _\nmyStep 'x'", false), []);
 }

@@ -21,3 +21,17 @@ pub(crate) fn advice(outside: Outside) -> &'static str {
 /// What is said of Jenkins' own objects.
 pub(crate) const NO_JENKINS: &str =
     "there is no Jenkins object behind a run; env, params and currentBuild say what it knows";
+
+/// Variables that plugins of Jenkins bring, and what a pipeline does instead; sorted.
+const PLUGIN_VARIABLES: [(&str, &str); 5] = [
+    ("Artifactory", "files go to Artifactory and come from it with `sh 'jf rt …'` or curl, and withCredentials"),
+    ("fileLoader", "code of another repository comes from a shared library, or with `checkout` and `load`"),
+    ("manager", "currentBuild.result and currentBuild.description, or unstable and error, say how a run ends"),
+    ("openshift", "an OpenShift cluster is talked to with `sh 'oc …'`, and withCredentials"),
+    ("pullRequest", "a forge is asked with `sh 'curl …'`, and withCredentials; env.CHANGE_ID says which request it is"),
+];
+
+/// What to do without a variable that a plugin of Jenkins brings; `None`: no such variable.
+pub(crate) fn plugin_variable(name: &str) -> Option<&'static str> {
+    PLUGIN_VARIABLES.iter().find(|(known, _)| *known == name).map(|(_, instead)| *instead)
+}

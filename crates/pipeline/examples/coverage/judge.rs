@@ -122,10 +122,10 @@ fn missing_name(message: &str) -> Option<String> {
     Some(name.map_or_else(|| quoted(message), str::to_owned))
 }
 
-/// Runs a file; what it names as one names parameters, and nothing defines, is given. With `assume`, each step that is not there is taken to
+/// Runs a file; what it names as one names parameters (`params.X`, too), and nothing defines, is given. With `assume`, each step that is not there is taken to
 /// be one that runs its block and answers nothing.
 fn run(source: &str, assume: bool) -> End {
-    let mut given: Vec<String> = Vec::new();
+    let mut given = undeclared(source);
     let mut source = source.to_owned();
     let mut assumed = BTreeSet::new();
     loop {
@@ -150,6 +150,14 @@ fn run(source: &str, assume: bool) -> End {
             return end;
         }
     }
+}
+
+/// The parameters that a file reads, and that only a project's configuration can define.
+fn undeclared(source: &str) -> Vec<String> {
+    let Ok(pattern) = Regex::new(r"\bparams\.([A-Z][A-Z0-9_]+)\b") else { return Vec::new() };
+    let names: BTreeSet<_> = pattern.captures_iter(source).filter_map(|found| Some(found.get(1)?.as_str())).collect();
+    let is_declared = |name: &str| ['\'', '"'].iter().any(|quote| source.contains(&format!("{quote}{name}{quote}")));
+    names.into_iter().filter(|name| !is_declared(name)).take(MAX_GIVEN).map(str::to_owned).collect()
 }
 
 /// What the first group of a pattern finds.

@@ -18,6 +18,10 @@ const MAX_TURNS: u32 = 100_000;
 /// A commit.
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
+/// What Prow tells a job of the change that it is about.
+const JOB_SPEC: &str = r#"{"type": "presubmit", "job": "check", "refs": {"org": "team", "repo": "app", "base_ref": "master", "base_sha": "0123456",
+ "pulls": [{"number": 12, "author": "alice", "sha": "89abcde", "title": "A change"}]}}"#;
+
 /// How a file ends.
 pub enum End {
     /// It does not begin: what is wrong in it.
@@ -73,6 +77,8 @@ fn facts(parameters: &[String]) -> RunFacts {
 /// What a parameter is, by its name.
 fn value_of(name: &str) -> &'static str {
     match name {
+        // What Prow hands to a job.
+        "JOB_SPEC" => JOB_SPEC,
         _ if name.contains("VERSION") => "1.2.3",
         _ if name.contains("BRANCH") => "master",
         _ if name.contains("COMMIT") || name.contains("SHA") => COMMIT,
@@ -89,6 +95,8 @@ struct World {
     /// What the step `error` has said, and the last step that failed.
     errors: Vec<String>,
     failed: Option<String>,
+    /// The last name that the log says is unknown, with the words for it.
+    unknown: Option<String>,
 }
 
 impl World {
@@ -101,6 +109,7 @@ impl World {
             steps: BTreeMap::new(),
             errors: Vec::new(),
             failed: None,
+            unknown: None,
         }
     }
 
@@ -126,6 +135,11 @@ impl World {
                 }
             }
             if let Some(end) = self.engine.end() {
+                let of_environment =
+                    |message: &String| message.contains("variables have some issues with their values");
+                if end.message.as_ref().is_some_and(of_environment) && self.unknown.is_some() {
+                    return End::Ended(end.outcome, self.unknown);
+                }
                 let own = |message: &String| self.errors.contains(message);
                 let message = end.message.clone().or(self.failed).map(|message| match own(&message) {
                     true => format!("{}(error step)", message.lines().next().unwrap_or_default()),
@@ -152,6 +166,10 @@ impl World {
 
     fn hear(&mut self, event: Event) {
         match event {
+            Event::Log { text, .. } => {
+                let found = text.find("No such property: ").and_then(|at| text.get(at..)?.lines().next());
+                self.unknown = found.map(str::to_owned).or(self.unknown.take());
+            }
             Event::StepStarted { step, name, .. } => drop(self.steps.insert(step, name)),
             Event::StepFinished { step, message: Some(message), .. } => {
                 if self.steps.get(&step).is_some_and(|name| name == "error") {

@@ -13,7 +13,7 @@ use super::fault::ABORT;
 use super::scope::Scope;
 use super::values;
 
-use crate::outside::{NO_JENKINS, advice};
+use crate::outside::{NO_JENKINS, advice, plugin_variable};
 use crate::{catalogue, globals};
 
 /// Jenkins' words for a run whose definition comes from nowhere.
@@ -43,7 +43,7 @@ impl Host for FiberHost<'_> {
                 None => globals::property(self.core, self.scope, host, name).map(Ok),
             },
             None if name == "scm" && !self.core.facts.has_scm => Some(Err(values::exception(ABORT, NO_SCM))),
-            None => self.bare_name(name).map(Ok),
+            None => self.bare_name(name).map(Ok).or_else(|| Some(Err(of_plugin(name)?))),
         }
     }
 
@@ -89,6 +89,13 @@ impl FiberHost<'_> {
             .or_else(|| self.core.env_var(self.scope, name).map(|v| values::text(&v)))
             .or_else(|| self.scope.nullable.as_ref()?.iter().any(|n| **n == *name).then_some(Value::Null))
     }
+}
+
+/// What is said of a variable that a plugin of Jenkins would bring.
+fn of_plugin(name: &str) -> Option<Value> {
+    let instead = plugin_variable(name)?;
+    let text = format!("The variable ‘{name}’ is that of a plugin of Jenkins, and does not run here: {instead}");
+    Some(values::exception("java.lang.UnsupportedOperationException", &text))
 }
 
 /// Jenkins' own objects: there is no Jenkins here.

@@ -70,6 +70,10 @@ pub(super) fn previous(core: &Core, name: &str) -> Option<Value> {
         "fullProjectName" => values::text(job),
         "previousBuild" | "previousBuiltBuild" | "previousCompletedBuild" | "previousBuildInProgress" => Value::Null,
         "previousFailedBuild" | "previousNotFailedBuild" | "previousSuccessfulBuild" => Value::Null,
+        // Nobody has kept them.
+        "description" => Value::Null,
+        "changeSets" | "upstreamBuilds" => Value::list(Vec::new()),
+        "keepLog" => Value::Bool(false),
         _ => return None,
     })
 }

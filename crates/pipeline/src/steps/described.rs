@@ -51,19 +51,27 @@ const AWS: [(&str, &[&str]); 3] = [
     ("endpointUrl", &["AWS_ENDPOINT_URL"]),
 ];
 
-/// `withAWS(region: 'eu-central-1') { … }`
+/// `withAWS(region: 'eu-central-1', credentials: 'id') { … }`
 pub(crate) async fn with_aws(call: StepCall) -> Result<Value, Fault> {
     let mut vars = Vec::new();
+    let mut id = None;
     for (name, value) in &call.args.named {
-        if value.is_null() {
+        if value.is_null() || value.to_text().is_empty() {
+            continue;
+        }
+        if name == "credentials" {
+            id = Some(value.to_text());
             continue;
         }
         let Some((_, names)) = AWS.iter().find(|(known, _)| known == name) else {
-            let text = format!("withAWS({name}: …) does not run here: its block needs secrets that are not there");
+            let text = format!("withAWS({name}: …) does not run here: roles are not taken on");
             return Err(Fault::raised("java.lang.UnsupportedOperationException", text)
-                .with_hint("withCredentials sets AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"));
+                .with_hint("withAWS(credentials: 'id') gives the key, and `aws sts assume-role` in its block a role"));
         };
         vars.extend(names.iter().map(|name| ((*name).to_owned(), value.to_text())));
     }
-    call.run_body(&call.scope.with_env(vars)).await
+    match id {
+        Some(id) => super::credentials::with_aws(call, id, vars).await,
+        None => call.run_body(&call.scope.with_env(vars)).await,
+    }
 }

@@ -162,6 +162,26 @@ fn what_is_missing_or_of_another_kind_is_said_as_jenkins_does() {
 }
 
 #[test]
+fn a_key_of_aws_is_a_user_name_and_a_password() {
+    let shown =
+        "sh 'test $AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY = bob:correct-horse'; echo \"as $AWS_SECRET_ACCESS_KEY\"";
+    let masked = "Masking supported pattern matches of $AWS_ACCESS_KEY_ID or $AWS_SECRET_ACCESS_KEY\n";
+    for binding in [
+        "[$class: 'AmazonWebServicesCredentialsBinding', credentialsId: 'user', accessKeyVariable: 'AWS_ACCESS_KEY_ID', secretKeyVariable: 'AWS_SECRET_ACCESS_KEY']",
+        "aws(credentialsId: 'user')",
+    ] {
+        steps(&format!("withCredentials([{binding}]) {{ {shown} }}")).is(Outcome::Success).has(masked).has("as ****");
+    }
+    let source =
+        format!("withAWS(credentials: 'user', region: 'eu-west-1') {{ {shown}; sh 'test $AWS_REGION = eu-west-1' }}");
+    steps(&source).is(Outcome::Success).has(masked).has("as ****");
+    steps("withCredentials([aws(credentialsId: 'user', roleArn: 'arn:x')]) { }")
+        .is(Outcome::Failure)
+        .has("takes on no role");
+    steps("withAWS(role: 'x') { }").is(Outcome::Failure).has("withAWS(role: …) does not run here");
+}
+
+#[test]
 fn environment_binds_whatever_the_credential_is() {
     let ran = run("pipeline { agent any
         environment { PLAIN = 'x'; T = credentials('token'); ID = 'us'; U = credentials(\"${ID}er\"); BOTH = \"$T-$U_PSW\" }

@@ -54,6 +54,8 @@ fn the_run_before_is_known_as_far_as_it_is() {
         echo \"${currentBuild.getPreviousFailedBuild()?.id} ${currentBuild.previousSuccessfulBuild} ${currentBuild.number}\"",
     );
     ran.is(Outcome::Success).has("FAILURE 6 #6 true null").has("6 null 9");
+    let kept = "echo \"${currentBuild.previousBuild.description} ${currentBuild.previousBuild.changeSets.size()}\"";
+    of_branch(kept).is(Outcome::Success).has("null 0\n");
     of_branch("currentBuild.previousBuild.result = 'SUCCESS'").is(Outcome::Failure);
     of_branch("echo \"${currentBuild.previousBuild.rawBuild}\"").is(Outcome::Failure).has("RejectedAccessException");
     run("echo \"${currentBuild.previousBuild?.result}\"").is(Outcome::Success).has("null");

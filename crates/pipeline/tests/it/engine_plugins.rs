@@ -226,10 +226,23 @@ fn a_run_says_what_it_is_called_and_who_has_started_it() {
     let facts = RunFacts { build_number: 7, causes: vec![cause], ..RunFacts::default() };
     let fixture = Fixture { facts, ..Fixture::default() };
     let source = "buildName '#${BUILD_NUMBER} ${nothing}'; buildDescription 'for all'\nwithBuildUser { echo \"by $BUILD_USER\" }\n\
-         withAWS(region: 'eu-central-1') { node { sh 'echo r=$AWS_DEFAULT_REGION' } }\nwithAWS(credentials: 'x') { }";
+         withAWS(region: 'eu-central-1') { node { sh 'echo r=$AWS_DEFAULT_REGION' } }\nwithAWS(role: 'x') { }";
     let ran = World::new(fixture).run(source).unwrap();
-    ran.is(Outcome::Failure).has("by alice").has("r=eu-central-1").has("withAWS(credentials: …) does not run here");
+    ran.is(Outcome::Failure).has("by alice").has("r=eu-central-1").has("withAWS(role: …) does not run here");
     let described =
         Event::RunDescribed { name: Some("#7 ${nothing}".to_owned()), description: Some("for all".to_owned()) };
     assert!(ran.events.contains(&described));
+}
+
+#[test]
+fn variables_of_plugins_are_refused_with_what_to_do_instead() {
+    for (source, instead) in [
+        ("def server = Artifactory.server 'x'", "The variable ‘Artifactory’ is that of a plugin of Jenkins"),
+        ("manager.addShortText('x')", "currentBuild.description"),
+        ("openshift.withCluster { echo 'x' }", "sh 'oc …'"),
+        ("def helper = fileLoader.fromGit('a', 'b')", "`checkout` and `load`"),
+    ] {
+        steps(source).is(Outcome::Failure).has("java.lang.UnsupportedOperationException").has(instead);
+    }
+    steps("def manager = [name: 'x']\necho manager.name").is(Outcome::Success);
 }

@@ -9,6 +9,10 @@ use crate::engine::values;
 /// The class of the bindings that `environment { X = credentials('id') }` makes.
 pub(crate) const OF_ENVIRONMENT: &str = "EnvironmentBinding";
 
+/// What the programs of AWS read.
+const ACCESS_KEY: &str = "AWS_ACCESS_KEY_ID";
+const SECRET_KEY: &str = "AWS_SECRET_ACCESS_KEY";
+
 /// One element of the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Binding {
@@ -41,6 +45,11 @@ pub(super) enum To {
         password: Option<String>,
         alias: Option<String>,
     },
+    /// The two halves of a key of AWS, as its programs want them: a user name and a password.
+    Aws {
+        access_key: String,
+        secret_key: String,
+    },
     /// What git asks for.
     Git,
     /// Whatever the credential is.
@@ -53,7 +62,7 @@ impl To {
         use CredentialKind::{Certificate, File, SshKey, String, UsernamePassword};
         match self {
             To::Text(_) => vec![String],
-            To::UsernamePassword { .. } | To::Joined(_) | To::Git => vec![UsernamePassword],
+            To::UsernamePassword { .. } | To::Joined(_) | To::Aws { .. } | To::Git => vec![UsernamePassword],
             To::File(_) | To::Zip(_) => vec![File],
             To::SshKey { .. } => vec![SshKey],
             To::Certificate { .. } => vec![Certificate],
@@ -64,7 +73,7 @@ impl To {
     /// The name of its file; `None`: it needs none.
     pub(super) fn file_name(&self) -> Option<String> {
         match self {
-            To::Text(_) | To::UsernamePassword { .. } | To::Joined(_) => None,
+            To::Text(_) | To::UsernamePassword { .. } | To::Joined(_) | To::Aws { .. } => None,
             To::File(_) | To::Zip(_) => Some(String::new()),
             To::SshKey { key, .. } => Some(format!("ssh-key-{key}")),
             To::Certificate { keystore, .. } => Some(format!("keystore-{keystore}")),
@@ -118,6 +127,15 @@ fn binding(item: &Value) -> Result<Binding, Fault> {
             password: given("passwordVariable").map(variable).transpose()?,
             alias: given("aliasVariable").map(variable).transpose()?,
         },
+        "aws" | "AmazonWebServicesCredentialsBinding" => {
+            if given("roleArn").is_some() {
+                let text = format!("withCredentials: {class} takes on no role");
+                return Err(Fault::raised("java.lang.UnsupportedOperationException", text)
+                    .with_hint("bind the key alone, and call `aws sts assume-role` in the block"));
+            }
+            let name = |of: &str, usual: &str| variable(given(of).unwrap_or_else(|| usual.to_owned()));
+            aws(name("accessKeyVariable", ACCESS_KEY)?, name("secretKeyVariable", SECRET_KEY)?)
+        }
         "gitUsernamePassword" | "GitUsernamePasswordBinding" => To::Git,
         OF_ENVIRONMENT => To::Any(variable(needed("variable")?)?),
         "dockerCert" | "DockerServerCredentialsBinding" => {
@@ -132,6 +150,15 @@ fn binding(item: &Value) -> Result<Binding, Fault> {
         }
     };
     Ok(Binding { id: needed("credentialsId")?, to })
+}
+
+/// The key of AWS of that id, in the variables that its programs read.
+pub(super) fn of_aws(id: String) -> Binding {
+    Binding { id, to: aws(ACCESS_KEY.to_owned(), SECRET_KEY.to_owned()) }
+}
+
+fn aws(access_key: String, secret_key: String) -> To {
+    To::Aws { access_key, secret_key }
 }
 
 /// The name of a variable also names a file.

@@ -60,8 +60,17 @@ pub(crate) async fn with_credentials(call: StepCall) -> Result<Value, Fault> {
     if list.len() > MAX_BINDINGS {
         return Err(Fault::illegal(format!("withCredentials takes at most {MAX_BINDINGS} bindings")));
     }
-    let mut bound = Bound::default();
-    let made = bind_all(&call, &list, &mut bound).await;
+    bound_to(call, &list, Vec::new()).await
+}
+
+/// Runs the block of `withAWS(credentials: 'id')`, with variables beside.
+pub(crate) async fn with_aws(call: StepCall, id: String, more: Vec<(String, String)>) -> Result<Value, Fault> {
+    bound_to(call, &[bindings::of_aws(id)], more).await
+}
+
+async fn bound_to(call: StepCall, list: &[Binding], more: Vec<(String, String)>) -> Result<Value, Fault> {
+    let mut bound = Bound { public: more, ..Bound::default() };
+    let made = bind_all(&call, list, &mut bound).await;
     let result = match made {
         Ok(()) => {
             let names: Vec<_> = distinct(&bound.secret).into_iter().map(|name| format!("${name}")).collect();
@@ -120,6 +129,10 @@ async fn bind(call: &StepCall, index: usize, Binding { id, to }: &Binding, bound
                 To::UsernamePassword { username: user, password: name } => {
                     names.push((user.clone(), username, is_username_secret));
                     names.push((name.clone(), password.reveal().to_owned(), true));
+                }
+                To::Aws { access_key, secret_key } => {
+                    secret(access_key, &username);
+                    secret(secret_key, password.reveal());
                 }
                 To::Any(name) => {
                     secret(name, &joined);

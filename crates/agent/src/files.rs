@@ -4,7 +4,6 @@ use base64::Engine as _;
 use encoding_rs::Encoding;
 use model::limits::{MAX_CAPTURE_BYTES, MAX_FOUND_FILES, MAX_STASH_BYTES};
 use model::request::{DigestAlgorithm, FileSet, Reply};
-use sha2::Digest as _;
 
 use crate::failure::Trouble;
 use crate::job::Job;

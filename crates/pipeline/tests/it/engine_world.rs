@@ -398,7 +398,9 @@ impl World {
         fs::create_dir_all(dir).unwrap();
         let files = if own { self.fixture.files.clone() } else { Vec::new() };
         for (path, text) in files {
-            fs::write(Path::new(dir).join(path), text).unwrap();
+            let path = Path::new(dir).join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
         }
         let vars = [("GIT_COMMIT", "0123456789"), ("GIT_BRANCH", "master"), ("GIT_LOCAL_BRANCH", "master")];
         Reply::CheckedOut(vars.map(|(n, v)| (n.to_owned(), v.to_owned())).to_vec())

@@ -17,10 +17,6 @@ fi
 if [ -z "${COFFERDAM_OIDC_PROVIDER:-}" ] && provider=$(scripts/oidc-provider.sh); then
   export COFFERDAM_OIDC_PROVIDER=$provider
 fi
-if [ -z "${COFFERDAM_PIPELINE_LIBRARY:-}" ] && library=$(scripts/pipeline-library.sh); then
-  export COFFERDAM_PIPELINE_LIBRARY=$library
-fi
-
 if [ -z "${COFFERDAM_S3_SERVER:-}" ] && program=$(scripts/s3-server.sh); then
   export COFFERDAM_S3_SERVER=$program
 fi

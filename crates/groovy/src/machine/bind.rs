@@ -20,9 +20,10 @@ impl World {
         }
         // As Groovy has it: what wants one argument and gets none has null, where there is nothing else to choose.
         if let [only] = candidates
-            && let [Parameter { has_default: false, .. }] = &only.params[..]
+            && let [Parameter { has_default: false, ty, .. }] = &only.params[..]
             && args.is_empty()
             && !only.varargs
+            && !matches!(ty, Type::Primitive(_))
         {
             return Some(only.clone());
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::beside::Beside;
 use groovy::ast::{Expr, ExprKind, Member, Script, StmtKind};
 use groovy::parser::parse;
 use model::outcome::Outcome;
@@ -68,13 +69,13 @@ impl Verdict {
 }
 
 /// Judges a file. `more` is code that is taken to stand at its end: steps that one day are there.
-pub fn judge(source: &str, more: &str, assume: bool) -> Verdict {
+pub fn judge(source: &str, more: &str, assume: bool, beside: Option<&Beside>) -> Verdict {
     let source = format!("{source}\n{more}");
-    catch_unwind(AssertUnwindSafe(|| look(&source, assume)))
+    catch_unwind(AssertUnwindSafe(|| look(&source, assume, beside)))
         .unwrap_or_else(|_| Verdict::unread(&source, reason("panic", "the evaluator gave up")))
 }
 
-fn look(source: &str, assume: bool) -> Verdict {
+fn look(source: &str, assume: bool, beside: Option<&Beside>) -> Verdict {
     let parsed = parse(source);
     if let Some(error) = parsed.diagnostics.iter().find(|_| parsed.has_errors()) {
         return Verdict::unread(source, reason("syntax", &error.message));
@@ -94,7 +95,7 @@ fn look(source: &str, assume: bool) -> Verdict {
     if let Some(message) = wrong {
         return verdict(false, false, reason("validation", message));
     }
-    match run(source, assume) {
+    match run(source, assume, beside) {
         End::Rejected(message) => verdict(false, false, reason("validation", &message)),
         End::Ended(Outcome::Success | Outcome::Unstable | Outcome::NotBuilt, _) => verdict(true, true, None),
         End::Ended(outcome, message) => {
@@ -124,12 +125,12 @@ fn missing_name(message: &str) -> Option<String> {
 
 /// Runs a file; what it names as one names parameters (`params.X`, too), and nothing defines, is given. With `assume`, each step that is not there is taken to
 /// be one that runs its block and answers nothing.
-fn run(source: &str, assume: bool) -> End {
+fn run(source: &str, assume: bool, beside: Option<&Beside>) -> End {
     let mut given = undeclared(source);
     let mut source = source.to_owned();
     let mut assumed = BTreeSet::new();
     loop {
-        let end = world::run(&source, &given);
+        let end = world::run(&source, &given, beside);
         let message = match &end {
             End::Ended(_, Some(message)) | End::Rejected(message) => message,
             _ => return end,
@@ -182,7 +183,7 @@ fn why(message: &str, asks_libraries: bool) -> Reason {
         ("error step", r"^(.*)\(error step\)$"),
         ("a limit", "^(.*which is its limit.*)"),
     ];
-    let line = message.lines().next().unwrap_or_default();
+    let line = message.lines().find(|line| *line != "startup failed:").unwrap_or_default();
     for (group, pattern) in kinds {
         if let Some(detail) = first(line, pattern) {
             let group = if asks_libraries && matches!(*group, "unknown step" | "class") { "@Library" } else { group };

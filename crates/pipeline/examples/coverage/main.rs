@@ -1,28 +1,35 @@
 //! How far Cofferdam gets with Jenkinsfiles that others wrote: each is parsed, validated, its names are looked up, and it is evaluated
 //! with a [`world`] in which every command succeeds. Nothing is started, and nothing is written.
 //!
-//! `cargo run -p pipeline --example coverage -- [--json] [--verbose] [--assume] [--with=FILE] PATH …` takes files, and folders with everything in them.
+//! `cargo run -p pipeline --example coverage -- [--json] [--verbose] [--assume] [--with=FILE] [--beside=FOLDER] PATH …` takes files, and folders with everything in them.
 //! The same files give the same report. What `FILE` defines is taken to be there: methods that stand for steps of the future.
 //! With `--assume` each step that is not there is taken to be: it runs its block, and answers nothing. What is left then is no missing step.
+//! `--beside` says where the repositories of the files are, each in a folder of the name that is in the path of the file, too: what is in them
+//! is the library that a file asks for or has, and what it loads and reads.
 
+mod beside;
 mod judge;
 mod report;
 mod world;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use beside::Beside;
 use model::limits::MAX_DEFINITION_BYTES;
 
 fn main() -> ExitCode {
     let (flags, paths): (Vec<String>, Vec<String>) = std::env::args().skip(1).partition(|word| word.starts_with("--"));
     let with = flags.iter().find_map(|flag| flag.strip_prefix("--with="));
     let more = with.map(|path| text(Path::new(path)).unwrap_or_default()).unwrap_or_default();
-    let is_known =
-        |flag: &String| ["--assume", "--json", "--verbose"].contains(&&**flag) || flag.starts_with("--with=");
+    let is_known = |flag: &String| {
+        ["--assume", "--json", "--verbose"].contains(&&**flag)
+            || ["--with=", "--beside="].iter().any(|known| flag.starts_with(known))
+    };
     if !flags.iter().all(is_known) || paths.is_empty() {
-        eprintln!("usage: coverage [--json] [--verbose] [--assume] [--with=FILE] PATH …");
+        eprintln!("usage: coverage [--json] [--verbose] [--assume] [--with=FILE] [--beside=FOLDER] PATH …");
         return ExitCode::from(2);
     }
     let mut files = Vec::new();
@@ -35,7 +42,19 @@ fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|_| ()));
     let has = |flag: &str| flags.iter().any(|given| given == flag);
     let read = files.iter().filter_map(|path| Some((path.display().to_string(), text(path)?)));
-    let verdicts: Vec<_> = read.map(|(name, source)| (name, judge::judge(&source, &more, has("--assume")))).collect();
+    let repositories = flags.iter().find_map(|flag| flag.strip_prefix("--beside=")).map(Path::new);
+    let mut known: BTreeMap<String, Option<Beside>> = BTreeMap::new();
+    let mut verdicts = Vec::new();
+    for (name, source) in read {
+        let repository =
+            repositories.and_then(|folder| name.split('/').find(|part| !part.is_empty() && folder.join(part).is_dir()));
+        let beside = repository.and_then(|repository| {
+            let found = known.entry(repository.to_owned());
+            found.or_insert_with(|| Beside::find(repositories?, repository)).as_ref()
+        });
+        let verdict = judge::judge(&source, &more, has("--assume"), beside);
+        verdicts.push((name, verdict));
+    }
     let report = report::Report::new(&verdicts);
     print!("{}", if has("--json") { report.json() } else { report.text(has("--verbose")) });
     ExitCode::SUCCESS

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::beside::Beside;
 use groovy::machine::MachineLimits;
 use model::event::Event;
 use model::ids::StepId;
@@ -33,15 +34,19 @@ pub enum End {
 }
 
 /// Runs a definition, as a multibranch project's with these parameters.
-pub fn run(source: &str, parameters: &[String]) -> End {
+pub fn run(source: &str, parameters: &[String], beside: Option<&Beside>) -> End {
+    let mut facts = facts(parameters);
+    if beside.is_some_and(Beside::has_library) {
+        facts.libraries.push("repository".to_owned());
+    }
     let input = RunInput {
         source: source.to_owned(),
         file_name: "Jenkinsfile".to_owned(),
-        facts: facts(parameters),
+        facts,
         limits: MachineLimits { fuel: FUEL, ..MachineLimits::default() },
     };
     match Engine::new(input) {
-        Ok(engine) => World::new(engine).run(),
+        Ok(engine) => World::new(engine, beside).run(),
         Err(found) => End::Rejected(found.first().map(|found| found.message.clone()).unwrap_or_default()),
     }
 }
@@ -86,8 +91,9 @@ fn value_of(name: &str) -> &'static str {
     }
 }
 
-struct World {
+struct World<'a> {
     engine: Engine,
+    beside: Option<&'a Beside>,
     now_ms: u64,
     timers: BTreeMap<(u64, model::ids::RequestId), ()>,
     files: BTreeMap<String, String>,
@@ -99,10 +105,11 @@ struct World {
     unknown: Option<String>,
 }
 
-impl World {
-    fn new(engine: Engine) -> World {
+impl World<'_> {
+    fn new(engine: Engine, beside: Option<&Beside>) -> World<'_> {
         World {
             engine,
+            beside,
             now_ms: 0,
             timers: BTreeMap::new(),
             files: BTreeMap::new(),
@@ -196,8 +203,11 @@ impl World {
                 Reply::Done
             }
             Request::ReadFile { path, .. } => {
-                Reply::Text(self.files.get(path).cloned().unwrap_or_else(|| content_of(path).to_owned()))
+                let kept = || self.beside.and_then(|beside| beside.text(path));
+                let text = self.files.get(path).cloned().or_else(kept);
+                Reply::Text(text.unwrap_or_else(|| content_of(path).to_owned()))
             }
+            Request::Library(_) => Reply::Library(self.beside.map(Beside::library).unwrap_or_default()),
             other => planning::reply(other),
         }
     }

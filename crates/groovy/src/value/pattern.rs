@@ -146,7 +146,14 @@ fn translate(source: &str, flags: i32) -> String {
     let (mut chars, mut class_depth) = (source.chars().peekable(), 0usize);
     while let Some(c) = chars.next() {
         match c {
-            '\\' => translate_escape(&mut chars, class_depth > 0, &mut out),
+            '\\' => {
+                let is_set = class_depth > 0 && chars.peek().is_some_and(|c| "dDwWsShHvVpP".contains(*c));
+                translate_escape(&mut chars, class_depth > 0, &mut out);
+                // No range begins with a set of characters: `[\w-.]`.
+                if is_set && chars.next_if_eq(&'-').is_some() {
+                    out.push_str("\\-");
+                }
+            }
             '[' => {
                 class_depth += 1;
                 out.push(c);
@@ -207,10 +214,15 @@ fn translate_escape(chars: &mut std::iter::Peekable<std::str::Chars<'_>>, in_cla
         's' => wrapped(out, " \\t\\n\\x0B\\f\\r", false),
         'S' => wrapped(out, " \\t\\n\\x0B\\f\\r", true),
         'h' => wrapped(out, " \\t\\u{A0}\\u{1680}\\u{180e}\\u{2000}-\\u{200a}\\u{202f}\\u{205f}\\u{3000}", false),
+        'H' => wrapped(out, " \\t\\u{A0}\\u{1680}\\u{180e}\\u{2000}-\\u{200a}\\u{202f}\\u{205f}\\u{3000}", true),
+        'v' => wrapped(out, "\\n\\x0B\\f\\r\\u{85}\\u{2028}\\u{2029}", false),
+        'V' => wrapped(out, "\\n\\x0B\\f\\r\\u{85}\\u{2028}\\u{2029}", true),
         'R' if !in_class => out.push_str("(?:\\r\\n|[\\n\\x0B\\f\\r\\u{85}\\u{2028}\\u{2029}])"),
         'Z' => out.push('$'),
         'e' => out.push_str("\\x1B"),
-        '/' | '"' | '\'' | '!' | '@' | '%' | ',' | ';' | ':' | '=' | '<' | '>' | '`' | '_' | ' ' | '#' => {
+        // A line break that is escaped is one.
+        _ if c.is_whitespace() => out.push_str(&format!("\\x{{{:x}}}", u32::from(c))),
+        '/' | '"' | '\'' | '!' | '@' | '%' | ',' | ';' | ':' | '=' | '<' | '>' | '`' | '_' | '#' => {
             out.push_str(&regex::escape(&c.to_string()))
         }
         'u' => {
@@ -239,6 +251,9 @@ fn posix(name: &str) -> Option<&'static str> {
         "Digit" => "0-9",
         "Alnum" => "a-zA-Z0-9",
         "Punct" => "!-/:-@\\[-`{-~",
+        "Graph" => "!-~",
+        "Print" => " -~",
+        "Cntrl" => "\\x00-\\x1F\\x7F",
         "Space" => " \\t\\n\\x0B\\f\\r",
         "Blank" => " \\t",
         "XDigit" => "0-9a-fA-F",

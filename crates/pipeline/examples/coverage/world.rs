@@ -202,7 +202,14 @@ impl World<'_> {
                 self.files.insert(path.clone(), text.clone());
                 Reply::Done
             }
-            Request::ReadFile { path, .. } => {
+            Request::Allocate { .. } => match planning::reply(request) {
+                Reply::Allocated(mut place) => {
+                    place.env.push(("HOSTNAME".to_owned(), "agent-1".to_owned()));
+                    Reply::Allocated(place)
+                }
+                other => other,
+            },
+            Request::ReadFile { path, .. } | Request::ReadTrusted { path, .. } => {
                 let kept = || self.beside.and_then(|beside| beside.text(path));
                 let text = self.files.get(path).cloned().or_else(kept);
                 Reply::Text(text.unwrap_or_else(|| content_of(path).to_owned()))

@@ -313,3 +313,15 @@ fn what_reaches_outside_is_refused_with_what_to_do_instead() {
         run(&format!("try {{ {source} }} catch (e) {{ echo \"${{e.class.name}}\" }}")).is(Outcome::Success).has(class);
     }
 }
+
+#[test]
+fn what_runs_in_one_go_may_lock() {
+    let take = "{ synchronized (all) { all.collect { it } ; all.remove(0) } }";
+    let source =
+        |annotation: &str| format!("{annotation} def take(List all) {take}\necho \"took ${{take(['a', 'b'])}}\"");
+    for annotation in ["@NonCPS", "@com.cloudbees.groovy.cps.NonCPS"] {
+        run(&source(annotation)).is(Outcome::Success).has("took a");
+    }
+    let found = World::new(Fixture::default()).run(&source("")).map(drop).unwrap_err();
+    assert!(found[0].contains("synchronized is not supported outside of @NonCPS"), "{found:?}");
+}

@@ -175,6 +175,20 @@ impl Vm<'_> {
         Ok(true)
     }
 
+    /// Makes the object that a variable of a library is, before the instruction that wants it runs again.
+    pub(super) fn make_global(&mut self, name: Text, class: &Rc<Class>) -> Step {
+        let object = Rc::new(Object::new(class.clone(), native_part(class)));
+        let value = Value::Object(object.clone());
+        self.world.globals.insert(name, value.clone());
+        let constructors = class.script.as_ref().map(|script| script.constructors.clone()).unwrap_or_default();
+        if let Some(func) = self.world.select(&constructors, &[]) {
+            let at = self.f.stack.len();
+            self.call_function(func, value, None, at, at, Landing::Again)?;
+        }
+        self.run_initialisers(&object)?;
+        Ok(Flow::Switch)
+    }
+
     /// Runs the field initialisers of a new object, those of its farthest ancestor first, before what is on the frames.
     fn run_initialisers(&mut self, object: &Rc<Object>) -> Result<(), Fault> {
         let inits: Vec<Rc<Function>> =

@@ -133,6 +133,13 @@ impl Vm<'_> {
                     self.again();
                     self.initialise(&class)
                 }
+                Err(Fault::Global(name, class)) => {
+                    self.again();
+                    match self.ready(&class) {
+                        Err(Fault::Init(class)) => self.initialise(&class),
+                        _ => self.make_global(name, &class),
+                    }
+                }
                 Err(Fault::Fields(script)) => {
                     self.again();
                     self.set_script_fields(script)

@@ -137,7 +137,11 @@ impl Machine {
         }
         for (file, result) in files.iter().zip(&results) {
             if let (Some(global), Ok(id)) = (file.global, result) {
-                self.world.globals.insert(global.into(), self.script_object(*id));
+                let own = || file.script.classes.iter().any(|class| *class.name == *file.class);
+                let is_class = file.script.body.is_empty() && file.script.methods.is_empty() && own();
+                let class = is_class.then(|| self.world.class(file.class)).flatten();
+                let value = class.map_or_else(|| self.script_object(*id), Value::Class);
+                self.world.globals.insert(global.into(), value);
             }
         }
         results

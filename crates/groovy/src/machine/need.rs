@@ -21,6 +21,8 @@ pub(crate) enum Fault {
     Init(std::rc::Rc<crate::value::Class>),
     /// Sets the fields of a script of a library first.
     Fields(super::ScriptId),
+    /// Makes the object first that a variable of a library is.
+    Global(crate::ast::Text, std::rc::Rc<crate::value::Class>),
 }
 
 /// A method call whose result an instruction needs.

@@ -108,6 +108,10 @@ impl World {
     /// Its fields were not set yet.
     pub(crate) fn global(&self, name: &str) -> Result<Option<Value>, Fault> {
         let Some(value) = self.globals.get(name) else { return Ok(None) };
+        // A variable whose file is nothing but a class is an object of it, made when somebody wants it first.
+        if let Value::Class(class) = value {
+            return Err(Fault::Global(name.into(), class.clone()));
+        }
         if let Some(id) = value.script_id()
             && self.scripts.get(id.0 as usize).is_some_and(|s| s.init.borrow().is_some())
         {

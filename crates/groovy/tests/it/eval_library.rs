@@ -137,7 +137,10 @@ fn variables_of_a_library_are_scripts_of_their_own() {
             "vars/build.groovy",
             "def call(Map config) { say(config.name) }\ndef call(Closure body) {\n def inside = [:]\n body.resolveStrategy = Closure.DELEGATE_FIRST; body.delegate = inside; body()\n \"${say(inside.name)}\" }",
         ),
-        ("vars/constants.groovy", "class constants { static final A = 1; String b = 'two' }"),
+        (
+            "vars/constants.groovy",
+            "class constants implements Serializable { static final A = 1; String b = 'two'; def twice() { b + b } }",
+        ),
         HELPER,
         ("vars/helped.groovy", "import org.acme.Helper\ndef call() { Helper.help() }"),
     ];
@@ -152,6 +155,10 @@ fn variables_of_a_library_are_scripts_of_their_own() {
         ("build(name: 'x')", "said x"),
         ("build { name = 'y' }", "said y"),
         ("helped()", "helps"),
+        // A file that is nothing but a class is an object of it, one for all.
+        ("constants.b + constants.A", "two1"),
+        ("def x = 4; [x, 'a'.size() + constants.A].toString()", "[4, 2]"),
+        ("constants.b = 'three'; constants.twice()", "threethree"),
         ("counter.remember(); counter.recall()", "x"),
         // Names of a library's script are no names of the definition's, and the other way round.
         ("counter.remember(); binding.hasVariable('seen')", "false"),

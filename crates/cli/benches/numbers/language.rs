@@ -49,8 +49,20 @@ pub fn measure(scratch: &Path) -> Table {
     let small_mb = small.len() as f64 / 1e6;
     table.push("parse and validate (lint)", "MB/s", rates(20, small_mb, || drop(pipeline::lint::lint(&small))));
     table.push("evaluator: loop with arithmetic, a call and a list", "M/s", rates(10, 3.0, || operations(500_000)));
-    table.push("10,000 echo steps", "ms", (0..10).map(|_| echo_steps(10_000)).collect());
+    table.push(
+        "10,000 echo steps",
+        "ms",
+        (0..10).map(|_| lines_of(&ECHOES.replace("COUNT", "10000"), 10_000)).collect(),
+    );
+    table.push(
+        "1,000 parallel branches of an echo each",
+        "ms",
+        (0..10).map(|_| lines_of(&BRANCHES.replace("COUNT", "1000"), 1000)).collect(),
+    );
 
+    let work = scratch.join("work.groovy");
+    std::fs::write(&work, format!("println({{ {} }}())\n", operations_of(500_000).replace('\n', "; ")))
+        .expect("a script");
     let script = scratch.join("hello.groovy");
     std::fs::write(&script, "println 'hello'\n").expect("a script");
     let definition = scratch.join("Jenkinsfile");
@@ -68,6 +80,12 @@ pub fn measure(scratch: &Path) -> Table {
             }),
             Contender::new("groovy hello (Groovy 2.4 launcher), whole process", || {
                 peers::run(Command::new("groovy").arg(&script).env("JAVA_HOME", java_home()))
+            }),
+            Contender::new("cofferdam groovy, 1,500,000 operations, whole process", || {
+                peers::run(Command::new(cofferdam).arg("groovy").arg(&work))
+            }),
+            Contender::new("groovy, 1,500,000 operations (Groovy 2.4 launcher), whole process", || {
+                peers::run(Command::new("groovy").arg(&work).env("JAVA_HOME", java_home()))
             }),
         ],
     );
@@ -93,10 +111,14 @@ fn rates(rounds: usize, amount: f64, mut work: impl FnMut()) -> Vec<f64> {
 }
 
 /// Three operations a turn: an addition, a method call, an element of a list.
+fn operations_of(turns: u32) -> String {
+    format!(
+        "def twice = {{ x -> x + x }}\ndef list = [1, 2, 3]\nint sum = 0\nfor (int i = 0; i < {turns}; i++) {{ sum = sum + list[i % 3]; twice(i) }}\nsum"
+    )
+}
+
 fn operations(turns: u32) {
-    let script = format!(
-        "def twice(x) {{ x + x }}\ndef list = [1, 2, 3]\nint sum = 0\nfor (int i = 0; i < {turns}; i++) {{ sum = sum + list[i % 3]; twice(i) }}\nsum"
-    );
+    let script = operations_of(turns);
     let parsed = groovy::parse(&script);
     let mut machine = Machine::new(MachineLimits::default());
     let id = machine.load(&parsed.script, "bench").expect("a valid script");
@@ -110,11 +132,15 @@ fn operations(turns: u32) {
     }
 }
 
-fn echo_steps(count: u32) -> f64 {
-    let source = format!("for (int i = 0; i < {count}; i++) {{ echo \"line $i\" }}\n");
+const ECHOES: &str = "for (int i = 0; i < COUNT; i++) { echo \"line $i\" }\n";
+const BRANCHES: &str = "def branches = [:]\nfor (int i = 0; i < COUNT; i++) { int n = i; branches[\"b$n\"] = { echo \"line $n\" } }\nparallel branches\n";
+
+/// Milliseconds of a run that writes at least so many lines.
+fn lines_of(source: &str, count: usize) -> f64 {
     let started = Instant::now();
-    let mut engine = Engine::new(RunInput { source, file_name: "Jenkinsfile".to_owned(), ..RunInput::default() })
-        .expect("a valid script");
+    let mut engine =
+        Engine::new(RunInput { source: source.to_owned(), file_name: "Jenkinsfile".to_owned(), ..RunInput::default() })
+            .expect("a valid script");
     let mut lines = 0;
     while engine.end().is_none() {
         lines += engine
@@ -125,7 +151,7 @@ fn echo_steps(count: u32) -> f64 {
             })
             .count();
     }
-    assert!(lines >= count as usize, "{lines} lines");
+    assert!(lines >= count, "{lines} lines");
     milliseconds(started.elapsed())
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use agent::{KnownLibrary, LocalProject, Scm as _, Trouble, WayOut};
 use model::event::Event;
 use model::ids::{JobId, StageId};
-use model::library::LibraryPlace;
+use model::library::{Library, LibraryPlace};
 use model::limits::Limits;
 use model::planning::{self, MAX_REQUESTS, MAX_VIRTUAL_MS};
 use model::properties::Properties;
@@ -120,6 +120,7 @@ pub async fn run(args: &PlanArgs, home: Option<&Path>, style: Style, why: bool) 
         memory_bytes: args.memory.unwrap_or(Limits::default().memory_bytes),
         libraries: args.definition.libraries.clone(),
         project,
+        missing: None,
         worst: Exit::Success,
         properties: None,
         credentials: BTreeSet::new(),
@@ -134,7 +135,8 @@ pub async fn run(args: &PlanArgs, home: Option<&Path>, style: Style, why: bool) 
         _ => None,
     });
     let failed = planner.engine.end().filter(|end| end.outcome == model::outcome::Outcome::Failure);
-    let incomplete = failed.map(|end| end.message.clone().unwrap_or_else(|| "a step".to_owned()));
+    let failed = failed.map(|end| end.message.clone().unwrap_or_else(|| "a step".to_owned()));
+    let incomplete = planner.missing.take().or(failed);
     let asked = asked::Asked::new(&definition.text, planner.properties.take(), &planner.credentials);
     let plan = Plan { file: &definition.name, items: &items, jobs: jobs.collect(), asked, incomplete };
     match args.output {
@@ -190,6 +192,8 @@ struct Planner<'a> {
     /// Libraries that the definition finds by their names.
     libraries: Vec<KnownLibrary>,
     project: LocalProject,
+    /// Why something that the definition wants is not there.
+    missing: Option<String>,
     /// Ids of the credentials that it has asked for.
     credentials: BTreeSet<String>,
     worst: Exit,
@@ -227,8 +231,12 @@ impl Planner<'_> {
                             Request::Library(wish) if matches!(wish.place, LibraryPlace::Configured) => {
                                 let scratch = place::home(self.home).join("scratch");
                                 let found = agent::known_library(&self.libraries, &wish, &scratch).await;
-                                let reply = found.map_or_else(Reply::from, Reply::Library);
-                                self.engine.answer(id, reply);
+                                // The rest is worth knowing all the same.
+                                let library = found.unwrap_or_else(|trouble| {
+                                    self.missing.get_or_insert(trouble.0.message);
+                                    Library::default()
+                                });
+                                self.engine.answer(id, Reply::Library(library));
                             }
                             request => {
                                 let reply = self.reply(&request);

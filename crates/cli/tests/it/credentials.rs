@@ -202,8 +202,9 @@ fn a_plan_says_which_credentials_are_asked_for() {
     );
     let path = project.path().to_str().unwrap();
     let ran = run(&["plan", path]);
-    assert!(ran.code == 0 && ran.stdout.ends_with("credentials a, b, c\n"), "{ran:?}");
+    assert!(ran.code == 0 && ran.stdout.ends_with("credentials a (line 2), c (line 5), b\n"), "{ran:?}");
     let ran = run(&["plan", "--output", "json", path]);
     let plan: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
-    assert_eq!(plan["credentials"], serde_json::json!(["a", "b", "c"]));
+    let expected = serde_json::json!([{ "name": "a", "line": 2 }, { "name": "c", "line": 5 }, { "name": "b" }]);
+    assert_eq!(plan["credentials"], expected);
 }

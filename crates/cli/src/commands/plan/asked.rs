@@ -39,6 +39,11 @@ impl Asked {
             all.into_iter().map(|of| Named { name: of.name, line: Some(of.line), computed: !of.literal }).collect()
         };
         let mut credentials: Vec<Named> = named(asks.credentials);
+        let is_new = |id: &String| credentials.iter().all(|known| known.name != *id);
+        if asked_for.iter().any(is_new) {
+            // What they are made of has become those.
+            credentials.retain(|known| !known.computed);
+        }
         for id in asked_for {
             if credentials.iter().all(|known| known.name != *id) {
                 credentials.push(Named { name: id.clone(), line: None, computed: false });

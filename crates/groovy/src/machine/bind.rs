@@ -90,11 +90,19 @@ impl World {
                 return sum.saturating_add((params.len() - args.len()) as u32);
             }
         }
-        if !function.varargs || args.len() + 1 < params.len() {
+        if !function.varargs {
             return UNFIT;
         }
         // The rest goes into the array of the last parameter.
         let Some((Parameter { ty: Type::Array(element), .. }, fixed)) = params.split_last() else { return UNFIT };
+        if args.len() < fixed.len() {
+            // There is no rest, and some before it have defaults.
+            if args.len() + 1 < required {
+                return UNFIT;
+            }
+            let fits = given_params(fixed, args.len()).zip(args).map(|((_, p), a)| self.distance(&p.ty, a));
+            return fits.fold(0u32, u32::saturating_add).saturating_add(1000);
+        }
         let fits = fixed.iter().zip(args).map(|(p, a)| self.distance(&p.ty, a));
         let rest = args[fixed.len()..].iter().map(|a| self.distance(element, a));
         let sum = fits.chain(rest).fold(0u32, u32::saturating_add);
@@ -265,7 +273,17 @@ impl Vm<'_> {
         let args = self.f.stack.split_off(base);
         let mut given = 0u64;
         let mut slots = vec![Value::Null; params.len()];
-        for ((i, _), arg) in given_params(params, count).zip(args) {
+        let mut open = &params[..];
+        if let Some((Parameter { ty: Type::Array(element), .. }, fixed)) = params.split_last()
+            && function.varargs
+            && !fixed.is_empty()
+        {
+            // No rest: its array is empty.
+            slots[fixed.len()] = Value::array(Vec::new(), &super::convert::element_name(element));
+            given |= 1u64.checked_shl(fixed.len() as u32).unwrap_or(0);
+            open = fixed;
+        }
+        for ((i, _), arg) in given_params(open, count).zip(args) {
             slots[i] = arg;
             if i < 64 {
                 given |= 1 << i;

@@ -142,6 +142,7 @@ fn variables_of_a_library_are_scripts_of_their_own() {
             "class constants implements Serializable { static final A = 1; String b = 'two'; def twice() { b + b } }",
         ),
         HELPER,
+        ("vars/many.groovy", "def call(a, b = null, Object... c) { \"$a $b $c\" }"),
         ("vars/helped.groovy", "import org.acme.Helper\ndef call() { Helper.help() }"),
     ];
     for (script, expected) in [
@@ -155,6 +156,7 @@ fn variables_of_a_library_are_scripts_of_their_own() {
         ("build(name: 'x')", "said x"),
         ("build { name = 'y' }", "said y"),
         ("helped()", "helps"),
+        ("[many(1), many(1, 2), many(1, 2, 3)].toString()", "[1 null [], 1 2 [], 1 2 [3]]"),
         // A file that is nothing but a class is an object of it, one for all.
         ("constants.b + constants.A", "two1"),
         ("def x = 4; [x, 'a'.size() + constants.A].toString()", "[4, 2]"),

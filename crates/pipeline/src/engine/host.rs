@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use groovy::machine::Host;
 use groovy::outside::Outside;
-use groovy::value::{HostRef, Value};
+use groovy::value::{Class, HostRef, Value};
 use model::event::LogSource;
 use model::outcome::Outcome;
 
@@ -52,6 +52,8 @@ impl Host for FiberHost<'_> {
     }
 
     fn construct(&mut self, class: &str, _: &[Value]) -> Option<Result<Value, Value>> {
+        let full = of_jenkins(class);
+        let class = full.as_deref().unwrap_or(class);
         is_internal(class).then(|| Err(rejected(&format!("new {class}"), NO_JENKINS)))
     }
 
@@ -88,6 +90,39 @@ impl FiberHost<'_> {
         globals::global(self.core, name)
             .or_else(|| self.core.env_var(self.scope, name).map(|v| values::text(&v)))
             .or_else(|| self.scope.nullable.as_ref()?.iter().any(|n| **n == *name).then_some(Value::Null))
+            .or_else(|| Some(Value::Class(Rc::new(Class::named(&of_jenkins(name)?, None)))))
+    }
+}
+
+/// Jenkins imports `hudson.model.*` and `jenkins.model.*` into every pipeline: the full name of a class of theirs that scripts name.
+fn of_jenkins(name: &str) -> Option<String> {
+    const HUDSON: [&str; 22] = [
+        "Result",
+        "Cause",
+        "Run",
+        "Job",
+        "Item",
+        "Items",
+        "Node",
+        "User",
+        "Hudson",
+        "Executor",
+        "Computer",
+        "Queue",
+        "AbstractProject",
+        "Fingerprint",
+        "ParametersAction",
+        "ParametersDefinitionProperty",
+        "ParameterValue",
+        "StringParameterValue",
+        "BooleanParameterValue",
+        "StringParameterDefinition",
+        "BooleanParameterDefinition",
+        "ChoiceParameterDefinition",
+    ];
+    match name {
+        "Jenkins" => Some("jenkins.model.Jenkins".to_owned()),
+        name => HUDSON.contains(&name).then(|| format!("hudson.model.{name}")),
     }
 }
 

@@ -210,7 +210,7 @@ impl Known<'_> {
             Some(entry) if entry.support == Support::Runs => None,
             // `sleep` is Groovy's too, a value may share a step's name.
             Some(_) if is_groovys(name) => None,
-            Some(_) if self.catalogue.find(Kind::Symbol, name).is_some() => None,
+            Some(entry) if entry.support != Support::Known && self.catalogue.find(Kind::Symbol, name).is_some() => None,
             Some(Entry { support: Support::Recorded(level), .. }) => {
                 Some(Finding::Level("is recorded, and does nothing else", *level))
             }

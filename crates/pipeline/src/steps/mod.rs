@@ -313,6 +313,12 @@ pub(crate) fn call(core: &Rc<Core>, scope: &Scope, call: HostCall) -> LocalFutur
             let at = Spot { script: call.script, start: call.span.start };
             run_def(core, scope, runner, Args::of(&call, runner.sole())?, Some(at)).await
         }),
+        // `zip` is a step that does not run yet, and the name of a binding, which is told by its arguments.
+        None if core.program.catalogue().step(&call.name).is_some_and(|step| step.support == Support::Known)
+            && !describable::is_binding(&call) =>
+        {
+            Box::pin(async move { Err(unknown::refuse(&core, &call)) })
+        }
         None => {
             Box::pin(async move { describable::value(&call).unwrap_or_else(|| Err(unknown::refuse(&core, &call))) })
         }

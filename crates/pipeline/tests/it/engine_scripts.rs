@@ -325,3 +325,11 @@ fn what_runs_in_one_go_may_lock() {
     let found = World::new(Fixture::default()).run(&source("")).map(drop).unwrap_err();
     assert!(found[0].contains("synchronized is not supported outside of @NonCPS"), "{found:?}");
 }
+
+#[test]
+fn classes_that_jenkins_imports_into_every_script_are_known_by_their_names() {
+    run("currentBuild.result = Result.UNSTABLE\necho \"${currentBuild.result}\"").has("\nUNSTABLE\n");
+    for source in ["Jenkins.instance", "Jenkins.get()", "new StringParameterDefinition('A', 'b', 'c')"] {
+        run(source).is(Outcome::Failure).has("RejectedAccessException").has("Scripts not permitted to use");
+    }
+}

@@ -1,7 +1,7 @@
 //! A world for plans, in which every command succeeds and prints nothing: what a definition asks for there, it asks for in a run, unless it
 //! depends on what programs say.
 
-use crate::library::Library;
+use crate::library::{Library, LibraryPlace, LibraryWish};
 use crate::request::{AgentSpec, Allocated, DockerSpec, Reply, Request};
 use crate::test_result::TestCounts;
 
@@ -45,6 +45,7 @@ pub fn reply(request: &Request) -> Reply {
 pub fn credential(request: &Request) -> Option<&str> {
     match request {
         Request::Credential(wish) => Some(&wish.id),
+        Request::Library(LibraryWish { place: LibraryPlace::Git(source, _), .. }) => source.credentials.as_deref(),
         Request::Checkout { source: Some(source), .. } => source.credentials.as_deref(),
         Request::Allocate { agent: AgentSpec::Docker(docker), .. } => docker.registry_credentials.as_deref(),
         _ => None,

@@ -290,7 +290,9 @@ impl Scm for LocalProject {
     fn read<'a>(&'a self, path: &'a str) -> FileFuture<'a> {
         Box::pin(async move {
             // It is a path within the project.
-            if path.starts_with('/') || path.split('/').any(|part| part.is_empty() || part == "..") {
+            if path.starts_with('/')
+                || path.split('/').any(|part| part.is_empty() || [".", "..", ".git"].contains(&part))
+            {
                 return Ok(None);
             }
             if let Some(Position { commit, prefix }) = &self.at {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use model::event::{Event, LogSource};
 use model::ids::RequestId;
+use model::library::{FileContent, LibraryFile};
 use model::planning;
 use model::request::{Failure, FailureKind, Reply, Request};
 use model::run::RunFacts;
@@ -401,11 +402,18 @@ pub(super) fn size_of_input(input: &Input) -> usize {
     }
 }
 
+fn size_of_file(file: &LibraryFile) -> usize {
+    let (FileContent::Text(content) | FileContent::Base64(content)) = &file.content;
+    file.path.len() + content.len()
+}
+
 /// About how much text an answer has.
 fn size_of_reply(reply: &Reply) -> usize {
     match reply {
         Reply::Exited { stdout, .. } => stdout.as_ref().map_or(0, String::len),
         Reply::Text(text) => text.len(),
+        Reply::Library(library) => library.files.iter().map(size_of_file).sum(),
+        Reply::Found(files) => files.iter().map(|file| file.path.len() + 64).sum(),
         _ => 0,
     }
 }

@@ -235,7 +235,9 @@ impl Keeper {
         // Before anybody may say anything.
         let config = self.config().await?;
         let password = config.as_ref().and_then(|config| config.source.password());
-        self.secrets.add(password.into_iter().chain(self.run.facts.secrets()));
+        let libraries = config.iter().flat_map(|config| &config.libraries);
+        let of_libraries = libraries.filter_map(|library| library.login.as_ref()).map(|login| login.password.as_str());
+        self.secrets.add(password.into_iter().chain(of_libraries).chain(self.run.facts.secrets()));
         self.resume_outposts().await?;
         match self.app.hub.connection_of(agent) {
             None => {

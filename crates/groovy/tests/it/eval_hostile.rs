@@ -218,3 +218,28 @@ fn closures_that_hold_everything_end() {
     ends("def c = { it }; 50000.times { c = c.curry(1) }; c()");
     ends("def c = { 1 }; 3000.times { def d = c; c = { d() } }; c()");
 }
+
+#[test]
+fn times_beyond_what_there_is_are_exceptions() {
+    let parse = "import java.time.*; import java.time.format.DateTimeFormatter; LocalDateTime.parse";
+    let format = "DateTimeFormatter.ofPattern('yyyy-MM-dd HH:mm n')";
+    throws(&format!("{parse}('2020-01-01 00:00 9999999999', {format})"), "java.time.format.DateTimeParseException");
+    throws("import java.time.*; Duration.ofSeconds(Long.MIN_VALUE).abs()", "java.lang.ArithmeticException");
+    throws(
+        "import java.time.*; LocalDate.of(2020, 1, 1).plus(Period.ofYears(Integer.MAX_VALUE))",
+        "java.time.DateTimeException",
+    );
+    throws("new Date(Integer.MAX_VALUE, 1, 1)", "java.lang.IllegalArgumentException");
+    for source in [
+        "def f = new java.text.SimpleDateFormat('HH:mm'); f.setLenient(false); f.parse('-5:00')",
+        "import java.time.*; Duration.ofSeconds(Long.MIN_VALUE).getSeconds()",
+        "import java.time.*; ZoneOffset.ofHoursMinutes(1, Integer.MAX_VALUE)",
+        "import java.time.*; LocalDate.of(2020, 1, 1).minus(Period.of(Integer.MIN_VALUE, Integer.MIN_VALUE, Integer.MIN_VALUE))",
+        "import java.time.*; Period.of(Integer.MAX_VALUE, Integer.MAX_VALUE, 0).toTotalMonths()",
+        "def d = new Date(Long.MIN_VALUE); d.clearTime(); d",
+        "new javax.crypto.spec.SecretKeySpec('ab'.bytes, Integer.MAX_VALUE, Integer.MAX_VALUE, 'HmacSHA256')",
+        "new javax.crypto.spec.SecretKeySpec('ab'.bytes, Long.MAX_VALUE, Long.MAX_VALUE, 'HmacSHA256')",
+    ] {
+        ends(source);
+    }
+}

@@ -41,8 +41,14 @@ pub(super) fn construct(ctx: &mut Ctx<'_>, class: &Rc<Class>, args: &[Value]) ->
         // Years count from 1900, months from 0.
         [year, month, day, rest @ ..] if [0, 2, 3].contains(&rest.len()) => {
             let n = |v: Option<&Value>| v.and_then(int).unwrap_or(0);
-            let parts =
-                [n(Some(year)) + 1900, n(Some(month)), n(Some(day)), n(rest.first()), n(rest.get(1)), n(rest.get(2))];
+            let parts = [
+                n(Some(year)).saturating_add(1900),
+                n(Some(month)),
+                n(Some(day)),
+                n(rest.first()),
+                n(rest.get(1)),
+                n(rest.get(2)),
+            ];
             from_parts(parts, &Zone::utc()).ok_or_else(|| ctx.world.illegal("the date is beyond what is known"))?
         }
         _ => return Ok(None),
@@ -149,7 +155,7 @@ pub(super) fn method(ctx: &mut Ctx<'_>, o: &Rc<Object>, ms: i64, name: &str, arg
         ("getDateTimeString" | "toLocaleString", []) => format(ctx, ms, "M/d/yy h:mm:ss a", &Zone::utc()).map(Some),
         ("toGMTString", []) => format(ctx, ms, "d MMM yyyy HH:mm:ss 'GMT'", &Zone::utc()).map(Some),
         ("clearTime", []) => {
-            let cleared = ms - ms.rem_euclid(DAY_MS);
+            let cleared = ms.saturating_sub(ms.rem_euclid(DAY_MS));
             set(o, Java::Date(cleared));
             yes(Value::Object(o.clone()))
         }

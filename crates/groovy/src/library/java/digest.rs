@@ -75,7 +75,7 @@ pub(super) fn construct(ctx: &mut Ctx<'_>, args: &[Value]) -> Answer {
         [from, size] => {
             let range = int(from)
                 .zip(int(size))
-                .and_then(|(f, s)| Some(usize::try_from(f).ok()?..usize::try_from(f + s).ok()?));
+                .and_then(|(f, s)| Some(usize::try_from(f).ok()?..usize::try_from(f.checked_add(s)?).ok()?));
             range
                 .and_then(|r| all.get(r))
                 .ok_or_else(|| ctx.world.illegal("Invalid offset/length combination"))?

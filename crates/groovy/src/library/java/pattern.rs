@@ -1,7 +1,7 @@
 //! Patterns of dates: `yyyy-MM-dd'T'HH:mm:ss.SSSZ`, of `SimpleDateFormat` and of `DateTimeFormatter`. English, weeks from
 //! Sunday, as in Java's `Locale.US`.
 
-use jiff::civil::{Date, DateTime};
+use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::Offset;
 
 use crate::value::Zone;
@@ -235,7 +235,10 @@ impl Read {
         if strict {
             let ok = (1..=12).contains(&month) && hour < 24 && minute < 60 && second < 60;
             let date = Date::new(i16::try_from(year).ok()?, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok()?;
-            return ok.then(|| date.at(hour as i8, minute as i8, second as i8, self.nanos.unwrap_or(0) as i32));
+            let small = |n: i64| i8::try_from(n).ok();
+            let nanos = i32::try_from(self.nanos.unwrap_or(0)).ok()?;
+            let time = Time::new(small(hour)?, small(minute)?, small(second)?, nanos).ok()?;
+            return ok.then(|| date.to_datetime(time));
         }
         let start = Date::new(i16::try_from(year).ok()?, 1, 1).ok()?;
         let days = match self.day_of_year {

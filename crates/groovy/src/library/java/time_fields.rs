@@ -86,9 +86,9 @@ fn plus(java: &Java, args: &[Value], sign: i64) -> Option<Java> {
         [amount] => match value_of(amount) {
             Some(Java::Duration(d)) => add_length(java, if sign < 0 { d.checked_neg()? } else { d }),
             Some(Java::Period(years, months, days)) => {
-                let java = later(java, years * sign, "YEARS")?;
-                let java = later(&java, months * sign, "MONTHS")?;
-                later(&java, days * sign, "DAYS")
+                let java = later(java, years.checked_mul(sign)?, "YEARS")?;
+                let java = later(&java, months.checked_mul(sign)?, "MONTHS")?;
+                later(&java, days.checked_mul(sign)?, "DAYS")
             }
             // Groovy's own: days of a date, seconds of what has a time.
             None => later(
@@ -133,7 +133,8 @@ pub(super) fn method(ctx: &mut Ctx<'_>, this: &Value, java: &Java, name: &str, a
     match java {
         Java::Duration(d) => {
             if let Some(value) = of_duration(*d, name, args) {
-                return result(ctx, value);
+                let value = value.ok_or_else(|| ctx.fail("java.lang.ArithmeticException", "long overflow"))?;
+                return yes(new(ctx, value));
             }
             if let Some(n) = duration_number(*d, name) {
                 return yes(n);
@@ -144,7 +145,7 @@ pub(super) fn method(ctx: &mut Ctx<'_>, this: &Value, java: &Java, name: &str, a
                 "getYears" => years,
                 "getMonths" => months,
                 "getDays" => days,
-                "toTotalMonths" => return yes(Value::Long(years * 12 + months)),
+                "toTotalMonths" => return yes(Value::Long(years.saturating_mul(12).saturating_add(*months))),
                 _ => &i64::MIN,
             };
             if *n != i64::MIN {
@@ -352,7 +353,8 @@ fn changed(ctx: &mut Ctx<'_>, java: &Java, local: DateTime, name: &str, args: &[
 fn of_duration(d: SignedDuration, name: &str, args: &[Value]) -> Option<Option<Java>> {
     let n = || args.first().and_then(int).and_then(|n| i32::try_from(n).ok());
     Some(match name {
-        "abs" => Some(Java::Duration(d.abs())),
+        "abs" if d.is_negative() => d.checked_neg().map(Java::Duration),
+        "abs" => Some(Java::Duration(d)),
         "negated" => d.checked_neg().map(Java::Duration),
         "multipliedBy" => n().and_then(|n| d.checked_mul(n)).map(Java::Duration),
         "dividedBy" => n().and_then(|n| d.checked_div(n)).map(Java::Duration),
@@ -366,7 +368,7 @@ fn duration_number(d: SignedDuration, name: &str) -> Option<Value> {
         "toDays" | "toDaysPart" => Value::Long(seconds / 86400),
         "toHours" => Value::Long(seconds / 3600),
         "toMinutes" => Value::Long(seconds / 60),
-        "getSeconds" | "toSeconds" => Value::Long(seconds - i64::from(d.subsec_nanos() < 0)),
+        "getSeconds" | "toSeconds" => Value::Long(seconds.saturating_sub(i64::from(d.subsec_nanos() < 0))),
         "toMillis" => Value::Long(d.as_millis() as i64),
         "toNanos" => Value::Long(d.as_nanos() as i64),
         "getNano" => Value::Int(d.subsec_nanos().rem_euclid(1_000_000_000)),

@@ -88,7 +88,10 @@ pub(super) fn statics(ctx: &mut Ctx<'_>, class: &str, name: &str, args: &[Value]
             let first = int(first).unwrap_or(0);
             let seconds = match name {
                 "ofTotalSeconds" => first,
-                _ => first.saturating_mul(3600).saturating_add(rest.first().and_then(int).unwrap_or(0) * 60),
+                _ => {
+                    let minutes = rest.first().and_then(int).unwrap_or(0);
+                    first.saturating_mul(3600).saturating_add(minutes.saturating_mul(60))
+                }
             };
             match i32::try_from(seconds).ok().and_then(|s| jiff::tz::Offset::from_seconds(s).ok()) {
                 Some(offset) if seconds.abs() <= 18 * 3600 => yes(object(ctx, class, Zone::fixed(offset))),

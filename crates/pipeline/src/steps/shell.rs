@@ -34,10 +34,7 @@ pub(crate) async fn powershell(call: StepCall) -> Result<Value, Fault> {
 async fn power_shell(call: StepCall, programs: &[&str]) -> Result<Value, Fault> {
     let text = call.args.text("script")?;
     let first = programs[0];
-    let mut mark = "COFFERDAM_POWERSHELL".to_owned();
-    while text.contains(&mark) {
-        mark.push('_');
-    }
+    let mark = mark(&text);
     let finds = programs.iter().map(|program| format!("command -v {program}")).collect::<Vec<_>>().join(" || ");
     let script = format!(
         "program=$({finds}) || {{ echo \"{first}: this place has no PowerShell: use an image that does\" >&2; exit 127; }}\n\
@@ -46,6 +43,12 @@ async fn power_shell(call: StepCall, programs: &[&str]) -> Result<Value, Fault> 
          \"$program\" -NoProfile -NonInteractive -File \"$file\"\ncode=$?\nrm -rf \"${{file%/*}}\"\nexit $code\n"
     );
     run(call, script, Some(vec!["sh".to_owned()])).await
+}
+
+/// A word that is not in a text, found in one look at it: it ends with more `_` than stand together anywhere there.
+fn mark(text: &str) -> String {
+    let longest = text.split(|c| c != '_').map(str::len).max().unwrap_or(0);
+    format!("COFFERDAM_POWERSHELL{}", "_".repeat(longest + 1))
 }
 
 async fn run(call: StepCall, text: String, interpreter: Option<Vec<String>>) -> Result<Value, Fault> {
@@ -111,7 +114,16 @@ pub(crate) fn label(step: &str, args: &Args) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::interpreter;
+    use super::{interpreter, mark};
+
+    #[test]
+    fn no_text_has_its_mark() {
+        for text in ["", "Get-Date", "COFFERDAM_POWERSHELL", "COFFERDAM_POWERSHELL_\nCOFFERDAM_POWERSHELL___é_"] {
+            assert!(!text.contains(&mark(text)), "{text}");
+        }
+        // One look for each `_` would be hours.
+        assert_eq!(mark(&("COFFERDAM_POWERSHELL".to_owned() + &"_".repeat(8 << 20))).len(), 20 + (8 << 20) + 1);
+    }
 
     #[test]
     fn shebang() {

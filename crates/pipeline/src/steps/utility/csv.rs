@@ -53,6 +53,9 @@ fn format(records: &[Value]) -> Option<String> {
                 out.push(',');
             }
             let text = if field.is_null() { String::new() } else { field.to_text() };
+            if out.len() + text.len() > MAX_WRITTEN_BYTES {
+                return None;
+            }
             // A record of one empty field would be no line at all.
             let is_quoted = text.contains(['"', ',', '\n', '\r'])
                 || text.starts_with([' ', '#'])
@@ -93,5 +96,12 @@ mod tests {
         assert_eq!(texts, ["[a, b, \"c\"]", "[1]", "[, x]"]);
         let records = [Value::list(vec![values::text("a"), values::text("b, \"c\""), Value::Null]), Value::Int(1)];
         assert_eq!(format(&records).unwrap(), "a,\"b, \"\"c\"\"\",\r\n1\r\n");
+        // Of one record, too.
+        let long = values::text(&"a".repeat(MAX_WRITTEN_BYTES / 4));
+        assert_eq!(
+            format(&[Value::list(vec![long.clone(); 3])]).map(|text| text.len()),
+            Some(MAX_WRITTEN_BYTES / 4 * 3 + 4)
+        );
+        assert_eq!(format(&[Value::list(vec![long; 1000])]), None);
     }
 }

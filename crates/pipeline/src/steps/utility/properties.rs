@@ -81,14 +81,16 @@ fn replaced<'a>(text: &str, value: impl Fn(&str) -> Option<&'a str>, room: usize
     let (mut out, mut rest) = (String::new(), text);
     while let Some((before, after)) = rest.split_once("${") {
         out.push_str(before);
-        match after.split_once('}').and_then(|(name, after)| Some((value(name)?, after))) {
-            Some((value, after)) => {
+        let Some((name, then)) = after.split_once('}') else { return Ok(out + "${" + after) };
+        match value(name) {
+            Some(value) => {
                 out.push_str(value);
-                rest = after;
+                rest = then;
             }
+            // What has no value stays, and what is within it is no reference of its own.
             None => {
-                out.push_str("${");
-                rest = after;
+                out.extend(["${", name, "}"]);
+                rest = then;
             }
         }
         if out.len() > room {
@@ -107,12 +109,13 @@ pub(super) fn parse(text: &str) -> Vec<(String, Value)> {
         if line.is_empty() || line.starts_with(['#', '!']) {
             continue;
         }
-        let mut whole = line.to_owned();
-        while goes_on(&whole) {
-            whole.pop();
-            let Some(next) = lines.next() else { break };
-            whole.push_str(next.trim_start_matches([' ', '\t', '\u{c}']));
+        let (mut whole, mut last) = (String::new(), line);
+        // Each line is looked at for itself: the backslash that joins it to the next is gone.
+        while goes_on(last) {
+            whole.push_str(&last[..last.len() - 1]);
+            last = lines.next().unwrap_or_default().trim_start_matches([' ', '\t', '\u{c}']);
         }
+        whole.push_str(last);
         let (key, value) = split(&whole);
         all.push((unescaped(key), Value::from(unescaped(value))));
     }
@@ -185,11 +188,33 @@ mod tests {
     }
 
     #[test]
+    fn a_line_may_end_with_any_number_of_backslashes() {
+        assert_eq!(read("a=1\\\n  2\\\n3\\"), [("a".to_owned(), "123".to_owned())]);
+        assert_eq!(read("a=\\\\\nb=1"), [("a", "\\"), ("b", "1")].map(|(n, v)| (n.to_owned(), v.to_owned())));
+    }
+
+    #[test]
+    fn work_grows_with_the_length_alone() {
+        // Each of these took hours where a mark was looked for again from each place.
+        assert!(replaced(&"${".repeat(4 << 20), |_| None, MAX_WRITTEN_BYTES).is_ok());
+        assert!(replaced(&("${".repeat(4 << 20) + "}"), |_| None, MAX_WRITTEN_BYTES).is_ok());
+        assert_eq!(parse(&("a".to_owned() + &"\\\n".repeat(4 << 20))).len(), 1);
+        let backslashes = "\\".repeat((4 << 20) + 1);
+        assert_eq!(parse(&(backslashes + "\n\n\n")).len(), 1);
+    }
+
+    #[test]
     fn references_are_followed_and_loops_are_not() {
         let all = parse("a=1\nb=${a}${a}\nc=<${b}> ${none}");
         let texts: Vec<_> = interpolated(&all).unwrap().iter().map(|(_, value)| value.to_text()).collect();
         assert_eq!(texts, ["1", "11", "<11> ${none}"]);
         assert!(interpolated(&parse("a=${b}x\nb=${a}x")).is_err());
+        let texts: Vec<_> = interpolated(&parse("a=1\nb=${${a}${a}\nc=${a"))
+            .unwrap()
+            .iter()
+            .map(|(_, value)| value.to_text())
+            .collect();
+        assert_eq!(texts, ["1", "${${a}1", "${a"]);
         let mut bomb = String::from("a0=xxxxxxxxxxxxxxxx\n");
         (1..19).for_each(|n| bomb += &format!("a{n}={}\n", format!("${{a{}}}", n - 1).repeat(16)));
         assert!(interpolated(&parse(&bomb)).is_err());

@@ -157,10 +157,7 @@ impl Reader {
 
     /// A value is complete.
     fn put(&mut self, value: Value, anchor: usize, is_merge: bool) -> Result<(), String> {
-        self.count += 1;
-        if self.count > MAX_VALUES {
-            return Err(format!("more than {MAX_VALUES} values"));
-        }
+        counted(&mut self.count, 1)?;
         if anchor > 0 {
             self.anchors.insert(anchor, value.clone());
         }
@@ -169,7 +166,7 @@ impl Reader {
             Some(Open::List { items, .. }) => items.push(value),
             Some(Open::Map { map, key, .. }) => match key.take() {
                 None => *key = Some((value, is_merge)),
-                Some((_, true)) => self.count += merge(map, &value)?,
+                Some((_, true)) => merge(map, &value, &mut self.count)?,
                 Some((key, false)) => drop(map.put(key, value)),
             },
         }
@@ -177,25 +174,30 @@ impl Reader {
     }
 }
 
-/// Takes the entries of one map, or several, that a map does not have itself. How many there were.
-fn merge(map: &Map, from: &Value) -> Result<usize, String> {
+/// Takes the entries of one map, or several, that a map does not have itself, and counts all it looks at.
+fn merge(map: &Map, from: &Value, count: &mut usize) -> Result<(), String> {
     let all = match from {
         Value::List(list) => list.snapshot(),
         one => vec![one.clone()],
     };
-    let mut count = 0;
     for one in all {
         let Value::Map(other) = &one else {
             return Err("expected a mapping or list of mappings for merging".to_owned());
         };
-        count += other.len();
+        counted(count, other.len() + 1)?;
         for (key, value) in (0..other.len()).filter_map(|at| other.at(at)) {
             if !map.has(&key) {
                 map.put(key, value);
             }
         }
     }
-    Ok(count)
+    Ok(())
+}
+
+/// So many values more.
+fn counted(count: &mut usize, more: usize) -> Result<(), String> {
+    *count += more;
+    if *count > MAX_VALUES { Err(format!("more than {MAX_VALUES} values")) } else { Ok(()) }
 }
 
 fn scalar(text: &str, is_plain: bool, tag: Option<&Tag>) -> Result<Value, String> {
@@ -263,5 +265,19 @@ mod tests {
         assert!(read("a: &a [*a]").is_err());
         assert!(read("a: !java.net.URL 'x'").unwrap_err().contains("could not determine a constructor for the tag"));
         assert!(read("a: b: c").is_err());
+    }
+
+    #[test]
+    fn a_merge_ends_where_it_has_looked_at_enough() {
+        let base = values::map(
+            (0..1000)
+                .map(|n| (n.to_string(), Value::Null))
+                .collect::<Vec<_>>()
+                .iter()
+                .map(|(n, v)| (n.as_str(), v.clone())),
+        );
+        let (map, mut count) = (Map::new(MapKind::Linked), 0);
+        let why = merge(&map, &Value::list(vec![base; 10_000]), &mut count).unwrap_err();
+        assert!(why.contains("more than") && count <= MAX_VALUES + 1001, "{why}: {count}");
     }
 }

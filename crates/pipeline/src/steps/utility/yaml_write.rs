@@ -33,7 +33,13 @@ pub(super) fn documents(all: &[Value]) -> Result<String, Refused> {
             out.push('\n');
         }
     }
+    room(&out, 0)?;
     Ok(out)
+}
+
+/// Refuses what would be too long with so much more.
+fn room(out: &str, more: usize) -> Result<(), Refused> {
+    if out.len() + more > MAX_WRITTEN_BYTES { Err(Refused::TooLarge) } else { Ok(()) }
 }
 
 fn is_block(value: &Value) -> bool {
@@ -46,9 +52,10 @@ fn is_block(value: &Value) -> bool {
 
 /// The entries of a collection, each from the margin on; the first begins where the text is.
 fn block(value: &Value, margin: usize, depth: usize, out: &mut String) -> Result<(), Refused> {
-    if depth > MAX_NESTING || out.len() > MAX_WRITTEN_BYTES {
+    if depth > MAX_NESTING {
         return Err(Refused::TooLarge);
     }
+    room(out, 0)?;
     let pad = " ".repeat(margin);
     if let Value::Map(map) = value {
         for (at, (key, value)) in (0..map.len()).filter_map(|at| map.at(at)).enumerate() {
@@ -95,6 +102,7 @@ fn block(value: &Value, margin: usize, depth: usize, out: &mut String) -> Result
 
 /// What has no entries. A text of several lines lies at the margin.
 fn leaf(value: &Value, margin: usize, is_key: bool, out: &mut String) -> Result<(), Refused> {
+    room(out, 0)?;
     match value {
         Value::Null => out.push_str("null"),
         other if objects::is_json_null(other) => out.push_str("null"),
@@ -105,7 +113,7 @@ fn leaf(value: &Value, margin: usize, is_key: bool, out: &mut String) -> Result<
             "-Infinity" => "-.inf".to_owned(),
             text => text.to_owned(),
         }),
-        Value::Str(_) | Value::GString(_) | Value::Char(_) => text(&value.to_text(), margin, is_key, out),
+        Value::Str(_) | Value::GString(_) | Value::Char(_) => text(&value.to_text(), margin, is_key, out)?,
         Value::Map(map) if map.is_empty() => out.push_str("{}"),
         Value::Set(set) if set.is_empty() => out.push_str("!!set {}"),
         Value::List(_) | Value::Range(_) if !is_block(value) => out.push_str("[]"),
@@ -114,21 +122,23 @@ fn leaf(value: &Value, margin: usize, is_key: bool, out: &mut String) -> Result<
     Ok(())
 }
 
-fn text(text: &str, margin: usize, is_key: bool, out: &mut String) {
+fn text(text: &str, margin: usize, is_key: bool, out: &mut String) -> Result<(), Refused> {
+    room(out, text.len())?;
     let is_printable = text.chars().all(|c| c == '\n' || !c.is_control() && c != '\u{feff}' && c != '\u{2028}');
     let has_loose_ends = text.lines().any(|line| line.ends_with(' ')) || text.starts_with([' ', '\n']);
     if text.contains('\n') && is_printable && !has_loose_ends && !is_key {
-        literal(text, margin, out);
+        literal(text, margin, out)?;
     } else if !is_printable || text.contains('\n') {
-        double(text, out);
+        double(text, out)?;
     } else if is_plain(text) {
         out.push_str(text);
     } else {
         out.push_str(&format!("'{}'", text.replace('\'', "''")));
     }
+    Ok(())
 }
 
-fn literal(text: &str, margin: usize, out: &mut String) {
+fn literal(text: &str, margin: usize, out: &mut String) -> Result<(), Refused> {
     let (body, end) = match text.strip_suffix('\n') {
         None => (text, "-"),
         Some(body) if body.ends_with('\n') => (body, "+"),
@@ -137,17 +147,20 @@ fn literal(text: &str, margin: usize, out: &mut String) {
     out.push('|');
     out.push_str(end);
     for line in body.split('\n') {
+        room(out, margin + line.len())?;
         out.push('\n');
         if !line.is_empty() {
             out.push_str(&" ".repeat(margin.max(INDENT)));
             out.push_str(line);
         }
     }
+    Ok(())
 }
 
-fn double(text: &str, out: &mut String) {
+fn double(text: &str, out: &mut String) -> Result<(), Refused> {
     out.push('"');
     for c in text.chars() {
+        room(out, 0)?;
         match c {
             '"' | '\\' => out.extend(['\\', c]),
             '\n' => out.push_str("\\n"),
@@ -159,6 +172,7 @@ fn double(text: &str, out: &mut String) {
         }
     }
     out.push('"');
+    Ok(())
 }
 
 /// Whether a text reads as itself without quotes.
@@ -215,5 +229,24 @@ mod tests {
         let mut deep = Value::Null;
         (0..1000).for_each(|_| deep = Value::list(vec![deep.clone()]));
         assert!(matches!(documents(&[deep]), Err(Refused::TooLarge)));
+    }
+
+    #[test]
+    fn what_is_too_long_is_refused_before_it_is_written() {
+        // Deep, so that each line of a text has a long margin.
+        let deep = |text: &str| (0..100).fold(values::text(text), |inner, _| values::map([("k", inner)]));
+        let lines = ["a\n".repeat(1 << 20), format!("{}\u{7}", "\u{7}".repeat(10 << 20)), "a".repeat(10 << 20)];
+        for text in &lines {
+            let (mut out, text) = (String::new(), values::text(text));
+            let all = Value::list(vec![text; 100]);
+            assert!(matches!(block(&all, 200, 0, &mut out), Err(Refused::TooLarge)));
+            assert!(out.len() < 2 * MAX_WRITTEN_BYTES, "{}", out.len());
+        }
+        // The same million many times.
+        let many = Value::list(vec![Value::Null; 1 << 20]);
+        let mut out = String::new();
+        assert!(matches!(block(&Value::list(vec![many; 1000]), 0, 0, &mut out), Err(Refused::TooLarge)));
+        assert!(out.len() < MAX_WRITTEN_BYTES + 100, "{}", out.len());
+        assert!(matches!(documents(&[deep(&lines[0])]), Err(Refused::TooLarge)));
     }
 }

@@ -51,17 +51,18 @@ pub async fn clone(
     ]))
 }
 
-/// Clones a repository and writes its files into a file, as a tar stream; its commit, and the file.
+/// Clones a repository and writes some of its files (Ant's patterns) into a file, as a tar stream; its commit, and the file.
 pub async fn into_tar(
     host: &Host,
     events: &mpsc::Sender<Event>,
     source: &GitSource,
+    (includes, limits): (&str, TarLimits),
     file: std::fs::File,
 ) -> Result<(String, std::fs::File), Trouble> {
     let out = file.try_clone().map_err(|error| Trouble::infrastructure(format!("cannot keep files: {error}")))?;
     let (commit, ()) = cloned(host, events, None, source, async |session, user| {
         let out = tokio::fs::File::from_std(out);
-        session.get_tar(Some(user.clone()), all_files(), TarLimits::default(), out).await?;
+        session.get_tar(Some(user.clone()), files(includes), limits, out).await?;
         Ok(())
     })
     .await?;
@@ -104,8 +105,8 @@ async fn cloned<T>(
     result
 }
 
-fn all_files() -> FileSet {
-    FileSet { dir: FOLDER.to_owned(), includes: "**".to_owned(), case_sensitive: true, ..FileSet::default() }
+fn files(includes: &str) -> FileSet {
+    FileSet { dir: FOLDER.to_owned(), includes: includes.to_owned(), case_sensitive: true, ..FileSet::default() }
 }
 
 /// Refuses what is no address of a repository, before git sees it.
@@ -199,7 +200,7 @@ async fn move_files(session: &Session, user: &wire::init::User, job: &Job, dir: 
     let (mut reader, writer) = tokio::io::duplex(256 * 1024);
     let place = TarPlace { dir, user: Some(job.user.clone()), owner: None, limits: TarLimits::default() };
     let (got, put) = tokio::join!(
-        session.get_tar(Some(user.clone()), all_files(), TarLimits::default(), writer),
+        session.get_tar(Some(user.clone()), files("**"), TarLimits::default(), writer),
         job.session.put_tar(place, &mut reader)
     );
     got?;

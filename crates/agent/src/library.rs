@@ -7,12 +7,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use model::event::Event;
 use model::library::{
-    FileContent, Library, LibraryFile, LibraryPlace, LibraryWish, MAX_LIBRARY_BYTES, MAX_LIBRARY_FILES, is_of_library,
+    FOLDERS, FileContent, Library, LibraryFile, LibraryPlace, LibraryWish, MAX_LIBRARY_BYTES, MAX_LIBRARY_FILES,
+    is_of_library,
 };
 use model::request::GitSource;
 use tokio::io::AsyncReadExt as _;
 use tokio::sync::mpsc;
 use wire::agent::{Login, SharedLibrary};
+use wire::init::TarLimits;
 
 use crate::clone;
 use crate::failure::{Trouble, explain};
@@ -21,7 +23,9 @@ use crate::remote::fetch;
 use crate::scm::{LocalProject, Scm as _, Tree};
 use crate::stash::unnamed;
 
-/// A repository may have this much beside its library.
+/// Of a stranger's repository no more than this is kept. Folders and links count, though they are not of a library.
+const LIBRARY_LIMITS: TarLimits = TarLimits { bytes: MAX_LIBRARY_BYTES, entries: 2 * MAX_LIBRARY_FILES };
+/// A repository that whoever runs this knows may have this much beside its library, in bytes.
 const MAX_TREE_BYTES: u64 = 1 << 30;
 
 /// A library that definitions find by its name.
@@ -128,9 +132,26 @@ async fn repository(
     folder: &str,
 ) -> Result<Library, Trouble> {
     let spool = unnamed(&host.options.scratch)?;
-    let (commit, spool) = clone::into_tar(host, events, source, spool).await?;
+    let wanted = (&*patterns(folder)?, LIBRARY_LIMITS);
+    let (commit, spool) = clone::into_tar(host, events, source, wanted, spool).await?;
     let files = read_in_a_thread(spool, folder).await?;
     Ok(Library { version: source.reference.clone(), commit: Some(commit), files })
+}
+
+/// Ant's patterns of what may be of a library in `folder`.
+fn patterns(folder: &str) -> Result<String, Trouble> {
+    let folder = plain(folder);
+    if folder.contains([',', '*', '?', '\\']) || folder.contains(char::is_whitespace) {
+        let text = format!("library: the libraryPath ‘{folder}’ has a character that stands for others");
+        return Err(Trouble::workload(text));
+    }
+    let within = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+    Ok(FOLDERS.map(|name| format!("{within}{name}/**")).join(","))
+}
+
+/// A folder without what means nothing: `./lib/` is `lib`.
+fn plain(folder: &str) -> &str {
+    folder.trim_start_matches("./").trim_matches('/')
 }
 
 /// What of a tree is a library.
@@ -144,7 +165,7 @@ async fn files_of(tree: Tree, folder: &str, scratch: &Path) -> Result<Vec<Librar
 }
 
 async fn read_in_a_thread(mut tar: std::fs::File, folder: &str) -> Result<Vec<LibraryFile>, Trouble> {
-    let folder = folder.trim_start_matches("./").trim_matches('/').to_owned();
+    let folder = plain(folder).to_owned();
     let reading = tokio::task::spawn_blocking(move || {
         tar.seek(SeekFrom::Start(0)).map_err(|error| error.to_string())?;
         read(BufReader::new(tar), &folder)
@@ -213,6 +234,15 @@ mod tests {
         assert_eq!(paths("lib"), ["vars/inner.groovy"]);
         let binary = read(&tar[..], "").unwrap().remove(0);
         assert_eq!(binary.content, FileContent::Base64("/wA=".to_owned()));
+    }
+
+    #[test]
+    fn no_more_of_a_strangers_repository_is_kept_than_the_folders_of_a_library() {
+        assert_eq!(patterns("").ok().as_deref(), Some("vars/**,src/**,resources/**"));
+        assert_eq!(patterns("./lib/").ok().as_deref(), Some("lib/vars/**,lib/src/**,lib/resources/**"));
+        for strange in ["**", "a,**", "a **", "?"] {
+            assert!(patterns(strange).is_err(), "{strange}");
+        }
     }
 
     #[test]

@@ -60,6 +60,9 @@ pub enum FileContent {
     Base64(String),
 }
 
+/// The folders of a library.
+pub const FOLDERS: [&str; 3] = ["vars", "src", "resources"];
+
 /// Whether a file is one that a library is made of.
 pub fn is_of_library(path: &str) -> bool {
     let is_source = |rest: &str| rest.ends_with(".groovy");

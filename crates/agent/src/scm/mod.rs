@@ -168,25 +168,16 @@ impl LocalProject {
         Ok(project)
     }
 
-    /// The files of a folder as they are in a branch, tag or commit of its repository.
+    /// The files of a folder as they are in a branch, tag or commit of its repository. A definition says which: nothing else that the
+    /// repository has can be named, such as stashes and what a branch was once.
     ///
     /// # Errors
     /// It is in no repository, or that has no such version.
     pub(crate) async fn of_version(dir: &Path, version: &str) -> Result<LocalProject, ScmError> {
-        let name = format!("{version}^{{commit}}");
-        let asked = ["rev-parse", "--verify", "--end-of-options", &name];
-        let commit = match git(dir, "rev-parse", &asked).await {
-            // What was only fetched has no branch here.
-            Err(ScmError::Git { .. }) if !version.starts_with("origin/") => {
-                let asked = ["rev-parse", "--verify", "--end-of-options", &format!("origin/{name}")];
-                let message = |_| ScmError::Git {
-                    command: "rev-parse",
-                    message: format!("{version} is no branch, tag or commit of {}", dir.display()),
-                };
-                git(dir, "rev-parse", &asked).await.map_err(message)?
-            }
-            found => found?,
-        };
+        let commit = version_commit(dir, version).await?.ok_or_else(|| ScmError::Git {
+            command: "rev-parse",
+            message: format!("{version} is no branch, tag or commit of {}", dir.display()),
+        })?;
         let prefix = git(dir, "rev-parse", &["rev-parse", "--show-prefix"]).await?;
         Ok(LocalProject::at(dir, (commit.trim(), prefix.trim()), None, None))
     }
@@ -300,8 +291,9 @@ impl Scm for LocalProject {
                 let found = objects.read(&format!("{commit}:{prefix}{path}"), MAX_DEFINITION_BYTES).await?;
                 return Ok(found.filter(|found| found.is_blob).and_then(|found| found.content));
             }
+            let names = listed(&self.dir).await;
             let (dir, path) = (self.dir.clone(), path.to_owned());
-            let read = tokio::task::spawn_blocking(move || read_within(&dir, Path::new(&path)));
+            let read = tokio::task::spawn_blocking(move || read_within(&dir, names.as_deref(), Path::new(&path)));
             Ok(read.await.unwrap_or_default())
         })
     }
@@ -319,10 +311,52 @@ impl Scm for LocalProject {
     }
 }
 
-/// A file below a folder; no link leads out of it.
-fn read_within(dir: &Path, path: &Path) -> Option<Vec<u8>> {
+/// The commit of a branch, here or as it was fetched, of a tag, or of the beginning of a commit's name.
+async fn version_commit(dir: &Path, version: &str) -> Result<Option<String>, ScmError> {
+    // The names that git lets nothing have: they are words of its language.
+    let is_expression = ["..", "@{", "~", "^", ":", "?", "*", "[", "\\"].iter().any(|word| version.contains(word))
+        || version.contains(|c: char| c.is_control() || c.is_whitespace());
+    if version.is_empty() || is_expression {
+        return Ok(None);
+    }
+    let commit = async |name: &str| {
+        let name = format!("{name}^{{commit}}");
+        match git(dir, "rev-parse", &["rev-parse", "--verify", "--end-of-options", &name]).await {
+            Ok(commit) => Ok(Some(commit.trim().to_owned())),
+            Err(ScmError::Git { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    };
+    if version == "HEAD" {
+        return commit(version).await;
+    }
+    for place in ["refs/heads", "refs/remotes/origin", "refs/tags", "refs/remotes"] {
+        if let Some(found) = commit(&format!("{place}/{version}")).await? {
+            return Ok(Some(found));
+        }
+    }
+    if !(SHORTEST_COMMIT..=64).contains(&version.len()) || !version.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Ok(None);
+    }
+    let Some(found) = commit(version).await? else { return Ok(None) };
+    let contains = format!("--contains={found}");
+    let asked = ["for-each-ref", "--count=1", &contains, "refs/heads", "refs/remotes", "refs/tags"];
+    let is_public = !git(dir, "for-each-ref", &asked).await?.trim().is_empty();
+    Ok(is_public.then_some(found))
+}
+
+/// Digits of a commit's name that are enough, as git itself shows it.
+const SHORTEST_COMMIT: usize = 7;
+
+/// A file that a checkout of the folder as it lies there would have, of at most [`MAX_DEFINITION_BYTES`]; links lead to such files only.
+fn read_within(dir: &Path, names: Option<&[PathBuf]>, path: &Path) -> Option<Vec<u8>> {
     let (dir, path) = (dir.canonicalize().ok()?, dir.join(path).canonicalize().ok()?);
-    if !path.starts_with(dir) || !path.is_file() {
+    let own = path.strip_prefix(dir).ok()?;
+    let is_checked_out = match names {
+        Some(names) => names.iter().any(|name| name == own),
+        None => !own.starts_with(RUNS_FOLDER) && own.components().all(|part| part.as_os_str() != ".git"),
+    };
+    if !is_checked_out || !path.is_file() {
         return None;
     }
     let mut content = Vec::new();
@@ -354,6 +388,9 @@ async fn listed(dir: &Path) -> Option<Vec<PathBuf>> {
     }
     Some(names)
 }
+
+/// Where a run puts what it keeps beside a project.
+const RUNS_FOLDER: &str = ".cofferdam";
 
 /// Repositories inside a project that are looked into.
 const MAX_NESTED: usize = 1000;
@@ -413,7 +450,7 @@ fn walk(dir: &Path) -> Result<Vec<PathBuf>, ScmError> {
             let name = folder.join(entry.file_name());
             match entry.file_type() {
                 // What a run put there.
-                Ok(kind) if kind.is_dir() && name == Path::new(".cofferdam") => {}
+                Ok(kind) if kind.is_dir() && name == Path::new(RUNS_FOLDER) => {}
                 // A repository, of which nobody has said what may be seen.
                 Ok(_) if entry.file_name() == ".git" => {}
                 Ok(kind) if kind.is_dir() => folders.push(name),
@@ -487,6 +524,112 @@ mod tests {
             let mut archive = tar::Archive::new(written.as_slice());
             let names = archive.entries().unwrap().map(|entry| entry.unwrap().path().unwrap().into_owned());
             assert_eq!(names.collect::<Vec<_>>(), [Path::new("changed"), Path::new("next")]);
+        }
+    }
+
+    /// A repository, and what asks git there; `None` where there is no git.
+    fn repository() -> Option<(tempfile::TempDir, impl Fn(&[&str]) -> String)> {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().to_owned();
+        let git = move |words: &[&str]| {
+            let who = ["-c", "user.name=a", "-c", "user.email=a@b"];
+            let done = std::process::Command::new("git").arg("-C").arg(&dir).args(who).args(words).output().unwrap();
+            assert!(done.status.success(), "{words:?}: {}", words_of(&done.stderr));
+            words_of(&done.stdout)
+        };
+        if std::process::Command::new("git").arg("--version").output().is_err() {
+            println!("skipped: git is not installed");
+            return None;
+        }
+        git(&["init", "-q", "-b", "main"]);
+        Some((folder, git))
+    }
+
+    fn words_of(output: &[u8]) -> String {
+        String::from_utf8_lossy(output).trim().to_owned()
+    }
+
+    #[tokio::test]
+    async fn of_a_working_tree_is_read_what_a_checkout_has() {
+        let Some((folder, _git)) = repository() else { return };
+        std::fs::create_dir_all(folder.path().join(".cofferdam")).unwrap();
+        for (name, text) in [
+            (".gitignore", ".env\n.cofferdam\n"),
+            (".env", "TOKEN=secret"),
+            ("pod.yaml", "kind: Pod"),
+            (".cofferdam/kept", "of a run"),
+        ] {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        for (name, to) in [("to-pod", "pod.yaml"), ("to-env", ".env"), ("to-config", ".git/config")] {
+            std::os::unix::fs::symlink(to, folder.path().join(name)).unwrap();
+        }
+        let project = LocalProject::look(folder.path(), true).await.unwrap();
+        for name in ["pod.yaml", "to-pod"] {
+            assert_eq!(project.read(name).await.unwrap().as_deref(), Some(&b"kind: Pod"[..]), "{name}");
+        }
+        for name in [".env", "to-env", ".git/config", "to-config", ".cofferdam/kept", "../x"] {
+            assert_eq!(project.read(name).await.unwrap(), None, "{name}");
+        }
+        std::fs::remove_dir_all(folder.path().join(".git")).unwrap();
+        let project = LocalProject::look(folder.path(), true).await.unwrap();
+        assert_eq!(project.read(".env").await.unwrap().as_deref(), Some(&b"TOKEN=secret"[..]), "nobody ignores it");
+        assert_eq!(project.read(".cofferdam/kept").await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_version_is_a_branch_a_tag_or_a_commit_of_one() {
+        let Some((folder, git)) = repository() else { return };
+        let commit = |text: &str| {
+            std::fs::write(folder.path().join("x"), text).unwrap();
+            git(&["add", "x"]);
+            git(&["commit", "-qm", text]);
+            git(&["rev-parse", "HEAD"])
+        };
+        let first = commit("one");
+        git(&["tag", "v1"]);
+        let lost = commit("lost");
+        git(&["reset", "-q", "--hard", "v1"]);
+        let second = commit("two");
+        git(&["update-ref", "refs/remotes/origin/fetched", &first]);
+        std::fs::write(folder.path().join("x"), "password").unwrap();
+        git(&["stash", "-q"]);
+        let stashed = git(&["rev-parse", "stash"]);
+        let found = async |version: &str| {
+            LocalProject::of_version(folder.path(), version)
+                .await
+                .ok()
+                .and_then(|project| project.commit().map(str::to_owned))
+        };
+        for (version, expect) in [
+            ("main", &second),
+            ("HEAD", &second),
+            ("v1", &first),
+            ("fetched", &first),
+            ("origin/fetched", &first),
+            (&first, &first),
+            (&first[..7], &first),
+        ] {
+            assert_eq!(found(version).await.as_ref(), Some(expect), "{version}");
+        }
+        for version in [
+            "",
+            "stash",
+            "refs/stash",
+            "../stash",
+            "stash@{0}",
+            &stashed,
+            &lost,
+            "HEAD~1",
+            "main~1",
+            "main@{1}",
+            "main^",
+            ":x",
+            ":/one",
+            "none",
+            "--all",
+        ] {
+            assert_eq!(found(version).await, None, "{version}");
         }
     }
 

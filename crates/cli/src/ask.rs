@@ -4,6 +4,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use model::request::{Parameter, Question, Reply};
+use secrets::Masker;
 use tokio::sync::{Mutex, oneshot};
 
 use crate::show::for_terminal;
@@ -27,8 +28,8 @@ impl Terminal {
         self.asking.load(Ordering::Relaxed) > 0
     }
 
-    /// Asks until what is said makes sense.
-    pub async fn ask(&self, question: &Question) -> Reply {
+    /// Asks until what is said makes sense. What is secret is not shown, but may be what is chosen.
+    pub async fn ask(&self, question: &Question, masker: &Masker) -> Reply {
         let _turn = self.turn.lock().await;
         self.asking.fetch_add(1, Ordering::Relaxed);
         let _asking = Asking(&self.asking);
@@ -36,7 +37,7 @@ impl Terminal {
         let _ = rustix::termios::tcflush(std::io::stdin(), rustix::termios::QueueSelector::IFlush);
         let by = std::env::var("USER").unwrap_or_else(|_| "whoever is at the terminal".to_owned());
         // The end of what can be typed is a no.
-        let values = conversation(question, typed).await.unwrap_or_default();
+        let values = conversation(question, typed, |text| say(&masker.mask(text))).await.unwrap_or_default();
         Reply::Decided { by, values }
     }
 }
@@ -65,6 +66,7 @@ impl Drop for Asking<'_> {
 async fn conversation(
     question: &Question,
     mut next: impl AsyncFnMut() -> Option<String>,
+    say: impl Fn(&str),
 ) -> Option<Option<Vec<(String, String)>>> {
     say(&format!("\n{}\n", question.message));
     let mut values = Vec::new();
@@ -118,7 +120,7 @@ mod tests {
         let parameters = vec![parameter("WHERE", "test", &["test", "live"]), parameter("WHY", "", &[])];
         let question = Question { message: "Deploy?".into(), ok: "Ship it".into(), parameters, ..Question::default() };
         let mut lines = typed.iter().map(ToString::to_string);
-        let said = conversation(&question, async || lines.next()).await;
+        let said = conversation(&question, async || lines.next(), |_| ()).await;
         let own = |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
         assert_eq!(said, expect.map(|values| values.map(own)), "{typed:?}");
     }

@@ -2,6 +2,7 @@
 
 use model::request::{Question, Reply};
 use reqwest::Method;
+use secrets::Masker;
 use serde_json::{Value, json};
 
 use super::remote::text;
@@ -25,7 +26,10 @@ pub async fn run(args: &ApproveArgs) -> Result<Exit, CommandFailure> {
                 Some(terminal) => {
                     let question =
                         Question { message: words(&plan).join("\n"), ok: "Approve".to_owned(), ..Question::default() };
-                    if !matches!(terminal.ask(&question).await, Reply::Decided { values: Some(_), .. }) {
+                    if !matches!(
+                        terminal.ask(&question, &Masker::default()).await,
+                        Reply::Decided { values: Some(_), .. }
+                    ) {
                         return Err(CommandFailure::usage("not approved"));
                     }
                 }

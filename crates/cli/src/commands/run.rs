@@ -276,11 +276,12 @@ async fn done(
     request: Request,
     performer: &Performer,
     terminal: Option<&Terminal>,
+    masker: &Masker,
     cancelled: oneshot::Receiver<()>,
 ) -> Reply {
     match (request, terminal) {
         (Request::Input(question), Some(terminal)) => tokio::select! {
-            reply = terminal.ask(&question) => reply,
+            reply = terminal.ask(&question, masker) => reply,
             _ = cancelled => Reply::Cancelled,
         },
         (request, _) => performer.perform(request, cancelled).await,
@@ -351,16 +352,15 @@ impl Run {
                     self.before(&request, performer).await;
                     let (cancel, cancelled) = oneshot::channel();
                     self.cancels.insert(id, cancel);
-                    let mut request = request;
+                    let (mut request, mut masker) = (request, Masker::default());
                     if let Request::Input(question) = &mut request {
                         self.show.pause();
                         self.asked.insert(id, question.clone());
-                        let of_parameters = question.parameters.iter_mut().map(|asked| &mut asked.description);
-                        let shown = [&mut question.message, &mut question.ok].into_iter().chain(of_parameters);
-                        shown.for_each(|text| self.masker.clean(text));
+                        self.masker.clean(&mut question.message);
+                        masker = self.masker.clone();
                     }
                     let terminal = terminal.as_ref();
-                    pending.push(async move { (id, done(request, performer, terminal, cancelled).await) });
+                    pending.push(async move { (id, done(request, performer, terminal, &masker, cancelled).await) });
                 }
                 Woken::Heard(Heard::Ended(ended)) => end = Some(ended),
                 Woken::Heard(_) => {}

@@ -64,17 +64,21 @@ fn whoever_is_at_the_terminal_is_asked() {
     if !sandboxes_work() {
         return;
     }
-    let definition = "def where = input message: 'Deploy?', parameters: [choice(name: 'WHERE', choices: ['test', 'live'])]; echo \"to ${where}\"";
+    // What is secret is shown nowhere, not even as what somebody may choose, and is what is taken nevertheless.
+    let definition = "withCredentials([string(credentialsId: 't', variable: 'T')]) { def said = input message: \"Deploy with $T?\",
+        parameters: [choice(name: 'WHERE', choices: ['test', 'live', T], description: \"not $T\"), string(name: 'WITH', defaultValue: T)]
+        echo \"to ${said.WHERE} ${said.WITH == T}\" }";
     let project = Project::new(&format!("node {{ {definition} }}"));
-    let mut child = on_a_terminal(&project, "--progress plain")
+    let mut child = on_a_terminal(&project, "--progress plain --credential t=env:TOKEN_OF_TEST")
         .env("USER", "alice")
+        .env("TOKEN_OF_TEST", "tok-5ecret-12345")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     let (mut keys, mut screen) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
     let (mut seen, mut buffer, mut answers) =
-        (String::new(), [0; 4096], vec![("[p/a]: ", "p\n"), ("WHERE [test]: ", "live\n")]);
+        (String::new(), [0; 4096], vec![("[p/a]: ", "p\n"), ("WITH [****]: ", "\n"), ("WHERE [test]: ", "live\n")]);
     loop {
         match screen.read(&mut buffer) {
             Ok(0) | Err(_) => break,
@@ -85,5 +89,6 @@ fn whoever_is_at_the_terminal_is_asked() {
         }
     }
     assert_eq!(child.wait().unwrap().code(), Some(0), "{seen}");
-    assert!(seen.contains("Approved by alice") && seen.contains("to live"), "{seen}");
+    assert!(seen.contains("Approved by alice") && seen.contains("to live true"), "{seen}");
+    assert!(seen.contains("one of: test, live, ****") && !seen.contains("tok-5ecret"), "{seen}");
 }

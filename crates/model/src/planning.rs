@@ -104,6 +104,7 @@ fn container(docker: &DockerSpec) -> String {
 mod tests {
     use super::*;
     use crate::ids::JobId;
+    use crate::request::GitSource;
 
     fn place_of(agent: AgentSpec, engine: Option<&str>) -> String {
         place(&Request::Allocate { job: JobId(1), agent, engine: engine.map(str::to_owned), shares: None }).unwrap()
@@ -125,5 +126,18 @@ mod tests {
         let told: std::collections::BTreeSet<_> = tricks.into_iter().map(|agent| place_of(agent, None)).collect();
         assert!(told.len() == 3 && told.iter().all(|words| !words.contains('\n')), "{told:?}");
         assert_eq!(place(&Request::Now), None);
+    }
+
+    #[test]
+    fn a_credential_is_known_wherever_it_is_named() {
+        let source = GitSource { credentials: Some("git".to_owned()), ..GitSource::default() };
+        let place = LibraryPlace::Git(source, String::new());
+        let library = |place| Request::Library(LibraryWish { name: "tools".to_owned(), version: None, place });
+        assert_eq!(credential(&library(place)), Some("git"));
+        assert_eq!(credential(&library(LibraryPlace::Configured)), None);
+        let docker = DockerSpec { registry_credentials: Some("hub".to_owned()), ..DockerSpec::default() };
+        let agent = AgentSpec::Docker(docker);
+        let allocate = Request::Allocate { job: JobId(1), agent, engine: None, shares: None };
+        assert_eq!(credential(&allocate), Some("hub"));
     }
 }

@@ -5,12 +5,13 @@ use std::process::Stdio;
 
 use model::event::{Event, LogSource};
 use model::ids::{JobId, RequestId, RunId, StageId};
-use model::request::Reply;
+use model::library::{FileContent, Library, LibraryFile};
+use model::request::{FoundFile, Reply, Request};
 use serde_json::Value;
 use wire::agent::{Definition, FromAgent, Item, Lease, LogLine, Offers, ToAgent, VERSION};
 use wire::engine::Said;
 
-use crate::agent::{Place, is_exec};
+use crate::agent::Place;
 
 /// Everything that can be said of a lease.
 fn everything(lease: Lease) -> Vec<FromAgent> {
@@ -161,23 +162,39 @@ async fn an_agent_that_does_not_wait_is_cut_off() {
 
 #[tokio::test]
 async fn a_run_reads_only_so_much_into_its_pipeline() {
-    let place = Place::new().await;
-    let key = place.enrol("one").await;
-    let id = place.trigger().await;
-    let mut agent = place.agent(&key, &[]).await;
-    let definition = "node { for (int i = 0; i < 9; i++) { sh(script: 'x', returnStdout: true) } }";
-    let lease = agent.take(definition).await;
-    let mut count = 0;
-    let ends_turn = |message: &ToAgent| is_exec(message) || matches!(message, ToAgent::Release { .. });
-    while let ToAgent::Perform { id, .. } = agent.work(ends_turn).await {
-        count += 1;
-        let stdout = Some("x".repeat(1 << 20));
-        agent.answer(lease, id, Reply::Exited { code: 0, stdout, limit: None }).await;
+    let mib = || "x".repeat(1 << 20);
+    let stdout = Reply::Exited { code: 0, stdout: Some(mib()), limit: None };
+    let file = LibraryFile { path: "resources/x".to_owned(), content: FileContent::Text(mib()) };
+    let library = Reply::Library(Library { files: vec![file], ..Library::default() });
+    let found = FoundFile { path: "x".repeat(1 << 10), is_folder: false, bytes: 0, modified_s: 0 };
+    let found = Reply::Found(vec![found; 1 << 10]);
+    for (step, reply) in [
+        ("sh(script: 'x', returnStdout: true)", stdout),
+        ("library(\"tools${i}\")", library),
+        ("findFiles(glob: \"*${i}\")", found),
+    ] {
+        let place = Place::new().await;
+        let key = place.enrol("one").await;
+        let id = place.trigger().await;
+        let mut agent = place.agent(&key, &[]).await;
+        let lease = agent.take(&format!("node {{ for (int i = 0; i < 9; i++) {{ {step} }} }}")).await;
+        let mut count = 0;
+        let reads = |request: &Request| {
+            matches!(request, Request::Exec { .. } | Request::Library(_) | Request::FindFiles { .. })
+        };
+        let ends_turn = |message: &ToAgent| match message {
+            ToAgent::Perform { request, .. } => reads(request),
+            message => matches!(message, ToAgent::Release { .. }),
+        };
+        while let ToAgent::Perform { id, .. } = agent.work(ends_turn).await {
+            count += 1;
+            agent.answer(lease, id, reply.clone()).await;
+        }
+        agent.say(&FromAgent::Released { lease }).await;
+        let ended = place.wait_for_end(id).await;
+        assert!((4..=5).contains(&count) && ended["outcome"] == "FAILURE", "{step}: {count}, {ended}");
+        assert!(ended["message"].as_str().unwrap().contains("more than 4 MiB into its pipeline"), "{step}: {ended}");
     }
-    agent.say(&FromAgent::Released { lease }).await;
-    let ended = place.wait_for_end(id).await;
-    assert_eq!((count, &ended["outcome"]), (5, &"FAILURE".into()), "{ended}");
-    assert!(ended["message"].as_str().unwrap().contains("more than 4 MiB into its pipeline"), "{ended}");
 }
 
 /// The head of a message is enough to see that it is too long: its ten gigabytes need not come.

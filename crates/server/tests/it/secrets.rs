@@ -10,6 +10,7 @@ use wire::agent::{FromAgent, Item, LogLine, ToAgent};
 use crate::agent::{Place, is_exec, line};
 
 const SECRET: &str = "correct-horse-battery";
+const OF_LIBRARY: &str = "staple-of-the-library";
 const DEPLOYS: &str = "pipeline {
     agent any
     options { skipDefaultCheckout() }
@@ -98,21 +99,22 @@ async fn passwords_are_in_no_log_and_no_answer() {
 #[tokio::test]
 async fn what_a_repository_is_fetched_with_is_in_no_log() {
     let place = Place::new().await;
-    let source = json!({ "git": { "url": "https://git.example/app.git", "branch": "main", "login": { "user": "ci", "password": SECRET } } });
-    place.ask("PUT", "/api/v1/projects/app", json!({ "source": source })).await;
+    let login = |password: &str| json!({ "user": "ci", "password": password });
+    let source = json!({ "git": { "url": "https://git.example/app.git", "branch": "main", "login": login(SECRET) } });
+    let libraries = json!([{ "name": "tools", "url": "https://git.example/tools.git", "login": login(OF_LIBRARY) }]);
+    place.ask("PUT", "/api/v1/projects/app", json!({ "source": source, "libraries": libraries })).await;
     let key = place.enrol("one").await;
     let mut agent = place.agent(&key, &[]).await;
     let run = place.trigger().await;
     let lease = agent.take("node { sh 'make' }").await;
     let ToAgent::Perform { id, .. } = agent.work(is_exec).await else { unreachable!() };
-    agent
-        .say(&FromAgent::Report { lease, first: 0, items: vec![line(&format!("https://ci:{SECRET}@git.example"))] })
-        .await;
+    let items = [SECRET, OF_LIBRARY].map(|password| line(&format!("https://ci:{password}@git.example"))).to_vec();
+    agent.say(&FromAgent::Report { lease, first: 0, items }).await;
     agent.answer(lease, id, model::request::Reply::Exited { code: 0, stdout: None, limit: None }).await;
     agent.give_back(lease).await;
     place.wait_for_end(run).await;
     let log = place.log(run).await;
-    assert!(log.contains("https://ci:****@git.example"), "{log}");
+    assert_eq!(log.matches("https://ci:****@git.example").count(), 2, "{log}");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use model::request::{FileSet, GitSource, Reply};
 use model::rung::Rung;
 use queue::Need;
 use sandbox::SandboxSpec;
-use sandbox::session::{Output, Session, TarPlace};
+use sandbox::session::{Output, Session, SessionError, TarPlace};
 use tokio::sync::mpsc;
 use wire::init::{ExecSpec, TarLimits};
 
@@ -62,7 +62,11 @@ pub async fn into_tar(
     let out = file.try_clone().map_err(|error| Trouble::infrastructure(format!("cannot keep files: {error}")))?;
     let (commit, ()) = cloned(host, events, None, source, async |session, user| {
         let out = tokio::fs::File::from_std(out);
-        session.get_tar(Some(user.clone()), files(includes), limits, out).await?;
+        let failed = |error| match error {
+            SessionError::Operation(why) => Trouble::workload(format!("git: {}: {why}", source.url)),
+            error => error.into(),
+        };
+        session.get_tar(Some(user.clone()), files(includes), limits, out).await.map_err(failed)?;
         Ok(())
     })
     .await?;

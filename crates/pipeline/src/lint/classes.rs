@@ -24,7 +24,7 @@ pub(super) fn call(name: &str, args: &[Arg], span: Span, within: Within) -> Opti
         Arg::Spread(_) | Arg::SpreadMap(_) => None,
     })?;
     let step = Catalogue::get().step_of_class(class)?;
-    Some(NameCall { name: step.into(), span, of_steps: false, within })
+    Some(NameCall { name: step.into(), span, of_steps: false, of_credential: false, within })
 }
 
 fn class<'a>(key: &MapKey, value: &'a Expr) -> Option<&'a Text> {

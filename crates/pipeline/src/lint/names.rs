@@ -21,7 +21,7 @@ use crate::outside::advice;
 use super::did_you_mean;
 use super::engine::Use;
 use super::shell::in_shell;
-use super::walk::{Facts, Within, collect};
+use super::walk::{Facts, NameCall, Within, collect};
 
 /// What a script can call beside [`OF_EVERY_OBJECT`]: methods of `Script` that share their name with a step, words of the language,
 /// and what a closure calls on the object that it was given to (`list.with { sum() }`).
@@ -75,7 +75,7 @@ pub(crate) fn check(
         if call.of_steps && known.facts.defined.contains("steps") {
             continue;
         }
-        let Some(finding) = known.finding(&call.name) else { continue };
+        let Some(finding) = known.finding(call) else { continue };
         unknown += usize::from(matches!(finding, Finding::Unknown));
         if unknown > MAX_UNKNOWN {
             break;
@@ -199,7 +199,8 @@ struct Known<'a> {
 }
 
 impl Known<'_> {
-    fn finding(&self, name: &str) -> Option<Finding> {
+    fn finding(&self, NameCall { name, of_credential, .. }: &NameCall) -> Option<Finding> {
+        let name = &**name;
         let defined = self.facts.defined.contains(name)
             || self.surroundings.library_names.iter().any(|n| n == name)
             || GLOBALS.contains(&name);
@@ -210,7 +211,12 @@ impl Known<'_> {
             Some(entry) if entry.support == Support::Runs => None,
             // `sleep` is Groovy's too, a value may share a step's name.
             Some(_) if is_groovys(name) => None,
-            Some(entry) if entry.support != Support::Known && self.catalogue.find(Kind::Symbol, name).is_some() => None,
+            Some(entry)
+                if (entry.support != Support::Known || *of_credential)
+                    && self.catalogue.find(Kind::Symbol, name).is_some() =>
+            {
+                None
+            }
             Some(Entry { support: Support::Recorded(level), .. }) => {
                 Some(Finding::Level("is recorded, and does nothing else", *level))
             }

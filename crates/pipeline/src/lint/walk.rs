@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use groovy::ast::{
-    Annotation, Arg, Block, Class, Closure, Expr, ExprKind, Import, Local, LocalTarget, MapEntry, MapKey, Member,
-    Method, Param, Script, Stmt, StmtKind, StrPart, Text,
+    Annotation, Arg, Block, Class, Closure, Constant, Expr, ExprKind, Import, Local, LocalTarget, MapEntry, MapKey,
+    Member, Method, Param, Script, Stmt, StmtKind, StrPart, Text,
 };
 use groovy::span::Span;
 
@@ -62,6 +62,8 @@ pub(super) struct NameCall {
     pub span: Span,
     /// `steps.name(…)`: a step, where `steps` is not something else.
     pub of_steps: bool,
+    /// It names a credential: what shares its name with a step may be a binding of `withCredentials`.
+    pub of_credential: bool,
     /// What it stands in.
     pub within: Within,
 }
@@ -410,7 +412,7 @@ impl<'a> Walk<'a> {
         }
         let of_steps = object.is_some_and(|o| matches!(&*o.kind, ExprKind::Name(n) if &**n == "steps"));
         if of_steps {
-            self.facts.calls.push(NameCall { name: name.clone(), span: *span, of_steps, within });
+            self.facts.calls.push(NameCall { name: name.clone(), span: *span, of_steps, of_credential: false, within });
         }
         if let (false, Some(object)) = (on_self, object) {
             self.internal(object, callee);
@@ -434,7 +436,10 @@ impl<'a> Walk<'a> {
         }
         self.facts.calls.extend(classes::call(name, args, *span, within));
         let index = self.facts.calls.len();
-        self.facts.calls.push(NameCall { name: name.clone(), span: *span, of_steps: false, within });
+        let of_credential = args.iter().any(
+            |arg| matches!(arg, Arg::Named(MapKey::Constant(Constant::Str(key), _), _) if &**key == "credentialsId"),
+        );
+        self.facts.calls.push(NameCall { name: name.clone(), span: *span, of_steps: false, of_credential, within });
         let plain = PLAIN_CLOSURE.contains(&&**name);
         self.args(args, if plain { within } else { Within { call: Some(index), ..within } });
     }

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::{ScmError, hardened_git, words};
+use super::ScmError;
+use super::git::{hardened_git, words};
 
 /// Longest target of a link.
 const MAX_LINK: u64 = 64 * 1024;

@@ -8,7 +8,8 @@ use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout};
 
-use super::{ScmError, hardened_git};
+use super::ScmError;
+use super::git::hardened_git;
 
 /// The longest line that tells of an object, in bytes.
 const MAX_LINE: u64 = 64 << 10;

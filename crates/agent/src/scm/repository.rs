@@ -9,7 +9,8 @@ use std::process::Stdio;
 
 use tokio::io::AsyncWriteExt as _;
 
-use super::{LocalProject, ScmError, git, hardened_git, words};
+use super::git::{git, hardened_git, words};
+use super::{LocalProject, ScmError};
 
 /// Larger histories are cut off behind the commit, as a clone with `--depth 1` has it: a workspace is in memory.
 const MAX_HISTORY_BYTES: u64 = 256 << 20;

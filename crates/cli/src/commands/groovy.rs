@@ -5,7 +5,6 @@ use std::io::Write as _;
 use groovy::diagnostic::{Diagnostic, Severity};
 use groovy::machine::{FiberId, Host, Machine, MachineLimits, Stepped};
 use groovy::span::LineIndex;
-use groovy::value::{HostRef, Value};
 
 use crate::args::GroovyArgs;
 use crate::failure::{CommandFailure, Exit};
@@ -20,22 +19,6 @@ struct Printer {
 }
 
 impl Host for Printer {
-    fn has_method(&self, _: Option<&HostRef>, _: &str) -> bool {
-        false
-    }
-
-    fn property(&mut self, _: Option<&HostRef>, _: &str) -> Option<Result<Value, Value>> {
-        None
-    }
-
-    fn set_property(&mut self, _: Option<&HostRef>, _: &str, _: &Value) -> Option<Result<(), Value>> {
-        None
-    }
-
-    fn construct(&mut self, _: &str, _: &[Value]) -> Option<Result<Value, Value>> {
-        None
-    }
-
     fn print(&mut self, text: &str) {
         if let Err(error) = self.out.write_all(text.as_bytes()) {
             self.failed.get_or_insert(error);

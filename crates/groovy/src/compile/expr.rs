@@ -137,14 +137,7 @@ impl Compiler<'_> {
                 StrPart::Closure(c) => {
                     self.closure(c, span);
                     if c.params.is_none() {
-                        let site = Site {
-                            name: "call".into(),
-                            count: 0,
-                            named: false,
-                            spread: false,
-                            dynamic: false,
-                            casts: Vec::new(),
-                        };
+                        let site = Site::plain("call", 0);
                         let site = self.f().site(site);
                         self.emit(Op::CallValue(site), span);
                     }

@@ -86,6 +86,13 @@ pub struct Site {
     pub casts: Vec<(u16, Type)>,
 }
 
+impl Site {
+    /// So many arguments, and nothing that is special.
+    pub fn plain(name: &str, count: u16) -> Site {
+        Site { name: name.into(), count, named: false, spread: false, dynamic: false, casts: Vec::new() }
+    }
+}
+
 /// Compiled code.
 #[derive(Debug)]
 pub struct Function {

@@ -248,14 +248,7 @@ impl<'s> Compiler<'s> {
             Some(body) if void || is_constructor => {
                 if is_constructor && !begins_with_constructor(body) {
                     self.emit(Op::This, body.span);
-                    let site = Site {
-                        name: "super".into(),
-                        count: 0,
-                        named: false,
-                        spread: false,
-                        dynamic: false,
-                        casts: Vec::new(),
-                    };
+                    let site = Site::plain("super", 0);
                     let site = self.f().site(site);
                     self.emit(Op::CallConstructor { site, is_super: true }, body.span);
                     self.emit(Op::Pop, body.span);

@@ -12,16 +12,28 @@ use crate::value::{HostRef, TraceLine, Value};
 pub trait Host {
     /// Whether a call of `name` on `receiver` (`None`: unqualified) is the host's. Asked where the script has no method,
     /// closure or class of that name. Yes makes it a [`HostCall`].
-    fn has_method(&self, receiver: Option<&HostRef>, name: &str) -> bool;
+    fn has_method(&self, receiver: Option<&HostRef>, name: &str) -> bool {
+        let _ = (receiver, name);
+        false
+    }
 
     /// A property of a host object, or a global name that is neither local nor in the binding. `None`: there is none.
-    fn property(&mut self, receiver: Option<&HostRef>, name: &str) -> Option<Result<Value, Value>>;
+    fn property(&mut self, receiver: Option<&HostRef>, name: &str) -> Option<Result<Value, Value>> {
+        let _ = (receiver, name);
+        None
+    }
 
     /// Sets a property. `None` for a host object: it has no such property; for a global name: it goes to the binding.
-    fn set_property(&mut self, receiver: Option<&HostRef>, name: &str, value: &Value) -> Option<Result<(), Value>>;
+    fn set_property(&mut self, receiver: Option<&HostRef>, name: &str, value: &Value) -> Option<Result<(), Value>> {
+        let _ = (receiver, name, value);
+        None
+    }
 
     /// `new X(…)` of a class that the script does not declare and the machine does not know. `None`: unknown class.
-    fn construct(&mut self, class: &str, args: &[Value]) -> Option<Result<Value, Value>>;
+    fn construct(&mut self, class: &str, args: &[Value]) -> Option<Result<Value, Value>> {
+        let _ = (class, args);
+        None
+    }
 
     /// A static method, by full class name, that the machine does not know. `None`: unknown.
     fn static_call(&mut self, class: &str, method: &str, args: &[Value]) -> Option<Result<Value, Value>> {

@@ -2,7 +2,7 @@
 
 use super::{Host, LimitExceeded, Machine, MachineLimits, Stepped, Thrown};
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::value::{HostRef, Value};
+use crate::value::Value;
 
 /// How a plain script ended.
 #[derive(Debug)]
@@ -28,22 +28,6 @@ struct Plain<'p> {
 }
 
 impl Host for Plain<'_> {
-    fn has_method(&self, _receiver: Option<&HostRef>, _name: &str) -> bool {
-        false
-    }
-
-    fn property(&mut self, _receiver: Option<&HostRef>, _name: &str) -> Option<Result<Value, Value>> {
-        None
-    }
-
-    fn set_property(&mut self, _receiver: Option<&HostRef>, _name: &str, _value: &Value) -> Option<Result<(), Value>> {
-        None
-    }
-
-    fn construct(&mut self, _class: &str, _args: &[Value]) -> Option<Result<Value, Value>> {
-        None
-    }
-
     fn print(&mut self, text: &str) {
         (self.print)(text);
     }

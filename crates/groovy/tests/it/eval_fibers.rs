@@ -28,14 +28,6 @@ impl Host for Steps {
         }
     }
 
-    fn set_property(&mut self, _receiver: Option<&HostRef>, _name: &str, _value: &Value) -> Option<Result<(), Value>> {
-        None
-    }
-
-    fn construct(&mut self, _class: &str, _args: &[Value]) -> Option<Result<Value, Value>> {
-        None
-    }
-
     fn print(&mut self, text: &str) {
         self.printed.push_str(text);
     }
@@ -284,18 +276,6 @@ impl Host for Timed {
         receiver.is_some_and(|r| r.kind == "clock") && name == "now"
     }
 
-    fn property(&mut self, _: Option<&HostRef>, _: &str) -> Option<Result<Value, Value>> {
-        None
-    }
-
-    fn set_property(&mut self, _: Option<&HostRef>, _: &str, _: &Value) -> Option<Result<(), Value>> {
-        None
-    }
-
-    fn construct(&mut self, _: &str, _: &[Value]) -> Option<Result<Value, Value>> {
-        None
-    }
-
     fn clock(&self) -> Option<HostRef> {
         Some(HostRef { kind: "clock", id: 0 })
     }
@@ -406,22 +386,6 @@ fn a_delegate_that_takes_every_name_comes_before_the_host() {
 struct Taker;
 
 impl Host for Taker {
-    fn has_method(&self, _: Option<&HostRef>, _: &str) -> bool {
-        false
-    }
-
-    fn property(&mut self, _: Option<&HostRef>, _: &str) -> Option<Result<Value, Value>> {
-        None
-    }
-
-    fn set_property(&mut self, _: Option<&HostRef>, _: &str, _: &Value) -> Option<Result<(), Value>> {
-        None
-    }
-
-    fn construct(&mut self, _: &str, _: &[Value]) -> Option<Result<Value, Value>> {
-        None
-    }
-
     fn takes(&self, target: &Value, name: &str) -> bool {
         match &*target.type_name() {
             "WorkflowScript" => name != "println",

@@ -2,7 +2,6 @@
 
 use groovy::ast;
 use groovy::machine::{Host, LibraryFile, Machine, MachineLimits, Stepped};
-use groovy::value::{HostRef, Value};
 
 /// Files of a library (path, text) and a script; what the script gives, or the message of what it throws.
 fn eval(files: &[(&str, &str)], script: &str) -> String {
@@ -43,22 +42,6 @@ fn parse(text: &str) -> ast::Script {
 struct Alone;
 
 impl Host for Alone {
-    fn has_method(&self, _: Option<&HostRef>, _: &str) -> bool {
-        false
-    }
-
-    fn property(&mut self, _: Option<&HostRef>, _: &str) -> Option<Result<Value, Value>> {
-        None
-    }
-
-    fn set_property(&mut self, _: Option<&HostRef>, _: &str, _: &Value) -> Option<Result<(), Value>> {
-        None
-    }
-
-    fn construct(&mut self, _: &str, _: &[Value]) -> Option<Result<Value, Value>> {
-        None
-    }
-
     fn print(&mut self, _: &str) {}
 }
 

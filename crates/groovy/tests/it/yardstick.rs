@@ -342,14 +342,6 @@ impl Host for Stage {
         }
     }
 
-    fn property(&mut self, _: Option<&HostRef>, _: &str) -> Option<Result<Value, Value>> {
-        None
-    }
-
-    fn set_property(&mut self, _: Option<&HostRef>, _: &str, _: &Value) -> Option<Result<(), Value>> {
-        None
-    }
-
     fn construct(&mut self, class: &str, args: &[Value]) -> Option<Result<Value, Value>> {
         if class != "java.net.URL" {
             return None;

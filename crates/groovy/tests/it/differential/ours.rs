@@ -1,7 +1,7 @@
 //! Runs a script in our machine, and describes its value as the driver does.
 
 use groovy::machine::{FiberId, Host, Machine, MachineLimits, Stepped};
-use groovy::value::{HostRef, Value};
+use groovy::value::Value;
 
 use super::Part;
 
@@ -9,22 +9,6 @@ use super::Part;
 struct Console(String);
 
 impl Host for Console {
-    fn has_method(&self, _receiver: Option<&HostRef>, _name: &str) -> bool {
-        false
-    }
-
-    fn property(&mut self, _receiver: Option<&HostRef>, _name: &str) -> Option<Result<Value, Value>> {
-        None
-    }
-
-    fn set_property(&mut self, _receiver: Option<&HostRef>, _name: &str, _value: &Value) -> Option<Result<(), Value>> {
-        None
-    }
-
-    fn construct(&mut self, _class: &str, _args: &[Value]) -> Option<Result<Value, Value>> {
-        None
-    }
-
     fn print(&mut self, text: &str) {
         self.0.push_str(text);
     }

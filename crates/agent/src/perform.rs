@@ -253,6 +253,13 @@ impl Performer {
                 let content = scm.read(&path).await?.ok_or_else(none)?;
                 Ok(Reply::Text(String::from_utf8_lossy(&content).into_owned()))
             }
+            Request::Changes { since } => {
+                let changes = match &self.host.scm {
+                    Some(scm) => scm.changes(&since).await?,
+                    None => None,
+                };
+                Ok(Reply::Changes(changes))
+            }
             Request::Input(Question { message, .. }) => {
                 let text = format!("The run stops at ‘input’ (“{message}”): there is nobody to answer it here");
                 let hint =

@@ -206,6 +206,10 @@ pub struct DefinitionArgs {
     #[arg(long, value_name = "RESULT", value_parser = parse_outcome)]
     pub previous_result: Option<Outcome>,
 
+    /// The commit of the build before: what came since is in `currentBuild.changeSets`, and seen by `when { changeset … changelog … }`
+    #[arg(long, value_name = "COMMIT")]
+    pub changes_since: Option<String>,
+
     /// Why the run was started, for `when { triggeredBy … }`: user, user:NAME, timer, scm or upstream; may be repeated
     #[arg(long = "cause", value_name = "CAUSE", value_parser = parse_cause)]
     pub causes: Vec<BuildCause>,

@@ -69,7 +69,7 @@ fn converse() -> Result<(), String> {
             None => {}
         }
     };
-    let (session, said) = Session::begin(begin);
+    let (session, said) = Session::begin(*begin);
     streams.say(&[said])?;
     session.map_or(Ok(()), |session| evaluate(session, &mut streams))
 }

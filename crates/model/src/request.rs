@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::change::Change;
 use crate::credential::{Credential, CredentialWish};
 use crate::ids::{JobId, StepId};
 use crate::library::{Library, LibraryWish};
@@ -220,6 +221,11 @@ pub enum Request {
         /// Milliseconds since 1970; `None`: now.
         time_ms: Option<i64>,
     },
+    /// What came into the definition's own repository since a commit, up to the revision of the run. Reply: [`Reply::Changes`].
+    Changes {
+        /// The commit, in hexadecimal digits.
+        since: String,
+    },
 }
 
 /// How a digest is computed.
@@ -274,7 +280,8 @@ impl Request {
             | Request::Now
             | Request::Input(_)
             | Request::Library(_)
-            | Request::ReadTrusted { .. } => None,
+            | Request::ReadTrusted { .. }
+            | Request::Changes { .. } => None,
         }
     }
 }
@@ -437,6 +444,8 @@ pub enum Reply {
     Cancelled,
     /// What is there, in the order of the paths.
     Found(Vec<FoundFile>),
+    /// The commits, the oldest first; `None`: that commit is none of this history.
+    Changes(Option<Vec<Change>>),
 }
 
 /// A sandbox as a pipeline sees it.

@@ -23,6 +23,12 @@ pub struct RunFacts {
     /// `BUILD_NUMBER` of that run, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous_number: Option<u64>,
+    /// The commit of the last run before it: what came since are its changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous_commit: Option<String>,
+    /// The commit of the first run of its pull request, whose changes count as one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_commit: Option<String>,
     /// Nothing is run: replies are invented, so that a stage that fails says nothing about the next ones.
     pub planning: bool,
     /// The definition comes from a repository: `checkout scm` and the implicit checkout work.

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use model::change::{Change, ChangedFile, Edit};
 use model::credential::CredentialKind;
 use model::outcome::Outcome;
 use regex::Regex;
@@ -64,6 +65,8 @@ pub struct Fixture {
     pub libraries: Vec<FixtureLibrary>,
     /// Credentials by id.
     pub credentials: Vec<(String, HeldCredential)>,
+    /// What came since the run before.
+    pub changes: Vec<Change>,
 }
 
 /// A credential that a case assumes.
@@ -180,10 +183,6 @@ const SKIPPED: &[(&str, &str)] = &[
     ("ToolsTest", "a managed Maven installation"),
     ("StepsTest#metaStepSyntax", "a step of a test plugin (rhombus)"),
     ("WhenStageTest#whenBeforeInputTrue", "input needs a server"),
-    ("WhenStageTest#whenChangeset/2", "a second build with its changelog needs a server"),
-    ("WhenStageTest#whenChangesetMoreCommits/2", "a second build with its changelog needs a server"),
-    ("WhenStageTest#whenChangelog/2", "a second build with its changelog needs a server"),
-    ("WhenStageTest#whenChangelogMoreCommits/2", "a second build with its changelog needs a server"),
 ];
 
 /// What a case assumes, or why it cannot be provided.
@@ -207,6 +206,7 @@ pub fn fixture(case: &Case) -> Result<Fixture, String> {
         programs: Vec::new(),
         libraries: libraries::of(&case.needs),
         credentials: Vec::new(),
+        changes: Vec::new(),
     };
     fixture.facts.libraries =
         fixture.libraries.iter().filter(|library| library.implicit).map(|library| library.name.to_owned()).collect();
@@ -230,6 +230,11 @@ pub fn fixture(case: &Case) -> Result<Fixture, String> {
         ("ValidateDeclarativePipelineStepTest", "noPipelineStep") => {
             fixture.files.push(pair("testFile.groovy", "echo 'hello'"));
         }
+        ("WhenStageTest", method) if method.starts_with("whenChange") && method.ends_with("/2") => {
+            fixture.facts.build_number = 2;
+            fixture.facts.previous_commit = Some("0".repeat(40));
+            fixture.changes = changes(method);
+        }
         ("WhenStageTest", "whenEquals/2") => {
             fixture.facts.build_number = 2;
             fixture.agent_env.push(pair("SECOND_STAGE", "RUN"));
@@ -247,6 +252,21 @@ pub fn fixture(case: &Case) -> Result<Fixture, String> {
         _ => {}
     }
     Ok(fixture)
+}
+
+/// What came in before the second build: the commit that the condition is about, and around it others where there are more.
+fn changes(method: &str) -> Vec<Change> {
+    let commit = |message: &str, path: &str| Change {
+        message: message.to_owned(),
+        files: vec![ChangedFile { path: path.to_owned(), edit: Edit::Added }],
+        ..Change::default()
+    };
+    let meant =
+        commit("Some title that we don't care about\n\n[DEPENDENCY] some text\n\nand more", "webapp/js/somecode.js");
+    match method.contains("MoreCommits") {
+        true => vec![commit("Some file", "doc/a.txt"), meant, commit("Some other", "doc/b.txt")],
+        false => vec![meant],
+    }
 }
 
 /// What the tests of credentials define; a folder has two of its own.

@@ -64,7 +64,7 @@ impl Seat {
         for word in words {
             match word {
                 Word::Begin(begin) => {
-                    let (session, begun) = Session::begin(begin);
+                    let (session, begun) = Session::begin(*begin);
                     said.push(begun);
                     self.engine = Some(Engine { number, session, is_done: false });
                 }

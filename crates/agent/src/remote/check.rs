@@ -142,6 +142,10 @@ async fn plan(
                         Ok(Some(content)) => Reply::Text(String::from_utf8_lossy(&content).into_owned()),
                         _ => Reply::from(Trouble::workload(format!("{path} is no file of this repository"))),
                     },
+                    Request::Changes { since } => {
+                        let found = files.changes(&since).await;
+                        found.map_or_else(|error| Reply::from(Trouble::from(error)), Reply::Changes)
+                    }
                     // One that a definition says the address of is fetched by a run alone, in a sandbox.
                     Request::Library(wish) if matches!(wish.place, LibraryPlace::Configured) => {
                         let found = known_library(libraries, &wish, &config.scratch).await;

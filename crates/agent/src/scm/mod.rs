@@ -1,5 +1,6 @@
 //! What `checkout scm` puts into a workspace: the project that the definition came from, at its commit or as it lies there.
 
+mod changes;
 mod git;
 mod objects;
 mod reader;
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 
+use model::change::Change;
 use model::limits::MAX_DEFINITION_BYTES;
 use tokio::io::AsyncRead;
 use tokio::sync::OnceCell;
@@ -47,8 +49,14 @@ pub struct Part {
 /// A file of a project, or why there is none.
 pub type FileFuture<'a> = Pin<Box<dyn Future<Output = Result<Option<Vec<u8>>, ScmError>> + Send + 'a>>;
 
+/// What came into a project, or why that is not known.
+pub type ChangesFuture<'a> = Pin<Box<dyn Future<Output = Result<Option<Vec<Change>>, ScmError>> + Send + 'a>>;
+
 /// Source of the project's files.
 pub trait Scm: Send + Sync {
+    /// The commits since another, the oldest first. `None`: that one is none of its history, or it has none.
+    fn changes<'a>(&'a self, since: &'a str) -> ChangesFuture<'a>;
+
     /// Reads a file of it, of at most [`MAX_DEFINITION_BYTES`] bytes. `None`: there is no such file, or a larger one.
     fn read<'a>(&'a self, path: &'a str) -> FileFuture<'a>;
 
@@ -183,6 +191,13 @@ impl LocalProject {
         Ok(LocalProject::at(dir, (commit.trim(), prefix.trim()), None, None))
     }
 
+    /// The commit that words of git mean here: of whoever runs it, and of nobody else.
+    pub async fn resolve(&self, words: &str) -> Result<String, ScmError> {
+        let name = format!("{words}^{{commit}}");
+        let commit = git(&self.dir, "rev-parse", &["rev-parse", "--verify", "--end-of-options", &name]).await?;
+        Ok(commit.trim().to_owned())
+    }
+
     /// The commit whose files they are.
     pub(crate) fn commit(&self) -> Option<&str> {
         self.at.as_ref().map(|at| at.commit.as_str())
@@ -279,6 +294,17 @@ impl LocalProject {
 }
 
 impl Scm for LocalProject {
+    fn changes<'a>(&'a self, since: &'a str) -> ChangesFuture<'a> {
+        Box::pin(async move {
+            match (&self.at, self.env.iter().find(|(name, _)| name == "GIT_COMMIT")) {
+                (Some(at), _) => changes::between(&self.dir, (since, &at.commit), &at.prefix).await,
+                // The files are of no commit, but lie on top of one.
+                (None, Some((_, commit))) => changes::between(&self.dir, (since, commit), "").await,
+                (None, None) => Ok(None),
+            }
+        })
+    }
+
     fn read<'a>(&'a self, path: &'a str) -> FileFuture<'a> {
         Box::pin(async move {
             // It is a path within the project.

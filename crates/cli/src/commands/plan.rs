@@ -99,7 +99,7 @@ struct Plan<'a> {
 pub async fn run(args: &PlanArgs, home: Option<&Path>, style: Style, why: bool) -> Result<Exit, CommandFailure> {
     let definition = Definition::read(&args.definition)?;
     let project = LocalProject::look(&definition.project, true).await.map_err(CommandFailure::from)?;
-    let mut input = definition.input(&args.definition, &project);
+    let mut input = definition.input(&args.definition, &project).await?;
     input.facts.planning = true;
     let engine = Engine::new(input).map_err(|diagnostics| definition.invalid(&diagnostics, args.output, style))?;
     let probes = Local::probe(&LocalConfig::default());
@@ -225,6 +225,12 @@ impl Planner<'_> {
                                 let missing = || Trouble::workload(format!("{path} is no file of the project"));
                                 let text = found.map(|content| String::from_utf8_lossy(&content).into_owned());
                                 let reply = text.map_or_else(|| Reply::from(missing()), Reply::Text);
+                                self.engine.answer(id, reply);
+                            }
+                            Request::Changes { since } => {
+                                let found = self.project.changes(&since).await;
+                                let reply =
+                                    found.map_or_else(|error| Reply::from(Trouble::from(error)), Reply::Changes);
                                 self.engine.answer(id, reply);
                             }
                             // What the definition says the address of itself is not fetched for a plan.

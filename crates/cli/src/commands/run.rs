@@ -48,7 +48,7 @@ pub async fn run(args: &RunArgs, home: Option<&Path>, style: Style) -> Result<Ex
     let definition = Definition::read(&args.definition)?;
     let credentials = credentials::gather(&args.secrets, args.place.walls.trust(), &Surroundings::own())?;
     let project = LocalProject::look(&definition.project, args.dirty).await?;
-    let RunInput { source, file_name, facts, .. } = definition.input(&args.definition, &project);
+    let RunInput { source, file_name, facts, .. } = definition.input(&args.definition, &project).await?;
     // Only `timeout(activity: true)` wants to know of output.
     let watches_activity = source.contains("activity");
     let mut engine = Kept::start(place::engine_program(), Begin { source, file_name, facts: facts.clone() })?;
@@ -166,7 +166,17 @@ impl Definition {
     }
 
     /// What the engine starts with.
-    pub fn input(&self, args: &DefinitionArgs, project: &LocalProject) -> RunInput {
+    ///
+    /// # Errors
+    /// What it is to compare with is no commit of the project.
+    pub async fn input(&self, args: &DefinitionArgs, project: &LocalProject) -> Result<RunInput, CommandFailure> {
+        let previous_commit = match &args.changes_since {
+            None => None,
+            Some(words) => Some(project.resolve(words).await.map_err(|error| {
+                let hint = "`git log` shows which there are; HEAD~1 is the one before the last";
+                CommandFailure::usage(format!("--changes-since {words}: {error}")).with_hint(hint)
+            })?),
+        };
         let mut env = Vec::new();
         if let Some(branch) = args.branch.as_deref().or_else(|| project.branch()) {
             env.push(("BRANCH_NAME".to_owned(), branch.to_owned()));
@@ -186,6 +196,8 @@ impl Definition {
             started_at_ms: now.as_millis() as u64,
             previous: args.previous_result,
             previous_number: None,
+            previous_commit,
+            first_commit: None,
             has_scm: true,
             causes,
             planning: false,
@@ -197,7 +209,7 @@ impl Definition {
             confided: Vec::new(),
             steps: self.steps.clone(),
         };
-        RunInput { source: self.text.clone(), file_name: self.name.clone(), facts, ..RunInput::default() }
+        Ok(RunInput { source: self.text.clone(), file_name: self.name.clone(), facts, ..RunInput::default() })
     }
 
     /// Name of the project's folder, fit for a path.

@@ -292,3 +292,26 @@ fn passwords_are_not_shown() {
         assert!(!all.contains("correct-horse") && !all.contains("Y29ycmVjdC1ob3JzZS1iYXR0ZXJ5"), "{all}");
     }
 }
+
+#[test]
+fn what_came_since_a_commit_decides_which_stages_run() {
+    let project = Project::new(
+        "pipeline { agent none\n stages {\n \
+         stage('docs') { when { changeset 'docs/**' } steps { echo 'in docs' } }\n \
+         stage('code') { when { changeset '**/*.rs' } steps { echo 'in code' } }\n \
+         stage('asked') { when { changelog '.*dependency.*' } steps { echo \"in asked ${currentBuild.changeSets[0].items.length}\" } }\n } }\n",
+    );
+    project.commit();
+    project.write("docs/a.md", "a");
+    project.git(&["add", "-A"]);
+    project.git(&["commit", "-q", "-m", "a dependency is explained"]);
+    let ran = project.run(&["--changes-since", "HEAD~1"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stdout.contains("in docs") && ran.stdout.contains("in asked 1"), "{ran:?}");
+    assert!(!ran.stdout.contains("in code"), "{ran:?}");
+    let plain = project.run(&[]);
+    assert!(plain.stdout.contains("Probably because this is the first build") && !plain.stdout.contains("in docs"));
+    let unknown = project.run(&["--changes-since", "nothing"]);
+    assert_eq!(unknown.code, 2, "{unknown:?}");
+    assert!(unknown.stderr.contains("--changes-since nothing"), "{unknown:?}");
+}

@@ -109,7 +109,7 @@ impl Keeper {
         for word in words {
             match word {
                 Word::Begin(begin) => {
-                    let (session, said) = Session::begin(begin);
+                    let (session, said) = Session::begin(*begin);
                     self.session = Some(session.unwrap_or_else(|| panic!("{said:?}")));
                     self.hear(said);
                 }

@@ -111,7 +111,7 @@ fn another_engine_is_found_out() {
         Journal::restored(begin("node { sh 'a'; sh 'c' }"), ran.journal.entries().to_vec(), heard, digest);
     let mut words = journal.restart();
     let Word::Begin(begin) = words.remove(0) else { panic!() };
-    let (session, said) = Session::begin(begin);
+    let (session, said) = Session::begin(*begin);
     let mut session = session.unwrap();
     journal.hear(said).unwrap();
     let mut error = None;

@@ -23,6 +23,12 @@ pub trait Host {
         None
     }
 
+    /// The getter of a property of a host object whose reading takes time: it is a [`HostCall`] of that then.
+    fn asks(&self, receiver: &HostRef, name: &str) -> Option<&'static str> {
+        let _ = (receiver, name);
+        None
+    }
+
     /// Sets a property. `None` for a host object: it has no such property; for a global name: it goes to the binding.
     fn set_property(&mut self, receiver: Option<&HostRef>, name: &str, value: &Value) -> Option<Result<(), Value>> {
         let _ = (receiver, name, value);

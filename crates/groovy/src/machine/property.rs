@@ -104,6 +104,9 @@ impl Vm<'_> {
                 self.ready(class)?;
                 self.class_property(&class.clone(), name)
             }
+            Value::Host(host) if let Some(getter) = self.host.asks(host, name) => {
+                Ok(Found::Value(self.ctx().ask(object, getter, &[])?))
+            }
             Value::Host(host) => match self.host.property(Some(host), name) {
                 Some(Ok(value)) => Ok(Found::Value(value)),
                 Some(Err(exception)) => Err(Fault::Throw(exception)),

@@ -47,6 +47,10 @@ impl Host for FiberHost<'_> {
         }
     }
 
+    fn asks(&self, receiver: &HostRef, name: &str) -> Option<&'static str> {
+        globals::asks(receiver, name)
+    }
+
     fn set_property(&mut self, receiver: Option<&HostRef>, name: &str, value: &Value) -> Option<Result<(), Value>> {
         globals::set_property(self.core, self.scope, receiver?, name, value).then_some(Ok(()))
     }

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use groovy::value::Value;
+use model::change::Change;
 use model::ids::StepId;
 use model::outcome::Outcome;
 
@@ -60,6 +61,10 @@ pub(crate) struct RunState {
     pub(crate) makers: RefCell<Option<Value>>,
     /// What branches have locked.
     pub(crate) locks: RefCell<Locks>,
+    /// What came since commits that were asked about.
+    pub(crate) changes: RefCell<BTreeMap<String, Rc<[Change]>>>,
+    /// `currentBuild.changeSets`, once it was asked for.
+    pub(crate) change_sets: RefCell<Option<Value>>,
     /// The counters of the bodies around each running process.
     processes: RefCell<BTreeMap<StepId, Rc<Activity>>>,
 }
@@ -88,6 +93,8 @@ impl RunState {
             known_faults: RefCell::default(),
             makers: RefCell::default(),
             locks: RefCell::default(),
+            changes: RefCell::default(),
+            change_sets: RefCell::default(),
             processes: RefCell::default(),
         }
     }

@@ -39,7 +39,7 @@ pub(super) fn property(core: &Core, scope: &Scope, name: &str) -> Option<Value> 
         "previousFailedBuild" => before(core, |outcome| outcome == Outcome::Failure),
         "previousNotFailedBuild" => before(core, |outcome| outcome != Outcome::Failure),
         "previousSuccessfulBuild" => before(core, |outcome| outcome <= Outcome::Unstable),
-        "changeSets" | "upstreamBuilds" => Value::list(Vec::new()),
+        "upstreamBuilds" => Value::list(Vec::new()),
         "buildCauses" => causes(core, None),
         "buildVariables" => values::map(core.run.env.borrow().iter().map(|(n, v)| (n.as_str(), values::text(v)))),
         _ => return None,

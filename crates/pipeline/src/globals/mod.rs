@@ -1,5 +1,6 @@
 //! The objects that a pipeline finds ready: `env`, `params`, `currentBuild`, `scm`, `docker`, `steps`.
 
+pub(crate) mod changes;
 mod clock;
 pub(crate) mod containers;
 pub(crate) mod current_build;
@@ -69,6 +70,12 @@ pub(crate) fn property(core: &Core, scope: &Scope, host: &HostRef, name: &str) -
     }
 }
 
+/// The getter of a property whose reading takes time.
+pub(crate) fn asks(host: &HostRef, name: &str) -> Option<&'static str> {
+    let is_own = host.kind == CURRENT_BUILD && host.id != current_build::PREVIOUS;
+    (is_own && name == "changeSets").then_some("getChangeSets")
+}
+
 /// A property that Jenkins refuses to scripts, and how it calls it.
 pub(crate) fn refused_property(host: &HostRef, name: &str) -> Option<String> {
     (host.kind == CURRENT_BUILD && name == "rawBuild").then(|| format!("method {CURRENT_BUILD} getRawBuild"))
@@ -92,6 +99,9 @@ pub(crate) fn call(core: &Rc<Core>, scope: &Scope, call: HostCall) -> LocalFutur
     let Some(host) = call.receiver.clone() else { return Box::pin(async { Ok(Value::Null) }) };
     if matches!(host.kind, DOCKER | IMAGE | CONTAINER) {
         return docker::call(core, scope, &host, call);
+    }
+    if asks(&host, "changeSets") == Some(&*call.name) {
+        return Box::pin(changes::sets(Rc::clone(core), scope.clone()));
     }
     if host.kind == CLOCK {
         return Box::pin(clock::now(Rc::clone(core)));

@@ -3,13 +3,15 @@
 use std::pin::Pin;
 use std::rc::Rc;
 
-use regex::RegexBuilder;
+use model::change::Change;
+use regex::{Regex, RegexBuilder};
 
 use super::glob;
 use super::interpreter::Interpreter;
 use crate::declarative::model::{Condition, ConditionKind, When, WhenTest};
 use crate::engine::fault::Fault;
 use crate::engine::scope::Scope;
+use crate::globals::changes;
 
 /// Largest compiled regular expression, in bytes.
 const REGEX_BYTES: usize = 1 << 20;
@@ -55,6 +57,12 @@ fn one<'a>(
     })
 }
 
+/// The regular expression that comes of a pattern.
+fn regex(pattern: &str, whole: &str) -> Result<Regex, Fault> {
+    let built = RegexBuilder::new(whole).size_limit(REGEX_BYTES).build();
+    built.map_err(|e| Fault::illegal(format!("‘{pattern}’ is not a pattern: {e}")))
+}
+
 /// A condition about the facts of the run.
 struct Asked<'a> {
     it: &'a Rc<Interpreter>,
@@ -75,11 +83,8 @@ impl Asked<'_> {
                 Some(_) => self.matches("pattern", self.var("TAG_NAME").as_deref(), "GLOB").await,
                 None => Ok(self.var("TAG_NAME").is_some()),
             },
-            WhenTest::Changelog | WhenTest::Changeset => {
-                let text = "Warning, empty changelog. Probably because this is the first build.";
-                self.it.core.say(self.scope, text);
-                Ok(false)
-            }
+            WhenTest::Changelog => self.changelog().await,
+            WhenTest::Changeset => self.changeset().await,
             WhenTest::ChangeRequest => self.change_request().await,
             WhenTest::Environment => self.environment().await,
             WhenTest::Equals => self.equals().await,
@@ -107,13 +112,60 @@ impl Asked<'_> {
         let Some(actual) = actual else { return Ok(false) };
         match comparator.to_ascii_uppercase().as_str() {
             "EQUALS" => Ok(pattern == actual),
-            "REGEXP" => {
-                let built = RegexBuilder::new(&format!(r"\A(?:{pattern})\z")).size_limit(REGEX_BYTES).build();
-                let regex = built.map_err(|e| Fault::illegal(format!("‘{pattern}’ is not a pattern: {e}")))?;
-                Ok(regex.is_match(actual))
-            }
+            "REGEXP" => Ok(regex(&pattern, &format!(r"\A(?:{pattern})\z"))?.is_match(actual)),
             _ => Ok(glob::matches(&pattern, actual, false)),
         }
+    }
+
+    /// What came since the run before; of a pull request, since its first.
+    async fn changes(&self) -> Result<Rc<[Change]>, Fault> {
+        let (core, scope) = (&self.it.core, self.scope);
+        let facts = &core.facts;
+        if self.var("CHANGE_ID").is_some() {
+            core.say(scope, "Examining changelog from all builds of this change request.");
+            let all = changes::since(core, scope, facts.first_commit.as_deref()).await?;
+            if !all.is_empty() {
+                return Ok(all);
+            }
+        }
+        let changes = changes::since(core, scope, facts.previous_commit.as_deref()).await?;
+        if changes.is_empty() {
+            let why = match facts.previous_commit {
+                Some(_) => "Nothing came since the build before.",
+                None if facts.build_number <= 1 => "Probably because this is the first build.",
+                None => "The commit of the build before is not known.",
+            };
+            core.say(scope, &format!("Warning, empty changelog. {why}"));
+        }
+        Ok(changes)
+    }
+
+    /// Does what a commit says match: its first line whole, or a line (or several) of all of it?
+    ///
+    /// Source: `ChangeLogConditional` of pipeline-model-definition.
+    async fn changelog(&self) -> Result<bool, Fault> {
+        let pattern = self.text("pattern").await?.unwrap_or_default();
+        let title = regex(&pattern, &format!(r"\A(?:{pattern})\z"))?;
+        let within = regex(&pattern, &format!(r"(?ms)^[^\r\n]*?{pattern}[^\r\n]*?$"))?;
+        let changes = self.changes().await?;
+        Ok(changes.iter().any(|change| title.is_match(change.title()) || within.is_match(&change.message)))
+    }
+
+    /// Does the path of a changed file match?
+    async fn changeset(&self) -> Result<bool, Fault> {
+        let changes = self.changes().await?;
+        let pattern = self.text("pattern").await?.unwrap_or_default();
+        let comparator = self.text("comparator").await?.unwrap_or_default().to_ascii_uppercase();
+        let is_exact = self.it.flag(self.scope, self.kind.arg("caseSensitive")).await?;
+        let paths = || changes.iter().flat_map(|change| &change.files).map(|file| file.path.as_str());
+        Ok(match comparator.as_str() {
+            "EQUALS" => paths().any(|path| path == pattern),
+            "REGEXP" => {
+                let regex = regex(&pattern, &format!(r"\A(?:{pattern})\z"))?;
+                paths().any(|path| regex.is_match(path))
+            }
+            _ => paths().any(|path| glob::matches(&pattern, path, is_exact)),
+        })
     }
 
     async fn change_request(&self) -> Result<bool, Fault> {

@@ -23,6 +23,7 @@ mod lock;
 mod maven;
 mod meta;
 pub(crate) mod node;
+pub(crate) mod objects;
 pub(crate) mod pods;
 mod record;
 mod reports;

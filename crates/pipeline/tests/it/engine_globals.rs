@@ -1,5 +1,6 @@
 //! The objects that a pipeline finds ready: what scripts take out of them.
 
+use model::change::{Change, ChangedFile, Edit};
 use model::outcome::Outcome;
 use model::request::{GitSource, Request};
 use pipeline::conformance::Fixture;
@@ -121,4 +122,99 @@ fn a_tool_is_what_the_place_has() {
         .has("No tool named sonar found")
         .has("there is no `sonar-scanner` here");
     run("node { tool 'LOCAL' }").is(Outcome::Failure).has("does not say which program it is");
+}
+
+/// Runs a script after two commits, of which one is by somebody whose name is a script.
+fn after_changes(source: &str, is_change_request: bool) -> Ran {
+    let file = |path: &str, edit| ChangedFile { path: path.to_owned(), edit };
+    let changes = vec![
+        Change {
+            commit: "aa11".to_owned(),
+            parent: Some("0000".to_owned()),
+            author: "Ada L.".to_owned(),
+            email: "ada@example.org".to_owned(),
+            authored_s: 1_600_000_000,
+            message: "Add the page\n\nfixes [DEPENDENCY] 7".to_owned(),
+            files: vec![file("docs/Page.md", Edit::Added), file("docs/old.md", Edit::Deleted)],
+        },
+        Change {
+            commit: "bb22".to_owned(),
+            message: "more".to_owned(),
+            files: vec![file("src/a.js", Edit::Edited)],
+            ..Change::default()
+        },
+    ];
+    let number = if is_change_request { vec![("CHANGE_ID".to_owned(), "3".to_owned())] } else { Vec::new() };
+    let facts = RunFacts {
+        build_number: 4,
+        previous_commit: Some("0".repeat(40)),
+        first_commit: is_change_request.then(|| "1".repeat(40)),
+        env: number,
+        ..RunFacts::default()
+    };
+    World::new(Fixture { facts, changes, ..Fixture::default() }).run(source).unwrap()
+}
+
+#[test]
+fn what_came_since_the_run_before_is_known() {
+    let ran = after_changes(
+        r#"def sets = currentBuild.changeSets
+        echo "sets ${sets.size()} ${sets[0].kind} ${sets[0].emptySet} ${sets == currentBuild.getChangeSets()}"
+        for (int i = 0; i < sets.size(); i++) {
+            def entries = sets[i].items
+            for (int j = 0; j < entries.length; j++) {
+                def e = entries[j]
+                echo "${e.commitId} by ${e.author} (${e.author.fullName}, ${e.authorEmail}) on ${new Date(e.timestamp).time}: ${e.msg}"
+                def files = new ArrayList(e.affectedFiles)
+                for (int k = 0; k < files.size(); k++) { echo " ${files[k].editType.name} ${files[k].path}" }
+            }
+        }
+        for (set in sets) { for (e in set) { echo "paths ${e.affectedPaths}" } }
+        echo sets.collectMany { it.items.collect { it.comment.trim().readLines().last() } }.toString()"#,
+        false,
+    );
+    ran.is(Outcome::Success)
+        .has("sets 1 git false true\n")
+        .has("aa11 by Ada L. (Ada L., ada@example.org) on 1600000000000: Add the page\n")
+        .has(" add docs/Page.md\n")
+        .has(" delete docs/old.md\n")
+        .has(" edit src/a.js\n")
+        .has("paths [docs/Page.md, docs/old.md]\n")
+        .has("[fixes [DEPENDENCY] 7, more]\n");
+    let asked: Vec<_> = ran.requests.iter().filter(|request| matches!(request, Request::Changes { .. })).collect();
+    assert_eq!(asked, [&Request::Changes { since: "0".repeat(40) }], "it is asked once");
+    // Nothing is asked where there was no run.
+    let first = run("echo \"${currentBuild.changeSets.size()} ${currentBuild.changeSets.isEmpty()}\"");
+    first.is(Outcome::Success).has("0 true");
+    assert!(first.requests.iter().all(|request| !matches!(request, Request::Changes { .. })));
+}
+
+#[test]
+fn stages_are_run_for_what_came() {
+    let stage =
+        |name: &str, when: &str| format!("stage('{name}') {{ when {{ {when} }} steps {{ echo 'in {name}' }} }}\n");
+    let all = [
+        ("glob", "changeset '**/*.js'", true),
+        ("any-case", "changeset 'DOCS/*.md'", true),
+        ("exact", "changeset pattern: 'DOCS/*.md', caseSensitive: true", false),
+        ("regexp", "changeset pattern: '.*\\\\.js', comparator: 'REGEXP'", true),
+        ("part", "changeset pattern: 'a', comparator: 'REGEXP'", false),
+        ("equal", "changeset pattern: 'docs/old.md', comparator: 'EQUALS'", true),
+        ("other", "changeset '*.py'", false),
+        ("title", "changelog 'Add .* page'", true),
+        ("line", "changelog '^fixes .DEPENDENCY. .+$'", true),
+        ("lacking", "changelog 'remove .*'", false),
+    ];
+    let stages: String = all.iter().map(|(name, when, _)| stage(name, when)).collect();
+    let ran = after_changes(&format!("pipeline {{ agent none\n stages {{ {stages} }} }}"), false);
+    ran.is(Outcome::Success);
+    for (name, _, is_run) in all {
+        assert_eq!(ran.log.contains(&format!("in {name}\n")), is_run, "{name}: {}", ran.log);
+    }
+    let of_change = after_changes(
+        &format!("pipeline {{ agent none\n stages {{ {} }} }}", stage("js", "changeset '**/*.js'")),
+        true,
+    );
+    of_change.is(Outcome::Success).has("Examining changelog from all builds of this change request.").has("in js\n");
+    assert!(of_change.requests.contains(&Request::Changes { since: "1".repeat(40) }));
 }

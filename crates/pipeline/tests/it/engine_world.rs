@@ -241,6 +241,7 @@ impl World {
                 let found = self.fixture.files.iter().find(|(name, _)| *name == path);
                 Reply::Text(found.ok_or_else(|| format!("{path}: no such file"))?.1.clone())
             }
+            Request::Changes { .. } => Reply::Changes(Some(self.fixture.changes.clone())),
             Request::Now => Reply::Time(self.now_ms),
             Request::Input(Question { message, .. }) => match self.decisions.pop_front() {
                 Some(values) => Reply::Decided { by: "alice".to_owned(), values },

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use model::change::Change;
 use model::event::{Event, LogSource};
 use model::ids::RequestId;
 use model::library::{FileContent, LibraryFile};
@@ -413,6 +414,7 @@ fn size_of_reply(reply: &Reply) -> usize {
         Reply::Exited { stdout, .. } => stdout.as_ref().map_or(0, String::len),
         Reply::Text(text) => text.len(),
         Reply::Library(library) => library.files.iter().map(size_of_file).sum(),
+        Reply::Changes(changes) => changes.iter().flatten().map(Change::bytes).sum(),
         Reply::Found(files) => files.iter().map(|file| file.path.len() + 64).sum(),
         _ => 0,
     }

@@ -346,7 +346,7 @@ impl Agent {
         for word in words {
             match word {
                 Word::Begin(begin) => {
-                    let (session, begun) = Session::begin(begin);
+                    let (session, begun) = Session::begin(*begin);
                     said.push(begun);
                     self.engines.insert(lease, (engine, session.unwrap()));
                 }

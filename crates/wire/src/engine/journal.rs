@@ -110,7 +110,7 @@ impl Journal {
     pub fn restart(&mut self) -> Vec<Word> {
         self.again = (0, START);
         (self.taken, self.given) = (0, 0);
-        let mut words = vec![Word::Begin(self.begin.clone())];
+        let mut words = vec![Word::Begin(Box::new(self.begin.clone()))];
         words.extend(self.next_words());
         words
     }

@@ -35,7 +35,7 @@ pub const MAX_LINE_BYTES: usize = 7 * model::limits::MAX_CAPTURE_BYTES;
 #[serde(rename_all = "snake_case")]
 pub enum Word {
     /// The first word.
-    Begin(Begin),
+    Begin(Box<Begin>),
     /// What came in.
     Input {
         /// To be taken after so many turns, as it once was; `None`: at once.

@@ -108,3 +108,39 @@ fn a_push_becomes_a_run_and_a_status() {
     wait_until("its run has ended", || place.run(2)["status"] == "done");
     assert_eq!(place.run(2)["message"], "refs/heads/other was removed", "{}", place.run(2));
 }
+
+#[test]
+fn a_run_knows_what_came_since_the_one_before() {
+    let Some(place) = Place::with_agent() else { return };
+    if !has_tools() {
+        return;
+    }
+    let definition = "def sets = currentBuild.changeSets
+for (set in sets) { for (entry in set.items) { echo \"${entry.msg} by ${entry.author}: ${entry.affectedPaths}\" } }
+echo \"sets ${sets.size()}\"";
+    let project = Project::new(definition);
+    project.write("file", "one\n").commit_folder(".", "main");
+    let bare = place.folder.path().join("forge.git");
+    project.git(&["clone", "-q", "--bare", ".", bare.to_str().unwrap()]);
+    let (_git, url) = serve(&bare);
+    assert_eq!(place.ask(&["projects", "put", "app", "--git", &url]).code, 0);
+    let run = || {
+        let ran = place.ask(&["trigger", "app", "--follow"]);
+        assert_eq!(ran.code, 0, "{ran:?}\n{}", place.logs());
+        ran.stdout + &ran.stderr
+    };
+    let first = run();
+    assert!(first.contains("sets 0"), "{first}");
+    for (name, said) in [("docs/a.md", "words"), ("file", "more of it")] {
+        project.write(name, said);
+        project.git(&["add", "-A"]);
+        project.git(&["commit", "-q", "-m", said]);
+    }
+    project.git(&["push", "-q", &url, "main"]);
+    let second = run();
+    for line in ["words by", ": [docs/a.md]", "more of it by", ": [file]", "sets 1"] {
+        assert!(second.contains(line), "{line}: {second}");
+    }
+    let third = run();
+    assert!(third.contains("sets 0"), "nothing came since: {third}");
+}

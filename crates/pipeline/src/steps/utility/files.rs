@@ -4,9 +4,10 @@ use groovy::value::Value;
 use model::request::{FileSet, FoundFile, Reply, Request};
 
 use super::super::{StepCall, unexpected};
-use super::{NO_FILE, objects, read_file, write_file};
+use super::{NO_FILE, read_file, write_file};
 use crate::engine::fault::Fault;
 use crate::engine::values;
+use crate::steps::objects;
 
 /// `findFiles(glob: '**/*.jar')`: objects with `name`, `path`, `directory`, `length`, `lastModified`; without a pattern, what the folder
 /// itself has, folders too.
@@ -28,7 +29,7 @@ pub(crate) async fn find_files(call: StepCall) -> Result<Value, Fault> {
             reply => return Err(unexpected(&reply)),
         };
     let rows = found.into_iter().map(row).collect();
-    let list = objects::of(&call, "files", vec![Value::list(rows)]).await?;
+    let list = objects::of(&call.core, &call.scope, "files", vec![Value::list(rows)]).await?;
     Ok(Value::array(list.items().unwrap_or_default(), "org.jenkinsci.plugins.pipeline.utility.steps.fs.FileWrapper"))
 }
 
@@ -70,7 +71,7 @@ async fn find_one(call: &StepCall, name: &str) -> Result<Value, Fault> {
         reply => return Err(unexpected(&reply)),
     };
     let rows = found.into_iter().take(1).map(|file| row(FoundFile { path: name.to_owned(), ..file })).collect();
-    let list = objects::of(call, "files", vec![Value::list(rows)]).await?;
+    let list = objects::of(&call.core, &call.scope, "files", vec![Value::list(rows)]).await?;
     Ok(list.items().unwrap_or_default().into_iter().next().unwrap_or_default())
 }
 

@@ -7,8 +7,9 @@ use serde::de::DeserializeSeed as _;
 
 use super::super::StepCall;
 use super::tree::{MAX_VALUES, Tree};
-use super::{MAX_NESTING, MAX_WRITTEN_BYTES, objects, one_text, too_large, written};
+use super::{MAX_NESTING, MAX_WRITTEN_BYTES, one_text, too_large, written};
 use crate::engine::fault::Fault;
+use crate::steps::objects;
 
 /// Java's name of the exception for what is no JSON.
 const JSON_EXCEPTION: &str = "net.sf.json.JSONException";
@@ -20,7 +21,7 @@ pub(crate) async fn read_json(call: StepCall) -> Result<Value, Fault> {
     let text = one_text(&call).await?;
     let null = match call.args.flag("returnPojo", false)? {
         true => Value::Null,
-        false => objects::of(&call, "jsonNull", Vec::new()).await?,
+        false => objects::of(&call.core, &call.scope, "jsonNull", Vec::new()).await?,
     };
     parse(&text, &null).map_err(|why| Fault::raised(JSON_EXCEPTION, format!("Invalid JSON String: {why}")))
 }

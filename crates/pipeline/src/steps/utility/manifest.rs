@@ -3,9 +3,10 @@
 use groovy::value::Value;
 
 use super::super::StepCall;
-use super::{file_or_text, objects};
+use super::file_or_text;
 use crate::engine::fault::Fault;
 use crate::engine::values;
+use crate::steps::objects;
 
 /// `readManifest file: 'MANIFEST.MF'`: an object with `main` and `entries`.
 ///
@@ -29,7 +30,7 @@ pub(crate) async fn read_manifest(call: StepCall) -> Result<Value, Fault> {
     let (main, entries) =
         parse(&file.or(text).unwrap_or_default()).map_err(|why| Fault::raised("java.io.IOException", why))?;
     let entries = values::map(entries.iter().map(|(name, value)| (name.as_str(), value.clone())));
-    objects::of(&call, "manifest", vec![main, entries]).await
+    objects::of(&call.core, &call.scope, "manifest", vec![main, entries]).await
 }
 
 /// The first section, and those that have a name.

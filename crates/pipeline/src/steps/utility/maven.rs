@@ -5,9 +5,10 @@ use quick_xml::events::Event;
 
 use super::super::StepCall;
 use super::tree::MAX_VALUES;
-use super::{MAX_NESTING, objects, read_file};
+use super::{MAX_NESTING, read_file};
 use crate::engine::fault::Fault;
 use crate::engine::values;
+use crate::steps::objects;
 
 /// Java's name of the exception for what is no model.
 const XML_EXCEPTION: &str = "org.codehaus.plexus.util.xml.pull.XmlPullParserException";
@@ -45,7 +46,7 @@ pub(crate) async fn read_maven_pom(call: StepCall) -> Result<Value, Fault> {
     let file = call.args.opt_text("file")?.filter(|file| !file.trim().is_empty());
     let text = read_file(&call, file.as_deref().unwrap_or("pom.xml"), None).await?;
     let model = parse(&text).map_err(|why| Fault::raised(XML_EXCEPTION, why))?;
-    objects::of(&call, "model", vec![model]).await
+    objects::of(&call.core, &call.scope, "model", vec![model]).await
 }
 
 /// An element that is not complete.

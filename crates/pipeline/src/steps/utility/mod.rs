@@ -9,7 +9,6 @@ pub(crate) mod files;
 pub(crate) mod json;
 pub(crate) mod manifest;
 pub(crate) mod maven;
-pub(crate) mod objects;
 pub(crate) mod properties;
 pub(crate) mod toml;
 mod tree;

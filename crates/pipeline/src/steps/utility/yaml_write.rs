@@ -3,8 +3,9 @@
 use groovy::value::Value;
 
 use super::yaml_scalar::resolve;
-use super::{MAX_NESTING, MAX_WRITTEN_BYTES, objects};
+use super::{MAX_NESTING, MAX_WRITTEN_BYTES};
 use crate::engine::values;
+use crate::steps::objects;
 
 /// Spaces of a level.
 const INDENT: usize = 2;

@@ -1,10 +1,13 @@
 //! Objects that steps return, where a map would not do: they are of classes that are written in Groovy, in a script of their own.
 
+use std::rc::Rc;
+
 use groovy::value::Value;
 
-use super::super::StepCall;
+use crate::engine::Core;
 use crate::engine::body::Body;
 use crate::engine::fault::Fault;
+use crate::engine::scope::Scope;
 
 const SOURCE: &str = include_str!("objects.groovy");
 /// Name of the script, for messages.
@@ -12,15 +15,14 @@ const NAME: &str = "UtilitySteps";
 const JSON_NULL: &str = "Json$JSONNull";
 
 /// What one of the makers of the script makes.
-pub(super) async fn of(call: &StepCall, maker: &str, args: Vec<Value>) -> Result<Value, Fault> {
-    let core = &call.core;
+pub(crate) async fn of(core: &Rc<Core>, scope: &Scope, maker: &str, args: Vec<Value>) -> Result<Value, Fault> {
     let known = core.run.makers.borrow().clone();
     let makers = match known {
         Some(makers) => makers,
         None => {
             let loaded = core.program.load_more(SOURCE, NAME, &mut core.machine.borrow_mut());
             let script = loaded.map_err(Fault::abort)?;
-            let makers = core.run_script(&call.scope, script).await?;
+            let makers = core.run_script(scope, script).await?;
             *core.run.makers.borrow_mut() = Some(makers.clone());
             makers
         }
@@ -34,7 +36,7 @@ pub(super) async fn of(call: &StepCall, maker: &str, args: Vec<Value>) -> Result
     }
     let maker = makers.get(maker).unwrap_or_default();
     let is_single = args.is_empty();
-    let made = core.call_body(&call.scope, Body::Script(maker), args).await?;
+    let made = core.call_body(scope, Body::Script(maker), args).await?;
     if is_single && let Value::Map(map) = &makers {
         map.put(Value::from(key), made.clone());
     }

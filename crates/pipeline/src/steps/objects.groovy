@@ -78,6 +78,78 @@ class Maven$Model {
     String toString() { id }
 }
 
+class User {
+    String id
+    String fullName
+
+    String getDisplayName() { fullName }
+    String toString() { fullName }
+}
+
+class EditType {
+    String name
+    String description
+
+    String toString() { name }
+}
+
+class GitChangeSet$Path {
+    String path
+    String src
+    String dst
+    EditType editType
+
+    String getValue() { path }
+    String toString() { path }
+}
+
+class GitChangeSet {
+    String commitId
+    String parentCommit
+    User author
+    String authorName
+    String authorEmail
+    String title
+    String comment
+    long timestamp
+    List affectedFiles
+
+    String getId() { commitId }
+    String getRevision() { commitId }
+    String getMsg() { title }
+    String getDate() { new Date(timestamp).format("yyyy-MM-dd'T'HH:mm:ssZ") }
+    List getPaths() { affectedFiles }
+    List getAffectedPaths() { affectedFiles*.path }
+    String toString() { "commit ${commitId}" }
+}
+
+class GitChangeSetList {
+    List logs
+
+    String getKind() { 'git' }
+    Object[] getItems() { logs as Object[] }
+    boolean isEmptySet() { logs.isEmpty() }
+    def getBrowser() { null }
+    Iterator iterator() { logs.iterator() }
+    String toString() { "GitChangeSetList[${logs.join(', ')}]" }
+}
+
+def changeSet(List rows) {
+    def logs = []
+    for (row in rows) {
+        def files = []
+        for (file in row.files) {
+            def gone = file.edit == 'delete'
+            def type = new EditType(name: file.edit, description: "The file was ${file.what}")
+            files << new GitChangeSet$Path(path: file.path, src: gone || file.edit == 'edit' ? file.path : null, dst: gone ? null : file.path, editType: type)
+        }
+        logs << new GitChangeSet(commitId: row.commit, parentCommit: row.parent, author: new User(id: row.id, fullName: row.author),
+            authorName: row.author, authorEmail: row.email, title: row.title, comment: row.message, timestamp: row.timestamp,
+            affectedFiles: files)
+    }
+    new GitChangeSetList(logs: logs)
+}
+
 def dependency(Map one) {
     def made = new Maven$Dependency(type: 'jar', exclusions: [])
     for (name in ['groupId', 'artifactId', 'version', 'type', 'classifier', 'scope', 'systemPath', 'optional', 'exclusions']) {
@@ -122,6 +194,7 @@ def found(List rows) {
 }
 
 return [
+    changes: { List rows -> changeSet(rows) },
     jsonNull: { new Json$JSONNull() },
     files: { List rows -> found(rows) },
     manifest: { Map main, Map entries -> new Mf$SimpleManifest(main: main, entries: entries) },

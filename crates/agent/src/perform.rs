@@ -253,6 +253,11 @@ impl Performer {
                 let content = scm.read(&path).await?.ok_or_else(none)?;
                 Ok(Reply::Text(String::from_utf8_lossy(&content).into_owned()))
             }
+            Request::Build(wish) => {
+                let names = wish.names.join(" or ");
+                let text = format!("build ‘{names}’: a run on one machine starts no run of another project");
+                Err(Trouble::workload(text).with_hint("a server does (`cofferdam server`)"))
+            }
             Request::Changes { since } => {
                 let changes = match &self.host.scm {
                     Some(scm) => scm.changes(&since).await?,

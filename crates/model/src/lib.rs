@@ -5,6 +5,7 @@
 
 pub mod added_step;
 pub mod annotation;
+pub mod build;
 pub mod change;
 pub mod credential;
 pub mod docker_args;

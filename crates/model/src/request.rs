@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::build::{BuildWish, Built};
 use crate::change::Change;
 use crate::credential::{Credential, CredentialWish};
 use crate::ids::{JobId, StepId};
@@ -226,6 +227,8 @@ pub enum Request {
         /// The commit, in hexadecimal digits.
         since: String,
     },
+    /// Start a run of another project. Reply: [`Reply::Built`].
+    Build(BuildWish),
 }
 
 /// How a digest is computed.
@@ -281,7 +284,8 @@ impl Request {
             | Request::Input(_)
             | Request::Library(_)
             | Request::ReadTrusted { .. }
-            | Request::Changes { .. } => None,
+            | Request::Changes { .. }
+            | Request::Build(_) => None,
         }
     }
 }
@@ -446,6 +450,8 @@ pub enum Reply {
     Found(Vec<FoundFile>),
     /// The commits, the oldest first; `None`: that commit is none of this history.
     Changes(Option<Vec<Change>>),
+    /// A run of another project.
+    Built(Built),
 }
 
 /// A sandbox as a pipeline sees it.

@@ -57,9 +57,30 @@ pub struct RunFacts {
     /// Steps that it has beside those that are built in.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<AddedStep>,
+    /// How many runs stand above it: who started it, who started that one, and so on.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub depth: u32,
+}
+
+/// Most runs that stand above one: a project that builds itself ends.
+pub const MAX_RUN_DEPTH: u32 = 20;
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl RunFacts {
+    /// `JOB_URL`: where what it is of is found on its server, if it has one.
+    pub fn job_url(&self) -> Option<String> {
+        let parts: Vec<_> = self.job_name.split('/').map(encoded).collect();
+        Some(format!("{}/job/{}/", self.server_url.as_ref()?, parts.join("/job/")))
+    }
+
+    /// `BUILD_URL`: where it is found itself.
+    pub fn build_url(&self) -> Option<String> {
+        Some(format!("{}{}/", self.job_url()?, self.build_number))
+    }
+
     /// The branch, tag or pull request that it is of (`BRANCH_NAME`); `None`: of none in particular.
     pub fn branch(&self) -> Option<&str> {
         self.env.iter().find(|(name, _)| name == "BRANCH_NAME").map(|(_, branch)| branch.as_str())
@@ -150,4 +171,10 @@ impl RunEnd {
     pub fn failed(outcome: Outcome, failure: Option<FailureKind>, message: &str) -> RunEnd {
         RunEnd { outcome, failure, timed_out: false, aborted: false, message: Some(message.to_owned()) }
     }
+}
+
+/// A name as a part of a path in an address.
+fn encoded(name: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    name.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }

@@ -67,6 +67,8 @@ pub struct Fixture {
     pub credentials: Vec<(String, HeldCredential)>,
     /// What came since the run before.
     pub changes: Vec<Change>,
+    /// Other projects, and how their runs end.
+    pub builds: Vec<(String, Outcome)>,
 }
 
 /// A credential that a case assumes.
@@ -207,6 +209,7 @@ pub fn fixture(case: &Case) -> Result<Fixture, String> {
         libraries: libraries::of(&case.needs),
         credentials: Vec::new(),
         changes: Vec::new(),
+        builds: Vec::new(),
     };
     fixture.facts.libraries =
         fixture.libraries.iter().filter(|library| library.implicit).map(|library| library.name.to_owned()).collect();

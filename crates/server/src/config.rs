@@ -201,6 +201,9 @@ pub struct ProjectConfig {
     /// Runs that are kept: those that ended within so many days. `None`: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_days: Option<u64>,
+    /// Projects whose runs on protected branches may start runs of this one (`build`); `*` is all of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub started_by: Vec<String>,
     /// Shared libraries that its definitions find by their names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub libraries: Vec<LibraryConfig>,
@@ -416,6 +419,11 @@ impl ProjectConfig {
         let has_login = urls.flatten().filter_map(authority).any(|authority| authority.contains('@'));
         has_login
             .then_some("an address is shown to everybody, so it has no name and password in it: give them as `login`")
+    }
+
+    /// Whether runs of that project may start runs of this one.
+    pub(crate) fn may_be_started_by(&self, project: &str) -> bool {
+        self.started_by.iter().any(|name| name == "*" || name == project)
     }
 
     /// Whether its branches are found, and are jobs of their own: as in Jenkins' multibranch projects, and unlike in others that have a definition in git.

@@ -343,6 +343,13 @@ impl Hub {
             && answer.await.unwrap_or(false)
     }
 
+    /// A keeper is told something, if there is one.
+    pub(crate) fn tell_keeper(&self, run: RunId, message: ToKeeper) {
+        if let Some(keeper) = self.keepers().get(&run) {
+            keeper.send(message);
+        }
+    }
+
     /// A run is to end.
     pub(crate) fn abort(&self, run: RunId, is_first: bool) {
         if let Some(keeper) = self.keepers().get(&run) {

@@ -96,6 +96,9 @@ pub struct PutArgs {
     /// Its share of places, in proportion to other projects
     #[arg(long, value_name = "N")]
     pub weight: Option<std::num::NonZeroU32>,
+    /// A project whose runs on protected branches may start runs of this one (`build`); '*': all of them; may be repeated
+    #[arg(long, value_name = "PROJECT")]
+    pub started_by: Vec<String>,
     /// Runs of it that are under way at once, at most
     #[arg(long, value_name = "N")]
     pub at_once: Option<u32>,

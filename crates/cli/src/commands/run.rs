@@ -198,6 +198,7 @@ impl Definition {
             previous_number: None,
             previous_commit,
             first_commit: None,
+            depth: 0,
             has_scm: true,
             causes,
             planning: false,

@@ -1,6 +1,7 @@
 //! A server and an agent as processes, spoken to as people do; lost and started again at any moment.
 
 mod artifacts;
+mod builds;
 mod dead_lines;
 mod dev;
 mod disk;

@@ -32,7 +32,7 @@ pub(super) fn completed(mut facts: RunFacts) -> RunFacts {
         ("JOB_NAME", job.clone()),
     ];
     let urls = facts.server_url.as_ref().map(|server| {
-        let of_job = format!("{server}/job/{}/", job.split('/').map(encoded).collect::<Vec<_>>().join("/job/"));
+        let of_job = facts.job_url().unwrap_or_default();
         let of_run = format!("{of_job}{number}/");
         let display = format!("{of_run}display/redirect");
         let jenkins = format!("{server}/");
@@ -45,12 +45,6 @@ pub(super) fn completed(mut facts: RunFacts) -> RunFacts {
         facts.env.push((name, value));
     }
     facts
-}
-
-/// A name as a part of a path in an address.
-fn encoded(name: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    name.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
 #[cfg(test)]

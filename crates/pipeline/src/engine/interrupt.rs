@@ -28,12 +28,17 @@ pub(crate) enum Cause {
     Abort(String),
     /// Somebody said no to an `input`; who.
     Rejected(String),
+    /// A run that was started and waited for did not end well; in words, and how it did.
+    Downstream(String, Outcome),
 }
 
 impl Interruption {
     /// The result that it stands for.
     pub(crate) fn outcome(&self) -> Outcome {
-        Outcome::Aborted
+        match &self.cause {
+            Cause::Downstream(_, outcome) => *outcome,
+            _ => Outcome::Aborted,
+        }
     }
 
     /// The class that Jenkins has for it.
@@ -43,6 +48,7 @@ impl Interruption {
             Cause::FailFast(_) => "org.jenkinsci.plugins.workflow.cps.steps.ParallelStep$FailFastCause",
             Cause::Abort(_) => "jenkins.model.CauseOfInterruption$UserInterruption",
             Cause::Rejected(_) => "org.jenkinsci.plugins.workflow.support.steps.input.Rejection",
+            Cause::Downstream(..) => "org.jenkinsci.plugins.workflow.support.steps.build.DownstreamFailureCause",
         }
     }
 
@@ -53,6 +59,7 @@ impl Interruption {
             Cause::FailFast(branch) => format!("Failed in branch {branch}"),
             Cause::Abort(reason) => reason.clone(),
             Cause::Rejected(by) => format!("Rejected by {by}"),
+            Cause::Downstream(text, _) => text.clone(),
         }
     }
 

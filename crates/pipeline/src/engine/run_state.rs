@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use groovy::value::Value;
+use model::build::Built;
 use model::change::Change;
 use model::ids::StepId;
 use model::outcome::Outcome;
@@ -61,6 +62,8 @@ pub(crate) struct RunState {
     pub(crate) makers: RefCell<Option<Value>>,
     /// What branches have locked.
     pub(crate) locks: RefCell<Locks>,
+    /// Runs of other projects that it started and waited for.
+    pub(crate) builds: RefCell<Vec<Built>>,
     /// What came since commits that were asked about.
     pub(crate) changes: RefCell<BTreeMap<String, Rc<[Change]>>>,
     /// `currentBuild.changeSets`, once it was asked for.
@@ -93,6 +96,7 @@ impl RunState {
             known_faults: RefCell::default(),
             makers: RefCell::default(),
             locks: RefCell::default(),
+            builds: RefCell::default(),
             changes: RefCell::default(),
             change_sets: RefCell::default(),
             processes: RefCell::default(),

@@ -12,6 +12,8 @@ use crate::engine::values::{self, int};
 
 /// Which one the run before is: [`HostRef::id`]; its own is 0.
 pub(super) const PREVIOUS: u64 = 1;
+/// The first of those that were started by `build`.
+pub(super) const FIRST_OF_OTHERS: u64 = 2;
 
 /// A property; none where there is none of that name.
 pub(super) fn property(core: &Core, scope: &Scope, name: &str) -> Option<Value> {

@@ -75,14 +75,6 @@ pub(crate) async fn milestone(call: StepCall) -> Result<Value, Fault> {
     Ok(Value::Null)
 }
 
-/// `build 'other'`: another project's run. Whoever evaluates a run starts none.
-pub(crate) async fn build(call: StepCall) -> Result<Value, Fault> {
-    let job = call.args.text("job")?;
-    let text = format!("build ‘{job}’: a run cannot start a run of another project yet");
-    let fault = Fault::raised("java.lang.UnsupportedOperationException", text);
-    Err(fault.with_hint("the other project can name this one in `triggers { upstream(…) }`"))
-}
-
 /// `getContext(hudson.FilePath)`: is there a workspace? Nothing else can be had.
 pub(crate) async fn get_context(call: StepCall) -> Result<Value, Fault> {
     let wanted = call.args.get("type").map(Value::to_text).unwrap_or_default();

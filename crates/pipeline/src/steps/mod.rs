@@ -4,6 +4,7 @@
 mod added;
 pub(crate) mod args;
 mod branches;
+mod build;
 mod catch;
 mod checks;
 pub(crate) mod credentials;
@@ -110,7 +111,7 @@ steps! {
     "bat" sole "script" => shell::bat;
     "buildDescription" sole "descriptionTemplate" => described::build_description;
     "buildName" sole "nameTemplate" => described::build_name;
-    "build" sole "job" => meta::build;
+    "build" sole "job" => build::build;
     "catchError" sole "message" block true => catch::catch_error;
     "checkout" sole "scm" => scm::checkout;
     "checkstyle" sole "pattern" => reports::keep;

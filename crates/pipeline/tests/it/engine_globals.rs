@@ -218,3 +218,43 @@ fn stages_are_run_for_what_came() {
     of_change.is(Outcome::Success).has("Examining changelog from all builds of this change request.").has("in js\n");
     assert!(of_change.requests.contains(&Request::Changes { since: "1".repeat(40) }));
 }
+
+/// Runs a script where other projects are, one of each end.
+fn among_others(source: &str) -> Ran {
+    let ends = [("team/good", Outcome::Success), ("bad", Outcome::Failure), ("team/odd", Outcome::Unstable)];
+    let facts = RunFacts { job_name: "team/app".to_owned(), build_number: 2, ..RunFacts::default() };
+    let builds = ends.map(|(name, outcome)| (name.to_owned(), outcome)).to_vec();
+    World::new(Fixture { facts, builds, ..Fixture::default() }).run(source).unwrap()
+}
+
+#[test]
+fn a_run_of_another_project_is_started_and_waited_for() {
+    let ran = among_others(
+        "def other = build job: 'good', parameters: [string(name: 'A', value: 'b'), booleanParam(name: 'YES', value: true), [$class: 'StringParameterValue', name: 'OLD', value: 'c']]
+        echo \"${other.result} ${other.number} ${other.fullDisplayName} ${other.projectName} ${other.duration} ${other.buildVariables.A} ${other.resultIsBetterOrEqualTo('UNSTABLE')} ${other.getResult()}\"
+        def bad = build job: '/bad', propagate: false
+        echo \"${bad.currentResult} ${build(job: 'bad', wait: false)}\"",
+    );
+    ran.is(Outcome::Success)
+        .has("Scheduling project: good\n")
+        .has("Build team/good #7 completed: SUCCESS\n")
+        .has("SUCCESS 7 team/good #7 good 2500 b true SUCCESS\n")
+        .has("FAILURE null\n");
+    let wishes: Vec<_> = ran
+        .requests
+        .iter()
+        .filter_map(|request| if let Request::Build(wish) = request { Some(wish) } else { None })
+        .collect();
+    let text = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    assert_eq!(wishes[0].names, ["team/good", "good"]);
+    assert_eq!(wishes[0].parameters, [text("A", "b"), text("YES", "true"), text("OLD", "c")]);
+    assert!(wishes[0].waits && !wishes[2].waits);
+    among_others("build 'bad'")
+        .is(Outcome::Failure)
+        .has("bad #7 completed with status FAILURE (propagate: false to ignore)");
+    among_others("build 'odd'; echo 'on'").is(Outcome::Unstable);
+    let caught = "try { build 'bad' } catch (org.jenkinsci.plugins.workflow.steps.FlowInterruptedException e) { echo \"caught ${e.result}\" }";
+    among_others(caught).is(Outcome::Success).has("caught FAILURE\n");
+    among_others("build 'none'").is(Outcome::Failure).has("No item named team/none found");
+    among_others("build '../../x'").is(Outcome::Failure).has("No item named ../../x found");
+}

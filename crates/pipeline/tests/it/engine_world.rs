@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use model::build::Built;
 use model::credential::{Credential, CredentialWish, Secret, SecretContent};
 use model::event::{Event, LogSource};
 use model::ids::{JobId, RequestId, StageId, StepId};
@@ -241,6 +242,17 @@ impl World {
                 let found = self.fixture.files.iter().find(|(name, _)| *name == path);
                 Reply::Text(found.ok_or_else(|| format!("{path}: no such file"))?.1.clone())
             }
+            Request::Build(wish) => match self.fixture.builds.iter().find(|(name, _)| wish.names.contains(name)) {
+                Some((name, outcome)) => Reply::Built(Built {
+                    job_name: name.clone(),
+                    number: 7,
+                    outcome: wish.waits.then_some(*outcome),
+                    duration_ms: 2500,
+                    parameters: wish.parameters,
+                    ..Built::default()
+                }),
+                None => return Err(format!("No item named {} found", wish.names[0])),
+            },
             Request::Changes { .. } => Reply::Changes(Some(self.fixture.changes.clone())),
             Request::Now => Reply::Time(self.now_ms),
             Request::Input(Question { message, .. }) => match self.decisions.pop_front() {

@@ -222,6 +222,7 @@ impl Keeper {
                 | Act::Stay => {}
             }
         }
+        self.rest().await?;
         if let Some(end) = end {
             self.ended = Some((end, Instant::now() + LAST_WORDS));
             self.tell_agent(ToAgent::Release { lease: self.lease, forget: false });
@@ -232,6 +233,9 @@ impl Keeper {
 
     /// Has a request done. Time is the server's own.
     pub(super) async fn ask(&mut self, id: RequestId, request: Request, asked_at: Millis) -> Result<(), StoreError> {
+        if self.rests && !Keeper::is_waited_for(&request) {
+            self.rise().await?;
+        }
         self.open.insert(id);
         if let Some(refused) = self.not_approved(&request) {
             return self.answer(id, Reply::Failed(refused)).await;
@@ -250,6 +254,7 @@ impl Keeper {
             }
             Request::Now => self.answer(id, Reply::Time(self.app.now())).await?,
             Request::Input(_) => drop(self.questions.insert(id)),
+            Request::Build(wish) => self.build(id, wish).await?,
             request => self.tell_agent(ToAgent::Perform { lease: self.lease, id, request }),
         }
         Ok(())
@@ -278,6 +283,9 @@ impl Keeper {
         }
         if self.questions.remove(&id) {
             return self.answer(id, Reply::Cancelled).await;
+        }
+        if self.cancel_build(id).await? {
+            return Ok(());
         }
         if self.open.contains(&id) && !self.cancel_abroad(id).await? {
             self.tell_agent(ToAgent::Cancel { lease: self.lease, id });

@@ -3,10 +3,39 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::mpsc;
+use model::ids::{JobId, RequestId};
+use store::{Actor, Run};
+use tokio::sync::{mpsc, oneshot};
 use wire::agent::{FromAgent, Lease};
 
-use super::ToKeeper;
+/// What a keeper hears.
+pub(crate) enum ToKeeper {
+    /// An agent has connected; it holds these leases of the run.
+    Came { agent: u64, connection: u64, held: Vec<Lease> },
+    /// An agent's connection has ended.
+    Went { agent: u64 },
+    /// A job has a place at that agent.
+    Placed { job: JobId, agent: u64 },
+    /// An agent says something of this run.
+    Said { agent: u64, lease: Lease, message: FromAgent, bytes: usize },
+    /// Somebody wants it to end; not the first: what it does at its end too.
+    Abort { is_first: bool },
+    /// Somebody has decided what a run asks. They hear whether that counts: it is written down then.
+    Decided { id: RequestId, decision: Decision, heard: oneshot::Sender<bool> },
+    /// A run that it waits for is over; `None`: it is forgotten.
+    OtherEnded { id: RequestId, run: Option<Box<Run>> },
+}
+
+/// What somebody says where a run asks.
+pub(crate) struct Decision {
+    pub(crate) actor: Actor,
+    /// Their name.
+    pub(crate) by: String,
+    /// Of each parameter; `None`: the run is to end there.
+    pub(crate) values: Option<Vec<(String, String)>>,
+    /// Those of them that are shown to nobody.
+    pub(crate) confided: Vec<String>,
+}
 
 /// What waits for a keeper to hear it: as much of an agent's words as is believed to be in good order.
 pub(crate) struct Inbox {

@@ -9,6 +9,7 @@
 //! What cannot be written down is not acted upon: the keeper begins again with what the store has ([`Keeper::resume`]), which is also how it
 //! begins after a restart of the server, and when an agent comes back.
 
+mod build;
 mod end;
 mod engine;
 mod inbox;
@@ -20,12 +21,12 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::ids::{JobId, RequestId, StepId};
+use model::ids::{RequestId, RunId, StepId};
 use model::request::{FailureKind, Reply};
 use model::run::RunEnd;
 use model::rung::Needs;
-use store::{Actor, Run, Status, StoreError};
-use tokio::sync::oneshot;
+use store::{Run, Status, StoreError};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use wire::agent::{FromAgent, Lease, ToAgent};
 use wire::engine::{Input, Journal};
@@ -36,39 +37,12 @@ use self::secrets::RunSecrets;
 use crate::app::App;
 use crate::config::ProjectConfig;
 
-pub(crate) use self::inbox::{Inbox, KeeperLink, Unheard, inbox};
+pub(crate) use self::inbox::{Decision, Inbox, KeeperLink, ToKeeper, Unheard, inbox};
 
 /// How long a store that does not answer is left alone.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// How long an agent may take to say the rest of what it has, when a run has ended.
 const LAST_WORDS: Duration = Duration::from_secs(60);
-
-/// What a keeper hears.
-pub(crate) enum ToKeeper {
-    /// An agent has connected; it holds these leases of the run.
-    Came { agent: u64, connection: u64, held: Vec<Lease> },
-    /// An agent's connection has ended.
-    Went { agent: u64 },
-    /// A job has a place at that agent.
-    Placed { job: JobId, agent: u64 },
-    /// An agent says something of this run.
-    Said { agent: u64, lease: Lease, message: FromAgent, bytes: usize },
-    /// Somebody wants it to end; not the first: what it does at its end too.
-    Abort { is_first: bool },
-    /// Somebody has decided what a run asks. They hear whether that counts: it is written down then.
-    Decided { id: RequestId, decision: Decision, heard: oneshot::Sender<bool> },
-}
-
-/// What somebody says where a run asks.
-pub(crate) struct Decision {
-    pub(crate) actor: Actor,
-    /// Their name.
-    pub(crate) by: String,
-    /// Of each parameter; `None`: the run is to end there.
-    pub(crate) values: Option<Vec<(String, String)>>,
-    /// Those of them that are shown to nobody.
-    pub(crate) confided: Vec<String>,
-}
 
 /// Keeps a run until it has ended.
 pub(crate) async fn keep(app: Arc<App>, run: Run, mut inbox: Inbox) {
@@ -143,6 +117,11 @@ struct Keeper {
     timers: BTreeSet<(Instant, RequestId)>,
     /// Those that people are to answer.
     questions: HashSet<RequestId>,
+    /// Runs of other projects that it waits for, and who looks after them.
+    builds: HashMap<RequestId, RunId>,
+    watches: JoinSet<()>,
+    /// It does nothing but wait for those, and its place is somebody else's.
+    rests: bool,
     /// When its engine was last told that a step writes.
     activity: HashMap<StepId, Instant>,
     /// How it ended, and until when the agent's last words are waited for.
@@ -177,6 +156,9 @@ impl Keeper {
             read: 0,
             timers: BTreeSet::new(),
             questions: HashSet::new(),
+            builds: HashMap::new(),
+            watches: JoinSet::new(),
+            rests: false,
             activity: HashMap::new(),
             ended: None,
             leaving: None,
@@ -194,6 +176,8 @@ impl Keeper {
         self.open.clear();
         self.timers.clear();
         self.questions.clear();
+        self.builds.clear();
+        self.watches.abort_all();
         self.is_released = false;
         // What the row says counts: a change whose answer was lost has been made all the same.
         self.lease.epoch = self.run.epoch;
@@ -232,6 +216,7 @@ impl Keeper {
                 agent
             }
         };
+        self.rise().await?;
         // Before anybody may say anything.
         let config = self.config().await?;
         let password = config.as_ref().and_then(|config| config.source.password());
@@ -368,6 +353,10 @@ impl Keeper {
                 let _ = heard.send(counts);
                 Ok(Step::On)
             }
+            ToKeeper::OtherEnded { id, run } => {
+                self.other_ended(id, run.map(|run| *run)).await?;
+                Ok(Step::On)
+            }
             ToKeeper::Said { agent, lease, message, .. } if lease.job().is_some() => {
                 let heard = self.heard_of_job(agent, lease, message).await?;
                 if heard.is_none() {
@@ -448,7 +437,7 @@ impl Keeper {
     /// People answer that, or time, or another agent.
     fn is_asked_elsewhere(&self, id: RequestId) -> bool {
         let is_time = || self.timers.iter().any(|(_, timer)| *timer == id);
-        self.questions.contains(&id) || self.outposts.has_asked(id) || is_time()
+        self.questions.contains(&id) || self.builds.contains_key(&id) || self.outposts.has_asked(id) || is_time()
     }
 
     /// How its project is run, as far as this server knows it.

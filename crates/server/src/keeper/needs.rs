@@ -75,7 +75,7 @@ impl Keeper {
         if !self.add_lacking(agent, &mut needs).await? {
             return Ok(None);
         }
-        let is_free = self.open.len() == self.timers.len() + self.questions.len()
+        let is_free = self.open.len() == self.timers.len() + self.questions.len() + self.builds.len()
             && !self.has_input(|input| matches!(input, Input::Abort { .. }))
             && (!self.had_a_place() || self.is_between_jobs(&needs).await?);
         tracing::info!(run = %self.run.id, agent, ?needs, is_free, "an agent lacks what a run needs");
@@ -107,6 +107,7 @@ impl Keeper {
     /// needs is there. In the queue its questions would not be heard.
     async fn is_between_jobs(&self, needs: &Needs) -> Result<bool, StoreError> {
         Ok(self.questions.is_empty()
+            && self.builds.is_empty()
             && self.somebody_has(needs).await?
             && !self.app.store.has_a_place(self.run.id).await?)
     }

@@ -213,6 +213,24 @@ fn set_terms(app: &App, project: &Project) {
     app.hub.keep_for_later(placed);
 }
 
+/// A run that does nothing but wait for others gives its place to somebody else. Not where its project says how many are under way at once: it is.
+/// Whether it does.
+pub(crate) async fn rest(app: &App, run: &Run) -> Result<bool, StoreError> {
+    let said = said_of(app, run).await?;
+    let rests = said.is_some_and(|(config, alone)| config.at_once.is_none() && !config.alone && alone.is_none());
+    if rests {
+        app.hub.keep_for_later(app.waiting.tell(Event::Finished { run: run.id }));
+    }
+    Ok(rests)
+}
+
+/// It has its place again, whoever has it by now: until one of them ends there is one more than there are.
+pub(crate) async fn rise(app: &App, run: &Run, agent: u64) -> Result<(), StoreError> {
+    let item = item_of(app, run, said_of(app, run).await?.as_ref());
+    app.hub.keep_for_later(app.waiting.tell(Event::Found { item, agent: AgentId(agent) }));
+    Ok(())
+}
+
 /// A project was changed: its waiting runs wait as it says now.
 pub(crate) async fn changed(app: &App, project: &Project) -> Result<(), StoreError> {
     set_terms(app, project);

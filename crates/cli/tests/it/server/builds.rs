@@ -1,0 +1,81 @@
+//! Runs that start runs of other projects.
+
+use super::place::{Place, wait_until};
+use crate::project::{Project, sandboxes_work};
+
+const LIBRARY: &str = "pipeline { agent any\n parameters { string(name: 'A', defaultValue: '') }\n \
+    stages { stage('S') { steps { sh 'echo library has $A' } } } }";
+
+/// One place: while a run waits for another its place is that one's.
+#[test]
+fn a_run_starts_another_and_gives_it_its_place() {
+    if !sandboxes_work() {
+        return;
+    }
+    let mut place = Place::new();
+    place.add_agent_with("one", &["--runs", "1"]);
+    let library = Project::new(LIBRARY);
+    let app = Project::new(
+        "node { sh 'echo before' }\n\
+         def other = build job: 'library', parameters: [string(name: 'A', value: 'what was said')]\n\
+         echo \"${other.fullDisplayName} ${other.result} ${other.buildVariables}\"\n\
+         node { sh 'echo after' }\n\
+         def failed = build job: 'failing', propagate: false\n\
+         echo \"failing ${failed.result}\"\n\
+         build 'failing'",
+    );
+    let failing = Project::new("error 'as it must'");
+    let put = |name: &str, project: &Project, more: &[&str]| {
+        let words = [&["projects", "put", name, "--folder", project.path().to_str().unwrap()][..], more].concat();
+        assert_eq!(place.ask(&words).code, 0);
+    };
+    put("app", &app, &[]);
+    put("library", &library, &[]);
+    put("failing", &failing, &["--started-by", "*"]);
+    let refused = place.ask(&["trigger", "app", "--follow"]);
+    assert_ne!(refused.code, 0, "{refused:?}");
+    let said = refused.stdout + &refused.stderr;
+    assert!(said.contains("No item named library found that app may start"), "{said}");
+
+    put("library", &library, &["--started-by", "app"]);
+    let ran = place.ask(&["trigger", "app", "--follow"]);
+    let said = ran.stdout + &ran.stderr;
+    for line in [
+        "before",
+        "Scheduling project: library",
+        "Build library #1 completed: SUCCESS",
+        "library #1 SUCCESS [A:what was said]",
+        "after",
+        "failing FAILURE",
+        "failing #2 completed with status FAILURE (propagate: false to ignore)",
+    ] {
+        assert!(said.contains(line), "{line}: {said}\n{}", place.logs());
+    }
+    assert_eq!(ran.code, 1, "it ends as what it waited for: {said}");
+    let of_library = place.ask(&["logs", "3"]).stdout;
+    assert!(of_library.contains("library has what was said"), "{of_library}");
+    let made = place.ask(&["audit", "--output", "json"]).stdout;
+    let is_told = |line: &&str| line.contains("run:app#2") && line.contains("Started by upstream project");
+    assert!(made.lines().any(|line| is_told(&line)), "{made}");
+}
+
+/// Whoever ends a run ends what it waits for.
+#[test]
+fn what_is_waited_for_ends_with_the_run() {
+    let Some(place) = Place::with_agent() else { return };
+    let (app, slow) = (Project::new("build 'slow'"), Project::new("input 'go on?'"));
+    for (name, project) in [("app", &app), ("slow", &slow)] {
+        let put = ["projects", "put", name, "--folder", project.path().to_str().unwrap(), "--started-by", "app"];
+        assert_eq!(place.ask(&put).code, 0);
+    }
+    assert_eq!(place.ask(&["trigger", "app"]).code, 0);
+    let status = |run: u64| place.run(run)["status"].clone();
+    wait_until("the other asks", || {
+        place.ask(&["runs", "--output", "json"]).stdout.lines().count() == 2 && status(2) == "running"
+    });
+    assert_eq!(place.ask(&["cancel", "1"]).code, 0);
+    wait_until("both are over", || status(1) == "done" && status(2) == "done");
+    for run in [1, 2] {
+        assert_eq!(place.run(run)["outcome"], "ABORTED", "{}", place.logs());
+    }
+}

@@ -1,0 +1,216 @@
+//! Runs of other projects that a run starts, and what it waits for of them.
+//!
+//! A project says whose runs may start its own (`started_by`), as one says after which it is run. Of strangers' code, and of branches that
+//! are not protected, none is started: a run on a protected branch may have what that branch has.
+//!
+//! While a run does nothing but wait for others, and has no sandbox, its place is somebody else's: runs that wait for each other would
+//! otherwise have all places, and none for those that they wait for. It goes on where it was, beside whoever has the place by then.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::build::{BuildWish, Built, MAX_BUILDS};
+use model::ids::{RequestId, RunId};
+use model::request::{Failure, FailureKind, Reply, Request};
+use model::run::{BuildCause, MAX_RUN_DEPTH, RunFacts};
+use model::rung::Trust;
+use store::{Actor, NewRun, Project, Run, Status, StoreError};
+use wire::engine::Input;
+
+use super::{Keeper, ToKeeper};
+use crate::app::App;
+use crate::changes::{env_of_person, held, of_person};
+use crate::config::ProjectConfig;
+use crate::http::end;
+use crate::line;
+
+/// How often is looked where nobody has told of anything new.
+const LOOK: Duration = Duration::from_secs(5);
+
+impl Keeper {
+    /// Starts a run of another project; once, however often it is asked for.
+    pub(super) async fn build(&mut self, id: RequestId, wish: BuildWish) -> Result<(), StoreError> {
+        let other = match self.start_other(id, &wish).await? {
+            Ok(other) => other,
+            Err(refused) => return self.answer(id, Reply::Failed(refused)).await,
+        };
+        if !wish.waits || other.status == Status::Done {
+            return self.answer(id, Reply::Built(built(&other))).await;
+        }
+        self.builds.insert(id, other.id);
+        let watch = watch(Arc::clone(&self.app), (self.run.id, id), other.id);
+        self.watches.spawn(watch);
+        Ok(())
+    }
+
+    /// One of them is over; `None`: it is forgotten.
+    pub(super) async fn other_ended(&mut self, id: RequestId, other: Option<Run>) -> Result<(), StoreError> {
+        if self.builds.remove(&id).is_none() {
+            return Ok(());
+        }
+        self.rise().await?;
+        let reply = match other {
+            Some(other) => Reply::Built(built(&other)),
+            None => Reply::Failed(forgotten()),
+        };
+        self.answer(id, reply).await
+    }
+
+    /// It is not waited for any more, and is to end.
+    pub(super) async fn cancel_build(&mut self, id: RequestId) -> Result<bool, StoreError> {
+        let Some(other) = self.builds.remove(&id) else { return Ok(false) };
+        self.rise().await?;
+        if let Some(other) = self.app.store.run(other).await? {
+            let reason =
+                format!("{} #{}, which waited for it, goes on without it", self.run.project_name, self.run.number);
+            end(&self.app, &self.actor(), &other, &reason).await?;
+        }
+        self.answer(id, Reply::Cancelled).await?;
+        Ok(true)
+    }
+
+    /// Gives its place away, if it does nothing but wait for others. A project that says how many of its runs, or of a branch's, are under way at
+    /// once means those too.
+    pub(super) async fn rest(&mut self) -> Result<(), StoreError> {
+        let waits = self.timers.len() + self.questions.len() + self.builds.len();
+        if self.rests || self.builds.is_empty() || self.open.len() != waits {
+            return Ok(());
+        }
+        if !self.app.store.has_a_place(self.run.id).await? {
+            self.rests = line::rest(&self.app, &self.run).await?;
+        }
+        Ok(())
+    }
+
+    /// Has its place again.
+    pub(super) async fn rise(&mut self) -> Result<(), StoreError> {
+        match self.agent.filter(|_| std::mem::take(&mut self.rests)) {
+            Some(agent) => line::rise(&self.app, &self.run, agent).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a request is one that a run may wait for without a place.
+    pub(super) fn is_waited_for(request: &Request) -> bool {
+        matches!(request, Request::Sleep { .. } | Request::Now | Request::Input(_) | Request::Build(_))
+    }
+
+    fn actor(&self) -> Actor {
+        Actor(format!("run:{}#{}", self.run.project_name, self.run.number))
+    }
+
+    async fn start_other(&self, id: RequestId, wish: &BuildWish) -> Result<Result<Run, Failure>, StoreError> {
+        let refused = |kind, message: String, hint: &str| {
+            let hint = Some(hint.to_owned()).filter(|hint| !hint.is_empty());
+            Ok(Err(Failure { kind, message, hint }))
+        };
+        let facts = &self.run.facts;
+        if self.run.trust != Trust::Protected {
+            let message = format!("build: code of trust `{}` starts no run of another project", self.run.trust.name());
+            return refused(FailureKind::Policy, message, "that of protected branches does");
+        }
+        if facts.depth >= MAX_RUN_DEPTH || self.started() >= MAX_BUILDS {
+            let message = format!("build: at most {MAX_BUILDS} runs, {MAX_RUN_DEPTH} deep, are started by one");
+            return refused(FailureKind::Workload, message, "");
+        }
+        // Whether there is one that it may not start is nothing that it hears.
+        let Some((project, config, branch)) = self.job_of(&wish.names).await? else {
+            let name = wish.names.last().map_or("", String::as_str);
+            let message = format!("No item named {name} found that {} may start", self.run.project_name);
+            let hint = "a project says whose runs start it: `projects put NAME --started-by PROJECT`";
+            return refused(FailureKind::Workload, message, hint);
+        };
+        let env = branch.as_deref().map(|branch| env_of_person(&config, branch)).unwrap_or_default();
+        let (revision, trust) = of_person(&self.app, project.id, &config, branch).await?;
+        let description =
+            format!("Started by upstream project \"{}\" build number {}", facts.job_name, self.run.number);
+        let cause = BuildCause { class: "hudson.model.Cause$UpstreamCause".into(), description, user: None };
+        let new = NewRun {
+            facts: RunFacts {
+                causes: vec![cause],
+                has_scm: true,
+                params: wish.parameters.clone(),
+                depth: facts.depth + 1,
+                env,
+                ..RunFacts::default()
+            },
+            revision,
+            reports: config.reports(),
+            trust: Some(trust),
+            held: held(&config, trust),
+            delivery: Some(format!("build {} {}", self.run.id, id.0)),
+            ..NewRun::default()
+        };
+        match self.app.create_run(&self.actor(), &project.name, new).await {
+            Ok(other) => {
+                self.app.changed(other.id);
+                self.app.hub.wake();
+                Ok(Ok(other))
+            }
+            Err(StoreError::Exists { .. } | StoreError::Missing { .. }) => Ok(Err(forgotten())),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// How many it has started before.
+    fn started(&self) -> usize {
+        let is_one = |input: &Input| matches!(input, Input::Answer { reply: Reply::Built(_), .. });
+        let before = self.journal.iter().flat_map(|journal| journal.entries()).filter(|entry| is_one(&entry.input));
+        before.count() + self.builds.len()
+    }
+
+    /// The first project of these names that lets this one start it; with a branch, where a name is one of it.
+    async fn job_of(&self, names: &[String]) -> Result<Option<(Project, ProjectConfig, Option<String>)>, StoreError> {
+        for name in names {
+            let splits = name.rmatch_indices('/').map(|(at, _)| (&name[..at], Some(&name[at + 1..])));
+            for (project, branch) in std::iter::once((name.as_str(), None)).chain(splits) {
+                let Some(found) = self.app.store.project(project).await? else { continue };
+                let Ok(config) = serde_json::from_value::<ProjectConfig>(found.config.clone()) else { break };
+                // Jenkins writes a slash of a branch so.
+                let branch = branch.map(|branch| branch.replace("%2F", "/").replace("%2f", "/"));
+                let may = found.name == self.run.project_name || config.may_be_started_by(&self.run.project_name);
+                if may && (branch.is_none() || config.has_branches()) {
+                    return Ok(Some((found, config, branch)));
+                }
+                break;
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn forgotten() -> Failure {
+    let message = "build: the run that was started is forgotten, and how it ended with it".to_owned();
+    Failure { kind: FailureKind::Workload, message, hint: None }
+}
+
+/// Tells a keeper when another run is over.
+async fn watch(app: Arc<App>, (keeper, id): (RunId, RequestId), other: RunId) {
+    let mut changes = app.changed.subscribe();
+    loop {
+        match app.store.run(other).await {
+            Ok(run) if run.as_ref().is_none_or(|run| run.status == Status::Done) => {
+                return app.hub.tell_keeper(keeper, ToKeeper::OtherEnded { id, run: run.map(Box::new) });
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "a run that is waited for cannot be looked at"),
+        }
+        let told = async { while changes.recv().await.is_ok_and(|run| run != other) {} };
+        let _ = tokio::time::timeout(LOOK, told).await;
+    }
+}
+
+/// What whoever started it is told.
+fn built(run: &Run) -> Built {
+    let started_at_ms = run.started_at.unwrap_or(run.queued_at);
+    Built {
+        job_name: run.facts.job_name.clone(),
+        number: run.number,
+        outcome: run.outcome,
+        url: run.facts.build_url(),
+        started_at_ms,
+        duration_ms: run.ended_at.unwrap_or(started_at_ms).saturating_sub(started_at_ms),
+        // What is shown to nobody is not shown to it either.
+        parameters: run.facts.params.iter().filter(|(name, _)| !run.facts.hidden.contains(name)).cloned().collect(),
+    }
+}

@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use crate::engine::{BuildCause, RunFacts};
 
+mod builds;
 mod libraries;
 
 pub use libraries::FixtureLibrary;
@@ -68,7 +69,18 @@ pub struct Fixture {
     /// What came since the run before.
     pub changes: Vec<Change>,
     /// Other projects, and how their runs end.
-    pub builds: Vec<(String, Outcome)>,
+    pub projects: Vec<(String, Outcome)>,
+    /// What `alice` says to each `input`, in their order: the parameters' values in theirs, or (`None`) no.
+    pub answers: Vec<Option<Vec<(String, String)>>>,
+}
+
+/// A build of a case: what it shows, and what it assumes.
+#[derive(Clone, Debug)]
+pub struct Build {
+    /// The case, with what is expected of this build alone.
+    pub case: Case,
+    /// Its world. What the build before has stashed is there.
+    pub fixture: Fixture,
 }
 
 /// A credential that a case assumes.
@@ -135,15 +147,18 @@ impl Fixture {
     }
 }
 
-/// The cases of a table, each with its id made unique (`Class#method`, `Class#method/2` …).
+/// The cases of a table, each with its id made unique (`Class#method`, `Class#method/2` …). Lines that are builds of one test are one.
 ///
 /// # Errors
 /// A line that is no case.
 pub fn parse(table: &str) -> Result<Vec<Case>, serde_json::Error> {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-    let mut cases = Vec::new();
+    let mut cases: Vec<Case> = Vec::new();
     for line in table.lines().filter(|l| !l.trim().is_empty()) {
         let mut case: Case = serde_json::from_str(line)?;
+        if builds::joins(cases.last_mut(), &case) {
+            continue;
+        }
         let count = seen.entry(case.id.clone()).or_default();
         *count += 1;
         if *count > 1 {
@@ -154,62 +169,51 @@ pub fn parse(table: &str) -> Result<Vec<Case>, serde_json::Error> {
     Ok(cases)
 }
 
-/// Fixtures that no run on one machine has.
-const MISSING_FIXTURES: &[(&str, &str)] = &[
-    ("folder", "folders need a server"),
-    ("multibranch", "several builds of a multibranch project need a server"),
-    ("tool_maven", "tool installations are not managed"),
-    ("config", "project configuration needs a server"),
-];
-
-/// Cases (or whole classes of them) that need more than one run on one machine, or test a detail of Jenkins' own JVM.
+/// Cases (or whole classes of them) that assume what no world of a test has, and what that is.
 const SKIPPED: &[(&str, &str)] = &[
-    ("RestartDeclarativePipelineActionTest", "restarting a run from a stage needs a server"),
-    ("StageInputTest", "input needs a server"),
-    ("RuntimeASTTransformerTest#globalConditionalStage", "a test plugin rewrites the pipeline"),
-    ("RuntimeASTTransformerTest#globalConditionalNoWhens", "a test plugin rewrites the pipeline"),
-    ("StepRuntimeTransformerContributorTest", "a test plugin rewrites the steps"),
-    ("UpgradeTest", "resumes a build that an old Jenkins saved"),
+    ("RuntimeASTTransformerTest#globalConditionalStage", "a test plugin that rewrites the pipeline"),
+    ("RuntimeASTTransformerTest#globalConditionalNoWhens", "a test plugin that rewrites the pipeline"),
+    ("StepRuntimeTransformerContributorTest", "a test plugin that rewrites the steps"),
+    ("UpgradeTest", "a build that an old Jenkins saved, in its Java serialization"),
     ("ValidatorTest#scriptSecurity", "the words of Jenkins' script sandbox for JVM classes"),
-    ("InternalCallsTest", "uses a class of Jenkins' core (hudson.EnvVars)"),
-    ("AgentTest#multipleVariablesForAgent", "an agent type of a test plugin"),
-    ("AgentTest#retryLabel", "the test removes the agent while it works"),
-    ("BasicModelDefTest#booleanParamBuildStep", "the step build needs a server"),
+    ("InternalCallsTest", "a class of Jenkins' core (hudson.EnvVars)"),
+    ("AgentTest#multipleVariablesForAgent", "an agent type of a test plugin (labelAndOtherField)"),
+    ("AgentTest#retryLabel", "an agent that the test removes while it works"),
+    ("BasicModelDefTest#booleanParamBuildStep", "a second project for the step build"),
     ("WithContainerStepTest#envMasking", "a step of a test plugin (stepWithLauncher)"),
     ("WithContainerStepTest#removeInvalidEnvVars", "a step of a test plugin (removeInvalidEnvVarsStep)"),
-    ("BuildConditionResponderTest#abortedFlow", "input needs a server"),
-    ("MatrixTest#matrixInput", "input needs a server"),
     ("RegistryEndpointStepTest#stepExecutionWithCredentials", "a step of a test plugin (mockDockerLogin)"),
-    ("ServerEndpointStepTest#stepExecutionWithCredentials", "keys of a Docker server need such a server"),
-    ("DeclarativeDockerUtilsTest#runsOnCorrectSlave", "project configuration needs a server"),
+    ("ServerEndpointStepTest#stepExecutionWithCredentials", "a credential with the keys of a Docker server"),
+    ("DeclarativeDockerUtilsTest#directParent", "a class of the plugin (DeclarativeDockerUtils)"),
+    ("DeclarativeDockerUtilsTest#withDefaults", "a class of the plugin (DeclarativeDockerUtils)"),
+    ("DeclarativeDockerUtilsTest#grandParentOverride", "a class of the plugin (DeclarativeDockerUtils)"),
     ("ToolsTest", "a managed Maven installation"),
-    ("StepsTest#metaStepSyntax", "a step of a test plugin (rhombus)"),
-    ("WhenStageTest#whenBeforeInputTrue", "input needs a server"),
 ];
 
-/// What a case assumes, or why it cannot be provided.
+/// The builds of a case in their order, or why what it assumes cannot be provided.
 ///
 /// # Errors
 /// The reason for skipping the case.
-pub fn fixture(case: &Case) -> Result<Fixture, String> {
-    // These have a folder for its credentials only.
-    let of_folder = case.id.starts_with("CredentialWrapperStepTest");
-    let is_needed = |need: &str| case.needs.iter().any(|n| n == need) && !(of_folder && need == "folder");
-    let missing = MISSING_FIXTURES.iter().find(|(need, _)| is_needed(need));
-    let skipped = SKIPPED.iter().find(|(id, _)| case.id.starts_with(id));
-    if let Some((_, why)) = missing.or(skipped) {
-        return Err((*why).to_owned());
+pub fn builds(case: &Case) -> Result<Vec<Build>, String> {
+    match SKIPPED.iter().find(|(id, _)| case.id.starts_with(id)) {
+        Some((_, why)) => Err((*why).to_owned()),
+        None => Ok(builds::of(case, fixture(case))),
     }
+}
+
+/// What a case assumes. Folders are there for the libraries and credentials that they bring.
+fn fixture(case: &Case) -> Fixture {
     let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let mut fixture = Fixture {
         facts: RunFacts { job_name: "test0".to_owned(), build_number: 1, has_scm: true, ..RunFacts::default() },
         agent_env: vec![pair("ONAGENT", "true"), pair("TMPDIR", "/tmp")],
         files: vec![pair("Jenkinsfile", &case.script)],
         programs: Vec::new(),
-        libraries: libraries::of(&case.needs),
+        libraries: libraries::of(case),
         credentials: Vec::new(),
         changes: Vec::new(),
-        builds: Vec::new(),
+        projects: Vec::new(),
+        answers: Vec::new(),
     };
     fixture.facts.libraries =
         fixture.libraries.iter().filter(|library| library.implicit).map(|library| library.name.to_owned()).collect();
@@ -233,7 +237,7 @@ pub fn fixture(case: &Case) -> Result<Fixture, String> {
         ("ValidateDeclarativePipelineStepTest", "noPipelineStep") => {
             fixture.files.push(pair("testFile.groovy", "echo 'hello'"));
         }
-        ("WhenStageTest", method) if method.starts_with("whenChange") && method.ends_with("/2") => {
+        ("WhenStageTest", method) if method.starts_with("whenChange") && method.ends_with(['2', 'R']) => {
             fixture.facts.build_number = 2;
             fixture.facts.previous_commit = Some("0".repeat(40));
             fixture.changes = changes(method);
@@ -252,12 +256,36 @@ pub fn fixture(case: &Case) -> Result<Fixture, String> {
             let key = HeldCredential::SshKey { username: of("bob"), key: of("the-key"), passphrase: of("s3cr3t") };
             fixture.credentials.push((of("creds"), key));
         }
+        ("StageInputTest" | "MatrixTest" | "WhenStageTest" | "BuildConditionResponderTest", method) => {
+            fixture.answers = answers(method);
+        }
+        ("DeclarativeDockerUtilsTest", "runsOnCorrectSlave") => {
+            // Each agent here runs images, so each is the one of the label that Jenkins is told for them.
+            fixture.agent_env.push(pair("DOCKER_INDICATOR", "CORRECT"));
+        }
         _ => {}
     }
-    Ok(fixture)
+    fixture
 }
 
-/// What came in before the second build: the commit that the condition is about, and around it others where there are more.
+/// What people say where these tests ask.
+fn answers(method: &str) -> Vec<Option<Vec<(String, String)>>> {
+    let yes = |values: &[(&str, &str)]| {
+        Some(values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+    };
+    match method {
+        "parametersInInput" => vec![yes(&[("flag", "false"), ("fruit", "pear")])],
+        "singleParameterInInput" => vec![yes(&[("flag", "false")])],
+        // Each of two cells asks.
+        "matrixInputWhenChildStage" => vec![yes(&[]), yes(&[])],
+        "submitterParameterInInput" | "matrixInputWhenBeforeInput" | "whenBeforeInputTrue" => vec![yes(&[])],
+        "abortedFlowInterruptedException" => vec![None],
+        _ => Vec::new(),
+    }
+}
+
+/// What came in before the second build: the commit that the condition is about, and around it others where there are more. Of a pull request
+/// all that its builds have.
 fn changes(method: &str) -> Vec<Change> {
     let commit = |message: &str, path: &str| Change {
         message: message.to_owned(),
@@ -266,9 +294,11 @@ fn changes(method: &str) -> Vec<Change> {
     };
     let meant =
         commit("Some title that we don't care about\n\n[DEPENDENCY] some text\n\nand more", "webapp/js/somecode.js");
-    match method.contains("MoreCommits") {
-        true => vec![commit("Some file", "doc/a.txt"), meant, commit("Some other", "doc/b.txt")],
-        false => vec![meant],
+    let other = commit("Some other", "doc/b.txt");
+    match method {
+        _ if method.contains("MoreCommits") => vec![commit("Some file", "doc/a.txt"), meant, other],
+        _ if method.ends_with("PR") => vec![meant, other],
+        _ => vec![meant],
     }
 }
 

@@ -2,6 +2,8 @@
 
 use model::library::{FileContent, Library, LibraryFile};
 
+use super::Case;
+
 /// A library of the world of a case.
 #[derive(Clone, Debug)]
 pub struct FixtureLibrary {
@@ -93,15 +95,25 @@ const ASKED_FOR: [FixtureLibrary; 5] = [
 
 const WHERE_FROM: &[(&str, &str)] = &[("vars/whereFrom.groovy", "def call() { echo 'from another library' }")];
 
+/// A step of a test plugin, as a library has steps.
+const RHOMBUS: FixtureLibrary = FixtureLibrary {
+    name: "test-plugin",
+    implicit: true,
+    files: &[("vars/rhombus.groovy", "def call(int of, Closure body) { echo \"wrapping in a ${of}-gon\"; body() }")],
+};
+
 /// What a case with these needs finds.
-pub(super) fn of(needs: &[String]) -> Vec<FixtureLibrary> {
-    let needs = |name: &str| needs.iter().any(|need| need == name);
+pub(super) fn of(case: &Case) -> Vec<FixtureLibrary> {
+    let needs = |name: &str| case.needs.iter().any(|need| need == name);
     let mut libraries = Vec::new();
     if needs("global_library") {
         libraries.push(GLOBAL);
     }
     if needs("second_repo") {
         libraries.extend(ASKED_FOR);
+    }
+    if case.id == "StepsTest#metaStepSyntax" {
+        libraries.push(RHOMBUS);
     }
     libraries
 }

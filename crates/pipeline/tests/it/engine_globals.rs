@@ -223,8 +223,8 @@ fn stages_are_run_for_what_came() {
 fn among_others(source: &str) -> Ran {
     let ends = [("team/good", Outcome::Success), ("bad", Outcome::Failure), ("team/odd", Outcome::Unstable)];
     let facts = RunFacts { job_name: "team/app".to_owned(), build_number: 2, ..RunFacts::default() };
-    let builds = ends.map(|(name, outcome)| (name.to_owned(), outcome)).to_vec();
-    World::new(Fixture { facts, builds, ..Fixture::default() }).run(source).unwrap()
+    let projects = ends.map(|(name, outcome)| (name.to_owned(), outcome)).to_vec();
+    World::new(Fixture { facts, projects, ..Fixture::default() }).run(source).unwrap()
 }
 
 #[test]

@@ -31,7 +31,11 @@ pub struct Ran {
     pub archived: BTreeMap<String, String>,
     pub requests: Vec<Request>,
     pub events: Vec<Event>,
+    pub stashes: Stashes,
 }
+
+/// Path and content of what was stashed, by the name of the stash.
+pub type Stashes = BTreeMap<String, Vec<(String, Vec<u8>)>>;
 
 impl Ran {
     pub fn outcome(&self) -> Outcome {
@@ -65,7 +69,8 @@ pub struct World {
     stages: BTreeMap<StepId, Option<StageId>>,
     sleeping: BTreeMap<(u64, RequestId), ()>,
     now_ms: u64,
-    stashes: BTreeMap<String, Vec<(String, Vec<u8>)>>,
+    /// What the run before has stashed is there, too.
+    pub stashes: Stashes,
     secrets: Vec<String>,
     ran: (LogRenderer, String, BTreeMap<String, String>, Vec<Request>, Vec<Event>),
     /// Aborts the run at this virtual time.
@@ -76,6 +81,7 @@ pub struct World {
 
 impl World {
     pub fn new(fixture: Fixture) -> World {
+        let decisions = fixture.answers.clone().into();
         World {
             root: tempfile::tempdir().unwrap(),
             fixture,
@@ -87,7 +93,7 @@ impl World {
             secrets: Vec::new(),
             ran: Default::default(),
             abort_at_ms: None,
-            decisions: VecDeque::new(),
+            decisions,
         }
     }
 
@@ -112,8 +118,10 @@ impl World {
             }
             if let Some(end) = engine.end() {
                 assert_eq!(engine.unanswered(), self.sleeping.len(), "requests are left");
+                assert!(self.decisions.is_empty(), "nobody was asked: {:?}; log:\n{}", self.decisions, self.ran.1);
                 let (_, log, archived, requests, events) = self.ran;
-                return Ok(Ran { end: end.clone(), log, archived, requests, events });
+                let (end, stashes) = (end.clone(), self.stashes);
+                return Ok(Ran { end, log, archived, requests, events, stashes });
             }
             if !engine.is_busy() && !self.pass_time(&mut engine) {
                 panic!("the run waits for nothing; log:\n{}", self.ran.1);
@@ -242,7 +250,7 @@ impl World {
                 let found = self.fixture.files.iter().find(|(name, _)| *name == path);
                 Reply::Text(found.ok_or_else(|| format!("{path}: no such file"))?.1.clone())
             }
-            Request::Build(wish) => match self.fixture.builds.iter().find(|(name, _)| wish.names.contains(name)) {
+            Request::Build(wish) => match self.fixture.projects.iter().find(|(name, _)| wish.names.contains(name)) {
                 Some((name, outcome)) => Reply::Built(Built {
                     job_name: name.clone(),
                     number: 7,
@@ -343,9 +351,7 @@ impl World {
     fn path(&self) -> String {
         let folder = self.root.path().join("programs");
         for (name, text) in &self.fixture.programs {
-            fs::create_dir_all(&folder).unwrap();
-            fs::write(folder.join(name), text).unwrap();
-            fs::set_permissions(folder.join(name), fs::Permissions::from_mode(0o755)).unwrap();
+            executable(&folder.join(name), text);
         }
         let own = if folder.exists() { format!("{}:", folder.display()) } else { String::new() };
         format!("{own}/usr/local/bin:/usr/bin:/bin")
@@ -418,6 +424,12 @@ impl World {
         let vars = [("GIT_COMMIT", "0123456789"), ("GIT_BRANCH", "master"), ("GIT_LOCAL_BRANCH", "master")];
         Reply::CheckedOut(vars.map(|(n, v)| (n.to_owned(), v.to_owned())).to_vec())
     }
+}
+
+fn executable(path: &Path, text: &str) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 /// The files of a set, with their paths below its folder.

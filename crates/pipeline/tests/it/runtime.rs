@@ -1,10 +1,10 @@
 //! `declarative-runtime.jsonl` on the small world of these tests.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 
-use pipeline::conformance;
+use pipeline::conformance::{self, Build, Case};
 
 use crate::engine_world::World;
 
@@ -33,24 +33,18 @@ fn declarative_runtime_table() {
             failing.remove(case.id.as_str());
             continue;
         }
-        let fixture = match conformance::fixture(&case) {
-            Ok(fixture) => fixture,
+        let builds = match conformance::builds(&case) {
+            Ok(builds) => builds,
             Err(why) => {
                 println!("skipped: {}: {why}", case.id);
                 skipped += 1;
                 continue;
             }
         };
-        let findings = match World::new(fixture).run(&case.script) {
-            Ok(ran) => {
-                if only.is_some() {
-                    println!("{}", ran.log);
-                }
-                case.findings(ran.outcome(), &ran.log, &ran.archived)
-            }
-            // Jenkins rejects a definition as a failed build, with the messages in its log.
-            Err(messages) => case.findings(model::outcome::Outcome::Failure, &messages.join("\n"), &Default::default()),
-        };
+        let texts = |of: &Case| of.log_contains.len() + of.log_excludes.len();
+        let of_builds = builds.iter().map(|build| texts(&build.case)).sum::<usize>();
+        assert_eq!(of_builds, texts(&case), "{}: each text is of one build", case.id);
+        let findings = findings(builds, only.is_some());
         match (findings.is_empty(), failing.remove(case.id.as_str())) {
             (true, false) => passed += 1,
             (false, true) => println!("fails (listed): {}: {}", case.id, findings.join("; ")),
@@ -61,4 +55,25 @@ fn declarative_runtime_table() {
     println!("{passed} passed, {skipped} skipped");
     wrong.extend(failing.iter().map(|id| format!("{id} is listed as failing, but was not run")));
     assert!(wrong.is_empty(), "{} findings:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// What is wrong with the builds of a case.
+fn findings(builds: Vec<Build>, shows_log: bool) -> Vec<String> {
+    let (mut findings, mut stashes) = (Vec::new(), BTreeMap::new());
+    for Build { case, fixture } in builds {
+        let mut world = World::new(fixture);
+        world.stashes = std::mem::take(&mut stashes);
+        findings.extend(match world.run(&case.script) {
+            Ok(ran) => {
+                if shows_log {
+                    println!("{}", ran.log);
+                }
+                stashes = ran.stashes.clone();
+                case.findings(ran.outcome(), &ran.log, &ran.archived)
+            }
+            // Jenkins rejects a definition as a failed build, with the messages in its log.
+            Err(messages) => case.findings(model::outcome::Outcome::Failure, &messages.join("\n"), &Default::default()),
+        });
+    }
+    findings
 }

@@ -19,6 +19,7 @@ use std::path::PathBuf;
 use agent::KnownLibrary;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use model::outcome::Outcome;
+use model::run::InstalledTool;
 use pipeline::engine::BuildCause;
 
 #[cfg(test)]
@@ -30,7 +31,7 @@ pub use lint::{LintArgs, LintFormat, ReferencePage, StepsArgs};
 pub use monitor::MonitorChoice;
 use parse::{
     parse_cause, parse_cores, parse_duration_ms, parse_library, parse_memory, parse_node_env, parse_outcome,
-    parse_pair, parse_size,
+    parse_pair, parse_size, parse_tool,
 };
 pub use place::{PlaceArgs, WarmArgs, WarmImage};
 pub use walls::WallArgs;
@@ -230,6 +231,12 @@ pub struct DefinitionArgs {
     /// Load this library as if the definition began with `@Library('NAME') _`; may be repeated
     #[arg(long = "load-library", value_name = "NAME[@VERSION]")]
     pub load_libraries: Vec<String>,
+
+    /// Where a tool is that `tools { … }` and `tool 'NAME'` ask for: its folder in images or on the host, around `bin`. KIND is `maven`, `jdk` …,
+    /// for a name that several have. May be repeated
+    #[arg(long = "tool", value_name = "[KIND:]NAME=FOLDER", value_parser = parse_tool)]
+    pub tools: Vec<InstalledTool>,
+
     /// A folder with more steps, beside those in .cofferdam/steps of the project; may be repeated
     #[arg(long, value_name = "DIR")]
     pub steps: Vec<PathBuf>,

@@ -60,6 +60,9 @@ pub struct RunFacts {
     /// How many runs stand above it: who started it, who started that one, and so on.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub depth: u32,
+    /// Where tools are that definitions ask for by their names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<InstalledTool>,
 }
 
 /// Most runs that stand above one: a project that builds itself ends.
@@ -67,6 +70,26 @@ pub const MAX_RUN_DEPTH: u32 = 20;
 
 fn is_zero(number: &u32) -> bool {
     *number == 0
+}
+
+/// A tool that a place has: what `tool 'M3'` and `tools { maven 'M3' }` mean.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstalledTool {
+    /// What definitions call it.
+    pub name: String,
+    /// `maven`, `jdk` …; empty: whatever is asked for by that name.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub kind: String,
+    /// The folder around its `bin`, as the place has it: absolute.
+    pub folder: String,
+}
+
+impl InstalledTool {
+    /// Whether it can be meant.
+    pub fn is_fit(&self) -> bool {
+        let are_plain = [&self.name, &self.kind, &self.folder].iter().all(|text| !text.contains(char::is_control));
+        are_plain && !self.name.is_empty() && self.folder.starts_with('/') && !self.folder.contains(':')
+    }
 }
 
 impl RunFacts {

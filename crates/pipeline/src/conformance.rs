@@ -62,6 +62,8 @@ pub struct Fixture {
     pub files: Vec<(String, String)>,
     /// Name and text of programs on the `PATH` of each agent.
     pub programs: Vec<(String, String)>,
+    /// Tools that the run is told of: name, program in `bin`, and its text. Whoever runs the case says their folders.
+    pub tools: Vec<(String, String, String)>,
     /// Shared libraries.
     pub libraries: Vec<FixtureLibrary>,
     /// Credentials by id.
@@ -187,7 +189,6 @@ const SKIPPED: &[(&str, &str)] = &[
     ("DeclarativeDockerUtilsTest#directParent", "a class of the plugin (DeclarativeDockerUtils)"),
     ("DeclarativeDockerUtilsTest#withDefaults", "a class of the plugin (DeclarativeDockerUtils)"),
     ("DeclarativeDockerUtilsTest#grandParentOverride", "a class of the plugin (DeclarativeDockerUtils)"),
-    ("ToolsTest", "a managed Maven installation"),
 ];
 
 /// The builds of a case in their order, or why what it assumes cannot be provided.
@@ -209,6 +210,7 @@ fn fixture(case: &Case) -> Fixture {
         agent_env: vec![pair("ONAGENT", "true"), pair("TMPDIR", "/tmp")],
         files: vec![pair("Jenkinsfile", &case.script)],
         programs: Vec::new(),
+        tools: Vec::new(),
         libraries: libraries::of(case),
         credentials: Vec::new(),
         changes: Vec::new(),
@@ -232,6 +234,10 @@ fn fixture(case: &Case) -> Fixture {
         ("MatrixTest", method) if method.starts_with("matrixStageDirectives") => fixture.programs.push(maven()),
         ("ParallelTest", "parallelStagesAgentEnvWhen" | "parallelStagesGroupsAndStages") => {
             fixture.programs.push(maven());
+        }
+        ("ToolsTest", _) => {
+            let maven = |version| (format!("apache-maven-{version}"), "mvn".to_owned(), says_version(version));
+            fixture.tools = ["3.0.1", "3.5.0"].map(maven).to_vec();
         }
         ("ValidateDeclarativePipelineStepTest", "passes") => fixture.files.push(pair("testFile.groovy", VALID)),
         ("ValidateDeclarativePipelineStepTest", "noPipelineStep") => {
@@ -334,7 +340,11 @@ const FAILED_TEST: &str = "<testsuite name=\"s\" tests=\"1\" failures=\"1\"><tes
 const VALID: &str = "pipeline { agent any; stages { stage('a') { steps { echo 'a' } } } }";
 
 fn maven() -> (String, String) {
-    ("mvn".to_owned(), "#!/bin/sh\necho 'Apache Maven 3.0.1 (a stand-in)'\n".to_owned())
+    ("mvn".to_owned(), says_version("3.0.1"))
+}
+
+fn says_version(version: &str) -> String {
+    format!("#!/bin/sh\necho 'Apache Maven {version} (a stand-in)'\n")
 }
 
 fn cause(method: &str) -> BuildCause {

@@ -6,7 +6,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use model::request::{Failure, FailureKind};
-use model::run::RunFacts;
 use queue::line::Expression;
 use store::Run;
 use tokio::sync::{Semaphore, oneshot};
@@ -81,7 +80,7 @@ impl Checks {
     /// # Errors
     /// Why nobody has read it: the definition's fault, or the repository's, or nobody's who has made them.
     pub(crate) async fn plan(&self, hub: &Hub, run: &Run, config: &ProjectConfig) -> Result<Plan, Failure> {
-        let facts = Box::new(RunFacts { libraries: config.implicit_libraries(), ..run.facts.clone() });
+        let facts = Box::new(config.facts_of(&run.facts));
         let (source, file, libraries) =
             (Box::new(config.source_of(run)), config.file.clone(), config.shared_libraries());
         let what = Check::Plan { run: run.id, source, file, facts, libraries };

@@ -16,7 +16,7 @@ use scm::Forge;
 use serde::{Deserialize, Serialize};
 use store::{ArtifactLimits, Keys, Run};
 use utoipa::ToSchema;
-use wire::agent::{Login, SharedLibrary, Source};
+use wire::agent::{Login, Source};
 
 use crate::clock::Clock;
 use crate::github_app;
@@ -24,6 +24,10 @@ use crate::http::description;
 use crate::policy::{Grant, Role};
 use crate::tls::TlsFiles;
 use crate::traces::OtlpConfig;
+
+mod named;
+
+pub use named::{LibraryConfig, ToolConfig};
 
 /// How the server works.
 #[derive(Clone, Debug)]
@@ -207,45 +211,12 @@ pub struct ProjectConfig {
     /// Shared libraries that its definitions find by their names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub libraries: Vec<LibraryConfig>,
+    /// Where tools are that its definitions ask for by their names, as the places of its runs have them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<ToolConfig>,
     /// Branches that only those who are trusted push to; of the source's own branch it is so anyway.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub protected: Vec<String>,
-}
-
-/// A shared library.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct LibraryConfig {
-    /// What definitions call it.
-    pub name: String,
-    /// Its repository: `https://…`
-    pub url: String,
-    /// The branch, tag or commit for definitions that name none; `None`: its default branch.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub version: Option<String>,
-    /// Definitions have it without asking.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub implicit: bool,
-    /// Who fetches it. No workload sees it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Fetcher>)]
-    pub login: Option<Login>,
-}
-
-impl ProjectConfig {
-    /// What agents are told of its libraries.
-    pub(crate) fn shared_libraries(&self) -> Vec<SharedLibrary> {
-        let shared = |library: &LibraryConfig| {
-            let LibraryConfig { name, url, version, login, .. } = library.clone();
-            SharedLibrary { name, url, version, login }
-        };
-        self.libraries.iter().map(shared).collect()
-    }
-
-    /// The libraries that its definitions have without asking.
-    pub(crate) fn implicit_libraries(&self) -> Vec<String> {
-        self.libraries.iter().filter(|library| library.implicit).map(|library| library.name.clone()).collect()
-    }
 }
 
 /// Whose ends have a project run, as Jenkins' `upstream` says it.
@@ -411,6 +382,9 @@ impl ProjectConfig {
         };
         if self.libraries.iter().any(|library| library.name.is_empty() || library.name.contains('@')) {
             return Some("the name of a library is what definitions call it, without `@`");
+        }
+        if self.tools.iter().any(|tool| !tool.installed().is_fit()) {
+            return Some("a tool has a name, and a folder that begins with `/` and has no `:`");
         }
         let urls = [url, self.report.as_ref().and_then(|report| report.api.as_deref())];
         let urls = urls.into_iter().chain(self.libraries.iter().map(|library| Some(library.url.as_str())));

@@ -3,7 +3,7 @@
 use agent::{KnownLibrary, LibraryOrigin};
 use clap::ValueEnum as _;
 use model::outcome::Outcome;
-use model::run::BuildCause;
+use model::run::{BuildCause, InstalledTool};
 use model::rung::Rung;
 
 use super::place::WarmImage;
@@ -64,6 +64,17 @@ pub(in crate::args) fn parse_library(text: &str) -> Result<KnownLibrary, String>
         false => LibraryOrigin::Folder(place.into()),
     };
     Ok(KnownLibrary { name: name.to_owned(), place, version })
+}
+
+/// `[KIND:]NAME=FOLDER`
+pub(in crate::args) fn parse_tool(text: &str) -> Result<InstalledTool, String> {
+    let (name, folder) = text.split_once('=').ok_or("expected NAME=FOLDER or KIND:NAME=FOLDER")?;
+    let (kind, name) = name.split_once(':').unwrap_or(("", name));
+    let tool = InstalledTool { name: name.to_owned(), kind: kind.to_owned(), folder: folder.to_owned() };
+    match tool.is_fit() {
+        true => Ok(tool),
+        false => Err("expected NAME=FOLDER, where FOLDER begins with `/` and has no `:`".to_owned()),
+    }
 }
 
 /// Whether the sign between the two belongs to an address: `https://user` and `host/path`.
@@ -163,6 +174,19 @@ mod tests {
         assert!(
             parse_node_env("A=b").is_err() && parse_node_env("A=b:c=d").is_err() && parse_node_env(":A=b").is_err()
         );
+    }
+
+    #[test]
+    fn a_tool_has_a_name_and_a_folder_and_perhaps_a_kind() {
+        let check = |text: &str, kind: &str, name: &str, folder: &str| {
+            let tool = InstalledTool { name: name.to_owned(), kind: kind.to_owned(), folder: folder.to_owned() };
+            assert_eq!(parse_tool(text), Ok(tool), "{text}");
+        };
+        check("M3=/opt/maven", "", "M3", "/opt/maven");
+        check("jdk:21=/opt/jdk=21", "jdk", "21", "/opt/jdk=21");
+        for wrong in ["M3", "=/opt", "maven:=/opt", "M3=opt", "M3=", "M3=/a:/b", "M\n3=/a"] {
+            assert!(parse_tool(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use agent::KnownLibrary;
 use clap::{Args, Subcommand, ValueEnum};
+use model::run::InstalledTool;
 
-use super::parse::{parse_cores, parse_library, parse_memory, parse_person};
+use super::parse::{parse_cores, parse_library, parse_memory, parse_person, parse_tool};
 use super::server::ClientArgs;
 
 /// `cofferdam projects`.
@@ -136,6 +137,10 @@ pub struct PutArgs {
     /// Of these libraries, one that definitions have without asking; may be repeated
     #[arg(long = "load-library", value_name = "NAME", requires = "libraries")]
     pub load_libraries: Vec<String>,
+    /// Where a tool is that `tools { … }` and `tool 'NAME'` of its definitions ask for: its folder in their images, around `bin`. KIND is `maven`,
+    /// `jdk` …, for a name that several have. May be repeated
+    #[arg(long = "tool", value_name = "[KIND:]NAME=FOLDER", value_parser = parse_tool)]
+    pub tools: Vec<InstalledTool>,
     /// When it is run without anybody asking, as Jenkins' cron says it: 'H 3 * * 1-5'
     #[arg(long, value_name = "TEXT")]
     pub cron: Option<String>,

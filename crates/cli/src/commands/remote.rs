@@ -74,6 +74,7 @@ pub async fn projects(command: &ProjectsCommand) -> Result<Exit, CommandFailure>
             config["public_badge"] = json!(args.public_badge);
             config["people"] = args.people.iter().map(|(name, role)| (name.clone(), json!(role))).collect();
             config["libraries"] = libraries(args, &config["source"]["git"])?;
+            config["tools"] = json!(args.tools);
             config["merge_requests"] = json!(args.merge);
             config["poll_minutes"] = json!(args.poll);
             config["cron"] = json!(args.cron);

@@ -22,6 +22,7 @@ mod seals;
 mod shown;
 mod stashes;
 mod tls;
+mod tools;
 mod users;
 mod validate;
 

@@ -23,6 +23,9 @@ const THREADS: usize = 4;
 /// Folder of the repository for programs that an agent has.
 const PROGRAMS: &str = "programs";
 
+/// Folder of the repository for the tools that a run is told of.
+const TOOLS: &str = "tools";
+
 /// Folder beside the repository for the libraries that a case assumes.
 const LIBRARIES: &str = "libraries";
 
@@ -216,6 +219,9 @@ fn project(case: &Case, fixture: &Fixture) -> Project {
     for (program, text) in &fixture.programs {
         executable(&project, &format!("{name}/{PROGRAMS}/{program}"), text);
     }
+    for (name, program, text) in &fixture.tools {
+        executable(&project, &format!("{}/{TOOLS}/{name}/bin/{program}", fixture.facts.job_name), text);
+    }
     for library in &fixture.libraries {
         for (path, text) in library.files {
             project.write(&format!("{LIBRARIES}/{}/{path}", library.name), text);
@@ -278,6 +284,8 @@ fn flags(fixture: &Fixture) -> Vec<String> {
     flags.extend(facts.env.iter().map(|(name, value)| format!("--env={name}={value}")));
     flags.extend(facts.libraries.iter().map(|name| format!("--load-library={name}")));
     flags.extend(facts.params.iter().map(|(name, value)| format!("--param={name}={value}")));
+    let tools = fixture.tools.iter();
+    flags.extend(tools.map(|(name, ..)| format!("--tool={name}=/workspace/{}/{TOOLS}/{name}", facts.job_name)));
     flags.extend(fixture.env_of(None).iter().map(|(name, value)| format!("--env={name}={value}")));
     if !fixture.programs.is_empty() {
         let path = format!("/workspace/{}/{PROGRAMS}:/usr/local/bin:/usr/bin:/bin", facts.job_name);

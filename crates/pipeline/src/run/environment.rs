@@ -1,4 +1,4 @@
-//! `environment { … }` and `tools { … }`.
+//! `environment { … }`.
 //!
 //! A value may use any other of the same block, whatever the order: names are resolved first. One that uses itself sees
 //! the value from outside.
@@ -9,7 +9,7 @@ use groovy::ast::{Arg, Expr, ExprKind, MapEntry, MapKey, Member, StmtKind, StrPa
 use groovy::value::Value;
 
 use super::interpreter::Interpreter;
-use crate::declarative::model::{Environment, EnvironmentValue, Tool};
+use crate::declarative::model::{Environment, EnvironmentValue};
 use crate::engine::body::Body;
 use crate::engine::fault::Fault;
 use crate::engine::scope::Scope;
@@ -17,7 +17,7 @@ use crate::engine::values;
 use crate::steps::args::Args;
 use crate::steps::credentials::OF_ENVIRONMENT;
 use crate::steps::run_named;
-use crate::steps::stage::{framed, marked};
+use crate::steps::stage::marked;
 
 /// Runs a body with the variables of a directive.
 pub(super) async fn within(
@@ -241,37 +241,4 @@ fn part(part: &StrPart) -> Vec<&Expr> {
             })
             .collect(),
     }
-}
-
-/// `tools { … }`: there are no managed installations; the image (or the host) has its own.
-pub(super) async fn install_tools(
-    it: &Rc<Interpreter>,
-    scope: &Scope,
-    tools: &[Tool],
-    root: bool,
-) -> Result<(), Fault> {
-    if tools.is_empty() {
-        return Ok(());
-    }
-    let mut lines = Vec::new();
-    for tool in tools {
-        let name = it.text(scope, &tool.name).await?;
-        lines.push(format!(
-            "WARNING: tools {{ {} ‘{name}’ }} is ignored: Cofferdam installs no tools; what the image or host has is used",
-            tool.kind
-        ));
-    }
-    if !root {
-        it.core.say(scope, &lines.join("\n"));
-        return Ok(());
-    }
-    let core = Rc::clone(&it.core);
-    let body = Body::native(move |scope| {
-        core.say(&scope, &lines.join("\n"));
-        Box::pin(async { Ok(values::text("")) })
-    });
-    it.core.mark(scope, "stage");
-    let result = framed(&it.core, scope, "Declarative: Tool Install", body).await;
-    it.core.mark(scope, "// stage");
-    result.map(drop)
 }

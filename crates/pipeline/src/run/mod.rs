@@ -13,6 +13,7 @@ mod post;
 pub(crate) mod properties;
 mod stage;
 mod stages;
+mod tools;
 mod unit;
 mod when;
 

@@ -18,8 +18,9 @@ use model::outcome::Outcome;
 use super::interpreter::{Interpreter, body};
 use super::options;
 use super::post::{self, Where};
+use super::tools::Tools;
 use super::unit::{Content, Unit};
-use super::{agent, environment, when};
+use super::{agent, environment, tools, when};
 use crate::declarative::model::{Matrix, When};
 use crate::engine::body::Body;
 use crate::engine::executor::LocalFuture;
@@ -211,13 +212,19 @@ fn with_agent(p: Rc<Passage>, scope: Scope) -> LocalFuture<Ran> {
             return Ok(Value::Null);
         }
         let environment = p.unit.directives().environment.as_ref();
-        environment::within(&p.it, &scope, environment, body(&p, content)).await
+        environment::within(&p.it, &scope, environment, body(&p, with_tools)).await
     })
 }
 
-fn content(p: Rc<Passage>, scope: Scope) -> LocalFuture<Ran> {
+fn with_tools(p: Rc<Passage>, scope: Scope) -> LocalFuture<Ran> {
     Box::pin(async move {
-        environment::install_tools(&p.it, &scope, &p.unit.directives().tools, false).await?;
+        let tools = Tools { own: &p.unit.directives().tools, outer: p.unit.outer_tools(), is_root: false };
+        tools::within(&p.it, &scope, tools, body(&p, work)).await
+    })
+}
+
+fn work(p: Rc<Passage>, scope: Scope) -> LocalFuture<Ran> {
+    Box::pin(async move {
         p.post_done.set(true);
         let result = match p.unit.content() {
             Content::Steps(steps) => p.it.run(&scope, &steps.body).await.map(drop),

@@ -14,8 +14,9 @@ use super::interpreter::{Interpreter, body};
 use super::options::Options;
 use super::post::{self, Where};
 use super::stage;
+use super::tools::Tools;
 use super::unit::Unit;
-use super::{Spot, agent, environment, library, options, parameters, properties};
+use super::{Spot, agent, environment, library, options, parameters, properties, tools};
 use crate::engine::Core;
 use crate::engine::executor::LocalFuture;
 use crate::engine::fault::Fault;
@@ -94,7 +95,13 @@ fn with_options(root: Rc<Root>, scope: Scope) -> LocalFuture<Result<Value, Fault
 
 fn with_tools(root: Rc<Root>, scope: Scope) -> LocalFuture<Result<Value, Fault>> {
     Box::pin(async move {
-        environment::install_tools(&root.it, &scope, &root.it.model.tools, true).await?;
+        let tools = Tools { own: &root.it.model.tools, outer: &[], is_root: true };
+        tools::within(&root.it, &scope, tools, body(&root, all_stages)).await
+    })
+}
+
+fn all_stages(root: Rc<Root>, scope: Scope) -> LocalFuture<Result<Value, Fault>> {
+    Box::pin(async move {
         root.post_done.set(true);
         let fault = stage::roots(&root.it, &scope, Unit::roots(&root.it.model)).await.err();
         let fault = run_post(&root, &scope, fault).await;

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::declarative::model::{Cell, Directives, Matrix, Pipeline, Stage, StageContent, Steps};
+use crate::declarative::model::{Cell, Directives, Matrix, Pipeline, Stage, StageContent, Steps, Tool};
 
 /// Something that runs as a stage.
 #[derive(Clone)]
@@ -31,8 +31,12 @@ impl Unit {
 
     /// The stage (of a cell: the stage with the matrix).
     pub(super) fn stage(&self) -> &Stage {
-        let mut stage = &self.model.stages[self.path[0]];
-        for index in &self.path[1..] {
+        self.at(&self.path)
+    }
+
+    fn at(&self, path: &[usize]) -> &Stage {
+        let mut stage = &self.model.stages[path[0]];
+        for index in &path[1..] {
             stage = match &stage.content {
                 StageContent::Stages(stages) | StageContent::Parallel(stages) => &stages[*index],
                 StageContent::Matrix(matrix) => &matrix.stages[*index],
@@ -59,6 +63,17 @@ impl Unit {
             (Some(_), StageContent::Matrix(matrix)) => &matrix.directives,
             _ => &self.stage().directives,
         }
+    }
+
+    /// The tools of the stage around it, or else those of the pipeline.
+    pub(super) fn outer_tools(&self) -> &[Tool] {
+        let Some((_, around @ [_, ..])) = self.path.split_last() else { return &self.model.tools };
+        let around = self.at(around);
+        let of_stage = match &around.content {
+            StageContent::Matrix(matrix) => &matrix.directives.tools,
+            _ => &around.directives.tools,
+        };
+        if of_stage.is_empty() { &self.model.tools } else { of_stage }
     }
 
     /// The axes of a cell with their values.

@@ -32,7 +32,7 @@ mod scm;
 mod shell;
 pub(crate) mod stage;
 mod text;
-mod tool;
+pub(crate) mod tool;
 mod unknown;
 mod utility;
 mod variables;
@@ -126,6 +126,7 @@ steps! {
     "dir" sole "path" block true => folder::dir;
     "dry" => reports::keep;
     "echo" sole "message" => text::echo;
+    "envVarsForTool" => tool::variables;
     "error" sole "message" => text::error;
     "evaluate" sole "script" => load::evaluate;
     "fileExists" sole "file" => files::file_exists;
@@ -149,6 +150,7 @@ steps! {
     "milestone" sole "ordinal" => meta::milestone;
     "mstest" sole "testResultsFile" => reports::keep;
     "node" sole "label" block true => node::node;
+    "nodesByLabel" sole "label" => node::nodes_by_label;
     "nunit" sole "testResultsPattern" => reports::keep;
     "openTasks" => reports::keep;
     "parallel" block true => branches::parallel;

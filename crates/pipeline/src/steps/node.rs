@@ -13,6 +13,7 @@ use crate::engine::Core;
 use crate::engine::body::Body;
 use crate::engine::fault::Fault;
 use crate::engine::scope::{Node, Scope};
+use crate::engine::values;
 use crate::globals::docker;
 use crate::lint::engine::Wanted;
 use crate::run::Spot;
@@ -28,6 +29,16 @@ pub(crate) async fn node(call: StepCall) -> Result<Value, Fault> {
     }
     let agent = label.clone().map_or(AgentSpec::Any, AgentSpec::Label);
     on_agent(&call.core, &call.scope, Wish { agent, label, at: call.at }, body).await
+}
+
+/// `nodesByLabel 'linux'`: the label itself, for whichever machine has it is who `node` gives for it. Which others have it a run does not know.
+///
+/// Source: `NodesByLabelStep` of pipeline-utility-steps.
+pub(crate) async fn nodes_by_label(call: StepCall) -> Result<Value, Fault> {
+    let label = call.args.text("label")?;
+    let found = if label.trim().is_empty() { Vec::new() } else { vec![values::text(label.trim())] };
+    call.say(&format!("Found a total of {} nodes with the '{label}' label", found.len()));
+    Ok(Value::list(found))
 }
 
 /// `withDockerContainer('image') { … }`: the same files in a container.

@@ -1,7 +1,9 @@
-//! `tool`: where a program's home is. Cofferdam installs none; what the place has is what there is.
+//! `tool`: where a program's home is, and `envVarsForTool`: what finds it there. Cofferdam installs none; what the run was told of, or else what
+//! the place has, is what there is.
 
 use groovy::value::Value;
 use model::request::{Reply, Request, ShellScript};
+use model::run::{InstalledTool, RunFacts};
 
 use super::{StepCall, unexpected};
 use crate::engine::fault::Fault;
@@ -41,22 +43,81 @@ case $real in */bin/*) program=$real ;; esac
 dirname "$(dirname "$program")"
 "#;
 
-/// `tool 'M3'`, `tool(name: 'jdk17', type: 'jdk')`. Its value is the home of what the place has, as if that were the installation of that
-/// name: `"${tool 'M3'}/bin/mvn"` runs. For git it is the program itself, as in Jenkins.
+/// Of a program: the variables with its home, and what its part of PATH is called. Source: `buildEnvVars` of Jenkins' installations.
+const VARIABLES: &[(&str, &[&str], &str)] = &[
+    ("mvn", &["M2_HOME", "MAVEN_HOME"], "MAVEN"),
+    ("java", &["JAVA_HOME"], "JDK"),
+    ("ant", &["ANT_HOME"], "ANT"),
+    ("gradle", &["GRADLE_HOME"], "GRADLE"),
+    ("groovy", &["GROOVY_HOME"], "GROOVY"),
+    ("node", &["NODEJS_HOME"], "NODEJS"),
+    ("go", &["GOROOT"], "GOROOT_BIN"),
+    ("sonar-scanner", &["SONAR_RUNNER_HOME"], "SONAR"),
+];
+
+/// `tool 'M3'`, `tool(name: 'jdk17', type: 'jdk')`. Its value is the folder that the run was told of, or else the home of what the place has, as if
+/// that were the installation of that name: `"${tool 'M3'}/bin/mvn"` runs. For git it is the program itself, as in Jenkins.
 ///
 /// Source: `ToolStep` of workflow-basic-steps.
 pub(crate) async fn tool(call: StepCall) -> Result<Value, Fault> {
     let node = call.node()?;
-    let name = call.args.text("name")?;
-    let kind = call.args.opt_text("type")?.unwrap_or_default();
+    let (kind, name) = (call.args.opt_text("type")?.unwrap_or_default(), call.args.text("name")?);
+    if let Some(InstalledTool { folder, .. }) = installed(&call.core.facts, &kind, &name) {
+        let there = Request::FileExists { job: node.job, path: folder.clone() };
+        if let Reply::Bool(false) = call.ask(there).await? {
+            call.say(&format!("WARNING: the tool ‘{name}’ is not here: there is no {folder}"));
+        }
+        return Ok(values::text(folder));
+    }
+    home(&call, &kind, &name).await.map(|home| values::text(&home))
+}
+
+/// `withEnv(envVarsForTool(toolId: 'maven', toolVersion: 'M3')) { … }`: a list of `NAME=value`.
+///
+/// Source: `EnvVarsForToolStep` of pipeline-model-definition.
+pub(crate) async fn variables(call: StepCall) -> Result<Value, Fault> {
+    let (kind, name) = (call.args.text("toolId")?, call.args.text("toolVersion")?);
+    let program = program_of(&kind, &name).unwrap_or_default();
+    let folder = match installed(&call.core.facts, &kind, &name) {
+        Some(tool) => tool.folder.clone(),
+        None => home(&call, &kind, &name).await?,
+    };
+    Ok(Value::list(variables_of(program, &folder).iter().map(|pair| values::text(pair)).collect()))
+}
+
+/// The tool of that name that the run was told of; an empty kind is any.
+pub(crate) fn installed<'f>(facts: &'f RunFacts, kind: &str, name: &str) -> Option<&'f InstalledTool> {
+    let program = |kind: &str| program_of(kind, "");
+    let is_same = |of: &str| kind.is_empty() || of == kind || (program(of).is_some() && program(of) == program(kind));
+    let mut named = facts.tools.iter().filter(|tool| tool.name == name);
+    let of_kind = named.clone().find(|tool| !tool.kind.is_empty() && is_same(&tool.kind));
+    of_kind.or_else(|| named.find(|tool| tool.kind.is_empty()))
+}
+
+fn variables_of(program: &str, folder: &str) -> Vec<String> {
+    if folder == "git" {
+        return Vec::new();
+    }
+    match VARIABLES.iter().find(|(of, ..)| *of == program) {
+        Some((_, homes, part)) => {
+            let homes = homes.iter().map(|home| format!("{home}={folder}"));
+            homes.chain([format!("PATH+{part}={folder}/bin")]).collect()
+        }
+        // Where such a tool has its programs nobody says.
+        None => vec![format!("PATH+TOOL={folder}/bin:{folder}")],
+    }
+}
+
+/// The home of what the place has.
+async fn home(call: &StepCall, kind: &str, name: &str) -> Result<String, Fault> {
+    let node = call.node()?;
     let none = || Fault::abort(format!("No tool named {name} found"));
-    let Some(program) = program_of(&kind, &name) else {
-        let hint =
-            "Cofferdam installs no tools, and this name does not say which program it is: give the tool's `type`";
+    let Some(program) = program_of(kind, name) else {
+        let hint = "Cofferdam installs no tools, and this name does not say which program it is: give the tool's `type`, or say where it is (--tool)";
         return Err(none().with_hint(hint));
     };
     if program == "git" {
-        return Ok(values::text(program));
+        return Ok(program.to_owned());
     }
     let script = ShellScript {
         text: FIND.replace("PROGRAM", program),
@@ -67,10 +128,11 @@ pub(crate) async fn tool(call: StepCall) -> Result<Value, Fault> {
         encoding: None,
     };
     match call.ask(Request::Exec { job: node.job, step: call.id, script }).await? {
-        Reply::Exited { code: 0, stdout, .. } => Ok(values::text(stdout.unwrap_or_default().trim_end())),
+        Reply::Exited { code: 0, stdout, .. } => Ok(stdout.unwrap_or_default().trim_end().to_owned()),
         Reply::Exited { .. } => {
-            let hint =
-                format!("Cofferdam installs no tools, and there is no `{program}` here: use an image that has it");
+            let hint = format!(
+                "Cofferdam installs no tools, and there is no `{program}` here: use an image that has it, or say where it is (--tool)"
+            );
             Err(none().with_hint(hint))
         }
         reply => Err(unexpected(&reply)),

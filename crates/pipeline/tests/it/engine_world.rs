@@ -15,6 +15,7 @@ use model::request::{
     AgentSpec, Allocated, DigestAlgorithm, Failure, FailureKind, FileSet, FoundFile, Question, Reply, Request,
     ShellScript,
 };
+use model::run::InstalledTool;
 use model::test_result::TestCounts;
 use pipeline::conformance::{Fixture, HeldCredential, ant_matches};
 use pipeline::engine::{Engine, Output, RunEnd, RunInput};
@@ -99,7 +100,8 @@ impl World {
 
     /// Runs a definition to its end. `Err`: it was rejected.
     pub fn run(self, source: &str) -> Result<Ran, Vec<String>> {
-        let facts = self.fixture.facts.clone();
+        let mut facts = self.fixture.facts.clone();
+        facts.tools.extend(self.tools());
         self.run_input(RunInput {
             source: source.to_owned(),
             file_name: "Jenkinsfile".to_owned(),
@@ -355,6 +357,16 @@ impl World {
         }
         let own = if folder.exists() { format!("{}:", folder.display()) } else { String::new() };
         format!("{own}/usr/local/bin:/usr/bin:/bin")
+    }
+
+    /// The tools of the fixture, each in a folder of its own.
+    fn tools(&self) -> Vec<InstalledTool> {
+        let tools = self.fixture.tools.iter().map(|(name, program, text)| {
+            let folder = self.root.path().join("tools").join(name);
+            executable(&folder.join("bin").join(program), text);
+            InstalledTool { name: name.clone(), kind: String::new(), folder: folder.display().to_string() }
+        });
+        tools.collect()
     }
 
     fn allocate(&mut self, job: JobId, agent: &AgentSpec) -> Allocated {

@@ -15,6 +15,7 @@ mod engine_pods;
 mod engine_properties;
 mod engine_scripts;
 mod engine_steps;
+mod engine_tools;
 mod engine_utility;
 mod engine_world;
 mod engine_yardstick;

@@ -63,10 +63,10 @@ impl Keeper {
             }
             Ok(found) => {
                 let times = times_of_tag(&self.run.facts, found.tagged_at);
-                let env = || self.run.facts.env.iter().cloned().chain(times.iter().cloned()).collect();
-                let libraries = self.config().await?.map(|config| config.implicit_libraries()).unwrap_or_default();
-                let is_new = !times.is_empty() || libraries != self.run.facts.libraries;
-                let facts = is_new.then(|| RunFacts { env: env(), libraries, ..self.run.facts.clone() });
+                let none = || RunFacts { libraries: Vec::new(), tools: Vec::new(), ..self.run.facts.clone() };
+                let mut facts = self.config().await?.map_or_else(none, |config| config.facts_of(&self.run.facts));
+                facts.env.extend(times);
+                let facts = (facts != self.run.facts).then_some(facts);
                 self.app.store.set_definition(self.run.id, &found, facts.as_ref(), self.app.now()).await?;
                 match (&self.run.merge, &found.tree) {
                     (Some(_), Some(_)) if !is_rerun(&self.run.facts) => self.known_already().await,

@@ -177,3 +177,26 @@ async fn a_question_is_answered_on_the_page() {
     assert!(place.log(id).await.contains("Approved by dev\n") && place.log(id).await.contains("to prod"));
     assert_eq!(form(&dev, "proceed=true").await, 404, "it is answered");
 }
+
+/// Where its tools are a project says. What has no folder is refused.
+#[tokio::test]
+async fn a_run_is_told_of_tools() {
+    let place = Place::new().await;
+    let config = |tool: Value| json!({ "source": { "folder": "/nowhere" }, "tools": [tool] });
+    let wrong = config(json!({ "name": "M3", "folder": "maven" })).to_string();
+    let token = std::fs::read_to_string(place.folder.path().join("token")).unwrap();
+    let (status, refused) = place.as_who(token.trim(), "PUT", "/api/v1/projects/app", &wrong).await;
+    assert!(status == 400 && refused.to_string().contains("a folder that begins with `/`"), "{status} {refused}");
+    let tool = json!({ "name": "M3", "kind": "maven", "folder": "/opt/maven" });
+    place.ask("PUT", "/api/v1/projects/app", config(tool)).await;
+    let key = place.enrol("one").await;
+    let run = place.trigger().await;
+    let mut agent = place.agent(&key, &[]).await;
+    let lease = agent.take("node { sh \"${tool 'M3'}/bin/mvn\" }").await;
+    let asked = agent.work(is_exec).await;
+    let ToAgent::Perform { id, .. } = &asked else { panic!() };
+    assert!(format!("{asked:?}").contains("/opt/maven/bin/mvn"), "{asked:?}");
+    agent.answer(lease, *id, Reply::Exited { code: 0, stdout: None, limit: None }).await;
+    agent.give_back(lease).await;
+    assert_eq!(place.wait_for_end(run).await["outcome"], "SUCCESS");
+}

@@ -7,6 +7,7 @@
 //! Start reading at [`Performer`].
 
 mod address;
+mod archives;
 mod artifacts;
 pub mod below;
 mod blueprint;

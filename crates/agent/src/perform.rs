@@ -22,7 +22,7 @@ use crate::hurry::Hurry;
 use crate::job::{Job, Maker};
 use crate::remote::ServerFiles;
 use crate::stash::{Stashes, passed_over};
-use crate::{artifacts, exec, files, terminal, test_report};
+use crate::{archives, artifacts, exec, files, terminal, test_report};
 
 /// Performs the requests of one run on one host. All calls may be under way at once.
 pub struct Performer {
@@ -207,6 +207,16 @@ impl Performer {
             Request::Delete { job, paths } => files::delete_all(&*self.at(job).await?, &paths).await,
             Request::Digest { job, path, algorithm } => files::digest(&*self.at(job).await?, &path, algorithm).await,
             Request::Touch { job, path, time_ms } => files::touch(&*self.at(job).await?, &path, time_ms).await,
+            Request::Pack { job, files, archive, format, overwrite } => {
+                let (reply, notes) = archives::pack(&*self.at(job).await?, files, archive, format, overwrite).await?;
+                self.say(notes).await;
+                Ok(reply)
+            }
+            Request::Unpack { job, archive, format, files, purpose } => {
+                let (reply, notes) = archives::unpack(&*self.at(job).await?, archive, format, files, purpose).await?;
+                self.say(notes).await;
+                Ok(reply)
+            }
             Request::MakeDir { job, path } => files::make_dir(&*self.at(job).await?, &path).await,
             Request::Stash { job, name, files, allow_empty } => {
                 let job = self.at(job).await?;

@@ -5,6 +5,7 @@
 
 pub mod added_step;
 pub mod annotation;
+pub mod archive;
 pub mod build;
 pub mod change;
 pub mod credential;
@@ -16,6 +17,7 @@ pub mod limits;
 pub mod outcome;
 pub mod planning;
 pub mod properties;
+pub mod question;
 pub mod request;
 pub mod resources;
 pub mod run;

@@ -19,6 +19,8 @@ pub const MAX_FRAME_BYTES: usize = (256 * KIB) as usize;
 pub const MAX_CAPTURE_BYTES: usize = (32 * MIB) as usize;
 /// Most files that one look finds: an answer travels as a whole, and is kept.
 pub const MAX_FOUND_FILES: u64 = 50_000;
+/// Most files that one step names in the log, each with a line of its own: an archive may have a million.
+pub const MAX_NAMED_FILES: u64 = 1_000;
 /// Longest name of a stash, in bytes.
 pub const MAX_STASH_NAME_BYTES: usize = 500;
 /// Most stashes of a run.

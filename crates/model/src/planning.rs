@@ -4,7 +4,7 @@
 use crate::build::Built;
 use crate::library::{Library, LibraryPlace, LibraryWish};
 use crate::outcome::Outcome;
-use crate::request::{AgentSpec, Allocated, DockerSpec, Reply, Request};
+use crate::request::{AgentSpec, Allocated, DockerSpec, Reply, Request, Unpacked};
 use crate::test_result::TestCounts;
 
 /// Requests after which a definition is taken to wait for something that only a real run brings.
@@ -28,7 +28,8 @@ pub fn reply(request: &Request) -> Reply {
         Request::Checkout { .. } => Reply::CheckedOut(Vec::new()),
         Request::ReadFile { .. } | Request::ReadTrusted { .. } => Reply::Text(String::new()),
         Request::FileExists { .. } => Reply::Bool(true),
-        Request::Stash { .. } | Request::Archive { .. } => Reply::Count(1),
+        Request::Stash { .. } | Request::Archive { .. } | Request::Pack { .. } => Reply::Count(1),
+        Request::Unpack { .. } => Reply::Unpacked(Unpacked::default()),
         Request::FindFiles { .. } => Reply::Found(Vec::new()),
         Request::Digest { .. } => Reply::Text(String::new()),
         Request::TestReport { .. } => {

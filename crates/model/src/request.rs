@@ -5,7 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::archive::{ArchiveFormat, Unpacked, Unpacking};
 use crate::build::{BuildWish, Built};
+pub use crate::question::{Parameter, Question};
+
 use crate::change::Change;
 use crate::credential::{Credential, CredentialWish};
 use crate::ids::{JobId, StepId};
@@ -229,6 +232,32 @@ pub enum Request {
     },
     /// Start a run of another project. Reply: [`Reply::Built`].
     Build(BuildWish),
+    /// Pack files into an archive; what links lead to is packed in their place. Reply: [`Reply::Count`].
+    Pack {
+        /// Where.
+        job: JobId,
+        /// Which.
+        files: FileSet,
+        /// Absolute path of the archive.
+        archive: String,
+        /// What it becomes.
+        format: ArchiveFormat,
+        /// Replace a file that is there.
+        overwrite: bool,
+    },
+    /// Take an archive apart. Reply: [`Reply::Unpacked`].
+    Unpack {
+        /// Where.
+        job: JobId,
+        /// Absolute path of the archive.
+        archive: String,
+        /// What it is.
+        format: ArchiveFormat,
+        /// The folder that its files belong into, and which of them.
+        files: FileSet,
+        /// What for.
+        purpose: Unpacking,
+    },
 }
 
 /// How a digest is computed.
@@ -277,7 +306,9 @@ impl Request {
             | Request::FindFiles { job, .. }
             | Request::Delete { job, .. }
             | Request::Digest { job, .. }
-            | Request::Touch { job, .. } => Some(*job),
+            | Request::Touch { job, .. }
+            | Request::Pack { job, .. }
+            | Request::Unpack { job, .. } => Some(*job),
             Request::Credential(wish) => wish.file.as_ref().map(|file| file.job),
             Request::Sleep { .. }
             | Request::Now
@@ -290,69 +321,10 @@ impl Request {
     }
 }
 
-/// What people are asked by `input`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Question {
-    /// Its name in the definition; unique there, if its author wants that.
-    pub id: String,
-    /// What is asked.
-    pub message: String,
-    /// What a yes is called.
-    pub ok: String,
-    /// Who may answer, beside administrators; nobody named: whoever may answer at all.
-    pub submitters: Vec<String>,
-    /// What else is to be said.
-    pub parameters: Vec<Parameter>,
-}
-
-/// A value that somebody is asked for.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Parameter {
-    /// Its name.
-    pub name: String,
-    /// For people.
-    pub description: String,
-    /// What it is where nothing is said.
-    pub default: String,
-    /// It is one of these; none: any text.
-    pub choices: Vec<String>,
-    /// What is said of it is shown to nobody: a password.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub is_hidden: bool,
-}
-
 /// Whether a stash may have this name: it is data, and no part of a path, but reads like none either.
 pub fn is_stash_name(name: &str) -> bool {
     let is_strange = |c: char| matches!(c, '/' | '\\') || c.is_control();
     (1..=MAX_STASH_NAME_BYTES).contains(&name.len()) && !name.starts_with('.') && !name.contains(is_strange)
-}
-
-impl Question {
-    /// Of what was said, what is shown to nobody.
-    pub fn confided<'a>(&'a self, said: &'a [(String, String)]) -> impl Iterator<Item = &'a str> {
-        let is_hidden = |name: &str| self.parameters.iter().any(|asked| asked.is_hidden && asked.name == name);
-        said.iter().filter(move |(name, _)| is_hidden(name)).map(|(_, value)| value.as_str())
-    }
-
-    /// What was said of each parameter, in their order, with what was not said.
-    ///
-    /// # Errors
-    /// In words: a name that was not asked for, a value that is no choice.
-    pub fn complete(&self, mut said: Vec<(String, String)>) -> Result<Vec<(String, String)>, String> {
-        let mut values = Vec::new();
-        for Parameter { name, default, choices, .. } in &self.parameters {
-            let at = said.iter().position(|(given, _)| given == name);
-            let value = at.map_or_else(|| default.clone(), |at| said.remove(at).1);
-            if !choices.is_empty() && !choices.contains(&value) {
-                return Err(format!("parameter {name} has no choice `{value}` (there is: {})", choices.join(", ")));
-            }
-            values.push((name.clone(), value));
-        }
-        match said.first() {
-            Some((name, _)) => Err(format!("no parameter {name} is asked for")),
-            None => Ok(values),
-        }
-    }
 }
 
 /// A script for a shell.
@@ -452,6 +424,8 @@ pub enum Reply {
     Changes(Option<Vec<Change>>),
     /// A run of another project.
     Built(Built),
+    /// What was in an archive.
+    Unpacked(Unpacked),
 }
 
 /// A sandbox as a pipeline sees it.

@@ -308,7 +308,12 @@ impl Init {
                 self.files().retain(|file, _| *file != path && !file.starts_with(&below));
                 self.say(&Event::Done { id, reply: FileReply::Done });
             }
-            FileOp::PutTar { .. } | FileOp::GetTar { .. } | FileOp::List { .. } | FileOp::Touch { .. } => {
+            FileOp::PutTar { .. }
+            | FileOp::GetTar { .. }
+            | FileOp::List { .. }
+            | FileOp::Touch { .. }
+            | FileOp::Pack { .. }
+            | FileOp::Unpack { .. } => {
                 let error = OperationError::new("the fake moves no tar streams", libc::ENOSYS);
                 self.say(&Event::Failed { id, error });
             }

@@ -210,7 +210,7 @@ fn is_asked_of_programs(request: &Request) -> bool {
     match request {
         Request::Exec { script, .. } => script.capture,
         Request::ReadFile { .. } | Request::FileExists { .. } => true,
-        Request::FindFiles { .. } | Request::Digest { .. } => true,
+        Request::FindFiles { .. } | Request::Digest { .. } | Request::Unpack { .. } => true,
         _ => false,
     }
 }

@@ -85,6 +85,44 @@ fn artifacts_are_kept_and_links_are_not() {
 }
 
 #[test]
+fn archives_are_made_and_taken_apart_inside() {
+    if !sandboxes_work() {
+        return;
+    }
+    let project = Project::steps(
+        "sh 'mkdir -p in/x; echo A > in/a.txt; echo B > in/x/b.txt; chmod 755 in/a.txt'
+        zip zipFile: 'out.zip', dir: 'in', archive: true
+        unzip zipFile: 'out.zip', dir: 'to', glob: '**/b.txt'
+        tar file: 'out.tgz', dir: 'in'
+        untar file: 'out.tgz', dir: 'of-tar'
+        sh 'cat to/x/b.txt; ls to; ls -l of-tar/a.txt'
+        script {
+            def read = unzip zipFile: 'out.zip', read: true, quiet: true
+            echo \"read ${read.keySet()} ${read['a.txt'].trim()} ${unzip(zipFile: 'out.zip', test: true)} ${untar(file: 'out.zip', test: true)}\"
+            try { zip 'out.zip' } catch (IOException e) { echo \"caught ${e.message}\" }
+        }
+        sh 'printf x > ../outside; tar -cPf bad.tar ../outside'
+        untar file: 'bad.tar', dir: 'to'",
+    );
+    let ran = project.run(&[]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    for line in [
+        "Compressed 2 entries.",
+        "Extracting: x/b.txt -> /workspace/",
+        "Extracted: 1 files",
+        "-rwxr-xr-x",
+        "read [a.txt, x/b.txt] A true false",
+        "ERROR: ",
+        "/out.zip exists.",
+        "/to/../outside is out of bounds!",
+    ] {
+        assert!(ran.stdout.contains(line), "`{line}` is not in:\n{}", ran.stdout);
+    }
+    let archived = std::fs::read(project.path().join(".cofferdam/artifacts/out.zip")).unwrap();
+    assert!(archived.starts_with(b"PK"));
+}
+
+#[test]
 fn outcomes_have_their_codes() {
     check("unstable('meh')", 3, &["meh", "UNSTABLE"]);
     check("error 'broken'", 1, &["broken", "FAILURE"]);

@@ -1,5 +1,5 @@
-//! Sends the files of a set as a tar stream. Links are sent as links; what is no file, or cannot be read, is named in the
-//! reply. A file that changes while it is read keeps the size that was announced.
+//! Sends the files of a set as a tar stream, or puts them into an archive. Links are sent as links, but an archive has what they lead to;
+//! what is no file, or cannot be read, is named in the reply. A file that changes while it is read keeps the size that was announced.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read};
@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use tar::{Builder, EntryType, Header};
 use wire::init::{FileReply, OperationError, Skipped, TarLimits};
 
+use super::pack::Archive;
 use super::{failed, limit_error, reason, skip};
 use crate::ant::{Name, Patterns};
 
@@ -43,9 +44,10 @@ struct Get<'a> {
 }
 
 /// What is made of the files.
-enum Out {
+pub(super) enum Out {
     Tar(Builder<BufWriter<File>>),
     List(BufWriter<File>, Listed),
+    Archive(Box<Archive>),
 }
 
 /// What is in a list.
@@ -67,7 +69,7 @@ pub(super) fn list(files: &FileSet, listed: Listed, most: u64, output: File) -> 
     get(files, TarLimits { bytes: u64::MAX, entries: most }, Out::List(list, listed))
 }
 
-fn get(files: &FileSet, limits: TarLimits, out: Out) -> Result<FileReply, OperationError> {
+pub(super) fn get(files: &FileSet, limits: TarLimits, out: Out) -> Result<FileReply, OperationError> {
     let mut get = Get {
         files,
         patterns: Patterns::new(files),
@@ -90,6 +92,7 @@ fn get(files: &FileSet, limits: TarLimits, out: Out) -> Result<FileReply, Operat
     let done = match out {
         Out::Tar(mut tar) => tar.finish().and_then(|()| io::Write::flush(tar.get_mut())),
         Out::List(mut list, _) => io::Write::flush(&mut list),
+        Out::Archive(archive) => archive.finish(),
     };
     done.map_err(failed("pack", &files.dir))?;
     Ok(FileReply::Got { entries, bytes, skipped })
@@ -155,6 +158,9 @@ impl Get<'_> {
             }
         };
         let kind = FileType::from_raw_mode(stat.st_mode);
+        if kind == FileType::Symlink && matches!(self.out, Out::Archive(_)) {
+            return self.look_through(level, name);
+        }
         match kind {
             FileType::Directory => {
                 if let Out::List(_, Listed { folders, is_shallow }) = self.out {
@@ -183,7 +189,7 @@ impl Get<'_> {
             return if is_folder && !listed.folders { Ok(None) } else { self.tell(&seen, is_folder).map(|()| None) };
         }
         let packed = match kind {
-            FileType::RegularFile => self.pack_file(level, name),
+            FileType::RegularFile => self.pack_file(level, name, OFlags::NOFOLLOW),
             FileType::Symlink => self.pack_link(level, name, &stat),
             _ => {
                 self.skip("not a file or link");
@@ -191,6 +197,22 @@ impl Get<'_> {
             }
         };
         packed.map(|()| None)
+    }
+
+    /// The same for a link, where what it leads to is packed.
+    fn look_through(&mut self, level: &Level, name: &[u8]) -> Result<Option<(OwnedFd, bool)>, OperationError> {
+        let target = statat(&level.fd, name, AtFlags::empty()).map(|stat| FileType::from_raw_mode(stat.st_mode));
+        match target {
+            Ok(FileType::Directory) if level.links < MAX_LINKS && self.patterns.may_hold(&self.names) => {
+                return Ok(self.open(level, name, true));
+            }
+            Ok(FileType::Directory) => {}
+            _ if !self.patterns.matches(&self.names) => {}
+            Ok(FileType::RegularFile) => self.pack_file(level, name, OFlags::empty())?,
+            Ok(_) => self.skip("not a file"),
+            Err(errno) => self.skip(io::Error::from(errno).to_string()),
+        }
+        Ok(None)
     }
 
     fn open(&mut self, level: &Level, name: &[u8], through_link: bool) -> Option<(OwnedFd, bool)> {
@@ -212,7 +234,7 @@ impl Get<'_> {
         let entry = wire::init::listing::entry(&self.path, is_folder, bytes, stat.st_mtime);
         match &mut self.out {
             Out::List(list, _) => io::Write::write_all(list, &entry).map_err(failed("list", &self.files.dir)),
-            Out::Tar(_) => Ok(()),
+            Out::Tar(_) | Out::Archive(_) => Ok(()),
         }
     }
 
@@ -233,8 +255,8 @@ impl Get<'_> {
         skip(&mut self.skipped, &self.path, reason);
     }
 
-    fn pack_file(&mut self, level: &Level, name: &[u8]) -> Result<(), OperationError> {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    fn pack_file(&mut self, level: &Level, name: &[u8], nofollow: OFlags) -> Result<(), OperationError> {
+        let flags = OFlags::RDONLY | nofollow | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let opened = openat(&level.fd, name, flags, Mode::empty()).and_then(|fd| Ok((fstat(&fd)?, fd)));
         let (stat, fd) = match opened {
             Ok(opened) => opened,
@@ -247,15 +269,22 @@ impl Get<'_> {
             self.skip("not a file or link");
             return Ok(());
         }
+        if matches!(&self.out, Out::Archive(archive) if archive.own == (stat.st_dev, stat.st_ino)) {
+            return Ok(());
+        }
         let size = u64::try_from(stat.st_size).unwrap_or(0);
         self.count(1, size)?;
-        let mut header = header(EntryType::Regular, &stat);
-        header.set_size(size);
         let mut content = Announced { file: File::from(fd), left: size, problem: None };
-        if let Out::Tar(tar) = &mut self.out {
-            tar.append_data(&mut header, bytes_path(&self.path), &mut content)
-                .map_err(failed("pack", &self.files.dir))?;
-        }
+        let packed = match &mut self.out {
+            Out::Tar(tar) => {
+                let mut header = header(EntryType::Regular, &stat);
+                header.set_size(size);
+                tar.append_data(&mut header, bytes_path(&self.path), &mut content)
+            }
+            Out::Archive(archive) => archive.add(&self.path, &stat, size, &mut content),
+            Out::List(..) => Ok(()),
+        };
+        packed.map_err(failed("pack", &self.files.dir))?;
         if let Some(problem) = content.problem {
             self.skip(problem);
         }
@@ -277,7 +306,7 @@ impl Get<'_> {
             Out::Tar(tar) => tar
                 .append_link(&mut header, bytes_path(&self.path), bytes_path(target.to_bytes()))
                 .map_err(failed("pack", &self.files.dir)),
-            Out::List(..) => Ok(()),
+            Out::List(..) | Out::Archive(_) => Ok(()),
         }
     }
 }
@@ -287,12 +316,12 @@ fn leave(levels: &mut Vec<Level>, names: &mut Vec<Name>) {
     names.pop();
 }
 
-fn bytes_path(bytes: &[u8]) -> &std::path::Path {
+pub(super) fn bytes_path(bytes: &[u8]) -> &std::path::Path {
     std::path::Path::new(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(bytes))
 }
 
 /// A header without anything of the machine: owners mean nothing elsewhere.
-fn header(kind: EntryType, stat: &Stat) -> Header {
+pub(super) fn header(kind: EntryType, stat: &Stat) -> Header {
     let mut header = Header::new_gnu();
     header.set_entry_type(kind);
     header.set_mode(stat.st_mode & 0o777);

@@ -1,8 +1,11 @@
 //! Work on files, in a process of its own, with the ids of whoever it is for, inside the sandbox.
 
 mod get;
+mod pack;
+mod place;
 mod put;
 mod remove;
+mod unpack;
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -33,6 +36,12 @@ pub(crate) fn perform(op: &FileOp, input: File, output: File) -> Result<FileRepl
             get::list(files, get::Listed { folders: *folders, is_shallow: *is_shallow }, *most, output)
         }
         FileOp::Touch { path, time_ms } => touch(path, *time_ms),
+        FileOp::Pack { files, archive, format, limits } => pack::pack(files, archive, *format, *limits),
+        FileOp::Unpack { archive, format, files, purpose, named, limits } => unpack::unpack(
+            &unpack::Order { archive, files, purpose: *purpose, named: *named, limits: *limits },
+            *format,
+            output,
+        ),
     }
 }
 

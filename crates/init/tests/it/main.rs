@@ -1,5 +1,6 @@
 //! Runs the real `cofferdam-init` as PID 1 of fresh namespaces and talks to it over its protocol.
 
+mod archives;
 mod files;
 mod host;
 mod output;

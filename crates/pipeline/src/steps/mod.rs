@@ -192,6 +192,7 @@ steps! {
     "stash" sole "name" => keep::stash;
     "step" sole "delegate" => meta::step;
     "tap" sole "testResults" => reports::keep;
+    "tar" sole "file" => utility::archives::tar;
     "testng" sole "reportFilenamePattern" => reports::keep;
     "timeout" sole "time" block true => flow::timeout;
     "timestamps" block true => meta::timestamps;
@@ -199,6 +200,8 @@ steps! {
     "touch" sole "file" => utility::files::touch;
     "unstable" sole "message" => catch::unstable;
     "unstash" sole "name" => keep::unstash;
+    "untar" sole "file" => utility::archives::untar;
+    "unzip" sole "zipFile" => utility::archives::unzip;
     "validateDeclarativePipeline" sole "path" => files::validate;
     "verifyMd5" => utility::digest::verify;
     "verifySha1" => utility::digest::verify;
@@ -222,6 +225,7 @@ steps! {
     "writeYaml" => utility::yaml::write_yaml;
     "ws" sole "dir" block true => folder::ws;
     "xunit" sole "tools" => xunit::xunit;
+    "zip" sole "zipFile" => utility::archives::zip;
 }
 
 /// Names of all steps that run.
@@ -317,10 +321,7 @@ pub(crate) fn call(core: &Rc<Core>, scope: &Scope, call: HostCall) -> LocalFutur
             let at = Spot { script: call.script, start: call.span.start };
             run_def(core, scope, runner, Args::of(&call, runner.sole())?, Some(at)).await
         }),
-        // `zip` is a step that does not run yet, and the name of a binding, which is told by its arguments.
-        None if core.program.catalogue().step(&call.name).is_some_and(|step| step.support == Support::Known)
-            && !describable::is_binding(&call) =>
-        {
+        None if core.program.catalogue().step(&call.name).is_some_and(|step| step.support == Support::Known) => {
             Box::pin(async move { Err(unknown::refuse(&core, &call)) })
         }
         None => {

@@ -296,6 +296,12 @@ impl World {
                 }
                 Reply::Text(String::from_utf8_lossy(&output.stdout).split(' ').next().unwrap_or_default().to_owned())
             }
+            Request::Pack { files, archive, overwrite, .. } => {
+                crate::engine_archives::pack(&files, &collect(&files), &archive, overwrite)?
+            }
+            Request::Unpack { archive, files, purpose, .. } => {
+                crate::engine_archives::unpack(&archive, &files, purpose)?
+            }
             Request::Touch { path, time_ms, .. } => {
                 let file = fs::OpenOptions::new().append(true).create(true).open(path).map_err(said)?;
                 let time = std::time::Duration::from_millis(time_ms.unwrap_or(0).unsigned_abs());

@@ -4,6 +4,7 @@ mod conformance;
 mod declarative;
 mod engine;
 mod engine_added;
+mod engine_archives;
 mod engine_checks;
 mod engine_credentials;
 mod engine_declarative;

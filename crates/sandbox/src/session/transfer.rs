@@ -1,7 +1,7 @@
 //! Files in and out of a sandbox. Init does the work inside, with the ids that are asked for; the host opens no path of a
 //! sandbox, ever.
 
-use model::request::{FileSet, FoundFile};
+use model::request::{ArchiveFormat, FileSet, FoundFile, Unpacking};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use wire::init::{Command, Event, FileOp, FileReply, FileStatus, MAX_CHUNK_BYTES, Skipped, TarLimits, User, listing};
 
@@ -24,6 +24,27 @@ pub struct TarPlace {
     /// Bounds.
     pub limits: TarLimits,
 }
+
+/// What is taken out of an archive.
+#[derive(Clone, Debug)]
+pub struct Unpack {
+    /// Absolute path of the archive.
+    pub archive: String,
+    /// What it is.
+    pub format: ArchiveFormat,
+    /// Where to, and which of its files.
+    pub files: FileSet,
+    /// What for.
+    pub purpose: Unpacking,
+    /// How many of the files that are made are named.
+    pub named: u64,
+    /// Bounds.
+    pub limits: TarLimits,
+}
+
+/// What was in an archive, as init tells it: what it made of it, or why that is not possible, and the files that it named with the content
+/// that was asked for.
+pub type InArchive = (Result<TarSummary, String>, Vec<(FoundFile, Vec<u8>)>);
 
 /// What went through a tar stream, as init tells it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,7 +74,7 @@ impl Session {
         take: impl FnMut(&[u8]) + Send,
     ) -> Result<(), SessionError> {
         let operation = self.file(user, FileOp::ReadFile { path: path.to_owned(), limit_bytes })?;
-        receive(operation, limit_bytes, take).await
+        receive(operation, limit_bytes, take).await.map(drop)
     }
 
     /// What matches a set, at most so many; in no order. `folders`: those too; `is_shallow`: nothing below the folders in the folder.
@@ -159,13 +180,52 @@ impl Session {
         }
     }
 
+    /// Packs the matching files into an archive inside, which replaces a file in its place.
+    pub async fn pack(
+        &self,
+        user: Option<User>,
+        files: FileSet,
+        archive: String,
+        format: ArchiveFormat,
+        limits: TarLimits,
+    ) -> Result<TarSummary, SessionError> {
+        match finish(self.file(user, FileOp::Pack { files, archive, format, limits })?).await? {
+            FileReply::Got { entries, bytes, skipped } => Ok(TarSummary { entries, bytes, skipped }),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Takes an archive apart inside. What is told of it is the workload's word.
+    pub async fn unpack(&self, user: Option<User>, unpack: Unpack) -> Result<InArchive, SessionError> {
+        let Unpack { archive, format, files, purpose, named, limits } = unpack;
+        let most = match purpose {
+            Unpacking::Extract { .. } => listing::most_bytes(named),
+            Unpacking::Read => limits.bytes.saturating_add(MAX_LIST_BYTES),
+            Unpacking::Test => 0,
+        };
+        let operation = self.file(user, FileOp::Unpack { archive, format, files, purpose, named, limits })?;
+        let mut list = Vec::new();
+        let done = match receive(operation, most, |piece| list.extend_from_slice(piece)).await? {
+            FileReply::Put { entries, bytes, skipped } => Ok(TarSummary { entries, bytes, skipped }),
+            FileReply::Tested { flaw: Some(flaw) } => Err(flaw),
+            FileReply::Tested { flaw: None } => Ok(TarSummary::default()),
+            _ => return Err(unexpected()),
+        };
+        let files = listing::read_with_content(&list).ok_or_else(unexpected)?;
+        Ok((done, files.into_iter().map(|(file, content)| (file, content.to_vec())).collect()))
+    }
+
     fn file(&self, user: Option<User>, op: FileOp) -> Result<Operation, SessionError> {
         self.link.begin(|id| Command::File { id, user, op })
     }
 }
 
 /// Takes what an operation sends, refused above so many bytes.
-async fn receive(mut operation: Operation, limit: u64, mut take: impl FnMut(&[u8]) + Send) -> Result<(), SessionError> {
+async fn receive(
+    mut operation: Operation,
+    limit: u64,
+    mut take: impl FnMut(&[u8]) + Send,
+) -> Result<FileReply, SessionError> {
     let mut received = 0u64;
     loop {
         match operation.next().await? {
@@ -176,7 +236,7 @@ async fn receive(mut operation: Operation, limit: u64, mut take: impl FnMut(&[u8
                 }
                 take(&data);
             }
-            Event::Done { .. } => return Ok(()),
+            Event::Done { reply, .. } => return Ok(reply),
             Event::Failed { error, .. } => return Err(error.into()),
             _ => {}
         }

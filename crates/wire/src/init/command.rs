@@ -1,7 +1,7 @@
 //! What a host asks of init.
 
 use model::ids::ExecId;
-use model::request::FileSet;
+use model::request::{ArchiveFormat, FileSet, Unpacking};
 use serde::{Deserialize, Serialize};
 
 use crate::blob::Blob;
@@ -249,6 +249,34 @@ pub enum FileOp {
         path: String,
         /// Milliseconds since 1970; `None`: now.
         time_ms: Option<i64>,
+    },
+    /// Pack the matching files into an archive, which replaces a file in its place; what links lead to is packed in their place.
+    /// On an error there is none. Done: `Got`.
+    Pack {
+        /// Which files; names in the archive are relative to its folder.
+        files: FileSet,
+        /// Where the archive is made.
+        archive: String,
+        /// What it becomes.
+        format: ArchiveFormat,
+        /// What to pack at most.
+        limits: TarLimits,
+    },
+    /// Take an archive apart. Nothing is written outside of the folder of the set, whatever its names or links on the way say. Sends the
+    /// first files that it made, or all with their content (see [`super::listing`]), in `Data`. Done: `Put`, or `Tested`.
+    Unpack {
+        /// Which.
+        archive: String,
+        /// What it is.
+        format: ArchiveFormat,
+        /// Where to, and which of its files.
+        files: FileSet,
+        /// What for.
+        purpose: Unpacking,
+        /// How many of the files that were made are named.
+        named: u64,
+        /// What to accept: content as it is unpacked.
+        limits: TarLimits,
     },
 }
 

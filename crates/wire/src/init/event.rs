@@ -160,6 +160,11 @@ pub enum FileReply {
         /// What matched but could not be read.
         skipped: Skipped,
     },
+    /// An archive was looked through.
+    Tested {
+        /// Why it cannot be taken apart.
+        flaw: Option<String>,
+    },
 }
 
 /// Files that an operation passed over.
@@ -203,7 +208,7 @@ pub enum FileKind {
 
 /// Why an operation failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-#[error("{operation}: {}", describe(*errno))]
+#[error("{operation}{}", describe(*errno))]
 pub struct OperationError {
     /// What was tried, with its object (`open /a/b`).
     pub operation: String,
@@ -224,5 +229,5 @@ impl OperationError {
 }
 
 fn describe(errno: i32) -> String {
-    if errno == 0 { "not possible".to_owned() } else { std::io::Error::from_raw_os_error(errno).to_string() }
+    if errno == 0 { String::new() } else { format!(": {}", std::io::Error::from_raw_os_error(errno)) }
 }

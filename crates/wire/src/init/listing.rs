@@ -23,17 +23,33 @@ pub fn entry(path: &[u8], is_folder: bool, bytes: u64, modified_s: i64) -> Vec<u
 pub fn read(mut list: &[u8]) -> Option<Vec<FoundFile>> {
     let mut files = Vec::new();
     while !list.is_empty() {
-        let end = list.iter().take(MAX_HEAD_BYTES).position(|byte| *byte == b'\n')?;
-        let mut numbers = std::str::from_utf8(&list[..end]).ok()?.split(' ');
-        let is_folder = numbers.next()? == "1";
-        let bytes = numbers.next()?.parse().ok()?;
-        let modified_s = numbers.next()?.parse().ok()?;
-        let length: usize = numbers.next()?.parse().ok().filter(|length| *length <= MAX_PATH_BYTES)?;
-        let path = list.get(end + 1..)?.get(..length)?;
-        files.push(FoundFile { path: String::from_utf8_lossy(path).into_owned(), is_folder, bytes, modified_s });
-        list = &list[end + 1 + length..];
+        files.push(next(&mut list)?);
     }
     Some(files)
+}
+
+/// All files of a list in which the content of each, as many bytes as its entry says, follows its path; `None`: it is none.
+pub fn read_with_content(mut list: &[u8]) -> Option<Vec<(FoundFile, &[u8])>> {
+    let mut files = Vec::new();
+    while !list.is_empty() {
+        let file = next(&mut list)?;
+        let (content, rest) = list.split_at_checked(usize::try_from(file.bytes).ok()?)?;
+        files.push((file, content));
+        list = rest;
+    }
+    Some(files)
+}
+
+fn next(list: &mut &[u8]) -> Option<FoundFile> {
+    let end = list.iter().take(MAX_HEAD_BYTES).position(|byte| *byte == b'\n')?;
+    let mut numbers = std::str::from_utf8(&list[..end]).ok()?.split(' ');
+    let is_folder = numbers.next()? == "1";
+    let bytes = numbers.next()?.parse().ok()?;
+    let modified_s = numbers.next()?.parse().ok()?;
+    let length: usize = numbers.next()?.parse().ok().filter(|length| *length <= MAX_PATH_BYTES)?;
+    let (path, rest) = list.get(end + 1..)?.split_at_checked(length)?;
+    *list = rest;
+    Some(FoundFile { path: String::from_utf8_lossy(path).into_owned(), is_folder, bytes, modified_s })
 }
 
 #[cfg(test)]
@@ -49,6 +65,19 @@ mod tests {
         assert_eq!(read(b""), Some(Vec::new()));
         for bad in [&list[..list.len() - 1], b"0 1 2\n", b"0 1 2 99999999\nx", b"\xff\xff"] {
             assert_eq!(read(bad), None);
+        }
+    }
+
+    #[test]
+    fn content_follows_each_path() {
+        let list = [&entry(b"a", false, 2, 0)[..], b"hi", &entry(b"b", false, 0, 0)].concat();
+        let files = read_with_content(&list).unwrap();
+        assert_eq!(
+            files.iter().map(|(file, content)| (&*file.path, *content)).collect::<Vec<_>>(),
+            [("a", &b"hi"[..]), ("b", b"")]
+        );
+        for bad in [&entry(b"a", false, 2, 0)[..], &entry(b"a", false, u64::MAX, 0)] {
+            assert_eq!(read_with_content(bad), None);
         }
     }
 }

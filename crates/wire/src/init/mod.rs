@@ -30,7 +30,7 @@ pub use command::{SignalTarget, TarLimits};
 pub use event::{Event, Exit, FileKind, FileReply, FileStatus, OperationError, Skipped, Status, Stream, Usage};
 
 /// Version of these messages; both sides must have the same. It rises with every change of a message.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// Bytes that may be under way for one operation and direction.
 pub const WINDOW_BYTES: u32 = 256 * 1024;
 /// Largest piece of data in one message: leaves room in a frame for the rest of the message.

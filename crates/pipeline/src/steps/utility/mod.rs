@@ -3,6 +3,7 @@
 //! What a file says is hostile: all of it is read here, in the engine's own process, as text of a bounded size that makes a bounded
 //! number of values.
 
+pub(crate) mod archives;
 pub(crate) mod csv;
 pub(crate) mod digest;
 pub(crate) mod files;

@@ -7,7 +7,7 @@ use model::event::{Event, LogSource};
 use model::ids::StepId;
 use model::limits::{MAX_CAPTURE_BYTES, TERM_GRACE};
 use model::request::{Reply, ShellScript};
-use sandbox::session::{Output, Running, SessionError};
+use sandbox::session::{Appending, Output, Running, SessionError};
 use sandbox::{EndCause, Ended, LimitKind, LimitMet};
 use tokio::sync::{mpsc, oneshot};
 use wire::init::{ExecSpec, OutputMode, Stream};
@@ -21,14 +21,14 @@ use crate::quota::Quota;
 /// Processes that there is to be room for after a step.
 const ROOM: usize = 8;
 
-/// Runs a script. `cancelled` resolves when the pipeline no longer wants it; in a hurry its processes get no time to end.
+/// Runs a script. `cancelled` resolves when the pipeline no longer wants it; in a hurry its processes get no time to end. What is logged of
+/// its output goes into `copies`, too.
 pub async fn run(
     job: &Job,
     step: StepId,
     script: ShellScript,
-    events: &mpsc::Sender<Event>,
-    cancelled: &mut oneshot::Receiver<()>,
-    hurry: &Hurry,
+    copies: Vec<(String, Appending)>,
+    (events, cancelled, hurry): (&mpsc::Sender<Event>, &mut oneshot::Receiver<()>, &Hurry),
 ) -> Result<Reply, Trouble> {
     if let Some(label) = script.encoding.as_deref()
         && Encoding::for_label(label.as_bytes()).is_none()
@@ -69,6 +69,7 @@ pub async fn run(
         Err(error) => return Err(died(job, error.into()).await),
     };
     let mut sink = Sink::new(step, events, &script, &job.log);
+    sink.copies = copies;
     let mut was_cancelled = false;
     let mut drained = Ok(());
     tokio::select! {
@@ -94,6 +95,7 @@ pub async fn run(
         Ok(exit) => exit,
         Err(error) => return Err(died(job, error.into()).await),
     };
+    let copied = sink.finish_copies().await;
     let lost = sink.lost;
     let stdout = sink.finish().await;
     // Nobody waits for that: the next step has a folder of its own, and the sandbox may end before.
@@ -120,6 +122,13 @@ pub async fn run(
         && met.is_empty()
         && let Some(text) = near_memory_limit(job, exit.usage.max_rss_kib << 10).await
     {
+        let _ = events.send(Event::Log { step: Some(step), stage: None, source: LogSource::System, text }).await;
+    }
+    if let Err(trouble) = copied {
+        if code == 0 {
+            return Err(trouble);
+        }
+        let text = trouble.0.message;
         let _ = events.send(Event::Log { step: Some(step), stage: None, source: LogSource::System, text }).await;
     }
     if code == 0 && lost {
@@ -199,6 +208,8 @@ struct Sink<'a> {
     quota: &'a Quota,
     /// Captured output was cut.
     lost: bool,
+    /// Files that have what is logged, as it came.
+    copies: Vec<(String, Appending)>,
 }
 
 impl<'a> Sink<'a> {
@@ -214,6 +225,7 @@ impl<'a> Sink<'a> {
             encoding,
             quota,
             lost: false,
+            copies: Vec::new(),
         }
     }
 
@@ -255,6 +267,10 @@ impl<'a> Sink<'a> {
                 LogSource::Stderr
             }
         };
+        for (_, file) in &mut self.copies {
+            // Its end says what went wrong.
+            let _ = file.send(data).await;
+        }
         for line in lines {
             self.log(source, line).await;
         }
@@ -262,6 +278,16 @@ impl<'a> Sink<'a> {
 
     async fn log(&self, source: LogSource, text: String) {
         let _ = self.events.send(Event::Log { step: Some(self.step), stage: None, source, text }).await;
+    }
+
+    /// All that was copied is written; the first file that is not says why.
+    async fn finish_copies(&mut self) -> Result<(), Trouble> {
+        let mut done = Ok(());
+        for (path, file) in self.copies.drain(..) {
+            let written = file.finish().await;
+            done = done.and(written.map_err(|error| Trouble::workload(format!("tee: cannot write {path}: {error}"))));
+        }
+        done
     }
 
     async fn say(&self, text: &str) {

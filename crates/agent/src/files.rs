@@ -36,6 +36,14 @@ pub async fn write(job: &Job, path: &str, text: &str, encoding: Option<&str>) ->
     Ok(Reply::Done)
 }
 
+/// Writes at the end of a file.
+pub async fn append(job: &Job, path: &str, text: &str) -> Result<Reply, Trouble> {
+    let mut file = job.session.append_file(Some(job.user.clone()), path, 0o644)?;
+    file.send(text.as_bytes()).await?;
+    file.finish().await?;
+    Ok(Reply::Done)
+}
+
 /// Whether something is there.
 pub async fn exists(job: &Job, path: &str) -> Result<Reply, Trouble> {
     Ok(Reply::Bool(job.session.stat(Some(job.user.clone()), path, true).await?.is_some()))

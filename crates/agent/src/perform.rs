@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use model::event::{Event, LogSource};
 use model::ids::{JobId, StepId};
-use model::request::{AgentSpec, DockerSpec, FileSet, GitSource, Question, Reply, Request};
+use model::request::{AgentSpec, DockerSpec, FileSet, GitSource, LogCopy, Question, Reply, Request, ShellScript};
 use model::rung::Rung;
 use sandbox::session::TarPlace;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -81,7 +81,7 @@ impl Performer {
     pub async fn perform(&self, request: Request, mut cancelled: oneshot::Receiver<()>) -> Reply {
         let done = match request {
             Request::Exec { job, step, script } => match self.at(job).await {
-                Ok(job) => exec::run(&job, step, script, &self.events, &mut cancelled, &self.hurry).await,
+                Ok(job) => self.exec(&job, step, script, &mut cancelled).await,
                 Err(trouble) => Err(trouble),
             },
             Request::Allocate { job, agent, engine, shares } => {
@@ -188,6 +188,25 @@ impl Performer {
         Ok(Reply::Done)
     }
 
+    async fn exec(
+        &self,
+        job: &Job,
+        step: StepId,
+        script: ShellScript,
+        cancelled: &mut oneshot::Receiver<()>,
+    ) -> Result<Reply, Trouble> {
+        let mut copies = Vec::new();
+        for LogCopy { job, path } in &script.copies {
+            // A job may be at another agent than the one around it.
+            let Ok(of) = self.job(*job).await else {
+                self.say(vec![format!("tee: the output of this step is not in {path}: that is another agent's")]).await;
+                continue;
+            };
+            copies.push((path.clone(), of.session.append_file(Some(of.user.clone()), path, 0o644)?));
+        }
+        exec::run(job, step, script, copies, (&self.events, cancelled, &self.hurry)).await
+    }
+
     async fn simple(&self, request: Request) -> Result<Reply, Trouble> {
         match request {
             Request::Checkout { job, step, dir, source } => {
@@ -217,6 +236,7 @@ impl Performer {
                 self.say(notes).await;
                 Ok(reply)
             }
+            Request::Append { job, path, text } => files::append(&*self.at(job).await?, &path, &text).await,
             Request::MakeDir { job, path } => files::make_dir(&*self.at(job).await?, &path).await,
             Request::Stash { job, name, files, allow_empty } => {
                 let job = self.at(job).await?;

@@ -258,6 +258,15 @@ pub enum Request {
         /// What for.
         purpose: Unpacking,
     },
+    /// Write at the end of a text file, which is made where it is missing, with its parent folders.
+    Append {
+        /// Where.
+        job: JobId,
+        /// Absolute path.
+        path: String,
+        /// What.
+        text: String,
+    },
 }
 
 /// How a digest is computed.
@@ -308,7 +317,8 @@ impl Request {
             | Request::Digest { job, .. }
             | Request::Touch { job, .. }
             | Request::Pack { job, .. }
-            | Request::Unpack { job, .. } => Some(*job),
+            | Request::Unpack { job, .. }
+            | Request::Append { job, .. } => Some(*job),
             Request::Credential(wish) => wish.file.as_ref().map(|file| file.job),
             Request::Sleep { .. }
             | Request::Now
@@ -342,6 +352,18 @@ pub struct ShellScript {
     pub capture: bool,
     /// Character set of the output; UTF-8 when absent.
     pub encoding: Option<String>,
+    /// Files that what is logged is written into as well, as it comes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub copies: Vec<LogCopy>,
+}
+
+/// A file that a log is written into as well, at its end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogCopy {
+    /// In whose sandbox it is.
+    pub job: JobId,
+    /// Absolute path.
+    pub path: String,
 }
 
 /// Files below a folder, by Ant patterns.

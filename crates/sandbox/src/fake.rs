@@ -313,7 +313,8 @@ impl Init {
             | FileOp::List { .. }
             | FileOp::Touch { .. }
             | FileOp::Pack { .. }
-            | FileOp::Unpack { .. } => {
+            | FileOp::Unpack { .. }
+            | FileOp::AppendFile { .. } => {
                 let error = OperationError::new("the fake moves no tar streams", libc::ENOSYS);
                 self.say(&Event::Failed { id, error });
             }

@@ -123,6 +123,17 @@ fn archives_are_made_and_taken_apart_inside() {
 }
 
 #[test]
+fn what_a_block_logs_is_in_a_file() {
+    check(
+        "tee('out/log.txt') { echo 'first'; sh 'set +x; echo second; echo third >&2; printf fourth' }\nsh 'echo after'
+        script { echo \"<${readFile('out/log.txt').split('\\n').join('|')}>\" }
+        tee('out') { sh 'echo to a folder' }",
+        1,
+        &["<first|+ set +x|second|third|fourth>", "to a folder", "tee: cannot write /workspace"],
+    );
+}
+
+#[test]
 fn outcomes_have_their_codes() {
     check("unstable('meh')", 3, &["meh", "UNSTABLE"]);
     check("error 'broken'", 1, &["broken", "FAILURE"]);

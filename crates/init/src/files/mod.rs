@@ -26,7 +26,10 @@ const COPY_BYTES: usize = 64 * 1024;
 pub(crate) fn perform(op: &FileOp, input: File, output: File) -> Result<FileReply, OperationError> {
     match op {
         FileOp::ReadFile { path, limit_bytes } => read_file(path, *limit_bytes, output),
-        FileOp::WriteFile { path, mode } => write_file(path, *mode, input),
+        FileOp::WriteFile { path, mode } => {
+            write_file(path, *mode, OpenOptions::new().write(true).truncate(true), input)
+        }
+        FileOp::AppendFile { path, mode } => write_file(path, *mode, OpenOptions::new().append(true), input),
         FileOp::Stat { path, follow } => stat(path, *follow),
         FileOp::MakeDir { path, mode, owner } => make_dir(path, *mode, *owner),
         FileOp::RemoveTree { path, keep_top } => remove::remove_tree(path, *keep_top),
@@ -89,12 +92,11 @@ fn read_file(path: &str, limit: u64, mut output: File) -> Result<FileReply, Oper
     if bytes > limit { Err(too_large()) } else { Ok(FileReply::Read { bytes }) }
 }
 
-fn write_file(path: &str, mode: u32, mut input: File) -> Result<FileReply, OperationError> {
+fn write_file(path: &str, mode: u32, how: &mut OpenOptions, mut input: File) -> Result<FileReply, OperationError> {
     if let Some(parent) = Path::new(path).parent() {
         make_all(parent, 0o755).map_err(failed("make the folder of", path))?;
     }
-    let mut options = OpenOptions::new();
-    let mut file = open_regular(options.write(true).create(true).truncate(true).mode(mode & 0o777), "write", path)?;
+    let mut file = open_regular(how.create(true).mode(mode & 0o777), "write", path)?;
     copy(&mut input, &mut file).map_err(failed("write", path))?;
     file.flush().map_err(failed("write", path))?;
     Ok(FileReply::Done)

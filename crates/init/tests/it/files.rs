@@ -187,3 +187,16 @@ fn a_full_disk_is_an_error_with_its_name() {
     std::process::Command::new("umount").arg(&target).status().unwrap();
     assert!(error.to_string().contains("No space left"), "{error}");
 }
+
+#[test]
+fn files_are_written_at_their_end() {
+    let Some(mut host) = Host::start(Maker::Root) else { return };
+    let dir = open_dir();
+    let path = format!("{}/new/log", dir.path().display());
+    for piece in [&b"one\n"[..], b"two"] {
+        host.file(root(), FileOp::AppendFile { path: path.clone(), mode: 0o600 }, piece).unwrap();
+    }
+    assert_eq!(std::fs::read(&path).unwrap(), b"one\ntwo");
+    assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+    assert!(host.file(root(), FileOp::AppendFile { path: "/dev/null".into(), mode: 0o600 }, b"x").is_err());
+}

@@ -24,6 +24,7 @@ pub(crate) mod report;
 pub(crate) mod requests;
 pub(crate) mod run_state;
 pub(crate) mod scope;
+mod tee;
 pub(crate) mod values;
 
 use std::cell::{Cell, RefCell};
@@ -220,6 +221,7 @@ impl Core {
         scope.note_activity();
         for line in text.strip_suffix('\n').unwrap_or(text).split('\n') {
             let text = line.strip_suffix('\r').unwrap_or(line).to_owned();
+            scope.copy_line(&text);
             self.event(Event::Log { step: scope.step, stage: scope.stage, source, text });
         }
     }

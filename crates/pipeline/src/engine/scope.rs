@@ -9,6 +9,7 @@ use model::ids::{JobId, StageId, StepId};
 use model::outcome::Outcome;
 use model::request::Allocated;
 
+use super::tee::Tee;
 use crate::steps::pods::{Pod, PodTemplate};
 
 /// The dynamic surroundings of a step.
@@ -36,6 +37,8 @@ pub(crate) struct ScopeData {
     pub(crate) depth: u32,
     /// `timeout(activity: true)` around it.
     pub(crate) activity: Option<Rc<Activity>>,
+    /// `tee` around it.
+    pub(crate) tee: Option<Rc<Tee>>,
     /// `docker.withRegistry` around it: URL and credential.
     pub(crate) registry: Option<Rc<(Option<String>, Option<String>)>>,
     /// The templates of pods around it, outermost first.

@@ -132,7 +132,9 @@ async fn exec(
         env,
         capture: output != StepOutput::Log,
         encoding: None,
+        copies: scope.copies(),
     };
+    core.write_copies(scope).await?;
     core.run.process_started(id, scope);
     let reply = core.ask(Request::Exec { job: node.job, step: id, script }).await;
     core.run.process_ended(id);

@@ -81,6 +81,7 @@ async fn run(call: &StepCall, args: &Args, program: &str, from: &str, to: &str) 
         env: [("FROM", from), ("TO", to)].map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
         capture: true,
         encoding: None,
+        copies: Vec::new(),
     };
     match call.ask(Request::Exec { job: call.node()?.job, step: call.id, script }).await? {
         Reply::Exited { code: 0, .. } => Ok(()),

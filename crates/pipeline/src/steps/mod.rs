@@ -193,6 +193,7 @@ steps! {
     "step" sole "delegate" => meta::step;
     "tap" sole "testResults" => reports::keep;
     "tar" sole "file" => utility::archives::tar;
+    "tee" sole "file" block true => text::tee;
     "testng" sole "reportFilenamePattern" => reports::keep;
     "timeout" sole "time" block true => flow::timeout;
     "timestamps" block true => meta::timestamps;
@@ -362,7 +363,10 @@ async fn run_def(core: Rc<Core>, scope: Scope, runner: Runner, args: Args, at: O
         core.say(&scope, &format!("WARNING: Unknown parameter(s) found for step '{name}': {}", unknown.join(",")));
     }
     let call = StepCall { core: Rc::clone(&core), scope: scope.with(|s| s.step = Some(id)), id, args, at };
-    let result = runner.run(call).await;
+    let result = match runner.run(call).await {
+        Ok(value) => core.write_long_copies(&scope).await.map(|()| value),
+        Err(fault) => Err(fault),
+    };
     if runner.is_block() {
         core.mark(&scope, &format!("// {name}"));
     }
@@ -402,6 +406,7 @@ impl StepCall {
 
     /// Asks the world and waits.
     pub(crate) async fn ask(&self, request: Request) -> Result<Reply, Fault> {
+        self.core.write_copies(&self.scope).await?;
         self.core.ask(request).await
     }
 

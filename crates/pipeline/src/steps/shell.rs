@@ -68,6 +68,7 @@ async fn run(call: StepCall, text: String, interpreter: Option<Vec<String>>) -> 
         env: call.core.env_for_process(&call.scope),
         capture,
         encoding: call.args.opt_text("encoding")?,
+        copies: call.scope.copies(),
     };
     call.core.run.process_started(call.id, &call.scope);
     let reply = call.ask(Request::Exec { job: node.job, step: call.id, script }).await;

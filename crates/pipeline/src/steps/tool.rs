@@ -126,6 +126,7 @@ async fn home(call: &StepCall, kind: &str, name: &str) -> Result<String, Fault> 
         env: call.core.env_for_process(&call.scope),
         capture: true,
         encoding: None,
+        copies: Vec::new(),
     };
     match call.ask(Request::Exec { job: node.job, step: call.id, script }).await? {
         Reply::Exited { code: 0, stdout, .. } => Ok(stdout.unwrap_or_default().trim_end().to_owned()),

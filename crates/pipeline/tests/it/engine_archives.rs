@@ -1,4 +1,4 @@
-//! `zip`, `unzip`, `tar`, `untar`. In the small world every archive is a tar stream, made by the host's tar.
+//! `zip`, `unzip`, `tar`, `untar`, `tee`. In the small world every archive is a tar stream, made by the host's tar.
 
 use std::path::Path;
 use std::process::Command;
@@ -99,4 +99,28 @@ fn what_goes_wrong_with_an_archive_is_an_exception() {
     steps("try { untar 'none.tgz' } catch (IOException e) { echo \"caught ${e.message}\" }")
         .is(Outcome::Success)
         .has("/none.tgz does not exist.");
+}
+
+#[test]
+fn what_is_said_is_copied_in_its_order() {
+    let ran = steps(
+        "tee('a.log') { echo 'one'; tee('b.log') { sh 'echo two; echo three >&2' }; echo 'four'; sh(script: 'echo hidden', returnStdout: true); echo 'five' }
+        echo 'after'
+        echo \"<${readFile('a.log')}> <${readFile('b.log')}>\"
+        try { tee('c.log') { echo 'kept'; error 'no' } } catch (e) { }
+        tee('c.log') { 3.times { echo 'x' * 40000 } }
+        def all = readFile('c.log')
+        echo \"${all.size()} ${all.startsWith('kept')}\"",
+    );
+    ran.is(Outcome::Success)
+        .has("<one\n+ echo two\n+ echo three\nthree\ntwo\nfour\n+ echo hidden\nfive\n>")
+        .has(" <+ echo two\n+ echo three\nthree\ntwo\n>")
+        .has("120008 true");
+    let copies = ran.requests.iter().filter_map(|request| match request {
+        Request::Exec { script, .. } => Some(script.copies.iter().map(|copy| copy.path.rsplit('/').next().unwrap())),
+        _ => None,
+    });
+    let copies: Vec<Vec<_>> = copies.map(Iterator::collect).collect();
+    assert_eq!(copies, [vec!["b.log", "a.log"], vec!["a.log"]]);
+    run("tee('x') { }").is(Outcome::Failure).has("such as: node");
 }

@@ -302,6 +302,10 @@ impl World {
             Request::Unpack { archive, files, purpose, .. } => {
                 crate::engine_archives::unpack(&archive, &files, purpose)?
             }
+            Request::Append { path, text, .. } => {
+                append(&path, text.as_bytes());
+                Reply::Done
+            }
             Request::Touch { path, time_ms, .. } => {
                 let file = fs::OpenOptions::new().append(true).create(true).open(path).map_err(said)?;
                 let time = std::time::Duration::from_millis(time_ms.unwrap_or(0).unsigned_abs());
@@ -421,6 +425,10 @@ impl World {
         if !script.capture {
             self.lines(step, LogSource::Stdout, &output.stdout);
         }
+        for copy in &script.copies {
+            append(&copy.path, &output.stderr);
+            append(&copy.path, if script.capture { b"" } else { &output.stdout });
+        }
         Reply::Exited { code: output.status.code().unwrap_or(137), stdout: script.capture.then_some(text), limit: None }
     }
 
@@ -448,6 +456,11 @@ fn executable(path: &Path, text: &str) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, text).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+fn append(path: &str, bytes: &[u8]) {
+    let file = fs::OpenOptions::new().append(true).create(true).open(path);
+    std::io::Write::write_all(&mut file.unwrap(), bytes).unwrap();
 }
 
 /// The files of a set, with their paths below its folder.

@@ -22,7 +22,7 @@ pub use error::{CloseReason, SessionError};
 pub use link::Input;
 use link::Link;
 pub use running::{Control, Output, Running};
-pub use transfer::{InArchive, TarPlace, TarSummary, Unpack};
+pub use transfer::{Appending, InArchive, TarPlace, TarSummary, Unpack};
 
 /// How long init may take to greet.
 const HELLO_PATIENCE: Duration = Duration::from_secs(10);

@@ -6,7 +6,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use wire::init::{Command, Event, FileOp, FileReply, FileStatus, MAX_CHUNK_BYTES, Skipped, TarLimits, User, listing};
 
 use super::error::SessionError;
-use super::link::Operation;
+use super::link::{Input, Operation};
 use super::{CloseReason, Session};
 
 /// Longest list of files, in bytes.
@@ -23,6 +23,25 @@ pub struct TarPlace {
     pub owner: Option<(u32, u32)>,
     /// Bounds.
     pub limits: TarLimits,
+}
+
+/// A file that is written at its end, piece by piece.
+pub struct Appending {
+    input: Input,
+    operation: Operation,
+}
+
+impl Appending {
+    /// Writes more; waits where the file system is slower. What a file that failed is given is dropped, and [`Appending::finish`] says why.
+    pub async fn send(&mut self, bytes: &[u8]) -> Result<(), SessionError> {
+        self.input.send(bytes).await
+    }
+
+    /// Resolves when all is written.
+    pub async fn finish(self) -> Result<(), SessionError> {
+        self.input.close();
+        finish(self.operation).await.map(drop)
+    }
 }
 
 /// What is taken out of an archive.
@@ -108,6 +127,12 @@ impl Session {
     ) -> Result<(), SessionError> {
         let operation = self.file(user, FileOp::WriteFile { path: path.to_owned(), mode })?;
         feed(operation, content).await.map(drop)
+    }
+
+    /// Begins to write at the end of a file, which is made where it is missing, with its parent folders.
+    pub fn append_file(&self, user: Option<User>, path: &str, mode: u32) -> Result<Appending, SessionError> {
+        let operation = self.file(user, FileOp::AppendFile { path: path.to_owned(), mode })?;
+        Ok(Appending { input: operation.input(), operation })
     }
 
     /// What is at a path; `None` where there is nothing. `follow` looks through a final symbolic link.

@@ -21,7 +21,7 @@ pub enum Command {
         /// What to run.
         spec: Box<ExecSpec>,
     },
-    /// Bytes for the standard input of a process, or the content of `WriteFile` and `PutTar`.
+    /// Bytes for the standard input of a process, or the content of `WriteFile`, `AppendFile` and `PutTar`.
     Input {
         /// Whose.
         id: ExecId,
@@ -277,6 +277,13 @@ pub enum FileOp {
         named: u64,
         /// What to accept: content as it is unpacked.
         limits: TarLimits,
+    },
+    /// Write `Input` until `CloseInput` at the end of a file, which is made where it is missing, with its parent folders. Done: `Done`.
+    AppendFile {
+        /// Which.
+        path: String,
+        /// Permissions of a new file.
+        mode: u32,
     },
 }
 

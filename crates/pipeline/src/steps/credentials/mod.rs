@@ -223,6 +223,7 @@ fn script(core: &Rc<Core>, scope: &Scope, text: &str, env: Vec<(String, String)>
         env: core.env_for_process(&scope.with_env(env)),
         capture: true,
         encoding: None,
+        copies: Vec::new(),
     };
     // A step of its own: what it is run from lies in the step's folder.
     Ok(Request::Exec { job: node.job, step: core.next_step()?, script })

@@ -24,6 +24,8 @@ use crate::config::ProjectConfig;
 use crate::http::end;
 use crate::line;
 
+/// Most runs of a project that are not over when one more is started: each of them may start others, and a herd of herds has no end.
+const MOST_UNFINISHED: u64 = 500;
 /// How often is looked where nobody has told of anything new.
 const LOOK: Duration = Duration::from_secs(5);
 
@@ -109,7 +111,10 @@ impl Keeper {
             let message = format!("build: code of trust `{}` starts no run of another project", self.run.trust.name());
             return refused(FailureKind::Policy, message, "that of protected branches does");
         }
-        if facts.depth >= MAX_RUN_DEPTH || self.started() >= MAX_BUILDS {
+        let delivery = format!("build {} {}", self.run.id, id.0);
+        // What was started before a restart is none more.
+        let is_new = !self.app.store.knows_delivery(&delivery).await?;
+        if is_new && (facts.depth >= MAX_RUN_DEPTH || self.started() >= MAX_BUILDS) {
             let message = format!("build: at most {MAX_BUILDS} runs, {MAX_RUN_DEPTH} deep, are started by one");
             return refused(FailureKind::Workload, message, "");
         }
@@ -120,6 +125,16 @@ impl Keeper {
             let hint = "a project says whose runs start it: `projects put NAME --started-by PROJECT`";
             return refused(FailureKind::Workload, message, hint);
         };
+        let counts = self.app.store.run_counts_by_project().await?;
+        let unfinished = counts.get(&project.name).map_or(0, |counts| counts.queued + counts.running);
+        if is_new && unfinished >= MOST_UNFINISHED {
+            let message = format!("build: {unfinished} runs of {} are not over, and no more are started", project.name);
+            return refused(
+                FailureKind::Workload,
+                message,
+                "wait for some of them (`wait: true`) before starting more",
+            );
+        }
         let env = branch.as_deref().map(|branch| env_of_person(&config, branch)).unwrap_or_default();
         let (revision, trust) = of_person(&self.app, project.id, &config, branch).await?;
         let description =
@@ -138,7 +153,7 @@ impl Keeper {
             reports: config.reports(),
             trust: Some(trust),
             held: held(&config, trust),
-            delivery: Some(format!("build {} {}", self.run.id, id.0)),
+            delivery: Some(delivery),
             ..NewRun::default()
         };
         match self.app.create_run(&self.actor(), &project.name, new).await {

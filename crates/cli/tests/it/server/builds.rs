@@ -79,3 +79,23 @@ fn what_is_waited_for_ends_with_the_run() {
         assert_eq!(place.run(run)["outcome"], "ABORTED", "{}", place.logs());
     }
 }
+
+/// Each of a herd may start a herd.
+#[test]
+fn a_herd_has_an_end() {
+    let Some(place) = Place::with_agent() else { return };
+    let (app, other) = (
+        Project::new("for (int i = 0; i <= 500; i++) { build job: 'other', wait: false }"),
+        Project::new("echo 'never'"),
+    );
+    place.put("app", &app);
+    // No agent has that.
+    let folder = other.path().to_str().unwrap();
+    let put = ["projects", "put", "other", "--folder", folder, "--label", "nowhere", "--started-by", "app"];
+    assert_eq!(place.ask(&put).code, 0);
+    let ran = place.ask(&["trigger", "app", "--follow"]);
+    let said = ran.stdout + &ran.stderr;
+    assert_eq!(ran.code, 1, "{said}");
+    assert!(said.contains("500 runs of other are not over, and no more are started"), "{said}");
+    assert_eq!(said.matches("waits for its turn").count(), 500);
+}

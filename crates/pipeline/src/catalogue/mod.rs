@@ -408,6 +408,13 @@ mod tests {
     }
 
     #[test]
+    fn every_condition_runs() {
+        let entries = &Catalogue::get().entries;
+        let other = entries.iter().find(|e| e.kind == Kind::When && e.support != Support::Runs);
+        assert!(other.is_none(), "the parser makes a test of each, and `WhenTest` holds them: {other:?}");
+    }
+
+    #[test]
     fn a_step_that_does_not_run_says_what_becomes_of_it() {
         let catalogue = Catalogue::get();
         for (name, support) in plugins::parse(include_str!("plugins.table")) {

@@ -77,6 +77,8 @@ pub async fn run(
         _ = &mut *cancelled => was_cancelled = true,
     }
     if was_cancelled {
+        // Whoever writes them is in the sandbox, and may have been stopped there.
+        sink.copies.clear();
         sink.say("Sending interrupt signal to process").await;
         if let Some(contained) = &job.contained {
             contained.signal(&folder, "TERM").await;
@@ -95,7 +97,14 @@ pub async fn run(
         Ok(exit) => exit,
         Err(error) => return Err(died(job, error.into()).await),
     };
-    let copied = sink.finish_copies().await;
+    let copied = tokio::select! {
+        copied = sink.finish_copies() => copied,
+        _ = &mut *cancelled, if !was_cancelled => {
+            was_cancelled = true;
+            Ok(())
+        }
+    };
+    sink.copies.clear();
     let lost = sink.lost;
     let stdout = sink.finish().await;
     // Nobody waits for that: the next step has a folder of its own, and the sandbox may end before.

@@ -8,6 +8,8 @@ use crate::outcome::Outcome;
 pub const MAX_BUILDS: usize = 1000;
 /// Most parameters of one.
 pub const MAX_BUILD_PARAMETERS: usize = 500;
+/// Most of their names and values, in bytes.
+pub const MAX_BUILD_BYTES: usize = 1 << 20;
 
 /// Which run is wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +18,9 @@ pub struct BuildWish {
     pub names: Vec<String>,
     /// Values of parameters, as text.
     pub parameters: Vec<(String, String)>,
+    /// Names of those that are shown to nobody: passwords.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hidden: Vec<String>,
     /// The reply comes when it is over; else when it is in the queue.
     pub waits: bool,
 }

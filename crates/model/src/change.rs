@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Most commits that are told of; the newest are. As many as Jenkins' git plugin keeps (`GitSCM.MAX_CHANGELOG`).
 pub const MAX_CHANGES: usize = 1024;
-/// Most that is told of them in all, in bytes: their words are their authors'.
+/// Most that is told of them in all, in bytes: their words are their authors'. More is an error, for what is left out might decide.
 pub const MAX_CHANGES_BYTES: usize = 4 << 20;
 
 /// A commit.

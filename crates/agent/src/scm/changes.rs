@@ -57,18 +57,23 @@ pub(super) async fn between(
             .await
             .map_err(|error| failed(error.to_string()))?;
     }
-    if printed.len() < MAX_CHANGES_BYTES {
-        let status = process.wait().await.map_err(ScmError::Start)?;
-        if !status.success() {
-            return Err(failed(status.to_string()));
-        }
+    // What is left out would have decided: a condition must not take it for nothing.
+    if printed.len() >= MAX_CHANGES_BYTES {
+        return Err(failed(format!(
+            "more than {} MiB are to be told of what came since {since}",
+            MAX_CHANGES_BYTES >> 20
+        )));
+    }
+    let status = process.wait().await.map_err(ScmError::Start)?;
+    if !status.success() {
+        return Err(failed(status.to_string()));
     }
     let mut changes = read(&String::from_utf8_lossy(&printed));
     changes.reverse();
     Ok(Some(changes))
 }
 
-/// Reads what is printed. Where it was cut the last commit is left out.
+/// Reads what is printed.
 fn read(printed: &str) -> Vec<Change> {
     let mut fields = printed.split('\0').peekable();
     let mut changes = Vec::new();
@@ -82,7 +87,8 @@ fn one<'a>(fields: &mut std::iter::Peekable<impl Iterator<Item = &'a str>>) -> O
     let commit = fields.next()?.trim_start().to_owned();
     let parent = fields.next()?.split(' ').next().filter(|parent| !parent.is_empty()).map(str::to_owned);
     let (author, email) = (fields.next()?.to_owned(), fields.next()?.to_owned());
-    let authored_s = fields.next()?.parse().ok()?;
+    // Whoever made the commit may have written anything there.
+    let authored_s = fields.next()?.parse().unwrap_or(0);
     let message = fields.next()?.trim_end().to_owned();
     // What ends its last field stands before its files, or before the next commit.
     let mut files = Vec::new();
@@ -95,8 +101,6 @@ fn one<'a>(fields: &mut std::iter::Peekable<impl Iterator<Item = &'a str>>) -> O
         };
         files.push(ChangedFile { path: fields.next()?.to_owned(), edit });
     }
-    // The last of what was cut has no end.
-    fields.peek()?;
     Some(Change { commit, parent, author, email, authored_s, message, files })
 }
 
@@ -160,11 +164,26 @@ mod tests {
     }
 
     #[test]
-    fn what_was_cut_is_left_out() {
-        let whole = "a\0\0me\0m@x\0\x31\0text\n\0\0\n:1 2 3 4 M\0path\0b\0\0me\0m@x\0\x31\0text\n\0\0\n:1 2 3 4 M\0pa";
-        let told = read(whole);
-        assert_eq!(told.len(), 1);
+    fn a_commit_without_a_time_hides_none() {
+        let printed =
+            "a\0\0me\0m@x\0never\0text\n\0\0\n:1 2 3 4 M\0path\0b\0a\0me\0m@x\0\x31\0text\n\0\0\n:1 2 3 4 D\0other\0";
+        let told = read(printed);
+        assert_eq!(told.iter().map(|change| change.authored_s).collect::<Vec<_>>(), [0, 1]);
         assert_eq!(told[0].files, [ChangedFile { path: "path".to_owned(), edit: Edit::Edited }]);
-        assert_eq!(told[0].parent, None);
+        assert_eq!((told[0].parent.as_deref(), told[1].parent.as_deref()), (None, Some("a")));
+        assert_eq!(told[1].files, [ChangedFile { path: "other".to_owned(), edit: Edit::Deleted }]);
+    }
+
+    #[tokio::test]
+    async fn more_than_can_be_told_is_said() {
+        let Some((folder, git)) = repository() else { return };
+        git(&["commit", "-q", "--allow-empty", "-m", "first"]);
+        let first = git(&["rev-parse", "HEAD"]);
+        let message = folder.path().join("message");
+        std::fs::write(&message, "x".repeat(MAX_CHANGES_BYTES + 1)).unwrap();
+        git(&["commit", "-q", "--allow-empty", "-F", message.to_str().unwrap()]);
+        let last = git(&["rev-parse", "HEAD"]);
+        let error = between(folder.path(), (&first, &last), "").await.unwrap_err();
+        assert!(error.to_string().contains("more than 4 MiB"), "{error}");
     }
 }

@@ -52,7 +52,9 @@ impl Core {
         for (name, value) in self.run.params.borrow().iter() {
             // What nobody asked for does not pass for what the run knows of itself: `BRANCH_NAME` decides what is deployed.
             let is_known = || self.facts.env.iter().any(|(known, _)| known == name);
-            if declared.contains(name) || !is_known() {
+            // And what another project's run has given is what this definition takes, and nothing that programs listen to (`LD_PRELOAD`).
+            let is_free = self.facts.depth == 0 && !is_known();
+            if declared.contains(name) || is_free {
                 set(name, &value.to_text());
             }
         }

@@ -63,6 +63,13 @@ fn regex(pattern: &str, whole: &str) -> Result<Regex, Fault> {
     built.map_err(|e| Fault::illegal(format!("‘{pattern}’ is not a pattern: {e}")))
 }
 
+/// So much of a message is looked at: no step of a pattern is counted.
+const MOST_OF_MESSAGE: usize = 64 << 10;
+
+fn beginning(message: &str) -> &str {
+    &message[..message.floor_char_boundary(MOST_OF_MESSAGE)]
+}
+
 /// A condition about the facts of the run.
 struct Asked<'a> {
     it: &'a Rc<Interpreter>,
@@ -148,7 +155,9 @@ impl Asked<'_> {
         let title = regex(&pattern, &format!(r"\A(?:{pattern})\z"))?;
         let within = regex(&pattern, &format!(r"(?ms)^[^\r\n]*?{pattern}[^\r\n]*?$"))?;
         let changes = self.changes().await?;
-        Ok(changes.iter().any(|change| title.is_match(change.title()) || within.is_match(&change.message)))
+        Ok(changes
+            .iter()
+            .any(|change| title.is_match(beginning(change.title())) || within.is_match(beginning(&change.message))))
     }
 
     /// Does the path of a changed file match?

@@ -7,7 +7,7 @@ use model::build::{BuildWish, MAX_BUILD_PARAMETERS, names_of};
 use model::outcome::Outcome;
 use model::request::{Reply, Request};
 
-use super::{StepCall, unexpected};
+use super::{SYMBOL, StepCall, unexpected};
 use crate::engine::fault::Fault;
 use crate::engine::interrupt::{Cause, Interruption};
 use crate::globals;
@@ -27,9 +27,15 @@ pub(crate) async fn build(call: StepCall) -> Result<Value, Fault> {
     if parameters.len() > MAX_BUILD_PARAMETERS {
         return Err(Fault::illegal(format!("build takes at most {MAX_BUILD_PARAMETERS} parameters")));
     }
+    let is_password = |given: &&Value| {
+        let kind = given.get("$class").or_else(|| given.get(SYMBOL)).map(|kind| kind.to_text()).unwrap_or_default();
+        kind.to_ascii_lowercase().contains("password")
+    };
+    let hidden = given.iter().filter(is_password).map(parameter).map(|read| read.map(|(name, _)| name));
+    let hidden = hidden.collect::<Result<Vec<_>, _>>()?;
     let (waits, propagates) = (call.args.flag("wait", true)?, call.args.flag("propagate", true)?);
     call.say(&format!("Scheduling project: {job}"));
-    let built = match call.ask(Request::Build(BuildWish { names, parameters, waits })).await? {
+    let built = match call.ask(Request::Build(BuildWish { names, parameters, hidden, waits })).await? {
         Reply::Built(built) => built,
         reply => return Err(unexpected(&reply)),
     };

@@ -225,7 +225,8 @@ impl Session {
         let Unpack { archive, format, files, purpose, named, limits } = unpack;
         let most = match purpose {
             Unpacking::Extract { .. } => listing::most_bytes(named),
-            Unpacking::Read => limits.bytes.saturating_add(MAX_LIST_BYTES),
+            // Names and texts together: an answer has to fit.
+            Unpacking::Read => limits.bytes,
             Unpacking::Test => 0,
         };
         let operation = self.file(user, FileOp::Unpack { archive, format, files, purpose, named, limits })?;

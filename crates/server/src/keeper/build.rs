@@ -9,7 +9,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::build::{BuildWish, Built, MAX_BUILDS};
+use model::build::{BuildWish, Built, MAX_BUILD_BYTES, MAX_BUILD_PARAMETERS, MAX_BUILDS};
 use model::ids::{RequestId, RunId};
 use model::request::{Failure, FailureKind, Reply, Request};
 use model::run::{BuildCause, MAX_RUN_DEPTH, RunFacts};
@@ -61,8 +61,10 @@ impl Keeper {
     /// It is not waited for any more, and is to end.
     pub(super) async fn cancel_build(&mut self, id: RequestId) -> Result<bool, StoreError> {
         let Some(other) = self.builds.remove(&id) else { return Ok(false) };
+        self.given_up += 1;
         self.rise().await?;
-        if let Some(other) = self.app.store.run(other).await? {
+        // Who asks a second time has what it does at its end ended too.
+        if let Some(other) = self.app.store.run(other).await?.filter(|other| other.abort_reason.is_none()) {
             let reason =
                 format!("{} #{}, which waited for it, goes on without it", self.run.project_name, self.run.number);
             end(&self.app, &self.actor(), &other, &reason).await?;
@@ -86,10 +88,11 @@ impl Keeper {
 
     /// Has its place again.
     pub(super) async fn rise(&mut self) -> Result<(), StoreError> {
-        match self.agent.filter(|_| std::mem::take(&mut self.rests)) {
-            Some(agent) => line::rise(&self.app, &self.run, agent).await,
-            None => Ok(()),
+        if let Some(agent) = self.agent.filter(|_| self.rests) {
+            line::rise(&self.app, &self.run, agent).await?;
+            self.rests = false;
         }
+        Ok(())
     }
 
     /// Whether a request is one that a run may wait for without a place.
@@ -114,6 +117,12 @@ impl Keeper {
         let delivery = format!("build {} {}", self.run.id, id.0);
         // What was started before a restart is none more.
         let is_new = !self.app.store.knows_delivery(&delivery).await?;
+        let bytes: usize = wish.parameters.iter().map(|(name, value)| name.len() + value.len()).sum();
+        if wish.parameters.len() > MAX_BUILD_PARAMETERS || bytes > MAX_BUILD_BYTES {
+            let message =
+                format!("build: more than {MAX_BUILD_PARAMETERS} parameters, or {} KiB", MAX_BUILD_BYTES >> 10);
+            return refused(FailureKind::Workload, message, "");
+        }
         if is_new && (facts.depth >= MAX_RUN_DEPTH || self.started() >= MAX_BUILDS) {
             let message = format!("build: at most {MAX_BUILDS} runs, {MAX_RUN_DEPTH} deep, are started by one");
             return refused(FailureKind::Workload, message, "");
@@ -135,6 +144,12 @@ impl Keeper {
                 "wait for some of them (`wait: true`) before starting more",
             );
         }
+        let is_itself =
+            project.name == self.run.project_name && branch.as_deref().is_none_or(|name| facts.branch() == Some(name));
+        if wish.waits && is_itself && line::is_alone(&self.app, &self.run).await? {
+            let message = "build: of this branch no run begins while another is under way, and this would wait for one";
+            return refused(FailureKind::Workload, message.to_owned(), "`wait: false` does not wait");
+        }
         let env = branch.as_deref().map(|branch| env_of_person(&config, branch)).unwrap_or_default();
         let (revision, trust) = of_person(&self.app, project.id, &config, branch).await?;
         let description =
@@ -145,6 +160,7 @@ impl Keeper {
                 causes: vec![cause],
                 has_scm: true,
                 params: wish.parameters.clone(),
+                hidden: self.hidden_of(wish),
                 depth: facts.depth + 1,
                 env,
                 ..RunFacts::default()
@@ -167,11 +183,20 @@ impl Keeper {
         }
     }
 
+    /// The parameters that are shown to nobody: passwords, and whatever has a value that this run must not show.
+    fn hidden_of(&self, wish: &BuildWish) -> Vec<String> {
+        let secrets: Vec<_> = self.run.facts.secrets().filter(|secret| !secret.is_empty()).collect();
+        let is_secret = |value: &String| secrets.iter().any(|secret| value.contains(secret));
+        let hidden = wish.parameters.iter().filter(|(name, value)| wish.hidden.contains(name) || is_secret(value));
+        hidden.map(|(name, _)| name.clone()).collect()
+    }
+
     /// How many it has started before.
     fn started(&self) -> usize {
+        // Those that were given up are none of the answers, and are counted as long as this server keeps the run.
         let is_one = |input: &Input| matches!(input, Input::Answer { reply: Reply::Built(_), .. });
         let before = self.journal.iter().flat_map(|journal| journal.entries()).filter(|entry| is_one(&entry.input));
-        before.count() + self.builds.len()
+        before.count() + self.builds.len() + self.given_up
     }
 
     /// The first project of these names that lets this one start it; with a branch, where a name is one of it.

@@ -424,6 +424,22 @@ fn size_of_reply(reply: &Reply) -> usize {
         Reply::Library(library) => library.files.iter().map(size_of_file).sum(),
         Reply::Changes(changes) => changes.iter().flatten().map(Change::bytes).sum(),
         Reply::Found(files) => files.iter().map(|file| file.path.len() + 64).sum(),
-        _ => 0,
+        Reply::Unpacked(unpacked) => {
+            let files = unpacked.files.iter().map(|(path, text)| path.len() + text.len() + 64);
+            files.sum::<usize>() + unpacked.flaw.as_ref().map_or(0, String::len)
+        }
+        Reply::Built(built) => built.parameters.iter().map(|(name, value)| name.len() + value.len() + 64).sum(),
+        Reply::CheckedOut(vars) => vars.iter().map(|(name, value)| name.len() + value.len() + 64).sum(),
+        // A few words each.
+        Reply::Done
+        | Reply::Allocated(_)
+        | Reply::Bool(_)
+        | Reply::Count(_)
+        | Reply::Tests { .. }
+        | Reply::Time(_)
+        | Reply::Decided { .. }
+        | Reply::Credential(_)
+        | Reply::Failed(_)
+        | Reply::Cancelled => 0,
     }
 }

@@ -120,6 +120,8 @@ struct Keeper {
     /// Runs of other projects that it waits for, and who looks after them.
     builds: HashMap<RequestId, RunId>,
     watches: JoinSet<()>,
+    /// How many it has started, and waits for no more.
+    given_up: usize,
     /// It does nothing but wait for those, and its place is somebody else's.
     rests: bool,
     /// When its engine was last told that a step writes.
@@ -158,6 +160,7 @@ impl Keeper {
             questions: HashSet::new(),
             builds: HashMap::new(),
             watches: JoinSet::new(),
+            given_up: 0,
             rests: false,
             activity: HashMap::new(),
             ended: None,

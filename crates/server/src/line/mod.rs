@@ -217,11 +217,16 @@ fn set_terms(app: &App, project: &Project) {
 /// Whether it does.
 pub(crate) async fn rest(app: &App, run: &Run) -> Result<bool, StoreError> {
     let said = said_of(app, run).await?;
-    let rests = said.is_some_and(|(config, alone)| config.at_once.is_none() && !config.alone && alone.is_none());
-    if rests {
+    let is_counted = said.is_none_or(|(config, alone)| config.at_once.is_some() || config.alone || alone.is_some());
+    if !is_counted {
         app.hub.keep_for_later(app.waiting.tell(Event::Finished { run: run.id }));
     }
-    Ok(rests)
+    Ok(!is_counted)
+}
+
+/// Whether of its branch no other begins meanwhile.
+pub(crate) async fn is_alone(app: &App, run: &Run) -> Result<bool, StoreError> {
+    Ok(said_of(app, run).await?.is_some_and(|(config, alone)| config.alone || alone.is_some()))
 }
 
 /// It has its place again, whoever has it by now: until one of them ends there is one more than there are.

@@ -99,3 +99,24 @@ fn a_herd_has_an_end() {
     assert!(said.contains("500 runs of other are not over, and no more are started"), "{said}");
     assert_eq!(said.matches("waits for its turn").count(), 500);
 }
+
+/// What another project gives is what the definition takes, and a password stays one.
+#[test]
+fn only_what_is_taken_is_given_to_another() {
+    let Some(place) = Place::with_agent() else { return };
+    let app = Project::new(
+        "build job: 'other', parameters: [password(name: 'WORD', value: 'hush-hush'), string(name: 'LD_DEBUG', value: 'all'), string(name: 'A', value: 'given')]",
+    );
+    let other = Project::new(
+        "pipeline { agent any\n parameters { string(name: 'A', defaultValue: ''); string(name: 'WORD', defaultValue: '') }\n \
+         stages { stage('S') { steps { sh 'echo A is $A, LD_DEBUG is [$LD_DEBUG], said $WORD' } } } }",
+    );
+    place.put("app", &app);
+    let put = ["projects", "put", "other", "--folder", other.path().to_str().unwrap(), "--started-by", "app"];
+    assert_eq!(place.ask(&put).code, 0);
+    let ran = place.ask(&["trigger", "app", "--follow"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let said = place.ask(&["logs", "2"]).stdout;
+    assert!(said.contains("A is given, LD_DEBUG is [], said ****"), "{said}");
+    assert!(!place.ask(&["runs", "--output", "json"]).stdout.contains("hush-hush"));
+}

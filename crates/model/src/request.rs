@@ -7,13 +7,15 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::archive::{ArchiveFormat, Unpacked, Unpacking};
 use crate::build::{BuildWish, Built};
+pub use crate::files::{DigestAlgorithm, FileSet, FoundFile};
 pub use crate::question::{Parameter, Question};
 
 use crate::change::Change;
 use crate::credential::{Credential, CredentialWish};
-use crate::ids::{JobId, StepId};
+use crate::ids::{JobId, RequestId, StepId};
 use crate::library::{Library, LibraryWish};
 use crate::limits::MAX_STASH_NAME_BYTES;
+use crate::lock::LockWish;
 use crate::rung::Rung;
 use crate::test_result::TestCounts;
 
@@ -267,32 +269,18 @@ pub enum Request {
         /// What.
         text: String,
     },
-}
-
-/// How a digest is computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum DigestAlgorithm {
-    /// MD5, for what still asks for it: no protection from anybody.
-    Md5,
-    /// SHA-1, likewise.
-    Sha1,
-    /// SHA-256.
-    Sha256,
-    /// SHA-512.
-    Sha512,
-}
-
-/// A file or folder that was found.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FoundFile {
-    /// Below the folder of the set, without a slash at its end.
-    pub path: String,
-    /// It is a folder.
-    pub is_folder: bool,
-    /// Its size.
-    pub bytes: u64,
-    /// When it was changed, in seconds since 1970.
-    pub modified_s: i64,
+    /// Have what no other run is to have meanwhile. Reply: [`Reply::Done`], or `false` where it was not to be had.
+    Lock(LockWish),
+    /// Have it no more.
+    Unlock {
+        /// The request by which it was had.
+        lock: RequestId,
+    },
+    /// Be the newest run of its branch that has come so far. Reply: [`Reply::Done`], or [`Reply::Superseded`].
+    Milestone {
+        /// How far.
+        ordinal: i64,
+    },
 }
 
 impl Request {
@@ -326,7 +314,10 @@ impl Request {
             | Request::Library(_)
             | Request::ReadTrusted { .. }
             | Request::Changes { .. }
-            | Request::Build(_) => None,
+            | Request::Build(_)
+            | Request::Lock(_)
+            | Request::Unlock { .. }
+            | Request::Milestone { .. } => None,
         }
     }
 }
@@ -364,21 +355,6 @@ pub struct LogCopy {
     pub job: JobId,
     /// Absolute path.
     pub path: String,
-}
-
-/// Files below a folder, by Ant patterns.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileSet {
-    /// Absolute folder.
-    pub dir: String,
-    /// Comma-separated Ant patterns; empty means `**`.
-    pub includes: String,
-    /// As `includes`; empty means none.
-    pub excludes: String,
-    /// Ant's default excludes (`.git`, `*~` …).
-    pub default_excludes: bool,
-    /// Match letter case.
-    pub case_sensitive: bool,
 }
 
 /// A git repository to check out.
@@ -448,6 +424,11 @@ pub enum Reply {
     Built(Built),
     /// What was in an archive.
     Unpacked(Unpacked),
+    /// A newer run has been there.
+    Superseded {
+        /// Its number.
+        by: u64,
+    },
 }
 
 /// A sandbox as a pipeline sees it.

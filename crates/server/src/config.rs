@@ -208,6 +208,9 @@ pub struct ProjectConfig {
     /// Projects whose runs on protected branches may start runs of this one (`build`); `*` is all of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub started_by: Vec<String>,
+    /// The name under which its runs exclude those of other projects that say the same (`lock`); none: its own runs only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locks: Option<String>,
     /// Shared libraries that its definitions find by their names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub libraries: Vec<LibraryConfig>,

@@ -131,6 +131,8 @@ pub(crate) fn start_keeper(app: &Arc<App>, run: Run) {
             if app.hub.closed.load(std::sync::atomic::Ordering::Relaxed) {
                 return;
             }
+            // It may have waited for a place that it had given away.
+            line::perform(&app, app.waiting.tell(Event::Withdrawn { run: id })).await;
             line::perform(&app, app.waiting.tell(Event::Finished { run: id })).await;
             // One whose agent was lost waits for another, unless somebody has wanted it to end meanwhile.
             let again = match app.store.run(id).await {
@@ -156,12 +158,16 @@ pub(crate) fn start_keeper(app: &Arc<App>, run: Run) {
 impl Connected {
     /// What it was called, and what it has.
     fn labels(&self) -> Labels {
-        self.labels.iter().cloned().chain(line::labels_of(&self.offers)).collect()
+        self.labels_with([])
+    }
+
+    fn labels_with<const N: usize>(&self, more: [String; N]) -> Labels {
+        self.labels.iter().cloned().chain(line::labels_of(&self.offers)).chain(more).collect()
     }
 
     /// What the line is told of it.
     fn came(&self, agent: u64) -> Event {
-        let labels = self.labels();
+        let labels = self.labels_with([line::label_of_agent(agent)]);
         let images = self.offers.images.iter().map(|image| image.as_str().into()).collect();
         let (agent, resources) = (AgentId(agent), self.offers.resources);
         Event::AgentCame { agent, labels, places: self.most, resources, images }

@@ -1,4 +1,4 @@
-//! Runs that follow from the end of another project's.
+//! What follows from the end of runs: runs of other projects, and what other runs have waited for.
 //!
 //! Each end has one run of each project, however often it is looked at ([`crate::ended`]).
 //!
@@ -16,7 +16,7 @@ use store::{Actor, NewRun, Run, StoreError};
 use crate::app::App;
 use crate::config::{ProjectConfig, UpstreamConfig};
 use crate::schedules::of_branch;
-use crate::{ended, properties};
+use crate::{ended, keeper, properties};
 
 /// How often is looked where nobody has told of anything new.
 const LOOK: Duration = Duration::from_secs(5);
@@ -47,6 +47,7 @@ async fn turn(app: &App) -> Result<(), StoreError> {
             for run in &ended.runs {
                 followers.start(app, run).await?;
             }
+            keeper::runs_ended(app, &ended.runs).await?;
         }
         ended::done(app, MARK, &ended).await?;
     }

@@ -15,7 +15,7 @@ use crate::write::Change;
 use crate::{Store, StoreError};
 
 /// In the order in which they refer to each other, with what orders their rows.
-const TABLES: [(&str, &str); 20] = [
+const TABLES: [(&str, &str); 21] = [
     ("counters", "name"),
     ("projects", "id"),
     ("runs", "id"),
@@ -23,6 +23,7 @@ const TABLES: [(&str, &str); 20] = [
     ("inputs", "run_id, seq"),
     ("requests", "run_id, id"),
     ("elsewhere", "run_id, job"),
+    ("locks", "run_id, request"),
     ("events", "run_id, seq"),
     ("log_chunks", "run_id, first_line"),
     ("artifacts", "run_id, path"),

@@ -472,6 +472,7 @@ impl Store {
             append(&mut tx, id, last.into_iter()).await?;
             sqlx::query("DELETE FROM requests WHERE run_id = $1").bind(signed(id.0)).execute(&mut *tx).await?;
             crate::elsewhere::forget(&mut tx, id).await?;
+            crate::locks::forget(&mut tx, id).await?;
             // In sum: of each file a row, and who archives the same one again and again would fill the audit.
             let (files, bytes) = (row.try_get::<i64, _>(0)?, row.try_get::<i64, _>(1)?);
             let mut detail = json!({ "outcome": end.outcome, "message": end.message });

@@ -100,6 +100,9 @@ pub struct PutArgs {
     /// A project whose runs on protected branches may start runs of this one (`build`); '*': all of them; may be repeated
     #[arg(long, value_name = "PROJECT")]
     pub started_by: Vec<String>,
+    /// What `lock` excludes: the runs of all projects that say the same [default: the project's own]
+    #[arg(long, value_name = "NAME")]
+    pub locks: Option<String>,
     /// Runs of it that are under way at once, at most
     #[arg(long, value_name = "N")]
     pub at_once: Option<u32>,

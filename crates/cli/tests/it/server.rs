@@ -8,6 +8,7 @@ mod disk;
 mod forge;
 mod git_server;
 mod kills;
+mod locks;
 mod logs;
 mod place;
 mod pool;

@@ -30,6 +30,8 @@ pub(crate) enum Cause {
     Rejected(String),
     /// A run that was started and waited for did not end well; in words, and how it did.
     Downstream(String, Outcome),
+    /// A newer run has got further; its number.
+    Superseded(u64),
 }
 
 impl Interruption {
@@ -37,6 +39,7 @@ impl Interruption {
     pub(crate) fn outcome(&self) -> Outcome {
         match &self.cause {
             Cause::Downstream(_, outcome) => *outcome,
+            Cause::Superseded(_) => Outcome::NotBuilt,
             _ => Outcome::Aborted,
         }
     }
@@ -49,6 +52,7 @@ impl Interruption {
             Cause::Abort(_) => "jenkins.model.CauseOfInterruption$UserInterruption",
             Cause::Rejected(_) => "org.jenkinsci.plugins.workflow.support.steps.input.Rejection",
             Cause::Downstream(..) => "org.jenkinsci.plugins.workflow.support.steps.build.DownstreamFailureCause",
+            Cause::Superseded(_) => "org.jenkinsci.plugins.pipeline.milestone.CancelledCause",
         }
     }
 
@@ -60,6 +64,7 @@ impl Interruption {
             Cause::Abort(reason) => reason.clone(),
             Cause::Rejected(by) => format!("Rejected by {by}"),
             Cause::Downstream(text, _) => text.clone(),
+            Cause::Superseded(by) => format!("Superseded by #{by}"),
         }
     }
 

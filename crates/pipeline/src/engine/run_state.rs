@@ -62,6 +62,8 @@ pub(crate) struct RunState {
     pub(crate) makers: RefCell<Option<Value>>,
     /// What branches have locked.
     pub(crate) locks: RefCell<Locks>,
+    /// The last `milestone` that it was at.
+    pub(crate) milestone: Cell<Option<i64>>,
     /// Runs of other projects that it started and waited for.
     pub(crate) builds: RefCell<Vec<Built>>,
     /// What came since commits that were asked about.
@@ -96,6 +98,7 @@ impl RunState {
             known_faults: RefCell::default(),
             makers: RefCell::default(),
             locks: RefCell::default(),
+            milestone: Cell::new(None),
             builds: RefCell::default(),
             changes: RefCell::default(),
             change_sets: RefCell::default(),

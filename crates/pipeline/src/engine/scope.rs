@@ -35,6 +35,8 @@ pub(crate) struct ScopeData {
     pub(crate) post: Option<Outcome>,
     /// Blocks around it.
     pub(crate) depth: u32,
+    /// It is inside of one of several branches.
+    pub(crate) is_beside_others: bool,
     /// `timeout(activity: true)` around it.
     pub(crate) activity: Option<Rc<Activity>>,
     /// `tee` around it.

@@ -59,7 +59,8 @@ pub(crate) async fn run_branches(
     if branches.len() > MAX_BRANCHES {
         return Err(Fault::abort(format!("parallel has {} branches; the limit is {MAX_BRANCHES}", branches.len())));
     }
-    let scope = core.deeper(scope)?;
+    let is_beside_others = scope.is_beside_others || branches.len() > 1;
+    let scope = core.deeper(scope)?.with(|scope| scope.is_beside_others = is_beside_others);
     let mut running: Vec<Running> = branches.into_iter().map(|branch| start(core, &scope, branch)).collect();
     let mut values: Vec<Value> = vec![Value::Null; running.len()];
     let mut first: Option<Fault> = None;

@@ -1,18 +1,21 @@
-//! `lock`: what two branches of a run must not do at the same time.
+//! `lock`: what two branches of a run, or two runs, must not do at the same time.
 //!
-//! A branch that waits has a request for a sleep that nobody expects to end: whoever releases what it waits for cancels that. So an
-//! interruption reaches it as it reaches a `sleep`.
+//! The branches of a run stand in a line of their own, and whoever is its first asks for the lock, which only a server knows who has. A branch
+//! that waits has a request for a sleep that nobody expects to end: whoever releases what it waits for cancels that. So an interruption reaches
+//! it as it reaches a `sleep`.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use groovy::value::Value;
 use model::ids::RequestId;
+use model::lock::{LockWish, MAX_LOCK_BYTES, MAX_LOCK_NAMES, Waiting, pass_on};
 use model::request::{Reply, Request};
 
 use super::{StepCall, duration};
 use crate::engine::Core;
 use crate::engine::fault::Fault;
+use crate::engine::scope::Scope;
 use crate::engine::values;
 
 /// How long a branch waits where nothing is said: ten years, in milliseconds.
@@ -22,53 +25,48 @@ const FOR_EVER_MS: u64 = 10 * 365 * 24 * 3600 * 1000;
 #[derive(Default)]
 pub(crate) struct Locks {
     held: BTreeSet<String>,
-    /// In the order in which they asked.
-    waiting: Vec<Waiting>,
-    asked: u64,
-}
-
-struct Waiting {
-    names: Vec<String>,
-    priority: i64,
-    /// The sleep that ends when they have it.
-    sleep: RequestId,
-    turn: u64,
+    /// Each with the sleep that ends when it has what it waits for, in the order in which they asked.
+    waiting: Vec<Waiting<RequestId>>,
 }
 
 impl Locks {
-    fn are_free(&self, names: &[String]) -> bool {
-        names.iter().all(|name| !self.held.contains(name))
-    }
-
     fn take(&mut self, names: &[String]) -> bool {
-        let are_free = self.are_free(names);
+        let are_free = names.iter().all(|name| !self.held.contains(name));
         if are_free {
             self.held.extend(names.iter().cloned());
         }
         are_free
     }
 
-    /// Gives what is free to those who wait for it; the sleeps that end.
-    fn pass_on(&mut self, newest_first: bool) -> Vec<RequestId> {
-        let mut order: Vec<(i64, u64)> = self.waiting.iter().map(|waiting| (waiting.priority, waiting.turn)).collect();
-        order.sort_by(|a, b| b.0.cmp(&a.0).then(if newest_first { b.1.cmp(&a.1) } else { a.1.cmp(&b.1) }));
-        let mut woken = Vec::new();
-        for (_, turn) in order {
-            let Some(at) = self.waiting.iter().position(|waiting| waiting.turn == turn) else { continue };
-            if self.are_free(&self.waiting[at].names) {
-                let waiting = self.waiting.remove(at);
-                self.held.extend(waiting.names);
-                woken.push(waiting.sleep);
-            }
-        }
+    /// False: it does not wait any more.
+    fn leave(&mut self, sleep: RequestId) -> bool {
+        let before = self.waiting.len();
+        self.waiting.retain(|waiting| waiting.who != sleep);
+        self.waiting.len() < before
+    }
+
+    /// What is free again goes to those who wait for it; the sleeps that end.
+    fn release(&mut self, names: &[String]) -> Vec<RequestId> {
+        self.held.retain(|name| !names.contains(name));
+        let woken = pass_on(&self.held, &self.waiting);
+        let has_it = |waiting: &mut Waiting<RequestId>| woken.contains(&waiting.who);
+        self.held.extend(self.waiting.extract_if(.., has_it).flat_map(|waiting| waiting.wish.names));
         woken
     }
 }
 
 /// What a call wants to have.
-struct Wish {
-    names: Vec<String>,
+struct Wanted {
+    wish: LockWish,
+    /// As the plugin calls it.
     description: String,
+}
+
+impl Wanted {
+    fn too_late(&self) -> Fault {
+        let most = duration::in_words(self.wish.most_ms.unwrap_or(FOR_EVER_MS));
+        Fault::abort(format!("[{}] was not free within {most}", self.description))
+    }
 }
 
 /// `lock('x') { … }`, `lock(resource: 'x', extra: [[resource: 'y']], variable: 'GOT') { … }`
@@ -76,96 +74,113 @@ struct Wish {
 /// Source: `LockStepExecution` of the lockable-resources plugin. There is no list of resources: a name is one, and a label is one too,
 /// so that of those who ask for one of a label one goes at a time.
 pub(crate) async fn lock(call: StepCall) -> Result<Value, Fault> {
-    let wish = wish(&call)?;
-    let Wish { names, description } = &wish;
+    let wanted = wanted(&call)?;
+    let Wanted { wish: LockWish { names, .. }, description } = &wanted;
     let body = call.args.body()?;
-    let locks = &call.core.run.locks;
     call.say(&format!("Trying to acquire lock on [{description}]"));
-    let is_mine = locks.borrow_mut().take(names);
-    if !is_mine {
-        if call.args.flag("skipIfLocked", false)? {
-            call.say(&format!("[{description}] is not free, skipping execution ..."));
-            return Ok(Value::Null);
-        }
-        call.say(&format!("[{description}] is not free, waiting for execution ..."));
-        wait(&call, &wish).await?;
-    }
+    let Some(lock) = acquire(&call, &wanted).await? else {
+        call.say(&format!("[{description}] is not free, skipping execution ..."));
+        return Ok(Value::Null);
+    };
     call.say(&format!("Lock acquired on [{description}]"));
-    let scope = match call.args.opt_text("variable")?.filter(|name| !name.is_empty()) {
-        None => call.scope.clone(),
-        Some(variable) => {
-            let each = names.iter().enumerate().map(|(at, name)| (format!("{variable}{at}"), name.clone()));
-            let all = (variable.clone(), names.join(","));
-            call.scope.with_env(std::iter::once(all).chain(each).collect())
-        }
-    };
-    let result = match call.core.deeper(&scope) {
-        Ok(scope) => {
-            call.core.mark(&scope, "{");
-            let result = call.core.call_body(&scope, body, Vec::new()).await;
-            call.core.mark(&scope, "}");
-            result
-        }
-        Err(fault) => Err(fault),
-    };
-    release(&call.core, names, call.args.flag("inversePrecedence", false)?);
+    let result =
+        match call.args.opt_text("variable").and_then(|variable| call.core.deeper(&within(&call, names, variable))) {
+            Ok(scope) => {
+                call.core.mark(&scope, "{");
+                let result = call.core.call_body(&scope, body, Vec::new()).await;
+                call.core.mark(&scope, "}");
+                result
+            }
+            Err(fault) => Err(fault),
+        };
+    call.core.ask_to_the_end(Request::Unlock { lock }).await;
+    release(&call.core, names);
     call.say(&format!("Lock released on resource [{description}]"));
     result
 }
 
-/// Waits until somebody passes it on.
-async fn wait(call: &StepCall, wish: &Wish) -> Result<(), Fault> {
-    let core = &call.core;
-    let most =
-        match call.args.opt_int("timeoutForAllocateResource")?.and_then(|n| u64::try_from(n).ok()).filter(|n| *n > 0) {
-            Some(amount) => {
-                let unit = call.args.opt_text("timeoutUnit")?.unwrap_or_else(|| "MINUTES".to_owned());
-                duration::to_ms(amount, &unit).ok_or_else(|| Fault::illegal(format!("unknown unit of time {unit}")))?
+/// Where the block runs: what was had is told in a variable.
+fn within(call: &StepCall, names: &[String], variable: Option<String>) -> Scope {
+    let Some(variable) = variable.filter(|name| !name.is_empty()) else { return call.scope.clone() };
+    let each = names.iter().enumerate().map(|(at, name)| (format!("{variable}{at}"), name.clone()));
+    let all = (variable.clone(), names.join(","));
+    call.scope.with_env(std::iter::once(all).chain(each).collect())
+}
+
+/// Has it, among the branches of its run and among all runs; `None`: it is not free, and not to be waited for.
+async fn acquire(call: &StepCall, wanted: &Wanted) -> Result<Option<RequestId>, Fault> {
+    let (core, names) = (&call.core, &wanted.wish.names);
+    let skips = call.args.flag("skipIfLocked", false)?;
+    let is_first = core.run.locks.borrow_mut().take(names);
+    if is_first {
+        let have = ask(core, LockWish { skips: true, most_ms: None, ..wanted.wish.clone() }).await;
+        match have {
+            Ok(None) if !skips => {}
+            have => {
+                if !matches!(have, Ok(Some(_))) {
+                    release(core, names);
+                }
+                return have;
             }
-            None => FOR_EVER_MS,
-        };
-    core.check_interrupted()?;
-    let pending = core.send(Request::Sleep { ms: most });
-    let priority = call.args.opt_int("priority")?.unwrap_or(0);
-    {
-        let mut locks = core.run.locks.borrow_mut();
-        locks.asked += 1;
-        let turn = locks.asked;
-        locks.waiting.push(Waiting { names: wish.names.clone(), priority, sleep: pending.id, turn });
+        }
+    } else if skips {
+        return Ok(None);
     }
+    call.say(&format!("[{}] is not free, waiting for execution ...", wanted.description));
+    if !is_first {
+        wait(core, wanted).await?;
+    }
+    let have = ask(core, wanted.wish.clone()).await.and_then(|have| have.map_or_else(|| Err(wanted.too_late()), Ok));
+    if have.is_err() {
+        release(core, names);
+    }
+    have.map(Some)
+}
+
+/// Asks those who know of other runs; `None`: it is not to be had.
+async fn ask(core: &Rc<Core>, wish: LockWish) -> Result<Option<RequestId>, Fault> {
+    core.check_interrupted()?;
+    let pending = core.send(Request::Lock(wish));
+    let lock = pending.id;
+    match core.wait_for(pending).await {
+        (reply, Some(interruption)) => {
+            if reply == Reply::Done {
+                core.ask_to_the_end(Request::Unlock { lock }).await;
+            }
+            Err(Fault::interrupted(interruption))
+        }
+        (Reply::Failed(failure), None) => Err(Fault::failed(failure)),
+        (reply, None) => Ok((reply == Reply::Done).then_some(lock)),
+    }
+}
+
+/// Waits until another branch passes it on.
+async fn wait(core: &Rc<Core>, wanted: &Wanted) -> Result<(), Fault> {
+    core.check_interrupted()?;
+    let pending = core.send(Request::Sleep { ms: wanted.wish.most_ms.unwrap_or(FOR_EVER_MS) });
     let sleep = pending.id;
+    core.run.locks.borrow_mut().waiting.push(Waiting { who: sleep, wish: wanted.wish.clone() });
     let (reply, interruption) = core.wait_for(pending).await;
-    let is_waiting = {
-        let mut locks = core.run.locks.borrow_mut();
-        let before = locks.waiting.len();
-        locks.waiting.retain(|waiting| waiting.sleep != sleep);
-        locks.waiting.len() < before
-    };
+    let is_waiting = core.run.locks.borrow_mut().leave(sleep);
     match (interruption, is_waiting, reply) {
         (Some(interruption), is_waiting, _) => {
             if !is_waiting {
-                release(core, &wish.names, false);
+                release(core, &wanted.wish.names);
             }
             Err(Fault::interrupted(interruption))
         }
         (None, false, _) => Ok(()),
         (None, true, Reply::Failed(failure)) => Err(Fault::failed(failure)),
-        (None, true, _) => {
-            Err(Fault::abort(format!("[{}] was not free within {}", wish.description, duration::in_words(most))))
-        }
+        (None, true, _) => Err(wanted.too_late()),
     }
 }
 
-fn release(core: &Rc<Core>, names: &[String], newest_first: bool) {
-    let woken = {
-        let mut locks = core.run.locks.borrow_mut();
-        locks.held.retain(|name| !names.contains(name));
-        locks.pass_on(newest_first)
-    };
+fn release(core: &Rc<Core>, names: &[String]) {
+    let woken = core.run.locks.borrow_mut().release(names);
     woken.into_iter().for_each(|sleep| core.cancel(sleep));
 }
 
-fn wish(call: &StepCall) -> Result<Wish, Fault> {
+fn wanted(call: &StepCall) -> Result<Wanted, Fault> {
     let mut parts = vec![one(&call.args.named)?];
     for extra in call.args.get("extra").and_then(Value::items).unwrap_or_default() {
         parts.push(one(&values::entries(&extra).unwrap_or_default())?);
@@ -181,7 +196,28 @@ fn wish(call: &StepCall) -> Result<Wish, Fault> {
         }
     }
     let description = parts.iter().map(|(_, words)| words.as_str()).collect::<Vec<_>>().join(", ");
-    Ok(Wish { names, description })
+    let wish = LockWish {
+        names,
+        priority: call.args.opt_int("priority")?.unwrap_or(0),
+        newest_first: call.args.flag("inversePrecedence", false)?,
+        skips: false,
+        most_ms: most_ms(call)?,
+    };
+    if wish.is_too_much() {
+        return Err(Fault::illegal(format!(
+            "a lock has at most {MAX_LOCK_NAMES} names, and {} KiB of them",
+            MAX_LOCK_BYTES >> 10
+        )));
+    }
+    Ok(Wanted { wish, description })
+}
+
+/// How long it is waited for; `None`: as long as it takes.
+fn most_ms(call: &StepCall) -> Result<Option<u64>, Fault> {
+    let most = call.args.opt_int("timeoutForAllocateResource")?.and_then(|most| u64::try_from(most).ok());
+    let Some(amount) = most.filter(|most| *most > 0) else { return Ok(None) };
+    let unit = call.args.opt_text("timeoutUnit")?.unwrap_or_else(|| "MINUTES".to_owned());
+    duration::to_ms(amount, &unit).map(Some).ok_or_else(|| Fault::illegal(format!("unknown unit of time {unit}")))
 }
 
 /// The resource that some fields name, and how the plugin calls it.

@@ -1,12 +1,16 @@
 //! Steps that adapt others (`step`, `wrap`), that only wrap (`script`, `ansiColor`, `timestamps`), and small odd ones.
 
+use std::rc::Rc;
+
 use groovy::value::Value;
 use model::event::Event;
+use model::request::{Reply, Request};
 
 use super::args::Args;
 use super::describable::SYMBOL;
 use super::{StepCall, run_named, unknown};
 use crate::engine::fault::Fault;
+use crate::engine::interrupt::{Cause, Interruption};
 use crate::engine::values;
 use crate::run;
 
@@ -68,11 +72,31 @@ pub(crate) async fn properties(call: StepCall) -> Result<Value, Fault> {
     Ok(Value::Null)
 }
 
-/// `milestone 1`: orders concurrent runs; alone, a run passes every one.
+/// `milestone 1`: of the runs of a branch none comes this far that a newer one has passed here, and the older ones end that have not.
+///
+/// Source: `MilestoneStepExecution` of the pipeline-milestone-step plugin.
 pub(crate) async fn milestone(call: StepCall) -> Result<Value, Fault> {
-    let ordinal = call.args.opt_int("ordinal")?.unwrap_or(0);
+    if call.scope.is_beside_others && !call.args.flag("unsafe", false)? {
+        return Err(Fault::abort("Using a milestone step inside parallel is not allowed"));
+    }
+    let before = call.core.run.milestone.get();
+    let ordinal = match (call.args.opt_int("ordinal")?, before) {
+        (Some(ordinal), Some(before)) if before >= ordinal => {
+            return Err(Fault::abort(format!("Invalid ordinal {ordinal}, as the previous one was {before}")));
+        }
+        (Some(ordinal), _) => ordinal,
+        (None, before) => before.map_or(0, |before| before.saturating_add(1)),
+    };
+    call.core.run.milestone.set(Some(ordinal));
     call.say(&format!("Trying to pass milestone {ordinal}"));
-    Ok(Value::Null)
+    match call.ask(Request::Milestone { ordinal }).await? {
+        Reply::Superseded { by } => {
+            let target = call.core.executor.current().unwrap_or_default();
+            let cause = Cause::Superseded(by);
+            Err(Fault::interrupted(Rc::new(Interruption { cause, target, forced: false, actual: false })))
+        }
+        _ => Ok(Value::Null),
+    }
 }
 
 /// `getContext(hudson.FilePath)`: is there a workspace? Nothing else can be had.

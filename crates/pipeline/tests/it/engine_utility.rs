@@ -169,6 +169,62 @@ fn branches_exclude_each_other() {
             c: { sleep 2; lock('x') { order << 'c' } }, d: { sleep 3; lock(resource: 'x', priority: 1) { order << 'd' } }
         echo \"order ${order}\"";
     run(newest).has("order [d, b, c]");
+    run(&newest.replace("sleep 2; lock('x')", "sleep 2; lock(resource: 'x', inversePrecedence: true)"))
+        .has("order [d, c, b]");
+}
+
+#[test]
+fn runs_exclude_each_other() {
+    let run = |text: &str| {
+        let mut world = World::new(Fixture::default());
+        world.locked.insert("x".to_owned(), 60_000);
+        world.run(text).unwrap()
+    };
+    let ran = run("lock('x') { echo 'mine' }");
+    ran.is(Outcome::Success)
+        .has("[Resource: x] is not free, waiting for execution ...\nLock acquired on [Resource: x]\n");
+    let held = |request: &Request| matches!(request, Request::Unlock { .. });
+    assert_eq!(ran.requests.iter().filter(|request| held(request)).count(), 1);
+    let skipped = run("lock(resource: 'x', skipIfLocked: true) { echo 'mine' }\nlock('y') { echo 'free' }");
+    skipped.is(Outcome::Success).has("[Resource: x] is not free, skipping execution ...").has("free").lacks("mine");
+    // Whoever does not get it keeps no other branch from it.
+    run("try { lock(resource: 'x', timeoutForAllocateResource: 2, timeoutUnit: 'SECONDS') { } } catch (e) { echo e.message }
+        try { timeout(time: 3, unit: 'SECONDS') { lock('x') { } } } catch (e) { echo 'too long' }
+        lock('x') { echo 'mine' }")
+        .is(Outcome::Success)
+        .has("[Resource: x] was not free within 2 sec")
+        .has("too long")
+        .has("mine");
+    // Branches of the run stand in one line before that.
+    let ran =
+        run("parallel a: { lock('x') { sleep 1 } }, b: { lock('x') { sleep 1 } }, c: { lock('x') { error 'no' } }");
+    ran.is(Outcome::Failure);
+    assert_eq!(ran.requests.iter().filter(|request| held(request)).count(), 3);
+}
+
+#[test]
+fn milestones_are_passed_in_order() {
+    let run = |text: &str, newer: Option<i64>| {
+        let mut world = World::new(Fixture::default());
+        world.milestone = newer;
+        world.run(text).unwrap()
+    };
+    let ran = run("milestone()\nmilestone(5)\nmilestone label: 'x'\nmilestone 9", None);
+    ran.is(Outcome::Success);
+    for ordinal in [0, 5, 6, 9] {
+        ran.has(&format!("Trying to pass milestone {ordinal}\n"));
+    }
+    run("milestone 2\nmilestone 2", None).is(Outcome::Failure).has("Invalid ordinal 2, as the previous one was 2");
+    run("parallel a: { milestone 1 }, b: { }", None)
+        .is(Outcome::Failure)
+        .has("Using a milestone step inside parallel is not allowed");
+    run("parallel a: { milestone ordinal: 1, unsafe: true }, b: { }\nparallel c: { milestone 2 }", None)
+        .is(Outcome::Success);
+    run("milestone 1\necho 'first'\nmilestone 2\necho 'never'", Some(1))
+        .is(Outcome::NotBuilt)
+        .has("Superseded by #7")
+        .lacks("first");
+    run("milestone 2\necho 'on'", Some(1)).is(Outcome::Success).has("on");
 }
 
 #[test]

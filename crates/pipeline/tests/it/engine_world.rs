@@ -10,7 +10,6 @@ use model::build::Built;
 use model::credential::{Credential, CredentialWish, Secret, SecretContent};
 use model::event::{Event, LogSource};
 use model::ids::{JobId, RequestId, StageId, StepId};
-use model::outcome::Outcome;
 use model::request::{
     AgentSpec, Allocated, DigestAlgorithm, Failure, FailureKind, FileSet, FoundFile, Question, Reply, Request,
     ShellScript,
@@ -18,49 +17,14 @@ use model::request::{
 use model::run::InstalledTool;
 use model::test_result::TestCounts;
 use pipeline::conformance::{Fixture, HeldCredential, ant_matches};
-use pipeline::engine::{Engine, Output, RunEnd, RunInput};
+use pipeline::engine::{Engine, Output, RunInput};
 use pipeline::log::LogRenderer;
 use tempfile::TempDir;
 
+pub use crate::engine_ran::{Ran, Stashes};
+
 /// Most requests of one run: a run that does not end is a finding, not a hang.
 const MAX_REQUESTS: usize = 100_000;
-
-/// A run that is over.
-pub struct Ran {
-    pub end: RunEnd,
-    pub log: String,
-    pub archived: BTreeMap<String, String>,
-    pub requests: Vec<Request>,
-    pub events: Vec<Event>,
-    pub stashes: Stashes,
-}
-
-/// Path and content of what was stashed, by the name of the stash.
-pub type Stashes = BTreeMap<String, Vec<(String, Vec<u8>)>>;
-
-impl Ran {
-    pub fn outcome(&self) -> Outcome {
-        self.end.outcome
-    }
-
-    #[track_caller]
-    pub fn has(&self, text: &str) -> &Self {
-        assert!(self.log.contains(text), "no {text:?} in:\n{}", self.log);
-        self
-    }
-
-    #[track_caller]
-    pub fn lacks(&self, text: &str) -> &Self {
-        assert!(!self.log.contains(text), "{text:?} in:\n{}", self.log);
-        self
-    }
-
-    #[track_caller]
-    pub fn is(&self, outcome: Outcome) -> &Self {
-        assert_eq!(self.end.outcome, outcome, "log:\n{}", self.log);
-        self
-    }
-}
 
 /// What performs the requests.
 pub struct World {
@@ -68,7 +32,8 @@ pub struct World {
     fixture: Fixture,
     places: BTreeMap<JobId, PathBuf>,
     stages: BTreeMap<StepId, Option<StageId>>,
-    sleeping: BTreeMap<(u64, RequestId), ()>,
+    /// Who is answered when; false: it has not what it waits for by then.
+    sleeping: BTreeMap<(u64, RequestId), bool>,
     now_ms: u64,
     /// What the run before has stashed is there, too.
     pub stashes: Stashes,
@@ -78,6 +43,10 @@ pub struct World {
     pub abort_at_ms: Option<u64>,
     /// What is said to each `input`; who is asked more is nobody.
     pub decisions: VecDeque<Option<Vec<(String, String)>>>,
+    /// What another run has locked, until the virtual time.
+    pub locked: BTreeMap<String, u64>,
+    /// A newer run has passed the milestones from this one.
+    pub milestone: Option<i64>,
 }
 
 impl World {
@@ -95,6 +64,8 @@ impl World {
             ran: Default::default(),
             abort_at_ms: None,
             decisions,
+            locked: BTreeMap::new(),
+            milestone: None,
         }
     }
 
@@ -141,23 +112,31 @@ impl World {
         }
         let Some((until, id)) = next else { return false };
         self.now_ms = self.now_ms.max(until);
-        self.sleeping.remove(&(until, id));
-        engine.answer(id, Reply::Done)
+        let is_in_time = self.sleeping.remove(&(until, id)).is_none_or(|is_in_time| is_in_time);
+        engine.answer(id, if is_in_time { Reply::Done } else { Reply::Bool(false) })
     }
 
     fn perform(&mut self, engine: &mut Engine, output: Output) {
         match output {
             Output::Event(event) => self.event(event),
             Output::Cancel { id } => {
-                self.sleeping.retain(|(_, sleeper), ()| *sleeper != id);
+                self.sleeping.retain(|(_, sleeper), _| *sleeper != id);
                 engine.answer(id, Reply::Cancelled);
             }
             Output::Request { id, request } => {
                 self.ran.3.push(request.clone());
                 assert!(self.ran.3.len() < MAX_REQUESTS, "too many requests");
                 if let Request::Sleep { ms } = request {
-                    self.sleeping.insert((self.now_ms.saturating_add(ms), id), ());
+                    self.sleeping.insert((self.now_ms.saturating_add(ms), id), true);
                     return;
+                }
+                if let Request::Lock(wish) = &request {
+                    let until = wish.names.iter().filter_map(|name| self.locked.get(name)).max();
+                    if let Some(until) = until.filter(|until| **until > self.now_ms && !wish.skips) {
+                        let most = wish.most_ms.map_or(u64::MAX, |most| self.now_ms.saturating_add(most));
+                        self.sleeping.insert(((*until).min(most), id), *until <= most);
+                        return;
+                    }
                 }
                 let reply = self.answer(request).unwrap_or_else(|message| {
                     Reply::Failed(Failure { kind: FailureKind::Workload, message, hint: None })
@@ -183,7 +162,15 @@ impl World {
         let said = |e: std::io::Error| e.to_string();
         Ok(match request {
             Request::Allocate { job, agent, .. } => Reply::Allocated(self.allocate(job, &agent)),
-            Request::Release { .. } => Reply::Done,
+            Request::Release { .. } | Request::Unlock { .. } => Reply::Done,
+            Request::Lock(wish) => {
+                let is_free = |name| self.locked.get(name).is_none_or(|until| *until <= self.now_ms);
+                if wish.names.iter().all(is_free) { Reply::Done } else { Reply::Bool(false) }
+            }
+            Request::Milestone { ordinal } => match self.milestone {
+                Some(newer) if ordinal <= newer => Reply::Superseded { by: 7 },
+                _ => Reply::Done,
+            },
             Request::MakeDir { path, .. } => {
                 fs::create_dir_all(path).map_err(said)?;
                 Reply::Done

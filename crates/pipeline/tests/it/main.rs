@@ -14,6 +14,7 @@ mod engine_library;
 mod engine_plugins;
 mod engine_pods;
 mod engine_properties;
+mod engine_ran;
 mod engine_scripts;
 mod engine_steps;
 mod engine_tools;

@@ -50,8 +50,10 @@ pub(super) fn waits(app: &App, run: &Run) -> Option<String> {
     match run.status {
         Status::Queued => Some(why(app, run)),
         Status::Running => {
+            // A place that it had given away.
+            let own = app.waiting.why(run.id);
             let jobs = app.waiting.why_jobs(run.id).into_iter().map(|(job, why)| format!("{job}: {why}"));
-            Some(jobs.collect::<Vec<_>>().join("; ")).filter(|text| !text.is_empty())
+            Some(own.into_iter().chain(jobs).collect::<Vec<_>>().join("; ")).filter(|text| !text.is_empty())
         }
         Status::Done => None,
     }

@@ -2,16 +2,13 @@
 //!
 //! A project says whose runs may start its own (`started_by`), as one says after which it is run. Of strangers' code, and of branches that
 //! are not protected, none is started: a run on a protected branch may have what that branch has.
-//!
-//! While a run does nothing but wait for others, and has no sandbox, its place is somebody else's: runs that wait for each other would
-//! otherwise have all places, and none for those that they wait for. It goes on where it was, beside whoever has the place by then.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use model::build::{BuildWish, Built, MAX_BUILD_BYTES, MAX_BUILD_PARAMETERS, MAX_BUILDS};
 use model::ids::{RequestId, RunId};
-use model::request::{Failure, FailureKind, Reply, Request};
+use model::request::{Failure, FailureKind, Reply};
 use model::run::{BuildCause, MAX_RUN_DEPTH, RunFacts};
 use model::rung::Trust;
 use store::{Actor, NewRun, Project, Run, Status, StoreError};
@@ -50,7 +47,6 @@ impl Keeper {
         if self.builds.remove(&id).is_none() {
             return Ok(());
         }
-        self.rise().await?;
         let reply = match other {
             Some(other) => Reply::Built(built(&other)),
             None => Reply::Failed(forgotten()),
@@ -62,7 +58,6 @@ impl Keeper {
     pub(super) async fn cancel_build(&mut self, id: RequestId) -> Result<bool, StoreError> {
         let Some(other) = self.builds.remove(&id) else { return Ok(false) };
         self.given_up += 1;
-        self.rise().await?;
         // Who asks a second time has what it does at its end ended too.
         if let Some(other) = self.app.store.run(other).await?.filter(|other| other.abort_reason.is_none()) {
             let reason =
@@ -71,33 +66,6 @@ impl Keeper {
         }
         self.answer(id, Reply::Cancelled).await?;
         Ok(true)
-    }
-
-    /// Gives its place away, if it does nothing but wait for others. A project that says how many of its runs, or of a branch's, are under way at
-    /// once means those too.
-    pub(super) async fn rest(&mut self) -> Result<(), StoreError> {
-        let waits = self.timers.len() + self.questions.len() + self.builds.len();
-        if self.rests || self.builds.is_empty() || self.open.len() != waits {
-            return Ok(());
-        }
-        if !self.app.store.has_a_place(self.run.id).await? {
-            self.rests = line::rest(&self.app, &self.run).await?;
-        }
-        Ok(())
-    }
-
-    /// Has its place again.
-    pub(super) async fn rise(&mut self) -> Result<(), StoreError> {
-        if let Some(agent) = self.agent.filter(|_| self.rests) {
-            line::rise(&self.app, &self.run, agent).await?;
-            self.rests = false;
-        }
-        Ok(())
-    }
-
-    /// Whether a request is one that a run may wait for without a place.
-    pub(super) fn is_waited_for(request: &Request) -> bool {
-        matches!(request, Request::Sleep { .. } | Request::Now | Request::Input(_) | Request::Build(_))
     }
 
     fn actor(&self) -> Actor {

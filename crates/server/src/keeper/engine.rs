@@ -233,8 +233,8 @@ impl Keeper {
 
     /// Has a request done. Time is the server's own.
     pub(super) async fn ask(&mut self, id: RequestId, request: Request, asked_at: Millis) -> Result<(), StoreError> {
-        if self.rests && !Keeper::is_waited_for(&request) {
-            self.rise().await?;
+        if self.rest.holds_back(&request) {
+            return self.hold_back(id, request, asked_at).await;
         }
         self.open.insert(id);
         if let Some(refused) = self.not_approved(&request) {
@@ -255,6 +255,9 @@ impl Keeper {
             Request::Now => self.answer(id, Reply::Time(self.app.now())).await?,
             Request::Input(_) => drop(self.questions.insert(id)),
             Request::Build(wish) => self.build(id, wish).await?,
+            Request::Lock(wish) => self.lock(id, wish, asked_at).await?,
+            Request::Unlock { lock } => self.unlock(id, lock).await?,
+            Request::Milestone { ordinal } => self.milestone(id, ordinal).await?,
             request => self.tell_agent(ToAgent::Perform { lease: self.lease, id, request }),
         }
         Ok(())
@@ -277,6 +280,9 @@ impl Keeper {
     }
 
     pub(super) async fn cancel(&mut self, id: RequestId) -> Result<(), StoreError> {
+        if self.waits_no_more(id, Reply::Cancelled).await? || self.cancel_wanted(id).await? {
+            return Ok(());
+        }
         if let Some(timer) = self.timers.iter().copied().find(|(_, timer)| *timer == id) {
             self.timers.remove(&timer);
             return self.answer(id, Reply::Cancelled).await;
@@ -440,6 +446,7 @@ fn size_of_reply(reply: &Reply) -> usize {
         | Reply::Decided { .. }
         | Reply::Credential(_)
         | Reply::Failed(_)
+        | Reply::Superseded { .. }
         | Reply::Cancelled => 0,
     }
 }

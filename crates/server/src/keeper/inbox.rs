@@ -24,6 +24,10 @@ pub(crate) enum ToKeeper {
     Decided { id: RequestId, decision: Decision, heard: oneshot::Sender<bool> },
     /// A run that it waits for is over; `None`: it is forgotten.
     OtherEnded { id: RequestId, run: Option<Box<Run>> },
+    /// It has a lock that it waits for.
+    Locked { id: RequestId },
+    /// It has its place again, which it had given away.
+    Risen,
 }
 
 /// What somebody says where a run asks.

@@ -13,8 +13,10 @@ mod build;
 mod end;
 mod engine;
 mod inbox;
+mod locks;
 mod needs;
 mod outposts;
+mod rest;
 mod secrets;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -33,11 +35,13 @@ use wire::engine::{Input, Journal};
 
 use self::engine::size_of_input;
 use self::outposts::Outposts;
+use self::rest::Rest;
 use self::secrets::RunSecrets;
 use crate::app::App;
 use crate::config::ProjectConfig;
 
 pub(crate) use self::inbox::{Decision, Inbox, KeeperLink, ToKeeper, Unheard, inbox};
+pub(crate) use self::locks::runs_ended;
 
 /// How long a store that does not answer is left alone.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
@@ -119,11 +123,13 @@ struct Keeper {
     questions: HashSet<RequestId>,
     /// Runs of other projects that it waits for, and who looks after them.
     builds: HashMap<RequestId, RunId>,
+    /// Locks that it waits for.
+    locks: HashSet<RequestId>,
     watches: JoinSet<()>,
     /// How many it has started, and waits for no more.
     given_up: usize,
-    /// It does nothing but wait for those, and its place is somebody else's.
-    rests: bool,
+    /// Whether it has a place while it waits.
+    rest: Rest,
     /// When its engine was last told that a step writes.
     activity: HashMap<StepId, Instant>,
     /// How it ended, and until when the agent's last words are waited for.
@@ -159,9 +165,10 @@ impl Keeper {
             timers: BTreeSet::new(),
             questions: HashSet::new(),
             builds: HashMap::new(),
+            locks: HashSet::new(),
             watches: JoinSet::new(),
             given_up: 0,
-            rests: false,
+            rest: Rest::default(),
             activity: HashMap::new(),
             ended: None,
             leaving: None,
@@ -180,6 +187,7 @@ impl Keeper {
         self.timers.clear();
         self.questions.clear();
         self.builds.clear();
+        self.locks.clear();
         self.watches.abort_all();
         self.is_released = false;
         // What the row says counts: a change whose answer was lost has been made all the same.
@@ -305,7 +313,9 @@ impl Keeper {
         }
         while let Some((due, id)) = self.timers.first().copied().filter(|(due, _)| at >= *due) {
             self.timers.remove(&(due, id));
-            self.answer(id, Reply::Done).await?;
+            if !self.waits_no_more(id, Reply::Bool(false)).await? {
+                self.answer(id, Reply::Done).await?;
+            }
         }
         Ok(Step::On)
     }
@@ -360,6 +370,8 @@ impl Keeper {
                 self.other_ended(id, run.map(|run| *run)).await?;
                 Ok(Step::On)
             }
+            ToKeeper::Locked { id } => self.locked(id).await.map(|()| Step::On),
+            ToKeeper::Risen => self.risen().await.map(|()| Step::On),
             ToKeeper::Said { agent, lease, message, .. } if lease.job().is_some() => {
                 let heard = self.heard_of_job(agent, lease, message).await?;
                 if heard.is_none() {
@@ -440,7 +452,8 @@ impl Keeper {
     /// People answer that, or time, or another agent.
     fn is_asked_elsewhere(&self, id: RequestId) -> bool {
         let is_time = || self.timers.iter().any(|(_, timer)| *timer == id);
-        self.questions.contains(&id) || self.builds.contains_key(&id) || self.outposts.has_asked(id) || is_time()
+        let is_of_others = self.builds.contains_key(&id) || self.locks.contains(&id);
+        is_of_others || self.questions.contains(&id) || self.outposts.has_asked(id) || is_time()
     }
 
     /// How its project is run, as far as this server knows it.

@@ -5,7 +5,7 @@
 mod jobs;
 mod wakes;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -26,12 +26,15 @@ use crate::app::App;
 use crate::changes::TARGET_MOVED;
 use crate::config::ProjectConfig;
 use crate::found::{Why, end_all, is_of_herd};
+use crate::keeper::ToKeeper;
 use crate::properties;
 
 /// Runs that are read at once.
 const PAGE: u32 = 500;
 /// Projects of which is kept in mind what image their runs have.
 const MOST_PROJECTS: usize = 10_000;
+/// Runs that have given their places away and are at one agent all the same, at most: each has an engine there.
+const MOST_RESTING: usize = 64;
 /// The label of agents whose jobs can have a Docker Engine of their own.
 const ENGINE: &str = "engine:docker";
 /// Rungs that an agent may have.
@@ -39,7 +42,7 @@ const RUNGS: [Rung; 5] = [Rung::Process, Rung::Container, Rung::Gvisor, Rung::Mi
 
 /// Whether a label says what an agent has, which it says otherwise: nobody gives it to one by hand.
 pub(crate) fn is_reserved(label: &str) -> bool {
-    label.starts_with("rung:") || label.starts_with("engine:")
+    ["rung:", "engine:", "agent:"].iter().any(|prefix| label.starts_with(prefix))
 }
 
 /// What an agent can give is a label of it: what a run needs is asked for like any other, and told in the same words where nobody has it.
@@ -47,6 +50,11 @@ pub(crate) fn labels_of(offers: &Offers) -> Vec<String> {
     let has = |rung: &Rung| offers.satisfies(&Needs::of_rung(*rung));
     let rungs = RUNGS.into_iter().filter(has).map(label_of);
     rungs.chain(offers.engine.then(|| ENGINE.to_owned())).collect()
+}
+
+/// Of one agent.
+pub(crate) fn label_of_agent(agent: u64) -> String {
+    format!("agent:{agent}")
 }
 
 /// Of agents whose sandboxes have that rung, or a higher one.
@@ -71,14 +79,17 @@ struct State {
     wakes: BTreeSet<(Millis, RunId)>,
     /// Those that wait for any.
     awake: BTreeSet<RunId>,
+    /// Those that have given their places away, and the agents that have them all the same.
+    resting: BTreeMap<RunId, u64>,
 }
 
 impl Default for Waiting {
     fn default() -> Waiting {
         // The settings are ours, and the tests of `queue` hold them good; without a line there is no server.
         let line = Line::new(LineSettings::default()).unwrap_or_else(|error| panic!("{error}"));
-        let state = Mutex::new(State { line, newest: RunId(0), wakes: BTreeSet::new(), awake: BTreeSet::new() });
-        Waiting { state, jobs: Jobs::default(), began: Instant::now(), images: Mutex::default() }
+        let state =
+            State { line, newest: RunId(0), wakes: BTreeSet::new(), awake: BTreeSet::new(), resting: BTreeMap::new() };
+        Waiting { state: Mutex::new(state), jobs: Jobs::default(), began: Instant::now(), images: Mutex::default() }
     }
 }
 
@@ -96,7 +107,26 @@ impl Waiting {
     pub(crate) fn tell(&self, event: Event) -> Vec<Command> {
         let now = self.now();
         self.jobs.tell(&event, now);
-        self.state().line.handle(event, now)
+        let mut state = self.state();
+        if let Event::Finished { run } | Event::Found { item: Item { run, .. }, .. } = &event {
+            state.resting.remove(run);
+        }
+        state.line.handle(event, now)
+    }
+
+    /// Whether a run that has a place now had given it away.
+    fn has_risen(&self, run: RunId) -> bool {
+        self.state().resting.remove(&run).is_some()
+    }
+
+    /// Gives the place of a run away, which stays at its agent. `None`: so many do there already that it has no room for more.
+    fn rest(&self, run: RunId, agent: u64) -> Option<Vec<Command>> {
+        let at_agent = self.state().resting.values().filter(|other| **other == agent).count();
+        (at_agent < MOST_RESTING).then(|| {
+            let commands = self.tell(Event::Finished { run });
+            self.state().resting.insert(run, agent);
+            commands
+        })
     }
 
     /// A job of a run waits no more, and has no place.
@@ -215,18 +245,33 @@ fn set_terms(app: &App, project: &Project) {
 
 /// A run that does nothing but wait for others gives its place to somebody else. Not where its project says how many are under way at once: it is.
 /// Whether it does.
-pub(crate) async fn rest(app: &App, run: &Run) -> Result<bool, StoreError> {
+pub(crate) async fn rest(app: &App, run: &Run, agent: u64) -> Result<bool, StoreError> {
     let said = said_of(app, run).await?;
     let is_counted = said.is_none_or(|(config, alone)| config.at_once.is_some() || config.alone || alone.is_some());
-    if !is_counted {
-        app.hub.keep_for_later(app.waiting.tell(Event::Finished { run: run.id }));
-    }
-    Ok(!is_counted)
+    let placed = if is_counted { None } else { app.waiting.rest(run.id, agent) };
+    let rests = placed.is_some();
+    app.hub.keep_for_later(placed.unwrap_or_default());
+    Ok(rests)
 }
 
 /// Whether of its branch no other begins meanwhile.
 pub(crate) async fn is_alone(app: &App, run: &Run) -> Result<bool, StoreError> {
     Ok(said_of(app, run).await?.is_some_and(|(config, alone)| config.alone || alone.is_some()))
+}
+
+/// It waits for a place at the agent where it is, which it has given away.
+pub(crate) async fn wait_to_rise(app: &App, run: &Run, agent: u64) -> Result<(), StoreError> {
+    let item = item_of(app, run, said_of(app, run).await?.as_ref());
+    // Before others of its project: it has waited for its turn already.
+    let item = Item {
+        labels: Expression::label(label_of_agent(agent)),
+        priority: i32::MAX,
+        branch: None,
+        limit_ms: None,
+        ..item
+    };
+    app.hub.keep_for_later(app.waiting.tell(Event::Queued(item)));
+    Ok(())
 }
 
 /// It has its place again, whoever has it by now: until one of them ends there is one more than there are.
@@ -241,8 +286,8 @@ pub(crate) async fn changed(app: &App, project: &Project) -> Result<(), StoreErr
     set_terms(app, project);
     let filter =
         RunFilter { projects: Some(vec![project.id]), unfinished: true, limit: u32::MAX >> 1, ..RunFilter::default() };
-    for run in app.store.runs(&filter).await? {
-        // One that has a place keeps it.
+    // One that is under way keeps its place, or waits for the one that it has given away.
+    for run in app.store.runs(&filter).await?.into_iter().filter(|run| run.status == Status::Queued) {
         app.hub.keep_for_later(app.waiting.tell(Event::Withdrawn { run: run.id }));
     }
     app.waiting.look_again();
@@ -323,6 +368,10 @@ pub(crate) async fn perform(app: &Arc<App>, commands: Vec<Command>) {
                 match app.store.run(run).await {
                     Ok(Some(found)) if found.status == Status::Queued && found.held.is_none() => {
                         crate::hub::start_keeper(app, found);
+                    }
+                    // It had given its place away. One that is over by then says so itself.
+                    Ok(Some(found)) if found.status == Status::Running && app.waiting.has_risen(run) => {
+                        app.hub.tell_keeper(run, ToKeeper::Risen);
                     }
                     Ok(_) => app.hub.keep_for_later(app.waiting.tell(Event::Finished { run })),
                     Err(error) => {

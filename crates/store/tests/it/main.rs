@@ -5,6 +5,7 @@ mod cases;
 mod elsewhere;
 mod forward;
 mod last_runs;
+mod locks;
 mod logs;
 mod merges;
 mod people;
@@ -55,6 +56,9 @@ async fn conform(mut fresh: impl AsyncFnMut() -> Store) {
     seals::secrets_are_sealed(fresh().await).await;
     elsewhere::a_job_has_a_lease_of_its_own(fresh().await).await;
     elsewhere::what_is_elsewhere_goes_with_its_run(fresh().await, fresh().await).await;
+    locks::a_lock_is_one_runs_at_a_time(fresh().await).await;
+    locks::of_many_who_ask_at_once_one_has_it(fresh().await).await;
+    locks::older_runs_do_not_overtake_newer_ones(fresh().await).await;
     cases::what_forges_are_to_hear(fresh().await).await;
     cases::what_is_held_is_given_to_nobody(fresh().await).await;
 }

@@ -31,6 +31,7 @@ mod quota;
 mod remote;
 mod scm;
 mod stash;
+mod step_files;
 mod terminal;
 mod test_report;
 
@@ -44,3 +45,4 @@ pub use library::{KnownLibrary, LibraryOrigin, known as known_library};
 pub use perform::Performer;
 pub use remote::{AgentConfig, Hosts, RunOf, work};
 pub use scm::{LocalProject, Scm, ScmError, Tree};
+pub use step_files::{own_steps, step_files};

@@ -17,6 +17,15 @@ pub const MAX_NAME_BYTES: usize = 64;
 /// The longest description, in characters.
 pub const MAX_DESCRIPTION_CHARS: usize = 1000;
 
+/// A file of a folder of steps: a manifest, or what one names.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepFile {
+    /// Its name in the folder.
+    pub name: String,
+    /// What is in it.
+    pub text: String,
+}
+
 /// A step that is none of the built-in ones.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AddedStep {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::added_step::AddedStep;
+use crate::added_step::{AddedStep, StepFile};
 use crate::outcome::Outcome;
 use crate::properties::{Parameter, ParameterKind};
 use crate::request::FailureKind;
@@ -57,6 +57,9 @@ pub struct RunFacts {
     /// Steps that it has beside those that are built in.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<AddedStep>,
+    /// More of them, as they lie in the folder of its project.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub step_files: Vec<StepFile>,
     /// How many runs stand above it: who started it, who started that one, and so on.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub depth: u32,

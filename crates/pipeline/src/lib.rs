@@ -4,6 +4,7 @@
 //! Never: I/O, clocks, randomness, processes. A run *asks* (requests out, results in); who drives it acts.
 //! Start reading at [`definition`] for what a file says, at [`engine`] for how it runs.
 
+pub mod added;
 pub mod catalogue;
 #[doc(hidden)]
 pub mod conformance;

@@ -213,7 +213,13 @@ impl Agent {
                 let text = work::definition(around.seed, lease.run);
                 let found = match around.dice.once_in(50) {
                     true => Err(work::failure("the repository does not answer")),
-                    false => Ok(Definition { text, commit: Some(commit(lease.run)), tree: None, tagged_at: None }),
+                    false => Ok(Definition {
+                        text,
+                        commit: Some(commit(lease.run)),
+                        tree: None,
+                        tagged_at: None,
+                        steps: Vec::new(),
+                    }),
                 };
                 seat.definition = Some(found.clone());
                 for (id, request) in std::mem::take(&mut seat.early) {
@@ -347,8 +353,13 @@ pub(crate) fn read_tag(text: &str) -> Option<(u64, usize)> {
 /// Plans are asked for here, and nothing else. What needs an engine is in none: it is refused.
 fn checked(seed: u64, what: Check) -> Result<Checked, Failure> {
     let Check::Plan { run, .. } = what else { return Err(work::failure("this agent reads nothing else")) };
-    let definition =
-        Definition { text: work::definition(seed, run), commit: Some(commit(run)), tree: None, tagged_at: None };
+    let definition = Definition {
+        text: work::definition(seed, run),
+        commit: Some(commit(run)),
+        tree: None,
+        tagged_at: None,
+        steps: Vec::new(),
+    };
     let places = vec!["any agent".to_owned()];
     Ok(Checked::Plan(Plan { definition, stages: Vec::new(), places, incomplete: None }))
 }

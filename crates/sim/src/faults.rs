@@ -124,7 +124,13 @@ impl World {
         let message = match self.dice.below(6) {
             0 => FromAgent::Found {
                 lease,
-                definition: Ok(Definition { text: "echo 'a lie'".into(), commit: None, tree: None, tagged_at: None }),
+                definition: Ok(Definition {
+                    text: "echo 'a lie'".into(),
+                    commit: None,
+                    tree: None,
+                    tagged_at: None,
+                    steps: Vec::new(),
+                }),
             },
             1 => FromAgent::Said { lease, engine: 1, said: vec![Said::Took { at: 0 }] },
             2 => FromAgent::EngineLost { lease, engine: 1, reason: "a lie".into() },

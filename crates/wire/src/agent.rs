@@ -22,6 +22,7 @@
 
 use std::collections::BTreeMap;
 
+use model::added_step::StepFile;
 use model::event::{Event, LogSource};
 use model::ids::{JobId, RequestId, RunId, StageId, StepId};
 use model::request::{Failure, Reply, Request};
@@ -240,7 +241,7 @@ pub enum FromAgent {
 }
 
 /// A definition.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Definition {
     /// Its text.
     pub text: String,
@@ -252,6 +253,9 @@ pub struct Definition {
     /// Of a tag, when it was made, or else its commit: in seconds since 1970.
     #[serde(default)]
     pub tagged_at: Option<u64>,
+    /// Of the folder in which its project has steps of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<StepFile>,
 }
 
 /// Something that happened at an agent.

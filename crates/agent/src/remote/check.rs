@@ -115,7 +115,7 @@ async fn plan(
     files: &LocalProject,
     libraries: &[KnownLibrary],
 ) -> Result<Plan, Trouble> {
-    let facts = RunFacts { planning: true, ..facts };
+    let facts = RunFacts { planning: true, step_files: definition.steps.clone(), ..facts };
     let job_name = facts.job_name.clone();
     let begin = Begin { source: definition.text.clone(), file_name, facts };
     let mut plan = Plan { definition, stages: Vec::new(), places: Vec::new(), incomplete: None };

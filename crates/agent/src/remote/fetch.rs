@@ -16,6 +16,7 @@ use super::{AgentConfig, Word};
 use crate::failure::{Trouble, explain};
 use crate::mentions;
 use crate::scm::{LocalProject, Objects, ScmError};
+use crate::step_files::{self, own_steps, step_files};
 
 /// How long a repository may take to come.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -82,7 +83,9 @@ pub(super) async fn fetch(config: &AgentConfig, what: &str, source: &Source, fil
                 .map_err(|error| Trouble::infrastructure(explain(&error)))?;
             let text = tokio::fs::read(Path::new(path).join(file)).await;
             let text = text.map_err(|error| Trouble::workload(format!("cannot read {file}: {error}")))?;
-            let definition = definition(text, None, None)?;
+            let own = own_steps(Path::new(path)).map(|folder| step_files(&folder)).transpose();
+            let steps = own.map_err(|error| odd_steps(&error))?.unwrap_or_default();
+            let definition = Definition { steps, ..definition(text, None, None)? };
             let mentions = mentions::of_folder(&definition.text, Path::new(path));
             Ok(Found { definition, files: project, repository: None, mentions })
         }
@@ -108,7 +111,12 @@ fn definition(text: Vec<u8>, commit: Option<String>, tree: Option<String>) -> Re
     if text.len() > MAX_DEFINITION_BYTES {
         return Err(too_large());
     }
-    Ok(Definition { text: String::from_utf8_lossy(&text).into_owned(), commit, tree, tagged_at: None })
+    let text = String::from_utf8_lossy(&text).into_owned();
+    Ok(Definition { text, commit, tree, ..Definition::default() })
+}
+
+fn odd_steps(error: &std::io::Error) -> Trouble {
+    Trouble::workload(format!("the project's own steps cannot be read: {error}"))
 }
 
 async fn clone(
@@ -138,7 +146,8 @@ async fn clone(
         .filter(|text| text.is_blob)
         .ok_or_else(|| Trouble::workload(format!("there is no {file} in {revision}")))?;
     let definition = definition(text.content.ok_or_else(too_large)?, Some(own), tree)?;
-    let definition = Definition { tagged_at, ..definition };
+    let steps = step_files::of_commit(&mut objects, &at).await.map_err(|error| odd_steps(&error))?;
+    let definition = Definition { tagged_at, steps, ..definition };
     let mentions = mentions::of_commit(&definition.text, &mut objects, &at).await;
     let files = LocalProject::at(folder, (&at, ""), branch.as_deref(), Some(url));
     Ok(Found { definition, files, repository: None, mentions })

@@ -131,6 +131,23 @@ impl Objects {
         contents
     }
 
+    /// The plain files of a folder (`COMMIT:PATH`), with what is in them, as far as that is at most so many bytes. Nothing, where there is no such folder;
+    /// `None`: there are more than so many.
+    pub(crate) async fn folder(&mut self, tree: &str, (most, bytes): (usize, usize)) -> Option<Vec<(String, Vec<u8>)>> {
+        let entries = self.listed(tree).await;
+        if entries.len() > most {
+            return None;
+        }
+        let mut files = Vec::new();
+        for entry in entries.into_iter().filter(|entry| entry.mode.starts_with("100")) {
+            let Ok(name) = entry.path.into_os_string().into_string() else { continue };
+            if let Ok(Some(Object { content: Some(content), .. })) = self.read(&entry.id, bytes).await {
+                files.push((name, content));
+            }
+        }
+        Some(files)
+    }
+
     /// What a tree holds. Nothing, where it is too large.
     async fn listed(&mut self, tree: &str) -> Vec<Entry> {
         match self.read(tree, MOST_LISTED).await {

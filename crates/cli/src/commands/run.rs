@@ -209,6 +209,7 @@ impl Definition {
             hidden: Vec::new(),
             confided: Vec::new(),
             steps: self.steps.clone(),
+            step_files: Vec::new(),
             tools: args.tools.clone(),
         };
         Ok(RunInput { source: self.text.clone(), file_name: self.name.clone(), facts, ..RunInput::default() })

@@ -50,6 +50,7 @@ use requests::Requests;
 use run_state::RunState;
 use scope::Scope;
 
+use crate::added;
 use crate::definition::{Purpose, Surroundings};
 use crate::run::Program;
 use crate::run::library::Libraries;
@@ -106,9 +107,13 @@ impl Engine {
     ///
     /// # Errors
     /// All findings of the parser, of the declarative validation and of the compiler; a step that cannot be added.
-    pub fn new(input: RunInput) -> Result<Engine, Vec<Diagnostic>> {
+    pub fn new(mut input: RunInput) -> Result<Engine, Vec<Diagnostic>> {
         let mut machine = Machine::new(input.limits);
-        let surroundings = Surroundings::with_steps(&input.facts.steps);
+        let of_folder = added::steps_of(&std::mem::take(&mut input.facts.step_files));
+        let surroundings = of_folder.and_then(|steps| {
+            input.facts.steps.extend(steps);
+            Surroundings::with_steps(&input.facts.steps)
+        });
         let mut surroundings = surroundings.map_err(|text| vec![Diagnostic::error(Span::default(), text)])?;
         surroundings.unknown_library = !input.facts.libraries.is_empty();
         surroundings.purpose = Purpose::Run;

@@ -335,7 +335,7 @@ impl Agent {
             }
         };
         let definition =
-            Definition { text: definition.into(), commit: commit.map(str::to_owned), tree: None, tagged_at: None };
+            Definition { text: definition.into(), commit: commit.map(str::to_owned), ..Definition::default() };
         self.say(&FromAgent::Found { lease, definition: Ok(definition) }).await;
         lease
     }
@@ -394,7 +394,7 @@ impl Agent {
         };
         // They are heard next.
         self.later.extend(others);
-        let definition = Definition { text: text.into(), commit: None, tree: None, tagged_at: None };
+        let definition = Definition { text: text.into(), ..Definition::default() };
         let places = places.iter().map(|place| (*place).to_owned()).collect();
         let plan = Plan { definition, stages: vec!["Build".into()], places, incomplete: None };
         self.say(&FromAgent::Checked { id, found: Ok(Checked::Plan(plan)) }).await;

@@ -66,7 +66,7 @@ async fn a_run_gets_what_was_approved_and_no_more() {
     let key = place.enrol("one").await;
     let mut agent = place.agent(&key, &[]).await;
     let found = |lease, text: &str| {
-        let definition = Definition { text: text.into(), commit: None, tree: None, tagged_at: None };
+        let definition = Definition { text: text.into(), ..Definition::default() };
         FromAgent::Found { lease, definition: Ok(definition) }
     };
 
@@ -124,7 +124,7 @@ async fn what_was_not_approved_is_not_waited_for() {
     let mut agent = place.agent_that_offers("one", 1, &[], offers).await;
     let text = "node { sh 'docker build .' }";
     let lease = approved_of(&place, (&forge, 7), &mut agent, (text, &["any agent"])).await;
-    let definition = Definition { text: text.into(), commit: None, tree: None, tagged_at: None };
+    let definition = Definition { text: text.into(), ..Definition::default() };
     agent.say(&FromAgent::Found { lease, definition: Ok(definition) }).await;
     agent.give_back(lease).await;
     let ended = place.wait_for_end(lease.run.0).await;

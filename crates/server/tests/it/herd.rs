@@ -239,7 +239,7 @@ async fn approve(place: &Place, agent: &mut Agent, run: &Value) {
 
 pub async fn found(agent: &mut Agent, lease: Lease, tree: Option<&str>) {
     let definition =
-        Definition { text: DEFINITION.into(), commit: None, tree: tree.map(str::to_owned), tagged_at: None };
+        Definition { text: DEFINITION.into(), commit: None, tree: tree.map(str::to_owned), ..Definition::default() };
     agent.say(&FromAgent::Found { lease, definition: Ok(definition) }).await;
     agent.give_back(lease).await;
 }
@@ -266,7 +266,7 @@ async fn a_strangers_run_waits_for_machines() {
     // And it is not for a stranger to choose an agent: its name is a label.
     let _named = place.agent_that_offers("named", 1, &[], everything()).await;
     let definition =
-        Definition { text: "node('named') { sh 'make' }".into(), commit: Some(commit(3)), tree: None, tagged_at: None };
+        Definition { text: "node('named') { sh 'make' }".into(), commit: Some(commit(3)), ..Definition::default() };
     machines.say(&FromAgent::Found { lease, definition: Ok(definition) }).await;
     let next = machines.work(|message| is_exec(message) || matches!(message, ToAgent::Release { .. })).await;
     assert!(is_exec(&next), "{next:?}");
@@ -346,7 +346,7 @@ async fn a_target_that_moves_has_its_pull_requests_run_again() {
                 // Every second one comes to the tree of the one before.
                 let tree = format!("{:040x}", (of - 1) / 2);
                 let definition =
-                    Definition { text: "echo 'it is run'".into(), commit: None, tree: Some(tree), tagged_at: None };
+                    Definition { text: "echo 'it is run'".into(), tree: Some(tree), ..Definition::default() };
                 agent.say(&FromAgent::Found { lease, definition: Ok(definition) }).await;
                 agent.give_back(lease).await;
                 let ended = place.wait_for_end(lease.run.0).await;

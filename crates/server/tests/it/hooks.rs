@@ -309,7 +309,7 @@ async fn a_pipeline_knows_its_branch_or_tag() {
         let asked = place.ask("POST", "/api/v1/projects/app/runs", json!({ "revision": revision })).await;
         let run = asked["id"].as_u64().unwrap();
         let lease = leased(&mut agent).await.0;
-        let definition = Definition { text: text.into(), commit: None, tree: None, tagged_at };
+        let definition = Definition { text: text.into(), tagged_at, ..Definition::default() };
         agent.say(&FromAgent::Found { lease, definition: Ok(definition) }).await;
         agent.work(|message| matches!(message, ToAgent::Release { .. })).await;
         agent.say(&FromAgent::Released { lease }).await;

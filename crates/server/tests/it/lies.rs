@@ -16,7 +16,7 @@ use crate::agent::Place;
 /// Everything that can be said of a lease.
 fn everything(lease: Lease) -> Vec<FromAgent> {
     let line = LogLine { at: 1, step: None, stage: None, source: LogSource::Stdout, text: "a lie".into() };
-    let definition = Definition { text: "echo 'a lie'".into(), commit: None, tree: None, tagged_at: None };
+    let definition = Definition { text: "echo 'a lie'".into(), ..Definition::default() };
     vec![
         FromAgent::Found { lease, definition: Ok(definition) },
         FromAgent::Said { lease, engine: 1, said: vec![Said::Waits] },

@@ -232,7 +232,7 @@ async fn a_run_that_was_about_to_leave_leaves() {
             // It has all of it still, and says what is heard once more.
             let mut plain = place.connect(&key).await;
             plain.say(&hello(vec![lease])).await;
-            let found = Definition { text: TWO_JOBS.into(), commit: None, tree: None, tagged_at: None };
+            let found = Definition { text: TWO_JOBS.into(), ..Definition::default() };
             plain.say(&FromAgent::Found { lease, definition: Ok(found) }).await;
             plain.work(leaves(lease)).await;
         }

@@ -185,7 +185,7 @@ async fn a_server_that_comes_back_knows_who_has_which_job() {
     arm.answer(job, asked, done()).await;
     let mut linux = place.connect(&linux_key).await;
     linux.say(&hello("linux", vec![lease])).await;
-    let found = Definition { text: NESTED.into(), commit: None, tree: None, tagged_at: None };
+    let found = Definition { text: NESTED.into(), ..Definition::default() };
     linux.say(&FromAgent::Found { lease, definition: Ok(found) }).await;
     let there = async {
         arm.work(|message| matches!(message, ToAgent::Perform { id, .. } if *id == asked)).await;

@@ -19,7 +19,7 @@ use crate::people;
 use crate::test_results;
 
 fn definition(text: &str, commit: Option<&str>) -> Definition {
-    Definition { text: text.into(), commit: commit.map(str::to_owned), tree: None, tagged_at: None }
+    Definition { text: text.into(), commit: commit.map(str::to_owned), ..Definition::default() }
 }
 
 pub fn alice() -> Actor {

@@ -26,7 +26,7 @@ async fn end(store: &Store, run: &Run, (tree, text): (&str, &str), (outcome, fai
 
 async fn found(store: &Store, run: &Run, tree: &str, text: &str) {
     store.lease_run(run.id, run.epoch, 1, 20).await.unwrap();
-    let found = Definition { text: text.into(), commit: None, tree: Some(tree.into()), tagged_at: None };
+    let found = Definition { text: text.into(), commit: None, tree: Some(tree.into()), ..Definition::default() };
     store.set_definition(run.id, &found, None, 20).await.unwrap();
 }
 

@@ -16,6 +16,7 @@ use crate::failure::Trouble;
 use crate::job::Job;
 use crate::remote::ServerFiles;
 use crate::stash::{passed_over, unnamed};
+use crate::unarchive::Archived;
 
 /// Files of one archive step.
 const MAX_FILES: u64 = 100_000;
@@ -25,8 +26,8 @@ const MOST_NOTES: usize = 20;
 /// Where they are kept.
 #[derive(Clone, Copy)]
 pub enum Keep<'a> {
-    /// A folder of this host.
-    Folder(&'a Path),
+    /// A folder of this host, and what this run has there.
+    Folder(&'a Path, &'a Archived),
     /// A server.
     Server(&'a ServerFiles),
 }
@@ -69,10 +70,14 @@ pub async fn archive(
         )));
     }
     let mut report = match keep {
-        Keep::Folder(target) => extracted(spool, target.to_owned(), folder).await.map_err(|error| {
-            Trouble::infrastructure(format!("cannot keep artifacts in {}: {error}", target.display()))
-                .with_hint("another folder is named with --artifacts")
-        })?,
+        Keep::Folder(target, archived) => {
+            let report = extracted(spool, target.to_owned(), folder).await.map_err(|error| {
+                Trouble::infrastructure(format!("cannot keep artifacts in {}: {error}", target.display()))
+                    .with_hint("another folder is named with --artifacts")
+            })?;
+            archived.add(&report.paths);
+            report
+        }
         Keep::Server(uploads) => hand_over(spool, scratch, folder, uploads).await?,
     };
     report.notes.extend(passed_over("not archived", &summary.skipped));

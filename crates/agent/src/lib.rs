@@ -34,6 +34,7 @@ mod stash;
 mod step_files;
 mod terminal;
 mod test_report;
+mod unarchive;
 
 pub use blueprint::{layers, qualified};
 pub use credentials::{Credentials, Held, variable_part};

@@ -22,7 +22,8 @@ use crate::hurry::Hurry;
 use crate::job::{Job, Maker};
 use crate::remote::ServerFiles;
 use crate::stash::{Stashes, passed_over};
-use crate::{archives, artifacts, exec, files, terminal, test_report};
+use crate::unarchive::Archived;
+use crate::{archives, artifacts, exec, files, terminal, test_report, unarchive};
 
 /// Performs the requests of one run on one host. All calls may be under way at once.
 pub struct Performer {
@@ -30,6 +31,7 @@ pub struct Performer {
     events: mpsc::Sender<Event>,
     jobs: Mutex<HashMap<JobId, Arc<Job>>>,
     stashes: Stashes,
+    archived: Archived,
     /// Where artifacts go, if not into a folder of this host, and stashes beside.
     uploads: Option<ServerFiles>,
     told_no_network: AtomicBool,
@@ -64,6 +66,7 @@ impl Performer {
             events,
             jobs: Mutex::default(),
             stashes,
+            archived: Archived::default(),
             uploads: None,
             told_no_network: AtomicBool::new(false),
             tests_told: AtomicUsize::new(0),
@@ -252,6 +255,10 @@ impl Performer {
             Request::Archive { job, files, below, allow_empty } => {
                 self.archive(&*self.at(job).await?, files, below, allow_empty).await
             }
+            Request::Unarchive { job, files } => {
+                let (job, scratch) = (self.at(job).await?, &self.host.options.scratch);
+                unarchive::unarchive(&job, scratch, self.kept(), files).await
+            }
             Request::TestReport { job, step, files } => {
                 let job = self.at(job).await?;
                 let scratch = &self.host.options.scratch;
@@ -316,12 +323,16 @@ impl Performer {
         below: Option<String>,
         allow_empty: bool,
     ) -> Result<Reply, Trouble> {
-        let options = &self.host.options;
-        let to = self.uploads.as_ref().map_or(Keep::Folder(&options.artifacts), Keep::Server);
-        let keep = artifacts::Place { to, below };
-        let (reply, notes) = artifacts::archive(job, &options.scratch, keep, files, allow_empty).await?;
+        let keep = artifacts::Place { to: self.kept(), below };
+        let (reply, notes) = artifacts::archive(job, &self.host.options.scratch, keep, files, allow_empty).await?;
         self.say(notes).await;
         Ok(reply)
+    }
+
+    /// Where artifacts are.
+    fn kept(&self) -> Keep<'_> {
+        let here = Keep::Folder(&self.host.options.artifacts, &self.archived);
+        self.uploads.as_ref().map_or(here, Keep::Server)
     }
 
     async fn say(&self, notes: Vec<String>) {

@@ -10,7 +10,6 @@
 //!
 //! Start reading at `server`, the event loop; `spawn` starts processes, `operation` is one of them, `files` works on files.
 
-pub mod ant;
 mod credentials;
 mod files;
 mod operation;

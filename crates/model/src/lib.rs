@@ -5,12 +5,14 @@
 
 pub mod added_step;
 pub mod annotation;
+pub mod ant;
 pub mod archive;
 pub mod build;
 pub mod change;
 pub mod credential;
 pub mod docker_args;
 pub mod event;
+pub mod failure;
 pub mod files;
 pub mod ids;
 pub mod library;

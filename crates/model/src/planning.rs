@@ -28,7 +28,9 @@ pub fn reply(request: &Request) -> Reply {
         Request::Checkout { .. } => Reply::CheckedOut(Vec::new()),
         Request::ReadFile { .. } | Request::ReadTrusted { .. } => Reply::Text(String::new()),
         Request::FileExists { .. } => Reply::Bool(true),
-        Request::Stash { .. } | Request::Archive { .. } | Request::Pack { .. } => Reply::Count(1),
+        Request::Stash { .. } | Request::Archive { .. } | Request::Pack { .. } | Request::Unarchive { .. } => {
+            Reply::Count(1)
+        }
         Request::Unpack { .. } => Reply::Unpacked(Unpacked::default()),
         Request::FindFiles { .. } => Reply::Found(Vec::new()),
         Request::Digest { .. } => Reply::Text(String::new()),

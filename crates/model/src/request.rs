@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::archive::{ArchiveFormat, Unpacked, Unpacking};
 use crate::build::{BuildWish, Built};
+pub use crate::failure::{Failure, FailureKind};
 pub use crate::files::{DigestAlgorithm, FileSet, FoundFile};
 pub use crate::question::{Parameter, Question};
 
@@ -281,6 +282,14 @@ pub enum Request {
         /// How far.
         ordinal: i64,
     },
+    /// Bring artifacts back that this run has archived. Reply: [`Reply::Count`].
+    Unarchive {
+        /// Where.
+        job: JobId,
+        /// Which, and the folder that they go into. A single one whose path is what is asked for, to the letter, goes to that place
+        /// itself, unless a folder is there.
+        files: FileSet,
+    },
 }
 
 impl Request {
@@ -306,7 +315,8 @@ impl Request {
             | Request::Touch { job, .. }
             | Request::Pack { job, .. }
             | Request::Unpack { job, .. }
-            | Request::Append { job, .. } => Some(*job),
+            | Request::Append { job, .. }
+            | Request::Unarchive { job, .. } => Some(*job),
             Request::Credential(wish) => wish.file.as_ref().map(|file| file.job),
             Request::Sleep { .. }
             | Request::Now
@@ -446,30 +456,4 @@ pub struct Allocated {
     pub home: String,
     /// How strong the walls are.
     pub rung: Option<Rung>,
-}
-
-/// Why a request failed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failure {
-    /// Whose fault.
-    pub kind: FailureKind,
-    /// One sentence.
-    pub message: String,
-    /// What to do about it.
-    pub hint: Option<String>,
-}
-
-/// Whose fault a failure is; decides the exit code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum FailureKind {
-    /// The author's (no such file, empty stash): the step fails.
-    Workload,
-    /// Of whoever started the run: a parameter that the definition does not take.
-    Usage,
-    /// A policy forbids it.
-    Policy,
-    /// A credential is missing or wrong.
-    Auth,
-    /// The system's (driver, registry, disk).
-    Infrastructure,
 }

@@ -110,7 +110,7 @@ pub(crate) fn reply(dice: &mut Dice, request: &Request) -> Reply {
         Request::Checkout { .. } => Reply::CheckedOut(vec![("GIT_COMMIT".into(), "0".repeat(40))]),
         Request::ReadFile { .. } => Reply::Text("b".into()),
         Request::FileExists { .. } => Reply::Bool(dice.once_in(2)),
-        Request::Stash { .. } | Request::Archive { .. } => Reply::Count(dice.below(9)),
+        Request::Stash { .. } | Request::Archive { .. } | Request::Unarchive { .. } => Reply::Count(dice.below(9)),
         Request::TestReport { .. } => {
             let tests = TestCounts { failed: dice.below(2), skipped: dice.below(3), passed: dice.below(9) };
             Reply::Tests { files: 1, tests }

@@ -262,21 +262,45 @@ impl Store {
         Ok(Ok(()))
     }
 
-    /// What a run has stashed under that name, for who has the run.
+    /// What a run has there under that path, for who has the run.
     ///
     /// # Errors
     /// The database; within: why it is not told.
-    pub async fn stash(&self, of: Holder, name: &str) -> Result<Result<Option<Artifact>, NotKept>, StoreError> {
+    pub async fn own_file(
+        &self,
+        shelf: Shelf,
+        of: Holder,
+        path: &str,
+    ) -> Result<Result<Option<Artifact>, NotKept>, StoreError> {
+        if let Err(reason) = self.is_held(of).await? {
+            return Ok(Err(reason));
+        }
+        let text = format!("SELECT path, bytes, sha256, key, at_ms FROM {shelf} WHERE run_id = $1 AND path = $2");
+        let query = sqlx::query(sqlx::AssertSqlSafe(text)).bind(signed(of.run.0)).bind(path.to_owned());
+        Ok(Ok(query.fetch_optional(&self.pool).await?.as_ref().map(artifact).transpose()?))
+    }
+
+    /// What a run has archived behind that path, for who has the run.
+    ///
+    /// # Errors
+    /// The database; within: why it is not told.
+    pub async fn own_artifacts(
+        &self,
+        of: Holder,
+        after: &str,
+        limit: u32,
+    ) -> Result<Result<Vec<Artifact>, NotKept>, StoreError> {
+        match self.is_held(of).await? {
+            Ok(()) => self.artifacts(of.run, after, limit).await.map(Ok),
+            Err(reason) => Ok(Err(reason)),
+        }
+    }
+
+    async fn is_held(&self, of: Holder) -> Result<Result<(), NotKept>, StoreError> {
         let row = sqlx::query("SELECT status, epoch, agent_id FROM runs WHERE id = $1").bind(signed(of.run.0));
         let mut connection = self.pool.acquire().await?;
         let Some(row) = row.fetch_optional(&mut *connection).await? else { return Ok(Err(NotKept::NoRun)) };
-        if let Err(reason) = holds(&mut connection, of, &row).await? {
-            return Ok(Err(reason));
-        }
-        let text = "SELECT path, bytes, sha256, key, at_ms FROM stashes WHERE run_id = $1 AND path = $2";
-        let row =
-            sqlx::query(text).bind(signed(of.run.0)).bind(name.to_owned()).fetch_optional(&mut *connection).await?;
-        Ok(Ok(row.as_ref().map(artifact).transpose()?))
+        holds(&mut connection, of, &row).await
     }
 
     /// Runs that are over and have stashes still, behind that one.

@@ -5,6 +5,8 @@
 //!   PUT /agent/v1/runs/{id}/stashes/{name}?epoch=N      the same, of a stash as a tar stream
 //!   201 Received                                        what has come; the agent holds it against what it sent
 //!   GET /agent/v1/runs/{id}/stashes/{name}?epoch=N      the bytes, or a range of them, and their digest as `ETag`; 404: there is none
+//!   GET /agent/v1/runs/{id}/artifacts/{path}?epoch=N    the same, of what this run has archived
+//!   GET /agent/v1/runs/{id}/artifacts?epoch=N&after=P   [`Page`]: what that is
 //!   GET /api/v1/runs/{id}/artifacts                     [`Listed`], in pages
 //!   GET /api/v1/runs/{id}/artifacts/{path}              the bytes, or a range of them
 //! ```
@@ -42,6 +44,20 @@ pub struct Listed {
     pub sha256: String,
 }
 
+/// Most artifacts of a [`Page`].
+pub const PAGE: u32 = 1000;
+/// The longest page, in bytes: of paths in which each byte is written as two, with room for the rest.
+pub const MAX_PAGE_BYTES: usize = PAGE as usize * (2 * MAX_ARTIFACT_PATH_BYTES + 256);
+
+/// What a run has archived, by path.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Page {
+    /// At most [`PAGE`].
+    pub artifacts: Vec<Listed>,
+    /// Behind which path the next page begins; none: there is none.
+    pub next_after: Option<String>,
+}
+
 /// Whether it names a file beneath a folder: parts with single slashes between, none of them `.` or `..`, and nothing that a terminal or a
 /// database would take for something else.
 pub fn is_path(path: &str) -> bool {
@@ -62,9 +78,14 @@ pub fn encoded(path: &str) -> String {
     text
 }
 
-/// Where an agent puts an artifact, at its server.
-pub fn upload(lease: Lease, path: &str) -> String {
+/// Where an agent puts an artifact, at its server, and finds it again.
+pub fn artifact(lease: Lease, path: &str) -> String {
     format!("/agent/v1/runs/{}/artifacts/{}?epoch={}", lease.run.0, encoded(path), lease.epoch)
+}
+
+/// Where an agent finds what its run has archived, behind that path.
+pub fn artifacts(lease: Lease, after: &str) -> String {
+    format!("/agent/v1/runs/{}/artifacts?epoch={}&after={}", lease.run.0, lease.epoch, encoded(after))
 }
 
 /// Where an agent puts a stash, and finds it again.
@@ -91,6 +112,15 @@ mod tests {
     #[test]
     fn an_address_has_no_other_meaning() {
         let lease = Lease { run: model::ids::RunId(7), epoch: 3 };
-        assert_eq!(upload(lease, "a b/c?d#é%2e"), "/agent/v1/runs/7/artifacts/a%20b/c%3Fd%23%C3%A9%252e?epoch=3");
+        assert_eq!(artifact(lease, "a b/c?d#é%2e"), "/agent/v1/runs/7/artifacts/a%20b/c%3Fd%23%C3%A9%252e?epoch=3");
+        assert_eq!(artifacts(lease, "a&b/+=c"), "/agent/v1/runs/7/artifacts?epoch=3&after=a%26b/%2B%3Dc");
+    }
+
+    #[test]
+    fn a_page_is_read_whole() {
+        let path = "\\".repeat(MAX_ARTIFACT_PATH_BYTES);
+        let listed = Listed { path: path.clone(), bytes: u64::MAX, sha256: "f".repeat(64) };
+        let page = Page { artifacts: vec![listed; PAGE as usize], next_after: Some(path) };
+        assert!(serde_json::to_vec(&page).unwrap().len() <= MAX_PAGE_BYTES);
     }
 }

@@ -1,20 +1,22 @@
-//! Stashes on their way back from the server: begun where the last try broke off, and believed when their digest is the server's.
+//! Stashes and artifacts on their way back from the server: begun where the last try broke off, and believed when their digest is the server's.
 
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::Path;
 
 use futures_util::StreamExt as _;
-use model::limits::MAX_STASH_BYTES;
-use reqwest::StatusCode;
+use model::limits::{MAX_RUN_ARTIFACTS, MAX_STASH_BYTES};
 use reqwest::header::{ETAG, IF_NONE_MATCH, IF_RANGE, RANGE};
+use reqwest::{RequestBuilder, StatusCode};
 use sha2::{Digest as _, Sha256};
-use tokio::time::Instant;
-use wire::artifact::{LEASE_TOKEN, stash};
+use wire::artifact::{LEASE_TOKEN, Listed, MAX_PAGE_BYTES, Page, artifact, artifacts, stash};
 
-use super::upload::{Failed, MOST_ANSWER, PAUSE, SILENCE, ServerFiles, refused, said};
+use super::upload::{Failed, MOST_ANSWER, SILENCE, ServerFiles, Tries, refused, said};
 use crate::failure::{Trouble, explain};
 use crate::stash::{Kept, unnamed};
+
+/// Artifacts of one run that are listed: a server may take more than usual.
+const MOST_LISTED: usize = 10 * MAX_RUN_ARTIFACTS as usize;
 
 /// What is there of a name.
 enum Found {
@@ -42,34 +44,92 @@ impl ServerFiles {
         folder: &Path,
         own: Option<Kept>,
     ) -> Result<Option<Kept>, Trouble> {
-        let mut since = None;
-        let mut pause = PAUSE.0;
+        self.fetch(&stash(self.lease, name), &format!("stash ‘{name}’"), folder, own).await
+    }
+
+    /// Fetches what this run has archived under that path into an unnamed file in that folder.
+    pub(crate) async fn fetch_artifact(&self, path: &str, folder: &Path) -> Result<File, Trouble> {
+        let what = format!("artifact {path}");
+        let fetched = self.fetch(&artifact(self.lease, path), &what, folder, None).await?;
+        fetched
+            .map(|kept| kept.file)
+            .ok_or_else(|| Trouble::infrastructure(format!("the server has no {what} any more")))
+    }
+
+    /// What this run has archived, by path.
+    pub(crate) async fn artifacts(&self) -> Result<Vec<Listed>, Trouble> {
+        let mut all = Vec::new();
+        let (mut after, mut tries) = (String::new(), Tries::new());
+        loop {
+            let reason = match self.try_page(&after).await {
+                Ok(Page { artifacts, next_after }) => {
+                    all.extend(artifacts);
+                    tries = Tries::new();
+                    match next_after {
+                        None => return Ok(all),
+                        Some(next) if next != after && all.len() < MOST_LISTED => after = next,
+                        Some(_) => return Err(Trouble::infrastructure("the server's list of artifacts has no end")),
+                    }
+                    continue;
+                }
+                Err(Failed::For(trouble)) => return Err(trouble),
+                Err(Failed::Passing(reason)) => reason,
+            };
+            tracing::warn!(reason, "it is asked again what was archived");
+            if !tries.wait(false, self.patience).await {
+                return Err(Trouble::infrastructure(format!("the server did not say what was archived: {reason}")));
+            }
+        }
+    }
+
+    async fn try_page(&self, after: &str) -> Result<Page, Failed> {
+        let failed = |error: reqwest::Error| Failed::Passing(explain(&error.without_url()));
+        let silent = |_| Failed::Passing("the server says nothing".to_owned());
+        let request = self.get(&artifacts(self.lease, after));
+        let response = tokio::time::timeout(SILENCE, request.send()).await.map_err(silent)?.map_err(failed)?;
+        let (status, mut text, mut pieces) = (response.status(), Vec::new(), response.bytes_stream());
+        while let Some(piece) = tokio::time::timeout(SILENCE, pieces.next()).await.map_err(silent)? {
+            text.extend_from_slice(&piece.map_err(failed)?);
+            if text.len() > MAX_PAGE_BYTES {
+                return Err(Failed::Passing("the list is longer than any".to_owned()));
+            }
+        }
+        match status {
+            StatusCode::OK => serde_json::from_slice(&text).map_err(|error| Failed::Passing(error.to_string())),
+            // What stands between answers in other words.
+            StatusCode::NOT_FOUND if said(&text).is_none() => Err(Failed::Passing(status.to_string())),
+            _ => Err(refused(status, &text, "does not say what was archived")),
+        }
+    }
+
+    /// Fetches a file into an unnamed one in that folder, if it is not what is here already (`own`). `None`: there is none.
+    async fn fetch(&self, from: &str, what: &str, folder: &Path, own: Option<Kept>) -> Result<Option<Kept>, Trouble> {
+        let mut tries = Tries::new();
         let mut here = Here { file: unnamed(folder)?, digest: Sha256::new(), bytes: 0, tag: None };
         loop {
             let before = here.bytes;
             let known = own.as_ref().map(|own| own.sha256.as_str());
-            let reason = match self.try_fetch(name, &mut here, known).await {
+            let reason = match self.try_fetch(from, what, &mut here, known).await {
                 Ok(Found::Came(sha256)) => return Ok(Some(Kept { file: here.file, sha256 })),
                 Ok(Found::Same) => return Ok(own),
                 Ok(Found::None) => return Ok(None),
                 Err(Failed::For(trouble)) => return Err(trouble),
                 Err(Failed::Passing(reason)) => reason,
             };
-            if here.bytes > before {
-                since = None;
+            tracing::warn!(what, reason, "a file is fetched again");
+            if !tries.wait(here.bytes > before, self.patience).await {
+                return Err(Trouble::infrastructure(format!("the server did not give {what}: {reason}")));
             }
-            if since.get_or_insert_with(Instant::now).elapsed() + pause > self.patience {
-                return Err(Trouble::infrastructure(format!("the server did not give stash ‘{name}’: {reason}")));
-            }
-            tracing::warn!(name, reason, "a stash is fetched again");
-            tokio::time::sleep(pause).await;
-            pause = if here.bytes > before { PAUSE.0 } else { (pause * 2).min(PAUSE.1) };
         }
     }
 
-    async fn try_fetch(&self, name: &str, here: &mut Here, known: Option<&str>) -> Result<Found, Failed> {
-        let mut request = self.uploader.http.get(format!("{}{}", self.uploader.server, stash(self.lease, name)));
-        request = request.bearer_auth(&self.uploader.key).header(LEASE_TOKEN, &self.token.0);
+    fn get(&self, from: &str) -> RequestBuilder {
+        let request = self.uploader.http.get(format!("{}{from}", self.uploader.server));
+        request.bearer_auth(&self.uploader.key).header(LEASE_TOKEN, &self.token.0)
+    }
+
+    async fn try_fetch(&self, from: &str, what: &str, here: &mut Here, known: Option<&str>) -> Result<Found, Failed> {
+        let mut request = self.get(from);
         if let Some(tag) = here.tag.as_ref().filter(|_| here.bytes > 0) {
             request = request.header(RANGE, format!("bytes={}-", here.bytes)).header(IF_RANGE, tag);
         }
@@ -104,12 +164,12 @@ impl ServerFiles {
                         here.begin(None).map_err(not_kept)?;
                         return Err(Failed::Passing(status.to_string()));
                     }
-                    _ => return Err(refused(status, &text, &format!("does not give stash ‘{name}’"))),
+                    _ => return Err(refused(status, &text, &format!("does not give {what}"))),
                 }
             }
         }
         let whole = length.and_then(|length| here.bytes.checked_add(length)).filter(|whole| *whole <= MAX_STASH_BYTES);
-        let whole = whole.ok_or_else(|| Failed::Passing("it is longer than any stash".to_owned()))?;
+        let whole = whole.ok_or_else(|| Failed::Passing("it is longer than any".to_owned()))?;
         while let Some(piece) = next().await? {
             if here.bytes.saturating_add(piece.len() as u64) > whole {
                 return Err(Failed::Passing("more has come than was said".to_owned()));
@@ -130,7 +190,7 @@ impl ServerFiles {
 
 /// It has come, and this machine has no room for it.
 fn not_kept(error: io::Error) -> Failed {
-    Failed::For(Trouble::infrastructure(format!("a stash cannot be kept: {error}")))
+    Failed::For(Trouble::infrastructure(format!("it cannot be kept here: {error}")))
 }
 
 impl Here {
@@ -267,5 +327,29 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let failure = uploads.fetch_stash("a", folder.path(), None).await.unwrap_err().0;
         assert_eq!(failure.message, "the server does not give stash ‘a’: no");
+    }
+
+    #[tokio::test]
+    async fn what_was_archived_is_asked_for_in_pages() {
+        let page = |paths: &[&str], next: Option<&str>| {
+            let listed = |path: &&str| Listed { path: (*path).to_owned(), bytes: 1, sha256: String::new() };
+            let page = Page { artifacts: paths.iter().map(listed).collect(), next_after: next.map(str::to_owned) };
+            let text = serde_json::to_vec(&page).unwrap();
+            answer("200 OK", b"", text.len(), &text)
+        };
+        let again = answer("503 Service Unavailable", b"", 2, b"{}");
+        let (uploads, asked) = server(vec![page(&["a", "b c"], Some("b c")), again, page(&["d"], None)]).await;
+        let listed = uploads.artifacts().await.unwrap_or_else(|trouble| panic!("{:?}", trouble.0));
+        assert_eq!(listed.iter().map(|listed| listed.path.as_str()).collect::<Vec<_>>(), ["a", "b c", "d"]);
+        let asked = asked.await.unwrap();
+        assert!(asked[0].starts_with("get /agent/v1/runs/7/artifacts?epoch=2&after= http"), "{}", asked[0]);
+        assert!(asked[2].starts_with("get /agent/v1/runs/7/artifacts?epoch=2&after=b%20c http"), "{}", asked[2]);
+        // A server that goes round in circles is not followed.
+        let (uploads, _asked) = server(vec![page(&["a"], Some("a")), page(&["a"], Some("a"))]).await;
+        assert!(uploads.artifacts().await.is_err());
+        let (uploads, _asked) = server(vec![answer("404 Not Found", b"", 14, b"{\"error\":\"no\"}")]).await;
+        let folder = tempfile::tempdir().unwrap();
+        let failure = uploads.fetch_artifact("a", folder.path()).await.unwrap_err().0;
+        assert_eq!(failure.message, "the server has no artifact a any more");
     }
 }

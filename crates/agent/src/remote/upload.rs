@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncReadExt as _;
 use tokio::time::Instant;
 use wire::agent::{Lease, LeaseToken};
-use wire::artifact::{LEASE_TOKEN, Received, stash, upload};
+use wire::artifact::{LEASE_TOKEN, Received, artifact, stash};
 
 use super::AgentConfig;
 use crate::below::{Below, inside};
@@ -27,7 +27,7 @@ const AT_ONCE: usize = 4;
 /// Sent at once, in bytes.
 const PIECE: usize = 128 << 10;
 /// The first pause before another try, and the longest.
-pub(super) const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 /// How long the server may take nothing, and say nothing, before the connection is given up.
 pub(super) const SILENCE: Duration = Duration::from_secs(90);
 /// How long a file is tried to be sent, or fetched, from the first failure on: a server that is started anew is back long before.
@@ -79,6 +79,33 @@ pub(super) enum Failed {
     For(Trouble),
 }
 
+/// Tries of one thing, with pauses that grow.
+pub(super) struct Tries {
+    since: Option<Instant>,
+    pause: Duration,
+}
+
+impl Tries {
+    /// None has failed yet.
+    pub(super) fn new() -> Tries {
+        Tries { since: None, pause: PAUSE.0 }
+    }
+
+    /// One has failed, which begins anew where it had brought something: waits for the next. `false`: there was enough of it.
+    pub(super) async fn wait(&mut self, has_come_on: bool, most: Duration) -> bool {
+        if has_come_on {
+            *self = Tries::new();
+        }
+        // What has come far, and slowly, has its time still.
+        if self.since.get_or_insert_with(Instant::now).elapsed() + self.pause > most {
+            return false;
+        }
+        tokio::time::sleep(self.pause).await;
+        self.pause = (self.pause * 2).min(PAUSE.1);
+        true
+    }
+}
+
 /// What was sent so far.
 struct Sent {
     digest: Sha256,
@@ -105,7 +132,7 @@ impl ServerFiles {
     async fn send_one(&self, folder: &Below, path: &Path) -> Result<(), Trouble> {
         let open = || folder.read(&inside(path).unwrap_or_default());
         let path = path.to_string_lossy();
-        self.persist(&upload(self.lease, &path), &format!("artifact {path}"), open).await.map(drop)
+        self.persist(&artifact(self.lease, &path), &format!("artifact {path}"), open).await.map(drop)
     }
 
     /// Sends a stash. Its digest.
@@ -115,8 +142,7 @@ impl ServerFiles {
 
     /// Sends a file until it is there. Its digest.
     async fn persist(&self, to: &str, what: &str, open: impl Fn() -> io::Result<File>) -> Result<String, Trouble> {
-        let mut since = None;
-        let mut pause = PAUSE.0;
+        let mut tries = Tries::new();
         loop {
             let file = open().map_err(|error| Trouble::infrastructure(format!("{what}: {error}")))?;
             let reason = match self.try_one(file, to, what).await {
@@ -124,13 +150,10 @@ impl ServerFiles {
                 Err(Failed::For(trouble)) => return Err(trouble),
                 Err(Failed::Passing(reason)) => reason,
             };
-            // What has come far, and slowly, has its ten minutes still.
-            if since.get_or_insert_with(Instant::now).elapsed() + pause > self.patience {
+            tracing::warn!(what, reason, "a file is sent again");
+            if !tries.wait(false, self.patience).await {
                 return Err(Trouble::infrastructure(format!("the server did not take {what}: {reason}")));
             }
-            tracing::warn!(what, reason, "a file is sent again");
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(PAUSE.1);
         }
     }
 

@@ -85,6 +85,36 @@ fn artifacts_are_kept_and_links_are_not() {
 }
 
 #[test]
+fn what_a_run_has_archived_comes_back() {
+    if !sandboxes_work() {
+        return;
+    }
+    let project = Project::steps(
+        "sh 'mkdir -p out/deep; echo A > out/a.txt; echo B > out/deep/b.txt; echo C > c.txt; ln -s /etc/passwd out/link'
+        archiveArtifacts 'out/**'
+        archiveArtifacts 'c.txt'
+        deleteDir()
+        sh 'mkdir there; echo old > as; echo mine > out'
+        catchError(buildResult: 'SUCCESS', stageResult: 'SUCCESS') { unarchive mapping: ['out/deep/': '.'] }
+        sh 'rm out'
+        unarchive mapping: ['out/': '.', '**/*.txt': 'all', 'c.txt': 'there', 'out/a.txt': 'as']
+        sh 'find . -type f | sort; cat out/a.txt out/deep/b.txt all/c.txt there/c.txt as; test -O as'
+        unarchive mapping: ['left.txt': '.']",
+    );
+    // What an earlier run has left is none of this one's.
+    project.write(".cofferdam/artifacts/left.txt", "left");
+    let ran = project.run(&[]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    let files =
+        "./all/c.txt\n./all/out/a.txt\n./all/out/deep/b.txt\n./as\n./out/a.txt\n./out/deep/b.txt\n./there/c.txt\n";
+    let own = |line: &str| line.trim_start().trim_start_matches("[S] ").to_owned() + "\n";
+    let said: String = ran.stdout.lines().map(own).collect();
+    assert!(said.contains(files) && said.contains("A\nB\nC\nC\nA\n"), "{}", ran.stdout);
+    assert!(said.contains("not brought back: out/deep/b.txt: Not a directory"), "{}", ran.stdout);
+    assert!(said.contains("no artifacts to unarchive in left.txt"), "{}", ran.stdout);
+}
+
+#[test]
 fn archives_are_made_and_taken_apart_inside() {
     if !sandboxes_work() {
         return;

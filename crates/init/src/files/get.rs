@@ -13,7 +13,7 @@ use wire::init::{FileReply, OperationError, Skipped, TarLimits};
 
 use super::pack::Archive;
 use super::{failed, limit_error, reason, skip};
-use crate::ant::{Name, Patterns};
+use model::ant::{Name, Patterns};
 
 const WRITE_BUFFER_BYTES: usize = 64 * 1024;
 /// Links to folders that are followed on one path, as in Ant: it ends loops.

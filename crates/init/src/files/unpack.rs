@@ -15,7 +15,7 @@ use wire::init::{FileReply, OperationError, Skipped, TarLimits, listing};
 use super::pack::zip_error;
 use super::place::Place;
 use super::{copy, failed, limit_error, open_regular, skip};
-use crate::ant::{Name, Patterns};
+use model::ant::{Name, Patterns};
 
 const BUFFER_BYTES: usize = 64 * 1024;
 /// Longest name: the kernel takes no longer one either.

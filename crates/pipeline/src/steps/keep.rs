@@ -1,4 +1,4 @@
-//! `stash`, `unstash`, `archiveArtifacts`, `archive`, `fingerprint`.
+//! `stash`, `unstash`, `archiveArtifacts`, `archive`, `unarchive`, `fingerprint`.
 
 use groovy::value::Value;
 use model::outcome::Outcome;
@@ -7,6 +7,7 @@ use model::request::{DigestAlgorithm, FileSet, Reply, Request, is_stash_name};
 use super::{StepCall, unexpected};
 use crate::engine::fault::Fault;
 use crate::engine::scope::join_path;
+use crate::engine::values;
 
 /// `stash name: 'x', includes: '**/*.jar'`
 pub(crate) async fn stash(call: StepCall) -> Result<Value, Fault> {
@@ -131,4 +132,29 @@ pub(crate) async fn archive(call: StepCall) -> Result<Value, Fault> {
         Reply::Count(_) | Reply::Done => Ok(Value::Null),
         reply => Err(unexpected(&reply)),
     }
+}
+
+/// `unarchive mapping: ['target/': '.', 'a.txt': 'b/']`: what this run has archived, brought back.
+///
+/// Source: `ArtifactUnarchiverStepExecution` of workflow-basic-steps, which looks as `archive` does: with Ant's default excludes.
+pub(crate) async fn unarchive(call: StepCall) -> Result<Value, Fault> {
+    let missing = || Fault::abort("'mapping' has not been defined for this 'unarchive' step");
+    let mapping = call.args.get("mapping").ok_or_else(missing)?;
+    let mapping = values::entries(mapping).ok_or_else(|| call.args.wrong_type("mapping", "java.util.Map", mapping))?;
+    for (artifacts, to) in mapping {
+        let files = FileSet {
+            dir: call.path(&to.to_text())?,
+            includes: artifacts.clone(),
+            excludes: String::new(),
+            default_excludes: true,
+            case_sensitive: true,
+        };
+        let job = call.node()?.job;
+        match call.ask(Request::Unarchive { job, files }).await? {
+            Reply::Count(0) => return Err(Fault::abort(format!("no artifacts to unarchive in {artifacts}"))),
+            Reply::Count(_) | Reply::Done => {}
+            reply => return Err(unexpected(&reply)),
+        }
+    }
+    Ok(Value::Null)
 }

@@ -199,6 +199,7 @@ steps! {
     "timestamps" block true => meta::timestamps;
     "tool" sole "name" => tool::tool;
     "touch" sole "file" => utility::files::touch;
+    "unarchive" => keep::unarchive;
     "unstable" sole "message" => catch::unstable;
     "unstash" sole "name" => keep::unstash;
     "untar" sole "file" => utility::archives::untar;

@@ -87,30 +87,6 @@ fn a_folder_is_for_the_block_only() {
 }
 
 #[test]
-fn stashes_carry_files_between_nodes() {
-    let ran = run("node { writeFile file: 'd/x.txt', text: 'kept'; writeFile file: 'y.log', text: ''; stash name: 's', includes: '**/*.txt' }
-                   node { unstash 's'; sh 'cat d/x.txt'; echo \"${fileExists 'y.log'}\" }");
-    ran.is(Outcome::Success).has("Stashed 1 file(s)").has("kept").has("false");
-    steps("stash 'empty'").is(Outcome::Failure).has("No files included in stash");
-    steps("stash name: 'empty', allowEmpty: true").is(Outcome::Success);
-    steps("stash '../x'").is(Outcome::Failure);
-    steps("unstash 'nope'").is(Outcome::Failure).has("No such saved stash");
-}
-
-#[test]
-fn artifacts() {
-    let ran = steps("writeFile file: 'a/b.txt', text: 'x'; archiveArtifacts artifacts: '**/*.txt', fingerprint: true");
-    ran.is(Outcome::Success).has("Archiving artifacts");
-    assert_eq!(ran.archived["a/b.txt"], "x");
-    steps("archiveArtifacts 'none'")
-        .is(Outcome::Failure)
-        .has("No artifacts found that match the file pattern \"none\"");
-    steps("archiveArtifacts artifacts: 'none', allowEmptyArchive: true").is(Outcome::Success);
-    let ran = steps("writeFile file: 'm', text: 'y'; step([$class: 'ArtifactArchiver', artifacts: 'm'])");
-    assert_eq!(ran.archived["m"], "y");
-}
-
-#[test]
 fn retry_tries_again_and_gives_up() {
     let ran = run("int n = 0\nretry(3) { n++; echo \"try ${n}\"; if (n < 3) { error 'no' } }\necho 'good'");
     ran.is(Outcome::Success).has("ERROR: no\nRetrying").has("try 3").has("good");

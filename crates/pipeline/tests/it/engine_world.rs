@@ -11,16 +11,16 @@ use model::credential::{Credential, CredentialWish, Secret, SecretContent};
 use model::event::{Event, LogSource};
 use model::ids::{JobId, RequestId, StageId, StepId};
 use model::request::{
-    AgentSpec, Allocated, DigestAlgorithm, Failure, FailureKind, FileSet, FoundFile, Question, Reply, Request,
-    ShellScript,
+    AgentSpec, Allocated, DigestAlgorithm, Failure, FailureKind, FoundFile, Question, Reply, Request, ShellScript,
 };
 use model::run::InstalledTool;
 use model::test_result::TestCounts;
-use pipeline::conformance::{Fixture, HeldCredential, ant_matches};
+use pipeline::conformance::{Fixture, HeldCredential};
 use pipeline::engine::{Engine, Output, RunInput};
 use pipeline::log::LogRenderer;
 use tempfile::TempDir;
 
+use crate::engine_files::{append, collect, executable, list, put};
 pub use crate::engine_ran::{Ran, Stashes};
 
 /// Most requests of one run: a run that does not end is a finding, not a hang.
@@ -201,9 +201,7 @@ impl World {
             Request::Unstash { name, dir, .. } => {
                 let files = self.stashes.get(&name).ok_or_else(|| format!("No such saved stash ‘{name}’"))?;
                 for (path, bytes) in files {
-                    let path = Path::new(&dir).join(path);
-                    fs::create_dir_all(path.parent().unwrap()).map_err(said)?;
-                    fs::write(path, bytes).map_err(said)?;
+                    put(&Path::new(&dir).join(path), bytes)?;
                 }
                 Reply::Done
             }
@@ -215,6 +213,15 @@ impl World {
                     self.ran.2.insert(format!("{folder}{path}"), String::from_utf8_lossy(&bytes).into_owned());
                 }
                 Reply::Count(count)
+            }
+            Request::Unarchive { files, .. } => {
+                let folder = files.includes.trim_end_matches("**");
+                let found: Vec<_> = self.ran.2.iter().filter(|(path, _)| path.starts_with(folder)).collect();
+                for (path, text) in &found {
+                    let to = if **path == files.includes { files.dir.clone() } else { format!("{}/{path}", files.dir) };
+                    put(Path::new(&to), text.as_bytes())?;
+                }
+                Reply::Count(found.len() as u64)
             }
             Request::TestReport { files, .. } => {
                 let found = collect(&files);
@@ -437,50 +444,4 @@ impl World {
         let vars = [("GIT_COMMIT", "0123456789"), ("GIT_BRANCH", "master"), ("GIT_LOCAL_BRANCH", "master")];
         Reply::CheckedOut(vars.map(|(n, v)| (n.to_owned(), v.to_owned())).to_vec())
     }
-}
-
-fn executable(path: &Path, text: &str) {
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, text).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
-}
-
-fn append(path: &str, bytes: &[u8]) {
-    let file = fs::OpenOptions::new().append(true).create(true).open(path);
-    std::io::Write::write_all(&mut file.unwrap(), bytes).unwrap();
-}
-
-/// The files of a set, with their paths below its folder.
-fn collect(set: &FileSet) -> Vec<(String, Vec<u8>)> {
-    let files = list(set).into_iter().filter(|file| !file.is_folder);
-    files.map(|file| (file.path.clone(), fs::read(Path::new(&set.dir).join(file.path)).unwrap())).collect()
-}
-
-/// What a set fits, folders too.
-fn list(set: &FileSet) -> Vec<FoundFile> {
-    let patterns = |text: &str| text.split(',').map(|p| p.trim().to_owned()).filter(|p| !p.is_empty()).collect();
-    let (mut includes, excludes): (Vec<String>, Vec<String>) = (patterns(&set.includes), patterns(&set.excludes));
-    if includes.is_empty() {
-        includes.push("**".to_owned());
-    }
-    let mut found = Vec::new();
-    let mut folders = vec![PathBuf::from(&set.dir)];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).into_iter().flatten().map(Result::unwrap) {
-            let is_folder = entry.path().is_dir();
-            if is_folder {
-                folders.push(entry.path());
-            }
-            let name = entry.path().strip_prefix(&set.dir).unwrap().to_string_lossy().into_owned();
-            let any = |list: &[String]| list.iter().any(|p| ant_matches(p, &name, true));
-            if any(&includes) && !any(&excludes) {
-                let metadata = entry.metadata().unwrap();
-                let modified = metadata.modified().unwrap().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-                let bytes = if is_folder { 0 } else { metadata.len() };
-                found.push(FoundFile { path: name, is_folder, bytes, modified_s: modified.as_secs() as i64 });
-            }
-        }
-    }
-    found.sort_by(|a, b| a.path.cmp(&b.path));
-    found
 }

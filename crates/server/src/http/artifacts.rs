@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use store::{Artifact, Holder, NotKept, Run, Shelf};
 use utoipa::{IntoParams, ToSchema};
 use wire::agent::Lease;
-use wire::artifact::{LEASE_TOKEN, Listed, Received, encoded, is_path};
+use wire::artifact::{LEASE_TOKEN, Listed, PAGE, Page, Received, encoded, is_path};
 
 use super::auth::{User, Viewer, bearer};
 use super::error::Refused;
@@ -30,8 +30,6 @@ use crate::app::App;
 use crate::artifacts::{NotTaken, take};
 use crate::policy::Action;
 
-/// Artifacts in one answer.
-const PAGE: u32 = 1000;
 /// Artifacts on a run's page.
 const ON_PAGE: usize = 200;
 /// How long the rest of what was refused is read, so that who sends it reads why.
@@ -127,13 +125,52 @@ pub(super) async fn get_stash(
     Query(Epoch { epoch }): Query<Epoch>,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
-    let holder = holder(&app, &headers, run, epoch).await?;
-    let found = app.store.stash(holder, &name).await?.map_err(|reason| match reason {
-        // What is missing here is a stash.
+    own(&app, Shelf::Stashes, (run, epoch), &name, &headers).await
+}
+
+/// `GET /agent/v1/runs/{id}/artifacts/{path}?epoch=N`
+pub(super) async fn get_own(
+    State(app): State<Arc<App>>,
+    Path((run, path)): Path<(u64, String)>,
+    Query(Epoch { epoch }): Query<Epoch>,
+    headers: HeaderMap,
+) -> Result<Response, Refused> {
+    own(&app, Shelf::Artifacts, (run, epoch), &path, &headers).await
+}
+
+/// What a run has there, for who has the run.
+async fn own(
+    app: &App,
+    shelf: Shelf,
+    (run, epoch): (u64, u64),
+    path: &str,
+    headers: &HeaderMap,
+) -> Result<Response, Refused> {
+    let holder = holder(app, headers, run, epoch).await?;
+    let found = app.store.own_file(shelf, holder, path).await?.map_err(not_told)?;
+    let what = if shelf == Shelf::Stashes { "stash" } else { "artifact" };
+    content(app, &found.ok_or_else(|| Refused::missing(what))?, headers).await
+}
+
+/// To an agent what is missing is a file, and never the run that it says that it has.
+fn not_told(reason: NotKept) -> Refused {
+    match reason {
         NotKept::NoRun => Refused(StatusCode::CONFLICT, reason.to_string()),
         reason => NotTaken::NotKept(reason).into(),
-    })?;
-    content(&app, &found.ok_or_else(|| Refused::missing("stash"))?, &headers).await
+    }
+}
+
+/// `GET /agent/v1/runs/{id}/artifacts?epoch=N&after=PATH`
+pub(super) async fn list_own(
+    State(app): State<Arc<App>>,
+    Path(run): Path<u64>,
+    Query(Epoch { epoch }): Query<Epoch>,
+    Query(Position { after }): Query<Position>,
+    headers: HeaderMap,
+) -> Result<Json<Page>, Refused> {
+    let holder = holder(&app, &headers, run, epoch).await?;
+    let found = app.store.own_artifacts(holder, &after, PAGE).await?.map_err(not_told)?;
+    Ok(Json(page_of(found)))
 }
 
 async fn take_in(
@@ -202,19 +239,23 @@ pub(super) async fn list(
     Query(Position { after }): Query<Position>,
 ) -> Result<Json<Artifacts>, Refused> {
     let (run, _) = super::runs::find(&app, &user, Action::SeeProject, id).await?;
-    let artifacts = of_run(&app, &run, &after).await?;
-    let next_after = artifacts.last().filter(|_| artifacts.len() == PAGE as usize).map(|last| last.path.clone());
+    let Page { artifacts, next_after } = page_of(app.store.artifacts(run.id, &after, PAGE).await?);
     Ok(Json(Artifacts { artifacts, next_after }))
+}
+
+fn page_of(artifacts: Vec<Artifact>) -> Page {
+    let next_after = artifacts.last().filter(|_| artifacts.len() == PAGE as usize).map(|last| last.path.clone());
+    Page { artifacts: artifacts.into_iter().map(to_list).collect(), next_after }
+}
+
+fn to_list(artifact: Artifact) -> Listed {
+    let Artifact { path, bytes, sha256, .. } = artifact;
+    Listed { path, bytes, sha256 }
 }
 
 /// Artifacts of a run, as many as are shown at once.
 pub(super) async fn of_run(app: &App, run: &Run, after: &str) -> Result<Vec<Listed>, Refused> {
-    let artifacts = app.store.artifacts(run.id, after, PAGE).await?;
-    let listed = |artifact: Artifact| {
-        let Artifact { path, bytes, sha256, .. } = artifact;
-        Listed { path, bytes, sha256 }
-    };
-    Ok(artifacts.into_iter().map(listed).collect())
+    Ok(app.store.artifacts(run.id, after, PAGE).await?.into_iter().map(to_list).collect())
 }
 
 /// For the page of a run.

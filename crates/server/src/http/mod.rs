@@ -39,7 +39,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware;
 use axum::response::Response;
-use axum::routing::{get, post, put};
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
@@ -129,7 +129,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/cc.xml", get(jenkins::cc))
         .route("/agent/v1/enrol", post(agents::enrol))
         .route("/agent/v1/connect", get(agents::connect))
-        .route("/agent/v1/runs/{id}/artifacts/{*path}", put(artifacts::put))
+        .route("/agent/v1/runs/{id}/artifacts", get(artifacts::list_own))
+        .route("/agent/v1/runs/{id}/artifacts/{*path}", get(artifacts::get_own).put(artifacts::put))
         .route("/agent/v1/runs/{id}/stashes/{name}", get(artifacts::get_stash).put(artifacts::put_stash))
         .layer(middleware::map_response(guarded))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))

@@ -9,7 +9,7 @@ use model::ids::RunId;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use wire::agent::{Lease, ToAgent};
-use wire::artifact::{LEASE_TOKEN, encoded, stash, upload};
+use wire::artifact::{LEASE_TOKEN, Page, artifact, artifacts, encoded, stash};
 
 use crate::agent::{Agent, Place, keys, reply};
 
@@ -53,7 +53,7 @@ impl Held {
         path: &str,
         content: Vec<u8>,
     ) -> (StatusCode, Value) {
-        let url = format!("http://{}{}", self.place.server.as_ref().unwrap().address, upload(lease, path));
+        let url = format!("http://{}{}", self.place.server.as_ref().unwrap().address, artifact(lease, path));
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let request = http.put(url).bearer_auth(key).header(LEASE_TOKEN, token);
         let request = request.header("content-length", content.len());
@@ -410,4 +410,48 @@ async fn a_stash_is_for_who_has_the_run() {
     assert_eq!(get(&held, &key, lease, "what is built").await.0, 409);
     held.keep_runs(None).await;
     held.wait_for_blobs(0).await;
+}
+
+/// What a run has archived goes back to who has the run, and to nobody else with an agent's key.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_archived_goes_back_to_who_has_the_run() {
+    let mut held = Held::new().await;
+    let other = held.place.enrol("two").await;
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let get = async |held: &Held, key: &str, lease, at: String| {
+        let token = token_of(lease, if key == held.key { 1 } else { 2 });
+        let url = format!("http://{}{at}", held.place.server.as_ref().unwrap().address);
+        let response = http.get(url).bearer_auth(key).header(LEASE_TOKEN, token).send().await.unwrap();
+        (response.status().as_u16(), response.bytes().await.unwrap())
+    };
+    let (key, lease) = (held.key.clone(), held.lease);
+    let all = content(100_000);
+    for path in ["out/a b", "x"] {
+        assert_eq!(held.put(path, all.clone()).await.0, 201);
+    }
+    let paths = async |held: &Held, after: &str| {
+        let (status, page) = get(held, &key, lease, artifacts(lease, after)).await;
+        assert_eq!(status, 200);
+        let page: Page = serde_json::from_slice(&page).unwrap();
+        (page.artifacts.into_iter().map(|listed| listed.path).collect::<Vec<_>>(), page.next_after)
+    };
+    assert_eq!(paths(&held, "").await, (vec!["out/a b".to_owned(), "x".to_owned()], None));
+    assert_eq!(paths(&held, "out/a b").await, (vec!["x".to_owned()], None));
+    assert_eq!(get(&held, &key, lease, artifact(lease, "out/a b")).await, (200, all.into()));
+    assert_eq!(get(&held, &key, lease, artifact(lease, "another")).await.0, 404);
+    let token = std::fs::read_to_string(held.place.folder.path().join("token")).unwrap();
+    for (key, lease, status) in [
+        (token.trim(), lease, 401),
+        (&other, lease, 403),
+        (&key, Lease { epoch: lease.epoch + 1, ..lease }, 409),
+        (&key, Lease { run: RunId(99), ..lease }, 409),
+    ] {
+        assert_eq!(get(&held, key, lease, artifact(lease, "x")).await.0, status, "{lease:?}");
+        assert_eq!(get(&held, key, lease, artifacts(lease, "")).await.0, status, "{lease:?}");
+    }
+    let ToAgent::Perform { id, request, .. } = held.asked.clone() else { panic!("nothing is asked") };
+    held.agent.answer(lease, id, reply(&request)).await;
+    held.agent.give_back(lease).await;
+    held.place.wait_for_end(lease.run.0).await;
+    assert_eq!(get(&held, &key, lease, artifact(lease, "x")).await.0, 409, "at its end nobody has it");
 }

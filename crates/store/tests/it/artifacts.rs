@@ -98,8 +98,15 @@ pub async fn only_who_has_a_run_adds_to_it(store: Store) {
         assert_eq!(keep(&store, of, &file("a", 1, "k1")).await, Err(reason), "{of:?}");
     }
     assert_eq!(spare(&store).await, ["k1"], "nothing of what was refused");
+    begin(&store, holder, "own").await.unwrap();
+    keep(&store, holder, &file("z", 1, "own")).await.unwrap();
+    let own = async |of| store.own_artifacts(of, "", 9).await.unwrap();
+    assert_eq!(own(holder).await, Ok(vec![file("z", 1, "own")]));
+    assert_eq!(store.own_file(Shelf::Artifacts, holder, "z").await.unwrap(), Ok(Some(file("z", 1, "own"))));
+    assert_eq!(own(Holder { agent: 2, ..holder }).await, Err(NotKept::NotItsOwn));
     // Its own, once it has lost it, or the run has ended.
     store.requeue_run(run.id, holder.epoch, &[], None, 60).await.unwrap();
+    assert_eq!(own(holder).await, Err(NotKept::Over));
     assert_eq!(keep(&store, holder, &file("a", 1, "k1")).await, Err(NotKept::Over));
     let epoch = store.lease_run(run.id, holder.epoch + 1, 1, 70).await.unwrap();
     let again = Holder { epoch, ..holder };
@@ -107,7 +114,7 @@ pub async fn only_who_has_a_run_adds_to_it(store: Store) {
     let end = RunEnd { outcome: Outcome::Success, failure: None, timed_out: false, aborted: false, message: None };
     store.finish_run(run.id, &end, 80).await.unwrap();
     assert_eq!(begin(&store, again, "k2").await, Err(NotKept::Over));
-    assert_eq!(store.artifacts(run.id, "", 9).await.unwrap().len(), 1, "what it had, it has");
+    assert_eq!(store.artifacts(run.id, "", 9).await.unwrap().len(), 2, "what it had, it has");
 }
 
 /// What is backed up names the blobs; what is forgotten leaves them to be removed.
@@ -152,16 +159,16 @@ pub async fn stashes_are_for_later_jobs(store: Store) {
     assert_eq!(store.artifacts(run.id, "", 9).await.unwrap(), []);
     begin(&store, holder, "k5").await.unwrap();
     keep(&store, holder, &file("a", 100, "k5")).await.unwrap();
-    assert_eq!(store.stash(holder, "b").await.unwrap(), Ok(Some(file("b", 60, "k2"))));
-    assert_eq!(store.stash(holder, "x").await.unwrap(), Ok(None));
+    assert_eq!(store.own_file(Shelf::Stashes, holder, "b").await.unwrap(), Ok(Some(file("b", 60, "k2"))));
+    assert_eq!(store.own_file(Shelf::Stashes, holder, "x").await.unwrap(), Ok(None));
     // Only who has the run is told.
     let others = [(Holder { agent: 2, ..holder }, NotKept::NotItsOwn), (Holder { epoch: 9, ..holder }, NotKept::Over)];
     for (other, reason) in others {
-        assert_eq!(store.stash(other, "b").await.unwrap(), Err(reason));
+        assert_eq!(store.own_file(Shelf::Stashes, other, "b").await.unwrap(), Err(reason));
     }
     assert_eq!(store.ended_with_stashes(RunId(0), 9).await.unwrap(), [], "it is under way");
     store.forget_stashes(run.id, 50).await.unwrap();
-    assert!(store.stash(holder, "b").await.unwrap().unwrap().is_some(), "it is under way");
+    assert!(store.own_file(Shelf::Stashes, holder, "b").await.unwrap().unwrap().is_some(), "it is under way");
 
     // A run that begins in its middle has them, and has them still when the first is forgotten.
     end(&store, holder).await;
@@ -176,7 +183,7 @@ pub async fn stashes_are_for_later_jobs(store: Store) {
     store.forget_stashes(run.id, 90).await.unwrap();
     assert_eq!(store.ended_with_stashes(RunId(0), 9).await.unwrap(), []);
     assert_eq!(spare(&store).await, [""; 0], "the second one has them");
-    assert_eq!(store.stash(later, "b").await.unwrap(), Ok(Some(file("b", 60, "k2"))));
+    assert_eq!(store.own_file(Shelf::Stashes, later, "b").await.unwrap(), Ok(Some(file("b", 60, "k2"))));
     // What it stashes anew is its own, and nobody has the older one any more.
     stash(&store, later, &file("b", 70, "k6")).await.unwrap();
     assert_eq!(spare(&store).await, ["k2"]);

@@ -6,7 +6,7 @@ use model::outcome::Outcome;
 use model::request::{AgentSpec, Allocated, Reply, Request};
 use model::run::RunEnd;
 use model::rung::{Needs, Rung};
-use store::{Act, Actor, Elsewhere, Holder, NewRun, NotKept, Run, Store, StoreError};
+use store::{Act, Actor, Elsewhere, Holder, NewRun, NotKept, Run, Shelf, Store, StoreError};
 use wire::agent::{Item, Lease, LogLine};
 use wire::engine::Input;
 
@@ -53,13 +53,21 @@ pub async fn a_job_has_a_lease_of_its_own(store: Store) {
         [(2, 2, None), (3, 2, None)]
     );
     let holder = |agent| Holder { run: id, epoch: Lease::of_job(id, job).epoch, agent };
-    assert_eq!(store.stash(holder(2), "s").await.unwrap(), Err(NotKept::Over), "nobody has it");
+    assert_eq!(store.own_file(Shelf::Stashes, holder(2), "s").await.unwrap(), Err(NotKept::Over), "nobody has it");
     store.lease_job(id, job, 2, 50).await.unwrap();
     assert!(matches!(store.lease_job(id, job, 3, 51).await, Err(StoreError::Stale { .. })), "once");
-    assert_eq!(store.stash(holder(2), "s").await.unwrap(), Ok(None));
-    assert_eq!(store.stash(holder(1), "s").await.unwrap(), Err(NotKept::NotItsOwn), "the run's agent has not its jobs");
+    assert_eq!(store.own_file(Shelf::Stashes, holder(2), "s").await.unwrap(), Ok(None));
+    assert_eq!(
+        store.own_file(Shelf::Stashes, holder(1), "s").await.unwrap(),
+        Err(NotKept::NotItsOwn),
+        "the run's agent has not its jobs"
+    );
     let of_run = Holder { run: id, epoch: run.epoch, agent: 2 };
-    assert_eq!(store.stash(of_run, "s").await.unwrap(), Err(NotKept::NotItsOwn), "nor the other way round");
+    assert_eq!(
+        store.own_file(Shelf::Stashes, of_run, "s").await.unwrap(),
+        Err(NotKept::NotItsOwn),
+        "nor the other way round"
+    );
 
     // Each counts for itself.
     assert_eq!(store.report(id, 0, &[line("a"), line("b")]).await.unwrap(), 2);
@@ -94,7 +102,7 @@ pub async fn what_is_elsewhere_goes_with_its_run(store: Store, other: Store) {
     other.lose_job(run.id, JobId(2), 60).await.unwrap();
     let of_job = Lease::of_job(run.id, JobId(2));
     let holder = Holder { run: run.id, epoch: of_job.epoch, agent: 2 };
-    assert_eq!(other.stash(holder, "s").await.unwrap(), Err(NotKept::Over));
+    assert_eq!(other.own_file(Shelf::Stashes, holder, "s").await.unwrap(), Err(NotKept::Over));
     assert!(root(&other, &run).await.is_lost);
     other.requeue_run(run.id, run.epoch, &[], None, 70).await.unwrap();
     assert!(other.elsewhere(run.id).await.unwrap().is_empty());

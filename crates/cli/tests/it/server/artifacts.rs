@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::place::{Place, wait_until};
-use crate::project::Project;
+use crate::project::{Project, sandboxes_work};
 
 /// All files below a folder.
 pub fn files(folder: &Path) -> Vec<PathBuf> {
@@ -106,4 +106,30 @@ fn a_server_that_is_away_gets_them_later() {
     assert!(checked.success(), "every file is what it was");
     // And nothing of what was begun and cut off stays.
     wait_until("only what is kept is there", || files(&place.folder.path().join("server/blobs/artifacts")).len() <= 41);
+}
+
+const COMES_BACK: &str = "pipeline { agent none\n stages {\n\
+    stage('Build') { agent { label 'linux' }\n steps { sh 'mkdir out; head -c 3000000 /dev/urandom > out/large; echo made > out/x; sha256sum out/large > out/sum'\n\
+        archiveArtifacts 'out/**' } }\n\
+    stage('Test') { agent { label 'arm' }\n steps { unarchive mapping: ['out/': '.', 'out/x': 'y']; sh 'sha256sum -c out/sum; cat y; ls out'\n\
+        unarchive mapping: ['none/': '.'] } } } }";
+
+/// A run goes on at another agent, and has there what it has archived.
+#[test]
+fn what_is_archived_at_one_agent_comes_back_at_another() {
+    if !sandboxes_work() {
+        return;
+    }
+    let mut place = Place::new();
+    place.add_agent_with("one", &["--label", "linux"]);
+    place.add_agent_with("two", &["--label", "arm"]);
+    let project = Project::new(COMES_BACK);
+    place.put("app", &project);
+    let ran = place.ask(&["trigger", "app", "--follow"]);
+    assert!(ran.code != 0 && ran.stdout.contains("ERROR: no artifacts to unarchive in none/"), "{ran:?}");
+    let said = |text: &str| ran.stdout.lines().any(|line| line == text);
+    assert!(said("out/large: OK") && said("made") && said("large") && said("sum"), "{ran:?}\n{}", place.logs());
+    // Nothing of it is left at the agent.
+    let left: Vec<_> = files(&place.folder.path().join("two")).into_iter().filter(|file| is_archived(file)).collect();
+    assert!(left.is_empty(), "{left:?}");
 }

@@ -2,7 +2,7 @@
 //! `*` for any characters of one name, `?` for one; a pattern that ends with `/` goes on with `**`.
 //! Source of the rules: the Ant manual, "Directory-based Tasks", and how Jenkins splits lists (at commas only, trimmed).
 
-use model::request::FileSet;
+use crate::request::FileSet;
 
 /// Names that are left out unless somebody asks for them, from the same manual.
 const DEFAULT_EXCLUDES: [&str; 29] = [

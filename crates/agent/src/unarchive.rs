@@ -1,0 +1,179 @@
+//! `unarchive`: what this run has archived, brought back into a sandbox; from the folder of this host or the server that keeps it.
+//!
+//! Only what this run has archived is there for it: a folder of a host has what earlier runs have left as well. The files go in as one tar
+//! stream, made here in a file without a name.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesOrdered;
+use model::ant::{Name, Patterns};
+use model::limits::MAX_STASH_BYTES;
+use model::request::{FileSet, Reply};
+use sandbox::session::TarPlace;
+use wire::init::{FileKind, TarLimits};
+
+use crate::artifacts::Keep;
+use crate::below::{Below, inside};
+use crate::failure::Trouble;
+use crate::job::Job;
+use crate::stash::{passed_over, reopened, unnamed};
+
+/// Files that are fetched at once.
+const AT_ONCE: usize = 4;
+/// Most characters of patterns times those of paths: a pattern of 400 over 100,000 paths of 100, for the agent is everybody's.
+const MOST_COMPARED: usize = 4_000_000_000;
+
+/// What a run has archived into a folder of this host.
+#[derive(Debug, Default)]
+pub struct Archived(Mutex<BTreeSet<PathBuf>>);
+
+impl Archived {
+    /// These as well.
+    pub fn add(&self, paths: &[PathBuf]) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(paths.iter().cloned());
+    }
+
+    fn paths(&self) -> Vec<PathBuf> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+}
+
+/// Brings files back; returns how many.
+pub async fn unarchive(job: &Job, scratch: &Path, from: Keep<'_>, files: FileSet) -> Result<Reply, Trouble> {
+    let wanted = matching(from, &files).await?;
+    if wanted.is_empty() {
+        return Ok(Reply::Count(0));
+    }
+    let (dir, names) = match &wanted[..] {
+        [one] if *one == Path::new(&files.includes) => {
+            let (dir, name) = place_of_one(job, files.dir, one).await?;
+            (dir, vec![name])
+        }
+        _ => (files.dir, wanted.clone()),
+    };
+    let mut tar = tar::Builder::new(unnamed(scratch)?);
+    let (mut under_way, mut rest, mut bytes) = (FuturesOrdered::new(), wanted.iter(), 0_u64);
+    under_way.extend(rest.by_ref().take(AT_ONCE).map(|path| opened(from, scratch, path)));
+    for name in names {
+        let Some(file) = under_way.next().await.transpose()? else { break };
+        under_way.extend(rest.next().map(|path| opened(from, scratch, path)));
+        let added = tokio::task::spawn_blocking(move || add(&mut tar, &name, file).map(|size| (tar, size)));
+        let added = added.await.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(not_kept)?;
+        tar = added.0;
+        bytes += added.1;
+        if bytes > MAX_STASH_BYTES {
+            let message = format!(
+                "one entry of `unarchive` brings at most {MAX_STASH_BYTES} bytes: there is more in {}",
+                files.includes
+            );
+            return Err(Trouble::policy(message).with_hint("several entries bring it in parts"));
+        }
+    }
+    let file = tar.into_inner().and_then(|file| reopened(&file)).map_err(not_kept)?;
+    let place = TarPlace { dir, user: Some(job.user.clone()), owner: None, limits: TarLimits::default() };
+    let summary = job.session.put_tar(place, tokio::fs::File::from_std(file)).await?;
+    let lacking = passed_over("not brought back", &summary.skipped);
+    if lacking.is_empty() { Ok(Reply::Count(wanted.len() as u64)) } else { Err(Trouble::workload(lacking.join("; "))) }
+}
+
+/// The paths of what this run has archived that a set has, in their order.
+async fn matching(from: Keep<'_>, files: &FileSet) -> Result<Vec<PathBuf>, Trouble> {
+    let mut all = match from {
+        Keep::Folder(_, archived) => archived.paths(),
+        Keep::Server(server) => {
+            let listed = server.artifacts().await?.into_iter().map(|listed| listed.path);
+            listed.filter(|path| wire::artifact::is_path(path)).map(PathBuf::from).collect()
+        }
+    };
+    let compared = all.iter().map(|path: &PathBuf| path.as_os_str().len()).sum::<usize>();
+    if compared.saturating_mul(files.includes.len()) > MOST_COMPARED {
+        let message = format!("this pattern is too long to be looked for among {} artifacts", all.len());
+        return Err(Trouble::policy(message).with_hint("several entries of `unarchive` have shorter ones"));
+    }
+    let patterns = Patterns::new(files);
+    let fits = move |path: &PathBuf| {
+        let names: Vec<Name> = path.iter().map(|part| patterns.name(part.as_encoded_bytes())).collect();
+        patterns.matches(&names)
+    };
+    let fitting = tokio::task::spawn_blocking(move || {
+        all.retain(fits);
+        all
+    });
+    fitting.await.map_err(|error| not_kept(io::Error::other(error)))
+}
+
+/// The folder that a single file goes into, and its name there.
+async fn place_of_one(job: &Job, to: String, path: &Path) -> Result<(String, PathBuf), Trouble> {
+    let there = job.session.stat(Some(job.user.clone()), &to, true).await?;
+    let is_folder = there.is_some_and(|there| there.kind == FileKind::Dir);
+    Ok(match (to.rsplit_once('/'), path.file_name()) {
+        (Some((folder, name)), _) if !is_folder => (format!("{folder}/"), PathBuf::from(name)),
+        (_, Some(name)) => (to, PathBuf::from(name)),
+        _ => (to, path.to_owned()),
+    })
+}
+
+async fn opened(from: Keep<'_>, scratch: &Path, path: &Path) -> Result<File, Trouble> {
+    let folder = match from {
+        Keep::Server(server) => {
+            let fetched = server.fetch_artifact(&path.to_string_lossy(), scratch).await?;
+            return reopened(&fetched).map_err(not_kept);
+        }
+        Keep::Folder(folder, _) => folder,
+    };
+    let gone = |error: io::Error| {
+        let text = format!("{} was archived, and cannot be read in {}: {error}", path.display(), folder.display());
+        Trouble::infrastructure(text)
+    };
+    let file = Below::open(folder).and_then(|below| below.read(&inside(path).unwrap_or_default())).map_err(gone)?;
+    let is_file = file.metadata().map_err(gone)?.is_file();
+    is_file.then_some(file).ok_or_else(|| gone(io::Error::other("it is no file any more")))
+}
+
+/// Adds a file as everybody's to read, and nobody's to run: that is what is known of an artifact. Its size in bytes.
+fn add(tar: &mut tar::Builder<File>, name: &Path, file: File) -> io::Result<u64> {
+    let bytes = file.metadata()?.len();
+    let mut header = tar::Header::new_gnu();
+    header.set_size(bytes);
+    header.set_mode(0o644);
+    header.set_mtime(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs());
+    // One that has become shorter meanwhile ends the stream, and with it the step.
+    tar.append_data(&mut header, name, io::Read::take(file, bytes))?;
+    Ok(bytes)
+}
+
+fn not_kept(error: io::Error) -> Trouble {
+    Trouble::infrastructure(format!("what was archived cannot be brought back: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_pattern_is_looked_for_within_bounds() {
+        let archived = Archived::default();
+        let paths: Vec<_> = (0..1000).map(|number| PathBuf::from(format!("{}/{number}", "a".repeat(1000)))).collect();
+        archived.add(&paths);
+        archived.add(&[PathBuf::from("b/.git/config"), PathBuf::from("b/c")]);
+        let found = async |includes: &str| {
+            let files = FileSet { includes: includes.to_owned(), default_excludes: true, ..FileSet::default() };
+            matching(Keep::Folder(Path::new("/nowhere"), &archived), &files).await
+        };
+        for (includes, count) in [("a*/", 1000), ("**/7", 1), ("b/", 1), ("B/", 1), ("c", 0), ("", 1001)] {
+            assert_eq!(
+                found(includes).await.map(|found| found.len()).map_err(|trouble| trouble.0),
+                Ok(count),
+                "{includes}"
+            );
+        }
+        let trouble = found(&"*a".repeat(2001)).await.unwrap_err().0;
+        assert!(trouble.message.contains("too long"), "{trouble:?}");
+    }
+}

@@ -23,6 +23,9 @@ pub struct RunFacts {
     /// `BUILD_NUMBER` of that run, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous_number: Option<u64>,
+    /// The last runs before it that are over, the newest first, and behind them the last that succeeded, however old it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<PastRun>,
     /// The commit of the last run before it: what came since are its changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous_commit: Option<String>,
@@ -68,6 +71,30 @@ pub struct RunFacts {
     pub tools: Vec<InstalledTool>,
 }
 
+/// A run before another, of the same branch, that is over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PastRun {
+    /// `BUILD_NUMBER`.
+    pub number: u64,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What it called itself, instead of its number; at most [`MAX_PAST_CHARS`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<String>,
+    /// What it said of itself; at most [`MAX_PAST_CHARS`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// When it began, in milliseconds since 1970.
+    pub started_at_ms: u64,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+}
+
+/// Most of the last runs before it that a run knows.
+pub const MAX_PAST_RUNS: usize = 10;
+/// Most characters of each text of a [`PastRun`]: it stands in the facts of all runs that know it.
+pub const MAX_PAST_CHARS: usize = 500;
+
 /// Most runs that stand above one: a project that builds itself ends.
 pub const MAX_RUN_DEPTH: u32 = 20;
 
@@ -96,6 +123,16 @@ impl InstalledTool {
 }
 
 impl RunFacts {
+    /// A run before it, counted from 0, the last one first. Of a run that was begun when no more was known, or on one machine, the first alone.
+    pub fn past(&self, at: usize) -> Option<PastRun> {
+        if let Some(past) = self.history.get(at) {
+            return Some(past.clone());
+        }
+        let outcome = self.previous.filter(|_| at == 0)?;
+        let number = self.previous_number.unwrap_or_else(|| self.build_number.saturating_sub(1));
+        Some(PastRun { number, outcome, display_name: None, description: None, started_at_ms: 0, duration_ms: 0 })
+    }
+
     /// `JOB_URL`: where what it is of is found on its server, if it has one.
     pub fn job_url(&self) -> Option<String> {
         let parts: Vec<_> = self.job_name.split('/').map(encoded).collect();

@@ -27,6 +27,7 @@ mod locks;
 mod log_blobs;
 mod logs;
 mod marks;
+mod past;
 mod people;
 mod projects;
 mod properties;

@@ -17,6 +17,7 @@ use crate::artifacts::take_over;
 use crate::audit::record;
 use crate::connect::count;
 use crate::logs::append;
+use crate::past::before;
 use crate::projects::ProjectId;
 use crate::run::{NewRun, Run, RunCounts, RunFilter, Status};
 use crate::write::Change;
@@ -90,33 +91,6 @@ fn of_unfinished(projects: &[ProjectId]) -> String {
     of_projects(projects).replace("r.project_id", "r.project_id + 0")
 }
 
-/// Of the runs of a branch that are over.
-#[derive(Clone, Copy)]
-enum Which {
-    First,
-    Last,
-}
-
-/// The commit of one, of those that have come to one; `None` for the branch: of the project, where it has none.
-async fn commit_of(
-    tx: &mut sqlx::AnyConnection,
-    project: i64,
-    branch: Option<&str>,
-    which: Which,
-) -> Result<Option<String>, StoreError> {
-    // The parameters have to be there.
-    let of_branch = if branch.is_some() { "branch = $2" } else { "branch IS NULL AND $2 = ''" };
-    let order = match which {
-        Which::First => "ASC",
-        Which::Last => "DESC",
-    };
-    let text = format!(
-        "SELECT commit_id FROM runs WHERE project_id = $1 AND {of_branch} AND outcome IS NOT NULL AND commit_id IS NOT NULL ORDER BY id {order} LIMIT 1"
-    );
-    let query = sqlx::query(sqlx::AssertSqlSafe(text)).bind(project).bind(branch.unwrap_or_default().to_owned());
-    Ok(query.fetch_optional(&mut *tx).await?.map(|row| row.try_get(0)).transpose()?)
-}
-
 impl Store {
     /// Puts a run into the queue.
     ///
@@ -144,34 +118,18 @@ impl Store {
         let trust = new.trust.unwrap_or(Trust::Stranger);
         let (project_id, number): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
         let branch = new.facts.branch().map(str::to_owned);
-        let previous = match branch {
-            Some(_) => {
-                "SELECT outcome, number FROM runs WHERE project_id = $1 AND branch = $2 AND outcome IS NOT NULL ORDER BY id DESC LIMIT 1"
-            }
-            // The parameters have to be there.
-            None => {
-                "SELECT outcome, number FROM runs WHERE project_id = $1 AND branch IS NULL AND $2 = '' AND outcome IS NOT NULL ORDER BY id DESC LIMIT 1"
-            }
-        };
-        let previous = sqlx::query(previous).bind(project_id).bind(branch.clone().unwrap_or_default());
-        let previous = previous.fetch_optional(&mut *tx).await?;
-        let previous =
-            previous.map(|row| Ok::<_, sqlx::Error>((row.try_get::<String, _>(0)?, row.try_get::<i64, _>(1)?)));
-        let (previous, previous_number) = previous.transpose()?.unzip();
         let is_change_request = new.facts.env.iter().any(|(name, _)| name == "CHANGE_ID");
-        let previous_commit = commit_of(&mut tx, project_id, branch.as_deref(), Which::Last).await?;
-        let first_commit = match is_change_request {
-            true => commit_of(&mut tx, project_id, branch.as_deref(), Which::First).await?,
-            false => None,
-        };
+        let before = before(&mut tx, project_id, branch.as_deref(), is_change_request).await?;
+        let last = before.history.first();
         let facts = RunFacts {
             job_name: job_name(project, branch.as_deref()),
             build_number: unsigned(number),
             started_at_ms: now,
-            previous: previous.and_then(|word| serde_json::from_value(word.into()).ok()),
-            previous_number: previous_number.map(unsigned),
-            previous_commit,
-            first_commit,
+            previous: last.map(|last| last.outcome),
+            previous_number: last.map(|last| last.number),
+            previous_commit: before.last_commit,
+            first_commit: before.first_commit,
+            history: before.history,
             ..new.facts
         };
         let id = count(&mut tx, "run").await?;

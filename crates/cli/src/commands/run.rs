@@ -196,6 +196,7 @@ impl Definition {
             started_at_ms: now.as_millis() as u64,
             previous: args.previous_result,
             previous_number: None,
+            history: Vec::new(),
             previous_commit,
             first_commit: None,
             depth: 0,

@@ -1,83 +1,140 @@
-//! `currentBuild`: what the run says of itself, and of the one before it.
+//! `currentBuild`: what the run says of itself, of those before it, and of those that it has started with `build`.
+//!
+//! Source: `RunWrapper` of workflow-support, and `Run` of Jenkins for which run is the previous one of a kind.
 
 use groovy::machine::HostCall;
-use groovy::value::{HostRef, Value};
+use groovy::value::Value;
+use model::build::Built;
 use model::event::Event;
 use model::limits::MAX_DESCRIPTION_CHARS;
 use model::outcome::Outcome;
+use model::run::{MAX_PAST_RUNS, PastRun};
 
+use super::CURRENT_BUILD;
 use crate::engine::Core;
 use crate::engine::scope::Scope;
 use crate::engine::values::{self, int};
+use crate::steps::duration::in_words;
 
-/// Which one the run before is: [`HostRef::id`]; its own is 0.
-pub(super) const PREVIOUS: u64 = 1;
+/// The run itself: [`groovy::value::HostRef::id`]. Those before it follow, the last one first.
+pub(super) const OWN: u64 = 0;
 /// The first of those that were started by `build`.
-pub(super) const FIRST_OF_OTHERS: u64 = 2;
+const FIRST_OF_OTHERS: u64 = 2 + MAX_PAST_RUNS as u64;
+
+/// A run as a pipeline sees it.
+struct Shown {
+    job: String,
+    number: u64,
+    result: Option<Outcome>,
+    name: String,
+    description: Option<String>,
+    url: Option<String>,
+    started_at_ms: u64,
+    /// `None`: it goes on.
+    duration_ms: Option<u64>,
+}
+
+/// The object that stands for a run that was started by `build`.
+pub(crate) fn started(core: &Core, built: Built) -> Value {
+    let mut others = core.run.builds.borrow_mut();
+    others.push(built);
+    Value::host(CURRENT_BUILD, FIRST_OF_OTHERS + others.len() as u64 - 1)
+}
+
+fn built(core: &Core, id: u64) -> Option<Built> {
+    let at = usize::try_from(id.checked_sub(FIRST_OF_OTHERS)?).ok()?;
+    core.run.builds.borrow().get(at).cloned()
+}
+
+fn shown(core: &Core, scope: &Scope, id: u64) -> Option<Shown> {
+    let facts = &core.facts;
+    Some(match id {
+        OWN => Shown {
+            job: facts.job_name.clone(),
+            number: facts.build_number,
+            result: seen(core, scope),
+            name: core.run.display_name.borrow().clone(),
+            description: core.run.description.borrow().clone(),
+            url: core.env_var(scope, "BUILD_URL"),
+            started_at_ms: facts.started_at_ms,
+            duration_ms: None,
+        },
+        id if id < FIRST_OF_OTHERS => {
+            let PastRun { number, outcome, display_name, description, started_at_ms, duration_ms } =
+                facts.past(id as usize - 1)?;
+            Shown {
+                job: facts.job_name.clone(),
+                number,
+                result: Some(outcome),
+                name: display_name.unwrap_or_else(|| format!("#{number}")),
+                description,
+                url: facts.job_url().map(|job| format!("{job}{number}/")),
+                started_at_ms,
+                duration_ms: Some(duration_ms),
+            }
+        }
+        id => {
+            let Built { job_name, number, outcome, url, started_at_ms, duration_ms, .. } = built(core, id)?;
+            Shown {
+                job: job_name,
+                number,
+                result: outcome,
+                name: format!("#{number}"),
+                description: None,
+                url,
+                started_at_ms,
+                duration_ms: Some(duration_ms),
+            }
+        }
+    })
+}
 
 /// A property; none where there is none of that name.
-pub(super) fn property(core: &Core, scope: &Scope, name: &str) -> Option<Value> {
-    let facts = &core.facts;
-    let number = i64::try_from(facts.build_number).unwrap_or(i64::MAX);
-    let job = facts.job_name.as_str();
-    let base = job.rsplit('/').next().unwrap_or_default();
+pub(super) fn property(core: &Core, scope: &Scope, id: u64, name: &str) -> Option<Value> {
+    let run = shown(core, scope, id)?;
+    let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     Some(match name {
-        "result" => values::opt_text(seen(core, scope).map(Outcome::name)),
-        "currentResult" => values::text(seen(core, scope).unwrap_or(Outcome::Success).name()),
-        "number" => int(number),
-        "id" => values::text(&number.to_string()),
-        "displayName" => values::text(&core.run.display_name.borrow()),
-        "fullDisplayName" => values::text(&format!("{job} {}", core.run.display_name.borrow())),
-        "description" => values::opt_text(core.run.description.borrow().as_deref()),
-        "projectName" => values::text(base),
-        "fullProjectName" => values::text(job),
-        "absoluteUrl" => values::opt_text(core.env_var(scope, "BUILD_URL").as_deref()),
-        "startTimeInMillis" | "timeInMillis" => Value::Long(i64::try_from(facts.started_at_ms).unwrap_or(i64::MAX)),
-        "duration" => Value::Long(0),
-        "durationString" => values::text("0 ms and counting"),
+        "result" => values::opt_text(run.result.map(Outcome::name)),
+        "currentResult" => values::text(run.result.unwrap_or(Outcome::Success).name()),
+        "number" => int(whole(run.number)),
+        "id" => values::text(&run.number.to_string()),
+        "displayName" => values::text(&run.name),
+        "fullDisplayName" => values::text(&format!("{} {}", run.job, run.name)),
+        "description" => values::opt_text(run.description.as_deref()),
+        "projectName" => values::text(run.job.rsplit('/').next().unwrap_or_default()),
+        "fullProjectName" => values::text(&run.job),
+        "absoluteUrl" => values::opt_text(run.url.as_deref()),
+        "startTimeInMillis" | "timeInMillis" => Value::Long(whole(run.started_at_ms)),
+        "duration" => Value::Long(whole(run.duration_ms.unwrap_or_default())),
+        "durationString" => values::text(&run.duration_ms.map_or_else(|| "0 ms and counting".to_owned(), in_words)),
         "keepLog" => Value::Bool(false),
+        "nextBuild" if id > OWN && id < FIRST_OF_OTHERS => Value::host(CURRENT_BUILD, id - 1),
         "nextBuild" | "previousBuildInProgress" => Value::Null,
-        "previousBuild" | "previousBuiltBuild" | "previousCompletedBuild" => before(core, |_| true),
-        "previousFailedBuild" => before(core, |outcome| outcome == Outcome::Failure),
-        "previousNotFailedBuild" => before(core, |outcome| outcome != Outcome::Failure),
-        "previousSuccessfulBuild" => before(core, |outcome| outcome <= Outcome::Unstable),
+        // Of itself it asks for them: `globals::asks`. Of others nobody has kept them.
+        "changeSets" if id > OWN => Value::list(Vec::new()),
         "upstreamBuilds" => Value::list(Vec::new()),
-        "buildCauses" => causes(core, None),
-        "buildVariables" => values::map(core.run.env.borrow().iter().map(|(n, v)| (n.as_str(), values::text(v)))),
-        _ => return None,
+        "buildCauses" if id == OWN => causes(core, None),
+        "buildVariables" if id == OWN => {
+            values::map(core.run.env.borrow().iter().map(|(n, v)| (n.as_str(), values::text(v))))
+        }
+        "buildVariables" => values::map(built(core, id)?.parameters.iter().map(|(n, v)| (n.as_str(), values::text(v)))),
+        _ => before(core, id, name)?,
     })
 }
 
-/// The run before, where it is known and of that kind. What was before that is not known.
-fn before(core: &Core, is_meant: impl Fn(Outcome) -> bool) -> Value {
-    match core.facts.previous {
-        Some(outcome) if is_meant(outcome) => Value::host(super::CURRENT_BUILD, PREVIOUS),
-        _ => Value::Null,
-    }
-}
-
-/// What is known of the run before: a property of it.
-pub(super) fn previous(core: &Core, name: &str) -> Option<Value> {
-    let facts = &core.facts;
-    let outcome = facts.previous?.name();
-    let number = facts.previous_number.unwrap_or_else(|| facts.build_number.saturating_sub(1));
-    let job = facts.job_name.as_str();
-    Some(match name {
-        "result" | "currentResult" => values::text(outcome),
-        "number" => int(i64::try_from(number).unwrap_or(i64::MAX)),
-        "id" => values::text(&number.to_string()),
-        "displayName" => values::text(&format!("#{number}")),
-        "fullDisplayName" => values::text(&format!("{job} #{number}")),
-        "projectName" => values::text(job.rsplit('/').next().unwrap_or_default()),
-        "fullProjectName" => values::text(job),
-        "previousBuild" | "previousBuiltBuild" | "previousCompletedBuild" | "previousBuildInProgress" => Value::Null,
-        "previousFailedBuild" | "previousNotFailedBuild" | "previousSuccessfulBuild" => Value::Null,
-        // Nobody has kept them.
-        "description" => Value::Null,
-        "changeSets" | "upstreamBuilds" => Value::list(Vec::new()),
-        "keepLog" => Value::Bool(false),
+/// The last run of a kind before one, as far as they are known; none where no kind is called so.
+fn before(core: &Core, id: u64, name: &str) -> Option<Value> {
+    let is_meant: fn(Outcome) -> bool = match name {
+        "previousBuild" | "previousCompletedBuild" => |_| true,
+        "previousBuiltBuild" => |outcome| outcome != Outcome::NotBuilt,
+        "previousFailedBuild" => |outcome| outcome == Outcome::Failure,
+        "previousNotFailedBuild" => |outcome| outcome != Outcome::Failure,
+        "previousSuccessfulBuild" => |outcome| outcome == Outcome::Success,
         _ => return None,
-    })
+    };
+    let mut older = (id..FIRST_OF_OTHERS - 1).map_while(|at| Some((at, core.facts.past(at as usize)?.outcome)));
+    let found = older.find(|(_, outcome)| is_meant(*outcome));
+    Some(found.map_or(Value::Null, |(at, _)| Value::host(CURRENT_BUILD, at + 1)))
 }
 
 /// Inside `post` the result is the one that the condition was decided with, or worse.
@@ -117,16 +174,13 @@ fn tell(core: &Core) {
 }
 
 /// A method that is no accessor.
-pub(super) fn method(core: &Core, scope: &Scope, host: &HostRef, call: &HostCall) -> Option<Value> {
+pub(super) fn method(core: &Core, scope: &Scope, id: u64, call: &HostCall) -> Option<Value> {
+    let now = || Some(shown(core, scope, id)?.result.unwrap_or(Outcome::Success));
     let wanted = |value: &Value| Outcome::from_name(&value.to_text());
-    let is_previous = host.id == PREVIOUS;
-    let now = if is_previous { core.facts.previous? } else { seen(core, scope).unwrap_or(Outcome::Success) };
     match (&*call.name, &call.args[..]) {
-        ("resultIsBetterOrEqualTo", [other]) => Some(Value::Bool(now <= wanted(other)?)),
-        ("resultIsWorseOrEqualTo", [other]) => Some(Value::Bool(now >= wanted(other)?)),
-        _ if is_previous => None,
-        ("getBuildCauses", []) => Some(causes(core, None)),
-        ("getBuildCauses", [class]) => Some(causes(core, Some(&class.to_text()))),
+        ("resultIsBetterOrEqualTo", [other]) => Some(Value::Bool(now()? <= wanted(other)?)),
+        ("resultIsWorseOrEqualTo", [other]) => Some(Value::Bool(now()? >= wanted(other)?)),
+        ("getBuildCauses", [class]) if id == OWN => Some(causes(core, Some(&class.to_text()))),
         _ => None,
     }
 }

@@ -5,7 +5,6 @@ mod clock;
 pub(crate) mod containers;
 pub(crate) mod current_build;
 pub(crate) mod docker;
-pub(crate) mod downstream;
 pub(crate) mod recorded;
 pub(crate) mod scm;
 
@@ -43,7 +42,7 @@ pub(crate) const NAMES: &[&str] = &["currentBuild", "docker", "env", "params", "
 pub(crate) fn global(core: &Core, name: &str) -> Option<Value> {
     Some(match name {
         "env" => Value::host(ENV, 0),
-        "currentBuild" => Value::host(CURRENT_BUILD, 0),
+        "currentBuild" => Value::host(CURRENT_BUILD, current_build::OWN),
         "docker" => Value::host(DOCKER, 0),
         "steps" => Value::host(STEPS, 0),
         "hudson" => Value::host(HUDSON, 0),
@@ -61,9 +60,7 @@ fn params(core: &Core) -> Value {
 pub(crate) fn property(core: &Core, scope: &Scope, host: &HostRef, name: &str) -> Option<Value> {
     match host.kind {
         ENV => Some(values::opt_text(core.env_var(scope, name).as_deref())),
-        CURRENT_BUILD if host.id >= current_build::FIRST_OF_OTHERS => downstream::property(core, host.id, name),
-        CURRENT_BUILD if host.id == current_build::PREVIOUS => current_build::previous(core, name),
-        CURRENT_BUILD => current_build::property(core, scope, name),
+        CURRENT_BUILD => current_build::property(core, scope, host.id, name),
         SCM | scm::REMOTE | scm::BRANCH => scm::property(core, scope, host, name),
         IMAGE | CONTAINER => docker::property(core, host.id, name),
         recorded::SLACK | recorded::PLAIN => recorded::property(core, host.kind, host.id, name),
@@ -74,7 +71,7 @@ pub(crate) fn property(core: &Core, scope: &Scope, host: &HostRef, name: &str) -
 
 /// The getter of a property whose reading takes time.
 pub(crate) fn asks(host: &HostRef, name: &str) -> Option<&'static str> {
-    let is_own = host.kind == CURRENT_BUILD && host.id == 0;
+    let is_own = host.kind == CURRENT_BUILD && host.id == current_build::OWN;
     (is_own && name == "changeSets").then_some("getChangeSets")
 }
 
@@ -91,7 +88,7 @@ pub(crate) fn set_property(core: &Core, scope: &Scope, host: &HostRef, name: &st
             core.run.env.borrow_mut().insert(name.to_owned(), value.to_text());
             true
         }
-        CURRENT_BUILD if host.id == 0 => current_build::set_property(core, scope, name, value),
+        CURRENT_BUILD if host.id == current_build::OWN => current_build::set_property(core, scope, name, value),
         _ => false,
     }
 }
@@ -110,8 +107,7 @@ pub(crate) fn call(core: &Rc<Core>, scope: &Scope, call: HostCall) -> LocalFutur
     }
     let answer = match host.kind {
         ENV => env_method(core, scope, &call),
-        CURRENT_BUILD if host.id >= current_build::FIRST_OF_OTHERS => downstream::method(core, host.id, &call),
-        CURRENT_BUILD => current_build::method(core, scope, &host, &call),
+        CURRENT_BUILD => current_build::method(core, scope, host.id, &call),
         SCM if &*call.name == "toString" => Some(values::text("hudson.plugins.git.GitSCM")),
         _ => None,
     };

@@ -51,7 +51,7 @@ pub(crate) async fn build(call: StepCall) -> Result<Value, Fault> {
         let cause = Cause::Downstream(text, outcome);
         return Err(Fault::interrupted(Rc::new(Interruption { cause, target, forced: false, actual: false })));
     }
-    Ok(globals::downstream::value(&call.core, built))
+    Ok(globals::current_build::started(&call.core, built))
 }
 
 /// The name and the value of a parameter, however it is written: `string(name: 'A', value: 'b')`, `[$class: 'StringParameterValue', …]`.

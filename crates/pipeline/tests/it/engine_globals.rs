@@ -3,6 +3,7 @@
 use model::change::{Change, ChangedFile, Edit};
 use model::outcome::Outcome;
 use model::request::{GitSource, Request};
+use model::run::PastRun;
 use pipeline::conformance::Fixture;
 use pipeline::engine::RunFacts;
 
@@ -61,6 +62,50 @@ fn the_run_before_is_known_as_far_as_it_is() {
     of_branch("echo \"${currentBuild.previousBuild.rawBuild}\"").is(Outcome::Failure).has("RejectedAccessException");
     run("echo \"${currentBuild.previousBuild?.result}\"").is(Outcome::Success).has("null");
     run("env.A = 'b'\necho \"${currentBuild.buildVariables}\"").is(Outcome::Success).has("[A:b]");
+}
+
+#[test]
+fn runs_before_that_are_known_one_behind_another() {
+    let past = |number, outcome, description: Option<&str>| PastRun {
+        number,
+        outcome,
+        display_name: description.map(|_| format!("v{number}")),
+        description: description.map(str::to_owned),
+        started_at_ms: 1000 * number,
+        duration_ms: 65_000,
+    };
+    let history = vec![
+        past(8, Outcome::Failure, Some("said")),
+        past(7, Outcome::NotBuilt, None),
+        past(5, Outcome::Unstable, None),
+        past(2, Outcome::Success, None),
+    ];
+    let facts = RunFacts {
+        job_name: "app/main".to_owned(),
+        build_number: 9,
+        server_url: Some("https://ci".to_owned()),
+        previous: Some(Outcome::Failure),
+        previous_number: Some(8),
+        history,
+        ..RunFacts::default()
+    };
+    let source = "def at = currentBuild.previousBuild
+        echo \"${at.displayName} ${at.fullDisplayName} ${at.description} ${at.absoluteUrl} ${at.startTimeInMillis} ${at.duration} ${at.durationString}\"
+        echo \"${at.previousBuild.displayName} ${at.previousBuild.description} ${at.nextBuild.number}\"
+        def all = []
+        for (def one = at; one != null; one = one.previousBuild) { all << \"${one.number}:${one.result}\" }
+        echo \"$all\"
+        def kinds = { [it.previousCompletedBuild, it.previousBuiltBuild, it.previousFailedBuild, it.previousNotFailedBuild, it.previousSuccessfulBuild, it.previousBuildInProgress]*.number }
+        echo \"${kinds(currentBuild)} ${kinds(at)} ${kinds(currentBuild.getPreviousSuccessfulBuild())}\"
+        echo \"${at.previousBuild.previousBuild.resultIsBetterOrEqualTo('UNSTABLE')}\"
+        currentBuild.previousBuild.previousBuild.displayName = 'x'";
+    let ran = World::new(Fixture { facts, ..Fixture::default() }).run(source).unwrap();
+    ran.is(Outcome::Failure)
+        .has("v8 app/main v8 said https://ci/job/app/job/main/8/ 8000 65000 1 min 5 sec")
+        .has("#7 null 9\n")
+        .has("[8:FAILURE, 7:NOT_BUILT, 5:UNSTABLE, 2:SUCCESS]")
+        .has("[8, 8, 8, 7, 2, null] [7, 5, null, 7, 2, null] [null, null, null, null, null, null]")
+        .has("\ntrue\n");
 }
 
 #[test]

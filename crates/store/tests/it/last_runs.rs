@@ -1,10 +1,11 @@
 //! Which run is the last of its kind, whatever is newer. Each case takes a database with nothing in it.
 
+use model::event::Event;
 use model::ids::RunId;
 use model::outcome::Outcome;
-use model::run::RunFacts;
+use model::run::{MAX_PAST_CHARS, MAX_PAST_RUNS, PastRun, RunFacts};
 use model::rung::Trust;
-use store::{NewRun, Store};
+use store::{Act, NewRun, Store};
 
 use crate::cases::{alice, end, put};
 
@@ -52,6 +53,48 @@ pub async fn what_ended_so_last_is_found(store: Store) {
         assert_eq!(last(branch, outcomes).await, None, "{branch:?}: {outcomes:?}");
     }
     assert!(store.last_ended(other.id, None, &[Outcome::Success]).await.unwrap().is_none());
+}
+
+/// Each run knows of those of its branch that were over when it was asked for: the last ten, and the last good one.
+pub async fn a_run_knows_those_before_it(store: Store) {
+    put(&store, "app").await;
+    let history = async |branch: &str| {
+        let env = vec![("BRANCH_NAME".to_owned(), branch.to_owned())];
+        let new = NewRun { facts: RunFacts { env, ..RunFacts::default() }, ..NewRun::default() };
+        let facts = store.create_run(&alice(), "app", new, 20).await.unwrap().facts;
+        assert_eq!(facts.previous_number, facts.history.first().map(|past| past.number));
+        assert_eq!(facts.previous, facts.history.first().map(|past| past.outcome));
+        facts.history
+    };
+    let main: &[(&str, &str)] = &[("BRANCH_NAME", "main")];
+    let numbers = |history: &[PastRun]| history.iter().map(|past| past.number).collect::<Vec<_>>();
+    assert!(history("main").await.is_empty());
+    let first = run(&store, main, None, Trust::Member).await;
+    let (name, description) = (Some("1.0".to_owned()), Some("ä".repeat(MAX_PAST_CHARS + 1)));
+    let described = [Act::Event(Event::RunDescribed { name, description })];
+    store.lease_run(first, 0, 1, 25).await.unwrap();
+    store.heard(first, (1, 1), &described, 26).await.unwrap();
+    store.finish_run(first, &end(Outcome::Success), 1025).await.unwrap();
+    let expect = PastRun {
+        number: 2,
+        outcome: Outcome::Success,
+        display_name: Some("1.0".to_owned()),
+        description: Some("ä".repeat(MAX_PAST_CHARS)),
+        started_at_ms: 25,
+        duration_ms: 1000,
+    };
+    assert_eq!(history("main").await, [expect]);
+    assert!(history("topic").await.is_empty());
+    for _ in 0..MAX_PAST_RUNS {
+        let id = run(&store, main, None, Trust::Member).await;
+        store.finish_run(id, &end(Outcome::Failure), 30).await.unwrap();
+    }
+    let known = history("main").await;
+    assert_eq!(numbers(&known), [14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 2]);
+    assert_eq!((known[0].started_at_ms, known[0].duration_ms, &known[0].display_name), (20, 10, &None));
+    let id = run(&store, main, None, Trust::Member).await;
+    store.finish_run(id, &end(Outcome::Success), 30).await.unwrap();
+    assert_eq!(numbers(&history("main").await), [16, 14, 13, 12, 11, 10, 9, 8, 7, 6], "that one is good");
 }
 
 /// Variables, a revision, and whose code it is.

@@ -29,6 +29,7 @@ async fn conform(mut fresh: impl AsyncFnMut() -> Store) {
     cases::who_may_come_in(fresh().await).await;
     merges::the_same_tree_has_one_verdict(fresh().await).await;
     merges::what_has_come_is_known(fresh().await).await;
+    last_runs::a_run_knows_those_before_it(fresh().await).await;
     last_runs::what_ended_so_last_is_found(fresh().await).await;
     last_runs::a_project_stands_as_its_default_branch_does(fresh().await).await;
     people::tokens_are_somebodys(fresh().await).await;

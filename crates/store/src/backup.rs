@@ -15,11 +15,12 @@ use crate::write::Change;
 use crate::{Store, StoreError};
 
 /// In the order in which they refer to each other, with what orders their rows.
-const TABLES: [(&str, &str); 21] = [
+const TABLES: [(&str, &str); 22] = [
     ("counters", "name"),
     ("projects", "id"),
     ("runs", "id"),
     ("deliveries", "digest"),
+    ("contents", "digest"),
     ("inputs", "run_id, seq"),
     ("requests", "run_id, id"),
     ("elsewhere", "run_id, job"),

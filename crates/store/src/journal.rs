@@ -15,7 +15,7 @@ use crate::audit::record;
 use crate::logs::append;
 use crate::run::Run;
 use crate::write::Change;
-use crate::{Actor, Millis, Store, StoreError, signed, unsigned};
+use crate::{Actor, Millis, Store, StoreError, contents, signed, unsigned};
 
 /// Something that an engine said and that is to be acted upon.
 #[derive(Clone, Debug)]
@@ -170,12 +170,16 @@ impl Store {
     /// # Errors
     /// The database, or what stands there is none.
     pub async fn journal(&self, run: &Run, definition: &str, file_name: &str) -> Result<Journal, StoreError> {
-        let rows =
-            sqlx::query("SELECT input, taken_at FROM inputs WHERE run_id = $1 ORDER BY seq").bind(signed(run.id.0));
+        let rows = "SELECT i.input, i.taken_at, i.content, c.content FROM inputs i LEFT JOIN contents c ON c.digest = i.content WHERE i.run_id = $1 ORDER BY i.seq";
+        let rows = sqlx::query(rows).bind(signed(run.id.0));
         let mut entries = Vec::new();
         for row in rows.fetch_all(&self.pool).await? {
-            let text: String = row.try_get(0)?;
-            let input = serde_json::from_str(&text).map_err(StoreError::damaged("an input"))?;
+            let (text, named): (String, Option<String>) = (row.try_get(0)?, row.try_get(2)?);
+            let content: Option<Vec<u8>> = row.try_get(3)?;
+            if let Some(digest) = named.filter(|_| content.is_none()) {
+                return Err(StoreError::Damaged { what: "an input", reason: format!("content {digest} is missing") });
+            }
+            let input = contents::whole(&text, content)?;
             entries.push(Entry { input, at: row.try_get::<Option<i64>, _>(1)?.map(unsigned) });
         }
         let row = sqlx::query("SELECT heard, digest FROM runs WHERE id = $1").bind(signed(run.id.0));
@@ -255,15 +259,20 @@ impl Store {
 
 /// Adds an input, within the change that it belongs to. What it answers is outstanding no more.
 pub(crate) async fn put_input(tx: &mut Change, run: RunId, seq: i64, input: &Input) -> Result<(), StoreError> {
-    let text = serde_json::to_string(input).map_err(StoreError::damaged("an input"))?;
-    let added = sqlx::query("INSERT INTO inputs (run_id, seq, input) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
+    let (text, content) = contents::apart(input)?;
+    let add = "INSERT INTO inputs (run_id, seq, input, content) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+    let added = sqlx::query(add)
         .bind(signed(run.0))
         .bind(seq)
         .bind(text)
+        .bind(content.as_ref().map(|content| content.digest.clone()))
         .execute(&mut **tx)
         .await?;
     if added.rows_affected() != 1 {
         return Err(StoreError::Stale { what: run.to_string() });
+    }
+    if let Some(content) = &content {
+        contents::keep(tx, content).await?;
     }
     if let Input::Answer { id, reply } = input {
         let answered = sqlx::query("DELETE FROM requests WHERE run_id = $1 AND id = $2 RETURNING request");

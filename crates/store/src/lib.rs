@@ -16,6 +16,7 @@ mod audit;
 mod backup;
 mod claim;
 mod connect;
+mod contents;
 mod deliveries;
 mod elsewhere;
 mod error;

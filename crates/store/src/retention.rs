@@ -200,6 +200,7 @@ async fn forget(
 /// Forgets a run whose files are forgotten.
 async fn forget_run(tx: &mut Change, id: i64, now: Millis) -> Result<(), StoreError> {
     crate::log_blobs::forget(tx, id, now).await?;
+    crate::contents::forget(tx, id).await?;
     for table in OF_RUNS {
         let text = format!("DELETE FROM {table} WHERE run_id = $1");
         sqlx::query(sqlx::AssertSqlSafe(text)).bind(id).execute(&mut **tx).await?;

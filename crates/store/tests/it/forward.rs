@@ -3,8 +3,10 @@
 use model::rung::Trust;
 use serde_json::json;
 use store::{NewRun, RunFilter, Status, Store, StoreError, TokenKind};
+use wire::engine::Entry;
 
 use crate::cases::alice;
+use crate::contents::library;
 use crate::postgres::run_sql;
 use crate::seals;
 
@@ -50,6 +52,9 @@ async fn as_it_was(url: &str) {
     run_sql(url, &format!("INSERT INTO deliveries VALUES ('{}', 1)", digest("one"))).await;
     run_sql(url, &format!("INSERT INTO agents VALUES (1, 'linux', '{}', 10, NULL)", digest("cfk_1"))).await;
     run_sql(url, &format!("INSERT INTO tokens VALUES ('{}', 'api', 'admin', 10, NULL, NULL)", digest("cft_1"))).await;
+    // It had all that it was told in its row.
+    let told = serde_json::to_string(&library(1, "c1", "it is")).unwrap();
+    run_sql(url, &format!("INSERT INTO inputs VALUES (2, 0, 7, '{told}')")).await;
     run_sql(url, "INSERT INTO requests VALUES (2, 1, '{\"sleep\":{\"seconds\":1}}', 20, 0)").await;
 }
 
@@ -71,6 +76,8 @@ async fn is_there(url: &str) -> Result<(), StoreError> {
         ]
     );
     assert_eq!((runs[1].agent, runs[1].epoch, runs[1].wakes_at), (Some(1), 1, None));
+    let journal = store.journal(&runs[1], "echo 2", "Jenkinsfile").await?;
+    assert_eq!(journal.entries(), [Entry { input: library(1, "c1", "it is"), at: Some(7) }]);
     assert_eq!(store.agent_by_key("cfk_1", 50).await?.map(|agent| agent.id), Some(1));
     // What came once does not come again, and what there is goes on.
     let again = NewRun { delivery: Some("one".into()), ..NewRun::default() };

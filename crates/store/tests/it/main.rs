@@ -2,6 +2,7 @@
 
 mod artifacts;
 mod cases;
+mod contents;
 mod elsewhere;
 mod forward;
 mod last_runs;
@@ -40,6 +41,8 @@ async fn conform(mut fresh: impl AsyncFnMut() -> Store) {
     turns::one_that_is_given_up_leaves_nothing_open(fresh().await).await;
     cases::a_database_has_one_server(fresh().await).await;
     cases::what_is_backed_up_is_restored(fresh().await, fresh().await).await;
+    contents::a_library_is_kept_once(fresh().await, fresh().await).await;
+    contents::what_goes_comes_again(fresh().await).await;
     cases::old_runs_are_forgotten(fresh().await).await;
     artifacts::files_are_their_runs(fresh().await).await;
     artifacts::stashes_are_for_later_jobs(fresh().await).await;

@@ -83,6 +83,28 @@ fn text(path: &Path) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scm::git::tests::repository;
+
+    #[tokio::test]
+    async fn those_of_a_commit_are_the_same() {
+        let Some((folder, git)) = repository() else { return };
+        let steps = folder.path().join(".cofferdam/steps");
+        std::fs::create_dir_all(steps.join("deeper")).unwrap();
+        for (name, text) in [("a.toml", "groovy = 'x'"), ("x", "def call() {}"), ("deeper/y", "")] {
+            std::fs::write(steps.join(name), text).unwrap();
+        }
+        std::os::unix::fs::symlink("/etc/hostname", steps.join("z")).unwrap();
+        std::fs::write(steps.join("binary"), [0xff]).unwrap();
+        git(&["add", "."]);
+        git(&["commit", "-qm", "steps"]);
+        let mut objects = Objects::open(folder.path()).unwrap();
+        let found = of_commit(&mut objects, "HEAD").await.unwrap();
+        let names: Vec<_> = found.iter().map(|file| file.name.as_str()).collect();
+        assert_eq!((names, &found), (vec!["a.toml", "x"], &step_files(&steps).unwrap()));
+        git(&["rm", "-rq", "."]);
+        git(&["commit", "-qm", "none"]);
+        assert_eq!(of_commit(&mut objects, "HEAD").await.unwrap(), []);
+    }
 
     #[test]
     fn what_is_no_plain_file_is_not_read() {

@@ -1,4 +1,4 @@
--- What many runs are told alike, once: what a library has. `uses` is how many inputs name it; with the last of them it goes.
+-- What many runs are told alike, once: what a library has, and the steps of a project. `uses` is how many rows name it; with the last of them it goes.
 CREATE TABLE contents (
     digest TEXT PRIMARY KEY,
     uses BIGINT NOT NULL,
@@ -6,3 +6,5 @@ CREATE TABLE contents (
 );
 -- The content that belongs into an input and is not in its row.
 ALTER TABLE inputs ADD COLUMN content TEXT;
+-- The content that is the steps of its project, as they lie in their folder; none: it has none.
+ALTER TABLE runs ADD COLUMN steps TEXT;

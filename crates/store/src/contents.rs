@@ -1,10 +1,12 @@
-//! What many runs are told alike: the files of libraries, which are some MiB in each run that uses one. They are kept once, by their digest; the
-//! inputs of runs name it, and are whole again when they are read. What was written down before that is whole in its row.
+//! What many runs are told alike: the files of libraries, which are some MiB in each run that uses one, and the steps of projects. They are kept
+//! once, by their digest; runs and their inputs name it, and are whole again when they are read. What was written down before that is whole in its row.
 //!
-//! A content is counted: it is there before an input names it, in the same change, and goes in the change that forgets the last one that does.
+//! A content is counted: it is there before a row names it, in the same change, and goes in the change that forgets the last one that does.
 
-use model::library::{Library, LibraryFile};
+use model::library::Library;
 use model::request::Reply;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use sqlx::Row as _;
 use wire::engine::Input;
 
@@ -17,10 +19,17 @@ const LEVEL: i32 = 3;
 /// The largest that is read, in bytes: far above what a library may have, in JSON.
 const MOST_BYTES: u64 = 256 << 20;
 
-/// What of an input is not in its row.
+/// What is not in the row that it belongs to.
 pub(crate) struct Content {
     pub(crate) digest: String,
     text: String,
+}
+
+impl Content {
+    pub(crate) fn of(value: &impl Serialize) -> Result<Content, StoreError> {
+        let text = serde_json::to_string(value).map_err(StoreError::damaged("a content"))?;
+        Ok(Content { digest: digest(&text), text })
+    }
 }
 
 /// An input as its row has it, and what is kept apart.
@@ -29,28 +38,29 @@ pub(crate) fn apart(input: &Input) -> Result<(String, Option<Content>), StoreErr
     let Input::Answer { id, reply: Reply::Library(Library { version, commit, files }) } = input else {
         return Ok((written(input)?, None));
     };
-    let text = serde_json::to_string(files).map_err(StoreError::damaged("an input"))?;
+    let content = Content::of(files)?;
     let rest = Library { version: version.clone(), commit: commit.clone(), files: Vec::new() };
     let rest = Input::Answer { id: *id, reply: Reply::Library(rest) };
-    Ok((written(&rest)?, Some(Content { digest: digest(&text), text })))
+    Ok((written(&rest)?, Some(content)))
 }
 
 /// The other way round.
 pub(crate) fn whole(text: &str, content: Option<Vec<u8>>) -> Result<Input, StoreError> {
     let mut input = serde_json::from_str(text).map_err(StoreError::damaged("an input"))?;
     if let (Input::Answer { reply: Reply::Library(library), .. }, Some(content)) = (&mut input, content) {
-        let damaged = |reason: String| StoreError::Damaged { what: "a library", reason };
-        library.files = read(&content).map_err(|error| damaged(error.to_string()))?;
+        library.files = read(&content)?;
     }
     Ok(input)
 }
 
-fn read(content: &[u8]) -> Result<Vec<LibraryFile>, Box<dyn std::error::Error>> {
-    let text = std::io::Read::take(zstd::Decoder::new(content)?, MOST_BYTES);
-    Ok(serde_json::from_reader(std::io::BufReader::new(text))?)
+/// What is in one.
+pub(crate) fn read<T: DeserializeOwned>(content: &[u8]) -> Result<T, StoreError> {
+    let text = zstd::Decoder::new(content).map_err(sqlx::Error::Io)?;
+    let text = std::io::BufReader::new(std::io::Read::take(text, MOST_BYTES));
+    serde_json::from_reader(text).map_err(StoreError::damaged("a content"))
 }
 
-/// One more input names it.
+/// One more row names it.
 pub(crate) async fn keep(tx: &mut Change, content: &Content) -> Result<(), StoreError> {
     let more = sqlx::query("UPDATE contents SET uses = uses + 1 WHERE digest = $1").bind(content.digest.clone());
     if more.execute(&mut **tx).await?.rows_affected() > 0 {
@@ -63,9 +73,10 @@ pub(crate) async fn keep(tx: &mut Change, content: &Content) -> Result<(), Store
     Ok(())
 }
 
-/// The inputs of a run name nothing any more, within the change that forgets them.
+/// A run and its inputs name nothing any more, within the change that forgets them.
 pub(crate) async fn forget(tx: &mut Change, run: i64) -> Result<(), StoreError> {
-    let named = "SELECT content, COUNT(*) FROM inputs WHERE run_id = $1 AND content IS NOT NULL GROUP BY content ORDER BY content";
+    let named = "SELECT content, COUNT(*) FROM (SELECT content FROM inputs WHERE run_id = $1 UNION ALL SELECT steps AS content FROM runs WHERE id = $1) AS named \
+                 WHERE content IS NOT NULL GROUP BY content ORDER BY content";
     for row in sqlx::query(named).bind(run).fetch_all(&mut **tx).await? {
         let (digest, count): (String, i64) = (row.try_get(0)?, row.try_get(1)?);
         // Its row is this change's from here on: nobody names it before that is made.

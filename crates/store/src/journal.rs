@@ -182,9 +182,12 @@ impl Store {
             let input = contents::whole(&text, content)?;
             entries.push(Entry { input, at: row.try_get::<Option<i64>, _>(1)?.map(unsigned) });
         }
-        let row = sqlx::query("SELECT heard, digest FROM runs WHERE id = $1").bind(signed(run.id.0));
-        let row = row.fetch_one(&self.pool).await?;
-        let begin = Begin { source: definition.into(), file_name: file_name.into(), facts: run.facts.clone() };
+        let row = "SELECT r.heard, r.digest, c.content FROM runs r LEFT JOIN contents c ON c.digest = r.steps WHERE r.id = $1";
+        let row = sqlx::query(row).bind(signed(run.id.0)).fetch_one(&self.pool).await?;
+        let steps: Option<Vec<u8>> = row.try_get(2)?;
+        let step_files = steps.map(|steps| contents::read(&steps)).transpose()?.unwrap_or_default();
+        let facts = RunFacts { step_files, ..run.facts.clone() };
+        let begin = Begin { source: definition.into(), file_name: file_name.into(), facts };
         Ok(match unsigned(row.try_get(0)?) {
             0 if entries.is_empty() => Journal::new(begin),
             heard => Journal::restored(begin, entries, heard, unsigned(row.try_get(1)?)),

@@ -16,6 +16,7 @@ use crate::access::digest;
 use crate::artifacts::take_over;
 use crate::audit::record;
 use crate::connect::count;
+use crate::contents::{Content, keep};
 use crate::logs::append;
 use crate::past::before;
 use crate::projects::ProjectId;
@@ -353,6 +354,12 @@ impl Store {
         let change = change.bind(&found.text).bind(signed(id.0)).bind(&found.commit).bind(&found.tree);
         if change.execute(&mut *tx).await?.rows_affected() != 1 {
             return Err(StoreError::Stale { what: id.to_string() });
+        }
+        if known.is_none() && !found.steps.is_empty() {
+            let content = Content::of(&found.steps)?;
+            keep(&mut tx, &content).await?;
+            let change = sqlx::query("UPDATE runs SET steps = $1 WHERE id = $2").bind(content.digest);
+            change.bind(signed(id.0)).execute(&mut *tx).await?;
         }
         if known.is_none() {
             let detail = json!({ "commit": found.commit, "tree": found.tree, "definition": digest(&found.text) });

@@ -1,7 +1,7 @@
 //! What `checkout scm` puts into a workspace: the project that the definition came from, at its commit or as it lies there.
 
 mod changes;
-mod git;
+pub(crate) mod git;
 mod objects;
 mod reader;
 mod repository;

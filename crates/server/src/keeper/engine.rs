@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use model::added_step::{self, StepFile};
 use model::change::Change;
 use model::event::{Event, LogSource};
 use model::ids::RequestId;
@@ -54,6 +55,9 @@ impl Keeper {
         match definition {
             Ok(Definition { text, .. }) if text.contains('\0') => {
                 self.fail(FailureKind::Workload, "the definition has a NUL character").await
+            }
+            Ok(found) if is_too_much(&found.steps) => {
+                self.fail(FailureKind::Workload, "the project has more steps of its own than one run may have").await
             }
             Ok(found) if self.is_another(&found) => {
                 let reason = "its definition is not the one that was approved: somebody is to look at it again";
@@ -415,6 +419,12 @@ pub(super) fn size_of_input(input: &Input) -> usize {
         Input::Answer { reply, .. } => size_of_reply(reply),
         _ => 0,
     }
+}
+
+/// No agent in good order finds so much.
+fn is_too_much(steps: &[StepFile]) -> bool {
+    let bytes = steps.iter().map(|file| file.name.len() + file.text.len()).sum::<usize>();
+    steps.len() > 2 * added_step::MAX_STEPS || bytes > 2 * added_step::MAX_ALL_BYTES
 }
 
 fn size_of_file(file: &LibraryFile) -> usize {

@@ -1,13 +1,15 @@
-//! Libraries that many runs are told: kept once, and told whole.
+//! What many runs are told, libraries and steps: kept once, and told whole.
 
 use std::io::{BufRead as _, BufReader};
 
+use model::added_step::StepFile;
 use model::ids::RequestId;
 use model::library::{FileContent, Library, LibraryFile};
 use model::outcome::Outcome;
 use model::request::Reply;
 use store::{Old, Run, Store};
-use wire::engine::Input;
+use wire::agent::Definition;
+use wire::engine::{Input, Word};
 
 use crate::cases::{create, end, put};
 
@@ -107,4 +109,22 @@ pub async fn what_goes_comes_again(store: Store) {
         forget(&store, &new).await;
         assert_eq!(kept(&store).await.0, 0);
     }
+}
+
+pub async fn the_steps_of_a_project_are_kept_once(store: Store) {
+    put(&store, "app").await;
+    let steps = vec![StepFile { name: "tell.toml".into(), text: "groovy = 'x'\u{0}".into() }];
+    let found = Definition { text: "tell()".into(), steps: steps.clone(), ..Definition::default() };
+    let (one, other) = (create(&store, "app").await, create(&store, "app").await);
+    for run in [&one, &other] {
+        for _ in 0..2 {
+            store.set_definition(run.id, &found, None, 30).await.unwrap();
+        }
+    }
+    assert_eq!(kept(&store).await.0, 1);
+    forget(&store, &one).await;
+    let words = store.journal(&other, "tell()", "Jenkinsfile").await.unwrap().restart();
+    assert!(matches!(&words[..], [Word::Begin(begin)] if begin.facts.step_files == steps), "{words:?}");
+    forget(&store, &other).await;
+    assert_eq!(kept(&store).await.0, 0);
 }

@@ -43,6 +43,7 @@ async fn conform(mut fresh: impl AsyncFnMut() -> Store) {
     cases::what_is_backed_up_is_restored(fresh().await, fresh().await).await;
     contents::a_library_is_kept_once(fresh().await, fresh().await).await;
     contents::what_goes_comes_again(fresh().await).await;
+    contents::the_steps_of_a_project_are_kept_once(fresh().await).await;
     cases::old_runs_are_forgotten(fresh().await).await;
     artifacts::files_are_their_runs(fresh().await).await;
     artifacts::stashes_are_for_later_jobs(fresh().await).await;

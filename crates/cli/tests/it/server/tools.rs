@@ -1,4 +1,4 @@
-//! Tools that a project has told of.
+//! Tools that a project has told of, and steps that it brings.
 
 use super::place::Place;
 use crate::project::Project;
@@ -18,4 +18,25 @@ fn a_project_says_where_its_tools_are() {
     assert!(ran.stdout.contains("and /usr/none") && ran.stdout.contains("there is no /usr/none"), "{ran:?}");
     let refused = put(&["--tool", "M3=lib"]);
     assert!(refused.code == 2 && refused.stderr.contains("FOLDER begins with `/`"), "{refused:?}");
+}
+
+#[test]
+fn a_project_brings_its_steps() {
+    let Some(place) = Place::with_agent() else { return };
+    let project = Project::new("node { tellTeam 'built'\n echo \"it has ${count dir: '/etc/passwd'}\" }");
+    project
+        .write(
+            ".cofferdam/steps/tellTeam.toml",
+            "groovy = 'tellTeam.groovy'\n[parameters]\nmessage = { required = true }\n",
+        )
+        .write(".cofferdam/steps/tellTeam.groovy", "def call(Map args) { sh \"echo team: ${args.message}\" }")
+        .write(".cofferdam/steps/count.toml", "exec = 'count.sh'\noutput = 'text'\n[parameters]\ndir = {}\n")
+        .write(".cofferdam/steps/count.sh", "grep -c root: $ARG_dir\n");
+    place.put("app", &project);
+    let ran = place.ask(&["trigger", "app", "--follow"]);
+    assert!(ran.code == 0 && ran.stdout.contains("team: built") && ran.stdout.contains("it has 1"), "{ran:?}");
+    project.write(".cofferdam/steps/count.toml", "exec = 'none.sh'");
+    let ran = place.ask(&["trigger", "app", "--follow"]);
+    let said = ran.stdout + &ran.stderr;
+    assert!(ran.code != 0 && said.contains("there is no plain text file \"none.sh\""), "{said}");
 }

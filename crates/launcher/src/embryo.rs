@@ -40,7 +40,8 @@ pub(crate) struct Without {
     pub(crate) processes: bool,
 }
 
-/// What a child says: that it is a sandbox (descriptors: the writable layer, the workspace), or why not.
+/// What a child says: that it is a sandbox (descriptors: the writable layer, the workspace, the network namespace, other file systems in
+/// memory), or why not.
 #[derive(Serialize, Deserialize)]
 pub(crate) enum Hatched {
     Made(Made),

@@ -13,11 +13,12 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{StatVfs, fstatvfs};
-use rustix::io::Errno;
+use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::process::{Signal, pidfd_send_signal};
 
 use crate::cgroup::{Cgroups, Group};
 use crate::embryo::{Embryo, Hatched};
+use crate::fault::{Doing, Result};
 use crate::ids::Mapping;
 use crate::{census, channel};
 use model::limits::Limits;
@@ -40,6 +41,10 @@ pub(crate) struct Living {
     pub(crate) token: u64,
     pub(crate) embryo: Embryo,
     pub(crate) workspace: Spare,
+    /// For those that join it; it ends with the last sandbox in it.
+    network: Option<OwnedFd>,
+    /// Text of its `/etc/resolv.conf`.
+    pub(crate) resolv_conf: String,
     state: State,
     upper: Option<OwnedFd>,
     /// For the driver, until it is told that the sandbox is there.
@@ -77,6 +82,8 @@ impl Living {
             token,
             embryo,
             workspace,
+            network: None,
+            resolv_conf: String::new(),
             state: State::Hatching,
             upper: None,
             folder: None,
@@ -101,6 +108,12 @@ impl Living {
 
     pub(crate) fn mapping(&self) -> Mapping {
         self.embryo.mapping
+    }
+
+    /// Its network namespace, once it is made.
+    pub(crate) fn network(&self) -> Result<OwnedFd> {
+        let network = self.network.as_ref().ok_or_else(|| Fault::spec("the sandbox to join has no network yet"))?;
+        fcntl_dupfd_cloexec(network, 0).doing(|| "copy a descriptor".into())
     }
 
     /// When it must be ended; `None` when it is being ended already.
@@ -133,6 +146,7 @@ impl Living {
         let mut descriptors = descriptors.into_iter();
         self.upper = descriptors.next();
         *self.workspace.borrow_mut() = descriptors.next();
+        self.network = descriptors.next();
         self.in_memory = descriptors.collect();
         self.state = State::Alive;
         Reply::Created { token: self.token, made }

@@ -215,6 +215,8 @@ pub struct Plan {
     pub read_only_root: bool,
     /// A network namespace is given.
     pub netns: bool,
+    /// It lives in the network namespace of the sandbox whose workspace it shares, and has that one's `/etc/resolv.conf`.
+    pub joins: bool,
     /// Text of `/etc/resolv.conf`.
     pub resolv_conf: String,
     /// Text of `/etc/hosts`.

@@ -1,4 +1,5 @@
-//! A user other than root: a user namespace of the launcher's own, with the user as id 0 and its subordinate ids after it.
+//! A user other than root: a user namespace of the launcher's own, with the user as id 0 and its subordinate ids after it; and a network
+//! namespace that belongs to it, for out of one of a sandbox there is a way back to no other.
 
 use std::io::{Read, Write, pipe};
 use std::process::{Command, Stdio};
@@ -29,7 +30,7 @@ pub(crate) fn enter(ids: Subordinate) -> Result<()> {
         Cloned::Parent(pid, _pidfd) => {
             drop(ready);
             // SAFETY: this process has one thread.
-            let entered = unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWUSER) };
+            let entered = unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWUSER | UnshareFlags::NEWNET) };
             if entered.is_ok() {
                 done.write_all(&[1]).doing(|| "write to a pipe".into())?;
             }

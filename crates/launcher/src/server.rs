@@ -314,7 +314,7 @@ impl Server {
     }
 
     fn try_create(&mut self, asked: Asked) -> Result<()> {
-        let Asked { token, plan, stream, netns, given } = asked;
+        let Asked { token, mut plan, stream, mut netns, given } = asked;
         self.is_tired = false;
         let mut shared = None;
         let mut spare = Spare::default();
@@ -333,10 +333,15 @@ impl Server {
                 self.waiting.push(Asked { token, plan, stream, netns, given });
                 return Ok(());
             }
+            if plan.joins {
+                netns = Some(other.network()?);
+                plan.resolv_conf.clone_from(&other.resolv_conf);
+            }
         }
         let embryo = self.embryo_for(&plan, netns.as_ref().map(AsFd::as_fd), mapping)?;
         let uncounted = (plan.walls.rlimits && !self.cgroups.has("pids")).then_some(plan.limits.processes);
         let mut living = Living::new(token, embryo, spare, &plan.limits, uncounted);
+        living.resolv_conf.clone_from(&plan.resolv_conf);
         match self.hatch(&mut living.embryo, plan, &stream, shared, &given) {
             Ok(folder) => {
                 living.folder = folder;

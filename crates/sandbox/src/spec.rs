@@ -79,7 +79,7 @@ impl SandboxSpec {
         let network = match &self.network {
             NetworkSource::None => NetworkSource::None,
             NetworkSource::OnDemand(connector) => NetworkSource::OnDemand(Arc::clone(connector)),
-            NetworkSource::Netns { .. } => return None,
+            NetworkSource::Netns { .. } | NetworkSource::Shared => return None,
         };
         Some(SandboxSpec {
             root: self.root.clone(),
@@ -185,6 +185,9 @@ pub enum NetworkSource {
     },
     /// One that is made when the sandbox is.
     OnDemand(Arc<dyn Connector>),
+    /// That of the sandbox whose workspace it shares: each reaches at `localhost` what the other listens with, and what is enforced for
+    /// one is for both. It ends with the last sandbox in it.
+    Shared,
 }
 
 /// A namespace for one sandbox, connected and fenced, and the text of its `/etc/resolv.conf`.
@@ -200,7 +203,7 @@ impl NetworkSource {
     /// Makes the namespace, where one is wanted; and the text of `/etc/resolv.conf`.
     pub(crate) async fn connect(self) -> Result<(Option<OwnedFd>, String), CreateError> {
         match self {
-            NetworkSource::None => Ok((None, String::new())),
+            NetworkSource::None | NetworkSource::Shared => Ok((None, String::new())),
             NetworkSource::Netns { netns, resolv_conf } => Ok((Some(netns), resolv_conf)),
             NetworkSource::OnDemand(connector) => {
                 let (netns, resolv_conf) = connector.connect().await?;

@@ -21,6 +21,7 @@ use crate::cgroup::Group;
 use crate::channel;
 use crate::embryo::{Hatch, Hatched, Mapped};
 use crate::fault::{Doing, Result};
+use crate::ids::write_once;
 use crate::protocol::{Fault, MONITOR, Made, Role, Settings, Walls};
 use crate::{role, sys};
 
@@ -93,6 +94,8 @@ fn go_ahead(settings: &Settings, walls: &Walls, given_network: bool) -> Result<(
     unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWCGROUP) }.doing(|| "make a cgroup namespace".into())?;
     if walls.network_namespace && !given_network {
         sys::loopback_up().doing(|| "bring loopback up".into())?;
+        // Where `/proc/sys` is not to be written, ports below 1024 stay root's, whose power no workload has.
+        let _ = write_once("/proc/sys/net/ipv4/ip_unprivileged_port_start", b"0");
     }
     kernel::prepare(settings, walls)
 }
@@ -147,8 +150,8 @@ impl Descriptors {
     }
 }
 
-/// Builds the root and gives up all power. Returns who the workload is, and descriptors of the writable layer, the workspace to
-/// share, and the other file systems in memory.
+/// Builds the root and gives up all power. Returns who the workload is, and descriptors of the writable layer, the workspace and the
+/// network namespace to share, and the other file systems in memory.
 fn become_sandbox(settings: &Settings, hatch: &Hatch, descriptors: &mut Descriptors) -> Result<(Made, Vec<OwnedFd>)> {
     let plan = &hatch.plan;
     let shared = if hatch.shared { Some(descriptors.next()?) } else { None };
@@ -156,6 +159,9 @@ fn become_sandbox(settings: &Settings, hatch: &Hatch, descriptors: &mut Descript
     let writable = plan.writable.as_ref().map(|_| descriptors.next()).transpose()?;
     let binds = descriptors.take(hatch.binds.len())?;
 
+    // While this is the launcher's `/proc`.
+    let network = openat(CWD, "/proc/self/ns/net", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+        .doing(|| "open the network namespace".into())?;
     rustix::system::sethostname(plan.hostname.as_bytes()).doing(|| "set the host name".into())?;
 
     let (root, upper) = root::Root::build(plan, &layers, writable)?;
@@ -190,7 +196,7 @@ fn become_sandbox(settings: &Settings, hatch: &Hatch, descriptors: &mut Descript
     }
     power::limit(plan, hatch.without)?;
     power::drop_all(settings, plan)?;
-    Ok((made, [upper, workspace].into_iter().chain(in_memory).collect()))
+    Ok((made, [upper, workspace, network].into_iter().chain(in_memory).collect()))
 }
 
 /// The last step: nothing but the stream and an own `/dev/null` stays open, and the system call filter stands.

@@ -1,10 +1,14 @@
 //! What gVisor is told: a configuration of the OCI runtime specification, and the words of its command line.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use launcher::protocol::{INIT, KERNEL, Plan, SANDBOX_ROOT, SANDBOX_TMP};
 use serde_json::json;
 
 /// Folder of the configuration in the small root.
 const BUNDLE: &str = "/bundle";
+/// Number of the next one that this process starts.
+static NEXT: AtomicU64 = AtomicU64::new(1);
 /// Folder of gVisor's own records there.
 const RECORDS: &str = "/records";
 
@@ -28,9 +32,9 @@ impl Platform {
 
 /// The command line.
 pub(super) fn arguments(platform: Platform, plan: &Plan) -> Vec<String> {
-    // A namespace that is given is fenced from outside, and belongs to no user namespace of the sandbox: gVisor's own network
+    // A namespace that is given, or another one's, is fenced from outside, and belongs to no user namespace of the sandbox: gVisor's own network
     // stack could not take its interface over.
-    let network = if plan.netns { "host" } else { "none" };
+    let network = if plan.netns || plan.joins { "host" } else { "none" };
     [
         KERNEL,
         &format!("--root={RECORDS}"),
@@ -43,7 +47,8 @@ pub(super) fn arguments(platform: Platform, plan: &Plan) -> Vec<String> {
         "run",
         "--bundle",
         BUNDLE,
-        "sandbox",
+        // A socket of gVisor's own has this name in the network, which another one may share.
+        &format!("sandbox-{}", NEXT.fetch_add(1, Ordering::Relaxed)),
     ]
     .map(str::to_owned)
     .into()

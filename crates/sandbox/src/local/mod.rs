@@ -19,7 +19,8 @@ use launcher::protocol::LayerSource;
 
 use self::client::Client;
 use crate::{
-    CreateError, Driver, DriverError, Ended, Pending, Probe, RootSpec, Sandbox, SandboxSpec, Tmpfs, Usage, Walls,
+    CreateError, Driver, DriverError, Ended, NetworkSource, Pending, Probe, RootSpec, Sandbox, SandboxSpec, Tmpfs,
+    Usage, Walls,
 };
 
 pub(crate) use self::client::{OfKernel, cause, create_error, report};
@@ -239,6 +240,9 @@ pub fn check(spec: &SandboxSpec) -> Result<(), CreateError> {
     {
         return refuse(format!("an image of {} layers; at most {MAX_LAYERS} can be stacked", layers.len()));
     }
+    if matches!(spec.network, NetworkSource::Shared) && spec.workspace.share_with.is_none() {
+        return refuse("it is to share a network, and the workspace of nobody".into());
+    }
     if spec.hosts.iter().any(|line| line.contains(['\n', '\0'])) {
         return refuse("a host entry contains a line break".into());
     }
@@ -250,7 +254,11 @@ pub fn check(spec: &SandboxSpec) -> Result<(), CreateError> {
 
 /// Checks a specification, connects it, and puts it into the launcher's words.
 pub(crate) async fn plan(mut spec: SandboxSpec) -> Result<(Plan, Option<OwnedFd>), CreateError> {
-    let network = std::mem::take(&mut spec.network);
+    let network = match &spec.network {
+        // Nobody has to connect it.
+        NetworkSource::Shared => NetworkSource::None,
+        _ => std::mem::take(&mut spec.network),
+    };
     let plan = unconnected_plan(spec)?;
     let (netns, resolv_conf) = network.connect().await?;
     Ok((Plan { netns: netns.is_some(), resolv_conf, ..plan }, netns))
@@ -277,6 +285,7 @@ pub(crate) fn unconnected_plan(spec: SandboxSpec) -> Result<Plan, CreateError> {
         tmpfs: cap(spec.tmpfs, limits.disk_bytes),
         read_only_root: spec.read_only_root,
         netns: false,
+        joins: matches!(spec.network, NetworkSource::Shared),
         resolv_conf: String::new(),
         hosts,
         limits,

@@ -172,6 +172,8 @@ impl Gateway {
     fn set_up_inside(&self, address: Ipv4Addr, outer: &str) -> io::Result<()> {
         set("net/ipv6/conf/all/disable_ipv6", "1")?;
         set("net/ipv6/conf/default/disable_ipv6", "1")?;
+        // No workload has the power of root to listen where root does; what listens is reached from this namespace alone.
+        set("net/ipv4/ip_unprivileged_port_start", "0")?;
         let mut links = Socket::open(libc::NETLINK_ROUTE)?;
         links::set_up(&mut links, links::index("lo")?)?;
         links::add_pair(&mut links, "eth0", outer, self.netns.as_fd())?;

@@ -12,7 +12,7 @@ use crate::guest::{Description, Guest, Guests, Source, build};
 use crate::local::{Local, LocalConfig};
 use crate::microvm::{Acceleration, MicroVm, MicroVmConfig, MonitorKind};
 use crate::session::{Output, Session};
-use crate::{Driver, LayerSource, NetworkSource, SandboxSpec};
+use crate::{Driver, LayerSource, NetworkSource, Sandbox, SandboxSpec};
 
 #[test]
 fn a_real_sandbox_gets_out_and_nowhere_else() {
@@ -73,6 +73,71 @@ async fn check_from_inside(driver: &dyn Driver, made: SandboxNetns) {
         "{text}"
     );
     driver.destroy(sandbox.id).await.unwrap();
+}
+
+/// What is fenced for one is fenced for those that live with it, and who lives elsewhere reaches neither.
+#[test]
+fn who_shares_a_network_gets_out_and_nowhere_else() {
+    if !Path::new("/bin/bash").exists() {
+        println!("skipped: needs bash for its /dev/tcp");
+        return;
+    }
+    in_a_world(|_| {
+        runtime().block_on(async {
+            let Some((_state, local, egress, made)) = way_out().await else { return };
+            let driver = local.process();
+            let address = made.address;
+            let network = NetworkSource::Netns { netns: made.netns, resolv_conf: made.resolv_conf.clone() };
+            let node = driver.create(SandboxSpec { network, ..SandboxSpec::host_tools() }).await.unwrap();
+            let mut beside = SandboxSpec { network: NetworkSource::Shared, ..SandboxSpec::host_tools() };
+            beside.workspace.share_with = Some(node.id);
+            let beside = driver.create(beside).await.unwrap();
+            let other = egress.netns().await.unwrap();
+            let network = NetworkSource::Netns { netns: other.netns, resolv_conf: other.resolv_conf };
+            let other = driver.create(SandboxSpec { network, ..SandboxSpec::host_tools() }).await.unwrap();
+            let user = User { uid: beside.user.uid, gid: beside.user.gid, groups: Vec::new() };
+            let user_of_other = User { uid: other.user.uid, gid: other.user.gid, groups: Vec::new() };
+            let (beside_id, other_id) = (beside.id, other.id);
+            let (beside, other) = (session(beside).await, session(other).await);
+            let ask = |address: Ipv4Addr, port: u16| format!("exec 3<>/dev/tcp/{address}/{port} && cat <&3");
+            let out = run(&beside, &user, "/bin/bash", &ask(INTERNET, 80)).await;
+            assert_eq!(out, HOST_PUBLIC.to_string());
+            assert_eq!(run(&beside, &user, "/bin/bash", "cat /etc/resolv.conf").await, made.resolv_conf);
+            for (address, port) in FORBIDDEN.iter().map(|address| (*address, 80)).chain([(HOST_PUBLIC, 8080)]) {
+                let text = run(&beside, &user, "/bin/bash", &ask(address, port)).await;
+                assert!(text.contains("Connection refused"), "{address}: {text}");
+            }
+            // It is listened on all addresses there; the one that the internet sees is reached from within alone.
+            let node = session(node).await;
+            let serves = Path::new("/usr/bin/python3").exists();
+            if !serves {
+                println!("skipped: needs python3 to serve");
+                return;
+            }
+            let serve =
+                "import socket; s = socket.create_server(('', 80))\nwhile True: s.accept()[0].sendall(b'hello')";
+            let spec = ExecSpec {
+                argv: ["/usr/bin/python3", "-c", serve].map(String::from).into(),
+                user: user.clone(),
+                ..ExecSpec::default()
+            };
+            let _serving = node.exec(spec).await.unwrap();
+            let patient = format!("until ({}) 2> /dev/null; do :; done", ask(Ipv4Addr::LOCALHOST, 80));
+            assert_eq!(run(&beside, &user, "/bin/bash", &patient).await, "hello");
+            assert_eq!(run(&beside, &user, "/bin/bash", &ask(address, 80)).await, "hello");
+            for address in [address, Ipv4Addr::LOCALHOST] {
+                let text = run(&other, &user_of_other, "/bin/bash", &ask(address, 80)).await;
+                assert!(text.contains("Connection refused"), "{address}: {text}");
+            }
+            driver.destroy(beside_id).await.unwrap();
+            driver.destroy(other_id).await.unwrap();
+        });
+    });
+}
+
+async fn session(sandbox: Sandbox) -> Session {
+    sandbox.stream.set_nonblocking(true).unwrap();
+    Session::start(tokio::net::UnixStream::from_std(sandbox.stream).unwrap()).await.unwrap()
 }
 
 /// The same from a machine: its kernel may send what it likes.

@@ -13,4 +13,5 @@ mod nested;
 mod odd_images;
 mod place;
 mod pools;
+mod shared_network;
 mod unprivileged;

@@ -55,7 +55,8 @@ fn unprivileged() {
         return;
     }
     let (Some(image), Some(_user)) = (image(), TestUser::make()) else { return };
-    let tests = ["conformance::container_of_folders", "conformance::process"];
+    let suites = ["conformance::container_of_folders", "conformance::process"];
+    let tests = suites.into_iter().chain(["shared_network::containers_of_one_pod"]);
     let mut command = Command::new("/proc/self/exe");
     command.args(tests).args(["--exact", "--nocapture", "--test-threads", "1"]);
     command.env(place::IMAGE, &image).env_remove("XDG_RUNTIME_DIR").current_dir("/").uid(UID).gid(UID);
@@ -66,7 +67,8 @@ fn unprivileged() {
     let _ = fs::remove_dir_all(&image);
     assert!(output.status.success(), "{:?}", output.status);
     assert!(!text.contains("skipped:"));
-    assert_eq!(text.matches("passed       a_sandbox_starts_and_greets").count(), tests.len());
+    assert_eq!(text.matches("passed       a_sandbox_starts_and_greets").count(), suites.len());
+    assert!(text.contains("passed       containers_of_one_pod"));
 }
 
 /// The test image, owned as an unprivileged user's layer store has it: by the user, who is its root.

@@ -9,7 +9,7 @@ use model::docker_args::{DockerArgs, split_words};
 use model::event::{Event, LogSource};
 use model::ids::JobId;
 use model::limits::Limits;
-use model::request::{AgentSpec, DockerSpec};
+use model::request::{AgentSpec, DockerSpec, PodContainer};
 use model::rung::Rung;
 use queue::{Layers, Need};
 use sandbox::{Capabilities, Driver, EngineSpec, LayerSource, SandboxSpec, Tmpfs, User};
@@ -47,6 +47,8 @@ pub struct Blueprint {
     /// What runs in a container of the machine's engine.
     pub container: Option<(String, Vec<String>)>,
     pub args: DockerArgs,
+    /// It is a container of a pod.
+    pub pod: Option<Box<PodContainer>>,
     pub env: BTreeMap<String, String>,
     pub took_us: Vec<(String, u64)>,
 }
@@ -66,6 +68,7 @@ impl Blueprint {
             offered: Vec::new(),
             container: None,
             args,
+            pod: None,
             env,
             took_us: Vec::new(),
         }
@@ -174,6 +177,7 @@ impl Maker<'_> {
         env.extend(args.env.iter().cloned());
         Ok(Blueprint {
             args,
+            pod: docker.pod.clone(),
             env,
             took_us,
             image: Some(image),

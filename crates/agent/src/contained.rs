@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use model::event::{Event, LogSource};
 use model::ids::JobId;
+use model::request::PodContainer;
 use sandbox::session::{Output, Session};
 use tokio::sync::mpsc;
 use wire::init::{ExecSpec, OutputMode, Status, Stream, User};
@@ -100,12 +101,15 @@ pub struct ContainerSpec<'a> {
     pub image: &'a str,
     /// Words of the author for `docker run`.
     pub words: Vec<String>,
+    /// It is one of a pod.
+    pub pod: Option<&'a PodContainer>,
     /// Whose container it is.
     pub job: JobId,
 }
 
 impl Contained {
-    /// Starts it as Jenkins does: with the workspaces, the user of the node, and `cat`, which waits.
+    /// Starts it as Jenkins does: with the workspaces, the user of the node, and `cat`, which waits. One of a pod runs what the pod says,
+    /// in the network of the machine, which the others and the node have too.
     pub async fn start(
         client: Client,
         spec: &ContainerSpec<'_>,
@@ -127,7 +131,10 @@ impl Contained {
             words.extend(["-v".to_owned(), format!("{SOCKET}:/var/run/docker.sock")]);
         }
         words.extend(spec.words.iter().map(|word| client.expand(word)));
-        words.extend([spec.image.to_owned(), "cat".to_owned()]);
+        match spec.pod {
+            Some(container) => words.extend(as_in_pod(container, spec.image)),
+            None => words.extend([spec.image.to_owned(), "cat".to_owned()]),
+        }
         let said = client.run(&words, Some(events)).await?;
         if said.code != 0 {
             let last = said.stderr.lines().rfind(|line| !line.contains("--help")).unwrap_or_default();
@@ -193,6 +200,18 @@ impl Contained {
     }
 }
 
+/// The last words for a container of a pod: its network, its variables, and what runs in it. Nothing in them is a name of the node's.
+fn as_in_pod(container: &PodContainer, image: &str) -> Vec<String> {
+    let mut words: Vec<String> = ["--network", "host"].map(str::to_owned).into();
+    words.extend(container.env.iter().flat_map(|(name, value)| ["-e".to_owned(), format!("{name}={value}")]));
+    words.extend(container.dir.iter().flat_map(|dir| ["-w".to_owned(), dir.clone()]));
+    let mut command = container.command.iter().cloned();
+    words.extend(command.next().into_iter().flat_map(|program| ["--entrypoint".to_owned(), program]));
+    words.push(image.to_owned());
+    words.extend(command.chain(container.args.iter().cloned()));
+    words
+}
+
 /// `$NAME`, `${NAME}` and `$$` in a word.
 fn expand<'a>(word: &str, value: impl Fn(&str) -> Option<&'a String>) -> String {
     let mut parts = word.split('$');
@@ -224,7 +243,24 @@ fn expand<'a>(word: &str, value: impl Fn(&str) -> Option<&'a String>) -> String 
 
 #[cfg(test)]
 mod tests {
-    use super::expand;
+    use model::request::PodContainer;
+
+    use super::{as_in_pod, expand};
+
+    #[test]
+    fn a_container_of_a_pod_runs_what_the_pod_says() {
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let container = PodContainer {
+            command: words(&["sh", "-c"]),
+            args: words(&["serve $A"]),
+            env: vec![("A".to_owned(), "b c".to_owned())],
+            dir: Some("/srv".to_owned()),
+            ..PodContainer::default()
+        };
+        let expect = ["--network", "host", "-e", "A=b c", "-w", "/srv", "--entrypoint", "sh", "x:1", "-c", "serve $A"];
+        assert_eq!(as_in_pod(&container, "x:1"), expect);
+        assert_eq!(as_in_pod(&PodContainer::default(), "x:1"), ["--network", "host", "x:1"]);
+    }
 
     #[test]
     fn words_have_what_the_node_has() {

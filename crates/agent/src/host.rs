@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use image::Store;
 use model::limits::Limits;
@@ -15,7 +14,7 @@ use tokio::sync::mpsc;
 use crate::credentials::{self, Credentials};
 use crate::drivers::Drivers;
 use crate::failure::Trouble;
-use crate::job::Maker;
+use crate::job::{Maker, Told};
 use crate::library::KnownLibrary;
 use crate::scm::Scm;
 
@@ -110,7 +109,7 @@ impl Host {
     pub async fn expect(&self, image: &str, count: u64) -> Result<(), Trouble> {
         // Nobody listens to its progress.
         let (events, _) = mpsc::channel(1);
-        let maker = Maker { host: self, events: &events, told_no_network: &AtomicBool::new(true) };
+        let maker = Maker { host: self, events: &events, told: &Told::default() };
         maker.expect(image, count).await
     }
 

@@ -9,10 +9,10 @@ use image::Image;
 use model::docker_args::{DockerArgs, split_words};
 use model::event::{Event, LogSource};
 use model::ids::{JobId, SandboxId};
-use model::request::{AgentSpec, Allocated, DockerSpec};
+use model::request::{AgentSpec, Allocated, DockerSpec, PodContainer};
 use model::rung::Rung;
 use sandbox::session::{Running, Session};
-use sandbox::{Driver, EndCause, Ended, Ids, LimitMet, Usage, Workspace};
+use sandbox::{Driver, EndCause, Ended, Ids, LimitMet, NetworkSource, Usage, Workspace};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use crate::blueprint::{Blueprint, DEFAULT_PATH, Words, qualified};
@@ -20,6 +20,7 @@ use crate::contained::{Client, Contained, ContainerSpec};
 use crate::failure::Trouble;
 use crate::host::{Host, WayOut};
 use crate::quota::Quota;
+use crate::service::{Place, Service};
 
 /// Folder above all workspaces inside a sandbox.
 const WORKSPACES: &str = "/workspace";
@@ -29,6 +30,8 @@ pub struct Job {
     pub session: Session,
     pub user: wire::init::User,
     pub workspace: String,
+    /// Whose the workspace is now: of all users of the jobs that share it the one that last did something there.
+    keeper: Arc<Mutex<u32>>,
     /// Environment of every process: the image's, then the place's.
     pub env: BTreeMap<String, String>,
     /// The same of the node, where steps run in a container on it.
@@ -46,6 +49,8 @@ pub struct Job {
     _images: Vec<Image>,
     /// The image's entry point, where it has one: lives as long as the job.
     _entrypoint: Option<Running>,
+    /// What a container of a pod runs. As that.
+    _service: Option<Service>,
     /// Folder and variables of the first step that failed, for whoever wants to look.
     pub failed_in: std::sync::OnceLock<(String, Vec<(String, String)>)>,
     /// What it had used when a step last failed.
@@ -67,6 +72,22 @@ impl Job {
             return Ok(Ended { cause: EndCause::Destroyed, usage: Usage::default() });
         }
         Ok(self.driver.destroy(self.sandbox).await?)
+    }
+
+    /// Makes the workspace its user's, where another job's was the last that did something there. Root needs nobody's leave.
+    pub async fn take_workspace(&self) -> Result<(), Trouble> {
+        let (uid, gid) = (self.user.uid, self.user.gid);
+        let mut keeper = self.keeper.lock().await;
+        if uid == 0 || *keeper == uid {
+            return Ok(());
+        }
+        let (beside, owner) = (format!("{}@tmp", self.workspace), Some((uid, gid)));
+        tokio::try_join!(
+            self.session.make_dir(None, &self.workspace, 0o755, owner),
+            self.session.make_dir(None, &beside, 0o755, owner)
+        )?;
+        *keeper = uid;
+        Ok(())
     }
 
     /// The client of its engine.
@@ -105,8 +126,17 @@ impl Job {
 pub struct Maker<'a> {
     pub host: &'a Host,
     pub events: &'a mpsc::Sender<Event>,
-    /// Whether the run was told that its sandboxes have no network.
-    pub told_no_network: &'a AtomicBool,
+    /// What the run was told, and is not told again.
+    pub told: &'a Told,
+}
+
+/// What a run is told once.
+#[derive(Default)]
+pub struct Told {
+    /// Its sandboxes have no network.
+    no_network: AtomicBool,
+    /// Containers of its pods share none.
+    apart: AtomicBool,
 }
 
 impl Maker<'_> {
@@ -122,7 +152,7 @@ impl Maker<'_> {
     ) -> Result<Option<(Job, Allocated)>, Trouble> {
         let workspace =
             shared.map_or_else(|| workspace_path(agent, &self.host.options.job_name), |job| job.workspace.clone());
-        self.set_place(&mut plan, &workspace, shared);
+        self.set_place(&mut plan, &workspace, shared).await;
         self.host.drivers.note(&plan.driver, &plan.spec);
         let started = Instant::now();
         if !plan.args.no_network {
@@ -144,7 +174,7 @@ impl Maker<'_> {
             let stream = tokio::net::UnixStream::from_std(sandbox.stream)
                 .map_err(|e| Trouble::infrastructure(format!("stream to the sandbox: {e}")))?;
             let session = Session::start(stream).await?;
-            let home = furnish(&session, ids, home, &workspace).await?;
+            let home = furnish(&session, ids, home, (&workspace, shared.is_some())).await?;
             for volume in plan.args.volumes.iter().filter(|_| !plan.args.read_only) {
                 // What the image has there stays as it is.
                 if matches!(session.stat(None, volume, true).await, Ok(None)) {
@@ -165,7 +195,20 @@ impl Maker<'_> {
         let user = wire::init::User { uid: ids.uid, gid: ids.gid, groups };
         // An engine starts the image's own.
         let started_here = plan.image.as_ref().filter(|_| !has_engine);
-        let entrypoint = start_entrypoint(&session, &plan.args, started_here, &user, &plan.env, &workspace).await;
+        let begun = match (&plan.pod, started_here) {
+            (Some(container), Some(image)) => {
+                let at = Place { session: &session, user: &user, env: &plan.env };
+                Service::start(container, &image.config, at, self.events).await.map(|service| (None, service))
+            }
+            (_, image) => Ok((start_entrypoint(&session, &plan.args, image, &user, &plan.env, &workspace).await, None)),
+        };
+        let (entrypoint, service) = match begun {
+            Ok(begun) => begun,
+            Err(trouble) => {
+                let ended = plan.driver.destroy(sandbox_id).await;
+                return Err(explain(trouble, ended.ok()));
+            }
+        };
         let image = plan.image.as_ref().map(|image| format!("{}@{}", image.reference, image.digest));
         let driver = plan.driver.name().to_owned();
         let started =
@@ -176,6 +219,7 @@ impl Maker<'_> {
             session,
             user,
             workspace,
+            keeper: shared.map_or_else(|| Arc::new(Mutex::new(ids.uid)), |job| Arc::clone(&job.keeper)),
             node_env: plan.env.clone(),
             env: plan.env,
             image,
@@ -186,6 +230,7 @@ impl Maker<'_> {
             is_guest: false,
             _images: plan.offered.into_iter().chain(plan.image).collect(),
             _entrypoint: entrypoint,
+            _service: service,
             failed_in: std::sync::OnceLock::new(),
             usage: Mutex::default(),
             memory_bytes,
@@ -193,7 +238,7 @@ impl Maker<'_> {
             log: Quota::new(self.host.options.limits.log_bytes),
         };
         if let Some((image, words)) = plan.container {
-            let contained = self.contain(&mut job, id, &image, words).await;
+            let contained = self.contain(&mut job, id, (&image, words), None).await;
             if let Err(trouble) = contained {
                 let ended = job.destroy().await;
                 return Err(explain(trouble, ended.ok()));
@@ -207,16 +252,29 @@ impl Maker<'_> {
     pub async fn expect(&self, image: &str, count: u64) -> Result<(), Trouble> {
         let docker = DockerSpec { image: image.to_owned(), ..DockerSpec::default() };
         let mut plan = self.plan(None, &AgentSpec::Docker(docker), Words::default()).await?;
-        self.set_place(&mut plan, WORKSPACES, None);
+        self.set_place(&mut plan, WORKSPACES, None).await;
         plan.driver.expect(&plan.spec, count);
         Ok(())
     }
 
     /// Folder and network. A sandbox that was made ahead serves any project, so it has the folder above all workspaces.
-    fn set_place(&self, plan: &mut Blueprint, workspace: &str, shared: Option<&Job>) {
+    async fn set_place(&self, plan: &mut Blueprint, workspace: &str, shared: Option<&Job>) {
         let path = above_all(workspace).to_owned();
         plan.spec.workspace = Workspace { path, share_with: shared.map(Job::sandbox) };
-        plan.spec.network = self.host.network(!plan.args.no_network);
+        plan.spec.network = match &plan.pod {
+            Some(_) if shared.is_some() && self.has_shared_network(plan.driver.rung()).await => NetworkSource::Shared,
+            _ => self.host.network(!plan.args.no_network),
+        };
+    }
+
+    /// Whether containers of a pod can share a network on that rung; says once why not.
+    async fn has_shared_network(&self, rung: Rung) -> bool {
+        // Without a way out each kernel of gVisor has a network of its own, and the host's kernel has no part in it.
+        let is_apart = rung == Rung::Gvisor && self.host.way_out.missing().is_some();
+        if is_apart && !self.told.apart.swap(true, Ordering::Relaxed) {
+            self.say("containers of a pod share no address on rung gvisor without a network".to_owned()).await;
+        }
+        !is_apart
     }
 
     /// A container of the engine that `node` has, beside it: `inside`.
@@ -227,6 +285,7 @@ impl Maker<'_> {
             session: node.session.clone(),
             user: node.user.clone(),
             workspace: node.workspace.clone(),
+            keeper: Arc::clone(&node.keeper),
             env: node.node_env.clone(),
             node_env: node.node_env.clone(),
             image: Some(docker.image.clone()),
@@ -237,13 +296,14 @@ impl Maker<'_> {
             is_guest: true,
             _images: Vec::new(),
             _entrypoint: None,
+            _service: None,
             failed_in: std::sync::OnceLock::new(),
             usage: Mutex::default(),
             memory_bytes: node.memory_bytes,
             busy: AtomicUsize::new(0),
             log: Quota::new(self.host.options.limits.log_bytes),
         };
-        self.contain(&mut job, id, &qualified(docker), words).await?;
+        self.contain(&mut job, id, (&qualified(docker), words), docker.pod.as_deref()).await?;
         let home = job.env.get("HOME").cloned().unwrap_or_default();
         let agent = AgentSpec::Docker(docker.clone());
         let allocated = self.describe(&job.env, &job.workspace, &home, node.driver.rung(), &agent);
@@ -251,8 +311,14 @@ impl Maker<'_> {
     }
 
     /// Has the steps of a job run in a container of its machine's engine.
-    async fn contain(&self, job: &mut Job, id: JobId, image: &str, words: Vec<String>) -> Result<(), Trouble> {
-        let spec = ContainerSpec { image, words, job: id };
+    async fn contain(
+        &self,
+        job: &mut Job,
+        id: JobId,
+        (image, words): (&str, Vec<String>),
+        pod: Option<&PodContainer>,
+    ) -> Result<(), Trouble> {
+        let spec = ContainerSpec { image, words, pod, job: id };
         let (contained, env) = Contained::start(job.client(), &spec, self.events).await?;
         job.contained = Some(contained);
         job.env.extend(env);
@@ -293,7 +359,7 @@ impl Maker<'_> {
     /// Said once a run: a download that fails without this line would look like the pipeline's own fault.
     async fn say_no_network(&self) {
         if let WayOut::Impossible(reason) = &self.host.way_out
-            && !self.told_no_network.swap(true, Ordering::Relaxed)
+            && !self.told.no_network.swap(true, Ordering::Relaxed)
         {
             self.say(format!("sandboxes have no network here: {reason}")).await;
         }
@@ -321,10 +387,22 @@ fn above_all(workspace: &str) -> &str {
 
 /// Makes the workspace, and Jenkins' `@tmp` folder beside it. Returns the home: where the user has none of its own, that folder, which it can
 /// write to.
-async fn furnish(session: &Session, ids: Ids, home: String, workspace: &str) -> Result<String, Trouble> {
+///
+/// What is another job's as well stays whose it is, until a step of this one wants it.
+async fn furnish(
+    session: &Session,
+    ids: Ids,
+    home: String,
+    (workspace, is_shared): (&str, bool),
+) -> Result<String, Trouble> {
     let beside = format!("{workspace}@tmp");
     let owner = Some((ids.uid, ids.gid));
-    tokio::try_join!(session.make_dir(None, workspace, 0o755, owner), session.make_dir(None, &beside, 0o755, owner))?;
+    let of_workspace = owner.filter(|_| !is_shared);
+    let of_beside = owner.filter(|_| !is_shared || above_all(workspace) == workspace);
+    tokio::try_join!(
+        session.make_dir(None, workspace, 0o755, of_workspace),
+        session.make_dir(None, &beside, 0o755, of_beside)
+    )?;
     Ok(if ids.uid != 0 && home == "/" { beside } else { home })
 }
 

@@ -30,6 +30,7 @@ mod perform;
 mod quota;
 mod remote;
 mod scm;
+mod service;
 mod stash;
 mod step_files;
 mod terminal;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use model::event::{Event, LogSource};
 use model::ids::{JobId, StepId};
@@ -19,7 +19,7 @@ use crate::credentials::Credentials;
 use crate::failure::Trouble;
 use crate::host::Host;
 use crate::hurry::Hurry;
-use crate::job::{Job, Maker};
+use crate::job::{Job, Maker, Told};
 use crate::remote::ServerFiles;
 use crate::stash::{Stashes, passed_over};
 use crate::unarchive::Archived;
@@ -34,7 +34,7 @@ pub struct Performer {
     archived: Archived,
     /// Where artifacts go, if not into a folder of this host, and stashes beside.
     uploads: Option<ServerFiles>,
-    told_no_network: AtomicBool,
+    told: Told,
     /// Bytes of tests that were told of.
     tests_told: AtomicUsize,
     hurry: Hurry,
@@ -68,7 +68,7 @@ impl Performer {
             stashes,
             archived: Archived::default(),
             uploads: None,
-            told_no_network: AtomicBool::new(false),
+            told: Told::default(),
             tests_told: AtomicUsize::new(0),
             hurry: Hurry::default(),
         }
@@ -135,7 +135,9 @@ impl Performer {
     async fn at(&self, id: JobId) -> Result<Busy, Trouble> {
         let job = self.job(id).await?;
         job.busy.fetch_add(1, Ordering::Relaxed);
-        Ok(Busy(job))
+        let job = Busy(job);
+        job.take_workspace().await?;
+        Ok(job)
     }
 
     async fn job(&self, id: JobId) -> Result<Arc<Job>, Trouble> {
@@ -158,7 +160,7 @@ impl Performer {
             AgentSpec::Docker(DockerSpec { workspace_of: Some(of), .. }) => Some(self.job(*of).await?),
             _ => None,
         };
-        let maker = Maker { host: &self.host, events: &self.events, told_no_network: &self.told_no_network };
+        let maker = Maker { host: &self.host, events: &self.events, told: &self.told };
         if let (AgentSpec::Docker(docker), Some(node)) = (agent, &shared)
             && node.has_engine
         {

@@ -20,6 +20,7 @@ pub mod limits;
 pub mod lock;
 pub mod outcome;
 pub mod planning;
+pub mod pod;
 pub mod properties;
 pub mod question;
 pub mod request;

@@ -92,6 +92,8 @@ fn container(docker: &DockerSpec) -> String {
         registry_credentials,
         custom_workspace,
         workspace_of,
+        // What runs there is told no more than what steps run.
+        pod,
     } = docker;
     let mut words = format!("a container of {image:?}");
     let args = Some(args).filter(|args| !args.trim().is_empty());
@@ -109,6 +111,9 @@ fn container(docker: &DockerSpec) -> String {
     }
     if workspace_of.is_some() {
         words += ", beside its node";
+    }
+    if pod.is_some() {
+        words += ", in one pod with it";
     }
     words
 }

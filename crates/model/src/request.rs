@@ -9,6 +9,7 @@ pub use crate::archive::{ArchiveFormat, Unpacked, Unpacking};
 use crate::build::{BuildWish, Built};
 pub use crate::failure::{Failure, FailureKind};
 pub use crate::files::{DigestAlgorithm, FileSet, FoundFile};
+pub use crate::pod::PodContainer;
 pub use crate::question::{Parameter, Question};
 
 use crate::change::Change;
@@ -50,6 +51,9 @@ pub struct DockerSpec {
     pub custom_workspace: Option<String>,
     /// Share the workspace (and node) of this job: `reuseNode true`, and `inside` within a `node`.
     pub workspace_of: Option<JobId>,
+    /// It is a container of a pod whose node is `workspace_of`, and shares that one's network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<Box<PodContainer>>,
 }
 
 /// A request. Where no reply is named it is [`Reply::Done`].

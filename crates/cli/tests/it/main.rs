@@ -8,6 +8,7 @@ mod images;
 mod interruption;
 mod kernels;
 mod lint;
+mod pods;
 mod project;
 mod real_images;
 mod sandboxes;

@@ -113,7 +113,7 @@ async fn on_some_node(core: &Rc<Core>, scope: &Scope, body: Body) -> Result<Valu
         return core.call_body(scope, body, Vec::new()).await;
     }
     core.mark(scope, "node");
-    let result = on_agent(core, scope, Wish { agent: AgentSpec::Any, label: None, at: None }, body).await;
+    let result = on_agent(core, scope, Wish { agent: AgentSpec::Any, label: None, at: None, shares: None }, body).await;
     core.mark(scope, "// node");
     result
 }
@@ -157,7 +157,7 @@ pub(crate) async fn in_container(
         Some(folder) => in_folder(core, folder.path.clone(), body),
     };
     let label = scope.node.as_ref().and_then(|node| node.label.clone());
-    on_agent(core, scope, Wish { agent: AgentSpec::Docker(spec), label, at: None }, body).await
+    on_agent(core, scope, Wish { agent: AgentSpec::Docker(spec), label, at: None, shares: None }, body).await
 }
 
 fn in_folder(core: &Rc<Core>, path: String, body: Body) -> Body {

@@ -49,7 +49,8 @@ struct DockerfileSpec {
 
 impl Wanted {
     fn wish(&self) -> Wish {
-        Wish { agent: self.spec.clone(), label: self.label.clone(), at: Some(self.at) }
+        let shares = self.pod.as_ref().and_then(PodTemplate::shares);
+        Wish { agent: self.spec.clone(), label: self.label.clone(), at: Some(self.at), shares }
     }
 }
 
@@ -95,8 +96,8 @@ pub(super) async fn fresh_container(it: &Rc<Interpreter>, scope: &Scope, next: B
     match (wanted.spec, &scope.node) {
         (AgentSpec::Docker(mut spec), Some(node)) => {
             spec.workspace_of = Some(node.job);
-            allocate(&it.core, scope, Wish { agent: AgentSpec::Docker(spec), label: wanted.label, at: None }, next)
-                .await
+            let wish = Wish { agent: AgentSpec::Docker(spec), label: wanted.label, at: None, shares: None };
+            allocate(&it.core, scope, wish, next).await
         }
         _ => it.core.call_body(scope, next, Vec::new()).await,
     }
@@ -212,6 +213,7 @@ async fn wanted(it: &Rc<Interpreter>, scope: &Scope, agent: &Agent) -> Result<Wa
                 registry_credentials: text("registryCredentialsId")?,
                 custom_workspace: workspace.clone(),
                 workspace_of: reuse.map(|node| node.job),
+                pod: None,
             };
             (AgentSpec::Docker(spec), reuse.is_some())
         }

@@ -24,11 +24,11 @@ pub(crate) async fn node(call: StepCall) -> Result<Value, Fault> {
     let body = call.args.body()?;
     let pod = call.scope.pods.iter().rev().find(|template| label.is_some() && template.label == label).cloned();
     if let Some(template) = pod {
-        let wish = Wish { agent: template.node(), label, at: call.at };
+        let wish = Wish { agent: template.node(), label, at: call.at, shares: template.shares() };
         return on_agent(&call.core, &call.scope, wish, in_pod(&call.core, &template, body)).await;
     }
     let agent = label.clone().map_or(AgentSpec::Any, AgentSpec::Label);
-    on_agent(&call.core, &call.scope, Wish { agent, label, at: call.at }, body).await
+    on_agent(&call.core, &call.scope, Wish { agent, label, at: call.at, shares: None }, body).await
 }
 
 /// `nodesByLabel 'linux'`: the label itself, for whichever machine has it is who `node` gives for it. Which others have it a run does not know.
@@ -54,15 +54,19 @@ pub(crate) struct Wish {
     pub(crate) label: Option<String>,
     /// Where in the definition it is asked for.
     pub(crate) at: Option<Spot>,
+    /// The words that have further sandboxes share its workspace, where they do not stand in the definition there.
+    pub(crate) shares: Option<String>,
 }
 
 /// Allocates a sandbox, runs a body in it, and releases it, whatever happens in between.
 pub(crate) async fn on_agent(core: &Rc<Core>, scope: &Scope, wish: Wish, body: Body) -> Result<Value, Fault> {
-    let Wish { agent, label, at } = wish;
+    let Wish { agent, label, at, shares } = wish;
+    let wanted = at.map(|at| core.program.wanted_at(at)).unwrap_or_default();
+    let wanted = Wanted { shares: wanted.shares.or(shares), ..wanted };
     let scope = core.deeper(scope)?;
     let container = matches!(agent, AgentSpec::Docker(_));
     let beside = matches!(&agent, AgentSpec::Docker(docker) if docker.workspace_of.is_some());
-    let (job, place) = allocated(core, &scope, agent, at).await?;
+    let (job, place) = allocated(core, &scope, agent, wanted).await?;
     core.say(&scope, &format!("Running on {} in {}", place.node_name, place.workspace));
     let inner = scope.on_node(Rc::new(Node { job, place, container, label }));
     // Another node is in no pod that is around this one.
@@ -79,9 +83,8 @@ pub(crate) async fn allocated(
     core: &Rc<Core>,
     scope: &Scope,
     agent: AgentSpec,
-    at: Option<Spot>,
+    Wanted { engine, shares }: Wanted,
 ) -> Result<(JobId, Allocated), Fault> {
-    let Wanted { engine, shares } = at.map(|at| core.program.wanted_at(at)).unwrap_or_default();
     core.check_interrupted()?;
     let job = core.next_job();
     core.event(Event::JobRequested { job, stage: scope.stage, agent: in_words(&agent) });

@@ -25,6 +25,8 @@ spec:
       valueFrom: { secretKeyRef: { name: x, key: y } }
   - name: shell
     image: alpine:3
+    command: [/bin/cat]
+    tty: true
     imagePullPolicy: Always
     securityContext: { runAsUser: 0 }
 ";
@@ -83,8 +85,8 @@ fn a_script_makes_pods_of_templates() {
                 parallel(one: { container('go') { sh 'echo one' } }, two: { container('go') { sh 'echo two' } })
             }
         }
-        podTemplate(label: 'mine', containers: [containerTemplate(name: 'a', image: 'a:1')]) {
-            podTemplate(label: 'both', containers: [containerTemplate(name: 'b', image: 'b:1')]) {
+        podTemplate(label: 'mine', containers: [containerTemplate(name: 'a', image: 'a:1', command: 'sleep', args: '99d')]) {
+            podTemplate(label: 'both', containers: [containerTemplate(name: 'b', image: 'b:1', command: 'cat')]) {
                 node('both') { container('a') { echo 'a' }; container('b') { echo 'b' } }
                 node('mine') { echo 'mine' }
                 node('other') { echo 'other' }
@@ -93,6 +95,56 @@ fn a_script_makes_pods_of_templates() {
     ran.is(Outcome::Success).has("A=b P=q").has("one").has("two");
     assert_eq!(places(&ran), ["any", "+golang:1 -u 0", "any", "+a:1 -u 0", "+b:1 -u 0", "any", "other"]);
     assert_eq!(released(&ran), places(&ran).len());
+}
+
+/// What each container of a pod is asked to run: `name: command / args; VARIABLE=value`, in the folder that it names.
+fn running(ran: &Ran) -> Vec<String> {
+    let container = |request: &Request| match request {
+        Request::Allocate { agent: AgentSpec::Docker(DockerSpec { pod: Some(pod), .. }), .. } => {
+            let env: String = pod.env.iter().map(|(name, value)| format!(" {name}={value}")).collect();
+            let dir = pod.dir.as_deref().unwrap_or_default();
+            Some(format!("{}: {} / {};{env}{dir}", pod.name, pod.command.join("|"), pod.args.join("|")))
+        }
+        _ => None,
+    };
+    ran.requests.iter().filter_map(container).collect()
+}
+
+#[test]
+fn what_runs_by_itself_runs_from_the_start_of_the_pod_to_its_end() {
+    let pod = "spec:
+  containers:
+  - { name: tool, image: 'tool:1', command: [sh, -c, 'sleep 99'] }
+  - { name: db, image: 'db:1', env: [{ name: PASSWORD, value: x }] }
+  - { name: web, image: 'web:1', command: [serve], args: [--port, 80], workingDir: /srv }
+";
+    let source = "podTemplate(yaml: readTrusted('pod.yaml'), envVars: [envVar(key: 'ALL', value: 'of them')]) {
+        node(POD_LABEL) { sh 'echo first'; container('web') { sh 'echo in web' } }
+    }";
+    let files = vec![("pod.yaml".to_owned(), pod.to_owned())];
+    let facts = RunFacts { has_scm: true, ..RunFacts::default() };
+    let ran = World::new(Fixture { files, facts, ..Fixture::default() }).run(source).unwrap();
+    ran.is(Outcome::Success).has("first").has("in web");
+    assert_eq!(places(&ran), ["any", "+db:1 -u 0", "+web:1 -u 0"], "nobody wants the tool");
+    assert_eq!(running(&ran), ["db:  / ; ALL=of them PASSWORD=x", "web: serve / --port|80; ALL=of them/srv"]);
+    assert_eq!(released(&ran), 3);
+    let first = |wanted: fn(&Request) -> bool| ran.requests.iter().position(wanted).unwrap();
+    let started = ran.requests.iter().rposition(|request| matches!(request, Request::Allocate { .. })).unwrap();
+    assert!(started < first(|request| matches!(request, Request::Exec { .. })), "services come before steps");
+    // A sandbox is said to share its workspace before it is made.
+    let shares = ran.requests.iter().find_map(|request| match request {
+        Request::Allocate { shares, .. } => shares.as_deref(),
+        _ => None,
+    });
+    assert_eq!(shares, Some("`container`"));
+    let ran = run(
+        "podTemplate(containers: [containerTemplate(name: 'db', image: 'db:1', command: '', args: '-c \"a b\"')]) {
+        node(POD_LABEL) { echo 'x' }
+    }",
+    );
+    assert_eq!(running(&ran), ["db:  / -c|a b;"]);
+    let Request::Allocate { shares: Some(shares), .. } = &ran.requests[0] else { panic!("{:?}", ran.requests[0]) };
+    assert_eq!(shares, "container `db` of the pod");
 }
 
 #[test]

@@ -22,6 +22,8 @@ pub(crate) struct Worker {
 }
 
 const REPLY_FD: i32 = 3;
+/// What may lie in its memory at once, in bytes: a name in an archive is read whole, however long it says that it is.
+const MAX_DATA_BYTES: libc::rlim_t = 256 << 20;
 /// Largest encoded result that is believed.
 pub(crate) const MAX_REPLY_BYTES: usize = 128 * 1024;
 
@@ -70,6 +72,11 @@ fn set_up(user: Option<&User>, config: &InitConfig, fds: [&OwnedFd; 4]) -> Resul
         libc::signal(libc::SIGPIPE, libc::SIG_IGN);
         libc::setsid();
         libc::umask(0o022);
+    }
+    let limit = libc::rlimit { rlim_cur: MAX_DATA_BYTES, rlim_max: MAX_DATA_BYTES };
+    // SAFETY: the structure is readable.
+    if unsafe { libc::setrlimit(libc::RLIMIT_DATA, &raw const limit) } != 0 {
+        return Err(failed(std::io::Error::last_os_error()));
     }
     match user {
         Some(user) => become_user(user, config).map_err(|(step, error)| OperationError::new(step, sys::errno(&error))),

@@ -8,6 +8,7 @@
 //!
 //! Never: takes a run that it was not given, says anything of a lease that it has lost, hands its key to anything that it starts.
 
+mod answer;
 mod check;
 mod connection;
 mod download;

@@ -16,7 +16,7 @@ use wire::engine::{Said, Word as EngineWord};
 
 use super::fetch::Found;
 use super::upload::Uploader;
-use super::{AgentConfig, RunOf, Word};
+use super::{AgentConfig, RunOf, Word, answer};
 use crate::engine::{EngineProgram, Process};
 use crate::perform::Performer;
 
@@ -261,7 +261,7 @@ impl Seat {
     }
 
     pub(super) fn replied(&mut self, id: RequestId, reply: Reply) {
-        self.requests.insert(id, State::Done(reply));
+        self.requests.insert(id, State::Done(answer::bounded(reply)));
     }
 
     pub(super) fn answer_kept(&mut self, id: RequestId) {

@@ -283,6 +283,32 @@ fn bombs_meet_limits() {
     assert!(made <= 2 << 20, "{made}");
 }
 
+/// A name is read whole before anybody can look at it.
+#[test]
+fn a_name_without_end_meets_a_limit() {
+    let Some(mut host) = Host::start(Maker::Root) else { return };
+    let (dir, to) = (open_dir(), open_dir());
+    let path = dir.path().join("archive");
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(tar::EntryType::GNULongName);
+    header.set_path("././@LongLink").unwrap();
+    header.set_size(600 << 20);
+    header.set_cksum();
+    std::fs::write(&path, header.as_bytes()).unwrap();
+    // It is sparse: nobody has to write what it says that it has.
+    std::fs::File::options().write(true).open(&path).unwrap().set_len(1 << 30).unwrap();
+    let op = FileOp::Unpack {
+        archive: path.display().to_string(),
+        format: ArchiveFormat::Tar,
+        files: set(to.path(), ""),
+        purpose: QUIET,
+        named: 2,
+        limits: TarLimits { bytes: 1 << 30, entries: 100 },
+    };
+    let error = host.file(root(), op, b"").unwrap_err().to_string();
+    assert!(error.contains("killed by signal") || error.contains("memory"), "{error}");
+}
+
 #[test]
 fn broken_archives_are_told_from_sound_ones() {
     let Some(mut host) = Host::start(Maker::Root) else { return };

@@ -55,22 +55,8 @@ impl Compiler<'_> {
                 self.record(span.start, span);
             }
             ExprKind::NewArray { ty, sizes, init } => self.new_array(ty, sizes, init.as_deref(), span),
-            ExprKind::Ternary { cond, then, otherwise } => {
-                let no = self.branch_false(cond);
-                self.expr(then);
-                let end = self.emit(Op::Jump(0), span);
-                self.f().patch_all(no);
-                self.expr(otherwise);
-                self.f().patch(end);
-            }
-            ExprKind::Elvis { value, otherwise } => {
-                self.expr(value);
-                self.emit(Op::Dup, span);
-                let yes = self.emit(Op::JumpTrue(0), span);
-                self.emit(Op::Pop, span);
-                self.expr(otherwise);
-                self.f().patch(yes);
-            }
+            ExprKind::Ternary { cond, then, otherwise } => self.ternary(cond, then, otherwise, span),
+            ExprKind::Elvis { value, otherwise } => self.elvis(value, otherwise, span),
             ExprKind::As { value, ty } => self.typed(value, ty, Op::As, span),
             ExprKind::Cast { value, ty } => self.typed(value, ty, Op::Cast, span),
             ExprKind::InstanceOf { value, ty } => {

@@ -6,6 +6,7 @@ mod assertion;
 mod assign;
 mod builder;
 mod call;
+mod choice;
 mod class;
 mod expr;
 mod flow;
@@ -39,6 +40,9 @@ pub struct Program {
     /// Classes it declares, nested ones after those around them.
     pub classes: Vec<ClassPlan>,
 }
+
+/// As many parameters as a method of Java may have. Choosing among overloads may look at all of them several times.
+const PARAMETERS_MAX: usize = 255;
 
 /// What later compilations in the same script need to know of it.
 #[derive(Debug)]
@@ -272,6 +276,9 @@ impl<'s> Compiler<'s> {
 
     /// Declares parameters; the arguments are in the first slots when the function starts.
     fn params(&mut self, params: &[Param]) {
+        if let Some(more) = params.get(PARAMETERS_MAX) {
+            return self.error(more.span, format!("more than {PARAMETERS_MAX} parameters"));
+        }
         for p in params {
             let mut ty = p.ty.as_ref().map_or(Type::Any, |t| self.scope.names.ty(t));
             if p.varargs {

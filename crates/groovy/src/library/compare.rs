@@ -56,7 +56,7 @@ pub(crate) fn compare(ctx: &mut Ctx<'_>, a: &Value, b: &Value) -> Result<Orderin
     // A string of one letter counts as a number beside a number.
     let letter = |v: &Value| match v {
         Value::Str(s) if s.units() == 1 => s.unit(0).map(|u| Value::Int(i32::from(u))),
-        Value::Int(_) | Value::Long(_) => Some(v.clone()),
+        v if crate::value::is_number(v) => Some(v.clone()),
         _ => None,
     };
     if let (Some(x), Some(y)) = (letter(a), letter(b))
@@ -64,24 +64,58 @@ pub(crate) fn compare(ctx: &mut Ctx<'_>, a: &Value, b: &Value) -> Result<Orderin
     {
         return Ok(order);
     }
-    if let (Value::Object(x), Value::Object(y)) = (a, b) {
-        if x.class.has_method("compareTo") {
-            let answer = ctx.ask(a, "compareTo", std::slice::from_ref(b))?;
-            return Ok(answer.as_i64().unwrap_or(0).cmp(&0));
-        }
-        if let (Some(p), Some(q)) = (x.field("$ordinal"), y.field("$ordinal")) {
-            return Ok(p.as_i64().cmp(&q.as_i64()));
-        }
+    if let Value::Object(x) = a
+        && x.class.has_method("compareTo")
+    {
+        let answer = ctx.ask(a, "compareTo", std::slice::from_ref(b))?;
+        return Ok(answer.as_i64().unwrap_or(0).cmp(&0));
+    }
+    if let (Value::Object(x), Value::Object(y)) = (a, b)
+        && let (Some(p), Some(q)) = (x.field("$ordinal"), y.field("$ordinal"))
+    {
+        return Ok(p.as_i64().cmp(&q.as_i64()));
     }
     if equals(ctx, a, b)? {
         return Ok(Ordering::Equal);
+    }
+    incomparable(ctx, a, b)
+}
+
+/// Java's `compareTo`: numbers compare with numbers, all else with its own class.
+pub(crate) fn java_compare(ctx: &mut Ctx<'_>, a: &Value, b: &Value) -> Result<Ordering, Fault> {
+    let is_text = |v: &Value| matches!(v, Value::Str(_) | Value::GString(_));
+    if crate::value::is_number(a) != crate::value::is_number(b) || is_text(a) && !is_text(b) {
+        return incomparable(ctx, a, b);
+    }
+    compare(ctx, a, b)
+}
+
+/// The exception for two values without an order: what compares itself with its own class only says so by a failed cast.
+fn incomparable(ctx: &mut Ctx<'_>, a: &Value, b: &Value) -> Result<Ordering, Fault> {
+    if b.is_null() {
+        return Err(ctx.world.null_pointer("the argument is null"));
     }
     let message = format!("Cannot compare {} and {}", shown(ctx, a)?, shown(ctx, b)?);
     let comparable = match a {
         Value::Object(o) => o.class.is_a("java.lang.Comparable"),
         other => crate::value::is_subtype(&other.type_name(), "java.lang.Comparable"),
     };
-    Err(if comparable { ctx.world.illegal(message) } else { ctx.fail("groovy.lang.GroovyRuntimeException", message) })
+    Err(match (comparable, a) {
+        (true, Value::Object(o)) if o.java().is_none() => ctx.world.illegal(message),
+        (true, _) => ctx.fail("java.lang.ClassCastException", class_cast(&b.type_name(), &a.type_name())),
+        _ => ctx.fail("groovy.lang.GroovyRuntimeException", message),
+    })
+}
+
+/// The words of a failed cast between classes of Java itself.
+pub(crate) fn class_cast(from: &str, to: &str) -> String {
+    let own = |name: &str| name.starts_with("java.");
+    let whose = if own(from) && own(to) {
+        format!(" ({from} and {to} are in module java.base of loader 'bootstrap')")
+    } else {
+        String::new()
+    };
+    format!("class {from} cannot be cast to class {to}{whose}")
 }
 
 /// Class and value as Java's `MessageFormat` writes them: whole numbers with commas.
@@ -128,7 +162,11 @@ pub(crate) fn is_case(ctx: &mut Ctx<'_>, test: &Value, value: &Value) -> Result<
     match test {
         Value::Range(r) => Ok(r.has(value)),
         Value::List(_) | Value::Set(_) => contains(ctx, test, value),
-        Value::Map(m) => Ok(m.has(value)),
+        // What a map has for it counts, not whether it has the key.
+        Value::Map(_) => {
+            let found = super::method(ctx, test, "get", std::slice::from_ref(value))?.unwrap_or_default();
+            super::convert::truth(ctx, &found)
+        }
         Value::Pattern(p) => {
             if value.is_null() {
                 return Ok(false);

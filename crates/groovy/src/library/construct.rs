@@ -65,10 +65,9 @@ pub(crate) fn java(ctx: &mut Ctx<'_>, class: &Rc<Class>, args: &[Value]) -> Answ
                 None => Vec::new(),
             };
             let set = Map::for_copy(convert::map_kind(name), source.len(), true);
-            if !source.is_empty() {
-                source.into_iter().for_each(|i| {
-                    let _ = set.add(i);
-                });
+            for item in source {
+                let item = super::sets::key(ctx, &set, &item)?;
+                set.add(item);
             }
             yes(Value::Set(Rc::new(set)))
         }
@@ -83,7 +82,7 @@ pub(crate) fn java(ctx: &mut Ctx<'_>, class: &Rc<Class>, args: &[Value]) -> Answ
             | "java.util.IdentityHashMap",
             _,
         ) => match args.first() {
-            Some(Value::Map(m)) => yes(Value::Map(Rc::new(m.copy(convert::map_kind(name))))),
+            Some(Value::Map(m)) => convert::copied(ctx, m, convert::map_kind(name)),
             _ => yes(Value::Map(Rc::new(Map::new(convert::map_kind(name))))),
         },
         ("java.lang.StringBuilder" | "java.lang.StringBuffer" | "java.io.StringWriter", _) => {

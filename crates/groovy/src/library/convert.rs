@@ -11,6 +11,9 @@ use crate::value::{List, ListKind, Map, MapKind, Value, is_number, to_decimal, t
 /// A `BigInteger` from text.
 pub(crate) fn big_integer(ctx: &Ctx<'_>, text: &str) -> Result<Value, Fault> {
     let digits = text.strip_prefix('+').unwrap_or(text);
+    if text.is_empty() {
+        return Err(ctx.fail("java.lang.NumberFormatException", "Zero length BigInteger"));
+    }
     let ok = text.len() as u64 <= crate::value::decimal::DIGITS_MAX;
     let parsed = BigInt::parse_bytes(digits.as_bytes(), 10).filter(|_| ok);
     parsed.map(Value::big).ok_or_else(|| strings::number_fault(ctx, text))
@@ -25,7 +28,7 @@ pub(crate) fn to_type(ctx: &mut Ctx<'_>, value: &Value, name: &str, explicit: bo
             other if !explicit => yes(ctx.styled(other, crate::value::render::Style::Java)?),
             other => yes(Value::Str(ctx.str(other)?)),
         },
-        "boolean" | "java.lang.Boolean" => truth(ctx, value),
+        "boolean" | "java.lang.Boolean" => yes(truth(ctx, value)?),
         "char" | "java.lang.Character" => match value {
             Value::Str(s) if s.units() == 1 || explicit && s.units() > 1 => {
                 yes(s.unit(0).map_or(Value::Null, Value::Char))
@@ -62,7 +65,7 @@ pub(crate) fn to_type(ctx: &mut Ctx<'_>, value: &Value, name: &str, explicit: bo
         | "java.util.SortedMap" => match value {
             Value::Map(m) => {
                 let kind = map_kind(name);
-                if m.kind() == kind { yes(value.clone()) } else { yes(Value::Map(Rc::new(m.copy(kind)))) }
+                if m.kind() == kind { yes(value.clone()) } else { copied(ctx, m, kind) }
             }
             _ => Ok(None),
         },
@@ -92,14 +95,12 @@ pub(crate) fn to_type(ctx: &mut Ctx<'_>, value: &Value, name: &str, explicit: bo
     }
 }
 
-fn truth(ctx: &mut Ctx<'_>, value: &Value) -> Answer {
+/// Groovy truth, asking the script's `asBoolean`.
+pub(crate) fn truth(ctx: &mut Ctx<'_>, value: &Value) -> Result<bool, Fault> {
     match value {
-        Value::Object(o) if o.class.has_method("asBoolean") => {
-            let answer = ctx.ask(value, "asBoolean", &[])?;
-            yes(answer.truth())
-        }
-        Value::GString(_) => yes(!ctx.text(value)?.is_empty()),
-        other => yes(other.truth()),
+        Value::Object(o) if o.class.has_method("asBoolean") => Ok(ctx.ask(value, "asBoolean", &[])?.truth()),
+        Value::GString(_) => Ok(!ctx.text(value)?.is_empty()),
+        other => Ok(other.truth()),
     }
 }
 
@@ -137,6 +138,20 @@ fn set(ctx: &mut Ctx<'_>, value: &Value, name: &str) -> Answer {
         set.add(item);
     }
     yes(Value::Set(Rc::new(set)))
+}
+
+/// A copy of another kind; one that sorts its keys takes only what it can compare.
+pub(crate) fn copied(ctx: &mut Ctx<'_>, m: &Map, kind: MapKind) -> Answer {
+    if kind != MapKind::Tree {
+        return yes(Value::Map(Rc::new(m.copy(kind))));
+    }
+    ctx.room_for_items(2 * m.len() as u64)?;
+    let out = Map::new(kind);
+    for key in m.keys() {
+        let value = m.get(&key).unwrap_or_default();
+        out.put(super::sets::key(ctx, &out, &key)?, value);
+    }
+    yes(Value::Map(Rc::new(out)))
 }
 
 pub(crate) fn map_kind(name: &str) -> MapKind {
@@ -193,11 +208,11 @@ fn number(ctx: &mut Ctx<'_>, value: &Value, name: &str, explicit: bool) -> Answe
         "double" | "Double" => Value::Double(to_f64(&source).unwrap_or(f64::NAN)),
         "BigDecimal" => match to_decimal(&source) {
             Some(d) => Value::decimal(d),
-            None => return Ok(None),
+            None => return Err(numbers::decimal_fault(ctx, &source.to_text())),
         },
         "BigInteger" => match to_decimal(&source) {
             Some(d) => Value::big(numbers::digits(d.to_bigint())?),
-            None => return Ok(None),
+            None => return Err(ctx.fail("java.lang.NumberFormatException", "Infinite or NaN")),
         },
         _ => source,
     })

@@ -2,7 +2,7 @@
 
 use super::{Answer, int, lists, regex, yes};
 use crate::machine::{Ctx, Fault};
-use crate::value::{List, Range, Str, Value};
+use crate::value::{List, MapKind, Range, Str, Value};
 
 /// `object[key]`; `None`: it is a call of `getAt`.
 pub(crate) fn get(ctx: &mut Ctx<'_>, object: &Value, key: &Value) -> Answer {
@@ -12,7 +12,9 @@ pub(crate) fn get(ctx: &mut Ctx<'_>, object: &Value, key: &Value) -> Answer {
             let key = Value::Str(ctx.str(key)?);
             get(ctx, object, &key)
         }
-        (Value::Map(m), Value::Object(_)) => super::maps::method(ctx, object, m, "get", std::slice::from_ref(key)),
+        (Value::Map(m), key) if matches!(key, Value::Object(_)) || m.kind() == MapKind::Tree => {
+            super::maps::method(ctx, object, m, "get", std::slice::from_ref(key))
+        }
         (Value::Map(m), _) => match m.get(key) {
             Some(value) => Ok(Some(value)),
             None if m.default().is_some() => ctx.ask(object, "$defaulted", std::slice::from_ref(key)).map(Some),
@@ -32,7 +34,7 @@ pub(crate) fn get(ctx: &mut Ctx<'_>, object: &Value, key: &Value) -> Answer {
         (Value::List(l), Value::Int(_) | Value::Long(_)) => list_item(ctx, l, int(key).unwrap_or(0)),
         (Value::Range(r), Value::Int(_) | Value::Long(_)) => {
             let (n, size) = (int(key).unwrap_or(0), r.size() as i64);
-            let n = if n < 0 { n + size } else { n };
+            let n = checked(ctx, n, size, false)?;
             yes(u64::try_from(n).ok().and_then(|n| r.at(n)).unwrap_or_default())
         }
         (Value::Str(s), Value::Int(_) | Value::Long(_)) => char_text(ctx, s, int(key).unwrap_or(0)),

@@ -138,7 +138,13 @@ fn parts(ctx: &mut Ctx<'_>, this: &Value, items: &[Value], name: &str, args: &[V
             }
             yes(Value::list(items[from as usize..to as usize].to_vec()))
         }
-        ("reverse", []) => yes(like(this, items.iter().rev().cloned().collect())),
+        ("reverse", [] | [Value::Bool(false)]) => yes(like(this, items.iter().rev().cloned().collect())),
+        ("reverse", [Value::Bool(true)]) => {
+            let Value::List(l) = this else { return Ok(None) };
+            writable(ctx, l)?;
+            l.change(|items| items.reverse());
+            Ok(Some(this.clone()))
+        }
         ("toList" | "toArray", rest) if rest.len() <= 1 => yes(if name == "toList" {
             Value::list(items.to_vec())
         } else {
@@ -203,6 +209,7 @@ fn combined(ctx: &mut Ctx<'_>, this: &Value, items: &[Value], name: &str, args: 
             let mut sorted = items.to_vec();
             compare::sort(ctx, &mut sorted)?;
             if let (Value::List(l), true) = (this, name == "sort" && !matches!(args, [Value::Bool(false)])) {
+                writable(ctx, l)?;
                 l.change(|i| **i = sorted);
                 return Ok(Some(this.clone()));
             }
@@ -216,20 +223,14 @@ fn combined(ctx: &mut Ctx<'_>, this: &Value, items: &[Value], name: &str, args: 
                 }
             }
             if let (Value::List(l), true) = (this, name == "unique" && !matches!(args, [Value::Bool(false)])) {
+                writable(ctx, l)?;
                 l.change(|i| **i = out);
                 return Ok(Some(this.clone()));
             }
             yes(like(this, out))
         }
-        ("intersect", [other]) => {
-            let others = sequence(ctx, other)?.unwrap_or_default();
-            let mut out = Vec::new();
-            for item in items {
-                if compare::position(ctx, &others, item)?.is_some() && compare::position(ctx, &out, item)?.is_none() {
-                    out.push(item.clone());
-                }
-            }
-            yes(like(this, out))
+        ("intersect", [other @ (Value::List(_) | Value::Set(_) | Value::Range(_))]) => {
+            shapes::intersect(ctx, this, other)
         }
         ("disjoint", [other]) => {
             for item in sequence(ctx, other)?.unwrap_or_default() {
@@ -315,11 +316,7 @@ fn shapes(ctx: &mut Ctx<'_>, this: &Value, items: &[Value], name: &str, args: &[
             let parts = (0..items.len()).step_by(step).map(|i| &items[i..(i + size).min(items.len())]);
             yes(Value::list(parts.filter(|p| keep || p.len() == size).map(|p| Value::list(p.to_vec())).collect()))
         }
-        ("transpose", []) => {
-            let rows: Vec<Vec<Value>> = items.iter().map(|i| i.items().unwrap_or_default()).collect();
-            let width = rows.iter().map(Vec::len).min().unwrap_or(0);
-            yes(Value::list((0..width).map(|i| Value::list(rows.iter().map(|r| r[i].clone()).collect())).collect()))
-        }
+        ("transpose", []) => shapes::transpose(ctx, items),
         ("combinations", []) => shapes::combinations(ctx, items),
         ("subsequences", []) => {
             ctx.room_for_items(1u64.checked_shl(items.len() as u32).unwrap_or(u64::MAX).saturating_mul(8))?;
@@ -444,6 +441,7 @@ fn queue(ctx: &mut Ctx<'_>, l: &Rc<List>, name: &str, args: &[Value]) -> Answer 
     let missing = |ctx: &Ctx<'_>| Fault::Throw(ctx.world.throwable("java.util.NoSuchElementException", Value::Null));
     match (name, args) {
         ("pop" | "removeLast", []) => {
+            writable(ctx, l)?;
             // `pop` of a linked list takes the first, of all others the last (Groovy 2.4).
             let first = name == "pop" && *l.kind() == ListKind::Linked;
             let empty = "Cannot pop() an empty List";

@@ -59,7 +59,8 @@ pub(crate) fn spread_entry(stack: &mut Vec<Value>, base: usize, name: &str, clos
 
 pub(crate) fn method(ctx: &mut Ctx<'_>, this: &Value, m: &Rc<Map>, name: &str, args: &[Value]) -> Answer {
     const KEYED: &[&str] = &["get", "getAt", "put", "putAt", "containsKey", "remove", "putIfAbsent", "getOrDefault"];
-    if let [key @ Value::Object(_), rest @ ..] = args
+    if let [key, rest @ ..] = args
+        && (matches!(key, Value::Object(_)) || m.kind() == MapKind::Tree)
         && KEYED.contains(&name)
     {
         let key = super::sets::key(ctx, m, key)?;
@@ -97,14 +98,14 @@ fn reading(ctx: &mut Ctx<'_>, this: &Value, m: &Rc<Map>, name: &str, args: &[Val
         ("$default", []) => yes(m.default().cloned().unwrap_or_default()),
         ("$withDefault", [closure]) => yes(Value::Map(Rc::new(m.with_default(closure.clone())))),
         ("containsKey", [key]) => yes(m.has(key)),
-        ("isCase", [key]) => yes(m.has(key)),
         ("containsValue", [value]) => yes(compare::java_position(ctx, &m.values(), value)?.is_some()),
         ("keySet", []) => yes(Value::set(m.keys())),
         ("values", []) => yes(Value::list(m.values())),
         ("entrySet", []) => {
             ctx.room_for_items(m.len() as u64 * 8)?;
-            yes(Value::list((0..m.len()).filter_map(|i| entry_at(m, i)).collect()))
+            yes(Value::set((0..m.len()).filter_map(|i| entry_at(m, i))))
         }
+        ("$similar", []) => yes(Value::Map(Rc::new(Map::new(similar(m))))),
         ("iterator", []) => yes(lists::iterator(this.clone())),
         ("clone", []) => yes(Value::Map(Rc::new(m.copy(m.kind())))),
         ("asImmutable" | "asUnmodifiable", []) => yes(Value::Map(Rc::new(m.copy(MapKind::Fixed)))),
@@ -129,12 +130,12 @@ fn reading(ctx: &mut Ctx<'_>, this: &Value, m: &Rc<Map>, name: &str, args: &[Val
             let n = int(n).unwrap_or(0).max(0) as usize;
             let (skip, take) = if name == "take" { (0, n) } else { (n, usize::MAX) };
             let pairs: Vec<(Value, Value)> = (skip..m.len()).take(take).filter_map(|i| m.at(i)).collect();
-            yes(Value::map(pairs))
+            yes(of_pairs(m, pairs))
         }
         ("sort" | "toSorted", []) => {
             let mut keys = m.keys();
             compare::sort(ctx, &mut keys)?;
-            yes(Value::map(keys.into_iter().map(|k| (k.clone(), m.get(&k).unwrap_or_default()))))
+            yes(of_pairs(m, keys.into_iter().map(|k| (k.clone(), m.get(&k).unwrap_or_default()))))
         }
         ("getProperty", [key]) => {
             let key = Value::Str(ctx.str(key)?);
@@ -142,6 +143,19 @@ fn reading(ctx: &mut Ctx<'_>, this: &Value, m: &Rc<Map>, name: &str, args: &[Val
         }
         _ => Ok(None),
     }
+}
+
+/// What Groovy makes of a map: one that sorts its keys again, or one that keeps them in the order of writing.
+fn similar(m: &Map) -> MapKind {
+    if m.kind() == MapKind::Tree { MapKind::Tree } else { MapKind::Linked }
+}
+
+fn of_pairs(m: &Map, pairs: impl IntoIterator<Item = (Value, Value)>) -> Value {
+    let out = Map::new(similar(m));
+    for (key, value) in pairs {
+        out.put(key, value);
+    }
+    Value::Map(Rc::new(out))
 }
 
 fn changing(ctx: &mut Ctx<'_>, this: &Value, m: &Rc<Map>, name: &str, args: &[Value]) -> Answer {

@@ -118,7 +118,8 @@ fn big(ctx: &mut Ctx<'_>, op: BinaryOp, a: &Value, b: &Value) -> Answer {
 fn divide(ctx: &mut Ctx<'_>, a: &Value, b: &Value) -> Answer {
     let (Some(x), Some(y)) = (to_decimal(a), to_decimal(b)) else { return Ok(None) };
     if y.signum() == 0 {
-        return Err(ctx.fail("java.lang.ArithmeticException", "Division by zero"));
+        let word = if x.signum() == 0 { "undefined" } else { "by zero" };
+        return Err(ctx.fail("java.lang.ArithmeticException", format!("Division {word}")));
     }
     ctx.world.charge((x.precision() * y.precision()) as usize / 64);
     yes(Value::decimal(digits(x.divide(&y))?))
@@ -150,7 +151,9 @@ fn shift(ctx: &mut Ctx<'_>, op: BinaryOp, a: &Value, b: &Value) -> Answer {
 /// `a ** b`
 fn power(ctx: &mut Ctx<'_>, a: &Value, b: &Value) -> Answer {
     let whole = |v: &Value| matches!(v, Value::Int(_) | Value::Long(_) | Value::BigInt(_));
-    let exponent = b.as_i64().filter(|_| whole(b));
+    // Only an exponent that is an Integer (or a BigInteger of one) keeps the result whole and exact.
+    let exact = matches!(b, Value::Int(_)) || matches!((a, b), (Value::BigInt(_), Value::BigInt(_)));
+    let exponent = b.as_i64().filter(|_| exact);
     match (a, exponent) {
         (_, Some(n)) if n >= 0 && whole(a) => {
             let Some(x) = to_big(a) else { return Ok(None) };
@@ -164,7 +167,7 @@ fn power(ctx: &mut Ctx<'_>, a: &Value, b: &Value) -> Answer {
             yes(match (a, i32::try_from(&result), i64::try_from(&result)) {
                 (Value::BigInt(_), ..) => Value::big(result),
                 (Value::Int(_), Ok(n), _) => Value::Int(n),
-                (_, _, Ok(n)) => Value::Long(n),
+                (Value::Long(_), _, Ok(n)) => Value::Long(n),
                 _ => Value::big(result),
             })
         }
@@ -175,8 +178,14 @@ fn power(ctx: &mut Ctx<'_>, a: &Value, b: &Value) -> Answer {
         _ => {
             let (Some(x), Some(y)) = (to_f64(a), to_f64(b)) else { return Ok(None) };
             let result = x.powf(y);
-            let fits = result.fract() == 0.0 && result.abs() < 2_147_483_648.0;
-            yes(if fits && whole(b) { Value::Int(result as i32) } else { Value::Double(result) })
+            // A result without a fraction becomes the smallest type that holds it.
+            yes(if f64::from(result as i32) == result {
+                Value::Int(result as i32)
+            } else if (result as i64) as f64 == result {
+                Value::Long(result as i64)
+            } else {
+                Value::Double(result)
+            })
         }
     }
 }
@@ -215,6 +224,7 @@ pub(crate) fn step(ctx: &mut Ctx<'_>, value: &Value, name: &str) -> Result<Value
             let text = ctx.text(v)?;
             Value::Pattern(ctx.world.pattern(&text, 0)?)
         }
+        (_, Value::GString(_)) => return Err(ctx.world.missing_method(name, "java.lang.String", false, &[])),
         (_, other) => return Err(ctx.world.missing_method(name, &other.type_name(), false, &[])),
     })
 }
@@ -237,7 +247,10 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, n: &Value, name: &str, args: &[Value]) -
         ("longValue" | "toLong", []) => yes(Value::Long(truncated(n))),
         ("doubleValue" | "toDouble", []) => yes(Value::Double(to_f64(n).unwrap_or(f64::NAN))),
         ("floatValue" | "toFloat", []) => yes(Value::Float(to_f64(n).unwrap_or(f64::NAN) as f32)),
-        ("toBigDecimal", []) => Ok(to_decimal(n).map(Value::decimal)),
+        ("toBigDecimal", []) => match to_decimal(n) {
+            Some(d) => yes(Value::decimal(d)),
+            None => Err(decimal_fault(ctx, &n.to_text())),
+        },
         ("toBigInteger", []) => match to_decimal(n) {
             Some(d) => yes(Value::big(digits(d.to_bigint())?)),
             None => Ok(None),
@@ -254,9 +267,9 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, n: &Value, name: &str, args: &[Value]) -
             };
             step(ctx, n, name).map(Some)
         }
-        ("intdiv", [d]) => intdiv(ctx, n, d),
+        ("intdiv", [d]) if crate::value::is_number(d) => intdiv(ctx, n, d),
         ("compareTo", [other]) => {
-            let order = super::compare::compare(ctx, n, other)?;
+            let order = super::compare::java_compare(ctx, n, other)?;
             yes(Value::Int(order as i32))
         }
         ("isNaN", []) => yes(to_f64(n).is_some_and(f64::is_nan)),
@@ -269,7 +282,9 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, n: &Value, name: &str, args: &[Value]) -
             | "remainder",
             _,
         ) => decimal_method(ctx, n, name, args),
-        ("add" | "subtract" | "multiply" | "divide" | "pow", [other]) => {
+        ("add" | "subtract" | "multiply" | "divide" | "pow", [other])
+            if matches!(n, Value::BigInt(_) | Value::Decimal(_)) =>
+        {
             let op = match name {
                 "add" => BinaryOp::Add,
                 "subtract" => BinaryOp::Sub,
@@ -341,6 +356,9 @@ fn intdiv(ctx: &mut Ctx<'_>, n: &Value, d: &Value) -> Answer {
 
 fn rounding(ctx: &mut Ctx<'_>, n: &Value, name: &str, args: &[Value]) -> Answer {
     let places = args.first().and_then(super::int).unwrap_or(0);
+    if let (Value::Double(x), "round", [_]) = (n, name, args) {
+        return yes(Value::Double(round_double(*x, places)));
+    }
     let mode = match name {
         "round" => Rounding::HalfUp,
         "trunc" => Rounding::Down,
@@ -358,6 +376,12 @@ fn rounding(ctx: &mut Ctx<'_>, n: &Value, name: &str, args: &[Value]) -> Answer 
         Value::Decimal(_) => Value::decimal(rounded),
         other => other.clone(),
     })
+}
+
+/// Groovy's `round(places)` of doubles, which computes with doubles: 1.005 has no half to round up.
+fn round_double(x: f64, places: i64) -> f64 {
+    let scale = 10f64.powi(i32::try_from(places).unwrap_or(i32::MAX));
+    (x * scale + 0.5).floor() / scale
 }
 
 /// A number of no more digits than numbers may have.
@@ -407,6 +431,26 @@ fn decimal_method(ctx: &mut Ctx<'_>, n: &Value, name: &str, args: &[Value]) -> A
 
 /// A decimal from text, as `new BigDecimal(text)`.
 pub(crate) fn parse_decimal(ctx: &Ctx<'_>, text: &str) -> Result<Decimal, Fault> {
-    Decimal::parse(text.trim())
-        .ok_or_else(|| ctx.fail("java.lang.NumberFormatException", format!("For input string: \"{text}\"")))
+    Decimal::parse(text.trim()).ok_or_else(|| decimal_fault(ctx, text.trim()))
+}
+
+/// The exception for what is no decimal, in the words of Java's parser.
+pub(crate) fn decimal_fault(ctx: &Ctx<'_>, text: &str) -> Fault {
+    const CLASS: &str = "java.lang.NumberFormatException";
+    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let mantissa = unsigned.split(['e', 'E']).next().unwrap_or_default();
+    let foreign = mantissa.chars().find(|c| !c.is_ascii_digit() && *c != '.');
+    let words = match foreign {
+        Some(c) => {
+            format!(
+                "Character {c} is neither a decimal digit number, decimal point, nor \"e\" notation exponential mark."
+            )
+        }
+        None if mantissa.matches('.').count() > 1 => {
+            "Character array contains more than one decimal point.".to_string()
+        }
+        None if !text.is_empty() && !mantissa.contains(|c: char| c.is_ascii_digit()) => "No digits found.".to_string(),
+        None => return Fault::Throw(ctx.world.throwable(CLASS, Value::Null)),
+    };
+    ctx.fail(CLASS, words)
 }

@@ -54,7 +54,7 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, this: &Value, name: &str, args: &[Value]
         ("inspect", []) => yes(ctx.styled(this, Style::Inspect)?),
         ("dump", []) => yes(ctx.text(this)?),
         ("asBoolean", []) => yes(this.truth()),
-        ("compareTo", [other]) => yes(Value::Int(compare::compare(ctx, this, other)? as i32)),
+        ("compareTo", [other]) => yes(Value::Int(compare::java_compare(ctx, this, other)? as i32)),
         ("$order", [other]) => yes(Value::Int(compare::order(ctx, this, other)? as i32)),
         ("isCase", [value]) => yes(compare::is_case(ctx, this, value)?),
         ("getAt", [key]) => super::index::get(ctx, this, key),

@@ -214,7 +214,10 @@ fn map(ctx: &mut Ctx<'_>, op: BinaryOp, a: &Value, m: &Rc<Map>, b: &Value) -> An
         Value::Map(other) => {
             let pairs: Vec<(Value, Value)> = other.entries().iter().map(|(k, v)| (k.0.clone(), v.clone())).collect();
             ctx.room_for_items(2 * (target.len() + pairs.len()) as u64)?;
-            pairs.into_iter().for_each(|(k, v)| drop(target.put(k, v)));
+            for (k, v) in pairs {
+                let key = super::sets::key(ctx, &target, &k)?;
+                target.put(key, v);
+            }
         }
         _ => return Ok(None),
     }

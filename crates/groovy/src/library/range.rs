@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::{Answer, int, yes};
 use crate::machine::{Ctx, Fault};
 use crate::value::render::Style;
-use crate::value::{List, ListKind, Range, Value};
+use crate::value::{List, ListKind, Range, RangeKind, Value};
 
 /// Ranges of other things than whole numbers and letters, counted with `next` and `previous`.
 pub(crate) fn by_steps(ctx: &mut Ctx<'_>, from: &Value, to: &Value, inclusive: bool) -> Result<Value, Fault> {
@@ -49,6 +49,25 @@ pub(crate) fn by_steps(ctx: &mut Ctx<'_>, from: &Value, to: &Value, inclusive: b
     Ok(Value::list(out))
 }
 
+/// `subList`: a range again.
+fn part(ctx: &mut Ctx<'_>, r: &Range, from: i64, to: i64) -> Answer {
+    let size = r.size().min(i32::MAX as u64) as i64;
+    if from < 0 || to > size {
+        let wrong = if from < 0 { format!("fromIndex = {from}") } else { format!("toIndex = {to}") };
+        return Err(ctx.fail("java.lang.IndexOutOfBoundsException", wrong));
+    }
+    if from > to {
+        return Err(ctx.world.illegal(format!("fromIndex({from}) > toIndex({to})")));
+    }
+    let step = if r.reverse() { -1 } else { 1 };
+    let first = r.from + from * step;
+    yes(Value::Range(Rc::new(if from == to {
+        Range { from: first, to: first, inclusive: false, kind: r.kind }
+    } else {
+        Range { from: first, to: first + (to - from - 1) * step, inclusive: true, kind: r.kind }
+    })))
+}
+
 pub(crate) fn method(ctx: &mut Ctx<'_>, r: &Rc<Range>, name: &str, args: &[Value]) -> Answer {
     let ends = r.ends().map(|(a, b)| (a.min(b), a.max(b)));
     match (name, args) {
@@ -62,7 +81,18 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, r: &Rc<Range>, name: &str, args: &[Value
         ("max", []) => yes(ends.map_or(Value::Null, |(_, b)| r.item(b))),
         ("first" | "head", []) if r.size() > 0 => yes(r.at(0).unwrap_or_default()),
         ("last", []) if r.size() > 0 => yes(r.at(r.size() - 1).unwrap_or_default()),
-        ("get", [n]) => yes(int(n).and_then(|n| u64::try_from(n).ok()).and_then(|n| r.at(n)).unwrap_or_default()),
+        ("get", [n]) => {
+            let n = int(n).unwrap_or(0);
+            u64::try_from(n).ok().and_then(|n| r.at(n)).map(Some).ok_or_else(|| {
+                let is = if r.kind == RangeKind::Int { "" } else { "is " };
+                let message = match n {
+                    ..0 => format!("Index: {n} should not be negative"),
+                    _ => format!("Index: {n} {is}too big for range: {}", r.java_text()),
+                };
+                ctx.fail("java.lang.IndexOutOfBoundsException", message)
+            })
+        }
+        ("subList", [from, to]) => part(ctx, r, int(from).unwrap_or(-1), int(to).unwrap_or(-1)),
         ("step", [n]) => {
             let step = int(n).unwrap_or(1).unsigned_abs().max(1);
             ctx.room_for_items(r.size() / step)?;
@@ -74,10 +104,12 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, r: &Rc<Range>, name: &str, args: &[Value
             let (from, to) = (ctx.styled(&r.item(r.from), Style::Inspect)?, ctx.styled(&r.item(r.to), Style::Inspect)?);
             yes(format!("{from}..{open}{to}"))
         }
-        ("getClass" | "equals" | "toString" | "is" | "hashCode", _) => Ok(None),
-        ("add" | "remove" | "clear" | "addAll" | "swap" | "set" | "putAt" | "push" | "leftShift" | "removeAt", _) => {
-            Err(Fault::Throw(ctx.world.throwable("java.lang.UnsupportedOperationException", Value::Null)))
-        }
+        ("getClass" | "equals" | "toString" | "is" | "hashCode" | "clone", _) => Ok(None),
+        (
+            "pop" | "add" | "remove" | "clear" | "addAll" | "swap" | "set" | "putAt" | "push" | "leftShift"
+            | "removeAt",
+            _,
+        ) => Err(Fault::Throw(ctx.world.throwable("java.lang.UnsupportedOperationException", Value::Null))),
         ("sort" | "unique", [] | [Value::Bool(true)]) => {
             Err(Fault::Throw(ctx.world.throwable("java.lang.UnsupportedOperationException", Value::Null)))
         }

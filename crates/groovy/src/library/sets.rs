@@ -8,6 +8,9 @@ use crate::value::{Map, MapKind, Value};
 
 /// The key of the map that equals a key by the script's own `equals` and `hashCode`, or the key as it is.
 pub(crate) fn key(ctx: &mut Ctx<'_>, map: &Map, key: &Value) -> Result<Value, Fault> {
+    if map.kind() == MapKind::Tree {
+        sorts(ctx, map, key)?;
+    }
     let own =
         |v: &Value| matches!(v, Value::Object(o) if o.class.has_method("equals") && o.class.has_method("hashCode"));
     if !own(key) {
@@ -26,6 +29,25 @@ pub(crate) fn key(ctx: &mut Ctx<'_>, map: &Map, key: &Value) -> Result<Value, Fa
     Ok(key.clone())
 }
 
+/// Whether a map that sorts its keys can have such a key: Java compares it with one that is there, or with itself.
+fn sorts(ctx: &Ctx<'_>, map: &Map, key: &Value) -> Result<(), Fault> {
+    const COMPARABLE: &str = "java.lang.Comparable";
+    let cast = |from: &str, to: &str| Err(ctx.fail("java.lang.ClassCastException", compare::class_cast(from, to)));
+    let name = key.type_name();
+    if key.is_null() {
+        return Err(ctx.world.null_pointer("the argument is null"));
+    }
+    if !matches!(key, Value::Object(_) | Value::Host(_)) && !crate::value::is_subtype(&name, COMPARABLE) {
+        return cast(&name, COMPARABLE);
+    }
+    match map.at(0) {
+        Some((other, _)) if !(key.is_text() && other.is_text()) && other.type_name() != name => {
+            cast(&other.type_name(), &name)
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The `HashSet` that `toSet()` makes.
 pub(crate) fn hashed(items: Vec<Value>) -> Value {
     let set = Map::with_capacity(MapKind::Hash, items.len());
@@ -36,7 +58,9 @@ pub(crate) fn hashed(items: Vec<Value>) -> Value {
 }
 
 pub(crate) fn method(ctx: &mut Ctx<'_>, this: &Value, s: &Rc<Map>, name: &str, args: &[Value]) -> Answer {
-    if let ("add" | "remove" | "contains", [item @ Value::Object(_)]) = (name, args) {
+    if let ("add" | "remove" | "contains", [item]) = (name, args)
+        && (matches!(item, Value::Object(_)) || s.kind() == MapKind::Tree)
+    {
         let item = key(ctx, s, item)?;
         return match name {
             "contains" => yes(s.has(&item)),
@@ -69,6 +93,7 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, this: &Value, s: &Rc<Map>, name: &str, a
             ctx.room_for_items(2 * others.len() as u64)?;
             let mut changed = false;
             for item in others {
+                let item = key(ctx, s, &item)?;
                 changed |= s.add(item);
             }
             return yes(changed);

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Answer, yes};
+use super::{Answer, compare, lists, sequence, yes};
 use crate::machine::Ctx;
 use crate::value::{ListKind, Map, MapKind, Value};
 
@@ -54,4 +54,38 @@ pub(crate) fn zero(this: &Value) -> Option<Value> {
         "double" => Value::Double(0.0),
         _ => return None,
     })
+}
+
+/// The items of the shorter collection that are in the other one as well; the result is of the kind of the longer.
+pub(super) fn intersect(ctx: &mut Ctx<'_>, this: &Value, other: &Value) -> Answer {
+    let (left, right) = (sequence(ctx, this)?.unwrap_or_default(), sequence(ctx, other)?.unwrap_or_default());
+    let nothing = left.is_empty() || right.is_empty();
+    let ((like, from), chosen) = if left.len() < right.len() { ((other, right), left) } else { ((this, left), right) };
+    let mut out = Vec::new();
+    for item in chosen {
+        if compare::position(ctx, &from, &item)?.is_some() {
+            out.push(item);
+        }
+    }
+    yes(lists::like(if nothing { this } else { like }, out))
+}
+
+/// Rows as columns: as many as the shortest row has items.
+pub(super) fn transpose(ctx: &mut Ctx<'_>, items: &[Value]) -> Answer {
+    let mut rows = Vec::new();
+    for item in items {
+        rows.push(match item {
+            Value::List(_) | Value::Range(_) => sequence(ctx, item)?.unwrap_or_default(),
+            Value::Null => return Err(ctx.world.null_pointer("the argument is null")),
+            other => {
+                let text = ctx.styled(other, crate::value::render::Style::Java)?;
+                let from = other.type_name();
+                let message = format!("Cannot cast object '{text}' with class '{from}' to class 'java.util.List'");
+                return Err(ctx.fail("org.codehaus.groovy.runtime.typehandling.GroovyCastException", message));
+            }
+        });
+    }
+    let width = rows.iter().map(Vec::len).min().unwrap_or(0);
+    let columns = (0..width).map(|at| Value::list(rows.iter().map(|row| row[at].clone()).collect()));
+    yes(Value::list(columns.collect()))
 }

@@ -29,6 +29,11 @@ fn simple(ctx: &mut Ctx<'_>, s: &Str, name: &str, args: &[Value]) -> Answer {
         ("toLowerCase", _) => yes(s.to_lowercase()),
         ("toUpperCase", _) => yes(s.to_uppercase()),
         ("toString" | "intern" | "toGString", []) => yes(Value::Str(s.clone())),
+        (
+            "concat" | "split" | "tokenize" | "replaceAll" | "replaceFirst" | "replace" | "indexOf" | "lastIndexOf"
+            | "count",
+            args,
+        ) if args.iter().any(Value::is_null) => Err(ctx.world.null_pointer("the argument is null")),
         ("concat", [other]) => super::operators::binary(ctx, BinaryOp::Add, &Value::Str(s.clone()), other),
         ("plus", [other]) => super::operators::binary(ctx, BinaryOp::Add, &Value::Str(s.clone()), other),
         ("minus", [other]) => super::operators::binary(ctx, BinaryOp::Sub, &Value::Str(s.clone()), other),
@@ -36,7 +41,7 @@ fn simple(ctx: &mut Ctx<'_>, s: &Str, name: &str, args: &[Value]) -> Answer {
         ("leftShift", [other]) => super::operators::binary(ctx, BinaryOp::ShiftLeft, &Value::Str(s.clone()), other),
         ("equals", [other]) => yes(matches!(other, Value::Str(o) if o == s)),
         ("equalsIgnoreCase", [other]) => yes(!other.is_null() && ctx.text(other)?.to_lowercase() == s.to_lowercase()),
-        ("compareTo", [other]) => yes(Value::Int(java_compare(s, &ctx.text(other)?))),
+        ("compareTo", [other]) if other.is_text() => yes(Value::Int(java_compare(s, &ctx.text(other)?))),
         ("compareToIgnoreCase", [other]) => {
             yes(Value::Int(java_compare(&s.to_lowercase(), &ctx.text(other)?.to_lowercase())))
         }
@@ -226,6 +231,7 @@ fn numeric(ctx: &mut Ctx<'_>, s: &Str, name: &str, args: &[Value]) -> Answer {
     match name {
         "toInteger" | "toShort" => parse_int(ctx, t, 10).map(Some),
         "toLong" => parse_long(ctx, t, 10).map(Some),
+        "toDouble" | "toFloat" if t.is_empty() => Err(ctx.fail("java.lang.NumberFormatException", "empty String")),
         "toDouble" => yes(Value::Double(parse_double(ctx, t)?)),
         "toFloat" => yes(Value::Float(parse_double(ctx, t)? as f32)),
         "toBigDecimal" => yes(Value::decimal(super::numbers::parse_decimal(ctx, t)?)),

@@ -3,11 +3,13 @@
 use std::rc::Rc;
 
 use super::exec::Vm;
+use super::shape::{Shape, shapes, takes_rest};
 use super::world::World;
 use crate::compile::{Function, Parameter, Type};
-use crate::value::{ListKind, Value};
+use crate::value::Value;
 
-const UNFIT: u32 = u32::MAX;
+/// The distance of what does not fit.
+pub(super) const UNFIT: u32 = u32::MAX;
 
 impl World {
     /// The function that fits the arguments best; the first of equals.
@@ -45,7 +47,7 @@ impl World {
             let all = [first, second].into_iter().chain(fitting);
             return all.min_by_key(|f| self.fit(f, args)).cloned();
         }
-        let mut classes: Vec<super::overload::Argument> = args.iter().map(|a| self.argument(a)).collect();
+        let mut classes = self.arguments(args);
         for (at, ty) in casts {
             if let (Some(slot), Some(class)) =
                 (classes.get_mut(*at as usize), self.class(&super::convert::element_name(ty)))
@@ -53,21 +55,47 @@ impl World {
                 *slot = Some(class);
             }
         }
-        let arrays = super::overload::arrays(args);
         let fits_cast = |f: &Function| {
             casts.iter().all(|(at, ty)| match f.params.get(*at as usize) {
                 Some(p) => self.takes(&p.ty, ty),
                 None => true,
             })
         };
+        // Groovy refuses to choose between two that are equally near. What takes null or an object of the host is not measured
+        // well enough to tell.
+        let measured = casts.is_empty() && !args.iter().any(|a| matches!(a, Value::Null | Value::Host(_)));
         let mut best: Option<(i64, &Rc<Function>)> = None;
+        let mut ambiguous = false;
         for function in [first, second].into_iter().chain(fitting).filter(|f| casts.is_empty() || fits_cast(f)) {
-            let far = self.farness(function, &classes, &arrays);
+            let Some((far, _)) = self.shape(function, args, &classes) else { continue };
             if best.is_none_or(|(b, _)| far < b) {
-                best = Some((far, function));
+                (best, ambiguous) = (Some((far, function)), false);
+            } else if let Some((b, other)) = best
+                && b == far
+                && measured
+            {
+                ambiguous |= !self.same_signature(function, other, args, &classes);
             }
         }
+        if ambiguous {
+            return None;
+        }
         best.map(|(_, f)| f.clone()).or_else(|| Some(first.clone()))
+    }
+
+    /// Whether one of two methods hides the other: they take the same.
+    fn same_signature(
+        &self,
+        a: &Function,
+        b: &Function,
+        args: &[Value],
+        classes: &[super::overload::Argument],
+    ) -> bool {
+        let types = |f: &Function| -> Option<Vec<Type>> {
+            let (_, shape) = self.shape(f, args, classes)?;
+            Some(shape.given.iter().map(|at| f.params[*at].ty.clone()).collect())
+        };
+        types(a) == types(b)
     }
 
     /// Whether a parameter takes what was cast to a type.
@@ -80,37 +108,12 @@ impl World {
     }
 
     fn fit(&self, function: &Function, args: &[Value]) -> u32 {
-        let params = &function.params;
-        let required = params.iter().filter(|p| !p.has_default).count();
-        if args.len() <= params.len() && args.len() >= required {
-            let given = given_params(params, args.len());
-            let fits = given.zip(args).map(|((_, p), a)| self.distance(&p.ty, a));
-            let sum = fits.fold(0u32, u32::saturating_add);
-            if sum != UNFIT {
-                return sum.saturating_add((params.len() - args.len()) as u32);
-            }
-        }
-        if !function.varargs {
-            return UNFIT;
-        }
-        // The rest goes into the array of the last parameter.
-        let Some((Parameter { ty: Type::Array(element), .. }, fixed)) = params.split_last() else { return UNFIT };
-        if args.len() < fixed.len() {
-            // There is no rest, and some before it have defaults.
-            if args.len() + 1 < required {
-                return UNFIT;
-            }
-            let fits = given_params(fixed, args.len()).zip(args).map(|((_, p), a)| self.distance(&p.ty, a));
-            return fits.fold(0u32, u32::saturating_add).saturating_add(1000);
-        }
-        let fits = fixed.iter().zip(args).map(|(p, a)| self.distance(&p.ty, a));
-        let rest = args[fixed.len()..].iter().map(|a| self.distance(element, a));
-        let sum = fits.chain(rest).fold(0u32, u32::saturating_add);
-        sum.saturating_add(1000)
+        let fits = shapes(function, args.len()).map(|shape| self.fit_shape(function, &shape, args));
+        fits.min().unwrap_or(UNFIT)
     }
 
     /// How far a value is from a type: 0 is exact, [`UNFIT`] does not fit.
-    fn distance(&self, ty: &Type, value: &Value) -> u32 {
+    pub(super) fn distance(&self, ty: &Type, value: &Value) -> u32 {
         match ty {
             // As Groovy has it: null goes to whatever takes anything.
             Type::Any => {
@@ -257,50 +260,36 @@ impl Vm<'_> {
     pub(super) fn arrange(&mut self, function: &Function, base: usize) -> u64 {
         let count = self.f.stack.len() - base;
         let params = &function.params;
-        if function.varargs && !self.array_given(function, base) && count + 1 >= params.len() {
-            let fixed = params.len() - 1;
-            let rest = self.f.stack.split_off(base + fixed);
-            let element = match params.last().map(|p| &p.ty) {
-                Some(Type::Array(element)) => super::convert::element_name(element),
+        let shape = if takes_rest(function) {
+            let args = &self.f.stack[base..];
+            self.world.shape(function, args, &self.world.arguments(args)).map(|(_, shape)| shape)
+        } else {
+            None
+        };
+        if shape.is_none() && count >= params.len() {
+            return u64::MAX;
+        }
+        let direct = || Shape { given: given_params(params, count).map(|(at, _)| at).collect(), into_array: false };
+        let shape = shape.unwrap_or_else(direct);
+        if let (true, Some(last)) = (shape.into_array, shape.given.last()) {
+            let rest = self.f.stack.split_off(base + shape.given.len() - 1);
+            let element = match &params[*last].ty {
+                Type::Array(element) => super::convert::element_name(element),
                 _ => "java.lang.Object".into(),
             };
             self.f.stack.push(Value::array(rest, &element));
-            return u64::MAX;
         }
-        if count >= params.len() {
+        if shape.given.len() == params.len() {
             return u64::MAX;
         }
         let args = self.f.stack.split_off(base);
         let mut given = 0u64;
         let mut slots = vec![Value::Null; params.len()];
-        let mut open = &params[..];
-        if let Some((Parameter { ty: Type::Array(element), .. }, fixed)) = params.split_last()
-            && function.varargs
-            && !fixed.is_empty()
-        {
-            // No rest: its array is empty.
-            slots[fixed.len()] = Value::array(Vec::new(), &super::convert::element_name(element));
-            given |= 1u64.checked_shl(fixed.len() as u32).unwrap_or(0);
-            open = fixed;
-        }
-        for ((i, _), arg) in given_params(open, count).zip(args) {
-            slots[i] = arg;
-            if i < 64 {
-                given |= 1 << i;
-            }
+        for (at, arg) in shape.given.into_iter().zip(args) {
+            slots[at] = arg;
+            given |= 1u64.checked_shl(at as u32).unwrap_or(0);
         }
         self.f.stack.extend(slots);
         given
-    }
-
-    /// Whether the caller passed the array of a variable-arity function itself.
-    fn array_given(&self, function: &Function, base: usize) -> bool {
-        let args = &self.f.stack[base..];
-        args.len() == function.params.len()
-            && match args.last() {
-                Some(Value::List(l)) => matches!(l.kind(), ListKind::JavaArray(_)),
-                Some(Value::Null) => true,
-                _ => false,
-            }
     }
 }

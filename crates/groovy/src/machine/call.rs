@@ -109,7 +109,7 @@ impl Vm<'_> {
             Value::Object(object) => {
                 let methods = object.class.methods(name);
                 if !methods.is_empty()
-                    && let Some(func) = self.select_or_spread(&methods, base)
+                    && let Some(func) = self.select_or_spread(&methods, base)?
                 {
                     let this = if is_static(&func) { Value::Class(object.class.clone()) } else { receiver.clone() };
                     return self.call_function(func, this, None, at, base, landing);
@@ -146,7 +146,7 @@ impl Vm<'_> {
         }
         self.ready(class)?;
         let methods: Vec<Rc<Function>> = class.methods(name).into_iter().filter(|f| is_static(f)).collect();
-        Ok(self.select_or_spread(&methods, base))
+        self.select_or_spread(&methods, base)
     }
 
     /// Methods of Java and Groovy: native ones, then those written in Groovy, then closures in properties.
@@ -425,7 +425,7 @@ impl Vm<'_> {
         while let Some(class) = next {
             let methods = class.methods(name);
             if !methods.is_empty()
-                && let Some(func) = self.select_or_spread(&methods, base)
+                && let Some(func) = self.select_or_spread(&methods, base)?
             {
                 return Ok(Some(func));
             }

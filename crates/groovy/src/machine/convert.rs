@@ -212,6 +212,13 @@ impl Vm<'_> {
     }
 }
 
+/// Whether a class is one of Java's numbers.
+pub(super) fn is_number_class(name: &str) -> bool {
+    const BOXES: &[&str] = &["Byte", "Short", "Integer", "Long", "Float", "Double"];
+    name.strip_prefix("java.lang.").is_some_and(|n| BOXES.contains(&n))
+        || matches!(name, "java.math.BigInteger" | "java.math.BigDecimal")
+}
+
 /// The class that boxes a primitive.
 fn boxed(ty: &Type) -> Type {
     let Type::Primitive(p) = ty else { return ty.clone() };

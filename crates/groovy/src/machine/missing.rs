@@ -45,6 +45,8 @@ impl Vm<'_> {
                 let class = if owner.is_null() { receiver.type_name() } else { owner.type_name() };
                 self.ctx().missing_method(name, &class, false, &args)
             }
+            // What a GString has no method for, its text is asked.
+            Value::GString(_) => self.ctx().missing_method(name, "java.lang.String", false, &args),
             other => self.ctx().missing_method(name, &other.type_name(), false, &args),
         })
     }

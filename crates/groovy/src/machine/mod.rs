@@ -32,6 +32,7 @@ mod overload;
 mod plain;
 mod prelude;
 mod property;
+mod shape;
 mod shims;
 mod taken;
 mod unwind;

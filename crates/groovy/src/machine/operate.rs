@@ -320,8 +320,10 @@ impl Vm<'_> {
         let items = self.top(1).clone();
         let items = match &items {
             Value::Null => Vec::new(),
-            other => library::sequence(&mut self.ctx(), other)?
-                .ok_or_else(|| self.world.illegal(format!("cannot spread the type {}", other.type_name())))?,
+            other => library::sequence(&mut self.ctx(), other)?.ok_or_else(|| {
+                let message = format!("cannot spread the type {} with value {other}", other.type_name());
+                self.world.illegal(message)
+            })?,
         };
         self.ctx().room_for_items(items.len() as u64)?;
         self.pop();

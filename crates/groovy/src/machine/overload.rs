@@ -6,9 +6,11 @@ use std::rc::Rc;
 use super::call::is_static;
 use super::exec::{Step, Vm};
 use super::fiber::Landing;
+use super::need::Fault;
+use super::shape::Shape;
 use super::world::World;
-use crate::compile::{Function, Parameter, Site, Type};
-use crate::value::{Class, ListKind, Value, is_interface_name, known_parents};
+use crate::compile::{Function, Site, Type};
+use crate::value::{Class, Value, is_interface_name, is_number, known_parents};
 
 /// The class of an argument, as far as it decides; `None`: null.
 pub(super) type Argument = Option<Rc<Class>>;
@@ -65,28 +67,16 @@ fn number_row(from: usize) -> Option<[i64; 20]> {
 
 impl World {
     /// The distance of the arguments from the parameters that they are for.
-    pub(super) fn farness(&self, function: &Function, args: &[Argument], arrays: &[bool]) -> i64 {
-        let params = &function.params;
-        if params.is_empty() {
-            return 0;
-        }
-        let given: Vec<&Parameter> = super::bind::given_params(params, args.len()).map(|(_, p)| p).collect();
-        let into_array = function.varargs
-            && (args.len() != params.len()
-                || !arrays.last().copied().unwrap_or(false) && args.last().is_some_and(Option::is_some));
-        if !into_array {
-            return given.iter().zip(args).map(|(p, a)| self.parameter(&p.ty, a)).sum();
-        }
-        let fixed = params.len() - 1;
-        let Some(Type::Array(element)) = params.last().map(|p| &p.ty) else { return 0 };
-        let head: i64 = params[..fixed].iter().zip(args).map(|(p, a)| self.parameter(&p.ty, a)).sum();
-        let rest: i64 = args[fixed.min(args.len())..].iter().map(|a| self.parameter(element, a)).sum();
-        let penalty = match args.len() as i64 - params.len() as i64 {
+    pub(super) fn farness(&self, function: &Function, shape: &Shape, args: &[Argument]) -> i64 {
+        let places = shape.places(&function.params, args.len());
+        let sum: i64 = places.zip(args).map(|(ty, arg)| self.parameter(ty, arg)).sum();
+        let penalty = match args.len() as i64 - shape.given.len() as i64 {
+            _ if !shape.into_array => 0,
             0 => 2,
             more if more > 0 => 2 + more,
             _ => 1,
         };
-        head + rest + penalty * ARRAY
+        sum + penalty * ARRAY
     }
 
     fn parameter(&self, ty: &Type, arg: &Argument) -> i64 {
@@ -195,15 +185,15 @@ impl World {
         }
     }
 
+    /// What decides for each of several values.
+    pub(super) fn arguments(&self, values: &[Value]) -> Vec<Argument> {
+        values.iter().map(|value| self.argument(value)).collect()
+    }
+
     /// What decides for a value.
     pub(super) fn argument(&self, value: &Value) -> Argument {
         if value.is_null() { None } else { Some(self.class_of(value)) }
     }
-}
-
-/// Whether each value is an array, which is then not put into one.
-pub(super) fn arrays(args: &[Value]) -> Vec<bool> {
-    args.iter().map(|a| matches!(a, Value::List(l) if matches!(l.kind(), ListKind::JavaArray(_)))).collect()
 }
 
 impl Vm<'_> {
@@ -235,17 +225,39 @@ impl Vm<'_> {
         Some(self.call_function(func, this, None, at, base, Landing::Push))
     }
 
-    /// The method that fits; where none does and the one argument is a list, its items are the arguments.
-    pub(super) fn select_or_spread(&mut self, methods: &[Rc<Function>], base: usize) -> Option<Rc<Function>> {
+    /// The method that fits; where none does and the one argument is a list, its items are the arguments, which nothing converts.
+    pub(super) fn select_or_spread(
+        &mut self,
+        methods: &[Rc<Function>],
+        base: usize,
+    ) -> Result<Option<Rc<Function>>, Fault> {
         let found = self.world.select(methods, &self.f.stack[base..]);
         if found.is_some() {
-            return found;
+            return Ok(found);
         }
-        let [Value::List(list)] = &self.f.stack[base..] else { return None };
-        let items = if list.is_array() { return None } else { list.snapshot() };
-        let found = self.world.select(methods, &items)?;
+        let [Value::List(list)] = &self.f.stack[base..] else { return Ok(None) };
+        let items = if list.is_array() { return Ok(None) } else { list.snapshot() };
+        let Some(found) = self.world.select(methods, &items) else { return Ok(None) };
+        if self.world.shape(&found, &items, &self.world.arguments(&items)).is_some_and(|(_, shape)| {
+            let mut places = shape.places(&found.params, items.len()).zip(&items);
+            shape.into_array || places.any(|(ty, item)| is_converted(ty, item))
+        }) {
+            return Err(self.world.illegal("argument type mismatch"));
+        }
         self.f.stack.truncate(base);
         self.f.stack.extend(items);
-        Some(found)
+        Ok(Some(found))
+    }
+}
+
+/// Whether Groovy makes another value of an argument before it calls a method with such a parameter.
+fn is_converted(ty: &Type, item: &Value) -> bool {
+    match (ty, item) {
+        (Type::Primitive(_), item) => matches!(item, Value::Decimal(_) | Value::BigInt(_)),
+        (Type::Class(name), Value::GString(_)) => &**name == "java.lang.String",
+        (Type::Class(name), item) if is_number(item) => {
+            super::convert::is_number_class(name) && item.type_name() != **name
+        }
+        _ => false,
     }
 }

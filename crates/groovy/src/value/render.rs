@@ -73,6 +73,8 @@ enum Task {
     Text(&'static str),
     Raw(super::Str),
     Leave,
+    /// What comes next looks so.
+    Look(Style),
 }
 
 /// Renders with `known` answering for values that need the script.
@@ -86,7 +88,7 @@ pub(crate) fn render(
     let mut out = String::new();
     let mut path = Path::default();
     let mut work = vec![Task::Value(value.clone())];
-    let mut taken = 0;
+    let (mut taken, mut style) = (0, style);
     while let Some(task) = work.pop() {
         taken += 1;
         if taken % STEPS_A_TIME == 0 {
@@ -99,6 +101,7 @@ pub(crate) fn render(
             Task::Text(text) => out.push_str(text),
             Task::Raw(text) => out.push_str(&text),
             Task::Leave => path.leave(),
+            Task::Look(next) => style = next,
             Task::Value(value) => one(&value, style, known, &mut path, &mut work, &mut out)?,
         }
         if out.len() > limit || work.len() > limit {
@@ -148,7 +151,15 @@ fn one(
             if g.texts.len() == 1 {
                 out.push_str(&g.texts[0]);
             }
-            return gstring(value, known, work);
+            // Java asks it for its text, and that is Groovy's.
+            if style == Style::Java {
+                work.push(Task::Look(style));
+            }
+            gstring(value, known, work)?;
+            if style == Style::Java {
+                work.push(Task::Look(Style::Groovy));
+            }
+            return Ok(());
         }
         Value::Object(o) => return object(value, o, known, work, out),
         other => out.push_str(&identity(other)),

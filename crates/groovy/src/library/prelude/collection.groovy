@@ -18,15 +18,7 @@ def find(self, f) { for (x in self) { if (f(x)) return x }; null }
 def find(self) { for (x in self) { if (x) return x }; null }
 def findAll(self, f) { def out = []; for (x in self) { if (f(x)) out.add(x) }; self instanceof Set ? out as LinkedHashSet : out }
 def findAll(self) { def out = []; for (x in self) { if (x) out.add(x) }; self instanceof Set ? out as LinkedHashSet : out }
-def findResult(self, f) { for (x in self) { def r = f(x); if (r != null) return r }; null }
-def findResult(self, other, f) { for (x in self) { def r = f(x); if (r != null) return r }; other }
 def findResults(self, f) { def out = []; for (x in self) { def r = f(x); if (r != null) out.add(r) }; out }
-def findIndexOf(self, f) { int i = 0; for (x in self) { if (f(x)) return i; i++ }; -1 }
-def findIndexOf(self, from, f) { int i = 0; for (x in self) { if (i >= from && f(x)) return i; i++ }; -1 }
-def findLastIndexOf(self, f) { int i = 0; int at = -1; for (x in self) { if (f(x)) at = i; i++ }; at }
-def findLastIndexOf(self, from, f) { int i = 0; int at = -1; for (x in self) { if (i >= from && f(x)) at = i; i++ }; at }
-def findIndexValues(self, f) { long i = 0; def out = []; for (x in self) { if (f(x)) out.add(i); i++ }; out }
-def findIndexValues(self, from, f) { long i = 0; def out = []; for (x in self) { if (i >= from && f(x)) out.add(i); i++ }; out }
 def any(self, f) { for (x in self) { if (f(x)) return true }; false }
 def any(self) { for (x in self) { if (x) return true }; false }
 def every(self, f) { for (x in self) { if (!f(x)) return false }; true }
@@ -78,7 +70,7 @@ def sort(self) { self.sort(true) }
 def toSorted(self) { self.sort(false) }
 def sort(self, change, f) {
     def items = self.toList()
-    if (f.maximumNumberOfParameters == 1) {
+    if (items.size() > 1 && f.maximumNumberOfParameters == 1) {
         def keyed = items.collect { x -> [f(x), x] }
         items = keyed.$mergeSort { a, b -> a[0].$order(b[0]) }.collect { it[1] }
     } else {
@@ -91,6 +83,7 @@ def $assign(self, items) { int i = 0; for (x in items) { self[i] = x; i++ }; sel
 def $mergeSort(self, f) {
     def from = self.toList()
     int n = from.size()
+    if (n < 32) return from.$insertionSort(f)
     def to = from.toList()
     for (int width = 1; width < n; width = width * 2) {
         for (int low = 0; low < n; low = low + 2 * width) {
@@ -99,7 +92,7 @@ def $mergeSort(self, f) {
             int a = low
             int b = mid
             for (int k = low; k < high; k++) {
-                if (a < mid && (b >= high || f(from[a], from[b]) <= 0)) { to[k] = from[a]; a++ } else { to[k] = from[b]; b++ }
+                if (a < mid && (b >= high || f(from[b], from[a]) >= 0)) { to[k] = from[a]; a++ } else { to[k] = from[b]; b++ }
             }
         }
         def swap = from
@@ -108,11 +101,35 @@ def $mergeSort(self, f) {
     }
     from
 }
+def $insertionSort(self, f) {
+    int n = self.size()
+    if (n < 2) return self
+    int sorted = 2
+    if (f(self[1], self[0]) < 0) {
+        while (sorted < n && f(self[sorted], self[sorted - 1]) < 0) sorted++
+        int last = sorted - 1
+        for (int i = 0; i < last; i++) { self.swap(i, last); last-- }
+    } else {
+        while (sorted < n && f(self[sorted], self[sorted - 1]) >= 0) sorted++
+    }
+    for (; sorted < n; sorted++) {
+        def x = self.remove(sorted)
+        int low = 0
+        int high = sorted
+        while (low < high) {
+            int mid = (low + high) >>> 1
+            if (f(x, self[mid]) < 0) high = mid else low = mid + 1
+        }
+        self.add(low, x)
+    }
+    self
+}
 def unique(self, f) { self instanceof List ? self.unique(true, f) : self.unique(false, f) }
 def toUnique(self, f) { self.unique(false, f) }
 def unique(self, change, f) {
     def out = []
-    if (f.maximumNumberOfParameters == 1) {
+    if (self.size() < 2) out.addAll(self)
+    else if (f.maximumNumberOfParameters == 1) {
         def seen = []
         for (x in self) { def k = f(x); if (!seen.contains(k)) { seen.add(k); out.add(x) } }
     } else {
@@ -129,7 +146,6 @@ def split(self, f) {
 }
 def takeWhile(self, f) { def out = []; for (x in self) { if (!f(x)) break; out.add(x) }; out }
 def dropWhile(self, f) { def out = []; boolean on = false; for (x in self) { if (on || !f(x)) { on = true; out.add(x) } }; out }
-def grep(self, test) { def out = []; for (x in self) { if (x in test) out.add(x) }; out }
 def removeAll(self, f) { def keep = []; for (x in self) { if (!f(x)) keep.add(x) }; boolean changed = keep.size() != self.size(); if (changed) { self.clear(); self.addAll(keep) }; changed }
 def removeIf(self, f) { self.removeAll(f) }
 def retainAll(self, f) { def keep = []; for (x in self) { if (f(x)) keep.add(x) }; boolean changed = keep.size() != self.size(); if (changed) { self.clear(); self.addAll(keep) }; changed }

@@ -6,7 +6,7 @@ def collect(self, f) { def out = []; for (e in self) out.add(f.$entry(e)); out }
 def collect(self, into, f) { for (e in self) into.add(f.$entry(e)); into }
 def collectMany(self, f) { def out = []; for (e in self) out.addAll(f.$entry(e)); out }
 def collectMany(self, into, f) { for (e in self) into.addAll(f.$entry(e)); into }
-def collectEntries(self, f) { def out = [:]; for (e in self) out.$pair(f.$entry(e)); out }
+def collectEntries(self, f) { def out = self.$similar(); for (e in self) out.$pair(f.$entry(e)); out }
 def collectEntries(self, into, f) { for (e in self) into.$pair(f.$entry(e)); into }
 def $pair(self, x) {
     if (x instanceof Map) { self.putAll(x) }
@@ -15,7 +15,7 @@ def $pair(self, x) {
     self
 }
 def find(self, f) { for (e in self) { if (f.$entry(e)) return e }; null }
-def findAll(self, f) { def out = [:]; for (e in self) { if (f.$entry(e)) out.put(e.key, e.value) }; out }
+def findAll(self, f) { def out = self.$similar(); for (e in self) { if (f.$entry(e)) out.put(e.key, e.value) }; out }
 def findResult(self, f) { for (e in self) { def r = f.$entry(e); if (r != null) return r }; null }
 def findResult(self, other, f) { for (e in self) { def r = f.$entry(e); if (r != null) return r }; other }
 def findResults(self, f) { def out = []; for (e in self) { def r = f.$entry(e); if (r != null) out.add(r) }; out }
@@ -41,7 +41,6 @@ def $groupBy(self, fs, at) {
 }
 def groupEntriesBy(self, f) { def out = [:]; for (e in self) { def k = f.$entry(e); if (!out.containsKey(k)) out.put(k, []); out.get(k).add(e) }; out }
 def inject(self, start, f) { def acc = start; for (e in self) acc = f.$entryInto(acc, e); acc }
-def sum(self, f) { def acc = null; boolean first = true; for (e in self) { def v = f.$entry(e); acc = first ? v : acc + v; first = false }; acc }
 def max(self, f) { self.entrySet().toList().max(f) }
 def min(self, f) { self.entrySet().toList().min(f) }
 def sort(self, f) {
@@ -51,8 +50,8 @@ def sort(self, f) {
     out
 }
 def toSorted(self, f) { self.sort(f) }
-def takeWhile(self, f) { def out = [:]; for (e in self) { if (!f.$entry(e)) break; out.put(e.key, e.value) }; out }
-def dropWhile(self, f) { def out = [:]; boolean on = false; for (e in self) { if (on || !f.$entry(e)) { on = true; out.put(e.key, e.value) } }; out }
+def takeWhile(self, f) { def out = self.$similar(); for (e in self) { if (!f.$entry(e)) break; out.put(e.key, e.value) }; out }
+def dropWhile(self, f) { def out = self.$similar(); boolean on = false; for (e in self) { if (on || !f.$entry(e)) { on = true; out.put(e.key, e.value) } }; out }
 def withDefault(self, f) { self.$withDefault(f) }
 def $defaulted(self, key) { def made = self.$default()(key); self.put(key, made); made }
 def computeIfAbsent(self, key, f) { if (self.get(key) == null) self.put(key, f(key)); self.get(key) }

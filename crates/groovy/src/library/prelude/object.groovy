@@ -3,12 +3,30 @@ def tap(self, f) { def c = f.clone(); c.delegate = self; c.resolveStrategy = 1; 
 def identity(self, f) { def c = f.clone(); c.delegate = self; c.resolveStrategy = 1; c(self) }
 def each(self, f) { for (x in self) f(x); self }
 def eachWithIndex(self, f) { int i = 0; for (x in self) { f(x, i); i++ }; self }
+def collect(self) { def out = []; for (x in self) out.add(x); out }
+def collect(self, into, f) { for (x in self) into.add(f(x)); into }
 def collect(self, f) { def out = []; for (x in self) out.add(f(x)); out }
 def find(self, f) { for (x in self) { if (f(x)) return x }; null }
 def findAll(self, f) { def out = []; for (x in self) { if (f(x)) out.add(x) }; out }
 def any(self, f) { for (x in self) { if (f(x)) return true }; false }
 def every(self, f) { for (x in self) { if (!f(x)) return false }; true }
 def inject(self, start, f) { def acc = start; for (x in self) acc = f(acc, x); acc }
+def find(self) { for (x in self) { if (x) return x }; null }
+def findAll(self) { def out = []; for (x in self) { if (x) out.add(x) }; out }
+def any(self) { for (x in self) { if (x) return true }; false }
+def every(self) { for (x in self) { if (!x) return false }; true }
+def inject(self, f) { self.iterator().inject(f) }
+def grep(self) { def out = []; for (x in self) { if (x) out.add(x) }; out }
+def grep(self, test) { def out = []; for (x in self) { if (x in test) out.add(x) }; out }
+def split(self, f) { def yes = []; def no = []; for (x in self) { if (f(x)) yes.add(x) else no.add(x) }; [yes, no] }
+def findResult(self, f) { for (x in self) { def r = f(x); if (r != null) return r }; null }
+def findResult(self, other, f) { for (x in self) { def r = f(x); if (r != null) return r }; other }
+def findIndexOf(self, f) { int i = 0; for (x in self) { if (f(x)) return i; i++ }; -1 }
+def findIndexOf(self, from, f) { int i = 0; for (x in self) { if (i >= from && f(x)) return i; i++ }; -1 }
+def findLastIndexOf(self, f) { int i = 0; int at = -1; for (x in self) { if (f(x)) at = i; i++ }; at }
+def findLastIndexOf(self, from, f) { int i = 0; int at = -1; for (x in self) { if (i >= from && f(x)) at = i; i++ }; at }
+def findIndexValues(self, f) { long i = 0; def out = []; for (x in self) { if (f(x)) out.add(i); i++ }; out }
+def findIndexValues(self, from, f) { long i = 0; def out = []; for (x in self) { if (i >= from && f(x)) out.add(i); i++ }; out }
 def invokeMethod(self, name, args) { args == null ? self."$name"() : args instanceof List || args instanceof Object[] ? self."$name"(*args) : self."$name"(args) }
 def setProperty(self, name, value) { self."$name" = value; null }
 def $setAll(self, map) { for (e in map) self."${e.key}" = e.value; self }

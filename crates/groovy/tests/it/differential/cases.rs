@@ -30,6 +30,7 @@ const FILES: &[(&str, &str)] = &[
     ("language", include_str!("cases/language.txt")),
     ("classes", include_str!("cases/classes.txt")),
     ("pipelines", include_str!("cases/pipelines.txt")),
+    ("causes", include_str!("cases/causes.txt")),
 ];
 
 /// The cases of all files.

@@ -8,6 +8,9 @@ struct Block<'r> {
     names: u32,
     /// Labels of the loops around, innermost last.
     loops: Vec<String>,
+    /// How many of them stand outside of the innermost `try` with a `finally`: Groovy's compiler forgets the `finally` where a
+    /// label is left from a loop inside.
+    outside: usize,
     /// Whether `break` leaves a `switch`.
     in_switch: bool,
     budget: u32,
@@ -15,7 +18,7 @@ struct Block<'r> {
 
 /// A script of one function that is called with several numbers.
 pub fn script(random: &mut Random) -> String {
-    let mut block = Block { random, step: 0, names: 0, loops: Vec::new(), in_switch: false, budget: 30 };
+    let mut block = Block { random, step: 0, names: 0, loops: Vec::new(), outside: 0, in_switch: false, budget: 30 };
     let body = block.statements(4, 1);
     format!(
         "def f(n, out) {{\n{body}    'end'\n}}\n(0..4).collect {{ n ->\n    def out = []\n    def r\n    try {{ r = f(n, out) }} catch (Throwable t) {{ r = t.toString() }}\n    [r, out.join(' ')]\n}}\n"
@@ -148,9 +151,14 @@ impl Block<'_> {
     }
 
     fn trying(&mut self, depth: usize, pad: &str) -> String {
+        let caught = self.random.below(3);
+        let finally = caught == 0 || self.random.one_in(2);
+        let outside = self.outside;
+        if finally {
+            self.outside = self.loops.len();
+        }
         let body = self.statements(3, depth + 1);
         let mut out = format!("{pad}try {{\n{body}{pad}}}");
-        let caught = self.random.below(3);
         if caught > 0 {
             let classes =
                 ["Exception ", "RuntimeException ", "", "IllegalStateException | ArithmeticException ", "Throwable "];
@@ -158,7 +166,8 @@ impl Block<'_> {
             let body = self.statements(2, depth + 1);
             out += &format!(" catch ({class}{name}) {{\n{pad}    out << {name}.class.simpleName\n{body}{pad}}}");
         }
-        if caught == 0 || self.random.one_in(2) {
+        self.outside = outside;
+        if finally {
             let body = self.statements(2, depth + 1);
             out += &format!(" finally {{\n{body}{pad}}}");
         }
@@ -173,8 +182,8 @@ impl Block<'_> {
             (2, _) => "throw new Exception('e')".to_string(),
             (3, Some(_)) => "break".to_string(),
             (4, Some(_)) => "continue".to_string(),
-            (5, Some(_)) => {
-                let at = self.random.below(self.loops.len());
+            (5, Some(_)) if self.outside < self.loops.len() => {
+                let at = self.outside + self.random.below(self.loops.len() - self.outside);
                 let word = self.random.pick(&["break", "continue"]);
                 format!("{word} {}", self.loops[at])
             }

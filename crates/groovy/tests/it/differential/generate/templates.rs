@@ -174,7 +174,7 @@ const KINDS: &[Kind] = &[
             "{a} as String", "{l} as Set", "{n} as char", "({t} =~ {re})[0]",
             "({t} =~ {re}).collect { it }", "({t} =~ {re}).size()", "[{a}, {a}].with { a, b -> a }", "({f}).call({a})",
             "({f})({a})", "({f} >> {f})({a})",
-            "({f} << {f})({a})", "{a}.foo", "{a}.foo({a})", "{t}.&length", "[{f}, {f}]*.call({a})", "{l}.size",
+            "({f} << {f})({a})", "{a}.foo", "{a}.foo({a})", "{t}.&length", "[{f}, {f}]*.call({a})", "{nl}.size",
             "{a}.size()", "{a} * {i}", "{l}.pop()", "{l}.remove({i})",
             "{m}.remove('a')", "{m}.put('k', {a})", "{l}.add({a})", "(1..3).inject {g}", "{i}.upto(4) {f}", "{i}.times {f}",
             "{t} =~ {re} ? {a} : {a}", "{m}.x?.y", "{m}*.key", "{m}*.value", "{m}.entrySet().collect { it.key }", "({g}).curry({n})({n})", "({g}).rcurry({t})({t})", "{l} + {l}",

@@ -224,18 +224,24 @@ impl Compiler<'_> {
     }
 
     pub(super) fn new_object(&mut self, ty: &TypeRef, args: &[Arg], body: Option<&Rc<Class>>, span: Span) {
-        let class = match body {
+        let (class, used) = match body {
             Some(body) => self.anonymous_class(ty, body),
             None => match self.scope.names.ty(ty) {
-                Type::Class(name) => name,
-                Type::Any => "java.lang.Object".into(),
-                _ => ty.name.clone(),
+                Type::Class(name) => (name, Vec::new()),
+                Type::Any => ("java.lang.Object".into(), Vec::new()),
+                _ => (ty.name.clone(), Vec::new()),
             },
         };
         self.emit(Op::Null, span);
         let site = self.arguments(class, args, span);
         let site = self.f().site(site);
         self.emit(Op::New(site), span);
+        for name in used {
+            self.emit(Op::Dup, span);
+            self.load_name(&name, span);
+            let number = self.f().name(&name);
+            self.emit(Op::SetAttr(number), span);
+        }
     }
 
     pub(super) fn new_array(&mut self, ty: &TypeRef, sizes: &[Expr], init: Option<&[Expr]>, span: Span) {

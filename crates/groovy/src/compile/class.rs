@@ -3,10 +3,11 @@
 use std::rc::Rc;
 
 use super::Compiler;
-use super::function::{Function, FunctionKind, Op, Type};
+use super::function::{Function, FunctionKind, Op, Site, Type};
 use super::mentions::Mentions;
 use crate::ast::{Block, Class, ClassKind, Field, LocalTarget, Script, StmtKind, Text, TypeRef};
 use crate::span::Span;
+use crate::value::OUTER;
 
 /// A field of a class.
 #[derive(Clone, Debug)]
@@ -60,6 +61,11 @@ pub(super) fn type_class_name(ty: &Type) -> Text {
     }
 }
 
+/// A field that the script does not declare.
+fn hidden(name: &str) -> FieldPlan {
+    FieldPlan { name: name.into(), ty: Type::Any, is_static: false, is_final: false }
+}
+
 /// What an initialiser sets.
 enum Init<'a> {
     Field(&'a Field),
@@ -71,7 +77,8 @@ impl Compiler<'_> {
         type_class_name(&self.scope.names.ty(ty))
     }
 
-    pub(super) fn anonymous_class(&mut self, ty: &TypeRef, body: &Rc<Class>) -> Text {
+    /// A class without a name, and the variables around it that it uses: each object of it gets their values.
+    pub(super) fn anonymous_class(&mut self, ty: &TypeRef, body: &Rc<Class>) -> (Text, Vec<Text>) {
         self.closures += 1;
         let base = self.class.clone().unwrap_or_else(|| "script".into());
         let name: Text = format!("{base}${}", self.closures).into();
@@ -83,19 +90,30 @@ impl Compiler<'_> {
             // The machine moves it to the interfaces where it turns out to be one.
             plan.superclass = Some(parent);
         }
+        let mut mentions = Mentions::default();
+        mentions.class(body, 0);
+        let mut used = mentions.names();
+        used.retain(|n| body.fields.iter().all(|f| f.name != *n) && self.variable(n).is_some());
+        plan.fields.extend(used.iter().map(|n| hidden(n)));
+        plan.fields.push(hidden(OUTER));
         self.classes.push(plan);
-        name
+        (name, used)
     }
 
-    pub(super) fn class_declaration(&mut self, class: &Class, outer: Option<&Text>) {
+    pub(super) fn class_declaration(&mut self, class: &Class, outer: Option<(&Text, &Class)>) {
         let name: Text = match outer {
-            Some(outer) => format!("{outer}${}", class.name).into(),
+            Some((outer, _)) => format!("{outer}${}", class.name).into(),
             None => self.scope.names.full(&class.name),
         };
-        let plan = self.class_plan(class, name.clone(), outer.cloned());
+        let mut plan = self.class_plan(class, name.clone(), outer.map(|(name, _)| name.clone()));
+        let is_static = class.modifiers.words.iter().any(|w| &**w == "static");
+        let kinds = (class.kind, outer.map(|(_, around)| around.kind));
+        if !is_static && kinds == (ClassKind::Class, Some(ClassKind::Class)) {
+            plan.fields.push(hidden(OUTER));
+        }
         self.classes.push(plan);
         for inner in &class.classes {
-            self.class_declaration(inner, Some(&name));
+            self.class_declaration(inner, Some((&name, class)));
         }
     }
 
@@ -121,11 +139,15 @@ impl Compiler<'_> {
         let is_static = |f: &&Field| has(&f.modifiers.words, "static") || class.kind == ClassKind::Interface;
         let inits = class.fields.iter().filter(|f| !is_static(f)).map(Init::Field);
         let inits: Vec<Init<'_>> = inits.chain(class.instance_init.iter().map(Init::Block)).collect();
-        let init = self.initialiser("<init>", &inits, None);
+        let init = self.initialiser("<init>", &inits, None, None);
         let statics = class.fields.iter().filter(is_static).map(Init::Field);
         let statics: Vec<Init<'_>> = statics.chain(class.static_init.iter().map(Init::Block)).collect();
         let constants = (class.kind == ClassKind::Enum).then_some((class, &name));
-        let static_init = self.initialiser("<clinit>", &statics, constants);
+        let is_singleton = class.modifiers.annotations.iter().any(|a| a.name.rsplit('.').next() == Some("Singleton"));
+        if is_singleton {
+            fields.push(FieldPlan { is_static: true, ..hidden("instance") });
+        }
+        let static_init = self.initialiser("<clinit>", &statics, constants, is_singleton.then_some(&name));
         self.class = before;
         let (superclass, interfaces) = self.parents(class);
         ClassPlan {
@@ -172,6 +194,7 @@ impl Compiler<'_> {
         name: &str,
         inits: &[Init<'_>],
         constants: Option<(&Class, &Text)>,
+        singleton: Option<&Text>,
     ) -> Option<Rc<Function>> {
         let needed = inits.iter().any(|i| match i {
             Init::Field(f) => {
@@ -179,7 +202,7 @@ impl Compiler<'_> {
             }
             Init::Block(_) => true,
         });
-        if !needed && constants.is_none() {
+        if !needed && constants.is_none() && singleton.is_none() {
             return None;
         }
         let mut mentions = Mentions::default();
@@ -199,6 +222,14 @@ impl Compiler<'_> {
                 Init::Field(f) => self.init_field(f),
                 Init::Block(b) => self.block(b),
             }
+        }
+        if let Some(class) = singleton {
+            self.emit(Op::This, Span::default());
+            self.emit(Op::Null, Span::default());
+            let site = self.f().site(Site::plain(class, 0));
+            self.emit(Op::New(site), Span::default());
+            let number = self.f().name(&"instance".into());
+            self.emit(Op::SetAttr(number), Span::default());
         }
         self.emit(Op::Null, Span::default());
         self.emit(Op::Return, Span::default());

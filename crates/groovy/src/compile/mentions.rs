@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 
 use crate::ast::{
-    Arg, Block, Closure, Expr, ExprKind, Local, LocalTarget, MapEntry, MapKey, Member, Param, Stmt, StmtKind, StrPart,
-    Text,
+    Arg, Block, Class, Closure, Expr, ExprKind, Local, LocalTarget, MapEntry, MapKey, Member, Param, Stmt, StmtKind,
+    StrPart, Text,
 };
 
 /// Deepest closure level at which each name is mentioned (0: outside of closures).
@@ -18,6 +18,23 @@ impl Mentions {
     /// Whether a variable declared at closure level `level` is mentioned below it.
     pub(super) fn shares(&self, name: &str, level: u32) -> bool {
         self.deepest.get(name).is_some_and(|d| *d > level)
+    }
+
+    /// All names that are mentioned, in order.
+    pub(super) fn names(&self) -> Vec<Text> {
+        let mut names: Vec<Text> = self.deepest.keys().cloned().collect();
+        names.sort();
+        names
+    }
+
+    /// The members of a class that stands within code.
+    pub(super) fn class(&mut self, class: &Class, level: u32) {
+        class.fields.iter().for_each(|f| self.optional(f.init.as_ref(), level));
+        class.instance_init.iter().for_each(|b| self.block(b, level));
+        for method in &class.methods {
+            self.params(&method.params, level);
+            method.body.iter().for_each(|b| self.block(b, level));
+        }
     }
 
     pub(super) fn params(&mut self, params: &[Param], level: u32) {
@@ -223,7 +240,10 @@ impl Mentions {
                 self.expr(then, level);
                 self.expr(otherwise, level);
             }
-            ExprKind::New { args, .. } => self.args(args, level),
+            ExprKind::New { args, body, .. } => {
+                self.args(args, level);
+                body.iter().for_each(|class| self.class(class, level));
+            }
             ExprKind::NewArray { sizes, init, .. } => {
                 sizes.iter().for_each(|e| self.expr(e, level));
                 init.iter().flatten().for_each(|e| self.expr(e, level));

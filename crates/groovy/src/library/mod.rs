@@ -32,6 +32,7 @@ mod text;
 use crate::machine::{Ctx, Fault};
 use crate::outside;
 use crate::value::{Native, Value};
+pub(crate) use objects::getter_of;
 pub(crate) use properties::{property, set_property};
 
 /// The result of a method, or `None` where there is no such method.

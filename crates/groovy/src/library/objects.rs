@@ -160,7 +160,8 @@ pub(crate) fn object_method(ctx: &mut Ctx<'_>, this: &Value, o: &Rc<Object>, nam
         ("getProperties", []) => {
             let names: Vec<_> =
                 o.class.script.iter().flat_map(|s| s.fields.keys()).filter(|n| !n.starts_with('$')).cloned().collect();
-            yes(Value::map(names.into_iter().map(|n| (Value::str(&*n), o.field(&n).unwrap_or_default()))))
+            let fields = names.into_iter().map(|n| (Value::str(&*n), o.field(&n).unwrap_or_default()));
+            yes(Value::map(fields.chain([(Value::str("class"), Value::Class(o.class.clone()))])))
         }
         // `getX()` and `setX(v)` of a property, which Groovy writes for the class.
         (getter, []) if getter.len() > 3 && getter.starts_with("get") => {
@@ -227,6 +228,11 @@ fn of_binding(ctx: &mut Ctx<'_>, (this, id): (&Value, ScriptId), name: &str, arg
         }
         _ => Ok(None),
     }
+}
+
+/// The property whose getter a method is.
+pub(crate) fn getter_of(method: &str) -> Option<String> {
+    accessor_field(method.strip_prefix("get")?)
 }
 
 /// `Name` → `name`; a field that begins with two capitals keeps them.

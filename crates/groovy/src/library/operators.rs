@@ -155,6 +155,15 @@ fn collection(ctx: &mut Ctx<'_>, op: BinaryOp, a: &Value, b: &Value) -> Answer {
         BinaryOp::Add | BinaryOp::Sub => {}
         _ => return Ok(None),
     }
+    // What is added to or taken from an array of objects makes one of `Object`; those of primitives have no such operator.
+    let array = match a {
+        Value::List(l) => match l.kind() {
+            crate::value::ListKind::JavaArray(element) if crate::value::is_primitive(element) => return Ok(None),
+            crate::value::ListKind::JavaArray(_) => true,
+            _ => false,
+        },
+        _ => false,
+    };
     let items = super::sequence(ctx, a)?.unwrap_or_default();
     let others = match b {
         Value::List(_) | Value::Set(_) | Value::Range(_) => super::sequence(ctx, b)?.unwrap_or_default(),
@@ -164,7 +173,7 @@ fn collection(ctx: &mut Ctx<'_>, op: BinaryOp, a: &Value, b: &Value) -> Answer {
     ctx.world.charge((items.len() + others.len()) / 8);
     let out =
         if op == BinaryOp::Add { items.into_iter().chain(others).collect() } else { without(ctx, items, &others)? };
-    Ok(Some(lists::like(a, out)))
+    Ok(Some(if array { Value::array(out, "java.lang.Object") } else { lists::like(a, out) }))
 }
 
 /// The items that are not equal to one of `others`.

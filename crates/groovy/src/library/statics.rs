@@ -66,9 +66,21 @@ fn of_class(ctx: &mut Ctx<'_>, class: &Rc<Class>, name: &str, args: &[Value]) ->
         ("getName" | "getTypeName" | "getCanonicalName", []) => yes(&*class.name),
         ("getSimpleName", []) => yes(class.simple_name()),
         ("getPackage", []) => yes(class.name.rsplit_once('.').map_or(Value::Null, |(p, _)| Value::str(p))),
-        ("getSuperclass", []) => yes(class.superclass.clone().map_or(Value::Null, Value::Class)),
+        ("getSuperclass", []) => yes(match &class.superclass {
+            Some(above) => Value::Class(above.clone()),
+            None if class.script.as_ref().is_some_and(|s| s.kind == crate::ast::ClassKind::Class) => {
+                Value::Class(ctx.world.java_class("java.lang.Object"))
+            }
+            None => Value::Null,
+        }),
         ("getInterfaces", []) => {
-            yes(Value::array(class.interfaces.iter().cloned().map(Value::Class).collect(), "java.lang.Class"))
+            let mut all = class.interfaces.clone();
+            // The first class of a script in a line is what Groovy makes an object of its own.
+            let above = class.superclass.as_ref().is_some_and(|c| c.script.is_some());
+            if !above && class.script.as_ref().is_some_and(|s| s.kind == crate::ast::ClassKind::Class) {
+                all.push(ctx.world.java_class("groovy.lang.GroovyObject"));
+            }
+            yes(Value::array(all.into_iter().map(Value::Class).collect(), "java.lang.Class"))
         }
         ("isInstance" | "isCase", [value]) => yes(!value.is_null() && ctx.world.class_of(value).is_a(&class.name)),
         ("isAssignableFrom", [Value::Class(other)]) => yes(other.is_a(&class.name)),

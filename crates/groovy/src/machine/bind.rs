@@ -261,6 +261,7 @@ impl Vm<'_> {
         let count = self.f.stack.len() - base;
         let params = &function.params;
         let shape = if takes_rest(function) {
+            self.world.charge(4 * params.len());
             let args = &self.f.stack[base..];
             self.world.shape(function, args, &self.world.arguments(args)).map(|(_, shape)| shape)
         } else {

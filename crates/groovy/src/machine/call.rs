@@ -7,6 +7,7 @@ use super::ScriptId;
 use super::exec::{Flow, Step, Vm};
 use super::fiber::Landing;
 use super::need::Fault;
+use super::property::Found;
 use crate::ast::Text;
 use crate::compile::{Function, FunctionKind, Site};
 use crate::library;
@@ -168,6 +169,12 @@ impl Vm<'_> {
             self.f.stack[at] = Value::Closure(closure.clone());
             return self.call_closure(closure, at, at + 1, landing);
         }
+        if let (Value::Class(class), 0, Some(property)) = (&receiver, count, library::getter_of(name))
+            && class.static_owner(&property).is_some()
+            && let Found::Value(value) = self.class_property(&class.clone(), &property)?
+        {
+            return self.result(at, landing, value);
+        }
         self.call_missing(receiver, at, base, name, landing)
     }
 
@@ -321,7 +328,7 @@ impl Vm<'_> {
 
     fn call_name(&mut self, base: usize, name: &Text, named: bool) -> Step {
         let at = base - 1;
-        let targets = self.targets();
+        let targets = self.looked_through();
         // A method of one of them.
         for target in &targets {
             if self.takes(target, name) {
@@ -421,9 +428,13 @@ impl Vm<'_> {
             Value::Class(c) => c.clone(),
             _ => return Ok(None),
         };
-        let mut next = Some(class);
+        let (mut next, mut own) = (Some(class), true);
         while let Some(class) = next {
-            let methods = class.methods(name);
+            let mut methods = class.methods(name);
+            if !std::mem::take(&mut own) {
+                // What is no static method is one of the object around, which is asked itself.
+                methods.retain(|f| is_static(f));
+            }
             if !methods.is_empty()
                 && let Some(func) = self.select_or_spread(&methods, base)?
             {

@@ -158,6 +158,8 @@ impl World {
             fields.insert("$tuple".into(), FieldInfo { slot, ty: Type::Any, is_final: true });
         }
         super::marks::mark(&plan.annotations, &mut fields);
+        let finals = plan.fields.iter().filter(|f| f.is_static && f.is_final).map(|f| f.name.clone()).collect();
+        let is_inner = fields.contains_key(crate::value::OUTER);
         let mut methods: HashMap<Text, Vec<Rc<Function>>> = HashMap::new();
         for method in plan.methods {
             methods.entry(method.name.clone()).or_default().push(method);
@@ -175,6 +177,8 @@ impl World {
                 constructors: plan.constructors,
                 fields,
                 statics: RefCell::new(statics),
+                finals,
+                is_inner,
                 init: plan.init,
                 static_init: plan.static_init,
                 state: Cell::new(state),

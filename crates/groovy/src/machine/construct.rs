@@ -8,7 +8,7 @@ use super::need::Fault;
 use crate::ast::{ClassKind, Text};
 use crate::compile::{Function, Site};
 use crate::library;
-use crate::value::{Class, Map, MapKind, Native, Object, Throwable, Value};
+use crate::value::{Class, Map, MapKind, Native, OUTER, Object, SINGLETON, Throwable, Value};
 
 impl Vm<'_> {
     pub(super) fn new_site(&mut self, site: &Site) -> Step {
@@ -74,9 +74,18 @@ impl Vm<'_> {
             let message = format!("You cannot create an instance from the {kind} '{}'.", class.name);
             return Err(self.world.fail("java.lang.InstantiationException", message));
         }
+        let made = |s: &crate::value::ScriptClass| s.statics.borrow().get("instance").is_some_and(|i| !i.is_null());
+        if script.fields.contains_key(SINGLETON) && made(script) {
+            let message = format!("Can't instantiate singleton {0}. Use {0}.instance", class.name);
+            return Err(self.world.fail("java.lang.RuntimeException", message));
+        }
+        let outer = if script.is_inner { self.outer_for(&class, base) } else { Value::Null };
         let constructor = self.world.select(&script.constructors, &self.f.stack[base..]);
         let count = self.f.stack.len() - base;
         let object = Rc::new(Object::new(class.clone(), native_part(&class)));
+        if let Some(slot) = object.slot(OUTER) {
+            object.fields.borrow_mut()[slot] = outer;
+        }
         let value = Value::Object(object.clone());
         match constructor {
             Some(func) => {
@@ -117,6 +126,20 @@ impl Vm<'_> {
         }
         self.run_initialisers(&object)?;
         Ok(Flow::Switch)
+    }
+
+    /// The object around one that is made of an inner class: the one whose code runs or one around that, or else the first argument.
+    fn outer_for(&mut self, class: &Class, base: usize) -> Value {
+        let Some(outer) = class.script.as_ref().and_then(|s| s.outer.clone()) else {
+            return self.f.frames.last().map(|f| f.this.clone()).unwrap_or_default();
+        };
+        if let Some(found) = self.around_this(&outer) {
+            return found;
+        }
+        match self.f.stack.get(base) {
+            Some(Value::Object(first)) if first.class.is_a(&outer) => self.f.stack.remove(base),
+            _ => Value::Null,
+        }
     }
 
     fn finish_plain(&mut self, at: usize, value: Value) {

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::exec::{Flow, Step, Vm};
 use super::fiber::Landing;
+use crate::compile::Type;
 use crate::library;
 use crate::value::{Iter, Native, Value};
 
@@ -77,12 +78,18 @@ impl Vm<'_> {
     pub(super) fn index(&mut self) -> Step {
         let (object, key) = (self.top(2).clone(), self.top(1).clone());
         self.ctx().pay(library::text_weight(&key))?;
-        if let Value::Class(class) = &object
-            && key.is_text()
-        {
+        let is_property = match &object {
             // `Color['RED']` is the property of that name.
+            Value::Class(_) => true,
+            // So is that of an object, unless its class says what text means; one `getAt` for everything does not.
+            Value::Object(o) => o.as_map().is_none() && o.class.has_method("getAt") && !takes_text(&o.class, "getAt"),
+            _ => false,
+        };
+        if is_property && key.is_text() {
             let name: crate::ast::Text = self.ctx().text(&key)?.into();
-            self.ready(class)?;
+            if let Value::Class(class) = &object {
+                self.ready(class)?;
+            }
             let key = self.pop();
             let step = self.load_property(&name);
             if matches!(step, Err(super::need::Fault::Need(_) | super::need::Fault::Init(_))) {
@@ -107,7 +114,7 @@ impl Vm<'_> {
             return Ok(Flow::Next);
         }
         if let Value::Object(o) = &object
-            && !o.class.has_method("putAt")
+            && !takes_text(&o.class, "putAt")
             && key.is_text()
         {
             let name: crate::ast::Text = self.ctx().text(&key)?.into();
@@ -166,4 +173,11 @@ pub(crate) fn item(source: &Value, at: usize) -> Option<Value> {
         Value::Range(r) => r.at(at as u64),
         _ => None,
     }
+}
+
+/// Whether a class has a method whose first parameter is a text, and nothing more general.
+fn takes_text(class: &crate::value::Class, method: &str) -> bool {
+    const TEXTS: &[&str] = &["java.lang.String", "java.lang.CharSequence", "groovy.lang.GString"];
+    let is_text = |ty: &Type| matches!(ty, Type::Class(name) if TEXTS.contains(&&**name));
+    class.methods(method).iter().any(|f| f.params.first().is_some_and(|p| is_text(&p.ty)))
 }

@@ -4,12 +4,13 @@ use indexmap::IndexMap;
 
 use crate::ast::Text;
 use crate::compile::Type;
-use crate::value::{EQUAL_BY_FIELDS, FieldInfo, SHOWS_FIELDS};
+use crate::value::{EQUAL_BY_FIELDS, FieldInfo, SHOWS_FIELDS, SINGLETON};
 
 /// What Groovy's transformations add to a class; a field whose name begins with `$` says so.
 const MARKS: &[(&str, &[&str])] = &[
     (SHOWS_FIELDS, &["ToString", "Canonical", "Immutable"]),
     (EQUAL_BY_FIELDS, &["EqualsAndHashCode", "Canonical", "Immutable"]),
+    (SINGLETON, &["Singleton"]),
 ];
 
 /// Adds the marks of a class with these annotations to its fields.

@@ -10,24 +10,28 @@ use super::fiber::Landing;
 use super::need::Fault;
 use super::property::Found;
 use crate::ast::Text;
-use crate::value::{Class, Closure, Native, Strategy, Value};
+use crate::value::{Class, Closure, Native, OUTER, Strategy, Value};
 
 /// Closures looked through for one name; owners and delegates may form circles.
 const TARGETS_MAX: usize = 200;
+
+/// Objects around an object that are looked through: more than anybody nests classes.
+const AROUND_MAX: usize = 8;
 
 impl Vm<'_> {
     /// The objects in which the current frame looks for names, first choice first.
     pub(super) fn targets(&self) -> Vec<Value> {
         let Some(frame) = self.f.frames.last() else { return Vec::new() };
-        let Some(closure) = &frame.closure else { return vec![frame.this.clone()] };
         let mut out: Vec<Value> = Vec::new();
+        let Some(closure) = &frame.closure else {
+            push_with_outer(&mut out, frame.this.clone());
+            return out;
+        };
         let mut work = vec![Value::Closure(closure.clone())];
         for _ in 0..TARGETS_MAX {
             let Some(value) = work.pop() else { break };
             let Value::Closure(c) = &value else {
-                if !out.iter().any(|o| o.same(&value)) {
-                    out.push(value);
-                }
+                push_with_outer(&mut out, value);
                 continue;
             };
             work.extend(closure_order(c));
@@ -35,9 +39,17 @@ impl Vm<'_> {
         out
     }
 
+    /// The same for one name that is looked for: more than owner and delegate are more work than an instruction.
+    pub(super) fn looked_through(&mut self) -> Vec<Value> {
+        let targets = self.targets();
+        self.world.charge(targets.len().saturating_sub(2) * 4);
+        targets
+    }
+
     fn first_target(&self) -> Option<Value> {
         let frame = self.f.frames.last()?;
-        let Some(closure) = &frame.closure else { return Some(frame.this.clone()) };
+        let alone = |this: &Value| Some(this.clone()).filter(|this| outer_of(this).is_none());
+        let Some(closure) = &frame.closure else { return alone(&frame.this) };
         // Nearly always nothing was set on the way out.
         let mut next: &Rc<Closure> = closure;
         loop {
@@ -46,9 +58,22 @@ impl Vm<'_> {
             }
             match &next.owner {
                 Value::Closure(c) => next = c,
-                other => return Some(other.clone()),
+                other => return alone(other),
             }
         }
+    }
+
+    /// `Outer.this`: the object of that class around the one whose code runs.
+    pub(super) fn around_this(&self, class: &str) -> Option<Value> {
+        let mut next = Some(self.f.frames.last()?.this.clone());
+        for _ in 0..AROUND_MAX {
+            let Value::Object(object) = next.as_ref()? else { return None };
+            if object.class.is_a(class) {
+                return next;
+            }
+            next = outer_of(next.as_ref()?);
+        }
+        None
     }
 
     pub(super) fn load_name(&mut self, name: &Text) -> Step {
@@ -58,7 +83,7 @@ impl Vm<'_> {
         }
         let targets = match self.first_target() {
             Some(one) => vec![one],
-            None => self.targets(),
+            None => self.looked_through(),
         };
         for target in &targets {
             match self.named_property(target, name)? {
@@ -98,7 +123,11 @@ impl Vm<'_> {
     fn missing_name(&mut self, name: &str, targets: &[Value]) -> Step {
         for target in targets {
             let Value::Object(o) = target else { continue };
-            if let Some(func) = o.class.methods("propertyMissing").into_iter().find(|f| f.params.len() == 1) {
+            let mut handlers = o.class.methods("propertyMissing");
+            if target.script_id().is_none() {
+                handlers.extend(o.class.methods("getProperty"));
+            }
+            if let Some(func) = handlers.into_iter().find(|f| f.params.len() == 1) {
                 let at = self.f.stack.len();
                 self.f.stack.push(Value::str(name));
                 return self.call_function(func, target.clone(), None, at, at, Landing::Push);
@@ -186,7 +215,7 @@ impl Vm<'_> {
         }
         let targets = match self.first_target() {
             Some(one) => vec![one],
-            None => self.targets(),
+            None => self.looked_through(),
         };
         let value = self.top(1).clone();
         for target in &targets {
@@ -252,6 +281,25 @@ impl Vm<'_> {
                 self.set_property_at(at, name).map(Some)
             }
             _ => Ok(None),
+        }
+    }
+}
+
+/// The object around one of an inner class.
+pub(super) fn outer_of(value: &Value) -> Option<Value> {
+    let Value::Object(object) = value else { return None };
+    let is_inner = object.class.script.as_ref().is_some_and(|s| s.is_inner);
+    is_inner.then(|| object.field(OUTER)).flatten().filter(|outer| !outer.is_null())
+}
+
+/// An object, and those around it.
+fn push_with_outer(out: &mut Vec<Value>, value: Value) {
+    let mut next = Some(value);
+    for _ in 0..AROUND_MAX {
+        let Some(value) = next.filter(|_| out.len() < TARGETS_MAX) else { return };
+        next = outer_of(&value);
+        if !out.iter().any(|o| o.same(&value)) {
+            out.push(value);
         }
     }
 }

@@ -31,6 +31,12 @@ impl Vm<'_> {
     pub(super) fn load_property(&mut self, name: &Text) -> Step {
         let at = self.f.stack.len() - 1;
         let object = self.f.stack[at].clone();
+        if let Value::Object(o) = &object
+            && let Some(func) = self.own_access(o, "getProperty", 1, name)
+        {
+            self.f.stack.push(Value::str(&**name));
+            return self.call_function(func, object.clone(), None, at, at + 1, Landing::Push);
+        }
         match self.find_property(&object, name)? {
             Found::Value(value) => {
                 self.f.stack[at] = value;
@@ -39,6 +45,19 @@ impl Vm<'_> {
             Found::Getter(func, this) => self.call_function(func, this, None, at, at + 1, Landing::Push),
             Found::Missing => self.property_missing(object, at, name),
         }
+    }
+
+    /// The `getProperty` or `setProperty` of a class of the script, which all its properties go through; within the class its
+    /// fields are still fields.
+    fn own_access(&self, object: &Rc<Object>, method: &str, params: usize, name: &str) -> Option<Rc<Function>> {
+        let class = &object.class;
+        if class.script.is_none() || name == "metaClass" || !class.has_method(method) {
+            return None;
+        }
+        if self.inside(class) && object.slot(name).is_some() || matches!(*object.native.borrow(), Native::Script(_)) {
+            return None;
+        }
+        class.methods(method).into_iter().find(|f| f.params.len() == params)
     }
 
     fn property_missing(&mut self, object: Value, at: usize, name: &str) -> Step {
@@ -165,6 +184,12 @@ impl Vm<'_> {
 
     /// Static fields and getters, enum constants, nested classes, properties of `java.lang.Class`.
     pub(super) fn class_property(&mut self, class: &Rc<Class>, name: &str) -> Result<Found, Fault> {
+        // `Outer.this` inside of an inner class.
+        if name == "this"
+            && let Some(found) = self.around_this(&class.name)
+        {
+            return Ok(Found::Value(found));
+        }
         if let Some(owner) = class.static_owner(name) {
             let value = owner.script.as_ref().and_then(|s| s.statics.borrow().get(name).cloned());
             return Ok(Found::Value(value.unwrap_or_default()));
@@ -288,6 +313,11 @@ impl Vm<'_> {
         match &object {
             Value::Null => return Err(self.world.null_pointer(format!("Cannot set property '{name}' on null object"))),
             Value::Object(o) => {
+                if let Some(func) = self.own_access(o, "setProperty", 2, name) {
+                    self.f.stack[at + 1] = Value::str(&**name);
+                    self.f.stack.push(value);
+                    return self.call_function(func, object.clone(), None, at, at + 1, Landing::Discard);
+                }
                 let inside = self.inside(&o.class) && o.slot(name).is_some();
                 if !inside && let Some(func) = self.setter(&o.class, name, &value) {
                     return self.call_function(func, object.clone(), None, at, at + 1, Landing::Discard);
@@ -375,6 +405,10 @@ impl Vm<'_> {
             if let Some(owner) = class.static_owner(name)
                 && let Some(script) = &owner.script
             {
+                if script.finals.contains(name) {
+                    let message = format!("Cannot set readonly property: {name} for class: {}", owner.name);
+                    return Err(self.world.fail("groovy.lang.ReadOnlyPropertyException", message));
+                }
                 let before = script.statics.borrow_mut().insert(name.clone(), value.clone());
                 drop(before);
                 return Ok(true);

@@ -7,6 +7,9 @@ use super::world::World;
 use crate::compile::{Function, Parameter, Type};
 use crate::value::{ListKind, Value};
 
+/// Lists of parameters that end in an array, of one function, that are looked at: more than anybody writes.
+const RESTS_MAX: usize = 16;
+
 /// How the arguments of a call are laid out.
 pub(super) struct Shape {
     /// The parameters that get arguments, by position.
@@ -46,8 +49,11 @@ pub(super) fn shapes(function: &Function, count: usize) -> impl Iterator<Item = 
     let required = params.iter().filter(|p| !p.has_default).count();
     let direct = (required..=params.len()).contains(&count).then(|| Shape { given: given(count), into_array: false });
     let lengths = if takes_rest(function) { required.max(1)..(params.len() + 1).min(count + 2) } else { 0..0 };
-    let rest = lengths.rev().map(move |n| Shape { given: given(n), into_array: true });
-    direct.into_iter().chain(rest.filter(|shape| shape.given.last().is_some_and(|at| is_array(&params[*at].ty))))
+    let trailing = params.iter().rev().take_while(|p| p.has_default).count();
+    let last = move |n: usize| params.len().checked_sub(1 + (params.len() - n).min(trailing));
+    let ending = lengths.rev().filter(move |n| last(*n).is_some_and(|at| is_array(&params[at].ty)));
+    let rest = ending.take(RESTS_MAX).map(move |n| Shape { given: given(n), into_array: true });
+    direct.into_iter().chain(rest)
 }
 
 impl World {

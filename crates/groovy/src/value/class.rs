@@ -61,6 +61,10 @@ pub struct ScriptClass {
     pub fields: IndexMap<Text, FieldInfo>,
     /// Static fields.
     pub statics: RefCell<IndexMap<Text, Value>>,
+    /// Those of them that nobody may set again.
+    pub finals: Vec<Text>,
+    /// Whether its objects know one around them.
+    pub is_inner: bool,
     /// Sets the fields of a new object.
     pub init: Option<Rc<Function>>,
     /// Sets the static fields.

@@ -41,7 +41,7 @@ pub use list::{List, ListKind};
 pub use map::{Entry, Key, Map, MapKind};
 pub(crate) use meter::Charge;
 pub use meter::Meter;
-pub(crate) use object::{EQUAL_BY_FIELDS, SHOWS_FIELDS};
+pub(crate) use object::{EQUAL_BY_FIELDS, OUTER, SHOWS_FIELDS, SINGLETON};
 pub use object::{Native, Object, Throwable, TraceLine};
 pub use pattern::{Matcher, Pattern, PatternError};
 pub use range::{Range, RangeKind};

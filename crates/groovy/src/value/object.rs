@@ -61,6 +61,11 @@ pub(crate) const SHOWS_FIELDS: &str = "$shows";
 /// Objects of a class with this field are equal when their fields are (`@EqualsAndHashCode`).
 pub(crate) const EQUAL_BY_FIELDS: &str = "$equal";
 
+/// The field of an inner or anonymous class that holds the object around it.
+pub(crate) const OUTER: &str = "$outer";
+/// A class with this field has one object, which is made with the class (`@Singleton`).
+pub(crate) const SINGLETON: &str = "$singleton";
+
 /// An object.
 #[derive(Debug)]
 pub struct Object {

@@ -243,3 +243,23 @@ fn times_beyond_what_there_is_are_exceptions() {
         ends(source);
     }
 }
+
+/// Each object has the one before around it.
+#[test]
+fn objects_around_objects_end() {
+    let class =
+        "class N { def next() { new N() { } }; def look() { try { nothing } catch (e) { } } }\ndef n = new N()\n";
+    check(&format!("{class}while (true) n = n.next()"), SIZE);
+    check(&format!("{class}1000.times {{ n = n.next() }}; while (true) n.look()"), FUEL);
+}
+
+/// Every list of parameters that ends in an array is looked at.
+#[test]
+fn parameters_with_defaults_are_bounded() {
+    let many: Vec<String> = (0..250).map(|i| format!("Object[] a{i} = null")).collect();
+    let given = vec!["null"; 125].join(", ");
+    check(&format!("def f({}) {{ }}\nwhile (true) f({given})", many.join(", ")), FUEL);
+    let more = vec!["x = 1"; 256].join(", ");
+    let outcome = run_plain(&format!("def f({more}) {{ }}"), "hostile", &[], MachineLimits::default(), &mut |_| ());
+    assert!(matches!(outcome, PlainOutcome::Rejected(_)));
+}

@@ -52,7 +52,8 @@ def sum(self, f) { def acc = null; boolean first = true; for (x in self) { def v
 def sum(self, start, f) { def acc = start; for (x in self) acc = acc + f(x); acc }
 def max(self, f) { self.$best(f, 1) }
 def min(self, f) { self.$best(f, -1) }
-def $best(self, f, sign) {
+def $best(self, by, sign) {
+    def f = by.$comparing()
     def it = self.iterator()
     if (!it.hasNext()) return null
     def best = it.next()
@@ -64,11 +65,13 @@ def $best(self, f, sign) {
     for (x in it) { def s = f(x); if ((s <=> score) * sign > 0) { best = x; score = s } }
     best
 }
-def sort(self, f) { f instanceof Boolean ? self.sort(f, { a, b -> a.$order(b) }) : self instanceof List ? self.sort(true, f) : self.toList().sort(true, f) }
+def sort(self, f) { !(f instanceof Boolean || f instanceof Closure) && self instanceof List ? self.$sortBy(f) : f instanceof Boolean ? self.sort(f, { a, b -> a.$order(b) }) : self instanceof List ? self.sort(true, f) : self.toList().sort(true, f) }
+def $sortBy(self, by) { self.sort(true, by.$comparing()); null }
 def toSorted(self, f) { self.sort(false, f) }
 def sort(self) { self.sort(true) }
 def toSorted(self) { self.sort(false) }
-def sort(self, change, f) {
+def sort(self, change, by) {
+    def f = by.$comparing()
     def items = self.toList()
     if (items.size() > 1 && f.maximumNumberOfParameters == 1) {
         def keyed = items.collect { x -> [f(x), x] }
@@ -126,7 +129,8 @@ def $insertionSort(self, f) {
 }
 def unique(self, f) { self instanceof List ? self.unique(true, f) : self.unique(false, f) }
 def toUnique(self, f) { self.unique(false, f) }
-def unique(self, change, f) {
+def unique(self, change, by) {
+    def f = by.$comparing()
     def out = []
     if (self.size() < 2) out.addAll(self)
     else if (f.maximumNumberOfParameters == 1) {

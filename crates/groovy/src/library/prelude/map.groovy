@@ -44,8 +44,8 @@ def inject(self, start, f) { def acc = start; for (e in self) acc = f.$entryInto
 def max(self, f) { self.entrySet().toList().max(f) }
 def min(self, f) { self.entrySet().toList().min(f) }
 def sort(self, f) {
-    if (!(f instanceof Closure)) return self.sort()
     def out = [:]
+    if (!(f instanceof Closure)) { for (k in self.keySet().sort(false, f)) out.put(k, self.get(k)); return out }
     for (e in self.entrySet().toList().sort(false, f)) out.put(e.key, e.value)
     out
 }

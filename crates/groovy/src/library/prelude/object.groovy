@@ -11,6 +11,7 @@ def findAll(self, f) { def out = []; for (x in self) { if (f(x)) out.add(x) }; o
 def any(self, f) { for (x in self) { if (f(x)) return true }; false }
 def every(self, f) { for (x in self) { if (!f(x)) return false }; true }
 def inject(self, start, f) { def acc = start; for (x in self) acc = f(acc, x); acc }
+def $comparing(self) { { a, b -> self.compare(a, b) } }
 def find(self) { for (x in self) { if (x) return x }; null }
 def findAll(self) { def out = []; for (x in self) { if (x) out.add(x) }; out }
 def any(self) { for (x in self) { if (x) return true }; false }

@@ -31,6 +31,7 @@ const FILES: &[(&str, &str)] = &[
     ("classes", include_str!("cases/classes.txt")),
     ("pipelines", include_str!("cases/pipelines.txt")),
     ("causes", include_str!("cases/causes.txt")),
+    ("objects", include_str!("cases/objects.txt")),
 ];
 
 /// The cases of all files.

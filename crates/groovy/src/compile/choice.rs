@@ -52,6 +52,16 @@ impl Width {
     }
 }
 
+fn is_negative(constant: &Constant) -> bool {
+    match constant {
+        Constant::Int(n) => *n < 0,
+        Constant::Long(n) => *n < 0,
+        Constant::Float(n) => n.is_sign_negative(),
+        Constant::Double(n) => n.is_sign_negative(),
+        _ => false,
+    }
+}
+
 /// The width of what an operator makes of two constants.
 fn folded(op: BinaryOp, left: Width, right: Width) -> Option<Width> {
     match op {
@@ -109,9 +119,9 @@ impl Compiler<'_> {
                 ExprKind::Constant(constant) => Width::of_constant(constant),
                 _ => None,
             },
-            // What is computed of constants is one.
+            // What is computed of constants is one; one with a sign is computed itself.
             ExprKind::Binary { op, left, right } => match (&*left.kind, &*right.kind) {
-                (ExprKind::Constant(left), ExprKind::Constant(right)) => {
+                (ExprKind::Constant(left), ExprKind::Constant(right)) if !is_negative(left) && !is_negative(right) => {
                     let (left, right) = (Width::of_constant(left)?, Width::of_constant(right)?);
                     folded(*op, left, right)
                 }

@@ -73,9 +73,16 @@ fn set_up(user: Option<&User>, config: &InitConfig, fds: [&OwnedFd; 4]) -> Resul
         libc::setsid();
         libc::umask(0o022);
     }
-    let limit = libc::rlimit { rlim_cur: MAX_DATA_BYTES, rlim_max: MAX_DATA_BYTES };
-    // SAFETY: the structure is readable.
-    if unsafe { libc::setrlimit(libc::RLIMIT_DATA, &raw const limit) } != 0 {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the structure is writable and readable. Nobody may have more than was left to it.
+    let is_set = unsafe {
+        libc::getrlimit(libc::RLIMIT_DATA, &raw mut limit) == 0 && {
+            limit.rlim_max = limit.rlim_max.min(MAX_DATA_BYTES);
+            limit.rlim_cur = limit.rlim_max;
+            libc::setrlimit(libc::RLIMIT_DATA, &raw const limit) == 0
+        }
+    };
+    if !is_set {
         return Err(failed(std::io::Error::last_os_error()));
     }
     match user {

@@ -324,6 +324,8 @@ impl Server {
             let other = self.living.iter().find(|living| living.token == other).ok_or_else(gone)?;
             spare = Rc::clone(&other.workspace);
             mapping = Some(other.mapping());
+            // Before anything is taken: what fails leaves it to the others.
+            let network = if plan.joins && other.is_alive() { Some(other.network()?) } else { None };
             shared = spare.borrow_mut().take();
             if shared.is_none() {
                 if !other.is_alive() && !other.is_hatching() {
@@ -334,11 +336,17 @@ impl Server {
                 return Ok(());
             }
             if plan.joins {
-                netns = Some(other.network()?);
+                netns = network;
                 plan.resolv_conf.clone_from(&other.resolv_conf);
             }
         }
-        let embryo = self.embryo_for(&plan, netns.as_ref().map(AsFd::as_fd), mapping)?;
+        let embryo = match self.embryo_for(&plan, netns.as_ref().map(AsFd::as_fd), mapping) {
+            Ok(embryo) => embryo,
+            Err(fault) => {
+                *spare.borrow_mut() = shared;
+                return Err(fault);
+            }
+        };
         let uncounted = (plan.walls.rlimits && !self.cgroups.has("pids")).then_some(plan.limits.processes);
         let mut living = Living::new(token, embryo, spare, &plan.limits, uncounted);
         living.resolv_conf.clone_from(&plan.resolv_conf);

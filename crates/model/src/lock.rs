@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// Most names of one lock.
 pub const MAX_LOCK_NAMES: usize = 100;
 /// Most bytes of them.
-pub const MAX_LOCK_BYTES: usize = 16 << 10;
+pub const MAX_LOCK_BYTES: usize = 2 << 10;
 
 /// What is wanted, all of it or nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -305,6 +305,11 @@ impl Hub {
         }
     }
 
+    /// Whether a run is kept.
+    pub(crate) fn keeps(&self, run: RunId) -> bool {
+        self.keepers().contains_key(&run)
+    }
+
     /// How many runs are kept.
     pub(crate) fn kept(&self) -> usize {
         self.keepers().len()

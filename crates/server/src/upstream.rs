@@ -51,7 +51,8 @@ async fn turn(app: &App) -> Result<(), StoreError> {
         }
         ended::done(app, MARK, &ended).await?;
     }
-    Ok(())
+    // Also where nothing has ended: somebody may have had it without hearing of it.
+    keeper::pass_locks(app).await
 }
 
 /// What is run after others.

@@ -56,7 +56,12 @@ pub struct Outstanding {
 impl Outstanding {
     /// When time itself answers it.
     pub fn due(&self) -> Option<Millis> {
-        if let Request::Sleep { ms } = self.request { Some(self.asked_at.saturating_add(ms)) } else { None }
+        let most = match &self.request {
+            Request::Sleep { ms } => Some(*ms),
+            Request::Lock(wish) => wish.most_ms,
+            _ => None,
+        };
+        most.map(|ms| self.asked_at.saturating_add(ms))
     }
 }
 

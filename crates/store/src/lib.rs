@@ -49,7 +49,7 @@ pub use elsewhere::Elsewhere;
 pub use error::StoreError;
 pub use journal::{Act, Outstanding};
 pub use last_runs::Standing;
-pub use locks::Claimant;
+pub use locks::{Claimant, LockCounts};
 pub use log_blobs::{Moved, Repacker};
 pub use logs::{Chunk, ChunkPlace};
 pub use people::{Known, Listed, NewToken, Person};

@@ -13,6 +13,15 @@ use crate::{Millis, Store, StoreError, signed, unsigned};
 /// A run, and the request by which it has a lock or waits for one.
 pub type Claimant = (RunId, RequestId);
 
+/// How many locks a run has asked for that it has not given back, and how many of them it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LockCounts {
+    /// With those that it waits for.
+    pub all: u64,
+    /// Those that it has.
+    pub held: u64,
+}
+
 /// Nothing of a run is locked any more, within the change that says so.
 pub(crate) async fn forget(tx: &mut Change, run: RunId) -> Result<(), StoreError> {
     sqlx::query("DELETE FROM locks WHERE run_id = $1").bind(signed(run.0)).execute(&mut **tx).await?;
@@ -28,6 +37,10 @@ async fn alone(tx: &mut Change) -> Result<(), StoreError> {
 
 fn wish(row: &AnyRow, index: usize) -> Result<LockWish, StoreError> {
     serde_json::from_str(&row.try_get::<String, _>(index)?).map_err(StoreError::damaged("a lock"))
+}
+
+fn claimant(row: &AnyRow) -> Result<Claimant, StoreError> {
+    Ok((RunId(unsigned(row.try_get(0)?)), RequestId(unsigned(row.try_get(1)?))))
 }
 
 /// What is not free.
@@ -47,8 +60,7 @@ async fn pass(tx: &mut Change, space: &str) -> Result<Vec<Claimant>, StoreError>
     let rows = sqlx::query(text).bind(space.to_owned()).fetch_all(&mut **tx).await?;
     let mut waiting = Vec::with_capacity(rows.len());
     for row in &rows {
-        let who = (RunId(unsigned(row.try_get(0)?)), RequestId(unsigned(row.try_get(1)?)));
-        waiting.push(Waiting { who, wish: wish(row, 2)? });
+        waiting.push(Waiting { who: claimant(row)?, wish: wish(row, 2)? });
     }
     if waiting.is_empty() {
         return Ok(Vec::new());
@@ -113,30 +125,34 @@ impl Store {
         Ok(have)
     }
 
-    /// Whether a run has locked anything.
+    /// What a run has locked and waits for.
     ///
     /// # Errors
     /// The database.
-    pub async fn has_locks(&self, run: RunId) -> Result<bool, StoreError> {
-        let query = sqlx::query("SELECT 1 FROM locks WHERE run_id = $1 AND held = 1 LIMIT 1").bind(signed(run.0));
-        Ok(query.fetch_optional(&self.pool).await?.is_some())
+    pub async fn locks_of(&self, run: RunId) -> Result<LockCounts, StoreError> {
+        let text = "SELECT COUNT(*), COUNT(CASE WHEN held = 1 THEN 1 END) FROM locks WHERE run_id = $1";
+        let row = sqlx::query(text).bind(signed(run.0)).fetch_one(&self.pool).await?;
+        Ok(LockCounts { all: unsigned(row.try_get(0)?), held: unsigned(row.try_get(1)?) })
     }
 
-    /// Runs have ended: what they had goes to those who wait for it.
+    /// What runs had that have ended goes to those who wait for it. All who have something and may not have heard of that: their requests are not
+    /// answered.
     ///
     /// # Errors
     /// The database.
     pub async fn pass_locks(&self) -> Result<Vec<Claimant>, StoreError> {
         let waited = "SELECT DISTINCT space FROM locks WHERE held = 0";
         let spaces = sqlx::query(waited).fetch_all(&self.pool).await?;
-        let mut have = Vec::new();
         for row in &spaces {
             let mut tx = self.write().await?;
             alone(&mut tx).await?;
-            have.extend(pass(&mut tx, &row.try_get::<String, _>(0)?).await?);
+            pass(&mut tx, &row.try_get::<String, _>(0)?).await?;
             tx.commit().await?;
         }
-        Ok(have)
+        let unheard = "SELECT l.run_id, l.request FROM locks l JOIN requests r ON r.run_id = l.run_id AND r.id = l.request \
+                       WHERE l.held = 1 ORDER BY l.run_id, l.request";
+        let unheard = sqlx::query(unheard).fetch_all(&self.pool).await?;
+        unheard.iter().map(claimant).collect()
     }
 
     /// A run has come so far, and the older ones of its branch that have not are to end; or else the number of a newer one that has.
@@ -174,7 +190,9 @@ impl Store {
 }
 
 /// Runs of the branch of a run, and of the same trust: no stranger's ends another.
-const SAME: &str = "FROM runs o JOIN runs r ON r.project_id = o.project_id AND r.trust = o.trust AND COALESCE(r.branch, '') = COALESCE(o.branch, '') WHERE o.id = $1";
+///
+/// A term is no column: else databases begin with all runs of the project.
+const SAME: &str = "FROM runs o JOIN runs r ON r.project_id + 0 = o.project_id AND r.trust = o.trust AND COALESCE(r.branch, '') = COALESCE(o.branch, '') WHERE o.id = $1";
 /// Those of them that are older and not over, nor wait for people.
 const OLDER: &str = "AND r.id < o.id AND r.status <> 'done' AND r.held IS NULL";
 

@@ -37,7 +37,7 @@ impl Keeper {
         let mut wakes_at = asked.iter().filter_map(Outstanding::due).min();
         for outstanding in asked {
             // No agent has had that, and where the run goes on it is asked for as here.
-            if self.waits_for_a_place(&outstanding.request) {
+            if self.waits_for_a_place(&outstanding.request) || self.rest.is_held_back(outstanding.id) {
                 wakes_at = Some(self.app.now());
                 continue;
             }

@@ -1,7 +1,7 @@
 //! What runs of a server wait for of each other: locks, and milestones.
 //!
-//! A lock excludes the runs of its space: of a project, or of all that say the same `locks`. Strangers' code has spaces of its own: it keeps
-//! nobody from anything. What a run has locked is its own until it ends, also where it waits for another agent meanwhile.
+//! A lock excludes the runs of its space: of a project, or of all that say the same `locks`. Strangers' code has a space for each branch or
+//! pull request: it keeps nobody else from anything. What a run has locked is its own until it ends, also where it waits for another agent meanwhile.
 
 use std::time::Duration;
 
@@ -16,11 +16,18 @@ use super::{Keeper, ToKeeper};
 use crate::app::App;
 use crate::http::end;
 
+/// Locks that a run has or waits for at once, at most: whoever takes one looks at all that are held.
+const MOST_LOCKS: u64 = 500;
+
 impl Keeper {
     /// Has a lock, or waits for it.
     pub(super) async fn lock(&mut self, id: RequestId, wish: LockWish, asked_at: Millis) -> Result<(), StoreError> {
         if wish.is_too_much() {
             let message = "lock: these are more names than are taken".to_owned();
+            return self.answer(id, Reply::Failed(Failure { kind: FailureKind::Workload, message, hint: None })).await;
+        }
+        if self.app.store.locks_of(self.run.id).await?.all >= MOST_LOCKS {
+            let message = format!("lock: a run has at most {MOST_LOCKS} locks at once");
             return self.answer(id, Reply::Failed(Failure { kind: FailureKind::Workload, message, hint: None })).await;
         }
         let space = self.lock_space().await?;
@@ -79,13 +86,19 @@ impl Keeper {
         let shared = self.config().await?.and_then(|config| config.locks);
         let space =
             shared.map_or_else(|| format!("project {}", self.run.project_name), |name| format!("shared {name}"));
-        Ok(if self.run.trust == Trust::Stranger { format!("strangers of {space}") } else { space })
+        let of = self.run.facts.branch().or(self.run.revision.as_deref()).unwrap_or_default();
+        Ok(if self.run.trust == Trust::Stranger { format!("strangers in {of} of {space}") } else { space })
     }
 }
 
-/// Runs have ended: what they had goes to others, and older ones that are no further end.
-pub(crate) async fn runs_ended(app: &App, runs: &[Run]) -> Result<(), StoreError> {
+/// Those who wait for what is free have it, and hear of it.
+pub(crate) async fn pass_locks(app: &App) -> Result<(), StoreError> {
     tell(app, app.store.pass_locks().await?);
+    Ok(())
+}
+
+/// Runs have ended: older ones that are no further end.
+pub(crate) async fn runs_ended(app: &App, runs: &[Run]) -> Result<(), StoreError> {
     for run in runs {
         supersede(app, run.number, app.store.superseded_by_end(run.id).await?).await?;
     }

@@ -13,6 +13,7 @@ mod build;
 mod end;
 mod engine;
 mod inbox;
+mod lease;
 mod locks;
 mod needs;
 mod outposts;
@@ -38,10 +39,9 @@ use self::outposts::Outposts;
 use self::rest::Rest;
 use self::secrets::RunSecrets;
 use crate::app::App;
-use crate::config::ProjectConfig;
 
 pub(crate) use self::inbox::{Decision, Inbox, KeeperLink, ToKeeper, Unheard, inbox};
-pub(crate) use self::locks::runs_ended;
+pub(crate) use self::locks::{pass_locks, runs_ended};
 
 /// How long a store that does not answer is left alone.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
@@ -274,7 +274,8 @@ impl Keeper {
     async fn step(&mut self, inbox: &mut Inbox) -> Result<Step, StoreError> {
         let due = self.timers.first().map(|(due, _)| *due);
         let ends = self.ended.as_ref().map(|(_, until)| *until);
-        let deadline = [due, self.lost_at, ends, self.leaves_at(), self.outposts.due()].into_iter().flatten().min();
+        let others = [self.leaves_at(), self.outposts.due(), self.rest.due()];
+        let deadline = [due, self.lost_at, ends].into_iter().chain(others).flatten().min();
         let woken = async {
             match deadline {
                 Some(deadline) => tokio::time::sleep_until(deadline).await,
@@ -310,6 +311,9 @@ impl Keeper {
         }
         if self.lost_at.is_some_and(|lost| at >= lost) {
             return self.agent_lost().await;
+        }
+        if self.rest.due().is_some_and(|due| at >= due) {
+            self.rest().await?;
         }
         while let Some((due, id)) = self.timers.first().copied().filter(|(due, _)| at >= *due) {
             self.timers.remove(&(due, id));
@@ -371,7 +375,11 @@ impl Keeper {
                 Ok(Step::On)
             }
             ToKeeper::Locked { id } => self.locked(id).await.map(|()| Step::On),
-            ToKeeper::Risen => self.risen().await.map(|()| Step::On),
+            ToKeeper::Risen => {
+                self.risen().await?;
+                // What it wanted a place for may have been given up meanwhile.
+                self.rest().await.map(|()| Step::On)
+            }
             ToKeeper::Said { agent, lease, message, .. } if lease.job().is_some() => {
                 let heard = self.heard_of_job(agent, lease, message).await?;
                 if heard.is_none() {
@@ -454,45 +462,5 @@ impl Keeper {
         let is_time = || self.timers.iter().any(|(_, timer)| *timer == id);
         let is_of_others = self.builds.contains_key(&id) || self.locks.contains(&id);
         is_of_others || self.questions.contains(&id) || self.outposts.has_asked(id) || is_time()
-    }
-
-    /// How its project is run, as far as this server knows it.
-    async fn config(&self) -> Result<Option<ProjectConfig>, StoreError> {
-        let project = self.app.store.project(&self.run.project_name).await?;
-        Ok(project.and_then(|project| serde_json::from_value(project.config).ok()))
-    }
-
-    /// What an agent is told of a lease.
-    async fn lease_of(&self, lease: (Lease, u64), reported: u64) -> Result<Option<ToAgent>, StoreError> {
-        let config = self.config().await?;
-        config.map(|config| self.message_of_lease(&config, lease, reported)).transpose()
-    }
-
-    fn message_of_lease(
-        &self,
-        config: &ProjectConfig,
-        (lease, agent): (Lease, u64),
-        reported: u64,
-    ) -> Result<ToAgent, StoreError> {
-        Ok(ToAgent::Lease {
-            lease,
-            token: self.app.store.lease_token(lease, agent)?,
-            source: config.source_of(&self.run),
-            file: config.file.clone(),
-            project: self.run.project_name.clone(),
-            trust: self.run.trust,
-            resources: config.resources(),
-            libraries: config.shared_libraries(),
-            reported,
-        })
-    }
-
-    fn tell_agent(&self, message: ToAgent) {
-        match (self.agent, self.connection, &message) {
-            // Whoever has it has it no more.
-            (Some(agent), _, ToAgent::Release { .. }) => self.app.hub.tell(agent, message),
-            (Some(agent), Some(connection), _) => self.app.hub.tell_over(agent, connection, message),
-            _ => {}
-        }
     }
 }

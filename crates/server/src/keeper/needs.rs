@@ -78,6 +78,7 @@ impl Keeper {
         let is_free = self.open.len() == self.timers.len() + self.questions.len() + self.builds.len()
             && !self.has_input(|input| matches!(input, Input::Abort { .. }))
             && self.builds.is_empty()
+            && self.locks.is_empty()
             && (!self.had_a_place() || self.is_between_jobs(&needs).await?);
         tracing::info!(run = %self.run.id, agent, ?needs, is_free, "an agent lacks what a run needs");
         Ok(is_free.then_some(needs))

@@ -4,22 +4,40 @@
 //! that wait for each other would otherwise have all places, and none for those that they wait for. Its engine stays where it is; before it may have
 //! a sandbox again it waits for a place at that agent. Who has locked something waits for none: the place may be the one's that waits for the lock.
 
+use std::time::Duration;
+
 use model::ids::RequestId;
 use model::request::{Reply, Request};
 use store::{Millis, StoreError};
+use tokio::time::Instant;
 
 use super::Keeper;
-use crate::line;
+use crate::line::{self, Rests};
 
 /// Where a run is without a place, and what it wants one for.
 #[derive(Default)]
 pub(super) struct Rest {
     is_resting: bool,
+    /// When it tries again to give its place away; `None`: it has no reason to.
+    tries_at: Option<Instant>,
     /// Asked for since, and when.
     wanted: Vec<(RequestId, Request, Millis)>,
 }
 
+/// How soon a run tries again to give its place away, where too many do already.
+const PAUSE: Duration = Duration::from_secs(10);
+
 impl Rest {
+    /// When it is to try again.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.tries_at
+    }
+
+    /// Whether nobody but this has heard of that request.
+    pub(super) fn is_held_back(&self, id: RequestId) -> bool {
+        self.wanted.iter().any(|(wanted, ..)| *wanted == id)
+    }
+
     /// Whether a request is not done before the run has its place again.
     pub(super) fn holds_back(&self, request: &Request) -> bool {
         self.is_resting && matches!(request, Request::Allocate { .. } | Request::Library(_))
@@ -29,11 +47,16 @@ impl Rest {
 impl Keeper {
     /// Gives its place away, if it only waits. A project that says how many of its runs, or of a branch's, are under way at once means those too.
     pub(super) async fn rest(&mut self) -> Result<(), StoreError> {
+        self.rest.tries_at = None;
         let times = self.timers.iter().filter(|(_, id)| !self.locks.contains(id)).count();
         let of_others = self.builds.len() + self.locks.len() + self.questions.len();
         let Some(agent) = self.agent.filter(|_| !self.rest.is_resting && of_others > 0) else { return Ok(()) };
         if self.open.len() == times + of_others && !self.app.store.has_a_place(self.run.id).await? {
-            self.rest.is_resting = line::rest(&self.app, &self.run, agent).await?;
+            match line::rest(&self.app, &self.run, agent).await? {
+                Rests::Yes => self.rest.is_resting = true,
+                Rests::NoRoom => self.rest.tries_at = Some(Instant::now() + PAUSE),
+                Rests::Counts => {}
+            }
         }
         Ok(())
     }
@@ -43,7 +66,7 @@ impl Keeper {
         self.open.insert(id);
         self.rest.wanted.push((id, request, at));
         let Some(agent) = self.agent else { return Ok(()) };
-        if self.app.store.has_locks(self.run.id).await? {
+        if self.app.store.locks_of(self.run.id).await?.held > 0 {
             line::rise(&self.app, &self.run, agent).await?;
             return self.risen().await;
         }

@@ -244,14 +244,25 @@ fn set_terms(app: &App, project: &Project) {
 }
 
 /// A run that does nothing but wait for others gives its place to somebody else. Not where its project says how many are under way at once: it is.
-/// Whether it does.
-pub(crate) async fn rest(app: &App, run: &Run, agent: u64) -> Result<bool, StoreError> {
+pub(crate) async fn rest(app: &App, run: &Run, agent: u64) -> Result<Rests, StoreError> {
     let said = said_of(app, run).await?;
     let is_counted = said.is_none_or(|(config, alone)| config.at_once.is_some() || config.alone || alone.is_some());
-    let placed = if is_counted { None } else { app.waiting.rest(run.id, agent) };
-    let rests = placed.is_some();
-    app.hub.keep_for_later(placed.unwrap_or_default());
-    Ok(rests)
+    if is_counted {
+        return Ok(Rests::Counts);
+    }
+    let Some(placed) = app.waiting.rest(run.id, agent) else { return Ok(Rests::NoRoom) };
+    app.hub.keep_for_later(placed);
+    Ok(Rests::Yes)
+}
+
+/// Whether a run has given its place away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rests {
+    Yes,
+    /// Its project says how many are under way at once, and it is.
+    Counts,
+    /// So many do at its agent already that there is no room for one more.
+    NoRoom,
 }
 
 /// Whether of its branch no other begins meanwhile.
@@ -319,24 +330,42 @@ pub(crate) async fn take_in(app: &Arc<App>) -> Result<(), StoreError> {
 pub(crate) async fn queued(app: &Arc<App>, run: &Run) -> Result<(), StoreError> {
     // First, and each time that it is looked at: nothing of the rest need come about.
     app.waiting.will_wake(run);
-    if app.waiting.knows(run.id) {
+    if takes_its_place(app, run).await? || app.waiting.knows(run.id) {
         return Ok(());
     }
     let said = said_of(app, run).await?;
-    wait(app, run, said.as_ref()).await;
+    wait(app, run, said.as_ref()).await?;
     match said {
         Some((config, Some(Alone { abort_previous: true }))) => end_previous(app, run, &config).await,
         _ => Ok(()),
     }
 }
 
+/// A run that has lost its agent, or has left it, and has locked something waits for nobody: the place may be the one's that waits for the lock. False: it
+/// has not, or nobody is there for it.
+async fn takes_its_place(app: &Arc<App>, run: &Run) -> Result<bool, StoreError> {
+    if run.started_at.is_none() || app.waiting.place_of(run.id).is_some() || app.store.locks_of(run.id).await?.held == 0
+    {
+        return Ok(false);
+    }
+    let item = item_of(app, run, said_of(app, run).await?.as_ref());
+    let Some((agent, _)) = app.hub.any_agent(&item.labels, run.id.0) else { return Ok(false) };
+    app.hub.keep_for_later(app.waiting.tell(Event::Found { item, agent: AgentId(agent) }));
+    crate::hub::start_keeper(app, run.clone());
+    Ok(true)
+}
+
 /// It waits from now on, as it is.
-async fn wait(app: &Arc<App>, run: &Run, said: Option<&(ProjectConfig, Option<Alone>)>) {
+async fn wait(app: &Arc<App>, run: &Run, said: Option<&(ProjectConfig, Option<Alone>)>) -> Result<(), StoreError> {
+    if takes_its_place(app, run).await? {
+        return Ok(());
+    }
     let item = item_of(app, run, said);
     // No time passes between the two: whoever has it wait too has it wait before, or not at all.
     let mut commands = app.waiting.tell(Event::Withdrawn { run: run.id });
     commands.extend(app.waiting.tell(Event::Queued(item)));
     perform(app, commands).await;
+    Ok(())
 }
 
 /// What a run's project says, and how the definition of its branch wants runs to live with each other.
@@ -364,15 +393,18 @@ async fn end_previous(app: &Arc<App>, run: &Run, config: &ProjectConfig) -> Resu
 pub(crate) async fn perform(app: &Arc<App>, commands: Vec<Command>) {
     for command in commands {
         let (run, reason) = match command {
+            // It had given its place away. One that is over by then says so itself.
+            Command::Place { run, .. } if app.waiting.has_risen(run) => {
+                app.hub.tell_keeper(run, ToKeeper::Risen);
+                continue;
+            }
             Command::Place { run, .. } => {
                 match app.store.run(run).await {
                     Ok(Some(found)) if found.status == Status::Queued && found.held.is_none() => {
                         crate::hub::start_keeper(app, found);
                     }
-                    // It had given its place away. One that is over by then says so itself.
-                    Ok(Some(found)) if found.status == Status::Running && app.waiting.has_risen(run) => {
-                        app.hub.tell_keeper(run, ToKeeper::Risen);
-                    }
+                    // It was given it while it took it.
+                    Ok(Some(found)) if found.status == Status::Running && app.hub.keeps(run) => {}
                     Ok(_) => app.hub.keep_for_later(app.waiting.tell(Event::Finished { run })),
                     Err(error) => {
                         tracing::warn!(%run, %error, "a run cannot be begun");

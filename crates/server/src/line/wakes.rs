@@ -113,6 +113,5 @@ async fn wake_one(app: &Arc<App>, id: RunId) -> Result<(), StoreError> {
             state.wakes.extend(run.wakes_at.map(|at| (at, id)));
         }
     }
-    wait(app, &run, said.as_ref()).await;
-    Ok(())
+    wait(app, &run, said.as_ref()).await
 }

@@ -3,8 +3,11 @@
 use model::ids::{RequestId, RunId};
 use model::lock::LockWish;
 use model::outcome::Outcome;
+use model::request::{Reply, Request};
 use model::rung::Trust;
-use store::{Actor, NewRun, Store};
+use store::{Act, Actor, LockCounts, NewRun, Store};
+
+use wire::engine::Input;
 
 use crate::cases::{end, put};
 
@@ -27,7 +30,7 @@ pub async fn a_lock_is_one_runs_at_a_time(store: Store) {
     assert!(store.want_lock("app", of(0), &wish(&["a", "b"]), 1).await.unwrap());
     assert!(store.want_lock("app", of(0), &wish(&["a", "b"]), 1).await.unwrap(), "asked again, after a restart");
     assert!(store.want_lock("others", (runs[1], RequestId(8)), &wish(&["a"]), 1).await.unwrap());
-    assert!(store.has_locks(runs[0]).await.unwrap() && !store.has_locks(runs[3]).await.unwrap());
+    assert_eq!(store.locks_of(runs[0]).await.unwrap(), LockCounts { all: 1, held: 1 });
     // Who does not want to wait does not.
     assert!(!store.want_lock("app", of(3), &LockWish { skips: true, ..wish(&["b"]) }, 2).await.unwrap());
     assert!(!store.want_lock("app", of(1), &wish(&["a"]), 3).await.unwrap());
@@ -37,9 +40,15 @@ pub async fn a_lock_is_one_runs_at_a_time(store: Store) {
     assert_eq!(store.leave_lock(of(0)).await.unwrap(), [of(1), of(2)]);
     assert!(store.want_lock("app", of(1), &wish(&["a"]), 9).await.unwrap(), "it has it");
     assert_eq!(store.leave_lock(of(0)).await.unwrap(), [], "once");
-    // A run that ends leaves what it has.
+    // A run that ends leaves what it has. Who has it now is told until it has heard.
+    assert_eq!(store.locks_of(runs[3]).await.unwrap(), LockCounts { all: 1, held: 0 });
+    store.heard(runs[3], (1, 1), &[Act::Request(RequestId(7), Request::Lock(wish(&["a"])))], 6).await.unwrap();
     assert!(store.finish_run(runs[1], &end(Outcome::Success), 10).await.unwrap());
-    assert_eq!(store.pass_locks().await.unwrap(), [of(3)]);
+    for _ in 0..2 {
+        assert_eq!(store.pass_locks().await.unwrap(), [of(3)]);
+    }
+    let answer = Input::Answer { id: RequestId(7), reply: Reply::Done };
+    store.add_input(runs[3], 0, &answer).await.unwrap();
     assert_eq!(store.pass_locks().await.unwrap(), []);
     // Who waits no more is passed by.
     assert!(!store.want_lock("app", of(0), &wish(&["a"]), 11).await.unwrap());

@@ -108,3 +108,29 @@ fn who_only_waited_waits_for_a_place_again() {
     assert!(answer(&place, first));
     assert_eq!(place.wait_for_end(first)["outcome"], "SUCCESS", "{}", place.logs());
 }
+
+/// What has locked something waits for no place: it may be the one's that waits for the lock.
+#[test]
+fn who_has_a_lock_and_who_waits_for_it_do_not_wait_for_each_other() {
+    if !sandboxes_work() {
+        return;
+    }
+    let mut place = Place::new();
+    place.add_agent_with("one", &["--runs", "1"]);
+    place.add_agent_with("other", &["--runs", "1", "--label", "other"]);
+    let waits = Project::new("node { input 'go on?'\n lock('staging') { echo 'it has it' } }");
+    let has = Project::new("lock('staging') { node('other') { sh 'echo mine' } }");
+    for (name, project, more) in [("waits", &waits, &["--label", "other"][..]), ("has", &has, &[])] {
+        let folder = project.path().to_str().unwrap();
+        let put = [&["projects", "put", name, "--folder", folder, "--locks", "shared"][..], more].concat();
+        assert_eq!(place.ask(&put).code, 0);
+    }
+    let waits = place.trigger("waits");
+    wait_until("it has its place", || said(&place, waits).contains("go on?"));
+    let has = place.trigger("has");
+    wait_until("the other has the lock", || said(&place, has).contains("Lock acquired on"));
+    assert!(answer(&place, waits));
+    for run in [has, waits] {
+        assert_eq!(place.wait_for_end(run)["outcome"], "SUCCESS", "{}", place.logs());
+    }
+}

@@ -3,7 +3,8 @@
 use std::rc::Rc;
 
 use super::exec::Vm;
-use super::shape::{Shape, shapes, takes_rest};
+use super::need::Fault;
+use super::shape::{Shape, measuring, shapes, takes_rest};
 use super::world::World;
 use crate::compile::{Function, Parameter, Type};
 use crate::value::Value;
@@ -12,13 +13,17 @@ use crate::value::Value;
 pub(super) const UNFIT: u32 = u32::MAX;
 
 impl World {
-    /// The function that fits the arguments best; the first of equals.
-    pub(super) fn select(&self, candidates: &[Rc<Function>], args: &[Value]) -> Option<Rc<Function>> {
+    /// The function that fits the arguments best; the first of equals. An error where the script cannot pay for the choice.
+    pub(super) fn select(
+        &mut self,
+        candidates: &[Rc<Function>],
+        args: &[Value],
+    ) -> Result<Option<Rc<Function>>, Fault> {
         if let [only] = candidates
             && only.plain_params
             && only.params.len() == args.len()
         {
-            return Some(only.clone());
+            return Ok(Some(only.clone()));
         }
         // As Groovy has it: what wants one argument and gets none has null, where there is nothing else to choose.
         if let [only] = candidates
@@ -27,18 +32,23 @@ impl World {
             && !only.varargs
             && !matches!(ty, Type::Primitive(_))
         {
-            return Some(only.clone());
+            return Ok(Some(only.clone()));
         }
         self.nearest(candidates, args, &[])
     }
 
     /// The same where some arguments are casts, which choose among overloads instead of the values' own classes.
     pub(super) fn nearest(
-        &self,
+        &mut self,
         candidates: &[Rc<Function>],
         args: &[Value],
         casts: &[(u16, Type)],
-    ) -> Option<Rc<Function>> {
+    ) -> Result<Option<Rc<Function>>, Fault> {
+        self.pay(candidates.iter().map(|f| measuring(f, args.len())).fold(0, usize::saturating_add))?;
+        Ok(self.nearest_of(candidates, args, casts))
+    }
+
+    fn nearest_of(&self, candidates: &[Rc<Function>], args: &[Value], casts: &[(u16, Type)]) -> Option<Rc<Function>> {
         let mut fitting = candidates.iter().filter(|f| self.fit(f, args) != UNFIT);
         let first = fitting.next()?;
         let Some(second) = fitting.next() else { return Some(first.clone()) };
@@ -261,7 +271,7 @@ impl Vm<'_> {
         let count = self.f.stack.len() - base;
         let params = &function.params;
         let shape = if takes_rest(function) {
-            self.world.charge(4 * params.len());
+            self.world.charge(measuring(function, count));
             let args = &self.f.stack[base..];
             self.world.shape(function, args, &self.world.arguments(args)).map(|(_, shape)| shape)
         } else {

@@ -294,12 +294,12 @@ impl Vm<'_> {
                 && let Value::List(list) = &self.f.stack[base]
             {
                 let items = list.snapshot();
-                if self.world.select(std::slice::from_ref(&func), &items).is_some() {
+                if self.world.select(std::slice::from_ref(&func), &items)?.is_some() {
                     self.f.stack.truncate(base);
                     self.f.stack.extend(items);
                 }
             }
-            if self.world.select(std::slice::from_ref(&func), &self.f.stack[base..]).is_none() {
+            if self.world.select(std::slice::from_ref(&func), &self.f.stack[base..])?.is_none() {
                 // Groovy's own methods call `doCall`, as its messages show.
                 let by_library = self.f.frames.last().is_some_and(|f| f.func.library);
                 let name = if by_library { "doCall" } else { "call" };
@@ -457,7 +457,7 @@ impl Vm<'_> {
                     methods.extend(found.into_iter().flatten().cloned());
                 }
             }
-            if let Some(func) = vm.world.select(&methods, &vm.f.stack[base..]) {
+            if let Some(func) = vm.world.select(&methods, &vm.f.stack[base..])? {
                 return vm.call_function(func, this, None, base - 1, base, Landing::Push);
             }
             let depth = vm.f.frames.len();

@@ -80,7 +80,7 @@ impl Vm<'_> {
             return Err(self.world.fail("java.lang.RuntimeException", message));
         }
         let outer = if script.is_inner { self.outer_for(&class, base) } else { Value::Null };
-        let constructor = self.world.select(&script.constructors, &self.f.stack[base..]);
+        let constructor = self.world.select(&script.constructors, &self.f.stack[base..])?;
         let count = self.f.stack.len() - base;
         let object = Rc::new(Object::new(class.clone(), native_part(&class)));
         if let Some(slot) = object.slot(OUTER) {
@@ -154,7 +154,7 @@ impl Vm<'_> {
             if let Some(script) = &ancestor.script
                 && !script.constructors.is_empty()
             {
-                if let Some(func) = self.world.select(&script.constructors, &[]) {
+                if let Some(func) = self.world.select(&script.constructors, &[])? {
                     let at = self.f.stack.len();
                     self.call_function(func, value, None, at, at, Landing::Discard)?;
                 }
@@ -204,7 +204,7 @@ impl Vm<'_> {
         let value = Value::Object(object.clone());
         self.world.globals.insert(name, value.clone());
         let constructors = class.script.as_ref().map(|script| script.constructors.clone()).unwrap_or_default();
-        if let Some(func) = self.world.select(&constructors, &[]) {
+        if let Some(func) = self.world.select(&constructors, &[])? {
             let at = self.f.stack.len();
             self.call_function(func, value, None, at, at, Landing::Again)?;
         }
@@ -236,7 +236,10 @@ impl Vm<'_> {
                 vm.f.stack.push(Value::Null);
                 return Ok(Flow::Next);
             };
-            let constructor = class.script.as_ref().and_then(|s| vm.world.select(&s.constructors, &vm.f.stack[base..]));
+            let constructor = match &class.script {
+                Some(script) => vm.world.select(&script.constructors, &vm.f.stack[base..])?,
+                None => None,
+            };
             if let Some(func) = constructor {
                 return vm.call_function(func, this.clone(), None, at, base, Landing::Push);
             }

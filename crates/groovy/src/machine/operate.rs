@@ -326,6 +326,7 @@ impl Vm<'_> {
             })?,
         };
         self.ctx().room_for_items(items.len() as u64)?;
+        self.world.pay(items.len() / 8)?;
         self.pop();
         if let Some(Value::List(list)) = self.f.stack.last() {
             list.change(|l| l.extend(items));
@@ -346,6 +347,7 @@ impl Vm<'_> {
                 )));
             }
         };
+        self.world.pay(pairs.len())?;
         self.pop();
         if let Some(Value::Map(map)) = self.f.stack.last() {
             for (k, v) in pairs {

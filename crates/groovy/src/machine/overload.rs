@@ -220,7 +220,10 @@ impl Vm<'_> {
         if methods.len() < 2 {
             return None;
         }
-        let func = self.world.nearest(&methods, &self.f.stack[base..], &site.casts)?;
+        let func = match self.world.nearest(&methods, &self.f.stack[base..], &site.casts) {
+            Ok(func) => func?,
+            Err(fault) => return Some(Err(fault)),
+        };
         let this = if is_static(&func) { Value::Class(class) } else { receiver };
         Some(self.call_function(func, this, None, at, base, Landing::Push))
     }
@@ -231,13 +234,13 @@ impl Vm<'_> {
         methods: &[Rc<Function>],
         base: usize,
     ) -> Result<Option<Rc<Function>>, Fault> {
-        let found = self.world.select(methods, &self.f.stack[base..]);
+        let found = self.world.select(methods, &self.f.stack[base..])?;
         if found.is_some() {
             return Ok(found);
         }
         let [Value::List(list)] = &self.f.stack[base..] else { return Ok(None) };
         let items = if list.is_array() { return Ok(None) } else { list.snapshot() };
-        let Some(found) = self.world.select(methods, &items) else { return Ok(None) };
+        let Some(found) = self.world.select(methods, &items)? else { return Ok(None) };
         if self.world.shape(&found, &items, &self.world.arguments(&items)).is_some_and(|(_, shape)| {
             let mut places = shape.places(&found.params, items.len()).zip(&items);
             shape.into_array || places.any(|(ty, item)| is_converted(ty, item))

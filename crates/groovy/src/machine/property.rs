@@ -319,7 +319,7 @@ impl Vm<'_> {
                     return self.call_function(func, object.clone(), None, at, at + 1, Landing::Discard);
                 }
                 let inside = self.inside(&o.class) && o.slot(name).is_some();
-                if !inside && let Some(func) = self.setter(&o.class, name, &value) {
+                if !inside && let Some(func) = self.setter(&o.class, name, &value)? {
                     return self.call_function(func, object.clone(), None, at, at + 1, Landing::Discard);
                 }
                 if o.slot(name).is_some() {
@@ -335,7 +335,7 @@ impl Vm<'_> {
             }
             Value::Class(class) => {
                 self.ready(class)?;
-                if let Some(func) = self.setter(class, name, &value) {
+                if let Some(func) = self.setter(class, name, &value)? {
                     return self.call_function(func, object.clone(), None, at, at + 1, Landing::Discard);
                 }
                 if !self.set_static(class, name, &value)? && &**name != "metaClass" {
@@ -379,7 +379,7 @@ impl Vm<'_> {
         Ok(Flow::Next)
     }
 
-    fn setter(&self, class: &Class, name: &str, value: &Value) -> Option<Rc<Function>> {
+    fn setter(&mut self, class: &Class, name: &str, value: &Value) -> Result<Option<Rc<Function>>, Fault> {
         let methods = class.methods(&accessor("set", name));
         self.world.select(&methods, std::slice::from_ref(value))
     }

@@ -1,6 +1,8 @@
 //! The signatures of a function. Parameters with defaults are left out from the right, and Groovy makes a method of its own of each
 //! such list; a list that ends in an array takes any number of arguments, wherever that array stands in the declaration.
 
+use std::ops::Range;
+
 use super::bind::{UNFIT, given_params};
 use super::overload::Argument;
 use super::world::World;
@@ -42,13 +44,29 @@ pub(super) fn takes_rest(function: &Function) -> bool {
     !function.plain_params && function.params.iter().any(|p| is_array(&p.ty))
 }
 
+/// Whether so many arguments may be for the parameters one by one, and how long the lists are that may end in an array for them.
+fn lengths(function: &Function, count: usize) -> (bool, Range<usize>) {
+    let params = &function.params;
+    let required = params.iter().filter(|p| !p.has_default).count();
+    let lengths = if takes_rest(function) { required.max(1)..(params.len() + 1).min(count + 2) } else { 0..0 };
+    ((required..=params.len()).contains(&count), lengths)
+}
+
+/// What it costs to hold so many arguments against a function, in instructions: each argument is measured once for each shape. Depends on
+/// nothing but the two.
+pub(super) fn measuring(function: &Function, count: usize) -> usize {
+    let (direct, lengths) = lengths(function, count);
+    let shapes = usize::from(direct) + lengths.len().min(RESTS_MAX);
+    let params = function.params.len() / 4;
+    params + shapes * (count + params)
+}
+
 /// All that so many arguments may mean.
 pub(super) fn shapes(function: &Function, count: usize) -> impl Iterator<Item = Shape> {
     let params = &function.params;
     let given = |n: usize| given_params(params, n).map(|(at, _)| at).collect::<Vec<usize>>();
-    let required = params.iter().filter(|p| !p.has_default).count();
-    let direct = (required..=params.len()).contains(&count).then(|| Shape { given: given(count), into_array: false });
-    let lengths = if takes_rest(function) { required.max(1)..(params.len() + 1).min(count + 2) } else { 0..0 };
+    let (direct, lengths) = lengths(function, count);
+    let direct = direct.then(|| Shape { given: given(count), into_array: false });
     let trailing = params.iter().rev().take_while(|p| p.has_default).count();
     let last = move |n: usize| params.len().checked_sub(1 + (params.len() - n).min(trailing));
     let ending = lengths.rev().filter(move |n| last(*n).is_some_and(|at| is_array(&params[at].ty)));

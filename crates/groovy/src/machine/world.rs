@@ -127,6 +127,15 @@ impl World {
         self.charged = self.charged.saturating_add(work as u64);
     }
 
+    /// Pays for work before it is done, in instructions; an error where that is more than the script has left.
+    pub(crate) fn pay(&mut self, work: usize) -> Result<(), Fault> {
+        if work == 0 {
+            return Ok(());
+        }
+        self.charge(work);
+        if self.fuel == 0 { Err(Fault::Limit(LimitKind::Fuel)) } else { Ok(()) }
+    }
+
     /// A class by full name (or a simple name that needs no import). Unknown exceptions are exceptions.
     pub(crate) fn class(&self, name: &str) -> Option<Rc<Class>> {
         if let Some(class) = self.classes.borrow().get(name) {
@@ -290,11 +299,7 @@ pub(crate) struct Ctx<'a> {
 impl Ctx<'_> {
     /// Pays for work of the library, in instructions; an error where that is more than the script has left.
     pub(crate) fn pay(&mut self, work: usize) -> Result<(), Fault> {
-        if work == 0 {
-            return Ok(());
-        }
-        self.world.charge(work);
-        if self.world.fuel == 0 { Err(Fault::Limit(LimitKind::Fuel)) } else { Ok(()) }
+        self.world.pay(work)
     }
 
     /// The script's answer to a question of this instruction; asks it where there is none yet.

@@ -32,6 +32,8 @@ pub struct Performer {
     jobs: Mutex<HashMap<JobId, Arc<Job>>>,
     stashes: Stashes,
     archived: Archived,
+    /// One `unarchive` at a time: each looks through all that the run has archived, outside of every sandbox.
+    unarchiving: Mutex<()>,
     /// Where artifacts go, if not into a folder of this host, and stashes beside.
     uploads: Option<ServerFiles>,
     told: Told,
@@ -67,6 +69,7 @@ impl Performer {
             jobs: Mutex::default(),
             stashes,
             archived: Archived::default(),
+            unarchiving: Mutex::default(),
             uploads: None,
             told: Told::default(),
             tests_told: AtomicUsize::new(0),
@@ -259,6 +262,7 @@ impl Performer {
             }
             Request::Unarchive { job, files } => {
                 let (job, scratch) = (self.at(job).await?, &self.host.options.scratch);
+                let _alone = self.unarchiving.lock().await;
                 unarchive::unarchive(&job, scratch, self.kept(), files).await
             }
             Request::TestReport { job, step, files } => {

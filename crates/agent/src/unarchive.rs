@@ -6,16 +6,18 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesOrdered;
 use model::ant::{Name, Patterns};
-use model::limits::MAX_STASH_BYTES;
+use model::limits::{MAX_RUN_ARTIFACTS, MAX_STASH_BYTES};
 use model::request::{FileSet, Reply};
 use sandbox::session::TarPlace;
+use wire::artifact::{PAGE, is_path};
 use wire::init::{FileKind, TarLimits};
 
 use crate::artifacts::Keep;
@@ -26,8 +28,9 @@ use crate::stash::{passed_over, reopened, unnamed};
 
 /// Files that are fetched at once.
 const AT_ONCE: usize = 4;
-/// Most characters of patterns times those of paths: a pattern of 400 over 100,000 paths of 100, for the agent is everybody's.
-const MOST_COMPARED: usize = 4_000_000_000;
+/// Most characters of patterns times those of paths: a pattern of 100 over 100,000 paths of 100. More than ordinary patterns need, and at
+/// worst some seconds of one processor of the agent, which is everybody's.
+const MOST_COMPARED: usize = 1_000_000_000;
 
 /// What a run has archived into a folder of this host.
 #[derive(Debug, Default)]
@@ -39,8 +42,10 @@ impl Archived {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(paths.iter().cloned());
     }
 
-    fn paths(&self) -> Vec<PathBuf> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    /// The next of them behind that one, as many as a server lists at once.
+    fn page(&self, after: &Path) -> Vec<PathBuf> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.range::<Path, _>((Bound::Excluded(after), Bound::Unbounded)).take(PAGE as usize).cloned().collect()
     }
 }
 
@@ -82,30 +87,55 @@ pub async fn unarchive(job: &Job, scratch: &Path, from: Keep<'_>, files: FileSet
     if lacking.is_empty() { Ok(Reply::Count(wanted.len() as u64)) } else { Err(Trouble::workload(lacking.join("; "))) }
 }
 
-/// The paths of what this run has archived that a set has, in their order.
+/// The paths of what this run has archived that a set has, in their order. Page by page: only those that fit are held, and who is
+/// cancelled leaves no more than a page to be looked through.
 async fn matching(from: Keep<'_>, files: &FileSet) -> Result<Vec<PathBuf>, Trouble> {
-    let mut all = match from {
-        Keep::Folder(_, archived) => archived.paths(),
-        Keep::Server(server) => {
-            let listed = server.artifacts().await?.into_iter().map(|listed| listed.path);
-            listed.filter(|path| wire::artifact::is_path(path)).map(PathBuf::from).collect()
+    let patterns = Arc::new(Patterns::new(files));
+    let (mut fitting, mut after) = (Vec::new(), PathBuf::new());
+    let (mut listed, mut compared) = (0, 0_usize);
+    loop {
+        let (mut page, next) = page(from, &after).await?;
+        listed += page.len() as u64;
+        if listed > MAX_RUN_ARTIFACTS {
+            return Err(Trouble::policy(format!("`unarchive` looks through {MAX_RUN_ARTIFACTS} artifacts at most")));
         }
-    };
-    let compared = all.iter().map(|path: &PathBuf| path.as_os_str().len()).sum::<usize>();
-    if compared.saturating_mul(files.includes.len()) > MOST_COMPARED {
-        let message = format!("this pattern is too long to be looked for among {} artifacts", all.len());
-        return Err(Trouble::policy(message).with_hint("several entries of `unarchive` have shorter ones"));
+        let bytes: usize = page.iter().map(|path| path.as_os_str().len()).sum();
+        compared = compared.saturating_add(bytes.saturating_mul(files.includes.len() + files.excludes.len()));
+        if compared > MOST_COMPARED {
+            let message = format!("this pattern is too long to be looked for among {listed} artifacts and more");
+            return Err(Trouble::policy(message).with_hint("several entries of `unarchive` have shorter ones"));
+        }
+        let patterns = patterns.clone();
+        let fits = move |path: &PathBuf| {
+            let names: Vec<Name> = path.iter().map(|part| patterns.name(part.as_encoded_bytes())).collect();
+            patterns.matches(&names)
+        };
+        let looked = tokio::task::spawn_blocking(move || {
+            page.retain(fits);
+            page
+        });
+        fitting.extend(looked.await.map_err(|error| not_kept(io::Error::other(error)))?);
+        match next {
+            Some(next) => after = next,
+            None => return Ok(fitting),
+        }
     }
-    let patterns = Patterns::new(files);
-    let fits = move |path: &PathBuf| {
-        let names: Vec<Name> = path.iter().map(|part| patterns.name(part.as_encoded_bytes())).collect();
-        patterns.matches(&names)
-    };
-    let fitting = tokio::task::spawn_blocking(move || {
-        all.retain(fits);
-        all
-    });
-    fitting.await.map_err(|error| not_kept(io::Error::other(error)))
+}
+
+/// Paths of what this run has archived, behind that one, and behind which one there are more.
+async fn page(from: Keep<'_>, after: &Path) -> Result<(Vec<PathBuf>, Option<PathBuf>), Trouble> {
+    match from {
+        Keep::Folder(_, archived) => {
+            let paths = archived.page(after);
+            let next = paths.last().cloned();
+            Ok((paths, next))
+        }
+        Keep::Server(server) => {
+            let page = server.artifacts(&after.to_string_lossy()).await?;
+            let paths = page.artifacts.into_iter().map(|listed| listed.path).filter(|path| is_path(path));
+            Ok((paths.map(PathBuf::from).collect(), page.next_after.map(PathBuf::from)))
+        }
+    }
 }
 
 /// The folder that a single file goes into, and its name there.
@@ -173,7 +203,21 @@ mod tests {
                 "{includes}"
             );
         }
-        let trouble = found(&"*a".repeat(2001)).await.unwrap_err().0;
+        let trouble = found(&"*a".repeat(501)).await.unwrap_err().0;
         assert!(trouble.message.contains("too long"), "{trouble:?}");
+    }
+
+    #[tokio::test]
+    async fn as_many_are_looked_through_as_a_run_may_have() {
+        let archived = Archived::default();
+        let files = FileSet { includes: format!("*7/{}*", "x".repeat(93)), ..FileSet::default() };
+        for (more, count) in [(0..MAX_RUN_ARTIFACTS, Ok(10_000)), (MAX_RUN_ARTIFACTS..MAX_RUN_ARTIFACTS + 1, Err(true))]
+        {
+            archived.add(&more.map(|at| PathBuf::from(format!("{at}/{}", "x".repeat(93)))).collect::<Vec<_>>());
+            let found = matching(Keep::Folder(Path::new("/nowhere"), &archived), &files).await;
+            let found =
+                found.map(|found| found.len()).map_err(|trouble| trouble.0.message.contains("artifacts at most"));
+            assert_eq!(found, count);
+        }
     }
 }

@@ -5,18 +5,15 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 use futures_util::StreamExt as _;
-use model::limits::{MAX_RUN_ARTIFACTS, MAX_STASH_BYTES};
+use model::limits::MAX_STASH_BYTES;
 use reqwest::header::{ETAG, IF_NONE_MATCH, IF_RANGE, RANGE};
 use reqwest::{RequestBuilder, StatusCode};
 use sha2::{Digest as _, Sha256};
-use wire::artifact::{LEASE_TOKEN, Listed, MAX_PAGE_BYTES, Page, artifact, artifacts, stash};
+use wire::artifact::{LEASE_TOKEN, MAX_PAGE_BYTES, Page, artifact, artifacts, stash};
 
 use super::upload::{Failed, MOST_ANSWER, SILENCE, ServerFiles, Tries, refused, said};
 use crate::failure::{Trouble, explain};
 use crate::stash::{Kept, unnamed};
-
-/// Artifacts of one run that are listed: a server may take more than usual.
-const MOST_LISTED: usize = 10 * MAX_RUN_ARTIFACTS as usize;
 
 /// What is there of a name.
 enum Found {
@@ -56,22 +53,15 @@ impl ServerFiles {
             .ok_or_else(|| Trouble::infrastructure(format!("the server has no {what} any more")))
     }
 
-    /// What this run has archived, by path.
-    pub(crate) async fn artifacts(&self) -> Result<Vec<Listed>, Trouble> {
-        let mut all = Vec::new();
-        let (mut after, mut tries) = (String::new(), Tries::new());
+    /// What this run has archived, by path: a page of it, behind that path.
+    pub(crate) async fn artifacts(&self, after: &str) -> Result<Page, Trouble> {
+        let mut tries = Tries::new();
         loop {
-            let reason = match self.try_page(&after).await {
-                Ok(Page { artifacts, next_after }) => {
-                    all.extend(artifacts);
-                    tries = Tries::new();
-                    match next_after {
-                        None => return Ok(all),
-                        Some(next) if next != after && all.len() < MOST_LISTED => after = next,
-                        Some(_) => return Err(Trouble::infrastructure("the server's list of artifacts has no end")),
-                    }
-                    continue;
+            let reason = match self.try_page(after).await {
+                Ok(Page { artifacts, next_after: Some(next) }) if artifacts.is_empty() || next == after => {
+                    return Err(Trouble::infrastructure("the server's list of artifacts has no end"));
                 }
+                Ok(page) => return Ok(page),
                 Err(Failed::For(trouble)) => return Err(trouble),
                 Err(Failed::Passing(reason)) => reason,
             };
@@ -217,6 +207,8 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
+    use wire::artifact::Listed;
+
     use super::*;
     use crate::remote::upload::tests::uploads;
 
@@ -339,14 +331,19 @@ mod tests {
         };
         let again = answer("503 Service Unavailable", b"", 2, b"{}");
         let (uploads, asked) = server(vec![page(&["a", "b c"], Some("b c")), again, page(&["d"], None)]).await;
-        let listed = uploads.artifacts().await.unwrap_or_else(|trouble| panic!("{:?}", trouble.0));
-        assert_eq!(listed.iter().map(|listed| listed.path.as_str()).collect::<Vec<_>>(), ["a", "b c", "d"]);
+        for (after, paths, next) in [("", &["a", "b c"][..], Some("b c")), ("b c", &["d"], None)] {
+            let page = uploads.artifacts(after).await.unwrap_or_else(|trouble| panic!("{:?}", trouble.0));
+            assert_eq!(page.artifacts.iter().map(|listed| listed.path.as_str()).collect::<Vec<_>>(), paths);
+            assert_eq!(page.next_after.as_deref(), next);
+        }
         let asked = asked.await.unwrap();
         assert!(asked[0].starts_with("get /agent/v1/runs/7/artifacts?epoch=2&after= http"), "{}", asked[0]);
         assert!(asked[2].starts_with("get /agent/v1/runs/7/artifacts?epoch=2&after=b%20c http"), "{}", asked[2]);
         // A server that goes round in circles is not followed.
-        let (uploads, _asked) = server(vec![page(&["a"], Some("a")), page(&["a"], Some("a"))]).await;
-        assert!(uploads.artifacts().await.is_err());
+        let (uploads, _asked) = server(vec![page(&["a"], Some("a"))]).await;
+        assert!(uploads.artifacts("a").await.is_err());
+        let (uploads, _asked) = server(vec![page(&[], Some("b"))]).await;
+        assert!(uploads.artifacts("a").await.is_err());
         let (uploads, _asked) = server(vec![answer("404 Not Found", b"", 14, b"{\"error\":\"no\"}")]).await;
         let folder = tempfile::tempdir().unwrap();
         let failure = uploads.fetch_artifact("a", folder.path()).await.unwrap_err().0;

@@ -18,6 +18,7 @@ use store::AuditRow;
 
 use crate::checker::Checker;
 use crate::plan::offers;
+use crate::work;
 
 /// A change of a project may be overtaken by what it had before, for so long in milliseconds.
 const OVERTAKEN: u64 = 60_000;
@@ -58,6 +59,8 @@ pub(crate) struct Known {
     least: Needs,
     is_aborted: bool,
     is_held: bool,
+    /// It locks something: then it waits for no place where it goes on, and has none while it waits.
+    locks: bool,
     state: State,
     epoch: u64,
     pub(crate) end: Option<(Value, Value)>,
@@ -67,6 +70,7 @@ pub(crate) struct Known {
 /// All runs.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
+    seed: u64,
     rows: u64,
     runs: BTreeMap<RunId, Known>,
     numbers: BTreeMap<(String, u64), RunId>,
@@ -81,6 +85,11 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
+    /// Of a course with that seed.
+    pub(crate) fn of(seed: u64) -> Ledger {
+        Ledger { seed, ..Ledger::default() }
+    }
+
     /// Reads what is new. Runs that have ended.
     pub(crate) fn follow(&mut self, checker: &Checker, now: u64) -> Result<Vec<RunId>, String> {
         let mut ended = Vec::new();
@@ -207,6 +216,7 @@ impl Ledger {
             least: Needs::of_rung(run.trust.minimum()),
             is_aborted: false,
             is_held: run.held.is_some(),
+            locks: work::definition(self.seed, id).contains("lock("),
             state: State::Waits,
             epoch: 0,
             end: None,
@@ -238,8 +248,9 @@ impl Ledger {
         let needs = if wakes_at.is_some() { run.least.clone() } else { run.needs.clone() };
         let (project, branch) = (run.project.clone(), run.branch.clone());
         let host = self.hosts.get(&agent).ok_or_else(|| format!("there is no agent {agent}"))?;
+        let is_counted = |run: &&Known| run.is_leased() && !run.locks;
         let leased: Vec<&Known> =
-            self.unfinished.iter().filter_map(|id| self.runs.get(id).filter(|run| run.is_leased())).collect();
+            self.unfinished.iter().filter_map(|id| self.runs.get(id).filter(is_counted)).collect();
         let at_agent = leased.iter().filter(|run| run.state == State::Leased(agent)).count();
         if at_agent > host.runs as usize {
             return Err(format!("agent {agent} has {at_agent} runs, and takes {}", host.runs));

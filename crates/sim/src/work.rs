@@ -50,6 +50,22 @@ pub(crate) fn definition(seed: u64, run: RunId) -> String {
             let two = if dice.once_in(2) { format!("sh 'docker build .'\n{two}") } else { two };
             format!("try {{ node {{ {one} }} }} catch (e) {{ echo \"caught ${{e.message}}\" }}\nnode {{ {two} }}")
         }
+        // Those who have it may wait for the places of those who wait for it, or move to another agent with it.
+        13..16 => {
+            let (name, step) = (if dice.once_in(3) { "b" } else { "a" }, steps(&mut dice, 2));
+            match dice.below(4) {
+                0 => format!("node {{ lock('{name}') {{ {step} }} }}"),
+                1 => format!("lock('{name}') {{ node {{ sh 'docker build .'\n {step} }} }}"),
+                2 => format!(
+                    "lock(resource: '{name}', timeoutForAllocateResource: {}, timeoutUnit: 'SECONDS', skipIfLocked: {}) {{ node {{ {step} }} }}",
+                    dice.between(1, 600),
+                    dice.once_in(2)
+                ),
+                _ => format!(
+                    "milestone 1\nlock('{name}') {{ node {{ {step} }}\n sleep 9\n node {{ sh 'after' }} }}\nmilestone 2"
+                ),
+            }
+        }
         _ => format!("node {{ {} }}", steps(&mut dice, 4)),
     }
 }

@@ -112,6 +112,7 @@ impl World {
         Ok(World {
             checker: Checker::new(&home.database, (home.blobs.clone(), Arc::clone(&blobs_away)))?,
             trace: Trace::new(options.prints),
+            ledger: Ledger::of(options.seed),
             options,
             plan,
             dice,
@@ -130,7 +131,6 @@ impl World {
             attached: Vec::new(),
             pending: Vec::new(),
             deliveries: BTreeMap::new(),
-            ledger: Ledger::default(),
             deeds: Deeds::default(),
             ends: BTreeMap::new(),
             calm_since: None,

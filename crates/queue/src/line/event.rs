@@ -154,6 +154,12 @@ pub enum Event {
         /// Which.
         run: RunId,
     },
+    /// A run has given its place away, and is under way all the same: until it is finished it counts in its project's limit and on its branch. It comes
+    /// back by [`Event::Queued`], which no rule of these two keeps back then.
+    Rested {
+        /// Which.
+        run: RunId,
+    },
     /// An agent takes runs from now on. Said again it replaces what was known of the agent, except the runs that have
     /// its places.
     AgentCame {

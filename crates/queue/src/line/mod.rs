@@ -8,13 +8,14 @@
 //!     └────────────────────┼─────────────────────────────┘                       │
 //!                          └──────── Supersede ──────────────────────────────────┘
 //! ```
+//! One that has a place and has `Rested` is without, and counts among those of its project and branch; `Queued` again it waits, and comes back.
 //!
 //! The one place where any of this changes is [`Line::handle`]. What it promises after each event:
 //!
 //! 1. *Nothing is given that is not there*: no run has two places, no agent gives more places than it has, nor more memory
 //!    or processors than it says that it has (a run that says nothing uses what each place has), none that its
 //!    labels do not fit, none while it drains or is away; no project gets more than its limit, no run that runs alone gets
-//!    a place beside another of its branch.
+//!    a place beside another of its branch. One that rests counts in both as if it had its place.
 //! 2. *Nothing is left that could be given*: no run waits that an agent has room for and no rule of 1 keeps back.
 //! 3. *Interactive work goes first*, but every agent that has given [`LineSettings::interactive_in_a_row`] places to it
 //!    gives the next one to background work, if any waits that fits. So no background work waits for ever at an agent that
@@ -98,6 +99,7 @@ pub struct Line {
     projects: Projects,
     waiting: BTreeMap<RunId, Waiting>,
     placed: BTreeMap<RunId, Placed>,
+    resting: BTreeMap<RunId, Resting>,
     deadlines: BTreeSet<(Elapsed, RunId)>,
 }
 
@@ -122,6 +124,13 @@ struct Placed {
     since: Elapsed,
 }
 
+/// A run that has given its place away. It may wait for another.
+#[derive(Debug)]
+struct Resting {
+    project: ProjectName,
+    branch: Option<BranchName>,
+}
+
 impl Line {
     /// An empty line. After a restart it wants to hear [`Event::Found`] and [`Event::TermsSet`] before anything else, so that
     /// nothing is given that is not there.
@@ -139,6 +148,7 @@ impl Line {
             projects: Projects::new(ledger, settings.terms),
             waiting: BTreeMap::new(),
             placed: BTreeMap::new(),
+            resting: BTreeMap::new(),
             deadlines: BTreeSet::new(),
         })
     }
@@ -190,6 +200,7 @@ impl Line {
             Event::Found { item, agent } => self.find(item, agent, now),
             Event::Withdrawn { run } => self.take_out(run),
             Event::Finished { run } => self.finish(run, now),
+            Event::Rested { run } => self.rest(run, now),
             Event::AgentCame { agent, labels, places, resources, images } => {
                 self.agents.came(agent, labels, (places, resources), wants);
                 self.agents.set_images(agent, images.into_iter().collect());
@@ -202,11 +213,17 @@ impl Line {
         }
     }
 
-    fn queue(&mut self, item: Item, now: Elapsed, commands: &mut Vec<Command>) {
+    fn queue(&mut self, mut item: Item, now: Elapsed, commands: &mut Vec<Command>) {
         let run = item.run;
         if self.waiting.contains_key(&run) || self.placed.contains_key(&run) {
             return;
         }
+        let resting = self.resting.get(&run);
+        if let Some(Resting { project, .. }) = resting {
+            // What it is of is known, and counted.
+            (item.project, item.branch) = (project.clone(), None);
+        }
+        let comes_back = resting.is_some();
         match item.branch.as_ref().map(|branch| self.projects.meets(&item.project, run, branch)) {
             Some(Meets::Newer(by)) => return commands.push(Command::Supersede { run, by }),
             Some(Meets::Older(older)) => {
@@ -219,7 +236,7 @@ impl Line {
         if new {
             self.agents.learn(want, &item.labels, &mut self.wants);
         }
-        let lane = Lane { class: item.class, want };
+        let lane = Lane { class: item.class, want, comes_back };
         let rank = Rank { priority: Reverse(item.priority), run };
         self.projects.add(&item.project, lane, rank, item.branch.as_ref(), &mut self.wants);
         let deadline = item.limit_ms.map(|limit| now.after(limit.saturating_sub(item.waited_ms)));
@@ -233,6 +250,7 @@ impl Line {
             return;
         }
         self.take_out(item.run);
+        self.wake(item.run);
         let uses = item.resources;
         self.agents.take(agent, &item.project, (item.class, uses), &mut self.wants);
         let branch = item.branch.map(|branch| branch.name);
@@ -251,9 +269,17 @@ impl Line {
         let Some(Waiting { project, lane, rank, branch, .. }) = self.forget_waiting(run) else { return };
         let uses = self.wants.resources(lane.want);
         self.agents.take(agent, &project, (lane.class, uses), &mut self.wants);
-        self.projects.seat(&project, lane, rank, branch.as_ref(), now, &mut self.wants);
+        let branch = match self.resting.remove(&run) {
+            Some(Resting { branch, .. }) => {
+                self.projects.come_back(&project, lane, rank, now, &mut self.wants);
+                branch
+            }
+            None => {
+                self.projects.seat(&project, lane, rank, branch.as_ref(), now, &mut self.wants);
+                branch.map(|branch| branch.name)
+            }
+        };
         self.release(lane);
-        let branch = branch.map(|branch| branch.name);
         self.placed.insert(run, Placed { agent, project, uses, branch, since: now });
     }
 
@@ -272,7 +298,24 @@ impl Line {
         }
     }
 
+    fn rest(&mut self, run: RunId, now: Elapsed) {
+        let Some(Placed { agent, project, uses, branch, since }) = self.placed.remove(&run) else { return };
+        self.agents.leave(agent, &project, uses, &mut self.wants);
+        self.projects.rest(&project, (since, now), &mut self.wants);
+        self.resting.insert(run, Resting { project, branch });
+    }
+
+    /// A run rests no more, wherever it is from now on.
+    fn wake(&mut self, run: RunId) {
+        let Some(Resting { project, branch }) = self.resting.remove(&run) else { return };
+        self.projects.wake(&project, run, branch.as_ref(), &mut self.wants);
+    }
+
     fn finish(&mut self, run: RunId, now: Elapsed) {
+        if self.resting.contains_key(&run) {
+            self.take_out(run);
+            return self.wake(run);
+        }
         let Some(Placed { agent, project, uses, branch, since }) = self.placed.remove(&run) else { return };
         self.agents.leave(agent, &project, uses, &mut self.wants);
         self.projects.leave(&project, run, branch.as_ref(), (since, now), &mut self.wants);
@@ -294,9 +337,9 @@ impl Line {
     }
 
     fn next_placement(&self) -> Option<(RunId, AgentId)> {
-        let (lane, bid) = self.wants.best()?;
+        let (want, bid) = self.wants.best()?;
         let image = self.waiting.get(&bid.rank.run)?.image.as_ref();
-        let agent = self.agents.choose(lane.want, image, &self.wants)?;
+        let agent = self.agents.choose(want, image, &self.wants)?;
         let background =
             self.agents.turn_of_background(agent, &self.wants).and_then(|wants| self.wants.best_background(wants));
         Some((background.unwrap_or(bid).rank.run, agent))

@@ -15,6 +15,8 @@ pub(super) struct Project {
     /// Where something else was said than for all.
     terms: Option<Terms>,
     account: Account,
+    /// Runs that are under way without a place.
+    resting: u32,
     waiting: u64,
     lanes: BTreeMap<Lane, Ready>,
     /// Those that have runs, waiting or not.
@@ -24,7 +26,7 @@ pub(super) struct Project {
 /// What could go of a lane, if there were room.
 #[derive(Debug, Default)]
 struct Ready {
-    /// Of those that run alone on their branch only the first of the branch, and none while the branch has a place: else
+    /// Of those that run alone on their branch only the first of the branch, and none while one of the branch is under way: else
     /// each placement would be a look at all of them.
     ranks: BTreeSet<Rank>,
     /// What [`Wants`] knows of it.
@@ -34,7 +36,8 @@ struct Ready {
 /// Runs of a branch.
 #[derive(Debug, Default)]
 struct Runs {
-    with_places: BTreeSet<RunId>,
+    /// With places, or resting.
+    under_way: BTreeSet<RunId>,
     waiting: BTreeSet<RunId>,
     /// The waiting one that a newer one supersedes. There is one at most: the newer of two has superseded the other.
     yields: Option<RunId>,
@@ -65,7 +68,7 @@ pub(super) struct Projects {
 impl Runs {
     /// Those that run alone and could go now.
     fn first_alone(&self) -> Vec<(Lane, Rank)> {
-        if !self.with_places.is_empty() {
+        if !self.under_way.is_empty() {
             return Vec::new();
         }
         self.alone.iter().filter_map(|(lane, ranks)| Some((*lane, *ranks.first()?))).collect()
@@ -73,6 +76,10 @@ impl Runs {
 }
 
 impl Project {
+    fn under_way(&self) -> u32 {
+        self.account.held.saturating_add(self.resting)
+    }
+
     fn terms(&self, of_others: Terms) -> Terms {
         self.terms.unwrap_or(of_others)
     }
@@ -83,7 +90,7 @@ impl Project {
         let before = runs.first_alone();
         change(runs);
         let after = runs.first_alone();
-        if runs.with_places.is_empty() && runs.waiting.is_empty() {
+        if runs.under_way.is_empty() && runs.waiting.is_empty() {
             self.branches.remove(name);
         }
         if before == after {
@@ -140,7 +147,16 @@ impl Project {
         self.account.held = self.account.held.saturating_add(1);
         if let Some(branch) = branch {
             self.change_branch(branch, |runs| {
-                runs.with_places.insert(run);
+                runs.under_way.insert(run);
+            });
+        }
+    }
+
+    /// A run of a branch is under way no more.
+    fn leave(&mut self, run: RunId, branch: Option<&BranchName>) {
+        if let Some(branch) = branch {
+            self.change_branch(branch, |runs| {
+                runs.under_way.remove(&run);
             });
         }
     }
@@ -148,11 +164,11 @@ impl Project {
     /// Bids what it can in every lane.
     fn bid(&mut self, name: &ProjectName, of_others: Terms, wants: &mut Wants) {
         let terms = self.terms(of_others);
-        let may_have = terms.at_once.is_none_or(|most| self.account.held < most);
+        let may_have = terms.at_once.is_none_or(|most| self.under_way() < most);
         let score = self.account.score(terms.weight);
         let bid = |(score, rank)| Bid { score, project: name.clone(), rank };
         for (lane, ready) in &mut self.lanes {
-            let first = ready.ranks.first().filter(|_| may_have).map(|rank| (score, *rank));
+            let first = ready.ranks.first().filter(|_| may_have || lane.comes_back).map(|rank| (score, *rank));
             if first != ready.bid {
                 wants.set_bid(*lane, ready.bid.map(bid).as_ref(), first.map(bid));
                 ready.bid = first;
@@ -162,7 +178,7 @@ impl Project {
     }
 
     fn is_forgotten(&self) -> bool {
-        self.waiting == 0 && self.terms.is_none() && self.account.is_blank()
+        self.waiting == 0 && self.resting == 0 && self.terms.is_none() && self.account.is_blank()
     }
 }
 
@@ -245,11 +261,33 @@ impl Projects {
         self.touch(name, now, wants, |project, ledger| {
             project.account.held = project.account.held.saturating_sub(1);
             project.account.charge(ledger, since, now);
-            if let Some(branch) = branch {
-                project.change_branch(branch, |runs| {
-                    runs.with_places.remove(&run);
-                });
-            }
+            project.leave(run, branch);
+        });
+    }
+
+    /// It gives its place away, which it had since then, and is under way all the same.
+    pub(super) fn rest(&mut self, name: &ProjectName, (since, now): (Elapsed, Elapsed), wants: &mut Wants) {
+        self.touch(name, now, wants, |project, ledger| {
+            project.account.held = project.account.held.saturating_sub(1);
+            project.account.charge(ledger, since, now);
+            project.resting = project.resting.saturating_add(1);
+        });
+    }
+
+    /// One that rested, and waited for it, has a place again.
+    pub(super) fn come_back(&mut self, name: &ProjectName, lane: Lane, rank: Rank, now: Elapsed, wants: &mut Wants) {
+        self.touch(name, now, wants, |project, _| {
+            project.remove(lane, rank, None);
+            project.resting = project.resting.saturating_sub(1);
+            project.account.held = project.account.held.saturating_add(1);
+        });
+    }
+
+    /// One that rested is under way no more.
+    pub(super) fn wake(&mut self, name: &ProjectName, run: RunId, branch: Option<&BranchName>, wants: &mut Wants) {
+        self.change(name, wants, |project| {
+            project.resting = project.resting.saturating_sub(1);
+            project.leave(run, branch);
         });
     }
 
@@ -281,16 +319,16 @@ impl Projects {
         })
     }
 
-    /// The limit of a project, where it has as many places as that.
+    /// The limit of a project, where as many of its runs are under way.
     pub(super) fn reached_limit(&self, name: &ProjectName) -> Option<(u32, u32)> {
         let project = self.projects.get(name)?;
-        let (most, held) = (project.terms(self.terms_of_others).at_once?, project.account.held);
+        let (most, held) = (project.terms(self.terms_of_others).at_once?, project.under_way());
         (held >= most).then_some((most, held))
     }
 
-    /// The oldest run with a place on a branch.
+    /// The oldest run under way on a branch.
     pub(super) fn on_branch(&self, name: &ProjectName, branch: &BranchName) -> Option<RunId> {
-        self.projects.get(name)?.branches.get(branch)?.with_places.first().copied()
+        self.projects.get(name)?.branches.get(branch)?.under_way.first().copied()
     }
 
     /// Runs of a project in a lane that could go, the first one first.

@@ -137,7 +137,7 @@ impl fmt::Display for Waits {
             Waits::BranchRuns { branch, run } => {
                 write!(
                     f,
-                    "{run} of the same branch ({branch}) has a place, and this one runs alone there: it goes when "
+                    "{run} of the same branch ({branch}) is under way, and this one runs alone there: it goes when "
                 )?;
                 f.write_str("that ends")
             }

@@ -27,6 +27,15 @@ pub(super) struct WantId(u64);
 pub(super) struct Lane {
     pub(super) class: Class,
     pub(super) want: WantId,
+    /// Of those that have rested: they count already.
+    pub(super) comes_back: bool,
+}
+
+impl Lane {
+    /// All lanes with a class and an expression.
+    pub(super) fn all(class: Class, want: WantId) -> [Lane; 2] {
+        [true, false].map(|comes_back| Lane { class, want, comes_back })
+    }
 }
 
 /// The place of a run among those of its project and class; the smaller goes first.
@@ -172,16 +181,13 @@ impl Wants {
     }
 
     /// The bid that goes first of those that an agent has room for.
-    pub(super) fn best(&self) -> Option<(Lane, &Bid)> {
-        [Class::Interactive, Class::Background].into_iter().find_map(|class| {
-            let (bid, want) = self.open[class as usize].first()?;
-            Some((Lane { class, want: *want }, bid))
-        })
+    pub(super) fn best(&self) -> Option<(WantId, &Bid)> {
+        self.open.iter().find_map(|open| open.first()).map(|(bid, want)| (*want, bid))
     }
 
     /// The background work that goes first of that with one of these expressions.
     pub(super) fn best_background(&self, wants: impl Iterator<Item = WantId>) -> Option<&Bid> {
-        wants.filter_map(|want| self.bids(Lane { class: Class::Background, want }).next()).min()
+        wants.filter_map(|want| self.bids(Class::Background, want).next()).min()
     }
 
     /// The agents with room that fit, the one with most first, and how many they are.
@@ -191,8 +197,8 @@ impl Wants {
         (roomy.map_or(0, BTreeSet::len), agents)
     }
 
-    /// All bids in a lane, the first one first.
-    pub(super) fn bids(&self, lane: Lane) -> impl Iterator<Item = &Bid> {
-        self.wants.get(&lane.want).into_iter().flat_map(move |want| &want.bids[lane.class as usize])
+    /// All bids of a class for an expression, the first one first.
+    pub(super) fn bids(&self, class: Class, want: WantId) -> impl Iterator<Item = &Bid> {
+        self.wants.get(&want).into_iter().flat_map(move |want| &want.bids[class as usize])
     }
 }

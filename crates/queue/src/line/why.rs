@@ -53,6 +53,9 @@ impl Line {
 
     /// What keeps it back though there may be room.
     fn kept_back(&self, waiting: &Waiting) -> Option<Waits> {
+        if waiting.lane.comes_back {
+            return None;
+        }
         if let Some((limit, held)) = self.projects.reached_limit(&waiting.project) {
             return Some(Waits::AtLimit { limit, held });
         }
@@ -84,11 +87,15 @@ impl Line {
     /// Runs of its own project that could go and go first.
     fn own_before(&self, waiting: &Waiting, wants: &BTreeSet<WantId>) -> usize {
         let Waiting { project, lane, rank, .. } = waiting;
+        let begins = self.projects.reached_limit(project).is_none();
+        let ready = |class, want: &WantId| {
+            let lanes = Lane::all(class, *want).into_iter().filter(|lane| begins || lane.comes_back);
+            lanes.map(|lane| self.projects.ready(project, lane))
+        };
         let before = wants.iter().flat_map(|want| {
-            let urgent = (lane.class == Class::Background).then_some(Lane { class: Class::Interactive, want: *want });
-            let urgent = urgent.into_iter().flat_map(|lane| self.projects.ready(project, lane));
-            let same = self.projects.ready(project, Lane { class: lane.class, want: *want });
-            urgent.chain(same.take_while(|other| other < rank))
+            let urgent = (lane.class == Class::Background).then(|| ready(Class::Interactive, want).flatten());
+            let same = ready(lane.class, want).flat_map(|ranks| ranks.take_while(|other| *other < *rank));
+            urgent.into_iter().flatten().chain(same)
         });
         before.take(MOST_COUNTED).count()
     }
@@ -99,7 +106,7 @@ impl Line {
         let own = Bid { score, project: waiting.project.clone(), rank: waiting.rank };
         let goes_first = |bid: &&Bid| class < waiting.lane.class || **bid < own;
         let bids = wants.iter().flat_map(|want| {
-            let bids = self.wants.bids(Lane { class, want: *want });
+            let bids = self.wants.bids(class, *want);
             bids.take_while(goes_first).take(MOST_COUNTED)
         });
         let others: BTreeSet<&ProjectName> = bids.map(|bid| &bid.project).collect();

@@ -12,7 +12,7 @@ use store::{Millis, StoreError};
 use tokio::time::Instant;
 
 use super::Keeper;
-use crate::line::{self, Rests};
+use crate::line;
 
 /// Where a run is without a place, and what it wants one for.
 #[derive(Default)]
@@ -45,18 +45,15 @@ impl Rest {
 }
 
 impl Keeper {
-    /// Gives its place away, if it only waits. A project that says how many of its runs, or of a branch's, are under way at once means those too.
+    /// Gives its place away, if it only waits. Where its project says how many of its runs, or of a branch's, are under way at once, it still is.
     pub(super) async fn rest(&mut self) -> Result<(), StoreError> {
         self.rest.tries_at = None;
         let times = self.timers.iter().filter(|(_, id)| !self.locks.contains(id)).count();
         let of_others = self.builds.len() + self.locks.len() + self.questions.len();
         let Some(agent) = self.agent.filter(|_| !self.rest.is_resting && of_others > 0) else { return Ok(()) };
         if self.open.len() == times + of_others && !self.app.store.has_a_place(self.run.id).await? {
-            match line::rest(&self.app, &self.run, agent).await? {
-                Rests::Yes => self.rest.is_resting = true,
-                Rests::NoRoom => self.rest.tries_at = Some(Instant::now() + PAUSE),
-                Rests::Counts => {}
-            }
+            self.rest.is_resting = line::rest(&self.app, self.run.id, agent);
+            self.rest.tries_at = (!self.rest.is_resting).then(|| Instant::now() + PAUSE);
         }
         Ok(())
     }

@@ -123,7 +123,7 @@ impl Waiting {
     fn rest(&self, run: RunId, agent: u64) -> Option<Vec<Command>> {
         let at_agent = self.state().resting.values().filter(|other| **other == agent).count();
         (at_agent < MOST_RESTING).then(|| {
-            let commands = self.tell(Event::Finished { run });
+            let commands = self.tell(Event::Rested { run });
             self.state().resting.insert(run, agent);
             commands
         })
@@ -243,26 +243,13 @@ fn set_terms(app: &App, project: &Project) {
     app.hub.keep_for_later(placed);
 }
 
-/// A run that does nothing but wait for others gives its place to somebody else. Not where its project says how many are under way at once: it is.
-pub(crate) async fn rest(app: &App, run: &Run, agent: u64) -> Result<Rests, StoreError> {
-    let said = said_of(app, run).await?;
-    let is_counted = said.is_none_or(|(config, alone)| config.at_once.is_some() || config.alone || alone.is_some());
-    if is_counted {
-        return Ok(Rests::Counts);
-    }
-    let Some(placed) = app.waiting.rest(run.id, agent) else { return Ok(Rests::NoRoom) };
-    app.hub.keep_for_later(placed);
-    Ok(Rests::Yes)
-}
-
-/// Whether a run has given its place away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rests {
-    Yes,
-    /// Its project says how many are under way at once, and it is.
-    Counts,
-    /// So many do at its agent already that there is no room for one more.
-    NoRoom,
+/// A run that does nothing but wait for others gives its place to somebody else, and is under way all the same. False: so many have done that at its
+/// agent already that there is no room for one more.
+pub(crate) fn rest(app: &App, run: RunId, agent: u64) -> bool {
+    let placed = app.waiting.rest(run, agent);
+    let is_resting = placed.is_some();
+    app.hub.keep_for_later(placed.unwrap_or_default());
+    is_resting
 }
 
 /// Whether of its branch no other begins meanwhile.
@@ -274,13 +261,7 @@ pub(crate) async fn is_alone(app: &App, run: &Run) -> Result<bool, StoreError> {
 pub(crate) async fn wait_to_rise(app: &App, run: &Run, agent: u64) -> Result<(), StoreError> {
     let item = item_of(app, run, said_of(app, run).await?.as_ref());
     // Before others of its project: it has waited for its turn already.
-    let item = Item {
-        labels: Expression::label(label_of_agent(agent)),
-        priority: i32::MAX,
-        branch: None,
-        limit_ms: None,
-        ..item
-    };
+    let item = Item { labels: Expression::label(label_of_agent(agent)), priority: i32::MAX, limit_ms: None, ..item };
     app.hub.keep_for_later(app.waiting.tell(Event::Queued(item)));
     Ok(())
 }

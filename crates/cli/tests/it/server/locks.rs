@@ -134,3 +134,30 @@ fn who_has_a_lock_and_who_waits_for_it_do_not_wait_for_each_other() {
         assert_eq!(place.wait_for_end(run)["outcome"], "SUCCESS", "{}", place.logs());
     }
 }
+
+/// A run that gives its place away is under way all the same: another of its project does not begin, one of others does.
+#[test]
+fn a_run_that_only_waits_counts_in_its_project() {
+    if !sandboxes_work() {
+        return;
+    }
+    let mut place = Place::new();
+    place.add_agent_with("one", &["--runs", "1"]);
+    let outer = Project::new("build 'inner'\nnode { sh 'echo back' }");
+    let inner = Project::new("input 'go on?'\nnode { sh 'echo inside' }");
+    for (name, project, more) in
+        [("outer", &outer, &["--at-once", "1", "--alone"][..]), ("inner", &inner, &["--started-by", "outer"])]
+    {
+        let put = [&["projects", "put", name, "--folder", project.path().to_str().unwrap()][..], more].concat();
+        assert_eq!(place.ask(&put).code, 0);
+    }
+    let runs = [place.trigger("outer"), place.trigger("outer")];
+    let inner = runs[1] + 1;
+    wait_until("what it builds has the place", || said(&place, inner).contains("go on?"));
+    wait_until("the second waits", || place.ask(&["why", "--run", &runs[1].to_string()]).stdout.contains("at once"));
+    assert!(answer(&place, inner));
+    assert_eq!(place.wait_for_end(runs[0])["outcome"], "SUCCESS", "{}", place.logs());
+    wait_until("the second has begun", || said(&place, inner + 1).contains("go on?"));
+    assert_eq!(place.ask(&["cancel", &runs[1].to_string()]).code, 0);
+    assert_eq!(place.wait_for_end(runs[1])["outcome"], "ABORTED", "{}", place.logs());
+}

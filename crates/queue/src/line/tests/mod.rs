@@ -66,6 +66,10 @@ impl Scene {
         self.tell(Event::Finished { run: RunId(run) })
     }
 
+    fn rest(&mut self, run: u64) -> String {
+        self.tell(Event::Rested { run: RunId(run) })
+    }
+
     fn withdraw(&mut self, run: u64) -> String {
         self.tell(Event::Withdrawn { run: RunId(run) })
     }

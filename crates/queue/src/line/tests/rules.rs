@@ -399,3 +399,36 @@ fn memory_is_given_once() {
     scene.resources = Resources { memory_mib: 0, cpu_millis: 2500 };
     assert_eq!(scene.came(2, "", 2), "5@2", "one that says nothing of it");
 }
+
+#[test]
+fn a_run_that_rests_counts_in_its_project_and_comes_back_before_others() {
+    let mut scene = Scene::new();
+    scene.terms("app", 1, Some(1));
+    scene.came(7, "", 1);
+    assert_eq!(scene.queue_with(1, "app", on_main), "1@7");
+    assert_eq!(scene.queue(2, "app"), "");
+    assert_eq!(scene.queue(3, "tool"), "");
+    assert_eq!(scene.rest(1), "3@7", "its place is somebody else's, and not of its project");
+    scene.check_why(2, "its project has 1 run at once, and may have 1: one that ends, or a higher limit, lets it go");
+    assert_eq!(scene.queue(1, "app"), "");
+    scene.check_why(1, "the only place that fits is taken (tool 1): the next that is free is for this one");
+    assert_eq!(scene.finish(3), "1@7");
+    assert_eq!(scene.finish(1), "2@7");
+}
+
+#[test]
+fn a_run_that_rests_keeps_its_branch_until_it_is_finished() {
+    let mut scene = Scene::new();
+    scene.came(7, "", 1);
+    scene.queue_with(1, "app", on_main);
+    scene.queue_with(2, "app", alone);
+    assert_eq!(scene.rest(1), "");
+    scene.check_why(
+        2,
+        "run-1 of the same branch (main) is under way, and this one runs alone there: it goes when that ends",
+    );
+    assert_eq!(scene.finish(1), "2@7");
+    assert_eq!(scene.rest(2), "");
+    assert_eq!(scene.queue_with(3, "app", alone), "");
+    assert_eq!(scene.queue(2, "app"), "2@7");
+}

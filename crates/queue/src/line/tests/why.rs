@@ -148,7 +148,7 @@ fn that_its_branch_runs() {
     scene.came(1, "", 2);
     scene.queue_with(1, "a", alone);
     scene.queue_with(2, "a", alone);
-    let told = "run-1 of the same branch (main) has a place, and this one runs alone there: it goes when that ends";
+    let told = "run-1 of the same branch (main) is under way, and this one runs alone there: it goes when that ends";
     scene.check_why(2, told);
     scene.queue_with(3, "a", alone);
     scene.check_why(3, told);

@@ -30,6 +30,8 @@ pub struct Model {
     /// With the moment that each came to the queue.
     pub waiting: BTreeMap<RunId, (Item, u128)>,
     pub placed: BTreeMap<RunId, Seated>,
+    /// Under way without a place; some of them wait for one.
+    pub resting: BTreeMap<RunId, Item>,
     pub terms: BTreeMap<ProjectName, Terms>,
     /// Places that were left: whose, what each counted, and when.
     pub past: Vec<(ProjectName, f64, u128)>,
@@ -43,6 +45,7 @@ impl Model {
             agents: BTreeMap::new(),
             waiting: BTreeMap::new(),
             placed: BTreeMap::new(),
+            resting: BTreeMap::new(),
             terms: BTreeMap::new(),
             past: Vec::new(),
         }
@@ -88,21 +91,30 @@ impl Model {
     }
 
     pub fn is_at_limit(&self, project: &ProjectName) -> bool {
-        self.terms(project).at_once.is_some_and(|most| self.held(project) >= most)
+        self.terms(project).at_once.is_some_and(|most| self.under_way_of(project) >= most)
     }
 
-    /// The oldest run with a place on the branch of a run that runs alone there.
+    /// What counts in limits: runs with places, and those that rest.
+    pub fn under_way(&self) -> impl Iterator<Item = &Item> {
+        self.placed.values().map(|seated| &seated.item).chain(self.resting.values())
+    }
+
+    pub fn under_way_of(&self, project: &ProjectName) -> u32 {
+        self.under_way().filter(|item| item.project == *project).count() as u32
+    }
+
+    /// The oldest run under way on the branch of a run that runs alone there.
     pub fn blocker(&self, item: &Item) -> Option<RunId> {
         let branch = item.branch.as_ref().filter(|branch| branch.alone)?;
         let same = |other: &Item| {
             other.project == item.project && other.branch.as_ref().is_some_and(|b| b.name == branch.name)
         };
-        self.placed.values().map(|seated| &seated.item).filter(|other| same(other)).map(|other| other.run).min()
+        self.under_way().filter(|other| same(other)).map(|other| other.run).min()
     }
 
     /// No rule keeps it back.
     pub fn may_go(&self, item: &Item) -> bool {
-        !self.is_at_limit(&item.project) && self.blocker(item).is_none()
+        self.resting.contains_key(&item.run) || (!self.is_at_limit(&item.project) && self.blocker(item).is_none())
     }
 
     pub fn agents_for(&self, item: &Item) -> BTreeSet<AgentId> {
@@ -130,10 +142,12 @@ impl Model {
         self.used(project) / f64::from(self.terms(project).weight.get())
     }
 
-    pub fn leave(&mut self, run: RunId) {
-        let Some(seated) = self.placed.remove(&run) else { return };
+    /// A run has left its place; that is what it was.
+    pub fn leave(&mut self, run: RunId) -> Option<Item> {
+        let seated = self.placed.remove(&run)?;
         let had = (self.passed - seated.since).max(self.settings.least_ms.into());
-        self.past.push((seated.item.project, 1.0 - self.left(had), self.passed));
+        self.past.push((seated.item.project.clone(), 1.0 - self.left(had), self.passed));
+        Some(seated.item)
     }
 
     fn left(&self, ms: u128) -> f64 {

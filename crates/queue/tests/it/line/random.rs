@@ -80,6 +80,7 @@ fn one_event(world: &mut World, random: &mut Random, next: &mut u64) {
     let of = |runs: Vec<RunId>, random: &mut Random| random.pick(&runs).unwrap_or(RunId(random.below(*next)));
     let waiting = world.model.waiting.keys().copied().collect();
     let placed = world.model.placed.keys().copied().collect();
+    let resting: Vec<RunId> = world.model.resting.keys().copied().collect();
     let event = match random.below(100) {
         0..45 => {
             // Now and then one that has been here before.
@@ -87,7 +88,13 @@ fn one_event(world: &mut World, random: &mut Random, next: &mut u64) {
             *next += 1;
             Event::Queued(item(random, RunId(run)))
         }
-        45..72 => Event::Finished { run: of(placed, random) },
+        45..50 => Event::Rested { run: of(placed, random) },
+        50..53 => {
+            let run = of(resting, random);
+            Event::Queued(item(random, run))
+        }
+        53..55 => Event::Finished { run: of(resting, random) },
+        55..72 => Event::Finished { run: of(placed, random) },
         72..77 => Event::Withdrawn { run: of(waiting, random) },
         77..84 => {
             let labels = some(random, LABELS).into_iter().collect();
@@ -122,7 +129,7 @@ fn settle(world: &mut World) {
         let (agent, resources) = (AgentId(100 + agent as u64), Resources { memory_mib: 8, cpu_millis: 0 });
         world.tell(Event::AgentCame { agent, labels, places: 2, resources, images: vec![] });
     }
-    while let Some(run) = world.model.placed.keys().next().copied() {
+    while let Some(run) = world.model.placed.keys().chain(world.model.resting.keys()).next().copied() {
         world.now += 100;
         world.tell(Event::Finished { run });
     }

@@ -59,15 +59,24 @@ impl World {
         let model = &mut self.model;
         let is_known = |run| model.waiting.contains_key(run) || model.placed.contains_key(run);
         match event.clone() {
-            Event::Queued(item) if !is_known(&item.run) => {
+            Event::Queued(mut item) if !is_known(&item.run) => {
+                if let Some(resting) = model.resting.get(&item.run) {
+                    (item.project, item.branch) = (resting.project.clone(), None);
+                }
                 model.waiting.insert(item.run, (item, model.passed));
             }
             Event::Found { item, agent } if !model.placed.contains_key(&item.run) => {
                 model.waiting.remove(&item.run);
+                model.resting.remove(&item.run);
                 self.seat(item, agent);
             }
             Event::Withdrawn { run } => drop(model.waiting.remove(&run)),
-            Event::Finished { run } => model.leave(run),
+            Event::Finished { run } if model.resting.remove(&run).is_some() => drop(model.waiting.remove(&run)),
+            Event::Finished { run } => drop(model.leave(run)),
+            Event::Rested { run } => {
+                let item = model.leave(run);
+                model.resting.extend(item.map(|item| (run, item)));
+            }
             Event::AgentCame { agent, labels, places, resources, images } => {
                 let in_a_row = model.agents.get(&agent).map_or(0, |host| host.in_a_row);
                 let host = Host { is_there: true, drains: false, labels, places, resources, images, in_a_row };
@@ -125,6 +134,10 @@ impl World {
         self.check_agent(&item, agent);
         self.check_order(&item, agent);
         self.model.waiting.remove(&run);
+        let item = match self.model.resting.remove(&run) {
+            Some(Item { branch, .. }) => Item { branch, ..item },
+            None => item,
+        };
         self.seat(item, agent);
     }
 
@@ -256,12 +269,13 @@ fn check_reason(model: &Model, item: &Item, why: &Waits) -> usize {
         assert!(matches!(why, Waits::TooLarge { wants, .. } if *wants == item.resources), "{why:?}");
         return 9;
     }
-    if model.is_at_limit(&item.project) {
-        let (limit, held) = (model.terms(&item.project).at_once.unwrap(), model.held(&item.project));
-        assert_eq!(*why, Waits::AtLimit { limit, held });
+    let comes_back = model.resting.contains_key(&item.run);
+    if !comes_back && model.is_at_limit(&item.project) {
+        let limit = model.terms(&item.project).at_once.unwrap();
+        assert_eq!(*why, Waits::AtLimit { limit, held: model.under_way_of(&item.project) });
         return 3;
     }
-    if let Some(blocker) = model.blocker(item) {
+    if let Some(blocker) = model.blocker(item).filter(|_| !comes_back) {
         assert!(matches!(why, Waits::BranchRuns { run, .. } if *run == blocker), "{why:?}");
         return 4;
     }

@@ -227,7 +227,8 @@ impl RunEnd {
 
     /// Of a run that was ended without its engine.
     pub fn aborted(reason: &str) -> RunEnd {
-        RunEnd { aborted: true, ..RunEnd::failed(Outcome::Aborted, None, reason) }
+        let outcome = superseded_by(reason).map_or(Outcome::Aborted, |_| Outcome::NotBuilt);
+        RunEnd { aborted: true, ..RunEnd::failed(outcome, None, reason) }
     }
 
     /// Of a run that could not go on.
@@ -235,6 +236,18 @@ impl RunEnd {
         RunEnd { outcome, failure, timed_out: false, aborted: false, message: Some(message.to_owned()) }
     }
 }
+
+/// Why a run is ended that a newer one takes the place of, which has that number: in Jenkins' words.
+pub fn superseded(by: u64) -> String {
+    format!("{SUPERSEDED}{by}")
+}
+
+/// The number of the newer run, where that is the reason: such a run is `NOT_BUILT`, in Jenkins too (`CancelledCause`), and nobody's failure.
+pub fn superseded_by(reason: &str) -> Option<u64> {
+    reason.strip_prefix(SUPERSEDED)?.parse().ok()
+}
+
+const SUPERSEDED: &str = "Superseded by #";
 
 /// A name as a part of a path in an address.
 fn encoded(name: &str) -> String {

@@ -1,5 +1,6 @@
 //! What follows from what a forge has told: a run, known by a name so that the same told twice is one, and the end of older ones.
 
+use model::run::superseded;
 use model::rung::Trust;
 use scm::{PullRequest, Reference};
 use store::{Actor, NewRun, Project, Run, RunFilter, StoreError};
@@ -113,7 +114,7 @@ pub(crate) fn is_of_herd(run: &Run) -> bool {
 async fn supersede(app: &App, run: &Run) -> Result<(), StoreError> {
     let request = change_id(run);
     let Some(revision) = run.revision.as_deref().filter(|_| request.is_some()) else { return Ok(()) };
-    let reason = format!("Superseded by #{}", run.number);
+    let reason = superseded(run.number);
     // On some forges what a pull request is fetched by is its branch, which has runs of its own, and may have other requests.
     let is_same = |older: &Run| older.id < run.id && change_id(older) == request;
     let fits = |older: &Run| is_same(older) && (!is_of_herd(run) || is_of_herd(older));

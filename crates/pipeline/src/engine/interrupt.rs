@@ -64,7 +64,7 @@ impl Interruption {
             Cause::Abort(reason) => reason.clone(),
             Cause::Rejected(by) => format!("Rejected by {by}"),
             Cause::Downstream(text, _) => text.clone(),
-            Cause::Superseded(by) => format!("Superseded by #{by}"),
+            Cause::Superseded(by) => model::run::superseded(*by),
         }
     }
 

@@ -39,6 +39,7 @@ use model::ids::{JobId, RequestId, StageId, StepId};
 use model::limits::MAX_STEPS;
 use model::outcome::Outcome;
 use model::request::{FailureKind, Reply, Request};
+use model::run::superseded_by;
 
 pub use input::RunInput;
 pub use model::run::{BuildCause, RunEnd, RunFacts};
@@ -178,15 +179,16 @@ impl Engine {
         self.core.run.output_seen(step);
     }
 
-    /// Ends the run: what is under way is cancelled, `post` conditions run, the outcome is ABORTED. Calling it again
-    /// interrupts what runs since.
+    /// Ends the run: what is under way is cancelled, `post` conditions run, the outcome is ABORTED, or NOT_BUILT where a newer
+    /// run takes its place. Calling it again interrupts what runs since.
     pub fn abort(&mut self, reason: &str) {
         let Some(root) = &self.root else { return };
-        let cause = Cause::Abort(reason.to_owned());
+        let cause = superseded_by(reason).map_or_else(|| Cause::Abort(reason.to_owned()), Cause::Superseded);
+        let interruption = Interruption { cause, target: root.task, forced: false, actual: true };
         // The second time `post` conditions are ended too.
-        self.core.run.post_unwanted.set(self.core.run.aborted.replace(true));
+        self.core.run.post_unwanted.set(self.core.run.aborted.replace(Some(interruption.outcome())).is_some());
         self.core.log(&Scope::default(), LogSource::System, reason);
-        self.core.interrupt(&Rc::new(Interruption { cause, target: root.task, forced: false, actual: true }));
+        self.core.interrupt(&Rc::new(interruption));
     }
 
     /// How the run ended, when it has.

@@ -85,14 +85,10 @@ impl Core {
         };
         // Whatever a script made of it: who aborts a run gets an aborted run.
         let end = match self.run.aborted.get() {
-            true => RunEnd {
-                outcome: end.outcome.worst(Outcome::Aborted),
-                aborted: true,
-                timed_out: false,
-                failure: None,
-                ..end
-            },
-            false => end,
+            Some(outcome) => {
+                RunEnd { outcome: end.outcome.worst(outcome), aborted: true, timed_out: false, failure: None, ..end }
+            }
+            None => end,
         };
         self.event(Event::RunFinished { outcome: end.outcome });
         end

@@ -38,8 +38,8 @@ pub(crate) struct RunState {
     pub(crate) pipeline_started: Cell<bool>,
     /// A `timeout` has interrupted something.
     pub(crate) timed_out: Cell<bool>,
-    /// Somebody aborted the run.
-    pub(crate) aborted: Cell<bool>,
+    /// Somebody aborted the run; what it is then.
+    pub(crate) aborted: Cell<Option<Outcome>>,
     /// And again: `post` conditions are not wanted either.
     pub(crate) post_unwanted: Cell<bool>,
     /// `docker.image(x)` objects by number.
@@ -86,7 +86,7 @@ impl RunState {
             description: RefCell::new(None),
             pipeline_started: Cell::new(false),
             timed_out: Cell::new(false),
-            aborted: Cell::new(false),
+            aborted: Cell::new(None),
             post_unwanted: Cell::new(false),
             images: RefCell::default(),
             slack_channels: RefCell::default(),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use model::ids::{RequestId, RunId};
 use model::lock::LockWish;
 use model::request::{Failure, FailureKind, Reply};
+use model::run::superseded;
 use model::rung::Trust;
 use store::{Actor, Claimant, Millis, Run, StoreError};
 use tokio::time::Instant;
@@ -117,7 +118,7 @@ async fn supersede(app: &App, number: u64, older: Vec<RunId>) -> Result<(), Stor
     for older in older {
         // Asked once: a second time would end what it does at its end.
         if let Some(older) = app.store.run(older).await?.filter(|older| older.abort_reason.is_none()) {
-            end(app, &Actor::server(), &older, &format!("Superseded by #{number}")).await?;
+            end(app, &Actor::server(), &older, &superseded(number)).await?;
         }
     }
     Ok(())

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use model::ids::{JobId, RunId};
 use model::properties::Alone;
+use model::run::superseded;
 use model::rung::{Needs, Rung};
 use queue::line::{
     AgentId, Branch, Class, Command, Event, Expression, ImageName, Item, Line, LineSettings, Moment, Terms,
@@ -366,7 +367,7 @@ async fn end_previous(app: &Arc<App>, run: &Run, config: &ProjectConfig) -> Resu
         let is_same = properties::branch_of(older, config) == branch && older.facts.branch() == name;
         older.id < run.id && is_same && (!is_of_herd(run) || is_of_herd(older))
     };
-    let reason = format!("Superseded by {}#{}", run.project_name, run.number);
+    let reason = superseded(run.number);
     end_all(app, (run.project, None), Why::Superseded(&reason), is_older).await
 }
 

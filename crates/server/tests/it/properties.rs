@@ -134,8 +134,8 @@ async fn a_new_run_ends_those_before_it() {
     place.restart().await;
     let new = place.trigger().await;
     let ended = place.wait_for_end(old).await;
-    assert_eq!(ended["outcome"], "ABORTED");
-    assert!(ended["message"].as_str().unwrap().contains("Superseded by app#4"), "{ended}");
+    assert_eq!(ended["outcome"], "NOT_BUILT");
+    assert!(ended["message"].as_str().unwrap().contains("Superseded by #4"), "{ended}");
     assert_eq!(
         (&place.run(new).await["status"], &place.run(of_side).await["status"]),
         (&"queued".into(), &"queued".into())
@@ -269,6 +269,6 @@ async fn who_is_superseded_ends_in_good_order() {
     place.waits_for(new, "alone there").await;
     agent.answer(lease, clean, Reply::Exited { code: 0, stdout: None, limit: None }).await;
     agent.give_back(lease).await;
-    assert_eq!(place.wait_for_end(old).await["outcome"], "ABORTED");
+    assert_eq!(place.wait_for_end(old).await["outcome"], "NOT_BUILT");
     assert!(place.log(old).await.contains("cleaned"), "{}", place.log(old).await);
 }

@@ -211,6 +211,9 @@ pub struct ProjectConfig {
     /// The name under which its runs exclude those of other projects that say the same (`lock`); none: its own runs only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locks: Option<String>,
+    /// Steps of plugins that would bring something to another system are recorded, and its runs go on; else a run that comes to one fails.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub record_deliveries: bool,
     /// Shared libraries that its definitions find by their names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub libraries: Vec<LibraryConfig>,

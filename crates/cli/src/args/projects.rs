@@ -103,6 +103,9 @@ pub struct PutArgs {
     /// What `lock` excludes: the runs of all projects that say the same [default: the project's own]
     #[arg(long, value_name = "NAME")]
     pub locks: Option<String>,
+    /// Steps of plugins that would bring something to another system (`s3Upload`) are recorded, and runs go on; else a run that comes to one fails
+    #[arg(long)]
+    pub record_deliveries: bool,
     /// Runs of it that are under way at once, at most
     #[arg(long, value_name = "N")]
     pub at_once: Option<u32>,

@@ -211,6 +211,7 @@ impl Definition {
             confided: Vec::new(),
             steps: self.steps.clone(),
             step_files: Vec::new(),
+            must_deliver: false,
             tools: args.tools.clone(),
         };
         Ok(RunInput { source: self.text.clone(), file_name: self.name.clone(), facts, ..RunInput::default() })

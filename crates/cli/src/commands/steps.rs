@@ -52,6 +52,10 @@ fn list(supported: bool, json: bool, style: Style) {
         let runs: Vec<_> = of_kind().filter(|entry| entry.support == Support::Runs).collect();
         let others = [
             ("recorded, and not done:", names(of_kind(), |of| matches!(of, Support::Recorded(_)))),
+            (
+                "recorded on one's own machine, refused at a server:",
+                names(of_kind(), |of| matches!(of, Support::Delivered(_))),
+            ),
             ("refused:", names(of_kind(), |of| matches!(of, Support::Refused(_)))),
             ("known only:", names(of_kind(), |of| of == Support::Known)),
         ];

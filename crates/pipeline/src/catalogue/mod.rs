@@ -139,6 +139,9 @@ pub enum Support {
     Runs,
     /// It keeps what it was asked for, and does nothing else; a block is run.
     Recorded(Level),
+    /// The same on one's own machine. A run of a server is refused it, unless its project says that it is to be recorded: it
+    /// would bring something to another system.
+    Delivered(Level),
     /// It will not run: what it does or answers cannot be left out.
     Refused(Level),
     /// Jenkins knows it; running it is refused with a message that says so.
@@ -418,11 +421,13 @@ mod tests {
     fn a_step_that_does_not_run_says_what_becomes_of_it() {
         let catalogue = Catalogue::get();
         for (name, support) in plugins::parse(include_str!("plugins.table")) {
-            let (Support::Recorded(level) | Support::Refused(level)) = support else { panic!("{name}") };
+            let (Support::Recorded(level) | Support::Delivered(level) | Support::Refused(level)) = support else {
+                panic!("{name}")
+            };
             assert!(!level.why.is_empty() && catalogue.step(name).is_some(), "{name}");
         }
         assert!(matches!(catalogue.step("slackSend").map(|e| e.support), Some(Support::Recorded(_))));
-        assert!(matches!(catalogue.step("httpRequest").map(|e| e.support), Some(Support::Refused(_))));
+        assert!(matches!(catalogue.step("waitForQualityGate").map(|e| e.support), Some(Support::Refused(_))));
     }
 
     #[test]

@@ -16,8 +16,9 @@ pub(super) fn parse(text: &'static str) -> Vec<(&'static str, Support)> {
                 let level = Level { why: why.trim(), instead };
                 support = Some(match word {
                     "record" => Support::Recorded(level),
+                    "deliver" => Support::Delivered(level),
                     "refuse" => Support::Refused(level),
-                    _ => panic!("catalogue: neither record nor refuse: {line}"),
+                    _ => panic!("catalogue: neither record, deliver nor refuse: {line}"),
                 });
             }
             None => {

@@ -8,6 +8,9 @@ const MADE: &str = "<!-- Made from crates/pipeline/src/catalogue. Change it ther
 /// What it means for a run that a step is recorded.
 const RECORDED: &str =
     "what it was asked for is kept with the run, a line in the log says so, and the run goes on. A block is run.";
+/// That it is recorded in some runs.
+const DELIVERED: &str = "it would bring something to another system. On one's own machine it is recorded; a run of a server that comes to it fails, \
+     unless its project says `--record-deliveries`: what was to be brought somewhere and was not is no success.";
 /// That it is refused.
 const REFUSED: &str = "a run that comes to it fails, for what it does or answers cannot be left out.";
 /// That it is only known.
@@ -17,6 +20,9 @@ const KNOWN: &str = "Jenkins has it, and nothing here can run it yet: a run that
 pub fn support(entry: &Entry) -> String {
     match entry.support {
         Support::Recorded(level) => format!("recorded, not done: {}", with_advice(level)),
+        Support::Delivered(level) => {
+            format!("recorded on one's own machine, refused at a server: {}", with_advice(level))
+        }
         Support::Refused(level) => format!("refused: {}", with_advice(level)),
         Support::Runs if entry.kind == Kind::Step => "runs".to_owned(),
         Support::Runs => "supported".to_owned(),
@@ -65,7 +71,7 @@ pub fn steps() -> String {
     let mut text = format!(
         "{MADE}# Steps\n\n{} `cofferdam steps NAME` prints the same on a terminal, `cofferdam lint` checks against it. What stands in \
          other places of a pipeline is in [directives](directives.md).\n\nWhat becomes of a step:\n\n\
-         * *runs*: it does what its text says.\n* *recorded, not done*: {RECORDED}\n* *refused*: {REFUSED}\n\
+         * *runs*: it does what its text says.\n* *recorded, not done*: {RECORDED}\n* *recorded on one's own machine, refused at a server*: {DELIVERED}\n* *refused*: {REFUSED}\n\
          * *known only*: {KNOWN}\n",
         place(Kind::Step)
     );
@@ -128,8 +134,8 @@ fn of_kind(kind: Kind, text: &mut String) {
     }
 }
 
-/// Entries that have no page, by what becomes of them, in words: those that are recorded, those that are refused, those that are only
-/// known. There are no words where nothing else is said of a whole kind.
+/// Entries that have no page, by what becomes of them, in words: those that are recorded, those that are so on one's own machine,
+/// those that are refused, those that are only known. There are no words where nothing else is said of a whole kind.
 fn by_support<'a>(entries: &[&'a Entry]) -> Vec<(Option<String>, Vec<&'a Entry>)> {
     let mut found: Vec<(Support, Vec<&Entry>)> = Vec::new();
     for entry in entries {
@@ -154,8 +160,9 @@ fn rank(support: Support) -> u8 {
     match support {
         Support::Runs => 0,
         Support::Recorded(_) => 1,
-        Support::Refused(_) => 2,
-        Support::Known => 3,
+        Support::Delivered(_) => 2,
+        Support::Refused(_) => 3,
+        Support::Known => 4,
     }
 }
 

@@ -102,10 +102,11 @@ pub(crate) fn check(
                     diagnostics.push(known.perhaps_library(&call.name, call.span));
                 }
             }
-            Finding::Level(words, level) => {
+            Finding::Level(words, level, rule) => {
                 if warned.insert(call.name.clone()) {
                     let found =
-                        Diagnostic::warning(call.span, format!("the step \"{}\" {words}: {}", call.name, level.why));
+                        Diagnostic::warning(call.span, format!("the step \"{}\" {words}: {}", call.name, level.why))
+                            .of_rule(rule);
                     diagnostics.push(match level.instead {
                         Some(instead) => found.with_hint(format!("instead: {instead}")),
                         None => found,
@@ -189,7 +190,7 @@ enum Finding {
     Unknown,
     NotYet,
     /// It does not do what it does in Jenkins: what it does, and why.
-    Level(&'static str, Level),
+    Level(&'static str, Level, &'static str),
 }
 
 struct Known<'a> {
@@ -218,9 +219,16 @@ impl Known<'_> {
                 None
             }
             Some(Entry { support: Support::Recorded(level), .. }) => {
-                Some(Finding::Level("is recorded, and does nothing else", *level))
+                Some(Finding::Level("is recorded, and does nothing else", *level, "recorded-step"))
             }
-            Some(Entry { support: Support::Refused(level), .. }) => Some(Finding::Level("does not run here", *level)),
+            Some(Entry { support: Support::Delivered(level), .. }) => Some(Finding::Level(
+                "is recorded on one's own machine, and refused at a server",
+                *level,
+                "recorded-step",
+            )),
+            Some(Entry { support: Support::Refused(level), .. }) => {
+                Some(Finding::Level("does not run here", *level, "unsupported-step"))
+            }
             Some(_) => Some(Finding::NotYet),
             None if is_groovys(name) || self.catalogue.knows(name) => None,
             None => Some(Finding::Unknown),

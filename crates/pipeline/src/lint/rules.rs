@@ -83,6 +83,8 @@ rules! {
         "A `booleanParam` is true or false, never the text 'true'; every other parameter is a text, never true."
     "process-execute" Warning "A process started by the script itself"
         "`'…'.execute()` would start a process where Jenkins evaluates its scripts. There is no such place; `sh` starts one in a job."
+    "recorded-step" Warning "A step that is written down, and does nothing else"
+        "What it was asked for is kept with the run, and the run goes on: no message is sent. One that would bring something to another system is so on one's own machine, and fails at a server, unless the project says `--record-deliveries`."
     "script-injection" Warning "Words of a stranger become part of a shell script"
         "Whoever opens a pull request chooses its title, branch and author names. In double quotes Groovy puts them into the script, where they are commands. In single quotes the shell reads the variable, and its content stays data."
     "script-network" Warning "The script itself asks the network"

@@ -15,6 +15,7 @@ mod file_operations;
 mod files;
 mod flow;
 pub(crate) mod folder;
+mod http;
 mod input;
 mod junit;
 mod keep;
@@ -120,6 +121,7 @@ steps! {
     "cobertura" sole "coberturaReportFile" => reports::keep;
     "cucumber" sole "fileIncludePattern" => reports::keep;
     "compareVersions" => utility::version::compare_versions;
+    "configFileProvider" sole "managedFiles" block true => credentials::config_file_provider;
     "container" sole "name" block true => pods::container;
     "deleteDir" => files::delete_dir;
     "dependencyCheckPublisher" => reports::keep;
@@ -137,6 +139,7 @@ steps! {
     "fingerprint" sole "targets" => keep::fingerprint;
     "getContext" sole "type" => meta::get_context;
     "git" sole "url" => scm::git;
+    "httpRequest" sole "url" => http::http_request;
     "input" sole "message" => input::input;
     "isUnix" => folder::is_unix;
     "jacoco" sole "execPattern" => reports::keep;
@@ -218,6 +221,7 @@ steps! {
     "withDockerContainer" sole "image" block true => node::with_docker_container;
     "withDockerRegistry" sole "registry" block true => credentials::with_docker_registry;
     "withEnv" sole "overrides" block true => variables::with_env;
+    "withNPM" sole "npmrcConfig" block true => credentials::with_npm;
     "withMaven" block true => maven::with_maven;
     "wrap" sole "delegate" block true => meta::wrap;
     "writeCSV" => utility::csv::write_csv;
@@ -249,7 +253,9 @@ enum Runner {
 impl Runner {
     /// Of all that a run has.
     fn of(core: &Core, name: &str) -> Option<Runner> {
-        Runner::in_catalogue(core.program.catalogue(), name)
+        let runner = Runner::in_catalogue(core.program.catalogue(), name)?;
+        let delivers = matches!(runner, Runner::Recorded(Entry { support: Support::Delivered(_), .. }));
+        Some(runner).filter(|_| !delivers || !core.facts.must_deliver)
     }
 
     fn in_catalogue(catalogue: &'static Catalogue, name: &str) -> Option<Runner> {
@@ -258,7 +264,7 @@ impl Runner {
             let entry = catalogue.step(name)?;
             match (entry.added, entry.support) {
                 (Some(added), _) => Some(Runner::Added(entry, added.number)),
-                (None, Support::Recorded(_)) => Some(Runner::Recorded(entry)),
+                (None, Support::Recorded(_) | Support::Delivered(_)) => Some(Runner::Recorded(entry)),
                 (None, _) => None,
             }
         })

@@ -17,6 +17,15 @@ class Fs$FileWrapper {
     int hashCode() { path.hashCode() }
 }
 
+class Http$Response {
+    int status
+    String content
+    Map headers
+
+    void close() { }
+    String toString() { "Status: ${status}, Response: ${content}" }
+}
+
 class Mf$SimpleManifest {
     Map main
     Map entries
@@ -199,4 +208,5 @@ return [
     files: { List rows -> found(rows) },
     manifest: { Map main, Map entries -> new Mf$SimpleManifest(main: main, entries: entries) },
     model: { Map read -> model(read) },
+    response: { int status, String content, Map headers -> new Http$Response(status: status, content: content, headers: headers) },
 ]

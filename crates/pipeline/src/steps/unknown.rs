@@ -18,9 +18,13 @@ pub(crate) fn refuse_name(core: &Core, name: &str) -> Fault {
     if let Some(entry) = catalogue.step(name) {
         let refused = |text: String| Fault::raised("java.lang.UnsupportedOperationException", text);
         return match entry.support {
-            Support::Refused(level) => {
+            Support::Delivered(level) | Support::Refused(level) => {
                 let fault = refused(format!("The step ‘{name}’ does not run here: {}", level.why));
-                level.instead.map_or(fault.clone(), |instead| fault.with_hint(format!("instead: {instead}")))
+                let recorded = matches!(entry.support, Support::Delivered(_))
+                    .then_some("`projects put … --record-deliveries` has it recorded, and the run go on");
+                let instead = level.instead.map(|instead| format!("instead: {instead}"));
+                let hints: Vec<_> = instead.into_iter().chain(recorded.map(str::to_owned)).collect();
+                if hints.is_empty() { fault } else { fault.with_hint(hints.join("; ")) }
             }
             _ => refused(format!("The step ‘{name}’ is not supported yet"))
                 .with_hint("Jenkins has this step, Cofferdam cannot run it yet"),

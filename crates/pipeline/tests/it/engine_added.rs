@@ -135,7 +135,7 @@ fn a_built_in_step_that_runs_keeps_its_name_and_others_may_be_replaced() {
     let refused = run_with(&[groovy("sh", "def call(Map args) { }")], "echo 'x'").map(drop).unwrap_err();
     assert_eq!(refused, ["step sh is built in: one that is added needs another name"]);
     let slack = groovy("slackSend", "def call(Map args) { echo \"sent ${args.message}\" }");
-    let http = groovy("httpRequest", "def call(Map args) { [status: 200] }");
-    let ran = run_with(&[slack, http], "slackSend message: 'x'; echo \"s=${httpRequest('u').status}\"").unwrap();
+    let http = groovy("jobDsl", "def call(Map args) { [status: 200] }");
+    let ran = run_with(&[slack, http], "slackSend message: 'x'; echo \"s=${jobDsl('u').status}\"").unwrap();
     ran.is(Outcome::Success).has("sent x").has("s=200").lacks("recorded");
 }

@@ -275,3 +275,33 @@ fn a_zip_step_is_no_binding_and_the_other_way_round() {
     let ran = steps("withCredentials([zip(credentialsId: 'user', variable: 'Z')]) { echo 'never' }");
     ran.is(Outcome::Failure).has("where 'org.jenkinsci.plugins.plaincredentials.FileCredentials' was expected");
 }
+
+/// What Jenkins manages is a credential of the same id.
+#[test]
+fn managed_files_are_credentials() {
+    let ran = steps(
+        "configFileProvider([configFile(fileId: 'file', variable: 'F'),
+            [$class: 'ConfigFile', fileId: 'file', variable: 'G', targetLocation: 'conf/a.xml'],
+            configFile(fileId: 'file', targetLocation: 'other/')]) {
+            sh 'cat $F $G other/settings.xml; test $G = $PWD/conf/a.xml; case $F in $WORKSPACE_TMP/secretFiles/*) ;; *) exit 1 ;; esac; echo more >> $G'
+            echo \"named ${env.COFFERDAM_FILE}\"
+        }
+        echo \"${env.F} ${fileExists('conf/a.xml')}\"
+        withNPM(npmrcConfig: 'file') { sh 'cat .npmrc' }
+        echo \"${fileExists('.npmrc')}\"",
+    );
+    ran.is(Outcome::Success)
+        .has("<settings/><settings/><settings/>")
+        .has("named null")
+        .has("null true")
+        .has("\nfalse\n");
+    let (made, gone) = folders(&ran);
+    assert!(made.len() == 4 && made.iter().all(|folder| gone.contains(folder)), "{made:?} {gone:?}");
+    steps("configFileProvider([configFile(fileId: 'none', variable: 'F')]) { echo 'never' }")
+        .is(Outcome::Failure)
+        .has("the file that Jenkins manages as ‘none’ is a credential here")
+        .lacks("never");
+    steps("configFileProvider([configFile(fileId: 'token', variable: 'F')]) { echo 'never' }")
+        .is(Outcome::Failure)
+        .lacks("never");
+}

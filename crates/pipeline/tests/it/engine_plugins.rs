@@ -102,13 +102,33 @@ fn blocks_of_recorded_steps_run() {
 
 #[test]
 fn what_decides_something_is_refused() {
-    steps("httpRequest 'https://x'")
+    steps("s3Download(file: 'x', bucket: 'y')")
         .is(Outcome::Failure)
-        .has("The step ‘httpRequest’ does not run here: its answer decides what happens next")
-        .has("hint: instead: sh(script: 'curl");
-    steps("try { s3Upload(file: 'x', bucket: 'y') } catch (UnsupportedOperationException e) { echo 'caught' }")
+        .has("The step ‘s3Download’ does not run here: what it answers or brings here would not be there")
+        .has("hint: instead: `sh` with");
+    steps("try { s3Download(file: 'x', bucket: 'y') } catch (UnsupportedOperationException e) { echo 'caught' }")
         .has("caught");
     run("def q = waitForQualityGate()").is(Outcome::Failure).has("-Dsonar.qualitygate.wait=true");
+}
+
+/// On one's own machine; a server's run that was to bring something somewhere and has not is no success.
+#[test]
+fn what_brings_something_elsewhere_is_recorded_or_refused() {
+    let script =
+        "node { s3Upload(file: 'x', bucket: 'y'); step([$class: 'S3BucketPublisher', profileName: 'p']); echo 'on' }";
+    let ran = run(script);
+    ran.is(Outcome::Success)
+        .has("WARNING: s3Upload is recorded, and does nothing else: nothing is brought elsewhere by it")
+        .has("Recorded: s3Upload [bucket: 'y', file: 'x']")
+        .has("\non\n");
+    assert_eq!(recorded(&ran).len(), 2);
+    let facts = RunFacts { must_deliver: true, ..Fixture::default().facts };
+    let refused = World::new(Fixture { facts, ..Fixture::default() }).run(script).unwrap();
+    refused
+        .is(Outcome::Failure)
+        .has("The step ‘s3Upload’ does not run here: nothing is brought elsewhere by it")
+        .has("`projects put … --record-deliveries` has it recorded")
+        .lacks("\non\n");
 }
 
 #[test]
@@ -126,7 +146,7 @@ fn classes_stand_for_steps() {
     let names: Vec<_> = recorded(&ran).into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["mail", "githubNotify", "jiraComment", "xvfb"]);
     assert!(ran.events.contains(&Event::TimestampsSwitched { on: true }));
-    steps("step([$class: 'S3BucketPublisher'])").is(Outcome::Failure).has("The step ‘s3Upload’ does not run here");
+    steps("step([$class: 'Ant'])").is(Outcome::Failure).has("The step ‘ant’ does not run here");
     steps("step([$class: 'a.Nobody'])").is(Outcome::Failure).has("step([$class: 'a.Nobody']) is not supported yet");
     steps("step([$class: 'step'])").is(Outcome::Failure).has("is not supported yet");
 }

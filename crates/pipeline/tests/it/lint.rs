@@ -110,18 +110,22 @@ fn a_library_makes_unknown_names_a_warning() {
 
 #[test]
 fn steps_that_are_not_what_they_are_in_jenkins_are_one_warning_each() {
-    let found =
-        lint("node { slackSend message: 'a'; slackSend message: 'b'; httpRequest 'x'; nodeNames(); publishHTML 'x' }");
+    let found = lint(
+        "node { slackSend message: 'a'; slackSend message: 'b'; jobDsl 'x'; s3Upload 'x'; nodeNames(); publishHTML 'x' }",
+    );
     let messages: Vec<_> = found.iter().map(|d| (d.severity, d.message.as_str())).collect();
+    let rules: Vec<_> = found.iter().filter_map(|d| d.rule).collect();
+    assert_eq!(rules, ["recorded-step", "unsupported-step", "recorded-step", "unsupported-step"]);
     let recorded = "the step \"slackSend\" is recorded, and does nothing else: no message is sent from a run";
-    let refused = "the step \"httpRequest\" does not run here: its answer decides what happens next";
+    let refused = "the step \"jobDsl\" does not run here: a run makes no projects";
+    let delivered = "the step \"s3Upload\" is recorded on one's own machine, and refused at a server: nothing is brought elsewhere by it";
     let later = "the step \"nodeNames\" is known, but Cofferdam cannot run it yet";
-    assert_eq!(messages, [recorded, refused, later].map(|text| (Severity::Warning, text)));
+    assert_eq!(messages, [recorded, refused, delivered, later].map(|text| (Severity::Warning, text)));
     let found_of = |source: &str| lint(source).into_iter().map(|d| d.message).collect::<Vec<_>>();
     let upload = found_of("node { step([$class: 'a.S3BucketPublisher', x: 1]); wrap([$class: 'X']) { } }");
-    assert_eq!(upload, ["the step \"s3Upload\" does not run here: what it brings elsewhere would not be there"]);
+    assert_eq!(upload, [delivered]);
     assert_eq!(found_of("node { step([$class: 'JUnitResultArchiver', testResults: 'x']) }"), [""; 0]);
-    assert!(found[1].hint.as_deref().is_some_and(|hint| hint.contains("curl")), "{found:?}");
+    assert!(found[0].hint.as_deref().is_some_and(|hint| hint.contains("curl")), "{found:?}");
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod engine_declarative;
 mod engine_docker;
 mod engine_files;
 mod engine_globals;
+mod engine_http;
 mod engine_keep;
 mod engine_library;
 mod engine_plugins;

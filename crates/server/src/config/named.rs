@@ -65,6 +65,7 @@ impl ProjectConfig {
     /// What a run of it begins with.
     pub(crate) fn facts_of(&self, facts: &RunFacts) -> RunFacts {
         let tools = self.tools.iter().map(ToolConfig::installed).collect();
-        RunFacts { libraries: self.implicit_libraries(), tools, ..facts.clone() }
+        let must_deliver = !self.record_deliveries;
+        RunFacts { libraries: self.implicit_libraries(), tools, must_deliver, ..facts.clone() }
     }
 }

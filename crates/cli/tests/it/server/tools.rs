@@ -40,3 +40,21 @@ fn a_project_brings_its_steps() {
     let said = ran.stdout + &ran.stderr;
     assert!(ran.code != 0 && said.contains("there is no plain text file \"none.sh\""), "{said}");
 }
+
+/// On one's own machine what would be brought elsewhere is recorded; a server's run that has not brought it is no success.
+#[test]
+fn a_project_says_whether_deliveries_are_recorded() {
+    let Some(place) = Place::with_agent() else { return };
+    let project = Project::new("node { s3Upload file: 'x', bucket: 'y'\n echo 'uploaded' }");
+    let path = project.path().to_str().unwrap();
+    let put = |words: &[&str]| place.ask(&[&["projects", "put", "app", "--folder", path][..], words].concat());
+    for (words, code) in [(&[][..], 1), (&["--record-deliveries"], 0)] {
+        assert_eq!(put(words).code, 0);
+        let ran = place.ask(&["trigger", "app", "--follow"]);
+        let said = ran.stdout + &ran.stderr;
+        assert!(ran.code == code && said.contains("uploaded") == (code == 0), "{said}\n{}", place.logs());
+        assert_eq!(said.contains("--record-deliveries` has it recorded"), code == 1, "{said}");
+    }
+    let ran = project.run(&["--progress", "plain"]);
+    assert!(ran.code == 0 && ran.stdout.contains("Recorded: s3Upload [bucket: 'y', file: 'x']"), "{ran:?}");
+}

@@ -2,6 +2,7 @@
 //! variables of the block; files are in folders of their own below `WORKSPACE_TMP`, which go with it, whatever the block came to.
 
 mod bindings;
+mod managed;
 
 use std::rc::Rc;
 
@@ -18,6 +19,7 @@ use crate::engine::scope::Scope;
 
 pub(crate) use bindings::OF_ENVIRONMENT;
 use bindings::{Binding, To};
+pub(crate) use managed::{config_file_provider, with_npm};
 
 /// Most bindings of one block.
 const MAX_BINDINGS: usize = 100;
@@ -186,6 +188,15 @@ fn secret_file(scope: &Scope, step: StepId, index: usize, name: String, content:
     Some(SecretFile { job: node.job, dir, name, content })
 }
 
+/// What asks with a name and a password, as `name:password`.
+pub(super) async fn name_and_password(call: &StepCall, id: String) -> Result<String, Fault> {
+    let wish = CredentialWish { id, step: Some(call.id), kinds: vec![CredentialKind::UsernamePassword], file: None };
+    match ask(&call.core, wish).await? {
+        Credential::UsernamePassword { username, password, .. } => Ok(format!("{username}:{}", password.reveal())),
+        other => Err(unexpected(&Reply::Credential(other))),
+    }
+}
+
 async fn ask(core: &Rc<Core>, wish: CredentialWish) -> Result<Credential, Fault> {
     match core.ask(Request::Credential(wish)).await? {
         Reply::Credential(given) => Ok(given),
@@ -214,7 +225,7 @@ async fn unpack(call: &StepCall, archive: &str, file: Option<&SecretFile>) -> Re
 }
 
 /// A script of our own: it is not shown, and what it prints is not either, unless something went wrong.
-fn script(core: &Rc<Core>, scope: &Scope, text: &str, env: Vec<(String, String)>) -> Result<Request, Fault> {
+pub(super) fn script(core: &Rc<Core>, scope: &Scope, text: &str, env: Vec<(String, String)>) -> Result<Request, Fault> {
     let node = scope.node.as_ref().ok_or_else(|| Fault::raised(NO_NODE, NO_PLACE))?;
     let script = ShellScript {
         text: text.to_owned(),

@@ -1,0 +1,231 @@
+//! `httpRequest`: asked from the sandbox, with its curl and over its network. The control plane asks nobody for a workload.
+
+use groovy::value::Value;
+use model::request::Reply;
+
+use super::args::Args;
+use super::{StepCall, credentials, objects, unexpected};
+use crate::engine::fault::Fault;
+use crate::engine::values;
+
+/// What is accepted where nothing is said.
+const USUAL_CODES: &str = "100:399";
+/// Where the name and password of a request are, for curl.
+const USER: &str = "COFFERDAM_HTTP_USER";
+/// What the plugin can do and this cannot.
+const MISSING: [&str; 5] = ["uploadFile", "formData", "wrapAsMultipart", "useNtlm", "proxyAuthentication"];
+/// Names that the plugin has for types of content.
+const TYPES: [(&str, &str); 11] = [
+    ("TEXT_HTML", "text/html"),
+    ("TEXT_PLAIN", "text/plain"),
+    ("TEXT_XML", "text/xml"),
+    ("APPLICATION_FORM", "application/x-www-form-urlencoded"),
+    ("APPLICATION_FORM_DATA", "multipart/form-data"),
+    ("APPLICATION_JSON", "application/json"),
+    ("APPLICATION_JSON_UTF8", "application/json; charset=UTF-8"),
+    ("APPLICATION_XML", "application/xml"),
+    ("APPLICATION_TAR", "application/x-tar"),
+    ("APPLICATION_ZIP", "application/zip"),
+    ("APPLICATION_OCTETSTREAM", "application/octet-stream"),
+];
+
+/// `httpRequest 'https://example.org'`, `httpRequest(url: …, httpMode: 'POST', requestBody: …, contentType: 'APPLICATION_JSON')`: an object with
+/// `status`, `content` and `headers`.
+///
+/// Source: `HttpRequestStep` and `HttpRequestExecution` of the http_request plugin.
+pub(crate) async fn http_request(call: StepCall) -> Result<Value, Fault> {
+    call.node().map_err(|fault| fault.with_hint("it is the agent that asks, from a sandbox: put it into a `node`"))?;
+    let args = &call.args;
+    if let Some(name) = MISSING.iter().find(|name| args.get(name).is_some_and(Value::truth)) {
+        let text = format!("httpRequest: {name} is not supported");
+        return Err(Fault::raised("java.lang.UnsupportedOperationException", text).with_hint("`sh` with curl can"));
+    }
+    let url = args.text("url")?;
+    let mode = args.opt_text("httpMode")?.unwrap_or_else(|| "GET".to_owned());
+    let codes = Codes::read(&args.opt_text("validResponseCodes")?.unwrap_or_else(|| USUAL_CODES.to_owned()))?;
+    let file = args.opt_text("outputFile")?.filter(|name| !name.is_empty()).map(|name| call.path(&name)).transpose()?;
+    let is_quiet = args.flag("quiet", false)?;
+    if !is_quiet {
+        call.say(&format!("HttpMethod: {mode}\nURL: {url}"));
+    }
+    let env = match args.opt_text("authentication")?.filter(|id| !id.is_empty()) {
+        Some(id) => vec![(USER.to_owned(), credentials::name_and_password(&call, id).await?)],
+        None => Vec::new(),
+    };
+    let script = script(args, &url, &mode, file.as_deref(), !env.is_empty())?;
+    let said = match call.ask(credentials::script(&call.core, &call.scope, &script, env)?).await? {
+        Reply::Exited { code: 0, stdout, .. } => stdout.unwrap_or_default(),
+        Reply::Exited { code: 127, .. } => {
+            return Err(Fault::abort("httpRequest: there is no curl").with_hint("use an image that has it"));
+        }
+        Reply::Exited { code, .. } => {
+            return Err(Fault::abort(format!("httpRequest: {url} was not reached: curl ended with exit code {code}")));
+        }
+        reply => return Err(unexpected(&reply)),
+    };
+    let Answer { line, status, headers, content } = Answer::read(&said);
+    if !is_quiet {
+        call.say(&format!("Response Code: {line}"));
+        if args.flag("consoleLogResponseBody", false)? {
+            call.say(&format!("Response: \n{content}"));
+        }
+    }
+    let shown = &codes.text;
+    if !codes.accept(status) {
+        return Err(Fault::abort(format!("Fail: the returned code {status} is not in the accepted range: {shown}")));
+    }
+    if !is_quiet {
+        call.say(&format!("Success: Status code {status} is in the accepted range: {shown}"));
+    }
+    if let Some(wanted) = args.opt_text("validResponseContent")?.filter(|wanted| !content.contains(wanted.as_str())) {
+        return Err(Fault::abort(format!("Fail: Response doesn't contain expected content '{wanted}'")));
+    }
+    let headers = headers.into_iter().map(|(name, of)| {
+        (Value::from(name.to_owned()), Value::list(of.into_iter().map(|value| Value::from(value.to_owned())).collect()))
+    });
+    let made = vec![Value::Int(status), values::text(content), Value::map(headers)];
+    objects::of(&call.core, &call.scope, "response", made).await
+}
+
+/// What asks: the status line and headers of the last answer with their length in front, and then what was answered.
+fn script(args: &Args, url: &str, mode: &str, file: Option<&str>, has_user: bool) -> Result<String, Fault> {
+    let mut words = vec!["-sS".to_owned(), "-L".to_owned()];
+    match mode {
+        "HEAD" => words.push("--head".to_owned()),
+        mode => words.extend(["-X".to_owned(), quoted(mode)]),
+    }
+    for (name, header) in [("contentType", "Content-Type"), ("acceptType", "Accept")] {
+        if let Some(kind) = args.opt_text(name)?.filter(|kind| kind != "NOT_SET") {
+            words.extend(["-H".to_owned(), quoted(&format!("{header}: {}", type_of(&kind)?))]);
+        }
+    }
+    for header in args.get("customHeaders").and_then(Value::items).unwrap_or_default() {
+        let field = |name: &str| header.get(name).map(|value| value.to_text()).unwrap_or_default();
+        words.extend(["-H".to_owned(), quoted(&format!("{}: {}", field("name"), field("value")))]);
+    }
+    if args.flag("ignoreSslErrors", false)? {
+        words.push("-k".to_owned());
+    }
+    if let Some(seconds) = args.opt_int("timeout")?.filter(|seconds| *seconds > 0) {
+        words.push(format!("--max-time {seconds}"));
+    }
+    if let Some(proxy) = args.opt_text("httpProxy")?.filter(|proxy| !proxy.is_empty()) {
+        words.extend(["--proxy".to_owned(), quoted(&proxy)]);
+    }
+    if has_user {
+        words.push(format!("--user \"${USER}\""));
+    }
+    let body = args.opt_text("requestBody")?.filter(|body| !body.is_empty());
+    let (before, after) = match &body {
+        // Not a word of a command: those have a length.
+        Some(body) => (format!("printf %s {} | ", quoted(body)), " --data-binary @-"),
+        None => (String::new(), ""),
+    };
+    // Of a `HEAD`, curl takes the headers for what was answered.
+    let nothing = if mode == "HEAD" { "/dev/null" } else { "\"$dir/body\"" };
+    let output = file.filter(|_| mode != "HEAD").map_or_else(|| nothing.to_owned(), quoted);
+    let words = words.join(" ");
+    Ok(format!(
+        "command -v curl >/dev/null || exit 127\n\
+         dir=$(mktemp -d) || exit 1\ntrap 'rm -rf \"$dir\"' EXIT\n: > \"$dir/body\"\n\
+         {before}curl {words}{after} -D \"$dir/raw\" -o {output} -- {} || exit\n\
+         tr -cd '\\11\\12\\40-\\176' < \"$dir/raw\" > \"$dir/headers\"\n\
+         echo $(wc -c < \"$dir/headers\")\ncat \"$dir/headers\" {output}\n",
+        quoted(url)
+    ))
+}
+
+/// A word of the shell.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+fn type_of(name: &str) -> Result<&str, Fault> {
+    let known = TYPES.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind);
+    known.or_else(|| name.contains('/').then_some(name)).ok_or_else(|| {
+        let names = TYPES.map(|(name, _)| name).join(", ");
+        Fault::illegal(format!("httpRequest knows no type {name}")).with_hint(format!("one of {names}"))
+    })
+}
+
+/// What a server said.
+#[derive(Debug, PartialEq, Eq)]
+struct Answer<'a> {
+    line: &'a str,
+    status: i32,
+    headers: Vec<(&'a str, Vec<&'a str>)>,
+    content: &'a str,
+}
+
+impl Answer<'_> {
+    /// What the script has printed. Nothing, where nothing was run: a plan is made of it.
+    fn read(said: &str) -> Answer<'_> {
+        let parts = said.split_once('\n').and_then(|(length, rest)| rest.split_at_checked(length.trim().parse().ok()?));
+        let (heads, content) = parts.unwrap_or(("HTTP/1.1 200 OK", ""));
+        // Those of answers that only said to ask elsewhere go before.
+        let last = heads.trim_end().rsplit("\n\n").next().unwrap_or_default();
+        let mut lines = last.lines();
+        let line = lines.next().unwrap_or_default().trim();
+        let status = line.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or_default();
+        let mut headers: Vec<(&str, Vec<&str>)> = Vec::new();
+        for (name, value) in lines.filter_map(|line| line.split_once(':')) {
+            match headers.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
+                Some((_, values)) => values.push(value.trim()),
+                None => headers.push((name, vec![value.trim()])),
+            }
+        }
+        Answer { line, status, headers, content }
+    }
+}
+
+/// Codes that are accepted: `200`, `100:399,404`.
+struct Codes {
+    text: String,
+    ranges: Vec<(i32, i32)>,
+}
+
+impl Codes {
+    fn read(text: &str) -> Result<Codes, Fault> {
+        let range = |part: &str| {
+            let (from, to) = part.split_once(':').unwrap_or((part, part));
+            Some((from.trim().parse().ok()?, to.trim().parse().ok()?))
+        };
+        let ranges: Option<Vec<_>> = text.split(',').map(range).collect();
+        let wrong =
+            || Fault::illegal(format!("validResponseCodes: ‘{text}’ is no list of codes")).with_hint("100:399,404");
+        Ok(Codes { text: text.to_owned(), ranges: ranges.ok_or_else(wrong)? })
+    }
+
+    fn accept(&self, code: i32) -> bool {
+        self.ranges.iter().any(|(from, to)| (*from..=*to).contains(&code))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Answer, Codes, quoted};
+
+    #[test]
+    fn the_last_answer_counts() {
+        let heads = "HTTP/1.1 302 Found\nLocation: /x\n\nHTTP/2 404 \nset-cookie: a=b\nSet-Cookie: c: d\n\n";
+        let said = format!("{}\n{heads}{{\"é\": 1}}\n", heads.len());
+        let answer = Answer::read(&said);
+        assert_eq!((answer.line, answer.status, answer.content), ("HTTP/2 404", 404, "{\"é\": 1}\n"));
+        assert_eq!(answer.headers, [("set-cookie", vec!["a=b", "c: d"])]);
+        for odd in ["", "9", "999\nx", "1\n\u{e9}", "no\n"] {
+            assert_eq!((Answer::read(odd).status, Answer::read(odd).content), (200, ""), "{odd:?}");
+        }
+    }
+
+    #[test]
+    fn codes() {
+        let codes = Codes::read("100:399, 404").unwrap();
+        assert_eq!([99, 100, 399, 400, 404].map(|code| codes.accept(code)), [false, true, true, false, true]);
+        assert!(["", "a", "1:b", "200,"].iter().all(|text| Codes::read(text).is_err()));
+    }
+
+    #[test]
+    fn a_word_is_one_word() {
+        assert_eq!(quoted("it's $(x)"), r"'it'\''s $(x)'");
+    }
+}

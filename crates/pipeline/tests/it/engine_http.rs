@@ -1,0 +1,112 @@
+//! `httpRequest`, with a real curl and a server on loopback.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener};
+
+use model::outcome::Outcome;
+use pipeline::conformance::{Fixture, HeldCredential};
+
+use crate::engine_world::{Ran, World};
+
+/// Answers whoever asks with what it was asked, and its path says how. Ends with the tests.
+fn server() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map(Result::unwrap) {
+            let mut reader = BufReader::new(&stream);
+            let mut head = String::new();
+            while !head.ends_with("\r\n\r\n") && reader.read_line(&mut head).unwrap() > 0 {}
+            let length =
+                head.lines().find_map(|line| line.strip_prefix("Content-Length: ")).map_or(0, |n| n.parse().unwrap());
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).unwrap();
+            let status = match head.split(' ').nth(1).unwrap_or_default() {
+                "/missing" => "404 Not Found",
+                "/moved" => "302 Found\r\nLocation: /at-last",
+                _ => "200 OK",
+            };
+            let said = format!("{head}{}", String::from_utf8_lossy(&body));
+            let said = if head.starts_with("HEAD") { "" } else { &said };
+            let _ = write!(
+                &stream,
+                "HTTP/1.1 {status}\r\nX-Of: a\r\nX-Of: b\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{said}",
+                said.len()
+            );
+        }
+    });
+    address
+}
+
+/// Runs a script in which `URL` is the server; nothing, where there is no curl.
+fn ran(script: &str) -> Option<Ran> {
+    if !["/usr/bin/curl", "/bin/curl", "/usr/local/bin/curl"].iter().any(|path| std::path::Path::new(path).exists()) {
+        println!("skipped: openssl or curl is not installed");
+        return None;
+    }
+    let held = HeldCredential::UsernamePassword {
+        username: "bob".to_owned(),
+        password: "correct-horse".to_owned(),
+        is_username_secret: false,
+    };
+    let fixture = Fixture { credentials: vec![("login".to_owned(), held)], ..Fixture::default() };
+    let script = script.replace("URL", &format!("http://{}", server()));
+    Some(World::new(fixture).run(&format!("node {{ {script} }}")).unwrap())
+}
+
+#[test]
+fn an_answer_has_a_status_a_text_and_headers() {
+    let Some(ran) = ran("def a = httpRequest 'URL/moved'\necho \"<${a.status}> ${a.content.readLines()[0]} ${a.headers['X-Of']}\"
+        def h = httpRequest(url: 'URL/x', httpMode: 'HEAD', quiet: true); echo \"head <${h.getStatus()}> <${h.getContent()}>\"
+        echo httpRequest(url: 'URL/missing', validResponseCodes: '200,404').toString().take(11)") else { return };
+    ran.is(Outcome::Success)
+        .has("HttpMethod: GET\nURL: http://127.0.0.1:")
+        .has("Response Code: HTTP/1.1 200 OK\nSuccess: Status code 200 is in the accepted range: 100:399\n")
+        .has("<200> GET /at-last HTTP/1.1 [a, b]")
+        .has("head <200> <>")
+        .has("Status: 404");
+}
+
+#[test]
+fn what_is_sent_is_what_was_said() {
+    let Some(ran) = ran(r#"def body = "it's \$HOME \"x\"\n\\n%s".toString()
+        def a = httpRequest(url: 'URL/p', httpMode: 'POST', requestBody: body, contentType: 'APPLICATION_JSON', acceptType: 'text/csv',
+            customHeaders: [[name: 'X-Own', value: "o'k", maskValue: true]], authentication: 'login', consoleLogResponseBody: true, outputFile: 'd.txt')
+        echo "same=${a.content.endsWith('\r\n\r\n' + body)}"
+        echo "file=${readFile('d.txt') == a.content}"
+        def large = httpRequest(url: 'URL/p', httpMode: 'PUT', requestBody: 'x' * 300000, customHeaders: [[name: 'Expect', value: '']])
+        echo "large=${large.content.length() > 300000}""#)
+    else {
+        return;
+    };
+    ran.is(Outcome::Success)
+        .has("POST /p HTTP/1.1")
+        .has("Content-Type: application/json")
+        .has("Accept: text/csv")
+        .has("X-Own: o'k")
+        .has("Authorization: Basic ")
+        .has("same=true")
+        .has("file=true")
+        .has("large=true")
+        .lacks("correct-horse");
+}
+
+#[test]
+fn what_is_not_accepted_fails() {
+    let Some(ran) = ran("try { httpRequest 'URL/missing' } catch (e) { echo e.message }
+        try { httpRequest(url: 'URL/x', validResponseContent: 'never said') } catch (e) { echo e.message }
+        try { httpRequest(url: 'http://127.0.0.1:1/', quiet: true) } catch (e) { echo e.message }
+        try { httpRequest(url: 'URL/x', uploadFile: 'f') } catch (UnsupportedOperationException e) { echo e.message }
+        try { httpRequest(url: 'URL/x', contentType: 'BREAD') } catch (IllegalArgumentException e) { echo e.message }")
+    else {
+        return;
+    };
+    ran.is(Outcome::Success)
+        .has("Fail: the returned code 404 is not in the accepted range: 100:399")
+        .has("Fail: Response doesn't contain expected content 'never said'")
+        .has("httpRequest: http://127.0.0.1:1/ was not reached: curl ended with exit code 7")
+        .has("httpRequest: uploadFile is not supported")
+        .has("httpRequest knows no type BREAD");
+    let outside = World::new(Fixture::default()).run("httpRequest 'http://127.0.0.1:1'").unwrap();
+    outside.is(Outcome::Failure).has("Required context class hudson.FilePath is missing").has("put it into a `node`");
+}

@@ -29,9 +29,10 @@ pub use engine::{Elsewhere, EngineArgs};
 pub use guest::GuestCommand;
 pub use lint::{LintArgs, LintFormat, ReferencePage, StepsArgs};
 pub use monitor::MonitorChoice;
+pub use parse::PodTemplateFlag;
 use parse::{
     parse_cause, parse_cores, parse_duration_ms, parse_library, parse_memory, parse_node_env, parse_outcome,
-    parse_pair, parse_size, parse_tool,
+    parse_pair, parse_pod_template, parse_size, parse_tool,
 };
 pub use place::{PlaceArgs, WarmArgs, WarmImage};
 pub use walls::WallArgs;
@@ -236,6 +237,11 @@ pub struct DefinitionArgs {
     /// for a name that several have. May be repeated
     #[arg(long = "tool", value_name = "[KIND:]NAME=FOLDER", value_parser = parse_tool)]
     pub tools: Vec<InstalledTool>,
+
+    /// A pod (its YAML, as Kubernetes has it) that `inheritFrom 'NAME'` and `agent { label 'NAME' }` mean: what a Jenkins has as a pod template
+    /// of its cloud. May be repeated
+    #[arg(long = "pod-template", value_name = "NAME=FILE", value_parser = parse_pod_template)]
+    pub pod_templates: Vec<PodTemplateFlag>,
 
     /// A folder with more steps, beside those in .cofferdam/steps of the project; may be repeated
     #[arg(long, value_name = "DIR")]

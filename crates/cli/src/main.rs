@@ -16,6 +16,7 @@ mod failure;
 mod leftovers;
 mod machine;
 mod place;
+mod pods;
 mod shell;
 mod show;
 mod source;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::added_step::{AddedStep, StepFile};
 use crate::outcome::Outcome;
+use crate::pod::PodDefinition;
 use crate::properties::{Parameter, ParameterKind};
 use crate::request::FailureKind;
 
@@ -72,6 +73,9 @@ pub struct RunFacts {
     /// Where tools are that definitions ask for by their names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<InstalledTool>,
+    /// Templates of pods that definitions use by their names and labels.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pods: Vec<PodDefinition>,
 }
 
 /// A run before another, of the same branch, that is over.

@@ -17,3 +17,5 @@ pub mod log;
 mod outside;
 mod run;
 mod steps;
+
+pub use steps::pods::check as check_pod;

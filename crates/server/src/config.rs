@@ -27,7 +27,7 @@ use crate::traces::OtlpConfig;
 
 mod named;
 
-pub use named::{LibraryConfig, ToolConfig};
+pub use named::{LibraryConfig, PodTemplateConfig, ToolConfig};
 
 /// How the server works.
 #[derive(Clone, Debug)]
@@ -220,6 +220,9 @@ pub struct ProjectConfig {
     /// Where tools are that its definitions ask for by their names, as the places of its runs have them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<ToolConfig>,
+    /// Templates of pods that its definitions use by their names and labels.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pod_templates: Vec<PodTemplateConfig>,
     /// Branches that only those who are trusted push to; of the source's own branch it is so anyway.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub protected: Vec<String>,
@@ -391,6 +394,9 @@ impl ProjectConfig {
         }
         if self.tools.iter().any(|tool| !tool.installed().is_fit()) {
             return Some("a tool has a name, and a folder that begins with `/` and has no `:`");
+        }
+        if let Some(flaw) = named::flaw_of_pods(&self.pod_templates) {
+            return Some(flaw);
         }
         let urls = [url, self.report.as_ref().and_then(|report| report.api.as_deref())];
         let urls = urls.into_iter().chain(self.libraries.iter().map(|library| Some(library.url.as_str())));

@@ -1,5 +1,7 @@
 //! Values of flags.
 
+use std::path::PathBuf;
+
 use agent::{KnownLibrary, LibraryOrigin};
 use clap::ValueEnum as _;
 use model::outcome::Outcome;
@@ -75,6 +77,23 @@ pub(in crate::args) fn parse_tool(text: &str) -> Result<InstalledTool, String> {
         true => Ok(tool),
         false => Err("expected NAME=FOLDER, where FOLDER begins with `/` and has no `:`".to_owned()),
     }
+}
+
+/// `--pod-template NAME=FILE`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodTemplateFlag {
+    /// What definitions call it.
+    pub name: String,
+    /// Where the pod is written.
+    pub file: PathBuf,
+}
+
+pub(in crate::args) fn parse_pod_template(text: &str) -> Result<PodTemplateFlag, String> {
+    let (name, file) = text.split_once('=').filter(|(_, file)| !file.is_empty()).ok_or("expected NAME=FILE")?;
+    if name.is_empty() || name.contains(|character: char| character.is_whitespace() || character.is_control()) {
+        return Err("expected NAME=FILE, where NAME has no blanks".to_owned());
+    }
+    Ok(PodTemplateFlag { name: name.to_owned(), file: file.into() })
 }
 
 /// Whether the sign between the two belongs to an address: `https://user` and `host/path`.
@@ -186,6 +205,15 @@ mod tests {
         check("jdk:21=/opt/jdk=21", "jdk", "21", "/opt/jdk=21");
         for wrong in ["M3", "=/opt", "maven:=/opt", "M3=opt", "M3=", "M3=/a:/b", "M\n3=/a"] {
             assert!(parse_tool(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_template_of_pods_has_a_name_and_a_file() {
+        let flag = |name: &str, file: &str| PodTemplateFlag { name: name.to_owned(), file: file.into() };
+        assert_eq!(parse_pod_template("maven=pods/a=b.yaml"), Ok(flag("maven", "pods/a=b.yaml")));
+        for wrong in ["maven", "=a.yaml", "maven=", "a b=c.yaml", "a\nb=c"] {
+            assert!(parse_pod_template(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -6,7 +6,8 @@ use agent::KnownLibrary;
 use clap::{Args, Subcommand, ValueEnum};
 use model::run::InstalledTool;
 
-use super::parse::{parse_cores, parse_library, parse_memory, parse_person, parse_tool};
+use super::PodTemplateFlag;
+use super::parse::{parse_cores, parse_library, parse_memory, parse_person, parse_pod_template, parse_tool};
 use super::server::ClientArgs;
 
 /// `cofferdam projects`.
@@ -147,6 +148,9 @@ pub struct PutArgs {
     /// `jdk` …, for a name that several have. May be repeated
     #[arg(long = "tool", value_name = "[KIND:]NAME=FOLDER", value_parser = parse_tool)]
     pub tools: Vec<InstalledTool>,
+    /// A pod (its YAML, as Kubernetes has it) that `inheritFrom 'NAME'` and `agent { label 'NAME' }` of its definitions mean. May be repeated
+    #[arg(long = "pod-template", value_name = "NAME=FILE", value_parser = parse_pod_template)]
+    pub pod_templates: Vec<PodTemplateFlag>,
     /// When it is run without anybody asking, as Jenkins' cron says it: 'H 3 * * 1-5'
     #[arg(long, value_name = "TEXT")]
     pub cron: Option<String>,

@@ -12,6 +12,7 @@ use crate::args::server::{AgentsCommand, AnswerArgs, CancelArgs, LogsArgs, Queue
 use crate::args::{OutputFormat, WhyArgs};
 use crate::client::Client;
 use crate::failure::{CommandFailure, Exit};
+use crate::pods;
 use crate::show::Style;
 use crate::show::for_terminal;
 
@@ -77,6 +78,7 @@ pub async fn projects(command: &ProjectsCommand) -> Result<Exit, CommandFailure>
             config["people"] = args.people.iter().map(|(name, role)| (name.clone(), json!(role))).collect();
             config["libraries"] = libraries(args, &config["source"]["git"])?;
             config["tools"] = json!(args.tools);
+            config["pod_templates"] = json!(pods::read(&args.pod_templates)?);
             config["merge_requests"] = json!(args.merge);
             config["poll_minutes"] = json!(args.poll);
             config["cron"] = json!(args.cron);

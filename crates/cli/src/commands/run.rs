@@ -168,7 +168,7 @@ impl Definition {
     /// What the engine starts with.
     ///
     /// # Errors
-    /// What it is to compare with is no commit of the project.
+    /// What it is to compare with is no commit of the project; a template of pods is none.
     pub async fn input(&self, args: &DefinitionArgs, project: &LocalProject) -> Result<RunInput, CommandFailure> {
         let previous_commit = match &args.changes_since {
             None => None,
@@ -213,6 +213,7 @@ impl Definition {
             step_files: Vec::new(),
             must_deliver: false,
             tools: args.tools.clone(),
+            pods: crate::pods::read(&args.pod_templates)?,
         };
         Ok(RunInput { source: self.text.clone(), file_name: self.name.clone(), facts, ..RunInput::default() })
     }

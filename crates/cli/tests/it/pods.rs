@@ -1,10 +1,10 @@
 //! Pods of Kubernetes: containers that share a workspace and an address.
 
 use crate::images::busybox_image;
-use crate::project::{Project, sandboxes_work};
+use crate::project::{Project, run, sandboxes_work};
 
 /// Serves the variable `WORD` and its folder on port 80.
-const SERVER: (&str, &str) =
+pub const SERVER: (&str, &str) =
     ("serve", "#!/bin/sh\nwhile true; do echo \"$WORD in $(pwd) as $(id -u)\" | nc -l -p 80; done\n");
 /// Asks until it is answered.
 const ASK: &str = "until busybox nc 127.0.0.1 80 < /dev/null 2> /dev/null; do :; done";
@@ -81,4 +81,67 @@ spec:
     assert_eq!(ran.code, 1, "{}\n{}", ran.stdout, ran.stderr);
     let all = format!("{}{}", ran.stdout, ran.stderr);
     assert!(all.contains("container x of the pod: cannot start /no/such"), "{all}");
+}
+
+/// A pod with a container that waits for steps, and one that serves.
+pub fn template(image: &str) -> String {
+    format!(
+        "kind: Pod
+metadata: {{ annotations: {{ jenkins/label: 'jenkins-maven java' }} }}
+spec:
+  containers:
+  - {{ name: maven, image: '{image}', command: [cat], env: [{{ name: GOALS, value: verify }}] }}
+  - {{ name: web, image: '{image}', command: [/serve] }}
+"
+    )
+}
+
+#[test]
+fn a_template_that_is_named_is_what_a_label_means_and_what_is_inherited_from() {
+    if !sandboxes_work() {
+        return;
+    }
+    let Some(image) = busybox_image("named", r#"{"Env":["PATH=/bin","WORD=served"]}"#, &[SERVER]) else { return };
+    let project = Project::new(&format!(
+        "pipeline {{
+          agent {{ label 'jenkins-maven' }}
+          options {{ skipDefaultCheckout() }}
+          stages {{
+            stage('label') {{ steps {{ sh 'echo by label: $({ASK}) > f'; container('maven') {{ sh 'cat f; echo goals $GOALS' }} }} }}
+            stage('inherited') {{
+              agent {{ kubernetes {{ inheritFrom 'maven'; defaultContainer 'maven'; yaml \"\"\"
+spec: {{ containers: [{{ name: maven, env: [{{ name: GOALS, value: test }}] }}] }}
+\"\"\" }} }}
+              steps {{ sh 'echo goals $GOALS as $(id -u)' }}
+            }}
+          }}
+        }}"
+    ));
+    project.write("maven.yaml", &template(&image)).write("none.yaml", "kind: Pod\n");
+    let flag = |name: &str, file: &str| format!("--pod-template={name}={}", project.path().join(file).display());
+    let ran = project.run(&[&flag("maven", "maven.yaml")]);
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    for line in ["by label: served in / as 0", "goals verify", "goals test as 0"] {
+        assert!(ran.stdout.contains(line), "`{line}` is not in:\n{}", ran.stdout);
+    }
+    let path = project.path().to_str().unwrap();
+    let plan = run(&["plan", "--output", "json", "--network", "none", &flag("maven", "maven.yaml"), path]);
+    let planned = serde_json::from_str::<serde_json::Value>(&plan.stdout).unwrap();
+    let images: Vec<_> = planned["jobs"].as_array().unwrap().iter().map(|job| job["image"].as_str()).collect();
+    let of_image = Some(image.as_str());
+    assert_eq!(images, [None, of_image, of_image, None, of_image, of_image], "{plan:?}");
+    let unknown = Project::new("node('jenkins-maven') { container('maven') { echo 'x' } }");
+    let ran = unknown.run(&[]);
+    let all = format!("{}{}", ran.stdout, ran.stderr);
+    assert!(ran.code == 1 && all.contains("container('maven') stands in no pod"), "{all}");
+    assert!(all.contains("--pod-template jenkins-maven=FILE"), "{all}");
+    let check = |flags: &[String], code: i32, says: &str| {
+        let flags: Vec<_> = flags.iter().map(String::as_str).collect();
+        let ran = project.run(&flags);
+        assert!(ran.code == code && ran.stderr.contains(says), "{ran:?}");
+    };
+    check(&[flag("maven", "missing.yaml")], 2, "missing.yaml");
+    check(&[flag("maven", "none.yaml")], 5, "none.yaml is no pod: it has no `spec`");
+    check(&[flag("maven", "maven.yaml"), flag("maven", "maven.yaml")], 2, "have the same name");
+    check(&["--pod-template=a b=c".to_owned()], 2, "NAME has no blanks");
 }

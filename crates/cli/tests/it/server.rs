@@ -11,6 +11,7 @@ mod kills;
 mod locks;
 mod logs;
 mod place;
+mod pods;
 mod pool;
 #[path = "../../../store/tests/it/postgres.rs"]
 #[expect(dead_code, reason = "the store's own tests do more with it")]

@@ -27,7 +27,7 @@ pub(crate) mod scope;
 mod tee;
 pub(crate) mod values;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
@@ -55,6 +55,7 @@ use crate::added;
 use crate::definition::{Purpose, Surroundings};
 use crate::run::Program;
 use crate::run::library::Libraries;
+use crate::steps::pods::Defined;
 
 /// How many tasks one [`Engine::poll`] runs before it comes back, so that a busy script can be aborted.
 const TASKS_PER_POLL: usize = 64;
@@ -94,6 +95,8 @@ pub(crate) struct Core {
     pub(crate) facts: RunFacts,
     pub(crate) run: RunState,
     pub(crate) program: Program,
+    /// The templates of pods that it was told of.
+    pub(crate) pods: OnceCell<Vec<Defined>>,
     /// The shared libraries that were loaded.
     pub(crate) libraries: Libraries,
     outputs: RefCell<VecDeque<Output>>,
@@ -127,6 +130,7 @@ impl Engine {
             run: RunState::new(&input.facts),
             facts: input::completed(input.facts),
             program,
+            pods: OnceCell::new(),
             libraries: Libraries::default(),
             outputs: RefCell::default(),
             last_stage: Cell::new(0),

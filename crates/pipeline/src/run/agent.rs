@@ -18,7 +18,7 @@ use crate::globals::{containers, docker};
 use crate::steps::args::Args;
 use crate::steps::folder::workspace_path;
 use crate::steps::node::{Wish, on_agent};
-use crate::steps::pods::{PodTemplate, in_pod};
+use crate::steps::pods::{self, PodTemplate, in_pod};
 use crate::steps::stage::{framed, marked};
 use crate::steps::{self, checkout_scm};
 
@@ -198,9 +198,14 @@ async fn wanted(it: &Rc<Interpreter>, scope: &Scope, agent: &Agent) -> Result<Wa
     let (label, workspace) = (text("label")?, text("customWorkspace")?);
     let retries = args.opt_int("retries")?.unwrap_or(0);
     let plain = || label.clone().map_or(AgentSpec::Any, AgentSpec::Label);
+    // The pod that its label means, where an operator has said so.
+    let mut defined = None;
     let (spec, reuse) = match &*agent.kind {
         "any" => (AgentSpec::Any, false),
-        "label" | "node" => (plain(), false),
+        "label" | "node" => {
+            defined = label.as_deref().map(|label| pods::of_label(&it.core, label)).transpose()?.flatten();
+            (defined.as_ref().map_or_else(plain, PodTemplate::node), false)
+        }
         "docker" => {
             let image = text("image")?.ok_or_else(|| Fault::illegal("agent { docker } needs the name of an image"))?;
             let reuse = scope.node.as_ref().filter(|_| args.flag("reuseNode", false).unwrap_or(false));
@@ -249,7 +254,7 @@ async fn wanted(it: &Rc<Interpreter>, scope: &Scope, agent: &Agent) -> Result<Wa
                 .with_hint("any, none, label, node, docker, dockerfile and kubernetes are"));
         }
     };
-    let docker = matches!(spec, AgentSpec::Docker(_));
+    let docker = defined.is_none() && matches!(spec, AgentSpec::Docker(_));
     Ok(Wanted {
         spec,
         label,
@@ -258,7 +263,7 @@ async fn wanted(it: &Rc<Interpreter>, scope: &Scope, agent: &Agent) -> Result<Wa
         retries,
         at: it.spot(agent.span),
         file: None,
-        pod: None,
+        pod: defined,
     })
 }
 
@@ -284,8 +289,5 @@ async fn pod(it: &Rc<Interpreter>, scope: &Scope, agent: &Agent, args: &Args) ->
             fields.named.push((field.name.to_string(), map));
         }
     }
-    if text("inheritFrom").is_some() {
-        it.core.say(scope, "WARNING: inheritFrom is ignored: there are no templates of pods beside the definition");
-    }
-    PodTemplate::read(&fields, yaml.as_deref())
+    pods::of_agent(&it.core, scope, &fields, yaml.as_deref())
 }

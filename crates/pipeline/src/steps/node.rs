@@ -7,7 +7,7 @@ use model::event::Event;
 use model::ids::JobId;
 use model::request::{AgentSpec, Allocated, Reply, Request};
 
-use super::pods::in_pod;
+use super::pods::{PodTemplate, in_pod, of_label};
 use super::{StepCall, unexpected};
 use crate::engine::Core;
 use crate::engine::body::Body;
@@ -22,7 +22,12 @@ use crate::run::Spot;
 pub(crate) async fn node(call: StepCall) -> Result<Value, Fault> {
     let label = call.args.opt_text("label")?.filter(|l| !l.trim().is_empty());
     let body = call.args.body()?;
-    let pod = call.scope.pods.iter().rev().find(|template| label.is_some() && template.label == label).cloned();
+    let around = call.scope.pods.iter().rev().find(|template| label.is_some() && template.label == label);
+    let pod = match (around, &label) {
+        (Some(template), _) => Some(PodTemplate::clone(template)),
+        (None, Some(label)) => of_label(&call.core, label)?,
+        (None, None) => None,
+    };
     if let Some(template) = pod {
         let wish = Wish { agent: template.node(), label, at: call.at, shares: template.shares() };
         return on_agent(&call.core, &call.scope, wish, in_pod(&call.core, &template, body)).await;

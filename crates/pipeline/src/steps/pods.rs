@@ -9,8 +9,11 @@
 //!
 //! All of them share the node's workspace, and its network: what one listens with, the others reach at `localhost`.
 //!
+//! What an operator has defined of them (`RunFacts::pods`) is there by its name (`inheritFrom`) and by its labels (`node`, `agent { label }`): [`defined`].
+//!
 //! There is no cluster: fields that say where in one a pod is to be (namespace, nodeSelector, volumes …) mean nothing here.
 
+mod defined;
 mod template;
 
 use std::cell::RefCell;
@@ -22,6 +25,7 @@ use groovy::value::Value;
 use model::request::AgentSpec;
 
 use super::StepCall;
+use super::args::Args;
 use super::node::{allocated, released};
 use crate::engine::Core;
 use crate::engine::body::Body;
@@ -31,6 +35,9 @@ use crate::engine::scope::{Node, Scope};
 use crate::lint::engine::Wanted;
 
 use template::ContainerTemplate;
+
+pub use defined::check;
+pub(crate) use defined::{Defined, of_label};
 pub(crate) use template::PodTemplate;
 
 /// A pod that is there.
@@ -49,12 +56,14 @@ enum Container {
 pub(crate) async fn pod_template(call: StepCall) -> Result<Value, Fault> {
     let yaml = call.args.get("yaml").map(Value::to_text);
     let mut template = PodTemplate::read(&call.args, yaml.as_deref())?;
-    if call.args.get("inheritFrom").is_some_and(Value::truth) {
-        call.say("WARNING: inheritFrom is ignored: there are no templates of pods beside the definition");
-    }
-    if let Some(outer) = call.scope.pods.last() {
-        template = template.within(outer);
-    }
+    template = match inherits_from(&call.args) {
+        // Said, if only as nothing: then it is not what stands around it.
+        Some(names) => defined::inherited(&call.core, &call.scope, template, &names)?,
+        None => match call.scope.pods.last() {
+            Some(outer) => template.within(outer)?,
+            None => defined::by_own_label(&call.core, template)?,
+        },
+    };
     let label = template.label.get_or_insert_with(|| {
         let job: String =
             call.core.facts.job_name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
@@ -63,6 +72,28 @@ pub(crate) async fn pod_template(call: StepCall) -> Result<Value, Fault> {
     let scope = call.scope.with_env(vec![("POD_LABEL".to_owned(), label.clone())]);
     let template = Rc::new(template);
     call.run_body(&scope.with(|s| s.pods.push(template))).await
+}
+
+/// `agent { kubernetes { … } }`, by its fields and the manifest of its `yaml` or `yamlFile`.
+///
+/// # Errors
+/// A manifest or container that makes no sense; what it is to be made from is not there.
+pub(crate) fn of_agent(
+    core: &Rc<Core>,
+    scope: &Scope,
+    fields: &Args,
+    yaml: Option<&str>,
+) -> Result<PodTemplate, Fault> {
+    let template = PodTemplate::read(fields, yaml)?;
+    match inherits_from(fields) {
+        Some(names) => defined::inherited(core, scope, template, &names),
+        None => defined::by_own_label(core, template),
+    }
+}
+
+/// The names in `inheritFrom`, with blanks between them.
+fn inherits_from(fields: &Args) -> Option<String> {
+    fields.get("inheritFrom").filter(|names| !names.is_null()).map(Value::to_text)
 }
 
 /// The body of a node that is a pod.
@@ -88,10 +119,20 @@ pub(crate) fn in_pod(core: &Rc<Core>, template: &PodTemplate, body: Body) -> Bod
 }
 
 /// Starts what runs in a pod by itself, and runs its body.
-async fn with_services(core: &Rc<Core>, scope: &Scope, pod: &Pod, body: Body) -> Result<Value, Fault> {
-    for container in pod.template.services() {
-        started(core, scope, pod, container).await?;
+async fn with_services(core: &Rc<Core>, scope: &Scope, pod: &Rc<Pod>, body: Body) -> Result<Value, Fault> {
+    // All at the same time: none is asked whether it is ready.
+    let start = |container: &ContainerTemplate| {
+        let (core, scope, pod, container) = (Rc::clone(core), scope.clone(), Rc::clone(pod), container.clone());
+        let executor = Rc::clone(&core.executor);
+        executor.spawn(async move { started(&core, &scope, &pod, &container).await.map(drop) })
+    };
+    let starting: Vec<_> = pod.template.services().map(start).collect();
+    let mut all = Ok(());
+    for service in starting {
+        let one = service.wait(&core.executor).await;
+        all = all.and(one);
     }
+    all?;
     match pod.template.default.clone().filter(|name| !pod.template.is_node(name)) {
         // Nothing of it is shown: it is where steps run, as an agent is.
         Some(name) => in_container(core, scope, &name, body).await,
@@ -120,8 +161,10 @@ pub(crate) async fn container(call: StepCall) -> Result<Value, Fault> {
 /// Runs a body in a container of the pod around it.
 async fn in_container(core: &Rc<Core>, scope: &Scope, name: &str, body: Body) -> Result<Value, Fault> {
     let Some(pod) = scope.pod.clone() else {
-        return Err(Fault::abort(format!("container('{name}') stands in no pod"))
-            .with_hint("a pod is `agent { kubernetes { … } }`, or `podTemplate { node(POD_LABEL) { … } }`"));
+        let label = scope.node.as_ref().and_then(|node| node.label.clone());
+        return Err(
+            Fault::abort(format!("container('{name}') stands in no pod")).with_hint(defined::hint(label.as_deref()))
+        );
     };
     if pod.template.is_node(name) {
         let node = scope.pod_node().cloned();
@@ -130,8 +173,7 @@ async fn in_container(core: &Rc<Core>, scope: &Scope, name: &str, body: Body) ->
         return core.call_body(&inner, body, Vec::new()).await;
     }
     let Some(container) = pod.template.container(name) else {
-        return Err(Fault::abort(format!("container {name} was not found in the pod"))
-            .with_hint(format!("it has {}", pod.template.names())));
+        return Err(Fault::abort(format!("container {name} was not found in the pod")).with_hint(pod.template.hint()));
     };
     let node = started(core, scope, &pod, container).await?;
     let folder = container.dir.clone().or_else(|| scope.cwd().map(str::to_owned));

@@ -1,9 +1,11 @@
 //! Pods of Kubernetes: a node with containers that share its workspace.
 
+use model::ids::RequestId;
 use model::outcome::Outcome;
-use model::request::{AgentSpec, DockerSpec, Request};
+use model::planning;
+use model::request::{AgentSpec, DockerSpec, Failure, FailureKind, Reply, Request};
 use pipeline::conformance::Fixture;
-use pipeline::engine::RunFacts;
+use pipeline::engine::{Engine, Output, RunFacts, RunInput};
 
 use crate::engine_world::{Ran, World};
 
@@ -38,7 +40,7 @@ fn run(source: &str) -> Ran {
 }
 
 /// What was asked for, in words: `any`, a label, or an image with its arguments; `+` where it shares a workspace.
-fn places(ran: &Ran) -> Vec<String> {
+pub fn places(ran: &Ran) -> Vec<String> {
     let place = |request: &Request| match request {
         Request::Allocate { agent: AgentSpec::Any, .. } => Some("any".to_owned()),
         Request::Allocate { agent: AgentSpec::Label(label), .. } => Some(label.clone()),
@@ -50,7 +52,7 @@ fn places(ran: &Ran) -> Vec<String> {
     ran.requests.iter().filter_map(place).collect()
 }
 
-fn released(ran: &Ran) -> usize {
+pub fn released(ran: &Ran) -> usize {
     ran.requests.iter().filter(|request| matches!(request, Request::Release { .. })).count()
 }
 
@@ -145,6 +147,41 @@ fn what_runs_by_itself_runs_from_the_start_of_the_pod_to_its_end() {
     assert_eq!(running(&ran), ["db:  / -c|a b;"]);
     let Request::Allocate { shares: Some(shares), .. } = &ran.requests[0] else { panic!("{:?}", ran.requests[0]) };
     assert_eq!(shares, "container `db` of the pod");
+}
+
+#[test]
+fn services_start_together_and_one_that_fails_ends_the_pod_when_all_are_there() {
+    let container = |name: &str| format!("containerTemplate(name: '{name}', image: '{name}:1')");
+    let (db, web) = (container("db"), container("web"));
+    let source = format!("podTemplate(containers: [{db}, {web}]) {{ node(POD_LABEL) {{ echo 'x' }} }}");
+    let mut engine = Engine::new(RunInput { source, ..RunInput::default() }).unwrap();
+    let asked = |engine: &mut Engine| {
+        let mut all = Vec::new();
+        while engine.is_busy() {
+            all.extend(engine.poll().into_iter().filter_map(|output| match output {
+                Output::Request { id, request } => Some((id, request)),
+                _ => None,
+            }));
+        }
+        all
+    };
+    let answer =
+        |engine: &mut Engine, (id, request): &(RequestId, Request)| engine.answer(*id, planning::reply(request));
+    let node = asked(&mut engine);
+    assert!(answer(&mut engine, &node[0]) && node.len() == 1);
+    let services = asked(&mut engine);
+    assert_eq!(services.len(), 2, "{services:?}");
+    let message = "no such image".to_owned();
+    engine.answer(services[0].0, Reply::Failed(Failure { kind: FailureKind::Workload, message, hint: None }));
+    assert!(asked(&mut engine).is_empty(), "the other is on its way");
+    answer(&mut engine, &services[1]);
+    for _ in ["web", "the node"] {
+        let released = asked(&mut engine);
+        assert!(matches!(released[..], [(_, Request::Release { .. })]), "{released:?}");
+        answer(&mut engine, &released[0]);
+    }
+    asked(&mut engine);
+    assert_eq!(engine.end().unwrap().message.as_deref(), Some("no such image"));
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod engine_archives;
 mod engine_checks;
 mod engine_credentials;
 mod engine_declarative;
+mod engine_defined_pods;
 mod engine_docker;
 mod engine_files;
 mod engine_globals;

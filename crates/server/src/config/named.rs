@@ -1,5 +1,6 @@
-//! What definitions of a project find by its name: shared libraries and tools.
+//! What definitions of a project find by its name: shared libraries, tools and templates of pods.
 
+use model::pod::PodDefinition;
 use model::run::{InstalledTool, RunFacts};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -47,6 +48,29 @@ impl ToolConfig {
     }
 }
 
+/// A template of pods: what an administrator of a Jenkins defines for its kubernetes plugin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PodTemplateConfig {
+    /// What definitions call it (`inheritFrom 'maven'`), and a label that it has (`agent { label 'maven' }`).
+    pub name: String,
+    /// The pod as Kubernetes writes it: `kind: Pod`. Nothing in it is secret.
+    pub yaml: String,
+}
+
+impl PodTemplateConfig {
+    fn defined(&self) -> PodDefinition {
+        let PodTemplateConfig { name, yaml } = self.clone();
+        PodDefinition { name, yaml }
+    }
+}
+
+/// What of templates cannot be meant. Whether each is a pod whoever evaluates a run sees.
+pub(super) fn flaw_of_pods(templates: &[PodTemplateConfig]) -> Option<&'static str> {
+    let defined: Vec<_> = templates.iter().map(PodTemplateConfig::defined).collect();
+    PodDefinition::flaw(&defined)
+}
+
 impl ProjectConfig {
     /// What agents are told of its libraries.
     pub(crate) fn shared_libraries(&self) -> Vec<SharedLibrary> {
@@ -65,7 +89,8 @@ impl ProjectConfig {
     /// What a run of it begins with.
     pub(crate) fn facts_of(&self, facts: &RunFacts) -> RunFacts {
         let tools = self.tools.iter().map(ToolConfig::installed).collect();
+        let pods = self.pod_templates.iter().map(PodTemplateConfig::defined).collect();
         let must_deliver = !self.record_deliveries;
-        RunFacts { libraries: self.implicit_libraries(), tools, must_deliver, ..facts.clone() }
+        RunFacts { libraries: self.implicit_libraries(), tools, pods, must_deliver, ..facts.clone() }
     }
 }

@@ -67,7 +67,8 @@ impl Keeper {
             }
             Ok(found) => {
                 let times = times_of_tag(&self.run.facts, found.tagged_at);
-                let none = || RunFacts { libraries: Vec::new(), tools: Vec::new(), ..self.run.facts.clone() };
+                let known = &self.run.facts;
+                let none = || RunFacts { libraries: Vec::new(), tools: Vec::new(), pods: Vec::new(), ..known.clone() };
                 let mut facts = self.config().await?.map_or_else(none, |config| config.facts_of(&self.run.facts));
                 facts.env.extend(times);
                 let facts = (facts != self.run.facts).then_some(facts);

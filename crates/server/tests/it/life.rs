@@ -178,6 +178,30 @@ async fn a_question_is_answered_on_the_page() {
     assert_eq!(form(&dev, "proceed=true").await, 404, "it is answered");
 }
 
+/// What pods its definitions mean a project says, and each run is told.
+#[tokio::test]
+async fn a_run_is_told_of_templates_of_pods() {
+    let place = Place::new().await;
+    let config = |pods: Value| json!({ "source": { "folder": "/nowhere" }, "pod_templates": pods });
+    let token = std::fs::read_to_string(place.folder.path().join("token")).unwrap();
+    for (name, yaml, why) in [("a b", "x".to_owned(), "without blanks"), ("a", "x".repeat(200_000), "128 KiB")] {
+        let wrong = config(json!([{ "name": name, "yaml": yaml }])).to_string();
+        let (status, refused) = place.as_who(token.trim(), "PUT", "/api/v1/projects/app", &wrong).await;
+        assert!(status == 400 && refused.to_string().contains(why), "{status} {refused}");
+    }
+    let yaml = "spec: { containers: [{ name: maven, image: 'maven:3', command: [cat] }] }";
+    place.ask("PUT", "/api/v1/projects/app", config(json!([{ "name": "maven", "yaml": yaml }]))).await;
+    let key = place.enrol("one").await;
+    let run = place.trigger().await;
+    let mut agent = place.agent(&key, &[]).await;
+    let lease = agent.take("node('maven') { container('maven') { sh 'mvn' } }").await;
+    let asked = agent.work(is_exec).await;
+    let ToAgent::Perform { id, .. } = &asked else { panic!("{asked:?}") };
+    agent.answer(lease, *id, Reply::Exited { code: 0, stdout: None, limit: None }).await;
+    agent.give_back(lease).await;
+    assert_eq!(place.wait_for_end(run).await["outcome"], "SUCCESS");
+}
+
 /// Where its tools are a project says. What has no folder is refused.
 #[tokio::test]
 async fn a_run_is_told_of_tools() {

@@ -4,6 +4,7 @@ use groovy::value::Value;
 use model::ids::JobId;
 use model::request::{AgentSpec, DockerSpec, PodContainer};
 
+use super::defined;
 use crate::engine::fault::Fault;
 use crate::engine::values::entries;
 use crate::steps::args::Args;
@@ -24,6 +25,8 @@ pub(crate) struct PodTemplate {
     agent: Option<String>,
     /// The one in which steps run where nothing else is said.
     pub(super) default: Option<String>,
+    /// What it was to inherit from, and nobody has defined.
+    pub(super) missing: Vec<String>,
     pub(super) env: Vec<(String, String)>,
 }
 
@@ -58,27 +61,26 @@ impl PodTemplate {
             ..PodTemplate::default()
         };
         if let Some(yaml) = yaml {
-            template.manifest(yaml)?;
+            let read =
+                documents(yaml).and_then(|documents| documents.first().map_or(Ok(()), |pod| template.manifest(pod)));
+            read.map_err(|why| Fault::illegal(format!("The yaml of the pod: {why}")))?;
         }
         let several = ["containers", "containerTemplates"].into_iter().filter_map(|name| fields.get(name)?.items());
         for container in several.flatten().chain(fields.get("containerTemplate").cloned()) {
-            template.add(described(&container)?)?;
+            template.add(described(&container)?).map_err(Fault::illegal)?;
         }
         Ok(template)
     }
 
     /// Reads `kind: Pod`.
-    fn manifest(&mut self, text: &str) -> Result<(), Fault> {
-        let documents = yaml::parse(text, yaml::MAX_ALIASES)
-            .map_err(|why| Fault::illegal(format!("The yaml of the pod: {why}")))?;
-        let at = |value: &Value, name: &str| value.get(name).filter(|value| !value.is_null());
-        let Some(spec) = documents.first().and_then(|pod| at(pod, "spec")) else { return Ok(()) };
+    pub(super) fn manifest(&mut self, pod: &Value) -> Result<(), String> {
+        let Some(spec) = at(pod, "spec") else { return Ok(()) };
         let user_of = |value: &Value| Some(at(&at(value, "securityContext")?, "runAsUser")?.to_text());
         let of_pod = user_of(&spec);
         for container in at(&spec, "containers").and_then(|list| list.items()).unwrap_or_default() {
             let field = |name: &str| at(&container, name).map(|value| value.to_text());
             self.add(ContainerTemplate {
-                name: field("name").ok_or_else(|| Fault::illegal("The yaml of the pod: a container has no name"))?,
+                name: field("name").ok_or("a container has no name")?,
                 image: field("image").unwrap_or_default(),
                 env: at(&container, "env").as_ref().map(variables).unwrap_or_default(),
                 user: user_of(&container).or_else(|| of_pod.clone()),
@@ -92,22 +94,36 @@ impl PodTemplate {
     }
 
     /// Adds a container; one of the same name is replaced.
-    fn add(&mut self, container: ContainerTemplate) -> Result<(), Fault> {
+    fn add(&mut self, container: ContainerTemplate) -> Result<(), String> {
         self.containers.retain(|other| other.name != container.name);
         if self.containers.len() >= MAX_CONTAINERS {
-            return Err(Fault::illegal(format!("A pod of more than {MAX_CONTAINERS} containers")));
+            return Err(format!("a pod of more than {MAX_CONTAINERS} containers"));
         }
         self.containers.push(container);
         Ok(())
     }
 
-    /// With what a template around it has.
-    pub(super) fn within(mut self, outer: &PodTemplate) -> PodTemplate {
-        let is_new = |container: &&ContainerTemplate| self.containers.iter().all(|own| own.name != container.name);
-        let more: Vec<_> = outer.containers.iter().filter(is_new).cloned().collect();
-        self.containers.extend(more);
+    /// With what a template around it has, or one that it inherits from: what it says itself goes first, also of a container of the same name.
+    ///
+    /// Source: `PodTemplateUtils.combine` of the kubernetes plugin.
+    ///
+    /// # Errors
+    /// Together they have more containers than a pod may have.
+    pub(super) fn within(mut self, outer: &PodTemplate) -> Result<PodTemplate, Fault> {
+        for container in &outer.containers {
+            match self.containers.iter_mut().find(|own| own.name == container.name) {
+                Some(own) => own.complete(container),
+                None => self.add(container.clone()).map_err(Fault::illegal)?,
+            }
+        }
         self.env = outer.env.iter().cloned().chain(self.env).collect();
-        self
+        self.agent = self.agent.or_else(|| outer.agent.clone());
+        Ok(self)
+    }
+
+    /// Nobody has said yet what it is made of.
+    pub(super) fn is_empty(&self) -> bool {
+        self.containers.is_empty()
     }
 
     pub(super) fn container(&self, name: &str) -> Option<&ContainerTemplate> {
@@ -135,10 +151,14 @@ impl PodTemplate {
         self.services().next().map(|container| format!("container `{}` of the pod", container.name))
     }
 
-    /// The names of its containers.
-    pub(super) fn names(&self) -> String {
+    /// What to do where a container is not in it.
+    pub(super) fn hint(&self) -> String {
         let names: Vec<_> = self.containers.iter().map(|container| container.name.as_str()).collect();
-        if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+        let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        match self.missing.first() {
+            Some(missing) => format!("it has {names}; {}", defined::how(missing)),
+            None => format!("it has {names}"),
+        }
     }
 
     pub(super) fn is_node(&self, name: &str) -> bool {
@@ -147,6 +167,22 @@ impl PodTemplate {
 }
 
 impl ContainerTemplate {
+    /// Takes what it does not say itself from another.
+    fn complete(&mut self, other: &ContainerTemplate) {
+        if self.image.is_empty() {
+            self.image.clone_from(&other.image);
+        }
+        for (own, other) in [(&mut self.command, &other.command), (&mut self.args, &other.args)] {
+            if own.is_empty() {
+                own.clone_from(other);
+            }
+        }
+        self.env.splice(0..0, other.env.iter().cloned());
+        self.user = self.user.take().or_else(|| other.user.clone());
+        self.always_pull |= other.always_pull;
+        self.dir = self.dir.take().or_else(|| other.dir.clone());
+    }
+
     /// Beside a node, in a pod whose containers have these variables.
     pub(super) fn beside(&self, node: Option<JobId>, env: &[(String, String)]) -> DockerSpec {
         let pod = PodContainer {
@@ -173,6 +209,16 @@ impl ContainerTemplate {
             ..DockerSpec::default()
         }
     }
+}
+
+/// The documents of a manifest.
+pub(super) fn documents(text: &str) -> Result<Vec<Value>, String> {
+    yaml::parse(text, yaml::MAX_ALIASES)
+}
+
+/// What a map has of that name, where it is something.
+pub(super) fn at(value: &Value, name: &str) -> Option<Value> {
+    value.get(name).filter(|value| !value.is_null())
 }
 
 /// `containerTemplate(name: 'maven', image: 'maven:3')`

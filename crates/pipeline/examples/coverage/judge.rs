@@ -11,8 +11,10 @@ use pipeline::catalogue::Catalogue;
 use pipeline::definition::{DefinitionKind, Surroundings, analyse};
 use regex::Regex;
 
-use crate::world::{self, End};
+use crate::world::{self, End, Given};
 
+/// Files that use containers of a node whose pod only its operator knows.
+const NO_POD: &str = "operator's pods";
 /// Most variables that a file is given because it names them and nothing defines them: a job's configuration would.
 const MAX_GIVEN: usize = 30;
 
@@ -47,6 +49,8 @@ pub struct Verdict {
     pub resolves: bool,
     /// It comes to its end, which is no failure.
     pub runs: bool,
+    /// So it would, were the templates of pods there that only its operator knows: one of each label, with the containers that it names.
+    pub runs_with_pods: bool,
     /// What is missing for the first of these that it is not.
     pub reason: Option<Reason>,
     /// All names in it that mean nothing here, whether they are come by or not.
@@ -62,6 +66,7 @@ impl Verdict {
             validates: false,
             resolves: false,
             runs: false,
+            runs_with_pods: false,
             reason,
             missing: BTreeSet::new(),
         }
@@ -91,20 +96,35 @@ fn look(source: &str, assume: bool, beside: Option<&Beside>) -> Verdict {
     let missing: BTreeSet<String> = said.iter().filter_map(|message| missing_name(message)).collect();
     let wrong = definition.errors().map(|found| &*found.message).find(|text| !text.starts_with("unknown step \""));
     let resolves = missing.is_empty();
-    let verdict = |validates, runs, reason| Verdict { kind, parses: true, validates, resolves, runs, reason, missing };
+    let verdict = |validates, runs, reason| Verdict {
+        kind,
+        parses: true,
+        validates,
+        resolves,
+        runs,
+        runs_with_pods: runs,
+        reason,
+        missing,
+    };
     if let Some(message) = wrong {
         return verdict(false, false, reason("validation", message));
     }
-    match run(source, assume, beside) {
+    match run(source, assume, false, beside) {
         End::Rejected(message) => verdict(false, false, reason("validation", &message)),
-        End::Ended(Outcome::Success | Outcome::Unstable | Outcome::NotBuilt, _) => verdict(true, true, None),
+        end if is_well(&end) => verdict(true, true, None),
         End::Ended(outcome, message) => {
             let message = message.unwrap_or_else(|| format!("the file sets the result {}", outcome.name()));
             let asks_libraries = ["@Library", "library"].iter().any(|word| source.contains(word));
-            verdict(true, false, Some(why(&message, asks_libraries)))
+            let reason = why(&message, asks_libraries);
+            let runs_with_pods = reason.group == NO_POD && is_well(&run(source, assume, true, beside));
+            Verdict { runs_with_pods, ..verdict(true, false, Some(reason)) }
         }
         End::Stuck(message) => verdict(true, false, reason("no end", message)),
     }
+}
+
+fn is_well(end: &End) -> bool {
+    matches!(end, End::Ended(Outcome::Success | Outcome::Unstable | Outcome::NotBuilt, _))
 }
 
 /// The name of which a finding says that it means nothing here.
@@ -124,23 +144,30 @@ fn missing_name(message: &str) -> Option<String> {
 }
 
 /// Runs a file; what it names as one names parameters (`params.X`, too), and nothing defines, is given. With `assume`, each step that is not there is taken to
-/// be one that runs its block and answers nothing.
-fn run(source: &str, assume: bool, beside: Option<&Beside>) -> End {
-    let mut given = undeclared(source);
+/// be one that runs its block and answers nothing. With `pods`, each label that it asks for is a template of pods with the containers that it names.
+fn run(source: &str, assume: bool, pods: bool, beside: Option<&Beside>) -> End {
+    let mut given = Given { parameters: undeclared(source), ..Given::default() };
     let mut source = source.to_owned();
     let mut assumed = BTreeSet::new();
     loop {
-        let end = world::run(&source, &given, beside);
+        let end = world::run(&source, &mut given, beside);
         let message = match &end {
             End::Ended(_, Some(message)) | End::Rejected(message) => message,
             _ => return end,
         };
         if let Some(name) =
             first(message, "^No such property: ([A-Z0-9_]+) for class: (?:WorkflowScript|groovy.lang.Binding)")
-            && given.len() < MAX_GIVEN
-            && !given.contains(&name)
+            && given.parameters.len() < MAX_GIVEN
+            && !given.parameters.contains(&name)
         {
-            given.push(name);
+            given.parameters.push(name);
+        } else if pods
+            && let Some(name) =
+                first(message, r"^container(?:\('| )([\w.-]+)(?:'\) stands in no| was not found in the) pod")
+            && given.containers.len() < MAX_GIVEN
+            && given.containers.insert(name)
+        {
+            // Nodes of its labels have it now.
         } else if assume
             && let Some(name) = first(message, "^(?:No such DSL method '|The step ‘)([A-Za-z_0-9]+)")
             && assumed.len() < MAX_GIVEN
@@ -182,6 +209,7 @@ fn why(message: &str, asks_libraries: bool) -> Reason {
         ("class", r"^unable to resolve class (\S+)"),
         ("error step", r"^(.*)\(error step\)$"),
         ("a limit", "^(.*which is its limit.*)"),
+        (NO_POD, "^(container.* stands in no pod)"),
     ];
     let line = message.lines().find(|line| *line != "startup failed:").unwrap_or_default();
     for (group, pattern) in kinds {

@@ -4,6 +4,7 @@
 //! `cargo run -p pipeline --example coverage -- [--json] [--verbose] [--assume] [--with=FILE] [--beside=FOLDER] PATH …` takes files, and folders with everything in them.
 //! The same files give the same report. What `FILE` defines is taken to be there: methods that stand for steps of the future.
 //! With `--assume` each step that is not there is taken to be: it runs its block, and answers nothing. What is left then is no missing step.
+//! Files that use containers of pods which only their operators know fail; how many would run with these templates (`--pod-template`) is a line of its own.
 //! `--beside` says where the repositories of the files are, each in a folder of the name that is in the path of the file, too: what is in them
 //! is the library that a file asks for or has, and what it loads and reads.
 

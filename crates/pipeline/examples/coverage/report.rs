@@ -12,11 +12,13 @@ const DETAILS: usize = 12;
 type Rung = (&'static str, fn(&Verdict) -> bool);
 
 /// How far a file may get.
-const RUNGS: [Rung; 4] = [
+const RUNGS: [Rung; 5] = [
     ("parse", |verdict| verdict.parses),
     ("validate, compile", |verdict| verdict.validates),
     ("all names resolve", |verdict| verdict.resolves),
     ("run through", |verdict| verdict.runs),
+    // Were the templates of pods there that their operators have.
+    ("with operator's pods", |verdict| verdict.runs_with_pods),
 ];
 
 /// Kinds of file, and what they are called.

@@ -1,6 +1,6 @@
 //! A world in which every command succeeds, files say something plausible, people say yes, and credentials and agents of any kind are there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::beside::Beside;
 use groovy::machine::MachineLimits;
@@ -8,9 +8,11 @@ use model::event::Event;
 use model::ids::StepId;
 use model::outcome::Outcome;
 use model::planning::{self, MAX_REQUESTS, MAX_VIRTUAL_MS};
-use model::request::{Reply, Request, ShellScript};
+use model::pod::PodDefinition;
+use model::request::{AgentSpec, Reply, Request, ShellScript};
 use model::run::{BuildCause, RunFacts};
 use pipeline::engine::{Engine, Output, RunInput};
+use serde_json::json;
 
 /// Instructions of one file: an endless loop is a line of the report after a moment.
 const FUEL: u64 = 5_000_000;
@@ -33,9 +35,29 @@ pub enum End {
     Stuck(&'static str),
 }
 
-/// Runs a definition, as a multibranch project's with these parameters.
-pub fn run(source: &str, parameters: &[String], beside: Option<&Beside>) -> End {
-    let mut facts = facts(parameters);
+/// What a file is given beside what is in it.
+#[derive(Debug, Default)]
+pub struct Given {
+    pub parameters: Vec<String>,
+    /// What each template of pods has.
+    pub containers: BTreeSet<String>,
+    /// Labels that it has asked for: each is a template, where these have containers.
+    pub labels: BTreeSet<String>,
+}
+
+impl Given {
+    fn pods(&self) -> Vec<PodDefinition> {
+        let containers = self.containers.iter().map(|name| json!({"name": name, "image": name, "command": ["cat"]}));
+        let pod = json!({"spec": {"containers": containers.collect::<Vec<_>>()}}).to_string();
+        let labels = self.labels.iter().filter(|_| !self.containers.is_empty());
+        labels.map(|label| PodDefinition { name: label.clone(), yaml: pod.clone() }).collect()
+    }
+}
+
+/// Runs a definition, as a multibranch project's with these parameters, and notes the labels that it asks for.
+pub fn run(source: &str, given: &mut Given, beside: Option<&Beside>) -> End {
+    let mut facts = facts(&given.parameters);
+    facts.pods = given.pods();
     if beside.is_some_and(Beside::has_library) {
         facts.libraries.push("repository".to_owned());
     }
@@ -46,7 +68,7 @@ pub fn run(source: &str, parameters: &[String], beside: Option<&Beside>) -> End 
         limits: MachineLimits { fuel: FUEL, ..MachineLimits::default() },
     };
     match Engine::new(input) {
-        Ok(engine) => World::new(engine, beside).run(),
+        Ok(engine) => World::new(engine, beside, &mut given.labels).run(),
         Err(found) => End::Rejected(found.first().map(|found| found.message.clone()).unwrap_or_default()),
     }
 }
@@ -101,12 +123,13 @@ struct World<'a> {
     /// What the step `error` has said, and the last step that failed.
     errors: Vec<String>,
     failed: Option<String>,
+    labels: &'a mut BTreeSet<String>,
     /// The last name that the log says is unknown, with the words for it.
     unknown: Option<String>,
 }
 
 impl World<'_> {
-    fn new(engine: Engine, beside: Option<&Beside>) -> World<'_> {
+    fn new<'a>(engine: Engine, beside: Option<&'a Beside>, labels: &'a mut BTreeSet<String>) -> World<'a> {
         World {
             engine,
             beside,
@@ -116,6 +139,7 @@ impl World<'_> {
             steps: BTreeMap::new(),
             errors: Vec::new(),
             failed: None,
+            labels,
             unknown: None,
         }
     }
@@ -202,13 +226,18 @@ impl World<'_> {
                 self.files.insert(path.clone(), text.clone());
                 Reply::Done
             }
-            Request::Allocate { .. } => match planning::reply(request) {
-                Reply::Allocated(mut place) => {
-                    place.env.push(("HOSTNAME".to_owned(), "agent-1".to_owned()));
-                    Reply::Allocated(place)
+            Request::Allocate { agent, .. } => {
+                if let AgentSpec::Label(label) = agent {
+                    self.labels.insert(label.clone());
                 }
-                other => other,
-            },
+                match planning::reply(request) {
+                    Reply::Allocated(mut place) => {
+                        place.env.push(("HOSTNAME".to_owned(), "agent-1".to_owned()));
+                        Reply::Allocated(place)
+                    }
+                    other => other,
+                }
+            }
             Request::ReadFile { path, .. } | Request::ReadTrusted { path, .. } => {
                 let kept = || self.beside.and_then(|beside| beside.text(path));
                 let text = self.files.get(path).cloned().or_else(kept);

@@ -149,39 +149,69 @@ fn what_runs_by_itself_runs_from_the_start_of_the_pod_to_its_end() {
     assert_eq!(shares, "container `db` of the pod");
 }
 
-#[test]
-fn services_start_together_and_one_that_fails_ends_the_pod_when_all_are_there() {
+/// Works until an answer is wanted: what is asked for since, and which requests are to end.
+fn asked(engine: &mut Engine) -> (Vec<(RequestId, Request)>, Vec<RequestId>) {
+    let (mut all, mut cancelled) = (Vec::new(), Vec::new());
+    while engine.is_busy() {
+        for output in engine.poll() {
+            match output {
+                Output::Request { id, request } => all.push((id, request)),
+                Output::Cancel { id } => cancelled.push(id),
+                Output::Event(_) => {}
+            }
+        }
+    }
+    (all, cancelled)
+}
+
+/// A pod whose node is there, and whose two services are asked for.
+fn with_services_asked() -> (Engine, Vec<(RequestId, Request)>) {
     let container = |name: &str| format!("containerTemplate(name: '{name}', image: '{name}:1')");
     let (db, web) = (container("db"), container("web"));
     let source = format!("podTemplate(containers: [{db}, {web}]) {{ node(POD_LABEL) {{ echo 'x' }} }}");
     let mut engine = Engine::new(RunInput { source, ..RunInput::default() }).unwrap();
-    let asked = |engine: &mut Engine| {
-        let mut all = Vec::new();
-        while engine.is_busy() {
-            all.extend(engine.poll().into_iter().filter_map(|output| match output {
-                Output::Request { id, request } => Some((id, request)),
-                _ => None,
-            }));
-        }
-        all
-    };
-    let answer =
-        |engine: &mut Engine, (id, request): &(RequestId, Request)| engine.answer(*id, planning::reply(request));
-    let node = asked(&mut engine);
-    assert!(answer(&mut engine, &node[0]) && node.len() == 1);
-    let services = asked(&mut engine);
+    let (node, _) = asked(&mut engine);
+    assert!(engine.answer(node[0].0, planning::reply(&node[0].1)) && node.len() == 1);
+    let (services, _) = asked(&mut engine);
     assert_eq!(services.len(), 2, "{services:?}");
+    (engine, services)
+}
+
+#[test]
+fn services_start_together_and_one_that_fails_ends_the_pod_when_all_are_there() {
+    let (mut engine, services) = with_services_asked();
     let message = "no such image".to_owned();
     engine.answer(services[0].0, Reply::Failed(Failure { kind: FailureKind::Workload, message, hint: None }));
-    assert!(asked(&mut engine).is_empty(), "the other is on its way");
-    answer(&mut engine, &services[1]);
+    assert_eq!(asked(&mut engine), Default::default(), "the other is on its way");
+    engine.answer(services[1].0, planning::reply(&services[1].1));
     for _ in ["web", "the node"] {
-        let released = asked(&mut engine);
+        let (released, _) = asked(&mut engine);
         assert!(matches!(released[..], [(_, Request::Release { .. })]), "{released:?}");
-        answer(&mut engine, &released[0]);
+        engine.answer(released[0].0, Reply::Done);
     }
     asked(&mut engine);
     assert_eq!(engine.end().unwrap().message.as_deref(), Some("no such image"));
+}
+
+#[test]
+fn services_that_start_end_with_their_run() {
+    let (mut engine, services) = with_services_asked();
+    engine.abort("enough");
+    let (_, cancelled) = asked(&mut engine);
+    assert_eq!(cancelled, services.iter().map(|(id, _)| *id).collect::<Vec<_>>());
+    // One was there already.
+    engine.answer(services[0].0, planning::reply(&services[0].1));
+    engine.answer(services[1].0, Reply::Cancelled);
+    let mut released = 0;
+    while engine.end().is_none() {
+        let (requests, _) = asked(&mut engine);
+        for (id, request) in requests {
+            assert!(matches!(request, Request::Release { .. }), "{request:?}");
+            released += 1;
+            engine.answer(id, Reply::Done);
+        }
+    }
+    assert_eq!((released, engine.outcome()), (2, Some(Outcome::Aborted)));
 }
 
 #[test]

@@ -7,6 +7,7 @@ pub(crate) mod engine;
 mod members;
 mod model;
 pub(crate) mod names;
+mod pods;
 pub mod rules;
 mod secrets;
 mod shell;
@@ -89,11 +90,13 @@ fn beyond(source: &str, definition: &Definition) -> Vec<Diagnostic> {
     let scripted = matches!(definition.kind, DefinitionKind::Scripted);
     let mut found = code::check(source, script, &defined, scripted);
     let mut environment = Vec::new();
+    let mut library = asks_for_library(script);
     if let DefinitionKind::Declarative(declarative) = &definition.kind {
-        let library = asks_for_library(script) || !declarative.pipeline.libraries.is_empty();
+        library |= !declarative.pipeline.libraries.is_empty();
         found.extend(model::check(source, script, &declarative.pipeline, &defined, library));
         environment = credentials(&declarative.pipeline);
     }
+    found.extend(pods::check(script, &defined, library));
     found.extend(secrets::check(source, script, &environment));
     let mut told = HashSet::new();
     for (words, span) in definition.engine.words() {

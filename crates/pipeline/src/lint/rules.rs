@@ -79,6 +79,8 @@ rules! {
         "Groovy replaces `${…}` in double quotes only. In the script of `sh` single quotes are right, for the shell replaces it; in `echo`, `error` and the like nobody does."
     "no-step-result" Warning "The value of `sh` is used, but it gives none"
         "Without `returnStdout: true` or `returnStatus: true` the value of a shell step is null."
+    "operator-pod" Note "A container of a pod that the file does not define"
+        "In Jenkins an administrator defines such templates of pods. `run` and `plan` take them with `--pod-template NAME=FILE`, and a server from its projects; the name is the label that the node asks for."
     "parameter-type" Warning "A parameter is compared with what it can never be"
         "A `booleanParam` is true or false, never the text 'true'; every other parameter is a text, never true."
     "process-execute" Warning "A process started by the script itself"

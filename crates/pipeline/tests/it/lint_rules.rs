@@ -56,6 +56,25 @@ fn what_one_name_is_near_to_is_put_there() {
 }
 
 #[test]
+fn containers_of_pods_that_only_an_operator_defines_are_named_once() {
+    let uses = "container('maven') { sh 'a' }\ncontainer(name: 'go') { container('maven') { sh 'b' } }";
+    check(
+        "operator-pod",
+        &[
+            (&format!("node('x') {{ {uses} }}"), &["container", "container"]),
+            (&pipeline("agent { label 'x' }", "container('maven') { sh 'a' }"), &["container"]),
+            // Others define it, or may.
+            (&pipeline("agent { kubernetes { yamlFile 'pod.yaml' } }", "container('maven') { sh 'a' }"), &[]),
+            (&format!("podTemplate(label: 'x') {{ node('x') {{ {uses} }} }}"), &[]),
+            (&format!("@Library('x') _\nnode('x') {{ {uses} }}"), &[]),
+            (&format!("library 'x'\nnode('x') {{ {uses} }}"), &[]),
+            (&format!("def container(name, body) {{ body() }}\nnode('x') {{ {uses} }}"), &[]),
+            ("node { container('x') }\nnode { some.container('x') { sh 'a' } }", &[]),
+        ],
+    );
+}
+
+#[test]
 fn secrets_stay_out_of_scripts() {
     let bound = "withCredentials([usernamePassword(credentialsId: 'c', usernameVariable: 'U', passwordVariable: 'P')])";
     let check_steps = |steps: &str, expected: &[&str]| {

@@ -35,6 +35,14 @@ impl Wanted {
     }
 }
 
+/// A call whose block runs on a node.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NodeBlock {
+    span: Span,
+    /// It brings one only where there is none: `docker.withRegistry`, `inside`.
+    is_brought: bool,
+}
+
 /// What of a definition wants an engine, and what shares a workspace.
 #[derive(Clone, Debug, Default)]
 pub struct EngineUses {
@@ -45,9 +53,10 @@ pub struct EngineUses {
 }
 
 impl EngineUses {
-    /// `uses` are what is asked for and where, `nodes` the `node { }` of the script.
-    pub(crate) fn new(pipeline: Option<&Pipeline>, uses: &[(Use, Span)], nodes: &[Span]) -> EngineUses {
-        let scopes = nodes.iter().map(|span| (*span, Wanted::default())).collect();
+    /// `uses` are what is asked for and where, `nodes` the `node { }` of the script and what else brings one.
+    pub(crate) fn new(pipeline: Option<&Pipeline>, uses: &[(Use, Span)], nodes: &[NodeBlock]) -> EngineUses {
+        let own = nodes.iter().filter(|node| !node.is_brought);
+        let scopes = own.map(|node| (node.span, Wanted::default())).collect();
         let mut found = EngineUses { scopes, words: Vec::new() };
         let mut reused = Vec::new();
         if let Some(pipeline) = pipeline {
@@ -70,6 +79,15 @@ impl EngineUses {
                 }
             }
         }
+        let own = found.scopes.len();
+        let mut brought: Vec<_> = nodes.iter().filter(|node| node.is_brought).map(|node| node.span).collect();
+        // What is around others comes before them.
+        brought.sort_by_key(|span| span.start);
+        for span in brought {
+            if found.innermost(span.start).is_none() {
+                found.scopes.push((span, Wanted::default()));
+            }
+        }
         let mut all: Vec<_> = uses.iter().chain(&reused).collect();
         // Of several wishes the first that is written is the reason.
         all.sort_by_key(|(_, span)| span.start);
@@ -78,9 +96,13 @@ impl EngineUses {
                 found.words.push((words.clone(), *span));
             }
             match found.innermost(span.start) {
-                Some(index) => found.scopes[index].1.add(wish),
-                // A method that anything may call.
-                None => found.scopes.iter_mut().for_each(|scope| scope.1.add(wish)),
+                Some(index) if index < own => found.scopes[index].1.add(wish),
+                // A method that anything may call, or a block that has a node around it where such a one calls it.
+                within => {
+                    let scopes = found.scopes.iter_mut().enumerate();
+                    let reached = scopes.filter(|(index, _)| *index < own || within.is_none_or(|at| at == *index));
+                    reached.for_each(|(_, scope)| scope.1.add(wish));
+                }
             }
         }
         found
@@ -149,6 +171,19 @@ fn reaching(args: &str) -> Option<Use> {
         Err(ArgsError::NeedsRung { word, .. }) => Some(Use::Engine(format!("docker args `{word}`"))),
         _ => None,
     }
+}
+
+/// The block of a call that runs on a node.
+pub(super) fn node(object: Option<&Expr>, name: &Text, at: Span, args: &[Arg]) -> Option<NodeBlock> {
+    let Some(Arg::Positional(block)) = args.last() else { return None };
+    let is_closure = matches!(&*block.kind, ExprKind::Closure(_));
+    let (start, is_brought) = match (object, &**name) {
+        (_, "node") => (at.start, false),
+        (Some(object), "inside" | "withRun") if is_closure => (object.span.start, true),
+        (Some(object), "withRegistry" | "withServer" | "withTool") if of_docker(object) => (object.span.start, true),
+        _ => return None,
+    };
+    Some(NodeBlock { span: Span::new(start, block.span.end), is_brought })
 }
 
 /// What a call asks for.
@@ -277,6 +312,23 @@ mod tests {
         // What a method does, whoever calls it may do.
         let source = "def pack() { sh(script: 'docker push x') }\nnode { /*A*/ pack() }";
         assert_eq!(found(source, "/*A*/").as_deref(), Some("`docker push`"));
+    }
+
+    #[test]
+    fn so_does_what_brings_a_node_where_there_is_none() {
+        let source = "node { /*A*/ sh 'make' }\ndocker.withRegistry('https://r') { /*B*/ docker.build('x').push() }";
+        assert_eq!(found(source, "/*B*/").as_deref(), Some("`docker.build`"));
+        let source = "docker.withTool('d') { /*A*/ docker.image('db').withRun { /*B*/ sh 'make' } }";
+        assert_eq!(found(source, "/*A*/").as_deref(), Some("`withRun`"));
+        assert_eq!(found(source, "/*B*/"), found(source, "/*A*/"), "it is on the node around it");
+        let source = "docker.image('a').inside('--privileged') { /*A*/ sh 'make' }\ndocker.image('b').inside { /*B*/ sh 'make' }";
+        assert_eq!(found(source, "/*A*/").as_deref(), Some("docker args `--privileged`"));
+        assert_eq!((found(source, "/*B*/"), shares(source, "/*B*/").as_deref()), (None, Some("`inside`")));
+        // On a node, it is the node's.
+        let source = "node { /*A*/ docker.withRegistry('https://r') { /*B*/ docker.build('x') } }";
+        assert_eq!(found(source, "/*A*/").as_deref(), Some("`docker.build`"));
+        let source = "def pack() { docker.withRegistry('https://r') { docker.build('x') } }\nnode { /*A*/ pack() }";
+        assert_eq!(found(source, "/*A*/").as_deref(), Some("`docker.build`"));
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::definition::{Purpose, Surroundings};
 use crate::outside::advice;
 
 use super::did_you_mean;
-use super::engine::Use;
+use super::engine::{NodeBlock, Use};
 use super::shell::in_shell;
 use super::walk::{Facts, NameCall, Within, collect};
 
@@ -163,7 +163,7 @@ pub(crate) struct Wants {
     /// The words for it, and where they stand.
     pub(crate) engine: Vec<(Use, Span)>,
     /// Calls of `node` with their blocks.
-    pub(crate) nodes: Vec<Span>,
+    pub(crate) nodes: Vec<NodeBlock>,
 }
 
 pub(super) fn is_internal(path: &str) -> bool {

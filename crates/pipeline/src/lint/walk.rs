@@ -44,8 +44,8 @@ pub(super) struct Facts {
     pub annotations: Vec<(Text, Span)>,
     /// What wants a Docker Engine: the words for it, and where.
     pub engine: Vec<(engine::Use, Span)>,
-    /// Calls of `node` with their blocks.
-    pub nodes: Vec<Span>,
+    /// Calls with blocks that run on a node of their own.
+    pub nodes: Vec<engine::NodeBlock>,
     /// What variables are set to.
     pub variables: Variables,
     /// Scripts that a shell is given, and where.
@@ -407,9 +407,7 @@ impl<'a> Walk<'a> {
             let wish = engine::Use::Engine(format!("`docker.image(…).{name}`"));
             self.facts.engine_of_image.push((variable.clone(), wish, *span));
         }
-        if let ("node", Some(Arg::Positional(block))) = (&**name, args.last()) {
-            self.facts.nodes.push(Span::new(span.start, block.span.end));
-        }
+        self.facts.nodes.extend(engine::node(object, name, *span, args));
         let of_steps = object.is_some_and(|o| matches!(&*o.kind, ExprKind::Name(n) if &**n == "steps"));
         if of_steps {
             self.facts.calls.push(NameCall { name: name.clone(), span: *span, of_steps, of_credential: false, within });

@@ -65,6 +65,8 @@ pub(crate) struct Node {
     pub(crate) container: bool,
     /// The label it was asked for.
     pub(crate) label: Option<String>,
+    /// It has a Docker Engine, and a client of it.
+    pub(crate) engine: bool,
 }
 
 /// A working folder.

@@ -4,6 +4,7 @@
 use std::rc::Rc;
 
 use groovy::value::Value;
+use sha1::Digest as _;
 
 use super::CONTAINER;
 use super::docker::{image_name, new_image, qualified};
@@ -22,6 +23,16 @@ pub(super) async fn build(core: &Rc<Core>, scope: &Scope, args: &[Value]) -> Res
     let words = rest.first().map_or_else(|| ".".to_owned(), Value::to_text);
     sh(core, scope, &format!("docker build -t \"{name}\" {words}")).await?;
     Ok(new_image(core, name))
+}
+
+/// `image.pull()`: for the engine, which has those of the host's store already. Without one, whoever makes a sandbox of an image pulls it.
+pub(super) async fn pull(core: &Rc<Core>, scope: &Scope, image: u64) -> Result<Value, Fault> {
+    if !scope.node.as_ref().is_some_and(|node| node.engine) {
+        return Ok(Value::Null);
+    }
+    let name = plain(qualified(scope, image_name(core, image)))?;
+    let script = format!("docker image inspect -f . {name} > /dev/null 2>&1 || docker pull {name}");
+    sh(core, scope, &script).await.map(|_| Value::Null)
 }
 
 /// `image.run(args, command)`: the running container.
@@ -118,7 +129,10 @@ async fn captured(core: &Rc<Core>, scope: &Scope, script: &str) -> Result<String
     Ok(said.to_text().trim().to_owned())
 }
 
-/// An image of a Dockerfile of the workspace: `agent { dockerfile … }`. Its name is that of its content.
+/// An image of a Dockerfile of the workspace: `agent { dockerfile … }`. What it is called follows from what it is made of, so that those of
+/// two stages with other words are two.
+///
+/// Source: `DockerPipelineFromDockerfileScript` of docker-workflow.
 pub(crate) async fn of_file(
     core: &Rc<Core>,
     scope: &Scope,
@@ -127,17 +141,37 @@ pub(crate) async fn of_file(
     words: &str,
 ) -> Result<String, Fault> {
     let path = if folder == "." { file.to_owned() } else { format!("{folder}/{file}") };
-    let script = format!("sha1sum \"{path}\" | cut -c1-40");
-    let digest = captured(core, scope, &script).await?;
-    let name = format!("cofferdam-{digest}");
-    let words = if words.is_empty() { String::new() } else { format!("{words} ") };
-    sh(core, scope, &format!("docker build -t {name} {words}-f \"{path}\" \"{folder}\"")).await?;
+    let read = Args { step: "readFile".to_owned(), named: vec![("file".to_owned(), Value::str(&*path))], body: None };
+    let text = run_named(core, scope, read).await.map_err(|fault| {
+        match fault.class() == "java.nio.file.NoSuchFileException" {
+            true => Fault::abort(format!("No Dockerfile found at {path} in repository - failing.")),
+            false => fault,
+        }
+    })?;
+    let words = if words.is_empty() { String::new() } else { format!(" {words}") };
+    let name = digest(&core.facts.job_name, &text.to_text(), &words);
+    sh(core, scope, &format!("docker build -t {name}{words} -f \"{path}\" \"{folder}\"")).await?;
     Ok(name)
+}
+
+/// SHA-1 of the project's name, the file and the words for the build.
+fn digest(project: &str, file: &str, words: &str) -> String {
+    let digest = sha1::Sha1::digest(format!("{project}\n{file}\n{words}"));
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::apart;
+    use super::{apart, digest};
+
+    #[test]
+    fn an_image_of_a_file_has_the_name_that_jenkins_gives_it() {
+        // Of `DockerAgentTest#additionalDockerBuildArgsImageHash`.
+        let file = "FROM ubuntu:noble\n\nARG someArg=thisArgHere\n\nRUN echo \"hi there, $someArg\" > /hi-there\n\n";
+        let name = |arg| digest("testFolder/parallelImageHashTest", file, &format!(" --build-arg someArg={arg}"));
+        assert_eq!(name("thisOtherArg"), "02a5b681aa9d457d1a8ebf2d61f4af0061dad300");
+        assert_eq!(name("thisDifferentArg"), "36193f504228c0f319bb867146b391dd8e04aec6");
+    }
 
     #[test]
     fn a_port_is_no_tag() {

@@ -13,8 +13,10 @@ use crate::engine::executor::LocalFuture;
 use crate::engine::fault::Fault;
 use crate::engine::scope::Scope;
 use crate::engine::values;
+use crate::run::Spot;
 use crate::steps::credentials::logged_in;
 use crate::steps::node::{Wish, on_agent};
+use crate::steps::tool::installed;
 
 /// `image.id`, `container.id`
 pub(super) fn property(core: &Core, id: u64, name: &str) -> Option<Value> {
@@ -47,20 +49,26 @@ pub(super) fn call(
             (DOCKER, "image") => image(&core, &call),
             (DOCKER, "withRegistry") => with_registry(&core, &scope, &call).await,
             (IMAGE, "inside") => inside(&core, &scope, host.id, &call).await,
-            (IMAGE, "pull") => Ok(Value::Null),
+            (IMAGE, "pull") => containers::pull(&core, &scope, host.id).await,
             (IMAGE, "getId") => Ok(values::text(&image_name(&core, host.id))),
             (IMAGE, "imageName") => Ok(values::text(&qualified(&scope, image_name(&core, host.id)))),
-            (DOCKER, "withTool" | "withServer") => {
-                // There is no Docker program or server to choose: the block is all that is left.
+            (DOCKER, "withTool") => with_tool(&core, &scope, &call).await,
+            (DOCKER, "withServer") => {
+                // There is no server to choose: the block is all that is left.
                 let (_, body) = block(&call)?;
-                on_some_node(&core, &scope, body).await
+                on_some_node(&core, &scope, &call, body).await
             }
             (DOCKER, "build") => containers::build(&core, &scope, &call.args).await,
             (IMAGE, "run") => containers::run(&core, &scope, host.id, &call.args).await,
             (IMAGE, "withRun") => {
                 let (_, body) = block(&call)?;
-                let words = call.args.split_last().map_or(&[][..], |(_, words)| words);
-                containers::with_run(&core, &scope, host.id, words, body).await
+                let words = call.args.split_last().map_or(Vec::new(), |(_, words)| words.to_vec());
+                let within = Rc::clone(&core);
+                let body = Body::native(move |scope| {
+                    let (core, words, body) = (Rc::clone(&within), words.clone(), body.clone());
+                    Box::pin(async move { containers::with_run(&core, &scope, host.id, &words, body).await })
+                });
+                on_some_node(&core, &scope, &call, body).await
             }
             (IMAGE, "push") => containers::push(&core, &scope, host.id, &call.args).await,
             (IMAGE, "tag") => containers::tag(&core, &scope, host.id, &call.args).await,
@@ -104,16 +112,30 @@ async fn with_registry(core: &Rc<Core>, scope: &Scope, call: &HostCall) -> Resul
         let (core, body) = (Rc::clone(&within), body.clone());
         Box::pin(async move { logged_in(&core, &scope, body).await })
     });
-    on_some_node(core, &scope, body).await
+    on_some_node(core, &scope, call, body).await
 }
 
-/// Runs a body where the run is, or on a node of its own where it is on none.
-async fn on_some_node(core: &Rc<Core>, scope: &Scope, body: Body) -> Result<Value, Fault> {
+/// `docker.withTool('default') { … }`: the programs of a tool that the run was told of come first. Any other is the one that the place has.
+///
+/// Source: `Docker.groovy` of docker-workflow.
+async fn with_tool(core: &Rc<Core>, scope: &Scope, call: &HostCall) -> Result<Value, Fault> {
+    let (mut args, body) = block(call)?;
+    let name = args.pop().flatten().unwrap_or_default();
+    let tool = installed(&core.facts, "docker", &name);
+    let mut vars: Vec<_> =
+        tool.map(|tool| ("PATH+DOCKER".to_owned(), format!("{}/bin", tool.folder))).into_iter().collect();
+    vars.push(("DOCKER_TOOL_NAME".to_owned(), name));
+    on_some_node(core, &core.deeper(scope)?.with_env(vars), call, body).await
+}
+
+/// Runs the body of a call where the run is, or on a node of its own where it is on none.
+async fn on_some_node(core: &Rc<Core>, scope: &Scope, call: &HostCall, body: Body) -> Result<Value, Fault> {
     if scope.node.is_some() {
         return core.call_body(scope, body, Vec::new()).await;
     }
     core.mark(scope, "node");
-    let result = on_agent(core, scope, Wish { agent: AgentSpec::Any, label: None, at: None, shares: None }, body).await;
+    let at = Some(Spot { script: call.script, start: call.span.start });
+    let result = on_agent(core, scope, Wish { agent: AgentSpec::Any, label: None, at, shares: None }, body).await;
     core.mark(scope, "// node");
     result
 }
@@ -131,7 +153,7 @@ async fn inside(core: &Rc<Core>, scope: &Scope, id: u64, call: &HostCall) -> Res
             result
         })
     });
-    on_some_node(core, scope, body).await
+    on_some_node(core, scope, call, body).await
 }
 
 /// Runs a body in a container that shares the workspace of the node.

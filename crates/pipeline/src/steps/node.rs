@@ -71,9 +71,10 @@ pub(crate) async fn on_agent(core: &Rc<Core>, scope: &Scope, wish: Wish, body: B
     let scope = core.deeper(scope)?;
     let container = matches!(agent, AgentSpec::Docker(_));
     let beside = matches!(&agent, AgentSpec::Docker(docker) if docker.workspace_of.is_some());
+    let engine = wanted.engine.is_some() && !container;
     let (job, place) = allocated(core, &scope, agent, wanted).await?;
     core.say(&scope, &format!("Running on {} in {}", place.node_name, place.workspace));
-    let inner = scope.on_node(Rc::new(Node { job, place, container, label }));
+    let inner = scope.on_node(Rc::new(Node { job, place, container, label, engine }));
     // Another node is in no pod that is around this one.
     let inner = if beside { inner } else { inner.with(|s| s.pod = None) };
     core.mark(&scope, "{");

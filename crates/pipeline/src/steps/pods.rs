@@ -203,7 +203,7 @@ async fn started(core: &Rc<Core>, scope: &Scope, pod: &Pod, container: &Containe
         Ok((job, place)) => {
             let (job, place) = (*job, place.clone());
             let label = scope.pod_node().and_then(|node| node.label.clone());
-            let node = Rc::new(Node { job, place, container: true, label });
+            let node = Rc::new(Node { job, place, container: true, label, engine: false });
             pod.containers.borrow_mut().insert(container.name.clone(), Container::Ready(node))
         }
         Err(_) => pod.containers.borrow_mut().remove(&container.name),

@@ -177,9 +177,9 @@ impl World {
             }
             Request::Exec { step, script, job } => self.exec(job, step, &script),
             Request::Checkout { dir, source, .. } => self.checkout(&dir, source.is_none()),
-            Request::ReadFile { path, .. } => {
-                Reply::Text(fs::read_to_string(&path).map_err(|_| format!("{path}: no such file"))?)
-            }
+            Request::ReadFile { path, .. } => Reply::Text(
+                fs::read_to_string(&path).map_err(|_| format!("java.nio.file.NoSuchFileException: {path}"))?,
+            ),
             Request::WriteFile { path, text, .. } => {
                 fs::create_dir_all(Path::new(&path).parent().unwrap()).map_err(said)?;
                 fs::write(path, text).map_err(said)?;

@@ -135,6 +135,12 @@ impl Contained {
             Some(container) => words.extend(as_in_pod(container, spec.image)),
             None => words.extend([spec.image.to_owned(), "cat".to_owned()]),
         }
+        if spec.pod.is_none() {
+            // As Jenkins says it: what became of the words of the author is seen.
+            for text in format!("$ docker {}", words.join(" ")).lines().map(str::to_owned) {
+                let _ = events.send(Event::Log { step: None, stage: None, source: LogSource::System, text }).await;
+            }
+        }
         let said = client.run(&words, Some(events)).await?;
         if said.code != 0 {
             let last = said.stderr.lines().rfind(|line| !line.contains("--help")).unwrap_or_default();

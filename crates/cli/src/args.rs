@@ -31,8 +31,8 @@ pub use lint::{LintArgs, LintFormat, ReferencePage, StepsArgs};
 pub use monitor::MonitorChoice;
 pub use parse::PodTemplateFlag;
 use parse::{
-    parse_cause, parse_cores, parse_duration_ms, parse_library, parse_memory, parse_node_env, parse_outcome,
-    parse_pair, parse_pod_template, parse_size, parse_tool,
+    parse_cause, parse_cores, parse_duration_ms, parse_job_name, parse_library, parse_memory, parse_node_env,
+    parse_outcome, parse_pair, parse_pod_template, parse_size, parse_tool,
 };
 pub use place::{PlaceArgs, WarmArgs, WarmImage};
 pub use walls::WallArgs;
@@ -199,6 +199,10 @@ pub struct DefinitionArgs {
     /// The name that BRANCH_NAME has, and that `when { branch }` sees [default: the checked-out branch]
     #[arg(long, value_name = "NAME")]
     pub branch: Option<String>,
+
+    /// JOB_NAME of the run, with the names of the folders that it is in at a server [default: the name of the project's folder]
+    #[arg(long, value_name = "NAME", value_parser = parse_job_name)]
+    pub job_name: Option<String>,
 
     /// BUILD_NUMBER of the run
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]

@@ -11,6 +11,9 @@ use model::rung::Rung;
 use super::place::WarmImage;
 use super::walls::RungChoice;
 
+/// Bytes of the name of a job; it is part of paths.
+const MAX_JOB_NAME: usize = 200;
+
 pub(in crate::args) fn parse_pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
@@ -47,6 +50,16 @@ pub(in crate::args) fn parse_node_env(text: &str) -> Result<(String, String, Str
     parse_pair(pair)
         .map(|(name, value)| (label.to_owned(), name, value))
         .map_err(|_| "expected LABEL:NAME=VALUE".to_owned())
+}
+
+/// `app`, `team/app`, `app/feature%2Fx`
+pub(in crate::args) fn parse_job_name(text: &str) -> Result<String, String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.%/".contains(c);
+    let parts_fit = text.split('/').all(|part| !part.trim_matches('.').is_empty());
+    match text.len() <= MAX_JOB_NAME && text.chars().all(fits) && parts_fit {
+        true => Ok(text.to_owned()),
+        false => Err("expected letters, digits and -_.%, in parts between slashes".to_owned()),
+    }
 }
 
 pub(in crate::args) fn parse_library(text: &str) -> Result<KnownLibrary, String> {
@@ -193,6 +206,16 @@ mod tests {
         assert!(
             parse_node_env("A=b").is_err() && parse_node_env("A=b:c=d").is_err() && parse_node_env(":A=b").is_err()
         );
+    }
+
+    #[test]
+    fn a_job_has_a_name_of_parts() {
+        for name in ["app", "team/app", "app/feature%2Fx", "a.b-c_d"] {
+            assert_eq!(parse_job_name(name), Ok(name.to_owned()));
+        }
+        for wrong in ["", "/app", "app/", "a//b", "a/../b", "a b", "a\nb", "a$b", &"a".repeat(MAX_JOB_NAME + 1)] {
+            assert!(parse_job_name(wrong).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

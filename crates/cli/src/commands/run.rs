@@ -191,7 +191,7 @@ impl Definition {
         let causes = if args.causes.is_empty() { vec![from_here] } else { args.causes.clone() };
         let facts = RunFacts {
             server_url: None,
-            job_name: self.job_name(),
+            job_name: args.job_name.clone().unwrap_or_else(|| self.job_name()),
             build_number: args.build_number,
             started_at_ms: now.as_millis() as u64,
             previous: args.previous_result,

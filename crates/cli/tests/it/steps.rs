@@ -326,12 +326,13 @@ fn a_run_stands_for_any_build() {
          stage('C') { when { triggeredBy 'TimerTrigger' } steps { echo 'by the clock' } }\n \
          stage('D') { when { triggeredBy cause: 'UserIdCause', detail: 'ada' } steps { echo 'by ada' } }\n \
          stage('E') { agent { label 'gpu' } steps { sh 'echo \"n=$BUILD_NUMBER d=$DEVICE\"' } }\n \
-         stage('F') { agent any steps { sh 'echo \"plain d=$DEVICE\"' } } }\n \
+         stage('F') { agent any steps { sh 'echo \"plain d=$DEVICE\"; echo \"$JOB_NAME is $JOB_BASE_NAME\"' } } }\n \
          post { fixed { echo 'fixed it' } regression { echo 'broke it' } } }\n",
     );
-    let ran =
-        project.run(&["--build-number=7", "--cause=user:ada", "--node-env=gpu:DEVICE=/dev/a:b", "-e", "CHANGE_ID=1"]);
+    let facts = ["--build-number=7", "--cause=user:ada", "--node-env=gpu:DEVICE=/dev/a:b", "-e", "CHANGE_ID=1"];
+    let ran = project.run(&[&facts[..], &["--job-name=team/app"]].concat());
     assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stdout.contains("team/app is app"), "{}", ran.stdout);
     assert!(ran.stdout.contains("by ada") && ran.stdout.contains("n=7 d=/dev/a:b"), "{}", ran.stdout);
     assert!(ran.stdout.contains("plain d=\n") && !ran.stdout.contains("by the clock"), "{}", ran.stdout);
     assert!(!ran.stdout.contains("fixed it") && !ran.stdout.contains("of a"), "{}", ran.stdout);
@@ -341,7 +342,7 @@ fn a_run_stands_for_any_build() {
         assert!(ran.stdout.contains(line), "`{line}` is not in:\n{}", ran.stdout);
     }
     assert!(!ran.stdout.contains("by ada"), "{}", ran.stdout);
-    for wrong in ["--cause=moon", "--previous-result=GREEN", "--node-env=A=b", "--build-number=0"] {
+    for wrong in ["--cause=moon", "--previous-result=GREEN", "--node-env=A=b", "--build-number=0", "--job-name=/a"] {
         assert_eq!(project.run(&[wrong]).code, 2, "{wrong}");
     }
 }

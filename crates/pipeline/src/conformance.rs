@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use model::change::{Change, ChangedFile, Edit};
 use model::credential::CredentialKind;
 use model::outcome::Outcome;
+use model::run::InstalledTool;
 use regex::Regex;
 use serde::Deserialize;
 
@@ -266,6 +267,16 @@ fn fixture(case: &Case) -> Fixture {
         ("StageInputTest" | "MatrixTest" | "WhenStageTest" | "BuildConditionResponderTest", method) => {
             fixture.answers = answers(method);
         }
+        ("DockerDSLTest", "withTool") => {
+            let (name, folder) = pair("default", "/usr");
+            fixture.facts.tools.push(InstalledTool { name, kind: String::new(), folder });
+        }
+        ("DockerAgentTest", method) => {
+            if method == "additionalDockerBuildArgsImageHash" {
+                fixture.facts.job_name = "testFolder/parallelImageHashTest".to_owned();
+            }
+            fixture.files.push(dockerfile(method));
+        }
         ("DeclarativeDockerUtilsTest", "runsOnCorrectSlave") => {
             // Each agent here runs images, so each is the one of the label that Jenkins is told for them.
             fixture.agent_env.push(pair("DOCKER_INDICATOR", "CORRECT"));
@@ -273,6 +284,17 @@ fn fixture(case: &Case) -> Fixture {
         _ => {}
     }
     fixture
+}
+
+/// What these tests build their agents of.
+fn dockerfile(method: &str) -> (String, String) {
+    let path = if method.ends_with("InOtherDir") { "subdir/Dockerfile" } else { "Dockerfile" };
+    let text = match method.starts_with("additionalDockerBuildArgs") {
+        // What the image is called depends on each letter.
+        true => "FROM ubuntu:noble\n\nARG someArg=thisArgHere\n\nRUN echo \"hi there, $someArg\" > /hi-there\n\n",
+        false => "FROM ubuntu:noble\nRUN echo 'HI THERE' > /hi-there\n",
+    };
+    (path.to_owned(), text.to_owned())
 }
 
 /// What people say where these tests ask.

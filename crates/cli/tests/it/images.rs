@@ -7,27 +7,6 @@ use sha2::Digest as _;
 
 use crate::project::{cofferdam, finish};
 
-/// Puts stand-ins into a store for the public images that `docker-runtime.jsonl` names: they have the names and answer the commands
-/// used, and nothing else. False, with the reason printed, where they cannot be made.
-pub fn stand_ins(home: &Path) -> bool {
-    let maven = ("usr/bin/mvn", "#!/bin/sh\necho 'Maven home: /usr/share/maven'\n");
-    let httpd = ("usr/local/apache2/conf/extra/httpd-userdir.conf", "Require method GET POST OPTIONS\n");
-    let images: &[(&str, &[(&str, &str)])] = &[
-        ("maven:3.9.9-eclipse-temurin-17", &[maven]),
-        ("maven:3-eclipse-temurin-17-alpine", &[maven]),
-        ("httpd:2.4.59", &[httpd]),
-        ("httpd:2.4.62", &[httpd]),
-        ("ubuntu:latest", &[]),
-        ("busybox:latest", &[]),
-    ];
-    for (name, files) in images {
-        let Some(layer) = busybox_layer(files) else { return false };
-        let config = r#"{"Env":["PATH=/usr/local/bin:/usr/bin:/bin"]}"#;
-        import_into(cofferdam().env("COFFERDAM_HOME", home), name, config, &layer);
-    }
-    true
-}
-
 /// Imports an image with busybox and the given config; returns its name. `None`, with the reason printed, where it cannot be made.
 pub fn busybox_image(name: &str, config: &str, extra: &[(&str, &str)]) -> Option<String> {
     Some(import(name, config, &busybox_layer(extra)?))
@@ -71,24 +50,23 @@ pub fn busybox_layer(extra: &[(&str, &str)]) -> Option<Vec<u8>> {
 /// Imports an image of one layer.
 pub fn import(name: &str, config: &str, layer: &[u8]) -> String {
     let name = format!("test.invalid/{name}:1");
-    import_into(&mut cofferdam(), &name, config, layer);
+    import_archive(&mut cofferdam(), docker_archive(&[&name], config, layer).path());
     name
 }
 
-/// Imports an image of one layer with that binary.
-fn import_into(cofferdam: &mut Command, name: &str, config: &str, layer: &[u8]) {
-    let file = docker_archive(name, config, layer);
-    let imported = finish(cofferdam.args(["image", "import"]).arg(file.path()).output().unwrap());
+/// Imports what is in an archive with that command.
+pub fn import_archive(cofferdam: &mut Command, archive: &Path) {
+    let imported = finish(cofferdam.args(["image", "import"]).arg(archive).output().unwrap());
     assert_eq!(imported.code, 0, "{imported:?}");
 }
 
-/// What `docker save` writes for an image of one layer.
-pub fn docker_archive(name: &str, config: &str, layer: &[u8]) -> tempfile::NamedTempFile {
+/// What `docker save` writes for an image of one layer with these names.
+pub fn docker_archive(names: &[&str], config: &str, layer: &[u8]) -> tempfile::NamedTempFile {
     let diff_id: String = sha2::Sha256::digest(layer).iter().map(|b| format!("{b:02x}")).collect();
     let config = format!(
         r#"{{"architecture":"amd64","os":"linux","config":{config},"rootfs":{{"type":"layers","diff_ids":["sha256:{diff_id}"]}}}}"#
     );
-    let manifest = format!(r#"[{{"Config":"config.json","RepoTags":["{name}"],"Layers":["layer.tar"]}}]"#);
+    let manifest = format!(r#"[{{"Config":"config.json","RepoTags":{names:?},"Layers":["layer.tar"]}}]"#);
     let mut archive = tar::Builder::new(Vec::new());
     add(&mut archive, "manifest.json", tar::EntryType::Regular, 0o644, manifest.as_bytes());
     add(&mut archive, "config.json", tar::EntryType::Regular, 0o644, config.as_bytes());

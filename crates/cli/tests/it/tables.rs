@@ -1,6 +1,8 @@
 //! The tables of cases of Jenkins' own plugins, for real: each case is a project with a repository, run by the built binary on
 //! the real drivers, its log and its artifacts compared with what Jenkins gives.
 
+mod docker;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -13,9 +15,9 @@ use model::outcome::Outcome;
 use pipeline::conformance::{self, Build, Case, Fixture, HeldCredential};
 use pipeline::engine::BuildCause;
 
-use crate::images;
 use crate::project::{Project, Ran, cofferdam, finish, sandboxes_work};
 use crate::terminal;
+use docker::Docker;
 
 /// Cases run at the same time: most of a case is waiting.
 const THREADS: usize = 4;
@@ -39,8 +41,7 @@ const ONLY_AT_A_SERVER: &[(&str, &str)] = &[
 struct Table {
     name: &'static str,
     failing: &'static str,
-    /// Store with stand-ins for the images that the cases name.
-    home: Option<PathBuf>,
+    docker: Option<Docker>,
 }
 
 /// What became of a case.
@@ -52,7 +53,8 @@ enum Verdict {
 
 #[test]
 fn declarative_runtime_table_on_the_real_drivers() {
-    Table { name: "declarative-runtime", failing: include_str!("failing/declarative-runtime.txt"), home: None }.check();
+    Table { name: "declarative-runtime", failing: include_str!("failing/declarative-runtime.txt"), docker: None }
+        .check();
 }
 
 #[test]
@@ -60,12 +62,9 @@ fn docker_runtime_table_on_the_real_drivers() {
     if !sandboxes_work() {
         return;
     }
-    let home = tempfile::tempdir().unwrap();
-    if !images::stand_ins(home.path()) {
-        return;
-    }
-    let home = Some(home.path().to_owned());
-    Table { name: "docker-runtime", failing: include_str!("failing/docker-runtime.txt"), home }.check();
+    let Some(docker) = Docker::start() else { return };
+    let failing = include_str!("failing/docker-runtime.txt");
+    Table { name: "docker-runtime", failing, docker: Some(docker) }.check();
 }
 
 impl Table {
@@ -116,7 +115,7 @@ impl Table {
         let next = AtomicUsize::new(0);
         let verdicts: Vec<Mutex<Option<Verdict>>> = cases.iter().map(|_| Mutex::default()).collect();
         std::thread::scope(|scope| {
-            for _ in 0..THREADS {
+            for _ in 0..self.docker.as_ref().map_or(THREADS, Docker::at_once) {
                 scope.spawn(|| {
                     while let Some((case, verdict)) = {
                         let at = next.fetch_add(1, Ordering::Relaxed);
@@ -134,6 +133,9 @@ impl Table {
         if let Some((_, why)) = ONLY_AT_A_SERVER.iter().find(|(id, _)| *id == case.id) {
             return Verdict::Skipped((*why).to_owned());
         }
+        if let Some(why) = self.docker.as_ref().and_then(|docker| docker.lacks(&case.id)) {
+            return Verdict::Skipped(why.to_owned());
+        }
         let builds = match conformance::builds(case) {
             Ok(builds) => builds,
             Err(why) => return Verdict::Skipped(why),
@@ -143,6 +145,9 @@ impl Table {
             let (found, log) = self.run_build(&build);
             findings.extend(found);
             logs.push_str(&log);
+        }
+        if let Some(why) = self.docker.as_ref().and_then(|docker| docker.lacked(&logs)) {
+            return Verdict::Skipped(why.to_owned());
         }
         if findings.is_empty() {
             if std::env::var_os("COFFERDAM_CASE").is_some() {
@@ -158,10 +163,8 @@ impl Table {
         let project = project(case, fixture);
         let artifacts = tempfile::tempdir().unwrap();
         let mut command = cofferdam();
-        if let Some(home) = &self.home {
-            command.env("COFFERDAM_HOME", home);
-        }
         command.args(["run", "--progress", "jenkins", "--network", "none", "--artifacts"]).arg(artifacts.path());
+        self.docker.iter().for_each(|docker| docker.furnish(&mut command));
         for library in &fixture.libraries {
             let folder = project.path().join(LIBRARIES).join(library.name);
             command.arg(format!("--library={}={}", library.name, folder.display()));
@@ -170,7 +173,7 @@ impl Table {
         if let Some(file) = &given {
             command.arg("--credentials").arg(file.path());
         }
-        command.args(flags(fixture)).arg(project.path().join(&fixture.facts.job_name));
+        command.args(flags(fixture)).arg(project.path().join(folder_of(fixture)));
         let ran = match fixture.answers.as_slice() {
             [] => finish(command.output().unwrap()),
             answers => answered(&command, answers),
@@ -210,10 +213,16 @@ fn folder() -> PathBuf {
     folder.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/conformance"))
 }
 
+/// The last part of the job's name.
+fn folder_of(fixture: &Fixture) -> &str {
+    let name = &fixture.facts.job_name;
+    name.rsplit('/').next().unwrap_or(name)
+}
+
 /// A repository with the definition and the files of the fixture; its folder has the name of the job.
 fn project(case: &Case, fixture: &Fixture) -> Project {
     let project = Project::new("");
-    let name = &fixture.facts.job_name;
+    let name = folder_of(fixture);
     project.write(&format!("{name}/Jenkinsfile"), &case.script);
     for (path, text) in &fixture.files {
         project.write(&format!("{name}/{path}"), text);
@@ -221,8 +230,8 @@ fn project(case: &Case, fixture: &Fixture) -> Project {
     for (program, text) in &fixture.programs {
         executable(&project, &format!("{name}/{PROGRAMS}/{program}"), text);
     }
-    for (name, program, text) in &fixture.tools {
-        executable(&project, &format!("{}/{TOOLS}/{name}/bin/{program}", fixture.facts.job_name), text);
+    for (tool, program, text) in &fixture.tools {
+        executable(&project, &format!("{name}/{TOOLS}/{tool}/bin/{program}"), text);
     }
     for library in &fixture.libraries {
         for (path, text) in library.files {
@@ -277,7 +286,7 @@ fn table_of(held: &HeldCredential) -> String {
 /// What a case assumes, as flags.
 fn flags(fixture: &Fixture) -> Vec<String> {
     let facts = &fixture.facts;
-    let mut flags = vec![format!("--build-number={}", facts.build_number)];
+    let mut flags = vec![format!("--job-name={}", facts.job_name), format!("--build-number={}", facts.build_number)];
     let commits = fixture.changes.len();
     flags.extend(facts.previous_commit.as_ref().map(|_| format!("--changes-since=HEAD~{commits}")));
     flags.extend(facts.restart_from.as_ref().map(|stage| format!("--from-stage={stage}")));
@@ -286,11 +295,12 @@ fn flags(fixture: &Fixture) -> Vec<String> {
     flags.extend(facts.env.iter().map(|(name, value)| format!("--env={name}={value}")));
     flags.extend(facts.libraries.iter().map(|name| format!("--load-library={name}")));
     flags.extend(facts.params.iter().map(|(name, value)| format!("--param={name}={value}")));
-    let tools = fixture.tools.iter();
-    flags.extend(tools.map(|(name, ..)| format!("--tool={name}=/workspace/{}/{TOOLS}/{name}", facts.job_name)));
+    let (tools, folder) = (fixture.tools.iter(), folder_of(fixture));
+    flags.extend(tools.map(|(name, ..)| format!("--tool={name}=/workspace/{folder}/{TOOLS}/{name}")));
+    flags.extend(facts.tools.iter().map(|tool| format!("--tool={}={}", tool.name, tool.folder)));
     flags.extend(fixture.env_of(None).iter().map(|(name, value)| format!("--env={name}={value}")));
     if !fixture.programs.is_empty() {
-        let path = format!("/workspace/{}/{PROGRAMS}:/usr/local/bin:/usr/bin:/bin", facts.job_name);
+        let path = format!("/workspace/{folder}/{PROGRAMS}:/usr/local/bin:/usr/bin:/bin");
         flags.push(format!("--env=PATH={path}"));
     }
     for label in

@@ -150,7 +150,7 @@ fn tools_of_the_host_run_and_a_missing_network_is_said_once() {
 fn images_are_folders_that_only_their_user_sees() {
     let Some(user) = User::able() else { return };
     let Some(layer) = busybox_layer(&[("entry.sh", "#!/bin/sh\nexec \"$@\"\n")]) else { return };
-    let archive = docker_archive("test.invalid/user:1", r#"{"Env":["PATH=/bin"]}"#, &layer);
+    let archive = docker_archive(&["test.invalid/user:1"], r#"{"Env":["PATH=/bin"]}"#, &layer);
     std::fs::set_permissions(archive.path(), std::fs::Permissions::from_mode(0o644)).unwrap();
     let path = archive.path().to_str().unwrap();
     holds(&user.run(&["image", "import", path]), 0, &["test.invalid/user:1"]);

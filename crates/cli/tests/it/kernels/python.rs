@@ -39,7 +39,7 @@ pub fn put() -> bool {
     layer.follow_symlinks(false);
     layer.append_dir_all(".", folder.path()).unwrap();
     let config = r#"{"Env":["PATH=/usr/bin:/bin"]}"#;
-    let file = docker_archive(PYTHON, config, &layer.into_inner().unwrap());
+    let file = docker_archive(&[PYTHON], config, &layer.into_inner().unwrap());
     let imported = finish(cofferdam().args(["image", "import"]).arg(file.path()).output().unwrap());
     assert_eq!(imported.code, 0, "{imported:?}");
     true

@@ -184,11 +184,11 @@ impl Compiler<'_> {
         self.spread(span, |c| c.plain_call(callee, args, span));
     }
 
-    pub(super) fn spread_property(&mut self, member: &Member, span: Span) {
+    pub(super) fn spread_property(&mut self, member: &Member, attribute: bool, span: Span) {
         self.spread(span, |c| match member {
             Member::Name(name, _) => {
                 let number = c.f().name(name);
-                c.emit(Op::Prop(number), span);
+                c.emit(if attribute { Op::Attr(number) } else { Op::Prop(number) }, span);
             }
             Member::Dynamic(name) => {
                 c.expr(name);

@@ -351,7 +351,9 @@ impl Compiler<'_> {
     fn link(&mut self, e: &Expr) {
         let span = e.span;
         match &*e.kind {
-            ExprKind::Property { member, access: Access::Spread, .. } => self.spread_property(member, span),
+            ExprKind::Property { member, access: Access::Spread, attribute, .. } => {
+                self.spread_property(member, *attribute, span);
+            }
             ExprKind::Property { object, member, access, attribute } => {
                 let safe = (*access == Access::Safe).then(|| self.emit(Op::JumpNull(0), span));
                 match member {

@@ -52,6 +52,7 @@ pub(crate) fn java(ctx: &mut Ctx<'_>, class: &Rc<Class>, args: &[Value]) -> Answ
             | "java.util.concurrent.LinkedBlockingQueue",
             _,
         ) => list(ctx, args, ListKind::Linked),
+        ("groovy.util.NodeList", _) => list(ctx, args, ListKind::Nodes),
         (
             "java.util.HashSet"
             | "java.util.LinkedHashSet"

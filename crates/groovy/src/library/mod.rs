@@ -28,6 +28,7 @@ mod statics;
 mod string_utils;
 mod strings;
 mod text;
+mod xml;
 
 use crate::machine::{Ctx, Fault};
 use crate::outside;

@@ -54,7 +54,9 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, this: &Value, name: &str, args: &[Value]
         ("inspect", []) => yes(ctx.styled(this, Style::Inspect)?),
         ("dump", []) => yes(ctx.text(this)?),
         ("asBoolean", []) => yes(this.truth()),
-        ("compareTo", [other]) => yes(Value::Int(compare::java_compare(ctx, this, other)? as i32)),
+        ("compareTo", [other]) if !matches!(this, Value::Object(o) if !o.class.is_a("java.lang.Comparable")) => {
+            yes(Value::Int(compare::java_compare(ctx, this, other)? as i32))
+        }
         ("$order", [other]) => yes(Value::Int(compare::order(ctx, this, other)? as i32)),
         ("isCase", [value]) => yes(compare::is_case(ctx, this, value)?),
         ("getAt", [key]) => super::index::get(ctx, this, key),
@@ -292,6 +294,10 @@ fn throwable_method(
 pub(crate) fn java_text(ctx: &mut Ctx<'_>, o: &Rc<Object>) -> Answer {
     match o.throwable() {
         Some(t) if t.message.is_null() => yes(&*o.class.name),
+        Some(t) if &*o.class.name == "org.xml.sax.SAXParseException" => {
+            let facts: String = t.facts.iter().map(|(name, value)| format!("; {name}: {value}")).collect();
+            yes(format!("{}{facts}; {}", o.class.name, ctx.text(&t.message)?))
+        }
         Some(t) => yes(format!("{}: {}", o.class.name, ctx.text(&t.message)?)),
         None => match o.as_map() {
             Some(m) => yes(ctx.text(&Value::Map(m))?),

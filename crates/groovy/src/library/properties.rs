@@ -21,6 +21,10 @@ pub(crate) fn property(ctx: &mut Ctx<'_>, object: &Value, name: &str) -> Answer 
             if name == "empty" && !l.is_array() {
                 return yes(l.is_empty());
             }
+            // What it is of nodes is asked of them.
+            if *l.kind() == ListKind::Nodes && name != "class" {
+                return Ok(None);
+            }
             if name != "class" {
                 return spread(ctx, object, name);
             }

@@ -175,6 +175,14 @@ impl Vm<'_> {
         {
             return self.result(at, landing, value);
         }
+        if let Some(items) = self.iterated_for(&receiver, name)? {
+            self.f.stack[at] = items.clone();
+            let step = self.call_library(items, at, base, name, landing);
+            if let Err(Fault::Need(_) | Fault::Init(_)) = step {
+                self.f.stack[at] = receiver;
+            }
+            return step;
+        }
         self.call_missing(receiver, at, base, name, landing)
     }
 

@@ -4,9 +4,69 @@ use std::rc::Rc;
 
 use super::exec::{Step, Vm};
 use super::fiber::Landing;
+use super::need::Fault;
 use crate::value::{Closure, Value};
 
+/// Methods that Groovy has for whatever can be iterated, and the library for lists.
+const OF_ITERABLES: &[&str] = &[
+    "asList",
+    "collate",
+    "collectEntries",
+    "collectMany",
+    "collectNested",
+    "combinations",
+    "contains",
+    "containsAll",
+    "count",
+    "countBy",
+    "disjoint",
+    "drop",
+    "dropRight",
+    "dropWhile",
+    "findIndexOf",
+    "findIndexValues",
+    "findLastIndexOf",
+    "findResults",
+    "first",
+    "flatten",
+    "groupBy",
+    "head",
+    "indexed",
+    "init",
+    "intersect",
+    "join",
+    "last",
+    "max",
+    "min",
+    "permutations",
+    "sort",
+    "sum",
+    "tail",
+    "take",
+    "takeRight",
+    "takeWhile",
+    "toList",
+    "toSet",
+    "toSorted",
+    "toUnique",
+    "withIndex",
+];
+
 impl Vm<'_> {
+    /// The items of an object that can be iterated, where a method of that name is one of theirs.
+    pub(super) fn iterated_for(&mut self, receiver: &Value, name: &str) -> Result<Option<Value>, Fault> {
+        let Value::Object(object) = receiver else { return Ok(None) };
+        let class = &object.class;
+        if !OF_ITERABLES.contains(&name) || !class.is_a("java.lang.Iterable") || !class.has_method("iterator") {
+            return Ok(None);
+        }
+        let Value::Iter(items) = self.ctx().ask(receiver, "iterator", &[])? else { return Ok(None) };
+        let size = super::iterate::size(&items.source);
+        self.ctx().room_for_items(size as u64)?;
+        self.world.charge(size / 4);
+        Ok(Some(Value::list((0..size).filter_map(|n| super::iterate::item(&items.source, n)).collect())))
+    }
+
     /// `methodMissing`, or the exception.
     pub(super) fn call_missing(
         &mut self,

@@ -12,13 +12,14 @@ use super::ScriptId;
 use super::world::World;
 use crate::compile::{Function, FunctionKind, Op, Site};
 use crate::span::Span;
-use crate::value::Value;
+use crate::value::{ListKind, Value};
 
 const FILES: &[(&str, &str)] = &[
     ("collection", include_str!("../library/prelude/collection.groovy")),
     ("map", include_str!("../library/prelude/map.groovy")),
     ("string", include_str!("../library/prelude/string.groovy")),
     ("number", include_str!("../library/prelude/number.groovy")),
+    ("nodes", include_str!("../library/prelude/nodes.groovy")),
     ("closure", include_str!("../library/prelude/closure.groovy")),
     ("object", include_str!("../library/prelude/object.groovy")),
 ];
@@ -52,6 +53,7 @@ fn index_file(family: &'static str, text: &'static str, index: &mut Index) {
 /// The files in which a receiver's methods are looked for.
 fn families(receiver: &Value) -> &'static [&'static str] {
     match receiver {
+        Value::List(l) if *l.kind() == ListKind::Nodes => &["nodes", "collection", "object"],
         Value::List(_) | Value::Set(_) | Value::Range(_) | Value::Iter(_) | Value::Matcher(_) => {
             &["collection", "object"]
         }

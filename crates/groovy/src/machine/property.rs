@@ -9,7 +9,7 @@ use super::need::Fault;
 use crate::ast::Text;
 use crate::compile::Function;
 use crate::library;
-use crate::value::{Class, InitState, Native, Object, Value};
+use crate::value::{Class, InitState, ListKind, Native, Object, Value};
 
 /// What a property turned out to be.
 pub(super) enum Found {
@@ -248,6 +248,12 @@ impl Vm<'_> {
     pub(super) fn load_attribute(&mut self, name: &Text) -> Result<(), Fault> {
         let object = self.top(1).clone();
         let value = match &object {
+            Value::List(l) if *l.kind() == ListKind::Nodes => {
+                Some(self.ctx().ask(&object, "$attribute", &[Value::str(&**name)])?)
+            }
+            Value::Object(o) if o.class.has_method("$attribute") => {
+                Some(self.ctx().ask(&object, "$attribute", &[Value::str(&**name)])?)
+            }
             Value::Object(o) => match o.field(name) {
                 Some(value) => Some(value),
                 None => o.class.static_owner(name).and_then(|c| c.script.as_ref()?.statics.borrow().get(name).cloned()),
@@ -272,6 +278,9 @@ impl Vm<'_> {
     pub(super) fn store_attribute(&mut self, name: &Text) -> Result<(), Fault> {
         let (object, value) = (self.top(2).clone(), self.top(1).clone());
         match &object {
+            Value::Object(o) if o.class.has_method("$setAttribute") => {
+                self.ctx().ask(&object, "$setAttribute", &[Value::str(&**name), value])?;
+            }
             Value::Object(o) if o.slot(name).is_some() => self.set_field(o, name, &value)?,
             Value::Object(o) => {
                 let class = o.class.clone();

@@ -187,9 +187,13 @@ impl World {
 
     /// An exception object.
     pub(crate) fn throwable(&self, class: &str, message: Value) -> Value {
+        self.thrown(class, Throwable { message, ..Throwable::default() })
+    }
+
+    /// An exception object that has more than a message.
+    pub(crate) fn thrown(&self, class: &str, what: Throwable) -> Value {
         let class = self.class(class).unwrap_or_else(|| self.java_class(class));
-        let native = Native::Throwable(Throwable { message, ..Throwable::default() });
-        Value::Object(Rc::new(Object::new(class, native)))
+        Value::Object(Rc::new(Object::new(class, Native::Throwable(what))))
     }
 
     /// A compiled expression, from the cache where it is there.

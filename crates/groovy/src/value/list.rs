@@ -16,6 +16,8 @@ pub enum ListKind {
     Linked,
     /// An unmodifiable list.
     Fixed,
+    /// `groovy.util.NodeList`
+    Nodes,
     /// A Java array of this element type.
     JavaArray(Text),
 }

@@ -356,6 +356,7 @@ impl Value {
             Value::List(l) => match l.kind() {
                 ListKind::Array => "java.util.ArrayList".into(),
                 ListKind::Linked => "java.util.LinkedList".into(),
+                ListKind::Nodes => "groovy.util.NodeList".into(),
                 ListKind::Fixed => "java.util.Collections$UnmodifiableRandomAccessList".into(),
                 ListKind::JavaArray(element) => array_name(element),
             },

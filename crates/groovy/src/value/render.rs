@@ -237,8 +237,11 @@ fn object(
 ) -> Result<(), RenderStop> {
     if o.class.script.is_some() && o.class.has_method("toString") {
         let text = known(value).ok_or_else(|| RenderStop::Ask(value.clone()))?;
-        if !matches!(text, Value::Object(_)) {
-            work.push(Task::Value(text));
+        match text {
+            // As it is: only what is a string itself is quoted.
+            Value::Str(text) => out.push_str(&text),
+            Value::Object(_) => {}
+            other => work.push(Task::Value(other)),
         }
         return Ok(());
     }

@@ -6,6 +6,7 @@ mod eval_fibers;
 mod eval_hostile;
 mod eval_library;
 mod eval_limits;
+mod eval_xml;
 mod parse_conformance;
 mod parse_errors;
 mod parse_limits;

@@ -32,6 +32,7 @@ const FILES: &[(&str, &str)] = &[
     ("pipelines", include_str!("cases/pipelines.txt")),
     ("causes", include_str!("cases/causes.txt")),
     ("objects", include_str!("cases/objects.txt")),
+    ("xml", include_str!("cases/xml.txt")),
 ];
 
 /// The cases of all files.

@@ -3,7 +3,8 @@
 use std::rc::Rc;
 
 use super::Compiler;
-use super::function::{FunctionKind, Op, Site, Type};
+use super::builder::Place;
+use super::function::{Capture, FunctionKind, Op, Site, Type};
 use crate::ast::{Access, Arg, Class, Expr, ExprKind, Member, Text, TypeRef};
 use crate::span::Span;
 
@@ -237,10 +238,14 @@ impl Compiler<'_> {
         let site = self.f().site(site);
         self.emit(Op::New(site), span);
         for name in used {
-            self.emit(Op::Dup, span);
-            self.load_name(&name, span);
+            let from = match self.variable(&name).map(|v| v.place) {
+                Some(Place::Shared(n)) => Capture::Shared(n),
+                Some(Place::Captured(n)) => Capture::Captured(n),
+                // The scan of mentions makes every variable that a class uses a shared one.
+                Some(Place::Slot(_)) | None => continue,
+            };
             let number = self.f().name(&name);
-            self.emit(Op::SetAttr(number), span);
+            self.emit(Op::Share { name: number, from }, span);
         }
     }
 

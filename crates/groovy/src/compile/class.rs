@@ -77,7 +77,7 @@ impl Compiler<'_> {
         type_class_name(&self.scope.names.ty(ty))
     }
 
-    /// A class without a name, and the variables around it that it uses: each object of it gets their values.
+    /// A class without a name, and the variables around it that it uses: each object of it shares them.
     pub(super) fn anonymous_class(&mut self, ty: &TypeRef, body: &Rc<Class>) -> (Text, Vec<Text>) {
         self.closures += 1;
         let base = self.class.clone().unwrap_or_else(|| "script".into());

@@ -177,6 +177,10 @@ pub enum Op {
     SuperProp(u32),
     Attr(u32),
     SetAttr(u32),
+    Share {
+        name: u32,
+        from: Capture,
+    },
     PropDynamic,
     SetPropDynamic,
     Index,

@@ -242,7 +242,8 @@ impl Mentions {
             }
             ExprKind::New { args, body, .. } => {
                 self.args(args, level);
-                body.iter().for_each(|class| self.class(class, level));
+                // It shares what it uses, as a closure does.
+                body.iter().for_each(|class| self.class(class, level + 1));
             }
             ExprKind::NewArray { sizes, init, .. } => {
                 sizes.iter().for_each(|e| self.expr(e, level));

@@ -8,7 +8,9 @@ use super::need::{Fault, Need};
 use crate::ast::BinaryOp;
 use crate::compile::{Capture, Function, Op};
 use crate::library;
-use crate::value::{Closure, ClosureCode, GString, List, ListKind, Map, MapKind, Native, Range, RangeKind, Value};
+use crate::value::{
+    Closure, ClosureCode, GString, List, ListKind, Map, MapKind, Native, Range, RangeKind, Value, Variable,
+};
 
 /// The method that an operator is.
 pub(crate) fn binary_name(op: BinaryOp) -> &'static str {
@@ -49,6 +51,7 @@ impl Vm<'_> {
             Op::SuperProp(n) => return self.super_property(&func.names[n as usize], func),
             Op::Attr(n) => self.load_attribute(&func.names[n as usize])?,
             Op::SetAttr(n) => self.store_attribute(&func.names[n as usize])?,
+            Op::Share { name, from } => self.share(&func.names[name as usize], from),
             Op::PropDynamic => return self.load_dynamic_property(),
             Op::SetPropDynamic => return self.store_dynamic_property(),
             Op::ClassRef(n) => self.class_ref(&func.names[n as usize])?,
@@ -382,12 +385,24 @@ impl Vm<'_> {
         Ok(())
     }
 
+    fn captured(&self, from: Capture) -> Option<Rc<Variable>> {
+        let frame = self.f.frames.last()?;
+        match from {
+            Capture::Shared(n) => frame.shared.get(n as usize).cloned(),
+            Capture::Captured(n) => frame.closure.as_ref()?.captured.get(n as usize).cloned(),
+        }
+    }
+
+    /// Makes a field of the object on the stack the variable of that name around it.
+    fn share(&mut self, name: &str, from: Capture) {
+        if let (Some(Value::Object(object)), Some(variable)) = (self.f.stack.last(), self.captured(from)) {
+            object.share(name, variable);
+        }
+    }
+
     fn closure(&mut self, function: &Rc<Function>) {
         let Some(frame) = self.f.frames.last() else { return };
-        let captured = function.captures.iter().filter_map(|c| match c {
-            Capture::Shared(n) => frame.shared.get(*n as usize).cloned(),
-            Capture::Captured(n) => frame.closure.as_ref().and_then(|c| c.captured.get(*n as usize).cloned()),
-        });
+        let captured = function.captures.iter().filter_map(|c| self.captured(*c));
         let owner = frame.closure.as_ref().map_or_else(|| frame.this.clone(), |c| Value::Closure(c.clone()));
         let code = ClosureCode::Function(function.clone());
         let closure = Closure::new(code, captured.collect(), frame.this.clone(), owner);

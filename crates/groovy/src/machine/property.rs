@@ -403,6 +403,10 @@ impl Vm<'_> {
     pub(super) fn set_field(&mut self, object: &Object, name: &str, value: &Value) -> Result<(), Fault> {
         let Some(field) = object.class.script.as_ref().and_then(|s| s.fields.get(name).cloned()) else { return Ok(()) };
         let value = self.cast(value, &field.ty)?;
+        if let Some(variable) = object.shared_at(field.slot) {
+            drop(variable.0.replace(value));
+            return Ok(());
+        }
         let before = object.fields.borrow_mut().get_mut(field.slot).map(|f| std::mem::replace(f, value));
         drop(before);
         Ok(())

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::meter::Charge;
 use super::release::release;
-use super::{Class, Java, Map, Value};
+use super::{Class, Java, Map, Value, Variable};
 use crate::ast::Text;
 use crate::machine::ScriptId;
 use crate::span::Span;
@@ -75,7 +75,8 @@ pub struct Object {
     pub fields: RefCell<Vec<Value>>,
     /// What Java would hold.
     pub native: RefCell<Native>,
-    /// Properties that were set on an object that has no such field (scripts' `@Field`s, expandos).
+    /// Fields of an anonymous class that are variables of the code around it, by slot.
+    shared: RefCell<Vec<(usize, Rc<Variable>)>>,
     _charge: Charge,
 }
 
@@ -84,7 +85,25 @@ impl Object {
     pub fn new(class: Rc<Class>, native: Native) -> Self {
         let count = class.script.as_ref().map_or(0, |s| s.fields.len());
         let charge = Charge::new(128 + count * size_of::<Value>());
-        Object { class, fields: RefCell::new(vec![Value::Null; count]), native: RefCell::new(native), _charge: charge }
+        let (fields, shared) = (RefCell::new(vec![Value::Null; count]), RefCell::default());
+        Object { class, fields, native: RefCell::new(native), shared, _charge: charge }
+    }
+
+    /// Makes a field a variable that other code has, too.
+    pub(crate) fn share(&self, name: &str, variable: Rc<Variable>) {
+        if let Some(slot) = self.slot(name) {
+            self.shared.borrow_mut().push((slot, variable));
+        }
+    }
+
+    /// The variable that a field is, where it is one.
+    pub(crate) fn shared_at(&self, slot: usize) -> Option<Rc<Variable>> {
+        self.shared.borrow().iter().find(|(at, _)| *at == slot).map(|(_, variable)| variable.clone())
+    }
+
+    /// The same, of all fields, which are none from then on.
+    pub(crate) fn take_shared(&self) -> Vec<Rc<Variable>> {
+        self.shared.borrow_mut().drain(..).map(|(_, variable)| variable).collect()
     }
 
     /// Slot of a field.
@@ -95,7 +114,10 @@ impl Object {
     /// Value of a field.
     pub fn field(&self, name: &str) -> Option<Value> {
         let slot = self.slot(name)?;
-        self.fields.borrow().get(slot).cloned()
+        match self.shared_at(slot) {
+            Some(variable) => Some(variable.0.borrow().clone()),
+            None => self.fields.borrow().get(slot).cloned(),
+        }
     }
 
     /// Whether its class has a mark ([`SHOWS_FIELDS`], [`EQUAL_BY_FIELDS`]).

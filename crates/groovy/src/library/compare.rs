@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use crate::ast::BinaryOp;
 use crate::machine::{Ctx, Fault};
-use crate::value::{Compared, Value, compare_plain, equal_by, hash, text_work};
+use crate::value::{Compared, Key, Value, compare_plain, equal_by, hash, text_work};
 
 /// Groovy's `==`.
 pub(crate) fn equals(ctx: &mut Ctx<'_>, a: &Value, b: &Value) -> Result<bool, Fault> {
@@ -75,7 +75,8 @@ pub(crate) fn compare(ctx: &mut Ctx<'_>, a: &Value, b: &Value) -> Result<Orderin
     {
         return Ok(p.as_i64().cmp(&q.as_i64()));
     }
-    if equals(ctx, a, b)? {
+    // What has no order is not equal because it looks alike.
+    if a.same(b) {
         return Ok(Ordering::Equal);
     }
     incomparable(ctx, a, b)
@@ -84,6 +85,11 @@ pub(crate) fn compare(ctx: &mut Ctx<'_>, a: &Value, b: &Value) -> Result<Orderin
 /// Java's `compareTo`: numbers compare with numbers, all else with its own class.
 pub(crate) fn java_compare(ctx: &mut Ctx<'_>, a: &Value, b: &Value) -> Result<Ordering, Fault> {
     let is_text = |v: &Value| matches!(v, Value::Str(_) | Value::GString(_));
+    // A GString compares its text with that of anything.
+    if let (Value::GString(_), false) = (a, b.is_null()) {
+        let (x, y) = (ctx.str(a)?, ctx.str(b)?);
+        return compare(ctx, &Value::Str(x), &Value::Str(y));
+    }
     if crate::value::is_number(a) != crate::value::is_number(b) || is_text(a) && !is_text(b) {
         return incomparable(ctx, a, b);
     }
@@ -134,7 +140,11 @@ pub(crate) fn order(ctx: &mut Ctx<'_>, a: &Value, b: &Value) -> Result<Ordering,
     match compare(ctx, a, b) {
         Err(Fault::Throw(_)) => {
             let (x, y) = (hash::hash_code(a), hash::hash_code(b));
-            Ok(if x == y && super::objects::java_equals(ctx, a, b)? {
+            let same = match (a, b) {
+                (Value::List(_) | Value::Map(_), Value::List(_) | Value::Map(_)) => Key(a.clone()) == Key(b.clone()),
+                _ => super::objects::java_equals(ctx, a, b)?,
+            };
+            Ok(if x == y && same {
                 Ordering::Equal
             } else if x > y {
                 Ordering::Greater
@@ -209,21 +219,55 @@ pub(crate) fn position(ctx: &mut Ctx<'_>, items: &[Value], item: &Value) -> Resu
     Ok(None)
 }
 
-/// Sorts by the natural order; stable, and able to stop for the script's `compareTo`.
+/// Sorts by the natural order; stable, and able to stop for the script's `compareTo`. The steps are those of Java's sort, for an
+/// order that is none shows them: `$mergeSort` of the prelude takes the same.
 pub(crate) fn sort(ctx: &mut Ctx<'_>, items: &mut [Value]) -> Result<(), Fault> {
     ctx.world.charge(items.len());
-    let mut fault = None;
-    items.sort_by(|a, b| {
-        if fault.is_some() {
-            return Ordering::Equal;
-        }
-        order(ctx, a, b).unwrap_or_else(|f| {
-            fault = Some(f);
-            Ordering::Equal
-        })
-    });
-    match fault {
-        Some(f) => Err(f),
-        None => Ok(()),
+    let n = items.len();
+    if n < 32 {
+        return insertion_sort(ctx, items);
     }
+    let (mut from, mut to) = (items.to_vec(), items.to_vec());
+    let mut width = 1;
+    while width < n {
+        for low in (0..n).step_by(2 * width) {
+            let (mid, high) = ((low + width).min(n), (low + 2 * width).min(n));
+            let (mut a, mut b) = (low, mid);
+            for place in &mut to[low..high] {
+                let left = a < mid && (b >= high || order(ctx, &from[b], &from[a])?.is_ge());
+                let next = if left { &mut a } else { &mut b };
+                *place = from[*next].clone();
+                *next += 1;
+            }
+        }
+        std::mem::swap(&mut from, &mut to);
+        width *= 2;
+    }
+    items.clone_from_slice(&from);
+    Ok(())
+}
+
+fn insertion_sort(ctx: &mut Ctx<'_>, items: &mut [Value]) -> Result<(), Fault> {
+    let n = items.len();
+    if n < 2 {
+        return Ok(());
+    }
+    let falls = |ctx: &mut Ctx<'_>, items: &[Value], at: usize| Ok(order(ctx, &items[at], &items[at - 1])?.is_lt());
+    let falling = falls(ctx, items, 1)?;
+    let mut sorted = 2;
+    while sorted < n && falls(ctx, items, sorted)? == falling {
+        sorted += 1;
+    }
+    if falling {
+        items[..sorted].reverse();
+    }
+    for at in sorted..n {
+        let (mut low, mut high) = (0, at);
+        while low < high {
+            let mid = (low + high) / 2;
+            if order(ctx, &items[at], &items[mid])?.is_lt() { high = mid } else { low = mid + 1 }
+        }
+        items[low..=at].rotate_right(1);
+    }
+    Ok(())
 }

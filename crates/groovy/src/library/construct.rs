@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::{Answer, convert, sequence, yes};
 use crate::machine::{Ctx, Fault};
-use crate::value::{Buffer, Class, List, ListKind, Map, Native, Object, Throwable, Value};
+use crate::value::{Buffer, BufferKind, Class, List, ListKind, Map, Native, Object, Throwable, Value};
 
 /// The exception that constructor arguments make: message, cause, or both.
 pub(crate) fn throwable(ctx: &mut Ctx<'_>, args: &[Value]) -> Result<Throwable, Fault> {
@@ -91,7 +91,7 @@ pub(crate) fn java(ctx: &mut Ctx<'_>, class: &Rc<Class>, args: &[Value]) -> Answ
                 Some(v) if v.is_text() => ctx.text(v)?,
                 _ => String::new(),
             };
-            yes(Value::Buffer(Rc::new(Buffer::new(text))))
+            yes(Value::Buffer(Rc::new(Buffer::new(text, BufferKind::of(name)))))
         }
         // Writers around a writer write to it.
         ("java.io.PrintWriter" | "java.io.BufferedWriter", [inner @ Value::Buffer(_), ..]) => yes(inner.clone()),

@@ -38,6 +38,9 @@ pub(crate) fn to_type(ctx: &mut Ctx<'_>, value: &Value, name: &str, explicit: bo
                 let class = "java.lang.StringIndexOutOfBoundsException";
                 Err(ctx.fail(class, "String index out of range: 0"))
             }
+            // Java makes an `int` of it first.
+            Value::Double(n) => yes(Value::Char(*n as i32 as u16)),
+            Value::Float(n) => yes(Value::Char(*n as i32 as u16)),
             n if is_number(n) => yes(Value::Char(numbers::truncated(n) as u16)),
             _ => Ok(None),
         },
@@ -69,7 +72,6 @@ pub(crate) fn to_type(ctx: &mut Ctx<'_>, value: &Value, name: &str, explicit: bo
             }
             _ => Ok(None),
         },
-        // One kind of value stands for all writers of text.
         "java.io.StringWriter"
         | "java.io.PrintWriter"
         | "java.io.BufferedWriter"
@@ -77,7 +79,7 @@ pub(crate) fn to_type(ctx: &mut Ctx<'_>, value: &Value, name: &str, explicit: bo
         | "java.lang.Appendable"
         | "java.lang.StringBuffer"
         | "java.lang.StringBuilder"
-            if matches!(value, Value::Buffer(_)) =>
+            if matches!(value, Value::Buffer(b) if b.kind.is(name)) =>
         {
             yes(value.clone())
         }
@@ -210,6 +212,12 @@ fn number(ctx: &mut Ctx<'_>, value: &Value, name: &str, explicit: bool) -> Answe
             Some(d) => Value::decimal(d),
             None => return Err(numbers::decimal_fault(ctx, &source.to_text())),
         },
+        "BigInteger" if matches!(source, Value::Double(_) | Value::Float(_)) => {
+            match to_f64(&source).and_then(crate::value::decimal::whole) {
+                Some(n) => Value::big(numbers::digits(Ok(n))?),
+                None => return Err(ctx.fail("java.lang.NumberFormatException", "Infinite or NaN")),
+            }
+        }
         "BigInteger" => match to_decimal(&source) {
             Some(d) => Value::big(numbers::digits(d.to_bigint())?),
             None => return Err(ctx.fail("java.lang.NumberFormatException", "Infinite or NaN")),

@@ -241,7 +241,7 @@ fn combined(ctx: &mut Ctx<'_>, this: &Value, items: &[Value], name: &str, args: 
             yes(true)
         }
         ("containsAll", [other]) => {
-            for item in sequence(ctx, other)?.unwrap_or_default() {
+            for item in shapes::items_or_one(ctx, other)? {
                 if compare::java_position(ctx, items, &item)?.is_none() {
                     return yes(false);
                 }
@@ -267,13 +267,10 @@ fn sum(ctx: &mut Ctx<'_>, items: &[Value], start: Option<Value>) -> Answer {
     for item in items {
         total = Some(match total {
             None => item.clone(),
+            Some(Value::Null) => return Err(ctx.world.null_pointer("the argument is null")),
             Some(t @ Value::Object(_)) => ctx.ask(&t, "plus", std::slice::from_ref(item))?,
-            Some(t) => match operators::binary(ctx, BinaryOp::Add, &t, item)? {
-                Some(value) => value,
-                None => {
-                    return Err(ctx.world.missing_method("plus", &t.type_name(), false, std::slice::from_ref(item)));
-                }
-            },
+            Some(t) => operators::binary(ctx, BinaryOp::Add, &t, item)?
+                .ok_or_else(|| ctx.world.missing_method("plus", &t.type_name(), false, std::slice::from_ref(item)))?,
         });
     }
     yes(total.unwrap_or_default())

@@ -224,6 +224,15 @@ pub(crate) fn step(ctx: &mut Ctx<'_>, value: &Value, name: &str) -> Result<Value
             let text = ctx.text(v)?;
             Value::Pattern(ctx.world.pattern(&text, 0)?)
         }
+        ("negative" | "positive" | "bitwiseNegate", Value::List(l)) if !l.is_array() => {
+            ctx.room_for_items(l.len() as u64)?;
+            let step_of = |item: &Value| match item {
+                Value::List(_) => Err(ctx.world.missing_method(name, &item.type_name(), false, &[])),
+                other => step(ctx, other, name),
+            };
+            let items = l.snapshot();
+            Value::list(items.iter().map(step_of).collect::<Result<Vec<Value>, Fault>>()?)
+        }
         (_, Value::GString(_)) => return Err(ctx.world.missing_method(name, "java.lang.String", false, &[])),
         (_, other) => return Err(ctx.world.missing_method(name, &other.type_name(), false, &[])),
     })

@@ -5,11 +5,23 @@ use std::rc::Rc;
 use super::{Answer, compare, lists, numbers, yes};
 use crate::ast::BinaryOp;
 use crate::machine::{Ctx, Fault};
-use crate::value::{Closure, ClosureCode, Map, MapKind, Value, is_number};
+use crate::value::{Buffer, BufferKind, Closure, ClosureCode, Map, MapKind, Value, is_number};
 
 pub(crate) fn binary(ctx: &mut Ctx<'_>, op: BinaryOp, a: &Value, b: &Value) -> Answer {
     if is_number(a) && is_number(b) {
         return numbers::arithmetic(ctx, op, a, b);
+    }
+    // A list of one is taken apart where a method wants what is in it.
+    if is_number(a)
+        && let Some(one) = only(op, b).filter(is_number)
+    {
+        return numbers::arithmetic(ctx, op, a, &one);
+    }
+    if op == BinaryOp::Mul
+        && matches!(a, Value::Str(_) | Value::GString(_) | Value::List(_))
+        && let Some(one) = only(op, b).filter(is_number)
+    {
+        return binary(ctx, op, a, &one);
     }
     match (op, a) {
         // Two characters are numbers; a character and a string are not added.
@@ -51,6 +63,17 @@ pub(crate) fn binary(ctx: &mut Ctx<'_>, op: BinaryOp, a: &Value, b: &Value) -> A
             Ok(Some(Value::Closure(Rc::new(Closure::new(code, Vec::new(), Value::Null, Value::Null)))))
         }
         _ => Ok(None),
+    }
+}
+
+/// The item of a list that has one; what works on bits takes the first of several.
+fn only(op: BinaryOp, value: &Value) -> Option<Value> {
+    use BinaryOp::{Add, Div, Mod, Mul, Pow, Sub};
+    let of_bits = !matches!(op, Add | Sub | Mul | Div | Mod | Pow);
+    match value {
+        Value::List(l) if !l.is_array() && (l.len() == 1 || of_bits) => l.get(0),
+        Value::Range(r) if r.size() == 1 => r.at(0),
+        _ => None,
     }
 }
 
@@ -113,7 +136,8 @@ fn text(ctx: &mut Ctx<'_>, op: BinaryOp, a: &Value, b: &Value) -> Answer {
         (BinaryOp::ShiftLeft, _) => {
             let text = format!("{}{}", ctx.text(a)?, ctx.text(b)?);
             ctx.room(text.len())?;
-            Ok(Some(Value::Buffer(Rc::new(crate::value::Buffer::new(text)))))
+            let kind = if matches!(a, Value::Str(_)) { BufferKind::Buffer } else { BufferKind::Builder };
+            Ok(Some(Value::Buffer(Rc::new(Buffer::new(text, kind)))))
         }
         _ => Ok(None),
     }

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::{Answer, compare, lists, sequence, yes};
-use crate::machine::Ctx;
+use crate::machine::{Ctx, Fault};
 use crate::value::{ListKind, Map, MapKind, Value};
 
 /// The first list varies fastest.
@@ -41,6 +41,15 @@ pub(crate) fn permutations(ctx: &mut Ctx<'_>, items: &[Value]) -> Answer {
 /// Whether an item has an order of its own, which code of the script decides.
 pub(crate) fn compares_itself(item: &Value) -> bool {
     matches!(item, Value::Object(o) if o.class.has_method("compareTo"))
+}
+
+/// The items of a collection; what is none is one item.
+pub(crate) fn items_or_one(ctx: &mut Ctx<'_>, value: &Value) -> Result<Vec<Value>, Fault> {
+    match value {
+        Value::Null => Err(ctx.world.null_pointer("the argument is null")),
+        Value::List(_) | Value::Set(_) | Value::Range(_) => Ok(sequence(ctx, value)?.unwrap_or_default()),
+        one => Ok(vec![one.clone()]),
+    }
 }
 
 /// What the sum of an empty array of primitives is.

@@ -152,6 +152,9 @@ impl Vm<'_> {
 
     /// Methods of Java and Groovy: native ones, then those written in Groovy, then closures in properties.
     fn call_library(&mut self, receiver: Value, at: usize, base: usize, name: &str, landing: Landing) -> Step {
+        if super::missing::lacks(&receiver, name, &self.f.stack[base..]) {
+            return self.call_missing(receiver, at, base, name, landing);
+        }
         let depth = self.f.frames.len();
         let mut ctx =
             super::Ctx { world: self.world, host: self.host, memo: &self.f.memo, memo_at: &self.f.memo_at, depth };

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::exec::{Step, Vm};
 use super::fiber::Landing;
 use super::need::Fault;
-use crate::value::{Closure, Value};
+use crate::value::{Closure, ListKind, Value};
 
 /// Methods that Groovy has for whatever can be iterated, and the library for lists.
 const OF_ITERABLES: &[&str] = &[
@@ -126,5 +126,19 @@ impl Vm<'_> {
             Some(Value::Closure(c)) => Some(c),
             _ => None,
         }
+    }
+}
+
+/// Methods that the library has for its own sake, and Groovy has not for such a receiver.
+pub(super) fn lacks(receiver: &Value, name: &str, args: &[Value]) -> bool {
+    match receiver {
+        Value::Null => {
+            matches!((name, args), ("split" | "find" | "findAll" | "any" | "every", [test]) if !matches!(test, Value::Closure(_)))
+        }
+        Value::List(l) => match l.kind() {
+            ListKind::JavaArray(element) => matches!(name, "sort" | "toSorted") && crate::value::is_primitive(element),
+            _ => false,
+        },
+        _ => false,
     }
 }

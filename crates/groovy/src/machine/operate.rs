@@ -322,11 +322,13 @@ impl Vm<'_> {
     fn list_add_all(&mut self) -> Result<(), Fault> {
         let items = self.top(1).clone();
         let items = match &items {
-            Value::Null => Vec::new(),
-            other => library::sequence(&mut self.ctx(), other)?.ok_or_else(|| {
-                let message = format!("cannot spread the type {} with value {other}", other.type_name());
-                self.world.illegal(message)
-            })?,
+            Value::Null => vec![Value::Null],
+            Value::List(_) | Value::Range(_) => library::sequence(&mut self.ctx(), &items)?.unwrap_or_default(),
+            other => {
+                let text = self.ctx().styled(other, crate::value::render::Style::Java)?;
+                let message = format!("cannot spread the type {} with value {text}", other.type_name());
+                return Err(self.world.illegal(message));
+            }
         };
         self.ctx().room_for_items(items.len() as u64)?;
         self.world.pay(items.len() / 8)?;

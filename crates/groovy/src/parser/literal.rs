@@ -86,8 +86,9 @@ fn decimal(text: &str, negative: bool) -> Option<Constant> {
     };
     let signed = format!("{sign}{digits}");
     match suffix {
-        "f" | "F" => signed.parse::<f32>().ok().filter(|f| f.is_finite()).map(Constant::Float),
-        "d" | "D" => signed.parse::<f64>().ok().filter(|d| d.is_finite()).map(Constant::Double),
+        // Groovy's `-0.0d` is the zero without a sign.
+        "f" | "F" => signed.parse::<f32>().ok().filter(|f| f.is_finite()).map(|f| Constant::Float(f + 0.0)),
+        "d" | "D" => signed.parse::<f64>().ok().filter(|d| d.is_finite()).map(|d| Constant::Double(d + 0.0)),
         _ => Some(Constant::Decimal(Text::from(signed))),
     }
 }

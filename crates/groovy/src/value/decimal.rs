@@ -312,6 +312,19 @@ pub enum Rounding {
     HalfEven,
 }
 
+/// What is before the point of a number, exactly; `None` where it is not finite.
+pub(crate) fn whole(n: f64) -> Option<BigInt> {
+    if !n.is_finite() {
+        return None;
+    }
+    let bits = n.abs().to_bits();
+    let exponent = (bits >> 52) as i32 - 1075;
+    let mantissa = BigInt::from(bits & ((1 << 52) - 1) | 1 << 52);
+    // Of a fraction nothing is left, and so of what is too small for the bit that the others do not write.
+    let size = if exponent < 0 { mantissa >> exponent.unsigned_abs() } else { mantissa << exponent.unsigned_abs() };
+    Some(if n < 0.0 { -size } else { size })
+}
+
 /// Number of decimal digits (1 for zero).
 pub fn digits(n: &BigInt) -> u64 {
     let bits = n.bits();

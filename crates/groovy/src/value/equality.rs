@@ -180,6 +180,10 @@ fn equal_leaf(a: &Value, b: &Value) -> Option<bool> {
         (Value::Str(x), Value::Str(y)) => x == y,
         (Value::Str(_) | Value::GString(_), Value::Str(_) | Value::GString(_)) => a.to_text() == b.to_text(),
         (Value::Char(x), Value::Str(y)) | (Value::Str(y), Value::Char(x)) => y.units() == 1 && y.unit(0) == Some(*x),
+        // Java compares two of the same class by their text.
+        (Value::Buffer(x), Value::Buffer(y)) if x.kind == y.kind && x.kind != super::BufferKind::Writer => {
+            Rc::ptr_eq(x, y) || *x.text.borrow() == *y.text.borrow()
+        }
         (Value::Class(x), Value::Class(y)) => x == y,
         (Value::Host(x), Value::Host(y)) => x == y,
         _ if is_number(a) && is_number(b) => numeric_order(a, b) == Some(Ordering::Equal),
@@ -310,6 +314,7 @@ pub(crate) fn same_key(a: &Value, b: &Value) -> bool {
         (Value::List(_), Value::List(_)) | (Value::Map(_), Value::Map(_)) | (Value::Entry(_), Value::Entry(_)) => {
             same_keys(a, b)
         }
+        (Value::Buffer(x), Value::Buffer(y)) => Rc::ptr_eq(x, y),
         (Value::Float(x), Value::Float(y)) => x.to_bits() == y.to_bits(),
         (Value::Double(x), Value::Double(y)) => x.to_bits() == y.to_bits(),
         _ if std::mem::discriminant(a) != std::mem::discriminant(b) => false,

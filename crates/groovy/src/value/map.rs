@@ -256,7 +256,11 @@ impl Map {
         let (mut low, mut high) = (0, entries.len());
         while low < high {
             let middle = (low + high) / 2;
-            let order = entries.get_index(middle).map(|(k, _)| compare_plain(&k.0, &key));
+            let order = entries.get_index(middle).map(|(k, _)| match (&k.0, &key) {
+                // A GString is compared as text with whatever is there.
+                (other, Value::GString(_)) => Compared::Order(other.to_text().cmp(&key.to_text())),
+                (other, _) => compare_plain(other, &key),
+            });
             match order {
                 Some(Compared::Order(std::cmp::Ordering::Less)) => low = middle + 1,
                 Some(Compared::Order(std::cmp::Ordering::Equal)) => {

@@ -1,5 +1,6 @@
 //! What a script computes with. A [`Value`] is 16 bytes and cheap to clone; everything larger is shared.
 
+mod braces;
 mod class;
 mod class_names;
 mod closure;
@@ -80,9 +81,46 @@ impl Drop for GString {
     }
 }
 
+/// What a [`Buffer`] says it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is the class that ends so")]
+pub enum BufferKind {
+    Builder,
+    Buffer,
+    Writer,
+}
+
+impl BufferKind {
+    /// Of a class by its full name.
+    pub fn of(class: &str) -> BufferKind {
+        match class {
+            "java.lang.StringBuffer" => BufferKind::Buffer,
+            "java.io.StringWriter" => BufferKind::Writer,
+            _ => BufferKind::Builder,
+        }
+    }
+
+    /// Full name of its class.
+    pub fn class_name(self) -> &'static str {
+        match self {
+            BufferKind::Builder => "java.lang.StringBuilder",
+            BufferKind::Buffer => "java.lang.StringBuffer",
+            BufferKind::Writer => "java.io.StringWriter",
+        }
+    }
+
+    /// Whether it can be used as that class; one that writes stands for the writers around it, too.
+    pub(crate) fn is(self, class: &str) -> bool {
+        let writes = matches!(class, "java.io.PrintWriter" | "java.io.BufferedWriter");
+        is_subtype(self.class_name(), class) || writes && self == BufferKind::Writer
+    }
+}
+
 /// `StringBuilder`, `StringBuffer`, `StringWriter`.
 #[derive(Debug)]
 pub struct Buffer {
+    /// Which of them.
+    pub kind: BufferKind,
     /// The text so far.
     pub text: RefCell<String>,
     charge: Charge,
@@ -90,9 +128,9 @@ pub struct Buffer {
 
 impl Buffer {
     /// A buffer with this text.
-    pub fn new(text: String) -> Self {
+    pub fn new(text: String, kind: BufferKind) -> Self {
         let charge = Charge::new(text.capacity() + 64);
-        Buffer { text: RefCell::new(text), charge }
+        Buffer { kind, text: RefCell::new(text), charge }
     }
 
     /// Counts again what it holds, after a change.
@@ -369,7 +407,7 @@ impl Value {
             Value::Object(o) => o.class.name.to_string(),
             Value::Pattern(_) => "java.util.regex.Pattern".into(),
             Value::Matcher(_) => "java.util.regex.Matcher".into(),
-            Value::Buffer(_) => "java.lang.StringBuilder".into(),
+            Value::Buffer(b) => b.kind.class_name().into(),
             Value::Iter(_) => "java.util.Iterator".into(),
             Value::Host(h) => h.kind.into(),
         }

@@ -4,6 +4,7 @@
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
+use super::braces;
 use super::meter::Charge;
 use super::text::Str;
 
@@ -85,6 +86,10 @@ pub struct Pattern {
 impl Pattern {
     /// Compiles Java's syntax.
     pub fn new(source: &str, flags: i32) -> Result<Pattern, PatternError> {
+        // In these modes braces may be text, or within a remark.
+        if flags & (4 | 16) == 0 && !source.contains("(?x") {
+            braces::check(source)?;
+        }
         let search = Engine::new(&translate(source, flags), &flag_letters(flags))?;
         let charge = Charge::new(32 * 1024 + source.len() * 256);
         Ok(Pattern { source: Str::new(source), flags, search, whole: OnceCell::new(), _charge: charge })

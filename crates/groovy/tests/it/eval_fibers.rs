@@ -123,7 +123,7 @@ fn calls_wait_inside_closures_of_the_library() {
     check("[1, 2].collect { sh \"$it\" }.join(';')", &["sh(1)", "sh(2)", "= did sh;did sh"]);
     check(
         "[b: 2, a: 1].sort { sh it.key; it.value }.each { k, v -> echo k }",
-        &["sh(b)", "sh(a)", "echo(a)", "echo(b)", "= [a:1, b:2]"],
+        &["sh(a)", "sh(b)", "echo(a)", "echo(b)", "= [a:1, b:2]"],
     );
     check("def m = [:].withDefault { sh it }; m.x + m.x", &["sh(x)", "= did shdid sh"]);
     check("2.times { echo \"$it\" }", &["echo(0)", "echo(1)", "= null"]);

@@ -8,7 +8,7 @@ use sha2::Digest as _;
 use super::{byte_array, bytes_of, object, set};
 use crate::library::{Answer, int, yes};
 use crate::machine::{Ctx, Fault};
-use crate::value::{Buffer, Class, Java, Object, Str, Value};
+use crate::value::{Buffer, BufferKind, Class, Java, Object, Str, Value};
 
 /// Bytes that are digested for about the price of an instruction.
 const BYTES_AT_ONCE: usize = 64;
@@ -86,13 +86,13 @@ pub(super) fn construct(ctx: &mut Ctx<'_>, args: &[Value]) -> Answer {
     let java = Java::Digest {
         algorithm: ctx.str(algorithm)?,
         key: Some(Str::new(to_text(&part))),
-        data: Rc::new(Buffer::new(String::new())),
+        data: Rc::new(Buffer::new(String::new(), BufferKind::Builder)),
     };
     yes(object(ctx, "javax.crypto.spec.SecretKeySpec", java))
 }
 
 pub(super) fn statics(ctx: &mut Ctx<'_>, class: &Rc<Class>, name: &str, args: &[Value]) -> Answer {
-    let fresh = || Rc::new(Buffer::new(String::new()));
+    let fresh = || Rc::new(Buffer::new(String::new(), BufferKind::Builder));
     match (&*class.name, name, args) {
         ("java.security.MessageDigest", "getInstance", [algorithm, ..]) => {
             let algorithm = ctx.str(algorithm)?;

@@ -48,8 +48,9 @@ def inject(self, f) {
     acc
 }
 def inject(self, start, f) { def acc = start; for (x in self) acc = f(acc, x); acc }
-def sum(self, f) { def acc = null; boolean first = true; for (x in self) { def v = f(x); acc = first ? v : acc + v; first = false }; acc }
-def sum(self, start, f) { def acc = start; for (x in self) acc = acc + f(x); acc }
+def sum(self, f) { def acc = null; boolean first = true; for (x in self) { def v = f(x); acc = first ? v : self.$added(acc, v); first = false }; acc }
+def sum(self, start, f) { def acc = start; for (x in self) acc = self.$added(acc, f(x)); acc }
+def $added(self, acc, x) { if (acc == null) throw new NullPointerException(); acc + x }
 def max(self, f) { self.$best(f, 1) }
 def min(self, f) { self.$best(f, -1) }
 def $best(self, by, sign) {
@@ -57,12 +58,12 @@ def $best(self, by, sign) {
     def it = self.iterator()
     if (!it.hasNext()) return null
     def best = it.next()
-    if (f.maximumNumberOfParameters > 1) {
+    if (f.maximumNumberOfParameters != 1) {
         for (x in it) { if (f(x, best) * sign > 0) best = x }
         return best
     }
     def score = f(best)
-    for (x in it) { def s = f(x); if ((s <=> score) * sign > 0) { best = x; score = s } }
+    for (x in it) { def s = f(x); if ((sign > 0 ? score <=> s : s <=> score) < 0) { best = x; score = s } }
     best
 }
 def sort(self, f) { !(f instanceof Boolean || f instanceof Closure) && self instanceof List ? self.$sortBy(f) : f instanceof Boolean ? self.sort(f, { a, b -> a.$order(b) }) : self instanceof List ? self.sort(true, f) : self.toList().sort(true, f) }
@@ -73,12 +74,7 @@ def toSorted(self) { self.sort(false) }
 def sort(self, change, by) {
     def f = by.$comparing()
     def items = self.toList()
-    if (items.size() > 1 && f.maximumNumberOfParameters == 1) {
-        def keyed = items.collect { x -> [f(x), x] }
-        items = keyed.$mergeSort { a, b -> a[0].$order(b[0]) }.collect { it[1] }
-    } else {
-        items = items.$mergeSort(f)
-    }
+    items = f.maximumNumberOfParameters == 1 ? items.$mergeSort { a, b -> f(a).$order(f(b)) } : items.$mergeSort(f)
     if (change && self instanceof List) { self.$assign(items); return self }
     items
 }

@@ -33,6 +33,7 @@ const FILES: &[(&str, &str)] = &[
     ("causes", include_str!("cases/causes.txt")),
     ("objects", include_str!("cases/objects.txt")),
     ("xml", include_str!("cases/xml.txt")),
+    ("corners", include_str!("cases/corners.txt")),
 ];
 
 /// The cases of all files.

@@ -1,7 +1,7 @@
 //! Our machine beside the real Groovy 2.4.21: the same scripts run in both, and what they print and answer must be the same.
 //!
 //! Cases are written (`cases/*.txt`) or generated from a seed (`generate`). `GROOVY_CASES` is how many scripts are generated
-//! (300, of about ten expressions each), `GROOVY_SEED` where they start. `expected-differences.txt` names the written cases that
+//! (500, of about ten expressions each), `GROOVY_SEED` where they start. `expected-differences.txt` names the written cases that
 //! are meant to differ.
 
 mod cases;
@@ -44,6 +44,11 @@ fn comparable(result: &str) -> String {
     let text = text.split(" due to: ").next().unwrap_or_default().replace(".doCall() is", ".call() is");
     // How a call site throws what it throws.
     let text = text.replace("MissingMethodExceptionNoStack", "MissingMethodException");
+    // A view of a list is a list of its own here; only messages say which it is.
+    let text = text.replace("java.util.ArrayList$SubList", "java.util.ArrayList");
+    let text = text.replace("Collections$UnmodifiableRandomAccessList", "Collections$UnmodifiableList");
+    let text = without_hashes(&text);
+    let text = shortest(&text);
     let text = text.as_str();
     // Several methods fit as well, or nearly: it is one that does not fit here.
     let unclear = [
@@ -64,6 +69,25 @@ fn comparable(result: &str) -> String {
         return class.to_string();
     }
     without_hashes(text)
+}
+
+/// Numbers with exponents by as few digits as tell them apart: Java before 19 writes some with more.
+fn shortest(text: &str) -> String {
+    let part_of = |c: char| c.is_ascii_digit() || matches!(c, '.' | 'E' | '-');
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(part_of) {
+        out.push_str(&rest[..start]);
+        rest = &rest[start..];
+        let end = rest.find(|c| !part_of(c)).unwrap_or(rest.len());
+        let number = rest[..end].parse::<f64>().ok().filter(|_| rest[..end].contains('E'));
+        match number {
+            Some(n) => out += &format!("{n:e}"),
+            None => out.push_str(&rest[..end]),
+        }
+        rest = &rest[end..];
+    }
+    out + rest
 }
 
 /// Texts without the identity hashes of objects (`Foo@1b2c3d`), which are other ones in each run, and without the numbers of closures
@@ -120,6 +144,10 @@ fn differences(all: &[Case]) -> Option<BTreeMap<String, String>> {
         let ours = ours::run(&case.source);
         for n in 0..theirs.len().max(ours.len()) {
             let (theirs, ours) = (theirs.get(n), ours.get(n));
+            // What it makes a class for, a newer Java seals.
+            if theirs.is_some_and(|part| part.result.starts_with("java.lang.IncompatibleClassChangeError")) {
+                continue;
+            }
             if theirs.zip(ours).is_some_and(|(a, b)| a.agrees(b)) {
                 continue;
             }
@@ -160,7 +188,7 @@ fn written_cases_do_what_groovy_does() {
 
 #[test]
 fn generated_scripts_do_what_groovy_does() {
-    let (seed, count) = (number("GROOVY_SEED", 1), number("GROOVY_CASES", 300));
+    let (seed, count) = (number("GROOVY_SEED", 1), number("GROOVY_CASES", 500));
     let all = generate::scripts(seed, count);
     let Some(found) = differences(&all) else { return };
     assert!(found.is_empty(), "{} differences, seed {seed}:\n{}", found.len(), report(&found, 400));

@@ -1,7 +1,7 @@
 //! Runs a script in our machine, and describes its value as the driver does.
 
 use groovy::machine::{FiberId, Host, Machine, MachineLimits, Stepped};
-use groovy::value::Value;
+use groovy::value::{BufferKind, Value};
 
 use super::Part;
 
@@ -117,7 +117,8 @@ fn describe(
             let pairs: Vec<(Value, Value)> = m.entries().iter().map(|(k, v)| (k.0.clone(), v.clone())).collect();
             let mut out = Vec::new();
             for (k, v) in pairs.iter().take(200) {
-                out.push(pair(machine, k, v, depth + 1, console)?);
+                let text = if depth >= 8 { "…".into() } else { pair(machine, k, v, depth + 1, console)? };
+                out.push(text);
             }
             format!("Map [{}]", out.join(", "))
         }
@@ -130,6 +131,7 @@ fn describe(
         Value::Object(o) if o.throwable().is_some() => {
             format!("Throwable {name}: {}", ask(machine, value, "getMessage", console)?)
         }
+        Value::Buffer(b) if b.kind == BufferKind::Writer => format!("{name} {}", b.text.borrow()),
         Value::Buffer(b) => format!("Text \"{}\"", b.text.borrow()),
         Value::Object(_) | Value::Host(_) => format!("{name} {}", ask(machine, value, "toString", console)?),
     })

@@ -67,9 +67,9 @@ pub struct RunFacts {
     /// How many runs stand above it: who started it, who started that one, and so on.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub depth: u32,
-    /// A step that would bring something to another system, and cannot, fails: it is not recorded.
+    /// A step that would bring something to another system, and cannot, is recorded: else it fails.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub must_deliver: bool,
+    pub records_deliveries: bool,
     /// Where tools are that definitions ask for by their names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<InstalledTool>,

@@ -179,7 +179,7 @@ impl Checker {
         // Whoever ends a run without its engine says so in the last line, but for one that waits.
         let reason = format!("ERROR: {}", run.message.as_deref().unwrap_or_default());
         let heard = texts.strip_suffix(&[reason.as_str()]);
-        let in_queue = || (run.outcome == Some(Outcome::Aborted)).then_some(texts.as_slice());
+        let in_queue = || matches!(run.outcome, Some(Outcome::Aborted | Outcome::NotBuilt)).then_some(texts.as_slice());
         match heard.or_else(in_queue) {
             Some(heard) if expected.iter().map(String::as_str).take(heard.len()).eq(heard.iter().copied()) => Ok(()),
             _ => Err(format!(

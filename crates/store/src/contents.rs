@@ -1,12 +1,14 @@
-//! What many runs are told alike: the files of libraries, which are some MiB in each run that uses one, and the steps of projects. They are kept
+//! What many runs are told alike: the files of libraries, which are some MiB in each run that uses one, and the steps and pods of projects. They are kept
 //! once, by their digest; runs and their inputs name it, and are whole again when they are read. What was written down before that is whole in its row.
 //!
 //! A content is counted: it is there before a row names it, in the same change, and goes in the change that forgets the last one that does.
 
+use model::added_step::StepFile;
 use model::library::Library;
+use model::pod::PodDefinition;
 use model::request::Reply;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use sqlx::Row as _;
 use wire::engine::Input;
 
@@ -18,6 +20,37 @@ use crate::write::Change;
 const LEVEL: i32 = 3;
 /// The largest that is read, in bytes: far above what a library may have, in JSON.
 const MOST_BYTES: u64 = 256 << 20;
+
+/// What a run of a project begins with, beside its own facts.
+#[derive(Default, Deserialize, Serialize)]
+#[serde(from = "Written")]
+pub(crate) struct Given {
+    pub(crate) steps: Vec<StepFile>,
+    pub(crate) pods: Vec<PodDefinition>,
+}
+
+/// As it is written down: once it was the steps alone.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Steps(Vec<StepFile>),
+    All { steps: Vec<StepFile>, pods: Vec<PodDefinition> },
+}
+
+impl From<Written> for Given {
+    fn from(written: Written) -> Given {
+        match written {
+            Written::Steps(steps) => Given { steps, pods: Vec::new() },
+            Written::All { steps, pods } => Given { steps, pods },
+        }
+    }
+}
+
+impl Given {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.steps.is_empty() && self.pods.is_empty()
+    }
+}
 
 /// What is not in the row that it belongs to.
 pub(crate) struct Content {

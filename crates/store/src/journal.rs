@@ -189,9 +189,9 @@ impl Store {
         }
         let row = "SELECT r.heard, r.digest, c.content FROM runs r LEFT JOIN contents c ON c.digest = r.steps WHERE r.id = $1";
         let row = sqlx::query(row).bind(signed(run.id.0)).fetch_one(&self.pool).await?;
-        let steps: Option<Vec<u8>> = row.try_get(2)?;
-        let step_files = steps.map(|steps| contents::read(&steps)).transpose()?.unwrap_or_default();
-        let facts = RunFacts { step_files, ..run.facts.clone() };
+        let given: Option<Vec<u8>> = row.try_get(2)?;
+        let given: contents::Given = given.map(|given| contents::read(&given)).transpose()?.unwrap_or_default();
+        let facts = RunFacts { step_files: given.steps, pods: given.pods, ..run.facts.clone() };
         let begin = Begin { source: definition.into(), file_name: file_name.into(), facts };
         Ok(match unsigned(row.try_get(0)?) {
             0 if entries.is_empty() => Journal::new(begin),

@@ -16,7 +16,7 @@ use crate::access::digest;
 use crate::artifacts::take_over;
 use crate::audit::record;
 use crate::connect::count;
-use crate::contents::{Content, keep};
+use crate::contents::{Content, Given, keep};
 use crate::logs::append;
 use crate::past::before;
 use crate::projects::ProjectId;
@@ -343,8 +343,10 @@ impl Store {
         // As it was, where it is found again: by the next agent, say.
         let row = sqlx::query("SELECT definition FROM runs WHERE id = $1").bind(signed(id.0)).fetch_optional(&mut *tx);
         let known = row.await?.map(|row| row.try_get::<Option<String>, _>(0)).transpose()?.flatten();
+        let pods = facts.map(|facts| facts.pods.clone()).unwrap_or_default();
         if let Some(facts) = facts.filter(|_| known.is_none()) {
-            let facts = serde_json::to_string(facts).map_err(StoreError::damaged("a run"))?;
+            let facts = RunFacts { pods: Vec::new(), ..facts.clone() };
+            let facts = serde_json::to_string(&facts).map_err(StoreError::damaged("a run"))?;
             let change = sqlx::query("UPDATE runs SET facts = $1 WHERE id = $2").bind(facts).bind(signed(id.0));
             change.execute(&mut *tx).await?;
         }
@@ -355,8 +357,9 @@ impl Store {
         if change.execute(&mut *tx).await?.rows_affected() != 1 {
             return Err(StoreError::Stale { what: id.to_string() });
         }
-        if known.is_none() && !found.steps.is_empty() {
-            let content = Content::of(&found.steps)?;
+        let given = Given { steps: found.steps.clone(), pods };
+        if known.is_none() && !given.is_empty() {
+            let content = Content::of(&given)?;
             keep(&mut tx, &content).await?;
             let change = sqlx::query("UPDATE runs SET steps = $1 WHERE id = $2").bind(content.digest);
             change.bind(signed(id.0)).execute(&mut *tx).await?;

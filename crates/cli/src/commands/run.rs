@@ -211,7 +211,7 @@ impl Definition {
             confided: Vec::new(),
             steps: self.steps.clone(),
             step_files: Vec::new(),
-            must_deliver: false,
+            records_deliveries: true,
             tools: args.tools.clone(),
             pods: crate::pods::read(&args.pod_templates)?,
         };

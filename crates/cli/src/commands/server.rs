@@ -411,7 +411,8 @@ pub async fn dev(args: &DevArgs, home: Option<&Path>) -> Result<Exit, CommandFai
     let mut agent = start(&words, enrol)?;
     let name = project.file_name().map_or_else(|| "project".into(), |name| name.to_string_lossy().into_owned());
     if project.join("Jenkinsfile").exists() {
-        let config: Value = json!({ "source": { "folder": project }, "file": "Jenkinsfile" });
+        let config: Value =
+            json!({ "source": { "folder": project }, "file": "Jenkinsfile", "record_deliveries": true });
         client.ask(Method::PUT, &format!("/api/v1/projects/{name}"), Some(&config)).await?;
         eprintln!("project {name}: cofferdam trigger {name} --follow");
     }

@@ -6,8 +6,8 @@ use crate::project::{Project, run, sandboxes_work};
 /// Serves the variable `WORD` and its folder on port 80.
 pub const SERVER: (&str, &str) =
     ("serve", "#!/bin/sh\nwhile true; do echo \"$WORD in $(pwd) as $(id -u)\" | nc -l -p 80; done\n");
-/// Asks until it is answered.
-const ASK: &str = "until busybox nc 127.0.0.1 80 < /dev/null 2> /dev/null; do :; done";
+/// Asks until it is answered: whoever is heard before the answer is there is sent none.
+const ASK: &str = "until busybox nc 127.0.0.1 80 < /dev/null 2> /dev/null | busybox grep .; do :; done";
 
 #[test]
 fn a_service_is_reached_by_the_other_containers_and_by_nobody_else() {

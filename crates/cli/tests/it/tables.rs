@@ -146,7 +146,7 @@ impl Table {
             findings.extend(found);
             logs.push_str(&log);
         }
-        if let Some(why) = self.docker.as_ref().and_then(|docker| docker.lacked(&logs)) {
+        if let Some(why) = self.docker.as_ref().and_then(|docker| docker.lacked(&case.id, &logs)) {
             return Verdict::Skipped(why.to_owned());
         }
         if findings.is_empty() {

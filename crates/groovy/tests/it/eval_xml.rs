@@ -59,6 +59,16 @@ fn what_is_read_is_paid_for() {
     // Each element is a value, however short it is.
     check("new XmlSlurper().parseText('<r>' + '<a/>' * 100000 + '</r>')", HEAP);
     check("def one = '<r>' + '<a/>' * 2000 + '</r>'; while (true) new XmlSlurper().parseText(one)", FUEL);
+    // So is each attribute of one element, of which there are no more than Java has.
+    let many = "def many = (0..<200000).collect { \"a${it}=''\" }.join(' ')\n";
+    let outcome = run_plain(
+        &format!("{many} new XmlSlurper().parseText(\"<a $many/>\")"),
+        "xml",
+        &[],
+        MachineLimits::default(),
+        &mut |_| (),
+    );
+    assert!(format!("{outcome:?}").contains("more than \\\"10000\\\" attributes"), "{outcome:?}");
     // A short prefix stands for a long name, and each attribute has it.
     let long = "def uri = 'u' * 100000\n def many = (0..<200).collect { \"x:a${it}='1'\" }.join(' ')\n";
     check(&format!("{long} new XmlSlurper().parseText(\"<r xmlns:x='$uri' $many/>\")"), HEAP);

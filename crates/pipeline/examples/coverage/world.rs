@@ -89,6 +89,7 @@ fn facts(parameters: &[String]) -> RunFacts {
         started_at_ms: 1_767_225_600_000,
         previous: Some(Outcome::Success),
         has_scm: true,
+        records_deliveries: true,
         server_url: Some("https://ci.example".to_owned()),
         causes: vec![BuildCause {
             class: "hudson.model.Cause$UserIdCause".to_owned(),

@@ -52,17 +52,25 @@ pub(crate) async fn http_request(call: StepCall) -> Result<Value, Fault> {
         Some(id) => vec![(USER.to_owned(), credentials::name_and_password(&call, id).await?)],
         None => Vec::new(),
     };
-    let script = script(args, &url, &mode, file.as_deref(), !env.is_empty())?;
+    let keeps = Keeps {
+        codes: &codes,
+        file: file.as_deref(),
+        tells: args.get("responseHandle").is_none_or(|how| how.to_text() != "NONE"),
+    };
+    let script = script(args, &url, &mode, &keeps, !env.is_empty())?;
     let said = match call.ask(credentials::script(&call.core, &call.scope, &script, env)?).await? {
         Reply::Exited { code: 0, stdout, .. } => stdout.unwrap_or_default(),
         Reply::Exited { code: 127, .. } => {
             return Err(Fault::abort("httpRequest: there is no curl").with_hint("use an image that has it"));
         }
         Reply::Exited { code, .. } => {
-            return Err(Fault::abort(format!("httpRequest: {url} was not reached: curl ended with exit code {code}")));
+            return Err(Fault::abort(format!("httpRequest: {url} was not asked: curl ended with exit code {code}")));
         }
         reply => return Err(unexpected(&reply)),
     };
+    // A plan asks nobody: whatever is accepted comes back.
+    let planned = format!("HTTP/1.1 {}\n", codes.usual());
+    let said = if call.core.facts.planning { format!("{}\n{planned}", planned.len()) } else { said };
     let Answer { line, status, headers, content } = Answer::read(&said);
     if !is_quiet {
         call.say(&format!("Response Code: {line}"));
@@ -77,7 +85,8 @@ pub(crate) async fn http_request(call: StepCall) -> Result<Value, Fault> {
     if !is_quiet {
         call.say(&format!("Success: Status code {status} is in the accepted range: {shown}"));
     }
-    if let Some(wanted) = args.opt_text("validResponseContent")?.filter(|wanted| !content.contains(wanted.as_str())) {
+    let lacks = |wanted: &String| !call.core.facts.planning && !content.contains(wanted.as_str());
+    if let Some(wanted) = args.opt_text("validResponseContent")?.filter(lacks) {
         return Err(Fault::abort(format!("Fail: Response doesn't contain expected content '{wanted}'")));
     }
     let headers = headers.into_iter().map(|(name, of)| {
@@ -87,13 +96,25 @@ pub(crate) async fn http_request(call: StepCall) -> Result<Value, Fault> {
     objects::of(&call.core, &call.scope, "response", made).await
 }
 
-/// What asks: the status line and headers of the last answer with their length in front, and then what was answered.
-fn script(args: &Args, url: &str, mode: &str, file: Option<&str>, has_user: bool) -> Result<String, Fault> {
-    let mut words = vec!["-sS".to_owned(), "-L".to_owned()];
-    match mode {
-        "HEAD" => words.push("--head".to_owned()),
-        mode => words.extend(["-X".to_owned(), quoted(mode)]),
-    }
+/// What becomes of an answer.
+struct Keeps<'a> {
+    codes: &'a Codes,
+    /// It goes there, where it is accepted.
+    file: Option<&'a str>,
+    /// The script is told it.
+    tells: bool,
+}
+
+/// What asks: the heads of the answers with their length in front, and then what was answered last.
+fn script(args: &Args, url: &str, mode: &str, keeps: &Keeps<'_>, has_user: bool) -> Result<String, Fault> {
+    let mut words = vec!["-sSg".to_owned()];
+    // What changes something is not sent to where it was not meant for; a `303` says that the answer is asked for elsewhere.
+    let asks = match mode {
+        "GET" => "-L".to_owned(),
+        "HEAD" => "-L --head".to_owned(),
+        mode => format!("-X {}", quoted(mode)),
+    };
+    let elsewhere = if asks.starts_with("-L") { "" } else { "303" };
     for (name, header) in [("contentType", "Content-Type"), ("acceptType", "Accept")] {
         if let Some(kind) = args.opt_text(name)?.filter(|kind| kind != "NOT_SET") {
             words.extend(["-H".to_owned(), quoted(&format!("{header}: {}", type_of(&kind)?))]);
@@ -115,22 +136,36 @@ fn script(args: &Args, url: &str, mode: &str, file: Option<&str>, has_user: bool
     if has_user {
         words.push(format!("--user \"${USER}\""));
     }
-    let body = args.opt_text("requestBody")?.filter(|body| !body.is_empty());
+    let body = args.opt_text("requestBody")?.filter(|body| !body.is_empty() && mode != "HEAD");
+    if body.is_some() && !words.iter().any(|word| word.to_lowercase().starts_with("'content-type:")) {
+        // Else curl says that it is a form.
+        words.push("-H 'Content-Type:'".to_owned());
+    }
     let (before, after) = match &body {
         // Not a word of a command: those have a length.
         Some(body) => (format!("printf %s {} | ", quoted(body)), " --data-binary @-"),
         None => (String::new(), ""),
     };
     // Of a `HEAD`, curl takes the headers for what was answered.
-    let nothing = if mode == "HEAD" { "/dev/null" } else { "\"$dir/body\"" };
-    let output = file.filter(|_| mode != "HEAD").map_or_else(|| nothing.to_owned(), quoted);
+    let output = if mode == "HEAD" { "/dev/null" } else { "\"$dir/body\"" };
     let words = words.join(" ");
+    let file = keeps.file.map(quoted).unwrap_or_default();
+    let ranges = keeps.codes.ranges.iter();
+    let accepted: Vec<_> = ranges.map(|(from, to)| format!("[ $1 -ge {from} ] && [ $1 -le {to} ] && return")).collect();
+    let (accepted, tells) = (accepted.join("; "), if keeps.tells { "\"$dir/body\"" } else { "" });
     Ok(format!(
         "command -v curl >/dev/null || exit 127\n\
-         dir=$(mktemp -d) || exit 1\ntrap 'rm -rf \"$dir\"' EXIT\n: > \"$dir/body\"\n\
-         {before}curl {words}{after} -D \"$dir/raw\" -o {output} -- {} || exit\n\
+         dir=$(mktemp -d) || exit 1\ntrap 'rm -rf \"$dir\"' EXIT\n: > \"$dir/body\"; : > \"$dir/raw\"\n\
+         accepted() {{ {accepted}; return 1; }}\n\
+         ask() {{ curl {words} -D \"$dir/raw\" -o {output} -w '%{{http_code}} %{{redirect_url}}' \"$@\"; }}\n\
+         said=$({before}ask {asks}{after} -- {})\ncode=$?\n\
+         if [ \"${{said%% *}}\" = '{elsewhere}' ] && [ -n \"${{said#* }}\" ]; then said=$(ask -L -- \"${{said#* }}\"); code=$?; fi\n\
+         case $code in 0) ;; 6) said=404 ;; 7|28) said=408 ;; *) exit $code ;; esac\n\
+         [ $code = 0 ] || {{ printf 'HTTP/1.1 %s curl ended with exit code %s\\n' $said $code > \"$dir/raw\"; : > \"$dir/body\"; }}\n\
+         file={file}\n\
+         if [ -n \"$file\" ] && accepted ${{said%% *}}; then mkdir -p \"$(dirname \"$file\")\" && cp \"$dir/body\" \"$file\" || exit 1; fi\n\
          tr -cd '\\11\\12\\40-\\176' < \"$dir/raw\" > \"$dir/headers\"\n\
-         echo $(wc -c < \"$dir/headers\")\ncat \"$dir/headers\" {output}\n",
+         echo $(wc -c < \"$dir/headers\")\ncat \"$dir/headers\" {tells}\n",
         quoted(url)
     ))
 }
@@ -162,8 +197,9 @@ impl Answer<'_> {
     fn read(said: &str) -> Answer<'_> {
         let parts = said.split_once('\n').and_then(|(length, rest)| rest.split_at_checked(length.trim().parse().ok()?));
         let (heads, content) = parts.unwrap_or(("HTTP/1.1 200 OK", ""));
-        // Those of answers that only said to ask elsewhere go before.
-        let last = heads.trim_end().rsplit("\n\n").next().unwrap_or_default();
+        // Those of answers that only said to ask elsewhere go before, what is told after an answer stands behind.
+        let mut blocks = heads.rsplit("\n\n").map(str::trim_start);
+        let last = blocks.find(|block| block.starts_with("HTTP/")).unwrap_or_default();
         let mut lines = last.lines();
         let line = lines.next().unwrap_or_default().trim();
         let status = line.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or_default();
@@ -196,6 +232,11 @@ impl Codes {
         Ok(Codes { text: text.to_owned(), ranges: ranges.ok_or_else(wrong)? })
     }
 
+    /// What is accepted, as far as possible a success.
+    fn usual(&self) -> i32 {
+        if self.accept(200) { 200 } else { self.ranges.first().map_or(200, |(from, _)| *from) }
+    }
+
     fn accept(&self, code: i32) -> bool {
         self.ranges.iter().any(|(from, to)| (*from..=*to).contains(&code))
     }
@@ -212,6 +253,8 @@ mod tests {
         let answer = Answer::read(&said);
         assert_eq!((answer.line, answer.status, answer.content), ("HTTP/2 404", 404, "{\"é\": 1}\n"));
         assert_eq!(answer.headers, [("set-cookie", vec!["a=b", "c: d"])]);
+        let heads = "HTTP/1.1 100 Continue\n\nHTTP/1.1 201 Created\nX: y\n\nX-Sum: 1\n\n";
+        assert_eq!(Answer::read(&format!("{}\n{heads}made", heads.len())).status, 201, "trailers stand behind");
         for odd in ["", "9", "999\nx", "1\n\u{e9}", "no\n"] {
             assert_eq!((Answer::read(odd).status, Answer::read(odd).content), (200, ""), "{odd:?}");
         }
@@ -221,6 +264,7 @@ mod tests {
     fn codes() {
         let codes = Codes::read("100:399, 404").unwrap();
         assert_eq!([99, 100, 399, 400, 404].map(|code| codes.accept(code)), [false, true, true, false, true]);
+        assert_eq!((codes.usual(), Codes::read("201,204").unwrap().usual()), (200, 201));
         assert!(["", "a", "1:b", "200,"].iter().all(|text| Codes::read(text).is_err()));
     }
 

@@ -255,7 +255,7 @@ impl Runner {
     fn of(core: &Core, name: &str) -> Option<Runner> {
         let runner = Runner::in_catalogue(core.program.catalogue(), name)?;
         let delivers = matches!(runner, Runner::Recorded(Entry { support: Support::Delivered(_), .. }));
-        Some(runner).filter(|_| !delivers || !core.facts.must_deliver)
+        Some(runner).filter(|_| !delivers || core.facts.records_deliveries)
     }
 
     fn in_catalogue(catalogue: &'static Catalogue, name: &str) -> Option<Runner> {

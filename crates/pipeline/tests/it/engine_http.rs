@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 
 use model::outcome::Outcome;
 use pipeline::conformance::{Fixture, HeldCredential};
+use pipeline::engine::RunFacts;
 
 use crate::engine_world::{Ran, World};
 
@@ -24,6 +25,7 @@ fn server() -> SocketAddr {
             let status = match head.split(' ').nth(1).unwrap_or_default() {
                 "/missing" => "404 Not Found",
                 "/moved" => "302 Found\r\nLocation: /at-last",
+                "/see" => "303 See Other\r\nLocation: /at-last",
                 _ => "200 OK",
             };
             let said = format!("{head}{}", String::from_utf8_lossy(&body));
@@ -75,7 +77,13 @@ fn what_is_sent_is_what_was_said() {
         echo "same=${a.content.endsWith('\r\n\r\n' + body)}"
         echo "file=${readFile('d.txt') == a.content}"
         def large = httpRequest(url: 'URL/p', httpMode: 'PUT', requestBody: 'x' * 300000, customHeaders: [[name: 'Expect', value: '']])
-        echo "large=${large.content.length() > 300000}""#)
+        echo "large=${large.content.length() > 300000}"
+        def plain = httpRequest(url: 'URL/p?filter[name]={a,b}', httpMode: 'POST', requestBody: 'x')
+        echo "typed=${plain.content.toLowerCase().contains('content-type')} ${plain.content.readLines()[0]}"
+        echo "kept=<${httpRequest(url: 'URL/moved', httpMode: 'POST', requestBody: 'x').status}>"
+        echo "seen=<${httpRequest(url: 'URL/see', httpMode: 'DELETE').content.readLines()[0]}>"
+        echo "none=<${httpRequest(url: 'URL/x', responseHandle: 'NONE').content}>"
+        echo "head=<${httpRequest(url: 'URL/x', httpMode: 'HEAD', requestBody: 'x').status}>""#)
     else {
         return;
     };
@@ -88,25 +96,38 @@ fn what_is_sent_is_what_was_said() {
         .has("same=true")
         .has("file=true")
         .has("large=true")
+        .has("typed=false POST /p?filter[name]={a,b} HTTP/1.1")
+        .has("kept=<302>")
+        .has("seen=<GET /at-last HTTP/1.1>")
+        .has("none=<>")
+        .has("head=<200>")
         .lacks("correct-horse");
 }
 
 #[test]
 fn what_is_not_accepted_fails() {
-    let Some(ran) = ran("try { httpRequest 'URL/missing' } catch (e) { echo e.message }
+    let Some(ran) = ran(r#"try { httpRequest 'URL/missing' } catch (e) { echo e.message }
         try { httpRequest(url: 'URL/x', validResponseContent: 'never said') } catch (e) { echo e.message }
         try { httpRequest(url: 'http://127.0.0.1:1/', quiet: true) } catch (e) { echo e.message }
+        echo "away=<${httpRequest(url: 'http://127.0.0.1:1/', validResponseCodes: '100:599').status}>"
+        writeFile file: 'good', text: 'good'
+        try { httpRequest(url: 'URL/missing', outputFile: 'good') } catch (e) { echo "still ${readFile 'good'}" }
         try { httpRequest(url: 'URL/x', uploadFile: 'f') } catch (UnsupportedOperationException e) { echo e.message }
-        try { httpRequest(url: 'URL/x', contentType: 'BREAD') } catch (IllegalArgumentException e) { echo e.message }")
+        try { httpRequest(url: 'URL/x', contentType: 'BREAD') } catch (IllegalArgumentException e) { echo e.message }"#)
     else {
         return;
     };
     ran.is(Outcome::Success)
         .has("Fail: the returned code 404 is not in the accepted range: 100:399")
         .has("Fail: Response doesn't contain expected content 'never said'")
-        .has("httpRequest: http://127.0.0.1:1/ was not reached: curl ended with exit code 7")
+        .has("Fail: the returned code 408 is not in the accepted range: 100:399")
+        .has("away=<408>")
+        .has("still good")
         .has("httpRequest: uploadFile is not supported")
         .has("httpRequest knows no type BREAD");
+    let facts = RunFacts { planning: true, ..Fixture::default().facts };
+    let planned = "node { httpRequest(url: 'http://127.0.0.1:1', validResponseCodes: '201', validResponseContent: 'x'); echo 'planned' }";
+    World::new(Fixture { facts, ..Fixture::default() }).run(planned).unwrap().is(Outcome::Success).has("planned");
     let outside = World::new(Fixture::default()).run("httpRequest 'http://127.0.0.1:1'").unwrap();
     outside.is(Outcome::Failure).has("Required context class hudson.FilePath is missing").has("put it into a `node`");
 }

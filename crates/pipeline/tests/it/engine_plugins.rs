@@ -116,15 +116,14 @@ fn what_decides_something_is_refused() {
 fn what_brings_something_elsewhere_is_recorded_or_refused() {
     let script =
         "node { s3Upload(file: 'x', bucket: 'y'); step([$class: 'S3BucketPublisher', profileName: 'p']); echo 'on' }";
-    let ran = run(script);
+    let facts = RunFacts { records_deliveries: true, ..Fixture::default().facts };
+    let ran = World::new(Fixture { facts, ..Fixture::default() }).run(script).unwrap();
     ran.is(Outcome::Success)
         .has("WARNING: s3Upload is recorded, and does nothing else: nothing is brought elsewhere by it")
         .has("Recorded: s3Upload [bucket: 'y', file: 'x']")
         .has("\non\n");
     assert_eq!(recorded(&ran).len(), 2);
-    let facts = RunFacts { must_deliver: true, ..Fixture::default().facts };
-    let refused = World::new(Fixture { facts, ..Fixture::default() }).run(script).unwrap();
-    refused
+    run(script)
         .is(Outcome::Failure)
         .has("The step ‘s3Upload’ does not run here: nothing is brought elsewhere by it")
         .has("`projects put … --record-deliveries` has it recorded")

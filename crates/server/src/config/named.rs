@@ -90,7 +90,7 @@ impl ProjectConfig {
     pub(crate) fn facts_of(&self, facts: &RunFacts) -> RunFacts {
         let tools = self.tools.iter().map(ToolConfig::installed).collect();
         let pods = self.pod_templates.iter().map(PodTemplateConfig::defined).collect();
-        let must_deliver = !self.record_deliveries;
-        RunFacts { libraries: self.implicit_libraries(), tools, pods, must_deliver, ..facts.clone() }
+        let records_deliveries = self.record_deliveries;
+        RunFacts { libraries: self.implicit_libraries(), tools, pods, records_deliveries, ..facts.clone() }
     }
 }

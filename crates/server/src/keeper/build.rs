@@ -112,6 +112,11 @@ impl Keeper {
                 "wait for some of them (`wait: true`) before starting more",
             );
         }
+        if wish.waits && project.name == self.run.project_name && config.at_once.is_some_and(|most| most <= 1) {
+            let message =
+                "build: of this project no run begins while another is under way, and this would wait for one";
+            return refused(FailureKind::Workload, message.to_owned(), "`wait: false` does not wait");
+        }
         let is_itself =
             project.name == self.run.project_name && branch.as_deref().is_none_or(|name| facts.branch() == Some(name));
         if wish.waits && is_itself && line::is_alone(&self.app, &self.run).await? {

@@ -68,7 +68,13 @@ impl Keeper {
             Ok(found) => {
                 let times = times_of_tag(&self.run.facts, found.tagged_at);
                 let known = &self.run.facts;
-                let none = || RunFacts { libraries: Vec::new(), tools: Vec::new(), pods: Vec::new(), ..known.clone() };
+                let none = || RunFacts {
+                    libraries: Vec::new(),
+                    tools: Vec::new(),
+                    pods: Vec::new(),
+                    records_deliveries: false,
+                    ..known.clone()
+                };
                 let mut facts = self.config().await?.map_or_else(none, |config| config.facts_of(&self.run.facts));
                 facts.env.extend(times);
                 let facts = (facts != self.run.facts).then_some(facts);

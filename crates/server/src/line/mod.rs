@@ -397,7 +397,10 @@ pub(crate) async fn perform(app: &Arc<App>, commands: Vec<Command>) {
                 continue;
             }
             Command::Expire { run } => (run, "It has waited for longer than it was to".to_owned()),
-            Command::Supersede { run, by } => (run, format!("Superseded by run {by}")),
+            Command::Supersede { run, by } => {
+                let newer = app.store.run(by).await.ok().flatten();
+                (run, superseded(newer.map_or(by.0, |newer| newer.number)))
+            }
         };
         let ended = match app.store.run(run).await {
             // It was said that it waits for too long, and not that it is to end: meanwhile it may have a place.

@@ -6,7 +6,9 @@ use model::added_step::StepFile;
 use model::ids::RequestId;
 use model::library::{FileContent, Library, LibraryFile};
 use model::outcome::Outcome;
+use model::pod::PodDefinition;
 use model::request::Reply;
+use model::run::RunFacts;
 use store::{Old, Run, Store};
 use wire::agent::Definition;
 use wire::engine::{Input, Word};
@@ -115,16 +117,23 @@ pub async fn the_steps_of_a_project_are_kept_once(store: Store) {
     put(&store, "app").await;
     let steps = vec![StepFile { name: "tell.toml".into(), text: "groovy = 'x'\u{0}".into() }];
     let found = Definition { text: "tell()".into(), steps: steps.clone(), ..Definition::default() };
+    let pods = vec![PodDefinition { name: "maven".into(), yaml: "spec: {}".into() }];
     let (one, other) = (create(&store, "app").await, create(&store, "app").await);
     for run in [&one, &other] {
+        let facts = RunFacts { pods: pods.clone(), ..run.facts.clone() };
         for _ in 0..2 {
-            store.set_definition(run.id, &found, None, 30).await.unwrap();
+            store.set_definition(run.id, &found, Some(&facts), 30).await.unwrap();
         }
+        // Not in each row of a list.
+        assert_eq!(store.run(run.id).await.unwrap().unwrap().facts.pods, []);
     }
     assert_eq!(kept(&store).await.0, 1);
     forget(&store, &one).await;
     let words = store.journal(&other, "tell()", "Jenkinsfile").await.unwrap().restart();
-    assert!(matches!(&words[..], [Word::Begin(begin)] if begin.facts.step_files == steps), "{words:?}");
+    assert!(
+        matches!(&words[..], [Word::Begin(begin)] if begin.facts.step_files == steps && begin.facts.pods == pods),
+        "{words:?}"
+    );
     forget(&store, &other).await;
     assert_eq!(kept(&store).await.0, 0);
 }

@@ -120,3 +120,15 @@ fn only_what_is_taken_is_given_to_another() {
     assert!(said.contains("A is given, LD_DEBUG is [], said ****"), "{said}");
     assert!(!place.ask(&["runs", "--output", "json"]).stdout.contains("hush-hush"));
 }
+
+/// Its project has no place for another while it waits for one.
+#[test]
+fn nobody_waits_for_a_run_that_cannot_begin() {
+    let Some(place) = Place::with_agent() else { return };
+    let project = Project::new("build env.JOB_NAME");
+    let put = ["projects", "put", "app", "--folder", project.path().to_str().unwrap(), "--at-once", "1"];
+    assert_eq!(place.ask(&put).code, 0);
+    let ran = place.ask(&["trigger", "app", "--follow"]);
+    let said = ran.stdout + &ran.stderr;
+    assert!(ran.code == 1 && said.contains("of this project no run begins while another is under way"), "{said}");
+}

@@ -92,9 +92,12 @@ pub(super) fn referenced(name: &str) -> Result<char, Problem> {
         Some(hex) => u32::from_str_radix(hex, 16),
         None => digits.parse(),
     };
-    let found = code.ok().and_then(char::from_u32).filter(|c| is_allowed(*c));
+    let found = code.ok().filter(|_| !digits.contains('+')).and_then(char::from_u32).filter(|c| is_allowed(*c));
     found.ok_or_else(|| Problem(format!("Character reference \"&{name}\" is an invalid XML character.")))
 }
+
+/// Most attributes of an element, as Java's parser has it (`jdk.xml.elementAttributeLimit`).
+const MAX_ATTRIBUTES: usize = 10_000;
 
 /// The attributes of a start tag, in order.
 pub(super) fn attributes(tag: &BytesStart<'_>) -> Result<Vec<Attribute>, Problem> {
@@ -102,6 +105,10 @@ pub(super) fn attributes(tag: &BytesStart<'_>) -> Result<Vec<Attribute>, Problem
     let mut out: Vec<Attribute> = Vec::new();
     // Duplicates are looked for by the tree, which does not look at each pair.
     for attribute in tag.attributes().with_checks(false) {
+        if out.len() == MAX_ATTRIBUTES {
+            let message = format!("JAXP00010002: Element \"{element}\" has more than \"{MAX_ATTRIBUTES}\" attributes.");
+            return Err(Problem(message));
+        }
         let attribute = attribute.map_err(|error| wrong_attribute(tag, &element, &error))?;
         let name = String::from_utf8_lossy(attribute.key.as_ref()).into_owned();
         if name.is_empty() || name_at_start(&name).len() != name.len() {

@@ -11,6 +11,9 @@ use crate::value::{Class, Map, MapKind, Native, Object, Str, Value};
 /// The class of the elements.
 const ELEMENT: &str = "groovy.util.slurpersupport.Node";
 
+/// Most declarations of namespaces that hold at the same place.
+const MAX_DECLARED: usize = 50_000;
+
 /// What the prefix `xml` always stands for.
 const XML: &str = "http://www.w3.org/XML/1998/namespace";
 
@@ -90,6 +93,9 @@ impl Tree {
         let declared = self.declared.len();
         if self.options.namespaces {
             attributes.iter().for_each(|(name, value)| self.declare(name, value));
+            if self.declared.len() > MAX_DECLARED {
+                return Err(Problem(format!("More than {MAX_DECLARED} namespaces are declared.")).into());
+            }
         }
         let (prefix, local) = self.split(&name);
         let not_bound = || Problem(format!("The prefix \"{prefix}\" for element \"{name}\" is not bound."));

@@ -80,10 +80,11 @@ async fn with_files(call: StepCall, files: &[Managed], go_after: bool) -> Result
                     place = format!("{}/{name}", place.trim_end_matches('/'));
                 }
                 let env = vec![(UNNAMED.to_owned(), path), ("TARGET".to_owned(), place.clone())];
+                // It goes whatever comes in between.
+                placed.push(place.clone());
                 if run_script(&call.core, &call.scope, PLACE, env).await? != 0 {
                     return Err(Fault::abort(format!("the file {id} could not be put to {target}")));
                 }
-                placed.push(place.clone());
                 path = place;
             }
             vars.extend(variable.clone().map(|name| (name, path)));

@@ -124,6 +124,7 @@ pub(crate) fn java(ctx: &mut Ctx<'_>, class: &Rc<Class>, args: &[Value]) -> Answ
             let parsed = num_bigint::BigInt::parse_bytes(text.as_bytes(), radix.clamp(2, 36)).filter(|_| short);
             parsed.map(Value::big).ok_or_else(|| super::strings::number_fault(ctx, &text)).map(Some)
         }
+        ("java.lang.Boolean", [text]) if text.is_text() => yes(ctx.text(text)?.eq_ignore_ascii_case("true")),
         ("java.math.BigInteger", [source]) => convert::to_type(ctx, source, name, true),
         (
             "java.lang.Integer" | "java.lang.Long" | "java.lang.Double" | "java.lang.Float" | "java.lang.Boolean"

@@ -102,6 +102,7 @@ pub(crate) fn truth(ctx: &mut Ctx<'_>, value: &Value) -> Result<bool, Fault> {
     match value {
         Value::Object(o) if o.class.has_method("asBoolean") => Ok(ctx.ask(value, "asBoolean", &[])?.truth()),
         Value::GString(_) => Ok(!ctx.text(value)?.is_empty()),
+        Value::Matcher(matcher) => super::regex::checked(ctx, matcher.find_next()),
         other => Ok(other.truth()),
     }
 }

@@ -190,6 +190,8 @@ fn collection(ctx: &mut Ctx<'_>, op: BinaryOp, a: &Value, b: &Value) -> Answer {
     };
     let items = super::sequence(ctx, a)?.unwrap_or_default();
     let others = match b {
+        // To a list an array is one item.
+        Value::List(l) if l.is_array() && !array => vec![b.clone()],
         Value::List(_) | Value::Set(_) | Value::Range(_) => super::sequence(ctx, b)?.unwrap_or_default(),
         other => vec![other.clone()],
     };

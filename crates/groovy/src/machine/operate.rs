@@ -264,6 +264,7 @@ impl Vm<'_> {
                 Ok(matches!(self.ctx().ask(&value, "asBoolean", &[])?, Value::Bool(true)))
             }
             Value::GString(_) => Ok(!self.ctx().text(&value)?.is_empty()),
+            Value::Matcher(_) => library::convert::truth(&mut self.ctx(), &value),
             other => Ok(other.truth()),
         }
     }

@@ -92,6 +92,9 @@ pub(super) async fn within(
 
 /// `agent { docker { … } }` of the pipeline again for one stage: `newContainerPerStage`.
 pub(super) async fn fresh_container(it: &Rc<Interpreter>, scope: &Scope, next: Body) -> Result<Value, Fault> {
+    if &*it.model.agent.kind != "docker" {
+        return it.core.call_body(scope, next, Vec::new()).await;
+    }
     let wanted = wanted(it, scope, &it.model.agent).await?;
     match (wanted.spec, &scope.node) {
         (AgentSpec::Docker(mut spec), Some(node)) => {

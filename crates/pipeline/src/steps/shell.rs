@@ -53,11 +53,8 @@ fn mark(text: &str) -> String {
 
 async fn run(call: StepCall, text: String, interpreter: Option<Vec<String>>) -> Result<Value, Fault> {
     let node = call.node()?;
-    let capture = call.args.flag("returnStdout", false)?;
-    let status = call.args.flag("returnStatus", false)?;
-    if capture && status {
-        return Err(Fault::illegal("Cannot specify both returnStdout and returnStatus"));
-    }
+    // Of both, the status is what comes back.
+    let (capture, status) = (call.args.flag("returnStdout", false)?, call.args.flag("returnStatus", false)?);
     if text.trim().is_empty() {
         call.say("Warning: was asked to run an empty script");
     }

@@ -186,6 +186,9 @@ fn each_stage_gets_a_new_container_where_asked() {
         "pipeline { agent { docker 'x' }; options { newContainerPerStage() }; stages { stage('a') { steps { sh 'true' } }; stage('b') { steps { sh 'true' } } } }",
     );
     assert_eq!(agents(&ran).len(), 3);
+    run("pipeline { agent none; options { newContainerPerStage() }; stages { stage('a') { agent any; stages { stage('b') { steps { sh 'echo inside' } } } } } }")
+        .is(Outcome::Success)
+        .has("\ninside\n");
 }
 
 #[test]

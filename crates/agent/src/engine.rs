@@ -1,13 +1,14 @@
 //! The process that evaluates a run, seen from its keeper: a lost one is replaced.
 
 use std::ffi::OsString;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::Stdio;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::sync::mpsc;
-use wire::engine::{Begin, Heard, Input, Journal, Lines, Said, Word, encode};
+use wire::engine::{Begin, Heard, Input, Journal, Lines, Said, TURN_SIGNAL, Word, encode, turn_too_long};
 
 use crate::failure::Trouble;
 
@@ -106,7 +107,11 @@ impl Process {
 
     /// How it ended, in words.
     pub(crate) async fn ending(&mut self) -> String {
-        self.child.wait().await.map_or_else(|error| error.to_string(), |status| status.to_string())
+        match self.child.wait().await {
+            Ok(status) if status.signal() == Some(TURN_SIGNAL) => turn_too_long(),
+            Ok(status) => status.to_string(),
+            Err(error) => error.to_string(),
+        }
     }
 
     fn tell(&self, words: &[Word]) -> Result<(), Trouble> {
@@ -179,9 +184,12 @@ impl Kept {
     }
 
     async fn replace(&mut self) -> Result<(), Trouble> {
+        let status = self.process.ending().await;
+        if status == turn_too_long() {
+            return Err(Trouble::workload(status));
+        }
         self.losses += 1;
         if self.losses > MOST_LOSSES {
-            let status = self.process.ending().await;
             return Err(Trouble::infrastructure(format!("the engine was lost {MOST_LOSSES} times ({status})")));
         }
         tracing::warn!(losses = self.losses, "an engine was lost; a new one goes on");

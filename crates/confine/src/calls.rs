@@ -28,7 +28,7 @@ numbers! {
     SYS_tgkill, SYS_sigaltstack, SYS_exit_group, SYS_exit, SYS_openat2, SYS_getdents64, SYS_mkdirat, SYS_symlinkat,
     SYS_linkat, SYS_renameat, SYS_mknodat, SYS_unlinkat, SYS_fchown, SYS_fchownat, SYS_fchmod, SYS_fchmodat,
     SYS_utimensat, SYS_fsetxattr, SYS_fstat, SYS_newfstatat, SYS_statx, SYS_fcntl, SYS_poll, SYS_ppoll, SYS_sched_getaffinity,
-    SYS_futex, SYS_getrandom,
+    SYS_futex, SYS_getrandom, SYS_setitimer,
 }
 
 /// Compiles a list: a call on each line, with conditions and the reason why it is there. `N=V` asks that argument N is V (`self` is the

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use calls::check;
 pub use deed::{Deed, FORBIDDEN, attempt};
 pub use programs::no_programs;
-pub use rise::{Enclosure, landlock, raise, set_limits};
+pub use rise::{Enclosure, landlock, limit_next, raise, set_limits};
 
 /// The walls around a confined process, as it found them after raising them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -143,6 +143,16 @@ pub fn set_limits(memory: u64, cpu_seconds: u64, file_bytes: u64, files: u64) ->
     Ok(())
 }
 
+/// This process may compute for so long from now on, in seconds, until this is said again; then `SIGVTALRM` ends it. What it asks of the kernel does
+/// not count.
+pub fn limit_next(cpu_seconds: u32) {
+    let none = libc::timeval { tv_sec: 0, tv_usec: 0 };
+    let timer =
+        libc::itimerval { it_interval: none, it_value: libc::timeval { tv_sec: cpu_seconds.into(), tv_usec: 0 } };
+    // SAFETY: `timer` is valid, and nothing is written back. A kernel without such a timer has no limit.
+    unsafe { libc::setitimer(libc::ITIMER_VIRTUAL, &raw const timer, std::ptr::null_mut()) };
+}
+
 fn set_limit(which: libc::__rlimit_resource_t, value: u64) -> io::Result<()> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `limit` is valid for both calls.

@@ -6,9 +6,9 @@ use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, FromRawFd};
 use std::process::exit;
 
-use confine::{Deed, Enclosure, attempt, raise, set_limits};
+use confine::{Deed, Enclosure, attempt, limit_next, raise, set_limits};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use wire::engine::{LineError, Lines, Said, Word, encode};
+use wire::engine::{LineError, Lines, Said, TURN_SECONDS, Word, encode};
 
 use crate::Session;
 
@@ -69,6 +69,7 @@ fn converse() -> Result<(), String> {
             None => {}
         }
     };
+    limit_next(TURN_SECONDS);
     let (session, said) = Session::begin(*begin);
     streams.say(&[said])?;
     session.map_or(Ok(()), |session| evaluate(session, &mut streams))
@@ -80,6 +81,8 @@ fn evaluate(mut session: Session, streams: &mut Streams) -> Result<(), String> {
             Some(Word::Input { at, input }) => session.give(at, input),
             Some(Word::Begin(_)) => return Err("a second beginning".to_owned()),
             None => {
+                // Most end in milliseconds, for what is computed has its price; an expression that looks ahead again and again has none.
+                limit_next(TURN_SECONDS);
                 let said = session.turn();
                 streams.say(&said)?;
             }

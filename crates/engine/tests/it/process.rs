@@ -115,6 +115,21 @@ fn nothing_is_in_reach_behind_the_walls() {
     assert!(deed("--deed", Deed::Nothing).status.success());
 }
 
+/// What has no price has an end: each look-ahead here is a step of its own.
+#[test]
+fn one_turn_has_its_time() {
+    let mut process = Process::start();
+    let mut journal = Journal::new(begin("echo \"${('ab' * 200000) ==~ /(?:(?=(a*b)*)ab)*x/}\""));
+    process.tell(&journal.restart());
+    while let Some(said) = process.hear() {
+        let (heard, words) = journal.hear(said).unwrap();
+        process.tell(&words);
+        assert!(!matches!(heard, Heard::Ended(_)), "{heard:?}");
+    }
+    let status = process.child.wait().unwrap();
+    assert_eq!(status.signal(), Some(wire::engine::TURN_SIGNAL), "{status:?}");
+}
+
 #[test]
 fn a_script_that_computes_for_ever_can_be_aborted() {
     let mut process = Process::start();

@@ -13,7 +13,7 @@ use model::run::RunFacts;
 use store::{Act, Millis, Project, StoreError};
 use tokio::time::Instant;
 use wire::agent::{Definition, Item, LogLine, ToAgent};
-use wire::engine::{Heard, Input, Journal, JournalError, Said, Word};
+use wire::engine::{Heard, Input, Journal, JournalError, Said, Word, turn_too_long};
 
 use super::needs::Goes;
 use super::{Decision, Keeper, LAST_WORDS, Step, outposts};
@@ -363,6 +363,9 @@ impl Keeper {
     }
 
     pub(super) async fn engine_lost(&mut self, reason: &str) -> Result<Step, StoreError> {
+        if reason == turn_too_long() {
+            return self.fail(FailureKind::Workload, reason).await;
+        }
         self.losses += 1;
         if self.losses > MOST_LOSSES {
             return self

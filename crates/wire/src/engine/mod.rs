@@ -27,6 +27,20 @@ use serde::{Deserialize, Serialize};
 pub use journal::{Entry, Heard, Journal, JournalError};
 pub use lines::{LineError, Lines, encode};
 
+/// Time of a processor that an engine may compute for in one turn, in seconds. Then `SIGVTALRM` ends it, and another would end there as well.
+pub const TURN_SECONDS: u32 = 30;
+
+/// What is said of such a run: nobody's loss, and the definition's failure.
+pub fn turn_too_long() -> String {
+    format!(
+        "limit reached: one step of the script computed for {TURN_SECONDS} s without an end (an expression that looks ahead or back again and again, or a \
+         method on something very long)"
+    )
+}
+
+/// The signal that ends an engine after [`TURN_SECONDS`].
+pub const TURN_SIGNAL: i32 = 26;
+
 /// The longest message in bytes: what a step captures of a program's output has to fit, as JSON writes it: up to six bytes for one.
 pub const MAX_LINE_BYTES: usize = 7 * model::limits::MAX_CAPTURE_BYTES;
 

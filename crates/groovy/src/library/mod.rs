@@ -208,6 +208,7 @@ pub(crate) fn super_method(ctx: &mut Ctx<'_>, this: &Value, name: &str, args: &[
             Value::Object(o) if matches!(*o.native.borrow(), Native::Throwable(_) | Native::Map(_)) => {
                 objects::java_text(ctx, o)
             }
+            Value::Object(o) if o.field("$name").is_some() => Ok(o.field("$name")),
             other => yes(format!("{}@1", other.type_name())),
         },
         ("equals", [other]) => yes(this.same(other)),

@@ -127,6 +127,8 @@ pub(crate) fn object_method(ctx: &mut Ctx<'_>, this: &Value, o: &Rc<Object>, nam
                 let ordinal = |o: &Rc<Object>| o.field("$ordinal").and_then(|n| n.as_i64()).unwrap_or(0);
                 return yes(Value::Int((ordinal(o) - ordinal(other)) as i32));
             }
+            // In its own methods: `values()[ordinal() + 1]`.
+            ("values", []) | ("valueOf", [_]) => return super::statics::method(ctx, &o.class, name, args),
             ("getDeclaringClass", []) => return yes(Value::Class(o.class.clone())),
             ("next" | "previous", []) => {
                 let values = super::sequence(ctx, &Value::Class(o.class.clone()))?.unwrap_or_default();

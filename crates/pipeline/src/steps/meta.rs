@@ -8,7 +8,7 @@ use model::request::{Reply, Request};
 
 use super::args::Args;
 use super::describable::SYMBOL;
-use super::{StepCall, run_named, unknown};
+use super::{StepCall, run_instead, unknown};
 use crate::engine::fault::Fault;
 use crate::engine::interrupt::{Cause, Interruption};
 use crate::engine::values;
@@ -44,7 +44,7 @@ async fn adapted(call: &StepCall, class: &str, mut args: Args) -> Result<Value, 
     let catalogue = call.core.program.catalogue();
     let short = class.rsplit('.').next().unwrap_or_default();
     let step = catalogue.step_of_class(short).or_else(|| catalogue.step(short).map(|entry| entry.name));
-    let Some(step) = step.filter(|step| *step != call.args.step) else {
+    let Some(step) = step.filter(|step| !["step", "wrap"].contains(step)) else {
         let text = format!("{}([$class: '{class}']) is not supported yet", call.args.step);
         return Err(Fault::raised("java.lang.UnsupportedOperationException", text));
     };
@@ -52,7 +52,7 @@ async fn adapted(call: &StepCall, class: &str, mut args: Args) -> Result<Value, 
         args.named.iter_mut().filter(|(name, _)| name == "value").for_each(|(name, _)| *name = sole.to_owned());
     }
     args.step = step.to_owned();
-    run_named(&call.core, &call.scope, args).await
+    run_instead(call, args).await
 }
 
 /// The class and the fields of `[$class: 'X', …]`.

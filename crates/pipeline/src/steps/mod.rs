@@ -346,6 +346,15 @@ pub(crate) async fn run_named(core: &Rc<Core>, scope: &Scope, args: Args) -> Res
     }
 }
 
+/// Runs a step in the place of the one that was called, which is all that people see.
+async fn run_instead(call: &StepCall, args: Args) -> Result<Value, Fault> {
+    let core = Rc::clone(&call.core);
+    match Runner::of(&core, &args.step) {
+        Some(runner) => runner.run(StepCall { core, scope: call.scope.clone(), id: call.id, args, at: call.at }).await,
+        None => Err(unknown::refuse_name(&core, &args.step)),
+    }
+}
+
 /// The name of a single argument that a step is given without one.
 fn sole_of(core: &Core, name: &str) -> Option<&'static str> {
     Runner::of(core, name).and_then(|runner| runner.sole())

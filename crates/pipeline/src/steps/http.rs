@@ -193,10 +193,10 @@ struct Answer<'a> {
 }
 
 impl Answer<'_> {
-    /// What the script has printed. Nothing, where nothing was run: a plan is made of it.
+    /// What the script has printed. What is none has no status, which nobody accepts.
     fn read(said: &str) -> Answer<'_> {
         let parts = said.split_once('\n').and_then(|(length, rest)| rest.split_at_checked(length.trim().parse().ok()?));
-        let (heads, content) = parts.unwrap_or(("HTTP/1.1 200 OK", ""));
+        let (heads, content) = parts.unwrap_or_default();
         // Those of answers that only said to ask elsewhere go before, what is told after an answer stands behind.
         let mut blocks = heads.rsplit("\n\n").map(str::trim_start);
         let last = blocks.find(|block| block.starts_with("HTTP/")).unwrap_or_default();
@@ -256,7 +256,7 @@ mod tests {
         let heads = "HTTP/1.1 100 Continue\n\nHTTP/1.1 201 Created\nX: y\n\nX-Sum: 1\n\n";
         assert_eq!(Answer::read(&format!("{}\n{heads}made", heads.len())).status, 201, "trailers stand behind");
         for odd in ["", "9", "999\nx", "1\n\u{e9}", "no\n"] {
-            assert_eq!((Answer::read(odd).status, Answer::read(odd).content), (200, ""), "{odd:?}");
+            assert_eq!((Answer::read(odd).status, Answer::read(odd).content), (0, ""), "{odd:?}");
         }
     }
 

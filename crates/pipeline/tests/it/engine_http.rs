@@ -43,7 +43,7 @@ fn server() -> SocketAddr {
 /// Runs a script in which `URL` is the server; nothing, where there is no curl.
 fn ran(script: &str) -> Option<Ran> {
     if !["/usr/bin/curl", "/bin/curl", "/usr/local/bin/curl"].iter().any(|path| std::path::Path::new(path).exists()) {
-        println!("skipped: openssl or curl is not installed");
+        println!("skipped: curl is not installed");
         return None;
     }
     let held = HeldCredential::UsernamePassword {

@@ -90,7 +90,7 @@ pub struct Item {
 pub struct Branch {
     /// Its name.
     pub name: BranchName,
-    /// It gets no place while another run of the branch has one (`disableConcurrentBuilds`). It does not keep away those
+    /// It gets no place while another run of the branch is under way (`disableConcurrentBuilds`). It does not keep away those
     /// that do not say so themselves.
     pub alone: bool,
     /// It is superseded where a newer run of the branch waits as well.
@@ -120,7 +120,7 @@ impl Item {
 pub struct Terms {
     /// Its share, in proportion to those of the other projects.
     pub weight: NonZeroU32,
-    /// Most places that it has at once. 0: its runs wait until that is changed.
+    /// Most runs of it that are under way at once. 0: its runs wait until that is changed.
     pub at_once: Option<u32>,
 }
 

@@ -46,18 +46,18 @@ pub enum Waits {
         /// By whom places are taken.
         taken: Taken,
     },
-    /// Its project has as many places as it may have.
+    /// As many runs of its project are under way as may be.
     AtLimit {
         /// That many.
         limit: u32,
         /// As many has it. More than the limit, where that was lowered.
         held: u32,
     },
-    /// It runs alone on its branch, and another run of the branch has a place.
+    /// It runs alone on its branch, and another run of the branch is under way.
     BranchRuns {
         /// Which branch.
         branch: BranchName,
-        /// The oldest of those that have places.
+        /// The oldest of those.
         run: RunId,
     },
     /// All places that fit are taken, and other runs of its project go first.

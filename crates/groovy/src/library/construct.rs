@@ -35,6 +35,9 @@ pub(crate) fn java(ctx: &mut Ctx<'_>, class: &Rc<Class>, args: &[Value]) -> Answ
     if let Some(value) = super::java::construct(ctx, class, args)? {
         return Ok(Some(value));
     }
+    if let Some(made) = super::json_lib::construct(name, args) {
+        return Ok(Some(made));
+    }
     match (name, args) {
         ("java.lang.Object", []) => yes(Value::Object(Rc::new(Object::new(class.clone(), Native::Opaque)))),
         (

@@ -34,6 +34,8 @@ fn write(ctx: &mut Ctx<'_>, value: &Value, out: &mut String, depth: usize) -> Re
     ctx.world.charge(1);
     match value {
         Value::Null => out.push_str("null"),
+        // One would expect its own null, and not what a bean of Java's is written as.
+        other if crate::value::json::is_null(other) => out.push_str("null"),
         Value::Bool(_)
         | Value::Int(_)
         | Value::Long(_)
@@ -144,6 +146,17 @@ fn quote(text: &str, out: &mut String) {
 
 /// A JSON text as maps, lists and values.
 pub(crate) fn parse(ctx: &mut Ctx<'_>, text: &str) -> Result<Value, Fault> {
+    parse_with(ctx, text, &|ctx, at| {
+        ctx.fail("groovy.json.JsonException", format!("the text is no JSON at character {at}"))
+    })
+}
+
+/// As [`parse`]. `fault`: what is raised for what is none, at a character.
+pub(crate) fn parse_with(
+    ctx: &mut Ctx<'_>,
+    text: &str,
+    fault: &dyn Fn(&Ctx<'_>, usize) -> Fault,
+) -> Result<Value, Fault> {
     ctx.world.charge(text.len() / 8);
     let mut reader = Reader { text: text.as_bytes(), at: 0 };
     let value = reader.value(0).filter(|_| {
@@ -151,7 +164,7 @@ pub(crate) fn parse(ctx: &mut Ctx<'_>, text: &str) -> Result<Value, Fault> {
         reader.at == reader.text.len()
     });
     let at = reader.at;
-    value.ok_or_else(|| ctx.fail("groovy.json.JsonException", format!("the text is no JSON at character {at}")))
+    value.ok_or_else(|| fault(ctx, at))
 }
 
 struct Reader<'t> {

@@ -146,7 +146,7 @@ fn reading(ctx: &mut Ctx<'_>, this: &Value, m: &Rc<Map>, name: &str, args: &[Val
 }
 
 /// What Groovy makes of a map: one that sorts its keys again, or one that keeps them in the order of writing.
-fn similar(m: &Map) -> MapKind {
+pub(crate) fn similar(m: &Map) -> MapKind {
     if m.kind() == MapKind::Tree { MapKind::Tree } else { MapKind::Linked }
 }
 

@@ -13,6 +13,7 @@ mod format;
 pub(crate) mod index;
 mod java;
 mod json;
+mod json_lib;
 mod lists;
 pub(crate) mod maps;
 mod matchers;
@@ -108,6 +109,9 @@ fn known_method(ctx: &mut Ctx<'_>, receiver: &Value, name: &str, args: &[Value])
     }
     // Arguments are compared and hashed.
     ctx.pay(args.iter().map(text_weight).sum())?;
+    if let Some(found) = json_lib::method(ctx, receiver, name, args)? {
+        return Ok(Some(found));
+    }
     let found = match receiver {
         Value::Str(s) => strings::method(ctx, s, name, args)?,
         Value::GString(_) => match name {

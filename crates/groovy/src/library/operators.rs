@@ -231,7 +231,7 @@ fn map(ctx: &mut Ctx<'_>, op: BinaryOp, a: &Value, m: &Rc<Map>, b: &Value) -> An
             super::maps::writable(ctx, m)?;
             m.clone()
         }
-        BinaryOp::Add | BinaryOp::Sub => Rc::new(m.copy(m.kind())),
+        BinaryOp::Add | BinaryOp::Sub => Rc::new(m.copy(super::maps::similar(m))),
         _ => return Ok(None),
     };
     match b {

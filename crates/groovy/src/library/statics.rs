@@ -42,6 +42,7 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, class: &Rc<Class>, name: &str, args: &[V
         "org.apache.commons.lang.StringUtils" | "org.apache.commons.lang3.StringUtils" => {
             super::string_utils::statics(ctx, name, args)?
         }
+        json if json.starts_with("net.sf.json.") => super::json_lib::statics(ctx, class, name, args)?,
         "groovy.json.JsonOutput" => super::json::output(ctx, name, args)?,
         "java.util.regex.Matcher" if name == "quoteReplacement" => match args {
             [text] => Some(Value::str(ctx.text(text)?.replace('\\', "\\\\").replace('$', "\\$"))),

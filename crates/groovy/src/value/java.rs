@@ -111,6 +111,8 @@ pub enum Java {
         /// What was given to it.
         data: Rc<Buffer>,
     },
+    /// `JSONNull`, of json-lib.
+    JsonNull,
     /// `Random`: the state of Java's generator.
     Random(u64),
 }
@@ -146,6 +148,7 @@ impl Java {
                 format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
             }
             Java::Address(text) | Java::Path(text) => text.to_string(),
+            Java::JsonNull => "null".into(),
             Java::DateFormat(..)
             | Java::NumberFormat(_)
             | Java::Base64 { .. }
@@ -160,6 +163,7 @@ impl Java {
             (Java::Zoned(a, x), Java::Zoned(b, y)) => Some(a == b && x.name == y.name),
             (Java::Duration(a), Java::Duration(b)) => Some(a == b),
             (Java::Period(a, b, c), Java::Period(x, y, z)) => Some((a, b, c) == (x, y, z)),
+            (Java::JsonNull, Java::JsonNull) => Some(true),
             (Java::Zone(a), Java::Zone(b)) => Some(a.name == b.name),
             (Java::Address(a), Java::Address(b)) | (Java::Path(a), Java::Path(b)) => Some(a == b),
             _ => self.order(other).map(Ordering::is_eq),

@@ -18,6 +18,8 @@ pub enum ListKind {
     Fixed,
     /// `groovy.util.NodeList`
     Nodes,
+    /// `net.sf.json.JSONArray`
+    Json,
     /// A Java array of this element type.
     JavaArray(Text),
 }
@@ -78,6 +80,7 @@ impl List {
 
     /// Appends.
     pub fn push(&self, value: Value) {
+        let value = if self.kind == ListKind::Json { super::json::held(value, &Value::Null) } else { value };
         self.items.borrow_mut().push(value);
         self.recount();
     }

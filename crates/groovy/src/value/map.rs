@@ -21,6 +21,8 @@ pub enum MapKind {
     Tree,
     /// An unmodifiable one.
     Fixed,
+    /// `net.sf.json.JSONObject`: its keys are texts, and what it holds is JSON.
+    Json,
 }
 
 /// A value as a key: equal as Java's `equals` says, not as Groovy's `==`.
@@ -165,6 +167,7 @@ impl Map {
             (MapKind::Linked, true) => "java.util.LinkedHashSet",
             (MapKind::Hash, true) => "java.util.HashSet",
             (MapKind::Tree, true) => "java.util.TreeSet",
+            (MapKind::Json, _) => "net.sf.json.JSONObject",
             (MapKind::Fixed, true) => "java.util.Collections$UnmodifiableSet",
         }
     }
@@ -230,8 +233,16 @@ impl Map {
         answer
     }
 
-    /// Sets a value, answers the one before.
+    /// Sets a value, answers the one before. An object of JSON has no null but its own: the key goes.
     pub fn put(&self, key: Value, value: Value) -> Option<Value> {
+        if self.kind != MapKind::Json {
+            return self.put_plain(key, value);
+        }
+        let key = if matches!(key, Value::Str(_)) { key } else { Value::from(key.to_text()) };
+        if value.is_null() { self.remove(&key) } else { self.put_plain(key, super::json::held(value, &Value::Null)) }
+    }
+
+    pub(super) fn put_plain(&self, key: Value, value: Value) -> Option<Value> {
         let before = if self.kind == MapKind::Tree {
             self.put_sorted(key, value)
         } else {

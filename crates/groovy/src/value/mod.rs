@@ -8,6 +8,7 @@ pub mod decimal;
 mod equality;
 pub(crate) mod hash;
 pub(crate) mod java;
+pub mod json;
 mod list;
 mod map;
 mod meter;
@@ -394,6 +395,7 @@ impl Value {
             Value::List(l) => match l.kind() {
                 ListKind::Array => "java.util.ArrayList".into(),
                 ListKind::Linked => "java.util.LinkedList".into(),
+                ListKind::Json => "net.sf.json.JSONArray".into(),
                 ListKind::Nodes => "groovy.util.NodeList".into(),
                 ListKind::Fixed => "java.util.Collections$UnmodifiableRandomAccessList".into(),
                 ListKind::JavaArray(element) => array_name(element),

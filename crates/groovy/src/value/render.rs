@@ -18,7 +18,7 @@ pub(crate) enum Style {
     Groovy,
     /// `['a', 'b']`
     Inspect,
-    /// `{k=v}`: what Java code makes of a map.
+    /// `{k=v}`: what Java code makes of a map. What json-lib has read is JSON.
     Java,
 }
 
@@ -102,7 +102,7 @@ pub(crate) fn render(
             Task::Raw(text) => out.push_str(&text),
             Task::Leave => path.leave(),
             Task::Look(next) => style = next,
-            Task::Value(value) => one(&value, style, known, &mut path, &mut work, &mut out)?,
+            Task::Value(value) => one(&value, (style, limit), known, &mut path, &mut work, &mut out)?,
         }
         if out.len() > limit || work.len() > limit {
             return Err(RenderStop::TooLong);
@@ -114,7 +114,7 @@ pub(crate) fn render(
 
 fn one(
     value: &Value,
-    style: Style,
+    (style, limit): (Style, usize),
     known: &dyn Fn(&Value) -> Option<Value>,
     path: &mut Path,
     work: &mut Vec<Task>,
@@ -125,6 +125,11 @@ fn one(
     }
     if path.has(value) {
         out.push_str(if matches!(value, Value::Map(_)) { "(this Map)" } else { "(this Collection)" });
+        return Ok(());
+    }
+    if style == Style::Java && super::json::is_json(value) {
+        let room = PLAIN_MAX.min(limit).saturating_sub(out.len());
+        out.push_str(&super::json::text(value, 0, room).map_err(|super::json::TooLarge| RenderStop::TooLong)?);
         return Ok(());
     }
     let mut tasks = Vec::new();

@@ -4,6 +4,7 @@ mod differential;
 mod eval_cases;
 mod eval_fibers;
 mod eval_hostile;
+mod eval_json;
 mod eval_library;
 mod eval_limits;
 mod eval_xml;

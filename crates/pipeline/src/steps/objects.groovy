@@ -1,10 +1,3 @@
-class Json$JSONNull {
-    String toString() { 'null' }
-    boolean isNullObject() { true }
-    boolean isEmpty() { true }
-    int size() { 0 }
-}
-
 class Fs$FileWrapper {
     String name
     String path
@@ -204,7 +197,7 @@ def found(List rows) {
 
 return [
     changes: { List rows -> changeSet(rows) },
-    jsonNull: { new Json$JSONNull() },
+    jsonNull: { net.sf.json.JSONNull.instance },
     files: { List rows -> found(rows) },
     manifest: { Map main, Map entries -> new Mf$SimpleManifest(main: main, entries: entries) },
     model: { Map read -> model(read) },

@@ -12,7 +12,6 @@ use crate::engine::scope::Scope;
 const SOURCE: &str = include_str!("objects.groovy");
 /// Name of the script, for messages.
 const NAME: &str = "UtilitySteps";
-const JSON_NULL: &str = "Json$JSONNull";
 
 /// What one of the makers of the script makes.
 pub(crate) async fn of(core: &Rc<Core>, scope: &Scope, maker: &str, args: Vec<Value>) -> Result<Value, Fault> {
@@ -41,9 +40,4 @@ pub(crate) async fn of(core: &Rc<Core>, scope: &Scope, maker: &str, args: Vec<Va
         map.put(Value::from(key), made.clone());
     }
     Ok(made)
-}
-
-/// Whether it is the null of JSON, which is an object.
-pub(super) fn is_json_null(value: &Value) -> bool {
-    matches!(value, Value::Object(object) if &*object.class.name == JSON_NULL)
 }

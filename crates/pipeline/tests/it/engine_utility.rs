@@ -15,12 +15,16 @@ fn json_is_read_and_written() {
         def p = readJSON text: '{"n": null}', returnPojo: true
         echo "pojo ${p.n == null}"
         echo "text ${writeJSON(json: j, returnText: true)}"
+        echo 'as java ' + j.a.toString() + ' ' + j.getString('n') + j.getJSONArray('z').getInt(0) + j.optString('none', '-')
+        echo "plain ${p.getClass().simpleName} ${j.getClass().name} ${net.sf.json.JSONObject.fromObject(a: 1).toString()}"
         writeJSON file: 'x.json', json: [a: 1, b: ["x y"]], pretty: 2
         echo "<${readFile('x.json')}> ${readJSON(file: 'x.json').b[0]}""#,
     );
     ran.is(Outcome::Success)
         .has("[z, a, n] 2.5 c null=null true false")
         .has("pojo true")
+        .has(r#"as java {"b":"c"} null1-"#)
+        .has(r#"plain LinkedHashMap net.sf.json.JSONObject {"a":1}"#)
         .has(r#"text {"z":[1,2.5,null],"a":{"b":"c"},"n":null}"#)
         .has("<{\n  \"a\": 1,\n  \"b\": [\"x y\"]\n}> x y");
     let fails = |source: &str, text: &str| steps(source).is(Outcome::Failure).has(text).outcome();

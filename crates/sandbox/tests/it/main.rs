@@ -5,6 +5,7 @@ mod engine_root;
 mod escapes;
 mod guest_root;
 mod gvisor;
+mod hang;
 mod jail;
 mod leftovers;
 mod microvm;

@@ -35,12 +35,15 @@ pub fn config() -> LocalConfig {
 
 /// Runs a test in a thread whose network namespace is new, and has nothing but loopback.
 pub fn in_a_network_of_its_own(test: impl AsyncFnOnce() + Send + 'static) {
+    let (alive, ended) = std::sync::mpsc::channel();
     let thread = std::thread::spawn(|| {
+        let _alive = alive;
         // SAFETY: this thread alone moves, and ends; what it starts stays with it.
         assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNET) }, 0);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(test());
     });
+    crate::hang::wait(&ended);
     if let Err(panic) = thread.join() {
         std::panic::resume_unwind(panic);
     }

@@ -5,7 +5,6 @@ use groovy::value::Value;
 use super::yaml_scalar::resolve;
 use super::{MAX_NESTING, MAX_WRITTEN_BYTES};
 use crate::engine::values;
-use crate::steps::objects;
 
 /// Spaces of a level.
 const INDENT: usize = 2;
@@ -106,7 +105,7 @@ fn leaf(value: &Value, margin: usize, is_key: bool, out: &mut String) -> Result<
     room(out, 0)?;
     match value {
         Value::Null => out.push_str("null"),
-        other if objects::is_json_null(other) => out.push_str("null"),
+        other if groovy::value::json::is_null(other) => out.push_str("null"),
         Value::Bool(_) | Value::Int(_) | Value::Long(_) | Value::BigInt(_) => out.push_str(&value.to_text()),
         Value::Double(_) | Value::Float(_) | Value::Decimal(_) => out.push_str(&match value.to_text().as_str() {
             "NaN" => ".nan".to_owned(),

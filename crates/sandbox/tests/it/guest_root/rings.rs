@@ -27,6 +27,7 @@ fn microvm_devices_stand_whatever_their_rings_hold() {
         let world = World::new().await;
         let before = std::fs::read(&layer).unwrap();
         let sandbox = machine_on(world.network(), &driver, vec![microvm::offered(layer.clone())]).await;
+        println!("the machine is made");
         let (stream, mut kept) = tap(stream_of(&sandbox));
         let (addresses, words) = (world.addresses(host.port()), format!("{ROUNDS} {WILD_ROUNDS}"));
         let mut root = Root::new(stream, PROGRAM, &words, &[("network.json", addresses.as_bytes())]).await;
@@ -35,6 +36,7 @@ fn microvm_devices_stand_whatever_their_rings_hold() {
         let mut traces = Traces::of(&host);
         let feed = world.feed();
         root.go_on().await;
+        println!("it goes on");
         let told = tokio::time::timeout(RINGS_PATIENCE, kept.wait_for(|kept| kept.contains("probe rings")));
         // Its ports are fed too, as long as somebody listens there.
         let more = async {

@@ -4,11 +4,12 @@ use std::io::Read as _;
 use std::path::Path;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
-use groovy::diagnostic::Diagnostic;
+use groovy::diagnostic::{Diagnostic, Severity};
 use groovy::span::{LineIndex, Span};
 use model::limits::MAX_DEFINITION_BYTES;
 use pipeline::lint::rules;
 use serde::Serialize;
+use wire::engine::Finding;
 
 use crate::failure::{CommandFailure, Exit};
 use crate::show::Style;
@@ -34,6 +35,13 @@ pub fn read(path: &Path) -> Result<String, CommandFailure> {
         eprintln!("warning: {}:{line}: byte {at} is not UTF-8, and is read as \u{fffd}", path.display());
         String::from_utf8_lossy(error.as_bytes()).into_owned()
     }))
+}
+
+/// A finding of an engine as it is shown.
+pub fn diagnostic(finding: Finding) -> Diagnostic {
+    let severity = if finding.is_error { Severity::Error } else { Severity::Warning };
+    let Finding { start, end, message, hint, .. } = finding;
+    Diagnostic { hint, ..Diagnostic::new(severity, Span::new(start, end), message) }
 }
 
 /// A finding with the source line and a caret below it.

@@ -294,6 +294,11 @@ pub enum Request {
         /// itself, unless a folder is there.
         files: FileSet,
     },
+    /// Show these nowhere from now on, whatever the run says. Reply: [`Reply::Count`]: how many of them are too short to be looked for.
+    Mask {
+        /// Texts; a run has few of them ([`RunFacts::confide`](crate::run::RunFacts::confide)).
+        values: Vec<String>,
+    },
 }
 
 impl Request {
@@ -331,7 +336,8 @@ impl Request {
             | Request::Build(_)
             | Request::Lock(_)
             | Request::Unlock { .. }
-            | Request::Milestone { .. } => None,
+            | Request::Milestone { .. }
+            | Request::Mask { .. } => None,
         }
     }
 }

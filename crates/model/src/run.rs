@@ -167,6 +167,19 @@ impl RunFacts {
         of_params.chain(&self.confided).map(String::as_str)
     }
 
+    /// A definition says texts that are shown to nobody. True: more of them than before; `None`: more than a run may have.
+    pub fn confide(&mut self, values: &[String]) -> Option<bool> {
+        let mut new: Vec<_> = values.iter().filter(|value| !self.confided.contains(value)).cloned().collect();
+        new.sort_unstable();
+        new.dedup();
+        let bytes: usize = self.confided.iter().chain(&new).map(String::len).sum();
+        if self.confided.len() + new.len() > MAX_CONFIDED || bytes > MAX_CONFIDED_BYTES {
+            return None;
+        }
+        self.confided.extend_from_slice(&new);
+        Some(!new.is_empty())
+    }
+
     /// A definition says what its parameters are. True: more values are hidden than before.
     pub fn hide(&mut self, parameters: &[Parameter]) -> bool {
         let passwords = parameters.iter().filter(|parameter| parameter.kind == ParameterKind::Password);
@@ -178,6 +191,11 @@ impl RunFacts {
         are_more
     }
 }
+
+/// Most texts that a run has confided.
+const MAX_CONFIDED: usize = 200;
+/// Most bytes of all of them.
+const MAX_CONFIDED_BYTES: usize = 64 << 10;
 
 /// What Jenkins calls the job that a branch of a project is: `app/feature%2Fx`.
 pub fn job_name(project: &str, branch: Option<&str>) -> String {

@@ -10,7 +10,6 @@ use agent::{Kept, LocalProject, Performer};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use groovy::diagnostic::{Diagnostic, Severity};
-use groovy::span::Span;
 use model::added_step::AddedStep;
 use model::event::{Event, LogSource};
 use model::ids::{JobId, RequestId, StageId, StepId};
@@ -22,7 +21,7 @@ use model::run::{BuildCause, RunEnd, RunFacts};
 use pipeline::engine::RunInput;
 use secrets::Masker;
 use tokio::sync::{mpsc, oneshot};
-use wire::engine::{Begin, Finding, Heard, Input};
+use wire::engine::{Begin, Heard, Input};
 
 use crate::args::{DefinitionArgs, OutputFormat, RunArgs};
 use crate::ask::Terminal;
@@ -54,12 +53,12 @@ pub async fn run(args: &RunArgs, home: Option<&Path>, style: Style) -> Result<Ex
     let mut engine = Kept::start(place::engine_program(), Begin { source, file_name, facts: facts.clone() })?;
     match engine.next().await? {
         Heard::Begun(findings) => {
-            for line in definition.warnings(&findings.into_iter().map(diagnostic).collect::<Vec<_>>()) {
+            for line in definition.warnings(&findings.into_iter().map(source::diagnostic).collect::<Vec<_>>()) {
                 eprintln!("{line}");
             }
         }
         Heard::Invalid(findings) => {
-            let diagnostics: Vec<_> = findings.into_iter().map(diagnostic).collect();
+            let diagnostics: Vec<_> = findings.into_iter().map(source::diagnostic).collect();
             return Err(definition.invalid(&diagnostics, args.output, style));
         }
         other => return Err(CommandFailure::new(Exit::Infrastructure, format!("the engine began with {other:?}"))),
@@ -302,6 +301,9 @@ async fn done(
             reply = terminal.ask(&question, masker) => reply,
             _ = cancelled => Reply::Cancelled,
         },
+        (Request::Mask { values }, _) => {
+            Reply::Count(values.iter().filter(|value| !Masker::finds(value)).count() as u64)
+        }
         (request, _) => performer.perform(request, cancelled).await,
     }
 }
@@ -441,6 +443,7 @@ impl Run {
                 self.exec_jobs.insert(*step, *job);
             }
             Request::Archive { .. } => self.archived = true,
+            Request::Mask { values } => self.hide(values.clone()),
             Request::Release { job } if self.shell_wanted && self.failed_in == Some(*job) => {
                 self.shell_wanted = false;
                 self.show.pause();
@@ -490,11 +493,4 @@ impl Run {
         self.show.event(self.started.elapsed(), &event);
         Ok(())
     }
-}
-
-/// A finding as it is shown.
-fn diagnostic(finding: Finding) -> Diagnostic {
-    let severity = if finding.is_error { Severity::Error } else { Severity::Warning };
-    let Finding { start, end, message, hint, .. } = finding;
-    Diagnostic { hint, ..Diagnostic::new(severity, Span::new(start, end), message) }
 }

@@ -208,3 +208,24 @@ fn a_plan_says_which_credentials_are_asked_for() {
     let expected = serde_json::json!([{ "name": "a", "line": 2 }, { "name": "c", "line": 5 }, { "name": "b" }]);
     assert_eq!(plan["credentials"], expected);
 }
+
+/// No credential, but something that a script has found out: shown nowhere from then on.
+#[test]
+fn what_a_script_masks_is_shown_nowhere() {
+    if !sandboxes_work() {
+        return;
+    }
+    let project = Project::new(
+        "node { sh 'set +x; printf found-out- > token; echo by-a-script >> token'
+         def known = sh(script: 'cat token', returnStdout: true).trim()
+         wrap([$class: 'MaskPasswordsBuildWrapper', varPasswordPairs: [[var: 'T', password: known]]]) {
+             sh 'echo it is $(cat token)'; echo \"known: ${known}\" }
+         sh 'base64 token'; error \"with ${known}\" }",
+    );
+    let ran = project.run(&["--progress", "jenkins"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.stdout.contains("it is ****") && ran.stdout.contains("known: ****"), "{ran:?}");
+    for text in ["found-out-by-a-script", "Zm91bmQtb3V0LWJ5LWEtc2NyaXB0"] {
+        assert!(!ran.stdout.contains(text) && !ran.stderr.contains(text), "{ran:?}");
+    }
+}

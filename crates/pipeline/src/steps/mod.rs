@@ -199,6 +199,7 @@ steps! {
     "tee" sole "file" block true => text::tee;
     "testng" sole "reportFilenamePattern" => reports::keep;
     "timeout" sole "time" block true => flow::timeout;
+    "maskPasswords" block true => credentials::mask_passwords;
     "timestamps" block true => meta::timestamps;
     "tool" sole "name" => tool::tool;
     "touch" sole "file" => utility::files::touch;

@@ -101,6 +101,22 @@ fn blocks_of_recorded_steps_run() {
 }
 
 #[test]
+fn what_a_script_knows_is_masked() {
+    let pairs = "[[var: 'X', password: 'hunter2-of-all'], [var: 'Y', password: ' ']]";
+    steps(&format!(
+        "def r = wrap([$class: 'MaskPasswordsBuildWrapper', varPasswordPairs: {pairs}]) {{ echo 'it is hunter2-of-all'; 5 }}
+         echo \"after hunter2-of-all r=$r ${{env.X}}\"
+         maskPasswords(varPasswordPairs: [[password: 'abc']], varMaskRegexes: [[regex: 'x+']]) {{ echo 'more' }}"
+    ))
+    .is(Outcome::Success)
+    .has("it is ****\n")
+    .has("after **** r=5 null")
+    .has("WARNING: 1 of the passwords are too short to be masked")
+    .has("WARNING: maskPasswords does not look for patterns")
+    .has("more");
+}
+
+#[test]
 fn what_decides_something_is_refused() {
     steps("s3Download(file: 'x', bucket: 'y')")
         .is(Outcome::Failure)

@@ -257,6 +257,11 @@ impl World {
                 }),
                 None => return Err(format!("No item named {} found", wish.names[0])),
             },
+            Request::Mask { values } => {
+                let short = values.iter().filter(|value| value.len() < 4).count() as u64;
+                self.secrets.extend(values);
+                Reply::Count(short)
+            }
             Request::Changes { .. } => Reply::Changes(Some(self.fixture.changes.clone())),
             Request::Now => Reply::Time(self.now_ms),
             Request::Input(Question { message, .. }) => match self.decisions.pop_front() {

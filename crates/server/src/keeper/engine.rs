@@ -10,6 +10,7 @@ use model::library::{FileContent, LibraryFile};
 use model::planning;
 use model::request::{Failure, FailureKind, Reply, Request};
 use model::run::RunFacts;
+use secrets::Masker;
 use store::{Act, Millis, Project, StoreError};
 use tokio::time::Instant;
 use wire::agent::{Definition, Item, LogLine, ToAgent};
@@ -137,6 +138,24 @@ impl Keeper {
         }
     }
 
+    /// What it says is shown to nobody: that is known of the run, and written down nowhere else. False: it is too much.
+    fn said_in_confidence(&mut self, acts: &mut Vec<Act>) -> bool {
+        let mut are_more = false;
+        for act in acts.iter_mut() {
+            let Act::Request(_, Request::Mask { values }) = act else { continue };
+            let Some(new) = self.run.facts.confide(values) else { return false };
+            are_more |= new;
+            values.retain(|value| !Masker::finds(value));
+            // Only how many they are.
+            values.iter_mut().for_each(String::clear);
+        }
+        if are_more {
+            self.secrets.add(self.run.facts.secrets());
+            acts.push(Act::Facts(self.run.facts.clone()));
+        }
+        true
+    }
+
     pub(super) fn start_engine(&mut self) {
         self.engine += 1;
         let words = self.journal.as_mut().map(Journal::restart).unwrap_or_default();
@@ -175,6 +194,9 @@ impl Keeper {
         }
         let heard = journal.heard();
         self.said_of_parameters(&mut acts);
+        if !self.said_in_confidence(&mut acts) {
+            return self.fail(FailureKind::Workload, "it has more, or longer, texts masked than a run may").await;
+        }
         for act in &mut acts {
             if let Act::Event(event) = act {
                 self.secrets.clean_event(event);
@@ -268,6 +290,7 @@ impl Keeper {
             Request::Build(wish) => self.build(id, wish).await?,
             Request::Lock(wish) => self.lock(id, wish, asked_at).await?,
             Request::Unlock { lock } => self.unlock(id, lock).await?,
+            Request::Mask { values } => self.answer(id, Reply::Count(values.len() as u64)).await?,
             Request::Milestone { ordinal } => self.milestone(id, ordinal).await?,
             request => self.tell_agent(ToAgent::Perform { lease: self.lease, id, request }),
         }

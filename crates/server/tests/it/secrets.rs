@@ -160,3 +160,46 @@ async fn what_a_run_asks_shows_no_password() {
     let log = place.log(run).await;
     assert!(log.contains("has ****"), "{log}");
 }
+
+const MASKS: &str =
+    "node { wrap([$class: 'MaskPasswordsBuildWrapper', varPasswordPairs: [[password: 'found-out-by-a-script']]]) {
+    echo 'it is found-out-by-a-script'; sh 'deploy' } }";
+
+/// Also by a server that begins again: it is known of the run, and written down nowhere else.
+#[tokio::test]
+async fn what_a_script_masks_is_shown_nowhere() {
+    let mut place = Place::new().await;
+    let key = place.enrol("one").await;
+    let mut agent = place.agent(&key, &[]).await;
+    let run = place.ask("POST", "/api/v1/projects/app/runs", json!({})).await["id"].as_u64().unwrap();
+    let lease = agent.take(MASKS).await;
+    agent.work(is_exec).await;
+    drop(agent);
+    place.restart().await;
+    let mut agent = place.agent(&key, &[lease]).await;
+    let ToAgent::Perform { id, .. } = agent.work(is_exec).await else { unreachable!() };
+    agent.say(&FromAgent::Report { lease, first: 0, items: vec![line("curl found-out-by-a-script")] }).await;
+    agent.answer(lease, id, model::request::Reply::Exited { code: 0, stdout: None, limit: None }).await;
+    agent.give_back(lease).await;
+    assert_eq!(place.wait_for_end(run).await["outcome"], "SUCCESS");
+    let log = place.log(run).await;
+    assert!(log.contains("it is ****") && log.contains("curl ****"), "{log}");
+    let events = place.ask("GET", &format!("/api/v1/runs/{run}/events"), Value::Null).await;
+    assert!(![log, events.to_string()].iter().any(|text| text.contains("found-out-by-a-script")));
+}
+
+/// More than a run may have masked ends it, and is no way to have a server keep anything.
+#[tokio::test]
+async fn a_run_has_few_texts_masked() {
+    let place = Place::new().await;
+    let key = place.enrol("one").await;
+    let mut agent = place.agent(&key, &[]).await;
+    let run = place.ask("POST", "/api/v1/projects/app/runs", json!({})).await["id"].as_u64().unwrap();
+    let lease = agent
+        .take("maskPasswords(varPasswordPairs: (1..201).collect { [password: \"text-$it\"] }) { echo 'on' }")
+        .await;
+    agent.give_back(lease).await;
+    let ended = place.wait_for_end(run).await;
+    assert_eq!(ended["outcome"], "FAILURE");
+    assert!(ended["message"].as_str().unwrap().contains("texts masked"), "{ended}");
+}

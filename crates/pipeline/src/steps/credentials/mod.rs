@@ -3,6 +3,7 @@
 
 mod bindings;
 mod managed;
+mod masked;
 
 use std::rc::Rc;
 
@@ -20,6 +21,7 @@ use crate::engine::scope::Scope;
 pub(crate) use bindings::OF_ENVIRONMENT;
 use bindings::{Binding, To};
 pub(crate) use managed::{config_file_provider, with_npm};
+pub(crate) use masked::mask_passwords;
 
 /// Most bindings of one block.
 const MAX_BINDINGS: usize = 100;

@@ -161,6 +161,8 @@ impl Kept {
     /// The same. `None`: it has taken all that was given, and nothing goes on before there is more.
     pub(crate) async fn next_or_waits(&mut self) -> Result<Option<Heard>, Trouble> {
         loop {
+            // What goes to an engine that never pauses is written by another task, which is to have its turn.
+            tokio::task::coop::consume_budget().await;
             let said = self.process.lines.message().map_err(|error| broken(&error.to_string()))?;
             if let Some(said) = said {
                 let (heard, words) = self.journal.hear(said).map_err(|error| broken(&error.to_string()))?;

@@ -1,6 +1,6 @@
 //! Ctrl-C, termination, and kill -9: `post` runs where it can, and nothing is left in any case.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -59,6 +59,21 @@ fn ctrl_c_that_was_caught_ends_with_130() {
         assert_eq!(rest.contains("goes on"), !catches.contains("other"), "{rest}");
         assert!(rest.contains("Finished: ABORTED"), "{rest}");
     }
+}
+
+/// What it says without a pause keeps nobody from telling it.
+#[test]
+fn ctrl_c_is_heard_where_nothing_pauses() {
+    if !sandboxes_work() {
+        return;
+    }
+    let project = Project::new("node { sh 'echo \"] RUNS\"'; retry(1000000000) { error 'x' } }\n");
+    let (mut child, mut lines) = start(&project);
+    assert_eq!(lines.by_ref().lines().take(5_000).count(), 5_000);
+    signal(&child, "-INT");
+    let mut after = lines.lines().map(Result::unwrap).skip_while(|line| !line.contains("once more (Ctrl-C)"));
+    assert!(after.by_ref().take(10_000).any(|line| line.contains("Finished: ABORTED")), "it goes on and on");
+    assert_eq!(child.wait().unwrap().code(), Some(130));
 }
 
 /// The first interruption gives a step its time; the second one does not, and lets no `post` condition begin.

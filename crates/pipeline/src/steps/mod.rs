@@ -380,7 +380,12 @@ async fn run_def(core: Rc<Core>, scope: Scope, runner: Runner, args: Args, at: O
         core.say(&scope, &format!("WARNING: Unknown parameter(s) found for step '{name}': {}", unknown.join(",")));
     }
     let call = StepCall { core: Rc::clone(&core), scope: scope.with(|s| s.step = Some(id)), id, args, at };
-    let result = match runner.run(call).await {
+    // What an interruption found where nothing waits ends before it does more: else a loop of steps that never wait goes on for long.
+    let ran = match core.check_interrupted() {
+        Ok(()) => runner.run(call).await,
+        Err(fault) => Err(fault),
+    };
+    let result = match ran {
         Ok(value) => core.write_long_copies(&scope).await.map(|()| value),
         Err(fault) => Err(fault),
     };
@@ -434,6 +439,7 @@ impl StepCall {
 
     /// Runs the block of the step in another scope, between the marks.
     pub(crate) async fn run_body(&self, scope: &Scope) -> Result<Value, Fault> {
+        self.core.check_interrupted()?;
         let body = self.args.body()?;
         let scope = self.core.deeper(scope)?;
         self.core.mark(&scope, "{");

@@ -92,6 +92,21 @@ fn an_abort_reaches_a_script_that_only_computes() {
 }
 
 #[test]
+fn an_abort_reaches_steps_that_never_wait() {
+    for source in
+        ["retry(1000000000) { error 'x' }", "while (true) { try { echo 'x' } catch (hudson.AbortException e) { } }"]
+    {
+        let input = RunInput { source: source.to_owned(), file_name: "Jenkinsfile".to_owned(), ..RunInput::default() };
+        let mut engine = Engine::new(input).unwrap();
+        (0..20).for_each(|_| drop(engine.poll()));
+        assert!(engine.end().is_none() && engine.is_busy());
+        engine.abort("Enough");
+        (0..5).for_each(|_| drop(engine.poll()));
+        assert_eq!(engine.outcome(), Some(Outcome::Aborted), "{source}");
+    }
+}
+
+#[test]
 fn an_endless_loop_ends_at_its_limit_and_says_so() {
     let mut input = RunInput {
         source: "try { while (true) { } } catch (Throwable t) { echo 'caught' }".to_owned(),

@@ -203,3 +203,27 @@ impl Kept {
 fn broken(reason: &str) -> Trouble {
     Trouble::infrastructure(format!("the engine of this run: {reason}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use model::request::FailureKind;
+    use model::run::RunFacts;
+
+    use super::*;
+
+    /// What ends a run whose engine is this script.
+    async fn trouble(script: &str) -> Trouble {
+        let program = EngineProgram { program: "/bin/sh".into(), words: vec!["-c".into(), script.into()] };
+        let begin = Begin { source: String::new(), file_name: "Jenkinsfile".into(), facts: RunFacts::default() };
+        Kept::start(program, begin).unwrap().next().await.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_computed_for_too_long_is_not_replaced() {
+        let Trouble(failure) = trouble("kill -26 $$").await;
+        assert_eq!((failure.kind, failure.message), (FailureKind::Workload, turn_too_long()));
+        let Trouble(failure) = trouble("kill -9 $$").await;
+        assert_eq!(failure.kind, FailureKind::Infrastructure);
+        assert!(failure.message.contains("the engine was lost 3 times"), "{failure:?}");
+    }
+}

@@ -224,3 +224,20 @@ async fn a_run_is_told_of_tools() {
     agent.give_back(lease).await;
     assert_eq!(place.wait_for_end(run).await["outcome"], "SUCCESS");
 }
+
+/// An engine that is lost is replaced; one that has computed for too long is not, for the next would as well.
+#[tokio::test]
+async fn a_turn_without_an_end_is_the_definitions_failure() {
+    let place = Place::new().await;
+    let key = place.enrol("one").await;
+    let run = place.trigger().await;
+    let mut agent = place.agent(&key, &[]).await;
+    let lease = agent.take("node { sh 'make' }").await;
+    agent.work(is_exec).await;
+    agent.say(&FromAgent::EngineLost { lease, engine: 1, reason: "signal: 9".into() }).await;
+    agent.say(&FromAgent::EngineLost { lease, engine: 2, reason: wire::engine::turn_too_long() }).await;
+    agent.give_back(lease).await;
+    let ended = place.wait_for_end(run).await;
+    assert_eq!(ended["outcome"], "FAILURE");
+    assert!(ended["message"].as_str().unwrap().contains("computed for 30 s without an end"), "{ended}");
+}

@@ -199,8 +199,12 @@ pub(crate) fn contains(ctx: &mut Ctx<'_>, collection: &Value, item: &Value) -> R
     Ok(java_position(ctx, &collection.items().unwrap_or_default(), item)?.is_some())
 }
 
+/// How many items are copied and compared in the time of an instruction.
+const COMPARED_PER_INSTRUCTION: usize = 4;
+
 /// Where an item is that is equal as Java's collections see it: `1` is not `1L`, and no `GString` is a `String`.
 pub(crate) fn java_position(ctx: &mut Ctx<'_>, items: &[Value], item: &Value) -> Result<Option<usize>, Fault> {
+    ctx.pay(items.len() / COMPARED_PER_INSTRUCTION)?;
     for (i, x) in items.iter().enumerate() {
         if super::objects::java_equals(ctx, item, x)? {
             return Ok(Some(i));
@@ -211,6 +215,7 @@ pub(crate) fn java_position(ctx: &mut Ctx<'_>, items: &[Value], item: &Value) ->
 
 /// Where an item is, by Groovy's `==`.
 pub(crate) fn position(ctx: &mut Ctx<'_>, items: &[Value], item: &Value) -> Result<Option<usize>, Fault> {
+    ctx.pay(items.len() / COMPARED_PER_INSTRUCTION)?;
     for (i, x) in items.iter().enumerate() {
         if equals(ctx, x, item)? {
             return Ok(Some(i));

@@ -47,6 +47,11 @@ fn endless_loops_use_up_the_fuel() {
     check("(1..Integer.MAX_VALUE).each { }", FUEL);
     check("Integer.MAX_VALUE.times { it }", FUEL);
     check("def s = 'x' * 1000; while (true) { s.contains('y') }", FUEL);
+    // Looking through a list has the price of its length.
+    let list = "def l = (1..20000).toList(); for (int i = 0; i < 800; i++)";
+    for looks in ["l.contains(-1)", "-1 in l", "[a: l].containsValue(l); l.indexOf(-1)", "[1, 2] - l"] {
+        check(&format!("{list} {{ {looks} }}"), FUEL);
+    }
     check("def c = { it }; def d = c; while (true) { d = d >> c }", SIZE);
 }
 

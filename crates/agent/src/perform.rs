@@ -265,6 +265,11 @@ impl Performer {
                 let _alone = self.unarchiving.lock().await;
                 unarchive::unarchive(&job, scratch, self.kept(), files).await
             }
+            Request::Copy { job, wish, files } => {
+                let (job, scratch) = (self.at(job).await?, &self.host.options.scratch);
+                let _alone = self.unarchiving.lock().await;
+                unarchive::copy(&job, scratch, self.kept(), &wish, files).await
+            }
             Request::TestReport { job, step, files } => {
                 let job = self.at(job).await?;
                 let scratch = &self.host.options.scratch;

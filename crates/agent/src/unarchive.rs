@@ -1,4 +1,5 @@
 //! `unarchive`: what this run has archived, brought back into a sandbox; from the folder of this host or the server that keeps it.
+//! `copyArtifacts`: the same of another run, from the server.
 //!
 //! Only what this run has archived is there for it: a folder of a host has what earlier runs have left as well. The files go in as one tar
 //! stream, made here in a file without a name.
@@ -14,6 +15,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesOrdered;
 use model::ant::{Name, Patterns};
+use model::copy::CopyWish;
+use model::ids::RunId;
 use model::limits::{MAX_RUN_ARTIFACTS, MAX_STASH_BYTES};
 use model::request::{FileSet, Reply};
 use sandbox::session::TarPlace;
@@ -24,6 +27,7 @@ use crate::artifacts::Keep;
 use crate::below::{Below, inside};
 use crate::failure::Trouble;
 use crate::job::Job;
+use crate::remote::ServerFiles;
 use crate::stash::{passed_over, reopened, unnamed};
 
 /// Files that are fetched at once.
@@ -49,12 +53,19 @@ impl Archived {
     }
 }
 
+/// Where they come from.
+#[derive(Clone, Copy)]
+enum From<'a> {
+    /// What this run has archived.
+    Own(Keep<'a>),
+    /// What another has, as far as its server has this one have it.
+    Other(&'a ServerFiles, RunId),
+}
+
 /// Brings files back; returns how many.
 pub async fn unarchive(job: &Job, scratch: &Path, from: Keep<'_>, files: FileSet) -> Result<Reply, Trouble> {
+    let from = From::Own(from);
     let wanted = matching(from, &files).await?;
-    if wanted.is_empty() {
-        return Ok(Reply::Count(0));
-    }
     let (dir, names) = match &wanted[..] {
         [one] if *one == Path::new(&files.includes) => {
             let (dir, name) = place_of_one(job, files.dir, one).await?;
@@ -62,6 +73,41 @@ pub async fn unarchive(job: &Job, scratch: &Path, from: Keep<'_>, files: FileSet
         }
         _ => (files.dir, wanted.clone()),
     };
+    bring(job, scratch, from, &files.includes, &wanted, (dir, names)).await.map(Reply::Count)
+}
+
+/// Brings files of another run; returns how many, and which run that was.
+pub async fn copy(
+    job: &Job,
+    scratch: &Path,
+    from: Keep<'_>,
+    wish: &CopyWish,
+    files: FileSet,
+) -> Result<Reply, Trouble> {
+    let (Keep::Server(server), Some(of)) = (from, wish.of) else {
+        let text = "copyArtifacts: a run on one machine has nothing of what others have archived";
+        return Err(Trouble::workload(text).with_hint("a server keeps it (`cofferdam server`)"));
+    };
+    let from = From::Other(server, of.run);
+    let wanted = matching(from, &files).await?;
+    let name = |path: &PathBuf| path.file_name().filter(|_| wish.flatten).map_or_else(|| path.clone(), PathBuf::from);
+    let names = wanted.iter().map(name).collect();
+    let count = bring(job, scratch, from, &files.includes, &wanted, (files.dir, names)).await?;
+    Ok(Reply::Copied { count, number: of.number })
+}
+
+/// Puts them into a folder, under these names; returns how many.
+async fn bring(
+    job: &Job,
+    scratch: &Path,
+    from: From<'_>,
+    includes: &str,
+    wanted: &[PathBuf],
+    (dir, names): (String, Vec<PathBuf>),
+) -> Result<u64, Trouble> {
+    if wanted.is_empty() {
+        return Ok(0);
+    }
     let mut tar = tar::Builder::new(unnamed(scratch)?);
     let (mut under_way, mut rest, mut bytes) = (FuturesOrdered::new(), wanted.iter(), 0_u64);
     under_way.extend(rest.by_ref().take(AT_ONCE).map(|path| opened(from, scratch, path)));
@@ -74,22 +120,21 @@ pub async fn unarchive(job: &Job, scratch: &Path, from: Keep<'_>, files: FileSet
         bytes += added.1;
         if bytes > MAX_STASH_BYTES {
             let message = format!(
-                "one entry of `unarchive` brings at most {MAX_STASH_BYTES} bytes: there is more in {}",
-                files.includes
+                "one entry of `unarchive`, or one `copyArtifacts`, brings at most {MAX_STASH_BYTES} bytes: there is more in {includes}"
             );
-            return Err(Trouble::policy(message).with_hint("several entries bring it in parts"));
+            return Err(Trouble::policy(message).with_hint("several bring it in parts"));
         }
     }
     let file = tar.into_inner().and_then(|file| reopened(&file)).map_err(not_kept)?;
     let place = TarPlace { dir, user: Some(job.user.clone()), owner: None, limits: TarLimits::default() };
     let summary = job.session.put_tar(place, tokio::fs::File::from_std(file)).await?;
     let lacking = passed_over("not brought back", &summary.skipped);
-    if lacking.is_empty() { Ok(Reply::Count(wanted.len() as u64)) } else { Err(Trouble::workload(lacking.join("; "))) }
+    if lacking.is_empty() { Ok(wanted.len() as u64) } else { Err(Trouble::workload(lacking.join("; "))) }
 }
 
 /// The paths of what this run has archived that a set has, in their order. Page by page: only those that fit are held, and who is
 /// cancelled leaves no more than a page to be looked through.
-async fn matching(from: Keep<'_>, files: &FileSet) -> Result<Vec<PathBuf>, Trouble> {
+async fn matching(from: From<'_>, files: &FileSet) -> Result<Vec<PathBuf>, Trouble> {
     let patterns = Arc::new(Patterns::new(files));
     let (mut fitting, mut after) = (Vec::new(), PathBuf::new());
     let (mut listed, mut compared) = (0, 0_usize);
@@ -123,19 +168,26 @@ async fn matching(from: Keep<'_>, files: &FileSet) -> Result<Vec<PathBuf>, Troub
 }
 
 /// Paths of what this run has archived, behind that one, and behind which one there are more.
-async fn page(from: Keep<'_>, after: &Path) -> Result<(Vec<PathBuf>, Option<PathBuf>), Trouble> {
+async fn page(from: From<'_>, after: &Path) -> Result<(Vec<PathBuf>, Option<PathBuf>), Trouble> {
     match from {
-        Keep::Folder(_, archived) => {
+        From::Own(Keep::Folder(_, archived)) => {
             let paths = archived.page(after);
             let next = paths.last().cloned();
             Ok((paths, next))
         }
-        Keep::Server(server) => {
-            let page = server.artifacts(&after.to_string_lossy()).await?;
-            let paths = page.artifacts.into_iter().map(|listed| listed.path).filter(|path| is_path(path));
-            Ok((paths.map(PathBuf::from).collect(), page.next_after.map(PathBuf::from)))
-        }
+        From::Own(Keep::Server(server)) => listed(server, None, after).await,
+        From::Other(server, run) => listed(server, Some(run), after).await,
     }
+}
+
+async fn listed(
+    server: &ServerFiles,
+    of: Option<RunId>,
+    after: &Path,
+) -> Result<(Vec<PathBuf>, Option<PathBuf>), Trouble> {
+    let page = server.artifacts(of, &after.to_string_lossy()).await?;
+    let paths = page.artifacts.into_iter().map(|listed| listed.path).filter(|path| is_path(path));
+    Ok((paths.map(PathBuf::from).collect(), page.next_after.map(PathBuf::from)))
 }
 
 /// The folder that a single file goes into, and its name there.
@@ -149,14 +201,17 @@ async fn place_of_one(job: &Job, to: String, path: &Path) -> Result<(String, Pat
     })
 }
 
-async fn opened(from: Keep<'_>, scratch: &Path, path: &Path) -> Result<File, Trouble> {
-    let folder = match from {
-        Keep::Server(server) => {
-            let fetched = server.fetch_artifact(&path.to_string_lossy(), scratch).await?;
-            return reopened(&fetched).map_err(not_kept);
-        }
-        Keep::Folder(folder, _) => folder,
+async fn opened(from: From<'_>, scratch: &Path, path: &Path) -> Result<File, Trouble> {
+    let (server, of) = match from {
+        From::Own(Keep::Folder(folder, _)) => return opened_here(folder, path),
+        From::Own(Keep::Server(server)) => (server, None),
+        From::Other(server, run) => (server, Some(run)),
     };
+    let fetched = server.fetch_artifact(of, &path.to_string_lossy(), scratch).await?;
+    reopened(&fetched).map_err(not_kept)
+}
+
+fn opened_here(folder: &Path, path: &Path) -> Result<File, Trouble> {
     let gone = |error: io::Error| {
         let text = format!("{} was archived, and cannot be read in {}: {error}", path.display(), folder.display());
         Trouble::infrastructure(text)
@@ -194,7 +249,7 @@ mod tests {
         archived.add(&[PathBuf::from("b/.git/config"), PathBuf::from("b/c")]);
         let found = async |includes: &str| {
             let files = FileSet { includes: includes.to_owned(), default_excludes: true, ..FileSet::default() };
-            matching(Keep::Folder(Path::new("/nowhere"), &archived), &files).await
+            matching(From::Own(Keep::Folder(Path::new("/nowhere"), &archived)), &files).await
         };
         for (includes, count) in [("a*/", 1000), ("**/7", 1), ("b/", 1), ("B/", 1), ("c", 0), ("", 1001)] {
             assert_eq!(
@@ -214,7 +269,7 @@ mod tests {
         for (more, count) in [(0..MAX_RUN_ARTIFACTS, Ok(10_000)), (MAX_RUN_ARTIFACTS..MAX_RUN_ARTIFACTS + 1, Err(true))]
         {
             archived.add(&more.map(|at| PathBuf::from(format!("{at}/{}", "x".repeat(93)))).collect::<Vec<_>>());
-            let found = matching(Keep::Folder(Path::new("/nowhere"), &archived), &files).await;
+            let found = matching(From::Own(Keep::Folder(Path::new("/nowhere"), &archived)), &files).await;
             let found =
                 found.map(|found| found.len()).map_err(|trouble| trouble.0.message.contains("artifacts at most"));
             assert_eq!(found, count);

@@ -9,6 +9,7 @@ pub mod ant;
 pub mod archive;
 pub mod build;
 pub mod change;
+pub mod copy;
 pub mod credential;
 pub mod docker_args;
 pub mod event;

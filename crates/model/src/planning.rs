@@ -44,6 +44,7 @@ pub fn reply(request: &Request) -> Reply {
             parameters: wish.parameters.clone(),
             ..Built::default()
         }),
+        Request::Copy { .. } => Reply::Copied { count: 1, number: 1 },
         Request::Mask { .. } => Reply::Count(0),
         Request::Changes { .. } => Reply::Changes(Some(Vec::new())),
         Request::Library(_) => Reply::Library(Library::default()),

@@ -13,6 +13,7 @@ pub use crate::pod::PodContainer;
 pub use crate::question::{Parameter, Question};
 
 use crate::change::Change;
+use crate::copy::CopyWish;
 use crate::credential::{Credential, CredentialWish};
 use crate::ids::{JobId, RequestId, StepId};
 use crate::library::{Library, LibraryWish};
@@ -294,6 +295,15 @@ pub enum Request {
         /// itself, unless a folder is there.
         files: FileSet,
     },
+    /// Bring what another run has archived. Reply: [`Reply::Copied`].
+    Copy {
+        /// Where.
+        job: JobId,
+        /// Whose.
+        wish: CopyWish,
+        /// Which, and the folder that they go into.
+        files: FileSet,
+    },
     /// Show these nowhere from now on, whatever the run says. Reply: [`Reply::Count`]: how many of them are too short to be looked for.
     Mask {
         /// Texts; a run has few of them ([`RunFacts::confide`](crate::run::RunFacts::confide)).
@@ -325,7 +335,8 @@ impl Request {
             | Request::Pack { job, .. }
             | Request::Unpack { job, .. }
             | Request::Append { job, .. }
-            | Request::Unarchive { job, .. } => Some(*job),
+            | Request::Unarchive { job, .. }
+            | Request::Copy { job, .. } => Some(*job),
             Request::Credential(wish) => wish.file.as_ref().map(|file| file.job),
             Request::Sleep { .. }
             | Request::Now
@@ -412,6 +423,13 @@ pub enum Reply {
     Bool(bool),
     /// How many files.
     Count(u64),
+    /// Files of another run were brought.
+    Copied {
+        /// How many.
+        count: u64,
+        /// The number of that run.
+        number: u64,
+    },
     /// What was reported of tests.
     Tests {
         /// How many files there were.

@@ -208,6 +208,9 @@ pub struct ProjectConfig {
     /// Projects whose runs on protected branches may start runs of this one (`build`); `*` is all of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub started_by: Vec<String>,
+    /// Projects whose runs on protected branches have what its own have archived (`copyArtifacts`); `*` is all of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub copied_by: Vec<String>,
     /// The name under which its runs exclude those of other projects that say the same (`lock`); none: its own runs only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locks: Option<String>,
@@ -410,6 +413,11 @@ impl ProjectConfig {
     /// Whether runs of that project may start runs of this one.
     pub(crate) fn may_be_started_by(&self, project: &str) -> bool {
         self.started_by.iter().any(|name| name == "*" || name == project)
+    }
+
+    /// Whether runs of that project may have what its own have archived.
+    pub(crate) fn may_be_copied_by(&self, project: &str) -> bool {
+        self.copied_by.iter().any(|name| name == "*" || name == project)
     }
 
     /// Whether its branches are found, and are jobs of their own: as in Jenkins' multibranch projects, and unlike in others that have a definition in git.

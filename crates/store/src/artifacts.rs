@@ -296,7 +296,11 @@ impl Store {
         }
     }
 
-    async fn is_held(&self, of: Holder) -> Result<Result<(), NotKept>, StoreError> {
+    /// Whether somebody has a run.
+    ///
+    /// # Errors
+    /// The database; within: why not.
+    pub async fn is_held(&self, of: Holder) -> Result<Result<(), NotKept>, StoreError> {
         let row = sqlx::query("SELECT status, epoch, agent_id FROM runs WHERE id = $1").bind(signed(of.run.0));
         let mut connection = self.pool.acquire().await?;
         let Some(row) = row.fetch_optional(&mut *connection).await? else { return Ok(Err(NotKept::NoRun)) };

@@ -16,6 +16,7 @@
 
 use std::fmt::Write as _;
 
+use model::ids::RunId;
 use model::limits::MAX_ARTIFACT_PATH_BYTES;
 use serde::{Deserialize, Serialize};
 
@@ -83,9 +84,15 @@ pub fn artifact(lease: Lease, path: &str) -> String {
     format!("/agent/v1/runs/{}/artifacts/{}?epoch={}", lease.run.0, encoded(path), lease.epoch)
 }
 
-/// Where an agent finds what its run has archived, behind that path.
-pub fn artifacts(lease: Lease, after: &str) -> String {
-    format!("/agent/v1/runs/{}/artifacts?epoch={}&after={}", lease.run.0, lease.epoch, encoded(after))
+/// Where an agent finds what another run has archived, and its own may have.
+pub fn artifact_of(lease: Lease, run: RunId, path: &str) -> String {
+    format!("{}&of={}", artifact(lease, path), run.0)
+}
+
+/// Where an agent finds what its run has archived, or another (`of`), behind that path.
+pub fn artifacts(lease: Lease, of: Option<RunId>, after: &str) -> String {
+    let of = of.map_or_else(String::new, |run| format!("&of={}", run.0));
+    format!("/agent/v1/runs/{}/artifacts?epoch={}&after={}{of}", lease.run.0, lease.epoch, encoded(after))
 }
 
 /// Where an agent puts a stash, and finds it again.
@@ -111,9 +118,11 @@ mod tests {
 
     #[test]
     fn an_address_has_no_other_meaning() {
-        let lease = Lease { run: model::ids::RunId(7), epoch: 3 };
+        let lease = Lease { run: RunId(7), epoch: 3 };
         assert_eq!(artifact(lease, "a b/c?d#é%2e"), "/agent/v1/runs/7/artifacts/a%20b/c%3Fd%23%C3%A9%252e?epoch=3");
-        assert_eq!(artifacts(lease, "a&b/+=c"), "/agent/v1/runs/7/artifacts?epoch=3&after=a%26b/%2B%3Dc");
+        assert_eq!(artifact_of(lease, RunId(9), "a/b"), "/agent/v1/runs/7/artifacts/a/b?epoch=3&of=9");
+        assert_eq!(artifacts(lease, Some(RunId(9)), "a"), "/agent/v1/runs/7/artifacts?epoch=3&after=a&of=9");
+        assert_eq!(artifacts(lease, None, "a&b/+=c"), "/agent/v1/runs/7/artifacts?epoch=3&after=a%26b/%2B%3Dc");
     }
 
     #[test]

@@ -5,11 +5,12 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 use futures_util::StreamExt as _;
+use model::ids::RunId;
 use model::limits::MAX_STASH_BYTES;
 use reqwest::header::{ETAG, IF_NONE_MATCH, IF_RANGE, RANGE};
 use reqwest::{RequestBuilder, StatusCode};
 use sha2::{Digest as _, Sha256};
-use wire::artifact::{LEASE_TOKEN, MAX_PAGE_BYTES, Page, artifact, artifacts, stash};
+use wire::artifact::{LEASE_TOKEN, MAX_PAGE_BYTES, Page, artifact, artifact_of, artifacts, stash};
 
 use super::upload::{Failed, MOST_ANSWER, SILENCE, ServerFiles, Tries, refused, said};
 use crate::failure::{Trouble, explain};
@@ -44,20 +45,21 @@ impl ServerFiles {
         self.fetch(&stash(self.lease, name), &format!("stash ‘{name}’"), folder, own).await
     }
 
-    /// Fetches what this run has archived under that path into an unnamed file in that folder.
-    pub(crate) async fn fetch_artifact(&self, path: &str, folder: &Path) -> Result<File, Trouble> {
+    /// Fetches what this run has archived under that path, or another (`of`), into an unnamed file in that folder.
+    pub(crate) async fn fetch_artifact(&self, of: Option<RunId>, path: &str, folder: &Path) -> Result<File, Trouble> {
         let what = format!("artifact {path}");
-        let fetched = self.fetch(&artifact(self.lease, path), &what, folder, None).await?;
+        let from = of.map_or_else(|| artifact(self.lease, path), |run| artifact_of(self.lease, run, path));
+        let fetched = self.fetch(&from, &what, folder, None).await?;
         fetched
             .map(|kept| kept.file)
             .ok_or_else(|| Trouble::infrastructure(format!("the server has no {what} any more")))
     }
 
-    /// What this run has archived, by path: a page of it, behind that path.
-    pub(crate) async fn artifacts(&self, after: &str) -> Result<Page, Trouble> {
+    /// What this run has archived, or another (`of`), by path: a page of it, behind that path.
+    pub(crate) async fn artifacts(&self, of: Option<RunId>, after: &str) -> Result<Page, Trouble> {
         let mut tries = Tries::new();
         loop {
-            let reason = match self.try_page(after).await {
+            let reason = match self.try_page(of, after).await {
                 Ok(Page { artifacts, next_after: Some(next) }) if artifacts.is_empty() || next == after => {
                     return Err(Trouble::infrastructure("the server's list of artifacts has no end"));
                 }
@@ -72,10 +74,10 @@ impl ServerFiles {
         }
     }
 
-    async fn try_page(&self, after: &str) -> Result<Page, Failed> {
+    async fn try_page(&self, of: Option<RunId>, after: &str) -> Result<Page, Failed> {
         let failed = |error: reqwest::Error| Failed::Passing(explain(&error.without_url()));
         let silent = |_| Failed::Passing("the server says nothing".to_owned());
-        let request = self.get(&artifacts(self.lease, after));
+        let request = self.get(&artifacts(self.lease, of, after));
         let response = tokio::time::timeout(SILENCE, request.send()).await.map_err(silent)?.map_err(failed)?;
         let (status, mut text, mut pieces) = (response.status(), Vec::new(), response.bytes_stream());
         while let Some(piece) = tokio::time::timeout(SILENCE, pieces.next()).await.map_err(silent)? {
@@ -332,7 +334,7 @@ mod tests {
         let again = answer("503 Service Unavailable", b"", 2, b"{}");
         let (uploads, asked) = server(vec![page(&["a", "b c"], Some("b c")), again, page(&["d"], None)]).await;
         for (after, paths, next) in [("", &["a", "b c"][..], Some("b c")), ("b c", &["d"], None)] {
-            let page = uploads.artifacts(after).await.unwrap_or_else(|trouble| panic!("{:?}", trouble.0));
+            let page = uploads.artifacts(None, after).await.unwrap_or_else(|trouble| panic!("{:?}", trouble.0));
             assert_eq!(page.artifacts.iter().map(|listed| listed.path.as_str()).collect::<Vec<_>>(), paths);
             assert_eq!(page.next_after.as_deref(), next);
         }
@@ -341,12 +343,12 @@ mod tests {
         assert!(asked[2].starts_with("get /agent/v1/runs/7/artifacts?epoch=2&after=b%20c http"), "{}", asked[2]);
         // A server that goes round in circles is not followed.
         let (uploads, _asked) = server(vec![page(&["a"], Some("a"))]).await;
-        assert!(uploads.artifacts("a").await.is_err());
+        assert!(uploads.artifacts(None, "a").await.is_err());
         let (uploads, _asked) = server(vec![page(&[], Some("b"))]).await;
-        assert!(uploads.artifacts("a").await.is_err());
+        assert!(uploads.artifacts(None, "a").await.is_err());
         let (uploads, _asked) = server(vec![answer("404 Not Found", b"", 14, b"{\"error\":\"no\"}")]).await;
         let folder = tempfile::tempdir().unwrap();
-        let failure = uploads.fetch_artifact("a", folder.path()).await.unwrap_err().0;
+        let failure = uploads.fetch_artifact(None, "a", folder.path()).await.unwrap_err().0;
         assert_eq!(failure.message, "the server has no artifact a any more");
     }
 }

@@ -101,6 +101,9 @@ pub struct PutArgs {
     /// A project whose runs on protected branches may start runs of this one (`build`); '*': all of them; may be repeated
     #[arg(long, value_name = "PROJECT")]
     pub started_by: Vec<String>,
+    /// A project whose runs on protected branches have what its runs have archived (`copyArtifacts`); '*': all of them; may be repeated
+    #[arg(long, value_name = "PROJECT")]
+    pub copied_by: Vec<String>,
     /// What `lock` excludes: the runs of all projects that say the same [default: the project's own]
     #[arg(long, value_name = "NAME")]
     pub locks: Option<String>,

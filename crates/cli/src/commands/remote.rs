@@ -66,6 +66,7 @@ pub async fn projects(command: &ProjectsCommand) -> Result<Exit, CommandFailure>
             config["label"] = json!(args.label);
             config["weight"] = json!(args.weight);
             config["started_by"] = json!(args.started_by);
+            config["copied_by"] = json!(args.copied_by);
             config["locks"] = json!(args.locks);
             config["record_deliveries"] = json!(args.record_deliveries);
             config["at_once"] = json!(args.at_once);

@@ -7,6 +7,7 @@ mod branches;
 mod build;
 mod catch;
 mod checks;
+mod copy;
 pub(crate) mod credentials;
 mod describable;
 mod described;
@@ -122,6 +123,7 @@ steps! {
     "cucumber" sole "fileIncludePattern" => reports::keep;
     "compareVersions" => utility::version::compare_versions;
     "configFileProvider" sole "managedFiles" block true => credentials::config_file_provider;
+    "copyArtifacts" sole "projectName" => copy::copy_artifacts;
     "container" sole "name" block true => pods::container;
     "deleteDir" => files::delete_dir;
     "dependencyCheckPublisher" => reports::keep;

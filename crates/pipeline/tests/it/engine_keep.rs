@@ -39,3 +39,36 @@ fn what_was_archived_comes_back() {
     steps("unarchive()").is(Outcome::Failure).has("'mapping' has not been defined for this 'unarchive' step");
     steps("unarchive mapping: ['a']").is(Outcome::Failure).has("unarchive.mapping expects class java.util.Map");
 }
+
+/// Source: `CopyArtifact`, and its selectors.
+#[test]
+fn artifacts_of_other_runs_are_copied() {
+    steps(
+        "copyArtifacts projectName: 'library', filter: '*.jar', target: 'lib', flatten: true
+         echo readFile('lib/copied')
+         copyArtifacts(projectName: 'library', selector: lastSuccessful(stable: true)); echo readFile('copied')
+         copyArtifacts(projectName: 'library', selector: specific('12')); echo readFile('copied')
+         step([$class: 'CopyArtifact', projectName: 'library', selector: [$class: 'SpecificBuildSelector', buildNumber: '13']])
+         echo readFile('copied')
+         copyArtifacts 'library', selector: lastCompleted(); echo readFile('copied')
+         copyArtifacts projectName: 'none', optional: true
+         copyArtifacts projectName: 'library', filter: 'none', optional: true
+         echo 'goes on'",
+    )
+    .is(Outcome::Success)
+    .has("Copied 1 artifact from \"library\" build number 7")
+    .has("LastSuccessful true")
+    .has("LastStable false")
+    .has("Number(12) false")
+    .has("Number(13) false")
+    .has("LastCompleted false")
+    .has("Unable to find project for artifact copy: none")
+    .has("Failed to copy artifacts from library with filter: none")
+    .has("goes on");
+    let fails = |source: &str, text: &str| steps(source).is(Outcome::Failure).has(text).outcome();
+    fails("copyArtifacts projectName: 'none'", "Unable to find project for artifact copy: none");
+    fails("copyArtifacts projectName: 'library', filter: 'none'", "Failed to copy artifacts from library");
+    fails("copyArtifacts projectName: 'library', selector: specific('x')", "‘x’ is no number of a run");
+    fails("copyArtifacts projectName: 'library', selector: upstream()", "the selector upstream is not supported");
+    fails("copyArtifacts projectName: 'library', parameters: 'A=b'", "runs are not looked for by their parameters");
+}

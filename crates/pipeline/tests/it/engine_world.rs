@@ -257,6 +257,15 @@ impl World {
                 }),
                 None => return Err(format!("No item named {} found", wish.names[0])),
             },
+            Request::Copy { wish, files, .. } => {
+                let name = wish.names.last().cloned().unwrap_or_default();
+                if name != "library" {
+                    return Err(format!("Unable to find project for artifact copy: {name}"));
+                }
+                let found = if files.includes == "none" { 0 } else { 1 };
+                put(&Path::new(&files.dir).join("copied"), format!("{:?} {}", wish.which, wish.flatten).as_bytes())?;
+                Reply::Copied { count: found, number: 7 }
+            }
             Request::Mask { values } => {
                 let short = values.iter().filter(|value| value.len() < 4).count() as u64;
                 self.secrets.extend(values);

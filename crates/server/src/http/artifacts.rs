@@ -28,6 +28,7 @@ use super::auth::{User, Viewer, bearer};
 use super::error::Refused;
 use crate::app::App;
 use crate::artifacts::{NotTaken, take};
+use crate::keeper::may_copy;
 use crate::policy::Action;
 
 /// Artifacts on a run's page.
@@ -73,6 +74,8 @@ pub(super) fn of_blob(error: &BlobError) -> Refused {
 #[derive(Debug, Deserialize)]
 pub(super) struct Epoch {
     epoch: u64,
+    /// Another run than that of the lease, whose artifacts it has.
+    of: Option<u64>,
 }
 
 /// Who asks, with an agent's key and the token of the lease.
@@ -92,7 +95,7 @@ async fn holder(app: &App, headers: &HeaderMap, run: u64, epoch: u64) -> Result<
 pub(super) async fn put(
     State(app): State<Arc<App>>,
     Path((run, path)): Path<(u64, String)>,
-    Query(Epoch { epoch }): Query<Epoch>,
+    Query(Epoch { epoch, .. }): Query<Epoch>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<(StatusCode, Json<Received>), Refused> {
@@ -107,7 +110,7 @@ pub(super) async fn put(
 pub(super) async fn put_stash(
     State(app): State<Arc<App>>,
     Path((run, name)): Path<(u64, String)>,
-    Query(Epoch { epoch }): Query<Epoch>,
+    Query(Epoch { epoch, .. }): Query<Epoch>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<(StatusCode, Json<Received>), Refused> {
@@ -122,7 +125,7 @@ pub(super) async fn put_stash(
 pub(super) async fn get_stash(
     State(app): State<Arc<App>>,
     Path((run, name)): Path<(u64, String)>,
-    Query(Epoch { epoch }): Query<Epoch>,
+    Query(Epoch { epoch, .. }): Query<Epoch>,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
     own(&app, Shelf::Stashes, (run, epoch), &name, &headers).await
@@ -132,10 +135,26 @@ pub(super) async fn get_stash(
 pub(super) async fn get_own(
     State(app): State<Arc<App>>,
     Path((run, path)): Path<(u64, String)>,
-    Query(Epoch { epoch }): Query<Epoch>,
+    Query(Epoch { epoch, of }): Query<Epoch>,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
+    if let Some(of) = of {
+        let other = other(&app, (run, epoch), of, &headers).await?;
+        let found = app.store.artifact(other, &path).await?;
+        return content(&app, &found.ok_or_else(|| Refused::missing("artifact"))?, &headers).await;
+    }
     own(&app, Shelf::Artifacts, (run, epoch), &path, &headers).await
+}
+
+/// Another run, for who has a run that may have what that has archived.
+async fn other(app: &App, (run, epoch): (u64, u64), of: u64, headers: &HeaderMap) -> Result<RunId, Refused> {
+    let holder = holder(app, headers, run, epoch).await?;
+    app.store.is_held(holder).await?.map_err(not_told)?;
+    let (own, other) = (app.store.run(holder.run).await?, app.store.run(RunId(of)).await?);
+    match own.zip(other) {
+        Some((own, other)) if may_copy(app, &own, &other).await? => Ok(other.id),
+        _ => Err(Refused::missing("artifact")),
+    }
 }
 
 /// What a run has there, for who has the run.
@@ -164,10 +183,14 @@ fn not_told(reason: NotKept) -> Refused {
 pub(super) async fn list_own(
     State(app): State<Arc<App>>,
     Path(run): Path<u64>,
-    Query(Epoch { epoch }): Query<Epoch>,
+    Query(Epoch { epoch, of }): Query<Epoch>,
     Query(Position { after }): Query<Position>,
     headers: HeaderMap,
 ) -> Result<Json<Page>, Refused> {
+    if let Some(of) = of {
+        let other = other(&app, (run, epoch), of, &headers).await?;
+        return Ok(Json(page_of(app.store.artifacts(other, &after, PAGE).await?)));
+    }
     let holder = holder(&app, &headers, run, epoch).await?;
     let found = app.store.own_artifacts(holder, &after, PAGE).await?.map_err(not_told)?;
     Ok(Json(page_of(found)))

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::build::{BuildWish, Built, MAX_BUILD_BYTES, MAX_BUILD_PARAMETERS, MAX_BUILDS};
+use model::copy::COMPLETED;
 use model::ids::{RequestId, RunId};
 use model::request::{Failure, FailureKind, Reply};
 use model::run::{BuildCause, MAX_RUN_DEPTH, RunFacts};
@@ -96,7 +97,8 @@ impl Keeper {
             return refused(FailureKind::Workload, message, "");
         }
         // Whether there is one that it may not start is nothing that it hears.
-        let Some((project, config, branch)) = self.job_of(&wish.names).await? else {
+        let may = |config: &ProjectConfig| config.may_be_started_by(&self.run.project_name);
+        let Some((project, config, branch)) = self.job_of(&wish.names, may).await? else {
             let name = wish.names.last().map_or("", String::as_str);
             let message = format!("No item named {name} found that {} may start", self.run.project_name);
             let hint = "a project says whose runs start it: `projects put NAME --started-by PROJECT`";
@@ -172,8 +174,14 @@ impl Keeper {
         before.count() + self.builds.len() + self.given_up
     }
 
-    /// The first project of these names that lets this one start it; with a branch, where a name is one of it.
-    async fn job_of(&self, names: &[String]) -> Result<Option<(Project, ProjectConfig, Option<String>)>, StoreError> {
+    /// The project of these names that is this one, or lets it; with a branch, where a name is one of it. Of several the first whose branch
+    /// has had a run, or else the last: seen from `app/topic` the name `app/main` is `app/app/main` as well.
+    pub(super) async fn job_of(
+        &self,
+        names: &[String],
+        may: impl Fn(&ProjectConfig) -> bool,
+    ) -> Result<Option<(Project, ProjectConfig, Option<String>)>, StoreError> {
+        let mut last = None;
         for name in names {
             let splits = name.rmatch_indices('/').map(|(at, _)| (&name[..at], Some(&name[at + 1..])));
             for (project, branch) in std::iter::once((name.as_str(), None)).chain(splits) {
@@ -181,14 +189,22 @@ impl Keeper {
                 let Ok(config) = serde_json::from_value::<ProjectConfig>(found.config.clone()) else { break };
                 // Jenkins writes a slash of a branch so.
                 let branch = branch.map(|branch| branch.replace("%2F", "/").replace("%2f", "/"));
-                let may = found.name == self.run.project_name || config.may_be_started_by(&self.run.project_name);
-                if may && (branch.is_none() || config.has_branches()) {
-                    return Ok(Some((found, config, branch)));
+                if (found.name != self.run.project_name && !may(&config)) || branch.is_some() && !config.has_branches()
+                {
+                    break;
+                }
+                let is_known = match &branch {
+                    Some(branch) => self.app.store.last_ended(found.id, Some(branch), &COMPLETED).await?.is_some(),
+                    None => true,
+                };
+                last = Some((found, config, branch));
+                if is_known {
+                    return Ok(last);
                 }
                 break;
             }
         }
-        Ok(None)
+        Ok(last)
     }
 }
 

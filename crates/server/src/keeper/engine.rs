@@ -10,7 +10,6 @@ use model::library::{FileContent, LibraryFile};
 use model::planning;
 use model::request::{Failure, FailureKind, Reply, Request};
 use model::run::RunFacts;
-use secrets::Masker;
 use store::{Act, Millis, Project, StoreError};
 use tokio::time::Instant;
 use wire::agent::{Definition, Item, LogLine, ToAgent};
@@ -122,38 +121,6 @@ impl Keeper {
         let waits_otherwise = before.alone != said.alone;
         acts.push(Act::Properties(branch, said));
         Ok(waits_otherwise.then_some(project))
-    }
-
-    /// What it says are passwords is shown to nobody from then on.
-    fn said_of_parameters(&mut self, acts: &mut Vec<Act>) {
-        let mut are_more = false;
-        for act in acts.iter() {
-            if let Act::Event(Event::PropertiesSet { properties }) = act {
-                are_more |= self.run.facts.hide(&properties.parameters);
-            }
-        }
-        if are_more {
-            self.secrets.add(self.run.facts.secrets());
-            acts.push(Act::Facts(self.run.facts.clone()));
-        }
-    }
-
-    /// What it says is shown to nobody: that is known of the run, and written down nowhere else. False: it is too much.
-    fn said_in_confidence(&mut self, acts: &mut Vec<Act>) -> bool {
-        let mut are_more = false;
-        for act in acts.iter_mut() {
-            let Act::Request(_, Request::Mask { values }) = act else { continue };
-            let Some(new) = self.run.facts.confide(values) else { return false };
-            are_more |= new;
-            values.retain(|value| !Masker::finds(value));
-            // Only how many they are.
-            values.iter_mut().for_each(String::clear);
-        }
-        if are_more {
-            self.secrets.add(self.run.facts.secrets());
-            acts.push(Act::Facts(self.run.facts.clone()));
-        }
-        true
     }
 
     pub(super) fn start_engine(&mut self) {
@@ -275,6 +242,13 @@ impl Keeper {
         }
         if let Request::Credential(wish) = &request {
             return self.answer(id, Reply::Failed(model::credential::none_here(&wish.id))).await;
+        }
+        let mut request = request;
+        if let Request::Copy { wish, .. } = &mut request {
+            match self.run_to_copy(wish).await? {
+                Ok(found) => wish.of = Some(found),
+                Err(refused) => return self.answer(id, Reply::Failed(refused)).await,
+            }
         }
         if self.ask_outpost(id, &request).await? {
             return Ok(());
@@ -484,6 +458,7 @@ fn size_of_reply(reply: &Reply) -> usize {
         | Reply::Allocated(_)
         | Reply::Bool(_)
         | Reply::Count(_)
+        | Reply::Copied { .. }
         | Reply::Tests { .. }
         | Reply::Time(_)
         | Reply::Decided { .. }

@@ -10,6 +10,7 @@
 //! begins after a restart of the server, and when an agent comes back.
 
 mod build;
+mod copy;
 mod end;
 mod engine;
 mod inbox;
@@ -40,6 +41,7 @@ use self::rest::Rest;
 use self::secrets::RunSecrets;
 use crate::app::App;
 
+pub(crate) use self::copy::may_copy;
 pub(crate) use self::inbox::{Decision, Inbox, KeeperLink, ToKeeper, Unheard, inbox};
 pub(crate) use self::locks::{pass_locks, runs_ended};
 

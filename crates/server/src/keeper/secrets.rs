@@ -2,9 +2,13 @@
 
 use model::event::Event;
 use model::limits::MAX_LOG_LINE_BYTES;
+use model::request::Request;
 use model::run::RunEnd;
 use secrets::Masker;
+use store::Act;
 use wire::agent::Item;
+
+use super::Keeper;
 
 /// The longest line that is believed, in bytes: one that was cut, with what says so.
 const MOST_LINE_BYTES: usize = MAX_LOG_LINE_BYTES + 200;
@@ -61,5 +65,39 @@ impl RunSecrets {
     pub(super) fn cleaned(&self, mut end: RunEnd) -> RunEnd {
         end.message.iter_mut().for_each(|text| self.masker.clean_cut(text));
         end
+    }
+}
+
+impl Keeper {
+    /// What it says are passwords is shown to nobody from then on.
+    pub(super) fn said_of_parameters(&mut self, acts: &mut Vec<Act>) {
+        let mut are_more = false;
+        for act in acts.iter() {
+            if let Act::Event(Event::PropertiesSet { properties }) = act {
+                are_more |= self.run.facts.hide(&properties.parameters);
+            }
+        }
+        if are_more {
+            self.secrets.add(self.run.facts.secrets());
+            acts.push(Act::Facts(self.run.facts.clone()));
+        }
+    }
+
+    /// What it says is shown to nobody: that is known of the run, and written down nowhere else. False: it is too much.
+    pub(super) fn said_in_confidence(&mut self, acts: &mut Vec<Act>) -> bool {
+        let mut are_more = false;
+        for act in acts.iter_mut() {
+            let Act::Request(_, Request::Mask { values }) = act else { continue };
+            let Some(new) = self.run.facts.confide(values) else { return false };
+            are_more |= new;
+            values.retain(|value| !Masker::finds(value));
+            // Only how many they are.
+            values.iter_mut().for_each(String::clear);
+        }
+        if are_more {
+            self.secrets.add(self.run.facts.secrets());
+            acts.push(Act::Facts(self.run.facts.clone()));
+        }
+        true
     }
 }

@@ -430,7 +430,7 @@ async fn what_is_archived_goes_back_to_who_has_the_run() {
         assert_eq!(held.put(path, all.clone()).await.0, 201);
     }
     let paths = async |held: &Held, after: &str| {
-        let (status, page) = get(held, &key, lease, artifacts(lease, after)).await;
+        let (status, page) = get(held, &key, lease, artifacts(lease, None, after)).await;
         assert_eq!(status, 200);
         let page: Page = serde_json::from_slice(&page).unwrap();
         (page.artifacts.into_iter().map(|listed| listed.path).collect::<Vec<_>>(), page.next_after)
@@ -447,7 +447,7 @@ async fn what_is_archived_goes_back_to_who_has_the_run() {
         (&key, Lease { run: RunId(99), ..lease }, 409),
     ] {
         assert_eq!(get(&held, key, lease, artifact(lease, "x")).await.0, status, "{lease:?}");
-        assert_eq!(get(&held, key, lease, artifacts(lease, "")).await.0, status, "{lease:?}");
+        assert_eq!(get(&held, key, lease, artifacts(lease, None, "")).await.0, status, "{lease:?}");
     }
     let ToAgent::Perform { id, request, .. } = held.asked.clone() else { panic!("nothing is asked") };
     held.agent.answer(lease, id, reply(&request)).await;

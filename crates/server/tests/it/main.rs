@@ -3,6 +3,7 @@
 mod agent;
 mod approvals;
 mod artifacts;
+mod copies;
 mod data_center;
 mod database;
 mod described;

@@ -132,3 +132,40 @@ fn nobody_waits_for_a_run_that_cannot_begin() {
     let said = ran.stdout + &ran.stderr;
     assert!(ran.code == 1 && said.contains("of this project no run begins while another is under way"), "{said}");
 }
+
+/// What a run of another project has archived, where that lets this one have it.
+#[test]
+fn a_run_copies_what_another_has_archived() {
+    if !sandboxes_work() {
+        return;
+    }
+    let mut place = Place::new();
+    place.add_agent("one");
+    let library = Project::new(
+        "node { sh 'mkdir -p out/deep; echo of the library > out/deep/a.jar; echo b > out/b.txt'\n archiveArtifacts 'out/**' }",
+    );
+    let app = Project::new(
+        "node { copyArtifacts projectName: 'library', filter: '**/*.jar', target: 'lib', flatten: true, selector: lastSuccessful()\n\
+         sh 'ls -R lib; cat lib/a.jar'\n copyArtifacts projectName: 'library', selector: specific('1')\n sh 'cat out/b.txt out/deep/a.jar' }",
+    );
+    let put = |name: &str, project: &Project, more: &[&str]| {
+        let words = [&["projects", "put", name, "--folder", project.path().to_str().unwrap()][..], more].concat();
+        assert_eq!(place.ask(&words).code, 0);
+    };
+    put("app", &app, &[]);
+    put("library", &library, &[]);
+    assert_eq!(place.ask(&["trigger", "library", "--follow"]).code, 0);
+    let refused = place.ask(&["trigger", "app", "--follow"]);
+    let said = refused.stdout + &refused.stderr;
+    assert!(refused.code == 1 && said.contains("Unable to find project for artifact copy: library"), "{said}");
+    assert!(said.contains("--copied-by"), "{said}");
+
+    put("library", &library, &["--copied-by", "app"]);
+    let ran = place.ask(&["trigger", "app", "--follow"]);
+    let said = ran.stdout + &ran.stderr;
+    assert_eq!(ran.code, 0, "{said}");
+    assert_eq!(said.matches("of the library").count(), 2, "{said}");
+    for line in ["Copied 1 artifact from \"library\" build number 1", "Copied 2 artifacts from"] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+}

@@ -4,6 +4,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use model::request::{Parameter, Question, Reply};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use secrets::Masker;
 use tokio::sync::{Mutex, oneshot};
 
@@ -32,7 +33,7 @@ impl Terminal {
     pub async fn ask(&self, question: &Question, masker: &Masker) -> Reply {
         let _turn = self.turn.lock().await;
         self.asking.fetch_add(1, Ordering::Relaxed);
-        let _asking = Asking(&self.asking);
+        let _asking = Asking(&self.asking, tcgetattr(std::io::stdin()).ok());
         // What was typed before it was asked is no answer to it.
         let _ = rustix::termios::tcflush(std::io::stdin(), rustix::termios::QueueSelector::IFlush);
         let by = std::env::var("USER").unwrap_or_else(|_| "whoever is at the terminal".to_owned());
@@ -42,8 +43,10 @@ impl Terminal {
     }
 }
 
-/// The next line; `None`: there is none any more. Who gives up waiting leaves a thread behind, which takes one line more.
-async fn typed() -> Option<String> {
+/// The next line; `None`: there is none any more. What is secret is not to be seen while it is typed. Who gives up waiting leaves a thread
+/// behind, which takes one line more.
+async fn typed(is_secret: bool) -> Option<String> {
+    let _unseen = is_secret.then(Unseen::new);
     let (sender, receiver) = oneshot::channel();
     std::thread::spawn(move || {
         let mut line = String::new();
@@ -53,19 +56,49 @@ async fn typed() -> Option<String> {
     receiver.await.ok().flatten()
 }
 
-/// While somebody is asked, however that ends.
-struct Asking<'a>(&'a AtomicUsize);
+/// While somebody is asked, however that ends: with the terminal as it was.
+struct Asking<'a>(&'a AtomicUsize, Option<Termios>);
 
 impl Drop for Asking<'_> {
     fn drop(&mut self) {
+        restore(self.1.as_ref());
         self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// While nothing that is typed is shown.
+struct Unseen(Option<Termios>);
+
+impl Unseen {
+    fn new() -> Unseen {
+        let before = tcgetattr(std::io::stdin()).ok();
+        if let Some(mut modes) = before.clone() {
+            modes.local_modes.remove(LocalModes::ECHO);
+            restore(Some(&modes));
+        }
+        Unseen(before)
+    }
+}
+
+impl Drop for Unseen {
+    fn drop(&mut self) {
+        restore(self.0.as_ref());
+        // The end of the line was not shown either.
+        say("\n");
+    }
+}
+
+fn restore(modes: Option<&Termios>) {
+    if let Some(modes) = modes {
+        // A terminal that is gone has none.
+        let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, modes);
     }
 }
 
 /// What is said of each parameter, or (within) no; `None`: nobody types any more.
 async fn conversation(
     question: &Question,
-    mut next: impl AsyncFnMut() -> Option<String>,
+    mut next: impl AsyncFnMut(bool) -> Option<String>,
     say: impl Fn(&str),
 ) -> Option<Option<Vec<(String, String)>>> {
     say(&format!("\n{}\n", question.message));
@@ -73,8 +106,10 @@ async fn conversation(
     for parameter in &question.parameters {
         say(&in_words(parameter));
         loop {
-            say(&format!("{} [{}]: ", parameter.name, parameter.default));
-            let line = next().await?;
+            let is_secret = parameter.is_hidden;
+            let default = if is_secret && !parameter.default.is_empty() { "****" } else { &parameter.default };
+            say(&format!("{} [{default}]: ", parameter.name));
+            let line = next(is_secret).await?;
             let value = if line.is_empty() { parameter.default.clone() } else { line };
             if parameter.choices.is_empty() || parameter.choices.contains(&value) {
                 values.push((parameter.name.clone(), value));
@@ -85,7 +120,7 @@ async fn conversation(
     }
     loop {
         say(&format!("{} or Abort? [p/a]: ", question.ok));
-        match next().await?.trim().to_lowercase().as_str() {
+        match next(false).await?.trim().to_lowercase().as_str() {
             "p" | "y" | "yes" | "proceed" => return Some(Some(values)),
             "a" | "n" | "no" | "abort" => return Some(None),
             said if said == question.ok.to_lowercase() => return Some(Some(values)),
@@ -120,7 +155,7 @@ mod tests {
         let parameters = vec![parameter("WHERE", "test", &["test", "live"]), parameter("WHY", "", &[])];
         let question = Question { message: "Deploy?".into(), ok: "Ship it".into(), parameters, ..Question::default() };
         let mut lines = typed.iter().map(ToString::to_string);
-        let said = conversation(&question, async || lines.next(), |_| ()).await;
+        let said = conversation(&question, async |_| lines.next(), |_| ()).await;
         let own = |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
         assert_eq!(said, expect.map(|values| values.map(own)), "{typed:?}");
     }
@@ -131,5 +166,22 @@ mod tests {
         check(&["nowhere", "live", "", "what?", "ship it"], Some(Some(&[("WHERE", "live"), ("WHY", "")]))).await;
         check(&["", "", "a"], Some(None)).await;
         check(&["live"], None).await;
+    }
+
+    #[tokio::test]
+    async fn a_password_is_not_shown() {
+        let parameter =
+            Parameter { name: "KEY".into(), default: "hunter2".into(), is_hidden: true, ..Parameter::default() };
+        let question = Question { ok: "Go".into(), parameters: vec![parameter], ..Question::default() };
+        let (said, mut asked) = (std::cell::RefCell::new(String::new()), Vec::new());
+        let mut lines = ["", "p"].into_iter().map(str::to_owned);
+        let next = async |is_secret| {
+            asked.push(is_secret);
+            lines.next()
+        };
+        let values = conversation(&question, next, |text| said.borrow_mut().push_str(text)).await;
+        assert_eq!(values, Some(Some(vec![("KEY".to_owned(), "hunter2".to_owned())])));
+        assert!(said.borrow().contains("KEY [****]: ") && !said.borrow().contains("hunter2"), "{said:?}");
+        assert_eq!(asked, [true, false]);
     }
 }

@@ -284,8 +284,8 @@ fn throwable_method(
             ctx.host.print(&format!("{text}\n"));
             yes(Value::Null)
         }
-        (getter, []) if getter.len() > 3 && getter.starts_with("get") => {
-            let wanted = accessor_field(&getter[3..]);
+        (getter, []) if getter.starts_with("get") || getter.starts_with("is") => {
+            let wanted = accessor_field(getter.trim_start_matches("get").trim_start_matches("is"));
             Ok(t.facts.into_iter().find(|(name, _)| wanted.as_deref() == Some(&**name)).map(|(_, value)| value))
         }
         _ => Ok(None),
@@ -300,6 +300,8 @@ pub(crate) fn java_text(ctx: &mut Ctx<'_>, o: &Rc<Object>) -> Answer {
             let facts: String = t.facts.iter().map(|(name, value)| format!("; {name}: {value}")).collect();
             yes(format!("{}{facts}; {}", o.class.name, ctx.text(&t.message)?))
         }
+        // A host's object that is no exception: what it is called.
+        Some(t) if !o.class.is_throwable() => yes(ctx.text(&t.message)?),
         Some(t) => yes(format!("{}: {}", o.class.name, ctx.text(&t.message)?)),
         None => match o.as_map() {
             Some(m) => yes(ctx.text(&Value::Map(m))?),

@@ -66,7 +66,7 @@ impl Vm<'_> {
     }
 
     /// Puts a result in the place of receiver and arguments.
-    fn result(&mut self, at: usize, landing: Landing, value: Value) -> Step {
+    pub(super) fn result(&mut self, at: usize, landing: Landing, value: Value) -> Step {
         self.f.stack.truncate(at);
         match landing {
             Landing::Push => {
@@ -123,7 +123,7 @@ impl Vm<'_> {
                 if let Some(step) = self.call_static(class, at, base, name)? {
                     return self.call_function(step, receiver.clone(), None, at, base, landing);
                 }
-                if name == "new" && class.script.is_some() {
+                if matches!(name, "new" | "newInstance") && class.script.is_some() {
                     return self.construct(class.clone(), at, base, named, landing);
                 }
             }
@@ -322,141 +322,6 @@ impl Vm<'_> {
     }
 
     /// An unqualified call. The slot below the arguments is free for the receiver that is found.
-    pub(super) fn call_name_site(&mut self, site: &Site) -> Step {
-        self.with_arguments(site, |vm, base| {
-            if !site.casts.is_empty() {
-                for target in vm.targets() {
-                    vm.f.stack[base - 1] = target;
-                    if let Some(step) = vm.call_cast(base - 1, base, site) {
-                        return step;
-                    }
-                }
-                vm.f.stack[base - 1] = Value::Null;
-            }
-            vm.call_name(base, &site.name, site.named)
-        })
-    }
-
-    fn call_name(&mut self, base: usize, name: &Text, named: bool) -> Step {
-        let at = base - 1;
-        let targets = self.looked_through();
-        // A method of one of them.
-        for target in &targets {
-            if self.takes(target, name) {
-                return self.call_taken(target.clone(), at, base, name.clone(), Landing::Push);
-            }
-            if let Some(func) = self.method_of(target, base, name)? {
-                let this = if is_static(&func) { super::name::class_value(target) } else { target.clone() };
-                return self.call_function(func, this, None, at, base, Landing::Push);
-            }
-            if let Value::Host(host) = target
-                && self.host.has_method(Some(host), name)
-            {
-                return self.call_host(Some(host.clone()), at, base, name.clone(), named, Landing::Push);
-            }
-        }
-        // A closure in a property of one of them.
-        for target in &targets {
-            let in_binding = match target.script_id().and_then(|id| self.world.variable(id, name)) {
-                Some(Value::Closure(c)) => Some(c.clone()),
-                _ => None,
-            };
-            if let Some(closure) = in_binding.or_else(|| self.closure_in_property(target, name)) {
-                self.f.stack[at] = Value::Closure(closure.clone());
-                return self.call_closure(closure, at, base, Landing::Push);
-            }
-        }
-        if let Some(step) = self.call_variable(at, base, name, &targets)? {
-            return Ok(step);
-        }
-        if let Some(target) = super::name::taker_of_names(&targets) {
-            self.f.stack[at] = target.clone();
-            return self.call_missing(target.clone(), at, base, name, Landing::Push);
-        }
-        if self.host.has_method(None, name) {
-            return self.call_host(None, at, base, name.clone(), named, Landing::Push);
-        }
-        self.call_name_library(at, base, name, &targets)
-    }
-
-    /// A binding variable or host global with a `call` method (`foo(x)` where `foo` is a script or class object).
-    fn call_variable(&mut self, at: usize, base: usize, name: &Text, targets: &[Value]) -> Result<Option<Flow>, Fault> {
-        let mut scripts = targets.iter().filter_map(Value::script_id).peekable();
-        let global = if scripts.peek().is_some() { self.world.global(name)? } else { None };
-        let own = scripts.find_map(|id| self.world.variable(id, name));
-        let Some(value) = own.cloned().or(global) else { return Ok(None) };
-        let callable = match &value {
-            Value::Object(o) => o.class.has_method("call"),
-            Value::Host(h) => self.host.has_method(Some(h), "call"),
-            _ => false,
-        };
-        if !callable {
-            return Ok(None);
-        }
-        self.f.stack[at] = value;
-        self.call_value(at, base, Landing::Push).map(Some)
-    }
-
-    /// The library's methods of the objects in question (`with` on `this`, `push` on a delegate).
-    fn call_name_library(&mut self, at: usize, base: usize, name: &Text, targets: &[Value]) -> Step {
-        let depth = self.f.frames.len();
-        let script = Value::Null;
-        for target in targets {
-            let mut ctx =
-                super::Ctx { world: self.world, host: self.host, memo: &self.f.memo, memo_at: &self.f.memo_at, depth };
-            let found = library::unqualified(&mut ctx, target, name, &self.f.stack[base..])?;
-            if let Some(value) = found {
-                return self.result(at, Landing::Push, value);
-            }
-            let count = self.f.stack.len() - base;
-            if let Some(func) = self.world.prelude_function(target, name, count) {
-                self.f.stack[at] = target.clone();
-                return self.call_function(func, script, None, at, at, Landing::Push);
-            }
-        }
-        let Some(first) =
-            targets.iter().rev().find(|t| matches!(t, Value::Object(_) | Value::Class(_))).or(targets.first())
-        else {
-            return Err(self.world.missing_method(name, "java.lang.Object", false, &self.f.stack[base..]));
-        };
-        let first = first.clone();
-        for target in targets {
-            if let Value::Object(o) = target
-                && (o.class.has_method("methodMissing") || o.class.has_method("invokeMethod"))
-            {
-                self.f.stack[at] = target.clone();
-                return self.call_missing(target.clone(), at, base, name, Landing::Push);
-            }
-        }
-        self.f.stack[at] = first.clone();
-        self.call_missing(first, at, base, name, Landing::Push)
-    }
-
-    /// The method of a script class that an unqualified call means.
-    fn method_of(&mut self, target: &Value, base: usize, name: &str) -> Result<Option<Rc<Function>>, Fault> {
-        let class = match target {
-            Value::Object(o) => o.class.clone(),
-            Value::Class(c) => c.clone(),
-            _ => return Ok(None),
-        };
-        let (mut next, mut own) = (Some(class), true);
-        while let Some(class) = next {
-            let mut methods = class.methods(name);
-            if !std::mem::take(&mut own) {
-                // What is no static method is one of the object around, which is asked itself.
-                methods.retain(|f| is_static(f));
-            }
-            if !methods.is_empty()
-                && let Some(func) = self.select_or_spread(&methods, base)?
-            {
-                return Ok(Some(func));
-            }
-            // Static methods of the classes around a nested class.
-            next = class.script.as_ref().and_then(|s| s.outer.as_ref()).and_then(|o| self.world.class(o));
-        }
-        Ok(None)
-    }
-
     pub(super) fn call_super_site(&mut self, site: &Site, func: &Function) -> Step {
         let parent = func.class.as_ref().and_then(|c| self.world.class(c));
         self.with_arguments(site, |vm, base| {

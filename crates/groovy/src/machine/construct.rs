@@ -100,11 +100,18 @@ impl Vm<'_> {
                 self.finish_plain(at, value.clone());
                 self.super_constructor(&class, value)?;
             }
-            None if named && count == 1 => {
+            // A map stands for properties, whether it was written as one or as named arguments.
+            None if count == 1 && (named || self.takes_properties(&class, base)?) => {
                 let map = self.pop();
                 self.finish_plain(at, value.clone());
                 self.set_named(&value, map)?;
-                self.super_constructor(&class, value)?;
+                match self.world.select(&script.constructors, &[])? {
+                    Some(own) => {
+                        let top = self.f.stack.len();
+                        self.push_frame(own, value, None, top, top, u64::MAX, Landing::Discard)?;
+                    }
+                    None => self.super_constructor(&class, value)?,
+                }
             }
             None => {
                 let args = self.f.stack[base..].to_vec();
@@ -163,6 +170,15 @@ impl Vm<'_> {
             next = ancestor.superclass.clone();
         }
         Ok(())
+    }
+
+    /// Whether the argument is a map, and the class can be made without one.
+    fn takes_properties(&mut self, class: &Class, base: usize) -> Result<bool, Fault> {
+        let Some(script) = class.script.as_ref().filter(|_| matches!(self.f.stack.get(base), Some(Value::Map(_))))
+        else {
+            return Ok(false);
+        };
+        Ok(script.constructors.is_empty() || self.world.select(&script.constructors, &[])?.is_some())
     }
 
     /// Named arguments set properties, after the initialisers: a library function does it on a frame of its own.

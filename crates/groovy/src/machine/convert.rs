@@ -32,6 +32,13 @@ pub(super) fn default_value(ty: &Type) -> Value {
     }
 }
 
+/// `a.b.Outer$Inner` of `a.b.Outer.Inner`.
+fn nested(name: &str) -> Option<String> {
+    let (outer, inner) = name.rsplit_once('.')?;
+    let is_class = outer.rsplit('.').next().is_some_and(|last| last.starts_with(|first: char| first.is_uppercase()));
+    is_class.then(|| format!("{outer}${inner}"))
+}
+
 impl Vm<'_> {
     pub(super) fn instance_of(&self, value: &Value, ty: &Type) -> bool {
         match ty {
@@ -47,7 +54,7 @@ impl Vm<'_> {
     pub(super) fn is_instance(&self, value: &Value, name: &str) -> bool {
         match value {
             Value::Null => false,
-            Value::Object(o) => o.class.is_a(name),
+            Value::Object(o) => o.class.is_a(name) || nested(name).is_some_and(|name| o.class.is_a(&name)),
             Value::Closure(_) if name == "groovy.lang.Closure" => true,
             // What the host calls its objects is their class, with or without the package.
             Value::Host(h) => h.kind == name || name.ends_with(&format!(".{}", h.kind)) || name == "java.lang.Object",
@@ -70,7 +77,9 @@ impl Vm<'_> {
             && let Some(class) = self.world.class(name)
             && class.script.as_ref().is_some_and(|s| s.is_abstract)
         {
-            return self.proxy(value, class);
+            let proxy = self.proxy(&value, &class);
+            self.replace(1, proxy);
+            return Ok(Flow::Next);
         }
         if let (Value::Map(_), Type::Class(name)) = (&value, ty)
             && let Some(class) = self.world.class(name).filter(|c| c.script.is_some())
@@ -86,8 +95,8 @@ impl Vm<'_> {
     }
 
     /// An object whose methods are the closures of a map, or one closure for all.
-    fn proxy(&mut self, value: Value, class: Rc<crate::value::Class>) -> Step {
-        let native = match &value {
+    fn proxy(&mut self, value: &Value, class: &crate::value::Class) -> Value {
+        let native = match value {
             Value::Map(m) => crate::value::Native::Map(m.clone()),
             _ => {
                 let map = Value::map(
@@ -103,9 +112,7 @@ impl Vm<'_> {
         let mut face = crate::value::Class::named(&format!("{}$proxy", class.name), None);
         face.interfaces.push(self.world.java_class("java.lang.Object"));
         face.superclass = Some(Rc::new(crate::value::Class::named(&class.name, None)));
-        let object = crate::value::Object::new(Rc::new(face), native);
-        self.replace(1, Value::Object(Rc::new(object)));
-        Ok(Flow::Next)
+        Value::Object(Rc::new(crate::value::Object::new(Rc::new(face), native)))
     }
 
     /// `(T) value`, and values on their way into typed variables, parameters and results.
@@ -163,6 +170,11 @@ impl Vm<'_> {
                 return Ok(constant.clone());
             }
         }
+        if let Some(class) = class.as_ref().filter(|class| class.script.is_some())
+            && let Some(made) = self.made_of(value, class)?
+        {
+            return Ok(made);
+        }
         // The host's objects pass for any class that only the host knows; a closure for any interface.
         match (value, &class) {
             (Value::Host(_) | Value::Closure(_), None) => return Ok(value.clone()),
@@ -178,6 +190,33 @@ impl Vm<'_> {
             _ => {}
         }
         Err(self.ctx().cast_fault(value, name))
+    }
+
+    /// A list as the arguments of a constructor, a map as properties, a closure as the one method of an interface. `None`: it is none of
+    /// that.
+    ///
+    /// Source: `DefaultTypeTransformation.castToType`.
+    fn made_of(&mut self, value: &Value, class: &Rc<crate::value::Class>) -> Result<Option<Value>, Fault> {
+        let Some(script) = &class.script else { return Ok(None) };
+        if matches!(value, Value::Closure(_)) && script.kind == crate::ast::ClassKind::Interface {
+            return Ok((script.methods.len() == 1).then(|| self.proxy(value, class)));
+        }
+        let args = match value {
+            _ if script.is_abstract || script.kind != crate::ast::ClassKind::Class => return Ok(None),
+            Value::List(list) if !list.is_array() => list.snapshot(),
+            Value::Map(_) => vec![value.clone()],
+            _ => return Ok(None),
+        };
+        let has_plain = script.constructors.is_empty() || self.world.select(&script.constructors, &[])?.is_some();
+        let fits = match value {
+            Value::Map(_) if has_plain => true,
+            _ if args.is_empty() && has_plain => true,
+            _ => self.world.select(&script.constructors, &args)?.is_some(),
+        };
+        if !fits {
+            return Ok(None);
+        }
+        self.ctx().ask(&Value::Class(class.clone()), "$made", std::slice::from_ref(value)).map(Some)
     }
 
     fn convert_array(&mut self, value: &Value, element: &Type, explicit: bool) -> Result<Value, Fault> {

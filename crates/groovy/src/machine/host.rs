@@ -17,6 +17,13 @@ pub trait Host {
         false
     }
 
+    /// Whether an unqualified `name` is one of the host's whatever the objects in question have (a step). Others of its names come behind
+    /// what these have: `add(1)` with a list as the delegate.
+    fn goes_first(&self, name: &str) -> bool {
+        let _ = name;
+        true
+    }
+
     /// A property of a host object, or a global name that is neither local nor in the binding. `None`: there is none.
     fn property(&mut self, receiver: Option<&HostRef>, name: &str) -> Option<Result<Value, Value>> {
         let _ = (receiver, name);

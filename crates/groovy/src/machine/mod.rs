@@ -35,6 +35,7 @@ mod property;
 mod shape;
 mod shims;
 mod taken;
+mod unqualified;
 mod unwind;
 mod world;
 

@@ -264,6 +264,9 @@ fn object(
         return Ok(());
     }
     match &*o.native.borrow() {
+        Native::Throwable(t) if !o.class.is_throwable() && !t.message.is_null() => {
+            work.push(Task::Value(t.message.clone()));
+        }
         Native::Throwable(t) => {
             out.push_str(&o.class.name);
             if !t.message.is_null() {

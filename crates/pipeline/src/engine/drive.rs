@@ -92,10 +92,18 @@ impl Core {
         let value = match fault.interruption() {
             Some(interruption) => {
                 let (class, description) = (interruption.class(), interruption.description());
-                let facts = vec![("shortDescription", values::text(&description))];
+                let mut facts = vec![("shortDescription", values::text(&description))];
+                if let Some(by) = interruption.by() {
+                    let about = ["id", "fullName", "displayName"].map(|name| (name, values::text(by)));
+                    facts.push(("user", machine.throwable_with_facts("hudson.model.User", by, about.into())));
+                }
                 let cause = machine.throwable_with_facts(class, &description, facts);
                 let result = values::text(interruption.outcome().name());
-                let facts = vec![("causes", Value::list(vec![cause])), ("result", result)];
+                let facts = vec![
+                    ("causes", Value::list(vec![cause])),
+                    ("result", result),
+                    ("actualInterruption", Value::Bool(true)),
+                ];
                 machine.throwable_with_facts(&fault.class(), &fault.message(), facts)
             }
             None => machine.throwable(&fault.class(), &fault.message(), span),

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use groovy::machine::Host;
 use groovy::outside::Outside;
 use groovy::value::{Class, HostRef, Value};
-use model::event::LogSource;
+use model::event::{Event, LogSource};
 use model::outcome::Outcome;
 
 use super::Core;
@@ -18,6 +18,9 @@ use crate::{catalogue, globals};
 
 /// Jenkins' words for a run whose definition comes from nowhere.
 const NO_SCM: &str = "‘checkout scm’ is only available when using “Multibranch Pipeline” or “Pipeline script from SCM”";
+
+/// Its `markStageSkippedForConditional` is what scripted pipelines grey a stage out with.
+const MODEL_UTILS: &str = "org.jenkinsci.plugins.pipeline.modeldefinition.Utils";
 
 /// Methods of `binding`.
 const OF_BINDING: [&str; 4] = ["getVariable", "getVariables", "hasVariable", "setVariable"];
@@ -34,6 +37,10 @@ impl Host for FiberHost<'_> {
     fn has_method(&self, receiver: Option<&HostRef>, name: &str) -> bool {
         // An unknown step is refused with Jenkins' own words, which name the steps that there are.
         receiver.is_some() || !catalogue::OF_EVERY_OBJECT.contains(&name) && !OF_BINDING.contains(&name)
+    }
+
+    fn goes_first(&self, name: &str) -> bool {
+        name == "pipeline" || self.core.program.catalogue().step(name).is_some()
     }
 
     fn property(&mut self, receiver: Option<&HostRef>, name: &str) -> Option<Result<Value, Value>> {
@@ -61,12 +68,20 @@ impl Host for FiberHost<'_> {
         is_internal(class).then(|| Err(rejected(&format!("new {class}"), NO_JENKINS)))
     }
 
-    fn static_call(&mut self, class: &str, method: &str, _: &[Value]) -> Option<Result<Value, Value>> {
+    fn static_call(&mut self, class: &str, method: &str, args: &[Value]) -> Option<Result<Value, Value>> {
         // `hudson.model.Result.UNSTABLE`, which Jenkins lets every script say.
         if class == "hudson.model.Result"
             && let Some(outcome) = method.strip_prefix("get").and_then(Outcome::from_name)
         {
             return Some(Ok(values::text(outcome.name())));
+        }
+        if class == MODEL_UTILS && method == "markStageSkippedForConditional" {
+            let (name, stage) = (args.first().map(Value::to_text).unwrap_or_default(), self.scope.stage);
+            if let Some(stage) = stage {
+                let reason = format!("Stage \"{name}\" skipped due to when conditional");
+                self.core.event(Event::StageSkipped { stage, reason });
+            }
+            return Some(Ok(Value::Null));
         }
         is_internal(class).then(|| Err(rejected(&format!("staticMethod {class} {method}"), NO_JENKINS)))
     }

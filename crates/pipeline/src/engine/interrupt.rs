@@ -68,6 +68,15 @@ impl Interruption {
         }
     }
 
+    /// Who it was, where somebody is known.
+    pub(crate) fn by(&self) -> Option<&str> {
+        match &self.cause {
+            Cause::Rejected(by) => Some(by),
+            Cause::Abort(reason) => reason.strip_prefix("Aborted by "),
+            _ => None,
+        }
+    }
+
     /// Does it still end what it was meant for? Then `retry` does not try again. A `timeout` that has ended its own body is an
     /// error like others to what is around it.
     pub(crate) fn is_actual(&self) -> bool {

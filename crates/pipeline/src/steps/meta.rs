@@ -14,7 +14,14 @@ use crate::engine::interrupt::{Cause, Interruption};
 use crate::engine::values;
 use crate::run;
 
-/// `script { … }`, `ansiColor('xterm') { … }`: what is inside, and nothing else.
+/// `ansiColor('xterm') { … }`: programs ask `TERM` whether they may use colours. Source: `AnsiColorStep`.
+pub(crate) async fn ansi_color(call: StepCall) -> Result<Value, Fault> {
+    let name = call.args.opt_text("colorMapName")?.filter(|name| !name.is_empty());
+    let name = name.unwrap_or_else(|| "xterm".to_owned());
+    call.run_body(&call.scope.with_env(vec![("TERM".to_owned(), name)])).await
+}
+
+/// `script { … }`: what is inside, and nothing else.
 pub(crate) async fn pass_through(call: StepCall) -> Result<Value, Fault> {
     call.run_body(&call.scope).await
 }

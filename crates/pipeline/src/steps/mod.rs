@@ -107,7 +107,7 @@ macro_rules! steps {
 steps! {
     "allure" sole "results" => reports::keep;
     "androidLint" => reports::keep;
-    "ansiColor" sole "colorMapName" block true => meta::pass_through;
+    "ansiColor" sole "colorMapName" block true => meta::ansi_color;
     "archive" sole "includes" => keep::archive;
     "archiveArtifacts" sole "artifacts" => keep::archive_artifacts;
     "bat" sole "script" => shell::bat;

@@ -333,3 +333,56 @@ fn classes_that_jenkins_imports_into_every_script_are_known_by_their_names() {
         run(source).is(Outcome::Failure).has("RejectedAccessException").has("Scripts not permitted to use");
     }
 }
+
+/// What an object has is called without naming it, also where every name could be a step: what a class takes from Java's, what a closure
+/// is given to work on. A step of that name comes first.
+#[test]
+fn methods_of_objects_are_called_without_a_receiver() {
+    run(r#"enum E { A, B; static of(s) { values().find { it.name() == s } }; def low() { name().toLowerCase() + ordinal() } }
+        class Failed extends RuntimeException { Failed(m) { super(m) }; String toString() { "d ${getMessage()}" } }
+        class M extends HashMap { def g(k) { get(k) } }
+        echo "${E.of('B')} ${E.A.low()}"
+        try { throw new Failed('boo') } catch (e) { echo e.toString() }
+        echo "${[].with { add(1); it }} ${new StringBuilder().with { append('a'); toString() }} ${'abc'.with { toUpperCase() }}"
+        def m = new M(); m.put('a', 5); echo "m ${m.g('a')}"
+        def p = new Properties(); p.load(new StringReader('a=1')); p.setProperty('b', '2'); echo "p ${p.getProperty('a')}${p.b}"
+        def c = { echo "in ${size()}"; put('x', 1); sleep 1 }; c.delegate = [q: 1]; c.resolveStrategy = Closure.DELEGATE_FIRST; c()
+        echo "c ${c.delegate}"
+        try { noSuchThing() } catch (NoSuchMethodError e) { echo 'none' }"#)
+    .is(Outcome::Success)
+    .has("\nB a0\n")
+    .has("\nd boo\n")
+    .has("\n[1] a ABC\n")
+    .has("\nm 5\n")
+    .has("\np 12\n")
+    .has("\nin 1\n")
+    .has("Sleeping for 1 sec")
+    .has("\nc [q:1, x:1]\n")
+    .has("\nnone\n");
+}
+
+#[test]
+fn what_ended_a_step_is_asked_as_in_jenkins() {
+    let mut world = World::new(Fixture::default());
+    world.decisions = [None].into();
+    let ran = world.run(r#"import org.jenkinsci.plugins.workflow.steps.FlowInterruptedException
+        import org.jenkinsci.plugins.pipeline.modeldefinition.Utils
+        try { input 'no' } catch (e) {
+            def user = e.getCauses()[0].getUser()
+            echo "by ${user} ${user.getId()} ${user.fullName} ${e.isActualInterruption()} ${e.causes[0].shortDescription}"
+        }
+        try { timeout(time: 1, unit: 'MILLISECONDS') { sleep 5 } } catch (e) {
+            echo "${e.causes[0] instanceof org.jenkinsci.plugins.workflow.steps.TimeoutStepExecution.ExceededTimeout}"
+        }
+        int n = 0
+        try { retry(3) { n++; throw new FlowInterruptedException(hudson.model.Result.ABORTED) } } catch (e) { echo "n=$n" }
+        stage('S') { Utils.markStageSkippedForConditional('S'); echo 'marked' }
+        node { ansiColor('xterm') { sh 'echo term $TERM' } }"#);
+    ran.unwrap()
+        .is(Outcome::Success)
+        .has("by alice alice alice true Rejected by alice")
+        .has("\ntrue\n")
+        .has("\nn=1\n")
+        .has("\nmarked\n")
+        .has("term xterm");
+}

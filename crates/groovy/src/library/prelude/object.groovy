@@ -32,3 +32,4 @@ def invokeMethod(self, name, args) { args == null ? self."$name"() : args instan
 def setProperty(self, name, value) { self."$name" = value; null }
 def $setAll(self, map) { for (e in map) self."${e.key}" = e.value; self }
 def $construct(self, map) { self.$fields(map); self }
+def $made(self, from) { from instanceof Map ? self.newInstance(from) : self.newInstance(*from) }

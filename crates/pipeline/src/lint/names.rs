@@ -8,7 +8,7 @@
 use std::collections::HashSet;
 use std::rc::Rc;
 
-use groovy::ast::{Closure, Script, Text};
+use groovy::ast::{Closure, Expr, ExprKind, Member, Script, Text};
 use groovy::diagnostic::{Diagnostic, Severity};
 use groovy::outside::{self, Outside};
 use groovy::span::Span;
@@ -164,6 +164,23 @@ pub(crate) struct Wants {
     pub(crate) engine: Vec<(Use, Span)>,
     /// Calls of `node` with their blocks.
     pub(crate) nodes: Vec<NodeBlock>,
+}
+
+/// The class of Jenkins' one object, as it is written: `Jenkins`, or with its package.
+pub(super) fn singleton(expr: &Expr) -> Option<&'static str> {
+    let (name, package) = match &*expr.kind {
+        ExprKind::Name(name) => (name, None),
+        ExprKind::Property { object, member: Member::Name(name, _), .. } => match &*object.kind {
+            ExprKind::Property { object, member: Member::Name(model, _), .. } if &**model == "model" => {
+                (name, Some(object))
+            }
+            _ => return None,
+        },
+        _ => return None,
+    };
+    let is_jenkins = |root: &Expr| matches!(&*root.kind, ExprKind::Name(n) if matches!(&**n, "jenkins" | "hudson"));
+    let class = ["Jenkins", "Hudson"].into_iter().find(|class| **class == **name)?;
+    package.is_none_or(|root| is_jenkins(root)).then_some(class)
 }
 
 pub(super) fn is_internal(path: &str) -> bool {

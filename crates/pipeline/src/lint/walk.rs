@@ -358,9 +358,9 @@ impl<'a> Walk<'a> {
         let Member::Name(name, span) = member else { return };
         self.facts.library |= &**name == "metaClass";
         self.facts.members.extend(member_of(object, name, *span));
-        let jenkins = matches!(&*object.kind, ExprKind::Name(n) if matches!(&**n, "Jenkins" | "Hudson"));
-        if jenkins || matches!(&**name, "rawBuild" | "getRawBuild") {
-            self.facts.internals.push((if jenkins { format!("Jenkins.{name}").into() } else { name.clone() }, *span));
+        let of_jenkins = super::names::singleton(object).map(|class| format!("{class}.{name}").into());
+        if of_jenkins.is_some() || matches!(&**name, "rawBuild" | "getRawBuild") {
+            self.facts.internals.push((of_jenkins.unwrap_or_else(|| name.clone()), *span));
         }
     }
 

@@ -18,8 +18,9 @@ pub(crate) async fn stage(call: StepCall) -> Result<Value, Fault> {
     match call.args.body.clone() {
         Some(body) => framed(&call.core, &call.scope, &name, body).await,
         None => {
-            call.say(&format!("Entering stage {name}"));
             call.say("Using the ‘stage’ step without a block argument is deprecated");
+            call.say(&format!("Entering stage {name}"));
+            call.say("Proceeding");
             Ok(Value::Null)
         }
     }

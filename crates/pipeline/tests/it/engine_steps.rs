@@ -188,7 +188,7 @@ fn stages_of_both_forms() {
         .is(Outcome::Success)
         .has("[Pipeline] { (a)\n")
         .has("\na\n")
-        .has("Entering stage b");
+        .has("deprecated\nEntering stage b\nProceeding\n");
 }
 
 #[test]

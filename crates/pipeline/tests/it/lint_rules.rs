@@ -325,3 +325,17 @@ fn who_runs_a_file_is_told_once_of_unknown_steps_and_nothing_of_libraries() {
     assert_eq!(said("myStep 'x'\nnew a.B()", true), []);
     assert_eq!(said("@Library('lib') _\nmyStep 'x'", false), []);
 }
+
+#[test]
+fn jenkins_own_object_is_found_whatever_it_is_called() {
+    check(
+        "jenkins-internals",
+        &[
+            ("def j = Jenkins.instance", &["instance"]),
+            ("jenkins.model.Jenkins.instance.getItem('x')", &["instance"]),
+            ("for (i in hudson.model.Hudson.instance.items) { echo \"$i\" }", &["instance"]),
+            ("def j = jenkins.model.Jenkins.getInstance()", &["getInstance"]),
+            ("def settings = [model: [Jenkins: 1]]; echo \"${settings.model.Jenkins.instance}\"", &[]),
+        ],
+    );
+}

@@ -109,9 +109,12 @@ impl Compiler<'_> {
         }
         match callee {
             Member::Name(name, at) => self.name_call(name, *at, args, span),
-            Member::Dynamic(e) => {
-                self.emit(Op::This, span);
-                self.call_on(&Member::Dynamic(e.clone()), Access::Dot, args, span);
+            Member::Dynamic(name) => {
+                self.emit(Op::Null, span);
+                self.expr(name);
+                let site = self.arguments("".into(), args, span);
+                let site = self.f().site(Site { dynamic: true, ..site });
+                self.emit(Op::CallName(site), span);
             }
         }
     }

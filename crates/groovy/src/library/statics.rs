@@ -32,7 +32,7 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, class: &Rc<Class>, name: &str, args: &[V
             [Value::Str(s)] if s.units() == 1 => super::text::char_method(ctx, s.unit(0).unwrap_or(0), name, &[])?,
             _ => None,
         },
-        "groovy.util.slurpersupport.Node" => super::xml::statics(ctx, name, args)?,
+        "groovy.util.slurpersupport.Node" | "groovy.xml.XmlUtil" => super::xml::statics(ctx, name, args)?,
         "java.util.Collections" => collections(ctx, name, args)?,
         "java.util.Arrays" | "java.util.List" | "java.util.Set" | "java.util.Map" => {
             arrays(ctx, &class.name, name, args)?

@@ -123,7 +123,7 @@ impl Vm<'_> {
                 if let Some(step) = self.call_static(class, at, base, name)? {
                     return self.call_function(step, receiver.clone(), None, at, base, landing);
                 }
-                if matches!(name, "new" | "newInstance") && class.script.is_some() {
+                if name == "new" && class.script.is_some() {
                     return self.construct(class.clone(), at, base, named, landing);
                 }
             }
@@ -321,7 +321,6 @@ impl Vm<'_> {
         self.call_function(func, this, Some(closure), at, base, landing)
     }
 
-    /// An unqualified call. The slot below the arguments is free for the receiver that is found.
     pub(super) fn call_super_site(&mut self, site: &Site, func: &Function) -> Step {
         let parent = func.class.as_ref().and_then(|c| self.world.class(c));
         self.with_arguments(site, |vm, base| {

@@ -1,4 +1,4 @@
-//! Calls without a receiver: what `name(…)` means where it stands.
+//! Calls of a name alone: who has it, among `this`, owner and delegate of a closure, the script and the host.
 
 use std::rc::Rc;
 
@@ -12,8 +12,12 @@ use crate::library;
 use crate::value::Value;
 
 impl Vm<'_> {
+    /// An unqualified call. The slot below the arguments is free for the receiver that is found.
     pub(super) fn call_name_site(&mut self, site: &Site) -> Step {
         self.with_arguments(site, |vm, base| {
+            if site.dynamic {
+                return vm.call_computed_name(base, site.named);
+            }
             if !site.casts.is_empty() {
                 for target in vm.targets() {
                     vm.f.stack[base - 1] = target;
@@ -25,6 +29,18 @@ impl Vm<'_> {
             }
             vm.call_name(base, &site.name, site.named)
         })
+    }
+
+    /// An unqualified call whose name is a value, `"$name"(args)`: it stands between the free slot and the arguments.
+    fn call_computed_name(&mut self, base: usize, named: bool) -> Step {
+        let value = self.f.stack[base - 1].clone();
+        let name: Text = self.ctx().text(&value)?.into();
+        self.f.stack.remove(base - 1);
+        let step = self.call_name(base - 1, &name, named);
+        if let Err(Fault::Need(_) | Fault::Init(_) | Fault::Fields(_) | Fault::Global(..)) = step {
+            self.f.stack.insert(base - 1, value);
+        }
+        step
     }
 
     fn call_name(&mut self, base: usize, name: &Text, named: bool) -> Step {
@@ -64,13 +80,6 @@ impl Vm<'_> {
             return self.call_missing(target.clone(), at, base, name, Landing::Push);
         }
         if self.host.has_method(None, name) {
-            // Of a script the host's names are all there are; other objects have methods of their own.
-            let objects: Vec<_> = targets.iter().filter(|target| target.script_id().is_none()).cloned().collect();
-            if !self.host.goes_first(name)
-                && let Some(flow) = self.library_method(at, base, name, &objects)?
-            {
-                return Ok(flow);
-            }
             return self.call_host(None, at, base, name.clone(), named, Landing::Push);
         }
         self.call_name_library(at, base, name, &targets)
@@ -95,34 +104,21 @@ impl Vm<'_> {
     }
 
     /// The library's methods of the objects in question (`with` on `this`, `push` on a delegate).
-    fn library_method(
-        &mut self,
-        at: usize,
-        base: usize,
-        name: &Text,
-        targets: &[Value],
-    ) -> Result<Option<Flow>, Fault> {
+    fn call_name_library(&mut self, at: usize, base: usize, name: &Text, targets: &[Value]) -> Step {
         let depth = self.f.frames.len();
+        let script = Value::Null;
         for target in targets {
             let mut ctx =
                 super::Ctx { world: self.world, host: self.host, memo: &self.f.memo, memo_at: &self.f.memo_at, depth };
             let found = library::unqualified(&mut ctx, target, name, &self.f.stack[base..])?;
             if let Some(value) = found {
-                return self.result(at, Landing::Push, value).map(Some);
+                return self.result(at, Landing::Push, value);
             }
             let count = self.f.stack.len() - base;
             if let Some(func) = self.world.prelude_function(target, name, count) {
                 self.f.stack[at] = target.clone();
-                return self.call_function(func, Value::Null, None, at, at, Landing::Push).map(Some);
+                return self.call_function(func, script, None, at, at, Landing::Push);
             }
-        }
-        Ok(None)
-    }
-
-    /// The same, or what an object makes of what it has not.
-    fn call_name_library(&mut self, at: usize, base: usize, name: &Text, targets: &[Value]) -> Step {
-        if let Some(flow) = self.library_method(at, base, name, targets)? {
-            return Ok(flow);
         }
         let Some(first) =
             targets.iter().rev().find(|t| matches!(t, Value::Object(_) | Value::Class(_))).or(targets.first())

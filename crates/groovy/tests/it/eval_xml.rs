@@ -2,7 +2,7 @@
 
 use groovy::machine::{LimitKind, MachineLimits, PlainOutcome, run_plain};
 
-use super::eval_limits::{FUEL, HEAP, check};
+use super::eval_limits::{DEPTH, FUEL, HEAP, SIZE, TEXT, check};
 
 /// What a script answers, or class and message of what it throws.
 fn eval(source: &str) -> String {
@@ -95,4 +95,23 @@ fn a_text_that_is_set_is_the_text() {
     let read = "def root = new XmlSlurper().parseText('<p><v a=\"1\">1.0</v><m/></p>')\n";
     assert_eq!(eval(&format!("{read} root.v = '2.0'; root.v.@a = '2'; \"$root.v ${{root.v.@a}}\"")), "2.0 2");
     assert_eq!(eval(&format!("{read} root.v.@a = 3; root.m.@b = 'x'; root.v.@a.text() + root.m.@b")), "3x");
+}
+
+#[test]
+fn what_is_written_is_paid_for_and_ends() {
+    // Each short element deep inside gets a long line of its own.
+    let deep = "def text = '<a>' * 399 + '<b/>' * 4000 + '</a>' * 399\n";
+    check(&format!("{deep} groovy.xml.XmlUtil.serialize(text)"), TEXT);
+    let small = "def text = '<a>' * 99 + '<b/>' * 99 + '</a>' * 99\n";
+    check(&format!("{small} while (true) groovy.xml.XmlUtil.serialize(text)"), FUEL);
+    let builder = "def builder = new groovy.xml.MarkupBuilder(new StringWriter())\n";
+    check(&format!("{builder} while (true) builder.a(b: 'c')"), SIZE);
+    check(&format!("{builder} def f; f = {{ a(f) }}; f.delegate = builder; f()"), DEPTH);
+    let streaming = "def builder = new groovy.xml.StreamingMarkupBuilder()\n";
+    check(&format!("{streaming} def f; f = {{ a(f) }}; builder.bind(f).toString()"), DEPTH);
+    let read = "def root = new XmlSlurper().parseText('<a><b/></a>')\n";
+    check(&format!("{read} root.b.replaceNode {{ mkp.yield(root.b) }}; groovy.xml.XmlUtil.serialize(root)"), DEPTH);
+    check(&format!("{read} root.appendNode(root); groovy.xml.XmlUtil.serialize(root)"), DEPTH);
+    let read = "def root = new XmlParser().parseText('<a><b/></a>')\n";
+    check(&format!("{read} root.children().add(root); groovy.xml.XmlUtil.serialize(root)"), DEPTH);
 }

@@ -28,11 +28,16 @@ abstract class GPathResult implements Iterable {
     def $attribute(String name) { getProperty('@' + name) }
     void $setAttribute(String name, value) { setProperty('@' + name, value) }
     String name() { $name }
+    Map $prefixes() { $prefixes }
     def parent() { $up == null ? this : $up }
     def children() { new groovy.util.slurpersupport.NodeChildren(this, '*', '*', $prefixes) }
     def declareNamespace(Map more) { $declared = $declared + more; this }
     def lookupNamespace(String prefix) { $declared.get(prefix) ?: $prefixes.isEmpty() ? prefix : $prefixes.get(prefix) }
     List $nodes() { [] }
+    void appendNode(what) { for (node in $nodes()) node.children().add(what) }
+    void replaceNode(Closure what) { for (node in $nodes()) node.$replace(what) }
+    void replaceBody(what) { for (node in $nodes()) node.$body(what) }
+    def leftShift(what) { appendNode(what); this }
     List $inner() { def out = []; for (node in $nodes()) out.addAll(node.$inner()); out }
     List list() { [] }
     def iterator() { list().iterator() }

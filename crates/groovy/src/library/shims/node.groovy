@@ -68,6 +68,17 @@ class Node {
         for (int i = 0; i < all.size(); i++) { if (node.is(all[i])) { all.remove(i); return true } }
         false
     }
+    def replaceNode(Closure content) {
+        if ($up == null) throw new UnsupportedOperationException('Replacing the root node is not supported')
+        def all = $up.children()
+        int at = all.findIndexOf { this.is(it) }
+        def made = new NodeBuilder().made(content).children()
+        for (x in made) { if (x instanceof Node) x.$moved($up) }
+        all.remove(at)
+        all.addAll(at, made)
+        $up = null
+        made ? made[0] : null
+    }
     def depthFirst() { def out = new NodeList([this]); $deep(out); out }
     private void $deep(out) {
         for (x in children()) {

@@ -8,23 +8,27 @@ class XmlParser {
         $doctype = allowDocTypeDeclaration
     }
     def parseText(String text) {
-        $node(groovy.util.slurpersupport.Node.$read(text, $namespaces, keepIgnorableWhitespace, $doctype, true)[0], null)
+        def read = groovy.util.slurpersupport.Node.$read(text, $namespaces, keepIgnorableWhitespace, $doctype, true)
+        def prefixes = [:]
+        for (e in read[1]) { if (e.key) prefixes.put(e.value, e.key) }
+        $node(read[0], null, prefixes)
     }
     def parse(source) { parseText(source instanceof CharSequence ? new File(source.toString()).text : source.text) }
     void setFeature(String name, boolean value) { if (name.endsWith('/disallow-doctype-decl')) $doctype = !value }
-    private def $node(element, parent) {
+    private def $node(element, parent, Map prefixes) {
         def attributes = [:]
         for (e in element.attributes()) {
             int end = e.key.indexOf('}')
-            attributes.put(end < 0 ? e.key : new groovy.xml.QName(e.key.substring(1, end), e.key.substring(end + 1)), e.value)
+            attributes.put(end < 0 ? e.key : $name(e.key.substring(1, end), e.key.substring(end + 1), prefixes), e.value)
         }
         def uri = element.namespaceURI()
         def name = uri == '' ? element.name() : new groovy.xml.QName(uri, element.name(), element.$prefix())
         def node = new Node(parent, name, attributes, new NodeList())
         for (x in element.children()) {
-            if (x instanceof groovy.util.slurpersupport.Node) $node(x, node)
+            if (x instanceof groovy.util.slurpersupport.Node) $node(x, node, prefixes)
             else node.children().add(trimWhitespace ? x.trim() : x)
         }
         node
     }
+    private def $name(String uri, String local, Map prefixes) { new groovy.xml.QName(uri, local, prefixes.get(uri) ?: '') }
 }

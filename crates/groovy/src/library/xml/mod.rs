@@ -3,6 +3,7 @@
 //! What is no well-formed XML is told in the words of the parser that Java has. A document type declaration is refused, as
 //! Groovy does by default; where a script allows one it is skipped, so nothing that it names is fetched or expanded.
 
+mod indented;
 mod markup;
 mod tree;
 
@@ -61,33 +62,60 @@ impl From<Fault> for Stop {
     }
 }
 
-/// Static methods of the class of the elements: `$read(text, namespaces, whitespace, doctype, ordered)` answers the root element,
-/// and the prefixes with what they stand for.
+/// Static methods of the library's own classes: `$read(text, namespaces, whitespace, doctype, ordered)` answers the root element, and
+/// the prefixes with what they stand for; `$indented(text)` the text with each element on a line of its own.
 pub(super) fn statics(ctx: &mut Ctx<'_>, name: &str, args: &[Value]) -> Answer {
-    let ("$read", [text, namespaces, whitespace, doctype, ordered]) = (name, args) else { return Ok(None) };
+    match (name, args) {
+        ("$read", [text, namespaces, whitespace, doctype, ordered]) => {
+            let options = Options {
+                namespaces: namespaces.truth(),
+                whitespace: whitespace.truth(),
+                doctype: doctype.truth(),
+                ordered: ordered.truth(),
+            };
+            let text = source(ctx, text)?;
+            let (root, prefixes) = document(ctx, &text, options)?;
+            yes(Value::list(vec![root, prefixes]))
+        }
+        ("$indented", [text]) => {
+            let text = source(ctx, text)?;
+            let options = Options { namespaces: true, whitespace: false, doctype: false, ordered: true };
+            document(ctx, &text, options)?;
+            indented::indented(ctx, &text).and_then(yes)
+        }
+        _ => Ok(None),
+    }
+}
+
+fn source(ctx: &mut Ctx<'_>, text: &Value) -> Result<String, Fault> {
     if text.is_null() {
         return Err(ctx.world.null_pointer("the argument is null"));
     }
-    let options = Options {
-        namespaces: namespaces.truth(),
-        whitespace: whitespace.truth(),
-        doctype: doctype.truth(),
-        ordered: ordered.truth(),
-    };
     let text = ctx.text(text)?;
     ctx.pay(text.len() / BYTES_AT_ONCE)?;
-    let mut reader = Reader::from_str(&text);
+    Ok(text)
+}
+
+/// The root element of a text, and the prefixes of all elements.
+fn document(ctx: &mut Ctx<'_>, text: &str, options: Options) -> Result<(Value, Value), Fault> {
+    let mut reader = reader(text);
+    let mut tree = Tree::new(ctx, options);
+    match read(ctx, text, &mut reader, &mut tree) {
+        Ok(root) => Ok((root, tree.prefixes())),
+        Err(Stop::Fault(fault)) => Err(fault),
+        Err(Stop::Problem(Problem(message))) => Err(problem(ctx, message, before(text, &reader))),
+    }
+}
+
+/// What it takes apart is checked here, in the words of Java's parser.
+fn reader(text: &str) -> Reader<&[u8]> {
+    let mut reader = Reader::from_str(text);
     let config = reader.config_mut();
     config.check_end_names = false;
     config.allow_unmatched_ends = true;
     config.allow_dangling_amp = true;
     config.check_comments = true;
-    let mut tree = Tree::new(ctx, options);
-    match read(ctx, &text, &mut reader, &mut tree) {
-        Ok(root) => yes(Value::list(vec![root, tree.prefixes()])),
-        Err(Stop::Fault(fault)) => Err(fault),
-        Err(Stop::Problem(Problem(message))) => Err(problem(ctx, message, before(&text, &reader))),
-    }
+    reader
 }
 
 /// What was read when something was wrong.

@@ -33,6 +33,7 @@ const FILES: &[(&str, &str)] = &[
     ("causes", include_str!("cases/causes.txt")),
     ("objects", include_str!("cases/objects.txt")),
     ("xml", include_str!("cases/xml.txt")),
+    ("markup", include_str!("cases/markup.txt")),
     ("corners", include_str!("cases/corners.txt")),
 ];
 

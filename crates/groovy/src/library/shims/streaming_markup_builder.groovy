@@ -1,0 +1,6 @@
+class StreamingMarkupBuilder {
+    def encoding = null
+    boolean useDoubleQuotes = false
+    boolean expandEmptyElements = false
+    def bind(content) { new groovy.xml.BoundMarkup(this, content) }
+}

@@ -32,6 +32,8 @@ fn write(ctx: &mut Ctx<'_>, value: &Value, out: &mut String, depth: usize) -> Re
     }
     ctx.room(out.len())?;
     ctx.world.charge(1);
+    let map = if let Value::Object(object) = value { object.as_map().map(Value::Map) } else { None };
+    let value = map.as_ref().unwrap_or(value);
     match value {
         Value::Null => out.push_str("null"),
         // One would expect its own null, and not what a bean of Java's is written as.

@@ -33,6 +33,14 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, class: &Rc<Class>, name: &str, args: &[V
             _ => None,
         },
         "groovy.util.slurpersupport.Node" | "groovy.xml.XmlUtil" => super::xml::statics(ctx, name, args)?,
+        "groovy.util.ConfigSlurper" => match (name, args) {
+            ("$script", [text]) => {
+                let text = ctx.text(text)?;
+                let (code, script) = ctx.world.closure_of_text(&text)?;
+                Some(Value::list(vec![code, script]))
+            }
+            _ => None,
+        },
         "java.util.Collections" => collections(ctx, name, args)?,
         "java.util.Arrays" | "java.util.List" | "java.util.Set" | "java.util.Map" => {
             arrays(ctx, &class.name, name, args)?

@@ -98,6 +98,17 @@ impl Vm<'_> {
         if self.takes(&receiver, name) {
             return self.call_taken(receiver, at, base, name.into(), landing);
         }
+        if matches!(name, "$use" | "$unuse")
+            && let Some(step) = self.category_word(at, base, name, Landing::Push)
+        {
+            return step;
+        }
+        if !self.f.used.is_empty() {
+            let args = self.f.stack[base..].to_vec();
+            if let Some(found) = self.of_category(&receiver, name, &args)? {
+                return self.call_category(found, at, base, landing);
+            }
+        }
         match &receiver {
             Value::Closure(closure) => match name {
                 "call" | "doCall" => return self.call_closure(closure.clone(), at, base, landing),

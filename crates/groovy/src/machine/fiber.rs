@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::need::{Memo, Need};
 use crate::ast::Text;
 use crate::compile::Function;
-use crate::value::{Closure, Value, Variable};
+use crate::value::{Class, Closure, Value, Variable};
 
 /// Where the result of a frame goes.
 #[derive(Debug)]
@@ -61,6 +61,8 @@ pub(crate) struct Fiber {
     pub(crate) memo: Vec<Memo>,
     /// The answer that the instruction will most likely ask for next: they are asked for in the order in which they came.
     pub(crate) memo_at: Cell<usize>,
+    /// The classes of the blocks of `use` that run, innermost last.
+    pub(crate) used: Vec<Vec<Rc<Class>>>,
     /// The fiber waits for the answer of a host call.
     pub(crate) waiting: bool,
     /// What the host answered, or what was thrown into the fiber.
@@ -75,6 +77,7 @@ impl Fiber {
             stack: Vec::new(),
             memo: Vec::new(),
             memo_at: Cell::new(0),
+            used: Vec::new(),
             waiting: false,
             incoming: None,
         }

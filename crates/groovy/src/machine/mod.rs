@@ -15,6 +15,7 @@
 
 mod bind;
 mod call;
+mod category;
 mod classes;
 mod construct;
 mod convert;
@@ -35,6 +36,7 @@ mod property;
 mod shape;
 mod shims;
 mod taken;
+mod texts;
 mod unqualified;
 mod unwind;
 mod world;

@@ -10,6 +10,7 @@ use super::fiber::Landing;
 use super::need::Fault;
 use super::property::Found;
 use crate::ast::Text;
+use crate::compile::Function;
 use crate::value::{Class, Closure, Native, OUTER, Strategy, Value};
 
 /// Closures looked through for one name; owners and delegates may form circles.
@@ -86,6 +87,11 @@ impl Vm<'_> {
             None => self.looked_through(),
         };
         for target in &targets {
+            if let Some(func) = self.answers_names(target, name) {
+                let at = self.f.stack.len();
+                self.f.stack.push(Value::str(&**name));
+                return self.call_function(func, target.clone(), None, at, at, Landing::Push);
+            }
             match self.named_property(target, name)? {
                 Found::Value(value) => {
                     self.f.stack.push(value);
@@ -103,6 +109,17 @@ impl Vm<'_> {
             return Ok(Flow::Next);
         }
         self.missing_name(name, &targets)
+    }
+
+    /// The `getProperty` of an object of the library that a closure of the script looks names up in, as a node or a configuration is:
+    /// each name but that of a class is one of its own.
+    fn answers_names(&self, target: &Value, name: &str) -> Option<Rc<Function>> {
+        let Value::Object(object) = target else { return None };
+        if self.f.frames.last().is_none_or(|frame| frame.func.library) {
+            return None;
+        }
+        let func = self.own_access(object, "getProperty", 1, name).filter(|f| f.library)?;
+        self.world.class(name).is_none().then_some(func)
     }
 
     /// A class inside of one of the classes above the one whose code runs.

@@ -290,6 +290,11 @@ impl Vm<'_> {
             }
             BinaryOp::Find | BinaryOp::Match => library::regex::operator(&mut self.ctx(), op, &a, &b)?,
             _ => {
+                if !self.f.used.is_empty() && self.of_category(&a, binary_name(op), std::slice::from_ref(&b))?.is_some()
+                {
+                    let at = self.f.stack.len() - 2;
+                    return self.call_method(at, at + 1, binary_name(op), false, Landing::Push);
+                }
                 if let Some(value) = library::operators::binary(&mut self.ctx(), op, &a, &b)? {
                     value
                 } else {

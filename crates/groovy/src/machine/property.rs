@@ -37,6 +37,9 @@ impl Vm<'_> {
             self.f.stack.push(Value::str(&**name));
             return self.call_function(func, object.clone(), None, at, at + 1, Landing::Push);
         }
+        if !self.f.used.is_empty() && self.of_category(&object, &accessor("get", name), &[])?.is_some() {
+            return self.call_method(at, at + 1, &accessor("get", name), false, Landing::Push);
+        }
         match self.find_property(&object, name)? {
             Found::Value(value) => {
                 self.f.stack[at] = value;
@@ -49,7 +52,13 @@ impl Vm<'_> {
 
     /// The `getProperty` or `setProperty` of a class of the script, which all its properties go through; within the class its
     /// fields are still fields.
-    fn own_access(&self, object: &Rc<Object>, method: &str, params: usize, name: &str) -> Option<Rc<Function>> {
+    pub(super) fn own_access(
+        &self,
+        object: &Rc<Object>,
+        method: &str,
+        params: usize,
+        name: &str,
+    ) -> Option<Rc<Function>> {
         let class = &object.class;
         if class.script.is_none() || name == "metaClass" || !class.has_method(method) {
             return None;
@@ -395,7 +404,10 @@ impl Vm<'_> {
 
     pub(super) fn has_setter(&self, target: &Value, name: &str) -> bool {
         match target {
-            Value::Object(o) => o.as_map().is_some() || o.class.has_method(&accessor("set", name)),
+            Value::Object(o) => {
+                let takes_all = || o.class.methods("setProperty").iter().any(|f| f.library && f.params.len() == 2);
+                o.as_map().is_some() || o.class.has_method(&accessor("set", name)) || takes_all()
+            }
             _ => false,
         }
     }

@@ -16,7 +16,7 @@ use crate::compile::{ClassIndex, Function, Scope};
 use crate::outside::Outside;
 use crate::value::render::{RenderStop, Style, render};
 use crate::value::{
-    Class, Meter, Native, Object, Pattern, Str, Throwable, Value, default_import, is_known_class, is_primitive,
+    Charge, Class, Meter, Native, Object, Pattern, Str, Throwable, Value, default_import, is_known_class, is_primitive,
     known_parents,
 };
 
@@ -56,6 +56,8 @@ pub(crate) struct World {
     /// Class named by `No such property: x for class: …` for names of a script; else the script's own.
     pub(crate) missing_property_class: Option<Text>,
     patterns: RefCell<PatternCache>,
+    /// What the code of scripts that came as texts counts as.
+    pub(super) texts: Vec<Charge>,
     /// Work on the library's own classes that is not charged yet.
     pub(super) shim_work: Cell<usize>,
 }
@@ -81,6 +83,7 @@ impl World {
             prelude: Prelude::default(),
             missing_property_class: None,
             patterns: RefCell::default(),
+            texts: Vec::new(),
             shim_work: Cell::new(0),
         }
     }

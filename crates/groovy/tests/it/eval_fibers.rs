@@ -321,6 +321,17 @@ fn the_time_is_asked_of_the_host_once_for_each_time_that_the_script_asks() {
 }
 
 #[test]
+fn durations_are_counted_from_the_time_of_the_host() {
+    let use_it = |lines: &str| timed(&format!("import groovy.time.TimeCategory\nuse(TimeCategory) {{\n{lines}\n}}"));
+    // Days end at midnight, hours where they are.
+    let printed = use_it("println 3.hours.ago.time\nprintln 3.days.ago.time\nprintln 1.month.from.now.time");
+    assert_eq!(printed, "-10799000\n-259200000\n2678400000\n");
+    let printed =
+        use_it("println 2.hours.from.now.time\nprintln 2.hours.from.today.time\nprintln 1.day.from.today.time");
+    assert_eq!(printed, "7201000\n7200000\n86400000\n");
+}
+
+#[test]
 fn random_numbers_follow_from_what_the_host_gives() {
     let source = "println UUID.randomUUID()\nprintln UUID.randomUUID().version()\nprintln new Random().nextInt(100)\n\
                   println Math.random()\ndef l = [1, 2, 3, 4, 5]\nCollections.shuffle(l)\nprintln l\n";

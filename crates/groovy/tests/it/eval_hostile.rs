@@ -46,6 +46,8 @@ fn recursion_through_what_the_machine_calls_meets_the_depth_limit() {
     check("def f; f = { \"${-> f()}\".toString() }; f()", DEPTH);
     check("def f; f = { n -> f.curry(n).call() }; f(1)", DEPTH);
     check("def f; f = { try { f() } finally { f() } }; f()", DEPTH);
+    throws("def f; f = { use(String) { f() } }; f()", "java.lang.IllegalStateException");
+    check("def f; f = { new ConfigSlurper().parse('a { b = 1 }').each { f() } }; f()", DEPTH);
     check("class A { static x = new A().y; def y = x; A() { new A() } }; new A()", DEPTH);
 }
 
@@ -289,4 +291,25 @@ fn choosing_among_overloads_is_paid_for() {
     let limits = MachineLimits { fuel: 50_000, ..MachineLimits::default() };
     let outcome = run_plain(ordinary, "ordinary", &[], limits, &mut |_| ());
     assert!(matches!(outcome, PlainOutcome::Finished { .. }), "{outcome:?}");
+}
+
+#[test]
+fn scripts_as_texts_have_the_limits_of_the_script() {
+    check("new ConfigSlurper().parse('while (true) { }')", FUEL);
+    check("new ConfigSlurper().parse('def f() { f() }\\na = f()')", DEPTH);
+    // Their code stays.
+    check("while (true) new ConfigSlurper().parse('a = 1')", SIZE);
+    check("new ConfigSlurper().parse('a = 1\\n' * 100000)", HEAP);
+    let outside = ["'java'.execute()", "new File('x').text", "System.getenv('HOME')", "new URL('http://a.b').text"];
+    for reach in outside {
+        throws(&format!("new ConfigSlurper().parse(\"a = {reach}\")"), "java.lang.SecurityException");
+    }
+    throws("new ConfigSlurper().parse(new URL('http://a.b/c.groovy'))", "java.lang.SecurityException");
+    throws("new ConfigSlurper().parse(new File('c.groovy').toURI().toURL())", "java.lang.SecurityException");
+    let compilation = "org.codehaus.groovy.control.MultipleCompilationErrorsException";
+    throws("new ConfigSlurper().parse('{' * 100000)", compilation);
+    throws("new ConfigSlurper().parse('a = ' + '(' * 1000)", compilation);
+    check("def c = new ConfigObject(); c.a = c; c.flatten()", DEPTH);
+    check("def c = new ConfigObject(); c.a = c; c.b = 1; c.prettyPrint()", DEPTH);
+    check("def c = new ConfigObject(); c.a = c; c.b = [:]; def d = new ConfigObject(); d.a = d; c.merge(d)", DEPTH);
 }

@@ -34,6 +34,7 @@ const FILES: &[(&str, &str)] = &[
     ("objects", include_str!("cases/objects.txt")),
     ("xml", include_str!("cases/xml.txt")),
     ("markup", include_str!("cases/markup.txt")),
+    ("configurations", include_str!("cases/configurations.txt")),
     ("corners", include_str!("cases/corners.txt")),
 ];
 

@@ -128,6 +128,7 @@ fn describe(
         Value::Pattern(_) => format!("Pattern {value}"),
         Value::Matcher(_) => "Matcher".into(),
         Value::Iter(_) => "Iterator".into(),
+        Value::Object(o) if let Some(map) = o.as_map() => describe(machine, &Value::Map(map), depth, console)?,
         Value::Object(o) if o.throwable().is_some() => {
             format!("Throwable {name}: {}", ask(machine, value, "getMessage", console)?)
         }

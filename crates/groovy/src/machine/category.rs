@@ -1,0 +1,89 @@
+//! `use(Category) { … }`: while the closure runs, static methods of a class are methods of what their first parameter takes.
+
+use std::rc::Rc;
+
+use super::call::is_static;
+use super::exec::{Step, Vm};
+use super::fiber::Landing;
+use super::need::Fault;
+use crate::compile::{Function, Type};
+use crate::value::{Class, Value};
+
+/// Blocks of `use` within one another, and classes of one block.
+const USED_MAX: usize = 100;
+
+/// A static method, and the class in use that has it.
+type Method = (Rc<Class>, Rc<Function>);
+
+impl Vm<'_> {
+    /// `$use` and `$unuse`, with which the library's `use` begins and ends.
+    pub(super) fn category_word(&mut self, at: usize, base: usize, name: &str, landing: Landing) -> Option<Step> {
+        if !self.f.frames.last().is_some_and(|frame| frame.func.library) {
+            return None;
+        }
+        match name {
+            "$use" => {
+                let given = self.f.stack[base..].to_vec();
+                let all = given.iter().flat_map(|v| v.items().unwrap_or_else(|| vec![v.clone()]));
+                let classes: Vec<Rc<Class>> = all
+                    .filter_map(|v| match v {
+                        Value::Class(class) => Some(class),
+                        _ => None,
+                    })
+                    .take(USED_MAX)
+                    .collect();
+                if self.f.used.len() >= USED_MAX {
+                    let message = format!("use within more than {USED_MAX} others");
+                    return Some(Err(self.world.fail("java.lang.IllegalStateException", message)));
+                }
+                self.f.used.push(classes);
+            }
+            "$unuse" => drop(self.f.used.pop()),
+            _ => return None,
+        }
+        Some(self.result(at, landing, Value::Null))
+    }
+
+    /// The method that a class in use has for a receiver and arguments.
+    pub(super) fn of_category(
+        &mut self,
+        receiver: &Value,
+        name: &str,
+        args: &[Value],
+    ) -> Result<Option<Method>, Fault> {
+        if self.f.used.is_empty() || self.f.frames.last().is_none_or(|frame| frame.func.library) {
+            return Ok(None);
+        }
+        let all: Vec<Value> = std::iter::once(receiver).chain(args).cloned().collect();
+        let classes: Vec<Rc<Class>> = self.f.used.iter().flatten().rev().cloned().collect();
+        self.world.charge(classes.len());
+        for class in classes {
+            let mut methods = class.methods(name);
+            // What is null is an object of no class but this.
+            methods.retain(|f| is_static(f) && (!receiver.is_null() || takes_anything(f)));
+            if methods.is_empty() {
+                continue;
+            }
+            self.ready(&class)?;
+            if let Some(func) = self.world.select(&methods, &all)? {
+                return Ok(Some((class, func)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Calls a method of a category: the receiver is its first argument.
+    pub(super) fn call_category(&mut self, (class, func): Method, at: usize, base: usize, landing: Landing) -> Step {
+        self.f.stack.drain(at + 1..base);
+        self.f.stack.insert(at, Value::Class(class.clone()));
+        self.call_function(func, Value::Class(class), None, at, at + 1, landing)
+    }
+}
+
+fn takes_anything(func: &Function) -> bool {
+    func.params.first().is_some_and(|p| match &p.ty {
+        Type::Any => true,
+        Type::Class(name) => &**name == "java.lang.Object",
+        _ => false,
+    })
+}

@@ -1,10 +1,13 @@
 //! `new` of Java's classes.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::{Answer, convert, sequence, yes};
 use crate::machine::{Ctx, Fault};
-use crate::value::{Buffer, BufferKind, Class, List, ListKind, Map, Native, Object, Throwable, Value};
+use crate::value::{
+    Buffer, BufferKind, Class, Entry, List, ListKind, Map, MapKind, Native, Object, Order, Throwable, Value,
+};
 
 /// The exception that constructor arguments make: message, cause, or both.
 pub(crate) fn throwable(ctx: &mut Ctx<'_>, args: &[Value]) -> Result<Throwable, Fault> {
@@ -49,12 +52,15 @@ pub(crate) fn java(ctx: &mut Ctx<'_>, class: &Rc<Class>, args: &[Value]) -> Answ
         ) => list(ctx, args, ListKind::Array),
         (
             "java.util.LinkedList"
-            | "java.util.ArrayDeque"
             | "java.util.concurrent.ConcurrentLinkedQueue"
-            | "java.util.concurrent.ConcurrentLinkedDeque"
             | "java.util.concurrent.LinkedBlockingQueue",
             _,
         ) => list(ctx, args, ListKind::Linked),
+        ("java.util.ArrayDeque" | "java.util.concurrent.ConcurrentLinkedDeque", _) => list(ctx, args, ListKind::Deque),
+        (
+            "groovy.util.MapEntry" | "java.util.AbstractMap$SimpleEntry" | "java.util.AbstractMap$SimpleImmutableEntry",
+            [key, value],
+        ) => yes(Value::Entry(Rc::new(Entry { key: key.clone(), value: RefCell::new(value.clone()), map: None }))),
         ("groovy.util.NodeList", _) => list(ctx, args, ListKind::Nodes),
         (
             "java.util.HashSet"
@@ -65,10 +71,11 @@ pub(crate) fn java(ctx: &mut Ctx<'_>, class: &Rc<Class>, args: &[Value]) -> Answ
             _,
         ) => {
             let source = match args.first() {
+                Some(Value::Object(_) | Value::Closure(_)) | None => Vec::new(),
                 Some(source) => sequence(ctx, source)?.unwrap_or_default(),
-                None => Vec::new(),
             };
-            let set = Map::for_copy(convert::map_kind(name), source.len(), true);
+            let order = order(ctx, name, args)?;
+            let set = Map::for_copy(convert::map_kind(name), source.len(), true).ordered(order);
             for item in source {
                 let item = super::sets::key(ctx, &set, &item)?;
                 set.add(item);
@@ -87,7 +94,10 @@ pub(crate) fn java(ctx: &mut Ctx<'_>, class: &Rc<Class>, args: &[Value]) -> Answ
             _,
         ) => match args.first() {
             Some(Value::Map(m)) => convert::copied(ctx, m, convert::map_kind(name)),
-            _ => yes(Value::Map(Rc::new(Map::new(convert::map_kind(name))))),
+            _ => {
+                let order = order(ctx, name, args)?;
+                yes(Value::Map(Rc::new(Map::new(convert::map_kind(name)).ordered(order))))
+            }
         },
         ("java.lang.StringBuilder" | "java.lang.StringBuffer" | "java.io.StringWriter", _) => {
             let text = match args.first() {
@@ -98,6 +108,10 @@ pub(crate) fn java(ctx: &mut Ctx<'_>, class: &Rc<Class>, args: &[Value]) -> Answ
         }
         // Writers around a writer write to it.
         ("java.io.PrintWriter" | "java.io.BufferedWriter", [inner @ Value::Buffer(_), ..]) => yes(inner.clone()),
+        (
+            "java.io.PrintStream" | "java.io.PrintWriter" | "java.io.BufferedWriter" | "java.io.OutputStreamWriter",
+            [stream @ Value::Object(o), ..],
+        ) if o.class.is_a("java.io.OutputStream") => yes(stream.clone()),
         ("java.lang.String", [source, ..]) => match source {
             Value::List(l) => {
                 let bytes: Option<Vec<u8>> = l.items().iter().map(|b| b.as_i64().map(|n| n as u8)).collect();
@@ -138,6 +152,21 @@ pub(crate) fn java(ctx: &mut Ctx<'_>, class: &Rc<Class>, args: &[Value]) -> Answ
             yes(Value::Object(Rc::new(Object::new(class.clone(), Native::Opaque))))
         }
         _ => Ok(None),
+    }
+}
+
+/// The order that a comparator gives a map or set that sorts its keys: those of Java, for no code of the script can run each time that
+/// a key is looked for.
+fn order(ctx: &Ctx<'_>, class: &str, args: &[Value]) -> Result<Order, Fault> {
+    let Some(by) = args.first().filter(|_| convert::map_kind(class) == MapKind::Tree) else {
+        return Ok(Order::Natural);
+    };
+    match super::comparators::order_of(by) {
+        Some(order) => Ok(order),
+        None => {
+            let message = format!("{class} with a comparator of the script's own: sort the keys where they are read");
+            Err(ctx.fail("java.lang.UnsupportedOperationException", message))
+        }
     }
 }
 

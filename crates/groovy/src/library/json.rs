@@ -1,8 +1,10 @@
 //! JSON, base64 and URL encoding.
 
+use std::rc::Rc;
+
 use super::{Answer, yes};
 use crate::machine::{Ctx, Fault};
-use crate::value::{Decimal, Java, Value};
+use crate::value::{Decimal, Java, Map, MapKind, Value};
 
 /// How deep JSON may nest: the reader and the writer recurse.
 const NESTING_MAX: usize = 200;
@@ -17,10 +19,9 @@ pub(crate) fn output(ctx: &mut Ctx<'_>, name: &str, args: &[Value]) -> Answer {
         }
         ("prettyPrint", [text]) => {
             let text = ctx.text(text)?;
-            let value = parse(ctx, &text)?;
-            let mut out = String::new();
-            pretty(ctx, &value, &mut out, 0)?;
-            ctx.new_str(out).map(Some)
+            parse(ctx, &text, MapKind::Linked)?;
+            let pretty = pretty(ctx, &text)?;
+            ctx.new_str(pretty).map(Some)
         }
         _ => Ok(None),
     }
@@ -83,44 +84,42 @@ fn write(ctx: &mut Ctx<'_>, value: &Value, out: &mut String, depth: usize) -> Re
     Ok(())
 }
 
-fn pretty(ctx: &mut Ctx<'_>, value: &Value, out: &mut String, depth: usize) -> Result<(), Fault> {
-    ctx.room(out.len())?;
-    let indent = |out: &mut String, n: usize| {
+/// The text of a document with each value on a line, as its signs say it: numbers stay as they are written.
+fn pretty(ctx: &mut Ctx<'_>, text: &str) -> Result<String, Fault> {
+    fn line(out: &mut String, depth: usize) {
         out.push('\n');
-        out.push_str(&"    ".repeat(n));
-    };
-    match value {
-        Value::Map(m) if m.is_empty() => out.push_str("{\n    \n}"),
-        Value::Map(m) => {
-            let pairs: Vec<(Value, Value)> = m.entries().iter().map(|(k, v)| (k.0.clone(), v.clone())).collect();
-            out.push('{');
-            for (i, (k, v)) in pairs.iter().enumerate() {
-                if i > 0 {
-                    out.push(',');
-                }
-                indent(out, depth + 1);
-                quote(&k.to_text(), out);
-                out.push_str(": ");
-                pretty(ctx, v, out, depth + 1)?;
-            }
-            indent(out, depth);
-            out.push('}');
-        }
-        Value::List(l) if !l.is_empty() => {
-            out.push('[');
-            for (i, item) in l.snapshot().iter().enumerate() {
-                if i > 0 {
-                    out.push(',');
-                }
-                indent(out, depth + 1);
-                pretty(ctx, item, out, depth + 1)?;
-            }
-            indent(out, depth);
-            out.push(']');
-        }
-        other => write(ctx, other, out, depth)?,
+        out.extend(std::iter::repeat_n("    ", depth));
     }
-    Ok(())
+    let mut reader = Reader { text: text.as_bytes(), at: 0, kind: MapKind::Linked };
+    let (mut out, mut depth) = (String::new(), 0usize);
+    loop {
+        ctx.room(out.len())?;
+        reader.space();
+        let Some(sign) = reader.text.get(reader.at).copied() else { return Ok(out) };
+        if sign == b'"' {
+            quote(&reader.string().unwrap_or_default(), &mut out);
+            continue;
+        }
+        reader.at += 1;
+        match sign {
+            b'{' | b'[' => {
+                depth += 1;
+                out.push(sign as char);
+                line(&mut out, depth);
+            }
+            b'}' | b']' => {
+                depth = depth.saturating_sub(1);
+                line(&mut out, depth);
+                out.push(sign as char);
+            }
+            b',' => {
+                out.push(',');
+                line(&mut out, depth);
+            }
+            b':' => out.push_str(": "),
+            other => out.push(other as char),
+        }
+    }
 }
 
 fn quote(text: &str, out: &mut String) {
@@ -147,8 +146,8 @@ fn quote(text: &str, out: &mut String) {
 }
 
 /// A JSON text as maps, lists and values.
-pub(crate) fn parse(ctx: &mut Ctx<'_>, text: &str) -> Result<Value, Fault> {
-    parse_with(ctx, text, &|ctx, at| {
+pub(crate) fn parse(ctx: &mut Ctx<'_>, text: &str, kind: MapKind) -> Result<Value, Fault> {
+    parse_with(ctx, text, kind, &|ctx, at| {
         ctx.fail("groovy.json.JsonException", format!("the text is no JSON at character {at}"))
     })
 }
@@ -157,10 +156,11 @@ pub(crate) fn parse(ctx: &mut Ctx<'_>, text: &str) -> Result<Value, Fault> {
 pub(crate) fn parse_with(
     ctx: &mut Ctx<'_>,
     text: &str,
+    kind: MapKind,
     fault: &dyn Fn(&Ctx<'_>, usize) -> Fault,
 ) -> Result<Value, Fault> {
     ctx.world.charge(text.len() / 8);
-    let mut reader = Reader { text: text.as_bytes(), at: 0 };
+    let mut reader = Reader { text: text.as_bytes(), at: 0, kind };
     let value = reader.value(0).filter(|_| {
         reader.space();
         reader.at == reader.text.len()
@@ -172,6 +172,8 @@ pub(crate) fn parse_with(
 struct Reader<'t> {
     text: &'t [u8],
     at: usize,
+    /// What its objects are.
+    kind: MapKind,
 }
 
 impl Reader<'_> {
@@ -204,7 +206,7 @@ impl Reader<'_> {
                 self.at += 1;
                 let mut pairs = Vec::new();
                 if self.eat(b'}') {
-                    return Some(Value::map([]));
+                    return Some(self.object(pairs));
                 }
                 loop {
                     self.space();
@@ -214,7 +216,7 @@ impl Reader<'_> {
                     }
                     pairs.push((Value::str(key), self.value(depth + 1)?));
                     if self.eat(b'}') {
-                        return Some(Value::map(pairs));
+                        return Some(self.object(pairs));
                     }
                     if !self.eat(b',') {
                         return None;
@@ -243,6 +245,16 @@ impl Reader<'_> {
             b'n' => self.word("null", Value::Null),
             _ => self.number(),
         }
+    }
+
+    fn object(&self, mut pairs: Vec<(Value, Value)>) -> Value {
+        if self.kind == MapKind::Lazy {
+            // Those that are sorted are added at the end; of one that is there twice the last counts.
+            pairs.sort_by_cached_key(|(key, _)| key.to_text());
+        }
+        let map = Map::new(self.kind);
+        pairs.into_iter().for_each(|(key, value)| drop(map.put(key, value)));
+        Value::Map(Rc::new(map))
     }
 
     fn string(&mut self) -> Option<String> {

@@ -279,7 +279,7 @@ fn made(ctx: &mut Ctx<'_>, source: &Value, null: &Value) -> Result<Value, Fault>
     let value = match source {
         Value::Str(_) | Value::GString(_) => {
             let text = ctx.text(source)?;
-            super::json::parse_with(ctx, &text, &|ctx, at| {
+            super::json::parse_with(ctx, &text, MapKind::Linked, &|ctx, at| {
                 ctx.fail(EXCEPTION, format!("Invalid JSON String: the text is no JSON at character {at}"))
             })?
         }

@@ -42,10 +42,17 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, this: &Value, l: &Rc<List>, name: &str, 
         return Ok(Some(found));
     }
     if !l.is_array() {
+        // Of other lists it is Groovy's `first()`.
+        if matches!(l.kind(), ListKind::Linked | ListKind::Deque)
+            && matches!(name, "getFirst" | "getLast")
+            && let Some(found) = super::queues::queue(ctx, l, name, args)?
+        {
+            return Ok(Some(found));
+        }
         if let Some(found) = changing(ctx, this, l, name, args)? {
             return Ok(Some(found));
         }
-        if let Some(found) = queue(ctx, l, name, args)? {
+        if let Some(found) = super::queues::queue(ctx, l, name, args)? {
             return Ok(Some(found));
         }
     }
@@ -67,7 +74,7 @@ fn reading(ctx: &mut Ctx<'_>, this: &Value, l: &Rc<List>, name: &str, args: &[Va
         }
         ("getAt", [key]) => super::index::get(ctx, this, key),
         ("clone", []) => yes(like(this, l.snapshot())),
-        ("iterator" | "listIterator", []) => yes(iterator(this.clone())),
+        ("iterator", []) => yes(iterator(this.clone())),
         ("toString", []) if l.is_array() => Ok(None),
         ("asImmutable" | "asUnmodifiable", []) => yes(Value::List(Rc::new(List::new(l.snapshot(), ListKind::Fixed)))),
         ("asSynchronized" | "asList", []) => Ok(Some(this.clone())),
@@ -145,6 +152,12 @@ fn parts(ctx: &mut Ctx<'_>, this: &Value, items: &[Value], name: &str, args: &[V
             l.change(|items| items.reverse());
             Ok(Some(this.clone()))
         }
+        ("toArray", [Value::List(like)]) if like.is_array() => {
+            let mut all = items.to_vec();
+            all.resize(all.len().max(like.len()), Value::Null);
+            yes(Value::List(Rc::new(List::new(all, like.kind().clone()))))
+        }
+        ("elements", []) => yes(iterator(Value::list(items.to_vec()))),
         ("toList" | "toArray", rest) if rest.len() <= 1 => yes(if name == "toList" {
             Value::list(items.to_vec())
         } else {
@@ -359,6 +372,10 @@ fn changing(ctx: &mut Ctx<'_>, this: &Value, l: &Rc<List>, name: &str, args: &[V
             l.push(item.clone());
             yes(true)
         }
+        ("push", [item]) if *l.kind() == ListKind::Deque => {
+            l.change(|items| items.insert(0, item.clone()));
+            yes(Value::Null)
+        }
         ("push", [item]) => {
             l.push(item.clone());
             yes(true)
@@ -422,77 +439,6 @@ fn changing(ctx: &mut Ctx<'_>, this: &Value, l: &Rc<List>, name: &str, args: &[V
             l.change(|items| items.swap(a, b));
             Ok(Some(this.clone()))
         }
-        _ => Ok(None),
-    }
-}
-
-/// Stacks and queues.
-fn queue(ctx: &mut Ctx<'_>, l: &Rc<List>, name: &str, args: &[Value]) -> Answer {
-    let take = |first: bool| {
-        l.change(|items| match (items.is_empty(), first) {
-            (true, _) => None,
-            (_, true) => Some(items.remove(0)),
-            (_, false) => items.pop(),
-        })
-    };
-    let missing = |ctx: &Ctx<'_>| Fault::Throw(ctx.world.throwable("java.util.NoSuchElementException", Value::Null));
-    match (name, args) {
-        ("pop" | "removeLast", []) => {
-            writable(ctx, l)?;
-            // `pop` of a linked list takes the first, of all others the last (Groovy 2.4).
-            let first = name == "pop" && *l.kind() == ListKind::Linked;
-            let empty = "Cannot pop() an empty List";
-            take(first).map(Some).ok_or_else(|| match name {
-                "pop" if !first => ctx.fail("java.util.NoSuchElementException", empty),
-                _ => missing(ctx),
-            })
-        }
-        ("removeFirst" | "remove", []) => take(true).map(Some).ok_or_else(|| missing(ctx)),
-        ("poll" | "pollFirst", []) => yes(take(true).unwrap_or_default()),
-        ("pollLast", []) => yes(take(false).unwrap_or_default()),
-        ("peek" | "peekFirst" | "element", []) => {
-            yes(if *l.kind() == ListKind::Linked { l.get(0) } else { l.items().last().cloned() }.unwrap_or_default())
-        }
-        ("offer" | "addLast" | "offerLast", [item]) => {
-            l.push(item.clone());
-            yes(true)
-        }
-        ("addFirst" | "offerFirst", [item]) => {
-            l.change(|items| items.insert(0, item.clone()));
-            yes(true)
-        }
-        ("empty", []) => yes(l.is_empty()),
-        _ => Ok(None),
-    }
-}
-
-pub(crate) fn iterator_method(ctx: &mut Ctx<'_>, i: &Rc<Iter>, name: &str, args: &[Value]) -> Answer {
-    match (name, args) {
-        ("hasNext", []) => yes(i.at.get() < i.expected.get()),
-        ("next", []) => match crate::machine::iterated(&i.source, i.at.get()) {
-            Some(value) => {
-                i.at.set(i.at.get() + 1);
-                Ok(Some(value))
-            }
-            None => Err(Fault::Throw(ctx.world.throwable("java.util.NoSuchElementException", Value::Null))),
-        },
-        ("remove", []) => {
-            let at = i.at.get().saturating_sub(1);
-            match &i.source {
-                Value::List(l) if at < l.len() => drop(l.change(|items| items.remove(at))),
-                Value::Map(m) | Value::Set(m) => {
-                    if let Some((key, _)) = m.at(at) {
-                        m.remove(&key);
-                    }
-                }
-                _ => return Ok(None),
-            }
-            i.at.set(at);
-            i.expected.set(i.expected.get().saturating_sub(1));
-            yes(Value::Null)
-        }
-        ("toList", []) => yes(Value::list(sequence(ctx, &Value::Iter(i.clone()))?.unwrap_or_default())),
-        ("iterator", []) => yes(Value::Iter(i.clone())),
         _ => Ok(None),
     }
 }

@@ -70,6 +70,11 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, this: &Value, m: &Rc<Map>, name: &str, a
             None => changing(ctx, this, m, name, &args),
         };
     }
+    if m.kind() == MapKind::Tree
+        && let Some(found) = super::trees::of_map(ctx, m, name, args)?
+    {
+        return Ok(Some(found));
+    }
     if let Some(found) = reading(ctx, this, m, name, args)? {
         return Ok(Some(found));
     }
@@ -99,16 +104,17 @@ fn reading(ctx: &mut Ctx<'_>, this: &Value, m: &Rc<Map>, name: &str, args: &[Val
         ("$withDefault", [closure]) => yes(Value::Map(Rc::new(m.with_default(closure.clone())))),
         ("containsKey", [key]) => yes(m.has(key)),
         ("containsValue", [value]) => yes(compare::java_position(ctx, &m.values(), value)?.is_some()),
-        ("keySet", []) => yes(Value::set(m.keys())),
+        ("keySet", []) => yes(Value::Set(Rc::new(Map::view(m, m.keys())))),
         ("values", []) => yes(Value::list(m.values())),
         ("entrySet", []) => {
             ctx.room_for_items(m.len() as u64 * 8)?;
-            yes(Value::set((0..m.len()).filter_map(|i| entry_at(m, i))))
+            yes(Value::Set(Rc::new(Map::view(m, (0..m.len()).filter_map(|i| entry_at(m, i))))))
         }
         ("$similar", []) => yes(Value::Map(Rc::new(Map::new(similar(m))))),
         ("iterator", []) => yes(lists::iterator(this.clone())),
         ("clone", []) => yes(Value::Map(Rc::new(m.copy(m.kind())))),
         ("asImmutable" | "asUnmodifiable", []) => yes(Value::Map(Rc::new(m.copy(MapKind::Fixed)))),
+        ("toString", []) if m.kind() == MapKind::Lazy => yes(ctx.styled(this, crate::value::render::Style::Java)?),
         ("toMapString", []) => yes(ctx.text(this)?),
         ("subMap", [keys, ..]) => {
             let keys = match keys {
@@ -206,6 +212,18 @@ fn changing(ctx: &mut Ctx<'_>, this: &Value, m: &Rc<Map>, name: &str, args: &[Va
         }
         ("leftShift", [other]) => super::operators::binary(ctx, BinaryOp::ShiftLeft, this, other),
         ("remove", [key]) => yes(m.remove(key).unwrap_or_default()),
+        ("remove", [key, value]) | ("replace", [key, value, _]) => {
+            let same = match m.get(key) {
+                Some(held) => super::objects::java_equals(ctx, &held, value)?,
+                None => false,
+            };
+            match (same, args.get(2)) {
+                (true, Some(new)) => drop(m.put(key.clone(), new.clone())),
+                (true, None) => drop(m.remove(key)),
+                _ => {}
+            }
+            yes(same)
+        }
         ("clear", []) => {
             m.clear();
             yes(Value::Null)

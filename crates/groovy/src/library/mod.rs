@@ -6,6 +6,8 @@
 pub(crate) mod assertion;
 mod bytes;
 pub(crate) mod closures;
+mod collection_statics;
+mod comparators;
 pub(crate) mod compare;
 pub(crate) mod construct;
 pub(crate) mod convert;
@@ -17,10 +19,12 @@ mod json_lib;
 mod lists;
 pub(crate) mod maps;
 mod matchers;
+mod number_statics;
 pub(crate) mod numbers;
 mod objects;
 pub(crate) mod operators;
 mod properties;
+mod queues;
 pub(crate) mod range;
 pub(crate) mod regex;
 mod sets;
@@ -29,6 +33,7 @@ mod statics;
 mod string_utils;
 mod strings;
 mod text;
+mod trees;
 mod xml;
 
 use crate::machine::{Ctx, Fault};
@@ -135,7 +140,7 @@ fn known_method(ctx: &mut Ctx<'_>, receiver: &Value, name: &str, args: &[Value])
         Value::Buffer(b) => text::buffer_method(ctx, receiver, b, name, args)?,
         Value::Matcher(m) => matchers::method(ctx, receiver, m, name, args)?,
         Value::Pattern(p) => matchers::pattern_method(ctx, p, name, args)?,
-        Value::Iter(i) => lists::iterator_method(ctx, i, name, args)?,
+        Value::Iter(i) => queues::iterator_method(ctx, i, name, args)?,
         Value::Char(c) => text::char_method(ctx, *c, name, args)?,
         Value::Bool(b) => objects::bool_method(*b, name, args),
         Value::Object(o) => {

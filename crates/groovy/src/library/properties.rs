@@ -25,6 +25,9 @@ pub(crate) fn property(ctx: &mut Ctx<'_>, object: &Value, name: &str) -> Answer 
             if *l.kind() == ListKind::Nodes && name != "class" {
                 return Ok(None);
             }
+            if matches!(l.kind(), ListKind::Linked | ListKind::Deque) && matches!(name, "first" | "last") {
+                return method(ctx, object, if name == "first" { "getFirst" } else { "getLast" }, &[]);
+            }
             if name != "class" {
                 return spread(ctx, object, name);
             }

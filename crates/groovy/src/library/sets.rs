@@ -4,12 +4,18 @@ use std::rc::Rc;
 
 use super::{Answer, compare, lists, sequence, yes};
 use crate::machine::{Ctx, Fault};
-use crate::value::{Map, MapKind, Value};
+use crate::value::{Map, MapKind, Order, Value};
 
 /// The key of the map that equals a key by the script's own `equals` and `hashCode`, or the key as it is.
 pub(crate) fn key(ctx: &mut Ctx<'_>, map: &Map, key: &Value) -> Result<Value, Fault> {
     if map.kind() == MapKind::Tree {
         sorts(ctx, map, key)?;
+        if map.key_order() == Order::CaseInsensitive && key.is_text() {
+            ctx.pay(map.len() / 8)?;
+            let wanted = ctx.text(key)?.to_lowercase();
+            let held = map.keys().into_iter().find(|other| other.to_text().to_lowercase() == wanted);
+            return Ok(held.unwrap_or_else(|| key.clone()));
+        }
     }
     let own =
         |v: &Value| matches!(v, Value::Object(o) if o.class.has_method("equals") && o.class.has_method("hashCode"));
@@ -72,6 +78,11 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, this: &Value, s: &Rc<Map>, name: &str, a
             "add" => yes(s.add(item)),
             _ => yes(s.remove(&item).is_some()),
         };
+    }
+    if s.kind() == MapKind::Tree
+        && let Some(found) = super::trees::of_set(ctx, s, name, args)?
+    {
+        return Ok(Some(found));
     }
     match (name, args) {
         ("size", []) => return yes(Value::Int(s.len() as i32)),

@@ -45,6 +45,13 @@ fn simple(ctx: &mut Ctx<'_>, s: &Str, name: &str, args: &[Value]) -> Answer {
         ("compareToIgnoreCase", [other]) => {
             yes(Value::Int(java_compare(&s.to_lowercase(), &ctx.text(other)?.to_lowercase())))
         }
+        ("contentEquals", [other]) => yes(ctx.text(other)? == **s),
+        ("codePointCount", [from, to]) => {
+            let (from, to) = (int(from).unwrap_or(0).max(0) as usize, int(to).unwrap_or(0).max(0) as usize);
+            yes(Value::Int(s.slice(from, to).chars().count() as i32))
+        }
+        ("regionMatches", [Value::Bool(loose), rest @ ..]) => region(ctx, s, *loose, rest),
+        ("regionMatches", rest) => region(ctx, s, false, rest),
         ("hashCode", []) => yes(Value::Int(crate::value::hash::text(s))),
         ("reverse", []) => yes(s.chars().rev().collect::<String>()),
         ("capitalize", []) => yes(change_first(s, |c| c.to_uppercase().collect())),
@@ -264,4 +271,17 @@ pub(crate) fn parse_double(ctx: &Ctx<'_>, text: &str) -> Result<f64, Fault> {
 /// A list of strings.
 pub(crate) fn string_list<'t>(parts: impl Iterator<Item = &'t str>) -> Value {
     Value::list(parts.map(Value::str).collect())
+}
+
+/// Whether a part of a text is a part of another: `(at, other, at, length)`.
+fn region(ctx: &mut Ctx<'_>, s: &Str, loose: bool, args: &[Value]) -> Answer {
+    let [at, other, from, length] = args else { return Ok(None) };
+    let other = ctx.str(other)?;
+    let [at, from, length] = [at, from, length].map(|n| int(n).unwrap_or(-1));
+    if at < 0 || from < 0 || at + length > s.units() as i64 || from + length > other.units() as i64 {
+        return yes(false);
+    }
+    let part = |s: &Str, at: i64| s.slice(at as usize, (at + length.max(0)) as usize).to_string();
+    let (a, b) = (part(s, at), part(&other, from));
+    yes(if loose { a.to_lowercase() == b.to_lowercase() } else { a == b })
 }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::{Answer, int, strings, yes};
 use crate::machine::{Ctx, Fault};
-use crate::value::{Buffer, Str, Value};
+use crate::value::{Buffer, BufferKind, Str, Value};
 
 /// `next()` and `previous()` of a string: its last character counts on.
 pub(crate) fn neighbour(s: &str, by: i32) -> Value {
@@ -218,6 +218,27 @@ pub(crate) fn buffer_method(ctx: &mut Ctx<'_>, this: &Value, b: &Rc<Buffer>, nam
     ctx.room(b.text.borrow().len().saturating_add(added))?;
     let unit = |v: &Value| Str::new(b.text.borrow().as_str()).byte_at(int(v).unwrap_or(0).max(0) as usize);
     match (name, args) {
+        ("write", [Value::Int(unit)]) => {
+            b.text.borrow_mut().push_str(&String::from_utf16_lossy(&[*unit as u16]));
+        }
+        ("write", [text, from, length]) if text.is_text() => {
+            let (from, length) = (int(from).unwrap_or(0).max(0) as usize, int(length).unwrap_or(0).max(0) as usize);
+            let text = Str::new(texts[0].as_str());
+            b.text.borrow_mut().push_str(text.slice(from, from.saturating_add(length)));
+        }
+        ("append", [text, from, to]) if text.is_text() => {
+            let (from, to) = (int(from).unwrap_or(0).max(0) as usize, int(to).unwrap_or(0).max(0) as usize);
+            let text = Str::new(texts[0].as_str());
+            b.text.borrow_mut().push_str(text.slice(from, to));
+        }
+        ("printf" | "format", [template, values @ ..]) if b.kind == BufferKind::Writer => {
+            let template = ctx.text(template)?;
+            let text = super::format::format_list(ctx, &template, values)?.to_text();
+            ctx.room(b.text.borrow().len().saturating_add(text.len()))?;
+            b.text.borrow_mut().push_str(&text);
+        }
+        ("println", []) => b.text.borrow_mut().push('\n'),
+        ("getBuffer", []) => return Ok(Some(this.clone())),
         ("append" | "leftShift" | "write" | "print", [_]) => b.text.borrow_mut().push_str(&texts[0]),
         ("println", [_]) => {
             b.text.borrow_mut().push_str(&texts[0]);

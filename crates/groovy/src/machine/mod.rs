@@ -33,6 +33,7 @@ mod overload;
 mod plain;
 mod prelude;
 mod property;
+mod ready;
 mod shape;
 mod shims;
 mod taken;

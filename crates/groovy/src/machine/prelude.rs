@@ -20,6 +20,9 @@ const FILES: &[(&str, &str)] = &[
     ("string", include_str!("../library/prelude/string.groovy")),
     ("number", include_str!("../library/prelude/number.groovy")),
     ("nodes", include_str!("../library/prelude/nodes.groovy")),
+    ("writer", include_str!("../library/prelude/writer.groovy")),
+    ("comparator", include_str!("../library/prelude/comparator.groovy")),
+    ("statics", include_str!("../library/prelude/statics.groovy")),
     ("closure", include_str!("../library/prelude/closure.groovy")),
     ("object", include_str!("../library/prelude/object.groovy")),
 ];
@@ -63,7 +66,12 @@ fn families(receiver: &Value) -> &'static [&'static str] {
         Value::Int(_) | Value::Long(_) | Value::BigInt(_) | Value::Decimal(_) | Value::Double(_) | Value::Float(_) => {
             &["number", "object"]
         }
+        Value::Buffer(_) => &["writer", "object"],
         Value::Closure(_) => &["closure", "object"],
+        Value::Object(o) if o.class.is_a("java.util.Comparator") => &["comparator", "object"],
+        Value::Class(c) if matches!(&*c.name, "java.util.Collections" | "java.util.Arrays" | "java.util.Objects") => {
+            &["statics", "object"]
+        }
         _ => &["object"],
     }
 }

@@ -2,14 +2,13 @@
 
 use std::rc::Rc;
 
-use super::ScriptId;
 use super::exec::{Flow, Step, Vm};
 use super::fiber::Landing;
 use super::need::Fault;
 use crate::ast::Text;
 use crate::compile::Function;
 use crate::library;
-use crate::value::{Class, InitState, ListKind, Native, Object, Value};
+use crate::value::{Class, ListKind, Native, Object, Value};
 
 /// What a property turned out to be.
 pub(super) enum Found {
@@ -215,6 +214,13 @@ impl Vm<'_> {
             if let Some(nested) = self.world.class(&format!("{}${name}", class.name)) {
                 return Ok(Found::Value(Value::Class(nested)));
             }
+        }
+        let nested = || self.world.class(&format!("{}${name}", class.name));
+        if name.starts_with(char::is_uppercase)
+            && class.script.is_none()
+            && let Some(nested) = nested()
+        {
+            return Ok(Found::Value(Value::Class(nested)));
         }
         library_property(self, &Value::Class(class.clone()), name)
     }
@@ -453,42 +459,6 @@ impl Vm<'_> {
             return self.call_function(getter, this, None, at, at + 1, Landing::Push);
         }
         self.load_property(name)
-    }
-
-    /// Makes sure that the static initialiser of a class has run.
-    pub(super) fn ready(&self, class: &Rc<Class>) -> Result<(), Fault> {
-        let mut next = Some(class);
-        while let Some(class) = next {
-            if let Some(script) = &class.script
-                && script.state.get() == InitState::Pending
-            {
-                return Err(Fault::Init(class.clone()));
-            }
-            next = class.superclass.as_ref();
-        }
-        Ok(())
-    }
-
-    /// Sets the fields of a script, before the instruction that needs them runs again.
-    pub(super) fn set_script_fields(&mut self, id: ScriptId) -> Step {
-        let Some(script) = self.world.scripts.get(id.0 as usize) else { return Ok(Flow::Switch) };
-        let (init, this) = (script.init.borrow_mut().take(), script.object.clone());
-        if let Some(init) = init {
-            let at = self.f.stack.len();
-            self.push_frame(init, this, None, at, at, u64::MAX, Landing::Again)?;
-        }
-        Ok(Flow::Switch)
-    }
-
-    /// Runs the static initialiser of a class.
-    pub(super) fn initialise(&mut self, class: &Rc<Class>) -> Step {
-        let Some(script) = &class.script else { return Ok(Flow::Switch) };
-        script.state.set(InitState::Done);
-        if let Some(func) = script.static_init.clone() {
-            let at = self.f.stack.len();
-            self.push_frame(func, Value::Class(class.clone()), None, at, at, u64::MAX, Landing::Again)?;
-        }
-        Ok(Flow::Switch)
     }
 }
 

@@ -12,8 +12,10 @@ use crate::ast::Text;
 pub enum ListKind {
     /// `java.util.ArrayList`
     Array,
-    /// `java.util.LinkedList` and the queues.
+    /// `java.util.LinkedList` and queues.
     Linked,
+    /// `java.util.ArrayDeque` and the like: `push` and `pop` are at its front.
+    Deque,
     /// An unmodifiable list.
     Fixed,
     /// `groovy.util.NodeList`

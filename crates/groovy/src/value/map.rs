@@ -21,8 +21,22 @@ pub enum MapKind {
     Tree,
     /// An unmodifiable one.
     Fixed,
+    /// `groovy.json.internal.LazyMap`, what `JsonSlurper` reads: on Java 9 and later its keys are sorted.
+    Lazy,
     /// `net.sf.json.JSONObject`: its keys are texts, and what it holds is JSON.
     Json,
+}
+
+/// How a map that sorts its keys does it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// As the keys compare.
+    #[default]
+    Natural,
+    /// The other way round.
+    Reverse,
+    /// Texts, whose case does not count.
+    CaseInsensitive,
 }
 
 /// A value as a key: equal as Java's `equals` says, not as Groovy's `==`.
@@ -91,6 +105,9 @@ pub struct Map {
     entries: RefCell<IndexMap<Key, Value>>,
     kind: MapKind,
     default: Option<Value>,
+    order: Cell<Order>,
+    /// The map whose keys or entries a set is: what is removed from the set is removed from the map.
+    source: Option<Rc<Map>>,
     charge: Charge,
     /// Size of the table that Java would have, for the hash kinds.
     table: Cell<u32>,
@@ -122,7 +139,18 @@ impl Map {
 
     fn with_table(kind: MapKind, table: u32) -> Self {
         let (table, unordered) = (Cell::new(table), Cell::new(false));
-        Map { entries: RefCell::default(), kind, default: None, charge: Charge::new(HEADER), table, unordered }
+        let order = Cell::default();
+        let source = None;
+        Map {
+            entries: RefCell::default(),
+            kind,
+            default: None,
+            order,
+            source,
+            charge: Charge::new(HEADER),
+            table,
+            unordered,
+        }
     }
 
     /// A map with the entries of `self` that makes missing values with `default`.
@@ -131,6 +159,8 @@ impl Map {
             entries: RefCell::new(self.entries.borrow().clone()),
             kind: self.kind,
             default: Some(default),
+            order: self.order.clone(),
+            source: None,
             charge: Charge::new(HEADER),
             table: self.table.clone(),
             unordered: self.unordered.clone(),
@@ -153,6 +183,25 @@ impl Map {
         self.kind
     }
 
+    /// The set of these items, the keys or entries of a map, from which they go when they are removed from the set.
+    pub fn view(source: &Rc<Map>, items: impl IntoIterator<Item = Value>) -> Map {
+        let mut out = Map::new(MapKind::Linked);
+        items.into_iter().for_each(|item| drop(out.put_plain(item, Value::Null)));
+        out.source = Some(source.clone());
+        out
+    }
+
+    /// How its keys are sorted, where they are.
+    pub fn key_order(&self) -> Order {
+        self.order.get()
+    }
+
+    /// The same map with another order of keys; it must be empty.
+    pub fn ordered(self, order: Order) -> Map {
+        self.order.set(order);
+        self
+    }
+
     /// The closure of `withDefault`.
     pub fn default(&self) -> Option<&Value> {
         self.default.as_ref()
@@ -167,6 +216,7 @@ impl Map {
             (MapKind::Linked, true) => "java.util.LinkedHashSet",
             (MapKind::Hash, true) => "java.util.HashSet",
             (MapKind::Tree, true) => "java.util.TreeSet",
+            (MapKind::Lazy, _) => "groovy.json.internal.LazyMap",
             (MapKind::Json, _) => "net.sf.json.JSONObject",
             (MapKind::Fixed, true) => "java.util.Collections$UnmodifiableSet",
         }
@@ -243,7 +293,7 @@ impl Map {
     }
 
     pub(super) fn put_plain(&self, key: Value, value: Value) -> Option<Value> {
-        let before = if self.kind == MapKind::Tree {
+        let before = if matches!(self.kind, MapKind::Tree | MapKind::Lazy) {
             self.put_sorted(key, value)
         } else {
             self.change(key.is_container(), |entries| entries.insert(Key(key), value))
@@ -260,17 +310,24 @@ impl Map {
     }
 
     fn put_sorted(&self, key: Value, value: Value) -> Option<Value> {
-        self.change(key.is_container(), |entries| Map::insert_sorted(entries, key, value))
+        let by = self.order.get();
+        self.change(key.is_container(), |entries| Map::insert_sorted(entries, by, key, value))
     }
 
-    fn insert_sorted(entries: &mut IndexMap<Key, Value>, key: Value, value: Value) -> Option<Value> {
+    fn insert_sorted(entries: &mut IndexMap<Key, Value>, by: Order, key: Value, value: Value) -> Option<Value> {
         let (mut low, mut high) = (0, entries.len());
         while low < high {
             let middle = (low + high) / 2;
             let order = entries.get_index(middle).map(|(k, _)| match (&k.0, &key) {
                 // A GString is compared as text with whatever is there.
                 (other, Value::GString(_)) => Compared::Order(other.to_text().cmp(&key.to_text())),
-                (other, _) => compare_plain(other, &key),
+                (other, _) if by == Order::CaseInsensitive => {
+                    Compared::Order(other.to_text().to_lowercase().cmp(&key.to_text().to_lowercase()))
+                }
+                (other, _) => match compare_plain(other, &key) {
+                    Compared::Order(order) if by == Order::Reverse => Compared::Order(order.reverse()),
+                    compared => compared,
+                },
             });
             match order {
                 Some(Compared::Order(std::cmp::Ordering::Less)) => low = middle + 1,
@@ -296,6 +353,12 @@ impl Map {
     pub fn remove(&self, key: &Value) -> Option<Value> {
         let before = self.change(key.is_container(), |entries| entries.shift_remove(&Key(key.clone())));
         self.recount();
+        if let (Some(source), Some(_)) = (&self.source, &before) {
+            match key {
+                Value::Entry(entry) => drop(source.remove(&entry.key)),
+                key => drop(source.remove(key)),
+            }
+        }
         before
     }
 
@@ -304,6 +367,9 @@ impl Map {
         let before = std::mem::take(&mut *self.entries.borrow_mut());
         self.recount();
         drop(before);
+        if let Some(source) = &self.source {
+            source.clear();
+        }
     }
 
     fn recount(&self) {
@@ -314,7 +380,8 @@ impl Map {
 impl Drop for Map {
     fn drop(&mut self) {
         let entries = std::mem::take(self.entries.get_mut());
-        release(entries.into_iter().flat_map(|(k, v)| [k.0, v]).chain(self.default.take()));
+        let held = self.default.take().into_iter().chain(self.source.take().map(Value::Map));
+        release(entries.into_iter().flat_map(|(k, v)| [k.0, v]).chain(held));
     }
 }
 

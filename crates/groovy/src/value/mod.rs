@@ -40,7 +40,7 @@ pub(crate) use equality::{
 };
 pub use java::{Java, NumberPattern, Zone};
 pub use list::{List, ListKind};
-pub use map::{Entry, Key, Map, MapKind};
+pub use map::{Entry, Key, Map, MapKind, Order};
 pub(crate) use meter::Charge;
 pub use meter::Meter;
 pub(crate) use object::{EQUAL_BY_FIELDS, OUTER, SHOWS_FIELDS, SINGLETON};
@@ -395,6 +395,7 @@ impl Value {
             Value::List(l) => match l.kind() {
                 ListKind::Array => "java.util.ArrayList".into(),
                 ListKind::Linked => "java.util.LinkedList".into(),
+                ListKind::Deque => "java.util.ArrayDeque".into(),
                 ListKind::Json => "net.sf.json.JSONArray".into(),
                 ListKind::Nodes => "groovy.util.NodeList".into(),
                 ListKind::Fixed => "java.util.Collections$UnmodifiableRandomAccessList".into(),

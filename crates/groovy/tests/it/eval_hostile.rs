@@ -313,3 +313,21 @@ fn scripts_as_texts_have_the_limits_of_the_script() {
     check("def c = new ConfigObject(); c.a = c; c.b = 1; c.prettyPrint()", DEPTH);
     check("def c = new ConfigObject(); c.a = c; c.b = [:]; def d = new ConfigObject(); d.a = d; c.merge(d)", DEPTH);
 }
+
+#[test]
+fn statics_and_streams_of_bytes_are_paid_for() {
+    check("while (true) Arrays.copyOf(new int[1000], 100000)", FUEL);
+    check("Arrays.copyOf(new int[1], Integer.MAX_VALUE)", HEAP);
+    check("Arrays.copyOfRange(new int[1], 0, Integer.MAX_VALUE)", HEAP);
+    check("def l = [0] * 20000; def part = [0] * 10000 + [1]; while (true) Collections.indexOfSubList(l, part)", FUEL);
+    check("def o = new ByteArrayOutputStream(); while (true) o << 'abc' * 100", SIZE);
+    check("def l = []; l << l; while (true) Objects.hash(l, l)", FUEL);
+    check("def c = Comparator.naturalOrder(); while (true) { c = c.reversed() }", SIZE);
+    check("def c = Comparator.naturalOrder(); 2000.times { c = c.reversed() }; c.compare(1, 2)", DEPTH);
+    throws("new TreeMap({ a, b -> b <=> a })", "java.lang.UnsupportedOperationException");
+    check("def m = new TreeMap(String.CASE_INSENSITIVE_ORDER); for (int i = 0; ; i++) m['k' + i] = i", SIZE);
+    let nested = "def text = '[' * 190 + '1,' * 50000 + '1' + ']' * 190\n";
+    check(&format!("{nested} groovy.json.JsonOutput.prettyPrint(text)"), TEXT);
+    ends("def v = 1; for (int i = 0; i < 100000; i++) { def m = [:]; m.a = v; v = m.keySet() }; v = null");
+    check("def m = [:]; 20000.times { m['k' + it] = it }; while (true) m.replaceAll { k, v -> v }", FUEL);
+}

@@ -66,7 +66,7 @@ def $best(self, by, sign) {
     for (x in it) { def s = f(x); if ((sign > 0 ? score <=> s : s <=> score) < 0) { best = x; score = s } }
     best
 }
-def sort(self, f) { !(f instanceof Boolean || f instanceof Closure) && self instanceof List ? self.$sortBy(f) : f instanceof Boolean ? self.sort(f, { a, b -> a.$order(b) }) : self instanceof List ? self.sort(true, f) : self.toList().sort(true, f) }
+def sort(self, f) { f == null ? self.sort() : !(f instanceof Boolean || f instanceof Closure) && self instanceof List ? self.$sortBy(f) : f instanceof Boolean ? self.sort(f, { a, b -> a.$order(b) }) : self instanceof List ? self.sort(true, f) : self.toList().sort(true, f) }
 def $sortBy(self, by) { self.sort(true, by.$comparing()); null }
 def toSorted(self, f) { self.sort(false, f) }
 def sort(self) { self.sort(true) }
@@ -146,9 +146,17 @@ def split(self, f) {
 }
 def takeWhile(self, f) { def out = []; for (x in self) { if (!f(x)) break; out.add(x) }; out }
 def dropWhile(self, f) { def out = []; boolean on = false; for (x in self) { if (on || !f(x)) { on = true; out.add(x) } }; out }
-def removeAll(self, f) { def keep = []; for (x in self) { if (!f(x)) keep.add(x) }; boolean changed = keep.size() != self.size(); if (changed) { self.clear(); self.addAll(keep) }; changed }
 def removeIf(self, f) { self.removeAll(f) }
-def retainAll(self, f) { def keep = []; for (x in self) { if (f(x)) keep.add(x) }; boolean changed = keep.size() != self.size(); if (changed) { self.clear(); self.addAll(keep) }; changed }
+def removeAll(self, f) { self.$keep(f, false) }
+def retainAll(self, f) { self.$keep(f, true) }
+def $keep(self, f, wanted) {
+    def gone = []
+    def kept = []
+    for (x in self) { if ((f(x) as boolean) == wanted) kept.add(x) else gone.add(x) }
+    if (gone.isEmpty()) return false
+    if (self instanceof Set) { for (x in gone) self.remove(x) } else { self.clear(); self.addAll(kept) }
+    true
+}
 def forEach(self, f) { for (x in self) f(x); null }
 def replaceAll(self, f) { for (int i = 0; i < self.size(); i++) self[i] = f(self[i]); null }
 def eachPermutation(self, f) { for (x in self.permutations()) f(x); self.iterator() }
@@ -167,3 +175,5 @@ def reduce(self, start, f) { self.inject(start, f) }
 def $spread(self, name) { def out = []; for (x in self) { if (x != null) out.add(x."$name") }; out }
 def stream(self) { new java.util.stream.Stream(self) }
 def parallelStream(self) { new java.util.stream.Stream(self) }
+def listIterator(self) { new java.util.ListIterator(self, 0) }
+def listIterator(self, at) { new java.util.ListIterator(self, at) }

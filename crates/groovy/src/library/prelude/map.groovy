@@ -54,9 +54,11 @@ def takeWhile(self, f) { def out = self.$similar(); for (e in self) { if (!f.$en
 def dropWhile(self, f) { def out = self.$similar(); boolean on = false; for (e in self) { if (on || !f.$entry(e)) { on = true; out.put(e.key, e.value) } }; out }
 def withDefault(self, f) { self.$withDefault(f) }
 def $defaulted(self, key) { def made = self.$default()(key); self.put(key, made); made }
-def computeIfAbsent(self, key, f) { if (self.get(key) == null) self.put(key, f(key)); self.get(key) }
-def computeIfPresent(self, key, f) { if (self.get(key) != null) self.put(key, f(key, self.get(key))); self.get(key) }
-def compute(self, key, f) { self.put(key, f(key, self.get(key))); self.get(key) }
-def merge(self, key, value, f) { self.put(key, self.get(key) == null ? value : f(self.get(key), value)); self.get(key) }
 def removeAll(self, f) { boolean changed = false; for (e in self.entrySet().toList()) { if (f.$entry(e)) { self.remove(e.key); changed = true } }; changed }
 def retainAll(self, f) { boolean changed = false; for (e in self.entrySet().toList()) { if (!f.$entry(e)) { self.remove(e.key); changed = true } }; changed }
+def computeIfAbsent(self, key, f) { def v = self.get(key); if (v == null) { v = f(key); if (v != null) self.put(key, v) }; v }
+def computeIfPresent(self, key, f) { self.get(key) == null ? null : self.$computed(key, f(key, self.get(key))) }
+def compute(self, key, f) { self.$computed(key, f(key, self.get(key))) }
+def merge(self, key, value, f) { self.$computed(key, self.get(key) == null ? value : f(self.get(key), value)) }
+def $computed(self, key, made) { if (made == null) self.remove(key) else self.put(key, made); made }
+def replaceAll(self, f) { for (k in self.keySet()) self.put(k, f(k, self.get(k))); null }

@@ -35,6 +35,8 @@ const FILES: &[(&str, &str)] = &[
     ("xml", include_str!("cases/xml.txt")),
     ("markup", include_str!("cases/markup.txt")),
     ("configurations", include_str!("cases/configurations.txt")),
+    ("statics", include_str!("cases/statics.txt")),
+    ("java", include_str!("cases/java.txt")),
     ("corners", include_str!("cases/corners.txt")),
 ];
 

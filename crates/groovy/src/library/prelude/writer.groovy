@@ -1,0 +1,2 @@
+def withWriter(self, f) { f(self) }
+def withPrintWriter(self, f) { f(self) }

@@ -1,0 +1,120 @@
+//! Methods of `TreeMap` and `TreeSet` that go by the order of keys. What is a view in Java is a copy here.
+
+use std::rc::Rc;
+
+use super::{Answer, compare, lists, maps, yes};
+use crate::machine::{Ctx, Fault};
+use crate::value::{Map, MapKind, Value};
+
+/// How many keys come before a key, with those that equal it (`upto`) or without.
+fn before(ctx: &mut Ctx<'_>, keys: &[Value], key: &Value, upto: bool) -> Result<usize, Fault> {
+    let (mut low, mut high) = (0, keys.len());
+    while low < high {
+        let middle = (low + high) / 2;
+        let order = compare::compare(ctx, &keys[middle], key)?;
+        if order.is_lt() || upto && order.is_eq() { low = middle + 1 } else { high = middle }
+    }
+    Ok(low)
+}
+
+/// The position of the neighbour of a key that a method names: `floor`, `lower`, `ceiling`, `higher`.
+fn neighbour(ctx: &mut Ctx<'_>, keys: &[Value], which: &str, key: &Value) -> Result<Option<usize>, Fault> {
+    let at = before(ctx, keys, key, matches!(which, "floor" | "higher"))?;
+    Ok(match which {
+        "floor" | "lower" => at.checked_sub(1),
+        _ => Some(at).filter(|at| *at < keys.len()),
+    })
+}
+
+/// The positions that `head…`, `tail…` and `sub…` mean.
+fn part(
+    ctx: &mut Ctx<'_>,
+    keys: &[Value],
+    which: &str,
+    args: &[Value],
+) -> Result<Option<std::ops::Range<usize>>, Fault> {
+    let flag = |at: usize, otherwise: bool| args.get(at).map_or(otherwise, Value::truth);
+    Ok(Some(match (which, args) {
+        ("head", [to] | [to, Value::Bool(_)]) => 0..before(ctx, keys, to, flag(1, false))?,
+        ("tail", [from] | [from, Value::Bool(_)]) => before(ctx, keys, from, !flag(1, true))?..keys.len(),
+        ("sub", [from, to]) => before(ctx, keys, from, false)?..before(ctx, keys, to, false)?,
+        ("sub", [from, _, to, _]) => before(ctx, keys, from, !flag(1, true))?..before(ctx, keys, to, flag(3, false))?,
+        _ => return Ok(None),
+    }))
+}
+
+fn nothing(ctx: &Ctx<'_>) -> Fault {
+    Fault::Throw(ctx.world.throwable("java.util.NoSuchElementException", Value::Null))
+}
+
+pub(super) fn of_map(ctx: &mut Ctx<'_>, m: &Rc<Map>, name: &str, args: &[Value]) -> Answer {
+    let entry = |at: Option<usize>| at.and_then(|at| maps::entry_at(m, at)).unwrap_or_default();
+    match (name, args) {
+        ("firstKey" | "lastKey", []) if m.is_empty() => Err(nothing(ctx)),
+        ("firstEntry", []) => yes(entry(Some(0))),
+        ("lastEntry", []) => yes(entry(m.len().checked_sub(1))),
+        ("pollFirstEntry" | "pollLastEntry", []) => {
+            let at = if name == "pollFirstEntry" { Some(0) } else { m.len().checked_sub(1) };
+            let found = entry(at);
+            if let Value::Entry(e) = &found {
+                m.remove(&e.key);
+            }
+            yes(found)
+        }
+        ("comparator", []) => yes(Value::Null),
+        ("navigableKeySet", []) => yes(Value::set(m.keys())),
+        ("descendingKeySet", []) => yes(Value::set(m.keys().into_iter().rev())),
+        ("descendingMap", []) => yes(Value::map((0..m.len()).rev().filter_map(|at| m.at(at)))),
+        ("headMap" | "tailMap" | "subMap", _) => {
+            let keys = m.keys();
+            let Some(part) = part(ctx, &keys, &name[..name.len() - 3], args)? else { return Ok(None) };
+            let out = Map::new(MapKind::Tree);
+            part.filter_map(|at| m.at(at)).for_each(|(key, value)| drop(out.put(key, value)));
+            yes(Value::Map(Rc::new(out)))
+        }
+        (_, [key]) => {
+            let (which, wants_key) = match (name.strip_suffix("Key"), name.strip_suffix("Entry")) {
+                (Some(which), _) => (which, true),
+                (_, Some(which)) => (which, false),
+                _ => return Ok(None),
+            };
+            if !matches!(which, "floor" | "lower" | "ceiling" | "higher") {
+                return Ok(None);
+            }
+            let keys = m.keys();
+            let at = neighbour(ctx, &keys, which, key)?;
+            yes(if wants_key { at.map_or(Value::Null, |at| keys[at].clone()) } else { entry(at) })
+        }
+        _ => Ok(None),
+    }
+}
+
+pub(super) fn of_set(ctx: &mut Ctx<'_>, s: &Rc<Map>, name: &str, args: &[Value]) -> Answer {
+    match (name, args) {
+        ("first" | "last", []) if s.is_empty() => Err(nothing(ctx)),
+        ("pollFirst" | "pollLast", []) => {
+            let keys = s.keys();
+            let found = if name == "pollFirst" { keys.first() } else { keys.last() };
+            if let Some(key) = found {
+                s.remove(key);
+            }
+            yes(found.cloned().unwrap_or_default())
+        }
+        ("comparator", []) => yes(Value::Null),
+        ("descendingSet", []) => yes(Value::set(s.keys().into_iter().rev())),
+        ("descendingIterator", []) => yes(lists::iterator(Value::list(s.keys().into_iter().rev().collect()))),
+        ("headSet" | "tailSet" | "subSet", _) => {
+            let keys = s.keys();
+            let Some(part) = part(ctx, &keys, &name[..name.len() - 3], args)? else { return Ok(None) };
+            let out = Map::new(MapKind::Tree);
+            keys[part].iter().for_each(|key| drop(out.put(key.clone(), Value::Null)));
+            yes(Value::Set(Rc::new(out)))
+        }
+        ("floor" | "lower" | "ceiling" | "higher", [key]) => {
+            let keys = s.keys();
+            let at = neighbour(ctx, &keys, name, key)?;
+            yes(at.map_or(Value::Null, |at| keys[at].clone()))
+        }
+        _ => Ok(None),
+    }
+}

@@ -31,6 +31,9 @@ pub(crate) fn get(ctx: &mut Ctx<'_>, object: &Value, key: &Value) -> Answer {
             }
             None => Ok(None),
         },
+        (Value::List(l), Value::Int(n)) if lacks(l, i64::from(*n)) => {
+            ctx.ask(object, "$defaulted", std::slice::from_ref(key)).map(Some)
+        }
         (Value::List(l), Value::Int(_) | Value::Long(_)) => list_item(ctx, l, int(key).unwrap_or(0)),
         (Value::Range(r), Value::Int(_) | Value::Long(_)) => {
             let (n, size) = (int(key).unwrap_or(0), r.size() as i64);
@@ -109,6 +112,11 @@ fn named(ctx: &mut Ctx<'_>, object: &Value, key: &Value) -> Answer {
         Some(value) => Ok(Some(value)),
         None => Err(ctx.world.missing_property(&name, &object.type_name())),
     }
+}
+
+/// Whether a list has a closure for such an item, and not the item.
+pub(crate) fn lacks(list: &List, n: i64) -> bool {
+    list.default().is_some() && n >= 0 && list.get(n as usize).is_none_or(|item| item.is_null())
 }
 
 fn list_item(ctx: &Ctx<'_>, list: &List, n: i64) -> Answer {

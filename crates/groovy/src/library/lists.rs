@@ -65,8 +65,17 @@ fn reading(ctx: &mut Ctx<'_>, this: &Value, l: &Rc<List>, name: &str, args: &[Va
         ("size", []) => yes(Value::Int(l.len() as i32)),
         ("length", []) if l.is_array() => yes(Value::Int(l.len() as i32)),
         ("isEmpty", []) => yes(l.is_empty()),
+        ("$withDefault", [closure, eager]) => yes(Value::List(Rc::new(l.with_default(closure.clone(), eager.truth())))),
+        ("$default", []) => {
+            let (closure, eager) = l.default().cloned().unwrap_or_default();
+            yes(Value::list(vec![closure, Value::Bool(eager)]))
+        }
         ("get" | "elementAt", [n]) => {
+            let key = n;
             let Some(n) = int(n) else { return Ok(None) };
+            if super::index::lacks(l, n) {
+                return ctx.ask(this, "$defaulted", std::slice::from_ref(key)).map(Some);
+            }
             match usize::try_from(n).ok().and_then(|i| l.get(i)) {
                 Some(value) => Ok(Some(value)),
                 None => Err(out_of_bounds(ctx, n, l.len())),
@@ -427,7 +436,10 @@ fn changing(ctx: &mut Ctx<'_>, this: &Value, l: &Rc<List>, name: &str, args: &[V
             yes(Value::Null)
         }
         ("set" | "putAt", [at, item]) => {
-            let before = super::index::get(ctx, this, at)?.unwrap_or_default();
+            let before = match int(at).filter(|n| super::index::lacks(l, *n)) {
+                Some(_) => Value::Null,
+                None => super::index::get(ctx, this, at)?.unwrap_or_default(),
+            };
             super::index::set(ctx, this, at, item)?;
             yes(before)
         }

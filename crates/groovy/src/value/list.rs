@@ -31,6 +31,8 @@ pub enum ListKind {
 pub struct List {
     items: RefCell<Vec<Value>>,
     kind: ListKind,
+    /// Makes items that are asked for and are not there: a closure of their index, and whether those before them are made, too.
+    default: Option<(Value, bool)>,
     capacity: Cell<usize>,
     charge: Charge,
 }
@@ -42,7 +44,19 @@ impl List {
     pub fn new(items: Vec<Value>, kind: ListKind) -> Self {
         let capacity = items.capacity();
         let charge = Charge::new(HEADER + capacity * size_of::<Value>());
-        List { items: RefCell::new(items), kind, capacity: Cell::new(capacity), charge }
+        List { items: RefCell::new(items), kind, default: None, capacity: Cell::new(capacity), charge }
+    }
+
+    /// A list with the same items that makes missing ones with a closure; `eager`: with all before them.
+    pub fn with_default(&self, closure: Value, eager: bool) -> List {
+        let mut out = List::new(self.snapshot(), ListKind::Array);
+        out.default = Some((closure, eager));
+        out
+    }
+
+    /// The closure of `withDefault`, and whether it is eager.
+    pub fn default(&self) -> Option<&(Value, bool)> {
+        self.default.as_ref()
     }
 
     /// What it says it is.
@@ -107,6 +121,7 @@ impl List {
 
 impl Drop for List {
     fn drop(&mut self) {
-        release(self.items.get_mut().drain(..));
+        let default = self.default.take().map(|(closure, _)| closure);
+        release(self.items.get_mut().drain(..).chain(default));
     }
 }

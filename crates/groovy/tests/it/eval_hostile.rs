@@ -329,5 +329,7 @@ fn statics_and_streams_of_bytes_are_paid_for() {
     let nested = "def text = '[' * 190 + '1,' * 50000 + '1' + ']' * 190\n";
     check(&format!("{nested} groovy.json.JsonOutput.prettyPrint(text)"), TEXT);
     ends("def v = 1; for (int i = 0; i < 100000; i++) { def m = [:]; m.a = v; v = m.keySet() }; v = null");
+    check("[].withDefault { it }[Integer.MAX_VALUE]", SIZE);
+    check("def l; l = [].withDefault { l[it + 1] }; l[0]", DEPTH);
     check("def m = [:]; 20000.times { m['k' + it] = it }; while (true) m.replaceAll { k, v -> v }", FUEL);
 }

@@ -177,3 +177,13 @@ def stream(self) { new java.util.stream.Stream(self) }
 def parallelStream(self) { new java.util.stream.Stream(self) }
 def listIterator(self) { new java.util.ListIterator(self, 0) }
 def listIterator(self, at) { new java.util.ListIterator(self, at) }
+def withDefault(self, f) { self.$withDefault(f, false) }
+def withLazyDefault(self, f) { self.$withDefault(f, false) }
+def withEagerDefault(self, f) { self.$withDefault(f, true) }
+def $defaulted(self, n) {
+    def (f, eager) = self.$default()
+    for (int i = self.size(); i < n; i++) self.add(eager ? f(i) : null)
+    def made = f(n)
+    if (n < self.size()) self[n] = made else self.add(made)
+    made
+}

@@ -104,8 +104,8 @@ impl Compiler<'_> {
     /// A call without receiver, on `super`, or of a constructor.
     pub(super) fn rootless_call(&mut self, kind: &ExprKind, span: Span) {
         let ExprKind::Call { object, callee, args, .. } = kind else { return };
-        if object.is_some() {
-            return self.super_call(callee, args, span);
+        if let Some(object) = object {
+            return self.super_call(super::expr::trait_of_super(object), callee, args, span);
         }
         match callee {
             Member::Name(name, at) => self.name_call(name, *at, args, span),
@@ -119,14 +119,21 @@ impl Compiler<'_> {
         }
     }
 
-    fn super_call(&mut self, callee: &Member, args: &[Arg], span: Span) {
+    fn super_call(&mut self, of: Option<&Text>, callee: &Member, args: &[Arg], span: Span) {
         self.emit(Op::This, span);
         let Member::Name(name, _) = callee else {
             return self.error(span, "super needs a method name");
         };
         let site = self.arguments(name.clone(), args, span);
         let site = self.f().site(site);
-        self.emit(Op::CallSuper(site), span);
+        let op = match of {
+            Some(name) => {
+                let class = self.scope.names.class(name).unwrap_or_else(|| name.clone());
+                Op::CallTraitSuper { site, name: self.f().name(&class) }
+            }
+            None => Op::CallSuper(site),
+        };
+        self.emit(op, span);
     }
 
     fn name_call(&mut self, name: &Text, at: Span, args: &[Arg], span: Span) {

@@ -313,7 +313,9 @@ impl Compiler<'_> {
                     links.push(next);
                     next = callee;
                 }
-                ExprKind::Call { object: Some(object), .. } if !is_super(object) => {
+                ExprKind::Call { object: Some(object), .. }
+                    if !is_super(object) && trait_of_super(object).is_none() =>
+                {
                     links.push(next);
                     next = object;
                 }
@@ -396,6 +398,21 @@ fn span_of(name: Span, whole: Span) -> Span {
 
 pub(super) fn is_super(e: &Expr) -> bool {
     matches!(&*e.kind, ExprKind::Name(n) if &**n == "super")
+}
+
+/// `T` of `T.super`.
+pub(super) fn trait_of_super(e: &Expr) -> Option<&Text> {
+    match &*e.kind {
+        ExprKind::Property { object, member: Member::Name(member, _), attribute: false, .. }
+            if &**member == "super" =>
+        {
+            match &*object.kind {
+                ExprKind::Name(name) if name.starts_with(char::is_uppercase) => Some(name),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
 }
 
 /// The value of a literal; `None` where it is out of range.

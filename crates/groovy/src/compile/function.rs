@@ -189,6 +189,11 @@ pub enum Op {
     CallName(u32),
     CallValue(u32),
     CallSuper(u32),
+    /// `T.super.method(args)`: the method as that class or trait has it.
+    CallTraitSuper {
+        site: u32,
+        name: u32,
+    },
     CallConstructor {
         site: u32,
         is_super: bool,

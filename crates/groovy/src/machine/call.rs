@@ -332,13 +332,15 @@ impl Vm<'_> {
         self.call_function(func, this, Some(closure), at, base, landing)
     }
 
-    pub(super) fn call_super_site(&mut self, site: &Site, func: &Function) -> Step {
-        let parent = func.class.as_ref().and_then(|c| self.world.class(c));
+    /// `super.name(args)`, or where `of` is a class or trait, `of.super.name(args)`.
+    pub(super) fn call_super_site(&mut self, site: &Site, func: &Function, of: Option<Rc<Class>>) -> Step {
+        let above = usize::from(of.is_none());
+        let parent = of.or_else(|| func.class.as_ref().and_then(|c| self.world.class(c)));
         self.with_arguments(site, |vm, base| {
             let this = vm.f.stack[base - 1].clone();
             let mut methods = Vec::new();
             if let Some(class) = &parent {
-                for ancestor in class.lineage().into_iter().skip(1) {
+                for ancestor in class.lineage().into_iter().skip(above) {
                     let found = ancestor.script.as_ref().and_then(|s| s.methods.get(&site.name));
                     methods.extend(found.into_iter().flatten().cloned());
                 }

@@ -39,7 +39,11 @@ impl Vm<'_> {
             Op::Call(site) => return self.call_site(&func.sites[site as usize]),
             Op::CallName(site) => return self.call_name_site(&func.sites[site as usize]),
             Op::CallValue(site) => return self.call_value_site(&func.sites[site as usize]),
-            Op::CallSuper(site) => return self.call_super_site(&func.sites[site as usize], func),
+            Op::CallSuper(site) => return self.call_super_site(&func.sites[site as usize], func, None),
+            Op::CallTraitSuper { site, name } => {
+                let class = self.world.class(&func.names[name as usize]);
+                return self.call_super_site(&func.sites[site as usize], func, class);
+            }
             Op::CallConstructor { site, is_super } => {
                 return self.call_constructor_site(&func.sites[site as usize], is_super, func);
             }

@@ -34,6 +34,7 @@ fn recursion_through_what_the_machine_calls_meets_the_depth_limit() {
         ("void setX(v) { this.setX(v) }", "new A().x = 1"),
         ("boolean asBoolean() { !this }", "new A() ? 1 : 2"),
         ("def asType(Class c) { this as String }", "new A() as List"),
+        ("def plus(o) { A.super.plus(o) + this }", "new A() + 1"),
         ("def next() { this.next() }", "def a = new A(); a++"),
         ("boolean isCase(o) { o in this }", "1 in new A()"),
         ("Iterator iterator() { for (x in this) { x } }", "for (x in new A()) { }"),

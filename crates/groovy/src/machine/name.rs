@@ -11,7 +11,7 @@ use super::need::Fault;
 use super::property::Found;
 use crate::ast::Text;
 use crate::compile::Function;
-use crate::value::{Class, Closure, Native, OUTER, Strategy, Value};
+use crate::value::{Class, Closure, Native, OUTER, Object, Strategy, Value};
 
 /// Closures looked through for one name; owners and delegates may form circles.
 const TARGETS_MAX: usize = 200;
@@ -336,11 +336,18 @@ fn closure_order(c: &Closure) -> Vec<Value> {
     }
 }
 
-/// An object with a `methodMissing` that names mean before they mean the script, and so the host.
-pub(super) fn taker_of_names(targets: &[Value]) -> Option<&Value> {
-    let before = targets.iter().take_while(|t| t.script_id().is_none());
-    let mut before = before.filter(|t| matches!(t, Value::Object(o) if o.class.has_method("methodMissing")));
-    before.next()
+/// An object with a `methodMissing` that names mean before they mean the script, and so the host; or a builder of the library, wherever it
+/// stands: what its closures call is to be built.
+pub(super) fn taker_of_names<'t>(targets: &'t [Value], name: &str) -> Option<&'t Value> {
+    let property = crate::library::getter_of(&name.replacen("set", "get", 1));
+    let sets = |o: &Object| property.as_ref().is_some_and(|property| o.slot(property).is_some());
+    let takes = |t: &&Value, library: bool| match t {
+        Value::Object(o) if library && sets(o) => false,
+        Value::Object(o) => o.class.methods("methodMissing").iter().any(|f| f.library || !library),
+        _ => false,
+    };
+    let mut before = targets.iter().take_while(|t| t.script_id().is_none()).filter(|t| takes(t, false));
+    before.next().or_else(|| targets.iter().find(|t| takes(t, true)))
 }
 
 /// The class of an object; a class itself.

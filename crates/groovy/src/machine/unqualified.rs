@@ -75,11 +75,15 @@ impl Vm<'_> {
         if let Some(step) = self.call_variable(at, base, name, &targets)? {
             return Ok(step);
         }
-        if let Some(target) = super::name::taker_of_names(&targets) {
+        if let Some(target) = super::name::taker_of_names(&targets, name) {
             self.f.stack[at] = target.clone();
             return self.call_missing(target.clone(), at, base, name, Landing::Push);
         }
-        if self.host.has_method(None, name) {
+        // What the library calls by its name is never the host's.
+        let by_library = self.f.frames.last().is_some_and(|frame| frame.func.library);
+        let categories = &**name == "use"
+            && matches!(&self.f.stack[base..], [Value::Class(_) | Value::List(_), .., Value::Closure(_)]);
+        if !by_library && !categories && self.host.has_method(None, name) {
             return self.call_host(None, at, base, name.clone(), named, Landing::Push);
         }
         self.call_name_library(at, base, name, &targets)

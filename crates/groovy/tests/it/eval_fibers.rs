@@ -444,3 +444,44 @@ fn a_host_takes_calls_before_the_methods_of_their_objects_and_can_make_them() {
         ["WorkflowScript.own[[a:0], x]", "WorkflowScript.own[[a:1], 2]", "Tool.cut[y]", "WorkflowScript.nothing[3]"]
     );
 }
+
+/// A host that has a method of every name.
+struct Greedy;
+
+impl Host for Greedy {
+    fn has_method(&self, receiver: Option<&HostRef>, _: &str) -> bool {
+        receiver.is_none()
+    }
+
+    fn print(&mut self, _: &str) {}
+}
+
+#[test]
+fn what_the_library_calls_is_not_the_hosts() {
+    let calls = [
+        ("def p = new Properties(); p.setProperty('a', 'b'); p.a", "b"),
+        (
+            "new ConfigSlurper('x').parse('a.b = 1; c { node { d = 2 } }; environments { x { e = 3 } }').toMapString()",
+            "[a:[b:1], c:[node:[d:2]], e:3]",
+        ),
+        (
+            "def w = new StringWriter(); new groovy.xml.MarkupBuilder(w).a { node { sh('x') } }; w.toString().replaceAll(/\\s+/, '')",
+            "<a><node><sh>x</sh></node></a>",
+        ),
+        ("new groovy.xml.StreamingMarkupBuilder().bind { a { node('x') } }.toString()", "<a><node>x</node></a>"),
+        ("use(groovy.time.TimeCategory) { 1.day + 2.hours }.toString()", "1 days, 2 hours"),
+        ("[1, 2, 3].sort(false, Comparator.reverseOrder().thenComparing { it }).toString()", "[3, 2, 1]"),
+        ("def o = new ByteArrayOutputStream(); o.println('x'); o.toString()", "x\n"),
+    ];
+    for (source, expected) in calls {
+        let (mut machine, fiber) = machine(source);
+        let found = loop {
+            match machine.run(fiber, &mut Greedy) {
+                Stepped::Finished(value) => break value.to_text(),
+                Stepped::Slice => {}
+                other => panic!("{source}: {other:?}"),
+            }
+        };
+        assert_eq!(found, expected, "{source}");
+    }
+}

@@ -134,7 +134,7 @@ impl Vm<'_> {
                 if let Some(step) = self.call_static(class, at, base, name)? {
                     return self.call_function(step, receiver.clone(), None, at, base, landing);
                 }
-                if name == "new" && class.script.is_some() {
+                if matches!(name, "new" | "newInstance") && class.script.is_some() {
                     return self.construct(class.clone(), at, base, named, landing);
                 }
             }

@@ -84,6 +84,13 @@ impl Vm<'_> {
         let categories = &**name == "use"
             && matches!(&self.f.stack[base..], [Value::Class(_) | Value::List(_), .., Value::Closure(_)]);
         if !by_library && !categories && self.host.has_method(None, name) {
+            // Of a script the host's names are all there are; other objects have methods of their own.
+            let objects: Vec<_> = targets.iter().filter(|target| target.script_id().is_none()).cloned().collect();
+            if !self.host.goes_first(name)
+                && let Some(flow) = self.library_method(at, base, name, &objects)?
+            {
+                return Ok(flow);
+            }
             return self.call_host(None, at, base, name.clone(), named, Landing::Push);
         }
         self.call_name_library(at, base, name, &targets)
@@ -108,21 +115,34 @@ impl Vm<'_> {
     }
 
     /// The library's methods of the objects in question (`with` on `this`, `push` on a delegate).
-    fn call_name_library(&mut self, at: usize, base: usize, name: &Text, targets: &[Value]) -> Step {
+    fn library_method(
+        &mut self,
+        at: usize,
+        base: usize,
+        name: &Text,
+        targets: &[Value],
+    ) -> Result<Option<Flow>, Fault> {
         let depth = self.f.frames.len();
-        let script = Value::Null;
         for target in targets {
             let mut ctx =
                 super::Ctx { world: self.world, host: self.host, memo: &self.f.memo, memo_at: &self.f.memo_at, depth };
             let found = library::unqualified(&mut ctx, target, name, &self.f.stack[base..])?;
             if let Some(value) = found {
-                return self.result(at, Landing::Push, value);
+                return self.result(at, Landing::Push, value).map(Some);
             }
             let count = self.f.stack.len() - base;
             if let Some(func) = self.world.prelude_function(target, name, count) {
                 self.f.stack[at] = target.clone();
-                return self.call_function(func, script, None, at, at, Landing::Push);
+                return self.call_function(func, Value::Null, None, at, at, Landing::Push).map(Some);
             }
+        }
+        Ok(None)
+    }
+
+    /// The same, or what an object makes of what it has not.
+    fn call_name_library(&mut self, at: usize, base: usize, name: &Text, targets: &[Value]) -> Step {
+        if let Some(flow) = self.library_method(at, base, name, targets)? {
+            return Ok(flow);
         }
         let Some(first) =
             targets.iter().rev().find(|t| matches!(t, Value::Object(_) | Value::Class(_))).or(targets.first())

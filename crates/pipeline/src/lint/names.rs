@@ -180,7 +180,7 @@ pub(super) fn singleton(expr: &Expr) -> Option<&'static str> {
     };
     let is_jenkins = |root: &Expr| matches!(&*root.kind, ExprKind::Name(n) if matches!(&**n, "jenkins" | "hudson"));
     let class = ["Jenkins", "Hudson"].into_iter().find(|class| **class == **name)?;
-    package.is_none_or(|root| is_jenkins(root)).then_some(class)
+    package.is_none_or(is_jenkins).then_some(class)
 }
 
 pub(super) fn is_internal(path: &str) -> bool {

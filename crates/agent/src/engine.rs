@@ -173,8 +173,10 @@ impl Kept {
                     }
                     Heard::Nothing | Heard::Took(_) | Heard::Waits => continue,
                     heard => {
-                        // It has got further than any before it.
-                        self.losses = 0;
+                        // It has got further than any before it; that it has begun each says again.
+                        if matches!(heard, Heard::Request(..) | Heard::Cancel(_) | Heard::Event(_)) {
+                            self.losses = 0;
+                        }
                         return Ok(Some(heard));
                     }
                 }
@@ -225,5 +227,24 @@ mod tests {
         let Trouble(failure) = trouble("kill -9 $$").await;
         assert_eq!(failure.kind, FailureKind::Infrastructure);
         assert!(failure.message.contains("the engine was lost 3 times"), "{failure:?}");
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_only_begins_is_not_replaced_for_ever() {
+        let mut begun = Vec::new();
+        encode(&Said::Begun { warnings: Vec::new() }, &mut begun).unwrap();
+        let script = format!("printf %s '{}'; echo; kill -9 $$", String::from_utf8(begun).unwrap().trim_end());
+        let program = EngineProgram { program: "/bin/sh".into(), words: vec!["-c".into(), script.into()] };
+        let begin = Begin { source: String::new(), file_name: "Jenkinsfile".into(), facts: RunFacts::default() };
+        let mut kept = Kept::start(program, begin).unwrap();
+        let mut heard = 0;
+        let trouble = loop {
+            match kept.next().await {
+                Ok(_) => heard += 1,
+                Err(Trouble(failure)) => break failure,
+            }
+            assert!(heard < 20, "it begins again and again");
+        };
+        assert!(trouble.message.contains("the engine was lost 3 times"), "{trouble:?}");
     }
 }

@@ -172,12 +172,15 @@ impl RunFacts {
         let mut new: Vec<_> = values.iter().filter(|value| !self.confided.contains(value)).cloned().collect();
         new.sort_unstable();
         new.dedup();
+        if new.is_empty() {
+            return Some(false);
+        }
         let bytes: usize = self.confided.iter().chain(&new).map(String::len).sum();
         if self.confided.len() + new.len() > MAX_CONFIDED || bytes > MAX_CONFIDED_BYTES {
             return None;
         }
         self.confided.extend_from_slice(&new);
-        Some(!new.is_empty())
+        Some(true)
     }
 
     /// A definition says what its parameters are. True: more values are hidden than before.

@@ -96,12 +96,38 @@ impl Store {
         branch: Option<&str>,
         outcomes: &[Outcome],
     ) -> Result<Option<Run>, StoreError> {
+        self.last_of(project, branch, outcomes, "").await
+    }
+
+    /// The same, of runs whose code is trusted so.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn last_trusted(
+        &self,
+        project: ProjectId,
+        branch: Option<&str>,
+        outcomes: &[Outcome],
+        trust: Trust,
+    ) -> Result<Option<Run>, StoreError> {
+        self.last_of(project, branch, outcomes, &format!(" AND trust = '{}'", trust.name())).await
+    }
+
+    async fn last_of(
+        &self,
+        project: ProjectId,
+        branch: Option<&str>,
+        outcomes: &[Outcome],
+        and: &str,
+    ) -> Result<Option<Run>, StoreError> {
         let of_branch = if branch.is_some() { " AND branch = $2" } else { "" };
         // Those that are rare have an index; of what is not, one of the last is one.
         let last = |outcome: &Outcome| {
             let is_rare = if *outcome == Outcome::Success { "" } else { " AND outcome <> 'SUCCESS'" };
             let name = outcome.name();
-            format!(", (SELECT MAX(id) FROM runs WHERE project_id = $1{of_branch} AND outcome = '{name}'{is_rare})")
+            format!(
+                ", (SELECT MAX(id) FROM runs WHERE project_id = $1{of_branch} AND outcome = '{name}'{is_rare}{and})"
+            )
         };
         let outcomes = outcomes.iter().map(last).collect::<String>();
         let text = format!("{SELECT} WHERE r.id IN (0{outcomes}) ORDER BY r.id DESC LIMIT 1");

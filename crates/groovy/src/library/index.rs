@@ -147,7 +147,7 @@ fn char_text(ctx: &Ctx<'_>, s: &Str, n: i64) -> Answer {
         return Err(ctx.fail("java.lang.ArrayIndexOutOfBoundsException", message));
     }
     if at >= len {
-        return Err(super::strings::out_of_bounds(ctx, n, n + 1, len));
+        return Err(super::strings::out_of_bounds(ctx, n, n.saturating_add(1), len));
     }
     yes(s.slice(at as usize, at as usize + 1))
 }

@@ -49,19 +49,29 @@ fn write(ctx: &mut Ctx<'_>, value: &Value, out: &mut String, depth: usize) -> Re
             out.push_str(&value.to_text());
         }
         Value::Map(m) => {
-            let pairs: Vec<(Value, Value)> = m.entries().iter().map(|(k, v)| (k.0.clone(), v.clone())).collect();
             out.push('{');
-            for (i, (k, v)) in pairs.iter().enumerate() {
+            // One by one: what holds itself would be copied at each of its levels.
+            for (i, (k, v)) in (0..m.len()).map_while(|at| m.at(at)).enumerate() {
                 if i > 0 {
                     out.push(',');
                 }
-                quote(&ctx.text(k)?, out);
+                quote(&ctx.text(&k)?, out);
                 out.push(':');
-                write(ctx, v, out, depth + 1)?;
+                write(ctx, &v, out, depth + 1)?;
             }
             out.push('}');
         }
-        Value::List(_) | Value::Set(_) | Value::Range(_) => {
+        Value::List(l) => {
+            out.push('[');
+            for (i, item) in (0..l.len()).map_while(|at| l.get(at)).enumerate() {
+                if i > 0 {
+                    out.push(',');
+                }
+                write(ctx, &item, out, depth + 1)?;
+            }
+            out.push(']');
+        }
+        Value::Set(_) | Value::Range(_) => {
             out.push('[');
             for (i, item) in super::sequence(ctx, value)?.unwrap_or_default().iter().enumerate() {
                 if i > 0 {

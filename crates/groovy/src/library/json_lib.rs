@@ -215,9 +215,13 @@ fn printed(ctx: &mut Ctx<'_>, this: &Value, args: &[Value]) -> Answer {
 
 fn text(ctx: &mut Ctx<'_>, value: &Value, indent: usize) -> Result<Value, Fault> {
     let room = ctx.world.limits.string_bytes;
-    let text = json::text(value, indent, room).map_err(|json::TooLarge| {
-        ctx.fail(EXCEPTION, "There is a cycle in the hierarchy, or its text is longer than a string may be")
-    })?;
+    let Ok(text) = json::text(value, indent, room) else {
+        // As much was written.
+        ctx.pay(room / 16)?;
+        return Err(
+            ctx.fail(EXCEPTION, "There is a cycle in the hierarchy, or its text is longer than a string may be")
+        );
+    };
     ctx.pay(text.len() / 16)?;
     ctx.new_str(text)
 }

@@ -382,6 +382,7 @@ fn changing(ctx: &mut Ctx<'_>, this: &Value, l: &Rc<List>, name: &str, args: &[V
             yes(true)
         }
         ("push", [item]) if *l.kind() == ListKind::Deque => {
+            ctx.pay(l.len() / 64)?;
             l.change(|items| items.insert(0, item.clone()));
             yes(Value::Null)
         }
@@ -394,6 +395,7 @@ fn changing(ctx: &mut Ctx<'_>, this: &Value, l: &Rc<List>, name: &str, args: &[V
             if n < 0 || n as usize > l.len() {
                 return Err(out_of_bounds(ctx, n, l.len()));
             }
+            ctx.pay(l.len() / 64)?;
             l.change(|items| items.insert(n as usize, item.clone()));
             yes(Value::Null)
         }

@@ -21,6 +21,12 @@ pub(crate) fn writable(ctx: &Ctx<'_>, m: &Map) -> Result<(), Fault> {
     Ok(())
 }
 
+/// The keys or entries of a map, as a set. What is taken from it is taken from the map, unless nothing may be.
+fn view(map: &Rc<Map>, items: impl IntoIterator<Item = Value>) -> Value {
+    let view = Map::view(map, items);
+    Value::Set(Rc::new(if map.kind() == MapKind::Fixed { view.copy(MapKind::Fixed) } else { view }))
+}
+
 /// Number of parameters a closure says it has (`maximumNumberOfParameters`).
 pub(crate) fn parameter_count(closure: &Closure) -> usize {
     let mut closure = closure;
@@ -104,11 +110,11 @@ fn reading(ctx: &mut Ctx<'_>, this: &Value, m: &Rc<Map>, name: &str, args: &[Val
         ("$withDefault", [closure]) => yes(Value::Map(Rc::new(m.with_default(closure.clone())))),
         ("containsKey", [key]) => yes(m.has(key)),
         ("containsValue", [value]) => yes(compare::java_position(ctx, &m.values(), value)?.is_some()),
-        ("keySet", []) => yes(Value::Set(Rc::new(Map::view(m, m.keys())))),
+        ("keySet", []) => yes(view(m, m.keys())),
         ("values", []) => yes(Value::list(m.values())),
         ("entrySet", []) => {
             ctx.room_for_items(m.len() as u64 * 8)?;
-            yes(Value::Set(Rc::new(Map::view(m, (0..m.len()).filter_map(|i| entry_at(m, i))))))
+            yes(view(m, (0..m.len()).filter_map(|i| entry_at(m, i))))
         }
         ("$similar", []) => yes(Value::Map(Rc::new(Map::new(similar(m))))),
         ("iterator", []) => yes(lists::iterator(this.clone())),

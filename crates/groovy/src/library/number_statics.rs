@@ -142,6 +142,9 @@ pub(super) fn integers(ctx: &mut Ctx<'_>, class: &Rc<Class>, name: &str, args: &
             let (low, high) = if name == "parseByte" { (-128, 127) } else { (-32768, 32767) };
             let radix = args.get(1).and_then(int).and_then(|r| u32::try_from(r).ok()).unwrap_or(10);
             let text = ctx.text(source)?;
+            if !(2..=36).contains(&radix) {
+                return Err(ctx.fail("java.lang.NumberFormatException", format!("radix {radix} out of range")));
+            }
             let parsed = strings::parse_int(ctx, &text, radix)?;
             if int(&parsed).is_some_and(|n| (low..=high).contains(&n)) {
                 return yes(parsed);
@@ -223,7 +226,7 @@ pub(super) fn characters(ctx: &mut Ctx<'_>, name: &str, args: &[Value]) -> Answe
         other => int(other).and_then(|n| u32::try_from(n).ok()),
     };
     match (name, args) {
-        ("compare", [a, b]) => yes(Value::Int(code(a).unwrap_or(0) as i32 - code(b).unwrap_or(0) as i32)),
+        ("compare", [a, b]) => yes(Value::Int((code(a).unwrap_or(0) as i32).wrapping_sub(code(b).unwrap_or(0) as i32))),
         ("digit", [c, radix]) => {
             let radix = int(radix).and_then(|r| u32::try_from(r).ok()).filter(|r| (2..=36).contains(r));
             let digit = code(c).and_then(char::from_u32).zip(radix).and_then(|(c, radix)| c.to_digit(radix));

@@ -17,6 +17,10 @@ pub(super) fn queue(ctx: &mut Ctx<'_>, l: &Rc<List>, name: &str, args: &[Value])
         })
     };
     let missing = |ctx: &Ctx<'_>| Fault::Throw(ctx.world.throwable("java.util.NoSuchElementException", Value::Null));
+    // What is taken from the front moves all that is behind it.
+    if ["pop", "removeFirst", "remove", "poll", "pollFirst", "addFirst", "offerFirst"].contains(&name) {
+        ctx.pay(l.len() / 64)?;
+    }
     match (name, args) {
         ("pop" | "removeLast", []) => {
             writable(ctx, l)?;

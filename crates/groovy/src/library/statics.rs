@@ -16,6 +16,8 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, class: &Rc<Class>, name: &str, args: &[V
     if let Some(found) = super::java::statics(ctx, class, name, args)? {
         return Ok(Some(found));
     }
+    // What is given is looked through, and changed.
+    ctx.pay(args.iter().map(super::weight).sum::<usize>() / 16)?;
     let found = match &*class.name {
         "java.lang.Math" | "java.lang.StrictMath" => number_statics::math(ctx, name, args)?,
         "java.lang.Integer" | "java.lang.Long" | "java.lang.Short" | "java.lang.Byte" => {

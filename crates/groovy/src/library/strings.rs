@@ -278,7 +278,11 @@ fn region(ctx: &mut Ctx<'_>, s: &Str, loose: bool, args: &[Value]) -> Answer {
     let [at, other, from, length] = args else { return Ok(None) };
     let other = ctx.str(other)?;
     let [at, from, length] = [at, from, length].map(|n| int(n).unwrap_or(-1));
-    if at < 0 || from < 0 || at + length > s.units() as i64 || from + length > other.units() as i64 {
+    if at < 0
+        || from < 0
+        || at.saturating_add(length) > s.units() as i64
+        || from.saturating_add(length) > other.units() as i64
+    {
         return yes(false);
     }
     let part = |s: &Str, at: i64| s.slice(at as usize, (at + length.max(0)) as usize).to_string();

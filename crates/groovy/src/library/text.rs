@@ -253,12 +253,13 @@ pub(crate) fn buffer_method(ctx: &mut Ctx<'_>, this: &Value, b: &Rc<Buffer>, nam
             b.text.borrow_mut().truncate(at);
         }
         ("setCharAt", [at, c]) => {
-            let (from, to) = (unit(at), unit(&Value::Int(int(at).unwrap_or(0) as i32 + 1)));
+            let (from, to) = (unit(at), unit(&Value::Int((int(at).unwrap_or(0) as i32).saturating_add(1))));
             let text = ctx.text(c)?;
             b.text.borrow_mut().replace_range(from..to.max(from), &text);
         }
         ("delete" | "deleteCharAt", [from, rest @ ..]) => {
-            let end = rest.first().cloned().unwrap_or_else(|| Value::Int(int(from).unwrap_or(0) as i32 + 1));
+            let end =
+                rest.first().cloned().unwrap_or_else(|| Value::Int((int(from).unwrap_or(0) as i32).saturating_add(1)));
             let (from, to) = (unit(from), unit(&end));
             b.text.borrow_mut().replace_range(from..to.max(from), "");
         }

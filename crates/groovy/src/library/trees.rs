@@ -4,43 +4,61 @@ use std::rc::Rc;
 
 use super::{Answer, compare, lists, maps, yes};
 use crate::machine::{Ctx, Fault};
-use crate::value::{Map, MapKind, Value};
+use crate::value::{Map, MapKind, Order, Value};
+
+/// The keys of a map or set, in its order.
+type Keys<'k> = (&'k [Value], Order);
+
+fn order(ctx: &mut Ctx<'_>, by: Order, a: &Value, b: &Value) -> Result<std::cmp::Ordering, Fault> {
+    match by {
+        Order::Natural => compare::compare(ctx, a, b),
+        Order::Reverse => compare::compare(ctx, b, a),
+        Order::CaseInsensitive => Ok(ctx.text(a)?.to_lowercase().cmp(&ctx.text(b)?.to_lowercase())),
+    }
+}
 
 /// How many keys come before a key, with those that equal it (`upto`) or without.
-fn before(ctx: &mut Ctx<'_>, keys: &[Value], key: &Value, upto: bool) -> Result<usize, Fault> {
+fn before(ctx: &mut Ctx<'_>, (keys, by): Keys<'_>, key: &Value, upto: bool) -> Result<usize, Fault> {
     let (mut low, mut high) = (0, keys.len());
     while low < high {
         let middle = (low + high) / 2;
-        let order = compare::compare(ctx, &keys[middle], key)?;
+        let order = order(ctx, by, &keys[middle], key)?;
         if order.is_lt() || upto && order.is_eq() { low = middle + 1 } else { high = middle }
     }
     Ok(low)
 }
 
 /// The position of the neighbour of a key that a method names: `floor`, `lower`, `ceiling`, `higher`.
-fn neighbour(ctx: &mut Ctx<'_>, keys: &[Value], which: &str, key: &Value) -> Result<Option<usize>, Fault> {
+fn neighbour(ctx: &mut Ctx<'_>, keys: Keys<'_>, which: &str, key: &Value) -> Result<Option<usize>, Fault> {
     let at = before(ctx, keys, key, matches!(which, "floor" | "higher"))?;
     Ok(match which {
         "floor" | "lower" => at.checked_sub(1),
-        _ => Some(at).filter(|at| *at < keys.len()),
+        _ => Some(at).filter(|at| *at < keys.0.len()),
     })
 }
 
 /// The positions that `head…`, `tail…` and `sub…` mean.
 fn part(
     ctx: &mut Ctx<'_>,
-    keys: &[Value],
+    keys: Keys<'_>,
     which: &str,
     args: &[Value],
 ) -> Result<Option<std::ops::Range<usize>>, Fault> {
     let flag = |at: usize, otherwise: bool| args.get(at).map_or(otherwise, Value::truth);
-    Ok(Some(match (which, args) {
+    if let ("sub", [from, to] | [from, _, to, _]) = (which, args)
+        && order(ctx, keys.1, from, to)?.is_gt()
+    {
+        return Err(ctx.world.illegal("fromKey > toKey"));
+    }
+    let part = match (which, args) {
         ("head", [to] | [to, Value::Bool(_)]) => 0..before(ctx, keys, to, flag(1, false))?,
-        ("tail", [from] | [from, Value::Bool(_)]) => before(ctx, keys, from, !flag(1, true))?..keys.len(),
+        ("tail", [from] | [from, Value::Bool(_)]) => before(ctx, keys, from, !flag(1, true))?..keys.0.len(),
         ("sub", [from, to]) => before(ctx, keys, from, false)?..before(ctx, keys, to, false)?,
         ("sub", [from, _, to, _]) => before(ctx, keys, from, !flag(1, true))?..before(ctx, keys, to, flag(3, false))?,
         _ => return Ok(None),
-    }))
+    };
+    // Without its own end nothing may be left.
+    Ok(Some(part.start.min(part.end)..part.end))
 }
 
 fn nothing(ctx: &Ctx<'_>) -> Fault {
@@ -67,8 +85,8 @@ pub(super) fn of_map(ctx: &mut Ctx<'_>, m: &Rc<Map>, name: &str, args: &[Value])
         ("descendingMap", []) => yes(Value::map((0..m.len()).rev().filter_map(|at| m.at(at)))),
         ("headMap" | "tailMap" | "subMap", _) => {
             let keys = m.keys();
-            let Some(part) = part(ctx, &keys, &name[..name.len() - 3], args)? else { return Ok(None) };
-            let out = Map::new(MapKind::Tree);
+            let Some(part) = part(ctx, (&keys, m.key_order()), &name[..name.len() - 3], args)? else { return Ok(None) };
+            let out = Map::new(MapKind::Tree).ordered(m.key_order());
             part.filter_map(|at| m.at(at)).for_each(|(key, value)| drop(out.put(key, value)));
             yes(Value::Map(Rc::new(out)))
         }
@@ -82,7 +100,7 @@ pub(super) fn of_map(ctx: &mut Ctx<'_>, m: &Rc<Map>, name: &str, args: &[Value])
                 return Ok(None);
             }
             let keys = m.keys();
-            let at = neighbour(ctx, &keys, which, key)?;
+            let at = neighbour(ctx, (&keys, m.key_order()), which, key)?;
             yes(if wants_key { at.map_or(Value::Null, |at| keys[at].clone()) } else { entry(at) })
         }
         _ => Ok(None),
@@ -93,26 +111,28 @@ pub(super) fn of_set(ctx: &mut Ctx<'_>, s: &Rc<Map>, name: &str, args: &[Value])
     match (name, args) {
         ("first" | "last", []) if s.is_empty() => Err(nothing(ctx)),
         ("pollFirst" | "pollLast", []) => {
-            let keys = s.keys();
-            let found = if name == "pollFirst" { keys.first() } else { keys.last() };
-            if let Some(key) = found {
+            let at = if name == "pollFirst" { Some(0) } else { s.len().checked_sub(1) };
+            let found = at.and_then(|at| s.at(at)).map(|(key, _)| key);
+            if let Some(key) = &found {
+                // What stands behind it moves.
+                ctx.pay(s.len() / 64)?;
                 s.remove(key);
             }
-            yes(found.cloned().unwrap_or_default())
+            yes(found.unwrap_or_default())
         }
         ("comparator", []) => yes(Value::Null),
         ("descendingSet", []) => yes(Value::set(s.keys().into_iter().rev())),
         ("descendingIterator", []) => yes(lists::iterator(Value::list(s.keys().into_iter().rev().collect()))),
         ("headSet" | "tailSet" | "subSet", _) => {
             let keys = s.keys();
-            let Some(part) = part(ctx, &keys, &name[..name.len() - 3], args)? else { return Ok(None) };
-            let out = Map::new(MapKind::Tree);
+            let Some(part) = part(ctx, (&keys, s.key_order()), &name[..name.len() - 3], args)? else { return Ok(None) };
+            let out = Map::new(MapKind::Tree).ordered(s.key_order());
             keys[part].iter().for_each(|key| drop(out.put(key.clone(), Value::Null)));
             yes(Value::Set(Rc::new(out)))
         }
         ("floor" | "lower" | "ceiling" | "higher", [key]) => {
             let keys = s.keys();
-            let at = neighbour(ctx, &keys, name, key)?;
+            let at = neighbour(ctx, (&keys, s.key_order()), name, key)?;
             yes(at.map_or(Value::Null, |at| keys[at].clone()))
         }
         _ => Ok(None),

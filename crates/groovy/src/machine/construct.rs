@@ -108,7 +108,7 @@ impl Vm<'_> {
                 match self.world.select(&script.constructors, &[])? {
                     Some(own) => {
                         let top = self.f.stack.len();
-                        self.push_frame(own, value, None, top, top, u64::MAX, Landing::Discard)?;
+                        self.push_frame(own, value, None, top, top, 0, Landing::Discard)?;
                     }
                     None => self.super_constructor(&class, value)?,
                 }

@@ -336,13 +336,18 @@ fn closure_order(c: &Closure) -> Vec<Value> {
     }
 }
 
+/// What every script has, and no builder takes.
+const PRINTS: [&str; 5] = ["print", "println", "printf", "sprintf", "use"];
+
 /// An object with a `methodMissing` that names mean before they mean the script, and so the host; or a builder of the library, wherever it
 /// stands: what its closures call is to be built.
 pub(super) fn taker_of_names<'t>(targets: &'t [Value], name: &str) -> Option<&'t Value> {
     let property = crate::library::getter_of(&name.replacen("set", "get", 1));
     let sets = |o: &Object| property.as_ref().is_some_and(|property| o.slot(property).is_some());
     let takes = |t: &&Value, library: bool| match t {
-        Value::Object(o) if library && sets(o) => false,
+        Value::Object(o) if library && (sets(o) || PRINTS.contains(&name) || o.class.is_a("groovy.util.Expando")) => {
+            false
+        }
         Value::Object(o) => o.class.methods("methodMissing").iter().any(|f| f.library || !library),
         _ => false,
     };

@@ -51,7 +51,7 @@ pub fn array(items: Vec<Value>) -> Value {
 pub(crate) fn held(value: Value, null: &Value) -> Value {
     let mut left = HELD_MAX;
     let held = hold(value, null, 0, &mut left);
-    super::Meter::work((HELD_MAX - left) / 4);
+    super::Meter::work(HELD_MAX - left);
     held
 }
 
@@ -71,8 +71,8 @@ fn hold(value: Value, null: &Value, depth: usize, left: &mut usize) -> Value {
             Value::Map(Rc::new(made))
         }
         Value::List(list) if *list.kind() != ListKind::Json => {
-            let items = list.snapshot();
-            array(items.into_iter().map(|item| hold(item, null, depth + 1, left)).collect())
+            let item = |at: usize| list.get(at);
+            array((0..list.len()).map_while(item).map(|item| hold(item, null, depth + 1, left)).collect())
         }
         Value::Set(_) => {
             let items = value.items().unwrap_or_default();
@@ -117,37 +117,44 @@ impl Writer<'_> {
             | Value::Double(_)
             | Value::Float(_) => self.number(value),
             Value::Map(map) => {
-                let entries: Vec<_> = (0..map.len()).filter_map(|at| map.at(at)).collect();
-                self.many(('{', '}'), margin, &entries, |writer, (key, value), margin| {
+                self.many(('{', '}'), margin, (map.len(), &|at| map.at(at)), |writer, (key, value), margin| {
                     quote(&key.to_text(), writer.out);
                     writer.out.push_str(if writer.indent > 0 { ": " } else { ":" });
-                    writer.value(value, margin, depth + 1)
+                    writer.value(&value, margin, depth + 1)
                 })?;
             }
-            Value::List(_) | Value::Set(_) | Value::Range(_) => {
+            Value::List(list) => {
+                self.many(('[', ']'), margin, (list.len(), &|at| list.get(at)), |writer, item, margin| {
+                    writer.value(&item, margin, depth + 1)
+                })?;
+            }
+            Value::Set(_) | Value::Range(_) => {
                 let items = value.items().unwrap_or_default();
-                self.many(('[', ']'), margin, &items, |writer, item, margin| writer.value(item, margin, depth + 1))?;
+                self.many(('[', ']'), margin, (items.len(), &|at| items.get(at).cloned()), |writer, item, margin| {
+                    writer.value(&item, margin, depth + 1)
+                })?;
             }
             other => quote(&other.to_text(), self.out),
         }
         Ok(())
     }
 
-    /// The entries of something, each on a line of its own where there are several and it is to be pretty.
+    /// The entries of something, each on a line of its own where there are several and it is to be pretty. They are taken one by one: what
+    /// holds itself would be copied at each of its levels.
     fn many<T>(
         &mut self,
         (open, close): (char, char),
         margin: usize,
-        items: &[T],
-        one: impl Fn(&mut Self, &T, usize) -> Result<(), TooLarge>,
+        (count, nth): (usize, &dyn Fn(usize) -> Option<T>),
+        one: impl Fn(&mut Self, T, usize) -> Result<(), TooLarge>,
     ) -> Result<(), TooLarge> {
-        let is_spread = self.indent > 0 && items.len() > 1;
+        let is_spread = self.indent > 0 && count > 1;
         let inner = if is_spread { margin + self.indent } else { margin };
         if is_spread {
             self.space(margin);
         }
         self.out.push(open);
-        for (at, item) in items.iter().enumerate() {
+        for (at, item) in (0..count).map_while(nth).enumerate() {
             if at > 0 {
                 self.out.push(',');
             }

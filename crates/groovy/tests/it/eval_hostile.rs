@@ -334,3 +334,25 @@ fn statics_and_streams_of_bytes_are_paid_for() {
     check("def l; l = [].withDefault { l[it + 1] }; l[0]", DEPTH);
     check("def m = [:]; 20000.times { m['k' + it] = it }; while (true) m.replaceAll { k, v -> v }", FUEL);
 }
+
+/// Arguments that are out of every range: an exception, as in Java, and no panic.
+#[test]
+fn odd_arguments_are_exceptions() {
+    for (source, expect) in [
+        ("new TreeSet([1, 2, 3]).subSet(3, 1)", "IllegalArgumentException"),
+        ("new TreeMap([a: 1, b: 2]).subMap('b', 'a')", "IllegalArgumentException"),
+        ("new TreeSet([1, 2, 3]).subSet(2, false, 2, false).size()", ""),
+        ("Short.parseShort('1', 99)", "NumberFormatException"),
+        ("Byte.parseByte('1', 0)", "NumberFormatException"),
+        ("Character.compare(2147483648L, 1)", ""),
+        ("'abc'.regionMatches(1, 'abc', 0, Long.MAX_VALUE)", ""),
+        ("new StringBuilder('a').deleteCharAt(Integer.MAX_VALUE)", ""),
+        ("'abc'[Integer.MAX_VALUE]", "StringIndexOutOfBoundsException"),
+    ] {
+        match run_plain(source, "odd", &[], MachineLimits::default(), &mut |_| ()) {
+            PlainOutcome::Threw(thrown) => assert!(thrown.class().ends_with(expect), "{source}: {}", thrown.class()),
+            PlainOutcome::Finished { .. } => assert_eq!(expect, "", "{source}"),
+            other => panic!("{source}: {other:?}"),
+        }
+    }
+}

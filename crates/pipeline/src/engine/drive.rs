@@ -102,7 +102,7 @@ impl Core {
                 let facts = vec![
                     ("causes", Value::list(vec![cause])),
                     ("result", result),
-                    ("actualInterruption", Value::Bool(true)),
+                    ("actualInterruption", Value::Bool(interruption.is_actual())),
                 ];
                 machine.throwable_with_facts(&fault.class(), &fault.message(), facts)
             }

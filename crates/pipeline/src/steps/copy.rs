@@ -9,6 +9,9 @@ use super::{StepCall, unexpected};
 use crate::engine::fault::Fault;
 use crate::engine::values;
 
+/// The longest name of a project.
+const MAX_NAME_BYTES: usize = 500;
+
 /// `copyArtifacts projectName: 'library', selector: lastSuccessful(), filter: '*.jar', target: 'lib', flatten: true`
 ///
 /// Source: `CopyArtifact` of the copyartifact plugin.
@@ -23,6 +26,9 @@ pub(crate) async fn copy_artifacts(call: StepCall) -> Result<Value, Fault> {
         if is_asked {
             return Err(Fault::illegal(format!("copyArtifacts: {name}: {what}")));
         }
+    }
+    if project.len() > MAX_NAME_BYTES {
+        return Err(Fault::illegal(format!("copyArtifacts: the name of a project has at most {MAX_NAME_BYTES} bytes")));
     }
     let names = names_of(&project, &call.core.facts.job_name);
     let is_optional = args.flag("optional", false)?;
@@ -47,7 +53,7 @@ pub(crate) async fn copy_artifacts(call: StepCall) -> Result<Value, Fault> {
             return Ok(Value::Null);
         }
         Ok(reply) => return Err(unexpected(&reply)),
-        Err(fault) if fault.failure_kind() == Some(FailureKind::Workload) => fault,
+        Err(fault) if is_missing(&fault) => fault,
         Err(fault) => return Err(fault),
     };
     if !is_optional {
@@ -55,6 +61,11 @@ pub(crate) async fn copy_artifacts(call: StepCall) -> Result<Value, Fault> {
     }
     call.say(&missing.message());
     Ok(Value::Null)
+}
+
+/// There is no such project, or run: as the keeper of runs says it.
+fn is_missing(fault: &Fault) -> bool {
+    fault.failure_kind() == Some(FailureKind::Workload) && fault.message().starts_with("Unable to find ")
 }
 
 /// `lastSuccessful(stable: true)`, `specific('12')`, `[$class: 'SpecificBuildSelector', buildNumber: '12']`

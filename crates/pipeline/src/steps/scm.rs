@@ -93,9 +93,27 @@ pub(super) fn git_scm(
         }),
     };
     let extensions = field("extensions").and_then(Value::items).unwrap_or_default();
+    let names = extensions.iter().filter_map(|extension| values::symbol(&values::entries(extension)?));
+    let undone: Vec<_> = names.filter(|name| UNDONE.contains(&name.to_ascii_lowercase().as_str())).collect();
+    if !undone.is_empty() {
+        call.say(&format!("WARNING: checkout does nothing for {}", undone.join(", ")));
+    }
     let sub = extensions.iter().find_map(|e| of(Some(e), "relativeTargetDir"));
     Ok((source, sub))
 }
+
+/// Extensions of `GitSCM`, by class or symbol, whose work is missed where it is not done. Others say how a workspace is cleared, which a
+/// fresh one is, or how much of the history comes.
+const UNDONE: [&str; 8] = [
+    "localbranch",
+    "submoduleoption",
+    "submodule",
+    "sparsecheckoutpaths",
+    "sparsecheckout",
+    "gitlfspull",
+    "lfs",
+    "prebuildmerge",
+];
 
 /// The name of a branch without what says of which remote it is.
 fn without_remote(name: &str) -> &str {

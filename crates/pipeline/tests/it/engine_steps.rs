@@ -209,8 +209,9 @@ fn git_and_checkout_name_a_repository() {
     assert_eq!(source(&ran).0, git("https://x/y.git", None));
     let ran = steps(
         "checkout([$class: 'GitSCM', branches: [[name: '*/main']], userRemoteConfigs: [[url: 'https://x/z.git']],
-         extensions: [[$class: 'RelativeTargetDirectory', relativeTargetDir: 'sub']]])",
+         extensions: [[$class: 'RelativeTargetDirectory', relativeTargetDir: 'sub'], [$class: 'LocalBranch'], cleanBeforeCheckout(), submodule()]])",
     );
+    ran.has("WARNING: checkout does nothing for LocalBranch, submodule\n");
     let (found, dir) = source(&ran);
     assert_eq!(found, git("https://x/z.git", Some("main")));
     assert!(dir.ends_with("/test0/sub"), "{dir}");

@@ -323,7 +323,8 @@ pub(super) fn again(run: &Run, restart_from: Option<String>, by: String) -> NewR
     let causes = [vec![replay], run.facts.causes.clone()].concat();
     // Of the stages that are passed over.
     let stashes_of = restart_from.is_some().then_some(run.id);
-    let facts = RunFacts { causes, restart_from, ..run.facts.clone() };
+    // What was confided to that run is said to this one again.
+    let facts = RunFacts { causes, restart_from, confided: Vec::new(), ..run.facts.clone() };
     let (revision, commit, merge) = (run.revision.clone(), run.commit.clone(), run.merge.clone());
     // What waits for somebody to answer for it waits again, and what they have answered for is no more than it was.
     let (held, approved) = (run.held.clone(), run.approved.clone());

@@ -22,7 +22,9 @@ pub(crate) async fn may_copy(app: &App, run: &Run, other: &Run) -> Result<bool, 
         return Ok(false);
     }
     let is_own = run.project == other.project;
-    if is_own && run.facts.branch() == other.facts.branch() && run.trust == other.trust {
+    // What was begun at a commit is of no branch, and so not of the same.
+    let is_same = run.facts.branch().is_some() && run.facts.branch() == other.facts.branch();
+    if is_own && is_same && run.trust == other.trust {
         return Ok(true);
     }
     if run.trust != Trust::Protected || other.trust != Trust::Protected {
@@ -39,11 +41,12 @@ pub(crate) async fn may_copy(app: &App, run: &Run, other: &Run) -> Result<bool, 
 impl Keeper {
     /// The run that is meant. Whether there is one that it may not have is nothing that it hears.
     pub(super) async fn run_to_copy(&self, wish: &CopyWish) -> Result<Result<CopiedRun, Failure>, StoreError> {
-        let name = wish.names.last().map_or("", String::as_str);
+        let name: String = wish.names.last().map_or("", String::as_str).chars().take(200).collect();
         let refused = |message: String, hint: &str| {
             Ok(Err(Failure { kind: FailureKind::Workload, message, hint: Some(hint.to_owned()) }))
         };
-        let may = |config: &ProjectConfig| config.may_be_copied_by(&self.run.project_name);
+        let is_protected = self.run.trust == Trust::Protected;
+        let may = |config: &ProjectConfig| is_protected && config.may_be_copied_by(&self.run.project_name);
         let Some((project, config, branch)) = self.job_of(&wish.names, may).await? else {
             let message = format!("Unable to find project for artifact copy: {name}");
             return refused(
@@ -56,13 +59,16 @@ impl Keeper {
             let is_own = project.name == self.run.project_name && !config.has_branches();
             is_own.then(|| self.run.facts.branch()).flatten()
         });
+        // Of others what is protected: a pull request that came last must not stand before it.
+        let is_same = project.name == self.run.project_name && branch.is_some() && branch == self.run.facts.branch();
+        let trust = if is_same { self.run.trust } else { Trust::Protected };
         let store = &self.app.store;
         let found = match (wish.which, wish.which.outcomes()) {
             (WhichRun::Number(number), _) => {
                 let found = store.run_of(&project.name, number).await?;
                 found.filter(|run| branch.is_none() || run.facts.branch() == branch)
             }
-            (_, outcomes) => store.last_ended(project.id, branch, outcomes.unwrap_or_default()).await?,
+            (_, outcomes) => store.last_trusted(project.id, branch, outcomes.unwrap_or_default(), trust).await?,
         };
         match found {
             Some(found) if may_copy(&self.app, &self.run, &found).await? => {

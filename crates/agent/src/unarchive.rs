@@ -55,7 +55,7 @@ impl Archived {
 
 /// Where they come from.
 #[derive(Clone, Copy)]
-enum From<'a> {
+enum Source<'a> {
     /// What this run has archived.
     Own(Keep<'a>),
     /// What another has, as far as its server has this one have it.
@@ -64,7 +64,7 @@ enum From<'a> {
 
 /// Brings files back; returns how many.
 pub async fn unarchive(job: &Job, scratch: &Path, from: Keep<'_>, files: FileSet) -> Result<Reply, Trouble> {
-    let from = From::Own(from);
+    let from = Source::Own(from);
     let wanted = matching(from, &files).await?;
     let (dir, names) = match &wanted[..] {
         [one] if *one == Path::new(&files.includes) => {
@@ -88,7 +88,7 @@ pub async fn copy(
         let text = "copyArtifacts: a run on one machine has nothing of what others have archived";
         return Err(Trouble::workload(text).with_hint("a server keeps it (`cofferdam server`)"));
     };
-    let from = From::Other(server, of.run);
+    let from = Source::Other(server, of.run);
     let wanted = matching(from, &files).await?;
     let name = |path: &PathBuf| path.file_name().filter(|_| wish.flatten).map_or_else(|| path.clone(), PathBuf::from);
     let names = wanted.iter().map(name).collect();
@@ -100,7 +100,7 @@ pub async fn copy(
 async fn bring(
     job: &Job,
     scratch: &Path,
-    from: From<'_>,
+    from: Source<'_>,
     includes: &str,
     wanted: &[PathBuf],
     (dir, names): (String, Vec<PathBuf>),
@@ -134,7 +134,7 @@ async fn bring(
 
 /// The paths of what this run has archived that a set has, in their order. Page by page: only those that fit are held, and who is
 /// cancelled leaves no more than a page to be looked through.
-async fn matching(from: From<'_>, files: &FileSet) -> Result<Vec<PathBuf>, Trouble> {
+async fn matching(from: Source<'_>, files: &FileSet) -> Result<Vec<PathBuf>, Trouble> {
     let patterns = Arc::new(Patterns::new(files));
     let (mut fitting, mut after) = (Vec::new(), PathBuf::new());
     let (mut listed, mut compared) = (0, 0_usize);
@@ -168,15 +168,15 @@ async fn matching(from: From<'_>, files: &FileSet) -> Result<Vec<PathBuf>, Troub
 }
 
 /// Paths of what this run has archived, behind that one, and behind which one there are more.
-async fn page(from: From<'_>, after: &Path) -> Result<(Vec<PathBuf>, Option<PathBuf>), Trouble> {
+async fn page(from: Source<'_>, after: &Path) -> Result<(Vec<PathBuf>, Option<PathBuf>), Trouble> {
     match from {
-        From::Own(Keep::Folder(_, archived)) => {
+        Source::Own(Keep::Folder(_, archived)) => {
             let paths = archived.page(after);
             let next = paths.last().cloned();
             Ok((paths, next))
         }
-        From::Own(Keep::Server(server)) => listed(server, None, after).await,
-        From::Other(server, run) => listed(server, Some(run), after).await,
+        Source::Own(Keep::Server(server)) => listed(server, None, after).await,
+        Source::Other(server, run) => listed(server, Some(run), after).await,
     }
 }
 
@@ -201,11 +201,11 @@ async fn place_of_one(job: &Job, to: String, path: &Path) -> Result<(String, Pat
     })
 }
 
-async fn opened(from: From<'_>, scratch: &Path, path: &Path) -> Result<File, Trouble> {
+async fn opened(from: Source<'_>, scratch: &Path, path: &Path) -> Result<File, Trouble> {
     let (server, of) = match from {
-        From::Own(Keep::Folder(folder, _)) => return opened_here(folder, path),
-        From::Own(Keep::Server(server)) => (server, None),
-        From::Other(server, run) => (server, Some(run)),
+        Source::Own(Keep::Folder(folder, _)) => return opened_here(folder, path),
+        Source::Own(Keep::Server(server)) => (server, None),
+        Source::Other(server, run) => (server, Some(run)),
     };
     let fetched = server.fetch_artifact(of, &path.to_string_lossy(), scratch).await?;
     reopened(&fetched).map_err(not_kept)
@@ -249,7 +249,7 @@ mod tests {
         archived.add(&[PathBuf::from("b/.git/config"), PathBuf::from("b/c")]);
         let found = async |includes: &str| {
             let files = FileSet { includes: includes.to_owned(), default_excludes: true, ..FileSet::default() };
-            matching(From::Own(Keep::Folder(Path::new("/nowhere"), &archived)), &files).await
+            matching(Source::Own(Keep::Folder(Path::new("/nowhere"), &archived)), &files).await
         };
         for (includes, count) in [("a*/", 1000), ("**/7", 1), ("b/", 1), ("B/", 1), ("c", 0), ("", 1001)] {
             assert_eq!(
@@ -269,7 +269,7 @@ mod tests {
         for (more, count) in [(0..MAX_RUN_ARTIFACTS, Ok(10_000)), (MAX_RUN_ARTIFACTS..MAX_RUN_ARTIFACTS + 1, Err(true))]
         {
             archived.add(&more.map(|at| PathBuf::from(format!("{at}/{}", "x".repeat(93)))).collect::<Vec<_>>());
-            let found = matching(From::Own(Keep::Folder(Path::new("/nowhere"), &archived)), &files).await;
+            let found = matching(Source::Own(Keep::Folder(Path::new("/nowhere"), &archived)), &files).await;
             let found =
                 found.map(|found| found.len()).map_err(|trouble| trouble.0.message.contains("artifacts at most"));
             assert_eq!(found, count);

@@ -33,7 +33,7 @@ impl Terminal {
     pub async fn ask(&self, question: &Question, masker: &Masker) -> Reply {
         let _turn = self.turn.lock().await;
         self.asking.fetch_add(1, Ordering::Relaxed);
-        let _asking = Asking(&self.asking, tcgetattr(std::io::stdin()).ok());
+        let _asking = Asking(&self.asking);
         // What was typed before it was asked is no answer to it.
         let _ = rustix::termios::tcflush(std::io::stdin(), rustix::termios::QueueSelector::IFlush);
         let by = std::env::var("USER").unwrap_or_else(|_| "whoever is at the terminal".to_owned());
@@ -56,17 +56,16 @@ async fn typed(is_secret: bool) -> Option<String> {
     receiver.await.ok().flatten()
 }
 
-/// While somebody is asked, however that ends: with the terminal as it was.
-struct Asking<'a>(&'a AtomicUsize, Option<Termios>);
+/// While somebody is asked, however that ends.
+struct Asking<'a>(&'a AtomicUsize);
 
 impl Drop for Asking<'_> {
     fn drop(&mut self) {
-        restore(self.1.as_ref());
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// While nothing that is typed is shown.
+/// While nothing that is typed is shown, however that ends: then the terminal is as it was.
 struct Unseen(Option<Termios>);
 
 impl Unseen {

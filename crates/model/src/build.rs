@@ -6,6 +6,8 @@ use crate::outcome::Outcome;
 
 /// Most runs that one starts.
 pub const MAX_BUILDS: usize = 1000;
+/// The longest name of a job that is looked for, in bytes.
+pub const MAX_JOB_NAME_BYTES: usize = 500;
 /// Most parameters of one.
 pub const MAX_BUILD_PARAMETERS: usize = 500;
 /// Most of their names and values, in bytes.

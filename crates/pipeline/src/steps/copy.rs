@@ -1,16 +1,13 @@
 //! `copyArtifacts`: what another run has archived.
 
 use groovy::value::Value;
-use model::build::names_of;
+use model::build::{MAX_JOB_NAME_BYTES, names_of};
 use model::copy::{CopyWish, WhichRun};
 use model::request::{FailureKind, FileSet, Reply, Request};
 
 use super::{StepCall, unexpected};
 use crate::engine::fault::Fault;
 use crate::engine::values;
-
-/// The longest name of a project.
-const MAX_NAME_BYTES: usize = 500;
 
 /// `copyArtifacts projectName: 'library', selector: lastSuccessful(), filter: '*.jar', target: 'lib', flatten: true`
 ///
@@ -27,8 +24,10 @@ pub(crate) async fn copy_artifacts(call: StepCall) -> Result<Value, Fault> {
             return Err(Fault::illegal(format!("copyArtifacts: {name}: {what}")));
         }
     }
-    if project.len() > MAX_NAME_BYTES {
-        return Err(Fault::illegal(format!("copyArtifacts: the name of a project has at most {MAX_NAME_BYTES} bytes")));
+    if project.len() > MAX_JOB_NAME_BYTES {
+        return Err(Fault::illegal(format!(
+            "copyArtifacts: the name of a project has at most {MAX_JOB_NAME_BYTES} bytes"
+        )));
     }
     let names = names_of(&project, &call.core.facts.job_name);
     let is_optional = args.flag("optional", false)?;

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::build::{BuildWish, Built, MAX_BUILD_BYTES, MAX_BUILD_PARAMETERS, MAX_BUILDS};
+use model::build::{BuildWish, Built, MAX_BUILD_BYTES, MAX_BUILD_PARAMETERS, MAX_BUILDS, MAX_JOB_NAME_BYTES};
 use model::copy::COMPLETED;
 use model::ids::{RequestId, RunId};
 use model::request::{Failure, FailureKind, Reply};
@@ -24,9 +24,7 @@ use crate::line;
 
 /// Most runs of a project that are not over when one more is started: each of them may start others, and a herd of herds has no end.
 const MOST_UNFINISHED: u64 = 500;
-/// The longest name of a job that is looked for, in bytes.
-const MOST_NAME_BYTES: usize = 500;
-/// Its most slashes.
+/// Most slashes of a name that is looked for.
 const MOST_NAME_PARTS: usize = 20;
 /// How often is looked where nobody has told of anything new.
 const LOOK: Duration = Duration::from_secs(5);
@@ -187,7 +185,7 @@ impl Keeper {
     ) -> Result<Option<(Project, ProjectConfig, Option<String>)>, StoreError> {
         let mut last = None;
         // No project has such a name, and each of its parts is looked for.
-        let is_name = |name: &&String| name.len() <= MOST_NAME_BYTES && name.matches('/').count() <= MOST_NAME_PARTS;
+        let is_name = |name: &&String| name.len() <= MAX_JOB_NAME_BYTES && name.matches('/').count() <= MOST_NAME_PARTS;
         for name in names.iter().filter(is_name) {
             let splits = name.rmatch_indices('/').map(|(at, _)| (&name[..at], Some(&name[at + 1..])));
             for (project, branch) in std::iter::once((name.as_str(), None)).chain(splits) {

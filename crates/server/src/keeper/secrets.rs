@@ -77,10 +77,7 @@ impl Keeper {
                 are_more |= self.run.facts.hide(&properties.parameters);
             }
         }
-        if are_more {
-            self.secrets.add(self.run.facts.secrets());
-            acts.push(Act::Facts(self.run.facts.clone()));
-        }
+        self.keep_secrets(are_more, acts);
     }
 
     /// What it says is shown to nobody: that is known of the run, and written down nowhere else. False: it is too much.
@@ -94,10 +91,15 @@ impl Keeper {
             // Only how many they are.
             values.iter_mut().for_each(String::clear);
         }
+        self.keep_secrets(are_more, acts);
+        true
+    }
+
+    /// From now on masked, also by the next server.
+    fn keep_secrets(&mut self, are_more: bool, acts: &mut Vec<Act>) {
         if are_more {
             self.secrets.add(self.run.facts.secrets());
             acts.push(Act::Facts(self.run.facts.clone()));
         }
-        true
     }
 }

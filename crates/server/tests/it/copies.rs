@@ -10,7 +10,7 @@ use wire::artifact::{LEASE_TOKEN, Page, artifact, artifact_of, artifacts};
 use crate::agent::{Agent, Place, is_exec};
 use crate::herd::{Forge, commit};
 
-const COPIES: &str = "node { copyArtifacts projectName: 'NAME', filter: '*.jar', flatten: true }";
+const COPIES: &str = "node { copyArtifacts projectName: 'NAME', filter: '*.jar', flatten: true, selector: SELECTOR }";
 
 fn is_copy(message: &ToAgent) -> bool {
     matches!(message, ToAgent::Perform { request: Request::Copy { .. }, .. })
@@ -41,14 +41,18 @@ async fn archives(place: &Place, (key, agent): (&str, &mut Agent), content: &str
     place.wait_for_end(lease.run.0).await;
 }
 
-/// What a run that copies from there asks its agent for; or why it fails.
+/// What a run that copies from there (`app/main`, or `app/main#1`: its run of that number) asks its agent for; or why it fails.
 async fn copies(
     place: &Place,
     agent: &mut Agent,
     run: u64,
     name: &str,
 ) -> Result<(Lease, RequestId, CopyWish), String> {
-    let lease = agent.take(&COPIES.replace("NAME", name)).await;
+    let (name, selector) = match name.split_once('#') {
+        Some((name, number)) => (name, format!("specific('{number}')")),
+        None => (name, "lastSuccessful()".to_owned()),
+    };
+    let lease = agent.take(&COPIES.replace("NAME", name).replace("SELECTOR", &selector)).await;
     let is_end = |message: &ToAgent| is_copy(message) || matches!(message, ToAgent::Release { .. });
     match agent.work(is_end).await {
         ToAgent::Perform { id, request: Request::Copy { wish, .. }, .. } => Ok((lease, id, wish)),
@@ -107,30 +111,26 @@ async fn what_strangers_made_comes_to_no_protected_branch_and_nothing_of_one_to_
     forge.set(|repository| drop(repository.branches.insert("topic".into(), commit(2))));
     let key = place.enrol("one").await;
     let mut agent = place.agent(&key, &[]).await;
+    let mut first = Vec::new();
     for branch in ["main", "topic"] {
-        trigger(&place, "app", json!(branch)).await;
+        first.push(trigger(&place, "app", json!(branch)).await);
         archives(&place, (&key, &mut agent), branch).await;
     }
     for (branch, name, is_had) in [
-        ("main", "app/main", true),
         // Of all that it may have, whatever came last.
-        ("main", "app", true),
-        ("topic", "app/topic", true),
-        ("topic", "app/main", false),
-        ("main", "app/topic", false),
+        ("main", "app", Some(first[0])),
+        ("main", "app/main#1", Some(first[0])),
+        ("topic", "app/topic", Some(first[1])),
+        ("topic", "app/main", None),
+        ("main", "app/topic", None),
     ] {
         let run = trigger(&place, "app", json!(branch)).await;
         let asked = copies(&place, &mut agent, run, name).await;
-        assert_eq!(asked.is_ok(), is_had, "{branch} {name}: {asked:?}");
+        let had = asked.as_ref().ok().and_then(|(.., wish)| wish.of).map(|of| of.run.0);
+        assert_eq!(had, is_had, "{branch} {name}: {asked:?}");
         let Ok((lease, id, wish)) = asked else { continue };
-        let of = wish.of.unwrap().run;
-        let revision = place.run(of.0).await["revision"].to_string();
-        assert!(revision.contains(branch), "{revision}");
-        let at = artifact_of(lease, of, "out/a.jar");
-        // Runs that have copied have archived nothing themselves.
-        let has_some = of.0 < 3;
-        assert!(has_some || name == "app");
-        assert!(!has_some || get(&place, &key, &agent, lease, at).await == (200, branch.as_bytes().to_vec()));
+        let at = artifact_of(lease, wish.of.unwrap().run, "out/a.jar");
+        assert_eq!(get(&place, &key, &agent, lease, at).await, (200, branch.as_bytes().to_vec()));
         agent.answer(lease, id, Reply::Copied { count: 1, number: 1 }).await;
         agent.give_back(lease).await;
         place.wait_for_end(run).await;

@@ -342,13 +342,16 @@ const PRINTS: [&str; 5] = ["print", "println", "printf", "sprintf", "use"];
 /// An object with a `methodMissing` that names mean before they mean the script, and so the host; or a builder of the library, wherever it
 /// stands: what its closures call is to be built.
 pub(super) fn taker_of_names<'t>(targets: &'t [Value], name: &str) -> Option<&'t Value> {
-    let property = crate::library::getter_of(&name.replacen("set", "get", 1));
-    let sets = |o: &Object| property.as_ref().is_some_and(|property| o.slot(property).is_some());
+    let sets = |o: &Object| {
+        let property = crate::library::getter_of(&name.replacen("set", "get", 1));
+        property.is_some_and(|property| o.slot(&property).is_some())
+    };
+    // Few objects have one: the rest is asked of those alone.
     let takes = |t: &&Value, library: bool| match t {
-        Value::Object(o) if library && (sets(o) || PRINTS.contains(&name) || o.class.is_a("groovy.util.Expando")) => {
-            false
+        Value::Object(o) if o.class.has_method("methodMissing") => {
+            let leaves = || sets(o) || PRINTS.contains(&name) || o.class.is_a("groovy.util.Expando");
+            o.class.methods("methodMissing").iter().any(|f| f.library || !library) && !(library && leaves())
         }
-        Value::Object(o) => o.class.methods("methodMissing").iter().any(|f| f.library || !library),
         _ => false,
     };
     let mut before = targets.iter().take_while(|t| t.script_id().is_none()).filter(|t| takes(t, false));

@@ -85,11 +85,11 @@ impl Vm<'_> {
             && matches!(&self.f.stack[base..], [Value::Class(_) | Value::List(_), .., Value::Closure(_)]);
         if !by_library && !categories && self.host.has_method(None, name) {
             // Of a script the host's names are all there are; other objects have methods of their own.
-            let objects: Vec<_> = targets.iter().filter(|target| target.script_id().is_none()).cloned().collect();
-            if !self.host.goes_first(name)
-                && let Some(flow) = self.library_method(at, base, name, &objects)?
-            {
-                return Ok(flow);
+            if !self.host.goes_first(name) {
+                let objects: Vec<_> = targets.iter().filter(|target| target.script_id().is_none()).cloned().collect();
+                if let Some(flow) = self.library_method(at, base, name, &objects)? {
+                    return Ok(flow);
+                }
             }
             return self.call_host(None, at, base, name.clone(), named, Landing::Push);
         }

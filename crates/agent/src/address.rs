@@ -4,8 +4,9 @@ use std::fmt;
 
 use model::credential::{CredentialKind, CredentialWish};
 use model::event::{Event, LogSource};
+use model::git::GitSource;
 use model::ids::StepId;
-use model::request::{Failure, FailureKind, GitSource};
+use model::request::{Failure, FailureKind};
 use sandbox::session::Session;
 use tokio::sync::mpsc;
 

@@ -1,10 +1,12 @@
 //! `git url: …`: a repository from elsewhere. git runs in a sandbox of its own, with the host's git and a network, and never
 //! on the host: a repository is a stranger's input. Its files then move into the job's workspace as a tar stream. A credential is in
-//! that sandbox only, and told to nobody but the host of the address.
+//! that sandbox only, and told to nobody but the host of the address. The project itself comes there too where git has more to do with
+//! it than to have its files: repositories within it, a part of its files, a branch.
 
 use model::event::{Event, LogSource};
+use model::git::GitSource;
 use model::ids::StepId;
-use model::request::{FileSet, GitSource, Reply};
+use model::request::{FileSet, Reply};
 use model::rung::Rung;
 use queue::Need;
 use sandbox::SandboxSpec;
@@ -17,15 +19,30 @@ use crate::failure::Trouble;
 use crate::host::Host;
 use crate::job::Job;
 use crate::lines::Lines;
+use crate::scm::Tree;
 
 const FOLDER: &str = "/workspace/source";
-/// Clones and prints the facts; every value of the author arrives as an argument, none as text of the script.
+/// Clones (where there is an address: else the repository lies there) and prints the facts; every value of the author arrives as an
+/// argument, none as text of the script.
 const SCRIPT: &str = r#"set -e
-git clone --quiet --no-checkout -- "$1" .
-if [ -n "$2" ]; then
-  git checkout --quiet --detach "origin/$2" 2>/dev/null || git checkout --quiet --detach "$2"
-else
+url=$1 version=$2 branch=$3 submodules=$4 login=$5; shift 5
+[ -z "$url" ] || git clone --quiet --no-checkout -- "$url" .
+[ -n "$url" ] || git update-index -q --refresh || true
+[ $# = 0 ] || printf '%s\n' "$@" | git sparse-checkout set --no-cone --stdin
+if [ -n "$version" ]; then
+  git checkout --quiet --detach "origin/$version" 2>/dev/null || git checkout --quiet --detach "$version"
+elif [ -n "$url" ]; then
   git checkout --quiet --detach HEAD
+fi
+if [ "$branch" = '**' ]; then
+  if [ -z "$version" ]; then branch=$(git rev-parse --abbrev-ref origin/HEAD); branch=${branch#origin/}
+  elif git show-ref --verify --quiet "refs/remotes/origin/$version"; then branch=$version
+  else branch=; fi
+fi
+[ -z "$branch" ] || git checkout --quiet -B "$branch"
+if [ -n "$submodules" ]; then
+  [ -n "$login" ] || unset GIT_CONFIG_COUNT GIT_SSH_COMMAND
+  git submodule --quiet update --init $submodules
 fi
 git rev-parse HEAD"#;
 
@@ -38,18 +55,38 @@ pub async fn clone(
     dir: String,
     source: &GitSource,
 ) -> Result<Reply, Trouble> {
-    let (commit, ()) = cloned(host, events, Some((step, job)), source, async |session, user| {
+    let (commit, ()) = cloned(host, events, Some((step, job)), (source, None), async |session, user| {
         move_files(session, user, job, dir).await
     })
     .await?;
     let branch = source.reference.clone().unwrap_or_else(|| "master".to_owned());
+    let local = source.local_branch.clone().filter(|name| name != SAME).unwrap_or_else(|| branch.clone());
     Ok(Reply::CheckedOut(vec![
         ("GIT_COMMIT".to_owned(), commit),
         ("GIT_BRANCH".to_owned(), format!("origin/{branch}")),
-        ("GIT_LOCAL_BRANCH".to_owned(), branch),
+        ("GIT_LOCAL_BRANCH".to_owned(), local),
         ("GIT_URL".to_owned(), source.url.clone()),
     ]))
 }
+
+/// Puts files of the project itself into `dir` of the job, after git has done with them what `source` says.
+pub async fn arrange(
+    host: &Host,
+    events: &mpsc::Sender<Event>,
+    job: &Job,
+    step: StepId,
+    dir: String,
+    (source, tree): (&GitSource, Tree),
+) -> Result<(), Trouble> {
+    let asks = Some((step, job));
+    let done = cloned(host, events, asks, (source, Some(tree)), async |session, user| {
+        move_files(session, user, job, dir).await
+    });
+    done.await.map(|_| ())
+}
+
+/// The local branch that has the name of the remote one.
+pub const SAME: &str = "**";
 
 /// Clones a repository and writes some of its files (Ant's patterns) into a file, as a tar stream; its commit, and the file.
 pub async fn into_tar(
@@ -60,7 +97,7 @@ pub async fn into_tar(
     file: std::fs::File,
 ) -> Result<(String, std::fs::File), Trouble> {
     let out = file.try_clone().map_err(|error| Trouble::infrastructure(format!("cannot keep files: {error}")))?;
-    let (commit, ()) = cloned(host, events, None, source, async |session, user| {
+    let (commit, ()) = cloned(host, events, None, (source, None), async |session, user| {
         let out = tokio::fs::File::from_std(out);
         let failed = |error| match error {
             SessionError::Operation(why) => Trouble::workload(format!("git: {}: {why}", source.url)),
@@ -73,24 +110,29 @@ pub async fn into_tar(
     Ok((commit, file))
 }
 
-/// Clones a repository in a sandbox of its own, and does something with what is there; its commit, and what came of it.
+/// Clones a repository in a sandbox of its own, or puts a tree there, and does something with what is there; its commit, and what
+/// came of it.
 async fn cloned<T>(
     host: &Host,
     events: &mpsc::Sender<Event>,
     asks: Option<(StepId, &Job)>,
-    source: &GitSource,
+    (source, tree): (&GitSource, Option<Tree>),
     then: impl AsyncFnOnce(&Session, &wire::init::User) -> Result<T, Trouble>,
 ) -> Result<(String, T), Trouble> {
     let (step, job) = (asks.map(|(step, _)| step), asks.map(|(_, job)| job));
-    let login = Login::of(host, events, step, job, source).await?;
-    check(source, &login)?;
-    if let Some(reason) = host.way_out.missing() {
+    let login = match &tree {
+        Some(_) if !source.submodules.is_some_and(|submodules| submodules.same_login) => Login::Nobody,
+        _ => Login::of(host, events, step, job, source).await?,
+    };
+    check(source, tree.is_some(), &login)?;
+    let goes_out = tree.is_none() || source.submodules.is_some();
+    if let Some(reason) = host.way_out.missing().filter(|_| goes_out) {
         let message = format!("git: cannot clone {}: sandboxes have no network: {reason}", source.url);
         return Err(Trouble::infrastructure(message).with_hint("`checkout scm` takes the project itself, without one"));
     }
     let mut spec = SandboxSpec::host_tools();
     spec.limits = host.options.limits;
-    spec.network = host.network(true);
+    spec.network = host.network(goes_out);
     spec.workspace.path = FOLDER.to_owned();
     let (driver, _) = host.drivers.place(&Need { minimum: (Rung::Process, String::new()), ..host.need(false) }).await?;
     let place = driver.create(spec).await?;
@@ -101,7 +143,11 @@ async fn cloned<T>(
             tokio::net::UnixStream::from_std(place.stream).map_err(|e| Trouble::infrastructure(e.to_string()))?;
         let session = Session::start(stream).await?;
         let user = wire::init::User { uid: place.user.uid, gid: place.user.gid, groups: Vec::new() };
-        let commit = run_git(&session, &user, step, source, &login, events).await?;
+        let has_tree = tree.is_some();
+        if let Some(tree) = tree {
+            put_tree(&session, &user, FOLDER, tree).await?;
+        }
+        let commit = run_git(&session, &user, step, (source, has_tree), &login, events).await?;
         Ok((commit, then(&session, &user).await?))
     };
     let result: Result<(String, T), Trouble> = done.await;
@@ -113,14 +159,34 @@ fn files(includes: &str) -> FileSet {
     FileSet { dir: FOLDER.to_owned(), includes: includes.to_owned(), case_sensitive: true, ..FileSet::default() }
 }
 
-/// Refuses what is no address of a repository, before git sees it.
-fn check(source: &GitSource, login: &Login) -> Result<(), Trouble> {
+/// Unpacks a tree; what was passed over.
+pub async fn put_tree(
+    session: &Session,
+    user: &wire::init::User,
+    dir: &str,
+    tree: Tree,
+) -> Result<wire::init::Skipped, Trouble> {
+    let user = Some(user.clone());
+    let place = TarPlace { dir: dir.to_owned(), user, owner: None, limits: TarLimits::default() };
+    let put = session.put_tar(place.clone(), tree.files.tar).await;
+    // What the maker of the stream says explains a stream that ended early.
+    tree.files.finished.await?;
+    let skipped = put?.skipped;
+    if let Some(tar) = tree.repository {
+        session.put_tar(place, tokio::fs::File::from_std(tar)).await?;
+    }
+    Ok(skipped)
+}
+
+/// Refuses what is no address of a repository (of one that is not there yet), and no name of a branch, before git sees it.
+fn check(source: &GitSource, is_there: bool, login: &Login) -> Result<(), Trouble> {
     let url = &source.url;
-    let is_known = match address::scheme(url) {
-        Some("https" | "http" | "git") => true,
-        Some("ssh") => matches!(login, Login::Key { .. }),
-        _ => false,
-    };
+    let is_known = is_there
+        || match address::scheme(url) {
+            Some("https" | "http" | "git") => true,
+            Some("ssh") => matches!(login, Login::Key { .. }),
+            _ => false,
+        };
     if !is_known || url.contains(char::is_control) || url.contains(char::is_whitespace) {
         return Err(Trouble::workload(format!("git: `{url}` is not an https, http or git address")).with_hint(
             "use `checkout scm` for the project itself; ssh addresses need a `credentialsId` of an ssh key",
@@ -129,9 +195,9 @@ fn check(source: &GitSource, login: &Login) -> Result<(), Trouble> {
     let bad = |name: &str| {
         name.starts_with('-') || name.is_empty() || name.contains(|c: char| c.is_control() || c.is_whitespace())
     };
-    match &source.reference {
-        Some(name) if bad(name) => Err(Trouble::workload(format!("git: `{name}` is not a branch, tag or commit"))),
-        _ => Ok(()),
+    match [&source.reference, &source.local_branch].into_iter().flatten().find(|name| bad(name)) {
+        Some(name) => Err(Trouble::workload(format!("git: `{name}` is not a branch, tag or commit"))),
+        None => Ok(()),
     }
 }
 
@@ -139,7 +205,7 @@ async fn run_git(
     session: &Session,
     user: &wire::init::User,
     step: Option<StepId>,
-    source: &GitSource,
+    (source, is_there): (&GitSource, bool),
     login: &Login,
     events: &mpsc::Sender<Event>,
 ) -> Result<String, Trouble> {
@@ -156,16 +222,20 @@ async fn run_git(
     ];
     let mut env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
     env.extend(login.prepare(session, user, &format!("{FOLDER}@tmp"), &source.url).await?);
-    let reference = source.reference.clone().unwrap_or_default();
+    // What is there is at its version.
+    let (url, reference) = if is_there { (None, None) } else { (Some(&source.url), source.reference.as_ref()) };
+    let submodules = source.submodules.map(|how| match (how.recursive, how.latest) {
+        (false, false) => "--checkout",
+        (false, true) => "--remote",
+        (true, false) => "--recursive",
+        (true, true) => "--recursive --remote",
+    });
+    let own_login = source.submodules.filter(|submodules| submodules.same_login).map(|_| "same");
+    let words = [url, reference, source.local_branch.as_ref()].map(|word| word.cloned().unwrap_or_default());
+    let argv = ["sh", "-c", SCRIPT, "git"].map(str::to_owned).into_iter().chain(words);
+    let argv = argv.chain([submodules, own_login].map(|word| word.unwrap_or_default().to_owned()));
     let spec = ExecSpec {
-        argv: vec![
-            "sh".to_owned(),
-            "-c".to_owned(),
-            SCRIPT.to_owned(),
-            "git".to_owned(),
-            source.url.clone(),
-            reference,
-        ],
+        argv: argv.chain(source.sparse.iter().cloned()).collect(),
         env,
         cwd: FOLDER.to_owned(),
         user: user.clone(),
@@ -190,7 +260,10 @@ async fn run_git(
         let _ = events.send(Event::Log { step, stage: None, source: LogSource::Stderr, text }).await;
     }
     if exit.status.code() != 0 {
-        let failed = Trouble::workload(format!("git: {} could not be cloned", source.url));
+        let failed = Trouble::workload(match is_there {
+            true => "git: the project could not be checked out as `checkout` says".to_owned(),
+            false => format!("git: {} could not be cloned", source.url),
+        });
         return Err(match (login, &source.credentials) {
             (Login::Nobody, Some(id)) => failed.with_hint(format!("it was tried without the credential '{id}'")),
             (Login::Key { .. }, _) => failed.with_hint("ssh believes hosts that your ~/.ssh/known_hosts has"),
@@ -221,9 +294,9 @@ mod tests {
         let source = |url: &str, reference: Option<&str>| GitSource {
             url: url.to_owned(),
             reference: reference.map(str::to_owned),
-            credentials: None,
+            ..GitSource::default()
         };
-        let check = |source: &GitSource| check(source, &Login::Nobody);
+        let check = |source: &GitSource| check(source, false, &Login::Nobody);
         assert!(check(&source("https://example.org/a.git", Some("main"))).is_ok());
         for url in
             ["ext::sh -c id", "file:///etc", "/etc", "-oProxyCommand=x", "fd::3", "https://a b", "ssh://x/y", "git@x:y"]
@@ -240,7 +313,7 @@ mod tests {
         for (url, is_one) in
             [("ssh://x/y", true), ("git@x:y", true), ("ext::sh -c id", false), ("/etc", false), ("-x@y:z", false)]
         {
-            assert_eq!(super::check(&source(url, None), &key).is_ok(), is_one, "{url}");
+            assert_eq!(super::check(&source(url, None), false, &key).is_ok(), is_one, "{url}");
         }
     }
 }

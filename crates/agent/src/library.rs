@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use model::event::Event;
+use model::git::GitSource;
 use model::library::{
     FOLDERS, FileContent, Library, LibraryFile, LibraryPlace, LibraryWish, MAX_LIBRARY_BYTES, MAX_LIBRARY_FILES,
     is_of_library,
 };
-use model::request::GitSource;
 use tokio::io::AsyncReadExt as _;
 use tokio::sync::mpsc;
 use wire::agent::{Login, SharedLibrary};

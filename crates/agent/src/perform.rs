@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use model::event::{Event, LogSource};
+use model::git::GitSource;
 use model::ids::{JobId, StepId};
-use model::request::{AgentSpec, DockerSpec, FileSet, GitSource, LogCopy, Question, Reply, Request, ShellScript};
+use model::request::{AgentSpec, DockerSpec, FileSet, LogCopy, Question, Reply, Request, ShellScript};
 use model::rung::Rung;
-use sandbox::session::TarPlace;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Mutex, mpsc, oneshot};
-use wire::init::{TarLimits, TerminalSize};
+use wire::init::TerminalSize;
 
 use crate::artifacts::Keep;
 use crate::blueprint::Words;
@@ -21,9 +21,10 @@ use crate::host::Host;
 use crate::hurry::Hurry;
 use crate::job::{Job, Maker, Told};
 use crate::remote::ServerFiles;
+use crate::scm::Tree;
 use crate::stash::{Stashes, passed_over};
 use crate::unarchive::Archived;
-use crate::{archives, artifacts, exec, files, terminal, test_report, unarchive};
+use crate::{archives, artifacts, clone, exec, files, terminal, test_report, unarchive};
 
 /// Performs the requests of one run on one host. All calls may be under way at once.
 pub struct Performer {
@@ -354,32 +355,57 @@ impl Performer {
         }
     }
 
+    /// The files of the project itself, at the version of the run or another. `None`: whoever has its address may have that version.
+    async fn own_tree(&self, source: &GitSource) -> Result<Option<Tree>, Trouble> {
+        let Some(scm) = &self.host.scm else {
+            return Err(Trouble::workload("checkout scm: this definition does not come from a project"));
+        };
+        let scratch = &self.host.options.scratch;
+        let Some(version) = &source.reference else { return Ok(Some(scm.open(scratch).await?)) };
+        match scm.open_version(version, scratch).await? {
+            None if source.url.is_empty() || source.url.starts_with("file:") => {
+                Err(Trouble::workload(format!("checkout: the project has no branch, tag or commit ‘{version}’")))
+            }
+            found => Ok(found),
+        }
+    }
+
     async fn checkout(
         &self,
         job: &Job,
         step: StepId,
         dir: String,
-        source: Option<GitSource>,
+        source: Option<Box<GitSource>>,
     ) -> Result<Reply, Trouble> {
-        if let Some(source) = source {
-            return crate::clone::clone(&self.host, &self.events, job, step, dir, &source).await;
-        }
-        let Some(scm) = &self.host.scm else {
-            return Err(Trouble::workload("checkout scm: this definition does not come from a project"));
+        let source = source.map_or_else(|| GitSource { own: true, ..GitSource::default() }, |source| *source);
+        let tree = if source.own { self.own_tree(&source).await? } else { None };
+        let Some(mut tree) = tree else {
+            return clone::clone(&self.host, &self.events, job, step, dir, &source).await;
         };
-        let tree = scm.open(&self.host.options.scratch).await?;
         let text = format!("Checking out {} into {dir}", tree.description);
         let _ = self.events.send(Event::Log { step: Some(step), stage: None, source: LogSource::Step, text }).await;
-        let place = TarPlace { dir, user: Some(job.user.clone()), owner: None, limits: TarLimits::default() };
-        let put = job.session.put_tar(place.clone(), tree.files.tar).await;
-        // What the maker of the stream says explains a stream that ended early.
-        tree.files.finished.await?;
-        self.say(passed_over("not checked out", &put?.skipped)).await;
-        if let Some(tar) = tree.repository {
-            job.session.put_tar(place, tokio::fs::File::from_std(tar)).await?;
+        let (mut env, mut notes) = (std::mem::take(&mut tree.env), std::mem::take(&mut tree.notes));
+        if source.is_arranged() && tree.repository.is_some() {
+            let at = env.iter().position(|(name, _)| name == "GIT_LOCAL_BRANCH");
+            let local_branch = match source.local_branch.clone() {
+                Some(name) if name == clone::SAME => at.map(|at| env[at].1.clone()),
+                name => name,
+            };
+            if let Some(branch) = &local_branch {
+                at.map(|at| env.remove(at));
+                env.push(("GIT_LOCAL_BRANCH".to_owned(), branch.clone()));
+            }
+            let source = GitSource { local_branch, ..source };
+            clone::arrange(&self.host, &self.events, job, step, dir, (&source, tree)).await?;
+        } else {
+            if source.is_arranged() {
+                notes.push("checked out without a repository: nothing was done for the extensions of git".to_owned());
+            }
+            let skipped = clone::put_tree(&job.session, &job.user, &dir, tree).await?;
+            self.say(passed_over("not checked out", &skipped)).await;
         }
-        self.say(tree.notes).await;
-        Ok(Reply::CheckedOut(tree.env))
+        self.say(notes).await;
+        Ok(Reply::CheckedOut(env))
     }
 }
 

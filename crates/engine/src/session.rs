@@ -70,7 +70,7 @@ impl Session {
         if self.engine.is_busy() {
             self.turns += 1;
             said.extend(self.engine.poll().into_iter().map(|output| match output {
-                Output::Request { id, request } => Said::Request { id, request },
+                Output::Request { id, request } => Said::Request { id, request: *request },
                 Output::Cancel { id } => Said::Cancel { id },
                 Output::Event(event) => Said::Event(event),
             }));

@@ -15,6 +15,7 @@ pub mod docker_args;
 pub mod event;
 pub mod failure;
 pub mod files;
+pub mod git;
 pub mod ids;
 pub mod library;
 pub mod limits;

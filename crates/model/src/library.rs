@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::request::GitSource;
+use crate::git::GitSource;
 
 /// All files of a library, in bytes.
 pub const MAX_LIBRARY_BYTES: u64 = 16 << 20;

@@ -123,8 +123,8 @@ fn container(docker: &DockerSpec) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::git::GitSource;
     use crate::ids::JobId;
-    use crate::request::GitSource;
 
     fn place_of(agent: AgentSpec, engine: Option<&str>) -> String {
         place(&Request::Allocate { job: JobId(1), agent, engine: engine.map(str::to_owned), shares: None }).unwrap()

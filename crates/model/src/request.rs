@@ -15,6 +15,7 @@ pub use crate::question::{Parameter, Question};
 use crate::change::Change;
 use crate::copy::CopyWish;
 use crate::credential::{Credential, CredentialWish};
+use crate::git::GitSource;
 use crate::ids::{JobId, RequestId, StepId};
 use crate::library::{Library, LibraryWish};
 use crate::limits::MAX_STASH_NAME_BYTES;
@@ -94,7 +95,7 @@ pub enum Request {
         /// Absolute folder.
         dir: String,
         /// `None` for `scm`; else the repository of `git` or `checkout`.
-        source: Option<GitSource>,
+        source: Option<Box<GitSource>>,
     },
     /// Read a text file. Reply: [`Reply::Text`].
     ReadFile {
@@ -386,17 +387,6 @@ pub struct LogCopy {
     pub job: JobId,
     /// Absolute path.
     pub path: String,
-}
-
-/// A git repository to check out.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GitSource {
-    /// URL.
-    pub url: String,
-    /// Branch, tag or commit; the remote's default when absent.
-    pub reference: Option<String>,
-    /// Id of a credential.
-    pub credentials: Option<String>,
 }
 
 /// The answer to a [`Request`].

@@ -37,6 +37,9 @@ pub struct RunFacts {
     pub planning: bool,
     /// The definition comes from a repository: `checkout scm` and the implicit checkout work.
     pub has_scm: bool,
+    /// The address of that repository, where it is known, without anybody's password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository: Option<String>,
     /// Why it runs.
     pub causes: Vec<BuildCause>,
     /// Where its server is, without a slash at its end: `JENKINS_URL`, `JOB_URL`, `BUILD_URL` and `RUN_DISPLAY_URL` are there.

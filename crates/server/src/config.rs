@@ -350,6 +350,14 @@ fn main() -> String {
 }
 
 impl ProjectSource {
+    /// The address of its repository, as its runs know it (whose log in stands elsewhere): a folder of an agent's machine has none.
+    pub fn address(&self) -> Option<String> {
+        match self {
+            ProjectSource::Folder(_) => None,
+            ProjectSource::Git { url, .. } => Some(url.clone()),
+        }
+    }
+
     /// The branch that is built where nobody says otherwise.
     pub fn branch(&self) -> Option<&str> {
         match self {

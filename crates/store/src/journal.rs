@@ -29,7 +29,7 @@ pub enum Act {
     /// The run says this of its branch, and is believed.
     Properties(String, Properties),
     /// What is known of it is this from now on.
-    Facts(RunFacts),
+    Facts(Box<RunFacts>),
     /// End that early.
     Cancel(RequestId),
     /// The run is about to leave its agent, which lacks this: nothing more is done for it there.

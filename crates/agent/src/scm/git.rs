@@ -90,7 +90,7 @@ const SHORTEST_COMMIT: usize = 7;
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use super::super::LocalProject;
+    use super::super::{LocalProject, Scm as _};
     use super::*;
 
     /// A repository, and what asks git there; `None` where there is no git.
@@ -169,6 +169,24 @@ pub(crate) mod tests {
         ] {
             assert_eq!(found(version).await, None, "{version}");
         }
+    }
+
+    #[tokio::test]
+    async fn only_whoever_has_the_repository_sees_other_versions() {
+        let Some((folder, git)) = repository() else { return };
+        for branch in ["main", "other"] {
+            git(&["checkout", "-qB", branch]);
+            git(&["commit", "-q", "--allow-empty", "-m", branch]);
+        }
+        let project = LocalProject::look(folder.path(), false).await.unwrap();
+        let scratch = tempfile::tempdir().unwrap();
+        let main = project.open_version("main", scratch.path()).await.unwrap();
+        assert!(main.is_none(), "an agent's repository has branches that a stranger's run may not read");
+        let project = project.with_versions();
+        let main = project.open_version("main", scratch.path()).await.unwrap().unwrap();
+        assert!(main.description.ends_with(" of main"), "{}", main.description);
+        assert!(project.open_version("none", scratch.path()).await.unwrap().is_none());
+        assert_eq!(project.address(), format!("file://{}", folder.path().display()));
     }
 
     #[test]

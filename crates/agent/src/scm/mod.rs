@@ -52,6 +52,9 @@ pub type FileFuture<'a> = Pin<Box<dyn Future<Output = Result<Option<Vec<u8>>, Sc
 /// What came into a project, or why that is not known.
 pub type ChangesFuture<'a> = Pin<Box<dyn Future<Output = Result<Option<Vec<Change>>, ScmError>> + Send + 'a>>;
 
+/// The files of another version of a project, if it shows them.
+pub type VersionFuture<'a> = Pin<Box<dyn Future<Output = Result<Option<Tree>, ScmError>> + Send + 'a>>;
+
 /// Source of the project's files.
 pub trait Scm: Send + Sync {
     /// The commits since another, the oldest first. `None`: that one is none of its history, or it has none.
@@ -62,6 +65,9 @@ pub trait Scm: Send + Sync {
 
     /// Opens the tree. Called once per checkout. `scratch` is a folder for what is in between.
     fn open<'a>(&'a self, scratch: &'a Path) -> Pin<Box<dyn Future<Output = Result<Tree, ScmError>> + Send + 'a>>;
+
+    /// The same of a branch, tag or commit of it. `None`: it shows none of that name.
+    fn open_version<'a>(&'a self, version: &'a str, scratch: &'a Path) -> VersionFuture<'a>;
 }
 
 /// Why there is no tree.
@@ -114,6 +120,8 @@ pub struct LocalProject {
     dir: PathBuf,
     /// Commit and branch; `None` where the working tree is used.
     at: Option<Position>,
+    /// Its runs are of who has all that the repository has: they may see other versions.
+    shows_versions: bool,
     /// The commit whose history becomes `.git`: of a whole repository only, because a folder inside one is no repository.
     history: Option<String>,
     /// `.git`, packed once for all checkouts of a run; `Err` is the reason why not.
@@ -141,6 +149,7 @@ impl LocalProject {
         let plain = |why: &str| LocalProject {
             dir: dir.to_owned(),
             at: None,
+            shows_versions: false,
             history: None,
             packed: Arc::default(),
             description: format!("the working tree{why}"),
@@ -223,6 +232,7 @@ impl LocalProject {
         LocalProject {
             dir: dir.to_owned(),
             at: Some(Position { commit: commit.to_owned(), prefix: prefix.to_owned() }),
+            shows_versions: false,
             history: prefix.is_empty().then(|| commit.to_owned()),
             packed: Arc::default(),
             description: format!("commit {short}{of}"),
@@ -230,9 +240,23 @@ impl LocalProject {
         }
     }
 
+    /// With the versions that its repository has, beside the one that it is of: for whoever has that repository.
+    pub fn with_versions(self) -> LocalProject {
+        LocalProject { shows_versions: true, ..self }
+    }
+
     /// The checked-out branch, where there is one.
     pub fn branch(&self) -> Option<&str> {
-        self.env.iter().find(|(name, _)| name == "GIT_LOCAL_BRANCH").map(|(_, value)| value.as_str())
+        self.known("GIT_LOCAL_BRANCH")
+    }
+
+    /// The address of the repository that it came from, without anybody's password; of none: its folder's.
+    pub fn address(&self) -> String {
+        self.known("GIT_URL").map_or_else(|| format!("file://{}", self.dir.display()), str::to_owned)
+    }
+
+    fn known(&self, name: &str) -> Option<&str> {
+        self.env.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// What a checkout sets.
@@ -296,10 +320,10 @@ impl LocalProject {
 impl Scm for LocalProject {
     fn changes<'a>(&'a self, since: &'a str) -> ChangesFuture<'a> {
         Box::pin(async move {
-            match (&self.at, self.env.iter().find(|(name, _)| name == "GIT_COMMIT")) {
+            match (&self.at, self.known("GIT_COMMIT")) {
                 (Some(at), _) => changes::between(&self.dir, (since, &at.commit), &at.prefix).await,
                 // The files are of no commit, but lie on top of one.
-                (None, Some((_, commit))) => changes::between(&self.dir, (since, commit), "").await,
+                (None, Some(commit)) => changes::between(&self.dir, (since, commit), "").await,
                 (None, None) => Ok(None),
             }
         })
@@ -334,6 +358,20 @@ impl Scm for LocalProject {
             let (repository, notes) = self.repository(scratch).await;
             let (env, description) = (self.env.clone(), self.description.clone());
             Ok(Tree { files, repository, notes, env, description })
+        })
+    }
+
+    fn open_version<'a>(&'a self, version: &'a str, scratch: &'a Path) -> VersionFuture<'a> {
+        Box::pin(async move {
+            if !self.shows_versions {
+                return Ok(None);
+            }
+            let Some(commit) = version_commit(&self.dir, version).await? else { return Ok(None) };
+            let prefix = git(&self.dir, "rev-parse", &["rev-parse", "--show-prefix"]).await?;
+            let at = (commit.trim(), prefix.trim());
+            let branch = (!commit.starts_with(version)).then(|| version.strip_prefix("origin/").unwrap_or(version));
+            let other = LocalProject::at(&self.dir, at, branch, self.known("GIT_URL"));
+            other.open(scratch).await.map(Some)
         })
     }
 }

@@ -135,7 +135,7 @@ fn config(project: &LocalProject, commit: &str) -> String {
     if is_sha256 {
         text += "[extensions]\n\tobjectformat = sha256\n";
     }
-    if let Some((_, url)) = project.env.iter().find(|(name, _)| name == "GIT_URL") {
+    if let Some(url) = project.known("GIT_URL") {
         let quoted: String = url.chars().filter(|c| !c.is_control()).collect();
         let quoted = quoted.replace('\\', "\\\\").replace('"', "\\\"");
         text += &format!("[remote \"origin\"]\n\turl = \"{quoted}\"\n\tfetch = +refs/heads/*:refs/remotes/origin/*\n");

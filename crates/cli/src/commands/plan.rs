@@ -217,7 +217,7 @@ impl Planner<'_> {
                     }
                     Output::Request { id, request } => {
                         requests += 1;
-                        match request {
+                        match *request {
                             Request::Sleep { ms } => drop(timers.insert((now_ms.saturating_add(ms), id), id)),
                             Request::Now => drop(self.engine.answer(id, Reply::Time(now_ms))),
                             Request::ReadTrusted { path } => {

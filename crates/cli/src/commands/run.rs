@@ -46,7 +46,7 @@ pub async fn run(args: &RunArgs, home: Option<&Path>, style: Style) -> Result<Ex
     let drivers = std::thread::spawn(place::drivers);
     let definition = Definition::read(&args.definition)?;
     let credentials = credentials::gather(&args.secrets, args.place.walls.trust(), &Surroundings::own())?;
-    let project = LocalProject::look(&definition.project, args.dirty).await?;
+    let project = LocalProject::look(&definition.project, args.dirty).await?.with_versions();
     let RunInput { source, file_name, facts, .. } = definition.input(&args.definition, &project).await?;
     // Only `timeout(activity: true)` wants to know of output.
     let watches_activity = source.contains("activity");
@@ -200,6 +200,7 @@ impl Definition {
             first_commit: None,
             depth: 0,
             has_scm: true,
+            repository: Some(project.address()),
             causes,
             planning: false,
             libraries: args.load_libraries.clone(),

@@ -1,6 +1,7 @@
 //! The built binary, as a person uses it: real definitions, real sandboxes, real images.
 
 mod bad_input;
+mod checkouts;
 mod commands;
 mod credentials;
 mod guests;

@@ -6,7 +6,7 @@ mod dead_lines;
 mod dev;
 mod disk;
 mod forge;
-mod git_server;
+pub mod git_server;
 mod kills;
 mod locks;
 mod logs;

@@ -157,7 +157,7 @@ impl World<'_> {
                     }
                     Output::Request { id, request } => {
                         requests += 1;
-                        if let Request::Sleep { ms } = request {
+                        if let Request::Sleep { ms } = *request {
                             self.timers.insert((self.now_ms.saturating_add(ms), id), ());
                         } else {
                             let reply = self.reply(&request);

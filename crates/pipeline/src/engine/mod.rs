@@ -28,7 +28,6 @@ mod tee;
 pub(crate) mod values;
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::VecDeque;
 use std::rc::Rc;
 
 use groovy::diagnostic::Diagnostic;
@@ -68,7 +67,7 @@ pub enum Output {
         /// The id.
         id: RequestId,
         /// What.
-        request: Request,
+        request: Box<Request>,
     },
     /// End that request early; it is answered all the same ([`Reply::Cancelled`], or what it came to).
     Cancel {
@@ -99,7 +98,7 @@ pub(crate) struct Core {
     pub(crate) pods: OnceCell<Vec<Defined>>,
     /// The shared libraries that were loaded.
     pub(crate) libraries: Libraries,
-    outputs: RefCell<VecDeque<Output>>,
+    outputs: RefCell<Vec<Output>>,
     last_stage: Cell<u64>,
     last_step: Cell<u64>,
     last_job: Cell<u64>,
@@ -160,7 +159,7 @@ impl Engine {
             self.core.executor.clear();
             self.end = Some(self.core.finish(result));
         }
-        self.core.outputs.borrow_mut().drain(..).collect()
+        self.core.outputs.take()
     }
 
     /// Is there work that needs no answer first?
@@ -220,7 +219,7 @@ impl Drop for Engine {
 
 impl Core {
     pub(crate) fn output(&self, output: Output) {
-        self.outputs.borrow_mut().push_back(output);
+        self.outputs.borrow_mut().push(output);
     }
 
     pub(crate) fn event(&self, event: Event) {

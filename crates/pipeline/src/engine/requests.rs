@@ -50,7 +50,7 @@ impl Core {
         self.requests.last.set(id.0);
         let slot = Rc::new(Slot::default());
         self.requests.slots.borrow_mut().insert(id, Rc::clone(&slot));
-        self.output(Output::Request { id, request });
+        self.output(Output::Request { id, request: Box::new(request) });
         Pending { id, slot }
     }
 

@@ -29,7 +29,7 @@ pub(super) fn property(core: &Core, scope: &Scope, host: &HostRef, name: &str) -
 
 /// Where the repository is, where that is known.
 pub(crate) fn url(core: &Core, scope: &Scope) -> Option<String> {
-    core.env_var(scope, "GIT_URL")
+    core.facts.repository.clone().or_else(|| core.env_var(scope, "GIT_URL"))
 }
 
 /// The branch, or what stands for any.

@@ -3,8 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use groovy::value::Value;
+use model::git::GitSource;
 use model::library::{FileContent, LibraryPlace, LibraryWish};
-use model::request::GitSource;
 
 use super::StepCall;
 use super::scm::git_scm;
@@ -57,7 +57,7 @@ fn place(call: &StepCall, retriever: &Value) -> Result<LibraryPlace, Fault> {
 fn source(call: &StepCall, fields: &[(String, Value)]) -> Result<Option<GitSource>, Fault> {
     let field = |name: &str| fields.iter().find(|(n, _)| n == name).map(|(_, v)| v.to_text());
     let credentials = field("credentialsId").filter(|id| !id.is_empty());
-    let git = |url: String| Ok(Some(GitSource { url, reference: None, credentials: credentials.clone() }));
+    let git = |url: String| Ok(Some(GitSource { url, credentials: credentials.clone(), ..GitSource::default() }));
     let of_forge = |server: &str| match (field("repoOwner"), field("repository")) {
         (Some(owner), Some(name)) => Some(format!("{}/{owner}/{name}.git", server.trim_end_matches('/'))),
         _ => None,

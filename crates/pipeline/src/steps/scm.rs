@@ -3,7 +3,8 @@
 use std::rc::Rc;
 
 use groovy::value::Value;
-use model::request::{GitSource, Reply, Request};
+use model::git::{GitSource, Submodules};
+use model::request::{Reply, Request};
 
 use super::args::Args;
 use super::{StepCall, run_named, unexpected};
@@ -39,12 +40,14 @@ pub(crate) async fn git(call: StepCall) -> Result<Value, Fault> {
         url: expanded(&call, &call.args.text("url")?),
         reference: call.args.opt_text("branch")?.map(|branch| expanded(&call, &branch)),
         credentials: call.args.opt_text("credentialsId")?,
+        ..GitSource::default()
     };
     fetch(&call, call.cwd()?, Some(source)).await
 }
 
 async fn fetch(call: &StepCall, dir: String, source: Option<GitSource>) -> Result<Value, Fault> {
     let job = call.node()?.job;
+    let source = source.map(Box::new);
     match call.ask(Request::Checkout { job, step: call.id, dir, source }).await? {
         Reply::CheckedOut(vars) => Ok(values::map(vars.iter().map(|(n, v)| (n.as_str(), values::text(v))))),
         reply => Err(unexpected(&reply)),
@@ -80,40 +83,57 @@ pub(super) fn git_scm(
         branch => of(branch, "name"),
     };
     let reference = reference.map(|reference| without_remote(&expanded(call, &reference)).to_owned());
-    let source = match url {
-        _ if is_itself || is_own_remote && is_own_branch => None,
-        None if is_own_remote => {
-            let hint = "`checkout scm` takes the project itself, at the revision of the run";
-            return Err(Fault::abort("The address of this project's repository is not known").with_hint(hint));
-        }
-        url => url.map(|url| GitSource {
-            url,
-            reference: reference.filter(|r| r != "**" && !r.is_empty()),
-            credentials: of(remote.as_ref(), "credentialsId"),
-        }),
+    let is_at_own = is_itself || is_own_remote && is_own_branch || url.is_none() && !is_own_remote;
+    let source = GitSource {
+        own: is_at_own || is_own_remote,
+        url: url.unwrap_or_default(),
+        reference: reference.filter(|r| !is_at_own && r != "**" && !r.is_empty()),
+        credentials: of(remote.as_ref(), "credentialsId"),
+        ..GitSource::default()
     };
-    let extensions = field("extensions").and_then(Value::items).unwrap_or_default();
-    let names = extensions.iter().filter_map(|extension| values::symbol(&values::entries(extension)?));
-    let undone: Vec<_> = names.filter(|name| UNDONE.contains(&name.to_ascii_lowercase().as_str())).collect();
+    let (source, sub) = extended(call, source, field("extensions"));
+    let is_itself = source.own && source.reference.is_none() && !source.is_arranged();
+    Ok(((!is_itself).then_some(source), sub))
+}
+
+/// What the extensions of `GitSCM` ask for, by class or symbol, and the folder below the workspace.
+fn extended(call: &StepCall, mut source: GitSource, extensions: Option<&Value>) -> (GitSource, Option<String>) {
+    let (mut sub, mut undone) = (None, Vec::new());
+    for extension in extensions.and_then(Value::items).unwrap_or_default() {
+        let fields = values::entries(&extension).unwrap_or_default();
+        let field = |name: &str| fields.iter().find(|(n, v)| n == name && !v.is_null()).map(|(_, v)| v);
+        let is = |name: &str| field(name).is_some_and(Value::truth);
+        // `localBranch('x')` says no name.
+        let text = |name: &str| field(name).or(field("value")).map(Value::to_text).filter(|text| !text.is_empty());
+        let Some(name) = values::symbol(&fields) else { continue };
+        match &*name.to_ascii_lowercase() {
+            "localbranch" => source.local_branch = Some(text("localBranch").unwrap_or_else(|| "**".to_owned())),
+            "submoduleoption" | "submodule" if !is("disableSubmodules") => {
+                source.submodules = Some(Submodules {
+                    recursive: is("recursiveSubmodules"),
+                    latest: is("trackingSubmodules"),
+                    same_login: is("parentCredentials"),
+                });
+            }
+            "sparsecheckoutpaths" | "sparsecheckout" => {
+                let paths = field("sparseCheckoutPaths").and_then(Value::items).unwrap_or_default();
+                let of = |item: &Value| match item.is_text() {
+                    true => Some(item.to_text()),
+                    false => item.get("path").or_else(|| item.get("value")).map(|path| path.to_text()),
+                };
+                source.sparse.extend(paths.iter().filter_map(of));
+            }
+            "relativetargetdirectory" => sub = sub.or_else(|| text("relativeTargetDir")),
+            // Their work is missed. That of others is to clear a workspace, which a fresh one is, or to have less of the history.
+            "gitlfspull" | "lfs" | "prebuildmerge" => undone.push(name),
+            _ => {}
+        }
+    }
     if !undone.is_empty() {
         call.say(&format!("WARNING: checkout does nothing for {}", undone.join(", ")));
     }
-    let sub = extensions.iter().find_map(|e| of(Some(e), "relativeTargetDir"));
-    Ok((source, sub))
+    (source, sub)
 }
-
-/// Extensions of `GitSCM`, by class or symbol, whose work is missed where it is not done. Others say how a workspace is cleared, which a
-/// fresh one is, or how much of the history comes.
-const UNDONE: [&str; 8] = [
-    "localbranch",
-    "submoduleoption",
-    "submodule",
-    "sparsecheckoutpaths",
-    "sparsecheckout",
-    "gitlfspull",
-    "lfs",
-    "prebuildmerge",
-];
 
 /// The name of a branch without what says of which remote it is.
 fn without_remote(name: &str) -> &str {

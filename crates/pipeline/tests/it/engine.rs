@@ -44,7 +44,7 @@ fn the_same_answers_give_the_same_outputs() {
             let outputs = engine.poll();
             for output in &outputs {
                 if let Output::Request { id, request } = output {
-                    let reply = match request {
+                    let reply = match **request {
                         Request::Allocate { .. } => Reply::Allocated(Default::default()),
                         Request::Exec { .. } => Reply::Exited { code: 1, stdout: None, limit: None },
                         _ => Reply::Done,
@@ -227,7 +227,7 @@ fn a_sandbox_that_comes_after_the_abort_is_given_back() {
     assert!(engine.poll().contains(&Output::Cancel { id }));
     assert!(engine.answer(id, Reply::Allocated(Default::default())));
     let released = engine.poll().into_iter().find_map(|o| match o {
-        Output::Request { id, request: Request::Release { .. } } => Some(id),
+        Output::Request { id, request } if matches!(*request, Request::Release { .. }) => Some(id),
         _ => None,
     });
     assert!(engine.answer(released.unwrap(), Reply::Done) && !engine.answer(id, Reply::Done));

@@ -1,8 +1,9 @@
 //! The objects that a pipeline finds ready: what scripts take out of them.
 
 use model::change::{Change, ChangedFile, Edit};
+use model::git::{GitSource, Submodules};
 use model::outcome::Outcome;
-use model::request::{GitSource, Request};
+use model::request::Request;
 use model::run::PastRun;
 use pipeline::conformance::Fixture;
 use pipeline::engine::RunFacts;
@@ -28,14 +29,14 @@ fn of_branch(source: &str) -> Ran {
 /// What it checks out.
 fn sources(ran: &Ran) -> Vec<Option<GitSource>> {
     let found = ran.requests.iter().filter_map(|request| match request {
-        Request::Checkout { source, .. } => Some(source.clone()),
+        Request::Checkout { source, .. } => Some(source.clone().map(|source| *source)),
         _ => None,
     });
     found.collect()
 }
 
 fn git(url: &str, reference: Option<&str>) -> Option<GitSource> {
-    Some(GitSource { url: url.to_owned(), reference: reference.map(str::to_owned), credentials: None })
+    Some(GitSource { url: url.to_owned(), reference: reference.map(str::to_owned), ..GitSource::default() })
 }
 
 #[test]
@@ -120,12 +121,38 @@ fn the_parts_of_scm_stand_for_the_project_itself() {
         }",
     );
     ran.is(Outcome::Success).has("https://x/own.git main false");
-    assert_eq!(sources(&ran), [None, None, git("https://x/own.git", Some("other"))]);
+    let own = |source: Option<GitSource>| source.map(|source| GitSource { own: true, ..source });
+    assert_eq!(sources(&ran), [None, None, own(git("https://x/own.git", Some("other")))]);
     let facts = RunFacts { has_scm: true, ..RunFacts::default() };
     let source =
         "node { checkout([$class: 'GitSCM', branches: [[name: 'x']], userRemoteConfigs: scm.userRemoteConfigs]) }";
     let ran = World::new(Fixture { facts, ..Fixture::default() }).run(source).unwrap();
-    ran.is(Outcome::Failure).has("address of this project's repository is not known");
+    assert_eq!(sources(&ran), [own(git("", Some("x")))]);
+}
+
+#[test]
+fn a_checkout_says_what_git_is_to_do_with_the_files() {
+    let facts = RunFacts { has_scm: true, repository: Some("https://x/own.git".to_owned()), ..RunFacts::default() };
+    let source = "node {
+        echo \"at ${scm.userRemoteConfigs[0].url}\"
+        checkout scmGit(branches: scm.branches, userRemoteConfigs: scm.userRemoteConfigs, extensions: [localBranch()])
+        checkout([$class: 'GitSCM', branches: [[name: '*/a']], userRemoteConfigs: [[url: 'https://x/b.git', credentialsId: 'c']], extensions: [
+            [$class: 'SubmoduleOption', disableSubmodules: false, parentCredentials: true, recursiveSubmodules: true, trackingSubmodules: false],
+            [$class: 'SparseCheckoutPaths', sparseCheckoutPaths: [[path: 'docs/'], [path: '/x']]],
+            [$class: 'LocalBranch', localBranch: 'mine'], [$class: 'RelativeTargetDirectory', relativeTargetDir: 'sub']]])
+        checkout scmGit(userRemoteConfigs: scm.userRemoteConfigs, extensions: [submodule(disableSubmodules: true), lfs()])
+    }";
+    let ran = World::new(Fixture { facts, ..Fixture::default() }).run(source).unwrap();
+    ran.is(Outcome::Success).has("at https://x/own.git\n").has("WARNING: checkout does nothing for lfs\n");
+    let own = GitSource { own: true, url: "https://x/own.git".to_owned(), ..GitSource::default() };
+    let other = git("https://x/b.git", Some("a")).map(|source| GitSource {
+        credentials: Some("c".to_owned()),
+        local_branch: Some("mine".to_owned()),
+        submodules: Some(Submodules { recursive: true, latest: false, same_login: true }),
+        sparse: vec!["docs/".to_owned(), "/x".to_owned()],
+        ..source
+    });
+    assert_eq!(sources(&ran), [Some(GitSource { local_branch: Some("**".to_owned()), ..own }), other, None]);
 }
 
 #[test]

@@ -155,7 +155,7 @@ fn asked(engine: &mut Engine) -> (Vec<(RequestId, Request)>, Vec<RequestId>) {
     while engine.is_busy() {
         for output in engine.poll() {
             match output {
-                Output::Request { id, request } => all.push((id, request)),
+                Output::Request { id, request } => all.push((id, *request)),
                 Output::Cancel { id } => cancelled.push(id),
                 Output::Event(_) => {}
             }

@@ -1,7 +1,8 @@
 //! Each step by what it says, asks and returns.
 
+use model::git::{GitSource, Submodules};
 use model::outcome::Outcome;
-use model::request::{AgentSpec, GitSource, Question, Request};
+use model::request::{AgentSpec, Question, Request};
 use pipeline::conformance::{Fixture, HeldCredential};
 use pipeline::engine::RunFacts;
 
@@ -195,13 +196,13 @@ fn stages_of_both_forms() {
 fn git_and_checkout_name_a_repository() {
     let source = |ran: &crate::engine_world::Ran| {
         let found = ran.requests.iter().find_map(|r| match r {
-            Request::Checkout { source, dir, .. } => Some((source.clone(), dir.clone())),
+            Request::Checkout { source, dir, .. } => Some((source.clone().map(|source| *source), dir.clone())),
             _ => None,
         });
         found.unwrap()
     };
     let git = |url: &str, reference: Option<&str>| {
-        Some(GitSource { url: url.to_owned(), reference: reference.map(str::to_owned), credentials: None })
+        Some(GitSource { url: url.to_owned(), reference: reference.map(str::to_owned), ..GitSource::default() })
     };
     let ran = steps("git url: 'https://x/y.git', branch: 'dev'");
     assert_eq!(source(&ran).0, git("https://x/y.git", Some("dev")));
@@ -211,9 +212,13 @@ fn git_and_checkout_name_a_repository() {
         "checkout([$class: 'GitSCM', branches: [[name: '*/main']], userRemoteConfigs: [[url: 'https://x/z.git']],
          extensions: [[$class: 'RelativeTargetDirectory', relativeTargetDir: 'sub'], [$class: 'LocalBranch'], cleanBeforeCheckout(), submodule()]])",
     );
-    ran.has("WARNING: checkout does nothing for LocalBranch, submodule\n");
     let (found, dir) = source(&ran);
-    assert_eq!(found, git("https://x/z.git", Some("main")));
+    let here = GitSource {
+        local_branch: Some("**".to_owned()),
+        submodules: Some(Submodules::default()),
+        ..git("https://x/z.git", Some("main")).unwrap()
+    };
+    assert_eq!(found, Some(here));
     assert!(dir.ends_with("/test0/sub"), "{dir}");
 }
 

@@ -124,6 +124,7 @@ impl World {
                 engine.answer(id, Reply::Cancelled);
             }
             Output::Request { id, request } => {
+                let request = *request;
                 self.ran.3.push(request.clone());
                 assert!(self.ran.3.len() < MAX_REQUESTS, "too many requests");
                 if let Request::Sleep { ms } = request {

@@ -91,6 +91,7 @@ impl ProjectConfig {
         let tools = self.tools.iter().map(ToolConfig::installed).collect();
         let pods = self.pod_templates.iter().map(PodTemplateConfig::defined).collect();
         let records_deliveries = self.record_deliveries;
-        RunFacts { libraries: self.implicit_libraries(), tools, pods, records_deliveries, ..facts.clone() }
+        let repository = self.source.address();
+        RunFacts { libraries: self.implicit_libraries(), repository, tools, pods, records_deliveries, ..facts.clone() }
     }
 }

@@ -99,7 +99,7 @@ impl Keeper {
     fn keep_secrets(&mut self, are_more: bool, acts: &mut Vec<Act>) {
         if are_more {
             self.secrets.add(self.run.facts.secrets());
-            acts.push(Act::Facts(self.run.facts.clone()));
+            acts.push(Act::Facts(Box::new(self.run.facts.clone())));
         }
     }
 }

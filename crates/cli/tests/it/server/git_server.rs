@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 
 use super::place::{Process, wait_until};
 
-/// Hands each request to `git http-backend`. Whoever pushes is somebody.
-const PROGRAM: &str = "import http.server, os, subprocess, sys
+/// Hands each request to `git http-backend`. Whoever pushes is somebody. Words: port, the repository or a folder of some, address.
+pub const PROGRAM: &str = "import http.server, os, subprocess, sys
 port, repository = int(sys.argv[1]), sys.argv[2]
 class Git(http.server.BaseHTTPRequestHandler):
     def body(self):
@@ -31,13 +31,18 @@ class Git(http.server.BaseHTTPRequestHandler):
             if name != 'Status': self.send_header(name, value)
         self.send_header('content-length', str(len(out))); self.end_headers(); self.wfile.write(out)
     do_GET = do_POST = answer
-http.server.ThreadingHTTPServer(('127.0.0.1', port), Git).serve_forever()";
+http.server.ThreadingHTTPServer((sys.argv[3], port), Git).serve_forever()";
 
 /// Serves a repository (a bare one, or the `.git` of another), at this address.
 pub fn serve(repository: &Path) -> (Process, String) {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let mut command = Command::new("python3");
-    command.args(["-c", PROGRAM, &port.to_string()]).arg(repository).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .args(["-c", PROGRAM, &port.to_string()])
+        .arg(repository)
+        .arg("127.0.0.1")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     let server = Process(command.spawn().unwrap());
     wait_until("the repository is served", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
     (server, format!("http://127.0.0.1:{port}/"))

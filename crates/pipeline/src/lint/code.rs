@@ -329,6 +329,15 @@ impl<'a> Code<'a> {
                     self.result_word(value);
                 }
             }
+            "cron" | "pollSCM" => {
+                let schedule = call.first().or_else(|| call.named("spec")).or_else(|| call.named("scmpoll_spec"));
+                if let Some((text, words)) = schedule.and_then(|text| Some((text, literal(text)?)))
+                    && let Err(error) = cron::Schedule::parse(words, "")
+                {
+                    let found = Diagnostic::error(text.span, format!("this is no schedule: {error}"));
+                    self.found.push(found.of_rule("bad-schedule"));
+                }
+            }
             name if SHOWN.contains(&name) => {
                 if let Some(text) = call.first().or_else(|| call.named("message")) {
                     self.shown(text);

@@ -59,6 +59,8 @@ fn finish(source: &str, definition: Definition, found: Vec<Diagnostic>) -> Vec<D
         finding.rule = Some("syntax");
     }
     all.sort_by_key(|d| (d.span.start, d.span.end));
+    let told: HashSet<_> = all.iter().filter(|d| d.rule != Some(names::REFUSED)).map(|d| d.span).collect();
+    all.retain(|d| d.rule != Some(names::REFUSED) || !told.contains(&d.span));
     let mut seen = HashSet::new();
     all.retain(|d| seen.insert((d.span, d.rule, d.message.clone())));
     if source.contains(ALLOW) {

@@ -25,8 +25,18 @@ use super::walk::{Facts, NameCall, Within, collect};
 
 /// What a script can call beside [`OF_EVERY_OBJECT`]: methods of `Script` that share their name with a step, words of the language,
 /// and what a closure calls on the object that it was given to (`list.with { sum() }`).
-const GROOVY: [&str; 9] =
-    ["call", "collectEntries", "eachLine", "getMetaPropertyValues", "sleep", "sum", "super", "this", "withTraits"];
+const GROOVY: [&str; 10] = [
+    "call",
+    "collectEntries",
+    "eachLine",
+    "getMetaPropertyValues",
+    "it",
+    "sleep",
+    "sum",
+    "super",
+    "this",
+    "withTraits",
+];
 
 /// After so many calls to unknown names the rest is not looked at: looking for the nearest names costs time.
 const MAX_UNKNOWN: usize = 500;
@@ -37,6 +47,9 @@ const MAX_OWN_NAMES: usize = 1000;
 /// The global variables of Jenkins, some of which can be called.
 const GLOBALS: [&str; 9] =
     ["pipeline", "env", "params", "currentBuild", "scm", "docker", "checkoutScm", "pullRequest", "openshift"];
+
+/// The rule of what the machine refuses, where no other has more to say.
+pub(super) const REFUSED: &str = "refused-access";
 
 /// Packages of Jenkins and its plugins.
 const INTERNAL: [&str; 4] = ["hudson.", "jenkins.", "org.jenkinsci.", "com.cloudbees."];
@@ -130,7 +143,7 @@ pub(crate) fn check(
     for (text, outside, span) in known.refused() {
         if warned.insert(text.clone()) {
             let message = format!("{text} is refused to scripts");
-            diagnostics.push(Diagnostic::warning(span, message).with_hint(advice(outside)));
+            diagnostics.push(Diagnostic::warning(span, message).with_hint(advice(outside)).of_rule(REFUSED));
         }
     }
     for (name, span) in &facts.made {
@@ -298,7 +311,7 @@ impl Known<'_> {
             }
             let Some(call) = within.call.and_then(|i| self.facts.calls.get(i)) else { return true };
             let plain = if self.facts.defined.contains(&call.name) {
-                !self.facts.delegates
+                !self.facts.delegates && !self.facts.variables.is_object(&call.name)
             } else {
                 // A misspelt step is given code like any other; what a library's does with it is unknown.
                 self.catalogue.knows(&call.name) || !library && !self.nearest(&call.name).is_empty()

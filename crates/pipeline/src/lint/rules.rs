@@ -47,6 +47,8 @@ macro_rules! rules {
 rules! {
     "agent-none-step" Warning "A step that needs a machine, where there is none"
         "With `agent none` a step such as `sh` has no machine and fails. Give the stage an agent; in `post` of such a pipeline, wrap the steps in `node { … }`."
+    "bad-schedule" Error "A schedule that cannot be read"
+        "Five fields, for minute, hour, day of the month, month and day of the week, or `@daily` and its like."
     "declarative" Error "A rule of declarative pipelines is broken"
         "What does not fit the grammar of `pipeline { … }`, in the words that Jenkins uses for it."
     "deprecated-step" Note "A step that has a better successor"
@@ -87,6 +89,8 @@ rules! {
         "`'…'.execute()` would start a process where Jenkins evaluates its scripts. There is no such place; `sh` starts one in a job."
     "recorded-step" Warning "A step that is written down, and does nothing else"
         "What it was asked for is kept with the run, and the run goes on: no message is sent. One that would bring something to another system is so on one's own machine, and fails at a server, unless the project says `--record-deliveries`."
+    "refused-access" Warning "What would reach Jenkins' server, or the machine"
+        "Scripts are evaluated behind walls: the call is refused, and the run fails where it is reached."
     "script-injection" Warning "Words of a stranger become part of a shell script"
         "Whoever opens a pull request chooses its title, branch and author names. In double quotes Groovy puts them into the script, where they are commands. In single quotes the shell reads the variable, and its content stays data."
     "script-network" Warning "The script itself asks the network"

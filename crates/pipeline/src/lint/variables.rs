@@ -68,6 +68,8 @@ fn add(expr: &Expr, to: &mut Vec<Piece>, depth: u32) {
 #[derive(Default)]
 pub(super) struct Variables {
     images: HashSet<Text>,
+    /// Those that are more than code: what a block is to one of them, only it knows.
+    objects: HashSet<Text>,
     texts: HashMap<Text, Vec<Pieces>>,
 }
 
@@ -84,6 +86,9 @@ impl Variables {
         if is_image(value) {
             self.images.insert(name.clone());
         }
+        if matches!(&*value.kind, ExprKind::New { .. } | ExprKind::Call { .. }) {
+            self.objects.insert(name.clone());
+        }
         let values = self.texts.entry(name.clone()).or_default();
         if values.len() < MOST_TEXTS {
             values.push(Pieces::of(value));
@@ -93,6 +98,11 @@ impl Variables {
     /// Whether it is set to `docker.image(…)` somewhere.
     pub(super) fn is_image(&self, name: &str) -> bool {
         self.images.contains(name)
+    }
+
+    /// Whether it is set to an object that somebody makes.
+    pub(super) fn is_object(&self, name: &str) -> bool {
+        self.objects.contains(name)
     }
 
     /// What a text may be; `x` stands for what only a run knows.

@@ -1,14 +1,16 @@
 //! The rules for what runs and does not do what is meant: one rule, one test, with what it must not say.
 
-use groovy::diagnostic::Severity;
+use groovy::diagnostic::{Diagnostic, Severity};
 use pipeline::definition::{DefinitionKind, Purpose, Surroundings, analyse};
-use pipeline::lint::{lint, lint_library, rules};
+use pipeline::lint::rules::{self, Level};
+use pipeline::lint::{lint, lint_library};
 
 /// The words that a rule finds at fault in a text, in order; other rules are not looked at.
 fn found(rule: &str, source: &str) -> Vec<String> {
-    assert!(rules::find(rule).is_some(), "{rule} is in no table");
+    let level = rules::find(rule).unwrap_or_else(|| panic!("{rule} is in no table")).level;
     let all = lint(source);
-    assert!(all.iter().all(|d| d.severity == Severity::Warning), "{source}\n{all:#?}");
+    let is_fit = |d: &Diagnostic| d.severity == Severity::Warning || d.rule == Some(rule) && level == Level::Error;
+    assert!(all.iter().all(is_fit), "{source}\n{all:#?}");
     let of_rule = all.into_iter().filter(|d| d.rule == Some(rule));
     of_rule.map(|d| source[d.span.start as usize..d.span.end as usize].to_owned()).collect()
 }
@@ -338,4 +340,40 @@ fn jenkins_own_object_is_found_whatever_it_is_called() {
             ("def settings = [model: [Jenkins: 1]]; echo \"${settings.model.Jenkins.instance}\"", &[]),
         ],
     );
+}
+
+#[test]
+fn schedules_are_read_before_a_run_is() {
+    let triggers = |list: &str| pipeline(&format!("agent any\ntriggers {{ {list} }}"), "echo 'x'");
+    check(
+        "bad-schedule",
+        &[
+            (&triggers("cron('99 * * * *'); pollSCM('H/15 * * * *')"), &["'99 * * * *'"]),
+            ("properties([pipelineTriggers([cron('@daily'), pollSCM(scmpoll_spec: 'x')])])", &["'x'"]),
+            ("properties([pipelineTriggers([cron(env.BRANCH_NAME == 'main' ? '@daily' : '')])])", &[]),
+            ("def cron(x) { }\ncron('never')", &[]),
+        ],
+    );
+}
+
+#[test]
+fn what_an_object_makes_of_a_block_is_its_own_affair() {
+    check(
+        "unknown-step",
+        &[
+            ("def b = new groovy.json.JsonBuilder()\nb { name 'x' }", &[]),
+            ("def b = builder()\nb { name 'x' }\ndef builder() { new StringBuilder() }", &[]),
+            ("def b = { it() }\nb { nmae 'x' }", &["nmae"]),
+            ("def b(body) { body() }\nb { nmae 'x' }", &["nmae"]),
+        ],
+    );
+}
+
+#[test]
+fn what_is_refused_is_said_once() {
+    let of = |source: &str| lint(source).into_iter().filter_map(|found| found.rule).collect::<Vec<_>>();
+    assert_eq!(of("echo new URL('http://x').text"), ["script-network"]);
+    assert_eq!(of("echo System.getenv('X')"), ["system-access"]);
+    assert_eq!(of("'ls'.execute()"), ["process-execute"]);
+    assert_eq!(of("echo new Socket('x', 1)"), ["refused-access"]);
 }

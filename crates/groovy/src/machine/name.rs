@@ -358,6 +358,16 @@ pub(super) fn taker_of_names<'t>(targets: &'t [Value], name: &str) -> Option<&'t
     before.next().or_else(|| targets.iter().find(|t| takes(t, true)))
 }
 
+/// An `Expando` that has code of that name.
+pub(super) fn expando_with<'t>(targets: &'t [Value], name: &str) -> Option<&'t Value> {
+    let has = |o: &Object| match o.field("$all") {
+        Some(Value::Map(all)) => matches!(all.get(&Value::str(name)), Some(Value::Closure(_))),
+        _ => false,
+    };
+    let is_one = |t: &&Value| matches!(t, Value::Object(o) if has(o) && o.class.is_a("groovy.util.Expando"));
+    targets.iter().find(is_one)
+}
+
 /// The class of an object; a class itself.
 pub(super) fn class_value(target: &Value) -> Value {
     match target {

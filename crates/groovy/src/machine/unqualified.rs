@@ -86,6 +86,10 @@ impl Vm<'_> {
         if !by_library && !categories && self.host.has_method(None, name) {
             // Of a script the host's names are all there are; other objects have methods of their own.
             if !self.host.goes_first(name) {
+                if let Some(target) = super::name::expando_with(&targets, name) {
+                    self.f.stack[at] = target.clone();
+                    return self.call_missing(target.clone(), at, base, name, Landing::Push);
+                }
                 let objects: Vec<_> = targets.iter().filter(|target| target.script_id().is_none()).cloned().collect();
                 if let Some(flow) = self.library_method(at, base, name, &objects)? {
                     return Ok(flow);

@@ -184,7 +184,7 @@ fn a_question_holds_the_machine_around_it() {
     assert!(found("input-holds-agent", &pipeline("agent none", "input 'go?'")).is_empty());
     check("input-holds-agent", &[("node { input 'go?' }", &["input"]), ("input 'go?'\nnode { sh 'x' }", &[])]);
     let note = lint("node { input 'go?' }");
-    assert_eq!(rules::level(&note[0]), rules::Level::Note);
+    assert_eq!(rules::level(&note[0]), Level::Note);
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod declarative;
 mod engine;
 mod engine_added;
 mod engine_archives;
+mod engine_as_groovy;
 mod engine_checks;
 mod engine_credentials;
 mod engine_declarative;

@@ -306,7 +306,7 @@ impl Known<'_> {
     /// Whether a place runs with the script's own names.
     fn runs_here(&self, mut within: Within, library: bool) -> bool {
         loop {
-            if within.foreign {
+            if within.foreign || within.in_closure && self.facts.delegates {
                 return false;
             }
             let Some(call) = within.call.and_then(|i| self.facts.calls.get(i)) else { return true };

@@ -75,10 +75,12 @@ pub(super) struct Within {
     pub foreign: bool,
     /// A closure given to a call of a name: the index of that call in [`Facts::calls`].
     pub call: Option<usize>,
+    /// A closure, of whatever.
+    pub in_closure: bool,
 }
 
 impl Within {
-    const FOREIGN: Within = Within { foreign: true, call: None };
+    const FOREIGN: Within = Within { foreign: true, call: None, in_closure: true };
 }
 
 fn is_call_of(expr: &Expr, name: &str) -> bool {
@@ -305,7 +307,7 @@ impl<'a> Walk<'a> {
                 }
             }
             ExprKind::Call { object, callee, args, .. } => self.call(object.as_ref(), callee, args, within),
-            ExprKind::Closure(closure) => self.closure(closure, within),
+            ExprKind::Closure(closure) => self.closure(closure, Within { in_closure: true, ..within }),
             ExprKind::Declaration(local) => self.local(local, within),
             ExprKind::Assign { target, value, .. } => {
                 self.assigned(target);

@@ -363,6 +363,7 @@ fn what_an_object_makes_of_a_block_is_its_own_affair() {
         &[
             ("def b = new groovy.json.JsonBuilder()\nb { name 'x' }", &[]),
             ("def b = builder()\nb { name 'x' }\ndef builder() { new StringBuilder() }", &[]),
+            ("def b = { name 'x' }\nb.delegate = [name: { it }]\nb()", &[]),
             ("def b = { it() }\nb { nmae 'x' }", &["nmae"]),
             ("def b(body) { body() }\nb { nmae 'x' }", &["nmae"]),
         ],

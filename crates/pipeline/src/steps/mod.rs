@@ -230,6 +230,7 @@ steps! {
     "writeCSV" => utility::csv::write_csv;
     "writeFile" => files::write_file;
     "writeJSON" => utility::json::write_json;
+    "writeMavenPom" => utility::maven::write_maven_pom;
     "writeTOML" => utility::toml::write_toml;
     "writeYaml" => utility::yaml::write_yaml;
     "ws" sole "dir" block true => folder::ws;

@@ -67,6 +67,8 @@ class Maven$Model {
     List contributors
     List repositories
     List pluginRepositories
+    List mailingLists
+    Map prerequisites
     Map dependencyManagement
     Map build
     Map reporting
@@ -169,11 +171,13 @@ def parentOf(Map one) {
 
 def model(Map read) {
     def made = new Maven$Model(packaging: 'jar', properties: [:])
-    for (name in ['modules', 'dependencies', 'profiles', 'licenses', 'developers', 'contributors', 'repositories', 'pluginRepositories']) {
+    for (name in ['modules', 'dependencies', 'profiles', 'licenses', 'developers', 'contributors', 'mailingLists', 'repositories',
+            'pluginRepositories']) {
         made[name] = []
     }
     for (name in ['modelVersion', 'groupId', 'artifactId', 'version', 'packaging', 'name', 'description', 'url', 'inceptionYear',
-            'modules', 'profiles', 'licenses', 'developers', 'contributors', 'repositories', 'pluginRepositories',
+            'modules', 'profiles', 'licenses', 'developers', 'contributors', 'mailingLists', 'prerequisites', 'repositories',
+            'pluginRepositories',
             'dependencyManagement', 'build', 'reporting', 'organization', 'scm', 'ciManagement', 'issueManagement',
             'distributionManagement']) {
         def value = read[name]
@@ -185,6 +189,32 @@ def model(Map read) {
     made.dependencies = (read.dependencies ?: []).collect { dependency(it) }
     made.parent = read.parent ? parentOf(read.parent) : null
     made
+}
+
+def shown(object, List names, Map implied = [:]) {
+    def all = [:]
+    for (name in names) {
+        def value = object[name]
+        if (value != null && value != '' && value != [] && value != [:] && value != implied[name]) {
+            all[name] = value
+        }
+    }
+    all
+}
+
+def modelMap(Maven$Model model) {
+    def all = shown(model, ['modelVersion', 'parent', 'groupId', 'artifactId', 'version', 'packaging', 'name', 'description', 'url',
+        'inceptionYear', 'organization', 'licenses', 'developers', 'contributors', 'mailingLists', 'prerequisites', 'modules', 'scm',
+        'issueManagement', 'ciManagement', 'distributionManagement', 'properties', 'dependencyManagement', 'dependencies',
+        'repositories', 'pluginRepositories', 'build', 'reporting', 'profiles'], [packaging: 'jar'])
+    if (all.parent instanceof Maven$Parent) {
+        all.parent = shown(all.parent, ['groupId', 'artifactId', 'version', 'relativePath'], [relativePath: '../pom.xml'])
+    }
+    if (all.dependencies) {
+        def names = ['groupId', 'artifactId', 'version', 'type', 'classifier', 'scope', 'systemPath', 'exclusions', 'optional']
+        all.dependencies = all.dependencies.collect { it instanceof Maven$Dependency ? shown(it, names, [type: 'jar']) : it }
+    }
+    all
 }
 
 def found(List rows) {
@@ -201,5 +231,6 @@ return [
     files: { List rows -> found(rows) },
     manifest: { Map main, Map entries -> new Mf$SimpleManifest(main: main, entries: entries) },
     model: { Map read -> model(read) },
+    modelMap: { it instanceof Maven$Model ? modelMap(it) : null },
     response: { int status, String content, Map headers -> new Http$Response(status: status, content: content, headers: headers) },
 ]

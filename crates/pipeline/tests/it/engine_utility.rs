@@ -113,6 +113,63 @@ fn a_model_of_maven_is_read() {
 }
 
 #[test]
+fn a_model_is_written_as_maven_writes_it() {
+    let ran = steps(
+        r#"writeFile file: 'pom.xml', text: '''<project><packaging>jar</packaging><version>1</version><artifactId>a</artifactId><modelVersion>4.0.0</modelVersion>
+            <parent><groupId>g</groupId><version>2</version></parent><modules><module>m1</module></modules><properties><a.b>x &amp; y</a.b></properties>
+            <dependencies><dependency><artifactId>y</artifactId><exclusions><exclusion><groupId>*</groupId></exclusion></exclusions></dependency></dependencies>
+            <build><plugins><plugin><configuration><source>8</source></configuration></plugin></plugins></build></project>'''
+        def pom = readMavenPom()
+        pom.version = "${pom.version}.1"
+        pom.properties.added = '<'
+        writeMavenPom model: pom, file: 'new/pom.xml'
+        echo readFile('new/pom.xml')
+        assert readMavenPom(file: 'new/pom.xml').version == '1.1'
+        writeMavenPom model: [version: '1']"#,
+    );
+    let written =
+        "<project xmlns=\"http://maven.apache.org/POM/4.0.0\" xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" \
+        xsi:schemaLocation=\"http://maven.apache.org/POM/4.0.0 http://maven.apache.org/xsd/maven-4.0.0.xsd\">
+  <modelVersion>4.0.0</modelVersion>
+  <parent>
+    <groupId>g</groupId>
+    <version>2</version>
+  </parent>
+  <artifactId>a</artifactId>
+  <version>1.1</version>
+  <modules>
+    <module>m1</module>
+  </modules>
+  <properties>
+    <a.b>x &amp; y</a.b>
+    <added>&lt;</added>
+  </properties>
+  <dependencies>
+    <dependency>
+      <artifactId>y</artifactId>
+      <exclusions>
+        <exclusion>
+          <groupId>*</groupId>
+        </exclusion>
+      </exclusions>
+    </dependency>
+  </dependencies>
+  <build>
+    <plugins>
+      <plugin>
+        <configuration>
+          <source>8</source>
+        </configuration>
+      </plugin>
+    </plugins>
+  </build>
+</project>";
+    ran.is(Outcome::Failure).has(written).has("a model is what readMavenPom gives, not java.util.LinkedHashMap");
+    let odd = "writeFile file: 'pom.xml', text: '<project/>'\ndef pom = readMavenPom()\npom.properties['a b'] = 1\nwriteMavenPom model: pom";
+    steps(odd).is(Outcome::Failure).has("writeMavenPom: ‘a b’ is no name of an element");
+}
+
+#[test]
 fn files_are_found_touched_and_hashed() {
     let ran = steps(
         r#"writeFile file: 'd/a.txt', text: 'hello'

@@ -1,11 +1,11 @@
-//! `readMavenPom`.
+//! `readMavenPom`, `writeMavenPom`.
 
 use groovy::value::Value;
 use quick_xml::events::Event;
 
 use super::super::StepCall;
 use super::tree::MAX_VALUES;
-use super::{MAX_NESTING, read_file};
+use super::{MAX_NESTING, MAX_WRITTEN_BYTES, read_file, too_large, write_file};
 use crate::engine::fault::Fault;
 use crate::engine::values;
 use crate::steps::objects;
@@ -47,6 +47,72 @@ pub(crate) async fn read_maven_pom(call: StepCall) -> Result<Value, Fault> {
     let text = read_file(&call, file.as_deref().unwrap_or("pom.xml"), None).await?;
     let model = parse(&text).map_err(|why| Fault::raised(XML_EXCEPTION, why))?;
     objects::of(&call.core, &call.scope, "model", vec![model]).await
+}
+
+/// `writeMavenPom model: pom, file: 'pom.xml'`
+///
+/// Source: `WriteMavenPomStep`, and the order of elements of Maven's `MavenXpp3Writer`.
+pub(crate) async fn write_maven_pom(call: StepCall) -> Result<Value, Fault> {
+    let file = call.args.opt_text("file")?.filter(|file| !file.trim().is_empty());
+    let model = call.args.get("model").cloned().unwrap_or_default();
+    let kind = model.type_name();
+    let all = objects::of(&call.core, &call.scope, "modelMap", vec![model]).await?;
+    let Some(elements) = values::entries(&all) else {
+        return Err(Fault::illegal(format!("writeMavenPom: a model is what readMavenPom gives, not {kind}")));
+    };
+    let mut out = String::from(HEAD);
+    write(&elements, 1, &mut out)?;
+    out.push_str("</project>\n");
+    write_file(&call, file.as_deref().unwrap_or("pom.xml"), out, None).await
+}
+
+/// How a model begins, as Maven writes one.
+const HEAD: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>
+<project xmlns=\"http://maven.apache.org/POM/4.0.0\" xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:schemaLocation=\"http://maven.apache.org/POM/4.0.0 http://maven.apache.org/xsd/maven-4.0.0.xsd\">
+";
+
+fn write(elements: &[(String, Value)], depth: usize, out: &mut String) -> Result<(), Fault> {
+    elements.iter().try_for_each(|(name, value)| element(name, value, depth, out))
+}
+
+fn element(name: &str, value: &Value, depth: usize, out: &mut String) -> Result<(), Fault> {
+    if depth > MAX_NESTING || out.len() > MAX_WRITTEN_BYTES {
+        return Err(too_large("writeMavenPom"));
+    }
+    let is_name = name.starts_with(|c: char| c.is_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ':'));
+    if !is_name {
+        return Err(Fault::illegal(format!("writeMavenPom: ‘{name}’ is no name of an element")));
+    }
+    let indent = "  ".repeat(depth);
+    let inner = match value {
+        Value::Null => return Ok(()),
+        Value::List(list) => {
+            let one = one_of(name);
+            list.snapshot().into_iter().map(|item| (one.clone(), item)).collect()
+        }
+        other => values::entries(other).unwrap_or_default(),
+    };
+    if inner.is_empty() {
+        let text = match value {
+            Value::List(_) | Value::Map(_) => String::new(),
+            other => other.to_text(),
+        };
+        *out += &format!("{indent}<{name}>{}</{name}>\n", quick_xml::escape::partial_escape(&text));
+        return Ok(());
+    }
+    *out += &format!("{indent}<{name}>\n");
+    write(&inner, depth + 1, out)?;
+    *out += &format!("{indent}</{name}>\n");
+    Ok(())
+}
+
+/// What an entry of a list is called: `dependency` of `dependencies`.
+fn one_of(list: &str) -> String {
+    match list.strip_suffix("ies") {
+        Some(stem) => format!("{stem}y"),
+        None => list.strip_suffix('s').unwrap_or(list).to_owned(),
+    }
 }
 
 /// An element that is not complete.

@@ -23,7 +23,7 @@ class Forge(http.server.SimpleHTTPRequestHandler):
 http.server.HTTPServer(('127.0.0.1', int(sys.argv[1])), functools.partial(Forge, directory=sys.argv[2])).serve_forever()";
 
 /// What a workload could find it with.
-const LOOKS: &str = "node { checkout scm; sh 'cat .git/config; env; echo looked' }";
+const LOOKS: &str = "node { echo \"at ${scm.userRemoteConfigs[0].url}\"; checkout scm; sh 'cat .git/config; env; echo looked' }";
 
 #[test]
 fn a_private_repository_is_fetched_and_no_workload_sees_with_what() {
@@ -51,6 +51,7 @@ fn a_private_repository_is_fetched_and_no_workload_sees_with_what() {
     assert!(ran.code == 1 && !ran.stdout.contains("looked"), "a control: {ran:?}");
     let ran = put(&url("/"), &with);
     assert!(ran.code == 0 && ran.stdout.contains("\nlooked\n"), "{ran:?}\n{}", place.logs());
+    assert!(ran.stdout.contains(&format!("at {}\n", url("/"))), "{ran:?}");
     let words = "Ym90Om9wZW4gc2VzYW1l";
     let listed = place.ask(&["projects", "ls", "--output", "json"]).stdout;
     for text in [&ran.stdout, &listed, &place.logs()] {

@@ -18,6 +18,9 @@ pub(crate) fn advice(outside: Outside) -> &'static str {
     }
 }
 
+/// What Jenkins throws where its script sandbox refuses something.
+pub(crate) const REJECTED: &str = "org.jenkinsci.plugins.scriptsecurity.sandbox.RejectedAccessException";
+
 /// What is said of Jenkins' own objects.
 pub(crate) const NO_JENKINS: &str =
     "there is no Jenkins object behind a run; env, params and currentBuild say what it knows";

@@ -288,6 +288,7 @@ impl Vm<'_> {
                 Ok(None)
             }
             Value::Map(map) => {
+                crate::library::maps::writable(&self.ctx(), map)?;
                 map.put(Value::str(&**name), value.clone());
                 self.pop();
                 Ok(Some(Flow::Next))

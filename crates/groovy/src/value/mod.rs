@@ -240,7 +240,16 @@ impl Value {
 
     /// A `LinkedHashMap` of these pairs.
     pub fn map(pairs: impl IntoIterator<Item = (Value, Value)>) -> Value {
-        let map = Map::new(MapKind::Linked);
+        Value::map_of(MapKind::Linked, pairs)
+    }
+
+    /// A map that nobody can change.
+    pub fn fixed_map(pairs: impl IntoIterator<Item = (Value, Value)>) -> Value {
+        Value::map_of(MapKind::Fixed, pairs)
+    }
+
+    fn map_of(kind: MapKind, pairs: impl IntoIterator<Item = (Value, Value)>) -> Value {
+        let map = Map::new(kind);
         for (key, value) in pairs {
             map.put(key, value);
         }

@@ -13,7 +13,7 @@ use super::fault::ABORT;
 use super::scope::Scope;
 use super::values;
 
-use crate::outside::{NO_JENKINS, advice, plugin_variable};
+use crate::outside::{NO_JENKINS, REJECTED, advice, plugin_variable};
 use crate::{catalogue, globals};
 
 /// Jenkins' words for a run whose definition comes from nowhere.
@@ -159,6 +159,5 @@ fn is_internal(class: &str) -> bool {
 
 /// Jenkins' words for what its script sandbox refuses, and what to do.
 fn rejected(what: &str, instead: &str) -> Value {
-    let class = "org.jenkinsci.plugins.scriptsecurity.sandbox.RejectedAccessException";
-    values::exception(class, &format!("Scripts not permitted to use {what}: {instead}"))
+    values::exception(REJECTED, &format!("Scripts not permitted to use {what}: {instead}"))
 }

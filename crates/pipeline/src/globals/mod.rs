@@ -20,6 +20,7 @@ use crate::engine::executor::LocalFuture;
 use crate::engine::fault::Fault;
 use crate::engine::scope::Scope;
 use crate::engine::values;
+use crate::outside::{NO_JENKINS, REJECTED};
 
 /// `steps.sh 'x'` is `sh 'x'`.
 pub(crate) const STEPS: &str = "steps";
@@ -52,8 +53,10 @@ pub(crate) fn global(core: &Core, name: &str) -> Option<Value> {
     })
 }
 
+/// Nobody changes them: `params.X = 'y'` fails.
 fn params(core: &Core) -> Value {
-    values::map(core.run.params.borrow().iter().map(|(n, v)| (n.as_str(), v.clone())))
+    let all = core.run.params.borrow();
+    Value::fixed_map(all.iter().map(|(name, value)| (values::text(name), value.clone())))
 }
 
 /// A property of one of the objects.
@@ -157,6 +160,11 @@ fn accessor(core: &Core, scope: &Scope, host: &HostRef, call: &HostCall) -> Opti
 
 /// Groovy's words for a method that an object does not have.
 fn no_method(host: &HostRef, call: &HostCall) -> Fault {
+    if &*call.name == "getRawBuild"
+        && let Some(what) = refused_property(host, "rawBuild")
+    {
+        return Fault::raised(REJECTED, format!("Scripts not permitted to use {what}: {NO_JENKINS}"));
+    }
     let types: Vec<String> = call.args.iter().map(Value::type_name).collect();
     let values: Vec<String> = call.args.iter().map(Value::to_text).collect();
     Fault::raised(

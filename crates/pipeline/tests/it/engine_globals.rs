@@ -61,8 +61,28 @@ fn the_run_before_is_known_as_far_as_it_is() {
     of_branch(kept).is(Outcome::Success).has("null 0\n");
     of_branch("currentBuild.previousBuild.result = 'SUCCESS'").is(Outcome::Failure);
     of_branch("echo \"${currentBuild.previousBuild.rawBuild}\"").is(Outcome::Failure).has("RejectedAccessException");
+    let refused = "RejectedAccessException: Scripts not permitted to use method";
+    of_branch("currentBuild.getRawBuild().getCauses()").is(Outcome::Failure).has(refused);
     run("echo \"${currentBuild.previousBuild?.result}\"").is(Outcome::Success).has("null");
     run("env.A = 'b'\necho \"${currentBuild.buildVariables}\"").is(Outcome::Success).has("[A:b]");
+}
+
+#[test]
+fn parameters_are_nobodys_to_change() {
+    let declared = "properties([parameters([string(name: 'X', defaultValue: 'a')])])\n";
+    for change in
+        ["params.X = 'z'", "params.put('X', 'z')", "params << [X: 'z']", "params['X'] = 'z'", "params.with { X = 'z' }"]
+    {
+        let ran = run(&format!(
+            "{declared}try {{ {change} }} catch (UnsupportedOperationException e) {{ echo 'refused' }}\necho params.X"
+        ));
+        ran.is(Outcome::Success).has("refused\n").has("\na\n");
+    }
+    run(&format!(
+        "{declared}def all = params + [Y: 'b']\necho \"$all ${{params.collectEntries {{ k, v -> [v, k] }}}}\""
+    ))
+    .is(Outcome::Success)
+    .has("[X:a, Y:b] [a:X]");
 }
 
 #[test]

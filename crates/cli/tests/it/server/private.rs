@@ -23,7 +23,8 @@ class Forge(http.server.SimpleHTTPRequestHandler):
 http.server.HTTPServer(('127.0.0.1', int(sys.argv[1])), functools.partial(Forge, directory=sys.argv[2])).serve_forever()";
 
 /// What a workload could find it with.
-const LOOKS: &str = "node { echo \"at ${scm.userRemoteConfigs[0].url}\"; checkout scm; sh 'cat .git/config; env; echo looked' }";
+const LOOKS: &str =
+    "node { echo \"at ${scm.userRemoteConfigs[0].url}\"; checkout scm; sh 'cat .git/config; env; echo looked' }";
 
 #[test]
 fn a_private_repository_is_fetched_and_no_workload_sees_with_what() {

@@ -11,6 +11,21 @@ use crate::compile::{Function, Site};
 use crate::library;
 use crate::value::Value;
 
+/// Methods of closures that their own code may call by name alone, and how many arguments they take.
+const OF_CLOSURES: [(&str, usize); 11] = [
+    ("curry", 1),
+    ("equals", 1),
+    ("getClass", 0),
+    ("getDelegate", 0),
+    ("getMaximumNumberOfParameters", 0),
+    ("getOwner", 0),
+    ("getParameterTypes", 0),
+    ("getResolveStrategy", 0),
+    ("getThisObject", 0),
+    ("hashCode", 0),
+    ("toString", 0),
+];
+
 impl Vm<'_> {
     /// An unqualified call. The slot below the arguments is free for the receiver that is found.
     pub(super) fn call_name_site(&mut self, site: &Site) -> Step {
@@ -45,6 +60,13 @@ impl Vm<'_> {
 
     fn call_name(&mut self, base: usize, name: &Text, named: bool) -> Step {
         let at = base - 1;
+        // What closures have themselves goes before what is around one.
+        let own = self.f.frames.last().filter(|frame| !frame.func.library).and_then(|frame| frame.closure.clone());
+        if let Some(closure) = own.clone().filter(|_| OF_CLOSURES.contains(&(&**name, self.f.stack.len() - base)))
+            && let Some(flow) = self.library_method(at, base, name, &[Value::Closure(closure)])?
+        {
+            return Ok(flow);
+        }
         let targets = self.looked_through();
         // A method of one of them.
         for target in &targets {
@@ -75,7 +97,17 @@ impl Vm<'_> {
         if let Some(step) = self.call_variable(at, base, name, &targets)? {
             return Ok(step);
         }
+        // A closure that calls itself.
+        if let Some(closure) = own.filter(|_| &**name == "call") {
+            self.f.stack[at] = Value::Closure(closure.clone());
+            return self.call_closure(closure, at, base, Landing::Push);
+        }
         if let Some(target) = super::name::taker_of_names(&targets, name) {
+            // `getClass()`: what every object has is not missing.
+            let is_hosts = self.host.has_method(None, name) && self.host.goes_first(name);
+            if !is_hosts && let Some(flow) = self.library_method(at, base, name, std::slice::from_ref(target))? {
+                return Ok(flow);
+            }
             self.f.stack[at] = target.clone();
             return self.call_missing(target.clone(), at, base, name, Landing::Push);
         }

@@ -32,6 +32,8 @@ pub(crate) struct RunState {
     pub(crate) declared: RefCell<BTreeSet<String>>,
     /// `currentBuild.displayName`.
     pub(crate) display_name: RefCell<String>,
+    /// `currentBuild.keepLog`
+    pub(crate) keeps_log: Cell<bool>,
     /// `currentBuild.description`.
     pub(crate) description: RefCell<Option<String>>,
     /// A `pipeline { … }` was reached.
@@ -82,6 +84,7 @@ impl RunState {
             env: RefCell::default(),
             params: RefCell::new(params),
             declared: RefCell::default(),
+            keeps_log: Cell::default(),
             display_name: RefCell::new(format!("#{}", facts.build_number.max(1))),
             description: RefCell::new(None),
             pipeline_started: Cell::new(false),

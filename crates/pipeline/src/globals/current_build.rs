@@ -107,7 +107,7 @@ pub(super) fn property(core: &Core, scope: &Scope, id: u64, name: &str) -> Optio
         "startTimeInMillis" | "timeInMillis" => Value::Long(whole(run.started_at_ms)),
         "duration" => Value::Long(whole(run.duration_ms.unwrap_or_default())),
         "durationString" => values::text(&run.duration_ms.map_or_else(|| "0 ms and counting".to_owned(), in_words)),
-        "keepLog" => Value::Bool(false),
+        "keepLog" => Value::Bool(id == OWN && core.run.keeps_log.get()),
         "nextBuild" if id > OWN && id < FIRST_OF_OTHERS => Value::host(CURRENT_BUILD, id - 1),
         "nextBuild" | "previousBuildInProgress" => Value::Null,
         // Of itself it asks for them: `globals::asks`. Of others nobody has kept them.
@@ -159,7 +159,7 @@ pub(crate) fn set_property(core: &Core, _: &Scope, name: &str, value: &Value) ->
             *core.run.description.borrow_mut() = text;
             tell(core);
         }
-        "keepLog" => {}
+        "keepLog" => core.run.keeps_log.set(value.truth()),
         _ => return false,
     }
     true

@@ -343,7 +343,7 @@ fn methods_of_objects_are_called_without_a_receiver() {
         class M extends HashMap { def g(k) { get(k) } }
         echo "${E.of('B')} ${E.A.low()}"
         try { throw new Failed('boo') } catch (e) { echo e.toString() }
-        echo "${[].with { add(1); it }} ${new StringBuilder().with { append('a'); toString() }} ${'abc'.with { toUpperCase() }}"
+        echo "${[].with { add(1); it }} ${new StringBuilder().with { append('a'); it.toString() }} ${'abc'.with { toUpperCase() }}"
         def m = new M(); m.put('a', 5); echo "m ${m.g('a')}"
         def p = new Properties(); p.load(new StringReader('a=1')); p.setProperty('b', '2'); echo "p ${p.getProperty('a')}${p.b}"
         def c = { echo "in ${size()}"; put('x', 1); sleep 1 }; c.delegate = [q: 1]; c.resolveStrategy = Closure.DELEGATE_FIRST; c()

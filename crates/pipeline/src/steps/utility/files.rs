@@ -19,7 +19,8 @@ pub(crate) async fn find_files(call: StepCall) -> Result<Value, Fault> {
         dir: call.cwd()?,
         includes: glob.clone().unwrap_or_default(),
         excludes: call.args.opt_text("excludes")?.unwrap_or_default(),
-        default_excludes: true,
+        // Without patterns the folder's own content is what is asked for.
+        default_excludes: glob.is_some(),
         case_sensitive: true,
     };
     let job = call.node()?.job;

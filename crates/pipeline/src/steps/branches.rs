@@ -1,5 +1,6 @@
-//! `parallel`: branches at the same time. All of them end; then the first error is thrown.
+//! `parallel`: branches at the same time. All of them end; then the error that says most is thrown.
 
+use std::cmp::Reverse;
 use std::rc::Rc;
 use std::task::Poll;
 
@@ -13,7 +14,7 @@ use super::StepCall;
 use crate::engine::Core;
 use crate::engine::body::Body;
 use crate::engine::executor::Join;
-use crate::engine::fault::Fault;
+use crate::engine::fault::{ABORT, Fault, INTERRUPTED};
 use crate::engine::interrupt::{Cause, Interruption};
 use crate::engine::scope::Scope;
 use crate::engine::values;
@@ -35,6 +36,11 @@ struct Running {
 
 /// `parallel a: { … }, b: { … }, failFast: true`
 pub(crate) async fn parallel(call: StepCall) -> Result<Value, Fault> {
+    if let Some(Body::Script(block)) = &call.args.body {
+        // The form of declarative pipelines, whose branches are stages.
+        let found = Fault::illegal(format!("Expected named arguments but got [{}]", block.to_text()));
+        return Err(found.with_hint("parallel a: { … }, b: { … }"));
+    }
     let fail_fast = call.args.flag("failFast", false)?;
     let mut branches = Vec::new();
     for (name, value) in call.args.named.iter().filter(|(name, _)| name != "failFast") {
@@ -63,7 +69,7 @@ pub(crate) async fn run_branches(
     let scope = core.deeper(scope)?.with(|scope| scope.is_beside_others = is_beside_others);
     let mut running: Vec<Running> = branches.into_iter().map(|branch| start(core, &scope, branch)).collect();
     let mut values: Vec<Value> = vec![Value::Null; running.len()];
-    let mut first: Option<Fault> = None;
+    let mut failures: Vec<Fault> = Vec::new();
     while running.iter().any(|b| b.join.is_some()) {
         let (index, result) = next_ended(core, &mut running).await;
         end(core, &running[index], &result);
@@ -71,21 +77,32 @@ pub(crate) async fn run_branches(
             Ok(value) => values[index] = value,
             Err(fault) => {
                 // Where a limit of the run is met, the other branches have no future either.
-                if fault.is_final() || fail_fast && first.is_none() {
+                if fault.is_final() || fail_fast && failures.is_empty() {
                     cancel_others(core, &running, &running[index].name, fault.is_final());
                 }
-                // What failFast (or a person) did to the others explains nothing: a branch's own error goes first.
-                let replace = match &first {
-                    None => true,
-                    Some(f) => f.interruption().is_some_and(|i| i.is_actual()) && fault.interruption().is_none(),
-                };
-                if replace {
-                    first = Some(fault);
-                }
+                failures.push(fault);
             }
         }
     }
-    first.map_or(Ok(values), Err)
+    // With failFast the others were ended by the first, and say nothing; among equals the first goes first.
+    failures
+        .into_iter()
+        .min_by_key(|fault| if fail_fast { (0, Reverse(Outcome::Success)) } else { rank(fault) })
+        .map_or(Ok(values), Err)
+}
+
+/// What is thrown before what, where branches have failed differently: an error before a failed step, that before an interruption, and
+/// of two of these the one with the worse result.
+///
+/// Source: `ParallelStep.ResultHandler.ThrowableComparator`.
+fn rank(fault: &Fault) -> (u8, Reverse<Outcome>) {
+    let of = match &*fault.class() {
+        _ if fault.is_final() => 0,
+        INTERRUPTED => return (3, Reverse(fault.outcome())),
+        ABORT => 2,
+        _ => 1,
+    };
+    (of, Reverse(Outcome::Success))
 }
 
 fn start(core: &Rc<Core>, scope: &Scope, branch: Branch) -> Running {

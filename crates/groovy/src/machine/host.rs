@@ -6,7 +6,7 @@ use super::{LimitExceeded, ScriptId};
 use crate::ast::Text;
 use crate::outside::Outside;
 use crate::span::Span;
-use crate::value::{HostRef, TraceLine, Value};
+use crate::value::{HostRef, Str, TraceLine, Value};
 
 /// Answers the machine's questions. Every method is called in the middle of an instruction and must answer at once.
 pub trait Host {
@@ -98,6 +98,8 @@ pub struct HostCall {
     pub named: Option<Value>,
     /// The other arguments; a trailing closure is the last.
     pub args: Vec<Value>,
+    /// Those of them that the script put together of others (`"a $b"`): they are texts now.
+    pub joined: Vec<Str>,
     /// Where the call stands.
     pub span: Span,
     /// In which script.

@@ -20,7 +20,16 @@ impl Vm<'_> {
         let (span, script) = self.place();
         let args = self.f.stack.split_off(base);
         self.f.stack.truncate(at);
-        let call = HostCall { target: Some(target), receiver: None, name, named: None, args, span, script };
+        let call = HostCall {
+            target: Some(target),
+            receiver: None,
+            name,
+            named: None,
+            args,
+            joined: Vec::new(),
+            span,
+            script,
+        };
         self.wait_for(call, at, landing)
     }
 
@@ -35,10 +44,12 @@ impl Vm<'_> {
         landing: Landing,
     ) -> Step {
         // What the host gets is text where it is text: a GString with a lazy part is rendered here.
+        let mut joined = Vec::new();
         for i in base..self.f.stack.len() {
             let value = self.f.stack[i].clone();
             if let Value::GString(_) = value {
                 let text = self.ctx().str(&value)?;
+                joined.push(text.clone());
                 self.f.stack[i] = Value::Str(text);
             }
         }
@@ -46,7 +57,7 @@ impl Vm<'_> {
         let mut args = self.f.stack.split_off(base);
         let named = if named && !args.is_empty() { Some(args.remove(0)) } else { None };
         self.f.stack.truncate(at);
-        self.wait_for(HostCall { target: None, receiver, name, named, args, span, script }, at, landing)
+        self.wait_for(HostCall { target: None, receiver, name, named, args, joined, span, script }, at, landing)
     }
 
     /// Waits for the host's answer.

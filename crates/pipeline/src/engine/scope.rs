@@ -83,6 +83,8 @@ pub(crate) struct Folder {
 pub(crate) struct EnvLayer {
     /// `PATH+X` stays as written.
     pub(crate) vars: Vec<(String, String)>,
+    /// Their values are secrets.
+    is_secret: bool,
     /// The block around it.
     pub(crate) outer: Option<Rc<EnvLayer>>,
 }
@@ -120,7 +122,19 @@ impl Scope {
 
     /// With more variables.
     pub(crate) fn with_env(&self, vars: Vec<(String, String)>) -> Scope {
-        self.with(|s| s.env = Some(Rc::new(EnvLayer { vars, outer: s.env.take() })))
+        self.with(|s| s.env = Some(Rc::new(EnvLayer { vars, is_secret: false, outer: s.env.take() })))
+    }
+
+    /// The same with variables whose values are secrets.
+    pub(crate) fn with_secrets(&self, vars: Vec<(String, String)>) -> Scope {
+        self.with(|s| s.env = Some(Rc::new(EnvLayer { vars, is_secret: true, outer: s.env.take() })))
+    }
+
+    /// The variables around it whose values are secrets, the innermost block's first.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = (&str, &str)> {
+        let layers = std::iter::successors(self.env.as_deref(), |layer| layer.outer.as_deref());
+        let vars = layers.filter(|layer| layer.is_secret).flat_map(|layer| &layer.vars);
+        vars.filter(|(_, value)| !value.is_empty()).map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// On a node, in its workspace.
@@ -129,7 +143,7 @@ impl Scope {
             s.dir = None;
             if node.container && !node.place.path.is_empty() {
                 let vars = vec![("PATH".to_owned(), node.place.path.clone())];
-                s.env = Some(Rc::new(EnvLayer { vars, outer: s.env.take() }));
+                s.env = Some(Rc::new(EnvLayer { vars, is_secret: false, outer: s.env.take() }));
             }
             s.node = Some(node);
         })

@@ -43,7 +43,7 @@ mod xunit;
 use std::rc::Rc;
 
 use groovy::machine::HostCall;
-use groovy::value::Value;
+use groovy::value::{Str, Value};
 use model::event::Event;
 use model::ids::StepId;
 use model::outcome::Outcome;
@@ -331,7 +331,7 @@ pub(crate) fn call(core: &Rc<Core>, scope: &Scope, call: HostCall) -> LocalFutur
     match runner {
         Some(runner) => Box::pin(async move {
             let at = Spot { script: call.script, start: call.span.start };
-            run_def(core, scope, runner, Args::of(&call, runner.sole())?, Some(at)).await
+            run_def(core, scope, runner, Args::of(&call, runner.sole())?, (&call.joined, Some(at))).await
         }),
         None if core.program.catalogue().step(&call.name).is_some_and(|step| step.support == Support::Known) => {
             Box::pin(async move { Err(unknown::refuse(&core, &call)) })
@@ -345,7 +345,7 @@ pub(crate) fn call(core: &Rc<Core>, scope: &Scope, call: HostCall) -> LocalFutur
 /// Runs a step that the engine itself calls: an option, an agent, a condition.
 pub(crate) async fn run_named(core: &Rc<Core>, scope: &Scope, args: Args) -> Result<Value, Fault> {
     match Runner::of(core, &args.step) {
-        Some(runner) => run_def(Rc::clone(core), scope.clone(), runner, args, None).await,
+        Some(runner) => run_def(Rc::clone(core), scope.clone(), runner, args, (&[], None)).await,
         None => Err(unknown::refuse_name(core, &args.step)),
     }
 }
@@ -372,12 +372,22 @@ pub(crate) fn args_for(name: &str, named: Vec<(String, Value)>, others: Vec<Valu
     Args::sorted(name, named, others, sole)
 }
 
-async fn run_def(core: Rc<Core>, scope: Scope, runner: Runner, args: Args, at: Option<Spot>) -> Result<Value, Fault> {
+/// Runs a step that is called at a place with texts that the script put together.
+async fn run_def(
+    core: Rc<Core>,
+    scope: Scope,
+    runner: Runner,
+    args: Args,
+    (joined, at): (&[Str], Option<Spot>),
+) -> Result<Value, Fault> {
     let (id, name) = (core.next_step()?, runner.name());
     let label = shell::label(name, &args);
     let shown = label.as_ref().filter(|_| args.get("label").is_some() && !runner.is_block());
     core.mark(&scope, &shown.map_or_else(|| name.to_owned(), |l| format!("{name} ({l})")));
     core.event(Event::StepStarted { step: id, stage: scope.stage, name: name.to_owned(), label });
+    if let Some(lines) = credentials::warning(&scope, name, (&args, joined)) {
+        lines.iter().for_each(|line| core.say(&scope, line));
+    }
     let unknown = args.unknown(runner.entry());
     if !unknown.is_empty() {
         core.say(&scope, &format!("WARNING: Unknown parameter(s) found for step '{name}': {}", unknown.join(",")));

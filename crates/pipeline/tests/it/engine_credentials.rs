@@ -305,3 +305,22 @@ fn managed_files_are_credentials() {
         .is(Outcome::Failure)
         .lacks("never");
 }
+
+#[test]
+fn secrets_that_groovy_put_into_an_argument_are_warned_of() {
+    let of = |steps: &str| {
+        run(&format!(
+            "node {{ withCredentials([string(credentialsId: 'token', variable: 'T'), usernamePassword(credentialsId: 'user', usernameVariable: 'U', passwordVariable: 'P')]) {{ {steps} }} }}"
+        ))
+    };
+    of("sh \"test $P = ${env.P} -a $T\"").is(Outcome::Success).has(
+        "[Pipeline] sh\nWarning: A secret was passed to \"sh\" using Groovy String interpolation, which is insecure.\n\
+         \t\t Affected argument(s) used the following variable(s): [T, P]\n\
+         \t\t See https://jenkins.io/redirect/groovy-string-interpolation for details.\n+ ",
+    );
+    of("withEnv([\"A=$T\"]) { }").has("A secret was passed to \"withEnv\"");
+    // The shell's variables, names that are no secrets, and texts that nobody put together.
+    of("sh 'test $P = $P'; echo \"$U\"; def all = \"$P\".toString(); echo all").is(Outcome::Success).lacks("Warning:");
+    run("pipeline { agent any\n environment { T = credentials('token') }\n stages { stage('a') { steps { sh \"echo ${T}\" } } } }")
+        .has("Affected argument(s) used the following variable(s): [T]");
+}

@@ -2,6 +2,7 @@
 //! variables of the block; files are in folders of their own below `WORKSPACE_TMP`, which go with it, whatever the block came to.
 
 mod bindings;
+mod interpolated;
 mod managed;
 mod masked;
 
@@ -20,6 +21,7 @@ use crate::engine::scope::Scope;
 
 pub(crate) use bindings::OF_ENVIRONMENT;
 use bindings::{Binding, To};
+pub(crate) use interpolated::warning;
 pub(crate) use managed::{config_file_provider, with_npm};
 pub(crate) use masked::mask_passwords;
 
@@ -81,8 +83,8 @@ async fn bound_to(call: StepCall, list: &[Binding], more: Vec<(String, String)>)
             if !names.is_empty() {
                 call.say(&format!("Masking supported pattern matches of {}", names.join(" or ")));
             }
-            let vars = bound.secret.iter().chain(&bound.public).cloned().collect();
-            call.run_body(&call.scope.with_env(vars)).await
+            let scope = call.scope.with_env(std::mem::take(&mut bound.public));
+            call.run_body(&scope.with_secrets(std::mem::take(&mut bound.secret))).await
         }
         Err(fault) => Err(fault),
     };

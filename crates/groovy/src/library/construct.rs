@@ -9,6 +9,17 @@ use crate::value::{
     Buffer, BufferKind, Class, Entry, List, ListKind, Map, MapKind, Native, Object, Order, Throwable, Value,
 };
 
+/// Jenkins' exception of an interrupted step, which scripts make too: of a result, and causes.
+const INTERRUPTED: &str = "org.jenkinsci.plugins.workflow.steps.FlowInterruptedException";
+
+fn interrupted(args: &[Value]) -> Throwable {
+    let (result, rest) = args.split_first().map(|(result, rest)| (result.clone(), rest)).unwrap_or_default();
+    let causes = rest.iter().flat_map(|cause| cause.items().unwrap_or_else(|| vec![cause.clone()]));
+    let causes = causes.filter(|cause| !matches!(cause, Value::Bool(_))).collect();
+    let facts = [("result", result), ("causes", Value::list(causes)), ("actualInterruption", Value::Bool(true))];
+    Throwable { facts: facts.map(|(name, value)| (name.into(), value)).into(), ..Throwable::default() }
+}
+
 /// The exception that constructor arguments make: message, cause, or both.
 pub(crate) fn throwable(ctx: &mut Ctx<'_>, args: &[Value]) -> Result<Throwable, Fault> {
     let is_cause = |v: &Value| matches!(v, Value::Object(o) if o.throwable().is_some());
@@ -28,7 +39,7 @@ pub(crate) fn throwable(ctx: &mut Ctx<'_>, args: &[Value]) -> Result<Throwable, 
 /// An instance of a Java class; `None`: the host may know it.
 pub(crate) fn java(ctx: &mut Ctx<'_>, class: &Rc<Class>, args: &[Value]) -> Answer {
     if class.is_throwable() {
-        let t = throwable(ctx, args)?;
+        let t = if &*class.name == INTERRUPTED { interrupted(args) } else { throwable(ctx, args)? };
         return yes(Value::Object(Rc::new(Object::new(class.clone(), Native::Throwable(t)))));
     }
     let name = &*class.name;

@@ -125,6 +125,13 @@ impl Thrown {
         self.value.type_name()
     }
 
+    /// What it knows besides, by name.
+    pub fn fact(&self, name: &str) -> Option<Value> {
+        let Value::Object(o) = &self.value else { return None };
+        let facts = o.throwable()?.facts;
+        facts.iter().find(|(known, _)| **known == *name).map(|(_, value)| value.clone())
+    }
+
     /// Its message, empty where it has none.
     pub fn message(&self) -> String {
         match &self.value {

@@ -273,7 +273,8 @@ impl Vm<'_> {
                     self.pop();
                     return Ok(Some(Flow::Next));
                 }
-                if self.has_setter(target, name) {
+                let takes_others = class.methods("propertyMissing").iter().any(|method| method.params.len() == 2);
+                if takes_others || self.has_setter(target, name) {
                     let at = self.f.stack.len() - 1;
                     self.f.stack.insert(at, target.clone());
                     return self.set_property_at(at, name).map(Some);

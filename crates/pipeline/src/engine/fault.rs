@@ -138,7 +138,8 @@ impl Fault {
         match &self.0.kind {
             Kind::Interrupted(i) => i.outcome(),
             Kind::Script(thrown) if matches!(&*thrown.class(), INTERRUPTED | "java.lang.InterruptedException") => {
-                Outcome::Aborted
+                let result = thrown.fact("result").and_then(|result| Outcome::from_name(&result.to_text()));
+                result.unwrap_or(Outcome::Aborted)
             }
             _ => Outcome::Failure,
         }

@@ -75,6 +75,11 @@ impl Host for FiberHost<'_> {
         {
             return Some(Ok(values::text(outcome.name())));
         }
+        // What is no result is the worst that a run does itself.
+        if let ("hudson.model.Result", "fromString", [name]) = (class, method, args) {
+            let outcome = Outcome::from_name(&name.to_text()).unwrap_or(Outcome::Failure);
+            return Some(Ok(values::text(outcome.name())));
+        }
         if class == MODEL_UTILS && method == "markStageSkippedForConditional" {
             let (name, stage) = (args.first().map(Value::to_text).unwrap_or_default(), self.scope.stage);
             if let Some(stage) = stage {

@@ -2,6 +2,8 @@
 //!
 //! Source: `RunWrapper` of workflow-support, and `Run` of Jenkins for which run is the previous one of a kind.
 
+use std::rc::Rc;
+
 use groovy::machine::HostCall;
 use groovy::value::Value;
 use model::build::Built;
@@ -12,6 +14,7 @@ use model::run::{MAX_PAST_RUNS, PastRun};
 
 use super::CURRENT_BUILD;
 use crate::engine::Core;
+use crate::engine::fault::Fault;
 use crate::engine::scope::Scope;
 use crate::engine::values::{self, int};
 use crate::steps::duration::in_words;
@@ -89,6 +92,16 @@ fn shown(core: &Core, scope: &Scope, id: u64) -> Option<Shown> {
     })
 }
 
+/// How long the run has taken so far.
+pub(super) async fn so_far(core: Rc<Core>, as_words: bool) -> Result<Value, Fault> {
+    let now = super::clock::now(Rc::clone(&core)).await?.as_i64().unwrap_or_default();
+    let ms = u64::try_from(now).unwrap_or_default().saturating_sub(core.facts.started_at_ms);
+    Ok(match as_words {
+        true => values::text(&format!("{} and counting", in_words(ms))),
+        false => Value::Long(i64::try_from(ms).unwrap_or(i64::MAX)),
+    })
+}
+
 /// A property; none where there is none of that name.
 pub(super) fn property(core: &Core, scope: &Scope, id: u64, name: &str) -> Option<Value> {
     let run = shown(core, scope, id)?;
@@ -105,8 +118,9 @@ pub(super) fn property(core: &Core, scope: &Scope, id: u64, name: &str) -> Optio
         "fullProjectName" => values::text(&run.job),
         "absoluteUrl" => values::opt_text(run.url.as_deref()),
         "startTimeInMillis" | "timeInMillis" => Value::Long(whole(run.started_at_ms)),
-        "duration" => Value::Long(whole(run.duration_ms.unwrap_or_default())),
-        "durationString" => values::text(&run.duration_ms.map_or_else(|| "0 ms and counting".to_owned(), in_words)),
+        // Of itself it asks for the time: `globals::asks`.
+        "duration" => Value::Long(whole(run.duration_ms?)),
+        "durationString" => values::text(&in_words(run.duration_ms?)),
         "keepLog" => Value::Bool(id == OWN && core.run.keeps_log.get()),
         "nextBuild" if id > OWN && id < FIRST_OF_OTHERS => Value::host(CURRENT_BUILD, id - 1),
         "nextBuild" | "previousBuildInProgress" => Value::Null,

@@ -74,8 +74,13 @@ pub(crate) fn property(core: &Core, scope: &Scope, host: &HostRef, name: &str) -
 
 /// The getter of a property whose reading takes time.
 pub(crate) fn asks(host: &HostRef, name: &str) -> Option<&'static str> {
-    let is_own = host.kind == CURRENT_BUILD && host.id == current_build::OWN;
-    (is_own && name == "changeSets").then_some("getChangeSets")
+    match name {
+        _ if host.kind != CURRENT_BUILD || host.id != current_build::OWN => None,
+        "changeSets" => Some("getChangeSets"),
+        "duration" => Some("getDuration"),
+        "durationString" => Some("getDurationString"),
+        _ => None,
+    }
 }
 
 /// A property that Jenkins refuses to scripts, and how it calls it.
@@ -104,6 +109,9 @@ pub(crate) fn call(core: &Rc<Core>, scope: &Scope, call: HostCall) -> LocalFutur
     }
     if asks(&host, "changeSets") == Some(&*call.name) {
         return Box::pin(changes::sets(Rc::clone(core), scope.clone()));
+    }
+    if let Some(name) = ["duration", "durationString"].into_iter().find(|name| asks(&host, name) == Some(&*call.name)) {
+        return Box::pin(current_build::so_far(Rc::clone(core), name == "durationString"));
     }
     if host.kind == CLOCK {
         return Box::pin(clock::now(Rc::clone(core)));

@@ -350,3 +350,10 @@ fn a_run_of_another_project_is_started_and_waited_for() {
     among_others("build 'none'").is(Outcome::Failure).has("No item named team/none found");
     among_others("build '../../x'").is(Outcome::Failure).has("No item named ../../x found");
 }
+
+#[test]
+fn a_run_knows_how_long_it_has_taken_so_far() {
+    run("node { sleep 65; def b = currentBuild\necho \"${b.durationString} ${b.getDurationString()} ${b.duration} ${b.getDuration() / 1000}\" }")
+        .is(Outcome::Success)
+        .has("1 min 5 sec and counting 1 min 5 sec and counting 65000 65\n");
+}

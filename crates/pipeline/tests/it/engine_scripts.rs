@@ -387,3 +387,14 @@ fn what_ended_a_step_is_asked_as_in_jenkins() {
         .has("\nmarked\n")
         .has("term xterm");
 }
+
+#[test]
+fn who_ends_a_run_with_a_result_of_ones_own() {
+    let thrown =
+        "throw new org.jenkinsci.plugins.workflow.steps.FlowInterruptedException(hudson.model.Result.NOT_BUILT)";
+    run(thrown).is(Outcome::NotBuilt);
+    run(&format!("try {{ {thrown} }} catch (e) {{ echo \"${{e.result}} ${{e.getCauses()}} ${{e.message}}\" }}"))
+        .is(Outcome::Success)
+        .has("NOT_BUILT [] null\n");
+    run("echo \"${hudson.model.Result.fromString('UNSTABLE')} ${Result.fromString('odd')}\"").has("UNSTABLE FAILURE\n");
+}

@@ -8,7 +8,7 @@ use model::added_step::AddedStep;
 
 use crate::catalogue::Catalogue;
 use crate::declarative::model::Pipeline;
-use crate::declarative::{self, nested_pipelines, pipeline_blocks_of_call, top_level_pipeline};
+use crate::declarative::{self, misplaced_pipelines, nested_pipelines, pipeline_blocks_of_call, top_level_pipeline};
 use crate::lint::engine::EngineUses;
 use crate::lint::names;
 
@@ -105,6 +105,7 @@ fn read(source: &str, surroundings: &Surroundings) -> Definition {
     }
     let mut kind = DefinitionKind::Scripted;
     let mut directives = Vec::new();
+    diagnostics.extend(misplaced_pipelines(&script));
     match top_level_pipeline(&script) {
         Some((statement, span, body)) => {
             let (pipeline, found) = declarative::pipeline(source, &body, span, surroundings.catalogue());

@@ -19,7 +19,7 @@ pub(crate) fn top_level_pipeline(script: &Script) -> Option<(usize, Span, Rc<Clo
     })
 }
 
-/// The `pipeline { … }` blocks inside the method `call` of a library variable. Only one with `agent` and `stages` is
+/// The `pipeline { … }` blocks inside the method `call` of a library variable. Only one with `agent` or `stages` is
 /// meant: a library may have its own method of that name.
 pub(crate) fn pipeline_blocks_of_call(script: &Script) -> Vec<(Span, Rc<Closure>)> {
     let mut found = Vec::new();
@@ -29,7 +29,7 @@ pub(crate) fn pipeline_blocks_of_call(script: &Script) -> Vec<(Span, Rc<Closure>
     while let Some(stmt) = open.pop() {
         if let Some(block) = pipeline_block(stmt) {
             let has = |name: &str| block.stmts().any(|s| calls(s, name));
-            if has("agent") && has("stages") {
+            if has("agent") || has("stages") {
                 found.push((stmt.span, block.body.clone()));
                 continue;
             }
@@ -37,6 +37,33 @@ pub(crate) fn pipeline_blocks_of_call(script: &Script) -> Vec<(Span, Rc<Closure>
         let start = open.len();
         inner_statements(stmt, &mut open);
         open[start..].reverse();
+    }
+    found
+}
+
+/// Warns of what fails where it is reached: a second `pipeline { … }`, and one inside of `if` and its like.
+pub(crate) fn misplaced_pipelines(script: &Script) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    if script.methods.iter().any(|method| &*method.name == "pipeline") {
+        return found;
+    }
+    let mut warn = |stmt: &Stmt, text: &str| found.push(Diagnostic::warning(stmt.span, text).of_rule("declarative"));
+    let (mut is_second, mut open) = (false, Vec::new());
+    for stmt in &script.body {
+        if pipeline_block(stmt).is_some() {
+            if std::mem::replace(&mut is_second, true) {
+                warn(stmt, "only one `pipeline` block is executed in a run: this one fails");
+            }
+        } else if !matches!(stmt.kind, StmtKind::Expr(_)) {
+            inner_statements(stmt, &mut open);
+        }
+    }
+    while let Some(stmt) = open.pop() {
+        if pipeline_block(stmt).is_some() {
+            warn(stmt, "`pipeline` must stand at the top level of the file: here it fails where it is reached");
+        } else {
+            inner_statements(stmt, &mut open);
+        }
     }
     found
 }

@@ -12,7 +12,7 @@ mod unroll;
 mod validate;
 mod values;
 
-pub(crate) use find::{nested_pipelines, pipeline_blocks_of_call, top_level_pipeline};
+pub(crate) use find::{misplaced_pipelines, nested_pipelines, pipeline_blocks_of_call, top_level_pipeline};
 pub use parse::pipeline;
 #[cfg(test)]
 pub(crate) use parse::{PIPELINE_SECTIONS, STAGE_SECTIONS};

@@ -115,6 +115,7 @@ pub(super) fn property(core: &Core, scope: &Scope, id: u64, name: &str) -> Optio
         "fullDisplayName" => values::text(&format!("{} {}", run.job, run.name)),
         "description" => values::opt_text(run.description.as_deref()),
         "projectName" => values::text(run.job.rsplit('/').next().unwrap_or_default()),
+        "externalizableId" => values::text(&format!("{}#{}", run.job, run.number)),
         "fullProjectName" => values::text(&run.job),
         "absoluteUrl" => values::opt_text(run.url.as_deref()),
         "startTimeInMillis" | "timeInMillis" => Value::Long(whole(run.started_at_ms)),

@@ -378,3 +378,25 @@ fn what_is_refused_is_said_once() {
     assert_eq!(of("'ls'.execute()"), ["process-execute"]);
     assert_eq!(of("echo new Socket('x', 1)"), ["refused-access"]);
 }
+
+#[test]
+fn pipelines_that_fail_where_they_are_reached_are_warned_of() {
+    let whole = "pipeline { agent any\n stages { stage('a') { steps { echo 'x' } } } }";
+    check(
+        "declarative",
+        &[
+            (&format!("if (env.X) {{ {whole} }} else {{ echo 'y' }}"), &[whole]),
+            (&format!("{whole}\n{whole}"), &[whole]),
+            (&format!("def x = 1\n{whole}\nif (x) {{ echo 'y' }}"), &[]),
+            (&format!("def pipeline(body) {{ body() }}\nif (env.X) {{ pipeline {{ echo 'x' }} }}"), &[]),
+        ],
+    );
+}
+
+#[test]
+fn a_pipeline_of_a_library_is_held_against_the_same_rules() {
+    let bad = "def call() {\n pipeline {\n stages { stage('a') { steps { echo 'x'; def y = 1 } } }\n }\n}";
+    let found = lint_library(bad, &["bad".to_owned()], &Surroundings::default());
+    let messages: Vec<_> = found.iter().map(|found| found.message.as_str()).collect();
+    assert_eq!(messages, ["Missing required section \"agent\"", "Expected a step"]);
+}

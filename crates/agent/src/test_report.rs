@@ -163,22 +163,27 @@ fn parse(input: impl BufRead, take: &mut impl FnMut(TestCase) -> bool) -> Result
                 }
                 found = true;
                 let element = begin(&start, &open, &mut case);
-                if matches!(element, Element::Verdict) {
+                if matches!(element, Element::Verdict | Element::SuiteError) {
                     detail = Some(String::new());
                 }
                 open.push(element);
             }
             Xml::Empty(start) => {
                 found = true;
-                if matches!(begin(&start, &open, &mut case), Element::Case) && !case.take().is_none_or(&mut *take) {
+                if matches!(begin(&start, &open, &mut case), Element::Case | Element::SuiteError)
+                    && !case.take().is_none_or(&mut *take)
+                {
                     return Ok(());
                 }
             }
             Xml::End(_) => match open.pop() {
                 Some(Element::Case) if !case.take().is_none_or(&mut *take) => return Ok(()),
-                Some(Element::Verdict) => {
+                Some(ended @ (Element::Verdict | Element::SuiteError)) => {
                     if let (Some(case), Some(text)) = (&mut case, detail.take()) {
                         explain(case, &text);
+                    }
+                    if matches!(ended, Element::SuiteError) && !case.take().is_none_or(&mut *take) {
+                        return Ok(());
                     }
                 }
                 _ => {}
@@ -201,6 +206,8 @@ enum Element {
     Case,
     /// What went wrong, or why it was not run.
     Verdict,
+    /// What kept a whole group from running: a failed test of its own.
+    SuiteError,
     Other,
 }
 
@@ -214,20 +221,28 @@ fn begin(start: &BytesStart<'_>, open: &[Element], case: &mut Option<TestCase>) 
                 _ => None,
             });
             let class = attribute(start, "classname").filter(|class| !class.is_empty()).or(suite);
-            *case = Some(TestCase {
-                class: clip(&class.unwrap_or_default(), MAX_NAME_CHARS),
-                name: clip(&attribute(start, "name").unwrap_or_default(), MAX_NAME_CHARS),
-                status: TestStatus::Passed,
-                ms: milliseconds(attribute(start, "time").as_deref()),
-                message: None,
-                detail: None,
-            });
+            let name = attribute(start, "name").unwrap_or_default();
+            let ms = milliseconds(attribute(start, "time").as_deref());
+            *case = Some(TestCase { ms, ..passed(&class.unwrap_or_default(), &name) });
             Element::Case
         }
+        (b"error", case @ None) => match open.last() {
+            // Source: `SuiteResult` of Jenkins' junit plugin.
+            Some(Element::Suite(suite)) => {
+                verdict(start, case.insert(passed(suite, "<init>")), TestStatus::Failed);
+                Element::SuiteError
+            }
+            _ => Element::Other,
+        },
         (b"failure" | b"error", Some(case)) => verdict(start, case, TestStatus::Failed),
         (b"skipped", Some(case)) if case.status != TestStatus::Failed => verdict(start, case, TestStatus::Skipped),
         _ => Element::Other,
     }
+}
+
+fn passed(class: &str, name: &str) -> TestCase {
+    let [class, name] = [class, name].map(|text| clip(text, MAX_NAME_CHARS));
+    TestCase { class, name, status: TestStatus::Passed, ms: 0, message: None, detail: None }
 }
 
 fn verdict(start: &BytesStart<'_>, case: &mut TestCase, status: TestStatus) -> Element {
@@ -342,6 +357,12 @@ mod tests {
                <testcase name='t'><error>first &lt;line&gt; &#65;\nsecond</error><error message='not this one'/></testcase>
              </testsuite><testcase name='u' classname=''><skipped message='why'/></testcase></testsuite></testsuites>",
             &["inner#t failed 0 [first <line> A] [first <line> A\nsecond]", "outer#u skipped 0 [why] []"],
+        );
+        // A class that could not be loaded.
+        check(
+            "<testsuites><testsuite name='a'><error message='no class'>trace</error><testcase name='x' classname='c'/></testsuite>
+             <testsuite name='b'><error/></testsuite></testsuites>",
+            &["a#<init> failed 0 [no class] [trace]", "c#x passed 0 [] []", "b#<init> failed 0 [] []"],
         );
         check("<testsuites/>", &[]);
     }

@@ -324,16 +324,15 @@ pub(crate) fn call(core: &Rc<Core>, scope: &Scope, call: HostCall) -> LocalFutur
     if &*call.name == "pipeline" {
         return Box::pin(run::pipeline(core, scope, call));
     }
-    let runner = match Runner::of(&core, &call.name) {
-        Some(_) if describable::is_value(&call) || describable::is_binding(&call) => None,
-        runner => runner,
-    };
+    let is_value = describable::is_value(&call) || describable::is_binding(&call);
+    let runner = Runner::of(&core, &call.name).filter(|_| !is_value);
     match runner {
         Some(runner) => Box::pin(async move {
             let at = Spot { script: call.script, start: call.span.start };
             run_def(core, scope, runner, Args::of(&call, runner.sole())?, (&call.joined, Some(at))).await
         }),
-        None if core.program.catalogue().step(&call.name).is_some_and(|step| step.support == Support::Known) => {
+        // A tool or a value may have the name of a step: what the step would do is not passed over in silence.
+        None if !is_value && core.program.catalogue().step(&call.name).is_some() => {
             Box::pin(async move { Err(unknown::refuse(&core, &call)) })
         }
         None => {

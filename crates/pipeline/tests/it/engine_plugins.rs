@@ -285,3 +285,22 @@ fn variables_of_plugins_are_refused_with_what_to_do_instead() {
     }
     steps("def manager = [name: 'x']\necho manager.name").is(Outcome::Success);
 }
+
+/// Tools and values have some of these names, too.
+#[test]
+fn no_step_that_is_refused_is_passed_over_in_silence() {
+    for step in [
+        "dependencyCheck additionalArguments: '--scan .'",
+        "svn 'https://x/y'",
+        "svn url: 'https://x/y'",
+        "gradle 'build'",
+        "ant()",
+        "terraform()",
+    ] {
+        let name = step.split([' ', '(']).next().unwrap();
+        run(&format!("node {{ {step}\necho 'went on' }}"))
+            .is(Outcome::Failure)
+            .has(&format!("The step ‘{name}’ does not run here"))
+            .lacks("went on");
+    }
+}

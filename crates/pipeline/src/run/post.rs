@@ -36,7 +36,7 @@ pub(super) async fn run(
         it.core.machine.borrow_mut().grant_reserve();
     }
     let now = combined(it, scope, fault.as_ref());
-    if !post.branches.iter().any(|b| holds(b.condition, now, it.core.facts.previous)) {
+    if !post.branches.iter().any(|b| holds(b.condition, &now, it.core.facts.previous)) {
         return fault;
     }
     match place {
@@ -71,10 +71,10 @@ async fn conditions(it: &Rc<Interpreter>, scope: &Scope, post: &Post, mut fault:
             break;
         }
         let now = combined(it, scope, fault.as_ref());
-        if !holds(branch.condition, now, it.core.facts.previous) {
+        if !holds(branch.condition, &now, it.core.facts.previous) {
             continue;
         }
-        let inner = scope.with(|s| s.post = Some(now));
+        let inner = scope.with(|s| s.post = Some(now.with_warnings));
         if let Err(thrown) = it.run(&inner, &branch.steps.body).await {
             if thrown.is_final() {
                 return Some(thrown);
@@ -87,23 +87,30 @@ async fn conditions(it: &Rc<Interpreter>, scope: &Scope, post: &Post, mut fault:
     fault
 }
 
-/// The worst of what the run, the stage and the error say.
-fn combined(it: &Interpreter, scope: &Scope, fault: Option<&Fault>) -> Outcome {
-    let parts = [it.core.run.result(), scope.warned(), fault.map(Fault::outcome)];
-    parts.into_iter().flatten().fold(Outcome::Success, Outcome::worst)
+/// What a condition looks at.
+struct Now {
+    /// The worse of what the run and the error say.
+    plain: Outcome,
+    /// The worst of these and of what the stage was warned of (`catchError`).
+    with_warnings: Outcome,
 }
 
-/// Jenkins' `BuildCondition`s.
-fn holds(condition: PostCondition, now: Outcome, previous: Option<Outcome>) -> bool {
+fn combined(it: &Interpreter, scope: &Scope, fault: Option<&Fault>) -> Now {
+    let parts = [it.core.run.result(), fault.map(Fault::outcome)];
+    let plain = parts.into_iter().flatten().fold(Outcome::Success, Outcome::worst);
+    Now { plain, with_warnings: scope.warned().map_or(plain, |warned| plain.worst(warned)) }
+}
+
+/// Jenkins' `BuildCondition`s. Those that look at the run before compare what the run has come to; the others see the stage's warnings.
+fn holds(condition: PostCondition, now: &Now, previous: Option<Outcome>) -> bool {
+    let Now { plain, with_warnings: now } = *now;
     match condition {
         PostCondition::Always | PostCondition::Cleanup => true,
-        PostCondition::Changed => previous.is_none_or(|p| p != now),
+        PostCondition::Changed => previous.is_none_or(|p| p != plain),
         PostCondition::Fixed => {
-            now == Outcome::Success && matches!(previous, Some(Outcome::Failure | Outcome::Unstable))
+            plain == Outcome::Success && matches!(previous, Some(Outcome::Failure | Outcome::Unstable))
         }
-        PostCondition::Regression => {
-            previous.is_some_and(|p| now > p) && matches!(now, Outcome::Failure | Outcome::Unstable | Outcome::Aborted)
-        }
+        PostCondition::Regression => previous.is_some_and(|p| plain > p),
         PostCondition::Aborted => now == Outcome::Aborted,
         PostCondition::Success => now == Outcome::Success,
         PostCondition::Unsuccessful => now != Outcome::Success,
@@ -121,6 +128,8 @@ mod tests {
     fn conditions_against_the_last_completed_run() {
         use Outcome::{Failure, Success, Unstable};
         use PostCondition::{Changed, Fixed, Regression};
+        let holds =
+            |condition, now, previous| super::holds(condition, &Now { plain: now, with_warnings: Failure }, previous);
         assert!(holds(Changed, Success, None));
         assert!(!holds(Changed, Success, Some(Success)));
         assert!(!holds(Fixed, Success, None));
@@ -129,5 +138,10 @@ mod tests {
         assert!(!holds(Regression, Failure, None));
         assert!(holds(Regression, Failure, Some(Unstable)));
         assert!(!holds(Regression, Unstable, Some(Failure)));
+        assert!(holds(Regression, Outcome::NotBuilt, Some(Failure)));
+        let warned = Now { plain: Success, with_warnings: Failure };
+        assert!(
+            super::holds(PostCondition::Failure, &warned, None) && !super::holds(PostCondition::Success, &warned, None)
+        );
     }
 }

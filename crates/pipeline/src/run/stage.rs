@@ -3,9 +3,13 @@
 //! ```text
 //!   skip? -> axes -> when(beforeOptions) -> options -> when(beforeInput) -> input
 //!     content in parallel:  -> when -> environment -> branches
-//!     otherwise:            -> when(beforeAgent) -> agent -> when -> environment -> tools -> steps or stages
-//!   -> post (inside agent and environment, where the stage came so far)
+//!     otherwise:            -> when(beforeAgent) -> agent -> when -> environment -> tools -> steps or stages -> post
+//!   -> post of content in parallel, whatever came before
 //! ```
+//!
+//! So a stage with steps or stages whose agent, input or `when` fails has no `post`.
+//!
+//! Source: `evaluateStage` and `executeSingleStage` of `ModelInterpreter.groovy`.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -64,8 +68,6 @@ struct Passage {
     skip: Option<Skip>,
     /// `when` was asked, and said this.
     decided: Cell<Option<bool>>,
-    /// `post` has run.
-    post_done: Cell<bool>,
 }
 
 type Ran = Result<Value, Fault>;
@@ -111,9 +113,8 @@ async fn in_order_after(
 
 /// Runs (or skips) one unit as a stage.
 async fn run(it: &Rc<Interpreter>, scope: &Scope, unit: Unit, skip: Option<Skip>) -> Result<(), Fault> {
-    let (decided, post_done) = (Cell::new(None), Cell::new(false));
     let name = unit.name();
-    let passage = Rc::new(Passage { it: Rc::clone(it), unit, skip, decided, post_done });
+    let passage = Rc::new(Passage { it: Rc::clone(it), unit, skip, decided: Cell::new(None) });
     it.core.mark(scope, "stage");
     let result = framed(&it.core, scope, &name, body(&passage, enter)).await;
     it.core.mark(scope, "// stage");
@@ -125,17 +126,14 @@ fn enter(p: Rc<Passage>, scope: Scope) -> LocalFuture<Ran> {
         if let Some(skip) = p.skip {
             return skipped(&p, &scope, skip).await;
         }
-        let scope = match p.unit.axes() {
-            Some(axes) => scope.with_env(axes),
-            None => scope,
-        };
-        let result = before_options(&p, &scope).await;
+        let inner = p.unit.axes().map_or_else(|| scope.clone(), |axes| scope.with_env(axes));
+        let result = before_options(&p, &inner).await;
         if p.decided.get() == Some(false) && result.is_ok() {
             return skipped(&p, &scope, Skip::When).await;
         }
-        match p.post_done.get() {
-            true => result,
-            false => finish(&p, &scope, result.err()).await,
+        match p.unit.is_parallel() {
+            true => finish(&p, &scope, result.err()).await,
+            false => result,
         }
     })
 }
@@ -225,15 +223,14 @@ fn with_tools(p: Rc<Passage>, scope: Scope) -> LocalFuture<Ran> {
 
 fn work(p: Rc<Passage>, scope: Scope) -> LocalFuture<Ran> {
     Box::pin(async move {
-        p.post_done.set(true);
         let result = match p.unit.content() {
             Content::Steps(steps) => p.it.run(&scope, &steps.body).await.map(drop),
             Content::Stages(units) => in_order(&p.it, &scope, units, None).await,
-            Content::Parallel(units) => side_by_side(&p, &scope, units, None).await,
-            Content::Matrix(matrix) => match cells(&p.unit, matrix) {
-                Ok(units) => side_by_side(&p, &scope, units, None).await,
-                Err(fault) => Err(fault),
-            },
+            Content::Parallel(units) => return side_by_side(&p, &scope, units, None).await.map(|()| Value::Null),
+            Content::Matrix(matrix) => {
+                let units = cells(&p.unit, matrix)?;
+                return side_by_side(&p, &scope, units, None).await.map(|()| Value::Null);
+            }
         };
         finish(&p, &scope, result.err()).await
     })
@@ -241,7 +238,6 @@ fn work(p: Rc<Passage>, scope: Scope) -> LocalFuture<Ran> {
 
 /// Runs `post` and gives back what is wrong after all.
 async fn finish(p: &Rc<Passage>, scope: &Scope, fault: Option<Fault>) -> Ran {
-    p.post_done.set(true);
     let post = p.unit.directives().post.as_ref();
     post::run(&p.it, scope, post, Where::Stage, fault).await.map_or(Ok(Value::Null), Err)
 }

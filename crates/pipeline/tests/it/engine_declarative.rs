@@ -382,3 +382,31 @@ fn a_restarted_run_skips_what_comes_before() {
         .has("Only a declarative")
         .lacks("built");
 }
+
+/// A stage with steps has its `post` around these alone; one with branches around all that it is.
+#[test]
+fn post_of_a_stage_runs_where_jenkins_runs_it() {
+    let stage = |directives: &str| {
+        run(&format!(
+            "pipeline {{ agent none\n stages {{ stage('a') {{ {directives}\n post {{ always {{ echo 'of the stage' }} }} }} }}
+             post {{ always {{ echo 'of the pipeline' }} }} }}"
+        ))
+    };
+    for directives in [
+        "when { expression { error 'in when' } }\n steps { echo 'x' }",
+        "environment { BAD = \"${nosuch}\" }\n steps { echo 'x' }",
+        "environment { BAD = \"${nosuch}\" }\n stages { stage('b') { steps { echo 'x' } } }",
+    ] {
+        stage(directives).is(Outcome::Failure).lacks("of the stage").has("of the pipeline");
+    }
+    stage("steps { error 'x' }").is(Outcome::Failure).has("of the stage");
+    stage("when { expression { error 'in when' } }\n parallel { stage('b') { steps { echo 'x' } } }")
+        .is(Outcome::Failure)
+        .has("of the stage");
+    let ran = run("pipeline { agent any\n stages { stage('a') { environment { X = 'of the stage' }
+        options { retry(2) }
+        parallel { stage('b') { steps { error 'x' } } }
+        post { always { echo \"post ${env.X}\" } } } } }");
+    ran.is(Outcome::Failure).has("post null\n");
+    assert_eq!(ran.log.matches("post null").count(), 1, "after the last attempt, and once: {}", ran.log);
+}

@@ -67,10 +67,11 @@ impl Stages {
             }
             Event::StageFinished { stage, outcome } => {
                 let twin = self.stage(*stage).and_then(|stage| stage.twin).and_then(|twin| self.stage(twin));
-                let differs = twin.and_then(|twin| twin.ended).is_some_and(|(_, ended)| ended != *outcome);
+                let is_worse = twin.and_then(|twin| twin.ended).is_some_and(|(_, ended)| ended < *outcome);
                 if let Some(stage) = self.stage_mut(*stage) {
                     stage.ended = Some((at, *outcome));
-                    stage.is_own |= differs;
+                    // What the stage was warned of is not what the branch came to.
+                    stage.is_own |= is_worse;
                 }
             }
             Event::JobRequested { stage: Some(stage), .. } => self.does_something(*stage),
@@ -215,6 +216,17 @@ mod tests {
         let shown = |stages: &Stages| stages.iter().map(|s| (stages.depth(s.id), s.id.0)).collect::<Vec<_>>();
         assert_eq!(shown(&stages), [(0, 1), (1, 3), (1, 4)]);
         assert_eq!(stages.path(Some(StageId(3))), "All › a");
+        // What the stage was warned of ends with it; a branch that came to something worse has a line of its own.
+        let ended = |stage: u64, outcome| Event::StageFinished { stage: StageId(stage), outcome };
+        for (outcome, expect) in
+            [(Outcome::Success, vec![(0, 1), (1, 3), (1, 4)]), (Outcome::Aborted, vec![(0, 1), (1, 2), (2, 3), (1, 4)])]
+        {
+            let mut stages = Stages::default();
+            let begun = [started(1, None, "All"), branch(2, "a"), started(3, Some(2), "a"), branch(4, "b")];
+            let events = begun.into_iter().chain([ended(3, Outcome::Failure), ended(2, outcome)]);
+            events.for_each(|event| stages.apply(Duration::ZERO, &event));
+            assert_eq!(shown(&stages), expect, "{outcome:?}");
+        }
         stages.apply(Duration::ZERO, &started(5, Some(2), "c"));
         assert_eq!(shown(&stages), [(0, 1), (1, 2), (2, 3), (2, 5), (1, 4)]);
     }

@@ -12,7 +12,8 @@ const OUTSIDE: &str = "192.88.99.34";
 /// Around a command: a network with one neighbour, which serves a folder of repositories. Words: the server's program, the folder.
 const WORLD: &str = r#"set -e; program=$1 folder=$2 outside=$3; shift 3
 ip link set lo up
-unshare --net python3 -c "$program" 80 "$folder" 0.0.0.0 & server=$!
+setpriv --pdeathsig KILL unshare --net python3 -c "$program" 80 "$folder" 0.0.0.0 & server=$!
+trap 'kill $server' EXIT
 while [ "$(readlink /proc/$server/ns/net)" = "$(readlink /proc/self/ns/net)" ]; do kill -0 $server; done
 inside() { nsenter --target $server --net "$@"; }
 ip link add world0 type veth peer name out0 netns $server
@@ -26,7 +27,7 @@ for i in $(seq 600); do git ls-remote "http://$outside/lib.git" >/dev/null 2>&1 
 fn run_in_world(project: &Project, repositories: &Path, args: &[&str]) -> Ran {
     let mut command = Command::new("unshare");
     command
-        .args(["--net", "--pid", "--fork", "--kill-child", "--mount-proc", "bash", "-c", WORLD, "world"])
+        .args(["--net", "bash", "-c", WORLD, "world"])
         .args([git_server::PROGRAM, repositories.to_str().unwrap(), OUTSIDE, env!("CARGO_BIN_EXE_cofferdam")])
         .args(["run", "--progress", "plain"])
         .args(args)
@@ -38,7 +39,7 @@ fn run_in_world(project: &Project, repositories: &Path, args: &[&str]) -> Ran {
 
 fn can_make_a_world() -> bool {
     let has = |tool: &&str| ["/usr/bin", "/usr/sbin"].iter().any(|folder| Path::new(folder).join(tool).exists());
-    if let Some(missing) = ["unshare", "nsenter", "ip", "python3", "git"].iter().find(|tool| !has(tool)) {
+    if let Some(missing) = ["unshare", "setpriv", "nsenter", "ip", "python3", "git"].iter().find(|tool| !has(tool)) {
         println!("skipped: {missing} is not installed");
         return false;
     }

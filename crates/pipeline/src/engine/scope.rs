@@ -48,8 +48,6 @@ pub(crate) struct ScopeData {
     /// The pod, and the node that it began with.
     pub(crate) pod: Option<Rc<Pod>>,
     pod_node: Option<Rc<Node>>,
-    /// The step is written in a declarative pipeline.
-    pub(crate) declarative: bool,
     /// While `environment { }` is evaluated: names that are null instead of missing.
     pub(crate) nullable: Option<Rc<[Rc<str>]>>,
 }

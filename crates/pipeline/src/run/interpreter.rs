@@ -14,9 +14,12 @@ use crate::declarative::model::{Call, Pipeline};
 use crate::engine::Core;
 use crate::engine::body::Body;
 use crate::engine::executor::LocalFuture;
-use crate::engine::fault::Fault;
+use crate::engine::fault::{Fault, NO_NODE};
 use crate::engine::scope::Scope;
 use crate::engine::values;
+
+/// What is said of a step that needs a node, where the pipeline has said `agent none`.
+const NO_AGENT: &str = "Attempted to execute a step that requires a node context while ‘agent none’ was specified. Be sure to specify your own ‘node { ... }’ blocks when using ‘agent none’.";
 
 /// One declarative pipeline that runs.
 pub(crate) struct Interpreter {
@@ -71,7 +74,12 @@ impl Interpreter {
 
     /// Runs a body of steps (or an `expression`).
     pub(super) async fn run(&self, scope: &Scope, closure: &Closure) -> Result<Value, Fault> {
-        self.call_part(scope, self.closures.body(closure)).await
+        // Source: `catchRequiredContextForNode` of `ModelInterpreter.groovy`.
+        let words = |fault: Fault| match scope.node.is_none() && fault.class() == NO_NODE {
+            true => fault.place().map_or_else(|| Fault::abort(NO_AGENT), |place| Fault::abort(NO_AGENT).at(place)),
+            false => fault,
+        };
+        self.call_part(scope, self.closures.body(closure)).await.map_err(words)
     }
 
     /// The arguments of a call: the named ones, and the others.

@@ -40,7 +40,7 @@ pub(crate) async fn pipeline(core: Rc<Core>, scope: Scope, call: HostCall) -> Re
         return Err(Fault::abort("‘pipeline’ must stand at the top level of the script"));
     };
     let parts = call.args.first().and_then(Value::items).unwrap_or_default();
-    let scope = core.deeper(&scope)?.with(|s| s.declarative = true);
+    let scope = core.deeper(&scope)?;
     let mut it = Interpreter::new(Rc::clone(&core), call.script, declared, parts);
     library::load_declared(&it, &scope).await?;
     can_restart(&it)?;

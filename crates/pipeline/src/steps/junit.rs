@@ -26,8 +26,11 @@ pub(crate) async fn junit(call: StepCall) -> Result<Value, Fault> {
         Reply::Tests { files, tests } => (files, tests),
         reply => return Err(unexpected(&reply)),
     };
+    // Most likely it failed before it came to its tests: that is said already.
+    let has_failed = call.core.run.result() == Some(Outcome::Failure);
     let lack = match (count, tests.total()) {
         (0, _) => Some("No test report files were found. Configuration error?"),
+        (_, 0) if has_failed => None,
         (_, 0) => Some("None of the test reports contained any result"),
         _ => None,
     };

@@ -415,16 +415,9 @@ async fn run_def(
 impl StepCall {
     /// The node, or what Jenkins says where there is none.
     pub(crate) fn node(&self) -> Result<Rc<Node>, Fault> {
-        self.scope.node.clone().ok_or_else(|| {
-            let text = if self.scope.declarative {
-                "Attempted to execute a step that requires a node context while ‘agent none’ was specified. Be sure to \
-                 specify your own ‘node { ... }’ blocks when using ‘agent none’."
-            } else {
-                "Required context class hudson.FilePath is missing\nPerhaps you forgot to surround the step with a step \
-                 that provides this, such as: node"
-            };
-            Fault::raised(NO_NODE, text)
-        })
+        let text = "Required context class hudson.FilePath is missing\nPerhaps you forgot to surround the step with a step \
+                    that provides this, such as: node";
+        self.scope.node.clone().ok_or_else(|| Fault::raised(NO_NODE, text))
     }
 
     /// The working folder.

@@ -121,6 +121,8 @@ class GitChangeSet {
     String getId() { commitId }
     String getRevision() { commitId }
     String getMsg() { title }
+    String getMsgEscaped() { title?.replace('&', '&amp;')?.replace('<', '&lt;')?.replace('>', '&gt;') }
+    String getMsgAnnotated() { msgEscaped }
     String getDate() { new Date(timestamp).format("yyyy-MM-dd'T'HH:mm:ssZ") }
     List getPaths() { affectedFiles }
     List getAffectedPaths() { affectedFiles*.path }

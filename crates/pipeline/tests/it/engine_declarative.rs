@@ -410,3 +410,12 @@ fn post_of_a_stage_runs_where_jenkins_runs_it() {
     ran.is(Outcome::Failure).has("post null\n");
     assert_eq!(ran.log.matches("post null").count(), 1, "after the last attempt, and once: {}", ran.log);
 }
+
+#[test]
+fn a_step_that_needs_a_node_where_there_is_none_fails_in_one_line() {
+    let ran = stages("stage('a') { steps { sh 'x' } }");
+    ran.is(Outcome::Failure)
+        .has("ERROR: Attempted to execute a step that requires a node context while ‘agent none’ was specified.");
+    let caught = stages("stage('a') { steps { script { try { sh 'x' } catch (e) { echo \"${e.class.name}\" } } } }");
+    caught.is(Outcome::Success).has("MissingContextVariableException");
+}

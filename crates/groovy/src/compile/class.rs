@@ -61,6 +61,9 @@ pub(super) fn type_class_name(ty: &Type) -> Text {
     }
 }
 
+/// The annotation of a class whose constructors are those of its superclass; classes without a name have it unsaid.
+pub(crate) const INHERITS_CONSTRUCTORS: &str = "InheritConstructors";
+
 /// A field that the script does not declare.
 fn hidden(name: &str) -> FieldPlan {
     FieldPlan { name: name.into(), ty: Type::Any, is_static: false, is_final: false }
@@ -77,13 +80,20 @@ impl Compiler<'_> {
         type_class_name(&self.scope.names.ty(ty))
     }
 
+    /// Java numbers the classes without a name that stand within one.
+    fn anonymous_name(&mut self, around: &Text) -> Text {
+        let count = self.anonymous.entry(around.clone()).or_default();
+        *count += 1;
+        format!("{around}${count}").into()
+    }
+
     /// A class without a name, and the variables around it that it uses: each object of it shares them.
     pub(super) fn anonymous_class(&mut self, ty: &TypeRef, body: &Rc<Class>) -> (Text, Vec<Text>) {
-        self.closures += 1;
-        let base = self.class.clone().unwrap_or_else(|| "script".into());
-        let name: Text = format!("{base}${}", self.closures).into();
+        let base = self.class.clone().unwrap_or_else(|| self.script_class.clone());
+        let name = self.anonymous_name(&base);
         let parent = self.parent(ty);
         let mut plan = self.class_plan(body, name.clone(), None);
+        plan.annotations.push(INHERITS_CONSTRUCTORS.into());
         if crate::value::is_interface_name(&parent) {
             plan.interfaces.push(parent);
         } else {
@@ -181,11 +191,11 @@ impl Compiler<'_> {
     }
 
     fn enum_fields(&self, class: &Class, fields: &mut Vec<FieldPlan>) {
-        let field = |name: &str, is_static| FieldPlan { name: name.into(), ty: Type::Any, is_static, is_final: false };
-        fields.insert(0, field("$name", false));
-        fields.insert(1, field("$ordinal", false));
-        fields.extend(class.constants.iter().map(|c| field(&c.name, true)));
-        fields.push(field("$VALUES", true));
+        fields.insert(0, hidden("$name"));
+        fields.insert(1, hidden("$ordinal"));
+        let constant = |name: &str| FieldPlan { is_static: true, is_final: true, ..hidden(name) };
+        fields.extend(class.constants.iter().map(|c| constant(&c.name)));
+        fields.push(constant("$VALUES"));
     }
 
     /// A function that sets fields on `this` (for static ones `this` is the class).
@@ -255,7 +265,7 @@ impl Compiler<'_> {
         for (i, constant) in class.constants.iter().enumerate() {
             let (name, args, span) = (&constant.name, &constant.args, &constant.span);
             let class_name = match &constant.body {
-                Some(body) => self.constant_class(full, name, body),
+                Some(body) => self.constant_class(full, body),
                 None => full.clone(),
             };
             self.emit(Op::This, *span);
@@ -288,9 +298,10 @@ impl Compiler<'_> {
     }
 
     /// A constant with members of its own is the one instance of a class below the enum.
-    fn constant_class(&mut self, full: &Text, name: &Text, body: &Rc<Class>) -> Text {
-        let class: Text = format!("{full}${name}").into();
+    fn constant_class(&mut self, full: &Text, body: &Rc<Class>) -> Text {
+        let class = self.anonymous_name(full);
         let mut plan = self.class_plan(body, class.clone(), None);
+        plan.annotations.push(INHERITS_CONSTRUCTORS.into());
         plan.superclass = Some(full.clone());
         self.classes.push(plan);
         class

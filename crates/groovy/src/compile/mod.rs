@@ -15,9 +15,11 @@ mod mentions;
 mod stmt;
 mod types;
 
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use builder::{Builder, Place, Variable};
+pub(crate) use class::INHERITS_CONSTRUCTORS;
 pub use class::{ClassPlan, FieldPlan};
 pub use function::{Capture, Function, FunctionKind, Handler, Op, Parameter, Site, Type};
 use mentions::Mentions;
@@ -123,6 +125,8 @@ struct Compiler<'s> {
     stack: Vec<Builder>,
     diagnostics: Vec<Diagnostic>,
     closures: u32,
+    /// How many classes without a name each class has around it.
+    anonymous: HashMap<Text, u32>,
     /// Classes met on the way (anonymous ones too).
     classes: Vec<ClassPlan>,
     /// Class whose methods are compiled.
@@ -141,6 +145,7 @@ impl<'s> Compiler<'s> {
             stack: Vec::new(),
             diagnostics: Vec::new(),
             closures: 0,
+            anonymous: HashMap::new(),
             classes: Vec::new(),
             class: None,
             script_class: "script".into(),

@@ -70,11 +70,6 @@ pub(crate) fn compare(ctx: &mut Ctx<'_>, a: &Value, b: &Value) -> Result<Orderin
         let answer = ctx.ask(a, "compareTo", std::slice::from_ref(b))?;
         return Ok(answer.as_i64().unwrap_or(0).cmp(&0));
     }
-    if let (Value::Object(x), Value::Object(y)) = (a, b)
-        && let (Some(p), Some(q)) = (x.field("$ordinal"), y.field("$ordinal"))
-    {
-        return Ok(p.as_i64().cmp(&q.as_i64()));
-    }
     // What has no order is not equal because it looks alike.
     if a.same(b) {
         return Ok(Ordering::Equal);
@@ -100,6 +95,9 @@ pub(crate) fn java_compare(ctx: &mut Ctx<'_>, a: &Value, b: &Value) -> Result<Or
 fn incomparable(ctx: &mut Ctx<'_>, a: &Value, b: &Value) -> Result<Ordering, Fault> {
     if b.is_null() {
         return Err(ctx.world.null_pointer("the argument is null"));
+    }
+    if matches!(a, Value::Object(o) if o.class.enumeration().is_some()) {
+        return Err(ctx.fail("java.lang.ClassCastException", class_cast(&b.type_name(), "java.lang.Enum")));
     }
     let message = format!("Cannot compare {} and {}", shown(ctx, a)?, shown(ctx, b)?);
     let comparable = match a {

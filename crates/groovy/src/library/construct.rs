@@ -99,6 +99,7 @@ pub(crate) fn java(ctx: &mut Ctx<'_>, class: &Rc<Class>, args: &[Value]) -> Answ
             | "java.util.TreeMap"
             | "java.util.concurrent.ConcurrentHashMap"
             | "java.util.concurrent.ConcurrentSkipListMap"
+            | "java.util.EnumMap"
             | "java.util.Hashtable"
             | "java.util.WeakHashMap"
             | "java.util.IdentityHashMap",

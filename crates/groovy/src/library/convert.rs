@@ -158,7 +158,7 @@ pub(crate) fn copied(ctx: &mut Ctx<'_>, m: &Map, kind: MapKind) -> Answer {
 }
 
 pub(crate) fn map_kind(name: &str) -> MapKind {
-    if name.contains("Tree") || name.contains("Sorted") {
+    if name.contains("Tree") || name.contains("Sorted") || name == "java.util.EnumMap" {
         MapKind::Tree
     } else if name.contains("Linked") || matches!(name, "java.util.Map" | "java.util.Set") {
         MapKind::Linked

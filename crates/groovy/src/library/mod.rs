@@ -11,6 +11,7 @@ mod comparators;
 pub(crate) mod compare;
 pub(crate) mod construct;
 pub(crate) mod convert;
+mod enums;
 mod format;
 pub(crate) mod index;
 mod java;
@@ -250,13 +251,10 @@ pub(crate) fn sequence(ctx: &mut Ctx<'_>, value: &Value) -> Result<Option<Vec<Va
             Some(m) => (0..m.len()).filter_map(|i| maps::entry_at(&m, i)).collect(),
             None => return Ok(None),
         },
-        Value::Class(c) => {
-            let values = c.script.as_ref().and_then(|s| s.statics.borrow().get("$VALUES").cloned());
-            match values.and_then(|v| v.items()) {
-                Some(items) => items,
-                None => return Ok(None),
-            }
-        }
+        Value::Class(c) => match enums::constants(c)? {
+            Some(items) => items,
+            None => return Ok(None),
+        },
         _ => return Ok(None),
     }))
 }

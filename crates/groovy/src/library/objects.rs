@@ -51,6 +51,7 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, this: &Value, name: &str, args: &[Value]
             yes(Value::Int(hash::hash_code(this)))
         }
         ("is", [other]) => yes(this.same(other)),
+        ("inspect", []) if matches!(this, Value::Object(o) if o.as_map().is_none()) => yes(ctx.text(this)?),
         ("inspect", []) => yes(ctx.styled(this, Style::Inspect)?),
         ("dump", []) => yes(ctx.text(this)?),
         ("asBoolean", []) => yes(this.truth()),
@@ -72,7 +73,8 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, this: &Value, name: &str, args: &[Value]
             };
             yes(has)
         }
-        ("respondsTo", [key, ..]) => {
+        // What is asked for is the second argument of a metaclass.
+        ("respondsTo", [Value::Object(_), key, ..] | [key, ..]) => {
             let key = ctx.text(key)?;
             let has = match this {
                 Value::Object(o) => o.class.has_method(&key),
@@ -119,26 +121,10 @@ pub(crate) fn object_method(ctx: &mut Ctx<'_>, this: &Value, o: &Rc<Object>, nam
     {
         return Ok(Some(value));
     }
-    if let Some(constant) = o.field("$name") {
-        match (name, args) {
-            ("name" | "toString", []) => return Ok(Some(constant)),
-            ("ordinal", []) => return Ok(o.field("$ordinal")),
-            ("compareTo", [Value::Object(other)]) => {
-                let ordinal = |o: &Rc<Object>| o.field("$ordinal").and_then(|n| n.as_i64()).unwrap_or(0);
-                return yes(Value::Int((ordinal(o) - ordinal(other)) as i32));
-            }
-            // In its own methods: `values()[ordinal() + 1]`.
-            ("values", []) | ("valueOf", [_]) => return super::statics::method(ctx, &o.class, name, args),
-            ("getDeclaringClass", []) => return yes(Value::Class(o.class.clone())),
-            ("next" | "previous", []) => {
-                let values = super::sequence(ctx, &Value::Class(o.class.clone()))?.unwrap_or_default();
-                let at = o.field("$ordinal").and_then(|n| n.as_i64()).unwrap_or(0);
-                let step = if name == "next" { 1 } else { -1 };
-                let n = (at + step).rem_euclid(values.len().max(1) as i64);
-                return yes(values.get(n as usize).cloned().unwrap_or_default());
-            }
-            _ => {}
-        }
+    if o.slot("$ordinal").is_some()
+        && let Some(value) = super::enums::of_constant(ctx, o, name, args)?
+    {
+        return Ok(Some(value));
     }
     if let Some(id) = this.script_id()
         && let Some(value) = of_binding(ctx, (this, id), name, args)?
@@ -167,7 +153,11 @@ pub(crate) fn object_method(ctx: &mut Ctx<'_>, this: &Value, o: &Rc<Object>, nam
             let names: Vec<_> =
                 o.class.script.iter().flat_map(|s| s.fields.keys()).filter(|n| !n.starts_with('$')).cloned().collect();
             let fields = names.into_iter().map(|n| (Value::str(&*n), o.field(&n).unwrap_or_default()));
-            yes(Value::map(fields.chain([(Value::str("class"), Value::Class(o.class.clone()))])))
+            let mut all: Vec<_> = fields.chain([(Value::str("class"), Value::Class(o.class.clone()))]).collect();
+            if o.class.enumeration().is_some() {
+                all.push((Value::str("declaringClass"), super::enums::declaring(&o.class)));
+            }
+            yes(Value::map(all))
         }
         // `getX()` and `setX(v)` of a property, which Groovy writes for the class.
         (getter, []) if getter.len() > 3 && getter.starts_with("get") => {

@@ -64,6 +64,9 @@ pub(crate) fn property(ctx: &mut Ctx<'_>, object: &Value, name: &str) -> Answer 
             if name == "variables" && matches!(*o.native.borrow(), Native::Script(_)) {
                 return method(ctx, object, "getVariables", &[]);
             }
+            if name == "declaringClass" && o.class.enumeration().is_some() {
+                return yes(super::enums::declaring(&o.class));
+            }
             if name == "metaClass" || name == "properties" || name == "binding" {
                 return match name {
                     "metaClass" => yes(Value::Class(o.class.clone())),

@@ -14,7 +14,7 @@ pub(crate) fn by_steps(ctx: &mut Ctx<'_>, from: &Value, to: &Value, inclusive: b
             (a.field("$ordinal").and_then(|n| n.as_i64()), b.field("$ordinal").and_then(|n| n.as_i64()))
     {
         let all = super::sequence(ctx, &Value::Class(a.class.clone()))?.unwrap_or_default();
-        let part = all[x.min(y).max(0) as usize..].iter().take(x.abs_diff(y) as usize + 1).cloned();
+        let part = all.iter().skip(x.min(y).max(0) as usize).take(x.abs_diff(y) as usize + 1).cloned();
         let mut part: Vec<Value> = part.collect();
         if x > y {
             part.reverse();

@@ -35,6 +35,15 @@ pub(crate) fn key(ctx: &mut Ctx<'_>, map: &Map, key: &Value) -> Result<Value, Fa
     Ok(key.clone())
 }
 
+/// Whether two values are constants of the same enum: those with bodies have classes of their own.
+fn of_one_enum(a: &Value, b: &Value) -> bool {
+    let of = |value: &Value| match value {
+        Value::Object(o) => o.class.enumeration().map(|class| class.name.clone()),
+        _ => None,
+    };
+    of(a).is_some_and(|class| of(b) == Some(class))
+}
+
 /// Whether a map that sorts its keys can have such a key: Java compares it with one that is there, or with itself.
 fn sorts(ctx: &Ctx<'_>, map: &Map, key: &Value) -> Result<(), Fault> {
     const COMPARABLE: &str = "java.lang.Comparable";
@@ -49,7 +58,9 @@ fn sorts(ctx: &Ctx<'_>, map: &Map, key: &Value) -> Result<(), Fault> {
     match map.at(0) {
         // It compares its text with whatever is there.
         Some(_) if matches!(key, Value::GString(_)) => Ok(()),
-        Some((other, _)) if !(key.is_text() && other.is_text()) && other.type_name() != name => {
+        Some((other, _))
+            if !(key.is_text() && other.is_text()) && other.type_name() != name && !of_one_enum(&other, key) =>
+        {
             cast(&other.type_name(), &name)
         }
         _ => Ok(()),

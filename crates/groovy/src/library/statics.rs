@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Answer, collection_statics, int, number_statics, sequence, yes};
+use super::{Answer, collection_statics, int, number_statics, yes};
 use crate::machine::{Ctx, Fault};
 use crate::value::{Class, Value};
 
@@ -44,6 +44,7 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, class: &Rc<Class>, name: &str, args: &[V
         "java.util.Arrays" | "java.util.List" | "java.util.Set" | "java.util.Map" => {
             collection_statics::arrays(ctx, &class.name, name, args)?
         }
+        "java.util.EnumSet" => super::enums::sets(ctx, name, args)?,
         "java.util.Objects" => collection_statics::objects(ctx, name, args)?,
         "java.util.regex.Pattern" => patterns(ctx, name, args)?,
         "org.apache.commons.lang.StringUtils" | "org.apache.commons.lang3.StringUtils" => {
@@ -71,8 +72,12 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, class: &Rc<Class>, name: &str, args: &[V
 
 /// Methods of `java.lang.Class`.
 fn of_class(ctx: &mut Ctx<'_>, class: &Rc<Class>, name: &str, args: &[Value]) -> Answer {
+    if let Some(found) = super::enums::of_class(ctx, class, name, args)? {
+        return Ok(Some(found));
+    }
     match (name, args) {
-        ("getName" | "getTypeName" | "getCanonicalName", []) => yes(&*class.name),
+        ("getName" | "getTypeName", []) => yes(&*class.name),
+        ("getCanonicalName", []) => yes(class.canonical_name()),
         ("getSimpleName", []) => yes(class.simple_name()),
         ("getPackage", []) => yes(class.name.rsplit_once('.').map_or(Value::Null, |(p, _)| Value::str(p))),
         ("getSuperclass", []) => yes(match &class.superclass {
@@ -101,18 +106,10 @@ fn of_class(ctx: &mut Ctx<'_>, class: &Rc<Class>, name: &str, args: &[Value]) ->
         ("isArray", []) => yes(class.name.starts_with('[')),
         ("cast", [value]) => yes(value.clone()),
         ("desiredAssertionStatus", _) => yes(true),
-        ("values", []) if class.script.is_some() => match sequence(ctx, &Value::Class(class.clone()))? {
-            Some(items) => yes(Value::array(items, &class.name)),
-            None => Ok(None),
-        },
-        ("valueOf", [key]) if class.script.is_some() => {
-            let key = ctx.text(key)?;
-            let found = class.script.as_ref().and_then(|s| s.statics.borrow().get(&*key).cloned());
-            match found {
-                Some(value) => Ok(Some(value)),
-                None => Err(ctx.world.illegal(format!("No enum constant {}.{key}", class.name))),
-            }
-        }
+        ("getComponentType", []) => yes(match crate::value::element_of_array(&class.name) {
+            Some(element) => Value::Class(ctx.world.class(&element).unwrap_or_else(|| ctx.world.java_class(&element))),
+            None => Value::Null,
+        }),
         ("newInstance", []) if class.script.is_none() => super::construct::java(ctx, class, args),
         _ => Ok(None),
     }

@@ -189,6 +189,20 @@ impl Vm<'_> {
         {
             return self.result(at, landing, value);
         }
+        // `Op.PLUS(1, 2)`: what the static property is, is called.
+        if let Value::Class(class) = &receiver
+            && class.static_owner(name).is_some()
+            && let Found::Value(callee @ (Value::Object(_) | Value::Closure(_))) =
+                self.class_property(&class.clone(), name)?
+        {
+            self.f.stack.drain(at + 1..base);
+            self.f.stack[at] = callee;
+            let step = self.call_value(at, at + 1, landing);
+            if let Err(Fault::Need(_) | Fault::Init(_)) = step {
+                self.f.stack[at] = receiver;
+            }
+            return step;
+        }
         if let Some(items) = self.iterated_for(&receiver, name)? {
             self.f.stack[at] = items.clone();
             let step = self.call_library(items, at, base, name, landing);

@@ -9,7 +9,7 @@ use indexmap::IndexMap;
 use super::ScriptId;
 use super::world::{Script, World};
 use crate::ast::{ClassKind, Text};
-use crate::compile::{ClassPlan, Function, Program, Scope, Type};
+use crate::compile::{ClassPlan, Function, INHERITS_CONSTRUCTORS, Program, Scope, Type};
 use crate::diagnostic::Diagnostic;
 use crate::span::Span;
 use crate::value::{Class, FieldInfo, InitState, Native, Object, ScriptClass, Value};
@@ -27,6 +27,16 @@ pub(super) fn script_class_name(file: &str) -> String {
 /// Whether a class is one that a script declares, and not the class of the script.
 fn declared_in(class: &Class, id: ScriptId) -> bool {
     class.script.as_ref().is_some_and(|script| script.script == id) && !class.is_a("groovy.lang.Script")
+}
+
+/// The constructors of a class, with those of its superclass where it has them, too (`@InheritConstructors`).
+fn with_inherited(mut own: Vec<Rc<Function>>, annotations: &[Text], above: Option<&Class>) -> Vec<Rc<Function>> {
+    let inherits = annotations.iter().any(|a| a.rsplit('.').next() == Some(INHERITS_CONSTRUCTORS));
+    let Some(above) = above.and_then(|class| class.script.as_ref()).filter(|_| inherits) else { return own };
+    let takes = |f: &Rc<Function>| f.params.iter().map(|p| p.ty.clone()).collect::<Vec<_>>();
+    let hidden: Vec<_> = own.iter().map(takes).collect();
+    own.extend(above.constructors.iter().filter(|f| !hidden.contains(&takes(f))).cloned());
+    own
 }
 
 impl World {
@@ -164,6 +174,7 @@ impl World {
         for method in plan.methods {
             methods.entry(method.name.clone()).or_default().push(method);
         }
+        let constructors = with_inherited(plan.constructors, &plan.annotations, superclass.as_deref());
         let state = if plan.static_init.is_some() { InitState::Pending } else { InitState::Done };
         let class = Rc::new(Class {
             name: plan.name.clone(),
@@ -174,7 +185,7 @@ impl World {
                 kind: plan.kind,
                 is_abstract: plan.is_abstract,
                 methods,
-                constructors: plan.constructors,
+                constructors,
                 fields,
                 statics: RefCell::new(statics),
                 finals,

@@ -74,6 +74,13 @@ impl Vm<'_> {
             let message = format!("You cannot create an instance from the {kind} '{}'.", class.name);
             return Err(self.world.fail("java.lang.InstantiationException", message));
         }
+        if class
+            .enumeration()
+            .is_some_and(|of| self.f.frames.last().is_none_or(|f| f.func.class.as_ref() != Some(&of.name)))
+        {
+            let message = format!("Enum constructor calls are only allowed inside the enum class {}", class.name);
+            return Err(self.world.fail("groovy.lang.GroovyRuntimeException", message));
+        }
         let made = |s: &crate::value::ScriptClass| s.statics.borrow().get("instance").is_some_and(|i| !i.is_null());
         if script.fields.contains_key(SINGLETON) && made(script) {
             let message = format!("Can't instantiate singleton {0}. Use {0}.instance", class.name);

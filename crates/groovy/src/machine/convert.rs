@@ -162,13 +162,11 @@ impl Vm<'_> {
     fn convert_to_script_type(&mut self, value: &Value, name: &str) -> Result<Value, Fault> {
         let class = self.world.class(name);
         if let (Some(class), true) = (&class, value.is_text())
-            && let Some(script) = class.script.as_ref().filter(|s| s.kind == crate::ast::ClassKind::Enum)
+            && class.script.as_ref().is_some_and(|s| s.kind == crate::ast::ClassKind::Enum)
         {
             self.ready(class)?;
             let text = self.ctx().text(value)?;
-            if let Some(constant) = script.statics.borrow().get(&*text) {
-                return Ok(constant.clone());
-            }
+            return class.constant(&text).ok_or_else(|| self.world.no_constant(class, &text));
         }
         if let Some(class) = class.as_ref().filter(|class| class.script.is_some())
             && let Some(made) = self.made_of(value, class)?

@@ -228,6 +228,10 @@ impl World {
         self.fail("java.lang.IllegalArgumentException", message)
     }
 
+    pub(crate) fn no_constant(&self, class: &Class, name: &str) -> Fault {
+        self.illegal(format!("No enum constant {}.{name}", class.canonical_name()))
+    }
+
     pub(crate) fn missing_property(&self, name: &str, class: &str) -> Fault {
         self.fail("groovy.lang.MissingPropertyException", format!("No such property: {name} for class: {class}"))
     }

@@ -86,6 +86,11 @@ impl Class {
         simple_name(&self.name)
     }
 
+    /// Name as a program writes it: `c.D.E`.
+    pub(crate) fn canonical_name(&self) -> String {
+        self.name.replace('$', ".")
+    }
+
     /// Whether a value of this class is one of `other`.
     pub fn is_a(&self, other: &str) -> bool {
         let mut pending: Vec<&Class> = vec![self];
@@ -166,6 +171,23 @@ impl Class {
     /// The class in the lineage whose static field this is.
     pub fn static_owner(&self, name: &str) -> Option<&Class> {
         self.lineage().into_iter().find(|c| c.script.as_ref().is_some_and(|s| s.statics.borrow().contains_key(name)))
+    }
+
+    /// The enum that it is, or a constant with a body is of.
+    pub(crate) fn enumeration(&self) -> Option<&Class> {
+        self.static_owner("$VALUES")
+    }
+
+    /// The constants of the enum that it is or belongs to, once they are made.
+    pub(crate) fn constants(&self) -> Option<Value> {
+        let script = self.enumeration()?.script.as_ref()?;
+        script.statics.borrow().get("$VALUES").cloned()
+    }
+
+    /// The constant of a name.
+    pub(crate) fn constant(&self, name: &str) -> Option<Value> {
+        let named = |v: &Value| matches!(v, Value::Object(o) if o.field("$name").is_some_and(|n| n.to_text() == name));
+        self.constants()?.items()?.into_iter().find(named)
     }
 
     /// Names of the Java ancestors of a Java class, nearest first.

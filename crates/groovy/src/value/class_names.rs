@@ -160,6 +160,8 @@ const KNOWN: &[(&str, &[&str])] = &[
     ("java.util.Base64$Encoder", &[]),
     ("java.util.Calendar", &["java.lang.Comparable"]),
     ("java.util.GregorianCalendar", &["java.util.Calendar"]),
+    ("java.util.EnumMap", &["java.util.AbstractMap"]),
+    ("java.util.EnumSet", &["java.util.Set"]),
     ("java.util.IdentityHashMap", &["java.util.AbstractMap"]),
     ("java.util.TimeZone", &[]),
     ("java.util.WeakHashMap", &["java.util.AbstractMap"]),
@@ -392,4 +394,21 @@ pub(crate) fn array_name(element: &str) -> String {
         other => format!("L{other};"),
     };
     format!("{}{code}", "[".repeat(dimensions + 1))
+}
+
+/// The class of what an array of a class holds.
+pub(crate) fn element_of_array(name: &str) -> Option<String> {
+    let element = name.strip_prefix('[')?;
+    Some(match element {
+        "I" => "int".into(),
+        "J" => "long".into(),
+        "Z" => "boolean".into(),
+        "C" => "char".into(),
+        "B" => "byte".into(),
+        "S" => "short".into(),
+        "F" => "float".into(),
+        "D" => "double".into(),
+        deeper if deeper.starts_with('[') => deeper.into(),
+        class => class.strip_prefix('L').unwrap_or(class).trim_end_matches(';').into(),
+    })
 }

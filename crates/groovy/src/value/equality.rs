@@ -271,8 +271,15 @@ pub(crate) fn compare_plain(a: &Value, b: &Value) -> Compared {
             text_order(&a.to_text(), &b.to_text())
         }
         _ if is_number(a) && is_number(b) => numeric_order(a, b).map_or(Compared::Unknown, Compared::Order),
-        _ => java_order(a, b).map_or(Compared::Unknown, Compared::Order),
+        _ => java_order(a, b).or_else(|| constant_order(a, b)).map_or(Compared::Unknown, Compared::Order),
     }
+}
+
+/// Constants of an enum are in the order in which they are declared.
+fn constant_order(a: &Value, b: &Value) -> Option<Ordering> {
+    let (Value::Object(x), Value::Object(y)) = (a, b) else { return None };
+    let of_one_enum = x.class.enumeration()? == y.class.enumeration()?;
+    of_one_enum.then(|| x.field("$ordinal")?.as_i64().partial_cmp(&y.field("$ordinal")?.as_i64())).flatten()
 }
 
 /// Java orders strings by UTF-16 units.

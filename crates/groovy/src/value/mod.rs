@@ -29,8 +29,8 @@ use crate::machine::ScriptId;
 
 pub use class::{Class, FieldInfo, InitState, ScriptClass};
 pub(crate) use class_names::{
-    array_name, default_import, is_interface as is_interface_name, is_known as is_known_class, is_primitive,
-    is_subtype, known_parents,
+    array_name, default_import, element_of_array, is_interface as is_interface_name, is_known as is_known_class,
+    is_primitive, is_subtype, known_parents,
 };
 pub use class_names::{full_name, is_class};
 pub use closure::{Closure, ClosureCode, Strategy, Variable};

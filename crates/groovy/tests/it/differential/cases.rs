@@ -38,6 +38,7 @@ const FILES: &[(&str, &str)] = &[
     ("statics", include_str!("cases/statics.txt")),
     ("java", include_str!("cases/java.txt")),
     ("corners", include_str!("cases/corners.txt")),
+    ("enums", include_str!("cases/enums.txt")),
 ];
 
 /// The cases of all files.

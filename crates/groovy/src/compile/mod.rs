@@ -8,6 +8,8 @@ mod builder;
 mod call;
 mod choice;
 mod class;
+mod delegate;
+mod expand;
 mod expr;
 mod flow;
 mod function;
@@ -63,6 +65,8 @@ pub fn compile_script(
     index: &Rc<ClassIndex>,
     library: bool,
 ) -> Result<(Program, Scope), Vec<Diagnostic>> {
+    let expanded = stack::with_room(|| expand::expand(script));
+    let script = expanded.as_ref().unwrap_or(script);
     let scope = Scope { names: Names::of(script, index.clone()), script: id, library };
     let mut compiler = Compiler::new(&scope);
     let program = stack::with_room(|| compiler.script(script, &in_package(script, class_name)));
@@ -133,6 +137,8 @@ struct Compiler<'s> {
     class: Option<Text>,
     /// Class of the script.
     script_class: Text,
+    /// Where the class stands whose annotation made the method that is compiled.
+    generated: Option<Span>,
     /// The assertion whose condition is compiled.
     recording: Option<assertion::Recording>,
 }
@@ -149,13 +155,14 @@ impl<'s> Compiler<'s> {
             classes: Vec::new(),
             class: None,
             script_class: "script".into(),
+            generated: None,
             recording: None,
         }
     }
 
     fn builder(&self, name: Text, kind: FunctionKind, level: u32, mentions: Rc<Mentions>) -> Builder {
         let mut builder = Builder::new(name, kind, self.scope.script, level, mentions);
-        builder.library = self.scope.library;
+        builder.library = self.scope.library || self.generated.is_some();
         builder.class = self.class.clone();
         builder
     }
@@ -167,6 +174,7 @@ impl<'s> Compiler<'s> {
     }
 
     fn emit(&mut self, op: Op, span: Span) -> usize {
+        let span = self.generated.unwrap_or(span);
         self.f().emit(op, span)
     }
 
@@ -236,6 +244,8 @@ impl<'s> Compiler<'s> {
     /// Compiles a method or constructor.
     fn method(&mut self, method: &Method, is_constructor: bool) -> Function {
         let is_static = method.modifiers.words.iter().any(|w| &**w == "static");
+        let is_generated = method.modifiers.words.iter().any(|w| &**w == expand::GENERATED);
+        self.generated = is_generated.then_some(method.span);
         let kind = if is_constructor { FunctionKind::Constructor } else { FunctionKind::Method { is_static } };
         let mut mentions = Mentions::default();
         mentions.params(&method.params, 0);
@@ -276,6 +286,7 @@ impl<'s> Compiler<'s> {
             }
         }
         self.whole = around;
+        self.generated = None;
         self.pop()
     }
 

@@ -61,6 +61,9 @@ impl Vm<'_> {
             let mut methods = class.methods(name);
             // What is null is an object of no class but this.
             methods.retain(|f| is_static(f) && (!receiver.is_null() || takes_anything(f)));
+            if let Some(func) = self.of_annotated(&class, receiver, name, args)? {
+                return Ok(Some((class, func)));
+            }
             if methods.is_empty() {
                 continue;
             }
@@ -72,9 +75,35 @@ impl Vm<'_> {
         Ok(None)
     }
 
+    /// The same of a class with `@Category`, whose methods are those of what it is for.
+    fn of_annotated(
+        &mut self,
+        class: &Rc<Class>,
+        receiver: &Value,
+        name: &str,
+        args: &[Value],
+    ) -> Result<Option<Rc<Function>>, Fault> {
+        if class.static_owner("$category").is_none() {
+            return Ok(None);
+        }
+        self.ready(class)?;
+        let of = class.script.as_ref().and_then(|s| s.statics.borrow().get("$category").cloned());
+        let Some(Value::Class(of)) = of.filter(|_| !receiver.is_null()) else { return Ok(None) };
+        if !self.is_instance(receiver, &of.name) {
+            return Ok(None);
+        }
+        let mut methods = class.methods(name);
+        methods.retain(|f| !is_static(f));
+        self.world.select(&methods, args)
+    }
+
     /// Calls a method of a category: the receiver is its first argument.
     pub(super) fn call_category(&mut self, (class, func): Method, at: usize, base: usize, landing: Landing) -> Step {
         self.f.stack.drain(at + 1..base);
+        if !is_static(&func) {
+            let this = self.f.stack[at].clone();
+            return self.call_function(func, this, None, at, at + 1, landing);
+        }
         self.f.stack.insert(at, Value::Class(class.clone()));
         self.call_function(func, Value::Class(class), None, at, at + 1, landing)
     }

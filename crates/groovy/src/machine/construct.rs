@@ -103,7 +103,7 @@ impl Vm<'_> {
                 };
                 self.call_function(func, this, None, at, base, landing)?;
             }
-            None if count == 0 => {
+            None if count == 0 && script.constructors.is_empty() => {
                 self.finish_plain(at, value.clone());
                 self.super_constructor(&class, value)?;
             }

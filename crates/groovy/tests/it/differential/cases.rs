@@ -38,6 +38,7 @@ const FILES: &[(&str, &str)] = &[
     ("statics", include_str!("cases/statics.txt")),
     ("java", include_str!("cases/java.txt")),
     ("corners", include_str!("cases/corners.txt")),
+    ("annotations", include_str!("cases/annotations.txt")),
     ("enums", include_str!("cases/enums.txt")),
 ];
 

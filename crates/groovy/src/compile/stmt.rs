@@ -228,6 +228,8 @@ impl Compiler<'_> {
     pub(super) fn default_value(&mut self, ty: &Type, span: Span) {
         let op = match ty {
             Type::Primitive("boolean") => Op::False,
+            Type::Primitive("byte") => Op::Const(self.f().constant(Value::Byte(0))),
+            Type::Primitive("short") => Op::Const(self.f().constant(Value::Short(0))),
             Type::Primitive("long") => Op::Const(self.f().constant(Value::Long(0))),
             Type::Primitive("float") => Op::Const(self.f().constant(Value::Float(0.0))),
             Type::Primitive("double") => Op::Const(self.f().constant(Value::Double(0.0))),

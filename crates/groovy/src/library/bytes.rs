@@ -7,7 +7,7 @@ use crate::value::{List, Value};
 pub(crate) fn method(ctx: &mut Ctx<'_>, l: &List, name: &str, args: &[Value]) -> Answer {
     match (name, args) {
         ("encodeHex" | "encodeBase64" | "md5" | "sha256" | "digest", _) => {
-            let whole = l.items().iter().all(|b| matches!(b, Value::Int(_)));
+            let whole = l.items().iter().all(|b| matches!(b, Value::Byte(_) | Value::Int(_)));
             if !whole {
                 return Ok(None);
             }

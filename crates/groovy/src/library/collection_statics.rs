@@ -269,7 +269,9 @@ fn copied(ctx: &mut Ctx<'_>, l: &List, from: usize, to: usize) -> Result<Value, 
     ctx.room_for_items((to - from) as u64)?;
     let blank = match l.kind() {
         ListKind::JavaArray(element) => match &**element {
-            "int" | "short" | "byte" => Value::Int(0),
+            "byte" => Value::Byte(0),
+            "short" => Value::Short(0),
+            "int" => Value::Int(0),
             "long" => Value::Long(0),
             "float" => Value::Float(0.0),
             "double" => Value::Double(0.0),

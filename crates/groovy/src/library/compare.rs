@@ -125,7 +125,7 @@ pub(crate) fn class_cast(from: &str, to: &str) -> String {
 /// Class and value as Java's `MessageFormat` writes them: whole numbers with commas.
 fn shown(ctx: &mut Ctx<'_>, v: &Value) -> Result<String, Fault> {
     let text = match v {
-        Value::Int(_) | Value::Long(_) | Value::BigInt(_) => {
+        Value::Byte(_) | Value::Short(_) | Value::Int(_) | Value::Long(_) | Value::BigInt(_) => {
             super::format::format(ctx, "%,d", std::slice::from_ref(v))?.to_text()
         }
         other => ctx.styled(other, crate::value::render::Style::Java)?,

@@ -205,8 +205,8 @@ fn number(ctx: &mut Ctx<'_>, value: &Value, name: &str, explicit: bool) -> Answe
             _ => whole as i32,
         }),
         "long" | "Long" => Value::Long(whole),
-        "short" | "Short" => Value::Int(i32::from(whole as i16)),
-        "byte" | "Byte" => Value::Int(i32::from(whole as i8)),
+        "short" | "Short" => Value::Short(whole as i16),
+        "byte" | "Byte" => Value::Byte(whole as i8),
         "float" | "Float" => Value::Float(to_f64(&source).unwrap_or(f64::NAN) as f32),
         "double" | "Double" => Value::Double(to_f64(&source).unwrap_or(f64::NAN)),
         "BigDecimal" => match to_decimal(&source) {
@@ -231,7 +231,9 @@ fn parse(ctx: &mut Ctx<'_>, value: &Value, simple: &str) -> Answer {
     let text = ctx.text(value)?;
     let text = text.trim();
     match simple {
-        "int" | "Integer" | "short" | "Short" | "byte" | "Byte" => strings::parse_int(ctx, text, 10).map(Some),
+        "int" | "Integer" => strings::parse_int(ctx, text, 10).map(Some),
+        "short" | "Short" => strings::parse_small(ctx, text, 10, 16).map(Some),
+        "byte" | "Byte" => strings::parse_small(ctx, text, 10, 8).map(Some),
         "long" | "Long" => strings::parse_long(ctx, text, 10).map(Some),
         "float" | "Float" => yes(Value::Float(strings::parse_double(ctx, text)? as f32)),
         "double" | "Double" => yes(Value::Double(strings::parse_double(ctx, text)?)),

@@ -161,15 +161,15 @@ fn one(ctx: &mut Ctx<'_>, spec: &Spec, value: &Value) -> Result<String, Fault> {
         }
         'd' if value.is_null() => "null".into(),
         'd' => {
-            if !matches!(value, Value::Int(_) | Value::Long(_) | Value::BigInt(_)) {
+            if !matches!(value, Value::Byte(_) | Value::Short(_) | Value::Int(_) | Value::Long(_) | Value::BigInt(_)) {
                 return Err(wrong(ctx));
             }
             signed(value.to_text(), spec)
         }
         'x' | 'X' | 'o' => {
             let bits = match value {
-                // Bytes are integers here; who writes two digits means one.
-                Value::Int(n) if spec.width == 2 && (-128..0).contains(n) => u64::from(*n as u8),
+                Value::Byte(n) => u64::from(*n as u8),
+                Value::Short(n) => u64::from(*n as u16),
                 Value::Int(n) => u64::from(*n as u32),
                 Value::Long(n) => *n as u64,
                 _ => return Err(wrong(ctx)),
@@ -186,7 +186,7 @@ fn one(ctx: &mut Ctx<'_>, spec: &Spec, value: &Value) -> Result<String, Fault> {
             }
         }
         'c' => match value {
-            Value::Int(n) => Value::unit_text(*n as u16),
+            Value::Byte(_) | Value::Short(_) | Value::Int(_) => Value::unit_text(value.as_i64().unwrap_or(0) as u16),
             other => ctx.text(other)?,
         },
         'h' => format!("{:x}", crate::value::hash::hash_code(value)),

@@ -34,13 +34,17 @@ pub(crate) fn get(ctx: &mut Ctx<'_>, object: &Value, key: &Value) -> Answer {
         (Value::List(l), Value::Int(n)) if lacks(l, i64::from(*n)) => {
             ctx.ask(object, "$defaulted", std::slice::from_ref(key)).map(Some)
         }
-        (Value::List(l), Value::Int(_) | Value::Long(_)) => list_item(ctx, l, int(key).unwrap_or(0)),
-        (Value::Range(r), Value::Int(_) | Value::Long(_)) => {
+        (Value::List(l), Value::Byte(_) | Value::Short(_) | Value::Int(_) | Value::Long(_)) => {
+            list_item(ctx, l, int(key).unwrap_or(0))
+        }
+        (Value::Range(r), Value::Byte(_) | Value::Short(_) | Value::Int(_) | Value::Long(_)) => {
             let (n, size) = (int(key).unwrap_or(0), r.size() as i64);
             let n = checked(ctx, n, size, false)?;
             yes(u64::try_from(n).ok().and_then(|n| r.at(n)).unwrap_or_default())
         }
-        (Value::Str(s), Value::Int(_) | Value::Long(_)) => char_text(ctx, s, int(key).unwrap_or(0)),
+        (Value::Str(s), Value::Byte(_) | Value::Short(_) | Value::Int(_) | Value::Long(_)) => {
+            char_text(ctx, s, int(key).unwrap_or(0))
+        }
         (Value::GString(_), _) => {
             let text = Value::Str(ctx.str(object)?);
             get(ctx, &text, key)
@@ -215,18 +219,19 @@ pub(crate) fn set(ctx: &mut Ctx<'_>, object: &Value, key: &Value, value: &Value)
             }
             None => Ok(false),
         },
-        (Value::List(l), Value::Int(_) | Value::Long(_)) => {
+        (Value::List(l), Value::Byte(_) | Value::Short(_) | Value::Int(_) | Value::Long(_)) => {
             lists::writable(ctx, l)?;
             let (n, len) = (int(key).unwrap_or(0), l.len() as i64);
             let at = checked(ctx, n, len, l.is_array())? as usize;
             if at >= l.len() {
                 ctx.room_for_items(at as u64 + 1)?;
             }
+            let value = l.element(value.clone());
             let before = l.change(|items| {
                 if at >= items.len() {
                     items.resize(at + 1, Value::Null);
                 }
-                std::mem::replace(&mut items[at], value.clone())
+                std::mem::replace(&mut items[at], value)
             });
             drop(before);
             Ok(true)

@@ -40,6 +40,8 @@ fn write(ctx: &mut Ctx<'_>, value: &Value, out: &mut String, depth: usize) -> Re
         // One would expect its own null, and not what a bean of Java's is written as.
         other if crate::value::json::is_null(other) => out.push_str("null"),
         Value::Bool(_)
+        | Value::Byte(_)
+        | Value::Short(_)
         | Value::Int(_)
         | Value::Long(_)
         | Value::BigInt(_)

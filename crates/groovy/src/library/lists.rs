@@ -211,7 +211,11 @@ fn combined(ctx: &mut Ctx<'_>, this: &Value, items: &[Value], name: &str, args: 
             operators::binary(ctx, op, this, other)
         }
         ("sum", []) if items.is_empty() && shapes::zero(this).is_some() => Ok(shapes::zero(this)),
-        ("sum", []) => sum(ctx, items, None),
+        // That of an array of bytes is a byte.
+        ("sum", []) => sum(ctx, items, None).map(|sum| match this {
+            Value::List(l) => sum.map(|sum| l.element(sum)),
+            _ => sum,
+        }),
         ("sum", [start]) if !matches!(start, Value::Closure(_)) => sum(ctx, items, Some(start.clone())),
         ("max" | "min", []) => {
             let wanted = if name == "max" { std::cmp::Ordering::Greater } else { std::cmp::Ordering::Less };

@@ -262,7 +262,9 @@ pub(crate) fn sequence(ctx: &mut Ctx<'_>, value: &Value) -> Result<Option<Vec<Va
 /// An argument as an `int`.
 pub(crate) fn int(value: &Value) -> Option<i64> {
     match value {
-        Value::Int(_) | Value::Long(_) | Value::BigInt(_) | Value::Char(_) => value.as_i64(),
+        Value::Byte(_) | Value::Short(_) | Value::Int(_) | Value::Long(_) | Value::BigInt(_) | Value::Char(_) => {
+            value.as_i64()
+        }
         _ => None,
     }
 }

@@ -21,7 +21,7 @@ pub(super) fn math(ctx: &mut Ctx<'_>, name: &str, args: &[Value]) -> Answer {
             yes(match chosen {
                 v if wide => Value::Double(to_f64(v).unwrap_or(f64::NAN)),
                 v if long => Value::Long(v.as_i64().unwrap_or(0)),
-                v => v.clone(),
+                v => numbers::widened(v),
             })
         }
         ("abs", [v @ Value::Decimal(_)]) => yes(Value::Double(to_f64(v).unwrap_or(0.0).abs())),
@@ -116,8 +116,15 @@ pub(super) fn integers(ctx: &mut Ctx<'_>, class: &Rc<Class>, name: &str, args: &
                 return convert::to_type(ctx, source, &class.name, true);
             }
             let (text, radix) = (ctx.text(source)?, rest.first().and_then(int).unwrap_or(10));
+            let small = match &*class.name {
+                "java.lang.Byte" => Some(8),
+                "java.lang.Short" => Some(16),
+                _ => None,
+            };
             let radix = u32::try_from(radix).ok().filter(|r| (2..=36).contains(r)).unwrap_or(10);
-            if long {
+            if let Some(bits) = small {
+                strings::parse_small(ctx, &text, radix, bits).map(Some)
+            } else if long {
                 strings::parse_long(ctx, &text, radix).map(Some)
             } else {
                 strings::parse_int(ctx, &text, radix).map(Some)
@@ -139,19 +146,23 @@ pub(super) fn integers(ctx: &mut Ctx<'_>, class: &Rc<Class>, name: &str, args: &
         ("signum", [n]) => yes(Value::Int(int(n).unwrap_or(0).signum() as i32)),
         ("sum", [a, b]) => numbers::arithmetic(ctx, crate::ast::BinaryOp::Add, a, b),
         ("parseShort" | "parseByte", [source, ..]) => {
-            let (low, high) = if name == "parseByte" { (-128, 127) } else { (-32768, 32767) };
             let radix = args.get(1).and_then(int).and_then(|r| u32::try_from(r).ok()).unwrap_or(10);
             let text = ctx.text(source)?;
             if !(2..=36).contains(&radix) {
                 return Err(ctx.fail("java.lang.NumberFormatException", format!("radix {radix} out of range")));
             }
-            let parsed = strings::parse_int(ctx, &text, radix)?;
-            if int(&parsed).is_some_and(|n| (low..=high).contains(&n)) {
-                return yes(parsed);
-            }
-            let message = format!("Value out of range. Value:\"{text}\" Radix:{radix}");
-            Err(ctx.fail("java.lang.NumberFormatException", message))
+            strings::parse_small(ctx, &text, radix, if name == "parseByte" { 8 } else { 16 }).map(Some)
         }
+        ("toUnsignedInt" | "toUnsignedLong", [Value::Byte(n)]) => yes(if name == "toUnsignedInt" {
+            Value::Int(i32::from(*n as u8))
+        } else {
+            Value::Long(i64::from(*n as u8))
+        }),
+        ("toUnsignedInt" | "toUnsignedLong", [Value::Short(n)]) => yes(if name == "toUnsignedInt" {
+            Value::Int(i32::from(*n as u16))
+        } else {
+            Value::Long(i64::from(*n as u16))
+        }),
         ("hashCode", [n]) => yes(Value::Int(crate::value::hash::hash_code(n))),
         _ => bits(ctx, name, args, long),
     }

@@ -16,13 +16,24 @@ pub(crate) fn digits<T>(result: Result<T, TooManyDigits>) -> Result<T, Fault> {
 fn to_big(v: &Value) -> Option<BigInt> {
     match v {
         Value::BigInt(n) => Some((**n).clone()),
-        Value::Int(_) | Value::Long(_) | Value::Char(_) => v.as_i64().map(BigInt::from),
+        Value::Byte(_) | Value::Short(_) | Value::Int(_) | Value::Long(_) | Value::Char(_) => {
+            v.as_i64().map(BigInt::from)
+        }
         _ => None,
     }
 }
 
 fn is_floating(v: &Value) -> bool {
     matches!(v, Value::Float(_) | Value::Double(_))
+}
+
+/// A number as arithmetic takes it: there is none of bytes and shorts.
+pub(super) fn widened(n: &Value) -> Value {
+    match n {
+        Value::Byte(n) => Value::Int(i32::from(*n)),
+        Value::Short(n) => Value::Int(i32::from(*n)),
+        other => other.clone(),
+    }
 }
 
 /// `a op b` for two numbers.
@@ -127,6 +138,7 @@ fn divide(ctx: &mut Ctx<'_>, a: &Value, b: &Value) -> Answer {
 
 fn shift(ctx: &mut Ctx<'_>, op: BinaryOp, a: &Value, b: &Value) -> Answer {
     let Some(n) = super::int(b) else { return Ok(None) };
+    let a = &widened(a);
     yes(match (a, op) {
         (Value::Int(x), BinaryOp::ShiftLeft) => Value::Int(x.wrapping_shl(n as u32)),
         (Value::Int(x), BinaryOp::ShiftRight) => Value::Int(x.wrapping_shr(n as u32)),
@@ -211,12 +223,16 @@ pub(crate) fn step(ctx: &mut Ctx<'_>, value: &Value, name: &str) -> Result<Value
         ("next", v) if crate::value::is_number(v) => by(ctx, 1)?,
         ("previous", v) if crate::value::is_number(v) => by(ctx, -1)?,
         ("positive", v) if crate::value::is_number(v) => v.clone(),
+        ("negative", Value::Byte(n)) => Value::Byte(n.wrapping_neg()),
+        ("negative", Value::Short(n)) => Value::Short(n.wrapping_neg()),
         ("negative", Value::Int(n)) => Value::Int(n.wrapping_neg()),
         ("negative", Value::Long(n)) => Value::Long(n.wrapping_neg()),
         ("negative", Value::Double(n)) => Value::Double(-n),
         ("negative", Value::Float(n)) => Value::Float(-n),
         ("negative", Value::BigInt(n)) => Value::big(-(**n).clone()),
         ("negative", Value::Decimal(n)) => Value::decimal(n.negate()),
+        ("bitwiseNegate", Value::Byte(n)) => Value::Int(!i32::from(*n)),
+        ("bitwiseNegate", Value::Short(n)) => Value::Int(!i32::from(*n)),
         ("bitwiseNegate", Value::Int(n)) => Value::Int(!n),
         ("bitwiseNegate", Value::Long(n)) => Value::Long(!n),
         ("bitwiseNegate", Value::BigInt(n)) => Value::big(-(**n).clone() - 1),
@@ -252,7 +268,9 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, n: &Value, name: &str, args: &[Value]) -
             ctx.new_str(n.to_str_radix(radix.unwrap_or(10))).map(Some)
         }
         ("intValue" | "toInteger", []) if is_floating(n) => yes(Value::Int(to_f64(n).unwrap_or(0.0) as i32)),
-        ("intValue" | "toInteger" | "shortValue" | "byteValue", []) => yes(Value::Int(truncated(n) as i32)),
+        ("intValue" | "toInteger", []) => yes(Value::Int(truncated(n) as i32)),
+        ("shortValue" | "toShort", []) => yes(Value::Short(truncated(n) as i16)),
+        ("byteValue", []) => yes(Value::Byte(truncated(n) as i8)),
         ("longValue" | "toLong", []) => yes(Value::Long(truncated(n))),
         ("doubleValue" | "toDouble", []) => yes(Value::Double(to_f64(n).unwrap_or(f64::NAN))),
         ("floatValue" | "toFloat", []) => yes(Value::Float(to_f64(n).unwrap_or(f64::NAN) as f32)),
@@ -265,6 +283,7 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, n: &Value, name: &str, args: &[Value]) -
             None => Ok(None),
         },
         ("abs", []) => {
+            let n = &widened(n);
             let negative = numeric_order(n, &Value::Int(0)).is_some_and(|o| o.is_lt());
             if negative { step(ctx, n, "negative").map(Some) } else { Ok(Some(n.clone())) }
         }
@@ -279,7 +298,13 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, n: &Value, name: &str, args: &[Value]) -
         ("intdiv", [d]) if crate::value::is_number(d) => intdiv(ctx, n, d),
         ("compareTo", [other]) => {
             let order = super::compare::java_compare(ctx, n, other)?;
-            yes(Value::Int(order as i32))
+            // The small ones answer how far they are apart.
+            yes(Value::Int(match (n, other) {
+                (Value::Byte(_), Value::Byte(_)) | (Value::Short(_), Value::Short(_)) => {
+                    (truncated(n) - truncated(other)) as i32
+                }
+                _ => order as i32,
+            }))
         }
         ("isNaN", []) => yes(to_f64(n).is_some_and(f64::is_nan)),
         ("isInfinite", []) => yes(to_f64(n).is_some_and(f64::is_infinite)),

@@ -57,7 +57,9 @@ pub(crate) fn zero(this: &Value) -> Option<Value> {
     let Value::List(l) = this else { return None };
     let ListKind::JavaArray(element) = l.kind() else { return None };
     Some(match &**element {
-        "int" | "short" | "byte" => Value::Int(0),
+        "byte" => Value::Byte(0),
+        "short" => Value::Short(0),
+        "int" => Value::Int(0),
         "long" => Value::Long(0),
         "float" => Value::Float(0.0),
         "double" => Value::Double(0.0),

@@ -264,6 +264,16 @@ pub(crate) fn parse_long(ctx: &Ctx<'_>, text: &str, radix: u32) -> Result<Value,
     i64::from_str_radix(text, radix).map(Value::Long).map_err(|_| number_fault(ctx, text))
 }
 
+/// A `Byte` or `Short`, of that many bits.
+pub(crate) fn parse_small(ctx: &Ctx<'_>, text: &str, radix: u32, bits: u32) -> Result<Value, Fault> {
+    let n = i32::from_str_radix(text, radix).map_err(|_| number_fault(ctx, text))?;
+    let small = if bits == 8 { i8::try_from(n).map(Value::Byte) } else { i16::try_from(n).map(Value::Short) };
+    small.map_err(|_| {
+        let message = format!("Value out of range. Value:\"{text}\" Radix:{radix}");
+        ctx.fail("java.lang.NumberFormatException", message)
+    })
+}
+
 pub(crate) fn parse_double(ctx: &Ctx<'_>, text: &str) -> Result<f64, Fault> {
     text.trim_end_matches(['d', 'D', 'f', 'F']).parse().map_err(|_| number_fault(ctx, text))
 }

@@ -221,10 +221,12 @@ fn primitive_distance(name: &str, value: &Value) -> u32 {
     match (name, value) {
         ("boolean", Value::Bool(_)) | ("char", Value::Char(_)) | ("int", Value::Int(_)) | ("long", Value::Long(_)) => 0,
         ("float", Value::Float(_)) | ("double", Value::Double(_)) => 0,
-        ("byte" | "short", Value::Int(_)) => 3,
+        ("byte", Value::Byte(_)) | ("short", Value::Short(_)) => 0,
+        ("short", Value::Byte(_)) | ("int", Value::Byte(_) | Value::Short(_)) => 1,
+        ("long", Value::Byte(_) | Value::Short(_)) => 2,
         ("long", Value::Int(_)) => 1,
-        ("float", Value::Int(_) | Value::Long(_)) => 3,
-        ("double", Value::Int(_) | Value::Long(_)) => 4,
+        ("float", Value::Byte(_) | Value::Short(_) | Value::Int(_) | Value::Long(_)) => 3,
+        ("double", Value::Byte(_) | Value::Short(_) | Value::Int(_) | Value::Long(_)) => 4,
         ("double", Value::Float(_)) => 1,
         ("double" | "float", Value::Decimal(_) | Value::BigInt(_)) => 5,
         ("int", Value::BigInt(_)) => 6,
@@ -234,18 +236,24 @@ fn primitive_distance(name: &str, value: &Value) -> u32 {
 
 fn boxed_distance(name: &str, value: &Value) -> Option<u32> {
     Some(match (name, value) {
-        ("java.lang.Long", Value::Int(_)) => 2,
-        ("java.lang.Byte" | "java.lang.Short", Value::Int(_)) => 4,
+        ("java.lang.Short", Value::Byte(_)) | ("java.lang.Integer", Value::Byte(_) | Value::Short(_)) => 2,
+        ("java.lang.Long", Value::Byte(_) | Value::Short(_) | Value::Int(_)) => 2,
         (
             "java.lang.Double" | "java.lang.Float",
-            Value::Int(_) | Value::Long(_) | Value::Decimal(_) | Value::BigInt(_),
+            Value::Byte(_) | Value::Short(_) | Value::Int(_) | Value::Long(_) | Value::Decimal(_) | Value::BigInt(_),
         ) => 6,
         ("java.lang.Double", Value::Float(_)) => 1,
         (
             "java.math.BigDecimal",
-            Value::Int(_) | Value::Long(_) | Value::BigInt(_) | Value::Double(_) | Value::Float(_),
+            Value::Byte(_)
+            | Value::Short(_)
+            | Value::Int(_)
+            | Value::Long(_)
+            | Value::BigInt(_)
+            | Value::Double(_)
+            | Value::Float(_),
         ) => 7,
-        ("java.math.BigInteger", Value::Int(_) | Value::Long(_)) => 5,
+        ("java.math.BigInteger", Value::Byte(_) | Value::Short(_) | Value::Int(_) | Value::Long(_)) => 5,
         ("java.lang.Integer", Value::BigInt(_)) => 8,
         _ => return None,
     })

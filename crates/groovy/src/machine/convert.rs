@@ -23,6 +23,8 @@ pub(super) fn element_name(ty: &Type) -> String {
 pub(super) fn default_value(ty: &Type) -> Value {
     match ty {
         Type::Primitive("boolean") => Value::Bool(false),
+        Type::Primitive("byte") => Value::Byte(0),
+        Type::Primitive("short") => Value::Short(0),
         Type::Primitive("long") => Value::Long(0),
         Type::Primitive("float") => Value::Float(0.0),
         Type::Primitive("double") => Value::Double(0.0),

@@ -378,10 +378,14 @@ impl Vm<'_> {
             Value::Str(s) if s.units() == 1 => s.unit(0).map(i64::from),
             _ => None,
         };
-        let number =
-            |v: &Value| matches!(v, Value::Int(_) | Value::Long(_) | Value::BigInt(_)).then(|| v.as_i64()).flatten();
+        let number = |v: &Value| {
+            matches!(v, Value::Byte(_) | Value::Short(_) | Value::Int(_) | Value::Long(_) | Value::BigInt(_))
+                .then(|| v.as_i64())
+                .flatten()
+        };
+        let small = |v: &Value| matches!(v, Value::Byte(_) | Value::Short(_) | Value::Int(_));
         let (from, to, kind) = match (&a, &b) {
-            (Value::Int(x), Value::Int(y)) => (i64::from(*x), i64::from(*y), RangeKind::Int),
+            (x, y) if small(x) && small(y) => (x.as_i64().unwrap_or(0), y.as_i64().unwrap_or(0), RangeKind::Int),
             (Value::Char(x), Value::Char(y)) => (i64::from(*x), i64::from(*y), RangeKind::Char),
             _ => match (number(&a).zip(number(&b)), one_unit(&a).zip(one_unit(&b))) {
                 (Some((x, y)), _) => (x, y, RangeKind::Long),

@@ -12,7 +12,7 @@ use super::ScriptId;
 use super::world::World;
 use crate::compile::{Function, FunctionKind, Op, Site};
 use crate::span::Span;
-use crate::value::{ListKind, Value};
+use crate::value::{ListKind, Value, is_number};
 
 const FILES: &[(&str, &str)] = &[
     ("collection", include_str!("../library/prelude/collection.groovy")),
@@ -63,9 +63,7 @@ fn families(receiver: &Value) -> &'static [&'static str] {
         Value::Map(_) => &["map", "object"],
         Value::Object(o) if o.as_map().is_some() => &["map", "object"],
         Value::Str(_) | Value::GString(_) => &["string", "object"],
-        Value::Int(_) | Value::Long(_) | Value::BigInt(_) | Value::Decimal(_) | Value::Double(_) | Value::Float(_) => {
-            &["number", "object"]
-        }
+        number if !matches!(number, Value::Char(_)) && is_number(number) => &["number", "object"],
         Value::Buffer(_) => &["writer", "object"],
         Value::Closure(_) => &["closure", "object"],
         Value::Object(o) if o.class.is_a("java.util.Comparator") => &["comparator", "object"],

@@ -202,7 +202,9 @@ fn equal_leaf(a: &Value, b: &Value) -> Option<bool> {
 pub(crate) fn is_number(v: &Value) -> bool {
     matches!(
         v,
-        Value::Int(_)
+        Value::Byte(_)
+            | Value::Short(_)
+            | Value::Int(_)
             | Value::Long(_)
             | Value::BigInt(_)
             | Value::Decimal(_)

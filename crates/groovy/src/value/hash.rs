@@ -86,6 +86,8 @@ fn leaf(value: &Value) -> i32 {
         Value::Null => 0,
         Value::Bool(true) => 1231,
         Value::Bool(false) => 1237,
+        Value::Byte(n) => i32::from(*n),
+        Value::Short(n) => i32::from(*n),
         Value::Int(n) => *n,
         Value::Char(c) => i32::from(*c),
         Value::Long(n) => folded(*n as u64),

@@ -80,6 +80,7 @@ fn hold(value: Value, null: &Value, depth: usize, left: &mut usize) -> Value {
         }
         Value::GString(_) | Value::Char(_) => Value::from(value.to_text()),
         Value::Float(number) => Value::Double(f64::from(*number)),
+        Value::Byte(_) | Value::Short(_) => Value::Int(value.as_i64().unwrap_or(0) as i32),
         Value::Long(number) => i32::try_from(*number).map_or(value, Value::Int),
         _ => value,
     }
@@ -110,7 +111,9 @@ impl Writer<'_> {
             Value::Null => self.out.push_str("null"),
             other if is_null(other) => self.out.push_str("null"),
             Value::Bool(flag) => self.out.push_str(&flag.to_string()),
-            Value::Int(_)
+            Value::Byte(_)
+            | Value::Short(_)
+            | Value::Int(_)
             | Value::Long(_)
             | Value::BigInt(_)
             | Value::Decimal(_)

@@ -42,6 +42,12 @@ const HEADER: usize = 96;
 impl List {
     /// A list of this kind.
     pub fn new(items: Vec<Value>, kind: ListKind) -> Self {
+        let items = match &kind {
+            ListKind::JavaArray(element) if matches!(&**element, "byte" | "short") => {
+                items.into_iter().map(|item| held(item, element)).collect()
+            }
+            _ => items,
+        };
         let capacity = items.capacity();
         let charge = Charge::new(HEADER + capacity * size_of::<Value>());
         List { items: RefCell::new(items), kind, default: None, capacity: Cell::new(capacity), charge }
@@ -62,6 +68,14 @@ impl List {
     /// What it says it is.
     pub fn kind(&self) -> &ListKind {
         &self.kind
+    }
+
+    /// A value as an array of primitives holds it; all else holds it as it is.
+    pub(crate) fn element(&self, value: Value) -> Value {
+        match &self.kind {
+            ListKind::JavaArray(element) => held(value, element),
+            _ => value,
+        }
     }
 
     /// Whether it is a Java array.
@@ -116,6 +130,18 @@ impl List {
             self.capacity.set(capacity);
             self.charge.set(HEADER + capacity * size_of::<Value>());
         }
+    }
+}
+
+/// A number as an array of these primitives has it.
+fn held(value: Value, element: &str) -> Value {
+    let Some(whole) = value.as_i64().filter(|_| super::is_number(&value)) else { return value };
+    match element {
+        "byte" => Value::Byte(whole as i8),
+        "short" => Value::Short(whole as i16),
+        "long" => Value::Long(whole),
+        "double" => super::to_f64(&value).map_or(value, Value::Double),
+        _ => value,
     }
 }
 

@@ -65,6 +65,8 @@ fn hash_value<H: Hasher>(value: &Value, state: &mut H, levels: u32) {
         Value::Null => 0u8.hash(state),
         Value::Bool(b) => b.hash(state),
         Value::Char(c) => c.hash(state),
+        Value::Byte(n) => n.hash(state),
+        Value::Short(n) => n.hash(state),
         Value::Int(n) => n.hash(state),
         Value::Long(n) => n.hash(state),
         Value::Float(n) => n.to_bits().hash(state),

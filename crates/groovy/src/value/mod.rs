@@ -167,7 +167,11 @@ pub enum Value {
     Bool(bool),
     /// `Character`: one UTF-16 unit.
     Char(u16),
-    /// `Integer` (also for `byte` and `short`).
+    /// `Byte`
+    Byte(i8),
+    /// `Short`
+    Short(i16),
+    /// `Integer`
     Int(i32),
     /// `Long`
     Long(i64),
@@ -312,6 +316,8 @@ impl Value {
     /// The number, for the integral types.
     pub fn as_i64(&self) -> Option<i64> {
         match self {
+            Value::Byte(n) => Some(i64::from(*n)),
+            Value::Short(n) => Some(i64::from(*n)),
             Value::Int(n) => Some(i64::from(*n)),
             Value::Long(n) => Some(*n),
             Value::Char(n) => Some(i64::from(*n)),
@@ -353,6 +359,8 @@ impl Value {
             Value::Null => false,
             Value::Bool(b) => *b,
             Value::Char(c) => *c != 0,
+            Value::Byte(n) => *n != 0,
+            Value::Short(n) => *n != 0,
             Value::Int(n) => *n != 0,
             Value::Long(n) => *n != 0,
             Value::Float(n) => *n != 0.0,
@@ -393,6 +401,8 @@ impl Value {
             Value::Null => "null".into(),
             Value::Bool(_) => "java.lang.Boolean".into(),
             Value::Char(_) => "java.lang.Character".into(),
+            Value::Byte(_) => "java.lang.Byte".into(),
+            Value::Short(_) => "java.lang.Short".into(),
             Value::Int(_) => "java.lang.Integer".into(),
             Value::Long(_) => "java.lang.Long".into(),
             Value::Float(_) => "java.lang.Float".into(),

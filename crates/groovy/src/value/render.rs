@@ -300,6 +300,8 @@ fn leaf(value: &Value, style: Style, out: &mut String) -> bool {
         Value::Null => out.push_str("null"),
         Value::Bool(b) => out.push_str(if *b { "true" } else { "false" }),
         Value::Char(c) => out.push_str(&Value::unit_text(*c)),
+        Value::Byte(n) => out.push_str(&n.to_string()),
+        Value::Short(n) => out.push_str(&n.to_string()),
         Value::Int(n) => out.push_str(&n.to_string()),
         Value::Long(n) => out.push_str(&n.to_string()),
         Value::Float(n) => out.push_str(&float_text(*n)),

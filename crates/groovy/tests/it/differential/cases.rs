@@ -39,6 +39,7 @@ const FILES: &[(&str, &str)] = &[
     ("java", include_str!("cases/java.txt")),
     ("corners", include_str!("cases/corners.txt")),
     ("annotations", include_str!("cases/annotations.txt")),
+    ("bytes", include_str!("cases/bytes.txt")),
     ("enums", include_str!("cases/enums.txt")),
 ];
 

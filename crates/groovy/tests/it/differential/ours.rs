@@ -98,6 +98,8 @@ fn describe(
         Value::Null => "null".into(),
         Value::Bool(_)
         | Value::Char(_)
+        | Value::Byte(_)
+        | Value::Short(_)
         | Value::Int(_)
         | Value::Long(_)
         | Value::Float(_)

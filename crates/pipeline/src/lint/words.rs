@@ -57,23 +57,6 @@ pub(super) const HARMLESS_IMPORTS: [&str; 5] = [
     "org.jenkinsci.plugins.pipeline.modeldefinition.Utils",
 ];
 
-/// Annotations whose effect (methods made, code changed) is not there yet. By the packages `groovy.transform` and `groovy.lang`.
-pub(super) const TRANSFORMS: [&str; 17] = [
-    "AutoClone",
-    "Builder",
-    "Canonical",
-    "Category",
-    "Delegate",
-    "EqualsAndHashCode",
-    "ExternalizeMethods",
-    "Immutable",
-    "InheritConstructors",
-    "Lazy",
-    "Memoized",
-    "Mixin",
-    "Newify",
-    "Singleton",
-    "Sortable",
-    "ToString",
-    "TupleConstructor",
-];
+/// Annotations whose effect (methods made, code changed) is not there. By the packages `groovy.transform` and `groovy.lang`.
+pub(super) const TRANSFORMS: [&str; 5] =
+    ["ExternalizeMethods", "ExternalizeVerifier", "ListenerList", "Mixin", "Newify"];

@@ -151,8 +151,8 @@ fn what_fails_in_the_run_is_a_warning_before() {
         ("echo \"${new Foo(1)}\"", "the class \"Foo\" is not there"),
         ("node { containerLog 'x' }", "\"containerLog\" is known, but Cofferdam cannot run it yet"),
         ("nodeNames()", "\"nodeNames\" is known, but Cofferdam cannot run it yet"),
-        ("@groovy.transform.Canonical class A { int a }\nnew A(1)", "@groovy.transform.Canonical has no effect yet"),
-        ("class A { @Lazy int a = 1 }\nnew A()", "@Lazy has no effect yet"),
+        ("@groovy.lang.Newify(B) class A { int a }\nnew A(a: 1)", "@groovy.lang.Newify has no effect yet"),
+        ("@Mixin(B) class A { int a = 1 }\nnew A()", "@Mixin has no effect yet"),
     ] {
         let found = messages(source);
         assert!(matches!(&found[..], [(Severity::Warning, found)] if found.contains(text)), "{source}: {found:?}");
@@ -162,6 +162,7 @@ fn what_fails_in_the_run_is_a_warning_before() {
         "import java.util.zip.*\nnew CRC32()",
         "@Library('x') _\nnew org.acme.Thing()",
         "class Thing { @Override String toString() { '' } }\nnew Thing()",
+        "@groovy.transform.Canonical class A { int a; @Lazy int b = 1; @Delegate List c }\nnew A(1)",
         "enum E { A { int f() { 1 } } }\nnew int[3]; new String[2]",
         "node { withCredentials([zip(credentialsId: 'x', variable: 'X')]) { echo X } }",
         "node { environment { A = credentials('a') } }\ndef environment(c) { }",

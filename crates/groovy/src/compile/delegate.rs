@@ -1,5 +1,6 @@
 //! `@Delegate`: a class has the methods of what a field is declared to hold, but for those that it has itself.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
 use super::expand::{annotation, capital, flag, has, includes, is_property, written};
@@ -76,9 +77,12 @@ const OWN: &[&str] = &[
     "toString",
 ];
 
-/// Writes the methods of all delegates of a class; answers the interfaces that it has from them.
-pub(super) fn write(class: &Class, script: &Script, out: &mut String) -> Vec<String> {
-    let mut written = Written { class, out, names: Vec::new() };
+/// Writes the methods of all delegates of a class, until they are longer than `most` bytes; answers the interfaces that it has from them.
+pub(super) fn write(class: &Class, script: &Script, out: &mut String, most: usize) -> Vec<String> {
+    let own = class.methods.iter().map(|method| (method.name.to_string(), &**method));
+    let mut methods: HashMap<String, Vec<&Method>> = HashMap::new();
+    own.for_each(|(name, method)| methods.entry(name).or_default().push(method));
+    let mut written = Written { class, out, most, methods, names: HashSet::new() };
     let mut interfaces = Vec::new();
     for field in &class.fields {
         let (Some(of), Some(ty)) = (annotation(&field.modifiers.annotations, "Delegate"), &field.ty) else { continue };
@@ -122,8 +126,11 @@ fn declared<'a>(script: &'a Script, name: &str) -> Option<&'a Class> {
 struct Written<'a> {
     class: &'a Class,
     out: &'a mut String,
+    most: usize,
+    /// The class's own, by name.
+    methods: HashMap<String, Vec<&'a Method>>,
     /// Names and types of parameters that are there already: who comes first is kept.
-    names: Vec<String>,
+    names: HashSet<String>,
 }
 
 /// The types of the first parameters of a method.
@@ -180,12 +187,12 @@ impl Written<'_> {
     /// One method, unless the class has it.
     fn line(&mut self, name: &str, types_of: &str, params: &str, code: &str) {
         let count = if params.is_empty() { 0 } else { params.split(", ").count() };
-        let same = |m: &Method| *m.name == *name && m.params.len() >= count && types(m, count) == types_of;
-        let key = format!("{name} {types_of}");
-        if OWN.contains(&name) || self.names.contains(&key) || self.class.methods.iter().any(|m| same(m)) {
+        let same = |m: &&Method| m.params.len() >= count && types(m, count) == types_of;
+        let has = self.methods.get(name).is_some_and(|own| own.iter().any(same));
+        if has || OWN.contains(&name) || self.out.len() > self.most || !self.names.insert(format!("{name} {types_of}"))
+        {
             return;
         }
-        self.names.push(key);
         let _ = writeln!(self.out, "def {name}({params}) {{ {code} }}");
     }
 

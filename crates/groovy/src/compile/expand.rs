@@ -11,6 +11,7 @@ use crate::ast::{
     Annotation, Block, Class, Constant, Expr, ExprKind, Field, LocalTarget, Method, Script, Stmt, StmtKind, Text,
     TypeRef,
 };
+use crate::diagnostic::Diagnostic;
 use crate::span::Span;
 
 /// The modifier of a method that an annotation has made: no word of a program has parentheses.
@@ -32,17 +33,24 @@ const KNOWN: &[&str] = &[
     "TupleConstructor",
 ];
 
+/// Most code that annotations add to a script, in bytes: what is delegated to a class is written once for each that delegates to it.
+const MADE_MAX: usize = 512 << 10;
+
 /// A script with the members that annotations add; `None`: there are none.
-pub(super) fn expand(script: &Script) -> Option<Script> {
+///
+/// # Errors
+/// They would add more than [`MADE_MAX`].
+pub(super) fn expand(script: &Script) -> Result<Option<Script>, Diagnostic> {
     let memoized = |m: &Rc<Method>| annotation(&m.modifiers.annotations, "Memoized").is_some();
     if !script.classes.iter().any(|c| wants(c)) && !script.methods.iter().any(memoized) {
-        return None;
+        return Ok(None);
     }
+    let mut left = MADE_MAX;
     let mut out = script.clone();
     let package = script.package.as_ref().map_or(String::new(), |(package, _)| format!("{package}."));
     for class in &mut out.classes {
         let full = format!("{package}{}", class.name);
-        expand_class(Rc::make_mut(class), &full, script);
+        expand_class(Rc::make_mut(class), &full, script, &mut left)?;
     }
     let mut added = Class { methods: std::mem::take(&mut out.methods), ..Class::clone(&parsed("")) };
     let fields = memoize(&mut added);
@@ -51,7 +59,7 @@ pub(super) fn expand(script: &Script) -> Option<Script> {
     let mut stmts = crate::parser::parse(&text).script.body;
     stmts.iter_mut().for_each(|stmt| place(stmt, Span::default()));
     out.body.splice(0..0, stmts);
-    Some(out)
+    Ok(Some(out))
 }
 
 /// Whether a class, or one within it, has an annotation that adds something.
@@ -192,13 +200,13 @@ fn place(stmt: &mut Stmt, span: Span) {
     }
 }
 
-fn expand_class(class: &mut Class, full: &str, script: &Script) {
+fn expand_class(class: &mut Class, full: &str, script: &Script, left: &mut usize) -> Result<(), Diagnostic> {
     for inner in &mut class.classes {
         let full = format!("{full}${}", inner.name);
-        expand_class(Rc::make_mut(inner), &full, script);
+        expand_class(Rc::make_mut(inner), &full, script, left)?;
     }
     if !wants(class) {
-        return;
+        return Ok(());
     }
     let interface = |name: &str| TypeRef { name: name.into(), args: Vec::new(), dimensions: 0, span: class.span };
     let all = class.modifiers.annotations.clone();
@@ -238,7 +246,12 @@ fn expand_class(class: &mut Class, full: &str, script: &Script) {
         a.args.is_empty() || !["ToString", "EqualsAndHashCode", "TupleConstructor"].contains(&simple(&a.name))
     });
     indexed(class, &mut members);
-    let interfaces = delegate::write(class, script, &mut members);
+    let interfaces = delegate::write(class, script, &mut members, *left);
+    *left = left.checked_sub(members.len()).ok_or_else(|| {
+        let text =
+            format!("annotations of this class and those before it make more than {} KiB of code", MADE_MAX >> 10);
+        Diagnostic::error(class.span, text)
+    })?;
     class.implements.extend(interfaces.iter().map(|name| interface(name)));
     add(class, &members);
     lazy(class);
@@ -246,6 +259,7 @@ fn expand_class(class: &mut Class, full: &str, script: &Script) {
         let word = if name.starts_with("$static") { "static " } else { "" };
         add(class, &format!("private {word}Map {name} = [:]"));
     }
+    Ok(())
 }
 
 /// What a field has that nothing was given for.
@@ -361,6 +375,8 @@ fn lazy(class: &mut Class) {
         let (name, ty) = (field.name.clone(), written(field.ty.as_ref()));
         let word = if has(&field.modifiers.words, "static") { "static " } else { "" };
         field.name = format!("${name}").into();
+        // A number has no state in which it is not known.
+        field.ty = field.ty.take().filter(|t| t.dimensions > 0 || !crate::value::is_primitive(&t.name));
         let init = field.init.take();
         let (first, capital) = (format!("$first{}", capital(&name)), capital(&name));
         let bare = format!("new {}()", ty.trim());

@@ -65,7 +65,7 @@ pub fn compile_script(
     index: &Rc<ClassIndex>,
     library: bool,
 ) -> Result<(Program, Scope), Vec<Diagnostic>> {
-    let expanded = stack::with_room(|| expand::expand(script));
+    let expanded = stack::with_room(|| expand::expand(script)).map_err(|found| vec![found])?;
     let script = expanded.as_ref().unwrap_or(script);
     let scope = Scope { names: Names::of(script, index.clone()), script: id, library };
     let mut compiler = Compiler::new(&scope);

@@ -356,3 +356,23 @@ fn odd_arguments_are_exceptions() {
         }
     }
 }
+
+#[test]
+fn annotations_that_write_code_write_no_more_than_so_much() {
+    let methods: String = (0..2000).map(|n| format!("def m{n}() {{ {n} }}\n")).collect();
+    let delegates = |count: usize| -> String {
+        (0..count).map(|n| format!("class D{n} {{ @Delegate T t = new T() }}\n")).collect()
+    };
+    let script = |count: usize| format!("class T {{\n{methods}}}\n{}new D1().m7()", delegates(count));
+    let run = |source: &str| run_plain(source, "hostile", &[], MachineLimits::default(), &mut |_| ());
+    assert!(matches!(run(&script(2)), PlainOutcome::Finished { text, .. } if text == "7"));
+    match run(&script(500)) {
+        PlainOutcome::Rejected(found) => {
+            assert!(
+                found[0].message.contains("annotations of this class and those before it make more than"),
+                "{found:?}"
+            );
+        }
+        other => panic!("{other:?}"),
+    }
+}

@@ -169,7 +169,13 @@ impl Names {
         if let Some(outer) = self.class(head) {
             return Some(format!("{outer}${}", rest.replace('.', "$")).into());
         }
-        Some(name.into())
+        // What is within a class of Java: `java.util.Map.Entry`.
+        let first = |part: &str| part.starts_with(|c: char| c.is_ascii_uppercase());
+        let packages = name.split('.').take_while(|part| !first(part)).map(|part| part.len() + 1).sum::<usize>();
+        match name.get(packages..) {
+            Some(classes) => Some(format!("{}{}", &name[..packages], classes.replace('.', "$")).into()),
+            None => Some(name.into()),
+        }
     }
 
     pub(super) fn ty(&self, ty: &TypeRef) -> Type {

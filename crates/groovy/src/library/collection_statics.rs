@@ -89,7 +89,7 @@ pub(super) fn collections(ctx: &mut Ctx<'_>, name: &str, args: &[Value]) -> Answ
             }
             let n = convert::count(Some(n));
             ctx.room_for_items(n as u64)?;
-            yes(Value::list(vec![item.clone(); n]))
+            yes(Value::List(Rc::new(List::new(vec![item.clone(); n], ListKind::Fixed))))
         }
         ("shuffle", [Value::List(l), rest @ ..]) => {
             let mut items = l.snapshot();

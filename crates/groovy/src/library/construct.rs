@@ -5,9 +5,7 @@ use std::rc::Rc;
 
 use super::{Answer, convert, sequence, yes};
 use crate::machine::{Ctx, Fault};
-use crate::value::{
-    Buffer, BufferKind, Class, Entry, List, ListKind, Map, MapKind, Native, Object, Order, Throwable, Value,
-};
+use crate::value::{Buffer, BufferKind, Class, Entry, List, ListKind, Map, MapKind, Native, Object, Throwable, Value};
 
 /// Jenkins' exception of an interrupted step, which scripts make too: of a result, and causes.
 const INTERRUPTED: &str = "org.jenkinsci.plugins.workflow.steps.FlowInterruptedException";
@@ -54,13 +52,9 @@ pub(crate) fn java(ctx: &mut Ctx<'_>, class: &Rc<Class>, args: &[Value]) -> Answ
     }
     match (name, args) {
         ("java.lang.Object", []) => yes(Value::Object(Rc::new(Object::new(class.clone(), Native::Opaque)))),
-        (
-            "java.util.ArrayList"
-            | "java.util.Vector"
-            | "java.util.Stack"
-            | "java.util.concurrent.CopyOnWriteArrayList",
-            _,
-        ) => list(ctx, args, ListKind::Array),
+        ("java.util.ArrayList" | "java.util.Vector" | "java.util.concurrent.CopyOnWriteArrayList", _) => {
+            list(ctx, args, ListKind::Array)
+        }
         (
             "java.util.LinkedList"
             | "java.util.concurrent.ConcurrentLinkedQueue"
@@ -72,6 +66,10 @@ pub(crate) fn java(ctx: &mut Ctx<'_>, class: &Rc<Class>, args: &[Value]) -> Answ
             "groovy.util.MapEntry" | "java.util.AbstractMap$SimpleEntry" | "java.util.AbstractMap$SimpleImmutableEntry",
             [key, value],
         ) => yes(Value::Entry(Rc::new(Entry { key: key.clone(), value: RefCell::new(value.clone()), map: None }))),
+        ("java.util.Stack", []) => list(ctx, args, ListKind::Stack),
+        ("groovy.lang.Tuple", [Value::List(items)]) if items.is_array() => yes(tuple(items.snapshot())),
+        ("groovy.lang.Tuple", _) => yes(tuple(args.to_vec())),
+        ("groovy.lang.Tuple2", [_, _]) => yes(tuple(args.to_vec())),
         ("groovy.util.NodeList", _) => list(ctx, args, ListKind::Nodes),
         (
             "java.util.HashSet"
@@ -81,12 +79,21 @@ pub(crate) fn java(ctx: &mut Ctx<'_>, class: &Rc<Class>, args: &[Value]) -> Answ
             | "java.util.concurrent.CopyOnWriteArraySet",
             _,
         ) => {
+            // The script is asked where each goes: they are added one by one.
+            if let Some(source) =
+                args.first().filter(|s| convert::map_kind(name) == MapKind::Tree && super::sets::holds_objects(s))
+            {
+                return ctx.ask(&Value::Class(class.clone()), "$treeOf", std::slice::from_ref(source)).map(Some);
+            }
             let source = match args.first() {
                 Some(Value::Object(_) | Value::Closure(_)) | None => Vec::new(),
                 Some(source) => sequence(ctx, source)?.unwrap_or_default(),
             };
-            let order = order(ctx, name, args)?;
-            let set = Map::for_copy(convert::map_kind(name), source.len(), true).ordered(order);
+            let set = Map::for_copy(convert::map_kind(name), source.len(), true);
+            let set = match args.first() {
+                Some(Value::Set(other)) if other.kind() == MapKind::Tree => set.sorted_like(other),
+                _ => sorted(name, set, args),
+            };
             for item in source {
                 let item = super::sets::key(ctx, &set, &item)?;
                 set.add(item);
@@ -106,10 +113,7 @@ pub(crate) fn java(ctx: &mut Ctx<'_>, class: &Rc<Class>, args: &[Value]) -> Answ
             _,
         ) => match args.first() {
             Some(Value::Map(m)) => convert::copied(ctx, m, convert::map_kind(name)),
-            _ => {
-                let order = order(ctx, name, args)?;
-                yes(Value::Map(Rc::new(Map::new(convert::map_kind(name)).ordered(order))))
-            }
+            _ => yes(Value::Map(Rc::new(sorted(name, Map::new(convert::map_kind(name)), args)))),
         },
         ("java.lang.StringBuilder" | "java.lang.StringBuffer" | "java.io.StringWriter", _) => {
             let text = match args.first() {
@@ -167,19 +171,18 @@ pub(crate) fn java(ctx: &mut Ctx<'_>, class: &Rc<Class>, args: &[Value]) -> Answ
     }
 }
 
-/// The order that a comparator gives a map or set that sorts its keys: those of Java, for no code of the script can run each time that
-/// a key is looked for.
-fn order(ctx: &Ctx<'_>, class: &str, args: &[Value]) -> Result<Order, Fault> {
-    let Some(by) = args.first().filter(|_| convert::map_kind(class) == MapKind::Tree) else {
-        return Ok(Order::Natural);
-    };
+/// A new map with the order that a comparator gives it, where it sorts its keys.
+fn sorted(class: &str, map: Map, args: &[Value]) -> Map {
+    let Some(by) = args.first().filter(|_| convert::map_kind(class) == MapKind::Tree) else { return map };
     match super::comparators::order_of(by) {
-        Some(order) => Ok(order),
-        None => {
-            let message = format!("{class} with a comparator of the script's own: sort the keys where they are read");
-            Err(ctx.fail("java.lang.UnsupportedOperationException", message))
-        }
+        Some(order) => map.ordered(order),
+        None => map.sorted_by(by.clone()),
     }
+}
+
+/// A tuple of these.
+pub(super) fn tuple(items: Vec<Value>) -> Value {
+    Value::List(Rc::new(List::new(items, ListKind::Tuple)))
 }
 
 /// An object that only has its class.

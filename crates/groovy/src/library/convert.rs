@@ -149,6 +149,9 @@ pub(crate) fn copied(ctx: &mut Ctx<'_>, m: &Map, kind: MapKind) -> Answer {
         return yes(Value::Map(Rc::new(m.copy(kind))));
     }
     ctx.room_for_items(2 * m.len() as u64)?;
+    if m.kind() == MapKind::Tree {
+        return yes(Value::Map(Rc::new(m.copy(kind))));
+    }
     let out = Map::new(kind);
     for key in m.keys() {
         let value = m.get(&key).unwrap_or_default();

@@ -172,6 +172,10 @@ fn one(ctx: &mut Ctx<'_>, spec: &Spec, value: &Value) -> Result<String, Fault> {
                 Value::Short(n) => u64::from(*n as u16),
                 Value::Int(n) => u64::from(*n as u32),
                 Value::Long(n) => *n as u64,
+                Value::BigInt(n) => {
+                    let digits = n.to_str_radix(if spec.conversion == 'o' { 8 } else { 16 });
+                    return Ok(zeros(if spec.conversion == 'X' { digits.to_uppercase() } else { digits }, spec));
+                }
                 _ => return Err(wrong(ctx)),
             };
             let digits = if spec.conversion == 'o' { format!("{bits:o}") } else { format!("{bits:x}") };

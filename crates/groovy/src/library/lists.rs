@@ -19,7 +19,7 @@ pub(crate) fn like(like: &Value, items: Vec<Value>) -> Value {
     match like {
         Value::Set(s) => {
             let kind = if s.kind() == MapKind::Tree { MapKind::Tree } else { MapKind::Linked };
-            let out = Map::new(kind);
+            let out = Map::new(kind).sorted_like(s);
             items.into_iter().for_each(|i| {
                 let _ = out.add(i);
             });
@@ -31,7 +31,7 @@ pub(crate) fn like(like: &Value, items: Vec<Value>) -> Value {
 }
 
 pub(crate) fn writable(ctx: &Ctx<'_>, l: &List) -> Result<(), Fault> {
-    if *l.kind() == ListKind::Fixed {
+    if l.is_fixed() {
         return Err(Fault::Throw(ctx.world.throwable("java.lang.UnsupportedOperationException", Value::Null)));
     }
     Ok(())
@@ -192,7 +192,7 @@ fn parts(ctx: &mut Ctx<'_>, this: &Value, items: &[Value], name: &str, args: &[V
             let numbered = items.iter().cloned().enumerate().map(|(i, v)| (Value::Int(i as i32 + from), v));
             yes(match name {
                 "indexed" => Value::map(numbered),
-                _ => Value::list(numbered.map(|(i, v)| Value::list(vec![v, i])).collect()),
+                _ => Value::list(numbered.map(|(i, v)| super::construct::tuple(vec![v, i])).collect()),
             })
         }
         _ => Ok(None),
@@ -392,7 +392,7 @@ fn changing(ctx: &mut Ctx<'_>, this: &Value, l: &Rc<List>, name: &str, args: &[V
         }
         ("push", [item]) => {
             l.push(item.clone());
-            yes(true)
+            yes(if *l.kind() == ListKind::Stack { item.clone() } else { Value::Bool(true) })
         }
         ("add", [at, item]) => {
             let n = int(at).unwrap_or(-1);

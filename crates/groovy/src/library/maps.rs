@@ -116,7 +116,7 @@ fn reading(ctx: &mut Ctx<'_>, this: &Value, m: &Rc<Map>, name: &str, args: &[Val
             ctx.room_for_items(m.len() as u64 * 8)?;
             yes(view(m, (0..m.len()).filter_map(|i| entry_at(m, i))))
         }
-        ("$similar", []) => yes(Value::Map(Rc::new(Map::new(similar(m))))),
+        ("$similar", []) => yes(Value::Map(Rc::new(Map::new(similar(m)).sorted_like(m)))),
         ("iterator", []) => yes(lists::iterator(this.clone())),
         ("clone", []) => yes(Value::Map(Rc::new(m.copy(m.kind())))),
         ("asImmutable" | "asUnmodifiable", []) => yes(Value::Map(Rc::new(m.copy(MapKind::Fixed)))),
@@ -197,6 +197,9 @@ fn changing(ctx: &mut Ctx<'_>, this: &Value, m: &Rc<Map>, name: &str, args: &[Va
         },
         ("replace", [key, value]) if m.has(key) => yes(m.put(key.clone(), value.clone()).unwrap_or_default()),
         ("replace", [_, _]) => yes(Value::Null),
+        ("putAll", [other @ Value::Map(_)]) if m.comparator().is_some() => {
+            ctx.ask(this, "$putEach", std::slice::from_ref(other)).map(Some)
+        }
         ("putAll", [other]) => {
             let pairs: Vec<(Value, Value)> = match other {
                 Value::Map(o) => o.entries().iter().map(|(k, v)| (k.0.clone(), v.clone())).collect(),

@@ -156,11 +156,17 @@ pub(crate) fn repeat(ctx: &mut Ctx<'_>, a: &Value, n: i64) -> Answer {
 
 fn collection(ctx: &mut Ctx<'_>, op: BinaryOp, a: &Value, b: &Value) -> Answer {
     match op {
-        BinaryOp::ShiftLeft if matches!(a, Value::List(l) if *l.kind() == crate::value::ListKind::Fixed) => {
+        BinaryOp::ShiftLeft if matches!(a, Value::List(l) if l.is_fixed()) => {
             return Err(Fault::Throw(ctx.world.throwable("java.lang.UnsupportedOperationException", Value::Null)));
         }
         BinaryOp::ShiftLeft if matches!(a, Value::Range(_)) => {
             return Err(Fault::Throw(ctx.world.throwable("java.lang.UnsupportedOperationException", Value::Null)));
+        }
+        BinaryOp::ShiftLeft if matches!(a, Value::Set(s) if super::trees::asks(s, b)) => {
+            let Value::Set(s) = a else { return Ok(None) };
+            let item = super::sets::key(ctx, s, b)?;
+            s.add(item);
+            return Ok(Some(a.clone()));
         }
         BinaryOp::ShiftLeft => return append(a, b).map_or(Ok(None), |()| Ok(Some(a.clone()))),
         BinaryOp::Mul if is_number(b) && !matches!(a, Value::Set(_)) => {
@@ -216,7 +222,7 @@ pub(crate) fn without(ctx: &mut Ctx<'_>, items: Vec<Value>, others: &[Value]) ->
 /// `list << item`
 pub(crate) fn append(a: &Value, b: &Value) -> Option<()> {
     match a {
-        Value::List(l) if !l.is_array() && *l.kind() != crate::value::ListKind::Fixed => l.push(b.clone()),
+        Value::List(l) if !l.is_array() && !l.is_fixed() => l.push(b.clone()),
         Value::Set(s) => {
             s.add(b.clone());
         }

@@ -18,6 +18,9 @@ pub(crate) fn property(ctx: &mut Ctx<'_>, object: &Value, name: &str) -> Answer 
             if name == "length" && matches!(l.kind(), ListKind::JavaArray(_)) {
                 return yes(Value::Int(l.len() as i32));
             }
+            if *l.kind() == ListKind::Tuple && l.len() == 2 && matches!(name, "first" | "second") {
+                return yes(l.get(usize::from(name == "second")).unwrap_or_default());
+            }
             if name == "empty" && !l.is_array() {
                 return yes(l.is_empty());
             }
@@ -130,7 +133,8 @@ pub(crate) fn set_property(ctx: &mut Ctx<'_>, object: &Value, name: &str, value:
     match object {
         Value::Map(m) => {
             super::maps::writable(ctx, m)?;
-            m.put(Value::str(name), value.clone());
+            let key = super::sets::key(ctx, m, &Value::str(name))?;
+            m.put(key, value.clone());
             Ok(())
         }
         Value::Closure(c) if closures::set_property(c, name, value) => Ok(()),

@@ -7,6 +7,24 @@ use super::{Answer, compare, sequence, yes};
 use crate::machine::{Ctx, Fault};
 use crate::value::{Iter, List, ListKind, Value};
 
+/// What `java.util.Stack` has for itself: its end is its top.
+fn stack(ctx: &mut Ctx<'_>, l: &Rc<List>, name: &str, args: &[Value]) -> Answer {
+    match (name, args) {
+        ("pop" | "peek", []) if l.is_empty() => {
+            Err(Fault::Throw(ctx.world.throwable("java.util.EmptyStackException", Value::Null)))
+        }
+        ("pop", []) => Ok(l.change(|items| items.pop())),
+        ("peek", []) => Ok(l.items().last().cloned()),
+        ("search", [item]) => {
+            let mut items = l.snapshot();
+            items.reverse();
+            let at = compare::java_position(ctx, &items, item)?;
+            yes(Value::Int(at.map_or(-1, |at| at as i32 + 1)))
+        }
+        _ => Ok(None),
+    }
+}
+
 /// Stacks and queues.
 pub(super) fn queue(ctx: &mut Ctx<'_>, l: &Rc<List>, name: &str, args: &[Value]) -> Answer {
     let take = |first: bool| {
@@ -16,6 +34,11 @@ pub(super) fn queue(ctx: &mut Ctx<'_>, l: &Rc<List>, name: &str, args: &[Value])
             (_, false) => items.pop(),
         })
     };
+    if *l.kind() == ListKind::Stack
+        && let Some(found) = stack(ctx, l, name, args)?
+    {
+        return Ok(Some(found));
+    }
     let missing = |ctx: &Ctx<'_>| Fault::Throw(ctx.world.throwable("java.util.NoSuchElementException", Value::Null));
     // What is taken from the front moves all that is behind it.
     if ["pop", "removeFirst", "remove", "poll", "pollFirst", "addFirst", "offerFirst"].contains(&name) {
@@ -74,8 +97,8 @@ pub(super) fn queue(ctx: &mut Ctx<'_>, l: &Rc<List>, name: &str, args: &[Value])
 
 pub(crate) fn iterator_method(ctx: &mut Ctx<'_>, i: &Rc<Iter>, name: &str, args: &[Value]) -> Answer {
     match (name, args) {
-        ("hasNext", []) => yes(i.at.get() < i.expected.get()),
-        ("next", []) => match crate::machine::iterated(&i.source, i.at.get()) {
+        ("hasNext" | "hasMoreElements", []) => yes(i.at.get() < i.expected.get()),
+        ("next" | "nextElement", []) => match crate::machine::iterated(&i.source, i.at.get()) {
             Some(value) => {
                 i.at.set(i.at.get() + 1);
                 Ok(Some(value))

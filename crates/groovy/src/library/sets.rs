@@ -9,6 +9,9 @@ use crate::value::{Map, MapKind, Order, Value};
 /// The key of the map that equals a key by the script's own `equals` and `hashCode`, or the key as it is.
 pub(crate) fn key(ctx: &mut Ctx<'_>, map: &Map, key: &Value) -> Result<Value, Fault> {
     if map.kind() == MapKind::Tree {
+        if super::trees::asks(map, key) {
+            return super::trees::settled(ctx, map, key);
+        }
         sorts(ctx, map, key)?;
         if map.key_order() == Order::CaseInsensitive && key.is_text() {
             ctx.pay(map.len() / 8)?;
@@ -67,6 +70,17 @@ fn sorts(ctx: &Ctx<'_>, map: &Map, key: &Value) -> Result<(), Fault> {
     }
 }
 
+/// Whether a collection begins with an object of the script.
+pub(super) fn holds_objects(items: &Value) -> bool {
+    let object = |v: Option<Value>| matches!(v, Some(Value::Object(o)) if o.class.has_method("compareTo"));
+    match items {
+        Value::List(l) => object(l.get(0)),
+        Value::Set(s) => object(s.at(0).map(|(key, _)| key)),
+        Value::Map(m) => object(m.at(0).map(|(key, _)| key)),
+        _ => false,
+    }
+}
+
 /// The `HashSet` that `toSet()` makes.
 pub(crate) fn hashed(items: Vec<Value>) -> Value {
     let set = Map::with_capacity(MapKind::Hash, items.len());
@@ -112,6 +126,10 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, this: &Value, s: &Rc<Map>, name: &str, a
     }
     match (name, args) {
         ("add", [item]) => return yes(s.add(item.clone())),
+        // The script is asked where each goes: they are added one by one.
+        ("addAll", [other]) if s.comparator().is_some() || s.kind() == MapKind::Tree && holds_objects(other) => {
+            return ctx.ask(this, "$addEach", std::slice::from_ref(other)).map(Some);
+        }
         ("addAll", [other]) => {
             let others = sequence(ctx, other)?.unwrap_or_default();
             ctx.room_for_items(2 * others.len() as u64)?;

@@ -6,15 +6,47 @@ use super::{Answer, compare, lists, maps, yes};
 use crate::machine::{Ctx, Fault};
 use crate::value::{Map, MapKind, Order, Value};
 
-/// The keys of a map or set, in its order.
-type Keys<'k> = (&'k [Value], Order);
+/// The keys of a map or set, in its order, and itself.
+type Keys<'k> = (&'k [Value], &'k Map);
 
-fn order(ctx: &mut Ctx<'_>, by: Order, a: &Value, b: &Value) -> Result<std::cmp::Ordering, Fault> {
-    match by {
+fn order(ctx: &mut Ctx<'_>, by: &Map, a: &Value, b: &Value) -> Result<std::cmp::Ordering, Fault> {
+    if let Some(comparator) = by.comparator() {
+        ctx.pay(1)?;
+        let name = if matches!(comparator, Value::Closure(_)) { "call" } else { "compare" };
+        let answer = ctx.ask(comparator, name, &[a.clone(), b.clone()])?;
+        return Ok(answer.as_i64().unwrap_or(0).cmp(&0));
+    }
+    match by.key_order() {
         Order::Natural => compare::compare(ctx, a, b),
         Order::Reverse => compare::compare(ctx, b, a),
         Order::CaseInsensitive => Ok(ctx.text(a)?.to_lowercase().cmp(&ctx.text(b)?.to_lowercase())),
     }
+}
+
+/// Whether only the script can compare the keys of a map with a key.
+pub(super) fn asks(map: &Map, key: &Value) -> bool {
+    map.kind() == MapKind::Tree
+        && (map.comparator().is_some() || matches!(key, Value::Object(o) if o.class.has_method("compareTo")))
+}
+
+/// Asks the script where a key belongs: the key that it equals, or else itself, and the map knows its place.
+pub(super) fn settled(ctx: &mut Ctx<'_>, map: &Map, key: &Value) -> Result<Value, Fault> {
+    if map.is_empty() {
+        // Java compares the first key with itself, to see that it can.
+        order(ctx, map, key, key)?;
+    }
+    let (mut low, mut high) = (0, map.len());
+    while low < high {
+        let middle = (low + high) / 2;
+        let Some((held, _)) = map.at(middle) else { break };
+        let order = order(ctx, map, key, &held)?;
+        if order.is_eq() {
+            return Ok(held);
+        }
+        if order.is_lt() { high = middle } else { low = middle + 1 }
+    }
+    map.place_next(low);
+    Ok(key.clone())
 }
 
 /// How many keys come before a key, with those that equal it (`upto`) or without.
@@ -79,14 +111,14 @@ pub(super) fn of_map(ctx: &mut Ctx<'_>, m: &Rc<Map>, name: &str, args: &[Value])
             }
             yes(found)
         }
-        ("comparator", []) => yes(Value::Null),
+        ("comparator", []) => yes(m.comparator().cloned().unwrap_or_default()),
         ("navigableKeySet", []) => yes(Value::set(m.keys())),
         ("descendingKeySet", []) => yes(Value::set(m.keys().into_iter().rev())),
         ("descendingMap", []) => yes(Value::map((0..m.len()).rev().filter_map(|at| m.at(at)))),
         ("headMap" | "tailMap" | "subMap", _) => {
             let keys = m.keys();
-            let Some(part) = part(ctx, (&keys, m.key_order()), &name[..name.len() - 3], args)? else { return Ok(None) };
-            let out = Map::new(MapKind::Tree).ordered(m.key_order());
+            let Some(part) = part(ctx, (&keys, m), &name[..name.len() - 3], args)? else { return Ok(None) };
+            let out = Map::new(MapKind::Tree).sorted_like(m);
             part.filter_map(|at| m.at(at)).for_each(|(key, value)| drop(out.put(key, value)));
             yes(Value::Map(Rc::new(out)))
         }
@@ -100,7 +132,7 @@ pub(super) fn of_map(ctx: &mut Ctx<'_>, m: &Rc<Map>, name: &str, args: &[Value])
                 return Ok(None);
             }
             let keys = m.keys();
-            let at = neighbour(ctx, (&keys, m.key_order()), which, key)?;
+            let at = neighbour(ctx, (&keys, m), which, key)?;
             yes(if wants_key { at.map_or(Value::Null, |at| keys[at].clone()) } else { entry(at) })
         }
         _ => Ok(None),
@@ -120,19 +152,19 @@ pub(super) fn of_set(ctx: &mut Ctx<'_>, s: &Rc<Map>, name: &str, args: &[Value])
             }
             yes(found.unwrap_or_default())
         }
-        ("comparator", []) => yes(Value::Null),
+        ("comparator", []) => yes(s.comparator().cloned().unwrap_or_default()),
         ("descendingSet", []) => yes(Value::set(s.keys().into_iter().rev())),
         ("descendingIterator", []) => yes(lists::iterator(Value::list(s.keys().into_iter().rev().collect()))),
         ("headSet" | "tailSet" | "subSet", _) => {
             let keys = s.keys();
-            let Some(part) = part(ctx, (&keys, s.key_order()), &name[..name.len() - 3], args)? else { return Ok(None) };
-            let out = Map::new(MapKind::Tree).ordered(s.key_order());
+            let Some(part) = part(ctx, (&keys, s), &name[..name.len() - 3], args)? else { return Ok(None) };
+            let out = Map::new(MapKind::Tree).sorted_like(s);
             keys[part].iter().for_each(|key| drop(out.put(key.clone(), Value::Null)));
             yes(Value::Set(Rc::new(out)))
         }
         ("floor" | "lower" | "ceiling" | "higher", [key]) => {
             let keys = s.keys();
-            let at = neighbour(ctx, (&keys, s.key_order()), name, key)?;
+            let at = neighbour(ctx, (&keys, s), name, key)?;
             yes(at.map_or(Value::Null, |at| keys[at].clone()))
         }
         _ => Ok(None),

@@ -218,6 +218,7 @@ impl World {
                 Value::Map(m) if seen.insert(Rc::as_ptr(m).cast()) => {
                     work.extend(m.values());
                     work.extend(m.default().cloned());
+                    work.extend(m.comparator().cloned());
                 }
                 Value::Object(o) => {
                     work.extend(std::mem::take(&mut *o.fields.borrow_mut()));

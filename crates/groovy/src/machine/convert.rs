@@ -91,7 +91,7 @@ impl Vm<'_> {
             let at = self.f.stack.len() - 2;
             return self.construct(class, at, at + 1, true, Landing::Push);
         }
-        let converted = self.convert(&value, ty, true)?;
+        let converted = self.convert(&value, ty, true, &mut 0)?;
         self.replace(1, converted);
         Ok(Flow::Next)
     }
@@ -119,6 +119,11 @@ impl Vm<'_> {
 
     /// `(T) value`, and values on their way into typed variables, parameters and results.
     pub(super) fn cast(&mut self, value: &Value, ty: &Type) -> Result<Value, Fault> {
+        self.cast_item(value, ty, &mut 0)
+    }
+
+    /// The same of an item among others: `made` counts the objects that are made of lists and maps, for each of them is one of its own.
+    fn cast_item(&mut self, value: &Value, ty: &Type, made: &mut i32) -> Result<Value, Fault> {
         match (ty, value) {
             (Type::Any, _) => Ok(value.clone()),
             (Type::Primitive("int"), Value::Int(_)) | (Type::Primitive("boolean"), Value::Bool(_)) => Ok(value.clone()),
@@ -136,14 +141,14 @@ impl Vm<'_> {
             (Type::Class(name), _) if self.is_instance(value, name) && &**name != "java.lang.String" => {
                 Ok(value.clone())
             }
-            _ => self.convert(value, ty, false),
+            _ => self.convert(value, ty, false, made),
         }
     }
 
-    fn convert(&mut self, value: &Value, ty: &Type, explicit: bool) -> Result<Value, Fault> {
+    fn convert(&mut self, value: &Value, ty: &Type, explicit: bool, made: &mut i32) -> Result<Value, Fault> {
         match ty {
             Type::Any => Ok(value.clone()),
-            Type::Array(element) => self.convert_array(value, element, explicit),
+            Type::Array(element) => self.convert_array(value, element, explicit, made),
             Type::Primitive(_) | Type::Class(_) => {
                 let name = element_name(ty);
                 if value.is_null() && !matches!(ty, Type::Primitive(_)) {
@@ -155,13 +160,13 @@ impl Vm<'_> {
                 if let Some(converted) = library::convert::to_type(&mut self.ctx(), value, &name, explicit)? {
                     return Ok(converted);
                 }
-                self.convert_to_script_type(value, &name)
+                self.convert_to_script_type(value, &name, made)
             }
         }
     }
 
     /// Enums by name; closures for interfaces; what the host calls by another name.
-    fn convert_to_script_type(&mut self, value: &Value, name: &str) -> Result<Value, Fault> {
+    fn convert_to_script_type(&mut self, value: &Value, name: &str, made: &mut i32) -> Result<Value, Fault> {
         let class = self.world.class(name);
         if let (Some(class), true) = (&class, value.is_text())
             && class.script.as_ref().is_some_and(|s| s.kind == crate::ast::ClassKind::Enum)
@@ -171,9 +176,9 @@ impl Vm<'_> {
             return class.constant(&text).ok_or_else(|| self.world.no_constant(class, &text));
         }
         if let Some(class) = class.as_ref().filter(|class| class.script.is_some())
-            && let Some(made) = self.made_of(value, class)?
+            && let Some(object) = self.made_of(value, class, made)?
         {
-            return Ok(made);
+            return Ok(object);
         }
         // The host's objects pass for any class that only the host knows; a closure for any interface.
         match (value, &class) {
@@ -196,7 +201,12 @@ impl Vm<'_> {
     /// that.
     ///
     /// Source: `DefaultTypeTransformation.castToType`.
-    fn made_of(&mut self, value: &Value, class: &Rc<crate::value::Class>) -> Result<Option<Value>, Fault> {
+    fn made_of(
+        &mut self,
+        value: &Value,
+        class: &Rc<crate::value::Class>,
+        made: &mut i32,
+    ) -> Result<Option<Value>, Fault> {
         let Some(script) = &class.script else { return Ok(None) };
         if matches!(value, Value::Closure(_)) && script.kind == crate::ast::ClassKind::Interface {
             return Ok((script.methods.len() == 1).then(|| self.proxy(value, class)));
@@ -216,10 +226,11 @@ impl Vm<'_> {
         if !fits {
             return Ok(None);
         }
-        self.ctx().ask(&Value::Class(class.clone()), "$made", std::slice::from_ref(value)).map(Some)
+        *made += 1;
+        self.ctx().ask(&Value::Class(class.clone()), "$made", &[value.clone(), Value::Int(*made)]).map(Some)
     }
 
-    fn convert_array(&mut self, value: &Value, element: &Type, explicit: bool) -> Result<Value, Fault> {
+    fn convert_array(&mut self, value: &Value, element: &Type, explicit: bool, made: &mut i32) -> Result<Value, Fault> {
         let name = element_name(element);
         if value.is_null() {
             return Ok(Value::Null);
@@ -242,9 +253,9 @@ impl Vm<'_> {
         for item in &items {
             // Arrays of arrays: one level of recursion for each pair of written brackets.
             out.push(if explicit && !item.is_null() {
-                self.convert(item, element, true)?
+                self.convert(item, element, true, made)?
             } else {
-                self.cast(item, element)?
+                self.cast_item(item, element, made)?
             });
         }
         Ok(Value::List(Rc::new(List::new(out, ListKind::JavaArray(name.into())))))

@@ -11,6 +11,7 @@ use super::need::Fault;
 use super::property::Found;
 use crate::ast::Text;
 use crate::compile::Function;
+use crate::library;
 use crate::value::{Class, Closure, Native, OUTER, Object, Strategy, Value};
 
 /// Closures looked through for one name; owners and delegates may form circles.
@@ -227,7 +228,7 @@ impl Vm<'_> {
             && matches!(&**name, "delegate" | "resolveStrategy")
         {
             let value = self.pop();
-            crate::library::closures::set_property(&closure, name, &value);
+            library::closures::set_property(&closure, name, &value);
             return Ok(Flow::Next);
         }
         let targets = match self.first_target() {
@@ -289,8 +290,8 @@ impl Vm<'_> {
                 Ok(None)
             }
             Value::Map(map) => {
-                crate::library::maps::writable(&self.ctx(), map)?;
-                map.put(Value::str(&**name), value.clone());
+                let target = Value::Map(map.clone());
+                library::set_property(&mut self.ctx(), &target, name, value)?;
                 self.pop();
                 Ok(Some(Flow::Next))
             }
@@ -345,7 +346,7 @@ const PRINTS: [&str; 5] = ["print", "println", "printf", "sprintf", "use"];
 /// stands: what its closures call is to be built.
 pub(super) fn taker_of_names<'t>(targets: &'t [Value], name: &str) -> Option<&'t Value> {
     let sets = |o: &Object| {
-        let property = crate::library::getter_of(&name.replacen("set", "get", 1));
+        let property = library::getter_of(&name.replacen("set", "get", 1));
         property.is_some_and(|property| o.slot(&property).is_some())
     };
     // Few objects have one: the rest is asked of those alone.

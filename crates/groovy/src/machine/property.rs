@@ -396,7 +396,21 @@ impl Vm<'_> {
             let value = self.pop();
             self.f.stack.extend([Value::str(&**name), value]);
             return self.call_function(func, Value::Object(o.clone()), None, at, at + 1, Landing::Discard);
+        } else if o.java().is_some()
+            && library::method(
+                &mut self.ctx(),
+                &Value::Object(o.clone()),
+                &accessor("set", name),
+                std::slice::from_ref(value),
+            )?
+            .is_some()
+        {
+            // `format.timeZone = zone`
         } else if !self.set_static(&class, name, value)? {
+            if self.getter(&class, name).is_some() {
+                let message = format!("Cannot set readonly property: {name} for class: {}", class.name);
+                return Err(self.world.fail("groovy.lang.ReadOnlyPropertyException", message));
+            }
             return Err(self.world.missing_property(name, &class.name));
         }
         self.f.stack.truncate(at);

@@ -117,6 +117,8 @@ const KNOWN: &[(&str, &[&str])] = &[
     ("java.net.URLDecoder", &[]),
     ("java.nio.charset.StandardCharsets", &[]),
     ("java.text.SimpleDateFormat", &[]),
+    ("groovy.lang.Tuple", &["java.util.AbstractList"]),
+    ("groovy.lang.Tuple2", &["groovy.lang.Tuple"]),
     ("groovy.util.MapEntry", &["java.util.Map$Entry"]),
     ("java.util.AbstractMap$SimpleEntry", &["java.util.Map$Entry"]),
     ("java.util.AbstractMap$SimpleImmutableEntry", &["java.util.Map$Entry"]),

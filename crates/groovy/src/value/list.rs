@@ -20,6 +20,10 @@ pub enum ListKind {
     Fixed,
     /// `groovy.util.NodeList`
     Nodes,
+    /// `groovy.lang.Tuple`, which nobody changes.
+    Tuple,
+    /// `java.util.Stack`
+    Stack,
     /// `net.sf.json.JSONArray`
     Json,
     /// A Java array of this element type.
@@ -76,6 +80,11 @@ impl List {
             ListKind::JavaArray(element) => held(value, element),
             _ => value,
         }
+    }
+
+    /// Whether nobody may change it.
+    pub(crate) fn is_fixed(&self) -> bool {
+        matches!(self.kind, ListKind::Fixed | ListKind::Tuple)
     }
 
     /// Whether it is a Java array.

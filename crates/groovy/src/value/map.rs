@@ -108,6 +108,10 @@ pub struct Map {
     kind: MapKind,
     default: Option<Value>,
     order: Cell<Order>,
+    /// The script's own comparator of a map that sorts its keys.
+    comparator: Option<Value>,
+    /// Where the next new key goes, as whoever asked the script has found.
+    place: Cell<Option<usize>>,
     /// The map whose keys or entries a set is: what is removed from the set is removed from the map.
     source: Option<Rc<Map>>,
     charge: Charge,
@@ -148,6 +152,8 @@ impl Map {
             kind,
             default: None,
             order,
+            comparator: None,
+            place: Cell::default(),
             source,
             charge: Charge::new(HEADER),
             table,
@@ -162,6 +168,8 @@ impl Map {
             kind: self.kind,
             default: Some(default),
             order: self.order.clone(),
+            comparator: self.comparator.clone(),
+            place: Cell::default(),
             source: None,
             charge: Charge::new(HEADER),
             table: self.table.clone(),
@@ -173,7 +181,10 @@ impl Map {
 
     /// A copy of another kind.
     pub fn copy(&self, kind: MapKind) -> Map {
-        let out = Map::for_copy(kind, self.len(), false);
+        let mut out = Map::for_copy(kind, self.len(), false);
+        if kind == MapKind::Tree && self.kind == MapKind::Tree {
+            out = out.sorted_like(self);
+        }
         for (k, v) in self.entries().iter() {
             out.put(k.0.clone(), v.clone());
         }
@@ -202,6 +213,28 @@ impl Map {
     pub fn ordered(self, order: Order) -> Map {
         self.order.set(order);
         self
+    }
+
+    /// The same map sorted by a comparator that only the script knows; it must be empty.
+    pub(crate) fn sorted_by(mut self, comparator: Value) -> Map {
+        self.comparator = Some(comparator);
+        self
+    }
+
+    /// The same map sorted as another one; it must be empty.
+    pub(crate) fn sorted_like(mut self, other: &Map) -> Map {
+        self.comparator = other.comparator.clone();
+        self.ordered(other.key_order())
+    }
+
+    /// The script's own comparator.
+    pub(crate) fn comparator(&self) -> Option<&Value> {
+        self.comparator.as_ref()
+    }
+
+    /// Says where the next key goes that is not there yet.
+    pub(crate) fn place_next(&self, at: usize) {
+        self.place.set(Some(at));
     }
 
     /// The closure of `withDefault`.
@@ -313,7 +346,20 @@ impl Map {
 
     fn put_sorted(&self, key: Value, value: Value) -> Option<Value> {
         let by = self.order.get();
-        self.change(key.is_container(), |entries| Map::insert_sorted(entries, by, key, value))
+        let place = self.place.take();
+        // What only the script can compare comes in its order, where nobody has looked for its place.
+        let place = place.or_else(|| self.comparator.is_some().then_some(usize::MAX));
+        self.change(key.is_container(), |entries| match place {
+            Some(at) => {
+                let key = Key(key);
+                if let Some(held) = entries.get_mut(&key) {
+                    return Some(std::mem::replace(held, value));
+                }
+                let at = at.min(entries.len());
+                entries.shift_insert(at, key, value)
+            }
+            None => Map::insert_sorted(entries, by, key, value),
+        })
     }
 
     fn insert_sorted(entries: &mut IndexMap<Key, Value>, by: Order, key: Value, value: Value) -> Option<Value> {
@@ -382,7 +428,8 @@ impl Map {
 impl Drop for Map {
     fn drop(&mut self) {
         let entries = std::mem::take(self.entries.get_mut());
-        let held = self.default.take().into_iter().chain(self.source.take().map(Value::Map));
+        let held =
+            self.default.take().into_iter().chain(self.comparator.take()).chain(self.source.take().map(Value::Map));
         release(entries.into_iter().flat_map(|(k, v)| [k.0, v]).chain(held));
     }
 }

@@ -325,7 +325,10 @@ fn statics_and_streams_of_bytes_are_paid_for() {
     check("def l = []; l << l; while (true) Objects.hash(l, l)", FUEL);
     check("def c = Comparator.naturalOrder(); while (true) { c = c.reversed() }", SIZE);
     check("def c = Comparator.naturalOrder(); 2000.times { c = c.reversed() }; c.compare(1, 2)", DEPTH);
-    throws("new TreeMap({ a, b -> b <=> a })", "java.lang.UnsupportedOperationException");
+    check("def s = new TreeSet({ a, b -> b <=> a }); for (int i = 0; ; i++) s << i", FUEL);
+    check("def s; s = new TreeSet({ a, b -> s << a; 1 }); for (int i = 0; ; i++) s << i", DEPTH);
+    check("def m; m = new TreeMap({ a, b -> m.clear(); 1 }); for (int i = 0; ; i++) m[i] = i", FUEL);
+    check("def q = new PriorityQueue({ a, b -> b <=> a }); for (int i = 0; ; i++) q << i", SIZE);
     check("def m = new TreeMap(String.CASE_INSENSITIVE_ORDER); for (int i = 0; ; i++) m['k' + i] = i", SIZE);
     let nested = "def text = '[' * 190 + '1,' * 50000 + '1' + ']' * 190\n";
     check(&format!("{nested} groovy.json.JsonOutput.prettyPrint(text)"), TEXT);

@@ -187,3 +187,4 @@ def $defaulted(self, n) {
     if (n < self.size()) self[n] = made else self.add(made)
     made
 }
+def $addEach(self, items) { boolean changed = false; for (x in items) { if (self.add(x)) changed = true }; changed }

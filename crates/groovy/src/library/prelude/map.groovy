@@ -62,3 +62,4 @@ def compute(self, key, f) { self.$computed(key, f(key, self.get(key))) }
 def merge(self, key, value, f) { self.$computed(key, self.get(key) == null ? value : f(self.get(key), value)) }
 def $computed(self, key, made) { if (made == null) self.remove(key) else self.put(key, made); made }
 def replaceAll(self, f) { for (k in self.keySet()) self.put(k, f(k, self.get(k))); null }
+def $putEach(self, other) { for (e in other.entrySet()) self.put(e.key, e.value); null }

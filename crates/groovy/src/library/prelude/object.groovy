@@ -32,7 +32,8 @@ def invokeMethod(self, name, args) { args == null ? self."$name"() : args instan
 def setProperty(self, name, value) { self."$name" = value; null }
 def $setAll(self, map) { for (e in map) self."${e.key}" = e.value; self }
 def $construct(self, map) { self.$fields(map); self }
-def $made(self, from) { from instanceof Map ? self.newInstance(from) : self.newInstance(*from) }
+def $made(self, from, place) { from instanceof Map ? self.newInstance(from) : self.newInstance(*from) }
 def use(self, a, f) { self.$use(a); try { f() } finally { self.$unuse() } }
 def use(self, a, b, f) { self.use([a, b], f) }
 def use(self, a, b, c, f) { self.use([a, b, c], f) }
+def $treeOf(self, items) { def made = new TreeSet(); made.$addEach(items); made }

@@ -1,6 +1,6 @@
 class AtomicLong extends Number {
     private def value
-    AtomicLong(start = 0L) { value = start }
+    AtomicLong(start = 0L) { value = start as long }
     def get() { value }
     def intValue() { value as int }
     def longValue() { value as long }

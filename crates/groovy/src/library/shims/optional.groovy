@@ -26,6 +26,7 @@ class Optional {
     def map(f) { value == null ? this : new java.util.Optional(f(value)) }
     def flatMap(f) { value == null ? this : f(value) }
     def filter(f) { value == null || f(value) ? this : new java.util.Optional(null) }
+    def stream() { (value == null ? [] : [value]).stream() }
     boolean equals(other) { other instanceof java.util.Optional && other.orElse(null) == value }
     int hashCode() { value == null ? 0 : value.hashCode() }
     String toString() { value == null ? 'Optional.empty' : "Optional[${value}]".toString() }

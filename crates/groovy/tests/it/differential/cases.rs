@@ -40,6 +40,9 @@ const FILES: &[(&str, &str)] = &[
     ("corners", include_str!("cases/corners.txt")),
     ("annotations", include_str!("cases/annotations.txt")),
     ("bytes", include_str!("cases/bytes.txt")),
+    ("sorted", include_str!("cases/sorted.txt")),
+    ("utilities", include_str!("cases/utilities.txt")),
+    ("libraries", include_str!("cases/libraries.txt")),
     ("enums", include_str!("cases/enums.txt")),
 ];
 

@@ -172,6 +172,8 @@ pub(crate) fn object_method(ctx: &mut Ctx<'_>, this: &Value, o: &Rc<Object>, nam
                 .and_then(|s| o.fields.borrow_mut().get_mut(s).map(|f| std::mem::replace(f, value.clone())))
                 .map(|_| Value::Null))
         }
+        // What is no script answers as `object."$name"` does.
+        ("getProperty", [_]) | ("setProperty", [_, _]) if this.script_id().is_none() => Ok(None),
         ("getProperty", [key]) => {
             let key = ctx.text(key)?;
             match o.field(&key) {

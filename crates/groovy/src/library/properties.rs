@@ -58,6 +58,9 @@ pub(crate) fn property(ctx: &mut Ctx<'_>, object: &Value, name: &str) -> Answer 
                     "stackTrace" => return method(ctx, object, "getStackTrace", &[]),
                     "suppressed" => return method(ctx, object, "getSuppressed", &[]),
                     _ => {
+                        if let Some(missing) = missing_name(&o.class.name, &t.message, name) {
+                            return yes(missing);
+                        }
                         if let Some((_, value)) = t.facts.into_iter().find(|(fact, _)| **fact == *name) {
                             return Ok(Some(value));
                         }
@@ -84,6 +87,18 @@ pub(crate) fn property(ctx: &mut Ctx<'_>, object: &Value, name: &str) -> Answer 
         return yes(Value::Class(ctx.world.class_of(object)));
     }
     getter(ctx, object, name)
+}
+
+/// What a `MissingPropertyException` or `MissingMethodException` of the machine's says that there is not, which its words name.
+fn missing_name(class: &str, message: &Value, asked: &str) -> Option<String> {
+    let (before, after) = match (class, asked) {
+        ("groovy.lang.MissingPropertyException", "property") => ("No such property: ", " for class: "),
+        ("groovy.lang.MissingMethodException", "method") => ("No signature of method: ", "() is applicable"),
+        _ => return None,
+    };
+    let text = message.to_text();
+    let name = text.strip_prefix(before)?.split_once(after)?.0;
+    Some(if asked == "method" { name.rsplit('.').next().unwrap_or(name).to_string() } else { name.to_string() })
 }
 
 /// `object.name` as `object.getName()` or `object.isName()`, where Java has such a method.

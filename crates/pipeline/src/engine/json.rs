@@ -26,7 +26,9 @@ fn written(value: &Value, depth: usize, left: &mut usize) -> Result<Json, String
     Ok(match value {
         Value::Null => Json::Null,
         Value::Bool(flag) => Json::Bool(*flag),
-        Value::Int(_) | Value::Long(_) => value.as_i64().map_or(Json::Null, Json::from),
+        Value::Byte(_) | Value::Short(_) | Value::Int(_) | Value::Long(_) => {
+            value.as_i64().map_or(Json::Null, Json::from)
+        }
         Value::Str(_) | Value::GString(_) | Value::Char(_) => Json::String(value.to_text()),
         Value::Decimal(_) | Value::BigInt(_) | Value::Float(_) | Value::Double(_) => {
             let text = value.to_text();

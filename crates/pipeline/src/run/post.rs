@@ -128,20 +128,18 @@ mod tests {
     fn conditions_against_the_last_completed_run() {
         use Outcome::{Failure, Success, Unstable};
         use PostCondition::{Changed, Fixed, Regression};
-        let holds =
-            |condition, now, previous| super::holds(condition, &Now { plain: now, with_warnings: Failure }, previous);
-        assert!(holds(Changed, Success, None));
-        assert!(!holds(Changed, Success, Some(Success)));
-        assert!(!holds(Fixed, Success, None));
-        assert!(holds(Fixed, Success, Some(Unstable)));
-        assert!(!holds(Fixed, Success, Some(Outcome::Aborted)));
-        assert!(!holds(Regression, Failure, None));
-        assert!(holds(Regression, Failure, Some(Unstable)));
-        assert!(!holds(Regression, Unstable, Some(Failure)));
-        assert!(holds(Regression, Outcome::NotBuilt, Some(Failure)));
+        let compared =
+            |condition, now, previous| holds(condition, &Now { plain: now, with_warnings: Failure }, previous);
+        assert!(compared(Changed, Success, None));
+        assert!(!compared(Changed, Success, Some(Success)));
+        assert!(!compared(Fixed, Success, None));
+        assert!(compared(Fixed, Success, Some(Unstable)));
+        assert!(!compared(Fixed, Success, Some(Outcome::Aborted)));
+        assert!(!compared(Regression, Failure, None));
+        assert!(compared(Regression, Failure, Some(Unstable)));
+        assert!(!compared(Regression, Unstable, Some(Failure)));
+        assert!(compared(Regression, Outcome::NotBuilt, Some(Failure)));
         let warned = Now { plain: Success, with_warnings: Failure };
-        assert!(
-            super::holds(PostCondition::Failure, &warned, None) && !super::holds(PostCondition::Success, &warned, None)
-        );
+        assert!(holds(PostCondition::Failure, &warned, None) && !holds(PostCondition::Success, &warned, None));
     }
 }

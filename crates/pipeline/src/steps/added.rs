@@ -43,7 +43,9 @@ fn check(call: &StepCall, step: &AddedStep) -> Result<(), Fault> {
         let (fits, class) = match parameter.kind {
             AddedKind::String => (value.is_text(), "java.lang.String"),
             AddedKind::Boolean => (matches!(value, Value::Bool(_)), "boolean"),
-            AddedKind::Integer => (matches!(value, Value::Int(_) | Value::Long(_)), "long"),
+            AddedKind::Integer => {
+                (matches!(value, Value::Byte(_) | Value::Short(_) | Value::Int(_) | Value::Long(_)), "long")
+            }
             AddedKind::List => (value.items().is_some(), "java.util.List"),
             AddedKind::Map => (matches!(value, Value::Map(_)), "java.util.Map"),
             AddedKind::Any => (true, ""),

@@ -109,7 +109,9 @@ impl Room {
         match value {
             Value::Null => Said::Nothing,
             Value::Bool(flag) => Said::Flag(*flag),
-            Value::Int(_) | Value::Long(_) => value.as_i64().map_or(Said::Nothing, Said::Number),
+            Value::Byte(_) | Value::Short(_) | Value::Int(_) | Value::Long(_) => {
+                value.as_i64().map_or(Said::Nothing, Said::Number)
+            }
             Value::Str(_) | Value::GString(_) | Value::Float(_) | Value::Double(_) | Value::Decimal(_) => {
                 Said::Text(self.text(&value.to_text()))
             }

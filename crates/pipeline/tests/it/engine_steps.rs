@@ -478,28 +478,3 @@ fn people_are_asked() {
     assert_eq!((parameters.len(), parameters[0].default.as_str()), (1, "dev"));
     run("input 'go on?'").is(Outcome::Failure).has("there is nobody to answer it here");
 }
-
-/// The order of `ParallelStep.ResultHandler.ThrowableComparator`.
-#[test]
-fn of_branches_that_fail_differently_the_error_that_says_most_is_thrown() {
-    let (slow, fails) = ("timeout(time: 1, unit: 'SECONDS') { sleep 9 }", "sleep 2; error 'B'");
-    run(&format!("parallel a: {{ {slow} }}, b: {{ {fails} }}")).is(Outcome::Failure).has("ERROR: B\n");
-    run(&format!("parallel a: {{ error 'A' }}, b: {{ sleep 1; throw new RuntimeException('B') }}"))
-        .is(Outcome::Failure)
-        .has("java.lang.RuntimeException: B\n");
-    // Among equals the first; with failFast the one that ended the others.
-    run("parallel a: { sleep 1; error 'A' }, b: { error 'B' }").is(Outcome::Failure).has("ERROR: B\n");
-    run(&format!("parallel a: {{ {slow} }}, b: {{ {fails} }}, failFast: true")).is(Outcome::Aborted);
-    let declarative = format!(
-        "pipeline {{ agent any\n stages {{ stage('all') {{ parallel {{ stage('a') {{ steps {{ {slow} }} }}; stage('b') {{ steps {{ sleep 2\nerror 'B' }} }} }} }} }}
-         post {{ failure {{ echo 'it failed' }}\n aborted {{ echo 'it was ended' }} }} }}"
-    );
-    run(&declarative).is(Outcome::Failure).has("it failed\n");
-}
-
-#[test]
-fn branches_are_no_block() {
-    run("parallel { echo 'x' }")
-        .is(Outcome::Failure)
-        .has("Expected named arguments but got [WorkflowScript$_run_closure");
-}

@@ -388,7 +388,7 @@ fn pipelines_that_fail_where_they_are_reached_are_warned_of() {
             (&format!("if (env.X) {{ {whole} }} else {{ echo 'y' }}"), &[whole]),
             (&format!("{whole}\n{whole}"), &[whole]),
             (&format!("def x = 1\n{whole}\nif (x) {{ echo 'y' }}"), &[]),
-            (&format!("def pipeline(body) {{ body() }}\nif (env.X) {{ pipeline {{ echo 'x' }} }}"), &[]),
+            ("def pipeline(body) { body() }\nif (env.X) { pipeline { echo 'x' } }", &[]),
         ],
     );
 }

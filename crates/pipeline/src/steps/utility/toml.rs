@@ -80,7 +80,9 @@ fn inline(value: &Value, depth: usize, out: &mut String) -> Result<(), TooLarge>
         return Err(TooLarge);
     }
     match value {
-        Value::Bool(_) | Value::Int(_) | Value::Long(_) | Value::BigInt(_) => out.push_str(&value.to_text()),
+        Value::Bool(_) | Value::Byte(_) | Value::Short(_) | Value::Int(_) | Value::Long(_) | Value::BigInt(_) => {
+            out.push_str(&value.to_text())
+        }
         Value::Double(_) | Value::Float(_) | Value::Decimal(_) => out.push_str(&match value.to_text().as_str() {
             "NaN" => "nan".to_owned(),
             "Infinity" => "inf".to_owned(),

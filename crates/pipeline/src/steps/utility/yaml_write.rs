@@ -106,7 +106,9 @@ fn leaf(value: &Value, margin: usize, is_key: bool, out: &mut String) -> Result<
     match value {
         Value::Null => out.push_str("null"),
         other if groovy::value::json::is_null(other) => out.push_str("null"),
-        Value::Bool(_) | Value::Int(_) | Value::Long(_) | Value::BigInt(_) => out.push_str(&value.to_text()),
+        Value::Bool(_) | Value::Byte(_) | Value::Short(_) | Value::Int(_) | Value::Long(_) | Value::BigInt(_) => {
+            out.push_str(&value.to_text())
+        }
         Value::Double(_) | Value::Float(_) | Value::Decimal(_) => out.push_str(&match value.to_text().as_str() {
             "NaN" => ".nan".to_owned(),
             "Infinity" => ".inf".to_owned(),

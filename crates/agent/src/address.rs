@@ -17,8 +17,8 @@ use crate::job::Job;
 
 /// Tells git what is in its environment.
 const HELPER: &str = r#"!f() { test "$1" = get && printf 'username=%s\npassword=%s\n' "$COFFERDAM_USERNAME" "$COFFERDAM_PASSWORD"; }; f"#;
-/// A shell's words: what they name stands in the environment.
-const SSH: &str = r#"ssh -F none -i "$COFFERDAM_KEY" -o IdentitiesOnly=yes -o StrictHostKeyChecking=yes -o UserKnownHostsFile="$COFFERDAM_KNOWN_HOSTS""#;
+/// A shell's words: what they name stands in the environment. Whoever is asked for the key's passphrase is told it: no host may ask for more.
+const SSH: &str = r#"ssh -F none -i "$COFFERDAM_KEY" -o IdentitiesOnly=yes -o StrictHostKeyChecking=yes -o UserKnownHostsFile="$COFFERDAM_KNOWN_HOSTS" -o PreferredAuthentications=publickey -o PasswordAuthentication=no -o KbdInteractiveAuthentication=no"#;
 
 /// Whom git says it is.
 pub enum Login {

@@ -41,7 +41,7 @@ if [ "$branch" = '**' ]; then
 fi
 [ -z "$branch" ] || git checkout --quiet -B "$branch"
 if [ -n "$submodules" ]; then
-  [ -n "$login" ] || unset GIT_CONFIG_COUNT GIT_SSH_COMMAND
+  [ -n "$login" ] || unset GIT_CONFIG_COUNT GIT_SSH_COMMAND SSH_ASKPASS COFFERDAM_USERNAME COFFERDAM_PASSWORD COFFERDAM_KEY
   git submodule --quiet update --init $submodules
 fi
 git rev-parse HEAD"#;
@@ -201,6 +201,21 @@ fn check(source: &GitSource, is_there: bool, login: &Login) -> Result<(), Troubl
     }
 }
 
+/// What git has of us besides a login.
+fn environment(with_ssh: bool) -> Vec<(String, String)> {
+    let env = [
+        ("PATH", "/usr/local/bin:/usr/bin:/bin"),
+        ("HOME", "/nonexistent"),
+        ("GIT_CONFIG_NOSYSTEM", "1"),
+        ("GIT_TERMINAL_PROMPT", "0"),
+        // Else git asks what tells ssh the passphrase of a key, for whatever host `.gitmodules` names.
+        ("GIT_ASKPASS", ""),
+        ("GIT_ALLOW_PROTOCOL", if with_ssh { "https:http:git:ssh" } else { "https:http:git" }),
+        ("LC_ALL", "C"),
+    ];
+    env.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
+}
+
 async fn run_git(
     session: &Session,
     user: &wire::init::User,
@@ -209,18 +224,7 @@ async fn run_git(
     login: &Login,
     events: &mpsc::Sender<Event>,
 ) -> Result<String, Trouble> {
-    let env = [
-        ("PATH", "/usr/local/bin:/usr/bin:/bin"),
-        ("HOME", "/nonexistent"),
-        ("GIT_CONFIG_NOSYSTEM", "1"),
-        ("GIT_TERMINAL_PROMPT", "0"),
-        (
-            "GIT_ALLOW_PROTOCOL",
-            if matches!(login, Login::Key { .. }) { "https:http:git:ssh" } else { "https:http:git" },
-        ),
-        ("LC_ALL", "C"),
-    ];
-    let mut env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    let mut env = environment(matches!(login, Login::Key { .. }));
     env.extend(login.prepare(session, user, &format!("{FOLDER}@tmp"), &source.url).await?);
     // What is there is at its version.
     let (url, reference) = if is_there { (None, None) } else { (Some(&source.url), source.reference.as_ref()) };
@@ -288,6 +292,40 @@ async fn move_files(session: &Session, user: &wire::init::User, job: &Job, dir: 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A server that wants a password is told none: what is there for ssh is not asked.
+    #[test]
+    fn the_passphrase_of_a_key_is_for_no_other_host() {
+        use std::io::{BufRead as _, Write as _};
+        if std::process::Command::new("git").arg("--version").output().is_err() {
+            println!("skipped: git is not installed");
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let (askpass, asked) = (folder.path().join("askpass"), folder.path().join("asked"));
+        std::fs::write(&askpass, format!("#!/bin/sh\ntouch {}\necho open-sesame\n", asked.display())).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&askpass, mode).unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/x.git", listener.local_addr().unwrap());
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let lines = std::io::BufReader::new(stream.try_clone().unwrap()).lines();
+            lines.map_while(Result::ok).take_while(|line| !line.is_empty()).for_each(drop);
+            let answer =
+                "HTTP/1.1 401 No\r\nWWW-Authenticate: Basic realm=x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+            stream.write_all(answer.as_bytes()).unwrap();
+        });
+        let ask = |env: Vec<(String, String)>| {
+            let mut git = std::process::Command::new("git");
+            git.args(["ls-remote", &url]).env_clear().envs(env).env("SSH_ASKPASS", &askpass).output().unwrap()
+        };
+        let said = ask(environment(true));
+        server.join().unwrap();
+        let words = String::from_utf8_lossy(&said.stderr).into_owned();
+        assert!(!said.status.success() && words.contains("could not read Username"), "{words}");
+        assert!(!asked.exists(), "{words}");
+    }
 
     #[test]
     fn only_addresses_of_repositories_reach_git() {

@@ -71,8 +71,12 @@ pub(super) async fn version_commit(dir: &Path, version: &str) -> Result<Option<S
         return commit(version).await;
     }
     for place in ["refs/heads", "refs/remotes/origin", "refs/tags", "refs/remotes"] {
-        if let Some(found) = commit(&format!("{place}/{version}")).await? {
-            return Ok(Some(found));
+        // Only what is there by exactly that name: of `x-g1a2b3c4` that is not, git takes the end for the name of a commit.
+        let name = format!("{place}/{version}");
+        match git(dir, "show-ref", &["show-ref", "--verify", "--hash", "--", &name]).await {
+            Ok(at) => return commit(at.trim()).await,
+            Err(ScmError::Git { .. }) => {}
+            Err(error) => return Err(error),
         }
     }
     if !(SHORTEST_COMMIT..=64).contains(&version.len()) || !version.bytes().all(|b| b.is_ascii_hexdigit()) {
@@ -166,6 +170,8 @@ pub(crate) mod tests {
             ":/one",
             "none",
             "--all",
+            &format!("x-g{}", &stashed[..7]),
+            &format!("x-g{lost}"),
         ] {
             assert_eq!(found(version).await, None, "{version}");
         }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::{Answer, compare, yes};
 use crate::machine::{Ctx, Fault, ScriptId};
 use crate::value::render::Style;
-use crate::value::{Native, Object, Throwable, Value, hash};
+use crate::value::{List, Native, Object, Throwable, Value, hash};
 
 /// `print`, `println`, `printf`, `sprintf`.
 pub(crate) fn print(ctx: &mut Ctx<'_>, name: &str, args: &[Value]) -> Answer {
@@ -263,8 +263,26 @@ fn throwable_method(
             let lines = t.trace.iter().map(|l| Value::str(format!("{}(script {})", l.function, l.script.0)));
             yes(Value::array(lines.collect(), "java.lang.StackTraceElement"))
         }
-        ("setStackTrace", [_]) | ("addSuppressed", [_]) => yes(Value::Null),
-        ("getSuppressed", []) => yes(Value::array(Vec::new(), "java.lang.Throwable")),
+        ("setStackTrace", [_]) => yes(Value::Null),
+        ("addSuppressed", [other]) if other.same(this) => {
+            Err(ctx.world.fail("java.lang.IllegalArgumentException", "Self-suppression not permitted"))
+        }
+        ("addSuppressed", [other @ Value::Object(_)]) => {
+            ctx.room_for_items(1)?;
+            match suppressed(&t) {
+                Some(list) => list.push(other.clone()),
+                None => {
+                    let mut t = t;
+                    t.facts.push((SUPPRESSED.into(), Value::list(vec![other.clone()])));
+                    *o.native.borrow_mut() = Native::Throwable(t);
+                }
+            }
+            yes(Value::Null)
+        }
+        ("getSuppressed", []) => {
+            let all = suppressed(&t).map(|list| list.snapshot()).unwrap_or_default();
+            yes(Value::array(all, "java.lang.Throwable"))
+        }
         ("fillInStackTrace", []) => Ok(Some(this.clone())),
         ("printStackTrace", [Value::Buffer(b)]) => {
             let text = ctx.text(this)? + "\n";
@@ -284,6 +302,16 @@ fn throwable_method(
         }
         _ => Ok(None),
     }
+}
+
+/// The fact of an exception that others were thrown beside it.
+const SUPPRESSED: &str = "suppressed";
+
+fn suppressed(t: &Throwable) -> Option<Rc<List>> {
+    t.facts.iter().find_map(|(name, value)| match value {
+        Value::List(list) if &**name == SUPPRESSED => Some(list.clone()),
+        _ => None,
+    })
 }
 
 /// `class: message` of an exception.

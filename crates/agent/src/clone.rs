@@ -41,7 +41,7 @@ if [ "$branch" = '**' ]; then
 fi
 [ -z "$branch" ] || git checkout --quiet -B "$branch"
 if [ -n "$submodules" ]; then
-  [ -n "$login" ] || unset GIT_CONFIG_COUNT GIT_SSH_COMMAND SSH_ASKPASS COFFERDAM_USERNAME COFFERDAM_PASSWORD COFFERDAM_KEY
+  [ -n "$login" ] || unset GIT_CONFIG_COUNT GIT_SSH_COMMAND SSH_ASKPASS COFFERDAM_USERNAME COFFERDAM_PASSWORD COFFERDAM_PASSPHRASE COFFERDAM_KEY
   git submodule --quiet update --init $submodules
 fi
 git rev-parse HEAD"#;

@@ -18,6 +18,7 @@ use model::planning;
 use model::request::{Question, Reply, Request};
 use model::resources::Resources;
 use model::run::{BuildCause, RunEnd, RunFacts};
+use model::rung::Trust;
 use pipeline::engine::RunInput;
 use secrets::Masker;
 use tokio::sync::{mpsc, oneshot};
@@ -46,7 +47,10 @@ pub async fn run(args: &RunArgs, home: Option<&Path>, style: Style) -> Result<Ex
     let drivers = std::thread::spawn(place::drivers);
     let definition = Definition::read(&args.definition)?;
     let credentials = credentials::gather(&args.secrets, args.place.walls.trust(), &Surroundings::own())?;
-    let project = LocalProject::look(&definition.project, args.dirty).await?.with_versions();
+    let project = LocalProject::look(&definition.project, args.dirty).await?;
+    // A stranger's definition sees what it is of, and no other branch.
+    let is_own = args.place.walls.trust() == Trust::Protected;
+    let project = if is_own { project.with_versions() } else { project };
     let RunInput { source, file_name, facts, .. } = definition.input(&args.definition, &project).await?;
     // Only `timeout(activity: true)` wants to know of output.
     let watches_activity = source.contains("activity");

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
-use super::expand::{annotation, capital, flag, has, includes, is_property, written};
+use super::expand::{Left, annotation, capital, flag, has, includes, is_property, written};
 use crate::ast::{Annotation, Class, ClassKind, Field, Method, Script};
 
 /// Classes above one another that are looked through.
@@ -77,12 +77,12 @@ const OWN: &[&str] = &[
     "toString",
 ];
 
-/// Writes the methods of all delegates of a class, until they are longer than `most` bytes; answers the interfaces that it has from them.
-pub(super) fn write(class: &Class, script: &Script, out: &mut String, most: usize) -> Vec<String> {
+/// Writes the methods of all delegates of a class, until they are more than may be; answers the interfaces that it has from them.
+pub(super) fn write(class: &Class, script: &Script, out: &mut String, left: &mut Left) -> Vec<String> {
     let own = class.methods.iter().map(|method| (method.name.to_string(), &**method));
     let mut methods: HashMap<String, Vec<&Method>> = HashMap::new();
     own.for_each(|(name, method)| methods.entry(name).or_default().push(method));
-    let mut written = Written { class, out, most, methods, names: HashSet::new() };
+    let mut written = Written { class, out, left, methods, names: HashSet::new() };
     let mut interfaces = Vec::new();
     for field in &class.fields {
         let (Some(of), Some(ty)) = (annotation(&field.modifiers.annotations, "Delegate"), &field.ty) else { continue };
@@ -126,7 +126,7 @@ fn declared<'a>(script: &'a Script, name: &str) -> Option<&'a Class> {
 struct Written<'a> {
     class: &'a Class,
     out: &'a mut String,
-    most: usize,
+    left: &'a mut Left,
     /// The class's own, by name.
     methods: HashMap<String, Vec<&'a Method>>,
     /// Names and types of parameters that are there already: who comes first is kept.
@@ -165,6 +165,9 @@ impl Written<'_> {
     fn method(&mut self, field: &Field, method: &Method) {
         let least = method.params.iter().position(|p| p.default.is_some()).unwrap_or(method.params.len());
         for count in least..=method.params.len() {
+            if self.is_over() {
+                return;
+            }
             let params = &method.params[..count];
             let dots = |varargs: bool| if varargs { "... " } else { "" };
             let list: Vec<String> = params
@@ -184,13 +187,20 @@ impl Written<'_> {
         }
     }
 
+    fn is_over(&self) -> bool {
+        self.out.len() > self.left.code || self.left.work == 0
+    }
+
     /// One method, unless the class has it.
     fn line(&mut self, name: &str, types_of: &str, params: &str, code: &str) {
         let count = if params.is_empty() { 0 } else { params.split(", ").count() };
+        let own = self.methods.get(name).map_or(&[][..], |own| own);
+        self.left.work = self.left.work.saturating_sub(1 + count + own.len());
+        if self.is_over() {
+            return;
+        }
         let same = |m: &&Method| m.params.len() >= count && types(m, count) == types_of;
-        let has = self.methods.get(name).is_some_and(|own| own.iter().any(same));
-        if has || OWN.contains(&name) || self.out.len() > self.most || !self.names.insert(format!("{name} {types_of}"))
-        {
+        if own.iter().any(same) || OWN.contains(&name) || !self.names.insert(format!("{name} {types_of}")) {
             return;
         }
         let _ = writeln!(self.out, "def {name}({params}) {{ {code} }}");

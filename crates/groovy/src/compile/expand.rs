@@ -36,16 +36,31 @@ const KNOWN: &[&str] = &[
 /// Most code that annotations add to a script, in bytes: what is delegated to a class is written once for each that delegates to it.
 const MADE_MAX: usize = 512 << 10;
 
+/// Most comparisons of a delegated method with others, in a script.
+const WORK_MAX: usize = 2_000_000;
+/// Most characters of an option's text, and of the name of a class that has such annotations: what is made has them for each member.
+const TEXT_MAX: usize = 200;
+/// Most names in a list of an option.
+const NAMES_MAX: usize = 1000;
+
+/// What the annotations of a script may still make.
+pub(super) struct Left {
+    /// In bytes.
+    pub(super) code: usize,
+    /// In comparisons.
+    pub(super) work: usize,
+}
+
 /// A script with the members that annotations add; `None`: there are none.
 ///
 /// # Errors
-/// They would add more than [`MADE_MAX`].
+/// They would add more than [`MADE_MAX`], or take more than [`WORK_MAX`] to find out.
 pub(super) fn expand(script: &Script) -> Result<Option<Script>, Diagnostic> {
     let memoized = |m: &Rc<Method>| annotation(&m.modifiers.annotations, "Memoized").is_some();
     if !script.classes.iter().any(|c| wants(c)) && !script.methods.iter().any(memoized) {
         return Ok(None);
     }
-    let mut left = MADE_MAX;
+    let mut left = Left { code: MADE_MAX, work: WORK_MAX };
     let mut out = script.clone();
     let package = script.package.as_ref().map_or(String::new(), |(package, _)| format!("{package}."));
     for class in &mut out.classes {
@@ -96,7 +111,7 @@ fn text(expr: &Expr) -> Option<String> {
 
 /// An argument that is a text, or the name of a class.
 fn word(of: &Annotation, name: &str) -> Option<String> {
-    argument(of, name).and_then(text)
+    argument(of, name).and_then(text).filter(|text| text.len() <= TEXT_MAX)
 }
 
 /// An argument that is a yes or no.
@@ -116,9 +131,9 @@ fn names(of: &Annotation, name: &str) -> Option<Vec<String>> {
                 crate::ast::Arg::Positional(e) => text(e),
                 _ => None,
             };
-            items.iter().filter_map(item).collect()
+            items.iter().take(NAMES_MAX).filter_map(item).collect()
         }
-        _ => text(value)?.split(',').map(|n| n.trim().to_string()).filter(|n| !n.is_empty()).collect(),
+        _ => text(value)?.split(',').take(NAMES_MAX).map(|n| n.trim().to_string()).filter(|n| !n.is_empty()).collect(),
     })
 }
 
@@ -200,13 +215,17 @@ fn place(stmt: &mut Stmt, span: Span) {
     }
 }
 
-fn expand_class(class: &mut Class, full: &str, script: &Script, left: &mut usize) -> Result<(), Diagnostic> {
+fn expand_class(class: &mut Class, full: &str, script: &Script, left: &mut Left) -> Result<(), Diagnostic> {
     for inner in &mut class.classes {
         let full = format!("{full}${}", inner.name);
         expand_class(Rc::make_mut(inner), &full, script, left)?;
     }
     if !wants(class) {
         return Ok(());
+    }
+    if class.name.len() > TEXT_MAX {
+        let text = format!("a class with annotations that write code has a name of at most {TEXT_MAX} bytes");
+        return Err(Diagnostic::error(class.span, text));
     }
     let interface = |name: &str| TypeRef { name: name.into(), args: Vec::new(), dimensions: 0, span: class.span };
     let all = class.modifiers.annotations.clone();
@@ -246,20 +265,34 @@ fn expand_class(class: &mut Class, full: &str, script: &Script, left: &mut usize
         a.args.is_empty() || !["ToString", "EqualsAndHashCode", "TupleConstructor"].contains(&simple(&a.name))
     });
     indexed(class, &mut members);
-    let interfaces = delegate::write(class, script, &mut members, *left);
-    *left = left.checked_sub(members.len()).ok_or_else(|| {
+    let interfaces = delegate::write(class, script, &mut members, left);
+    let code = left.code.checked_sub(members.len()).filter(|_| left.work > 0);
+    left.code = code.ok_or_else(|| {
         let text =
             format!("annotations of this class and those before it make more than {} KiB of code", MADE_MAX >> 10);
         Diagnostic::error(class.span, text)
     })?;
     class.implements.extend(interfaces.iter().map(|name| interface(name)));
     add(class, &members);
+    keep_values(class);
     lazy(class);
     for name in memoize(class) {
         let word = if name.starts_with("$static") { "static " } else { "" };
         add(class, &format!("private {word}Map {name} = [:]"));
     }
     Ok(())
+}
+
+/// A constructor that was made gives what the program has given a field, where nothing else is given.
+fn keep_values(class: &mut Class) {
+    let (name, fields) = (class.name.clone(), class.fields.clone());
+    for method in class.methods.iter_mut().filter(|m| m.name == name && has(&m.modifiers.words, GENERATED)) {
+        for param in &mut Rc::make_mut(method).params {
+            if let Some(init) = fields.iter().find(|f| f.name == param.name).and_then(|f| f.init.clone()) {
+                param.default = Some(init);
+            }
+        }
+    }
 }
 
 /// What a field has that nothing was given for.

@@ -190,9 +190,10 @@ pub(crate) fn is_case(ctx: &mut Ctx<'_>, test: &Value, value: &Value) -> Result<
 /// Whether a collection has the item.
 pub(crate) fn contains(ctx: &mut Ctx<'_>, collection: &Value, item: &Value) -> Result<bool, Fault> {
     if let Value::Set(s) = collection
-        && !matches!(item, Value::Object(_))
+        && (s.comparator().is_some() || !matches!(item, Value::Object(_)))
     {
-        return Ok(s.has(item));
+        let item = if s.comparator().is_some() { super::sets::key(ctx, s, item)? } else { item.clone() };
+        return Ok(s.has(&item));
     }
     Ok(java_position(ctx, &collection.items().unwrap_or_default(), item)?.is_some())
 }

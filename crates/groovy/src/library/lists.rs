@@ -30,6 +30,20 @@ pub(crate) fn like(like: &Value, items: Vec<Value>) -> Value {
     }
 }
 
+/// The same where the script may have to say how the items of a set are ordered.
+pub(crate) fn like_in_order(ctx: &mut Ctx<'_>, of: &Value, items: Vec<Value>) -> Result<Value, Fault> {
+    let Value::Set(s) = of else { return Ok(like(of, items)) };
+    if !items.first().is_some_and(|first| super::trees::asks(s, first)) {
+        return Ok(like(of, items));
+    }
+    let out = Map::new(MapKind::Tree).sorted_like(s);
+    for item in items {
+        let item = super::sets::key(ctx, &out, &item)?;
+        out.add(item);
+    }
+    Ok(Value::Set(Rc::new(out)))
+}
+
 pub(crate) fn writable(ctx: &Ctx<'_>, l: &List) -> Result<(), Fault> {
     if l.is_fixed() {
         return Err(Fault::Throw(ctx.world.throwable("java.lang.UnsupportedOperationException", Value::Null)));

@@ -28,7 +28,7 @@ mod properties;
 mod queues;
 pub(crate) mod range;
 pub(crate) mod regex;
-mod sets;
+pub(crate) mod sets;
 mod shapes;
 mod statics;
 mod string_utils;

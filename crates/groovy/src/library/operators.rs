@@ -205,7 +205,7 @@ fn collection(ctx: &mut Ctx<'_>, op: BinaryOp, a: &Value, b: &Value) -> Answer {
     ctx.world.charge((items.len() + others.len()) / 8);
     let out =
         if op == BinaryOp::Add { items.into_iter().chain(others).collect() } else { without(ctx, items, &others)? };
-    Ok(Some(if array { Value::array(out, "java.lang.Object") } else { lists::like(a, out) }))
+    Ok(Some(if array { Value::array(out, "java.lang.Object") } else { lists::like_in_order(ctx, a, out)? }))
 }
 
 /// The items that are not equal to one of `others`.

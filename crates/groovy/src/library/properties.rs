@@ -2,12 +2,16 @@
 
 use super::{Answer, closures, method, yes};
 use crate::machine::{Ctx, Fault};
-use crate::value::{ListKind, Native, Value};
+use crate::value::{ListKind, Native, Order, Value};
 
 /// `object.name`
 pub(crate) fn property(ctx: &mut Ctx<'_>, object: &Value, name: &str) -> Answer {
     match object {
         Value::Null => return Ok(None),
+        Value::Map(m) if m.comparator().is_some() || m.key_order() != Order::Natural => {
+            let key = super::sets::key(ctx, m, &Value::str(name))?;
+            return yes(m.get(&key).unwrap_or_default());
+        }
         Value::Map(m) => return yes(m.get(&Value::str(name)).unwrap_or_default()),
         Value::Entry(e) => match name {
             "key" => return yes(e.key.clone()),

@@ -116,6 +116,7 @@ pub(super) fn of_map(ctx: &mut Ctx<'_>, m: &Rc<Map>, name: &str, args: &[Value])
         ("descendingKeySet", []) => yes(Value::set(m.keys().into_iter().rev())),
         ("descendingMap", []) => yes(Value::map((0..m.len()).rev().filter_map(|at| m.at(at)))),
         ("headMap" | "tailMap" | "subMap", _) => {
+            ctx.pay(m.len() / 8)?;
             let keys = m.keys();
             let Some(part) = part(ctx, (&keys, m), &name[..name.len() - 3], args)? else { return Ok(None) };
             let out = Map::new(MapKind::Tree).sorted_like(m);
@@ -131,6 +132,7 @@ pub(super) fn of_map(ctx: &mut Ctx<'_>, m: &Rc<Map>, name: &str, args: &[Value])
             if !matches!(which, "floor" | "lower" | "ceiling" | "higher") {
                 return Ok(None);
             }
+            ctx.pay(m.len() / 8)?;
             let keys = m.keys();
             let at = neighbour(ctx, (&keys, m), which, key)?;
             yes(if wants_key { at.map_or(Value::Null, |at| keys[at].clone()) } else { entry(at) })
@@ -156,6 +158,7 @@ pub(super) fn of_set(ctx: &mut Ctx<'_>, s: &Rc<Map>, name: &str, args: &[Value])
         ("descendingSet", []) => yes(Value::set(s.keys().into_iter().rev())),
         ("descendingIterator", []) => yes(lists::iterator(Value::list(s.keys().into_iter().rev().collect()))),
         ("headSet" | "tailSet" | "subSet", _) => {
+            ctx.pay(s.len() / 8)?;
             let keys = s.keys();
             let Some(part) = part(ctx, (&keys, s), &name[..name.len() - 3], args)? else { return Ok(None) };
             let out = Map::new(MapKind::Tree).sorted_like(s);
@@ -163,6 +166,7 @@ pub(super) fn of_set(ctx: &mut Ctx<'_>, s: &Rc<Map>, name: &str, args: &[Value])
             yes(Value::Set(Rc::new(out)))
         }
         ("floor" | "lower" | "ceiling" | "higher", [key]) => {
+            ctx.pay(s.len() / 8)?;
             let keys = s.keys();
             let at = neighbour(ctx, (&keys, s), name, key)?;
             yes(at.map_or(Value::Null, |at| keys[at].clone()))

@@ -140,6 +140,13 @@ impl Vm<'_> {
                 None => library_property(self, object, name),
             },
             Value::Map(map) if map.default().is_some() && !map.has(&Value::str(name)) => {
+                // The script's own comparator may find it all the same.
+                if map.comparator().is_some() {
+                    let key = library::sets::key(&mut self.ctx(), map, &Value::str(name))?;
+                    if let Some(value) = map.get(&key) {
+                        return Ok(Found::Value(value));
+                    }
+                }
                 match self.world.prelude_function(object, "$defaulted", 1) {
                     // The function takes (map, key): it is entered like a getter that has its arguments bound.
                     Some(_) => Ok(Found::Value(self.ctx().ask(object, "$defaulted", &[Value::str(name)])?)),

@@ -385,7 +385,12 @@ impl Map {
                 _ => high = middle,
             }
         }
-        entries.shift_insert(low, Key(key), value)
+        let key = Key(key);
+        // What only the script can compare may be there at another place.
+        match entries.get_mut(&key) {
+            Some(held) => Some(std::mem::replace(held, value)),
+            None => entries.shift_insert(low, key, value),
+        }
     }
 
     /// Adds to a set; answers whether it was new.

@@ -368,6 +368,19 @@ fn annotations_that_write_code_write_no_more_than_so_much() {
     };
     let script = |count: usize| format!("class T {{\n{methods}}}\n{}new D1().m7()", delegates(count));
     let run = |source: &str| run_plain(source, "hostile", &[], MachineLimits::default(), &mut |_| ());
+    let is_refused = |source: &str| match run(source) {
+        PlainOutcome::Rejected(found) => found[0].message.contains("annotation"),
+        other => panic!("{other:?}"),
+    };
+    let overloads = |of: &str| -> String { (0..3000).map(|n| format!("def m({of}{n} a) {{ 1 }}\n")).collect() };
+    let many: String = (0..300).map(|n| format!("@Delegate B b{n}\n")).collect();
+    assert!(is_refused(&format!("class B {{ {} }}\nclass A {{ {}{many} }}", overloads("T"), overloads("U"))));
+    let defaults: Vec<String> = (0..20_000).map(|n| format!("a{n} = 1")).collect();
+    assert!(is_refused(&format!("class A {{ def m({}) {{ 1 }} }}\nclass B {{ @Delegate A a }}", defaults.join(", "))));
+    let fields: String = (0..20_000).map(|n| format!("int f{n}\n")).collect();
+    let prefix = "p".repeat(100_000);
+    assert!(is_refused(&format!("@groovy.transform.builder.Builder(prefix = '{prefix}') class A {{ {fields} }}")));
+    assert!(is_refused(&format!("@groovy.transform.builder.Builder class {} {{ {fields} }}", "A".repeat(1000))));
     assert!(matches!(run(&script(2)), PlainOutcome::Finished { text, .. } if text == "7"));
     match run(&script(500)) {
         PlainOutcome::Rejected(found) => {

@@ -84,11 +84,16 @@ pub(crate) async fn run_branches(
             }
         }
     }
-    // With failFast the others were ended by the first, and say nothing; among equals the first goes first.
-    failures
-        .into_iter()
-        .min_by_key(|fault| if fail_fast { (0, Reverse(Outcome::Success)) } else { rank(fault) })
-        .map_or(Ok(values), Err)
+    // With failFast the others were ended by the first; among equals the first goes first.
+    let places = failures.iter().enumerate();
+    let first = places.min_by_key(|(_, fault)| if fail_fast { (0, Reverse(Outcome::Success)) } else { rank(fault) });
+    let Some(first) = first.map(|(at, _)| at) else { return Ok(values) };
+    let thrown = failures.remove(first);
+    // What failFast did to a branch says nothing, and what is thrown says itself.
+    for fault in failures.iter().filter(|fault| fault.interruption().is_none()) {
+        core.say(&scope, &format!("Also:   {}: {}", fault.class(), fault.message()));
+    }
+    Err(thrown)
 }
 
 /// What is thrown before what, where branches have failed differently: an error before a failed step, that before an interruption, and

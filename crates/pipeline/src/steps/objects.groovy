@@ -77,6 +77,7 @@ class Maven$Model {
     Map ciManagement
     Map issueManagement
     Map distributionManagement
+    String lost
 
     String getId() { "${groupId ?: parent?.groupId}:${artifactId}:${packaging}:${version ?: parent?.version}" }
     String toString() { id }
@@ -187,6 +188,7 @@ def model(Map read) {
             made[name] = value
         }
     }
+    made.lost = read.get('$lost')
     made.properties = read.get('properties') ?: [:]
     made.dependencies = (read.dependencies ?: []).collect { dependency(it) }
     made.parent = read.parent ? parentOf(read.parent) : null
@@ -205,6 +207,9 @@ def shown(object, List names, Map implied = [:]) {
 }
 
 def modelMap(Maven$Model model) {
+    if (model.lost) {
+        return ['$lost': model.lost]
+    }
     def all = shown(model, ['modelVersion', 'parent', 'groupId', 'artifactId', 'version', 'packaging', 'name', 'description', 'url',
         'inceptionYear', 'organization', 'licenses', 'developers', 'contributors', 'mailingLists', 'prerequisites', 'modules', 'scm',
         'issueManagement', 'ciManagement', 'distributionManagement', 'properties', 'dependencyManagement', 'dependencies',

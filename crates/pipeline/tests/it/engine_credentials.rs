@@ -324,3 +324,15 @@ fn secrets_that_groovy_put_into_an_argument_are_warned_of() {
     run("pipeline { agent any\n environment { T = credentials('token') }\n stages { stage('a') { steps { sh \"echo ${T}\" } } } }")
         .has("Affected argument(s) used the following variable(s): [T]");
 }
+
+#[test]
+fn looking_for_secrets_ends() {
+    // What holds itself many times over: each list is looked at once, and no more than so many.
+    let ran = steps(
+        "withCredentials([string(credentialsId: 'token', variable: 'T')]) {
+            def a = [\"x${1}\"]; 12.times { a = [a] * 14 }
+            stash name: 'q', allowEmpty: true, nothing: a
+        }",
+    );
+    ran.is(Outcome::Success);
+}

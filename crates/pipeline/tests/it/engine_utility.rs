@@ -165,6 +165,29 @@ fn a_model_is_written_as_maven_writes_it() {
   </build>
 </project>";
     ran.is(Outcome::Failure).has(written).has("a model is what readMavenPom gives, not java.util.LinkedHashMap");
+    for (inner, lost) in [
+        (
+            "<build><plugins><plugin><configuration><a x='1'>b</a></configuration></plugin></plugins></build>",
+            "the attributes of <a>",
+        ),
+        (
+            "<build><plugins><plugin><configuration><args><arg>1</arg><arg>2</arg></args></configuration></plugin></plugins></build>",
+            "several <arg> in <args>",
+        ),
+        (
+            "<build><plugins><plugin><extensions>true</extensions></plugin></plugins></build>",
+            "the text of <extensions>",
+        ),
+        (
+            "<build><plugins><plugin><configuration><includes><x>1</x></includes></configuration></plugin></plugins></build>",
+            "<x> in <includes>",
+        ),
+    ] {
+        let source = format!(
+            "writeFile file: 'pom.xml', text: \"\"\"<project>{inner}</project>\"\"\"\nwriteMavenPom model: readMavenPom()"
+        );
+        steps(&source).is(Outcome::Failure).has(&format!("would lose what the model was read with: {lost}"));
+    }
     let odd = "writeFile file: 'pom.xml', text: '<project/>'\ndef pom = readMavenPom()\npom.properties['a b'] = 1\nwriteMavenPom model: pom";
     steps(odd).is(Outcome::Failure).has("writeMavenPom: ‘a b’ is no name of an element");
 }

@@ -3,7 +3,7 @@ class Scanner {
     private String text
     private int at = 0
     private def between = ~/\s+/
-    Scanner(source) { text = source instanceof String ? source : source.text }
+    Scanner(source) { text = source instanceof CharSequence ? source.toString() : source.text }
     def useDelimiter(pattern) { between = pattern instanceof java.util.regex.Pattern ? pattern : java.util.regex.Pattern.compile(pattern); this }
     // Where the next word begins and ends; null: there is none.
     private def word() {
@@ -11,8 +11,10 @@ class Scanner {
         int from = at
         if (gap.find(from) && gap.start() == from) from = gap.end()
         if (from >= text.length()) return null
-        int end = gap.find(from) ? gap.start() : text.length()
-        [from, end]
+        // What is empty where the word begins does not end it.
+        boolean found = gap.find(from)
+        if (found && gap.end() == from) found = gap.find(from + 1)
+        [from, found ? gap.start() : text.length()]
     }
     private String ahead() { def w = this.word(); w == null ? null : text.substring(w[0], w[1]) }
     boolean hasNext() { this.word() != null }

@@ -7,6 +7,10 @@ use crate::steps::args::Args;
 
 /// So deep are arguments looked at.
 const MOST_DEPTH: u32 = 8;
+/// So many values of them.
+const MOST_VALUES: usize = 1000;
+/// So many bytes of the texts among these.
+const MOST_BYTES: usize = 1 << 20;
 
 /// What is to be said of the arguments of a step (`joined`: what of them was put together, and is text now); none: no text that Groovy has
 /// put together has a secret in it.
@@ -17,11 +21,11 @@ pub(crate) fn warning(scope: &Scope, step: &str, (args, joined): (&Args, &[Str])
     if secrets.is_empty() {
         return None;
     }
-    let mut texts: Vec<String> = joined.iter().map(|text| text.as_str().to_owned()).collect();
-    args.named.iter().for_each(|(_, value)| gather(value, 0, &mut texts));
+    let mut looked = Looked { texts: joined.to_vec(), values: MOST_VALUES, bytes: MOST_BYTES };
+    args.named.iter().for_each(|(_, value)| looked.at(value, 0));
     let mut names: Vec<&str> = Vec::new();
     for (name, value) in secrets {
-        if !names.contains(&name) && texts.iter().any(|text| text.contains(value)) {
+        if !names.contains(&name) && looked.texts.iter().any(|text| text.as_str().contains(value)) {
             names.push(name);
         }
     }
@@ -34,15 +38,42 @@ pub(crate) fn warning(scope: &Scope, step: &str, (args, joined): (&Args, &[Str])
     })
 }
 
-fn gather(value: &Value, depth: u32, texts: &mut Vec<String>) {
-    match value {
-        Value::GString(_) => texts.push(value.to_text()),
-        Value::List(list) if depth < MOST_DEPTH => {
-            list.snapshot().iter().for_each(|item| gather(item, depth + 1, texts))
+/// What has been found in arguments, and how much more is looked at.
+struct Looked {
+    texts: Vec<Str>,
+    values: usize,
+    bytes: usize,
+}
+
+impl Looked {
+    fn at(&mut self, value: &Value, depth: u32) {
+        let Some(left) = self.values.checked_sub(1) else { return };
+        self.values = left;
+        match value {
+            Value::GString(_) if self.bytes > 0 => {
+                let text = value.to_text();
+                self.bytes = self.bytes.saturating_sub(text.len());
+                self.texts.push(text.into());
+            }
+            Value::List(list) if depth < MOST_DEPTH => {
+                let items = list.items();
+                for item in items.iter() {
+                    if self.values == 0 {
+                        break;
+                    }
+                    self.at(item, depth + 1);
+                }
+            }
+            Value::Map(map) if depth < MOST_DEPTH => {
+                let entries = map.entries();
+                for item in entries.values() {
+                    if self.values == 0 {
+                        break;
+                    }
+                    self.at(item, depth + 1);
+                }
+            }
+            _ => {}
         }
-        Value::Map(map) if depth < MOST_DEPTH => {
-            (0..map.len()).filter_map(|at| map.at(at)).for_each(|(_, item)| gather(&item, depth + 1, texts));
-        }
-        _ => {}
     }
 }

@@ -60,6 +60,10 @@ pub(crate) async fn write_maven_pom(call: StepCall) -> Result<Value, Fault> {
     let Some(elements) = values::entries(&all) else {
         return Err(Fault::illegal(format!("writeMavenPom: a model is what readMavenPom gives, not {kind}")));
     };
+    if let Some((_, lost)) = elements.iter().find(|(name, _)| name == LOST) {
+        let text = format!("writeMavenPom would lose what the model was read with: {}", lost.to_text());
+        return Err(Fault::abort(text).with_hint("`mvn versions:set` changes a version, and `sed` a line"));
+    }
     let mut out = String::from(HEAD);
     write(&elements, 1, &mut out)?;
     out.push_str("</project>\n");
@@ -122,10 +126,35 @@ struct Open {
     children: Vec<(String, Value)>,
 }
 
+/// Under this name stands what of a model its maps do not show, for `writeMavenPom`, which would lose it.
+const LOST: &str = "$lost";
+
+/// What an element has that its value does not show.
+fn lost(element: &Open) -> Option<String> {
+    let Open { name, text, children } = element;
+    if LISTS.contains(&name.as_str()) {
+        let one = one_of(name);
+        let odd = children.iter().find(|(child, _)| *child != one).map(|(child, _)| format!("<{child}> in <{name}>"));
+        let is_text = children.is_empty() && !text.trim().is_empty();
+        return odd.or_else(|| is_text.then(|| format!("the text of <{name}>")));
+    }
+    let mut names: Vec<&str> = children.iter().map(|(child, _)| child.as_str()).collect();
+    names.sort_unstable();
+    let twice = names.windows(2).find(|pair| pair[0] == pair[1]);
+    twice.map(|pair| format!("several <{}> in <{name}>", pair[0]))
+}
+
 /// A model as maps, lists and texts.
 fn parse(text: &str) -> Result<Value, String> {
     let mut reader = quick_xml::Reader::from_str(text.trim_start_matches('\u{feff}'));
     let (mut open, mut count): (Vec<Open>, usize) = (Vec::new(), 0);
+    let mut missing: Option<String> = None;
+    let whole = |model: Value, missing: Option<String>| {
+        if let (Value::Map(map), Some(missing)) = (&model, missing) {
+            map.put(Value::from(LOST), Value::from(missing));
+        }
+        model
+    };
     loop {
         let event = reader.read_event().map_err(|error| error.to_string())?;
         let is_empty = matches!(event, Event::Empty(_));
@@ -139,14 +168,18 @@ fn parse(text: &str) -> Result<Value, String> {
                 if open.is_empty() && name != "project" {
                     return Err(format!("Expected root element 'project' but found '{name}'"));
                 }
+                if !open.is_empty() && start.attributes().next().is_some() {
+                    missing.get_or_insert_with(|| format!("the attributes of <{name}>"));
+                }
                 open.push(Open { name, text: String::new(), children: Vec::new() });
                 if is_empty && let Some(model) = close(&mut open) {
-                    return Ok(model);
+                    return Ok(whole(model, missing));
                 }
             }
             Event::End(_) => {
+                missing = missing.or_else(|| lost(open.last()?));
                 if let Some(model) = close(&mut open) {
-                    return Ok(model);
+                    return Ok(whole(model, missing));
                 }
             }
             Event::Text(piece) => add(&mut open, &piece.decode().map_err(|error| error.to_string())?),

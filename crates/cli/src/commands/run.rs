@@ -48,9 +48,8 @@ pub async fn run(args: &RunArgs, home: Option<&Path>, style: Style) -> Result<Ex
     let definition = Definition::read(&args.definition)?;
     let credentials = credentials::gather(&args.secrets, args.place.walls.trust(), &Surroundings::own())?;
     let project = LocalProject::look(&definition.project, args.dirty).await?;
-    // A stranger's definition sees what it is of, and no other branch.
-    let is_own = args.place.walls.trust() == Trust::Protected;
-    let project = if is_own { project.with_versions() } else { project };
+    // A stranger's definition sees no other branch.
+    let project = if args.place.walls.trust() == Trust::Protected { project.with_versions() } else { project };
     let RunInput { source, file_name, facts, .. } = definition.input(&args.definition, &project).await?;
     // Only `timeout(activity: true)` wants to know of output.
     let watches_activity = source.contains("activity");

@@ -154,8 +154,8 @@ pub(crate) fn check(
             diagnostics.push(found);
         }
     }
-    for (name, span) in &facts.annotations {
-        let text = format!("@{name} has no effect yet");
+    for (name, lack, span) in &facts.annotations {
+        let text = format!("@{name} {lack}");
         diagnostics.push(Diagnostic::warning(*span, text).of_rule("no-effect-annotation"));
     }
     for (kind, name, span) in &facts.directives {

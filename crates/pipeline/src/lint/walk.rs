@@ -16,7 +16,7 @@ use crate::declarative::model::PostCondition;
 use super::members::{ClassMember, member_of};
 use super::names::is_internal;
 use super::variables::{Pieces, Variables};
-use super::words::{DEFINING, HARMLESS_IMPORTS, PLAIN_CLOSURE, TRANSFORMS};
+use super::words::{self, DEFINING, HARMLESS_IMPORTS, PLAIN_CLOSURE};
 use super::{classes, engine};
 
 /// What the walk gathers.
@@ -40,8 +40,8 @@ pub(super) struct Facts {
     pub made: Vec<(Text, Span)>,
     /// What an import calls by another name: that name, and the full one.
     pub imported: HashMap<Text, Text>,
-    /// Annotations that change what they stand at.
-    pub annotations: Vec<(Text, Span)>,
+    /// Annotations that do not do all that they do in Groovy, what is said of each, and where.
+    pub annotations: Vec<(Text, &'static str, Span)>,
     /// What wants a Docker Engine: the words for it, and where.
     pub engine: Vec<(engine::Use, Span)>,
     /// Calls with blocks that run on a node of their own.
@@ -171,8 +171,8 @@ impl<'a> Walk<'a> {
 
     fn annotations(&mut self, annotations: &[Annotation]) {
         self.facts.library |= annotations.iter().any(|a| matches!(&*a.name, "Library" | "Grab" | "BaseScript"));
-        let transform = |a: &&Annotation| TRANSFORMS.contains(&a.name.rsplit('.').next().unwrap_or_default());
-        self.facts.annotations.extend(annotations.iter().filter(transform).map(|a| (a.name.clone(), a.span)));
+        let lacks = |a: &Annotation| words::lack_of(&a.name).map(|lack| (a.name.clone(), lack, a.span));
+        self.facts.annotations.extend(annotations.iter().filter_map(lacks));
     }
 
     /// Methods of a class call what only its objects have: they are not looked at.

@@ -57,6 +57,21 @@ pub(super) const HARMLESS_IMPORTS: [&str; 5] = [
     "org.jenkinsci.plugins.pipeline.modeldefinition.Utils",
 ];
 
-/// Annotations whose effect (methods made, code changed) is not there. By the packages `groovy.transform` and `groovy.lang`.
-pub(super) const TRANSFORMS: [&str; 5] =
-    ["ExternalizeMethods", "ExternalizeVerifier", "ListenerList", "Mixin", "Newify"];
+/// Annotations whose effect (methods made, code changed) is not there, or not whole, and what is said of each. By the packages
+/// `groovy.transform` and `groovy.lang`.
+const TRANSFORMS: [(&str, &str); 7] = [
+    ("Category", "does not let its methods call each other by their names alone yet"),
+    ("ExternalizeMethods", NO_EFFECT),
+    ("ExternalizeVerifier", NO_EFFECT),
+    ("Immutable", "does not keep the collections in its fields from being changed yet"),
+    ("ListenerList", NO_EFFECT),
+    ("Mixin", NO_EFFECT),
+    ("Newify", NO_EFFECT),
+];
+const NO_EFFECT: &str = "has no effect yet";
+
+/// What is said of an annotation that does not do all that it does in Groovy.
+pub(super) fn lack_of(annotation: &str) -> Option<&'static str> {
+    let simple = annotation.rsplit('.').next().unwrap_or_default();
+    TRANSFORMS.iter().find(|(name, _)| *name == simple).map(|(_, lack)| *lack)
+}

@@ -48,8 +48,8 @@ impl At {
 
 /// Serves a word on a port that elsewhere only root may listen on.
 const SERVE: &str = "while :; do echo hello | busybox nc -l -p 80; done";
-/// Asks until it is answered.
-const ASK: &str = "until busybox nc 127.0.0.1 80 < /dev/null 2> /dev/null; do :; done";
+/// Asks until it is answered. A server that hears the end of its client before it has its own word hangs up without it.
+const ASK: &str = "until busybox nc 127.0.0.1 80 < /dev/null 2> /dev/null | busybox grep hello; do :; done";
 /// Asks as often as it takes for the one that serves to be there.
 const ASK_IN_VAIN: &str =
     "for i in $(busybox seq 200); do busybox nc 127.0.0.1 80 < /dev/null 2> /dev/null && exit 1; done; exit 0";

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::{Answer, compare, yes};
 use crate::machine::{Ctx, Fault, ScriptId};
 use crate::value::render::Style;
-use crate::value::{List, Native, Object, Throwable, Value, hash};
+use crate::value::{Native, Object, Throwable, Value, hash};
 
 /// `print`, `println`, `printf`, `sprintf`.
 pub(crate) fn print(ctx: &mut Ctx<'_>, name: &str, args: &[Value]) -> Answer {
@@ -269,18 +269,11 @@ fn throwable_method(
         }
         ("addSuppressed", [other @ Value::Object(_)]) => {
             ctx.room_for_items(1)?;
-            match suppressed(&t) {
-                Some(list) => list.push(other.clone()),
-                None => {
-                    let mut t = t;
-                    t.facts.push((SUPPRESSED.into(), Value::list(vec![other.clone()])));
-                    *o.native.borrow_mut() = Native::Throwable(t);
-                }
-            }
+            o.suppress(other.clone());
             yes(Value::Null)
         }
         ("getSuppressed", []) => {
-            let all = suppressed(&t).map(|list| list.snapshot()).unwrap_or_default();
+            let all = t.suppressed().map(|list| list.snapshot()).unwrap_or_default();
             yes(Value::array(all, "java.lang.Throwable"))
         }
         ("fillInStackTrace", []) => Ok(Some(this.clone())),
@@ -302,16 +295,6 @@ fn throwable_method(
         }
         _ => Ok(None),
     }
-}
-
-/// The fact of an exception that others were thrown beside it.
-const SUPPRESSED: &str = "suppressed";
-
-fn suppressed(t: &Throwable) -> Option<Rc<List>> {
-    t.facts.iter().find_map(|(name, value)| match value {
-        Value::List(list) if &**name == SUPPRESSED => Some(list.clone()),
-        _ => None,
-    })
 }
 
 /// `class: message` of an exception.

@@ -56,6 +56,8 @@ pub struct HostRef {
     pub kind: &'static str,
     /// Which one.
     pub id: u64,
+    /// What its `toString()` says, where that is a name of its own.
+    pub text: Option<&'static str>,
 }
 
 /// A string with values in it, kept apart until it is rendered.
@@ -281,7 +283,12 @@ impl Value {
 
     /// A reference to an object of the host.
     pub fn host(kind: &'static str, id: u64) -> Value {
-        Value::Host(Rc::new(HostRef { kind, id }))
+        Value::Host(Rc::new(HostRef { kind, id, text: None }))
+    }
+
+    /// One of the constants of the host's class `kind`: `text` is what it is called.
+    pub fn constant(kind: &'static str, id: u64, text: &'static str) -> Value {
+        Value::Host(Rc::new(HostRef { kind, id, text: Some(text) }))
     }
 
     /// A one-unit string or character from a UTF-16 unit.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::meter::Charge;
 use super::release::release;
-use super::{Class, Java, Map, Value, Variable};
+use super::{Class, Java, List, Map, Value, Variable};
 use crate::ast::Text;
 use crate::machine::ScriptId;
 use crate::span::Span;
@@ -34,6 +34,19 @@ pub struct Throwable {
     pub thrown: bool,
     /// What a host's exception knows besides: `causes` for `getCauses()` and `.causes`.
     pub facts: Vec<(Text, Value)>,
+}
+
+/// The fact of an exception that others were thrown beside it.
+const SUPPRESSED: &str = "suppressed";
+
+impl Throwable {
+    /// `getSuppressed()`, where there are some.
+    pub(crate) fn suppressed(&self) -> Option<Rc<List>> {
+        self.facts.iter().find_map(|(name, value)| match value {
+            Value::List(list) if &**name == SUPPRESSED => Some(list.clone()),
+            _ => None,
+        })
+    }
 }
 
 /// The part of an object that Java would hold.
@@ -154,6 +167,15 @@ impl Object {
         match &*self.native.borrow() {
             Native::Throwable(t) => Some(t.clone()),
             _ => None,
+        }
+    }
+
+    /// `addSuppressed(other)`; nothing where it is no exception.
+    pub fn suppress(&self, other: Value) {
+        let Native::Throwable(t) = &mut *self.native.borrow_mut() else { return };
+        match t.suppressed() {
+            Some(list) => list.push(other),
+            None => t.facts.push((SUPPRESSED.into(), Value::list(vec![other]))),
         }
     }
 }

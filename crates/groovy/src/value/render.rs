@@ -284,9 +284,12 @@ fn object(
     Ok(())
 }
 
-/// `Class@id`. The id is the same in every run, so it says nothing.
+/// `Class@id`, or what the host calls it. The id is the same in every run, so it says nothing.
 fn identity(value: &Value) -> String {
-    format!("{}@1", value.type_name())
+    match value {
+        Value::Host(host) if let Some(text) = host.text => text.to_owned(),
+        _ => format!("{}@1", value.type_name()),
+    }
 }
 
 /// Writing a large number in decimal takes longer than its digits.

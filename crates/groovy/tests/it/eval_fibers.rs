@@ -277,7 +277,7 @@ impl Host for Timed {
     }
 
     fn clock(&self) -> Option<HostRef> {
-        Some(HostRef { kind: "clock", id: 0 })
+        Some(HostRef { kind: "clock", id: 0, text: None })
     }
 
     fn random_seed(&mut self) -> Option<u64> {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use groovy::machine::{FiberId, HostCall, ScriptId, Stepped};
 use groovy::span::Span;
-use groovy::value::Value;
+use groovy::value::{Object, Value};
 use model::limits::MAX_BLOCK_DEPTH;
 
 use super::Core;
@@ -88,6 +88,34 @@ impl Core {
         if let Some(value) = fault.value() {
             return value;
         }
+        let value = self.made(fault, span);
+        if fault.interruption().is_some() || fault.failure_kind().is_some() || fault.hint().is_some() {
+            let mut known = self.run.known_faults.borrow_mut();
+            if known.len() >= KNOWN_FAULTS {
+                known.remove(0);
+            }
+            known.push((value.clone(), fault.clone()));
+        }
+        value
+    }
+
+    /// The fault with what was thrown beside it, by other branches.
+    pub(crate) fn suppressing(&self, fault: Fault, others: Vec<Fault>) -> Fault {
+        let Some(Value::Object(object)) = fault.value() else { return fault.beside(others) };
+        self.suppress(&object, &others, Span::default());
+        fault
+    }
+
+    fn suppress(&self, object: &Rc<Object>, others: &[Fault], span: Span) {
+        for other in others.iter().map(|other| other.value().unwrap_or_else(|| self.made(other, span))) {
+            if !matches!(&other, Value::Object(other) if Rc::ptr_eq(other, object)) {
+                object.suppress(other);
+            }
+        }
+    }
+
+    /// A new object of a fault that the script has not thrown itself.
+    fn made(&self, fault: &Fault, span: Span) -> Value {
         let machine = self.machine.borrow();
         let value = match fault.interruption() {
             Some(interruption) => {
@@ -98,7 +126,7 @@ impl Core {
                     facts.push(("user", machine.throwable_with_facts("hudson.model.User", by, about.into())));
                 }
                 let cause = machine.throwable_with_facts(class, &description, facts);
-                let result = values::text(interruption.outcome().name());
+                let result = globals::result::of(interruption.outcome());
                 let facts = vec![
                     ("causes", Value::list(vec![cause])),
                     ("result", result),
@@ -109,12 +137,8 @@ impl Core {
             None => machine.throwable(&fault.class(), &fault.message(), span),
         };
         drop(machine);
-        if fault.interruption().is_some() || fault.failure_kind().is_some() || fault.hint().is_some() {
-            let mut known = self.run.known_faults.borrow_mut();
-            if known.len() >= KNOWN_FAULTS {
-                known.remove(0);
-            }
-            known.push((value.clone(), fault.clone()));
+        if let Value::Object(object) = &value {
+            self.suppress(object, fault.suppressed(), span);
         }
         value
     }

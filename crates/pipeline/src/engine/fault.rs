@@ -51,6 +51,8 @@ struct Inner {
     place: Option<SourcePlace>,
     /// What to do about it.
     hint: Option<String>,
+    /// What was thrown beside it, by other branches of a `parallel`.
+    suppressed: Rc<[Fault]>,
 }
 
 #[derive(Clone, Debug)]
@@ -64,7 +66,7 @@ enum Kind {
 
 impl Fault {
     fn new(kind: Kind) -> Self {
-        Fault(Box::new(Inner { kind, place: None, hint: None }))
+        Fault(Box::new(Inner { kind, place: None, hint: None, suppressed: Rc::default() }))
     }
 
     /// An exception of a Java class.
@@ -115,6 +117,17 @@ impl Fault {
     pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint = Some(hint.into());
         self
+    }
+
+    /// The same, with what was thrown beside it.
+    pub(crate) fn beside(mut self, others: Vec<Fault>) -> Self {
+        self.0.suppressed = others.into();
+        self
+    }
+
+    /// What was thrown beside it.
+    pub(crate) fn suppressed(&self) -> &[Fault] {
+        &self.0.suppressed
     }
 
     /// The same, thrown at this call, unless a call further in is known.

@@ -6,13 +6,13 @@ use groovy::machine::Host;
 use groovy::outside::Outside;
 use groovy::value::{Class, HostRef, Value};
 use model::event::{Event, LogSource};
-use model::outcome::Outcome;
 
 use super::Core;
 use super::fault::ABORT;
 use super::scope::Scope;
 use super::values;
 
+use crate::globals::result;
 use crate::outside::{NO_JENKINS, REJECTED, advice, plugin_variable};
 use crate::{catalogue, globals};
 
@@ -69,16 +69,8 @@ impl Host for FiberHost<'_> {
     }
 
     fn static_call(&mut self, class: &str, method: &str, args: &[Value]) -> Option<Result<Value, Value>> {
-        // `hudson.model.Result.UNSTABLE`, which Jenkins lets every script say.
-        if class == "hudson.model.Result"
-            && let Some(outcome) = method.strip_prefix("get").and_then(Outcome::from_name)
-        {
-            return Some(Ok(values::text(outcome.name())));
-        }
-        // What is no result is the worst that a run does itself.
-        if let ("hudson.model.Result", "fromString", [name]) = (class, method, args) {
-            let outcome = Outcome::from_name(&name.to_text()).unwrap_or(Outcome::Failure);
-            return Some(Ok(values::text(outcome.name())));
+        if let (result::CLASS, Some(constant)) = (class, result::of_class(method, args)) {
+            return Some(Ok(constant));
         }
         if class == MODEL_UTILS && method == "markStageSkippedForConditional" {
             let (name, stage) = (args.first().map(Value::to_text).unwrap_or_default(), self.scope.stage);
@@ -92,7 +84,7 @@ impl Host for FiberHost<'_> {
     }
 
     fn clock(&self) -> Option<HostRef> {
-        Some(HostRef { kind: globals::CLOCK, id: 0 })
+        Some(HostRef { kind: globals::CLOCK, id: 0, text: None })
     }
 
     fn random_seed(&mut self) -> Option<u64> {

@@ -6,6 +6,7 @@ pub(crate) mod containers;
 pub(crate) mod current_build;
 pub(crate) mod docker;
 pub(crate) mod recorded;
+pub(crate) mod result;
 pub(crate) mod scm;
 
 use std::rc::Rc;
@@ -67,6 +68,7 @@ pub(crate) fn property(core: &Core, scope: &Scope, host: &HostRef, name: &str) -
         SCM | scm::REMOTE | scm::BRANCH => scm::property(core, scope, host, name),
         IMAGE | CONTAINER => docker::property(core, host.id, name),
         recorded::SLACK | recorded::PLAIN => recorded::property(core, host.kind, host.id, name),
+        result::CLASS => result::property(host, name),
         HUDSON if name == "FilePath" => Some(values::text("hudson.FilePath")),
         _ => None,
     }
@@ -116,9 +118,13 @@ pub(crate) fn call(core: &Rc<Core>, scope: &Scope, call: HostCall) -> LocalFutur
     if host.kind == CLOCK {
         return Box::pin(clock::now(Rc::clone(core)));
     }
+    if let (Some(text), "toString", []) = (host.text, &*call.name, &call.args[..]) {
+        return Box::pin(async move { Ok(values::text(text)) });
+    }
     let answer = match host.kind {
         ENV => env_method(core, scope, &call),
         CURRENT_BUILD => current_build::method(core, scope, host.id, &call),
+        result::CLASS => result::method(&host, &call),
         SCM if &*call.name == "toString" => Some(values::text("hudson.plugins.git.GitSCM")),
         _ => None,
     };
@@ -141,7 +147,7 @@ fn env_method(core: &Core, scope: &Scope, call: &HostCall) -> Option<Value> {
         }
         ("containsKey", [name]) => Some(Value::Bool(core.env_var(scope, &name.to_text()).is_some())),
         ("setProperty" | "put" | "putAt", [name, value]) => {
-            let host = HostRef { kind: ENV, id: 0 };
+            let host = HostRef { kind: ENV, id: 0, text: None };
             set_property(core, scope, &host, &name.to_text(), value);
             Some(Value::Null)
         }

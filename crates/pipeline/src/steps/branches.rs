@@ -93,7 +93,7 @@ pub(crate) async fn run_branches(
     for fault in failures.iter().filter(|fault| fault.interruption().is_none()) {
         core.say(&scope, &format!("Also:   {}: {}", fault.class(), fault.message()));
     }
-    Err(thrown)
+    Err(core.suppressing(thrown, failures))
 }
 
 /// What is thrown before what, where branches have failed differently: an error before a failed step, that before an interruption, and

@@ -255,6 +255,21 @@ fn of_branches_that_fail_differently_the_error_that_says_most_is_thrown() {
 }
 
 #[test]
+fn the_error_that_is_thrown_has_the_others() {
+    let beside = "catch (e) { echo \"${e.message}: ${e.suppressed*.message}, ${e.suppressed.collect { it.class.simpleName }}\" }";
+    let three = "a: { error 'A' }, b: { parallel(c: { error 'C' }, d: { error 'D' }) }";
+    run(&format!("try {{ parallel({three}, e: {{ throw new IOException('E') }}) }} {beside}"))
+        .is(Outcome::Success)
+        .has("E: [A, C], [AbortException, AbortException]\n");
+    run(&format!("try {{ parallel({three}) }} {beside}")).has("A: [C], [AbortException]\n");
+    run(&format!("try {{ parallel({three}) }} catch (e) {{ echo e.suppressed[0].suppressed[0].message }}")).has("D\n");
+    // One object that two branches throw is not beside itself.
+    run(&format!("def x = new Exception('x'); try {{ parallel(a: {{ throw x }}, b: {{ throw x }}) }} {beside}"))
+        .has("x: [], []\n");
+    run("parallel(a: { error 'A' }, b: { error 'B' })").is(Outcome::Failure);
+}
+
+#[test]
 fn branches_are_no_block() {
     run("parallel { echo 'x' }")
         .is(Outcome::Failure)

@@ -398,3 +398,34 @@ fn who_ends_a_run_with_a_result_of_ones_own() {
         .has("NOT_BUILT [] null\n");
     run("echo \"${hudson.model.Result.fromString('UNSTABLE')} ${Result.fromString('odd')}\"").has("UNSTABLE FAILURE\n");
 }
+
+/// `hudson.model.Result` is no text: what compares it with one is false, here as there.
+#[test]
+fn results_are_constants_of_a_class() {
+    let said = |text: &str| run(&format!("import hudson.model.Result\necho \"${{{text}}}\""));
+    for (asked, answer) in [
+        ("Result.SUCCESS == 'SUCCESS'", "false"),
+        ("'SUCCESS' == Result.SUCCESS", "false"),
+        ("Result.SUCCESS.toString() == currentBuild.currentResult", "true"),
+        ("Result.SUCCESS == Result.fromString('success')", "true"),
+        ("Result.fromString('x', Result.ABORTED)", "ABORTED"),
+        ("[Result.FAILURE.color, Result.NOT_BUILT.color.toString()]", "[red, notbuilt]"),
+        ("Result.FAILURE.isWorseThan(Result.UNSTABLE)", "true"),
+        ("Result.FAILURE.isBetterOrEqualTo(Result.UNSTABLE)", "false"),
+        ("Result.UNSTABLE.combine(Result.FAILURE)", "FAILURE"),
+        ("[(Result.SUCCESS): 'good'][Result.SUCCESS]", "good"),
+        ("Result.SUCCESS instanceof Result", "true"),
+        ("Result.SUCCESS.class.name", "hudson.model.Result"),
+        ("Result.SUCCESS in [Result.FAILURE, Result.SUCCESS]", "true"),
+        ("[Result.ABORTED.ordinal, Result.ABORTED.completeBuild]", "[4, false]"),
+    ] {
+        said(asked).is(Outcome::Success).has(&format!("{answer}\n"));
+    }
+    run("import hudson.model.Result\nResult r = Result.FAILURE; String s = r; switch (r) { case Result.FAILURE: echo \"is $s\" }")
+        .has("is FAILURE\n");
+    run("currentBuild.result = hudson.model.Result.UNSTABLE").is(Outcome::Unstable);
+    run("currentBuild.result = Result.UNSTABLE; echo \"${currentBuild.resultIsWorseOrEqualTo(Result.UNSTABLE.toString())}\"").has("true\n");
+    run("Result.SUCCESS.isWorseThan('FAILURE')").is(Outcome::Failure).has("MissingMethodException");
+    run("try { timeout(time: 1, unit: 'SECONDS') { sleep 9 } } catch (e) { echo \"${e.result == Result.ABORTED}\" }")
+        .has("true\n");
+}

@@ -94,7 +94,7 @@ fn blocks_of_recorded_steps_run() {
     .has("[Pipeline] // withSonarQubeEnv\n[Pipeline] echo\nx=5")
     .has("Recorded: withSonarQubeEnv [installationName: 'sonar']")
     .has("\nhere\n");
-    let pipeline = "pipeline { agent any\n options { maskPasswords() }\n stages { stage('a') { steps { withGradle { echo 'g' } } }\n\
+    let pipeline = "pipeline { agent any\n options { maskPasswords()\n datadog(collectLogs: true, tags: ['a']) }\n stages { stage('a') { steps { withGradle { echo 'g' } } }\n\
          stage('b') { options { gitlabCommitStatus(name: 'b') }\n steps { echo 'b' } } }\n\
          post { always { slackSend channel: '#x', message: 'over' } } }";
     run(pipeline).is(Outcome::Success).has("Recorded: gitlabCommitStatus [name: 'b']").has("message: 'over'");
@@ -124,6 +124,7 @@ fn what_decides_something_is_refused() {
         .has("hint: instead: `sh` with");
     steps("try { s3Download(file: 'x', bucket: 'y') } catch (UnsupportedOperationException e) { echo 'caught' }")
         .has("caught");
+    run("node { withDockerServer([uri: 'tcp://x:1']) { echo 'no' } }").is(Outcome::Failure).lacks("no\n");
     run("def q = waitForQualityGate()").is(Outcome::Failure).has("-Dsonar.qualitygate.wait=true");
 }
 

@@ -8,7 +8,7 @@ use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Buffer, Str};
+use super::{Buffer, Class, Native, Object, Str, Value};
 
 /// A time zone with the name that it was asked for by.
 #[derive(Clone, Debug)]
@@ -115,6 +115,25 @@ pub enum Java {
     JsonNull,
     /// `Random`: the state of Java's generator.
     Random(u64),
+}
+
+impl Value {
+    /// A `java.util.Date` of milliseconds since 1970.
+    pub fn date(ms: i64) -> Value {
+        let class = Rc::new(Class::named("java.util.Date", None));
+        Value::Object(Rc::new(Object::new(class, Native::Java(Box::new(Java::Date(ms))))))
+    }
+
+    /// The milliseconds since 1970 of a date or a calendar.
+    pub fn date_ms(&self) -> Option<i64> {
+        match self {
+            Value::Object(object) => match object.java()? {
+                Java::Date(ms) | Java::Calendar(ms, _) => Some(ms),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
 }
 
 impl Java {

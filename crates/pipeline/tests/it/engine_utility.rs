@@ -64,6 +64,8 @@ own:
         .has("<a:\n- 1\n- 'yes'\ns: '1.0'\n>")
         .has("<a: 1\n---\nb: 2\n>q: null\n")
         .has("x.yml already exist.");
+    steps("def y = readYaml text: 'd: 2026-11-30\\ns: \"2026-11-30\"'; echo \"${y.d.class.name} ${y.d.format('yyyy')} ${writeYaml(data: y, returnText: true)}\"")
+        .has("java.util.Date 2026 d: 2026-11-30T00:00:00Z\ns: '2026-11-30'\n");
     steps("readYaml text: 'a: !foo b'").has("could not determine a constructor for the tag !foo");
     steps("writeYaml file: 'x', data: [a: currentBuild]").has("data parameter has invalid content (no-basic classes)");
 }

@@ -213,7 +213,7 @@ impl ContainerTemplate {
 
 /// The documents of a manifest.
 pub(super) fn documents(text: &str) -> Result<Vec<Value>, String> {
-    yaml::parse(text, yaml::MAX_ALIASES)
+    yaml::manifest(text)
 }
 
 /// What a map has of that name, where it is something.

@@ -15,6 +15,7 @@ pub(crate) mod toml;
 mod tree;
 pub(crate) mod version;
 pub(crate) mod yaml;
+mod yaml_date;
 mod yaml_scalar;
 mod yaml_write;
 

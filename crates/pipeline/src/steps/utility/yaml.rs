@@ -16,7 +16,7 @@ use crate::engine::values;
 /// Java's name of the exception for what is no YAML.
 const YAML_EXCEPTION: &str = "org.yaml.snakeyaml.error.YAMLException";
 /// How often collections may be named again, where nothing is said of it.
-pub(crate) const MAX_ALIASES: i64 = 50;
+const MAX_ALIASES: i64 = 50;
 /// The most that may be said.
 const MOST_ALIASES: i64 = 1000;
 /// A key that brings the entries of other maps.
@@ -92,11 +92,20 @@ struct Reader {
     anchors: BTreeMap<usize, Value>,
     aliases: i64,
     count: usize,
+    dates_are_texts: bool,
 }
 
 /// All documents of a text.
-pub(crate) fn parse(text: &str, most_aliases: i64) -> Result<Vec<Value>, String> {
-    let mut reader = Reader::default();
+fn parse(text: &str, most_aliases: i64) -> Result<Vec<Value>, String> {
+    read(Reader::default(), text, most_aliases)
+}
+
+/// All documents of a manifest of Kubernetes, which knows no dates.
+pub(crate) fn manifest(text: &str) -> Result<Vec<Value>, String> {
+    read(Reader { dates_are_texts: true, ..Reader::default() }, text, MAX_ALIASES)
+}
+
+fn read(mut reader: Reader, text: &str, most_aliases: i64) -> Result<Vec<Value>, String> {
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| error.to_string())?;
         let at = || format!(" in line {}, column {}", span.start.line(), span.start.col() + 1);
@@ -112,7 +121,10 @@ impl Reader {
             Event::Scalar(text, style, anchor, tag) => {
                 let is_plain = style == ScalarStyle::Plain;
                 let is_merge = is_plain && tag.is_none() && text == MERGE;
-                let value = scalar(&text, is_plain, tag.as_deref())?;
+                let value = match scalar(&text, is_plain, tag.as_deref())? {
+                    date if self.dates_are_texts && date.date_ms().is_some() => values::text(&text),
+                    value => value,
+                };
                 self.put(value, anchor, is_merge)?;
             }
             Event::SequenceStart(anchor, tag) => {
@@ -204,7 +216,8 @@ fn scalar(text: &str, is_plain: bool, tag: Option<&Tag>) -> Result<Value, String
     let Some(tag) = tag else { return Ok(if is_plain { resolve(text) } else { values::text(text) }) };
     let wrong = || format!("`{text}` is no !!{}", tag.suffix);
     match (tag.is_yaml_core_schema(), tag.suffix.as_str()) {
-        (true, "str" | "binary" | "timestamp") => Ok(values::text(text)),
+        (true, "timestamp") => super::yaml_date::read(text).map(Value::date).ok_or_else(wrong),
+        (true, "str" | "binary") => Ok(values::text(text)),
         (true, "int") => integer(text).ok_or_else(wrong),
         (true, "float") => {
             float(text).or_else(|| Some(Value::Double(integer(text)?.as_i64()? as f64))).ok_or_else(wrong)

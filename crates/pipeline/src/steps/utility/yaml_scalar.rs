@@ -2,11 +2,12 @@
 
 use groovy::value::Value;
 
+use super::yaml_date;
 use crate::engine::values;
 
 /// The value of a scalar without quotes and tag.
 ///
-/// Source: the implicit resolvers of SnakeYAML. What it makes a date of stays text.
+/// Source: the implicit resolvers of SnakeYAML.
 pub(super) fn resolve(text: &str) -> Value {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
@@ -14,7 +15,8 @@ pub(super) fn resolve(text: &str) -> Value {
         "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => return Value::Bool(false),
         _ => {}
     }
-    integer(text).or_else(|| float(text)).unwrap_or_else(|| values::text(text))
+    let date = || yaml_date::read(text).map(Value::date);
+    integer(text).or_else(|| float(text)).or_else(date).unwrap_or_else(|| values::text(text))
 }
 
 /// A whole number.
@@ -110,7 +112,8 @@ mod tests {
             (".inf", "java.lang.Double", "Infinity"),
             ("1.2.3", "java.lang.String", "1.2.3"),
             ("089", "java.lang.String", "089"),
-            ("2024-01-01", "java.lang.String", "2024-01-01"),
+            ("2024-01-01", "java.util.Date", "Mon Jan 01 00:00:00 UTC 2024"),
+            ("2024-01", "java.lang.String", "2024-01"),
             ("-", "java.lang.String", "-"),
             ("10:75", "java.lang.String", "10:75"),
             ("y", "java.lang.String", "y"),

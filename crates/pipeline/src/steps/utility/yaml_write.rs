@@ -2,6 +2,7 @@
 
 use groovy::value::Value;
 
+use super::yaml_date;
 use super::yaml_scalar::resolve;
 use super::{MAX_NESTING, MAX_WRITTEN_BYTES};
 use crate::engine::values;
@@ -119,7 +120,10 @@ fn leaf(value: &Value, margin: usize, is_key: bool, out: &mut String) -> Result<
         Value::Map(map) if map.is_empty() => out.push_str("{}"),
         Value::Set(set) if set.is_empty() => out.push_str("!!set {}"),
         Value::List(_) | Value::Range(_) if !is_block(value) => out.push_str("[]"),
-        other => return Err(Refused::Strange(other.type_name())),
+        other => match other.date_ms() {
+            Some(ms) => out.push_str(&yaml_date::write(ms)),
+            None => return Err(Refused::Strange(other.type_name())),
+        },
     }
     Ok(())
 }
@@ -184,8 +188,6 @@ fn is_plain(text: &str) -> bool {
         Some(rest) => rest.starts_with(|c: char| !c.is_whitespace()) && !text.starts_with("---"),
         None => !text.starts_with(first),
     };
-    let looks_like_date =
-        text.len() >= 8 && text.as_bytes().get(4) == Some(&b'-') && text[..4].bytes().all(|b| b.is_ascii_digit());
     begins_well
         && text == text.trim()
         && !text.contains(": ")
@@ -193,7 +195,6 @@ fn is_plain(text: &str) -> bool {
         && !text.ends_with(':')
         && !text.starts_with("...")
         && text != "<<"
-        && !looks_like_date
         && matches!(resolve(text), Value::Str(_))
         && resolve(text).equals(&values::text(text))
 }

@@ -49,6 +49,8 @@ pub struct ClassPlan {
     pub outer: Option<Text>,
     /// Names of its annotations.
     pub annotations: Vec<Text>,
+    /// Names of its own properties, as whoever lists them sees them.
+    pub readable: Vec<Text>,
 }
 
 /// The name under which the class of a type is found.
@@ -63,6 +65,31 @@ pub(super) fn type_class_name(ty: &Type) -> Text {
 
 /// The annotation of a class whose constructors are those of its superclass; classes without a name have it unsaid.
 pub(crate) const INHERITS_CONSTRUCTORS: &str = "InheritConstructors";
+
+/// Names that objects of a class can be asked for from outside: fields that are properties, and getters.
+///
+/// Source: `MetaClassImpl.getProperties()`, and `Introspector.decapitalize` for what a getter is called.
+fn readable(class: &Class) -> Vec<Text> {
+    let has = |words: &[Text], any: &[&str]| words.iter().any(|w| any.contains(&&**w));
+    let is_property = |f: &&Field| !has(&f.modifiers.words, &["private", "protected", "public"]);
+    let fields = class.fields.iter().filter(is_property).map(|f| f.name.clone());
+    let visible = class.methods.iter().filter(|m| !has(&m.modifiers.words, &["private", "protected"]));
+    let getters = visible.filter_map(|method| {
+        let boolean = || method.return_type.as_ref().is_some_and(|t| &*t.name == "boolean" && t.dimensions == 0);
+        let rest = match method.name.strip_prefix("get") {
+            Some(rest) => rest,
+            None => method.name.strip_prefix("is").filter(|_| boolean())?,
+        };
+        let mut chars = rest.chars();
+        let first = chars.next().filter(|_| method.params.iter().all(|p| p.default.is_some()))?;
+        let is_short_for_something = first.is_uppercase() && chars.clone().next().is_some_and(char::is_uppercase);
+        Some(match is_short_for_something {
+            true => rest.into(),
+            false => first.to_lowercase().chain(chars).collect::<String>().into(),
+        })
+    });
+    fields.chain(getters).collect()
+}
 
 /// A field that the script does not declare.
 fn hidden(name: &str) -> FieldPlan {
@@ -174,6 +201,7 @@ impl Compiler<'_> {
             static_init,
             outer,
             annotations: class.modifiers.annotations.iter().map(|a| a.name.clone()).collect(),
+            readable: readable(class),
         }
     }
 
@@ -349,6 +377,7 @@ impl Compiler<'_> {
             constructors: Vec::new(),
             static_init: None,
             outer: None,
+            readable: Vec::new(),
             annotations: Vec::new(),
         }
     }

@@ -22,13 +22,6 @@ pub(crate) fn get(ctx: &mut Ctx<'_>, object: &Value, key: &Value) -> Answer {
         },
         (Value::Object(o), _) => match o.as_map().filter(|_| !o.class.has_method("getAt")) {
             Some(m) => yes(m.get(key).unwrap_or_default()),
-            None if key.is_text() && !o.class.has_method("getAt") => {
-                let name = ctx.text(key)?;
-                match o.field(&name) {
-                    Some(value) => Ok(Some(value)),
-                    None => super::property(ctx, object, &name),
-                }
-            }
             None => Ok(None),
         },
         (Value::List(l), Value::Int(n)) if lacks(l, i64::from(*n)) => {

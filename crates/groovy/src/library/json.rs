@@ -84,7 +84,10 @@ fn write(ctx: &mut Ctx<'_>, value: &Value, out: &mut String, depth: usize) -> Re
             out.push(']');
         }
         Value::Object(o) if o.class.script.is_some() && o.field("$name").is_none() => {
-            let map = super::objects::object_method(ctx, value, o, "getProperties", &[])?.unwrap_or_default();
+            let map = super::objects::properties(ctx, value, o)?;
+            if let Value::Map(map) = &map {
+                ["class", "declaringClass"].iter().for_each(|name| drop(map.remove(&Value::str(name))));
+            }
             write(ctx, &map, out, depth + 1)?;
         }
         Value::Object(o) if matches!(o.java(), Some(Java::Date(_) | Java::Calendar(..))) => {

@@ -287,9 +287,7 @@ fn made(ctx: &mut Ctx<'_>, source: &Value, null: &Value) -> Result<Value, Fault>
                 ctx.fail(EXCEPTION, format!("Invalid JSON String: the text is no JSON at character {at}"))
             })?
         }
-        Value::Object(object) if object.class.script.is_some() => {
-            super::objects::object_method(ctx, source, object, "getProperties", &[])?.unwrap_or_default()
-        }
+        Value::Object(object) if object.class.script.is_some() => super::objects::properties(ctx, source, object)?,
         other => other.clone(),
     };
     Ok(json::held(value, null))

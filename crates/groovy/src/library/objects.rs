@@ -27,6 +27,29 @@ pub(crate) fn print(ctx: &mut Ctx<'_>, name: &str, args: &[Value]) -> Answer {
     yes(Value::Null)
 }
 
+/// `object.properties`; where a getter of the script answers, it is asked.
+pub(crate) fn properties(ctx: &mut Ctx<'_>, this: &Value, o: &Object) -> Result<Value, Fault> {
+    let names = o.class.readable();
+    ctx.pay(names.len())?;
+    let field = |name: &crate::ast::Text| match &**name {
+        "class" => Some(Value::Class(o.class.clone())),
+        plain => {
+            let has_getter =
+                ["get", "is"].iter().any(|prefix| o.class.has_method(&crate::machine::accessor(prefix, plain)));
+            o.field(plain).filter(|_| !has_getter)
+        }
+    };
+    match names.iter().map(|name| Some((Value::str(&**name), field(name)?))).collect::<Option<Vec<_>>>() {
+        Some(all) => Ok(Value::map(all)),
+        None => ctx.ask(this, "getProperties", &[]),
+    }
+}
+
+/// Whether it is an object that is no map: text in brackets names a property of it.
+fn is_plain(value: &Value) -> bool {
+    matches!(value, Value::Object(o) if o.as_map().is_none())
+}
+
 /// An array of characters prints as its text.
 fn line(ctx: &mut Ctx<'_>, value: &Value) -> Result<String, Fault> {
     match value {
@@ -60,6 +83,8 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, this: &Value, name: &str, args: &[Value]
         }
         ("$order", [other]) => yes(Value::Int(compare::order(ctx, this, other)? as i32)),
         ("isCase", [value]) => yes(compare::is_case(ctx, this, value)?),
+        ("getAt", [key]) if key.is_text() && is_plain(this) => ctx.ask(this, "getProperty", args).map(Some),
+        ("putAt", [key, _]) if key.is_text() && is_plain(this) => ctx.ask(this, "setProperty", args).map(Some),
         ("getAt", [key]) => super::index::get(ctx, this, key),
         ("getProperty", [key]) if !matches!(this, Value::Object(_)) => {
             let key = ctx.text(key)?;
@@ -149,15 +174,13 @@ pub(crate) fn object_method(ctx: &mut Ctx<'_>, this: &Value, o: &Rc<Object>, nam
             }
             yes(Value::Null)
         }
-        ("getProperties", []) => {
-            let names: Vec<_> =
-                o.class.script.iter().flat_map(|s| s.fields.keys()).filter(|n| !n.starts_with('$')).cloned().collect();
-            let fields = names.into_iter().map(|n| (Value::str(&*n), o.field(&n).unwrap_or_default()));
-            let mut all: Vec<_> = fields.chain([(Value::str("class"), Value::Class(o.class.clone()))]).collect();
+        ("$readable", []) => {
+            let mut names = o.class.readable();
             if o.class.enumeration().is_some() {
-                all.push((Value::str("declaringClass"), super::enums::declaring(&o.class)));
+                names.push("declaringClass".into());
             }
-            yes(Value::map(all))
+            ctx.pay(names.len())?;
+            yes(Value::list(names.iter().map(|name| Value::str(&**name)).collect()))
         }
         // `getX()` and `setX(v)` of a property, which Groovy writes for the class.
         (getter, []) if getter.len() > 3 && getter.starts_with("get") => {

@@ -80,7 +80,7 @@ pub(crate) fn property(ctx: &mut Ctx<'_>, object: &Value, name: &str) -> Answer 
             if name == "metaClass" || name == "properties" || name == "binding" {
                 return match name {
                     "metaClass" => yes(Value::Class(o.class.clone())),
-                    "properties" => method(ctx, object, "getProperties", &[]),
+                    "properties" => ctx.ask(object, "getProperties", &[]).map(Some),
                     _ => method(ctx, object, "getBinding", &[]),
                 };
             }

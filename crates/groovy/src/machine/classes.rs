@@ -182,6 +182,7 @@ impl World {
             interfaces,
             script: Some(ScriptClass {
                 script: id,
+                readable: plan.readable,
                 kind: plan.kind,
                 is_abstract: plan.is_abstract,
                 methods,

@@ -80,9 +80,9 @@ impl Vm<'_> {
         self.ctx().pay(library::text_weight(&key))?;
         let is_property = match &object {
             // `Color['RED']` is the property of that name.
-            Value::Class(_) => true,
+            Value::Class(_) | Value::Host(_) => true,
             // So is that of an object, unless its class says what text means; one `getAt` for everything does not.
-            Value::Object(o) => o.as_map().is_none() && o.class.has_method("getAt") && !takes_text(&o.class, "getAt"),
+            Value::Object(o) => o.as_map().is_none() && !takes_text(&o.class, "getAt"),
             _ => false,
         };
         if is_property && key.is_text() {

@@ -48,6 +48,7 @@ pub use limits::{LimitExceeded, LimitKind, MachineLimits};
 pub(crate) use need::Fault;
 pub(crate) use operate::binary_name;
 pub use plain::{PlainOutcome, run_plain};
+pub(crate) use property::accessor;
 pub(crate) use shims::{is_shim, shim_names};
 pub(crate) use world::{Ctx, World};
 

@@ -18,7 +18,8 @@ pub(super) enum Found {
     Missing,
 }
 
-fn accessor(prefix: &str, name: &str) -> String {
+/// `getName` of `name`.
+pub(crate) fn accessor(prefix: &str, name: &str) -> String {
     let mut chars = name.chars();
     match chars.next() {
         Some(first) => format!("{prefix}{}{}", first.to_uppercase(), chars.as_str()),

@@ -59,6 +59,8 @@ pub struct ScriptClass {
     pub constructors: Vec<Rc<Function>>,
     /// Fields by name, inherited ones first.
     pub fields: IndexMap<Text, FieldInfo>,
+    /// Names of its own properties, as whoever lists them sees them.
+    pub readable: Vec<Text>,
     /// Static fields.
     pub statics: RefCell<IndexMap<Text, Value>>,
     /// Those of them that nobody may set again.
@@ -137,6 +139,31 @@ impl Class {
             at += 1;
         }
         out
+    }
+
+    /// Names of its properties, inherited ones too, in the order in which Groovy lists them.
+    ///
+    /// Source: `SingleKeyHashMap` of Groovy, which goes through its table from the end. What shares a place there is listed as it is
+    /// declared.
+    pub(crate) fn readable(&self) -> Vec<Text> {
+        let lineage = self.lineage();
+        let own = lineage.iter().rev().filter_map(|class| class.script.as_ref());
+        let mut names: indexmap::IndexSet<Text> = own.flat_map(|script| script.readable.iter().cloned()).collect();
+        names.insert("class".into());
+        let hidden = self.script.as_ref().map_or(0, |s| s.fields.keys().filter(|n| !names.contains(*n)).count());
+        let mut places = 32;
+        while names.len() + hidden + 1 > places / 4 * 3 {
+            places *= 2;
+        }
+        let mut names: Vec<Text> = names.into_iter().collect();
+        names.sort_by_key(|name| {
+            let hash = super::hash::text(name).cast_unsigned();
+            let hash = hash.wrapping_add(!(hash << 9));
+            let hash = hash ^ (hash >> 14);
+            let hash = hash.wrapping_add(hash << 4);
+            std::cmp::Reverse((hash ^ (hash >> 10)) as usize % places)
+        });
+        names
     }
 
     /// Methods of a name, nearest class first.

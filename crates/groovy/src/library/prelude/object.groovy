@@ -29,6 +29,7 @@ def findLastIndexOf(self, from, f) { int i = 0; int at = -1; for (x in self) { i
 def findIndexValues(self, f) { long i = 0; def out = []; for (x in self) { if (f(x)) out.add(i); i++ }; out }
 def findIndexValues(self, from, f) { long i = 0; def out = []; for (x in self) { if (i >= from && f(x)) out.add(i); i++ }; out }
 def invokeMethod(self, name, args) { args == null ? self."$name"() : args instanceof List || args instanceof Object[] ? self."$name"(*args) : self."$name"(args) }
+def getProperties(self) { def all = [:]; for (name in self.$readable()) { try { all[name] = self."$name" } catch (Exception e) { } }; all }
 def getProperty(self, name) { self."$name" }
 def setProperty(self, name, value) { self."$name" = value; null }
 def $setAll(self, map) { for (e in map) self."${e.key}" = e.value; self }

@@ -86,7 +86,7 @@ fn write(ctx: &mut Ctx<'_>, value: &Value, out: &mut String, depth: usize) -> Re
         Value::Object(o) if o.class.script.is_some() && o.field("$name").is_none() => {
             let map = super::objects::properties(ctx, value, o)?;
             if let Value::Map(map) = &map {
-                ["class", "declaringClass"].iter().for_each(|name| drop(map.remove(&Value::str(name))));
+                ["class", "declaringClass"].iter().for_each(|name| drop(map.remove(&Value::str(*name))));
             }
             write(ctx, &map, out, depth + 1)?;
         }

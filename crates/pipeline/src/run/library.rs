@@ -7,6 +7,7 @@
 //! ```
 
 use std::cell::RefCell;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -37,15 +38,45 @@ const MAX_LIBRARIES: usize = 100;
 #[derive(Default)]
 pub(crate) struct Libraries {
     names: RefCell<BTreeSet<String>>,
-    resources: RefCell<BTreeMap<String, FileContent>>,
+    /// Which library each file of Groovy is from.
+    files: RefCell<BTreeMap<String, String>>,
+    /// Each file below `resources/`, and the libraries that have one.
+    resources: RefCell<BTreeMap<String, Vec<(String, FileContent)>>>,
     /// Variables whose files do not compile, and why.
     broken: RefCell<BTreeMap<String, String>>,
 }
 
 impl Libraries {
     /// A file below `resources/`.
-    pub(crate) fn resource(&self, path: &str) -> Option<FileContent> {
-        self.resources.borrow().get(path).cloned()
+    ///
+    /// # Errors
+    /// None, or more than one library has it.
+    ///
+    /// Source: `ResourceStep` of pipeline-groovy-lib.
+    pub(crate) fn resource(&self, path: &str) -> Result<FileContent, Fault> {
+        let resources = self.resources.borrow();
+        match resources.get(path).map_or(&[][..], |all| all) {
+            [] => Err(Fault::abort(format!("No such library resource {path} could be found."))),
+            [(_, content)] => Ok(content.clone()),
+            several => {
+                let names: Vec<_> = several.iter().map(|(library, _)| library.as_str()).collect();
+                let among = names.join(", ");
+                Err(Fault::abort(format!("Library resource {path} ambiguous among libraries [{among}]")))
+            }
+        }
+    }
+
+    /// Whether a file of Groovy is the first of its name: what a library defines that another has defined before is not used.
+    ///
+    /// Source: `GlobalVariable.byName`, and the order of the addresses of a class loader.
+    fn is_first(&self, library: &str, path: &str) -> Result<(), String> {
+        match self.files.borrow_mut().entry(path.to_owned()) {
+            Entry::Vacant(place) => {
+                place.insert(library.to_owned());
+                Ok(())
+            }
+            Entry::Occupied(first) => Err(first.get().clone()),
+        }
     }
 
     /// Why a variable of a library cannot be used.
@@ -130,10 +161,8 @@ pub(crate) async fn load(core: &Rc<Core>, scope: &Scope, wish: LibraryWish) -> R
         core.say(scope, &format!("Library {name} is at commit {commit}"));
     }
     core.run.env.borrow_mut().insert(format!("library.{name}.version"), version);
-    let broken = core.program.load_library(&name, library, &core.libraries, &mut core.machine.borrow_mut());
-    for path in broken {
-        core.say(scope, &format!("WARNING: {path} of library {name} does not compile: who uses it fails"));
-    }
+    let warnings = core.program.load_library(&name, library, &core.libraries, &mut core.machine.borrow_mut());
+    warnings.iter().for_each(|warning| core.say(scope, &format!("WARNING: {warning}")));
     Ok(())
 }
 
@@ -147,7 +176,7 @@ struct Source {
 }
 
 impl Program {
-    /// Loads the files of a library; the paths of those that do not compile.
+    /// Loads the files of a library; what is to be said of those that cannot be used.
     fn load_library(
         &self,
         library: &str,
@@ -156,14 +185,20 @@ impl Program {
         machine: &mut machine::Machine,
     ) -> Vec<String> {
         let surroundings = Surroundings { unknown_library: true, ..self.surroundings.clone() };
-        let (mut sources, mut broken) = (Vec::new(), Vec::new());
+        let (mut sources, mut broken, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
         for LibraryFile { path, content } in found.files {
             if let Some(resource) = path.strip_prefix("resources/") {
-                into.resources.borrow_mut().entry(resource.to_owned()).or_insert(content);
+                let mut resources = into.resources.borrow_mut();
+                resources.entry(resource.to_owned()).or_default().push((library.to_owned(), content));
                 continue;
             }
             let FileContent::Text(text) = content else { continue };
             if path.ends_with(".groovy") {
+                if let Err(first) = into.is_first(library, &path) {
+                    warnings
+                        .push(format!("{path} of library {library} is not used: that of library {first} comes first"));
+                    continue;
+                }
                 match groovy::stack::with_room(|| read(path, text, &surroundings)) {
                     Ok(source) => sources.push(source),
                     Err(why) => broken.push(why),
@@ -189,7 +224,9 @@ impl Program {
                 into.broken.borrow_mut().insert(variable.to_owned(), why.clone());
             }
         }
-        broken.into_iter().map(|(path, _)| path).collect()
+        let is_broken = |path| format!("{path} of library {library} does not compile: who uses it fails");
+        warnings.extend(broken.into_iter().map(|(path, _)| is_broken(path)));
+        warnings
     }
 }
 

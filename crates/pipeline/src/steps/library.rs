@@ -84,15 +84,18 @@ fn source(call: &StepCall, fields: &[(String, Value)]) -> Result<Option<GitSourc
 /// `libraryResource 'org/acme/settings.xml'`: the text of a file below `resources/`.
 pub(crate) async fn library_resource(call: StepCall) -> Result<Value, Fault> {
     let path = call.args.text("resource")?;
-    let is_base64 = call.args.opt_text("encoding")?.is_some_and(|encoding| encoding == "Base64");
-    let content = call.core.libraries.resource(path.trim_start_matches('/'));
-    let content = content.ok_or_else(|| Fault::abort(format!("No such library resource {path} could be found.")))?;
-    Ok(values::text(&match (content, is_base64) {
-        (FileContent::Text(text), false) => text,
-        (FileContent::Text(text), true) => STANDARD.encode(text),
-        (FileContent::Base64(bytes), true) => bytes,
-        (FileContent::Base64(bytes), false) => {
-            String::from_utf8_lossy(&STANDARD.decode(bytes).unwrap_or_default()).into_owned()
+    let encoding = call.args.opt_text("encoding")?.filter(|name| !name.is_empty());
+    let bytes = match call.core.libraries.resource(path.trim_start_matches('/'))? {
+        FileContent::Text(text) => text.into_bytes(),
+        FileContent::Base64(bytes) => STANDARD.decode(bytes).unwrap_or_default(),
+    };
+    Ok(values::text(&match encoding.as_deref() {
+        None => String::from_utf8_lossy(&bytes).into_owned(),
+        Some("Base64") => STANDARD.encode(bytes),
+        Some(name) => {
+            let unknown = || Fault::raised("java.nio.charset.UnsupportedCharsetException", name);
+            let encoding = encoding_rs::Encoding::for_label(name.as_bytes()).ok_or_else(unknown)?;
+            encoding.decode_without_bom_handling(&bytes).0.into_owned()
         }
     }))
 }

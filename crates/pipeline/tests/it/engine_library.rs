@@ -171,3 +171,48 @@ fn a_declarative_pipeline_may_ask_in_a_section_of_its_own() {
         run("pipeline { agent none\n libraries { lib('tools@9') }\n stages { stage('a') { steps { buildIt() } } } }");
     ran.is(Outcome::Success).has("Loading library tools@9").has("building v2");
 }
+
+/// Source: `GlobalVariable.byName`, the order of the addresses of a class loader, and `ResourceStep`.
+#[test]
+fn of_two_libraries_with_the_same_file_the_first_counts() {
+    const FIRST: FixtureLibrary = FixtureLibrary {
+        name: "acme",
+        implicit: false,
+        files: &[
+            ("vars/hello.groovy", "def call() { echo \"acme ${org.acme.Word.text()}\" }"),
+            ("src/org/acme/Word.groovy", "package org.acme\nclass Word { static text() { 'first' } }"),
+            ("resources/both.txt", "1"),
+            ("resources/own.txt", "\u{e4}"),
+        ],
+    };
+    const SECOND: FixtureLibrary = FixtureLibrary {
+        name: "emm",
+        implicit: false,
+        files: &[
+            ("vars/hello.groovy", "def call() { echo 'emm' }"),
+            ("vars/more.groovy", "def call() { echo \"more ${org.acme.Word.text()}\" }"),
+            ("src/org/acme/Word.groovy", "package org.acme\nclass Word { static text() { 'second' } }"),
+            ("resources/both.txt", "2"),
+        ],
+    };
+    let run = |source: &str| {
+        World::new(Fixture { libraries: vec![FIRST, SECOND], ..Fixture::default() }).run(source).unwrap()
+    };
+    for asks in ["@Library(['acme', 'emm']) _", "library 'acme'\nhello()\nlibrary 'emm'"] {
+        run(&format!("{asks}\nhello()\nmore()"))
+            .is(Outcome::Success)
+            .has("acme first")
+            .has("more first")
+            .lacks("\nemm\n")
+            .has("WARNING: vars/hello.groovy of library emm is not used: that of library acme comes first");
+    }
+    run("@Library(['emm', 'acme']) _\nhello()").is(Outcome::Success).has("\nemm\n");
+    run("@Library(['acme', 'emm']) _\nlibraryResource 'both.txt'")
+        .is(Outcome::Failure)
+        .has("Library resource both.txt ambiguous among libraries [acme, emm]");
+    run("@Library('acme') _\necho \"${libraryResource('own.txt')} ${libraryResource(resource: 'own.txt', encoding: 'ISO-8859-1')}\"")
+        .is(Outcome::Success)
+        .has("\u{e4} \u{c3}\u{a4}\n");
+    run("@Library('acme') _\nlibraryResource resource: 'own.txt', encoding: 'nosuch'")
+        .has("UnsupportedCharsetException: nosuch");
+}

@@ -14,6 +14,11 @@ use crate::engine::scope::{Scope, join_path};
 use crate::engine::values;
 use crate::globals::{self, scm};
 
+/// Jenkins' words for a repository that has nothing.
+const NO_REVISION: &str =
+    "Couldn't find any revision to build. Verify the repository and branch configuration for this job.";
+const NO_URL: &str = "`userRemoteConfigs: [[url: '…']]` says where it is; `checkout scm` brings the project itself";
+
 /// `checkout scm`, `checkout([$class: 'GitSCM', …])`
 pub(crate) async fn checkout(call: StepCall) -> Result<Value, Fault> {
     call.node()?;
@@ -76,6 +81,12 @@ pub(super) fn git_scm(
     let is_own_branch = branch.as_ref().is_none_or(|branch| scm::is_own(branch, scm::BRANCH));
     let is_own_remote = remote.as_ref().is_some_and(|remote| scm::is_own(remote, scm::REMOTE));
     let url = of(remote.as_ref(), "url").map(|url| expanded(call, &url)).or(own_url.clone().filter(|_| is_own_remote));
+    let is_nowhere = url.as_ref().is_none_or(|url| url.trim().is_empty()) && !is_own_remote;
+    // The address of a folder that was never brought from anywhere is null. What a plan does not know is no reason to refuse it.
+    let says_null = own_url.is_none() && remote.as_ref().is_some_and(|remote| remote.get("url").is_some());
+    if is_nowhere && !says_null && !call.core.facts.planning {
+        return Err(Fault::abort(NO_REVISION).with_hint(NO_URL));
+    }
     // The revision that the run is of, as `checkout scm` has it: a branch may have gone on.
     let is_itself = branch.is_some() && is_own_branch && url.is_some() && url == own_url;
     let reference = match branch.as_ref() {

@@ -146,8 +146,17 @@ fn the_parts_of_scm_stand_for_the_project_itself() {
     let facts = RunFacts { has_scm: true, ..RunFacts::default() };
     let source =
         "node { checkout([$class: 'GitSCM', branches: [[name: 'x']], userRemoteConfigs: scm.userRemoteConfigs]) }";
-    let ran = World::new(Fixture { facts, ..Fixture::default() }).run(source).unwrap();
-    assert_eq!(sources(&ran), [own(git("", Some("x")))]);
+    let run = |source: &str| World::new(Fixture { facts: facts.clone(), ..Fixture::default() }).run(source).unwrap();
+    assert_eq!(sources(&run(source)), [own(git("", Some("x")))]);
+    // An address that is missing or misspelt is not that of the project; that of a folder is null.
+    for of in ["[]", "[[ur: 'https://x/y.git']]", "[[url: '']]"] {
+        run(&format!("node {{ checkout([$class: 'GitSCM', userRemoteConfigs: {of}]) }}"))
+            .is(Outcome::Failure)
+            .has("Couldn't find any revision to build");
+    }
+    let null =
+        "node { checkout scmGit(branches: scm.branches, userRemoteConfigs: [[url: scm.userRemoteConfigs[0].url]]) }";
+    assert_eq!(sources(&run(null)), [None]);
 }
 
 #[test]

@@ -359,8 +359,8 @@ fn what_cannot_run_yet_is_named() {
         };
     };
     fails("input 'go on?'", "there is nobody to answer it here");
-    fails("node { containerLog 'x' }", "The step ‘containerLog’ is not supported yet");
-    fails("nodeNames()", "The step ‘nodeNames’ is not supported yet");
+    fails("node { containerLog 'x' }", "The step ‘containerLog’ does not run here");
+    fails("nodeNames()", "The step ‘nodeNames’ does not run here");
     fails("node { bat 'dir' }", "Batch scripts can only be run on Windows nodes");
 }
 

@@ -53,7 +53,7 @@ pub(crate) struct ScopeData {
 }
 
 /// One `node` block or agent.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Node {
     /// Its job.
     pub(crate) job: JobId,
@@ -65,6 +65,14 @@ pub(crate) struct Node {
     pub(crate) label: Option<String>,
     /// It has a Docker Engine, and a client of it.
     pub(crate) engine: bool,
+}
+
+impl Node {
+    /// With more variables of its own: those of a block around it go before them, and a node within it does not have them.
+    pub(crate) fn with_env(mut self, vars: &[(String, String)]) -> Node {
+        self.place.env.extend_from_slice(vars);
+        self
+    }
 }
 
 /// A working folder.

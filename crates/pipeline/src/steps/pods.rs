@@ -103,7 +103,9 @@ pub(crate) fn in_pod(core: &Rc<Core>, template: &PodTemplate, body: Body) -> Bod
         let (core, body) = (Rc::clone(&core), body.clone());
         let pod = Rc::new(Pod { template: template.clone(), containers: RefCell::default() });
         Box::pin(async move {
-            let inner = scope.with_env(pod.template.env.clone()).in_pod(Rc::clone(&pod));
+            let own = |node: &Rc<Node>| Rc::new(Node::clone(node).with_env(pod.template.env_of_node()));
+            let inner = scope.with(|s| s.node = s.node.as_ref().map(own));
+            let inner = inner.with_env(pod.template.env.clone()).in_pod(Rc::clone(&pod));
             let result = with_services(&core, &inner, &pod, body).await;
             let containers = std::mem::take(&mut *pod.containers.borrow_mut());
             let mut ended = Ok(());
@@ -176,8 +178,8 @@ async fn in_container(core: &Rc<Core>, scope: &Scope, name: &str, body: Body) ->
         return Err(Fault::abort(format!("container {name} was not found in the pod")).with_hint(pod.template.hint()));
     };
     let node = started(core, scope, &pod, container).await?;
-    let folder = container.dir.clone().or_else(|| scope.cwd().map(str::to_owned));
-    let inner = scope.on_pod_container(node, folder).with_env(container.env.clone());
+    // Its own folder is that of its program. The step changes into the workspace, which all of them share.
+    let inner = scope.on_pod_container(node, scope.cwd().map(str::to_owned));
     core.call_body(&inner, body, Vec::new()).await
 }
 
@@ -203,7 +205,8 @@ async fn started(core: &Rc<Core>, scope: &Scope, pod: &Pod, container: &Containe
         Ok((job, place)) => {
             let (job, place) = (*job, place.clone());
             let label = scope.pod_node().and_then(|node| node.label.clone());
-            let node = Rc::new(Node { job, place, container: true, label, engine: false });
+            let node = Node { job, place, container: true, label, engine: false };
+            let node = Rc::new(node.with_env(&container.env));
             pod.containers.borrow_mut().insert(container.name.clone(), Container::Ready(node))
         }
         Err(_) => pod.containers.borrow_mut().remove(&container.name),

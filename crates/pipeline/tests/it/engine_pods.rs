@@ -149,6 +149,38 @@ fn what_runs_by_itself_runs_from_the_start_of_the_pod_to_its_end() {
     assert_eq!(shares, "container `db` of the pod");
 }
 
+/// Source: `ContainerExecDecorator`, which adds nothing to the environment of a container, and changes into the workspace.
+#[test]
+fn a_container_has_its_own_variables_and_the_folder_of_the_step() {
+    let pod = "spec:
+  containers:
+  - { name: jnlp, env: [{ name: OWN, value: node }] }
+  - { name: one, image: 'one:1', command: [cat], workingDir: /elsewhere, env: [{ name: X, value: one }, { name: Y, value: one }] }
+  - { name: two, image: 'two:1', command: [cat], env: [{ name: Y, value: two }] }
+";
+    let files = vec![("pod.yaml".to_owned(), pod.to_owned())];
+    let facts = RunFacts { has_scm: true, ..RunFacts::default() };
+    let seen = |around: &str| {
+        let source = format!(
+            "def say(who) {{ echo \"$who ${{env.OWN}} ${{env.X}} ${{env.Y}} ${{pwd() == env.WORKSPACE}}\" }}
+            podTemplate(yaml: readTrusted('pod.yaml')) {{ node(POD_LABEL) {{ {around} {{
+                say('node'); container('one') {{ say('one'); container('two') {{ say('two') }}
+                    withEnv(['Y=block']) {{ container('two') {{ say('with') }} }}; container('jnlp') {{ say('back') }} }}
+            }} }} }}"
+        );
+        let fixture = Fixture { files: files.clone(), facts: facts.clone(), ..Fixture::default() };
+        World::new(fixture).run(&source).unwrap()
+    };
+    seen("script")
+        .is(Outcome::Success)
+        .has("node node null null true")
+        .has("one null one one true")
+        .has("two null null two true")
+        .has("with null null block true")
+        .has("back node null null true");
+    seen("dir('sub')").is(Outcome::Success).has("one null one one false");
+}
+
 /// Works until an answer is wanted: what is asked for since, and which requests are to end.
 fn asked(engine: &mut Engine) -> (Vec<(RequestId, Request)>, Vec<RequestId>) {
     let (mut all, mut cancelled) = (Vec::new(), Vec::new());

@@ -140,6 +140,11 @@ impl PodTemplate {
         }
     }
 
+    /// Variables of the container that is the node, whatever it is made from.
+    pub(super) fn env_of_node(&self) -> &[(String, String)] {
+        self.containers.iter().find(|container| self.is_node(&container.name)).map_or(&[], |container| &container.env)
+    }
+
     /// Those that run something from the pod's start on, whether or not a step wants them.
     pub(super) fn services(&self) -> impl Iterator<Item = &ContainerTemplate> {
         let beside = |container: &&ContainerTemplate| !container.image.is_empty() && !self.is_node(&container.name);

@@ -55,6 +55,27 @@ pub(crate) fn to_type(ctx: &mut Ctx<'_>, value: &Value, name: &str, explicit: bo
         {
             list(ctx, value, name)
         }
+        // What differs between threads alone is one class here.
+        "java.util.Vector"
+        | "java.util.concurrent.BlockingDeque"
+        | "java.util.concurrent.BlockingQueue"
+        | "java.util.concurrent.ConcurrentLinkedDeque"
+        | "java.util.concurrent.ConcurrentLinkedQueue"
+        | "java.util.concurrent.CopyOnWriteArrayList"
+        | "java.util.concurrent.LinkedBlockingDeque"
+        | "java.util.concurrent.LinkedBlockingQueue"
+            if matches!(value, Value::List(_)) =>
+        {
+            yes(value.clone())
+        }
+        "java.util.Hashtable"
+        | "java.util.IdentityHashMap"
+        | "java.util.WeakHashMap"
+        | "java.util.concurrent.ConcurrentMap"
+            if matches!(value, Value::Map(_)) =>
+        {
+            yes(value.clone())
+        }
         "java.util.Set"
         | "java.util.LinkedHashSet"
         | "java.util.HashSet"

@@ -1,4 +1,4 @@
-class StringReader {
+class StringReader extends Reader {
     private String text
     private int at = 0
     StringReader(source) { text = source instanceof java.io.StringReader ? source.$rest() : source.toString() }

@@ -26,6 +26,7 @@ impl Case {
 const FILES: &[(&str, &str)] = &[
     ("numbers", include_str!("cases/numbers.txt")),
     ("strings", include_str!("cases/strings.txt")),
+    ("types", include_str!("cases/types.txt")),
     ("collections", include_str!("cases/collections.txt")),
     ("language", include_str!("cases/language.txt")),
     ("classes", include_str!("cases/classes.txt")),

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use crate::ast::BinaryOp;
 use crate::machine::{Ctx, Fault};
-use crate::value::{Compared, Key, Value, compare_plain, equal_by, hash, text_work};
+use crate::value::{Compared, Key, MapKind, Value, compare_plain, equal_by, hash, text_work};
 
 /// Groovy's `==`.
 pub(crate) fn equals(ctx: &mut Ctx<'_>, a: &Value, b: &Value) -> Result<bool, Fault> {
@@ -190,9 +190,10 @@ pub(crate) fn is_case(ctx: &mut Ctx<'_>, test: &Value, value: &Value) -> Result<
 /// Whether a collection has the item.
 pub(crate) fn contains(ctx: &mut Ctx<'_>, collection: &Value, item: &Value) -> Result<bool, Fault> {
     if let Value::Set(s) = collection
-        && (s.comparator().is_some() || !matches!(item, Value::Object(_)))
+        && (s.kind() == MapKind::Tree || !matches!(item, Value::Object(_)))
     {
-        let item = if s.comparator().is_some() { super::sets::key(ctx, s, item)? } else { item.clone() };
+        let item = if s.kind() == MapKind::Tree { super::sets::key(ctx, s, item)? } else { item.clone() };
+        s.forget_place();
         return Ok(s.has(&item));
     }
     Ok(java_position(ctx, &collection.items().unwrap_or_default(), item)?.is_some())

@@ -117,6 +117,9 @@ pub(crate) fn lacks(list: &List, n: i64) -> bool {
 }
 
 fn list_item(ctx: &Ctx<'_>, list: &List, n: i64) -> Answer {
+    if list.is_stale() {
+        return Err(Fault::Throw(ctx.world.throwable("java.util.ConcurrentModificationException", Value::Null)));
+    }
     let items = list.items();
     let at = checked(ctx, n, items.len() as i64, list.is_array())?;
     yes(items.get(at as usize).cloned().unwrap_or_default())
@@ -220,6 +223,10 @@ pub(crate) fn set(ctx: &mut Ctx<'_>, object: &Value, key: &Value, value: &Value)
                 ctx.room_for_items(at as u64 + 1)?;
             }
             let value = l.element(value.clone());
+            if at < l.len() {
+                drop(l.put(at, value));
+                return Ok(true);
+            }
             let before = l.change(|items| {
                 if at >= items.len() {
                     items.resize(at + 1, Value::Null);

@@ -44,6 +44,14 @@ pub(crate) fn like_in_order(ctx: &mut Ctx<'_>, of: &Value, items: Vec<Value>) ->
     Ok(Value::Set(Rc::new(out)))
 }
 
+/// The list that a method changes: the values of a map are in no order of their own.
+fn in_place(this: &Value) -> Option<&Rc<List>> {
+    match this {
+        Value::List(l) if *l.kind() != ListKind::Values => Some(l),
+        _ => None,
+    }
+}
+
 pub(crate) fn writable(ctx: &Ctx<'_>, l: &List) -> Result<(), Fault> {
     if l.is_fixed() {
         return Err(Fault::Throw(ctx.world.throwable("java.lang.UnsupportedOperationException", Value::Null)));
@@ -52,6 +60,9 @@ pub(crate) fn writable(ctx: &Ctx<'_>, l: &List) -> Result<(), Fault> {
 }
 
 pub(crate) fn method(ctx: &mut Ctx<'_>, this: &Value, l: &Rc<List>, name: &str, args: &[Value]) -> Answer {
+    if l.is_stale() {
+        return Err(Fault::Throw(ctx.world.throwable("java.util.ConcurrentModificationException", Value::Null)));
+    }
     if let Some(found) = reading(ctx, this, l, name, args)? {
         return Ok(Some(found));
     }
@@ -96,6 +107,9 @@ fn reading(ctx: &mut Ctx<'_>, this: &Value, l: &Rc<List>, name: &str, args: &[Va
             }
         }
         ("getAt", [key]) => super::index::get(ctx, this, key),
+        ("clone", []) if matches!(l.kind(), ListKind::Stack | ListKind::Linked | ListKind::Deque) => {
+            yes(Value::List(Rc::new(List::new(l.snapshot(), l.kind().clone()))))
+        }
         ("clone", []) => yes(like(this, l.snapshot())),
         ("iterator", []) => yes(iterator(this.clone())),
         ("toString", []) if l.is_array() => Ok(None),
@@ -166,11 +180,18 @@ fn parts(ctx: &mut Ctx<'_>, this: &Value, items: &[Value], name: &str, args: &[V
             if from > to {
                 return Err(ctx.world.illegal(format!("fromIndex({from}) > toIndex({to})")));
             }
-            yes(Value::list(items[from as usize..to as usize].to_vec()))
+            let (from, to) = (from as usize, to as usize);
+            yes(match this {
+                Value::List(l) if l.has_parts() => Value::List(Rc::new(List::part(l, from, to))),
+                Value::List(l) if l.is_fixed() => {
+                    Value::List(Rc::new(List::new(items[from..to].to_vec(), ListKind::Fixed)))
+                }
+                _ => Value::list(items[from..to].to_vec()),
+            })
         }
         ("reverse", [] | [Value::Bool(false)]) => yes(like(this, items.iter().rev().cloned().collect())),
         ("reverse", [Value::Bool(true)]) => {
-            let Value::List(l) = this else { return Ok(None) };
+            let Some(l) = in_place(this) else { return Ok(None) };
             writable(ctx, l)?;
             l.change(|items| items.reverse());
             Ok(Some(this.clone()))
@@ -226,11 +247,11 @@ fn combined(ctx: &mut Ctx<'_>, this: &Value, items: &[Value], name: &str, args: 
         }
         ("sum", []) if items.is_empty() && shapes::zero(this).is_some() => Ok(shapes::zero(this)),
         // That of an array of bytes is a byte.
-        ("sum", []) => sum(ctx, items, None).map(|sum| match this {
+        ("sum", []) => shapes::sum(ctx, items, None).map(|sum| match this {
             Value::List(l) => sum.map(|sum| l.element(sum)),
             _ => sum,
         }),
-        ("sum", [start]) if !matches!(start, Value::Closure(_)) => sum(ctx, items, Some(start.clone())),
+        ("sum", [start]) if !matches!(start, Value::Closure(_)) => shapes::sum(ctx, items, Some(start.clone())),
         ("max" | "min", []) => {
             let wanted = if name == "max" { std::cmp::Ordering::Greater } else { std::cmp::Ordering::Less };
             let mut best: Option<&Value> = None;
@@ -248,7 +269,7 @@ fn combined(ctx: &mut Ctx<'_>, this: &Value, items: &[Value], name: &str, args: 
         ("sort" | "toSorted", [] | [Value::Bool(_)]) => {
             let mut sorted = items.to_vec();
             compare::sort(ctx, &mut sorted)?;
-            if let (Value::List(l), true) = (this, name == "sort" && !matches!(args, [Value::Bool(false)])) {
+            if let (Some(l), true) = (in_place(this), name == "sort" && !matches!(args, [Value::Bool(false)])) {
                 writable(ctx, l)?;
                 l.change(|i| **i = sorted);
                 return Ok(Some(this.clone()));
@@ -262,7 +283,7 @@ fn combined(ctx: &mut Ctx<'_>, this: &Value, items: &[Value], name: &str, args: 
                     out.push(item.clone());
                 }
             }
-            if let (Value::List(l), true) = (this, name == "unique" && !matches!(args, [Value::Bool(false)])) {
+            if let (Some(l), true) = (in_place(this), name == "unique" && !matches!(args, [Value::Bool(false)])) {
                 writable(ctx, l)?;
                 l.change(|i| **i = out);
                 return Ok(Some(this.clone()));
@@ -295,25 +316,12 @@ fn combined(ctx: &mut Ctx<'_>, this: &Value, items: &[Value], name: &str, args: 
             }
             yes(Value::Int(count))
         }
+        ("isCase", [item]) if matches!(this, Value::Set(_)) => yes(compare::contains(ctx, this, item)?),
         ("isCase", [item]) => yes(compare::java_position(ctx, items, item)?.is_some()),
         ("grep", []) => yes(Value::list(items.iter().filter(|i| i.truth()).cloned().collect())),
         ("equals", [other]) => yes(compare::equals(ctx, this, other)?),
         _ => Ok(None),
     }
-}
-
-fn sum(ctx: &mut Ctx<'_>, items: &[Value], start: Option<Value>) -> Answer {
-    let mut total = start;
-    for item in items {
-        total = Some(match total {
-            None => item.clone(),
-            Some(Value::Null) => return Err(ctx.world.null_pointer("the argument is null")),
-            Some(t @ Value::Object(_)) => ctx.ask(&t, "plus", std::slice::from_ref(item))?,
-            Some(t) => operators::binary(ctx, BinaryOp::Add, &t, item)?
-                .ok_or_else(|| ctx.world.missing_method("plus", &t.type_name(), false, std::slice::from_ref(item)))?,
-        });
-    }
-    yes(total.unwrap_or_default())
 }
 
 fn shapes(ctx: &mut Ctx<'_>, this: &Value, items: &[Value], name: &str, args: &[Value]) -> Answer {
@@ -387,11 +395,15 @@ fn changing(ctx: &mut Ctx<'_>, this: &Value, l: &Rc<List>, name: &str, args: &[V
         "putAt",
         "swap",
         "push",
+        "$retain",
     ];
     if !CHANGES.contains(&name) {
         return Ok(None);
     }
-    if !args.iter().any(|a| matches!(a, Value::Closure(_))) || name == "add" {
+    let is_values = *l.kind() == ListKind::Values;
+    let takes = matches!(name, "remove" | "removeElement" | "removeAll" | "retainAll" | "clear" | "$retain");
+    let has_closure = args.iter().any(|a| matches!(a, Value::Closure(_)));
+    if !(has_closure || is_values && takes) || name == "add" {
         writable(ctx, l)?;
     }
     match (name, args) {
@@ -425,7 +437,8 @@ fn changing(ctx: &mut Ctx<'_>, this: &Value, l: &Rc<List>, name: &str, args: &[V
             l.change(|items| drop(items.splice(at..at, others)));
             yes(changed)
         }
-        ("remove" | "removeAt", [Value::Int(n)]) => {
+        ("remove" | "removeAt", [Value::Int(n)]) if !is_values => {
+            ctx.pay(l.len() / 64)?;
             let at = usize::try_from(*n).ok().filter(|i| *i < l.len());
             match at {
                 Some(at) => yes(l.change(|items| items.remove(at))),
@@ -434,21 +447,30 @@ fn changing(ctx: &mut Ctx<'_>, this: &Value, l: &Rc<List>, name: &str, args: &[V
         }
         ("remove" | "removeElement", [item]) => {
             let at = compare::java_position(ctx, &l.snapshot(), item)?;
-            let removed = at.map(|i| l.change(|items| items.remove(i)));
-            yes(removed.is_some())
+            at.into_iter().for_each(|at| l.remove_at(at));
+            yes(at.is_some())
         }
         ("removeAll" | "retainAll", [other]) if !matches!(other, Value::Closure(_)) => {
+            if super::sets::is_sorted(other) {
+                let name = if name == "removeAll" { "$removeEach" } else { "$retainEach" };
+                return ctx.ask(this, name, std::slice::from_ref(other)).map(Some);
+            }
             let others = sequence(ctx, other)?.unwrap_or_default();
             let mut kept = Vec::new();
             for item in l.snapshot() {
-                if compare::java_position(ctx, &others, &item)?.is_some() == (name == "retainAll") {
-                    kept.push(item);
-                }
+                kept.push(compare::java_position(ctx, &others, &item)?.is_some() == (name == "retainAll"));
             }
-            let changed = kept.len() != l.len();
-            let before = l.change(|items| std::mem::replace(&mut **items, kept));
-            drop(before);
-            yes(changed)
+            l.retain(&kept);
+            yes(kept.contains(&false))
+        }
+        ("$retain", [Value::List(kept)]) => {
+            let kept: Vec<bool> = kept.items().iter().map(Value::truth).collect();
+            l.retain(&kept);
+            yes(kept.contains(&false))
+        }
+        ("clear", []) if is_values => {
+            l.retain(&vec![false; l.len()]);
+            yes(Value::Null)
         }
         ("clear", []) => {
             let before = l.change(|items| std::mem::take(&mut **items));

@@ -1,17 +1,15 @@
 //! Methods of maps and of their entries that call no closures.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::{Answer, compare, int, lists, yes};
 use crate::ast::BinaryOp;
 use crate::machine::{Ctx, Fault};
-use crate::value::{Closure, ClosureCode, Entry, Map, MapKind, Value};
+use crate::value::{Closure, ClosureCode, Entry, List, ListKind, Map, MapKind, Value};
 
 /// The entry at a position.
 pub(crate) fn entry_at(map: &Rc<Map>, at: usize) -> Option<Value> {
-    let (key, value) = map.at(at)?;
-    Some(Value::Entry(Rc::new(Entry { key, value: RefCell::new(value), map: Some(map.clone()) })))
+    Entry::of(map, at)
 }
 
 pub(crate) fn writable(ctx: &Ctx<'_>, m: &Map) -> Result<(), Fault> {
@@ -22,8 +20,8 @@ pub(crate) fn writable(ctx: &Ctx<'_>, m: &Map) -> Result<(), Fault> {
 }
 
 /// The keys or entries of a map, as a set. What is taken from it is taken from the map, unless nothing may be.
-fn view(map: &Rc<Map>, items: impl IntoIterator<Item = Value>) -> Value {
-    let view = Map::view(map, items);
+fn view(map: &Rc<Map>, entries: bool) -> Value {
+    let view = Map::view(map, entries);
     Value::Set(Rc::new(if map.kind() == MapKind::Fixed { view.copy(MapKind::Fixed) } else { view }))
 }
 
@@ -71,10 +69,12 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, this: &Value, m: &Rc<Map>, name: &str, a
     {
         let key = super::sets::key(ctx, m, key)?;
         let args: Vec<Value> = std::iter::once(key).chain(rest.iter().cloned()).collect();
-        return match reading(ctx, this, m, name, &args)? {
+        let answer = match reading(ctx, this, m, name, &args)? {
             Some(found) => Ok(Some(found)),
             None => changing(ctx, this, m, name, &args),
         };
+        m.forget_place();
+        return answer;
     }
     if m.kind() == MapKind::Tree
         && let Some(found) = super::trees::of_map(ctx, m, name, args)?
@@ -110,11 +110,14 @@ fn reading(ctx: &mut Ctx<'_>, this: &Value, m: &Rc<Map>, name: &str, args: &[Val
         ("$withDefault", [closure]) => yes(Value::Map(Rc::new(m.with_default(closure.clone())))),
         ("containsKey", [key]) => yes(m.has(key)),
         ("containsValue", [value]) => yes(compare::java_position(ctx, &m.values(), value)?.is_some()),
-        ("keySet", []) => yes(view(m, m.keys())),
-        ("values", []) => yes(Value::list(m.values())),
+        ("keySet", []) => yes(view(m, false)),
+        ("values", []) if m.kind() == MapKind::Fixed => {
+            yes(Value::List(Rc::new(List::new(m.values(), ListKind::Fixed))))
+        }
+        ("values", []) => yes(Value::List(Rc::new(List::values(m)))),
         ("entrySet", []) => {
             ctx.room_for_items(m.len() as u64 * 8)?;
-            yes(view(m, (0..m.len()).filter_map(|i| entry_at(m, i))))
+            yes(view(m, true))
         }
         ("$similar", []) => yes(Value::Map(Rc::new(Map::new(similar(m)).sorted_like(m)))),
         ("iterator", []) => yes(lists::iterator(this.clone())),
@@ -129,7 +132,13 @@ fn reading(ctx: &mut Ctx<'_>, this: &Value, m: &Rc<Map>, name: &str, args: &[Val
                 }
                 _ => args.to_vec(),
             };
-            yes(Value::map(keys.into_iter().filter(|k| m.has(k)).map(|k| (k.clone(), m.get(&k).unwrap_or_default()))))
+            let mut found = Vec::new();
+            for key in keys {
+                let held = if m.kind() == MapKind::Tree { super::sets::key(ctx, m, &key)? } else { key.clone() };
+                found.extend(m.get(&held).map(|value| (key, value)));
+            }
+            m.forget_place();
+            yes(Value::map(found))
         }
         ("plus", [other]) => super::operators::binary(ctx, BinaryOp::Add, this, other),
         ("minus", [other]) => super::operators::binary(ctx, BinaryOp::Sub, this, other),
@@ -197,7 +206,9 @@ fn changing(ctx: &mut Ctx<'_>, this: &Value, m: &Rc<Map>, name: &str, args: &[Va
         },
         ("replace", [key, value]) if m.has(key) => yes(m.put(key.clone(), value.clone()).unwrap_or_default()),
         ("replace", [_, _]) => yes(Value::Null),
-        ("putAll", [other @ Value::Map(_)]) if m.comparator().is_some() => {
+        ("putAll", [other @ Value::Map(_)])
+            if m.comparator().is_some() || m.kind() == MapKind::Tree && super::sets::holds_objects(other) =>
+        {
             ctx.ask(this, "$putEach", std::slice::from_ref(other)).map(Some)
         }
         ("putAll", [other]) => {

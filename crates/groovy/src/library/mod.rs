@@ -76,6 +76,10 @@ const QUICK: &[&str] = &[
     "getKey",
     "getValue",
     "call",
+    "ceiling",
+    "floor",
+    "higher",
+    "lower",
 ];
 
 /// `receiver.name(args)`
@@ -110,7 +114,8 @@ fn refuse(ctx: &mut Ctx<'_>, receiver: &Value, name: &str) -> Result<(), Fault> 
 }
 
 fn known_method(ctx: &mut Ctx<'_>, receiver: &Value, name: &str, args: &[Value]) -> Answer {
-    if !QUICK.contains(&name) {
+    let looks_up = name == "contains" && matches!(receiver, Value::Set(_));
+    if !QUICK.contains(&name) && !looks_up {
         ctx.world.charge(weight(receiver) / 16);
     }
     // Arguments are compared and hashed.
@@ -229,6 +234,9 @@ pub(crate) fn super_method(ctx: &mut Ctx<'_>, this: &Value, name: &str, args: &[
 /// The items that iterating over a value gives; `None` where it is no collection.
 pub(crate) fn sequence(ctx: &mut Ctx<'_>, value: &Value) -> Result<Option<Vec<Value>>, Fault> {
     Ok(Some(match value {
+        Value::List(l) if l.is_stale() => {
+            return Err(Fault::Throw(ctx.world.throwable("java.util.ConcurrentModificationException", Value::Null)));
+        }
         Value::List(_) | Value::Set(_) => value.items().unwrap_or_default(),
         Value::Range(r) => {
             ctx.room_for_items(r.size())?;

@@ -132,6 +132,14 @@ fn capital(name: &str) -> String {
 /// Java's `equals`: numbers of different types differ.
 pub(crate) fn java_equals(ctx: &mut Ctx<'_>, a: &Value, b: &Value) -> Result<bool, Fault> {
     let is_text = |value: &Value| matches!(value, Value::Str(_) | Value::GString(_) | Value::Char(_));
+    // What has an order and no `equals` is equal to itself only; Groovy's `==` asks the order.
+    if let Value::Object(o) = a
+        && o.class.has_method("compareTo")
+        && !o.class.has_method("equals")
+        && !o.marked(crate::value::EQUAL_BY_FIELDS)
+    {
+        return Ok(a.same(b));
+    }
     if crate::value::is_number(a) || is_text(a) && is_text(b) {
         let answer = crate::value::Key(a.clone()) == crate::value::Key(b.clone());
         return ctx.pay(crate::value::text_work(a, b) / compare::PAIRS_AT_ONCE).map(|()| answer);

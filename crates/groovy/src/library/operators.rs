@@ -159,8 +159,18 @@ fn collection(ctx: &mut Ctx<'_>, op: BinaryOp, a: &Value, b: &Value) -> Answer {
         BinaryOp::ShiftLeft if matches!(a, Value::List(l) if l.is_fixed()) => {
             return Err(Fault::Throw(ctx.world.throwable("java.lang.UnsupportedOperationException", Value::Null)));
         }
+        BinaryOp::ShiftLeft if matches!(a, Value::List(l) if l.is_stale()) => {
+            return Err(Fault::Throw(ctx.world.throwable("java.util.ConcurrentModificationException", Value::Null)));
+        }
         BinaryOp::ShiftLeft if matches!(a, Value::Range(_)) => {
             return Err(Fault::Throw(ctx.world.throwable("java.lang.UnsupportedOperationException", Value::Null)));
+        }
+        BinaryOp::ShiftLeft if matches!(a, Value::Set(s) if s.is_view() || s.kind() == MapKind::Fixed) => {
+            return Err(Fault::Throw(ctx.world.throwable("java.lang.UnsupportedOperationException", Value::Null)));
+        }
+        // What is equal is asked for as `removeAll` asks.
+        BinaryOp::Sub if super::sets::is_sorted(a) => {
+            return ctx.ask(a, "$without", std::slice::from_ref(b)).map(Some);
         }
         BinaryOp::ShiftLeft if matches!(a, Value::Set(s) if super::trees::asks(s, b)) => {
             let Value::Set(s) = a else { return Ok(None) };

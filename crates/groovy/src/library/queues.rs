@@ -108,7 +108,10 @@ pub(crate) fn iterator_method(ctx: &mut Ctx<'_>, i: &Rc<Iter>, name: &str, args:
         ("remove", []) => {
             let at = i.at.get().saturating_sub(1);
             match &i.source {
-                Value::List(l) if at < l.len() => drop(l.change(|items| items.remove(at))),
+                Value::List(l) if at < l.len() => {
+                    ctx.pay(l.len() / 64)?;
+                    l.remove_at(at);
+                }
                 Value::Map(m) | Value::Set(m) => {
                     if let Some((key, _)) = m.at(at) {
                         m.remove(&key);

@@ -81,6 +81,15 @@ pub(super) fn holds_objects(items: &Value) -> bool {
     }
 }
 
+pub(super) fn is_collection(value: &Value) -> bool {
+    matches!(value, Value::List(_) | Value::Set(_) | Value::Range(_))
+}
+
+/// Whether a collection is a set that sorts what it holds.
+pub(super) fn is_sorted(value: &Value) -> bool {
+    matches!(value, Value::Set(s) if s.kind() == MapKind::Tree)
+}
+
 /// The `HashSet` that `toSet()` makes.
 pub(crate) fn hashed(items: Vec<Value>) -> Value {
     let set = Map::with_capacity(MapKind::Hash, items.len());
@@ -91,11 +100,15 @@ pub(crate) fn hashed(items: Vec<Value>) -> Value {
 }
 
 pub(crate) fn method(ctx: &mut Ctx<'_>, this: &Value, s: &Rc<Map>, name: &str, args: &[Value]) -> Answer {
+    // Nothing is added to the keys or entries of a map.
+    if s.is_view() && matches!(name, "add" | "addAll" | "leftShift") {
+        return Err(Fault::Throw(ctx.world.throwable("java.lang.UnsupportedOperationException", Value::Null)));
+    }
     if let ("add" | "remove" | "contains", [item]) = (name, args)
         && (matches!(item, Value::Object(_)) || s.kind() == MapKind::Tree)
     {
         let item = key(ctx, s, item)?;
-        return match name {
+        let answer = match name {
             "contains" => yes(s.has(&item)),
             _ if s.kind() == MapKind::Fixed => {
                 Err(Fault::Throw(ctx.world.throwable("java.lang.UnsupportedOperationException", Value::Null)))
@@ -103,6 +116,8 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, this: &Value, s: &Rc<Map>, name: &str, a
             "add" => yes(s.add(item)),
             _ => yes(s.remove(&item).is_some()),
         };
+        s.forget_place();
+        return answer;
     }
     if s.kind() == MapKind::Tree
         && let Some(found) = super::trees::of_set(ctx, s, name, args)?
@@ -141,11 +156,23 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, this: &Value, s: &Rc<Map>, name: &str, a
             return yes(changed);
         }
         ("remove", [item]) => return yes(s.remove(item).is_some()),
+        // The script, or an order, says what is equal: they are asked for one by one.
+        ("removeAll" | "retainAll" | "containsAll", [other])
+            if is_collection(other) && (s.kind() == MapKind::Tree || is_sorted(other)) =>
+        {
+            let name = match name {
+                "removeAll" => "$removeEach",
+                "retainAll" => "$retainEach",
+                _ => "$containsEach",
+            };
+            return ctx.ask(this, name, std::slice::from_ref(other)).map(Some);
+        }
         ("removeAll" | "retainAll", [other]) if !matches!(other, Value::Closure(_)) => {
             let others = sequence(ctx, other)?.unwrap_or_default();
             let mut changed = false;
             for item in s.keys() {
                 if compare::java_position(ctx, &others, &item)?.is_some() == (name == "removeAll") {
+                    ctx.pay(s.len() / 64)?;
                     s.remove(&item);
                     changed = true;
                 }

@@ -2,7 +2,8 @@
 
 use std::rc::Rc;
 
-use super::{Answer, compare, lists, sequence, yes};
+use super::{Answer, compare, lists, operators, sequence, yes};
+use crate::ast::BinaryOp;
 use crate::machine::{Ctx, Fault};
 use crate::value::{ListKind, Map, MapKind, Value};
 
@@ -78,7 +79,7 @@ pub(super) fn intersect(ctx: &mut Ctx<'_>, this: &Value, other: &Value) -> Answe
             out.push(item);
         }
     }
-    yes(lists::like(if nothing { this } else { like }, out))
+    lists::like_in_order(ctx, if nothing { this } else { like }, out).map(Some)
 }
 
 /// Rows as columns: as many as the shortest row has items.
@@ -99,4 +100,19 @@ pub(super) fn transpose(ctx: &mut Ctx<'_>, items: &[Value]) -> Answer {
     let width = rows.iter().map(Vec::len).min().unwrap_or(0);
     let columns = (0..width).map(|at| Value::list(rows.iter().map(|row| row[at].clone()).collect()));
     yes(Value::list(columns.collect()))
+}
+
+/// The sum of items, from `start` on where there is one.
+pub(super) fn sum(ctx: &mut Ctx<'_>, items: &[Value], start: Option<Value>) -> Answer {
+    let mut total = start;
+    for item in items {
+        total = Some(match total {
+            None => item.clone(),
+            Some(Value::Null) => return Err(ctx.world.null_pointer("the argument is null")),
+            Some(t @ Value::Object(_)) => ctx.ask(&t, "plus", std::slice::from_ref(item))?,
+            Some(t) => operators::binary(ctx, BinaryOp::Add, &t, item)?
+                .ok_or_else(|| ctx.world.missing_method("plus", &t.type_name(), false, std::slice::from_ref(item)))?,
+        });
+    }
+    yes(total.unwrap_or_default())
 }

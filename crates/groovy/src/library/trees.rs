@@ -6,9 +6,6 @@ use super::{Answer, compare, lists, maps, yes};
 use crate::machine::{Ctx, Fault};
 use crate::value::{Map, MapKind, Order, Value};
 
-/// The keys of a map or set, in its order, and itself.
-type Keys<'k> = (&'k [Value], &'k Map);
-
 fn order(ctx: &mut Ctx<'_>, by: &Map, a: &Value, b: &Value) -> Result<std::cmp::Ordering, Fault> {
     if let Some(comparator) = by.comparator() {
         ctx.pay(1)?;
@@ -50,43 +47,40 @@ pub(super) fn settled(ctx: &mut Ctx<'_>, map: &Map, key: &Value) -> Result<Value
 }
 
 /// How many keys come before a key, with those that equal it (`upto`) or without.
-fn before(ctx: &mut Ctx<'_>, (keys, by): Keys<'_>, key: &Value, upto: bool) -> Result<usize, Fault> {
-    let (mut low, mut high) = (0, keys.len());
+fn before(ctx: &mut Ctx<'_>, map: &Map, key: &Value, upto: bool) -> Result<usize, Fault> {
+    let (mut low, mut high) = (0, map.len());
     while low < high {
         let middle = (low + high) / 2;
-        let order = order(ctx, by, &keys[middle], key)?;
+        let Some((held, _)) = map.at(middle) else { break };
+        ctx.pay(1)?;
+        let order = order(ctx, map, &held, key)?;
         if order.is_lt() || upto && order.is_eq() { low = middle + 1 } else { high = middle }
     }
     Ok(low)
 }
 
 /// The position of the neighbour of a key that a method names: `floor`, `lower`, `ceiling`, `higher`.
-fn neighbour(ctx: &mut Ctx<'_>, keys: Keys<'_>, which: &str, key: &Value) -> Result<Option<usize>, Fault> {
-    let at = before(ctx, keys, key, matches!(which, "floor" | "higher"))?;
+fn neighbour(ctx: &mut Ctx<'_>, map: &Map, which: &str, key: &Value) -> Result<Option<usize>, Fault> {
+    let at = before(ctx, map, key, matches!(which, "floor" | "higher"))?;
     Ok(match which {
         "floor" | "lower" => at.checked_sub(1),
-        _ => Some(at).filter(|at| *at < keys.0.len()),
+        _ => Some(at).filter(|at| *at < map.len()),
     })
 }
 
 /// The positions that `head…`, `tail…` and `sub…` mean.
-fn part(
-    ctx: &mut Ctx<'_>,
-    keys: Keys<'_>,
-    which: &str,
-    args: &[Value],
-) -> Result<Option<std::ops::Range<usize>>, Fault> {
+fn part(ctx: &mut Ctx<'_>, map: &Map, which: &str, args: &[Value]) -> Result<Option<std::ops::Range<usize>>, Fault> {
     let flag = |at: usize, otherwise: bool| args.get(at).map_or(otherwise, Value::truth);
     if let ("sub", [from, to] | [from, _, to, _]) = (which, args)
-        && order(ctx, keys.1, from, to)?.is_gt()
+        && order(ctx, map, from, to)?.is_gt()
     {
         return Err(ctx.world.illegal("fromKey > toKey"));
     }
     let part = match (which, args) {
-        ("head", [to] | [to, Value::Bool(_)]) => 0..before(ctx, keys, to, flag(1, false))?,
-        ("tail", [from] | [from, Value::Bool(_)]) => before(ctx, keys, from, !flag(1, true))?..keys.0.len(),
-        ("sub", [from, to]) => before(ctx, keys, from, false)?..before(ctx, keys, to, false)?,
-        ("sub", [from, _, to, _]) => before(ctx, keys, from, !flag(1, true))?..before(ctx, keys, to, flag(3, false))?,
+        ("head", [to] | [to, Value::Bool(_)]) => 0..before(ctx, map, to, flag(1, false))?,
+        ("tail", [from] | [from, Value::Bool(_)]) => before(ctx, map, from, !flag(1, true))?..map.len(),
+        ("sub", [from, to]) => before(ctx, map, from, false)?..before(ctx, map, to, false)?,
+        ("sub", [from, _, to, _]) => before(ctx, map, from, !flag(1, true))?..before(ctx, map, to, flag(3, false))?,
         _ => return Ok(None),
     };
     // Without its own end nothing may be left.
@@ -112,15 +106,17 @@ pub(super) fn of_map(ctx: &mut Ctx<'_>, m: &Rc<Map>, name: &str, args: &[Value])
             yes(found)
         }
         ("comparator", []) => yes(m.comparator().cloned().unwrap_or_default()),
+        // It is sorted, whatever the keys are.
+        ("sort", []) => yes(Value::Map(m.clone())),
+        ("toSorted", []) => yes(Value::Map(Rc::new(m.copy(MapKind::Tree)))),
         ("navigableKeySet", []) => yes(Value::set(m.keys())),
         ("descendingKeySet", []) => yes(Value::set(m.keys().into_iter().rev())),
         ("descendingMap", []) => yes(Value::map((0..m.len()).rev().filter_map(|at| m.at(at)))),
         ("headMap" | "tailMap" | "subMap", _) => {
             ctx.pay(m.len() / 8)?;
-            let keys = m.keys();
-            let Some(part) = part(ctx, (&keys, m), &name[..name.len() - 3], args)? else { return Ok(None) };
+            let Some(part) = part(ctx, m, &name[..name.len() - 3], args)? else { return Ok(None) };
             let out = Map::new(MapKind::Tree).sorted_like(m);
-            part.filter_map(|at| m.at(at)).for_each(|(key, value)| drop(out.put(key, value)));
+            part.filter_map(|at| m.at(at)).for_each(|(key, value)| out.put_last(key, value));
             yes(Value::Map(Rc::new(out)))
         }
         (_, [key]) => {
@@ -132,10 +128,8 @@ pub(super) fn of_map(ctx: &mut Ctx<'_>, m: &Rc<Map>, name: &str, args: &[Value])
             if !matches!(which, "floor" | "lower" | "ceiling" | "higher") {
                 return Ok(None);
             }
-            ctx.pay(m.len() / 8)?;
-            let keys = m.keys();
-            let at = neighbour(ctx, (&keys, m), which, key)?;
-            yes(if wants_key { at.map_or(Value::Null, |at| keys[at].clone()) } else { entry(at) })
+            let at = neighbour(ctx, m, which, key)?;
+            yes(if wants_key { at.and_then(|at| m.at(at)).map_or(Value::Null, |(key, _)| key) } else { entry(at) })
         }
         _ => Ok(None),
     }
@@ -155,21 +149,20 @@ pub(super) fn of_set(ctx: &mut Ctx<'_>, s: &Rc<Map>, name: &str, args: &[Value])
             yes(found.unwrap_or_default())
         }
         ("comparator", []) => yes(s.comparator().cloned().unwrap_or_default()),
+        ("sort", []) => yes(Value::Set(s.clone())),
+        ("clone" | "toSorted", []) => yes(Value::Set(Rc::new(s.copy(MapKind::Tree)))),
         ("descendingSet", []) => yes(Value::set(s.keys().into_iter().rev())),
         ("descendingIterator", []) => yes(lists::iterator(Value::list(s.keys().into_iter().rev().collect()))),
         ("headSet" | "tailSet" | "subSet", _) => {
             ctx.pay(s.len() / 8)?;
-            let keys = s.keys();
-            let Some(part) = part(ctx, (&keys, s), &name[..name.len() - 3], args)? else { return Ok(None) };
+            let Some(part) = part(ctx, s, &name[..name.len() - 3], args)? else { return Ok(None) };
             let out = Map::new(MapKind::Tree).sorted_like(s);
-            keys[part].iter().for_each(|key| drop(out.put(key.clone(), Value::Null)));
+            part.filter_map(|at| s.at(at)).for_each(|(key, _)| out.put_last(key, Value::Null));
             yes(Value::Set(Rc::new(out)))
         }
         ("floor" | "lower" | "ceiling" | "higher", [key]) => {
-            ctx.pay(s.len() / 8)?;
-            let keys = s.keys();
-            let at = neighbour(ctx, (&keys, s), name, key)?;
-            yes(at.map_or(Value::Null, |at| keys[at].clone()))
+            let at = neighbour(ctx, s, name, key)?;
+            yes(at.and_then(|at| s.at(at)).map_or(Value::Null, |(key, _)| key))
         }
         _ => Ok(None),
     }

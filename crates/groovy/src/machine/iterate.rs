@@ -65,6 +65,11 @@ impl Vm<'_> {
             let fault = self.world.throwable("java.util.ConcurrentModificationException", Value::Null);
             return Err(super::need::Fault::Throw(fault));
         }
+        let stale = matches!(&iter.source, Value::List(l) if at < now && l.is_stale());
+        if stale {
+            let fault = self.world.throwable("java.util.ConcurrentModificationException", Value::Null);
+            return Err(super::need::Fault::Throw(fault));
+        }
         match item(&iter.source, at) {
             Some(value) => {
                 iter.at.set(at + 1);

@@ -1,14 +1,13 @@
 //! Maps and sets. Order is insertion order, sorted for the tree kinds, and for the hash kinds that of Java's tables: scripts see it.
 
 use std::cell::{Cell, Ref, RefCell};
-use std::hash::{Hash, Hasher};
 use std::rc::Rc;
 
 use indexmap::IndexMap;
 
 use super::meter::Charge;
 use super::release::release;
-use super::{Compared, Value, compare_plain, equality, hash};
+use super::{Compared, Entry, Key, Value, compare_plain, hash};
 
 /// What a map or set says it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,68 +38,6 @@ pub enum Order {
     CaseInsensitive,
 }
 
-/// A value as a key: equal as Java's `equals` says, not as Groovy's `==`.
-#[derive(Clone, Debug)]
-pub struct Key(pub Value);
-
-impl PartialEq for Key {
-    fn eq(&self, other: &Key) -> bool {
-        // Keys that hash alike are compared; how many there are is the script's choice.
-        super::Meter::work(usize::from(self.0.is_container()) + equality::text_work(&self.0, &other.0));
-        equality::same_key(&self.0, &other.0)
-    }
-}
-
-impl Eq for Key {}
-
-impl Hash for Key {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        hash_value(&self.0, state, 3);
-    }
-}
-
-/// Coarse below the third level: equal keys hash equal, and no nesting can make it recurse.
-fn hash_value<H: Hasher>(value: &Value, state: &mut H, levels: u32) {
-    match value {
-        Value::Null => 0u8.hash(state),
-        Value::Bool(b) => b.hash(state),
-        Value::Char(c) => c.hash(state),
-        Value::Byte(n) => n.hash(state),
-        Value::Short(n) => n.hash(state),
-        Value::Int(n) => n.hash(state),
-        Value::Long(n) => n.hash(state),
-        Value::Float(n) => n.to_bits().hash(state),
-        Value::Double(n) => n.to_bits().hash(state),
-        Value::BigInt(n) => n.hash(state),
-        Value::Decimal(n) => n.unscaled().hash(state),
-        Value::Str(s) => s.as_str().hash(state),
-        // Two of them are equal when their texts are.
-        Value::GString(_) => value.to_text().hash(state),
-        Value::Class(c) => c.name.hash(state),
-        Value::Host(h) => h.hash(state),
-        Value::List(l) if levels > 0 => {
-            l.len().hash(state);
-            for item in l.items().iter().take(32) {
-                hash_value(item, state, levels - 1);
-            }
-        }
-        Value::Map(m) | Value::Set(m) => m.len().hash(state),
-        Value::Entry(e) if levels > 0 => hash_value(&e.key, state, levels - 1),
-        Value::Object(o) if o.marked(super::EQUAL_BY_FIELDS) => {
-            o.class.name.hash(state);
-            if levels > 0 {
-                o.field_values().iter().for_each(|v| hash_value(v, state, levels - 1));
-            }
-        }
-        Value::Object(o) => match &*o.native.borrow() {
-            super::Native::Java(java) if java.same(java).is_some() => java.hash_into(state),
-            _ => std::ptr::hash(Rc::as_ptr(o), state),
-        },
-        Value::Closure(c) => std::ptr::hash(Rc::as_ptr(c), state),
-        _ => 1u8.hash(state),
-    }
-}
-
 /// A map, or a set (whose values are all null).
 #[derive(Debug)]
 pub struct Map {
@@ -113,12 +50,26 @@ pub struct Map {
     /// Where the next new key goes, as whoever asked the script has found.
     place: Cell<Option<usize>>,
     /// The map whose keys or entries a set is: what is removed from the set is removed from the map.
-    source: Option<Rc<Map>>,
+    source: Option<Source>,
+    /// How often it was changed.
+    changes: Cell<u32>,
+    /// How often keys came or went.
+    shape: Cell<u32>,
     charge: Charge,
     /// Size of the table that Java would have, for the hash kinds.
     table: Cell<u32>,
     /// Keys were added since the entries were last brought into the order of the table.
     unordered: Cell<bool>,
+}
+
+/// What a set is a view of.
+#[derive(Debug)]
+struct Source {
+    map: Rc<Map>,
+    /// Its entries; else its keys.
+    entries: bool,
+    /// The shape of the map that the set has.
+    seen: Cell<u32>,
 }
 
 /// Java's table of a new map.
@@ -155,6 +106,8 @@ impl Map {
             comparator: None,
             place: Cell::default(),
             source,
+            changes: Cell::default(),
+            shape: Cell::default(),
             charge: Charge::new(HEADER),
             table,
             unordered,
@@ -164,13 +117,15 @@ impl Map {
     /// A map with the entries of `self` that makes missing values with `default`.
     pub fn with_default(&self, default: Value) -> Map {
         let out = Map {
-            entries: RefCell::new(self.entries.borrow().clone()),
+            entries: RefCell::new(self.entries().clone()),
             kind: self.kind,
             default: Some(default),
             order: self.order.clone(),
             comparator: self.comparator.clone(),
             place: Cell::default(),
             source: None,
+            changes: Cell::default(),
+            shape: Cell::default(),
             charge: Charge::new(HEADER),
             table: self.table.clone(),
             unordered: self.unordered.clone(),
@@ -184,6 +139,10 @@ impl Map {
         let mut out = Map::for_copy(kind, self.len(), false);
         if kind == MapKind::Tree && self.kind == MapKind::Tree {
             out = out.sorted_like(self);
+            out.default = self.default.clone().filter(|of| matches!(of, Value::Class(_)));
+            out.entries.replace(self.entries().clone());
+            out.recount();
+            return out;
         }
         for (k, v) in self.entries().iter() {
             out.put(k.0.clone(), v.clone());
@@ -196,12 +155,59 @@ impl Map {
         self.kind
     }
 
-    /// The set of these items, the keys or entries of a map, from which they go when they are removed from the set.
-    pub fn view(source: &Rc<Map>, items: impl IntoIterator<Item = Value>) -> Map {
-        let mut out = Map::new(MapKind::Linked);
-        items.into_iter().for_each(|item| drop(out.put_plain(item, Value::Null)));
-        out.source = Some(source.clone());
+    /// The keys or entries of a map, as a set: what is removed from it is removed from the map, and it shows what the map has.
+    pub(crate) fn view(source: &Rc<Map>, entries: bool) -> Map {
+        let sorted = !entries && source.kind == MapKind::Tree;
+        let mut out = Map::new(if sorted { MapKind::Tree } else { MapKind::Linked }).sorted_like(source);
+        out.source = Some(Source { map: source.clone(), entries, seen: Cell::new(source.shape.get().wrapping_sub(1)) });
+        out.fresh();
         out
+    }
+
+    /// Whether it shows the keys or entries of a map.
+    pub(crate) fn is_view(&self) -> bool {
+        self.source.is_some()
+    }
+
+    /// How often it was changed, as far as a number goes round.
+    pub(super) fn changes(&self) -> u32 {
+        self.changes.get()
+    }
+
+    /// Brings what shows the keys or entries of a map to where the map is.
+    fn fresh(&self) {
+        let Some(source) = self.source.as_ref().filter(|s| s.seen.get() != s.map.shape.get()) else { return };
+        // What it shows may be looked into meanwhile, and the set may be in it.
+        source.seen.set(source.map.shape.get());
+        let keys = source.map.keys();
+        super::Meter::work(keys.len() / 8 + 1);
+        let items = keys.into_iter().enumerate().map(|(at, key)| match source.entries {
+            true => Entry::of(&source.map, at).unwrap_or(key),
+            false => key,
+        });
+        let items = items.map(|item| (Key(item), Value::Null)).collect();
+        let Ok(mut held) = self.entries.try_borrow_mut() else { return };
+        let before = std::mem::replace(&mut *held, items);
+        drop(held);
+        drop(before);
+        self.recount();
+    }
+
+    fn changed(&self, shape: bool) {
+        self.changes.set(self.changes.get().wrapping_add(1));
+        self.shape.set(self.shape.get().wrapping_add(u32::from(shape)));
+    }
+
+    /// Adds a key behind all others, where it belongs there.
+    pub(crate) fn put_last(&self, key: Value, value: Value) {
+        self.change(key.is_container(), |entries| entries.insert(Key(key), value));
+        self.changed(true);
+        self.recount();
+    }
+
+    /// Forgets where the next new key goes: what has been asked about it is over.
+    pub(crate) fn forget_place(&self) {
+        self.place.set(None);
     }
 
     /// How its keys are sorted, where they are.
@@ -237,7 +243,7 @@ impl Map {
         self.place.set(Some(at));
     }
 
-    /// The closure of `withDefault`.
+    /// The closure of `withDefault`; the enum of a set that was made for its constants.
     pub fn default(&self) -> Option<&Value> {
         self.default.as_ref()
     }
@@ -259,6 +265,7 @@ impl Map {
 
     /// The entries in order.
     pub fn entries(&self) -> Ref<'_, IndexMap<Key, Value>> {
+        self.fresh();
         if self.unordered.take() {
             self.order();
         }
@@ -273,27 +280,32 @@ impl Map {
 
     /// Number of entries.
     pub fn len(&self) -> usize {
+        self.fresh();
         self.entries.borrow().len()
     }
 
     /// Whether it has none.
     pub fn is_empty(&self) -> bool {
-        self.entries.borrow().is_empty()
+        self.len() == 0
     }
 
     /// The value of a key.
     pub fn get(&self, key: &Value) -> Option<Value> {
+        self.fresh();
         self.entries.borrow().get(&Key(key.clone())).cloned()
     }
 
     /// Whether it has the key.
     pub fn has(&self, key: &Value) -> bool {
+        self.fresh();
         self.entries.borrow().contains_key(&Key(key.clone()))
     }
 
     /// The keys in order.
     pub fn keys(&self) -> Vec<Value> {
-        self.entries().keys().map(|k| k.0.clone()).collect()
+        let keys: Vec<Value> = self.entries().keys().map(|k| k.0.clone()).collect();
+        self.refreshed(0, &keys);
+        keys
     }
 
     /// The values in order.
@@ -303,7 +315,20 @@ impl Map {
 
     /// Key and value at a position.
     pub fn at(&self, index: usize) -> Option<(Value, Value)> {
-        self.entries().get_index(index).map(|(k, v)| (k.0.clone(), v.clone()))
+        let found = self.entries().get_index(index).map(|(k, v)| (k.0.clone(), v.clone()))?;
+        self.refreshed(index, std::slice::from_ref(&found.0));
+        Some(found)
+    }
+
+    /// Gives entries of a map, from a position on, the values that the map has now.
+    fn refreshed(&self, from: usize, items: &[Value]) {
+        let Some(source) = self.source.as_ref().filter(|source| source.entries) else { return };
+        for (at, item) in items.iter().enumerate() {
+            if let (Value::Entry(entry), Some((_, value))) = (item, source.map.at(from + at)) {
+                let before = entry.value.try_borrow_mut().map(|mut held| std::mem::replace(&mut *held, value));
+                drop(before);
+            }
+        }
     }
 
     /// Changes the entries. A key that holds other values may hold this map: it is looked into while it is hashed and compared, so the
@@ -340,6 +365,7 @@ impl Map {
                 self.table.set(self.table.get().saturating_mul(2).min(1 << 30));
             }
         }
+        self.changed(before.is_none());
         self.recount();
         before
     }
@@ -404,24 +430,52 @@ impl Map {
 
     /// Removes a key, answers its value.
     pub fn remove(&self, key: &Value) -> Option<Value> {
-        let before = self.change(key.is_container(), |entries| entries.shift_remove(&Key(key.clone())));
+        self.fresh();
+        let before = self.change(key.is_container(), |entries| entries.shift_remove(&Key(key.clone())))?;
+        self.changed(true);
         self.recount();
-        if let (Some(source), Some(_)) = (&self.source, &before) {
+        if let Some(source) = &self.source {
             match key {
-                Value::Entry(entry) => drop(source.remove(&entry.key)),
-                key => drop(source.remove(key)),
+                Value::Entry(entry) => drop(source.map.remove(&entry.key)),
+                key => drop(source.map.remove(key)),
             }
+            source.seen.set(source.map.shape.get());
         }
-        before
+        Some(before)
+    }
+
+    /// Removes the entry at a position.
+    pub(super) fn remove_at(&self, at: usize) {
+        drop(self.at(at).and_then(|(key, _)| self.remove(&key)));
+    }
+
+    /// Keeps the entries at the positions that are true.
+    pub(super) fn retain(&self, kept: &[bool]) {
+        let mut gone = Vec::new();
+        let entries = std::mem::take(&mut *self.entries.borrow_mut());
+        let mut at = kept.iter();
+        let left = entries.into_iter().filter_map(|entry| match at.next() {
+            Some(false) => {
+                gone.push(entry);
+                None
+            }
+            _ => Some(entry),
+        });
+        let left = left.collect();
+        self.entries.replace(left);
+        self.changed(true);
+        self.recount();
     }
 
     /// Removes everything.
     pub fn clear(&self) {
         let before = std::mem::take(&mut *self.entries.borrow_mut());
+        self.changed(true);
         self.recount();
         drop(before);
         if let Some(source) = &self.source {
-            source.clear();
+            source.map.clear();
+            source.seen.set(source.map.shape.get());
         }
     }
 
@@ -433,26 +487,12 @@ impl Map {
 impl Drop for Map {
     fn drop(&mut self) {
         let entries = std::mem::take(self.entries.get_mut());
-        let held =
-            self.default.take().into_iter().chain(self.comparator.take()).chain(self.source.take().map(Value::Map));
+        let held = self
+            .default
+            .take()
+            .into_iter()
+            .chain(self.comparator.take())
+            .chain(self.source.take().map(|source| Value::Map(source.map)));
         release(entries.into_iter().flat_map(|(k, v)| [k.0, v]).chain(held));
-    }
-}
-
-/// One key and value of a map, as iteration hands them out.
-#[derive(Debug)]
-pub struct Entry {
-    /// Key.
-    pub key: Value,
-    /// Value when the entry was taken.
-    pub value: RefCell<Value>,
-    /// The map that `setValue` writes to.
-    pub map: Option<Rc<Map>>,
-}
-
-impl Drop for Entry {
-    fn drop(&mut self) {
-        let (key, value) = (std::mem::take(&mut self.key), self.value.take());
-        release([key, value].into_iter().chain(self.map.take().map(Value::Map)));
     }
 }

@@ -5,10 +5,12 @@ mod class;
 mod class_names;
 mod closure;
 pub mod decimal;
+mod entry;
 mod equality;
 pub(crate) mod hash;
 pub(crate) mod java;
 pub mod json;
+mod key;
 mod list;
 mod map;
 mod meter;
@@ -18,6 +20,7 @@ mod range;
 mod release;
 pub(crate) mod render;
 mod text;
+mod view;
 
 use std::cell::RefCell;
 use std::fmt;
@@ -35,12 +38,14 @@ pub(crate) use class_names::{
 pub use class_names::{full_name, is_class};
 pub use closure::{Closure, ClosureCode, Strategy, Variable};
 pub use decimal::Decimal;
+pub use entry::Entry;
 pub(crate) use equality::{
     Compared, compare_plain, equal_by, equal_plain, is_number, numeric_order, text_work, to_decimal, to_f64,
 };
 pub use java::{Java, NumberPattern, Zone};
+pub use key::Key;
 pub use list::{List, ListKind};
-pub use map::{Entry, Key, Map, MapKind, Order};
+pub use map::{Map, MapKind, Order};
 pub(crate) use meter::Charge;
 pub use meter::Meter;
 pub(crate) use object::{EQUAL_BY_FIELDS, OUTER, SHOWS_FIELDS, SINGLETON};
@@ -418,18 +423,7 @@ impl Value {
             Value::Decimal(_) => "java.math.BigDecimal".into(),
             Value::Str(_) => "java.lang.String".into(),
             Value::GString(_) => "org.codehaus.groovy.runtime.GStringImpl".into(),
-            Value::List(l) => match l.kind() {
-                ListKind::Array => "java.util.ArrayList".into(),
-                ListKind::Linked => "java.util.LinkedList".into(),
-                ListKind::Deque => "java.util.ArrayDeque".into(),
-                ListKind::Json => "net.sf.json.JSONArray".into(),
-                ListKind::Nodes => "groovy.util.NodeList".into(),
-                ListKind::Stack => "java.util.Stack".into(),
-                ListKind::Tuple if l.len() == 2 => "groovy.lang.Tuple2".into(),
-                ListKind::Tuple => "groovy.lang.Tuple".into(),
-                ListKind::Fixed => "java.util.Collections$UnmodifiableRandomAccessList".into(),
-                ListKind::JavaArray(element) => array_name(element),
-            },
+            Value::List(l) => l.class_name(),
             Value::Map(m) => m.class_name(false).into(),
             Value::Set(m) => m.class_name(true).into(),
             Value::Range(r) => r.class_name().into(),

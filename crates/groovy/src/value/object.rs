@@ -133,6 +133,12 @@ impl Object {
         }
     }
 
+    /// Whether a field is what makes a constant of an enum, and set.
+    pub(crate) fn is_settled(&self, name: &str) -> bool {
+        let makes = matches!(name, "$name" | "$ordinal") && self.class.enumeration().is_some();
+        makes && self.field(name).is_some_and(|value| !value.is_null())
+    }
+
     /// Whether its class has a mark ([`SHOWS_FIELDS`], [`EQUAL_BY_FIELDS`]).
     pub(crate) fn marked(&self, mark: &str) -> bool {
         self.class.script.as_ref().is_some_and(|s| s.fields.contains_key(mark))

@@ -7,6 +7,7 @@ mod eval_hostile;
 mod eval_json;
 mod eval_library;
 mod eval_limits;
+mod eval_views;
 mod eval_xml;
 mod parse_conformance;
 mod parse_errors;

@@ -151,12 +151,22 @@ def removeAll(self, f) { self.$keep(f, false) }
 def retainAll(self, f) { self.$keep(f, true) }
 def $keep(self, f, wanted) {
     def gone = []
-    def kept = []
-    for (x in self) { if ((f(x) as boolean) == wanted) kept.add(x) else gone.add(x) }
+    def stays = []
+    for (x in self) { boolean stay = (f(x) as boolean) == wanted; stays.add(stay); if (!stay) gone.add(x) }
     if (gone.isEmpty()) return false
-    if (self instanceof Set) { for (x in gone) self.remove(x) } else { self.clear(); self.addAll(kept) }
+    if (self instanceof Set) { for (x in gone) self.remove(x) } else if (self instanceof Range) { self.clear() } else { self.$retain(stays) }
     true
 }
+def $memoKey(self) { self.collect { x -> x instanceof Set || x instanceof Map || x instanceof List && !(x instanceof Range) ? x.clone() : x } }
+def $removeEach(self, items) {
+    if (!(self instanceof Set && self.size() > items.size())) return self.$keep({ x -> items.contains(x) }, false)
+    boolean changed = false
+    for (x in items) { if (self.remove(x)) changed = true }
+    changed
+}
+def $retainEach(self, items) { self.$keep({ x -> items.contains(x) }, true) }
+def $containsEach(self, items) { for (x in items) { if (!self.contains(x)) return false }; true }
+def $without(self, other) { def out = self.clone(); if (other instanceof Collection) out.removeAll(other) else out.remove(other); out }
 def forEach(self, f) { for (x in self) f(x); null }
 def replaceAll(self, f) { for (int i = 0; i < self.size(); i++) self[i] = f(self[i]); null }
 def eachPermutation(self, f) { for (x in self.permutations()) f(x); self.iterator() }

@@ -25,6 +25,7 @@ const KNOWN: &[&str] = &[
     "Category",
     "Delegate",
     "EqualsAndHashCode",
+    "Immutable",
     "IndexedProperty",
     "Lazy",
     "Memoized",
@@ -122,8 +123,16 @@ pub(super) fn flag(of: &Annotation, name: &str) -> Option<bool> {
     }
 }
 
+/// An argument that is a number.
+fn count(of: &Annotation, name: &str) -> Option<i32> {
+    match argument(of, name).map(|e| &*e.kind) {
+        Some(ExprKind::Constant(Constant::Int(n))) => Some(*n),
+        _ => None,
+    }
+}
+
 /// Names in a list of an annotation, or in a text with commas.
-fn names(of: &Annotation, name: &str) -> Option<Vec<String>> {
+pub(super) fn names(of: &Annotation, name: &str) -> Option<Vec<String>> {
     let value = argument(of, name)?;
     Some(match &*value.kind {
         ExprKind::List(items) => {
@@ -265,6 +274,9 @@ fn expand_class(class: &mut Class, full: &str, script: &Script, left: &mut Left)
         a.args.is_empty() || !["ToString", "EqualsAndHashCode", "TupleConstructor"].contains(&simple(&a.name))
     });
     indexed(class, &mut members);
+    if let Some(immutable) = annotation(&all, "Immutable") {
+        super::immutable::write(class, immutable, &mut members);
+    }
     let interfaces = delegate::write(class, script, &mut members, left);
     let code = left.code.checked_sub(members.len()).filter(|_| left.work > 0);
     left.code = code.ok_or_else(|| {
@@ -440,8 +452,17 @@ fn memoize(class: &mut Class) -> Vec<String> {
         let field = format!("${}memo{at}", word.trim());
         let given: Vec<String> = method.params.iter().map(|p| p.name.to_string()).collect();
         let given = given.join(", ");
+        let most = annotation(&method.modifiers.annotations, "Memoized").and_then(|of| count(of, "maxCacheSize"));
+        // Of a number of answers those that were asked for last are kept.
+        let (held, room) = match most.filter(|most| *most > 0) {
+            Some(most) => (
+                format!("def $held = {field}.remove($key); {field}.put($key, $held); return $held"),
+                format!("if ({field}.size() >= {most}) for ($one in {field}) {{ {field}.remove($one.key); break }}\n"),
+            ),
+            None => (format!("return {field}.get($key)"), String::new()),
+        };
         let code = format!(
-            "{word}def made() {{ def key = [{given}]\nif (!{field}.containsKey(key)) {field}.put(key, {inner}({given}))\n{field}.get(key) }}"
+            "{word}def made() {{ def $key = [{given}].$memoKey()\nif ({field}.containsKey($key)) {{ {held} }}\ndef $made = {inner}({given})\n{room}{field}.put($key, $made)\n$made }}"
         );
         let mut front = Class::clone(&parsed(&code));
         settle(&mut front, method.span);

@@ -13,6 +13,7 @@ mod expand;
 mod expr;
 mod flow;
 mod function;
+mod immutable;
 mod mentions;
 mod stmt;
 mod types;

@@ -13,7 +13,7 @@ use crate::value::{Class, Value};
 const USED_MAX: usize = 100;
 
 /// A static method, and the class in use that has it.
-type Method = (Rc<Class>, Rc<Function>);
+pub(super) type Method = (Rc<Class>, Rc<Function>);
 
 impl Vm<'_> {
     /// `$use` and `$unuse`, with which the library's `use` begins and ends.

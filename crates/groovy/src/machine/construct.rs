@@ -10,6 +10,9 @@ use crate::compile::{Function, Site};
 use crate::library;
 use crate::value::{Class, Map, MapKind, Native, OUTER, Object, SINGLETON, Throwable, Value};
 
+/// The method of a class with `@Immutable` that puts copies in the place of what can be changed (`compile::immutable`).
+const DEFEND: &str = "$defend";
+
 impl Vm<'_> {
     pub(super) fn new_site(&mut self, site: &Site) -> Step {
         self.with_arguments(site, |vm, base| vm.new_object(&site.name, base - 1, base, site.named))
@@ -103,7 +106,7 @@ impl Vm<'_> {
                 };
                 self.call_function(func, this, None, at, base, landing)?;
             }
-            None if count == 0 && script.constructors.is_empty() => {
+            None if count == 0 && script.constructors.is_empty() && !class.has_method(DEFEND) => {
                 self.finish_plain(at, value.clone());
                 self.super_constructor(&class, value)?;
             }
@@ -192,7 +195,12 @@ impl Vm<'_> {
     fn set_named(&mut self, value: &Value, map: Value) -> Result<(), Fault> {
         // What has a constructor for all of its fields sets them, also where nobody else may.
         let whole = matches!(value, Value::Object(o) if o.slot("$tuple").is_some());
-        let name = if whole { "$construct" } else { "$setAll" };
+        let defends = matches!(value, Value::Object(o) if o.class.has_method(DEFEND));
+        let name = match (whole, defends) {
+            (true, true) => "$constructDefended",
+            (true, false) => "$construct",
+            _ => "$setAll",
+        };
         let Some(func) = self.world.prelude_function(&Value::Null, name, 1) else { return Ok(()) };
         let at = self.f.stack.len();
         self.f.stack.extend([value.clone(), map]);

@@ -70,6 +70,14 @@ impl Vm<'_> {
         let targets = self.looked_through();
         // A method of one of them.
         for target in &targets {
+            // What a class in use has for it goes first.
+            if !self.f.used.is_empty() {
+                let args = self.f.stack[base..].to_vec();
+                if let Some(method) = self.of_category(target, name, &args)? {
+                    self.f.stack[at] = target.clone();
+                    return self.call_category(method, at, base, Landing::Push);
+                }
+            }
             if self.takes(target, name) {
                 return self.call_taken(target.clone(), at, base, name.clone(), Landing::Push);
             }
@@ -82,6 +90,9 @@ impl Vm<'_> {
             {
                 return self.call_host(Some(host.clone()), at, base, name.clone(), named, Landing::Push);
             }
+        }
+        if let Some((class, func)) = self.beside_in_category(base, name)? {
+            return self.call_function(func, Value::Class(class), None, at, base, Landing::Push);
         }
         // A closure in a property of one of them.
         for target in &targets {
@@ -196,6 +207,21 @@ impl Vm<'_> {
         }
         self.f.stack[at] = first.clone();
         self.call_missing(first, at, base, name, Landing::Push)
+    }
+
+    /// A static method of the class with `@Category` whose code runs: `this` is something else there.
+    fn beside_in_category(&mut self, base: usize, name: &str) -> Result<Option<super::category::Method>, Fault> {
+        if self.f.used.is_empty() {
+            return Ok(None);
+        }
+        let own = self.f.frames.last().and_then(|frame| frame.func.class.clone());
+        let Some(class) = own.and_then(|own| self.world.class(&own)) else { return Ok(None) };
+        if class.static_owner("$category").is_none() {
+            return Ok(None);
+        }
+        let mut methods = class.methods(name);
+        methods.retain(|f| is_static(f));
+        Ok(self.select_or_spread(&methods, base)?.map(|func| (class, func)))
     }
 
     /// The method of a script class that an unqualified call means.

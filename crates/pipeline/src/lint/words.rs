@@ -59,11 +59,9 @@ pub(super) const HARMLESS_IMPORTS: [&str; 5] = [
 
 /// Annotations whose effect (methods made, code changed) is not there, or not whole, and what is said of each. By the packages
 /// `groovy.transform` and `groovy.lang`.
-const TRANSFORMS: [(&str, &str); 7] = [
-    ("Category", "does not let its methods call each other by their names alone yet"),
+const TRANSFORMS: [(&str, &str); 5] = [
     ("ExternalizeMethods", NO_EFFECT),
     ("ExternalizeVerifier", NO_EFFECT),
-    ("Immutable", "does not keep the collections in its fields from being changed yet"),
     ("ListenerList", NO_EFFECT),
     ("Mixin", NO_EFFECT),
     ("Newify", NO_EFFECT),

@@ -34,6 +34,7 @@ def getProperty(self, name) { self."$name" }
 def setProperty(self, name, value) { self."$name" = value; null }
 def $setAll(self, map) { for (e in map) self."${e.key}" = e.value; self }
 def $construct(self, map) { self.$fields(map); self }
+def $constructDefended(self, map) { self.$fields(map); self.$defend(); self }
 def $made(self, from, place) { from instanceof Map ? self.newInstance(from) : self.newInstance(*from) }
 def use(self, a, f) { self.$use(a); try { f() } finally { self.$unuse() } }
 def use(self, a, b, f) { self.use([a, b], f) }

@@ -51,6 +51,7 @@ pub(crate) fn to_type(ctx: &mut Ctx<'_>, value: &Value, name: &str, explicit: bo
         | "java.util.LinkedList"
         | "java.util.Queue"
         | "java.util.Deque"
+        | "java.util.Stack"
             if explicit || !value.is_text() =>
         {
             list(ctx, value, name)
@@ -141,6 +142,8 @@ fn list(ctx: &mut Ctx<'_>, value: &Value, name: &str) -> Answer {
     };
     let kind = if matches!(name, "java.util.LinkedList" | "java.util.Queue" | "java.util.Deque") {
         ListKind::Linked
+    } else if name == "java.util.Stack" {
+        ListKind::Stack
     } else {
         ListKind::Array
     };

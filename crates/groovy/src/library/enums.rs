@@ -63,7 +63,7 @@ pub(super) fn of_constant(ctx: &mut Ctx<'_>, o: &Rc<Object>, name: &str, args: &
         ("name" | "toString", []) => Ok(o.field("$name")),
         ("ordinal", []) => Ok(o.field("$ordinal")),
         ("compareTo", [Value::Object(other)]) if other.class.enumeration() == o.class.enumeration() => {
-            yes(Value::Int((ordinal(o) - ordinal(other)) as i32))
+            yes(Value::Int(ordinal(o).wrapping_sub(ordinal(other)) as i32))
         }
         ("compareTo", [other]) if !other.is_null() => {
             let message = compare::class_cast(&other.type_name(), "java.lang.Enum");
@@ -75,10 +75,21 @@ pub(super) fn of_constant(ctx: &mut Ctx<'_>, o: &Rc<Object>, name: &str, args: &
         ("next" | "previous", []) => {
             let values = constants(&o.class)?.unwrap_or_default();
             let step = if name == "next" { 1 } else { -1 };
-            let n = (ordinal(o) + step).rem_euclid(values.len().max(1) as i64);
+            let n = ordinal(o).wrapping_add(step).rem_euclid(values.len().max(1) as i64);
             yes(values.get(n as usize).cloned().unwrap_or_default())
         }
         _ => Ok(None),
+    }
+}
+
+/// The enum that a set was made for.
+fn of_set(set: &Value) -> Option<Rc<Class>> {
+    match set {
+        Value::Set(set) => match set.default() {
+            Some(Value::Class(class)) => Some(class.clone()),
+            _ => None,
+        },
+        _ => None,
     }
 }
 
@@ -92,24 +103,42 @@ pub(super) fn sets(ctx: &mut Ctx<'_>, name: &str, args: &[Value]) -> Answer {
         ("allOf", [Value::Class(class)]) => constants(class)?.unwrap_or_default(),
         ("noneOf", [Value::Class(_)]) => Vec::new(),
         ("of", [Value::Object(_), ..]) => args.to_vec(),
-        ("copyOf", [given]) => super::sequence(ctx, given)?.unwrap_or_default(),
+        ("copyOf", [Value::Set(given)]) if given.default().is_some() => given.keys(),
+        ("copyOf", [given]) => {
+            let items = super::sequence(ctx, given)?.unwrap_or_default();
+            if items.is_empty() {
+                return Err(ctx.world.illegal("Collection is empty"));
+            }
+            items
+        }
         ("range", [Value::Object(from), Value::Object(to)]) => {
             let place = |o: &Object| o.field("$ordinal").and_then(|n| n.as_i64()).unwrap_or(0);
             let (from, to) = (place(from), place(to));
             if from > to {
                 return Err(ctx.world.illegal(format!("{} > {}", args[0].to_text(), args[1].to_text())));
             }
-            all(&args[0])?.into_iter().skip(from as usize).take((to - from) as usize + 1).collect()
+            let count = usize::try_from(to.saturating_sub(from)).unwrap_or(0).saturating_add(1);
+            all(&args[0])?.into_iter().skip(usize::try_from(from).unwrap_or(0)).take(count).collect()
         }
         ("complementOf", [given]) => {
             let left = super::sequence(ctx, given)?.unwrap_or_default();
-            let whole = left.first().map_or(Ok(Vec::new()), all)?;
+            let whole = match of_set(given) {
+                Some(class) => constants(&class)?.unwrap_or_default(),
+                None => left.first().map_or(Ok(Vec::new()), all)?,
+            };
             ctx.pay(whole.len() * left.len() / 8)?;
             whole.into_iter().filter(|c| !left.iter().any(|l| l.same(c))).collect()
         }
         _ => return Ok(None),
     };
+    let class = match (args, items.first()) {
+        ([Value::Class(class)], _) => Some(class.clone()),
+        (_, Some(Value::Object(first))) => Some(enumeration(&first.class)),
+        ([given, ..], _) => of_set(given),
+        _ => None,
+    };
     let set = Map::new(MapKind::Tree);
+    let set = class.map_or_else(|| Map::new(MapKind::Tree), |class| set.with_default(Value::Class(class)));
     for item in items {
         let item = super::sets::key(ctx, &set, &item)?;
         set.add(item);

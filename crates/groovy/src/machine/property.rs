@@ -304,6 +304,9 @@ impl Vm<'_> {
             Value::Object(o) if o.class.has_method("$setAttribute") => {
                 self.ctx().ask(&object, "$setAttribute", &[Value::str(&**name), value])?;
             }
+            Value::Object(o) if o.is_settled(name) => {
+                return Err(self.world.missing_property(name, &o.class.name));
+            }
             Value::Object(o) if o.slot(name).is_some() => self.set_field(o, name, &value)?,
             Value::Object(o) => {
                 let class = o.class.clone();
@@ -355,6 +358,10 @@ impl Vm<'_> {
                     return self.call_function(func, object.clone(), None, at, at + 1, Landing::Discard);
                 }
                 if o.slot(name).is_some() {
+                    // Nobody renames a constant of an enum, or counts it anew.
+                    if o.is_settled(name) {
+                        return Err(self.world.missing_property(name, &o.class.name));
+                    }
                     let field = o.class.script.as_ref().and_then(|s| s.fields.get(name));
                     if !inside && field.is_some_and(|f| f.is_final) {
                         let message = format!("Cannot set readonly property: {name} for class: {}", o.class.name);

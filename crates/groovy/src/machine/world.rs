@@ -233,7 +233,14 @@ impl World {
     }
 
     pub(crate) fn missing_property(&self, name: &str, class: &str) -> Fault {
-        self.fail("groovy.lang.MissingPropertyException", format!("No such property: {name} for class: {class}"))
+        let facts = vec![("type".into(), self.class_value(class)), ("property".into(), Value::str(name))];
+        let message = Value::str(format!("No such property: {name} for class: {class}"));
+        let what = Throwable { message, facts, ..Throwable::default() };
+        Fault::Throw(self.thrown("groovy.lang.MissingPropertyException", what))
+    }
+
+    fn class_value(&self, name: &str) -> Value {
+        Value::Class(self.class(name).unwrap_or_else(|| self.java_class(name)))
     }
 
     /// A property of a collection is that of its items: one of them lacks it.
@@ -267,7 +274,14 @@ impl World {
             types.join(", "),
             values.join(", ")
         );
-        self.fail("groovy.lang.MissingMethodException", message)
+        let facts = vec![
+            ("type".into(), self.class_value(class)),
+            ("method".into(), Value::str(name)),
+            ("arguments".into(), Value::array(args.to_vec(), "java.lang.Object")),
+            ("static".into(), Value::Bool(is_static)),
+        ];
+        let what = Throwable { message: Value::str(message), facts, ..Throwable::default() };
+        Fault::Throw(self.thrown("groovy.lang.MissingMethodException", what))
     }
 
     pub(crate) fn cast_fault(&self, value: &Value, target: &str) -> Fault {

@@ -28,10 +28,17 @@ class PriorityQueue implements Queue {
     boolean offer(x) { this.add(x) }
     def leftShift(x) { this.add(x); this }
     boolean addAll(items) { for (x in items) this.add(x); items.size() > 0 }
-    private def takeAt(int from) {
-        def taken = heap[from], x = heap.removeLast()
-        int count = heap.size(), at = from
-        if (from == count) return taken
+    boolean removeAll(items) { items instanceof Closure ? this.keep { !items(it) } : this.keep { !items.contains(it) } }
+    boolean retainAll(items) { items instanceof Closure ? this.keep { items(it) } : this.keep { items.contains(it) } }
+    boolean removeIf(f) { this.keep { !f(it) } }
+    // What is left is made a heap again from its end on.
+    private boolean keep(Closure f) {
+        boolean changed = heap.retainAll { f(it) }
+        if (changed) for (int at = (heap.size() >>> 1) - 1; at >= 0; at--) this.sink(at, heap[at])
+        changed
+    }
+    private int sink(int from, x) {
+        int at = from, count = heap.size()
         while (2 * at + 1 < count) {
             int below = 2 * at + 1
             if (below + 1 < count && this.order(heap[below], heap[below + 1]) > 0) below++
@@ -40,6 +47,16 @@ class PriorityQueue implements Queue {
             at = below
         }
         heap[at] = x
+        at
+    }
+    def plus(x) { (heap + x) as LinkedList }
+    boolean containsAll(items) { heap.containsAll(items) }
+    def stream() { heap.stream() }
+    def asType(Class type) { type == List || type == ArrayList || type == Set || type == LinkedList ? heap.asType(type) : this }
+    private def takeAt(int from) {
+        def taken = heap[from], x = heap.removeLast()
+        if (from == heap.size()) return taken
+        int at = this.sink(from, x)
         while (at > from && this.order(x, heap[(at - 1) >> 1]) < 0) {
             heap[at] = heap[(at - 1) >> 1]
             at = (at - 1) >> 1

@@ -2,6 +2,9 @@
 class Scanner {
     private String text
     private int at = 0
+    // Where the next carriage return is, as far as was looked.
+    private int carriage = -2
+    private def last
     private def between = ~/\s+/
     Scanner(source) { text = source instanceof CharSequence ? source.toString() : source.text }
     def useDelimiter(pattern) { between = pattern instanceof java.util.regex.Pattern ? pattern : java.util.regex.Pattern.compile(pattern); this }
@@ -44,11 +47,25 @@ class Scanner {
     boolean hasNextLine() { at < text.length() }
     String nextLine() {
         if (at >= text.length()) throw new NoSuchElementException('No line found')
-        int end = text.indexOf('\n', at)
-        String line = end < 0 ? text.substring(at) : text.substring(at, end)
-        at = end < 0 ? text.length() : end + 1
-        line.endsWith('\r') ? line.substring(0, line.length() - 1) : line
+        int end = this.lineEnd()
+        String line = text.substring(at, end)
+        at = Math.min(end + (text.startsWith('\r\n', end) ? 2 : 1), text.length())
+        line
     }
+    private int lineEnd() {
+        if (carriage != -1 && carriage < at) carriage = text.indexOf('\r', at)
+        int end = text.indexOf('\n', at)
+        if (end < 0) end = text.length()
+        carriage < 0 ? end : Math.min(end, carriage)
+    }
+    String findInLine(pattern) {
+        def m = (pattern instanceof java.util.regex.Pattern ? pattern : java.util.regex.Pattern.compile(pattern)).matcher(text.substring(at, this.lineEnd()))
+        if (!m.find()) return null
+        last = m
+        at += m.end()
+        m.group()
+    }
+    def match() { if (last == null) throw new IllegalStateException('No match result available'); last }
     def iterator() { def all = []; while (this.hasNext()) all.add(this.next()); all.iterator() }
     void close() {}
 }

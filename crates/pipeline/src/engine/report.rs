@@ -1,5 +1,6 @@
 //! How errors read in the log, and how a run ends.
 
+use groovy::value::Value;
 use model::event::{Event, LogSource};
 use model::outcome::Outcome;
 
@@ -10,8 +11,35 @@ use super::{Core, RunEnd};
 
 /// Most lines of a stack trace that are shown.
 const TRACE_LINES: usize = 20;
+/// Most causes of an error that are shown.
+const MAX_CAUSES: usize = 20;
 /// Longest source line that is shown, in characters.
 const LONGEST_SHOWN: usize = 500;
+
+/// `class: message`
+fn head(class: &str, message: &str) -> String {
+    if message.is_empty() { class.to_owned() } else { format!("{class}: {message}") }
+}
+
+/// What it was thrown for, the first cause first, and the word behind which it stands itself.
+///
+/// Source: `hudson.Functions.printStackTrace`.
+fn causes(fault: &Fault) -> String {
+    let cause = |value: &Value| match value {
+        Value::Object(object) => object.throwable().map(|thrown| thrown.cause),
+        _ => None,
+    };
+    let all: Vec<_> = std::iter::successors(fault.value().and_then(|value| cause(&value)), cause)
+        .take_while(|value| !value.is_null())
+        .take(MAX_CAUSES)
+        .collect();
+    let one = |value: &Value| {
+        let Value::Object(object) = value else { return String::new() };
+        let message = object.throwable().map(|thrown| thrown.message).filter(|message| !message.is_null());
+        head(&object.class.name, &message.map(|message| message.to_text()).unwrap_or_default()) + "\nCaused: "
+    };
+    all.iter().rev().map(one).collect()
+}
 
 impl Core {
     /// Writes a fault that does not (or not yet) end the run.
@@ -27,8 +55,7 @@ impl Core {
             _ if fault.is_limit() => format!("ERROR: {}{}", fault.message(), self.trace(fault)),
             class => {
                 let message = fault.message();
-                let head = if message.is_empty() { class } else { format!("{class}: {message}") };
-                head + &self.trace(fault)
+                causes(fault) + &head(&class, &message) + &self.trace(fault)
             }
         };
         if let Some(hint) = fault.hint() {

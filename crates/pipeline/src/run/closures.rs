@@ -121,7 +121,10 @@ impl Closures {
     }
 
     fn expr(&mut self, expr: &Expr) {
-        if !matches!(*expr.kind, ExprKind::Constant(_)) {
+        // What needs no fiber: `interpreter::plain`.
+        let is_plain =
+            matches!(&*expr.kind, ExprKind::Constant(constant) if super::interpreter::plain(constant).is_some());
+        if !is_plain {
             self.add(Part::Value, expr.span, giving(expr.clone()));
         }
     }

@@ -111,7 +111,7 @@ pub(super) fn body<C: 'static>(context: &Rc<C>, run: fn(Rc<C>, Scope) -> LocalFu
 }
 
 /// Constants need no fiber.
-fn plain(constant: &Constant) -> Option<Value> {
+pub(super) fn plain(constant: &Constant) -> Option<Value> {
     Some(match constant {
         Constant::Null => Value::Null,
         Constant::Bool(b) => Value::Bool(*b),

@@ -87,6 +87,10 @@ impl Asked<'_> {
             }
             WhenTest::BuildingTag => Ok(self.var("TAG_NAME").is_some()),
             WhenTest::Tag => match self.kind.arg("pattern") {
+                // An empty pattern is any tag.
+                Some(_) if self.text("pattern").await?.is_some_and(|p| p.is_empty()) => {
+                    Ok(self.var("TAG_NAME").is_some())
+                }
                 Some(_) => self.matches("pattern", self.var("TAG_NAME").as_deref(), "GLOB").await,
                 None => Ok(self.var("TAG_NAME").is_some()),
             },
@@ -219,15 +223,20 @@ impl Asked<'_> {
         Ok(sides[0].equals(&sides[1]))
     }
 
+    /// What is named begins the name of a cause's class, as a pattern in any case; who it was counts for users alone.
+    ///
+    /// Source: `Utils.shouldRunBeAllowed` of pipeline-model-definition.
     async fn triggered_by(&self) -> Result<bool, Fault> {
+        const OF_USER: &str = "UserIdCause";
         let wanted = self.text("cause").await?.unwrap_or_default();
         let detail = self.text("detail").await?;
+        let pattern = regex(&wanted, &format!(r"(?i)\A(?:\.*{wanted}.*)\z"))?;
         Ok(self.it.core.facts.causes.iter().any(|cause| {
-            let named = cause.class == wanted || cause.class.split(['.', '$']).any(|part| part == wanted);
-            let detailed = detail.as_ref().is_none_or(|d| {
-                cause.user.as_ref() == Some(d) || cause.description.split_whitespace().any(|word| word == d)
-            });
-            named && detailed
+            let name = cause.class.rsplit(['.', '$']).next().unwrap_or_default();
+            match name == OF_USER && wanted == OF_USER {
+                true => detail.as_ref().is_none_or(|detail| cause.user.as_ref() == Some(detail)),
+                false => pattern.is_match(name),
+            }
         }))
     }
 }

@@ -34,22 +34,25 @@ async fn catch(call: StepCall, mut build: Outcome, mut stage: Outcome) -> Result
         Ok(_) => return Ok(Value::Null),
         Err(fault) => fault,
     };
-    if fault.is_final() || (fault.interruption().is_some() && !interruptions) {
+    let interrupts = fault.interruption().is_some_and(|interruption| interruption.is_actual());
+    if fault.is_final() || interrupts && !interruptions {
         return Err(fault);
     }
     if let Some(message) = message.filter(|m| !m.is_empty()) {
-        call.say(&message);
+        call.say(&format!("ERROR: {message}"));
     }
     call.core.say_fault(&call.scope, &fault);
     if let Some(interruption) = fault.interruption() {
         (build, stage) = (interruption.outcome(), interruption.outcome());
     }
     if build > Outcome::Success {
-        call.say(&format!("Setting overall build result to {}", build.name()));
+        // What is no change is not said.
+        if call.core.run.result().is_none_or(|result| build > result) {
+            call.say(&format!("Setting overall build result to {}", build.name()));
+        }
         call.core.run.worsen(build);
     }
     if stage > Outcome::Success {
-        call.say(&format!("Setting stage result to {}", stage.name()));
         call.scope.warn(stage);
     }
     Ok(Value::Null)

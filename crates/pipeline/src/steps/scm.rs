@@ -83,7 +83,8 @@ pub(super) fn git_scm(
     let url = of(remote.as_ref(), "url").map(|url| expanded(call, &url)).or(own_url.clone().filter(|_| is_own_remote));
     let is_nowhere = url.as_ref().is_none_or(|url| url.trim().is_empty()) && !is_own_remote;
     // The address of a folder that was never brought from anywhere is null. What a plan does not know is no reason to refuse it.
-    let says_null = own_url.is_none() && remote.as_ref().is_some_and(|remote| remote.get("url").is_some());
+    let entries = remote.as_ref().and_then(values::entries).unwrap_or_default();
+    let says_null = own_url.is_none() && entries.iter().any(|(name, value)| name == "url" && value.is_null());
     if is_nowhere && !says_null && !call.core.facts.planning {
         return Err(Fault::abort(NO_REVISION).with_hint(NO_URL));
     }

@@ -275,3 +275,20 @@ fn branches_are_no_block() {
         .is(Outcome::Failure)
         .has("Expected named arguments but got [WorkflowScript$_run_closure");
 }
+
+/// Source: `hudson.Functions.printStackTrace`, `RetryStepExecution`.
+#[test]
+fn what_an_error_was_thrown_for_is_in_the_log() {
+    let wraps = "try { try { throw new IOException('root') } catch (e) { throw new RuntimeException('between', e) } } catch (e) { throw new Exception('deploy failed', e) }";
+    run(wraps).is(Outcome::Failure).has(
+        "java.io.IOException: root\nCaused: java.lang.RuntimeException: between\nCaused: java.lang.Exception: deploy failed\n",
+    );
+    run(&format!("int n = 0; retry(2) {{ if (n++ == 0) {{ {wraps} }} }}"))
+        .is(Outcome::Success)
+        .has("ERROR: Execution failed\njava.io.IOException: root\nCaused: ")
+        .has("Retrying\n");
+    // One that is its own cause ends somewhere.
+    let round = "def a = new Exception('a'); def b = new Exception('b', a); a.initCause(b); throw b";
+    let ran = run(round);
+    assert_eq!(ran.is(Outcome::Failure).log.matches("Caused: ").count(), 20, "{}", ran.log);
+}

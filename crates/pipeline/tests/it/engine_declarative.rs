@@ -3,6 +3,7 @@
 use model::event::Event;
 use model::outcome::Outcome;
 use model::request::{AgentSpec, DockerSpec, Request};
+use model::run::BuildCause;
 use pipeline::conformance::Fixture;
 use pipeline::engine::RunFacts;
 
@@ -418,4 +419,51 @@ fn a_step_that_needs_a_node_where_there_is_none_fails_in_one_line() {
         .has("ERROR: Attempted to execute a step that requires a node context while ‘agent none’ was specified.");
     let caught = stages("stage('a') { steps { script { try { sh 'x' } catch (e) { echo \"${e.class.name}\" } } } }");
     caught.is(Outcome::Success).has("MissingContextVariableException");
+}
+
+#[test]
+fn conditions_that_read_their_argument_otherwise() {
+    let ran = |when: &str, env: &str, causes: &[(&str, Option<&str>)]| {
+        let causes = causes.iter().map(|(class, user)| BuildCause {
+            class: (*class).to_owned(),
+            description: String::new(),
+            user: user.map(str::to_owned),
+        });
+        let facts = RunFacts { causes: causes.collect(), ..RunFacts::default() };
+        let source = format!(
+            "pipeline {{ agent none\n environment {{ {env} }}\n stages {{ stage('a') {{ when {{ {when} }}\n steps {{ echo 'it ran' }} }} }} }}"
+        );
+        World::new(Fixture { facts, ..Fixture::default() })
+            .run(&source)
+            .unwrap()
+            .is(Outcome::Success)
+            .log
+            .contains("it ran")
+    };
+    // An empty pattern is any tag, a decimal a number.
+    for (when, env, runs) in [
+        ("tag ''", "TAG_NAME = 'v1'", true),
+        ("tag pattern: '', comparator: 'REGEXP'", "TAG_NAME = 'v1'", true),
+        ("tag ''", "X = '1'", false),
+        ("equals expected: 2.0, actual: 2", "X = '1'", true),
+        ("equals expected: 1.5f, actual: 1e3", "X = '1'", false),
+        ("equals expected: 10G, actual: 10", "X = '1'", true),
+    ] {
+        assert_eq!(ran(when, env, &[]), runs, "{when}");
+    }
+    let timer = [("hudson.triggers.TimerTrigger$TimerTriggerCause", None)];
+    let user = [("hudson.model.Cause$UserIdCause", Some("jane"))];
+    for (when, causes, runs) in [
+        ("triggeredBy 'Timer'", &timer, true),
+        ("triggeredBy 'timertrigger'", &timer, true),
+        ("triggeredBy '.*Trigger'", &timer, true),
+        ("triggeredBy cause: 'TimerTrigger', detail: 'x'", &timer, true),
+        ("triggeredBy 'Cause'", &timer, false),
+        ("triggeredBy 'hudson.triggers.TimerTrigger$TimerTriggerCause'", &timer, false),
+        ("triggeredBy cause: 'UserIdCause', detail: 'jane'", &user, true),
+        ("triggeredBy cause: 'UserIdCause', detail: 'joe'", &user, false),
+        ("triggeredBy cause: 'UserId', detail: 'joe'", &user, true),
+    ] {
+        assert_eq!(ran(when, "X = '1'", causes), runs, "{when}");
+    }
 }

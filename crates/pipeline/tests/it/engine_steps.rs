@@ -137,14 +137,22 @@ fn activity_keeps_a_timeout_from_firing() {
 fn errors_that_are_caught_by_steps() {
     let ran =
         run("catchError(buildResult: 'UNSTABLE', stageResult: 'FAILURE', message: 'hm') { error 'bad' }\necho 'on'");
-    ran.is(Outcome::Unstable).has("hm\nERROR: bad\nSetting overall build result to UNSTABLE").has("\non\n");
+    ran.is(Outcome::Unstable).has("ERROR: hm\nERROR: bad\nSetting overall build result to UNSTABLE\n").has("\non\n");
     run("catchError { error 'bad' }\necho 'on'").is(Outcome::Failure).has("\non\n");
     run("warnError('careful') { error 'bad' }").is(Outcome::Unstable).has("careful");
     run("unstable 'so so'\necho 'on'").is(Outcome::Unstable).has("WARNING: so so").has("\non\n");
     run("catchError(buildResult: 'WORSE') { }").is(Outcome::Failure).has("WORSE");
-    run("catchError(catchInterruptions: false) { timeout(1) { sleep 3600 } }\necho 'never'")
+    // A timeout that has ended its own block is an error like others; one around it is not.
+    run("catchError(catchInterruptions: false) { timeout(1) { sleep 3600 } }\necho 'on'")
+        .is(Outcome::Aborted)
+        .has("Setting overall build result to ABORTED\n")
+        .has("\non\n");
+    run("timeout(1) { catchError(catchInterruptions: false) { sleep 3600 } }\necho 'never'")
         .is(Outcome::Aborted)
         .lacks("never");
+    let ran = run("catchError { error 'a' }; catchError { error 'b' }; warnError('c') { error 'd' }");
+    ran.is(Outcome::Failure).lacks("Setting overall build result to UNSTABLE").lacks("Setting stage result");
+    assert_eq!(ran.log.matches("Setting overall build result").count(), 1, "{}", ran.log);
 }
 
 #[test]

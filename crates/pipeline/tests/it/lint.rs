@@ -119,7 +119,7 @@ fn steps_that_are_not_what_they_are_in_jenkins_are_one_warning_each() {
     let recorded = "the step \"slackSend\" is recorded, and does nothing else: no message is sent from a run";
     let refused = "the step \"jobDsl\" does not run here: a run makes no projects";
     let delivered = "the step \"s3Upload\" is recorded on one's own machine, and refused at a server: nothing is brought elsewhere by it";
-    let later = "the step \"nodeNames\" is known, but Cofferdam cannot run it yet";
+    let later = "the step \"nodeNames\" does not run here: a place is asked for with `agent` or `node`";
     assert_eq!(messages, [recorded, refused, delivered, later].map(|text| (Severity::Warning, text)));
     let found_of = |source: &str| lint(source).into_iter().map(|d| d.message).collect::<Vec<_>>();
     let upload = found_of("node { step([$class: 'a.S3BucketPublisher', x: 1]); wrap([$class: 'X']) { } }");
@@ -149,8 +149,8 @@ fn what_fails_in_the_run_is_a_warning_before() {
         ("def c = new java.util.zip.CRC32()", "the class \"java.util.zip.CRC32\" is not there"),
         ("import java.util.zip.CRC32 as C\nnew C()", "the class \"C\" is not there"),
         ("echo \"${new Foo(1)}\"", "the class \"Foo\" is not there"),
-        ("node { containerLog 'x' }", "\"containerLog\" is known, but Cofferdam cannot run it yet"),
-        ("nodeNames()", "\"nodeNames\" is known, but Cofferdam cannot run it yet"),
+        ("node { containerLog 'x' }", "\"containerLog\" does not run here"),
+        ("nodeNames()", "\"nodeNames\" does not run here"),
         ("@groovy.lang.Newify(B) class A { int a }\nnew A(a: 1)", "@groovy.lang.Newify has no effect yet"),
         ("@Mixin(B) class A { int a = 1 }\nnew A()", "@Mixin has no effect yet"),
     ] {

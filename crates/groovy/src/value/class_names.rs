@@ -278,6 +278,7 @@ const KNOWN: &[(&str, &[&str])] = &[
     ("java.net.SocketException", &["java.io.IOException"]),
     ("java.net.SocketTimeoutException", &["java.io.IOException"]),
     ("hudson.AbortException", &["java.io.IOException"]),
+    ("org.jenkinsci.plugins.credentialsbinding.impl.CredentialNotFoundException", &["hudson.AbortException"]),
     ("org.jenkinsci.plugins.workflow.steps.FlowInterruptedException", &["java.lang.InterruptedException"]),
     ("org.jenkinsci.plugins.scriptsecurity.sandbox.RejectedAccessException", &["java.lang.SecurityException"]),
 ];

@@ -14,6 +14,8 @@ use super::interrupt::Interruption;
 pub(crate) const ABORT: &str = "hudson.AbortException";
 /// … that an interrupted step throws.
 pub(crate) const INTERRUPTED: &str = "org.jenkinsci.plugins.workflow.steps.FlowInterruptedException";
+/// … that steps throw whose credentials are not there, or of another kind.
+pub(crate) const NO_CREDENTIAL: &str = "org.jenkinsci.plugins.credentialsbinding.impl.CredentialNotFoundException";
 /// … that a step throws which needs a node where there is none.
 pub(crate) const NO_NODE: &str = "org.jenkinsci.plugins.workflow.steps.MissingContextVariableException";
 /// … for wrong arguments.
@@ -51,6 +53,8 @@ struct Inner {
     place: Option<SourcePlace>,
     /// What to do about it.
     hint: Option<String>,
+    /// The class of a failed request, where it is a more precise one than the usual one.
+    class: Option<&'static str>,
     /// What was thrown beside it, by other branches of a `parallel`.
     suppressed: Rc<[Fault]>,
 }
@@ -66,7 +70,7 @@ enum Kind {
 
 impl Fault {
     fn new(kind: Kind) -> Self {
-        Fault(Box::new(Inner { kind, place: None, hint: None, suppressed: Rc::default() }))
+        Fault(Box::new(Inner { kind, place: None, hint: None, class: None, suppressed: Rc::default() }))
     }
 
     /// An exception of a Java class.
@@ -111,6 +115,17 @@ impl Fault {
     /// A limit of the run was met.
     pub(crate) fn exhausted(limit: String) -> Self {
         Self::new(Kind::Limit(limit))
+    }
+
+    /// The same; a failed request is of this kind of [`ABORT`].
+    pub(crate) fn of_class(mut self, class: &'static str) -> Self {
+        self.0.class = Some(class);
+        self
+    }
+
+    /// Is it a step that failed, whose message says it all?
+    pub(crate) fn is_abort(&self) -> bool {
+        matches!(&*self.class(), ABORT | NO_CREDENTIAL)
     }
 
     /// The same, with advice.
@@ -194,7 +209,7 @@ impl Fault {
             Kind::Raised { class, .. } => class.clone(),
             Kind::Script(thrown) => thrown.class(),
             Kind::Interrupted(_) => INTERRUPTED.to_owned(),
-            Kind::Failed(_) => ABORT.to_owned(),
+            Kind::Failed(_) => self.0.class.unwrap_or(ABORT).to_owned(),
             Kind::Limit(_) => "java.lang.Error".to_owned(),
         }
     }

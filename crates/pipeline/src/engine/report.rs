@@ -4,7 +4,7 @@ use groovy::value::Value;
 use model::event::{Event, LogSource};
 use model::outcome::Outcome;
 
-use super::fault::{ABORT, Fault};
+use super::fault::Fault;
 use super::interrupt::Cause;
 use super::scope::Scope;
 use super::{Core, RunEnd};
@@ -51,7 +51,7 @@ impl Core {
     fn words(&self, fault: &Fault) -> String {
         let mut text = match fault.class() {
             _ if fault.interruption().is_some() => fault.message(),
-            class if class == ABORT => format!("ERROR: {}", fault.message()),
+            _ if fault.is_abort() => format!("ERROR: {}", fault.message()),
             _ if fault.is_limit() => format!("ERROR: {}{}", fault.message(), self.trace(fault)),
             class => {
                 let message = fault.message();

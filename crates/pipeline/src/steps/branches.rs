@@ -14,7 +14,7 @@ use super::StepCall;
 use crate::engine::Core;
 use crate::engine::body::Body;
 use crate::engine::executor::Join;
-use crate::engine::fault::{ABORT, Fault, INTERRUPTED};
+use crate::engine::fault::{Fault, INTERRUPTED};
 use crate::engine::interrupt::{Cause, Interruption};
 use crate::engine::scope::Scope;
 use crate::engine::values;
@@ -104,7 +104,7 @@ fn rank(fault: &Fault) -> (u8, Reverse<Outcome>) {
     let of = match &*fault.class() {
         _ if fault.is_final() => 0,
         INTERRUPTED => return (3, Reverse(fault.outcome())),
-        ABORT => 2,
+        _ if fault.is_abort() => 2,
         _ => 1,
     };
     (of, Reverse(Outcome::Success))

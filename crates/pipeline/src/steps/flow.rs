@@ -11,7 +11,7 @@ use super::{StepCall, duration};
 use crate::engine::Core;
 use crate::engine::body::Body;
 use crate::engine::executor::{Join, TaskId};
-use crate::engine::fault::{ABORT, Fault, INTERRUPTED};
+use crate::engine::fault::{Fault, INTERRUPTED};
 use crate::engine::interrupt::{Cause, Interruption};
 use crate::engine::scope::{Activity, Scope};
 
@@ -131,7 +131,7 @@ pub(crate) async fn retry(call: StepCall) -> Result<Value, Fault> {
         if left == 0 || !again {
             return Err(fault);
         }
-        if fault.interruption().is_none() && fault.class() != ABORT {
+        if fault.interruption().is_none() && !fault.is_abort() {
             call.say("ERROR: Execution failed");
         }
         call.core.say_fault(&call.scope, &fault);

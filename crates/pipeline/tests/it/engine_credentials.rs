@@ -159,6 +159,16 @@ fn what_is_missing_or_of_another_kind_is_said_as_jenkins_does() {
     run("try { withCredentials([string(credentialsId: 'no', variable: 'X')]) { } } catch (hudson.AbortException e) { echo \"caught ${e.message}\" }")
         .is(Outcome::Success)
         .has("caught Could not find credentials entry with ID 'no'");
+    // How a library asks whether there is one.
+    let asks = "import org.jenkinsci.plugins.credentialsbinding.impl.CredentialNotFoundException
+        def ask() { withCredentials([string(credentialsId: 'no', variable: 'X')]) { } }";
+    run(&format!("{asks}\ntry {{ ask() }} catch (CredentialNotFoundException e) {{ echo 'fallback' }}"))
+        .is(Outcome::Success)
+        .has("fallback\n");
+    run(&format!("{asks}\nretry(2) {{ ask() }}"))
+        .is(Outcome::Failure)
+        .has("ERROR: Could not find credentials entry with ID 'no'\n")
+        .lacks("Execution failed");
 }
 
 #[test]

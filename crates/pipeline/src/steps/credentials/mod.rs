@@ -10,13 +10,14 @@ use std::rc::Rc;
 
 use groovy::value::Value;
 use model::credential::{Credential, CredentialKind, CredentialWish, NO_PLACE, SecretContent, SecretFile};
+use model::failure::FailureKind;
 use model::ids::{JobId, StepId};
 use model::request::{Reply, Request, ShellScript};
 
 use super::{StepCall, unexpected};
 use crate::engine::Core;
 use crate::engine::body::Body;
-use crate::engine::fault::{Fault, NO_NODE};
+use crate::engine::fault::{Fault, NO_CREDENTIAL, NO_NODE};
 use crate::engine::scope::Scope;
 
 pub(crate) use bindings::OF_ENVIRONMENT;
@@ -202,7 +203,9 @@ pub(super) async fn name_and_password(call: &StepCall, id: String) -> Result<Str
 }
 
 async fn ask(core: &Rc<Core>, wish: CredentialWish) -> Result<Credential, Fault> {
-    match core.ask(Request::Credential(wish)).await? {
+    let is_missing = |fault: &Fault| fault.failure_kind() == Some(FailureKind::Auth);
+    let asked = core.ask(Request::Credential(wish)).await;
+    match asked.map_err(|fault| if is_missing(&fault) { fault.of_class(NO_CREDENTIAL) } else { fault })? {
         Reply::Credential(given) => Ok(given),
         reply => Err(unexpected(&reply)),
     }

@@ -1,5 +1,6 @@
 //! What a Jenkinsfile is: its syntax tree, whether it is declarative or scripted, and everything that is wrong in it.
 
+use std::collections::HashSet;
 use std::rc::Rc;
 
 use groovy::ast::Script;
@@ -8,7 +9,9 @@ use model::added_step::AddedStep;
 
 use crate::catalogue::Catalogue;
 use crate::declarative::model::Pipeline;
-use crate::declarative::{self, misplaced_pipelines, nested_pipelines, pipeline_blocks_of_call, top_level_pipeline};
+use crate::declarative::{
+    misplaced_pipelines, nested_pipelines, pipeline_and_steps, pipeline_blocks_of_call, top_level_pipeline,
+};
 use crate::lint::engine::EngineUses;
 use crate::lint::names;
 
@@ -104,12 +107,13 @@ fn read(source: &str, surroundings: &Surroundings) -> Definition {
         return Definition { script, kind: DefinitionKind::Invalid, diagnostics, engine: EngineUses::default() };
     }
     let mut kind = DefinitionKind::Scripted;
-    let mut directives = Vec::new();
+    let (mut directives, mut checked) = (Vec::new(), Vec::new());
     diagnostics.extend(misplaced_pipelines(&script));
     match top_level_pipeline(&script) {
         Some((statement, span, body)) => {
-            let (pipeline, found) = declarative::pipeline(source, &body, span, surroundings.catalogue());
+            let (pipeline, found, steps) = pipeline_and_steps(source, &body, span, surroundings.catalogue());
             diagnostics.extend(found);
+            checked = steps;
             if let Some(pipeline) = pipeline {
                 kind = DefinitionKind::Declarative(Declarative { pipeline: Rc::new(pipeline), statement });
             }
@@ -118,7 +122,9 @@ fn read(source: &str, surroundings: &Surroundings) -> Definition {
         None => {
             let blocks = pipeline_blocks_of_call(&script);
             for (span, body) in &blocks {
-                diagnostics.extend(declarative::pipeline(source, body, *span, surroundings.catalogue()).1);
+                let (_, found, steps) = pipeline_and_steps(source, body, *span, surroundings.catalogue());
+                diagnostics.extend(found);
+                checked.extend(steps);
             }
             if blocks.is_empty() {
                 diagnostics.extend(nested_pipelines(source, &script));
@@ -126,8 +132,11 @@ fn read(source: &str, surroundings: &Surroundings) -> Definition {
             directives.extend(blocks.into_iter().map(|(_, body)| body));
         }
     }
-    let (found, wants) = names::check(source, &script, &directives, surroundings);
-    diagnostics.extend(found);
+    checked.sort_unstable();
+    let (found, wants) = names::check(source, &script, (&directives, &checked), surroundings);
+    // In directives a value of an argument has been looked at already.
+    let told: HashSet<_> = diagnostics.iter().filter(|d| d.severity == Severity::Error).map(|d| d.span).collect();
+    diagnostics.extend(found.into_iter().filter(|d| d.rule != Some("invalid-parameter") || !told.contains(&d.span)));
     let model = match &kind {
         DefinitionKind::Declarative(declarative) => Some(&*declarative.pipeline),
         _ => None,

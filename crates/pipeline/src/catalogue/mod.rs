@@ -6,6 +6,7 @@
 mod added;
 mod describe;
 mod nearest;
+mod objects;
 mod plugins;
 pub mod reference;
 mod sections;
@@ -16,6 +17,7 @@ use std::sync::OnceLock;
 
 pub use describe::{Description, ParameterText};
 pub use nearest::{distance, nearest};
+pub(crate) use objects::{Form, forms};
 pub use sections::{Section, sections};
 
 /// What Groovy gives to every object, and so to every script: no step, although a script may call it like one.
@@ -324,8 +326,12 @@ impl Catalogue {
     /// The step that does what a Java class does, which is named with or without its package.
     pub fn step_of_class(&self, class: &str) -> Option<&'static str> {
         let name = class.rsplit('.').next().unwrap_or_default();
-        let lines = include_str!("classes.table").lines().filter(|line| !line.starts_with('#'));
-        lines.filter_map(|line| line.split_once(' ')).find(|(of, _)| *of == name).map(|(_, step)| step)
+        steps_of_classes().find(|(of, _)| *of == name).map(|(_, step)| step)
+    }
+
+    /// The Java classes that a step stands for.
+    pub(crate) fn classes(&self) -> impl Iterator<Item = &'static str> {
+        steps_of_classes().map(|(class, _)| class)
     }
 
     /// Whether anything at all has that name: such a call may stand where Groovy code stands.
@@ -375,6 +381,11 @@ impl Catalogue {
     pub fn nearest_steps(&self, name: &str) -> Vec<&'static str> {
         nearest(name, self.names(Kind::Step))
     }
+}
+
+fn steps_of_classes() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let lines = include_str!("classes.table").lines().filter(|line| !line.starts_with('#'));
+    lines.filter_map(|line| line.split_once(' '))
 }
 
 impl Entry {

@@ -13,7 +13,7 @@ pub(super) fn list<T: Display>(items: impl IntoIterator<Item = T>) -> String {
 
 macro_rules! texts {
     ($($(#[$doc:meta])* $name:ident($($arg:ident),*) = $text:literal;)*) => {
-        $($(#[$doc])* pub(super) fn $name($($arg: impl Display),*) -> String { format!($text) })*
+        $($(#[$doc])* pub(crate) fn $name($($arg: impl Display),*) -> String { format!($text) })*
     };
 }
 

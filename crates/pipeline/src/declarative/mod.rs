@@ -2,7 +2,7 @@
 //! own messages for what is wrong. Start reading at [`model`], then [`crate::definition`].
 
 mod find;
-mod messages;
+pub(crate) mod messages;
 pub mod model;
 mod parse;
 mod pattern;
@@ -14,7 +14,11 @@ mod values;
 
 pub(crate) use find::{misplaced_pipelines, nested_pipelines, pipeline_blocks_of_call, top_level_pipeline};
 pub use parse::pipeline;
+pub(crate) use parse::pipeline_and_steps;
 #[cfg(test)]
 pub(crate) use parse::{PIPELINE_SECTIONS, STAGE_SECTIONS};
 pub use report::startup_failed;
+pub(crate) use shape::{Pair, closure_of};
 pub(crate) use unroll::unroll;
+pub(crate) use validate::mismatch;
+pub(crate) use values::{Literal, literal};

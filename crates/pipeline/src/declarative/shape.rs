@@ -36,7 +36,7 @@ pub(super) enum Given<'a> {
 
 /// A named argument.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pair<'a> {
+pub(crate) struct Pair<'a> {
     /// Its name.
     pub key: &'a MapKey,
     /// Its value.
@@ -191,7 +191,7 @@ pub(super) fn block_call(expr: &Expr) -> Option<BlockCall<'_>> {
 }
 
 /// The closure literal that an expression is.
-pub(super) fn closure_of(expr: &Expr) -> Option<&Rc<Closure>> {
+pub(crate) fn closure_of(expr: &Expr) -> Option<&Rc<Closure>> {
     match &*expr.kind {
         ExprKind::Closure(closure) => Some(closure),
         _ => None,

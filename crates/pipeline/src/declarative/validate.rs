@@ -130,18 +130,22 @@ impl Reader<'_> {
 
     /// Checks a literal against a type; says whether it fits.
     fn check_type(&mut self, value: &Value, ty: ParameterType, name: Option<&str>) -> bool {
-        let Some(literal) = &value.literal else { return true };
-        if fits(literal, ty) {
-            return true;
-        }
-        let (ty, text, class) = (java_name(ty), literal.text(), literal.class());
-        let text = match name {
-            Some(name) => messages::invalid_named_type(ty, name, text, class),
-            None => messages::invalid_unnamed_type(ty, text, class),
-        };
+        let Some(text) = value.literal.as_ref().and_then(|literal| mismatch(literal, ty, name)) else { return true };
         self.error(value.span, text);
         false
     }
+}
+
+/// What Jenkins says of a literal that does not fit a type.
+pub(crate) fn mismatch(literal: &Literal, ty: ParameterType, name: Option<&str>) -> Option<String> {
+    if fits(literal, ty) {
+        return None;
+    }
+    let (ty, text, class) = (java_name(ty), literal.text(), literal.class());
+    Some(match name {
+        Some(name) => messages::invalid_named_type(ty, name, text, class),
+        None => messages::invalid_unnamed_type(ty, text, class),
+    })
 }
 
 /// Whether Groovy would convert the literal to the type, with Jenkins' exceptions for texts, numbers and booleans.

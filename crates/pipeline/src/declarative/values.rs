@@ -18,7 +18,7 @@ pub(super) struct Value {
 
 /// A literal value.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Literal {
+pub(crate) enum Literal {
     Null,
     Bool(bool),
     Int(i64),
@@ -197,7 +197,8 @@ impl Reader<'_> {
     }
 }
 
-fn literal(kind: &ExprKind) -> Option<Literal> {
+/// The literal that an expression is.
+pub(crate) fn literal(kind: &ExprKind) -> Option<Literal> {
     match kind {
         ExprKind::Constant(constant) => Some(match constant {
             Constant::Null => Literal::Null,

@@ -5,10 +5,10 @@ use groovy::span::Span;
 
 use crate::catalogue::Catalogue;
 
-use super::walk::{NameCall, Within};
+use super::calls::{NameCall, Within};
 
 /// The call that such a one is.
-pub(super) fn call(name: &str, args: &[Arg], span: Span, within: Within) -> Option<NameCall> {
+pub(super) fn call<'a>(name: &str, args: &'a [Arg], span: Span, within: Within) -> Option<NameCall<'a>> {
     if !matches!(name, "step" | "wrap") {
         return None;
     }
@@ -24,7 +24,7 @@ pub(super) fn call(name: &str, args: &[Arg], span: Span, within: Within) -> Opti
         Arg::Spread(_) | Arg::SpreadMap(_) => None,
     })?;
     let step = Catalogue::get().step_of_class(class)?;
-    Some(NameCall { name: step.into(), span, of_steps: false, of_credential: false, within })
+    Some(NameCall { is_written: false, ..NameCall::new(step.into(), span, &[], within) })
 }
 
 fn class<'a>(key: &MapKey, value: &'a Expr) -> Option<&'a Text> {

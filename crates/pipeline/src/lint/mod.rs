@@ -1,12 +1,15 @@
 //! Everything that can be said about a Jenkinsfile without running it.
 
+mod arguments;
 mod asks;
+mod calls;
 mod classes;
 mod code;
 pub(crate) mod engine;
 mod members;
 mod model;
 pub(crate) mod names;
+mod objects;
 mod pods;
 pub mod rules;
 mod secrets;
@@ -26,6 +29,7 @@ use groovy::span::LineIndex;
 pub use asks::{Asked, Asks, asks};
 
 use crate::declarative::model::{EnvironmentValue, Pipeline, StageContent};
+use crate::declarative::{pipeline_blocks_of_call, top_level_pipeline};
 use crate::definition::{Definition, DefinitionKind, Surroundings, analyse};
 
 /// Reads a Jenkinsfile and says what is wrong in it, by place: syntax, declarative rules, steps that nobody knows
@@ -89,7 +93,11 @@ fn beyond(source: &str, definition: &Definition) -> Vec<Diagnostic> {
     }
     let script = &definition.script;
     let defined = code::defined(script);
-    let scripted = matches!(definition.kind, DefinitionKind::Scripted);
+    let scripted = match &definition.kind {
+        DefinitionKind::Scripted => true,
+        DefinitionKind::Declarative(_) => false,
+        DefinitionKind::Invalid => top_level_pipeline(script).is_none() && pipeline_blocks_of_call(script).is_empty(),
+    };
     let mut found = code::check(source, script, &defined, scripted);
     let mut environment = Vec::new();
     let mut library = asks_for_library(script);

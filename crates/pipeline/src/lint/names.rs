@@ -18,10 +18,12 @@ use crate::declarative::unroll;
 use crate::definition::{Purpose, Surroundings};
 use crate::outside::advice;
 
+use super::arguments;
+use super::calls::{NameCall, Within};
 use super::did_you_mean;
 use super::engine::{NodeBlock, Use};
 use super::shell::in_shell;
-use super::walk::{Facts, NameCall, Within, collect};
+use super::walk::{Facts, collect};
 
 /// What a script can call beside [`OF_EVERY_OBJECT`]: methods of `Script` that share their name with a step, words of the language,
 /// and what a closure calls on the object that it was given to (`list.with { sum() }`).
@@ -41,6 +43,9 @@ const GROOVY: [&str; 10] = [
 /// After so many calls to unknown names the rest is not looked at: looking for the nearest names costs time.
 const MAX_UNKNOWN: usize = 500;
 
+/// After so many findings in arguments the rest is not looked at.
+const MAX_ARGUMENTS: usize = 500;
+
 /// With more names than this, those of the file are not offered as the nearest.
 const MAX_OWN_NAMES: usize = 1000;
 
@@ -54,11 +59,12 @@ pub(super) const REFUSED: &str = "refused-access";
 /// Packages of Jenkins and its plugins.
 const INTERNAL: [&str; 4] = ["hudson.", "jenkins.", "org.jenkinsci.", "com.cloudbees."];
 
-/// Checks the names that a file calls. `directives` are the `pipeline { … }` blocks in it.
+/// Checks the names that a file calls, and what they are given. `directives` are the `pipeline { … }` blocks in it; `checked`, sorted, is
+/// where the steps begin whose arguments were looked at with these.
 pub(crate) fn check(
     source: &str,
     script: &Script,
-    directives: &[Rc<Closure>],
+    (directives, checked): (&[Rc<Closure>], &[u32]),
     surroundings: &Surroundings,
 ) -> (Vec<Diagnostic>, Wants) {
     let unrolled: Vec<Rc<Closure>> = directives.iter().map(|d| unroll(source, d)).collect();
@@ -81,7 +87,10 @@ pub(crate) fn check(
     let wants = Wants { engine: std::mem::take(&mut facts.engine), nodes: std::mem::take(&mut facts.nodes) };
     let library = facts.library || surroundings.unknown_library;
     let known = Known { facts: &facts, surroundings, catalogue };
-    let mut diagnostics = Vec::new();
+    let mut diagnostics = match surroundings.purpose {
+        Purpose::Lint => known.arguments(checked, library),
+        Purpose::Run => Vec::new(),
+    };
     let mut warned = HashSet::new();
     let mut unknown = 0;
     for call in &facts.calls {
@@ -200,7 +209,7 @@ pub(super) fn is_internal(path: &str) -> bool {
     INTERNAL.iter().any(|package| path.starts_with(package))
 }
 
-fn is_groovys(name: &str) -> bool {
+pub(super) fn is_groovys(name: &str) -> bool {
     OF_EVERY_OBJECT.contains(&name) || GROOVY.contains(&name)
 }
 
@@ -224,18 +233,46 @@ enum Finding {
 }
 
 struct Known<'a> {
-    facts: &'a Facts,
+    facts: &'a Facts<'a>,
     surroundings: &'a Surroundings,
     catalogue: &'static Catalogue,
 }
 
 impl Known<'_> {
-    fn finding(&self, NameCall { name, of_credential, .. }: &NameCall) -> Option<Finding> {
-        let name = &**name;
-        let defined = self.facts.defined.contains(name)
+    /// Whether a name is the file's own, or one that is there for every file.
+    fn is_defined(&self, name: &str) -> bool {
+        self.facts.defined.contains(name)
             || self.surroundings.library_names.iter().any(|n| n == name)
-            || GLOBALS.contains(&name);
-        if defined {
+            || GLOBALS.contains(&name)
+    }
+
+    /// What is wrong with the arguments of calls. Where a library may have another thing of a step's name, nothing is an error.
+    fn arguments(&self, checked: &[u32], library: bool) -> Vec<Diagnostic> {
+        let mut found = Vec::new();
+        for call in self.facts.calls.iter().filter(|call| call.is_written) {
+            let start = found.len();
+            let is_checked = checked.binary_search(&call.span.start).is_ok();
+            arguments::check(self.catalogue, call, is_checked, &mut found);
+            let is_step = || {
+                !(self.is_defined(&call.name) || call.of_steps && self.facts.defined.contains("steps"))
+                    && self.runs_here(call.within, library)
+            };
+            if found.len() > start && !is_step() {
+                found.truncate(start);
+            }
+            if found.len() > MAX_ARGUMENTS {
+                break;
+            }
+        }
+        if library {
+            found.iter_mut().for_each(|finding| finding.severity = Severity::Warning);
+        }
+        found
+    }
+
+    fn finding(&self, NameCall { name, of_credential, .. }: &NameCall<'_>) -> Option<Finding> {
+        let name = &**name;
+        if self.is_defined(name) {
             return None;
         }
         match self.catalogue.step(name) {

@@ -62,7 +62,7 @@ rules! {
     "input-holds-agent" Note "Waiting for a person keeps a machine"
         "While `input` waits, the sandbox around it stays. A stage of its own with `agent none`, or `input` outside of `node { … }`, waits for free."
     "invalid-parameter" Error "A parameter that the step or directive does not have"
-        "`cofferdam steps NAME` lists what it takes."
+        "`cofferdam steps NAME` lists what it takes. In code, and of a value such as `scmGit(…)`, it is a warning: a run goes on without it."
     "jenkins-internals" Warning "Java objects of Jenkins itself"
         "`Jenkins.instance`, `hudson.*`, `currentBuild.rawBuild` and the like are the inner life of a server that is not there. Steps and the variables `env`, `params` and `currentBuild` remain."
     "library-step" Warning "A name that may come from a library"
@@ -72,7 +72,7 @@ rules! {
     "missing-class" Warning "An object of a class that is not there"
         "A script has the classes that pipelines use, not all of Java."
     "missing-parameter" Error "A required parameter is missing"
-        "`cofferdam steps NAME` lists what it takes."
+        "`cofferdam steps NAME` lists what it takes. In code only what a run fails without is one, and a warning where a library may have a step of that name."
     "missing-section" Error "A required section is missing"
         "A pipeline needs `agent` and `stages`; a stage needs one of `steps`, `stages`, `parallel` and `matrix`."
     "no-effect-annotation" Warning "An annotation that has no effect, or not all of it"
@@ -128,7 +128,7 @@ rules! {
     "when-never" Warning "Conditions that never hold"
         "The stage is always skipped."
     "wrong-type" Error "A value of the wrong type"
-        "`cofferdam steps NAME` lists the types."
+        "`cofferdam steps NAME` lists the types. In code a text of digits is a number, and it is a warning where only Jenkins' run ends for it."
 }
 
 /// The rule of that name.

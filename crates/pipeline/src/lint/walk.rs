@@ -13,6 +13,7 @@ use groovy::span::Span;
 use crate::catalogue::Kind;
 use crate::declarative::model::PostCondition;
 
+use super::calls::{NameCall, Within};
 use super::members::{ClassMember, member_of};
 use super::names::is_internal;
 use super::variables::{Pieces, Variables};
@@ -21,11 +22,11 @@ use super::{classes, engine};
 
 /// What the walk gathers.
 #[derive(Default)]
-pub(super) struct Facts {
+pub(super) struct Facts<'a> {
     /// Names that the file defines, wherever.
     pub defined: HashSet<Text>,
     /// Calls to names on nobody (or `this`).
-    pub calls: Vec<NameCall>,
+    pub calls: Vec<NameCall<'a>>,
     /// Agent types and conditions in directives.
     pub directives: Vec<(Kind, Text, Span)>,
     /// The file loads code that is not in it.
@@ -54,35 +55,6 @@ pub(super) struct Facts {
     pub engine_of_image: Vec<(Text, engine::Use, Span)>,
 }
 
-/// A call to a name.
-pub(super) struct NameCall {
-    /// The name.
-    pub name: Text,
-    /// Where the name stands.
-    pub span: Span,
-    /// `steps.name(…)`: a step, where `steps` is not something else.
-    pub of_steps: bool,
-    /// It names a credential: what shares its name with a step may be a binding of `withCredentials`.
-    pub of_credential: bool,
-    /// What it stands in.
-    pub within: Within,
-}
-
-/// The closures around a place, as far as they may run with another object's methods: then a name may be one of those.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Within {
-    /// A closure given to a method of some object.
-    pub foreign: bool,
-    /// A closure given to a call of a name: the index of that call in [`Facts::calls`].
-    pub call: Option<usize>,
-    /// A closure, of whatever.
-    pub in_closure: bool,
-}
-
-impl Within {
-    const FOREIGN: Within = Within { foreign: true, call: None, in_closure: true };
-}
-
 fn is_call_of(expr: &Expr, name: &str) -> bool {
     matches!(&*expr.kind, ExprKind::Call { object: None, callee: Member::Name(called, _), .. } if &**called == name)
 }
@@ -108,13 +80,13 @@ enum Section {
 }
 
 struct Walk<'a> {
-    facts: Facts,
+    facts: Facts<'a>,
     open: Vec<(Node<'a>, Within)>,
     directives: &'a [Rc<Closure>],
 }
 
 /// Walks a file; `directives` are its `pipeline { … }` blocks, `unrolled` the same with one section on each line.
-pub(super) fn collect(script: &Script, directives: &[Rc<Closure>], unrolled: &[Rc<Closure>]) -> Facts {
+pub(super) fn collect<'a>(script: &'a Script, directives: &'a [Rc<Closure>], unrolled: &'a [Rc<Closure>]) -> Facts<'a> {
     let mut walk = Walk { facts: Facts::default(), open: Vec::new(), directives };
     walk.open.extend(unrolled.iter().map(|c| (Node::Directive(&c.body, Section::Structure), Within::default())));
     script.imports.iter().for_each(|i| walk.import(i));
@@ -412,7 +384,7 @@ impl<'a> Walk<'a> {
         self.facts.nodes.extend(engine::node(object, name, *span, args));
         let of_steps = object.is_some_and(|o| matches!(&*o.kind, ExprKind::Name(n) if &**n == "steps"));
         if of_steps {
-            self.facts.calls.push(NameCall { name: name.clone(), span: *span, of_steps, of_credential: false, within });
+            self.facts.calls.push(NameCall { of_steps, ..NameCall::new(name.clone(), *span, args, within) });
         }
         if let (false, Some(object)) = (on_self, object) {
             self.internal(object, callee);
@@ -439,7 +411,7 @@ impl<'a> Walk<'a> {
         let of_credential = args.iter().any(
             |arg| matches!(arg, Arg::Named(MapKey::Constant(Constant::Str(key), _), _) if &**key == "credentialsId"),
         );
-        self.facts.calls.push(NameCall { name: name.clone(), span: *span, of_steps: false, of_credential, within });
+        self.facts.calls.push(NameCall { of_credential, ..NameCall::new(name.clone(), *span, args, within) });
         let plain = PLAIN_CLOSURE.contains(&&**name);
         self.args(args, if plain { within } else { Within { call: Some(index), ..within } });
     }

@@ -250,7 +250,7 @@ fn read(path: String, text: String, surroundings: &Surroundings) -> Result<Sourc
     }
     let blocks = if variable_of(&path).is_some() { pipeline_blocks_of_call(&tree) } else { Vec::new() };
     let directives: Vec<_> = blocks.iter().map(|(_, body)| Rc::clone(body)).collect();
-    let (_, wants) = names::check(&text, &tree, &directives, surroundings);
+    let (_, wants) = names::check(&text, &tree, (&directives, &[]), surroundings);
     let mut pipelines = Vec::new();
     let mut model = None;
     for (span, body) in blocks {

@@ -358,6 +358,11 @@ async fn run_instead(call: &StepCall, args: Args) -> Result<Value, Fault> {
     }
 }
 
+/// Of a step that runs or is recorded, the name of a single argument without one: `None` inside, it takes none.
+pub(crate) fn sole_in(catalogue: &'static Catalogue, name: &str) -> Option<Option<&'static str>> {
+    Runner::in_catalogue(catalogue, name).map(|runner| runner.sole())
+}
+
 /// The name of a single argument that a step is given without one.
 fn sole_of(core: &Core, name: &str) -> Option<&'static str> {
     Runner::of(core, name).and_then(|runner| runner.sole())

@@ -119,6 +119,8 @@ fn they_are_known_like_those_that_are_built_in() {
     let surroundings = Surroundings::with_steps(std::slice::from_ref(&tell)).unwrap();
     let found = |source: &str| analyse(source, &surroundings).diagnostics;
     assert_eq!(found("tellTeam 'x'"), []);
+    let missing = found("node { tellTeam() }");
+    assert_eq!(missing[0].message, "Missing required parameter: \"message\"");
     let near = found("tellTaem 'x'");
     assert!(near[0].hint.as_deref().is_some_and(|hint| hint.contains("\"tellTeam\"")), "{near:?}");
     let declarative =

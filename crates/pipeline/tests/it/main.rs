@@ -27,6 +27,7 @@ mod engine_utility;
 mod engine_world;
 mod engine_yardstick;
 mod lint;
+mod lint_arguments;
 mod lint_rules;
 mod reference;
 mod runtime;

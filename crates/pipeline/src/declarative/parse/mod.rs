@@ -36,11 +36,23 @@ pub fn pipeline(
     span: Span,
     catalogue: &'static Catalogue,
 ) -> (Option<Pipeline>, Vec<Diagnostic>) {
+    let (pipeline, diagnostics, _) = pipeline_and_steps(source, closure, span, catalogue);
+    (pipeline, diagnostics)
+}
+
+/// The same, and where the names of the steps begin whose arguments were looked at: the steps of `steps { … }`, not those in code.
+pub(crate) fn pipeline_and_steps(
+    source: &str,
+    closure: &Rc<Closure>,
+    span: Span,
+    catalogue: &'static Catalogue,
+) -> (Option<Pipeline>, Vec<Diagnostic>, Vec<u32>) {
     let mut reader = Reader::new(source, catalogue);
     let pipeline = reader.pipeline(&unroll(source, closure).body, span);
+    let checked = std::mem::take(&mut reader.checked);
     let diagnostics = reader.into_diagnostics();
     let valid = !diagnostics.iter().any(|d| d.severity == Severity::Error);
-    (pipeline.filter(|_| valid), diagnostics)
+    (pipeline.filter(|_| valid), diagnostics, checked)
 }
 
 /// After so many errors a file is not read further.
@@ -54,6 +66,8 @@ pub(super) struct Reader<'s> {
     source: &'s str,
     pub(super) catalogue: &'static Catalogue,
     diagnostics: Vec<Diagnostic>,
+    /// Where the names of the steps begin whose arguments were looked at.
+    checked: Vec<u32>,
 }
 
 /// The sections of `pipeline`, as far as they were read.
@@ -73,7 +87,7 @@ struct Sections {
 
 impl<'s> Reader<'s> {
     pub(super) fn new(source: &'s str, catalogue: &'static Catalogue) -> Self {
-        Reader { source, catalogue, diagnostics: Vec::new() }
+        Reader { source, catalogue, diagnostics: Vec::new(), checked: Vec::new() }
     }
 
     /// What was found, by place, each once.
@@ -106,6 +120,11 @@ impl<'s> Reader<'s> {
         if let Some(last) = self.diagnostics.last_mut().filter(|last| last.span == span) {
             last.fix = Some(Fix { span, text: text.to_owned() });
         }
+    }
+
+    /// Notes that the arguments of a step are looked at here.
+    pub(super) fn note_checked(&mut self, name: Span) {
+        self.checked.push(name.start);
     }
 
     /// The source text of a place, cut where it is longer than anyone reads.

@@ -105,6 +105,7 @@ impl Reader<'_> {
         }
         let given = block.as_ref().map_or(&called.args, |b| &b.args);
         let args = self.arguments(given);
+        self.note_checked(called.name_span);
         if let Some(entry) = self.catalogue.step(name)
             && name != "parallel"
         {

@@ -11,7 +11,7 @@ pub(crate) async fn load(call: StepCall) -> Result<Value, Fault> {
     let name = call.args.text("path")?;
     let (job, path) = (call.node()?.job, call.path(&name)?);
     let text = match call.ask(Request::ReadFile { job, path, encoding: None }).await? {
-        Reply::Text(text) => text,
+        Reply::Text(text) => text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text),
         reply => return Err(unexpected(&reply)),
     };
     let core = &call.core;

@@ -189,6 +189,7 @@ fn wanted(call: &StepCall) -> Result<Wanted, Fault> {
     if parts.is_empty() {
         return Err(Fault::illegal("Either resource label or resource name must be specified."));
     }
+    selectable(call)?;
     let mut names = Vec::new();
     for (name, _) in &parts {
         if !names.contains(name) {
@@ -203,6 +204,11 @@ fn wanted(call: &StepCall) -> Result<Wanted, Fault> {
         skips: false,
         most_ms: most_ms(call)?,
     };
+    if wish.newest_first && wish.priority != 0 {
+        return Err(Fault::illegal(
+            "The \"inverse precedence\" option is not compatible with \"queue priority\" option!",
+        ));
+    }
     if wish.is_too_much() {
         return Err(Fault::illegal(format!(
             "a lock has at most {MAX_LOCK_NAMES} names, and {} KiB of them",
@@ -210,6 +216,20 @@ fn wanted(call: &StepCall) -> Result<Wanted, Fault> {
         )));
     }
     Ok(Wanted { wish, description })
+}
+
+/// Which of several resources is had makes no difference here, but a word that says nothing is an error.
+///
+/// Source: `LockStepResource.validate`.
+fn selectable(call: &StepCall) -> Result<(), Fault> {
+    let known = ["sequential", "random"];
+    match call.args.opt_text("resourceSelectStrategy")? {
+        Some(how) if !known.contains(&how.to_lowercase().as_str()) => Err(Fault::illegal(format!(
+            "The strategy \"{how}\" is not supported. Valid options are {}.",
+            known.join(", ")
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// How long it is waited for; `None`: as long as it takes.

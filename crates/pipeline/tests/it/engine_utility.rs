@@ -219,7 +219,46 @@ fn files_are_found_touched_and_hashed() {
         .has("oh, hello x")
         .has("Recording fingerprints")
         .has("SHA-1 hash mismatch: expected '00', but got '");
-    steps("sha1 'none'").is(Outcome::Failure).has("none does not exist.");
+    // As in Jenkins, where there is no file there is nothing to tell.
+    steps("echo \"<${sha1('none')} ${readCSV(file: 'none')}>\"").is(Outcome::Success).has("<null []>");
+    steps("verifySha1 file: 'none', hash: '0'").is(Outcome::Failure).has("none does not exist.");
+}
+
+#[test]
+fn properties_may_refer_to_what_is_made_of_a_text() {
+    let ran = steps(
+        r#"echo "${readProperties(interpolate: true, text: 'a=${urlEncoder:x y}\nb=${base64Encoder:hi}\nc=<${a}> ${base64Decoder:aGk=}')}"
+        echo "${readProperties(interpolate: true, text: 'a=${urlDecoder:%}')}""#,
+    );
+    ran.is(Outcome::Success)
+        .has("a:x+y, b:aGk=, c:<x+y> hi")
+        .has("Got exception while interpolating the variables: ‘%’ is not encoded as an address")
+        .has("[a:${urlDecoder:%}]");
+}
+
+#[test]
+fn data_may_begin_with_a_mark() {
+    let ran = steps(
+        r#"writeFile file: 'a.json', text: '\uFEFF{"a": 1}'; writeFile file: 'b.yml', text: '\uFEFFb: 2'
+        writeFile file: 'c.groovy', text: '\uFEFFreturn 3'; writeFile file: 'pom.xml', text: '\uFEFF<project><version>4</version></project>'
+        echo "${readJSON(file: 'a.json').a} ${readYaml(file: 'b.yml').b} ${load('c.groovy')} ${readMavenPom().version}""#,
+    );
+    ran.is(Outcome::Success).has("1 2 3 4");
+}
+
+/// Source: `LockStep.validate` and `LockStepResource.validate`.
+#[test]
+fn a_lock_is_asked_for_in_words_that_are_known() {
+    run("lock(resource: 'a', inversePrecedence: true, priority: 3) { echo 'in' }")
+        .is(Outcome::Failure)
+        .has("The \"inverse precedence\" option is not compatible with \"queue priority\" option!")
+        .lacks("\nin\n");
+    run("try { lock(label: 'x', resourceSelectStrategy: 'nosuch') { } } catch (IllegalArgumentException e) { echo e.message }")
+        .is(Outcome::Success)
+        .has("The strategy \"nosuch\" is not supported. Valid options are sequential, random.");
+    run("lock(label: 'x', resourceSelectStrategy: 'Random', inversePrecedence: true) { echo 'in' }")
+        .is(Outcome::Success)
+        .has("\nin\n");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use groovy::value::Value;
 
 use super::super::StepCall;
 use super::tree::MAX_VALUES;
-use super::{MAX_WRITTEN_BYTES, one_text, too_large, write_file};
+use super::{MAX_WRITTEN_BYTES, NO_FILE, one_text, too_large, write_file};
 use crate::engine::fault::Fault;
 use crate::engine::values;
 
@@ -13,7 +13,11 @@ use crate::engine::values;
 /// Source: `ReadCSVStepExecution`, and `CSVFormat.DEFAULT`: commas, quotes, no header, and lines without anything are no records.
 pub(crate) async fn read_csv(call: StepCall) -> Result<Value, Fault> {
     default_format(&call)?;
-    let text = one_text(&call).await?;
+    let text = match one_text(&call).await {
+        // As in Jenkins: of no file there are no records.
+        Err(fault) if fault.class() == NO_FILE => return Ok(Value::list(Vec::new())),
+        text => text?,
+    };
     parse(&text).map(Value::list).map_err(|why| Fault::raised("java.io.IOException", why))
 }
 

@@ -8,12 +8,16 @@ use super::NO_FILE;
 use crate::engine::fault::Fault;
 use crate::engine::values;
 
-/// `sha256 'file'` and its like, by the name of the step: the digest of a file in hexadecimal digits.
+/// `sha256 'file'` and its like, by the name of the step: the digest of a file in hexadecimal digits; null, where there is no file.
 ///
-/// Source: `FileHashStep`.
+/// Source: `FileHashStep` and `ComputeHashCallable`.
 pub(crate) async fn hash(call: StepCall) -> Result<Value, Fault> {
     let (algorithm, _) = algorithm(&call.args.step)?;
-    digest(&call, algorithm).await.map(|hex| values::text(&hex))
+    match digest(&call, algorithm).await {
+        Ok(hex) => Ok(values::text(&hex)),
+        Err(fault) if fault.class() == NO_FILE => Ok(Value::Null),
+        Err(fault) => Err(fault),
+    }
 }
 
 /// `verifySha256 file: 'x', hash: '…'`: fails where the digest is another.
@@ -48,6 +52,9 @@ async fn digest(call: &StepCall, algorithm: DigestAlgorithm) -> Result<String, F
         Ok(reply) => Err(unexpected(&reply)),
         Err(fault) if fault.message().contains("NoSuchFileException") => {
             Err(Fault::raised(NO_FILE, format!("{path} does not exist.")))
+        }
+        Err(fault) if fault.message().to_lowercase().contains("is a directory") => {
+            Err(Fault::raised(NO_FILE, format!("{path} is a directory.")))
         }
         Err(fault) => Err(fault),
     }

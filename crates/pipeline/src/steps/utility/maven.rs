@@ -5,7 +5,7 @@ use quick_xml::events::Event;
 
 use super::super::StepCall;
 use super::tree::MAX_VALUES;
-use super::{MAX_NESTING, MAX_WRITTEN_BYTES, read_file, too_large, write_file};
+use super::{MAX_NESTING, MAX_WRITTEN_BYTES, read_file, too_large, without_mark, write_file};
 use crate::engine::fault::Fault;
 use crate::engine::values;
 use crate::steps::objects;
@@ -44,7 +44,7 @@ const LISTS: [&str; 23] = [
 /// Source: `ReadMavenPomStep`.
 pub(crate) async fn read_maven_pom(call: StepCall) -> Result<Value, Fault> {
     let file = call.args.opt_text("file")?.filter(|file| !file.trim().is_empty());
-    let text = read_file(&call, file.as_deref().unwrap_or("pom.xml"), None).await?;
+    let text = without_mark(read_file(&call, file.as_deref().unwrap_or("pom.xml"), None).await?);
     let model = parse(&text).map_err(|why| Fault::raised(XML_EXCEPTION, why))?;
     objects::of(&call.core, &call.scope, "model", vec![model]).await
 }

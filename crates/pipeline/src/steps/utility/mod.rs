@@ -8,6 +8,7 @@ pub(crate) mod csv;
 pub(crate) mod digest;
 pub(crate) mod files;
 pub(crate) mod json;
+mod lookup;
 pub(crate) mod manifest;
 pub(crate) mod maven;
 pub(crate) mod properties;
@@ -41,13 +42,18 @@ async fn file_or_text(call: &StepCall) -> Result<(Option<String>, Option<String>
     let text = call.args.opt_text("text")?.filter(|text| !text.trim().is_empty());
     let file = call.args.opt_text("file")?.filter(|file| !file.trim().is_empty());
     let read = match file {
-        Some(file) => Some(read_file(call, &file, None).await?),
+        Some(file) => Some(without_mark(read_file(call, &file, None).await?)),
         None => None,
     };
     if let Some(text) = &text {
         bounded(call, text)?;
     }
     Ok((read, text))
+}
+
+/// Without the mark that some editors write before data: it is none of it.
+fn without_mark(text: String) -> String {
+    text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)
 }
 
 /// The text of one of `file` and `text`, where both at once are an error.

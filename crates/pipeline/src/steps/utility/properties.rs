@@ -1,8 +1,11 @@
 //! `readProperties`.
 
+use std::borrow::Cow;
+
 use groovy::value::Value;
 
 use super::super::StepCall;
+use super::lookup::lookup;
 use super::{MAX_WRITTEN_BYTES, NO_FILE, bounded, read_file};
 use crate::engine::fault::Fault;
 use crate::engine::values;
@@ -52,7 +55,7 @@ pub(crate) async fn read_properties(call: StepCall) -> Result<Value, Fault> {
     }
 }
 
-/// `${name}` in values is the value of that name, where there is one.
+/// `${name}` in values is the value of that name, where there is one, and `${urlEncoder:a b}` what that makes of its text.
 fn interpolated(all: &[(String, Value)]) -> Result<Vec<(String, Value)>, String> {
     let texts: std::collections::HashMap<&str, String> =
         all.iter().map(|(name, value)| (name.as_str(), value.to_text())).collect();
@@ -60,8 +63,12 @@ fn interpolated(all: &[(String, Value)]) -> Result<Vec<(String, Value)>, String>
     let mut done = Vec::new();
     for (name, value) in all {
         let mut text = value.to_text();
+        let value_of = |name: &str| match lookup(name)? {
+            Some(made) => Ok(Some(Cow::Owned(made))),
+            None => Ok(texts.get(name).map(|value| Cow::Borrowed(value.as_str()))),
+        };
         for round in 0.. {
-            let next = replaced(&text, |name| texts.get(name).map(String::as_str), room)?;
+            let next = replaced(&text, value_of, room)?;
             if next == text {
                 break;
             }
@@ -77,14 +84,18 @@ fn interpolated(all: &[(String, Value)]) -> Result<Vec<(String, Value)>, String>
     Ok(done)
 }
 
-fn replaced<'a>(text: &str, value: impl Fn(&str) -> Option<&'a str>, room: usize) -> Result<String, String> {
+fn replaced<'a>(
+    text: &str,
+    value: impl Fn(&str) -> Result<Option<Cow<'a, str>>, String>,
+    room: usize,
+) -> Result<String, String> {
     let (mut out, mut rest) = (String::new(), text);
     while let Some((before, after)) = rest.split_once("${") {
         out.push_str(before);
         let Some((name, then)) = after.split_once('}') else { return Ok(out + "${" + after) };
-        match value(name) {
+        match value(name)? {
             Some(value) => {
-                out.push_str(value);
+                out.push_str(&value);
                 rest = then;
             }
             // What has no value stays, and what is within it is no reference of its own.
@@ -196,8 +207,8 @@ mod tests {
     #[test]
     fn work_grows_with_the_length_alone() {
         // Each of these took hours where a mark was looked for again from each place.
-        assert!(replaced(&"${".repeat(4 << 20), |_| None, MAX_WRITTEN_BYTES).is_ok());
-        assert!(replaced(&("${".repeat(4 << 20) + "}"), |_| None, MAX_WRITTEN_BYTES).is_ok());
+        assert!(replaced(&"${".repeat(4 << 20), |_| Ok(None), MAX_WRITTEN_BYTES).is_ok());
+        assert!(replaced(&("${".repeat(4 << 20) + "}"), |_| Ok(None), MAX_WRITTEN_BYTES).is_ok());
         assert_eq!(parse(&("a".to_owned() + &"\\\n".repeat(4 << 20))).len(), 1);
         let backslashes = "\\".repeat((4 << 20) + 1);
         assert_eq!(parse(&(backslashes + "\n\n\n")).len(), 1);
@@ -215,6 +226,13 @@ mod tests {
             .map(|(_, value)| value.to_text())
             .collect();
         assert_eq!(texts, ["1", "${${a}1", "${a"]);
+        let texts: Vec<_> = interpolated(&parse("a=${urlEncoder:x y}\nb=${base64Encoder:${a\nc=${date:yyyy}"))
+            .unwrap()
+            .iter()
+            .map(|(_, value)| value.to_text())
+            .collect();
+        assert_eq!(texts, ["x+y", "${base64Encoder:${a", "${date:yyyy}"]);
+        assert!(interpolated(&parse("a=${base64Decoder:é}")).is_err());
         let mut bomb = String::from("a0=xxxxxxxxxxxxxxxx\n");
         (1..19).for_each(|n| bomb += &format!("a{n}={}\n", format!("${{a{}}}", n - 1).repeat(16)));
         assert!(interpolated(&parse(&bomb)).is_err());

@@ -1,12 +1,12 @@
 //! `readFile`, `writeFile`, `fileExists`, `deleteDir`, `findFiles`, `sha256` and their like: files of a workspace, in any character set.
 
-use base64::Engine as _;
-use encoding_rs::Encoding;
 use model::limits::{MAX_CAPTURE_BYTES, MAX_FOUND_FILES, MAX_STASH_BYTES};
 use model::request::{DigestAlgorithm, FileSet, Reply};
 
+use crate::charset::Charset;
 use crate::failure::Trouble;
 use crate::job::Job;
+use crate::plain::Plain;
 
 /// Text of a file. `Base64` returns the bytes in that form, as Jenkins does.
 pub async fn read(job: &Job, path: &str, encoding: Option<&str>) -> Result<Reply, Trouble> {
@@ -18,20 +18,12 @@ pub async fn read(job: &Job, path: &str, encoding: Option<&str>) -> Result<Reply
         }
         Err(error) => return Err(error.into()),
     };
-    Ok(Reply::Text(match charset(encoding)? {
-        Charset::Base64 => base64::engine::general_purpose::STANDARD.encode(&bytes),
-        Charset::Named(encoding) => encoding.decode_with_bom_removal(&bytes).0.into_owned(),
-    }))
+    Ok(Reply::Text(Charset::named(encoding)?.decode(&bytes)))
 }
 
 /// Writes a file.
 pub async fn write(job: &Job, path: &str, text: &str, encoding: Option<&str>) -> Result<Reply, Trouble> {
-    let bytes = match charset(encoding)? {
-        Charset::Base64 => base64::engine::general_purpose::STANDARD
-            .decode(text.trim())
-            .map_err(|error| Trouble::workload(format!("writeFile: not Base64: {error}")))?,
-        Charset::Named(encoding) => encoding.encode(text).0.into_owned(),
-    };
+    let bytes = Charset::named(encoding)?.encode(text)?;
     job.session.write_file(Some(job.user.clone()), path, &bytes, 0o644).await?;
     Ok(Reply::Done)
 }
@@ -68,9 +60,13 @@ pub async fn find(job: &Job, files: FileSet, folders: bool, is_shallow: bool) ->
     Ok(Reply::Found(found))
 }
 
-/// Deletes what is at these paths.
+/// Deletes what is at these paths, but for what lies behind a link: that has another path, by which it may be meant to stay.
 pub async fn delete_all(job: &Job, paths: &[String]) -> Result<Reply, Trouble> {
+    let mut plain = Plain::of(job);
     for path in paths {
+        if !plain.is_at(path).await? {
+            continue;
+        }
         job.session.remove_tree(Some(job.user.clone()), path, *path == job.workspace).await?;
     }
     Ok(Reply::Done)
@@ -102,20 +98,5 @@ async fn digest_with<D: sha2::Digest + Send>(job: &Job, path: &str) -> Result<St
             Err(Trouble::workload(format!("java.nio.file.NoSuchFileException: {path}")))
         }
         Err(error) => Err(error.into()),
-    }
-}
-
-enum Charset {
-    Base64,
-    Named(&'static Encoding),
-}
-
-fn charset(name: Option<&str>) -> Result<Charset, Trouble> {
-    match name {
-        None => Ok(Charset::Named(encoding_rs::UTF_8)),
-        Some(name) if name.eq_ignore_ascii_case("base64") => Ok(Charset::Base64),
-        Some(name) => Encoding::for_label(name.as_bytes())
-            .map(Charset::Named)
-            .ok_or_else(|| Trouble::workload(format!("unknown encoding `{name}`"))),
     }
 }

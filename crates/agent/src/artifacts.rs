@@ -1,7 +1,7 @@
 //! `archiveArtifacts`: files that outlive the run, as plain files below one folder of the host, or at the server that the run is of.
 //!
 //! The tar stream that brings them was written by the workload. Only regular files and folders are taken, below the folder,
-//! through no link, never over a file that is none. What is for a server is taken so too, and lies here no longer than it is on its way.
+//! through no link, never over a file that is none; for a link stands the file of the workspace that it leads to (`artifact_links`). What is for a server is taken so too, and lies here no longer than it is on its way.
 
 use std::fs::File;
 use std::io::{Seek as _, SeekFrom};
@@ -11,6 +11,7 @@ use model::limits::MAX_STASH_BYTES;
 use model::request::{FileSet, Reply};
 use wire::init::TarLimits;
 
+use crate::artifact_links::{self, Followed};
 use crate::below::{Below, inside};
 use crate::failure::Trouble;
 use crate::job::Job;
@@ -55,7 +56,7 @@ pub async fn archive(
     })?;
     let spool = unnamed(scratch)?;
     let out = spool.try_clone().map_err(|error| Trouble::infrastructure(format!("cannot keep artifacts: {error}")))?;
-    let includes = files.includes.clone();
+    let (includes, dir) = (files.includes.clone(), files.dir.clone());
     let limits = TarLimits { bytes: MAX_STASH_BYTES, entries: MAX_FILES };
     let summary = job.session.get_tar(Some(job.user.clone()), files, limits, tokio::fs::File::from_std(out)).await?;
     if summary.entries == 0 {
@@ -67,24 +68,35 @@ pub async fn archive(
             "No artifacts found that match the file pattern \"{includes}\". Configuration error?"
         )));
     }
+    let followed = artifact_links::follow(job, scratch, &dir, &spool).await?;
+    let (left_out, notes) = (followed.left_out, followed.notes.clone());
+    let found = Found { spool, followed };
     let mut report = match keep {
         Keep::Folder(target, archived) => {
-            let report = extracted(spool, target.to_owned(), folder).await.map_err(|error| {
+            let report = extracted(found, target.to_owned(), folder).await.map_err(|error| {
                 Trouble::infrastructure(format!("cannot keep artifacts in {}: {error}", target.display()))
                     .with_hint("another folder is named with --artifacts")
             })?;
             archived.add(&report.paths);
             report
         }
-        Keep::Server(uploads) => hand_over(spool, scratch, folder, uploads).await?,
+        Keep::Server(uploads) => hand_over(found, scratch, folder, uploads).await?,
     };
+    report.notes.extend(notes);
     report.notes.extend(passed_over("not archived", &summary.skipped));
-    Ok((Reply::Count(report.paths.len() as u64), report.notes))
+    // A link that is left out was meant: that it is not there is said, and is no lack of files.
+    Ok((Reply::Count(report.paths.len() as u64 + left_out), report.notes))
+}
+
+/// What init has found: the files, and what links among them lead to.
+struct Found {
+    spool: File,
+    followed: Followed,
 }
 
 /// Takes files out here, and hands them to the server. Nothing of them is left here, however this ends.
 async fn hand_over(
-    spool: File,
+    found: Found,
     scratch: &Path,
     inner: Vec<PathBuf>,
     uploads: &ServerFiles,
@@ -93,7 +105,7 @@ async fn hand_over(
     // Whoever sweeps the folder sees by the name whether its process lives.
     let prefix = format!("artifacts-{}-", std::process::id());
     let folder = tempfile::Builder::new().prefix(&prefix).tempdir_in(scratch).map_err(failed)?;
-    let mut report = extracted(spool, folder.path().to_owned(), inner).await.map_err(failed)?;
+    let mut report = extracted(found, folder.path().to_owned(), inner).await.map_err(failed)?;
     let is_named = |path: &PathBuf| path.to_str().is_some_and(wire::artifact::is_path);
     let (named, strange): (Vec<_>, Vec<_>) = report.paths.into_iter().partition(is_named);
     let strange = strange.iter().map(|path| format!("not archived: {path:?} has a name that no server takes"));
@@ -116,18 +128,18 @@ struct Extracted {
     notes: Vec<String>,
 }
 
-async fn extracted(mut spool: File, target: PathBuf, folder: Vec<PathBuf>) -> std::io::Result<Extracted> {
+async fn extracted(mut found: Found, target: PathBuf, folder: Vec<PathBuf>) -> std::io::Result<Extracted> {
     let extracted = tokio::task::spawn_blocking(move || {
-        spool.seek(SeekFrom::Start(0))?;
-        extract(&spool, &target, &folder)
+        found.spool.seek(SeekFrom::Start(0))?;
+        extract(&found, &target, &folder)
     });
     extracted.await.unwrap_or_else(|error| Err(std::io::Error::other(error)))
 }
 
-fn extract(tar: &File, target: &Path, folder: &[PathBuf]) -> std::io::Result<Extracted> {
+fn extract(found: &Found, target: &Path, folder: &[PathBuf]) -> std::io::Result<Extracted> {
     let below = Below::open(target)?;
     let mut report = Extracted::default();
-    let mut archive = tar::Archive::new(std::io::BufReader::new(tar));
+    let mut archive = tar::Archive::new(std::io::BufReader::new(&found.spool));
     for entry in archive.entries()? {
         let mut entry = entry?;
         let path = entry.path()?.into_owned();
@@ -143,8 +155,15 @@ fn extract(tar: &File, target: &Path, folder: &[PathBuf]) -> std::io::Result<Ext
                 below.replace(&parts, executable, &mut entry)?;
                 report.paths.push(parts.iter().collect());
             }
+            // Told of elsewhere.
+            tar::EntryType::Symlink => {}
             _ => report.notes.push(format!("not archived: {} is no regular file", path.display())),
         }
+    }
+    for file in &found.followed.files {
+        let parts = [folder, &file.parts].concat();
+        below.replace(&parts, file.is_executable, &mut file.content()?)?;
+        report.paths.push(parts.iter().collect());
     }
     report.notes.truncate(MOST_NOTES);
     report.paths.sort();
@@ -155,6 +174,10 @@ fn extract(tar: &File, target: &Path, folder: &[PathBuf]) -> std::io::Result<Ext
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn found(spool: File) -> Found {
+        Found { spool, followed: Followed::default() }
+    }
 
     /// A tar stream with names that no honest writer makes.
     fn hostile(entries: &[(&str, tar::EntryType, &str)]) -> File {
@@ -187,9 +210,9 @@ mod tests {
             ("link", Symlink, "/etc"),
             ("null", Char, ""),
         ]);
-        let report = extract(&tar, &target, &[]).unwrap();
+        let report = extract(&found(tar), &target, &[]).unwrap();
         assert_eq!(report.paths, [Path::new("a/b.txt")]);
-        assert_eq!(report.notes.len(), 4, "{:?}", report.notes);
+        assert_eq!(report.notes.len(), 3, "{:?}", report.notes);
         assert_eq!(std::fs::read_to_string(target.join("a/b.txt")).unwrap(), "hello");
         assert!(!dir.path().join("escape").exists() && target.join("link").symlink_metadata().is_err());
         let mode = std::os::unix::fs::PermissionsExt::mode(&target.join("a/b.txt").metadata().unwrap().permissions());
@@ -200,7 +223,7 @@ mod tests {
     fn files_may_lie_in_a_folder_of_the_artifacts() {
         let dir = tempfile::tempdir().unwrap();
         let tar = hostile(&[("a/b.txt", tar::EntryType::Regular, "")]);
-        let report = extract(&tar, dir.path(), &inside(Path::new("My_20Report/x")).unwrap()).unwrap();
+        let report = extract(&found(tar), dir.path(), &inside(Path::new("My_20Report/x")).unwrap()).unwrap();
         assert_eq!(report.paths, [Path::new("My_20Report/x/a/b.txt")]);
         assert_eq!(std::fs::read_to_string(dir.path().join(&report.paths[0])).unwrap(), "hello");
     }
@@ -212,7 +235,7 @@ mod tests {
         std::fs::create_dir_all(&target).unwrap();
         std::fs::create_dir(dir.path().join("elsewhere")).unwrap();
         std::os::unix::fs::symlink("../elsewhere", target.join("a")).unwrap();
-        assert!(extract(&hostile(&[("a/b.txt", tar::EntryType::Regular, "")]), &target, &[]).is_err());
+        assert!(extract(&found(hostile(&[("a/b.txt", tar::EntryType::Regular, "")])), &target, &[]).is_err());
         assert!(!dir.path().join("elsewhere/b.txt").exists());
     }
 }

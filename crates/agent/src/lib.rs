@@ -8,6 +8,7 @@
 
 mod address;
 mod archives;
+mod artifact_links;
 mod artifacts;
 pub mod below;
 mod blueprint;

@@ -85,6 +85,42 @@ fn artifacts_are_kept_and_links_are_not() {
 }
 
 #[test]
+fn a_link_is_archived_as_the_file_of_the_workspace_that_it_leads_to() {
+    if !sandboxes_work() {
+        return;
+    }
+    let project = Project::steps(
+        "sh 'echo x > app-1.js; chmod 755 app-1.js; mkdir d; ln -s app-1.js app.js; ln -s app.js latest.js; ln -s $PWD/app-1.js whole.js'
+        sh 'ln -s ../app-1.js d/up.js; ln -s d folder.js; ln -s /etc etc; ln -s etc/passwd through.js; ln -s loop.js loop.js; ln -s /etc/passwd out.js'
+        archiveArtifacts 'latest.js, whole.js, d/*, folder.js, through.js, loop.js'
+        archiveArtifacts 'out.js'",
+    );
+    let ran = project.run(&[]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let artifacts = project.path().join(".cofferdam/artifacts");
+    for name in ["latest.js", "whole.js", "d/up.js"] {
+        let file = artifacts.join(name);
+        assert!(file.symlink_metadata().unwrap().is_file(), "{name}");
+        assert_eq!(std::fs::read_to_string(file).unwrap(), "x\n", "{name}");
+    }
+    for name in ["folder.js", "through.js", "loop.js", "out.js"] {
+        assert!(artifacts.join(name).symlink_metadata().is_err(), "{name}");
+        assert!(ran.stdout.contains(&format!("not archived: {name} is a link that leads ")), "{name}: {}", ran.stdout);
+    }
+}
+
+#[test]
+fn what_lies_behind_a_link_is_not_cleaned() {
+    check(
+        "sh 'mkdir -p a/b c; touch a/b/y.txt c/z.txt; ln -s ../a/b c/l'
+        cleanWs(patterns: [[pattern: '**/*.txt', type: 'INCLUDE'], [pattern: 'a/b/**', type: 'EXCLUDE']])
+        sh 'test -e a/b/y.txt && test ! -e c/z.txt && test -L c/l && echo all is well'",
+        0,
+        &["all is well"],
+    );
+}
+
+#[test]
 fn what_a_run_has_archived_comes_back() {
     if !sandboxes_work() {
         return;

@@ -39,6 +39,7 @@ mod step_files;
 mod terminal;
 mod test_report;
 mod unarchive;
+mod xml_chars;
 
 pub use blueprint::{layers, qualified};
 pub use credentials::{Credentials, Held, variable_part};

@@ -21,6 +21,7 @@ use wire::init::TarLimits;
 use crate::failure::Trouble;
 use crate::job::Job;
 use crate::stash::{passed_over, unnamed};
+use crate::xml_chars::Chars;
 
 /// All files of one step.
 const LIMITS: TarLimits = TarLimits { bytes: 256 << 20, entries: 20_000 };
@@ -151,11 +152,12 @@ fn read_all(tar: &std::fs::File, mut take: impl FnMut(TestCase) -> bool) -> std:
 fn parse(input: impl BufRead, take: &mut impl FnMut(TestCase) -> bool) -> Result<(), String> {
     let mut reader = Reader::from_reader(input);
     let (mut buffer, mut open, mut found) = (Vec::new(), Vec::<Element>::new(), false);
-    let (mut case, mut detail) = (None::<TestCase>, None::<String>);
+    let (mut case, mut detail, mut chars) = (None::<TestCase>, None::<String>, Chars::default());
     loop {
         buffer.clear();
         let event = reader.read_event_into(&mut buffer);
         let event = event.map_err(|error| format!("at byte {}: {error}", reader.error_position()))?;
+        chars.check(&event).map_err(|wrong| format!("before byte {}: {wrong}", reader.buffer_position()))?;
         match event {
             Xml::Start(start) => {
                 if open.len() >= MOST_DEPTH {
@@ -375,6 +377,7 @@ mod tests {
         assert_eq!(fault("<testsuite><testcase name='a'/>"), "it ends too early");
         assert!(fault("<testsuite></testcase>").contains("at byte"));
         assert!(fault(&"<a>".repeat(MOST_DEPTH + 1)).contains("deep"));
+        assert!(fault("<testsuite>\u{1b}[31m</testsuite>").ends_with(": U+001B is no character of XML"));
         // What was whole before counts.
         assert_eq!(of("<testsuite><testcase name='a'/><").0.len(), 1);
     }

@@ -108,8 +108,11 @@ struct Keeps<'a> {
 /// What asks: the heads of the answers with their length in front, and then what was answered last.
 fn script(args: &Args, url: &str, mode: &str, keeps: &Keeps<'_>, has_user: bool) -> Result<String, Fault> {
     let mut words = vec!["-sSg".to_owned()];
+    let body = args.opt_text("requestBody")?.filter(|body| !body.is_empty() && mode != "HEAD");
     // What changes something is not sent to where it was not meant for; a `303` says that the answer is asked for elsewhere.
     let asks = match mode {
+        // With a body curl would say POST by itself.
+        "GET" if body.is_some() => "-L -X GET".to_owned(),
         "GET" => "-L".to_owned(),
         "HEAD" => "-L --head".to_owned(),
         mode => format!("-X {}", quoted(mode)),
@@ -136,7 +139,6 @@ fn script(args: &Args, url: &str, mode: &str, keeps: &Keeps<'_>, has_user: bool)
     if has_user {
         words.push(format!("--user \"${USER}\""));
     }
-    let body = args.opt_text("requestBody")?.filter(|body| !body.is_empty() && mode != "HEAD");
     if body.is_some() && !words.iter().any(|word| word.to_lowercase().starts_with("'content-type:")) {
         // Else curl says that it is a form.
         words.push("-H 'Content-Type:'".to_owned());

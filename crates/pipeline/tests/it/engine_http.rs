@@ -83,6 +83,8 @@ fn what_is_sent_is_what_was_said() {
         echo "kept=<${httpRequest(url: 'URL/moved', httpMode: 'POST', requestBody: 'x').status}>"
         echo "seen=<${httpRequest(url: 'URL/see', httpMode: 'DELETE').content.readLines()[0]}>"
         echo "none=<${httpRequest(url: 'URL/x', responseHandle: 'NONE').content}>"
+        echo "got=<${httpRequest(url: 'URL/search', httpMode: 'GET', requestBody: '{}').content.replaceAll(/\s+/, ' ')}>"
+        echo "usual=<${httpRequest(url: 'URL/moved', requestBody: 'q').content.replaceAll(/\s+/, ' ')}>"
         echo "head=<${httpRequest(url: 'URL/x', httpMode: 'HEAD', requestBody: 'x').status}>""#)
     else {
         return;
@@ -100,6 +102,9 @@ fn what_is_sent_is_what_was_said() {
         .has("kept=<302>")
         .has("seen=<GET /at-last HTTP/1.1>")
         .has("none=<>")
+        .has("got=<GET /search HTTP/1.1 ")
+        .has(" {}>")
+        .has("usual=<GET /at-last HTTP/1.1 ")
         .has("head=<200>")
         .lacks("correct-horse");
 }

@@ -20,8 +20,9 @@ pub use nearest::{distance, nearest};
 pub(crate) use objects::{Form, forms};
 pub use sections::{Section, sections};
 
-/// What Groovy gives to every object, and so to every script: no step, although a script may call it like one.
-pub(crate) const OF_EVERY_OBJECT: [&str; 49] = [
+/// What Groovy gives to every object, and so to every script: no step, although a script may call it like one. Not `tap`, which Groovy 2.4
+/// has not: it is a step.
+pub(crate) const OF_EVERY_OBJECT: [&str; 48] = [
     "addShutdownHook",
     "any",
     "asBoolean",
@@ -66,7 +67,6 @@ pub(crate) const OF_EVERY_OBJECT: [&str; 49] = [
     "setProperty",
     "split",
     "sprintf",
-    "tap",
     "toString",
     "use",
     "wait",
@@ -276,6 +276,14 @@ impl Entry {
         required.next().filter(|_| required.next().is_none())
     }
 
+    /// The one that may be given without its name: the one that is required, or of a step that is not built in the only one.
+    pub fn sole(&self) -> Option<&Parameter> {
+        match &self.parameters[..] {
+            [only] if self.added.is_some() => Some(only),
+            _ => self.sole_required(),
+        }
+    }
+
     /// Whether a block step may wrap a stage or the pipeline from `options`.
     pub fn wraps(&self) -> bool {
         self.kind == Kind::Step && self.block && !self.node && !matches!(self.name, "stage" | "node" | "parallel")
@@ -325,8 +333,15 @@ impl Catalogue {
 
     /// The step that does what a Java class does, which is named with or without its package.
     pub fn step_of_class(&self, class: &str) -> Option<&'static str> {
+        self.of_class(class).map(|(step, _)| step)
+    }
+
+    /// That step, and the parameters that the class has under other names: its own and the step's.
+    pub fn of_class(&self, class: &str) -> Option<(&'static str, Vec<(&'static str, &'static str)>)> {
         let name = class.rsplit('.').next().unwrap_or_default();
-        steps_of_classes().find(|(of, _)| *of == name).map(|(_, step)| step)
+        let (_, said) = steps_of_classes().find(|(of, _)| *of == name)?;
+        let mut words = said.split(' ');
+        Some((words.next()?, words.filter_map(|word| word.split_once('=')).collect()))
     }
 
     /// The Java classes that a step stands for.
@@ -383,6 +398,7 @@ impl Catalogue {
     }
 }
 
+/// Each Java class, and the line of it.
 fn steps_of_classes() -> impl Iterator<Item = (&'static str, &'static str)> {
     let lines = include_str!("classes.table").lines().filter(|line| !line.starts_with('#'));
     lines.filter_map(|line| line.split_once(' '))
@@ -447,8 +463,10 @@ mod tests {
         assert_eq!(catalogue.step_of_class("hudson.tasks.junit.JUnitResultArchiver"), Some("junit"));
         assert_eq!(catalogue.step_of_class("class"), None);
         let lines = include_str!("classes.table").lines().filter(|line| !line.starts_with('#') && !line.is_empty());
-        for (class, step) in lines.map(|line| line.split_once(' ').unwrap()) {
-            assert!(catalogue.step(step).is_some(), "{class}");
+        for class in lines.filter_map(|line| line.split(' ').next()) {
+            let (step, renamed) = catalogue.of_class(class).unwrap();
+            let step = catalogue.step(step).unwrap_or_else(|| panic!("{class}"));
+            assert!(renamed.iter().all(|(_, own)| step.open || step.parameter(own).is_some()), "{class}");
         }
     }
 

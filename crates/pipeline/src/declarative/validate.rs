@@ -14,7 +14,7 @@ impl Reader<'_> {
     pub(super) fn check_arguments(&mut self, entry: &Entry, args: &Args<'_>, blame: Span) {
         match args {
             Args::Named(named) => self.check_named(entry, named, blame),
-            Args::Single(value) => match entry.sole_required() {
+            Args::Single(value) => match entry.sole() {
                 Some(parameter) => {
                     self.check_type(value, parameter.ty, None);
                 }

@@ -64,6 +64,8 @@ pub(crate) struct RunState {
     pub(crate) makers: RefCell<Option<Value>>,
     /// What branches have locked.
     pub(crate) locks: RefCell<Locks>,
+    /// Blocks of `timestamps` that are open.
+    pub(crate) timestamps: Cell<usize>,
     /// The last `milestone` that it was at.
     pub(crate) milestone: Cell<Option<i64>>,
     /// Runs of other projects that it started and waited for.
@@ -101,6 +103,7 @@ impl RunState {
             known_faults: RefCell::default(),
             makers: RefCell::default(),
             locks: RefCell::default(),
+            timestamps: Cell::new(0),
             milestone: Cell::new(None),
             builds: RefCell::default(),
             changes: RefCell::default(),

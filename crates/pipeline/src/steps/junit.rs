@@ -5,6 +5,7 @@ use model::outcome::Outcome;
 use model::request::{FileSet, Reply, Request};
 use model::test_result::TestCounts;
 
+use super::scm::expanded;
 use super::{StepCall, unexpected};
 use crate::engine::fault::Fault;
 use crate::engine::values;
@@ -15,7 +16,7 @@ use crate::engine::values;
 pub(crate) async fn junit(call: StepCall) -> Result<Value, Fault> {
     let files = FileSet {
         dir: call.cwd()?,
-        includes: call.args.text("testResults")?,
+        includes: expanded(&call, &call.args.text("testResults")?),
         case_sensitive: true,
         default_excludes: true,
         ..FileSet::default()

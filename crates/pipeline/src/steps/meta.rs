@@ -26,11 +26,18 @@ pub(crate) async fn pass_through(call: StepCall) -> Result<Value, Fault> {
     call.run_body(&call.scope).await
 }
 
-/// `timestamps { … }`
+/// `timestamps { … }`: lines have times until the last block of those that are open ends.
 pub(crate) async fn timestamps(call: StepCall) -> Result<Value, Fault> {
-    call.core.event(Event::TimestampsSwitched { on: true });
+    let open = &call.core.run.timestamps;
+    open.set(open.get() + 1);
+    if open.get() == 1 {
+        call.core.event(Event::TimestampsSwitched { on: true });
+    }
     let result = call.run_body(&call.scope).await;
-    call.core.event(Event::TimestampsSwitched { on: false });
+    open.set(open.get() - 1);
+    if open.get() == 0 {
+        call.core.event(Event::TimestampsSwitched { on: false });
+    }
     result
 }
 
@@ -50,11 +57,16 @@ pub(crate) async fn wrap(call: StepCall) -> Result<Value, Fault> {
 async fn adapted(call: &StepCall, class: &str, mut args: Args) -> Result<Value, Fault> {
     let catalogue = call.core.program.catalogue();
     let short = class.rsplit('.').next().unwrap_or_default();
-    let step = catalogue.step_of_class(short).or_else(|| catalogue.step(short).map(|entry| entry.name));
-    let Some(step) = step.filter(|step| !["step", "wrap"].contains(step)) else {
+    let found = catalogue.of_class(short).or_else(|| catalogue.step(short).map(|entry| (entry.name, Vec::new())));
+    let Some((step, renamed)) = found.filter(|(step, _)| !["step", "wrap"].contains(step)) else {
         let text = format!("{}([$class: '{class}']) is not supported yet", call.args.step);
         return Err(Fault::raised("java.lang.UnsupportedOperationException", text));
     };
+    for (name, _) in &mut args.named {
+        if let Some((_, own)) = renamed.iter().find(|(of_class, _)| of_class == name) {
+            *name = (*own).to_owned();
+        }
+    }
     if let Some(sole) = super::sole_of(&call.core, step) {
         args.named.iter_mut().filter(|(name, _)| name == "value").for_each(|(name, _)| *name = sole.to_owned());
     }

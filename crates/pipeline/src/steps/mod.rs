@@ -294,10 +294,7 @@ impl Runner {
         match self {
             Runner::Own(def) => def.sole,
             Runner::Recorded(entry) => Some(record::sole(entry)),
-            Runner::Added(entry, _) => match &entry.parameters[..] {
-                [only] => Some(only.name),
-                _ => entry.sole_required().map(|p| p.name),
-            },
+            Runner::Added(entry, _) => entry.sole().map(|p| p.name),
         }
     }
 

@@ -7,6 +7,7 @@ use model::outcome::Outcome;
 use model::request::{FileSet, Reply, Request};
 
 use super::args::Args;
+use super::scm::expanded;
 use super::{StepCall, record, unexpected};
 use crate::catalogue::Level;
 use crate::engine::fault::Fault;
@@ -24,19 +25,39 @@ const KEPT: Level = Level {
 };
 
 /// `publishHTML(target: [reportDir: 'x', reportFiles: 'index.html', reportName: 'X'])`: the folder, as artifacts below the report's name.
+/// `step([$class: 'HtmlPublisher', reportTargets: […]])` takes several.
 ///
-/// Source: `HtmlPublisher` of the htmlpublisher plugin.
+/// Source: `HtmlPublisher` and `HtmlPublisherTarget` of the htmlpublisher plugin.
 pub(crate) async fn publish_html(call: StepCall) -> Result<Value, Fault> {
-    let named = call.args.get("target").and_then(values::entries).unwrap_or_else(|| call.args.named.clone());
-    let target = Args { step: call.args.step.clone(), named, body: None };
+    let targets = call.args.get("reportTargets").and_then(Value::items);
+    let targets = targets.map(|targets| targets.iter().map(|one| values::entries(one).unwrap_or_default()).collect());
+    let targets: Vec<_> = targets.unwrap_or_else(|| {
+        vec![call.args.get("target").and_then(values::entries).unwrap_or_else(|| call.args.named.clone())]
+    });
+    call.node()?;
+    let targets: Vec<_> =
+        targets.into_iter().map(|named| Args { step: call.args.step.clone(), named, body: None }).collect();
+    // Nothing is kept of some where another says not what it means.
+    for target in &targets {
+        target.text("reportDir")?;
+        target.text("reportFiles")?;
+    }
+    call.say("[htmlpublisher] Archiving HTML reports...");
+    for target in targets.iter().take(MAX_PATTERNS) {
+        publish_one(&call, target).await?;
+    }
+    Ok(Value::Null)
+}
+
+/// One folder.
+async fn publish_one(call: &StepCall, target: &Args) -> Result<(), Fault> {
     let job = call.node()?.job;
-    let dir = call.path(&target.opt_text("reportDir")?.unwrap_or_default())?;
+    let dir = call.path(&expanded(call, target.text("reportDir")?.trim()))?;
     let name = target.opt_text("reportName")?.unwrap_or_else(|| "HTML Report".to_owned());
     let name = folder_name(&name, target.flag("escapeUnderscores", true)?);
     if name.is_empty() {
         return Err(Fault::illegal("reportName of publishHTML is empty"));
     }
-    call.say("[htmlpublisher] Archiving HTML reports...");
     call.say(&format!("[htmlpublisher] Archiving at BUILD level {dir} to {name}"));
     let lack = if call.ask(Request::FileExists { job, path: dir.clone() }).await? == Reply::Bool(true) {
         let includes = target.opt_text("includes")?.filter(|text| !text.trim().is_empty());
@@ -61,7 +82,7 @@ pub(crate) async fn publish_html(call: StepCall) -> Result<Value, Fault> {
             call.core.run.worsen(Outcome::Failure);
         }
     }
-    Ok(Value::Null)
+    Ok(())
 }
 
 /// The folder of a report: what is neither letter, digit nor `-` is written as its bytes.
@@ -139,6 +160,7 @@ const BASES: [&str; 4] = ["cloverReportDir", "jsonReportDirectory", "outputPath"
 /// `recordIssues tools: [checkStyle(pattern: '…')]`, `jacoco()` and the like.
 pub(crate) async fn keep(call: StepCall) -> Result<Value, Fault> {
     let base = BASES.iter().find_map(|name| call.args.get(name)).map(Value::to_text).unwrap_or_default();
+    let base = expanded(&call, base.trim());
     let Some(names) = NAMES.iter().find(|names| names.step == call.args.step) else { return Ok(Value::Null) };
     let mut patterns = Vec::new();
     for (name, value) in &call.args.named {
@@ -147,9 +169,25 @@ pub(crate) async fn keep(call: StepCall) -> Result<Value, Fault> {
     if patterns.is_empty() && !names.default.is_empty() {
         patterns.push(names.default.to_owned());
     }
+    let patterns = patterns.iter().map(|pattern| expanded(&call, pattern)).collect();
     record::note(&call, names.step, KEPT, record::arguments(&call.args.named));
     keep_files(&call, &base, patterns).await?;
     Ok(Value::Null)
+}
+
+/// The folder of a set, and its patterns: below the working folder the names of artifacts have the folder of the report in them, so that
+/// the reports of several folders stay several.
+fn below(cwd: &str, base: &str, includes: &str) -> (String, String) {
+    let dir = join_path(cwd, base);
+    let inner = dir.strip_prefix(cwd).and_then(|rest| rest.strip_prefix('/'));
+    match inner.filter(|inner| !inner.contains(['*', '?', ','])) {
+        Some(inner) => {
+            let parts = includes.split(',').map(str::trim).filter(|part| !part.is_empty());
+            let all: Vec<_> = parts.map(|part| format!("{inner}/{part}")).collect();
+            (cwd.to_owned(), all.join(","))
+        }
+        None => (dir, includes.to_owned()),
+    }
 }
 
 /// Keeps the files that patterns name; what is not there is said, and no error: a report is not what a run is for.
@@ -158,11 +196,11 @@ pub(super) async fn keep_files(call: &StepCall, base: &str, mut patterns: Vec<St
     if patterns.is_empty() {
         return Ok(());
     }
-    let dir = join_path(&call.cwd()?, base);
-    let job = call.node()?.job;
-    for includes in patterns.into_iter().take(MAX_PATTERNS) {
+    let (job, cwd) = (call.node()?.job, call.cwd()?);
+    for pattern in patterns.into_iter().take(MAX_PATTERNS) {
+        let (dir, includes) = below(&cwd, base, &pattern);
         let files = FileSet {
-            dir: dir.clone(),
+            dir,
             includes: includes.clone(),
             case_sensitive: true,
             default_excludes: true,
@@ -211,6 +249,18 @@ mod tests {
         assert_eq!(folder_name("Test Report", true), "Test_20Report");
         assert_eq!(folder_name("../a_b", true), "_2e_2e_2fa_5fb");
         assert_eq!(folder_name("a_b-ü", false), "a_b-_c3_bc");
+    }
+
+    #[test]
+    fn names_have_the_folder_of_the_report() {
+        let check = |base: &str, includes: &str, dir: &str, all: &str| {
+            assert_eq!(below("/w/a", base, includes), (dir.to_owned(), all.to_owned()), "{base}");
+        };
+        check("", "x.xml, y.xml", "/w/a", "x.xml, y.xml");
+        check("./out/", "x.xml, y.xml", "/w/a", "out/x.xml,out/y.xml");
+        check("/w/a/out", "x", "/w/a", "out/x");
+        check("../b", "x", "/w/b", "x");
+        check("o*", "x", "/w/a/o*", "x");
     }
 
     #[test]

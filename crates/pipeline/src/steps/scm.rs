@@ -157,7 +157,7 @@ fn without_remote(name: &str) -> &str {
 /// With the values of `$NAME` and `${NAME}`, as the git plugin reads addresses and branches; what nothing defines stays.
 ///
 /// Source: `Util.replaceMacro` of Jenkins.
-fn expanded(call: &StepCall, text: &str) -> String {
+pub(super) fn expanded(call: &StepCall, text: &str) -> String {
     let mut parts = text.split('$');
     let mut out = parts.next().unwrap_or_default().to_owned();
     let mut parts = parts.peekable();

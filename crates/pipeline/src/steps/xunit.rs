@@ -5,6 +5,7 @@ use model::outcome::Outcome;
 use model::request::{FileSet, Reply, Request};
 use model::test_result::TestCounts;
 
+use super::scm::expanded;
 use super::{StepCall, record, reports, unexpected};
 use crate::catalogue::Level;
 use crate::engine::fault::Fault;
@@ -12,6 +13,10 @@ use crate::engine::values;
 
 /// Tools whose reports are in JUnit's format, with the ends of their class names taken off.
 const JUNIT: [&str; 5] = ["JUnit", "GoogleTest", "PHPUnit", "Custom", "QTestLib"];
+/// What the names of tools end with where they are those of Java's classes, old ones among them.
+const ENDS: [&str; 3] = ["JunitHudsonTestType", "HudsonTestType", "Type"];
+/// `thresholdMode` of thresholds that are percent of all tests.
+const PERCENT: i64 = 2;
 /// Most tools of one step.
 const MAX_TOOLS: usize = 100;
 /// Why others are not read.
@@ -30,12 +35,11 @@ pub(crate) async fn xunit(call: StepCall) -> Result<Value, Fault> {
     for tool in tools.unwrap_or_default().into_iter().take(MAX_TOOLS) {
         let fields = values::entries(&tool).unwrap_or_default();
         let kind = values::symbol(&fields).unwrap_or_default();
-        let kind = ["TestType", "JunitHudsonTestType", "HudsonTestType", "Type"].iter().fold(kind, |kind, end| {
-            kind.strip_suffix(end).map(str::to_owned).filter(|rest| !rest.is_empty()).unwrap_or(kind)
-        });
+        let kind = ENDS.iter().find_map(|end| kind.strip_suffix(end)).unwrap_or(&kind);
         let text = |name: &str| fields.iter().find(|(n, v)| n == name && !v.is_null()).map(|(_, v)| v.to_text());
         let Some(pattern) = text("pattern").or_else(|| text("value")) else { continue };
-        if !JUNIT.contains(&kind.as_str()) {
+        let pattern = expanded(&call, &pattern);
+        if !JUNIT.contains(&kind) {
             others.push(pattern);
             continue;
         }
@@ -66,7 +70,8 @@ pub(crate) async fn xunit(call: StepCall) -> Result<Value, Fault> {
         reports::keep_files(&call, "", others).await?;
     }
     let thresholds = call.args.get("thresholds").and_then(Value::items).unwrap_or_default();
-    let worst = thresholds.iter().filter_map(|threshold| exceeded(threshold, sum)).max();
+    let in_percent = call.args.opt_int("thresholdMode")? == Some(PERCENT);
+    let worst = thresholds.iter().filter_map(|threshold| exceeded(threshold, in_percent, sum)).max();
     if let Some(outcome) = worst {
         call.say(&format!("[xUnit] A threshold is exceeded: {}", outcome.name()));
         call.core.run.worsen(outcome);
@@ -75,16 +80,28 @@ pub(crate) async fn xunit(call: StepCall) -> Result<Value, Fault> {
     Ok(Value::Null)
 }
 
-/// What a threshold makes of so many tests.
-fn exceeded(threshold: &Value, tests: TestCounts) -> Option<Outcome> {
+/// What a threshold makes of so many tests. That of passed ones is the least there may be.
+fn exceeded(threshold: &Value, in_percent: bool, tests: TestCounts) -> Option<Outcome> {
     let fields = values::entries(threshold)?;
-    let is_skipped = values::symbol(&fields)?.to_lowercase().starts_with("skipped");
-    let count = if is_skipped { tests.skipped } else { tests.failed };
+    let kind = values::symbol(&fields)?.to_lowercase();
+    let (count, is_least) = match () {
+        () if kind.starts_with("skipped") => (tests.skipped, false),
+        () if kind.starts_with("passed") => (tests.passed, true),
+        () => (tests.failed, false),
+    };
     let limit = |name: &str| {
         let value = fields.iter().find(|(n, _)| n == name)?.1.to_text();
-        value.trim().parse::<u64>().ok()
+        value.trim().parse::<i64>().ok()
     };
-    let is_over = |name: &str| limit(name).is_some_and(|limit| count > limit);
+    let is_over = |name: &str| {
+        let Some(limit) = limit(name).map(i128::from) else { return false };
+        // Of no tests nothing is a part.
+        let (count, limit) = match in_percent {
+            true => (i128::from(count) * 100, limit * i128::from(tests.total())),
+            false => (i128::from(count), limit),
+        };
+        !(in_percent && tests.total() == 0) && if is_least { count < limit } else { count > limit }
+    };
     match () {
         () if is_over("failureThreshold") => Some(Outcome::Failure),
         () if is_over("unstableThreshold") => Some(Outcome::Unstable),

@@ -106,6 +106,9 @@ fn a_program_runs_in_the_sandbox_and_prints_what_is_returned() {
         _ => None,
     });
     assert_eq!(shares.as_deref(), Some("`word`"), "two machines share no workspace");
+    // The only parameter, which nobody must give.
+    let alone = [program("p", "cat", None, StepOutput::Text)];
+    run_with(&alone, "pipeline { agent any; stages { stage('a') { steps { p 'q' } } } }").unwrap().is(Outcome::Success);
     let none = [program("p", "echo no", None, StepOutput::Json)];
     run_with(&none, "p()").unwrap().is(Outcome::Failure).has("such as: node");
     run_with(&none, "node { p() }").unwrap().is(Outcome::Failure).has("what the step prints is no JSON");

@@ -204,7 +204,7 @@ fn reports_are_kept_and_what_is_asked_of_them_recorded() {
         .has("‘none3’")
         .has("qualityGates: [[threshold: 1]]");
     let kept: Vec<_> = ran.archived.keys().map(String::as_str).collect();
-    assert_eq!(kept, ["b/spot.xml", "c/jacoco.exec", "clover.xml", "javadoc/i.html"]);
+    assert_eq!(kept, ["b/spot.xml", "c/jacoco.exec", "d/clover.xml", "javadoc/i.html"]);
 }
 
 #[test]

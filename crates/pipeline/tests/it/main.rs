@@ -20,6 +20,7 @@ mod engine_plugins;
 mod engine_pods;
 mod engine_properties;
 mod engine_ran;
+mod engine_reports;
 mod engine_scripts;
 mod engine_steps;
 mod engine_tools;

@@ -305,3 +305,18 @@ fn no_step_that_is_refused_is_passed_over_in_silence() {
             .lacks("went on");
     }
 }
+
+/// Values that only the forms of a plugin use, as its snippets write them.
+#[test]
+fn what_plugins_write_within_arguments_is_known() {
+    steps(
+        "cache(maxCacheSize: 250, caches: [arbitraryFileCache(path: 'node_modules')]) { echo 'cached' }
+         xunit([QtTest(pattern: 'none/*.xml', skipNoTestFiles: true), Valgrind(pattern: 'none/*.xml', skipNoTestFiles: true)])
+         echo \"${cifsPublisherDesc(configName: 'c', transfers: [cifsTransfer(sourceFiles: '*')]).configName}\"
+         echo \"${[checkoutOption(30), userIdentity(name: 'a', email: 'b'), authorInChangelog(), changelogToBranch(changelogBase(compareRemote: 'origin', compareTarget: 'main'))].size()}\"",
+    )
+    .is(Outcome::Success)
+    .has("cached\n")
+    .has("\nc\n")
+    .has("\n4\n");
+}

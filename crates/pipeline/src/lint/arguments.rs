@@ -12,7 +12,7 @@ use crate::steps;
 
 use super::calls::NameCall;
 use super::names::is_groovys;
-use super::{did_you_mean, objects};
+use super::{did_you_mean, objects, refused};
 
 /// The rules, as the rules of `steps { … }` call them.
 pub(super) const UNKNOWN: &str = "invalid-parameter";
@@ -105,6 +105,9 @@ pub(super) fn check(catalogue: &'static Catalogue, call: &NameCall<'_>, is_check
         None => objects::check(catalogue, (name, call.span), &given.pairs, given.others.is_empty(), found),
     }
     objects::within(catalogue, &given, found);
+    if entry.is_some() {
+        refused::check(catalogue, name, &given, found);
+    }
 }
 
 /// Looks at what a step is given.

@@ -11,6 +11,7 @@ mod model;
 pub(crate) mod names;
 mod objects;
 mod pods;
+mod refused;
 pub mod rules;
 mod secrets;
 mod shell;

@@ -60,6 +60,7 @@ use crate::run::Spot;
 use args::Args;
 
 pub(crate) use branches::{Branch, run_branches};
+pub(crate) use credentials::is_binding;
 pub(crate) use describable::SYMBOL;
 pub(crate) use files::read_of_repository;
 pub(crate) use lock::Locks;

@@ -219,3 +219,45 @@ fn a_value_of_a_wrong_type_ends_a_run_where_it_is_an_error() {
         }
     }
 }
+
+#[test]
+fn what_a_run_refuses_to_be_given_is_a_warning_before() {
+    let found = |source: &str| lint(source).into_iter().map(|d| (d.severity, d.message)).collect::<Vec<_>>();
+    for (step, text) in [
+        (
+            "withCredentials([vaultString(credentialsId: 'a', variable: 'B')]) { sh 'x' }",
+            "the binding ‘vaultString’ is not supported yet",
+        ),
+        (
+            "withCredentials([[$class: 'a.b.VaultTokenCredentialBinding', credentialsId: 'v']]) { sh 'x' }",
+            "VaultTokenCredentialBinding’ is not",
+        ),
+        ("checkout([$class: 'SubversionSCM', locations: [[remote: 'x']]])", "repositories are fetched with git"),
+        ("checkout scm: [$class: 'MercurialSCM', source: 'x']", "repositories are fetched with git"),
+        ("git url: 'file:///x'", "not named by a path"),
+        ("git '/srv/x.git'", "not named by a path"),
+        ("readCSV file: 'x', format: 5", "readCSV(format: …) fails"),
+        ("copyArtifacts projectName: 'x', parameters: 'A=b'", "copyArtifacts(parameters: …) fails"),
+    ] {
+        for source in [
+            format!("node {{ {step} }}"),
+            format!("pipeline {{ agent any; stages {{ stage('a') {{ steps {{ {step} }} }} }} }}"),
+        ] {
+            let found = found(&source);
+            assert!(matches!(&found[..], [(Severity::Warning, found)] if found.contains(text)), "{source}: {found:?}");
+        }
+    }
+    for fine in [
+        "withCredentials([string(credentialsId: 'a', variable: 'B'), file(credentialsId: 'c', variable: 'D')]) { sh 'x' }",
+        "withCredentials([[$class: 'org.jenkinsci.plugins.credentialsbinding.impl.StringBinding', credentialsId: 'a', variable: 'B']]) { sh 'x' }",
+        "def own() { [] }\nwithCredentials([own()]) { sh 'x' }",
+        "checkout scm",
+        "checkout([$class: 'GitSCM', userRemoteConfigs: [[url: 'https://x/y.git']]])",
+        "checkout scmGit(userRemoteConfigs: [[url: 'https://x/y.git']])",
+        "git 'https://x/y.git'",
+        "copyArtifacts projectName: 'x', parameters: null",
+    ] {
+        let (before, step) = fine.rsplit_once('\n').unwrap_or(("", fine));
+        assert_eq!(found(&format!("{before}\nnode {{ {step} }}")), [], "{fine}");
+    }
+}

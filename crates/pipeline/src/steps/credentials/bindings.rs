@@ -84,6 +84,34 @@ impl To {
     }
 }
 
+/// Names and classes of the bindings that are read, without their packages.
+const KNOWN: [&str; 19] = [
+    "string",
+    "StringBinding",
+    "usernamePassword",
+    "UsernamePasswordMultiBinding",
+    "usernameColonPassword",
+    "UsernamePasswordBinding",
+    "file",
+    "FileBinding",
+    "zip",
+    "ZipFileBinding",
+    "sshUserPrivateKey",
+    "SSHUserPrivateKeyBinding",
+    "certificate",
+    "CertificateMultiBinding",
+    "aws",
+    "AmazonWebServicesCredentialsBinding",
+    "gitUsernamePassword",
+    "GitUsernamePasswordBinding",
+    OF_ENVIRONMENT,
+];
+
+/// Whether there is a binding of that name.
+pub(crate) fn is_binding(name: &str) -> bool {
+    KNOWN.contains(&name)
+}
+
 /// Reads the list, whatever its elements are: `string(…)`, `[$class: 'StringBinding', …]`.
 pub(super) fn read(list: &Value) -> Result<Vec<Binding>, Fault> {
     let items = match list {
@@ -167,5 +195,22 @@ fn variable(name: String) -> Result<String, Fault> {
     match name.chars().all(is_plain) && name.len() <= 200 {
         true => Ok(name),
         false => Err(Fault::illegal(format!("{name:?} is not a name of a variable"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_known_is_read() {
+        let refused = |name: &str| {
+            let map = values::map([("$class", values::text(name))]);
+            binding(&map).is_err_and(|fault| fault.message().contains("not supported"))
+        };
+        assert!(KNOWN.iter().all(|name| !refused(name)));
+        for name in ["vaultString", "dockerCert", "StringBinding2", ""] {
+            assert!(refused(name) && !is_binding(name), "{name}");
+        }
     }
 }

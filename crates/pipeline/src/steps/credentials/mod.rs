@@ -20,8 +20,8 @@ use crate::engine::body::Body;
 use crate::engine::fault::{Fault, NO_CREDENTIAL, NO_NODE};
 use crate::engine::scope::Scope;
 
-pub(crate) use bindings::OF_ENVIRONMENT;
 use bindings::{Binding, To};
+pub(crate) use bindings::{OF_ENVIRONMENT, is_binding};
 pub(crate) use interpolated::warning;
 pub(crate) use managed::{config_file_provider, with_npm};
 pub(crate) use masked::mask_passwords;

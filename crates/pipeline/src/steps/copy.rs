@@ -5,16 +5,18 @@ use model::build::{MAX_JOB_NAME_BYTES, names_of};
 use model::copy::{CopyWish, WhichRun};
 use model::request::{FailureKind, FileSet, Reply, Request};
 
+use super::scm::expanded;
 use super::{StepCall, unexpected};
 use crate::engine::fault::Fault;
 use crate::engine::values;
 
 /// `copyArtifacts projectName: 'library', selector: lastSuccessful(), filter: '*.jar', target: 'lib', flatten: true`
 ///
-/// Source: `CopyArtifact` of the copyartifact plugin.
+/// Source: `CopyArtifact` of the copyartifact plugin, which expands the variables of the run in names and patterns.
 pub(crate) async fn copy_artifacts(call: StepCall) -> Result<Value, Fault> {
     let args = &call.args;
-    let project = args.text("projectName")?;
+    let project = expanded(&call, &args.text("projectName")?);
+    let given = |name: &str| args.opt_text(name).map(|text| text.map(|text| expanded(&call, &text)));
     for (name, what) in [
         ("parameters", "runs are not looked for by their parameters"),
         ("includeBuildNumberInTargetPath", "not supported"),
@@ -31,11 +33,11 @@ pub(crate) async fn copy_artifacts(call: StepCall) -> Result<Value, Fault> {
     }
     let names = names_of(&project, &call.core.facts.job_name);
     let is_optional = args.flag("optional", false)?;
-    let filter = args.opt_text("filter")?.filter(|filter| !filter.trim().is_empty()).unwrap_or_else(|| "**".to_owned());
+    let filter = given("filter")?.filter(|filter| !filter.trim().is_empty()).unwrap_or_else(|| "**".to_owned());
     let files = FileSet {
-        dir: call.path(&args.opt_text("target")?.unwrap_or_default())?,
+        dir: call.path(&given("target")?.unwrap_or_default())?,
         includes: filter.clone(),
-        excludes: args.opt_text("excludes")?.unwrap_or_default(),
+        excludes: given("excludes")?.unwrap_or_default(),
         default_excludes: false,
         case_sensitive: true,
     };

@@ -51,6 +51,7 @@ fn artifacts_of_other_runs_are_copied() {
          step([$class: 'CopyArtifact', projectName: 'library', selector: [$class: 'SpecificBuildSelector', buildNumber: '13']])
          echo readFile('copied')
          copyArtifacts 'library', selector: lastCompleted(); echo readFile('copied')
+         env.OF = 'library'; copyArtifacts projectName: '${OF}', filter: '$OF/*', target: 'in-${OF}'; echo readFile('in-library/copied')
          copyArtifacts projectName: 'none', optional: true
          copyArtifacts projectName: 'library', filter: 'none', optional: true
          echo 'goes on'",

@@ -4,9 +4,9 @@
 //! it than to have its files: repositories within it, a part of its files, a branch.
 
 use model::event::{Event, LogSource};
-use model::git::GitSource;
+use model::git::{Clearing, GitSource};
 use model::ids::StepId;
-use model::request::{FileSet, Reply};
+use model::request::{FileSet, FoundFile, Reply};
 use model::rung::Rung;
 use queue::Need;
 use sandbox::SandboxSpec;
@@ -15,19 +15,27 @@ use tokio::sync::mpsc;
 use wire::init::{ExecSpec, TarLimits};
 
 use crate::address::{self, Login};
+use crate::checkout::{self, Names, PASSED_OVER};
 use crate::failure::Trouble;
 use crate::host::Host;
 use crate::job::Job;
 use crate::lines::Lines;
 use crate::scm::Tree;
+use crate::stash::passed_over;
 
 const FOLDER: &str = "/workspace/source";
 /// Clones (where there is an address: else the repository lies there) and prints the facts; every value of the author arrives as an
-/// argument, none as text of the script.
+/// argument, none as text of the script. Of several versions the first that there is counts; the last is taken for that unseen.
 const SCRIPT: &str = r#"set -e
-url=$1 version=$2 branch=$3 submodules=$4 login=$5; shift 5
+url=$1 branch=$2 submodules=$3 login=$4 versions=$5; shift 5
 [ -z "$url" ] || git clone --quiet --no-checkout -- "$url" .
 [ -n "$url" ] || git update-index -q --refresh || true
+has() { git rev-parse --quiet --verify "$1^{commit}" >/dev/null; }
+version=
+while [ "$versions" -gt 0 ]; do
+  [ -n "$version" ] || { [ "$versions" -gt 1 ] && ! has "origin/$1" && ! has "$1"; } || version=$1
+  versions=$((versions - 1)); shift
+done
 [ $# = 0 ] || printf '%s\n' "$@" | git sparse-checkout set --no-cone --stdin
 if [ -n "$version" ]; then
   git checkout --quiet --detach "origin/$version" 2>/dev/null || git checkout --quiet --detach "$version"
@@ -44,7 +52,7 @@ if [ -n "$submodules" ]; then
   [ -n "$login" ] || unset GIT_CONFIG_COUNT GIT_SSH_COMMAND SSH_ASKPASS COFFERDAM_USERNAME COFFERDAM_PASSWORD COFFERDAM_PASSPHRASE COFFERDAM_KEY
   git submodule --quiet update --init $submodules
 fi
-git rev-parse HEAD"#;
+echo "$(git rev-parse HEAD) $version""#;
 
 /// Clones a repository into `dir` of the job.
 pub async fn clone(
@@ -55,18 +63,24 @@ pub async fn clone(
     dir: String,
     source: &GitSource,
 ) -> Result<Reply, Trouble> {
-    let (commit, ()) = cloned(host, events, Some((step, job)), (source, None), async |session, user| {
-        move_files(session, user, job, dir).await
-    })
-    .await?;
-    let branch = source.reference.clone().unwrap_or_else(|| "master".to_owned());
-    let local = source.local_branch.clone().filter(|name| name != SAME).unwrap_or_else(|| branch.clone());
-    Ok(Reply::CheckedOut(vec![
-        ("GIT_COMMIT".to_owned(), commit),
-        ("GIT_BRANCH".to_owned(), format!("origin/{branch}")),
-        ("GIT_LOCAL_BRANCH".to_owned(), local),
-        ("GIT_URL".to_owned(), source.url.clone()),
-    ]))
+    let moved = async |session: &Session, user: &wire::init::User| {
+        let notes = move_files((session, user), job, dir, source.clearing).await?;
+        say(events, None, LogSource::System, notes).await;
+        Ok(())
+    };
+    let (At { commit, version }, ()) = cloned(host, events, Some((step, job)), (source, None), moved).await?;
+    let branch = if version.is_empty() { "master".to_owned() } else { version };
+    // A whole name is of no remote, and no branch's.
+    let is_whole = branch.starts_with("refs/");
+    let local = source.local_branch.clone().filter(|name| name != SAME).or((!is_whole).then(|| branch.clone()));
+    let of_remote = if is_whole { branch } else { format!("origin/{branch}") };
+    let vars = [
+        ("GIT_COMMIT", Some(commit)),
+        ("GIT_BRANCH", Some(of_remote)),
+        ("GIT_LOCAL_BRANCH", local),
+        ("GIT_URL", Some(source.url.clone())),
+    ];
+    Ok(Reply::CheckedOut(vars.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()))
 }
 
 /// Puts files of the project itself into `dir` of the job, after git has done with them what `source` says.
@@ -79,10 +93,24 @@ pub async fn arrange(
     (source, tree): (&GitSource, Tree),
 ) -> Result<(), Trouble> {
     let asks = Some((step, job));
-    let done = cloned(host, events, asks, (source, Some(tree)), async |session, user| {
-        move_files(session, user, job, dir).await
-    });
-    done.await.map(|_| ())
+    let moved = async |session: &Session, user: &wire::init::User| {
+        let notes = move_files((session, user), job, dir, source.clearing).await?;
+        say(events, None, LogSource::System, notes).await;
+        Ok(())
+    };
+    cloned(host, events, asks, (source, Some(tree)), moved).await.map(|_| ())
+}
+
+/// Where a clone is: the commit, and the branch, tag or commit that was asked for and found (`""`: none was asked for).
+struct At {
+    commit: String,
+    version: String,
+}
+
+async fn say(events: &mpsc::Sender<Event>, step: Option<StepId>, source: LogSource, said: Vec<String>) {
+    for text in said {
+        let _ = events.send(Event::Log { step, stage: None, source, text }).await;
+    }
 }
 
 /// The local branch that has the name of the remote one.
@@ -97,7 +125,7 @@ pub async fn into_tar(
     file: std::fs::File,
 ) -> Result<(String, std::fs::File), Trouble> {
     let out = file.try_clone().map_err(|error| Trouble::infrastructure(format!("cannot keep files: {error}")))?;
-    let (commit, ()) = cloned(host, events, None, (source, None), async |session, user| {
+    let (At { commit, .. }, ()) = cloned(host, events, None, (source, None), async |session, user| {
         let out = tokio::fs::File::from_std(out);
         let failed = |error| match error {
             SessionError::Operation(why) => Trouble::workload(format!("git: {}: {why}", source.url)),
@@ -110,7 +138,7 @@ pub async fn into_tar(
     Ok((commit, file))
 }
 
-/// Clones a repository in a sandbox of its own, or puts a tree there, and does something with what is there; its commit, and what
+/// Clones a repository in a sandbox of its own, or puts a tree there, and does something with what is there; where it is, and what
 /// came of it.
 async fn cloned<T>(
     host: &Host,
@@ -118,7 +146,7 @@ async fn cloned<T>(
     asks: Option<(StepId, &Job)>,
     (source, tree): (&GitSource, Option<Tree>),
     then: impl AsyncFnOnce(&Session, &wire::init::User) -> Result<T, Trouble>,
-) -> Result<(String, T), Trouble> {
+) -> Result<(At, T), Trouble> {
     let (step, job) = (asks.map(|(step, _)| step), asks.map(|(_, job)| job));
     let login = match &tree {
         Some(_) if !source.submodules.is_some_and(|submodules| submodules.same_login) => Login::Nobody,
@@ -145,12 +173,13 @@ async fn cloned<T>(
         let user = wire::init::User { uid: place.user.uid, gid: place.user.gid, groups: Vec::new() };
         let has_tree = tree.is_some();
         if let Some(tree) = tree {
-            put_tree(&session, &user, FOLDER, tree).await?;
+            let skipped = put_tree(&session, &user, FOLDER, tree).await?;
+            say(events, None, LogSource::System, passed_over(PASSED_OVER, &skipped)).await;
         }
-        let commit = run_git(&session, &user, step, (source, has_tree), &login, events).await?;
-        Ok((commit, then(&session, &user).await?))
+        let at = run_git(&session, &user, step, (source, has_tree), &login, events).await?;
+        Ok((at, then(&session, &user).await?))
     };
-    let result: Result<(String, T), Trouble> = done.await;
+    let result: Result<(At, T), Trouble> = done.await;
     driver.destroy(id).await?;
     result
 }
@@ -171,9 +200,11 @@ pub async fn put_tree(
     let put = session.put_tar(place.clone(), tree.files.tar).await;
     // What the maker of the stream says explains a stream that ended early.
     tree.files.finished.await?;
-    let skipped = put?.skipped;
+    let mut skipped = put?.skipped;
     if let Some(tar) = tree.repository {
-        session.put_tar(place, tokio::fs::File::from_std(tar)).await?;
+        let more = session.put_tar(place, tokio::fs::File::from_std(tar)).await?.skipped;
+        skipped.count += more.count;
+        skipped.names.extend(more.names);
     }
     Ok(skipped)
 }
@@ -195,7 +226,7 @@ fn check(source: &GitSource, is_there: bool, login: &Login) -> Result<(), Troubl
     let bad = |name: &str| {
         name.starts_with('-') || name.is_empty() || name.contains(|c: char| c.is_control() || c.is_whitespace())
     };
-    match [&source.reference, &source.local_branch].into_iter().flatten().find(|name| bad(name)) {
+    match source.references().chain(&source.local_branch).find(|name| bad(name)) {
         Some(name) => Err(Trouble::workload(format!("git: `{name}` is not a branch, tag or commit"))),
         None => Ok(()),
     }
@@ -223,11 +254,12 @@ async fn run_git(
     (source, is_there): (&GitSource, bool),
     login: &Login,
     events: &mpsc::Sender<Event>,
-) -> Result<String, Trouble> {
+) -> Result<At, Trouble> {
     let mut env = environment(matches!(login, Login::Key { .. }));
     env.extend(login.prepare(session, user, &format!("{FOLDER}@tmp"), &source.url).await?);
     // What is there is at its version.
-    let (url, reference) = if is_there { (None, None) } else { (Some(&source.url), source.reference.as_ref()) };
+    let url = Some(&source.url).filter(|_| !is_there);
+    let versions: Vec<_> = source.references().filter(|_| !is_there).cloned().collect();
     let submodules = source.submodules.map(|how| match (how.recursive, how.latest) {
         (false, false) => "--checkout",
         (false, true) => "--remote",
@@ -235,9 +267,10 @@ async fn run_git(
         (true, true) => "--recursive --remote",
     });
     let own_login = source.submodules.filter(|submodules| submodules.same_login).map(|_| "same");
-    let words = [url, reference, source.local_branch.as_ref()].map(|word| word.cloned().unwrap_or_default());
+    let words = [url, source.local_branch.as_ref()].map(|word| word.cloned().unwrap_or_default());
     let argv = ["sh", "-c", SCRIPT, "git"].map(str::to_owned).into_iter().chain(words);
     let argv = argv.chain([submodules, own_login].map(|word| word.unwrap_or_default().to_owned()));
+    let argv = argv.chain([versions.len().to_string()]).chain(versions);
     let spec = ExecSpec {
         argv: argv.chain(source.sparse.iter().cloned()).collect(),
         env,
@@ -260,9 +293,7 @@ async fn run_git(
     if exit.status.code() == 0 {
         last = said.pop().unwrap_or_default();
     }
-    for text in said {
-        let _ = events.send(Event::Log { step, stage: None, source: LogSource::Stderr, text }).await;
-    }
+    say(events, step, LogSource::Stderr, said).await;
     if exit.status.code() != 0 {
         let failed = Trouble::workload(match is_there {
             true => "git: the project could not be checked out as `checkout` says".to_owned(),
@@ -274,19 +305,56 @@ async fn run_git(
             _ => failed,
         });
     }
-    Ok(last)
+    let (commit, version) = last.split_once(' ').unwrap_or((&last, ""));
+    Ok(At { commit: commit.to_owned(), version: version.to_owned() })
 }
 
-async fn move_files(session: &Session, user: &wire::init::User, job: &Job, dir: String) -> Result<(), Trouble> {
+/// Moves what is there into a folder of a job; what is worth saying about it.
+async fn move_files(
+    (session, user): (&Session, &wire::init::User),
+    job: &Job,
+    dir: String,
+    clearing: Clearing,
+) -> Result<Vec<String>, Trouble> {
+    let list = async |includes: &str, excludes: &str| {
+        let files = FileSet { excludes: excludes.to_owned(), ..files(includes) };
+        session.list(Some(user.clone()), files, (true, false), TarLimits::default().entries).await
+    };
+    // Not the objects, of which there may be many.
+    let repository = list(".git/**", ".git/**/objects/*/*").await?;
+    // Too many to be told come nevertheless.
+    let files_there = list("**", ".git/**").await.ok();
+    let names = files_there.as_ref().map(|found| Names::of(found));
+    let mut notes = checkout::prepare(job, &dir, names, clearing).await?;
     let (mut reader, writer) = tokio::io::duplex(256 * 1024);
     let place = TarPlace { dir, user: Some(job.user.clone()), owner: None, limits: TarLimits::default() };
     let (got, put) = tokio::join!(
         session.get_tar(Some(user.clone()), files("**"), TarLimits::default(), writer),
-        job.session.put_tar(place, &mut reader)
+        job.session.put_tar(place.clone(), &mut reader)
     );
-    got?;
-    put?;
-    Ok(())
+    notes.extend(passed_over(PASSED_OVER, &got?.skipped));
+    notes.extend(passed_over(PASSED_OVER, &put?.skipped));
+    let folders = empty_folders(&[repository, files_there.unwrap_or_default()].concat())?;
+    let put = job.session.put_tar(place, &*folders).await?;
+    notes.extend(passed_over(PASSED_OVER, &put.skipped));
+    Ok(notes)
+}
+
+/// Empty folders that come along. A repository has a few of its own, and one for each repository within it that does not come.
+const MOST_EMPTY_FOLDERS: usize = 50_000;
+
+/// The empty ones of what is listed as a tar stream: one of files has none. Without `refs` git knows no repository.
+fn empty_folders(found: &[FoundFile]) -> Result<Vec<u8>, Trouble> {
+    let mut tar = tar::Builder::new(Vec::new());
+    for folder in checkout::empty_folders(found).take(MOST_EMPTY_FOLDERS) {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(tar::EntryType::Directory);
+        header.set_mode(0o755);
+        header.set_size(0);
+        let added = tar.append_data(&mut header, folder, std::io::empty());
+        added.map_err(|error| Trouble::workload(format!("git: {folder}: {error}")))?;
+    }
+    tar.into_inner().map_err(|error| Trouble::workload(format!("git: {error}")))
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use sandbox::{Driver, EndCause, Ended, Ids, LimitMet, NetworkSource, Usage, Work
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use crate::blueprint::{Blueprint, DEFAULT_PATH, Words, qualified};
+use crate::checkout::Checkouts;
 use crate::contained::{Client, Contained, ContainerSpec};
 use crate::failure::Trouble;
 use crate::host::{Host, WayOut};
@@ -32,6 +33,8 @@ pub struct Job {
     pub workspace: String,
     /// Whose the workspace is now: of all users of the jobs that share it the one that last did something there.
     keeper: Arc<Mutex<u32>>,
+    /// What checkouts have put there.
+    pub checkouts: Arc<Mutex<Checkouts>>,
     /// Environment of every process: the image's, then the place's.
     pub env: BTreeMap<String, String>,
     /// The same of the node, where steps run in a container on it.
@@ -220,6 +223,7 @@ impl Maker<'_> {
             user,
             workspace,
             keeper: shared.map_or_else(|| Arc::new(Mutex::new(ids.uid)), |job| Arc::clone(&job.keeper)),
+            checkouts: shared.map(|job| Arc::clone(&job.checkouts)).unwrap_or_default(),
             node_env: plan.env.clone(),
             env: plan.env,
             image,
@@ -286,6 +290,7 @@ impl Maker<'_> {
             user: node.user.clone(),
             workspace: node.workspace.clone(),
             keeper: Arc::clone(&node.keeper),
+            checkouts: Arc::clone(&node.checkouts),
             env: node.node_env.clone(),
             node_env: node.node_env.clone(),
             image: Some(docker.image.clone()),

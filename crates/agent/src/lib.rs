@@ -13,6 +13,7 @@ mod artifacts;
 pub mod below;
 mod blueprint;
 mod charset;
+mod checkout;
 mod clone;
 mod contained;
 mod credentials;

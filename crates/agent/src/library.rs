@@ -62,8 +62,9 @@ impl From<SharedLibrary> for KnownLibrary {
 pub(crate) async fn find(host: &Host, events: &mpsc::Sender<Event>, wish: &LibraryWish) -> Result<Library, Trouble> {
     match &wish.place {
         LibraryPlace::Git(source, folder) => {
-            let reference = wish.version.clone().or_else(|| source.reference.clone());
-            repository(host, events, &GitSource { reference, ..source.clone() }, folder).await
+            let asked = wish.version.clone().map(|version| (Some(version), Vec::new()));
+            let (reference, or_else) = asked.unwrap_or_else(|| (source.reference.clone(), source.or_else.clone()));
+            repository(host, events, &GitSource { reference, or_else, ..source.clone() }, folder).await
         }
         LibraryPlace::Own(folder) => {
             let scm = host.scm.as_ref();

@@ -24,7 +24,7 @@ use crate::remote::ServerFiles;
 use crate::scm::Tree;
 use crate::stash::{Stashes, passed_over};
 use crate::unarchive::Archived;
-use crate::{archives, artifacts, clone, exec, files, terminal, test_report, unarchive};
+use crate::{archives, artifacts, checkout, clone, exec, files, terminal, test_report, unarchive};
 
 /// Performs the requests of one run on one host. All calls may be under way at once.
 pub struct Performer {
@@ -361,12 +361,15 @@ impl Performer {
             return Err(Trouble::workload("checkout scm: this definition does not come from a project"));
         };
         let scratch = &self.host.options.scratch;
-        let Some(version) = &source.reference else { return Ok(Some(scm.open(scratch).await?)) };
-        match scm.open_version(version, scratch).await? {
-            None if source.url.is_empty() || source.url.starts_with("file:") => {
-                Err(Trouble::workload(format!("checkout: the project has no branch, tag or commit ‘{version}’")))
+        let Some(wanted) = &source.reference else { return Ok(Some(scm.open(scratch).await?)) };
+        for version in source.references() {
+            if let Some(found) = scm.open_version(version, scratch).await? {
+                return Ok(Some(found));
             }
-            found => Ok(found),
+        }
+        match source.url.is_empty() || source.url.starts_with("file:") {
+            true => Err(Trouble::workload(format!("checkout: the project has no branch, tag or commit ‘{wanted}’"))),
+            false => Ok(None),
         }
     }
 
@@ -401,8 +404,10 @@ impl Performer {
             if source.is_arranged() {
                 notes.push("checked out without a repository: nothing was done for the extensions of git".to_owned());
             }
+            let names = Some(std::mem::take(&mut tree.names));
+            notes.extend(checkout::prepare(job, &dir, names, source.clearing).await?);
             let skipped = clone::put_tree(&job.session, &job.user, &dir, tree).await?;
-            self.say(passed_over("not checked out", &skipped)).await;
+            notes.extend(passed_over(checkout::PASSED_OVER, &skipped));
         }
         self.say(notes).await;
         Ok(Reply::CheckedOut(env))

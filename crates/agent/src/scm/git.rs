@@ -70,9 +70,10 @@ pub(super) async fn version_commit(dir: &Path, version: &str) -> Result<Option<S
     if version == "HEAD" {
         return commit(version).await;
     }
-    for place in ["refs/heads", "refs/remotes/origin", "refs/tags", "refs/remotes"] {
+    let is_whole = PLACES.iter().any(|place| version.strip_prefix(place).is_some_and(|rest| rest.starts_with('/')));
+    let whole = is_whole.then(|| version.to_owned());
+    for name in whole.into_iter().chain(PLACES.map(|place| format!("{place}/{version}"))) {
         // Only what is there by exactly that name: of `x-g1a2b3c4` that is not, git takes the end for the name of a commit.
-        let name = format!("{place}/{version}");
         match git(dir, "show-ref", &["show-ref", "--verify", "--hash", "--", &name]).await {
             Ok(at) => return commit(at.trim()).await,
             Err(ScmError::Git { .. }) => {}
@@ -88,6 +89,9 @@ pub(super) async fn version_commit(dir: &Path, version: &str) -> Result<Option<S
     let is_public = !git(dir, "for-each-ref", &asked).await?.trim().is_empty();
     Ok(is_public.then_some(found))
 }
+
+/// Where versions are.
+const PLACES: [&str; 4] = ["refs/heads", "refs/remotes/origin", "refs/tags", "refs/remotes"];
 
 /// Digits of a commit's name that are enough, as git itself shows it.
 const SHORTEST_COMMIT: usize = 7;
@@ -147,6 +151,8 @@ pub(crate) mod tests {
             ("main", &second),
             ("HEAD", &second),
             ("v1", &first),
+            ("refs/tags/v1", &first),
+            ("refs/heads/main", &second),
             ("fetched", &first),
             ("origin/fetched", &first),
             (&first, &first),
@@ -158,6 +164,9 @@ pub(crate) mod tests {
             "",
             "stash",
             "refs/stash",
+            "refs/tags/../stash",
+            "refs/tags/main",
+            "refs/tags/",
             "../stash",
             "stash@{0}",
             &stashed,
@@ -191,6 +200,10 @@ pub(crate) mod tests {
         let project = project.with_versions();
         let main = project.open_version("main", scratch.path()).await.unwrap().unwrap();
         assert!(main.description.ends_with(" of main"), "{}", main.description);
+        git(&["tag", "v1"]);
+        let tag = project.open_version("refs/tags/v1", scratch.path()).await.unwrap().unwrap();
+        let var = |wanted: &str| tag.env.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
+        assert_eq!((var("GIT_BRANCH"), var("GIT_LOCAL_BRANCH")), (Some("refs/tags/v1"), None));
         assert!(project.open_version("none", scratch.path()).await.unwrap().is_none());
         assert_eq!(project.address(), format!("file://{}", folder.path().display()));
     }

@@ -20,14 +20,17 @@ use tokio::sync::OnceCell;
 use git::{git, hardened_git, version_commit, without_credentials};
 pub(crate) use reader::Objects;
 use repository::Packed;
-use working_tree::{listed, read_within, write_tree};
+use working_tree::{listed, names, read_within, write_tree};
 
+use crate::checkout::Names;
 use crate::stash::reopened;
 
 /// A tree of files.
 pub struct Tree {
     /// The files.
     pub files: Part,
+    /// What they are called.
+    pub names: Names,
     /// `.git`, where there is a repository.
     pub repository: Option<std::fs::File>,
     /// What is worth saying.
@@ -271,10 +274,11 @@ impl LocalProject {
 
     /// The files of the commit, straight from the objects: `git archive` would run what the repository names as filters, on the
     /// host, and leave out or change what its attributes say.
-    async fn committed(&self, at: &Position) -> Result<Part, ScmError> {
+    async fn committed(&self, at: &Position) -> Result<(Part, Names), ScmError> {
         let entries = objects::list(&self.dir, &at.commit, &at.prefix).await?;
         let objects = hardened_git(&self.dir).into_std();
-        self.piped("cat-file", move |out| objects::write(objects, &entries, out))
+        let names = entries.iter().map(objects::Entry::name).collect();
+        Ok((self.piped("cat-file", move |out| objects::write(objects, &entries, out))?, names))
     }
 
     /// What a thread writes into a pipe, as a part.
@@ -296,10 +300,11 @@ impl LocalProject {
         Ok(Part { tar: Box::new(reader), finished })
     }
 
-    async fn working_tree(&self) -> Result<Part, ScmError> {
-        let names = listed(&self.dir).await;
+    async fn working_tree(&self) -> Result<(Part, Names), ScmError> {
+        let files = names(&self.dir).await?;
+        let names = files.iter().map(|name| name.display().to_string()).collect();
         let dir = self.dir.clone();
-        self.piped("working tree", move |out| write_tree(&dir, names, out))
+        Ok((self.piped("working tree", move |out| write_tree(&dir, files, out))?, names))
     }
 
     /// `.git`, and what is to be said about it. Steps that do not ask git do not miss it: no reason to fail.
@@ -351,13 +356,13 @@ impl Scm for LocalProject {
 
     fn open<'a>(&'a self, scratch: &'a Path) -> Pin<Box<dyn Future<Output = Result<Tree, ScmError>> + Send + 'a>> {
         Box::pin(async move {
-            let files = match &self.at {
+            let (files, names) = match &self.at {
                 Some(at) => self.committed(at).await?,
                 None => self.working_tree().await?,
             };
             let (repository, notes) = self.repository(scratch).await;
             let (env, description) = (self.env.clone(), self.description.clone());
-            Ok(Tree { files, repository, notes, env, description })
+            Ok(Tree { files, names, repository, notes, env, description })
         })
     }
 
@@ -370,7 +375,13 @@ impl Scm for LocalProject {
             let prefix = git(&self.dir, "rev-parse", &["rev-parse", "--show-prefix"]).await?;
             let at = (commit.trim(), prefix.trim());
             let branch = (!commit.starts_with(version)).then(|| version.strip_prefix("origin/").unwrap_or(version));
-            let other = LocalProject::at(&self.dir, at, branch, self.known("GIT_URL"));
+            // What has a whole name is no branch.
+            let (whole, branch) = match branch {
+                Some(name) if name.starts_with("refs/") => (Some(name), None),
+                branch => (None, branch),
+            };
+            let mut other = LocalProject::at(&self.dir, at, branch, self.known("GIT_URL"));
+            other.env.extend(whole.map(|name| ("GIT_BRANCH".to_owned(), name.to_owned())));
             other.open(scratch).await.map(Some)
         })
     }

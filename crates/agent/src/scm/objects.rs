@@ -31,6 +31,14 @@ enum Kind {
     Submodule,
 }
 
+impl Entry {
+    /// Its path; that of a folder ends with a slash.
+    pub(super) fn name(&self) -> String {
+        let slash = if self.kind == Kind::Submodule { "/" } else { "" };
+        format!("{}{slash}", self.path.display())
+    }
+}
+
 /// What a commit holds below `prefix` (`""`: everything).
 pub(super) async fn list(dir: &Path, commit: &str, prefix: &str) -> Result<Vec<Entry>, ScmError> {
     let tree = match prefix.trim_end_matches('/') {

@@ -55,18 +55,23 @@ const RUNS_FOLDER: &str = ".cofferdam";
 /// Repositories inside a project that are looked into.
 const MAX_NESTED: usize = 1000;
 
-/// Packs the files of a folder: those that git lists, or all but what a run itself put there.
-pub(super) fn write_tree(dir: &Path, names: Option<Vec<PathBuf>>, out: std::fs::File) -> Result<(), ScmError> {
+/// The files of a folder: those that git lists, or all but what a run itself put there.
+pub(super) async fn names(dir: &Path) -> Result<Vec<PathBuf>, ScmError> {
+    if let Some(names) = listed(dir).await {
+        return Ok(names);
+    }
+    let (folder, failed) = (dir.to_owned(), |error| ScmError::Read { path: dir.to_owned(), source: error });
+    tokio::task::spawn_blocking(move || walk(&folder)).await.map_err(|error| failed(std::io::Error::other(error)))?
+}
+
+/// Packs files of a folder.
+pub(super) fn write_tree(dir: &Path, names: Vec<PathBuf>, out: std::fs::File) -> Result<(), ScmError> {
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |source| ScmError::Read { path, source }
     };
     let mut tar = tar::Builder::new(std::io::BufWriter::with_capacity(64 * 1024, out));
     tar.follow_symlinks(false);
-    let names = match names {
-        Some(names) => names,
-        None => walk(dir)?,
-    };
     for name in names {
         let path = dir.join(&name);
         match path.symlink_metadata() {

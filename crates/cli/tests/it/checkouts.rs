@@ -61,8 +61,10 @@ fn repositories() -> Project {
     all.git(&[&file[..], &["submodule", "--quiet", "add", served.to_str().unwrap(), "inner"]].concat());
     all.git(&["-C", "lib", "config", "--file", ".gitmodules", "submodule.inner.url", "../part.git"]);
     all.git(&["-C", "lib", "commit", "-qam", "with a part"]);
+    all.git(&["-C", "lib", "tag", "v1"]);
     all.git(&["-C", "lib", "checkout", "-qb", "dev"]);
-    all.write("lib/top", "in development\n");
+    all.write("lib/top", "in development\n").write("lib/new", "new\n");
+    all.git(&["-C", "lib", "add", "new"]);
     all.git(&["-C", "lib", "commit", "-qam", "on"]);
     all.git(&["clone", "-q", "--bare", "lib", "lib.git"]);
     all
@@ -76,7 +78,7 @@ fn repositories_of_others_come_as_the_extensions_say() {
     let served = repositories();
     let project = Project::new(
         r#"def get(dir, branch, extensions) {
-    checkout([$class: 'GitSCM', branches: [[name: branch]], userRemoteConfigs: [[url: 'http://OUTSIDE/lib.git']],
+    checkout([$class: 'GitSCM', branches: [branch].flatten().collect { [name: it] }, userRemoteConfigs: [[url: 'http://OUTSIDE/lib.git']],
         extensions: extensions + [[$class: 'RelativeTargetDirectory', relativeTargetDir: dir]]])
 }
 node {
@@ -86,13 +88,24 @@ node {
     sh "cd whole; echo \"whole: \$(cat top), \$(git symbolic-ref --short HEAD), \$(cat inner/what), ${vars.GIT_LOCAL_BRANCH}\"; git status --porcelain"
     get('named', 'main', [localBranch('mine'), sparseCheckout(sparseCheckoutPaths: [[path: 'docs/']])])
     sh 'cd named; echo "named: $(ls | xargs), $(git symbolic-ref --short HEAD)"; git status --porcelain'
+    sh 'touch plain/mine'
+    vars = get('plain', ['nosuch', 'refs/tags/v1', '*/main'], [])
+    sh "cd plain; echo \"again: \$(ls | xargs), \$(cat top), ${vars.GIT_BRANCH}\"; rmdir inner"
+    get('plain', ['main'], [submodule(), cleanBeforeCheckout()])
+    sh 'cd plain; echo "cleared: $(ls | xargs), $(git -C inner rev-parse --abbrev-ref HEAD)"; git status --porcelain'
 }"#
         .replace("OUTSIDE", OUTSIDE)
         .as_str(),
     );
     let ran = run_in_world(&project, served.path(), &[]);
     assert_eq!(ran.code, 0, "{ran:?}");
-    for line in ["plain: in development, HEAD, 0", "whole: in development, dev, the part, dev", "named: docs, mine"] {
+    for line in [
+        "plain: in development, HEAD, 0",
+        "whole: in development, dev, the part, dev",
+        "named: docs, mine",
+        "again: docs inner mine top, the library, refs/tags/v1",
+        "cleared: docs inner top, HEAD",
+    ] {
         assert!(ran.stdout.contains(line), "{line}: {}\n{}", ran.stdout, ran.stderr);
     }
 }
@@ -112,6 +125,8 @@ node {
     echo "its address: ${scm.userRemoteConfigs[0].url}"
     get('whole', scm.branches, [localBranch(), [$class: 'SubmoduleOption'], sparseCheckout(sparseCheckoutPaths: [[path: '/inner'], [path: 'mine']])])
     sh 'cd whole; echo "whole: $(ls | xargs), $(cat mine), $(git symbolic-ref --short HEAD), $(cat inner/what)"'
+    get('parts', scm.branches, [[$class: 'SubmoduleOption']])
+    sh 'cd parts; echo "parts: $(git rev-parse --abbrev-ref HEAD), $(cat inner/what), $(git -C inner rev-parse --abbrev-ref HEAD)"; git status --porcelain'
     get('other', [[name: '*/local']], [localBranch('x')])
     sh 'cd other; echo "other: $(cat mine), $(git symbolic-ref --short HEAD)"'
     get('remote', [[name: '*/dev']], [])
@@ -134,9 +149,92 @@ node {
     for line in [
         &*format!("its address: http://{OUTSIDE}/lib.git"),
         "whole: inner mine, mine on main, main, the part",
+        "parts: HEAD, the part, HEAD",
         "other: mine on local, x",
         "remote: in development",
     ] {
         assert!(ran.stdout.contains(line), "{line}: {}\n{}", ran.stdout, ran.stderr);
     }
+}
+
+#[test]
+fn a_checkout_takes_away_what_the_one_before_brought() {
+    if !sandboxes_work() {
+        return;
+    }
+    let project = Project::new(
+        r#"def get(names, extensions = []) {
+    checkout scmGit(branches: names.collect { [name: it] }, userRemoteConfigs: scm.userRemoteConfigs, extensions: extensions)
+}
+def show(what) {
+    sh "echo \"${what}: \$(find . -name .git -prune -o -type f -print | sort | xargs) [\$(git status --short | xargs)]\""
+}
+node {
+    checkout scm
+    show('first')
+    sh 'touch untracked; ln -s /etc out'
+    get(['*/other'])
+    show('other')
+    sh 'rm out; mkdir -p gone/built; touch gone/built/x; git init -q here; touch here/mine'
+    get(['main'])
+    show('back')
+    get(['main'], [cleanAfterCheckout()])
+    show('clean')
+    get(['main'], [[$class: 'CleanBeforeCheckout', deleteUntrackedNestedRepositories: true], sparseCheckout(sparseCheckoutPaths: [[path: 'gone/']])])
+    show('sparse')
+    sh 'touch untracked'
+    get(['refs/tags/v1'], [[$class: 'WipeWorkspace']])
+    show('wiped')
+    def vars = get(['nosuch', 'other'])
+    show("several: ${vars.GIT_BRANCH}")
+    sh 'mkdir swap/mine; touch swap/mine/x'
+    get(['main'], [localBranch('x')])
+    show('in the way')
+    sh 'rm swap; mkdir swap; touch swap/x'
+    get(['main'], [localBranch('x')])
+    show('passed over')
+}"#,
+    );
+    project.write("a", "a\n").write("gone/deep/b", "b\n").write("swap", "s\n").commit_folder(".", "main");
+    project.git(&["tag", "v1"]);
+    project.git(&["checkout", "-qb", "other"]);
+    project.git(&["rm", "-qr", "gone", "swap"]);
+    project.write("swap/inner", "s\n").write("ofile", "o\n");
+    project.git(&["add", "-A"]);
+    project.git(&["commit", "-qm", "other"]);
+    project.git(&["checkout", "-q", "main"]);
+    let ran = project.run(&[]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    for line in [
+        "first: ./Jenkinsfile ./a ./gone/deep/b ./swap []",
+        "other: ./Jenkinsfile ./a ./ofile ./swap/inner ./untracked [?? out ?? untracked]",
+        "back: ./Jenkinsfile ./a ./gone/built/x ./gone/deep/b ./here/mine ./swap ./untracked [?? gone/built/ ?? here/ ?? untracked]",
+        "clean: ./Jenkinsfile ./a ./gone/deep/b ./here/mine ./swap [?? here/]",
+        "sparse: ./gone/deep/b []",
+        "wiped: ./Jenkinsfile ./a ./gone/deep/b ./swap []",
+        "several: other: ./Jenkinsfile ./a ./ofile ./swap/inner []",
+        "in the way: ./Jenkinsfile ./a ./gone/deep/b ./swap []",
+        "not checked out: swap: ",
+        "passed over: ./Jenkinsfile ./a ./gone/deep/b ./swap/x [D swap]",
+    ] {
+        assert!(ran.stdout.contains(line) || ran.stderr.contains(line), "{line}: {}\n{}", ran.stdout, ran.stderr);
+    }
+}
+
+#[test]
+fn what_a_checkout_brought_is_known_without_a_repository() {
+    if !sandboxes_work() {
+        return;
+    }
+    let project = Project::new("");
+    let definition = "node { checkout scm; sh 'ls | xargs; touch untracked'
+        checkout scmGit(branches: [[name: 'other']], userRemoteConfigs: scm.userRemoteConfigs); sh 'ls | xargs' }";
+    project.write("part/Jenkinsfile", definition).write("part/a", "a").commit_folder(".", "main");
+    project.git(&["checkout", "-qb", "other"]);
+    project.git(&["mv", "part/a", "part/b"]);
+    project.git(&["commit", "-qm", "other"]);
+    project.git(&["checkout", "-q", "main"]);
+    let ran = crate::project::run(&["run", "--network", "none", project.path().join("part").to_str().unwrap()]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stdout.contains("Jenkinsfile a\n") && ran.stdout.contains("Jenkinsfile b untracked\n"), "{ran:?}");
 }

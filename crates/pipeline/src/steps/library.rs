@@ -63,7 +63,7 @@ fn source(call: &StepCall, fields: &[(String, Value)]) -> Result<Option<GitSourc
         _ => None,
     };
     match &*values::symbol(fields).unwrap_or_default() {
-        "GitSCM" | "scmGit" | "gitSCM" => Ok(git_scm(call, fields)?.0),
+        "GitSCM" | "scmGit" | "gitSCM" => Ok(Some(git_scm(call, fields)?.0).filter(|source| !source.is_itself())),
         "GitSCMSource" | "gitSource" | "git" => field("remote").map_or(Ok(None), git),
         "GitHubSCMSource" | "github" => match field("repositoryUrl").or_else(|| of_forge("https://github.com")) {
             Some(url) => git(url),

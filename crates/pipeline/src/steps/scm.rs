@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use groovy::value::Value;
-use model::git::{GitSource, Submodules};
+use model::git::{Clearing, GitSource, Submodules};
 use model::request::{Reply, Request};
 
 use super::args::Args;
@@ -32,7 +32,8 @@ pub(crate) async fn checkout(call: StepCall) -> Result<Value, Fault> {
             }
             let (source, sub) = git_scm(&call, &fields)?;
             let dir = sub.map_or_else(|| call.cwd(), |sub| call.path(&sub))?;
-            fetch(&call, dir, source).await
+            let is_scm = source.is_itself() && source.clearing.is_usual();
+            fetch(&call, dir, (!is_scm).then_some(source)).await
         }
         Some(other) => Err(Fault::illegal(format!("checkout expects an scm, but got {}", other.to_text()))),
     }
@@ -59,11 +60,8 @@ async fn fetch(call: &StepCall, dir: String, source: Option<GitSource>) -> Resul
     }
 }
 
-/// The repository that a `GitSCM` map names, and the folder below the workspace. `None` for the repository: `scm` itself.
-pub(super) fn git_scm(
-    call: &StepCall,
-    fields: &[(String, Value)],
-) -> Result<(Option<GitSource>, Option<String>), Fault> {
+/// The repository that a `GitSCM` map names, and the folder below the workspace.
+pub(super) fn git_scm(call: &StepCall, fields: &[(String, Value)]) -> Result<(GitSource, Option<String>), Fault> {
     let field = |name: &str| fields.iter().find(|(n, _)| n == name).map(|(_, v)| v);
     let class = field("$class").or(field(super::describable::SYMBOL)).map(Value::to_text).unwrap_or_default();
     let known = matches!(class.rsplit('.').next(), Some("GitSCM" | "scmGit" | "gitSCM" | ""));
@@ -73,10 +71,11 @@ pub(super) fn git_scm(
             format!("checkout of a ‘{class}’ is not supported yet"),
         ));
     }
-    let first = |name: &str| field(name).and_then(Value::items).and_then(|l| l.into_iter().next());
+    let items = |name: &str| field(name).and_then(Value::items).unwrap_or_default().into_iter();
     let of =
         |map: Option<&Value>, key: &str| map.and_then(|m| m.get(key)).filter(|v| !v.is_null()).map(|v| v.to_text());
-    let (remote, branch) = (first("userRemoteConfigs"), first("branches"));
+    let mut branches = items("branches");
+    let (remote, branch) = (items("userRemoteConfigs").next(), branches.next());
     let own_url = scm::url(&call.core, &call.scope);
     let is_own_branch = branch.as_ref().is_none_or(|branch| scm::is_own(branch, scm::BRANCH));
     let is_own_remote = remote.as_ref().is_some_and(|remote| scm::is_own(remote, scm::REMOTE));
@@ -90,26 +89,79 @@ pub(super) fn git_scm(
     }
     // The revision that the run is of, as `checkout scm` has it: a branch may have gone on.
     let is_itself = branch.is_some() && is_own_branch && url.is_some() && url == own_url;
-    let reference = match branch.as_ref() {
-        Some(branch) if scm::is_own(branch, scm::BRANCH) => Some(scm::branch(&call.core, &call.scope)),
-        branch => of(branch, "name"),
+    let named = |branch: Option<&Value>| {
+        let name = match branch {
+            Some(branch) if scm::is_own(branch, scm::BRANCH) => Some(scm::branch(&call.core, &call.scope)),
+            branch => of(branch, "name"),
+        };
+        name.map(|name| without_remote(&expanded(call, &name)).to_owned())
     };
-    let reference = reference.map(|reference| without_remote(&expanded(call, &reference)).to_owned());
+    let is_one = |name: &String| name != "**" && !name.is_empty();
+    let reference = named(branch.as_ref());
+    let or_else: Vec<_> = branches.filter_map(|branch| named(Some(&branch))).filter(is_one).collect();
+    if let Some(name) = reference.iter().chain(&or_else).find(|name| name.starts_with(':')) {
+        let text = format!("checkout: the branch ‘{name}’ is a regular expression, which is not supported yet");
+        return Err(Fault::raised("java.lang.UnsupportedOperationException", text).with_hint("name the branch"));
+    }
     let is_at_own = is_itself || is_own_remote && is_own_branch || url.is_none() && !is_own_remote;
     let source = GitSource {
         own: is_at_own || is_own_remote,
         url: url.unwrap_or_default(),
-        reference: reference.filter(|r| !is_at_own && r != "**" && !r.is_empty()),
+        reference: reference.filter(|name| !is_at_own && is_one(name)),
         credentials: of(remote.as_ref(), "credentialsId"),
         ..GitSource::default()
     };
-    let (source, sub) = extended(call, source, field("extensions"));
-    let is_itself = source.own && source.reference.is_none() && !source.is_arranged();
-    Ok(((!is_itself).then_some(source), sub))
+    // Whatever its branch is, there is one.
+    let or_else = if source.reference.is_some() { or_else } else { Vec::new() };
+    extended(call, GitSource { or_else, ..source }, field("extensions"))
 }
 
+/// The extensions of Jenkins' git plugin and those of its companions, by class or symbol, in small letters.
+const EXTENSIONS: [&str; 33] = [
+    "authorinchangelog",
+    "buildchoosersetting",
+    "buildsinglerevisiononly",
+    "changelogtobranch",
+    "checkoutoption",
+    "cleanaftercheckout",
+    "cleanbeforecheckout",
+    "cleancheckout",
+    "cloneoption",
+    "disableremotepoll",
+    "firstbuildchangelog",
+    "gitlfspull",
+    "gitscmstatuschecksextension",
+    "gittagmessageextension",
+    "ignorenotifycommit",
+    "lfs",
+    "localbranch",
+    "messageexclusion",
+    "pathrestriction",
+    "perbuildtag",
+    "prebuildmerge",
+    "prunestalebranch",
+    "prunestaletag",
+    "prunetags",
+    "relativetargetdirectory",
+    "scmname",
+    "sparsecheckout",
+    "sparsecheckoutpaths",
+    "submodule",
+    "submoduleoption",
+    "userexclusion",
+    "useridentity",
+    "wipeworkspace",
+];
+
 /// What the extensions of `GitSCM` ask for, by class or symbol, and the folder below the workspace.
-fn extended(call: &StepCall, mut source: GitSource, extensions: Option<&Value>) -> (GitSource, Option<String>) {
+///
+/// # Errors
+/// Nobody knows one of them.
+fn extended(
+    call: &StepCall,
+    mut source: GitSource,
+    extensions: Option<&Value>,
+) -> Result<(GitSource, Option<String>), Fault> {
     let (mut sub, mut undone) = (None, Vec::new());
     for extension in extensions.and_then(Value::items).unwrap_or_default() {
         let fields = values::entries(&extension).unwrap_or_default();
@@ -118,7 +170,26 @@ fn extended(call: &StepCall, mut source: GitSource, extensions: Option<&Value>) 
         // `localBranch('x')` says no name.
         let text = |name: &str| field(name).or(field("value")).map(Value::to_text).filter(|text| !text.is_empty());
         let Some(name) = values::symbol(&fields) else { continue };
-        match &*name.to_ascii_lowercase() {
+        let small = name.to_ascii_lowercase();
+        if !EXTENSIONS.contains(&&*small) {
+            // Source of the words: `DescribableModel` of Jenkins' structs plugin.
+            let how = match field("$class") {
+                Some(class) => format!("named {}", class.to_text()),
+                None => format!("using symbol ‘{name}’"),
+            };
+            let text =
+                format!("no known implementation of class hudson.plugins.git.extensions.GitSCMExtension is {how}");
+            return Err(Fault::raised("java.lang.UnsupportedOperationException", text));
+        }
+        let untracked = match is("deleteUntrackedNestedRepositories") {
+            true => Clearing::Repositories,
+            false => Clearing::Untracked,
+        };
+        match &*small {
+            "cleanbeforecheckout" | "cleanaftercheckout" | "cleancheckout" => {
+                source.clearing = source.clearing.max(untracked);
+            }
+            "wipeworkspace" => source.clearing = Clearing::Everything,
             "localbranch" => source.local_branch = Some(text("localBranch").unwrap_or_else(|| "**".to_owned())),
             "submoduleoption" | "submodule" if !is("disableSubmodules") => {
                 source.submodules = Some(Submodules {
@@ -136,7 +207,7 @@ fn extended(call: &StepCall, mut source: GitSource, extensions: Option<&Value>) 
                 source.sparse.extend(paths.iter().filter_map(of));
             }
             "relativetargetdirectory" => sub = sub.or_else(|| text("relativeTargetDir")),
-            // Their work is missed. That of others is to clear a workspace, which a fresh one is, or to have less of the history.
+            // Their work is missed. That of others is to have less of the history, or to say what is built at all.
             "gitlfspull" | "lfs" | "prebuildmerge" => undone.push(name),
             _ => {}
         }
@@ -144,7 +215,7 @@ fn extended(call: &StepCall, mut source: GitSource, extensions: Option<&Value>) 
     if !undone.is_empty() {
         call.say(&format!("WARNING: checkout does nothing for {}", undone.join(", ")));
     }
-    (source, sub)
+    Ok((source, sub))
 }
 
 /// The name of a branch without what says of which remote it is.

@@ -1,7 +1,7 @@
 //! The objects that a pipeline finds ready: what scripts take out of them.
 
 use model::change::{Change, ChangedFile, Edit};
-use model::git::{GitSource, Submodules};
+use model::git::{Clearing, GitSource, Submodules};
 use model::outcome::Outcome;
 use model::request::Request;
 use model::run::PastRun;
@@ -142,7 +142,9 @@ fn the_parts_of_scm_stand_for_the_project_itself() {
     );
     ran.is(Outcome::Success).has("https://x/own.git main false");
     let own = |source: Option<GitSource>| source.map(|source| GitSource { own: true, ..source });
-    assert_eq!(sources(&ran), [None, None, own(git("https://x/own.git", Some("other")))]);
+    let cleared =
+        own(git("https://x/own.git", None)).map(|source| GitSource { clearing: Clearing::Untracked, ..source });
+    assert_eq!(sources(&ran), [cleared, None, own(git("https://x/own.git", Some("other")))]);
     let facts = RunFacts { has_scm: true, ..RunFacts::default() };
     let source =
         "node { checkout([$class: 'GitSCM', branches: [[name: 'x']], userRemoteConfigs: scm.userRemoteConfigs]) }";
@@ -182,6 +184,52 @@ fn a_checkout_says_what_git_is_to_do_with_the_files() {
         ..source
     });
     assert_eq!(sources(&ran), [Some(GitSource { local_branch: Some("**".to_owned()), ..own }), other, None]);
+}
+
+#[test]
+fn a_checkout_says_what_goes_from_its_folder() {
+    let clearing = |extensions: &str| {
+        let ran = of_branch(&format!(
+            "node {{ checkout scmGit(branches: [[name: 'x']], userRemoteConfigs: [[url: 'https://x/b.git']], extensions: [{extensions}]) }}"
+        ));
+        sources(ran.is(Outcome::Success))[0].clone().unwrap().clearing
+    };
+    for (extensions, expect) in [
+        ("cloneOption(shallow: true)", Clearing::Usual),
+        ("cleanAfterCheckout()", Clearing::Untracked),
+        (
+            "cleanBeforeCheckout(deleteUntrackedNestedRepositories: true), [$class: 'CleanCheckout']",
+            Clearing::Repositories,
+        ),
+        ("[$class: 'hudson.plugins.git.extensions.impl.WipeWorkspace'], cleanAfterCheckout()", Clearing::Everything),
+    ] {
+        assert_eq!(clearing(extensions), expect, "{extensions}");
+    }
+    for (extension, how) in
+        [("[$class: 'NoSuchExt']", "named NoSuchExt"), ("logRotator()", "using symbol ‘logRotator’")]
+    {
+        let ran = of_branch(&format!(
+            "node {{ checkout scmGit(userRemoteConfigs: [[url: 'https://x/b.git']], extensions: [{extension}]) }}"
+        ));
+        let words = format!("no known implementation of class hudson.plugins.git.extensions.GitSCMExtension is {how}");
+        ran.is(Outcome::Failure).has(&words);
+        assert_eq!(sources(&ran), []);
+    }
+}
+
+#[test]
+fn of_several_branches_each_may_be_the_one() {
+    let ran = of_branch(
+        "node {
+            checkout scmGit(branches: [[name: 'refs/tags/v1'], [name: '*/b'], [name: '**']], userRemoteConfigs: [[url: 'https://x/b.git']])
+            checkout scmGit(branches: [[name: '**'], [name: 'b']], userRemoteConfigs: [[url: 'https://x/b.git']])
+            checkout scmGit(branches: [[name: ':^(?!x)']], userRemoteConfigs: [[url: 'https://x/b.git']])
+        }",
+    );
+    ran.is(Outcome::Failure).has("the branch ‘:^(?!x)’ is a regular expression, which is not supported yet");
+    let first = git("https://x/b.git", Some("refs/tags/v1"))
+        .map(|source| GitSource { or_else: vec!["b".to_owned()], ..source });
+    assert_eq!(sources(&ran), [first, git("https://x/b.git", None)]);
 }
 
 #[test]

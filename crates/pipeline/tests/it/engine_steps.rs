@@ -1,6 +1,6 @@
 //! Each step by what it says, asks and returns.
 
-use model::git::{GitSource, Submodules};
+use model::git::{Clearing, GitSource, Submodules};
 use model::outcome::Outcome;
 use model::request::{AgentSpec, Question, Request};
 use pipeline::conformance::{Fixture, HeldCredential};
@@ -224,6 +224,7 @@ fn git_and_checkout_name_a_repository() {
     let here = GitSource {
         local_branch: Some("**".to_owned()),
         submodules: Some(Submodules::default()),
+        clearing: Clearing::Untracked,
         ..git("https://x/z.git", Some("main")).unwrap()
     };
     assert_eq!(found, Some(here));

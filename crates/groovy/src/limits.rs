@@ -15,6 +15,10 @@ pub const MAX_NESTING: u32 = 1600;
 /// `else if`; the longest chain in 8254 public files has fewer than 60 links.
 pub const MAX_TREE_DEPTH: u32 = 2400;
 
+/// Longest full name of a class, in bytes: package and the classes around it are in the name of each. The names of a text are held at
+/// once, so that a longer one would multiply the text.
+pub const MAX_CLASS_NAME_BYTES: usize = 1000;
+
 /// After this many errors the parser gives up on a text.
 pub const MAX_DIAGNOSTICS: usize = 40;
 

@@ -3,10 +3,13 @@
 //!
 //! `@ToString`, `@EqualsAndHashCode` and the like without options are marks that the machine knows (`machine::marks`).
 
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt::Write as _;
 use std::rc::Rc;
 
-use super::delegate;
+use indexmap::IndexSet;
+
+use super::{builders, data_class, delegate};
 use crate::ast::{
     Annotation, Block, Class, Constant, Expr, ExprKind, Field, LocalTarget, Method, Script, Stmt, StmtKind, Text,
     TypeRef,
@@ -37,36 +40,77 @@ const KNOWN: &[&str] = &[
 /// Most code that annotations add to a script, in bytes: what is delegated to a class is written once for each that delegates to it.
 const MADE_MAX: usize = 512 << 10;
 
-/// Most comparisons of a delegated method with others, in a script.
+/// Most steps that it may take to find out what annotations add to a script: one for each member that is looked at, each comparison of
+/// two methods, and each few bytes of text. A second of them, in a slow machine.
 const WORK_MAX: usize = 2_000_000;
 /// Most characters of an option's text, and of the name of a class that has such annotations: what is made has them for each member.
 const TEXT_MAX: usize = 200;
-/// Most names in a list of an option.
-const NAMES_MAX: usize = 1000;
 
 /// What the annotations of a script may still make.
 pub(super) struct Left {
     /// In bytes.
     pub(super) code: usize,
-    /// In comparisons.
+    /// In steps.
     pub(super) work: usize,
+}
+
+impl Left {
+    /// Pays steps; whether there were that many.
+    pub(super) fn pay(&mut self, steps: usize) -> bool {
+        let enough = steps < self.work;
+        self.work = self.work.saturating_sub(steps);
+        enough
+    }
+}
+
+/// The classes of a script by their simple names: of several the outermost, and of those the last.
+pub(super) struct Declared<'a> {
+    classes: HashMap<&'a str, &'a Class>,
+    /// Names of classes whose `equals` a child's calls.
+    asked: HashSet<&'a str>,
+}
+
+impl<'a> Declared<'a> {
+    fn of(script: &'a Script) -> Declared<'a> {
+        let (mut classes, mut asked) = (HashMap::new(), HashSet::new());
+        let mut pending: VecDeque<&Class> = script.classes.iter().rev().map(|c| &**c).collect();
+        while let Some(class) = pending.pop_front() {
+            classes.entry(&*class.name).or_insert(class);
+            if annotation(&class.modifiers.annotations, "EqualsAndHashCode").is_some_and(|of| !of.args.is_empty()) {
+                asked.extend(class.extends.iter().map(|t| simple(&t.name)));
+            }
+            pending.extend(class.classes.iter().map(|c| &**c));
+        }
+        Declared { classes, asked }
+    }
+
+    /// The class that a name means.
+    pub(super) fn get(&self, name: &str) -> Option<&'a Class> {
+        self.classes.get(simple(name)).copied()
+    }
+
+    /// Whether a child of that class may call its `equals`.
+    pub(super) fn is_asked(&self, name: &str) -> bool {
+        self.asked.contains(name)
+    }
 }
 
 /// A script with the members that annotations add; `None`: there are none.
 ///
 /// # Errors
 /// They would add more than [`MADE_MAX`], or take more than [`WORK_MAX`] to find out.
-pub(super) fn expand(script: &Script) -> Result<Option<Script>, Diagnostic> {
+pub(crate) fn expand(script: &Script) -> Result<Option<Script>, Diagnostic> {
     let memoized = |m: &Rc<Method>| annotation(&m.modifiers.annotations, "Memoized").is_some();
     if !script.classes.iter().any(|c| wants(c)) && !script.methods.iter().any(memoized) {
         return Ok(None);
     }
     let mut left = Left { code: MADE_MAX, work: WORK_MAX };
+    let declared = Declared::of(script);
     let mut out = script.clone();
     let package = script.package.as_ref().map_or(String::new(), |(package, _)| format!("{package}."));
     for class in &mut out.classes {
         let full = format!("{package}{}", class.name);
-        expand_class(Rc::make_mut(class), &full, script, &mut left)?;
+        expand_class(Rc::make_mut(class), &full, &declared, &mut left)?;
     }
     let mut added = Class { methods: std::mem::take(&mut out.methods), ..Class::clone(&parsed("")) };
     let fields = memoize(&mut added);
@@ -87,7 +131,7 @@ fn wants(class: &Class) -> bool {
         || class.classes.iter().any(|c| wants(c))
 }
 
-fn simple(name: &str) -> &str {
+pub(super) fn simple(name: &str) -> &str {
     name.rsplit('.').next().unwrap_or(name)
 }
 
@@ -97,7 +141,7 @@ pub(super) fn annotation<'a>(all: &'a [Annotation], name: &str) -> Option<&'a An
 }
 
 /// An argument of an annotation.
-fn argument<'a>(of: &'a Annotation, name: &str) -> Option<&'a Expr> {
+pub(super) fn argument<'a>(of: &'a Annotation, name: &str) -> Option<&'a Expr> {
     of.args.iter().find(|(n, _)| **n == *name).map(|(_, value)| value)
 }
 
@@ -111,7 +155,7 @@ fn text(expr: &Expr) -> Option<String> {
 }
 
 /// An argument that is a text, or the name of a class.
-fn word(of: &Annotation, name: &str) -> Option<String> {
+pub(super) fn word(of: &Annotation, name: &str) -> Option<String> {
     argument(of, name).and_then(text).filter(|text| text.len() <= TEXT_MAX)
 }
 
@@ -140,16 +184,33 @@ pub(super) fn names(of: &Annotation, name: &str) -> Option<Vec<String>> {
                 crate::ast::Arg::Positional(e) => text(e),
                 _ => None,
             };
-            items.iter().take(NAMES_MAX).filter_map(item).collect()
+            items.iter().filter_map(item).collect()
         }
-        _ => text(value)?.split(',').take(NAMES_MAX).map(|n| n.trim().to_string()).filter(|n| !n.is_empty()).collect(),
+        _ => text(value)?.split(',').map(|n| n.trim().to_string()).filter(|n| !n.is_empty()).collect(),
     })
 }
 
-/// Whether `includes` and `excludes` let a name be.
-pub(super) fn includes(of: &Annotation, name: &str) -> bool {
-    let among = |list: &str| names(of, list).map(|all| all.iter().any(|n| n == name));
-    among("includes").unwrap_or(true) && !among("excludes").unwrap_or(false)
+/// What `includes` and `excludes` of an annotation say of names.
+pub(super) struct Chosen {
+    includes: Option<IndexSet<String>>,
+    excludes: HashSet<String>,
+}
+
+impl Chosen {
+    pub(super) fn of(of: &Annotation) -> Chosen {
+        let includes = names(of, "includes").map(|all| all.into_iter().collect());
+        Chosen { includes, excludes: names(of, "excludes").into_iter().flatten().collect() }
+    }
+
+    /// Whether they let a name be.
+    pub(super) fn lets(&self, name: &str) -> bool {
+        self.includes.as_ref().is_none_or(|all| all.contains(name)) && !self.excludes.contains(name)
+    }
+
+    /// Where a name stands in `includes`.
+    pub(super) fn place(&self, name: &str) -> Option<usize> {
+        self.includes.as_ref()?.get_index_of(name)
+    }
 }
 
 pub(super) fn has(words: &[Text], word: &str) -> bool {
@@ -224,10 +285,10 @@ fn place(stmt: &mut Stmt, span: Span) {
     }
 }
 
-fn expand_class(class: &mut Class, full: &str, script: &Script, left: &mut Left) -> Result<(), Diagnostic> {
+fn expand_class(class: &mut Class, full: &str, declared: &Declared<'_>, left: &mut Left) -> Result<(), Diagnostic> {
     for inner in &mut class.classes {
         let full = format!("{full}${}", inner.name);
-        expand_class(Rc::make_mut(inner), &full, script, left)?;
+        expand_class(Rc::make_mut(inner), &full, declared, left)?;
     }
     if !wants(class) {
         return Ok(());
@@ -236,167 +297,46 @@ fn expand_class(class: &mut Class, full: &str, script: &Script, left: &mut Left)
         let text = format!("a class with annotations that write code has a name of at most {TEXT_MAX} bytes");
         return Err(Diagnostic::error(class.span, text));
     }
-    let interface = |name: &str| TypeRef { name: name.into(), args: Vec::new(), dimensions: 0, span: class.span };
+    let span = class.span;
+    let interface = |name: &str| TypeRef { name: name.into(), args: Vec::new(), dimensions: 0, span };
     let all = class.modifiers.annotations.clone();
     let mut members = String::new();
     if let Some(sortable) = annotation(&all, "Sortable") {
-        sort(class, sortable, &mut members);
+        data_class::sort(class, sortable, &mut members);
         class.implements.push(interface("java.lang.Comparable"));
     }
     if annotation(&all, "AutoClone").is_some() {
         class.implements.push(interface("java.lang.Cloneable"));
     }
-    if let Some(builder) = annotation(&all, "Builder") {
-        build(class, builder, &mut members);
-    }
+    builders::write(class, declared, &mut members, left);
     if let Some(of) = annotation(&all, "Category").and_then(|c| word(c, "value")) {
         let _ = writeln!(members, "static final $category = {of}");
     }
-    for (name, write) in
-        [("ToString", show as fn(&Class, &str, &Annotation, &mut String)), ("EqualsAndHashCode", equal)]
-    {
-        let options = [name, "Canonical"].iter().find_map(|n| annotation(&all, n)).filter(|a| !a.args.is_empty());
-        if let Some(options) = options {
-            write(class, full, options, &mut members);
-        }
-    }
-    if let Some(tuple) = annotation(&all, "TupleConstructor").filter(|a| !a.args.is_empty()) {
-        let fields = class.fields.iter().filter(|f| is_property(f) && includes(tuple, &f.name));
-        let (params, sets): (Vec<_>, Vec<_>) = fields
-            .map(|f| {
-                (format!("{}{} = {}", written(f.ty.as_ref()), f.name, nothing(f)), format!("this.{0} = {0}", f.name))
-            })
-            .unzip();
-        let _ = writeln!(members, "{}({}) {{ {} }}", class.name, params.join(", "), sets.join("; "));
-    }
-    // With options it is methods; the mark would be all fields.
-    class.modifiers.annotations.retain(|a| {
-        a.args.is_empty() || !["ToString", "EqualsAndHashCode", "TupleConstructor"].contains(&simple(&a.name))
-    });
+    let given = data_class::write(class, full, declared, &mut members, left);
     indexed(class, &mut members);
     if let Some(immutable) = annotation(&all, "Immutable") {
         super::immutable::write(class, immutable, &mut members);
     }
-    let interfaces = delegate::write(class, script, &mut members, left);
-    let code = left.code.checked_sub(members.len()).filter(|_| left.work > 0);
-    left.code = code.ok_or_else(|| {
+    let interfaces = delegate::write(class, declared, &mut members, left);
+    if left.work == 0 {
+        let text =
+            format!("what annotations of this class and those before it add takes more than {WORK_MAX} steps to find");
+        return Err(Diagnostic::error(class.span, text));
+    }
+    left.code = left.code.checked_sub(members.len()).ok_or_else(|| {
         let text =
             format!("annotations of this class and those before it make more than {} KiB of code", MADE_MAX >> 10);
         Diagnostic::error(class.span, text)
     })?;
     class.implements.extend(interfaces.iter().map(|name| interface(name)));
     add(class, &members);
-    keep_values(class);
+    data_class::give(class, &given);
     lazy(class);
     for name in memoize(class) {
         let word = if name.starts_with("$static") { "static " } else { "" };
         add(class, &format!("private {word}Map {name} = [:]"));
     }
     Ok(())
-}
-
-/// A constructor that was made gives what the program has given a field, where nothing else is given.
-fn keep_values(class: &mut Class) {
-    let (name, fields) = (class.name.clone(), class.fields.clone());
-    for method in class.methods.iter_mut().filter(|m| m.name == name && has(&m.modifiers.words, GENERATED)) {
-        for param in &mut Rc::make_mut(method).params {
-            if let Some(init) = fields.iter().find(|f| f.name == param.name).and_then(|f| f.init.clone()) {
-                param.default = Some(init);
-            }
-        }
-    }
-}
-
-/// What a field has that nothing was given for.
-fn nothing(field: &Field) -> &'static str {
-    match field.ty.as_ref().filter(|t| t.dimensions == 0).map(|t| &*t.name) {
-        Some("boolean") => "false",
-        Some("byte" | "char" | "short" | "int" | "long" | "float" | "double") => "0",
-        _ => "null",
-    }
-}
-
-fn sort(class: &Class, of: &Annotation, out: &mut String) {
-    let fields: Vec<&Field> = class.fields.iter().filter(|f| is_property(f) && includes(of, &f.name)).collect();
-    let steps: String = fields
-        .iter()
-        .map(|f| format!("value = this.{0} <=> other.{0}; if (value != 0) return value\n", f.name))
-        .collect();
-    let _ = writeln!(out, "int compareTo({} other) {{ int value = 0\n{steps} value }}", class.name);
-    for field in fields {
-        let by = format!("{{ a, b -> a.{0} <=> b.{0} }} as Comparator", field.name);
-        let _ = writeln!(out, "static comparatorBy{}() {{ {by} }}", capital(&field.name));
-    }
-}
-
-fn build(class: &Class, of: &Annotation, out: &mut String) {
-    let name = &class.name;
-    let fields: Vec<&Field> = class.fields.iter().filter(|f| is_property(f) && includes(of, &f.name)).collect();
-    let setter = |prefix: &str, field: &str| match prefix {
-        "" => field.to_string(),
-        prefix => format!("{prefix}{}", capital(field)),
-    };
-    let simple = word(of, "builderStrategy").is_some_and(|s| s.ends_with("SimpleStrategy"));
-    let prefix = word(of, "prefix").unwrap_or_else(|| if simple { "set".into() } else { String::new() });
-    let setters = |of: &str| -> String {
-        let set = |f: &&Field| {
-            let ty = written(f.ty.as_ref());
-            format!("{of} {}({ty}{1}) {{ this.{1} = {1}; this }}\n", setter(&prefix, &f.name), f.name)
-        };
-        fields.iter().map(set).collect()
-    };
-    if simple {
-        *out += &setters(name);
-        return;
-    }
-    let made = word(of, "builderClassName").unwrap_or_else(|| format!("{name}Builder"));
-    let (begin, end) = (word(of, "builderMethodName"), word(of, "buildMethodName"));
-    let (begin, end) = (begin.unwrap_or("builder".into()), end.unwrap_or("build".into()));
-    let held: String = fields.iter().map(|f| format!("private {}{}\n", written(f.ty.as_ref()), f.name)).collect();
-    let given: String = fields.iter().map(|f| format!("made.{0} = this.{0}\n", f.name)).collect();
-    let _ = writeln!(out, "static {made} {begin}() {{ new {made}() }}");
-    let _ = writeln!(out, "static class {made} {{ {held}{}", setters(&made));
-    let _ = writeln!(out, "{name} {end}() {{ def made = new {name}()\n{given} made }} }}");
-}
-
-/// What `@ToString` and `@EqualsAndHashCode` look at.
-fn looked_at<'a>(class: &'a Class, of: &Annotation) -> Vec<&'a Field> {
-    let fields = flag(of, "includeFields").unwrap_or(false);
-    let own = |f: &&Field| !is_property(f) && fields && !has(&f.modifiers.words, "static");
-    let properties = class.fields.iter().filter(|f| is_property(f));
-    properties.chain(class.fields.iter().filter(own)).filter(|f| includes(of, &f.name)).collect()
-}
-
-fn show(class: &Class, full: &str, of: &Annotation, out: &mut String) {
-    let (with_names, skips_null) = (flag(of, "includeNames"), flag(of, "ignoreNulls"));
-    let name = if flag(of, "includePackage").unwrap_or(true) { full } else { simple(full) };
-    let mut code = String::from("def parts = []\n");
-    for field in looked_at(class, of) {
-        let label = if with_names.unwrap_or(false) { format!("{}:", field.name) } else { String::new() };
-        let unless =
-            if skips_null.unwrap_or(false) { format!("if (this.{} != null) ", field.name) } else { String::new() };
-        let _ = writeln!(code, "{unless}parts << '{label}' + String.valueOf((Object) this.{})", field.name);
-    }
-    if flag(of, "includeSuper").unwrap_or(false) {
-        let label = if with_names.unwrap_or(false) { "super:" } else { "" };
-        let _ = writeln!(code, "parts << '{label}' + super.toString()");
-    }
-    let _ = writeln!(out, "String toString() {{ {code} '{name}(' + parts.join(', ') + ')' }}");
-}
-
-fn equal(class: &Class, _full: &str, of: &Annotation, out: &mut String) {
-    let (mut same, mut hash) = (String::new(), String::new());
-    if flag(of, "callSuper").unwrap_or(false) {
-        same += "if (!super.equals(other)) return false\n";
-        hash += "hash = 31 * hash + super.hashCode()\n";
-    }
-    for field in looked_at(class, of) {
-        let _ = writeln!(same, "if (this.{0} != other.{0}) return false", field.name);
-        let _ = writeln!(hash, "hash = 31 * hash + (this.{0} == null ? 0 : this.{0}.hashCode())", field.name);
-    }
-    let first = format!("if (this.is(other)) return true\nif (!(other instanceof {})) return false", class.name);
-    let _ = writeln!(out, "boolean equals(Object other) {{ {first}\n{same} true }}");
-    let _ = writeln!(out, "int hashCode() {{ int hash = 127\n{hash} hash }}");
 }
 
 fn indexed(class: &Class, out: &mut String) {

@@ -5,9 +5,11 @@
 mod assertion;
 mod assign;
 mod builder;
+mod builders;
 mod call;
 mod choice;
 mod class;
+mod data_class;
 mod delegate;
 mod expand;
 mod expr;
@@ -72,6 +74,14 @@ pub fn compile_script(
     let mut compiler = Compiler::new(&scope);
     let program = stack::with_room(|| compiler.script(script, &in_package(script, class_name)));
     if compiler.diagnostics.is_empty() { Ok((program, scope)) } else { Err(compiler.diagnostics) }
+}
+
+/// Whether what the annotations of a script add is more than may be; compiling it says the same.
+///
+/// # Errors
+/// It is.
+pub fn check_annotations(script: &Script) -> Result<(), Diagnostic> {
+    stack::with_room(|| expand::expand(script)).map(drop)
 }
 
 /// Compiles a block or expression of a script as a closure.

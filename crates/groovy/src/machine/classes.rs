@@ -14,6 +14,9 @@ use crate::diagnostic::Diagnostic;
 use crate::span::Span;
 use crate::value::{Class, FieldInfo, InitState, Native, Object, ScriptClass, Value};
 
+/// Most fields of all classes that are linked at once. Each class lists those that it inherits, too.
+const FIELDS_MAX: usize = 500_000;
+
 /// Name of the class of a script, after the name of its file.
 pub(super) fn script_class_name(file: &str) -> String {
     let base = file.rsplit('/').next().unwrap_or(file);
@@ -54,8 +57,10 @@ impl World {
             pending.extend(classes.into_iter().map(|plan| (plan.name.clone(), (plan, id))));
             scripts.push((program, scope, id, binding));
         }
-        while let Some(name) = pending.keys().next().cloned() {
-            self.link_class(&name, &mut pending)?;
+        let mut room = FIELDS_MAX;
+        let names: Vec<Text> = pending.keys().cloned().collect();
+        for name in names {
+            self.link_class(&name, &mut pending, &mut room)?;
         }
         for (program, scope, id, binding) in scripts {
             let plan = program.class;
@@ -97,8 +102,10 @@ impl World {
         &mut self,
         name: &Text,
         pending: &mut IndexMap<Text, (ClassPlan, ScriptId)>,
+        room: &mut usize,
     ) -> Result<(), Vec<Diagnostic>> {
         let mut chain = vec![name.clone()];
+        let mut within: HashSet<Text> = chain.iter().cloned().collect();
         while let Some(current) = chain.last().cloned() {
             let Some((plan, _)) = pending.get(&current) else {
                 chain.pop();
@@ -106,15 +113,21 @@ impl World {
             };
             let mut parents = plan.superclass.iter().chain(&plan.interfaces);
             if let Some(parent) = parents.find(|p| pending.contains_key(*p)) {
-                if chain.contains(parent) {
+                if !within.insert(parent.clone()) {
                     let message = format!("Cyclic inheritance involving {parent}");
                     return Err(vec![Diagnostic::error(Span::default(), message)]);
                 }
                 chain.push(parent.clone());
                 continue;
             }
-            if let Some((plan, id)) = pending.shift_remove(&current) {
-                self.link_plan(plan, id);
+            if let Some((plan, id)) = pending.swap_remove(&current) {
+                let class = self.link_plan(plan, id);
+                let fields = class.script.as_ref().map_or(0, |s| s.fields.len());
+                *room = room.checked_sub(fields).ok_or_else(|| {
+                    let message =
+                        format!("the classes have more than {FIELDS_MAX} fields, inherited ones counted in each");
+                    vec![Diagnostic::error(Span::default(), message)]
+                })?;
             }
             chain.pop();
         }
@@ -162,8 +175,7 @@ impl World {
             let slot = fields.get(&field.name).map_or(fields.len(), |f| f.slot);
             fields.insert(field.name.clone(), FieldInfo { slot, ty: field.ty.clone(), is_final: field.is_final });
         }
-        const TUPLE: &[&str] = &["Canonical", "Immutable", "TupleConstructor"];
-        if plan.annotations.iter().any(|a| TUPLE.contains(&a.rsplit('.').next().unwrap_or(a))) {
+        if plan.annotations.iter().any(|a| a.rsplit('.').next() == Some("Immutable")) {
             let slot = fields.len();
             fields.insert("$tuple".into(), FieldInfo { slot, ty: Type::Any, is_final: true });
         }

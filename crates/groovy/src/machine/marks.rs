@@ -1,4 +1,5 @@
-//! Annotations that give a class methods: `@ToString`, `@EqualsAndHashCode`, `@Canonical`, `@Immutable`.
+//! Annotations that the machine itself knows: `@Immutable`, `@Singleton`, and `@EqualsAndHashCode` of classes that are nothing but
+//! properties. What others add is written as Groovy (`compile::expand`).
 
 use indexmap::IndexMap;
 
@@ -8,8 +9,8 @@ use crate::value::{EQUAL_BY_FIELDS, FieldInfo, SHOWS_FIELDS, SINGLETON};
 
 /// What Groovy's transformations add to a class; a field whose name begins with `$` says so.
 const MARKS: &[(&str, &[&str])] = &[
-    (SHOWS_FIELDS, &["ToString", "Canonical", "Immutable"]),
-    (EQUAL_BY_FIELDS, &["EqualsAndHashCode", "Canonical", "Immutable"]),
+    (SHOWS_FIELDS, &["Immutable"]),
+    (EQUAL_BY_FIELDS, &["EqualsAndHashCode", "Immutable"]),
     (SINGLETON, &["Singleton"]),
 ];
 

@@ -2,12 +2,13 @@
 
 use std::rc::Rc;
 
-use super::{Parser, Result};
+use super::{Failed, Parser, Result};
 use crate::ast::{
     Arg, Block, Class, ClassKind, EnumConstant, Expr, ExprKind, Field, Member, Method, Modifiers, Stmt, StmtKind, Text,
     TypeRef,
 };
 use crate::lexer::token::Kind;
+use crate::limits;
 use crate::span::Span;
 
 impl Parser<'_> {
@@ -30,6 +31,7 @@ impl Parser<'_> {
         let name = self.token_name(index);
         self.newline();
         self.check_no_modifier(&modifiers, &["synchronized"], "a class", self.token_span(index));
+        let name_bytes = name.len();
         let mut class = empty_class(modifiers, kind, name.clone(), self.token_span(first));
         if kind != ClassKind::Annotation {
             self.class_header(&mut class)?;
@@ -39,7 +41,16 @@ impl Parser<'_> {
         if named {
             self.classes.push(name);
         }
+        let bytes = name_bytes + 1;
+        self.around += bytes;
+        if self.around > limits::MAX_CLASS_NAME_BYTES + 1 {
+            let most = limits::MAX_CLASS_NAME_BYTES;
+            let message = format!("the full name of this class has more than {most} bytes");
+            self.stop(&message, "give it, its package or the classes around it shorter names");
+            return Err(Failed);
+        }
         let result = self.class_body(&mut class);
+        self.around -= bytes;
         if named {
             self.classes.pop();
         }

@@ -71,6 +71,7 @@ pub fn parse(source: &str) -> Parsed {
         path: (usize::MAX, usize::MAX, path::Shape::Value),
         failed_at: usize::MAX,
         classes: Vec::new(),
+        around: 0,
     };
     let script = stack::with_room(|| parser.script());
     let mut diagnostics = parser.diagnostics;
@@ -109,6 +110,8 @@ pub(crate) struct Parser<'s> {
     failed_at: usize,
     /// Names of the classes around this place.
     classes: Vec<Text>,
+    /// Bytes of the package and of the names of all classes around this place.
+    around: usize,
 }
 
 impl Parser<'_> {

@@ -24,7 +24,10 @@ impl Parser<'_> {
         if self.package_starts() {
             let first = self.at;
             match self.package() {
-                Ok(package) => script.package = Some(package),
+                Ok(package) => {
+                    self.around = package.0.len();
+                    script.package = Some(package);
+                }
                 Err(_) => self.skip_statement(first, usize::MAX),
             }
             self.end_of_statement(usize::MAX);

@@ -121,10 +121,8 @@ fn expand(a: &Value, b: &Value, work: &mut Vec<(Value, Value)>) -> Expanded {
             work.push((x.value.borrow().clone(), y.value.borrow().clone()));
             Expanded::Same
         }
-        (Value::Object(x), Value::Object(y))
-            if x.class == y.class && x.marked(super::EQUAL_BY_FIELDS) && !x.class.has_method("equals") =>
-        {
-            work.extend(x.field_values().into_iter().zip(y.field_values()));
+        (Value::Object(x), Value::Object(y)) if let Some((x, y)) = compared(x, y) => {
+            work.extend(x.into_iter().zip(y));
             Expanded::Same
         }
         (Value::Object(_), _) | (_, Value::Object(_)) => match (map_of(a), map_of(b)) {
@@ -139,6 +137,13 @@ fn expand(a: &Value, b: &Value, work: &mut Vec<(Value, Value)>) -> Expanded {
         },
         _ => verdict(identical(a, b)),
     }
+}
+
+/// The values of two objects that are equal when these are.
+fn compared(x: &super::Object, y: &super::Object) -> Option<(Vec<Value>, Vec<Value>)> {
+    let ((of_x, x_values), (of_y, y_values)) = (x.compared()?, y.compared()?);
+    let asks = x.class.has_method("equals") || y.class.has_method("equals");
+    (of_x == of_y && !asks).then_some((x_values, y_values))
 }
 
 /// Whether two of Java's plain values are equal.

@@ -52,10 +52,10 @@ fn hash_value<H: Hasher>(value: &Value, state: &mut H, levels: u32) {
         }
         Value::Map(m) | Value::Set(m) => m.len().hash(state),
         Value::Entry(e) if levels > 0 => hash_value(&e.key, state, levels - 1),
-        Value::Object(o) if o.marked(super::EQUAL_BY_FIELDS) => {
-            o.class.name.hash(state);
+        Value::Object(o) if let Some((class, values)) = o.compared() => {
+            class.name.hash(state);
             if levels > 0 {
-                o.field_values().iter().for_each(|v| hash_value(v, state, levels - 1));
+                values.iter().for_each(|v| hash_value(v, state, levels - 1));
             }
         }
         Value::Object(o) => match &*o.native.borrow() {

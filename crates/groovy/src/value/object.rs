@@ -139,6 +139,18 @@ impl Object {
         makes && self.field(name).is_some_and(|value| !value.is_null())
     }
 
+    /// The class that [`EQUAL_BY_FIELDS`] stands before, farthest above, and the values of its fields: what children add does not count.
+    pub(crate) fn compared(&self) -> Option<(&Rc<Class>, Vec<Value>)> {
+        let mark = self.slot(EQUAL_BY_FIELDS)?;
+        let has_mark = |c: &&Rc<Class>| c.script.as_ref().is_some_and(|s| s.fields.contains_key(EQUAL_BY_FIELDS));
+        let above = std::iter::successors(Some(&self.class), |class| class.superclass.as_ref());
+        let script = self.class.script.as_ref()?;
+        let fields = self.fields.borrow();
+        let own = script.fields.iter().filter(|(name, f)| f.slot < mark && !name.starts_with('$'));
+        let values = own.map(|(_, f)| fields.get(f.slot).cloned().unwrap_or_default()).collect();
+        above.take_while(has_mark).last().map(|class| (class, values))
+    }
+
     /// Whether its class has a mark ([`SHOWS_FIELDS`], [`EQUAL_BY_FIELDS`]).
     pub(crate) fn marked(&self, mark: &str) -> bool {
         self.class.script.as_ref().is_some_and(|s| s.fields.contains_key(mark))

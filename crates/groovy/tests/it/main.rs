@@ -1,6 +1,7 @@
 //! Integration tests of the crate, one binary.
 
 mod differential;
+mod eval_annotations;
 mod eval_cases;
 mod eval_fibers;
 mod eval_hostile;

@@ -35,6 +35,8 @@ def setProperty(self, name, value) { self."$name" = value; null }
 def $setAll(self, map) { for (e in map) self."${e.key}" = e.value; self }
 def $construct(self, map) { self.$fields(map); self }
 def $constructDefended(self, map) { self.$fields(map); self.$defend(); self }
+def $lacksProperty(self, name) { throw new MissingPropertyException("No such property: $name for class: ${self.getClass().name}".toString()) }
+def $lacksMethod(self, name, args) { throw new MissingMethodException("No signature of method: ${self.getClass().name}.$name() is applicable for argument types: (${args.collect { it == null ? 'null' : it.getClass().name }.join(', ')}) values: ${args.toList()}".toString()) }
 def $made(self, from, place) { from instanceof Map ? self.newInstance(from) : self.newInstance(*from) }
 def use(self, a, f) { self.$use(a); try { f() } finally { self.$unuse() } }
 def use(self, a, b, f) { self.use([a, b], f) }

@@ -40,6 +40,7 @@ const FILES: &[(&str, &str)] = &[
     ("java", include_str!("cases/java.txt")),
     ("corners", include_str!("cases/corners.txt")),
     ("annotations", include_str!("cases/annotations.txt")),
+    ("annotations_more", include_str!("cases/annotations_more.txt")),
     ("bytes", include_str!("cases/bytes.txt")),
     ("sorted", include_str!("cases/sorted.txt")),
     ("utilities", include_str!("cases/utilities.txt")),

@@ -76,9 +76,14 @@ impl Compiler<'_> {
         match member {
             Member::Name(name, _) => {
                 let number = self.f().name(name);
+                let (get, set) = match (attribute, super::expr::is_super(object)) {
+                    (true, _) => (Op::Attr(number), Op::SetAttr(number)),
+                    (_, true) => (Op::SuperProp(number), Op::SetSuperProp(number)),
+                    _ => (Op::Prop(number), Op::SetProp(number)),
+                };
                 if let Some(op) = op {
                     self.emit(Op::Dup, span);
-                    self.emit(if attribute { Op::Attr(number) } else { Op::Prop(number) }, span);
+                    self.emit(get, span);
                     self.expr(value);
                     self.emit(Op::Binary(op), span);
                 } else {
@@ -87,7 +92,7 @@ impl Compiler<'_> {
                 if keep || safe.is_some() {
                     self.emit(Op::Tuck, span);
                 }
-                self.emit(if attribute { Op::SetAttr(number) } else { Op::SetProp(number) }, target_span(member, span));
+                self.emit(set, target_span(member, span));
             }
             Member::Dynamic(name) => {
                 self.expr(name);

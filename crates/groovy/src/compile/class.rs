@@ -7,7 +7,7 @@ use super::function::{Function, FunctionKind, Op, Site, Type};
 use super::mentions::Mentions;
 use crate::ast::{Block, Class, ClassKind, Field, LocalTarget, Script, StmtKind, Text, TypeRef};
 use crate::span::Span;
-use crate::value::OUTER;
+use crate::value::{OUTER, Seen};
 
 /// A field of a class.
 #[derive(Clone, Debug)]
@@ -20,6 +20,8 @@ pub struct FieldPlan {
     pub is_static: bool,
     /// `final`
     pub is_final: bool,
+    /// Where it is seen.
+    pub seen: Seen,
 }
 
 /// A class as compiled, before the machine links it to its parents.
@@ -91,9 +93,18 @@ fn readable(class: &Class) -> Vec<Text> {
     fields.chain(getters).collect()
 }
 
+fn seen(kind: ClassKind, words: &[Text]) -> Seen {
+    match kind {
+        ClassKind::Trait => Seen::Trait,
+        _ if words.iter().any(|w| &**w == "private") => Seen::Private,
+        _ if words.iter().any(|w| matches!(&**w, "protected" | "public")) => Seen::Below,
+        _ => Seen::Own,
+    }
+}
+
 /// A field that the script does not declare.
 fn hidden(name: &str) -> FieldPlan {
-    FieldPlan { name: name.into(), ty: Type::Any, is_static: false, is_final: false }
+    FieldPlan { name: name.into(), ty: Type::Any, is_static: false, is_final: false, seen: Seen::Own }
 }
 
 /// What an initialiser sets.
@@ -161,7 +172,8 @@ impl Compiler<'_> {
             name: f.name.clone(),
             ty: f.ty.as_ref().map_or(Type::Any, |t| self.scope.names.ty(t)),
             is_static: has(&f.modifiers.words, "static") || class.kind == ClassKind::Interface,
-            is_final: has(&f.modifiers.words, "final"),
+            is_final: has(&f.modifiers.words, "final") || class.kind == ClassKind::Interface,
+            seen: seen(class.kind, &f.modifiers.words),
         });
         let mut fields: Vec<FieldPlan> = fields.collect();
         if class.kind == ClassKind::Enum {
@@ -350,7 +362,13 @@ impl Compiler<'_> {
             }
             let ty = local.ty.as_ref().map_or(Type::Any, |t| self.scope.names.ty(t));
             for d in names {
-                fields.push(FieldPlan { name: d.name.clone(), ty: ty.clone(), is_static: false, is_final: false });
+                fields.push(FieldPlan {
+                    name: d.name.clone(),
+                    ty: ty.clone(),
+                    is_static: false,
+                    is_final: false,
+                    seen: Seen::Own,
+                });
                 self.emit(Op::This, d.span);
                 match &d.init {
                     Some(e) => self.expr(e),

@@ -106,6 +106,10 @@ pub struct Function {
     pub kind: FunctionKind,
     /// A method without a body.
     pub is_abstract: bool,
+    /// `private`
+    pub is_private: bool,
+    /// Declared to answer a `boolean`: only then `isReady` is a getter.
+    pub is_test: bool,
     /// From the library's own Groovy text: left out of stack traces.
     pub library: bool,
     /// Parameters; for a closure without an arrow the implicit `it`.
@@ -175,6 +179,7 @@ pub enum Op {
     Prop(u32),
     SetProp(u32),
     SuperProp(u32),
+    SetSuperProp(u32),
     Attr(u32),
     SetAttr(u32),
     Share {

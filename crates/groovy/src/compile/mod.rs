@@ -265,6 +265,7 @@ impl<'s> Compiler<'s> {
         }
         let mut builder = self.builder(method.name.clone(), kind, 0, Rc::new(mentions));
         builder.span = method.name_span;
+        builder.is_private = method.modifiers.words.iter().any(|w| &**w == "private");
         let void = method.return_type.as_ref().is_some_and(|t| &*t.name == "void" && t.dimensions == 0);
         if let Some(ty) = &method.return_type {
             builder.returns = self.scope.names.ty(ty);

@@ -140,6 +140,9 @@ pub(crate) fn java(ctx: &mut Ctx<'_>, class: &Rc<Class>, args: &[Value]) -> Answ
             other => yes(Value::Str(ctx.str(other)?)),
         },
         ("java.lang.String", []) => yes(""),
+        ("java.math.BigDecimal", [source @ (Value::Double(_) | Value::Float(_)), ..]) => {
+            convert::to_type(ctx, source, name, false)
+        }
         ("java.math.BigDecimal", [source, ..]) => convert::to_type(ctx, source, name, true),
         ("java.math.BigInteger", [Value::List(bytes)]) => {
             let bytes: Vec<u8> = bytes.items().iter().filter_map(Value::as_i64).map(|n| n as u8).collect();

@@ -236,6 +236,14 @@ fn number(ctx: &mut Ctx<'_>, value: &Value, name: &str, explicit: bool) -> Answe
         "byte" | "Byte" => Value::Byte(whole as i8),
         "float" | "Float" => Value::Float(to_f64(&source).unwrap_or(f64::NAN) as f32),
         "double" | "Double" => Value::Double(to_f64(&source).unwrap_or(f64::NAN)),
+        // `as` goes by the digits that the number is written with, a cast by its bits.
+        "BigDecimal" if !explicit && matches!(source, Value::Double(_) | Value::Float(_)) => {
+            match to_f64(&source).and_then(crate::value::Decimal::exactly) {
+                Some(d) => Value::decimal(d),
+                None => return Err(ctx.fail("java.lang.NumberFormatException", "Infinite or NaN")),
+            }
+        }
+        "BigDecimal" if matches!(source, Value::Float(_)) => return parse(ctx, &Value::str(source.to_text()), simple),
         "BigDecimal" => match to_decimal(&source) {
             Some(d) => Value::decimal(d),
             None => return Err(numbers::decimal_fault(ctx, &source.to_text())),

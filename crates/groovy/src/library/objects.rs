@@ -144,6 +144,14 @@ pub(crate) fn java_equals(ctx: &mut Ctx<'_>, a: &Value, b: &Value) -> Result<boo
         let answer = crate::value::Key(a.clone()) == crate::value::Key(b.clone());
         return ctx.pay(crate::value::text_work(a, b) / compare::PAIRS_AT_ONCE).map(|()| answer);
     }
+    // `compareTo` is for `==` alone.
+    if let Value::Object(o) = a
+        && o.class.has_method("compareTo")
+        && !o.class.has_method("equals")
+        && !o.marked(crate::value::EQUAL_BY_FIELDS)
+    {
+        return Ok(a.same(b));
+    }
     compare::equals(ctx, a, b)
 }
 
@@ -283,7 +291,12 @@ fn throwable_method(
     args: &[Value],
 ) -> Answer {
     match (name, args) {
-        ("getMessage" | "getLocalizedMessage", []) => yes(t.message),
+        ("getLocalizedMessage", []) => message(ctx, o, &t).map(Some),
+        ("getMessage", []) => yes(t.message),
+        ("$say", [text]) => {
+            o.say(text.clone());
+            yes(Value::Null)
+        }
         ("getCause", []) => yes(t.cause),
         ("toString", []) if !o.class.has_method("toString") => java_text(ctx, o),
         ("initCause", [cause]) => {
@@ -328,22 +341,33 @@ fn throwable_method(
     }
 }
 
+/// `getLocalizedMessage()` of an exception, which its class may have written itself.
+fn message(ctx: &mut Ctx<'_>, o: &Rc<Object>, t: &Throwable) -> Result<Value, Fault> {
+    match o.message_method() {
+        Some(method) => ctx.ask(&Value::Object(o.clone()), method, &[]),
+        None => Ok(t.message.clone()),
+    }
+}
+
 /// `class: message` of an exception.
 pub(crate) fn java_text(ctx: &mut Ctx<'_>, o: &Rc<Object>) -> Answer {
-    match o.throwable() {
-        Some(t) if t.message.is_null() => yes(&*o.class.name),
-        Some(t) if &*o.class.name == "org.xml.sax.SAXParseException" => {
-            let facts: String = t.facts.iter().map(|(name, value)| format!("; {name}: {value}")).collect();
-            yes(format!("{}{facts}; {}", o.class.name, ctx.text(&t.message)?))
-        }
-        // A host's object that is no exception: what it is called.
-        Some(t) if !o.class.is_throwable() => yes(ctx.text(&t.message)?),
-        Some(t) => yes(format!("{}: {}", o.class.name, ctx.text(&t.message)?)),
-        None => match o.as_map() {
+    let Some(t) = o.throwable() else {
+        return match o.as_map() {
             Some(m) => yes(ctx.text(&Value::Map(m))?),
             None => yes(format!("{}@1", o.class.name)),
-        },
+        };
+    };
+    let message = message(ctx, o, &t)?;
+    if message.is_null() {
+        return yes(&*o.class.name);
     }
+    let text = ctx.text(&message)?;
+    if &*o.class.name == "org.xml.sax.SAXParseException" {
+        let facts: String = t.facts.iter().map(|(name, value)| format!("; {name}: {value}")).collect();
+        return yes(format!("{}{facts}; {text}", o.class.name));
+    }
+    // A host's object that is no exception: what it is called.
+    yes(if o.class.is_throwable() { format!("{}: {text}", o.class.name) } else { text })
 }
 
 /// What can be called on `null`.

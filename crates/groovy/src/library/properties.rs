@@ -57,7 +57,8 @@ pub(crate) fn property(ctx: &mut Ctx<'_>, object: &Value, name: &str) -> Answer 
         Value::Object(o) => {
             if let Some(t) = o.throwable() {
                 match name {
-                    "message" | "localizedMessage" => return yes(t.message),
+                    "localizedMessage" => return method(ctx, object, "getLocalizedMessage", &[]),
+                    "message" => return yes(t.message),
                     "cause" => return yes(t.cause),
                     "stackTrace" => return method(ctx, object, "getStackTrace", &[]),
                     "suppressed" => return method(ctx, object, "getSuppressed", &[]),

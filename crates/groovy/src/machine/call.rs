@@ -119,6 +119,21 @@ impl Vm<'_> {
                 _ => {}
             },
             Value::Object(object) => {
+                if self.intercepts(&receiver, name) {
+                    return self.call_missing(receiver, at, base, name, landing);
+                }
+                if object.class.script.as_ref().is_some_and(|s| s.stands_in)
+                    && let Some(closure) = self.closure_in_property(&receiver, name)
+                {
+                    self.f.stack.drain(at + 1..base);
+                    return self.call_closure(closure, at, at + 1, landing);
+                }
+                let own = self.unoverridden(&object.class, name, false);
+                if !own.is_empty()
+                    && let Some(func) = self.select_or_spread(&own, base)?
+                {
+                    return self.call_function(func, receiver.clone(), None, at, base, landing);
+                }
                 let methods = object.class.methods(name);
                 if !methods.is_empty()
                     && let Some(func) = self.select_or_spread(&methods, base)?
@@ -348,16 +363,18 @@ impl Vm<'_> {
 
     /// `super.name(args)`, or where `of` is a class or trait, `of.super.name(args)`.
     pub(super) fn call_super_site(&mut self, site: &Site, func: &Function, of: Option<Rc<Class>>) -> Step {
-        let above = usize::from(of.is_none());
-        let parent = of.or_else(|| func.class.as_ref().and_then(|c| self.world.class(c)));
+        let own = func.class.as_ref().and_then(|c| self.world.class(c));
         self.with_arguments(site, |vm, base| {
             let this = vm.f.stack[base - 1].clone();
             let mut methods = Vec::new();
-            if let Some(class) = &parent {
-                for ancestor in class.lineage().into_iter().skip(above) {
-                    let found = ancestor.script.as_ref().and_then(|s| s.methods.get(&site.name));
-                    methods.extend(found.into_iter().flatten().cloned());
-                }
+            let ancestors = match (&of, &own) {
+                (Some(of), _) => of.lineage(),
+                (None, Some(own)) => super::fields::above(&this, own),
+                (None, None) => Vec::new(),
+            };
+            for script in ancestors.into_iter().filter_map(|c| c.script.as_ref()) {
+                methods
+                    .extend(script.methods.get(&site.name).into_iter().flatten().filter(|f| !f.is_abstract).cloned());
             }
             if let Some(func) = vm.world.select(&methods, &vm.f.stack[base..])? {
                 return vm.call_function(func, this, None, base - 1, base, Landing::Push);

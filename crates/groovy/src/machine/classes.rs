@@ -9,7 +9,7 @@ use indexmap::IndexMap;
 use super::ScriptId;
 use super::world::{Script, World};
 use crate::ast::{ClassKind, Text};
-use crate::compile::{ClassPlan, Function, INHERITS_CONSTRUCTORS, Program, Scope, Type};
+use crate::compile::{ClassPlan, Function, INHERITS_CONSTRUCTORS, Program, Scope};
 use crate::diagnostic::Diagnostic;
 use crate::span::Span;
 use crate::value::{Class, FieldInfo, InitState, Native, Object, ScriptClass, Value};
@@ -160,27 +160,23 @@ impl World {
         id: ScriptId,
     ) -> Rc<Class> {
         let superclass = superclass.or_else(|| plan.superclass.as_ref().map(|n| self.parent_class(n)));
-        let mut fields: IndexMap<Text, FieldInfo> = IndexMap::new();
-        let inherited = superclass.iter().chain(&interfaces).filter_map(|c| c.script.as_ref());
-        for (name, field) in inherited.flat_map(|s| s.fields.iter()) {
-            let slot = fields.len();
-            fields.entry(name.clone()).or_insert_with(|| FieldInfo { slot, ..field.clone() });
-        }
-        let mut statics = IndexMap::new();
-        for field in &plan.fields {
-            if field.is_static {
-                statics.insert(field.name.clone(), super::convert::default_value(&field.ty));
-                continue;
-            }
-            let slot = fields.get(&field.name).map_or(fields.len(), |f| f.slot);
-            fields.insert(field.name.clone(), FieldInfo { slot, ty: field.ty.clone(), is_final: field.is_final });
-        }
+        let (mut fields, hides) = super::fields::layout(&plan, superclass.as_deref(), &interfaces);
+        let own = plan.fields.iter().filter(|f| f.is_static);
+        let statics = own.map(|f| (f.name.clone(), super::convert::default_value(&f.ty))).collect();
         if plan.annotations.iter().any(|a| a.rsplit('.').next() == Some("Immutable")) {
             let slot = fields.len();
-            fields.insert("$tuple".into(), FieldInfo { slot, ty: Type::Any, is_final: true });
+            fields.insert("$tuple".into(), FieldInfo::mark(slot));
         }
         super::marks::mark(&plan.annotations, &mut fields);
         let finals = plan.fields.iter().filter(|f| f.is_static && f.is_final).map(|f| f.name.clone()).collect();
+        let accessed = super::fields::accessed_statics(&plan);
+        let any = |test: &dyn Fn(&ScriptClass) -> bool| {
+            superclass.iter().chain(&interfaces).filter_map(|c| c.script.as_ref()).any(test)
+        };
+        let answers =
+            plan.methods.iter().any(|m| matches!(&*m.name, "getProperty" | "setProperty")) || any(&|s| s.answers);
+        let intercepts = interfaces.iter().any(|c| c.name.rsplit('.').next() == Some("GroovyInterceptable"))
+            || any(&|s| s.intercepts);
         let is_inner = fields.contains_key(crate::value::OUTER);
         let mut methods: HashMap<Text, Vec<Rc<Function>>> = HashMap::new();
         for method in plan.methods {
@@ -200,6 +196,11 @@ impl World {
                 methods,
                 constructors,
                 fields,
+                hides,
+                answers,
+                stands_in: false,
+                intercepts,
+                accessed,
                 statics: RefCell::new(statics),
                 finals,
                 is_inner,

@@ -243,6 +243,18 @@ impl Vm<'_> {
         Ok(Flow::Switch)
     }
 
+    /// `closures as AbstractClass`: the value on the stack becomes an object of the class, of which closures are the missing methods.
+    pub(super) fn stand_in(&mut self, closures: &Value, class: Rc<Class>) -> Step {
+        self.ready(&class)?;
+        let native = super::convert::code_of(closures, &class);
+        let object = Rc::new(Object::new(Rc::new(super::fields::stand_in(class)), native));
+        let value = Value::Object(object.clone());
+        self.replace(1, value.clone());
+        self.super_constructor(&object.class, value)?;
+        self.run_initialisers(&object)?;
+        Ok(Flow::Switch)
+    }
+
     /// Runs the field initialisers of a new object, those of its farthest ancestor first, before what is on the frames.
     fn run_initialisers(&mut self, object: &Rc<Object>) -> Result<(), Fault> {
         let inits: Vec<Rc<Function>> =

@@ -5,9 +5,10 @@ use std::rc::Rc;
 use super::exec::{Flow, Step, Vm};
 use super::fiber::Landing;
 use super::need::Fault;
+use crate::ast::ClassKind;
 use crate::compile::Type;
 use crate::library;
-use crate::value::{List, ListKind, Value, is_subtype};
+use crate::value::{List, ListKind, Map, MapKind, Native, Value, is_subtype};
 
 /// Java's name of a type.
 pub(super) fn element_name(ty: &Type) -> String {
@@ -79,6 +80,9 @@ impl Vm<'_> {
             && let Some(class) = self.world.class(name)
             && class.script.as_ref().is_some_and(|s| s.is_abstract)
         {
+            if class.script.as_ref().is_some_and(|s| s.kind == ClassKind::Class) {
+                return self.stand_in(&value, class);
+            }
             let proxy = self.proxy(&value, &class);
             self.replace(1, proxy);
             return Ok(Flow::Next);
@@ -98,18 +102,7 @@ impl Vm<'_> {
 
     /// An object whose methods are the closures of a map, or one closure for all.
     fn proxy(&mut self, value: &Value, class: &crate::value::Class) -> Value {
-        let native = match value {
-            Value::Map(m) => crate::value::Native::Map(m.clone()),
-            _ => {
-                let map = Value::map(
-                    class.script.iter().flat_map(|s| s.methods.keys()).map(|n| (Value::str(&**n), value.clone())),
-                );
-                match map {
-                    Value::Map(m) => crate::value::Native::Map(m),
-                    _ => crate::value::Native::Opaque,
-                }
-            }
-        };
+        let native = code_of(value, class);
         // The class itself is abstract: its methods must not hide the closures.
         let mut face = crate::value::Class::named(&format!("{}$proxy", class.name), None);
         face.interfaces.push(self.world.java_class("java.lang.Object"));
@@ -169,7 +162,7 @@ impl Vm<'_> {
     fn convert_to_script_type(&mut self, value: &Value, name: &str, made: &mut i32) -> Result<Value, Fault> {
         let class = self.world.class(name);
         if let (Some(class), true) = (&class, value.is_text())
-            && class.script.as_ref().is_some_and(|s| s.kind == crate::ast::ClassKind::Enum)
+            && class.script.as_ref().is_some_and(|s| s.kind == ClassKind::Enum)
         {
             self.ready(class)?;
             let text = self.ctx().text(value)?;
@@ -208,11 +201,11 @@ impl Vm<'_> {
         made: &mut i32,
     ) -> Result<Option<Value>, Fault> {
         let Some(script) = &class.script else { return Ok(None) };
-        if matches!(value, Value::Closure(_)) && script.kind == crate::ast::ClassKind::Interface {
+        if matches!(value, Value::Closure(_)) && script.kind == ClassKind::Interface {
             return Ok((script.methods.len() == 1).then(|| self.proxy(value, class)));
         }
         let args = match value {
-            _ if script.is_abstract || script.kind != crate::ast::ClassKind::Class => return Ok(None),
+            _ if script.is_abstract || script.kind != ClassKind::Class => return Ok(None),
             Value::List(list) if !list.is_array() => list.snapshot(),
             Value::Map(_) => vec![value.clone()],
             _ => return Ok(None),
@@ -260,6 +253,20 @@ impl Vm<'_> {
         }
         Ok(Value::List(Rc::new(List::new(out, ListKind::JavaArray(name.into())))))
     }
+}
+
+/// The closures that stand for methods, by name: those of a map, or one for all that have no code.
+pub(super) fn code_of(value: &Value, class: &crate::value::Class) -> Native {
+    if let Value::Map(map) = value {
+        return Native::Map(map.clone());
+    }
+    let made = Map::new(MapKind::Linked);
+    for script in class.lineage().iter().filter_map(|c| c.script.as_ref()) {
+        for (name, _) in script.methods.iter().filter(|(_, all)| all.iter().any(|f| f.is_abstract)) {
+            made.put(Value::str(&**name), value.clone());
+        }
+    }
+    Native::Map(Rc::new(made))
 }
 
 /// Whether a class is one of Java's numbers.

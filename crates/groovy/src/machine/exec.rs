@@ -122,7 +122,10 @@ impl Vm<'_> {
                 Ok(flow) => return Some(flow),
                 Err(Fault::Limit(what)) => return Some(Flow::Stop(Box::new(self.limit(what)))),
                 Err(Fault::Throw(value)) => match self.unwind(value) {
-                    Some(thrown) => return Some(Flow::Stop(Box::new(Stepped::Threw(thrown)))),
+                    Some(thrown) => match self.ask_message(&thrown) {
+                        Some(step) => step,
+                        None => return Some(Flow::Stop(Box::new(Stepped::Threw(thrown)))),
+                    },
                     None => return Some(Flow::Switch),
                 },
                 Err(Fault::Need(need)) => {

@@ -135,10 +135,10 @@ impl Thrown {
     /// Its message, empty where it has none.
     pub fn message(&self) -> String {
         match &self.value {
-            Value::Object(o) => match o.throwable() {
-                Some(t) if !t.message.is_null() => t.message.to_text(),
-                _ => String::new(),
-            },
+            Value::Object(o) => {
+                let message = o.throwable().map(|t| t.said().cloned().unwrap_or(t.message)).unwrap_or_default();
+                if message.is_null() { String::new() } else { message.to_text() }
+            }
             _ => String::new(),
         }
     }

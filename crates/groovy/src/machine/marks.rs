@@ -4,7 +4,6 @@
 use indexmap::IndexMap;
 
 use crate::ast::Text;
-use crate::compile::Type;
 use crate::value::{EQUAL_BY_FIELDS, FieldInfo, SHOWS_FIELDS, SINGLETON};
 
 /// What Groovy's transformations add to a class; a field whose name begins with `$` says so.
@@ -20,7 +19,7 @@ pub(super) fn mark(annotations: &[Text], fields: &mut IndexMap<Text, FieldInfo>)
     for (mark, names) in MARKS {
         if names.iter().any(|n| has(n)) {
             let slot = fields.get(*mark).map_or(fields.len(), |f| f.slot);
-            fields.insert((*mark).into(), FieldInfo { slot, ty: Type::Any, is_final: true });
+            fields.insert((*mark).into(), FieldInfo::mark(slot));
         }
     }
     if has("Immutable") {

@@ -77,7 +77,8 @@ impl Vm<'_> {
         landing: Landing,
     ) -> Step {
         if let Value::Object(object) = &receiver {
-            for handler in ["methodMissing", "invokeMethod"] {
+            let skipped = usize::from(self.intercepts(&receiver, name));
+            for handler in ["methodMissing", "invokeMethod"].into_iter().skip(skipped) {
                 let methods = object.class.methods(handler);
                 if let Some(func) = methods.into_iter().find(|m| m.params.len() == 2) {
                     let args = self.f.stack.split_off(base);
@@ -109,6 +110,16 @@ impl Vm<'_> {
             Value::GString(_) => self.ctx().missing_method(name, "java.lang.String", false, &args),
             other => self.ctx().missing_method(name, &other.type_name(), false, &args),
         })
+    }
+
+    /// Whether a call goes to the `invokeMethod` of a `GroovyInterceptable`. What the library itself asks of objects does not.
+    pub(super) fn intercepts(&self, receiver: &Value, name: &str) -> bool {
+        const ASKED: [&str; 5] = ["toString", "hashCode", "equals", "compareTo", "getMetaClass"];
+        let Value::Object(object) = receiver else { return false };
+        object.class.script.as_ref().is_some_and(|s| s.intercepts)
+            && !name.starts_with('$')
+            && !ASKED.contains(&name)
+            && self.f.frames.last().is_some_and(|frame| !frame.func.library)
     }
 
     /// A closure that is the value of a property of the receiver.

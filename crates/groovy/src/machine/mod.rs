@@ -21,6 +21,7 @@ mod construct;
 mod convert;
 mod exec;
 mod fiber;
+mod fields;
 mod host;
 mod iterate;
 mod limits;

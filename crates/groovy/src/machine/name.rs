@@ -10,7 +10,6 @@ use super::fiber::Landing;
 use super::need::Fault;
 use super::property::Found;
 use crate::ast::Text;
-use crate::compile::Function;
 use crate::library;
 use crate::value::{Class, Closure, Native, OUTER, Object, Strategy, Value};
 
@@ -83,15 +82,17 @@ impl Vm<'_> {
             self.f.stack.push(value);
             return Ok(Flow::Next);
         }
+        if let Some(value) = self.own_field(name) {
+            self.f.stack.push(value);
+            return Ok(Flow::Next);
+        }
         let targets = match self.first_target() {
             Some(one) => vec![one],
             None => self.looked_through(),
         };
-        for target in &targets {
-            if let Some(func) = self.answers_names(target, name) {
-                let at = self.f.stack.len();
-                self.f.stack.push(Value::str(&**name));
-                return self.call_function(func, target.clone(), None, at, at, Landing::Push);
+        for (at, target) in targets.iter().enumerate() {
+            if let Some(step) = self.answered(target, name, &targets[at + 1..]) {
+                return step;
             }
             match self.named_property(target, name)? {
                 Found::Value(value) => {
@@ -112,15 +113,31 @@ impl Vm<'_> {
         self.missing_name(name, &targets)
     }
 
-    /// The `getProperty` of an object of the library that a closure of the script looks names up in, as a node or a configuration is:
-    /// each name but that of a class is one of its own.
-    fn answers_names(&self, target: &Value, name: &str) -> Option<Rc<Function>> {
+    /// The field that a name is in a method of the class that declares it.
+    fn own_field(&self, name: &str) -> Option<Value> {
+        let Value::Object(this) = &self.f.frames.last()?.this else { return None };
+        let (field, direct) = self.field_of(this, name)?;
+        (direct && !matches!(*this.native.borrow(), Native::Script(_))).then(|| this.at(field.slot))
+    }
+
+    /// What the `getProperty` of an object makes of a name in a closure: each name but that of a class is one of its own. What such a
+    /// method of the script does not know, the other places are asked for.
+    fn answered(&mut self, target: &Value, name: &Text, others: &[Value]) -> Option<Step> {
         let Value::Object(object) = target else { return None };
-        if self.f.frames.last().is_none_or(|frame| frame.func.library) {
+        let frame = self.f.frames.last().filter(|frame| !frame.func.library)?;
+        let in_closure = frame.closure.is_some();
+        let func = self.own_access(object, "getProperty", 1, name).filter(|f| f.library || in_closure)?;
+        if self.world.class(name).is_some() {
             return None;
         }
-        let func = self.own_access(object, "getProperty", 1, name).filter(|f| f.library)?;
-        self.world.class(name).is_none().then_some(func)
+        let at = self.f.stack.len();
+        if func.library {
+            self.f.stack.push(Value::str(&**name));
+            return Some(self.call_function(func, target.clone(), None, at, at, Landing::Push));
+        }
+        let func = self.world.prelude_function(target, "$named", 2)?;
+        self.f.stack.extend([target.clone(), Value::str(&**name), Value::list(others.to_vec())]);
+        Some(self.call_function(func, Value::Null, None, at, at, Landing::Push))
     }
 
     /// A class inside of one of the classes above the one whose code runs.
@@ -241,8 +258,19 @@ impl Vm<'_> {
                 return Ok(flow);
             }
         }
-        let last = targets.last().map(Value::type_name).unwrap_or_default();
+        let readonly = targets.iter().find_map(|target| match target {
+            Value::Object(o) if o.slot(name).is_some() || super::fields::getter(&o.class, name).is_some() => Some(o),
+            _ => None,
+        });
+        if let Some(object) = readonly {
+            return Err(self.readonly(&object.class, name));
+        }
+        let last = targets.first().map(Value::type_name).unwrap_or_default();
         Err(self.world.missing_property(name, &last))
+    }
+
+    fn in_closure(&self) -> bool {
+        self.f.frames.last().is_some_and(|frame| frame.closure.is_some())
     }
 
     /// Sets a name on one object, where it is a place for it.
@@ -263,19 +291,33 @@ impl Vm<'_> {
                 Ok(Some(Flow::Next))
             }
             Value::Object(object) => {
-                // A field by its name: inside the class no setter is called.
-                if object.slot(name).is_some() {
-                    self.set_field(object, name, value)?;
+                // A field by its name: in methods of its class no setter is called.
+                let field = self.field_of(object, name);
+                let takes_all = || self.in_closure() && self.own_access(object, "setProperty", 2, name).is_some();
+                if let Some((field, direct)) = field
+                    && (direct || field.is_plain && !field.is_final && !takes_all())
+                {
+                    self.set_slot(object, field, value)?;
+                    self.pop();
+                    return Ok(Some(Flow::Next));
+                }
+                let has_setter = takes_all() || self.has_setter(target, name);
+                if !has_setter && let Some((field, _)) = field {
+                    // What is final may be a name of the next one.
+                    if field.is_final {
+                        return Ok(None);
+                    }
+                    self.set_slot(object, field, value)?;
                     self.pop();
                     return Ok(Some(Flow::Next));
                 }
                 let class = object.class.clone();
-                if self.set_static(&class, name, value)? {
+                if !has_setter && self.set_static(&class, name, value)? {
                     self.pop();
                     return Ok(Some(Flow::Next));
                 }
-                let takes_others = class.methods("propertyMissing").iter().any(|method| method.params.len() == 2);
-                if takes_others || self.has_setter(target, name) {
+                let takes_others = || class.methods("propertyMissing").iter().any(|method| method.params.len() == 2);
+                if has_setter || takes_others() {
                     let at = self.f.stack.len() - 1;
                     self.f.stack.insert(at, target.clone());
                     return self.set_property_at(at, name).map(Some);
@@ -283,6 +325,12 @@ impl Vm<'_> {
                 Ok(None)
             }
             Value::Class(class) => {
+                if !self.in_method_of(class)
+                    && let Some(func) = self.setter(class, name, value)?.filter(|f| super::call::is_static(f))
+                {
+                    let at = self.f.stack.len() - 1;
+                    return self.call_function(func, target.clone(), None, at, at, Landing::Discard).map(Some);
+                }
                 if self.set_static(class, name, value)? {
                     self.pop();
                     return Ok(Some(Flow::Next));

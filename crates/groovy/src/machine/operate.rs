@@ -52,6 +52,7 @@ impl Vm<'_> {
             Op::SetName(n) => return self.store_name(&func.names[n as usize]),
             Op::Prop(n) => return self.load_property(&func.names[n as usize]),
             Op::SetProp(n) => return self.store_property(&func.names[n as usize]),
+            Op::SetSuperProp(n) => return self.set_super_property(&func.names[n as usize], func),
             Op::SuperProp(n) => return self.super_property(&func.names[n as usize], func),
             Op::Attr(n) => self.load_attribute(&func.names[n as usize])?,
             Op::SetAttr(n) => self.store_attribute(&func.names[n as usize])?,

@@ -47,8 +47,14 @@ const NUMBERS: [&str; 20] = [
     "java.lang.Object",
 ];
 
-/// Distances from a boxed number (by its place in [`NUMBERS`]) to each of [`NUMBERS`].
+/// Distances from a number (by its place in [`NUMBERS`]) to each of [`NUMBERS`]: what was cast to a primitive is nearest to that, and then to
+/// what holds it.
 fn number_row(from: usize) -> Option<[i64; 20]> {
+    if NUMBERS[from].starts_with(char::is_lowercase) && !NUMBERS[from].contains('.') {
+        let mut row = number_row(from + 1)?;
+        row.swap(from, from + 1);
+        return Some(row);
+    }
     Some(match from {
         1 => [1, 0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 2],
         3 => [18, 19, 1, 0, 2, 3, 16, 17, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15],

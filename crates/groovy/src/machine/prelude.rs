@@ -108,6 +108,8 @@ pub(super) fn bare_function(name: &str, code: Vec<Op>) -> Function {
         kind: FunctionKind::Method { is_static: true },
         library: true,
         is_abstract: false,
+        is_private: false,
+        is_test: false,
         params: Vec::new(),
         varargs: false,
         implicit_it: false,

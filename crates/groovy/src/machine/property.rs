@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::exec::{Flow, Step, Vm};
 use super::fiber::Landing;
+use super::fields::getter;
 use super::need::Fault;
 use crate::ast::Text;
 use crate::compile::Function;
@@ -31,6 +32,15 @@ impl Vm<'_> {
     pub(super) fn load_property(&mut self, name: &Text) -> Step {
         let at = self.f.stack.len() - 1;
         let object = self.f.stack[at].clone();
+        if let Value::Object(o) = &object
+            && self.f.used.is_empty()
+            && let Some((field, direct)) = self.field_of(o, name)
+            && (direct || field.is_plain)
+            && o.class.script.as_ref().is_some_and(|s| direct || !s.answers)
+        {
+            self.f.stack[at] = o.at(field.slot);
+            return Ok(Flow::Next);
+        }
         if let Value::Object(o) = &object
             && let Some(func) = self.own_access(o, "getProperty", 1, name)
         {
@@ -60,10 +70,12 @@ impl Vm<'_> {
         name: &str,
     ) -> Option<Rc<Function>> {
         let class = &object.class;
-        if class.script.is_none() || name == "metaClass" || !class.has_method(method) {
+        if class.script.as_ref().is_none_or(|s| !s.answers) || name == "metaClass" {
             return None;
         }
-        if self.inside(class) && object.slot(name).is_some() || matches!(*object.native.borrow(), Native::Script(_)) {
+        // What the library hides in an object is no property.
+        let is_direct = self.field_of(object, name).is_some_and(|(_, direct)| direct || name.starts_with('$'));
+        if is_direct || matches!(*object.native.borrow(), Native::Script(_)) {
             return None;
         }
         class.methods(method).into_iter().find(|f| f.params.len() == params)
@@ -160,15 +172,25 @@ impl Vm<'_> {
 
     /// A property of an instance: getter, field, what Java would hold.
     pub(super) fn object_property(&mut self, value: &Value, object: &Rc<Object>, name: &str) -> Result<Found, Fault> {
-        if object.class.script.is_some() && !name.starts_with('$') {
-            // Inside the class a field is read without its getter.
-            let inside = self.inside(&object.class) && object.slot(name).is_some();
-            if !inside && let Some(func) = self.getter(&object.class, name) {
-                return Ok(Found::Getter(func, value.clone()));
-            }
+        let field = self.field_of(object, name);
+        if let Some((field, direct)) = field
+            && (direct || field.is_plain)
+        {
+            return Ok(Found::Value(object.at(field.slot)));
         }
-        if let Some(field) = object.field(name) {
-            return Ok(Found::Value(field));
+        if object.class.script.is_some()
+            && !name.starts_with('$')
+            && let Some(func) = getter(&object.class, name)
+        {
+            let is_own = |owner: &Class| self.in_method_of(owner);
+            if super::call::is_static(&func) && object.class.static_owner(name).is_some_and(is_own) {
+                return self.class_property(&object.class.clone(), name);
+            }
+            let this = if super::call::is_static(&func) { Value::Class(object.class.clone()) } else { value.clone() };
+            return Ok(Found::Getter(func, this));
+        }
+        if let Some((field, _)) = field {
+            return Ok(Found::Value(object.at(field.slot)));
         }
         if let Some(map) = object.as_map() {
             let found = map.get(&Value::str(name));
@@ -181,23 +203,6 @@ impl Vm<'_> {
         library_property(self, value, name)
     }
 
-    /// Whether the running code is a method of the class (or of an ancestor or closure in one).
-    fn inside(&self, class: &Class) -> bool {
-        let Some(own) = self.f.frames.last().and_then(|f| f.func.class.as_ref()) else { return false };
-        class.lineage().iter().any(|c| c.name == *own)
-    }
-
-    fn getter(&self, class: &Class, name: &str) -> Option<Rc<Function>> {
-        for prefix in ["get", "is"] {
-            let found =
-                class.methods(&accessor(prefix, name)).into_iter().find(|f| f.params.iter().all(|p| p.has_default));
-            if found.is_some() {
-                return found;
-            }
-        }
-        None
-    }
-
     /// Static fields and getters, enum constants, nested classes, properties of `java.lang.Class`.
     pub(super) fn class_property(&mut self, class: &Rc<Class>, name: &str) -> Result<Found, Fault> {
         // `Outer.this` inside of an inner class.
@@ -206,12 +211,21 @@ impl Vm<'_> {
         {
             return Ok(Found::Value(found));
         }
-        if let Some(owner) = class.static_owner(name) {
-            let value = owner.script.as_ref().and_then(|s| s.statics.borrow().get(name).cloned());
+        if let Some(owner) = class.static_owner(name)
+            && let Some(script) = &owner.script
+        {
+            self.ready_owner(owner)?;
+            if script.accessed.iter().any(|n| **n == *name)
+                && !self.in_method_of(owner)
+                && let Some(func) = getter(class, name).filter(|f| super::call::is_static(f))
+            {
+                return Ok(Found::Getter(func, Value::Class(class.clone())));
+            }
+            let value = script.statics.borrow().get(name).cloned();
             return Ok(Found::Value(value.unwrap_or_default()));
         }
         if class.script.is_some() {
-            if let Some(func) = self.getter(class, name).filter(|f| super::call::is_static(f)) {
+            if let Some(func) = getter(class, name).filter(|f| super::call::is_static(f)) {
                 return Ok(Found::Getter(func, Value::Class(class.clone())));
             }
             if matches!(name, "MIN_VALUE" | "MAX_VALUE") && class.static_owner("$VALUES").is_some() {
@@ -277,13 +291,11 @@ impl Vm<'_> {
             Value::Object(o) if o.class.has_method("$attribute") => {
                 Some(self.ctx().ask(&object, "$attribute", &[Value::str(&**name)])?)
             }
-            Value::Object(o) => match o.field(name) {
-                Some(value) => Some(value),
-                None => o.class.static_owner(name).and_then(|c| c.script.as_ref()?.statics.borrow().get(name).cloned()),
+            Value::Object(o) => match self.field_of(o, name) {
+                Some((field, _)) => Some(o.at(field.slot)),
+                None => self.static_attribute(&o.class, name)?,
             },
-            Value::Class(c) => {
-                c.static_owner(name).and_then(|c| c.script.as_ref()?.statics.borrow().get(name).cloned())
-            }
+            Value::Class(c) => self.static_attribute(c, name)?,
             Value::Null => return Err(self.world.null_pointer(format!("Cannot get property '{name}' on null object"))),
             other => match library_property(self, other, name)? {
                 Found::Value(v) => Some(v),
@@ -296,6 +308,12 @@ impl Vm<'_> {
         };
         self.replace(1, value);
         Ok(())
+    }
+
+    fn static_attribute(&self, class: &Class, name: &str) -> Result<Option<Value>, Fault> {
+        let Some(owner) = class.static_owner(name) else { return Ok(None) };
+        self.ready_owner(owner)?;
+        Ok(owner.script.as_ref().and_then(|s| s.statics.borrow().get(name).cloned()))
     }
 
     pub(super) fn store_attribute(&mut self, name: &Text) -> Result<(), Fault> {
@@ -353,23 +371,20 @@ impl Vm<'_> {
                     self.f.stack.push(value);
                     return self.call_function(func, object.clone(), None, at, at + 1, Landing::Discard);
                 }
-                let inside = self.inside(&o.class) && o.slot(name).is_some();
-                if !inside && let Some(func) = self.setter(&o.class, name, &value)? {
-                    return self.call_function(func, object.clone(), None, at, at + 1, Landing::Discard);
+                let field = self.field_of(o, name);
+                if !field.is_some_and(|(field, direct)| direct || field.is_plain)
+                    && let Some(func) = self.setter(&o.class, name, &value)?
+                {
+                    let is_static = super::call::is_static(&func);
+                    let this = if is_static { Value::Class(o.class.clone()) } else { object.clone() };
+                    return self.call_function(func, this, None, at, at + 1, Landing::Discard);
                 }
-                if o.slot(name).is_some() {
+                match field {
                     // Nobody renames a constant of an enum, or counts it anew.
-                    if o.is_settled(name) {
-                        return Err(self.world.missing_property(name, &o.class.name));
-                    }
-                    let field = o.class.script.as_ref().and_then(|s| s.fields.get(name));
-                    if !inside && field.is_some_and(|f| f.is_final) {
-                        let message = format!("Cannot set readonly property: {name} for class: {}", o.class.name);
-                        return Err(self.world.fail("groovy.lang.ReadOnlyPropertyException", message));
-                    }
-                    self.set_field(o, name, &value)?;
-                } else {
-                    return self.set_on_object(o, at, name, &value);
+                    Some(_) if o.is_settled(name) => return Err(self.world.missing_property(name, &o.class.name)),
+                    Some((field, direct)) if !direct && field.is_final => return Err(self.readonly(&o.class, name)),
+                    Some((field, _)) => self.set_slot(o, field, &value)?,
+                    None => return self.set_on_object(o, at, name, &value),
                 }
             }
             Value::Class(class) => {
@@ -422,9 +437,8 @@ impl Vm<'_> {
         {
             // `format.timeZone = zone`
         } else if !self.set_static(&class, name, value)? {
-            if self.getter(&class, name).is_some() {
-                let message = format!("Cannot set readonly property: {name} for class: {}", class.name);
-                return Err(self.world.fail("groovy.lang.ReadOnlyPropertyException", message));
+            if getter(&class, name).is_some() {
+                return Err(self.readonly(&class, name));
             }
             return Err(self.world.missing_property(name, &class.name));
         }
@@ -432,7 +446,7 @@ impl Vm<'_> {
         Ok(Flow::Next)
     }
 
-    fn setter(&mut self, class: &Class, name: &str, value: &Value) -> Result<Option<Rc<Function>>, Fault> {
+    pub(super) fn setter(&mut self, class: &Class, name: &str, value: &Value) -> Result<Option<Rc<Function>>, Fault> {
         let methods = class.methods(&accessor("set", name));
         self.world.select(&methods, std::slice::from_ref(value))
     }
@@ -447,18 +461,6 @@ impl Vm<'_> {
         }
     }
 
-    pub(super) fn set_field(&mut self, object: &Object, name: &str, value: &Value) -> Result<(), Fault> {
-        let Some(field) = object.class.script.as_ref().and_then(|s| s.fields.get(name).cloned()) else { return Ok(()) };
-        let value = self.cast(value, &field.ty)?;
-        if let Some(variable) = object.shared_at(field.slot) {
-            drop(variable.0.replace(value));
-            return Ok(());
-        }
-        let before = object.fields.borrow_mut().get_mut(field.slot).map(|f| std::mem::replace(f, value));
-        drop(before);
-        Ok(())
-    }
-
     pub(super) fn set_static(&mut self, class: &Rc<Class>, name: &Text, value: &Value) -> Result<bool, Fault> {
         let mut next = Some(class.clone());
         while let Some(class) = next {
@@ -466,8 +468,7 @@ impl Vm<'_> {
                 && let Some(script) = &owner.script
             {
                 if script.finals.contains(name) {
-                    let message = format!("Cannot set readonly property: {name} for class: {}", owner.name);
-                    return Err(self.world.fail("groovy.lang.ReadOnlyPropertyException", message));
+                    return Err(self.readonly(&class, name));
                 }
                 let before = script.statics.borrow_mut().insert(name.clone(), value.clone());
                 drop(before);
@@ -476,18 +477,6 @@ impl Vm<'_> {
             next = class.script.as_ref().and_then(|s| s.outer.as_ref()).and_then(|o| self.world.class(o));
         }
         Ok(false)
-    }
-
-    pub(super) fn super_property(&mut self, name: &Text, func: &Function) -> Step {
-        let parent = func.class.as_ref().and_then(|c| self.world.class(c)).and_then(|c| c.superclass.clone());
-        let at = self.f.stack.len() - 1;
-        if let Some(parent) = parent
-            && let Some(getter) = self.getter(&parent, name)
-        {
-            let this = self.f.stack[at].clone();
-            return self.call_function(getter, this, None, at, at + 1, Landing::Push);
-        }
-        self.load_property(name)
     }
 }
 

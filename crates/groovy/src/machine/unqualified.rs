@@ -81,6 +81,10 @@ impl Vm<'_> {
             if self.takes(target, name) {
                 return self.call_taken(target.clone(), at, base, name.clone(), Landing::Push);
             }
+            if self.intercepts(target, name) {
+                self.f.stack[at] = target.clone();
+                return self.call_missing(target.clone(), at, base, name, Landing::Push);
+            }
             if let Some(func) = self.method_of(target, base, name)? {
                 let this = if is_static(&func) { super::name::class_value(target) } else { target.clone() };
                 return self.call_function(func, this, None, at, base, Landing::Push);
@@ -231,6 +235,15 @@ impl Vm<'_> {
             Value::Class(c) => c.clone(),
             _ => return Ok(None),
         };
+        if class.script.as_ref().is_some_and(|s| s.stands_in) && self.closure_in_property(target, name).is_some() {
+            return Ok(None);
+        }
+        let own = self.unoverridden(&class, name, true);
+        if !own.is_empty()
+            && let Some(func) = self.select_or_spread(&own, base)?
+        {
+            return Ok(Some(func));
+        }
         let (mut next, mut own) = (Some(class), true);
         while let Some(class) = next {
             let mut methods = class.methods(name);

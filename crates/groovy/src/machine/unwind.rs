@@ -80,6 +80,23 @@ impl Vm<'_> {
         Some(Thrown { value, span, script, trace })
     }
 
+    /// Lets an exception with a `getMessage` of its own say what whoever reports it is to show; then it is thrown again.
+    pub(super) fn ask_message(&mut self, thrown: &Thrown) -> Option<Step> {
+        let Value::Object(o) = &thrown.value else { return None };
+        if o.throwable()?.said().is_some() {
+            return None;
+        }
+        o.message_method()?;
+        o.say(Value::Null);
+        let func = self.world.prelude_function(&thrown.value, "$said", 0)?;
+        self.f.stack.clear();
+        self.f.memo.clear();
+        self.f.memo_at.set(0);
+        self.f.stack.push(thrown.value.clone());
+        let step = self.push_frame(func, Value::Null, None, 0, 0, u64::MAX, Landing::Push);
+        Some(step.map(|()| Flow::Switch))
+    }
+
     /// Records where an exception was thrown first.
     fn fill_trace(&mut self, value: &Value) {
         let Value::Object(o) = value else { return };

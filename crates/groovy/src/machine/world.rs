@@ -303,8 +303,14 @@ impl World {
 }
 
 /// How a closure in a GString is asked for its text: one with a parameter gets a writer, and what it answers is nothing.
-fn rendering(closure: &crate::value::Closure) -> &'static str {
-    if crate::library::maps::parameter_count(closure) == 0 { "call" } else { "$written" }
+fn rendering(value: &Value) -> &'static str {
+    match value {
+        Value::Closure(closure) if crate::library::maps::parameter_count(closure) == 0 => "call",
+        Value::Closure(_) => "$written",
+        // Of an exception that words its message itself, the rest of its text is known.
+        Value::Object(o) if !o.class.has_method("toString") => o.message_method().unwrap_or("toString"),
+        _ => "toString",
+    }
 }
 
 /// Values in messages are cut, as Groovy does.
@@ -358,10 +364,7 @@ impl Ctx<'_> {
         if let (Value::Str(s), Style::Groovy) = (value, style) {
             return Ok(s.to_string());
         }
-        let known = |v: &Value| match v {
-            Value::Closure(c) => self.known(v, rendering(c), &[]),
-            _ => self.known(v, "toString", &[]),
-        };
+        let known = |v: &Value| self.known(v, rendering(v), &[]);
         // A text of many empty parts is work, too.
         let steps = usize::try_from(self.world.fuel).unwrap_or(usize::MAX);
         match render(value, style, self.world.limits.string_bytes, steps, &known) {
@@ -369,8 +372,7 @@ impl Ctx<'_> {
             Err(RenderStop::TooMuch) => Err(Fault::Limit(LimitKind::Fuel)),
             Err(RenderStop::TooLong) => Err(Fault::Limit(LimitKind::StringLength)),
             Err(RenderStop::Ask(v)) => {
-                let name = if let Value::Closure(c) = &v { rendering(c) } else { "toString" };
-                Err(Fault::Need(Box::new(Need { receiver: v, name, args: Vec::new() })))
+                Err(Fault::Need(Box::new(Need { name: rendering(&v), receiver: v, args: Vec::new() })))
             }
         }
     }

@@ -33,6 +33,19 @@ pub enum InitState {
     Done,
 }
 
+/// Who has a field as it is, without asking getters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// The methods of its class; everybody else has its getter: it is a property.
+    Own,
+    /// The methods of its class; nobody else has it: it is `private`.
+    Private,
+    /// And `super.name` of the classes right below it: it is `protected` or `public`.
+    Below,
+    /// The methods of its trait, and the closures in them.
+    Trait,
+}
+
 /// A field of an object.
 #[derive(Clone, Debug)]
 pub struct FieldInfo {
@@ -42,6 +55,12 @@ pub struct FieldInfo {
     pub ty: Type,
     /// `final`
     pub is_final: bool,
+    /// Name of the class that declares it.
+    pub owner: Text,
+    /// Who has it without its getter.
+    pub seen: Seen,
+    /// Certainly nobody has written a getter or setter for it.
+    pub is_plain: bool,
 }
 
 /// What a script declares in a class.
@@ -59,10 +78,20 @@ pub struct ScriptClass {
     pub constructors: Vec<Rc<Function>>,
     /// Fields by name, inherited ones first.
     pub fields: IndexMap<Text, FieldInfo>,
+    /// Whether one of them is hidden by another of its name, of a class below.
+    pub hides: bool,
+    /// Whether it or an ancestor has a `getProperty` or `setProperty`.
+    pub answers: bool,
+    /// Whether closures stand for methods of its objects (`[m: { … }] as AbstractClass`).
+    pub stands_in: bool,
+    /// Whether it is a `GroovyInterceptable`: all calls of its methods go to `invokeMethod`.
+    pub intercepts: bool,
     /// Names of its own properties, as whoever lists them sees them.
     pub readable: Vec<Text>,
     /// Static fields.
     pub statics: RefCell<IndexMap<Text, Value>>,
+    /// Those of them that have a static getter or setter.
+    pub accessed: Vec<Text>,
     /// Those of them that nobody may set again.
     pub finals: Vec<Text>,
     /// Whether its objects know one around them.
@@ -124,19 +153,19 @@ impl Class {
         let mut out: Vec<&Class> = Vec::new();
         let mut next = Some(self);
         while let Some(class) = next {
+            let mut at = out.len();
             out.push(class);
-            next = class.superclass.as_deref();
-        }
-        // Traits come after the classes; a trait's own parents after it.
-        let mut at = 0;
-        while at < out.len() {
-            // Of two traits the later one counts.
-            for interface in out[at].interfaces.iter().rev() {
-                if !out.iter().any(|c| c.name == interface.name) {
-                    out.push(interface);
+            // Traits come right after the class that has them, before its superclass; a trait's own parents after it.
+            while at < out.len() {
+                // Of two traits the later one counts.
+                for interface in out[at].interfaces.iter().rev() {
+                    if !out.iter().any(|c| c.name == interface.name) {
+                        out.push(interface);
+                    }
                 }
+                at += 1;
             }
-            at += 1;
+            next = class.superclass.as_deref();
         }
         out
     }

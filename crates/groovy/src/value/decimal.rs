@@ -57,6 +57,25 @@ impl Decimal {
         if value.is_finite() { Self::parse(&super::render::double_text(value)) } else { None }
     }
 
+    /// The number that the bits of a finite double are, as `new BigDecimal(d)` has it.
+    pub fn exactly(value: f64) -> Option<Self> {
+        if !value.is_finite() {
+            return None;
+        }
+        let bits = value.abs().to_bits();
+        let exponent = (bits >> 52) as i32;
+        let mantissa = bits & ((1 << 52) - 1) | u64::from(exponent > 0) << 52;
+        if mantissa == 0 {
+            return Some(Decimal::new(BigInt::ZERO, 0));
+        }
+        let zeros = mantissa.trailing_zeros();
+        let exponent = exponent.max(1) - 1075 + zeros as i32;
+        let size = BigInt::from(mantissa >> zeros);
+        let power = exponent.unsigned_abs();
+        let size = if exponent < 0 { size * BigInt::from(5u8).pow(power) } else { size << power };
+        Some(Decimal::new(if value < 0.0 { -size } else { size }, i64::from(exponent.min(0).unsigned_abs())))
+    }
+
     /// The unscaled value.
     pub fn unscaled(&self) -> &BigInt {
         &self.unscaled

@@ -30,7 +30,7 @@ use num_bigint::BigInt;
 
 use crate::machine::ScriptId;
 
-pub use class::{Class, FieldInfo, InitState, ScriptClass};
+pub use class::{Class, FieldInfo, InitState, ScriptClass, Seen};
 pub(crate) use class_names::{
     array_name, default_import, element_of_array, is_interface as is_interface_name, is_known as is_known_class,
     is_primitive, is_subtype, known_parents,

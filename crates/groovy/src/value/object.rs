@@ -36,10 +36,17 @@ pub struct Throwable {
     pub facts: Vec<(Text, Value)>,
 }
 
+/// The fact of an exception what its own `getMessage` says, once that was asked for whoever reports it.
+const SAID: &str = "$said";
 /// The fact of an exception that others were thrown beside it.
 const SUPPRESSED: &str = "suppressed";
 
 impl Throwable {
+    /// Whether its own message was asked for.
+    pub(crate) fn said(&self) -> Option<&Value> {
+        self.facts.iter().find(|(name, _)| &**name == SAID).map(|(_, value)| value)
+    }
+
     /// `getSuppressed()`, where there are some.
     pub(crate) fn suppressed(&self) -> Option<Rc<List>> {
         self.facts.iter().find_map(|(name, value)| match value {
@@ -126,10 +133,14 @@ impl Object {
 
     /// Value of a field.
     pub fn field(&self, name: &str) -> Option<Value> {
-        let slot = self.slot(name)?;
+        self.slot(name).map(|slot| self.at(slot))
+    }
+
+    /// The same by its slot.
+    pub(crate) fn at(&self, slot: usize) -> Value {
         match self.shared_at(slot) {
-            Some(variable) => Some(variable.0.borrow().clone()),
-            None => self.fields.borrow().get(slot).cloned(),
+            Some(variable) => variable.0.borrow().clone(),
+            None => self.fields.borrow().get(slot).cloned().unwrap_or_default(),
         }
     }
 
@@ -186,6 +197,19 @@ impl Object {
             Native::Throwable(t) => Some(t.clone()),
             _ => None,
         }
+    }
+
+    /// Keeps what an exception says of itself.
+    pub(crate) fn say(&self, message: Value) {
+        let Native::Throwable(t) = &mut *self.native.borrow_mut() else { return };
+        t.facts.retain(|(name, _)| &**name != SAID);
+        t.facts.push((SAID.into(), message));
+    }
+
+    /// The method of the script that answers an exception's message, where there is one.
+    pub(crate) fn message_method(&self) -> Option<&'static str> {
+        self.class.script.as_ref().filter(|_| matches!(*self.native.borrow(), Native::Throwable(_)))?;
+        ["getLocalizedMessage", "getMessage"].into_iter().find(|name| self.class.has_method(name))
     }
 
     /// `addSuppressed(other)`; nothing where it is no exception.

@@ -240,8 +240,16 @@ fn object(
     work: &mut Vec<Task>,
     out: &mut String,
 ) -> Result<(), RenderStop> {
-    if o.class.script.is_some() && o.class.has_method("toString") {
+    let has_text = o.class.script.is_some() && o.class.has_method("toString");
+    if has_text || o.message_method().is_some() {
         let text = known(value).ok_or_else(|| RenderStop::Ask(value.clone()))?;
+        if !has_text {
+            out.push_str(&o.class.name);
+            if text.is_null() {
+                return Ok(());
+            }
+            out.push_str(": ");
+        }
         match text {
             // As it is: only what is a string itself is quoted.
             Value::Str(text) => out.push_str(&text),

@@ -29,6 +29,9 @@ def findLastIndexOf(self, from, f) { int i = 0; int at = -1; for (x in self) { i
 def findIndexValues(self, f) { long i = 0; def out = []; for (x in self) { if (f(x)) out.add(i); i++ }; out }
 def findIndexValues(self, from, f) { long i = 0; def out = []; for (x in self) { if (i >= from && f(x)) out.add(i); i++ }; out }
 def invokeMethod(self, name, args) { args == null ? self."$name"() : args instanceof List || args instanceof Object[] ? self."$name"(*args) : self."$name"(args) }
+def invokeMethod(self, on, name, args) { on.$plainly(name, args) }
+def getMetaMethod(self, name, args) { self.respondsTo(name) ? [name: name, invoke: { on, given -> on.$plainly(name, given) }] : null }
+def $plainly(self, name, args) { args == null ? self."$name"() : args instanceof List || args instanceof Object[] ? self."$name"(*args) : self."$name"(args) }
 def getProperties(self) { def all = [:]; for (name in self.$readable()) { try { all[name] = self."$name" } catch (Exception e) { } }; all }
 def getProperty(self, name) { self."$name" }
 def setProperty(self, name, value) { self."$name" = value; null }
@@ -42,3 +45,5 @@ def use(self, a, f) { self.$use(a); try { f() } finally { self.$unuse() } }
 def use(self, a, b, f) { self.use([a, b], f) }
 def use(self, a, b, c, f) { self.use([a, b, c], f) }
 def $treeOf(self, items) { def made = new TreeSet(); made.$addEach(items); made }
+def $named(self, name, others) { try { self.getProperty(name) } catch (MissingPropertyException e) { for (o in others) { try { return o."$name" } catch (MissingPropertyException other) { } }; throw e } }
+def $said(self) { try { self.$say(self.localizedMessage) } catch (Throwable other) { }; throw self }

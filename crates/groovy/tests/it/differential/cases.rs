@@ -46,6 +46,7 @@ const FILES: &[(&str, &str)] = &[
     ("utilities", include_str!("cases/utilities.txt")),
     ("libraries", include_str!("cases/libraries.txt")),
     ("enums", include_str!("cases/enums.txt")),
+    ("classes_more", include_str!("cases/classes_more.txt")),
 ];
 
 /// The cases of all files.

@@ -1,0 +1,308 @@
+//! Fields: which of several of one name the running code means, and where they stand in an object.
+//!
+//! Source: `AsmClassGen.visitPropertyExpression`: in a method, a field that its class declares is read and set as it is; everywhere else,
+//! in closures too, a name is a property, which getters and setters answer first.
+
+use std::rc::Rc;
+
+use indexmap::IndexMap;
+
+use super::exec::{Flow, Step, Vm};
+use super::fiber::Landing;
+use super::need::Fault;
+use super::property::accessor;
+use crate::ast::{ClassKind, Text};
+use crate::compile::{ClassPlan, Function, Type};
+use crate::library;
+use crate::value::{Class, FieldInfo, InitState, Object, ScriptClass, Seen, Value};
+
+/// The name under which an object has a field that a class below hides.
+fn hidden(owner: &str, name: &str) -> String {
+    format!("${owner}.{name}")
+}
+
+impl FieldInfo {
+    /// A field that no script declares.
+    pub(super) fn mark(slot: usize) -> FieldInfo {
+        FieldInfo { slot, ty: Type::Any, is_final: true, owner: "".into(), seen: Seen::Own, is_plain: true }
+    }
+}
+
+/// The fields of the objects of a class, inherited ones first, and whether some of them are hidden.
+pub(super) fn layout(
+    plan: &ClassPlan,
+    superclass: Option<&Class>,
+    interfaces: &[Rc<Class>],
+) -> (IndexMap<Text, FieldInfo>, bool) {
+    let has_faces = interfaces.iter().any(|c| c.script.is_some());
+    let mut fields: IndexMap<Text, FieldInfo> = IndexMap::new();
+    let mut hides = false;
+    let above = superclass.into_iter().chain(interfaces.iter().map(|c| &**c));
+    for script in above.filter_map(|c| c.script.as_ref()) {
+        hides |= script.hides;
+        for (name, field) in &script.fields {
+            let slot = fields.len();
+            let is_plain = field.is_plain && !has_faces;
+            fields.entry(name.clone()).or_insert_with(|| FieldInfo { slot, is_plain, ..field.clone() });
+        }
+    }
+    let is_plain = !has_faces && superclass.is_none_or(|c| c.script.is_none());
+    for field in plan.fields.iter().filter(|f| !f.is_static) {
+        let (owner, slot) = (plan.name.clone(), fields.len());
+        let own = FieldInfo { slot, ty: field.ty.clone(), is_final: field.is_final, owner, seen: field.seen, is_plain };
+        match fields.get_mut(&field.name) {
+            Some(same) if field.name.starts_with('$') => *same = FieldInfo { slot: same.slot, ..own },
+            Some(before) => {
+                let before = std::mem::replace(before, own);
+                fields.insert(hidden(&before.owner, &field.name).into(), before);
+                hides = true;
+            }
+            None => drop(fields.insert(field.name.clone(), own)),
+        }
+    }
+    for method in &plan.methods {
+        for name in accessed(&method.name) {
+            if let Some(field) = fields.get_mut(&*name) {
+                field.is_plain = false;
+            }
+        }
+    }
+    (fields, hides)
+}
+
+/// The names of what `getName` gets: `name` and `Name`.
+fn accessed(method: &str) -> Vec<String> {
+    let rest = ["get", "set", "is"].into_iter().find_map(|prefix| method.strip_prefix(prefix)).unwrap_or_default();
+    let mut chars = rest.chars();
+    let Some(first) = chars.next() else { return Vec::new() };
+    vec![rest.into(), first.to_lowercase().chain(chars).collect()]
+}
+
+/// The static fields of a class that a static getter or setter of it goes before.
+pub(super) fn accessed_statics(plan: &ClassPlan) -> Vec<Text> {
+    let methods = plan.methods.iter().filter(|m| super::call::is_static(m));
+    let named: std::collections::HashSet<String> = methods.flat_map(|m| accessed(&m.name)).collect();
+    plan.fields.iter().filter(|f| f.is_static && named.contains(&*f.name)).map(|f| f.name.clone()).collect()
+}
+
+/// The getter among the methods of a class and its ancestors.
+fn getter_among(methods: impl Fn(&str) -> Vec<Rc<Function>>, name: &str) -> Option<Rc<Function>> {
+    ["get", "is"].into_iter().find_map(|prefix| {
+        let fits = |f: &Rc<Function>| f.params.iter().all(|p| p.has_default) && (prefix == "get" || f.is_test);
+        methods(&accessor(prefix, name)).into_iter().find(fits)
+    })
+}
+
+/// The getter that a class or an ancestor of it declares. Of a property that is no `boolean`, `isName` is none: Groovy writes `getName`.
+pub(super) fn getter(class: &Class, name: &str) -> Option<Rc<Function>> {
+    let found = getter_among(|accessor| class.methods(accessor), name)?;
+    let field = class.script.as_ref().and_then(|s| s.fields.get(name));
+    let has_other = field.is_some_and(|f| f.seen == Seen::Own && f.ty != Type::Primitive("boolean"));
+    (!has_other || found.name.starts_with("get")).then_some(found)
+}
+
+/// The same of what one class declares itself.
+fn own_methods(script: &ScriptClass, name: &str) -> Vec<Rc<Function>> {
+    script.methods.get(name).map(|all| all.iter().filter(|f| !f.is_abstract).cloned().collect()).unwrap_or_default()
+}
+
+/// The field that one class of an object's lineage declares.
+fn declared<'o>(object: &'o Object, owner: &Class, name: &str) -> Option<&'o FieldInfo> {
+    let script = object.class.script.as_ref()?;
+    let of = |field: &&FieldInfo| field.owner == owner.name;
+    script.fields.get(name).filter(of).or_else(|| script.fields.get(&*hidden(&owner.name, name)))
+}
+
+/// A class without methods of its own below an abstract one.
+pub(super) fn stand_in(class: Rc<Class>) -> Class {
+    let script = class.script.as_ref().map(|above| ScriptClass {
+        script: above.script,
+        kind: ClassKind::Class,
+        is_abstract: false,
+        methods: Default::default(),
+        constructors: Vec::new(),
+        fields: above.fields.clone(),
+        hides: above.hides,
+        answers: above.answers,
+        stands_in: true,
+        intercepts: above.intercepts,
+        readable: Vec::new(),
+        statics: Default::default(),
+        accessed: Vec::new(),
+        finals: Vec::new(),
+        is_inner: above.is_inner,
+        init: None,
+        static_init: None,
+        state: std::cell::Cell::new(InitState::Done),
+        outer: above.outer.clone(),
+    });
+    let name = format!("{}$proxy", class.name).into();
+    Class { name, superclass: Some(class), interfaces: Vec::new(), script }
+}
+
+/// The classes that `super` looks through in the code of a class: those above it. In a trait they are the ones that the class which has it
+/// names before it, and then what is above that class.
+pub(super) fn above<'c>(this: &'c Value, own: &'c Class) -> Vec<&'c Class> {
+    let is_trait = |c: &Class| c.script.as_ref().is_some_and(|s| s.kind == ClassKind::Trait);
+    let superclasses = |c: &'c Class| c.superclass.iter().flat_map(|c| c.lineage());
+    if !is_trait(own) {
+        return superclasses(own).collect();
+    }
+    let mut next = if let Value::Object(object) = this { Some(&*object.class) } else { None };
+    while let Some(class) = next {
+        if let Some(at) = class.interfaces.iter().position(|c| c.name == own.name) {
+            let traits = class.interfaces[..at].iter().rev().map(|c| &**c).filter(|c| is_trait(c));
+            return traits.chain(superclasses(class)).collect();
+        }
+        next = class.superclass.as_deref();
+    }
+    own.lineage().into_iter().skip(1).collect()
+}
+
+/// What `super.name` is.
+enum Above {
+    Field(FieldInfo),
+    Method(Rc<Function>),
+}
+
+impl Vm<'_> {
+    /// A field of an object by its name, and whether the running code is to have it as it is.
+    pub(super) fn field_of<'o>(&self, object: &'o Object, name: &str) -> Option<(&'o FieldInfo, bool)> {
+        let script = object.class.script.as_ref()?;
+        let field = script.fields.get(name)?;
+        let frame = self.f.frames.last()?;
+        let is_its = matches!(&frame.this, Value::Object(this) if std::ptr::eq(&**this, object));
+        let Some(code) = frame.func.class.as_ref().filter(|_| is_its) else { return Some((field, false)) };
+        // Closures of a trait are as its methods are.
+        let direct = |field: &FieldInfo| frame.closure.is_none() || field.seen == Seen::Trait;
+        if *code == field.owner {
+            return Some((field, direct(field)));
+        }
+        let own = if script.hides { script.fields.get(&*hidden(code, name)) } else { None };
+        Some(own.filter(|own| direct(own)).map_or((field, false), |own| (own, true)))
+    }
+
+    /// Whether a method of the class itself runs, which has its static fields as they are.
+    pub(super) fn in_method_of(&self, class: &Class) -> bool {
+        self.f.frames.last().is_some_and(|f| f.closure.is_none() && f.func.class.as_ref() == Some(&class.name))
+    }
+
+    /// Makes sure that the interface or trait with a static field has it set: nothing else makes them ready.
+    pub(super) fn ready_owner(&self, owner: &Class) -> Result<(), Fault> {
+        let pending = |c: &Class| c.script.as_ref().is_some_and(|s| s.state.get() == InitState::Pending);
+        match self.world.class(&owner.name).filter(|class| pending(owner) && pending(class)) {
+            Some(class) => Err(Fault::Init(class)),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn set_field(&mut self, object: &Object, name: &str, value: &Value) -> Result<(), Fault> {
+        match self.field_of(object, name) {
+            Some((field, _)) => self.set_slot(object, field, value),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn set_slot(&mut self, object: &Object, field: &FieldInfo, value: &Value) -> Result<(), Fault> {
+        let value = self.cast(value, &field.ty)?;
+        if let Some(variable) = object.shared_at(field.slot) {
+            drop(variable.0.replace(value));
+            return Ok(());
+        }
+        let before = object.fields.borrow_mut().get_mut(field.slot).map(|f| std::mem::replace(f, value));
+        drop(before);
+        Ok(())
+    }
+
+    /// The exception for what has a getter or a final field of that name, and cannot be set.
+    pub(super) fn readonly(&self, class: &Class, name: &str) -> Fault {
+        let message = format!("Cannot set readonly property: {name} for class: {}", class.name);
+        self.world.fail("groovy.lang.ReadOnlyPropertyException", message)
+    }
+
+    /// What `super.name` is: a field that the superclass shows those below it, else what the nearest ancestor with an accessor or a field
+    /// of that name has.
+    fn found_above(
+        &self,
+        this: &Value,
+        func: &Function,
+        name: &str,
+        accessor: impl Fn(&ScriptClass) -> Option<Rc<Function>>,
+    ) -> Option<Above> {
+        let Value::Object(object) = this else { return None };
+        let class = self.world.class(func.class.as_ref()?)?;
+        for (steps, ancestor) in above(this, &class).into_iter().enumerate() {
+            let Some(script) = &ancestor.script else { continue };
+            let field = declared(object, ancestor, name);
+            if let Some(field) = field.filter(|f| steps == 0 && f.seen == Seen::Below) {
+                return Some(Above::Field(field.clone()));
+            }
+            if let Some(method) = accessor(script) {
+                return Some(Above::Method(method));
+            }
+            if let Some(field) = field {
+                return Some(Above::Field(field.clone()));
+            }
+        }
+        None
+    }
+
+    /// `super.name`
+    pub(super) fn super_property(&mut self, name: &Text, func: &Function) -> Step {
+        let at = self.f.stack.len() - 1;
+        let this = self.f.stack[at].clone();
+        let found =
+            self.found_above(&this, func, name, |script| getter_among(|accessor| own_methods(script, accessor), name));
+        match (found, &this) {
+            (Some(Above::Method(getter)), _) => {
+                return self.call_function(getter, this, None, at, at + 1, Landing::Push);
+            }
+            (Some(Above::Field(field)), Value::Object(object)) => {
+                self.f.stack[at] = object.at(field.slot);
+                return Ok(Flow::Next);
+            }
+            _ => {}
+        }
+        // What Java has, past the getter that the class itself may have.
+        match library::super_method(&mut self.ctx(), &this, &accessor("get", name), &[])? {
+            Some(value) => {
+                self.f.stack[at] = value;
+                Ok(Flow::Next)
+            }
+            None => self.load_property(name),
+        }
+    }
+
+    /// `super.name = value`
+    pub(super) fn set_super_property(&mut self, name: &Text, func: &Function) -> Step {
+        let at = self.f.stack.len() - 2;
+        let (this, value) = (self.f.stack[at].clone(), self.f.stack[at + 1].clone());
+        let Value::Object(object) = &this else { return self.set_property_at(at, name) };
+        let setter = accessor("set", name);
+        let takes_one = |script: &ScriptClass| own_methods(script, &setter).into_iter().find(|f| f.params.len() == 1);
+        match self.found_above(&this, func, name, takes_one) {
+            Some(Above::Method(setter)) => self.call_function(setter, this, None, at, at + 1, Landing::Discard),
+            Some(Above::Field(field)) => {
+                self.set_slot(object, &field, &value)?;
+                self.f.stack.truncate(at);
+                Ok(Flow::Next)
+            }
+            None => self.set_property_at(at, name),
+        }
+    }
+
+    /// The methods of a name that nothing below the class whose method runs overrides: its private ones; of those called by their name
+    /// alone the static ones, too.
+    ///
+    /// Source: `MetaClassImpl.getMethodWithCaching`, which looks methods up for the class that calls.
+    pub(super) fn unoverridden(&self, class: &Class, name: &str, alone: bool) -> Vec<Rc<Function>> {
+        let Some(frame) = self.f.frames.last() else { return Vec::new() };
+        let own = frame.func.class.as_ref().filter(|own| frame.closure.is_none() && **own != class.name);
+        let Some(own) = own.and_then(|own| self.world.class(own)) else { return Vec::new() };
+        let counts = |f: &&Rc<Function>| f.is_private || alone && super::call::is_static(f);
+        let script = own.script.as_ref();
+        let found: Vec<_> =
+            script.and_then(|s| s.methods.get(name)).into_iter().flatten().filter(counts).cloned().collect();
+        if found.is_empty() || !class.is_a(&own.name) { Vec::new() } else { found }
+    }
+}

@@ -60,6 +60,10 @@ pub fn lint_library(source: &str, variables: &[String], surroundings: &Surroundi
 fn finish(source: &str, definition: Definition, found: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let mut all = definition.diagnostics;
     all.extend(found);
+    // What cannot be compiled does not begin to run.
+    if all.iter().all(|finding| finding.severity != Severity::Error) {
+        all.extend(groovy::compile::check_annotations(&definition.script).err());
+    }
     for finding in all.iter_mut().filter(|finding| finding.rule.is_none()) {
         finding.rule = Some("syntax");
     }

@@ -152,7 +152,13 @@ impl<'a> Walk<'a> {
         self.annotations(&class.modifiers.annotations);
         self.define(&class.name);
         class.methods.iter().for_each(|m| self.annotations(&m.modifiers.annotations));
-        class.fields.iter().for_each(|f| self.annotations(&f.modifiers.annotations));
+        for field in &class.fields {
+            self.annotations(&field.modifiers.annotations);
+            let delegate =
+                field.modifiers.annotations.iter().find(|a| matches!(&*a.name, "Delegate" | "groovy.lang.Delegate"));
+            let lack = field.ty.as_ref().and_then(|ty| words::lack_of_delegate(&ty.name));
+            self.facts.annotations.extend(delegate.zip(lack).map(|(a, lack)| (a.name.clone(), lack, a.span)));
+        }
         class.classes.iter().for_each(|c| self.class(c));
     }
 

@@ -68,6 +68,29 @@ const TRANSFORMS: [(&str, &str); 5] = [
 ];
 const NO_EFFECT: &str = "has no effect yet";
 
+/// Types of fields whose `@Delegate` makes the object less than Groovy's.
+const ITEMS: [&str; 11] = [
+    "ArrayDeque",
+    "ArrayList",
+    "Collection",
+    "Deque",
+    "HashSet",
+    "LinkedHashSet",
+    "LinkedList",
+    "List",
+    "Queue",
+    "Set",
+    "TreeSet",
+];
+
+/// What is said of `@Delegate` on a field of a type.
+pub(super) fn lack_of_delegate(ty: &str) -> Option<&'static str> {
+    let simple = ty.rsplit('.').next().unwrap_or_default();
+    let lack =
+        "does not make its object a list to other lists yet: `[] + it`, `new ArrayList(it)` and JSON see an object";
+    ITEMS.contains(&simple).then_some(lack)
+}
+
 /// What is said of an annotation that does not do all that it does in Groovy.
 pub(super) fn lack_of(annotation: &str) -> Option<&'static str> {
     let simple = annotation.rsplit('.').next().unwrap_or_default();

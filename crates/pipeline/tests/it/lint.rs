@@ -151,6 +151,7 @@ fn what_fails_in_the_run_is_a_warning_before() {
         ("node { containerLog 'x' }", "\"containerLog\" does not run here"),
         ("nodeNames()", "\"nodeNames\" does not run here"),
         ("@groovy.lang.Newify(B) class A { int a }\nnew A(a: 1)", "@groovy.lang.Newify has no effect yet"),
+        ("class A { @Delegate List a }\nnew A()", "@Delegate does not make its object a list to other lists yet"),
         ("@Mixin(B) class A { int a = 1 }\nnew A()", "@Mixin has no effect yet"),
     ] {
         let found = messages(source);
@@ -162,7 +163,7 @@ fn what_fails_in_the_run_is_a_warning_before() {
         "@Library('x') _\nnew org.acme.Thing()",
         "class Thing { @Override String toString() { '' } }\nnew Thing()",
         "@Immutable class A { List a }\nnew A([1])",
-        "@groovy.transform.Canonical class A { int a; @Lazy int b = 1; @Delegate List c }\nnew A(1)",
+        "@groovy.transform.Canonical class A { int a; @Lazy int b = 1; @Delegate Date c }\nnew A(1)",
         "enum E { A { int f() { 1 } } }\nnew int[3]; new String[2]",
         "node { withCredentials([zip(credentialsId: 'x', variable: 'X')]) { echo X } }",
         "node { environment { A = credentials('a') } }\ndef environment(c) { }",

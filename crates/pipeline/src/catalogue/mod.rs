@@ -4,6 +4,7 @@
 //! Being listed does not mean that Cofferdam can run it: see [`Support`].
 
 mod added;
+mod classes;
 mod describe;
 mod nearest;
 mod objects;
@@ -331,24 +332,6 @@ impl Catalogue {
         self.find(Kind::Step, name)
     }
 
-    /// The step that does what a Java class does, which is named with or without its package.
-    pub fn step_of_class(&self, class: &str) -> Option<&'static str> {
-        self.of_class(class).map(|(step, _)| step)
-    }
-
-    /// That step, and the parameters that the class has under other names: its own and the step's.
-    pub fn of_class(&self, class: &str) -> Option<(&'static str, Vec<(&'static str, &'static str)>)> {
-        let name = class.rsplit('.').next().unwrap_or_default();
-        let (_, said) = steps_of_classes().find(|(of, _)| *of == name)?;
-        let mut words = said.split(' ');
-        Some((words.next()?, words.filter_map(|word| word.split_once('=')).collect()))
-    }
-
-    /// The Java classes that a step stands for.
-    pub(crate) fn classes(&self) -> impl Iterator<Item = &'static str> {
-        steps_of_classes().map(|(class, _)| class)
-    }
-
     /// Whether anything at all has that name: such a call may stand where Groovy code stands.
     pub fn knows(&self, name: &str) -> bool {
         self.of_any_kind(name).next().is_some()
@@ -396,12 +379,6 @@ impl Catalogue {
     pub fn nearest_steps(&self, name: &str) -> Vec<&'static str> {
         nearest(name, self.names(Kind::Step))
     }
-}
-
-/// Each Java class, and the line of it.
-fn steps_of_classes() -> impl Iterator<Item = (&'static str, &'static str)> {
-    let lines = include_str!("classes.table").lines().filter(|line| !line.starts_with('#'));
-    lines.filter_map(|line| line.split_once(' '))
 }
 
 impl Entry {

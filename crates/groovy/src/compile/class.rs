@@ -247,9 +247,7 @@ impl Compiler<'_> {
         singleton: Option<&Text>,
     ) -> Option<Rc<Function>> {
         let needed = inits.iter().any(|i| match i {
-            Init::Field(f) => {
-                f.init.is_some() || f.ty.as_ref().is_some_and(|t| matches!(self.scope.names.ty(t), Type::Primitive(_)))
-            }
+            Init::Field(f) => f.init.is_some(),
             Init::Block(_) => true,
         });
         if !needed && constants.is_none() && singleton.is_none() {
@@ -287,15 +285,11 @@ impl Compiler<'_> {
     }
 
     fn init_field(&mut self, f: &Field) {
+        // Without a value it stays what it was when the object was made, also where a constructor above has set it.
+        let Some(value) = &f.init else { return };
         let ty = f.ty.as_ref().map_or(Type::Any, |t| self.scope.names.ty(t));
-        if f.init.is_none() && !matches!(ty, Type::Primitive(_)) {
-            return;
-        }
         self.emit(Op::This, f.span);
-        match &f.init {
-            Some(e) => self.expr(e),
-            None => self.default_value(&ty, f.span),
-        }
+        self.expr(value);
         self.coerce(&ty, f.span);
         let number = self.f().name(&f.name);
         self.emit(Op::SetAttr(number), f.span);

@@ -203,6 +203,8 @@ pub enum Op {
         site: u32,
         is_super: bool,
     },
+    /// Runs the field initialisers of the class whose constructor this is.
+    Initialise,
     New(u32),
     NewArray {
         ty: u32,

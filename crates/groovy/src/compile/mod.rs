@@ -117,10 +117,15 @@ fn closure(scope: &Scope, code: Code<'_>) -> Result<Rc<Function>, Vec<Diagnostic
     if compiler.diagnostics.is_empty() { Ok(Rc::new(function)) } else { Err(compiler.diagnostics) }
 }
 
-/// Whether the body of a constructor calls another one first; else it is the superclass's without arguments.
-fn begins_with_constructor(body: &Block) -> bool {
-    let Some(StmtKind::Expr(first)) = body.stmts.first().map(|s| &s.kind) else { return false };
-    matches!(&*first.kind, ExprKind::Call { object: None, callee: Member::Name(name, _), .. } if matches!(&**name, "this" | "super"))
+/// The constructor that the body of another one calls first, `this` or `super`; else it is the superclass's without arguments.
+fn first_constructor(body: &Block) -> Option<&str> {
+    let StmtKind::Expr(first) = body.stmts.first().map(|s| &s.kind)? else { return None };
+    match &*first.kind {
+        ExprKind::Call { object: None, callee: Member::Name(name, _), .. } => {
+            Some(&**name).filter(|name| matches!(*name, "this" | "super"))
+        }
+        _ => None,
+    }
 }
 
 /// What [`compile_closure`] compiles.
@@ -277,14 +282,8 @@ impl<'s> Compiler<'s> {
         self.params(&method.params);
         match &method.body {
             Some(body) if void || is_constructor => {
-                if is_constructor && !begins_with_constructor(body) {
-                    self.emit(Op::This, body.span);
-                    let site = Site::plain("super", 0);
-                    let site = self.f().site(site);
-                    self.emit(Op::CallConstructor { site, is_super: true }, body.span);
-                    self.emit(Op::Pop, body.span);
-                }
-                for stmt in &body.stmts {
+                let done = if is_constructor { self.begin_constructor(body) } else { 0 };
+                for stmt in &body.stmts[done..] {
                     self.stmt(stmt);
                 }
                 self.emit(Op::Null, body.span);
@@ -300,6 +299,25 @@ impl<'s> Compiler<'s> {
         self.whole = around;
         self.generated = None;
         self.pop()
+    }
+
+    /// The constructor of the superclass, and then the initialisers; or else another constructor of the class, which does both. Answers
+    /// how many statements of the body that was.
+    fn begin_constructor(&mut self, body: &Block) -> usize {
+        let first = first_constructor(body);
+        match &body.stmts[..] {
+            [call, ..] if first.is_some() => self.stmt(call),
+            _ => {
+                self.emit(Op::This, body.span);
+                let site = self.f().site(Site::plain("super", 0));
+                self.emit(Op::CallConstructor { site, is_super: true }, body.span);
+                self.emit(Op::Pop, body.span);
+            }
+        }
+        if first != Some("this") {
+            self.emit(Op::Initialise, body.span);
+        }
+        usize::from(first.is_some())
     }
 
     /// Declares parameters; the arguments are in the first slots when the function starts.

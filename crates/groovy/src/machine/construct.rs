@@ -2,11 +2,12 @@
 
 use std::rc::Rc;
 
+use super::convert::default_value;
 use super::exec::{Flow, Step, Vm};
 use super::fiber::Landing;
 use super::need::Fault;
 use crate::ast::{ClassKind, Text};
-use crate::compile::{Function, Site};
+use crate::compile::{Function, Site, Type};
 use crate::library;
 use crate::value::{Class, Map, MapKind, Native, OUTER, Object, SINGLETON, Throwable, Value};
 
@@ -92,44 +93,33 @@ impl Vm<'_> {
         let outer = if script.is_inner { self.outer_for(&class, base) } else { Value::Null };
         let constructor = self.world.select(&script.constructors, &self.f.stack[base..])?;
         let count = self.f.stack.len() - base;
-        let object = Rc::new(Object::new(class.clone(), native_part(&class)));
+        let object = Rc::new(blank(&class));
         if let Some(slot) = object.slot(OUTER) {
             object.fields.borrow_mut()[slot] = outer;
         }
         let value = Value::Object(object.clone());
         match constructor {
-            Some(func) => {
-                let this = value.clone();
-                let landing = match landing {
-                    Landing::Push => Landing::Give(value),
-                    other => other,
-                };
-                self.call_function(func, this, None, at, base, landing)?;
-            }
+            Some(func) => match landing {
+                Landing::Push => self.run_constructor(func, &object, &class, (at, base), value)?,
+                other => drop(self.call_function(func, value, None, at, base, other)?),
+            },
             None if count == 0 && script.constructors.is_empty() && !class.has_method(DEFEND) => {
-                self.finish_plain(at, value.clone());
-                self.super_constructor(&class, value)?;
+                self.finish_plain(at, value);
+                self.make_without_arguments(&object, Some(class))?;
             }
             // A map stands for properties, whether it was written as one or as named arguments.
             None if count == 1 && (named || self.takes_properties(&class, base)?) => {
                 let map = self.pop();
                 self.finish_plain(at, value.clone());
                 self.set_named(&value, map)?;
-                match self.world.select(&script.constructors, &[])? {
-                    Some(own) => {
-                        let top = self.f.stack.len();
-                        self.push_frame(own, value, None, top, top, 0, Landing::Discard)?;
-                    }
-                    None => self.super_constructor(&class, value)?,
-                }
+                self.make_without_arguments(&object, Some(class))?;
             }
             None => {
                 let args = self.f.stack[base..].to_vec();
                 if let Some(map) = tuple(script, &args) {
-                    // The initialisers run first.
                     self.finish_plain(at, value.clone());
                     self.set_named(&value, map)?;
-                    self.run_initialisers(&object)?;
+                    self.make_plain(&object, &class)?;
                     return Ok(Flow::Switch);
                 }
                 if !self.implicit_constructor(&class, &object, &args)? {
@@ -139,9 +129,13 @@ impl Vm<'_> {
                     return Err(self.world.fail("groovy.lang.GroovyRuntimeException", message));
                 }
                 self.finish_plain(at, value);
+                let mut next = Some(class);
+                while let Some(class) = next {
+                    self.run_initialisers(&object, &class)?;
+                    next = class.superclass.clone();
+                }
             }
         }
-        self.run_initialisers(&object)?;
         Ok(Flow::Switch)
     }
 
@@ -164,22 +158,60 @@ impl Vm<'_> {
         self.f.stack.push(value);
     }
 
-    /// The constructor without arguments of the nearest ancestor that has constructors, for a class that has none.
-    fn super_constructor(&mut self, class: &Class, value: Value) -> Result<(), Fault> {
-        let mut next = class.superclass.clone();
-        while let Some(ancestor) = next {
-            if let Some(script) = &ancestor.script
-                && !script.constructors.is_empty()
+    /// Runs a constructor that a class has, or inherits; `answer` takes the place of what is on the stack from `at`, where its
+    /// arguments begin at `base`. The initialisers of the classes that inherit it run behind it.
+    fn run_constructor(
+        &mut self,
+        func: Rc<Function>,
+        object: &Rc<Object>,
+        class: &Rc<Class>,
+        (at, base): (usize, usize),
+        answer: Value,
+    ) -> Result<(), Fault> {
+        let this = Value::Object(object.clone());
+        if func.class.as_ref() == Some(&class.name) {
+            self.call_function(func, this, None, at, base, Landing::Give(answer))?;
+            return Ok(());
+        }
+        let args = self.f.stack.split_off(base);
+        self.finish_plain(at, answer);
+        let mut next = Some(class.clone());
+        while let Some(class) = next.filter(|c| func.class.as_ref() != Some(&c.name)) {
+            self.run_initialisers(object, &class)?;
+            next = class.superclass.clone();
+        }
+        let top = self.f.stack.len();
+        self.f.stack.extend(args);
+        self.call_function(func, this, None, top, top, Landing::Discard)?;
+        Ok(())
+    }
+
+    /// Makes what a class and those above it have of an object, each by its constructor without arguments, or else by its initialisers.
+    /// Frames are pushed in the opposite order: what is farthest above runs first.
+    fn make_without_arguments(&mut self, object: &Rc<Object>, class: Option<Rc<Class>>) -> Result<(), Fault> {
+        let mut next = class;
+        while let Some(class) = next {
+            let constructors = class.script.as_ref().map(|script| &script.constructors).filter(|c| !c.is_empty());
+            if let Some(constructors) = constructors
+                && let Some(func) = self.world.select(constructors, &[])?
             {
-                if let Some(func) = self.world.select(&script.constructors, &[])? {
-                    let at = self.f.stack.len();
-                    self.call_function(func, value, None, at, at, Landing::Discard)?;
+                let top = self.f.stack.len();
+                let this = Value::Object(object.clone());
+                if func.class.as_ref() == Some(&class.name) {
+                    self.call_function(func, this, None, top, top, Landing::Discard)?;
+                    return Ok(());
                 }
-                return Ok(());
             }
-            next = ancestor.superclass.clone();
+            self.run_initialisers(object, &class)?;
+            next = class.superclass.clone();
         }
         Ok(())
+    }
+
+    /// The same, without a constructor of the class itself.
+    fn make_plain(&mut self, object: &Rc<Object>, class: &Class) -> Result<(), Fault> {
+        self.run_initialisers(object, class)?;
+        self.make_without_arguments(object, class.superclass.clone())
     }
 
     /// Whether the argument is a map, and the class can be made without one.
@@ -231,15 +263,17 @@ impl Vm<'_> {
 
     /// Makes the object that a variable of a library is, before the instruction that wants it runs again.
     pub(super) fn make_global(&mut self, name: Text, class: &Rc<Class>) -> Step {
-        let object = Rc::new(Object::new(class.clone(), native_part(class)));
+        let object = Rc::new(blank(class));
         let value = Value::Object(object.clone());
         self.world.globals.insert(name, value.clone());
         let constructors = class.script.as_ref().map(|script| script.constructors.clone()).unwrap_or_default();
-        if let Some(func) = self.world.select(&constructors, &[])? {
-            let at = self.f.stack.len();
-            self.call_function(func, value, None, at, at, Landing::Again)?;
+        match self.world.select(&constructors, &[])? {
+            Some(func) if func.class.as_ref() == Some(&class.name) => {
+                let at = self.f.stack.len();
+                self.call_function(func, value, None, at, at, Landing::Again)?;
+            }
+            _ => self.make_without_arguments(&object, Some(class.clone()))?,
         }
-        self.run_initialisers(&object)?;
         Ok(Flow::Switch)
     }
 
@@ -249,22 +283,41 @@ impl Vm<'_> {
         let native = super::convert::code_of(closures, &class);
         let object = Rc::new(Object::new(Rc::new(super::fields::stand_in(class)), native));
         let value = Value::Object(object.clone());
-        self.replace(1, value.clone());
-        self.super_constructor(&object.class, value)?;
-        self.run_initialisers(&object)?;
+        self.replace(1, value);
+        self.make_without_arguments(&object, Some(object.class.clone()))?;
         Ok(Flow::Switch)
     }
 
-    /// Runs the field initialisers of a new object, those of its farthest ancestor first, before what is on the frames.
-    fn run_initialisers(&mut self, object: &Rc<Object>) -> Result<(), Fault> {
-        let inits: Vec<Rc<Function>> =
-            object.class.lineage().iter().filter_map(|c| c.script.as_ref()?.init.clone()).collect();
+    /// Runs the field initialisers of a class and of the traits that it brings.
+    fn run_initialisers(&mut self, object: &Rc<Object>, class: &Class) -> Result<(), Fault> {
+        let own = |c: &Class| c.script.as_ref().and_then(|script| script.init.clone());
+        let inits: Vec<Rc<Function>> = if class.interfaces.is_empty() {
+            own(class).into_iter().collect()
+        } else {
+            let above = class.superclass.as_ref().map(|above| above.lineage()).unwrap_or_default();
+            let brings = |c: &&Class| !above.iter().any(|a| a.name == c.name);
+            class.lineage().into_iter().filter(brings).filter_map(own).collect()
+        };
         for init in inits {
             let at = self.f.stack.len();
             let this = Value::Object(object.clone());
             self.push_frame(init, this, None, at, at, u64::MAX, Landing::Discard)?;
         }
         Ok(())
+    }
+
+    /// Runs the initialisers of the class whose constructor runs: what is above that class is made.
+    pub(super) fn initialise_object(&mut self, func: &Function) -> Step {
+        if let Some(Value::Object(object)) = self.f.frames.last().map(|frame| frame.this.clone()) {
+            let mut next = Some(&object.class);
+            while let Some(class) = next.filter(|c| func.class.as_ref() != Some(&c.name)) {
+                next = class.superclass.as_ref();
+            }
+            if let Some(class) = next {
+                self.run_initialisers(&object, class)?;
+            }
+        }
+        Ok(Flow::Switch)
     }
 
     /// `this(…)` and `super(…)` in a constructor; `this` is below the arguments.
@@ -284,20 +337,34 @@ impl Vm<'_> {
                 None => None,
             };
             if let Some(func) = constructor {
-                return vm.call_function(func, this.clone(), None, at, base, Landing::Push);
+                vm.run_constructor(func, object, &class, (at, base), Value::Null)?;
+                return Ok(Flow::Switch);
             }
             let args = vm.f.stack[base..].to_vec();
-            let before = object.clone();
-            if !args.is_empty() && !vm.implicit_constructor(&class, &before, &args)? {
+            let fields = class.script.as_ref().and_then(|script| tuple(script, &args)).filter(|_| !args.is_empty());
+            if !args.is_empty() && fields.is_none() && !vm.implicit_constructor(&class, object, &args)? {
                 let types: Vec<String> = args.iter().map(Value::type_name).collect();
                 let message = format!("Could not find matching constructor for: {}({})", class.name, types.join(", "));
                 return Err(vm.world.fail("groovy.lang.GroovyRuntimeException", message));
             }
-            vm.f.stack.truncate(at);
-            vm.f.stack.push(Value::Null);
-            Ok(Flow::Next)
+            vm.finish_plain(at, Value::Null);
+            if let Some(map) = fields {
+                vm.set_named(&this, map)?;
+            }
+            vm.make_plain(object, &class)?;
+            Ok(Flow::Switch)
         })
     }
+}
+
+/// An object of a class before anything has run: fields of primitive types have their zero.
+fn blank(class: &Rc<Class>) -> Object {
+    let object = Object::new(class.clone(), native_part(class));
+    let fields = class.script.iter().flat_map(|script| script.fields.values());
+    for field in fields.filter(|f| matches!(f.ty, Type::Primitive(_))) {
+        object.fields.borrow_mut()[field.slot] = default_value(&field.ty);
+    }
+    object
 }
 
 /// The fields that positional arguments set, of a class that has a constructor for all of them (`@Canonical`).

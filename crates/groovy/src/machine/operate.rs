@@ -47,6 +47,7 @@ impl Vm<'_> {
             Op::CallConstructor { site, is_super } => {
                 return self.call_constructor_site(&func.sites[site as usize], is_super, func);
             }
+            Op::Initialise => return self.initialise_object(func),
             Op::New(site) => return self.new_site(&func.sites[site as usize]),
             Op::Name(n) => return self.load_name(&func.names[n as usize]),
             Op::SetName(n) => return self.store_name(&func.names[n as usize]),

@@ -47,6 +47,7 @@ const FILES: &[(&str, &str)] = &[
     ("libraries", include_str!("cases/libraries.txt")),
     ("enums", include_str!("cases/enums.txt")),
     ("classes_more", include_str!("cases/classes_more.txt")),
+    ("compiled", include_str!("cases/compiled.txt")),
 ];
 
 /// The cases of all files.

@@ -20,6 +20,7 @@ mod stmt;
 mod string;
 mod types;
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
@@ -72,6 +73,7 @@ pub fn parse(source: &str) -> Parsed {
         failed_at: usize::MAX,
         classes: Vec::new(),
         around: 0,
+        lines: OnceCell::new(),
     };
     let script = stack::with_room(|| parser.script());
     let mut diagnostics = parser.diagnostics;
@@ -112,6 +114,8 @@ pub(crate) struct Parser<'s> {
     classes: Vec<Text>,
     /// Bytes of the package and of the names of all classes around this place.
     around: usize,
+    /// Filled when a message wants a line (see `recover`).
+    lines: OnceCell<Vec<recover::Line>>,
 }
 
 impl Parser<'_> {

@@ -6,6 +6,15 @@ use crate::lexer::token::{Kind, NO_MATE, Token};
 use crate::limits;
 use crate::span::Span;
 
+/// A line of the text.
+#[derive(Debug)]
+pub(super) struct Line {
+    /// Its first byte.
+    start: u32,
+    /// Blanks before its first word.
+    indentation: u32,
+}
+
 impl Parser<'_> {
     /// Records an error at the next token.
     pub(super) fn fail<T>(&mut self, message: impl Into<String>) -> Result<T> {
@@ -103,6 +112,10 @@ impl Parser<'_> {
 
     /// The file ends before the bracket at `open` is closed. Where a string was broken behind it, that is the reason.
     fn never_closed<T>(&mut self, open: usize) -> Result<T> {
+        // Behind a limit each bracket around the place ends here: nothing is looked for that nobody is told.
+        if self.stopped {
+            return Err(Failed);
+        }
         let broken = self.tokens[open..].iter().any(|t| t.kind == Kind::Error);
         if self.failed_at != open && !broken {
             self.failed_at = open;
@@ -119,15 +132,28 @@ impl Parser<'_> {
     }
 
     fn line_of(&self, token: usize) -> usize {
-        let start = self.tokens[token].start as usize;
-        1 + self.text.as_bytes()[..start].iter().filter(|b| **b == b'\n').count()
+        let start = self.tokens[token].start;
+        self.lines().partition_point(|line| line.start <= start)
     }
 
     /// Blanks before the first word of the line of a token.
-    fn indentation_of(&self, token: usize) -> usize {
-        let start = self.tokens[token].start as usize;
-        let line = self.text[..start].rfind('\n').map_or(0, |n| n + 1);
-        self.text[line..].len() - self.text[line..].trim_start_matches([' ', '\t']).len()
+    fn indentation_of(&self, token: usize) -> u32 {
+        let line = self.line_of(token).saturating_sub(1);
+        self.lines().get(line).map_or(0, |line| line.indentation)
+    }
+
+    /// The lines of the text: found once, since each bracket may ask for its own.
+    fn lines(&self) -> &[Line] {
+        self.lines.get_or_init(|| {
+            let mut start = 0;
+            let lines = self.text.split('\n').map(|text| {
+                let indentation = (text.len() - text.trim_start_matches([' ', '\t']).len()) as u32;
+                let line = Line { start, indentation };
+                start += text.len() as u32 + 1;
+                line
+            });
+            lines.collect()
+        })
     }
 
     /// For a brace that the end of the file leaves open: the first `}` inside it that is indented unlike the line of
@@ -180,6 +206,11 @@ impl Parser<'_> {
     /// Moves to the end of the statement that began at `start` (index of a token): the next separator on its level, or
     /// `end`, the bracket that closes the block around it.
     pub(super) fn skip_statement(&mut self, start: usize, end: usize) {
+        // Behind a limit nothing is read any more, at any level.
+        if self.stopped {
+            self.at = self.tokens.len() - 1;
+            return;
+        }
         let mut at = start;
         while at < end {
             match self.kind_at(at) {

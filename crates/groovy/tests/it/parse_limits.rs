@@ -170,6 +170,31 @@ fn long_flat_texts_take_linear_time() {
     assert!(start.elapsed().as_secs() < 60, "took {:?}", start.elapsed());
 }
 
+/// Each of the brackets around the place where a limit is passed ends there, too.
+#[test]
+fn what_nests_too_deep_takes_linear_time() {
+    let start = Instant::now();
+    let closings = [
+        ("try {", "} finally { print \"\" }"),
+        ("try {", "} catch (e) { print \"\" } finally { }"),
+        ("if (a) {\n", "} else { b }\n"),
+        ("f { ", "} { b }\n"),
+        ("class A { def m() {", "} }\n"),
+        ("switch (a) { case 1: ", "; default: b }\n"),
+        ("f([a: ", "])\n"),
+        ("{\n", "}"),
+    ];
+    for (open, close) in closings {
+        let text = open.repeat(MANY / 10) + "b" + &close.repeat(MANY / 10);
+        assert!(groovy::parse(&text).has_errors(), "{open}");
+    }
+    // The hint for a bracket that is never closed looks at all the others.
+    for text in ["{\n".repeat(MANY) + &"}".repeat(MANY - 1), "f { ->\n".repeat(700) + &" {\n}\n".repeat(MANY)] {
+        assert!(groovy::parse(&text).has_errors());
+    }
+    assert!(start.elapsed().as_secs() < 60, "took {:?}", start.elapsed());
+}
+
 #[test]
 fn too_large_texts_are_refused() {
     check(&" ".repeat(limits::MAX_SOURCE_BYTES + 1), "bytes");

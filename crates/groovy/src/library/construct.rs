@@ -128,12 +128,12 @@ pub(crate) fn java(ctx: &mut Ctx<'_>, class: &Rc<Class>, args: &[Value]) -> Answ
             "java.io.PrintStream" | "java.io.PrintWriter" | "java.io.BufferedWriter" | "java.io.OutputStreamWriter",
             [stream @ Value::Object(o), ..],
         ) if o.class.is_a("java.io.OutputStream") => yes(stream.clone()),
-        ("java.lang.String", [source, ..]) => match source {
+        ("java.lang.String", [source, rest @ ..]) => match source {
             Value::List(l) => {
                 let bytes: Option<Vec<u8>> = l.items().iter().map(|b| b.as_i64().map(|n| n as u8)).collect();
                 match (l.items().first(), bytes) {
                     (Some(Value::Char(_)), _) => yes(l.items().iter().map(Value::to_text).collect::<String>()),
-                    (_, Some(bytes)) => yes(String::from_utf8_lossy(&bytes).into_owned()),
+                    (_, Some(bytes)) => yes(super::charset::text(ctx, &bytes, rest)?),
                     _ => Ok(None),
                 }
             }

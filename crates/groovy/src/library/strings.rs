@@ -60,9 +60,11 @@ fn simple(ctx: &mut Ctx<'_>, s: &Str, name: &str, args: &[Value]) -> Answer {
             ctx.room_for_items(s.len() as u64)?;
             yes(Value::array(s.encode_utf16().map(Value::Char).collect(), "char"))
         }
-        ("getBytes" | "bytes", _) => {
-            ctx.room_for_items(s.len() as u64)?;
-            yes(Value::array(s.bytes().map(|b| Value::Int(i32::from(b as i8))).collect(), "byte"))
+        ("getBytes" | "bytes", rest) if rest.len() <= 1 => {
+            let charset = super::charset::of(ctx, rest.first())?;
+            ctx.room_for_items(charset.most(s) as u64)?;
+            let bytes = charset.encode(s);
+            yes(Value::array(bytes.into_iter().map(|b| Value::Int(i32::from(b as i8))).collect(), "byte"))
         }
         ("toList", []) => {
             ctx.room_for_items(s.len() as u64 * 6)?;

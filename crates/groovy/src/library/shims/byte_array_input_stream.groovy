@@ -6,10 +6,10 @@ class ByteArrayInputStream extends InputStream {
     int available() { $bytes.size() - $at }
     byte[] getBytes() { def rest = $bytes.subList($at, $bytes.size()); $at = $bytes.size(); rest as byte[] }
     byte[] readAllBytes() { getBytes() }
-    String getText(charset = 'UTF-8') { new String(getBytes()) }
-    def readLines(charset = 'UTF-8') { getText().readLines() }
+    String getText(charset = 'UTF-8') { new String(getBytes(), charset) }
+    def readLines(charset = 'UTF-8') { getText(charset).readLines() }
     def eachLine(Closure f) { getText().eachLine(f) }
-    def newReader(charset = 'UTF-8') { new StringReader(getText()) }
+    def newReader(charset = 'UTF-8') { new StringReader(getText(charset)) }
     def withReader(Closure f) { f(newReader()) }
     def withStream(Closure f) { f(this) }
     void reset() { $at = 0 }

@@ -12,7 +12,7 @@ class ByteArrayOutputStream extends OutputStream {
     void reset() { $bytes.clear() }
     byte[] toByteArray() { $bytes as byte[] }
     String toString() { new String($bytes as byte[]) }
-    String toString(charset) { toString() }
+    String toString(charset) { new String($bytes as byte[], charset) }
     def withStream(Closure f) { f(this) }
     def withWriter(Closure f) { def out = new StringWriter(); def answer = f(out); write(out.toString().bytes); answer }
     def withWriter(charset, Closure f) { withWriter(f) }

@@ -1,3 +1,3 @@
 class InputStreamReader extends java.io.StringReader {
-    InputStreamReader(source, charset = null) { super(source.text) }
+    InputStreamReader(source, charset = null) { super(charset == null ? source.text : source.getText(charset)) }
 }

@@ -5,6 +5,7 @@
 //! (heap limit). Start reading at [`ast`], then `parser`, then `machine`.
 
 pub mod ast;
+mod checks;
 pub mod compile;
 pub mod diagnostic;
 mod lexer;

@@ -49,8 +49,18 @@ impl Parsed {
     }
 }
 
-/// Parses a whole source file.
+/// Parses a whole source file, and checks what Groovy's compiler checks of it ([`crate::checks`]).
 pub fn parse(source: &str) -> Parsed {
+    let mut parsed = read(source);
+    if !parsed.has_errors() {
+        parsed.diagnostics.extend(stack::with_room(|| crate::checks::check(&parsed.script)));
+        parsed.diagnostics.sort_by_key(|d| d.span.start);
+    }
+    parsed
+}
+
+/// Parses a whole source file by Groovy's grammar alone.
+pub fn read(source: &str) -> Parsed {
     if source.len() > limits::MAX_SOURCE_BYTES {
         let message = format!("the file has {} bytes; at most {} can be read", source.len(), limits::MAX_SOURCE_BYTES);
         return Parsed { script: Script::default(), diagnostics: vec![Diagnostic::error(Span::new(0, 0), message)] };

@@ -10,6 +10,7 @@ mod eval_library;
 mod eval_limits;
 mod eval_views;
 mod eval_xml;
+mod parse_checks;
 mod parse_conformance;
 mod parse_errors;
 mod parse_limits;

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::rc::Rc;
 
 use super::expand::{Chosen, Declared, GENERATED, Left, annotation, capital, flag, has, is_property, simple, written};
-use crate::ast::{Annotation, Arg, Class, Expr, ExprKind, Field, Text};
+use crate::ast::{Annotation, Class, Expr, Field, Text};
 
 /// Classes above one another whose properties are looked for.
 const ABOVE_MAX: usize = 100;
@@ -58,14 +58,8 @@ pub(super) fn give(class: &mut Class, given: &Given) {
     let name = class.name.clone();
     for method in class.methods.iter_mut().filter(|m| m.name == name && has(&m.modifiers.words, GENERATED)) {
         for param in &mut Rc::make_mut(method).params {
-            let (Some(default), Some(init)) = (&mut param.default, given.get(&param.name)) else { continue };
-            match &mut *default.kind {
-                ExprKind::Index { object, .. } => {
-                    if let ExprKind::List(items) = &mut *object.kind {
-                        items.splice(..1, [Arg::Positional(init.clone())]);
-                    }
-                }
-                _ => *default = init.clone(),
+            if let (Some(default), Some(init)) = (&mut param.default, given.get(&param.name)) {
+                *default = init.clone();
             }
         }
     }
@@ -146,14 +140,11 @@ fn tuple(class: &Class, of: &Annotation, above: &[&Class], out: &mut String, giv
     for (is_inherited, field) in
         inherited.iter().filter(lets).map(|f| (true, f)).chain(own.iter().filter(lets).map(|f| (false, f)))
     {
-        let mut otherwise = nothing(field).to_string();
+        let otherwise = nothing(field);
         if let Some(init) = &field.init
             && left.pay(1 + (init.span.end - init.span.start) as usize)
         {
-            // Its code runs twice, as in Groovy: what it answers first is kept.
-            if !matches!(&*init.kind, ExprKind::Constant(_)) {
-                otherwise = format!("[null, this.{}][1]", field.name);
-            }
+            // Its code runs twice, as in Groovy: here, and as the field's initialiser. What it answers first is kept.
             given.insert(field.name.clone(), init.clone());
         }
         params.push(format!("{}{} = {otherwise}", written(field.ty.as_ref()), field.name));

@@ -4,25 +4,58 @@ use std::cmp::Ordering;
 
 use crate::ast::BinaryOp;
 use crate::machine::{Ctx, Fault};
-use crate::value::{Compared, Key, MapKind, Value, compare_plain, equal_by, hash, text_work};
+use crate::value::{Compared, Key, Map, Script, Value, compare_plain, equal_by, hash, same_key_by, text_work};
 
 /// Groovy's `==`.
 pub(crate) fn equals(ctx: &mut Ctx<'_>, a: &Value, b: &Value) -> Result<bool, Fault> {
-    let mut fault = None;
+    compared(ctx, a, b, equal_by)
+}
+
+/// Java's `equals` of two keys.
+pub(super) fn same_key(ctx: &mut Ctx<'_>, a: &Value, b: &Value) -> Result<bool, Fault> {
+    compared(ctx, a, b, same_key_by)
+}
+
+fn compared(
+    ctx: &mut Ctx<'_>,
+    a: &Value,
+    b: &Value,
+    how: fn(&Value, &Value, &mut dyn Script, &mut usize) -> Option<bool>,
+) -> Result<bool, Fault> {
     let mut pairs = 0;
-    let answer = {
-        let mut ask = |x: &Value, y: &Value| match object_equals(ctx, x, y) {
-            Ok(same) => Some(same),
-            Err(f) => {
-                fault = Some(f);
+    let mut asked = Asked { ctx, fault: None };
+    let answer = how(a, b, &mut asked, &mut pairs);
+    let fault = asked.fault;
+    ctx.pay(pairs / PAIRS_AT_ONCE)?;
+    match fault {
+        Some(fault) => Err(fault),
+        None => Ok(answer.unwrap_or(false)),
+    }
+}
+
+/// The script, and why it did not answer.
+struct Asked<'a, 'c> {
+    ctx: &'a mut Ctx<'c>,
+    fault: Option<Fault>,
+}
+
+impl Script for Asked<'_, '_> {
+    fn equal(&mut self, a: &Value, b: &Value) -> Option<bool> {
+        object_equals(self.ctx, a, b).map_err(|fault| self.fault = Some(fault)).ok()
+    }
+
+    fn held(&mut self, map: &Map, key: &Value) -> Option<Option<Value>> {
+        let held = super::sets::key(self.ctx, map, key);
+        map.forget_place();
+        match held {
+            Ok(held) => Some(map.has(&held).then_some(held)),
+            // A key that a sorted map cannot have is not there.
+            Err(Fault::Throw(_)) => Some(None),
+            Err(fault) => {
+                self.fault = Some(fault);
                 None
             }
-        };
-        equal_by(a, b, &mut ask, &mut pairs)
-    };
-    match fault {
-        Some(f) => Err(f),
-        None => ctx.pay(pairs / PAIRS_AT_ONCE).map(|()| answer.unwrap_or(false)),
+        }
     }
 }
 
@@ -189,10 +222,8 @@ pub(crate) fn is_case(ctx: &mut Ctx<'_>, test: &Value, value: &Value) -> Result<
 
 /// Whether a collection has the item.
 pub(crate) fn contains(ctx: &mut Ctx<'_>, collection: &Value, item: &Value) -> Result<bool, Fault> {
-    if let Value::Set(s) = collection
-        && (s.kind() == MapKind::Tree || !matches!(item, Value::Object(_)))
-    {
-        let item = if s.kind() == MapKind::Tree { super::sets::key(ctx, s, item)? } else { item.clone() };
+    if let Value::Set(s) = collection {
+        let item = super::sets::key(ctx, s, item)?;
         s.forget_place();
         return Ok(s.has(&item));
     }

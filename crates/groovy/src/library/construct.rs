@@ -79,21 +79,22 @@ pub(crate) fn java(ctx: &mut Ctx<'_>, class: &Rc<Class>, args: &[Value]) -> Answ
             | "java.util.concurrent.CopyOnWriteArraySet",
             _,
         ) => {
-            // The script is asked where each goes: they are added one by one.
-            if let Some(source) =
-                args.first().filter(|s| convert::map_kind(name) == MapKind::Tree && super::sets::holds_objects(s))
-            {
-                return ctx.ask(&Value::Class(class.clone()), "$treeOf", std::slice::from_ref(source)).map(Some);
+            let kind = convert::map_kind(name);
+            match args {
+                // One that is sorted already stays so.
+                [Value::Set(other)] if kind == MapKind::Tree && other.kind() == MapKind::Tree => {
+                    return yes(Value::Set(Rc::new(other.copy(kind))));
+                }
+                [source @ (Value::List(_) | Value::Set(_))] => return super::sets::of_kind(ctx, kind, source),
+                [Value::Int(n)] => return yes(Value::Set(Rc::new(Map::with_capacity(kind, (*n).max(0) as usize)))),
+                _ => {}
             }
             let source = match args.first() {
                 Some(Value::Object(_) | Value::Closure(_)) | None => Vec::new(),
                 Some(source) => sequence(ctx, source)?.unwrap_or_default(),
             };
-            let set = Map::for_copy(convert::map_kind(name), source.len(), true);
-            let set = match args.first() {
-                Some(Value::Set(other)) if other.kind() == MapKind::Tree => set.sorted_like(other),
-                _ => sorted(name, set, args),
-            };
+            let set = Map::for_copy(kind, source.len(), true);
+            let set = sorted(name, set, args);
             for item in source {
                 let item = super::sets::key(ctx, &set, &item)?;
                 set.add(item);

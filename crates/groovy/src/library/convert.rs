@@ -151,24 +151,16 @@ fn list(ctx: &mut Ctx<'_>, value: &Value, name: &str) -> Answer {
 }
 
 fn set(ctx: &mut Ctx<'_>, value: &Value, name: &str) -> Answer {
-    let items = match value {
+    match value {
         Value::Str(_) | Value::GString(_) | Value::List(_) | Value::Set(_) | Value::Range(_) | Value::Matcher(_) => {
-            sequence(ctx, value)?.unwrap_or_default()
+            super::sets::of_kind(ctx, map_kind(name), value)
         }
-        _ => return Ok(None),
-    };
-    ctx.room_for_items(2 * items.len() as u64)?;
-    let set = Map::for_copy(map_kind(name), items.len(), true);
-    for item in items {
-        ctx.world.charge(1);
-        let item = super::sets::key(ctx, &set, &item)?;
-        set.add(item);
+        _ => Ok(None),
     }
-    yes(Value::Set(Rc::new(set)))
 }
 
 /// A copy of another kind; one that sorts its keys takes only what it can compare.
-pub(crate) fn copied(ctx: &mut Ctx<'_>, m: &Map, kind: MapKind) -> Answer {
+pub(crate) fn copied(ctx: &mut Ctx<'_>, m: &Rc<Map>, kind: MapKind) -> Answer {
     if kind != MapKind::Tree {
         return yes(Value::Map(Rc::new(m.copy(kind))));
     }
@@ -177,6 +169,9 @@ pub(crate) fn copied(ctx: &mut Ctx<'_>, m: &Map, kind: MapKind) -> Answer {
         return yes(Value::Map(Rc::new(m.copy(kind))));
     }
     let out = Map::new(kind);
+    if m.keys().first().is_some_and(|key| super::sets::asks(&out, key)) {
+        return ctx.ask(&Value::Map(m.clone()), "$toTree", &[]).map(Some);
+    }
     for key in m.keys() {
         let value = m.get(&key).unwrap_or_default();
         out.put(super::sets::key(ctx, &out, &key)?, value);

@@ -2,7 +2,7 @@
 
 use super::{Answer, int, lists, regex, yes};
 use crate::machine::{Ctx, Fault};
-use crate::value::{List, MapKind, Range, Str, Value};
+use crate::value::{List, MapKind, Range, Str, Value, hash};
 
 /// `object[key]`; `None`: it is a call of `getAt`.
 pub(crate) fn get(ctx: &mut Ctx<'_>, object: &Value, key: &Value) -> Answer {
@@ -12,7 +12,7 @@ pub(crate) fn get(ctx: &mut Ctx<'_>, object: &Value, key: &Value) -> Answer {
             let key = Value::Str(ctx.str(key)?);
             get(ctx, object, &key)
         }
-        (Value::Map(m), key) if matches!(key, Value::Object(_)) || m.kind() == MapKind::Tree => {
+        (Value::Map(m), key) if m.kind() == MapKind::Tree || hash::asks(key) => {
             super::maps::method(ctx, object, m, "get", std::slice::from_ref(key))
         }
         (Value::Map(m), _) => match m.get(key) {
@@ -21,7 +21,11 @@ pub(crate) fn get(ctx: &mut Ctx<'_>, object: &Value, key: &Value) -> Answer {
             None => yes(Value::Null),
         },
         (Value::Object(o), _) => match o.as_map().filter(|_| !o.class.has_method("getAt")) {
-            Some(m) => yes(m.get(key).unwrap_or_default()),
+            Some(m) => {
+                let key = super::sets::key(ctx, &m, key)?;
+                m.forget_place();
+                yes(m.get(&key).unwrap_or_default())
+            }
             None => Ok(None),
         },
         (Value::List(l), Value::Int(n)) if lacks(l, i64::from(*n)) => {
@@ -210,7 +214,8 @@ pub(crate) fn set(ctx: &mut Ctx<'_>, object: &Value, key: &Value, value: &Value)
         }
         (Value::Object(o), _) => match o.as_map().filter(|_| !o.class.has_method("putAt")) {
             Some(m) => {
-                m.put(key.clone(), value.clone());
+                let key = super::sets::key(ctx, &m, key)?;
+                m.put(key, value.clone());
                 Ok(true)
             }
             None => Ok(false),

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::{Answer, compare, int, operators, sequence, shapes, yes};
 use crate::ast::BinaryOp;
 use crate::machine::{Ctx, Fault};
-use crate::value::{Iter, List, ListKind, Map, MapKind, Value};
+use crate::value::{Iter, List, ListKind, Map, Value};
 
 /// An iterator over a collection.
 pub(crate) fn iterator(source: Value) -> Value {
@@ -18,11 +18,8 @@ pub(crate) fn iterator(source: Value) -> Value {
 pub(crate) fn like(like: &Value, items: Vec<Value>) -> Value {
     match like {
         Value::Set(s) => {
-            let kind = if s.kind() == MapKind::Tree { MapKind::Tree } else { MapKind::Linked };
-            let out = Map::new(kind).sorted_like(s);
-            items.into_iter().for_each(|i| {
-                let _ = out.add(i);
-            });
+            let out = Map::new(super::maps::similar(s)).sorted_like(s);
+            items.into_iter().for_each(|item| _ = out.add(item));
             Value::Set(Rc::new(out))
         }
         Value::List(l) if l.is_array() => Value::List(Rc::new(List::new(items, l.kind().clone()))),
@@ -30,14 +27,18 @@ pub(crate) fn like(like: &Value, items: Vec<Value>) -> Value {
     }
 }
 
-/// The same where the script may have to say how the items of a set are ordered.
+/// Items of a collection, in their order, as a collection of its kind.
+pub(crate) fn part(of: &Value, items: Vec<Value>) -> Value {
+    let Value::Set(s) = of else { return like(of, items) };
+    Value::Set(Rc::new(s.part(super::maps::similar(s), items.into_iter().map(|item| (item, Value::Null)))))
+}
+
+/// The same where the script may have to say what a set holds.
 pub(crate) fn like_in_order(ctx: &mut Ctx<'_>, of: &Value, items: Vec<Value>) -> Result<Value, Fault> {
     let Value::Set(s) = of else { return Ok(like(of, items)) };
-    if !items.first().is_some_and(|first| super::trees::asks(s, first)) {
-        return Ok(like(of, items));
-    }
-    let out = Map::new(MapKind::Tree).sorted_like(s);
+    let out = Map::new(super::maps::similar(s)).sorted_like(s);
     for item in items {
+        ctx.pay(1)?;
         let item = super::sets::key(ctx, &out, &item)?;
         out.add(item);
     }
@@ -158,18 +159,18 @@ fn parts(ctx: &mut Ctx<'_>, this: &Value, items: &[Value], name: &str, args: &[V
             let message = format!("Cannot access {name}() for an empty {word}");
             Err(ctx.fail("java.util.NoSuchElementException", message))
         }
-        ("tail", []) => yes(like(this, items.iter().skip(1).cloned().collect())),
-        ("init", []) => yes(like(this, items[..items.len().saturating_sub(1)].to_vec())),
+        ("tail", []) => yes(part(this, items.iter().skip(1).cloned().collect())),
+        ("init", []) => yes(part(this, items[..items.len().saturating_sub(1)].to_vec())),
         ("take" | "drop" | "takeRight" | "dropRight", [n]) => {
             let n = (int(n).unwrap_or(0).max(0) as usize).min(items.len());
             let rest = items.len() - n;
-            let part = match name {
+            let chosen = match name {
                 "take" => &items[..n],
                 "drop" => &items[n..],
                 "takeRight" => &items[rest..],
                 _ => &items[..rest],
             };
-            yes(like(this, part.to_vec()))
+            yes(part(this, chosen.to_vec()))
         }
         ("subList", [from, to]) => {
             let (from, to) = (int(from).unwrap_or(-1), int(to).unwrap_or(-1));
@@ -207,7 +208,7 @@ fn parts(ctx: &mut Ctx<'_>, this: &Value, items: &[Value], name: &str, args: &[V
         } else {
             Value::array(items.to_vec(), "java.lang.Object")
         }),
-        ("toSet", []) => yes(super::sets::hashed(items.to_vec())),
+        ("toSet", []) => super::sets::hashed(ctx, items.to_vec()),
         ("join", [] | [Value::Str(_) | Value::GString(_) | Value::Char(_) | Value::Null]) => {
             let rest = args;
             let between = rest.first().filter(|s| !s.is_null()).map_or(Ok(String::new()), |s| ctx.text(s))?;
@@ -288,7 +289,7 @@ fn combined(ctx: &mut Ctx<'_>, this: &Value, items: &[Value], name: &str, args: 
                 l.change(|i| **i = out);
                 return Ok(Some(this.clone()));
             }
-            yes(like(this, out))
+            yes(part(this, out))
         }
         ("intersect", [other @ (Value::List(_) | Value::Set(_) | Value::Range(_))]) => {
             shapes::intersect(ctx, this, other)

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::{Answer, compare, int, lists, yes};
 use crate::ast::BinaryOp;
 use crate::machine::{Ctx, Fault};
-use crate::value::{Closure, ClosureCode, Entry, List, ListKind, Map, MapKind, Value};
+use crate::value::{Closure, ClosureCode, Entry, List, ListKind, Map, MapKind, Value, hash};
 
 /// The entry at a position.
 pub(crate) fn entry_at(map: &Rc<Map>, at: usize) -> Option<Value> {
@@ -62,9 +62,10 @@ pub(crate) fn spread_entry(stack: &mut Vec<Value>, base: usize, name: &str, clos
 }
 
 pub(crate) fn method(ctx: &mut Ctx<'_>, this: &Value, m: &Rc<Map>, name: &str, args: &[Value]) -> Answer {
-    const KEYED: &[&str] = &["get", "getAt", "put", "putAt", "containsKey", "remove", "putIfAbsent", "getOrDefault"];
+    const KEYED: &[&str] =
+        &["get", "getAt", "put", "putAt", "containsKey", "remove", "putIfAbsent", "getOrDefault", "replace"];
     if let [key, rest @ ..] = args
-        && (matches!(key, Value::Object(_)) || m.kind() == MapKind::Tree)
+        && (m.kind() == MapKind::Tree || hash::asks(key))
         && KEYED.contains(&name)
     {
         let key = super::sets::key(ctx, m, key)?;
@@ -119,6 +120,7 @@ fn reading(ctx: &mut Ctx<'_>, this: &Value, m: &Rc<Map>, name: &str, args: &[Val
             ctx.room_for_items(m.len() as u64 * 8)?;
             yes(view(m, true))
         }
+        ("$copied", []) => yes(Value::Map(Rc::new(m.copy(similar(m))))),
         ("$similar", []) => yes(Value::Map(Rc::new(Map::new(similar(m)).sorted_like(m)))),
         ("iterator", []) => yes(lists::iterator(this.clone())),
         ("clone", []) => yes(Value::Map(Rc::new(m.copy(m.kind())))),
@@ -132,13 +134,19 @@ fn reading(ctx: &mut Ctx<'_>, this: &Value, m: &Rc<Map>, name: &str, args: &[Val
                 }
                 _ => args.to_vec(),
             };
-            let mut found = Vec::new();
+            if keys.iter().any(|key| super::sets::asks(m, key) || hash::asks(key)) && args.len() == 1 {
+                return ctx.ask(this, "$subMap", args).map(Some);
+            }
+            let found = Map::new(MapKind::Linked);
             for key in keys {
-                let held = if m.kind() == MapKind::Tree { super::sets::key(ctx, m, &key)? } else { key.clone() };
-                found.extend(m.get(&held).map(|value| (key, value)));
+                let held = super::sets::key(ctx, m, &key)?;
+                if let Some(value) = m.get(&held) {
+                    let key = super::sets::key(ctx, &found, &key)?;
+                    found.put(key, value);
+                }
             }
             m.forget_place();
-            yes(Value::map(found))
+            yes(Value::Map(Rc::new(found)))
         }
         ("plus", [other]) => super::operators::binary(ctx, BinaryOp::Add, this, other),
         ("minus", [other]) => super::operators::binary(ctx, BinaryOp::Sub, this, other),
@@ -151,12 +159,13 @@ fn reading(ctx: &mut Ctx<'_>, this: &Value, m: &Rc<Map>, name: &str, args: &[Val
             let n = int(n).unwrap_or(0).max(0) as usize;
             let (skip, take) = if name == "take" { (0, n) } else { (n, usize::MAX) };
             let pairs: Vec<(Value, Value)> = (skip..m.len()).take(take).filter_map(|i| m.at(i)).collect();
-            yes(of_pairs(m, pairs))
+            yes(Value::Map(Rc::new(m.part(similar(m), pairs))))
         }
         ("sort" | "toSorted", []) => {
             let mut keys = m.keys();
             compare::sort(ctx, &mut keys)?;
-            yes(of_pairs(m, keys.into_iter().map(|k| (k.clone(), m.get(&k).unwrap_or_default()))))
+            let pairs = keys.into_iter().map(|k| (k.clone(), m.get(&k).unwrap_or_default()));
+            yes(Value::Map(Rc::new(m.part(MapKind::Linked, pairs))))
         }
         ("getProperty", [key]) => {
             let key = Value::Str(ctx.str(key)?);
@@ -169,14 +178,6 @@ fn reading(ctx: &mut Ctx<'_>, this: &Value, m: &Rc<Map>, name: &str, args: &[Val
 /// What Groovy makes of a map: one that sorts its keys again, or one that keeps them in the order of writing.
 pub(crate) fn similar(m: &Map) -> MapKind {
     if m.kind() == MapKind::Tree { MapKind::Tree } else { MapKind::Linked }
-}
-
-fn of_pairs(m: &Map, pairs: impl IntoIterator<Item = (Value, Value)>) -> Value {
-    let out = Map::new(similar(m));
-    for (key, value) in pairs {
-        out.put(key, value);
-    }
-    Value::Map(Rc::new(out))
 }
 
 fn changing(ctx: &mut Ctx<'_>, this: &Value, m: &Rc<Map>, name: &str, args: &[Value]) -> Answer {
@@ -206,9 +207,7 @@ fn changing(ctx: &mut Ctx<'_>, this: &Value, m: &Rc<Map>, name: &str, args: &[Va
         },
         ("replace", [key, value]) if m.has(key) => yes(m.put(key.clone(), value.clone()).unwrap_or_default()),
         ("replace", [_, _]) => yes(Value::Null),
-        ("putAll", [other @ Value::Map(_)])
-            if m.comparator().is_some() || m.kind() == MapKind::Tree && super::sets::holds_objects(other) =>
-        {
+        ("putAll", [other @ Value::Map(_)]) if super::sets::asks_one_of(m, other) => {
             ctx.ask(this, "$putEach", std::slice::from_ref(other)).map(Some)
         }
         ("putAll", [other]) => {
@@ -227,7 +226,11 @@ fn changing(ctx: &mut Ctx<'_>, this: &Value, m: &Rc<Map>, name: &str, args: &[Va
                 }
             };
             ctx.room_for_items(2 * pairs.len() as u64)?;
-            pairs.into_iter().for_each(|(k, v)| drop(m.put(k, v)));
+            for (key, value) in pairs {
+                let key = super::sets::key(ctx, m, &key)?;
+                m.put(key, value);
+            }
+            m.forget_place();
             yes(Value::Null)
         }
         ("leftShift", [other]) => super::operators::binary(ctx, BinaryOp::ShiftLeft, this, other),

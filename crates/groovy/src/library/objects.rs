@@ -71,7 +71,13 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, this: &Value, name: &str, args: &[Value]
         ("equals", [other]) => yes(java_equals(ctx, this, other)?),
         ("hashCode", []) => {
             ctx.pay(super::weight(this))?;
-            yes(Value::Int(hash::hash_code(this)))
+            // One of the script's own asks here what it would be without its method.
+            let code = if matches!(this, Value::Object(_)) {
+                hash::hash_code(this)
+            } else {
+                super::sets::hash_code(ctx, this)?
+            };
+            yes(Value::Int(code))
         }
         ("is", [other]) => yes(this.same(other)),
         ("inspect", []) if matches!(this, Value::Object(o) if o.as_map().is_none()) => yes(ctx.text(this)?),

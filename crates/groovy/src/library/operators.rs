@@ -172,11 +172,15 @@ fn collection(ctx: &mut Ctx<'_>, op: BinaryOp, a: &Value, b: &Value) -> Answer {
         BinaryOp::Sub if super::sets::is_sorted(a) => {
             return ctx.ask(a, "$without", std::slice::from_ref(b)).map(Some);
         }
-        BinaryOp::ShiftLeft if matches!(a, Value::Set(s) if super::trees::asks(s, b)) => {
-            let Value::Set(s) = a else { return Ok(None) };
+        BinaryOp::ShiftLeft if let Value::Set(s) = a => {
             let item = super::sets::key(ctx, s, b)?;
             s.add(item);
+            s.forget_place();
             return Ok(Some(a.clone()));
+        }
+        // The script is asked where each goes: they are added one by one.
+        BinaryOp::Add if matches!(a, Value::Set(s) if asks_to_add(s, b)) => {
+            return ctx.ask(a, "$plusEach", std::slice::from_ref(b)).map(Some);
         }
         BinaryOp::ShiftLeft => return append(a, b).map_or(Ok(None), |()| Ok(Some(a.clone()))),
         BinaryOp::Mul if is_number(b) && !matches!(a, Value::Set(_)) => {
@@ -215,7 +219,12 @@ fn collection(ctx: &mut Ctx<'_>, op: BinaryOp, a: &Value, b: &Value) -> Answer {
     ctx.world.charge((items.len() + others.len()) / 8);
     let out =
         if op == BinaryOp::Add { items.into_iter().chain(others).collect() } else { without(ctx, items, &others)? };
-    Ok(Some(if array { Value::array(out, "java.lang.Object") } else { lists::like_in_order(ctx, a, out)? }))
+    Ok(Some(if array { Value::array(out, "java.lang.Object") } else { of_sum(ctx, op, a, out)? }))
+}
+
+/// What a sum or difference of a collection is: of a set that something is taken from, the rest keeps its order.
+fn of_sum(ctx: &mut Ctx<'_>, op: BinaryOp, a: &Value, items: Vec<Value>) -> Result<Value, Fault> {
+    if op == BinaryOp::Sub { Ok(lists::part(a, items)) } else { lists::like_in_order(ctx, a, items) }
 }
 
 /// The items that are not equal to one of `others`.
@@ -233,44 +242,59 @@ pub(crate) fn without(ctx: &mut Ctx<'_>, items: Vec<Value>, others: &[Value]) ->
 pub(crate) fn append(a: &Value, b: &Value) -> Option<()> {
     match a {
         Value::List(l) if !l.is_array() && !l.is_fixed() => l.push(b.clone()),
-        Value::Set(s) => {
-            s.add(b.clone());
-        }
         _ => return None,
     }
     Some(())
 }
 
+/// Whether the script is asked for what is added to a map or set.
+fn asks_to_add(m: &Map, b: &Value) -> bool {
+    let one = matches!(m.at(0), Some((key, _)) if super::sets::asks(m, &key));
+    one || super::sets::asks_one_of(m, b) || super::sets::asks(m, b)
+}
+
 fn map(ctx: &mut Ctx<'_>, op: BinaryOp, a: &Value, m: &Rc<Map>, b: &Value) -> Answer {
-    let target = match op {
-        BinaryOp::ShiftLeft => {
-            super::maps::writable(ctx, m)?;
-            m.clone()
-        }
-        BinaryOp::Add | BinaryOp::Sub => Rc::new(m.copy(super::maps::similar(m))),
-        _ => return Ok(None),
-    };
-    match b {
-        Value::Entry(e) => drop(target.put(e.key.clone(), e.value.borrow().clone())),
-        Value::Map(other) if op == BinaryOp::Sub => {
-            let pairs: Vec<(Value, Value)> = other.entries().iter().map(|(k, v)| (k.0.clone(), v.clone())).collect();
-            for (k, v) in pairs {
-                if let Some(mine) = target.get(&k)
-                    && compare::equals(ctx, &mine, &v)?
-                {
-                    target.remove(&k);
-                }
-            }
-        }
-        Value::Map(other) => {
-            let pairs: Vec<(Value, Value)> = other.entries().iter().map(|(k, v)| (k.0.clone(), v.clone())).collect();
-            ctx.room_for_items(2 * (target.len() + pairs.len()) as u64)?;
-            for (k, v) in pairs {
-                let key = super::sets::key(ctx, &target, &k)?;
-                target.put(key, v);
-            }
-        }
-        _ => return Ok(None),
+    if !matches!(b, Value::Entry(_) | Value::Map(_))
+        || !matches!(op, BinaryOp::ShiftLeft | BinaryOp::Add | BinaryOp::Sub)
+    {
+        return Ok(None);
     }
+    if op == BinaryOp::ShiftLeft {
+        super::maps::writable(ctx, m)?;
+    }
+    // What is taken away is equal, whatever an order says.
+    let as_is = op == BinaryOp::Sub && m.kind() == MapKind::Tree;
+    // The script is asked for the keys: they are looked at one by one.
+    if !as_is && matches!(b, Value::Map(_)) && super::sets::asks_one_of(m, b) {
+        let name = match op {
+            BinaryOp::ShiftLeft => "$putEach",
+            BinaryOp::Add => "$plusEach",
+            _ => "$minusEach",
+        };
+        let this = Value::Map(m.clone());
+        let made = ctx.ask(&this, name, std::slice::from_ref(b))?;
+        return Ok(Some(if op == BinaryOp::ShiftLeft { a.clone() } else { made }));
+    }
+    let target = if op == BinaryOp::ShiftLeft { m.clone() } else { Rc::new(m.copy(super::maps::similar(m))) };
+    let pairs: Vec<(Value, Value)> = match b {
+        Value::Entry(e) => vec![(e.key.clone(), e.value.borrow().clone())],
+        Value::Map(other) => other.entries().iter().map(|(k, v)| (k.0.clone(), v.clone())).collect(),
+        _ => Vec::new(),
+    };
+    if op != BinaryOp::Sub {
+        ctx.room_for_items(2 * (target.len() + pairs.len()) as u64)?;
+    }
+    for (key, value) in pairs {
+        let key = if as_is { key } else { super::sets::key(ctx, &target, &key)? };
+        if op != BinaryOp::Sub {
+            target.put(key, value);
+        } else if let Some(mine) = target.get(&key)
+            && compare::equals(ctx, &mine, &value)?
+        {
+            ctx.pay(target.len() / 64)?;
+            target.remove(&key);
+        }
+    }
+    target.forget_place();
     Ok(Some(if op == BinaryOp::ShiftLeft { a.clone() } else { Value::Map(target) }))
 }

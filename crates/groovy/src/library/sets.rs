@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::{Answer, compare, lists, sequence, yes};
 use crate::machine::{Ctx, Fault};
-use crate::value::{Map, MapKind, Order, Value};
+use crate::value::{Map, MapKind, Value, hash};
 
 /// The key of the map that equals a key by the script's own `equals` and `hashCode`, or the key as it is.
 pub(crate) fn key(ctx: &mut Ctx<'_>, map: &Map, key: &Value) -> Result<Value, Fault> {
@@ -13,29 +13,50 @@ pub(crate) fn key(ctx: &mut Ctx<'_>, map: &Map, key: &Value) -> Result<Value, Fa
             return super::trees::settled(ctx, map, key);
         }
         sorts(ctx, map, key)?;
-        if map.key_order() == Order::CaseInsensitive && key.is_text() {
-            ctx.pay(map.len() / 8)?;
-            let wanted = ctx.text(key)?.to_lowercase();
-            let held = map.keys().into_iter().find(|other| other.to_text().to_lowercase() == wanted);
-            return Ok(held.unwrap_or_else(|| key.clone()));
-        }
+        return Ok(map.equal_key(key).unwrap_or_else(|| key.clone()));
     }
-    let own =
-        |v: &Value| matches!(v, Value::Object(o) if o.class.has_method("equals") && o.class.has_method("hashCode"));
-    if !own(key) {
+    if !hash::asks(key) {
         return Ok(key.clone());
     }
-    ctx.pay(map.len())?;
-    let hash = ctx.ask(key, "hashCode", &[])?;
-    for other in map.keys().iter().filter(|k| own(k)) {
-        let equal = other.same(key)
-            || ctx.ask(other, "hashCode", &[])?.equals(&hash)
-                && ctx.ask(key, "equals", std::slice::from_ref(other))?.truth();
-        if equal {
-            return Ok(other.clone());
+    let code = hash_code(ctx, key)?;
+    for other in map.without_code() {
+        let code = hash_code(ctx, &other)?;
+        map.keep_code(other, code);
+    }
+    for other in map.alike(code) {
+        ctx.pay(1)?;
+        if other.same(key) || compare::same_key(ctx, key, &other)? {
+            return Ok(other);
         }
     }
+    map.note_code(key, code);
     Ok(key.clone())
+}
+
+/// Java's `hashCode()` of a value, with what the script says of objects.
+pub(super) fn hash_code(ctx: &mut Ctx<'_>, value: &Value) -> Result<i32, Fault> {
+    hash::hash_by(value, &mut |value| match value {
+        Value::Object(o) if hash::says(o) => {
+            Some(ctx.ask(value, "hashCode", &[]).map(|code| code.as_i64().unwrap_or(0) as i32))
+        }
+        _ => None,
+    })
+}
+
+/// Whether the script is asked for a key.
+pub(crate) fn asks(map: &Map, key: &Value) -> bool {
+    super::trees::asks(map, key) || map.kind() != MapKind::Tree && hash::asks(key)
+}
+
+/// Whether the script is asked for one of the items of a collection, or keys of a map, that come into a map: they are put one by one
+/// then.
+pub(crate) fn asks_one_of(map: &Map, items: &Value) -> bool {
+    match items {
+        Value::List(l) => l.items().iter().any(|item| asks(map, item)),
+        Value::Set(other) => other.entries().keys().any(|key| asks(map, &key.0)),
+        Value::Map(other) => other.entries().keys().any(|key| asks(map, &key.0)),
+        _ => map.comparator().is_some(),
+    }
 }
 
 /// Whether two values are constants of the same enum: those with bodies have classes of their own.
@@ -70,17 +91,6 @@ fn sorts(ctx: &Ctx<'_>, map: &Map, key: &Value) -> Result<(), Fault> {
     }
 }
 
-/// Whether a collection begins with an object of the script.
-pub(super) fn holds_objects(items: &Value) -> bool {
-    let object = |v: Option<Value>| matches!(v, Some(Value::Object(o)) if o.class.has_method("compareTo"));
-    match items {
-        Value::List(l) => object(l.get(0)),
-        Value::Set(s) => object(s.at(0).map(|(key, _)| key)),
-        Value::Map(m) => object(m.at(0).map(|(key, _)| key)),
-        _ => false,
-    }
-}
-
 pub(super) fn is_collection(value: &Value) -> bool {
     matches!(value, Value::List(_) | Value::Set(_) | Value::Range(_))
 }
@@ -91,12 +101,35 @@ pub(super) fn is_sorted(value: &Value) -> bool {
 }
 
 /// The `HashSet` that `toSet()` makes.
-pub(crate) fn hashed(items: Vec<Value>) -> Value {
+pub(super) fn hashed(ctx: &mut Ctx<'_>, items: Vec<Value>) -> Answer {
     let set = Map::with_capacity(MapKind::Hash, items.len());
     for item in items {
+        ctx.pay(usize::from(item.is_container()))?;
+        let item = key(ctx, &set, &item)?;
         set.add(item);
     }
-    Value::Set(Rc::new(set))
+    yes(Value::Set(Rc::new(set)))
+}
+
+/// A set of a kind of the items of a collection.
+pub(super) fn of_kind(ctx: &mut Ctx<'_>, kind: MapKind, source: &Value) -> Answer {
+    let items = sequence(ctx, source)?.unwrap_or_default();
+    ctx.room_for_items(2 * items.len() as u64)?;
+    let set = Map::for_copy(kind, items.len(), true);
+    ctx.world.charge(items.len());
+    if asks_one_of(&set, source) {
+        let name = match kind {
+            MapKind::Tree => "$toTree",
+            MapKind::Hash => "$toHash",
+            _ => "$toLinked",
+        };
+        return ctx.ask(source, name, &[]).map(Some);
+    }
+    for item in items {
+        let item = key(ctx, &set, &item)?;
+        set.add(item);
+    }
+    yes(Value::Set(Rc::new(set)))
 }
 
 pub(crate) fn method(ctx: &mut Ctx<'_>, this: &Value, s: &Rc<Map>, name: &str, args: &[Value]) -> Answer {
@@ -105,7 +138,7 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, this: &Value, s: &Rc<Map>, name: &str, a
         return Err(Fault::Throw(ctx.world.throwable("java.lang.UnsupportedOperationException", Value::Null)));
     }
     if let ("add" | "remove" | "contains", [item]) = (name, args)
-        && (matches!(item, Value::Object(_)) || s.kind() == MapKind::Tree)
+        && (s.kind() == MapKind::Tree || hash::asks(item))
     {
         let item = key(ctx, s, item)?;
         let answer = match name {
@@ -129,9 +162,9 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, this: &Value, s: &Rc<Map>, name: &str, a
         ("isEmpty", []) => return yes(s.is_empty()),
         ("contains", [item]) => return yes(compare::contains(ctx, this, item)?),
         ("iterator", []) => return yes(lists::iterator(this.clone())),
-        ("clone", []) => return yes(lists::like(this, s.keys())),
+        ("clone", []) => return yes(lists::part(this, s.keys())),
         ("asImmutable" | "asUnmodifiable", []) => return yes(Value::Set(Rc::new(s.copy(MapKind::Fixed)))),
-        ("toSet", []) => return yes(hashed(s.keys())),
+        ("toSet", []) => return hashed(ctx, s.keys()),
         ("getAt", [key]) => return super::index::get(ctx, this, key),
         _ => {}
     }
@@ -142,7 +175,7 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, this: &Value, s: &Rc<Map>, name: &str, a
     match (name, args) {
         ("add", [item]) => return yes(s.add(item.clone())),
         // The script is asked where each goes: they are added one by one.
-        ("addAll", [other]) if s.comparator().is_some() || s.kind() == MapKind::Tree && holds_objects(other) => {
+        ("addAll", [other]) if asks_one_of(s, other) => {
             return ctx.ask(this, "$addEach", std::slice::from_ref(other)).map(Some);
         }
         ("addAll", [other]) => {

@@ -112,12 +112,7 @@ impl Vm<'_> {
             }
             Op::ListAddAll => self.list_add_all()?,
             Op::Map(_) => self.f.stack.push(Value::Map(Rc::new(Map::new(MapKind::Linked)))),
-            Op::MapPut => {
-                let (value, key) = (self.pop(), self.pop());
-                if let Some(Value::Map(map)) = self.f.stack.last() {
-                    map.put(key, value);
-                }
-            }
+            Op::MapPut => self.map_put()?,
             Op::MapPutAll => self.map_put_all()?,
             Op::Range(inclusive) => self.range(inclusive)?,
             Op::GString(n) => {
@@ -351,8 +346,27 @@ impl Vm<'_> {
         Ok(())
     }
 
+    fn map_put(&mut self) -> Result<(), Fault> {
+        let (map, key) = (self.top(3).clone(), self.top(2).clone());
+        if let Value::Map(map) = map {
+            let key = library::sets::key(&mut self.ctx(), &map, &key)?;
+            map.put(key, self.top(1).clone());
+        }
+        self.drop_top(2);
+        Ok(())
+    }
+
     fn map_put_all(&mut self) -> Result<(), Fault> {
         let source = self.top(1).clone();
+        let target = self.top(2).clone();
+        if let Value::Map(map) = &target
+            && matches!(source, Value::Map(_))
+            && library::sets::asks_one_of(map, &source)
+        {
+            self.ctx().ask(&target, "$putEach", std::slice::from_ref(&source))?;
+            self.pop();
+            return Ok(());
+        }
         let pairs: Vec<(Value, Value)> = match &source {
             Value::Null => Vec::new(),
             Value::Map(m) => m.entries().iter().map(|(k, v)| (k.0.clone(), v.clone())).collect(),

@@ -9,7 +9,7 @@ use super::need::Fault;
 use crate::ast::Text;
 use crate::compile::Function;
 use crate::library;
-use crate::value::{Class, ListKind, Native, Object, Value};
+use crate::value::{Class, ListKind, MapKind, Native, Object, Value};
 
 /// What a property turned out to be.
 pub(super) enum Found {
@@ -153,9 +153,10 @@ impl Vm<'_> {
                 None => library_property(self, object, name),
             },
             Value::Map(map) if map.default().is_some() && !map.has(&Value::str(name)) => {
-                // The script's own comparator may find it all the same.
-                if map.comparator().is_some() {
+                // A map that sorts its keys may find it all the same.
+                if map.kind() == MapKind::Tree {
                     let key = library::sets::key(&mut self.ctx(), map, &Value::str(name))?;
+                    map.forget_place();
                     if let Some(value) = map.get(&key) {
                         return Ok(Found::Value(value));
                     }

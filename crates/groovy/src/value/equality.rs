@@ -3,9 +3,10 @@
 use std::cmp::Ordering;
 use std::rc::Rc;
 
+use indexmap::IndexSet;
 use num_bigint::BigInt;
 
-use super::{Decimal, Native, Value};
+use super::{Decimal, Key, Map, MapKind, Native, Order, Value, hash};
 
 /// Pairs that one comparison looks at before it answers "not equal": more than any real data has, few enough to end.
 const PAIRS_MAX: usize = 20_000_000;
@@ -19,47 +20,184 @@ pub(crate) enum Compared {
     Unknown,
 }
 
-/// Groovy's `==` without methods of the script.
-pub(crate) fn equal_plain(a: &Value, b: &Value) -> bool {
-    equal_by(a, b, &mut |a, b| Some(identical(a, b)), &mut 0).unwrap_or(false)
+/// What only the script can say while values are compared. `None` ends the comparison without an answer.
+pub(crate) trait Script {
+    /// Whether two objects are equal.
+    fn equal(&mut self, a: &Value, b: &Value) -> Option<bool>;
+
+    /// The key that a map has for a key which it does not have as it is.
+    fn held(&mut self, map: &Map, key: &Value) -> Option<Option<Value>>;
 }
 
-/// Groovy's `==`. `objects` answers for script objects; `None` from it ends the comparison with `None`. `pairs` counts what was
-/// looked at.
-pub(crate) fn equal_by(
-    a: &Value,
-    b: &Value,
-    objects: &mut dyn FnMut(&Value, &Value) -> Option<bool>,
-    pairs: &mut usize,
-) -> Option<bool> {
+/// No script: objects are equal to themselves.
+struct Unasked;
+
+impl Script for Unasked {
+    fn equal(&mut self, a: &Value, b: &Value) -> Option<bool> {
+        Some(identical(a, b))
+    }
+
+    fn held(&mut self, map: &Map, key: &Value) -> Option<Option<Value>> {
+        Some(map.equal_key(key).filter(|_| map.kind() == MapKind::Tree))
+    }
+}
+
+/// Groovy's `==` without methods of the script.
+pub(crate) fn equal_plain(a: &Value, b: &Value) -> bool {
+    equal_by(a, b, &mut Unasked, &mut 0).unwrap_or(false)
+}
+
+/// Groovy's `==`. `pairs` counts what was looked at.
+pub(crate) fn equal_by(a: &Value, b: &Value, script: &mut dyn Script, pairs: &mut usize) -> Option<bool> {
     if let Some(answer) = equal_leaf(a, b) {
         *pairs += text_work(a, b);
         return Some(answer);
     }
-    let mut work = vec![(a.clone(), b.clone())];
-    while let Some((a, b)) = work.pop() {
-        *pairs += 1 + text_work(&a, &b);
-        if *pairs > PAIRS_MAX {
+    Comparison { script, pairs, depth: 0, of_keys: false }.equal(a, b)
+}
+
+/// Java's `equals` of two keys, where the script is asked for what it has methods for.
+pub(crate) fn same_key_by(a: &Value, b: &Value, script: &mut dyn Script, pairs: &mut usize) -> Option<bool> {
+    Comparison { script, pairs, depth: 0, of_keys: true }.equal(a, b)
+}
+
+/// Sets within sets whose items are compared as Groovy does.
+const SETS_MAX: u32 = 8;
+
+/// A comparison on its way.
+struct Comparison<'a> {
+    script: &'a mut dyn Script,
+    pairs: &'a mut usize,
+    /// Sets around what is compared.
+    depth: u32,
+    /// Java's `equals` counts, not Groovy's `==`.
+    of_keys: bool,
+}
+
+impl Comparison<'_> {
+    fn equal(&mut self, a: &Value, b: &Value) -> Option<bool> {
+        let mut work = vec![(a.clone(), b.clone())];
+        while let Some((a, b)) = work.pop() {
+            *self.pairs += 1 + text_work(&a, &b);
+            if *self.pairs > PAIRS_MAX {
+                return Some(false);
+            }
+            let leaf = if self.of_keys { key_leaf(&a, &b) } else { equal_leaf(&a, &b) };
+            match leaf {
+                Some(true) => continue,
+                Some(false) => return Some(false),
+                None => {}
+            }
+            if identical(&a, &b) {
+                continue;
+            }
+            let same = match self.expand(&a, &b, &mut work)? {
+                Expanded::Same => true,
+                Expanded::Different => return Some(false),
+                Expanded::Objects => self.script.equal(&a, &b)?,
+                Expanded::Maps(x, y) => self.maps(&x, &y, &mut work)?,
+                Expanded::Sets(x, y) => self.sets(&x, &y)?,
+            };
+            if !same {
+                return Some(false);
+            }
+        }
+        Some(true)
+    }
+
+    /// The values of the same keys of two maps are left to compare.
+    fn maps(&mut self, x: &Map, y: &Map, work: &mut Vec<(Value, Value)>) -> Option<bool> {
+        if x.len() != y.len() {
             return Some(false);
         }
-        match equal_leaf(&a, &b) {
-            Some(true) => continue,
-            Some(false) => return Some(false),
-            None => {}
+        let mut missing = Vec::new();
+        for (key, value) in x.entries().iter() {
+            match y.get(&key.0) {
+                Some(other) => work.push((value.clone(), other)),
+                None => missing.push((key.0.clone(), value.clone())),
+            }
         }
-        if identical(&a, &b) {
-            continue;
+        for (key, value) in missing {
+            let held = self.script.held(y, &key)?;
+            let Some(other) = held.as_ref().and_then(|held| y.get(held)) else { return Some(false) };
+            // One that sorts its keys may see more of them as equal than the other does.
+            if let Some(held) = held.filter(|held| y.kind() == MapKind::Tree && !x.has(held))
+                && self.script.held(x, &held)?.is_none()
+            {
+                return Some(false);
+            }
+            work.push((value, other));
         }
-        match expand(&a, &b, &mut work) {
-            Expanded::Same => {}
-            Expanded::Different => return Some(false),
-            Expanded::Objects => match objects(&a, &b) {
-                Some(true) => {}
-                other => return other,
-            },
-        }
+        Some(true)
     }
-    Some(true)
+
+    /// Whether each item of a set is in the other. Groovy looks for one that is equal by `==`.
+    fn sets(&mut self, x: &Map, y: &Map) -> Option<bool> {
+        if x.len() != y.len() {
+            return Some(false);
+        }
+        let missing: Vec<Value> = x.keys().into_iter().filter(|key| !y.has(key)).collect();
+        if missing.is_empty() {
+            return Some(true);
+        }
+        let mut left: IndexSet<Key> = y.keys().into_iter().filter(|key| !x.has(key)).map(Key).collect();
+        *self.pairs += x.len() / 4;
+        let mut apart = Vec::new();
+        // A comparator says nothing of what is equal.
+        let keyed = y.kind() != MapKind::Tree || y.key_order() == Order::Natural && y.comparator().is_none();
+        for item in missing {
+            let held = if keyed { self.script.held(y, &item)? } else { None };
+            match held {
+                Some(held) => drop(left.swap_remove(&Key(held))),
+                None => apart.push(item),
+            }
+        }
+        let loose = !self.of_keys && self.depth < SETS_MAX && !unlike(&apart, &left);
+        for item in apart {
+            let mut found = None;
+            for (at, other) in left.iter().enumerate().take_while(|_| loose) {
+                if self.inner().equal(&item, &other.0)? {
+                    found = Some(at);
+                    break;
+                }
+            }
+            let Some(found) = found else { return Some(false) };
+            left.swap_remove_index(found);
+        }
+        Some(true)
+    }
+
+    fn expand(&mut self, a: &Value, b: &Value, work: &mut Vec<(Value, Value)>) -> Option<Expanded> {
+        let Value::Object(x) = a else { return Some(expand(a, b, work)) };
+        if !self.of_keys {
+            return Some(expand(a, b, work));
+        }
+        if hash::says(x) {
+            return Some(Expanded::Objects);
+        }
+        // What is equal by its fields compares them as Groovy does.
+        if x.marked(super::EQUAL_BY_FIELDS) {
+            return self.inner().equal(a, b).map(verdict);
+        }
+        Some(match expand(a, b, work) {
+            Expanded::Objects => Expanded::Different,
+            other => other,
+        })
+    }
+
+    /// A comparison of what is inside, by Groovy's `==`.
+    fn inner(&mut self) -> Comparison<'_> {
+        Comparison { script: &mut *self.script, pairs: &mut *self.pairs, depth: self.depth + 1, of_keys: false }
+    }
+}
+
+/// Whether texts, or numbers of one class, are in neither as anything else: what differs is not equal.
+fn unlike(items: &[Value], others: &IndexSet<Key>) -> bool {
+    let Some(first) = items.first() else { return true };
+    let plain = matches!(first, Value::Str(_) | Value::Int(_) | Value::Long(_) | Value::Bool(_) | Value::Null);
+    let class = std::mem::discriminant(first);
+    let mut all = items.iter().chain(others.iter().map(|key| &key.0));
+    plain && all.all(|item| std::mem::discriminant(item) == class)
 }
 
 /// Text that is compared for about the price of a pair of other values.
@@ -77,6 +215,8 @@ enum Expanded {
     Same,
     Different,
     Objects,
+    Maps(Rc<Map>, Rc<Map>),
+    Sets(Rc<Map>, Rc<Map>),
 }
 
 fn verdict(same: bool) -> Expanded {
@@ -100,22 +240,8 @@ fn expand(a: &Value, b: &Value, work: &mut Vec<(Value, Value)>) -> Expanded {
             Expanded::Same
         }
         (Value::Range(x), Value::Range(y)) => verdict(x.ends() == y.ends() && x.kind == y.kind),
-        (Value::Map(x), Value::Map(y)) => {
-            if x.len() != y.len() {
-                return Expanded::Different;
-            }
-            for (key, value) in x.entries().iter() {
-                match y.get(&key.0) {
-                    Some(other) => work.push((value.clone(), other)),
-                    None => return Expanded::Different,
-                }
-            }
-            Expanded::Same
-        }
-        (Value::Set(x), Value::Set(y)) => {
-            let same = x.len() == y.len() && x.entries().keys().all(|k| y.has(&k.0));
-            verdict(same)
-        }
+        (Value::Map(x), Value::Map(y)) => Expanded::Maps(x.clone(), y.clone()),
+        (Value::Set(x), Value::Set(y)) => Expanded::Sets(x.clone(), y.clone()),
         (Value::Entry(x), Value::Entry(y)) => {
             work.push((x.key.clone(), y.key.clone()));
             work.push((x.value.borrow().clone(), y.value.borrow().clone()));
@@ -319,46 +445,32 @@ pub(crate) fn identical(a: &Value, b: &Value) -> bool {
 
 /// Java's `equals` of two map keys: types must agree, decimals must agree in scale.
 pub(crate) fn same_key(a: &Value, b: &Value) -> bool {
-    match (a, b) {
+    if let Some(answer) = key_leaf(a, b) {
+        return answer;
+    }
+    let mut pairs = 0;
+    let same = same_key_by(a, b, &mut Unasked, &mut pairs);
+    super::Meter::work(pairs / 2);
+    same.unwrap_or(false)
+}
+
+/// [`same_key`] of values without contents.
+fn key_leaf(a: &Value, b: &Value) -> Option<bool> {
+    Some(match (a, b) {
         (Value::Str(x), Value::Str(y)) => x == y,
         (Value::Str(_), Value::GString(_)) | (Value::GString(_), Value::Str(_)) => false,
         (Value::Decimal(x), Value::Decimal(y)) => x.scale() == y.scale() && x.unscaled() == y.unscaled(),
-        (Value::Range(_), Value::List(_)) | (Value::List(_), Value::Range(_)) => same_keys(a, b),
         (Value::List(x), Value::List(y)) if x.is_array() || y.is_array() => Rc::ptr_eq(x, y),
-        (Value::List(_), Value::List(_)) | (Value::Map(_), Value::Map(_)) | (Value::Entry(_), Value::Entry(_)) => {
-            same_keys(a, b)
-        }
+        (Value::Range(_), Value::List(_))
+        | (Value::List(_), Value::Range(_) | Value::List(_))
+        | (Value::Map(_), Value::Map(_))
+        | (Value::Set(_), Value::Set(_))
+        | (Value::Entry(_), Value::Entry(_)) => return None,
         (Value::Buffer(x), Value::Buffer(y)) => Rc::ptr_eq(x, y),
         (Value::Float(x), Value::Float(y)) => x.to_bits() == y.to_bits(),
         (Value::Double(x), Value::Double(y)) => x.to_bits() == y.to_bits(),
+        (Value::Object(_), Value::Object(_)) => return None,
         _ if std::mem::discriminant(a) != std::mem::discriminant(b) => false,
-        _ => equal_plain(a, b),
-    }
-}
-
-/// [`same_key`] of the contents of collections.
-fn same_keys(a: &Value, b: &Value) -> bool {
-    let mut work = Vec::new();
-    let mut next = Some((a.clone(), b.clone()));
-    let mut pairs = 0;
-    while let Some((a, b)) = next {
-        pairs += 1;
-        let collections = matches!(
-            (&a, &b),
-            (Value::List(_) | Value::Range(_), Value::List(_) | Value::Range(_))
-                | (Value::Map(_), Value::Map(_))
-                | (Value::Entry(_), Value::Entry(_))
-        );
-        let same = if !collections {
-            same_key(&a, &b)
-        } else {
-            identical(&a, &b) || matches!(expand(&a, &b, &mut work), Expanded::Same)
-        };
-        super::Meter::work(pairs % 2);
-        if !same || pairs > PAIRS_MAX {
-            return false;
-        }
-        next = work.pop();
-    }
-    true
+        _ => return equal_leaf(a, b),
+    })
 }

@@ -27,7 +27,16 @@ struct Open {
 /// Java's `hashCode()` of a value, where no method of the script is needed for it. Objects answer by the name of their class: an
 /// identity must not differ between runs.
 pub(crate) fn hash_code(value: &Value) -> i32 {
-    let Some(first) = open(value) else { return leaf(value) };
+    hash_by(value, &mut |_| None::<Result<i32, ()>>).unwrap_or(0)
+}
+
+/// [`hash_code`], where `ask` may answer for objects.
+pub(crate) fn hash_by<E>(value: &Value, ask: &mut dyn FnMut(&Value) -> Option<Result<i32, E>>) -> Result<i32, E> {
+    let mut single = |value: &Value| match value {
+        Value::Object(_) => ask(value).unwrap_or_else(|| Ok(leaf(value))),
+        other => Ok(leaf(other)),
+    };
+    let Some(first) = open(value) else { return single(value) };
     let mut work = vec![first];
     for step in 0..VALUES_MAX {
         super::Meter::work(step % 2);
@@ -39,13 +48,13 @@ pub(crate) fn hash_code(value: &Value) -> i32 {
                     work.push(inner);
                     continue;
                 }
-                None => leaf(&item),
+                None => single(&item)?,
             },
             None => {
                 let hash = top.hash;
                 work.pop();
                 if work.is_empty() {
-                    return hash;
+                    return Ok(hash);
                 }
                 hash
             }
@@ -58,7 +67,47 @@ pub(crate) fn hash_code(value: &Value) -> i32 {
             };
         }
     }
-    0
+    Ok(0)
+}
+
+/// Whether the script says what a value hashes to and equals: an object with methods for both, or what holds such.
+pub(crate) fn asks(value: &Value) -> bool {
+    let may =
+        |v: &&Value| matches!(v, Value::Object(_) | Value::List(_) | Value::Map(_) | Value::Set(_) | Value::Entry(_));
+    if !may(&value) {
+        return false;
+    }
+    let mut work = vec![value.clone()];
+    let mut steps = 0;
+    while let Some(value) = work.pop() {
+        steps += 1;
+        match &value {
+            Value::Object(o) if says(o) => return true,
+            Value::Object(o) if o.marked(super::EQUAL_BY_FIELDS) => work.extend(o.field_values()),
+            Value::List(l) if !l.is_array() => {
+                steps += l.len() / 8;
+                work.extend(l.items().iter().filter(may).cloned());
+            }
+            Value::Map(m) | Value::Set(m) => {
+                steps += m.len() / 8;
+                for (key, value) in m.entries().iter() {
+                    work.extend([&key.0, value].into_iter().filter(may).cloned());
+                }
+            }
+            Value::Entry(e) => work.extend([e.key.clone(), e.value.borrow().clone()]),
+            _ => {}
+        }
+        if steps + work.len() > VALUES_MAX {
+            break;
+        }
+    }
+    super::Meter::work(steps / 2);
+    false
+}
+
+/// Whether the class of an object has its own `equals` and `hashCode`.
+pub(crate) fn says(object: &super::Object) -> bool {
+    object.class.has_method("equals") && object.class.has_method("hashCode")
 }
 
 fn open(value: &Value) -> Option<Open> {
@@ -130,9 +179,9 @@ fn decimal(n: &Decimal) -> i32 {
     big(n.unscaled()).wrapping_mul(31).wrapping_add(n.scale() as i32)
 }
 
-/// The bucket of a key in a table of this size (a power of two).
-pub(crate) fn bucket(key: &Value, table: u32) -> u32 {
-    let hash = hash_code(key) as u32;
+/// The bucket of a hash in a table of this size (a power of two).
+pub(crate) fn bucket(hash: i32, table: u32) -> u32 {
+    let hash = hash as u32;
     (hash ^ (hash >> 16)) & (table - 1)
 }
 

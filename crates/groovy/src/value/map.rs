@@ -1,13 +1,16 @@
 //! Maps and sets. Order is insertion order, sorted for the tree kinds, and for the hash kinds that of Java's tables: scripts see it.
 
+mod keyed;
+
 use std::cell::{Cell, Ref, RefCell};
 use std::rc::Rc;
 
 use indexmap::IndexMap;
 
+use super::codes::Codes;
 use super::meter::Charge;
 use super::release::release;
-use super::{Compared, Entry, Key, Value, compare_plain, hash};
+use super::{Entry, Key, Order, Value, hash};
 
 /// What a map or set says it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,18 +27,6 @@ pub enum MapKind {
     Lazy,
     /// `net.sf.json.JSONObject`: its keys are texts, and what it holds is JSON.
     Json,
-}
-
-/// How a map that sorts its keys does it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Order {
-    /// As the keys compare.
-    #[default]
-    Natural,
-    /// The other way round.
-    Reverse,
-    /// Texts, whose case does not count.
-    CaseInsensitive,
 }
 
 /// A map, or a set (whose values are all null).
@@ -56,6 +47,8 @@ pub struct Map {
     /// How often keys came or went.
     shape: Cell<u32>,
     charge: Charge,
+    /// The hashes of keys that only the script can tell, where there are such keys.
+    codes: RefCell<Option<Box<Codes>>>,
     /// Size of the table that Java would have, for the hash kinds.
     table: Cell<u32>,
     /// Keys were added since the entries were last brought into the order of the table.
@@ -109,6 +102,7 @@ impl Map {
             changes: Cell::default(),
             shape: Cell::default(),
             charge: Charge::new(HEADER),
+            codes: RefCell::default(),
             table,
             unordered,
         }
@@ -127,6 +121,7 @@ impl Map {
             changes: Cell::default(),
             shape: Cell::default(),
             charge: Charge::new(HEADER),
+            codes: self.codes.clone(),
             table: self.table.clone(),
             unordered: self.unordered.clone(),
         };
@@ -147,6 +142,10 @@ impl Map {
         for (k, v) in self.entries().iter() {
             out.put(k.0.clone(), v.clone());
         }
+        if self.kind != MapKind::Tree {
+            out.codes = self.codes.clone();
+        }
+        out.recount();
         out
     }
 
@@ -185,7 +184,12 @@ impl Map {
             true => Entry::of(&source.map, at).unwrap_or(key),
             false => key,
         });
-        let items = items.map(|item| (Key(item), Value::Null)).collect();
+        let items: IndexMap<Key, Value> = items.map(|item| (Key(item), Value::Null)).collect();
+        let codes = match source.entries {
+            true => items.keys().any(|item| hash::asks(&item.0)).then(Codes::lacking),
+            false => source.map.codes.borrow().clone(),
+        };
+        drop(self.codes.replace(codes));
         let Ok(mut held) = self.entries.try_borrow_mut() else { return };
         let before = std::mem::replace(&mut *held, items);
         drop(held);
@@ -196,51 +200,6 @@ impl Map {
     fn changed(&self, shape: bool) {
         self.changes.set(self.changes.get().wrapping_add(1));
         self.shape.set(self.shape.get().wrapping_add(u32::from(shape)));
-    }
-
-    /// Adds a key behind all others, where it belongs there.
-    pub(crate) fn put_last(&self, key: Value, value: Value) {
-        self.change(key.is_container(), |entries| entries.insert(Key(key), value));
-        self.changed(true);
-        self.recount();
-    }
-
-    /// Forgets where the next new key goes: what has been asked about it is over.
-    pub(crate) fn forget_place(&self) {
-        self.place.set(None);
-    }
-
-    /// How its keys are sorted, where they are.
-    pub fn key_order(&self) -> Order {
-        self.order.get()
-    }
-
-    /// The same map with another order of keys; it must be empty.
-    pub fn ordered(self, order: Order) -> Map {
-        self.order.set(order);
-        self
-    }
-
-    /// The same map sorted by a comparator that only the script knows; it must be empty.
-    pub(crate) fn sorted_by(mut self, comparator: Value) -> Map {
-        self.comparator = Some(comparator);
-        self
-    }
-
-    /// The same map sorted as another one; it must be empty.
-    pub(crate) fn sorted_like(mut self, other: &Map) -> Map {
-        self.comparator = other.comparator.clone();
-        self.ordered(other.key_order())
-    }
-
-    /// The script's own comparator.
-    pub(crate) fn comparator(&self) -> Option<&Value> {
-        self.comparator.as_ref()
-    }
-
-    /// Says where the next key goes that is not there yet.
-    pub(crate) fn place_next(&self, at: usize) {
-        self.place.set(Some(at));
     }
 
     /// The closure of `withDefault`; the enum of a set that was made for its constants.
@@ -275,7 +234,9 @@ impl Map {
     /// Brings the entries into the order of Java's table: by bucket, and within one as they came.
     fn order(&self) {
         let table = self.table.get();
-        self.change(true, |entries| entries.sort_by_cached_key(|key, _| hash::bucket(&key.0, table)));
+        let codes = self.codes.borrow();
+        let code = |key: &Value| codes.as_ref().and_then(|c| c.of(key)).unwrap_or_else(|| hash::hash_code(key));
+        self.change(true, |entries| entries.sort_by_cached_key(|key, _| hash::bucket(code(&key.0), table)));
     }
 
     /// Number of entries.
@@ -353,6 +314,9 @@ impl Map {
     }
 
     pub(super) fn put_plain(&self, key: Value, value: Value) -> Option<Value> {
+        if key.is_container() && !self.has(&key) {
+            self.came(&key);
+        }
         let before = if matches!(self.kind, MapKind::Tree | MapKind::Lazy) {
             self.put_sorted(key, value)
         } else {
@@ -368,55 +332,6 @@ impl Map {
         self.changed(before.is_none());
         self.recount();
         before
-    }
-
-    fn put_sorted(&self, key: Value, value: Value) -> Option<Value> {
-        let by = self.order.get();
-        let place = self.place.take();
-        // What only the script can compare comes in its order, where nobody has looked for its place.
-        let place = place.or_else(|| self.comparator.is_some().then_some(usize::MAX));
-        self.change(key.is_container(), |entries| match place {
-            Some(at) => {
-                let key = Key(key);
-                if let Some(held) = entries.get_mut(&key) {
-                    return Some(std::mem::replace(held, value));
-                }
-                let at = at.min(entries.len());
-                entries.shift_insert(at, key, value)
-            }
-            None => Map::insert_sorted(entries, by, key, value),
-        })
-    }
-
-    fn insert_sorted(entries: &mut IndexMap<Key, Value>, by: Order, key: Value, value: Value) -> Option<Value> {
-        let (mut low, mut high) = (0, entries.len());
-        while low < high {
-            let middle = (low + high) / 2;
-            let order = entries.get_index(middle).map(|(k, _)| match (&k.0, &key) {
-                // A GString is compared as text with whatever is there.
-                (other, Value::GString(_)) => Compared::Order(other.to_text().cmp(&key.to_text())),
-                (other, _) if by == Order::CaseInsensitive => {
-                    Compared::Order(other.to_text().to_lowercase().cmp(&key.to_text().to_lowercase()))
-                }
-                (other, _) => match compare_plain(other, &key) {
-                    Compared::Order(order) if by == Order::Reverse => Compared::Order(order.reverse()),
-                    compared => compared,
-                },
-            });
-            match order {
-                Some(Compared::Order(std::cmp::Ordering::Less)) => low = middle + 1,
-                Some(Compared::Order(std::cmp::Ordering::Equal)) => {
-                    return entries.get_index_mut(middle).map(|(_, v)| std::mem::replace(v, value));
-                }
-                _ => high = middle,
-            }
-        }
-        let key = Key(key);
-        // What only the script can compare may be there at another place.
-        match entries.get_mut(&key) {
-            Some(held) => Some(std::mem::replace(held, value)),
-            None => entries.shift_insert(low, key, value),
-        }
     }
 
     /// Adds to a set; answers whether it was new.
@@ -469,6 +384,7 @@ impl Map {
 
     /// Removes everything.
     pub fn clear(&self) {
+        drop(self.codes.take());
         let before = std::mem::take(&mut *self.entries.borrow_mut());
         self.changed(true);
         self.recount();
@@ -480,7 +396,13 @@ impl Map {
     }
 
     fn recount(&self) {
-        self.charge.set(HEADER + self.entries.borrow().capacity() * ENTRY);
+        let (entries, mut codes) = (self.entries.borrow(), self.codes.borrow_mut());
+        if let Some(codes) = codes.as_mut().filter(|codes| codes.len() > 2 * entries.len() + 16) {
+            super::Meter::work(codes.len());
+            codes.prune(&|key| entries.contains_key(key));
+        }
+        let hashed = codes.as_ref().map_or(0, |codes| codes.len());
+        self.charge.set(HEADER + (entries.capacity() + 2 * hashed) * ENTRY);
     }
 }
 

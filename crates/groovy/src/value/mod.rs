@@ -4,6 +4,7 @@ mod braces;
 mod class;
 mod class_names;
 mod closure;
+mod codes;
 pub mod decimal;
 mod entry;
 mod equality;
@@ -19,6 +20,7 @@ mod pattern;
 mod range;
 mod release;
 pub(crate) mod render;
+mod sorted;
 mod text;
 mod view;
 
@@ -40,18 +42,20 @@ pub use closure::{Closure, ClosureCode, Strategy, Variable};
 pub use decimal::Decimal;
 pub use entry::Entry;
 pub(crate) use equality::{
-    Compared, compare_plain, equal_by, equal_plain, is_number, numeric_order, text_work, to_decimal, to_f64,
+    Compared, Script, compare_plain, equal_by, equal_plain, is_number, numeric_order, same_key_by, text_work,
+    to_decimal, to_f64,
 };
 pub use java::{Java, NumberPattern, Zone};
 pub use key::Key;
 pub use list::{List, ListKind};
-pub use map::{Map, MapKind, Order};
+pub use map::{Map, MapKind};
 pub(crate) use meter::Charge;
 pub use meter::Meter;
 pub(crate) use object::{EQUAL_BY_FIELDS, OUTER, SHOWS_FIELDS, SINGLETON};
 pub use object::{Native, Object, Throwable, TraceLine};
 pub use pattern::{Matcher, Pattern, PatternError};
 pub use range::{Range, RangeKind};
+pub use sorted::Order;
 pub use text::Str;
 
 /// An object that the host owns; the machine only carries it.

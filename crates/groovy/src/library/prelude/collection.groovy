@@ -198,3 +198,7 @@ def $defaulted(self, n) {
     made
 }
 def $addEach(self, items) { boolean changed = false; for (x in items) { if (self.add(x)) changed = true }; changed }
+def $plusEach(self, other) { def out = self.clone(); if (other instanceof Collection) out.$addEach(other) else out.add(other); out }
+def $toHash(self) { def out = new HashSet(Math.max(16, self.size() + self.size().intdiv(3) + 1)); out.$addEach(self); out }
+def $toLinked(self) { def out = new LinkedHashSet(); out.$addEach(self); out }
+def $toTree(self) { def out = new TreeSet(); out.$addEach(self); out }

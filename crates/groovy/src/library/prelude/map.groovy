@@ -63,3 +63,11 @@ def merge(self, key, value, f) { self.$computed(key, self.get(key) == null ? val
 def $computed(self, key, made) { if (made == null) self.remove(key) else self.put(key, made); made }
 def replaceAll(self, f) { for (k in self.keySet()) self.put(k, f(k, self.get(k))); null }
 def $putEach(self, other) { for (e in other.entrySet()) self.put(e.key, e.value); null }
+def $plusEach(self, other) { def out = self.$copied(); out.$putEach(other); out }
+def $minusEach(self, other) {
+    def out = self.$copied()
+    for (e in other.entrySet()) { if (out.containsKey(e.key) && out.get(e.key) == e.value) out.remove(e.key) }
+    out
+}
+def $subMap(self, keys) { def out = [:]; for (k in keys) { if (self.containsKey(k)) out.put(k, self.get(k)) }; out }
+def $toTree(self) { def out = new TreeMap(); out.$putEach(self); out }

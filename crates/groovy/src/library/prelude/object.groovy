@@ -44,6 +44,5 @@ def $made(self, from, place) { from instanceof Map ? self.newInstance(from) : se
 def use(self, a, f) { self.$use(a); try { f() } finally { self.$unuse() } }
 def use(self, a, b, f) { self.use([a, b], f) }
 def use(self, a, b, c, f) { self.use([a, b, c], f) }
-def $treeOf(self, items) { def made = new TreeSet(); made.$addEach(items); made }
 def $named(self, name, others) { try { self.getProperty(name) } catch (MissingPropertyException e) { for (o in others) { try { return o."$name" } catch (MissingPropertyException other) { } }; throw e } }
 def $said(self) { try { self.$say(self.localizedMessage) } catch (Throwable other) { }; throw self }

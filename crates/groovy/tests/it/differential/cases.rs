@@ -48,6 +48,7 @@ const FILES: &[(&str, &str)] = &[
     ("enums", include_str!("cases/enums.txt")),
     ("classes_more", include_str!("cases/classes_more.txt")),
     ("compiled", include_str!("cases/compiled.txt")),
+    ("hashed", include_str!("cases/hashed.txt")),
 ];
 
 /// The cases of all files.

@@ -56,6 +56,20 @@ pub fn reply(request: &Request) -> Reply {
     }
 }
 
+/// Why a plan may lack something that [`depends`].
+pub const DEPENDS: &str = "what programs print, files or people say may decide what follows";
+
+/// Its answer may decide what comes next, and only a run has it.
+pub fn depends(request: &Request) -> bool {
+    match request {
+        Request::Exec { script, .. } => script.capture,
+        Request::Input(question) => !question.parameters.is_empty(),
+        Request::ReadFile { .. } | Request::FileExists { .. } => true,
+        Request::FindFiles { .. } | Request::Digest { .. } | Request::Unpack { .. } => true,
+        _ => false,
+    }
+}
+
 /// The id of the credential that a request needs.
 pub fn credential(request: &Request) -> Option<&str> {
     match request {

@@ -130,7 +130,7 @@ async fn plan(
                     return Ok(waits(plan));
                 }
                 add_place(&mut plan, &request);
-                depends |= is_asked_of_programs(&request);
+                depends |= planning::depends(&request);
                 let reply = match request {
                     Request::Sleep { ms } => {
                         timers.insert((now_ms.saturating_add(ms), id), id);
@@ -183,7 +183,7 @@ async fn plan(
                     return Ok(incomplete(plan, &format!("a part of it needs what only a run brings ({message})")));
                 }
                 if depends && plan.incomplete.is_none() {
-                    return Ok(incomplete(plan, "it reads what programs print, or files"));
+                    return Ok(incomplete(plan, planning::DEPENDS));
                 }
                 return Ok(plan);
             }
@@ -202,16 +202,6 @@ async fn plan(
                 }
             }
         }
-    }
-}
-
-/// Its answer decides what comes next, and only a run has it.
-fn is_asked_of_programs(request: &Request) -> bool {
-    match request {
-        Request::Exec { script, .. } => script.capture,
-        Request::ReadFile { .. } | Request::FileExists { .. } => true,
-        Request::FindFiles { .. } | Request::Digest { .. } | Request::Unpack { .. } => true,
-        _ => false,
     }
 }
 

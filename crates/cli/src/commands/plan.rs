@@ -121,6 +121,7 @@ pub async fn run(args: &PlanArgs, home: Option<&Path>, style: Style, why: bool) 
         libraries: args.definition.libraries.clone(),
         project,
         missing: None,
+        depends: false,
         worst: Exit::Success,
         properties: None,
         credentials: BTreeSet::new(),
@@ -136,7 +137,8 @@ pub async fn run(args: &PlanArgs, home: Option<&Path>, style: Style, why: bool) 
     });
     let failed = planner.engine.end().filter(|end| end.outcome == model::outcome::Outcome::Failure);
     let failed = failed.map(|end| end.message.clone().unwrap_or_else(|| "a step".to_owned()));
-    let incomplete = planner.missing.take().or(failed);
+    let depends = planner.depends.then(|| planning::DEPENDS.to_owned());
+    let incomplete = planner.missing.take().or(failed).or(depends);
     let asked = asked::Asked::new(&definition.text, planner.properties.take(), &planner.credentials);
     let plan = Plan { file: &definition.name, items: &items, jobs: jobs.collect(), asked, incomplete };
     match args.output {
@@ -194,6 +196,8 @@ struct Planner<'a> {
     project: LocalProject,
     /// Why something that the definition wants is not there.
     missing: Option<String>,
+    /// It has asked for what only a run knows.
+    depends: bool,
     /// Ids of the credentials that it has asked for.
     credentials: BTreeSet<String>,
     worst: Exit,
@@ -310,6 +314,7 @@ impl Planner<'_> {
     }
 
     fn reply(&mut self, request: &Request) -> Reply {
+        self.depends |= planning::depends(request);
         self.credentials.extend(planning::credential(request).filter(|id| !id.is_empty()).map(str::to_owned));
         if let Request::Allocate { job: id, agent, engine, shares } = request {
             let job = match agent {

@@ -201,6 +201,19 @@ fn plan_goes_on_behind_what_only_a_run_knows_and_says_so() {
     let whole = Project::new("pipeline { agent any\n stages { stage('A') { steps { sh 'make' } } } }\n");
     let ran = run(&["plan", "--output", "json", whole.path().to_str().unwrap()]);
     assert!(!ran.stdout.contains("incomplete"), "{ran:?}");
+    // Nothing fails, and what is left out is not known to be.
+    for asks in [
+        "if (sh(script: 'x', returnStdout: true).trim() == 'y') { node('other') { } }",
+        "if (sh(script: 'x', returnStatus: true) != 0) { node('other') { } }",
+        "if (readFile('x').contains('q')) { node('other') { } }",
+        "findFiles(glob: '*.gradle').each { node('g') { } }",
+        "if (input(message: 'x', parameters: [booleanParam(name: 'G')])) { node('other') { } }",
+    ] {
+        let project = Project::new(&format!("node {{ {asks} }}\n"));
+        let ran = run(&["plan", "--output", "json", project.path().to_str().unwrap()]);
+        let plan: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+        assert!(plan["incomplete"].as_str().is_some_and(|why| why.contains("may decide")), "{asks}: {plan}");
+    }
 }
 
 #[test]

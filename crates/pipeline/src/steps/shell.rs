@@ -63,7 +63,8 @@ async fn run(call: StepCall, text: String, interpreter: Option<Vec<String>>) -> 
         text,
         dir: call.cwd()?,
         env: call.core.env_for_process(&call.scope),
-        capture,
+        // In a plan it also says that the answer counts: `model::planning::depends`.
+        capture: capture || status && call.core.facts.planning,
         encoding: call.args.opt_text("encoding")?,
         copies: call.scope.copies(),
     };

@@ -161,7 +161,7 @@ fn reading(ctx: &mut Ctx<'_>, this: &Value, m: &Rc<Map>, name: &str, args: &[Val
             let pairs: Vec<(Value, Value)> = (skip..m.len()).take(take).filter_map(|i| m.at(i)).collect();
             yes(Value::Map(Rc::new(m.part(similar(m), pairs))))
         }
-        ("sort" | "toSorted", []) => {
+        ("sort", []) => {
             let mut keys = m.keys();
             compare::sort(ctx, &mut keys)?;
             let pairs = keys.into_iter().map(|k| (k.clone(), m.get(&k).unwrap_or_default()));

@@ -50,6 +50,7 @@ def sort(self, f) {
     out
 }
 def toSorted(self, f) { self.sort(f) }
+def toSorted(self) { self.sort { a, b -> a.value <=> b.value } }
 def takeWhile(self, f) { def out = self.$similar(); for (e in self) { if (!f.$entry(e)) break; out.put(e.key, e.value) }; out }
 def dropWhile(self, f) { def out = self.$similar(); boolean on = false; for (e in self) { if (on || !f.$entry(e)) { on = true; out.put(e.key, e.value) } }; out }
 def withDefault(self, f) { self.$withDefault(f) }

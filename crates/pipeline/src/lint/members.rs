@@ -3,6 +3,8 @@
 use groovy::ast::{Constant, Expr, ExprKind, Member, Text};
 use groovy::span::Span;
 
+use crate::outside::plugin_variable;
+
 /// Class as it is written, whether it is a member of an object of it, the member, and where that stands.
 pub(super) type ClassMember = (Text, bool, Text, Span);
 
@@ -17,7 +19,7 @@ pub(super) fn member_of(object: &Expr, name: &Text, span: Span) -> Option<ClassM
     Some((class, of_object, name.clone(), span))
 }
 
-/// `System`, `java.lang.System`: the class that an expression names.
+/// `System`, `java.lang.System`: the class that an expression names; or `manager`, the variable of a plugin.
 fn class_path(expr: &Expr) -> Option<Text> {
     let mut parts: Vec<&str> = Vec::new();
     let mut next = expr;
@@ -32,7 +34,8 @@ fn class_path(expr: &Expr) -> Option<Text> {
                 parts.push(name);
                 parts.reverse();
                 let is_class = parts.last().is_some_and(|p| p.starts_with(|c: char| c.is_ascii_uppercase()));
-                return is_class.then(|| parts.join(".").into());
+                let is_variable = parts.len() == 1 && plugin_variable(name).is_some();
+                return (is_class || is_variable).then(|| parts.join(".").into());
             }
             _ => return None,
         }

@@ -16,7 +16,7 @@ use groovy::span::Span;
 use crate::catalogue::{Catalogue, Entry, Kind, Level, OF_EVERY_OBJECT, Support, nearest};
 use crate::declarative::unroll;
 use crate::definition::{Purpose, Surroundings};
-use crate::outside::advice;
+use crate::outside::{advice, plugin_variable};
 
 use super::arguments;
 use super::calls::{NameCall, Within};
@@ -147,6 +147,16 @@ pub(crate) fn check(
         if warned.insert(name.clone()) {
             let text = format!("\"{name}\" belongs to Jenkins' own objects, which are not there: using it fails");
             diagnostics.push(Diagnostic::warning(*span, text).of_rule("jenkins-internals"));
+        }
+    }
+    for (name, of_object, _, span) in &facts.members {
+        let is_own = *of_object || library || facts.defined.contains(name) || facts.imported.contains_key(name);
+        if let Some(instead) = plugin_variable(name).filter(|_| !is_own)
+            && warned.insert(name.clone())
+        {
+            let text = format!("the variable \"{name}\" is that of a plugin of Jenkins, and does not run here");
+            let found = Diagnostic::warning(*span, text).of_rule("jenkins-internals");
+            diagnostics.push(found.with_hint(format!("instead: {instead}")));
         }
     }
     for (text, outside, span) in known.refused() {

@@ -261,3 +261,22 @@ fn what_a_run_refuses_to_be_given_is_a_warning_before() {
         assert_eq!(found(&format!("{before}\nnode {{ {step} }}")), [], "{fine}");
     }
 }
+
+#[test]
+fn variables_of_plugins_are_said_not_to_be_there() {
+    let found = |source: &str| lint(source).into_iter().map(|d| (d.message, d.hint)).collect::<Vec<_>>();
+    let told = found("node { manager.addShortText('x'); manager.build; def s = Artifactory.server('y') }");
+    let names: Vec<&str> = told.iter().map(|(message, _)| message.as_str()).collect();
+    let expected = ["manager", "Artifactory"]
+        .map(|name| format!("the variable \"{name}\" is that of a plugin of Jenkins, and does not run here"));
+    assert_eq!(names, expected);
+    assert!(told[0].1.as_deref().is_some_and(|hint| hint.contains("currentBuild.result")), "{told:?}");
+    for fine in [
+        "def manager = [a: 1]\necho \"${manager.a}\"",
+        "def f(manager) { manager.a }\nf([a: 1])",
+        "class Artifactory { static x() { 1 } }\nArtifactory.x()",
+        "@Library('x') _\nmanager.go()",
+    ] {
+        assert_eq!(found(fine), [], "{fine}");
+    }
+}

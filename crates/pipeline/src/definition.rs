@@ -61,6 +61,8 @@ pub struct Definition {
     pub script: Rc<Script>,
     /// What it is.
     pub kind: DefinitionKind,
+    /// The model of a `pipeline { … }` whose directives are valid, whatever is wrong with the code in them.
+    pub pipeline: Option<Rc<Pipeline>>,
     /// Errors and warnings, by place.
     pub diagnostics: Vec<Diagnostic>,
     /// Which agents need a Docker Engine.
@@ -104,7 +106,8 @@ fn read(source: &str, surroundings: &Surroundings) -> Definition {
     let script = Rc::new(script);
     if diagnostics.iter().any(|d| d.severity == Severity::Error) {
         // What the parser guessed in place of an error would only bring errors that are none.
-        return Definition { script, kind: DefinitionKind::Invalid, diagnostics, engine: EngineUses::default() };
+        let (kind, engine) = (DefinitionKind::Invalid, EngineUses::default());
+        return Definition { script, kind, pipeline: None, diagnostics, engine };
     }
     let mut kind = DefinitionKind::Scripted;
     let (mut directives, mut checked) = (Vec::new(), Vec::new());
@@ -137,14 +140,14 @@ fn read(source: &str, surroundings: &Surroundings) -> Definition {
     // In directives a value of an argument has been looked at already.
     let told: HashSet<_> = diagnostics.iter().filter(|d| d.severity == Severity::Error).map(|d| d.span).collect();
     diagnostics.extend(found.into_iter().filter(|d| d.rule != Some("invalid-parameter") || !told.contains(&d.span)));
-    let model = match &kind {
-        DefinitionKind::Declarative(declarative) => Some(&*declarative.pipeline),
+    let pipeline = match &kind {
+        DefinitionKind::Declarative(declarative) => Some(Rc::clone(&declarative.pipeline)),
         _ => None,
     };
-    let engine = EngineUses::new(model, &wants.engine, &wants.nodes);
+    let engine = EngineUses::new(pipeline.as_deref(), &wants.engine, &wants.nodes);
     diagnostics.sort_by_key(|d| (d.span.start, d.span.end));
     if diagnostics.iter().any(|d| d.severity == Severity::Error) {
         kind = DefinitionKind::Invalid;
     }
-    Definition { script, kind, diagnostics, engine }
+    Definition { script, kind, pipeline, diagnostics, engine }
 }

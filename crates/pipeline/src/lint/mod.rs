@@ -106,10 +106,10 @@ fn beyond(source: &str, definition: &Definition) -> Vec<Diagnostic> {
     let mut found = code::check(source, script, &defined, scripted);
     let mut environment = Vec::new();
     let mut library = asks_for_library(script);
-    if let DefinitionKind::Declarative(declarative) = &definition.kind {
-        library |= !declarative.pipeline.libraries.is_empty();
-        found.extend(model::check(source, script, &declarative.pipeline, &defined, library));
-        environment = credentials(&declarative.pipeline);
+    if let Some(pipeline) = &definition.pipeline {
+        library |= !pipeline.libraries.is_empty();
+        found.extend(model::check(source, script, pipeline, &defined, library));
+        environment = credentials(pipeline);
     }
     found.extend(pods::check(script, &defined, library));
     found.extend(secrets::check(source, script, &environment));

@@ -113,7 +113,7 @@ impl Program {
         surroundings: &Surroundings,
         machine: &mut Machine,
     ) -> Result<Program, Vec<Diagnostic>> {
-        let Definition { script, kind, diagnostics, engine } = definition::analyse(source, surroundings);
+        let Definition { script, kind, diagnostics, engine, .. } = definition::analyse(source, surroundings);
         let mut script = Rc::unwrap_or_clone(script);
         let libraries = library::asked_for(&script);
         let mut closures = Closures::default();

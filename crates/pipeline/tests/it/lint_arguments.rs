@@ -280,3 +280,22 @@ fn variables_of_plugins_are_said_not_to_be_there() {
         assert_eq!(found(fine), [], "{fine}");
     }
 }
+
+/// Who mends one error is told the others at once.
+#[test]
+fn an_error_in_the_steps_hides_nothing_of_the_directives() {
+    let source = "pipeline {
+  agent none
+  parameters { string(name: 'A') }
+  stages {
+    stage('a') { steps { sh 'x'; ehco 'x' } }
+    stage('b') { agent any
+      when { branch 'a'; branch 'b' }
+      steps { echo params.B } }
+  }
+}";
+    let rules: Vec<_> = lint(source).into_iter().filter_map(|d| d.rule).collect();
+    for rule in ["unknown-step", "agent-none-step", "when-never", "undeclared-parameter"] {
+        assert!(rules.contains(&rule), "{rule} is not in {rules:?}");
+    }
+}

@@ -220,7 +220,7 @@ fn plan_goes_on_behind_what_only_a_run_knows_and_says_so() {
 fn what_will_fail_is_said_before_anything_runs() {
     let definition = "pipeline { agent any\n stages { stage('A') { steps { script {\n nodeNames() } } } } }\n";
     let project = Project::new(definition);
-    let warning = "warning: Jenkinsfile:3: the step \"nodeNames\" is known";
+    let warning = "warning: Jenkinsfile:3: the step \"nodeNames\" does not run here";
     let plan = run(&["plan", project.path().to_str().unwrap()]);
     assert!(plan.stderr.contains(warning), "{plan:?}");
     let ran = project.run(&[]);

@@ -182,6 +182,10 @@ impl World {
         for method in plan.methods {
             methods.entry(method.name.clone()).or_default().push(method);
         }
+        let above = || superclass.iter().chain(&interfaces).map(|class| &**class);
+        for accessor in super::fields::overriding(&plan.name, id, &plan.fields, &methods, &above) {
+            methods.entry(accessor.name.clone()).or_default().push(Rc::new(accessor));
+        }
         let constructors = with_inherited(plan.constructors, &plan.annotations, superclass.as_deref());
         let state = if plan.static_init.is_some() { InitState::Pending } else { InitState::Done };
         let class = Rc::new(Class {

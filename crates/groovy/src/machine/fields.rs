@@ -3,6 +3,7 @@
 //! Source: `AsmClassGen.visitPropertyExpression`: in a method, a field that its class declares is read and set as it is; everywhere else,
 //! in closures too, a name is a property, which getters and setters answer first.
 
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use indexmap::IndexMap;
@@ -12,8 +13,9 @@ use super::fiber::Landing;
 use super::need::Fault;
 use super::property::accessor;
 use crate::ast::{ClassKind, Text};
-use crate::compile::{ClassPlan, Function, Type};
+use crate::compile::{ClassPlan, FieldPlan, Function, FunctionKind, Op, Parameter, Type};
 use crate::library;
+use crate::machine::ScriptId;
 use crate::value::{Class, FieldInfo, InitState, Object, ScriptClass, Seen, Value};
 
 /// The name under which an object has a field that a class below hides.
@@ -76,6 +78,54 @@ fn accessed(method: &str) -> Vec<String> {
     let mut chars = rest.chars();
     let Some(first) = chars.next() else { return Vec::new() };
     vec![rest.into(), first.to_lowercase().chain(chars).collect()]
+}
+
+/// The accessors of properties that a class declares where those above it have methods of these names: Groovy writes them for each property,
+/// and here they are there wherever another method would be found in their place.
+pub(super) fn overriding<'c, A: Iterator<Item = &'c Class>>(
+    class: &Text,
+    script: ScriptId,
+    fields: &[FieldPlan],
+    own: &HashMap<Text, Vec<Rc<Function>>>,
+    above: &impl Fn() -> A,
+) -> Vec<Function> {
+    let mut all = Vec::new();
+    if !above().any(|c| c.script.is_some()) {
+        return all;
+    }
+    let is_property = |f: &&FieldPlan| f.seen == Seen::Own && !f.is_static && !f.name.starts_with('$');
+    for field in fields.iter().filter(is_property) {
+        let is_boolean = field.ty == Type::Primitive("boolean");
+        for (prefix, takes) in [("get", 0), ("is", 0), ("set", 1)] {
+            let name = accessor(prefix, &field.name);
+            let wanted = match prefix {
+                "is" => is_boolean,
+                "set" => !field.is_final,
+                _ => true,
+            };
+            let has_own = own.get(&*name).is_some_and(|all| all.iter().any(|f| f.params.len() == takes));
+            if !wanted || has_own || !above().any(|c| c.has_method(&name)) {
+                continue;
+            }
+            let code = match takes {
+                0 => vec![Op::This, Op::Attr(0), Op::Return],
+                _ => vec![Op::This, Op::Load(0), Op::SetAttr(0), Op::Null, Op::Return],
+            };
+            let value = Parameter { name: "value".into(), ty: field.ty.clone(), has_default: false };
+            all.push(Function {
+                script,
+                class: Some(class.clone()),
+                kind: FunctionKind::Method { is_static: false },
+                is_test: prefix == "is",
+                params: if takes == 1 { vec![value] } else { Vec::new() },
+                plain_params: field.ty == Type::Any,
+                locals: takes as u16,
+                names: vec![field.name.clone()],
+                ..super::prelude::bare_function(&name, code)
+            });
+        }
+    }
+    all
 }
 
 /// The static fields of a class that a static getter or setter of it goes before.

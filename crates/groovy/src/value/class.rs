@@ -24,6 +24,19 @@ pub struct Class {
     pub script: Option<ScriptClass>,
 }
 
+/// A long line of classes is freed without recursion.
+impl Drop for Class {
+    fn drop(&mut self) {
+        let mut open: Vec<Rc<Class>> = self.superclass.take().into_iter().chain(self.interfaces.drain(..)).collect();
+        while let Some(class) = open.pop() {
+            if let Some(mut class) = Rc::into_inner(class) {
+                open.extend(class.superclass.take());
+                open.append(&mut class.interfaces);
+            }
+        }
+    }
+}
+
 /// Whether the static initialiser of a class has run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InitState {

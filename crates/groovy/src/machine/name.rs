@@ -196,7 +196,11 @@ impl Vm<'_> {
     fn named_property(&mut self, target: &Value, name: &Text) -> Result<Found, Fault> {
         let Value::Object(object) = target else {
             if let Value::Class(class) = target {
-                return self.static_name(class, name);
+                let found = self.static_name(class, name)?;
+                return match found {
+                    Found::Missing => self.class_property(class, name),
+                    found => Ok(found),
+                };
             }
             return self.find_property(target, name);
         };
@@ -231,7 +235,7 @@ impl Vm<'_> {
         let mut next = Some(class.clone());
         while let Some(class) = next {
             self.ready(&class)?;
-            let found = self.class_property(&class, name)?;
+            let found = self.class_member(&class, name)?;
             if !matches!(found, Found::Missing) {
                 return Ok(found);
             }

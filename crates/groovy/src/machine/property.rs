@@ -206,6 +206,14 @@ impl Vm<'_> {
 
     /// Static fields and getters, enum constants, nested classes, properties of `java.lang.Class`.
     pub(super) fn class_property(&mut self, class: &Rc<Class>, name: &str) -> Result<Found, Fault> {
+        match self.class_member(class, name)? {
+            Found::Missing => library_property(self, &Value::Class(class.clone()), name),
+            found => Ok(found),
+        }
+    }
+
+    /// The same without the properties of `java.lang.Class`, which an object of the class does not have.
+    pub(super) fn class_member(&mut self, class: &Rc<Class>, name: &str) -> Result<Found, Fault> {
         // `Outer.this` inside of an inner class.
         if name == "this"
             && let Some(found) = self.around_this(&class.name)
@@ -245,7 +253,7 @@ impl Vm<'_> {
         {
             return Ok(Found::Value(Value::Class(nested)));
         }
-        library_property(self, &Value::Class(class.clone()), name)
+        Ok(Found::Missing)
     }
 
     pub(super) fn load_dynamic_property(&mut self) -> Step {

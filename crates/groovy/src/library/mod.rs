@@ -5,7 +5,7 @@
 
 pub(crate) mod assertion;
 mod bytes;
-mod charset;
+pub(crate) mod charset;
 pub(crate) mod closures;
 mod collection_statics;
 mod comparators;

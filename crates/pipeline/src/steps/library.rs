@@ -94,8 +94,7 @@ pub(crate) async fn library_resource(call: StepCall) -> Result<Value, Fault> {
         Some("Base64") => STANDARD.encode(bytes),
         Some(name) => {
             let unknown = || Fault::raised("java.nio.charset.UnsupportedCharsetException", name);
-            let encoding = encoding_rs::Encoding::for_label(name.as_bytes()).ok_or_else(unknown)?;
-            encoding.decode_without_bom_handling(&bytes).0.into_owned()
+            groovy::decoded(&bytes, name).ok_or_else(unknown)?
         }
     }))
 }

@@ -182,7 +182,7 @@ fn of_two_libraries_with_the_same_file_the_first_counts() {
             ("vars/hello.groovy", "def call() { echo \"acme ${org.acme.Word.text()}\" }"),
             ("src/org/acme/Word.groovy", "package org.acme\nclass Word { static text() { 'first' } }"),
             ("resources/both.txt", "1"),
-            ("resources/own.txt", "\u{e4}"),
+            ("resources/own.txt", "\u{400}"),
         ],
     };
     const SECOND: FixtureLibrary = FixtureLibrary {
@@ -212,7 +212,7 @@ fn of_two_libraries_with_the_same_file_the_first_counts() {
         .has("Library resource both.txt ambiguous among libraries [acme, emm]");
     run("@Library('acme') _\necho \"${libraryResource('own.txt')} ${libraryResource(resource: 'own.txt', encoding: 'ISO-8859-1')}\"")
         .is(Outcome::Success)
-        .has("\u{e4} \u{c3}\u{a4}\n");
+        .has("\u{400} \u{d0}\u{80}\n");
     run("@Library('acme') _\nlibraryResource resource: 'own.txt', encoding: 'nosuch'")
         .has("UnsupportedCharsetException: nosuch");
 }

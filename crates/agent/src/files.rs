@@ -3,7 +3,7 @@
 use model::limits::{MAX_CAPTURE_BYTES, MAX_FOUND_FILES, MAX_STASH_BYTES};
 use model::request::{DigestAlgorithm, FileSet, Reply};
 
-use crate::charset::Charset;
+use crate::encoding::Encoding;
 use crate::failure::Trouble;
 use crate::job::Job;
 use crate::plain::Plain;
@@ -18,12 +18,12 @@ pub async fn read(job: &Job, path: &str, encoding: Option<&str>) -> Result<Reply
         }
         Err(error) => return Err(error.into()),
     };
-    Ok(Reply::Text(Charset::named(encoding)?.decode(&bytes)))
+    Ok(Reply::Text(Encoding::named(encoding)?.decode(&bytes)))
 }
 
 /// Writes a file.
 pub async fn write(job: &Job, path: &str, text: &str, encoding: Option<&str>) -> Result<Reply, Trouble> {
-    let bytes = Charset::named(encoding)?.encode(text)?;
+    let bytes = Encoding::named(encoding)?.encode(text)?;
     job.session.write_file(Some(job.user.clone()), path, &bytes, 0o644).await?;
     Ok(Reply::Done)
 }

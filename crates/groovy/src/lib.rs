@@ -19,8 +19,3 @@ pub mod stack;
 pub mod value;
 
 pub use parser::{Parsed, parse};
-
-/// The text of bytes in a character set, by the name that Java has for it; `None`: nobody here knows it.
-pub fn decoded(bytes: &[u8], charset: &str) -> Option<String> {
-    library::charset::named(charset).map(|charset| charset.decode(bytes))
-}

@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use charset::Charset;
 use groovy::value::Value;
 use model::git::GitSource;
 use model::library::{FileContent, LibraryPlace, LibraryWish};
@@ -94,7 +95,7 @@ pub(crate) async fn library_resource(call: StepCall) -> Result<Value, Fault> {
         Some("Base64") => STANDARD.encode(bytes),
         Some(name) => {
             let unknown = || Fault::raised("java.nio.charset.UnsupportedCharsetException", name);
-            groovy::decoded(&bytes, name).ok_or_else(unknown)?
+            Charset::named(name).ok_or_else(unknown)?.decode(&bytes)
         }
     }))
 }

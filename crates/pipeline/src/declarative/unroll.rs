@@ -13,7 +13,35 @@ use super::model::PostCondition;
 
 /// The block of a directive with every chain in it, at any depth, taken apart. Shares what needs no change.
 pub(crate) fn unroll(source: &str, closure: &Rc<Closure>) -> Rc<Closure> {
-    block(source, closure, false).unwrap_or_else(|| closure.clone())
+    let unrolled = has_chain(source, closure, false).then(|| block(source, closure, false)).flatten();
+    unrolled.unwrap_or_else(|| closure.clone())
+}
+
+/// Whether there is a chain to take apart: nearly no file has one.
+fn has_chain(source: &str, closure: &Closure, in_post: bool) -> bool {
+    let calls = closure.body.stmts.iter().filter_map(|stmt| match &stmt.kind {
+        StmtKind::Expr(expr) => match &*expr.kind {
+            ExprKind::Call { object, callee: Member::Name(name, span), args, .. } => Some((object, name, *span, args)),
+            _ => None,
+        },
+        _ => None,
+    });
+    calls.into_iter().any(|(object, name, span, args)| match object {
+        Some(before) => is_chained(source, before, span),
+        None if is_code(name, in_post) => false,
+        None => args.iter().any(|arg| match arg {
+            Arg::Positional(value) => match &*value.kind {
+                ExprKind::Closure(inner) => has_chain(source, inner, &**name == "post"),
+                _ => false,
+            },
+            _ => false,
+        }),
+    })
+}
+
+/// Whether the block of that section is code.
+fn is_code(name: &str, in_post: bool) -> bool {
+    matches!(name, "steps" | "script" | "expression") || in_post && PostCondition::from_name(name).is_some()
 }
 
 /// The new closure, where something in it changed.
@@ -74,19 +102,17 @@ fn is_chained(source: &str, before: &Expr, name: Span) -> bool {
 /// A call with the blocks in its arguments unrolled, and whether that changed anything.
 fn content(source: &str, mut expr: Expr, in_post: bool) -> (Expr, bool) {
     let mut changed = false;
-    if let ExprKind::Call { object: None, callee: Member::Name(name, _), args, .. } = &mut *expr.kind {
-        let code =
-            matches!(&**name, "steps" | "script" | "expression") || in_post && PostCondition::from_name(name).is_some();
-        if !code {
-            let post = &**name == "post";
-            for arg in args {
-                if let Arg::Positional(value) = arg
-                    && let ExprKind::Closure(closure) = &mut *value.kind
-                    && let Some(unrolled) = block(source, closure, post)
-                {
-                    *closure = unrolled;
-                    changed = true;
-                }
+    if let ExprKind::Call { object: None, callee: Member::Name(name, _), args, .. } = &mut *expr.kind
+        && !is_code(name, in_post)
+    {
+        let post = &**name == "post";
+        for arg in args {
+            if let Arg::Positional(value) = arg
+                && let ExprKind::Closure(closure) = &mut *value.kind
+                && let Some(unrolled) = block(source, closure, post)
+            {
+                *closure = unrolled;
+                changed = true;
             }
         }
     }

@@ -45,10 +45,9 @@ const OPENS: [&str; 12] = [
 ];
 
 /// Names that a file gives a meaning of its own.
-pub(super) fn defined(script: &Script) -> HashSet<&str> {
+pub(super) fn defined<'a>(script: &'a Script, all: &[Node<'a>]) -> HashSet<&'a str> {
     let mut names: HashSet<&str> = script.methods.iter().map(|m| &*m.name).collect();
-    let mut open = roots(script);
-    while let Some(node) = open.pop() {
+    for node in all {
         match node {
             Node::Stmt(Stmt { kind: StmtKind::Local(local), .. }) => local_names(local, &mut names),
             Node::Expr(expr) => match &*expr.kind {
@@ -62,7 +61,6 @@ pub(super) fn defined(script: &Script) -> HashSet<&str> {
             },
             _ => {}
         }
-        parts(node, &mut open);
     }
     names
 }
@@ -75,13 +73,15 @@ fn local_names<'a>(local: &'a Local, names: &mut HashSet<&'a str>) {
 }
 
 /// Looks at all code of a file. `scripted`: it has no `pipeline { … }`, whose own rules would say the same.
-pub(super) fn check(source: &str, script: &Script, defined: &HashSet<&str>, scripted: bool) -> Vec<Diagnostic> {
+pub(super) fn check<'a>(
+    source: &str,
+    script: &'a Script,
+    all: &[Node<'a>],
+    defined: &HashSet<&str>,
+    scripted: bool,
+) -> Vec<Diagnostic> {
     let mut code = Code { source, defined, scripted, outputs: HashMap::new(), found: Vec::new() };
-    let mut open = roots(script);
-    while let Some(node) = open.pop() {
-        code.note_output(node);
-        parts(node, &mut open);
-    }
+    all.iter().for_each(|node| code.note_output(*node));
     let mut open: Vec<_> = roots(script).into_iter().map(|node| (node, false)).collect();
     let mut inner = Vec::new();
     while let Some((node, in_node)) = open.pop() {

@@ -97,22 +97,23 @@ fn beyond(source: &str, definition: &Definition) -> Vec<Diagnostic> {
         return Vec::new();
     }
     let script = &definition.script;
-    let defined = code::defined(script);
+    let all = tree::all(script);
+    let defined = code::defined(script, &all);
     let scripted = match &definition.kind {
         DefinitionKind::Scripted => true,
         DefinitionKind::Declarative(_) => false,
         DefinitionKind::Invalid => top_level_pipeline(script).is_none() && pipeline_blocks_of_call(script).is_empty(),
     };
-    let mut found = code::check(source, script, &defined, scripted);
+    let mut found = code::check(source, script, &all, &defined, scripted);
     let mut environment = Vec::new();
     let mut library = asks_for_library(script);
     if let Some(pipeline) = &definition.pipeline {
         library |= !pipeline.libraries.is_empty();
-        found.extend(model::check(source, script, pipeline, &defined, library));
+        found.extend(model::check(source, &all, pipeline, &defined, library));
         environment = credentials(pipeline);
     }
-    found.extend(pods::check(script, &defined, library));
-    found.extend(secrets::check(source, script, &environment));
+    found.extend(pods::check(&all, &defined, library));
+    found.extend(secrets::check(source, &all, &environment));
     let mut told = HashSet::new();
     for (words, span) in definition.engine.words() {
         if told.insert(words) {

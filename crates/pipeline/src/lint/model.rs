@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use groovy::ast::{Arg, BinaryOp, Closure, Constant, Expr, ExprKind, Member, Script, StmtKind};
+use groovy::ast::{Arg, BinaryOp, Closure, Constant, Expr, ExprKind, Member, StmtKind};
 use groovy::diagnostic::Diagnostic;
 use groovy::span::Span;
 
@@ -11,13 +11,13 @@ use crate::declarative::model::{Call, Condition, ConditionKind, Pipeline, Post, 
 
 use super::code::holding_input;
 use super::did_you_mean;
-use super::tree::{NamedCall, Node, literal, parts, roots};
+use super::tree::{NamedCall, Node, literal, parts};
 use super::words::PLAIN_CLOSURE;
 
 /// Looks at the model, and at the code around it for what it does with parameters.
 pub(super) fn check(
     source: &str,
-    script: &Script,
+    all: &[Node<'_>],
     pipeline: &Pipeline,
     defined: &HashSet<&str>,
     library: bool,
@@ -52,7 +52,7 @@ pub(super) fn check(
         }
     }
     if !pipeline.parameters.is_empty() {
-        model.parameters(script, &pipeline.parameters, library);
+        model.parameters(all, &pipeline.parameters, library);
     }
     model.found
 }
@@ -188,7 +188,7 @@ impl<'a> Model<'a> {
     }
 
     /// `params.NAME`, against what is declared.
-    fn parameters(&mut self, script: &Script, declared: &[Call], library: bool) {
+    fn parameters(&mut self, all: &[Node<'_>], declared: &[Call], library: bool) {
         let named: Vec<_> = declared.iter().map(|call| (call.named("name").and_then(literal), &*call.name)).collect();
         // A parameter of a name that only a run knows may be any.
         let open_ended = library || named.iter().any(|(name, _)| name.is_none()) || self.defined.contains("params");
@@ -196,24 +196,20 @@ impl<'a> Model<'a> {
         let mut excused = HashSet::new();
         let mut uses = Vec::new();
         let mut resets = false;
-        let mut open = roots(script);
-        while let Some(node) = open.pop() {
-            if let Node::Expr(expr) = node {
-                match &*expr.kind {
-                    // Somebody thought of its absence.
-                    ExprKind::Elvis { value, .. } => drop(excused.insert(value.span)),
-                    ExprKind::Binary { op: BinaryOp::Eq | BinaryOp::NotEq, left, right } => {
-                        self.parameter_compared(left, right, &kinds);
-                        self.parameter_compared(right, left, &kinds);
-                    }
-                    ExprKind::Call { object: None, callee: Member::Name(name, _), .. } => {
-                        resets |= matches!(&**name, "properties" | "library" | "load");
-                    }
-                    _ => {}
+        for expr in all.iter().filter_map(Node::expr) {
+            match &*expr.kind {
+                // Somebody thought of its absence.
+                ExprKind::Elvis { value, .. } => drop(excused.insert(value.span)),
+                ExprKind::Binary { op: BinaryOp::Eq | BinaryOp::NotEq, left, right } => {
+                    self.parameter_compared(left, right, &kinds);
+                    self.parameter_compared(right, left, &kinds);
                 }
-                uses.extend(of_params(expr).map(|(name, span)| (name, span, expr.span)));
+                ExprKind::Call { object: None, callee: Member::Name(name, _), .. } => {
+                    resets |= matches!(&**name, "properties" | "library" | "load");
+                }
+                _ => {}
             }
-            parts(node, &mut open);
+            uses.extend(of_params(expr).map(|(name, span)| (name, span, expr.span)));
         }
         if open_ended || resets {
             return;

@@ -2,33 +2,31 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use groovy::ast::Script;
 use groovy::diagnostic::Diagnostic;
 use groovy::span::Span;
 
-use super::tree::{NamedCall, Node, literal, parts, roots};
+use super::tree::{NamedCall, Node, literal};
 
 /// What defines a pod, or brings code that may.
 const DEFINING: [&str; 4] = ["kubernetes", "podTemplate", "library", "load"];
 
 /// The first use of each container, where nothing in the file defines a pod. With a library nobody knows.
-pub(super) fn check(script: &Script, defined: &HashSet<&str>, library: bool) -> Vec<Diagnostic> {
+pub(super) fn check(all: &[Node<'_>], defined: &HashSet<&str>, library: bool) -> Vec<Diagnostic> {
     let mut containers: BTreeMap<&str, Span> = BTreeMap::new();
-    let mut open = if library || defined.contains("container") { Vec::new() } else { roots(script) };
-    while let Some(node) = open.pop() {
-        if let Node::Expr(expr) = node
-            && let Some(call) = NamedCall::of(expr)
-        {
-            if DEFINING.contains(&call.name) {
-                return Vec::new();
-            }
-            let name = call.named("name").or_else(|| call.first()).and_then(literal);
-            if let Some(name) = name.filter(|_| call.name == "container" && call.block().is_some()) {
-                let first = containers.entry(name).or_insert(call.span);
-                *first = if call.span.start < first.start { call.span } else { *first };
-            }
+    if library || defined.contains("container") {
+        return Vec::new();
+    }
+    for call in all.iter().filter_map(Node::expr).filter_map(NamedCall::of) {
+        if DEFINING.contains(&call.name) {
+            return Vec::new();
         }
-        parts(node, &mut open);
+        if call.name == "container"
+            && call.block().is_some()
+            && let Some(name) = call.named("name").or_else(|| call.first()).and_then(literal)
+        {
+            let first = containers.entry(name).or_insert(call.span);
+            *first = if call.span.start < first.start { call.span } else { *first };
+        }
     }
     let told = containers.into_iter().map(|(name, span)| {
         let text =

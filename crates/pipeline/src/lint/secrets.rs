@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 
-use groovy::ast::{BinaryOp, Expr, ExprKind, MapEntry, MapKey, Member, Script, StrPart};
+use groovy::ast::{BinaryOp, Expr, ExprKind, MapEntry, MapKey, Member, StrPart};
 use groovy::diagnostic::{Diagnostic, Fix};
 use groovy::span::Span;
 
 use super::shell_script::is_shell;
-use super::tree::{NamedCall, Node, literal, parts, roots};
+use super::tree::{NamedCall, Node, literal};
 
 /// Arguments of credential bindings that name the variable of a secret.
 const SECRET_VARIABLES: [&str; 5] =
@@ -27,25 +27,19 @@ const OF_STRANGERS: [&str; 7] = [
 ];
 
 /// `environment` are the variables from `credentials(…)` of `environment { … }`.
-pub(super) fn check(source: &str, script: &Script, environment: &[String]) -> Vec<Diagnostic> {
+pub(super) fn check(source: &str, all: &[Node<'_>], environment: &[String]) -> Vec<Diagnostic> {
     let mut names: HashSet<String> = environment.iter().flat_map(|n| [n.clone(), format!("{n}_PSW")]).collect();
-    let mut open = roots(script);
-    while let Some(node) = open.pop() {
-        if let Node::Expr(expr) = node {
-            names.extend(bound(expr).into_iter().map(str::to_owned));
-        }
-        parts(node, &mut open);
+    let exprs = || all.iter().filter_map(Node::expr);
+    for expr in exprs() {
+        names.extend(bound(expr).into_iter().map(str::to_owned));
     }
     let mut found = Vec::new();
-    let mut open = roots(script);
-    while let Some(node) = open.pop() {
-        if let Node::Expr(expr) = node
-            && let Some(call) = NamedCall::of(expr).filter(|call| is_shell(call.name))
+    for expr in exprs() {
+        if let Some(call) = NamedCall::of(expr).filter(|call| is_shell(call.name))
             && let Some(script) = call.named("script").or_else(|| call.first())
         {
             in_script(source, script, &names, &mut found);
         }
-        parts(node, &mut open);
     }
     found
 }

@@ -13,11 +13,31 @@ pub(super) enum Node<'a> {
     Expr(&'a Expr),
 }
 
+impl<'a> Node<'a> {
+    /// The expression that it is.
+    pub(super) fn expr(&self) -> Option<&'a Expr> {
+        match self {
+            Node::Expr(expr) => Some(expr),
+            _ => None,
+        }
+    }
+}
+
 /// What code of a file stands in no other part of it. Methods of classes are other objects' code.
 pub(super) fn roots(script: &Script) -> Vec<Node<'_>> {
     let mut nodes = vec![Node::Block(&script.body)];
     nodes.extend(script.methods.iter().filter_map(|m| m.body.as_ref()).map(|b| Node::Block(&b.stmts)));
     nodes
+}
+
+/// Every part of a file's code, whoever holds it before it.
+pub(super) fn all(script: &Script) -> Vec<Node<'_>> {
+    let (mut open, mut all) = (roots(script), Vec::new());
+    while let Some(node) = open.pop() {
+        all.push(node);
+        parts(node, &mut open);
+    }
+    all
 }
 
 /// Adds the parts of a part, in the order of the text.

@@ -1,8 +1,10 @@
 //! `a[b]` and `a[b] = c`.
 
+use std::rc::Rc;
+
 use super::{Answer, int, lists, regex, yes};
 use crate::machine::{Ctx, Fault};
-use crate::value::{List, MapKind, Range, Str, Value, hash};
+use crate::value::{List, ListKind, MapKind, Range, Str, Value, hash};
 
 /// `object[key]`; `None`: it is a call of `getAt`.
 pub(crate) fn get(ctx: &mut Ctx<'_>, object: &Value, key: &Value) -> Answer {
@@ -271,4 +273,22 @@ pub(crate) fn set(ctx: &mut Ctx<'_>, object: &Value, key: &Value, value: &Value)
         (Value::Null, _) => Err(ctx.world.null_pointer("Cannot invoke method putAt() on null object")),
         _ => Ok(false),
     }
+}
+
+/// `subList`: the items from a position to another.
+pub(super) fn part(ctx: &Ctx<'_>, list: &Rc<List>, from: i64, to: i64) -> Answer {
+    if from < 0 || to > list.len() as i64 {
+        let wrong = if from < 0 { format!("fromIndex = {from}") } else { format!("toIndex = {to}") };
+        return Err(ctx.fail("java.lang.IndexOutOfBoundsException", wrong));
+    }
+    if from > to {
+        return Err(ctx.world.illegal(format!("fromIndex({from}) > toIndex({to})")));
+    }
+    let (from, to) = (from as usize, to as usize);
+    let copy = |kind| List::new(list.items()[from..to].to_vec(), kind);
+    yes(Value::List(Rc::new(match list.kind() {
+        _ if list.has_parts() => List::part(list, from, to),
+        _ if list.is_fixed() => copy(ListKind::Fixed),
+        _ => copy(ListKind::Array),
+    })))
 }

@@ -115,6 +115,7 @@ fn reading(ctx: &mut Ctx<'_>, this: &Value, l: &Rc<List>, name: &str, args: &[Va
         ("iterator", []) => yes(iterator(this.clone())),
         ("toString", []) if l.is_array() => Ok(None),
         ("asImmutable" | "asUnmodifiable", []) => yes(Value::List(Rc::new(List::new(l.snapshot(), ListKind::Fixed)))),
+        ("subList", [from, to]) => super::index::part(ctx, l, int(from).unwrap_or(-1), int(to).unwrap_or(-1)),
         ("asSynchronized" | "asList", []) => Ok(Some(this.clone())),
         ("contains", [item]) => yes(compare::java_position(ctx, &l.snapshot(), item)?.is_some()),
         ("indexOf", [item]) => {
@@ -171,24 +172,6 @@ fn parts(ctx: &mut Ctx<'_>, this: &Value, items: &[Value], name: &str, args: &[V
                 _ => &items[..rest],
             };
             yes(part(this, chosen.to_vec()))
-        }
-        ("subList", [from, to]) => {
-            let (from, to) = (int(from).unwrap_or(-1), int(to).unwrap_or(-1));
-            if from < 0 || to > items.len() as i64 {
-                let n = if from < 0 { format!("fromIndex = {from}") } else { format!("toIndex = {to}") };
-                return Err(ctx.fail("java.lang.IndexOutOfBoundsException", n));
-            }
-            if from > to {
-                return Err(ctx.world.illegal(format!("fromIndex({from}) > toIndex({to})")));
-            }
-            let (from, to) = (from as usize, to as usize);
-            yes(match this {
-                Value::List(l) if l.has_parts() => Value::List(Rc::new(List::part(l, from, to))),
-                Value::List(l) if l.is_fixed() => {
-                    Value::List(Rc::new(List::new(items[from..to].to_vec(), ListKind::Fixed)))
-                }
-                _ => Value::list(items[from..to].to_vec()),
-            })
         }
         ("reverse", [] | [Value::Bool(false)]) => yes(like(this, items.iter().rev().cloned().collect())),
         ("reverse", [Value::Bool(true)]) => {

@@ -64,6 +64,7 @@ const QUICK: &[&str] = &[
     "isEmpty",
     "containsKey",
     "charAt",
+    "$pair",
     "hasNext",
     "next",
     "leftShift",

@@ -16,7 +16,7 @@ use crate::ast::{ClassKind, Text};
 use crate::compile::{ClassPlan, FieldPlan, Function, FunctionKind, Op, Parameter, Type};
 use crate::library;
 use crate::machine::ScriptId;
-use crate::value::{Class, FieldInfo, InitState, Object, ScriptClass, Seen, Value};
+use crate::value::{Class, FieldInfo, InitState, Map, Object, ScriptClass, Seen, Value};
 
 /// The name under which an object has a field that a class below hides.
 fn hidden(owner: &str, name: &str) -> String {
@@ -78,6 +78,12 @@ fn accessed(method: &str) -> Vec<String> {
     let mut chars = rest.chars();
     let Some(first) = chars.next() else { return Vec::new() };
     vec![rest.into(), first.to_lowercase().chain(chars).collect()]
+}
+
+/// The closure for a getter of an interface that is made of a map.
+pub(super) fn given(class: &Class, map: &Map, name: &str) -> Option<Value> {
+    let code = |prefix| map.get(&Value::str(accessor(prefix, name))).filter(|code| matches!(code, Value::Closure(_)));
+    class.name.ends_with("$proxy").then(|| ["get", "is"].into_iter().find_map(code)).flatten()
 }
 
 /// The accessors of properties that a class declares where those above it have methods of these names: Groovy writes them for each property,

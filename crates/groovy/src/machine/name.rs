@@ -105,6 +105,9 @@ impl Vm<'_> {
                 }
                 Found::Missing => {}
             }
+            if let Some(step) = self.made_up(target, name, &targets[at + 1..]) {
+                return step;
+            }
         }
         if let Some(class) = self.world.class(name).or_else(|| self.inherited_class(name)) {
             self.f.stack.push(Value::Class(class));
@@ -135,6 +138,23 @@ impl Vm<'_> {
             self.f.stack.push(Value::str(&**name));
             return Some(self.call_function(func, target.clone(), None, at, at, Landing::Push));
         }
+        self.tried(target, name, others)
+    }
+
+    /// What the `propertyMissing` of an object makes of a name in a closure, before those behind it are asked.
+    fn made_up(&mut self, target: &Value, name: &Text, others: &[Value]) -> Option<Step> {
+        let Value::Object(object) = target else { return None };
+        let in_closure = !others.is_empty() && self.in_closure() && target.script_id().is_none();
+        let makes = || object.class.methods("propertyMissing").iter().any(|f| f.params.len() == 1);
+        if !in_closure || !makes() || self.world.class(name).is_some() {
+            return None;
+        }
+        self.tried(target, name, others)
+    }
+
+    /// Asks an object for a name, and the others where it throws that it has none.
+    fn tried(&mut self, target: &Value, name: &Text, others: &[Value]) -> Option<Step> {
+        let at = self.f.stack.len();
         let func = self.world.prelude_function(target, "$named", 2)?;
         self.f.stack.extend([target.clone(), Value::str(&**name), Value::list(others.to_vec())]);
         Some(self.call_function(func, Value::Null, None, at, at, Landing::Push))
@@ -305,7 +325,8 @@ impl Vm<'_> {
                     self.pop();
                     return Ok(Some(Flow::Next));
                 }
-                let has_setter = takes_all() || self.has_setter(target, name);
+                let takes_others = field.is_none() && self.own_access(object, "setProperty", 2, name).is_some();
+                let has_setter = takes_others || takes_all() || self.has_setter(target, name);
                 if !has_setter && let Some((field, _)) = field {
                     // What is final may be a name of the next one.
                     if field.is_final {

@@ -194,6 +194,9 @@ impl Vm<'_> {
             return Ok(Found::Value(object.at(field.slot)));
         }
         if let Some(map) = object.as_map() {
+            if let Some(code) = super::fields::given(&object.class, &map, name) {
+                return Ok(Found::Value(self.ctx().ask(&code, "call", &[])?));
+            }
             let found = map.get(&Value::str(name));
             return Ok(Found::Value(found.unwrap_or_default()));
         }

@@ -51,6 +51,9 @@ pub struct List {
 
 const HEADER: usize = 96;
 
+/// What it costs to copy an item into a part, in instructions.
+const COPIED: usize = 2;
+
 impl List {
     /// A list of this kind.
     pub fn new(items: Vec<Value>, kind: ListKind) -> Self {
@@ -76,7 +79,7 @@ impl List {
 
     /// The values of a map, through which entries can be taken from it.
     pub(crate) fn values(of: &Rc<Map>) -> List {
-        let mut out = List::new(of.values(), ListKind::Values);
+        let mut out = List::new(Vec::new(), ListKind::Values);
         out.view = Some(Box::new(View::values(of)));
         out
     }
@@ -154,7 +157,7 @@ impl List {
         let len = self.items.borrow().len();
         let Some(items) = view.newer(len) else { return };
         let Ok(mut held) = self.items.try_borrow_mut() else { return };
-        Meter::work(items.len() / 8 + 1);
+        Meter::work(COPIED * items.len() + 1);
         let before = std::mem::replace(&mut *held, items);
         drop(held);
         drop(before);
@@ -191,12 +194,12 @@ impl List {
 
     /// Number of items.
     pub fn len(&self) -> usize {
-        self.items().len()
+        self.view().and_then(View::shown).unwrap_or_else(|| self.items().len())
     }
 
     /// Whether it has no items.
     pub fn is_empty(&self) -> bool {
-        self.items().is_empty()
+        self.len() == 0
     }
 
     /// The item at an index.
@@ -226,7 +229,7 @@ impl List {
         self.recount();
         if let Some(view) = self.view() {
             let items = self.items.borrow().clone();
-            Meter::work(items.len() / 8 + 1);
+            Meter::work(COPIED * items.len() + 1);
             view.write(before, items);
         }
         answer

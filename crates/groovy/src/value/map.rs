@@ -69,6 +69,8 @@ struct Source {
 const TABLE: u32 = 16;
 
 const HEADER: usize = 160;
+/// What it costs to show a key or an entry in a view, in instructions.
+const SHOWN: usize = 6;
 const ENTRY: usize = 2 * size_of::<Value>() + 16;
 
 impl Map {
@@ -159,7 +161,6 @@ impl Map {
         let sorted = !entries && source.kind == MapKind::Tree;
         let mut out = Map::new(if sorted { MapKind::Tree } else { MapKind::Linked }).sorted_like(source);
         out.source = Some(Source { map: source.clone(), entries, seen: Cell::new(source.shape.get().wrapping_sub(1)) });
-        out.fresh();
         out
     }
 
@@ -179,7 +180,7 @@ impl Map {
         // What it shows may be looked into meanwhile, and the set may be in it.
         source.seen.set(source.map.shape.get());
         let keys = source.map.keys();
-        super::Meter::work(keys.len() / 8 + 1);
+        super::Meter::work(SHOWN * keys.len() + 1);
         let items = keys.into_iter().enumerate().map(|(at, key)| match source.entries {
             true => Entry::of(&source.map, at).unwrap_or(key),
             false => key,
@@ -241,8 +242,10 @@ impl Map {
 
     /// Number of entries.
     pub fn len(&self) -> usize {
-        self.fresh();
-        self.entries.borrow().len()
+        match &self.source {
+            Some(source) => source.map.len(),
+            None => self.entries.borrow().len(),
+        }
     }
 
     /// Whether it has none.
@@ -258,6 +261,9 @@ impl Map {
 
     /// Whether it has the key.
     pub fn has(&self, key: &Value) -> bool {
+        if let Some(source) = self.source.as_ref().filter(|source| !source.entries) {
+            return source.map.has(key);
+        }
         self.fresh();
         self.entries.borrow().contains_key(&Key(key.clone()))
     }
@@ -366,6 +372,7 @@ impl Map {
 
     /// Keeps the entries at the positions that are true.
     pub(super) fn retain(&self, kept: &[bool]) {
+        self.fresh();
         let mut gone = Vec::new();
         let entries = std::mem::take(&mut *self.entries.borrow_mut());
         let mut at = kept.iter();

@@ -48,7 +48,10 @@ impl View {
 
     /// The values of a map.
     pub(super) fn values(of: &Rc<Map>) -> View {
-        View::new(Whole::Map(of.clone()), 1)
+        let view = View::new(Whole::Map(of.clone()), 1);
+        // Nothing is copied before somebody looks.
+        view.seen.set(of.changes().wrapping_sub(1));
+        view
     }
 
     /// The map whose values they are.
@@ -57,6 +60,11 @@ impl View {
             Whole::Map(map) => Some(map),
             Whole::List(..) => None,
         }
+    }
+
+    /// How many items it shows: what the map has.
+    pub(super) fn shown(&self) -> Option<usize> {
+        self.map().map(Map::len)
     }
 
     /// Whether the whole has got longer or shorter otherwise: nobody knows which items are meant.

@@ -45,4 +45,18 @@ def use(self, a, f) { self.$use(a); try { f() } finally { self.$unuse() } }
 def use(self, a, b, f) { self.use([a, b], f) }
 def use(self, a, b, c, f) { self.use([a, b, c], f) }
 def $named(self, name, others) { try { self.getProperty(name) } catch (MissingPropertyException e) { for (o in others) { try { return o."$name" } catch (MissingPropertyException other) { } }; throw e } }
+def withCloseable(self, f) {
+    if (!(self instanceof Closeable)) self.$lacksMethod('withCloseable', [f])
+    def failed
+    try { return f(self) } catch (Throwable e) { failed = e; throw e }
+    finally { if (failed == null) self.close() else { try { self.close() } catch (Throwable other) { failed.addSuppressed(other) } } }
+}
+def $range(self, to, inclusive) {
+    if (self == to && !inclusive) return []
+    boolean up = self <= to
+    def last = inclusive ? to : up ? to.previous() : to.next()
+    def out = [self]
+    for (def at = up ? self.next() : self.previous(); (up ? at <= last : at >= last) && (up ? at > self : at < self); at = up ? at.next() : at.previous()) out.add(at)
+    out
+}
 def $said(self) { try { self.$say(self.localizedMessage) } catch (Throwable other) { }; throw self }

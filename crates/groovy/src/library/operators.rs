@@ -213,6 +213,9 @@ fn collection(ctx: &mut Ctx<'_>, op: BinaryOp, a: &Value, b: &Value) -> Answer {
         // To a list an array is one item.
         Value::List(l) if l.is_array() && !array => vec![b.clone()],
         Value::List(_) | Value::Set(_) | Value::Range(_) => super::sequence(ctx, b)?.unwrap_or_default(),
+        Value::Object(o) if o.class.is_a("java.util.Collection") && o.class.is_iterated() => {
+            ctx.ask(b, "$items", &[])?.items().unwrap_or_default()
+        }
         other => vec![other.clone()],
     };
     ctx.room_for_items((items.len() + others.len()) as u64)?;

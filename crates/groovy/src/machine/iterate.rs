@@ -23,6 +23,8 @@ impl Vm<'_> {
                 } else if o.class.has_method("iterator") {
                     let at = self.f.stack.len() - 1;
                     return self.call_method(at, at + 1, "iterator", false, Landing::Push);
+                } else if o.class.is_a("java.util.Iterator") && o.class.has_method("hasNext") {
+                    return Ok(Flow::Next);
                 } else {
                     Value::list(vec![source.clone()])
                 }

@@ -56,15 +56,10 @@ impl Vm<'_> {
     /// The items of an object that can be iterated, where a method of that name is one of theirs.
     pub(super) fn iterated_for(&mut self, receiver: &Value, name: &str) -> Result<Option<Value>, Fault> {
         let Value::Object(object) = receiver else { return Ok(None) };
-        let class = &object.class;
-        if !OF_ITERABLES.contains(&name) || !class.is_a("java.lang.Iterable") || !class.has_method("iterator") {
+        if !OF_ITERABLES.contains(&name) || !object.class.is_iterated() {
             return Ok(None);
         }
-        let Value::Iter(items) = self.ctx().ask(receiver, "iterator", &[])? else { return Ok(None) };
-        let size = super::iterate::size(&items.source);
-        self.ctx().room_for_items(size as u64)?;
-        self.world.charge(size / 4);
-        Ok(Some(Value::list((0..size).filter_map(|n| super::iterate::item(&items.source, n)).collect())))
+        self.ctx().ask(receiver, "$items", &[]).map(Some)
     }
 
     /// `methodMissing`, or the exception.

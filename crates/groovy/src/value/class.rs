@@ -237,6 +237,12 @@ impl Class {
         own || !self.methods(name).is_empty()
     }
 
+    /// Whether a script has its objects gone through one by one.
+    pub(crate) fn is_iterated(&self) -> bool {
+        let goes = |face, method| self.is_a(face) && self.has_method(method);
+        goes("java.lang.Iterable", "iterator") || goes("java.util.Iterator", "hasNext")
+    }
+
     /// The class in the lineage whose static field this is.
     pub fn static_owner(&self, name: &str) -> Option<&Class> {
         self.lineage().into_iter().find(|c| c.script.as_ref().is_some_and(|s| s.statics.borrow().contains_key(name)))

@@ -45,6 +45,7 @@ def use(self, a, f) { self.$use(a); try { f() } finally { self.$unuse() } }
 def use(self, a, b, f) { self.use([a, b], f) }
 def use(self, a, b, c, f) { self.use([a, b, c], f) }
 def $named(self, name, others) { try { self.getProperty(name) } catch (MissingPropertyException e) { for (o in others) { try { return o."$name" } catch (MissingPropertyException other) { } }; throw e } }
+def $items(self) { def out = []; for (x in self) out.add(x); out }
 def withCloseable(self, f) {
     if (!(self instanceof Closeable)) self.$lacksMethod('withCloseable', [f])
     def failed

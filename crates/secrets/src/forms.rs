@@ -44,7 +44,13 @@ pub(crate) fn made(text: &str) -> BTreeSet<String> {
     let strict = percent(text, unreserved);
     let letters = percent(text, |byte| byte.is_ascii_alphanumeric());
     all.extend([lower_escapes(&strict), strict.replace("%20", "+"), letters, component, strict]);
-    all.extend([json(text), html(text, "&#39;"), html(text, "&#x27;"), shell(text)]);
+    let json = json(text);
+    all.extend([
+        json.replace('/', "\\/"),
+        escapes(&json, |c| matches!(c, '<' | '>' | '&')),
+        escapes(&json, |c| !c.is_ascii()),
+    ]);
+    all.extend([json, quoted(text), html(text, "&#39;"), html(text, "&#x27;"), shell(text)]);
     all.extend([text.to_uppercase(), text.to_lowercase(), text.chars().rev().collect(), rot13(text)]);
     all
 }
@@ -105,6 +111,37 @@ fn json(text: &str) -> String {
         '\\' => out + "\\\\",
         '\t' => out + "\\t",
         other => out + other.encode_utf8(&mut [0; 4]),
+    })
+}
+
+/// JSON whose writer leaves some characters out: `\u003c`, as Go does with what means something to HTML, and Python with what is no ASCII.
+fn escapes(json: &str, left_out: impl Fn(char) -> bool) -> String {
+    json.chars().fold(String::new(), |mut out, character| {
+        match left_out(character) {
+            // A string takes it all.
+            true => character
+                .encode_utf16(&mut [0; 2])
+                .iter()
+                .for_each(|unit| write!(out, "\\u{unit:04x}").unwrap_or_default()),
+            false => out.push(character),
+        }
+        out
+    })
+}
+
+/// As `printf %q` writes it: a backslash before what means something to a shell.
+fn quoted(text: &str) -> String {
+    let mut before = None;
+    text.chars().fold(String::new(), |mut out, character| {
+        let means_something = match character {
+            '#' => before.is_none(),
+            '~' => matches!(before, None | Some('=' | ':')),
+            other => " !\"$&'()*,;<>?[\\]^`{|}".contains(other),
+        };
+        out.extend(means_something.then_some('\\'));
+        out.push(character);
+        before = Some(character);
+        out
     })
 }
 

@@ -164,6 +164,9 @@ mod tests {
             "s3cr3t+w%2F+%22quo%27tes%22+%26+%3Cmore%3E",
             "s3cr3t w/ \\\"quo'tes\\\" & <more>",
             "s3cr3t w/ \"quo'\\''tes\" & <more>",
+            "s3cr3t w\\/ \\\"quo'tes\\\" & <more>",
+            "s3cr3t w/ \\\"quo'tes\\\" \\u0026 \\u003cmore\\u003e",
+            "s3cr3t\\ w/\\ \\\"quo\\'tes\\\"\\ \\&\\ \\<more\\>",
             "s3cr3t w/ &quot;quo&#39;tes&quot; &amp; &lt;more&gt;",
             "s3cr3t w/ &quot;quo&#x27;tes&quot; &amp; &lt;more&gt;",
             "S3CR3T W/ \"QUO'TES\" & <MORE>",
@@ -176,6 +179,12 @@ mod tests {
                 false => assert!(masked.contains(MASK) && masked.len() < 12, "{written}: {masked}"),
             }
         }
+    }
+
+    #[test]
+    fn escapes_of_json_and_of_shells_are_found() {
+        check("pässwörd-1😀", r#"{"p": "p\u00e4ssw\u00f6rd-1\ud83d\ude00"}"#, r#"{"p": "****"}"#);
+        check("#pa$s w#rd~x:~y=~z", r"\#pa\$s\ w#rd~x:\~y=\~z", "****");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::machine::{Ctx, Fault};
 use crate::value::decimal::Rounding;
+use crate::value::text::{filling, padded};
 use crate::value::{Value, to_decimal, to_f64};
 
 #[derive(Default)]
@@ -239,8 +240,7 @@ fn signed(text: String, spec: &Spec) -> String {
     };
     let close = if sign == "(" { ")" } else { "" };
     let body = if spec.flags.contains('0') {
-        let width = spec.width.saturating_sub(sign.len() + close.len());
-        format!("{digits:0>width$}")
+        padded(&digits, spec.width.saturating_sub(sign.len() + close.len()), '0')
     } else {
         digits
     };
@@ -266,10 +266,10 @@ fn zeros(digits: String, spec: &Spec) -> String {
         (true, _) => "0x",
         _ => "",
     };
-    format!("{prefix}{digits:0>width$}", width = width.saturating_sub(prefix.len()))
+    format!("{prefix}{}", padded(&digits, width.saturating_sub(prefix.len()), '0'))
 }
 
 fn pad(text: String, spec: &Spec) -> String {
-    let width = spec.width;
-    if spec.flags.contains('-') { format!("{text:<width$}") } else { format!("{text:>width$}") }
+    let spaces = filling(&text, spec.width, ' ');
+    if spec.flags.contains('-') { text + &spaces } else { spaces + &text }
 }

@@ -5,6 +5,8 @@ use std::fmt;
 
 use num_bigint::{BigInt, Sign};
 
+use super::text::padded;
+
 /// Digits a number may grow to; a sum like `1e999999999 + 1` is refused instead of filling the memory.
 pub const DIGITS_MAX: u64 = 100_000;
 
@@ -311,7 +313,7 @@ impl Decimal {
         }
         let digits = self.unscaled.magnitude().to_string();
         let scale = self.scale as usize;
-        let digits = if digits.len() <= scale { format!("{digits:0>width$}", width = scale + 1) } else { digits };
+        let digits = padded(&digits, scale + 1, '0');
         let point = digits.len() - scale;
         let sign = if self.signum() < 0 { "-" } else { "" };
         Ok(format!("{sign}{}.{}", &digits[..point], &digits[point..]))

@@ -21,7 +21,7 @@ mod range;
 mod release;
 pub(crate) mod render;
 mod sorted;
-mod text;
+pub(crate) mod text;
 mod view;
 
 use std::cell::RefCell;

@@ -16,6 +16,17 @@ struct StrData {
     _charge: Charge,
 }
 
+/// A text with so many characters before it that it is this wide, in characters. A width that the standard library is told may be
+/// 65,535 at most: beyond that it panics.
+pub(crate) fn padded(text: &str, width: usize, with: char) -> String {
+    filling(text, width, with) + text
+}
+
+/// The characters that a text lacks to a width.
+pub(crate) fn filling(text: &str, width: usize, with: char) -> String {
+    std::iter::repeat_n(with, width.saturating_sub(text.chars().count())).collect()
+}
+
 impl Str {
     /// A new string, charged to the current machine.
     pub fn new(text: impl Into<Box<str>>) -> Self {

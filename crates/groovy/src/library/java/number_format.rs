@@ -6,6 +6,7 @@ use super::{object, set};
 use crate::library::{Answer, convert, numbers, yes};
 use crate::machine::{Ctx, Fault};
 use crate::value::decimal::Rounding;
+use crate::value::text::padded;
 use crate::value::{Class, Decimal, Java, NumberPattern, Object, Str, Value, is_number, to_decimal};
 
 /// Most digits behind the point.
@@ -76,7 +77,7 @@ fn write(ctx: &Ctx<'_>, value: &Value, p: &NumberPattern) -> Result<String, Faul
     let shifted = Decimal::new(number.unscaled().clone(), number.scale() - i64::from(p.shift));
     let rounded = numbers::digits(shifted.set_scale(p.most_fraction as i64, rounding(&p.rounding)))?;
     let digits = rounded.unscaled().magnitude().to_string();
-    let digits = format!("{digits:0>width$}", width = p.most_fraction + 1);
+    let digits = padded(&digits, p.most_fraction + 1, '0');
     let (whole, fraction) = digits.split_at(digits.len() - p.most_fraction);
     let mut fraction = fraction.to_string();
     while fraction.len() > p.least_fraction && fraction.ends_with('0') {
@@ -85,10 +86,10 @@ fn write(ctx: &Ctx<'_>, value: &Value, p: &NumberPattern) -> Result<String, Faul
     // `#.##` writes no zero before the point, unless there is nothing else.
     let whole = whole.trim_start_matches('0');
     let least = if fraction.is_empty() { p.least_whole.max(1) } else { p.least_whole };
-    let whole = format!("{whole:0>least$}");
+    let whole = padded(whole, least, '0');
     let mut grouped = String::new();
     for (i, c) in whole.chars().enumerate() {
-        if p.group > 0 && i > 0 && (whole.len() - i) % p.group == 0 {
+        if p.group > 0 && i > 0 && (whole.len() - i).is_multiple_of(p.group) {
             grouped.push(',');
         }
         grouped.push(c);

@@ -6,6 +6,7 @@ use jiff::tz::Offset;
 
 use crate::value::Zone;
 use crate::value::java::{DAYS, MONTHS, offset_text};
+use crate::value::text::padded;
 
 /// Longest pattern that is looked at, in characters.
 pub(super) const PATTERN_MAX: usize = 1000;
@@ -117,7 +118,7 @@ pub(super) fn format(pattern: &str, moment: &Moment, old: bool) -> Result<String
 
 fn field(letter: char, count: usize, moment: &Moment, old: bool) -> Result<String, String> {
     let at = moment.local;
-    let number = |n: i64| format!("{n:0count$}");
+    let number = |n: i64| padded(&n.to_string(), count, '0');
     let name = |names: &[&str], i: usize| if count >= 4 { names[i].to_string() } else { names[i][..3].to_string() };
     let offset = || moment.offset.ok_or_else(|| "Unsupported field: OffsetSeconds".to_string());
     let weekday = i64::from(at.weekday().to_monday_one_offset());
@@ -184,7 +185,11 @@ fn field(letter: char, count: usize, moment: &Moment, old: bool) -> Result<Strin
 }
 
 fn year(year: i64, count: usize) -> String {
-    if count == 2 { format!("{:02}", year.rem_euclid(100)) } else { format!("{year:0count$}") }
+    if count == 2 {
+        return format!("{:02}", year.rem_euclid(100));
+    }
+    let sign = if year < 0 { "-" } else { "" };
+    format!("{sign}{}", padded(&year.unsigned_abs().to_string(), count.saturating_sub(sign.len()), '0'))
 }
 
 /// Year and number of the week: weeks from Sunday, the first is the one with the first of January.

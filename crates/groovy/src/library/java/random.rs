@@ -6,6 +6,7 @@ use std::rc::Rc;
 use super::{byte_array, bytes_of, digest, object, set};
 use crate::library::{Answer, int, yes};
 use crate::machine::{Ctx, Fault};
+use crate::value::text::padded;
 use crate::value::{Class, Java, Object, Value};
 
 const MULTIPLIER: u64 = 0x5_DEEC_E66D;
@@ -104,7 +105,7 @@ pub(super) fn statics(ctx: &mut Ctx<'_>, class: &Rc<Class>, name: &str, args: &[
             let parts: Vec<&str> = text.split('-').collect();
             let widths = [8, 4, 4, 4, 12];
             let fits = parts.len() == 5 && parts.iter().zip(widths).all(|(p, w)| !p.is_empty() && p.len() <= w);
-            let hex: String = parts.iter().zip(widths).map(|(p, w)| format!("{p:0>w$}")).collect();
+            let hex: String = parts.iter().zip(widths).map(|(p, w)| padded(p, w, '0')).collect();
             match u128::from_str_radix(&hex, 16) {
                 Ok(id) if fits => yes(object(ctx, &class.name, Java::Uuid(id))),
                 _ => Err(ctx.world.illegal(format!("Invalid UUID string: {text}"))),

@@ -30,6 +30,8 @@ pub(crate) struct RunState {
     pub(crate) params: RefCell<Vec<(String, Value)>>,
     /// Names of those that the definition takes.
     pub(crate) declared: RefCell<BTreeSet<String>>,
+    /// Names of those that name a credential.
+    pub(crate) of_credentials: RefCell<BTreeSet<String>>,
     /// `currentBuild.displayName`.
     pub(crate) display_name: RefCell<String>,
     /// `currentBuild.keepLog`
@@ -86,6 +88,7 @@ impl RunState {
             env: RefCell::default(),
             params: RefCell::new(params),
             declared: RefCell::default(),
+            of_credentials: RefCell::default(),
             keeps_log: Cell::default(),
             display_name: RefCell::new(format!("#{}", facts.build_number.max(1))),
             description: RefCell::new(None),

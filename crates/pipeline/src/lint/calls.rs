@@ -37,8 +37,10 @@ pub(super) struct Within {
     pub call: Option<usize>,
     /// A closure, of whatever.
     pub in_closure: bool,
+    /// What a trigger, a parameter or an option of a plugin is given: names in it are that plugin's.
+    pub described: bool,
 }
 
 impl Within {
-    pub(super) const FOREIGN: Within = Within { foreign: true, call: None, in_closure: true };
+    pub(super) const FOREIGN: Within = Within { foreign: true, call: None, in_closure: true, described: false };
 }

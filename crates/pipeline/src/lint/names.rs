@@ -280,7 +280,7 @@ impl Known<'_> {
         found
     }
 
-    fn finding(&self, NameCall { name, of_credential, .. }: &NameCall<'_>) -> Option<Finding> {
+    fn finding(&self, NameCall { name, of_credential, within, .. }: &NameCall<'_>) -> Option<Finding> {
         let name = &**name;
         if self.is_defined(name) {
             return None;
@@ -307,7 +307,7 @@ impl Known<'_> {
                 Some(Finding::Level("does not run here", *level, "unsupported-step"))
             }
             Some(_) => Some(Finding::NotYet),
-            None if is_groovys(name) || self.catalogue.knows(name) => None,
+            None if is_groovys(name) || self.catalogue.knows(name) || within.described => None,
             None => Some(Finding::Unknown),
         }
     }

@@ -10,7 +10,7 @@ use groovy::ast::{
 };
 use groovy::span::Span;
 
-use crate::catalogue::Kind;
+use crate::catalogue::{Catalogue, Kind};
 use crate::declarative::model::PostCondition;
 
 use super::calls::{NameCall, Within};
@@ -57,6 +57,12 @@ pub(super) struct Facts<'a> {
 
 fn is_call_of(expr: &Expr, name: &str) -> bool {
     matches!(&*expr.kind, ExprKind::Call { object: None, callee: Member::Name(called, _), .. } if &**called == name)
+}
+
+/// Whether a directive's entry is a plugin's, of which not all is known.
+fn is_of_plugin(name: &str) -> bool {
+    let kinds = [Kind::Trigger, Kind::Parameter, Kind::Property];
+    kinds.into_iter().filter_map(|kind| Catalogue::get().find(kind, name)).any(|entry| entry.open)
 }
 
 /// Something still to be walked.
@@ -455,7 +461,8 @@ impl<'a> Walk<'a> {
                 Arg::Positional(value) | Arg::Named(_, value) | Arg::Spread(value) | Arg::SpreadMap(value) => value,
             };
             let ExprKind::Closure(closure) = &*value.kind else {
-                self.exprs([value], Within::default());
+                let described = section == Section::Values && is_of_plugin(name);
+                self.exprs([value], Within { described, ..Within::default() });
                 continue;
             };
             let inner = match (section, &**name) {

@@ -75,7 +75,8 @@ impl Interpreter {
     /// Runs a body of steps (or an `expression`).
     pub(super) async fn run(&self, scope: &Scope, closure: &Closure) -> Result<Value, Fault> {
         // Source: `catchRequiredContextForNode` of `ModelInterpreter.groovy`.
-        let words = |fault: Fault| match scope.node.is_none() && fault.class() == NO_NODE {
+        let nowhere = scope.node.is_none() && self.model.agent.is_none();
+        let words = |fault: Fault| match nowhere && fault.class() == NO_NODE {
             true => fault.place().map_or_else(|| Fault::abort(NO_AGENT), |place| Fault::abort(NO_AGENT).at(place)),
             false => fault,
         };

@@ -129,7 +129,7 @@ impl Program {
                 Some((declarative.pipeline, start))
             }
         };
-        let id = machine.load(&script, name)?;
+        let id = machine.load(&script, "Jenkinsfile")?;
         let program = Program {
             script: id,
             is_declarative: declared.is_some(),

@@ -71,6 +71,9 @@ pub(crate) fn define(core: &Core, kind: &str, fields: &[(String, Value)]) -> Res
         }
     };
     core.run.declared.borrow_mut().insert(name.clone());
+    if matches!(kind, "credentials" | "credentialsParam" | "CredentialsParameterDefinition") {
+        core.run.of_credentials.borrow_mut().insert(name.clone());
+    }
     let mut params = core.run.params.borrow_mut();
     match params.iter_mut().find(|(n, _)| n == name) {
         Some((_, old)) => *old = value,

@@ -1,5 +1,6 @@
 //! `post { … }`: conditions in a fixed order, each decided just before it runs.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use groovy::value::Value;
@@ -49,20 +50,30 @@ pub(super) async fn run(
 }
 
 async fn in_own_stage(it: &Rc<Interpreter>, scope: &Scope, fault: Option<Fault>) -> Option<Fault> {
-    let (inner, before) = (Rc::clone(it), fault.clone());
+    // What came before, or of a condition, is no failure of this stage.
+    let first = Rc::new(RefCell::new(fault));
+    let (inner, found) = (Rc::clone(it), Rc::clone(&first));
     let body = Body::native(move |scope| {
-        let (it, before) = (Rc::clone(&inner), before.clone());
+        let (it, found) = (Rc::clone(&inner), Rc::clone(&found));
         Box::pin(async move {
             // Results of stages that were warned about do not count for the pipeline.
             let scope = scope.with(|s| s.warnings = None);
             let Some(post) = &it.model.post else { return Ok(Value::Null) };
-            conditions(&it, &scope, post, before).await.map_or(Ok(Value::Null), Err)
+            let before = found.take();
+            let fault = conditions(&it, &scope, post, before).await;
+            match fault {
+                Some(fault) if fault.is_final() => Err(fault),
+                fault => {
+                    found.replace(fault);
+                    Ok(Value::Null)
+                }
+            }
         })
     });
     it.core.mark(scope, "stage");
     let result = framed(&it.core, scope, "Declarative: Post Actions", body).await;
     it.core.mark(scope, "// stage");
-    result.err().or(fault)
+    result.err().or_else(|| first.take())
 }
 
 async fn conditions(it: &Rc<Interpreter>, scope: &Scope, post: &Post, mut fault: Option<Fault>) -> Option<Fault> {

@@ -8,6 +8,7 @@ use model::properties::{Alone, Keep, Parameter, ParameterKind, Properties, Trigg
 
 use super::interpreter::Interpreter;
 use super::{options, parameters};
+use crate::catalogue::{Kind, Support};
 use crate::declarative::model::OptionKind;
 use crate::engine::Core;
 use crate::engine::fault::Fault;
@@ -22,12 +23,16 @@ type Fields = [(String, Value)];
 pub(super) async fn tell(it: &Interpreter, scope: &Scope, parameters: Vec<Parameter>) -> Result<(), Fault> {
     let stashes = options::preserved(it, scope).await?;
     let mut properties = Properties { stashes, parameters, ..Properties::default() };
-    for option in it.model.options.iter().filter(|option| option.kind == OptionKind::JobProperty) {
+    let is_told =
+        |kind, name: &str| it.core.program.catalogue().find(kind, name).is_some_and(|e| e.support == Support::Runs);
+    let options = it.model.options.iter().filter(|option| option.kind == OptionKind::JobProperty);
+    for option in options.filter(|option| is_told(Kind::Property, &option.call.name)) {
         let (named, others) = it.arguments(scope, &option.call).await?;
         let args = steps::args_for(&option.call.name, named, others)?;
         add(&mut properties, &option.call.name, &args.named);
     }
-    for call in &it.model.triggers {
+    // What a plugin's trigger is given are values of that plugin, which nobody here knows.
+    for call in it.model.triggers.iter().filter(|call| is_told(Kind::Trigger, &call.name)) {
         let (named, others) = it.arguments(scope, call).await?;
         let args = steps::args_for(&call.name, named, others)?;
         properties.triggers.extend(trigger(&call.name, &args.named).map_err(|fault| fault.at(call.span))?);

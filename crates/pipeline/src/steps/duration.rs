@@ -10,6 +10,7 @@ pub(crate) fn in_words(ms: u64) -> String {
         () if days > 0 => format!("{days} {} {hours} hr", plural(days, "day")),
         () if hours > 0 => format!("{hours} hr {minutes} min"),
         () if minutes > 0 => format!("{minutes} min {seconds} sec"),
+        () if seconds == 0 && ms >= 100 => format!("{} sec", format!("0.{:02}", ms / 10).trim_end_matches('0')),
         () if ms % 1000 >= 100 && seconds < 10 => format!("{seconds}.{} sec", ms % 1000 / 100),
         () if seconds > 0 => format!("{seconds} sec"),
         () => format!("{ms} ms"),

@@ -16,8 +16,13 @@ use crate::engine::values;
 pub(crate) async fn read_file(call: StepCall) -> Result<Value, Fault> {
     let (job, path) = (call.node()?.job, call.path(&call.args.text("file")?)?);
     let encoding = call.args.opt_text("encoding")?;
-    match call.ask(Request::ReadFile { job, path, encoding }).await {
-        Ok(Reply::Text(text)) => Ok(values::text(&text)),
+    text_of(&call, Request::ReadFile { job, path, encoding }).await.map(|text| values::text(&text))
+}
+
+/// The text of a file that is asked for.
+pub(super) async fn text_of(call: &StepCall, wish: Request) -> Result<String, Fault> {
+    match call.ask(wish).await {
+        Ok(Reply::Text(text)) => Ok(text),
         Ok(reply) => Err(unexpected(&reply)),
         // Scripts catch it by its class.
         Err(fault) => Err(match fault.message().strip_prefix("java.nio.file.NoSuchFileException: ") {

@@ -111,10 +111,8 @@ fn catchable(fault: Fault, target: TaskId) -> Fault {
 
 /// `retry(3) { … }`
 pub(crate) async fn retry(call: StepCall) -> Result<Value, Fault> {
-    let count = call.args.int("count")?;
-    if count < 1 {
-        return Err(Fault::illegal("count of a retry must be at least 1"));
-    }
+    // Less than one is one: Jenkins looks behind the first.
+    let count = call.args.int("count")?.max(1);
     let only_agent = call.args.get("conditions").is_some();
     let mut left = count;
     loop {

@@ -1,19 +1,18 @@
 //! `load`: a script of the workspace; `evaluate`: one that is a text.
 
 use groovy::value::Value;
-use model::request::{Reply, Request};
+use model::request::Request;
 
-use super::{StepCall, unexpected};
+use super::StepCall;
+use super::files::text_of;
 use crate::engine::fault::Fault;
 
 /// `def x = load 'lib.groovy'`: runs the file and returns what it returns (often `this`).
 pub(crate) async fn load(call: StepCall) -> Result<Value, Fault> {
     let name = call.args.text("path")?;
     let (job, path) = (call.node()?.job, call.path(&name)?);
-    let text = match call.ask(Request::ReadFile { job, path, encoding: None }).await? {
-        Reply::Text(text) => text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text),
-        reply => return Err(unexpected(&reply)),
-    };
+    let text = text_of(&call, Request::ReadFile { job, path, encoding: None }).await?;
+    let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
     let core = &call.core;
     let stem = name.rsplit('/').next().unwrap_or_default().trim_end_matches(".groovy");
     let script = core.program.load_more(&text, stem, &mut core.machine.borrow_mut());

@@ -200,7 +200,7 @@ steps! {
     "tap" sole "testResults" => reports::keep;
     "tar" sole "file" => utility::archives::tar;
     "tee" sole "file" block true => text::tee;
-    "testng" sole "reportFilenamePattern" => reports::keep;
+    "testNG" sole "reportFilenamePattern" => reports::keep;
     "timeout" sole "time" block true => flow::timeout;
     "maskPasswords" block true => credentials::mask_passwords;
     "timestamps" block true => meta::timestamps;

@@ -150,7 +150,7 @@ const NAMES: &[Names] = &[
     names("robot", &["outputFileName", "reportFileName", "logFileName"], &[], "output.xml,report.html,log.html"),
     names("scoverage", &["reportFile"], &[], "**/scoverage.xml"),
     names("tap", &["testResults"], &[], ""),
-    names("testng", &["reportFilenamePattern"], &[], "**/testng-results.xml"),
+    names("testNG", &["reportFilenamePattern"], &[], "**/testng-results.xml"),
     names("warnings", &["pattern"], &[], ""),
 ];
 

@@ -346,3 +346,17 @@ fn looking_for_secrets_ends() {
     );
     ran.is(Outcome::Success);
 }
+
+/// Source: `CredentialsProvider.findCredentialById`.
+#[test]
+fn a_parameter_of_credentials_names_one() {
+    for id in ["'${CRED}'", "'CRED'", "params.CRED"] {
+        run(&format!(
+            "pipeline {{ agent any
+                parameters {{ credentials(name: 'CRED', defaultValue: 'token') }}
+                stages {{ stage('a') {{ steps {{ withCredentials([string(credentialsId: {id}, variable: 'T')]) {{ sh 'test $T = tok-12345' }} }} }} }} }}"
+        ))
+        .is(Outcome::Success);
+    }
+    steps("withCredentials([string(credentialsId: '${TOKEN}', variable: 'T')]) { }").is(Outcome::Failure);
+}

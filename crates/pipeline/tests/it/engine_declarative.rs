@@ -317,6 +317,35 @@ fn what_a_pipeline_needs_and_this_cannot_is_named() {
     fails("pipeline { agent none; stages { stage('a') { steps { sh 'x' } } } }", "‘agent none’ was specified");
 }
 
+/// Source: `executePostBuild` of `ModelInterpreter.groovy`: what failed before is thrown behind the stage.
+#[test]
+fn the_stage_of_a_pipelines_post_fails_for_nothing_that_was_before() {
+    let outcome = |stages: &str, post: &str| {
+        let ran = run(&format!("pipeline {{ agent none; stages {{ {stages} }}; post {{ {post} }} }}"));
+        ran.is(Outcome::Failure);
+        let number = ran.events.iter().find_map(|event| match event {
+            Event::StageStarted { stage, name, .. } if name == "Declarative: Post Actions" => Some(*stage),
+            _ => None,
+        });
+        let ended = ran.events.iter().find_map(|event| match event {
+            Event::StageFinished { stage, outcome, .. } if Some(*stage) == number => Some(*outcome),
+            _ => None,
+        });
+        ended.expect("the stage ended")
+    };
+    let (fails, runs) = ("stage('a') { steps { error 'no' } }", "stage('a') { steps { echo 'x' } }");
+    assert_eq!(outcome(fails, "always { echo 'done' }"), Outcome::Success);
+    assert_eq!(outcome(runs, "always { error 'late' }"), Outcome::Success);
+}
+
+#[test]
+fn a_step_without_a_node_is_told_why() {
+    let ran =
+        run("pipeline { agent any; environment { K = credentials('id') }; stages { stage('a') { steps { echo 'x' } } }
+        post { always { sh 'true' } } }");
+    ran.is(Outcome::Failure).has("Required context class hudson.FilePath is missing").lacks("‘agent none’");
+}
+
 #[test]
 fn tools_are_ignored_with_a_word() {
     let ran = run("pipeline { agent any; tools { maven 'M3' }; stages { stage('a') { steps { echo 'on' } } } }");

@@ -111,3 +111,24 @@ fn parameters_of_a_project() {
     ran.is(Outcome::Success).has("\nyou\n");
     assert_eq!(said(&ran).unwrap().parameters, told);
 }
+
+/// What a plugin's entry is given is that plugin's: nobody here knows its values, and nothing is done with them.
+#[test]
+fn entries_of_plugins_are_taken_as_they_are() {
+    for sections in [
+        "options { office365ConnectorWebhooks([[name: 'x', url: 'https://example.org', startNotification: true]]) }",
+        "options { sidebarLinks([[url: 'https://example.org']]); disableConcurrentBuilds() }",
+        "triggers { gerrit(serverName: 'g', triggerOnEvents: [patchsetCreated(excludeDrafts: true), commentAddedContains('recheck')]) }",
+        "triggers { bitBucketTrigger([[$class: 'BitBucketPPRRepositoryTriggerFilter']]) }",
+        "triggers { githubPullRequests(events: [soon()]) }",
+        "parameters { nodeParam(name: 'N', eligibility: allNodes()) }",
+    ] {
+        declarative(sections).is(Outcome::Success).has("ran");
+        let source =
+            format!("pipeline {{ agent any\n{sections}\nstages {{ stage('a') {{ steps {{ echo 'ran' }} }} }} }}");
+        let found = pipeline::lint::lint(&source);
+        assert!(found.iter().all(|f| f.rule != Some("unknown-step")), "{sections}: {found:?}");
+    }
+    let events = "gerrit(triggerOnEvents: [patchsetCreated(), changeMerged()])";
+    run(&format!("properties([pipelineTriggers([{events}])])")).is(Outcome::Success);
+}

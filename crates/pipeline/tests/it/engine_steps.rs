@@ -94,7 +94,7 @@ fn retry_tries_again_and_gives_up() {
     let ran = run("int n = 0\nretry(3) { n++; echo \"try ${n}\"; if (n < 3) { error 'no' } }\necho 'good'");
     ran.is(Outcome::Success).has("ERROR: no\nRetrying").has("try 3").has("good");
     run("retry(2) { error 'always' }").is(Outcome::Failure).has("ERROR: always");
-    run("retry(0) { }").is(Outcome::Failure);
+    run("retry(0) { echo 'once'; error 'no' }").is(Outcome::Failure).has("once").lacks("Retrying");
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn branches_share_variables_and_take_turns() {
 fn wait_until_asks_again() {
     run("int n = 0\nwaitUntil { n++; n == 3 }\necho \"n=${n}\"")
         .is(Outcome::Success)
-        .has("Will try again after 0.2 sec")
+        .has("Will try again after 0.25 sec")
         .has("n=3");
     run("waitUntil { 'yes' }").is(Outcome::Failure);
 }

@@ -202,7 +202,20 @@ pub(super) async fn name_and_password(call: &StepCall, id: String) -> Result<Str
     }
 }
 
+/// The id that somebody means who names a parameter of credentials, `${NAME}` or `NAME`.
+///
+/// Source: `CredentialsProvider.findCredentialById`.
+fn meant(core: &Core, id: String) -> String {
+    let name = id.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).unwrap_or(&id);
+    if !core.run.of_credentials.borrow().contains(name) {
+        return id;
+    }
+    let params = core.run.params.borrow();
+    params.iter().find(|(known, _)| known == name).map(|(_, value)| value.to_text()).unwrap_or(id)
+}
+
 async fn ask(core: &Rc<Core>, wish: CredentialWish) -> Result<Credential, Fault> {
+    let wish = CredentialWish { id: meant(core, wish.id), ..wish };
     let is_missing = |fault: &Fault| fault.failure_kind() == Some(FailureKind::Auth);
     let asked = core.ask(Request::Credential(wish)).await;
     match asked.map_err(|fault| if is_missing(&fault) { fault.of_class(NO_CREDENTIAL) } else { fault })? {

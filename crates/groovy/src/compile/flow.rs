@@ -71,7 +71,9 @@ impl Compiler<'_> {
         let place = self.f().declare(name, ty.clone(), span);
         let again = self.f().here();
         let next = self.emit(Op::IterNext { slot, end: 0 }, iterable.span);
-        self.coerce(&ty, span);
+        if !self.f().stepwise {
+            self.coerce(&ty, span);
+        }
         self.store_place(place, span);
         self.push_loop(labels, false);
         self.stmt(body);
@@ -280,8 +282,10 @@ impl Compiler<'_> {
     }
 
     pub(super) fn emit_return(&mut self, span: Span) {
-        let returns = self.f().returns.clone();
-        self.coerce(&returns, span);
+        if !self.f().stepwise {
+            let returns = self.f().returns.clone();
+            self.coerce(&returns, span);
+        }
         self.emit_exit(Exit::Return, span);
     }
 

@@ -112,6 +112,8 @@ pub struct Function {
     pub is_test: bool,
     /// From the library's own Groovy text: left out of stack traces.
     pub library: bool,
+    /// Code that Jenkins' engine runs step by step, which checks no types of results, arguments of closures, and nothing that is null.
+    pub stepwise: bool,
     /// Parameters; for a closure without an arrow the implicit `it`.
     pub params: Vec<Parameter>,
     /// The last parameter takes any number of arguments.

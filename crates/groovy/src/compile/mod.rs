@@ -48,6 +48,22 @@ pub struct Program {
     pub classes: Vec<ClassPlan>,
 }
 
+/// How code is run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// As Groovy runs it.
+    #[default]
+    Groovy,
+    /// As Jenkins runs the code of a pipeline, step by step, but for what is `@NonCPS`.
+    Pipeline,
+    /// The part of Groovy's library that is written in Groovy.
+    Library,
+}
+
+/// Methods that are called where no step can be, so in Jenkins they work as `@NonCPS` alone: they answer what their types say.
+const CALLED_BY_THE_LIBRARY: [&str; 8] =
+    ["asBoolean", "compare", "compareTo", "equals", "hasNext", "hashCode", "iterator", "toString"];
+
 /// As many parameters as a method of Java may have. Choosing among overloads may look at all of them several times.
 const PARAMETERS_MAX: usize = 255;
 
@@ -56,21 +72,21 @@ const PARAMETERS_MAX: usize = 255;
 pub struct Scope {
     names: Names,
     script: ScriptId,
-    library: bool,
+    mode: Mode,
 }
 
 /// Compiles a script. `class_name` is the name of its class, without its package; `index` the classes of other files that it may name;
-/// `library` says that it is the part of Groovy's library that is written in Groovy.
+/// `mode` says how it is run.
 pub fn compile_script(
     script: &Script,
     id: ScriptId,
     class_name: &str,
     index: &Rc<ClassIndex>,
-    library: bool,
+    mode: Mode,
 ) -> Result<(Program, Scope), Vec<Diagnostic>> {
     let expanded = stack::with_room(|| expand::expand(script)).map_err(|found| vec![found])?;
     let script = expanded.as_ref().unwrap_or(script);
-    let scope = Scope { names: Names::of(script, index.clone()), script: id, library };
+    let scope = Scope { names: Names::of(script, index.clone()), script: id, mode };
     let mut compiler = Compiler::new(&scope);
     let program = stack::with_room(|| compiler.script(script, &in_package(script, class_name)));
     if compiler.diagnostics.is_empty() { Ok((program, scope)) } else { Err(compiler.diagnostics) }
@@ -178,7 +194,12 @@ impl<'s> Compiler<'s> {
 
     fn builder(&self, name: Text, kind: FunctionKind, level: u32, mentions: Rc<Mentions>) -> Builder {
         let mut builder = Builder::new(name, kind, self.scope.script, level, mentions);
-        builder.library = self.scope.library || self.generated.is_some();
+        builder.library = self.scope.mode == Mode::Library || self.generated.is_some();
+        builder.stepwise = self.scope.mode == Mode::Pipeline
+            && !self.whole
+            && self.generated.is_none()
+            && !matches!(kind, FunctionKind::Constructor | FunctionKind::Init)
+            && self.stack.last().is_none_or(|around| around.stepwise);
         builder.class = self.class.clone();
         builder
     }
@@ -268,7 +289,11 @@ impl<'s> Compiler<'s> {
         if let Some(body) = &method.body {
             mentions.block(body, 0);
         }
+        let is_whole = method.modifiers.annotations.iter().any(|a| a.name.rsplit('.').next() == Some("NonCPS"));
+        let around = self.whole;
+        self.whole = around || is_whole;
         let mut builder = self.builder(method.name.clone(), kind, 0, Rc::new(mentions));
+        builder.stepwise &= !CALLED_BY_THE_LIBRARY.contains(&&*method.name);
         builder.span = method.name_span;
         builder.is_private = method.modifiers.words.iter().any(|w| &**w == "private");
         let void = method.return_type.as_ref().is_some_and(|t| &*t.name == "void" && t.dimensions == 0);
@@ -276,12 +301,9 @@ impl<'s> Compiler<'s> {
             builder.returns = self.scope.names.ty(ty);
         }
         self.stack.push(builder);
-        let is_whole = method.modifiers.annotations.iter().any(|a| a.name.rsplit('.').next() == Some("NonCPS"));
-        let around = self.whole;
-        self.whole = around || is_whole;
         self.params(&method.params);
         match &method.body {
-            Some(body) if void || is_constructor => {
+            Some(body) if void && !self.f().stepwise || is_constructor => {
                 let done = if is_constructor { self.begin_constructor(body) } else { 0 };
                 for stmt in &body.stmts[done..] {
                     self.stmt(stmt);
@@ -329,6 +351,8 @@ impl<'s> Compiler<'s> {
             let mut ty = p.ty.as_ref().map_or(Type::Any, |t| self.scope.names.ty(t));
             if p.varargs {
                 ty = Type::Array(Box::new(ty));
+            } else if !matches!(ty, Type::Array(_)) && self.f().kind == FunctionKind::Closure && self.f().stepwise {
+                ty = Type::Any;
             }
             let has_default = p.default.is_some();
             let f = self.f();

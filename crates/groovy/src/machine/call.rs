@@ -350,7 +350,11 @@ impl Vm<'_> {
                     self.f.stack.extend(items);
                 }
             }
-            if self.world.select(std::slice::from_ref(&func), &self.f.stack[base..])?.is_none() {
+            if func.stepwise && !func.varargs {
+                let needed = func.params.iter().filter(|p| !p.has_default).count();
+                let count = (self.f.stack.len() - base).clamp(needed, wanted);
+                self.f.stack.resize(base + count, Value::Null);
+            } else if self.world.select(std::slice::from_ref(&func), &self.f.stack[base..])?.is_none() {
                 // Groovy's own methods call `doCall`, as its messages show.
                 let by_library = self.f.frames.last().is_some_and(|f| f.func.library);
                 let name = if by_library { "doCall" } else { "call" };

@@ -122,6 +122,7 @@ pub(super) fn overriding<'c, A: Iterator<Item = &'c Class>>(
                 script,
                 class: Some(class.clone()),
                 kind: FunctionKind::Method { is_static: false },
+                stepwise: false,
                 is_test: prefix == "is",
                 params: if takes == 1 { vec![value] } else { Vec::new() },
                 plain_params: field.ty == Type::Any,

@@ -96,6 +96,12 @@ impl Machine {
         Machine { world: World::new(limits), fibers: std::collections::BTreeMap::new(), next_fiber: 0 }
     }
 
+    /// Scripts that are loaded from now on run as Jenkins runs pipelines.
+    pub fn as_pipeline(mut self) -> Machine {
+        self.world.mode = compile::Mode::Pipeline;
+        self
+    }
+
     /// Compiles a script. Its classes and methods are known from then on. `name` is the name of its file: the class of
     /// the script is called after it (`Jenkinsfile`: `WorkflowScript`).
     pub fn load(&mut self, script: &ast::Script, name: &str) -> Result<ScriptId, Vec<Diagnostic>> {
@@ -107,7 +113,7 @@ impl Machine {
 
     fn load_as(&mut self, id: ScriptId, script: &ast::Script, name: &str) -> Result<(), Vec<Diagnostic>> {
         let class_name = classes::script_class_name(name);
-        let (program, scope) = compile::compile_script(script, id, &class_name, &self.world.index, false)?;
+        let (program, scope) = compile::compile_script(script, id, &class_name, &self.world.index, self.world.mode)?;
         self.world.link(program, scope, id)
     }
 
@@ -130,7 +136,7 @@ impl Machine {
         let (mut programs, mut results) = (Vec::new(), Vec::new());
         for file in files {
             let id = ScriptId((self.world.scripts.len() + programs.len()) as u32);
-            let compiled = compile::compile_script(file.script, id, file.class, &self.world.index, false);
+            let compiled = compile::compile_script(file.script, id, file.class, &self.world.index, self.world.mode);
             results.push(compiled.map(|(program, scope)| {
                 self.world.bindings.push(Default::default());
                 programs.push((program, scope, id, self.world.bindings.len() - 1));

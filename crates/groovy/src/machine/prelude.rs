@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use super::ScriptId;
 use super::world::World;
-use crate::compile::{Function, FunctionKind, Op, Site};
+use crate::compile::{Function, FunctionKind, Mode, Op, Site};
 use crate::span::Span;
 use crate::value::{ListKind, Value, is_number};
 
@@ -107,6 +107,7 @@ pub(super) fn bare_function(name: &str, code: Vec<Op>) -> Function {
         class: None,
         kind: FunctionKind::Method { is_static: true },
         library: true,
+        stepwise: false,
         is_abstract: false,
         is_private: false,
         is_test: false,
@@ -157,7 +158,8 @@ impl World {
 fn compile(source: &str) -> Option<Rc<Function>> {
     let parsed = crate::parser::parse(source);
     let (program, _) =
-        crate::compile::compile_script(&parsed.script, ScriptId::default(), "groovy", &Rc::default(), true).ok()?;
+        crate::compile::compile_script(&parsed.script, ScriptId::default(), "groovy", &Rc::default(), Mode::Library)
+            .ok()?;
     program.class.methods.first().cloned()
 }
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::ScriptId;
 use super::world::World;
 use crate::ast;
-use crate::compile::compile_script;
+use crate::compile::{Mode, compile_script};
 use crate::value::Class;
 
 macro_rules! shim {
@@ -119,7 +119,7 @@ impl World {
         }
         let (full, source) = SHIMS.iter().find(|(n, _)| *n == name)?;
         let script = parsed(full, source);
-        let (program, _) = compile_script(&script, ScriptId::default(), full, &Rc::default(), true).ok()?;
+        let (program, _) = compile_script(&script, ScriptId::default(), full, &Rc::default(), Mode::Library).ok()?;
         let mut made = None;
         for plan in program.classes {
             let class = self.link_plan(plan, ScriptId::default());
@@ -156,7 +156,7 @@ mod tests {
         let world = World::new(MachineLimits::default());
         for (name, source) in SHIMS {
             let script = parsed(name, source);
-            let compiled = compile_script(&script, ScriptId::default(), name, &Rc::default(), true);
+            let compiled = compile_script(&script, ScriptId::default(), name, &Rc::default(), Mode::Library);
             assert!(compiled.is_ok(), "{name}: {:?}", compiled.err());
             assert!(world.class(name).is_some_and(|c| c.script.is_some()), "{name}");
         }

@@ -33,7 +33,7 @@ impl World {
             return Err(self.not_compiled(text, &parsed.diagnostics));
         }
         let id = ScriptId(self.scripts.len() as u32);
-        let compiled = compile::compile_script(&parsed.script, id, CLASS, &self.index, false);
+        let compiled = compile::compile_script(&parsed.script, id, CLASS, &self.index, self.mode);
         let (program, scope) = compiled.map_err(|found| self.not_compiled(text, &found))?;
         let block = ast::Block { stmts: parsed.script.body, span: Span::default() };
         let function = compile::compile_closure(&scope, Code::Block(&block));

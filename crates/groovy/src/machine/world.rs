@@ -12,7 +12,7 @@ use super::limits::{LimitKind, MachineLimits};
 use super::need::{Fault, Memo, Need};
 use super::prelude::Prelude;
 use crate::ast::Text;
-use crate::compile::{ClassIndex, Function, Scope};
+use crate::compile::{ClassIndex, Function, Mode, Scope};
 use crate::outside::Outside;
 use crate::value::render::{RenderStop, Style, render};
 use crate::value::{
@@ -55,6 +55,8 @@ pub(crate) struct World {
     pub(crate) prelude: Prelude,
     /// Class named by `No such property: x for class: …` for names of a script; else the script's own.
     pub(crate) missing_property_class: Option<Text>,
+    /// How scripts are run.
+    pub(crate) mode: Mode,
     patterns: RefCell<PatternCache>,
     /// What the code of scripts that came as texts counts as.
     pub(super) texts: Vec<Charge>,
@@ -82,6 +84,7 @@ impl World {
             classes: RefCell::default(),
             prelude: Prelude::default(),
             missing_property_class: None,
+            mode: Mode::default(),
             patterns: RefCell::default(),
             texts: Vec::new(),
             shim_work: Cell::new(0),

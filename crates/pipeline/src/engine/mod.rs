@@ -111,7 +111,7 @@ impl Engine {
     /// # Errors
     /// All findings of the parser, of the declarative validation and of the compiler; a step that cannot be added.
     pub fn new(mut input: RunInput) -> Result<Engine, Vec<Diagnostic>> {
-        let mut machine = Machine::new(input.limits);
+        let mut machine = Machine::new(input.limits).as_pipeline();
         let of_folder = added::steps_of(&std::mem::take(&mut input.facts.step_files));
         let surroundings = of_folder.and_then(|steps| {
             input.facts.steps.extend(steps);

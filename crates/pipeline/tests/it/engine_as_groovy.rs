@@ -55,7 +55,7 @@ impl Host for Console {
 /// What it prints by itself; `None`: it is no script that Groovy reads.
 fn by_itself(source: &str) -> Option<String> {
     let parsed = groovy::parse(source);
-    let mut machine = Machine::new(MachineLimits::default());
+    let mut machine = Machine::new(MachineLimits::default()).as_pipeline();
     let script = machine.load(&parsed.script, "WorkflowScript").ok().filter(|_| !parsed.has_errors())?;
     let fiber = machine.start_script(script);
     let mut console = Console::default();

@@ -23,6 +23,7 @@ mod engine_ran;
 mod engine_reports;
 mod engine_scripts;
 mod engine_steps;
+mod engine_stepwise;
 mod engine_tools;
 mod engine_utility;
 mod engine_world;

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::ast::Block;
-use crate::compile::{Code, compile_closure, compile_script};
+use crate::compile::{Code, Mode, compile_closure, compile_script};
 use crate::diagnostic::Severity;
 use crate::library::Answer;
 use crate::machine::{Ctx, Fault, ScriptId};
@@ -107,7 +107,7 @@ pub(super) fn statics(ctx: &mut Ctx<'_>, name: &str, args: &[Value]) -> Answer {
     if let Some(error) = parsed.diagnostics.iter().find(|d| d.severity == Severity::Error) {
         return Err(failed(ctx, &error.message));
     }
-    let compiled = compile_script(&parsed.script, ScriptId::default(), "template", &Rc::default(), true);
+    let compiled = compile_script(&parsed.script, ScriptId::default(), "template", &Rc::default(), Mode::Library);
     let (_, scope) = compiled.map_err(|errors| failed(ctx, errors.first().map_or("", |e| &e.message)))?;
     let block = Block { stmts: parsed.script.body, span: Span::default() };
     let function = compile_closure(&scope, Code::Block(&block));

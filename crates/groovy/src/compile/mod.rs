@@ -92,12 +92,11 @@ pub fn compile_script(
     if compiler.diagnostics.is_empty() { Ok((program, scope)) } else { Err(compiler.diagnostics) }
 }
 
-/// Whether what the annotations of a script add is more than may be; compiling it says the same.
-///
-/// # Errors
-/// It is.
-pub fn check_annotations(script: &Script) -> Result<(), Diagnostic> {
-    stack::with_room(|| expand::expand(script)).map(drop)
+/// What keeps a script that could be parsed from being compiled.
+pub fn check(script: &Script) -> Vec<Diagnostic> {
+    compile_script(script, ScriptId::default(), "WorkflowScript", &Rc::default(), Mode::Pipeline)
+        .err()
+        .unwrap_or_default()
 }
 
 /// Compiles a block or expression of a script as a closure.

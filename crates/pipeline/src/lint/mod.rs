@@ -62,7 +62,7 @@ fn finish(source: &str, definition: Definition, found: Vec<Diagnostic>) -> Vec<D
     all.extend(found);
     // What cannot be compiled does not begin to run.
     if all.iter().all(|finding| finding.severity != Severity::Error) {
-        all.extend(groovy::compile::check_annotations(&definition.script).err());
+        all.extend(groovy::compile::check(&definition.script));
     }
     for finding in all.iter_mut().filter(|finding| finding.rule.is_none()) {
         finding.rule = Some("syntax");

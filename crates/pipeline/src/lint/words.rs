@@ -86,8 +86,7 @@ const ITEMS: [&str; 11] = [
 /// What is said of `@Delegate` on a field of a type.
 pub(super) fn lack_of_delegate(ty: &str) -> Option<&'static str> {
     let simple = ty.rsplit('.').next().unwrap_or_default();
-    let lack =
-        "does not make its object a list to other lists yet: `[] + it`, `new ArrayList(it)` and JSON see an object";
+    let lack = "does not make its object a list to all others yet: `new ArrayList(it)` and JSON see an object";
     ITEMS.contains(&simple).then_some(lack)
 }
 

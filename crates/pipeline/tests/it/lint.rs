@@ -151,7 +151,7 @@ fn what_fails_in_the_run_is_a_warning_before() {
         ("node { containerLog 'x' }", "\"containerLog\" does not run here"),
         ("nodeNames()", "\"nodeNames\" does not run here"),
         ("@groovy.lang.Newify(B) class A { int a }\nnew A(a: 1)", "@groovy.lang.Newify has no effect yet"),
-        ("class A { @Delegate List a }\nnew A()", "@Delegate does not make its object a list to other lists yet"),
+        ("class A { @Delegate List a }\nnew A()", "@Delegate does not make its object a list to all others yet"),
         ("@Mixin(B) class A { int a = 1 }\nnew A()", "@Mixin has no effect yet"),
     ] {
         let found = messages(source);

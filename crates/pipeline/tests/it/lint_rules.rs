@@ -400,3 +400,21 @@ fn a_pipeline_of_a_library_is_held_against_the_same_rules() {
     let messages: Vec<_> = found.iter().map(|found| found.message.as_str()).collect();
     assert_eq!(messages, ["Missing required section \"agent\"", "Expected a step"]);
 }
+
+#[test]
+fn what_the_compiler_alone_refuses_is_found() {
+    let messages = |source: &str| pipeline::lint::lint(source).into_iter().map(|d| d.message).collect::<Vec<_>>();
+    let within =
+        |code: &str| format!("pipeline {{ agent any; stages {{ stage('a') {{ steps {{ script {{ {code} }} }} }} }} }}");
+    for (code, words) in [
+        ("[1, 2].each { if (it == 1) { break } }", "the break statement is only allowed inside loops or switches"),
+        ("[1, 2].each { if (it == 1) { continue } }", "the continue statement is only allowed inside loops"),
+        ("synchronized (this) { echo 'x' }", "synchronized is not supported outside of @NonCPS methods"),
+    ] {
+        for source in [code.to_owned(), within(code)] {
+            let found = messages(&source);
+            assert!(found.len() == 1 && found[0].contains(words), "{source}: {found:?}");
+        }
+    }
+    assert_eq!(messages(&within("for (x in [1]) { break }")), Vec::<String>::new());
+}

@@ -34,9 +34,30 @@ pub(crate) fn throwable(ctx: &mut Ctx<'_>, args: &[Value]) -> Result<Throwable, 
     })
 }
 
+/// Groovy's exceptions of what is not there, made of a name, a class and arguments.
+fn missing(ctx: &Ctx<'_>, class: &str, args: &[Value]) -> Answer {
+    let fault = match (class, args) {
+        ("groovy.lang.MissingPropertyException", [name, Value::Class(of)]) => {
+            ctx.world.missing_property(&ctx.text(name)?, &of.name)
+        }
+        ("groovy.lang.MissingMethodException", [name, Value::Class(of), given, rest @ ..]) => {
+            let is_static = rest.first().is_some_and(Value::truth);
+            ctx.world.missing_method(&ctx.text(name)?, &of.name, is_static, &given.items().unwrap_or_default())
+        }
+        _ => return Ok(None),
+    };
+    match fault {
+        Fault::Throw(made) => Ok(Some(made)),
+        other => Err(other),
+    }
+}
+
 /// An instance of a Java class; `None`: the host may know it.
 pub(crate) fn java(ctx: &mut Ctx<'_>, class: &Rc<Class>, args: &[Value]) -> Answer {
     if class.is_throwable() {
+        if let Some(missing) = missing(ctx, &class.name, args)? {
+            return yes(missing);
+        }
         let t = if &*class.name == INTERRUPTED { interrupted(args) } else { throwable(ctx, args)? };
         return yes(Value::Object(Rc::new(Object::new(class.clone(), Native::Throwable(t)))));
     }

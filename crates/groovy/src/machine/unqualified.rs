@@ -9,7 +9,7 @@ use super::need::Fault;
 use crate::ast::Text;
 use crate::compile::{Function, Site};
 use crate::library;
-use crate::value::Value;
+use crate::value::{Strategy, Value};
 
 /// Methods of closures that their own code may call by name alone, and how many arguments they take.
 const OF_CLOSURES: [(&str, usize); 11] = [
@@ -68,8 +68,9 @@ impl Vm<'_> {
             return Ok(flow);
         }
         let targets = self.looked_through();
+        let delegate_first = self.asks_delegate_first();
         // A method of one of them.
-        for target in &targets {
+        for (index, target) in targets.iter().enumerate() {
             // What a class in use has for it goes first.
             if !self.f.used.is_empty() {
                 let args = self.f.stack[base..].to_vec();
@@ -94,6 +95,17 @@ impl Vm<'_> {
             {
                 return self.call_host(Some(host.clone()), at, base, name.clone(), named, Landing::Push);
             }
+            if index == 0 && delegate_first {
+                if let Some(step) = self.call_taker(at, base, name, &targets[..1]) {
+                    return step;
+                }
+                if matches!(target, Value::Object(o) if o.class.has_method("invokeMethod"))
+                    && target.script_id().is_none()
+                {
+                    self.f.stack[at] = target.clone();
+                    return self.call_missing(target.clone(), at, base, name, Landing::Push);
+                }
+            }
         }
         if let Some((class, func)) = self.beside_in_category(base, name)? {
             return self.call_function(func, Value::Class(class), None, at, base, Landing::Push);
@@ -117,14 +129,8 @@ impl Vm<'_> {
             self.f.stack[at] = Value::Closure(closure.clone());
             return self.call_closure(closure, at, base, Landing::Push);
         }
-        if let Some(target) = super::name::taker_of_names(&targets, name) {
-            // `getClass()`: what every object has is not missing.
-            let is_hosts = self.host.has_method(None, name) && self.host.goes_first(name);
-            if !is_hosts && let Some(flow) = self.library_method(at, base, name, std::slice::from_ref(target))? {
-                return Ok(flow);
-            }
-            self.f.stack[at] = target.clone();
-            return self.call_missing(target.clone(), at, base, name, Landing::Push);
+        if let Some(step) = self.call_taker(at, base, name, &targets) {
+            return step;
         }
         // What the library calls by its name is never the host's.
         let by_library = self.f.frames.last().is_some_and(|frame| frame.func.library);
@@ -145,6 +151,28 @@ impl Vm<'_> {
             return self.call_host(None, at, base, name.clone(), named, Landing::Push);
         }
         self.call_name_library(at, base, name, &targets)
+    }
+
+    /// What an object makes of a name that nobody before it has.
+    fn call_taker(&mut self, at: usize, base: usize, name: &Text, targets: &[Value]) -> Option<Step> {
+        let target = super::name::taker_of_names(targets, name)?;
+        // `getClass()`: what every object has is not missing.
+        let is_hosts = self.host.has_method(None, name) && self.host.goes_first(name);
+        if !is_hosts {
+            match self.library_method(at, base, name, std::slice::from_ref(target)) {
+                Ok(None) => {}
+                Ok(Some(flow)) => return Some(Ok(flow)),
+                Err(fault) => return Some(Err(fault)),
+            }
+        }
+        self.f.stack[at] = target.clone();
+        Some(self.call_missing(target.clone(), at, base, name, Landing::Push))
+    }
+
+    /// Whether the delegate of the running closure is asked for all, before what is around the closure, which is one itself.
+    fn asks_delegate_first(&self) -> bool {
+        let closure = self.f.frames.last().and_then(|frame| frame.closure.as_ref());
+        closure.is_some_and(|c| c.strategy.get() == Strategy::DelegateFirst && matches!(c.owner, Value::Closure(_)))
     }
 
     /// A binding variable or host global with a `call` method (`foo(x)` where `foo` is a script or class object).

@@ -403,7 +403,7 @@ fn a_pipeline_of_a_library_is_held_against_the_same_rules() {
 
 #[test]
 fn what_the_compiler_alone_refuses_is_found() {
-    let messages = |source: &str| pipeline::lint::lint(source).into_iter().map(|d| d.message).collect::<Vec<_>>();
+    let messages = |source: &str| lint(source).into_iter().map(|d| d.message).collect::<Vec<_>>();
     let within =
         |code: &str| format!("pipeline {{ agent any; stages {{ stage('a') {{ steps {{ script {{ {code} }} }} }} }} }}");
     for (code, words) in [

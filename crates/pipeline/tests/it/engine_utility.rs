@@ -3,6 +3,7 @@
 use model::outcome::Outcome;
 use model::request::{Reply, Request};
 use pipeline::conformance::Fixture;
+use pipeline::engine::RunFacts;
 
 use crate::engine::{run, steps};
 use crate::engine_world::World;
@@ -377,4 +378,14 @@ fn a_plan_finds_no_files() {
     let job = model::ids::JobId(1);
     let request = Request::FindFiles { job, files: Default::default(), folders: false, is_shallow: false };
     assert_eq!(model::planning::reply(&request), Reply::Found(Vec::new()));
+}
+
+#[test]
+fn in_a_plan_every_file_is_empty_and_nothing_ends_for_it() {
+    let facts = RunFacts { planning: true, ..Fixture::default().facts };
+    let source = "node { writeFile file: 'x.json', text: ''; writeFile file: 'pom.xml', text: ''
+        def a = readJSON file: 'x.json'; def b = readJSON text: ''; def c = readMavenPom()
+        echo \"${a.version} ${b.size()} ${c.version}\" }";
+    World::new(Fixture { facts, ..Fixture::default() }).run(source).unwrap().is(Outcome::Success).has("null 0 null");
+    World::new(Fixture::default()).run(source).unwrap().is(Outcome::Failure);
 }

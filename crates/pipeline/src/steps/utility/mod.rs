@@ -62,6 +62,8 @@ async fn one_text(call: &StepCall) -> Result<String, Fault> {
     let step = &call.args.step;
     match (is_given("file"), is_given("text")) {
         (true, true) => Err(Fault::illegal(format!("At most one of file or text must be provided to {step}."))),
+        // In a plan no program says anything.
+        (false, false) if call.core.facts.planning && call.args.get("text").is_some() => Ok(String::new()),
         (false, false) => Err(Fault::illegal(format!("At least one of file or text needs to be provided to {step}."))),
         _ => file_or_text(call).await.map(|(file, text)| file.or(text).unwrap_or_default()),
     }

@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
+use agent::KnownLibrary;
 use clap::{Args, ValueEnum};
 
 use super::OutputFormat;
+use super::parse::parse_library;
 
 /// `cofferdam lint`.
 #[derive(Debug, Args)]
@@ -14,6 +16,7 @@ Examples:
   cofferdam lint . --deny warnings            every definition below this folder; warnings count
   cofferdam lint --output sarif > lint.sarif  for code scanning
   git show HEAD:Jenkinsfile | cofferdam lint -
+  cofferdam lint --load-library tools         a library is there although the Jenkinsfile does not name it
 
 In folders: Jenkinsfile*, *.jenkinsfile, and of libraries vars/*.groovy and src/**/*.groovy (their syntax and names).
 
@@ -27,6 +30,13 @@ pub struct LintArgs {
     /// A folder with more steps, beside those in .cofferdam/steps where a definition lies; may be repeated
     #[arg(long, value_name = "DIR")]
     pub steps: Vec<PathBuf>,
+    /// A shared library, as for `run`: the variables of a folder are known where a definition asks for it. May be repeated
+    #[arg(long = "library", value_name = "NAME=PLACE[@VERSION]", value_parser = parse_library)]
+    pub libraries: Vec<KnownLibrary>,
+    /// Every definition has this library, as if it began with `@Library('NAME') _`; without `--library NAME=FOLDER` it may define any
+    /// name, so that none is unknown. May be repeated
+    #[arg(long = "load-library", value_name = "NAME[@VERSION]")]
+    pub load_libraries: Vec<String>,
     /// How findings are printed
     #[arg(long, value_enum, default_value_t = LintFormat::Text, value_name = "FORMAT")]
     pub output: LintFormat,

@@ -78,6 +78,34 @@ fn what_counts_can_be_chosen() {
 }
 
 #[test]
+fn libraries_that_no_definition_names_can_be_told() {
+    let library = Project::new("");
+    library.write("vars/buildPlugin.groovy", "def call() { }\n");
+    let folder = format!("acme={}", library.path().display());
+    let project = Project::new("buildPlugin()\nbuildOther()\n");
+    let asking = Project::new("@Library('acme@main') _\nbuildPlugin()\nbuildOther()\n");
+    let names = |of: &Project, words: &[&str]| {
+        let ran =
+            run(&[&["lint", "--output", "json"], words, &[of.path().join("Jenkinsfile").to_str().unwrap()]].concat());
+        let found = objects(&ran)[0]["diagnostics"].as_array().unwrap().clone();
+        let found =
+            found.iter().map(|it| format!("{} {}", it["line"], it["rule"].as_str().unwrap())).collect::<Vec<_>>();
+        (found, ran.code)
+    };
+    let told = |found: &[&str], code: i32| (found.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>(), code);
+    assert_eq!(names(&project, &[]), told(&["1 unknown-step", "2 unknown-step"], 5));
+    assert_eq!(names(&project, &["--library", &folder]), told(&["1 unknown-step", "2 unknown-step"], 5));
+    assert_eq!(names(&project, &["--load-library", "acme"]), told(&["1 library-step", "2 library-step"], 0));
+    assert_eq!(names(&project, &["--library", &folder, "--load-library", "acme"]), told(&["2 unknown-step"], 5));
+    let version = format!("{folder}@v1");
+    let unseen = names(&project, &["--library", &version, "--load-library", "acme@v2"]);
+    assert_eq!(unseen, told(&["1 library-step", "2 library-step"], 0));
+    assert_eq!(names(&asking, &[]), told(&["2 library-step", "3 library-step"], 0));
+    assert_eq!(names(&asking, &["--library", &folder]), told(&["3 library-step"], 0));
+    assert_eq!(run(&["lint", "--library", "acme=/none", project.path().to_str().unwrap()]).code, 2);
+}
+
+#[test]
 fn sarif_says_rules_places_and_fixes() {
     let project = folder();
     let ran = lint(&project, &["--output", "sarif"]);

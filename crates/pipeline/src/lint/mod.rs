@@ -2,9 +2,11 @@
 
 mod arguments;
 mod asks;
+mod blocks;
 mod calls;
 mod classes;
 mod code;
+mod directives;
 pub(crate) mod engine;
 mod members;
 mod model;
@@ -19,6 +21,7 @@ mod shell_script;
 mod tree;
 mod variables;
 mod walk;
+mod windows;
 mod words;
 
 use std::collections::HashSet;
@@ -44,15 +47,16 @@ pub fn lint_in(source: &str, surroundings: &Surroundings) -> Vec<Diagnostic> {
     let definition = analyse(source, surroundings);
     // The walks keep their own stacks; the tree is dropped where there is room.
     groovy::stack::with_room(|| {
-        let found = beyond(source, &definition);
+        let has_library = surroundings.unknown_library || !surroundings.library_names.is_empty();
+        let found = beyond(source, &definition, has_library);
         finish(source, definition, found)
     })
 }
 
 /// The same for a file of a library (`vars/NAME.groovy`, `src/…`): syntax and names. `variables` are those of the library.
 pub fn lint_library(source: &str, variables: &[String], surroundings: &Surroundings) -> Vec<Diagnostic> {
-    let surroundings =
-        Surroundings { library_names: variables.to_vec(), unknown_library: true, ..surroundings.clone() };
+    let names = [variables, &surroundings.library_names].concat();
+    let surroundings = Surroundings { library_names: names, unknown_library: true, ..surroundings.clone() };
     let definition = analyse(source, &surroundings);
     groovy::stack::with_room(|| finish(source, definition, Vec::new()))
 }
@@ -90,8 +94,8 @@ fn is_allowed(source: &str, lines: &LineIndex, finding: &Diagnostic) -> bool {
     })
 }
 
-/// What is only said to who asks: it keeps nothing from running.
-fn beyond(source: &str, definition: &Definition) -> Vec<Diagnostic> {
+/// What is only said to who asks: it keeps nothing from running. `has_library`: there is one that the file does not name.
+fn beyond(source: &str, definition: &Definition, has_library: bool) -> Vec<Diagnostic> {
     let syntax = |d: &Diagnostic| d.severity == Severity::Error && d.rule.is_none();
     if definition.diagnostics.iter().any(syntax) {
         return Vec::new();
@@ -106,12 +110,14 @@ fn beyond(source: &str, definition: &Definition) -> Vec<Diagnostic> {
     };
     let mut found = code::check(source, script, &all, &defined, scripted);
     let mut environment = Vec::new();
-    let mut library = asks_for_library(script);
+    let mut library = has_library || asks_for_library(script);
     if let Some(pipeline) = &definition.pipeline {
         library |= !pipeline.libraries.is_empty();
         found.extend(model::check(source, &all, pipeline, &defined, library));
         environment = credentials(pipeline);
     }
+    found.extend(directives::check(definition.pipeline.as_deref(), &all));
+    found.extend(windows::check(script, &all, &defined));
     found.extend(pods::check(&all, &defined, library));
     found.extend(secrets::check(source, &all, &environment));
     let mut told = HashSet::new();

@@ -5,6 +5,7 @@
 //! say so before. What a library may define cannot be known: then it is only a warning. Who runs the file is told as well, but
 //! the call fails only where it is reached ([`Purpose::Run`]).
 
+use std::cell::OnceCell;
 use std::collections::HashSet;
 use std::rc::Rc;
 
@@ -19,6 +20,7 @@ use crate::definition::{Purpose, Surroundings};
 use crate::outside::{advice, plugin_variable};
 
 use super::arguments;
+use super::blocks;
 use super::calls::{NameCall, Within};
 use super::did_you_mean;
 use super::engine::{NodeBlock, Use};
@@ -42,6 +44,9 @@ const GROOVY: [&str; 10] = [
 
 /// After so many calls to unknown names the rest is not looked at: looking for the nearest names costs time.
 const MAX_UNKNOWN: usize = 500;
+
+/// After so many findings of steps that do not run each is told once.
+const MAX_TOLD: usize = 500;
 
 /// After so many findings in arguments the rest is not looked at.
 const MAX_ARGUMENTS: usize = 500;
@@ -84,16 +89,19 @@ pub(crate) fn check(
             facts.engine.push((Use::Sharing(format!("`{}`", call.name)), call.span));
         }
     }
+    facts.internals.sort_by_key(|(_, span)| span.start);
+    facts.members.sort_by_key(|(.., span)| span.start);
+    facts.made.sort_by_key(|(_, span)| span.start);
     let wants = Wants { engine: std::mem::take(&mut facts.engine), nodes: std::mem::take(&mut facts.nodes) };
     let library = facts.library || surroundings.unknown_library;
-    let known = Known { facts: &facts, surroundings, catalogue };
+    let known = Known { facts: &facts, surroundings, catalogue, script, statements: OnceCell::new() };
     let mut diagnostics = match surroundings.purpose {
         Purpose::Lint => known.arguments(checked, library),
         Purpose::Run => Vec::new(),
     };
     let mut warned = HashSet::new();
-    let mut unknown = 0;
-    for call in &facts.calls {
+    let (mut unknown, mut told) = (0, 0);
+    for call in known.in_order() {
         if call.of_steps && known.facts.defined.contains("steps") {
             continue;
         }
@@ -102,8 +110,12 @@ pub(crate) fn check(
         if unknown > MAX_UNKNOWN {
             break;
         }
+        told += usize::from(!matches!(finding, Finding::Unknown));
+        // Who lints is told of every place, who runs a file of the first.
+        let is_told = |warned: &mut HashSet<Text>| {
+            warned.insert(call.name.clone()) || surroundings.purpose == Purpose::Lint && told <= MAX_TOLD
+        };
         match finding {
-            // An error stands at every place; a warning is worth saying once.
             Finding::Unknown if !known.runs_here(call.within, library) => {}
             Finding::Unknown if !library => {
                 let first = warned.insert(call.name.clone());
@@ -125,7 +137,7 @@ pub(crate) fn check(
                 }
             }
             Finding::Level(words, level, rule) => {
-                if warned.insert(call.name.clone()) {
+                if is_told(&mut warned) {
                     let found =
                         Diagnostic::warning(call.span, format!("the step \"{}\" {words}: {}", call.name, level.why))
                             .of_rule(rule);
@@ -136,7 +148,7 @@ pub(crate) fn check(
                 }
             }
             Finding::NotYet => {
-                if warned.insert(call.name.clone()) {
+                if is_told(&mut warned) {
                     let text = format!("the step \"{}\" is known, but Cofferdam cannot run it yet", call.name);
                     diagnostics.push(Diagnostic::warning(call.span, text).of_rule("unsupported-step"));
                 }
@@ -180,7 +192,7 @@ pub(crate) fn check(
     for (kind, name, span) in &facts.directives {
         if let Some(entry) = known.catalogue.find(*kind, name)
             && entry.support == Support::Known
-            && warned.insert(name.clone())
+            && (warned.insert(name.clone()) || surroundings.purpose == Purpose::Lint)
         {
             let what = if *kind == Kind::Agent { "agent type" } else { "condition" };
             let text = format!("the {what} \"{name}\" is known, but Cofferdam cannot act on it yet");
@@ -246,9 +258,19 @@ struct Known<'a> {
     facts: &'a Facts<'a>,
     surroundings: &'a Surroundings,
     catalogue: &'static Catalogue,
+    script: &'a Script,
+    /// Where the calls begin that are statements.
+    statements: OnceCell<HashSet<u32>>,
 }
 
 impl Known<'_> {
+    /// The calls by their place.
+    fn in_order(&self) -> Vec<&NameCall<'_>> {
+        let mut calls: Vec<_> = self.facts.calls.iter().collect();
+        calls.sort_by_key(|call| call.span.start);
+        calls
+    }
+
     /// Whether a name is the file's own, or one that is there for every file.
     fn is_defined(&self, name: &str) -> bool {
         self.facts.defined.contains(name)
@@ -263,6 +285,7 @@ impl Known<'_> {
             let start = found.len();
             let is_checked = checked.binary_search(&call.span.start).is_ok();
             arguments::check(self.catalogue, call, is_checked, &mut found);
+            found.extend(blocks::check(self.catalogue, call).filter(|_| self.is_statement(call)));
             let is_step = || {
                 !(self.is_defined(&call.name) || call.of_steps && self.facts.defined.contains("steps"))
                     && self.runs_here(call.within, library)
@@ -280,18 +303,24 @@ impl Known<'_> {
         found
     }
 
-    fn finding(&self, NameCall { name, of_credential, within, .. }: &NameCall<'_>) -> Option<Finding> {
-        let name = &**name;
+    /// Whether a call is a statement: else a name that is a step's may be that of a value.
+    fn is_statement(&self, call: &NameCall<'_>) -> bool {
+        self.statements.get_or_init(|| blocks::statements(self.script)).contains(&call.span.start)
+    }
+
+    fn finding(&self, call: &NameCall<'_>) -> Option<Finding> {
+        let name = &*call.name;
         if self.is_defined(name) {
             return None;
         }
         match self.catalogue.step(name) {
             Some(entry) if entry.support == Support::Runs => None,
-            // `sleep` is Groovy's too, a value may share a step's name.
+            // `sleep` is Groovy's too.
             Some(_) if is_groovys(name) => None,
-            Some(entry)
-                if (entry.support != Support::Known || *of_credential)
-                    && self.catalogue.find(Kind::Symbol, name).is_some() =>
+            // `recordIssues(tools: [cmake()])`: a value shares a step's name.
+            Some(_)
+                if self.catalogue.find(Kind::Symbol, name).is_some()
+                    && (call.of_credential || !self.is_statement(call)) =>
             {
                 None
             }
@@ -307,7 +336,7 @@ impl Known<'_> {
                 Some(Finding::Level("does not run here", *level, "unsupported-step"))
             }
             Some(_) => Some(Finding::NotYet),
-            None if is_groovys(name) || self.catalogue.knows(name) || within.described => None,
+            None if is_groovys(name) || self.catalogue.knows(name) || call.within.described => None,
             None => Some(Finding::Unknown),
         }
     }
@@ -373,7 +402,8 @@ impl Known<'_> {
     fn unknown(&self, name: &str, span: Span) -> Diagnostic {
         let near = self.nearest(name);
         let hint = did_you_mean(&near).unwrap_or_else(|| {
-            "it is neither a step nor defined in this file; a shared library is named with @Library('name') _"
+            "it is neither a step nor defined in this file; a shared library is named with @Library('name') _, or \
+             with --load-library"
                 .to_owned()
         });
         let found = Diagnostic::error(span, format!("unknown step \"{name}\"")).with_hint(hint).of_rule("unknown-step");

@@ -69,6 +69,8 @@ rules! {
         "No step has that name and the file does not define it. It runs only if one of its libraries has a variable of that name."
     "lost-shell-state" Warning "A shell that does nothing but change itself"
         "Each `sh` is a new shell: a `cd` or `export` that is all of its script ends with it. Use `dir(…)`, `withEnv([…])`, or one script for both."
+    "missing-block" Warning "A step that wants a block, without one"
+        "`retry`, `timeout`, `dir` and the like do something for the steps in their block. Without one they fail where they are reached."
     "missing-class" Warning "An object of a class that is not there"
         "A script has the classes that pipelines use, not all of Java."
     "missing-parameter" Error "A required parameter is missing"

@@ -49,10 +49,11 @@ pub(super) const DEFINING: [&str; 6] =
     ["setVariable", "setProperty", "invokeMethod", "evaluate", "parseClass", "loadClass"];
 
 /// Classes of Jenkins that a script may name although there is no Jenkins: annotations, and an exception people catch.
-pub(super) const HARMLESS_IMPORTS: [&str; 5] = [
+pub(super) const HARMLESS_IMPORTS: [&str; 6] = [
     "com.cloudbees.groovy.cps.NonCPS",
     "hudson.AbortException",
     "hudson.model.Result",
+    "org.jenkinsci.plugins.workflow.libs.Library",
     "org.jenkinsci.plugins.workflow.steps.FlowInterruptedException",
     "org.jenkinsci.plugins.pipeline.modeldefinition.Utils",
 ];

@@ -31,5 +31,6 @@ mod engine_yardstick;
 mod lint;
 mod lint_arguments;
 mod lint_rules;
+mod lint_unsupported;
 mod reference;
 mod runtime;

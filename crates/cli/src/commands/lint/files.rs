@@ -62,12 +62,15 @@ pub fn find(paths: &[PathBuf]) -> Result<Vec<Found>, CommandFailure> {
 
 fn kind(path: &Path, libraries: &mut BTreeMap<PathBuf, Vec<String>>) -> Kind {
     let Some(root) = library_root(path) else { return Kind::Definition };
-    let variables = libraries.entry(root).or_insert_with_key(|root| {
-        let entries = std::fs::read_dir(root.join("vars")).into_iter().flatten().flatten();
-        let names = entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "groovy"));
-        names.filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned())).collect()
-    });
+    let variables = libraries.entry(root).or_insert_with_key(|root| variables(root));
     Kind::Library(variables.clone())
+}
+
+/// The names of the variables of a library.
+pub fn variables(root: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(root.join("vars")).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "groovy"));
+    names.filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned())).collect()
 }
 
 /// The folder of the library that a file is of: `ROOT/vars/NAME.groovy`, `ROOT/src/…/NAME.groovy` with `ROOT/vars` beside.

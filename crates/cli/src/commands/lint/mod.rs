@@ -2,6 +2,7 @@
 
 mod files;
 mod forge;
+mod libraries;
 mod sarif;
 
 use std::collections::HashMap;
@@ -23,6 +24,7 @@ use crate::show::Style;
 use crate::source::{self, JsonDiagnostic};
 
 use files::{Found, Kind};
+use libraries::Libraries;
 
 /// Files checked at the same time, at most.
 const MAX_THREADS: usize = 8;
@@ -99,7 +101,8 @@ impl Choice {
 pub fn run(args: &LintArgs, style: Style) -> Result<Exit, CommandFailure> {
     let choice = Choice::new(args)?;
     let found = files::find(&args.files)?;
-    let reports = check_all(&found, &choice, &surroundings_of(&found, &args.steps)?);
+    let libraries = Libraries::new(args)?;
+    let reports = check_all(&found, &choice, &libraries, &surroundings_of(&found, &args.steps)?);
     match args.output {
         LintFormat::Json => reports.iter().for_each(print_json),
         LintFormat::Text => print_text(&reports, style),
@@ -118,7 +121,12 @@ pub fn run(args: &LintArgs, style: Style) -> Result<Exit, CommandFailure> {
 }
 
 /// The reports in the order of the files.
-fn check_all(found: &[Found], choice: &Choice, surroundings: &HashMap<PathBuf, Surroundings>) -> Vec<Report> {
+fn check_all(
+    found: &[Found],
+    choice: &Choice,
+    libraries: &Libraries<'_>,
+    surroundings: &HashMap<PathBuf, Surroundings>,
+) -> Vec<Report> {
     let next = AtomicUsize::new(0);
     let reports: Vec<Mutex<Option<Report>>> = found.iter().map(|_| Mutex::default()).collect();
     let work = || {
@@ -126,7 +134,7 @@ fn check_all(found: &[Found], choice: &Choice, surroundings: &HashMap<PathBuf, S
             let at = next.fetch_add(1, Ordering::Relaxed);
             found.get(at).zip(reports.get(at))
         } {
-            let report = check(file, choice, &surroundings[folder_of(&file.path)]);
+            let report = check(file, choice, libraries, &surroundings[folder_of(&file.path)]);
             *place.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(report);
         }
     };
@@ -157,7 +165,7 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new(""))
 }
 
-fn check(file: &Found, choice: &Choice, surroundings: &Surroundings) -> Report {
+fn check(file: &Found, choice: &Choice, libraries: &Libraries<'_>, surroundings: &Surroundings) -> Report {
     let name = match file.path == Path::new("-") {
         true => "standard input".to_owned(),
         false => file.path.display().to_string(),
@@ -171,9 +179,10 @@ fn check(file: &Found, choice: &Choice, surroundings: &Surroundings) -> Report {
             return Report { name, text: String::new(), findings, exit, unread: Some(failure) };
         }
     };
+    let surroundings = libraries.around(&text, surroundings);
     let findings = choice.of(match &file.kind {
-        Kind::Definition => pipeline::lint::lint_in(&text, surroundings),
-        Kind::Library(variables) => pipeline::lint::lint_library(&text, variables, surroundings),
+        Kind::Definition => pipeline::lint::lint_in(&text, &surroundings),
+        Kind::Library(variables) => pipeline::lint::lint_library(&text, variables, &surroundings),
     });
     let is_error = |finding: &Diagnostic| finding.severity == Severity::Error;
     let exit = if findings.iter().any(is_error) { Exit::Invalid } else { Exit::Success };

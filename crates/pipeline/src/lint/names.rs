@@ -45,7 +45,7 @@ const GROOVY: [&str; 10] = [
 /// After so many calls to unknown names the rest is not looked at: looking for the nearest names costs time.
 const MAX_UNKNOWN: usize = 500;
 
-/// After so many findings of steps that do not run each is told once.
+/// After so many findings of what does not run here each is told once.
 const MAX_TOLD: usize = 500;
 
 /// After so many findings in arguments the rest is not looked at.
@@ -99,8 +99,8 @@ pub(crate) fn check(
         Purpose::Lint => known.arguments(checked, library),
         Purpose::Run => Vec::new(),
     };
-    let mut warned = HashSet::new();
-    let (mut unknown, mut told) = (0, 0);
+    let mut told = Told { purpose: surroundings.purpose, names: HashSet::new(), count: 0 };
+    let mut unknown = 0;
     for call in known.in_order() {
         if call.of_steps && known.facts.defined.contains("steps") {
             continue;
@@ -110,15 +110,10 @@ pub(crate) fn check(
         if unknown > MAX_UNKNOWN {
             break;
         }
-        told += usize::from(!matches!(finding, Finding::Unknown));
-        // Who lints is told of every place, who runs a file of the first.
-        let is_told = |warned: &mut HashSet<Text>| {
-            warned.insert(call.name.clone()) || surroundings.purpose == Purpose::Lint && told <= MAX_TOLD
-        };
         match finding {
             Finding::Unknown if !known.runs_here(call.within, library) => {}
             Finding::Unknown if !library => {
-                let first = warned.insert(call.name.clone());
+                let first = told.names.insert(call.name.clone());
                 match surroundings.purpose {
                     Purpose::Lint => diagnostics.push(known.unknown(&call.name, call.span)),
                     Purpose::Run if first => {
@@ -132,12 +127,12 @@ pub(crate) fn check(
             }
             Finding::Unknown if surroundings.purpose == Purpose::Run => {}
             Finding::Unknown => {
-                if warned.insert(call.name.clone()) {
+                if told.names.insert(call.name.clone()) {
                     diagnostics.push(known.perhaps_library(&call.name, call.span));
                 }
             }
             Finding::Level(words, level, rule) => {
-                if is_told(&mut warned) {
+                if told.is(&call.name) {
                     let found =
                         Diagnostic::warning(call.span, format!("the step \"{}\" {words}: {}", call.name, level.why))
                             .of_rule(rule);
@@ -148,7 +143,7 @@ pub(crate) fn check(
                 }
             }
             Finding::NotYet => {
-                if is_told(&mut warned) {
+                if told.is(&call.name) {
                     let text = format!("the step \"{}\" is known, but Cofferdam cannot run it yet", call.name);
                     diagnostics.push(Diagnostic::warning(call.span, text).of_rule("unsupported-step"));
                 }
@@ -156,7 +151,7 @@ pub(crate) fn check(
         }
     }
     for (name, span) in &facts.internals {
-        if warned.insert(name.clone()) {
+        if told.is(name) {
             let text = format!("\"{name}\" belongs to Jenkins' own objects, which are not there: using it fails");
             diagnostics.push(Diagnostic::warning(*span, text).of_rule("jenkins-internals"));
         }
@@ -164,7 +159,7 @@ pub(crate) fn check(
     for (name, of_object, _, span) in &facts.members {
         let is_own = *of_object || library || facts.defined.contains(name) || facts.imported.contains_key(name);
         if let Some(instead) = plugin_variable(name).filter(|_| !is_own)
-            && warned.insert(name.clone())
+            && told.is(name)
         {
             let text = format!("the variable \"{name}\" is that of a plugin of Jenkins, and does not run here");
             let found = Diagnostic::warning(*span, text).of_rule("jenkins-internals");
@@ -172,13 +167,13 @@ pub(crate) fn check(
         }
     }
     for (text, outside, span) in known.refused() {
-        if warned.insert(text.clone()) {
+        if told.is(&text) {
             let message = format!("{text} is refused to scripts");
             diagnostics.push(Diagnostic::warning(span, message).with_hint(advice(outside)).of_rule(REFUSED));
         }
     }
     for (name, span) in &facts.made {
-        if !known.is_class(name, library) && warned.insert(name.clone()) {
+        if !known.is_class(name, library) && told.is(name) {
             let text = format!("the class \"{name}\" is not there: `new {name}` fails");
             let mut found = Diagnostic::warning(*span, text).of_rule("missing-class");
             found.hint = instead_of(name).map(str::to_owned);
@@ -192,7 +187,7 @@ pub(crate) fn check(
     for (kind, name, span) in &facts.directives {
         if let Some(entry) = known.catalogue.find(*kind, name)
             && entry.support == Support::Known
-            && (warned.insert(name.clone()) || surroundings.purpose == Purpose::Lint)
+            && told.is(name)
         {
             let what = if *kind == Kind::Agent { "agent type" } else { "condition" };
             let text = format!("the {what} \"{name}\" is known, but Cofferdam cannot act on it yet");
@@ -200,6 +195,22 @@ pub(crate) fn check(
         }
     }
     (diagnostics, wants)
+}
+
+/// What was told: who lints is told of every place, who runs a file of the first.
+struct Told {
+    purpose: Purpose,
+    names: HashSet<Text>,
+    /// Findings until now.
+    count: usize,
+}
+
+impl Told {
+    /// Whether one more finding of a name is told.
+    fn is(&mut self, name: &Text) -> bool {
+        self.count += 1;
+        self.names.insert(name.clone()) || self.purpose == Purpose::Lint && self.count <= MAX_TOLD
+    }
 }
 
 /// What the same walk has found of a wish for a Docker Engine.

@@ -1,7 +1,7 @@
 //! Bytes of a process into lines of a log: any encoding, any length, any cut.
 
 use encoding_rs::{Decoder, Encoding, UTF_8};
-use model::limits::MAX_LOG_LINE_BYTES;
+use model::limits::{MAX_LOG_LINE_BYTES, bytes_cut};
 
 /// Collects the output of one stream into lines.
 pub struct Lines {
@@ -73,11 +73,7 @@ impl Lines {
     fn take(&mut self) -> String {
         let mut line = std::mem::take(&mut self.line);
         if self.cut > 0 {
-            line.push_str(&format!(
-                " … [{} bytes cut: a line has at most {} KiB]",
-                self.cut,
-                MAX_LOG_LINE_BYTES / 1024
-            ));
+            line.push_str(&bytes_cut(self.cut));
             self.cut = 0;
         }
         line

@@ -13,6 +13,10 @@ const GIB: u64 = 1024 * MIB;
 pub const MAX_DEFINITION_BYTES: usize = (4 * MIB) as usize;
 /// Longest log line kept whole, in bytes; the rest of a longer line is cut and counted.
 pub const MAX_LOG_LINE_BYTES: usize = (64 * KIB) as usize;
+/// What an engine says at once, in bytes: a turn of it ends where more waits, so that what a script says takes no memory.
+pub const MAX_TURN_BYTES: usize = (8 * MIB) as usize;
+/// What `env.X = …` holds in all, in bytes: every process is given it, and Linux gives none more than 6 MiB.
+pub const MAX_ENV_BYTES: usize = (16 * MIB) as usize;
 /// Largest frame on the stream to init, in bytes: bounds memory on both sides.
 pub const MAX_FRAME_BYTES: usize = (256 * KIB) as usize;
 /// Largest file that `readFile` returns and largest captured standard output, in bytes.
@@ -93,6 +97,11 @@ pub struct Tmpfs {
     pub mode: u32,
     /// Programs in it may be started.
     pub exec: bool,
+}
+
+/// What stands at the end of a line that was longer than [`MAX_LOG_LINE_BYTES`].
+pub fn bytes_cut(bytes: u64) -> String {
+    format!(" … [{bytes} bytes cut: a line has at most {} KiB]", MAX_LOG_LINE_BYTES / 1024)
 }
 
 /// What a run says of itself is no longer than that, in characters.

@@ -129,3 +129,19 @@ fn another_engine_is_found_out() {
     }
     assert!(error.is_some_and(|error| error.contains("does not do again")), "nobody noticed");
 }
+
+#[test]
+fn an_engine_that_says_more_than_a_turn_takes_is_replaced_like_others() {
+    let source = "def s = ('x' * 60000 + '\\n') * 100\n\
+                  node { parallel a: { echo s; sh 'make 1'; echo s }, b: { echo s; sh 'make 2' } }\n";
+    let keeper = || Keeper::new(source, 7);
+    let whole = keeper().run(|_| false);
+    let words = whole.journal.heard().0;
+    assert!(words > 300);
+    for at in [1, words / 3, words / 2, words - 1] {
+        let mut was_lost = false;
+        let ran = keeper().run(|heard| heard == at && !std::mem::replace(&mut was_lost, true));
+        assert_eq!(replayed(source, &ran.journal), ran.acted, "lost at {at}");
+        assert_eq!((ran.end.clone(), sorted(&ran)), (whole.end.clone(), sorted(&whole)), "lost at {at}");
+    }
+}

@@ -32,7 +32,7 @@ impl Meter {
 
     /// Counts work of the current machine that is done where nobody can pay for it: comparing and hashing keys, making texts,
     /// matching. It is taken from the fuel when the instruction is done.
-    pub(crate) fn work(instructions: usize) {
+    pub fn work(instructions: usize) {
         if instructions > 0 {
             let _ = CURRENT.try_with(|c| {
                 let meter = c.borrow();
@@ -49,20 +49,21 @@ impl Meter {
 
 /// Bytes of one object, given back on drop.
 #[derive(Debug)]
-pub(crate) struct Charge {
+pub struct Charge {
     meter: Meter,
     bytes: Cell<usize>,
 }
 
 impl Charge {
-    pub(crate) fn new(bytes: usize) -> Self {
+    /// Of the machine that is current.
+    pub fn new(bytes: usize) -> Self {
         let meter = CURRENT.try_with(|c| c.borrow().clone()).unwrap_or_default();
         meter.0.bytes.set(meter.0.bytes.get().saturating_add(bytes));
         Charge { meter, bytes: Cell::new(bytes) }
     }
 
     /// The object holds `bytes` now.
-    pub(crate) fn set(&self, bytes: usize) {
+    pub fn set(&self, bytes: usize) {
         let used = self.meter.0.bytes.get().saturating_sub(self.bytes.get());
         self.meter.0.bytes.set(used.saturating_add(bytes));
         self.bytes.set(bytes);

@@ -157,7 +157,7 @@ impl Core {
 async fn drive(core: &Rc<Core>, scope: &Scope, fiber: FiberId) -> Result<Value, Fault> {
     let mut calls = 0;
     loop {
-        if calls >= CALLS_PER_TURN {
+        if calls >= CALLS_PER_TURN || core.says_much() {
             calls = 0;
             core.executor.yield_now().await;
         }

@@ -3,8 +3,13 @@
 
 use std::collections::BTreeMap;
 
+use groovy::value::Meter;
+
 use super::Core;
-use super::scope::{EnvLayer, Scope};
+use super::scope::{EnvLayer, Scope, var_bytes};
+
+/// Bytes of variables that are copied in one instruction's time.
+const COPIED_BYTES: usize = 256;
 
 impl Core {
     /// One variable as the scope sees it. A name that is not there as it is written is looked for in any case: Jenkins' variables
@@ -22,6 +27,8 @@ impl Core {
     pub(crate) fn env_all(&self, scope: &Scope) -> BTreeMap<String, String> {
         let mut vars = BTreeMap::new();
         self.apply_env(scope, &mut vars, None);
+        let bytes: usize = vars.iter().map(|(name, value)| var_bytes(name, value)).sum();
+        Meter::work(bytes / COPIED_BYTES);
         vars
     }
 
@@ -77,7 +84,7 @@ impl Core {
                 set("WORKSPACE_TMP", &format!("{workspace}@tmp"));
             }
         }
-        for (name, value) in self.run.env.borrow().iter() {
+        for (name, value) in self.run.env().iter() {
             set(name, value);
         }
         let mut layers: Vec<&EnvLayer> = Vec::new();

@@ -18,6 +18,8 @@ pub(crate) const INTERRUPTED: &str = "org.jenkinsci.plugins.workflow.steps.FlowI
 pub(crate) const NO_CREDENTIAL: &str = "org.jenkinsci.plugins.credentialsbinding.impl.CredentialNotFoundException";
 /// … that a step throws which needs a node where there is none.
 pub(crate) const NO_NODE: &str = "org.jenkinsci.plugins.workflow.steps.MissingContextVariableException";
+/// … where the script gives the run more to keep than there is room for.
+pub(crate) const LIMIT: &str = "java.lang.Error";
 /// … for wrong arguments.
 pub(crate) const ILLEGAL_ARGUMENT: &str = "java.lang.IllegalArgumentException";
 
@@ -210,7 +212,7 @@ impl Fault {
             Kind::Script(thrown) => thrown.class(),
             Kind::Interrupted(_) => INTERRUPTED.to_owned(),
             Kind::Failed(_) => self.0.class.unwrap_or(ABORT).to_owned(),
-            Kind::Limit(_) => "java.lang.Error".to_owned(),
+            Kind::Limit(_) => LIMIT.to_owned(),
         }
     }
 

@@ -8,7 +8,7 @@ use groovy::value::{Class, HostRef, Value};
 use model::event::{Event, LogSource};
 
 use super::Core;
-use super::fault::ABORT;
+use super::fault::{ABORT, LIMIT};
 use super::scope::Scope;
 use super::values;
 
@@ -59,7 +59,10 @@ impl Host for FiberHost<'_> {
     }
 
     fn set_property(&mut self, receiver: Option<&HostRef>, name: &str, value: &Value) -> Option<Result<(), Value>> {
-        globals::set_property(self.core, self.scope, receiver?, name, value).then_some(Ok(()))
+        match globals::set_property(self.core, self.scope, receiver?, name, value) {
+            Ok(is_set) => is_set.then_some(Ok(())),
+            Err(why) => Some(Err(values::exception(LIMIT, &why))),
+        }
     }
 
     fn construct(&mut self, class: &str, _: &[Value]) -> Option<Result<Value, Value>> {

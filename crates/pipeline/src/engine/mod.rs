@@ -26,6 +26,7 @@ pub(crate) mod run_state;
 pub(crate) mod scope;
 mod tee;
 pub(crate) mod values;
+mod waiting;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
@@ -49,6 +50,7 @@ use interrupt::{Cause, Interruption};
 use requests::Requests;
 use run_state::RunState;
 use scope::Scope;
+use waiting::Waiting;
 
 use crate::added;
 use crate::definition::{Purpose, Surroundings};
@@ -98,7 +100,7 @@ pub(crate) struct Core {
     pub(crate) pods: OnceCell<Vec<Defined>>,
     /// The shared libraries that were loaded.
     pub(crate) libraries: Libraries,
-    outputs: RefCell<Vec<Output>>,
+    waiting: Waiting,
     last_stage: Cell<u64>,
     last_step: Cell<u64>,
     last_job: Cell<u64>,
@@ -131,7 +133,7 @@ impl Engine {
             program,
             pods: OnceCell::new(),
             libraries: Libraries::default(),
-            outputs: RefCell::default(),
+            waiting: Waiting::new(),
             last_stage: Cell::new(0),
             last_step: Cell::new(0),
             last_job: Cell::new(0),
@@ -146,10 +148,11 @@ impl Engine {
         &self.core.program.warnings
     }
 
-    /// Works for a while and gives what came of it. Call it again while it [`is_busy`](Self::is_busy).
+    /// Works for a while and gives what came of it, or as much of that as is given at once. Call it again while it
+    /// [`is_busy`](Self::is_busy).
     pub fn poll(&mut self) -> Vec<Output> {
         for _ in 0..TASKS_PER_POLL {
-            if !self.core.executor.step() {
+            if self.core.waiting.is_full() || !self.core.executor.step() {
                 break;
             }
         }
@@ -159,12 +162,12 @@ impl Engine {
             self.core.executor.clear();
             self.end = Some(self.core.finish(result));
         }
-        self.core.outputs.take()
+        self.core.waiting.take()
     }
 
     /// Is there work that needs no answer first?
     pub fn is_busy(&self) -> bool {
-        self.core.executor.has_ready() || !self.core.outputs.borrow().is_empty()
+        self.core.executor.has_ready() || !self.core.waiting.is_empty()
     }
 
     /// Answers a request. False when there is none of that id (it was answered, or the run is over).
@@ -194,19 +197,19 @@ impl Engine {
         self.core.interrupt(&Rc::new(interruption));
     }
 
-    /// How the run ended, when it has.
+    /// How the run ended, when it has, and everything was given that it said.
     pub fn end(&self) -> Option<&RunEnd> {
-        self.end.as_ref()
+        self.end.as_ref().filter(|_| self.core.waiting.is_empty())
     }
 
     /// The outcome of the run, when it has ended.
     pub fn outcome(&self) -> Option<Outcome> {
-        self.end.as_ref().map(|e| e.outcome)
+        self.end().map(|e| e.outcome)
     }
 
     /// Whose fault the failure is, where a request that could not be done ended the run.
     pub fn failure_kind(&self) -> Option<FailureKind> {
-        self.end.as_ref().and_then(|e| e.failure)
+        self.end().and_then(|e| e.failure)
     }
 }
 
@@ -219,7 +222,12 @@ impl Drop for Engine {
 
 impl Core {
     pub(crate) fn output(&self, output: Output) {
-        self.outputs.borrow_mut().push(output);
+        self.waiting.push(output);
+    }
+
+    /// So much waits to be handed over that whoever says more is to wait.
+    pub(crate) fn says_much(&self) -> bool {
+        self.waiting.is_full()
     }
 
     pub(crate) fn event(&self, event: Event) {
@@ -229,11 +237,9 @@ impl Core {
     /// Writes lines into the log.
     pub(crate) fn log(&self, scope: &Scope, source: LogSource, text: &str) {
         scope.note_activity();
-        for line in text.strip_suffix('\n').unwrap_or(text).split('\n') {
-            let text = line.strip_suffix('\r').unwrap_or(line).to_owned();
-            scope.copy_line(&text);
-            self.event(Event::Log { step: scope.step, stage: scope.stage, source, text });
-        }
+        let lines = text.strip_suffix('\n').unwrap_or(text).split('\n');
+        let lines = lines.map(|line| line.strip_suffix('\r').unwrap_or(line)).inspect(|line| scope.copy_line(line));
+        self.waiting.push_lines(scope, source, lines);
     }
 
     /// Writes what a step says.

@@ -7,6 +7,7 @@ use model::outcome::Outcome;
 use super::fault::Fault;
 use super::interrupt::Cause;
 use super::scope::Scope;
+use super::waiting::cut;
 use super::{Core, RunEnd};
 
 /// Most lines of a stack trace that are shown.
@@ -106,7 +107,7 @@ impl Core {
                     failure: fault.failure_kind(),
                     timed_out: matches!(cause, Some(Cause::Timeout(_))),
                     aborted: matches!(cause, Some(Cause::Abort(_))),
-                    message: Some(fault.message()),
+                    message: Some(cut(&fault.message()).into_owned()),
                 }
             }
         };

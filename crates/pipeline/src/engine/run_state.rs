@@ -4,18 +4,19 @@
 //!   none -> SUCCESS -> UNSTABLE -> FAILURE -> NOT_BUILT -> ABORTED
 //! ```
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use groovy::value::Value;
+use groovy::value::{Charge, Value};
 use model::build::Built;
 use model::change::Change;
 use model::ids::StepId;
+use model::limits::MAX_ENV_BYTES;
 use model::outcome::Outcome;
 
 use super::fault::Fault;
-use super::scope::{Activity, Scope};
+use super::scope::{Activity, Scope, var_bytes};
 use super::values;
 use crate::globals::Chance;
 use crate::steps::Locks;
@@ -25,7 +26,11 @@ use model::run::RunFacts;
 pub(crate) struct RunState {
     result: Cell<Option<Outcome>>,
     /// `env.X = …`; build-wide.
-    pub(crate) env: RefCell<BTreeMap<String, String>>,
+    env: RefCell<BTreeMap<String, String>>,
+    env_bytes: Cell<usize>,
+    /// What else it keeps of the script's counts as values of the script.
+    held: Charge,
+    held_bytes: Cell<usize>,
     /// `params`, typed.
     pub(crate) params: RefCell<Vec<(String, Value)>>,
     /// Names of those that the definition takes.
@@ -86,6 +91,9 @@ impl RunState {
         RunState {
             result: Cell::new(None),
             env: RefCell::default(),
+            env_bytes: Cell::new(0),
+            held: Charge::new(0),
+            held_bytes: Cell::new(0),
             params: RefCell::new(params),
             declared: RefCell::default(),
             of_credentials: RefCell::default(),
@@ -113,6 +121,34 @@ impl RunState {
             change_sets: RefCell::default(),
             processes: RefCell::default(),
         }
+    }
+
+    /// The variables that were set.
+    pub(crate) fn env(&self) -> Ref<'_, BTreeMap<String, String>> {
+        self.env.borrow()
+    }
+
+    /// Sets one.
+    ///
+    /// # Errors
+    /// There is no room for it; in words.
+    pub(crate) fn set_env(&self, name: &str, value: String) -> Result<(), String> {
+        let mut env = self.env.borrow_mut();
+        let before = env.get(name).map_or(0, |old| var_bytes(name, old));
+        let bytes = (self.env_bytes.get() - before).saturating_add(var_bytes(name, &value));
+        if bytes > MAX_ENV_BYTES {
+            let limit = MAX_ENV_BYTES >> 20;
+            return Err(format!("the variables of env grew beyond their limit of {limit} MiB: {name} was not set"));
+        }
+        self.env_bytes.set(bytes);
+        env.insert(name.to_owned(), value);
+        Ok(())
+    }
+
+    /// Keeps so many bytes more of what the script gave, and gives up others.
+    pub(crate) fn hold(&self, more: usize, less: usize) {
+        self.held_bytes.set(self.held_bytes.get().saturating_add(more).saturating_sub(less));
+        self.held.set(self.held_bytes.get());
     }
 
     /// What was set so far.

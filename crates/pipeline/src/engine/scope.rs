@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::ops::Deref;
 use std::rc::Rc;
 
+use groovy::value::Charge;
 use model::ids::{JobId, StageId, StepId};
 use model::outcome::Outcome;
 use model::request::Allocated;
@@ -93,6 +94,19 @@ pub(crate) struct EnvLayer {
     is_secret: bool,
     /// The block around it.
     pub(crate) outer: Option<Rc<EnvLayer>>,
+    _charge: Charge,
+}
+
+impl EnvLayer {
+    fn new(vars: Vec<(String, String)>, is_secret: bool, outer: Option<Rc<EnvLayer>>) -> Rc<EnvLayer> {
+        let bytes = vars.iter().map(|(name, value)| var_bytes(name, value)).sum();
+        Rc::new(EnvLayer { vars, is_secret, outer, _charge: Charge::new(bytes) })
+    }
+}
+
+/// What one variable takes, in bytes.
+pub(crate) fn var_bytes(name: &str, value: &str) -> usize {
+    2 * size_of::<String>() + name.len() + value.len()
 }
 
 /// The worst result that was noted without ending a stage.
@@ -128,12 +142,12 @@ impl Scope {
 
     /// With more variables.
     pub(crate) fn with_env(&self, vars: Vec<(String, String)>) -> Scope {
-        self.with(|s| s.env = Some(Rc::new(EnvLayer { vars, is_secret: false, outer: s.env.take() })))
+        self.with(|s| s.env = Some(EnvLayer::new(vars, false, s.env.take())))
     }
 
     /// The same with variables whose values are secrets.
     pub(crate) fn with_secrets(&self, vars: Vec<(String, String)>) -> Scope {
-        self.with(|s| s.env = Some(Rc::new(EnvLayer { vars, is_secret: true, outer: s.env.take() })))
+        self.with(|s| s.env = Some(EnvLayer::new(vars, true, s.env.take())))
     }
 
     /// The variables around it whose values are secrets, the innermost block's first.
@@ -149,7 +163,7 @@ impl Scope {
             s.dir = None;
             if node.container && !node.place.path.is_empty() {
                 let vars = vec![("PATH".to_owned(), node.place.path.clone())];
-                s.env = Some(Rc::new(EnvLayer { vars, is_secret: false, outer: s.env.take() }));
+                s.env = Some(EnvLayer::new(vars, false, s.env.take()));
             }
             s.node = Some(node);
         })

@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use groovy::value::Charge;
 use model::request::{LogCopy, Request};
 
 use super::Core;
@@ -18,13 +19,18 @@ const MAX_WAITING_BYTES: usize = 64 << 10;
 pub(crate) struct Tee {
     copy: LogCopy,
     waiting: RefCell<String>,
+    /// What waits counts as the script's.
+    charge: Charge,
     outer: Option<Rc<Tee>>,
 }
 
 impl Scope {
     /// What is logged from here on goes into a file, too.
     pub(crate) fn with_tee(&self, copy: LogCopy) -> Scope {
-        self.with(|s| s.tee = Some(Rc::new(Tee { copy, waiting: RefCell::default(), outer: s.tee.take() })))
+        self.with(|s| {
+            s.tee =
+                Some(Rc::new(Tee { copy, waiting: RefCell::default(), charge: Charge::new(0), outer: s.tee.take() }))
+        })
     }
 
     /// The files that what is logged goes into.
@@ -38,6 +44,7 @@ impl Scope {
             let mut waiting = tee.waiting.borrow_mut();
             waiting.push_str(line);
             waiting.push('\n');
+            tee.charge.set(waiting.len());
         }
     }
 
@@ -51,6 +58,7 @@ impl Core {
     pub(crate) async fn write_copies(&self, scope: &Scope) -> Result<(), Fault> {
         for tee in scope.tees() {
             let text = tee.waiting.take();
+            tee.charge.set(0);
             if !text.is_empty() {
                 let LogCopy { job, path } = tee.copy.clone();
                 self.ask(Request::Append { job, path, text }).await?;

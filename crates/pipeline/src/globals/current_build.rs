@@ -129,9 +129,7 @@ pub(super) fn property(core: &Core, scope: &Scope, id: u64, name: &str) -> Optio
         "changeSets" if id > OWN => Value::list(Vec::new()),
         "upstreamBuilds" => Value::list(Vec::new()),
         "buildCauses" if id == OWN => causes(core, None),
-        "buildVariables" if id == OWN => {
-            values::map(core.run.env.borrow().iter().map(|(n, v)| (n.as_str(), values::text(v))))
-        }
+        "buildVariables" if id == OWN => values::map(core.run.env().iter().map(|(n, v)| (n.as_str(), values::text(v)))),
         "buildVariables" => values::map(built(core, id)?.parameters.iter().map(|(n, v)| (n.as_str(), values::text(v)))),
         _ => before(core, id, name)?,
     })
@@ -167,11 +165,16 @@ pub(crate) fn set_property(core: &Core, _: &Scope, name: &str, value: &Value) ->
         // An unknown name is FAILURE to Jenkins, and null changes nothing.
         "result" => text.iter().for_each(|t| core.run.worsen(Outcome::from_name(t).unwrap_or(Outcome::Failure))),
         "displayName" => {
-            *core.run.display_name.borrow_mut() = text.unwrap_or_default();
+            let name = text.unwrap_or_default();
+            let more = name.len();
+            let old = core.run.display_name.replace(name);
+            core.run.hold(more, old.len());
             tell(core);
         }
         "description" => {
-            *core.run.description.borrow_mut() = text;
+            let more = text.as_ref().map_or(0, String::len);
+            let old = core.run.description.replace(text);
+            core.run.hold(more, old.map_or(0, |old| old.len()));
             tell(core);
         }
         "keepLog" => core.run.keeps_log.set(value.truth()),

@@ -85,6 +85,7 @@ fn image(core: &Core, call: &HostCall) -> Result<Value, Fault> {
 }
 
 pub(super) fn new_image(core: &Core, name: String) -> Value {
+    core.run.hold(size_of::<String>() + name.len(), 0);
     let mut images = core.run.images.borrow_mut();
     images.push(name);
     Value::host(IMAGE, images.len() as u64 - 1)

@@ -18,7 +18,7 @@ pub(crate) use clock::Chance;
 
 use crate::engine::Core;
 use crate::engine::executor::LocalFuture;
-use crate::engine::fault::Fault;
+use crate::engine::fault::{Fault, LIMIT};
 use crate::engine::scope::Scope;
 use crate::engine::values;
 use crate::outside::{NO_JENKINS, REJECTED};
@@ -91,15 +91,23 @@ pub(crate) fn refused_property(host: &HostRef, name: &str) -> Option<String> {
 }
 
 /// Sets a property; false where there is none of that name.
-pub(crate) fn set_property(core: &Core, scope: &Scope, host: &HostRef, name: &str, value: &Value) -> bool {
+///
+/// # Errors
+/// There is no room for it; in words.
+pub(crate) fn set_property(
+    core: &Core,
+    scope: &Scope,
+    host: &HostRef,
+    name: &str,
+    value: &Value,
+) -> Result<bool, String> {
     match host.kind {
         ENV => {
             // Java's `String.valueOf`: null is the text `null`.
-            core.run.env.borrow_mut().insert(name.to_owned(), value.to_text());
-            true
+            core.run.set_env(name, value.to_text()).map(|()| true)
         }
-        CURRENT_BUILD if host.id == current_build::OWN => current_build::set_property(core, scope, name, value),
-        _ => false,
+        CURRENT_BUILD if host.id == current_build::OWN => Ok(current_build::set_property(core, scope, name, value)),
+        _ => Ok(false),
     }
 }
 
@@ -120,6 +128,10 @@ pub(crate) fn call(core: &Rc<Core>, scope: &Scope, call: HostCall) -> LocalFutur
     }
     if let (Some(text), "toString", []) = (host.text, &*call.name, &call.args[..]) {
         return Box::pin(async move { Ok(values::text(text)) });
+    }
+    if let (ENV, "setProperty" | "put" | "putAt", [name, value]) = (host.kind, &*call.name, &call.args[..]) {
+        let set = core.run.set_env(&name.to_text(), value.to_text());
+        return Box::pin(async move { set.map(|()| Value::Null).map_err(|why| Fault::raised(LIMIT, why)) });
     }
     let answer = match host.kind {
         ENV => env_method(core, scope, &call),
@@ -146,11 +158,6 @@ fn env_method(core: &Core, scope: &Scope, call: &HostCall) -> Option<Value> {
             Some(values::map(vars.iter().map(|(n, v)| (n.as_str(), values::text(v)))))
         }
         ("containsKey", [name]) => Some(Value::Bool(core.env_var(scope, &name.to_text()).is_some())),
-        ("setProperty" | "put" | "putAt", [name, value]) => {
-            let host = HostRef { kind: ENV, id: 0, text: None };
-            set_property(core, scope, &host, &name.to_text(), value);
-            Some(Value::Null)
-        }
         _ => None,
     }
 }
@@ -167,7 +174,10 @@ fn accessor(core: &Core, scope: &Scope, host: &HostRef, call: &HostCall) -> Opti
     };
     match &call.args[..] {
         [] => property(core, scope, host, &name("get").or_else(|| name("is"))?),
-        [value] => set_property(core, scope, host, &name("set")?, value).then_some(Value::Null),
+        [value] => {
+            let is_set = set_property(core, scope, host, &name("set")?, value);
+            is_set.is_ok_and(|is_set| is_set).then_some(Value::Null)
+        }
         _ => None,
     }
 }

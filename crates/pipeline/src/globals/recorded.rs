@@ -14,6 +14,7 @@ pub(super) const PLAIN: &str = "com.jenkinsci.plugins.badge.action.AbstractBadge
 pub(crate) fn slack(core: &Core, channel: &str) -> Value {
     let mut channels = core.run.slack_channels.borrow_mut();
     let at = channels.iter().position(|known| known == channel).unwrap_or_else(|| {
+        core.run.hold(size_of::<String>() + channel.len(), 0);
         channels.push(channel.to_owned());
         channels.len() - 1
     });

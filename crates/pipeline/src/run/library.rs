@@ -160,7 +160,7 @@ pub(crate) async fn load(core: &Rc<Core>, scope: &Scope, wish: LibraryWish) -> R
     if let Some(commit) = library.commit.as_ref().filter(|commit| **commit != version) {
         core.say(scope, &format!("Library {name} is at commit {commit}"));
     }
-    core.run.env.borrow_mut().insert(format!("library.{name}.version"), version);
+    core.run.set_env(&format!("library.{name}.version"), version).map_err(Fault::exhausted)?;
     let warnings = core.program.load_library(&name, library, &core.libraries, &mut core.machine.borrow_mut());
     warnings.iter().for_each(|warning| core.say(scope, &format!("WARNING: {warning}")));
     Ok(())

@@ -70,7 +70,9 @@ pub(crate) fn define(core: &Core, kind: &str, fields: &[(String, Value)]) -> Res
             values::text(if trim { text.trim() } else { &text })
         }
     };
-    core.run.declared.borrow_mut().insert(name.clone());
+    if core.run.declared.borrow_mut().insert(name.clone()) {
+        core.run.hold(4 * size_of::<String>() + 3 * name.len(), 0);
+    }
     if matches!(kind, "credentials" | "credentialsParam" | "CredentialsParameterDefinition") {
         core.run.of_credentials.borrow_mut().insert(name.clone());
     }

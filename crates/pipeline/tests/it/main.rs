@@ -21,6 +21,7 @@ mod engine_pods;
 mod engine_properties;
 mod engine_ran;
 mod engine_reports;
+mod engine_said;
 mod engine_scripts;
 mod engine_steps;
 mod engine_stepwise;

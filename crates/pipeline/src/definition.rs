@@ -6,6 +6,7 @@ use std::rc::Rc;
 use groovy::ast::Script;
 use groovy::diagnostic::{Diagnostic, Severity};
 use model::added_step::AddedStep;
+use model::run::InstalledTool;
 
 use crate::catalogue::Catalogue;
 use crate::declarative::model::Pipeline;
@@ -24,6 +25,8 @@ pub struct Surroundings {
     pub unknown_library: bool,
     /// What may be named beside what the file defines itself; none: what is built in.
     pub catalogue: Option<&'static Catalogue>,
+    /// Tools that are there for those who ask for them.
+    pub tools: Vec<InstalledTool>,
     /// What the file is read for.
     pub purpose: Purpose,
 }

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use agent::KnownLibrary;
 use clap::{Args, ValueEnum};
+use model::run::InstalledTool;
 
 use super::OutputFormat;
-use super::parse::parse_library;
+use super::parse::{parse_library, parse_tool};
 
 /// `cofferdam lint`.
 #[derive(Debug, Args)]
@@ -37,6 +38,9 @@ pub struct LintArgs {
     /// name, so that none is unknown. May be repeated
     #[arg(long = "load-library", value_name = "NAME[@VERSION]")]
     pub load_libraries: Vec<String>,
+    /// A tool that runs are told of, so that `tools { … }` finds it; may be repeated
+    #[arg(long = "tool", value_name = "[KIND:]NAME=FOLDER", value_parser = parse_tool)]
+    pub tools: Vec<InstalledTool>,
     /// How findings are printed
     #[arg(long, value_enum, default_value_t = LintFormat::Text, value_name = "FORMAT")]
     pub output: LintFormat,

@@ -78,7 +78,7 @@ fn what_counts_can_be_chosen() {
 }
 
 #[test]
-fn libraries_that_no_definition_names_can_be_told() {
+fn libraries_and_tools_that_no_definition_brings_can_be_told() {
     let library = Project::new("");
     library.write("vars/buildPlugin.groovy", "def call() { }\n");
     let folder = format!("acme={}", library.path().display());
@@ -102,6 +102,11 @@ fn libraries_that_no_definition_names_can_be_told() {
     assert_eq!(unseen, told(&["1 library-step", "2 library-step"], 0));
     assert_eq!(names(&asking, &[]), told(&["2 library-step", "3 library-step"], 0));
     assert_eq!(names(&asking, &["--library", &folder]), told(&["3 library-step"], 0));
+    let tools =
+        Project::new("pipeline { agent any\ntools { maven 'M3' }\nstages { stage('s') { steps { echo 'x' } } } }\n");
+    assert_eq!(names(&tools, &[]), told(&["2 unsupported-directive"], 0));
+    assert_eq!(names(&tools, &["--tool", "jdk:M3=/opt/m"]), told(&["2 unsupported-directive"], 0));
+    assert_eq!(names(&tools, &["--tool", "maven:M3=/opt/m"]), told(&[], 0));
     assert_eq!(run(&["lint", "--library", "acme=/none", project.path().to_str().unwrap()]).code, 2);
 }
 

@@ -122,7 +122,7 @@ async fn with_registry(core: &Rc<Core>, scope: &Scope, call: &HostCall) -> Resul
 async fn with_tool(core: &Rc<Core>, scope: &Scope, call: &HostCall) -> Result<Value, Fault> {
     let (mut args, body) = block(call)?;
     let name = args.pop().flatten().unwrap_or_default();
-    let tool = installed(&core.facts, "docker", &name);
+    let tool = installed(&core.facts.tools, "docker", &name);
     let mut vars: Vec<_> =
         tool.map(|tool| ("PATH+DOCKER".to_owned(), format!("{}/bin", tool.folder))).into_iter().collect();
     vars.push(("DOCKER_TOOL_NAME".to_owned(), name));

@@ -3,11 +3,13 @@
 use groovy::ast::{Arg, Expr, ExprKind};
 use groovy::diagnostic::Diagnostic;
 use groovy::span::Span;
+use model::run::InstalledTool;
 
 use crate::catalogue::{Catalogue, Kind, Support};
 use crate::declarative::model::{Pipeline, StageContent, Tool};
+use crate::steps::tool::installed;
 
-use super::tree::{NamedCall, Node};
+use super::tree::{NamedCall, Node, literal};
 
 /// Options whose absence changes what happens, and how.
 const OPTIONS: [(&str, &str); 13] = [
@@ -46,7 +48,8 @@ const NO_CHOICES: &str = "its script is not run, and any text may be given";
 const OF_A_PUSH: [&str; 4] = ["bitbucketPush", "giteaPush", "githubPush", "gogs"];
 
 /// Looks at the directives of a pipeline, and at what scripts say with `properties([…])`.
-pub(super) fn check(pipeline: Option<&Pipeline>, all: &[Node<'_>]) -> Vec<Diagnostic> {
+/// `there` are the tools that are there.
+pub(super) fn check(pipeline: Option<&Pipeline>, all: &[Node<'_>], there: &[InstalledTool]) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     if let Some(pipeline) = pipeline {
         let calls = |kind, calls: &[(&str, Span)], found: &mut Vec<_>| {
@@ -58,10 +61,11 @@ pub(super) fn check(pipeline: Option<&Pipeline>, all: &[Node<'_>]) -> Vec<Diagno
         calls(Kind::Property, &options, &mut found);
         calls(Kind::Parameter, &parameters, &mut found);
         calls(Kind::Trigger, &triggers, &mut found);
-        found.extend(tools(pipeline).into_iter().map(|tool| {
+        let lacks = |tool: &&Tool| literal(&tool.name).and_then(|name| installed(there, &tool.kind, name)).is_none();
+        found.extend(tools(pipeline).into_iter().filter(lacks).map(|tool| {
             let text = format!("the tool \"{}\" is not installed: what the image or the host has is used", tool.kind);
             Diagnostic::warning(tool.kind_span, text)
-                .with_hint("an image with it, or `--tool NAME=FOLDER` at a run or a project")
+                .with_hint("an image with it, or `--tool NAME=FOLDER`")
                 .of_rule("unsupported-directive")
         }));
     }

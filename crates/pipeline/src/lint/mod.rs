@@ -47,8 +47,7 @@ pub fn lint_in(source: &str, surroundings: &Surroundings) -> Vec<Diagnostic> {
     let definition = analyse(source, surroundings);
     // The walks keep their own stacks; the tree is dropped where there is room.
     groovy::stack::with_room(|| {
-        let has_library = surroundings.unknown_library || !surroundings.library_names.is_empty();
-        let found = beyond(source, &definition, has_library);
+        let found = beyond(source, &definition, surroundings);
         finish(source, definition, found)
     })
 }
@@ -94,8 +93,8 @@ fn is_allowed(source: &str, lines: &LineIndex, finding: &Diagnostic) -> bool {
     })
 }
 
-/// What is only said to who asks: it keeps nothing from running. `has_library`: there is one that the file does not name.
-fn beyond(source: &str, definition: &Definition, has_library: bool) -> Vec<Diagnostic> {
+/// What is only said to who asks: it keeps nothing from running.
+fn beyond(source: &str, definition: &Definition, surroundings: &Surroundings) -> Vec<Diagnostic> {
     let syntax = |d: &Diagnostic| d.severity == Severity::Error && d.rule.is_none();
     if definition.diagnostics.iter().any(syntax) {
         return Vec::new();
@@ -110,13 +109,14 @@ fn beyond(source: &str, definition: &Definition, has_library: bool) -> Vec<Diagn
     };
     let mut found = code::check(source, script, &all, &defined, scripted);
     let mut environment = Vec::new();
+    let has_library = surroundings.unknown_library || !surroundings.library_names.is_empty();
     let mut library = has_library || asks_for_library(script);
     if let Some(pipeline) = &definition.pipeline {
         library |= !pipeline.libraries.is_empty();
         found.extend(model::check(source, &all, pipeline, &defined, library));
         environment = credentials(pipeline);
     }
-    found.extend(directives::check(definition.pipeline.as_deref(), &all));
+    found.extend(directives::check(definition.pipeline.as_deref(), &all, &surroundings.tools));
     found.extend(windows::check(script, &all, &defined));
     found.extend(pods::check(&all, &defined, library));
     found.extend(secrets::check(source, &all, &environment));

@@ -67,7 +67,7 @@ async fn sort(it: &Interpreter, scope: &Scope, tools: &Tools<'_>) -> Result<(Vec
     let (mut found, mut lines) = (Vec::new(), Vec::new());
     for tool in outer.chain(tools.own) {
         let (kind, name) = (tool.kind.to_string(), it.text(scope, &tool.name).await?);
-        if installed(facts, &kind, &name).is_some() {
+        if installed(&facts.tools, &kind, &name).is_some() {
             found.extend(scope.node.is_some().then_some((kind, name)));
         } else if is_own(&kind) {
             lines.push(format!(

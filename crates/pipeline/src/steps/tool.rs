@@ -3,7 +3,7 @@
 
 use groovy::value::Value;
 use model::request::{Reply, Request, ShellScript};
-use model::run::{InstalledTool, RunFacts};
+use model::run::InstalledTool;
 
 use super::{StepCall, unexpected};
 use crate::engine::fault::Fault;
@@ -62,7 +62,7 @@ const VARIABLES: &[(&str, &[&str], &str)] = &[
 pub(crate) async fn tool(call: StepCall) -> Result<Value, Fault> {
     let node = call.node()?;
     let (kind, name) = (call.args.opt_text("type")?.unwrap_or_default(), call.args.text("name")?);
-    if let Some(InstalledTool { folder, .. }) = installed(&call.core.facts, &kind, &name) {
+    if let Some(InstalledTool { folder, .. }) = installed(&call.core.facts.tools, &kind, &name) {
         let there = Request::FileExists { job: node.job, path: folder.clone() };
         if let Reply::Bool(false) = call.ask(there).await? {
             call.say(&format!("WARNING: the tool ‘{name}’ is not here: there is no {folder}"));
@@ -78,18 +78,18 @@ pub(crate) async fn tool(call: StepCall) -> Result<Value, Fault> {
 pub(crate) async fn variables(call: StepCall) -> Result<Value, Fault> {
     let (kind, name) = (call.args.text("toolId")?, call.args.text("toolVersion")?);
     let program = program_of(&kind, &name).unwrap_or_default();
-    let folder = match installed(&call.core.facts, &kind, &name) {
+    let folder = match installed(&call.core.facts.tools, &kind, &name) {
         Some(tool) => tool.folder.clone(),
         None => home(&call, &kind, &name).await?,
     };
     Ok(Value::list(variables_of(program, &folder).iter().map(|pair| values::text(pair)).collect()))
 }
 
-/// The tool of that name that the run was told of; an empty kind is any.
-pub(crate) fn installed<'f>(facts: &'f RunFacts, kind: &str, name: &str) -> Option<&'f InstalledTool> {
+/// The tool of that name among those that are there; an empty kind is any.
+pub(crate) fn installed<'f>(tools: &'f [InstalledTool], kind: &str, name: &str) -> Option<&'f InstalledTool> {
     let program = |kind: &str| program_of(kind, "");
     let is_same = |of: &str| kind.is_empty() || of == kind || (program(of).is_some() && program(of) == program(kind));
-    let mut named = facts.tools.iter().filter(|tool| tool.name == name);
+    let mut named = tools.iter().filter(|tool| tool.name == name);
     let of_kind = named.clone().find(|tool| !tool.kind.is_empty() && is_same(&tool.kind));
     of_kind.or_else(|| named.find(|tool| tool.kind.is_empty()))
 }

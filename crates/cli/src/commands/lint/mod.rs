@@ -102,7 +102,7 @@ pub fn run(args: &LintArgs, style: Style) -> Result<Exit, CommandFailure> {
     let choice = Choice::new(args)?;
     let found = files::find(&args.files)?;
     let libraries = Libraries::new(args)?;
-    let reports = check_all(&found, &choice, &libraries, &surroundings_of(&found, &args.steps)?);
+    let reports = check_all(&found, &choice, &libraries, &surroundings_of(&found, args)?);
     match args.output {
         LintFormat::Json => reports.iter().for_each(print_json),
         LintFormat::Text => print_text(&reports, style),
@@ -149,13 +149,14 @@ fn check_all(
     reports.into_iter().filter_map(whole).collect()
 }
 
-/// The steps that are added where each definition lies, for each folder once.
-fn surroundings_of(found: &[Found], more: &[PathBuf]) -> Result<HashMap<PathBuf, Surroundings>, CommandFailure> {
+/// What is there where each definition lies: the steps that are added, for each folder once, and tools.
+fn surroundings_of(found: &[Found], args: &LintArgs) -> Result<HashMap<PathBuf, Surroundings>, CommandFailure> {
     let mut all = HashMap::new();
     for file in found {
         let folder = folder_of(&file.path);
         if !all.contains_key(folder) {
-            all.insert(folder.to_owned(), added::surroundings(folder, more)?);
+            let added = added::surroundings(folder, &args.steps)?;
+            all.insert(folder.to_owned(), Surroundings { tools: args.tools.clone(), ..added });
         }
     }
     Ok(all)

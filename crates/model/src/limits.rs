@@ -17,6 +17,8 @@ pub const MAX_LOG_LINE_BYTES: usize = (64 * KIB) as usize;
 pub const MAX_TURN_BYTES: usize = (8 * MIB) as usize;
 /// What `env.X = …` holds in all, in bytes: every process is given it, and Linux gives none more than 6 MiB.
 pub const MAX_ENV_BYTES: usize = (16 * MIB) as usize;
+/// What one step is given, in bytes: twice the longest text of a script.
+pub const MAX_ARGUMENT_BYTES: usize = (128 * MIB) as usize;
 /// Largest frame on the stream to init, in bytes: bounds memory on both sides.
 pub const MAX_FRAME_BYTES: usize = (256 * KIB) as usize;
 /// Largest file that `readFile` returns and largest captured standard output, in bytes.

@@ -16,7 +16,7 @@ use super::Output;
 use super::scope::Scope;
 
 /// What is said is work, too: so many bytes are one instruction's. A loop of `println` has its slices by that.
-const BYTES_PER_INSTRUCTION: usize = 64;
+const BYTES_PER_INSTRUCTION: usize = 16;
 
 /// All of it, the oldest first.
 pub(super) struct Waiting {

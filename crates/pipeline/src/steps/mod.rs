@@ -32,6 +32,7 @@ mod record;
 mod reports;
 mod scm;
 mod shell;
+mod size;
 pub(crate) mod stage;
 mod text;
 pub(crate) mod tool;
@@ -382,6 +383,8 @@ async fn run_def(
     args: Args,
     (joined, at): (&[Str], Option<Spot>),
 ) -> Result<Value, Fault> {
+    let unknown = args.unknown(runner.entry());
+    args.check_size(&unknown)?;
     let (id, name) = (core.next_step()?, runner.name());
     let label = shell::label(name, &args);
     let shown = label.as_ref().filter(|_| args.get("label").is_some() && !runner.is_block());
@@ -390,7 +393,6 @@ async fn run_def(
     if let Some(lines) = credentials::warning(&scope, name, (&args, joined)) {
         lines.iter().for_each(|line| core.say(&scope, line));
     }
-    let unknown = args.unknown(runner.entry());
     if !unknown.is_empty() {
         core.say(&scope, &format!("WARNING: Unknown parameter(s) found for step '{name}': {}", unknown.join(",")));
     }

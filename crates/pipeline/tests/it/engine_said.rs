@@ -86,6 +86,17 @@ fn variables_of_the_run_have_a_limit_that_names_itself() {
 }
 
 #[test]
+fn what_a_step_is_given_has_a_limit_that_names_itself() {
+    let limit = "is given is longer than 128 MiB in all";
+    for source in [
+        "def s = 'A=' + 'x' * 1_000_000\ntry { withEnv([s] * 200) { echo 'in' } } catch (Throwable t) { echo 'caught' }",
+        "def s = 'x' * 1_000_000\nproperties([parameters((1..200).collect { string(name: \"p$it\", defaultValue: s) })])",
+    ] {
+        run(source).is(Outcome::Failure).has(limit).lacks("\nin\n").lacks("\ncaught\n");
+    }
+}
+
+#[test]
 fn what_the_run_keeps_counts_as_memory() {
     let limit = "memory limit of 33554432 bytes";
     for source in [

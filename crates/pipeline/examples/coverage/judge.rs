@@ -47,6 +47,8 @@ pub struct Verdict {
     pub validates: bool,
     /// All that it calls is something that runs.
     pub resolves: bool,
+    /// So it would, did the libraries that it asks for define what nobody else does.
+    pub resolves_with_libraries: bool,
     /// It comes to its end, which is no failure.
     pub runs: bool,
     /// So it would, were the templates of pods there that only its operator knows: one of each label, with the containers that it names.
@@ -65,6 +67,7 @@ impl Verdict {
             parses: false,
             validates: false,
             resolves: false,
+            resolves_with_libraries: false,
             runs: false,
             runs_with_pods: false,
             reason,
@@ -96,11 +99,17 @@ fn look(source: &str, assume: bool, beside: Option<&Beside>) -> Verdict {
     let missing: BTreeSet<String> = said.iter().filter_map(|message| missing_name(message)).collect();
     let wrong = definition.errors().map(|found| &*found.message).find(|text| !text.starts_with("unknown step \""));
     let resolves = missing.is_empty();
+    let asks_libraries = ["@Library", "library"].iter().any(|word| source.contains(word));
+    let may_be_librarys =
+        |message: &&str| message.starts_with("unknown step ") || message.contains("is not a known step");
+    let others = said.iter().filter(|message| missing_name(message).is_some() && !may_be_librarys(message));
+    let resolves_with_libraries = resolves || asks_libraries && others.count() == 0;
     let verdict = |validates, runs, reason| Verdict {
         kind,
         parses: true,
         validates,
         resolves,
+        resolves_with_libraries,
         runs,
         runs_with_pods: runs,
         reason,
@@ -114,7 +123,6 @@ fn look(source: &str, assume: bool, beside: Option<&Beside>) -> Verdict {
         end if is_well(&end) => verdict(true, true, None),
         End::Ended(outcome, message) => {
             let message = message.unwrap_or_else(|| format!("the file sets the result {}", outcome.name()));
-            let asks_libraries = ["@Library", "library"].iter().any(|word| source.contains(word));
             let reason = why(&message, asks_libraries);
             let runs_with_pods = reason.group == NO_POD && is_well(&run(source, assume, true, beside));
             Verdict { runs_with_pods, ..verdict(true, false, Some(reason)) }

@@ -12,10 +12,11 @@ const DETAILS: usize = 12;
 type Rung = (&'static str, fn(&Verdict) -> bool);
 
 /// How far a file may get.
-const RUNGS: [Rung; 5] = [
+const RUNGS: [Rung; 6] = [
     ("parse", |verdict| verdict.parses),
     ("validate, compile", |verdict| verdict.validates),
     ("all names resolve", |verdict| verdict.resolves),
+    ("so with its libraries", |verdict| verdict.resolves_with_libraries),
     ("run through", |verdict| verdict.runs),
     // Were the templates of pods there that their operators have.
     ("with operator's pods", |verdict| verdict.runs_with_pods),

@@ -347,10 +347,8 @@ impl<'s> Compiler<'s> {
             return self.error(more.span, format!("more than {PARAMETERS_MAX} parameters"));
         }
         for p in params {
-            let mut ty = p.ty.as_ref().map_or(Type::Any, |t| self.scope.names.ty(t));
-            if p.varargs {
-                ty = Type::Array(Box::new(ty));
-            } else if !matches!(ty, Type::Array(_)) && self.f().kind == FunctionKind::Closure && self.f().stepwise {
+            let mut ty = self.declared(p);
+            if !matches!(ty, Type::Array(_)) && self.takes_anything() {
                 ty = Type::Any;
             }
             let has_default = p.default.is_some();
@@ -365,6 +363,16 @@ impl<'s> Compiler<'s> {
         }
     }
 
+    fn declared(&self, p: &Param) -> Type {
+        let ty = p.ty.as_ref().map_or(Type::Any, |t| self.scope.names.ty(t));
+        if p.varargs { Type::Array(Box::new(ty)) } else { ty }
+    }
+
+    /// In Jenkins' engine a closure does not look at what it is given.
+    fn takes_anything(&mut self) -> bool {
+        self.f().kind == FunctionKind::Closure && self.f().stepwise
+    }
+
     fn param(&mut self, slot: u16, p: &Param) {
         if let Some(default) = &p.default {
             let given = self.emit(Op::IfGiven { param: slot, target: 0 }, p.span);
@@ -372,8 +380,8 @@ impl<'s> Compiler<'s> {
             self.emit(Op::Store(slot), p.span);
             self.f().patch(given);
         }
-        let ty = self.f().params[slot as usize].ty.clone();
-        if ty != Type::Any {
+        let ty = self.declared(p);
+        if ty != Type::Any && self.f().params[slot as usize].ty != Type::Any {
             let number = self.f().ty(ty.clone());
             self.emit(Op::Load(slot), p.span);
             self.emit(Op::Coerce(number), p.span);

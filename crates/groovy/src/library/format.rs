@@ -202,17 +202,23 @@ fn one(ctx: &mut Ctx<'_>, spec: &Spec, value: &Value) -> Result<String, Fault> {
     Ok(if spec.conversion.is_uppercase() { text.to_uppercase() } else { text })
 }
 
+/// As many digits behind the point as no double has.
+const DIGITS_MAX: usize = 1100;
+
 fn floating(ctx: &mut Ctx<'_>, spec: &Spec, value: &Value) -> Result<Option<String>, Fault> {
     if !matches!(value, Value::Double(_) | Value::Float(_) | Value::Decimal(_)) {
         return Ok(value.is_null().then(|| "null".into()));
     }
     let precision = spec.precision.unwrap_or(6);
     if spec.conversion != 'f' {
-        let text = format!("{:.*e}", precision, to_f64(value).unwrap_or(f64::NAN));
+        let number = to_f64(value).unwrap_or(f64::NAN);
+        // A double has fewer digits than this, and the standard library panics beyond 65,535.
+        let text = format!("{:.*e}", precision.min(DIGITS_MAX), number);
         let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
         let exponent: i32 = exponent.parse().unwrap_or(0);
         let sign = if exponent < 0 { '-' } else { '+' };
-        return Ok(Some(format!("{mantissa}e{sign}{:02}", exponent.abs())));
+        let zeros = "0".repeat(precision.saturating_sub(DIGITS_MAX));
+        return Ok(Some(format!("{mantissa}{zeros}e{sign}{:02}", exponent.abs())));
     }
     let _ = ctx;
     Ok(Some(match to_decimal(value) {

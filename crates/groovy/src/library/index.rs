@@ -74,7 +74,9 @@ pub(crate) fn get(ctx: &mut Ctx<'_>, object: &Value, key: &Value) -> Answer {
             yes(Value::list(out))
         }
         (Value::Set(s), Value::Int(_)) => {
-            yes(s.at(int(key).unwrap_or(0).max(0) as usize).map(|(k, _)| k).unwrap_or_default())
+            let n = int(key).unwrap_or(0);
+            let at = if n < 0 { n + s.len() as i64 } else { n };
+            yes(usize::try_from(at).ok().and_then(|at| s.at(at)).map(|(k, _)| k).unwrap_or_default())
         }
         (Value::Matcher(m), Value::Int(_)) => {
             let matches = regex::checked(ctx, m.pattern.find_all(&m.text))?;

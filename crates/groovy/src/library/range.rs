@@ -25,6 +25,11 @@ pub(crate) fn by_steps(ctx: &mut Ctx<'_>, from: &Value, to: &Value, inclusive: b
         return Ok(Value::list(part));
     }
     let ascending = super::compare::compare(ctx, from, to)?.is_le();
+    // Groovy goes one back from the end, and has what is not beyond.
+    let to = &match inclusive || super::compare::compare(ctx, from, to)?.is_eq() || !crate::value::is_number(to) {
+        true => to.clone(),
+        false => super::numbers::step(ctx, to, if ascending { "previous" } else { "next" })?,
+    };
     let name = if ascending { "next" } else { "previous" };
     let (mut out, mut at) = (Vec::new(), from.clone());
     loop {

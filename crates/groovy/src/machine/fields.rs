@@ -223,6 +223,26 @@ enum Above {
 }
 
 impl Vm<'_> {
+    pub(super) fn setter(&mut self, class: &Class, name: &str, value: &Value) -> Result<Option<Rc<Function>>, Fault> {
+        let methods = class.methods(&accessor("set", name));
+        let found = self.world.select(&methods, std::slice::from_ref(value))?;
+        // The only one there is takes what is cast to its type.
+        Ok(found.or_else(|| match &methods[..] {
+            [only] if only.params.len() == 1 => Some(only.clone()),
+            _ => None,
+        }))
+    }
+
+    pub(super) fn has_setter(&self, target: &Value, name: &str) -> bool {
+        match target {
+            Value::Object(o) => {
+                let takes_all = || o.class.methods("setProperty").iter().any(|f| f.library && f.params.len() == 2);
+                o.as_map().is_some() || o.class.has_method(&accessor("set", name)) || takes_all()
+            }
+            _ => false,
+        }
+    }
+
     /// A field of an object by its name, and whether the running code is to have it as it is.
     pub(super) fn field_of<'o>(&self, object: &'o Object, name: &str) -> Option<(&'o FieldInfo, bool)> {
         let script = object.class.script.as_ref()?;

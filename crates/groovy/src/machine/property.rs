@@ -458,21 +458,6 @@ impl Vm<'_> {
         Ok(Flow::Next)
     }
 
-    pub(super) fn setter(&mut self, class: &Class, name: &str, value: &Value) -> Result<Option<Rc<Function>>, Fault> {
-        let methods = class.methods(&accessor("set", name));
-        self.world.select(&methods, std::slice::from_ref(value))
-    }
-
-    pub(super) fn has_setter(&self, target: &Value, name: &str) -> bool {
-        match target {
-            Value::Object(o) => {
-                let takes_all = || o.class.methods("setProperty").iter().any(|f| f.library && f.params.len() == 2);
-                o.as_map().is_some() || o.class.has_method(&accessor("set", name)) || takes_all()
-            }
-            _ => false,
-        }
-    }
-
     pub(super) fn set_static(&mut self, class: &Rc<Class>, name: &Text, value: &Value) -> Result<bool, Fault> {
         let mut next = Some(class.clone());
         while let Some(class) = next {

@@ -1,4 +1,4 @@
-def times(self, f) { for (int i = 0; i < self; i++) f(i); null }
+def times(self, f) { int times = self.intValue(); for (int i = 0; i < times; i++) f(i); null }
 def upto(self, to, f) {
     if (self > to) throw new GroovyRuntimeException("The argument ($to) to upto() cannot be less than the value ($self) it's called on.".toString())
     for (def i = self; i <= to; i++) f(i)

@@ -147,6 +147,8 @@ impl Properties {
         fn clip(text: &mut String) {
             if let Some((at, _)) = text.char_indices().nth(MAX_TEXT_CHARS) {
                 text.truncate(at);
+                // What is left of a long text is to take no more than it is.
+                text.shrink_to_fit();
             }
         }
         self.triggers.truncate(MAX_TRIGGERS);

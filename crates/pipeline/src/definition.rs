@@ -11,7 +11,7 @@ use model::run::InstalledTool;
 use crate::catalogue::Catalogue;
 use crate::declarative::model::Pipeline;
 use crate::declarative::{
-    misplaced_pipelines, nested_pipelines, pipeline_and_steps, pipeline_blocks_of_call, top_level_pipeline,
+    OwnNames, misplaced_pipelines, nested_pipelines, pipeline_and_steps, pipeline_blocks_of_call, top_level_pipeline,
 };
 use crate::lint::engine::EngineUses;
 use crate::lint::names;
@@ -104,6 +104,17 @@ pub fn analyse(source: &str, surroundings: &Surroundings) -> Definition {
     groovy::stack::with_room(|| read(source, surroundings))
 }
 
+/// What a file's names mean besides what steps they are.
+fn own_names<'n>(script: &'n Script, surroundings: &'n Surroundings) -> OwnNames<'n> {
+    let methods = script.methods.iter().map(|method| &*method.name);
+    let names = methods.chain(surroundings.library_names.iter().map(String::as_str)).collect();
+    // A file with `call` is a variable of a library, and its neighbours are, too.
+    let any = surroundings.unknown_library
+        || crate::lint::asks_for_library(script)
+        || script.methods.iter().any(|method| &*method.name == "call");
+    OwnNames { names, any }
+}
+
 fn read(source: &str, surroundings: &Surroundings) -> Definition {
     let groovy::parser::Parsed { script, mut diagnostics } = groovy::parser::parse(source);
     let script = Rc::new(script);
@@ -114,10 +125,11 @@ fn read(source: &str, surroundings: &Surroundings) -> Definition {
     }
     let mut kind = DefinitionKind::Scripted;
     let (mut directives, mut checked) = (Vec::new(), Vec::new());
+    let own = own_names(&script, surroundings);
     diagnostics.extend(misplaced_pipelines(&script));
     match top_level_pipeline(&script) {
         Some((statement, span, body)) => {
-            let (pipeline, found, steps) = pipeline_and_steps(source, &body, span, surroundings.catalogue());
+            let (pipeline, found, steps) = pipeline_and_steps(source, &body, span, surroundings.catalogue(), &own);
             diagnostics.extend(found);
             checked = steps;
             if let Some(pipeline) = pipeline {
@@ -128,7 +140,7 @@ fn read(source: &str, surroundings: &Surroundings) -> Definition {
         None => {
             let blocks = pipeline_blocks_of_call(&script);
             for (span, body) in &blocks {
-                let (_, found, steps) = pipeline_and_steps(source, body, *span, surroundings.catalogue());
+                let (_, found, steps) = pipeline_and_steps(source, body, *span, surroundings.catalogue(), &own);
                 diagnostics.extend(found);
                 checked.extend(steps);
             }

@@ -14,7 +14,7 @@ mod values;
 
 pub(crate) use find::{misplaced_pipelines, nested_pipelines, pipeline_blocks_of_call, top_level_pipeline};
 pub use parse::pipeline;
-pub(crate) use parse::pipeline_and_steps;
+pub(crate) use parse::{OwnNames, pipeline_and_steps};
 #[cfg(test)]
 pub(crate) use parse::{PIPELINE_SECTIONS, STAGE_SECTIONS};
 pub use report::startup_failed;

@@ -18,6 +18,9 @@ use super::scope::Scope;
 /// What is said is work, too: so many bytes are one instruction's. A loop of `println` has its slices by that.
 const BYTES_PER_INSTRUCTION: usize = 16;
 
+/// Each line is an event of its own when it is handed over.
+const INSTRUCTIONS_PER_LINE: usize = 8;
+
 /// All of it, the oldest first.
 pub(super) struct Waiting {
     queue: RefCell<VecDeque<Item>>,
@@ -84,12 +87,15 @@ impl Waiting {
     /// Lines of the log, as they are to be shown but for their length.
     pub(super) fn push_lines<'a>(&self, scope: &Scope, source: LogSource, lines: impl Iterator<Item = &'a str>) {
         let mut text = String::new();
+        let mut count = 0;
         for (index, line) in lines.enumerate() {
+            count += 1;
             if index > 0 {
                 text.push('\n');
             }
             text.push_str(&cut(line));
         }
+        Meter::work(count * INSTRUCTIONS_PER_LINE);
         self.add(Item::Lines(Lines { step: scope.step, stage: scope.stage, source, text, at: 0 }));
     }
 

@@ -37,7 +37,7 @@ pub(super) struct Within {
     pub call: Option<usize>,
     /// A closure, of whatever.
     pub in_closure: bool,
-    /// What a trigger, a parameter or an option of a plugin is given: names in it are that plugin's.
+    /// What a trigger or an option of a plugin is given, which nobody here looks at: names in it are that plugin's.
     pub described: bool,
 }
 

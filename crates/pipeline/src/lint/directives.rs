@@ -33,8 +33,9 @@ const NO_MESSAGE: &str = "no message is sent";
 const UNLIMITED: &str = "the number of runs in a time is not limited";
 
 /// Parameters that are more than a text, and what they are not.
-const PARAMETERS: [(&str, &str); 6] = [
+const PARAMETERS: [(&str, &str); 7] = [
     ("activeChoice", NO_CHOICES),
+    ("activeChoiceHtml", NO_CHOICES),
     ("base64File", NO_FILE),
     ("file", NO_FILE),
     ("fileParam", NO_FILE),
@@ -45,7 +46,16 @@ const NO_FILE: &str = "no file is given to a run";
 const NO_CHOICES: &str = "its script is not run, and any text may be given";
 
 /// What only says that a push starts a run: at a server the webhooks of the forge do that for each project.
-const OF_A_PUSH: [&str; 4] = ["bitbucketPush", "giteaPush", "githubPush", "gogs"];
+const OF_A_PUSH: [&str; 8] = [
+    "bitBucketTrigger",
+    "bitbucketPush",
+    "bitbucketTriggers",
+    "giteaPush",
+    "githubPullRequests",
+    "githubPush",
+    "gitlab",
+    "gogs",
+];
 
 /// Looks at the directives of a pipeline, and at what scripts say with `properties([…])`.
 /// `there` are the tools that are there.

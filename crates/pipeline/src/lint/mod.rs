@@ -130,7 +130,7 @@ fn beyond(source: &str, definition: &Definition, surroundings: &Surroundings) ->
     found
 }
 
-fn asks_for_library(script: &Script) -> bool {
+pub(crate) fn asks_for_library(script: &Script) -> bool {
     let annotated = script.imports.iter().flat_map(|i| &i.annotations).any(|a| &*a.name == "Library");
     annotated || tree::has_annotation(script, "Library")
 }

@@ -9,7 +9,7 @@ use std::cell::OnceCell;
 use std::collections::HashSet;
 use std::rc::Rc;
 
-use groovy::ast::{Closure, Expr, ExprKind, Member, Script, Text};
+use groovy::ast::{Arg, Closure, Expr, ExprKind, Member, Script, Text};
 use groovy::diagnostic::{Diagnostic, Severity};
 use groovy::outside::{self, Outside};
 use groovy::span::Span;
@@ -94,7 +94,7 @@ pub(crate) fn check(
     facts.made.sort_by_key(|(_, span)| span.start);
     let wants = Wants { engine: std::mem::take(&mut facts.engine), nodes: std::mem::take(&mut facts.nodes) };
     let library = facts.library || surroundings.unknown_library;
-    let known = Known { facts: &facts, surroundings, catalogue, script, statements: OnceCell::new() };
+    let known = Known { facts: &facts, surroundings, catalogue, script, checked, statements: OnceCell::new() };
     let mut diagnostics = match surroundings.purpose {
         Purpose::Lint => known.arguments(checked, library),
         Purpose::Run => Vec::new(),
@@ -270,6 +270,8 @@ struct Known<'a> {
     surroundings: &'a Surroundings,
     catalogue: &'static Catalogue,
     script: &'a Script,
+    /// Where the steps of stages begin, sorted.
+    checked: &'a [u32],
     /// Where the calls begin that are statements.
     statements: OnceCell<HashSet<u32>>,
 }
@@ -319,6 +321,17 @@ impl Known<'_> {
         self.statements.get_or_init(|| blocks::statements(self.script)).contains(&call.span.start)
     }
 
+    fn is_value_alone(&self, call: &NameCall<'_>) -> bool {
+        let mut kinds = self.catalogue.of_any_kind(&call.name).map(|entry| entry.kind).peekable();
+        kinds.peek().is_some() && kinds.all(|kind| kind == Kind::Symbol) && self.is_step_there(call)
+    }
+
+    /// Whether a call stands among the steps of a stage, or has a block.
+    fn is_step_there(&self, call: &NameCall<'_>) -> bool {
+        let has_block = matches!(call.args.last(), Some(Arg::Positional(e)) if matches!(*e.kind, ExprKind::Closure(_)));
+        has_block || self.checked.binary_search(&call.span.start).is_ok()
+    }
+
     fn finding(&self, call: &NameCall<'_>) -> Option<Finding> {
         let name = &*call.name;
         if self.is_defined(name) {
@@ -347,6 +360,8 @@ impl Known<'_> {
                 Some(Finding::Level("does not run here", *level, "unsupported-step"))
             }
             Some(_) => Some(Finding::NotYet),
+            // A value that nothing is done with is none: somebody took it for a step.
+            None if self.is_value_alone(call) => Some(Finding::Unknown),
             None if is_groovys(name) || self.catalogue.knows(name) || call.within.described => None,
             None => Some(Finding::Unknown),
         }

@@ -61,7 +61,7 @@ fn is_call_of(expr: &Expr, name: &str) -> bool {
 
 /// Whether a directive's entry is a plugin's, of which not all is known.
 fn is_of_plugin(name: &str) -> bool {
-    let kinds = [Kind::Trigger, Kind::Parameter, Kind::Property];
+    let kinds = [Kind::Trigger, Kind::Property];
     kinds.into_iter().filter_map(|kind| Catalogue::get().find(kind, name)).any(|entry| entry.open)
 }
 

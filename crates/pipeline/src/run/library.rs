@@ -19,7 +19,7 @@ use model::request::{Reply, Request};
 use super::closures::Closures;
 use super::interpreter::Interpreter;
 use super::{Program, not_compiled};
-use crate::declarative::{self, pipeline_blocks_of_call};
+use crate::declarative::{self, OwnNames, pipeline_blocks_of_call};
 use crate::definition::Surroundings;
 use crate::engine::Core;
 use crate::engine::fault::Fault;
@@ -254,7 +254,8 @@ fn read(path: String, text: String, surroundings: &Surroundings) -> Result<Sourc
     let mut pipelines = Vec::new();
     let mut model = None;
     for (span, body) in blocks {
-        let (pipeline, found) = declarative::pipeline(&text, &body, span, surroundings.catalogue());
+        let own = OwnNames { any: true, ..OwnNames::default() };
+        let (pipeline, found, _) = declarative::pipeline_and_steps(&text, &body, span, surroundings.catalogue(), &own);
         let Some(pipeline) = pipeline else { return rejected(&found) };
         let pipeline = Rc::new(pipeline);
         let mut closures = Closures::default();

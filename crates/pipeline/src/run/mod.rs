@@ -27,8 +27,8 @@ use groovy::machine::{Machine, ScriptId};
 use groovy::span::{LineIndex, Place, Span};
 
 use crate::catalogue::Catalogue;
-use crate::declarative;
 use crate::declarative::model::Pipeline;
+use crate::declarative::{self, OwnNames};
 use crate::definition::{self, Definition, DefinitionKind, Surroundings};
 
 use closures::Closures;
@@ -195,7 +195,8 @@ impl Program {
         let mut script = parsed.script;
         let mut declared = None;
         if let Some((statement, span, body)) = declarative::top_level_pipeline(&script) {
-            let (pipeline, found) = declarative::pipeline(source, &body, span, self.catalogue());
+            let own = OwnNames { any: true, ..OwnNames::default() };
+            let (pipeline, found, _) = declarative::pipeline_and_steps(source, &body, span, self.catalogue(), &own);
             let pipeline = Rc::new(pipeline.ok_or_else(|| not_compiled(name, source, &found))?);
             let mut closures = Closures::default();
             closures.collect(&pipeline);

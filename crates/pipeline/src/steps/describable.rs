@@ -23,6 +23,10 @@ pub(crate) fn is_binding(call: &HostCall) -> bool {
 /// The value of such a call; none where the name is no symbol.
 pub(crate) fn value(call: &HostCall) -> Option<Result<Value, Fault>> {
     let entry = Catalogue::get().of_any_kind(&call.name).find(|e| e.kind != Kind::Step)?;
+    // What has a block is no description, but what somebody takes for a step (`always { … }`).
+    if entry.kind == Kind::Symbol && call.args.last().is_some_and(values::is_closure) {
+        return None;
+    }
     let sole = entry.sole_required().map_or("value", |p| p.name);
     Some(Args::of(call, Some(sole)).map(|args| {
         let own = args.named.iter().map(|(n, v)| (n.as_str(), v.clone()));
@@ -41,6 +45,11 @@ pub(crate) fn is_value(call: &HostCall) -> bool {
             call.args.first().is_some_and(Value::is_text)
                 || named.iter().any(|(name, _)| matches!(name.as_str(), "path" | "pattern"))
         }
+        // A parser among the tools of `recordIssues`; the step is told what is installed, or what it is to do.
+        "cmake" => call.args.is_empty() && named.iter().all(|(name, _)| OF_PARSERS.contains(&name.as_str())),
         _ => false,
     }
 }
+
+/// What a parser of `recordIssues` is told.
+const OF_PARSERS: [&str; 7] = ["icon", "id", "name", "pattern", "reportEncoding", "skipSymbolicLinks", "url"];

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use groovy::diagnostic::Severity;
 use model::event::Event;
 use model::outcome::Outcome;
 use model::request::Request;
@@ -319,4 +320,52 @@ fn what_plugins_write_within_arguments_is_known() {
     .has("cached\n")
     .has("\nc\n")
     .has("\n4\n");
+}
+
+/// Jenkins holds what a file calls against a plugin's step only where that plugin is.
+#[test]
+fn own_names_go_before_steps_that_do_not_run_here() {
+    let own = |method: &str, call: &str| {
+        let source = format!("{method}\npipeline {{ agent any; stages {{ stage('a') {{ steps {{ {call} }} }} }} }}");
+        run(&source).is(Outcome::Success).has("own");
+        let errors = pipeline::lint::lint(&source).into_iter().filter(|d| d.severity == Severity::Error);
+        assert_eq!(errors.map(|d| d.message).collect::<Vec<_>>(), Vec::<String>::new(), "{source}");
+    };
+    own("def deploy() { echo 'own' }", "deploy()");
+    own("def deploy(a, b) { echo 'own' }", "deploy('prod', '1.0')");
+    own("def gradle(a, b) { echo 'own' }", "gradle('clean', 'build')");
+    own("def checkpoint() { echo 'own' }", "checkpoint()");
+    let of_library = "@Library('acme') _\npipeline { agent any; stages { stage('a') { steps { deploy() } } } }";
+    let found = pipeline::lint::lint(of_library);
+    assert!(found.iter().all(|d| d.severity != Severity::Error), "{found:?}");
+    // Nobody has it, so it is the plugin's.
+    let source = "pipeline { agent any; stages { stage('a') { steps { deploy() } } } }";
+    assert!(pipeline::lint::lint(source).iter().any(|d| d.message == "Missing required parameter: \"adapters\""));
+}
+
+#[test]
+fn values_that_share_the_names_of_steps_are_values() {
+    let stage = |step: &str| format!("pipeline {{ agent any; stages {{ stage('a') {{ steps {{ {step} }} }} }} }}");
+    for step in [
+        "recordIssues(tools: [cmake(), gcc(pattern: 'x')])",
+        "recordIssues tool: cmake(pattern: 'x', name: 'y')",
+        "publishCoverage adapters: [coberturaReportAdapter(path: 'x.xml')]",
+    ] {
+        run(&stage(step)).is(Outcome::Success);
+    }
+    for step in [
+        "deploy adapters: [tomcat9(credentialsId: 'c', url: 'http://x')], contextPath: '/', war: '*.war'",
+        "step([$class: 'DeployPublisher', adapters: [[$class: 'Tomcat8xAdapter', url: 'http://x']], war: '*.war'])",
+    ] {
+        run(&stage(step)).is(Outcome::Failure).has("nothing is brought elsewhere by it");
+    }
+    run("properties([pipelineTriggers([githubPullRequests(events: [Open(), close()], repoProviders: [githubPlugin()])])])")
+        .is(Outcome::Success);
+    run("properties([parameters([activeChoiceHtml(name: 'A', choiceType: 'ET_FORMATTED_HTML')])])")
+        .is(Outcome::Success);
+    // A symbol is no step.
+    let source = stage("always { echo 'x' }");
+    assert!(pipeline::lint::lint(&source).iter().any(|d| d.rule == Some("unknown-step")));
+    run("always { echo 'x' }").is(Outcome::Failure).has("No such DSL method 'always'");
+    run("node { cmake installation: 'x' }").is(Outcome::Failure).has("does not run here");
 }

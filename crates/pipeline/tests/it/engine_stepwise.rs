@@ -31,6 +31,9 @@ fn closures_take_what_they_are_given() {
     says("[1].each { String s -> echo \"<$s>\" }", "<1>");
     says("[a: true].each { String k, String v -> echo \"$k=$v\" }", "a=true");
     says("def c = { a, b -> echo \"$a/$b\" }\nc(1)\nc(1, 2, 3)", "1/null\n[Pipeline] echo\n1/2\n");
+    // What it sets them to is cast.
+    says("def m = ['a-x': 7]\n['a'].each { String s -> s = \"${s}-x\"; echo \"${m.get(s)}\" }", "7");
+    says("echo \"${{ int x -> x = x / 2; x }(5)}\"", "2");
     says("def body = { -> echo 'ran' }\nbody([a: 1])", "ran");
     says("def c = { a, b = 5 -> echo \"$a/$b\" }\nc(1)\nc(1, 2)", "1/5\n[Pipeline] echo\n1/2\n");
     says("def c = { Object... all -> echo \"${all.size()}\" }\nc(1, 2, 3)", "3");

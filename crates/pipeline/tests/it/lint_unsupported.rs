@@ -146,7 +146,6 @@ fn directives_without_effect_are_told_where_something_is_lost() {
         (2, "rateLimitBuilds"),
         (3, "file"),
         (3, "activeChoice"),
-        (4, "gitlab"),
         (5, "GenericTrigger"),
         (5, "parameterizedCron"),
         (6, "maven"),

@@ -36,23 +36,33 @@ pub fn pipeline(
     span: Span,
     catalogue: &'static Catalogue,
 ) -> (Option<Pipeline>, Vec<Diagnostic>) {
-    let (pipeline, diagnostics, _) = pipeline_and_steps(source, closure, span, catalogue);
+    let (pipeline, diagnostics, _) = pipeline_and_steps(source, closure, span, catalogue, &OwnNames::default());
     (pipeline, diagnostics)
 }
 
 /// The same, and where the names of the steps begin whose arguments were looked at: the steps of `steps { … }`, not those in code.
-pub(crate) fn pipeline_and_steps(
-    source: &str,
+pub(crate) fn pipeline_and_steps<'s>(
+    source: &'s str,
     closure: &Rc<Closure>,
     span: Span,
     catalogue: &'static Catalogue,
+    own: &OwnNames<'s>,
 ) -> (Option<Pipeline>, Vec<Diagnostic>, Vec<u32>) {
-    let mut reader = Reader::new(source, catalogue);
+    let mut reader = Reader { own: own.clone(), ..Reader::new(source, catalogue) };
     let pipeline = reader.pipeline(&unroll(source, closure).body, span);
     let checked = std::mem::take(&mut reader.checked);
     let diagnostics = reader.into_diagnostics();
     let valid = !diagnostics.iter().any(|d| d.severity == Severity::Error);
     (pipeline.filter(|_| valid), diagnostics, checked)
+}
+
+/// Names that a file, or a library, gives a meaning of its own: they may be those of steps that somebody else's Jenkins has.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct OwnNames<'n> {
+    /// Methods of the file, variables of libraries that are known.
+    pub(crate) names: HashSet<&'n str>,
+    /// A library that is not known may have any.
+    pub(crate) any: bool,
 }
 
 /// After so many errors a file is not read further.
@@ -65,6 +75,7 @@ const MAX_QUOTED_CHARS: usize = 1000;
 pub(super) struct Reader<'s> {
     source: &'s str,
     pub(super) catalogue: &'static Catalogue,
+    own: OwnNames<'s>,
     diagnostics: Vec<Diagnostic>,
     /// Where the names of the steps begin whose arguments were looked at.
     checked: Vec<u32>,
@@ -87,7 +98,7 @@ struct Sections {
 
 impl<'s> Reader<'s> {
     pub(super) fn new(source: &'s str, catalogue: &'static Catalogue) -> Self {
-        Reader { source, catalogue, diagnostics: Vec::new(), checked: Vec::new() }
+        Reader { source, catalogue, own: OwnNames::default(), diagnostics: Vec::new(), checked: Vec::new() }
     }
 
     /// What was found, by place, each once.

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use groovy::ast::{Closure, Constant, ExprKind, MapKey, Stmt};
 use groovy::span::Span;
 
+use crate::catalogue::{Entry, Support};
 use crate::declarative::messages;
 use crate::declarative::model::Steps;
 use crate::declarative::shape::{BlockCall, Called, Given, block_of, call_of, closure_of, stmts};
@@ -105,8 +106,13 @@ impl Reader<'_> {
         }
         let given = block.as_ref().map_or(&called.args, |b| &b.args);
         let args = self.arguments(given);
-        self.note_checked(called.name_span);
-        if let Some(entry) = self.catalogue.step(name)
+        // A step that does not run here is one where its plugin is; what the file or a library has of that name is not.
+        let is_own = |entry: &Entry| entry.support != Support::Runs && (self.own.any || self.own.names.contains(name));
+        let entry = self.catalogue.step(name).filter(|entry| !is_own(entry));
+        if entry.is_some() || self.catalogue.step(name).is_none() {
+            self.note_checked(called.name_span);
+        }
+        if let Some(entry) = entry
             && name != "parallel"
         {
             self.check_arguments(entry, &args, stmt.span);

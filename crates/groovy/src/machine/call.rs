@@ -226,6 +226,16 @@ impl Vm<'_> {
             }
             return step;
         }
+        if let Value::Closure(closure) = &receiver
+            && let Some(target) = self.behind_with(closure, name)
+        {
+            self.f.stack[at] = target;
+            let step = self.call_method(at, base, name, false, landing);
+            if let Err(Fault::Need(_) | Fault::Init(_)) = step {
+                self.f.stack[at] = receiver;
+            }
+            return step;
+        }
         self.call_missing(receiver, at, base, name, landing)
     }
 

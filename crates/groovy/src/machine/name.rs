@@ -23,21 +23,30 @@ impl Vm<'_> {
     /// The objects in which the current frame looks for names, first choice first.
     pub(super) fn targets(&self) -> Vec<Value> {
         let Some(frame) = self.f.frames.last() else { return Vec::new() };
-        let mut out: Vec<Value> = Vec::new();
         let Some(closure) = &frame.closure else {
+            let mut out: Vec<Value> = Vec::new();
             push_with_outer(&mut out, frame.this.clone());
             return out;
         };
-        let mut work = vec![Value::Closure(closure.clone())];
-        for _ in 0..TARGETS_MAX {
-            let Some(value) = work.pop() else { break };
-            let Value::Closure(c) = &value else {
-                push_with_outer(&mut out, value);
-                continue;
-            };
-            work.extend(closure_order(c));
-        }
-        out
+        behind(closure)
+    }
+
+    /// What a closure has no method of that name for, and who has it: `owner.echo 'x'` in a closure within a closure.
+    pub(super) fn behind_with(&mut self, closure: &Rc<Closure>, name: &str) -> Option<Value> {
+        let targets = behind(closure);
+        self.world.charge(targets.len());
+        targets.into_iter().find(|target| match target {
+            Value::Object(o) => {
+                let is_step = || self.host.has_method(None, name) && self.host.goes_first(name);
+                let of_script = |id| is_step() || self.world.variable(id, name).is_some();
+                o.class.has_method(name)
+                    || o.class.has_method("methodMissing")
+                    || target.script_id().is_some_and(of_script)
+            }
+            Value::Class(class) => class.has_method(name),
+            Value::Host(host) => self.host.has_method(Some(host), name),
+            _ => false,
+        })
     }
 
     /// The same for one name that is looked for: more than owner and delegate are more work than an instruction.
@@ -376,6 +385,21 @@ impl Vm<'_> {
             _ => Ok(None),
         }
     }
+}
+
+/// The objects in which a closure looks for names, first choice first.
+fn behind(closure: &Rc<Closure>) -> Vec<Value> {
+    let mut out: Vec<Value> = Vec::new();
+    let mut work = vec![Value::Closure(closure.clone())];
+    for _ in 0..TARGETS_MAX {
+        let Some(value) = work.pop() else { break };
+        let Value::Closure(c) = &value else {
+            push_with_outer(&mut out, value);
+            continue;
+        };
+        work.extend(closure_order(c));
+    }
+    out
 }
 
 /// The object around one of an inner class.

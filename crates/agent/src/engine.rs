@@ -5,6 +5,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::Stdio;
 
+use model::read::{MAX_READ_BYTES, too_much};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::sync::mpsc;
@@ -34,6 +35,8 @@ pub struct Kept {
     journal: Journal,
     process: Process,
     losses: u32,
+    /// Bytes that the run was answered.
+    read: usize,
 }
 
 /// An engine that runs; killed when this is dropped.
@@ -134,14 +137,20 @@ impl Kept {
         let mut journal = Journal::new(begin);
         let process = Process::start(&program)?;
         process.tell(&journal.restart())?;
-        Ok(Kept { program, journal, process, losses: 0 })
+        Ok(Kept { program, journal, process, losses: 0, read: 0 })
     }
 
     /// Something came in.
     ///
     /// # Errors
-    /// It is too long for the protocol.
+    /// It is too long for the protocol; the run has read more than it may.
     pub fn give(&mut self, input: Input) -> Result<(), Trouble> {
+        if let Input::Answer { reply, .. } = &input {
+            self.read = self.read.saturating_add(reply.bytes());
+        }
+        if self.read > MAX_READ_BYTES {
+            return Err(Trouble::workload(too_much(MAX_READ_BYTES)));
+        }
         let words = self.journal.add(input);
         self.process.tell(&words)
     }
@@ -208,7 +217,8 @@ fn broken(reason: &str) -> Trouble {
 
 #[cfg(test)]
 mod tests {
-    use model::request::FailureKind;
+    use model::ids::RequestId;
+    use model::request::{FailureKind, Reply};
     use model::run::RunFacts;
 
     use super::*;
@@ -227,6 +237,24 @@ mod tests {
         let Trouble(failure) = trouble("kill -9 $$").await;
         assert_eq!(failure.kind, FailureKind::Infrastructure);
         assert!(failure.message.contains("the engine was lost 3 times"), "{failure:?}");
+    }
+
+    /// It is kept for an engine that begins again.
+    #[tokio::test]
+    async fn a_run_reads_no_more_than_it_may() {
+        let program = EngineProgram { program: "/bin/sh".into(), words: vec!["-c".into(), "cat > /dev/null".into()] };
+        let begin = Begin { source: String::new(), file_name: "Jenkinsfile".into(), facts: RunFacts::default() };
+        let mut kept = Kept::start(program, begin).unwrap();
+        let text = "x".repeat(MAX_READ_BYTES / 8);
+        let answer = |id| Input::Answer { id: RequestId(id), reply: Reply::Text(text.clone()) };
+        for id in 0..8 {
+            kept.give(answer(id)).unwrap();
+        }
+        let Err(Trouble(failure)) = kept.give(answer(8)) else { panic!("it reads on") };
+        assert!(
+            failure.kind == FailureKind::Workload && failure.message.contains("read more than 256 MiB"),
+            "{failure:?}"
+        );
     }
 
     #[tokio::test]

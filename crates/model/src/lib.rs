@@ -25,6 +25,7 @@ pub mod planning;
 pub mod pod;
 pub mod properties;
 pub mod question;
+pub mod read;
 pub mod request;
 pub mod resources;
 pub mod run;

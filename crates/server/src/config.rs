@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use blob::Blobs;
-use model::limits::{MAX_ARTIFACT_BYTES, MAX_CAPTURE_BYTES, MAX_RUN_ARTIFACT_BYTES, MAX_RUN_ARTIFACTS};
+use model::limits::{MAX_ARTIFACT_BYTES, MAX_RUN_ARTIFACT_BYTES, MAX_RUN_ARTIFACTS};
 use model::outcome::Outcome;
+use model::read::MAX_READ_BYTES;
 use model::resources::Resources;
 use model::rung::Trust;
 use scm::Forge;
@@ -96,7 +97,7 @@ impl ServerConfig {
             first_token,
             agent_patience: Duration::from_secs(60),
             agent_backlog_bytes: 256 << 20,
-            run_read_bytes: 8 * MAX_CAPTURE_BYTES,
+            run_read_bytes: MAX_READ_BYTES,
             unvouched_bytes: 256 << 20,
             url: None,
             tls: None,

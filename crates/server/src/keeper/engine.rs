@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use model::added_step::{self, StepFile};
-use model::change::Change;
 use model::event::{Event, LogSource};
 use model::ids::RequestId;
-use model::library::{FileContent, LibraryFile};
 use model::planning;
+use model::read::too_much;
 use model::request::{Failure, FailureKind, Reply, Request};
 use model::run::RunFacts;
 use store::{Act, Millis, Project, StoreError};
@@ -376,16 +375,12 @@ impl Keeper {
 
     /// An answer is to be remembered as long as the run, for the next engine. A step: the run has read too much, and has ended.
     pub(super) async fn has_read(&mut self, reply: &Reply) -> Result<Option<Step>, StoreError> {
-        self.read = self.read.saturating_add(size_of_reply(reply));
+        self.read = self.read.saturating_add(reply.bytes());
         let most = self.app.config.run_read_bytes;
         if self.read <= most {
             return Ok(None);
         }
-        let reason = format!(
-            "the run has read more than {} MiB into its pipeline: `returnStdout` and `readFile` are for what is small, artifacts and \
-             stashes for what is not",
-            most >> 20
-        );
+        let reason = too_much(most);
         self.fail(FailureKind::Workload, &reason).await.map(Some)
     }
 
@@ -423,7 +418,7 @@ fn size_of_word(word: &Word) -> usize {
 
 pub(super) fn size_of_input(input: &Input) -> usize {
     match input {
-        Input::Answer { reply, .. } => size_of_reply(reply),
+        Input::Answer { reply, .. } => reply.bytes(),
         _ => 0,
     }
 }
@@ -432,39 +427,4 @@ pub(super) fn size_of_input(input: &Input) -> usize {
 fn is_too_much(steps: &[StepFile]) -> bool {
     let bytes = steps.iter().map(|file| file.name.len() + file.text.len()).sum::<usize>();
     steps.len() > 2 * added_step::MAX_STEPS || bytes > 2 * added_step::MAX_ALL_BYTES
-}
-
-fn size_of_file(file: &LibraryFile) -> usize {
-    let (FileContent::Text(content) | FileContent::Base64(content)) = &file.content;
-    file.path.len() + content.len()
-}
-
-/// About how much text an answer has.
-fn size_of_reply(reply: &Reply) -> usize {
-    match reply {
-        Reply::Exited { stdout, .. } => stdout.as_ref().map_or(0, String::len),
-        Reply::Text(text) => text.len(),
-        Reply::Library(library) => library.files.iter().map(size_of_file).sum(),
-        Reply::Changes(changes) => changes.iter().flatten().map(Change::bytes).sum(),
-        Reply::Found(files) => files.iter().map(|file| file.path.len() + 64).sum(),
-        Reply::Unpacked(unpacked) => {
-            let files = unpacked.files.iter().map(|(path, text)| path.len() + text.len() + 64);
-            files.sum::<usize>() + unpacked.flaw.as_ref().map_or(0, String::len)
-        }
-        Reply::Built(built) => built.parameters.iter().map(|(name, value)| name.len() + value.len() + 64).sum(),
-        Reply::CheckedOut(vars) => vars.iter().map(|(name, value)| name.len() + value.len() + 64).sum(),
-        // A few words each.
-        Reply::Done
-        | Reply::Allocated(_)
-        | Reply::Bool(_)
-        | Reply::Count(_)
-        | Reply::Copied { .. }
-        | Reply::Tests { .. }
-        | Reply::Time(_)
-        | Reply::Decided { .. }
-        | Reply::Credential(_)
-        | Reply::Failed(_)
-        | Reply::Superseded { .. }
-        | Reply::Cancelled => 0,
-    }
 }

@@ -301,11 +301,6 @@ impl Machine {
         self.world.class_of(value).is_a(class)
     }
 
-    /// Names this class in `No such property: x for class: …` of unqualified names (Jenkins: `groovy.lang.Binding`).
-    pub fn set_missing_property_class(&mut self, class: &str) {
-        self.world.missing_property_class = Some(class.into());
-    }
-
     /// Bytes that values hold now.
     pub fn heap_used(&self) -> usize {
         self.world.meter.used()

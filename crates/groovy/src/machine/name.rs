@@ -31,7 +31,7 @@ impl Vm<'_> {
         behind(closure)
     }
 
-    /// What a closure has no method of that name for, and who has it: `owner.echo 'x'` in a closure within a closure.
+    /// Who behind a closure has a method that is called on the closure itself: `owner.echo 'x'` in a closure within a closure.
     pub(super) fn behind_with(&mut self, closure: &Rc<Closure>, name: &str) -> Option<Value> {
         let targets = behind(closure);
         self.world.charge(targets.len());
@@ -198,13 +198,10 @@ impl Vm<'_> {
             }
         }
         let last = targets.iter().rev().find(|t| matches!(t, Value::Object(_) | Value::Class(_)));
-        let class = match (last, &self.world.missing_property_class) {
-            (Some(Value::Object(o)), Some(class)) if matches!(*o.native.borrow(), Native::Script(_)) => {
-                class.to_string()
-            }
-            (Some(Value::Class(c)), _) => c.name.to_string(),
-            (Some(other), _) => other.type_name(),
-            (None, _) => "java.lang.Object".into(),
+        let class = match last {
+            Some(Value::Class(c)) => c.name.to_string(),
+            Some(other) => other.type_name(),
+            None => "java.lang.Object".into(),
         };
         Err(self.world.missing_property(name, &class))
     }

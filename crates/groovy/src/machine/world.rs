@@ -53,8 +53,6 @@ pub(crate) struct World {
     pub(crate) index: Rc<ClassIndex>,
     pub(crate) classes: RefCell<HashMap<Text, Rc<Class>>>,
     pub(crate) prelude: Prelude,
-    /// Class named by `No such property: x for class: …` for names of a script; else the script's own.
-    pub(crate) missing_property_class: Option<Text>,
     /// How scripts are run.
     pub(crate) mode: Mode,
     patterns: RefCell<PatternCache>,
@@ -83,7 +81,6 @@ impl World {
             index: Rc::default(),
             classes: RefCell::default(),
             prelude: Prelude::default(),
-            missing_property_class: None,
             mode: Mode::default(),
             patterns: RefCell::default(),
             texts: Vec::new(),

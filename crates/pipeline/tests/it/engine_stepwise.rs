@@ -21,8 +21,8 @@ fn results_of_methods_are_what_was_returned() {
     says("Map conf() { 'text' }\nint n() { null }\necho \"${conf()} ${n()}\"", "text null");
     says("class A implements Serializable { int n = 2; int twice() { n * 2.5 } }\necho \"${new A().twice()}\"", "5.0");
     // What runs in one go is Groovy, and so is what the library calls.
-    says("@NonCPS int count() { return 7.9 }\necho \"${count()}\"", "7");
-    says("@NonCPS int n() { [1].collect { int i -> i }.size() + 0.5 }\necho \"${n()}\"", "1");
+    says("@NonCPS int count() { return 7.9 }\necho \"<${count()}>\"", "<7>");
+    says("@NonCPS int n() { [1].collect { int i -> i }.size() + 0.5 }\necho \"<${n()}>\"", "<1>");
     says("class A { String toString() { \"a${1}\" } }\necho \"${new A().toString().class.simpleName}\"", "String");
 }
 
@@ -32,11 +32,11 @@ fn closures_take_what_they_are_given() {
     says("[a: true].each { String k, String v -> echo \"$k=$v\" }", "a=true");
     says("def c = { a, b -> echo \"$a/$b\" }\nc(1)\nc(1, 2, 3)", "1/null\n[Pipeline] echo\n1/2\n");
     // What it sets them to is cast.
-    says("def m = ['a-x': 7]\n['a'].each { String s -> s = \"${s}-x\"; echo \"${m.get(s)}\" }", "7");
-    says("echo \"${{ int x -> x = x / 2; x }(5)}\"", "2");
+    says("def m = ['a-x': 7]\n['a'].each { String s -> s = \"${s}-x\"; echo \"<${m.get(s)}>\" }", "<7>");
+    says("echo \"<${{ int x -> x = x / 2; x }(5)}>\"", "<2>");
     says("def body = { -> echo 'ran' }\nbody([a: 1])", "ran");
     says("def c = { a, b = 5 -> echo \"$a/$b\" }\nc(1)\nc(1, 2)", "1/5\n[Pipeline] echo\n1/2\n");
-    says("def c = { Object... all -> echo \"${all.size()}\" }\nc(1, 2, 3)", "3");
+    says("def c = { Object... all -> echo \"<${all.size()}>\" }\nc(1, 2, 3)", "<3>");
     run("@NonCPS def f() { [1].each { String s -> } }\nf()").is(Outcome::Failure).has("MissingMethodException");
 }
 

@@ -43,7 +43,7 @@ pub const MAX_RUN_ARTIFACTS: u64 = 100_000;
 pub const MAX_ARTIFACT_PATH_BYTES: usize = 1024;
 /// How deep block steps, stages and branches may stand in each other. Real pipelines stay below 20; each level costs memory.
 pub const MAX_BLOCK_DEPTH: u32 = 500;
-/// Most branches of one `parallel` (and cells of one matrix): each is a task with a fiber of its own.
+/// Most branches of a run at once (and cells of one matrix): each is a task with a fiber of its own.
 pub const MAX_BRANCHES: usize = 10_000;
 /// Most steps of one run. Large pipelines make some thousands; a loop around `echo` makes a log that nobody can keep.
 pub const MAX_STEPS: u64 = 1_000_000;

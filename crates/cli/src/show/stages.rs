@@ -16,7 +16,8 @@ pub struct Stage {
     pub id: StageId,
     pub name: String,
     branch: bool,
-    children: usize,
+    parent: Option<StageId>,
+    children: Vec<StageId>,
     /// The stage of the same name in it.
     twin: Option<StageId>,
     /// It does something itself, or ends otherwise than the stage in it.
@@ -34,7 +35,7 @@ impl Stage {
 
     /// A parallel stage is a branch with a stage of the same name in it: shown once.
     pub fn is_hidden(&self) -> bool {
-        self.branch && self.twin.is_some() && self.children == 1 && !self.is_own
+        self.branch && self.twin.is_some() && self.children.len() == 1 && !self.is_own
     }
 }
 
@@ -47,11 +48,12 @@ pub struct Step {
     pub tail: VecDeque<String>,
 }
 
-/// The stages in the order in which a reader expects them: children after their parent.
+/// The stages, and the order in which a reader expects them: children after their parent.
 #[derive(Debug, Default)]
 pub struct Stages {
-    order: Vec<Stage>,
-    parents: HashMap<StageId, Option<StageId>>,
+    stages: HashMap<StageId, Stage>,
+    /// Those without a parent.
+    outermost: Vec<StageId>,
     pub running: HashMap<StepId, Step>,
 }
 
@@ -106,75 +108,65 @@ impl Stages {
     }
 
     fn insert(&mut self, at: Duration, id: StageId, parent: Option<StageId>, name: &str, branch: bool) {
-        if let Some(parent) = parent.and_then(|p| self.stage_mut(p)) {
-            parent.children += 1;
-            parent.twin = parent.twin.or((parent.name == name).then_some(id));
+        let parent = parent.filter(|parent| self.stages.contains_key(parent));
+        match parent.and_then(|parent| self.stage_mut(parent)) {
+            Some(parent) => {
+                parent.children.push(id);
+                parent.twin = parent.twin.or((parent.name == name).then_some(id));
+            }
+            None => self.outermost.push(id),
         }
-        // After the last descendant of the parent, so that branches that run at once do not mix.
-        let place = parent
-            .and_then(|p| self.order.iter().rposition(|s| self.descends(s.id, p)))
-            .map_or(self.order.len(), |i| i + 1);
-        self.parents.insert(id, parent);
         let name = name.to_owned();
         let stage = Stage {
             id,
             name,
             branch,
-            children: 0,
+            parent,
+            children: Vec::new(),
             twin: None,
             is_own: false,
             started: at,
             ended: None,
             skipped: false,
         };
-        self.order.insert(place, stage);
+        self.stages.insert(id, stage);
     }
 
     /// How many stages that are shown stand around it.
     pub fn depth(&self, id: StageId) -> usize {
-        let mut depth = 0;
-        let mut next = self.parents.get(&id).copied().flatten();
-        while let Some(around) = next {
-            depth += usize::from(self.stage(around).is_some_and(|stage| !stage.is_hidden()));
-            next = self.parents.get(&around).copied().flatten();
-        }
-        depth
+        self.outwards(self.stage(id).and_then(|stage| stage.parent)).filter(|stage| !stage.is_hidden()).count()
     }
 
-    fn descends(&self, mut stage: StageId, ancestor: StageId) -> bool {
-        loop {
-            if stage == ancestor {
-                return true;
-            }
-            match self.parents.get(&stage) {
-                Some(Some(parent)) => stage = *parent,
-                _ => return false,
-            }
-        }
+    /// A stage and those around it.
+    fn outwards(&self, id: Option<StageId>) -> impl Iterator<Item = &Stage> {
+        let stage_of = |id: Option<StageId>| id.and_then(|id| self.stage(id));
+        std::iter::successors(stage_of(id), move |stage| stage_of(stage.parent))
     }
 
     fn stage_mut(&mut self, id: StageId) -> Option<&mut Stage> {
-        self.order.iter_mut().find(|s| s.id == id)
+        self.stages.get_mut(&id)
     }
 
     /// The stage of that id.
     pub fn stage(&self, id: StageId) -> Option<&Stage> {
-        self.order.iter().find(|s| s.id == id)
+        self.stages.get(&id)
     }
 
-    /// Those that are shown, in display order.
+    /// Those that are shown, in display order: what is in a stage behind it, so that branches that run at once do not mix.
     pub fn iter(&self) -> impl Iterator<Item = &Stage> {
-        self.order.iter().filter(|stage| !stage.is_hidden())
+        let mut next: Vec<StageId> = self.outermost.iter().rev().copied().collect();
+        let in_order = std::iter::from_fn(move || {
+            let stage = self.stage(next.pop()?)?;
+            next.extend(stage.children.iter().rev());
+            Some(stage)
+        });
+        in_order.filter(|stage| !stage.is_hidden())
     }
 
     /// `Build › linux`: the names from the outermost stage to this one.
     pub fn path(&self, id: Option<StageId>) -> String {
-        let mut names: Vec<&str> = Vec::new();
-        let mut next = id;
-        while let Some(stage) = next {
-            names.extend(self.stage(stage).filter(|s| !s.is_hidden()).map(|s| s.name.as_str()));
-            next = self.parents.get(&stage).copied().flatten();
-        }
+        let mut names: Vec<&str> =
+            self.outwards(id).filter(|stage| !stage.is_hidden()).map(|stage| stage.name.as_str()).collect();
         names.reverse();
         names.join(" › ")
     }

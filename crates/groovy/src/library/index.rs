@@ -79,7 +79,7 @@ pub(crate) fn get(ctx: &mut Ctx<'_>, object: &Value, key: &Value) -> Answer {
             yes(usize::try_from(at).ok().and_then(|at| s.at(at)).map(|(k, _)| k).unwrap_or_default())
         }
         (Value::Matcher(m), Value::Int(_)) => {
-            let matches = regex::checked(ctx, m.pattern.find_all(&m.text))?;
+            let matches = regex::all(ctx, &m.pattern, &m.text)?;
             let n = int(key).unwrap_or(0);
             let at = if n < 0 { n + matches.len() as i64 } else { n };
             let found = usize::try_from(at).ok().and_then(|i| matches.get(i));

@@ -9,8 +9,7 @@ use crate::value::{Matcher, Pattern, Value};
 
 /// All matches, as indexing and iterating show them.
 pub(crate) fn all(ctx: &mut Ctx<'_>, m: &Matcher) -> Result<Vec<Value>, Fault> {
-    let matches = checked(ctx, m.pattern.find_all(&m.text))?;
-    ctx.room_for_items(matches.len() as u64 * 6)?;
+    let matches = super::regex::all(ctx, &m.pattern, &m.text)?;
     Ok(matches.iter().map(|g| match_value(&m.text, g)).collect())
 }
 
@@ -68,8 +67,8 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, this: &Value, m: &Rc<Matcher>, name: &st
             m.reset();
             Ok(Some(this.clone()))
         }
-        ("size", []) => yes(Value::Long(checked(ctx, m.pattern.find_all(&m.text))?.len() as i64)),
-        ("getCount" | "count", []) => yes(Value::Int(checked(ctx, m.pattern.find_all(&m.text))?.len() as i32)),
+        ("size", []) => yes(Value::Long(super::regex::count(ctx, m)? as i64)),
+        ("getCount" | "count", []) => yes(Value::Int(super::regex::count(ctx, m)? as i32)),
         ("replaceAll" | "replaceFirst", [new]) => {
             let new = ctx.text(new)?;
             super::regex::replace(ctx, &m.text, &m.pattern, &new, name == "replaceFirst").map(Some)

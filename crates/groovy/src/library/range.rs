@@ -31,6 +31,8 @@ pub(crate) fn by_steps(ctx: &mut Ctx<'_>, from: &Value, to: &Value, inclusive: b
         false => super::numbers::step(ctx, to, if ascending { "previous" } else { "next" })?,
     };
     let name = if ascending { "next" } else { "previous" };
+    // Dates and texts are more than their place in the list.
+    let weight = if crate::value::is_number(from) { 1 } else { 6 };
     let (mut out, mut at) = (Vec::new(), from.clone());
     loop {
         let order = super::compare::compare(ctx, &at, to)?;
@@ -39,7 +41,7 @@ pub(crate) fn by_steps(ctx: &mut Ctx<'_>, from: &Value, to: &Value, inclusive: b
             break;
         }
         out.push(at.clone());
-        ctx.room_for_items(out.len() as u64)?;
+        ctx.room_for_items(out.len() as u64 * weight)?;
         ctx.world.charge(4);
         if ctx.world.fuel == 0 {
             return Err(Fault::Limit(crate::machine::LimitKind::Fuel));

@@ -5,11 +5,54 @@ use std::rc::Rc;
 use super::{Answer, int, yes};
 use crate::ast::BinaryOp;
 use crate::machine::{Ctx, Fault};
-use crate::value::{Matcher, Pattern, PatternError, Str, Value};
+use crate::value::{Groups, Matcher, Pattern, PatternError, Str, Value};
 
 /// An expression that gave up is an exception of the script.
 pub(crate) fn checked<T>(ctx: &Ctx<'_>, result: Result<T, PatternError>) -> Result<T, Fault> {
     result.map_err(|e| ctx.fail("java.util.regex.PatternSyntaxException", e.0))
+}
+
+/// How many matches are looked at before their price is looked at.
+const MATCHES_AT_ONCE: usize = 1024;
+
+/// The matches of a text in the order of their places, to look at one by one. Ends where they cost more than the script has left.
+fn each<'a>(
+    ctx: &mut Ctx<'_>,
+    p: &'a Pattern,
+    s: &'a str,
+    mut look: impl FnMut(&mut Ctx<'_>, Groups) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    for (at, groups) in p.find_all(s).enumerate() {
+        if at % MATCHES_AT_ONCE == 0 {
+            ctx.pay(MATCHES_AT_ONCE)?;
+        }
+        let groups = checked(ctx, groups)?;
+        look(ctx, groups)?;
+    }
+    Ok(())
+}
+
+/// All matches of a text at once: no more than there is memory for, with what is made of them.
+pub(crate) fn all(ctx: &mut Ctx<'_>, p: &Pattern, s: &str) -> Result<Vec<Groups>, Fault> {
+    let (mut out, size) = (Vec::new(), 12 + 8 * p.group_count() as u64);
+    each(ctx, p, s, |ctx, groups| {
+        if out.len() % MATCHES_AT_ONCE == 0 {
+            ctx.room_for_items(out.len() as u64 * size)?;
+        }
+        out.push(groups);
+        Ok(())
+    })?;
+    Ok(out)
+}
+
+/// How many matches there are.
+pub(crate) fn count(ctx: &mut Ctx<'_>, m: &Matcher) -> Result<usize, Fault> {
+    let mut count = 0;
+    each(ctx, &m.pattern, &m.text, |_, _| {
+        count += 1;
+        Ok(())
+    })?;
+    Ok(count)
 }
 
 /// The pattern that a value is, or is the text of.
@@ -60,14 +103,13 @@ pub(crate) fn string_method(ctx: &mut Ctx<'_>, s: &Str, name: &str, args: &[Valu
         }
         ("findAll", [p]) if !matches!(p, Value::Closure(_)) => {
             let p = pattern(ctx, p)?;
-            let all = checked(ctx, p.find_all(s))?;
-            ctx.room_for_items(all.len() as u64 * 6)?;
+            let all = all(ctx, &p, s)?;
             yes(Value::list(all.iter().map(|g| group(s, g[0])).collect()))
         }
         // What the Groovy part of the library needs for closures on matches: `[[start, end, argument], …]`.
         ("$matches", [p]) => {
             let p = pattern(ctx, p)?;
-            let all = checked(ctx, p.find_all(s))?;
+            let all = all(ctx, &p, s)?;
             ctx.room_for_items(all.len() as u64 * 20)?;
             let items = all.iter().map(|g| {
                 let (a, b) = g[0].unwrap_or((0, 0));
@@ -156,15 +198,18 @@ pub(crate) fn expand(
 }
 
 pub(crate) fn replace(ctx: &mut Ctx<'_>, s: &str, p: &Pattern, new: &str, first: bool) -> Result<Value, Fault> {
-    let matches = if first { checked(ctx, p.find(s, 0))?.into_iter().collect() } else { checked(ctx, p.find_all(s))? };
-    ctx.world.charge(matches.len());
     let (mut out, mut from) = (String::new(), 0);
-    for groups in &matches {
-        let Some((a, b)) = groups[0] else { continue };
+    let mut put = |ctx: &mut Ctx<'_>, groups: Groups| {
+        let Some((a, b)) = groups[0] else { return Ok(()) };
         out.push_str(&s[from..a]);
-        expand(ctx, new, s, p, groups, &mut out)?;
+        expand(ctx, new, s, p, &groups, &mut out)?;
         from = b;
-        ctx.room(out.len())?;
+        ctx.room(out.len())
+    };
+    if first {
+        checked(ctx, p.find(s, 0))?.map_or(Ok(()), |groups| put(ctx, groups))?;
+    } else {
+        each(ctx, p, s, put)?;
     }
     out.push_str(&s[from..]);
     ctx.new_str(out)
@@ -173,10 +218,12 @@ pub(crate) fn replace(ctx: &mut Ctx<'_>, s: &str, p: &Pattern, new: &str, first:
 /// Java's `split`: empty parts at the end go, unless there is a negative limit.
 fn split(ctx: &mut Ctx<'_>, s: &str, p: &Pattern, limit: i64) -> Result<Vec<Value>, Fault> {
     let (mut parts, mut from) = (Vec::new(), 0);
-    let matches = checked(ctx, p.find_all(s))?;
-    ctx.room_for_items(matches.len() as u64 * 6)?;
-    for groups in matches {
-        let Some((a, b)) = groups[0] else { continue };
+    for groups in p.find_all(s) {
+        let Some((a, b)) = checked(ctx, groups)?[0] else { continue };
+        if parts.len() % MATCHES_AT_ONCE == 0 {
+            ctx.room_for_items(parts.len() as u64 * 8)?;
+            ctx.pay(MATCHES_AT_ONCE)?;
+        }
         if limit > 0 && parts.len() as i64 == limit - 1 {
             break;
         }

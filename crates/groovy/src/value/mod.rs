@@ -52,7 +52,7 @@ pub use map::{Map, MapKind};
 pub use meter::{Charge, Meter};
 pub(crate) use object::{EQUAL_BY_FIELDS, OUTER, SHOWS_FIELDS, SINGLETON};
 pub use object::{Native, Object, Throwable, TraceLine};
-pub use pattern::{Matcher, Pattern, PatternError};
+pub use pattern::{Groups, Matcher, Pattern, PatternError};
 pub use range::{Range, RangeKind};
 pub use sorted::Order;
 pub use text::Str;

@@ -112,15 +112,21 @@ impl Pattern {
         }
     }
 
-    /// All matches, one after the other.
-    pub fn find_all(&self, text: &str) -> Result<Vec<Groups>, PatternError> {
-        let (mut out, mut from) = (Vec::new(), 0);
-        while let Some(groups) = self.find(text, from)? {
-            let Some(Some((start, end))) = groups.first().copied() else { break };
+    /// All matches, one after the other. A text may have as many as it has letters: who keeps them counts them.
+    pub fn find_all(&self, text: &str) -> impl Iterator<Item = Result<Groups, PatternError>> {
+        let mut from = 0;
+        std::iter::from_fn(move || {
+            let groups = match self.find(text, from) {
+                Ok(found) => found?,
+                Err(e) => {
+                    from = text.len() + 1;
+                    return Some(Err(e));
+                }
+            };
+            let (start, end) = groups.first().copied().flatten()?;
             from = if end > start { end } else { next_char(text, end) };
-            out.push(groups);
-        }
-        Ok(out)
+            Some(Ok(groups))
+        })
     }
 
     /// Number of a named group.

@@ -61,6 +61,8 @@ pub(crate) struct RunState {
     pub(crate) recorded_calls: Cell<u32>,
     /// What is called of the scripts of added steps, by their numbers.
     pub(crate) added: RefCell<BTreeMap<usize, Value>>,
+    /// Branches that have begun and not ended.
+    pub(crate) branches: Cell<usize>,
     /// How often it asked for the time.
     pub(crate) clock_reads: Cell<u64>,
     /// Where its random numbers come from.
@@ -110,6 +112,7 @@ impl RunState {
             recorded_calls: Cell::new(0),
             added: RefCell::default(),
             clock_reads: Cell::new(0),
+            branches: Cell::new(0),
             random: Chance::new(facts),
             known_faults: RefCell::default(),
             makers: RefCell::default(),

@@ -62,9 +62,11 @@ pub(crate) async fn run_branches(
     branches: Vec<Branch>,
     fail_fast: bool,
 ) -> Result<Vec<Value>, Fault> {
-    if branches.len() > MAX_BRANCHES {
-        return Err(Fault::abort(format!("parallel has {} branches; the limit is {MAX_BRANCHES}", branches.len())));
+    let at_once = core.run.branches.get() + branches.len();
+    if at_once > MAX_BRANCHES {
+        return Err(Fault::abort(format!("the run has {at_once} branches at once; the limit is {MAX_BRANCHES}")));
     }
+    core.run.branches.set(at_once);
     let is_beside_others = scope.is_beside_others || branches.len() > 1;
     let scope = core.deeper(scope)?.with(|scope| scope.is_beside_others = is_beside_others);
     let mut running: Vec<Running> = branches.into_iter().map(|branch| start(core, &scope, branch)).collect();
@@ -73,6 +75,7 @@ pub(crate) async fn run_branches(
     while running.iter().any(|b| b.join.is_some()) {
         let (index, result) = next_ended(core, &mut running).await;
         end(core, &running[index], &result);
+        core.run.branches.set(core.run.branches.get() - 1);
         match result {
             Ok(value) => values[index] = value,
             Err(fault) => {

@@ -418,7 +418,12 @@ fn thousands_of_branches_take_no_longer_each() {
     assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
     run("def b = [:]\nfor (int i = 0; i < 10001; i++) { b['b' + i] = { } }\nparallel b")
         .is(Outcome::Failure)
-        .has("the limit is 10000");
+        .has("the run has 10001 branches at once; the limit is 10000");
+    // Branches of branches count too, and those that have ended do not.
+    let nested =
+        "def nest(n) { if (n > 0) parallel((1..30).collectEntries { [\"b$it\".toString(), { nest(n - 1) }] }) }\n";
+    run(&format!("{nested}nest(2)\nnest(2)\necho 'through'")).is(Outcome::Success).has("through");
+    run(&format!("{nested}nest(4)")).is(Outcome::Failure).has("branches at once; the limit is 10000");
 }
 
 /// Jenkins tries again after a `timeout` inside of the body, and never when the timeout that is around has come.

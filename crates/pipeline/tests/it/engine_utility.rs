@@ -29,7 +29,12 @@ fn json_is_read_and_written() {
         .has(r#"text {"z":[1,2.5,null],"a":{"b":"c"},"n":null}"#)
         .has("<{\n  \"a\": 1,\n  \"b\": [\"x y\"]\n}> x y");
     let fails = |source: &str, text: &str| steps(source).is(Outcome::Failure).has(text).outcome();
-    fails("readJSON text: '{'", "net.sf.json.JSONException: Invalid JSON String");
+    fails("readJSON text: '{'", "net.sf.json.JSONException: Found starting '{' but missing '}' at the end.");
+    let ran = steps(
+        "def j = readJSON text: '''{ // of\n a: [1,,2,], 'b': null, \"a\": 3 }'''\necho \"${j.a} ${j.b == null} ${readJSON(text: '{b: null}', returnPojo: true)}\"",
+    );
+    ran.is(Outcome::Success).has("[1, null, 2, 3] false [b:null]");
+    fails("readJSON text: '12'", "net.sf.json.JSONException: Invalid JSON String");
     fails("readJSON([:])", "At least one of file or text needs to be provided to readJSON.");
     fails("readJSON file: 'a', text: 'b'", "At most one of file or text must be provided to readJSON.");
     fails("readJSON file: 'none.json'", "none.json does not exist.");

@@ -8,6 +8,7 @@ pub(crate) mod csv;
 pub(crate) mod digest;
 pub(crate) mod files;
 pub(crate) mod json;
+mod json_text;
 mod lookup;
 pub(crate) mod manifest;
 pub(crate) mod maven;

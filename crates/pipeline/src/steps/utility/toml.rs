@@ -22,7 +22,7 @@ pub(crate) async fn read_toml(call: StepCall) -> Result<Value, Fault> {
 
 fn parse(text: &str) -> Result<Value, toml::de::Error> {
     let left = Cell::new(MAX_VALUES);
-    Tree { json_null: None, left: &left }.deserialize(toml::Deserializer::parse(text)?)
+    Tree { left: &left }.deserialize(toml::Deserializer::parse(text)?)
 }
 
 /// `writeTOML file: 'x.toml', toml: [a: 1]`, or `returnText: true`.

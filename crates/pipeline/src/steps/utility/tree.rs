@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::fmt;
 
-use groovy::value::{Value, json};
+use groovy::value::Value;
 use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
 
 use crate::engine::values;
@@ -16,8 +16,6 @@ const TOML_DATE: &str = "$__toml_private_datetime";
 /// Makes values.
 #[derive(Clone, Copy)]
 pub(super) struct Tree<'a> {
-    /// The null of json-lib, where its objects and arrays are to be made; else plain maps and lists.
-    pub(super) json_null: Option<&'a Value>,
     /// How many more there may be.
     pub(super) left: &'a Cell<usize>,
 }
@@ -66,7 +64,7 @@ impl<'de> Visitor<'de> for Tree<'_> {
     }
 
     fn visit_unit<E: Error>(self) -> Result<Value, E> {
-        self.count().map(|()| self.json_null.cloned().unwrap_or_default())
+        self.count().map(|()| Value::Null)
     }
 
     fn visit_none<E: Error>(self) -> Result<Value, E> {
@@ -83,7 +81,7 @@ impl<'de> Visitor<'de> for Tree<'_> {
         while let Some(item) = items.next_element_seed(self)? {
             list.push(item);
         }
-        Ok(if self.json_null.is_some() { json::array(list) } else { Value::list(list) })
+        Ok(Value::list(list))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
@@ -96,6 +94,6 @@ impl<'de> Visitor<'de> for Tree<'_> {
             }
             pairs.push((Value::from(key), value));
         }
-        Ok(if self.json_null.is_some() { json::object_of(pairs) } else { Value::map(pairs) })
+        Ok(Value::map(pairs))
     }
 }

@@ -47,9 +47,15 @@ pub async fn delete(job: &Job, path: &str) -> Result<Reply, Trouble> {
     Ok(Reply::Done)
 }
 
-/// Makes a folder.
+/// Makes a folder. Where its user may not (a workspace of its own below `/var/lib` or `/home`), it is made for him, as the job's own is;
+/// what is there already stays whose it is.
 pub async fn make_dir(job: &Job, path: &str) -> Result<Reply, Trouble> {
-    job.session.make_dir(Some(job.user.clone()), path, 0o755, None).await?;
+    let (user, session) = (&job.user, &job.session);
+    let Err(error) = session.make_dir(Some(user.clone()), path, 0o755, None).await else { return Ok(Reply::Done) };
+    if session.stat(None, path, false).await?.is_some() {
+        return Err(error.into());
+    }
+    session.make_dir(None, path, 0o755, Some((user.uid, user.gid))).await?;
     Ok(Reply::Done)
 }
 

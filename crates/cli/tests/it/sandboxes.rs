@@ -203,3 +203,30 @@ fn nothing_of_the_host_is_in_a_sandbox() {
     let out = String::from_utf8_lossy(&ran.stdout);
     assert!(ran.status.success() && !out.contains("canary-7"), "{out}");
 }
+
+#[test]
+fn a_workspace_may_lie_where_only_root_makes_folders() {
+    if !sandboxes_work() {
+        return;
+    }
+    let steps = "ws('/var/lib/jenkins/ws') { sh 'pwd; id -u; touch x; test ! -w /var/lib'; writeFile file: \"${pwd(tmp: true)}/y\", text: 'y' }
+        ws('/etc') { sh 'test ! -w /etc && echo kept' }";
+    let image = busybox_image("elsewhere", r#"{"Env":["PATH=/bin"]}"#, &[]);
+    let agents = [Some("agent any".to_owned()), image.map(|image| format!("agent {{ docker '{image}' }}"))];
+    for agent in agents.into_iter().flatten() {
+        let file = format!(
+            "pipeline {{ {agent}\n options {{ skipDefaultCheckout() }}\n stages {{ stage('S') {{ steps {{ {steps} }} }} }} }}\n"
+        );
+        let ran = Project::new(&file).run(&[]);
+        assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+        assert!(ran.stdout.contains("/var/lib/jenkins/ws\n") && ran.stdout.contains("kept"), "{}", ran.stdout);
+    }
+    let custom = "pipeline { agent { node { label 'x'; customWorkspace '/home/jenkins/ws' } }\n stages { stage('S') { steps { sh 'ls; pwd' } } } }\n";
+    let ran = Project::new(custom).run(&[]);
+    assert!(
+        ran.code == 0 && ran.stdout.contains("Jenkinsfile") && ran.stdout.contains("/home/jenkins/ws\n"),
+        "{}\n{}",
+        ran.stdout,
+        ran.stderr
+    );
+}

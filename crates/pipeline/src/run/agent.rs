@@ -16,7 +16,7 @@ use crate::engine::scope::Scope;
 use crate::engine::values;
 use crate::globals::{containers, docker};
 use crate::steps::args::Args;
-use crate::steps::folder::workspace_path;
+use crate::steps::folder::{in_workspace, workspace_path};
 use crate::steps::node::{Wish, on_agent};
 use crate::steps::pods::{self, PodTemplate, in_pod};
 use crate::steps::stage::{framed, marked};
@@ -150,11 +150,13 @@ fn in_sandbox(
     let core = Rc::clone(core);
     Body::native(move |scope| {
         let (core, next, checkout) = (Rc::clone(&core), next.clone(), checkout.clone());
-        let scope = match (&workspace, &scope.node) {
-            (Some(name), Some(node)) => scope.in_workspace(workspace_path(&node.place.workspace, name)),
-            _ => scope,
-        };
+        let workspace =
+            workspace.as_ref().zip(scope.node.as_ref()).map(|(name, node)| workspace_path(&node.place.workspace, name));
         Box::pin(async move {
+            let scope = match workspace {
+                Some(path) => in_workspace(&core, &scope, path).await?,
+                None => scope,
+            };
             let Some(sub) = checkout else { return core.call_body(&scope, next, Vec::new()).await };
             let vars = check_out(&core, &scope, sub, root).await?;
             marked(&core, &scope, "withEnv", &scope.with_env(vars), next).await

@@ -1,10 +1,14 @@
 //! `dir`, `ws`, `pwd`, `isUnix`.
 
+use std::rc::Rc;
+
 use groovy::value::Value;
+use model::request::Request;
 
 use super::StepCall;
+use crate::engine::Core;
 use crate::engine::fault::Fault;
-use crate::engine::scope::join_path;
+use crate::engine::scope::{Scope, join_path};
 use crate::engine::values;
 
 /// `dir('x') { … }`: the folder is made when something needs it.
@@ -21,7 +25,25 @@ pub(crate) async fn ws(call: StepCall) -> Result<Value, Fault> {
     let name = call.args.opt_text("dir")?.unwrap_or_else(|| format!("ws@{}", call.id.0));
     let path = workspace_path(&node.place.workspace, &name);
     call.say(&format!("Running in {path}"));
-    call.run_body(&call.scope.in_workspace(path)).await
+    let scope = in_workspace(&call.core, &call.scope, path).await?;
+    call.run_body(&scope).await
+}
+
+/// A scope in another workspace. One beside the node's own is made at once, with the folder for what is not to lie in it: the user of a
+/// sandbox may make no folders there.
+pub(crate) async fn in_workspace(core: &Rc<Core>, scope: &Scope, path: String) -> Result<Scope, Fault> {
+    if let Some(node) = &scope.node
+        && !is_below(&path, &node.place.workspace)
+    {
+        for path in [path.clone(), format!("{path}@tmp")] {
+            core.ask(Request::MakeDir { job: node.job, path }).await?;
+        }
+    }
+    Ok(scope.in_workspace(path))
+}
+
+fn is_below(path: &str, folder: &str) -> bool {
+    path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Where a workspace of that name lies.

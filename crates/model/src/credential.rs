@@ -242,14 +242,15 @@ pub fn none_here(id: &str) -> Failure {
     Failure { message, hint: Some(hint), ..failure }
 }
 
-/// What a plan is told: something of the first kind that is wanted.
+/// What a plan is told: something of the first kind that is wanted, and where any will do, a name and a password: that is the most to ask for.
 pub(crate) fn invented(wish: &CredentialWish) -> Credential {
     let path = wish.file.as_ref().map(|file| {
         let name = if file.name.is_empty() { "file" } else { &file.name };
         format!("{}/{name}", file.dir)
     });
     let secret = || Secret::new("credential");
-    match wish.kinds.first() {
+    let most = wish.kinds.iter().find(|kind| **kind == CredentialKind::UsernamePassword);
+    match most.or(wish.kinds.first()) {
         None | Some(CredentialKind::String) => Credential::Text(secret()),
         Some(CredentialKind::UsernamePassword) => Credential::UsernamePassword {
             username: "user".to_owned(),

@@ -124,7 +124,7 @@ fn read(source: &str, surroundings: &Surroundings) -> Definition {
         return Definition { script, kind, pipeline: None, diagnostics, engine };
     }
     let mut kind = DefinitionKind::Scripted;
-    let (mut directives, mut checked) = (Vec::new(), Vec::new());
+    let (mut directives, mut checked, mut of_call) = (Vec::new(), Vec::new(), None);
     let own = own_names(&script, surroundings);
     diagnostics.extend(misplaced_pipelines(&script));
     match top_level_pipeline(&script) {
@@ -140,7 +140,8 @@ fn read(source: &str, surroundings: &Surroundings) -> Definition {
         None => {
             let blocks = pipeline_blocks_of_call(&script);
             for (span, body) in &blocks {
-                let (_, found, steps) = pipeline_and_steps(source, body, *span, surroundings.catalogue(), &own);
+                let (pipeline, found, steps) = pipeline_and_steps(source, body, *span, surroundings.catalogue(), &own);
+                of_call = of_call.or(pipeline);
                 diagnostics.extend(found);
                 checked.extend(steps);
             }
@@ -159,7 +160,7 @@ fn read(source: &str, surroundings: &Surroundings) -> Definition {
         DefinitionKind::Declarative(declarative) => Some(Rc::clone(&declarative.pipeline)),
         _ => None,
     };
-    let engine = EngineUses::new(pipeline.as_deref(), &wants.engine, &wants.nodes);
+    let engine = EngineUses::new(pipeline.as_deref().or(of_call.as_ref()), &wants.engine, &wants.nodes);
     diagnostics.sort_by_key(|d| (d.span.start, d.span.end));
     if diagnostics.iter().any(|d| d.severity == Severity::Error) {
         kind = DefinitionKind::Invalid;

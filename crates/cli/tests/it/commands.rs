@@ -198,6 +198,13 @@ fn plan_goes_on_behind_what_only_a_run_knows_and_says_so() {
     let plan: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(plan["jobs"][1]["image"], "test.invalid/b:1");
     assert!(plan["incomplete"].as_str().unwrap().contains("Index 1 out of bounds"), "{plan}");
+    // What a credential or a program would say is a stand-in, and no variable that is missing.
+    let told = Project::new(
+        "pipeline { agent any\n environment { HUB = credentials('hub'); WHO = \"${HUB_USR}!\"; V = sh(script: 'x', returnStdout: true).trim() }\n \
+         stages { stage('A') { steps { sh \"push ${WHO} ${V} ${HUB_PSW}\" } } } }\n",
+    );
+    let ran = run(&["plan", told.path().to_str().unwrap()]);
+    assert!(ran.stdout.contains("sh push user! V credential") && ran.stdout.contains("credentials hub"), "{ran:?}");
     let whole = Project::new("pipeline { agent any\n stages { stage('A') { steps { sh 'make' } } } }\n");
     let ran = run(&["plan", "--output", "json", whole.path().to_str().unwrap()]);
     assert!(!ran.stdout.contains("incomplete"), "{ran:?}");

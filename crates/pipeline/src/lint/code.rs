@@ -3,7 +3,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use groovy::ast::{BinaryOp, Constant, Expr, ExprKind, Local, LocalTarget, Member, Script, Stmt, StmtKind, UnaryOp};
+use groovy::ast::{
+    BinaryOp, Constant, Expr, ExprKind, Local, LocalTarget, Member, Script, Stmt, StmtKind, StrPart, UnaryOp,
+};
 use groovy::diagnostic::Diagnostic;
 use groovy::span::Span;
 
@@ -204,12 +206,23 @@ impl<'a> Code<'a> {
             ExprKind::Assign { target, value, .. } => {
                 self.wants_value(value);
                 if is_result(target) {
-                    self.result_word(value);
+                    self.result_word(value, None);
                 }
             }
-            ExprKind::Binary { op: BinaryOp::Eq | BinaryOp::NotEq, left, right } => {
-                self.compared(left, right);
-                self.compared(right, left);
+            ExprKind::Binary { op, left, right } => {
+                if matches!(op, BinaryOp::Eq | BinaryOp::NotEq) {
+                    self.compared(left, right);
+                    self.compared(right, left);
+                }
+                self.wants_value(left);
+                self.wants_value(right);
+            }
+            ExprKind::Elvis { value, .. } => self.wants_value(value),
+            ExprKind::GString(parts) => {
+                parts
+                    .iter()
+                    .filter_map(|part| if let StrPart::Expr(value) = part { Some(value) } else { None })
+                    .for_each(|value| self.wants_value(value));
             }
             ExprKind::Unary { op: UnaryOp::Not, operand } => self.wants_value(operand),
             ExprKind::Ternary { cond, .. } => self.wants_value(cond),
@@ -260,11 +273,12 @@ impl<'a> Code<'a> {
             found.fix = Some(groovy::diagnostic::Fix { span: end, text: ".trim()".to_owned() });
         }
         if is_result(value) {
-            self.result_word(with);
+            self.result_word(with, None);
         }
     }
 
-    fn result_word(&mut self, value: &'a Expr) {
+    /// A text that is to be a result. `argument`: of `catchError`, which takes no other, where `currentBuild.result` reads it as it can.
+    fn result_word(&mut self, value: &'a Expr, argument: Option<&str>) {
         let Some(word) = literal(value).filter(|word| !RESULTS.contains(word)) else { return };
         let meant = NO_RESULTS.iter().find(|(wrong, _)| wrong.eq_ignore_ascii_case(word)).map(|(_, meant)| *meant);
         // `currentBuild.result = 'Success'` is read as it is meant.
@@ -272,7 +286,11 @@ impl<'a> Code<'a> {
             return;
         }
         let span = value.span;
-        let found = self.warn("unknown-result", span, format!("\"{word}\" is no result; Jenkins reads it as FAILURE"));
+        let text = match argument {
+            Some(name) => format!("\"{word}\" is no result: the step fails (\"{name} is invalid\")"),
+            None => format!("\"{word}\" is no result; Jenkins reads it as FAILURE"),
+        };
+        let found = self.warn("unknown-result", span, text);
         found.hint = meant.map(|meant| format!("did you mean \"{meant}\"?"));
         found.fix = meant.map(|meant| groovy::diagnostic::Fix { span, text: format!("'{meant}'") });
     }
@@ -325,8 +343,10 @@ impl<'a> Code<'a> {
                 found.fix = sole.then(|| groovy::diagnostic::Fix { span, text: "archiveArtifacts".to_owned() });
             }
             "catchError" => {
-                for value in ["buildResult", "stageResult"].into_iter().filter_map(|name| call.named(name)) {
-                    self.result_word(value);
+                for (name, value) in
+                    ["buildResult", "stageResult"].into_iter().filter_map(|name| Some((name, call.named(name)?)))
+                {
+                    self.result_word(value, Some(name));
                 }
             }
             "cron" | "pollSCM" => {

@@ -137,7 +137,10 @@ async fn evaluate(
             }
             Err(fault) => return Err(fault),
         };
-        found[index] = Some(value.to_text());
+        let text = value.to_text();
+        // A plan's programs say nothing, and a variable without a value is none.
+        let is_said = !it.core.facts.planning || !text.is_empty() || matches!(&*expr.kind, ExprKind::Constant(_));
+        found[index] = Some(if is_said { text } else { entry.name.to_string() });
     }
     Ok(found)
 }

@@ -16,10 +16,9 @@ use groovy::machine;
 use model::library::{FileContent, Library, LibraryFile, LibraryWish};
 use model::request::{Reply, Request};
 
-use super::closures::Closures;
 use super::interpreter::Interpreter;
-use super::{Program, not_compiled};
-use crate::declarative::{self, OwnNames, pipeline_blocks_of_call};
+use super::{Blocks, Program, not_compiled};
+use crate::declarative::pipeline_blocks_of_call;
 use crate::definition::Surroundings;
 use crate::engine::Core;
 use crate::engine::fault::Fault;
@@ -171,7 +170,7 @@ struct Source {
     path: String,
     text: String,
     tree: Script,
-    pipelines: Vec<(u32, Rc<declarative::model::Pipeline>, Closures)>,
+    pipelines: Blocks,
     engine: EngineUses,
 }
 
@@ -210,9 +209,7 @@ impl Program {
         for (source, result) in sources.into_iter().zip(results) {
             match result {
                 Ok(script) => {
-                    for (start, model, closures) in source.pipelines {
-                        self.declare(script, start, model, closures);
-                    }
+                    self.declare(script, source.pipelines);
                     self.engines.borrow_mut().insert(script, source.engine);
                     self.add_source(script, &format!("{library}/{}", source.path), &source.text);
                 }
@@ -251,24 +248,11 @@ fn read(path: String, text: String, surroundings: &Surroundings) -> Result<Sourc
     let blocks = if variable_of(&path).is_some() { pipeline_blocks_of_call(&tree) } else { Vec::new() };
     let directives: Vec<_> = blocks.iter().map(|(_, body)| Rc::clone(body)).collect();
     let (_, wants) = names::check(&text, &tree, (&directives, &[]), surroundings);
-    let mut pipelines = Vec::new();
-    let mut model = None;
-    for (span, body) in blocks {
-        let own = OwnNames { any: true, ..OwnNames::default() };
-        let (pipeline, found, _) = declarative::pipeline_and_steps(&text, &body, span, surroundings.catalogue(), &own);
-        let Some(pipeline) = pipeline else { return rejected(&found) };
-        let pipeline = Rc::new(pipeline);
-        let mut closures = Closures::default();
-        closures.collect(&pipeline);
-        for method in tree.methods.iter_mut().filter(|method| &*method.name == "call") {
-            let body = Rc::make_mut(method).body.as_mut();
-            if body.is_some_and(|body| closures.put_into_block(&mut body.stmts, span)) {
-                break;
-            }
-        }
-        model.get_or_insert_with(|| Rc::clone(&pipeline));
-        pipelines.push((span.start, pipeline, closures));
-    }
-    let engine = EngineUses::new(model.as_deref(), &wants.engine, &wants.nodes);
+    let pipelines = match super::take_blocks(&mut tree, blocks, &text, surroundings.catalogue()) {
+        Ok(pipelines) => pipelines,
+        Err(found) => return rejected(&found),
+    };
+    let model = pipelines.first().map(|(_, model, _)| &**model);
+    let engine = EngineUses::new(model, &wants.engine, &wants.nodes);
     Ok(Source { path, text, tree, pipelines, engine })
 }

@@ -21,7 +21,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use groovy::ast::Script;
+use groovy::ast::{Closure, Script};
 use groovy::diagnostic::{Diagnostic, Severity};
 use groovy::machine::{Machine, ScriptId};
 use groovy::span::{LineIndex, Place, Span};
@@ -90,6 +90,37 @@ fn not_compiled(name: &str, source: &str, found: &[Diagnostic]) -> String {
     text.replace("WorkflowScript: ", &format!("{name}: "))
 }
 
+/// The `pipeline { … }` blocks of a script: where each begins, its model, and its Groovy parts.
+type Blocks = Vec<(u32, Rc<Pipeline>, Closures)>;
+
+/// Takes the blocks out of the methods `call` of a script: the parts of each are closures of their own then.
+///
+/// # Errors
+/// What is wrong in one.
+fn take_blocks(
+    script: &mut Script,
+    blocks: Vec<(Span, Rc<Closure>)>,
+    source: &str,
+    catalogue: &'static Catalogue,
+) -> Result<Blocks, Vec<Diagnostic>> {
+    let mut taken = Vec::new();
+    for (span, body) in blocks {
+        let own = OwnNames { any: true, ..OwnNames::default() };
+        let (pipeline, found, _) = declarative::pipeline_and_steps(source, &body, span, catalogue, &own);
+        let Some(pipeline) = pipeline else { return Err(found) };
+        let mut closures = Closures::default();
+        closures.collect(&pipeline);
+        for method in script.methods.iter_mut().filter(|method| &*method.name == "call") {
+            let body = Rc::make_mut(method).body.as_mut();
+            if body.is_some_and(|body| closures.put_into_block(&mut body.stmts, span)) {
+                break;
+            }
+        }
+        taken.push((span.start, Rc::new(pipeline), closures));
+    }
+    Ok(taken)
+}
+
 /// Most scripts of one run: each stays in memory.
 const MAX_SCRIPTS: usize = 1000;
 
@@ -116,23 +147,27 @@ impl Program {
         let Definition { script, kind, diagnostics, engine, .. } = definition::analyse(source, surroundings);
         let mut script = Rc::unwrap_or_clone(script);
         let libraries = library::asked_for(&script);
-        let mut closures = Closures::default();
+        let is_declarative = matches!(kind, DefinitionKind::Declarative(_));
         let declared = match kind {
             DefinitionKind::Invalid => {
                 return Err(diagnostics.into_iter().filter(|d| d.severity == Severity::Error).collect());
             }
-            DefinitionKind::Scripted => None,
+            DefinitionKind::Scripted => {
+                let blocks = declarative::pipeline_blocks_of_call(&script);
+                take_blocks(&mut script, blocks, source, surroundings.catalogue())?
+            }
             DefinitionKind::Declarative(declarative) => {
+                let mut closures = Closures::default();
                 closures.collect(&declarative.pipeline);
                 let start = script.body.get(declarative.statement).map_or(0, |stmt| stmt.span.start);
                 closures.put_into(&mut script, declarative.statement);
-                Some((declarative.pipeline, start))
+                vec![(start, declarative.pipeline, closures)]
             }
         };
         let id = machine.load(&script, "Jenkinsfile")?;
         let program = Program {
             script: id,
-            is_declarative: declared.is_some(),
+            is_declarative,
             warnings: diagnostics,
             libraries,
             tree: RefCell::new(Some(script)),
@@ -142,9 +177,7 @@ impl Program {
             surroundings: surroundings.clone(),
             sources: RefCell::default(),
         };
-        if let Some((model, start)) = declared {
-            program.declare(id, start, model, closures);
-        }
+        program.declare(id, declared);
         program.add_source(id, "WorkflowScript", source);
         Ok(program)
     }
@@ -164,8 +197,9 @@ impl Program {
         again.map_err(|found| found.iter().map(|d| d.message.as_str()).collect::<Vec<_>>().join("\n"))
     }
 
-    fn declare(&self, script: ScriptId, start: u32, model: Rc<Pipeline>, closures: Closures) {
-        self.pipelines.borrow_mut().push(Declared { script, start, model, closures: Rc::new(closures) });
+    fn declare(&self, script: ScriptId, blocks: Blocks) {
+        let declared = |(start, model, closures)| Declared { script, start, model, closures: Rc::new(closures) };
+        self.pipelines.borrow_mut().extend(blocks.into_iter().map(declared));
     }
 
     /// The `pipeline { … }` that is called from there, and where its Groovy parts are in the list that it gets.
@@ -193,20 +227,24 @@ impl Program {
             return Err(not_compiled(name, source, &parsed.diagnostics));
         }
         let mut script = parsed.script;
-        let mut declared = None;
-        if let Some((statement, span, body)) = declarative::top_level_pipeline(&script) {
-            let own = OwnNames { any: true, ..OwnNames::default() };
-            let (pipeline, found, _) = declarative::pipeline_and_steps(source, &body, span, self.catalogue(), &own);
-            let pipeline = Rc::new(pipeline.ok_or_else(|| not_compiled(name, source, &found))?);
-            let mut closures = Closures::default();
-            closures.collect(&pipeline);
-            closures.put_into(&mut script, statement);
-            declared = Some((pipeline, span.start, closures));
-        }
+        let declared = match declarative::top_level_pipeline(&script) {
+            Some((statement, span, body)) => {
+                let own = OwnNames { any: true, ..OwnNames::default() };
+                let (pipeline, found, _) = declarative::pipeline_and_steps(source, &body, span, self.catalogue(), &own);
+                let pipeline = Rc::new(pipeline.ok_or_else(|| not_compiled(name, source, &found))?);
+                let mut closures = Closures::default();
+                closures.collect(&pipeline);
+                closures.put_into(&mut script, statement);
+                vec![(span.start, pipeline, closures)]
+            }
+            None => {
+                let blocks = declarative::pipeline_blocks_of_call(&script);
+                let taken = take_blocks(&mut script, blocks, source, self.catalogue());
+                taken.map_err(|found| not_compiled(name, source, &found))?
+            }
+        };
         let id = machine.load(&script, name).map_err(|found| not_compiled(name, source, &found))?;
-        if let Some((pipeline, start, closures)) = declared {
-            self.declare(id, start, pipeline, closures);
-        }
+        self.declare(id, declared);
         self.add_source(id, name, source);
         Ok(id)
     }

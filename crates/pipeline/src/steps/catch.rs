@@ -15,16 +15,24 @@ pub(crate) async fn catch_error(call: StepCall) -> Result<Value, Fault> {
 
 /// `warnError('message') { … }`
 pub(crate) async fn warn_error(call: StepCall) -> Result<Value, Fault> {
+    message(&call)?;
     catch(call, Outcome::Unstable, Outcome::Unstable).await
 }
 
 /// `unstable 'message'`
 pub(crate) async fn unstable(call: StepCall) -> Result<Value, Fault> {
-    let message = call.args.text("message")?;
-    call.say(&format!("WARNING: {message}"));
+    call.say(&format!("WARNING: {}", message(&call)?));
     call.core.run.worsen(Outcome::Unstable);
     call.scope.warn(Outcome::Unstable);
     Ok(Value::Null)
+}
+
+/// What is to be said of an unstable stage.
+///
+/// Source: `UnstableStep`, `WarnErrorStep`.
+fn message(call: &StepCall) -> Result<String, Fault> {
+    let message = call.args.opt_text("message")?.filter(|message| !message.is_empty());
+    message.ok_or_else(|| Fault::illegal("A non-empty message is required"))
 }
 
 async fn catch(call: StepCall, mut build: Outcome, mut stage: Outcome) -> Result<Value, Fault> {

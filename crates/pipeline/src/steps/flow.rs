@@ -15,13 +15,15 @@ use crate::engine::fault::{Fault, INTERRUPTED};
 use crate::engine::interrupt::{Cause, Interruption};
 use crate::engine::scope::{Activity, Scope};
 
+/// The class of units of time.
+const TIME_UNIT: &str = "java.util.concurrent.TimeUnit";
 /// First and longest pause of `waitUntil`, in milliseconds.
 const WAIT_UNTIL_MS: (u64, u64) = (250, 15_000);
 
 /// `timeout(time: 5, unit: 'SECONDS', activity: true) { … }`
 pub(crate) async fn timeout(call: StepCall) -> Result<Value, Fault> {
     let amount = u64::try_from(call.args.int("time")?).ok().filter(|n| *n > 0);
-    let unit = call.args.opt_text("unit")?.unwrap_or_else(|| "MINUTES".to_owned());
+    let unit = unit(&call, "MINUTES")?;
     let Some(amount) = amount else { return Err(Fault::illegal("time of a timeout must be larger than 0")) };
     let ms = duration::to_ms(amount, &unit).ok_or_else(|| unknown_unit(&unit))?;
     let words = duration::in_words(ms);
@@ -139,7 +141,7 @@ pub(crate) async fn retry(call: StepCall) -> Result<Value, Fault> {
 
 /// `sleep 5`, `sleep time: 5, unit: 'MINUTES'`
 pub(crate) async fn sleep(call: StepCall) -> Result<Value, Fault> {
-    let unit = call.args.opt_text("unit")?.unwrap_or_else(|| "SECONDS".to_owned());
+    let unit = unit(&call, "SECONDS")?;
     let amount = u64::try_from(call.args.int("time")?).unwrap_or(0);
     let ms = duration::to_ms(amount, &unit).ok_or_else(|| unknown_unit(&unit))?;
     call.say(&format!("Sleeping for {}", duration::in_words(ms)));
@@ -166,6 +168,14 @@ pub(crate) async fn wait_until(call: StepCall) -> Result<Value, Fault> {
         }
         call.ask(Request::Sleep { ms: pause }).await?;
         pause = (pause + pause / 5).min(WAIT_UNTIL_MS.1);
+    }
+}
+
+/// `unit: 'HOURS'`, `unit: TimeUnit.HOURS`
+fn unit(call: &StepCall, default: &str) -> Result<String, Fault> {
+    match call.args.get("unit") {
+        Some(value @ Value::Object(unit)) if &*unit.class.name == TIME_UNIT => Ok(value.to_text()),
+        _ => Ok(call.args.opt_text("unit")?.unwrap_or_else(|| default.to_owned())),
     }
 }
 

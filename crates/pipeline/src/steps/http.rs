@@ -1,10 +1,14 @@
 //! `httpRequest`: asked from the sandbox, with its curl and over its network. The control plane asks nobody for a workload.
 
+use std::rc::Rc;
+
 use groovy::value::Value;
-use model::request::Reply;
+use model::request::{AgentSpec, Reply};
 
 use super::args::Args;
-use super::{StepCall, credentials, objects, unexpected};
+use super::node::Wish;
+use super::{StepCall, credentials, node, objects, unexpected};
+use crate::engine::body::Body;
 use crate::engine::fault::Fault;
 use crate::engine::values;
 
@@ -34,7 +38,17 @@ const TYPES: [(&str, &str); 11] = [
 ///
 /// Source: `HttpRequestStep` and `HttpRequestExecution` of the http_request plugin.
 pub(crate) async fn http_request(call: StepCall) -> Result<Value, Fault> {
-    call.node().map_err(|fault| fault.with_hint("it is the agent that asks, from a sandbox: put it into a `node`"))?;
+    if call.scope.node.is_some() {
+        return ask(call).await;
+    }
+    // Jenkins' own process asks there. Here it is a sandbox that is made for it.
+    let (core, scope) = (Rc::clone(&call.core), call.scope.clone());
+    let wish = Wish { agent: AgentSpec::Any, label: None, at: None, shares: None };
+    let body = Body::native(move |scope| Box::pin(ask(StepCall { scope, ..call.clone() })));
+    node::on_agent(&core, &scope, wish, body).await
+}
+
+async fn ask(call: StepCall) -> Result<Value, Fault> {
     let args = &call.args;
     if let Some(name) = MISSING.iter().find(|name| args.get(name).is_some_and(Value::truth)) {
         let text = format!("httpRequest: {name} is not supported");

@@ -36,7 +36,10 @@ pub(crate) async fn junit(call: StepCall) -> Result<Value, Fault> {
         _ => None,
     };
     match lack {
-        Some(lack) if !allow_empty => return Err(Fault::abort(lack)),
+        Some(lack) if !allow_empty => {
+            call.say(lack);
+            return Err(Fault::abort(lack));
+        }
         Some(lack) => call.say(lack),
         None => {}
     }
@@ -44,14 +47,27 @@ pub(crate) async fn junit(call: StepCall) -> Result<Value, Fault> {
     Ok(summary(tests))
 }
 
+/// `realtimeJUnit('**/*.xml') { … }`: what its block leaves, read behind it, however it ends.
+///
+/// Source: `RealtimeTestResultExecution` of junit-realtime-test-reporter, which reads them meanwhile as well.
+pub(crate) async fn realtime(call: StepCall) -> Result<Value, Fault> {
+    let result = call.run_body(&call.scope).await;
+    if let Err(fault) = &result
+        && fault.is_final()
+    {
+        return result;
+    }
+    let reported = junit(call).await;
+    result.and_then(|value| reported.map(|_| value))
+}
+
 /// What failed tests make of the run and its stage.
 pub(super) fn mark(call: &StepCall, tests: TestCounts) -> Result<(), Fault> {
-    if tests.failed > 0 {
+    // Who leaves the stage as it is leaves the run, too.
+    if tests.failed > 0 && !call.args.flag("skipMarkingStageUnstable", false)? {
+        call.scope.warn(Outcome::Unstable);
         if !call.args.flag("skipMarkingBuildUnstable", false)? {
             call.core.run.worsen(Outcome::Unstable);
-        }
-        if !call.args.flag("skipMarkingStageUnstable", false)? {
-            call.scope.warn(Outcome::Unstable);
         }
     }
     Ok(())

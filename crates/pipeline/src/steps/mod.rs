@@ -78,6 +78,7 @@ struct StepDef {
 }
 
 /// One call of a step.
+#[derive(Clone)]
 pub(crate) struct StepCall {
     /// The run.
     pub(crate) core: Rc<Core>,
@@ -149,6 +150,7 @@ steps! {
     "jacoco" sole "execPattern" => reports::keep;
     "javadoc" sole "javadocDir" => reports::javadoc;
     "junit" sole "testResults" => junit::junit;
+    "realtimeJUnit" sole "testResults" block true => junit::realtime;
     "library" sole "identifier" => library::library;
     "libraryResource" sole "resource" => library::library_resource;
     "load" sole "path" block true => load::load;

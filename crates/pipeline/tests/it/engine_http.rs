@@ -134,5 +134,5 @@ fn what_is_not_accepted_fails() {
     let planned = "node { httpRequest(url: 'http://127.0.0.1:1', validResponseCodes: '201', validResponseContent: 'x'); echo 'planned' }";
     World::new(Fixture { facts, ..Fixture::default() }).run(planned).unwrap().is(Outcome::Success).has("planned");
     let outside = World::new(Fixture::default()).run("httpRequest 'http://127.0.0.1:1'").unwrap();
-    outside.is(Outcome::Failure).has("Required context class hudson.FilePath is missing").has("put it into a `node`");
+    outside.is(Outcome::Failure).has("Running on").has("the returned code 408 is not in the accepted range");
 }

@@ -369,3 +369,12 @@ fn values_that_share_the_names_of_steps_are_values() {
     run("always { echo 'x' }").is(Outcome::Failure).has("No such DSL method 'always'");
     run("node { cmake installation: 'x' }").is(Outcome::Failure).has("does not run here");
 }
+
+/// Source: the README of folder-properties, and `FolderPropertiesStep`, which wants no machine.
+#[test]
+fn what_wraps_a_block_without_a_machine_is_an_option() {
+    let ran = run(
+        "pipeline { agent any\n options { withFolderProperties() }\n stages { stage('x') { steps { echo 'in it' } } } }",
+    );
+    ran.is(Outcome::Success).has("in it\n").has("withFolderProperties is recorded");
+}

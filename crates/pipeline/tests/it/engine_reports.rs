@@ -133,3 +133,18 @@ fn times_are_shown_until_the_outermost_block_ends() {
     assert_eq!(said.collect::<Vec<_>>(), [true, false, true, false]);
     ran.is(Outcome::Success);
 }
+
+/// Source: `JUnitResultsStepExecution`: who leaves the stage as it is leaves the run, too.
+#[test]
+fn reports_are_read_behind_a_block_and_mark_what_they_may() {
+    let write = "writeFile file: 'r.xml', text: '<testcase/><testcase><failure/></testcase>'";
+    let ran = steps(&format!("{write}; realtimeJUnit('*.xml') {{ echo 'in it' }}; echo 'behind'"));
+    ran.is(Outcome::Unstable).has("in it\n").has("Recording test results").has("behind\n");
+    let ran = steps(&format!("realtimeJUnit('*.xml') {{ {write}; error 'broken' }}"));
+    ran.is(Outcome::Failure).has("Recording test results").has("ERROR: broken");
+    let ran = steps(&format!(
+        "{write}; junit testResults: '*.xml', skipMarkingStageUnstable: true; echo \"<${{currentBuild.result}}>\""
+    ));
+    ran.is(Outcome::Success).has("<null>");
+    steps("realtimeJUnit('*.xml') { }").is(Outcome::Failure).has("No test report files were found");
+}

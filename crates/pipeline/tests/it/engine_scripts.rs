@@ -213,7 +213,7 @@ fn a_declarative_build_as_people_write_it() {
             }
             post {
                 fixed { echo 'it works again' }
-                regression { echo 'never' }
+                regression { echo 'not this' }
                 cleanup { deleteDir() }
             }
         }"#;
@@ -232,7 +232,7 @@ fn a_declarative_build_as_people_write_it() {
 #[test]
 fn a_when_that_runs_steps_may_be_interrupted() {
     let ran = run("pipeline { agent none; options { timeout(time: 1, unit: 'SECONDS') }; stages { stage('a') { when { expression { sleep 60; true } }
-        steps { echo 'never' } } }; post { always { echo 'post' } } }");
+        steps { echo 'not this' } } }; post { always { echo 'post' } } }");
     ran.is(Outcome::Aborted).lacks("\nnever\n").has("\npost\n");
 }
 
@@ -240,7 +240,7 @@ fn a_when_that_runs_steps_may_be_interrupted() {
 fn a_post_that_is_interrupted_ends_too() {
     let mut world = World::new(Fixture::default());
     world.abort_at_ms = Some(2_000);
-    let ran = world.run("pipeline { agent none; stages { stage('a') { steps { echo 'a' } } }; post { always { sleep 60; echo 'never' }; cleanup { echo 'cleaned' } } }");
+    let ran = world.run("pipeline { agent none; stages { stage('a') { steps { echo 'a' } } }; post { always { sleep 60; echo 'not this' }; cleanup { echo 'cleaned' } } }");
     ran.unwrap().is(Outcome::Aborted).has("\ncleaned\n").lacks("\nnever\n");
 }
 
@@ -428,4 +428,39 @@ fn results_are_constants_of_a_class() {
     run("Result.SUCCESS.isWorseThan('FAILURE')").is(Outcome::Failure).has("MissingMethodException");
     run("try { timeout(time: 1, unit: 'SECONDS') { sleep 9 } } catch (e) { echo \"${e.result == Result.ABORTED}\" }")
         .has("true\n");
+}
+
+/// Source: `TimeoutStep`, `SleepStep`: the parameter is a `TimeUnit`.
+#[test]
+fn units_of_time_are_texts_or_constants() {
+    let import = "import java.util.concurrent.TimeUnit\n";
+    run(&format!("{import}timeout(time: 2, unit: TimeUnit.HOURS) {{ sleep(time: 10, unit: TimeUnit.MILLISECONDS) }}"))
+        .is(Outcome::Success)
+        .has("Timeout set to expire in 2 hr 0 min");
+    run(&format!(
+        "{import}pipeline {{ agent any\n options {{ timeout(time: 3, unit: TimeUnit.MINUTES) }}\n stages {{ stage('x') {{ steps {{ echo 'x' }} }} }} }}"
+    ))
+    .is(Outcome::Success)
+    .has("Timeout set to expire in 3 min 0 sec");
+}
+
+/// Source: `ModelParser.parse`, which looks for the block in methods `call` of every script.
+#[test]
+fn a_declarative_block_may_stand_in_the_method_call() {
+    let method = "def call(Map c) { pipeline { agent any\n stages { stage('x') { steps { echo \"a ${c.n}\" } } } } }\n";
+    run(&format!("{method}call(n: 5)")).is(Outcome::Success).has("a 5\n").has("(x)");
+    let written =
+        format!("node {{ writeFile file: 'x.groovy', text: '''{method}return this'''; l = load 'x.groovy' }}\nl(n: 6)");
+    run(&written).is(Outcome::Success).has("a 6\n");
+    let wrong = "def call() { pipeline { agent any\n stages { stage('x') { stops { } } } } }\ncall()";
+    let found = World::new(Fixture::default()).run(wrong).err().unwrap();
+    assert!(found.iter().any(|d| d.contains("Unknown stage section \"stops\"")), "{found:?}");
+}
+
+/// Source: `UnstableStep`, `WarnErrorStep`.
+#[test]
+fn what_is_unstable_has_a_message() {
+    for step in ["unstable ''", "unstable()", "warnError('') { echo 'not this' }", "warnError { echo 'not this' }"] {
+        run(step).is(Outcome::Failure).has("A non-empty message is required").lacks("not this\n");
+    }
 }

@@ -32,6 +32,8 @@ use crate::machine::{self, Machine};
 use crate::show::{self, Show, Style, Summary};
 use crate::{added, leftovers, place, shell, source};
 
+/// Where the pages of a run would be, if there were any: a message may have the address in it.
+const NO_SERVER: &str = "http://localhost";
 /// Events that may wait for the view. A view that is slower than the output slows the output down.
 const EVENT_QUEUE: usize = 256;
 /// How often a live view is redrawn.
@@ -192,7 +194,7 @@ impl Definition {
         };
         let causes = if args.causes.is_empty() { vec![from_here] } else { args.causes.clone() };
         let facts = RunFacts {
-            server_url: None,
+            server_url: Some(NO_SERVER.to_owned()),
             job_name: args.job_name.clone().unwrap_or_else(|| self.job_name()),
             build_number: args.build_number,
             started_at_ms: now.as_millis() as u64,

@@ -322,3 +322,14 @@ fn a_project_may_bring_steps_of_its_own() {
         assert!(ran.code == 0 && ran.stdout.contains("told x") && ran.stdout.contains("n=2"), "{ran:?}");
     }
 }
+
+#[test]
+fn a_run_names_its_pages_as_one_of_a_server_would() {
+    let project = Project::new("echo \"<${BUILD_URL}> ${JENKINS_URL} ${env.JOB_URL} ${currentBuild.absoluteUrl}\"\n");
+    let shown = |args: &[&str]| project.run(args).stdout;
+    let (job, url) = ("team/app", "http://localhost/job/team/job/app/");
+    let own = shown(&["--job-name", job, "--build-number", "7"]);
+    assert!(own.contains(&format!("<{url}7/> http://localhost/ {url} {url}7/")), "{own}");
+    let told = shown(&["--job-name", job, "-e", "BUILD_URL=https://ci.example/7"]);
+    assert!(told.contains("<https://ci.example/7> http://localhost/"), "{told}");
+}

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use super::{Answer, convert, sequence, yes};
+use super::{Answer, convert, decimals, sequence, yes};
 use crate::machine::{Ctx, Fault};
 use crate::value::{Buffer, BufferKind, Class, Entry, List, ListKind, Map, MapKind, Native, Object, Throwable, Value};
 
@@ -162,6 +162,7 @@ pub(crate) fn java(ctx: &mut Ctx<'_>, class: &Rc<Class>, args: &[Value]) -> Answ
             other => yes(Value::Str(ctx.str(other)?)),
         },
         ("java.lang.String", []) => yes(""),
+        ("java.math.BigDecimal", [source, how @ ..]) if !how.is_empty() => decimals::construct(ctx, class, source, how),
         ("java.math.BigDecimal", [source @ (Value::Double(_) | Value::Float(_)), ..]) => {
             convert::to_type(ctx, source, name, false)
         }

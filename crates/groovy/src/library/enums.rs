@@ -32,7 +32,8 @@ pub(super) fn constants(class: &Rc<Class>) -> Result<Option<Vec<Value>>, Fault> 
     Ok(class.constants().and_then(|all| all.items()))
 }
 
-fn named(ctx: &mut Ctx<'_>, class: &Rc<Class>, key: &Value) -> Result<Value, Fault> {
+/// The constant of a name.
+pub(super) fn named(ctx: &mut Ctx<'_>, class: &Rc<Class>, key: &Value) -> Result<Value, Fault> {
     if key.is_null() {
         return Err(ctx.world.null_pointer("Name is null"));
     }

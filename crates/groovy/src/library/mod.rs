@@ -4,6 +4,7 @@
 //! `None` where the type has no such method, so that the next place is asked.
 
 pub(crate) mod assertion;
+mod big_integers;
 mod bytes;
 pub(crate) mod charset;
 pub(crate) mod closures;
@@ -12,6 +13,7 @@ mod comparators;
 pub(crate) mod compare;
 pub(crate) mod construct;
 pub(crate) mod convert;
+mod decimals;
 mod enums;
 mod format;
 pub(crate) mod index;

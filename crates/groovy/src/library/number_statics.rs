@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Answer, compare, convert, int, numbers, strings, yes};
+use super::{Answer, compare, convert, decimals, int, numbers, strings, yes};
 use crate::machine::Ctx;
 use crate::value::{Class, Value, to_f64};
 
@@ -305,6 +305,9 @@ pub(super) fn parsers(ctx: &mut Ctx<'_>, class: &Rc<Class>, name: &str, args: &[
         ("parseBoolean", [text]) => yes(!text.is_null() && ctx.text(text)?.eq_ignore_ascii_case("true")),
         ("valueOf", [source]) if &*class.name == "java.lang.Boolean" && source.is_text() => {
             yes(ctx.text(source)?.eq_ignore_ascii_case("true"))
+        }
+        ("valueOf", [source, scale]) if &*class.name == "java.math.BigDecimal" => {
+            decimals::construct(ctx, class, source, std::slice::from_ref(scale))
         }
         ("parseDouble" | "parseFloat" | "valueOf", [source, ..]) => convert::to_type(ctx, source, &class.name, true),
         ("toString", [value]) => yes(ctx.text(value)?),

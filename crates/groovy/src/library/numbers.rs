@@ -2,7 +2,7 @@
 
 use num_bigint::BigInt;
 
-use super::{Answer, yes};
+use super::{Answer, big_integers, decimals, yes};
 use crate::ast::BinaryOp;
 use crate::machine::{Ctx, Fault, LimitKind};
 use crate::value::decimal::{DIGITS_MAX, Rounding, TooManyDigits};
@@ -13,7 +13,7 @@ pub(crate) fn digits<T>(result: Result<T, TooManyDigits>) -> Result<T, Fault> {
 }
 
 /// The smallest integral type of a big number is not chosen: Groovy keeps `BigInteger`.
-fn to_big(v: &Value) -> Option<BigInt> {
+pub(super) fn to_big(v: &Value) -> Option<BigInt> {
     match v {
         Value::BigInt(n) => Some((**n).clone()),
         Value::Byte(_) | Value::Short(_) | Value::Int(_) | Value::Long(_) | Value::Char(_) => {
@@ -256,6 +256,14 @@ pub(crate) fn step(ctx: &mut Ctx<'_>, value: &Value, name: &str) -> Result<Value
 
 /// Methods of numbers.
 pub(crate) fn method(ctx: &mut Ctx<'_>, n: &Value, name: &str, args: &[Value]) -> Answer {
+    let own = match n {
+        Value::Decimal(d) => decimals::method(ctx, d, name, args)?,
+        Value::BigInt(n) => big_integers::method(ctx, n, name, args)?,
+        _ => None,
+    };
+    if own.is_some() {
+        return Ok(own);
+    }
     if let Some(op) = operator(name)
         && let [other] = args
     {
@@ -311,19 +319,11 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, n: &Value, name: &str, args: &[Value]) -
         ("round" | "trunc" | "floor" | "ceil", _) if matches!(n, Value::Double(_) | Value::Float(_)) => {
             rounding(ctx, n, name, args)
         }
-        (
-            "setScale" | "scale" | "precision" | "stripTrailingZeros" | "toPlainString" | "unscaledValue" | "signum"
-            | "remainder",
-            _,
-        ) => decimal_method(ctx, n, name, args),
-        ("add" | "subtract" | "multiply" | "divide" | "pow", [other])
-            if matches!(n, Value::BigInt(_) | Value::Decimal(_)) =>
-        {
+        ("add" | "subtract" | "multiply" | "pow", [other]) if matches!(n, Value::BigInt(_) | Value::Decimal(_)) => {
             let op = match name {
                 "add" => BinaryOp::Add,
                 "subtract" => BinaryOp::Sub,
                 "multiply" => BinaryOp::Mul,
-                "divide" => BinaryOp::Div,
                 _ => BinaryOp::Pow,
             };
             arithmetic(ctx, op, n, other)
@@ -421,46 +421,6 @@ fn round_double(x: f64, places: i64) -> f64 {
 /// A number of no more digits than numbers may have.
 pub(crate) fn checked_big(n: BigInt) -> Result<Value, Fault> {
     if crate::value::decimal::digits(&n) > DIGITS_MAX { digits(Err(TooManyDigits)) } else { Ok(Value::big(n)) }
-}
-
-/// A constant of `RoundingMode` by name or number.
-pub(crate) fn mode(value: &Value) -> Option<Rounding> {
-    Some(match value.to_text().trim_start_matches("ROUND_") {
-        "0" | "UP" => Rounding::Up,
-        "1" | "DOWN" => Rounding::Down,
-        "2" | "CEILING" => Rounding::Ceiling,
-        "3" | "FLOOR" => Rounding::Floor,
-        "4" | "HALF_UP" => Rounding::HalfUp,
-        "5" | "HALF_DOWN" => Rounding::HalfDown,
-        "6" | "HALF_EVEN" => Rounding::HalfEven,
-        _ => return None,
-    })
-}
-
-fn decimal_method(ctx: &mut Ctx<'_>, n: &Value, name: &str, args: &[Value]) -> Answer {
-    let Some(d) = to_decimal(n) else { return Ok(None) };
-    match (name, args) {
-        ("setScale", [places, rest @ ..]) => {
-            let places = super::int(places).unwrap_or(0);
-            let chosen = rest.first().and_then(mode);
-            let result = digits(d.set_scale(places, chosen.unwrap_or(Rounding::Down)))?;
-            if chosen.is_none() && result.compare(&d).is_ne() {
-                return Err(ctx.fail("java.lang.ArithmeticException", "Rounding necessary"));
-            }
-            yes(Value::decimal(result))
-        }
-        ("scale", []) => yes(Value::Int(d.scale() as i32)),
-        ("precision", []) => yes(Value::Int(d.precision() as i32)),
-        ("signum", []) => yes(Value::Int(d.signum())),
-        ("stripTrailingZeros", []) => yes(Value::decimal(d.strip_trailing_zeros())),
-        ("toPlainString", []) => yes(digits(d.plain())?),
-        ("unscaledValue", []) => yes(Value::big(d.unscaled().clone())),
-        ("remainder", [other]) => match to_decimal(other) {
-            Some(o) if o.signum() != 0 => yes(Value::decimal(digits(d.remainder(&o))?)),
-            _ => Err(ctx.fail("java.lang.ArithmeticException", "Division by zero")),
-        },
-        _ => Ok(None),
-    }
 }
 
 /// A decimal from text, as `new BigDecimal(text)`.

@@ -169,11 +169,10 @@ pub(crate) fn constant(ctx: &mut Ctx<'_>, class: &Rc<Class>, name: &str) -> Answ
                 Value::decimal(crate::value::Decimal::new(n.into(), 0))
             }
         }
-        ("java.math.BigDecimal" | "java.math.RoundingMode", mode)
-            if mode.chars().all(|c| c.is_ascii_uppercase() || c == '_') =>
-        {
-            Value::str(mode)
-        }
+        ("java.math.BigDecimal", mode) if mode.starts_with("ROUND_") => match super::decimals::number_of(mode) {
+            Some(number) => Value::Int(number),
+            None => return Ok(None),
+        },
         ("groovy.lang.Closure", "OWNER_FIRST") => Value::Int(0),
         ("groovy.lang.Closure", "DELEGATE_FIRST") => Value::Int(1),
         ("groovy.lang.Closure", "OWNER_ONLY") => Value::Int(2),

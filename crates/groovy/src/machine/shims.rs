@@ -67,6 +67,8 @@ const SHIMS: &[(&str, &str)] = &[
     ("java.io.ByteArrayOutputStream", shim!("byte_array_output_stream")),
     ("java.io.InputStreamReader", shim!("input_stream_reader")),
     ("java.io.StringReader", shim!("string_reader")),
+    ("java.math.MathContext", shim!("math_context")),
+    ("java.math.RoundingMode", shim!("rounding_mode")),
     ("java.time.DayOfWeek", shim!("day_of_week")),
     ("java.time.Month", shim!("month")),
     ("java.time.format.TextStyle", shim!("text_style")),

@@ -21,7 +21,6 @@ const KNOWN: &[(&str, &[&str])] = &[
     ("java.lang.Double", &["java.lang.Number", "java.lang.Comparable"]),
     ("java.math.BigInteger", &["java.lang.Number", "java.lang.Comparable"]),
     ("java.math.BigDecimal", &["java.lang.Number", "java.lang.Comparable"]),
-    ("java.math.RoundingMode", &[]),
     ("java.lang.Math", &[]),
     ("java.lang.System", &[]),
     ("java.lang.Thread", &[]),

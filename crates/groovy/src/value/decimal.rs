@@ -1,11 +1,15 @@
 //! `java.math.BigDecimal`: an integer and a scale, with Java's rules for scales and Groovy's for division.
 
+mod quotient;
+
 use std::cmp::Ordering;
 use std::fmt;
 
 use num_bigint::{BigInt, Sign};
 
 use super::text::padded;
+pub use quotient::Inexact;
+use quotient::rounded;
 
 /// Digits a number may grow to; a sum like `1e999999999 + 1` is refused instead of filling the memory.
 pub const DIGITS_MAX: u64 = 100_000;
@@ -23,6 +27,11 @@ pub struct TooManyDigits;
 
 fn pow10(n: u64) -> BigInt {
     BigInt::from(10u8).pow(n as u32)
+}
+
+/// A scale as Java has them, which are `int`s.
+fn scale_in_range(scale: Option<i64>) -> Result<i64, TooManyDigits> {
+    scale.filter(|s| i32::try_from(*s).is_ok()).ok_or(TooManyDigits)
 }
 
 impl Decimal {
@@ -139,22 +148,13 @@ impl Decimal {
         if self.precision() + other.precision() > DIGITS_MAX {
             return Err(TooManyDigits);
         }
-        Ok(Decimal { unscaled: &self.unscaled * &other.unscaled, scale: self.scale + other.scale })
-    }
-
-    /// `a % b` of Java's `remainder`; `b` is not zero.
-    pub fn remainder(&self, other: &Self) -> Result<Self, TooManyDigits> {
-        let (a, b, scale) = self.aligned(other)?;
-        Ok(Decimal { unscaled: a % b, scale })
+        let scale = scale_in_range(self.scale.checked_add(other.scale))?;
+        Ok(Decimal { unscaled: &self.unscaled * &other.unscaled, scale })
     }
 
     /// `a / b` as Groovy's `BigDecimalMath` does it; `b` is not zero.
     pub fn divide(&self, other: &Self) -> Result<Self, TooManyDigits> {
-        let preferred = self.scale - other.scale;
-        if self.signum() == 0 {
-            return Ok(Decimal { unscaled: BigInt::ZERO, scale: preferred });
-        }
-        if let Some(exact) = self.divide_exact(other, preferred)? {
+        if let Some(exact) = self.divide_exact(other)? {
             return Ok(exact);
         }
         let precision = self.precision().max(other.precision()) + 10;
@@ -163,8 +163,12 @@ impl Decimal {
         if result.scale > scale { result.set_scale(scale, Rounding::HalfUp) } else { Ok(result) }
     }
 
-    /// The quotient where it has finitely many digits.
-    fn divide_exact(&self, other: &Self, preferred: i64) -> Result<Option<Self>, TooManyDigits> {
+    /// The quotient where it has finitely many digits; `other` is not zero.
+    pub fn divide_exact(&self, other: &Self) -> Result<Option<Self>, TooManyDigits> {
+        let preferred = self.scale - other.scale;
+        if self.signum() == 0 {
+            return Ok(Some(Decimal { unscaled: BigInt::ZERO, scale: preferred }));
+        }
         // Java: the exact quotient needs no more than this many digits.
         let limit = self.precision() + (10 * other.precision()).div_ceil(3);
         if limit > DIGITS_MAX {
@@ -233,22 +237,10 @@ impl Decimal {
             };
             return Ok(Decimal { unscaled, scale });
         }
-        let unit = pow10(drop);
-        let (quotient, rest) = (&self.unscaled / &unit, &self.unscaled % &unit);
-        let twice = BigInt::from(rest.magnitude().clone()) * 2u8;
-        let odd = (&quotient % 2u8) != BigInt::ZERO;
-        let away = match rounding {
-            _ if rest == BigInt::ZERO => false,
-            Rounding::Up => true,
-            Rounding::Down => false,
-            Rounding::Floor => self.signum() < 0,
-            Rounding::Ceiling => self.signum() > 0,
-            Rounding::HalfUp => twice >= unit,
-            Rounding::HalfDown => twice > unit,
-            Rounding::HalfEven => twice > unit || (twice == unit && odd),
-        };
-        let unscaled = if away { quotient + self.signum() } else { quotient };
-        Ok(Decimal { unscaled, scale })
+        match rounded(&self.unscaled, &pow10(drop), Some(rounding)) {
+            Ok(unscaled) => Ok(Decimal { unscaled, scale }),
+            Err(_) => Err(TooManyDigits),
+        }
     }
 
     /// `a ** n` for n ≥ 0.
@@ -256,7 +248,8 @@ impl Decimal {
         if self.precision().saturating_mul(u64::from(n)) > DIGITS_MAX {
             return Err(TooManyDigits);
         }
-        Ok(Decimal { unscaled: self.unscaled.pow(n), scale: self.scale * i64::from(n) })
+        let scale = scale_in_range(self.scale.checked_mul(i64::from(n)))?;
+        Ok(Decimal { unscaled: self.unscaled.pow(n), scale })
     }
 
     /// Without the zeros at the end.
@@ -270,6 +263,12 @@ impl Decimal {
             out.scale -= 1;
         }
         out
+    }
+
+    /// Times ten to the power of `-places`.
+    pub fn moved(&self, places: i64) -> Result<Self, TooManyDigits> {
+        let scale = scale_in_range(self.scale.checked_add(places))?;
+        Ok(Decimal { unscaled: self.unscaled.clone(), scale })
     }
 
     /// The digits before the point.
@@ -365,7 +364,8 @@ pub fn digits(n: &BigInt) -> u64 {
     n.magnitude().to_string().len() as u64
 }
 
-fn gcd(a: &BigInt, b: &BigInt) -> BigInt {
+/// The greatest number that divides both.
+pub(crate) fn gcd(a: &BigInt, b: &BigInt) -> BigInt {
     let (mut a, mut b) = (BigInt::from(a.magnitude().clone()), BigInt::from(b.magnitude().clone()));
     while b != BigInt::ZERO {
         (a, b) = (b.clone(), a % b);

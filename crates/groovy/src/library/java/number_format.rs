@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::{object, set};
-use crate::library::{Answer, convert, numbers, yes};
+use crate::library::{Answer, convert, decimals, numbers, yes};
 use crate::machine::{Ctx, Fault};
 use crate::value::decimal::Rounding;
 use crate::value::text::padded;
@@ -65,7 +65,7 @@ pub(super) fn statics(ctx: &mut Ctx<'_>, class: &Rc<Class>, name: &str, args: &[
 }
 
 fn rounding(name: &str) -> Rounding {
-    numbers::mode(&Value::str(name)).unwrap_or(Rounding::HalfEven)
+    decimals::way_of(name).flatten().unwrap_or(Rounding::HalfEven)
 }
 
 fn write(ctx: &Ctx<'_>, value: &Value, p: &NumberPattern) -> Result<String, Fault> {
@@ -133,7 +133,11 @@ pub(super) fn method(ctx: &mut Ctx<'_>, o: &Rc<Object>, pattern: &NumberPattern,
         }
         ("setMinimumIntegerDigits", [_]) => p.least_whole = n,
         ("setGroupingUsed", [on]) => p.group = if on.truth() { p.group.max(3) } else { 0 },
-        ("setRoundingMode", [mode]) => p.rounding = ctx.str(mode)?,
+        ("setRoundingMode", [mode]) => match decimals::name_of(mode) {
+            Some(name) => p.rounding = name,
+            None => return Ok(None),
+        },
+        ("getRoundingMode", []) => return decimals::constant(ctx, &p.rounding).map(Some),
         ("setDecimalFormatSymbols" | "setMaximumIntegerDigits" | "setParseBigDecimal", [_]) => {}
         _ => return Ok(None),
     }

@@ -49,6 +49,7 @@ const FILES: &[(&str, &str)] = &[
     ("classes_more", include_str!("cases/classes_more.txt")),
     ("compiled", include_str!("cases/compiled.txt")),
     ("hashed", include_str!("cases/hashed.txt")),
+    ("decimals", include_str!("cases/decimals.txt")),
 ];
 
 /// The cases of all files.

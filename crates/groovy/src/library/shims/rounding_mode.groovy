@@ -1,0 +1,3 @@
+enum RoundingMode {
+    UP, DOWN, CEILING, FLOOR, HALF_UP, HALF_DOWN, HALF_EVEN, UNNECESSARY
+}

@@ -16,11 +16,20 @@ use crate::ast::{ClassKind, Text};
 use crate::compile::{ClassPlan, FieldPlan, Function, FunctionKind, Op, Parameter, Type};
 use crate::library;
 use crate::machine::ScriptId;
-use crate::value::{Class, FieldInfo, InitState, Map, Object, ScriptClass, Seen, Value};
+use crate::value::{Class, FieldInfo, InitState, Map, Native, Object, ScriptClass, Seen, Value};
 
 /// The name under which an object has a field that a class below hides.
 fn hidden(owner: &str, name: &str) -> String {
     format!("${owner}.{name}")
+}
+
+/// How code names a property of the object whose method it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Named {
+    /// `name`
+    Alone,
+    /// `this.name`
+    OfThis,
 }
 
 impl FieldInfo {
@@ -257,6 +266,48 @@ impl Vm<'_> {
         }
         let own = if script.hides { script.fields.get(&*hidden(code, name)) } else { None };
         Some(own.filter(|own| direct(own)).map_or((field, false), |own| (own, true)))
+    }
+
+    /// The same in code that Jenkins runs step by step: there a field is a property also of the class that declares it, except where an
+    /// accessor of the other kind tells that this would never end.
+    ///
+    /// Source: `CpsTransformer.visitPropertyExpression` and `visitVariableExpression`, which look at the class as it is written.
+    pub(super) fn field_named<'o>(&self, object: &'o Object, name: &str, how: Named) -> Option<(&'o FieldInfo, bool)> {
+        let found = self.field_of(object, name)?;
+        let (frame, script) = (self.f.frames.last()?, object.class.script.as_ref()?);
+        let is_its = matches!(&frame.this, Value::Object(this) if std::ptr::eq(&**this, object));
+        if !frame.func.stepwise || frame.closure.is_some() || !is_its || found.0.is_plain && !script.hides {
+            return Some(found);
+        }
+        if found.0.seen == Seen::Trait || name.starts_with('$') || matches!(*object.native.borrow(), Native::Script(_))
+        {
+            return Some(found);
+        }
+        let is_own = found.1 || found.0.seen == Seen::Below;
+        let direct = is_own && self.never_ends_as_property(&frame.func, name, how);
+        let field = if direct { found.0 } else { script.fields.get(name)? };
+        Some((field, direct))
+    }
+
+    /// Whether the class whose method runs, or one above it, is written with what makes Jenkins take a name for the field.
+    fn never_ends_as_property(&self, func: &Function, name: &str, how: Named) -> bool {
+        // Within an accessor of the property itself there is no other way either.
+        if ["get", "is", "set"].iter().any(|prefix| *func.name == *accessor(prefix, name)) {
+            return true;
+        }
+        let (method, count) = match how {
+            Named::Alone => (accessor("get", name), 0),
+            Named::OfThis => (accessor("set", name), 1),
+        };
+        let mut next = func.class.as_ref().and_then(|class| self.world.class(class));
+        while let Some(class) = next {
+            let methods = class.script.as_ref().and_then(|script| script.methods.get(&*method));
+            if methods.is_some_and(|all| all.iter().any(|f| f.params.len() == count)) {
+                return true;
+            }
+            next = class.superclass.clone();
+        }
+        false
     }
 
     /// Whether a method of the class itself runs, which has its static fields as they are.

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use super::exec::{Flow, Step, Vm};
 use super::fiber::Landing;
+use super::fields::Named;
 use super::need::Fault;
 use super::property::Found;
 use crate::ast::Text;
@@ -128,7 +129,7 @@ impl Vm<'_> {
     /// The field that a name is in a method of the class that declares it.
     fn own_field(&self, name: &str) -> Option<Value> {
         let Value::Object(this) = &self.f.frames.last()?.this else { return None };
-        let (field, direct) = self.field_of(this, name)?;
+        let (field, direct) = self.field_named(this, name, Named::Alone)?;
         (direct && !matches!(*this.native.borrow(), Native::Script(_))).then(|| this.at(field.slot))
     }
 
@@ -234,7 +235,7 @@ impl Vm<'_> {
             if let Some(value) = self.world.variable(id, name) {
                 return Ok(Found::Value(value.clone()));
             }
-            let found = self.object_property(target, object, name)?;
+            let found = self.object_property(target, object, name, Named::Alone)?;
             if !matches!(found, Found::Missing) {
                 return Ok(found);
             }
@@ -249,7 +250,7 @@ impl Vm<'_> {
                 None => Ok(Found::Missing),
             };
         }
-        let found = self.object_property(target, object, name)?;
+        let found = self.object_property(target, object, name, Named::Alone)?;
         if matches!(found, Found::Missing) {
             return self.static_name(&object.class.clone(), name);
         }
@@ -322,7 +323,7 @@ impl Vm<'_> {
             }
             Value::Object(object) => {
                 // A field by its name: in methods of its class no setter is called.
-                let field = self.field_of(object, name);
+                let field = self.field_named(object, name, Named::Alone);
                 let takes_all = || self.in_closure() && self.own_access(object, "setProperty", 2, name).is_some();
                 if let Some((field, direct)) = field
                     && (direct || field.is_plain && !field.is_final && !takes_all())
@@ -351,7 +352,7 @@ impl Vm<'_> {
                 if has_setter || takes_others() {
                     let at = self.f.stack.len() - 1;
                     self.f.stack.insert(at, target.clone());
-                    return self.set_property_at(at, name).map(Some);
+                    return self.set_property_named(at, name, Named::Alone).map(Some);
                 }
                 Ok(None)
             }

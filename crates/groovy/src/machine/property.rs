@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::exec::{Flow, Step, Vm};
 use super::fiber::Landing;
-use super::fields::getter;
+use super::fields::{Named, getter};
 use super::need::Fault;
 use crate::ast::Text;
 use crate::compile::Function;
@@ -34,7 +34,7 @@ impl Vm<'_> {
         let object = self.f.stack[at].clone();
         if let Value::Object(o) = &object
             && self.f.used.is_empty()
-            && let Some((field, direct)) = self.field_of(o, name)
+            && let Some((field, direct)) = self.field_named(o, name, Named::OfThis)
             && (direct || field.is_plain)
             && o.class.script.as_ref().is_some_and(|s| direct || !s.answers)
         {
@@ -131,7 +131,7 @@ impl Vm<'_> {
                 if let Some(package) = package {
                     return Ok(Found::Value(self.world.member_of_package(&package, name)));
                 }
-                let found = self.object_property(object, o, name)?;
+                let found = self.object_property(object, o, name, Named::OfThis)?;
                 if matches!(found, Found::Missing)
                     && let Some(id) = object.script_id()
                     && let Some(value) = self.world.variable(id, name)
@@ -172,8 +172,14 @@ impl Vm<'_> {
     }
 
     /// A property of an instance: getter, field, what Java would hold.
-    pub(super) fn object_property(&mut self, value: &Value, object: &Rc<Object>, name: &str) -> Result<Found, Fault> {
-        let field = self.field_of(object, name);
+    pub(super) fn object_property(
+        &mut self,
+        value: &Value,
+        object: &Rc<Object>,
+        name: &str,
+        how: Named,
+    ) -> Result<Found, Fault> {
+        let field = self.field_named(object, name, how);
         if let Some((field, direct)) = field
             && (direct || field.is_plain)
         {
@@ -374,6 +380,10 @@ impl Vm<'_> {
 
     /// Sets a property; object and value are at `at` and go.
     pub(super) fn set_property_at(&mut self, at: usize, name: &Text) -> Step {
+        self.set_property_named(at, name, Named::OfThis)
+    }
+
+    pub(super) fn set_property_named(&mut self, at: usize, name: &Text, how: Named) -> Step {
         let (object, value) = (self.f.stack[at].clone(), self.f.stack[at + 1].clone());
         match &object {
             Value::Null => return Err(self.world.null_pointer(format!("Cannot set property '{name}' on null object"))),
@@ -383,7 +393,7 @@ impl Vm<'_> {
                     self.f.stack.push(value);
                     return self.call_function(func, object.clone(), None, at, at + 1, Landing::Discard);
                 }
-                let field = self.field_of(o, name);
+                let field = self.field_named(o, name, how);
                 if !field.is_some_and(|(field, direct)| direct || field.is_plain)
                     && let Some(func) = self.setter(&o.class, name, &value)?
                 {

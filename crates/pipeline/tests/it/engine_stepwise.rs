@@ -51,3 +51,47 @@ fn loops_and_variables_cast_no_null_and_no_item() {
     run("@NonCPS def f() { int n = null }\nf()").is(Outcome::Failure).has("GroovyCastException");
     run("class A { int n = null }\nnew A()").is(Outcome::Failure).has("GroovyCastException");
 }
+
+#[test]
+fn fields_are_properties_in_methods_of_their_own_class() {
+    // `this.x` is the field only beside a setter, `x` alone only beside a getter.
+    let tag = "class V { String q; String getQ() { q ?: 'GA' }\ndef tag() { this.q }\ndef bare() { q } }\n";
+    says(&format!("{tag}echo \"<${{new V().tag()}} ${{new V().bare()}} ${{new V().q}}>\""), "<GA null GA>");
+    let level = "class L { String level; void setLevel(String l) { this.level = l.toUpperCase() }\n\
+                 def low() { level = 'low'; level }\ndef low2() { this.level = 'low2'; this.level }\n\
+                 def both() { level = 'a'; level += 'b'; level } }\n";
+    says(&format!("{level}def l = new L()\necho \"<${{l.low()}} ${{l.low2()}} ${{l.both()}}>\""), "<LOW low2 AB>");
+    let private = "class P { private v = 1; def getV() { 'gv' }\ndef m() { v }\ndef m2() { this.v } }\n";
+    says(&format!("{private}echo \"<${{new P().m()}} ${{new P().m2()}}>\""), "<1 gv>");
+    // In one go it is Groovy's.
+    let whole = "class W { String q = 'f'; String getQ() { 'g' }\n@NonCPS def m() { this.q } }\n";
+    says(&format!("{whole}echo \"<${{new W().m()}}>\""), "<f>");
+    // What has no accessor is what it was, as is a parameter of the same name.
+    says(
+        "class N { def n = 1; N up(n) { this.n = n; this }\ndef m() { n++; n } }\necho \"<${new N().up(5).m()}>\"",
+        "<6>",
+    );
+}
+
+#[test]
+fn fields_of_classes_above_and_below_are_properties_too() {
+    let below =
+        "class A { String n = 'a'; def m() { n }\ndef m2() { this.n } }\nclass B extends A { String getN() { 'b' } }\n";
+    says(&format!("{below}echo \"<${{new B().m()}} ${{new B().m2()}} ${{new A().m()}}>\""), "<b b a>");
+    let setter = "class A { def n; def m() { n = 1; n } }\nclass B extends A { void setN(v) { super.n = v + 1 } }\n";
+    says(&format!("{setter}echo \"<${{new B().m()}} ${{new A().m()}}>\""), "<2 1>");
+    let above = "class A { protected String n = 'a'; String getN() { \"get-$n\" } }\n\
+                 class B extends A { def m() { n }\ndef m2() { this.n } }\n";
+    says(&format!("{above}echo \"<${{new B().m()}} ${{new B().m2()}}>\""), "<a get-a>");
+}
+
+#[test]
+fn accessors_reach_the_field_that_they_are_for() {
+    // What Jenkins would never come back from.
+    let lazy = "class C { def conf; def getConf() { if (this.conf == null) this.conf = 'made'; this.conf } }\n";
+    says(&format!("{lazy}echo \"<${{new C().conf}}>\""), "<made>");
+    let lazy = "class C { def conf; def getConf() { if (conf == null) conf = 'made'; return conf } }\n";
+    says(&format!("{lazy}echo \"<${{new C().conf}}>\""), "<made>");
+    let setter = "class C { int n; void setN(int v) { n = v * 2 } }\ndef c = new C()\nc.n = 4\n";
+    says(&format!("{setter}echo \"<${{c.n}}>\""), "<8>");
+}

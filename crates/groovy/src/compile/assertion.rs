@@ -48,6 +48,9 @@ fn shown(text: &str, whole: bool) -> String {
 
 impl Compiler<'_> {
     pub(super) fn assert(&mut self, cond: &Expr, message: Option<&Expr>, text: &Text, span: Span) {
+        if self.f().stepwise {
+            return self.assert_in_words(cond, message, text, span);
+        }
         if let Some(message) = message {
             return self.assert_with_message(cond, message, span);
         }
@@ -87,6 +90,28 @@ impl Compiler<'_> {
             self.load_name(&name, at);
             self.emit(Op::ListAdd, at);
         }
+        self.emit(Op::AssertFail(1), span);
+        self.f().patch(ok);
+    }
+
+    /// In Jenkins' engine it says what is written, and no values.
+    ///
+    /// Source: `AssertBlock`.
+    fn assert_in_words(&mut self, cond: &Expr, message: Option<&Expr>, text: &Text, span: Span) {
+        self.expr(cond);
+        let ok = self.emit(Op::JumpTrue(0), span);
+        match message {
+            Some(message) => self.expr(message),
+            None => drop(self.emit(Op::Null, span)),
+        }
+        let mut words = shown(text, true);
+        if words.is_empty() {
+            words.push_str("assert ");
+            describe(cond, &mut words);
+        }
+        let words = self.f().text(&words.as_str().into());
+        self.emit(Op::Const(words), span);
+        self.emit(Op::List(0), span);
         self.emit(Op::AssertFail(1), span);
         self.f().patch(ok);
     }

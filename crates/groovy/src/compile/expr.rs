@@ -353,11 +353,12 @@ impl Compiler<'_> {
     fn link(&mut self, e: &Expr) {
         let span = e.span;
         match &*e.kind {
-            ExprKind::Property { member, access: Access::Spread, attribute, .. } => {
+            ExprKind::Property { member, access: Access::Spread, attribute, .. } if !self.f().stepwise => {
                 self.spread_property(member, *attribute, span);
             }
+            // In Jenkins' engine `*.` is `?.`: a list makes one of it all the same.
             ExprKind::Property { object, member, access, attribute } => {
-                let safe = (*access == Access::Safe).then(|| self.emit(Op::JumpNull(0), span));
+                let safe = (*access != Access::Dot).then(|| self.emit(Op::JumpNull(0), span));
                 match member {
                     Member::Name(name, at) => {
                         let number = self.f().name(name);

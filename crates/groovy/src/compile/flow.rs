@@ -132,14 +132,21 @@ impl Compiler<'_> {
         }
         let none = self.emit(Op::Jump(0), span);
         self.push_loop(labels, true);
-        let mut default = None;
+        // In Jenkins' engine nothing falls into `default`, and only what is there has a value (`SwitchBlock`).
+        let stepwise = self.f().stepwise;
+        let (mut default, mut past_default) = (None, None);
         for (i, case) in cases.iter().enumerate() {
             match entries[i] {
                 Some(at) => self.f().patch(at),
-                None => default = Some(self.f().here()),
+                None => {
+                    past_default = stepwise.then(|| self.emit(Op::Jump(0), span));
+                    default = Some(self.f().here());
+                }
             }
-            self.case_body(&case.body, tail, i + 1 == cases.len());
+            let has_value = tail && (!stepwise || case.test.is_none());
+            self.case_body(&case.body, has_value, i + 1 == cases.len());
         }
+        past_default.into_iter().for_each(|at| self.f().patch(at));
         match default {
             Some(at) => self.f().patch_to(none, at),
             None => self.f().patch(none),
@@ -157,7 +164,9 @@ impl Compiler<'_> {
     fn case_body(&mut self, body: &[Stmt], tail: bool, last: bool) {
         let mark = self.f().open_scope();
         match body.split_last() {
-            Some((Stmt { kind: StmtKind::Break(None), .. }, before)) if tail && !before.is_empty() => {
+            Some((Stmt { kind: StmtKind::Break(None), .. }, before))
+                if tail && !before.is_empty() && !self.f().stepwise =>
+            {
                 self.case_tail(before);
             }
             Some(_) if tail && last => self.case_tail(body),

@@ -75,9 +75,14 @@ fn shown(ctx: &mut Ctx<'_>, value: &Value) -> Result<String, Fault> {
     Ok(text)
 }
 
+/// Whether an assertion with this message is one without.
+pub(crate) fn is_nothing(message: &Value) -> bool {
+    message.is_null() || matches!(message, Value::Str(text) if text.is_empty())
+}
+
 /// The message of an assertion that has one of its own: it, the condition in words, the values of its variables (name, value, …).
 pub(crate) fn sentence(ctx: &mut Ctx<'_>, message: &Value, words: &str, variables: &[Value]) -> Result<String, Fault> {
-    if message.is_null() {
+    if is_nothing(message) {
         return Ok(words.to_string());
     }
     let mut out = format!("{}. Expression: {words}", ctx.text(message)?);

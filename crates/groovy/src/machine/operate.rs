@@ -202,7 +202,8 @@ impl Vm<'_> {
                 let power = "org.codehaus.groovy.runtime.powerassert.PowerAssertionError";
                 let (class, text) = if with_message == 1 {
                     let message = self.top(3).clone();
-                    let class = if message.is_null() { power } else { "java.lang.AssertionError" };
+                    let class =
+                        if library::assertion::is_nothing(&message) { power } else { "java.lang.AssertionError" };
                     (class, library::assertion::sentence(&mut self.ctx(), &message, &words, &values)?)
                 } else {
                     (power, library::assertion::picture(&mut self.ctx(), &words, &values)?)

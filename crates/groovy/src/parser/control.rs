@@ -327,16 +327,16 @@ impl Parser<'_> {
                 let cond = self.conditional(false);
                 self.leave();
                 let cond = cond?;
-                let written = self.span_from(first);
-                let text = self.source.get(written.start as usize..written.end as usize).unwrap_or_default();
-                // Assertions may stand inside each other: only what somebody could read is kept.
-                let text = if text.len() <= 2048 { text.into() } else { "".into() };
                 let mut message = None;
                 if self.at(Kind::Colon) || self.at(Kind::Comma) {
                     self.bump();
                     self.newline();
                     message = Some(self.expression(false)?);
                 }
+                let written = self.span_from(first);
+                let text = self.source.get(written.start as usize..written.end as usize).unwrap_or_default();
+                // Assertions may stand inside each other: only what somebody could read is kept.
+                let text = if text.len() <= 2048 { text.into() } else { "".into() };
                 StmtKind::Assert { cond, message, text }
             }
         })

@@ -116,7 +116,7 @@ fn runs_before_that_are_known_one_behind_another() {
         def all = []
         for (def one = at; one != null; one = one.previousBuild) { all << \"${one.number}:${one.result}\" }
         echo \"$all\"
-        def kinds = { [it.previousCompletedBuild, it.previousBuiltBuild, it.previousFailedBuild, it.previousNotFailedBuild, it.previousSuccessfulBuild, it.previousBuildInProgress]*.number }
+        def kinds = { [it.previousCompletedBuild, it.previousBuiltBuild, it.previousFailedBuild, it.previousNotFailedBuild, it.previousSuccessfulBuild, it.previousBuildInProgress].collect { b -> b?.number } }
         echo \"${kinds(currentBuild)} ${kinds(at)} ${kinds(currentBuild.getPreviousSuccessfulBuild())}\"
         echo \"${at.previousBuild.previousBuild.resultIsBetterOrEqualTo('UNSTABLE')}\"
         currentBuild.previousBuild.previousBuild.displayName = 'x'";

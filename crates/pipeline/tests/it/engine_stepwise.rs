@@ -95,3 +95,43 @@ fn accessors_reach_the_field_that_they_are_for() {
     let setter = "class C { int n; void setN(int v) { n = v * 2 } }\ndef c = new C()\nc.n = 4\n";
     says(&format!("{setter}echo \"<${{c.n}}>\""), "<8>");
 }
+
+#[test]
+fn a_switch_has_the_value_of_its_default_alone() {
+    let pick = "def pick(e) { switch (e) { case 'prod': 'p'; break; case 'qa': 'q'; break; default: 'd' } }\n";
+    says(&format!("{pick}echo \"<${{pick('prod')}} ${{pick('qa')}} ${{pick('x')}}>\""), "<null null d>");
+    let last = "def c = { switch (it) { case 1: 'a'; case 2: 'b' } }\n";
+    says(&format!("{last}echo \"<${{c(1)}} ${{c(2)}} ${{c(3)}}>\""), "<null null null>");
+    says("def f(y) { switch (y) { default: 'd'; break } }\necho \"<${f(1)}>\"", "<null>");
+    says("def f(y) { switch (y) { case 1: return 'a'; default: return 'd' } }\necho \"<${f(1)} ${f(2)}>\"", "<a d>");
+    says("@NonCPS def f(y) { switch (y) { case 1: 'a'; break; default: 'd' } }\necho \"<${f(1)} ${f(2)}>\"", "<a d>");
+    // Nor does a case fall into it.
+    let fall =
+        "def said = []\nswitch (1) { case 1: said << 'one'; case 2: said << 'two'; default: said << 'default' }\n";
+    says(&format!("{fall}switch (3) {{ default: said << 'd'; case 1: said << 'x' }}\necho \"$said\""), "[one, two, d]");
+}
+
+#[test]
+fn a_spread_property_is_one_of_the_list() {
+    says("echo \"<${[[n: 1], null]*.n} ${[[n: null], [n: 3]]*.n} ${null*.n}>\"", "<[1] [null, 3] null>");
+    says(
+        "echo \"<${[a: 1]*.key} ${['a']*.class.simpleName} ${[[n: [1, 2]], [n: [3]]]*.n}>\"",
+        "<null ArrayList [[1, 2], [3]]>",
+    );
+    says("@NonCPS def f() { \"${[[n: 1], null]*.n} ${[a: 1]*.key}\" }\necho \"<${f()}>\"", "<[1, null] [a]>");
+}
+
+#[test]
+fn an_assertion_says_what_is_written() {
+    let fails = |assertion: &str, words: &str| {
+        let source = format!(
+            "def n = 1\ntry {{\n{assertion}\n}} catch (AssertionError e) {{ echo \"${{e.class.simpleName}} <${{e.message}}>\" }}"
+        );
+        says(&source, words);
+    };
+    fails("assert n == 2", "PowerAssertionError <assert n == 2>");
+    fails("assert n == 2 : \"n is $n\"", "AssertionError <n is 1. Expression: assert n == 2 : \"n is $n\">");
+    fails("assert n == 2, 'words'", "AssertionError <words. Expression: assert n == 2, 'words'>");
+    fails("assert n == 2 : ''", "PowerAssertionError <assert n == 2 : ''>");
+    fails("  assert [1,\n    2].contains(7)  &&\n  true", "PowerAssertionError <assert [1, 2].contains(7)  && true>");
+}

@@ -176,6 +176,17 @@ impl Java {
         })
     }
 
+    /// The same of a `java.sql.Timestamp`: `1970-01-01 00:00:00.0`.
+    pub(crate) fn timestamp_text(&self) -> Option<String> {
+        let Java::Date(ms) = self else { return None };
+        let at = Zone::utc().rules.to_datetime(timestamp(*ms));
+        let millis = format!("{:03}", at.millisecond());
+        let (first, rest) = millis.split_at(1);
+        let (day, time) = (day_text(at.date()), at.time());
+        let rest = rest.trim_end_matches('0');
+        Some(format!("{day} {:02}:{:02}:{:02}.{first}{rest}", time.hour(), time.minute(), time.second()))
+    }
+
     /// `equals`; `None`: only the object itself is.
     pub(crate) fn same(&self, other: &Java) -> Option<bool> {
         match (self, other) {
@@ -257,7 +268,8 @@ fn date_text(ms: i64, zone: &Zone) -> String {
     )
 }
 
-fn day_text(date: Date) -> String {
+/// `1970-01-01`
+pub(crate) fn day_text(date: Date) -> String {
     format!("{:04}-{:02}-{:02}", date.year(), date.month(), date.day())
 }
 

@@ -283,6 +283,9 @@ fn object(
             }
         }
         Native::Map(m) => work.push(Task::Value(Value::Map(m.clone()))),
+        Native::Java(java) if &*o.class.name == "java.sql.Timestamp" => {
+            out.push_str(&java.timestamp_text().unwrap_or_else(|| identity(value)));
+        }
         Native::Java(java) => out.push_str(&java.text().unwrap_or_else(|| identity(value))),
         _ => match o.field("$name") {
             Some(name) => work.push(Task::Value(name)),

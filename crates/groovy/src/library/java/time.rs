@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{object, pattern, value_of, zone};
 use crate::library::{Answer, int, yes};
 use crate::machine::{Ctx, Fault};
+use crate::value::java::{day_text, offset_text};
 use crate::value::{Class, Java, Str, Value, Zone};
 
 /// A formatter that writes and reads what `toString` and `parse` do.
@@ -339,6 +340,18 @@ fn local(text: &str) -> Option<DateTime> {
     Some(date.parse::<Date>().ok()?.to_datetime(time.parse::<Time>().ok()?))
 }
 
+/// A time as formatters write it: with its seconds where `toString` leaves them out, and no more of their fraction than there is.
+fn full_time(time: Time) -> String {
+    let nanos = format!("{:09}", time.subsec_nanosecond());
+    let fraction = nanos.trim_end_matches('0');
+    let point = if fraction.is_empty() { "" } else { "." };
+    format!("{:02}:{:02}:{:02}{point}{fraction}", time.hour(), time.minute(), time.second())
+}
+
+fn full(at: DateTime) -> String {
+    format!("{}T{}", day_text(at.date()), full_time(at.time()))
+}
+
 /// `formatter.format(value)`, `value.format(formatter)`
 pub(super) fn format(ctx: &Ctx<'_>, value: &Value, pattern: &str, zone: Option<Zone>) -> Result<Value, Fault> {
     let Some(java) = value_of(value) else { return Err(ctx.world.illegal("there is no date to format")) };
@@ -355,12 +368,22 @@ pub(super) fn format(ctx: &Ctx<'_>, value: &Value, pattern: &str, zone: Option<Z
         }
         _ => return Err(ctx.world.illegal("there is no date to format")),
     };
-    let text = match (pattern, &java) {
-        ("@instant", Java::Zoned(at, _)) => Java::Instant(*at).text(),
-        ("@local", _) => Java::LocalDateTime(moment.local).text(),
-        ("@time", _) => Java::LocalTime(moment.local.time()).text(),
-        ("@offset", Java::Zoned(at, own)) => Java::Zoned(*at, Zone::fixed(own.rules.to_offset(*at))).text(),
-        (iso, java) if iso.starts_with(ISO) => java.text(),
+    let place = match &java {
+        Java::Zoned(at, own) => Some((*at, zone.as_ref().unwrap_or(own))),
+        Java::Instant(at) => zone.as_ref().map(|zone| (*at, zone)),
+        _ => None,
+    };
+    let text = match (pattern, &java, place) {
+        ("@instant", Java::Zoned(at, _), _) => Java::Instant(*at).text(),
+        ("@local", ..) => Some(full(moment.local)),
+        ("@time", ..) => Some(full_time(moment.local.time())),
+        ("@offset", _, Some((at, zone))) => Some(full(moment.local) + &offset_text(zone.offset_at(at), ":", true)),
+        (ISO, _, Some((at, zone))) => {
+            let name = if zone.is_offset() { String::new() } else { format!("[{}]", zone.name) };
+            Some(full(moment.local) + &offset_text(zone.offset_at(at), ":", true) + &name)
+        }
+        (ISO, Java::LocalDateTime(local), _) => Some(full(*local)),
+        (iso, java, _) if iso.starts_with(ISO) => java.text(),
         _ => None,
     };
     match text {

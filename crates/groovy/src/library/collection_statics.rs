@@ -25,7 +25,8 @@ pub(super) fn collections(ctx: &mut Ctx<'_>, name: &str, args: &[Value]) -> Answ
         ("max" | "min", [c]) if sequence(ctx, c)?.is_some_and(|items| items.is_empty()) => {
             Err(Fault::Throw(ctx.world.throwable("java.util.NoSuchElementException", Value::Null)))
         }
-        ("sort" | "max" | "min", [c]) => super::method(ctx, c, name, &[]),
+        ("sort", [c]) => Ok(super::method(ctx, c, "sort", &[])?.map(|_| Value::Null)),
+        ("max" | "min", [c]) => super::method(ctx, c, name, &[]),
         ("disjoint", [a, b]) => super::method(ctx, a, "disjoint", std::slice::from_ref(b)),
         ("enumeration", [c]) => super::method(ctx, c, "iterator", &[]),
         ("list", [c]) => super::method(ctx, c, "toList", &[]),

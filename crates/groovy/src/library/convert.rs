@@ -44,6 +44,7 @@ pub(crate) fn to_type(ctx: &mut Ctx<'_>, value: &Value, name: &str, explicit: bo
             n if is_number(n) => yes(Value::Char(numbers::truncated(n) as u16)),
             _ => Ok(None),
         },
+        "java.util.List" if !explicit && matches!(value, Value::Set(_)) => Err(ctx.cast_fault(value, name)),
         "java.util.List"
         | "java.util.ArrayList"
         | "java.util.Collection"

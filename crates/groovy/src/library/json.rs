@@ -83,6 +83,14 @@ fn write(ctx: &mut Ctx<'_>, value: &Value, out: &mut String, depth: usize) -> Re
             }
             out.push(']');
         }
+        // It is written as a bean of Java's.
+        Value::Entry(e) => {
+            out.push_str("{\"value\":");
+            write(ctx, &e.value.borrow().clone(), out, depth + 1)?;
+            out.push_str(",\"key\":");
+            write(ctx, &e.key, out, depth + 1)?;
+            out.push('}');
+        }
         Value::Object(o) if o.class.script.is_some() && o.field("$name").is_none() => {
             let map = super::objects::properties(ctx, value, o)?;
             if let Value::Map(map) = &map {
@@ -161,6 +169,19 @@ fn quote(text: &str, out: &mut String) {
 }
 
 /// A JSON text as maps, lists and values.
+/// `parseText` of `JsonSlurper`, or of `JsonSlurperClassic`.
+pub(super) fn slurp(ctx: &mut Ctx<'_>, text: &Value, classic: bool) -> Answer {
+    let (kind, words) = match classic {
+        true => (MapKind::Hash, "The JSON input text should neither be null nor empty."),
+        false => (MapKind::Lazy, "Text must not be null or empty"),
+    };
+    let text = if text.is_null() { String::new() } else { ctx.text(text)? };
+    if text.is_empty() {
+        return Err(ctx.world.illegal(words));
+    }
+    parse(ctx, &text, kind).map(Some)
+}
+
 pub(crate) fn parse(ctx: &mut Ctx<'_>, text: &str, kind: MapKind) -> Result<Value, Fault> {
     parse_with(ctx, text, kind, &|ctx, at| {
         ctx.fail("groovy.json.JsonException", format!("the text is no JSON at character {at}"))
@@ -225,6 +246,10 @@ impl Reader<'_> {
                 }
                 loop {
                     self.space();
+                    // What Groovy's parsers let pass; others take none.
+                    if matches!(self.kind, MapKind::Lazy | MapKind::Hash) && !pairs.is_empty() && self.eat(b'}') {
+                        return Some(self.object(pairs));
+                    }
                     let key = self.string()?;
                     if !self.eat(b':') {
                         return None;
@@ -245,6 +270,9 @@ impl Reader<'_> {
                     return Some(Value::list(items));
                 }
                 loop {
+                    if self.kind == MapKind::Hash && !items.is_empty() && self.eat(b']') {
+                        return Some(Value::list(items));
+                    }
                     items.push(self.value(depth + 1)?);
                     if self.eat(b']') {
                         return Some(Value::list(items));

@@ -180,10 +180,7 @@ pub(crate) fn object_method(ctx: &mut Ctx<'_>, this: &Value, o: &Rc<Object>, nam
     }
     match (name, args) {
         ("parseText", [text]) if o.class.name.starts_with("groovy.json.JsonSlurper") => {
-            let text = ctx.text(text)?;
-            let classic = o.class.name.ends_with("Classic");
-            let kind = if classic { crate::value::MapKind::Hash } else { crate::value::MapKind::Lazy };
-            super::json::parse(ctx, &text, kind).map(Some)
+            super::json::slurp(ctx, text, o.class.name.ends_with("Classic"))
         }
         ("$fields", [Value::Map(given)]) => {
             for (key, value) in given.entries().iter() {

@@ -35,10 +35,14 @@ pub(crate) fn property(ctx: &mut Ctx<'_>, object: &Value, name: &str) -> Answer 
             if matches!(l.kind(), ListKind::Linked | ListKind::Deque) && matches!(name, "first" | "last") {
                 return method(ctx, object, if name == "first" { "getFirst" } else { "getLast" }, &[]);
             }
+            if name == "indices" && !l.is_array() {
+                return ctx.ask(object, "getIndices", &[]).map(Some);
+            }
             if name != "class" {
                 return spread(ctx, object, name);
             }
         }
+        Value::Set(_) if name == "indices" => return ctx.ask(object, "getIndices", &[]).map(Some),
         Value::Set(_) if name == "empty" => return method(ctx, object, "isEmpty", &[]),
         Value::Set(_) | Value::Range(_) if !matches!(name, "class" | "from" | "to" | "reverse" | "empty") => {
             return spread(ctx, object, name);

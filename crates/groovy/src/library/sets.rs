@@ -102,7 +102,15 @@ pub(super) fn is_sorted(value: &Value) -> bool {
 
 /// The `HashSet` that `toSet()` makes.
 pub(super) fn hashed(ctx: &mut Ctx<'_>, items: Vec<Value>) -> Answer {
-    let set = Map::with_capacity(MapKind::Hash, items.len());
+    filled(ctx, Map::with_capacity(MapKind::Hash, items.len()), items)
+}
+
+/// `new HashSet(items)`
+pub(super) fn copied(ctx: &mut Ctx<'_>, items: Vec<Value>) -> Answer {
+    filled(ctx, Map::for_copy(MapKind::Hash, items.len(), true), items)
+}
+
+fn filled(ctx: &mut Ctx<'_>, set: Map, items: Vec<Value>) -> Answer {
     for item in items {
         ctx.pay(usize::from(item.is_container()))?;
         let item = key(ctx, &set, &item)?;

@@ -73,7 +73,8 @@ fn simple(ctx: &mut Ctx<'_>, s: &Str, name: &str, args: &[Value]) -> Answer {
         ("toSet", []) => {
             ctx.room_for_items(s.len() as u64 * 6)?;
             let letters = s.chars().map(|c| Value::str(c.to_string()));
-            super::sets::hashed(ctx, letters.collect())
+            let letters: Vec<Value> = letters.collect();
+            super::sets::copied(ctx, letters)
         }
         ("isAllWhitespace" | "isBlank", []) => yes(s.chars().all(char::is_whitespace)),
         ("charAt", [i]) => char_at(ctx, s, i),

@@ -168,6 +168,15 @@ pub(super) fn method(ctx: &mut Ctx<'_>, o: &Rc<Object>, ms: i64, zone: Zone, nam
             set(o, Java::Calendar(ms, zone));
             yes(Value::Null)
         }
+        ("updated" | "copyWith", [fields @ Value::Map(_)]) => {
+            let ms = date::updated(ctx, ms, &zone, fields)?;
+            yes(object(ctx, CLASS, Java::Calendar(ms, zone)))
+        }
+        ("set", [fields @ Value::Map(_)]) => {
+            let ms = date::updated(ctx, ms, &zone, fields)?;
+            set(o, Java::Calendar(ms, zone));
+            yes(Value::Null)
+        }
         ("add", [_, _]) => {
             let ms = added(ms, &zone, n(0), n(1)).ok_or_else(|| beyond(ctx))?;
             set(o, Java::Calendar(ms, zone));

@@ -122,6 +122,30 @@ pub(super) fn statics(ctx: &mut Ctx<'_>, class: &Rc<Class>, name: &str, args: &[
     }
 }
 
+/// The time with what a map has of its fields, by Groovy's names or `Calendar`'s numbers; what else it has counts for nothing.
+pub(super) fn updated(ctx: &Ctx<'_>, ms: i64, zone: &Zone, fields: &Value) -> Result<i64, Fault> {
+    let at = zone.rules.to_datetime(timestamp(ms));
+    let date = [i64::from(at.year()), i64::from(at.month()) - 1, i64::from(at.day())];
+    let time = [i64::from(at.hour()), i64::from(at.minute()), i64::from(at.second())];
+    let mut parts = [date, time].concat();
+    let Value::Map(fields) = fields else { return Ok(ms) };
+    for (key, value) in (0..fields.len()).map_while(|at| fields.at(at)) {
+        let place = match (&*key.to_text(), int(&key)) {
+            ("year", _) | (_, Some(1)) => 0,
+            ("month", _) | (_, Some(2)) => 1,
+            ("date" | "dayOfMonth", _) | (_, Some(5)) => 2,
+            ("hourOfDay", _) | (_, Some(11)) => 3,
+            ("minute", _) | (_, Some(12)) => 4,
+            ("second", _) | (_, Some(13)) => 5,
+            _ => continue,
+        };
+        parts[place] = int(&value).unwrap_or(parts[place]);
+    }
+    let beyond = || ctx.world.illegal("the date is beyond what is known");
+    let parts: [i64; 6] = parts.try_into().map_err(|_| beyond())?;
+    Ok(from_parts(parts, zone).ok_or_else(beyond)?.saturating_add(ms.rem_euclid(1000)))
+}
+
 /// A whole number of days later, the time of the day as it is.
 fn days_later(ctx: &Ctx<'_>, o: &Object, ms: i64, days: Option<i64>) -> Answer {
     let Some(later) = days.and_then(|d| d.checked_mul(DAY_MS)).and_then(|d| ms.checked_add(d)) else { return Ok(None) };
@@ -149,6 +173,13 @@ pub(super) fn method(ctx: &mut Ctx<'_>, o: &Rc<Object>, ms: i64, name: &str, arg
             let pattern = ctx.text(pattern)?;
             let zone = rest.first().map_or(Ok(Zone::utc()), |z| zone::zone_of(ctx, z))?;
             format(ctx, ms, &pattern, &zone).map(Some)
+        }
+        ("updated" | "copyWith", [fields @ Value::Map(_)]) => {
+            yes(object(ctx, &o.class.name, Java::Date(updated(ctx, ms, &Zone::utc(), fields)?)))
+        }
+        ("set", [fields @ Value::Map(_)]) => {
+            set(o, Java::Date(updated(ctx, ms, &Zone::utc(), fields)?));
+            yes(Value::Null)
         }
         ("getDateString", []) => format(ctx, ms, "M/d/yy", &Zone::utc()).map(Some),
         ("getTimeString", []) => format(ctx, ms, "h:mm:ss a", &Zone::utc()).map(Some),

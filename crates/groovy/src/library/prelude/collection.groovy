@@ -197,6 +197,7 @@ def $defaulted(self, n) {
     if (n < self.size()) self[n] = made else self.add(made)
     made
 }
+def getIndices(self) { 0..<self.size() }
 def $addEach(self, items) { boolean changed = false; for (x in items) { if (self.add(x)) changed = true }; changed }
 def $plusEach(self, other) { def out = self.clone(); if (other instanceof Collection) out.$addEach(other) else out.add(other); out }
 def $toHash(self) { def out = new HashSet(Math.max(16, self.size() + self.size().intdiv(3) + 1)); out.$addEach(self); out }

@@ -70,5 +70,6 @@ def $minusEach(self, other) {
     for (e in other.entrySet()) { if (out.containsKey(e.key) && out.get(e.key) == e.value) out.remove(e.key) }
     out
 }
+def toSpreadMap(self) { new HashMap(self) }
 def $subMap(self, keys) { def out = [:]; for (k in keys) { if (self.containsKey(k)) out.put(k, self.get(k)) }; out }
 def $toTree(self) { def out = new TreeMap(); out.$putEach(self); out }

@@ -3,7 +3,7 @@
 use super::Compiler;
 use super::builder::Place;
 use super::function::{Op, Type};
-use crate::ast::{Access, Arg, BinaryOp, Expr, ExprKind, Member};
+use crate::ast::{Access, Arg, BinaryOp, Expr, ExprKind, Member, Text};
 use crate::span::Span;
 
 impl Compiler<'_> {
@@ -18,6 +18,17 @@ impl Compiler<'_> {
                     self.expr(value);
                 }
                 self.store_name(target, keep, span);
+            }
+            _ if let Some((name, at)) = self.static_of_this(target) => {
+                let number = self.f().name(name);
+                if let Some(op) = op {
+                    self.emit(Op::Static(number), at);
+                    self.expr(value);
+                    self.emit(Op::Binary(op), span);
+                } else {
+                    self.expr(value);
+                }
+                self.store_static(name, keep, at);
             }
             ExprKind::Property { object, member, access, attribute } => {
                 self.assign_property(object, member, *access, *attribute, (op, value), keep, span);
@@ -50,6 +61,7 @@ impl Compiler<'_> {
                 }
                 self.store_place(variable.place, span);
             }
+            None if self.is_own_static(name) => self.store_static(name, keep, target.span),
             None => {
                 if keep {
                     self.emit(Op::Dup, span);
@@ -58,6 +70,15 @@ impl Compiler<'_> {
                 self.emit(Op::SetName(number), target.span);
             }
         }
+    }
+
+    /// Stores the value on the stack into a static field of the class.
+    fn store_static(&mut self, name: &Text, keep: bool, span: Span) {
+        if keep {
+            self.emit(Op::Dup, span);
+        }
+        let number = self.f().name(name);
+        self.emit(Op::SetStatic(number), span);
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one property access")]
@@ -186,6 +207,15 @@ impl Compiler<'_> {
                 }
                 self.emit(step, span);
                 self.store_name(target, keep && prefix, span);
+            }
+            _ if let Some((name, at)) = self.static_of_this(target) => {
+                let number = self.f().name(name);
+                self.emit(Op::Static(number), at);
+                if keep && !prefix {
+                    self.emit(Op::Dup, span);
+                }
+                self.emit(step, span);
+                self.store_static(name, keep && prefix, at);
             }
             ExprKind::Property { object, member: Member::Name(name, _), attribute, .. } => {
                 let number = self.f().name(name);

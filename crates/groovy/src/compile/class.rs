@@ -96,6 +96,7 @@ fn readable(class: &Class) -> Vec<Text> {
 fn seen(kind: ClassKind, words: &[Text]) -> Seen {
     match kind {
         ClassKind::Trait => Seen::Trait,
+        ClassKind::Interface => Seen::Below,
         _ if words.iter().any(|w| &**w == "private") => Seen::Private,
         _ if words.iter().any(|w| matches!(&**w, "protected" | "public")) => Seen::Below,
         _ => Seen::Own,
@@ -176,6 +177,8 @@ impl Compiler<'_> {
             seen: seen(class.kind, &f.modifiers.words),
         });
         let mut fields: Vec<FieldPlan> = fields.collect();
+        let statics = fields.iter().filter(|f| f.is_static).map(|f| f.name.clone()).collect();
+        let statics_before = std::mem::replace(&mut self.statics, Rc::new(statics));
         if class.kind == ClassKind::Enum {
             self.enum_fields(class, &mut fields);
         }
@@ -198,6 +201,7 @@ impl Compiler<'_> {
         }
         let static_init = self.initialiser("<clinit>", &statics, constants, is_singleton.then_some(&name));
         self.class = before;
+        self.statics = statics_before;
         let (superclass, interfaces) = self.parents(class);
         ClassPlan {
             name,
@@ -233,7 +237,7 @@ impl Compiler<'_> {
     fn enum_fields(&self, class: &Class, fields: &mut Vec<FieldPlan>) {
         fields.insert(0, hidden("$name"));
         fields.insert(1, hidden("$ordinal"));
-        let constant = |name: &str| FieldPlan { is_static: true, is_final: true, ..hidden(name) };
+        let constant = |name: &str| FieldPlan { is_static: true, is_final: true, seen: Seen::Below, ..hidden(name) };
         fields.extend(class.constants.iter().map(|c| constant(&c.name)));
         fields.push(constant("$VALUES"));
     }

@@ -179,6 +179,12 @@ impl Compiler<'_> {
             self.record(span.start, span);
             return;
         }
+        if self.is_own_static(name) {
+            let number = self.f().name(name);
+            self.emit(Op::Static(number), span);
+            self.record(span.start, span);
+            return;
+        }
         if name.starts_with(|c: char| c.is_ascii_uppercase())
             && let Some(full) = self.scope.names.class(name)
         {
@@ -195,6 +201,21 @@ impl Compiler<'_> {
         let number = self.f().name(name);
         self.emit(Op::Name(number), span);
         self.record(span.start, span);
+    }
+
+    /// Whether a name that is no variable is a static field of the class whose method is compiled. There it is the field itself; in closures
+    /// it is a property.
+    pub(super) fn is_own_static(&self, name: &str) -> bool {
+        self.statics.contains(name) && self.stack.last().is_some_and(|f| f.kind != FunctionKind::Closure)
+    }
+
+    /// The same of `this.name`.
+    pub(super) fn static_of_this<'e>(&self, e: &'e Expr) -> Option<(&'e Text, Span)> {
+        let ExprKind::Property { object, member: Member::Name(name, at), access: Access::Dot, .. } = &*e.kind else {
+            return None;
+        };
+        let is_this = matches!(&*object.kind, ExprKind::Name(n) if &**n == "this");
+        Some((name, *at)).filter(|(name, _)| is_this && self.is_own_static(name))
     }
 
     pub(super) fn member_name(&mut self, member: &Member) {
@@ -302,6 +323,12 @@ impl Compiler<'_> {
             if let Some(class) = self.class_of_path(next) {
                 let number = self.f().name(&class);
                 self.emit(Op::ClassRef(number), next.span);
+                break None;
+            }
+            if let Some((name, at)) = self.static_of_this(next) {
+                let number = self.f().name(name);
+                self.emit(Op::Static(number), span_of(at, next.span));
+                self.record(at.start, next.span);
                 break None;
             }
             match &*next.kind {

@@ -184,6 +184,9 @@ pub enum Op {
     SetSuperProp(u32),
     Attr(u32),
     SetAttr(u32),
+    /// A static field of the class whose method this is.
+    Static(u32),
+    SetStatic(u32),
     Share {
         name: u32,
         from: Capture,

@@ -20,7 +20,7 @@ mod mentions;
 mod stmt;
 mod types;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use builder::{Builder, Place, Variable};
@@ -166,6 +166,8 @@ struct Compiler<'s> {
     classes: Vec<ClassPlan>,
     /// Class whose methods are compiled.
     class: Option<Text>,
+    /// Static fields that it declares.
+    statics: Rc<HashSet<Text>>,
     /// Class of the script.
     script_class: Text,
     /// Where the class stands whose annotation made the method that is compiled.
@@ -185,6 +187,7 @@ impl<'s> Compiler<'s> {
             anonymous: HashMap::new(),
             classes: Vec::new(),
             class: None,
+            statics: Rc::default(),
             script_class: "script".into(),
             generated: None,
             recording: None,

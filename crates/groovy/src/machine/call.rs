@@ -141,6 +141,9 @@ impl Vm<'_> {
                     let this = if is_static(&func) { Value::Class(object.class.clone()) } else { receiver.clone() };
                     return self.call_function(func, this, None, at, base, landing);
                 }
+                if let Some(value) = self.static_accessor(&receiver, name, base)? {
+                    return self.result(at, landing, value);
+                }
                 if let Some(id) = receiver.script_id() {
                     return self.call_script(id, at, base, name, named, landing);
                 }
@@ -148,6 +151,9 @@ impl Vm<'_> {
             Value::Class(class) => {
                 if let Some(step) = self.call_static(class, at, base, name)? {
                     return self.call_function(step, receiver.clone(), None, at, base, landing);
+                }
+                if let Some(value) = self.static_accessor(&receiver, name, base)? {
+                    return self.result(at, landing, value);
                 }
                 if matches!(name, "new" | "newInstance") && class.script.is_some() {
                     return self.construct(class.clone(), at, base, named, landing);
@@ -197,12 +203,6 @@ impl Vm<'_> {
             self.f.stack.drain(at + 1..base);
             self.f.stack[at] = Value::Closure(closure.clone());
             return self.call_closure(closure, at, at + 1, landing);
-        }
-        if let (Value::Class(class), 0, Some(property)) = (&receiver, count, library::getter_of(name))
-            && class.static_owner(&property).is_some()
-            && let Found::Value(value) = self.class_property(&class.clone(), &property)?
-        {
-            return self.result(at, landing, value);
         }
         // `Op.PLUS(1, 2)`: what the static property is, is called.
         if let Value::Class(class) = &receiver

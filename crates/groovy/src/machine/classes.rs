@@ -168,7 +168,7 @@ impl World {
             fields.insert("$tuple".into(), FieldInfo::mark(slot));
         }
         super::marks::mark(&plan.annotations, &mut fields);
-        let finals = plan.fields.iter().filter(|f| f.is_static && f.is_final).map(|f| f.name.clone()).collect();
+        let static_fields = plan.fields.iter().filter(|f| f.is_static).cloned().collect();
         let accessed = super::fields::accessed_statics(&plan);
         let any = |test: &dyn Fn(&ScriptClass) -> bool| {
             superclass.iter().chain(&interfaces).filter_map(|c| c.script.as_ref()).any(test)
@@ -206,7 +206,7 @@ impl World {
                 intercepts,
                 accessed,
                 statics: RefCell::new(statics),
-                finals,
+                static_fields,
                 is_inner,
                 init: plan.init,
                 static_init: plan.static_init,

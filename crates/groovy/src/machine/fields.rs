@@ -82,7 +82,7 @@ pub(super) fn layout(
 }
 
 /// The names of what `getName` gets: `name` and `Name`.
-fn accessed(method: &str) -> Vec<String> {
+pub(super) fn accessed(method: &str) -> Vec<String> {
     let rest = ["get", "set", "is"].into_iter().find_map(|prefix| method.strip_prefix(prefix)).unwrap_or_default();
     let mut chars = rest.chars();
     let Some(first) = chars.next() else { return Vec::new() };
@@ -108,7 +108,7 @@ pub(super) fn overriding<'c, A: Iterator<Item = &'c Class>>(
     if !above().any(|c| c.script.is_some()) {
         return all;
     }
-    let is_property = |f: &&FieldPlan| f.seen == Seen::Own && !f.is_static && !f.name.starts_with('$');
+    let is_property = |f: &&FieldPlan| f.seen == Seen::Own && !f.name.starts_with('$');
     for field in fields.iter().filter(is_property) {
         let is_boolean = field.ty == Type::Primitive("boolean");
         for (prefix, takes) in [("get", 0), ("is", 0), ("set", 1)] {
@@ -122,15 +122,17 @@ pub(super) fn overriding<'c, A: Iterator<Item = &'c Class>>(
             if !wanted || has_own || !above().any(|c| c.has_method(&name)) {
                 continue;
             }
-            let code = match takes {
-                0 => vec![Op::This, Op::Attr(0), Op::Return],
-                _ => vec![Op::This, Op::Load(0), Op::SetAttr(0), Op::Null, Op::Return],
+            let code = match (takes, field.is_static) {
+                (0, false) => vec![Op::This, Op::Attr(0), Op::Return],
+                (0, true) => vec![Op::Static(0), Op::Return],
+                (_, false) => vec![Op::This, Op::Load(0), Op::SetAttr(0), Op::Null, Op::Return],
+                (_, true) => vec![Op::Load(0), Op::SetStatic(0), Op::Null, Op::Return],
             };
             let value = Parameter { name: "value".into(), ty: field.ty.clone(), has_default: false };
             all.push(Function {
                 script,
                 class: Some(class.clone()),
-                kind: FunctionKind::Method { is_static: false },
+                kind: FunctionKind::Method { is_static: field.is_static },
                 stepwise: false,
                 is_test: prefix == "is",
                 params: if takes == 1 { vec![value] } else { Vec::new() },
@@ -163,8 +165,12 @@ fn getter_among(methods: impl Fn(&str) -> Vec<Rc<Function>>, name: &str) -> Opti
 pub(super) fn getter(class: &Class, name: &str) -> Option<Rc<Function>> {
     let found = getter_among(|accessor| class.methods(accessor), name)?;
     let field = class.script.as_ref().and_then(|s| s.fields.get(name));
-    let has_other = field.is_some_and(|f| f.seen == Seen::Own && f.ty != Type::Primitive("boolean"));
-    (!has_other || found.name.starts_with("get")).then_some(found)
+    let is_other = |seen, ty: &Type| seen == Seen::Own && *ty != Type::Primitive("boolean");
+    let has_other = || match field {
+        Some(field) => is_other(field.seen, &field.ty),
+        None => class.static_owner(name).and_then(|c| c.static_field(name)).is_some_and(|f| is_other(f.seen, &f.ty)),
+    };
+    (found.name.starts_with("get") || !has_other()).then_some(found)
 }
 
 /// The same of what one class declares itself.
@@ -195,7 +201,7 @@ pub(super) fn stand_in(class: Rc<Class>) -> Class {
         readable: Vec::new(),
         statics: Default::default(),
         accessed: Vec::new(),
-        finals: Vec::new(),
+        static_fields: Vec::new(),
         is_inner: above.is_inner,
         init: None,
         static_init: None,
@@ -232,8 +238,16 @@ enum Above {
 }
 
 impl Vm<'_> {
-    pub(super) fn setter(&mut self, class: &Class, name: &str, value: &Value) -> Result<Option<Rc<Function>>, Fault> {
-        let methods = class.methods(&accessor("set", name));
+    /// The setter of an object's property; of a class it is a static one.
+    pub(super) fn setter(
+        &mut self,
+        class: &Class,
+        of_class: bool,
+        name: &str,
+        value: &Value,
+    ) -> Result<Option<Rc<Function>>, Fault> {
+        let mut methods = class.methods(&accessor("set", name));
+        methods.retain(|f| !of_class || super::call::is_static(f));
         let found = self.world.select(&methods, std::slice::from_ref(value))?;
         // The only one there is takes what is cast to its type.
         Ok(found.or_else(|| match &methods[..] {
@@ -308,11 +322,6 @@ impl Vm<'_> {
             next = class.superclass.clone();
         }
         false
-    }
-
-    /// Whether a method of the class itself runs, which has its static fields as they are.
-    pub(super) fn in_method_of(&self, class: &Class) -> bool {
-        self.f.frames.last().is_some_and(|f| f.closure.is_none() && f.func.class.as_ref() == Some(&class.name))
     }
 
     /// Makes sure that the interface or trait with a static field has it set: nothing else makes them ready.

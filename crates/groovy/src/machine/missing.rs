@@ -121,11 +121,11 @@ impl Vm<'_> {
     pub(super) fn closure_in_property(&mut self, receiver: &Value, name: &str) -> Option<Rc<Closure>> {
         let value = match receiver {
             Value::Map(map) => map.get(&Value::str(name)),
-            Value::Object(object) => object.field(name).or_else(|| object.as_map()?.get(&Value::str(name))),
-            Value::Class(class) => {
-                let owner = class.static_owner(name)?;
-                owner.script.as_ref()?.statics.borrow().get(name).cloned()
+            Value::Object(object) => {
+                let in_map = || object.as_map()?.get(&Value::str(name));
+                object.field(name).or_else(in_map).or_else(|| object.class.static_value(name))
             }
+            Value::Class(class) => class.static_value(name),
             _ => None,
         };
         match value {

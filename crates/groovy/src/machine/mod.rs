@@ -37,6 +37,7 @@ mod property;
 mod ready;
 mod shape;
 mod shims;
+mod statics;
 mod taken;
 mod texts;
 mod unqualified;

@@ -357,9 +357,7 @@ impl Vm<'_> {
                 Ok(None)
             }
             Value::Class(class) => {
-                if !self.in_method_of(class)
-                    && let Some(func) = self.setter(class, name, value)?.filter(|f| super::call::is_static(f))
-                {
+                if let Some(func) = self.setter(class, true, name, value)? {
                     let at = self.f.stack.len() - 1;
                     return self.call_function(func, target.clone(), None, at, at, Landing::Discard).map(Some);
                 }

@@ -57,6 +57,8 @@ impl Vm<'_> {
             Op::SuperProp(n) => return self.super_property(&func.names[n as usize], func),
             Op::Attr(n) => self.load_attribute(&func.names[n as usize])?,
             Op::SetAttr(n) => self.store_attribute(&func.names[n as usize])?,
+            Op::Static(n) => self.load_static(&func.names[n as usize], func)?,
+            Op::SetStatic(n) => self.store_static(&func.names[n as usize], func)?,
             Op::Share { name, from } => self.share(&func.names[name as usize], from),
             Op::PropDynamic => return self.load_dynamic_property(),
             Op::SetPropDynamic => return self.store_dynamic_property(),

@@ -189,10 +189,6 @@ impl Vm<'_> {
             && !name.starts_with('$')
             && let Some(func) = getter(&object.class, name)
         {
-            let is_own = |owner: &Class| self.in_method_of(owner);
-            if super::call::is_static(&func) && object.class.static_owner(name).is_some_and(is_own) {
-                return self.class_property(&object.class.clone(), name);
-            }
             let this = if super::call::is_static(&func) { Value::Class(object.class.clone()) } else { value.clone() };
             return Ok(Found::Getter(func, this));
         }
@@ -233,8 +229,8 @@ impl Vm<'_> {
             && let Some(script) = &owner.script
         {
             self.ready_owner(owner)?;
-            if script.accessed.iter().any(|n| **n == *name)
-                && !self.in_method_of(owner)
+            // A getter may also stand in a class below the one with the field.
+            if (owner.name != class.name || script.accessed.iter().any(|n| **n == *name))
                 && let Some(func) = getter(class, name).filter(|f| super::call::is_static(f))
             {
                 return Ok(Found::Getter(func, Value::Class(class.clone())));
@@ -351,8 +347,8 @@ impl Vm<'_> {
                 }
             }
             Value::Class(class) => {
-                let script = class.script.as_ref();
-                drop(script.map(|s| s.statics.borrow_mut().insert(name.clone(), value)));
+                let owner = class.static_owner(name).unwrap_or(class);
+                self.put_static(owner, name, &value)?;
             }
             Value::Null => return Err(self.world.null_pointer(format!("Cannot set property '{name}' on null object"))),
             other => return Err(self.world.missing_property(name, &other.type_name())),
@@ -395,7 +391,7 @@ impl Vm<'_> {
                 }
                 let field = self.field_named(o, name, how);
                 if !field.is_some_and(|(field, direct)| direct || field.is_plain)
-                    && let Some(func) = self.setter(&o.class, name, &value)?
+                    && let Some(func) = self.setter(&o.class, false, name, &value)?
                 {
                     let is_static = super::call::is_static(&func);
                     let this = if is_static { Value::Class(o.class.clone()) } else { object.clone() };
@@ -411,7 +407,7 @@ impl Vm<'_> {
             }
             Value::Class(class) => {
                 self.ready(class)?;
-                if let Some(func) = self.setter(class, name, &value)? {
+                if let Some(func) = self.setter(class, true, name, &value)? {
                     return self.call_function(func, object.clone(), None, at, at + 1, Landing::Discard);
                 }
                 if !self.set_static(class, name, &value)? && &**name != "metaClass" {
@@ -466,24 +462,6 @@ impl Vm<'_> {
         }
         self.f.stack.truncate(at);
         Ok(Flow::Next)
-    }
-
-    pub(super) fn set_static(&mut self, class: &Rc<Class>, name: &Text, value: &Value) -> Result<bool, Fault> {
-        let mut next = Some(class.clone());
-        while let Some(class) = next {
-            if let Some(owner) = class.static_owner(name)
-                && let Some(script) = &owner.script
-            {
-                if script.finals.contains(name) {
-                    return Err(self.readonly(&class, name));
-                }
-                let before = script.statics.borrow_mut().insert(name.clone(), value.clone());
-                drop(before);
-                return Ok(true);
-            }
-            next = class.script.as_ref().and_then(|s| s.outer.as_ref()).and_then(|o| self.world.class(o));
-        }
-        Ok(false)
     }
 }
 

@@ -90,6 +90,9 @@ impl Vm<'_> {
                 let this = if is_static(&func) { super::name::class_value(target) } else { target.clone() };
                 return self.call_function(func, this, None, at, base, Landing::Push);
             }
+            if let Some(value) = self.static_accessor(target, name, base)? {
+                return self.result(at, Landing::Push, value);
+            }
             if let Value::Host(host) = target
                 && self.host.has_method(Some(host), name)
             {

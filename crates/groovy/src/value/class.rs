@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 
 use super::{Value, is_subtype, known_parents};
 use crate::ast::{ClassKind, Text};
-use crate::compile::{Function, Type};
+use crate::compile::{FieldPlan, Function, Type};
 use crate::machine::ScriptId;
 
 /// A class, interface, trait or enum.
@@ -105,8 +105,8 @@ pub struct ScriptClass {
     pub statics: RefCell<IndexMap<Text, Value>>,
     /// Those of them that have a static getter or setter.
     pub accessed: Vec<Text>,
-    /// Those of them that nobody may set again.
-    pub finals: Vec<Text>,
+    /// What is declared of each.
+    pub static_fields: Vec<FieldPlan>,
     /// Whether its objects know one around them.
     pub is_inner: bool,
     /// Sets the fields of a new object.
@@ -246,6 +246,16 @@ impl Class {
     /// The class in the lineage whose static field this is.
     pub fn static_owner(&self, name: &str) -> Option<&Class> {
         self.lineage().into_iter().find(|c| c.script.as_ref().is_some_and(|s| s.statics.borrow().contains_key(name)))
+    }
+
+    /// What a static field of it or an ancestor holds.
+    pub(crate) fn static_value(&self, name: &str) -> Option<Value> {
+        self.static_owner(name)?.script.as_ref()?.statics.borrow().get(name).cloned()
+    }
+
+    /// What it declares of a static field of its own.
+    pub fn static_field(&self, name: &str) -> Option<&FieldPlan> {
+        self.script.as_ref()?.static_fields.iter().find(|f| *f.name == *name)
     }
 
     /// The enum that it is, or a constant with a body is of.

@@ -50,6 +50,8 @@ const FILES: &[(&str, &str)] = &[
     ("compiled", include_str!("cases/compiled.txt")),
     ("hashed", include_str!("cases/hashed.txt")),
     ("decimals", include_str!("cases/decimals.txt")),
+    ("static_properties", include_str!("cases/static_properties.txt")),
+    ("static_getters", include_str!("cases/static_getters.txt")),
 ];
 
 /// The cases of all files.

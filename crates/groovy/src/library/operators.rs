@@ -256,8 +256,34 @@ fn asks_to_add(m: &Map, b: &Value) -> bool {
     one || super::sets::asks_one_of(m, b) || super::sets::asks(m, b)
 }
 
+/// Keys and values of the entries that are added to a map.
+fn pairs_of(ctx: &mut Ctx<'_>, b: &Value) -> Result<Vec<(Value, Value)>, Fault> {
+    let items = match b {
+        Value::Map(other) => return Ok(other.entries().iter().map(|(k, v)| (k.0.clone(), v.clone())).collect()),
+        Value::Entry(_) => vec![b.clone()],
+        _ => super::sequence(ctx, b)?.unwrap_or_default(),
+    };
+    let pair = |item: &Value| match item {
+        Value::Entry(e) => Ok((e.key.clone(), e.value.borrow().clone())),
+        Value::Null => {
+            Err(ctx.world.null_pointer("Cannot invoke \"java.util.Map$Entry.getKey()\" because \"entry\" is null"))
+        }
+        other => {
+            let message = compare::class_cast(&other.type_name(), "java.util.Map$Entry");
+            Err(ctx.fail("java.lang.ClassCastException", message))
+        }
+    };
+    items.iter().map(pair).collect()
+}
+
 fn map(ctx: &mut Ctx<'_>, op: BinaryOp, a: &Value, m: &Rc<Map>, b: &Value) -> Answer {
-    if !matches!(b, Value::Entry(_) | Value::Map(_))
+    // `map + [entry, …]`
+    let are_entries = op == BinaryOp::Add
+        && match b {
+            Value::List(l) => !l.is_array(),
+            other => matches!(other, Value::Set(_) | Value::Range(_)),
+        };
+    if !are_entries && !matches!(b, Value::Entry(_) | Value::Map(_))
         || !matches!(op, BinaryOp::ShiftLeft | BinaryOp::Add | BinaryOp::Sub)
     {
         return Ok(None);
@@ -279,11 +305,7 @@ fn map(ctx: &mut Ctx<'_>, op: BinaryOp, a: &Value, m: &Rc<Map>, b: &Value) -> An
         return Ok(Some(if op == BinaryOp::ShiftLeft { a.clone() } else { made }));
     }
     let target = if op == BinaryOp::ShiftLeft { m.clone() } else { Rc::new(m.copy(super::maps::similar(m))) };
-    let pairs: Vec<(Value, Value)> = match b {
-        Value::Entry(e) => vec![(e.key.clone(), e.value.borrow().clone())],
-        Value::Map(other) => other.entries().iter().map(|(k, v)| (k.0.clone(), v.clone())).collect(),
-        _ => Vec::new(),
-    };
+    let pairs = pairs_of(ctx, b)?;
     if op != BinaryOp::Sub {
         ctx.room_for_items(2 * (target.len() + pairs.len()) as u64)?;
     }

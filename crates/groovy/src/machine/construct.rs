@@ -320,6 +320,22 @@ impl Vm<'_> {
         Ok(Flow::Switch)
     }
 
+    /// The one constructor that takes so many arguments: `this(…)` and `super(…)` are compiled as a call of it, and what they give is cast.
+    ///
+    /// Source: `InvocationWriter.getMatchingConstructor`.
+    fn only_one_taking(&mut self, constructors: &[Rc<Function>], base: usize) -> Result<Option<Rc<Function>>, Fault> {
+        let count = self.f.stack.len() - base;
+        let direct = |f: &&Rc<Function>| super::shape::shapes(f, count).any(|shape| !shape.into_array);
+        let mut fitting = constructors.iter().filter(direct);
+        let (Some(only), None) = (fitting.next(), fitting.next()) else { return Ok(None) };
+        let Some(shape) = super::shape::shapes(only, count).find(|shape| !shape.into_array) else { return Ok(None) };
+        for (n, at) in shape.given.iter().enumerate() {
+            let value = self.f.stack[base + n].clone();
+            self.f.stack[base + n] = self.cast(&value, &only.params[*at].ty)?;
+        }
+        Ok(Some(only.clone()))
+    }
+
     /// `this(…)` and `super(…)` in a constructor; `this` is below the arguments.
     pub(super) fn call_constructor_site(&mut self, site: &Site, is_super: bool, func: &Function) -> Step {
         let own = func.class.as_ref().and_then(|c| self.world.class(c));
@@ -332,9 +348,11 @@ impl Vm<'_> {
                 vm.f.stack.push(Value::Null);
                 return Ok(Flow::Next);
             };
-            let constructor = match &class.script {
-                Some(script) => vm.world.select(&script.constructors, &vm.f.stack[base..])?,
-                None => None,
+            let constructors = class.script.as_ref().map(|script| &*script.constructors).unwrap_or_default();
+            let only = if site.spread { None } else { vm.only_one_taking(constructors, base)? };
+            let constructor = match only {
+                Some(only) => Some(only),
+                None => vm.world.select(constructors, &vm.f.stack[base..])?,
             };
             if let Some(func) = constructor {
                 vm.run_constructor(func, object, &class, (at, base), Value::Null)?;

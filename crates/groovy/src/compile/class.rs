@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::Compiler;
 use super::function::{Function, FunctionKind, Op, Site, Type};
 use super::mentions::Mentions;
-use crate::ast::{Block, Class, ClassKind, Field, LocalTarget, Script, StmtKind, Text, TypeRef};
+use crate::ast::{Block, Class, ClassKind, Field, LocalTarget, Script, Text, TypeRef};
 use crate::span::Span;
 use crate::value::{OUTER, Seen};
 
@@ -350,14 +350,8 @@ impl Compiler<'_> {
         let mut fields = Vec::new();
         let builder = self.builder("<init>".into(), FunctionKind::Init, 0, mentions.clone());
         self.stack.push(builder);
-        for stmt in &script.body {
-            let StmtKind::Local(local) = &stmt.kind else { continue };
-            let is_field =
-                local.modifiers.annotations.iter().any(|a| matches!(&*a.name, "Field" | "groovy.transform.Field"));
+        for local in mentions.fields() {
             let LocalTarget::Names(names) = &local.target else { continue };
-            if !is_field {
-                continue;
-            }
             let ty = local.ty.as_ref().map_or(Type::Any, |t| self.scope.names.ty(t));
             for d in names {
                 fields.push(FieldPlan {

@@ -12,12 +12,24 @@ use crate::ast::{
 #[derive(Debug, Default)]
 pub(super) struct Mentions {
     deepest: HashMap<Text, u32>,
+    /// The declarations with `@Field`, wherever they stand.
+    fields: Vec<Local>,
+}
+
+/// Whether a declaration is one of a field of the script.
+pub(super) fn is_field(local: &Local) -> bool {
+    local.modifiers.annotations.iter().any(|a| matches!(&*a.name, "Field" | "groovy.transform.Field"))
 }
 
 impl Mentions {
     /// Whether a variable declared at closure level `level` is mentioned below it.
     pub(super) fn shares(&self, name: &str, level: u32) -> bool {
         self.deepest.get(name).is_some_and(|d| *d > level)
+    }
+
+    /// The declarations with `@Field` that were met.
+    pub(super) fn fields(&self) -> &[Local] {
+        &self.fields
     }
 
     /// All names that are mentioned, in order.
@@ -120,6 +132,9 @@ impl Mentions {
     }
 
     fn local(&mut self, local: &Local, level: u32) {
+        if is_field(local) {
+            self.fields.push(local.clone());
+        }
         match &local.target {
             LocalTarget::Names(names) => names.iter().for_each(|d| self.optional(d.init.as_ref(), level)),
             LocalTarget::Tuple { init, .. } => self.expr(init, level),

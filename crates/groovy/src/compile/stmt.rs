@@ -3,7 +3,7 @@
 
 use super::Compiler;
 use super::builder::{Control, Place};
-use super::function::{Op, Type};
+use super::function::{FunctionKind, Op, Type};
 use crate::ast::{Block, Declarator, Expr, ExprKind, Local, LocalTarget, Stmt, StmtKind, Text};
 use crate::span::Span;
 use crate::value::Value;
@@ -191,8 +191,11 @@ impl Compiler<'_> {
     }
 
     fn local(&mut self, local: &Local, span: Span) {
-        if local.modifiers.annotations.iter().any(|a| matches!(&*a.name, "Field" | "groovy.transform.Field")) {
+        if super::mentions::is_field(local) {
             // A field of the script: set when the script object was made.
+            if matches!(self.stack[0].kind, FunctionKind::Method { .. } | FunctionKind::Constructor) {
+                self.error(span, "Annotation @Field can only be used within a Script body.");
+            }
             return;
         }
         let ty = local.ty.as_ref().map_or(Type::Any, |t| self.scope.names.ty(t));

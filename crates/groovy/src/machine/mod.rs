@@ -13,6 +13,7 @@
 //!
 //! Only [`Machine::run`] moves a fiber; nothing here knows time, files or other threads.
 
+mod behind;
 mod bind;
 mod call;
 mod category;

@@ -32,24 +32,6 @@ impl Vm<'_> {
         behind(closure)
     }
 
-    /// Who behind a closure has a method that is called on the closure itself: `owner.echo 'x'` in a closure within a closure.
-    pub(super) fn behind_with(&mut self, closure: &Rc<Closure>, name: &str) -> Option<Value> {
-        let targets = behind(closure);
-        self.world.charge(targets.len());
-        targets.into_iter().find(|target| match target {
-            Value::Object(o) => {
-                let is_step = || self.host.has_method(None, name) && self.host.goes_first(name);
-                let of_script = |id| is_step() || self.world.variable(id, name).is_some();
-                o.class.has_method(name)
-                    || o.class.has_method("methodMissing")
-                    || target.script_id().is_some_and(of_script)
-            }
-            Value::Class(class) => class.has_method(name),
-            Value::Host(host) => self.host.has_method(Some(host), name),
-            _ => false,
-        })
-    }
-
     /// The same for one name that is looked for: more than owner and delegate are more work than an instruction.
     pub(super) fn looked_through(&mut self) -> Vec<Value> {
         let targets = self.targets();
@@ -220,7 +202,7 @@ impl Vm<'_> {
     }
 
     /// What a name is to one object.
-    fn named_property(&mut self, target: &Value, name: &Text) -> Result<Found, Fault> {
+    pub(super) fn named_property(&mut self, target: &Value, name: &Text) -> Result<Found, Fault> {
         let Value::Object(object) = target else {
             if let Value::Class(class) = target {
                 let found = self.static_name(class, name)?;
@@ -305,7 +287,7 @@ impl Vm<'_> {
     }
 
     /// Sets a name on one object, where it is a place for it.
-    fn store_named(&mut self, target: &Value, name: &Text, value: &Value) -> Result<Option<Flow>, Fault> {
+    pub(super) fn store_named(&mut self, target: &Value, name: &Text, value: &Value) -> Result<Option<Flow>, Fault> {
         match target {
             Value::Object(object) if let Some(id) = target.script_id() => {
                 if object.slot(name).is_some() {
@@ -384,7 +366,7 @@ impl Vm<'_> {
 }
 
 /// The objects in which a closure looks for names, first choice first.
-fn behind(closure: &Rc<Closure>) -> Vec<Value> {
+pub(super) fn behind(closure: &Rc<Closure>) -> Vec<Value> {
     let mut out: Vec<Value> = Vec::new();
     let mut work = vec![Value::Closure(closure.clone())];
     for _ in 0..TARGETS_MAX {

@@ -118,6 +118,9 @@ impl Vm<'_> {
             let fault = self.unresolved(class);
             return Err(fault.unwrap_or_else(|| self.world.missing_property(name, &class.name)));
         }
+        if let Value::Closure(closure) = &object {
+            return Err(self.world.missing_property(name, &super::behind::first_behind(closure)));
+        }
         Err(self.world.missing_property(name, &object.type_name()))
     }
 
@@ -167,6 +170,10 @@ impl Vm<'_> {
                     None => Ok(Found::Missing),
                 }
             }
+            Value::Closure(closure) => match library_property(self, object, name)? {
+                Found::Missing => self.property_behind(closure, name),
+                found => Ok(found),
+            },
             _ => library_property(self, object, name),
         }
     }
@@ -419,6 +426,9 @@ impl Vm<'_> {
                 Some(Err(exception)) => return Err(Fault::Throw(exception)),
                 None => return Err(self.world.missing_property(name, host.kind)),
             },
+            Value::Closure(closure) if !library::closures::set_property(closure, name, &value) => {
+                return self.set_behind(closure, at, name);
+            }
             other => library::set_property(&mut self.ctx(), other, name, &value)?,
         }
         self.f.stack.truncate(at);

@@ -238,6 +238,49 @@ pub(super) fn statics(ctx: &mut Ctx<'_>, class: &Rc<Class>, name: &str, args: &[
     }
 }
 
+/// A constant of `HttpURLConnection`.
+pub(super) fn status(name: &str) -> Option<Value> {
+    let code = match name.strip_prefix("HTTP_")? {
+        "OK" => 200,
+        "CREATED" => 201,
+        "ACCEPTED" => 202,
+        "NOT_AUTHORITATIVE" => 203,
+        "NO_CONTENT" => 204,
+        "RESET" => 205,
+        "PARTIAL" => 206,
+        "MULT_CHOICE" => 300,
+        "MOVED_PERM" => 301,
+        "MOVED_TEMP" => 302,
+        "SEE_OTHER" => 303,
+        "NOT_MODIFIED" => 304,
+        "USE_PROXY" => 305,
+        "BAD_REQUEST" => 400,
+        "UNAUTHORIZED" => 401,
+        "PAYMENT_REQUIRED" => 402,
+        "FORBIDDEN" => 403,
+        "NOT_FOUND" => 404,
+        "BAD_METHOD" => 405,
+        "NOT_ACCEPTABLE" => 406,
+        "PROXY_AUTH" => 407,
+        "CLIENT_TIMEOUT" => 408,
+        "CONFLICT" => 409,
+        "GONE" => 410,
+        "LENGTH_REQUIRED" => 411,
+        "PRECON_FAILED" => 412,
+        "ENTITY_TOO_LARGE" => 413,
+        "REQ_TOO_LONG" => 414,
+        "UNSUPPORTED_TYPE" => 415,
+        "SERVER_ERROR" | "INTERNAL_ERROR" => 500,
+        "NOT_IMPLEMENTED" => 501,
+        "BAD_GATEWAY" => 502,
+        "UNAVAILABLE" => 503,
+        "GATEWAY_TIMEOUT" => 504,
+        "VERSION" => 505,
+        _ => return None,
+    };
+    Some(Value::Int(code))
+}
+
 /// `text.toURL()` and `text.toURI()`
 pub(crate) fn of_text(ctx: &Ctx<'_>, text: &str, is_url: bool) -> Result<Value, Fault> {
     if is_url { url(ctx, text) } else { uri(ctx, text, "java.net.URISyntaxException") }

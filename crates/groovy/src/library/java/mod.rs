@@ -95,6 +95,7 @@ pub(super) fn statics(ctx: &mut Ctx<'_>, class: &Rc<Class>, name: &str, args: &[
 pub(super) fn constant(ctx: &mut Ctx<'_>, class: &Rc<Class>, name: &str) -> Answer {
     match &*class.name {
         "java.util.Calendar" | "java.util.GregorianCalendar" => Ok(calendar::constant(name)),
+        "java.net.HttpURLConnection" | "javax.net.ssl.HttpsURLConnection" => Ok(address::status(name)),
         time if time.starts_with("java.time.") => time::constant(ctx, class, name),
         _ => Ok(None),
     }

@@ -29,6 +29,7 @@ pub use class::{ClassPlan, FieldPlan};
 pub use function::{Capture, Function, FunctionKind, Handler, Op, Parameter, Site, Type};
 use mentions::Mentions;
 pub use types::ClassIndex;
+pub(crate) use types::primitive;
 use types::{Names, in_package};
 
 use crate::ast::{Block, Expr, ExprKind, Member, Method, Param, Script, StmtKind, Text};

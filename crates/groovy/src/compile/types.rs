@@ -80,6 +80,11 @@ const PRIMITIVES: &[&str] = &["boolean", "byte", "char", "short", "int", "long",
 /// First words of package names that are not also names of variables.
 const PACKAGE_ROOTS: &[&str] = &["java", "javax", "groovy", "groovyx", "hudson", "jenkins", "org", "com", "io", "net"];
 
+/// The primitive type of a name.
+pub(crate) fn primitive(name: &str) -> Option<&'static str> {
+    PRIMITIVES.iter().find(|p| **p == name).copied()
+}
+
 impl Names {
     pub(super) fn of(script: &Script, index: Rc<ClassIndex>) -> Names {
         let package = script.package.as_ref().map(|(package, _)| package.clone());
@@ -184,7 +189,7 @@ impl Names {
             name if self.type_params.contains(name) => Type::Any,
             // A lone capital letter that nothing declares is a type parameter of the method.
             name if name.len() == 1 && !self.known.contains_key(name) => Type::Any,
-            name => match PRIMITIVES.iter().find(|p| **p == name) {
+            name => match primitive(name) {
                 Some(primitive) => Type::Primitive(primitive),
                 None => Type::Class(self.class(name).unwrap_or_else(|| ty.name.clone())),
             },

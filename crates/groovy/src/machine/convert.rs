@@ -20,6 +20,15 @@ pub(super) fn element_name(ty: &Type) -> String {
     }
 }
 
+/// The type that has such a name.
+pub(super) fn element_type(name: &str) -> Type {
+    match name.strip_suffix("[]") {
+        Some(inner) => Type::Array(Box::new(element_type(inner))),
+        None if name == "java.lang.Object" => Type::Any,
+        None => crate::compile::primitive(name).map_or_else(|| Type::Class(name.into()), Type::Primitive),
+    }
+}
+
 /// What a new array of the type is filled with.
 pub(super) fn default_value(ty: &Type) -> Value {
     match ty {

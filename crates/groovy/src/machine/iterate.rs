@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::exec::{Flow, Step, Vm};
 use super::fiber::Landing;
+use super::need::Fault;
 use crate::compile::Type;
 use crate::library;
 use crate::value::{Iter, Native, Value};
@@ -65,12 +66,12 @@ impl Vm<'_> {
                 return Ok(self.jump(end));
             }
             let fault = self.world.throwable("java.util.ConcurrentModificationException", Value::Null);
-            return Err(super::need::Fault::Throw(fault));
+            return Err(Fault::Throw(fault));
         }
         let stale = matches!(&iter.source, Value::List(l) if at < now && l.is_stale());
         if stale {
             let fault = self.world.throwable("java.util.ConcurrentModificationException", Value::Null);
-            return Err(super::need::Fault::Throw(fault));
+            return Err(Fault::Throw(fault));
         }
         match item(&iter.source, at) {
             Some(value) => {
@@ -99,7 +100,7 @@ impl Vm<'_> {
             }
             let key = self.pop();
             let step = self.load_property(&name);
-            if matches!(step, Err(super::need::Fault::Need(_) | super::need::Fault::Init(_))) {
+            if matches!(step, Err(Fault::Need(_) | Fault::Init(_))) {
                 self.f.stack.push(key);
             }
             return step;
@@ -116,6 +117,7 @@ impl Vm<'_> {
     pub(super) fn set_index(&mut self) -> Step {
         let (object, key, value) = (self.top(3).clone(), self.top(2).clone(), self.top(1).clone());
         self.ctx().pay(library::text_weight(&key))?;
+        let value = self.held(&object, &key, value)?;
         if library::index::set(&mut self.ctx(), &object, &key, &value)? {
             self.drop_top(3);
             return Ok(Flow::Next);
@@ -128,13 +130,28 @@ impl Vm<'_> {
             let at = self.f.stack.len() - 3;
             let key = self.f.stack.remove(at + 1);
             let step = self.set_property_at(at, &name);
-            if matches!(step, Err(super::need::Fault::Need(_) | super::need::Fault::Init(_))) {
+            if matches!(step, Err(Fault::Need(_) | Fault::Init(_))) {
                 self.f.stack.insert(at + 1, key);
             }
             return step;
         }
         let at = self.f.stack.len() - 3;
         self.call_method(at, at + 1, "putAt", false, Landing::Discard)
+    }
+
+    /// A value as an item of an array, which is of the array's type; Jenkins' engine leaves it as it is.
+    ///
+    /// Source: `ObjectArrayPutAtMetaMethod.adjustNewValue`.
+    fn held(&mut self, object: &Value, key: &Value, value: Value) -> Result<Value, Fault> {
+        let is_stepwise = self.f.frames.last().is_some_and(|frame| frame.func.stepwise);
+        let element = match object {
+            Value::List(list) if !is_stepwise && !matches!(key, Value::Range(_) | Value::List(_)) => {
+                list.element_name()
+            }
+            _ => None,
+        };
+        let Some(element) = element else { return Ok(value) };
+        self.cast(&value, &super::convert::element_type(element))
     }
 
     /// `case test:` and `value in test`; the value is below the test.

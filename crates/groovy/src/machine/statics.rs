@@ -110,7 +110,8 @@ impl Vm<'_> {
                 if own.is_some_and(|all| all.iter().any(|f| f.params.len() == takes)) {
                     continue;
                 }
-                let Some(field) = owner.static_field(&property).filter(|f| f.seen == Seen::Own || f.seen == Seen::Trait)
+                let Some(field) =
+                    owner.static_field(&property).filter(|f| f.seen == Seen::Own || f.seen == Seen::Trait)
                 else {
                     continue;
                 };

@@ -101,6 +101,11 @@ impl List {
         &self.kind
     }
 
+    /// The type of the items of an array, by its name.
+    pub(crate) fn element_name(&self) -> Option<&str> {
+        if let ListKind::JavaArray(element) = &self.kind { Some(element) } else { None }
+    }
+
     /// A value as an array of primitives holds it; all else holds it as it is.
     pub(crate) fn element(&self, value: Value) -> Value {
         match &self.kind {

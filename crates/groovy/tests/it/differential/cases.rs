@@ -52,6 +52,7 @@ const FILES: &[(&str, &str)] = &[
     ("decimals", include_str!("cases/decimals.txt")),
     ("static_properties", include_str!("cases/static_properties.txt")),
     ("static_getters", include_str!("cases/static_getters.txt")),
+    ("entries", include_str!("cases/entries.txt")),
 ];
 
 /// The cases of all files.

@@ -135,3 +135,16 @@ fn an_assertion_says_what_is_written() {
     fails("assert n == 2 : ''", "PowerAssertionError <assert n == 2 : ''>");
     fails("  assert [1,\n    2].contains(7)  &&\n  true", "PowerAssertionError <assert [1, 2].contains(7)  && true>");
 }
+
+#[test]
+fn static_fields_are_set_as_they_are() {
+    says("class T { static int i; static put(v) { i = v; i } }\necho \"<${T.put(5.5)}>\"", "<5.5>");
+    says("class T { static String s }\nT.s = 5\necho T.s.class.simpleName", "Integer");
+    says("def a = new int[1]\na[0] = 5.5\necho \"<${a[0]}>\"", "<5.5>");
+    // What Groovy writes itself is Groovy, and a method has the fields of its class.
+    says("class T { static int i }\nT.setI(5 as byte)\necho T.getI().class.simpleName", "Integer");
+    says("class A { static x; def getX() { if (x == null) { x = 5 }; x } }\necho \"<${new A().x} ${A.x}>\"", "<5 5>");
+    says("class L { static boolean on; static up() { setOn(true); isOn() } }\necho \"<${L.up()}>\"", "<true>");
+    says("node { @groovy.transform.Field def kept = 7 }\ndef f() { kept }\necho \"<${f()}>\"", "<7>");
+    says("def c = { }\nc.X = 1\necho \"<${X} ${c.X}>\"", "<1 1>");
+}

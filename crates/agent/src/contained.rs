@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use model::event::{Event, LogSource};
 use model::ids::JobId;
-use model::request::PodContainer;
+use model::request::{PodContainer, WORKSPACES};
 use sandbox::session::{Output, Session};
 use tokio::sync::mpsc;
 use wire::init::{ExecSpec, OutputMode, Status, Stream, User};
@@ -16,8 +16,6 @@ use crate::lines::Lines;
 
 const CLIENT: &str = "/usr/bin/docker";
 const SOCKET: &str = "/run/docker.sock";
-/// Above all workspaces, on the node as in containers.
-const WORKSPACES: &str = "/workspace";
 /// What a client says of a few commands is short.
 const MAX_OUTPUT: usize = 1 << 20;
 /// How long an engine may take to end something; where instructions are translated, it takes seconds.

@@ -8,6 +8,9 @@ use crate::failure::Trouble;
 use crate::job::Job;
 use crate::plain::Plain;
 
+/// Most folders that are remembered to have been made for a user.
+const MAX_MADE: usize = 1000;
+
 /// Text of a file. `Base64` returns the bytes in that form, as Jenkins does.
 pub async fn read(job: &Job, path: &str, encoding: Option<&str>) -> Result<Reply, Trouble> {
     let bytes = match job.session.read_file(Some(job.user.clone()), path, MAX_CAPTURE_BYTES as u64).await {
@@ -41,21 +44,31 @@ pub async fn exists(job: &Job, path: &str) -> Result<Reply, Trouble> {
     Ok(Reply::Bool(job.session.stat(Some(job.user.clone()), path, true).await?.is_some()))
 }
 
-/// Deletes a folder with its content; the workspace itself is emptied, for it is a place that others hold on to.
+/// Deletes a folder with its content; a workspace itself is emptied, for it is a place that others hold on to.
 pub async fn delete(job: &Job, path: &str) -> Result<Reply, Trouble> {
-    job.session.remove_tree(Some(job.user.clone()), path, path == job.workspace).await?;
+    let stays = path == job.workspace || job.made.lock().await.contains(path);
+    job.session.remove_tree(Some(job.user.clone()), path, stays).await?;
     Ok(Reply::Done)
 }
 
-/// Makes a folder. Where its user may not (a workspace of its own below `/var/lib` or `/home`), it is made for him, as the job's own is;
-/// what is there already stays whose it is.
+/// Makes a folder.
 pub async fn make_dir(job: &Job, path: &str) -> Result<Reply, Trouble> {
+    job.session.make_dir(Some(job.user.clone()), path, 0o755, None).await?;
+    Ok(Reply::Done)
+}
+
+/// Makes a workspace beside the job's own: below `/var/lib` or `/home` its user may make none.
+pub async fn make_workspace(job: &Job, path: &str) -> Result<Reply, Trouble> {
     let (user, session) = (&job.user, &job.session);
-    let Err(error) = session.make_dir(Some(user.clone()), path, 0o755, None).await else { return Ok(Reply::Done) };
-    if session.stat(None, path, false).await?.is_some() {
-        return Err(error.into());
+    // One after the other: branches may want the same.
+    let mut made = job.made.lock().await;
+    if session.make_dir(Some(user.clone()), path, 0o755, None).await.is_ok() {
+        return Ok(Reply::Done);
     }
-    session.make_dir(None, path, 0o755, Some((user.uid, user.gid))).await?;
+    session.make_dir_for(path, (user.uid, user.gid)).await?;
+    if made.len() < MAX_MADE {
+        made.insert(path.to_owned());
+    }
     Ok(Reply::Done)
 }
 

@@ -1,6 +1,6 @@
 //! A job: one sandbox, its session, and what steps need to know of the place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
@@ -9,7 +9,7 @@ use image::Image;
 use model::docker_args::{DockerArgs, split_words};
 use model::event::{Event, LogSource};
 use model::ids::{JobId, SandboxId};
-use model::request::{AgentSpec, Allocated, DockerSpec, PodContainer};
+use model::request::{AgentSpec, Allocated, DockerSpec, PodContainer, WORKSPACES};
 use model::rung::Rung;
 use sandbox::session::{Running, Session};
 use sandbox::{Driver, EndCause, Ended, Ids, LimitMet, NetworkSource, Usage, Workspace};
@@ -23,8 +23,6 @@ use crate::host::{Host, WayOut};
 use crate::quota::Quota;
 use crate::service::{Place, Service};
 
-/// Folder above all workspaces inside a sandbox.
-const WORKSPACES: &str = "/workspace";
 /// A living job.
 pub struct Job {
     pub id: JobId,
@@ -35,6 +33,8 @@ pub struct Job {
     keeper: Arc<Mutex<u32>>,
     /// What checkouts have put there.
     pub checkouts: Arc<Mutex<Checkouts>>,
+    /// Folders that were made for its user where he may make none.
+    pub made: Mutex<BTreeSet<String>>,
     /// Environment of every process: the image's, then the place's.
     pub env: BTreeMap<String, String>,
     /// The same of the node, where steps run in a container on it.
@@ -224,6 +224,7 @@ impl Maker<'_> {
             workspace,
             keeper: shared.map_or_else(|| Arc::new(Mutex::new(ids.uid)), |job| Arc::clone(&job.keeper)),
             checkouts: shared.map(|job| Arc::clone(&job.checkouts)).unwrap_or_default(),
+            made: Mutex::default(),
             node_env: plan.env.clone(),
             env: plan.env,
             image,
@@ -291,6 +292,7 @@ impl Maker<'_> {
             workspace: node.workspace.clone(),
             keeper: Arc::clone(&node.keeper),
             checkouts: Arc::clone(&node.checkouts),
+            made: Mutex::default(),
             env: node.node_env.clone(),
             node_env: node.node_env.clone(),
             image: Some(docker.image.clone()),

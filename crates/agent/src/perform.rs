@@ -247,6 +247,7 @@ impl Performer {
             }
             Request::Append { job, path, text } => files::append(&*self.at(job).await?, &path, &text).await,
             Request::MakeDir { job, path } => files::make_dir(&*self.at(job).await?, &path).await,
+            Request::MakeWorkspace { job, path } => files::make_workspace(&*self.at(job).await?, &path).await,
             Request::Stash { job, name, files, allow_empty } => {
                 let job = self.at(job).await?;
                 let (reply, notes) = self.stashes.put(&job, &name, files, allow_empty, self.uploads.as_ref()).await?;

@@ -23,6 +23,9 @@ use crate::lock::LockWish;
 use crate::rung::Rung;
 use crate::test_result::TestCounts;
 
+/// The folder above all workspaces that an agent makes. Those who share a workspace share what lies in it.
+pub const WORKSPACES: &str = "/workspace";
+
 /// Where a job wants to run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AgentSpec {
@@ -133,6 +136,13 @@ pub enum Request {
     },
     /// Make a folder (and parents).
     MakeDir {
+        /// Where.
+        job: JobId,
+        /// Absolute path.
+        path: String,
+    },
+    /// Make a workspace beside the job's own for its user, also where only root makes folders; one that is there stays whose it is.
+    MakeWorkspace {
         /// Where.
         job: JobId,
         /// Absolute path.
@@ -325,6 +335,7 @@ impl Request {
             | Request::FileExists { job, .. }
             | Request::DeleteDir { job, .. }
             | Request::MakeDir { job, .. }
+            | Request::MakeWorkspace { job, .. }
             | Request::Stash { job, .. }
             | Request::Unstash { job, .. }
             | Request::Archive { job, .. }

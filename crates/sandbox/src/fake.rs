@@ -302,7 +302,7 @@ impl Init {
                 });
                 self.say(&Event::Done { id, reply: FileReply::Stat(status) });
             }
-            FileOp::MakeDir { .. } => self.say(&Event::Done { id, reply: FileReply::Done }),
+            FileOp::MakeDir { .. } | FileOp::MakeDirFor { .. } => self.say(&Event::Done { id, reply: FileReply::Done }),
             FileOp::RemoveTree { path, .. } => {
                 let below = format!("{path}/");
                 self.files().retain(|file, _| *file != path && !file.starts_with(&below));

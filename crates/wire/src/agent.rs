@@ -34,7 +34,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::{Finding, Said, Word};
 
 /// Version of these messages; both sides must have the same.
-pub const VERSION: u32 = 19;
+pub const VERSION: u32 = 20;
 /// The longest message, in bytes.
 pub const MAX_MESSAGE_BYTES: usize = crate::engine::MAX_LINE_BYTES + 4096;
 /// So many messages with words of one engine may be on their way; until one is heard, an agent does not listen to that engine.

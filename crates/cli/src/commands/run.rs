@@ -199,26 +199,19 @@ impl Definition {
             build_number: args.build_number,
             started_at_ms: now.as_millis() as u64,
             previous: args.previous_result,
-            previous_number: None,
-            history: Vec::new(),
             previous_commit,
-            first_commit: None,
-            depth: 0,
             has_scm: true,
             repository: Some(project.address()),
             causes,
-            planning: false,
             libraries: args.load_libraries.clone(),
             env,
             params: args.params.clone(),
             restart_from: args.from_stage.clone(),
-            hidden: Vec::new(),
-            confided: Vec::new(),
             steps: self.steps.clone(),
-            step_files: Vec::new(),
             records_deliveries: true,
             tools: args.tools.clone(),
             pods: crate::pods::read(&args.pod_templates)?,
+            ..RunFacts::default()
         };
         Ok(RunInput { source: self.text.clone(), file_name: self.name.clone(), facts, ..RunInput::default() })
     }

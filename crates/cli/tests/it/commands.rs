@@ -200,11 +200,14 @@ fn plan_goes_on_behind_what_only_a_run_knows_and_says_so() {
     assert!(plan["incomplete"].as_str().unwrap().contains("Index 1 out of bounds"), "{plan}");
     // What a credential or a program would say is a stand-in, and no variable that is missing.
     let told = Project::new(
-        "pipeline { agent any\n environment { HUB = credentials('hub'); WHO = \"${HUB_USR}!\"; V = sh(script: 'x', returnStdout: true).trim() }\n \
-         stages { stage('A') { steps { sh \"push ${WHO} ${V} ${HUB_PSW}\" } } } }\n",
+        "pipeline { agent any\n environment { HUB = credentials('hub'); WHO = \"${HUB_USR}!\"; V = sh(script: 'x', returnStdout: true).trim(); NO = \"${env.CHANGE_ID ?: ''}\" }\n \
+         stages { stage('A') { steps { sh \"push ${WHO} ${V} ${HUB_PSW} <${env.NO}>\" } } } }\n",
     );
     let ran = run(&["plan", told.path().to_str().unwrap()]);
-    assert!(ran.stdout.contains("sh push user! V credential") && ran.stdout.contains("credentials hub"), "{ran:?}");
+    assert!(
+        ran.stdout.contains("sh push user! V credential <null>") && ran.stdout.contains("credentials hub"),
+        "{ran:?}"
+    );
     let whole = Project::new("pipeline { agent any\n stages { stage('A') { steps { sh 'make' } } } }\n");
     let ran = run(&["plan", "--output", "json", whole.path().to_str().unwrap()]);
     assert!(!ran.stdout.contains("incomplete"), "{ran:?}");

@@ -221,6 +221,13 @@ fn a_workspace_may_lie_where_only_root_makes_folders() {
         assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
         assert!(ran.stdout.contains("/var/lib/jenkins/ws\n") && ran.stdout.contains("kept"), "{}", ran.stdout);
     }
+    // Branches want the same one, and what is emptied stays.
+    let ran = Project::steps(
+        "script { parallel((1..4).collectEntries { [\"b$it\".toString(), { ws('/srv/one') { sh 'touch x' } }] }) }
+         ws('/srv/one') { deleteDir(); sh 'test ! -e x && touch y && echo emptied' }",
+    )
+    .run(&[]);
+    assert!(ran.code == 0 && ran.stdout.contains("emptied\n"), "{}\n{}", ran.stdout, ran.stderr);
     let custom = "pipeline { agent { node { label 'x'; customWorkspace '/home/jenkins/ws' } }\n stages { stage('S') { steps { sh 'ls; pwd' } } } }\n";
     let ran = Project::new(custom).run(&[]);
     assert!(

@@ -34,7 +34,7 @@ fn each<'a>(
 
 /// All matches of a text at once: no more than there is memory for, with what is made of them.
 pub(crate) fn all(ctx: &mut Ctx<'_>, p: &Pattern, s: &str) -> Result<Vec<Groups>, Fault> {
-    let (mut out, size) = (Vec::new(), 12 + 8 * p.group_count() as u64);
+    let (mut out, size) = (Vec::new(), 8 + 4 * p.group_count() as u64);
     each(ctx, p, s, |ctx, groups| {
         if out.len() % MATCHES_AT_ONCE == 0 {
             ctx.room_for_items(out.len() as u64 * size)?;
@@ -228,7 +228,7 @@ fn split(ctx: &mut Ctx<'_>, s: &str, p: &Pattern, limit: i64) -> Result<Vec<Valu
             break;
         }
         // An empty match at the start gives no empty first part.
-        if b == 0 || (a == b && a == s.len()) {
+        if b == 0 {
             continue;
         }
         parts.push(&s[from..a]);

@@ -32,6 +32,7 @@ pub(crate) fn perform(op: &FileOp, input: File, output: File) -> Result<FileRepl
         FileOp::AppendFile { path, mode } => write_file(path, *mode, OpenOptions::new().append(true), input),
         FileOp::Stat { path, follow } => stat(path, *follow),
         FileOp::MakeDir { path, mode, owner } => make_dir(path, *mode, *owner),
+        FileOp::MakeDirFor { path, owner } => place::make_dir_for(path, *owner),
         FileOp::RemoveTree { path, keep_top } => remove::remove_tree(path, *keep_top),
         FileOp::PutTar { dir, owner, limits } => put::put_tar(dir, *owner, *limits, input),
         FileOp::GetTar { files, limits } => get::get_tar(files, *limits, output),

@@ -12,7 +12,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
-use wire::init::{OperationError, Skipped};
+use wire::init::{FileReply, OperationError, Skipped};
 
 use super::{failed, make_all, skip};
 
@@ -146,6 +146,29 @@ impl Place {
             }
         }
     }
+}
+
+/// Makes a folder and those above it, through no link: whoever may change one on the way would have a folder of somebody else's else.
+pub(super) fn make_dir_for(path: &str, (uid, gid): (u32, u32)) -> Result<FileReply, OperationError> {
+    let error = |errno: Errno| failed("make the folder", path)(errno.into());
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mut folder = rustix::fs::open("/", flags, Mode::empty()).map_err(error)?;
+    let mut is_made = false;
+    for part in path.split('/').filter(|part| !part.is_empty()) {
+        if part == ".." {
+            return Err(error(Errno::INVAL));
+        }
+        is_made = match mkdirat(&folder, part, Mode::from_raw_mode(0o755)) {
+            Ok(()) => true,
+            Err(Errno::EXIST) => false,
+            Err(errno) => return Err(error(errno)),
+        };
+        folder = openat(&folder, part, flags, Mode::empty()).map_err(error)?;
+    }
+    if is_made {
+        fchown(&folder, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))).map_err(error)?;
+    }
+    Ok(FileReply::Done)
 }
 
 /// Opens what lies below a folder; no link leads out of it.

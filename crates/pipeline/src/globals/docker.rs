@@ -11,10 +11,11 @@ use crate::engine::Core;
 use crate::engine::body::Body;
 use crate::engine::executor::LocalFuture;
 use crate::engine::fault::Fault;
-use crate::engine::scope::Scope;
+use crate::engine::scope::{Folder, Scope};
 use crate::engine::values;
 use crate::run::Spot;
 use crate::steps::credentials::logged_in;
+use crate::steps::folder::in_workspace_of_node;
 use crate::steps::node::{Wish, on_agent};
 use crate::steps::tool::installed;
 
@@ -177,16 +178,22 @@ pub(crate) async fn in_container(
     // The container stays in the folder where it was asked for.
     let body = match &scope.dir {
         None => body,
-        Some(folder) => in_folder(core, folder.path.clone(), body),
+        Some(folder) => in_folder(core, Rc::clone(folder), body),
     };
     let label = scope.node.as_ref().and_then(|node| node.label.clone());
     on_agent(core, scope, Wish { agent: AgentSpec::Docker(spec), label, at: None, shares: None }, body).await
 }
 
-fn in_folder(core: &Rc<Core>, path: String, body: Body) -> Body {
+fn in_folder(core: &Rc<Core>, folder: Rc<Folder>, body: Body) -> Body {
     let core = Rc::clone(core);
     Body::native(move |scope| {
-        let (core, scope, body) = (Rc::clone(&core), scope.in_dir(path.clone()), body.clone());
-        Box::pin(async move { core.call_body(&scope, body, Vec::new()).await })
+        let (core, folder, body) = (Rc::clone(&core), Rc::clone(&folder), body.clone());
+        Box::pin(async move {
+            let scope = match folder.workspace.clone() {
+                Some(workspace) => in_workspace_of_node(&core, &scope, workspace).await?,
+                None => scope,
+            };
+            core.call_body(&scope.in_dir(folder.path.clone()), body, Vec::new()).await
+        })
     })
 }

@@ -16,7 +16,7 @@ use crate::engine::scope::Scope;
 use crate::engine::values;
 use crate::globals::{containers, docker};
 use crate::steps::args::Args;
-use crate::steps::folder::{in_workspace, workspace_path};
+use crate::steps::folder::{in_workspace, in_workspace_of_node, workspace_path};
 use crate::steps::node::{Wish, on_agent};
 use crate::steps::pods::{self, PodTemplate, in_pod};
 use crate::steps::stage::{framed, marked};
@@ -80,7 +80,7 @@ pub(super) async fn within(
         Some(pod) => in_pod(&it.core, pod, next),
         None => next,
     };
-    let inside = in_sandbox(&it.core, wanted.workspace.clone(), checkout.then_some(sub), root, inside);
+    let inside = in_sandbox(&it.core, (wanted.workspace.clone(), wanted.reuse), checkout.then_some(sub), root, inside);
     if wanted.reuse && wanted.file.is_some() {
         return it.core.call_body(scope, inside, Vec::new()).await;
     }
@@ -139,10 +139,11 @@ fn in_built_image(core: &Rc<Core>, file: DockerfileSpec, next: Body) -> Body {
     })
 }
 
-/// What happens in a new sandbox before the body: another workspace, the checkout.
+/// What happens in a new sandbox before the body: another workspace, the checkout. `is_beside`: it is a container on a node, whose workspace
+/// that is.
 fn in_sandbox(
     core: &Rc<Core>,
-    workspace: Option<String>,
+    (workspace, is_beside): (Option<String>, bool),
     checkout: Option<Option<String>>,
     root: bool,
     next: Body,
@@ -154,6 +155,7 @@ fn in_sandbox(
             workspace.as_ref().zip(scope.node.as_ref()).map(|(name, node)| workspace_path(&node.place.workspace, name));
         Box::pin(async move {
             let scope = match workspace {
+                Some(path) if is_beside => in_workspace_of_node(&core, &scope, path).await?,
                 Some(path) => in_workspace(&core, &scope, path).await?,
                 None => scope,
             };
@@ -260,10 +262,12 @@ async fn wanted(it: &Rc<Interpreter>, scope: &Scope, agent: &Agent) -> Result<Wa
         }
     };
     let docker = defined.is_none() && matches!(spec, AgentSpec::Docker(_));
+    // A container on the node is where the node's steps are.
+    let of_node = scope.workspace().filter(|_| docker && reuse).map(str::to_owned);
     Ok(Wanted {
         spec,
         label,
-        workspace: workspace.filter(|_| !docker),
+        workspace: workspace.filter(|_| !docker).or(of_node),
         reuse,
         retries,
         at: it.spot(agent.span),

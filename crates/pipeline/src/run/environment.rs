@@ -139,10 +139,23 @@ async fn evaluate(
         };
         let text = value.to_text();
         // A plan's programs say nothing, and a variable without a value is none.
-        let is_said = !it.core.facts.planning || !text.is_empty() || matches!(&*expr.kind, ExprKind::Constant(_));
-        found[index] = Some(if is_said { text } else { entry.name.to_string() });
+        let is_unsaid = it.core.facts.planning && text.is_empty() && is_output(expr);
+        found[index] = Some(if is_unsaid { entry.name.to_string() } else { text });
     }
     Ok(found)
+}
+
+/// Whether it is what a program prints or a file has in it, with what is done to that: `sh(…).trim()`.
+fn is_output(mut expr: &Expr) -> bool {
+    loop {
+        expr = match &*expr.kind {
+            ExprKind::Call { object: Some(object), .. } | ExprKind::Property { object, .. } => object,
+            ExprKind::Call { object: None, callee: Member::Name(name, _), .. } => {
+                return matches!(&**name, "sh" | "bat" | "powershell" | "pwsh" | "readFile" | "readTrusted");
+            }
+            _ => return false,
+        };
+    }
 }
 
 /// The entries so that each comes after those it uses, otherwise in the order written.

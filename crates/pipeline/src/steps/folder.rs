@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use groovy::value::Value;
-use model::request::Request;
+use model::request::{Request, WORKSPACES};
 
 use super::StepCall;
 use crate::engine::Core;
@@ -36,10 +36,25 @@ pub(crate) async fn in_workspace(core: &Rc<Core>, scope: &Scope, path: String) -
         && !is_below(&path, &node.place.workspace)
     {
         for path in [path.clone(), format!("{path}@tmp")] {
-            core.ask(Request::MakeDir { job: node.job, path }).await?;
+            core.ask(Request::MakeWorkspace { job: node.job, path }).await?;
         }
     }
     Ok(scope.in_workspace(path))
+}
+
+/// The same in a container that sees the node's own workspace: of one beside that it has a folder of its own, and says so.
+pub(crate) async fn in_workspace_of_node(core: &Rc<Core>, scope: &Scope, path: String) -> Result<Scope, Fault> {
+    if let Some(node) = &scope.node
+        && let own = &node.place.workspace
+        && !is_below(&path, own)
+        && !(is_below(&path, WORKSPACES) && is_below(own, WORKSPACES))
+    {
+        core.say(
+            scope,
+            &format!("WARNING: containers share {own} of their node, so the files of {path} are not in this one"),
+        );
+    }
+    in_workspace(core, scope, path).await
 }
 
 fn is_below(path: &str, folder: &str) -> bool {

@@ -38,8 +38,19 @@ const TYPES: [(&str, &str); 11] = [
 ///
 /// Source: `HttpRequestStep` and `HttpRequestExecution` of the http_request plugin.
 pub(crate) async fn http_request(call: StepCall) -> Result<Value, Fault> {
+    if let Some(name) = MISSING.iter().find(|name| call.args.get(name).is_some_and(Value::truth)) {
+        let text = format!("httpRequest: {name} is not supported");
+        return Err(Fault::raised("java.lang.UnsupportedOperationException", text).with_hint("`sh` with curl can"));
+    }
+    call.args.text("url")?;
     if call.scope.node.is_some() {
         return ask(call).await;
+    }
+    if let Some(file) = call.args.opt_text("outputFile")?.filter(|file| !file.is_empty()) {
+        let text = format!(
+            "Could not find workspace to save file outputFile: {file}. Make sure to use it inside a 'node' block"
+        );
+        return Err(Fault::raised("java.lang.IllegalStateException", text));
     }
     // Jenkins' own process asks there. Here it is a sandbox that is made for it.
     let (core, scope) = (Rc::clone(&call.core), call.scope.clone());
@@ -50,10 +61,6 @@ pub(crate) async fn http_request(call: StepCall) -> Result<Value, Fault> {
 
 async fn ask(call: StepCall) -> Result<Value, Fault> {
     let args = &call.args;
-    if let Some(name) = MISSING.iter().find(|name| args.get(name).is_some_and(Value::truth)) {
-        let text = format!("httpRequest: {name} is not supported");
-        return Err(Fault::raised("java.lang.UnsupportedOperationException", text).with_hint("`sh` with curl can"));
-    }
     let url = args.text("url")?;
     let mode = args.opt_text("httpMode")?.unwrap_or_else(|| "GET".to_owned());
     let codes = Codes::read(&args.opt_text("validResponseCodes")?.unwrap_or_else(|| USUAL_CODES.to_owned()))?;

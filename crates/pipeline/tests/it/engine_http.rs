@@ -134,5 +134,7 @@ fn what_is_not_accepted_fails() {
     let planned = "node { httpRequest(url: 'http://127.0.0.1:1', validResponseCodes: '201', validResponseContent: 'x'); echo 'planned' }";
     World::new(Fixture { facts, ..Fixture::default() }).run(planned).unwrap().is(Outcome::Success).has("planned");
     let outside = World::new(Fixture::default()).run("httpRequest 'http://127.0.0.1:1'").unwrap();
+    let lost = World::new(Fixture::default()).run("httpRequest url: 'http://127.0.0.1:1', outputFile: 'x'").unwrap();
+    lost.is(Outcome::Failure).has("IllegalStateException").has("inside a 'node' block").lacks("Running on");
     outside.is(Outcome::Failure).has("Running on").has("the returned code 408 is not in the accepted range");
 }

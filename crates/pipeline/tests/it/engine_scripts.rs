@@ -213,7 +213,7 @@ fn a_declarative_build_as_people_write_it() {
             }
             post {
                 fixed { echo 'it works again' }
-                regression { echo 'not this' }
+                regression { echo 'never' }
                 cleanup { deleteDir() }
             }
         }"#;
@@ -232,7 +232,7 @@ fn a_declarative_build_as_people_write_it() {
 #[test]
 fn a_when_that_runs_steps_may_be_interrupted() {
     let ran = run("pipeline { agent none; options { timeout(time: 1, unit: 'SECONDS') }; stages { stage('a') { when { expression { sleep 60; true } }
-        steps { echo 'not this' } } }; post { always { echo 'post' } } }");
+        steps { echo 'never' } } }; post { always { echo 'post' } } }");
     ran.is(Outcome::Aborted).lacks("\nnever\n").has("\npost\n");
 }
 
@@ -240,7 +240,7 @@ fn a_when_that_runs_steps_may_be_interrupted() {
 fn a_post_that_is_interrupted_ends_too() {
     let mut world = World::new(Fixture::default());
     world.abort_at_ms = Some(2_000);
-    let ran = world.run("pipeline { agent none; stages { stage('a') { steps { echo 'a' } } }; post { always { sleep 60; echo 'not this' }; cleanup { echo 'cleaned' } } }");
+    let ran = world.run("pipeline { agent none; stages { stage('a') { steps { echo 'a' } } }; post { always { sleep 60; echo 'never' }; cleanup { echo 'cleaned' } } }");
     ran.unwrap().is(Outcome::Aborted).has("\ncleaned\n").lacks("\nnever\n");
 }
 

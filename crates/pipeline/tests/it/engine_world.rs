@@ -172,7 +172,7 @@ impl World {
                 Some(newer) if ordinal <= newer => Reply::Superseded { by: 7 },
                 _ => Reply::Done,
             },
-            Request::MakeDir { path, .. } => {
+            Request::MakeDir { path, .. } | Request::MakeWorkspace { path, .. } => {
                 fs::create_dir_all(path).map_err(said)?;
                 Reply::Done
             }

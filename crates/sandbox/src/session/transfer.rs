@@ -154,6 +154,11 @@ impl Session {
         finish(self.file(user, FileOp::MakeDir { path: path.to_owned(), mode, owner })?).await.map(drop)
     }
 
+    /// Makes a folder with its parents for a user, through no link; one that is there stays whose it is.
+    pub async fn make_dir_for(&self, path: &str, owner: (u32, u32)) -> Result<(), SessionError> {
+        finish(self.file(None, FileOp::MakeDirFor { path: path.to_owned(), owner })?).await.map(drop)
+    }
+
     /// Removes a file or a whole folder (`keep_top`: only its content); no error where it is missing.
     pub async fn remove_tree(&self, user: Option<User>, path: &str, keep_top: bool) -> Result<(), SessionError> {
         finish(self.file(user, FileOp::RemoveTree { path: path.to_owned(), keep_top })?).await.map(drop)

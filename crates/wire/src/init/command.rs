@@ -208,6 +208,13 @@ pub enum FileOp {
         /// Give the last folder to this user (needs `user: None`).
         owner: Option<(u32, u32)>,
     },
+    /// Make a folder with its parents for a user, through no link (needs `user: None`). One that is there stays whose it is. Done: `Done`.
+    MakeDirFor {
+        /// Which.
+        path: String,
+        /// User and group.
+        owner: (u32, u32),
+    },
     /// Remove a file, or a folder with its content, never following links; no error where it is missing. Done: `Done`.
     RemoveTree {
         /// Which.

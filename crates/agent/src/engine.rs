@@ -52,6 +52,8 @@ impl Process {
     pub(crate) fn start(program: &EngineProgram) -> Result<Process, Trouble> {
         let mut command = Command::new(&program.program);
         command.args(&program.words).env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        // What a terminal sends to all that run in it (Ctrl-C) is not for the engine: it is told what the run is to do.
+        command.process_group(0);
         let failed = |error: std::io::Error| {
             Trouble::infrastructure(format!("cannot start the engine {}: {error}", program.program.display()))
         };

@@ -181,3 +181,32 @@ pub fn start_time(pid: u32) -> Option<u64> {
     let fields: Vec<_> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     if fields.first() == Some(&"Z") { None } else { fields.get(19)?.parse().ok() }
 }
+
+/// What a terminal sends goes to all of its group: the engine is told by who runs it, and lives.
+#[test]
+fn the_engine_is_in_no_group_of_a_terminal() {
+    if !sandboxes_work() {
+        return;
+    }
+    let project = Project::new(WAITS);
+    let (mut child, lines) = start(&project);
+    // Behind the name: state, parent, group.
+    let parent_and_group = |pid: &str| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let mut words = stat.rsplit_once(')')?.1.split_whitespace().skip(1);
+        Some((words.next()?.to_owned(), words.next()?.to_owned()))
+    };
+    let own = child.id().to_string();
+    let group = parent_and_group(&own).unwrap().1;
+    let processes =
+        std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().into_string().ok());
+    let engines: Vec<_> = processes
+        .filter(|pid| std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|words| words.ends_with(b"\0engine\0")))
+        .filter_map(|pid| parent_and_group(&pid))
+        .filter(|(parent, _)| *parent == own)
+        .collect();
+    signal(&child, "-INT");
+    lines.lines().for_each(|line| drop(line.unwrap()));
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(!engines.is_empty() && engines.iter().all(|(_, of_engine)| *of_engine != group), "{engines:?} {group}");
+}

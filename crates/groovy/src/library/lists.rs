@@ -33,10 +33,15 @@ pub(crate) fn part(of: &Value, items: Vec<Value>) -> Value {
     Value::Set(Rc::new(s.part(super::maps::similar(s), items.into_iter().map(|item| (item, Value::Null)))))
 }
 
-/// The same where the script may have to say what a set holds.
-pub(crate) fn like_in_order(ctx: &mut Ctx<'_>, of: &Value, items: Vec<Value>) -> Result<Value, Fault> {
+/// The same where the script may have to say what a set holds, and which kind of set it becomes.
+pub(crate) fn like_in_order(
+    ctx: &mut Ctx<'_>,
+    of: &Value,
+    items: Vec<Value>,
+    kind: fn(&Map) -> crate::value::MapKind,
+) -> Result<Value, Fault> {
     let Value::Set(s) = of else { return Ok(like(of, items)) };
-    let out = Map::new(super::maps::similar(s)).sorted_like(s);
+    let out = Map::new(kind(s)).sorted_like(s);
     for item in items {
         ctx.pay(1)?;
         let item = super::sets::key(ctx, &out, &item)?;

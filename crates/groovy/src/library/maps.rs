@@ -180,6 +180,11 @@ pub(crate) fn similar(m: &Map) -> MapKind {
     if m.kind() == MapKind::Tree { MapKind::Tree } else { MapKind::Linked }
 }
 
+/// What a sum of it and something else is: that keeps the order of hashes.
+pub(crate) fn of_sum(m: &Map) -> MapKind {
+    if m.kind() == MapKind::Hash { MapKind::Hash } else { similar(m) }
+}
+
 fn changing(ctx: &mut Ctx<'_>, this: &Value, m: &Rc<Map>, name: &str, args: &[Value]) -> Answer {
     const CHANGES: &[&str] =
         &["put", "putAt", "putAll", "putIfAbsent", "remove", "clear", "leftShift", "replace", "setProperty", "load"];

@@ -227,7 +227,11 @@ fn collection(ctx: &mut Ctx<'_>, op: BinaryOp, a: &Value, b: &Value) -> Answer {
 
 /// What a sum or difference of a collection is: of a set that something is taken from, the rest keeps its order.
 fn of_sum(ctx: &mut Ctx<'_>, op: BinaryOp, a: &Value, items: Vec<Value>) -> Result<Value, Fault> {
-    if op == BinaryOp::Sub { Ok(lists::part(a, items)) } else { lists::like_in_order(ctx, a, items) }
+    if op == BinaryOp::Sub {
+        Ok(lists::part(a, items))
+    } else {
+        lists::like_in_order(ctx, a, items, super::maps::of_sum)
+    }
 }
 
 /// The items that are not equal to one of `others`.
@@ -304,7 +308,11 @@ fn map(ctx: &mut Ctx<'_>, op: BinaryOp, a: &Value, m: &Rc<Map>, b: &Value) -> An
         let made = ctx.ask(&this, name, std::slice::from_ref(b))?;
         return Ok(Some(if op == BinaryOp::ShiftLeft { a.clone() } else { made }));
     }
-    let target = if op == BinaryOp::ShiftLeft { m.clone() } else { Rc::new(m.copy(super::maps::similar(m))) };
+    let target = match op {
+        BinaryOp::ShiftLeft => m.clone(),
+        BinaryOp::Add => Rc::new(m.copy(super::maps::of_sum(m))),
+        _ => Rc::new(m.copy(super::maps::similar(m))),
+    };
     let pairs = pairs_of(ctx, b)?;
     if op != BinaryOp::Sub {
         ctx.room_for_items(2 * (target.len() + pairs.len()) as u64)?;

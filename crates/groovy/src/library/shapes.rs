@@ -79,7 +79,7 @@ pub(super) fn intersect(ctx: &mut Ctx<'_>, this: &Value, other: &Value) -> Answe
             out.push(item);
         }
     }
-    lists::like_in_order(ctx, if nothing { this } else { like }, out).map(Some)
+    lists::like_in_order(ctx, if nothing { this } else { like }, out, super::maps::similar).map(Some)
 }
 
 /// Rows as columns: as many as the shortest row has items.

@@ -62,6 +62,7 @@ const SHIMS: &[(&str, &str)] = &[
     ("groovy.xml.QName", shim!("qname")),
     ("groovy.xml.StreamingMarkupBuilder", shim!("streaming_markup_builder")),
     ("groovy.xml.XmlUtil", shim!("xml_util")),
+    ("org.apache.commons.csv.CSVFormat", shim!("csv_format")),
     ("java.io.BufferedReader", shim!("buffered_reader")),
     ("java.io.ByteArrayInputStream", shim!("byte_array_input_stream")),
     ("java.io.ByteArrayOutputStream", shim!("byte_array_output_stream")),

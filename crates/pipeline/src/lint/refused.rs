@@ -11,9 +11,8 @@ use super::arguments::{Given, class, pairs};
 use super::tree::NamedCall;
 
 /// Parameters that end a run, and what is said of each.
-const PARAMETERS: [(&str, &str, &str); 3] = [
+const PARAMETERS: [(&str, &str, &str); 2] = [
     ("copyArtifacts", "parameters", "no run is looked for by its parameters"),
-    ("readCSV", "format", "the one format is that of RFC 4180"),
     ("withAWS", "role", "no role is taken on: `aws sts assume-role` in the block"),
 ];
 

@@ -19,6 +19,44 @@ class Http$Response {
     String toString() { "Status: ${status}, Response: ${content}" }
 }
 
+class Csv$Record implements Iterable {
+    private final List values
+    private final Map places
+    final long recordNumber
+
+    Csv$Record(List values, Map places, long recordNumber) {
+        this.values = values
+        this.places = places
+        this.recordNumber = recordNumber
+    }
+
+    def get(String name) {
+        def at = places[name]
+        if (at == null) throw new IllegalArgumentException("Mapping for $name not found, expected one of ${places.keySet()}")
+        if (at >= values.size()) throw new IllegalArgumentException("Index for header '$name' is $at but CSVRecord only has ${values.size()} values!")
+        values[at]
+    }
+    def get(int at) {
+        if (at < 0 || at >= values.size()) throw new ArrayIndexOutOfBoundsException("Index $at out of bounds for length ${values.size()}")
+        values[at]
+    }
+    def getAt(String name) { get(name) }
+    def getAt(int at) { get(at) }
+    boolean isMapped(String name) { places.containsKey(name) }
+    boolean isSet(which) { which instanceof String ? isMapped(which) && places[which] < values.size() : which >= 0 && which < values.size() }
+    boolean isConsistent() { places.size() == values.size() }
+    int size() { values.size() }
+    Iterator iterator() { values.iterator() }
+    List toList() { new ArrayList(values) }
+    String[] values() { values as String[] }
+    Map toMap() {
+        def all = [:]
+        places.each { name, at -> if (at < values.size()) all[name] = values[at] }
+        all
+    }
+    String toString() { "CSVRecord [comment='null', recordNumber=$recordNumber, values=$values]" }
+}
+
 class Mf$SimpleManifest {
     Map main
     Map entries
@@ -224,6 +262,17 @@ def modelMap(Maven$Model model) {
     all
 }
 
+def records(List rows, List names) {
+    def places = [:]
+    names.eachWithIndex { name, at ->
+        if (places.containsKey(name)) throw new IllegalArgumentException("The header contains a duplicate name: \"$name\" in $names")
+        places[name] = at
+    }
+    def all = []
+    for (row in rows) all << new Csv$Record(row, places, all.size() + 1L)
+    all
+}
+
 def found(List rows) {
     def files = []
     for (row in rows) {
@@ -235,6 +284,7 @@ def found(List rows) {
 return [
     changes: { List rows -> changeSet(rows) },
     jsonNull: { net.sf.json.JSONNull.instance },
+    records: { List rows, List names -> records(rows, names) },
     files: { List rows -> found(rows) },
     manifest: { Map main, Map entries -> new Mf$SimpleManifest(main: main, entries: entries) },
     model: { Map read -> model(read) },

@@ -99,7 +99,30 @@ fn other_formats_are_read_and_written() {
         .has("mf X b")
         .has("v 1 0");
     let refused = "readCSV text: 'a', format: 1";
-    steps(refused).is(Outcome::Failure).has("the format 1 is not supported");
+    steps(refused)
+        .is(Outcome::Failure)
+        .has("readCSV.format expects class org.apache.commons.csv.CSVFormat but received");
+}
+
+/// Source: the help of `ReadCSVStep`, and `CSVFormat`, `CSVParser` and `CSVRecord` of commons-csv.
+#[test]
+fn records_have_the_names_of_a_header() {
+    let ran = run(r#"import org.apache.commons.csv.CSVFormat
+        node {
+        def all = readCSV text: 'key,value\na,b\nc', format: CSVFormat.DEFAULT.withHeader()
+        echo "all ${all.size()} ${all[0].get('key')} ${all[0][1]} ${all[0]['value']} ${all[1].toMap()} ${all[1].isSet('value')} ${all[0].collect { it }}"
+        def own = readCSV text: '# no\n 1 ;"x;y"\n', format: CSVFormat.DEFAULT.builder().setDelimiter(';' as char).setHeader('n', 't').setTrim(true).setCommentMarker('#' as char).build()
+        echo "own ${own*.toMap()} ${own[0].recordNumber}"
+        try { own[0].get('none') } catch (IllegalArgumentException e) { echo e.message }
+        try { readCSV text: 'a,a\n', format: CSVFormat.EXCEL.withFirstRecordAsHeader() } catch (IllegalArgumentException e) { echo e.message }
+        writeCSV file: 'x.tsv', records: own + [[2, null]], format: CSVFormat.TDF.withHeader('n', 't').withRecordSeparator('\n').withNullString('-')
+        echo "<${readFile 'x.tsv'}>" }"#);
+    ran.is(Outcome::Success)
+        .has("all 2 a b b [key:c] false [a, b]")
+        .has("own [[n:1, t:x;y]] 1")
+        .has("Mapping for none not found, expected one of [n, t]")
+        .has("The header contains a duplicate name: \"a\" in [a, a]")
+        .has("<n\tt\n1\tx;y\n2\t-\n>");
 }
 
 #[test]

@@ -236,7 +236,6 @@ fn what_a_run_refuses_to_be_given_is_a_warning_before() {
         ("checkout scm: [$class: 'MercurialSCM', source: 'x']", "repositories are fetched with git"),
         ("git url: 'file:///x'", "not named by a path"),
         ("git '/srv/x.git'", "not named by a path"),
-        ("readCSV file: 'x', format: 5", "readCSV(format: …) fails"),
         ("copyArtifacts projectName: 'x', parameters: 'A=b'", "copyArtifacts(parameters: …) fails"),
     ] {
         for source in [

@@ -11,6 +11,7 @@ use crate::ast::{
     Access, BinaryOp, Closure, Constant, Expr, ExprKind, LocalTarget, MapEntry, MapKey, Member, Stmt, StmtKind,
     StrPart, Text, UnaryOp,
 };
+use crate::machine::accessor;
 use crate::span::Span;
 use crate::value::{Decimal, Str, Value};
 
@@ -204,9 +205,17 @@ impl Compiler<'_> {
     }
 
     /// Whether a name that is no variable is a static field of the class whose method is compiled. There it is the field itself; in closures
-    /// it is a property.
+    /// it is a property, and in what Jenkins runs step by step one of the object, whose class may have another: but for its own accessors,
+    /// which would never end.
     pub(super) fn is_own_static(&self, name: &str) -> bool {
-        self.statics.contains(name) && self.stack.last().is_some_and(|f| f.kind != FunctionKind::Closure)
+        self.statics.contains(name)
+            && self.stack.last().is_some_and(|function| match function.kind {
+                FunctionKind::Closure => false,
+                FunctionKind::Method { is_static: false } if function.stepwise => {
+                    ["get", "is", "set"].iter().any(|prefix| *function.name == *accessor(prefix, name))
+                }
+                _ => true,
+            })
     }
 
     /// The same of `this.name`.

@@ -139,15 +139,12 @@ impl Vm<'_> {
         self.call_method(at, at + 1, "putAt", false, Landing::Discard)
     }
 
-    /// A value as an item of an array, which is of the array's type; Jenkins' engine leaves it as it is.
+    /// A value as an item of an array, which is of the array's type.
     ///
     /// Source: `ObjectArrayPutAtMetaMethod.adjustNewValue`.
     fn held(&mut self, object: &Value, key: &Value, value: Value) -> Result<Value, Fault> {
-        let is_stepwise = self.f.frames.last().is_some_and(|frame| frame.func.stepwise);
         let element = match object {
-            Value::List(list) if !is_stepwise && !matches!(key, Value::Range(_) | Value::List(_)) => {
-                list.element_name()
-            }
+            Value::List(list) if !matches!(key, Value::Range(_) | Value::List(_)) => list.element_name(),
             _ => None,
         };
         let Some(element) = element else { return Ok(value) };

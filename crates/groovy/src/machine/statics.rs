@@ -54,11 +54,10 @@ impl Vm<'_> {
         Ok(())
     }
 
-    /// Puts a value into a static field that a class declares. Jenkins' engine does not look at its type.
+    /// Puts a value into a static field that a class declares.
     pub(super) fn put_static(&mut self, owner: &Class, name: &Text, value: &Value) -> Result<(), Fault> {
-        let is_stepwise = self.f.frames.last().is_some_and(|frame| frame.func.stepwise);
         let value = match owner.static_field(name) {
-            Some(field) if !is_stepwise && field.ty != Type::Any => self.cast(value, &field.ty)?,
+            Some(field) if field.ty != Type::Any => self.cast(value, &field.ty)?,
             _ => value.clone(),
         };
         let before = owner.script.as_ref().and_then(|s| s.statics.borrow_mut().insert(name.clone(), value));

@@ -262,12 +262,10 @@ def modelMap(Maven$Model model) {
     all
 }
 
-def records(List rows, List names) {
-    def places = [:]
-    names.eachWithIndex { name, at ->
-        if (places.containsKey(name)) throw new IllegalArgumentException("The header contains a duplicate name: \"$name\" in $names")
-        places[name] = at
-    }
+def records(List rows, List names, boolean ignoresCase) {
+    def places = ignoresCase ? new TreeMap(String.CASE_INSENSITIVE_ORDER) : [:]
+    // Of those that come twice the last one counts.
+    names.eachWithIndex { name, at -> places[name] = at }
     def all = []
     for (row in rows) all << new Csv$Record(row, places, all.size() + 1L)
     all
@@ -284,7 +282,7 @@ def found(List rows) {
 return [
     changes: { List rows -> changeSet(rows) },
     jsonNull: { net.sf.json.JSONNull.instance },
-    records: { List rows, List names -> records(rows, names) },
+    records: { List rows, List names, boolean ignoresCase -> records(rows, names, ignoresCase) },
     files: { List rows -> found(rows) },
     manifest: { Map main, Map entries -> new Mf$SimpleManifest(main: main, entries: entries) },
     model: { Map read -> model(read) },

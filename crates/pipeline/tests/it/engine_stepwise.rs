@@ -137,10 +137,22 @@ fn an_assertion_says_what_is_written() {
 }
 
 #[test]
-fn static_fields_are_set_as_they_are() {
-    says("class T { static int i; static put(v) { i = v; i } }\necho \"<${T.put(5.5)}>\"", "<5.5>");
-    says("class T { static String s }\nT.s = 5\necho T.s.class.simpleName", "Integer");
-    says("def a = new int[1]\na[0] = 5.5\necho \"<${a[0]}>\"", "<5.5>");
+fn static_fields_are_those_of_the_object() {
+    says("class T { static int i; static put(v) { i = v; i } }\necho \"<${T.put(5.5)}>\"", "<5>");
+    says("class T { static String s }\nT.s = 5\necho T.s.class.simpleName", "String");
+    says("def a = new int[1]\na[0] = 5.5\necho \"<${a[0]}>\"", "<5>");
+    // Of a class below where that has its own; a static method has those of its class.
+    let above = "abstract class S { static String TOOL = 'none'; def run() { \"${TOOL} ${this.TOOL}\" }; static of() { TOOL } }\n";
+    says(
+        &format!(
+            "{above}class M extends S {{ static String TOOL = 'maven' }}\necho \"<${{new M().run()}} ${{M.of()}}>\""
+        ),
+        "<maven maven none>",
+    );
+    says(
+        &format!("{above}class M extends S {{ String getTOOL() {{ 'own' }} }}\necho \"<${{new M().run()}}>\""),
+        "<own own>",
+    );
     // What Groovy writes itself is Groovy, and a method has the fields of its class.
     says("class T { static int i }\nT.setI(5 as byte)\necho T.getI().class.simpleName", "Integer");
     says("class A { static x; def getX() { if (x == null) { x = 5 }; x } }\necho \"<${new A().x} ${A.x}>\"", "<5 5>");

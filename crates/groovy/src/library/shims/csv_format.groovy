@@ -13,6 +13,8 @@ class CSVFormat {
 
     def builder() { this }
     def build() { this }
+    def get() { this }
+    static class Builder { static create(of = org.apache.commons.csv.CSVFormat.DEFAULT) { of } }
     def withHeader(String... names) { but(header: names.toList()) }
     def setHeader(String... names) { but(header: names.toList()) }
     def withFirstRecordAsHeader() { but(header: [], skipHeaderRecord: true) }

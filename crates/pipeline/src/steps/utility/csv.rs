@@ -22,6 +22,7 @@ struct Format {
     /// Names of the values; of a text none: its first record has them.
     header: Option<Vec<String>>,
     skips_header: bool,
+    ignores_case: bool,
     separator: String,
     null: Option<String>,
 }
@@ -38,6 +39,7 @@ impl Default for Format {
             trim: false,
             header: None,
             skips_header: false,
+            ignores_case: false,
             separator,
             null: None,
         }
@@ -76,6 +78,7 @@ impl Format {
             trim: flag("trim"),
             header: get("header").and_then(Value::items).map(|names| names.iter().map(Value::to_text).collect()),
             skips_header: flag("skipHeaderRecord"),
+            ignores_case: flag("ignoreHeaderCase"),
             separator: text("recordSeparator").unwrap_or_default(),
             null: text("nullString"),
         })
@@ -158,7 +161,8 @@ pub(crate) async fn read_csv(call: StepCall) -> Result<Value, Fault> {
         Some(first) => first,
         None => Value::list(names.into_iter().map(Value::from).collect()),
     };
-    objects::of(&call.core, &call.scope, "records", vec![Value::list(records), names]).await
+    objects::of(&call.core, &call.scope, "records", vec![Value::list(records), names, Value::Bool(format.ignores_case)])
+        .await
 }
 
 /// `writeCSV file: 'x.csv', records: [['a', 'b']]`

@@ -51,6 +51,10 @@ fn nested(name: &str) -> Option<String> {
     is_class.then(|| format!("{outer}${inner}"))
 }
 
+/// Interfaces of Java, and the one method that each has: a map with that becomes what its closure becomes.
+const ONLY_METHODS: &[(&str, &str)] =
+    &[("java.util.Comparator", "compare"), ("java.lang.Runnable", "run"), ("java.util.concurrent.Callable", "call")];
+
 impl Vm<'_> {
     pub(super) fn instance_of(&self, value: &Value, ty: &Type) -> bool {
         match ty {
@@ -104,7 +108,15 @@ impl Vm<'_> {
             let at = self.f.stack.len() - 2;
             return self.construct(class, at, at + 1, true, Landing::Push);
         }
-        let converted = self.convert(&value, ty, true, &mut 0)?;
+        let only = match (&value, ty) {
+            (Value::Map(map), Type::Class(name)) => ONLY_METHODS
+                .iter()
+                .find(|(interface, _)| **interface == **name)
+                .and_then(|(_, method)| map.get(&Value::str(*method)))
+                .filter(|of| matches!(of, Value::Closure(_))),
+            _ => None,
+        };
+        let converted = self.convert(only.as_ref().unwrap_or(&value), ty, true, &mut 0)?;
         self.replace(1, converted);
         Ok(Flow::Next)
     }

@@ -62,7 +62,6 @@ const SHIMS: &[(&str, &str)] = &[
     ("groovy.xml.QName", shim!("qname")),
     ("groovy.xml.StreamingMarkupBuilder", shim!("streaming_markup_builder")),
     ("groovy.xml.XmlUtil", shim!("xml_util")),
-    ("org.apache.commons.csv.CSVFormat", shim!("csv_format")),
     ("java.io.BufferedReader", shim!("buffered_reader")),
     ("java.io.ByteArrayInputStream", shim!("byte_array_input_stream")),
     ("java.io.ByteArrayOutputStream", shim!("byte_array_output_stream")),
@@ -92,6 +91,7 @@ const SHIMS: &[(&str, &str)] = &[
     ("java.util.stream.Collector", shim!("collector")),
     ("java.util.stream.Collectors", shim!("collectors")),
     ("java.util.stream.Stream", shim!("stream")),
+    ("org.apache.commons.csv.CSVFormat", shim!("csv_format")),
 ];
 
 /// Other names of the same classes.

@@ -210,3 +210,30 @@ fn make_way(parent: &OwnedFd, name: &[u8]) -> io::Result<()> {
         Err(errno) => Err(errno.into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{MetadataExt as _, symlink};
+
+    use super::*;
+
+    /// Whoever may change a link on the way would have a folder that is not his.
+    #[test]
+    fn a_folder_for_a_user_is_made_through_no_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let make = |name: &str| make_dir_for(at(name).to_str().unwrap(), (rustix::process::getuid().as_raw(), 4321));
+        std::fs::create_dir(at("real")).unwrap();
+        symlink(at("real"), at("link")).unwrap();
+        assert!(make("link/new").is_err() && make("link").is_err() && make("real/../up").is_err());
+        assert!(!at("real/new").exists() && !at("up").exists());
+        if rustix::process::geteuid().is_root() {
+            make("real/a/b").unwrap();
+            let group = |name: &str| std::fs::metadata(at(name)).unwrap().gid();
+            assert_eq!((group("real/a/b"), group("real/a")), (4321, group("real")));
+            // What is there stays whose it is.
+            make("real").unwrap();
+            assert_ne!(group("real"), 4321);
+        }
+    }
+}

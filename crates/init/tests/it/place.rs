@@ -65,6 +65,11 @@ impl Place {
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
+    /// The most memory that init ever used beside the pages of its program, in KiB: of those the kernel maps as many as it likes.
+    pub fn own_peak_kib(&self) -> u64 {
+        self.memory_kib("VmHWM").saturating_sub(self.memory_kib("RssFile"))
+    }
+
     /// Waits for the end of init; its exit code.
     pub fn wait(&mut self) -> i32 {
         self.stream = None;

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
+use bollard::models::ContainerSummaryStateEnum;
 use bollard::query_parameters::{
     ListConfigsOptionsBuilder, ListContainersOptionsBuilder, ListServicesOptionsBuilder, ListVolumesOptionsBuilder,
     RemoveVolumeOptions,
 };
 use sandbox::DriverError;
 
-use crate::engine::{Engine, failed};
+use crate::engine::{Engine, failed, is_missing};
 use crate::living::{remove_container, remove_service};
 use crate::owner::{Life, OWNER, Owner};
 
@@ -63,13 +64,25 @@ pub(crate) async fn containers(engine: &Engine, us: &Owner) -> Result<Vec<String
 async fn dead_containers(engine: &Engine, us: &Owner) -> Result<Vec<(String, String)>, DriverError> {
     let options = ListContainersOptionsBuilder::default().all(true).filters(&ours()).build();
     let found = engine.client.list_containers(Some(options)).await.map_err(failed("list containers"))?;
-    let of_dead = found.into_iter().filter_map(|container| {
+    let mut of_dead = Vec::new();
+    for container in found {
         // A task's container goes with its service.
         let of_swarm = container.labels.as_ref().is_some_and(|labels| labels.contains_key("com.docker.swarm.task.id"));
-        let owner = dead(container.labels, us).filter(|_| !of_swarm)?;
-        Some((container.id?, owner))
-    });
-    Ok(of_dead.collect())
+        let owner = dead(container.labels, us).filter(|_| !of_swarm);
+        let (Some(id), Some(owner)) = (container.id, owner) else { continue };
+        if container.state == Some(ContainerSummaryStateEnum::DEAD) && is_ghost(engine, &id).await {
+            tracing::debug!(id, "the engine lists a container that it has removed");
+            continue;
+        }
+        of_dead.push((id, owner));
+    }
+    Ok(of_dead)
+}
+
+/// Whether a container that is listed as dead is in the list alone. An engine that writes down how a container ended just after it
+/// has removed it lists that one until the engine is started again, and nothing removes it: seen of Docker 20.10.
+async fn is_ghost(engine: &Engine, id: &str) -> bool {
+    engine.client.inspect_container(id, None).await.is_err_and(|error| is_missing(&error))
 }
 
 /// Removes services and configs whose owner is dead.
@@ -97,4 +110,33 @@ pub(crate) async fn services(manager: &Engine, us: &Owner) -> Result<Vec<String>
         }
     }
     Ok(swept)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::answers::{Answers, info};
+
+    #[tokio::test]
+    async fn a_container_that_is_in_the_list_alone_is_nobodys_remains() {
+        let engine = Answers::start(|call, nth| match call {
+            listed if listed.starts_with("GET /containers/json") => {
+                let container = |id| {
+                    let labels = r#"{"cofferdam.owner":"gone","cofferdam.until":"1"}"#;
+                    format!(r#"{{"Id":"{id}","State":"dead","Labels":{labels}}}"#)
+                };
+                let stuck = if nth == 1 { container("stuck") + "," } else { String::new() };
+                (200, format!("[{stuck}{}]", container("ghost")))
+            }
+            seen if seen.starts_with("GET /containers/stuck/json") => (200, "{}".into()),
+            removed if removed.starts_with("DELETE /containers/stuck") => (204, String::new()),
+            volumes if volumes.starts_with("GET /volumes") => (200, "{}".into()),
+            other => info(other, "default"),
+        });
+        let begun = Instant::now();
+        let connected = Engine::connect(&engine.endpoint(), None).await.unwrap();
+        let swept = containers(&connected, &Owner::new()).await.unwrap();
+        assert_eq!(swept, ["container stuck of gone"]);
+        assert!(begun.elapsed() < UNFINISHED, "it waits for nothing that will never be there");
+    }
 }

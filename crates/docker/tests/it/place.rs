@@ -188,7 +188,13 @@ impl Engine {
         let all = ListContainersOptionsBuilder::default().all(true).build();
         let mut remains = Vec::new();
         for container in client.list_containers(Some(all)).await.unwrap() {
-            remains.push(format!("container {:?} {:?}", container.id, container.state));
+            let id = container.id.clone().unwrap();
+            // A dead one may be in the engine's list alone, until that is started again.
+            let is_dead = container.state == Some(bollard::models::ContainerSummaryStateEnum::DEAD);
+            if is_dead && client.inspect_container(&id, None).await.is_err() {
+                continue;
+            }
+            remains.push(format!("container {id} {:?}", container.state));
         }
         for service in client.list_services(None).await.unwrap() {
             remains.push(format!("service {:?}", service.id));

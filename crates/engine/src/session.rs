@@ -3,8 +3,10 @@
 use std::collections::VecDeque;
 
 use groovy::diagnostic::{Diagnostic, Severity};
+use model::ids::RequestId;
+use model::request::{Failure, FailureKind, Reply, Request};
 use pipeline::engine::{Engine, Output, RunInput};
-use wire::engine::{Begin, Finding, Input, Said};
+use wire::engine::{Begin, Finding, Input, MAX_LINE_BYTES, Said, fits};
 
 /// One run under evaluation. Time is counted in turns: an engine works one turn after the other, and takes inputs between two of them.
 pub struct Session {
@@ -69,11 +71,13 @@ impl Session {
         }
         if self.engine.is_busy() {
             self.turns += 1;
-            said.extend(self.engine.poll().into_iter().map(|output| match output {
-                Output::Request { id, request } => Said::Request { id, request: *request },
-                Output::Cancel { id } => Said::Cancel { id },
-                Output::Event(event) => Said::Event(event),
-            }));
+            for output in self.engine.poll() {
+                said.extend(match output {
+                    Output::Request { id, request } => self.asked(id, *request),
+                    Output::Cancel { id } => Some(Said::Cancel { id }),
+                    Output::Event(event) => Some(Said::Event(event)),
+                });
+            }
         }
         if let Some(end) = self.engine.end() {
             if !self.engine.is_busy() {
@@ -85,6 +89,18 @@ impl Session {
             said.push(Said::Waits);
         }
         said
+    }
+
+    /// What nobody would read is answered here, the same each time that the run is evaluated.
+    fn asked(&mut self, id: RequestId, request: Request) -> Option<Said> {
+        let said = Said::Request { id, request };
+        if fits(&said) {
+            return Some(said);
+        }
+        let message = format!("a step was given more than {MAX_LINE_BYTES} bytes, as JSON writes them");
+        let hint = Some("write large texts in pieces, or by a program in the workspace".to_owned());
+        self.engine.answer(id, Reply::Failed(Failure { kind: FailureKind::Workload, message, hint }));
+        None
     }
 
     fn take(&mut self, input: Input) {

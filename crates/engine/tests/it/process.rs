@@ -166,6 +166,35 @@ fn a_bomb_of_memory_ends_its_own_run() {
     assert!(end.message.as_ref().is_some_and(|message| message.contains("limit")), "{end:?}");
 }
 
+/// It is an error of that step, before and after the engine was replaced.
+#[test]
+fn what_a_step_is_given_has_to_fit_into_a_message() {
+    let source = "node { try { writeFile file: 'a', text: '\\u0001' * 40000000 } catch (e) { echo \"caught: $e.message\" }; sh 'x' }";
+    let mut journal = Journal::new(begin(source));
+    let (mut caught, mut lost, mut process) = (0, false, Process::start());
+    process.tell(&journal.restart());
+    let end = loop {
+        let (heard, words) = journal.hear(process.hear().expect("an end")).unwrap();
+        process.tell(&words);
+        match heard {
+            Heard::Request(id, request) => {
+                let words = journal.add(Input::Answer { id, reply: reply(&request) });
+                if matches!(request, Request::Exec { .. }) && !std::mem::replace(&mut lost, true) {
+                    process.kill();
+                    process = Process::start();
+                    process.tell(&journal.restart());
+                } else {
+                    process.tell(&words);
+                }
+            }
+            Heard::Event(event) if format!("{event:?}").contains("caught: a step was given more than") => caught += 1,
+            Heard::Ended(end) => break end,
+            _ => {}
+        }
+    };
+    assert_eq!((end.outcome, caught), (Outcome::Success, 1));
+}
+
 #[test]
 fn a_keeper_that_talks_nonsense_or_goes_ends_it() {
     for (words, expect) in [

@@ -1,5 +1,7 @@
 //! A line of JSON for each message.
 
+use std::io;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -36,6 +38,25 @@ pub fn encode<T: Serialize>(message: &T, out: &mut Vec<u8>) -> Result<(), LineEr
             out.truncate(before);
             Err(failed.map_or_else(|error| LineError::Malformed { reason: error.to_string() }, |()| LineError::TooLong))
         }
+    }
+}
+
+/// Whether the other side reads a message.
+pub fn fits<T: Serialize>(message: &T) -> bool {
+    serde_json::to_writer(Room(MAX_LINE_BYTES - 1), message).is_ok()
+}
+
+/// Takes so many bytes, and keeps none.
+struct Room(usize);
+
+impl io::Write for Room {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.checked_sub(bytes.len()).ok_or(io::ErrorKind::StorageFull)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -116,8 +137,12 @@ mod tests {
         let mut lines = Lines::default();
         lines.push(&vec![b'x'; MAX_LINE_BYTES + 1]);
         assert_eq!(lines.message::<String>(), Err(LineError::TooLong));
-        let mut out = b"before".to_vec();
-        assert_eq!(encode(&"x".repeat(MAX_LINE_BYTES), &mut out), Err(LineError::TooLong));
-        assert_eq!(out, b"before");
+        // The quotes and the end of the line count.
+        for (bytes, wanted) in [(MAX_LINE_BYTES - 3, Ok(())), (MAX_LINE_BYTES - 2, Err(LineError::TooLong))] {
+            let (text, mut out) = ("x".repeat(bytes), b"before".to_vec());
+            assert_eq!(fits(&text), wanted.is_ok());
+            assert_eq!(encode(&text, &mut out), wanted);
+            assert_eq!(out == b"before", wanted.is_err());
+        }
     }
 }

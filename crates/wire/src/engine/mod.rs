@@ -25,7 +25,7 @@ use model::run::{RunEnd, RunFacts};
 use serde::{Deserialize, Serialize};
 
 pub use journal::{Entry, Heard, Journal, JournalError};
-pub use lines::{LineError, Lines, encode};
+pub use lines::{LineError, Lines, encode, fits};
 
 /// Time of a processor that an engine may compute for in one turn, in seconds. Then `SIGVTALRM` ends it, and another would end there as well.
 pub const TURN_SECONDS: u32 = 30;

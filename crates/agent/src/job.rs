@@ -23,6 +23,9 @@ use crate::host::{Host, WayOut};
 use crate::quota::Quota;
 use crate::service::{Place, Service};
 
+/// What a node is called: each job has one of its own.
+const NODE_NAME: &str = "built-in";
+
 /// A living job.
 pub struct Job {
     pub id: JobId,
@@ -350,12 +353,16 @@ impl Maker<'_> {
         let of_label: Vec<_> = of_label.map(|(_, name, value)| (name.clone(), value.clone())).collect();
         let mut labels = options.labels.clone();
         labels.extend(label.filter(|l| l.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))));
+        // A node has its own name for a label.
+        labels.push(NODE_NAME.to_owned());
+        labels.sort_unstable();
+        labels.dedup();
         let mut node_env = vec![("NODE_LABELS".to_owned(), labels.join(" "))];
         node_env.extend(options.env.iter().cloned());
         node_env.extend(of_label);
         Allocated {
             workspace: workspace.to_owned(),
-            node_name: "built-in".to_owned(),
+            node_name: NODE_NAME.to_owned(),
             env: node_env,
             path: env.get("PATH").cloned().unwrap_or_else(|| DEFAULT_PATH.to_owned()),
             home: home.to_owned(),

@@ -336,3 +336,10 @@ fn a_run_names_its_pages_as_one_of_a_server_would() {
     let told = shown(&["--job-name", job, "-e", "BUILD_URL=https://ci.example/7"]);
     assert!(told.contains("<https://ci.example/7> http://localhost/"), "{told}");
 }
+
+#[test]
+fn a_node_has_its_own_name_for_a_label() {
+    let project = Project::new("node { echo \"<$NODE_LABELS>\" }\nnode('linux') { echo \"<$NODE_LABELS>\" }\n");
+    let shown = project.run(&[]).stdout;
+    assert!(shown.contains("<built-in>\n") && shown.contains("<built-in linux>\n"), "{shown}");
+}

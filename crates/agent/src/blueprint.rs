@@ -159,9 +159,7 @@ impl Maker<'_> {
         }
         spec.read_only_root = args.read_only;
         spec.hosts.clone_from(&args.hosts);
-        if let Some(name) = &args.hostname {
-            spec.hostname.clone_from(name);
-        }
+        spec.hostname.clone_from(&args.hostname);
         spec.tmpfs.clone_from(&args.tmpfs);
         // Where the rest is read-only, a volume is empty.
         let volumes = args.volumes.iter().filter(|_| args.read_only);

@@ -171,6 +171,10 @@ impl Maker<'_> {
             _ = cancelled => return Ok(None),
         };
         let (sandbox_id, ids, home) = (sandbox.id, sandbox.user, sandbox.home.clone());
+        if plan.image.is_some() {
+            // As engines tell a container its name: not every shell looks for it.
+            plan.env.entry("HOSTNAME".to_owned()).or_insert_with(|| sandbox.hostname.clone());
+        }
         let groups = sandbox.groups.iter().chain(&plan.args.groups).copied().collect();
         let place = async {
             sandbox

@@ -71,7 +71,7 @@ pub(crate) fn container(spec: &SandboxSpec, image: &str, user: Ids, terms: Terms
     };
     let init = if spec.read_only_root { format!("{INIT}/{IN_VOLUME}") } else { INIT.into() };
     ContainerCreateBody {
-        hostname: Some(spec.hostname.clone()),
+        hostname: spec.hostname.clone(),
         stop_signal: Some("SIGKILL".into()),
         attach_stdin: Some(true),
         attach_stdout: Some(true),
@@ -121,13 +121,13 @@ pub(crate) fn signed(value: u64) -> i64 {
 
 /// Address and name of every entry of `/etc/hosts`: the sandbox's own name, then what was asked for.
 pub(crate) fn hosts(spec: &SandboxSpec) -> impl Iterator<Item = (String, String)> {
-    let own = ["127.0.0.1", "::1"].map(|address| (address.to_owned(), spec.hostname.clone()));
+    let own = spec.hostname.iter().flat_map(|name| ["127.0.0.1", "::1"].map(|address| (address.into(), name.clone())));
     let asked = spec.hosts.iter().flat_map(|line| {
         let mut words = line.split_ascii_whitespace();
         let address = words.next().unwrap_or_default().to_owned();
         words.map(move |name| (address.clone(), name.to_owned()))
     });
-    own.into_iter().chain(asked)
+    own.chain(asked)
 }
 
 /// File systems in memory, by path: those that were asked for, and what stays writable where the root is not.

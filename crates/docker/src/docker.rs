@@ -57,8 +57,9 @@ impl Docker {
 }
 
 impl Shared {
-    async fn make(&self, spec: SandboxSpec) -> Result<Sandbox, CreateError> {
+    async fn make(&self, mut spec: SandboxSpec) -> Result<Sandbox, CreateError> {
         refusal::of_spec(&spec, NAME)?;
+        spec.name()?;
         refusal::of_machine(&self.engine.about, self.config.shared_machine)?;
         refusal::of_filter(&self.engine.filter().await?)?;
         no_sharing(&self.sandboxes, &spec, NAME)?;
@@ -152,7 +153,8 @@ pub(crate) fn sandbox(
     end: watch::Receiver<Option<Ended>>,
 ) -> Sandbox {
     let Made { user, groups, home } = made;
-    Sandbox { id, stream, user, groups, home, workspace: spec.workspace.path.clone(), end }
+    let (workspace, hostname) = (spec.workspace.path.clone(), spec.hostname.clone().unwrap_or_default());
+    Sandbox { id, stream, user, groups, home, workspace, hostname, end }
 }
 
 /// A workspace lies in the writable layer of its container, where no other can reach it.

@@ -81,6 +81,8 @@ pub struct Sandbox {
     pub home: String,
     /// Absolute path of the workspace inside.
     pub workspace: String,
+    /// Name of the machine, as the workload sees it.
+    pub hostname: String,
     /// Set once, by the driver: how it ended, when nothing is left of it. See [`Sandbox::ended`].
     pub end: watch::Receiver<Option<Ended>>,
 }

@@ -125,6 +125,7 @@ impl Fake {
             groups: Vec::new(),
             home: "/".into(),
             workspace: plan.workspace,
+            hostname: plan.hostname,
             end: ended,
         })
     }

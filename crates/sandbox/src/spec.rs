@@ -1,5 +1,7 @@
 //! What a sandbox is to be: data, decided before anything is made.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,8 +27,8 @@ pub struct SandboxSpec {
     pub user: User,
     /// What of root's power a workload with user id 0 has over the files and ids of its own sandbox. Nobody else has any.
     pub capabilities: Capabilities,
-    /// Name of the machine, as the workload sees it; letters, digits and `-`, at most 63.
-    pub hostname: String,
+    /// Name of the machine, as the workload sees it; letters, digits, `-` and `.`, at most 63. `None`: see [`SandboxSpec::name`].
+    pub hostname: Option<String>,
     /// The folder that steps work in.
     pub workspace: Workspace,
     /// Further file systems in memory (`--tmpfs`).
@@ -55,7 +57,7 @@ impl SandboxSpec {
             engine: None,
             user: User::default(),
             capabilities: Capabilities::None,
-            hostname: "sandbox".into(),
+            hostname: None,
             workspace: Workspace::default(),
             tmpfs: Vec::new(),
             read_only_root: false,
@@ -74,6 +76,20 @@ impl SandboxSpec {
 }
 
 impl SandboxSpec {
+    /// Its host name: where nobody wants another, twelve random hexadecimal digits from now on, as engines name their containers.
+    ///
+    /// # Errors
+    /// [`CreateError::Kernel`]: it gives no random bytes.
+    pub fn name(&mut self) -> Result<&str, CreateError> {
+        if self.hostname.is_none() {
+            let mut bytes = [0; 6];
+            let read = File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));
+            read.map_err(|source| CreateError::Kernel { operation: "name a sandbox".into(), source })?;
+            self.hostname = Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect());
+        }
+        Ok(self.hostname.as_deref().unwrap_or_default())
+    }
+
     /// The same once more; `None` where its network cannot be had twice.
     pub fn again(&self) -> Option<SandboxSpec> {
         let network = match &self.network {

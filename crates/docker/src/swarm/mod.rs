@@ -108,8 +108,9 @@ struct Placed {
 }
 
 impl Shared {
-    async fn make(&self, spec: SandboxSpec) -> Result<Sandbox, CreateError> {
+    async fn make(&self, mut spec: SandboxSpec) -> Result<Sandbox, CreateError> {
         refusal::of_spec(&spec, NAME)?;
+        spec.name()?;
         refusal::of_machine(&self.manager.about, self.config.shared_machine)?;
         refusal::of_filter(&self.manager.filter().await?)?;
         no_sharing(&self.sandboxes, &spec, NAME)?;

@@ -87,7 +87,7 @@ fn container(spec: &SandboxSpec, image: &str, terms: &Terms) -> TaskSpecContaine
         image: Some(image.into()),
         labels: Some(terms.labels.clone()),
         command: Some(command(spec, INIT.into())),
-        hostname: Some(spec.hostname.clone()),
+        hostname: spec.hostname.clone(),
         dir: Some("/".into()),
         user: Some("0:0".into()),
         // Managers before API 1.46 do not know it, and then init alone sees to it, for each program that it starts.

@@ -90,7 +90,7 @@ pub(super) async fn bad_specifications_are_refused(subject: &Subject<'_>) -> Out
     let mut specs = Vec::new();
     for name in ["", "a b", "x\n", &"long".repeat(20)] {
         let mut spec = (subject.spec)();
-        spec.hostname = name.into();
+        spec.hostname = Some(name.into());
         specs.push((format!("host name {name:?}"), spec));
     }
     for path in ["", "relative", "/", "//", "/a/../b", "/proc/self/fd/7", "/sys/x", "/dev/shm/x"] {

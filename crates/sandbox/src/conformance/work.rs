@@ -187,7 +187,7 @@ pub(super) async fn only_loopback_is_reachable(subject: &Subject<'_>) -> Outcome
 
 pub(super) async fn the_host_name_is_the_sandboxs_own(subject: &Subject<'_>) -> Outcome {
     let mut spec = (subject.spec)();
-    spec.hostname = "a-name-of-its-own".into();
+    spec.hostname = Some("a-name-of-its-own".into());
     spec.hosts = vec!["192.0.2.7 registry.example".into()];
     let at = At::with(subject, spec).await?;
     let found = at.out("cat /proc/sys/kernel/hostname /etc/hostname").await?;
@@ -197,7 +197,17 @@ pub(super) async fn the_host_name_is_the_sandboxs_own(subject: &Subject<'_>) -> 
     let found = at.out(own).await?;
     expect(found == "2", || format!("{found} of two addresses of its own"))?;
     at.out("grep -q '192.0.2.7[[:space:]]registry.example' /etc/hosts").await?;
-    at.destroy().await.map(drop)
+    at.destroy().await.map(drop)?;
+    // Where nobody names them, no two have the same name.
+    let mut names = Vec::new();
+    for _ in 0..2 {
+        let at = At::new(subject).await?;
+        let found = at.out("cat /proc/sys/kernel/hostname").await?;
+        expect(found == at.sandbox.hostname && !names.contains(&found), || format!("{found} after {names:?}"))?;
+        names.push(found);
+        at.destroy().await.map(drop)?;
+    }
+    Ok(())
 }
 
 pub(super) async fn a_file_system_in_memory_is_mounted(subject: &Subject<'_>) -> Outcome {

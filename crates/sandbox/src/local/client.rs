@@ -142,7 +142,8 @@ impl Client {
         let token = NEXT.fetch_add(1, Ordering::Relaxed);
         let kernel = |operation: &str, source: io::Error| CreateError::Kernel { operation: operation.into(), source };
         let (stream, theirs) = UnixStream::pair().map_err(|error| kernel("make a socket pair", error))?;
-        let (workspace, shared_with, limits) = (plan.workspace.clone(), plan.share_with, plan.limits);
+        let (workspace, hostname) = (plan.workspace.clone(), plan.hostname.clone());
+        let (shared_with, limits) = (plan.share_with, plan.limits);
         plan.limits = of_kernel.beside(limits);
         let (made, waiting) = oneshot::channel();
         let (ended, ended_later) = watch::channel(None);
@@ -165,7 +166,8 @@ impl Client {
             create_error(fault, shared_with)
         })?;
         let Made { user, groups, home } = made;
-        let sandbox = Sandbox { id: SandboxId(token), stream, user, groups, home, workspace, end: ended_later };
+        let id = SandboxId(token);
+        let sandbox = Sandbox { id, stream, user, groups, home, workspace, hostname, end: ended_later };
         Ok((sandbox, folder))
     }
 

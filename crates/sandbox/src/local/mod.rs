@@ -217,8 +217,9 @@ impl Driver for LocalDriver {
 /// [`CreateError::Spec`].
 pub fn check(spec: &SandboxSpec) -> Result<(), CreateError> {
     let refuse = |what: String| Err(CreateError::Spec { what });
-    let host = &spec.hostname;
-    if host.is_empty() || host.len() > 63 || !host.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.')
+    let is_part = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'.';
+    if let Some(host) = &spec.hostname
+        && (host.is_empty() || host.len() > 63 || !host.bytes().all(is_part))
     {
         return refuse(format!("{host:?} is no host name"));
     }
@@ -265,12 +266,13 @@ pub(crate) async fn plan(mut spec: SandboxSpec) -> Result<(Plan, Option<OwnedFd>
 }
 
 /// The same without the network.
-pub(crate) fn unconnected_plan(spec: SandboxSpec) -> Result<Plan, CreateError> {
+pub(crate) fn unconnected_plan(mut spec: SandboxSpec) -> Result<Plan, CreateError> {
     check(&spec)?;
     if spec.engine.is_some() {
         return Err(CreateError::Unsupported { reason: "only a machine has a Docker Engine of its own".into() });
     }
-    let hosts = hosts(&spec);
+    let hostname = spec.name()?.to_owned();
+    let hosts = hosts(&hostname, &spec.hosts);
     let limits = effective(spec.limits);
     Ok(Plan {
         layers: match spec.root {
@@ -279,7 +281,7 @@ pub(crate) fn unconnected_plan(spec: SandboxSpec) -> Result<Plan, CreateError> {
         },
         user: spec.user,
         capabilities: spec.capabilities,
-        hostname: spec.hostname,
+        hostname,
         workspace: spec.workspace.path,
         share_with: spec.workspace.share_with.map(|id| id.0),
         tmpfs: cap(spec.tmpfs, limits.disk_bytes),
@@ -343,9 +345,9 @@ pub(crate) fn effective(limits: Limits) -> Limits {
     Limits { disk_bytes: limits.disk_bytes.min(limits.memory_bytes / 4 * 3).max(SMALLEST_DISK), ..limits }
 }
 
-fn hosts(spec: &SandboxSpec) -> String {
-    let mut text = format!("127.0.0.1 localhost {0}\n::1 localhost ip6-localhost {0}\n", spec.hostname);
-    for line in &spec.hosts {
+fn hosts(own: &str, further: &[String]) -> String {
+    let mut text = format!("127.0.0.1 localhost {own}\n::1 localhost ip6-localhost {own}\n");
+    for line in further {
         text.push_str(line);
         text.push('\n');
     }

@@ -238,7 +238,8 @@ impl MicroVm {
             machines.lock().unwrap_or_else(PoisonError::into_inner).ended(id);
         });
         let Made { user, groups, home } = made;
-        Ok(Sandbox { id, stream, user, groups, home, workspace: plan.workspace, end: ended_later })
+        let (workspace, hostname) = (plan.workspace, plan.hostname);
+        Ok(Sandbox { id, stream, user, groups, home, workspace, hostname, end: ended_later })
     }
 
     /// The machine to copy: whoever asks first makes it, and the others wait for it.

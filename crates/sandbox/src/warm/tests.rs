@@ -66,7 +66,7 @@ fn config(ceiling: u32) -> WarmConfig {
 
 /// A sandbox that differs from others in its name.
 fn spec(name: &str) -> SandboxSpec {
-    SandboxSpec { hostname: name.into(), ..SandboxSpec::image(Vec::new()) }
+    SandboxSpec { hostname: Some(name.into()), ..SandboxSpec::image(Vec::new()) }
 }
 
 fn floor(of: &[(&str, u32)]) -> Floor {

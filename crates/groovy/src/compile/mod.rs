@@ -17,6 +17,7 @@ mod flow;
 mod function;
 mod immutable;
 mod mentions;
+mod starred;
 mod stmt;
 mod types;
 

@@ -8,7 +8,16 @@ use crate::value::{Compared, Key, Map, Script, Value, compare_plain, equal_by, h
 
 /// Groovy's `==`.
 pub(crate) fn equals(ctx: &mut Ctx<'_>, a: &Value, b: &Value) -> Result<bool, Fault> {
+    if (asks(a) || asks(b)) && a.is_text() && b.is_text() {
+        return Ok(ctx.text(a)? == ctx.text(b)?);
+    }
     compared(ctx, a, b, equal_by)
+}
+
+/// Whether only the script can say what a text is.
+fn asks(value: &Value) -> bool {
+    let only_it = |part: &Value| matches!(part, Value::Closure(_) | Value::Object(_) | Value::GString(_));
+    matches!(value, Value::GString(text) if text.values.iter().any(only_it))
 }
 
 /// Java's `equals` of two keys.
@@ -77,7 +86,10 @@ fn object_equals(ctx: &Ctx<'_>, a: &Value, b: &Value) -> Result<bool, Fault> {
 
 /// Groovy's `<=>`.
 pub(crate) fn compare(ctx: &mut Ctx<'_>, a: &Value, b: &Value) -> Result<Ordering, Fault> {
-    if let Compared::Order(order) = compare_plain(a, b) {
+    if !asks(a)
+        && !asks(b)
+        && let Compared::Order(order) = compare_plain(a, b)
+    {
         return ctx.pay(text_work(a, b) / PAIRS_AT_ONCE).map(|()| order);
     }
     if let (Value::GString(_), false) = (a, b.is_null()) {

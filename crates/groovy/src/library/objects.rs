@@ -81,6 +81,8 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, this: &Value, name: &str, args: &[Value]
         }
         ("is", [other]) => yes(this.same(other)),
         ("inspect", []) if matches!(this, Value::Object(o) if o.as_map().is_none()) => yes(ctx.text(this)?),
+        // Java's text, without quotes.
+        ("inspect", []) if matches!(this, Value::Entry(_)) => yes(ctx.styled(this, Style::Java)?),
         ("inspect", []) => yes(ctx.styled(this, Style::Inspect)?),
         ("dump", []) => yes(ctx.text(this)?),
         ("asBoolean", []) => yes(this.truth()),

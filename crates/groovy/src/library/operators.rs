@@ -30,7 +30,7 @@ pub(crate) fn binary(ctx: &mut Ctx<'_>, op: BinaryOp, a: &Value, b: &Value) -> A
         (BinaryOp::Add, Value::Str(_) | Value::GString(_)) => concat(ctx, a, b),
         (BinaryOp::Add, Value::Null) if b.is_text() => concat(ctx, a, b),
         (BinaryOp::Add, Value::Null) if !matches!(b, Value::Null) => {
-            let text = ctx.text(b)?;
+            let text = ctx.styled(b, crate::value::render::Style::Java)?;
             Err(ctx.world.null_pointer(format!("Cannot execute null+{text}")))
         }
         (BinaryOp::Add, _) if b.is_text() && is_number(a) => concat(ctx, a, b),

@@ -7,6 +7,77 @@ use crate::machine::{Ctx, Fault};
 use crate::value::render::Style;
 use crate::value::{List, ListKind, Range, RangeKind, Value};
 
+/// What a range without its end ends with, and whether that belongs to it: where both ends are the same there is nothing in it.
+///
+/// Source: `ScriptBytecodeAdapter.createRange`.
+pub(crate) fn last(ctx: &mut Ctx<'_>, from: &Value, to: Value) -> Result<(Value, bool), Fault> {
+    let steps = to.is_text() || matches!(to, Value::Char(_)) || crate::value::is_number(&to);
+    if to.is_null() && !from.is_null() {
+        return Err(ctx.world.null_pointer("Cannot invoke method next() on null object"));
+    }
+    if !steps || from.is_null() {
+        return Ok((to, false));
+    }
+    Ok(match super::compare::compare(ctx, from, &to)? {
+        std::cmp::Ordering::Equal => (to, false),
+        std::cmp::Ordering::Less => (super::numbers::step(ctx, &to, "previous")?, true),
+        std::cmp::Ordering::Greater => (super::numbers::step(ctx, &to, "next")?, true),
+    })
+}
+
+/// Whether a range goes down. Source: `ObjectRange`.
+fn is_reversed(ctx: &mut Ctx<'_>, from: &Value, to: &Value) -> Result<bool, Fault> {
+    for (end, name) in [(from, "from"), (to, "to")] {
+        if end.is_null() {
+            let message = format!("Must specify a non-null value for the '{name}' index in a Range");
+            return Err(ctx.fail("java.lang.IllegalArgumentException", message));
+        }
+    }
+    let is_plain = |end: &Value| end.is_text() || crate::value::is_number(end);
+    match super::compare::compare(ctx, from, to) {
+        Err(Fault::Throw(_)) if is_plain(from) && is_plain(to) => {
+            let simple = |value: &Value| {
+                let name = value.type_name();
+                name.rsplit('.').next().unwrap_or_default().to_owned()
+            };
+            let (from, to) = (simple(from), simple(to));
+            let message = format!(
+                "Unable to create range due to incompatible types: {from}..{to} (possible missing brackets around range?)"
+            );
+            Err(ctx.fail("java.lang.IllegalArgumentException", message))
+        }
+        order => Ok(order?.is_gt()),
+    }
+}
+
+/// A range with a text at one end or both: what `next` will not reach is refused, and letters are numbers beside a number.
+fn of_texts(ctx: &mut Ctx<'_>, small: &Value, large: &Value, ascending: bool) -> Result<Option<Value>, Fault> {
+    if !small.is_text() && !large.is_text() {
+        return Ok(None);
+    }
+    let (start, end) = (ctx.text(small)?, ctx.text(large)?);
+    let refuse =
+        |why: &str| ctx.fail("java.lang.IllegalArgumentException", format!("Incompatible Strings for Range: {why}"));
+    if start.len() > end.len() {
+        return Err(refuse("starting String is longer than ending string"));
+    }
+    let same = start.bytes().zip(end.bytes()).take_while(|(x, y)| x == y).count();
+    if same + 1 < start.len() {
+        return Err(refuse("String#next() will not reach the expected value"));
+    }
+    if small.is_text() && large.is_text() {
+        return Ok(None);
+    }
+    let code = |value: &Value| match value {
+        Value::Str(s) if s.units() == 1 => s.unit(0).map(i64::from),
+        other => other.as_i64(),
+    };
+    Ok(code(small).zip(code(large)).map(|(x, y)| {
+        let (from, to) = if ascending { (x, y) } else { (y, x) };
+        Value::Range(Rc::new(Range { from, to, inclusive: true, kind: RangeKind::Int }))
+    }))
+}
+
 /// Ranges of other things than whole numbers and letters, counted with `next` and `previous`.
 pub(crate) fn by_steps(ctx: &mut Ctx<'_>, from: &Value, to: &Value, inclusive: bool) -> Result<Value, Fault> {
     if let (Value::Object(a), Value::Object(b)) = (from, to)
@@ -24,12 +95,16 @@ pub(crate) fn by_steps(ctx: &mut Ctx<'_>, from: &Value, to: &Value, inclusive: b
         }
         return Ok(Value::list(part));
     }
-    let ascending = super::compare::compare(ctx, from, to)?.is_le();
-    // Groovy goes one back from the end, and has what is not beyond.
-    let to = &match inclusive || super::compare::compare(ctx, from, to)?.is_eq() || !crate::value::is_number(to) {
-        true => to.clone(),
-        false => super::numbers::step(ctx, to, if ascending { "previous" } else { "next" })?,
-    };
+    let ascending = !is_reversed(ctx, from, to)?;
+    let (small, large) = if ascending { (from, to) } else { (to, from) };
+    if let Some(range) = of_texts(ctx, small, large, ascending)? {
+        return Ok(range);
+    }
+    if !ascending && small.is_text() && ctx.text(small)?.len() < ctx.text(large)?.len() {
+        // What goes back from the longer text never gets shorter.
+        let up = by_steps(ctx, small, large, inclusive)?;
+        return Ok(Value::list(up.items().unwrap_or_default().into_iter().rev().collect()));
+    }
     let name = if ascending { "next" } else { "previous" };
     // Dates and texts are more than their place in the list.
     let weight = if crate::value::is_number(from) { 1 } else { 6 };

@@ -193,7 +193,6 @@ pub(crate) fn constant(ctx: &mut Ctx<'_>, class: &Rc<Class>, name: &str) -> Answ
         ("java.util.Collections", "EMPTY_SET") => Value::set([]),
         ("java.util.Collections", "EMPTY_LIST") => Value::list(Vec::new()),
         ("java.util.Collections", "EMPTY_MAP") => Value::map([]),
-        ("java.util.Locale", locale) => Value::str(locale),
         (_, "class") => Value::Class(class.clone()),
         (_, "name" | "simpleName" | "superclass" | "interfaces" | "canonicalName" | "package") => {
             let getter = format!("get{}{}", name[..1].to_uppercase(), &name[1..]);
@@ -204,17 +203,14 @@ pub(crate) fn constant(ctx: &mut Ctx<'_>, class: &Rc<Class>, name: &str) -> Answ
     yes(value)
 }
 
-/// Names of the locales that `Locale` has.
-const LOCALES: &[&str] = &["US", "UK", "ENGLISH", "ROOT", "CANADA"];
-
 fn string(ctx: &mut Ctx<'_>, name: &str, args: &[Value]) -> Answer {
     match (name, args) {
         ("valueOf" | "copyValueOf", [value]) => match value {
             Value::List(l) if l.is_array() => yes(l.items().iter().map(Value::to_text).collect::<String>()),
             other => yes(ctx.styled(other, crate::value::render::Style::Java)?),
         },
-        // A locale is its name; numbers are as in English anyway.
-        ("format", [locale, template, values @ ..]) if template.is_text() && LOCALES.contains(&&*ctx.text(locale)?) => {
+        // Numbers are as in English anyway.
+        ("format", [Value::Object(locale), template, values @ ..]) if &*locale.class.name == "java.util.Locale" => {
             let template = ctx.text(template)?;
             super::format::format(ctx, &template, values).map(Some)
         }

@@ -174,8 +174,24 @@ impl Vm<'_> {
                 if let Some(converted) = library::convert::to_type(&mut self.ctx(), value, &name, explicit)? {
                     return Ok(converted);
                 }
+                if let Some(object) = self.made_of_arguments(value, &name, explicit)? {
+                    return Ok(object);
+                }
                 self.convert_to_script_type(value, &name, made)
             }
+        }
+    }
+
+    /// A list as the arguments of a constructor of a class that is not written in Groovy, and a text as a file's.
+    fn made_of_arguments(&mut self, value: &Value, name: &str, explicit: bool) -> Result<Option<Value>, Fault> {
+        let args = match value {
+            Value::List(list) if !list.is_array() && !is_number_class(name) => list.snapshot(),
+            text if explicit && text.is_text() && name == "java.io.File" => vec![text.clone()],
+            _ => return Ok(None),
+        };
+        match self.world.class(name) {
+            Some(class) if class.script.is_none() => library::construct::java(&mut self.ctx(), &class, &args),
+            _ => Ok(None),
         }
     }
 

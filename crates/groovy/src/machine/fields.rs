@@ -249,11 +249,18 @@ impl Vm<'_> {
         let mut methods = class.methods(&accessor("set", name));
         methods.retain(|f| !of_class || super::call::is_static(f));
         let found = self.world.select(&methods, std::slice::from_ref(value))?;
+        if found.is_some() {
+            return Ok(found);
+        }
         // The only one there is takes what is cast to its type.
-        Ok(found.or_else(|| match &methods[..] {
-            [only] if only.params.len() == 1 => Some(only.clone()),
-            _ => None,
-        }))
+        match &methods[..] {
+            [only] if only.params.len() == 1 => Ok(Some(only.clone())),
+            several if several.len() > 1 && several.iter().all(|method| method.params.len() == 1) => {
+                let name = accessor("set", name);
+                Err(self.ctx().missing_method(&name, &class.name, false, std::slice::from_ref(value)))
+            }
+            _ => Ok(None),
+        }
     }
 
     pub(super) fn has_setter(&self, target: &Value, name: &str) -> bool {

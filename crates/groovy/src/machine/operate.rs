@@ -405,6 +405,11 @@ impl Vm<'_> {
                 .flatten()
         };
         let small = |v: &Value| matches!(v, Value::Byte(_) | Value::Short(_) | Value::Int(_));
+        let (mut inclusive, mut b) = (inclusive, b);
+        if !inclusive && !(small(&a) && small(&b)) {
+            // Groovy goes one back from the end, and has what is not beyond.
+            (b, inclusive) = library::range::last(&mut self.ctx(), &a, b)?;
+        }
         let (from, to, kind) = match (&a, &b) {
             (x, y) if small(x) && small(y) => (x.as_i64().unwrap_or(0), y.as_i64().unwrap_or(0), RangeKind::Int),
             (Value::Char(x), Value::Char(y)) => (i64::from(*x), i64::from(*y), RangeKind::Char),

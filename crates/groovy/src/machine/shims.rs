@@ -77,6 +77,7 @@ const SHIMS: &[(&str, &str)] = &[
     ("java.util.BitSet", shim!("bit_set")),
     ("java.util.Comparators$Made", shim!("comparator")),
     ("java.util.ListIterator", shim!("list_iterator")),
+    ("java.util.Locale", shim!("locale")),
     ("java.util.Optional", shim!("optional")),
     ("java.util.PriorityQueue", shim!("priority_queue")),
     ("java.util.Properties", shim!("properties")),

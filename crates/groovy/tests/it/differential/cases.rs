@@ -53,6 +53,7 @@ const FILES: &[(&str, &str)] = &[
     ("static_properties", include_str!("cases/static_properties.txt")),
     ("static_getters", include_str!("cases/static_getters.txt")),
     ("entries", include_str!("cases/entries.txt")),
+    ("of_plugins", include_str!("cases/of_plugins.txt")),
 ];
 
 /// The cases of all files.

@@ -5,8 +5,12 @@ use std::rc::Rc;
 use super::Compiler;
 use super::builder::Place;
 use super::function::{Capture, FunctionKind, Op, Site, Type};
-use crate::ast::{Access, Arg, Class, Expr, ExprKind, Member, Text, TypeRef};
+use crate::ast::{Access, Arg, Class, Expr, ExprKind, MapKey, Member, Text, TypeRef};
 use crate::span::Span;
+
+/// What is wrong with `[[a: 1] [b: 2]]`, in Groovy's words.
+const MAP_ENTRY_AS_INDEX: &str = "You tried to use a map entry for an index operation, this is not allowed. \
+    Maybe something should be set in parentheses or a comma is missing?";
 
 impl Compiler<'_> {
     /// Puts the arguments on the stack.
@@ -95,8 +99,15 @@ impl Compiler<'_> {
         match index {
             [Arg::Positional(e)] => self.expr(e),
             many => {
-                let named = many.iter().any(|a| matches!(a, Arg::Named(..) | Arg::SpreadMap(_)));
-                if named { self.named_map(many, span) } else { self.list(many, span) }
+                let entry = many.iter().find_map(|arg| match arg {
+                    Arg::Named(MapKey::Constant(_, key), _) => Some(*key),
+                    Arg::Named(_, value) | Arg::SpreadMap(value) => Some(value.span),
+                    Arg::Positional(_) | Arg::Spread(_) => None,
+                });
+                match entry {
+                    Some(at) => self.error(at, MAP_ENTRY_AS_INDEX),
+                    None => self.list(many, span),
+                }
             }
         }
     }

@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
-use super::Compiler;
 use super::function::{Function, FunctionKind, Op, Site, Type};
 use super::mentions::Mentions;
+use super::{Compiler, Mode};
 use crate::ast::{Block, Class, ClassKind, Field, LocalTarget, Script, Text, TypeRef};
 use crate::span::Span;
 use crate::value::{OUTER, Seen};
@@ -224,6 +224,11 @@ impl Compiler<'_> {
     fn parents(&self, class: &Class) -> (Option<Text>, Vec<Text>) {
         let mut interfaces: Vec<Text> = class.implements.iter().map(|t| self.parent(t)).collect();
         let extends: Vec<Text> = class.extends.iter().map(|t| self.parent(t)).collect();
+        // As Jenkins' engine has them all.
+        let kept: Text = "java.io.Serializable".into();
+        if self.scope.mode == Mode::Pipeline && class.kind == ClassKind::Class && !interfaces.contains(&kept) {
+            interfaces.push(kept);
+        }
         match class.kind {
             ClassKind::Class => (extends.into_iter().next(), interfaces),
             ClassKind::Enum => (Some("java.lang.Enum".into()), interfaces),

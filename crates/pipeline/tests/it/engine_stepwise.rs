@@ -27,6 +27,12 @@ fn results_of_methods_are_what_was_returned() {
 }
 
 #[test]
+fn objects_can_be_kept() {
+    says("class A { }\necho \"${new A() instanceof Serializable}\"", "true");
+    says("class A implements Serializable { }\necho \"${A.interfaces*.simpleName.count('Serializable')}\"", "1");
+}
+
+#[test]
 fn closures_take_what_they_are_given() {
     says("[1].each { String s -> echo \"<$s>\" }", "<1>");
     says("[a: true].each { String k, String v -> echo \"$k=$v\" }", "a=true");

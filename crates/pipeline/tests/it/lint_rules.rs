@@ -410,6 +410,10 @@ fn what_the_compiler_alone_refuses_is_found() {
     let within =
         |code: &str| format!("pipeline {{ agent any; stages {{ stage('a') {{ steps {{ script {{ {code} }} }} }} }} }}");
     for (code, words) in [
+        (
+            "def all = [[a: 1], [b: 2][c: 3]]",
+            "You tried to use a map entry for an index operation, this is not allowed.",
+        ),
         ("[1, 2].each { if (it == 1) { break } }", "the break statement is only allowed inside loops or switches"),
         ("[1, 2].each { if (it == 1) { continue } }", "the continue statement is only allowed inside loops"),
         ("synchronized (this) { echo 'x' }", "synchronized is not supported outside of @NonCPS methods"),

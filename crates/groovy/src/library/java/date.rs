@@ -183,7 +183,8 @@ pub(super) fn method(ctx: &mut Ctx<'_>, o: &Rc<Object>, ms: i64, name: &str, arg
         }
         ("getDateString", []) => format(ctx, ms, "M/d/yy", &Zone::utc()).map(Some),
         ("getTimeString", []) => format(ctx, ms, "h:mm:ss a", &Zone::utc()).map(Some),
-        ("getDateTimeString" | "toLocaleString", []) => format(ctx, ms, "M/d/yy h:mm:ss a", &Zone::utc()).map(Some),
+        ("getDateTimeString", []) => format(ctx, ms, "M/d/yy, h:mm:ss a", &Zone::utc()).map(Some),
+        ("toLocaleString", []) => format(ctx, ms, "MMM d, yyyy, h:mm:ss a", &Zone::utc()).map(Some),
         ("toGMTString", []) => format(ctx, ms, "d MMM yyyy HH:mm:ss 'GMT'", &Zone::utc()).map(Some),
         ("clearTime", []) => {
             let cleared = ms.saturating_sub(ms.rem_euclid(DAY_MS));

@@ -406,7 +406,7 @@ impl Vm<'_> {
         };
         let small = |v: &Value| matches!(v, Value::Byte(_) | Value::Short(_) | Value::Int(_));
         let (mut inclusive, mut b) = (inclusive, b);
-        if !inclusive && !(small(&a) && small(&b)) {
+        if !(inclusive || small(&a) && small(&b)) {
             // Groovy goes one back from the end, and has what is not beyond.
             (b, inclusive) = library::range::last(&mut self.ctx(), &a, b)?;
         }

@@ -14,7 +14,8 @@ fn interrupted(args: &[Value]) -> Throwable {
     let (result, rest) = args.split_first().map(|(result, rest)| (result.clone(), rest)).unwrap_or_default();
     let causes = rest.iter().flat_map(|cause| cause.items().unwrap_or_else(|| vec![cause.clone()]));
     let causes = causes.filter(|cause| !matches!(cause, Value::Bool(_))).collect();
-    let facts = [("result", result), ("causes", Value::list(causes)), ("actualInterruption", Value::Bool(true))];
+    let actual = Value::Bool(!matches!(rest, [Value::Bool(false), ..]));
+    let facts = [("result", result), ("causes", Value::list(causes)), ("actualInterruption", actual)];
     Throwable { facts: facts.map(|(name, value)| (name.into(), value)).into(), ..Throwable::default() }
 }
 

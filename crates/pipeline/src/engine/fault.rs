@@ -59,6 +59,8 @@ struct Inner {
     class: Option<&'static str>,
     /// What was thrown beside it, by other branches of a `parallel`.
     suppressed: Rc<[Fault]>,
+    /// Another try would find the same.
+    lasts: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -72,7 +74,7 @@ enum Kind {
 
 impl Fault {
     fn new(kind: Kind) -> Self {
-        Fault(Box::new(Inner { kind, place: None, hint: None, class: None, suppressed: Rc::default() }))
+        Fault(Box::new(Inner { kind, place: None, hint: None, class: None, suppressed: Rc::default(), lasts: false }))
     }
 
     /// An exception of a Java class.
@@ -136,6 +138,17 @@ impl Fault {
         self
     }
 
+    /// The same; another try would find it again.
+    pub(crate) fn lasting(mut self) -> Self {
+        self.0.lasts = true;
+        self
+    }
+
+    /// Would another try find the same?
+    pub(crate) fn lasts(&self) -> bool {
+        self.0.lasts
+    }
+
     /// The same, with what was thrown beside it.
     pub(crate) fn beside(mut self, others: Vec<Fault>) -> Self {
         self.0.suppressed = others.into();
@@ -180,6 +193,22 @@ impl Fault {
         match &self.0.kind {
             Kind::Interrupted(i) => Some(i),
             _ => None,
+        }
+    }
+
+    /// Is it an interruption, or what a script throws as one?
+    pub(crate) fn interrupts(&self) -> bool {
+        self.class() == INTERRUPTED
+    }
+
+    /// Does it end more than what it came from? Then `retry` does not try again, and not all that catches errors catches it.
+    pub(crate) fn is_actual_interruption(&self) -> bool {
+        match &self.0.kind {
+            Kind::Interrupted(i) => i.is_actual(),
+            Kind::Script(thrown) => {
+                self.interrupts() && thrown.fact("actualInterruption").is_none_or(|actual| actual.truth())
+            }
+            _ => false,
         }
     }
 

@@ -42,16 +42,16 @@ async fn catch(call: StepCall, mut build: Outcome, mut stage: Outcome) -> Result
         Ok(_) => return Ok(Value::Null),
         Err(fault) => fault,
     };
-    let interrupts = fault.interruption().is_some_and(|interruption| interruption.is_actual());
-    if fault.is_final() || interrupts && !interruptions {
+    if fault.is_final() || fault.is_actual_interruption() && !interruptions {
         return Err(fault);
     }
     if let Some(message) = message.filter(|m| !m.is_empty()) {
         call.say(&format!("ERROR: {message}"));
     }
     call.core.say_fault(&call.scope, &fault);
-    if let Some(interruption) = fault.interruption() {
-        (build, stage) = (interruption.outcome(), interruption.outcome());
+    // What it means is said by who interrupts.
+    if fault.interrupts() {
+        (build, stage) = (fault.outcome(), fault.outcome());
     }
     if build > Outcome::Success {
         // What is no change is not said.

@@ -11,7 +11,7 @@ use super::{StepCall, duration};
 use crate::engine::Core;
 use crate::engine::body::Body;
 use crate::engine::executor::{Join, TaskId};
-use crate::engine::fault::{Fault, INTERRUPTED};
+use crate::engine::fault::Fault;
 use crate::engine::interrupt::{Cause, Interruption};
 use crate::engine::scope::{Activity, Scope};
 
@@ -124,9 +124,8 @@ pub(crate) async fn retry(call: StepCall) -> Result<Value, Fault> {
             Err(fault) => fault,
         };
         let again = !fault.is_final()
-            && !fault.interruption().is_some_and(|i| i.is_actual())
-            // One that a script has made is one that happened.
-            && (fault.interruption().is_some() || fault.class() != INTERRUPTED)
+            && !fault.is_actual_interruption()
+            && !fault.lasts()
             && (!only_agent || fault.failure_kind() == Some(FailureKind::Infrastructure));
         if left == 0 || !again {
             return Err(fault);

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use groovy::value::Value;
 use model::properties::ParameterKind;
-use model::request::{Parameter, Question, Reply, Request};
+use model::request::{FailureKind, Parameter, Question, Reply, Request};
 
 use super::{StepCall, unexpected};
 use crate::engine::fault::Fault;
@@ -34,9 +34,12 @@ pub(crate) async fn input(call: StepCall) -> Result<Value, Fault> {
     };
     call.say(&message);
     call.say(&if asked.is_empty() { format!("{ok} or Abort") } else { "Input requested".to_owned() });
-    let (by, said) = match call.ask(Request::Input(question.clone())).await? {
-        Reply::Decided { by, values } => (by, values),
-        other => return Err(unexpected(&other)),
+    let (by, said) = match call.ask(Request::Input(question.clone())).await {
+        Ok(Reply::Decided { by, values }) => (by, values),
+        Ok(other) => return Err(unexpected(&other)),
+        // Who is not there to be asked is not there a moment later.
+        Err(fault) if fault.failure_kind() == Some(FailureKind::Workload) => return Err(fault.lasting()),
+        Err(fault) => return Err(fault),
     };
     let Some(said) = said else {
         call.say(&format!("Rejected by {by}"));

@@ -396,6 +396,28 @@ fn who_ends_a_run_with_a_result_of_ones_own() {
     run(&format!("try {{ {thrown} }} catch (e) {{ echo \"${{e.result}} ${{e.getCauses()}} ${{e.message}}\" }}"))
         .is(Outcome::Success)
         .has("NOT_BUILT [] null\n");
+    // What catches errors takes its result, whatever it says itself.
+    for (catch, result, outcome) in [
+        ("catchError(message: 'm')", "ABORTED", Outcome::Aborted),
+        ("warnError('m')", "ABORTED", Outcome::Aborted),
+        ("catchError(message: 'm', buildResult: 'SUCCESS', stageResult: 'SUCCESS')", "NOT_BUILT", Outcome::NotBuilt),
+    ] {
+        let thrown = thrown.replace("NOT_BUILT", result);
+        run(&format!("{catch} {{ {thrown} }}\necho 'after'")).is(outcome).has("ERROR: m").has("\nafter\n");
+    }
+    let aborts = thrown.replace("NOT_BUILT", "ABORTED");
+    let lets_through = "catchError(catchInterruptions: false, message: 'caught')";
+    run(&format!("{lets_through} {{ {aborts} }}\necho 'after'"))
+        .is(Outcome::Aborted)
+        .lacks("ERROR: caught")
+        .lacks("\nafter\n");
+    // One that is said to be over is an error like others.
+    let over = aborts.replace("ABORTED)", "ABORTED, false)");
+    run(&format!("{lets_through} {{ {over} }}\necho 'after'"))
+        .is(Outcome::Aborted)
+        .has("ERROR: caught")
+        .has("\nafter\n");
+    run(&format!("retry(2) {{ {over} }}")).is(Outcome::Aborted).has("Retrying");
     run("echo \"${hudson.model.Result.fromString('UNSTABLE')} ${Result.fromString('odd')}\"").has("UNSTABLE FAILURE\n");
 }
 

@@ -490,5 +490,7 @@ fn people_are_asked() {
     let Question { id, ok, submitters, parameters, .. } = asked.unwrap();
     assert_eq!((id.as_str(), ok.as_str(), submitters), ("", "Go", vec!["alice".to_owned(), "bob".to_owned()]));
     assert_eq!((parameters.len(), parameters[0].default.as_str()), (1, "dev"));
-    run("input 'go on?'").is(Outcome::Failure).has("there is nobody to answer it here");
+    // Nobody is asked again: neither who said no, nor who is not there.
+    said(None, "retry(3) { input 'Deploy?' }").is(Outcome::Aborted).lacks("Retrying");
+    run("retry(3) { input 'go on?' }").is(Outcome::Failure).has("there is nobody to answer it here").lacks("Retrying");
 }

@@ -283,8 +283,17 @@ const KNOWN: &[(&str, &[&str])] = &[
 ];
 
 /// Packages whose classes need no import.
-const DEFAULT_PACKAGES: &[&str] =
-    &["java.lang.", "java.util.", "java.io.", "java.net.", "groovy.lang.", "groovy.util."];
+/// Groovy's own, and what a plugin of Jenkins imports into every pipeline.
+const DEFAULT_PACKAGES: &[&str] = &[
+    "java.lang.",
+    "java.util.",
+    "java.io.",
+    "java.net.",
+    "groovy.lang.",
+    "groovy.util.",
+    // `ReadCSVStep` of pipeline-utility-steps.
+    "org.apache.commons.csv.",
+];
 
 const INTERFACES: &[&str] = &[
     "java.lang.CharSequence",

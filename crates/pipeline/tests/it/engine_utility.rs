@@ -98,6 +98,13 @@ fn other_formats_are_read_and_written() {
         .has("toml [a:1, b:[c:d]] <x = [1]\n>")
         .has("mf X b")
         .has("v 1 0");
+    let empty = |given: &str, text: &str| {
+        run(&format!("compareVersions(failIfEmpty: true, {given})")).is(Outcome::Failure).has(text);
+    };
+    empty("v1: '', v2: ''", "ERROR: Both parameters are empty.");
+    empty("v1: '1', v2: ''", "ERROR: v2 is empty.");
+    let ordered = "[['', ''], ['', '1'], ['1', '']].collect { compareVersions(v1: it[0], v2: it[1]) }";
+    run(&format!("echo \"${{{ordered}}}\"")).has("[0, -1, 1]");
     let refused = "readCSV text: 'a', format: 1";
     steps(refused)
         .is(Outcome::Failure)

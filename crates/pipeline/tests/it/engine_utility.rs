@@ -38,6 +38,17 @@ fn json_is_read_and_written() {
     fails("readJSON([:])", "At least one of file or text needs to be provided to readJSON.");
     fails("readJSON file: 'a', text: 'b'", "At most one of file or text must be provided to readJSON.");
     fails("readJSON file: 'none.json'", "none.json does not exist.");
+    fails("readYaml()", "At least one of file or text needs to be provided to readYaml.");
+    fails("writeYaml data: 'x', file: ''", "either file or returnText must be provided to writeYaml");
+    fails("writeYaml data: 1, returnText: true, file: 'x'", "cannot provide both returnText and file to writeYaml");
+    fails(
+        "writeYaml data: 1, returnText: true, charset: 'x'",
+        "cannot provide both returnText and charset to writeYaml",
+    );
+    fails("readManifest([:])", "At least one of file or text needs to be provided to readManifest.");
+    fails("writeTOML file: 'x'", "You have to provide a toml object to save for writeTOML.");
+    fails("writeCSV file: 'x'", "You have to provide a list of records to save for writeCSV.");
+    fails("writeCSV records: []", "You have to provide a file for writeCSV.");
     fails("writeJSON json: [a: 1]", "You have to provide either file or returnText to writeJSON.");
     run("readJSON file: 'x'").is(Outcome::Failure).has("such as: node");
     // A text needs no machine.

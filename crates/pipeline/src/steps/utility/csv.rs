@@ -170,10 +170,10 @@ pub(crate) async fn read_csv(call: StepCall) -> Result<Value, Fault> {
 /// Source: `WriteCSVStepExecution`; what is no list is a record of one value, and lines end as Windows ends them.
 pub(crate) async fn write_csv(call: StepCall) -> Result<Value, Fault> {
     let format = Format::of(&call)?;
-    let missing = || Fault::illegal("You have to provided a list of records to save for writeCSV.");
+    let missing = || Fault::illegal("You have to provide a list of records to save for writeCSV.");
     let mut records = call.args.get("records").and_then(Value::items).ok_or_else(missing)?;
     let file = call.args.opt_text("file")?.filter(|file| !file.trim().is_empty());
-    let file = file.ok_or_else(|| Fault::illegal("You have to provided a file for writeCSV."))?;
+    let file = file.ok_or_else(|| Fault::illegal("You have to provide a file for writeCSV."))?;
     if let Some(names) = format.header.as_ref().filter(|names| !names.is_empty() && !format.skips_header) {
         records.insert(0, Value::list(names.iter().map(|name| values::text(name)).collect()));
     }

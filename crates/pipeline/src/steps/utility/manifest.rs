@@ -3,7 +3,7 @@
 use groovy::value::Value;
 
 use super::super::StepCall;
-use super::file_or_text;
+use super::{file_or_text, some_text};
 use crate::engine::fault::Fault;
 use crate::engine::values;
 use crate::steps::objects;
@@ -12,13 +12,8 @@ use crate::steps::objects;
 ///
 /// Source: `ReadManifestStepExecution`, and `java.util.jar.Manifest`.
 pub(crate) async fn read_manifest(call: StepCall) -> Result<Value, Fault> {
-    let is_given = |name: &str| call.args.get(name).is_some_and(|value| !value.to_text().trim().is_empty());
-    match (is_given("file"), is_given("text")) {
-        (false, false) => return Err(Fault::illegal("Need to specify either file or text to readManifest.")),
-        (true, true) => {
-            return Err(Fault::illegal("Need to specify either file or text to readManifest, can't do both."));
-        }
-        _ => {}
+    if some_text(&call)? == (true, true) {
+        return Err(Fault::illegal("Need to specify either file or text to readManifest, can't do both."));
     }
     let name = call.args.opt_text("file")?.unwrap_or_default().to_lowercase();
     if [".jar", ".war", ".ear"].iter().any(|end| name.ends_with(end)) {

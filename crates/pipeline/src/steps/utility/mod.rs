@@ -59,15 +59,27 @@ fn without_mark(text: String) -> String {
 
 /// The text of one of `file` and `text`, where both at once are an error.
 async fn one_text(call: &StepCall) -> Result<String, Fault> {
-    let is_given = |name: &str| call.args.get(name).is_some_and(|value| !value.to_text().trim().is_empty());
-    let step = &call.args.step;
-    match (is_given("file"), is_given("text")) {
-        (true, true) => Err(Fault::illegal(format!("At most one of file or text must be provided to {step}."))),
-        // In a plan no program says anything.
-        (false, false) if call.core.facts.planning && call.args.get("text").is_some() => Ok(String::new()),
-        (false, false) => Err(Fault::illegal(format!("At least one of file or text needs to be provided to {step}."))),
-        _ => file_or_text(call).await.map(|(file, text)| file.or(text).unwrap_or_default()),
+    let (file, text) = some_text(call)?;
+    if file && text {
+        let step = &call.args.step;
+        return Err(Fault::illegal(format!("At most one of file or text must be provided to {step}.")));
     }
+    file_or_text(call).await.map(|(file, text)| file.or(text).unwrap_or_default())
+}
+
+/// Whether there is a `file`, and whether there is a `text`; neither is an error.
+///
+/// Source: `AbstractFileOrTextStepDescriptorImpl`.
+fn some_text(call: &StepCall) -> Result<(bool, bool), Fault> {
+    let is_given = |name: &str| call.args.get(name).is_some_and(|value| !value.to_text().trim().is_empty());
+    let given = (is_given("file"), is_given("text"));
+    // In a plan no program says anything.
+    let is_unknown = call.core.facts.planning && call.args.get("text").is_some();
+    if given == (false, false) && !is_unknown {
+        let text = format!("At least one of file or text needs to be provided to {}.", call.args.step);
+        return Err(Fault::illegal(text));
+    }
+    Ok(given)
 }
 
 /// The text of a file, in Java's words where there is none.

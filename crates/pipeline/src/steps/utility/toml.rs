@@ -27,7 +27,7 @@ fn parse(text: &str) -> Result<Value, toml::de::Error> {
 
 /// `writeTOML file: 'x.toml', toml: [a: 1]`, or `returnText: true`.
 pub(crate) async fn write_toml(call: StepCall) -> Result<Value, Fault> {
-    let missing = || Fault::illegal("You have to provide a TOML object to save for writeTOML.");
+    let missing = || Fault::illegal("You have to provide a toml object to save for writeTOML.");
     let toml = call.args.get("toml").ok_or_else(missing)?;
     let Some(entries) = values::entries(toml) else {
         return Err(Fault::illegal(format!("writeTOML: a document is a map, not {}", toml.type_name())));

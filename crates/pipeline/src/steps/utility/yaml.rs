@@ -9,7 +9,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 use super::super::{StepCall, unexpected};
 use super::tree::MAX_VALUES;
 use super::yaml_scalar::{float, integer, resolve};
-use super::{MAX_NESTING, file_or_text, too_large, written, yaml_write};
+use super::{MAX_NESTING, file_or_text, some_text, too_large, written, yaml_write};
 use crate::engine::fault::Fault;
 use crate::engine::values;
 
@@ -19,6 +19,8 @@ const YAML_EXCEPTION: &str = "org.yaml.snakeyaml.error.YAMLException";
 const MAX_ALIASES: i64 = 50;
 /// The most that may be said.
 const MOST_ALIASES: i64 = 1000;
+/// What is said where neither a file nor a text is asked for.
+const NOWHERE: &str = "either file or returnText must be provided to writeYaml";
 /// A key that brings the entries of other maps.
 const MERGE: &str = "<<";
 
@@ -31,6 +33,7 @@ pub(crate) async fn read_yaml(call: StepCall) -> Result<Value, Fault> {
         return Err(Fault::illegal(format!("{most} > {MOST_ALIASES}. Reduce the aliases in your yaml")));
     }
     let limit = call.args.opt_int("codePointLimit")?.and_then(|limit| usize::try_from(limit).ok()).filter(|n| *n > 0);
+    some_text(&call)?;
     let (file, text) = file_or_text(&call).await?;
     let text = match (file, text) {
         (Some(file), Some(text)) => format!("{file}\n{text}"),
@@ -48,6 +51,7 @@ pub(crate) async fn read_yaml(call: StepCall) -> Result<Value, Fault> {
 ///
 /// Source: `WriteYamlStep`.
 pub(crate) async fn write_yaml(call: StepCall) -> Result<Value, Fault> {
+    destination(&call)?;
     let documents = match (call.args.get("data"), call.args.get("datas").and_then(Value::items)) {
         (Some(_), Some(_)) => {
             return Err(Fault::illegal("only one of data or datas must be provided to writeYaml"));
@@ -76,6 +80,24 @@ pub(crate) async fn write_yaml(call: StepCall) -> Result<Value, Fault> {
         }
     }
     written(&call, text, call.args.opt_text("charset")?).await
+}
+
+/// Where it goes is looked at first, in words of its own.
+fn destination(call: &StepCall) -> Result<(), Fault> {
+    let file = call.args.opt_text("file")?;
+    if !call.args.flag("returnText", false)? {
+        let is_named = file.is_some_and(|file| !file.trim().is_empty());
+        return if is_named { Ok(()) } else { Err(Fault::illegal(NOWHERE)) };
+    }
+    let others = [
+        ("file", file.is_some()),
+        ("charset", call.args.get("charset").is_some()),
+        ("overwrite", call.args.flag("overwrite", false)?),
+    ];
+    match others.iter().find(|(_, is_given)| *is_given) {
+        Some((name, _)) => Err(Fault::illegal(format!("cannot provide both returnText and {name} to writeYaml"))),
+        None => Ok(()),
+    }
 }
 
 /// A collection that is not complete.

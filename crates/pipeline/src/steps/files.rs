@@ -59,7 +59,17 @@ pub(crate) async fn write_file(call: StepCall) -> Result<Value, Fault> {
 
 /// `fileExists 'x'`
 pub(crate) async fn file_exists(call: StepCall) -> Result<Value, Fault> {
-    let (job, path) = (call.node()?.job, call.path(&call.args.text("file")?)?);
+    let job = call.node()?.job;
+    if !call.args.named.iter().any(|(name, _)| name == "file") {
+        return Err(call.args.missing("file"));
+    }
+    let name = call.args.opt_text("file")?.filter(|name| !name.is_empty());
+    if name.is_none() {
+        call.say(
+            "The fileExists step was called with a null or empty string, so the current directory will be checked instead.",
+        );
+    }
+    let path = name.map_or_else(|| call.cwd(), |name| call.path(&name))?;
     match call.ask(Request::FileExists { job, path }).await? {
         Reply::Bool(found) => Ok(Value::Bool(found)),
         reply => Err(unexpected(&reply)),

@@ -268,10 +268,20 @@ fn files_are_found_touched_and_hashed() {
         .has("md5 5d41402abc4b2a76b9719d911017c592 64")
         .has("oh, hello x")
         .has("Recording fingerprints")
-        .has("SHA-1 hash mismatch: expected '00', but got '");
+        .has("SHA1 hash mismatch: expected: '00', actual: '");
     // As in Jenkins, where there is no file there is nothing to tell.
     steps("echo \"<${sha1('none')} ${readCSV(file: 'none')}>\"").is(Outcome::Success).has("<null []>");
-    steps("verifySha1 file: 'none', hash: '0'").is(Outcome::Failure).has("none does not exist.");
+    steps("verifySha1 file: 'none', hash: '0'").is(Outcome::Failure).has("File not found: none");
+}
+
+/// Source: `FileExistsStep` of workflow-basic-steps.
+#[test]
+fn the_folder_itself_is_what_no_name_means() {
+    let said =
+        "The fileExists step was called with a null or empty string, so the current directory will be checked instead.";
+    for name in ["null", "''"] {
+        steps(&format!("echo \"there ${{fileExists({name})}}\"")).is(Outcome::Success).has(said).has("there true");
+    }
 }
 
 #[test]

@@ -26,11 +26,14 @@ pub(crate) async fn hash(call: StepCall) -> Result<Value, Fault> {
 pub(crate) async fn verify(call: StepCall) -> Result<Value, Fault> {
     let (algorithm, name) = algorithm(&call.args.step)?;
     let (file, expected) = (call.args.text("file")?, call.args.text("hash")?);
-    let actual = digest(&call, algorithm).await?;
+    let actual = digest(&call, algorithm).await.map_err(|fault| match &*fault.class() {
+        NO_FILE => Fault::raised(NO_FILE, format!("File not found: {file}")),
+        _ => fault,
+    })?;
     match actual.eq_ignore_ascii_case(expected.trim()) {
         true => Ok(Value::Null),
         false => Err(Fault::abort(format!(
-            "{name} hash mismatch: expected '{expected}', but got '{actual}' for file '{file}'"
+            "{name} hash mismatch: expected: '{expected}', actual: '{actual}' for file '{file}'"
         ))),
     }
 }
@@ -38,7 +41,7 @@ pub(crate) async fn verify(call: StepCall) -> Result<Value, Fault> {
 fn algorithm(step: &str) -> Result<(DigestAlgorithm, &'static str), Fault> {
     Ok(match step {
         "md5" | "verifyMd5" => (DigestAlgorithm::Md5, "MD5"),
-        "sha1" | "verifySha1" => (DigestAlgorithm::Sha1, "SHA-1"),
+        "sha1" | "verifySha1" => (DigestAlgorithm::Sha1, "SHA1"),
         "sha256" | "verifySha256" => (DigestAlgorithm::Sha256, "SHA-256"),
         "sha512" | "verifySha512" => (DigestAlgorithm::Sha512, "SHA-512"),
         other => return Err(Fault::illegal(format!("{other} is no digest"))),
